@@ -1,0 +1,1 @@
+"""Ground motion from time series of optical images, as labelled arrays."""

@@ -1,0 +1,432 @@
+"""Names, dims, units and date encoding of every product: validators at the door, constructors at the exit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Mapping, Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+if TYPE_CHECKING:
+    import pyproj
+
+YEAR = np.timedelta64(int(365.25 * 86_400), "s")
+
+DATE_ENCODING: Mapping[str, str] = {
+    "dtype": "int64",
+    "units": "microseconds since 1970-01-01",
+    "calendar": "proleptic_gregorian",
+}
+
+# Bit numbers are public and are never reused: 0-9 matching, 10-24 screening and correction, 25-30 inversion and rate.
+FLAGS: Mapping[str, int] = {
+    "outside": 1 << 0,
+    "nodata": 1 << 1,
+    "few_valid": 1 << 2,
+    "flat": 1 << 3,
+    "border": 1 << 4,
+    "refine_failed": 1 << 5,
+    "ill_conditioned": 1 << 6,
+    "no_prior": 1 << 7,
+    "template_disagrees": 1 << 8,
+    "forward_backward": 1 << 9,
+    "low_score": 1 << 10,
+    "low_gap": 1 << 11,
+    "neighbourhood": 1 << 12,
+    "no_pairs": 1 << 25,
+    "disconnected": 1 << 26,
+    "no_reference": 1 << 27,
+    "too_few_dates": 1 << 28,
+}
+
+# variable -> (units, long name); the units of a flag or a count are left out, as CF wants
+_SHIFTS = {
+    "dx": ("m", "displacement along x"),
+    "dy": ("m", "displacement along y"),
+    "score": ("1", "zero-mean normalised cross-correlation at the match"),
+    "gap": ("1", "correlation peak minus the best one elsewhere"),
+    "sigma_dx": ("m", "standard error of the displacement along x"),
+    "sigma_dy": ("m", "standard error of the displacement along y"),
+    "sigma_dxdy": ("m2", "covariance of the displacements along x and y"),
+}
+_SERIES = {
+    "dx": ("m", "displacement along x since the reference date"),
+    "dy": ("m", "displacement along y since the reference date"),
+    "sigma_dx": ("m", "standard error of this date along x"),
+    "sigma_dy": ("m", "standard error of this date along y"),
+    "rms": ("m", "root mean square misclosure of the pairs"),
+    "n_pairs": (None, "number of pairs used"),
+    "n_components": (None, "number of unconnected groups of dates"),
+}
+_RATE = {
+    "vx": ("m yr-1", "velocity along x"),
+    "vy": ("m yr-1", "velocity along y"),
+    "sigma_vx": ("m yr-1", "standard error of the velocity along x"),
+    "sigma_vy": ("m yr-1", "standard error of the velocity along y"),
+    "v": ("m yr-1", "speed"),
+    "direction": ("degree", "direction of motion, clockwise from grid north"),
+}
+
+
+class Spacing(NamedTuple):
+    """Signed distance between neighbouring pixel centres, in metres."""
+
+    x: float
+    y: float
+
+
+# ---------------------------------------------------------------------------------------------------------- validators
+
+
+def as_stack(stack: xr.DataArray, caller: str) -> xr.DataArray:
+    """Return the stack after checking dims, type, size, dates, coordinates and CRS; computes nothing.
+
+    Raises
+    ------
+    TypeError
+        If it is no DataArray, or its values are no real numbers.
+    ValueError
+        If dims, size, dates, coordinates or CRS are not those of a stack.
+    """
+    if not isinstance(stack, xr.DataArray):
+        raise TypeError(
+            f"{caller}() needs a DataArray with dims ('time', 'y', 'x'); got {type(stack).__name__}. "
+            "Pick one variable of a Dataset: dataset['red']."
+        )
+    check_dims(stack, ("time", "y", "x"), caller)
+    if stack.dtype.kind not in "iuf":
+        raise TypeError(
+            f"{caller}() needs real numbers; got dtype {stack.dtype}. "
+            "Convert first: abs(stack) for complex images, stack.astype('uint8') for masks."
+        )
+    if 0 in stack.shape:
+        raise ValueError(f"{caller}() needs at least one date and one pixel; got shape {stack.shape}. Check the selection.")
+    check_times(stack["time"], caller)
+    spacing(stack, caller)
+    check_crs(crs_of(stack), stack, caller)
+    return stack
+
+
+def as_network(network: xr.Dataset, stack: xr.DataArray, caller: str) -> xr.Dataset:
+    """Return the network after checking that it has pairs and that all of their dates are in the stack."""
+    _check_pairs(network, caller)
+    if network.sizes["pair"] == 0:
+        raise ValueError(f"{caller}() needs at least one pair; got an empty network. Widen the limits of pairs().")
+    dates = as_dates(stack["time"].values)
+    wanted = np.unique(np.concatenate([as_dates(network[name].values) for name in ("reference", "secondary")]))
+    missing = wanted[~np.isin(wanted, dates)]
+    if missing.size:
+        raise ValueError(
+            f"{caller}() needs the dates of the network in the stack; {missing.size} are not there, the first is "
+            f"{missing[0]}. Build the network from this stack: stack.offset.pairs()."
+        )
+    return network
+
+
+def as_shifts(shifts: xr.Dataset, caller: str) -> xr.Dataset:
+    """Return the shifts after checking that pairs, grid, displacement and sigma are there."""
+    _check_pairs(shifts, caller)
+    _check_variables(shifts, ("dx", "dy", "sigma_dx", "sigma_dy"), ("pair", "y", "x"), caller, "correlate()")
+    return shifts
+
+
+def as_series(series: xr.Dataset, caller: str) -> xr.Dataset:
+    """Return the series after checking that dates, grid, displacement and sigma are there."""
+    _check_variables(series, ("dx", "dy", "sigma_dx", "sigma_dy"), ("time", "y", "x"), caller, "invert()")
+    check_times(series["time"], caller)
+    return series
+
+
+def check_dims(data: xr.DataArray, dims: tuple[str, ...], caller: str) -> None:
+    """Refuse an array whose dims are not exactly these, in this order."""
+    if data.dims == dims:
+        return
+    advice = f"stack.transpose{dims}"
+    if set(data.dims) != set(dims):
+        if "band" in data.dims:
+            advice = "Pick one band and name the dates: stack.sel(band=1), or stack.rename(band='time')"
+        elif {"latitude", "longitude"} & set(data.dims):
+            advice = "Reproject to a metric CRS first: stack.rio.reproject(stack.rio.estimate_utm_crs())"
+        else:
+            advice = "Rename or select: stack.rename(...), stack.isel(...), or stack.expand_dims('time') for one image"
+    else:
+        advice = f"Reorder: {advice}"
+    raise ValueError(f"{caller}() needs dims {dims}; got {data.dims}. {advice}.")
+
+
+def check_times(time: xr.DataArray, caller: str) -> None:
+    """Refuse dates that are no datetimes, missing, repeated or out of order."""
+    if time.dtype.kind != "M":
+        raise TypeError(
+            f"{caller}() needs datetime64 dates on 'time'; got dtype {time.dtype}. "
+            "Convert: stack.assign_coords(time=pandas.to_datetime(stack.time))."
+        )
+    dates = as_dates(time.values)
+    if np.isnat(dates).any():
+        raise ValueError(f"{caller}() needs a date for every image; got NaT. Drop or date it: stack.dropna('time').")
+    step = np.diff(dates)
+    if (step == np.timedelta64(0)).any():
+        twice = dates[1:][step == np.timedelta64(0)][0]
+        raise ValueError(
+            f"{caller}() needs every date once; got {twice} more than once. "
+            "Keep one image a date: stack.drop_duplicates('time'), or give the time of day."
+        )
+    if (step < np.timedelta64(0)).any():
+        raise ValueError(f"{caller}() needs dates in order; got them unsorted. Sort: stack.sortby('time').")
+
+
+def spacing(data: xr.DataArray | xr.Dataset, caller: str) -> Spacing:
+    """Signed pixel spacing [m] of uniform x and y coordinates; an axis of one pixel borrows from the other."""
+    steps: dict[str, float] = {}
+    for name in ("x", "y"):
+        if name not in data.coords:
+            raise ValueError(
+                f"{caller}() needs coordinates x and y [m]; got none on '{name}'. Assign the pixel centres: "
+                "stack.assign_coords(x=pixel_size * numpy.arange(nx), y=-pixel_size * numpy.arange(ny))."
+            )
+        values = np.asarray(data[name].values, dtype=np.float64)
+        if str(data[name].attrs.get("units", "")).startswith("degree"):
+            raise ValueError(
+                f"{caller}() needs x and y in metres; got '{name}' in degrees. "
+                "Reproject first: stack.rio.reproject(stack.rio.estimate_utm_crs())."
+            )
+        if values.size < 2:
+            continue
+        step = (values[-1] - values[0]) / (values.size - 1)
+        if not np.isfinite(step) or step == 0 or np.abs(np.diff(values) - step).max() > 1e-3 * abs(step):
+            raise ValueError(
+                f"{caller}() needs evenly spaced '{name}' coordinates; got steps from {np.diff(values).min():g} to "
+                f"{np.diff(values).max():g} m. Resample to a regular grid: stack.rio.reproject(...)."
+            )
+        steps[name] = step
+    if not steps:
+        raise ValueError(f"{caller}() needs more than one pixel; got one. Check the selection.")
+    return Spacing(steps.get("x", abs(steps.get("y", 0.0))), steps.get("y", -abs(steps.get("x", 0.0))))
+
+
+def crs_of(data: xr.DataArray | xr.Dataset) -> pyproj.CRS | None:
+    """Coordinate reference system of the grid mapping coordinate, None if there is none."""
+    name = data.encoding.get("grid_mapping", data.attrs.get("grid_mapping", "spatial_ref"))
+    if name not in data.coords:
+        return None
+    attrs = data.coords[name].attrs
+    text = attrs.get("crs_wkt", attrs.get("spatial_ref"))
+    if not text:
+        return None
+    import pyproj
+
+    return pyproj.CRS.from_wkt(text)
+
+
+def check_crs(crs: pyproj.CRS | None, data: xr.DataArray, caller: str) -> None:
+    """Refuse a CRS whose grid is not in metres of ground: geographic, Web Mercator, feet."""
+    if crs is None:
+        return
+    if crs.is_geographic:
+        centre = (float(data["x"].values.mean()), float(data["y"].values.mean()))
+        raise ValueError(geographic_message(crs, centre, caller))
+    if "Pseudo Mercator" in getattr(crs.coordinate_operation, "method_name", ""):
+        raise ValueError(
+            f"{caller}() needs a CRS with metres of ground; got Web Mercator ({crs.name}), which stretches distances by "
+            "1/cos(latitude). Reproject first: stack.rio.reproject(stack.rio.estimate_utm_crs())."
+        )
+    units = {axis.unit_name for axis in crs.axis_info[:2]}
+    if units - {"metre", "meter"}:
+        raise ValueError(
+            f"{caller}() needs a CRS in metres; got {crs.name} in {', '.join(sorted(units))}. "
+            "Reproject first: stack.rio.reproject(stack.rio.estimate_utm_crs())."
+        )
+
+
+def geographic_message(crs: pyproj.CRS, centre: tuple[float, float], caller: str) -> str:
+    """Error text for a longitude/latitude grid, with the UTM zone of its centre (longitude, latitude)."""
+    longitude, latitude = centre
+    zone = int((longitude + 180) % 360 // 6) + 1
+    code = (32600 if latitude >= 0 else 32700) + zone
+    return (
+        f"{caller}() needs a projected CRS in metres; got the geographic CRS {crs.name}. "
+        f"Reproject to UTM zone {zone}{'N' if latitude >= 0 else 'S'} first: EPSG:{code}."
+    )
+
+
+def nodata_of(data: xr.DataArray) -> float | None:
+    """Value that a loader declared to mean "no data", in attributes or encoding; None if there is none."""
+    for place in (data.attrs, data.encoding):
+        for name in ("_FillValue", "missing_value", "fill_value", "nodata"):
+            if place.get(name) is not None:
+                return float(place[name])
+    return None
+
+
+def as_dates(values: np.ndarray) -> np.ndarray:
+    """Dates as datetime64[us], the one resolution of this package."""
+    return np.asarray(values).astype("datetime64[us]")
+
+
+def years(interval: np.ndarray) -> np.ndarray:
+    """Time intervals in years of 365.25 days, float64."""
+    return np.asarray(interval / YEAR, dtype=np.float64)
+
+
+def _check_pairs(data: xr.Dataset, caller: str) -> None:
+    if not isinstance(data, xr.Dataset):
+        raise TypeError(f"{caller}() needs a Dataset with dim 'pair'; got {type(data).__name__}. See pairs().")
+    lacking = [name for name in ("reference", "secondary") if name not in data.coords]
+    if "pair" not in data.dims or lacking:
+        raise ValueError(
+            f"{caller}() needs dim 'pair' with coords 'reference' and 'secondary'; got dims {tuple(data.dims)}. "
+            "Make a network with stack.offset.pairs()."
+        )
+    for name in ("reference", "secondary"):
+        if data[name].dtype.kind != "M":
+            raise TypeError(
+                f"{caller}() needs datetime64 dates in '{name}'; got dtype {data[name].dtype}. "
+                "Make the network with stack.offset.pairs()."
+            )
+    if data.sizes["pair"] and (as_dates(data["reference"].values) == as_dates(data["secondary"].values)).any():
+        raise ValueError(f"{caller}() needs two dates a pair; got a pair of one date with itself. Drop that pair.")
+
+
+def _check_variables(data: xr.Dataset, names: Sequence[str], dims: tuple[str, ...], caller: str, maker: str) -> None:
+    if not isinstance(data, xr.Dataset):
+        raise TypeError(f"{caller}() needs a Dataset with dims {dims}; got {type(data).__name__}. See {maker}.")
+    lacking = [name for name in names if name not in data]
+    if lacking:
+        raise ValueError(
+            f"{caller}() needs variables {', '.join(names)}; got none called {', '.join(lacking)}. Use the result of {maker}."
+        )
+    for name in names:
+        if data[name].dims != dims:
+            raise ValueError(
+                f"{caller}() needs dims {dims}; got {data[name].dims} in '{name}'. Reorder: dataset.transpose{dims}."
+            )
+
+
+# -------------------------------------------------------------------------------------------------------- constructors
+
+
+def stack(
+    values: Any,
+    *,
+    time: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    crs: pyproj.CRS | None,
+    attrs: Mapping[str, Any],
+    **on_time: Sequence[Any],
+) -> xr.DataArray:
+    """Stack (time, y, x) of images with the coordinates given."""
+    coords: dict[Hashable, Any] = {"time": ("time", as_dates(time)), "y": ("y", y), "x": ("x", x)}
+    coords |= {name: ("time", np.asarray(values, dtype=object)) for name, values in on_time.items()}
+    if crs is not None:
+        coords["spatial_ref"] = spatial_ref(crs)
+    data = xr.DataArray(values, dims=("time", "y", "x"), coords=coords, name="image", attrs=dict(attrs))
+    _label_coordinates(data)
+    if crs is not None:
+        data.encoding["grid_mapping"] = "spatial_ref"
+    return data
+
+
+def spatial_ref(crs: pyproj.CRS) -> xr.Variable:
+    """Scalar coordinate that holds a CRS the way rioxarray and CF do."""
+    return xr.Variable((), 0, attrs=crs.to_cf() | {"spatial_ref": crs.to_wkt()})
+
+
+def network(reference: np.ndarray, secondary: np.ndarray, attrs: Mapping[str, Any] | None = None) -> xr.Dataset:
+    """Network (pair) of date pairs."""
+    data = xr.Dataset(
+        coords={"reference": ("pair", as_dates(reference)), "secondary": ("pair", as_dates(secondary))},
+        attrs=dict(attrs or {}),
+    )
+    _label_coordinates(data)
+    return data
+
+
+def shifts(
+    fields: Mapping[str, Any], network: xr.Dataset, *, x: np.ndarray, y: np.ndarray, like: xr.DataArray, step: dict[str, Any]
+) -> xr.Dataset:
+    """Shifts (pair, y, x) from the fields of a matcher; CRS from `like`."""
+    grid: dict[Hashable, Any] = {"y": ("y", y), "x": ("x", x)}
+    coords = {name: network[name] for name in ("reference", "secondary")} | grid | _crs_coordinates(like)
+    return _product(fields, ("pair", "y", "x"), coords, _SHIFTS, step, like)
+
+
+def series(fields: Mapping[str, Any], time: np.ndarray, *, like: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
+    """Series (time, y, x) from inverted displacements; grid and CRS from `like`."""
+    coords = {"time": ("time", as_dates(time)), "y": like["y"], "x": like["x"]} | _crs_coordinates(like)
+    return _product(fields, ("time", "y", "x"), coords, _SERIES, step, like)
+
+
+def rate(fields: Mapping[str, Any], *, like: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
+    """Rate (y, x) from fitted velocities; grid and CRS from `like`."""
+    coords = {"y": like["y"], "x": like["x"]} | _crs_coordinates(like)
+    return _product(fields, ("y", "x"), coords, _RATE, step, like)
+
+
+def flag_attrs() -> dict[str, Any]:
+    """CF attributes that tell the bits of a `flags` variable."""
+    return {
+        "long_name": "reasons for missing values, 0 = good",
+        "flag_masks": list(FLAGS.values()),
+        "flag_meanings": " ".join(FLAGS),
+    }
+
+
+def processed(data: xr.Dataset | xr.DataArray, step: dict[str, Any]) -> str:
+    """JSON list of the steps behind a product, this one (function, parameters) last."""
+    history = json.loads(data.attrs.get("processing", "[]"))
+    return json.dumps([*history, {"xoffset": version("xoffset")} | step])
+
+
+def finish(data: xr.Dataset) -> xr.Dataset:
+    """Set what no step may leave to chance: date encoding, axis labels and the link to the CRS."""
+    _label_coordinates(data)
+    if "spatial_ref" in data.coords:
+        for variable in data.data_vars.values():
+            if {"y", "x"} <= set(variable.dims):
+                variable.encoding["grid_mapping"] = "spatial_ref"
+    return data
+
+
+def _product(
+    fields: Mapping[str, Any],
+    dims: tuple[str, ...],
+    coords: Mapping[Hashable, Any],
+    table: Mapping[str, tuple[str | None, str]],
+    step: dict[str, Any],
+    like: xr.Dataset | xr.DataArray,
+) -> xr.Dataset:
+    data = xr.Dataset(coords=coords, attrs={"Conventions": "CF-1.11", "processing": processed(like, step)})
+    for name, values in fields.items():
+        if name == "flags":
+            attrs = flag_attrs()
+        else:
+            units, long_name = table[name]
+            attrs = {"long_name": long_name} | ({"units": units} if units else {})
+        data[name] = (dims[-values.ndim :], values, attrs)
+    return finish(data)
+
+
+def _crs_coordinates(like: xr.Dataset | xr.DataArray) -> dict[Hashable, Any]:
+    crs = crs_of(like)
+    return {} if crs is None else {"spatial_ref": spatial_ref(crs)}
+
+
+def _label_coordinates(data: xr.Dataset | xr.DataArray) -> None:
+    labels = {
+        "x": {"units": "m", "long_name": "x coordinate of projection", "standard_name": "projection_x_coordinate"},
+        "y": {"units": "m", "long_name": "y coordinate of projection", "standard_name": "projection_y_coordinate"},
+        "time": {"long_name": "date and time, UTC", "standard_name": "time"},
+        "reference": {"long_name": "date of the reference image, UTC"},
+        "secondary": {"long_name": "date of the secondary image, UTC"},
+    }
+    for name, attrs in labels.items():
+        if name in data.coords:
+            data[name].attrs = dict(attrs)
+            if data[name].dtype.kind == "M":
+                data[name].encoding = dict(DATE_ENCODING)
+            else:
+                data[name].encoding = {"_FillValue": None}
