@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from xoffset._kernels import bits
+
 if TYPE_CHECKING:
     import pyproj
 
@@ -23,13 +25,13 @@ DATE_ENCODING: Mapping[str, str] = {
 
 # Bit numbers are public and are never reused: 0-9 matching, 10-24 screening and correction, 25-30 inversion and rate.
 FLAGS: Mapping[str, int] = {
-    "outside": 1 << 0,
-    "nodata": 1 << 1,
-    "few_valid": 1 << 2,
-    "flat": 1 << 3,
-    "border": 1 << 4,
-    "refine_failed": 1 << 5,
-    "ill_conditioned": 1 << 6,
+    "outside": bits.OUTSIDE,
+    "nodata": bits.NODATA,
+    "few_valid": bits.FEW_VALID,
+    "flat": bits.FLAT,
+    "border": bits.BORDER,
+    "refine_failed": bits.REFINE_FAILED,
+    "ill_conditioned": bits.ILL_CONDITIONED,
     "no_prior": 1 << 7,
     "template_disagrees": 1 << 8,
     "forward_backward": 1 << 9,

@@ -1,0 +1,221 @@
+"""Sub-pixel matching by inverse-compositional Gauss-Newton on the template.
+
+For a pure shift the cubic spline that interpolates the secondary image is a separable four-tap filter, the same for
+all pixels of the template (Baker & Matthews 2004, Int. J. Comput. Vis. 56, 221-255, for the inverse composition).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xoffset._kernels import bits
+from xoffset._kernels._jit import hot_kernel
+
+ITERATIONS = 20
+TOLERANCE = 5e-4  # px
+LARGEST_CONDITION = 1e3
+# Bias that the interpolation of aliased pixels leaves in the best of cases, px: no match is more certain than this.
+LEAST_SIGMA = 2e-3
+
+
+@hot_kernel
+def _spline_weights(fraction, out):
+    """Weights of the four coefficients around a point that lies `fraction` behind the second."""
+    rest = 1 - fraction
+    out[0] = rest * rest * rest / 6
+    out[3] = fraction * fraction * fraction / 6
+    out[1] = 2 / out.dtype.type(3.0) - fraction * fraction * (1 - fraction / 2)
+    out[2] = 1 - out[0] - out[1] - out[3]
+
+
+@hot_kernel
+def _shifted_window(coefficients, y, x, size, weights_y, weights_x, rows, out):
+    """Spline values of a size·size window whose first pixel lies behind (y, x) by the fractions of the weights."""
+    for i in range(size + 3):
+        source = coefficients[y - 1 + i, x - 1 : x + size + 2]
+        line = rows[i]
+        w0, w1, w2, w3 = weights_x[0], weights_x[1], weights_x[2], weights_x[3]
+        for j in range(size):
+            line[j] = w0 * source[j] + w1 * source[j + 1] + w2 * source[j + 2] + w3 * source[j + 3]
+    w0, w1, w2, w3 = weights_y[0], weights_y[1], weights_y[2], weights_y[3]
+    for i in range(size):
+        line = out[i]
+        r0, r1, r2, r3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+        for j in range(size):
+            line[j] = w0 * r0[j] + w1 * r1[j] + w2 * r2[j] + w3 * r3[j]
+
+
+@hot_kernel
+def _centre(weight, total, values):
+    """Remove the weighted mean and clear what has no weight; return the remaining sum of squares."""
+    size = values.shape[0]
+    mean = values.dtype.type(0.0)
+    for i in range(size):
+        for j in range(size):
+            mean += weight[i, j] * values[i, j]
+    mean /= total
+    square = values.dtype.type(0.0)
+    for i in range(size):
+        for j in range(size):
+            value = weight[i, j] * (values[i, j] - mean)
+            values[i, j] = value
+            square += value * value
+    return square
+
+
+@hot_kernel
+def _load_template(image, y, x, template, slope_x, slope_y):
+    """Template and its derivatives by five-point central differences."""
+    size = template.shape[0]
+    near = image.dtype.type(2.0 / 3.0)
+    far = image.dtype.type(1.0 / 12.0)
+    for i in range(size):
+        line = image[y + i, x - 2 : x + size + 2]
+        above2, above1 = image[y + i - 2, x : x + size], image[y + i - 1, x : x + size]
+        below1, below2 = image[y + i + 1, x : x + size], image[y + i + 2, x : x + size]
+        for j in range(size):
+            template[i, j] = line[j + 2]
+            slope_x[i, j] = near * (line[j + 3] - line[j + 1]) - far * (line[j + 4] - line[j])
+            slope_y[i, j] = near * (below1[j] - above1[j]) - far * (below2[j] - above2[j])
+
+
+@hot_kernel
+def _sums(weight, window, template, slope_x, slope_y, out):
+    """Sums of a shifted window: itself, its square, and its products with template and slopes."""
+    size = window.shape[0]
+    zero = window.dtype.type(0.0)
+    total, square, match, along_x, along_y = zero, zero, zero, zero, zero
+    for i in range(size):
+        for j in range(size):
+            value = window[i, j]
+            weighted = weight[i, j] * value
+            total += weighted
+            square += weighted * value
+            match += value * template[i, j]
+            along_x += value * slope_x[i, j]
+            along_y += value * slope_y[i, j]
+    out[0], out[1], out[2], out[3], out[4] = total, square, match, along_x, along_y
+
+
+@hot_kernel
+def refine(image, coefficients, inside, nodes, least_valid, peaks, out, flags):
+    """Refine the integer shifts of every template to a fraction of a pixel.
+
+    Parameters
+    ----------
+    image
+        (height, width) filtered reference.
+    coefficients
+        (height, width) cubic spline coefficients of the filtered secondary.
+    inside
+        (2, height, width) uint8: pixels of reference and secondary that are valid with all their neighbours; of size
+        zero if all are.
+    nodes
+        As in `zncc.search`.
+    least_valid
+        Pixels with a complete neighbourhood that a window pair must share.
+    peaks
+        (rows, columns, 4) result of `zncc.search`.
+    out
+        (rows, columns, 6): shift along x and y in pixels, score, variance along x and y, covariance in px². Where the
+        match fails all are NaN but the score, which is then the one of the integer peak.
+    flags
+        (rows, columns) int32: nodes with a bit set are passed over; bits against the match are added.
+    """
+    size = nodes.template
+    template = np.empty((size, size), image.dtype)
+    slope_x = np.empty_like(template)
+    slope_y = np.empty_like(template)
+    window = np.empty_like(template)
+    rows = np.empty((size + 3, size), image.dtype)
+    weight = np.ones_like(template)
+    match = np.empty(6, image.dtype)
+    scratch = (weight, template, slope_x, slope_y, window, rows)
+    for row in range(nodes.rows):
+        for column in range(nodes.columns):
+            out[row, column] = np.nan
+            out[row, column, 2] = peaks[row, column, 2]
+            if flags[row, column] != 0:
+                continue
+            y = nodes.top + row * nodes.step
+            x = nodes.left + column * nodes.step
+            shift_y = int(peaks[row, column, 0])
+            shift_x = int(peaks[row, column, 1])
+            count = size * size
+            if inside.size > 0:
+                count = 0
+                for i in range(size):
+                    for j in range(size):
+                        both = inside[0, y + i, x + j] & inside[1, y + i + shift_y, x + j + shift_x]
+                        weight[i, j] = both
+                        count += both
+            if count < least_valid:
+                flags[row, column] |= bits.FEW_VALID
+                continue
+            _load_template(image, y, x, template, slope_x, slope_y)
+            verdict = _gauss_newton(coefficients, y, x, shift_y, shift_x, image.dtype.type(count), scratch, match)
+            flags[row, column] |= verdict
+            if verdict == 0:
+                out[row, column] = match
+
+
+@hot_kernel
+def _gauss_newton(coefficients, y, x, shift_y, shift_x, count, scratch, out):
+    """Match one template; out as a node of `refine`. Returns the bits against the match, 0 if there are none."""
+    weight, template, slope_x, slope_y, window, rows = scratch
+    size = template.shape[0]
+    weights_y = np.empty(4, template.dtype)
+    weights_x = np.empty(4, template.dtype)
+    sums = np.empty(5, template.dtype)
+    energy = _centre(weight, count, template)
+    xx = _centre(weight, count, slope_x)
+    yy = _centre(weight, count, slope_y)
+    _sums(weight, template, template, slope_x, slope_y, sums)
+    own_x, own_y = sums[3], sums[4]
+    _sums(weight, slope_y, template, slope_x, slope_y, sums)
+    xy = sums[3]
+    determinant = xx * yy - xy * xy
+    trace = xx + yy
+    # eigenvalues a >= b: a/b <= limit is the same as trace²/determinant <= (limit + 1)²/limit
+    if not determinant * (LARGEST_CONDITION + 1.0) ** 2 > trace * trace * LARGEST_CONDITION:
+        return bits.ILL_CONDITIONED
+    u = template.dtype.type(shift_x)
+    v = template.dtype.type(shift_y)
+    first_score = template.dtype.type(-1.0)
+    score = first_score
+    is_settled = False
+    for iteration in range(ITERATIONS):
+        left = int(np.floor(u))
+        top = int(np.floor(v))
+        _spline_weights(u - left, weights_x)
+        _spline_weights(v - top, weights_y)
+        _shifted_window(coefficients, y + top, x + left, size, weights_y, weights_x, rows, window)
+        _sums(weight, window, template, slope_x, slope_y, sums)
+        spread = sums[1] - sums[0] * sums[0] / count
+        if not spread > 0:
+            return bits.REFINE_FAILED
+        gain = np.sqrt(energy / spread)
+        score = gain * sums[2] / energy
+        if iteration == 0:
+            first_score = score
+        error_x = gain * sums[3] - own_x
+        error_y = gain * sums[4] - own_y
+        step_x = (yy * error_x - xy * error_y) / determinant
+        step_y = (xx * error_y - xy * error_x) / determinant
+        u -= step_x
+        v -= step_y
+        if not (abs(u - shift_x) <= 1 and abs(v - shift_y) <= 1):
+            return bits.REFINE_FAILED
+        if abs(step_x) < TOLERANCE and abs(step_y) < TOLERANCE:
+            is_settled = True
+            break
+    if not is_settled or score < first_score - 1e-5:
+        return bits.REFINE_FAILED
+    residual = 2 * energy * max(1 - score, 0) / max(count - 3, 1)
+    out[0] = u
+    out[1] = v
+    out[2] = score
+    out[3] = residual * yy / determinant + LEAST_SIGMA**2
+    out[4] = residual * xx / determinant + LEAST_SIGMA**2
+    out[5] = -residual * xy / determinant
+    return 0

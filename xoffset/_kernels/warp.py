@@ -1,0 +1,79 @@
+"""Images of a moving scene, sampled from a continuous description of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xoffset._kernels._jit import kernel
+
+
+@kernel
+def render(spline, oversampling, still, shape, amplitude_x, amplitude_y, shift_x, shift_y, out):
+    """Area-average a periodic scene whose points have moved by shape(point)·amplitude + shift.
+
+    The scene is the cubic B-spline with the coefficients `spline` (fine rows, fine columns), so that its value anywhere
+    is exact and no image is ever interpolated. All distances are pixels of `out` (rows, columns); `shape` has its size,
+    is bilinear in between and constant beyond. `still` is the image without any motion, copied where nothing moves, or
+    empty. A pixel of `out` averages oversampling² points.
+    """
+    rows, columns = out.shape
+    fine_rows, fine_columns = spline.shape
+    half = 0.5 * (oversampling - 1)
+    is_registered = shift_x == 0.0 and shift_y == 0.0
+    weight_y = np.empty(4)
+    weight_x = np.empty(4)
+    for row in range(rows):
+        for column in range(columns):
+            moves = False
+            for i in range(max(row - 1, 0), min(row + 2, rows)):
+                for j in range(max(column - 1, 0), min(column + 2, columns)):
+                    moves = moves or shape[i, j] != 0.0
+            moves = moves and (amplitude_x != 0.0 or amplitude_y != 0.0)
+            if is_registered and not moves and still.size > 0:
+                out[row, column] = still[row, column]
+                continue
+            total = 0.0
+            for i in range(oversampling):
+                for j in range(oversampling):
+                    # where is the point now seen here: solve x + shape(x)·amplitude + shift = seen
+                    seen_y = row + (i - half) / oversampling - shift_y
+                    seen_x = column + (j - half) / oversampling - shift_x
+                    y = seen_y
+                    x = seen_x
+                    for _ in range(50 if moves or not is_registered else 0):
+                        clipped_y = min(max(y, 0.0), rows - 1.0)
+                        clipped_x = min(max(x, 0.0), columns - 1.0)
+                        top = min(int(clipped_y), max(rows - 2, 0))
+                        left = min(int(clipped_x), max(columns - 2, 0))
+                        bottom = min(top + 1, rows - 1)
+                        right = min(left + 1, columns - 1)
+                        part_y = clipped_y - top
+                        part_x = clipped_x - left
+                        upper = (1.0 - part_x) * shape[top, left] + part_x * shape[top, right]
+                        lower = (1.0 - part_x) * shape[bottom, left] + part_x * shape[bottom, right]
+                        share = (1.0 - part_y) * upper + part_y * lower
+                        next_y = seen_y - share * amplitude_y
+                        next_x = seen_x - share * amplitude_x
+                        change = abs(next_y - y) + abs(next_x - x)
+                        y = next_y
+                        x = next_x
+                        if change < 1e-6:
+                            break
+                    y = oversampling * y + half
+                    x = oversampling * x + half
+                    first_y = int(np.floor(y))
+                    first_x = int(np.floor(x))
+                    for axis in range(2):
+                        f = y - first_y if axis == 0 else x - first_x
+                        w = weight_y if axis == 0 else weight_x
+                        w[0] = (1.0 - f) ** 3 / 6.0
+                        w[1] = (4.0 - 6.0 * f * f + 3.0 * f**3) / 6.0
+                        w[3] = f**3 / 6.0
+                        w[2] = 1.0 - w[0] - w[1] - w[3]
+                    for k in range(4):
+                        line = spline[(first_y - 1 + k) % fine_rows]
+                        part = 0.0
+                        for m in range(4):
+                            part += weight_x[m] * line[(first_x - 1 + m) % fine_columns]
+                        total += weight_y[k] * part
+            out[row, column] = total / (oversampling * oversampling)

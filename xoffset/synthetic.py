@@ -1,0 +1,301 @@
+"""Image stacks with exactly known motion, for tests, documentation, benchmarks and the demo.
+
+A scene is a continuous function: the cubic B-spline whose random coefficients lie on a lattice four times finer than
+the pixels. Each image samples the scene where its ground points have moved to and averages over the pixel's area, so
+that no image is ever interpolated and no matcher is favoured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import scipy.fft
+import scipy.ndimage
+import xarray as xr
+
+from xoffset import _blocks, model
+from xoffset._kernels import warp
+
+Field = Literal["constant", "landslide", "fault", "glacier"]
+
+OVERSAMPLING = 4
+_LEVEL, _CONTRAST = 1500.0, 200.0
+
+
+def scene(shape: tuple[int, int] = (256, 256), *, redness: float = 1.3, seed: int = 0) -> xr.DataArray:
+    """Random ground, four times finer than the pixels of the images to be taken of it.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns of the images, in pixels.
+    redness
+        Exponent b of the amplitude spectrum 1/frequency^b: 0 is white, 1.3 resembles bare ground seen by Sentinel-2.
+    seed
+        Seed of the random numbers.
+
+    Returns
+    -------
+    xarray.DataArray
+        Spline coefficients (y, x), 4·rows by 4·columns, brightness in arbitrary units; the ground repeats itself
+        beyond the edges. Pass it to `stack` to photograph the same ground again.
+
+    Examples
+    --------
+    >>> import xoffset.synthetic
+    >>> xoffset.synthetic.scene((64, 96)).shape
+    (256, 384)
+    """
+    _check_shape(shape, "scene")
+    fine = (OVERSAMPLING * shape[0], OVERSAMPLING * shape[1])
+    noise = np.random.default_rng(seed).standard_normal(fine, dtype=np.float32)
+    spectrum = scipy.fft.rfft2(noise)
+    frequency = np.hypot(scipy.fft.fftfreq(fine[0])[:, None], scipy.fft.rfftfreq(fine[1])[None])
+    frequency[0, 0] = 1.0
+    spectrum *= (frequency**-redness).astype(np.float32)
+    spectrum[0, 0] = 0.0
+    texture = scipy.fft.irfft2(spectrum, s=fine)
+    texture *= np.float32(_CONTRAST / texture.std())
+    return xr.DataArray(texture + np.float32(_LEVEL), dims=("y", "x"), name="scene")
+
+
+def stack(
+    shape: tuple[int, int] = (256, 256),
+    *,
+    dates: Sequence[str] | np.ndarray = ("2020-01-01", "2021-01-01"),
+    field: Field = "landslide",
+    velocity: float = 30.0,
+    direction: float = 120.0,
+    season: float = 0.0,
+    step: float = 0.0,
+    step_date: str | None = None,
+    snr: float = np.inf,
+    illumination: float = 0.0,
+    clouds: float = 0.0,
+    nodata: float = 0.0,
+    misregistration: float = 0.0,
+    pixel_size: float = 10.0,
+    crs: str | None = "EPSG:32632",
+    ground: xr.DataArray | None = None,
+    seed: int = 0,
+) -> tuple[xr.DataArray, xr.Dataset]:
+    """Images of moving ground and the truth about them.
+
+    The displacement of a ground point since the first date is shape(point)·(velocity·t + season·sin(2πt) + step·[t ≥
+    step date]) in the given direction; its shape, at most 1, is set by `field`.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns of the images, in pixels.
+    dates
+        Dates of the images, in order.
+    field
+        `"constant"`: everything moves alike. `"landslide"`: an ellipse in the middle moves, with smooth margins.
+        `"fault"`: the two sides of a line through the middle, parallel to the motion, move against each other, by at
+        most 1 and -1. `"glacier"`: a trough as wide as half the image flows through it, sheared toward its margins.
+    velocity
+        Steady speed where the shape is 1, in m yr-1.
+    direction
+        Direction of motion in degrees clockwise from north.
+    season
+        Amplitude of a yearly oscillation in m, where the shape is 1.
+    step, step_date
+        Sudden displacement in m, where the shape is 1, at this date and all later ones.
+    snr
+        Amplitude of the ground's detail (standard deviation of the image after a 3 px high-pass) over the standard
+        deviation of the white noise that is added to each image.
+    illumination
+        Largest relative change of the brightness by a smooth field, different on each date.
+    clouds
+        Share of each image that clouds cover; they are bright, not masked, and elsewhere on each date.
+    nodata
+        Share of each image lost in a slanted strip, elsewhere on each date: NaN.
+    misregistration
+        Standard deviation in m of a shift of each image but the first, along x and y.
+    pixel_size
+        Side of a pixel, in m.
+    crs
+        Coordinate reference system, None for local metres.
+    ground
+        Result of `scene`; new ground from the same seed if None.
+    seed
+        Seed of the random numbers.
+
+    Returns
+    -------
+    stack : xarray.DataArray
+        Images (time, y, x), float32; NaN is nodata.
+    truth : xarray.Dataset
+        `dx`, `dy` (time, y, x): displacement in m, positive toward increasing x and y, since the first date, of the
+        ground point that was at the pixel's centre on the first date; bilinear in between. `vx`, `vy` (y, x): steady
+        velocity in m yr-1. `misregistration_dx`, `misregistration_dy` (time): shift in m of the whole image, which is
+        not part of `dx`, `dy`. `cloud` (time, y, x): True where a cloud covers the ground.
+
+    Examples
+    --------
+    >>> import xoffset.synthetic
+    >>> stack, truth = xoffset.synthetic.stack((64, 64), field="constant", velocity=12.0, direction=90.0)
+    >>> float(truth.dx[1].mean().round(2))
+    12.02
+    """
+    _check_shape(shape, "stack")
+    times = model.as_dates(np.asarray(dates, dtype="datetime64[us]"))
+    if ground is None:
+        ground = scene(shape, seed=seed)
+    if ground.shape != (OVERSAMPLING * shape[0], OVERSAMPLING * shape[1]):
+        raise ValueError(
+            f"stack() needs ground of {OVERSAMPLING} times the shape {shape}; got {ground.shape}. Use scene({shape})."
+        )
+    generator = np.random.default_rng([seed, 1])
+    moves = _shape_of_field(field, shape, direction)
+    history = _history(times, velocity, season, step, step_date)
+    east, north = np.sin(np.deg2rad(direction)), np.cos(np.deg2rad(direction))
+    shift = misregistration * generator.standard_normal((2, times.size))
+    shift[:, 0] = 0.0
+
+    pixels_x = (history * east / pixel_size, shift[0] / pixel_size)
+    pixels_y = (-history * north / pixel_size, -shift[1] / pixel_size)
+    images = _photograph(ground.values, moves, pixels_x, pixels_y)
+    cover = _degrade(images, generator, snr=snr, illumination=illumination, clouds=clouds, nodata=nodata)
+    images_labelled = _label_stack(images, times, pixel_size, crs)
+
+    unit = {"units": "m"}
+    truth = xr.Dataset(
+        {
+            "dx": (("time", "y", "x"), np.multiply.outer(history * east, moves), unit),
+            "dy": (("time", "y", "x"), np.multiply.outer(history * north, moves), unit),
+            "vx": (("y", "x"), velocity * east * moves, {"units": "m yr-1"}),
+            "vy": (("y", "x"), velocity * north * moves, {"units": "m yr-1"}),
+            "misregistration_dx": ("time", shift[0], unit),
+            "misregistration_dy": ("time", shift[1], unit),
+            "cloud": (("time", "y", "x"), cover),
+        },
+        coords=images_labelled.coords,
+    )
+    return images_labelled, model.finish(truth)
+
+
+def _check_shape(shape: tuple[int, int], caller: str) -> None:
+    if len(shape) != 2 or min(shape) < 2:
+        raise ValueError(f"{caller}() needs at least 2 rows and 2 columns; got {shape}. Pass shape=(rows, columns).")
+
+
+def _shape_of_field(field: str, shape: tuple[int, int], direction: float) -> np.ndarray:
+    """Share of the motion (rows, columns) at each pixel centre, at most 1."""
+    rows, columns = shape
+    y, x = np.meshgrid(np.arange(rows) - 0.5 * (rows - 1), np.arange(columns) - 0.5 * (columns - 1), indexing="ij")
+    east, north = np.sin(np.deg2rad(direction)), np.cos(np.deg2rad(direction))
+    side = min(shape)
+    along = (x * east - y * north) / side
+    across = (x * north + y * east) / side
+    if field == "constant":
+        return np.ones(shape)
+    if field == "landslide":
+        # a smooth ellipse that is exactly zero outside
+        inside = np.clip(1.0 - (along / 0.36) ** 2 - (across / 0.22) ** 2, 0.0, None)
+        return np.asarray(1.0 - (1.0 - inside**2) ** 2)
+    if field == "fault":
+        return np.asarray(2.0 / np.pi * np.arctan(across * side / 4.0))
+    if field == "glacier":
+        return np.asarray(np.clip(1.0 - (across / 0.25) ** 4, 0.0, None))
+    raise ValueError(
+        f"stack() needs field 'constant', 'landslide', 'fault' or 'glacier'; got {field!r}. Choose one of the four."
+    )
+
+
+def _history(times: np.ndarray, velocity: float, season: float, step: float, step_date: str | None) -> np.ndarray:
+    """Displacement [m] (time,) since the first date where the shape is 1."""
+    elapsed = model.years(times - times[0])
+    moved = velocity * elapsed + season * np.sin(2.0 * np.pi * elapsed)
+    if step_date is not None:
+        moved = moved + step * (times >= np.datetime64(step_date))
+    elif step:
+        raise ValueError("stack() needs the date of the step; got step without step_date. Pass step_date='2020-06-01'.")
+    return np.asarray(moved - moved[0])
+
+
+def _photograph(
+    spline: np.ndarray,
+    moves: np.ndarray,
+    pixels_x: tuple[np.ndarray, np.ndarray],
+    pixels_y: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """Clean images (time, rows, columns), float32, of ground moved by moves·history + shift, in pixels."""
+    images = np.empty((pixels_x[0].size, *moves.shape), dtype=np.float32)
+    still = np.empty(moves.shape, dtype=np.float32)
+    warp.render(spline, OVERSAMPLING, still[:0], moves, 0.0, 0.0, 0.0, 0.0, still)
+
+    def take(date: int) -> None:
+        warp.render(
+            spline, OVERSAMPLING, still, moves,
+            pixels_x[0][date], pixels_y[0][date], pixels_x[1][date], pixels_y[1][date], images[date],
+        )  # fmt: skip
+
+    _blocks.in_threads(take, range(images.shape[0]))
+    return images
+
+
+def _degrade(
+    images: np.ndarray, generator: np.random.Generator, *, snr: float, illumination: float, clouds: float, nodata: float
+) -> np.ndarray:
+    """Add what a real acquisition adds to clean images, in place; return where clouds are."""
+    detail = np.std(images[0] - scipy.ndimage.gaussian_filter(images[0], 3.0, mode="wrap"))
+    cover = np.zeros(images.shape, dtype=bool)
+    for image, covered in zip(images, cover, strict=True):
+        if illumination:
+            image *= 1.0 + illumination * _smooth(image.shape, 0.3, generator)
+        if clouds:
+            thickness = _smooth(image.shape, 0.1, generator)
+            edge = np.quantile(thickness, 1.0 - clouds)
+            opacity = np.clip((thickness - edge) / 0.1 + 0.5, 0.0, 1.0)
+            veil = _LEVEL + 1000.0 + 300.0 * _smooth(image.shape, 0.03, generator)
+            image += (opacity * (veil - image)).astype(np.float32)
+            covered[:] = opacity > 0.0
+        if np.isfinite(snr):
+            image += (detail / snr * generator.standard_normal(image.shape)).astype(np.float32)
+        if nodata:
+            image[_strip(image.shape, nodata, generator)] = np.nan
+    return cover
+
+
+def _smooth(shape: tuple[int, ...], scale: float, generator: np.random.Generator) -> np.ndarray:
+    """Smooth random field within ±1 whose features measure `scale` times the shorter side."""
+    coarse = scipy.ndimage.gaussian_filter(
+        generator.standard_normal([int(np.ceil(3.0 * size / (scale * min(shape)))) + 4 for size in shape]), 1.0
+    )
+    factors = [(size - 1) / (coarse_size - 4) for size, coarse_size in zip(shape, coarse.shape, strict=True)]
+    points = np.meshgrid(*[1.5 + np.arange(size) / f for size, f in zip(shape, factors, strict=True)], indexing="ij")
+    values = scipy.ndimage.map_coordinates(coarse, points, order=3, mode="nearest")
+    return np.asarray(values / np.abs(values).max())
+
+
+def _strip(shape: tuple[int, ...], share: float, generator: np.random.Generator) -> np.ndarray:
+    """Slanted strip that covers about this share of an image."""
+    rows, columns = shape
+    angle = generator.uniform(0.0, np.pi)
+    y, x = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
+    distance = x * np.cos(angle) + y * np.sin(angle)
+    start = np.quantile(distance, generator.uniform(0.0, max(1.0 - share, 0.0)))
+    return np.asarray((distance >= start) & (distance <= np.quantile(distance, min((distance < start).mean() + share, 1.0))))
+
+
+def _label_stack(images: np.ndarray, times: np.ndarray, pixel_size: float, crs: str | None) -> xr.DataArray:
+    if crs is None:
+        parsed = None
+    else:
+        import pyproj
+
+        parsed = pyproj.CRS.from_user_input(crs)
+    origin_x, origin_y = (0.0, 0.0) if crs is None else (500_000.0, 5_000_000.0)
+    _, rows, columns = images.shape
+    return model.stack(
+        images,
+        time=times,
+        x=origin_x + pixel_size * (np.arange(columns) + 0.5),
+        y=origin_y - pixel_size * (np.arange(rows) + 0.5),
+        crs=parsed,
+        attrs={},
+    )
