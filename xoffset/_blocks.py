@@ -3,11 +3,175 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 Item = TypeVar("Item")
+Tile = tuple[slice, slice]
+TileKernel = Callable[[np.ndarray, Tile], np.ndarray]
+
+# Side of a compute tile, and bounds for the side of a dask block, px.
+TILE, LARGEST_BLOCK = 256, 2048
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """The sampling grid of a matcher and the compute tiles that divide it, fixed to the first pixel of the image.
+
+    Every statistic belongs to a tile and its margin, never to a dask block, so that the result has the same bits for
+    any chunks. Window k starts at pixel k·step. Tile edges lie on multiples of step.
+    """
+
+    shape: tuple[int, int]
+    step: int
+    template: int
+    search: int
+    margin: int  # pixels known around the windows of a tile
+    nodata: float | None
+    dtype: np.dtype
+
+    @property
+    def nodes(self) -> tuple[int, int]:
+        """Number of windows along y and x."""
+        rows, columns = ((size - self.template) // self.step + 1 for size in self.shape)
+        return rows, columns
+
+    @property
+    def per_tile(self) -> int:
+        """Nodes along the side of a tile."""
+        side = max(TILE, self.template + 2 * self.margin)
+        return max(1, side // self.step)
+
+    def tiles(self, block: Tile | None = None) -> Iterator[Tile]:
+        """Node rows and columns of each tile, of all or of those within a block of whole tiles."""
+        rows, columns = block or tuple(slice(0, count) for count in self.nodes)
+        for top in range(rows.start, rows.stop, self.per_tile):
+            for left in range(columns.start, columns.stop, self.per_tile):
+                yield (
+                    slice(top, min(top + self.per_tile, rows.stop)),
+                    slice(left, min(left + self.per_tile, columns.stop)),
+                )
+
+    def inner(self, tile: Tile) -> Tile | None:
+        """Nodes of a tile whose search stays inside the image; None if there are none."""
+        inner = []
+        for nodes, size in zip(tile, self.shape, strict=True):
+            start = max(nodes.start, -(-self.search // self.step))
+            stop = min(nodes.stop, (size - self.template - self.search) // self.step + 1)
+            if start >= stop:
+                return None
+            inner.append(slice(start, stop))
+        return inner[0], inner[1]
+
+    def window(self, tile: Tile) -> Tile:
+        """Pixels that the tile needs; they may lie outside the image."""
+        rows, columns = (
+            slice(
+                nodes.start * self.step - self.margin,
+                (nodes.stop - 1) * self.step + self.template + self.margin,
+            )
+            for nodes in tile
+        )
+        return rows, columns
+
+
+def match_tiles(stack: Any, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int]) -> Any:
+    """Run a tile kernel over a stack (time, y, x): shape·(rows, columns), NumPy or dask like the stack.
+
+    The kernel gets the pixels of a tile's window as floats, NaN outside the image and where there is no data, and the
+    nodes of the tile.
+    """
+    if not isinstance(stack, np.ndarray):
+        return _match_blocks(stack, lattice, kernel, shape)
+    out = np.empty((*shape, *lattice.nodes), dtype=lattice.dtype)
+
+    def match(tile: Tile) -> None:
+        out[:, :, tile[0], tile[1]] = kernel(_cut(stack, (0, 0), tile, lattice), tile)
+
+    in_threads(match, lattice.tiles())
+    return out
+
+
+def _match_blocks(stack: da.Array, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int]) -> da.Array:
+    import dask.array as da
+
+    before = lattice.margin
+    after = lattice.margin + max(lattice.template - lattice.step, 0)
+    edges = [
+        _block_edges(count, size, max(chunks), lattice, max(before, after))
+        for count, size, chunks in zip(lattice.nodes, stack.shape[1:], stack.chunks[1:], strict=True)
+    ]
+    pixels = [
+        tuple(np.diff([*(edge * lattice.step for edge in ends[:-1]), size]).tolist())
+        for ends, size in zip(edges, stack.shape[1:], strict=True)
+    ]
+    aligned = stack.rechunk((stack.shape[0], *pixels))
+    depth = {0: 0, 1: (before, after), 2: (before, after)}
+    padded = da.overlap.overlap(aligned, depth=depth, boundary="none")
+    counts = [tuple(np.diff(ends).tolist()) for ends in edges]
+    return da.map_blocks(
+        _match_block,
+        padded,
+        lattice=lattice,
+        kernel=kernel,
+        edges=edges,
+        chunks=((shape[0],), (shape[1],), *counts),
+        new_axis=0,
+        dtype=lattice.dtype,
+        meta=np.empty((0, 0, 0, 0), dtype=lattice.dtype),
+    )
+
+
+def _match_block(
+    padded: np.ndarray,
+    *,
+    lattice: Lattice,
+    kernel: TileKernel,
+    edges: list[list[int]],
+    block_id: tuple[int, ...],
+) -> np.ndarray:
+    top, bottom = edges[0][block_id[2] : block_id[2] + 2]
+    left, right = edges[1][block_id[3] : block_id[3] + 2]
+    origin = (max(top * lattice.step - lattice.margin, 0), max(left * lattice.step - lattice.margin, 0))
+    tiles = list(lattice.tiles((slice(top, bottom), slice(left, right))))
+    found = [kernel(_cut(padded, origin, tile, lattice), tile) for tile in tiles]
+    out = np.empty((*found[0].shape[:2], bottom - top, right - left), dtype=lattice.dtype)
+    for tile, part in zip(tiles, found, strict=True):
+        rows, columns = (slice(nodes.start - first, nodes.stop - first) for nodes, first in zip(tile, (top, left), strict=True))
+        out[:, :, rows, columns] = part
+    return out
+
+
+def _block_edges(count: int, size: int, chunk: int, lattice: Lattice, halo: int) -> list[int]:
+    """Node edges of the dask blocks along one axis: whole tiles, near the chunks given, none thinner than the halo."""
+    tile = lattice.per_tile * lattice.step
+    per_block = lattice.per_tile * max(1, min(-(-chunk // tile), LARGEST_BLOCK // tile))
+    edges = list(range(0, count, per_block))
+    if len(edges) > 1 and size - edges[-1] * lattice.step < halo:
+        edges.pop()
+    return [*edges, count]
+
+
+def _cut(array: np.ndarray, origin: tuple[int, int], tile: Tile, lattice: Lattice) -> np.ndarray:
+    """Window of a tile (time, rows, columns) as floats, NaN where there is no data; the array starts at `origin`."""
+    inside, padding = [], []
+    for part, start, size in zip(lattice.window(tile), origin, array.shape[1:], strict=True):
+        first, last = max(part.start - start, 0), min(part.stop - start, size)
+        inside.append(slice(first, last))
+        padding.append((first - (part.start - start), (part.stop - start) - last))
+    values = array[:, inside[0], inside[1]]
+    is_exact = values.dtype.itemsize <= (4 if values.dtype.kind == "f" else 2)
+    values = values.astype(np.float32 if is_exact else np.float64)
+    if lattice.nodata is not None:
+        values[values == lattice.nodata] = np.nan
+    return np.pad(values, ((0, 0), *padding), constant_values=np.nan)
 
 
 def in_threads(function: Callable[[Item], None], items: Iterable[Item]) -> None:

@@ -114,9 +114,7 @@ def as_stack(stack: xr.DataArray, caller: str) -> xr.DataArray:
 
 def as_network(network: xr.Dataset, stack: xr.DataArray, caller: str) -> xr.Dataset:
     """Return the network after checking that it has pairs and that all of their dates are in the stack."""
-    _check_pairs(network, caller)
-    if network.sizes["pair"] == 0:
-        raise ValueError(f"{caller}() needs at least one pair; got an empty network. Widen the limits of pairs().")
+    check_pairs(network, caller)
     dates = as_dates(stack["time"].values)
     wanted = np.unique(np.concatenate([as_dates(network[name].values) for name in ("reference", "secondary")]))
     missing = wanted[~np.isin(wanted, dates)]
@@ -130,7 +128,7 @@ def as_network(network: xr.Dataset, stack: xr.DataArray, caller: str) -> xr.Data
 
 def as_shifts(shifts: xr.Dataset, caller: str) -> xr.Dataset:
     """Return the shifts after checking that pairs, grid, displacement and sigma are there."""
-    _check_pairs(shifts, caller)
+    check_pairs(shifts, caller)
     _check_variables(shifts, ("dx", "dy", "sigma_dx", "sigma_dy"), ("pair", "y", "x"), caller, "correlate()")
     return shifts
 
@@ -140,6 +138,29 @@ def as_series(series: xr.Dataset, caller: str) -> xr.Dataset:
     _check_variables(series, ("dx", "dy", "sigma_dx", "sigma_dy"), ("time", "y", "x"), caller, "invert()")
     check_times(series["time"], caller)
     return series
+
+
+def check_pairs(data: xr.Dataset, caller: str) -> xr.Dataset:
+    """Return a Dataset after checking that it has pairs of two different dates."""
+    if not isinstance(data, xr.Dataset):
+        raise TypeError(f"{caller}() needs a Dataset with dim 'pair'; got {type(data).__name__}. See pairs().")
+    lacking = [name for name in ("reference", "secondary") if name not in data.coords]
+    if "pair" not in data.dims or lacking:
+        raise ValueError(
+            f"{caller}() needs dim 'pair' with coords 'reference' and 'secondary'; got dims {tuple(data.dims)}. "
+            "Make a network with stack.offset.pairs()."
+        )
+    for name in ("reference", "secondary"):
+        if data[name].dtype.kind != "M":
+            raise TypeError(
+                f"{caller}() needs datetime64 dates in '{name}'; got dtype {data[name].dtype}. "
+                "Make the network with stack.offset.pairs()."
+            )
+    if data.sizes["pair"] == 0:
+        raise ValueError(f"{caller}() needs at least one pair; got an empty network. Widen the limits of pairs().")
+    if (as_dates(data["reference"].values) == as_dates(data["secondary"].values)).any():
+        raise ValueError(f"{caller}() needs two dates a pair; got a pair of one date with itself. Drop that pair.")
+    return data
 
 
 def check_dims(data: xr.DataArray, dims: tuple[str, ...], caller: str) -> None:
@@ -197,7 +218,7 @@ def spacing(data: xr.DataArray | xr.Dataset, caller: str) -> Spacing:
             )
         if values.size < 2:
             continue
-        step = (values[-1] - values[0]) / (values.size - 1)
+        step = float(values[-1] - values[0]) / (values.size - 1)
         if not np.isfinite(step) or step == 0 or np.abs(np.diff(values) - step).max() > 1e-3 * abs(step):
             raise ValueError(
                 f"{caller}() needs evenly spaced '{name}' coordinates; got steps from {np.diff(values).min():g} to "
@@ -271,25 +292,6 @@ def as_dates(values: np.ndarray) -> np.ndarray:
 def years(interval: np.ndarray) -> np.ndarray:
     """Time intervals in years of 365.25 days, float64."""
     return np.asarray(interval / YEAR, dtype=np.float64)
-
-
-def _check_pairs(data: xr.Dataset, caller: str) -> None:
-    if not isinstance(data, xr.Dataset):
-        raise TypeError(f"{caller}() needs a Dataset with dim 'pair'; got {type(data).__name__}. See pairs().")
-    lacking = [name for name in ("reference", "secondary") if name not in data.coords]
-    if "pair" not in data.dims or lacking:
-        raise ValueError(
-            f"{caller}() needs dim 'pair' with coords 'reference' and 'secondary'; got dims {tuple(data.dims)}. "
-            "Make a network with stack.offset.pairs()."
-        )
-    for name in ("reference", "secondary"):
-        if data[name].dtype.kind != "M":
-            raise TypeError(
-                f"{caller}() needs datetime64 dates in '{name}'; got dtype {data[name].dtype}. "
-                "Make the network with stack.offset.pairs()."
-            )
-    if data.sizes["pair"] and (as_dates(data["reference"].values) == as_dates(data["secondary"].values)).any():
-        raise ValueError(f"{caller}() needs two dates a pair; got a pair of one date with itself. Drop that pair.")
 
 
 def _check_variables(data: xr.Dataset, names: Sequence[str], dims: tuple[str, ...], caller: str, maker: str) -> None:

@@ -1,0 +1,39 @@
+"""Date algebra of a network: which dates, how they connect."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def incidence(reference: np.ndarray, secondary: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Dates of a network, in order, and each pair as two indices into them.
+
+    Returns
+    -------
+    epochs : numpy.ndarray
+        (date,) sorted dates.
+    ends : numpy.ndarray
+        (pair, 2) indices of reference and secondary, int64.
+    """
+    epochs, index = np.unique(np.concatenate([reference, secondary]), return_inverse=True)
+    return epochs, np.ascontiguousarray(index.reshape(2, -1).T.astype(np.int64))
+
+
+def components(dates: int, ends: np.ndarray) -> np.ndarray:
+    """Number of the connected component of each date, counted from 0 in order of first appearance."""
+    root = np.arange(dates)
+    for first, second in ends:
+        a, b = root[first], root[second]
+        if a != b:
+            root[root == max(a, b)] = min(a, b)
+    return np.asarray(np.unique(root, return_inverse=True)[1])
+
+
+def degree(dates: int, ends: np.ndarray) -> np.ndarray:
+    """Number of pairs of each date."""
+    return np.bincount(ends.ravel(), minlength=dates)
+
+
+def bandwidth(ends: np.ndarray) -> int:
+    """Largest number of dates between the two ends of a pair."""
+    return int(np.abs(ends[:, 1] - ends[:, 0]).max(initial=0))

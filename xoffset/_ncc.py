@@ -1,0 +1,197 @@
+"""The NCC matcher on plain arrays: filter each image of a tile once, then match every pair of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from xoffset._blocks import Lattice, Tile
+from xoffset._kernels import bits, filters, refine, zncc
+
+Prefilter = Literal["bandpass"] | None
+
+# Gaussian widths of the band-pass, px, and how far beyond the last pixel used an image must be known: the reach of the
+# wider Gaussian, and some pixels for the recursion of the spline to forget where it started.
+FINE, COARSE = 0.7, 3.0
+MARGIN = 18
+FIELDS = ("dx", "dy", "score", "gap", "variance_dx", "variance_dy", "covariance", "flags")
+
+
+@dataclass(frozen=True)
+class NCC:
+    """Masked zero-mean normalised cross-correlation with Gauss-Newton refinement.
+
+    Parameters
+    ----------
+    min_valid
+        Share of a window's pixels that must be valid in both images, above 0, at most 1. Below it a match is NaN and
+        flagged `few_valid`.
+
+    Examples
+    --------
+    >>> import xoffset
+    >>> xoffset.NCC(min_valid=0.8)
+    NCC(min_valid=0.8)
+    """
+
+    min_valid: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.min_valid <= 1.0:
+            raise ValueError(f"NCC() needs min_valid above 0 and at most 1; got {self.min_valid}. Pass a share such as 0.5.")
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a tile keeps of one image; all arrays (height, width)."""
+
+    filtered: np.ndarray  # zero where far from any valid pixel
+    valid: np.ndarray  # uint8
+    coefficients: np.ndarray  # of the cubic spline through `filtered`
+    flat: np.ndarray  # uint8, by first pixel of the window
+    total: np.ndarray  # window sums of `filtered`, by first pixel of the window
+    spread: np.ndarray
+    floor: float  # variance that a pixel must exceed to be texture and not rounding
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """Pixels that are valid with all their neighbours (uint8)."""
+        out = np.empty_like(self.valid)
+        filters.erode(self.valid, out)
+        return out
+
+    @cached_property
+    def masked(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mask, image and squared image, zero where invalid."""
+        mask = self.valid.astype(self.filtered.dtype)
+        return mask, self.filtered * mask, self.filtered**2 * mask
+
+
+def match_tile(
+    images: np.ndarray, tile: Tile, *, pairs: np.ndarray, lattice: Lattice, matcher: NCC, prefilter: Prefilter
+) -> np.ndarray:
+    """Match all pairs on the nodes of one tile.
+
+    Parameters
+    ----------
+    images
+        (time, height, width) raw values of the tile's window, NaN where there is none.
+    tile
+        Node rows and columns of the tile.
+    pairs
+        (pair, 2) indices of reference and secondary.
+    lattice
+        The sampling grid.
+    matcher, prefilter
+        As in `correlate`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (field, pair, rows, columns) in the order of FIELDS; pixels.
+    """
+    rows, columns = tile
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
+    dtype = lattice.dtype
+    out = np.full((len(FIELDS), len(pairs), *shape), np.nan, dtype=dtype)
+    out[-1] = bits.OUTSIDE
+    inner = lattice.inner(tile)
+    if inner is None:
+        return out
+    first_row, first_column = inner[0].start - rows.start, inner[1].start - columns.start
+    nodes = zncc.Nodes(
+        rows=inner[0].stop - inner[0].start,
+        columns=inner[1].stop - inner[1].start,
+        top=lattice.margin + first_row * lattice.step,
+        left=lattice.margin + first_column * lattice.step,
+        step=lattice.step,
+        template=lattice.template,
+        search=lattice.search,
+        block=math.gcd(lattice.step, lattice.template),
+    )
+    used = {date: prepare(images[date], lattice.template, prefilter, dtype) for date in np.unique(pairs)}
+    target = out[:, :, first_row : first_row + nodes.rows, first_column : first_column + nodes.columns]
+    for k, (reference, secondary) in enumerate(pairs):
+        target[:, k] = _match(used[reference], used[secondary], nodes, matcher)
+    return out
+
+
+def prepare(raw: np.ndarray, template: int, prefilter: Prefilter, dtype: np.dtype) -> Image:
+    """Filter one image of a tile and gather what matching asks of it."""
+    values = raw.astype(np.float64)
+    finite = np.isfinite(values)
+    valid = finite.astype(np.uint8)
+    values[~finite] = 0.0
+    mean = values.sum() / max(int(finite.sum()), 1)
+    centred = np.where(finite, values - mean, 0.0).astype(dtype)
+    peak = float(np.abs(centred).max())
+    filtered = centred if prefilter is None else _bandpass(centred, valid)
+    coefficients = np.empty_like(filtered)
+    filters.spline_coefficients(filtered, coefficients)
+    windows = tuple(size - template + 1 for size in raw.shape)
+    flat = np.empty(windows, dtype=np.uint8)
+    zncc.flat_windows(values, finite.astype(np.uint8), template, flat)
+    total = np.empty(windows, dtype=dtype)
+    spread = np.empty(windows, dtype=dtype)
+    zncc.window_sums(filtered, template, total, spread)
+    floor = (4.0 * float(np.finfo(dtype).eps) * peak) ** 2
+    return Image(filtered, valid, coefficients, flat, total, spread, floor)
+
+
+def _bandpass(centred: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Difference of two normalised Gaussian low-passes; clears `valid` where too little supports it."""
+    mask = valid.astype(centred.dtype)
+    rows = np.empty_like(centred)
+    smoothed = []
+    for sigma in (FINE, COARSE):
+        taps = filters.gaussian_taps(sigma, centred.dtype)
+        for image in (centred, mask):
+            low = np.empty_like(centred)
+            filters.smooth(image, taps, rows, low)
+            smoothed.append(low)
+    out = np.empty_like(centred)
+    filters.band(*smoothed, valid, out)
+    return out
+
+
+def _match(reference: Image, secondary: Image, nodes: zncc.Nodes, matcher: NCC) -> np.ndarray:
+    """Fields of one pair on the inner nodes of a tile."""
+    dtype = reference.filtered.dtype
+    window = nodes.template**2
+    is_masked = not (_is_complete(reference, nodes) and _is_complete(secondary, nodes))
+    if is_masked:
+        mask_a, a, square_a = reference.masked
+        mask_b, b, square_b = secondary.masked
+        first = np.stack([a, mask_a, a, mask_a, square_a, mask_a])
+        second = np.stack([b, mask_b, mask_b, b, mask_b, square_b])
+        inside = np.stack([reference.inside, secondary.inside])
+    else:
+        first, second = reference.filtered[None], secondary.filtered[None]
+        inside = np.empty((2, 0, 0), dtype=np.uint8)
+    flags = np.zeros((nodes.rows, nodes.columns), dtype=np.int32)
+    peaks = np.empty((nodes.rows, nodes.columns, 4), dtype=dtype)
+    statistics = np.stack([reference.total, reference.spread, secondary.total, secondary.spread])
+    flat = np.stack([reference.flat, secondary.flat])
+    floor = dtype.type(max(reference.floor, secondary.floor))
+    least_valid = math.ceil(matcher.min_valid * window)
+    zncc.search(first, second, statistics, flat, nodes, floor, dtype.type(least_valid), peaks, flags)
+    refined = np.empty((nodes.rows, nodes.columns, 6), dtype=dtype)
+    # the neighbourhood rule of the refinement costs the rims of holes: a quarter of the pixels must survive it
+    refine.refine(
+        reference.filtered, secondary.coefficients, inside, nodes, math.ceil(least_valid / 4), peaks, refined, flags
+    )
+    u, v, score, variance_x, variance_y, covariance = np.moveaxis(refined, -1, 0)
+    return np.stack([u, v, score, peaks[..., 3], variance_x, variance_y, covariance, flags.astype(dtype)])
+
+
+def _is_complete(image: Image, nodes: zncc.Nodes) -> bool:
+    """Whether every pixel that a template or a candidate of these nodes touches is valid."""
+    rows, columns = (
+        slice(start - nodes.search, start + (count - 1) * nodes.step + nodes.template + nodes.search)
+        for start, count in ((nodes.top, nodes.rows), (nodes.left, nodes.columns))
+    )
+    return bool(image.valid[rows, columns].all())
