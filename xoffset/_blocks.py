@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Tile = tuple[slice, slice]
 TileKernel = Callable[[np.ndarray, Tile], np.ndarray]
+ReadImage = Callable[[slice, slice], np.ndarray]
 
 # Side of a compute tile, and bounds for the side of a dask block, px.
 TILE, LARGEST_BLOCK = 256, 2048
+# Rows of pixels that a thread solves at a time.
+STRIP = 8
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,83 @@ def _cut(array: np.ndarray, origin: tuple[int, int], tile: Tile, lattice: Lattic
     if lattice.nodata is not None:
         values[values == lattice.nodata] = np.nan
     return np.pad(values, ((0, 0), *padding), constant_values=np.nan)
+
+
+def lazy_images(
+    reads: Sequence[ReadImage], shape: tuple[int, int], dtype: np.dtype, sides: tuple[int, int]
+) -> da.Array:
+    """Dask array (time, y, x) of images, one a block along time; each block calls read(rows, columns) for itself."""
+    import dask.array as da
+
+    chunks = da.core.normalize_chunks(sides, shape=shape, dtype=dtype)
+    meta = np.empty((0, 0), dtype=dtype)
+    images = [da.map_blocks(partial(_read_block, read), chunks=chunks, dtype=dtype, meta=meta) for read in reads]
+    stack: da.Array = da.stack(images)
+    return stack
+
+
+def _read_block(read: ReadImage, *, block_info: dict[Any, dict[str, Any]]) -> np.ndarray:
+    rows, columns = (slice(*ends) for ends in block_info[None]["array-location"])
+    return read(rows, columns)
+
+
+def per_pixel(function: Callable[..., np.ndarray], arrays: list[Any], layers: int) -> Any:
+    """Apply a function of (n, rows, columns) arrays, pixel by pixel, that returns (layers, rows, columns)."""
+    if all(isinstance(array, np.ndarray) for array in arrays):
+        out = np.empty((layers, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
+
+        def solve(rows: slice) -> None:
+            out[:, rows] = function(*(array[:, rows] for array in arrays))
+
+        height = arrays[0].shape[1]
+        in_threads(solve, [slice(top, min(top + STRIP, height)) for top in range(0, height, STRIP)])
+        return out
+    import dask.array as da
+
+    whole = da.core.unify_chunks(*(part for array in arrays for part in (da.asarray(array).rechunk({0: -1}), "nyx")))[1]
+    return da.map_blocks(
+        function,
+        *(array.rechunk({0: -1}) for array in whole),
+        chunks=((layers,), *whole[0].chunks[1:]),
+        dtype=arrays[0].dtype,
+        meta=np.empty((0, 0, 0), dtype=arrays[0].dtype),
+    )
+
+
+def with_halo(function: Callable[..., np.ndarray], arrays: list[Any], depth: int, dtype: np.dtype) -> Any:
+    """Apply a function of (n, rows, columns) arrays that looks `depth` nodes around each; NaN lies beyond the edges."""
+    if all(isinstance(array, np.ndarray) for array in arrays):
+        out = np.empty(arrays[0].shape, dtype=dtype)
+
+        def apply(layer: int) -> None:
+            out[layer : layer + 1] = function(*(array[layer : layer + 1] for array in arrays))
+
+        in_threads(apply, range(arrays[0].shape[0]))
+        return out
+    import dask.array as da
+
+    # chunks thinner than the halo would be merged behind our back: merge them first, for all arrays alike
+    chunks = tuple(_no_thinner(sizes, depth) for sizes in da.asarray(arrays[0]).chunks[1:])
+    aligned = [da.asarray(array).rechunk((da.asarray(arrays[0]).chunks[0], *chunks)) for array in arrays]
+    return da.map_overlap(
+        function,
+        *aligned,
+        depth={0: 0, 1: depth, 2: depth},
+        boundary={0: "none", 1: np.nan, 2: np.nan},
+        dtype=dtype,
+        meta=np.empty((0, 0, 0), dtype=dtype),
+    )
+
+
+def _no_thinner(sizes: tuple[int, ...], least: int) -> tuple[int, ...]:
+    """Chunk sizes with neighbours merged until none is thinner than `least`."""
+    merged: list[int] = []
+    for size in sizes:
+        if merged and (merged[-1] < least or size < least):
+            merged[-1] += size
+        else:
+            merged.append(size)
+    return tuple(merged)
 
 
 def in_threads(function: Callable[[Item], None], items: Iterable[Item]) -> None:

@@ -56,12 +56,26 @@ class Image:
     total: np.ndarray  # window sums of `filtered`, by first pixel of the window
     spread: np.ndarray
     floor: float  # variance that a pixel must exceed to be texture and not rounding
+    prefilter: Prefilter
 
     @cached_property
     def inside(self) -> np.ndarray:
         """Pixels that are valid with all their neighbours (uint8)."""
         out = np.empty_like(self.valid)
         filters.erode(self.valid, out)
+        return out
+
+    @cached_property
+    def slopes(self) -> np.ndarray:
+        """Derivatives along x and y, then the same filtered once more (4, height, width)."""
+        out = np.empty((4, *self.filtered.shape), dtype=self.filtered.dtype)
+        refine.slopes(self.filtered, out[0], out[1])
+        for slope, filtered in zip(out[:2], out[2:], strict=True):
+            if self.prefilter is None:
+                filtered[:] = slope
+            else:
+                fine, coarse = (_lowpass(slope, sigma) for sigma in (FINE, COARSE))
+                np.subtract(fine, coarse, out=filtered)
         return out
 
     @cached_property
@@ -139,23 +153,31 @@ def prepare(raw: np.ndarray, template: int, prefilter: Prefilter, dtype: np.dtyp
     spread = np.empty(windows, dtype=dtype)
     zncc.window_sums(filtered, template, total, spread)
     floor = (4.0 * float(np.finfo(dtype).eps) * peak) ** 2
-    return Image(filtered, valid, coefficients, flat, total, spread, floor)
+    return Image(filtered, valid, coefficients, flat, total, spread, floor, prefilter)
 
 
 def _bandpass(centred: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Difference of two normalised Gaussian low-passes; clears `valid` where too little supports it."""
     mask = valid.astype(centred.dtype)
-    rows = np.empty_like(centred)
-    smoothed = []
-    for sigma in (FINE, COARSE):
-        taps = filters.gaussian_taps(sigma, centred.dtype)
-        for image in (centred, mask):
-            low = np.empty_like(centred)
-            filters.smooth(image, taps, rows, low)
-            smoothed.append(low)
+    smoothed = [_lowpass(image, sigma) for sigma in (FINE, COARSE) for image in (centred, mask)]
     out = np.empty_like(centred)
     filters.band(*smoothed, valid, out)
     return out
+
+
+def _lowpass(image: np.ndarray, sigma: float) -> np.ndarray:
+    out = np.empty_like(image)
+    filters.smooth(image, filters.gaussian_taps(sigma, image.dtype), np.empty_like(image), out)
+    return out
+
+
+def _noise_gain(prefilter: Prefilter) -> float:
+    """Variance that the pre-filter leaves of white noise of variance 1: the energy of its kernel."""
+    if prefilter is None:
+        return 1.0
+    impulse = np.zeros((2 * MARGIN + 1, 2 * MARGIN + 1))
+    impulse[MARGIN, MARGIN] = 1.0
+    return float(((_lowpass(impulse, FINE) - _lowpass(impulse, COARSE)) ** 2).sum())
 
 
 def _match(reference: Image, secondary: Image, nodes: zncc.Nodes, matcher: NCC) -> np.ndarray:
@@ -182,8 +204,9 @@ def _match(reference: Image, secondary: Image, nodes: zncc.Nodes, matcher: NCC) 
     refined = np.empty((nodes.rows, nodes.columns, 6), dtype=dtype)
     # the neighbourhood rule of the refinement costs the rims of holes: a quarter of the pixels must survive it
     refine.refine(
-        reference.filtered, secondary.coefficients, inside, nodes, math.ceil(least_valid / 4), peaks, refined, flags
-    )
+        reference.filtered, reference.slopes, dtype.type(_noise_gain(reference.prefilter)), secondary.coefficients,
+        inside, nodes, math.ceil(least_valid / 4), peaks, refined, flags,
+    )  # fmt: skip
     u, v, score, variance_x, variance_y, covariance = np.moveaxis(refined, -1, 0)
     return np.stack([u, v, score, peaks[..., 3], variance_x, variance_y, covariance, flags.astype(dtype)])
 

@@ -130,7 +130,7 @@ def _check_matcher(matcher: Literal["ncc"] | NCC, prefilter: Prefilter) -> NCC:
 
 def _lattice(stack: xr.DataArray, template: int, search: int, step: int) -> _blocks.Lattice:
     """Sampling grid, after checking that the windows fit the image."""
-    for name, value, least in (("template", template, 4), ("search", search, 1), ("step", step, 1)):
+    for name, value, least in (("template", template, 5), ("search", search, 1), ("step", step, 1)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise ValueError(
                 f"correlate() needs a whole number of at least {least} pixels as {name}; got {value!r}. "

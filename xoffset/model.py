@@ -385,6 +385,17 @@ def processed(data: xr.Dataset | xr.DataArray, step: dict[str, Any]) -> str:
     return json.dumps([*history, {"xoffset": version("xoffset")} | step])
 
 
+def relabel(data: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
+    """Set the attributes of shifts anew after a step that changed their values."""
+    for name, variable in data.data_vars.items():
+        if name == "flags":
+            variable.attrs = flag_attrs()
+        elif name in _SHIFTS:
+            variable.attrs = _attrs_of(_SHIFTS[str(name)])
+    data.attrs = data.attrs | {"processing": processed(data, step)}
+    return finish(data)
+
+
 def finish(data: xr.Dataset) -> xr.Dataset:
     """Set what no step may leave to chance: date encoding, axis labels and the link to the CRS."""
     _label_coordinates(data)
@@ -405,13 +416,14 @@ def _product(
 ) -> xr.Dataset:
     data = xr.Dataset(coords=coords, attrs={"Conventions": "CF-1.11", "processing": processed(like, step)})
     for name, values in fields.items():
-        if name == "flags":
-            attrs = flag_attrs()
-        else:
-            units, long_name = table[name]
-            attrs = {"long_name": long_name} | ({"units": units} if units else {})
+        attrs = flag_attrs() if name == "flags" else _attrs_of(table[name])
         data[name] = (dims[-values.ndim :], values, attrs)
     return finish(data)
+
+
+def _attrs_of(entry: tuple[str | None, str]) -> dict[str, str]:
+    units, long_name = entry
+    return {"long_name": long_name} | ({"units": units} if units else {})
 
 
 def _crs_coordinates(like: xr.Dataset | xr.DataArray) -> dict[Hashable, Any]:

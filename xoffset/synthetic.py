@@ -95,7 +95,7 @@ def stack(
     field
         `"constant"`: everything moves alike. `"landslide"`: an ellipse in the middle moves, with smooth margins.
         `"fault"`: the two sides of a line through the middle, parallel to the motion, move against each other, by at
-        most 1 and -1. `"glacier"`: a trough as wide as half the image flows through it, sheared toward its margins.
+        most 1 and -1. `"glacier"`: a trough of 0.6 of the image's width flows through it, sheared toward its margins.
     velocity
         Steady speed where the shape is 1, in m yr-1.
     direction
@@ -200,7 +200,7 @@ def _shape_of_field(field: str, shape: tuple[int, int], direction: float) -> np.
     if field == "fault":
         return np.asarray(2.0 / np.pi * np.arctan(across * side / 4.0))
     if field == "glacier":
-        return np.asarray(np.clip(1.0 - (across / 0.25) ** 4, 0.0, None))
+        return np.asarray(np.clip(1.0 - (across / 0.3) ** 4, 0.0, None) ** 2)
     raise ValueError(
         f"stack() needs field 'constant', 'landslide', 'fault' or 'glacier'; got {field!r}. Choose one of the four."
     )

@@ -16,6 +16,9 @@ TOLERANCE = 5e-4  # px
 LARGEST_CONDITION = 1e3
 # Bias that the interpolation of aliased pixels leaves in the best of cases, px: no match is more certain than this.
 LEAST_SIGMA = 2e-3
+# A small window tells the agreement of the slopes badly: never inflate sigma more than ten times for it.
+LEAST_AGREEMENT = 0.1
+SCORE_TOLERANCE = 1e-5
 
 
 @hot_kernel
@@ -64,19 +67,20 @@ def _centre(weight, total, values):
 
 
 @hot_kernel
-def _load_template(image, y, x, template, slope_x, slope_y):
-    """Template and its derivatives by five-point central differences."""
-    size = template.shape[0]
+def slopes(image, along_x, along_y):
+    """Derivatives by five-point central differences; zero within two pixels of the edge."""
+    height, width = image.shape
     near = image.dtype.type(2.0 / 3.0)
     far = image.dtype.type(1.0 / 12.0)
-    for i in range(size):
-        line = image[y + i, x - 2 : x + size + 2]
-        above2, above1 = image[y + i - 2, x : x + size], image[y + i - 1, x : x + size]
-        below1, below2 = image[y + i + 1, x : x + size], image[y + i + 2, x : x + size]
-        for j in range(size):
-            template[i, j] = line[j + 2]
-            slope_x[i, j] = near * (line[j + 3] - line[j + 1]) - far * (line[j + 4] - line[j])
-            slope_y[i, j] = near * (below1[j] - above1[j]) - far * (below2[j] - above2[j])
+    along_x[:] = 0
+    along_y[:] = 0
+    for y in range(2, height - 2):
+        line = image[y]
+        for x in range(2, width - 2):
+            along_x[y, x] = near * (line[x + 1] - line[x - 1]) - far * (line[x + 2] - line[x - 2])
+        above2, above1, below1, below2 = image[y - 2], image[y - 1], image[y + 1], image[y + 2]
+        for x in range(2, width - 2):
+            along_y[y, x] = near * (below1[x] - above1[x]) - far * (below2[x] - above2[x])
 
 
 @hot_kernel
@@ -98,13 +102,18 @@ def _sums(weight, window, template, slope_x, slope_y, out):
 
 
 @hot_kernel
-def refine(image, coefficients, inside, nodes, least_valid, peaks, out, flags):
+def refine(image, slopes, noise_gain, coefficients, inside, nodes, least_valid, peaks, out, flags):
     """Refine the integer shifts of every template to a fraction of a pixel.
 
     Parameters
     ----------
     image
         (height, width) filtered reference.
+    slopes
+        (4, height, width) derivatives of the reference along x and y, then the same after one more pass of the
+        pre-filter.
+    noise_gain
+        Variance that the pre-filter leaves of white noise of variance 1.
     coefficients
         (height, width) cubic spline coefficients of the filtered secondary.
     inside
@@ -123,14 +132,14 @@ def refine(image, coefficients, inside, nodes, least_valid, peaks, out, flags):
         (rows, columns) int32: nodes with a bit set are passed over; bits against the match are added.
     """
     size = nodes.template
-    template = np.empty((size, size), image.dtype)
-    slope_x = np.empty_like(template)
-    slope_y = np.empty_like(template)
-    window = np.empty_like(template)
+    weight = np.ones((size, size), image.dtype)
+    template = np.empty_like(weight)
+    slope_x = np.empty_like(weight)
+    slope_y = np.empty_like(weight)
+    scratch = (weight, template, slope_x, slope_y, np.empty_like(weight))
     rows = np.empty((size + 3, size), image.dtype)
-    weight = np.ones_like(template)
     match = np.empty(6, image.dtype)
-    scratch = (weight, template, slope_x, slope_y, window, rows)
+    normal = np.empty(6, image.dtype)
     for row in range(nodes.rows):
         for column in range(nodes.columns):
             out[row, column] = np.nan
@@ -152,38 +161,68 @@ def refine(image, coefficients, inside, nodes, least_valid, peaks, out, flags):
             if count < least_valid:
                 flags[row, column] |= bits.FEW_VALID
                 continue
-            _load_template(image, y, x, template, slope_x, slope_y)
-            verdict = _gauss_newton(coefficients, y, x, shift_y, shift_x, image.dtype.type(count), scratch, match)
+            template[:] = image[y : y + size, x : x + size]
+            slope_x[:] = slopes[0, y : y + size, x : x + size]
+            slope_y[:] = slopes[1, y : y + size, x : x + size]
+            verdict = _normal_equations(slopes, y, x, image.dtype.type(count), scratch, normal)
+            if verdict == 0:
+                verdict = _gauss_newton(coefficients, y, x, shift_y, shift_x, image.dtype.type(count), scratch, rows, normal, match)
             flags[row, column] |= verdict
             if verdict == 0:
+                _covariance(normal, match[3] / noise_gain, match)
                 out[row, column] = match
 
 
 @hot_kernel
-def _gauss_newton(coefficients, y, x, shift_y, shift_x, count, scratch, out):
-    """Match one template; out as a node of `refine`. Returns the bits against the match, 0 if there are none."""
-    weight, template, slope_x, slope_y, window, rows = scratch
+def _normal_equations(slopes, y, x, count, scratch, out):
+    """Centre template and slopes; out = their Hessian (xx, xy, yy), then that of the twice filtered slopes.
+
+    Returns the bits against the template, 0 if its shift can be told in both directions.
+    """
+    weight, template, slope_x, slope_y, _ = scratch
+    size = template.shape[0]
+    _centre(weight, count, template)
+    xx = _centre(weight, count, slope_x)
+    yy = _centre(weight, count, slope_y)
+    xy = template.dtype.type(0.0)
+    noise_xx = template.dtype.type(0.0)
+    noise_xy = template.dtype.type(0.0)
+    noise_yy = template.dtype.type(0.0)
+    for i in range(size):
+        first, second = slopes[2, y + i, x : x + size], slopes[3, y + i, x : x + size]
+        for j in range(size):
+            xy += slope_x[i, j] * slope_y[i, j]
+            noise_xx += weight[i, j] * first[j] * first[j]
+            noise_xy += weight[i, j] * first[j] * second[j]
+            noise_yy += weight[i, j] * second[j] * second[j]
+    out[0], out[1], out[2] = xx, xy, yy
+    out[3], out[4], out[5] = noise_xx, noise_xy, noise_yy
+    determinant = xx * yy - xy * xy
+    trace = xx + yy
+    # eigenvalues a >= b: a/b <= limit is the same as trace²/determinant <= (limit + 1)²/limit
+    if determinant * (LARGEST_CONDITION + 1.0) ** 2 > trace * trace * LARGEST_CONDITION:
+        return 0
+    return bits.ILL_CONDITIONED
+
+
+@hot_kernel
+def _gauss_newton(coefficients, y, x, shift_y, shift_x, count, scratch, rows, normal, out):
+    """Match one template: out = shift along x and y, score, residual variance over squared agreement of the slopes.
+
+    Returns the bits against the match, 0 if there are none.
+    """
+    weight, template, slope_x, slope_y, window = scratch
     size = template.shape[0]
     weights_y = np.empty(4, template.dtype)
     weights_x = np.empty(4, template.dtype)
     sums = np.empty(5, template.dtype)
-    energy = _centre(weight, count, template)
-    xx = _centre(weight, count, slope_x)
-    yy = _centre(weight, count, slope_y)
     _sums(weight, template, template, slope_x, slope_y, sums)
-    own_x, own_y = sums[3], sums[4]
-    _sums(weight, slope_y, template, slope_x, slope_y, sums)
-    xy = sums[3]
+    energy, own_x, own_y = sums[2], sums[3], sums[4]
+    xx, xy, yy = normal[0], normal[1], normal[2]
     determinant = xx * yy - xy * xy
-    trace = xx + yy
-    # eigenvalues a >= b: a/b <= limit is the same as trace²/determinant <= (limit + 1)²/limit
-    if not determinant * (LARGEST_CONDITION + 1.0) ** 2 > trace * trace * LARGEST_CONDITION:
-        return bits.ILL_CONDITIONED
     u = template.dtype.type(shift_x)
     v = template.dtype.type(shift_y)
-    first_score = template.dtype.type(-1.0)
-    score = first_score
-    is_settled = False
+    first_score = template.dtype.type(0.0)
     for iteration in range(ITERATIONS):
         left = int(np.floor(u))
         top = int(np.floor(v))
@@ -207,15 +246,48 @@ def _gauss_newton(coefficients, y, x, shift_y, shift_x, count, scratch, out):
         if not (abs(u - shift_x) <= 1 and abs(v - shift_y) <= 1):
             return bits.REFINE_FAILED
         if abs(step_x) < TOLERANCE and abs(step_y) < TOLERANCE:
-            is_settled = True
-            break
-    if not is_settled or score < first_score - 1e-5:
-        return bits.REFINE_FAILED
-    residual = 2 * energy * max(1 - score, 0) / max(count - 3, 1)
-    out[0] = u
-    out[1] = v
-    out[2] = score
-    out[3] = residual * yy / determinant + LEAST_SIGMA**2
-    out[4] = residual * xx / determinant + LEAST_SIGMA**2
-    out[5] = -residual * xy / determinant
-    return 0
+            if score < first_score - SCORE_TOLERANCE:
+                return bits.REFINE_FAILED
+            agreement = _agreement(scratch, gain)
+            residual = 2 * energy * max(1 - score, 0) / max(count - 3, 1)
+            out[0] = u
+            out[1] = v
+            out[2] = min(score, 1)
+            out[3] = residual / (agreement * agreement)
+            return 0
+    return bits.REFINE_FAILED
+
+
+@hot_kernel
+def _agreement(scratch, gain):
+    """Share of the template's slopes that the matched window repeats, the rest being noise of the template.
+
+    Noise steepens the slopes of the template and with them the Hessian, but gives no hold on the shift.
+    """
+    _, _, slope_x, slope_y, window = scratch
+    size = window.shape[0]
+    near = window.dtype.type(2.0 / 3.0)
+    far = window.dtype.type(1.0 / 12.0)
+    common = window.dtype.type(0.0)
+    own = window.dtype.type(0.0)
+    for i in range(2, size - 2):
+        line = window[i]
+        above2, above1, below1, below2 = window[i - 2], window[i - 1], window[i + 1], window[i + 2]
+        for j in range(2, size - 2):
+            along_x = near * (line[j + 1] - line[j - 1]) - far * (line[j + 2] - line[j - 2])
+            along_y = near * (below1[j] - above1[j]) - far * (below2[j] - above2[j])
+            common += slope_x[i, j] * along_x + slope_y[i, j] * along_y
+            own += slope_x[i, j] * slope_x[i, j] + slope_y[i, j] * slope_y[i, j]
+    return min(max(gain * common / max(own, window.dtype.type(1e-30)), LEAST_AGREEMENT), 1)
+
+
+@hot_kernel
+def _covariance(normal, variance, out):
+    """Covariance H⁻¹ J H⁻¹ · variance into out[3:6], with H and J the two Hessians of `normal`."""
+    xx, xy, yy = normal[0], normal[1], normal[2]
+    a, b, c = normal[3], normal[4], normal[5]
+    determinant = xx * yy - xy * xy
+    scale = variance / (determinant * determinant)
+    out[3] = scale * (yy * yy * a - 2 * yy * xy * b + xy * xy * c) + LEAST_SIGMA**2
+    out[4] = scale * (xy * xy * a - 2 * xx * xy * b + xx * xx * c) + LEAST_SIGMA**2
+    out[5] = scale * (-xy * yy * a + (xx * yy + xy * xy) * b - xx * xy * c)

@@ -1,0 +1,213 @@
+"""Maps that can be looked at: right way up, missing values grey, no trace left in matplotlib."""
+
+import subprocess
+import sys
+
+import matplotlib.image
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import xarray as xr
+
+from xoffset import model, plotting
+
+GREY = round(255 * float(plotting._NO_DATA))
+
+
+def make_grid(shape=(40, 60), pixel=80.0):
+    return {"y": 4_999_960 - pixel * np.arange(shape[0]), "x": 300_040 + pixel * np.arange(shape[1])}
+
+
+def make_rate(shape=(40, 60), pixel=80.0):
+    """Landslide toward the south-east, with a hole in the data."""
+    y, x = np.meshgrid(np.linspace(-1, 1, shape[0]), np.linspace(-1, 1, shape[1]), indexing="ij")
+    speed = 20 * np.exp(-4 * (x**2 + y**2))
+    speed[:5, :5] = np.nan
+    grid = xr.Dataset(coords=make_grid(shape, pixel))
+    vx, vy = (speed * 0.8).astype("float32"), (speed * -0.6).astype("float32")
+    fields = {
+        "vx": vx,
+        "vy": vy,
+        "sigma_vx": 0.1 + 0 * vx,
+        "v": np.hypot(vx, vy),
+        "flags": np.isnan(vx).astype("int32"),
+    }
+    fields["direction"] = np.degrees(np.arctan2(vx, vy)) % 360
+    return model.rate(fields, like=grid, step={"function": "test"})
+
+
+def make_shifts(pairs=3, shape=(8, 9)):
+    dates = np.datetime64("2020-01-01", "us") + np.arange(pairs + 1) * np.timedelta64(10, "D")
+    network = model.network(dates[:-1], dates[1:])
+    dx = np.random.default_rng(0).normal(size=(pairs, *shape)).astype("float32")
+    dx[:, 0] = np.nan
+    grid = make_grid(shape)
+    fields = {"dx": dx, "dy": dx, "score": np.abs(dx) / 4, "flags": np.zeros(dx.shape, "int32")}
+    like = xr.DataArray(np.zeros(shape), dims=("y", "x"), coords=grid)
+    return model.shifts(fields, network, **grid, like=like, step={"function": "test"})
+
+
+def make_series():
+    shifts = make_shifts()
+    fields = {"dx": shifts["dx"].values, "dy": shifts["dy"].values, "rms": np.abs(shifts["dx"].values[0])}
+    return model.series(fields, shifts["secondary"].values, like=shifts, step={"function": "test"})
+
+
+def pixels(path):
+    return np.round(255 * matplotlib.image.imread(path)[..., :3]).astype(int)
+
+
+def is_grey(image):
+    return (np.abs(image - GREY) <= 1).all(axis=-1)
+
+
+class TestSaveMaps:
+    def test_of_a_rate(self, tmp_path):
+        paths = plotting.save_maps(make_rate(), tmp_path / "new" / "maps")
+        assert [path.stem for path in paths] == ["velocity", "vx", "vy", "sigma_vx", "v", "direction"]
+        assert all(pixels(path).std() > 10 for path in paths)
+
+    def test_with_the_truth(self, tmp_path):
+        fine = make_rate((200, 300), pixel=16.0)[["vx", "vy"]].fillna(0)
+        paths = plotting.save_maps(make_rate(), tmp_path, truth=fine)
+        assert [path.stem for path in paths[:2]] == ["velocity", "comparison"]
+
+    def test_of_a_series(self, tmp_path):
+        assert [path.stem for path in plotting.save_maps(make_series(), tmp_path)] == ["dx", "dy", "rms"]
+
+    def test_of_shifts(self, tmp_path):
+        assert [path.stem for path in plotting.save_maps(make_shifts(), tmp_path)] == ["matched", "score"]
+
+    @pytest.mark.parametrize("make", [make_rate, make_series, make_shifts])
+    def test_lazy_looks_the_same(self, make, tmp_path):
+        eager = plotting.save_maps(make(), tmp_path / "eager")
+        lazy = plotting.save_maps(make().chunk(y=5, x=4), tmp_path / "lazy")
+        assert [path.read_bytes() for path in lazy] == [path.read_bytes() for path in eager]
+
+    def test_leaves_no_figure_behind(self, tmp_path):
+        plotting.save_maps(make_rate(), tmp_path)
+        assert plt.get_fignums() == []
+
+
+class TestMap:
+    def test_north_is_up_whatever_the_order(self, tmp_path):
+        field = make_rate()["v"].copy()
+        field[:] = np.nan
+        field[:20] = 1.0
+        first = plotting.map_of(field, tmp_path / "first.png")
+        half = pixels(first).shape[0] // 2
+        grey = is_grey(pixels(first))
+        assert grey[half:].sum() > 10 * grey[:half].sum()
+        for flip in ({"y": slice(None, None, -1)}, {"x": slice(None, None, -1)}):
+            other = plotting.map_of(field.isel(flip), tmp_path / "other.png")
+            assert other.read_bytes() == first.read_bytes()
+
+    def test_missing_values_are_grey(self, tmp_path):
+        rate = make_rate()
+        assert is_grey(pixels(plotting.map_of(rate["vx"], tmp_path / "hole.png"))).mean() > 0.005
+        assert is_grey(pixels(plotting.map_of(rate["vx"] * np.nan, tmp_path / "empty.png"))).mean() > 0.5
+
+    def test_of_more_pixels_than_a_picture_shows(self, tmp_path):
+        field = make_rate((20, 4000), pixel=1.0)["vx"]
+        assert plotting._as_field(field, "map_of").shape == (20, 1334)
+        assert plotting.map_of(field, tmp_path / "long.png").exists()
+
+    @pytest.mark.parametrize("shape", [(1, 5), (5, 1)])
+    def test_of_one_row_or_column(self, shape, tmp_path):
+        assert plotting.map_of(make_series()["rms"][: shape[0], : shape[1]], tmp_path / "row.png").exists()
+
+    def test_title(self, tmp_path):
+        named = plotting.map_of(make_rate()["vx"], tmp_path / "named.png", title="Séchilienne")
+        assert named.read_bytes() != plotting.map_of(make_rate()["vx"], tmp_path / "vx.png").read_bytes()
+        assert plotting._heading(make_series()["dx"][-1]).endswith("since the reference date, 2020-01-31")
+
+    @pytest.mark.parametrize(("units", "label"), [("m yr-1", "v [m yr$^{-1}$]"), ("m2", "v [m$^{2}$]"), ("1", "v")])
+    def test_units(self, units, label):
+        assert plotting._label(xr.DataArray(0.0, name="v", attrs={"units": units})) == label
+
+
+class TestScale:
+    def scale(self, values, name="any", **attrs):
+        return plotting._scale(xr.DataArray(np.asarray(values, "float64"), name=name, attrs=attrs))
+
+    def test_signed_is_symmetric(self):
+        assert self.scale(np.linspace(-1, 3, 101), "vx")[:3] == ("vik", pytest.approx(-2.92), pytest.approx(2.92))
+        assert self.scale(np.linspace(2, 3, 101), "dx")[0] == "vik"
+        assert self.scale(np.linspace(-1, 3, 101), "something")[0] == "vik"
+
+    def test_outliers_do_not_stretch_it(self):
+        values = np.append(np.linspace(1, 2, 1000), [1e6, np.inf, np.nan])
+        assert self.scale(values) == ("batlow", pytest.approx(1.02, abs=0.01), pytest.approx(1.98, abs=0.01), "both")
+
+    def test_lengths_start_at_zero(self):
+        assert self.scale(np.linspace(0, 30, 1000)) == ("batlow", 0.0, pytest.approx(29.4), "max")
+
+    def test_directions_go_round(self):
+        assert self.scale([10, 20], units="degree") == ("romaO", 0.0, 360.0, "neither")
+
+    def test_small_moving_areas_are_seen(self):
+        assert self.scale([0.0] * 999 + [7.0], "vx")[1:3] == (-7.0, 7.0)
+
+    @pytest.mark.parametrize("value", [0.0, 5.0, np.nan])
+    @pytest.mark.parametrize("name", ["vx", "score"])
+    def test_one_value_everywhere(self, value, name):
+        scale = self.scale([value] * 5, name)
+        assert scale.low < scale.high
+
+
+class TestArrows:
+    def arrows(self, rate):
+        axes = plotting._figure(rate["vx"], panels=1)[1][0]
+        plotting._draw_arrows(axes, plotting._as_velocity(rate, "test"), 20.0)
+        return axes.collections
+
+    def test_point_along_the_motion(self):
+        (arrows,) = self.arrows(make_rate())
+        assert 20 < arrows.U.size < 200
+        np.testing.assert_allclose(arrows.V / arrows.U, -0.75, rtol=1e-5)
+        assert (np.hypot(arrows.U, arrows.V) > 0.15 * 20).all()
+
+    def test_are_not_drawn_where_nothing_moves(self):
+        assert len(self.arrows(make_rate() * 0)) == 0
+        assert len(self.arrows(make_rate() * np.nan)) == 0
+
+    def test_without_any_value(self, tmp_path):
+        assert plotting.velocity_map(make_rate() * np.nan, tmp_path / "empty.png").exists()
+
+
+class TestRefusals:
+    def test_an_array(self, tmp_path):
+        with pytest.raises(TypeError, match=r"plotting\.map_of\(\)"):
+            plotting.save_maps(make_rate()["v"], tmp_path)
+
+    def test_a_network(self, tmp_path):
+        with pytest.raises(ValueError, match=r"Pass the result of velocity\(\), invert\(\) or correlate\(\)"):
+            plotting.save_maps(make_shifts().drop_vars(["dx", "dy", "score", "flags"]), tmp_path)
+
+    def test_truth_of_something_else(self, tmp_path):
+        with pytest.raises(ValueError, match=r"none called vx or vy. Pass the result of velocity\(\)"):
+            plotting.save_maps(make_shifts(), tmp_path, truth=make_rate())
+
+    @pytest.mark.parametrize(
+        "field", [make_shifts()["dx"], make_rate()["v"].drop_vars("x"), np.zeros((2, 2))], ids=type
+    )
+    def test_not_a_field(self, field, tmp_path):
+        with pytest.raises(ValueError, match="Select one date or pair first"):
+            plotting.map_of(field, tmp_path / "map.png")
+
+    def test_no_velocity(self, tmp_path):
+        with pytest.raises(ValueError, match=r"Pass the result of velocity\(\)"):
+            plotting.velocity_map(make_rate()[["v"]], tmp_path / "map.png")
+
+    @pytest.mark.parametrize("missing", ["matplotlib", "cmcrameri"])
+    def test_without_the_extra(self, missing, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, missing, None)
+        with pytest.raises(ImportError, match=r"pip install 'xoffset\[plot\]'"):
+            plotting.save_maps(make_rate(), tmp_path)
+
+
+def test_importing_loads_no_heavy_library():
+    heavy = ("rioxarray", "rasterio", "zarr", "matplotlib", "dask.array", "h5netcdf")
+    code = f"import sys, xoffset.plotting; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,85 @@
+"""The `.offset` accessors: one delegating line a method, no state."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from xoffset import inversion, matching, motion, network, screening
+from xoffset.matching import NCC, Prefilter
+from xoffset.network import Duration
+
+
+@xr.register_dataarray_accessor("offset")
+class StackAccessor:
+    """What can be done with a stack of images (time, y, x)."""
+
+    def __init__(self, obj: xr.DataArray) -> None:
+        self._obj = obj
+
+    def pairs(
+        self,
+        *,
+        min_gap: int = 1,
+        max_gap: int | None = None,
+        min_baseline: Duration | None = None,
+        max_baseline: Duration | None = None,
+        split: str | np.datetime64 | pd.Timestamp | None = None,
+        direction: Literal["forward", "both"] = "forward",
+        same_orbit: bool | None = None,
+        same_geometry: bool | None = None,
+    ) -> xr.Dataset:
+        """Pairs of dates to be matched: `xoffset.pairs`."""
+        return network.pairs(
+            self._obj, min_gap=min_gap, max_gap=max_gap, min_baseline=min_baseline, max_baseline=max_baseline,
+            split=split, direction=direction, same_orbit=same_orbit, same_geometry=same_geometry,
+        )  # fmt: skip
+
+    def correlate(
+        self,
+        network: xr.Dataset,
+        *,
+        template: int = 32,
+        search: int = 8,
+        step: int = 8,
+        matcher: Literal["ncc"] | NCC = "ncc",
+        prefilter: Prefilter = "bandpass",
+    ) -> xr.Dataset:
+        """Displacement between the images of every pair: `xoffset.correlate`."""
+        return matching.correlate(
+            self._obj, network, template=template, search=search, step=step, matcher=matcher, prefilter=prefilter
+        )
+
+
+@xr.register_dataset_accessor("offset")
+class ProductAccessor:
+    """What can be done with a network, shifts, a series or a rate."""
+
+    def __init__(self, obj: xr.Dataset) -> None:
+        self._obj = obj
+
+    def diagnose(self) -> xr.Dataset:
+        """How well the network holds together: `xoffset.diagnose`."""
+        return network.diagnose(self._obj)
+
+    def screen(
+        self, *, min_score: float | None = None, min_peak_gap: float | None = None, neighbourhood: bool = True
+    ) -> xr.Dataset:
+        """Shifts without doubtful matches: `xoffset.screen`."""
+        return screening.screen(self._obj, min_score=min_score, min_peak_gap=min_peak_gap, neighbourhood=neighbourhood)
+
+    def invert(
+        self,
+        *,
+        weights: Literal["sigma", "uniform"] = "sigma",
+        reference: str | np.datetime64 | pd.Timestamp | None = None,
+    ) -> xr.Dataset:
+        """Displacement at every date: `xoffset.invert`."""
+        return inversion.invert(self._obj, weights=weights, reference=reference)
+
+    def velocity(self) -> xr.Dataset:
+        """Mean velocity: `xoffset.velocity`."""
+        return motion.velocity(self._obj)

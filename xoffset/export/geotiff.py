@@ -1,0 +1,273 @@
+"""GeoTIFF export: one cloud-optimised file a variable, north up, with units and dates in its tags."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xoffset import model
+
+_STRIP_BYTES = 256 * 2**20
+_BLOCK_BYTES = 32 * 2**20
+
+
+def to_geotiff(
+    dataset: xr.Dataset, folder: str | os.PathLike[str], *, variables: str | Sequence[str] | None = None
+) -> list[Path]:
+    """Cloud-optimised GeoTIFFs for QGIS and GDAL, one `<variable>.tif` for each variable on the grid.
+
+    Files are north-up and west-left whatever the order of the rows and columns, with one band a pair or date, ZSTD
+    compression and overviews. Each band says its dates in its description and tags (`reference` and `secondary`, or
+    `time`, ISO 8601, UTC) and its unit; the file says `units`, `long_name` and `processing`. Floats have nodata NaN,
+    integers (`flags`, counts) have none. An existing file is replaced as a whole, never left half-written.
+
+    All variables are computed together, a strip of rows at a time, so that lazy data are computed once and need never
+    fit in memory. Meanwhile the folder needs room for the uncompressed variables as well.
+
+    Parameters
+    ----------
+    dataset
+        Shifts (pair, y, x), series (time, y, x), rate (y, x) or anything else with evenly spaced `x` and `y`. Without a
+        CRS the files have none.
+    folder
+        Where the files go; made if it is not there.
+    variables
+        Names of the variables to write. None: all that have dims y and x; scalars and the like are passed over.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files, in the order of the variables.
+
+    Raises
+    ------
+    TypeError
+        If it is no Dataset, or a variable holds no real numbers.
+    ValueError
+        If there are no variables on y and x, a variable is unknown, empty or has more than three dims, or the grid is
+        uneven.
+    FileExistsError
+        If the folder is a file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import xoffset.synthetic
+    >>> stack, truth = xoffset.synthetic.stack((64, 64))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in xoffset.to_geotiff(truth, folder, variables=["vx", "vy"])]
+    ['vx.tif', 'vy.tif']
+    """
+    dataset = _as_gridded(dataset)
+    names = _names(dataset, variables)
+    dataset = _north_up(dataset[names])
+    profile = _profile(dataset)
+    target = _made(Path(folder))
+    with tempfile.TemporaryDirectory(prefix=".to_geotiff-", dir=target) as scratch:
+        _write_plain(dataset, Path(scratch), profile)
+        for name in names:
+            _optimise(dataset[name], Path(scratch))
+        for name in names:
+            _finished(name, Path(scratch)).replace(target / f"{name}.tif")
+    return [target / f"{name}.tif" for name in names]
+
+
+def _as_gridded(dataset: xr.Dataset) -> xr.Dataset:
+    if not isinstance(dataset, xr.Dataset):
+        raise TypeError(
+            f"to_geotiff() needs a Dataset; got {type(dataset).__name__}. "
+            "Make a DataArray one: data.to_dataset(name='image')."
+        )
+    if not any({"y", "x"} <= set(variable.dims) for variable in dataset.data_vars.values()):
+        raise ValueError(
+            f"to_geotiff() needs variables with dims y and x; got dims {tuple(dataset.dims)} and variables "
+            f"{list(map(str, dataset.data_vars))}. Pass shifts, a series or a rate."
+        )
+    if "spatial_ref" in dataset.data_vars:  # opened without decode_coords="all": the CRS must not be lost for that
+        dataset = dataset.set_coords("spatial_ref")
+    return dataset
+
+
+def _names(dataset: xr.Dataset, variables: str | Sequence[str] | None) -> list[str]:
+    gridded = [str(name) for name, data in dataset.data_vars.items() if {"y", "x"} <= set(data.dims)]
+    if variables is None:
+        names = gridded
+    else:
+        names = [variables] if isinstance(variables, str) else list(variables)
+        wrong = [name for name in names if name not in gridded]
+        if wrong or not names:
+            raise ValueError(
+                f"to_geotiff() needs names of variables with dims y and x; got {wrong or names}. Choose from {gridded}."
+            )
+    for name in names:
+        _check_variable(dataset[name])
+    return names
+
+
+def _check_variable(data: xr.DataArray) -> None:
+    others = [dim for dim in data.dims if dim not in ("y", "x")]
+    if len(others) > 1:
+        raise ValueError(
+            f"to_geotiff() needs at most one dim besides y and x; got {data.dims} in '{data.name}'. "
+            f"Select along one of them: dataset.isel({others[0]}=0)."
+        )
+    if data.size == 0:
+        raise ValueError(
+            f"to_geotiff() needs at least one band and pixel; got shape {data.shape} in '{data.name}'. "
+            "Check the selection."
+        )
+    if data.dtype.kind not in "biuf":
+        raise TypeError(
+            f"to_geotiff() needs real numbers; got dtype {data.dtype} in '{data.name}'. "
+            f"Convert it, or leave it out: dataset.drop_vars('{data.name}')."
+        )
+
+
+def _north_up(dataset: xr.Dataset) -> xr.Dataset:
+    """Put rows north to south, columns west to east, bands first."""
+    steps = model.spacing(dataset, "to_geotiff")
+    flips = {name: slice(None, None, -1) for name, flip in (("y", steps.y > 0), ("x", steps.x < 0)) if flip}
+    return dataset.isel(flips).transpose(..., "y", "x")
+
+
+def _profile(dataset: xr.Dataset) -> dict[str, Any]:
+    """Options that all files share: size and georeference."""
+    from rasterio.crs import CRS
+    from rasterio.transform import Affine
+
+    steps = model.spacing(dataset, "to_geotiff")
+    west = float(dataset["x"][0]) - steps.x / 2
+    north = float(dataset["y"][0]) - steps.y / 2
+    crs = model.crs_of(next(iter(dataset.data_vars.values())))
+    return {
+        "height": dataset.sizes["y"],
+        "width": dataset.sizes["x"],
+        "transform": Affine(steps.x, 0.0, west, 0.0, steps.y, north),
+        "crs": None if crs is None else CRS.from_wkt(crs.to_wkt()),
+    }
+
+
+def _made(folder: Path) -> Path:
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"to_geotiff() needs a folder to write into; got the file {folder}. Give another path.")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _plain(name: str, scratch: Path) -> Path:
+    return scratch / f"{name}.plain.tif"
+
+
+def _finished(name: str, scratch: Path) -> Path:
+    return scratch / f"{name}.tif"
+
+
+def _write_plain(dataset: xr.Dataset, scratch: Path, profile: dict[str, Any]) -> None:
+    """Write plain files strip by strip: the COG driver writes no strips, it only copies a finished file."""
+    import rasterio
+    from rasterio.windows import Window
+
+    with contextlib.ExitStack() as opened:
+        files = {}
+        for name, data in dataset.data_vars.items():
+            options = profile | {"count": data[..., 0, 0].size, "dtype": _dtype(data), "bigtiff": "IF_SAFER"}
+            if data.dtype.kind == "f":
+                options["nodata"] = np.nan
+            place = _plain(str(name), scratch)
+            files[name] = opened.enter_context(rasterio.open(place, "w", driver="GTiff", interleave="band", **options))
+            _label(files[name], data, dataset.attrs)
+        for rows in _strips(dataset):
+            strip = dataset.isel(y=rows).compute()
+            window = Window(0, rows.start, dataset.sizes["x"], rows.stop - rows.start)
+            for name, data in strip.data_vars.items():
+                bands = data.values.reshape(-1, *data.shape[-2:])
+                files[name].write(bands.astype(_dtype(data), copy=False), window=window)
+
+
+def _dtype(data: xr.DataArray) -> str:
+    """Type in the file: GeoTIFF has neither booleans nor half floats, and rasterio wants the native byte order."""
+    return {"bool": "uint8", "float16": "float32"}.get(data.dtype.name, data.dtype.name)
+
+
+def _label(file: Any, data: xr.DataArray, provenance: Mapping[Hashable, Any]) -> None:
+    names = ("units", "long_name", "flag_masks", "flag_meanings")
+    about = dict(provenance) | {name: data.attrs[name] for name in names if name in data.attrs}
+    texts = {str(name): _text(value) for name, value in about.items()}
+    file.update_tags(**(texts | {"AREA_OR_POINT": "Area"}))
+    file.units = [texts.get("units", "")] * file.count
+    for band, (description, tags) in enumerate(_bands(data), start=1):
+        file.set_band_description(band, description)
+        file.update_tags(band, **tags)
+
+
+def _bands(data: xr.DataArray) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield description and tags of each band."""
+    if data.ndim == 2:
+        yield str(data.attrs.get("long_name", data.name)), {}
+        return
+    dim = str(data.dims[0])
+    labels = ("reference", "secondary") if dim == "pair" and "reference" in data.coords else (dim,)
+    for band in range(data.sizes[dim]):
+        tags = {label: _text(data[label].values[band]) for label in labels if label in data.coords}
+        yield "/".join(tags.values()) or f"{dim} {band}", tags
+
+
+def _text(value: Any) -> str:
+    """ISO 8601 for dates, to the second unless they have a fraction; spaces between the items of a list."""
+    if isinstance(value, np.datetime64):
+        return str(model.as_dates(np.asarray(value)).item().isoformat())
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return " ".join(map(str, value))
+    return str(value)
+
+
+def _strips(dataset: xr.Dataset) -> Iterator[slice]:
+    """Rows to compute together: whole dask chunks, as many as the memory limit allows and at least one."""
+    rows = dataset.unify_chunks().chunksizes.get("y", (1,) * dataset.sizes["y"])
+    row_bytes = sum(data.nbytes for data in dataset.data_vars.values()) / dataset.sizes["y"]
+    start = stop = 0
+    for count in rows:
+        if stop > start and (stop + count - start) * row_bytes > _STRIP_BYTES:
+            yield slice(start, stop)
+            start = stop
+        stop += count
+    yield slice(start, stop)
+
+
+def _optimise(data: xr.DataArray, scratch: Path) -> None:
+    """Turn the plain file of a variable into a cloud-optimised one."""
+    import rasterio.shutil
+
+    is_average = data.dtype.kind == "f" and data.attrs.get("units") != "degree"  # the mean of 359 and 1 is not 180
+    plain = _plain(str(data.name), scratch)
+    rasterio.shutil.copy(
+        plain,
+        _finished(str(data.name), scratch),
+        driver="COG",
+        compress="ZSTD",
+        predictor="FLOATING_POINT" if data.dtype.kind == "f" else "STANDARD",
+        overview_resampling="AVERAGE" if is_average else "NEAREST",
+        bigtiff="IF_SAFER",
+        **_layout(data),
+    )
+    plain.unlink()
+
+
+def _layout(data: xr.DataArray) -> dict[str, Any]:
+    """Blocks that a reader of one band can afford: by band where GDAL can, else smaller the more bands they hold."""
+    from rasterio.env import GDALVersion
+
+    if GDALVersion.runtime().at_least("3.11"):
+        return {"blocksize": 512, "interleave": "BAND"}
+    pixel_bytes = data.dtype.itemsize * (data.shape[0] if data.ndim == 3 else 1)
+    block = 512
+    while block > 64 and block**2 * pixel_bytes > _BLOCK_BYTES:
+        block //= 2
+    return {"blocksize": block}

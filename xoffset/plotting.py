@@ -1,0 +1,419 @@
+"""Maps of products as PNG files; needs the `plot` extra. No window, no display, no global state of matplotlib."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_SIGNED = frozenset({"dx", "dy", "vx", "vy"})
+_NO_DATA = "0.7"  # grey, darker than the white of a signed scale
+_MOST_PIXELS = 1500
+_ARROWS_ACROSS = 24
+
+
+def save_maps(dataset: xr.Dataset, folder: str | os.PathLike[str], *, truth: xr.Dataset | None = None) -> list[Path]:
+    """PNG maps that show at a glance what a product holds, one file each.
+
+    Of a rate: `velocity.png` (speed with arrows) and every variable on y, x. Of a series: the displacement at its last
+    date, and every variable on y, x. Of shifts: the mean score and the share of pairs that have a match.
+
+    Parameters
+    ----------
+    dataset
+        Rate (y, x) in metres a year, series (time, y, x) or shifts (pair, y, x) in metres. NaN is drawn grey.
+    folder
+        Where the pictures go; made if it is not there. Pictures of the same name are replaced.
+    truth
+        True `vx`, `vy` (y, x) in metres a year, on any grid with the same CRS; only with a rate. Adds `comparison.png`.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The pictures.
+
+    Raises
+    ------
+    ImportError
+        If the `plot` extra is not installed.
+    TypeError
+        If it is no Dataset.
+    ValueError
+        If there is nothing on y and x, or `truth` comes with something else than a rate.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import xoffset.synthetic
+    >>> from xoffset import plotting
+    >>> stack, truth = xoffset.synthetic.stack((64, 64))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in plotting.save_maps(truth[["vx", "vy"]], folder)]
+    ['velocity.png', 'vx.png', 'vy.png']
+    """
+    _check_extra("save_maps")
+    if not isinstance(dataset, xr.Dataset):
+        raise TypeError(
+            f"save_maps() needs a Dataset; got {type(dataset).__name__}. Draw one field with plotting.map_of()."
+        )
+    fields = list(_fields(dataset))
+    if not fields:
+        raise ValueError(
+            f"save_maps() needs a rate, a series or shifts; got variables {list(map(str, dataset.data_vars))} with "
+            f"dims {tuple(dataset.dims)}. Pass the result of velocity(), invert() or correlate()."
+        )
+    is_rate = all(name in dataset and dataset[name].dims == ("y", "x") for name in ("vx", "vy"))
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    paths = [velocity_map(dataset, target / "velocity.png")] if is_rate else []
+    if truth is not None:
+        paths.append(comparison_map(dataset, truth, target / "comparison.png"))
+    return paths + [map_of(field, target / f"{field.name}.png") for field in fields]
+
+
+def map_of(field: xr.DataArray, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
+    """PNG map of one field, with a colour bar that leaves out the extreme 2 % at both ends.
+
+    Signed quantities (`dx`, `dy`, `vx`, `vy`, or any with values on both sides of zero) get colours that are white at
+    zero, directions in degrees a cyclic scale, all others a sequential one.
+
+    Parameters
+    ----------
+    field
+        Values (y, x) with coordinates in metres; label and unit come from its attributes. NaN is drawn grey.
+    path
+        Where the picture goes.
+    title
+        Heading. None: the long name of the field.
+
+    Returns
+    -------
+    pathlib.Path
+        The picture.
+
+    Raises
+    ------
+    ImportError
+        If the `plot` extra is not installed.
+    ValueError
+        If the dims are not y and x.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import xoffset.synthetic
+    >>> from xoffset import plotting
+    >>> stack, truth = xoffset.synthetic.stack((64, 64))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     plotting.map_of(truth["vx"], f"{folder}/vx.png").name
+    'vx.png'
+    """
+    _check_extra("map_of")
+    field = _as_field(field, "map_of")
+    figure, (axes,) = _figure(field, panels=1)
+    _draw(axes, field, _scale(field))
+    axes.set_title(_heading(field) if title is None else title)
+    return _save(figure, path)
+
+
+def velocity_map(rate: xr.Dataset, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
+    """PNG map of speed in colour, with arrows along the motion where it is not slow.
+
+    Parameters
+    ----------
+    rate
+        Velocity `vx`, `vy` (y, x) in metres a year, positive toward increasing x and y. NaN is drawn grey.
+    path
+        Where the picture goes.
+    title
+        Heading.
+
+    Returns
+    -------
+    pathlib.Path
+        The picture.
+
+    Raises
+    ------
+    ImportError
+        If the `plot` extra is not installed.
+    ValueError
+        If `vx` or `vy` are not there, or not on y and x.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import xoffset.synthetic
+    >>> from xoffset import plotting
+    >>> stack, truth = xoffset.synthetic.stack((64, 64))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     plotting.velocity_map(truth, f"{folder}/velocity.png").name
+    'velocity.png'
+    """
+    _check_extra("velocity_map")
+    rate = _as_velocity(rate, "velocity_map")
+    speed = _speed(rate)
+    figure, (axes,) = _figure(speed, panels=1)
+    scale = _scale(speed)
+    _draw(axes, speed, scale)
+    _draw_arrows(axes, rate, scale.high)
+    axes.set_title("velocity" if title is None else title)
+    return _save(figure, path)
+
+
+def comparison_map(rate: xr.Dataset, truth: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """PNG map of measured velocity, true velocity and the length of their difference, side by side.
+
+    Parameters
+    ----------
+    rate
+        Measured `vx`, `vy` (y, x) in metres a year. NaN is drawn grey.
+    truth
+        True `vx`, `vy` (y, x) in metres a year on any grid with the same CRS; interpolated to the grid of `rate`.
+    path
+        Where the picture goes.
+
+    Returns
+    -------
+    pathlib.Path
+        The picture.
+
+    Raises
+    ------
+    ImportError
+        If the `plot` extra is not installed.
+    ValueError
+        If `vx` or `vy` are not there, or not on y and x.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import xoffset.synthetic
+    >>> from xoffset import plotting
+    >>> stack, truth = xoffset.synthetic.stack((64, 64))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     plotting.comparison_map(truth * 1.1, truth, f"{folder}/comparison.png").name
+    'comparison.png'
+    """
+    _check_extra("comparison_map")
+    rate = _as_velocity(rate, "comparison_map")
+    truth = _as_velocity(truth, "comparison_map", like=rate)
+    error = _speed(rate - truth).rename("length of the difference")
+    figure, (left, middle, right) = _figure(error, panels=3)
+    scale = _scale(_speed(truth))
+    for axes, velocity, title in ((left, rate, "measured"), (middle, truth, "true")):
+        _draw(axes, _speed(velocity), scale, has_bar=axes is middle)
+        _draw_arrows(axes, velocity, scale.high)
+        axes.set_title(title)
+    _draw(right, error, _scale(error))
+    right.set_title("difference")
+    for axes in (middle, right):
+        axes.set_ylabel("")
+        axes.tick_params(labelleft=False)
+    return _save(figure, path)
+
+
+class _Scale(NamedTuple):
+    colours: str
+    low: float
+    high: float
+    extend: str
+
+
+def _check_extra(caller: str) -> None:
+    try:
+        for name in ("matplotlib", "cmcrameri"):
+            importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f"{caller}() needs matplotlib and cmcrameri; got '{error}'. Install them: pip install 'xoffset[plot]'."
+        ) from error
+
+
+def _fields(dataset: xr.Dataset) -> Iterator[xr.DataArray]:
+    """Yield what there is to see of a product, each (y, x)."""
+    for name, data in dataset.data_vars.items():
+        if name == "flags" or not {"y", "x"} <= set(data.dims):
+            continue
+        if data.ndim == 2:
+            yield data
+        elif "time" in data.dims and name in ("dx", "dy"):
+            yield data.isel(time=-1)
+        elif "pair" in data.dims and name == "score":
+            mean = _thinned(data).mean("pair", keep_attrs=True)
+            yield mean.assign_attrs(long_name="mean score of the pairs", units="1")
+        elif "pair" in data.dims and name == "dx":
+            share = 100 * _thinned(data).notnull().mean("pair")
+            yield share.rename("matched").assign_attrs(long_name="pairs with a match", units="%")
+
+
+def _as_field(field: xr.DataArray, caller: str) -> xr.DataArray:
+    """Return the field in memory, thinned to what a picture can show, rows from south to north."""
+    if not isinstance(field, xr.DataArray) or set(field.dims) != {"y", "x"} or not {"y", "x"} <= set(field.coords):
+        got = f"dims {field.dims}" if isinstance(field, xr.DataArray) else type(field).__name__
+        raise ValueError(
+            f"{caller}() needs a DataArray on y and x with both coordinates; got {got}. "
+            "Select one date or pair first: data.isel(time=-1)."
+        )
+    return _thinned(field).transpose("y", "x").sortby(["y", "x"]).compute()
+
+
+def _as_velocity(rate: xr.Dataset, caller: str, like: xr.Dataset | None = None) -> xr.Dataset:
+    lacking = [name for name in ("vx", "vy") if name not in rate]
+    if lacking:
+        raise ValueError(
+            f"{caller}() needs variables vx and vy [m yr-1]; got none called {' or '.join(lacking)}. "
+            "Pass the result of velocity()."
+        )
+    if like is not None:
+        rate = rate[["vx", "vy"]].interp(x=like["x"], y=like["y"])
+    return xr.Dataset({name: _as_field(rate[name], caller) for name in ("vx", "vy")})
+
+
+def _thinned(data: xr.DataArray) -> xr.DataArray:
+    return data.isel({dim: slice(None, None, math.ceil(data.sizes[dim] / _MOST_PIXELS)) for dim in ("y", "x")})
+
+
+def _speed(rate: xr.Dataset) -> xr.DataArray:
+    speed = rate["vx"].copy(data=np.hypot(rate["vx"].values, rate["vy"].values)).rename("speed")
+    return speed.assign_attrs(units="m yr-1", long_name="speed")
+
+
+def _scale(field: xr.DataArray) -> _Scale:
+    """Colours and their range, without the extreme 2 % at both ends."""
+    values = field.values[np.isfinite(field.values)]
+    if field.attrs.get("units") == "degree":
+        return _Scale("romaO", 0.0, 360.0, "neither")
+    if values.size == 0:
+        return _Scale("batlow", 0.0, 1.0, "neither")
+    low, high = map(float, np.percentile(values, [2, 98]))
+    if low == high:  # motion on less than 2 % of the map, or one value everywhere
+        low, high = float(values.min()), float(values.max())
+    colours = "batlow"
+    if 0 < low < 0.3 * high:  # of a length that is nearly zero somewhere, zero is the natural end
+        low = 0.0
+    if field.name in _SIGNED or low < 0 < high:
+        colours, high = "vik", max(-low, high)
+        low = -high
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    is_below, is_above = bool((values < low).any()), bool((values > high).any())
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((is_below, is_above), "neither")
+    return _Scale(colours, low, high, extend)
+
+
+def _figure(field: xr.DataArray, *, panels: int) -> tuple[Figure, list[Axes]]:
+    """Figure with panels of the shape of the field, and room for labels and colour bars."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    left, right, bottom, top = _edges(field)
+    shape = min(max((top - bottom) / (right - left), 0.25), 1.6)
+    width = 5.0 if panels == 1 else 3.8
+    figure = Figure(figsize=(panels * (width + 1.0), width * shape + 0.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, list(figure.subplots(1, panels, squeeze=False)[0])
+
+
+def _draw(axes: Axes, field: xr.DataArray, scale: _Scale, *, has_bar: bool = True) -> None:
+    from cmcrameri import cm
+
+    unit, divisor = _axis_unit(field)
+    left, right, bottom, top = _edges(field)
+    image = axes.imshow(
+        field.values,
+        cmap=getattr(cm, scale.colours),
+        vmin=scale.low,
+        vmax=scale.high,
+        origin="lower",
+        extent=(left / divisor, right / divisor, bottom / divisor, top / divisor),
+        interpolation="nearest",
+    )
+    axes.set_facecolor(_NO_DATA)
+    axes.set_xlabel(f"x [{unit}]")
+    axes.set_ylabel(f"y [{unit}]")
+    axes.locator_params("x", nbins=3 if top - bottom > 1.3 * (right - left) else 5)
+    axes.locator_params("y", nbins=5)
+    axes.ticklabel_format(style="plain", useOffset=False)
+    if has_bar:
+        beside = axes.inset_axes((1.03, 0.0, 0.05, 1.0))  # as tall as the map, which a bar of its own would not be
+        bar = axes.figure.colorbar(image, cax=beside, extend=scale.extend, extendfrac=0.03, label=_label(field))
+        if scale.colours == "romaO":
+            bar.set_ticks(range(0, 361, 90))
+
+
+def _draw_arrows(axes: Axes, rate: xr.Dataset, fastest: float) -> None:
+    """Draw arrows on a coarse grid, as long as their spacing at the top of the colour scale, none where it is slow."""
+    step = math.ceil(max(rate.sizes.values()) / _ARROWS_ACROSS)
+    few = rate.isel(y=slice(step // 2, None, step), x=slice(step // 2, None, step))
+    speed = np.hypot(few["vx"].values, few["vy"].values)
+    is_drawn = speed > 0.15 * fastest
+    if not is_drawn.any():
+        return
+    _, divisor = _axis_unit(rate["vx"])
+    x, y = np.meshgrid(few["x"].values / divisor, few["y"].values / divisor)
+    left, right, bottom, top = _edges(rate["vx"])
+    spacing = step / divisor * max((right - left) / rate.sizes["x"], (top - bottom) / rate.sizes["y"])
+    style: dict[str, Any] = {
+        "color": "white",
+        "edgecolor": "black",
+        "linewidth": 0.5,
+        "width": 0.08 * spacing,
+        "pivot": "mid",
+    }
+    vx, vy = few["vx"].values[is_drawn], few["vy"].values[is_drawn]
+    axes.quiver(
+        x[is_drawn],
+        y[is_drawn],
+        vx,
+        vy,
+        angles="xy",
+        units="xy",
+        scale=fastest / (1.15 * spacing),
+        minlength=0,
+        **style,
+    )
+
+
+def _edges(field: xr.DataArray) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top edge of the outer pixels [m]."""
+    ends = []
+    for name in ("x", "y"):
+        centres = field[name].values.astype("float64")
+        half = (centres[-1] - centres[0]) / max(centres.size - 1, 1) / 2 or 0.5
+        ends += [float(centres[0] - half), float(centres[-1] + half)]
+    return ends[0], ends[1], ends[2], ends[3]
+
+
+def _axis_unit(field: xr.DataArray) -> tuple[str, float]:
+    left, right, bottom, top = _edges(field)
+    return ("km", 1000.0) if max(right - left, top - bottom) >= 2000 else ("m", 1.0)
+
+
+def _heading(field: xr.DataArray) -> str:
+    heading = str(field.attrs.get("long_name", field.name))
+    if "time" in field.coords and field["time"].ndim == 0:
+        heading += f", {np.datetime_as_string(field['time'].values, unit='D')}"
+    return heading
+
+
+def _label(field: xr.DataArray) -> str:
+    """Name and unit with raised exponents: vx [m yr⁻¹]."""
+    units = re.sub(r"(?<=[A-Za-z])(-?\d+)", r"$^{\1}$", str(field.attrs.get("units", "1")))
+    return str(field.name) if units in ("", "1") else f"{field.name} [{units}]"
+
+
+def _save(figure: Any, path: str | os.PathLike[str]) -> Path:
+    figure.savefig(path, dpi=150, bbox_inches="tight")
+    return Path(path)

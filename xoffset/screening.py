@@ -1,0 +1,122 @@
+"""screen(): outliers and doubtful matches become NaN and a flag."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import xarray as xr
+
+from xoffset import _blocks, model
+from xoffset._kernels import neighbours
+
+# Displacements two nodes apart may differ by at most a tenth of their distance: more is a rupture, not a strain.
+LARGEST_STRAIN = 0.1
+
+
+def screen(
+    shifts: xr.Dataset,
+    *,
+    min_score: float | None = None,
+    min_peak_gap: float | None = None,
+    neighbourhood: bool = True,
+) -> xr.Dataset:
+    """Shifts without the matches that are weak, ambiguous or at odds with their neighbours.
+
+    Parameters
+    ----------
+    shifts
+        Shifts (pair, y, x) from `correlate`.
+    min_score
+        Least correlation, 0 to 1; below it a match is flagged `low_score`. None tests nothing. 0.5 removes most of what
+        clouds leave at 32 px windows.
+    min_peak_gap
+        Least difference between the peak and the best score elsewhere; below it, or where the gap is unknown, a match
+        is flagged `low_gap`. None tests nothing.
+    neighbourhood
+        Whether to flag as `neighbourhood` every vector that is far from the vector median of the nodes around it
+        (5 x 5), and those of which less than half of the nodes around hold a vector near that median. Far is more than
+        three times the distance that half of the neighbours keep, and more than four standard errors; more than a
+        tenth of the distance over two nodes is always far.
+
+    Returns
+    -------
+    xarray.Dataset
+        Shifts whose `dx`, `dy`, `sigma_dx`, `sigma_dy` and `sigma_dxdy` are NaN where a test fails; `flags` tells
+        which. `score`, `gap` and earlier flags stay. Lazy if `shifts` is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `shifts` is no result of `correlate`, or a threshold is not a share.
+
+    Notes
+    -----
+    Vector median after Astola et al. (1990, Proc. IEEE 78, 678-689).
+
+    Examples
+    --------
+    >>> import xoffset, xoffset.synthetic
+    >>> stack, _ = xoffset.synthetic.stack((128, 128), snr=4.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack), search=5)
+    >>> screened = xoffset.screen(shifts, min_score=0.5)
+    """
+    shifts = model.as_shifts(shifts, "screen")
+    for name, value, variable in (("min_score", min_score, "score"), ("min_peak_gap", min_peak_gap, "gap")):
+        if value is None:
+            continue
+        if not 0.0 <= value <= 1.0:
+            raise ValueError(f"screen() needs {name} between 0 and 1; got {value}. Pass a correlation such as 0.5.")
+        if variable not in shifts:
+            raise ValueError(f"screen() needs '{variable}' for {name}; got shifts without it. Leave {name} out.")
+
+    found: dict[str, xr.DataArray] = {}
+    if min_score is not None:
+        found["low_score"] = ~(shifts["score"] >= min_score)
+    if min_peak_gap is not None:
+        found["low_gap"] = ~(shifts["gap"] >= min_peak_gap)
+    has_value = np.isfinite(shifts["dx"]) & np.isfinite(shifts["dy"])
+    keep = has_value
+    for failed in found.values():
+        keep = keep & ~failed
+    if neighbourhood:
+        found["neighbourhood"] = _disagreement(shifts.where(keep))
+        keep = keep & ~found["neighbourhood"]
+
+    out = shifts.copy()
+    for name in ("dx", "dy", "sigma_dx", "sigma_dy", "sigma_dxdy"):
+        if name in shifts:
+            out[name] = shifts[name].where(keep)
+    flags = shifts["flags"] if "flags" in shifts else xr.zeros_like(shifts["dx"], dtype=np.int32)
+    for name, failed in found.items():
+        flags = flags | xr.where(failed & has_value, np.int32(model.FLAGS[name]), np.int32(0))
+    out["flags"] = flags
+    step = {
+        "function": "screen",
+        "min_score": min_score,
+        "min_peak_gap": min_peak_gap,
+        "neighbourhood": neighbourhood,
+    }
+    return model.relabel(out, step)
+
+
+def _disagreement(shifts: xr.Dataset) -> xr.DataArray:
+    """Where a vector is at odds with its neighbours (pair, y, x), boolean."""
+    spacing = model.spacing(shifts, "screen")
+    limit = LARGEST_STRAIN * neighbours.RADIUS * max(abs(spacing.x), abs(spacing.y))
+    # along both axes together, so that a well-known component does not excuse a badly known one
+    sigma = np.sqrt(0.5 * (shifts["sigma_dx"] ** 2 + shifts["sigma_dy"] ** 2))
+    found = _blocks.with_halo(
+        partial(_disagreement_of_block, limit=limit),
+        [shifts[name].data for name in ("dx", "dy")] + [sigma.data],
+        neighbours.RADIUS,
+        np.dtype(np.uint8),
+    )
+    return shifts["dx"].copy(data=found).astype(bool)
+
+
+def _disagreement_of_block(dx: np.ndarray, dy: np.ndarray, sigma: np.ndarray, limit: float) -> np.ndarray:
+    out = np.empty(dx.shape, dtype=np.uint8)
+    for fields in zip(dx, dy, sigma, out, strict=True):
+        neighbours.disagrees(*(np.ascontiguousarray(field) for field in fields[:3]), limit, fields[3])
+    return out
