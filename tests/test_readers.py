@@ -633,12 +633,24 @@ def test_resampled_pixels_have_the_same_bits_in_any_chunk_and_crop(tmp_path, ali
     ]
     eager = open_stack(files, date="%Y%m%d", align=align)
     assert eager.attrs["resampled"].count("tif") == 3
-    for chunks in (7, {"y": 33, "x": 64}, -1):
+    for chunks in (40, {"y": 9, "x": 64}, -1):
         xr.testing.assert_identical(open_stack(files, date="%Y%m%d", align=align, chunks=chunks).compute(), eager)
     box = (ORIGIN[0] + 201, ORIGIN[1] - 777, ORIGIN[0] + 808, ORIGIN[1] - 99)
     crop = open_stack(files, date="%Y%m%d", align=align, bbox=box)
     xr.testing.assert_equal(crop, eager.sel(x=slice(box[0], box[2]), y=slice(box[3], box[1])))
     assert crop.shape[1:] == (68, 61)
+
+
+def test_resampling_reads_nothing_for_tiles_outside_the_image(tmp_path, monkeypatch):
+    files = [
+        write(tmp_path / "a_20200101.tif", pixels()),
+        write(tmp_path / "a_20200102.tif", pixels(), shift=(1000.5, 0)),
+    ]
+    windows = spy(monkeypatch)
+    stack = open_stack(files, date="%Y%m%d", align="cubic")
+    assert stack.shape == (2, 40, 1050)
+    assert stack[1, :, :1000].isnull().all()
+    assert len(windows) == 3  # the first image, and the two tiles that the second one touches
 
 
 def test_rotated_grids_are_refused(tmp_path):

@@ -184,16 +184,17 @@ def lazy_images(
     """Dask array (time, y, x) of images, one a block along time; each block calls read(rows, columns) for itself."""
     import dask.array as da
 
-    chunks = da.core.normalize_chunks(sides, shape=shape, dtype=dtype)
-    meta = np.empty((0, 0), dtype=dtype)
+    # one array an image, so that a task carries its own image only
+    chunks = da.core.normalize_chunks((1, *sides), shape=(1, *shape), dtype=dtype)
+    meta = np.empty((0, 0, 0), dtype=dtype)
     images = [da.map_blocks(partial(_read_block, read), chunks=chunks, dtype=dtype, meta=meta) for read in reads]
-    stack: da.Array = da.stack(images)
+    stack: da.Array = da.concatenate(images)
     return stack
 
 
 def _read_block(read: ReadImage, *, block_info: dict[Any, dict[str, Any]]) -> np.ndarray:
-    rows, columns = (slice(*ends) for ends in block_info[None]["array-location"])
-    return read(rows, columns)
+    _, rows, columns = (slice(*ends) for ends in block_info[None]["array-location"])
+    return read(rows, columns)[np.newaxis]
 
 
 def per_pixel(function: Callable[..., np.ndarray], arrays: list[Any], layers: int) -> Any:

@@ -7,6 +7,7 @@ import numpy as np
 from xoffset._kernels._jit import kernel
 
 RADIUS = 2  # nodes
+AROUND = (2 * RADIUS + 1) ** 2 - 1
 
 
 @kernel
@@ -38,14 +39,12 @@ def disagrees(dx, dy, sigma, limit, out):
             if not (np.isfinite(dx[row, column]) and np.isfinite(dy[row, column])):
                 continue
             count = 0
-            around = -1
             for i in range(max(row - RADIUS, 0), min(row + RADIUS + 1, rows)):
                 for j in range(max(column - RADIUS, 0), min(column + RADIUS + 1, columns)):
-                    around += 1
                     if (i != row or j != column) and np.isfinite(dx[i, j]) and np.isfinite(dy[i, j]):
                         x[count], y[count], s[count] = dx[i, j], dy[i, j], sigma[i, j]
                         count += 1
-            if 2 * count < around:
+            if 2 * count < AROUND:
                 out[row, column] = 1
                 continue
             least = np.inf
@@ -59,8 +58,8 @@ def disagrees(dx, dy, sigma, limit, out):
                     median = i
             for i in range(count):
                 distance[i] = np.hypot(x[i] - x[median], y[i] - y[median])
-            # half of all nodes around, not only of those with a vector
-            spread = np.sort(distance[:count])[(around - 1) // 2]
+            # half of all nodes around, also of those without a vector or beyond the edge
+            spread = np.sort(distance[:count])[AROUND // 2 - 1]
             noise = np.hypot(np.median(s[:count]), sigma[row, column])
             allowed = min(max(3.0 * spread, 4.0 * noise), max(limit, 4.0 * noise))
             far = np.hypot(dx[row, column] - x[median], dy[row, column] - y[median])

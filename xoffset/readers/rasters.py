@@ -81,7 +81,8 @@ def open_stack(
         metres then, y decreasing downwards.
     chunks
         Side of the dask blocks along y and x [px], or a mapping of both, -1 for the whole axis; one date a block.
-        Without it all pixels are read at once, into NumPy.
+        Each block reads its own window, for which JPEG and PNG decode the whole image: take -1 there. Without
+        `chunks` all pixels are read at once, into NumPy.
 
     Returns
     -------
