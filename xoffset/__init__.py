@@ -6,13 +6,29 @@ Importing the package registers the accessor `.offset` on DataArrays and Dataset
 from importlib.metadata import version as _version
 
 from xoffset import accessor as _accessor  # noqa: F401, registers `.offset`
-from xoffset import synthetic
+from xoffset import plotting, synthetic
+from xoffset.export.geotiff import to_geotiff
 from xoffset.inversion import invert
 from xoffset.matching import NCC, correlate
 from xoffset.motion import velocity
 from xoffset.network import diagnose, pairs
+from xoffset.readers.rasters import open_stack
+from xoffset.readers.results import open_result
 from xoffset.screening import screen
 
 __version__ = _version("xoffset")
 
-__all__ = ["NCC", "correlate", "diagnose", "invert", "pairs", "screen", "synthetic", "velocity"]
+__all__ = [
+    "NCC",
+    "correlate",
+    "diagnose",
+    "invert",
+    "open_result",
+    "open_stack",
+    "pairs",
+    "plotting",
+    "screen",
+    "synthetic",
+    "to_geotiff",
+    "velocity",
+]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -254,6 +256,15 @@ def _no_thinner(sizes: tuple[int, ...], least: int) -> tuple[int, ...]:
         else:
             merged.append(size)
     return tuple(merged)
+
+
+def progress() -> contextlib.AbstractContextManager[Any]:
+    """Bar on standard output while dask computes within the block; for programs, not for the library."""
+    from dask.diagnostics import ProgressBar
+
+    # a file or a pipe keeps every redrawn line: draw seldom there
+    bar: contextlib.AbstractContextManager[Any] = ProgressBar(dt=0.2 if sys.stdout.isatty() else 1.0)
+    return bar
 
 
 def in_threads(function: Callable[[Item], None], items: Iterable[Item]) -> None:

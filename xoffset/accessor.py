@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -9,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import inversion, matching, motion, network, screening
+from xoffset.export import geotiff
 from xoffset.matching import NCC, Prefilter
 from xoffset.network import Duration
 
@@ -83,3 +87,9 @@ class ProductAccessor:
     def velocity(self) -> xr.Dataset:
         """Mean velocity: `xoffset.velocity`."""
         return motion.velocity(self._obj)
+
+    def to_geotiff(
+        self, folder: str | os.PathLike[str], *, variables: str | Sequence[str] | None = None
+    ) -> list[Path]:
+        """Cloud-optimised GeoTIFFs: `xoffset.to_geotiff`."""
+        return geotiff.to_geotiff(self._obj, folder, variables=variables)

@@ -231,17 +231,30 @@ def spacing(data: xr.DataArray | xr.Dataset, caller: str) -> Spacing:
 
 
 def crs_of(data: xr.DataArray | xr.Dataset) -> pyproj.CRS | None:
-    """Coordinate reference system of the grid mapping coordinate, None if there is none."""
-    name = data.encoding.get("grid_mapping", data.attrs.get("grid_mapping", "spatial_ref"))
-    if name not in data.coords:
-        return None
-    attrs = data.coords[name].attrs
-    text = attrs.get("crs_wkt", attrs.get("spatial_ref"))
-    if not text:
-        return None
-    import pyproj
+    """Coordinate reference system of the grid, None if there is none.
 
-    return pyproj.CRS.from_wkt(text)
+    Raises
+    ------
+    ValueError
+        If the data name a grid mapping that is not there: it would be taken for a grid without a CRS.
+    """
+    named = data.encoding.get("grid_mapping", data.attrs.get("grid_mapping"))
+    if named is not None and named not in data.coords:
+        raise ValueError(
+            f"a CRS is needed where one is named; got grid_mapping '{named}' without that coordinate. "
+            "Open the file with decode_coords='all', or with xoffset.open_result()."
+        )
+    # arithmetic loses the name of the grid mapping, not the coordinate
+    candidates = [named] if named is not None else ["spatial_ref", *data.coords]
+    for name in candidates:
+        if name in data.coords and data.coords[name].ndim == 0:
+            attrs = data.coords[name].attrs
+            text = attrs.get("crs_wkt", attrs.get("spatial_ref"))
+            if text:
+                import pyproj
+
+                return pyproj.CRS.from_wkt(text)
+    return None
 
 
 def check_crs(crs: pyproj.CRS | None, data: xr.DataArray, caller: str) -> None:
@@ -320,11 +333,9 @@ def stack(
     y: np.ndarray,
     crs: pyproj.CRS | None,
     attrs: Mapping[str, Any],
-    **on_time: Sequence[Any],
 ) -> xr.DataArray:
     """Stack (time, y, x) of images with the coordinates given."""
     coords: dict[Hashable, Any] = {"time": ("time", as_dates(time)), "y": ("y", y), "x": ("x", x)}
-    coords |= {name: ("time", np.asarray(values, dtype=object)) for name, values in on_time.items()}
     if crs is not None:
         coords["spatial_ref"] = spatial_ref(crs)
     data = xr.DataArray(values, dims=("time", "y", "x"), coords=coords, name="image", attrs=dict(attrs))

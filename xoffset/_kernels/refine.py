@@ -11,13 +11,14 @@ import numpy as np
 from xoffset._kernels import bits
 from xoffset._kernels._jit import hot_kernel
 
-ITERATIONS = 20
+ITERATIONS = 30
 TOLERANCE = 5e-4  # px
 LARGEST_CONDITION = 1e3
 # Bias that the interpolation of aliased pixels leaves in the best of cases, px: no match is more certain than this.
 LEAST_SIGMA = 2e-3
 # A small window tells the agreement of the slopes badly: never inflate sigma more than ten times for it.
 LEAST_AGREEMENT = 0.1
+LEAST_HOLD = 0.25
 SCORE_TOLERANCE = 1e-5
 
 
@@ -223,6 +224,7 @@ def _gauss_newton(coefficients, y, x, shift_y, shift_x, count, scratch, rows, no
     u = template.dtype.type(shift_x)
     v = template.dtype.type(shift_y)
     first_score = template.dtype.type(0.0)
+    hold = template.dtype.type(1.0)
     for iteration in range(ITERATIONS):
         left = int(np.floor(u))
         top = int(np.floor(v))
@@ -237,10 +239,12 @@ def _gauss_newton(coefficients, y, x, shift_y, shift_x, count, scratch, rows, no
         score = gain * sums[2] / energy
         if iteration == 0:
             first_score = score
+            # noise in the slopes makes every step too short: what the two images share tells by how much
+            hold = max(_agreement(scratch, gain), LEAST_HOLD)
         error_x = gain * sums[3] - own_x
         error_y = gain * sums[4] - own_y
-        step_x = (yy * error_x - xy * error_y) / determinant
-        step_y = (xx * error_y - xy * error_x) / determinant
+        step_x = (yy * error_x - xy * error_y) / (determinant * hold)
+        step_y = (xx * error_y - xy * error_x) / (determinant * hold)
         u -= step_x
         v -= step_y
         if not (abs(u - shift_x) <= 1 and abs(v - shift_y) <= 1):

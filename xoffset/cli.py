@@ -1,0 +1,194 @@
+"""The `xoffset` command: `xoffset demo` and `xoffset run`."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+import xarray as xr
+
+from xoffset import _blocks, plotting, synthetic
+from xoffset.export.geotiff import to_geotiff
+from xoffset.inversion import invert
+from xoffset.matching import correlate
+from xoffset.motion import velocity
+from xoffset.network import diagnose, pairs
+from xoffset.readers.rasters import open_stack
+from xoffset.readers.results import open_result
+from xoffset.screening import screen
+
+PRODUCTS = ("shifts.zarr", "series.zarr", "velocity.zarr", "velocity", "maps")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="xoffset")
+def main() -> None:
+    """Ground motion from time series of optical images."""
+
+
+@main.command()
+@click.option(
+    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("xoffset-demo"), show_default=True,
+    help="Folder for the results; those of an earlier demo are replaced.",
+)  # fmt: skip
+@click.option("--size", default=1024, show_default=True, type=click.IntRange(128), help="Side of the images, pixels.")
+def demo(out: Path, size: int) -> None:
+    """Measure a synthetic landslide and compare with the truth."""
+    start = time.monotonic()
+    _make_room(out, overwrite=True)
+    click.echo(f"Photographing a synthetic landslide: 12 dates, {size} x {size} pixels of 10 m ...")
+    dates = np.arange("2020-01", "2022-01", 2, dtype="datetime64[M]")
+    stack, truth = synthetic.stack(
+        (size, size), dates=dates, field="landslide", velocity=20.0, snr=5.0,
+        illumination=0.1, clouds=0.03, nodata=0.015, misregistration=2.0,
+    )  # fmt: skip
+    is_stable = (truth["vx"] == 0.0) & (truth["vy"] == 0.0)
+    network = pairs(stack, max_gap=3)
+    # the images of the demo are misplaced by a few metres: stable ground tells by how much
+    rate = _measure(stack, network, out, search=6, min_score=0.5, stable=is_stable, truth=truth)
+    _compare(rate, truth)
+    click.echo(f"Done in {time.monotonic() - start:.0f} s. Results: {out.resolve()}")
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True)
+@click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for results.")
+@click.option("--band", help="Number or description of the band, where files have several.")
+@click.option("--date", help="strptime pattern of the date in the file names, such as 'ortho_%Y%m%d'.")
+@click.option("--bbox", nargs=4, type=float, help="xmin ymin xmax ymax of the area, in the CRS of the images.")
+@click.option("--nodata", type=float, help="Pixel value that means no data.")
+@click.option("--align", type=click.Choice(["nearest", "cubic"]), help="Resample unequal grids once.")
+@click.option("--pixel-size", type=float, help="Side of a pixel in metres, for images without coordinates.")
+@click.option("--max-gap", type=click.IntRange(1), default=3, show_default=True, help="Longest pair, in acquisitions.")
+@click.option("--max-baseline", help="Longest pair in time, such as 90D.")
+@click.option("--template", type=int, default=32, show_default=True, help="Side of the matching window, pixels.")
+@click.option("--search", type=int, default=8, show_default=True, help="Largest displacement of a pair, pixels.")
+@click.option("--step", type=int, default=8, show_default=True, help="Distance between windows, pixels.")
+@click.option("--min-score", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Least correlation.")
+@click.option("--reference", help="Date of zero displacement.  [default: the best-connected date]")
+@click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run in the folder.")
+def run(
+    files: tuple[str, ...],
+    out: Path,
+    band: str | None,
+    date: str | None,
+    bbox: tuple[float, float, float, float] | None,
+    nodata: float | None,
+    align: str | None,
+    pixel_size: float | None,
+    max_gap: int,
+    max_baseline: str | None,
+    template: int,
+    search: int,
+    step: int,
+    min_score: float,
+    reference: str | None,
+    overwrite: bool,
+) -> None:
+    """Measure the motion in FILES: shifts, displacement through time and velocity."""
+    try:
+        source = files[0] if len(files) == 1 else list(files)
+        chosen = int(band) if band is not None and band.isdigit() else band
+        stack = open_stack(
+            source, band=chosen, date=date, bbox=bbox, nodata=nodata, align=align,  # type: ignore[arg-type]
+            pixel_size=pixel_size, chunks=512,
+        )  # fmt: skip
+        network = pairs(stack, max_gap=max_gap, max_baseline=max_baseline)
+        _make_room(out, overwrite=overwrite)
+        _measure(
+            stack, network, out, template=template, search=search, step=step, min_score=min_score, reference=reference
+        )
+    except (ValueError, TypeError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"Done. Results: {out.resolve()}")
+
+
+def _make_room(out: Path, overwrite: bool) -> None:
+    """Make the folder; remove the results of an earlier run if that was asked for, and nothing else."""
+    out.mkdir(parents=True, exist_ok=True)
+    there = [out / name for name in PRODUCTS if (out / name).exists()]
+    if there and not overwrite:
+        raise FileExistsError(
+            f"a folder without results is needed; {out} holds {', '.join(path.name for path in there)}. "
+            "Pass --overwrite to replace them, or another folder."
+        )
+    for path in there:
+        shutil.rmtree(path)
+
+
+def _measure(
+    stack: xr.DataArray,
+    network: xr.Dataset,
+    out: Path,
+    *,
+    template: int = 32,
+    search: int = 8,
+    step: int = 8,
+    min_score: float = 0.5,
+    reference: str | None = None,
+    stable: xr.DataArray | None = None,
+    truth: xr.Dataset | None = None,
+) -> xr.Dataset:
+    """Run the whole path, store by store, and return the velocity."""
+    lazy = stack.chunk({"time": 1, "y": 256, "x": 256}) if stack.chunks is None else stack
+    shifts = screen(correlate(lazy, network, template=template, search=search, step=step), min_score=min_score)
+    _announce(stack, network, shifts)
+    shifts = _store(shifts, out / "shifts.zarr", "Matching")
+    if stable is not None:
+        ground = stable.sel(x=shifts.x, y=shifts.y, method="nearest").assign_coords(x=shifts.x, y=shifts.y)
+        shifts = shifts.load()
+        shifts = shifts.assign({name: shifts[name] - shifts[name].where(ground).median(("y", "x")) for name in ("dx", "dy")})
+    series = _store(invert(shifts, reference=reference), out / "series.zarr", "Inverting")
+    rate = _store(velocity(series), out / "velocity.zarr", "Fitting velocity").load()
+    for path in to_geotiff(rate, out / "velocity"):
+        click.echo(f"  {path.relative_to(out)}")
+    if importlib.util.find_spec("matplotlib") is None:
+        click.echo("  no maps: they need matplotlib, pip install 'xoffset[plot]'")
+    else:
+        for path in plotting.save_maps(rate, out / "maps", truth=truth):
+            click.echo(f"  {path.relative_to(out)}")
+    return rate
+
+
+def _announce(stack: xr.DataArray, network: xr.Dataset, shifts: xr.Dataset) -> None:
+    """Say what will be computed, before it is."""
+    images, rows, columns = stack.shape
+    health = diagnose(network)
+    click.echo(
+        f"{images} images of {columns} x {rows} pixels, {network.sizes['pair']} pairs (every date in "
+        f"{int(health.n_pairs.min())} or more), {shifts.sizes['x']} x {shifts.sizes['y']} windows: "
+        f"{shifts.dx.size:,} matches, {shifts.nbytes / 1e9:.2f} GB of shifts before compression."
+    )
+    if int(health.n_components) > 1:
+        click.echo(
+            f"Warning: no pair connects the {int(health.n_components)} groups of dates; only the group of the "
+            "reference date gets displacements. Raise --max-gap or --max-baseline."
+        )
+
+
+def _store(data: xr.Dataset, path: Path, title: str) -> xr.Dataset:
+    """Compute into a Zarr store, with progress, and reopen it."""
+    click.echo(f"{title} ...")
+    with _blocks.progress():
+        data.to_zarr(path, mode="w", consolidated=False)
+    return open_result(path)
+
+
+def _compare(rate: xr.Dataset, truth: xr.Dataset) -> None:
+    """Print measured against true velocity."""
+    at_nodes = truth[["vx", "vy"]].interp(x=rate.x, y=rate.y)
+    click.echo("\nMeasured against true velocity")
+    for name in ("vx", "vy"):
+        error = (rate[name] - at_nodes[name]).values
+        ratio = error / rate[f"sigma_{name}"].values
+        found = np.isfinite(error)
+        click.echo(
+            f"  {name}: bias {np.mean(error[found]):+.3f} m/yr, RMSE {np.sqrt(np.mean(error[found] ** 2)):.3f} m/yr, "
+            f"largest true {np.abs(at_nodes[name].values).max():.1f} m/yr, "
+            f"{100 * np.mean(np.abs(ratio[found]) < 1.96):.0f} % of the truth within ±1.96 sigma"
+        )
+    click.echo(f"  valid: {100 * np.isfinite(rate.v.values).mean():.1f} % of {rate.v.size:,} windows")
