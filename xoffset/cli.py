@@ -142,8 +142,9 @@ def _measure(
         ground = stable.sel(x=shifts.x, y=shifts.y, method="nearest").assign_coords(x=shifts.x, y=shifts.y)
         shifts = shifts.load()
         shifts = shifts.assign({name: shifts[name] - shifts[name].where(ground).median(("y", "x")) for name in ("dx", "dy")})
-    series = _store(invert(shifts, reference=reference), out / "series.zarr", "Inverting")
-    rate = _store(velocity(series), out / "velocity.zarr", "Fitting velocity").load()
+    _store(invert(shifts, reference=reference), out / "series.zarr", "Inverting")
+    # from the pairs, since a series has no value where its reference date is under a cloud
+    rate = _store(velocity(shifts), out / "velocity.zarr", "Fitting velocity").load()
     for path in to_geotiff(rate, out / "velocity"):
         click.echo(f"  {path.relative_to(out)}")
     if importlib.util.find_spec("matplotlib") is None:
