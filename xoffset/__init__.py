@@ -7,9 +7,10 @@ from importlib.metadata import version as _version
 
 from xoffset import accessor as _accessor  # noqa: F401, registers `.offset`
 from xoffset import plotting, synthetic
+from xoffset._ncc import NCC
 from xoffset.export.geotiff import to_geotiff
 from xoffset.inversion import invert
-from xoffset.matching import NCC, correlate
+from xoffset.matching import correlate
 from xoffset.motion import velocity
 from xoffset.network import diagnose, pairs
 from xoffset.readers.rasters import open_stack

@@ -122,7 +122,7 @@ def _match_blocks(stack: da.Array, lattice: Lattice, kernel: TileKernel, shape: 
     depth = {0: 0, 1: (before, after), 2: (before, after)}
     padded = da.overlap.overlap(aligned, depth=depth, boundary="none")
     counts = [tuple(np.diff(ends).tolist()) for ends in edges]
-    return da.map_blocks(
+    found: da.Array = da.map_blocks(
         _match_block,
         padded,
         lattice=lattice,
@@ -133,6 +133,7 @@ def _match_blocks(stack: da.Array, lattice: Lattice, kernel: TileKernel, shape: 
         dtype=lattice.dtype,
         meta=np.empty((0, 0, 0, 0), dtype=lattice.dtype),
     )
+    return found
 
 
 def _match_block(
@@ -150,7 +151,9 @@ def _match_block(
     found = [kernel(_cut(padded, origin, tile, lattice), tile) for tile in tiles]
     out = np.empty((*found[0].shape[:2], bottom - top, right - left), dtype=lattice.dtype)
     for tile, part in zip(tiles, found, strict=True):
-        rows, columns = (slice(nodes.start - first, nodes.stop - first) for nodes, first in zip(tile, (top, left), strict=True))
+        rows, columns = (
+            slice(nodes.start - first, nodes.stop - first) for nodes, first in zip(tile, (top, left), strict=True)
+        )
         out[:, :, rows, columns] = part
     return out
 
@@ -260,7 +263,7 @@ def _no_thinner(sizes: tuple[int, ...], least: int) -> tuple[int, ...]:
 
 def progress() -> contextlib.AbstractContextManager[Any]:
     """Bar on standard output while dask computes within the block; for programs, not for the library."""
-    from dask.diagnostics import ProgressBar
+    from dask.diagnostics.progress import ProgressBar
 
     # a file or a pipe keeps every redrawn line: draw seldom there
     bar: contextlib.AbstractContextManager[Any] = ProgressBar(dt=0.2 if sys.stdout.isatty() else 1.0)
@@ -269,6 +272,8 @@ def progress() -> contextlib.AbstractContextManager[Any]:
 
 def in_threads(function: Callable[[Item], None], items: Iterable[Item]) -> None:
     """Call a function that releases the GIL on every item, on all cores; the order of the calls is not defined."""
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) as pool:
+    with ThreadPoolExecutor(
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    ) as pool:
         for done in [pool.submit(function, item) for item in items]:
             done.result()

@@ -42,7 +42,9 @@ class NCC:
 
     def __post_init__(self) -> None:
         if not 0.0 < self.min_valid <= 1.0:
-            raise ValueError(f"NCC() needs min_valid above 0 and at most 1; got {self.min_valid}. Pass a share such as 0.5.")
+            raise ValueError(
+                f"NCC() needs min_valid above 0 and at most 1; got {self.min_valid}. Pass a share such as 0.5."
+            )
 
 
 @dataclass(frozen=True)

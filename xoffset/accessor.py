@@ -12,8 +12,8 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import inversion, matching, motion, network, screening
+from xoffset._ncc import NCC, Prefilter
 from xoffset.export import geotiff
-from xoffset.matching import NCC, Prefilter
 from xoffset.network import Duration
 
 
@@ -88,8 +88,6 @@ class ProductAccessor:
         """Mean velocity: `xoffset.velocity`."""
         return motion.velocity(self._obj)
 
-    def to_geotiff(
-        self, folder: str | os.PathLike[str], *, variables: str | Sequence[str] | None = None
-    ) -> list[Path]:
+    def to_geotiff(self, folder: str | os.PathLike[str], *, variables: str | Sequence[str] | None = None) -> list[Path]:
         """Cloud-optimised GeoTIFFs: `xoffset.to_geotiff`."""
         return geotiff.to_geotiff(self._obj, folder, variables=variables)

@@ -56,7 +56,9 @@ def demo(out: Path, size: int) -> None:
 
 @main.command()
 @click.argument("files", nargs=-1, required=True)
-@click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for results.")
+@click.option(
+    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for results."
+)
 @click.option("--band", help="Number or description of the band, where files have several.")
 @click.option("--date", help="strptime pattern of the date in the file names, such as 'ortho_%Y%m%d'.")
 @click.option("--bbox", nargs=4, type=float, help="xmin ymin xmax ymax of the area, in the CRS of the images.")
@@ -141,7 +143,9 @@ def _measure(
     if stable is not None:
         ground = stable.sel(x=shifts.x, y=shifts.y, method="nearest").assign_coords(x=shifts.x, y=shifts.y)
         shifts = shifts.load()
-        shifts = shifts.assign({name: shifts[name] - shifts[name].where(ground).median(("y", "x")) for name in ("dx", "dy")})
+        shifts = shifts.assign(
+            {name: shifts[name] - shifts[name].where(ground).median(("y", "x")) for name in ("dx", "dy")}
+        )
     _store(invert(shifts, reference=reference), out / "series.zarr", "Inverting")
     # from the pairs, since a series has no value where its reference date is under a cloud
     rate = _store(velocity(shifts), out / "velocity.zarr", "Fitting velocity").load()

@@ -52,8 +52,8 @@ def correlate(
         grid, positive toward increasing x and y; a feature at (x, y) on the reference date is at (x + dx, y + dy) on
         the secondary date. `score`: correlation at the match, or at the whole-pixel peak where the refinement failed.
         `gap`: whole-pixel peak minus the best score more than 3 px away (NaN if `search` is at most 3). `sigma_dx`,
-        `sigma_dy`: standard errors in metres; `sigma_dxdy`: covariance in m2. `flags`: why dx and dy are NaN. Coordinate CRS is
-        the stack's.
+        `sigma_dy`: standard errors in metres; `sigma_dxdy`: covariance in m2. `flags`: why dx and dy are NaN. The CRS
+        is that of the stack.
 
     Raises
     ------

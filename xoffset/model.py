@@ -105,7 +105,9 @@ def as_stack(stack: xr.DataArray, caller: str) -> xr.DataArray:
             "Convert first: abs(stack) for complex images, stack.astype('uint8') for masks."
         )
     if 0 in stack.shape:
-        raise ValueError(f"{caller}() needs at least one date and one pixel; got shape {stack.shape}. Check the selection.")
+        raise ValueError(
+            f"{caller}() needs at least one date and one pixel; got shape {stack.shape}. Check the selection."
+        )
     check_times(stack["time"], caller)
     spacing(stack, caller)
     check_crs(crs_of(stack), stack, caller)
@@ -266,8 +268,8 @@ def check_crs(crs: pyproj.CRS | None, data: xr.DataArray, caller: str) -> None:
         raise ValueError(geographic_message(crs, centre, caller))
     if "Pseudo Mercator" in getattr(crs.coordinate_operation, "method_name", ""):
         raise ValueError(
-            f"{caller}() needs a CRS with metres of ground; got Web Mercator ({crs.name}), which stretches distances by "
-            "1/cos(latitude). Reproject first: stack.rio.reproject(stack.rio.estimate_utm_crs())."
+            f"{caller}() needs a CRS with metres of ground; got Web Mercator ({crs.name}), which stretches distances "
+            "by 1/cos(latitude). Reproject first: stack.rio.reproject(stack.rio.estimate_utm_crs())."
         )
     units = {axis.unit_name for axis in crs.axis_info[:2]}
     if units - {"metre", "meter"}:
@@ -313,7 +315,8 @@ def _check_variables(data: xr.Dataset, names: Sequence[str], dims: tuple[str, ..
     lacking = [name for name in names if name not in data]
     if lacking:
         raise ValueError(
-            f"{caller}() needs variables {', '.join(names)}; got none called {', '.join(lacking)}. Use the result of {maker}."
+            f"{caller}() needs variables {', '.join(names)}; got none called {', '.join(lacking)}. "
+            f"Use the result of {maker}."
         )
     for name in names:
         if data[name].dims != dims:
@@ -361,7 +364,13 @@ def network(reference: np.ndarray, secondary: np.ndarray, attrs: Mapping[str, An
 
 
 def shifts(
-    fields: Mapping[str, Any], network: xr.Dataset, *, x: np.ndarray, y: np.ndarray, like: xr.DataArray, step: dict[str, Any]
+    fields: Mapping[str, Any],
+    network: xr.Dataset,
+    *,
+    x: np.ndarray,
+    y: np.ndarray,
+    like: xr.DataArray,
+    step: dict[str, Any],
 ) -> xr.Dataset:
     """Shifts (pair, y, x) from the fields of a matcher; CRS from `like`."""
     grid: dict[Hashable, Any] = {"y": ("y", y), "x": ("x", x)}

@@ -131,7 +131,11 @@ def diagnose(network: xr.Dataset) -> xr.Dataset:
                 "n_pairs": ("time", _graph.degree(epochs.size, together), {"long_name": "number of pairs of the date"}),
                 "component": ("time", component, {"long_name": "connected group of dates"}),
                 "n_components": ((), groups, {"long_name": "number of unconnected groups of dates"}),
-                "redundancy": ((), len(together) / (epochs.size - groups), {"long_name": "pairs per unknown", "units": "1"}),
+                "redundancy": (
+                    (),
+                    len(together) / (epochs.size - groups),
+                    {"long_name": "pairs per unknown", "units": "1"},
+                ),
             },
             coords={"time": epochs},
         )
@@ -162,11 +166,13 @@ def _duration(value: Duration, name: str) -> np.timedelta64:
     try:
         return pd.Timedelta(value).to_timedelta64()
     except ValueError as error:
-        raise ValueError(f"pairs() needs a duration as {name}; got {value!r}. Give a number and a unit: '10D'.") from error
+        raise ValueError(
+            f"pairs() needs a duration as {name}; got {value!r}. Give a number and a unit: '10D'."
+        ) from error
 
 
 def _split_instant(split: str | np.datetime64 | pd.Timestamp, time: np.ndarray) -> np.datetime64:
-    """Instant of a split; a bare date is refused if an image was taken on that day, since before or after is unknown."""
+    """Instant of a split; a bare date is refused if an image was taken on that day: before or after is unknown."""
     try:
         instant = pd.Timestamp(split)
     except ValueError as error:

@@ -279,7 +279,9 @@ def _strip(shape: tuple[int, ...], share: float, generator: np.random.Generator)
     y, x = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
     distance = x * np.cos(angle) + y * np.sin(angle)
     start = np.quantile(distance, generator.uniform(0.0, max(1.0 - share, 0.0)))
-    return np.asarray((distance >= start) & (distance <= np.quantile(distance, min((distance < start).mean() + share, 1.0))))
+    return np.asarray(
+        (distance >= start) & (distance <= np.quantile(distance, min((distance < start).mean() + share, 1.0)))
+    )
 
 
 def _label_stack(images: np.ndarray, times: np.ndarray, pixel_size: float, crs: str | None) -> xr.DataArray:

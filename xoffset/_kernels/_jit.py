@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any
 
 import numba
 
-Kernel = TypeVar("Kernel", bound=Callable[..., object])
+Kernel = Callable[..., Any]
 
 
 def kernel(function: Kernel) -> Kernel:
@@ -16,7 +16,7 @@ def kernel(function: Kernel) -> Kernel:
     Serial, because `parallel=True` aborts a process whose threads already run kernels, and because a serial kernel may
     be cached on disk. Threads come from the caller.
     """
-    return numba.njit(nogil=True, cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+    return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
 
 
 def hot_kernel(function: Kernel) -> Kernel:
@@ -25,4 +25,4 @@ def hot_kernel(function: Kernel) -> Kernel:
     The flags let a reduction use all lanes of a vector register: without them the refinement is 4 times slower.
     """
     flags = {"reassoc", "contract", "nsz", "arcp"}
-    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=flags)(function)  # type: ignore[no-any-return]
+    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=flags)(function)

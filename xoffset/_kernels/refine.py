@@ -167,7 +167,9 @@ def refine(image, slopes, noise_gain, coefficients, inside, nodes, least_valid, 
             slope_y[:] = slopes[1, y : y + size, x : x + size]
             verdict = _normal_equations(slopes, y, x, image.dtype.type(count), scratch, normal)
             if verdict == 0:
-                verdict = _gauss_newton(coefficients, y, x, shift_y, shift_x, image.dtype.type(count), scratch, rows, normal, match)
+                verdict = _gauss_newton(
+                    coefficients, y, x, shift_y, shift_x, image.dtype.type(count), scratch, rows, normal, match
+                )
             flags[row, column] |= verdict
             if verdict == 0:
                 _covariance(normal, match[3] / noise_gain, match)

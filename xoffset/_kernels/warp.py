@@ -8,6 +8,30 @@ from xoffset._kernels._jit import kernel
 
 
 @kernel
+def _weights(fraction):
+    """Weights of the four coefficients around a point that lies `fraction` behind the second."""
+    rest = 1.0 - fraction
+    first = rest * rest * rest / 6.0
+    last = fraction * fraction * fraction / 6.0
+    second = 2.0 / 3.0 - fraction * fraction * (1.0 - 0.5 * fraction)
+    return first, second, 1.0 - first - second - last, last
+
+
+@kernel
+def _spline_value(spline, y, x):
+    """Value of a periodic cubic B-spline at a point given in coefficients."""
+    rows, columns = spline.shape
+    top, left = int(np.floor(y)), int(np.floor(x))
+    w0, w1, w2, w3 = _weights(x - left)
+    c0, c1, c2, c3 = (left - 1) % columns, left % columns, (left + 1) % columns, (left + 2) % columns
+    total = 0.0
+    for k, weight in enumerate(_weights(y - top)):
+        line = spline[(top - 1 + k) % rows]
+        total += weight * (w0 * line[c0] + w1 * line[c1] + w2 * line[c2] + w3 * line[c3])
+    return total
+
+
+@kernel
 def render(spline, oversampling, still, shape, amplitude_x, amplitude_y, shift_x, shift_y, out):
     """Area-average a periodic scene whose points have moved by shape(point)·amplitude + shift.
 
@@ -20,8 +44,6 @@ def render(spline, oversampling, still, shape, amplitude_x, amplitude_y, shift_x
     fine_rows, fine_columns = spline.shape
     half = 0.5 * (oversampling - 1)
     is_registered = shift_x == 0.0 and shift_y == 0.0
-    weight_y = np.empty(4)
-    weight_x = np.empty(4)
     for row in range(rows):
         for column in range(columns):
             moves = False
@@ -59,21 +81,5 @@ def render(spline, oversampling, still, shape, amplitude_x, amplitude_y, shift_x
                         x = next_x
                         if change < 1e-6:
                             break
-                    y = oversampling * y + half
-                    x = oversampling * x + half
-                    first_y = int(np.floor(y))
-                    first_x = int(np.floor(x))
-                    for axis in range(2):
-                        f = y - first_y if axis == 0 else x - first_x
-                        w = weight_y if axis == 0 else weight_x
-                        w[0] = (1.0 - f) ** 3 / 6.0
-                        w[1] = (4.0 - 6.0 * f * f + 3.0 * f**3) / 6.0
-                        w[3] = f**3 / 6.0
-                        w[2] = 1.0 - w[0] - w[1] - w[3]
-                    for k in range(4):
-                        line = spline[(first_y - 1 + k) % fine_rows]
-                        part = 0.0
-                        for m in range(4):
-                            part += weight_x[m] * line[(first_x - 1 + m) % fine_columns]
-                        total += weight_y[k] * part
+                    total += _spline_value(spline, oversampling * y + half, oversampling * x + half)
             out[row, column] = total / (oversampling * oversampling)

@@ -37,8 +37,8 @@ class Nodes(NamedTuple):
 def flat_windows(values, valid, template, out):
     """Set out[y, x] where the template that starts there holds nothing but one value.
 
-    Flat: standard deviation of the valid pixels at most 1e-6 of their largest absolute value. `values` (float64) are the
-    raw pixels; `out` is uint8. Windows are summed afresh, since running sums would drown so small a spread.
+    Flat: standard deviation of the valid pixels at most 1e-6 of their largest absolute value. `values` (float64) are
+    the raw pixels; `out` is uint8. Windows are summed afresh, since running sums would drown so small a spread.
     """
     height, width = valid.shape
     out[:] = 0
