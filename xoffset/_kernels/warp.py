@@ -6,6 +6,9 @@ import numpy as np
 
 from xoffset._kernels._jit import kernel
 
+ITERATIONS = 50
+TOLERANCE = 1e-6  # px
+
 
 @kernel
 def _weights(fraction):
@@ -32,6 +35,32 @@ def _spline_value(spline, y, x):
 
 
 @kernel
+def _origin(shape, amplitude_y, amplitude_x, seen_y, seen_x):
+    """Where a point came from that is now seen here: x + shape(x)·amplitude = seen, by fixed-point iteration."""
+    rows, columns = shape.shape
+    y, x = seen_y, seen_x
+    for _ in range(ITERATIONS):
+        clipped_y = min(max(y, 0.0), rows - 1.0)
+        clipped_x = min(max(x, 0.0), columns - 1.0)
+        top = min(int(clipped_y), max(rows - 2, 0))
+        left = min(int(clipped_x), max(columns - 2, 0))
+        bottom = min(top + 1, rows - 1)
+        right = min(left + 1, columns - 1)
+        part_y = clipped_y - top
+        part_x = clipped_x - left
+        upper = (1.0 - part_x) * shape[top, left] + part_x * shape[top, right]
+        lower = (1.0 - part_x) * shape[bottom, left] + part_x * shape[bottom, right]
+        share = (1.0 - part_y) * upper + part_y * lower
+        next_y = seen_y - share * amplitude_y
+        next_x = seen_x - share * amplitude_x
+        change = abs(next_y - y) + abs(next_x - x)
+        y, x = next_y, next_x
+        if change < TOLERANCE:
+            break
+    return y, x
+
+
+@kernel
 def render(spline, oversampling, still, shape, amplitude_x, amplitude_y, shift_x, shift_y, out):
     """Area-average a periodic scene whose points have moved by shape(point)·amplitude + shift.
 
@@ -41,7 +70,6 @@ def render(spline, oversampling, still, shape, amplitude_x, amplitude_y, shift_x
     empty. A pixel of `out` averages oversampling² points.
     """
     rows, columns = out.shape
-    fine_rows, fine_columns = spline.shape
     half = 0.5 * (oversampling - 1)
     is_registered = shift_x == 0.0 and shift_y == 0.0
     for row in range(rows):
@@ -57,29 +85,10 @@ def render(spline, oversampling, still, shape, amplitude_x, amplitude_y, shift_x
             total = 0.0
             for i in range(oversampling):
                 for j in range(oversampling):
-                    # where is the point now seen here: solve x + shape(x)·amplitude + shift = seen
                     seen_y = row + (i - half) / oversampling - shift_y
                     seen_x = column + (j - half) / oversampling - shift_x
-                    y = seen_y
-                    x = seen_x
-                    for _ in range(50 if moves or not is_registered else 0):
-                        clipped_y = min(max(y, 0.0), rows - 1.0)
-                        clipped_x = min(max(x, 0.0), columns - 1.0)
-                        top = min(int(clipped_y), max(rows - 2, 0))
-                        left = min(int(clipped_x), max(columns - 2, 0))
-                        bottom = min(top + 1, rows - 1)
-                        right = min(left + 1, columns - 1)
-                        part_y = clipped_y - top
-                        part_x = clipped_x - left
-                        upper = (1.0 - part_x) * shape[top, left] + part_x * shape[top, right]
-                        lower = (1.0 - part_x) * shape[bottom, left] + part_x * shape[bottom, right]
-                        share = (1.0 - part_y) * upper + part_y * lower
-                        next_y = seen_y - share * amplitude_y
-                        next_x = seen_x - share * amplitude_x
-                        change = abs(next_y - y) + abs(next_x - x)
-                        y = next_y
-                        x = next_x
-                        if change < 1e-6:
-                            break
+                    y, x = seen_y, seen_x
+                    if moves or not is_registered:
+                        y, x = _origin(shape, amplitude_y, amplitude_x, seen_y, seen_x)
                     total += _spline_value(spline, oversampling * y + half, oversampling * x + half)
             out[row, column] = total / (oversampling * oversampling)
