@@ -88,6 +88,9 @@ def screen(
         if name in shifts:
             out[name] = shifts[name].where(keep)
     flags = shifts["flags"] if "flags" in shifts else xr.zeros_like(shifts["dx"], dtype=np.int32)
+    if flags.dtype.kind == "f":
+        # where() of xarray makes floats of flags and NaN of what its caller removed
+        flags = flags.fillna(0).astype(np.int32)
     for name, failed in found.items():
         flags = flags | xr.where(failed & has_value, np.int32(model.FLAGS[name]), np.int32(0))
     out["flags"] = flags

@@ -1,0 +1,149 @@
+"""Figures that real images must reproduce; each is in the README of its data set or was reached independently."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import rioxarray
+import xarray as xr
+
+import xoffset
+
+pytestmark = pytest.mark.data
+
+
+def median(values: xr.DataArray) -> float:
+    return float(values.median())
+
+
+class TestKaiserberg:
+    """Rock glacier on aerial photographs: 0.53 m pixels, motion of up to 15 px."""
+
+    PIXEL = 0.529167
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def shifts(cls, data_folder: Path) -> xr.Dataset:
+        stack = xoffset.open_stack(data_folder / "kaiserberg_rock_glacier" / "ortho_*.tif", date="ortho_%Y")
+        stack = stack.sel(time=slice("2003", None))
+        shifts = stack.offset.correlate(stack.offset.pairs(max_gap=1), search=24, step=16)
+        return shifts.where(shifts.score > 0.5)
+
+    def test_stable_third_is_within_half_a_pixel_of_zero(self, shifts: xr.Dataset) -> None:
+        stable = shifts.isel(x=slice(2 * shifts.sizes["x"] // 3, None))
+        for name in ("dx", "dy"):
+            assert np.abs(stable[name].median(("y", "x")) / self.PIXEL).max() < 0.5
+
+    def test_rock_glacier_speeds_up(self, shifts: xr.Dataset) -> None:
+        third = 2 * shifts.sizes["x"] // 3
+        stable, moving = shifts.isel(x=slice(third, None)), shifts.isel(x=slice(None, third))
+        along_x, along_y = (moving[name] - stable[name].median(("y", "x")) for name in ("dx", "dy"))
+        baseline = xoffset.model.years((shifts.secondary - shifts.reference).values)
+        speed = np.hypot(along_x, along_y).quantile(0.99, ("y", "x")).values / baseline
+        np.testing.assert_allclose(speed, [1.16, 1.61, 1.62, 1.55], rtol=0.15)
+
+    def test_series_holds_the_acceleration(self, shifts: xr.Dataset) -> None:
+        third = 2 * shifts.sizes["x"] // 3
+        stable = shifts.isel(x=slice(third, None))
+        for name in ("dx", "dy"):
+            shifts = shifts.assign({name: shifts[name] - stable[name].median(("y", "x"))})
+        series = shifts.offset.screen().offset.invert(reference="2003-01-01")
+        steps = series.isel(x=slice(None, third)).diff("time")
+        moved = np.hypot(steps.dx, steps.dy).quantile(0.99, ("y", "x")).values
+        rate = moved / xoffset.model.years(np.diff(series.time.values))
+        assert rate[1:].min() > 1.1 * rate[0]
+
+
+class TestYahtse:
+    """Fast tidewater glacier on a Landsat pair: 15 m pixels, 20 px of motion, a real misregistration."""
+
+    PIXEL = 15.0
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def shifts(cls, data_folder: Path) -> xr.Dataset:
+        stack = xoffset.open_stack(data_folder / "yahtse_landsat8" / "LC8*.tif")
+        return stack.offset.correlate(stack.offset.pairs(), search=25, step=24).isel(pair=0)
+
+    def test_steep_rock_shows_the_misregistration(self, shifts: xr.Dataset, data_folder: Path) -> None:
+        dem = rioxarray.open_rasterio(data_folder / "yahtse_landsat8" / "yahtse_srtm_dem.tif").squeeze().astype(float)
+        along_y, along_x = np.gradient(dem.values, 50.0)
+        slope = dem.copy(data=np.degrees(np.arctan(np.hypot(along_x, along_y)))).interp(x=shifts.x, y=shifts.y)
+        rock = shifts.where((slope > 30.0) & (shifts.score > 0.7))
+        assert int(np.isfinite(rock.dx).sum()) > 200
+        assert abs(median(rock.dx)) / self.PIXEL <= 0.15
+        assert 0.1 <= -median(rock.dy) / self.PIXEL <= 0.3
+
+    def test_most_windows_correlate(self, shifts: xr.Dataset) -> None:
+        assert float((shifts.score > 0.5).mean()) >= 0.75
+
+    def test_tongue_moves_south(self, shifts: xr.Dataset) -> None:
+        fast = (shifts.score > 0.5) & (shifts.dy < -15.0 * self.PIXEL)
+        assert int(fast.sum()) >= 10
+
+
+class TestNaip:
+    """Farmland that does not move on grids that differ by fractions of a pixel."""
+
+    PIXEL = 5.0
+
+    def test_unequal_grids_are_refused(self, data_folder: Path) -> None:
+        with pytest.raises(ValueError, match=r"naip_20090818\.tif.*align='cubic'"):
+            xoffset.open_stack(data_folder / "naip_stable", date="naip_%Y%m%d")
+
+    def test_stable_ground_stays(self, data_folder: Path) -> None:
+        stack = xoffset.open_stack(data_folder / "naip_stable", date="naip_%Y%m%d", align="cubic")
+        # the dates that the data set calls good: 2012 to 2019 but 2015
+        good = stack.isel(time=[2, 3, 5, 6, 7, 8, 9])
+        assert np.array_equal(good.time.dt.year, [2012, 2014, 2016, 2017, 2018, 2019, 2020])
+        network = good.offset.pairs()
+        network = network.isel(pair=network.secondary.values == good.time.values[-1])
+        shifts = good.offset.correlate(network, template=64, search=8, step=16)
+        for name in ("dx", "dy"):
+            assert np.abs(shifts[name].median(("y", "x")) / self.PIXEL).max() <= 0.15
+
+
+@pytest.mark.parametrize("image", ["L1", "L3", "L5"])
+def test_speckle_truth_of_the_dic_challenge(image: str, data_folder: Path) -> None:
+    folder = data_folder / "dic_challenge_14"
+    stack = xoffset.open_stack(
+        [folder / "reference.png", folder / f"{image}.png"], date=["2020-01-01", "2020-01-02"], pixel_size=1.0
+    )
+    shifts = stack.offset.correlate(stack.offset.pairs(), template=21, search=3, step=7).isel(pair=0)
+    commanded = np.genfromtxt(folder / "command.csv", delimiter=",")
+    truth = np.interp(shifts.x.values - 0.5, commanded[:, 0], commanded[:, int(image[1])])
+    error = shifts.dx.median("y").values - truth
+    assert np.isfinite(error).mean() > 0.98
+    assert np.sqrt(np.nanmean(error**2)) <= 0.008
+
+
+class TestPeritoMoreno:
+    """Glacier on compressed Sentinel-2 views without coordinates, cut to the ice."""
+
+    @pytest.mark.parametrize(
+        ("first", "second", "percentile"),
+        [("2020-01-31", "2020-02-07", 2.2), ("2020-02-10", "2020-02-20", 3.6), ("2020-01-01", "2020-01-31", 9.8)],
+    )
+    def test_clear_dates_reproduce_the_known_motion(
+        self, first: str, second: str, percentile: float, data_folder: Path
+    ) -> None:
+        folder = data_folder / "perito_moreno_s2"
+        stack = xoffset.open_stack(folder / "2020*.jpg", band=1, date="%Y%m%d", pixel_size=1.0)
+        stack = stack.sel(time=[first, second])
+        with rasterio.open(f"vrt://{folder / 'mask.jpg'}?a_ullr=0,0,1,-1") as mask:
+            is_ice = xr.DataArray(mask.read(1) > 128, dims=("y", "x"))
+        stack = stack.where((stack > 10) & is_ice)
+        shifts = stack.offset.correlate(stack.offset.pairs(), search=16, step=16)
+        shifts = shifts.offset.screen(min_score=0.5)
+        assert float(shifts.score.notnull().mean()) > 0.4
+        moved = float(np.hypot(shifts.dx, shifts.dy).quantile(0.95))
+        assert moved == pytest.approx(percentile, rel=0.2)
+        assert median(shifts.dx) > 0.0  # to the right
+
+
+def test_longitude_and_latitude_are_refused(data_folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"UTM zone 18S.*EPSG:32718"):
+        xoffset.open_stack(data_folder / "river_landsat_latlon", band=1, date="%Y")
