@@ -140,7 +140,5 @@ def _solve(
         count = np.maximum(known.sum(axis=0), 1)
         weight_variance = np.where(known, np.where(known, weight_variance, 0.0).sum(axis=0) / count, np.nan)
     out = np.empty((5 * dates + 3, *dx.shape[1:]), dtype=dx.dtype)
-    laplacian.invert(
-        ends, dates, _graph.bandwidth(ends) + 1, home, dx, dy, variance_x, variance_y, weight_variance, out
-    )
+    laplacian.invert(ends, _graph.bandwidth(ends) + 1, home, dx, dy, variance_x, variance_y, weight_variance, out)
     return out

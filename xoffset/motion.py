@@ -101,7 +101,7 @@ def _fit_pairs(
     variances = [np.where(has_vector, sigma.astype(np.float64) ** 2, np.nan) for sigma in (sigma_x, sigma_y)]
     of_dates = [np.empty((dates, *dx.shape[1:])) for _ in variances]
     for variance, share in zip(variances, of_dates, strict=True):
-        laplacian.date_variance(ends, variance, dates, share)
+        laplacian.date_variance(ends, variance, share)
     out = np.empty((4, *dx.shape[1:]), dtype=dx.dtype)
     trend.line_of_pairs(baseline, ends, dx, dy, *variances, *of_dates, out)
     return out

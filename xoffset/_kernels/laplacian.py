@@ -14,14 +14,15 @@ SPLITS = 20
 
 
 @kernel
-def _split(ends, used, variance, dates, out, ratio):
+def _split(ends, used, variance, out, ratio):
     """Variance of each date whose sums over the ends of the pairs come closest to the variances of the pairs.
 
     Multiplicative updates keep it positive; where a network cannot tell (a chain), each date keeps half a pair.
     """
-    for k in range(dates):
-        out[k] = 0.0
-        ratio[k] = 0.0
+    dates = out.size
+    total = np.empty(dates)
+    out[:] = 0.0
+    ratio[:] = 0.0
     for p in range(ends.shape[0]):
         if used[p]:
             for end in range(2):
@@ -30,10 +31,9 @@ def _split(ends, used, variance, dates, out, ratio):
     for k in range(dates):
         out[k] = out[k] / ratio[k] if ratio[k] > 0.0 else np.nan
     for _ in range(SPLITS):
-        # ratio first holds what the pairs of a date have, then that over what its present split gives
-        for k in range(dates):
-            ratio[k] = 0.0
-        total = np.zeros(dates)
+        # what the pairs of a date have, over what the present split gives them
+        ratio[:] = 0.0
+        total[:] = 0.0
         for p in range(ends.shape[0]):
             if used[p]:
                 given = out[ends[p, 0]] + out[ends[p, 1]]
@@ -46,7 +46,7 @@ def _split(ends, used, variance, dates, out, ratio):
 
 
 @kernel
-def date_variance(ends, variance, dates, out):
+def date_variance(ends, variance, out):
     """Share of each date in the variances of its pairs.
 
     ends (pair, 2); variance (pair, rows, columns), NaN where a pair is missing; out (dates, rows, columns), NaN where
@@ -55,16 +55,15 @@ def date_variance(ends, variance, dates, out):
     pairs, rows, columns = variance.shape
     used = np.empty(pairs, np.bool_)
     value = np.empty(pairs)
-    share = np.empty(dates)
-    ratio = np.empty(dates)
+    share = np.empty(out.shape[0])
+    ratio = np.empty(out.shape[0])
     for row in range(rows):
         for column in range(columns):
             for p in range(pairs):
                 value[p] = variance[p, row, column]
                 used[p] = np.isfinite(value[p])
-            _split(ends, used, value, dates, share, ratio)
-            for k in range(dates):
-                out[k, row, column] = share[k]
+            _split(ends, used, value, share, ratio)
+            out[:, row, column] = share
 
 
 @kernel
@@ -121,15 +120,110 @@ def _inverse_diagonal(band, inverse):
 
 
 @kernel
-def invert(ends, dates, width, reference, dx, dy, variance_x, variance_y, weight_variance, out):
+def _gather(pixel, observed, variance, weight, used):
+    """Copy the pairs of one pixel and say which take part; returns how many do."""
+    dx, dy, variance_x, variance_y, weight_variance = pixel
+    count = 0
+    for p in range(dx.size):
+        observed[0, p], observed[1, p] = dx[p], dy[p]
+        variance[0, p], variance[1, p] = variance_x[p], variance_y[p]
+        used[p] = (
+            np.isfinite(observed[0, p])
+            and np.isfinite(observed[1, p])
+            and 0.0 < variance[0, p] < np.inf
+            and 0.0 < variance[1, p] < np.inf
+            and 0.0 < weight_variance[p] < np.inf
+        )
+        weight[p] = 1.0 / weight_variance[p] if used[p] else 0.0
+        count += used[p]
+    return count
+
+
+@kernel
+def _connect(ends, used, reference, parent, state):
+    """Group the dates that pairs connect; returns the number of groups and of dates in that of the reference.
+
+    state: 0 the date is connected with the reference, 1 it has no pairs, 2 it is not connected, 3 the reference has no
+    pairs.
+    """
+    dates = parent.size
+    state[:] = 1
+    for k in range(dates):
+        parent[k] = k
+    for p in range(used.size):
+        if used[p]:
+            a, b = _root(parent, ends[p, 0]), _root(parent, ends[p, 1])
+            parent[max(a, b)] = min(a, b)
+            state[ends[p, 0]] = 0
+            state[ends[p, 1]] = 0
+    home = _root(parent, reference)
+    has_reference = state[reference] == 0
+    groups = 0
+    members = 0
+    for k in range(dates):
+        groups += state[k] == 0 and _root(parent, k) == k
+        if not has_reference:
+            state[k] = 3
+        elif state[k] == 0 and _root(parent, k) != home:
+            state[k] = 2
+        members += state[k] == 0
+    return groups, members
+
+
+@kernel
+def _assemble(ends, used, weight, observed, reference, state, band, solution, ones):
+    """Grounded Laplacian and right-hand sides of the dates connected with the reference; returns their pairs.
+
+    Dates that are not part of the system keep a row of their own. `ones` is a third right-hand side.
+    """
+    band[:] = 0.0
+    solution[:] = 0.0
+    count = 0
+    for p in range(used.size):
+        used[p] = used[p] and state[ends[p, 0]] == 0
+        if not used[p]:
+            continue
+        count += 1
+        i, j = ends[p, 0], ends[p, 1]
+        band[i, 0] += weight[p]
+        band[j, 0] += weight[p]
+        if i != reference and j != reference:
+            band[max(i, j), abs(i - j)] -= weight[p]
+        for axis in range(2):
+            solution[axis, i] -= weight[p] * observed[axis, p]
+            solution[axis, j] += weight[p] * observed[axis, p]
+    for k in range(state.size):
+        ones[k] = 1.0
+        if k == reference or state[k] != 0:
+            band[k, :] = 0.0
+            band[k, 0] = 1.0
+            solution[0, k], solution[1, k], ones[k] = 0.0, 0.0, 0.0
+    return count
+
+
+@kernel
+def _misclosure(ends, used, weight, observed, solution):
+    """Sum of squared misclosures, plain and weighted, of the mean component."""
+    plain = 0.0
+    weighted = 0.0
+    for p in range(used.size):
+        if used[p]:
+            along_x = observed[0, p] - solution[0, ends[p, 1]] + solution[0, ends[p, 0]]
+            along_y = observed[1, p] - solution[1, ends[p, 1]] + solution[1, ends[p, 0]]
+            square = 0.5 * (along_x * along_x + along_y * along_y)
+            plain += square
+            weighted += weight[p] * square
+    return plain, weighted
+
+
+@kernel
+def invert(ends, width, reference, dx, dy, variance_x, variance_y, weight_variance, out):
     """Displacement of each date since the reference date by weighted least squares.
 
     Parameters
     ----------
     ends
         (pair, 2) dates of reference and secondary, as indices.
-    dates
-        Number of dates.
     width
         Largest index distance of a pair, plus 1.
     reference
@@ -141,16 +235,17 @@ def invert(ends, dates, width, reference, dx, dy, variance_x, variance_y, weight
         (pair, rows, columns) inverse of the weight of each pair vector.
     out
         (5·dates + 3, rows, columns): displacement along x and y, variance of each date along x and y, state of the
-        date (0 solved, 1 no pairs, 2 not connected with the reference, 3 the reference has no pairs); then the
-        misclosure (root mean square), the number of pairs, and of unconnected groups of dates.
+        date (see `_connect`); then the misclosure (root mean square), the number of pairs, and of unconnected groups
+        of dates.
     """
     pairs, rows, columns = dx.shape
+    dates = (out.shape[0] - 3) // 5
     used = np.empty(pairs, np.bool_)
     weight = np.empty(pairs)
     variance = np.empty((2, pairs))
     observed = np.empty((2, pairs))
     parent = np.empty(dates, np.int64)
-    degree = np.empty(dates, np.int64)
+    state = np.empty(dates, np.int64)
     band = np.empty((dates, width))
     inverse = np.empty((dates, width))
     solution = np.empty((2, dates))
@@ -159,105 +254,41 @@ def invert(ends, dates, width, reference, dx, dy, variance_x, variance_y, weight
     ratio = np.empty(dates)
     for row in range(rows):
         for column in range(columns):
-            n_pairs = 0
-            for k in range(dates):
-                parent[k] = k
-                degree[k] = 0
-            for p in range(pairs):
-                observed[0, p], observed[1, p] = dx[p, row, column], dy[p, row, column]
-                variance[0, p], variance[1, p] = variance_x[p, row, column], variance_y[p, row, column]
-                mean = weight_variance[p, row, column]
-                used[p] = (
-                    np.isfinite(observed[0, p])
-                    and np.isfinite(observed[1, p])
-                    and 0.0 < variance[0, p] < np.inf
-                    and 0.0 < variance[1, p] < np.inf
-                    and 0.0 < mean < np.inf
-                )
-                if used[p]:
-                    weight[p] = 1.0 / mean
-                    n_pairs += 1
-                    degree[ends[p, 0]] += 1
-                    degree[ends[p, 1]] += 1
-                    a, b = _root(parent, ends[p, 0]), _root(parent, ends[p, 1])
-                    parent[max(a, b)] = min(a, b)
-            groups = 0
-            for k in range(dates):
-                if degree[k] > 0 and _root(parent, k) == k:
-                    groups += 1
-            out[:, row, column] = np.nan
-            out[5 * dates + 1, row, column] = n_pairs
-            out[5 * dates + 2, row, column] = groups
-            home = _root(parent, reference)
-            solved = 0
-            for k in range(dates):
-                state = 0
-                if degree[reference] == 0:
-                    state = 3
-                elif degree[k] == 0:
-                    state = 1
-                elif _root(parent, k) != home:
-                    state = 2
-                else:
-                    solved += 1
-                out[4 * dates + k, row, column] = state
-            if degree[reference] == 0:
+            fields = out[:, row, column]
+            fields[:] = np.nan
+            pixel = (
+                dx[:, row, column],
+                dy[:, row, column],
+                variance_x[:, row, column],
+                variance_y[:, row, column],
+                weight_variance[:, row, column],
+            )
+            fields[5 * dates + 1] = _gather(pixel, observed, variance, weight, used)
+            groups, members = _connect(ends, used, reference, parent, state)
+            fields[5 * dates + 2] = groups
+            fields[4 * dates : 5 * dates] = state
+            if members == 0:
                 continue
-            band[:] = 0.0
-            solution[:] = 0.0
-            count = 0
-            for p in range(pairs):
-                if used[p] and _root(parent, ends[p, 0]) != home:
-                    used[p] = False
-                if used[p]:
-                    count += 1
-                    i, j = ends[p, 0], ends[p, 1]
-                    band[i, 0] += weight[p]
-                    band[j, 0] += weight[p]
-                    if i != reference and j != reference:
-                        band[max(i, j), abs(i - j)] -= weight[p]
-                    for axis in range(2):
-                        solution[axis, i] -= weight[p] * observed[axis, p]
-                        solution[axis, j] += weight[p] * observed[axis, p]
-            for k in range(dates):
-                sums[k] = 1.0
-                if k == reference or out[4 * dates + k, row, column] != 0.0:
-                    # grounded, or not part of this system: a row of its own
-                    band[k, :] = 0.0
-                    band[k, 0] = 1.0
-                    solution[0, k], solution[1, k], sums[k] = 0.0, 0.0, 0.0
+            count = _assemble(ends, used, weight, observed, reference, state, band, solution, sums)
             if not _factor(band):
-                for k in range(dates):
-                    out[4 * dates + k, row, column] = 2
+                fields[4 * dates : 5 * dates] = 2
                 continue
-            _solve(band, solution[0])
-            _solve(band, solution[1])
-            square = 0.0
-            misfit = 0.0
-            for p in range(pairs):
-                if used[p]:
-                    i, j = ends[p, 0], ends[p, 1]
-                    along_x = observed[0, p] - solution[0, j] + solution[0, i]
-                    along_y = observed[1, p] - solution[1, j] + solution[1, i]
-                    square += 0.5 * (along_x * along_x + along_y * along_y)
-                    misfit += 0.5 * weight[p] * (along_x * along_x + along_y * along_y)
-            out[5 * dates, row, column] = np.sqrt(square / count)
+            for right_hand_side in (solution[0], solution[1], sums):
+                _solve(band, right_hand_side)
+            plain, weighted = _misclosure(ends, used, weight, observed, solution)
+            fields[5 * dates] = np.sqrt(plain / count)
             # what does not close is noise of the pairs; the rest of their variance belongs to the dates
-            freedom = count - (solved - 1)
-            pair_share = misfit / freedom if freedom > 0 else 0.0
+            freedom = count - (members - 1)
+            pair_share = weighted / freedom if freedom > 0 else 0.0
             _inverse_diagonal(band, inverse)
-            _solve(band, sums)
-            total = 0.0
-            for k in range(dates):
-                total += sums[k]
             for axis in range(2):
-                _split(ends, used, variance[axis], dates, share[axis], ratio)
+                _split(ends, used, variance[axis], share[axis], ratio)
             for k in range(dates):
-                if out[4 * dates + k, row, column] == 0.0:
-                    own = 0.0 if k == reference else inverse[k, 0]
-                    network = own - 2.0 * sums[k] / solved + total / (solved * solved)
-                    for axis in range(2):
-                        out[axis * dates + k, row, column] = solution[axis, k]
-                        out[(2 + axis) * dates + k, row, column] = (
-                            max(1.0 - pair_share, 0.0) * share[axis, k] + pair_share * network
-                        )
+                if state[k] != 0:
+                    continue
+                # diagonal of the pseudo-inverse: the inverse without the choice of a reference
+                grounded = 0.0 if k == reference else inverse[k, 0]
+                network = grounded - 2.0 * sums[k] / members + sums.sum() / (members * members)
+                for axis in range(2):
+                    fields[axis * dates + k] = solution[axis, k]
+                    fields[(2 + axis) * dates + k] = max(1.0 - pair_share, 0.0) * share[axis, k] + pair_share * network
