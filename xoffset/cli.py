@@ -149,12 +149,12 @@ def _measure(
     _store(invert(shifts, reference=reference), out / "series.zarr", "Inverting")
     # from the pairs, since a series has no value where its reference date is under a cloud
     rate = _store(velocity(shifts), out / "velocity.zarr", "Fitting velocity").load()
-    for path in to_geotiff(rate, out / "velocity"):
+    for path in sorted(to_geotiff(rate, out / "velocity")):
         click.echo(f"  {path.relative_to(out)}")
     if importlib.util.find_spec("matplotlib") is None:
         click.echo("  no maps: they need matplotlib, pip install 'xoffset[plot]'")
     else:
-        for path in plotting.save_maps(rate, out / "maps", truth=truth):
+        for path in sorted(plotting.save_maps(rate, out / "maps", truth=truth)):
             click.echo(f"  {path.relative_to(out)}")
     return rate
 

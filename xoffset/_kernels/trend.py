@@ -64,6 +64,14 @@ def line_of_series(time, dx, dy, sigma_x, sigma_y, out):
 
 
 @kernel
+def _mean_variance(dx, dy, variance_x, variance_y, p, row, column):
+    """Mean variance of the two components of a vector, 0 if it takes no part."""
+    mean = 0.5 * (float(variance_x[p, row, column]) + float(variance_y[p, row, column]))
+    is_used = np.isfinite(dx[p, row, column]) and np.isfinite(dy[p, row, column]) and 0.0 < mean < np.inf
+    return mean if is_used else 0.0
+
+
+@kernel
 def line_of_pairs(baseline, ends, dx, dy, variance_x, variance_y, date_x, date_y, out):
     """Slope of a line through the origin through the displacements of all pairs, over their baselines.
 
@@ -80,8 +88,8 @@ def line_of_pairs(baseline, ends, dx, dy, variance_x, variance_y, date_x, date_y
             strength, along_x, along_y = 0.0, 0.0, 0.0
             lever[:] = 0.0
             for p in range(pairs):
-                mean = 0.5 * (float(variance_x[p, row, column]) + float(variance_y[p, row, column]))
-                if not (np.isfinite(dx[p, row, column]) and np.isfinite(dy[p, row, column]) and 0.0 < mean < np.inf):
+                mean = _mean_variance(dx, dy, variance_x, variance_y, p, row, column)
+                if mean == 0.0:
                     continue
                 pull = baseline[p] / mean
                 count += 1
@@ -101,8 +109,8 @@ def line_of_pairs(baseline, ends, dx, dy, variance_x, variance_y, date_x, date_y
             # weighted scatter about the line, found and expected
             found, expected = 0.0, -(variance[0] + variance[1]) * strength
             for p in range(pairs):
-                mean = 0.5 * (float(variance_x[p, row, column]) + float(variance_y[p, row, column]))
-                if not (np.isfinite(dx[p, row, column]) and np.isfinite(dy[p, row, column]) and 0.0 < mean < np.inf):
+                mean = _mean_variance(dx, dy, variance_x, variance_y, p, row, column)
+                if mean == 0.0:
                     continue
                 first, second = ends[p, 0], ends[p, 1]
                 residual_x = dx[p, row, column] - slope_x * baseline[p]
