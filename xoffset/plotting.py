@@ -291,14 +291,14 @@ def _speed(rate: xr.Dataset) -> xr.DataArray:
 
 
 def _scale(field: xr.DataArray) -> _Scale:
-    """Colours and their range, without the extreme 2 % at both ends."""
+    """Colours and their range, without the extreme 0.5 % at both ends: a landslide often covers no more than 3 %."""
     values = field.values[np.isfinite(field.values)]
     if field.attrs.get("units") == "degree":
         return _Scale("romaO", 0.0, 360.0, "neither")
     if values.size == 0:
         return _Scale("batlow", 0.0, 1.0, "neither")
-    low, high = map(float, np.percentile(values, [2, 98]))
-    if low == high:  # motion on less than 2 % of the map, or one value everywhere
+    low, high = map(float, np.percentile(values, [0.5, 99.5]))
+    if low == high:  # motion on less than 0.5 % of the map, or one value everywhere
         low, high = float(values.min()), float(values.max())
     colours = "batlow"
     if 0 < low < 0.3 * high:  # of a length that is nearly zero somewhere, zero is the natural end
