@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,8 @@ ReadImage = Callable[[slice, slice], np.ndarray]
 
 # Side of a compute tile, and bounds for the side of a dask block, px.
 TILE, LARGEST_BLOCK = 256, 2048
+# Bytes that a thread may hold in products of blocks (six of them, where pixels are masked).
+BUFFER = 64 * 2**20
 # Rows of pixels that a thread solves at a time.
 STRIP = 8
 
@@ -51,8 +54,11 @@ class Lattice:
 
     @property
     def per_tile(self) -> int:
-        """Nodes along the side of a tile."""
-        side = max(TILE, self.template + 2 * self.margin)
+        """Nodes along the side of a tile: TILE pixels, or what keeps the products of a row of blocks in BUFFER."""
+        block = math.gcd(self.step, self.template)
+        open_rows = -(-self.template // self.step)
+        per_block = 6 * open_rows * (2 * self.search + 1) ** 2 * self.dtype.itemsize
+        side = min(TILE, BUFFER // per_block * block - self.template)
         return max(1, side // self.step)
 
     def tiles(self, block: Tile | None = None) -> Iterator[Tile]:
@@ -161,7 +167,8 @@ def _match_block(
 def _block_edges(count: int, size: int, chunk: int, lattice: Lattice, halo: int) -> list[int]:
     """Node edges of the dask blocks along one axis: whole tiles, near the chunks given, none thinner than the halo."""
     tile = lattice.per_tile * lattice.step
-    per_block = lattice.per_tile * max(1, min(-(-chunk // tile), LARGEST_BLOCK // tile))
+    side = max(min(chunk, LARGEST_BLOCK), TILE, halo)
+    per_block = lattice.per_tile * -(-side // tile)
     edges = list(range(0, count, per_block))
     if len(edges) > 1 and size - edges[-1] * lattice.step < halo:
         edges.pop()
