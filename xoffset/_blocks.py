@@ -24,7 +24,7 @@ ReadImage = Callable[[slice, slice], np.ndarray]
 
 # Side of a compute tile, and bounds for the side of a dask block, px.
 TILE, LARGEST_BLOCK = 256, 2048
-# Bytes that a thread may hold in products of blocks (six of them, where pixels are masked).
+# Bytes that a thread may hold in products of blocks (seven of them, where pixels are masked).
 BUFFER = 64 * 2**20
 # Rows of pixels that a thread solves at a time.
 STRIP = 8
@@ -57,7 +57,7 @@ class Lattice:
         """Nodes along the side of a tile: TILE pixels, or what keeps the products of a row of blocks in BUFFER."""
         block = math.gcd(self.step, self.template)
         open_rows = -(-self.template // self.step)
-        per_block = 6 * open_rows * (2 * self.search + 1) ** 2 * self.dtype.itemsize
+        per_block = 7 * open_rows * (2 * self.search + 1) ** 2 * self.dtype.itemsize
         side = min(TILE, BUFFER // per_block * block - self.template)
         return max(1, side // self.step)
 
@@ -90,6 +90,14 @@ class Lattice:
                 (nodes.stop - 1) * self.step + self.template + self.margin,
             )
             for nodes in tile
+        )
+        return rows, columns
+
+    def frame(self, tile: Tile) -> Tile:
+        """Part of the tile's window that lies inside the image, counted from the window's first pixel."""
+        rows, columns = (
+            slice(max(-part.start, 0), min(part.stop, size) - part.start)
+            for part, size in zip(self.window(tile), self.shape, strict=True)
         )
         return rows, columns
 

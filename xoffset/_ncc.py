@@ -52,7 +52,8 @@ class Image:
     """What a tile keeps of one image; all arrays (height, width)."""
 
     filtered: np.ndarray  # zero where far from any valid pixel
-    valid: np.ndarray  # uint8
+    known: np.ndarray  # uint8, pixels with a value
+    valid: np.ndarray  # uint8, those that are fit to be matched: the filter had enough known pixels around
     coefficients: np.ndarray  # of the cubic spline through `filtered`
     flat: np.ndarray  # uint8, by first pixel of the window
     total: np.ndarray  # window sums of `filtered`, by first pixel of the window
@@ -81,10 +82,10 @@ class Image:
         return out
 
     @cached_property
-    def masked(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mask, image and squared image, zero where invalid."""
+    def masked(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Known pixels, mask, image and squared image, zero where invalid."""
         mask = self.valid.astype(self.filtered.dtype)
-        return mask, self.filtered * mask, self.filtered**2 * mask
+        return self.known.astype(mask.dtype), mask, self.filtered * mask, self.filtered**2 * mask
 
 
 def match_tile(
@@ -129,42 +130,62 @@ def match_tile(
         search=lattice.search,
         block=math.gcd(lattice.step, lattice.template),
     )
-    used = {date: prepare(images[date], lattice.template, prefilter, dtype) for date in np.unique(pairs)}
+    frame = lattice.frame(tile)
+    used = {date: prepare(images[date], frame, lattice.template, prefilter, dtype) for date in np.unique(pairs)}
     target = out[:, :, first_row : first_row + nodes.rows, first_column : first_column + nodes.columns]
     for k, (reference, secondary) in enumerate(pairs):
         target[:, k] = _match(used[reference], used[secondary], nodes, matcher)
     return out
 
 
-def prepare(raw: np.ndarray, template: int, prefilter: Prefilter, dtype: np.dtype) -> Image:
-    """Filter one image of a tile and gather what matching asks of it."""
+def prepare(raw: np.ndarray, frame: Tile, template: int, prefilter: Prefilter, dtype: np.dtype) -> Image:
+    """Filter one image of a tile and gather what matching asks of it; `frame` is the part inside the image."""
     values = raw.astype(np.float64)
     finite = np.isfinite(values)
-    valid = finite.astype(np.uint8)
+    known = finite.astype(np.uint8)
     values[~finite] = 0.0
     mean = values.sum() / max(int(finite.sum()), 1)
     centred = np.where(finite, values - mean, 0.0).astype(dtype)
     peak = float(np.abs(centred).max())
-    filtered = centred if prefilter is None else _bandpass(centred, valid)
+    filtered, valid = (centred, known) if prefilter is None else _bandpass(centred, known, frame)
     coefficients = np.empty_like(filtered)
     filters.spline_coefficients(filtered, coefficients)
     windows = tuple(size - template + 1 for size in raw.shape)
     flat = np.empty(windows, dtype=np.uint8)
-    zncc.flat_windows(values, finite.astype(np.uint8), template, flat)
+    zncc.flat_windows(values, known, template, flat)
     total = np.empty(windows, dtype=dtype)
     spread = np.empty(windows, dtype=dtype)
     zncc.window_sums(filtered, template, total, spread)
     floor = (4.0 * float(np.finfo(dtype).eps) * peak) ** 2
-    return Image(filtered, valid, coefficients, flat, total, spread, floor, prefilter)
+    return Image(filtered, known, valid, coefficients, flat, total, spread, floor, prefilter)
 
 
-def _bandpass(centred: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Difference of two normalised Gaussian low-passes; clears `valid` where too little supports it."""
-    mask = valid.astype(centred.dtype)
-    smoothed = [_lowpass(image, sigma) for sigma in (FINE, COARSE) for image in (centred, mask)]
+def _bandpass(centred: np.ndarray, known: np.ndarray, frame: Tile) -> tuple[np.ndarray, np.ndarray]:
+    """Difference of two normalised Gaussian low-passes, and the pixels that had enough known ones around."""
+    mask = known.astype(centred.dtype)
+    is_complete = bool(known[frame].all())
+    valid = known.copy()
+    smoothed = []
+    for sigma in (FINE, COARSE):
+        full = _weight_of_frame(known.shape, frame, sigma, centred.dtype)
+        weight = full if is_complete else _lowpass(mask, sigma)
+        # the edge of the image is no hole: a template keeps away from it as far as it is searched for
+        valid[weight < filters.LEAST_WEIGHT * full] = 0
+        smoothed += [_lowpass(centred, sigma), weight]
     out = np.empty_like(centred)
-    filters.band(*smoothed, valid, out)
-    return out
+    filters.band(*smoothed, out)
+    return out, valid
+
+
+def _weight_of_frame(shape: tuple[int, ...], frame: Tile, sigma: float, dtype: np.dtype) -> np.ndarray:
+    """Low-pass of a mask that is complete inside the frame."""
+    taps = filters.gaussian_taps(sigma, np.dtype(np.float64))
+    along = []
+    for size, part in zip(shape, frame, strict=True):
+        inside = np.zeros(size)
+        inside[part] = 1.0
+        along.append(np.convolve(inside, taps, mode="same"))
+    return np.multiply.outer(*along).astype(dtype)
 
 
 def _lowpass(image: np.ndarray, sigma: float) -> np.ndarray:
@@ -188,10 +209,10 @@ def _match(reference: Image, secondary: Image, nodes: zncc.Nodes, matcher: NCC) 
     window = nodes.template**2
     is_masked = not (_is_complete(reference, nodes) and _is_complete(secondary, nodes))
     if is_masked:
-        mask_a, a, square_a = reference.masked
-        mask_b, b, square_b = secondary.masked
-        first = np.stack([a, mask_a, a, mask_a, square_a, mask_a])
-        second = np.stack([b, mask_b, mask_b, b, mask_b, square_b])
+        known_a, mask_a, a, square_a = reference.masked
+        known_b, mask_b, b, square_b = secondary.masked
+        first = np.stack([a, mask_a, a, mask_a, square_a, mask_a, known_a])
+        second = np.stack([b, mask_b, mask_b, b, mask_b, square_b, known_b])
         inside = np.stack([reference.inside, secondary.inside])
     else:
         first, second = reference.filtered[None], secondary.filtered[None]

@@ -6,8 +6,10 @@ import numpy as np
 
 from xoffset._kernels._jit import hot_kernel
 
-# Gain of the low-pass below which too little of a pixel's surroundings is valid (half, as for every filter here).
-LEAST_WEIGHT = 0.5
+# Share of a low-pass's weight that must fall on valid pixels. Next to a hole the mean of one side stands for that of
+# both and draws a pattern along the rim that does not move with the ground: with a share of a half, windows that a
+# straight rim crosses are 0.4 px off, with this one 0.01 px.
+LEAST_WEIGHT = 0.8
 
 
 def gaussian_taps(sigma: float, dtype: np.dtype) -> np.ndarray:
@@ -44,12 +46,11 @@ def smooth(image, taps, rows, out):
 
 
 @hot_kernel
-def band(low, low_weight, high, high_weight, valid, out):
+def band(low, low_weight, high, high_weight, out):
     """Band-pass as the difference of two normalised low-passes.
 
     `low`, `high` are smoothed images that are zero where invalid, the weights the equally smoothed masks. Beyond the
-    valid pixels the smooth continuation is kept as long as it has some support, for splines to rest on; `valid`
-    (uint8) is cleared where the finer low-pass has less than half of its weight.
+    valid pixels the smooth continuation is kept as long as it has some support, for splines to rest on.
     """
     height, width = low.shape
     tiny = low_weight.dtype.type(1e-3)
@@ -59,8 +60,6 @@ def band(low, low_weight, high, high_weight, valid, out):
                 out[y, x] = low[y, x] / low_weight[y, x] - high[y, x] / high_weight[y, x]
             else:
                 out[y, x] = 0
-            if low_weight[y, x] < LEAST_WEIGHT:
-                valid[y, x] = 0
 
 
 @hot_kernel

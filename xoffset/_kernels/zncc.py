@@ -195,7 +195,8 @@ def _plain_scores(products, total, spread, shifted_total, shifted_spread, flat, 
 def _masked_scores(sums, flat, y, x, floor, least_valid, score):
     """ZNCC over the pixels valid in both windows (Padfield 2012, IEEE Trans. Image Process. 21, 2706-2718).
 
-    `sums` (6, shifts, lanes): products, count, sum of either image over the common pixels, sums of their squares.
+    `sums` (7, shifts, lanes): products, count, sum of either image over the common pixels, sums of their squares;
+    last the count of pixels that are known in both images, be they too near a hole to be matched or not.
     """
     shifts = score.shape[0]
     one = score.dtype.type(1.0)
@@ -209,7 +210,7 @@ def _masked_scores(sums, flat, y, x, floor, least_valid, score):
             value = (sums[0, i, d] - sums[2, i, d] * sums[3, i, d] / count) / np.sqrt(variance)
             if sums[1, i, d] < one:
                 score[i, d] = NOTHING_COMMON
-            elif sums[1, i, d] < least_valid:
+            elif sums[6, i, d] < least_valid or 5 * sums[1, i, d] < 4 * least_valid:
                 score[i, d] = FEW_COMMON
             elif flat[y + i, x + d] != 0 or first <= least or second <= least:
                 score[i, d] = ONE_VALUE
@@ -274,8 +275,8 @@ def search(reference, secondary, statistics, flat, nodes, floor, least_valid, ou
     Parameters
     ----------
     reference, secondary
-        (1, height, width) filtered images, or (6, ...) with the factors of the masked sums, all zero where invalid:
-        image·image, mask·mask, image·mask, mask·image, square·mask, mask·square.
+        (1, height, width) filtered images, or (7, ...) with the factors of the masked sums, all zero where invalid:
+        image·image, mask·mask, image·mask, mask·image, square·mask, mask·square, known·known.
     statistics
         (4, height, width) sum and spread of each window of the reference, then of the secondary; unused if masked.
     flat
@@ -285,7 +286,7 @@ def search(reference, secondary, statistics, flat, nodes, floor, least_valid, ou
     floor
         Variance a pixel must exceed to be texture and not rounding.
     least_valid
-        Pixels that a window pair must share.
+        Known pixels that a window pair must share; of those fit to be matched four fifths as many.
     out
         (rows, columns, 4): shift along y and x, score, gap; where no candidate has a score all are NaN.
     flags
