@@ -145,8 +145,10 @@ def prepare(raw: np.ndarray, frame: Tile, template: int, prefilter: Prefilter, d
     known = finite.astype(np.uint8)
     values[~finite] = 0.0
     mean = values.sum() / max(int(finite.sum()), 1)
-    centred = np.where(finite, values - mean, 0.0).astype(dtype)
-    peak = float(np.abs(centred).max())
+    centred = np.where(finite, values - mean, 0.0)
+    # a power of two changes no bit of the result, and keeps products of faint or bright images within float32
+    peak, exponent = np.frexp(np.abs(centred).max())
+    centred = np.ldexp(centred, -exponent).astype(dtype)
     filtered, valid = (centred, known) if prefilter is None else _bandpass(centred, known, frame)
     coefficients = np.empty_like(filtered)
     filters.spline_coefficients(filtered, coefficients)
@@ -156,7 +158,7 @@ def prepare(raw: np.ndarray, frame: Tile, template: int, prefilter: Prefilter, d
     total = np.empty(windows, dtype=dtype)
     spread = np.empty(windows, dtype=dtype)
     zncc.window_sums(filtered, template, total, spread)
-    floor = (4.0 * float(np.finfo(dtype).eps) * peak) ** 2
+    floor = (4.0 * float(np.finfo(dtype).eps) * float(peak)) ** 2
     return Image(filtered, known, valid, coefficients, flat, total, spread, floor, prefilter)
 
 

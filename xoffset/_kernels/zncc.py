@@ -15,6 +15,7 @@ from xoffset._kernels._jit import hot_kernel, kernel
 
 LANES = 8
 PEAK_RADIUS = 3
+LEAST_FIT = 0.8
 # what stands in a surface where a candidate has no score
 NO_SCORE = -2.0
 ONE_VALUE, FEW_COMMON, NOTHING_COMMON = -2.0, -3.0, -4.0
@@ -200,6 +201,7 @@ def _masked_scores(sums, flat, y, x, floor, least_valid, score):
     """
     shifts = score.shape[0]
     one = score.dtype.type(1.0)
+    least_fit = score.dtype.type(LEAST_FIT) * least_valid
     for i in range(shifts):
         for d in range(shifts):
             count = max(sums[1, i, d], one)
@@ -210,7 +212,7 @@ def _masked_scores(sums, flat, y, x, floor, least_valid, score):
             value = (sums[0, i, d] - sums[2, i, d] * sums[3, i, d] / count) / np.sqrt(variance)
             if sums[1, i, d] < one:
                 score[i, d] = NOTHING_COMMON
-            elif sums[6, i, d] < least_valid or 5 * sums[1, i, d] < 4 * least_valid:
+            elif sums[6, i, d] < least_valid or sums[1, i, d] < least_fit:
                 score[i, d] = FEW_COMMON
             elif flat[y + i, x + d] != 0 or first <= least or second <= least:
                 score[i, d] = ONE_VALUE
@@ -286,7 +288,7 @@ def search(reference, secondary, statistics, flat, nodes, floor, least_valid, ou
     floor
         Variance a pixel must exceed to be texture and not rounding.
     least_valid
-        Known pixels that a window pair must share; of those fit to be matched four fifths as many.
+        Known pixels that a window pair must share; of those fit to be matched, LEAST_FIT as many.
     out
         (rows, columns, 4): shift along y and x, score, gap; where no candidate has a score all are NaN.
     flags
