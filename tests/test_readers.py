@@ -20,7 +20,8 @@ from rasterio.enums import ColorInterp
 
 from xoffset import model
 from xoffset.readers import dates
-from xoffset.readers.rasters import Reader, open_stack
+from xoffset.readers.pixels import Reader
+from xoffset.readers.rasters import open_stack
 
 UTM = "EPSG:32632"
 ORIGIN = (500_000.0, 4_000_000.0)
@@ -622,7 +623,7 @@ def test_other_crs_is_reprojected(tmp_path):
 
 @pytest.mark.parametrize("align", ["cubic", "nearest"])
 def test_resampled_pixels_have_the_same_bits_in_any_chunk_and_crop(tmp_path, align, monkeypatch):
-    monkeypatch.setattr("xoffset.readers.rasters._WARP_TILE", 32)
+    monkeypatch.setattr("xoffset.readers.pixels._WARP_TILE", 32)
     values = pixels((90, 110), low=0, dtype="uint16", high=3000)
     values[40:50, 60:65] = 0
     files = [
@@ -844,7 +845,7 @@ def test_readers_are_pickled_and_work_in_processes(tmp_path):
     lazy = open_stack(files, date="%Y%m%d", align="cubic", chunks=32)
     copy = pickle.loads(pickle.dumps(lazy))
     xr.testing.assert_identical(copy.compute(scheduler="sync"), eager)
-    assert Reader.__module__ == "xoffset.readers.rasters"
+    assert Reader.__module__ == "xoffset.readers.pixels"
 
 
 def test_many_threads_read_at_once(tmp_path):

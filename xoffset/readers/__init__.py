@@ -1,1 +1,1 @@
-"""Readers: scenes in, a stack (time, y, x) out; one module a kind of source."""
+"""Readers: images in, a stack (time, y, x) out, by rasters; saved products in, as they were, by results."""

@@ -27,8 +27,8 @@ _WARP_TOLERANCE = 1e-4
 class Image:
     """Where the pixels of one date are and which of them count.
 
-    `place` is the row and the column of its first pixel on the frame, None if it is resampled. `changed` [ns] lets dask
-    tell a file from the one that it replaced.
+    `place` is the window of the frame that it fills, None if it is resampled. `changed` [ns] lets dask tell a file from
+    the one that it replaced.
     """
 
     path: str
@@ -42,7 +42,7 @@ class Image:
     is_masked: bool
     is_local: bool
     changed: int
-    place: tuple[int, int] | None = None
+    place: Window | None = None
 
     @property
     def result_dtype(self) -> np.dtype:
@@ -51,7 +51,7 @@ class Image:
         return np.dtype(np.float32 if is_small else np.float64)
 
 
-def _describe(path: str, band: int | str | None, nodata: float | None, pixel_size: float | None) -> Image:
+def describe(path: str, band: int | str | None, nodata: float | None, pixel_size: float | None) -> Image:
     """Read a file's header and check its georeference, band and type; reads no pixels."""
     from rasterio.enums import ColorInterp, MaskFlags
     from rasterio.errors import NotGeoreferencedWarning
@@ -63,9 +63,8 @@ def _describe(path: str, band: int | str | None, nodata: float | None, pixel_siz
             grid = _georeference(path, dataset, pixel_size)
             number = _pick_band(path, dataset, band)
             flags = dataset.mask_flag_enums[number - 1]
-            alphas = [
-                k for k, kind in zip(dataset.indexes, dataset.colorinterp, strict=True) if kind is ColorInterp.alpha
-            ]
+            kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
+            alphas = (k for k, kind in kinds if kind is ColorInterp.alpha and k != number)
             declared = dataset.nodatavals[number - 1]
             return Image(
                 path=path,
@@ -75,7 +74,7 @@ def _describe(path: str, band: int | str | None, nodata: float | None, pixel_siz
                 dtype=_real_dtype(path, dataset.dtypes[number - 1]),
                 grid=grid,
                 nodata=declared if nodata is None else float(nodata),
-                alpha=next((k for k in alphas if k != number), None),
+                alpha=next(alphas, None),
                 is_masked=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
                 is_local=dataset.transform.is_identity,
                 changed=Path(path).stat().st_mtime_ns if Path(path).exists() else 0,
@@ -98,13 +97,13 @@ def _georeference(path: str, dataset: Any, pixel_size: float | None) -> Grid:
         )
     size = max(dataset.width, dataset.height)
     shear = max(abs(transform.b), abs(transform.d)) * size
-    if shear > _LATTICE_TOLERANCE * min(abs(transform.a), abs(transform.e)) or transform.a <= 0:
+    if shear > grids.LATTICE_TOLERANCE * min(abs(transform.a), abs(transform.e)) or transform.a <= 0:
         raise ValueError(
             f"open_stack() needs rows along x and columns along y; got {name}, whose grid is rotated, sheared or "
             f"mirrored (geotransform {transform.to_gdal()}). Resample it first: rio warp {name} upright.tif."
         )
     grid = Grid(transform.c, transform.f, transform.a, transform.e, dataset.width, dataset.height, dataset.crs)
-    _check_crs(name, grid)
+    grids.check_crs(grid, name)
     return grid
 
 
@@ -160,14 +159,13 @@ class Reader:
         if self.image.place is None:
             self._resample(block, out)
         else:
-            self._copy(block, out)
+            self._copy(self.image.place, block, out)
         return out
 
-    def _copy(self, block: Window, out: np.ndarray) -> None:
-        covered = _extent(self.image.grid, self.frame, self.image.place)
-        common = _common(covered, block)
+    def _copy(self, place: Window, block: Window, out: np.ndarray) -> None:
+        common = grids.common(place, block)
         if common:
-            out[_within(common, block)] = _read_pixels(self.image, _within(common, covered))
+            out[grids.within(common, block)] = _read_pixels(self.image, grids.within(common, place))
 
     def _resample(self, block: Window, out: np.ndarray) -> None:
         starts = (range(edge.start // _WARP_TILE * _WARP_TILE, edge.stop, _WARP_TILE) for edge in block)
@@ -176,9 +174,10 @@ class Reader:
                 slice(top, min(top + _WARP_TILE, self.frame.height)),
                 slice(left, min(left + _WARP_TILE, self.frame.width)),
             )
-            common = _common(tile, block)
+            common = grids.common(tile, block)
             if common:
-                out[_within(common, block)] = _warp(self.image, self.frame, tile, self.align)[_within(common, tile)]
+                resampled = _warp(self.image, self.frame, tile, self.align)
+                out[grids.within(common, block)] = resampled[grids.within(common, tile)]
 
 
 def _read_pixels(image: Image, window: Window) -> np.ndarray:
@@ -254,10 +253,11 @@ def _warp(image: Image, frame: Grid, tile: Window, align: Align) -> np.ndarray:
 
 def _source_window(grid: Grid, frame: Grid, tile: Window, scale: float) -> Window | None:
     """Pixels of the image that a tile of the frame needs, None if it needs none."""
-    edges = _pixels_within(_reprojected(frame.bounds(tile), frame.crs, grid.crs), grid)
     margin = int(np.ceil(2 / scale)) + 2  # reach of the cubic kernel, and the rounding of edges
-    rows, columns = (slice(int(np.floor(low)) - margin, int(np.ceil(high)) + margin) for low, high in edges)
-    return _common((rows, columns), grid.whole)
+    rows, columns = (
+        slice(int(np.floor(low)) - margin, int(np.ceil(high)) + margin) for low, high in grids.edges(frame, tile, grid)
+    )
+    return grids.common((rows, columns), grid.whole)
 
 
 # ---------------------------------------------------------------------------------------------------------------- files
