@@ -1,0 +1,556 @@
+"""Slow twins of the kernels: float64 NumPy, written from the equations and never from the kernels."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+import scipy.ndimage
+import scipy.optimize
+
+# Public meaning of the flags, as in the contract.
+NODATA, FEW_VALID, FLAT, BORDER, REFINE_FAILED, ILL_CONDITIONED = (1 << bit for bit in range(1, 7))
+OUTSIDE = 1
+
+
+# ------------------------------------------------------------------------------------------------------------- filters
+
+
+def gaussian(sigma: float) -> np.ndarray:
+    """Gaussian sampled out to four sigma, sum 1."""
+    radius = int(4 * sigma + 0.5)
+    taps = np.array([np.exp(-(k**2) / (2 * sigma**2)) for k in range(-radius, radius + 1)])
+    return taps / taps.sum()
+
+
+def convolve(image: np.ndarray, taps: np.ndarray) -> np.ndarray:
+    """Convolution along both axes; the image is zero beyond its edges."""
+    radius = taps.size // 2
+    out = np.asarray(image, dtype=np.float64)
+    for axis in (0, 1):
+        size = out.shape[axis]
+        out = np.apply_along_axis(lambda line: np.convolve(line, taps), axis, out)
+        out = np.take(out, range(radius, radius + size), axis)
+    return out
+
+
+def bandpass(raw: np.ndarray, frame: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Difference of two normalised low-passes F(image·mask)/F(mask), and where it is fit to be matched.
+
+    Fit: a pixel with a value, where both F(mask) reach 0.8 of what an image without holes has there; `frame` says
+    where there is image at all. Other pixels within reach of valid ones keep the difference, as support for splines.
+    """
+    mask = np.isfinite(raw)
+    frame = np.ones(raw.shape) if frame is None else frame
+    centred = np.where(mask, raw - raw[mask].mean() if mask.any() else 0.0, 0.0)
+    taps = [gaussian(sigma) for sigma in (0.7, 3.0)]
+    supports = [convolve(mask, weights) for weights in taps]
+    has_support = (supports[0] > 1e-3) & (supports[1] > 1e-3)
+    low, high = (
+        convolve(centred, weights) / np.where(has_support, support, 1.0)
+        for weights, support in zip(taps, supports, strict=True)
+    )
+    fit = mask.copy()
+    for weights, support in zip(taps, supports, strict=True):
+        fit &= support >= 0.8 * convolve(frame, weights)
+    return np.where(has_support, low - high, 0.0), fit
+
+
+def spline_coefficients(image: np.ndarray) -> np.ndarray:
+    """Cubic B-spline coefficients by solving (c[k-1] + 4 c[k] + c[k+1])/6 = image[k], mirrored at the edges."""
+    out = np.asarray(image, dtype=np.float64)
+    for axis in (0, 1):
+        size = out.shape[axis]
+        system = (np.diag(np.full(size, 4.0)) + np.diag(np.ones(size - 1), 1) + np.diag(np.ones(size - 1), -1)) / 6
+        if size > 1:
+            # c[-1] = c[1]
+            system[0, 1] = system[-1, -2] = 2 / 6
+        else:
+            system[:] = 1.0
+        out = np.moveaxis(np.linalg.solve(system, np.moveaxis(out, axis, 0)), 0, axis)
+    return out
+
+
+def derivative(image: np.ndarray, axis: int) -> np.ndarray:
+    """Five-point central difference, zero within two pixels of any edge."""
+    out = np.zeros(image.shape)
+    inner = (slice(2, -2), slice(2, -2))
+    for offset, weight in ((1, 2 / 3), (-1, -2 / 3), (2, -1 / 12), (-2, 1 / 12)):
+        out[inner] += weight * np.roll(image, -offset, axis)[inner]
+    return out
+
+
+def erode(mask: np.ndarray) -> np.ndarray:
+    """Pixels that are set with all of their neighbours inside the image."""
+    return scipy.ndimage.minimum_filter(mask.astype(np.uint8), 3, mode="constant", cval=1)
+
+
+# ------------------------------------------------------------------------------------------------------------- windows
+
+
+def windows(image: np.ndarray, side: int) -> np.ndarray:
+    """All square windows (rows, columns, side, side), by first pixel."""
+    return np.lib.stride_tricks.sliding_window_view(image, (side, side))
+
+
+def is_flat(values: np.ndarray) -> bool:
+    """Contract: standard deviation at most 1e-6 of the largest absolute value, over the pixels that are no NaN."""
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return False
+    # deviations from one of the values lose nothing of a small spread
+    return bool(np.std(values - values[0]) <= 1e-6 * np.abs(values).max())
+
+
+def flat_windows(raw: np.ndarray, side: int) -> np.ndarray:
+    """Where every window (by first pixel) is flat."""
+    found = windows(raw, side)
+    return np.array([[is_flat(window) for window in row] for row in found])
+
+
+def window_sums(image: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sum and sum of squared deviations of every window."""
+    found = windows(np.asarray(image, dtype=np.float64), side)
+    total = found.sum((-2, -1))
+    return total, ((found - total[..., None, None] / side**2) ** 2).sum((-2, -1))
+
+
+class Image(NamedTuple):
+    """One image as matching sees it; `raw` has NaN where there is nothing."""
+
+    raw: np.ndarray
+    filtered: np.ndarray
+    valid: np.ndarray  # fit to be matched; the pixels with a value are the finite ones of `raw`
+
+
+def prepare(raw: np.ndarray, prefilter: str | None = "bandpass", pad: int = 0) -> Image:
+    """Filter an image, after surrounding it with `pad` pixels of nothing."""
+    frame = np.pad(np.ones(raw.shape), pad)
+    raw = np.pad(np.where(np.isfinite(raw), raw, np.nan).astype(np.float64), pad, constant_values=np.nan)
+    if prefilter == "bandpass":
+        return Image(raw, *bandpass(raw, frame))
+    mask = np.isfinite(raw)
+    return Image(raw, np.where(mask, raw - raw[mask].mean() if mask.any() else 0.0, 0.0), mask)
+
+
+def zncc(first: np.ndarray, second: np.ndarray) -> float:
+    """Zero-mean normalised correlation of two sets of pixels; NaN where one of them has no texture but rounding."""
+    first, second = first - first.mean(), second - second.mean()
+    norm = np.sqrt((first @ first) * (second @ second))
+    return first @ second / norm if norm > 0 else np.nan
+
+
+def contrast(raw: np.ndarray) -> float:
+    """Largest deviation from the mean of what an image holds."""
+    values = raw[np.isfinite(raw)]
+    return float(np.abs(values - values.mean()).max()) if values.size else 0.0
+
+
+class Surface(NamedTuple):
+    score: np.ndarray  # (2·search + 1)², NaN where a candidate has none
+    reason: np.ndarray  # flag why
+
+
+def surface(reference: Image, secondary: Image, y: int, x: int, side: int, search: int, least: int) -> Surface:
+    """Masked ZNCC (Padfield 2012) of the template at (y, x) with all of its candidates.
+
+    A candidate needs `least` pixels known in both windows, and 0.8 times as many that are fit to be matched.
+    """
+    shifts = 2 * search + 1
+    score = np.full((shifts, shifts), np.nan)
+    reason = np.zeros((shifts, shifts), dtype=np.int32)
+    here = (slice(y, y + side), slice(x, x + side))
+    # what rounding leaves of a constant after filtering
+    tiny = side * 1e-14 * max(contrast(reference.raw), contrast(secondary.raw))
+    for i in range(shifts):
+        for j in range(shifts):
+            top, left = y + i - search, x + j - search
+            there = (slice(top, top + side), slice(left, left + side))
+            known = np.isfinite(reference.raw[here]) & np.isfinite(secondary.raw[there])
+            common = reference.valid[here] & secondary.valid[there]
+            first, second = reference.filtered[here][common], secondary.filtered[there][common]
+            if is_flat(reference.raw[here]):
+                reason[i, j] = FLAT
+            elif known.sum() < least or common.sum() < 0.8 * least:
+                reason[i, j] = FEW_VALID if common.any() else NODATA
+            elif (
+                is_flat(secondary.raw[there])
+                or np.linalg.norm(first - first.mean()) <= tiny
+                or np.linalg.norm(second - second.mean()) <= tiny
+            ):
+                reason[i, j] = FLAT
+            else:
+                score[i, j] = zncc(first, second)
+    return Surface(score, reason)
+
+
+class Peak(NamedTuple):
+    row: int
+    column: int
+    score: float
+    gap: float
+    flags: int
+
+
+def find_peak(found: Surface) -> Peak:
+    """Best candidate, its distance from the best one outside ±3 px, and what speaks against it."""
+    score, reason = found
+    shifts = score.shape[0]
+    if np.isnan(score).all():
+        # what the most favourable candidate lacks
+        return Peak(0, 0, np.nan, np.nan, next(flag for flag in (FLAT, FEW_VALID, NODATA) if (reason == flag).any()))
+    row, column = np.unravel_index(np.nanargmax(score), score.shape)
+    i, j = np.indices(score.shape)
+    outside = score[(abs(i - row) > 3) | (abs(j - column) > 3)]
+    gap = score[row, column] - np.nanmax(outside) if np.isfinite(outside).any() else np.nan
+    touched = (abs(i - row) <= 1) & (abs(j - column) <= 1)
+    on_ring = row in (0, shifts - 1) or column in (0, shifts - 1)
+    flags = BORDER if on_ring else 0
+    if (reason[touched] == FLAT).any():
+        flags |= FLAT
+    if np.isin(reason[touched], (FEW_VALID, NODATA)).any():
+        flags |= FEW_VALID
+    return Peak(int(row), int(column), score[row, column], gap, flags)
+
+
+# ----------------------------------------------------------------------------------------------------------- sub-pixel
+
+
+class Window:
+    """A template, its slopes and the spline of the other image around the integer match."""
+
+    def __init__(
+        self, image: np.ndarray, coefficients: np.ndarray, weight: np.ndarray, y: int, x: int, side: int
+    ) -> None:
+        self.here = (slice(y, y + side), slice(x, x + side))
+        self.weight = weight.astype(np.float64)
+        self.coefficients = coefficients
+        self.grid = np.mgrid[y : y + side, x : x + side].astype(np.float64)
+        self.template = self.centre(image[self.here])
+        self.slope_x = self.centre(derivative(image, 1)[self.here])
+        self.slope_y = self.centre(derivative(image, 0)[self.here])
+
+    def centre(self, values: np.ndarray) -> np.ndarray:
+        """Values without their weighted mean, zero where they have no weight."""
+        return self.weight * (values - (self.weight * values).sum() / self.weight.sum())
+
+    def moved(self, u: float, v: float) -> np.ndarray:
+        """The other image where the template would be after a shift by (u, v)."""
+        points = self.grid + np.array([v, u])[:, None, None]
+        return scipy.ndimage.map_coordinates(self.coefficients, points, order=3, prefilter=False, mode="mirror")
+
+    def score(self, u: float, v: float) -> float:
+        """ZNCC after a shift by (u, v)."""
+        other = self.centre(self.moved(u, v))
+        return float((self.template * other).sum() / np.linalg.norm(self.template) / np.linalg.norm(other))
+
+    def residual(self, u: float, v: float) -> np.ndarray:
+        """What the moved image, at the template's mean and contrast, has more than the template."""
+        other = self.centre(self.moved(u, v))
+        return other * np.linalg.norm(self.template) / np.linalg.norm(other) - self.template
+
+    def normal_equations(self, shift: np.ndarray) -> np.ndarray:
+        """Sums of slope times residual, which are zero at the match."""
+        residual = self.residual(*shift)
+        return np.array([(self.slope_x * residual).sum(), (self.slope_y * residual).sum()])
+
+    def hessian(self) -> np.ndarray:
+        slopes = np.stack([self.slope_x.ravel(), self.slope_y.ravel()])
+        return slopes @ slopes.T
+
+    def solve(self, u: float, v: float) -> np.ndarray:
+        """Shift (u, v) where the residual no longer depends on the slopes."""
+        scale = np.trace(self.hessian())
+        found = scipy.optimize.root(lambda shift: self.normal_equations(shift) / scale, [u, v], tol=1e-12)
+        return found.x if np.abs(found.fun).max() < 1e-8 else np.full(2, np.nan)
+
+    def best(self, u: float, v: float) -> np.ndarray:
+        """Shift (u, v) of the largest ZNCC, that is of the least ZNSSD."""
+        start = np.array([[u, v], [u + 0.5, v], [u, v + 0.5]])
+        options = {"xatol": 1e-7, "fatol": 1e-14, "initial_simplex": start}
+        return scipy.optimize.minimize(
+            lambda shift: -self.score(*shift), [u, v], method="Nelder-Mead", options=options
+        ).x
+
+    def agreement(self, u: float, v: float) -> float:
+        """Regression of the matched image's slopes on those of the template, inside the window, 0.1 to 1."""
+        side = self.weight.shape[0]
+        moved = self.moved(u, v)
+        gain = np.linalg.norm(self.template) / np.linalg.norm(self.centre(moved))
+        inner = (slice(2, side - 2), slice(2, side - 2))
+        own, common = 0.0, 0.0
+        for axis, slope in ((1, self.slope_x), (0, self.slope_y)):
+            own += (slope[inner] ** 2).sum()
+            common += gain * (slope[inner] * derivative(moved, axis)[inner]).sum()
+        return float(np.clip(common / own, 0.1, 1.0))
+
+    def covariance(self, u: float, v: float, coloured: tuple[np.ndarray, np.ndarray], noise_gain: float) -> np.ndarray:
+        """H⁻¹JH⁻¹ times the noise variance of both images, plus the interpolation's 0.002 px.
+
+        `coloured` are the slopes along x and y once more through the pre-filter: what its colour lets pass.
+        """
+        noise = (self.residual(u, v) ** 2).sum() / (self.weight.sum() - 3) / noise_gain / self.agreement(u, v) ** 2
+        slopes = np.stack([(self.weight * slope[self.here]).ravel() for slope in coloured])
+        inverse = np.linalg.inv(self.hessian())
+        return noise * inverse @ (slopes @ slopes.T) @ inverse + 0.002**2 * np.eye(2)
+
+
+def refine(
+    reference: Image, secondary: Image, y: int, x: int, side: int, shift: tuple[int, int], least: int, is_masked: bool
+) -> tuple[np.ndarray, float, int]:
+    """Shift along x and y, score and flags of a template whose integer shift (v, u) is known."""
+    v, u = shift
+    weight = np.ones((side, side), dtype=bool)
+    if is_masked:
+        first, second = erode(reference.valid) == 1, erode(secondary.valid) == 1
+        weight = first[y : y + side, x : x + side] & second[y + v : y + v + side, x + u : x + u + side]
+    nothing = np.full(2, np.nan)
+    if weight.sum() < least:
+        return nothing, np.nan, FEW_VALID
+    window = Window(
+        reference.filtered, scipy.ndimage.spline_filter(secondary.filtered, mode="mirror"), weight, y, x, side
+    )
+    if np.linalg.cond(window.hessian()) > 1e3:
+        return nothing, np.nan, ILL_CONDITIONED
+    found = window.solve(u, v)
+    if not np.abs(found - (u, v)).max() <= 1:
+        return nothing, np.nan, REFINE_FAILED
+    return found, window.score(*found), 0
+
+
+def correlate(
+    reference: np.ndarray,
+    secondary: np.ndarray,
+    *,
+    template: int,
+    search: int,
+    step: int,
+    min_valid: float = 0.5,
+    prefilter: str | None = "bandpass",
+) -> dict[str, np.ndarray]:
+    """One pair on the whole grid, node by node, in pixels."""
+    pad = 30 + search
+    images = [prepare(raw, prefilter, pad) for raw in (reference, secondary)]
+    counts = [(size - template) // step + 1 for size in reference.shape]
+    out = {name: np.full(counts, np.nan) for name in ("dx", "dy", "score", "gap")}
+    flags = np.full(counts, OUTSIDE, dtype=np.int32)
+    least = int(np.ceil(min_valid * template**2))
+    for row, column in np.ndindex(*counts):
+        y, x = row * step, column * step
+        if any(start < search or start + template + search > size for start, size in zip((y, x), reference.shape)):  # noqa: B905
+            continue
+        y, x = y + pad, x + pad
+        peak = find_peak(surface(*images, y, x, template, search, least))
+        flags[row, column] = peak.flags
+        out["score"][row, column], out["gap"][row, column] = peak.score, peak.gap
+        if peak.flags:
+            continue
+        is_masked = not all(image.valid[pad:-pad, pad:-pad].all() for image in images)
+        shift = (peak.row - search, peak.column - search)
+        found, score, flags[row, column] = refine(*images, y, x, template, shift, int(np.ceil(least / 4)), is_masked)
+        out["dx"][row, column], out["dy"][row, column] = found
+        if not flags[row, column]:
+            out["score"][row, column] = score
+    return out | {"flags": flags}
+
+
+# ----------------------------------------------------------------------------------------------------------- screening
+
+
+def disagrees(dx: np.ndarray, dy: np.ndarray, sigma: np.ndarray, limit: float) -> np.ndarray:
+    """Vectors far from the vector median of the 24 nodes around them, or whose neighbourhood holds no majority."""
+    out = np.zeros(dx.shape, dtype=bool)
+    vectors = np.stack([dx, dy], axis=-1)
+    has_value = np.isfinite(vectors).all(-1)
+    for row, column in np.argwhere(has_value):
+        around = [
+            (i, j)
+            for i in range(row - 2, row + 3)
+            for j in range(column - 2, column + 3)
+            if (i, j) != (row, column) and 0 <= i < dx.shape[0] and 0 <= j < dx.shape[1] and has_value[i, j]
+        ]
+        if len(around) < 12:
+            out[row, column] = True
+            continue
+        others = np.array([vectors[node] for node in around])
+        apart = np.linalg.norm(others[:, None] - others[None], axis=-1)
+        centre = others[np.argmin(apart.sum(1))]
+        # distance within which half of the 24 places hold a vector; an empty place is infinitely far
+        distances = np.sort(np.linalg.norm(others - centre, axis=-1))
+        spread = np.pad(distances, (0, 24 - len(around)), constant_values=np.inf)[11]
+        errors = 4 * np.hypot(np.median([sigma[node] for node in around]), sigma[row, column])
+        far = np.linalg.norm(vectors[row, column] - centre)
+        most = max(limit, errors)
+        out[row, column] = spread > most or far > min(max(3 * spread, errors), most)
+    return out
+
+
+# ----------------------------------------------------------------------------------------------------------- inversion
+
+
+def design(ends: np.ndarray, dates: int) -> np.ndarray:
+    """Row per pair: minus one at its reference, plus one at its secondary."""
+    out = np.zeros((len(ends), dates))
+    for row, (first, second) in zip(out, ends, strict=True):
+        row[first] -= 1
+        row[second] += 1
+    return out
+
+
+def component(ends: np.ndarray, dates: int, start: int) -> set[int]:
+    """Dates that pairs connect with the date `start`, by breadth-first search."""
+    found, waiting = {start}, deque([start])
+    while waiting:
+        here = waiting.popleft()
+        for first, second in ends:
+            for there in {first, second} if here in (first, second) else set():
+                if there not in found:
+                    found.add(int(there))
+                    waiting.append(int(there))
+    return found
+
+
+def count_components(ends: np.ndarray, dates: int) -> int:
+    """Groups of dates that have pairs."""
+    left, groups = {int(date) for date in np.unique(ends)}, 0
+    while left:
+        left -= component(ends, dates, min(left))
+        groups += 1
+    return groups
+
+
+def date_variance(ends: np.ndarray, variance: np.ndarray, dates: int) -> np.ndarray:
+    """Share of each date in the variances of its pairs; NaN for a date without pairs.
+
+    Starts from half the mean variance of the pairs of a date; twenty times, each share is multiplied by what the pairs
+    of its date have, over what the shares of their two dates give them.
+    """
+    touches = np.abs(design(ends, dates)).astype(bool)  # pair, date
+    share = np.array(
+        [0.5 * variance[touches[:, date]].mean() if touches[:, date].any() else np.nan for date in range(dates)]
+    )
+    for _ in range(20):
+        given = np.array([share[first] + share[second] for first, second in ends])
+        ratio = [
+            variance[touches[:, date]].sum() / given[touches[:, date]].sum() if touches[:, date].any() else np.nan
+            for date in range(dates)
+        ]
+        share = share * ratio
+    return share
+
+
+class Series(NamedTuple):
+    displacement: np.ndarray  # (date, 2), NaN where unknown
+    variance: np.ndarray  # (date, 2)
+    rms: float
+    pairs: int
+    components: int
+
+
+def invert(
+    ends: np.ndarray,
+    observed: np.ndarray,
+    variance: np.ndarray,
+    dates: int,
+    reference: int,
+    weight: np.ndarray | None = None,
+) -> Series:
+    """One pixel: weighted least squares by lstsq on the dates connected with the reference.
+
+    `observed`, `variance` (pair, 2); `weight` (pair,), by default the inverse of the mean variance.
+    """
+    used = np.isfinite(observed).all(1) & (variance > 0).all(1)
+    ends, observed, variance = ends[used], observed[used], variance[used]
+    weight = 1 / variance.mean(1) if weight is None else weight[used]
+    displacement, spread = np.full((dates, 2), np.nan), np.full((dates, 2), np.nan)
+    components = count_components(ends, dates)
+    if reference not in ends:
+        return Series(displacement, spread, np.nan, int(used.sum()), components)
+    members = sorted(component(ends, dates, reference))
+    inside = np.isin(ends[:, 0], members)
+    ends, observed, variance, weight = ends[inside], observed[inside], variance[inside], weight[inside]
+    matrix = design(ends, dates)[:, members]
+    unknown = [k for k, date in enumerate(members) if date != reference]
+    root = np.sqrt(weight)[:, None]
+    solution = np.zeros((len(members), 2))
+    solution[unknown] = np.linalg.lstsq(root * matrix[:, unknown], root * observed)[0]
+    residual = observed - matrix @ solution
+    freedom = len(ends) - len(unknown)
+    of_pairs = (weight * (residual**2).mean(1)).sum() / freedom if freedom else 0.0
+    network = np.diag(np.linalg.pinv(matrix.T @ (weight[:, None] * matrix)))
+    of_dates = np.stack([date_variance(ends, variance[:, axis], dates)[members] for axis in (0, 1)], axis=1)
+    displacement[members] = solution
+    spread[members] = max(1 - of_pairs, 0) * of_dates + of_pairs * network[:, None]
+    return Series(displacement, spread, float(np.sqrt((residual**2).mean())), int(used.sum()), components)
+
+
+# ---------------------------------------------------------------------------------------------------------------- rate
+
+
+def line_of_series(time: np.ndarray, value: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slope of a line with intercept and its standard error; value and sigma (date, 2), one error scale for both."""
+    used = np.isfinite(value).all(1) & (sigma > 0).all(1)
+    if used.sum() < 2:
+        return np.full(2, np.nan), np.full(2, np.nan)
+    matrix = np.stack([np.ones(used.sum()), time[used]], axis=1)
+    slope, error, misfit = np.empty(2), np.empty(2), 0.0
+    for axis in (0, 1):
+        root = 1 / sigma[used, axis]
+        found = np.linalg.lstsq(root[:, None] * matrix, root * value[used, axis])[0]
+        covariance = np.linalg.inv(matrix.T @ (root[:, None] ** 2 * matrix))
+        misfit += (((value[used, axis] - matrix @ found) * root) ** 2).sum()
+        slope[axis], error[axis] = found[1], np.sqrt(covariance[1, 1])
+    if used.sum() > 2:
+        error *= np.sqrt(max(misfit / (2 * (used.sum() - 2)), 1.0))
+    return slope, error
+
+
+def line_of_pairs(
+    baseline: np.ndarray, ends: np.ndarray, value: np.ndarray, variance: np.ndarray, of_dates: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Slope of a line through the origin and its standard error under the covariance A·diag(date)·Aᵀ of the pairs.
+
+    value, variance (pair, 2), of_dates (date, 2). The error grows with the root of the weighted scatter over the one
+    that this covariance lets expect, where that is above 1.
+    """
+    used = np.isfinite(value).all(1) & (variance.mean(1) > 0)
+    if not used.any():
+        return np.full(2, np.nan), np.full(2, np.nan)
+    baseline, ends, value = baseline[used], ends[used], value[used]
+    weight = np.diag(1 / variance[used].mean(1))
+    slope_of = baseline @ weight / (baseline @ weight @ baseline)
+    rest_of = np.eye(used.sum()) - np.outer(baseline, slope_of)
+    incidence = design(ends, len(of_dates))
+    error, found, expected = np.empty(2), 0.0, 0.0
+    for axis in (0, 1):
+        known = np.nan_to_num(of_dates[:, axis])
+        covariance = incidence @ np.diag(known) @ incidence.T
+        error[axis] = np.sqrt(slope_of @ covariance @ slope_of)
+        residual = rest_of @ value[:, axis]
+        found += residual @ weight @ residual
+        expected += np.trace(weight @ rest_of @ covariance @ rest_of.T)
+    scale = max(found / expected, 1.0) if used.sum() > 1 and expected > 0 else 1.0
+    return slope_of @ value, error * np.sqrt(scale)
+
+
+# --------------------------------------------------------------------------------------------------------------- scene
+
+
+def photograph(
+    spline: np.ndarray, oversampling: int, shape: np.ndarray, amplitude: tuple[float, float], shift: tuple[float, float]
+) -> np.ndarray:
+    """Image of a periodic spline scene whose points moved by shape·amplitude + shift (each along y, x), in pixels."""
+    out = np.zeros(shape.shape)
+    offsets = (np.arange(oversampling) - 0.5 * (oversampling - 1)) / oversampling
+    for row, column in np.ndindex(*shape.shape):
+        seen = np.array([[row + a, column + b] for a in offsets for b in offsets]).T
+        origin = seen - np.array(shift)[:, None]
+        start = origin.copy()
+        for _ in range(200):
+            share = scipy.ndimage.map_coordinates(shape, origin, order=1, mode="nearest")
+            origin = start - np.array(amplitude)[:, None] * share
+        points = oversampling * origin + 0.5 * (oversampling - 1)
+        values = scipy.ndimage.map_coordinates(spline, points, order=3, prefilter=False, mode="grid-wrap")
+        out[row, column] = values.mean()
+    return out

@@ -1,0 +1,374 @@
+"""The `xoffset` command: a demo that compares with the truth, and a run on files."""
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+from affine import Affine
+from click.testing import CliRunner
+
+import xoffset
+from xoffset import cli, model, synthetic
+
+DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
+# small windows, so that small images have many
+WINDOWS = ["--template", "16", "--search", "4", "--step", "8"]
+ZARR = ("shifts.zarr", "series.zarr", "velocity.zarr")
+
+
+def call(*arguments):
+    return CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+
+
+def contents(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# ---------------------------------------------------------------------------------------------------------------- demo
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo") / "results"
+    return call("demo", "--size", 192, "-o", out), out
+
+
+def test_demo_prints_measured_against_true_velocity(demo):
+    result, out = demo
+    assert result.exit_code == 0, result.output
+    for name in ("vx", "vy"):
+        found = re.search(
+            rf"{name}: bias (\S+) m/yr, RMSE (\S+) m/yr, largest true (\S+) m/yr, (\d+) % of the truth within",
+            result.output,
+        )
+        assert found, result.output
+        bias, rmse, largest, within = map(float, found.groups())
+        assert abs(bias) < 0.05 * largest
+        assert rmse < 0.2 * largest
+        assert 30 < within < 100
+    valid = re.search(r"valid: (\d+\.\d) % of ([\d,]+) windows", result.output)
+    assert float(valid[1]) > 70
+    assert str(out) in result.output
+
+
+def test_demo_says_what_it_does_meanwhile(demo):
+    output = demo[0].output
+    assert "12 dates, 192 x 192 pixels" in output
+    assert re.search(r"12 images of 192 x 192 pixels, 30 pairs \(every date in 3 or more\), 21 x 21 windows", output)
+    order = [output.index(word) for word in ("Photographing", "Matching ...", "Inverting ...", "Fitting velocity ...")]
+    assert order == sorted(order)
+    assert "100% Completed" in output
+
+
+def test_demo_writes_every_product(demo):
+    out = demo[1]
+    assert contents(out) == sorted(cli.PRODUCTS)
+    shifts, series, rate = (xoffset.open_result(out / name) for name in ZARR)
+    assert shifts.dx.dims == ("pair", "y", "x")
+    assert series.sizes["time"] == 12
+    assert np.isfinite(rate.v).mean() > 0.7
+    assert all(model.crs_of(product).to_epsg() == 32632 for product in (shifts, series, rate))
+    assert [path.name for path in sorted((out / "velocity").glob("*.tif"))] == sorted(
+        f"{name}.tif" for name in rate.data_vars
+    )
+    with rasterio.open(out / "velocity" / "vx.tif") as file:
+        np.testing.assert_array_equal(file.read(1), rate.vx)
+        assert file.units == ("m yr-1",)
+
+
+def test_demo_draws_maps(demo):
+    maps = [path.name for path in (demo[1] / "maps").glob("*.png")]
+    assert {"velocity.png", "comparison.png", "vx.png"} <= set(maps)
+
+
+@pytest.mark.usefixtures("quick")
+def test_demo_measures_the_same_again_and_replaces_only_its_own(demo, tmp_path):
+    out = tmp_path / "again"
+    (out / "velocity.zarr").mkdir(parents=True)
+    (out / "notes.txt").write_text("mine")
+    result = call("demo", "--size", 192, "-o", out)
+    assert result.exit_code == 0
+    assert contents(out) == sorted([*cli.PRODUCTS, "notes.txt"])
+    for name in ZARR:
+        xr.testing.assert_identical(xoffset.open_result(out / name), xoffset.open_result(demo[1] / name))
+
+
+# ----------------------------------------------------------------------------------------------------------------- run
+
+
+@pytest.fixture(scope="module")
+def truth_and_files(tmp_path_factory):
+    """Three GeoTIFFs of ground that moves eastwards by 20 m a year."""
+    folder = tmp_path_factory.mktemp("files")
+    stack, truth = synthetic.stack((80, 96), dates=DATES, field="constant", velocity=20.0, direction=90.0, snr=10.0)
+    place = {"crs": "EPSG:32632", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
+    for date, image in zip(DATES, stack.values.round().astype("uint16"), strict=True):
+        path = folder / f"ortho_{date.replace('-', '')}.tif"
+        with rasterio.open(
+            path, "w", driver="GTiff", height=80, width=96, count=1, dtype="uint16", nodata=0, **place
+        ) as file:
+            file.write(image, 1)
+    return truth, sorted(folder.glob("*.tif"))
+
+
+@pytest.fixture(scope="module")
+def files(truth_and_files):
+    return truth_and_files[1]
+
+
+@pytest.fixture(scope="module")
+def run(files, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run") / "results"
+    return call("run", *files, "-o", out, "--date", "ortho_%Y%m%d", *WINDOWS), out
+
+
+def test_run_measures_files(run):
+    result, out = run
+    assert result.exit_code == 0, result.output
+    assert contents(out) == sorted(cli.PRODUCTS)
+    rate = xoffset.open_result(out / "velocity.zarr").load()
+    assert float(rate.vx.median()) == pytest.approx(20.0, abs=0.3)
+    assert float(rate.vy.median()) == pytest.approx(0.0, abs=0.3)
+    assert "3 images of 96 x 80 pixels, 3 pairs (every date in 2 or more), 11 x 9 windows" in result.output
+    assert result.output.rstrip().endswith(f"Results: {out.resolve()}")
+
+
+def test_run_does_what_the_functions_do(run, files):
+    stack = xoffset.open_stack(files, date="ortho_%Y%m%d")
+    shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=3), template=16, search=4, step=8)
+    shifts = xoffset.screen(shifts, min_score=0.5)
+    saved = {name: xoffset.open_result(run[1] / name).load() for name in ZARR}
+    xr.testing.assert_equal(saved["shifts.zarr"], shifts)
+    xr.testing.assert_equal(saved["series.zarr"], xoffset.invert(shifts))
+    xr.testing.assert_equal(saved["velocity.zarr"], xoffset.velocity(shifts))
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Maps take seconds, and so does the end of each progress bar: leave them to one test."""
+
+    def save(rate, folder, *, truth=None):
+        folder.mkdir()
+        (folder / "velocity.png").touch()
+        return [folder / "velocity.png"]
+
+    monkeypatch.setattr(cli.plotting, "save_maps", save)
+    monkeypatch.setattr(cli._blocks, "progress", contextlib.nullcontext)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("kind", ["folder", "pattern"])
+def test_run_takes_a_folder_or_a_pattern(run, files, tmp_path, kind):
+    source = files[0].parent if kind == "folder" else files[0].parent / "ortho_*.tif"
+    result = call("run", source, "-o", tmp_path, "--date", "ortho_%Y%m%d", *WINDOWS)
+    assert result.exit_code == 0, result.output
+    xr.testing.assert_equal(*(xoffset.open_result(out / "velocity.zarr") for out in (tmp_path, run[1])))
+
+
+@pytest.mark.usefixtures("quick")
+def test_run_passes_its_options_on(files, tmp_path):
+    result = call(
+        "run", *files, "-o", tmp_path, "--date", "ortho_%Y%m%d", "--bbox", 500_000, 4_999_360, 500_640, 5_000_000,
+        "--nodata", 1, "--band", 1, "--max-gap", 1, "--max-baseline", "183D", "--template", 24, "--search", 5,
+        "--step", 12, "--min-score", 0.9, "--reference", "2020-07-01",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    series = xoffset.open_result(tmp_path / "series.zarr")
+    assert series.attrs["reference"].startswith("2020-07-01")
+    steps = series.attrs["processing"]
+    for text in ('"bbox": [500000.0', '"nodata": 1.0', '"band": 1', '"template": 24', '"search": 5', '"step": 12',
+                 '"min_score": 0.9'):  # fmt: skip
+        assert text in steps
+    assert xoffset.open_result(tmp_path / "shifts.zarr").sizes["pair"] == 1  # the second half of 2020 has 184 days
+
+
+@pytest.mark.usefixtures("quick")
+def test_run_warns_of_groups_of_dates_that_no_pair_connects(files, tmp_path):
+    dates = ["2020-01-01", "2020-01-05", "2021-01-01", "2021-01-05"]
+    for date, path in zip(dates, [*files, files[0]], strict=True):
+        (tmp_path / f"a_{date}.tif").write_bytes(path.read_bytes())
+    result = call("run", tmp_path, "-o", tmp_path / "out", "--date", "a_%Y-%m-%d", "--max-baseline", "30D", *WINDOWS)
+    assert result.exit_code == 0, result.output
+    assert "Warning: no pair connects the 2 groups of dates" in result.output
+    assert "Raise --max-gap or --max-baseline" in result.output
+
+
+def test_run_refuses_to_overwrite(run, files):
+    before = {path: path.stat().st_mtime_ns for path in run[1].rglob("*")}
+    result = call("run", *files, "-o", run[1], "--date", "ortho_%Y%m%d", *WINDOWS)
+    assert result.exit_code == 1
+    assert "Pass --overwrite to replace them, or another folder" in result.output
+    assert {path: path.stat().st_mtime_ns for path in run[1].rglob("*")} == before
+
+
+@pytest.mark.usefixtures("quick")
+def test_run_overwrites_when_asked_and_only_its_own(files, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps" / "old.png").write_text("old")
+    arguments = ["run", *files, "-o", tmp_path, "--date", "ortho_%Y%m%d", *WINDOWS]
+    assert call(*arguments).exit_code == 1
+    assert call(*arguments, "--overwrite").exit_code == 0
+    assert contents(tmp_path) == sorted([*cli.PRODUCTS, "notes.txt"])
+    assert not (tmp_path / "maps" / "old.png").exists()
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.xfail(strict=True, reason="the folder is cleared before the options are looked at")
+def test_a_refused_run_keeps_the_earlier_results(files, tmp_path):
+    arguments = ["run", *files, "-o", tmp_path, "--date", "ortho_%Y%m%d", "--overwrite"]
+    assert call(*arguments, *WINDOWS).exit_code == 0
+    assert call(*arguments, "--template", 200).exit_code == 1
+    assert contents(tmp_path) == sorted(cli.PRODUCTS)
+
+
+@pytest.mark.usefixtures("quick")
+def test_run_says_why_there_are_no_maps(files, tmp_path, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        cli.importlib.util, "find_spec", lambda name, *rest: None if name == "matplotlib" else find(name, *rest)
+    )
+    result = call("run", *files, "-o", tmp_path, "--date", "ortho_%Y%m%d", *WINDOWS)
+    assert result.exit_code == 0, result.output
+    assert "no maps: they need matplotlib, pip install 'xoffset[plot]'" in result.output
+    assert contents(tmp_path) == sorted(set(cli.PRODUCTS) - {"maps"})
+
+
+# -------------------------------------------------------------------------------------------------------------- errors
+
+
+def damaged(folder, files):
+    """Copies of the files, of which the second is cut in the middle of its pixels."""
+    for k, path in enumerate(files):
+        data = path.read_bytes()
+        (folder / path.name).write_bytes(data[: len(data) // 2] if k == 1 else data)
+    return [str(path) for path in sorted(folder.glob("*.tif"))]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["{folder}/no*.tif"], r"no file matches .*Check the pattern"),
+        (["{folder}/notes.txt"], r"which it cannot.*Fetch or make the file again, or leave it out"),
+        (["{first}", "{second}"], r"needs a date for every image.*Pass date="),
+        (["{first}", "--date", "ortho_%Y%m%d"], r"at least two dates; got 1\. Add images"),
+        (["{files}", "--date", "ortho_%Y%m%d", "--template", "200"], r"Use a smaller template or search"),
+        (["{files}", "--date", "ortho_%Y%m%d", "--step", "0"], r"Pass step=8"),
+        (["{files}", "--date", "ortho_%Y%m%d", "--reference", "1999-01-01", *WINDOWS], r"The nearest is 2020-01-01"),
+        (["{files}", "--date", "ortho_%Y%m%d", "--max-baseline", "soon"], r"Give a number and a unit: '10D'"),
+        (["{files}", "--date", "ortho_%Y%m%d", "--bbox", "0", "0", "1", "1"], r"there is none in .*which cover"),
+        (["{files}", "--date", "ortho_%Y%m%d", "--band", "7"], r"Pass the number of one of them"),
+        (["{damaged}", "--date", "ortho_%Y%m%d", *WINDOWS], r"whole images that GDAL can read; got .*20200701"),
+        (["{files}", "--date", "ortho_%Y%m%d", "-o", "{folder}/notes.txt"], r"is a file"),
+        (["{files}", "--min-score", "2"], r"is not in the range"),
+        (["{files}", "--align", "linear"], r"is not one of 'nearest', 'cubic'"),
+        (["{files}", "--max-gap", "0"], r"is not in the range"),
+        ([], r"Missing argument 'FILES"),
+    ],
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
+)
+@pytest.mark.usefixtures("quick")
+def test_errors_are_one_message_without_traceback(files, tmp_path, arguments, advice):
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "cut").mkdir()
+    lists = {"{files}": [str(path) for path in files], "{damaged}": damaged(tmp_path / "cut", files)}
+    names = {"folder": tmp_path, "first": files[0], "second": files[1]}
+    filled = [part.format(**names) for given in arguments for part in lists.get(given, [given])]
+    out = [] if "-o" in filled else ["-o", str(tmp_path / "out")]
+    result = call("run", *filled, *out)
+    assert result.exit_code in (1, 2)
+    assert isinstance(result.exception, SystemExit)
+    assert "Traceback" not in result.output
+    assert re.search(advice, " ".join(result.output.split())), result.output
+    assert "Error: " in result.output
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_refused_run_leaves_no_folder(files, tmp_path):
+    assert call("run", *files, "-o", tmp_path / "out").exit_code == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.xfail(strict=True, reason="invert() is first called when all pairs are matched")
+def test_a_wrong_reference_is_refused_before_matching(files, tmp_path):
+    result = call("run", *files, "-o", tmp_path, "--date", "ortho_%Y%m%d", "--reference", "1999-01-01", *WINDOWS)
+    assert result.exit_code == 1
+    assert "Matching" not in result.output
+    assert contents(tmp_path) == []
+
+
+@pytest.mark.xfail(strict=True, reason="demo() lets errors of the file system through as tracebacks")
+def test_a_demo_that_has_no_place_is_an_error(tmp_path):
+    (tmp_path / "notes.txt").write_text("a file")
+    result = call("demo", "-o", tmp_path / "notes.txt" / "inside")
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert "Error: " in result.output
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.xfail(strict=True, reason="whatever is called maps or velocity is deleted, whoever made it")
+def test_demo_leaves_the_folders_of_others_alone(tmp_path):
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps" / "thesis.pdf").write_text("mine")
+    call("demo", "--size", 128, "-o", tmp_path)
+    assert (tmp_path / "maps" / "thesis.pdf").exists()
+
+
+# ---------------------------------------------------------------------------------------------------------------- help
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ([], ["demo", "run", "--version"]),
+        (["demo"], ["--out", "--size", "[default: 1024"]),
+        (
+            ["run"],
+            [
+                "FILES...", "--out", "--band", "--date", "--bbox", "--nodata", "--align", "--pixel-size", "--max-gap",
+                "--max-baseline", "--template", "--search", "--step", "--min-score", "--reference", "--overwrite",
+                "[required]", "[default: 32]", "[nearest|cubic]",
+            ],
+        ),
+    ],
+    ids=["xoffset", "demo", "run"],
+)  # fmt: skip
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_lists_the_options(arguments, wanted, flag):
+    result = call(*arguments, flag)
+    assert result.exit_code == 0
+    assert [text for text in wanted if text not in " ".join(result.output.split())] == []
+
+
+def test_every_option_is_explained():
+    for command in cli.main.commands.values():
+        assert command.help
+        assert all(option.help for option in command.params if option.param_type_name == "option")
+
+
+def test_defaults_are_those_of_the_functions():
+    options = {option.name: option.default for option in cli.run.params}
+    function = inspect.signature(xoffset.correlate).parameters
+    assert {name: options[name] for name in ("template", "search", "step")} == {
+        name: function[name].default for name in ("template", "search", "step")
+    }
+
+
+def test_the_console_script_is_installed():
+    (script,) = (each for each in importlib.metadata.entry_points(group="console_scripts") if each.name == "xoffset")
+    assert script.load() is cli.main
+    command = Path(sys.executable).parent / "xoffset"
+    if not command.exists():
+        pytest.skip("not installed beside this interpreter")
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert xoffset.__version__ in done.stdout

@@ -1,0 +1,905 @@
+"""Every kernel against its slow twin, over arrays that are hard on it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+import scipy.ndimage
+import xarray as xr
+
+import xoffset
+from xoffset import model
+from xoffset._kernels import filters, laplacian, neighbours, refine, trend, warp, zncc
+
+# Sums of some hundred terms in float64, relative to the largest of them.
+EXACT = 1e-9
+# float32 has 24 bits, 6e-8; sums of some hundred terms lose up to two decimals of it.
+SINGLE = 1e-5
+DTYPES = (np.float64, np.float32)
+
+
+def tolerance(dtype) -> float:
+    return EXACT if np.dtype(dtype) == np.float64 else SINGLE
+
+
+def texture(shape, seed=0, sigma=1.3):
+    """Smooth random image of standard deviation 1."""
+    noise = np.random.default_rng(seed).standard_normal(shape)
+    image = scipy.ndimage.gaussian_filter(noise, sigma, mode="wrap")
+    return image / image.std()
+
+
+def random_holes(image):
+    return np.where(np.random.default_rng(3).random(image.shape) < 0.03, np.nan, image)
+
+
+def half_plane(image):
+    rows, columns = np.indices(image.shape)
+    return np.where(rows + 2 * columns < 0.6 * image.shape[0], np.nan, image)
+
+
+def one_hole(image):
+    out = image.copy()
+    out[image.shape[0] // 2, image.shape[1] // 3] = np.nan
+    return out
+
+
+def one_valid(image):
+    out = np.full_like(image, np.nan)
+    out[image.shape[0] // 2, image.shape[1] // 3] = 7.0
+    return out
+
+
+def nothing(image):
+    return np.full_like(image, np.nan)
+
+
+def constant(image):
+    return np.full_like(image, 4095.0)
+
+
+def saturated(image):
+    """A third of the image at the top of the range of the detector."""
+    out = 100.0 * image
+    out[:, : image.shape[1] // 3] = 4095.0
+    return out
+
+
+def offset(image):
+    return image + 1e6
+
+
+def elevated(image):
+    """As much texture at level 1e6 as is not flat."""
+    return 1e6 + 20.0 * image
+
+
+def infinite(image):
+    out = image.copy()
+    out[3, 4:7] = np.inf
+    out[5, 5] = -np.inf
+    return out
+
+
+def unchanged(image):
+    return image
+
+
+ADVERSE = (unchanged, random_holes, half_plane, one_hole, one_valid, nothing, constant, saturated, offset, infinite)
+
+
+def name_of(function):
+    return function.__name__
+
+
+def strided(array):
+    """Same values, not contiguous."""
+    out = np.zeros([2 * size for size in array.shape], dtype=array.dtype)
+    view = out[tuple(slice(None, None, 2) for _ in array.shape)]
+    view[:] = array
+    return view
+
+
+def read_only(array):
+    out = array.copy()
+    out.setflags(write=False)
+    return out
+
+
+LAYOUTS = (strided, read_only, np.asfortranarray)
+
+
+# ------------------------------------------------------------------------------------------------------------- filters
+
+
+def smoothed(image, sigma, dtype=np.float64):
+    out = np.empty(image.shape, dtype)
+    filters.smooth(image.astype(dtype), filters.gaussian_taps(sigma, np.dtype(dtype)), np.empty_like(out), out)
+    return out
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("sigma", [0.7, 3.0])
+def test_gaussian(sigma):
+    np.testing.assert_allclose(filters.gaussian_taps(sigma, np.dtype(float)), reference.gaussian(sigma), atol=1e-15)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(27, 31), (5, 40), (1, 1), (2, 3), (30, 1)])
+@pytest.mark.parametrize("sigma", [0.7, 3.0])
+def test_smooth(shape, sigma, dtype):
+    image = np.random.default_rng(1).standard_normal(shape)
+    expected = reference.convolve(image, reference.gaussian(sigma))
+    np.testing.assert_allclose(smoothed(image, sigma, dtype), expected, atol=tolerance(dtype))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=name_of)
+def test_smooth_any_layout(layout):
+    image = texture((20, 33))
+    taps = filters.gaussian_taps(3.0, image.dtype)
+    out = np.empty_like(image)
+    filters.smooth(layout(image), layout(taps), np.empty_like(image), out)
+    np.testing.assert_allclose(out, reference.convolve(image, reference.gaussian(3.0)), atol=EXACT)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("spoil", ADVERSE, ids=name_of)
+def test_bandpass(spoil, dtype):
+    raw = spoil(texture((32, 41)))
+    raw[~np.isfinite(raw)] = np.nan
+    mask = np.isfinite(raw)
+    # the tile's mean goes first, as in matching: what is left of 1e6 then fits float32
+    centred = np.where(mask, raw - (raw[mask].mean() if mask.any() else 0.0), 0.0)
+    out = np.empty(raw.shape, dtype)
+    filters.band(*(smoothed(part, sigma, dtype) for sigma in (0.7, 3.0) for part in (centred, mask)), out)
+    expected, _ = reference.bandpass(raw)
+    # a quotient by a support down to 1e-3 costs three more decimals
+    atol = 1e3 * tolerance(dtype) * max(np.abs(centred).max(), 1e-3) if dtype == np.float32 else 1e-9
+    np.testing.assert_allclose(out, expected, atol=atol)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(24, 25), (31, 60), (47, 24)])
+def test_spline_coefficients(shape, dtype):
+    image = np.random.default_rng(2).standard_normal(shape)
+    out = np.empty(shape, dtype)
+    filters.spline_coefficients(image.astype(dtype), out)
+    # white noise is amplified up to 9 times
+    np.testing.assert_allclose(out, reference.spline_coefficients(image), atol=10 * tolerance(dtype))
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("shape", [(9, 11), (5, 30)])
+def test_spline_coefficients_of_small_images(shape):
+    # the kernel knows the first reflection only: an error of 0.27 to the power of the side, at the first edge
+    image = np.random.default_rng(2).standard_normal(shape)
+    out = np.empty(shape)
+    filters.spline_coefficients(image, out)
+    np.testing.assert_allclose(out, reference.spline_coefficients(image), atol=30 * 0.268 ** min(shape))
+
+
+def test_twin_of_the_spline_is_that_of_scipy():
+    image = np.random.default_rng(2).standard_normal((33, 29))
+    expected = scipy.ndimage.spline_filter(image, mode="mirror")
+    np.testing.assert_allclose(reference.spline_coefficients(image), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=name_of)
+def test_spline_coefficients_any_layout(layout):
+    image = texture((30, 33))
+    out = np.empty_like(image)
+    filters.spline_coefficients(layout(image), out)
+    np.testing.assert_allclose(out, reference.spline_coefficients(image), atol=EXACT)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (2, 2), (13, 17)])
+def test_erode(shape):
+    mask = (np.random.default_rng(4).random(shape) > 0.1).astype(np.uint8)
+    out = np.empty_like(mask)
+    filters.erode(mask, out)
+    np.testing.assert_array_equal(out, reference.erode(mask))
+
+
+# ------------------------------------------------------------------------------------------------------------- windows
+
+
+def one_valued_patch(image):
+    """Level 1e6 with a texture of 1e-3 in one corner, of 100 elsewhere."""
+    out = 1e6 + 100.0 * image
+    out[8:, 8:] = 1e6 + 1e-3 * image[8:, 8:]
+    return out
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("side", [5, 8, 11])
+@pytest.mark.parametrize("spoil", [*ADVERSE, one_valued_patch], ids=name_of)
+def test_flat_windows(spoil, side):
+    raw = spoil(texture((27, 30)))
+    raw[~np.isfinite(raw)] = np.nan
+    valid = np.isfinite(raw)
+    expected = reference.flat_windows(raw, side)
+    out = np.empty(expected.shape, np.uint8)
+    zncc.flat_windows(np.where(valid, raw, 0.0), valid.astype(np.uint8), side, out)
+    if spoil is offset:
+        # texture 1 at level 1e6 is the limit itself
+        near = np.abs(np.std(reference.windows(raw, side), (-2, -1)) / 1.000003 - 1.0) < 1e-5
+        expected[near] = out[near]
+    np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.xfail(strict=True, reason="whole blocks are looked for, and this window has none")
+def test_flat_window_whose_middle_is_missing():
+    raw = np.random.default_rng(0).uniform(0.0, 1000.0, (60, 60))
+    raw[21:44, 21:44] = 7.0
+    raw[25:40, 25:40] = np.nan
+    out = np.empty((38, 38), np.uint8)
+    zncc.flat_windows(np.nan_to_num(raw), np.isfinite(raw).astype(np.uint8), 23, out)
+    assert out[21, 21] == 1
+
+
+@pytest.mark.xfail(strict=True, reason="float() of a compiled float32 stays one")
+def test_window_sums_of_single_precision_are_added_in_double():
+    image = offset(texture((19, 26))).astype(np.float32)
+    expected = reference.window_sums(image, 8)
+    total, spread = (np.empty(part.shape) for part in expected)
+    zncc.window_sums(image, 8, total, spread)
+    np.testing.assert_allclose(spread, expected[1], atol=1e-14 * 64 * 1e12)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("side", [1, 5, 8])
+@pytest.mark.parametrize("spoil", [unchanged, constant, saturated, offset], ids=name_of)
+def test_window_sums(spoil, side, dtype):
+    image = spoil(texture((19, 26))).astype(dtype)
+    expected = reference.window_sums(image, side)
+    total, spread = (np.empty(part.shape) for part in expected)
+    zncc.window_sums(image, side, total, spread)
+    peak = np.abs(image).max()
+    np.testing.assert_allclose(total, expected[0], rtol=1e-12, atol=1e-12 * peak)
+    # running sums keep 16 decimals of the largest square they met, squares of float32 seven
+    eps = 1e-14 if dtype == np.float64 else 1e-6
+    np.testing.assert_allclose(spread, expected[1], atol=eps * side**2 * peak**2)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=name_of)
+def test_window_sums_any_layout(layout):
+    image = texture((19, 26))
+    total, spread = (np.empty((14, 21)) for _ in range(2))
+    zncc.window_sums(layout(image), 6, total, spread)
+    for found, expected in zip((total, spread), reference.window_sums(image, 6), strict=True):
+        np.testing.assert_allclose(found, expected, atol=EXACT)
+
+
+# ------------------------------------------------------------------------------------------------------ integer search
+
+
+MARGIN = 16
+
+
+def nodes_of(template, search, step, rows=2, columns=3):
+    return zncc.Nodes(rows, columns, MARGIN, MARGIN, step, template, search, int(np.gcd(step, template)))
+
+
+def image_pair(nodes, spoil=unchanged, noise=0.1, seed=0):
+    """Two raw images around the nodes, the second moved by (0.7, -0.4) px along x and y."""
+    reach = 2 * MARGIN + nodes.template
+    shape = (reach + (nodes.rows - 1) * nodes.step, reach + (nodes.columns - 1) * nodes.step)
+    ground = texture(shape, seed)
+    moved = scipy.ndimage.shift(ground, (-0.4, 0.7), order=5, mode="grid-wrap")
+    generator = np.random.default_rng(seed + 1)
+    pair = [image + noise * generator.standard_normal(shape) for image in (ground, moved)]
+    return [reference.prepare(spoil(image)) for image in pair]
+
+
+def factors(image, is_masked):
+    """Image, mask, squared image and known pixels, zero where nothing may be matched."""
+    if not is_masked:
+        return (image.filtered,)
+    filtered = np.where(image.valid, image.filtered, 0.0)
+    return filtered, image.valid, filtered**2, np.isfinite(image.raw)
+
+
+def search_kernel(first, second, nodes, least, dtype, is_masked):
+    """Peaks and flags by the kernel, from what the twin prepared."""
+    side = nodes.template
+    stacks = [np.stack(factors(image, is_masked)).astype(dtype) for image in (first, second)]
+    if is_masked:
+        # image·image, mask·mask, image·mask, mask·image, square·mask, mask·square, known·known
+        stacks = [stacks[0][[0, 1, 0, 1, 2, 1, 3]], stacks[1][[0, 1, 1, 0, 1, 2, 3]]]
+    sums = [part for image in (first, second) for part in reference.window_sums(image.filtered, side)]
+    flat = np.stack([reference.flat_windows(image.raw, side) for image in (first, second)]).astype(np.uint8)
+    peak = max(np.abs(image.filtered).max() for image in (first, second))
+    floor = dtype((4 * np.finfo(dtype).eps * peak) ** 2)
+    out = np.empty((nodes.rows, nodes.columns, 4), dtype)
+    flags = np.zeros((nodes.rows, nodes.columns), np.int32)
+    statistics = np.stack(sums).astype(dtype)
+    # compiled code divides zero by zero without a word
+    with np.errstate(invalid="ignore"):
+        zncc.search(stacks[0], stacks[1], statistics, flat, nodes, floor, dtype(least), out, flags)
+    return out, flags
+
+
+def search_twin(first, second, nodes, least):
+    out = np.full((nodes.rows, nodes.columns, 4), np.nan)
+    flags = np.zeros((nodes.rows, nodes.columns), np.int32)
+    for row, column in np.ndindex(nodes.rows, nodes.columns):
+        y, x = nodes.top + row * nodes.step, nodes.left + column * nodes.step
+        peak = reference.find_peak(reference.surface(first, second, y, x, nodes.template, nodes.search, least))
+        flags[row, column] = peak.flags
+        if np.isfinite(peak.score):
+            out[row, column] = peak.row - nodes.search, peak.column - nodes.search, peak.score, peak.gap
+    return out, flags
+
+
+# step, template, search: blocks of 4, 1 and the whole template; step above the template; no multiple; least search
+GRIDS = [(4, 8, 2), (3, 8, 3), (8, 8, 4), (12, 8, 1), (1, 6, 5), (6, 9, 2), (7, 5, 2)]
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("is_masked", [False, True])
+@pytest.mark.parametrize(("step", "template", "search"), GRIDS)
+def test_search(step, template, search, is_masked, dtype):
+    nodes = nodes_of(template, search, step)
+    pair = image_pair(nodes)
+    found, flags = search_kernel(*pair, nodes, template**2 // 2, dtype, is_masked)
+    expected, expected_flags = search_twin(*pair, nodes, template**2 // 2)
+    np.testing.assert_array_equal(flags, expected_flags)
+    np.testing.assert_array_equal(found[..., :2], expected[..., :2])
+    np.testing.assert_allclose(found[..., 2:], expected[..., 2:], atol=tolerance(dtype))
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+@pytest.mark.parametrize(
+    "spoil", [random_holes, half_plane, one_hole, one_valid, nothing, constant, saturated, infinite], ids=name_of
+)
+def test_masked_search(spoil, share, dtype):
+    nodes = nodes_of(8, 2, 6, rows=3)
+    pair = image_pair(nodes, spoil)
+    least = np.ceil(share * 64)
+    found, flags = search_kernel(*pair, nodes, least, dtype, is_masked=True)
+    expected, expected_flags = search_twin(*pair, nodes, least)
+    np.testing.assert_array_equal(flags, expected_flags)
+    np.testing.assert_array_equal(found[..., :2], expected[..., :2])
+    # 4095 beside a texture of 100: float32 loses the digits of the contrast
+    atol = 100 * SINGLE if spoil is saturated and dtype == np.float32 else tolerance(dtype)
+    np.testing.assert_allclose(found[..., 2:], expected[..., 2:], atol=atol)
+
+
+@pytest.mark.small
+def test_search_of_a_hole_in_one_image_only():
+    nodes = nodes_of(8, 2, 4, rows=3, columns=4)
+    first, second = image_pair(nodes)
+    raw = second.raw.copy()
+    raw[20:27, 22:31] = np.nan
+    pair = first, reference.prepare(raw)
+    found, flags = search_kernel(*pair, nodes, 32, np.float64, is_masked=True)
+    expected, expected_flags = search_twin(*pair, nodes, 32)
+    assert (flags & reference.FEW_VALID).any()
+    np.testing.assert_array_equal(flags, expected_flags)
+    np.testing.assert_allclose(found, expected, atol=EXACT)
+
+
+# ----------------------------------------------------------------------------------------------------------- sub-pixel
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(5, 5), (12, 17), (3, 9)])
+def test_slopes(shape, dtype):
+    image = texture(shape)
+    along_x, along_y = (np.empty(shape, dtype) for _ in range(2))
+    refine.slopes(image.astype(dtype), along_x, along_y)
+    np.testing.assert_allclose(along_x, reference.derivative(image, 1), atol=tolerance(dtype))
+    np.testing.assert_allclose(along_y, reference.derivative(image, 0), atol=tolerance(dtype))
+
+
+def coloured(image):
+    """Slopes along x and y, each once more through the band-pass of an image without gaps."""
+    slopes = [reference.derivative(image, axis) for axis in (1, 0)]
+    return [
+        reference.convolve(slope, reference.gaussian(0.7)) - reference.convolve(slope, reference.gaussian(3.0))
+        for slope in slopes
+    ]
+
+
+NOISE_GAIN = 0.12
+
+
+def refine_kernel(first, second, nodes, peaks, flags, dtype, is_masked, least=16):
+    slopes = np.stack([*(reference.derivative(first.filtered, axis) for axis in (1, 0)), *coloured(first.filtered)])
+    inside = np.empty((2, 0, 0), np.uint8)
+    if is_masked:
+        inside = np.stack([reference.erode(image.valid) for image in (first, second)])
+    coefficients = reference.spline_coefficients(second.filtered)
+    out = np.empty((nodes.rows, nodes.columns, 6), dtype)
+    refine.refine(
+        first.filtered.astype(dtype), slopes.astype(dtype), dtype(NOISE_GAIN), coefficients.astype(dtype),
+        inside, nodes, least, peaks.astype(dtype), out, flags,
+    )  # fmt: skip
+    return out
+
+
+def window_twin(first, second, nodes, row, column, peaks, is_masked):
+    y, x = nodes.top + row * nodes.step, nodes.left + column * nodes.step
+    side, (v, u) = nodes.template, peaks[row, column, :2].astype(int)
+    weight = np.ones((side, side))
+    if is_masked:
+        insides = [reference.erode(image.valid) for image in (first, second)]
+        weight = insides[0][y : y + side, x : x + side] & insides[1][y + v : y + v + side, x + u : x + u + side]
+    return reference.Window(first.filtered, reference.spline_coefficients(second.filtered), weight, y, x, side)
+
+
+def refined_pair(template=12, spoil=unchanged, noise=0.1, dtype=np.float64):
+    """Nodes, images, integer peaks, refined shifts and flags."""
+    nodes = nodes_of(template, 2, 9)
+    pair = image_pair(nodes, spoil, noise)
+    peaks, flags = search_twin(*pair, nodes, template**2 // 2)
+    is_masked = not all(image.valid.all() for image in pair)
+    found = refine_kernel(*pair, nodes, peaks, flags, dtype, is_masked)
+    twins = {
+        node: window_twin(*pair, nodes, *node, peaks, is_masked)
+        for node in np.ndindex(*flags.shape)
+        if flags[node] == 0
+    }
+    return pair, peaks, found, flags, twins
+
+
+SCENES = [(unchanged, 0.0), (unchanged, 0.3), (random_holes, 0.1), (half_plane, 0.1), (one_hole, 0.0), (elevated, 0.1)]
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(("spoil", "noise"), SCENES)
+def test_refinement_ends_where_no_slope_explains_the_residual(spoil, noise):
+    _, peaks, found, _, twins = refined_pair(spoil=spoil, noise=noise)
+    assert twins
+    for node, twin in twins.items():
+        v, u = peaks[node][:2]
+        # the last step is below 5e-4 px, and the next one shorter
+        np.testing.assert_allclose(found[node][:2], twin.solve(u, v), atol=5e-4)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(("spoil", "noise"), SCENES)
+def test_score_of_the_refinement(spoil, noise):
+    _, _, found, _, twins = refined_pair(spoil=spoil, noise=noise)
+    for node, twin in twins.items():
+        u, v, score = found[node][:3]
+        # the score is that before the last step, which changes it by the curvature times 5e-4 squared
+        assert score == pytest.approx(twin.score(u, v), abs=5e-6)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(("spoil", "noise"), SCENES)
+def test_covariance_of_the_refinement(spoil, noise):
+    pair, _, found, _, twins = refined_pair(spoil=spoil, noise=noise)
+    for node, twin in twins.items():
+        expected = twin.covariance(*found[node][:2], coloured(pair[0].filtered), NOISE_GAIN)
+        xx, yy, xy = found[node][3:]
+        # the residual is that before the last step: of a noise-free pair it is itself no larger than that step makes it
+        np.testing.assert_allclose([[xx, xy], [xy, yy]], expected, rtol=1e-2, atol=1e-8)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(("spoil", "noise"), SCENES)
+def test_refinement_in_single_precision(spoil, noise):
+    _, _, found, flags, _ = refined_pair(spoil=spoil, noise=noise)
+    _, _, single, single_flags, _ = refined_pair(spoil=spoil, noise=noise, dtype=np.float32)
+    np.testing.assert_array_equal(single_flags, flags)
+    # at most one step of 5e-4 px more or less
+    np.testing.assert_allclose(single[..., :2], found[..., :2], atol=1e-3)
+    np.testing.assert_allclose(single[..., 2], found[..., 2], atol=SINGLE)
+    np.testing.assert_allclose(single[..., 3:5], found[..., 3:5], rtol=1e-2, atol=1e-6)
+
+
+@pytest.mark.parametrize("template", [9, 16, 25])
+def test_refinement_is_the_least_squares_match_of_a_noise_free_pair(template):
+    _, peaks, found, _, twins = refined_pair(template, noise=0.0)
+    for node, twin in twins.items():
+        v, u = peaks[node][:2]
+        # slopes of the template instead of those of the moved image: equal but for the interpolation
+        np.testing.assert_allclose(found[node][:2], twin.best(u, v), atol=5e-3)
+
+
+def test_refinement_is_close_to_the_least_squares_match_of_a_noisy_pair():
+    _, peaks, found, _, twins = refined_pair(25, noise=0.3)
+    for node, twin in twins.items():
+        v, u = peaks[node][:2]
+        sigma = np.sqrt(found[node][3:5])
+        # noise in either set of slopes, well below the error of the match itself
+        assert (np.abs(found[node][:2] - twin.best(u, v)) < sigma).all()
+
+
+@pytest.mark.small
+def test_refinement_passes_over_flagged_nodes():
+    nodes = nodes_of(8, 2, 4)
+    pair = image_pair(nodes)
+    peaks, flags = search_twin(*pair, nodes, 32)
+    flags[:] = reference.BORDER
+    found = refine_kernel(*pair, nodes, peaks, flags, np.float64, is_masked=False)
+    assert np.isnan(found[..., [0, 1, 3, 4, 5]]).all()
+    np.testing.assert_array_equal(found[..., 2], peaks[..., 2])
+    assert (flags == reference.BORDER).all()
+
+
+@pytest.mark.small
+def test_refinement_needs_slopes_in_both_directions():
+    nodes = nodes_of(12, 2, 9)
+    stripes = np.broadcast_to(texture((1, 80))[0], (80, 80))
+    image = reference.Image(stripes, stripes, np.ones(stripes.shape, bool))
+    peaks, flags = np.zeros((2, 3, 4)), np.zeros((2, 3), np.int32)
+    found = refine_kernel(image, image, nodes, peaks, flags, np.float64, is_masked=False)
+    assert (flags == reference.ILL_CONDITIONED).all()
+    assert np.isnan(found[..., 0]).all()
+
+
+@pytest.mark.small
+def test_refinement_gives_up_on_unrelated_images():
+    nodes = nodes_of(8, 2, 4)
+    first, second = image_pair(nodes)[0], image_pair(nodes, seed=9)[0]
+    peaks, flags = np.zeros((2, 3, 4)), np.zeros((2, 3), np.int32)
+    peaks[..., 2] = 0.123
+    found = refine_kernel(first, second, nodes, peaks, flags, np.float64, is_masked=False)
+    lost = flags == reference.REFINE_FAILED
+    assert lost.any()
+    assert np.isnan(found[lost][:, [0, 1, 3, 4, 5]]).all()
+    assert (found[lost][:, 2] == 0.123).all()
+
+
+@pytest.mark.small
+def test_refinement_counts_the_pixels_with_a_complete_neighbourhood():
+    nodes = nodes_of(8, 2, 4)
+    pair = image_pair(nodes, random_holes)
+    peaks, flags = np.zeros((2, 3, 4)), np.zeros((2, 3), np.int32)
+    refine_kernel(*pair, nodes, peaks, flags, np.float64, is_masked=True, least=65)
+    assert (flags == reference.FEW_VALID).all()
+
+
+# ----------------------------------------------------------------------------------------------------- public correlate
+
+
+def as_stack(images, dtype=np.float64):
+    rows, columns = images[0].shape
+    return model.stack(
+        np.stack(images).astype(dtype),
+        time=np.array(["2020-01-01", "2021-01-01"], dtype="M8[us]"),
+        x=np.arange(columns) + 0.5,
+        y=-np.arange(rows) - 0.5,
+        crs=None,
+        attrs={},
+    )
+
+
+def moving_pair(shape=(60, 67), noise=0.1, seed=0):
+    ground = texture(shape, seed)
+    moved = scipy.ndimage.shift(ground, (-0.4, 1.7), order=5, mode="grid-wrap")
+    generator = np.random.default_rng(seed + 1)
+    return [image + noise * generator.standard_normal(shape) for image in (ground, moved)]
+
+
+def assert_equals_twin(images, *, template, search, step, prefilter="bandpass", min_valid=0.5):
+    stack = as_stack(images)
+    matcher = xoffset.NCC(min_valid=min_valid)
+    found = xoffset.correlate(
+        stack, xoffset.pairs(stack), template=template, search=search, step=step, prefilter=prefilter, matcher=matcher
+    ).isel(pair=0)
+    images = [np.where(np.isfinite(image), image, np.nan) for image in images]
+    expected = reference.correlate(
+        *images, template=template, search=search, step=step, prefilter=prefilter, min_valid=min_valid
+    )
+    assert found.dx.dtype == np.float64
+    np.testing.assert_array_equal(found["flags"], expected["flags"])
+    # pixels of 1 m, y decreasing; the last step of the refinement is below 5e-4 px
+    np.testing.assert_allclose(found["dx"], expected["dx"], atol=5e-4)
+    np.testing.assert_allclose(-found["dy"], expected["dy"], atol=5e-4)
+    # curvature of the score times the last step squared; largest at the steep edges of saturation
+    np.testing.assert_allclose(found["score"], expected["score"], atol=2e-5)
+    return found, expected
+
+
+@pytest.mark.parametrize("spoil", ADVERSE, ids=name_of)
+def test_correlate_equals_twin(spoil):
+    found, expected = assert_equals_twin([spoil(image) for image in moving_pair()], template=12, search=4, step=7)
+    np.testing.assert_allclose(found["gap"], expected["gap"], atol=EXACT)
+
+
+@pytest.mark.parametrize(("template", "search", "step"), [(8, 2, 3), (7, 3, 12), (16, 4, 16), (9, 5, 6), (12, 1, 9)])
+def test_correlate_equals_twin_on_any_grid(template, search, step):
+    # little noise: the smallest windows may fail to converge in it
+    assert_equals_twin(moving_pair(noise=0.01), template=template, search=search, step=step)
+
+
+@pytest.mark.parametrize("spoil", [unchanged, one_hole, half_plane, offset], ids=name_of)
+def test_correlate_equals_twin_without_prefilter(spoil):
+    images = [spoil(image) for image in moving_pair()]
+    assert_equals_twin(images, template=12, search=4, step=7, prefilter=None)
+
+
+@pytest.mark.parametrize("min_valid", [0.2, 0.8, 1.0])
+def test_correlate_equals_twin_for_any_share_of_valid_pixels(min_valid):
+    pair = moving_pair(noise=0.01)
+    images = [half_plane(pair[0]), random_holes(pair[1])]
+    assert_equals_twin(images, template=12, search=4, step=7, min_valid=min_valid)
+
+
+def test_correlate_dense():
+    assert_equals_twin(moving_pair((26, 28), noise=0.01), template=9, search=3, step=1)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        pytest.param(
+            side, marks=pytest.mark.xfail(strict=True, reason="the few inner pixels lengthen the Gauss-Newton steps")
+        )
+        for side in (5, 6, 7)
+    ],
+)
+def test_small_windows_of_a_noise_free_pair_converge(template):
+    stack, _ = xoffset.synthetic.stack((128, 128), field="constant", velocity=13.3)
+    shifts = xoffset.correlate(stack, xoffset.pairs(stack), template=template, search=4)
+    assert not (shifts["flags"] & reference.REFINE_FAILED).any()
+
+
+@pytest.mark.small
+def test_correlate_equals_twin_on_a_tiny_image():
+    assert_equals_twin(moving_pair((26, 27)), template=8, search=3, step=5)
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        1,
+        pytest.param(2, marks=pytest.mark.xfail(strict=True, reason="the contract says NaN for search <= 3")),
+        pytest.param(3, marks=pytest.mark.xfail(strict=True, reason="the contract says NaN for search <= 3")),
+    ],
+)
+def test_gap_is_unknown_where_the_search_is_as_narrow_as_the_peak(search):
+    stack = as_stack(moving_pair())
+    assert np.isnan(xoffset.correlate(stack, xoffset.pairs(stack), template=12, search=search).gap).all()
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        strided,
+        read_only,
+        pytest.param(
+            np.asfortranarray, marks=pytest.mark.xfail(strict=True, reason="the tile's mean is summed in memory order")
+        ),
+    ],
+    ids=name_of,
+)
+def test_correlate_any_layout(layout):
+    stack = as_stack([random_holes(image) for image in moving_pair()])
+    network = xoffset.pairs(stack)
+    other = stack.copy(data=layout(stack.values))
+    found = xoffset.correlate(other, network, template=12, search=3)
+    xr.testing.assert_identical(found, xoffset.correlate(stack, network, template=12, search=3))
+
+
+@pytest.mark.parametrize("spoil", [unchanged, random_holes, half_plane, saturated, offset], ids=name_of)
+@pytest.mark.parametrize("prefilter", ["bandpass", None])
+def test_correlate_in_single_precision(spoil, prefilter):
+    images = [spoil(image).astype(np.float32) for image in moving_pair()]
+    found = [
+        xoffset.correlate(stack, xoffset.pairs(stack), template=12, search=4, step=4, prefilter=prefilter)
+        for stack in (as_stack(images, np.float32), as_stack(images))
+    ]
+    single, double = found
+    assert single.dx.dtype == np.float32
+    np.testing.assert_array_equal(single["flags"], double["flags"])
+    for name in ("dx", "dy"):
+        # float32 may stop one step of 5e-4 px earlier or later
+        np.testing.assert_allclose(single[name], double[name], atol=1e-3)
+    # without the pre-filter, a level 40 times the texture takes three bits more
+    np.testing.assert_allclose(single["score"], double["score"], atol=2e-5 if prefilter else 3e-4)
+
+
+# ----------------------------------------------------------------------------------------------------------- screening
+
+
+def vectors(shape, seed=0):
+    """A smooth field with noise, outliers and holes; its standard errors."""
+    generator = np.random.default_rng(seed)
+    rows, columns = np.indices(shape)
+    dx, dy = (0.1 * part + 0.3 * generator.standard_normal(shape) for part in (rows, columns))
+    dx[generator.random(shape) < 0.1] += 10.0
+    dy[generator.random(shape) < 0.2] = np.nan
+    return dx, dy, generator.uniform(0.05, 0.5, shape)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("limit", [0.1, 1.0, 1e9])
+@pytest.mark.parametrize("shape", [(9, 8), (3, 3), (1, 5), (6, 2)])
+def test_disagrees(shape, limit):
+    fields = vectors(shape)
+    out = np.empty(shape, np.uint8)
+    neighbours.disagrees(*fields, limit, out)
+    np.testing.assert_array_equal(out, reference.disagrees(*fields, limit))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_disagrees_on_larger_maps(seed):
+    fields = vectors((25, 31), seed)
+    out = np.empty((25, 31), np.uint8)
+    neighbours.disagrees(*fields, 1.0, out)
+    np.testing.assert_array_equal(out, reference.disagrees(*fields, 1.0))
+    assert 0.05 < out.mean() < 0.5
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=name_of)
+def test_disagrees_any_layout(layout):
+    fields = vectors((9, 8))
+    out = np.empty((9, 8), np.uint8)
+    neighbours.disagrees(*map(layout, fields), 1.0, out)
+    np.testing.assert_array_equal(out, reference.disagrees(*fields, 1.0))
+
+
+# ----------------------------------------------------------------------------------------------------------- inversion
+
+
+NETWORKS = {
+    "all": [(i, j) for i in range(5) for j in range(i + 1, 5)],
+    "chain": [(0, 1), (1, 2), (2, 3), (3, 4)],
+    "both ways": [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 3), (3, 4), (4, 3), (2, 4)],
+    "islands": [(0, 1), (2, 3), (3, 4), (2, 4)],
+    "one pair": [(0, 1)],
+    "star": [(0, 1), (0, 2), (0, 3), (0, 4)],
+}
+
+
+def observations(pairs, shape=(3, 4), missing=0.2, seed=0):
+    """dx, dy, their variances (pair, rows, columns), with gaps."""
+    generator = np.random.default_rng(seed)
+    fields = [generator.standard_normal((pairs, *shape)) for _ in range(2)]
+    fields += [generator.uniform(0.01, 4.0, (pairs, *shape)) for _ in range(2)]
+    for field in fields:
+        field[generator.random(field.shape) < missing / 4] = np.nan
+    fields[2][generator.random(field.shape) < 0.02] = 0.0
+    return fields
+
+
+def assert_inverts(ends, fields, home, dates=5):
+    weight_variance = 0.5 * (fields[2] + fields[3])
+    shape = fields[0].shape[1:]
+    out = np.empty((5 * dates + 3, *shape))
+    width = int(np.abs(ends[:, 1] - ends[:, 0]).max()) + 1
+    laplacian.invert(ends, width, home, *fields, weight_variance, out)
+    for row, column in np.ndindex(*shape):
+        dx, dy, variance_x, variance_y = (field[:, row, column] for field in fields)
+        found = out[:, row, column]
+        variance = np.stack([variance_x, variance_y], 1)
+        expected = reference.invert(ends, np.stack([dx, dy], 1), variance, dates, home)
+        np.testing.assert_allclose(found[: 2 * dates].reshape(2, dates).T, expected.displacement, atol=EXACT)
+        np.testing.assert_allclose(found[2 * dates : 4 * dates].reshape(2, dates).T, expected.variance, rtol=EXACT)
+        np.testing.assert_allclose(found[5 * dates], expected.rms, atol=EXACT)
+        assert found[5 * dates + 1] == expected.pairs
+        assert found[5 * dates + 2] == expected.components
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("home", [0, 2, 4])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_invert(name, home):
+    ends = np.array(NETWORKS[name])
+    assert_inverts(ends, observations(len(ends)), home)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.5, 0.9])
+def test_invert_larger_networks(missing):
+    ends = np.array([(i, j) for i in range(12) for j in range(i + 1, min(i + 5, 12))])
+    assert_inverts(ends, observations(len(ends), (5, 6), missing), 7, dates=12)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", NETWORKS)
+def test_date_variance(name):
+    ends = np.array(NETWORKS[name])
+    variance = observations(len(ends))[2]
+    out = np.empty((5, *variance.shape[1:]))
+    laplacian.date_variance(ends, variance, out)
+    for row, column in np.ndindex(*variance.shape[1:]):
+        values = variance[:, row, column]
+        used = np.isfinite(values)
+        expected = reference.date_variance(ends[used], values[used], 5)
+        np.testing.assert_allclose(out[:, row, column], expected, rtol=EXACT)
+
+
+def test_date_variance_finds_the_variances_of_the_dates():
+    # a network with triangles tells them apart
+    ends = np.array(NETWORKS["all"])
+    true = np.array([0.1, 0.5, 1.0, 2.0, 0.3])
+    out = np.empty((5, 1, 1))
+    laplacian.date_variance(ends, true[ends].sum(1)[:, None, None], out)
+    # twenty updates come close, least so for the smallest share
+    np.testing.assert_allclose(out[:, 0, 0], true, rtol=0.2)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=name_of)
+def test_invert_any_layout(layout):
+    ends = np.array(NETWORKS["all"])
+    assert_inverts(ends, [layout(field) for field in observations(len(ends))], 0)
+
+
+# ---------------------------------------------------------------------------------------------------------------- rate
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dates", [1, 2, 3, 9])
+def test_line_of_series(dates):
+    fields = observations(dates, missing=0.5)
+    time = np.cumsum(np.random.default_rng(5).uniform(0.1, 1.0, dates))
+    out = np.empty((4, *fields[0].shape[1:]))
+    trend.line_of_series(time, *fields, out)
+    for row, column in np.ndindex(*out.shape[1:]):
+        dx, dy, sigma_x, sigma_y = (field[:, row, column] for field in fields)
+        slope, error = reference.line_of_series(time, np.stack([dx, dy], 1), np.stack([sigma_x, sigma_y], 1))
+        np.testing.assert_allclose(out[:, row, column], [*slope, *error], rtol=1e-8, atol=EXACT)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("missing", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_line_of_pairs(name, missing):
+    ends = np.array(NETWORKS[name])
+    dx, dy, variance_x, variance_y = observations(len(ends), missing=4 * missing)
+    time = np.array([0.0, 0.3, 1.1, 1.2, 2.5])
+    baseline = time[ends[:, 1]] - time[ends[:, 0]]
+    has_vector = np.isfinite(dx) & np.isfinite(dy)
+    of_dates = [np.empty((5, *dx.shape[1:])) for _ in range(2)]
+    for variance, out in zip((variance_x, variance_y), of_dates, strict=True):
+        variance[~has_vector] = np.nan
+        laplacian.date_variance(ends, variance, out)
+    found = np.empty((4, *dx.shape[1:]))
+    trend.line_of_pairs(baseline, ends, dx, dy, variance_x, variance_y, *of_dates, found)
+    for row, column in np.ndindex(*dx.shape[1:]):
+        value, variance, shares = (
+            np.stack([field[:, row, column] for field in part], 1)
+            for part in ((dx, dy), (variance_x, variance_y), of_dates)
+        )
+        slope, error = reference.line_of_pairs(baseline, ends, value, variance, shares)
+        np.testing.assert_allclose(found[:, row, column], [*slope, *error], rtol=1e-8, atol=EXACT)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=name_of)
+def test_lines_any_layout(layout):
+    fields = observations(6, missing=0.0)
+    time = np.arange(6.0)
+    found, expected = (np.empty((4, 3, 4)) for _ in range(2))
+    trend.line_of_series(time, *map(layout, fields), found)
+    trend.line_of_series(time, *fields, expected)
+    np.testing.assert_array_equal(found, expected)
+
+
+# --------------------------------------------------------------------------------------------------------------- scene
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(
+    ("amplitude", "shift"), [((0.0, 0.0), (0.0, 0.0)), ((0.0, 0.0), (0.37, -2.6)), ((0.8, -0.5), (0.0, 0.3))]
+)
+def test_render(amplitude, shift):
+    spline = texture((20, 24), sigma=2.0)
+    shape = np.random.default_rng(6).random((5, 6))
+    shape[:2] = 0.0
+    out = np.empty((5, 6))
+    warp.render(spline, 4, out[:0], shape, amplitude[1], amplitude[0], shift[1], shift[0], out)
+    # fixed-point iterations stop at 1e-6 px, a texture of slope about 1 per fine pixel
+    np.testing.assert_allclose(out, reference.photograph(spline, 4, shape, amplitude, shift), atol=1e-5)
+
+
+@pytest.mark.small
+def test_render_copies_what_does_not_move():
+    still = np.arange(30.0).reshape(5, 6)
+    out = np.empty((5, 6))
+    warp.render(texture((20, 24)), 4, still, np.zeros((5, 6)), 3.0, 3.0, 0.0, 0.0, out)
+    np.testing.assert_array_equal(out, still)

@@ -1,0 +1,238 @@
+"""Lazy in, lazy out: nothing is computed while a result is described, and its graph stays small."""
+
+import inspect
+import time
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+from affine import Affine
+
+import xoffset
+from xoffset import synthetic
+
+DATES = ["2020-01-01", "2020-05-01", "2020-09-01", "2021-01-01"]
+OPTIONS = {"template": 16, "search": 3, "step": 8}
+
+
+@pytest.fixture(autouse=True)
+def no_compute():
+    """Fail at any compute, unless a test says `allowed`."""
+
+    def refuse(dsk, keys, **kwargs):
+        raise AssertionError("computed while building")
+
+    with dask.config.set(scheduler=refuse):
+        yield
+
+
+def allowed():
+    return dask.config.set(scheduler="threads")
+
+
+@pytest.fixture(scope="module")
+def stack():
+    images, _ = synthetic.stack((72, 80), dates=DATES, field="constant", velocity=15.0, snr=10.0, nodata=0.05)
+    return images
+
+
+@pytest.fixture(scope="module")
+def lazy(stack):
+    return stack.chunk(time=1, y=32, x=32)
+
+
+@pytest.fixture(scope="module")
+def network(stack):
+    return xoffset.pairs(stack)
+
+
+def saved(lazy, folder):
+    with allowed():
+        xoffset.correlate(lazy, xoffset.pairs(lazy), **OPTIONS).to_zarr(folder / "shifts.zarr", consolidated=False)
+    return folder / "shifts.zarr"
+
+
+def images(folder):
+    for k in range(2):
+        place = {"crs": "EPSG:32632", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
+        values = np.random.default_rng(k).integers(1, 200, (1, 40, 50)).astype("uint8")
+        with rasterio.open(
+            folder / f"a_2020010{k + 1}.tif", "w", driver="GTiff", height=40, width=50, count=1, dtype="uint8", **place
+        ) as file:
+            file.write(values)
+    return folder
+
+
+# what each function makes of lazy input; the network is a matter of dates, which are always there
+RECIPES = {
+    "correlate": lambda shifts, lazy, folder: xoffset.correlate(lazy, xoffset.pairs(lazy), **OPTIONS),
+    "screen": lambda shifts, lazy, folder: xoffset.screen(shifts, min_score=0.5, min_peak_gap=0.1),
+    "invert": lambda shifts, lazy, folder: xoffset.invert(shifts, reference=DATES[0]),
+    "velocity": lambda shifts, lazy, folder: xoffset.velocity(shifts),
+    "pairs": lambda shifts, lazy, folder: xoffset.pairs(lazy),
+    "diagnose": lambda shifts, lazy, folder: xoffset.diagnose(shifts),
+    "open_stack": lambda shifts, lazy, folder: xoffset.open_stack(images(folder), date="%Y%m%d", chunks=16),
+    "open_result": lambda shifts, lazy, folder: xoffset.open_result(saved(lazy, folder)),
+}
+WRITERS = {"to_geotiff"}
+
+
+def test_computing_would_be_noticed(lazy):
+    with pytest.raises(AssertionError, match="computed while building"):
+        lazy.mean().compute()
+
+
+def test_no_function_is_forgotten():
+    functions = {name for name in xoffset.__all__ if inspect.isfunction(getattr(xoffset, name))}
+    assert functions == RECIPES.keys() | WRITERS
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_nothing_is_computed_while_building(name, lazy, network, tmp_path):
+    shifts = xoffset.correlate(lazy, network, **OPTIONS)
+    result = RECIPES[name](shifts, lazy, tmp_path)
+    if name in ("pairs", "diagnose"):
+        assert not dask.is_dask_collection(result)
+    else:
+        values = [result] if isinstance(result, xr.DataArray) else result.data_vars.values()
+        assert all(variable.chunks is not None for variable in values)
+        assert not any(coordinate.chunks for coordinate in result.coords.values())
+
+
+def test_a_rate_of_a_series_is_lazy(lazy, network):
+    rate = xoffset.velocity(xoffset.invert(xoffset.screen(xoffset.correlate(lazy, network, **OPTIONS))))
+    assert all(variable.chunks is not None for variable in rate.data_vars.values())
+
+
+def test_accessors_compute_nothing(lazy):
+    shifts = lazy.offset.correlate(lazy.offset.pairs(), **OPTIONS).offset.screen(min_score=0.4)
+    assert dask.is_dask_collection(shifts.offset.invert().offset.velocity())
+    assert not dask.is_dask_collection(shifts.offset.diagnose())
+
+
+def test_refusals_compute_nothing(lazy, network):
+    with pytest.raises(ValueError, match="Reorder"):
+        xoffset.correlate(lazy.transpose("y", "x", "time"), network)
+    with pytest.raises(ValueError, match="Use a smaller template"):
+        xoffset.correlate(lazy, network, template=200)
+
+
+@pytest.mark.parametrize("name", ["correlate", "screen", "invert", "velocity"])
+def test_eager_in_eager_out(name, stack, network, tmp_path):
+    shifts = xoffset.correlate(stack, network, **OPTIONS)
+    result = RECIPES[name](shifts, stack, tmp_path)
+    assert not dask.is_dask_collection(result)
+    assert all(isinstance(variable.data, np.ndarray) for variable in result.variables.values())
+
+
+@pytest.mark.parametrize("name", ["correlate", "screen", "invert", "velocity"])
+def test_lazy_results_declare_what_they_hold(name, stack, lazy, network, tmp_path):
+    eager = RECIPES[name](xoffset.correlate(stack, network, **OPTIONS), stack, tmp_path)
+    described = RECIPES[name](xoffset.correlate(lazy, network, **OPTIONS), lazy, tmp_path)
+    for key, variable in described.data_vars.items():
+        assert (variable.dtype, variable.shape) == (eager[key].dtype, eager[key].shape)
+        assert variable.data._meta.dtype == variable.dtype
+        assert variable.attrs == eager[key].attrs
+    assert described.attrs == eager.attrs
+    with allowed():
+        computed = described.compute()
+    xr.testing.assert_identical(computed, eager)
+    assert {key: each.dtype for key, each in computed.items()} == {key: each.dtype for key, each in eager.items()}
+
+
+# -------------------------------------------------------------------------------------------------------- large graphs
+
+
+def full_tile(chunks, *, dates=60, side=10980):
+    """Stack as large as a Sentinel-2 tile, without a pixel in memory."""
+    when = np.datetime64("2020-01-01", "us") + np.timedelta64(5, "D") * np.arange(dates)
+    coords = {"time": when, "y": 5e6 - 10.0 * np.arange(side), "x": 5e5 + 10.0 * np.arange(side)}
+    pixels = da.zeros((dates, side, side), chunks=chunks, dtype="uint16")
+    return xr.DataArray(pixels, dims=("time", "y", "x"), coords=coords)
+
+
+def tasks(data):
+    return len(dict(data.__dask_graph__()))
+
+
+@pytest.mark.parametrize("chunks", [(60, 1024, 1024), (1, 1024, 1024), (1, 5490, 5490)])
+def test_graph_of_a_full_tile_is_small(chunks):
+    images = full_tile(chunks)
+    start = time.process_time()
+    shifts = xoffset.correlate(images, xoffset.pairs(images, max_gap=7))
+    assert shifts.sizes["pair"] == 392
+    # a task an image and chunk is the caller's own; a graph by pair would have 1.4 million
+    assert tasks(shifts) - tasks(images) < 10_000
+    assert tasks(shifts.dx) < 10_000
+    assert time.process_time() - start < 5.0
+
+
+def test_whole_path_of_a_full_tile_is_built_in_seconds():
+    images = full_tile((1, 1024, 1024))
+    start = time.process_time()
+    shifts = xoffset.screen(xoffset.correlate(images, xoffset.pairs(images, max_gap=7)), min_score=0.5)
+    series = xoffset.invert(shifts)
+    rates = xoffset.velocity(series), xoffset.velocity(shifts)
+    assert time.process_time() - start < 10.0
+    assert all(tasks(rate) < 30_000 for rate in rates)
+    assert series.sizes == {"time": 60, "y": 1369, "x": 1369}
+    assert series.dx.dtype == "float32"
+
+
+def test_tasks_do_not_grow_with_the_pairs():
+    images = full_tile((60, 1024, 1024), side=4096)
+    few, many = (tasks(xoffset.correlate(images, xoffset.pairs(images, max_gap=gap))) for gap in (1, 20))
+    assert few == many
+
+
+def test_chunks_of_the_results_hold_all_pairs_and_dates():
+    images = full_tile((1, 1024, 1024), dates=8, side=4096)
+    shifts = xoffset.correlate(images, xoffset.pairs(images))
+    assert shifts.dx.chunksizes["pair"] == (28,)
+    assert all(shifts[name].chunks == shifts.dx.chunks for name in shifts.data_vars)
+    assert xoffset.invert(shifts).dx.chunksizes["time"] == (8,)
+
+
+# ------------------------------------------------------------------------------------------------------ other machines
+
+
+@pytest.fixture(scope="module")
+def eager_rate(stack, network):
+    return xoffset.velocity(xoffset.screen(xoffset.correlate(stack, network, **OPTIONS)))
+
+
+@pytest.mark.parametrize("chunks", [{"time": 1}, {"time": -1}, {"time": 2, "y": 7, "x": 90}, {"y": 31, "x": 17}])
+def test_any_chunks_give_the_same_bits(chunks, stack, network, eager_rate):
+    rate = xoffset.velocity(xoffset.screen(xoffset.correlate(stack.chunk(chunks), network, **OPTIONS)))
+    with allowed():
+        xr.testing.assert_identical(rate.compute(), eager_rate)
+
+
+def test_graphs_travel(lazy, network, eager_rate):
+    cloudpickle = pytest.importorskip("cloudpickle")
+    rate = xoffset.velocity(xoffset.screen(xoffset.correlate(lazy, network, **OPTIONS)))
+    copied = cloudpickle.loads(cloudpickle.dumps(rate))
+    with allowed():
+        xr.testing.assert_identical(copied.compute(), eager_rate)
+
+
+def test_names_of_tasks_follow_from_the_input(lazy, network):
+    first, again = (xoffset.velocity(xoffset.correlate(lazy, network, **OPTIONS)) for _ in range(2))
+    other = xoffset.velocity(xoffset.correlate(lazy, network, **OPTIONS | {"search": 4}))
+    assert first.vx.data.name == again.vx.data.name
+    assert first.vx.data.name != other.vx.data.name
+
+
+def test_distributed_gives_the_same_bits(lazy, network, eager_rate):
+    distributed = pytest.importorskip("distributed")
+    rate = xoffset.velocity(xoffset.screen(xoffset.correlate(lazy, network, **OPTIONS)))
+    with (
+        distributed.LocalCluster(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+        dask.config.set(scheduler=client),
+    ):
+        computed = rate.compute()
+    xr.testing.assert_identical(computed, eager_rate)

@@ -1,0 +1,472 @@
+"""The house of DESIGN §2, its accessors and its contract, read from the sources: what a reviewer would look for."""
+
+import ast
+import doctest
+import functools
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import xoffset
+from xoffset import accessor, model
+
+PACKAGE = Path(xoffset.__file__).parent
+DOCS = PACKAGE.parent / "docs"
+MODULES = sorted(
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    for path in PACKAGE.rglob("*.py")
+)
+HEAVY = ("dask", "rioxarray", "rasterio", "zarr", "scipy.signal", "matplotlib", "cmcrameri", "h5netcdf", "pyproj")
+
+# from top to bottom: a module may import what stands in a lower row, and its own package
+LAYERS = (
+    ("__init__",),
+    ("accessor", "cli"),
+    (
+        "matching", "network", "screening", "inversion", "motion", "plotting", "synthetic", "export", "readers",
+    ),
+    ("_ncc",),
+    ("model", "_blocks"),
+    ("_graph", "_kernels"),
+)  # fmt: skip
+ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
+SIDEWAYS = {("network", "matching")}  # DESIGN §2: plan() measures a pair to plan the others
+
+
+@functools.cache
+def source(module):
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    return ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text())
+
+
+def part(module):
+    """First name below the package: the unit that LAYERS orders."""
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def imports(tree):
+    """Yield the full name of everything imported anywhere in a tree; xoffset's modules as modules."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "absolute imports only"
+            inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in MODULES or node.module != "xoffset" else "xoffset" for name in inside)
+
+
+def without_types(tree):
+    """Yield the statements that run when a module is imported."""
+    for node in tree.body:
+        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
+            yield node
+
+
+def functions(tree):
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+
+
+def is_below(name, libraries):
+    return any(name == library or name.startswith(f"{library}.") for library in libraries)
+
+
+# -------------------------------------------------------------------------------------------------------------- layers
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_down(module):
+    here = part(module)
+    assert here in ROW, f"say in LAYERS where {here} stands"
+    targets = {part(name) for name in imports(source(module)) if is_below(name, ["xoffset"])} - {here}
+    wrong = {there for there in targets if ROW[there] <= ROW[here] and (here, there) not in SIDEWAYS}
+    assert not wrong, f"{module} must not import {wrong}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_only_blocks_knows_dask_and_threads(module):
+    tree = source(module)
+    libraries = ("dask", "distributed", "concurrent", "threading", "multiprocessing")
+    found = [name for name in imports(tree) if is_below(name, libraries)]
+    found += [
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("apply_ufunc", "map_blocks", "map_overlap")
+    ]
+    assert module == "xoffset._blocks" or not found
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if "_kernels" in name])
+def test_kernels_know_arrays_only(module):
+    allowed = ["numpy", "typing", "math", "__future__", "xoffset._kernels"]
+    if module.endswith("._jit"):
+        allowed += ["numba", "collections.abc"]
+    assert [name for name in imports(source(module)) if not is_below(name, allowed)] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_rasterio_is_for_readers_and_export(module):
+    if part(module) not in ("readers", "export"):
+        assert [name for name in imports(source(module)) if is_below(name, ["rasterio", "rioxarray", "affine"])] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_importing_a_module_loads_nothing_heavy(module):
+    outside = [node for node in without_types(source(module)) if not isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    found = [name for node in outside for name in imports(node)]
+    assert [name for name in found if is_below(name, HEAVY)] == []
+
+
+def test_import_of_the_package_loads_nothing_heavy():
+    names = ["dask.array", "rioxarray", "zarr", "scipy.signal", "matplotlib", "rasterio", "pyproj", "h5netcdf"]
+    code = f"import sys, xoffset; print([name for name in {names} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "xoffset.cli"])
+def test_nothing_prints_or_exits(module):
+    called = {ast.unparse(node.func) for node in ast.walk(source(module)) if isinstance(node, ast.Call)}
+    assert not called & {"print", "exit", "quit", "sys.exit", "os._exit", "breakpoint"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_warnings_are_never_silenced_for_the_caller(module):
+    tree = source(module)
+    guarded = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.With) and "catch_warnings" in ast.unparse(node.items[0])
+        for inner in ast.walk(node)
+    }
+    filters = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("filterwarnings", "simplefilter", "resetwarnings")
+    ]
+    assert all(id(node) in guarded for node in filters)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_there_is_no_state(module):
+    globals_ = [node for node in ast.walk(source(module)) if isinstance(node, ast.Global)]
+    caches = [
+        node for node in functions(source(module)) for line in node.decorator_list
+        if "cache" in ast.unparse(line) and "cached_property" not in ast.unparse(line)
+    ]  # fmt: skip
+    assert globals_ == caches == []
+
+
+# --------------------------------------------------------------------------------------------------- size of functions
+
+
+def is_public(module, function):
+    if module == "xoffset.cli":
+        return any("command" in ast.unparse(line) for line in function.decorator_list)
+    known = PUBLIC.get(function.name)
+    return module == "xoffset.accessor" or (known is not None and known.__module__ == module)
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if "_kernels" not in name])
+def test_functions_fit_on_a_screen(module):
+    def length(function):
+        first = function.body[0]
+        has_docstring = ast.get_docstring(function) is not None
+        return function.end_lineno - function.lineno + 1 - has_docstring * (first.end_lineno - first.lineno + 1)
+
+    assert {f.name: length(f) for f in functions(source(module)) if length(f) > 80} == {}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if "_kernels" not in name])
+def test_internal_functions_have_at_most_seven_parameters(module):
+    def count(function):
+        names = [each.arg for each in function.args.posonlyargs + function.args.args + function.args.kwonlyargs]
+        return len(set(names) - {"self"})
+
+    internal = [function for function in functions(source(module)) if not is_public(module, function)]
+    assert {f.name: count(f) for f in internal if count(f) > 7} == {}
+
+
+# --------------------------------------------------------------------------------------------------- public functions
+
+
+def public_functions():
+    """Name -> function, of the package and of its public modules."""
+    found = {}
+    for name in xoffset.__all__:
+        value = getattr(xoffset, name)
+        if inspect.isfunction(value):
+            found[name] = value
+        elif inspect.ismodule(value):
+            found |= {
+                each: function
+                for each, function in vars(value).items()
+                if inspect.isfunction(function) and function.__module__ == value.__name__ and not each.startswith("_")
+            }
+    return found
+
+
+PUBLIC = public_functions()
+ACCESSORS = {"xr.DataArray": accessor.StackAccessor, "xr.Dataset": accessor.ProductAccessor}
+METHODS = {
+    (type_.__name__, name): function
+    for type_ in ACCESSORS.values()
+    for name, function in vars(type_).items()
+    if not name.startswith("_")
+}
+
+
+def subject(function):
+    return next(iter(inspect.signature(function).parameters.values())).annotation
+
+
+def test_public_names_are_sorted_and_there():
+    assert xoffset.__all__ == sorted(xoffset.__all__)
+    assert set(dir(xoffset)) >= set(xoffset.__all__)
+    assert not {name for name in vars(xoffset) if inspect.isfunction(getattr(xoffset, name))} - {
+        *xoffset.__all__, "_version"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in xoffset.__all__ if inspect.isfunction(getattr(xoffset, name))])
+def test_every_function_of_a_product_is_a_method(name):
+    wanted = ACCESSORS.get(subject(PUBLIC[name]))
+    offered = [type_ for type_ in ACCESSORS.values() if hasattr(type_, name)]
+    assert offered == ([wanted] if wanted else [])
+
+
+@pytest.mark.parametrize(("type_", "name"), METHODS)
+def test_methods_have_the_signature_of_their_function(type_, name):
+    method, function = (inspect.signature(each) for each in (METHODS[type_, name], getattr(xoffset, name)))
+    assert list(method.parameters.values())[1:] == list(function.parameters.values())[1:]
+    assert method.return_annotation == function.return_annotation
+
+
+@pytest.mark.parametrize(("type_", "name"), METHODS)
+def test_methods_only_delegate(type_, name):
+    (definition,) = (
+        function
+        for class_ in source("xoffset.accessor").body
+        if isinstance(class_, ast.ClassDef) and class_.name == type_
+        for function in functions(class_)
+        if function.name == name
+    )
+    docstring, statement = definition.body
+    assert f"`xoffset.{name}`" in ast.unparse(docstring)
+    assert isinstance(statement, ast.Return)
+    subject_, *positional = statement.value.args
+    passed = {argument.id: argument.id for argument in positional}
+    passed |= {keyword.arg: ast.unparse(keyword.value) for keyword in statement.value.keywords}
+    assert ast.unparse(subject_) == "self._obj"
+    assert list(passed) == list(passed.values()) == list(inspect.signature(METHODS[type_, name]).parameters)[1:]
+
+
+def test_accessors_are_registered_and_hold_the_object_only():
+    for obj, type_ in ((xr.DataArray(0), accessor.StackAccessor), (xr.Dataset(), accessor.ProductAccessor)):
+        assert isinstance(obj.offset, type_)
+        assert vars(obj.offset) == {"_obj": obj}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_arguments_are_annotated_and_options_are_keywords(name):
+    signature = inspect.signature(PUBLIC[name])
+    annotations = [each.annotation for each in signature.parameters.values()] + [signature.return_annotation]
+    assert inspect.Signature.empty not in annotations
+    assert not [text for text in annotations if re.search(r"\bAny\b", text)]
+    optional = [each for each in signature.parameters.values() if each.default is not each.empty]
+    # the shape of a synthetic scene is its subject
+    assert all(each.kind is each.KEYWORD_ONLY for each in optional if each.name != "shape")
+
+
+# ---------------------------------------------------------------------------------------------------------- docstrings
+
+
+def sections(text):
+    """Title -> body of the sections of a numpydoc docstring; the empty title holds what comes before."""
+    pieces = re.split(r"^(\w[\w ]*)\n-{3,}\n", text, flags=re.MULTILINE)
+    return {"": pieces[0]} | dict(zip(pieces[1::2], pieces[2::2], strict=True))
+
+
+def documented(body):
+    entries = re.findall(r"^(\S.*?)(?: : .*)?$", body, flags=re.MULTILINE)
+    return [name for entry in entries for name in entry.split(", ")]
+
+
+def raises(module, name, seen):
+    """Whether a function raises, itself or in a function of the package that it names."""
+    if (module, name) in seen or module not in MODULES:
+        return False
+    seen.add((module, name))
+    tree = source(module)
+    homes = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                homes[alias.asname or alias.name] = (full, None) if full in MODULES else (node.module, alias.name)
+    for function in functions(tree):
+        if function.name != name:
+            continue
+        for node in ast.walk(function):
+            if isinstance(node, ast.Raise):
+                return True
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                if raises(homes.get(node.value.id, ("", None))[0], node.attr, seen):
+                    return True
+            elif isinstance(node, ast.Name) and raises(*homes.get(node.id, (module, node.id)), seen):
+                return True
+    return False
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstrings_are_complete(name):
+    function = PUBLIC[name]
+    found = sections(inspect.getdoc(function))
+    assert found[""].split("\n")[0].endswith(".")
+    assert documented(found["Parameters"]) == list(inspect.signature(function).parameters)
+    assert found["Returns"].strip()
+    assert ">>>" in found["Examples"]
+    assert ("Raises" in found) == raises(function.__module__, name, set()), "Raises"
+
+
+@pytest.mark.parametrize("name", [name for name in xoffset.__all__ if inspect.isclass(getattr(xoffset, name))])
+def test_docstrings_of_classes_are_complete(name):
+    found = sections(inspect.getdoc(getattr(xoffset, name)))
+    assert documented(found["Parameters"]) == list(inspect.signature(getattr(xoffset, name)).parameters)
+    assert ">>>" in found["Examples"]
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if "Examples\n" in (ast.unparse(source(name)))])
+def test_examples_run(module):
+    failed, tried = doctest.testmod(importlib.import_module(module))
+    assert tried > 0
+    assert failed == 0
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_function_has_a_test(name):
+    texts = [path.read_text() for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__)]
+    assert any(re.search(rf"\b{name}\b", text) for text in texts)
+
+
+@pytest.mark.parametrize("name", [*PUBLIC, "NCC"])
+def test_every_function_is_in_the_documentation(name):
+    texts = [path.read_text() for path in DOCS.rglob("*.md")] if DOCS.is_dir() else []
+    if not texts:
+        pytest.skip("no documentation here")
+    assert any(re.search(rf"\b{name}\b", text) for text in texts)
+
+
+# ------------------------------------------------------------------------------------------------------------ contract
+
+
+def test_flags_are_the_bits_of_the_contract():
+    matching = [
+        "outside", "nodata", "few_valid", "flat", "border", "refine_failed", "ill_conditioned", "no_prior",
+        "template_disagrees", "forward_backward",
+    ]  # fmt: skip
+    assert [model.FLAGS[name] for name in matching] == [1 << bit for bit in range(10)]
+    bits = list(model.FLAGS.values())
+    assert len(set(bits)) == len(bits)
+    assert all(bit.bit_count() == 1 and bit <= np.iinfo(np.int32).max for bit in bits)
+    # never renumbered: these have been published
+    published = {
+        "low_score": 10, "low_gap": 11, "neighbourhood": 12,
+        "no_pairs": 25, "disconnected": 26, "no_reference": 27, "too_few_dates": 28,
+    }  # fmt: skip
+    assert {name: 1 << bit for name, bit in published.items()}.items() <= model.FLAGS.items()
+
+
+def test_a_year_has_365_and_a_quarter_days():
+    assert model.years(np.timedelta64(1461, "D")) == 4.0
+
+
+GRIDDED = {
+    "shifts": (
+        ("pair", "y", "x"),
+        {"dx": "m", "dy": "m", "score": "1", "gap": "1", "sigma_dx": "m", "sigma_dy": "m", "sigma_dxdy": "m2"},
+    ),
+    "series": (("time", "y", "x"), {"dx": "m", "dy": "m", "sigma_dx": "m", "sigma_dy": "m"}),
+    "rate": (
+        ("y", "x"),
+        {"vx": "m yr-1", "vy": "m yr-1", "sigma_vx": "m yr-1", "sigma_vy": "m yr-1", "v": "m yr-1"}
+        | {"direction": "degree"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def products():
+    dates = ["2020-01-01", "2020-07-01", "2021-01-01"]
+    stack, _ = xoffset.synthetic.stack((48, 56), dates=dates, field="constant", velocity=10.0)
+    network = xoffset.pairs(stack)
+    shifts = xoffset.correlate(stack, network, template=16, search=3, step=16)
+    series = xoffset.invert(shifts)
+    return {
+        "stack": stack, "network": network, "shifts": shifts, "screened": xoffset.screen(shifts), "series": series,
+        "rate": xoffset.velocity(series), "rate of pairs": xoffset.velocity(shifts),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["shifts", "screened", "series", "rate", "rate of pairs"])
+def test_products_hold_what_the_contract_says(products, name):
+    dims, units = GRIDDED[{"screened": "shifts", "rate of pairs": "rate"}.get(name, name)]
+    product = products[name]
+    for variable, unit in units.items():
+        assert product[variable].dims == dims
+        assert product[variable].dtype == "float32"
+        assert product[variable].attrs["units"] == unit
+        assert product[variable].attrs["long_name"]
+    on_grid = {"rms", "n_pairs", "n_components"} if name == "series" else set()
+    assert set(product.data_vars) == set(units) | {"flags"} | on_grid
+    assert (product["flags"].dims, product["flags"].dtype) == (dims, "int32")
+    assert all(product[each].dims == ("y", "x") for each in on_grid)
+    if name == "series":
+        assert product["rms"].attrs["units"] == "m"
+
+
+@pytest.mark.parametrize("name", ["network", "shifts", "screened"])
+def test_pairs_have_two_plain_date_coordinates(products, name):
+    product = products[name]
+    assert {each: product[each].dims for each in ("reference", "secondary")} == dict.fromkeys(
+        ("reference", "secondary"), ("pair",)
+    )
+    assert not {"pair", "reference", "secondary"} & set(product.indexes)
+    assert product["reference"].dtype == product["secondary"].dtype == "datetime64[us]"
+
+
+def test_stack_and_network(products):
+    assert products["stack"].dims == ("time", "y", "x")
+    assert products["stack"].time.dtype == "datetime64[us]"
+    assert products["network"].sizes == {"pair": 3}
+    assert set(products["network"].data_vars) == set()
+
+
+@pytest.mark.parametrize("name", ["shifts", "screened", "series", "rate", "rate of pairs"])
+def test_attributes_are_safe_for_netcdf(products, name):
+    def is_safe(value):
+        return isinstance(value, (str, int, float)) or (
+            isinstance(value, list) and all(isinstance(item, (str, int, float)) for item in value)
+        )
+
+    attrs = [products[name].attrs] + [variable.attrs for variable in products[name].variables.values()]
+    held = [value for each in attrs for key, value in each.items() if key not in ("crs_wkt", "spatial_ref")]
+    assert all(is_safe(value) and not isinstance(value, bool) for value in held)
+
+
+def test_no_variable_is_called_offset(products):
+    for product in products.values():
+        assert "offset" not in product.coords
+        assert "offset" not in getattr(product, "data_vars", ())
+
+
+def test_every_module_is_known_to_the_package():
+    walked = {info.name for info in pkgutil.walk_packages([str(PACKAGE)], "xoffset.")} | {"xoffset"}
+    assert walked == set(MODULES)
