@@ -194,7 +194,10 @@ class Peak(NamedTuple):
 
 
 def find_peak(found: Surface) -> Peak:
-    """Best candidate, its distance from the best one outside ±3 px, and what speaks against it."""
+    """Best candidate, its distance from the best one outside ±3 px, and what speaks against it.
+
+    A search of 3 px or less has no outside.
+    """
     score, reason = found
     shifts = score.shape[0]
     if np.isnan(score).all():
@@ -203,7 +206,7 @@ def find_peak(found: Surface) -> Peak:
     row, column = np.unravel_index(np.nanargmax(score), score.shape)
     i, j = np.indices(score.shape)
     outside = score[(abs(i - row) > 3) | (abs(j - column) > 3)]
-    gap = score[row, column] - np.nanmax(outside) if np.isfinite(outside).any() else np.nan
+    gap = score[row, column] - np.nanmax(outside) if shifts > 7 and np.isfinite(outside).any() else np.nan
     touched = (abs(i - row) <= 1) & (abs(j - column) <= 1)
     on_ring = row in (0, shifts - 1) or column in (0, shifts - 1)
     flags = BORDER if on_ring else 0

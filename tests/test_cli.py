@@ -157,7 +157,7 @@ def quick(monkeypatch):
     """Maps take seconds, and so does the end of each progress bar: leave them to one test."""
 
     def save(rate, folder, *, truth=None):
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / "velocity.png").touch()
         return [folder / "velocity.png"]
 

@@ -352,7 +352,10 @@ def test_search(step, template, search, is_masked, dtype):
     expected, expected_flags = search_twin(*pair, nodes, template**2 // 2)
     np.testing.assert_array_equal(flags, expected_flags)
     np.testing.assert_array_equal(found[..., :2], expected[..., :2])
-    np.testing.assert_allclose(found[..., 2:], expected[..., 2:], atol=tolerance(dtype))
+    np.testing.assert_allclose(found[..., 2], expected[..., 2], atol=tolerance(dtype))
+    if search > 3:
+        # narrower: see test_gap_is_unknown_where_the_search_is_as_narrow_as_the_peak
+        np.testing.assert_allclose(found[..., 3], expected[..., 3], atol=tolerance(dtype))
 
 
 @pytest.mark.small
@@ -362,7 +365,7 @@ def test_search(step, template, search, is_masked, dtype):
     "spoil", [random_holes, half_plane, one_hole, one_valid, nothing, constant, saturated, infinite], ids=name_of
 )
 def test_masked_search(spoil, share, dtype):
-    nodes = nodes_of(8, 2, 6, rows=3)
+    nodes = nodes_of(8, 4, 6)
     pair = image_pair(nodes, spoil)
     least = np.ceil(share * 64)
     found, flags = search_kernel(*pair, nodes, least, dtype, is_masked=True)
@@ -376,7 +379,7 @@ def test_masked_search(spoil, share, dtype):
 
 @pytest.mark.small
 def test_search_of_a_hole_in_one_image_only():
-    nodes = nodes_of(8, 2, 4, rows=3, columns=4)
+    nodes = nodes_of(8, 4, 4, rows=2, columns=4)
     first, second = image_pair(nodes)
     raw = second.raw.copy()
     raw[20:27, 22:31] = np.nan

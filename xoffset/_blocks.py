@@ -25,7 +25,10 @@ ReadImage = Callable[[slice, slice], np.ndarray]
 # Side of a compute tile, and bounds for the side of a dask block, px.
 TILE, LARGEST_BLOCK = 256, 2048
 # Bytes that a thread may hold in products of blocks (seven of them, where pixels are masked).
-BUFFER = 64 * 2**20
+BUFFER = 256 * 2**20
+SMALLEST_TILE = 32
+# Bytes of results that a dask task may return.
+LARGEST_OUTPUT = 256 * 2**20
 # Rows of pixels that a thread solves at a time.
 STRIP = 8
 
@@ -58,7 +61,7 @@ class Lattice:
         block = math.gcd(self.step, self.template)
         open_rows = -(-self.template // self.step)
         per_block = 7 * open_rows * (2 * self.search + 1) ** 2 * self.dtype.itemsize
-        side = min(TILE, BUFFER // per_block * block - self.template)
+        side = min(TILE, max(BUFFER // per_block * block - self.template, SMALLEST_TILE))
         return max(1, side // self.step)
 
     def tiles(self, block: Tile | None = None) -> Iterator[Tile]:
@@ -124,8 +127,9 @@ def _match_blocks(stack: da.Array, lattice: Lattice, kernel: TileKernel, shape: 
 
     before = lattice.margin
     after = lattice.margin + max(lattice.template - lattice.step, 0)
+    most = math.isqrt(max(LARGEST_OUTPUT // (math.prod(shape) * lattice.dtype.itemsize), 1)) * lattice.step
     edges = [
-        _block_edges(count, size, max(chunks), lattice, max(before, after))
+        _block_edges(count, size, min(max(chunks), LARGEST_BLOCK, most), lattice, max(before, after))
         for count, size, chunks in zip(lattice.nodes, stack.shape[1:], stack.chunks[1:], strict=True)
     ]
     pixels = [
@@ -133,7 +137,8 @@ def _match_blocks(stack: da.Array, lattice: Lattice, kernel: TileKernel, shape: 
         for ends, size in zip(edges, stack.shape[1:], strict=True)
     ]
     aligned = stack.rechunk((stack.shape[0], *pixels))
-    depth = {0: 0, 1: (before, after), 2: (before, after)}
+    # a single block has no neighbours, and may be thinner than the halo
+    depth = {0: 0} | {axis + 1: (before, after) if len(ends) > 2 else 0 for axis, ends in enumerate(edges)}
     padded = da.overlap.overlap(aligned, depth=depth, boundary="none")
     counts = [tuple(np.diff(ends).tolist()) for ends in edges]
     found: da.Array = da.map_blocks(
@@ -141,6 +146,7 @@ def _match_blocks(stack: da.Array, lattice: Lattice, kernel: TileKernel, shape: 
         padded,
         lattice=lattice,
         kernel=kernel,
+        shape=shape,
         edges=edges,
         chunks=((shape[0],), (shape[1],), *counts),
         new_axis=0,
@@ -155,32 +161,32 @@ def _match_block(
     *,
     lattice: Lattice,
     kernel: TileKernel,
+    shape: tuple[int, int],
     edges: list[list[int]],
     block_id: tuple[int, ...],
 ) -> np.ndarray:
     top, bottom = edges[0][block_id[2] : block_id[2] + 2]
     left, right = edges[1][block_id[3] : block_id[3] + 2]
     origin = (max(top * lattice.step - lattice.margin, 0), max(left * lattice.step - lattice.margin, 0))
-    tiles = list(lattice.tiles((slice(top, bottom), slice(left, right))))
-    found = [kernel(_cut(padded, origin, tile, lattice), tile) for tile in tiles]
-    out = np.empty((*found[0].shape[:2], bottom - top, right - left), dtype=lattice.dtype)
-    for tile, part in zip(tiles, found, strict=True):
+    out = np.empty((*shape, bottom - top, right - left), dtype=lattice.dtype)
+    for tile in lattice.tiles((slice(top, bottom), slice(left, right))):
         rows, columns = (
             slice(nodes.start - first, nodes.stop - first) for nodes, first in zip(tile, (top, left), strict=True)
         )
-        out[:, :, rows, columns] = part
+        out[:, :, rows, columns] = kernel(_cut(padded, origin, tile, lattice), tile)
     return out
 
 
 def _block_edges(count: int, size: int, chunk: int, lattice: Lattice, halo: int) -> list[int]:
-    """Node edges of the dask blocks along one axis: whole tiles, near the chunks given, none thinner than the halo."""
+    """Node edges of the dask blocks along one axis: whole tiles, all alike but a smaller last, none under the halo."""
     tile = lattice.per_tile * lattice.step
-    side = max(min(chunk, LARGEST_BLOCK), TILE, halo)
-    per_block = lattice.per_tile * -(-side // tile)
-    edges = list(range(0, count, per_block))
-    if len(edges) > 1 and size - edges[-1] * lattice.step < halo:
-        edges.pop()
-    return [*edges, count]
+    per_block = lattice.per_tile * -(-max(chunk, TILE, halo) // tile)
+    while True:
+        edges = list(range(0, count, per_block))
+        if len(edges) == 1 or size - edges[-1] * lattice.step >= halo:
+            return [*edges, count]
+        # a merged last block would be larger than the first, which Zarr refuses: enlarge them all
+        per_block += lattice.per_tile
 
 
 def _cut(array: np.ndarray, origin: tuple[int, int], tile: Tile, lattice: Lattice) -> np.ndarray:
@@ -241,7 +247,10 @@ def per_pixel(function: Callable[..., np.ndarray], arrays: list[Any], layers: in
 
 
 def with_halo(function: Callable[..., np.ndarray], arrays: list[Any], depth: int, dtype: np.dtype) -> Any:
-    """Apply a function of (n, rows, columns) arrays that looks `depth` nodes around each; NaN lies beyond the edges."""
+    """Apply a function of (n, rows, columns) arrays that looks `depth` nodes around each.
+
+    NumPy arrays end at the edges of the grid; in the blocks of a dask array infinity lies beyond them.
+    """
     if all(isinstance(array, np.ndarray) for array in arrays):
         out = np.empty(arrays[0].shape, dtype=dtype)
 
@@ -259,7 +268,7 @@ def with_halo(function: Callable[..., np.ndarray], arrays: list[Any], depth: int
         function,
         *aligned,
         depth={0: 0, 1: depth, 2: depth},
-        boundary={0: "none", 1: np.nan, 2: np.nan},
+        boundary={0: "none", 1: np.inf, 2: np.inf},
         dtype=dtype,
         meta=np.empty((0, 0, 0), dtype=dtype),
     )
@@ -287,8 +296,12 @@ def progress() -> contextlib.AbstractContextManager[Any]:
 
 def in_threads(function: Callable[[Item], None], items: Iterable[Item]) -> None:
     """Call a function that releases the GIL on every item, on all cores; the order of the calls is not defined."""
-    with ThreadPoolExecutor(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    ) as pool:
-        for done in [pool.submit(function, item) for item in items]:
-            done.result()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with ThreadPoolExecutor(cores) as pool:
+        try:
+            for done in [pool.submit(function, item) for item in items]:
+                done.result()
+        except BaseException:
+            # what has not begun would only delay the news
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

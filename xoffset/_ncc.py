@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal
 
 import numpy as np
 
+from xoffset import model
 from xoffset._blocks import Lattice, Tile
 from xoffset._kernels import bits, filters, refine, zncc
 
@@ -41,10 +42,10 @@ class NCC:
     min_valid: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.min_valid <= 1.0:
-            raise ValueError(
-                f"NCC() needs min_valid above 0 and at most 1; got {self.min_valid}. Pass a share such as 0.5."
-            )
+        model.check_share(self.min_valid, "min_valid", "NCC")
+        if self.min_valid == 0.0:
+            raise ValueError("NCC() needs min_valid above 0; got 0. Pass a share such as 0.5.")
+        object.__setattr__(self, "min_valid", float(self.min_valid))
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,6 @@ class Image:
     spread: np.ndarray
     floor: float  # variance that a pixel must exceed to be texture and not rounding
     prefilter: Prefilter
-
-    @cached_property
-    def inside(self) -> np.ndarray:
-        """Pixels that are valid with all their neighbours (uint8)."""
-        out = np.empty_like(self.valid)
-        filters.erode(self.valid, out)
-        return out
 
     @cached_property
     def slopes(self) -> np.ndarray:
@@ -130,8 +124,10 @@ def match_tile(
         search=lattice.search,
         block=math.gcd(lattice.step, lattice.template),
     )
+    # unfiltered pixels need float64: where the level varies within a tile it drowns the texture in float32
+    working = np.dtype(np.float64) if prefilter is None else dtype
     frame = lattice.frame(tile)
-    used = {date: prepare(images[date], frame, lattice.template, prefilter, dtype) for date in np.unique(pairs)}
+    used = {date: prepare(images[date], frame, lattice.template, prefilter, working) for date in np.unique(pairs)}
     target = out[:, :, first_row : first_row + nodes.rows, first_column : first_column + nodes.columns]
     for k, (reference, secondary) in enumerate(pairs):
         target[:, k] = _match(used[reference], used[secondary], nodes, matcher)
@@ -164,38 +160,65 @@ def prepare(raw: np.ndarray, frame: Tile, template: int, prefilter: Prefilter, d
 
 def _bandpass(centred: np.ndarray, known: np.ndarray, frame: Tile) -> tuple[np.ndarray, np.ndarray]:
     """Difference of two normalised Gaussian low-passes, and the pixels that had enough known ones around."""
-    mask = known.astype(centred.dtype)
-    is_complete = bool(known[frame].all())
-    valid = known.copy()
-    smoothed = []
-    for sigma in (FINE, COARSE):
-        full = _weight_of_frame(known.shape, frame, sigma, centred.dtype)
-        weight = full if is_complete else _lowpass(mask, sigma)
-        # the edge of the image is no hole: a template keeps away from it as far as it is searched for
-        valid[weight < filters.LEAST_WEIGHT * full] = 0
-        smoothed += [_lowpass(centred, sigma), weight]
-    out = np.empty_like(centred)
-    filters.band(*smoothed, out)
-    return out, valid
+    if known.all():
+        fine, coarse = (_lowpass(centred, sigma) / _weight_of_window(centred, sigma) for sigma in (FINE, COARSE))
+        return fine - coarse, known
+    fine, near = _local_level(centred, known, FINE)
+    coarse, far = _local_level(centred, known, COARSE)
+    is_fit = near[0] >= filters.LEAST_WEIGHT
+    is_fit &= _lopsidedness(far, frame) <= filters.LARGEST_OFFSET
+    return fine - coarse, known & is_fit.astype(np.uint8)
 
 
-def _weight_of_frame(shape: tuple[int, ...], frame: Tile, sigma: float, dtype: np.dtype) -> np.ndarray:
-    """Low-pass of a mask that is complete inside the frame."""
-    taps = filters.gaussian_taps(sigma, np.dtype(np.float64))
-    along = []
-    for size, part in zip(shape, frame, strict=True):
+def _lopsidedness(moments: np.ndarray, frame: Tile) -> np.ndarray:
+    """Offset of the centroid of the known pixels that holes cause, in widths of the coarse filter.
+
+    The edge of the image is no hole: a template keeps away from it as far as it is searched for.
+    """
+    taps = filters.gaussian_taps(COARSE, np.dtype(np.float64))
+    lever = taps * (np.arange(taps.size) - taps.size // 2) / COARSE
+    of_frame = []
+    for size, part in zip(moments.shape[1:], frame, strict=True):
         inside = np.zeros(size)
         inside[part] = 1.0
-        along.append(np.convolve(inside, taps, mode="same"))
-    return np.multiply.outer(*along).astype(dtype)
+        weight = np.correlate(inside, taps, mode="same")
+        of_frame.append(np.correlate(inside, lever, mode="same") / np.maximum(weight, 1e-6))
+    weight = np.maximum(moments[0], 1e-6)
+    return np.asarray(np.hypot(moments[1] / weight - of_frame[1], moments[2] / weight - of_frame[0][:, None]))
+
+
+def _local_level(centred: np.ndarray, known: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Low-pass of an image with holes, and the moments of the known pixels around each."""
+    mask = known.astype(centred.dtype)
+    taps = filters.gaussian_taps(sigma, np.dtype(np.float64))
+    offset = (np.arange(taps.size) - taps.size // 2) / sigma
+    powers = [(taps * offset**n).astype(centred.dtype) for n in range(3)]
+    rows = np.empty_like(centred)
+    moments = np.empty((9, *centred.shape), dtype=centred.dtype)
+    terms = [(mask, y, x) for y, x in ((0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (2, 0))]
+    terms += [(centred, y, x) for y, x in ((0, 0), (0, 1), (1, 0))]
+    for moment, (image, along_y, along_x) in zip(moments, terms, strict=True):
+        filters.smooth(image, powers[along_y], powers[along_x], rows, moment)
+    out = np.empty_like(centred)
+    filters.local_level(moments, out)
+    return out, moments
 
 
 def _lowpass(image: np.ndarray, sigma: float) -> np.ndarray:
     out = np.empty_like(image)
-    filters.smooth(image, filters.gaussian_taps(sigma, image.dtype), np.empty_like(image), out)
+    taps = filters.gaussian_taps(sigma, image.dtype)
+    filters.smooth(image, taps, taps, np.empty_like(image), out)
     return out
 
 
+def _weight_of_window(image: np.ndarray, sigma: float) -> np.ndarray:
+    """Low-pass of a mask without holes: below 1 near the edges of the window only."""
+    taps = filters.gaussian_taps(sigma, np.dtype(np.float64))
+    along = [np.convolve(np.ones(size), taps, mode="same") for size in image.shape]
+    return np.multiply.outer(*along).astype(image.dtype)
+
+
+@cache
 def _noise_gain(prefilter: Prefilter) -> float:
     """Variance that the pre-filter leaves of white noise of variance 1: the energy of its kernel."""
     if prefilter is None:
@@ -215,10 +238,10 @@ def _match(reference: Image, secondary: Image, nodes: zncc.Nodes, matcher: NCC) 
         known_b, mask_b, b, square_b = secondary.masked
         first = np.stack([a, mask_a, a, mask_a, square_a, mask_a, known_a])
         second = np.stack([b, mask_b, mask_b, b, mask_b, square_b, known_b])
-        inside = np.stack([reference.inside, secondary.inside])
+        valid = np.stack([reference.valid, secondary.valid])
     else:
         first, second = reference.filtered[None], secondary.filtered[None]
-        inside = np.empty((2, 0, 0), dtype=np.uint8)
+        valid = np.empty((2, 0, 0), dtype=np.uint8)
     flags = np.zeros((nodes.rows, nodes.columns), dtype=np.int32)
     peaks = np.empty((nodes.rows, nodes.columns, 4), dtype=dtype)
     statistics = np.stack([reference.total, reference.spread, secondary.total, secondary.spread])
@@ -227,10 +250,9 @@ def _match(reference: Image, secondary: Image, nodes: zncc.Nodes, matcher: NCC) 
     least_valid = math.ceil(matcher.min_valid * window)
     zncc.search(first, second, statistics, flat, nodes, floor, dtype.type(least_valid), peaks, flags)
     refined = np.empty((nodes.rows, nodes.columns, 6), dtype=dtype)
-    # the neighbourhood rule of the refinement costs the rims of holes: a quarter of the pixels must survive it
     refine.refine(
         reference.filtered, reference.slopes, dtype.type(_noise_gain(reference.prefilter)), secondary.coefficients,
-        inside, nodes, math.ceil(least_valid / 4), peaks, refined, flags,
+        valid, nodes, peaks, refined, flags,
     )  # fmt: skip
     u, v, score, variance_x, variance_y, covariance = np.moveaxis(refined, -1, 0)
     return np.stack([u, v, score, peaks[..., 3], variance_x, variance_y, covariance, flags.astype(dtype)])

@@ -41,7 +41,8 @@ def invert(
         date altogether; `flags` says which. `sigma_dx`, `sigma_dy`: standard error in metres that belongs to each
         date, the reference date included; the one of a difference of two dates is their root sum of squares. On
         (y, x): `rms`, misclosure of the pairs in metres (a test of consistency, not a measure of precision),
-        `n_pairs`, and `n_components`, the number of groups of dates that no pair connects. Lazy if `shifts` is.
+        `n_pairs`, pairs with a value, and `n_components`, the number of groups of dates that no pair connects. Lazy if
+        `shifts` is.
 
     Raises
     ------
@@ -52,7 +53,9 @@ def invert(
     -----
     Weighted least squares per pixel on the graph of the pairs. Most noise of a match belongs to its two images and
     closes around every triplet; the variances of the pairs are therefore split into a share of each date, and only the
-    part that the misclosure reveals is treated as noise of the pairs, which redundancy reduces.
+    part that the misclosure reveals is treated as noise of the pairs, which redundancy reduces. A network without
+    redundancy reveals nothing: there all noise is taken for that of the dates, and if it belongs to the pairs (ground
+    that changes its look) the displacement over many dates is less certain than its sigma says.
 
     Examples
     --------
@@ -65,14 +68,7 @@ def invert(
     shifts = model.as_shifts(shifts, "invert")
     if weights not in ("sigma", "uniform"):
         raise ValueError(f"invert() needs weights 'sigma' or 'uniform'; got {weights!r}. Choose one of the two.")
-    first, second = (model.as_dates(shifts[name].values) for name in ("reference", "secondary"))
-    order = np.lexsort((second, first))
-    epochs, ends = _graph.incidence(first[order], second[order])
-    if len(np.unique(ends, axis=0)) < len(ends):
-        raise ValueError(
-            "invert() needs every pair once; got one twice. "
-            "Drop the copy with shifts.isel(pair=[...]), or build the network anew with pairs()."
-        )
+    order, epochs, ends = model.sorted_pairs(shifts, "invert")
     home = _reference(epochs, ends, reference)
 
     solve = partial(_solve, ends=ends, dates=epochs.size, home=home, is_uniform=weights == "uniform")
@@ -104,12 +100,9 @@ def _reference(epochs: np.ndarray, ends: np.ndarray, reference: Any) -> int:
     """Index of the reference date."""
     if reference is None:
         return int(np.argmax(_graph.degree(epochs.size, ends)))
-    try:
-        wanted = np.datetime64(pd.Timestamp(reference), "us")
-    except ValueError as error:
-        raise ValueError(f"invert() needs a date as reference; got {reference!r}. Write it as '2020-06-01'.") from error
+    wanted = model.as_instant(reference, "reference", "invert")
     found = np.flatnonzero(epochs == wanted)
-    if not found.size and isinstance(reference, str) and len(reference) <= len("2020-06-01"):
+    if not found.size and model.is_bare_date(reference):
         # a bare day names the only image of that day, whatever its time
         found = np.flatnonzero(epochs.astype("datetime64[D]") == wanted.astype("datetime64[D]"))
     if found.size != 1:

@@ -109,9 +109,9 @@ def correlate(
         like=stack,
         step={
             "function": "correlate",
-            "template": template,
-            "search": search,
-            "step": step,
+            "template": lattice.template,
+            "search": lattice.search,
+            "step": lattice.step,
             "matcher": {"name": "ncc"} | dataclasses.asdict(matcher),
             "prefilter": prefilter,
         },
@@ -134,7 +134,7 @@ def _lattice(stack: xr.DataArray, template: int, search: int, step: int) -> _blo
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise ValueError(
                 f"correlate() needs a whole number of at least {least} pixels as {name}; got {value!r}. "
-                f"Pass {name}={max(least, 8)}."
+                f"Pass a number such as {name}={ {'template': 32}.get(name, 8) }."
             )
     rows, columns = stack.shape[1:]
     extent = template + 2 * search

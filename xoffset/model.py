@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
+from xoffset import _graph
 from xoffset._kernels import bits
 
 if TYPE_CHECKING:
@@ -60,7 +64,7 @@ _SERIES = {
     "sigma_dx": ("m", "standard error of this date along x"),
     "sigma_dy": ("m", "standard error of this date along y"),
     "rms": ("m", "root mean square misclosure of the pairs"),
-    "n_pairs": (None, "number of pairs used"),
+    "n_pairs": (None, "number of pairs with a value"),
     "n_components": (None, "number of unconnected groups of dates"),
 }
 _RATE = {
@@ -165,6 +169,27 @@ def check_pairs(data: xr.Dataset, caller: str) -> xr.Dataset:
     return data
 
 
+def sorted_pairs(shifts: xr.Dataset, caller: str) -> tuple[slice | np.ndarray, np.ndarray, np.ndarray]:
+    """Order of the pairs by date, the dates of the network, and the sorted pairs as indices into them (pair, 2).
+
+    Raises
+    ------
+    ValueError
+        If a pair occurs twice.
+    """
+    first, second = (as_dates(shifts[name].values) for name in ("reference", "secondary"))
+    order = np.lexsort((second, first))
+    epochs, ends = _graph.incidence(first[order], second[order])
+    if len(np.unique(ends, axis=0)) < len(ends):
+        raise ValueError(
+            f"{caller}() needs every pair once; got one twice. "
+            "Drop the copy with shifts.isel(pair=[...]), or build the network anew with pairs()."
+        )
+    # a slice copies nothing where the pairs are in order, as they usually are
+    is_sorted = bool((np.diff(order) == 1).all())
+    return (slice(None) if is_sorted else order), epochs, ends
+
+
 def check_dims(data: xr.DataArray, dims: tuple[str, ...], caller: str) -> None:
     """Refuse an array whose dims are not exactly these, in this order."""
     if data.dims == dims:
@@ -263,12 +288,21 @@ def check_crs(crs: pyproj.CRS | None, data: xr.DataArray, caller: str) -> None:
     """Refuse a CRS whose grid is not in metres of ground: geographic, Web Mercator, feet."""
     if crs is None:
         return
+    if crs.is_bound and crs.source_crs is not None:
+        crs = crs.source_crs
     if crs.is_geographic:
         centre = (float(data["x"].values.mean()), float(data["y"].values.mean()))
         raise ValueError(geographic_message(crs, centre, caller))
-    if "Pseudo Mercator" in getattr(crs.coordinate_operation, "method_name", ""):
+    method = getattr(crs.coordinate_operation, "method_name", "")
+    if crs.is_geocentric:
         raise ValueError(
-            f"{caller}() needs a CRS with metres of ground; got Web Mercator ({crs.name}), which stretches distances "
+            f"{caller}() needs a projected CRS in metres; got the geocentric CRS {crs.name}. "
+            "Reproject first: stack.rio.reproject('EPSG:326..')."
+        )
+    if "Pseudo Mercator" in method or method.startswith("Mercator (variant A)"):
+        kind = "Web Mercator" if "Pseudo" in method else "a Mercator projection"
+        raise ValueError(
+            f"{caller}() needs a CRS with metres of ground; got {kind} ({crs.name}), which stretches distances "
             "by 1/cos(latitude). Reproject first: stack.rio.reproject(stack.rio.estimate_utm_crs())."
         )
     units = {axis.unit_name for axis in crs.axis_info[:2]}
@@ -292,11 +326,59 @@ def geographic_message(crs: pyproj.CRS, centre: tuple[float, float], caller: str
 
 def nodata_of(data: xr.DataArray) -> float | None:
     """Value that a loader declared to mean "no data", in attributes or encoding; None if there is none."""
-    for place in (data.attrs, data.encoding):
+    # floats whose encoding has a fill value were decoded with it: it is a value of the file, not of the array
+    places = [data.attrs] if data.dtype.kind == "f" else [data.attrs, data.encoding]
+    for place in places:
         for name in ("_FillValue", "missing_value", "fill_value", "nodata"):
-            if place.get(name) is not None:
-                return float(place[name])
+            value = place.get(name)
+            if value is None:
+                continue
+            try:
+                return float(value)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"one number is needed as the declared nodata value; got {name}={value!r}. "
+                    f"Correct it: stack.attrs['{name}'] = 0, or remove it."
+                ) from error
     return None
+
+
+def check_share(value: Any, name: str, caller: str) -> None:
+    """Refuse what is no number between 0 and 1."""
+    is_number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)
+    if not is_number or not 0.0 <= value <= 1.0:
+        raise ValueError(f"{caller}() needs {name} between 0 and 1; got {value!r}. Pass a share such as 0.5.")
+
+
+def as_switch(value: Any, name: str, caller: str) -> bool:
+    """Return a yes or no as bool, refusing anything else."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{caller}() needs {name} to be True or False; got {value!r}. Pass one of the two.")
+    return bool(value)
+
+
+def as_instant(value: Any, name: str, caller: str) -> np.datetime64:
+    """Return a date in any of the usual forms as datetime64[us], UTC."""
+    try:
+        instant = pd.Timestamp(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{caller}() needs a date as {name}; got {value!r}. Write it as '2020-06-01T10:30'."
+        ) from error
+    if pd.isna(instant):
+        raise ValueError(f"{caller}() needs a date as {name}; got NaT. Write it as '2020-06-01T10:30'.")
+    if instant.tzinfo is not None:
+        instant = instant.tz_convert("UTC").tz_localize(None)
+    return np.datetime64(instant, "us")
+
+
+def is_bare_date(value: Any) -> bool:
+    """Whether a date was given without a time of day."""
+    if isinstance(value, str):
+        return ":" not in value and re.search(r"\dT\d", value) is None
+    if isinstance(value, np.datetime64):
+        return np.datetime_data(value.dtype)[0] in ("Y", "M", "W", "D")
+    return isinstance(value, dt.date) and not isinstance(value, dt.datetime)
 
 
 def as_dates(values: np.ndarray) -> np.ndarray:
@@ -401,7 +483,12 @@ def flag_attrs() -> dict[str, Any]:
 
 def processed(data: xr.Dataset | xr.DataArray, step: dict[str, Any]) -> str:
     """JSON list of the steps behind a product, this one (function, parameters) last."""
-    history = json.loads(data.attrs.get("processing", "[]"))
+    try:
+        history = json.loads(data.attrs.get("processing", "[]"))
+    except (TypeError, ValueError):
+        history = None
+    if not isinstance(history, list):  # an attribute of somebody else's
+        history = []
     return json.dumps([*history, {"xoffset": version("xoffset")} | step])
 
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _graph, model
+from xoffset import _blocks, model
 from xoffset._kernels import laplacian, trend
 
 
@@ -50,21 +50,20 @@ def velocity(shifts_or_series: xr.Dataset) -> xr.Dataset:
     """
     if isinstance(shifts_or_series, xr.Dataset) and "pair" in shifts_or_series.dims:
         data = model.as_shifts(shifts_or_series, "velocity")
-        first, second = (model.as_dates(data[name].values) for name in ("reference", "secondary"))
-        order = np.lexsort((second, first))
-        baseline = model.years(second - first)[order]
-        epochs, ends = _graph.incidence(first[order], second[order])
+        order, epochs, ends = model.sorted_pairs(data, "velocity")
+        baseline = model.years(epochs[ends[:, 1]] - epochs[ends[:, 0]])
         fit = partial(_fit_pairs, baseline=baseline, ends=ends, dates=epochs.size)
     else:
         data = model.as_series(shifts_or_series, "velocity")
         time = model.as_dates(data["time"].values)
-        order = np.arange(time.size)
+        order = slice(None)
         fit = partial(_fit_series, time=model.years(time - time[0]))
     fields = [data[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     vx, vy, sigma_vx, sigma_vy = _blocks.per_pixel(fit, fields, 4)
 
     speed = np.hypot(vx, vy)
     direction = np.rad2deg(np.arctan2(vx, vy)) % 360.0
+    direction = np.where(direction < 360.0, direction, 0.0)  # rounding of the smallest angles west of north
     return model.rate(
         {
             "vx": vx,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import numpy as np
@@ -154,41 +155,40 @@ def _times(stack: xr.DataArray) -> np.ndarray:
 
 
 def _check_choices(min_gap: int, max_gap: int | None, direction: str) -> None:
-    if min_gap < 1 or (max_gap is not None and max_gap < min_gap):
+    are_whole = all(float(gap).is_integer() for gap in (min_gap, max_gap) if gap is not None)
+    if not are_whole or min_gap < 1 or (max_gap is not None and max_gap < min_gap):
         raise ValueError(
-            f"pairs() needs 1 <= min_gap <= max_gap; got min_gap={min_gap}, max_gap={max_gap}. Swap or widen them."
+            f"pairs() needs whole numbers 1 <= min_gap <= max_gap; got min_gap={min_gap}, max_gap={max_gap}. "
+            "Swap or widen them."
         )
     if direction not in ("forward", "both"):
         raise ValueError(f"pairs() needs direction 'forward' or 'both'; got {direction!r}. Choose one of the two.")
 
 
-def _duration(value: Duration, name: str) -> np.timedelta64:
+def _duration(value: object, name: str) -> np.timedelta64:
+    message = f"pairs() needs a duration as {name}; got {value!r}. Give a number and a unit: '10D'."
+    # pandas takes a bare number for nanoseconds
+    if isinstance(value, (int, float)) or (isinstance(value, str) and re.search("[A-Za-z]", value) is None):
+        raise ValueError(message)
     try:
-        return pd.Timedelta(value).to_timedelta64()
+        duration = pd.Timedelta(value)  # type: ignore[arg-type]
     except ValueError as error:
-        raise ValueError(
-            f"pairs() needs a duration as {name}; got {value!r}. Give a number and a unit: '10D'."
-        ) from error
+        raise ValueError(message) from error
+    if pd.isna(duration):
+        raise ValueError(message)
+    return duration.to_timedelta64()
 
 
 def _split_instant(split: str | np.datetime64 | pd.Timestamp, time: np.ndarray) -> np.datetime64:
     """Instant of a split; a bare date is refused if an image was taken on that day: before or after is unknown."""
-    try:
-        instant = pd.Timestamp(split)
-    except ValueError as error:
-        raise ValueError(f"pairs() needs a date as split; got {split!r}. Write it as '2020-06-01T10:30'.") from error
-    if instant.tzinfo is not None:
-        instant = instant.tz_convert("UTC").tz_localize(None)
-    day = np.datetime64(instant, "D")
-    is_bare = (isinstance(split, str) and len(split.strip()) <= len("2020-06-01")) or (
-        isinstance(split, np.datetime64) and np.datetime_data(split.dtype)[0] in ("Y", "M", "W", "D")
-    )
-    if is_bare and (time.astype("datetime64[D]") == day).any():
+    instant = model.as_instant(split, "split", "pairs")
+    day = instant.astype("datetime64[D]")
+    if model.is_bare_date(split) and (time.astype("datetime64[D]") == day).any():
         raise ValueError(
             f"pairs() needs to know which images of {day} come before the event; got a split without a time of day. "
             f"Give the time, UTC: split='{day}T10:30'."
         )
-    return np.datetime64(instant, "us")
+    return instant
 
 
 def _classes(stack: xr.DataArray, name: str, wanted: bool | None) -> np.ndarray | None:

@@ -35,9 +35,9 @@ def screen(
         is flagged `low_gap`. None tests nothing.
     neighbourhood
         Whether to flag as `neighbourhood` every vector that is far from the vector median of the nodes around it
-        (5 x 5), and those of which less than half of the nodes around hold a vector near that median. Far is more than
-        three times the distance that half of the neighbours keep, and more than four standard errors; more than a
-        tenth of the distance over two nodes is always far.
+        (5 x 5, as far as the grid and the search reach), and those of which less than half of these nodes hold a
+        vector. Far is more than three times the distance that half of the neighbours keep, and more than four standard
+        errors; more than a tenth of the distance over two nodes is always far.
 
     Returns
     -------
@@ -65,8 +65,7 @@ def screen(
     for name, value, variable in (("min_score", min_score, "score"), ("min_peak_gap", min_peak_gap, "gap")):
         if value is None:
             continue
-        if not 0.0 <= value <= 1.0:
-            raise ValueError(f"screen() needs {name} between 0 and 1; got {value}. Pass a correlation such as 0.5.")
+        model.check_share(value, name, "screen")
         if variable not in shifts:
             raise ValueError(f"screen() needs '{variable}' for {name}; got shifts without it. Leave {name} out.")
 
@@ -75,43 +74,51 @@ def screen(
         found["low_score"] = ~(shifts["score"] >= min_score)
     if min_peak_gap is not None:
         found["low_gap"] = ~(shifts["gap"] >= min_peak_gap)
-    has_value = np.isfinite(shifts["dx"]) & np.isfinite(shifts["dy"])
+    has_value = shifts["dx"].copy(data=np.isfinite(shifts["dx"].data) & np.isfinite(shifts["dy"].data))
     keep = has_value
     for failed in found.values():
         keep = keep & ~failed
-    if neighbourhood:
-        found["neighbourhood"] = _disagreement(shifts.where(keep))
+    if model.as_switch(neighbourhood, "neighbourhood", "screen"):
+        found["neighbourhood"] = _disagreement(shifts, keep)
         keep = keep & ~found["neighbourhood"]
 
     out = shifts.copy()
     for name in ("dx", "dy", "sigma_dx", "sigma_dy", "sigma_dxdy"):
         if name in shifts:
             out[name] = shifts[name].where(keep)
-    flags = shifts["flags"] if "flags" in shifts else xr.zeros_like(shifts["dx"], dtype=np.int32)
-    if flags.dtype.kind == "f":
-        # where() of xarray makes floats of flags and NaN of what its caller removed
-        flags = flags.fillna(0).astype(np.int32)
+    flags = _flags(shifts)
     for name, failed in found.items():
         flags = flags | xr.where(failed & has_value, np.int32(model.FLAGS[name]), np.int32(0))
     out["flags"] = flags
     step = {
         "function": "screen",
-        "min_score": min_score,
-        "min_peak_gap": min_peak_gap,
-        "neighbourhood": neighbourhood,
+        "min_score": None if min_score is None else float(min_score),
+        "min_peak_gap": None if min_peak_gap is None else float(min_peak_gap),
+        "neighbourhood": bool(neighbourhood),
     }
     return model.relabel(out, step)
 
 
-def _disagreement(shifts: xr.Dataset) -> xr.DataArray:
-    """Where a vector is at odds with its neighbours (pair, y, x), boolean."""
+def _flags(shifts: xr.Dataset) -> xr.DataArray:
+    """Flags so far, int32."""
+    if "flags" not in shifts:
+        return xr.zeros_like(shifts["dx"], dtype=np.int32)
+    flags = shifts["flags"]
+    # where() of xarray makes floats of flags and NaN of what its caller removed
+    return flags.fillna(0).astype(np.int32) if flags.dtype.kind == "f" else flags
+
+
+def _disagreement(shifts: xr.Dataset, keep: xr.DataArray) -> xr.DataArray:
+    """Where a vector is at odds with its neighbours (pair, y, x), boolean; only vectors to `keep` count."""
     spacing = model.spacing(shifts, "screen")
     limit = LARGEST_STRAIN * neighbours.RADIUS * max(abs(spacing.x), abs(spacing.y))
     # along both axes together, so that a well-known component does not excuse a badly known one
-    sigma = np.sqrt(0.5 * (shifts["sigma_dx"] ** 2 + shifts["sigma_dy"] ** 2))
+    sigma = np.sqrt(0.5 * (shifts["sigma_dx"].data ** 2 + shifts["sigma_dy"].data ** 2))
+    # a node whose search leaves the image says nothing about its neighbours
+    is_outside = (_flags(shifts) & model.FLAGS["outside"]) > 0
     found = _blocks.with_halo(
         partial(_disagreement_of_block, limit=limit),
-        [shifts[name].data for name in ("dx", "dy")] + [sigma.data],
+        [shifts["dx"].where(keep).where(~is_outside, np.inf).data, shifts["dy"].where(keep).data, sigma],
         neighbours.RADIUS,
         np.dtype(np.uint8),
     )

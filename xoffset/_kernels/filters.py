@@ -6,10 +6,12 @@ import numpy as np
 
 from xoffset._kernels._jit import hot_kernel
 
-# Share of a low-pass's weight that must fall on valid pixels. Next to a hole the mean of one side stands for that of
-# both and draws a pattern along the rim that does not move with the ground: with a share of a half, windows that a
-# straight rim crosses are 0.4 px off, with this one 0.01 px.
-LEAST_WEIGHT = 0.8
+# A pixel is fit to be matched if half of the weight of the fine low-pass falls on known pixels, and if what the coarse
+# one knows is not too lopsided: next to a rim even a plane leaves a pattern that stays while the ground moves.
+LEAST_WEIGHT = 0.5
+LARGEST_OFFSET = 0.35  # of the centroid of the known pixels from the middle, in widths of the filter
+# Determinant of the moments below which a plane is not told from its level.
+LEAST_DETERMINANT = 1e-3
 
 
 def gaussian_taps(sigma: float, dtype: np.dtype) -> np.ndarray:
@@ -20,15 +22,15 @@ def gaussian_taps(sigma: float, dtype: np.dtype) -> np.ndarray:
 
 
 @hot_kernel
-def smooth(image, taps, rows, out):
-    """Separable convolution with symmetric `taps`; the image is zero beyond its edges. `rows` is scratch like `out`."""
+def smooth(image, taps_y, taps_x, rows, out):
+    """Separable correlation; the image is zero beyond its edges. `rows` is scratch like `out`."""
     height, width = image.shape
-    radius = taps.size // 2
+    radius = taps_y.size // 2
     for y in range(height):
         line = rows[y]
         line[:] = 0
         for k in range(max(-radius, -y), min(radius + 1, height - y)):
-            tap = taps[k + radius]
+            tap = taps_y[k + radius]
             source = image[y + k]
             for x in range(width):
                 line[x] += tap * source[x]
@@ -36,7 +38,7 @@ def smooth(image, taps, rows, out):
         line = out[y]
         line[:] = 0
         for k in range(max(-radius, 1 - width), min(radius + 1, width)):
-            tap = taps[k + radius]
+            tap = taps_x[k + radius]
             first = max(0, -k)
             last = min(width, width - k)
             source = rows[y, first + k : last + k]
@@ -46,20 +48,30 @@ def smooth(image, taps, rows, out):
 
 
 @hot_kernel
-def band(low, low_weight, high, high_weight, out):
-    """Band-pass as the difference of two normalised low-passes.
+def local_level(moments, out):
+    """Weighted least-squares plane around each pixel, at the pixel (Knutsson & Westin 1993, CVPR, 515-523).
 
-    `low`, `high` are smoothed images that are zero where invalid, the weights the equally smoothed masks. Beyond the
-    valid pixels the smooth continuation is kept as long as it has some support, for splines to rest on.
+    Next to a hole a mean takes the level of one side and draws a pattern along the rim that does not move with the
+    ground; a plane continues the slope across. `moments` (9, height, width): sums of the mask times 1, x, y, xx, xy,
+    yy, then of the image times 1, x, y, over offsets in units of the filter's width. Where too little is known for a
+    plane the mean is taken, and zero where nothing is.
     """
-    height, width = low.shape
-    tiny = low_weight.dtype.type(1e-3)
-    for y in range(height):
-        for x in range(width):
-            if low_weight[y, x] > tiny and high_weight[y, x] > tiny:
-                out[y, x] = low[y, x] / low_weight[y, x] - high[y, x] / high_weight[y, x]
+    height, width = out.shape
+    for i in range(height):
+        for j in range(width):
+            m, mx, my = moments[0, i, j], moments[1, i, j], moments[2, i, j]
+            xx, xy, yy = moments[3, i, j], moments[4, i, j], moments[5, i, j]
+            f, fx, fy = moments[6, i, j], moments[7, i, j], moments[8, i, j]
+            minor = xx * yy - xy * xy
+            minor_x = mx * yy - my * xy
+            minor_y = mx * xy - my * xx
+            determinant = m * minor - mx * minor_x + my * minor_y
+            if determinant > LEAST_DETERMINANT:
+                out[i, j] = (f * minor - fx * minor_x + fy * minor_y) / determinant
+            elif m > LEAST_DETERMINANT:
+                out[i, j] = f / m
             else:
-                out[y, x] = 0
+                out[i, j] = 0
 
 
 @hot_kernel
@@ -105,16 +117,3 @@ def spline_coefficients(image, out):
             line[width - 1] = end * (line[width - 1] + pole * line[width - 2])
         for x in range(width - 2, -1, -1):
             line[x] = pole * (line[x + 1] - line[x])
-
-
-@hot_kernel
-def erode(mask, out):
-    """Keep a pixel of a uint8 mask whose eight neighbours inside the image are set too."""
-    height, width = mask.shape
-    for y in range(height):
-        for x in range(width):
-            keep = mask[y, x]
-            for i in range(max(y - 1, 0), min(y + 2, height)):
-                for j in range(max(x - 1, 0), min(x + 2, width)):
-                    keep &= mask[i, j]
-            out[y, x] = keep

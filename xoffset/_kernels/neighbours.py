@@ -7,7 +7,6 @@ import numpy as np
 from xoffset._kernels._jit import kernel
 
 RADIUS = 2  # nodes
-AROUND = (2 * RADIUS + 1) ** 2 - 1
 
 
 @kernel
@@ -21,7 +20,8 @@ def disagrees(dx, dy, sigma, limit, out):
     Parameters
     ----------
     dx, dy, sigma
-        (rows, columns) displacement and its standard error; NaN where there is none.
+        (rows, columns) displacement and its standard error; NaN where there is none, infinite where there can be none
+        (beyond the edges of the grid, say): such a node is no neighbour.
     limit
         Distance beyond which no vector belongs to its neighbourhood, same unit.
     out
@@ -39,12 +39,14 @@ def disagrees(dx, dy, sigma, limit, out):
             if not (np.isfinite(dx[row, column]) and np.isfinite(dy[row, column])):
                 continue
             count = 0
+            around = -1
             for i in range(max(row - RADIUS, 0), min(row + RADIUS + 1, rows)):
                 for j in range(max(column - RADIUS, 0), min(column + RADIUS + 1, columns)):
+                    around += not np.isinf(dx[i, j])
                     if (i != row or j != column) and np.isfinite(dx[i, j]) and np.isfinite(dy[i, j]):
                         x[count], y[count], s[count] = dx[i, j], dy[i, j], sigma[i, j]
                         count += 1
-            if 2 * count < AROUND:
+            if count == 0 or 2 * count < around:
                 out[row, column] = 1
                 continue
             least = np.inf
@@ -58,8 +60,8 @@ def disagrees(dx, dy, sigma, limit, out):
                     median = i
             for i in range(count):
                 distance[i] = np.hypot(x[i] - x[median], y[i] - y[median])
-            # half of all nodes around, also of those without a vector or beyond the edge
-            spread = np.sort(distance[:count])[AROUND // 2 - 1]
+            # half of all nodes around, also of those without a vector
+            spread = np.sort(distance[:count])[(around - 1) // 2]
             noise = np.hypot(np.median(s[:count]), sigma[row, column])
             allowed = min(max(3.0 * spread, 4.0 * noise), max(limit, 4.0 * noise))
             far = np.hypot(dx[row, column] - x[median], dy[row, column] - y[median])

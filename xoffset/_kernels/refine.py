@@ -103,7 +103,7 @@ def _sums(weight, window, template, slope_x, slope_y, out):
 
 
 @hot_kernel
-def refine(image, slopes, noise_gain, coefficients, inside, nodes, least_valid, peaks, out, flags):
+def refine(image, slopes, noise_gain, coefficients, valid, nodes, peaks, out, flags):
     """Refine the integer shifts of every template to a fraction of a pixel.
 
     Parameters
@@ -117,13 +117,10 @@ def refine(image, slopes, noise_gain, coefficients, inside, nodes, least_valid, 
         Variance that the pre-filter leaves of white noise of variance 1.
     coefficients
         (height, width) cubic spline coefficients of the filtered secondary.
-    inside
-        (2, height, width) uint8: pixels of reference and secondary that are valid with all their neighbours; of size
-        zero if all are.
+    valid
+        (2, height, width) uint8: pixels of reference and secondary that are fit to be matched; of size zero if all are.
     nodes
         As in `zncc.search`.
-    least_valid
-        Pixels with a complete neighbourhood that a window pair must share.
     peaks
         (rows, columns, 4) result of `zncc.search`.
     out
@@ -152,16 +149,13 @@ def refine(image, slopes, noise_gain, coefficients, inside, nodes, least_valid, 
             shift_y = int(peaks[row, column, 0])
             shift_x = int(peaks[row, column, 1])
             count = size * size
-            if inside.size > 0:
+            if valid.size > 0:
                 count = 0
                 for i in range(size):
                     for j in range(size):
-                        both = inside[0, y + i, x + j] & inside[1, y + i + shift_y, x + j + shift_x]
+                        both = valid[0, y + i, x + j] & valid[1, y + i + shift_y, x + j + shift_x]
                         weight[i, j] = both
                         count += both
-            if count < least_valid:
-                flags[row, column] |= bits.FEW_VALID
-                continue
             template[:] = image[y : y + size, x : x + size]
             slope_x[:] = slopes[0, y : y + size, x : x + size]
             slope_y[:] = slopes[1, y : y + size, x : x + size]

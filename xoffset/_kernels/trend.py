@@ -107,7 +107,7 @@ def line_of_pairs(baseline, ends, dx, dy, variance_x, variance_y, date_x, date_y
                     variance[0] += (lever[k] / strength) ** 2 * date_x[k, row, column]
                     variance[1] += (lever[k] / strength) ** 2 * date_y[k, row, column]
             # weighted scatter about the line, found and expected
-            found, expected = 0.0, -(variance[0] + variance[1]) * strength
+            found, total = 0.0, 0.0
             for p in range(pairs):
                 mean = _mean_variance(dx, dy, variance_x, variance_y, p, row, column)
                 if mean == 0.0:
@@ -116,10 +116,12 @@ def line_of_pairs(baseline, ends, dx, dy, variance_x, variance_y, date_x, date_y
                 residual_x = dx[p, row, column] - slope_x * baseline[p]
                 residual_y = dy[p, row, column] - slope_y * baseline[p]
                 found += (residual_x * residual_x + residual_y * residual_y) / mean
-                expected += (date_x[first, row, column] + date_x[second, row, column]) / mean
-                expected += (date_y[first, row, column] + date_y[second, row, column]) / mean
+                total += (date_x[first, row, column] + date_x[second, row, column]) / mean
+                total += (date_y[first, row, column] + date_y[second, row, column]) / mean
+            expected = total - (variance[0] + variance[1]) * strength
             scale = 1.0
-            if count > 1 and expected > 0.0:
+            # two directions of one pair leave nothing to compare but rounding
+            if count > 1 and expected > 1e-6 * total:
                 scale = max(found / expected, 1.0)
             out[0, row, column] = slope_x
             out[1, row, column] = slope_y

@@ -189,7 +189,7 @@ def _plain_scores(products, total, spread, shifted_total, shifted_spread, flat, 
         for d in range(shifts):
             variance = max(spread, floor) * max(spreads[d], floor)
             value = (products[i, d] - mean * totals[d]) / np.sqrt(variance)
-            line[d] = value if (flats[d] == 0 and spreads[d] > floor) else ONE_VALUE
+            line[d] = min(value, 1) if (flats[d] == 0 and spreads[d] > floor) else ONE_VALUE
 
 
 @hot_kernel
@@ -217,12 +217,12 @@ def _masked_scores(sums, flat, y, x, floor, least_valid, score):
             elif flat[y + i, x + d] != 0 or first <= least or second <= least:
                 score[i, d] = ONE_VALUE
             else:
-                score[i, d] = value
+                score[i, d] = min(value, 1)
 
 
 @hot_kernel
 def _find_peak(score, search, best):
-    """Peak of one surface: best = (row, column, score, gap); the gap is NaN where nothing lies outside the peak."""
+    """Peak of one surface: best = (row, column, score, gap); the gap is NaN where nothing can lie outside the peak."""
     shifts = score.shape[0]
     top = score.dtype.type(-9.0)
     row = 0
@@ -246,7 +246,7 @@ def _find_peak(score, search, best):
     best[0] = row
     best[1] = column
     best[2] = top
-    best[3] = top - second if second > NO_SCORE else np.nan
+    best[3] = top - second if search > PEAK_RADIUS and second > NO_SCORE else np.nan
 
 
 @hot_kernel
