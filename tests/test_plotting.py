@@ -137,7 +137,12 @@ class TestScale:
 
     def test_outliers_do_not_stretch_it(self):
         values = np.append(np.linspace(1, 2, 1000), [1e6, np.inf, np.nan])
-        assert self.scale(values) == ("batlow", pytest.approx(1.005, abs=0.003), pytest.approx(1.995, abs=0.003), "both")
+        assert self.scale(values) == (
+            "batlow",
+            pytest.approx(1.005, abs=0.003),
+            pytest.approx(1.995, abs=0.003),
+            "both",
+        )
 
     def test_lengths_start_at_zero(self):
         assert self.scale(np.linspace(0, 30, 1000)) == ("batlow", 0.0, pytest.approx(29.85), "max")

@@ -37,8 +37,10 @@ def make(name: str, *, crs: pyproj.CRS | None = UTM, dates=DATES, shape=(5, 7), 
     x, y = 300_005.0 + 80 * np.arange(shape[1]), 4_999_995.0 - 80 * np.arange(shape[0])
     stack = model.stack(
         field((len(dates), *shape), 0, dtype),
-        time=dates, x=x, y=y, crs=crs, attrs={}, platform=[f"S2{'AB'[k % 2]}" for k in range(len(dates))],
+        time=dates, x=x, y=y, crs=crs, attrs={},
     )  # fmt: skip
+    platforms = np.array([f"S2{'AB'[k % 2]}" for k in range(len(dates))], dtype=object)
+    stack = stack.assign_coords(platform=("time", platforms))
     network = model.network(dates[:-1], dates[1:])
     if name == "stack":
         return stack.to_dataset()

@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -21,6 +22,7 @@ from xoffset.readers.rasters import open_stack
 from xoffset.readers.results import open_result
 from xoffset.screening import screen
 
+MARKER = "xoffset-results.txt"
 PRODUCTS = ("shifts.zarr", "series.zarr", "velocity.zarr", "velocity", "maps")
 
 
@@ -39,7 +41,10 @@ def main() -> None:
 def demo(out: Path, size: int) -> None:
     """Measure a synthetic landslide and compare with the truth."""
     start = time.monotonic()
-    _make_room(out, overwrite=True)
+    try:
+        _make_room(out, overwrite=True)
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
     click.echo(f"Photographing a synthetic landslide: 12 dates, {size} x {size} pixels of 10 m ...")
     dates = np.arange("2020-01", "2022-01", 2, dtype="datetime64[M]")
     stack, truth = synthetic.stack(
@@ -48,8 +53,13 @@ def demo(out: Path, size: int) -> None:
     )  # fmt: skip
     is_stable = (truth["vx"] == 0.0) & (truth["vy"] == 0.0)
     network = pairs(stack, max_gap=3)
-    # the images of the demo are misplaced by a few metres: stable ground tells by how much
-    rate = _measure(stack, network, out, search=6, min_score=0.5, stable=is_stable, truth=truth)
+    shifts = _match(stack, network, out, 0.5, search=6).load()
+    # the images are misplaced by a few metres: stable ground tells by how much
+    ground = is_stable.sel(x=shifts.x, y=shifts.y, method="nearest").assign_coords(x=shifts.x, y=shifts.y)
+    shifts = shifts.assign(
+        {name: shifts[name] - shifts[name].where(ground).median(("y", "x")) for name in ("dx", "dy")}
+    )
+    rate = _follow(shifts, out, None, truth)
     _compare(rate, truth)
     click.echo(f"Done in {time.monotonic() - start:.0f} s. Results: {out.resolve()}")
 
@@ -97,13 +107,12 @@ def run(
         chosen = int(band) if band is not None and band.isdigit() else band
         stack = open_stack(
             source, band=chosen, date=date, bbox=bbox, nodata=nodata, align=align,  # type: ignore[arg-type]
-            pixel_size=pixel_size, chunks=512,
+            pixel_size=pixel_size, chunks=2048,
         )  # fmt: skip
         network = pairs(stack, max_gap=max_gap, max_baseline=max_baseline)
         _make_room(out, overwrite=overwrite)
-        _measure(
-            stack, network, out, template=template, search=search, step=step, min_score=min_score, reference=reference
-        )
+        shifts = _match(stack, network, out, min_score, template=template, search=search, step=step)
+        _follow(shifts, out, reference)
     except (ValueError, TypeError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Done. Results: {out.resolve()}")
@@ -118,34 +127,28 @@ def _make_room(out: Path, overwrite: bool) -> None:
             f"a folder without results is needed; {out} holds {', '.join(path.name for path in there)}. "
             "Pass --overwrite to replace them, or another folder."
         )
+    if there and not (out / MARKER).is_file():
+        raise FileExistsError(
+            f"a folder of earlier results is needed to overwrite; {out} holds {there[0].name}, but no {MARKER} of an "
+            "earlier run. Choose another folder."
+        )
     for path in there:
         shutil.rmtree(path)
+    (out / MARKER).write_text("Results of the xoffset command: --overwrite replaces them.\n")
 
 
-def _measure(
-    stack: xr.DataArray,
-    network: xr.Dataset,
-    out: Path,
-    *,
-    template: int = 32,
-    search: int = 8,
-    step: int = 8,
-    min_score: float = 0.5,
-    reference: str | None = None,
-    stable: xr.DataArray | None = None,
-    truth: xr.Dataset | None = None,
-) -> xr.Dataset:
-    """Run the whole path, store by store, and return the velocity."""
-    lazy = stack.chunk({"time": 1, "y": 256, "x": 256}) if stack.chunks is None else stack
-    shifts = screen(correlate(lazy, network, template=template, search=search, step=step), min_score=min_score)
+def _match(stack: xr.DataArray, network: xr.Dataset, out: Path, min_score: float, **options: Any) -> xr.Dataset:
+    """Match and screen every pair, into a store."""
+    # a block a core at least; images are read in blocks that are whole ones of these
+    side = 256 if max(stack.shape[1:]) < 4096 else 1024
+    lazy = stack.chunk({"time": 1, "y": side, "x": side})
+    shifts = screen(correlate(lazy, network, **options), min_score=min_score)
     _announce(stack, network, shifts)
-    shifts = _store(shifts, out / "shifts.zarr", "Matching")
-    if stable is not None:
-        ground = stable.sel(x=shifts.x, y=shifts.y, method="nearest").assign_coords(x=shifts.x, y=shifts.y)
-        shifts = shifts.load()
-        shifts = shifts.assign(
-            {name: shifts[name] - shifts[name].where(ground).median(("y", "x")) for name in ("dx", "dy")}
-        )
+    return _store(shifts, out / "shifts.zarr", "Matching")
+
+
+def _follow(shifts: xr.Dataset, out: Path, reference: str | None, truth: xr.Dataset | None = None) -> xr.Dataset:
+    """Displacement through time and velocity, into stores, files and maps; returns the velocity."""
     _store(invert(shifts, reference=reference), out / "series.zarr", "Inverting")
     # from the pairs, since a series has no value where its reference date is under a cloud
     rate = _store(velocity(shifts), out / "velocity.zarr", "Fitting velocity").load()

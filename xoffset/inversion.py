@@ -114,17 +114,9 @@ def _reference(epochs: np.ndarray, ends: np.ndarray, reference: Any) -> int:
     return int(found[0])
 
 
-def _solve(
-    dx: np.ndarray,
-    dy: np.ndarray,
-    sigma_x: np.ndarray,
-    sigma_y: np.ndarray,
-    ends: np.ndarray,
-    dates: int,
-    home: int,
-    is_uniform: bool,
-) -> np.ndarray:
-    """Fields of `laplacian.invert` for one block of pixels (pair, rows, columns)."""
+def _solve(*fields: np.ndarray, ends: np.ndarray, dates: int, home: int, is_uniform: bool) -> np.ndarray:
+    """Fields of `laplacian.invert` for dx, dy and their sigma in one block of pixels (pair, rows, columns)."""
+    dx, dy, sigma_x, sigma_y = fields
     variance_x, variance_y = sigma_x.astype(np.float64) ** 2, sigma_y.astype(np.float64) ** 2
     weight_variance = 0.5 * (variance_x + variance_y)
     if is_uniform:

@@ -87,15 +87,8 @@ def _fit_series(
     return out
 
 
-def _fit_pairs(
-    dx: np.ndarray,
-    dy: np.ndarray,
-    sigma_x: np.ndarray,
-    sigma_y: np.ndarray,
-    baseline: np.ndarray,
-    ends: np.ndarray,
-    dates: int,
-) -> np.ndarray:
+def _fit_pairs(*fields: np.ndarray, baseline: np.ndarray, ends: np.ndarray, dates: int) -> np.ndarray:
+    dx, dy, sigma_x, sigma_y = fields
     has_vector = np.isfinite(dx) & np.isfinite(dy)
     variances = [np.where(has_vector, sigma.astype(np.float64) ** 2, np.nan) for sigma in (sigma_x, sigma_y)]
     of_dates = [np.empty((dates, *dx.shape[1:])) for _ in variances]
