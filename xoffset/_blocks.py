@@ -199,7 +199,8 @@ def _cut(array: np.ndarray, origin: tuple[int, int], tile: Tile, lattice: Lattic
     values = array[:, inside[0], inside[1]]
     is_exact = values.dtype.itemsize <= (4 if values.dtype.kind == "f" else 2)
     values = values.astype(np.float32 if is_exact else np.float64)
-    if lattice.nodata is not None:
+    # a value that the type cannot hold is no pixel's
+    if lattice.nodata is not None and abs(lattice.nodata) <= np.finfo(values.dtype).max:
         values[values == lattice.nodata] = np.nan
     return np.pad(values, ((0, 0), *padding), constant_values=np.nan)
 
@@ -267,7 +268,7 @@ def with_halo(function: Callable[..., np.ndarray], arrays: list[Any], depth: int
     return da.map_overlap(
         function,
         *aligned,
-        depth={0: 0, 1: depth, 2: depth},
+        depth={0: 0, 1: min(depth, aligned[0].shape[1]), 2: min(depth, aligned[0].shape[2])},
         boundary={0: "none", 1: np.inf, 2: np.inf},
         dtype=dtype,
         meta=np.empty((0, 0, 0), dtype=dtype),

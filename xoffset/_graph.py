@@ -29,6 +29,11 @@ def components(dates: int, ends: np.ndarray) -> np.ndarray:
     return np.asarray(np.unique(root, return_inverse=True)[1])
 
 
+def undirected(ends: np.ndarray) -> np.ndarray:
+    """Pairs of which each direction was matched counted once."""
+    return np.unique(np.sort(ends, axis=1), axis=0)
+
+
 def degree(dates: int, ends: np.ndarray) -> np.ndarray:
     """Number of pairs of each date."""
     return np.bincount(ends.ravel(), minlength=dates)

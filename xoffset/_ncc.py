@@ -136,7 +136,8 @@ def match_tile(
 
 def prepare(raw: np.ndarray, frame: Tile, template: int, prefilter: Prefilter, dtype: np.dtype) -> Image:
     """Filter one image of a tile and gather what matching asks of it; `frame` is the part inside the image."""
-    values = raw.astype(np.float64)
+    # in rows, whatever the memory order of the stack: sums follow it
+    values = raw.astype(np.float64, order="C")
     finite = np.isfinite(values)
     known = finite.astype(np.uint8)
     values[~finite] = 0.0

@@ -53,7 +53,7 @@ def demo(out: Path, size: int) -> None:
     )  # fmt: skip
     is_stable = (truth["vx"] == 0.0) & (truth["vy"] == 0.0)
     network = pairs(stack, max_gap=3)
-    shifts = _match(stack, network, out, 0.5, search=6).load()
+    shifts = _compute(stack, network, out, min_score=0.5, search=6).load()
     # the images are misplaced by a few metres: stable ground tells by how much
     ground = is_stable.sel(x=shifts.x, y=shifts.y, method="nearest").assign_coords(x=shifts.x, y=shifts.y)
     shifts = shifts.assign(
@@ -110,9 +110,11 @@ def run(
             pixel_size=pixel_size, chunks=2048,
         )  # fmt: skip
         network = pairs(stack, max_gap=max_gap, max_baseline=max_baseline)
-        _make_room(out, overwrite=overwrite)
-        shifts = _match(stack, network, out, min_score, template=template, search=search, step=step)
-        _follow(shifts, out, reference)
+        options = {"min_score": min_score, "template": template, "search": search, "step": step}
+        # lazily, so that bad options are refused before anything is computed or replaced
+        invert(_match(stack, network, **options), reference=reference)
+        _make_room(out, overwrite)
+        _follow(_compute(stack, network, out, **options), out, reference)
     except (ValueError, TypeError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Done. Results: {out.resolve()}")
@@ -137,12 +139,17 @@ def _make_room(out: Path, overwrite: bool) -> None:
     (out / MARKER).write_text("Results of the xoffset command: --overwrite replaces them.\n")
 
 
-def _match(stack: xr.DataArray, network: xr.Dataset, out: Path, min_score: float, **options: Any) -> xr.Dataset:
-    """Match and screen every pair, into a store."""
+def _match(stack: xr.DataArray, network: xr.Dataset, min_score: float, **options: Any) -> xr.Dataset:
+    """Match and screen every pair, lazily."""
     # a block a core at least; images are read in blocks that are whole ones of these
     side = 256 if max(stack.shape[1:]) < 4096 else 1024
     lazy = stack.chunk({"time": 1, "y": side, "x": side})
-    shifts = screen(correlate(lazy, network, **options), min_score=min_score)
+    return screen(correlate(lazy, network, **options), min_score=min_score)
+
+
+def _compute(stack: xr.DataArray, network: xr.Dataset, out: Path, **options: Any) -> xr.Dataset:
+    """Match and screen every pair, into a store."""
+    shifts = _match(stack, network, **options)
     _announce(stack, network, shifts)
     return _store(shifts, out / "shifts.zarr", "Matching")
 

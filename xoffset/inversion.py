@@ -99,7 +99,7 @@ def invert(
 def _reference(epochs: np.ndarray, ends: np.ndarray, reference: Any) -> int:
     """Index of the reference date."""
     if reference is None:
-        return int(np.argmax(_graph.degree(epochs.size, ends)))
+        return int(np.argmax(_graph.degree(epochs.size, _graph.undirected(ends))))
     wanted = model.as_instant(reference, "reference", "invert")
     found = np.flatnonzero(epochs == wanted)
     if not found.size and model.is_bare_date(reference):

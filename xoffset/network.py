@@ -125,7 +125,7 @@ def diagnose(network: xr.Dataset) -> xr.Dataset:
     epochs, ends = _graph.incidence(reference, secondary)
     component = _graph.components(epochs.size, ends)
     groups = int(component.max()) + 1
-    together = np.unique(np.sort(ends, axis=1), axis=0)
+    together = _graph.undirected(ends)
     return model.finish(
         xr.Dataset(
             {

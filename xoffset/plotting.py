@@ -83,7 +83,7 @@ def save_maps(dataset: xr.Dataset, folder: str | os.PathLike[str], *, truth: xr.
 
 
 def map_of(field: xr.DataArray, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
-    """PNG map of one field, with a colour bar that leaves out the extreme 0.5 % at both ends at both ends.
+    """PNG map of one field, with a colour bar that leaves out the extreme 0.5 % at both ends.
 
     Signed quantities (`dx`, `dy`, `vx`, `vy`, or any with values on both sides of zero) get colours that are white at
     zero, directions in degrees a cyclic scale, all others a sequential one.

@@ -19,6 +19,8 @@ LEAST_SIGMA = 2e-3
 # A small window tells the agreement of the slopes badly: never inflate sigma more than ten times for it.
 LEAST_AGREEMENT = 0.1
 LEAST_HOLD = 0.25
+# Smaller windows have too few inner pixels to tell their agreement from its noise.
+LEAST_TEMPLATE_TO_HOLD = 12
 SCORE_TOLERANCE = 1e-5
 
 
@@ -236,7 +238,8 @@ def _gauss_newton(coefficients, y, x, shift_y, shift_x, count, scratch, rows, no
         if iteration == 0:
             first_score = score
             # noise in the slopes makes every step too short: what the two images share tells by how much
-            hold = max(_agreement(scratch, gain), LEAST_HOLD)
+            if size >= LEAST_TEMPLATE_TO_HOLD:
+                hold = max(_agreement(scratch, gain), LEAST_HOLD)
         error_x = gain * sums[3] - own_x
         error_y = gain * sums[4] - own_y
         step_x = (yy * error_x - xy * error_y) / (determinant * hold)

@@ -38,7 +38,7 @@ def line_of_series(time, dx, dy, sigma_x, sigma_y, out):
                 total, mean_time, mean_value = 0.0, 0.0, 0.0
                 for k in range(dates):
                     if used[k]:
-                        weight = float(sigma[k, row, column]) ** -2
+                        weight = np.float64(sigma[k, row, column]) ** -2
                         total += weight
                         mean_time += weight * time[k]
                         mean_value += weight * value[k, row, column]
@@ -47,7 +47,7 @@ def line_of_series(time, dx, dy, sigma_x, sigma_y, out):
                 spread, cross = 0.0, 0.0
                 for k in range(dates):
                     if used[k]:
-                        weight = float(sigma[k, row, column]) ** -2
+                        weight = np.float64(sigma[k, row, column]) ** -2
                         spread += weight * (time[k] - mean_time) ** 2
                         cross += weight * (time[k] - mean_time) * (value[k, row, column] - mean_value)
                 slope = cross / spread
@@ -66,7 +66,7 @@ def line_of_series(time, dx, dy, sigma_x, sigma_y, out):
 @kernel
 def _mean_variance(dx, dy, variance_x, variance_y, p, row, column):
     """Mean variance of the two components of a vector, 0 if it takes no part."""
-    mean = 0.5 * (float(variance_x[p, row, column]) + float(variance_y[p, row, column]))
+    mean = 0.5 * (np.float64(variance_x[p, row, column]) + np.float64(variance_y[p, row, column]))
     is_used = np.isfinite(dx[p, row, column]) and np.isfinite(dy[p, row, column]) and 0.0 < mean < np.inf
     return mean if is_used else 0.0
 

@@ -43,13 +43,17 @@ def flat_windows(values, valid, template, out):
     """
     height, width = valid.shape
     out[:] = 0
-    block = max(template // 4, 1)
     suspicious = False
     largest = 0.0
+    is_complete = True
     for y in range(height):
         for x in range(width):
             if valid[y, x]:
                 largest = max(largest, abs(values[y, x]))
+            else:
+                is_complete = False
+    # holes leave a template fewer whole blocks
+    block = max(template // (4 if is_complete else 8), 1)
     for top in range(0, height - block + 1, block):
         for left in range(0, width - block + 1, block):
             low = np.inf
@@ -115,12 +119,12 @@ def window_sums(image, template, total, spread):
     count = float(template * template)
     for y in range(height):
         for x in range(width):
-            value = float(image[y, x])
+            value = np.float64(image[y, x])
             columns[x] += value
             squares[x] += value * value
         if y >= template:
             for x in range(width):
-                value = float(image[y - template, x])
+                value = np.float64(image[y - template, x])
                 columns[x] -= value
                 squares[x] -= value * value
         if y >= template - 1:
