@@ -24,37 +24,62 @@ def gaussian(sigma: float) -> np.ndarray:
     return taps / taps.sum()
 
 
-def convolve(image: np.ndarray, taps: np.ndarray) -> np.ndarray:
-    """Convolution along both axes; the image is zero beyond its edges."""
+def convolve(image: np.ndarray, taps_y: np.ndarray, taps_x: np.ndarray | None = None) -> np.ndarray:
+    """Convolution along y and x; the image is zero beyond its edges."""
+    rows = _convolve_lines(np.asarray(image, dtype=np.float64).T, taps_y).T
+    return _convolve_lines(rows, taps_y if taps_x is None else taps_x)
+
+
+def _convolve_lines(image: np.ndarray, taps: np.ndarray) -> np.ndarray:
     radius = taps.size // 2
-    out = np.asarray(image, dtype=np.float64)
-    for axis in (0, 1):
-        size = out.shape[axis]
-        out = np.apply_along_axis(lambda line: np.convolve(line, taps), axis, out)
-        out = np.take(out, range(radius, radius + size), axis)
-    return out
+    return np.stack([np.convolve(line, taps)[radius : radius + line.size] for line in image])
+
+
+def local_plane(raw: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gaussian-weighted least-squares plane through the known pixels around each pixel, read off at the pixel.
+
+    Where the known pixels do not fix a plane (determinant of its normal matrix, offsets in units of sigma, at most
+    1e-3) it is their weighted mean, and zero where their weight is no more than that either. Also the weight that is
+    known, and the offset of its centroid along y and x (2, rows, columns), in units of sigma.
+    """
+    taps = gaussian(sigma)
+    radius = taps.size // 2
+    offsets = np.arange(-radius, radius + 1) / sigma
+    y, x = np.meshgrid(offsets, offsets, indexing="ij")
+    basis = np.stack([np.ones_like(x), x, y]).reshape(3, -1)
+    padded = np.pad(raw, radius, constant_values=np.nan)
+    level, weight, centroid = np.zeros(raw.shape), np.zeros(raw.shape), np.zeros((2, *raw.shape))
+    for row in range(raw.shape[0]):
+        around = windows(padded[row : row + taps.size], taps.size)[0].reshape(raw.shape[1], -1)
+        known = np.isfinite(around) * np.outer(taps, taps).ravel()
+        normal = np.einsum("an,bn,pn->pab", basis, basis, known)
+        right = np.einsum("an,pn->pa", basis, known * np.nan_to_num(around))
+        weight[row] = normal[:, 0, 0]
+        least = np.maximum(weight[row], 1e-6)
+        centroid[:, row] = normal[:, 0, 2] / least, normal[:, 0, 1] / least
+        is_plane = np.linalg.det(normal) > 1e-3
+        is_mean = ~is_plane & (weight[row] > 1e-3)
+        level[row, is_plane] = np.linalg.solve(normal[is_plane], right[is_plane, :, None])[:, 0, 0]
+        level[row, is_mean] = right[is_mean, 0] / weight[row, is_mean]
+    return level, weight, centroid
 
 
 def bandpass(raw: np.ndarray, frame: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Difference of two normalised low-passes F(image·mask)/F(mask), and where it is fit to be matched.
+    """Difference of a fine and a coarse local plane, and where it is fit to be matched.
 
-    Fit: a pixel with a value, where both F(mask) reach 0.8 of what an image without holes has there; `frame` says
-    where there is image at all. Other pixels within reach of valid ones keep the difference, as support for splines.
+    Fit: a pixel with a value, half of whose fine weight is known, and whose coarse surroundings are known not too
+    one-sidedly: holes move their centroid by at most 0.35 sigma. `frame` says where there is image at all: its edge is
+    no hole.
     """
     mask = np.isfinite(raw)
-    frame = np.ones(raw.shape) if frame is None else frame
-    centred = np.where(mask, raw - raw[mask].mean() if mask.any() else 0.0, 0.0)
-    taps = [gaussian(sigma) for sigma in (0.7, 3.0)]
-    supports = [convolve(mask, weights) for weights in taps]
-    has_support = (supports[0] > 1e-3) & (supports[1] > 1e-3)
-    low, high = (
-        convolve(centred, weights) / np.where(has_support, support, 1.0)
-        for weights, support in zip(taps, supports, strict=True)
-    )
-    fit = mask.copy()
-    for weights, support in zip(taps, supports, strict=True):
-        fit &= support >= 0.8 * convolve(frame, weights)
-    return np.where(has_support, low - high, 0.0), fit
+    frame = np.ones(raw.shape, dtype=bool) if frame is None else frame.astype(bool)
+    # a constant changes no plane; without it less is lost to rounding
+    centred = raw - (raw[mask].mean() if mask.any() else 0.0)
+    low, support, _ = local_plane(centred, 0.7)
+    high, _, centroid = local_plane(centred, 3.0)
+    _, _, of_frame = local_plane(np.where(frame, 0.0, np.nan), 3.0)
+    is_lopsided = np.hypot(*(centroid - of_frame)) > 0.35
+    return low - high, mask & (support >= 0.5) & ~is_lopsided
 
 
 def spline_coefficients(image: np.ndarray) -> np.ndarray:
@@ -79,11 +104,6 @@ def derivative(image: np.ndarray, axis: int) -> np.ndarray:
     for offset, weight in ((1, 2 / 3), (-1, -2 / 3), (2, -1 / 12), (-2, 1 / 12)):
         out[inner] += weight * np.roll(image, -offset, axis)[inner]
     return out
-
-
-def erode(mask: np.ndarray) -> np.ndarray:
-    """Pixels that are set with all of their neighbours inside the image."""
-    return scipy.ndimage.minimum_filter(mask.astype(np.uint8), 3, mode="constant", cval=1)
 
 
 # ------------------------------------------------------------------------------------------------------------- windows
@@ -300,25 +320,18 @@ class Window:
 
 
 def refine(
-    reference: Image, secondary: Image, y: int, x: int, side: int, shift: tuple[int, int], least: int, is_masked: bool
+    reference: Image, secondary: Image, y: int, x: int, side: int, shift: tuple[int, int]
 ) -> tuple[np.ndarray, float, int]:
     """Shift along x and y, score and flags of a template whose integer shift (v, u) is known."""
     v, u = shift
-    weight = np.ones((side, side), dtype=bool)
-    if is_masked:
-        first, second = erode(reference.valid) == 1, erode(secondary.valid) == 1
-        weight = first[y : y + side, x : x + side] & second[y + v : y + v + side, x + u : x + u + side]
-    nothing = np.full(2, np.nan)
-    if weight.sum() < least:
-        return nothing, np.nan, FEW_VALID
-    window = Window(
-        reference.filtered, scipy.ndimage.spline_filter(secondary.filtered, mode="mirror"), weight, y, x, side
-    )
+    weight = reference.valid[y : y + side, x : x + side] & secondary.valid[y + v : y + v + side, x + u : x + u + side]
+    coefficients = scipy.ndimage.spline_filter(secondary.filtered, mode="mirror")
+    window = Window(reference.filtered, coefficients, weight, y, x, side)
     if np.linalg.cond(window.hessian()) > 1e3:
-        return nothing, np.nan, ILL_CONDITIONED
+        return np.full(2, np.nan), np.nan, ILL_CONDITIONED
     found = window.solve(u, v)
     if not np.abs(found - (u, v)).max() <= 1:
-        return nothing, np.nan, REFINE_FAILED
+        return np.full(2, np.nan), np.nan, REFINE_FAILED
     return found, window.score(*found), 0
 
 
@@ -349,9 +362,8 @@ def correlate(
         out["score"][row, column], out["gap"][row, column] = peak.score, peak.gap
         if peak.flags:
             continue
-        is_masked = not all(image.valid[pad:-pad, pad:-pad].all() for image in images)
         shift = (peak.row - search, peak.column - search)
-        found, score, flags[row, column] = refine(*images, y, x, template, shift, int(np.ceil(least / 4)), is_masked)
+        found, score, flags[row, column] = refine(*images, y, x, template, shift)
         out["dx"][row, column], out["dy"][row, column] = found
         if not flags[row, column]:
             out["score"][row, column] = score
@@ -362,26 +374,32 @@ def correlate(
 
 
 def disagrees(dx: np.ndarray, dy: np.ndarray, sigma: np.ndarray, limit: float) -> np.ndarray:
-    """Vectors far from the vector median of the 24 nodes around them, or whose neighbourhood holds no majority."""
+    """Vectors far from the vector median of the (up to 24) nodes around them, or that too few of these agree with.
+
+    NaN is a node without a vector, infinity one that cannot have any and is no node at all.
+    """
     out = np.zeros(dx.shape, dtype=bool)
     vectors = np.stack([dx, dy], axis=-1)
     has_value = np.isfinite(vectors).all(-1)
     for row, column in np.argwhere(has_value):
-        around = [
+        nodes = [
             (i, j)
-            for i in range(row - 2, row + 3)
-            for j in range(column - 2, column + 3)
-            if (i, j) != (row, column) and 0 <= i < dx.shape[0] and 0 <= j < dx.shape[1] and has_value[i, j]
+            for i in range(max(row - 2, 0), min(row + 3, dx.shape[0]))
+            for j in range(max(column - 2, 0), min(column + 3, dx.shape[1]))
+            if (i, j) != (row, column) and not np.isinf(dx[i, j])
         ]
-        if len(around) < 12:
+        around = [node for node in nodes if has_value[node]]
+        if not around or len(around) < len(nodes) / 2:
             out[row, column] = True
             continue
         others = np.array([vectors[node] for node in around])
         apart = np.linalg.norm(others[:, None] - others[None], axis=-1)
         centre = others[np.argmin(apart.sum(1))]
-        # distance within which half of the 24 places hold a vector; an empty place is infinitely far
-        distances = np.sort(np.linalg.norm(others - centre, axis=-1))
-        spread = np.pad(distances, (0, 24 - len(around)), constant_values=np.inf)[11]
+        # distance within which half of the nodes hold a vector; one without is infinitely far
+        distances = np.pad(
+            np.sort(np.linalg.norm(others - centre, axis=-1)), (0, len(nodes) - len(around)), constant_values=np.inf
+        )
+        spread = distances[int(np.ceil(len(nodes) / 2)) - 1]
         errors = 4 * np.hypot(np.median([sigma[node] for node in around]), sigma[row, column])
         far = np.linalg.norm(vectors[row, column] - centre)
         most = max(limit, errors)
@@ -525,7 +543,7 @@ def line_of_pairs(
     slope_of = baseline @ weight / (baseline @ weight @ baseline)
     rest_of = np.eye(used.sum()) - np.outer(baseline, slope_of)
     incidence = design(ends, len(of_dates))
-    error, found, expected = np.empty(2), 0.0, 0.0
+    error, found, expected, total = np.empty(2), 0.0, 0.0, 0.0
     for axis in (0, 1):
         known = np.nan_to_num(of_dates[:, axis])
         covariance = incidence @ np.diag(known) @ incidence.T
@@ -533,7 +551,9 @@ def line_of_pairs(
         residual = rest_of @ value[:, axis]
         found += residual @ weight @ residual
         expected += np.trace(weight @ rest_of @ covariance @ rest_of.T)
-    scale = max(found / expected, 1.0) if used.sum() > 1 and expected > 0 else 1.0
+        total += np.trace(weight @ covariance)
+    # two directions of one pair leave no scatter to expect
+    scale = max(found / expected, 1.0) if used.sum() > 1 and expected > 1e-6 * total else 1.0
     return slope_of @ value, error * np.sqrt(scale)
 
 

@@ -115,7 +115,8 @@ LAYOUTS = (strided, read_only, np.asfortranarray)
 
 def smoothed(image, sigma, dtype=np.float64):
     out = np.empty(image.shape, dtype)
-    filters.smooth(image.astype(dtype), filters.gaussian_taps(sigma, np.dtype(dtype)), np.empty_like(out), out)
+    taps = filters.gaussian_taps(sigma, np.dtype(dtype))
+    filters.smooth(image.astype(dtype), taps, taps, np.empty_like(out), out)
     return out
 
 
@@ -135,30 +136,66 @@ def test_smooth(shape, sigma, dtype):
     np.testing.assert_allclose(smoothed(image, sigma, dtype), expected, atol=tolerance(dtype))
 
 
+@pytest.mark.small
+def test_smooth_is_a_correlation_along_each_axis():
+    image = np.random.default_rng(1).standard_normal((11, 14))
+    along_y, along_x = np.random.default_rng(2).standard_normal((2, 7))
+    out = np.empty_like(image)
+    filters.smooth(image, along_y, along_x, np.empty_like(image), out)
+    np.testing.assert_allclose(out, reference.convolve(image, along_y[::-1], along_x[::-1]), atol=EXACT)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS, ids=name_of)
 def test_smooth_any_layout(layout):
     image = texture((20, 33))
     taps = filters.gaussian_taps(3.0, image.dtype)
     out = np.empty_like(image)
-    filters.smooth(layout(image), layout(taps), np.empty_like(image), out)
+    filters.smooth(layout(image), layout(taps), layout(taps), np.empty_like(image), out)
     np.testing.assert_allclose(out, reference.convolve(image, reference.gaussian(3.0)), atol=EXACT)
+
+
+def local_level(centred, mask, sigma, dtype):
+    """Level of the local plane by the kernels, and the moments it rests on."""
+    taps = reference.gaussian(sigma)
+    offsets = (np.arange(taps.size) - taps.size // 2) / sigma
+    powers = [(taps * offsets**n).astype(dtype) for n in range(3)]
+    moments = np.empty((9, *mask.shape), dtype)
+    orders = [(0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (2, 0), (0, 0), (0, 1), (1, 0)]
+    for k, (y, x) in enumerate(orders):
+        image = (mask if k < 6 else centred).astype(dtype)
+        filters.smooth(image, powers[y], powers[x], np.empty_like(image), moments[k])
+    out = np.empty(mask.shape, dtype)
+    filters.local_level(moments, out)
+    return out, moments
 
 
 @pytest.mark.small
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sigma", [0.7, 3.0])
 @pytest.mark.parametrize("spoil", ADVERSE, ids=name_of)
-def test_bandpass(spoil, dtype):
+def test_local_level(spoil, sigma, dtype):
     raw = spoil(texture((32, 41)))
     raw[~np.isfinite(raw)] = np.nan
     mask = np.isfinite(raw)
     # the tile's mean goes first, as in matching: what is left of 1e6 then fits float32
-    centred = np.where(mask, raw - (raw[mask].mean() if mask.any() else 0.0), 0.0)
-    out = np.empty(raw.shape, dtype)
-    filters.band(*(smoothed(part, sigma, dtype) for sigma in (0.7, 3.0) for part in (centred, mask)), out)
-    expected, _ = reference.bandpass(raw)
-    # a quotient by a support down to 1e-3 costs three more decimals
-    atol = 1e3 * tolerance(dtype) * max(np.abs(centred).max(), 1e-3) if dtype == np.float32 else 1e-9
-    np.testing.assert_allclose(out, expected, atol=atol)
+    centred = raw - (raw[mask].mean() if mask.any() else 0.0)
+    expected, weight, _ = reference.local_plane(centred, sigma)
+    out, moments = local_level(np.nan_to_num(centred), mask, sigma, dtype)
+    np.testing.assert_allclose(moments[0], weight, atol=tolerance(dtype))
+    # a determinant down to 1e-3 costs three decimals
+    atol = max(np.nanmax(np.abs(centred), initial=0.0), 1e-3) * (1e-9 if dtype == np.float64 else 1e-3)
+    clear = np.abs(out - expected) <= atol
+    # near the limit of the determinant float32 may take the mean for the plane
+    assert clear.all() if dtype == np.float64 else clear.mean() > 0.99
+
+
+@pytest.mark.small
+def test_local_level_of_a_plane_is_the_plane():
+    rows, columns = np.indices((30, 33))
+    plane = 3.0 * rows - 2.0 * columns
+    mask = np.isfinite(half_plane(random_holes(plane)))
+    out, _ = local_level(np.where(mask, plane, 0.0), mask, 3.0, np.float64)
+    np.testing.assert_allclose(out[mask], plane[mask], atol=1e-6)
 
 
 @pytest.mark.small
@@ -194,15 +231,6 @@ def test_spline_coefficients_any_layout(layout):
     out = np.empty_like(image)
     filters.spline_coefficients(layout(image), out)
     np.testing.assert_allclose(out, reference.spline_coefficients(image), atol=EXACT)
-
-
-@pytest.mark.small
-@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (2, 2), (13, 17)])
-def test_erode(shape):
-    mask = (np.random.default_rng(4).random(shape) > 0.1).astype(np.uint8)
-    out = np.empty_like(mask)
-    filters.erode(mask, out)
-    np.testing.assert_array_equal(out, reference.erode(mask))
 
 
 # ------------------------------------------------------------------------------------------------------------- windows
@@ -352,10 +380,7 @@ def test_search(step, template, search, is_masked, dtype):
     expected, expected_flags = search_twin(*pair, nodes, template**2 // 2)
     np.testing.assert_array_equal(flags, expected_flags)
     np.testing.assert_array_equal(found[..., :2], expected[..., :2])
-    np.testing.assert_allclose(found[..., 2], expected[..., 2], atol=tolerance(dtype))
-    if search > 3:
-        # narrower: see test_gap_is_unknown_where_the_search_is_as_narrow_as_the_peak
-        np.testing.assert_allclose(found[..., 3], expected[..., 3], atol=tolerance(dtype))
+    np.testing.assert_allclose(found[..., 2:], expected[..., 2:], atol=tolerance(dtype))
 
 
 @pytest.mark.small
@@ -417,16 +442,16 @@ def coloured(image):
 NOISE_GAIN = 0.12
 
 
-def refine_kernel(first, second, nodes, peaks, flags, dtype, is_masked, least=16):
+def refine_kernel(first, second, nodes, peaks, flags, dtype, is_masked):
     slopes = np.stack([*(reference.derivative(first.filtered, axis) for axis in (1, 0)), *coloured(first.filtered)])
-    inside = np.empty((2, 0, 0), np.uint8)
+    valid = np.empty((2, 0, 0), np.uint8)
     if is_masked:
-        inside = np.stack([reference.erode(image.valid) for image in (first, second)])
+        valid = np.stack([image.valid for image in (first, second)]).astype(np.uint8)
     coefficients = reference.spline_coefficients(second.filtered)
     out = np.empty((nodes.rows, nodes.columns, 6), dtype)
     refine.refine(
         first.filtered.astype(dtype), slopes.astype(dtype), dtype(NOISE_GAIN), coefficients.astype(dtype),
-        inside, nodes, least, peaks.astype(dtype), out, flags,
+        valid, nodes, peaks.astype(dtype), out, flags,
     )  # fmt: skip
     return out
 
@@ -436,8 +461,7 @@ def window_twin(first, second, nodes, row, column, peaks, is_masked):
     side, (v, u) = nodes.template, peaks[row, column, :2].astype(int)
     weight = np.ones((side, side))
     if is_masked:
-        insides = [reference.erode(image.valid) for image in (first, second)]
-        weight = insides[0][y : y + side, x : x + side] & insides[1][y + v : y + v + side, x + u : x + u + side]
+        weight = first.valid[y : y + side, x : x + side] & second.valid[y + v : y + v + side, x + u : x + u + side]
     return reference.Window(first.filtered, reference.spline_coefficients(second.filtered), weight, y, x, side)
 
 
@@ -557,15 +581,6 @@ def test_refinement_gives_up_on_unrelated_images():
     assert (found[lost][:, 2] == 0.123).all()
 
 
-@pytest.mark.small
-def test_refinement_counts_the_pixels_with_a_complete_neighbourhood():
-    nodes = nodes_of(8, 2, 4)
-    pair = image_pair(nodes, random_holes)
-    peaks, flags = np.zeros((2, 3, 4)), np.zeros((2, 3), np.int32)
-    refine_kernel(*pair, nodes, peaks, flags, np.float64, is_masked=True, least=65)
-    assert (flags == reference.FEW_VALID).all()
-
-
 # ----------------------------------------------------------------------------------------------------- public correlate
 
 
@@ -657,14 +672,7 @@ def test_correlate_equals_twin_on_a_tiny_image():
     assert_equals_twin(moving_pair((26, 27)), template=8, search=3, step=5)
 
 
-@pytest.mark.parametrize(
-    "search",
-    [
-        1,
-        pytest.param(2, marks=pytest.mark.xfail(strict=True, reason="the contract says NaN for search <= 3")),
-        pytest.param(3, marks=pytest.mark.xfail(strict=True, reason="the contract says NaN for search <= 3")),
-    ],
-)
+@pytest.mark.parametrize("search", [1, 2, 3])
 def test_gap_is_unknown_where_the_search_is_as_narrow_as_the_peak(search):
     stack = as_stack(moving_pair())
     assert np.isnan(xoffset.correlate(stack, xoffset.pairs(stack), template=12, search=search).gap).all()
@@ -717,6 +725,8 @@ def vectors(shape, seed=0):
     dx, dy = (0.1 * part + 0.3 * generator.standard_normal(shape) for part in (rows, columns))
     dx[generator.random(shape) < 0.1] += 10.0
     dy[generator.random(shape) < 0.2] = np.nan
+    # nodes that cannot have a vector
+    dx[:, shape[1] - 1] = np.inf
     return dx, dy, generator.uniform(0.05, 0.5, shape)
 
 
