@@ -226,7 +226,6 @@ def test_run_overwrites_when_asked_and_only_its_own(files, tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.xfail(strict=True, reason="the folder is cleared before the options are looked at")
 def test_a_refused_run_keeps_the_earlier_results(files, tmp_path):
     arguments = ["run", *files, "-o", tmp_path, "--date", "ortho_%Y%m%d", "--overwrite"]
     assert call(*arguments, *WINDOWS).exit_code == 0
@@ -302,7 +301,6 @@ def test_a_refused_run_leaves_no_folder(files, tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.xfail(strict=True, reason="invert() is first called when all pairs are matched")
 def test_a_wrong_reference_is_refused_before_matching(files, tmp_path):
     result = call("run", *files, "-o", tmp_path, "--date", "ortho_%Y%m%d", "--reference", "1999-01-01", *WINDOWS)
     assert result.exit_code == 1

@@ -330,7 +330,6 @@ def test_the_default_reference_has_the_most_pairs_and_is_the_first_of_them():
     assert full.attrs["reference"].startswith("2020-01-01")
 
 
-@pytest.mark.xfail(strict=True, reason="_reference counts both directions of a pair, diagnose() one")
 def test_a_backward_pair_makes_no_date_better_connected():
     dates = [*DATES, "2021-06-01"]
     series = xoffset.invert(made(steady(1.0, 1.0), dates, [(0, 1), (1, 0), (2, 3), (3, 4)]))

@@ -113,8 +113,10 @@ def as_stack(stack: xr.DataArray, caller: str) -> xr.DataArray:
             f"{caller}() needs at least one date and one pixel; got shape {stack.shape}. Check the selection."
         )
     check_times(stack["time"], caller)
+    # the CRS first: of degrees it names the zone to reproject to
+    if "x" in stack.coords and "y" in stack.coords:
+        check_crs(crs_of(stack), stack, caller)
     spacing(stack, caller)
-    check_crs(crs_of(stack), stack, caller)
     return stack
 
 
@@ -135,13 +137,12 @@ def as_network(network: xr.Dataset, stack: xr.DataArray, caller: str) -> xr.Data
 def as_shifts(shifts: xr.Dataset, caller: str) -> xr.Dataset:
     """Return the shifts after checking that pairs, grid, displacement and sigma are there."""
     check_pairs(shifts, caller)
-    _check_variables(shifts, ("dx", "dy", "sigma_dx", "sigma_dy"), ("pair", "y", "x"), caller, "correlate()")
-    return shifts
+    return _as_floats(shifts, ("dx", "dy", "sigma_dx", "sigma_dy"), ("pair", "y", "x"), caller, "correlate()")
 
 
 def as_series(series: xr.Dataset, caller: str) -> xr.Dataset:
     """Return the series after checking that dates, grid, displacement and sigma are there."""
-    _check_variables(series, ("dx", "dy", "sigma_dx", "sigma_dy"), ("time", "y", "x"), caller, "invert()")
+    series = _as_floats(series, ("dx", "dy", "sigma_dx", "sigma_dy"), ("time", "y", "x"), caller, "invert()")
     check_times(series["time"], caller)
     return series
 
@@ -164,6 +165,8 @@ def check_pairs(data: xr.Dataset, caller: str) -> xr.Dataset:
             )
     if data.sizes["pair"] == 0:
         raise ValueError(f"{caller}() needs at least one pair; got an empty network. Widen the limits of pairs().")
+    if np.isnat(data["reference"].values).any() or np.isnat(data["secondary"].values).any():
+        raise ValueError(f"{caller}() needs two dates a pair; got NaT. Drop the pair: dataset.isel(pair=[...]).")
     if (as_dates(data["reference"].values) == as_dates(data["secondary"].values)).any():
         raise ValueError(f"{caller}() needs two dates a pair; got a pair of one date with itself. Drop that pair.")
     return data
@@ -214,7 +217,9 @@ def check_times(time: xr.DataArray, caller: str) -> None:
             f"{caller}() needs datetime64 dates on 'time'; got dtype {time.dtype}. "
             "Convert: stack.assign_coords(time=pandas.to_datetime(stack.time))."
         )
-    dates = as_dates(time.values)
+    dates = np.atleast_1d(as_dates(time.values))
+    if dates.size == 0:
+        raise ValueError(f"{caller}() needs at least one date; got none. Check the selection: stack.sel(time=...).")
     if np.isnat(dates).any():
         raise ValueError(f"{caller}() needs a date for every image; got NaT. Drop or date it: stack.dropna('time').")
     step = np.diff(dates)
@@ -360,13 +365,14 @@ def as_switch(value: Any, name: str, caller: str) -> bool:
 def as_instant(value: Any, name: str, caller: str) -> np.datetime64:
     """Return a date in any of the usual forms as datetime64[us], UTC."""
     try:
-        instant = pd.Timestamp(value)
+        # pandas takes a bare number for nanoseconds
+        instant = pd.NaT if isinstance(value, (int, float, np.number)) else pd.Timestamp(value)
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"{caller}() needs a date as {name}; got {value!r}. Write it as '2020-06-01T10:30'."
         ) from error
     if pd.isna(instant):
-        raise ValueError(f"{caller}() needs a date as {name}; got NaT. Write it as '2020-06-01T10:30'.")
+        raise ValueError(f"{caller}() needs a date as {name}; got {value!r}. Write it as '2020-06-01T10:30'.")
     if instant.tzinfo is not None:
         instant = instant.tz_convert("UTC").tz_localize(None)
     return np.datetime64(instant, "us")
@@ -391,7 +397,8 @@ def years(interval: np.ndarray) -> np.ndarray:
     return np.asarray(interval / YEAR, dtype=np.float64)
 
 
-def _check_variables(data: xr.Dataset, names: Sequence[str], dims: tuple[str, ...], caller: str, maker: str) -> None:
+def _as_floats(data: xr.Dataset, names: Sequence[str], dims: tuple[str, ...], caller: str, maker: str) -> xr.Dataset:
+    """Return a product after checking its variables and its grid, with numbers that kernels take: native floats."""
     if not isinstance(data, xr.Dataset):
         raise TypeError(f"{caller}() needs a Dataset with dims {dims}; got {type(data).__name__}. See {maker}.")
     lacking = [name for name in names if name not in data]
@@ -400,11 +407,25 @@ def _check_variables(data: xr.Dataset, names: Sequence[str], dims: tuple[str, ..
             f"{caller}() needs variables {', '.join(names)}; got none called {', '.join(lacking)}. "
             f"Use the result of {maker}."
         )
+    without = [name for name in ("x", "y") if name not in data.coords]
+    if without:
+        raise ValueError(
+            f"{caller}() needs coordinates x and y [m]; got none on '{without[0]}'. Assign the pixel centres: "
+            "dataset.assign_coords(x=..., y=...)."
+        )
+    floats = {}
     for name in names:
         if data[name].dims != dims:
             raise ValueError(
                 f"{caller}() needs dims {dims}; got {data[name].dims} in '{name}'. Reorder: dataset.transpose{dims}."
             )
+        dtype = data[name].dtype
+        if dtype.kind not in "iuf":
+            raise TypeError(f"{caller}() needs real numbers in '{name}'; got dtype {dtype}. Use the result of {maker}.")
+        native = np.dtype(np.float64 if dtype.itemsize > 4 else np.float32)
+        if dtype != native or not dtype.isnative:
+            floats[name] = data[name].astype(native)
+    return data.assign(floats) if floats else data
 
 
 # -------------------------------------------------------------------------------------------------------- constructors

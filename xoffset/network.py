@@ -155,10 +155,10 @@ def _times(stack: xr.DataArray) -> np.ndarray:
 
 
 def _check_choices(min_gap: int, max_gap: int | None, direction: str) -> None:
-    are_whole = all(float(gap).is_integer() for gap in (min_gap, max_gap) if gap is not None)
-    if not are_whole or min_gap < 1 or (max_gap is not None and max_gap < min_gap):
+    are_whole = [isinstance(gap, (int, np.integer)) for gap in (min_gap, max_gap) if gap is not None]
+    if not all(are_whole) or min_gap < 1 or (max_gap is not None and max_gap < min_gap):
         raise ValueError(
-            f"pairs() needs whole numbers 1 <= min_gap <= max_gap; got min_gap={min_gap}, max_gap={max_gap}. "
+            f"pairs() needs whole numbers 1 <= min_gap <= max_gap; got min_gap={min_gap!r}, max_gap={max_gap!r}. "
             "Swap or widen them."
         )
     if direction not in ("forward", "both"):

@@ -42,6 +42,11 @@ def scene(shape: tuple[int, int] = (256, 256), *, redness: float = 1.3, seed: in
         Spline coefficients (y, x), 4·rows by 4·columns, brightness in arbitrary units; the ground repeats itself
         beyond the edges. Pass it to `stack` to photograph the same ground again.
 
+    Raises
+    ------
+    ValueError
+        If the shape is not two numbers of at least 2.
+
     Examples
     --------
     >>> import xoffset.synthetic
@@ -134,6 +139,11 @@ def stack(
         velocity in m yr-1. `misregistration_dx`, `misregistration_dy` (time): shift in m of the whole image, which is
         not part of `dx`, `dy`. `cloud` (time, y, x): True where a cloud covers the ground.
 
+    Raises
+    ------
+    ValueError
+        If shape, field or ground do not fit, or a step has no date.
+
     Examples
     --------
     >>> import xoffset.synthetic
@@ -142,7 +152,13 @@ def stack(
     12.02
     """
     _check_shape(shape, "stack")
-    times = model.as_dates(np.asarray(dates, dtype="datetime64[us]"))
+    times = np.array([model.as_instant(date, "a date", "stack") for date in dates], dtype="datetime64[us]")
+    model.check_times(xr.DataArray(times, dims="time"), "stack")
+    model.check_share(clouds, "clouds", "stack")
+    model.check_share(nodata, "nodata", "stack")
+    for name, value in (("snr", snr), ("pixel_size", pixel_size)):
+        if not value > 0.0:
+            raise ValueError(f"stack() needs {name} above 0; got {value!r}. Pass a number such as 10.")
     if ground is None:
         ground = scene(shape, seed=seed)
     if ground.shape != (OVERSAMPLING * shape[0], OVERSAMPLING * shape[1]):
@@ -211,7 +227,7 @@ def _history(times: np.ndarray, velocity: float, season: float, step: float, ste
     elapsed = model.years(times - times[0])
     moved = velocity * elapsed + season * np.sin(2.0 * np.pi * elapsed)
     if step_date is not None:
-        moved = moved + step * (times >= np.datetime64(step_date))
+        moved = moved + step * (times >= model.as_instant(step_date, "step_date", "stack"))
     elif step:
         raise ValueError("stack() needs the date of the step; got step without step_date. Pass step_date='2020-06-01'.")
     return np.asarray(moved - moved[0])
@@ -293,7 +309,7 @@ def _label_stack(images: np.ndarray, times: np.ndarray, pixel_size: float, crs: 
         parsed = pyproj.CRS.from_user_input(crs)
     origin_x, origin_y = (0.0, 0.0) if crs is None else (500_000.0, 5_000_000.0)
     _, rows, columns = images.shape
-    return model.stack(
+    labelled = model.stack(
         images,
         time=times,
         x=origin_x + pixel_size * (np.arange(columns) + 0.5),
@@ -301,3 +317,5 @@ def _label_stack(images: np.ndarray, times: np.ndarray, pixel_size: float, crs: 
         crs=parsed,
         attrs={},
     )
+    model.check_crs(parsed, labelled, "stack")
+    return labelled
