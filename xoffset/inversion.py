@@ -26,7 +26,8 @@ def invert(
     Parameters
     ----------
     shifts
-        Shifts (pair, y, x) from `correlate` or `screen`; pairs may be missing (NaN) in any pixel.
+        Shifts (pair, y, x) from `correlate` or `screen`; pairs may be missing (NaN) in any pixel. A pair matched in
+        both directions counts as two observations.
     weights
         `"sigma"`: each pair vector weighs the inverse of the mean of its two variances. `"uniform"`: all weigh alike.
     reference
