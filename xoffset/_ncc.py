@@ -154,7 +154,8 @@ def prepare(raw: np.ndarray, frame: Tile, template: int, prefilter: Prefilter, d
     zncc.flat_windows(values, known, template, flat)
     total = np.empty(windows, dtype=dtype)
     spread = np.empty(windows, dtype=dtype)
-    zncc.window_sums(filtered, template, total, spread)
+    # only windows without holes use these sums; what lies in holes would leave its rounding in the running ones
+    zncc.window_sums(filtered * valid, template, total, spread)
     # what the sums of the filters may round to: the band-pass of a pure slope must not pass for texture
     floor = (max(32.0 * float(np.finfo(dtype).eps), 1e-12) * float(peak)) ** 2
     return Image(filtered, known, valid, coefficients, flat, total, spread, floor, prefilter)
