@@ -240,7 +240,7 @@ def per_pixel(function: Callable[..., np.ndarray], arrays: list[Any], layers: in
     whole = da.core.unify_chunks(*(part for array in arrays for part in (da.asarray(array).rechunk({0: -1}), "nyx")))[1]
     return da.map_blocks(
         function,
-        *(array.rechunk({0: -1}) for array in whole),
+        *whole,
         chunks=((layers,), *whole[0].chunks[1:]),
         dtype=arrays[0].dtype,
         meta=np.empty((0, 0, 0), dtype=arrays[0].dtype),

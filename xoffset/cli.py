@@ -53,7 +53,7 @@ def demo(out: Path, size: int) -> None:
     )  # fmt: skip
     is_stable = (truth["vx"] == 0.0) & (truth["vy"] == 0.0)
     network = pairs(stack, max_gap=3)
-    shifts = _compute(stack, network, out, min_score=0.5, search=6).load()
+    shifts = _compute(stack, network, _match(stack, network, 0.5, search=6), out).load()
     # the images are misplaced by a few metres: stable ground tells by how much
     ground = is_stable.sel(x=shifts.x, y=shifts.y, method="nearest").assign_coords(x=shifts.x, y=shifts.y)
     shifts = shifts.assign(
@@ -110,11 +110,11 @@ def run(
             pixel_size=pixel_size, chunks=2048,
         )  # fmt: skip
         network = pairs(stack, max_gap=max_gap, max_baseline=max_baseline)
-        options = {"min_score": min_score, "template": template, "search": search, "step": step}
+        shifts = _match(stack, network, min_score, template=template, search=search, step=step)
         # lazily, so that bad options are refused before anything is computed or replaced
-        invert(_match(stack, network, **options), reference=reference)
+        invert(shifts, reference=reference)
         _make_room(out, overwrite)
-        _follow(_compute(stack, network, out, **options), out, reference)
+        _follow(_compute(stack, network, shifts, out), out, reference)
     except (ValueError, TypeError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Done. Results: {out.resolve()}")
@@ -147,9 +147,8 @@ def _match(stack: xr.DataArray, network: xr.Dataset, min_score: float, **options
     return screen(correlate(lazy, network, **options), min_score=min_score)
 
 
-def _compute(stack: xr.DataArray, network: xr.Dataset, out: Path, **options: Any) -> xr.Dataset:
-    """Match and screen every pair, into a store."""
-    shifts = _match(stack, network, **options)
+def _compute(stack: xr.DataArray, network: xr.Dataset, shifts: xr.Dataset, out: Path) -> xr.Dataset:
+    """Say what will be computed, and compute the shifts into a store."""
     _announce(stack, network, shifts)
     return _store(shifts, out / "shifts.zarr", "Matching")
 

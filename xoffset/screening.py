@@ -63,6 +63,7 @@ def screen(
     >>> screened = xoffset.screen(shifts, min_score=0.5)
     """
     shifts = model.as_shifts(shifts, "screen")
+    neighbourhood = model.as_switch(neighbourhood, "neighbourhood", "screen")
     for name, value, variable in (("min_score", min_score, "score"), ("min_peak_gap", min_peak_gap, "gap")):
         if value is None:
             continue
@@ -79,7 +80,7 @@ def screen(
     keep = has_value
     for failed in found.values():
         keep = keep & ~failed
-    if model.as_switch(neighbourhood, "neighbourhood", "screen"):
+    if neighbourhood:
         found["neighbourhood"] = _disagreement(shifts, keep)
         keep = keep & ~found["neighbourhood"]
 
@@ -95,7 +96,7 @@ def screen(
         "function": "screen",
         "min_score": None if min_score is None else float(min_score),
         "min_peak_gap": None if min_peak_gap is None else float(min_peak_gap),
-        "neighbourhood": bool(neighbourhood),
+        "neighbourhood": neighbourhood,
     }
     return model.relabel(out, step)
 
