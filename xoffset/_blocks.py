@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Tile = tuple[slice, slice]
-TileKernel = Callable[[np.ndarray, Tile], np.ndarray]
+TileKernel = Callable[[np.ndarray, Tile, np.ndarray], np.ndarray]
 ReadImage = Callable[[slice, slice], np.ndarray]
 
 # Side of a compute tile, and bounds for the side of a dask block, px.
@@ -43,11 +43,18 @@ class Lattice:
 
     shape: tuple[int, int]
     step: int
-    template: int
-    search: int
-    margin: int  # pixels known around the windows of a tile
+    templates: tuple[int, ...]  # sides of the windows, ascending
+    search: tuple[int, int]  # half-range along y and x, the largest if it differs by node
+    reach: int  # pixels that matching at full resolution needs around the windows of a tile
+    margin: int  # those that are read: more than `reach` if there are coarser levels
+    levels: int  # of a search from coarse to fine, 0 if there is none
     nodata: float | None
     dtype: np.dtype
+
+    @property
+    def template(self) -> int:
+        """Side of the largest window, which the grid is made for."""
+        return self.templates[-1]
 
     @property
     def nodes(self) -> tuple[int, int]:
@@ -58,10 +65,11 @@ class Lattice:
     @property
     def per_tile(self) -> int:
         """Nodes along the side of a tile: TILE pixels, or what keeps the products of a row of blocks in BUFFER."""
-        block = math.gcd(self.step, self.template)
-        open_rows = -(-self.template // self.step)
-        per_block = 7 * open_rows * (2 * self.search + 1) ** 2 * self.dtype.itemsize
-        side = min(TILE, max(BUFFER // per_block * block - self.template, SMALLEST_TILE))
+        block = math.gcd(self.step, self.template, *(self.template - size for size in self.templates))
+        # a strip of the products of blocks for each of the rows of blocks that a window holds
+        rows = sum(-(-size // block) for size in self.templates)
+        per_node = 7 * rows * math.prod(2 * half + 8 for half in self.search) * self.dtype.itemsize
+        side = min(TILE, max(BUFFER // per_node * self.step, SMALLEST_TILE))
         return max(1, side // self.step)
 
     def tiles(self, block: Tile | None = None) -> Iterator[Tile]:
@@ -73,17 +81,6 @@ class Lattice:
                     slice(top, min(top + self.per_tile, rows.stop)),
                     slice(left, min(left + self.per_tile, columns.stop)),
                 )
-
-    def inner(self, tile: Tile) -> Tile | None:
-        """Nodes of a tile whose search stays inside the image; None if there are none."""
-        inner = []
-        for nodes, size in zip(tile, self.shape, strict=True):
-            start = max(nodes.start, -(-self.search // self.step))
-            stop = min(nodes.stop, (size - self.template - self.search) // self.step + 1)
-            if start >= stop:
-                return None
-            inner.append(slice(start, stop))
-        return inner[0], inner[1]
 
     def window(self, tile: Tile) -> Tile:
         """Pixels that the tile needs; they may lie outside the image."""
@@ -97,32 +94,35 @@ class Lattice:
         return rows, columns
 
     def frame(self, tile: Tile) -> Tile:
-        """Part of the tile's window that lies inside the image, counted from the window's first pixel."""
+        """Part within `reach` of the tile's windows that lies inside the image, counted from its first pixel."""
+        inset = self.margin - self.reach
         rows, columns = (
-            slice(max(-part.start, 0), min(part.stop, size) - part.start)
+            slice(max(-part.start - inset, 0), min(part.stop - inset, size) - part.start - inset)
             for part, size in zip(self.window(tile), self.shape, strict=True)
         )
         return rows, columns
 
 
-def match_tiles(stack: Any, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int]) -> Any:
+def match_tiles(stack: Any, guide: np.ndarray, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int]) -> Any:
     """Run a tile kernel over a stack (time, y, x): shape·(rows, columns), NumPy or dask like the stack.
 
-    The kernel gets the pixels of a tile's window as floats, NaN outside the image and where there is no data, and the
-    nodes of the tile.
+    The kernel gets the pixels of a tile's window as floats, NaN outside the image and where there is no data, the nodes
+    of the tile, and their part of the guide (field, rows, columns).
     """
     if not isinstance(stack, np.ndarray):
-        return _match_blocks(stack, lattice, kernel, shape)
+        return _match_blocks(stack, guide, lattice, kernel, shape)
     out = np.empty((*shape, *lattice.nodes), dtype=lattice.dtype)
 
     def match(tile: Tile) -> None:
-        out[:, :, tile[0], tile[1]] = kernel(_cut(stack, (0, 0), tile, lattice), tile)
+        out[:, :, tile[0], tile[1]] = kernel(_cut(stack, (0, 0), tile, lattice), tile, guide[:, *tile])
 
     in_threads(match, lattice.tiles())
     return out
 
 
-def _match_blocks(stack: da.Array, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int]) -> da.Array:
+def _match_blocks(
+    stack: da.Array, guide: np.ndarray, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int]
+) -> da.Array:
     import dask.array as da
 
     before = lattice.margin
@@ -144,6 +144,8 @@ def _match_blocks(stack: da.Array, lattice: Lattice, kernel: TileKernel, shape: 
     found: da.Array = da.map_blocks(
         _match_block,
         padded,
+        # an array of its own, so that a task carries its own part only
+        da.from_array(guide, chunks=(guide.shape[0], *counts)),
         lattice=lattice,
         kernel=kernel,
         shape=shape,
@@ -158,6 +160,7 @@ def _match_blocks(stack: da.Array, lattice: Lattice, kernel: TileKernel, shape: 
 
 def _match_block(
     padded: np.ndarray,
+    guide: np.ndarray,
     *,
     lattice: Lattice,
     kernel: TileKernel,
@@ -173,7 +176,7 @@ def _match_block(
         rows, columns = (
             slice(nodes.start - first, nodes.stop - first) for nodes, first in zip(tile, (top, left), strict=True)
         )
-        out[:, :, rows, columns] = kernel(_cut(padded, origin, tile, lattice), tile)
+        out[:, :, rows, columns] = kernel(_cut(padded, origin, tile, lattice), tile, guide[:, rows, columns])
     return out
 
 

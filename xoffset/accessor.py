@@ -12,7 +12,8 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import inversion, matching, motion, network, screening
-from xoffset._ncc import NCC, Prefilter
+from xoffset._images import Prefilter
+from xoffset._ncc import NCC
 from xoffset.export import geotiff
 from xoffset.network import Duration
 

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _ncc, model
-from xoffset._ncc import NCC, Prefilter
+from xoffset import _blocks, _guide, _images, _ncc, _pyramid, model
+from xoffset._images import Prefilter
+from xoffset._kernels import neighbours
+from xoffset._ncc import NCC
+from xoffset._pyramid import Pyramid
 
 
 def correlate(
     stack: xr.DataArray,
     network: xr.Dataset,
     *,
-    template: int = 32,
-    search: int = 8,
+    template: int | Sequence[int] = 32,
+    search: int | tuple[int, int] | xr.DataArray | Pyramid = 8,
     step: int = 8,
     matcher: Literal["ncc"] | NCC = "ncc",
     prefilter: Prefilter = "bandpass",
+    prior: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Displacement between the two images of every pair, with its uncertainty, on a grid.
 
@@ -33,10 +39,13 @@ def correlate(
     network
         Pairs of dates, from `pairs`.
     template
-        Side of the square window, in pixels.
+        Side of the square window, in pixels. Several sides, such as (16, 32, 64), are all tried, and each node keeps the
+        smallest whose match stands out and agrees with its neighbours; they differ by multiples of twice the greatest
+        common divisor of step and templates, so that all share their centre.
     search
-        Largest displacement looked for along x and y, in pixels, inclusive. A peak on the outermost ring is not
-        accepted: choose at least one pixel more than the motion.
+        Largest displacement looked for around the prior, in pixels, inclusive: one number, `(y, x)`, or a DataArray
+        (y, x) of numbers, of which the nearest holds for a node (0 or NaN leaves it out). A peak on the outermost ring
+        is not accepted: choose at least one pixel more than the motion. A `Pyramid` goes from coarse to fine.
     step
         Distance between windows, in pixels.
     matcher
@@ -44,6 +53,10 @@ def correlate(
     prefilter
         `"bandpass"` removes detail finer than 0.7 px (noise) and coarser than 3 px (light and shade) before matching;
         None matches the pixels as they are.
+    prior
+        What the displacement is about, rounded to whole pixels: a Dataset (y, x) with `vx` and `vy` in metres a year, or
+        `dx` and `dy` in metres, per pair if it has `pair`, on any grid of the stack's CRS. NaN means around zero; such
+        nodes are flagged `no_prior`, and keep their match. It never moves where a match is reported.
 
     Returns
     -------
@@ -52,16 +65,17 @@ def correlate(
         grid, positive toward increasing x and y; a feature at (x, y) on the reference date is at (x + dx, y + dy) on
         the secondary date. `score`: correlation at the match, or at the whole-pixel peak where the refinement failed.
         `gap`: whole-pixel peak minus the best score more than 3 px away (NaN if `search` is at most 3). `sigma_dx`,
-        `sigma_dy`: standard errors in metres; `sigma_dxdy`: covariance in m2. `flags`: why dx and dy are NaN. The CRS
-        is that of the stack.
+        `sigma_dy`: standard errors in metres; `sigma_dxdy`: covariance in m2. `flags`: why dx and dy are NaN. With
+        several templates `template_size`: the side in pixels that was kept. Matched both ways `mismatch`: length in
+        metres of the sum of the displacement and the one back. The CRS is that of the stack.
 
     Raises
     ------
     TypeError
-        If stack or network are of the wrong type, or the pixels are no real numbers.
+        If stack, network or prior are of the wrong type, or the pixels are no real numbers.
     ValueError
-        If dims, dates, grid or CRS are not those of a stack, a date of the network is not in it, or template, search
-        and step do not fit the image.
+        If dims, dates, grid or CRS are not those of a stack, a date of the network is not in it, template, search
+        and step do not fit the image or one another, or the prior is lazy or of another CRS.
 
     Notes
     -----
@@ -80,42 +94,81 @@ def correlate(
     stack = model.as_stack(stack, "correlate")
     network = model.as_network(network, stack, "correlate")
     matcher = _check_matcher(matcher, prefilter)
-    lattice = _lattice(stack, template, search, step)
-    spacing = model.spacing(stack, "correlate")
-
-    dates = model.as_dates(stack["time"].values)
-    pairs = np.stack(
-        [np.searchsorted(dates, model.as_dates(network[name].values)) for name in ("reference", "secondary")], axis=1
-    )
-    kernel = partial(_ncc.match_tile, pairs=pairs, lattice=lattice, matcher=matcher, prefilter=prefilter)
-    found = _blocks.match_tiles(stack.data, lattice, kernel, (len(_ncc.FIELDS), len(pairs)))
-
-    u, v, score, gap, variance_x, variance_y, covariance, flags = found
-    centre = 0.5 * (template - 1)
+    step = _as_size(step, "step", 1)
+    templates = _as_templates(template, step)
+    grid = _guide.Grid.of(stack, templates[-1], step)
+    guide = _guide.guide(stack, network, search, prior, grid)
+    lattice = _lattice(stack, templates, step, guide)
+    kernel = partial(_ncc.match_tile, pairs=guide.pairs, lattice=lattice, matcher=matcher, prefilter=prefilter)
+    names = _ncc.fields(matcher, templates)
+    found = _blocks.match_tiles(stack.data, guide.fields, lattice, kernel, (len(names), len(guide.pairs)))
+    fields = dict(zip(names, found, strict=True))
+    fields["flags"] = fields["flags"].astype(np.int32) | guide.is_blind * np.int32(model.FLAGS["no_prior"])
     return model.shifts(
-        {
-            "dx": u * spacing.x,
-            "dy": v * spacing.y,
-            "score": score,
-            "gap": gap,
-            "sigma_dx": np.sqrt(variance_x) * abs(spacing.x),
-            "sigma_dy": np.sqrt(variance_y) * abs(spacing.y),
-            "sigma_dxdy": covariance * (spacing.x * spacing.y),
-            "flags": flags.astype(np.int32),
-        },
+        _in_metres(_checked_both_ways(fields, step), model.spacing(stack, "correlate")),
         network,
-        x=stack["x"].values[0] + (centre + step * np.arange(lattice.nodes[1])) * spacing.x,
-        y=stack["y"].values[0] + (centre + step * np.arange(lattice.nodes[0])) * spacing.y,
+        x=grid.x,
+        y=grid.y,
         like=stack,
         step={
             "function": "correlate",
-            "template": lattice.template,
-            "search": lattice.search,
-            "step": lattice.step,
+            "template": list(templates) if len(templates) > 1 else templates[0],
+            "search": _described(search),
+            "step": step,
             "matcher": {"name": "ncc"} | dataclasses.asdict(matcher),
             "prefilter": prefilter,
+            "prior": None if prior is None else sorted(map(str, prior.data_vars)),
         },
     )
+
+
+def _in_metres(fields: dict[str, Any], spacing: model.Spacing) -> dict[str, Any]:
+    """Fields of a matcher, in pixels, as variables of shifts."""
+    out = {
+        "dx": fields["dx"] * spacing.x,
+        "dy": fields["dy"] * spacing.y,
+        "score": fields["score"],
+        "gap": fields["gap"],
+        "sigma_dx": np.sqrt(fields["variance_dx"]) * abs(spacing.x),
+        "sigma_dy": np.sqrt(fields["variance_dy"]) * abs(spacing.y),
+        "sigma_dxdy": fields["covariance"] * (spacing.x * spacing.y),
+        "flags": fields["flags"],
+    }
+    if "template_size" in fields:
+        out["template_size"] = fields["template_size"]
+    if "back_dx" in fields:
+        along_x, along_y = fields["dx"] + fields["back_dx"], fields["dy"] + fields["back_dy"]
+        out["mismatch"] = np.hypot(along_x * spacing.x, along_y * spacing.y)
+    return out
+
+
+def _checked_both_ways(fields: dict[str, Any], step: int) -> dict[str, Any]:
+    """Fields without the matches that do not come back; those of one way as they are."""
+    if "back_dx" not in fields:
+        return fields
+    names = ("dx", "dy", "back_dx", "back_dy", "variance_dx", "variance_dy")
+    fails = _blocks.with_halo(
+        partial(_fails_to_come_back, step=step), [fields[name] for name in names], 1, np.dtype(np.uint8)
+    ).astype(bool)
+    out = dict(fields)
+    for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance"):
+        out[name] = np.where(fails, np.nan, fields[name])
+    out["flags"] = fields["flags"] | fails * np.int32(model.FLAGS["forward_backward"])
+    return out
+
+
+def _fails_to_come_back(*fields: np.ndarray, step: int) -> np.ndarray:
+    out = np.empty(fields[0].shape, dtype=np.uint8)
+    for layers in zip(*fields, out, strict=True):
+        neighbours.fails_to_come_back(*(np.ascontiguousarray(layer) for layer in layers[:-1]), step, layers[-1])
+    return out
+
+
+def _described(search: int | tuple[int, int] | xr.DataArray | Pyramid) -> Any:
+    """Search as a parameter to be written down."""
+    if isinstance(search, xr.DataArray):
+        return "map"
+    return dataclasses.asdict(search) if isinstance(search, Pyramid) else search
 
 
 def _check_matcher(matcher: Literal["ncc"] | NCC, prefilter: Prefilter) -> NCC:
@@ -128,27 +181,49 @@ def _check_matcher(matcher: Literal["ncc"] | NCC, prefilter: Prefilter) -> NCC:
     raise ValueError(f"correlate() needs matcher 'ncc' or an NCC; got {matcher!r}. Pass matcher='ncc'.")
 
 
-def _lattice(stack: xr.DataArray, template: int, search: int, step: int) -> _blocks.Lattice:
-    """Sampling grid, after checking that the windows fit the image."""
-    for name, value, least in (("template", template, 5), ("search", search, 1), ("step", step, 1)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(
-                f"correlate() needs a whole number of at least {least} pixels as {name}; got {value!r}. "
-                f"Pass a number such as {name}={ {'template': 32}.get(name, 8) }."
-            )
-    rows, columns = stack.shape[1:]
-    extent = template + 2 * search
-    if extent > min(rows, columns):
+def _as_size(value: Any, name: str, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(
-            f"correlate() needs images of at least {extent} x {extent} pixels for template={template} and "
-            f"search={search}; got {rows} x {columns}. Use a smaller template or search."
+            f"correlate() needs a whole number of at least {least} pixels as {name}; got {value!r}. "
+            f"Pass a number such as {name}={ {'template': 32}.get(name, 8) }."
         )
+    return int(value)
+
+
+def _as_templates(template: int | Sequence[int], step: int) -> tuple[int, ...]:
+    """Sides of the windows, ascending, after checking that they share their centres and the grid of blocks."""
+    sides = template if isinstance(template, Sequence) and not isinstance(template, str) else (template,)
+    sizes = sorted({_as_size(side, "template", 5) for side in sides})
+    if not sizes:
+        raise ValueError("correlate() needs at least one template; got none. Pass a number such as template=32.")
+    apart = 2 * math.gcd(step, *sizes)
+    if any((size - sizes[0]) % apart for size in sizes):
+        raise ValueError(
+            f"correlate() needs templates that differ by multiples of {apart} pixels (twice the greatest common divisor "
+            f"of step={step} and the templates), so that they share their centres; got {tuple(sizes)}. Pass sides such "
+            f"as {sizes[0]}, {sizes[0] + apart} and {sizes[0] + 3 * apart}."
+        )
+    return tuple(sizes)
+
+
+def _lattice(stack: xr.DataArray, templates: tuple[int, ...], step: int, guide: _guide.Guide) -> _blocks.Lattice:
+    """Sampling grid, after checking that the windows fit the image."""
+    shape = stack.shape[1], stack.shape[2]
+    extent = tuple(templates[-1] + 2 * half for half in guide.half)
+    if any(side > size for side, size in zip(extent, shape, strict=True)):
+        raise ValueError(
+            f"correlate() needs images of at least {extent[0]} x {extent[1]} pixels for template={templates[-1]} and "
+            f"search={guide.half}; got {shape[0]} x {shape[1]}. Use a smaller template or search."
+        )
+    reach = max(guide.half) + guide.prior + _images.MARGIN
     return _blocks.Lattice(
-        shape=(rows, columns),
-        step=int(step),
-        template=int(template),
-        search=int(search),
-        margin=int(search) + _ncc.MARGIN,
+        shape=shape,
+        step=step,
+        templates=templates,
+        search=guide.half,
+        reach=reach,
+        margin=reach + (_pyramid.margin(templates[-1], guide.levels) if guide.levels else 0),
+        levels=guide.levels,
         nodata=model.nodata_of(stack),
         dtype=np.dtype(np.float64 if stack.dtype.kind == "f" and stack.dtype.itemsize > 4 else np.float32),
     )

@@ -36,8 +36,8 @@ FLAGS: Mapping[str, int] = {
     "border": bits.BORDER,
     "refine_failed": bits.REFINE_FAILED,
     "ill_conditioned": bits.ILL_CONDITIONED,
-    "no_prior": 1 << 7,
-    "template_disagrees": 1 << 8,
+    "no_prior": bits.NO_PRIOR,
+    "template_disagrees": bits.TEMPLATE_DISAGREES,
     "forward_backward": 1 << 9,
     "low_score": 1 << 10,
     "low_gap": 1 << 11,
@@ -57,6 +57,8 @@ _SHIFTS = {
     "sigma_dx": ("m", "standard error of the displacement along x"),
     "sigma_dy": ("m", "standard error of the displacement along y"),
     "sigma_dxdy": ("m2", "covariance of the displacements along x and y"),
+    "template_size": ("pixel", "side of the window"),
+    "mismatch": ("m", "length of the displacement plus the one back"),
 }
 _SERIES = {
     "dx": ("m", "displacement along x since the reference date"),

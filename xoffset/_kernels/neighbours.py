@@ -67,3 +67,70 @@ def disagrees(dx, dy, sigma, limit, out):
             far = np.hypot(dx[row, column] - x[median], dy[row, column] - y[median])
             if spread > max(limit, 4.0 * noise) or not far <= allowed:
                 out[row, column] = 1
+
+
+@kernel
+def vector_median(field, out):
+    """Vector median of the 3 x 3 vectors around each, itself included; field and out (rows, columns, 2), NaN unknown."""
+    rows, columns = field.shape[:2]
+    around = np.empty((9, 2))
+    for row in range(rows):
+        for column in range(columns):
+            count = 0
+            for i in range(max(row - 1, 0), min(row + 2, rows)):
+                for j in range(max(column - 1, 0), min(column + 2, columns)):
+                    if np.isfinite(field[i, j, 0]) and np.isfinite(field[i, j, 1]):
+                        around[count] = field[i, j]
+                        count += 1
+            out[row, column] = np.nan
+            least = np.inf
+            for i in range(count):
+                total = 0.0
+                for j in range(count):
+                    total += np.hypot(around[i, 0] - around[j, 0], around[i, 1] - around[j, 1])
+                if total < least:
+                    least = total
+                    out[row, column] = around[i]
+
+
+@kernel
+def fails_to_come_back(dx, dy, back_x, back_y, variance_x, variance_y, step, out):
+    """Set out where a displacement and the one back, at the same node, do not cancel.
+
+    The way back starts elsewhere: a gradient of the field over the distance moved is allowed for, besides half a pixel
+    and three standard errors of the sum.
+
+    Parameters
+    ----------
+    dx, dy, back_x, back_y, variance_x, variance_y
+        (rows, columns), in pixels and px²; NaN where unknown, infinite beyond the edges.
+    step
+        Distance of the nodes in pixels.
+    out
+        (rows, columns) uint8. Without one of the two displacements nothing is set.
+    """
+    rows, columns = dx.shape
+    for row in range(rows):
+        for column in range(columns):
+            out[row, column] = 0
+            u, v = dx[row, column], dy[row, column]
+            mismatch = np.hypot(u + back_x[row, column], v + back_y[row, column])
+            if not np.isfinite(mismatch):
+                continue
+            along_x = u * _slope(dx[row], column) + v * _slope(dx[:, column], row)
+            along_y = u * _slope(dy[row], column) + v * _slope(dy[:, column], row)
+            noise = np.sqrt(2.0 * (variance_x[row, column] + variance_y[row, column]))
+            if mismatch > max(0.5, 3.0 * noise) + np.hypot(along_x, along_y) / step:
+                out[row, column] = 1
+
+
+@kernel
+def _slope(line, k):
+    """Central difference per node, one-sided where only one neighbour is known, zero where none is."""
+    before = line[k - 1] if k > 0 else np.nan
+    after = line[k + 1] if k + 1 < line.size else np.nan
+    if np.isfinite(before) and np.isfinite(after):
+        return 0.5 * (after - before)
+    if np.isfinite(before):
+        return line[k] - before
+    return after - line[k] if np.isfinite(after) else 0.0

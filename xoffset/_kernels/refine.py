@@ -2,9 +2,12 @@
 
 For a pure shift the cubic spline that interpolates the secondary image is a separable four-tap filter, the same for
 all pixels of the template (Baker & Matthews 2004, Int. J. Comput. Vis. 56, 221-255, for the inverse composition).
+Windows are kept as one contiguous line of pixels: a sum over a line needs its lanes folded once, not once a row.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,61 +15,17 @@ from xoffset._kernels import bits
 from xoffset._kernels._jit import hot_kernel
 
 ITERATIONS = 30
-TOLERANCE = 5e-4  # px
+# A step below this is the last one. What is left is shorter by the error of the Jacobian, about a tenth or less.
+TOLERANCE = 1e-3  # px
 LARGEST_CONDITION = 1e3
 # Bias that the interpolation of aliased pixels leaves in the best of cases, px: no match is more certain than this.
 LEAST_SIGMA = 2e-3
 # A small window tells the agreement of the slopes badly: never inflate sigma more than ten times for it.
 LEAST_AGREEMENT = 0.1
-LEAST_HOLD = 0.25
-# Smaller windows have too few inner pixels to tell their agreement from its noise.
-LEAST_TEMPLATE_TO_HOLD = 12
+# Steps are never lengthened more than this for what the Jacobian has learnt from the last ones.
+LARGEST_STRETCH = 4.0
+LONGEST_STEP = 0.5  # px
 SCORE_TOLERANCE = 1e-5
-
-
-@hot_kernel
-def _spline_weights(fraction, out):
-    """Weights of the four coefficients around a point that lies `fraction` behind the second."""
-    rest = 1 - fraction
-    out[0] = rest * rest * rest / 6
-    out[3] = fraction * fraction * fraction / 6
-    out[1] = 2 / out.dtype.type(3.0) - fraction * fraction * (1 - fraction / 2)
-    out[2] = 1 - out[0] - out[1] - out[3]
-
-
-@hot_kernel
-def _shifted_window(coefficients, y, x, size, weights_y, weights_x, rows, out):
-    """Spline values of a size·size window whose first pixel lies behind (y, x) by the fractions of the weights."""
-    for i in range(size + 3):
-        source = coefficients[y - 1 + i, x - 1 : x + size + 2]
-        line = rows[i]
-        w0, w1, w2, w3 = weights_x[0], weights_x[1], weights_x[2], weights_x[3]
-        for j in range(size):
-            line[j] = w0 * source[j] + w1 * source[j + 1] + w2 * source[j + 2] + w3 * source[j + 3]
-    w0, w1, w2, w3 = weights_y[0], weights_y[1], weights_y[2], weights_y[3]
-    for i in range(size):
-        line = out[i]
-        r0, r1, r2, r3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
-        for j in range(size):
-            line[j] = w0 * r0[j] + w1 * r1[j] + w2 * r2[j] + w3 * r3[j]
-
-
-@hot_kernel
-def _centre(weight, total, values):
-    """Remove the weighted mean and clear what has no weight; return the remaining sum of squares."""
-    size = values.shape[0]
-    mean = values.dtype.type(0.0)
-    for i in range(size):
-        for j in range(size):
-            mean += weight[i, j] * values[i, j]
-    mean /= total
-    square = values.dtype.type(0.0)
-    for i in range(size):
-        for j in range(size):
-            value = weight[i, j] * (values[i, j] - mean)
-            values[i, j] = value
-            square += value * value
-    return square
 
 
 @hot_kernel
@@ -87,26 +46,97 @@ def slopes(image, along_x, along_y):
 
 
 @hot_kernel
-def _sums(weight, window, template, slope_x, slope_y, out):
-    """Sums of a shifted window: itself, its square, and its products with template and slopes."""
-    size = window.shape[0]
+def spline_weights(fraction, out):
+    """Weights of the four coefficients around a point that lies `fraction` behind the second."""
+    rest = 1 - fraction
+    out[0] = rest * rest * rest / 6
+    out[3] = fraction * fraction * fraction / 6
+    out[1] = 2 / out.dtype.type(3.0) - fraction * fraction * (1 - fraction / 2)
+    out[2] = 1 - out[0] - out[1] - out[3]
+
+
+@hot_kernel
+def _moved_window(coefficients, y, x, weights, rows, out):
+    """Spline values (size, size) of a window whose first pixel lies behind (y, x) by the fractions of the weights."""
+    size = rows.shape[1]
+    w0, w1, w2, w3 = weights[1, 0], weights[1, 1], weights[1, 2], weights[1, 3]
+    for i in range(size + 3):
+        source = coefficients[y - 1 + i, x - 1 : x + size + 2]
+        line = rows[i]
+        for j in range(size):
+            line[j] = w0 * source[j] + w1 * source[j + 1] + w2 * source[j + 2] + w3 * source[j + 3]
+    w0, w1, w2, w3 = weights[0, 0], weights[0, 1], weights[0, 2], weights[0, 3]
+    line = out.reshape(-1)
+    r0, r1, r2, r3 = rows[:-3].reshape(-1), rows[1:-2].reshape(-1), rows[2:-1].reshape(-1), rows[3:].reshape(-1)
+    for k in range(line.size):
+        line[k] = w0 * r0[k] + w1 * r1[k] + w2 * r2[k] + w3 * r3[k]
+
+
+@hot_kernel
+def _sums(template, window, out):
+    """Sums of a moved window: itself, its square, and its products with template and slopes."""
+    weight, values = template.weight.reshape(-1), template.values.reshape(-1)
+    slope_x, slope_y = template.slope_x.reshape(-1), template.slope_y.reshape(-1)
+    window = window.reshape(-1)
     zero = window.dtype.type(0.0)
     total, square, match, along_x, along_y = zero, zero, zero, zero, zero
-    for i in range(size):
-        for j in range(size):
-            value = window[i, j]
-            weighted = weight[i, j] * value
-            total += weighted
-            square += weighted * value
-            match += value * template[i, j]
-            along_x += value * slope_x[i, j]
-            along_y += value * slope_y[i, j]
+    for k in range(window.size):
+        value = window[k]
+        weighted = weight[k] * value
+        total += weighted
+        square += weighted * value
+        match += value * values[k]
+        along_x += value * slope_x[k]
+        along_y += value * slope_y[k]
     out[0], out[1], out[2], out[3], out[4] = total, square, match, along_x, along_y
 
 
 @hot_kernel
-def refine(image, slopes, noise_gain, coefficients, valid, nodes, peaks, out, flags):
-    """Refine the integer shifts of every template to a fraction of a pixel.
+def _cut(image, weight, y, x, out):
+    """Window of an image, zero where it has no weight."""
+    size = out.shape[0]
+    for i in range(size):
+        line, share, source = out[i], weight[i], image[y + i, x : x + size]
+        for j in range(size):
+            line[j] = share[j] * source[j]
+
+
+@hot_kernel
+def common_pixels(valid, y, x, shift_y, shift_x, out):
+    """Weight of the pixels of a template: 1 where both images are valid at this shift, else 0; return their number."""
+    size = out.shape[0]
+    count = 0
+    for i in range(size):
+        for j in range(size):
+            both = valid[0, y + i, x + j] & valid[1, y + i + shift_y, x + j + shift_x]
+            out[i, j] = both
+            count += both
+    return count
+
+
+class Template(NamedTuple):
+    """Working space of one window of the reference, (size, size) each; zero where a pixel has no weight."""
+
+    weight: np.ndarray  # 0 or 1
+    inner: np.ndarray  # (size - 4, size): 1 where a five-point derivative stays inside the window
+    values: np.ndarray  # without their mean, as the slopes
+    slope_x: np.ndarray
+    slope_y: np.ndarray
+    sums: np.ndarray  # (6,): squared values, values times slopes along x and y, products of the slopes xx, xy, yy
+
+
+class Moved(NamedTuple):
+    """Working space of the window of the secondary."""
+
+    values: np.ndarray  # (size, size)
+    rows: np.ndarray  # (size + 3, size)
+    weights: np.ndarray  # (2, 4) of the spline along y and x
+    sums: np.ndarray  # (5,)
+
+
+@hot_kernel
+def refine(image, slopes, noise_gain, coefficients, valid, nodes, peaks, wanted, out, flags):
+    """Refine the integer shifts of the wanted templates to a fraction of a pixel.
 
     Parameters
     ----------
@@ -122,9 +152,12 @@ def refine(image, slopes, noise_gain, coefficients, valid, nodes, peaks, out, fl
     valid
         (2, height, width) uint8: pixels of reference and secondary that are fit to be matched; of size zero if all are.
     nodes
-        As in `zncc.search`.
+        As in `zncc.search`; of its fields rows, columns, top, left, step and template.
     peaks
-        (rows, columns, 4) result of `zncc.search`.
+        (rows, columns, 13): integer shift along y and x, score, gap, and the scores of the 3x3 integer shifts around
+        the peak in row order, NaN where there is none. The last nine only say where to start.
+    wanted
+        (rows, columns) uint8: the other nodes keep what they have.
     out
         (rows, columns, 6): shift along x and y in pixels, score, variance along x and y, covariance in px². Where the
         match fails all are NaN but the score, which is then the one of the integer peak.
@@ -132,70 +165,83 @@ def refine(image, slopes, noise_gain, coefficients, valid, nodes, peaks, out, fl
         (rows, columns) int32: nodes with a bit set are passed over; bits against the match are added.
     """
     size = nodes.template
-    weight = np.ones((size, size), image.dtype)
-    template = np.empty_like(weight)
-    slope_x = np.empty_like(weight)
-    slope_y = np.empty_like(weight)
-    scratch = (weight, template, slope_x, slope_y, np.empty_like(weight))
-    rows = np.empty((size + 3, size), image.dtype)
+    one = image.dtype.type(1.0)
+    template = new_template(size, one)
+    moved = Moved(
+        np.empty((size, size), image.dtype), np.empty((size + 3, size), image.dtype), np.empty((2, 4), image.dtype),
+        np.empty(5, image.dtype),
+    )  # fmt: skip
+    noise = np.empty(3, image.dtype)
     match = np.empty(6, image.dtype)
-    normal = np.empty(6, image.dtype)
     for row in range(nodes.rows):
         for column in range(nodes.columns):
+            if wanted[row, column] == 0:
+                continue
+            peak = peaks[row, column]
             out[row, column] = np.nan
-            out[row, column, 2] = peaks[row, column, 2]
+            out[row, column, 2] = peak[2]
             if flags[row, column] != 0:
                 continue
             y = nodes.top + row * nodes.step
             x = nodes.left + column * nodes.step
-            shift_y = int(peaks[row, column, 0])
-            shift_x = int(peaks[row, column, 1])
-            count = size * size
+            count = one * size * size
             if valid.size > 0:
-                count = 0
-                for i in range(size):
-                    for j in range(size):
-                        both = valid[0, y + i, x + j] & valid[1, y + i + shift_y, x + j + shift_x]
-                        weight[i, j] = both
-                        count += both
-            template[:] = image[y : y + size, x : x + size]
-            slope_x[:] = slopes[0, y : y + size, x : x + size]
-            slope_y[:] = slopes[1, y : y + size, x : x + size]
-            verdict = _normal_equations(slopes, y, x, image.dtype.type(count), scratch, normal)
+                count = one * common_pixels(valid, y, x, int(peak[0]), int(peak[1]), template.weight)
+            cut_template(image, slopes, y, x, count, template)
+            verdict = judge_slopes(template.sums)
             if verdict == 0:
-                verdict = _gauss_newton(
-                    coefficients, y, x, shift_y, shift_x, image.dtype.type(count), scratch, rows, normal, match
-                )
+                verdict = _gauss_newton(coefficients, y, x, peak, count, template, moved, match)
             flags[row, column] |= verdict
             if verdict == 0:
-                _covariance(normal, match[3] / noise_gain, match)
+                coloured_products(slopes, template.weight, y, x, noise)
+                covariance(template.sums, noise, match[3] / noise_gain, match)
                 out[row, column] = match
 
 
 @hot_kernel
-def _normal_equations(slopes, y, x, count, scratch, out):
-    """Centre template and slopes; out = their Hessian (xx, xy, yy), then that of the twice filtered slopes.
+def new_template(size, one):
+    """Working space in the type of `one`, every pixel with weight 1."""
+    values = np.ones((4, size, size), np.asarray(one).dtype)
+    inner = np.zeros((max(size - 4, 0), size), values.dtype)
+    inner[:, 2 : size - 2] = 1
+    return Template(values[0], inner, values[1], values[2], values[3], np.empty(6, values.dtype))
 
-    Returns the bits against the template, 0 if its shift can be told in both directions.
-    """
-    weight, template, slope_x, slope_y, _ = scratch
-    size = template.shape[0]
-    _centre(weight, count, template)
-    xx = _centre(weight, count, slope_x)
-    yy = _centre(weight, count, slope_y)
-    xy = template.dtype.type(0.0)
-    noise_xx = template.dtype.type(0.0)
-    noise_xy = template.dtype.type(0.0)
-    noise_yy = template.dtype.type(0.0)
-    for i in range(size):
-        first, second = slopes[2, y + i, x : x + size], slopes[3, y + i, x : x + size]
-        for j in range(size):
-            xy += slope_x[i, j] * slope_y[i, j]
-            noise_xx += weight[i, j] * first[j] * first[j]
-            noise_xy += weight[i, j] * first[j] * second[j]
-            noise_yy += weight[i, j] * second[j] * second[j]
-    out[0], out[1], out[2] = xx, xy, yy
-    out[3], out[4], out[5] = noise_xx, noise_xy, noise_yy
+
+@hot_kernel
+def cut_template(image, slopes, y, x, count, out):
+    """Fill `out`, whose weights are set, with the window at (y, x)."""
+    _cut(image, out.weight, y, x, out.values)
+    _cut(slopes[0], out.weight, y, x, out.slope_x)
+    _cut(slopes[1], out.weight, y, x, out.slope_y)
+    weight, values = out.weight.reshape(-1), out.values.reshape(-1)
+    slope_x, slope_y = out.slope_x.reshape(-1), out.slope_y.reshape(-1)
+    zero = image.dtype.type(0.0)
+    mean, mean_x, mean_y = zero, zero, zero
+    for k in range(values.size):
+        mean += values[k]
+        mean_x += slope_x[k]
+        mean_y += slope_y[k]
+    mean, mean_x, mean_y = mean / count, mean_x / count, mean_y / count
+    square, along_x, along_y, xx, xy, yy = zero, zero, zero, zero, zero, zero
+    for k in range(values.size):
+        value = values[k] - weight[k] * mean
+        step_x = slope_x[k] - weight[k] * mean_x
+        step_y = slope_y[k] - weight[k] * mean_y
+        values[k], slope_x[k], slope_y[k] = value, step_x, step_y
+        square += value * value
+        along_x += value * step_x
+        along_y += value * step_y
+        xx += step_x * step_x
+        xy += step_x * step_y
+        yy += step_y * step_y
+    out.sums[0], out.sums[1], out.sums[2] = square, along_x, along_y
+    out.sums[3], out.sums[4], out.sums[5] = xx, xy, yy
+
+
+@hot_kernel
+def judge_slopes(sums):
+    """Bits against a template with these sums, 0 if its shift can be told in both directions."""
+    xx, xy, yy = sums[3], sums[4], sums[5]
     determinant = xx * yy - xy * xy
     trace = xx + yy
     # eigenvalues a >= b: a/b <= limit is the same as trace²/determinant <= (limit + 1)²/limit
@@ -205,56 +251,71 @@ def _normal_equations(slopes, y, x, count, scratch, out):
 
 
 @hot_kernel
-def _gauss_newton(coefficients, y, x, shift_y, shift_x, count, scratch, rows, normal, out):
+def _compare(coefficients, y, x, shift, template, moved):
+    """Move the window of the secondary by shift = (x, y) and sum it against the template."""
+    left = int(np.floor(shift[0]))
+    top = int(np.floor(shift[1]))
+    spline_weights(shift[1] - top, moved.weights[0])
+    spline_weights(shift[0] - left, moved.weights[1])
+    _moved_window(coefficients, y + top, x + left, moved.weights, moved.rows, moved.values)
+    _sums(template, moved.values, moved.sums)
+
+
+@hot_kernel
+def _gauss_newton(coefficients, y, x, peak, count, template, moved, out):
     """Match one template: out = shift along x and y, score, residual variance over squared agreement of the slopes.
 
-    Returns the bits against the match, 0 if there are none.
+    Noise in the slopes of the template makes every step too short. Broyden's update of the Jacobian (Broyden 1965,
+    Math. Comput. 19, 577-593) learns from each step by how much, and in which direction. Returns the bits against the
+    match, 0 if there are none.
     """
-    weight, template, slope_x, slope_y, window = scratch
-    size = template.shape[0]
-    weights_y = np.empty(4, template.dtype)
-    weights_x = np.empty(4, template.dtype)
-    sums = np.empty(5, template.dtype)
-    _sums(weight, template, template, slope_x, slope_y, sums)
-    energy, own_x, own_y = sums[2], sums[3], sums[4]
-    xx, xy, yy = normal[0], normal[1], normal[2]
-    determinant = xx * yy - xy * xy
-    u = template.dtype.type(shift_x)
-    v = template.dtype.type(shift_y)
-    first_score = template.dtype.type(0.0)
-    hold = template.dtype.type(1.0)
+    energy = template.sums[0]
+    xx, xy, yx, yy = template.sums[3], template.sums[4], template.sums[4], template.sums[5]
+    least = (xx * yy - xy * yx) / (LARGEST_STRETCH * LARGEST_STRETCH)
+    shift = out[:2]
+    vertex(peak, shift)
+    zero = energy - energy
+    step_x, step_y, last_x, last_y, rest = zero, zero, zero, zero, zero
     for iteration in range(ITERATIONS):
-        left = int(np.floor(u))
-        top = int(np.floor(v))
-        _spline_weights(u - left, weights_x)
-        _spline_weights(v - top, weights_y)
-        _shifted_window(coefficients, y + top, x + left, size, weights_y, weights_x, rows, window)
-        _sums(weight, window, template, slope_x, slope_y, sums)
-        spread = sums[1] - sums[0] * sums[0] / count
+        _compare(coefficients, y, x, shift, template, moved)
+        spread = moved.sums[1] - moved.sums[0] * moved.sums[0] / count
         if not spread > 0:
             return bits.REFINE_FAILED
         gain = np.sqrt(energy / spread)
-        score = gain * sums[2] / energy
-        if iteration == 0:
-            first_score = score
-            # noise in the slopes makes every step too short: what the two images share tells by how much
-            if size >= LEAST_TEMPLATE_TO_HOLD:
-                hold = max(_agreement(scratch, gain), LEAST_HOLD)
-        error_x = gain * sums[3] - own_x
-        error_y = gain * sums[4] - own_y
-        step_x = (yy * error_x - xy * error_y) / (determinant * hold)
-        step_y = (xx * error_y - xy * error_x) / (determinant * hold)
-        u -= step_x
-        v -= step_y
-        if not (abs(u - shift_x) <= 1 and abs(v - shift_y) <= 1):
+        error_x = gain * moved.sums[3] - template.sums[1]
+        error_y = gain * moved.sums[4] - template.sums[2]
+        if iteration > 0:
+            # the last step was to leave no error, or some if it was shortened
+            length = step_x * step_x + step_y * step_y
+            left_x, left_y = error_x - rest * last_x, error_y - rest * last_y
+            new_xx, new_xy = xx - left_x * step_x / length, xy - left_x * step_y / length
+            new_yx, new_yy = yx - left_y * step_x / length, yy - left_y * step_y / length
+            if new_xx * new_yy - new_xy * new_yx > least and new_xx > 0:
+                xx, xy, yx, yy = new_xx, new_xy, new_yx, new_yy
+        last_x, last_y = error_x, error_y
+        determinant = xx * yy - xy * yx
+        step_x = (yy * error_x - xy * error_y) / determinant
+        step_y = (xx * error_y - yx * error_x) / determinant
+        longest = max(abs(step_x), abs(step_y))
+        if longest > LONGEST_STEP:
+            step_x, step_y, rest = (
+                step_x * LONGEST_STEP / longest,
+                step_y * LONGEST_STEP / longest,
+                1 - LONGEST_STEP / longest,
+            )
+        else:
+            rest = zero
+        shift[0] -= step_x
+        shift[1] -= step_y
+        if not (abs(shift[0] - peak[1]) <= 1 and abs(shift[1] - peak[0]) <= 1):
             return bits.REFINE_FAILED
-        if abs(step_x) < TOLERANCE and abs(step_y) < TOLERANCE:
-            if score < first_score - SCORE_TOLERANCE:
+        if longest < TOLERANCE:
+            # what the last step gains, to second order
+            score = gain * moved.sums[2] / energy + (step_x * error_x + step_y * error_y) / (2 * energy)
+            if score < peak[2] - SCORE_TOLERANCE:
                 return bits.REFINE_FAILED
-            agreement = _agreement(scratch, gain)
+            agreement = _agreement(template, moved, gain)
             residual = 2 * energy * max(1 - score, 0) / max(count - 3, 1)
-            out[0] = u
-            out[1] = v
             out[2] = min(score, 1)
             out[3] = residual / (agreement * agreement)
             return 0
@@ -262,33 +323,71 @@ def _gauss_newton(coefficients, y, x, shift_y, shift_x, count, scratch, rows, no
 
 
 @hot_kernel
-def _agreement(scratch, gain):
-    """Share of the template's slopes that the matched window repeats, the rest being noise of the template.
-
-    Noise steepens the slopes of the template and with them the Hessian, but gives no hold on the shift.
-    """
-    _, _, slope_x, slope_y, window = scratch
-    size = window.shape[0]
-    near = window.dtype.type(2.0 / 3.0)
-    far = window.dtype.type(1.0 / 12.0)
-    common = window.dtype.type(0.0)
-    own = window.dtype.type(0.0)
-    for i in range(2, size - 2):
-        line = window[i]
-        above2, above1, below1, below2 = window[i - 2], window[i - 1], window[i + 1], window[i + 2]
-        for j in range(2, size - 2):
-            along_x = near * (line[j + 1] - line[j - 1]) - far * (line[j + 2] - line[j - 2])
-            along_y = near * (below1[j] - above1[j]) - far * (below2[j] - above2[j])
-            common += slope_x[i, j] * along_x + slope_y[i, j] * along_y
-            own += slope_x[i, j] * slope_x[i, j] + slope_y[i, j] * slope_y[i, j]
-    return min(max(gain * common / max(own, window.dtype.type(1e-30)), LEAST_AGREEMENT), 1)
+def vertex(peak, out):
+    """Where to start: the vertex of the quadric through the 3x3 scores if there is one, else the integer peak."""
+    z = peak[4:]
+    along_x = (z[2] + z[5] + z[8] - z[0] - z[3] - z[6]) / 6
+    along_y = (z[6] + z[7] + z[8] - z[0] - z[1] - z[2]) / 6
+    sides, ends = z[3] + z[4] + z[5], z[1] + z[4] + z[7]
+    total = z[0] + z[1] + z[2] + z[6] + z[7] + z[8] + sides
+    xx, yy = (total - ends) / 2 - total / 3, (total - sides) / 2 - total / 3
+    xy = (z[0] + z[8] - z[2] - z[6]) / 4
+    determinant = 4 * xx * yy - xy * xy
+    move_x = (xy * along_y - 2 * yy * along_x) / determinant
+    move_y = (xy * along_x - 2 * xx * along_y) / determinant
+    out[0], out[1] = peak[1], peak[0]
+    if determinant > 0 and xx < 0 and abs(move_x) <= 1 and abs(move_y) <= 1:
+        out[0] += move_x
+        out[1] += move_y
 
 
 @hot_kernel
-def _covariance(normal, variance, out):
-    """Covariance H⁻¹ J H⁻¹ · variance into out[3:6], with H and J the two Hessians of `normal`."""
-    xx, xy, yy = normal[0], normal[1], normal[2]
-    a, b, c = normal[3], normal[4], normal[5]
+def _agreement(template, moved, gain):
+    """Share of the template's slopes that the moved window repeats, the rest being noise of the template.
+
+    Noise steepens the slopes of the template and with them the Hessian, but gives no hold on the shift.
+    """
+    size = moved.rows.shape[1]
+    if size < 5:
+        return template.inner.dtype.type(LEAST_AGREEMENT)
+    inner = template.inner.reshape(-1)
+    slope_x, slope_y = template.slope_x[2 : size - 2].reshape(-1), template.slope_y[2 : size - 2].reshape(-1)
+    line = moved.values.reshape(-1)[2 * size - 2 : (size - 2) * size + 2]
+    above2, above1 = moved.values[: size - 4].reshape(-1), moved.values[1 : size - 3].reshape(-1)
+    below1, below2 = moved.values[3 : size - 1].reshape(-1), moved.values[4:].reshape(-1)
+    near = inner.dtype.type(2.0 / 3.0)
+    far = inner.dtype.type(1.0 / 12.0)
+    common = inner.dtype.type(0.0)
+    own = inner.dtype.type(0.0)
+    for k in range(inner.size):
+        along_x = near * (line[k + 3] - line[k + 1]) - far * (line[k + 4] - line[k])
+        along_y = near * (below1[k] - above1[k]) - far * (below2[k] - above2[k])
+        common += inner[k] * (slope_x[k] * along_x + slope_y[k] * along_y)
+        own += inner[k] * (slope_x[k] * slope_x[k] + slope_y[k] * slope_y[k])
+    return min(max(gain * common / max(own, inner.dtype.type(1e-30)), LEAST_AGREEMENT), 1)
+
+
+@hot_kernel
+def coloured_products(slopes, weight, y, x, out):
+    """Sums xx, xy, yy of the products of the twice filtered slopes."""
+    size = weight.shape[0]
+    zero = weight.dtype.type(0.0)
+    xx, xy, yy = zero, zero, zero
+    for i in range(size):
+        first, second, share = slopes[2, y + i, x : x + size], slopes[3, y + i, x : x + size], weight[i]
+        for j in range(size):
+            along_x, along_y = share[j] * first[j], share[j] * second[j]
+            xx += along_x * along_x
+            xy += along_x * along_y
+            yy += along_y * along_y
+    out[0], out[1], out[2] = xx, xy, yy
+
+
+@hot_kernel
+def covariance(sums, noise, variance, out):
+    """Covariance H⁻¹ J H⁻¹ · variance into out[3:6], with H of the template's sums and J the coloured products."""
+    xx, xy, yy = sums[3], sums[4], sums[5]
+    a, b, c = noise[0], noise[1], noise[2]
     determinant = xx * yy - xy * xy
     scale = variance / (determinant * determinant)
     out[3] = scale * (yy * yy * a - 2 * yy * xy * b + xy * xy * c) + LEAST_SIGMA**2

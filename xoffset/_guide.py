@@ -1,0 +1,174 @@
+"""Where to look for every pair and node: the grid of windows, the search around them and the priors it is about."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from xoffset import _search, model
+from xoffset._pyramid import Pyramid
+
+
+class Grid(NamedTuple):
+    """Centres of the windows, in metres."""
+
+    y: np.ndarray
+    x: np.ndarray
+
+    @classmethod
+    def of(cls, stack: xr.DataArray, template: int, step: int) -> Grid:
+        """Every `step` pixels from the first window that fits."""
+        spacing = model.spacing(stack, "correlate")
+        centre = 0.5 * (template - 1)
+        first = {name: stack[name].values[0] + centre * getattr(spacing, name) for name in ("y", "x")}
+        count = {name: max((stack.sizes[name] - template) // step + 1, 0) for name in ("y", "x")}
+        return cls(*(first[name] + step * getattr(spacing, name) * np.arange(count[name]) for name in ("y", "x")))
+
+
+class Guide(NamedTuple):
+    """What `_search.candidates` asks for, and the largest half-ranges (y, x) and prior shift in it, in pixels."""
+
+    fields: np.ndarray
+    pairs: list[_search.Pair]
+    half: tuple[int, int]
+    prior: int
+    levels: int
+    is_blind: np.ndarray  # (1 or pair, rows, columns) nodes without a prior, though there is one
+
+
+def guide(
+    stack: xr.DataArray,
+    network: xr.Dataset,
+    search: int | tuple[int, int] | xr.DataArray | Pyramid,
+    prior: xr.Dataset | None,
+    grid: Grid,
+) -> Guide:
+    """Search ranges and priors on the nodes of the grid, after checking them."""
+    levels = 0
+    if isinstance(search, Pyramid):
+        search, levels = search.search, search.levels or 0
+    shape = (grid.y.size, grid.x.size)
+    if isinstance(search, xr.DataArray):
+        ranges = np.stack(2 * [_half_ranges(search, stack, grid)])
+        half = (int(ranges.max(initial=0)), int(ranges.max(initial=0)))
+    else:
+        half = _search.as_half_range(search, "correlate")
+        ranges = np.broadcast_to(np.reshape(half, (2, 1, 1)), (2, *shape))
+    dates = model.as_dates(stack["time"].values)
+    ends = [np.searchsorted(dates, model.as_dates(network[name].values)) for name in ("reference", "secondary")]
+    if prior is None:
+        fields = ranges.astype(np.float32) if isinstance(search, xr.DataArray) else np.empty((0, *shape), np.float32)
+        pairs = [_search.Pair(int(first), int(second)) for first, second in zip(*ends, strict=True)]
+        return Guide(fields, pairs, half, 0, levels, np.zeros((1, 1, 1), dtype=bool))
+    shifts, scales = _prior_shifts(prior, stack, network, grid)
+    largest = float(np.abs(scales).max(initial=0.0) * np.nanmax(np.abs(shifts), initial=0.0))
+    return Guide(
+        np.concatenate([ranges, shifts.reshape(-1, *shape)]).astype(np.float32),
+        [
+            _search.Pair(int(first), int(second), k if len(shifts) > 1 else 0, float(scale))
+            for k, (first, second, scale) in enumerate(zip(*ends, scales, strict=True))
+        ],
+        half,
+        math.ceil(largest),
+        levels,
+        ~np.isfinite(shifts).all(axis=1),
+    )
+
+
+def _half_ranges(search: xr.DataArray, stack: xr.DataArray, grid: Grid) -> np.ndarray:
+    """Half-range of the nearest value of a map at every node, 0 where there is none."""
+    _check_map(search, stack, "search")
+    model.check_dims(search, ("y", "x"), "correlate")
+    values = search.reindex(y=grid.y, x=grid.x, method="nearest", tolerance=_pitch(search)).values.astype(np.float64)
+    values = np.where(np.isfinite(values), values, 0.0)
+    if (values < 0).any() or (values % 1 != 0).any() or not values.any():
+        raise ValueError(
+            "correlate() needs whole numbers of pixels from 0 on in the map of search, some of them above 0; got "
+            f"{values.min():g} to {values.max():g}. Round it up: np.ceil(search)."
+        )
+    return values
+
+
+def _prior_shifts(
+    prior: xr.Dataset, stack: xr.DataArray, network: xr.Dataset, grid: Grid
+) -> tuple[np.ndarray, np.ndarray]:
+    """Prior (1 or pair, 2, rows, columns) along y and x in pixels per unit of the scale of each pair, and the scales."""
+    if not isinstance(prior, xr.Dataset):
+        raise TypeError(
+            f"correlate() needs a Dataset as prior; got {type(prior).__name__}. Pass a Dataset with vx and vy, or dx "
+            "and dy."
+        )
+    names = next((names for names in (("vy", "vx"), ("dy", "dx")) if set(names) <= set(prior.data_vars)), None)
+    if names is None:
+        raise ValueError(
+            f"correlate() needs a prior with vx and vy [m yr-1] or dx and dy [m]; got {sorted(map(str, prior.data_vars))}."
+            " Rename its variables: prior.rename(...)."
+        )
+    spacing = model.spacing(stack, "correlate")
+    fields = []
+    for name, pixel in zip(names, (spacing.y, spacing.x), strict=True):
+        _check_map(prior[name], stack, "prior")
+        field = _of_pairs(prior[name], network)
+        at_nodes = field.interp(y=grid.y, x=grid.x, method="linear").transpose("pair", "y", "x")
+        fields.append(at_nodes.values.astype(np.float64) / pixel)
+    shifts = np.stack(fields, axis=1)
+    shifts[~np.isfinite(shifts)] = np.nan
+    baseline = network["secondary"].values - network["reference"].values
+    scales = model.years(baseline) if names == ("vy", "vx") else np.ones(baseline.size)
+    return shifts, scales
+
+
+def _of_pairs(field: xr.DataArray, network: xr.Dataset) -> xr.DataArray:
+    """One layer for all pairs, or one for each pair of the network in its order."""
+    if "pair" not in field.dims:
+        model.check_dims(field, ("y", "x"), "correlate")
+        return field.expand_dims("pair")
+    if not {"reference", "secondary"} <= set(field.coords):
+        raise ValueError(
+            "correlate() needs the dates of a prior by pair as coordinates reference and secondary; got a prior without "
+            "them. Take them from the network: prior.assign_coords(network.coords)."
+        )
+    given = {pair: k for k, pair in enumerate(_dates_of(field))}
+    missing = [pair for pair in _dates_of(network) if pair not in given]
+    if missing:
+        raise ValueError(
+            f"correlate() needs a prior for every pair; got none for {missing[0][0]} to {missing[0][1]}. Add it, NaN if "
+            "unknown, or pass a prior without pair."
+        )
+    return field.isel(pair=[given[pair] for pair in _dates_of(network)]).drop_vars(["reference", "secondary"])
+
+
+def _dates_of(data: xr.Dataset | xr.DataArray) -> list[tuple[np.datetime64, np.datetime64]]:
+    return list(zip(*(model.as_dates(data[name].values) for name in ("reference", "secondary")), strict=True))
+
+
+def _pitch(data: xr.DataArray) -> float:
+    """Longest distance between neighbouring values."""
+    return float(max(np.abs(np.diff(data[name].values)).max(initial=0.0) for name in ("y", "x")))
+
+
+def _check_map(data: xr.DataArray, stack: xr.DataArray, what: str) -> None:
+    """Refuse what is lazy, has no grid, or is of another CRS."""
+    if not isinstance(data.data, np.ndarray):
+        raise ValueError(
+            f"correlate() needs the {what} in memory, since its largest value says how far images must overlap; got a "
+            f"lazy one. Compute it first: {what}.compute()."
+        )
+    if not {"y", "x"} <= set(data.dims) or not {"y", "x"} <= set(data.coords):
+        raise ValueError(
+            f"correlate() needs y and x with coordinates in metres in the {what}; got dims {data.dims}. Give it those "
+            "of the stack or of a grid of its CRS."
+        )
+    theirs, ours = model.crs_of(data), model.crs_of(stack)
+    if theirs != ours:
+        raise ValueError(
+            f"correlate() needs the {what} in the CRS of the stack, {_name(ours)}; got {_name(theirs)}. Reproject it: "
+            f"{what}.rio.reproject({_name(ours)!r}), or name it: {what}.rio.write_crs({_name(ours)!r})."
+        )
+
+
+def _name(crs: object) -> str:
+    return "no CRS" if crs is None else str(getattr(crs, "srs", crs))

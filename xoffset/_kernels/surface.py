@@ -1,0 +1,158 @@
+"""Scores of one template with all of its candidates, and what can be told from them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xoffset._kernels import bits
+from xoffset._kernels._jit import hot_kernel
+
+PEAK_RADIUS = 3
+LEAST_FIT = 0.8
+# what stands in a surface where a candidate has no score; ordered by how much is missing
+NO_SCORE = -2.0
+ONE_VALUE, FEW_COMMON, NOTHING_COMMON = -2.0, -3.0, -4.0
+LOWEST = -9.0
+# what `read_peak` tells of a surface: shift along y and x, score, gap, then the 3 x 3 scores around the peak by rows
+PEAK_FIELDS = 13
+
+
+@hot_kernel
+def plain_scores(products, row, column, count, total, inverse, totals, inverses, y, x, height, width, score):
+    """ZNCC of one template with its candidates where every pixel is valid.
+
+    Parameters
+    ----------
+    products
+        (shifts, lanes) sums of products; the first candidate of this template stands at (row, column).
+    count, total, inverse
+        Pixels of the template, their sum, one over the root of their squared deviations (0 without texture).
+    totals, inverses
+        The same of each window of the secondary; that of the first candidate starts at (y, x).
+    height, width
+        Number of candidates along y and x.
+    score
+        Filled from its first corner.
+    """
+    mean = total / count
+    for i in range(height):
+        source = products[row + i, column : column + width]
+        means = totals[y + i, x : x + width]
+        scales = inverses[y + i, x : x + width]
+        line = score[i, :width]
+        for d in range(width):
+            value = min((source[d] - mean * means[d]) * (inverse * scales[d]), 1)
+            line[d] = value if scales[d] > 0 else ONE_VALUE
+    if not inverse > 0:
+        score[:height, :width] = ONE_VALUE
+
+
+@hot_kernel
+def masked_scores(sums, row, column, floors, least_valid, flat, y, x, height, width, score):
+    """ZNCC over the pixels valid in both windows (Padfield 2012, IEEE Trans. Image Process. 21, 2706-2718).
+
+    `sums` (7, shifts, lanes): products, count, sum of either image over the common pixels, sums of their squares;
+    last the count of pixels that are known in both images, be they too near a hole to be matched or not. `flat` marks
+    the windows of the secondary that hold one value; the rest is as in `plain_scores`.
+    """
+    one = score.dtype.type(1.0)
+    least_fit = score.dtype.type(LEAST_FIT) * least_valid
+    for i in range(height):
+        for d in range(width):
+            products, common, known = (
+                sums[0, row + i, column + d],
+                sums[1, row + i, column + d],
+                sums[6, row + i, column + d],
+            )
+            first, second = sums[2, row + i, column + d], sums[3, row + i, column + d]
+            squares, other = sums[4, row + i, column + d], sums[5, row + i, column + d]
+            count = max(common, one)
+            spread = squares - first * first / count
+            spread_of_other = other - second * second / count
+            least, least_of_other = floors[0] * count, floors[1] * count
+            variance = max(spread, least) * max(spread_of_other, least_of_other)
+            value = (products - first * second / count) / np.sqrt(variance)
+            if common < one:
+                score[i, d] = NOTHING_COMMON
+            elif known < least_valid or common < least_fit:
+                score[i, d] = FEW_COMMON
+            elif flat[y + i, x + d] != 0 or spread <= least or spread_of_other <= least_of_other:
+                score[i, d] = ONE_VALUE
+            else:
+                score[i, d] = min(value, 1)
+
+
+@hot_kernel
+def _highest(score, first, last, left, out):
+    """Raise `out` to the highest of each column, from `left` on, in rows first to last."""
+    for i in range(first, last):
+        line = score[i, left : left + out.size]
+        for d in range(out.size):
+            out[d] = line[d] if line[d] > out[d] else out[d]
+
+
+@hot_kernel
+def read_peak(score, height, width, scratch, out):
+    """Peak of a surface into out[:PEAK_FIELDS], its shift counted from the first candidate.
+
+    Returns the bits against it. Without any score all of `out` is NaN. The gap is NaN where no score lies more than
+    PEAK_RADIUS from the peak, or the search reaches no farther than that. Of equal scores the first by rows is the
+    peak. `scratch` (width or more) keeps the highest of each column, so that no loop waits for its own result.
+    """
+    high = scratch[:width]
+    high[:] = LOWEST
+    _highest(score, 0, height, 0, high)
+    top = score.dtype.type(LOWEST)
+    for d in range(width):
+        top = max(top, high[d])
+    if top <= NO_SCORE:
+        out[:PEAK_FIELDS] = np.nan
+        return verdict_without_peak(top)
+    row, column = height, 0
+    for d in range(width):
+        if high[d] == top:
+            i = 0
+            while score[i, d] != top:
+                i += 1
+            if i < row:
+                row, column = i, d
+    # beside the peak only what lies above and below it counts
+    left, right = max(column - PEAK_RADIUS, 0), min(column + PEAK_RADIUS + 1, width)
+    beside = high[left:right]
+    beside[:] = LOWEST
+    _highest(score, 0, row - PEAK_RADIUS, left, beside)
+    _highest(score, row + PEAK_RADIUS + 1, height, left, beside)
+    second = score.dtype.type(LOWEST)
+    for d in range(width):
+        second = max(second, high[d])
+    out[0] = row
+    out[1] = column
+    out[2] = top
+    is_wide = max(height, width) > 2 * PEAK_RADIUS + 1
+    out[3] = top - second if is_wide and second > NO_SCORE else np.nan
+    for k in range(9):
+        i, d = row + k // 3 - 1, column + k % 3 - 1
+        out[4 + k] = score[i, d] if 0 <= i < height and 0 <= d < width else LOWEST
+    return judge_patch(height, width, out)
+
+
+@hot_kernel
+def judge_patch(height, width, out):
+    """Bits against the peak `out` of a surface of height x width candidates; scores that are none become NaN."""
+    verdict = 0
+    if out[0] == 0 or out[1] == 0 or out[0] == height - 1 or out[1] == width - 1:
+        verdict |= bits.BORDER
+    for k in range(4, PEAK_FIELDS):
+        if out[k] <= NO_SCORE:
+            if out[k] > LOWEST:
+                verdict |= bits.FLAT if out[k] == ONE_VALUE else bits.FEW_VALID
+            out[k] = np.nan
+    return verdict
+
+
+@hot_kernel
+def verdict_without_peak(top):
+    """Why a surface whose highest entry is a mark has no peak: what the most favourable candidate lacks."""
+    if top == ONE_VALUE:
+        return bits.FLAT
+    return bits.FEW_VALID if top == FEW_COMMON else bits.NODATA

@@ -1,0 +1,185 @@
+"""Whole-pixel matches of a tile: which candidates, by which kernel, through which levels of resolution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from xoffset._blocks import Lattice, Tile
+from xoffset._images import Image
+from xoffset._kernels import dense, surface, zncc
+
+# Vector operations of a window and candidate that cost as much as one multiply-add of a block product: measured.
+ADD, DENSE = 0.5, 4.0
+ALONE = 2.0
+
+
+class Pair(NamedTuple):
+    """Indices of the two images of a pair, which prior of a guide holds for it, and by what factor."""
+
+    reference: int
+    secondary: int
+    prior: int = 0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Which shifts to try at which node of a tile, in pixels; arrays are by node.
+
+    `centre` and `half` (rows, columns, 2) int64: middle and half-range along y and x. `wanted` (rows, columns) bool.
+    `is_uniform`: whether all nodes try the same shifts.
+    """
+
+    centre: np.ndarray
+    half: np.ndarray
+    wanted: np.ndarray
+    is_uniform: bool
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """First shift along y and x, number of shifts along y and x that hold those of all wanted nodes."""
+        if self.is_uniform:
+            first, last = self.centre[0, 0] - self.half[0, 0], self.centre[0, 0] + self.half[0, 0]
+        else:
+            first = (self.centre - self.half)[self.wanted].min(axis=0)
+            last = (self.centre + self.half)[self.wanted].max(axis=0)
+        return int(first[0]), int(first[1]), int(last[0] - first[0] + 1), int(last[1] - first[1] + 1)
+
+    def within(self, part: Tile) -> Candidates:
+        """Those of some rows and columns of nodes."""
+        centre, half, wanted = (np.ascontiguousarray(array[part]) for array in (self.centre, self.half, self.wanted))
+        return Candidates(centre, half, wanted, self.is_uniform)
+
+    def reversed(self) -> Candidates:
+        """Those of the way back."""
+        return replace(self, centre=-self.centre)
+
+
+def search(
+    reference: Image, secondary: Image, nodes: zncc.Nodes, candidates: Candidates, min_valid: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Best whole-pixel shift of every wanted node and template size.
+
+    Returns
+    -------
+    tuple
+        peaks (size, rows, columns, surface.PEAK_FIELDS) and flags (size, rows, columns) int32. NaN and 0 where nothing
+        was wanted.
+    """
+    sizes = reference.templates
+    peaks = np.full((len(sizes), nodes.rows, nodes.columns, surface.PEAK_FIELDS), np.nan, reference.filtered.dtype)
+    flags = np.zeros(peaks.shape[:-1], dtype=np.int32)
+    if not candidates.wanted.any():
+        return peaks, flags
+    images = _images(reference, secondary, nodes, candidates, min_valid)
+    wanted = candidates.wanted.astype(np.uint8)
+    request = zncc.Search(np.array(sizes), candidates.centre, candidates.half, candidates.box, wanted)
+    block = math.gcd(nodes.step, sizes[-1], *(sizes[-1] - size for size in sizes))
+    costs = _costs(nodes, sizes, block, candidates)
+    cheapest = min(costs, key=costs.__getitem__)
+    if cheapest == "dense":
+        dense.search_densely(images, nodes, request, peaks, flags)
+    elif cheapest == "blocks":
+        zncc.search_by_blocks(images, nodes, request, block, peaks, flags)
+    else:
+        zncc.search_one_by_one(images, nodes, request, peaks, flags)
+    return peaks, flags
+
+
+def _costs(nodes: zncc.Nodes, sizes: tuple[int, ...], block: int, candidates: Candidates) -> dict[str, float]:
+    """Multiply-adds of each way to search a tile, all counted alike; a matter of the tile, never of a chunk."""
+    area = math.prod(candidates.box[2:])
+    count = nodes.rows * nodes.columns
+    own = area * count if candidates.is_uniform else (2 * candidates.half[candidates.wanted] + 1).prod(axis=1).sum()
+    pixels = math.prod(
+        min(size * nodes.step, (size - 1) * nodes.step + sizes[-1]) for size in (nodes.rows, nodes.columns)
+    )
+    rows_of_sums = sum(size // block for size in sizes)
+    per_block = (nodes.step / block) if nodes.step > block else 1.0
+    costs = {
+        "blocks": area * (pixels + ADD * count * rows_of_sums * (1 + per_block)),
+        "one by one": ALONE * own * sum(size**2 for size in sizes),
+    }
+    if len(sizes) == 1 and candidates.is_uniform:
+        costs["dense"] = area * pixels * (DENSE + ADD * sizes[0] / 8)
+    return costs
+
+
+def _images(
+    reference: Image, secondary: Image, nodes: zncc.Nodes, candidates: Candidates, min_valid: float
+) -> zncc.Images:
+    """The arrays that the kernels ask for: the pixels alone where all that is touched is valid, else with masks."""
+    top, left, height, width = candidates.box
+    at_rest = _is_complete(reference, nodes, (0, 0, 1, 1))
+    if at_rest and _is_complete(secondary, nodes, (top, left, height, width)):
+        first, second = reference.filtered[None], secondary.filtered[None]
+        statistics = np.concatenate([reference.statistics, secondary.statistics], axis=1)
+    else:
+        statistics = np.empty((len(reference.templates), 4, 0, 0), dtype=reference.filtered.dtype)
+        known_a, mask_a, a, square_a = reference.masked
+        known_b, mask_b, b, square_b = secondary.masked
+        first = np.stack([a, mask_a, a, mask_a, square_a, mask_a, known_a])
+        second = np.stack([b, mask_b, mask_b, b, mask_b, square_b, known_b])
+    dtype = reference.filtered.dtype
+    return zncc.Images(
+        first,
+        second,
+        statistics,
+        np.stack([reference.flat, secondary.flat], axis=1),
+        np.array([reference.floor, secondary.floor], dtype=dtype),
+        np.array([math.ceil(min_valid * size**2) for size in reference.templates], dtype=dtype),
+    )
+
+
+def _is_complete(image: Image, nodes: zncc.Nodes, box: tuple[int, int, int, int]) -> bool:
+    """Whether every pixel is valid that a template of these nodes touches, shifted by any of the box."""
+    rows, columns = (
+        slice(start + first, start + first + (count - 1) * nodes.step + nodes.template + shifts - 1)
+        for start, first, count, shifts in (
+            (nodes.top, box[0], nodes.rows, box[2]),
+            (nodes.left, box[1], nodes.columns, box[3]),
+        )
+    )
+    return bool(image.valid[rows, columns].all())
+
+
+def candidates(guide: np.ndarray, pair: Pair, tile: Tile, lattice: Lattice) -> Candidates:
+    """Shifts to try for one pair on the nodes of a tile; wanted are the nodes whose search stays inside the image.
+
+    `guide` (field, rows, columns): half-range along y and x, then the priors along y and x, in pixels per unit of the
+    pair's scale, NaN where there is none; without any field all nodes search as far as the lattice, around zero.
+    """
+    shape = (tile[0].stop - tile[0].start, tile[1].stop - tile[1].start)
+    centre = np.zeros((*shape, 2), dtype=np.int64)
+    half = np.empty((*shape, 2), dtype=np.int64)
+    half[:] = lattice.search
+    wanted = np.ones(shape, dtype=bool)
+    if guide.shape[0] > 0:
+        half[:] = np.moveaxis(guide[:2], 0, -1)
+        wanted &= (half > 0).all(axis=-1)
+    if guide.shape[0] > 2:
+        prior = guide[2 + 2 * pair.prior : 4 + 2 * pair.prior] * pair.scale
+        centre[:] = np.moveaxis(np.rint(np.where(np.isfinite(prior).all(axis=0), prior, 0.0)), 0, -1)
+    for axis, (part, size) in enumerate(zip(tile, lattice.shape, strict=True)):
+        start = np.expand_dims(np.arange(part.start, part.stop) * lattice.step, 1 - axis)
+        wanted &= start + centre[..., axis] >= half[..., axis]
+        wanted &= start + centre[..., axis] + half[..., axis] <= size - lattice.template
+    return Candidates(centre, half, wanted, guide.shape[0] == 0)
+
+
+def as_half_range(search: int | Sequence[int], caller: str) -> tuple[int, int]:
+    """Half-range along y and x from one number or two."""
+    halves = (search, search) if isinstance(search, (int, np.integer)) else tuple(search)
+    if len(halves) != 2 or any(
+        isinstance(half, bool) or not isinstance(half, (int, np.integer)) or half < 1 for half in halves
+    ):
+        raise ValueError(
+            f"{caller}() needs a whole number of at least 1 pixels as search, or two of them for y and x; got "
+            f"{search!r}. Pass a number such as search=8."
+        )
+    return int(halves[0]), int(halves[1])
