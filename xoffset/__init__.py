@@ -8,11 +8,14 @@ from importlib.metadata import version as _version
 from xoffset import accessor as _accessor  # noqa: F401, registers `.offset`
 from xoffset import plotting, synthetic
 from xoffset._ncc import NCC
+from xoffset._phase import Phase
+from xoffset._pyramid import Pyramid
+from xoffset.calibration import calibrate
 from xoffset.export.geotiff import to_geotiff
 from xoffset.inversion import invert
 from xoffset.matching import correlate
 from xoffset.motion import velocity
-from xoffset.network import diagnose, pairs
+from xoffset.network import diagnose, pairs, plan
 from xoffset.readers.rasters import open_stack
 from xoffset.readers.results import open_result
 from xoffset.screening import screen
@@ -21,12 +24,16 @@ __version__ = _version("xoffset")
 
 __all__ = [
     "NCC",
+    "Phase",
+    "Pyramid",
+    "calibrate",
     "correlate",
     "diagnose",
     "invert",
     "open_result",
     "open_stack",
     "pairs",
+    "plan",
     "plotting",
     "screen",
     "synthetic",

@@ -250,6 +250,43 @@ def per_pixel(function: Callable[..., np.ndarray], arrays: list[Any], layers: in
     )
 
 
+def per_pixel_of(function: Callable[..., np.ndarray], arrays: list[Any], table: Any, layers: int) -> Any:
+    """As `per_pixel`, with a small array that the function gets whole as its first argument."""
+    if isinstance(table, np.ndarray):
+        return per_pixel(partial(function, table), arrays, layers)
+    import dask.array as da
+
+    return da.blockwise(
+        function,
+        "lyx",
+        table,
+        "abc"[: table.ndim],
+        *(part for array in arrays for part in (da.asarray(array), "nyx")),
+        new_axes={"l": layers},
+        concatenate=True,
+        dtype=arrays[0].dtype,
+        meta=np.empty((0, 0, 0), dtype=arrays[0].dtype),
+    )
+
+
+def at_once(function: Callable[..., np.ndarray], arrays: list[Any], dtype: np.dtype, shape: tuple[int, ...]) -> Any:
+    """Apply a function to whole arrays (..., rows, columns): one task, which waits for all of them."""
+    if all(isinstance(array, np.ndarray) for array in arrays):
+        return function(*arrays)
+    import dask.array as da
+
+    out = "abcd"[: len(shape)]
+    return da.blockwise(
+        function,
+        out,
+        *(part for array in arrays for part in (da.asarray(array), "nyx"[-array.ndim :])),
+        new_axes=dict(zip(out, shape, strict=True)),
+        concatenate=True,
+        dtype=dtype,
+        meta=np.empty((0,) * len(shape), dtype=dtype),
+    )
+
+
 def with_halo(function: Callable[..., np.ndarray], arrays: list[Any], depth: int, dtype: np.dtype) -> Any:
     """Apply a function of (n, rows, columns) arrays that looks `depth` nodes around each.
 

@@ -47,9 +47,9 @@ def guide(
     grid: Grid,
 ) -> Guide:
     """Search ranges and priors on the nodes of the grid, after checking them."""
-    levels = 0
+    levels = search.levels or 0 if isinstance(search, Pyramid) else 0
     if isinstance(search, Pyramid):
-        search, levels = search.search, search.levels or 0
+        search = search.search
     shape = (grid.y.size, grid.x.size)
     if isinstance(search, xr.DataArray):
         ranges = np.stack(2 * [_half_ranges(search, stack, grid)])
@@ -95,7 +95,7 @@ def _half_ranges(search: xr.DataArray, stack: xr.DataArray, grid: Grid) -> np.nd
 def _prior_shifts(
     prior: xr.Dataset, stack: xr.DataArray, network: xr.Dataset, grid: Grid
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Prior (1 or pair, 2, rows, columns) along y and x in pixels per unit of the scale of each pair, and the scales."""
+    """Prior (1 or pair, 2, rows, columns) along y and x, in pixels per unit of the scale of a pair, and the scales."""
     if not isinstance(prior, xr.Dataset):
         raise TypeError(
             f"correlate() needs a Dataset as prior; got {type(prior).__name__}. Pass a Dataset with vx and vy, or dx "
@@ -104,8 +104,8 @@ def _prior_shifts(
     names = next((names for names in (("vy", "vx"), ("dy", "dx")) if set(names) <= set(prior.data_vars)), None)
     if names is None:
         raise ValueError(
-            f"correlate() needs a prior with vx and vy [m yr-1] or dx and dy [m]; got {sorted(map(str, prior.data_vars))}."
-            " Rename its variables: prior.rename(...)."
+            f"correlate() needs a prior with vx and vy [m yr-1] or dx and dy [m]; got "
+            f"{sorted(map(str, prior.data_vars))}. Rename its variables: prior.rename(...)."
         )
     spacing = model.spacing(stack, "correlate")
     fields = []
@@ -128,15 +128,15 @@ def _of_pairs(field: xr.DataArray, network: xr.Dataset) -> xr.DataArray:
         return field.expand_dims("pair")
     if not {"reference", "secondary"} <= set(field.coords):
         raise ValueError(
-            "correlate() needs the dates of a prior by pair as coordinates reference and secondary; got a prior without "
-            "them. Take them from the network: prior.assign_coords(network.coords)."
+            "correlate() needs the dates of a prior by pair as coordinates reference and secondary; got a prior "
+            "without them. Take them from the network: prior.assign_coords(network.coords)."
         )
     given = {pair: k for k, pair in enumerate(_dates_of(field))}
     missing = [pair for pair in _dates_of(network) if pair not in given]
     if missing:
         raise ValueError(
-            f"correlate() needs a prior for every pair; got none for {missing[0][0]} to {missing[0][1]}. Add it, NaN if "
-            "unknown, or pass a prior without pair."
+            f"correlate() needs a prior for every pair; got none for {missing[0][0]} to {missing[0][1]}. Add it, NaN "
+            "if unknown, or pass a prior without pair."
         )
     return field.isel(pair=[given[pair] for pair in _dates_of(network)]).drop_vars(["reference", "secondary"])
 

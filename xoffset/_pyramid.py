@@ -36,9 +36,9 @@ class Pyramid:
     Notes
     -----
     The proposals for a node are its own match one level below, the vector median of the matches around it, and no
-    displacement beyond the prior, which is kept at every level: what is smaller than a window at low resolution is found
-    from there if it moves little. Candidates between the proposals are never looked at: `gap` tells the difference from
-    the best proposal elsewhere.
+    displacement beyond the prior, which is kept at every level: what is smaller than a window at low resolution is
+    found from there if it moves little. Candidates between the proposals are never looked at: `gap` tells the
+    difference from the best proposal elsewhere.
 
     Examples
     --------
@@ -79,8 +79,8 @@ def search(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Best whole-pixel shift of every wanted node and template size, as `_search.search`.
 
-    `raw`: the two images of the tile, NaN where unknown; `images`: the same without their outer `inset` pixels, filtered;
-    `nodes` are counted in the latter.
+    `raw`: the two images of the tile, NaN where unknown; `images`: the same without their outer `inset` pixels,
+    filtered; `nodes` are counted in the latter.
     """
     proposals = [candidates.centre]
     outer = nodes._replace(top=nodes.top + inset, left=nodes.left + inset)

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import inversion, matching, motion, network, screening
+from xoffset import calibration, inversion, matching, motion, network, screening
 from xoffset._images import Prefilter
 from xoffset._ncc import NCC
+from xoffset._phase import Phase
+from xoffset._pyramid import Pyramid
 from xoffset.export import geotiff
-from xoffset.network import Duration
+from xoffset.network import Duration, Plan
 
 
 @xr.register_dataarray_accessor("offset")
@@ -43,20 +45,26 @@ class StackAccessor:
             split=split, direction=direction, same_orbit=same_orbit, same_geometry=same_geometry,
         )  # fmt: skip
 
+    def plan(self, *, v_max: float, v_min: float | None = None, precision: float = 0.1, max_search: int = 32) -> Plan:
+        """Baselines that show a motion, and the search that finds it: `xoffset.plan`."""
+        return network.plan(self._obj, v_max=v_max, v_min=v_min, precision=precision, max_search=max_search)
+
     def correlate(
         self,
         network: xr.Dataset,
         *,
-        template: int = 32,
-        search: int = 8,
+        template: int | Sequence[int] = 32,
+        search: int | tuple[int, int] | xr.DataArray | Pyramid = 8,
         step: int = 8,
-        matcher: Literal["ncc"] | NCC = "ncc",
+        matcher: Literal["ncc", "phase"] | NCC | Phase = "ncc",
         prefilter: Prefilter = "bandpass",
+        prior: xr.Dataset | None = None,
     ) -> xr.Dataset:
         """Displacement between the images of every pair: `xoffset.correlate`."""
         return matching.correlate(
-            self._obj, network, template=template, search=search, step=step, matcher=matcher, prefilter=prefilter
-        )
+            self._obj, network, template=template, search=search, step=step, matcher=matcher, prefilter=prefilter,
+            prior=prior,
+        )  # fmt: skip
 
 
 @xr.register_dataset_accessor("offset")
@@ -75,6 +83,10 @@ class ProductAccessor:
     ) -> xr.Dataset:
         """Shifts without doubtful matches: `xoffset.screen`."""
         return screening.screen(self._obj, min_score=min_score, min_peak_gap=min_peak_gap, neighbourhood=neighbourhood)
+
+    def calibrate(self, stable: xr.DataArray, *, apply_to: xr.Dataset | None = None) -> xr.Dataset:
+        """Shifts whose standard errors tell the spread on stable ground: `xoffset.calibrate`."""
+        return calibration.calibrate(self._obj, stable, apply_to=apply_to)
 
     def invert(
         self,

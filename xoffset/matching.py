@@ -11,10 +11,11 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _guide, _images, _ncc, _pyramid, model
+from xoffset import _blocks, _guide, _images, _ncc, _phase, _pyramid, model
 from xoffset._images import Prefilter
 from xoffset._kernels import neighbours
 from xoffset._ncc import NCC
+from xoffset._phase import Phase
 from xoffset._pyramid import Pyramid
 
 
@@ -25,7 +26,7 @@ def correlate(
     template: int | Sequence[int] = 32,
     search: int | tuple[int, int] | xr.DataArray | Pyramid = 8,
     step: int = 8,
-    matcher: Literal["ncc"] | NCC = "ncc",
+    matcher: Literal["ncc", "phase"] | NCC | Phase = "ncc",
     prefilter: Prefilter = "bandpass",
     prior: xr.Dataset | None = None,
 ) -> xr.Dataset:
@@ -39,9 +40,9 @@ def correlate(
     network
         Pairs of dates, from `pairs`.
     template
-        Side of the square window, in pixels. Several sides, such as (16, 32, 64), are all tried, and each node keeps the
-        smallest whose match stands out and agrees with its neighbours; they differ by multiples of twice the greatest
-        common divisor of step and templates, so that all share their centre.
+        Side of the square window, in pixels. Several sides, such as (16, 32, 64), are all tried, and each node keeps
+        the smallest whose match stands out and agrees with its neighbours; they differ by multiples of twice the
+        greatest common divisor of step and templates, so that all share their centre.
     search
         Largest displacement looked for around the prior, in pixels, inclusive: one number, `(y, x)`, or a DataArray
         (y, x) of numbers, of which the nearest holds for a node (0 or NaN leaves it out). A peak on the outermost ring
@@ -49,14 +50,14 @@ def correlate(
     step
         Distance between windows, in pixels.
     matcher
-        `"ncc"`, or an `NCC` with options of its own.
+        `"ncc"`; `"phase"` for windows of 64 px and more; or an `NCC` or a `Phase` with options of its own.
     prefilter
         `"bandpass"` removes detail finer than 0.7 px (noise) and coarser than 3 px (light and shade) before matching;
         None matches the pixels as they are.
     prior
-        What the displacement is about, rounded to whole pixels: a Dataset (y, x) with `vx` and `vy` in metres a year, or
-        `dx` and `dy` in metres, per pair if it has `pair`, on any grid of the stack's CRS. NaN means around zero; such
-        nodes are flagged `no_prior`, and keep their match. It never moves where a match is reported.
+        What the displacement is about, rounded to whole pixels: a Dataset (y, x) with `vx` and `vy` in metres a year,
+        or `dx` and `dy` in metres, per pair if it has `pair`, on any grid of the stack's CRS. NaN means around zero;
+        such nodes are flagged `no_prior`, and keep their match. It never moves where a match is reported.
 
     Returns
     -------
@@ -93,14 +94,19 @@ def correlate(
     """
     stack = model.as_stack(stack, "correlate")
     network = model.as_network(network, stack, "correlate")
-    matcher = _check_matcher(matcher, prefilter)
+    matcher = _as_matcher(matcher, prefilter)
     step = _as_size(step, "step", 1)
     templates = _as_templates(template, step)
     grid = _guide.Grid.of(stack, templates[-1], step)
     guide = _guide.guide(stack, network, search, prior, grid)
     lattice = _lattice(stack, templates, step, guide)
-    kernel = partial(_ncc.match_tile, pairs=guide.pairs, lattice=lattice, matcher=matcher, prefilter=prefilter)
-    names = _ncc.fields(matcher, templates)
+    if isinstance(matcher, Phase):
+        matcher.check(lattice, is_uniform=not isinstance(search, xr.DataArray))
+    options: dict[str, Any] = {"pairs": guide.pairs, "lattice": lattice, "matcher": matcher, "prefilter": prefilter}
+    if isinstance(matcher, Phase):
+        names, kernel = _ncc.FIELDS, partial(_phase.match_tile, **options)
+    else:
+        names, kernel = _ncc.fields(matcher, templates), partial(_ncc.match_tile, **options)
     found = _blocks.match_tiles(stack.data, guide.fields, lattice, kernel, (len(names), len(guide.pairs)))
     fields = dict(zip(names, found, strict=True))
     fields["flags"] = fields["flags"].astype(np.int32) | guide.is_blind * np.int32(model.FLAGS["no_prior"])
@@ -115,7 +121,7 @@ def correlate(
             "template": list(templates) if len(templates) > 1 else templates[0],
             "search": _described(search),
             "step": step,
-            "matcher": {"name": "ncc"} | dataclasses.asdict(matcher),
+            "matcher": {"name": type(matcher).__name__} | dataclasses.asdict(matcher),
             "prefilter": prefilter,
             "prior": None if prior is None else sorted(map(str, prior.data_vars)),
         },
@@ -171,14 +177,16 @@ def _described(search: int | tuple[int, int] | xr.DataArray | Pyramid) -> Any:
     return dataclasses.asdict(search) if isinstance(search, Pyramid) else search
 
 
-def _check_matcher(matcher: Literal["ncc"] | NCC, prefilter: Prefilter) -> NCC:
+def _as_matcher(matcher: Literal["ncc", "phase"] | NCC | Phase, prefilter: Prefilter) -> NCC | Phase:
     if prefilter not in ("bandpass", None):
         raise ValueError(f"correlate() needs prefilter 'bandpass' or None; got {prefilter!r}. Choose one of the two.")
-    if isinstance(matcher, NCC):
+    if isinstance(matcher, (NCC, Phase)):
         return matcher
-    if matcher == "ncc":
-        return NCC()
-    raise ValueError(f"correlate() needs matcher 'ncc' or an NCC; got {matcher!r}. Pass matcher='ncc'.")
+    if isinstance(matcher, str) and matcher in ("ncc", "phase"):
+        return NCC() if matcher == "ncc" else Phase()
+    raise ValueError(
+        f"correlate() needs matcher 'ncc', 'phase', an NCC or a Phase; got {matcher!r}. Pass matcher='ncc'."
+    )
 
 
 def _as_size(value: Any, name: str, least: int) -> int:
@@ -192,16 +200,16 @@ def _as_size(value: Any, name: str, least: int) -> int:
 
 def _as_templates(template: int | Sequence[int], step: int) -> tuple[int, ...]:
     """Sides of the windows, ascending, after checking that they share their centres and the grid of blocks."""
-    sides = template if isinstance(template, Sequence) and not isinstance(template, str) else (template,)
+    sides: Sequence[int] = template if isinstance(template, (tuple, list)) else (template,)
     sizes = sorted({_as_size(side, "template", 5) for side in sides})
     if not sizes:
         raise ValueError("correlate() needs at least one template; got none. Pass a number such as template=32.")
     apart = 2 * math.gcd(step, *sizes)
     if any((size - sizes[0]) % apart for size in sizes):
         raise ValueError(
-            f"correlate() needs templates that differ by multiples of {apart} pixels (twice the greatest common divisor "
-            f"of step={step} and the templates), so that they share their centres; got {tuple(sizes)}. Pass sides such "
-            f"as {sizes[0]}, {sizes[0] + apart} and {sizes[0] + 3 * apart}."
+            f"correlate() needs templates that differ by multiples of {apart} pixels (twice the greatest common "
+            f"divisor of step={step} and the templates), so that they share their centres; got {tuple(sizes)}. Pass "
+            f"sides such as {sizes[0]}, {sizes[0] + apart} and {sizes[0] + 3 * apart}."
         )
     return tuple(sizes)
 

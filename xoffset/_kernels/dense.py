@@ -1,7 +1,7 @@
 """Zero-mean normalised cross-correlation at every pixel or nearly so, by sliding sums; lanes run along the pixels.
 
-For each shift the products of a strip of pixels are summed down the columns, one row added and one taken away at a time,
-then along the row: the cost hardly depends on the size of the window.
+For each shift the products of a strip of pixels are summed down the columns, one row added and one taken away at a
+time, then along the row: the cost hardly depends on the size of the window.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def disagrees(dx, dy, sigma, limit, out):
 
 @kernel
 def vector_median(field, out):
-    """Vector median of the 3 x 3 vectors around each, itself included; field and out (rows, columns, 2), NaN unknown."""
+    """Vector median of the 3 x 3 vectors around each, itself included; (rows, columns, 2), NaN where unknown."""
     rows, columns = field.shape[:2]
     around = np.empty((9, 2))
     for row in range(rows):

@@ -64,7 +64,7 @@ class Search(NamedTuple):
 
 @hot_kernel
 def _add_line(source, shifted, line):
-    """Add the products of a row of pixels with shifted copies of another: line[d] += sum of source[j]·shifted[j + d]."""
+    """Products of a row of pixels with shifted copies of another: line[d] += sum of source[j]·shifted[j + d]."""
     size = source.shape[0]
     lanes = line.shape[0]
     j = 0
@@ -139,7 +139,7 @@ def _block_products(first, second, y, x, size, shift_y, shift_x, out):
 
 @hot_kernel
 def _add_blocks(blocks, first, count, step, out):
-    """Sum `count` blocks, `step` apart from the first on, element by element; blocks (block, element), out (element)."""
+    """Sum `count` blocks, `step` apart from the first on; blocks (block, element), out (element)."""
     size = out.shape[0]
     out[:] = blocks[first]
     k = 1

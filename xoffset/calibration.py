@@ -1,0 +1,292 @@
+"""calibrate(): standard errors that tell the spread seen on stable ground."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from xoffset import _blocks, _graph, model
+
+# Strata at most: of the baseline, and of the score within each of them.
+BASELINES, SCORES = 4, 5
+# Independent vectors that a stratum needs (its factor is then known to 16 % or better), and that a pair needs.
+LEAST, LEAST_OF_PAIR = 50, 5
+# Vectors that are gathered at most, as even a share of the nodes.
+SAMPLE = 2_000_000
+# Correlation of neighbours below which no farther neighbour counts as alike.
+LEAST_CORRELATION = 0.1
+
+
+class Cells(NamedTuple):
+    """Pixels of a mask around each node along one axis: the first of each node, and their number."""
+
+    first: np.ndarray
+    width: int
+
+
+def calibrate(shifts: xr.Dataset, stable: xr.DataArray, *, apply_to: xr.Dataset | None = None) -> xr.Dataset:
+    """Shifts whose standard errors tell the spread that is seen on ground that does not move.
+
+    The standard error of a match follows from the noise of its two images. It knows nothing of shadows, of ground that
+    changed its looks, of distorted images. Here it is multiplied by a factor from stable ground: the spread of the
+    displacements there, in units of their own standard errors.
+
+    Parameters
+    ----------
+    shifts
+        Shifts (pair, y, x) from `correlate`, best after `screen`. Vectors that are NaN are left out.
+    stable
+        True where the ground does not move (y, x), boolean, on the grid of the shifts or on the finer one of the stack.
+        A node is stable where all pixels of its cell, half the distance between nodes to each side, are. A window
+        reaches farther where `template` exceeds `step`: keep the mask half a template away from what moves.
+    apply_to
+        Other shifts (pair, y, x), such as those of other dates or other ground, to be given the factors. None: the
+        same shifts, their stable ground included.
+
+    Returns
+    -------
+    xarray.Dataset
+        Shifts with `sigma_dx`, `sigma_dy` [m] and `sigma_dxdy` [m2] multiplied by the factors, which are added as
+        `sigma_factor_dx` and `sigma_factor_dy` [1] (pair, y, x), NaN where there is no score; after a second
+        calibration they hold the product. `dx`, `dy` and all else stay. Lazy if shifts, stable or `apply_to` are.
+
+    Raises
+    ------
+    TypeError
+        If `stable` is not boolean, or the shifts are of the wrong type.
+    ValueError
+        If `shifts` or `apply_to` are no result of `correlate`, `stable` is on another grid, or no pair has enough
+        stable ground, which lazy shifts tell when they are computed.
+
+    Notes
+    -----
+    A factor is 1.4826 times the median of |d − m| / sigma, one for each component, with the median m of the pair on
+    stable ground. What a pair is shifted by as a whole is hence not in it: it is an error of the pair, not of a match,
+    and is left for a correction to remove. There are up to 4 strata of the length of the baseline and in each of these
+    up to 5 of the score, of like numbers of vectors, since what the standard error lacks differs from surfaces that
+    kept their looks to those that did not. A stratum holds at least 50 vectors that are independent of each other;
+    where there are fewer, strata are joined. Windows that overlap, or lie on the same distortion, are not independent:
+    their number is divided by the number of neighbours that err alike, from the autocorrelation of the residuals, and
+    by the pairs per date, since errors belong to dates. Scores and baselines beyond those seen take the nearest
+    stratum.
+
+    All factors need the whole scene. Save lazy shifts first, `open_result(...)` them and calibrate those: otherwise
+    everything is matched before the first block of the result is ready. Of more than 2 million vectors an even share
+    of rows and columns is taken.
+
+    Rock is not ice: the factors hold for ground that looks and changes like the stable one.
+
+    Examples
+    --------
+    >>> import xarray as xr, xoffset, xoffset.synthetic
+    >>> stack, truth = xoffset.synthetic.stack((256, 256), snr=4.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack), search=6)
+    >>> stable = abs(truth.vx) + abs(truth.vy) == 0.0
+    >>> calibrated = xoffset.calibrate(shifts, stable)
+    >>> bool(0.5 < calibrated.sigma_factor_dx.median() < 1.5)
+    True
+    """
+    shifts = _as_shifts(shifts)
+    target = shifts if apply_to is None else _as_shifts(apply_to)
+    rows, columns = _cells(stable, shifts)
+    of_nodes = partial(_of_nodes, rows=rows, columns=columns)
+    mask = _blocks.at_once(of_nodes, [stable.data], np.dtype(np.bool_), shifts["dx"].shape[1:])
+
+    stride = math.ceil(math.sqrt(shifts["dx"].size / SAMPLE))
+    fields = [shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy", "score")]
+    sample = [field[..., ::stride, ::stride] for field in (*fields, mask)]
+    fit = partial(_fit, baseline=_baseline(shifts), independent=_independent(shifts))
+    table = _blocks.at_once(fit, sample, np.dtype(np.float64), (4, BASELINES, SCORES))
+    score = target["score"].astype(target["sigma_dx"].dtype)
+    pairs = target.sizes["pair"]
+    found = _blocks.per_pixel_of(partial(_factors, baseline=_baseline(target)), [score.data], table, 2 * pairs)
+
+    out = target.copy()
+    for name, factor in (("dx", found[:pairs]), ("dy", found[pairs:])):
+        out[f"sigma_{name}"] = target[f"sigma_{name}"] * factor
+        if f"sigma_factor_{name}" in target:
+            factor = factor * target[f"sigma_factor_{name}"].data
+        attrs = {"long_name": f"factor that stable ground gave to sigma_{name}", "units": "1"}
+        out[f"sigma_factor_{name}"] = (("pair", "y", "x"), factor, attrs)
+    if "sigma_dxdy" in target:
+        out["sigma_dxdy"] = target["sigma_dxdy"] * (found[:pairs] * found[pairs:])
+    return model.relabel(out, {"function": "calibrate", "apply_to": apply_to is not None})
+
+
+# -------------------------------------------------------------------------------------------------------------- checks
+
+
+def _as_shifts(shifts: xr.Dataset) -> xr.Dataset:
+    shifts = model.as_shifts(shifts, "calibrate")
+    if "score" not in shifts or shifts["score"].dims != ("pair", "y", "x"):
+        raise ValueError(
+            "calibrate() needs 'score' with dims ('pair', 'y', 'x') to tell good matches from poor ones; got none. "
+            "Use the result of correlate()."
+        )
+    return shifts
+
+
+def _cells(stable: xr.DataArray, shifts: xr.Dataset) -> tuple[Cells, Cells]:
+    """Rows and columns of the mask around each node, after checking the mask and its grid."""
+    if not isinstance(stable, xr.DataArray) or stable.dtype != np.bool_:
+        got = f"dtype {stable.dtype}" if isinstance(stable, xr.DataArray) else type(stable).__name__
+        raise TypeError(
+            f"calibrate() needs a boolean DataArray (y, x) as stable, True on stable ground; got {got}. "
+            "Compare: stable = slope < 20."
+        )
+    if stable.dims != ("y", "x"):
+        raise ValueError(
+            f"calibrate() needs dims ('y', 'x') of stable; got {stable.dims}. Select or reorder: stable.transpose(...)."
+        )
+    crs, wanted = model.crs_of(stable), model.crs_of(shifts)
+    if crs is not None and wanted is not None and crs != wanted:
+        raise ValueError(
+            f"calibrate() needs stable in the CRS of the shifts, {wanted.name}; got {crs.name}. "
+            "Reproject: stable.astype('uint8').rio.reproject_match(stack[0]) == 1."
+        )
+    of_mask, of_nodes = (model.spacing(data, "calibrate") for data in (stable, shifts))
+    cells = []
+    for axis in ("y", "x"):
+        side = getattr(of_mask, axis)
+        ratio = getattr(of_nodes, axis) / side
+        # twice the position of the nodes in pixels of the mask: centres of even windows lie between two of them
+        halves = 2.0 * (shifts[axis].values - stable[axis].values[0]) / side
+        nodes, step = np.rint(halves).astype(np.int64), round(ratio)
+        if step < 1 or abs(ratio - step) > 1e-3 or np.abs(halves - nodes).max() > 0.1:
+            raise ValueError(
+                f"calibrate() needs stable on the grid of the shifts or of their stack; got pixels of {side:g} m along "
+                f"{axis} for nodes of {getattr(of_nodes, axis):g} m that do not fit. Bring it there: "
+                "stable.astype(float).interp_like(stack[0], method='nearest') == 1."
+            )
+        first = -((step - nodes) // 2)
+        cells.append(Cells(first, int((nodes[0] + step) // 2 - first[0]) + 1))
+    return cells[0], cells[1]
+
+
+def _baseline(shifts: xr.Dataset) -> np.ndarray:
+    """Length of the baseline of each pair [yr], in either direction."""
+    return np.asarray(np.abs(model.years((shifts["secondary"] - shifts["reference"]).values)))
+
+
+def _independent(shifts: xr.Dataset) -> float:
+    """Share of the pairs that do not follow from the others, if errors belong to dates."""
+    reference, secondary = (model.as_dates(shifts[name].values) for name in ("reference", "secondary"))
+    epochs, ends = _graph.incidence(reference, secondary)
+    groups = int(_graph.components(epochs.size, ends).max()) + 1
+    return (epochs.size - groups) / len(ends)
+
+
+# ------------------------------------------------------------------------------------------------------------ on arrays
+
+
+def _of_nodes(mask: np.ndarray, *, rows: Cells, columns: Cells) -> np.ndarray:
+    """Nodes (rows, columns) whose cell is True throughout; what lies outside the mask is not."""
+    for axis, cells in enumerate((rows, columns)):
+        size = mask.shape[axis]
+        inside = (cells.first >= 0) & (cells.first + cells.width <= size)
+        found = np.expand_dims(inside, 1 - axis)
+        for k in range(cells.width):
+            found = found & np.take(mask, np.clip(cells.first + k, 0, size - 1), axis=axis)
+        mask = found
+    return mask
+
+
+def _fit(*fields: np.ndarray, baseline: np.ndarray, independent: float) -> np.ndarray:
+    """Table (4, baseline, score): upper edges of the strata, of baseline [yr] and of score, then factors of x and y."""
+    dx, dy, sigma_dx, sigma_dy, score = (np.ascontiguousarray(field, dtype=np.float64) for field in fields[:5])
+    used = fields[5] & np.isfinite(dx) & np.isfinite(dy) & np.isfinite(score) & (sigma_dx > 0.0) & (sigma_dy > 0.0)
+    ratio = np.full((2, *used.shape), np.nan)
+    for pair, here in enumerate(used):
+        if here.any():
+            for component, (d, sigma) in enumerate(((dx[pair], sigma_dx[pair]), (dy[pair], sigma_dy[pair]))):
+                ratio[component, pair, here] = (d[here] - np.median(d[here])) / sigma[here]
+
+    count = used.sum(axis=(1, 2))
+    alike = _alike(ratio) if count.any() else 1.0
+    windows = count / alike
+    is_fit = windows >= LEAST_OF_PAIR
+    if not is_fit.any():
+        raise ValueError(
+            f"calibrate() needs {LEAST_OF_PAIR} independent windows on stable ground in at least one pair; got at most "
+            f"{count.max()} vectors, of which {alike:.0f} neighbours err alike. Enlarge stable, or loosen screen()."
+        )
+    # the median follows the vectors that it is taken of
+    ratio[:, is_fit] *= np.sqrt(windows / np.maximum(windows - 1.0, 1.0))[is_fit, None, None]
+    least = math.ceil(LEAST * alike / independent)
+    return _table(ratio[:, is_fit], score[is_fit], used[is_fit], baseline[is_fit], least)
+
+
+def _table(ratio: np.ndarray, score: np.ndarray, used: np.ndarray, baseline: np.ndarray, least: int) -> np.ndarray:
+    table = np.full((4, BASELINES, SCORES), np.inf)
+    count = used.sum(axis=(1, 2))
+    # as many strata of the baseline as are left for the score in each of them
+    parts = min(BASELINES, max(1, math.isqrt(int(count.sum()) // least)))
+    edges = _edges(np.repeat(baseline, count), parts, least)
+    table[0, : edges.size] = edges[:, None]
+    for stratum in range(edges.size + 1):
+        pairs = np.searchsorted(edges, baseline) == stratum
+        ratios, scores = ratio[:, pairs][:, used[pairs]], score[pairs][used[pairs]]
+        cuts = _edges(scores, SCORES, least)
+        table[1, stratum, : cuts.size] = cuts
+        group = np.searchsorted(cuts, scores)
+        for k in range(cuts.size + 1):
+            table[2:, stratum, k] = 1.4826 * np.median(np.abs(ratios[:, group == k]), axis=1)
+    if not table[2:].all():
+        raise ValueError(
+            "calibrate() needs displacements that differ on stable ground; got the same in most of its windows. "
+            "Match two different images."
+        )
+    return table
+
+
+def _edges(values: np.ndarray, parts: int, least: int) -> np.ndarray:
+    """Inner edges that divide values into at most `parts` groups of like number, none of less than `least` values."""
+    distinct, counts = np.unique(values, return_counts=True)
+    below = np.cumsum(counts)
+    edges: list[float] = []
+    start = 0
+    for part in range(1, parts):
+        cut = int(np.searchsorted(below, max(start + least, values.size * part / parts)))
+        if cut >= distinct.size or values.size - below[cut] < least:
+            break
+        edges.append(0.5 * (distinct[cut] + distinct[cut + 1]))
+        start = int(below[cut])
+    return np.array(edges)
+
+
+def _alike(ratio: np.ndarray) -> float:
+    """Number of neighbouring nodes that share one error: the product of the correlation lengths along y and x."""
+    has = np.isfinite(ratio)
+    limit = 3.0 * 1.4826 * np.median(np.abs(ratio[has]))
+    # outliers are no part of what neighbours share
+    value = np.where(has, np.clip(ratio, -limit, limit), 0.0)
+    variance = (value**2).sum() / has.sum()
+    alike = 1.0
+    if not variance > 0.0:
+        return alike
+    for axis in (2, 3):
+        length = 1.0
+        for lag in range(1, ratio.shape[axis] // 2 + 1):
+            near, far = slice(None, -lag), slice(lag, None)
+            index = [(slice(None),) * axis + (part,) for part in (near, far)]
+            both = (has[index[0]] & has[index[1]]).sum()
+            correlation = (value[index[0]] * value[index[1]]).sum() / both / variance if both else 0.0
+            if correlation < LEAST_CORRELATION:
+                break
+            length += 2.0 * correlation
+        alike *= length
+    return alike
+
+
+def _factors(table: np.ndarray, score: np.ndarray, *, baseline: np.ndarray) -> np.ndarray:
+    """Factors along x of all pairs, then along y (2·pair, rows, columns)."""
+    out = np.empty((2, *score.shape), dtype=score.dtype)
+    for pair, (scores, years) in enumerate(zip(score.astype(np.float64), baseline, strict=True)):
+        stratum = np.searchsorted(table[0, :-1, 0], years)
+        found = table[2:, stratum][:, np.searchsorted(table[1, stratum, :-1], scores)]
+        out[:, pair] = np.where(np.isfinite(scores), found, np.nan)
+    return out.reshape(-1, *score.shape[1:])
