@@ -31,7 +31,7 @@ LAYERS = (
     ("__init__",),
     ("accessor", "cli"),
     (
-        "matching", "network", "calibration", "screening", "inversion", "motion", "plotting", "synthetic", "export",
+        "filtering", "matching", "network", "calibration", "screening", "inversion", "motion", "plotting", "synthetic", "export",
         "readers",
     ),
     ("_guide", "_phase"),
@@ -39,6 +39,7 @@ LAYERS = (
     ("_pyramid",),
     ("_search",),
     ("_images",),
+    ("_prefilters",),
     ("model", "_blocks"),
     ("_graph", "_kernels"),
 )  # fmt: skip

@@ -208,6 +208,18 @@ def _cut(array: np.ndarray, origin: tuple[int, int], tile: Tile, lattice: Lattic
     return np.pad(values, ((0, 0), *padding), constant_values=np.nan)
 
 
+def filter_tiles(stack: Any, lattice: Lattice, kernel: TileKernel) -> Any:
+    """Run a tile kernel over every image of a stack (time, y, x) alone: (time, rows, columns), NumPy or dask."""
+    guide = np.empty((0, *lattice.nodes))
+    if isinstance(stack, np.ndarray):
+        return match_tiles(stack, guide, lattice, kernel, (1, len(stack)))[0]
+    import dask.array as da
+
+    # one array an image, so that a task carries its own image only
+    images = [match_tiles(stack[k : k + 1], guide, lattice, kernel, (1, 1))[0] for k in range(stack.shape[0])]
+    return da.concatenate(images)
+
+
 def lazy_images(
     reads: Sequence[ReadImage], shape: tuple[int, int], dtype: np.dtype, sides: tuple[int, int]
 ) -> da.Array:

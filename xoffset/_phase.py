@@ -12,11 +12,11 @@ import numpy as np
 import scipy.fft
 import scipy.ndimage
 
-from xoffset import _images, _search, model
+from xoffset import _images, _prefilters, _search, model
 from xoffset._blocks import Lattice, Tile
-from xoffset._images import Prefilter
 from xoffset._kernels import bits, phase
 from xoffset._ncc import FIELDS
+from xoffset._prefilters import Prefilter
 from xoffset._search import Pair
 
 # Bytes that the spectra of the windows in work may take, for all dates together.
@@ -129,7 +129,7 @@ class Source:
     @cached_property
     def valid(self) -> np.ndarray:
         """Pixels fit to be matched, uint8; without a pre-filter those near holes are left out, where splines ring."""
-        if self.image.prefilter is not None or self.image.valid.all():
+        if self.image.colour is not _prefilters.WHITE or self.image.valid.all():
             return self.image.valid
         return np.asarray(scipy.ndimage.minimum_filter(self.image.valid, 5))
 
@@ -218,7 +218,7 @@ def match_tile(
     pairs: Sequence[Pair],
     lattice: Lattice,
     matcher: Phase,
-    prefilter: Prefilter,
+    prefilter: Prefilter | None,
 ) -> np.ndarray:
     """Match all pairs on the nodes of one tile.
 

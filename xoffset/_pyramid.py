@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xoffset import _search
-from xoffset._images import MARGIN, Image, Prefilter, prepare
+from xoffset import _images, _search
+from xoffset._images import Image, prepare
 from xoffset._kernels import bits, neighbours, surface, zncc
+from xoffset._prefilters import Prefilter
 from xoffset._search import Candidates
 
 # Half-range around a proposal, px: one for the halved resolution it comes from, one for the ring.
@@ -62,41 +63,70 @@ class Pyramid:
         object.__setattr__(self, "levels", int(levels))
 
 
-def margin(template: int, levels: int) -> int:
+def margin(prefilter: Prefilter | None, template: int, levels: int) -> int:
     """Pixels that must be known around a window and its search for all levels."""
-    factor = 2**levels
-    return factor * (MARGIN + max(LEAST_TEMPLATE, -(-template // factor)) + NARROW)
+    factor = int(2**levels)
+    side = coarse_template(template, factor)
+    return factor * (_images.margin(prefilter, side) + side + NARROW)
+
+
+def coarse_images(
+    raw: np.ndarray, template: int, levels: int, prefilter: Prefilter | None, dtype: np.dtype
+) -> tuple[Image, ...]:
+    """One image of a tile, NaN where unknown, at a half, a quarter ... of its resolution, each filtered."""
+    images = []
+    for level in range(1, levels + 1):
+        pixels = _decimate(raw, 2**level)
+        everything = (slice(0, pixels.shape[0]), slice(0, pixels.shape[1]))
+        images.append(prepare(pixels, everything, (coarse_template(template, 2**level),), prefilter, dtype))
+    return tuple(images)
+
+
+def coarse_template(template: int, factor: int) -> int:
+    """Side of the windows that stand for those of a template at a fraction of its resolution."""
+    return max(LEAST_TEMPLATE, -(-template // factor))
+
+
+def _decimate(raw: np.ndarray, factor: int) -> np.ndarray:
+    """Means of squares of pixels; NaN where less than half of one is known."""
+    rows, columns = (size // factor for size in raw.shape)
+    blocks = raw[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor)
+    is_known = np.isfinite(blocks)
+    if is_known.all():
+        return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float64))
+    count = is_known.sum(axis=(1, 3))
+    total = np.where(is_known, blocks, 0.0).sum(axis=(1, 3), dtype=np.float64)
+    return np.where(2 * count >= factor**2, total / np.maximum(count, 1), np.nan)
 
 
 def search(
-    raw: tuple[np.ndarray, np.ndarray],
-    images: tuple[Image, Image],
+    reference: tuple[Image, ...],
+    secondary: tuple[Image, ...],
     inset: int,
     nodes: zncc.Nodes,
     candidates: Candidates,
-    levels: int,
     min_valid: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Best whole-pixel shift of every wanted node and template size, as `_search.search`.
 
-    `raw`: the two images of the tile, NaN where unknown; `images`: the same without their outer `inset` pixels,
-    filtered; `nodes` are counted in the latter.
+    `reference` and `secondary`: images at full resolution, in which `nodes` are counted, then those of `coarse_images`,
+    which reach `inset` pixels of full resolution farther on all sides.
     """
     proposals = [candidates.centre]
     outer = nodes._replace(top=nodes.top + inset, left=nodes.left + inset)
+    levels = len(reference) - 1
     for level in range(levels, 0, -1):
         grid = Grid(outer, 2**level)
-        first, second = (grid.prepare(image, images[0].prefilter) for image in raw)
-        here = grid.candidates(candidates)
+        images, here = (reference[level], secondary[level]), grid.candidates(candidates)
         if level == levels:
-            peaks, flags = _search.search(first, second, grid.nodes, here, min_valid)
+            peaks, flags = _search.search(*images, grid.nodes, here, min_valid)
         else:
-            peaks, flags = _try(first, second, grid.nodes, here, [grid.reduce(shift) for shift in proposals], min_valid)
+            peaks, flags = _try(*images, grid.nodes, here, [grid.reduce(shift) for shift in proposals], min_valid)
         shifts = np.where((flags[0] == 0)[..., None], peaks[0, ..., :2], np.nan)
         median = np.empty_like(shifts)
         neighbours.vector_median(shifts, median)
         proposals = [candidates.centre, *(grid.enlarge(shift, candidates.centre) for shift in (shifts, median))]
-    return _try(*images, nodes, candidates, proposals, min_valid)
+    return _try(reference[0], secondary[0], nodes, candidates, proposals, min_valid)
 
 
 class Grid:
@@ -104,7 +134,7 @@ class Grid:
 
     def __init__(self, nodes: zncc.Nodes, factor: int) -> None:
         self.factor = factor
-        template = max(LEAST_TEMPLATE, -(-nodes.template // factor))
+        template = coarse_template(nodes.template, factor)
         step = max(1, round(nodes.step / factor))
         first, count, self.there, self.back = [], [], [], []
         for start, number in ((nodes.top, nodes.rows), (nodes.left, nodes.columns)):
@@ -117,18 +147,6 @@ class Grid:
             self.there.append(np.abs(fine[:, None] - coarse).argmin(axis=0))
             self.back.append(np.abs(fine[:, None] - coarse).argmin(axis=1))
         self.nodes = zncc.Nodes(count[0], count[1], first[0], first[1], step, template)
-
-    def prepare(self, raw: np.ndarray, prefilter: Prefilter) -> Image:
-        """One image at this resolution, filtered; a pixel needs half of those it is the mean of."""
-        factor = self.factor
-        rows, columns = (size // factor for size in raw.shape)
-        blocks = raw[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor).astype(np.float64)
-        is_known = np.isfinite(blocks)
-        count = is_known.sum(axis=(1, 3))
-        total = np.where(is_known, blocks, 0.0).sum(axis=(1, 3))
-        mean = np.where(2 * count >= factor**2, total / np.maximum(count, 1), np.nan)
-        everything = (slice(0, rows), slice(0, columns))
-        return prepare(mean, everything, (self.nodes.template,), prefilter, np.dtype(np.float32))
 
     def candidates(self, fine: Candidates) -> Candidates:
         """Those of the nearest nodes at full resolution."""

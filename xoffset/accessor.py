@@ -12,9 +12,9 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import calibration, inversion, matching, motion, network, screening
-from xoffset._images import Prefilter
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
+from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
 from xoffset.export import geotiff
 from xoffset.network import Duration, Plan
@@ -57,7 +57,7 @@ class StackAccessor:
         search: int | tuple[int, int] | xr.DataArray | Pyramid = 8,
         step: int = 8,
         matcher: Literal["ncc", "phase"] | NCC | Phase = "ncc",
-        prefilter: Prefilter = "bandpass",
+        prefilter: str | Prefilter | None = "bandpass",
         prior: xr.Dataset | None = None,
     ) -> xr.Dataset:
         """Displacement between the images of every pair: `xoffset.correlate`."""

@@ -11,11 +11,11 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _guide, _images, _ncc, _phase, _pyramid, model
-from xoffset._images import Prefilter
+from xoffset import _blocks, _guide, _images, _ncc, _phase, _prefilters, _pyramid, model
 from xoffset._kernels import neighbours
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
+from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
 
 
@@ -27,7 +27,7 @@ def correlate(
     search: int | tuple[int, int] | xr.DataArray | Pyramid = 8,
     step: int = 8,
     matcher: Literal["ncc", "phase"] | NCC | Phase = "ncc",
-    prefilter: Prefilter = "bandpass",
+    prefilter: str | Prefilter | None = "bandpass",
     prior: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Displacement between the two images of every pair, with its uncertainty, on a grid.
@@ -94,15 +94,15 @@ def correlate(
     """
     stack = model.as_stack(stack, "correlate")
     network = model.as_network(network, stack, "correlate")
-    matcher = _as_matcher(matcher, prefilter)
+    matcher, used = _as_matcher(matcher), _prefilters.as_prefilter(prefilter)
     step = _as_size(step, "step", 1)
     templates = _as_templates(template, step)
     grid = _guide.Grid.of(stack, templates[-1], step)
     guide = _guide.guide(stack, network, search, prior, grid)
-    lattice = _lattice(stack, templates, step, guide)
+    lattice = _lattice(stack, templates, step, guide, used)
     if isinstance(matcher, Phase):
         matcher.check(lattice, is_uniform=not isinstance(search, xr.DataArray))
-    options: dict[str, Any] = {"pairs": guide.pairs, "lattice": lattice, "matcher": matcher, "prefilter": prefilter}
+    options: dict[str, Any] = {"pairs": guide.pairs, "lattice": lattice, "matcher": matcher, "prefilter": used}
     if isinstance(matcher, Phase):
         names, kernel = _ncc.FIELDS, partial(_phase.match_tile, **options)
     else:
@@ -122,7 +122,7 @@ def correlate(
             "search": _described(search),
             "step": step,
             "matcher": {"name": type(matcher).__name__} | dataclasses.asdict(matcher),
-            "prefilter": prefilter,
+            "prefilter": _prefilters.described(used),
             "prior": None if prior is None else sorted(map(str, prior.data_vars)),
         },
     )
@@ -177,9 +177,7 @@ def _described(search: int | tuple[int, int] | xr.DataArray | Pyramid) -> Any:
     return dataclasses.asdict(search) if isinstance(search, Pyramid) else search
 
 
-def _as_matcher(matcher: Literal["ncc", "phase"] | NCC | Phase, prefilter: Prefilter) -> NCC | Phase:
-    if prefilter not in ("bandpass", None):
-        raise ValueError(f"correlate() needs prefilter 'bandpass' or None; got {prefilter!r}. Choose one of the two.")
+def _as_matcher(matcher: Literal["ncc", "phase"] | NCC | Phase) -> NCC | Phase:
     if isinstance(matcher, (NCC, Phase)):
         return matcher
     if isinstance(matcher, str) and matcher in ("ncc", "phase"):
@@ -214,7 +212,9 @@ def _as_templates(template: int | Sequence[int], step: int) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _lattice(stack: xr.DataArray, templates: tuple[int, ...], step: int, guide: _guide.Guide) -> _blocks.Lattice:
+def _lattice(
+    stack: xr.DataArray, templates: tuple[int, ...], step: int, guide: _guide.Guide, prefilter: Prefilter | None
+) -> _blocks.Lattice:
     """Sampling grid, after checking that the windows fit the image."""
     shape = stack.shape[1], stack.shape[2]
     extent = tuple(templates[-1] + 2 * half for half in guide.half)
@@ -223,14 +223,14 @@ def _lattice(stack: xr.DataArray, templates: tuple[int, ...], step: int, guide: 
             f"correlate() needs images of at least {extent[0]} x {extent[1]} pixels for template={templates[-1]} and "
             f"search={guide.half}; got {shape[0]} x {shape[1]}. Use a smaller template or search."
         )
-    reach = max(guide.half) + guide.prior + _images.MARGIN
+    reach = max(guide.half) + guide.prior + _images.margin(prefilter, templates[-1])
     return _blocks.Lattice(
         shape=shape,
         step=step,
         templates=templates,
         search=guide.half,
         reach=reach,
-        margin=reach + (_pyramid.margin(templates[-1], guide.levels) if guide.levels else 0),
+        margin=reach + (_pyramid.margin(prefilter, templates[-1], guide.levels) if guide.levels else 0),
         levels=guide.levels,
         nodata=model.nodata_of(stack),
         dtype=np.dtype(np.float64 if stack.dtype.kind == "f" and stack.dtype.itemsize > 4 else np.float32),
