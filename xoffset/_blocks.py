@@ -93,9 +93,8 @@ class Lattice:
         )
         return rows, columns
 
-    def frame(self, tile: Tile) -> Tile:
-        """Part within `reach` of the tile's windows that lies inside the image, counted from its first pixel."""
-        inset = self.margin - self.reach
+    def frame(self, tile: Tile, inset: int = 0) -> Tile:
+        """Part of the tile's window, without its outer `inset` pixels, inside the image; from its first pixel on."""
         rows, columns = (
             slice(max(-part.start - inset, 0), min(part.stop - inset, size) - part.start - inset)
             for part, size in zip(self.window(tile), self.shape, strict=True)

@@ -148,8 +148,8 @@ def _prepare(raw: np.ndarray, tile: Tile, lattice: Lattice, prefilter: Prefilter
     dtype = np.dtype(np.float64) if prefilter is None else lattice.dtype
     inset = lattice.margin - lattice.reach
     inner = raw[inset : raw.shape[0] - inset, inset : raw.shape[1] - inset]
-    fine = prepare(inner, lattice.frame(tile), lattice.templates, prefilter, dtype)
-    return fine, *_pyramid.coarse_images(raw, lattice.template, lattice.levels, prefilter, dtype)
+    fine = prepare(inner, lattice.frame(tile, inset), lattice.templates, prefilter, dtype)
+    return fine, *_pyramid.coarse_images(raw, lattice.frame(tile), lattice.template, lattice.levels, prefilter, dtype)
 
 
 def _extent(wanted: np.ndarray) -> Tile | None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from xoffset import _images, _search
+from xoffset._blocks import Tile
 from xoffset._images import Image, prepare
-from xoffset._kernels import bits, neighbours, surface, zncc
+from xoffset._kernels import bits, filters, neighbours, surface, zncc
 from xoffset._prefilters import Prefilter
 from xoffset._search import Candidates
 
@@ -71,32 +72,32 @@ def margin(prefilter: Prefilter | None, template: int, levels: int) -> int:
 
 
 def coarse_images(
-    raw: np.ndarray, template: int, levels: int, prefilter: Prefilter | None, dtype: np.dtype
+    raw: np.ndarray, frame: Tile, template: int, levels: int, prefilter: Prefilter | None, dtype: np.dtype
 ) -> tuple[Image, ...]:
-    """One image of a tile, NaN where unknown, at a half, a quarter ... of its resolution, each filtered."""
+    """One image of a tile, NaN where unknown, at a half, a quarter ... of its resolution, each filtered.
+
+    Beyond the `frame`, the part inside the image, its outermost pixels go on: no window that is wanted lies there, and
+    all can be matched without masks.
+    """
     images = []
     for level in range(1, levels + 1):
-        pixels = _decimate(raw, 2**level)
-        everything = (slice(0, pixels.shape[0]), slice(0, pixels.shape[1]))
-        images.append(prepare(pixels, everything, (coarse_template(template, 2**level),), prefilter, dtype))
+        factor = 2**level
+        rows, columns = (slice(-(-part.start // factor), part.stop // factor) for part in frame)
+        known = np.empty((rows.stop - rows.start, columns.stop - columns.start))
+        filters.decimate(
+            np.ascontiguousarray(raw[rows.start * factor : rows.stop * factor, columns.start * factor :]), factor, known
+        )
+        size = [side // factor for side in raw.shape]
+        beyond = [(part.start, side - part.stop) for part, side in zip((rows, columns), size, strict=True)]
+        pixels = np.pad(known, beyond, mode="edge")
+        everything = (slice(0, size[0]), slice(0, size[1]))
+        images.append(prepare(pixels, everything, (coarse_template(template, factor),), prefilter, dtype))
     return tuple(images)
 
 
 def coarse_template(template: int, factor: int) -> int:
     """Side of the windows that stand for those of a template at a fraction of its resolution."""
     return max(LEAST_TEMPLATE, -(-template // factor))
-
-
-def _decimate(raw: np.ndarray, factor: int) -> np.ndarray:
-    """Means of squares of pixels; NaN where less than half of one is known."""
-    rows, columns = (size // factor for size in raw.shape)
-    blocks = raw[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor)
-    is_known = np.isfinite(blocks)
-    if is_known.all():
-        return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float64))
-    count = is_known.sum(axis=(1, 3))
-    total = np.where(is_known, blocks, 0.0).sum(axis=(1, 3), dtype=np.float64)
-    return np.where(2 * count >= factor**2, total / np.maximum(count, 1), np.nan)
 
 
 def search(

@@ -286,12 +286,15 @@ def level_beside_holes(image, mask, powers, level, centre):
         for edge in range(CELL, width + CELL, CELL):
             left, right = max(edge - CELL - radius, 0), min(edge + radius, width)
             inside = known[high, right] - known[low, right] - known[high, left] + known[low, left]
-            if inside < (high - low) * (right - left):
+            if 0 < inside < (high - low) * (right - left):
                 run += CELL
                 if edge < width:
                     continue
             else:
                 edge -= CELL
+                if inside == 0:
+                    level[top:bottom, edge : edge + CELL] = 0
+                    centre[:, top:bottom, edge : edge + CELL] = 0
             # cells beside holes that touch are worked off together
             first, last = edge - run, min(edge, width)
             run = 0
@@ -433,3 +436,24 @@ def spline_coefficients(image, out):
         lines[:rows] = out[y : y + rows]
         _recurse_four(lines, pole, six, end)
         out[y : y + rows] = lines[:rows]
+
+
+@kernel
+def decimate(image, factor, out):
+    """Means of squares of `factor` pixels a side; NaN where less than half of one is known."""
+    height, width = out.shape
+    total = np.empty(width)
+    count = np.empty(width, np.int64)
+    for y in range(height):
+        total[:] = 0.0
+        count[:] = 0
+        for i in range(y * factor, (y + 1) * factor):
+            line = image[i]
+            for x in range(width):
+                for j in range(x * factor, (x + 1) * factor):
+                    value = line[j]
+                    is_known = np.isfinite(value)
+                    total[x] += value if is_known else 0.0
+                    count[x] += is_known
+        for x in range(width):
+            out[y, x] = total[x] / count[x] if 2 * count[x] >= factor * factor else np.nan

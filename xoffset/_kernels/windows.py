@@ -7,76 +7,86 @@ import numpy as np
 from xoffset._kernels._jit import hot_kernel, kernel
 
 
+@hot_kernel
+def _highest(image, template, out):
+    """Highest of every template-sized window into `out`, by first pixel; `image` is used up.
+
+    Windows of 1, 2, 4 ... pixels are joined, along rows, then along columns.
+    """
+    height, width = image.shape
+    side = 1
+    while 2 * side <= template:
+        for y in range(height):
+            line, ahead = image[y, : width - side], image[y, side:]
+            for x in range(width - side):
+                line[x] = line[x] if line[x] > ahead[x] else ahead[x]
+        side *= 2
+    rest = template - side
+    for y in range(height):
+        line, ahead = image[y, : width - rest], image[y, rest:]
+        for x in range(width - rest):
+            line[x] = line[x] if line[x] > ahead[x] else ahead[x]
+    side = 1
+    while 2 * side <= template:
+        for y in range(height - side):
+            line, ahead = image[y], image[y + side]
+            for x in range(width):
+                line[x] = line[x] if line[x] > ahead[x] else ahead[x]
+        side *= 2
+    for y in range(out.shape[0]):
+        line, ahead, found = image[y], image[y + template - side], out[y]
+        for x in range(out.shape[1]):
+            found[x] = line[x] if line[x] > ahead[x] else ahead[x]
+
+
+@kernel
+def _is_flat(values, valid, top, left, template):
+    """Whether the standard deviation of the valid pixels is at most 1e-6 of their largest absolute value."""
+    count = 0
+    total = 0.0
+    square = 0.0
+    largest = 0.0
+    offset = 0.0
+    for y in range(top, top + template):
+        for x in range(left, left + template):
+            if valid[y, x]:
+                value = np.float64(values[y, x])
+                if count == 0:
+                    offset = value
+                count += 1
+                # deviations from one of the values lose nothing of a small spread
+                total += value - offset
+                square += (value - offset) ** 2
+                largest = max(largest, abs(value))
+    return count > 0 and square - total * total / count <= count * (1e-6 * largest) ** 2
+
+
 @kernel
 def flat_windows(values, valid, template, out):
     """Set out[y, x] where the template that starts there holds nothing but one value.
 
-    Flat: standard deviation of the valid pixels at most 1e-6 of their largest absolute value. `values` (float64) are
-    the raw pixels; `out` is uint8. Windows are summed afresh, since running sums would drown so small a spread.
+    Flat: standard deviation of the valid pixels at most 1e-6 of their largest absolute value. `values` are the raw
+    pixels; `out` is uint8. Only windows whose range is that small are looked at closely.
     """
     height, width = valid.shape
-    out[:] = 0
-    suspicious = False
-    largest = 0.0
-    is_complete = True
+    negative = np.empty_like(values)
+    positive = np.empty_like(values)
     for y in range(height):
         for x in range(width):
-            if valid[y, x]:
-                largest = max(largest, abs(values[y, x]))
-            else:
-                is_complete = False
-    # any template holds a whole block of half its side; holes leave it fewer
-    block = (template + 1) // 2 if is_complete else max(template // 8, 1)
-    for top in range(0, height - block + 1, block):
-        for left in range(0, width - block + 1, block):
-            low = np.inf
-            high = -np.inf
-            for y in range(top, top + block):
-                for x in range(left, left + block):
-                    if valid[y, x]:
-                        low = min(low, values[y, x])
-                        high = max(high, values[y, x])
-            # a flat template holds whole blocks, whose range is at most this
-            if low <= high and high - low <= 2.0 * template * 1e-6 * largest:
-                suspicious = True
-    if not suspicious:
-        return
-    count = np.empty(width)
-    total = np.empty(width)
-    square = np.empty(width)
-    peak = np.empty(width)
-    for top in range(height - template + 1):
-        count[:] = 0.0
-        total[:] = 0.0
-        square[:] = 0.0
-        peak[:] = 0.0
-        offset = np.zeros(width)
-        for y in range(top, top + template):
-            for x in range(width):
-                if valid[y, x]:
-                    if count[x] == 0.0:
-                        offset[x] = values[y, x]
-                    count[x] += 1.0
-                    total[x] += values[y, x] - offset[x]
-                    square[x] += (values[y, x] - offset[x]) ** 2
-                    peak[x] = max(peak[x], abs(values[y, x]))
-        for left in range(width - template + 1):
-            pixels = 0.0
-            mean = 0.0
-            spread = 0.0
-            largest = 0.0
-            for x in range(left, left + template):
-                if count[x] > 0.0:
-                    # merge a column into the window (Chan et al. 1983)
-                    column_mean = offset[x] + total[x] / count[x]
-                    column_spread = square[x] - total[x] * total[x] / count[x]
-                    both = pixels + count[x]
-                    spread += column_spread + (column_mean - mean) ** 2 * pixels * count[x] / both
-                    mean += (column_mean - mean) * count[x] / both
-                    pixels = both
-                    largest = max(largest, peak[x])
-            if pixels > 0.0 and spread <= pixels * (1e-6 * largest) ** 2:
-                out[top, left] = 1
+            is_valid = valid[y, x] != 0
+            positive[y, x] = values[y, x] if is_valid else -np.inf
+            negative[y, x] = -values[y, x] if is_valid else -np.inf
+    high = np.empty(out.shape, values.dtype)
+    low = np.empty(out.shape, values.dtype)
+    _highest(positive, template, high)
+    _highest(negative, template, low)
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            top, bottom = np.float64(high[y, x]), -np.float64(low[y, x])
+            # no pixel is farther from the mean than the deviation times the root of their number
+            out[y, x] = top - bottom <= 2e-6 * template * max(abs(top), abs(bottom)) and top >= bottom
+            if out[y, x] and top > bottom:
+                out[y, x] = _is_flat(values, valid, y, x, template)
 
 
 @hot_kernel
