@@ -36,7 +36,7 @@ LAYERS = (
     ),
     ("_guide", "_phase"),
     ("_ncc",),
-    ("_pyramid",),
+    ("_pyramid", "_significance"),
     ("_search",),
     ("_images",),
     ("_prefilters",),

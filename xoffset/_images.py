@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from xoffset import _prefilters
 from xoffset._blocks import Tile
-from xoffset._kernels import filters, refine, windows
+from xoffset._kernels import filters, refine, significance, windows
 from xoffset._prefilters import Prefilter
 
 # Pixels after which the recursion of the spline has forgotten where it started.
 SPLINE_REACH = 6
+# Distance over which filtered pixels are alike, in widths of the coarse low-pass; and that width if there is none, px.
+LIKENESS, COARSE = 8.0 / 3.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Image:
     templates: tuple[int, ...]
     floor: float  # variance that a pixel must exceed to be texture and not rounding
     colour: _prefilters.Colour  # that the filter gave to the noise
+    colour_reach: int  # distance in pixels over which the filter lets pixels be alike; 0 without a filter
+    textures: dict[int, significance.Texture] = field(default_factory=dict)  # by template, filled when first needed
 
     @cached_property
     def coefficients(self) -> np.ndarray:
@@ -92,4 +97,5 @@ def prepare(
     floor = (max(32.0 * float(np.finfo(dtype).eps), 1e-12) * peak) ** 2
     if not _prefilters.keeps_units(prefilter):
         floor = _prefilters.LEAST_TEXTURE**2
-    return Image(raw, known, filtered, valid, templates, floor, colour)
+    reach = 0 if prefilter is None else math.ceil(LIKENESS * getattr(prefilter, "coarse", COARSE))
+    return Image(raw, known, filtered, valid, templates, floor, colour, reach)

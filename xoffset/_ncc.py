@@ -10,14 +10,24 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from xoffset import _pyramid, _search, model
+from xoffset import _pyramid, _search, _significance, model
 from xoffset._blocks import Lattice, Tile
 from xoffset._images import Image, prepare
 from xoffset._kernels import affine, bits, neighbours, peaks, refine, zncc
 from xoffset._prefilters import Prefilter
 from xoffset._search import Candidates, Pair
 
-FIELDS: tuple[str, ...] = ("dx", "dy", "score", "gap", "variance_dx", "variance_dy", "covariance", "flags")
+FIELDS: tuple[str, ...] = (
+    "dx",
+    "dy",
+    "score",
+    "gap",
+    "variance_dx",
+    "variance_dy",
+    "covariance",
+    "false_alarm",
+    "flags",
+)
 
 Refinement = Literal["icgn", "affine", "parabola", "gauss", "quadratic", "none"]
 # What the closed forms add to the error by locking to whole pixels, rms over all shifts in px: a part of windows of
@@ -25,8 +35,8 @@ Refinement = Literal["icgn", "affine", "parabola", "gauss", "quadratic", "none"]
 LOCKING = {"none": (12.0**-0.5, 0.0), "parabola": (0.015, 0.27), "gauss": (0.003, 0.27), "quadratic": (0.0145, 0.4)}
 FORMS = {"none": peaks.NONE, "parabola": peaks.PARABOLA, "gauss": peaks.GAUSS, "quadratic": peaks.QUADRATIC}
 
-# Least height of a peak above the others for a window that is not the largest.
-LEAST_GAP = 0.05
+# A window that is one of several must not match by chance more often than this, and must stand so high above others.
+LARGEST_CHANCE, LEAST_GAP = 0.01, 0.05
 # Whole-pixel matches of neighbours may differ by rounding, and by a strain of a twelfth.
 WHOLE_PIXEL = 0.3
 LARGEST_STRAIN = 1.0 / 12.0
@@ -195,15 +205,16 @@ def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
         )
     else:
         found, flags = _search.search(reference, secondary, scene.nodes, candidates, matcher.min_valid)
-    chosen, disagrees = _smallest_that_passes(found, flags, scene.nodes.step)
+    chance = _significance.false_alarm(reference, secondary, scene.nodes, candidates, found)
+    chosen, disagrees = _smallest_that_passes(found, np.where(chance <= LARGEST_CHANCE, flags, 1), scene.nodes.step)
     found = np.ascontiguousarray(np.take_along_axis(found, chosen[None, ..., None], axis=0)[0])
-    flags = np.take_along_axis(flags, chosen[None], axis=0)[0]
-    flags[disagrees] |= bits.TEMPLATE_DISAGREES
+    flags, chance = (np.take_along_axis(each, chosen[None], axis=0)[0] for each in (flags, chance))
+    flags[disagrees & (flags == 0)] |= bits.TEMPLATE_DISAGREES
     refined = np.full((*flags.shape, 6), np.nan, dtype=found.dtype)
     for size, template in enumerate(reference.templates):
         _refine(scene, template, found, chosen == size, refined, flags, matcher.refine)
     u, v, score, variance_x, variance_y, covariance = np.moveaxis(refined, -1, 0)
-    fields = [u, v, score, found[..., 3], variance_x, variance_y, covariance, flags]
+    fields = [u, v, score, found[..., 3], variance_x, variance_y, covariance, chance, flags]
     if len(reference.templates) > 1:
         fields.append(np.array(reference.templates)[chosen])
     return np.stack(fields, dtype=found.dtype, casting="unsafe")
@@ -235,7 +246,7 @@ def _refine(
 def _smallest_that_passes(found: np.ndarray, flags: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
     """Index of the window size to use at each node, and where none of several passes.
 
-    A size passes if its peak is accepted, stands above the others and agrees with those of its neighbours.
+    A size passes if its peak has no flag, stands above the others and agrees with those of its neighbours.
     """
     sizes = found.shape[0]
     passes = flags == 0
@@ -251,4 +262,4 @@ def _smallest_that_passes(found: np.ndarray, flags: np.ndarray, step: int) -> tu
     any_passes = passes.any(axis=0)
     # the largest says best why there is nothing
     chosen = np.where(any_passes, passes.argmax(axis=0), sizes - 1)
-    return chosen, ~any_passes & (flags[-1] == 0)
+    return chosen, ~any_passes

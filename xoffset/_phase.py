@@ -15,10 +15,10 @@ import scipy.ndimage
 from xoffset import _images, _prefilters, _search, model
 from xoffset._blocks import Lattice, Tile
 from xoffset._kernels import bits, phase
-from xoffset._ncc import FIELDS
 from xoffset._prefilters import Prefilter
 from xoffset._search import Pair
 
+FIELDS: tuple[str, ...] = ("dx", "dy", "score", "gap", "variance_dx", "variance_dy", "covariance", "flags")
 # Bytes that the spectra of the windows in work may take, for all dates together.
 BUFFER = 8 * 2**20
 # Pixels that resampling and slopes read beyond a window.

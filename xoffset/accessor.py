@@ -79,10 +79,18 @@ class ProductAccessor:
         return network.diagnose(self._obj)
 
     def screen(
-        self, *, min_score: float | None = None, min_peak_gap: float | None = None, neighbourhood: bool = True
+        self,
+        *,
+        min_score: float | None = None,
+        min_peak_gap: float | None = None,
+        false_alarm: float | None = 0.01,
+        neighbourhood: bool = True,
     ) -> xr.Dataset:
         """Shifts without doubtful matches: `xoffset.screen`."""
-        return screening.screen(self._obj, min_score=min_score, min_peak_gap=min_peak_gap, neighbourhood=neighbourhood)
+        return screening.screen(
+            self._obj, min_score=min_score, min_peak_gap=min_peak_gap, false_alarm=false_alarm,
+            neighbourhood=neighbourhood,
+        )  # fmt: skip
 
     def calibrate(self, stable: xr.DataArray, *, apply_to: xr.Dataset | None = None) -> xr.Dataset:
         """Shifts whose standard errors tell the spread on stable ground: `xoffset.calibrate`."""

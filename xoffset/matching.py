@@ -66,9 +66,10 @@ def correlate(
         grid, positive toward increasing x and y; a feature at (x, y) on the reference date is at (x + dx, y + dy) on
         the secondary date. `score`: correlation at the match, or at the whole-pixel peak where the refinement failed.
         `gap`: whole-pixel peak minus the best score more than 3 px away (NaN if `search` is at most 3). `sigma_dx`,
-        `sigma_dy`: standard errors in metres; `sigma_dxdy`: covariance in m2. `flags`: why dx and dy are NaN. With
-        several templates `template_size`: the side in pixels that was kept. Matched both ways `mismatch`: length in
-        metres of the sum of the displacement and the one back. The CRS is that of the stack.
+        `sigma_dy`: standard errors in metres; `sigma_dxdy`: covariance in m2. `false_alarm`: probability that unrelated
+        ground is accepted with so high a score (not with `"phase"`). `flags`: why dx and dy are NaN. With several
+        templates `template_size`: the side in pixels that was kept. Matched both ways `mismatch`: length in metres of
+        the sum of the displacement and the one back. The CRS is that of the stack.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def correlate(
         matcher.check(lattice, is_uniform=not isinstance(search, xr.DataArray))
     options: dict[str, Any] = {"pairs": guide.pairs, "lattice": lattice, "matcher": matcher, "prefilter": used}
     if isinstance(matcher, Phase):
-        names, kernel = _ncc.FIELDS, partial(_phase.match_tile, **options)
+        names, kernel = _phase.FIELDS, partial(_phase.match_tile, **options)
     else:
         names, kernel = _ncc.fields(matcher, templates), partial(_ncc.match_tile, **options)
     found = _blocks.match_tiles(stack.data, guide.fields, lattice, kernel, (len(names), len(guide.pairs)))
@@ -140,8 +141,7 @@ def _in_metres(fields: dict[str, Any], spacing: model.Spacing) -> dict[str, Any]
         "sigma_dxdy": fields["covariance"] * (spacing.x * spacing.y),
         "flags": fields["flags"],
     }
-    if "template_size" in fields:
-        out["template_size"] = fields["template_size"]
+    out |= {name: fields[name] for name in ("false_alarm", "template_size") if name in fields}
     if "back_dx" in fields:
         along_x, along_y = fields["dx"] + fields["back_dx"], fields["dy"] + fields["back_dy"]
         out["mismatch"] = np.hypot(along_x * spacing.x, along_y * spacing.y)

@@ -42,6 +42,7 @@ FLAGS: Mapping[str, int] = {
     "low_score": 1 << 10,
     "low_gap": 1 << 11,
     "neighbourhood": 1 << 12,
+    "insignificant": 1 << 13,
     "no_pairs": 1 << 25,
     "disconnected": 1 << 26,
     "no_reference": 1 << 27,
@@ -57,6 +58,7 @@ _SHIFTS = {
     "sigma_dx": ("m", "standard error of the displacement along x"),
     "sigma_dy": ("m", "standard error of the displacement along y"),
     "sigma_dxdy": ("m2", "covariance of the displacements along x and y"),
+    "false_alarm": ("1", "probability that unrelated ground reaches the score"),
     "template_size": ("pixel", "side of the window"),
     "mismatch": ("m", "length of the displacement plus the one back"),
 }

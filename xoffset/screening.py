@@ -13,6 +13,7 @@ from xoffset._kernels import neighbours
 # Displacements two nodes apart may differ by at most a twelfth of their distance: a window that is sheared more does
 # not tell what it measures. Of a synthetic glacier under clouds, a tenth keeps 1.7 % of outliers, this 1.4 %.
 LARGEST_STRAIN = 1.0 / 12.0
+DEFAULT_FALSE_ALARM = 0.01
 
 
 def screen(
@@ -20,9 +21,10 @@ def screen(
     *,
     min_score: float | None = None,
     min_peak_gap: float | None = None,
+    false_alarm: float | None = DEFAULT_FALSE_ALARM,
     neighbourhood: bool = True,
 ) -> xr.Dataset:
-    """Shifts without the matches that are weak, ambiguous or at odds with their neighbours.
+    """Shifts without the matches that are weak, ambiguous, due to chance or at odds with their neighbours.
 
     Parameters
     ----------
@@ -34,6 +36,11 @@ def screen(
     min_peak_gap
         Least difference between the peak and the best score elsewhere; below it, or where the gap is unknown, a match
         is flagged `low_gap`. None tests nothing.
+    false_alarm
+        Largest probability, 0 to 1, that unrelated ground would reach the score; above it a match is flagged
+        `insignificant`. It depends on the size of the window, on the search and on the texture of both images, so one
+        number serves all of them. None tests nothing. Shifts that carry no such probability, such as those of other
+        software, are left untested at the default and refused at any other number.
     neighbourhood
         Whether to flag as `neighbourhood` every vector that is far from the vector median of the nodes around it
         (5 x 5, as far as the grid and the search reach), and those of which less than half of these nodes hold a
@@ -44,7 +51,7 @@ def screen(
     -------
     xarray.Dataset
         Shifts whose `dx`, `dy`, `sigma_dx`, `sigma_dy` and `sigma_dxdy` are NaN where a test fails; `flags` tells
-        which. `score`, `gap` and earlier flags stay. Lazy if `shifts` is.
+        which. `score`, `gap`, `false_alarm` and earlier flags stay. Lazy if `shifts` is.
 
     Raises
     ------
@@ -64,7 +71,14 @@ def screen(
     """
     shifts = model.as_shifts(shifts, "screen")
     neighbourhood = model.as_switch(neighbourhood, "neighbourhood", "screen")
-    for name, value, variable in (("min_score", min_score, "score"), ("min_peak_gap", min_peak_gap, "gap")):
+    if false_alarm == DEFAULT_FALSE_ALARM and "false_alarm" not in shifts:
+        false_alarm = None
+    thresholds = (
+        ("min_score", min_score, "score"),
+        ("min_peak_gap", min_peak_gap, "gap"),
+        ("false_alarm", false_alarm, "false_alarm"),
+    )
+    for name, value, variable in thresholds:
         if value is None:
             continue
         model.check_share(value, name, "screen")
@@ -76,6 +90,8 @@ def screen(
         found["low_score"] = ~(shifts["score"] >= min_score)
     if min_peak_gap is not None:
         found["low_gap"] = ~(shifts["gap"] >= min_peak_gap)
+    if false_alarm is not None:
+        found["insignificant"] = ~(shifts["false_alarm"] <= false_alarm)
     has_value = shifts["dx"].copy(data=np.isfinite(shifts["dx"].data) & np.isfinite(shifts["dy"].data))
     keep = has_value
     for failed in found.values():
@@ -96,6 +112,7 @@ def screen(
         "function": "screen",
         "min_score": None if min_score is None else float(min_score),
         "min_peak_gap": None if min_peak_gap is None else float(min_peak_gap),
+        "false_alarm": None if false_alarm is None else float(false_alarm),
         "neighbourhood": neighbourhood,
     }
     return model.relabel(out, step)

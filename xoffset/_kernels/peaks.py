@@ -28,10 +28,14 @@ def vertex(scores, form, out):
     for k in range(2):
         before, centre, after = scores[3 - 2 * k], scores[4], scores[5 + 2 * k]
         if form == GAUSS:
+            if not (before > 0 and centre > 0 and after > 0):
+                return False
             before, centre, after = np.log(before), np.log(centre), np.log(after)
         bend = before - 2 * centre + after
+        if not bend < 0:
+            return False
         out[k] = (before - after) / (2 * bend)
-        if not (bend < 0 and abs(out[k]) <= 1):
+        if not abs(out[k]) <= 1:
             return False
     return True
 
@@ -50,6 +54,8 @@ def quadric(scores, out):
     yy = (z[0] + z[1] + z[2] + z[6] + z[7] + z[8]) / 2 - third
     xy = (z[0] + z[8] - z[2] - z[6]) / 4
     determinant = 4 * xx * yy - xy * xy
+    if not (determinant > 0 and xx < 0):
+        return False
     out[0] = (xy * along_y - 2 * yy * along_x) / determinant
     out[1] = (xy * along_x - 2 * xx * along_y) / determinant
-    return determinant > 0 and xx < 0 and abs(out[0]) <= 1 and abs(out[1]) <= 1
+    return abs(out[0]) <= 1 and abs(out[1]) <= 1

@@ -413,30 +413,36 @@ def residual_products(template, moved, count, gain, noise_gain, noise):
     """Variance xx, xy, yy of the sums of slope times residual, into `noise`.
 
     From the scatter of these sums over blocks of pixels, which asks nothing of the colour of the residual. `noise`
-    comes with the coloured products, which stand for some more blocks.
+    comes with the coloured products, which stand for some more blocks. The residual replaces the moved window.
     """
     size = template.weight.shape[0]
     blocks = max(size // BLOCK, 1)
     zero = noise.dtype.type(0.0)
     mean = moved.sums[0] / count
+    line, weight, values = moved.values.reshape(-1), template.weight.reshape(-1), template.values.reshape(-1)
+    square = zero
+    for k in range(line.size):
+        residual = gain * weight[k] * (line[k] - mean) - values[k]
+        line[k] = residual
+        square += residual * residual
     column_x, column_y = moved.rows[0], moved.rows[1]
-    square, xx, xy, yy = zero, zero, zero, zero
+    xx, xy, yy = zero, zero, zero
     for row in range(blocks):
         column_x[:] = 0
         column_y[:] = 0
         for i in range(row * size // blocks, (row + 1) * size // blocks):
-            weight, values, window = template.weight[i], template.values[i], moved.values[i]
-            slope_x, slope_y = template.slope_x[i], template.slope_y[i]
+            source, slope_x, slope_y = moved.values[i], template.slope_x[i], template.slope_y[i]
             for j in range(size):
-                residual = gain * weight[j] * (window[j] - mean) - values[j]
-                column_x[j] += slope_x[j] * residual
-                column_y[j] += slope_y[j] * residual
-                square += residual * residual
+                column_x[j] += slope_x[j] * source[j]
+                column_y[j] += slope_y[j] * source[j]
+        first = 0
         for column in range(blocks):
+            last = (column + 1) * size // blocks
             sum_x, sum_y = zero, zero
-            for j in range(column * size // blocks, (column + 1) * size // blocks):
+            for j in range(first, last):
                 sum_x += column_x[j]
                 sum_y += column_y[j]
+            first = last
             xx += sum_x * sum_x
             xy += sum_x * sum_y
             yy += sum_y * sum_y

@@ -1,0 +1,277 @@
+"""False-alarm probability: kernels against slow twins, unrelated ground against its promise, true matches kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference_significance as twin
+import scipy.ndimage
+import xarray as xr
+
+import xoffset
+from xoffset import model, synthetic
+from xoffset._kernels import significance, zncc
+
+DTYPES = (np.float64, np.float32)
+
+
+def nodes(template, rows=3, columns=3, top=20, left=20, step=16):
+    return zncc.Nodes(rows, columns, top, left, step, template, 4, 1)
+
+
+def texture(shape, seed, sigma):
+    noise = np.random.default_rng(seed).standard_normal(shape)
+    image = scipy.ndimage.gaussian_filter(noise, sigma, mode="wrap") if sigma else noise
+    return image / image.std()
+
+
+def unrelated(count, size, *, seed=0, **options):
+    """Stack (time, y, x) of images of different ground."""
+    scenes = [
+        synthetic.stack((size, size), dates=("2020-01-01",), seed=seed + k, crs=None, **options)[0].values[0]
+        for k in range(count)
+    ]
+    one = synthetic.stack((size, size), dates=[f"20{k:02}-01-01" for k in range(10, 10 + count)], crs=None)[0]
+    return one.copy(data=np.stack(scenes))
+
+
+def alarm(score, effective=40.0, candidates=225.0, rough=(0.8, 0.7), pixels=1024):
+    score = np.atleast_2d(np.asarray(score, dtype=np.float64))
+    out = np.empty_like(score)
+    effective = np.broadcast_to(np.asarray(effective, dtype=np.float64), score.shape).copy()
+    significance.false_alarm(score, effective, candidates, np.array(rough), pixels, out)
+    return out
+
+
+# ------------------------------------------------------------------------------------------------------------- kernels
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(("template", "reach"), [(5, 8), (7, 8), (16, 8), (32, 16), (33, 40)])
+def test_lags_stand_for_half_a_plane(template, reach):
+    lagged = significance.lags(template, reach)
+    lines = set(zip(lagged.y.tolist(), lagged.x.tolist(), strict=True))
+    assert (lagged.y[0], lagged.x[0]) == (0, 0)
+    assert not lines & {(-y, -x) for y, x in lines - {(0, 0)}}
+    assert max(np.abs(lagged.y).max(), np.abs(lagged.x).max()) < template
+    near = {(y, x) for y in range(5) for x in range(-4, 5) if (y, x) >= (0, 0) and max(y, abs(x)) < min(4, template)}
+    assert near <= lines
+    assert lagged.weight[0] == 1.0
+    if reach >= template:
+        # the weights of all lags together are the pairs of pixels of a window, a pixel
+        assert lagged.weight.sum() == pytest.approx(template**2, rel=0.08)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(16, 16), (29, 37), (40, 8)])
+def test_block_products_against_twin(shape, dtype):
+    image = texture(shape, 1, 1.0).astype(dtype)
+    image[3:9, 2:6] = 0.0
+    lagged = significance.lags(16, 8)
+    out = np.empty((shape[0] // 8, shape[1] // 8, lagged.y.size), dtype)
+    significance.block_products(image, lagged.y, lagged.x, out)
+    expected = twin.block_products(image, lagged.y, lagged.x, significance.BLOCK, out.shape[:2])
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-9 if dtype is np.float64 else 1e-4)
+
+
+@pytest.mark.parametrize(("template", "sigma"), [(7, 0.0), (7, 1.0), (16, 1.0), (20, 1.5)])
+def test_effective_pixels_of_known_covariance(template, sigma):
+    """The mean over many windows is that of the covariance matrix of a window's pixels."""
+
+    def covariance(y, x):
+        return np.exp(-(y**2 + x**2) / (4.0 * sigma**2)) if sigma else (y == 0) * (x == 0)
+
+    where = nodes(template, 24, 24)
+    size = 40 + 24 * 16
+    valid = np.ones((size, size), dtype=np.uint8)
+    lagged = significance.lags(template, 8)
+    first, second = (significance.texture(texture((size, size), seed, sigma), valid, lagged) for seed in (3, 4))
+    out = np.empty((24, 24))
+    peaks = np.zeros((24, 24, 4))
+    significance.effective_pixels(
+        (first.sums, first.moments), (second.sums, second.moments), lagged.weight, where, peaks, out
+    )
+    expected = 1.0 / twin.variance_of_score(covariance, template)
+    corrected = out - significance.OFFSET - significance.SHARE * template**2
+    assert np.median(corrected) == pytest.approx(expected, rel=0.08)
+
+
+def test_roughness_of_known_covariance():
+    """Gaussian autocorrelations of width s make scores correlate as a Gaussian of width s·sqrt(2)."""
+    lagged = significance.lags(48, 12)
+    valid = np.ones((400, 400), dtype=np.uint8)
+    first, second = (significance.texture(texture((400, 400), seed, 1.5), valid, lagged) for seed in (5, 6))
+    expected = np.exp(-1.0 / (8.0 * 1.5**2))
+    np.testing.assert_allclose(significance.roughness(first, second, lagged), expected, atol=0.01)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1.0])
+def test_unrelated_scores_of_known_covariance(sigma):
+    def covariance(y, x):
+        return np.exp(-(y**2 + x**2) / (4.0 * sigma**2)) if sigma else (y == 0) * (x == 0)
+
+    out = np.empty(3)
+    found = []
+    for seed in range(4):
+        first, second = (texture((220, 220), 10 * seed + k, sigma) for k in (1, 2))
+        significance.unrelated_scores(first, second, np.ones((2, 220, 220), np.uint8), 16, 8, out)
+        found.append(out.copy())
+    effective, *rough = np.mean(found, axis=0)
+    assert effective == pytest.approx(1.0 / twin.variance_of_score(covariance, 16), rel=0.1)
+    np.testing.assert_allclose(rough, np.exp(-1.0 / (8.0 * sigma**2)) if sigma else 0.0, atol=0.06)
+
+
+@pytest.mark.small
+def test_no_texture_is_no_evidence():
+    valid = np.ones((80, 80), dtype=np.uint8)
+    lagged = significance.lags(16, 8)
+    flat = significance.texture(np.zeros((80, 80)), valid, lagged)
+    out = np.empty((2, 2))
+    pair = (flat.sums, flat.moments)
+    significance.effective_pixels(pair, pair, lagged.weight, nodes(16, 2, 2), np.zeros((2, 2, 4)), out)
+    assert (out == 0.0).all()
+    assert significance.roughness(flat, flat, lagged) == (0.0, 0.0)
+    np.testing.assert_array_equal(alarm(np.full((2, 2), 0.9), out), 1.0)
+    lost = np.empty((2, 2))
+    ground = significance.texture(texture((80, 80), 1, 1.0), valid, lagged)
+    pair = (ground.sums, ground.moments)
+    significance.effective_pixels(pair, pair, lagged.weight, nodes(16, 2, 2), np.full((2, 2, 4), np.nan), lost)
+    assert (lost == 0.0).all()
+    small = np.empty(3)
+    significance.unrelated_scores(np.zeros((20, 20)), np.zeros((20, 20)), np.ones((2, 20, 20), np.uint8), 16, 1, small)
+    assert (small == 0.0).all()
+
+
+@pytest.mark.small
+def test_false_alarm_against_twin():
+    for score in (-0.3, 0.0, 0.1, 0.4, 0.8, 0.99, np.nan):
+        for effective in (0.0, 1.5, 9.0, 115.0, 1020.0):
+            for candidates in (1.0, 7921.0):
+                found = alarm(score, effective, candidates)
+                expected = twin.false_alarm(score, effective, candidates, (0.8, 0.7), 1024)
+                np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-15)
+
+
+@pytest.mark.small
+def test_one_candidate_of_independent_pixels_has_the_tail_of_student():
+    """White windows: what remains of the formula is the exact tail of a correlation, within a few percent."""
+    for effective in (20.0, 100.0, 1000.0):
+        for score in np.array([2.0, 3.0, 4.0]) / np.sqrt(effective):
+            exact = twin.tail(score, effective - 1.0)
+            expected = alarm(score, effective, 1.0, (0.0, 0.0), effective) / (1.0 - exact) ** 4
+            np.testing.assert_allclose(expected, exact, rtol=0.06)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("candidates", [1.0, 9.0, 1521.0])
+@pytest.mark.parametrize("effective", [1.3, 5.0, 100.0, 1000.0])
+def test_false_alarm_falls_with_the_score_and_its_worth(effective, candidates):
+    score = np.linspace(-1.0, 1.0, 401)
+    for rough in ((0.0, 0.0), (0.7, 0.95), (0.999, 0.999)):
+        found = alarm(score, effective, candidates, rough)[0]
+        assert (np.diff(found) <= 1e-12).all()
+        assert (found >= 0.0).all()
+        assert (found[:201] == 1.0).all()
+        assert (alarm(score, effective, 2.0 * candidates, rough)[0] >= found).all()
+        assert found[-1] < 0.5 * found[202]
+
+
+# --------------------------------------------------------------------------------------------------- unrelated ground
+
+
+def share_passed(stack, template, search, step, prefilter="bandpass"):
+    """Windows (percent) whose best candidate is accepted and significant at 1 %, and their number."""
+    network = xoffset.pairs(stack, direction="both")
+    shifts = xoffset.correlate(stack, network, template=template, search=search, step=step, prefilter=prefilter)
+    has_score = np.isfinite(shifts.score.values)
+    is_border = (shifts.flags.values & model.FLAGS["border"]) > 0
+    passed = (shifts.false_alarm.values <= 0.01) & ~is_border
+    return 100.0 * passed[has_score].mean(), int(has_score.sum())
+
+
+@pytest.mark.parametrize(
+    ("template", "search", "redness", "prefilter"),
+    [
+        (16, 8, 0.0, "bandpass"), (16, 8, 1.3, "bandpass"), (16, 8, 2.0, "bandpass"), (16, 8, 0.0, None),
+        (32, 4, 1.3, "bandpass"), (32, 20, 1.3, "bandpass"), (20, 16, 1.3, "bandpass"),
+    ],
+)  # fmt: skip
+def test_one_percent_of_unrelated_ground_passes(template, search, redness, prefilter):
+    ground = [synthetic.scene((320, 320), redness=redness, seed=40 + k) for k in range(5)]
+    one = unrelated(5, 320)
+    scenes = [synthetic.stack((320, 320), dates=("2020-01-01",), ground=each, crs=None)[0].values[0] for each in ground]
+    found, count = share_passed(one.copy(data=np.stack(scenes)), template, search, template, prefilter)
+    # 0.3 of the promise, and two standard errors of a count
+    allowed = 0.3 + 2.0 * np.sqrt(100.0 / count)
+    assert abs(found - 1.0) < allowed, f"{found:.2f} % of {count}"
+
+
+@pytest.mark.parametrize("options", [{"clouds": 0.3}, {"nodata": 0.2}, {"clouds": 0.3, "nodata": 0.2}])
+def test_clouds_and_holes_raise_no_false_alarms(options):
+    found, count = share_passed(unrelated(5, 320, seed=60, **options), 32, 12, 32)
+    assert found < 1.3 + 2.0 * np.sqrt(100.0 / count), f"{found:.2f} % of {count}"
+
+
+# ---------------------------------------------------------------------------------------------------------- true match
+
+
+@pytest.mark.parametrize(("template", "search"), [(32, 8), (32, 2), (32, 1), (64, 20)])
+def test_true_matches_are_significant(template, search):
+    stack, _ = synthetic.stack((256, 256), field="constant", velocity=2.0, snr=2.0, crs=None, seed=2)
+    shifts = xoffset.correlate(stack, xoffset.pairs(stack), template=template, search=search, step=16)
+    is_matched = np.isfinite(shifts.dx.values)
+    assert is_matched.sum() >= 20
+    assert (shifts.false_alarm.values[is_matched] < 0.01).mean() > 0.99
+
+
+def test_false_alarm_has_the_same_bits_for_any_chunks():
+    stack = unrelated(2, 200, nodata=0.1)
+    stack[:, 40:90, 120:150] = np.nan
+    network = xoffset.pairs(stack)
+    whole = xoffset.correlate(stack, network, template=16, search=5, step=8)
+    assert np.isfinite(whole.false_alarm.values).any()
+    for chunks in ({"y": 37, "x": 200}, {"y": 128, "x": 64}):
+        pieces = xoffset.correlate(stack.chunk(chunks), network, template=16, search=5, step=8).compute()
+        np.testing.assert_array_equal(pieces.false_alarm.values, whole.false_alarm.values)
+
+
+# -------------------------------------------------------------------------------------------------------------- screen
+
+
+def shifts_with(alarms):
+    grid = {"y": np.arange(3.0), "x": np.arange(3.0)}
+    dates = {
+        "reference": ("pair", [np.datetime64("2020-01-01", "us")]),
+        "secondary": ("pair", [np.datetime64("2021-01-01", "us")]),
+    }
+    names = ("dx", "dy", "sigma_dx", "sigma_dy", "score")
+    fields = {name: (("pair", "y", "x"), np.full((1, 3, 3), 0.5)) for name in names}
+    if alarms is not None:
+        fields["false_alarm"] = (("pair", "y", "x"), np.asarray(alarms).reshape(1, 3, 3))
+    return xr.Dataset(fields, coords=dates | grid)
+
+
+@pytest.mark.small
+def test_screen_flags_what_chance_explains():
+    alarms = np.array([0.0, 0.01, 0.0101, 0.5, 1.0, np.nan, 0.001, 0.02, 0.005])
+    bit = model.FLAGS["insignificant"]
+    found = xoffset.screen(shifts_with(alarms), neighbourhood=False)
+    np.testing.assert_array_equal(found.flags.values.ravel() > 0, ~(alarms <= 0.01))
+    assert set(np.unique(found.flags.values)) == {0, bit}
+    np.testing.assert_array_equal(np.isnan(found.dx.values), found.flags.values > 0)
+    np.testing.assert_array_equal(found.false_alarm.values.ravel(), alarms)
+    loose = xoffset.screen(shifts_with(alarms), false_alarm=0.5, neighbourhood=False)
+    np.testing.assert_array_equal(loose.flags.values.ravel() > 0, ~(alarms <= 0.5))
+    untested = xoffset.screen(shifts_with(alarms), false_alarm=None, neighbourhood=False)
+    assert not untested.flags.values.any()
+    xr.testing.assert_identical(shifts_with(alarms).offset.screen(neighbourhood=False), found)
+
+
+@pytest.mark.small
+def test_screen_of_shifts_without_the_probability():
+    assert np.isfinite(xoffset.screen(shifts_with(None), neighbourhood=False).dx.values).all()
+    with pytest.raises(ValueError, match="Leave false_alarm out"):
+        xoffset.screen(shifts_with(None), false_alarm=0.05)
+    with pytest.raises(ValueError, match="false_alarm"):
+        xoffset.screen(shifts_with(np.zeros(9)), false_alarm=2.0)

@@ -1,0 +1,61 @@
+"""How likely unrelated ground is to reach the scores of a tile's matches."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from xoffset._images import Image
+from xoffset._kernels import significance, zncc
+from xoffset._search import Candidates
+
+_lags = cache(significance.lags)
+
+
+def false_alarm(
+    reference: Image, secondary: Image, nodes: zncc.Nodes, candidates: Candidates, peaks: np.ndarray
+) -> np.ndarray:
+    """Probability (size, rows, columns) that the best candidate of unrelated ground reaches the score of each peak.
+
+    All sizes of window are tries of their own. `peaks` (size, rows, columns, surface.PEAK_FIELDS).
+    """
+    out = np.empty(peaks.shape[:-1])
+    for size, template in enumerate(reference.templates):
+        inset = (nodes.template - template) // 2
+        windows = nodes._replace(template=template, top=nodes.top + inset, left=nodes.left + inset)
+        found = np.ascontiguousarray(peaks[size], dtype=np.float64)
+        effective, rough = _effective_pixels(reference, secondary, windows, candidates, found)
+        # of one candidate first: their number may differ by node
+        significance.false_alarm(found[..., 2], effective, 1.0, rough, template**2, out[size])
+    tries = len(out) * (2.0 * candidates.half - 1.0).prod(axis=-1)
+    with np.errstate(divide="ignore"):
+        return np.asarray(-np.expm1(tries * np.log1p(-out)))
+
+
+def _effective_pixels(
+    reference: Image, secondary: Image, windows: zncc.Nodes, candidates: Candidates, peaks: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels that a score is worth at every node, and the correlation of scores one pixel apart along y and x."""
+    effective = np.empty(peaks.shape[:-1])
+    if reference.colour_reach == 0:
+        # red texture is correlated over whole windows
+        found = np.empty(3)
+        first, second = (image.filtered * image.valid for image in (reference, secondary))
+        valid = np.stack([reference.valid, secondary.valid])
+        widest = int(candidates.half[candidates.wanted].max())
+        significance.unrelated_scores(first, second, valid, windows.template, widest, found)
+        effective[:] = found[0]
+        return effective, found[1:]
+    lagged = _lags(windows.template, reference.colour_reach)
+    a, b = (texture(image, windows.template) for image in (reference, secondary))
+    significance.effective_pixels((a.sums, a.moments), (b.sums, b.moments), lagged.weight, windows, peaks, effective)
+    return effective, np.array(significance.roughness(a, b, lagged))
+
+
+def texture(image: Image, template: int) -> significance.Texture:
+    """Local autocorrelation of an image for windows of one size, computed once."""
+    if template not in image.textures:
+        pixels = image.filtered if image.valid.all() else image.filtered * image.valid
+        image.textures[template] = significance.texture(pixels, image.valid, _lags(template, image.colour_reach))
+    return image.textures[template]
