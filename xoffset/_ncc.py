@@ -37,9 +37,9 @@ FORMS = {"none": peaks.NONE, "parabola": peaks.PARABOLA, "gauss": peaks.GAUSS, "
 
 # A window that is one of several must not match by chance more often than this, and must stand so high above others.
 LARGEST_CHANCE, LEAST_GAP = 0.01, 0.05
-# Whole-pixel matches of neighbours may differ by rounding, and by a strain of a twelfth.
-WHOLE_PIXEL = 0.3
-LARGEST_STRAIN = 1.0 / 12.0
+# Standard error of the vertex of a parabola, px, and by how much the ground may move within a window that tells what it
+# measures: a strain of a twelfth in one of 32 px.
+VERTEX, LARGEST_SPREAD = 0.1, 8.0 / 3.0
 
 
 def fields(matcher: NCC, templates: tuple[int, ...]) -> tuple[str, ...]:
@@ -206,7 +206,9 @@ def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
     else:
         found, flags = _search.search(reference, secondary, scene.nodes, candidates, matcher.min_valid)
     chance = _significance.false_alarm(reference, secondary, scene.nodes, candidates, found)
-    chosen, disagrees = _smallest_that_passes(found, np.where(chance <= LARGEST_CHANCE, flags, 1), scene.nodes.step)
+    chosen, disagrees = _smallest_that_passes(
+        found, np.where(chance <= LARGEST_CHANCE, flags, 1), reference.templates, scene.nodes.step
+    )
     found = np.ascontiguousarray(np.take_along_axis(found, chosen[None, ..., None], axis=0)[0])
     flags, chance = (np.take_along_axis(each, chosen[None], axis=0)[0] for each in (flags, chance))
     flags[disagrees & (flags == 0)] |= bits.TEMPLATE_DISAGREES
@@ -243,23 +245,37 @@ def _refine(
         affine.refine(*of_reference, secondary.coefficients, scene.valid, nodes, wanted, out, flags)
 
 
-def _smallest_that_passes(found: np.ndarray, flags: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+def _smallest_that_passes(
+    found: np.ndarray, flags: np.ndarray, templates: tuple[int, ...], step: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Index of the window size to use at each node, and where none of several passes.
 
-    A size passes if its peak has no flag, stands above the others and agrees with those of its neighbours.
+    A size passes if its peak has no flag, stands above the others and agrees with those of its neighbours, once among
+    windows of its own size, and once among those that all nodes keep: where strain is large, large windows agree with
+    each other on what no small one sees.
     """
-    sizes = found.shape[0]
-    passes = flags == 0
-    if sizes == 1:
+    if len(templates) == 1:
         return np.zeros(flags.shape[1:], dtype=np.int64), np.zeros(flags.shape[1:], dtype=bool)
-    limit = LARGEST_STRAIN * neighbours.RADIUS * step
-    for size in range(sizes):
-        passes[size] &= ~(found[size, ..., 3] < LEAST_GAP)
-        v, u = (np.where(passes[size], found[size, ..., axis], np.nan) for axis in (0, 1))
-        is_odd = np.empty(u.shape, dtype=np.uint8)
-        neighbours.disagrees(u, v, np.full_like(u, WHOLE_PIXEL), limit, is_odd)
-        passes[size] &= is_odd == 0
+    passes = (flags == 0) & ~(found[..., 3] < LEAST_GAP)
+    for size, template in enumerate(templates):
+        passes[size] &= _agrees(found[size], passes[size], template, step)
     any_passes = passes.any(axis=0)
     # the largest says best why there is nothing
-    chosen = np.where(any_passes, passes.argmax(axis=0), sizes - 1)
-    return chosen, ~any_passes
+    chosen = np.where(any_passes, passes.argmax(axis=0), len(templates) - 1)
+    kept = np.take_along_axis(found, chosen[None, ..., None], axis=0)[0]
+    agrees = np.stack([_agrees(kept, any_passes, template, step) for template in templates])
+    return chosen, ~(any_passes & np.take_along_axis(agrees, chosen[None], axis=0)[0])
+
+
+def _agrees(found: np.ndarray, is_valid: np.ndarray, template: int, step: int) -> np.ndarray:
+    """Where a match (rows, columns, PEAK_FIELDS) agrees with the valid ones around it, as windows of a size can."""
+    shifts = []
+    for axis, (before, after) in enumerate(((5, 11), (7, 9))):
+        bend = found[..., before] - 2.0 * found[..., 8] + found[..., after]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            vertex = 0.5 * (found[..., before] - found[..., after]) / bend
+        shifts.append(np.where(is_valid, found[..., axis] + np.nan_to_num(np.clip(vertex, -0.5, 0.5)), np.nan))
+    is_odd = np.empty(is_valid.shape, dtype=np.uint8)
+    limit = LARGEST_SPREAD / template * neighbours.RADIUS * step
+    neighbours.disagrees(shifts[1], shifts[0], np.full_like(shifts[0], VERTEX), limit, is_odd)
+    return is_odd == 0

@@ -18,6 +18,7 @@ TOLERANCE = 1e-3  # px, of the edges of the window as of its centre
 LONGEST_STEP = 0.7  # px, of the edges as of the centre
 LARGEST_STRAIN = 0.4
 FARTHEST = 2.0  # px from the pure shift
+LARGEST_SIGMA = 0.25  # px, with which a shift under strain is believed
 # A pivot below this share of its diagonal: the six parameters cannot be told apart.
 LEAST_PIVOT = 1e-3
 # Chi-square of the four strains that chance exceeds once in twenty: below it no strain is looked for; and once in a
@@ -152,11 +153,18 @@ def _grow(images, y, x, mask, room, match):
         side -= (size - side) % 2
         if side > 0.85 * size:
             side = size
-    match[:] = found
     is_near = abs(found[0] - pure_x) < FARTHEST and abs(found[1] - pure_y) < FARTHEST
     move[0], move[1] = pure_x, pure_y
     is_new = chi_square > SIGNIFICANT or (not is_whole and _is_far(found, move, LARGEST_CHANGE))
-    return has_found and is_near and is_new
+    if not (has_found and is_near and is_new):
+        return False
+    if max(found[3], found[4]) < LARGEST_SIGMA * LARGEST_SIGMA:
+        match[:] = found
+    else:
+        # clouds and rims look like strain: neither shift is certain, and what moves with the ground is seldom so vague
+        match[3] += (found[0] - pure_x) ** 2
+        match[4] += (found[1] - pure_y) ** 2
+    return True
 
 
 @hot_kernel
