@@ -160,7 +160,7 @@ def _prepare(raw: np.ndarray, tile: Tile, lattice: Lattice, prefilter: Prefilter
     inset = lattice.margin - lattice.reach
     inner = raw[inset : raw.shape[0] - inset, inset : raw.shape[1] - inset]
     fine = prepare(inner, lattice.frame(tile, inset), lattice.templates, prefilter, dtype)
-    return fine, *_pyramid.coarse_images(raw, lattice.frame(tile), lattice.template, lattice.levels, prefilter, dtype)
+    return fine, *_pyramid.coarse_images(raw, lattice.frame(tile), lattice, prefilter, dtype)
 
 
 def _extent(wanted: np.ndarray) -> Tile | None:
@@ -279,4 +279,4 @@ def _agrees(found: np.ndarray, is_valid: np.ndarray, template: int, step: int) -
     is_odd = np.empty(is_valid.shape, dtype=np.uint8)
     limit = LARGEST_SPREAD / template * neighbours.RADIUS * step
     neighbours.disagrees(shifts[1], shifts[0], np.full_like(shifts[0], VERTEX), limit, is_odd)
-    return is_odd == 0
+    return np.asarray(is_odd == 0)

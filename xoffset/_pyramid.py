@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xoffset import _images, _search
-from xoffset._blocks import Tile
+from xoffset._blocks import Lattice, Tile
 from xoffset._images import Image, prepare
 from xoffset._kernels import bits, filters, neighbours, surface, zncc
 from xoffset._prefilters import Prefilter
@@ -64,15 +64,16 @@ class Pyramid:
         object.__setattr__(self, "levels", int(levels))
 
 
-def margin(prefilter: Prefilter | None, template: int, levels: int) -> int:
-    """Pixels that must be known around a window and its search for all levels."""
+def margin(prefilter: Prefilter | None, template: int, step: int, levels: int) -> int:
+    """Pixels beyond the reach at full resolution that the searches at the lower ones need."""
     factor = int(2**levels)
-    side = coarse_template(template, factor)
-    return factor * (_images.margin(prefilter, side) + side + NARROW)
+    side, pitch = coarse_windows(template, step, factor)
+    beyond = max(side - template // factor, 0) // 2 + pitch + NARROW
+    return factor * (_images.margin(prefilter, side) + beyond) - _images.margin(prefilter, template)
 
 
 def coarse_images(
-    raw: np.ndarray, frame: Tile, template: int, levels: int, prefilter: Prefilter | None, dtype: np.dtype
+    raw: np.ndarray, frame: Tile, lattice: Lattice, prefilter: Prefilter | None, dtype: np.dtype
 ) -> tuple[Image, ...]:
     """One image of a tile, NaN where unknown, at a half, a quarter ... of its resolution, each filtered.
 
@@ -80,7 +81,7 @@ def coarse_images(
     all can be matched without masks.
     """
     images = []
-    for level in range(1, levels + 1):
+    for level in range(1, lattice.levels + 1):
         factor = 2**level
         rows, columns = (slice(-(-part.start // factor), part.stop // factor) for part in frame)
         known = np.empty((rows.stop - rows.start, columns.stop - columns.start))
@@ -91,13 +92,20 @@ def coarse_images(
         beyond = [(part.start, side - part.stop) for part, side in zip((rows, columns), size, strict=True)]
         pixels = np.pad(known, beyond, mode="edge")
         everything = (slice(0, size[0]), slice(0, size[1]))
-        images.append(prepare(pixels, everything, (coarse_template(template, factor),), prefilter, dtype))
+        images.append(
+            prepare(pixels, everything, (coarse_windows(lattice.template, lattice.step, factor)[0],), prefilter, dtype)
+        )
     return tuple(images)
 
 
-def coarse_template(template: int, factor: int) -> int:
-    """Side of the windows that stand for those of a template at a fraction of its resolution."""
-    return max(LEAST_TEMPLATE, -(-template // factor))
+def coarse_windows(template: int, step: int, factor: int) -> tuple[int, int]:
+    """Side and distance of the windows that stand for others at a fraction of their resolution, in its pixels.
+
+    The side is a multiple of the distance, if that is no more than half of it: the search is quicker then.
+    """
+    step = max(1, round(step / factor))
+    side = max(LEAST_TEMPLATE, -(-template // factor))
+    return (-(-side // step) * step if 2 * step <= side else side), step
 
 
 def search(
@@ -135,8 +143,7 @@ class Grid:
 
     def __init__(self, nodes: zncc.Nodes, factor: int) -> None:
         self.factor = factor
-        template = coarse_template(nodes.template, factor)
-        step = max(1, round(nodes.step / factor))
+        template, step = coarse_windows(nodes.template, nodes.step, factor)
         first, count, self.there, self.back = [], [], [], []
         for start, number in ((nodes.top, nodes.rows), (nodes.left, nodes.columns)):
             # centres of the windows in pixels of low resolution

@@ -48,6 +48,8 @@ def _effective_pixels(
         effective[:] = found[0]
         return effective, found[1:]
     lagged = _lags(windows.template, reference.colour_reach)
+    inset = _inset(reference)
+    windows = windows._replace(top=windows.top - inset, left=windows.left - inset)
     a, b = (texture(image, windows.template) for image in (reference, secondary))
     significance.effective_pixels((a.sums, a.moments), (b.sums, b.moments), lagged.weight, windows, peaks, effective)
     return effective, np.array(significance.roughness(a, b, lagged))
@@ -56,6 +58,13 @@ def _effective_pixels(
 def texture(image: Image, template: int) -> significance.Texture:
     """Local autocorrelation of an image for windows of one size, computed once."""
     if template not in image.textures:
-        pixels = image.filtered if image.valid.all() else image.filtered * image.valid
-        image.textures[template] = significance.texture(pixels, image.valid, _lags(template, image.colour_reach))
+        inner = (slice(_inset(image), -_inset(image)), slice(_inset(image), -_inset(image)))
+        valid = np.ascontiguousarray(image.valid[inner])
+        pixels = image.filtered[inner] * valid
+        image.textures[template] = significance.texture(pixels, valid, _lags(template, image.colour_reach))
     return image.textures[template]
+
+
+def _inset(image: Image) -> int:
+    """Outer pixels that no window reaches, since an image is known farther than it is searched."""
+    return image.colour_reach

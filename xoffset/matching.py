@@ -230,7 +230,7 @@ def _lattice(
         templates=templates,
         search=guide.half,
         reach=reach,
-        margin=reach + (_pyramid.margin(prefilter, templates[-1], guide.levels) if guide.levels else 0),
+        margin=reach + (_pyramid.margin(prefilter, templates[-1], step, guide.levels) if guide.levels else 0),
         levels=guide.levels,
         nodata=model.nodata_of(stack),
         dtype=np.dtype(np.float64 if stack.dtype.kind == "f" and stack.dtype.itemsize > 4 else np.float32),

@@ -61,6 +61,32 @@ def _is_flat(values, valid, top, left, template):
     return count > 0 and square - total * total / count <= count * (1e-6 * largest) ** 2
 
 
+@hot_kernel
+def _has_texture(values, template):
+    """Whether no window of an image without holes can be flat, since no whole block of half its side is nearly so."""
+    height, width = values.shape
+    block = (template + 1) // 2
+    high, low = np.empty(width, values.dtype), np.empty(width, values.dtype)
+    largest = 0.0
+    least = np.inf
+    for top in range(0, height - block + 1, block):
+        high[:] = values[top]
+        low[:] = values[top]
+        for y in range(top + 1, top + block):
+            line = values[y]
+            for x in range(width):
+                high[x] = line[x] if line[x] > high[x] else high[x]
+                low[x] = line[x] if line[x] < low[x] else low[x]
+        for left in range(0, width - block + 1, block):
+            top_value, bottom_value = high[left], low[left]
+            for x in range(left + 1, left + block):
+                top_value, bottom_value = max(top_value, high[x]), min(bottom_value, low[x])
+            largest = max(largest, abs(np.float64(top_value)), abs(np.float64(bottom_value)))
+            least = min(least, np.float64(top_value) - np.float64(bottom_value))
+    # a flat window is as bright as any block in it, and spans no more than it may
+    return least > 4e-6 * template * largest
+
+
 @kernel
 def flat_windows(values, valid, template, out):
     """Set out[y, x] where the template that starts there holds nothing but one value.
@@ -69,6 +95,13 @@ def flat_windows(values, valid, template, out):
     pixels; `out` is uint8. Only windows whose range is that small are looked at closely.
     """
     height, width = valid.shape
+    out[:] = 0
+    is_complete = True
+    for y in range(height):
+        for x in range(width):
+            is_complete &= valid[y, x] != 0
+    if is_complete and _has_texture(values, template):
+        return
     negative = np.empty_like(values)
     positive = np.empty_like(values)
     for y in range(height):
