@@ -16,7 +16,7 @@ DTYPES = (np.float64, np.float32)
 
 
 def nodes(template, rows=3, columns=3, top=20, left=20, step=16):
-    return zncc.Nodes(rows, columns, top, left, step, template, 4, 1)
+    return zncc.Nodes(rows, columns, top, left, step, template)
 
 
 def texture(shape, seed, sigma):

@@ -22,8 +22,10 @@ Tile = tuple[slice, slice]
 TileKernel = Callable[[np.ndarray, Tile, np.ndarray], np.ndarray]
 ReadImage = Callable[[slice, slice], np.ndarray]
 
-# Side of a compute tile, and bounds for the side of a dask block, px.
-TILE, LARGEST_BLOCK = 256, 2048
+# Side of a compute tile, and largest side of a dask block, px. Large images get large tiles, whose margins cost less, if
+# what a thread keeps of all dates stays within bounds (bytes, at about so many a pixel).
+TILE, LARGE_TILE, LARGE_IMAGE, LARGEST_BLOCK = 256, 512, 2048, 2048
+IMAGES, BYTES_PER_PIXEL = 256 * 2**20, 64
 # Bytes that a thread may hold in products of blocks (seven of them, where pixels are masked).
 BUFFER = 256 * 2**20
 SMALLEST_TILE = 32
@@ -48,6 +50,7 @@ class Lattice:
     reach: int  # pixels that matching at full resolution needs around the windows of a tile
     margin: int  # those that are read: more than `reach` if there are coarser levels
     levels: int  # of a search from coarse to fine, 0 if there is none
+    dates: int  # that a tile keeps at a time
     nodata: float | None
     dtype: np.dtype
 
@@ -64,12 +67,14 @@ class Lattice:
 
     @property
     def per_tile(self) -> int:
-        """Nodes along the side of a tile: TILE pixels, or what keeps the products of a row of blocks in BUFFER."""
+        """Nodes along the side of a tile: TILE or LARGE_TILE pixels, or what keeps products of blocks in BUFFER."""
         block = math.gcd(self.step, self.template, *(self.template - size for size in self.templates))
         # a strip of the products of blocks for each of the rows of blocks that a window holds
         rows = sum(-(-size // block) for size in self.templates)
         per_node = 7 * rows * math.prod(2 * half + 8 for half in self.search) * self.dtype.itemsize
-        side = min(TILE, max(BUFFER // per_node * self.step, SMALLEST_TILE))
+        window = (LARGE_TILE + self.template + 2 * self.margin) ** 2
+        is_large = min(self.shape) >= LARGE_IMAGE and self.dates * window * BYTES_PER_PIXEL <= IMAGES
+        side = min(LARGE_TILE if is_large else TILE, max(BUFFER // per_node * self.step, SMALLEST_TILE))
         return max(1, side // self.step)
 
     def tiles(self, block: Tile | None = None) -> Iterator[Tile]:

@@ -27,6 +27,7 @@ class Image:
     known: np.ndarray  # uint8, pixels with a value
     filtered: np.ndarray  # zero where far from any valid pixel
     valid: np.ndarray  # uint8, those that are fit to be matched: the filter had enough known pixels around
+    frame: Tile  # the part inside the image
     templates: tuple[int, ...]
     floor: float  # variance that a pixel must exceed to be texture and not rounding
     colour: _prefilters.Colour  # that the filter gave to the noise
@@ -50,12 +51,14 @@ class Image:
 
     @cached_property
     def flat(self) -> np.ndarray:
-        """Windows that hold one raw value only, by template size and first pixel (size, height, width), uint8."""
+        """Windows within the frame that hold one raw value only (size, height, width), by first pixel, uint8."""
         out = np.zeros((len(self.templates), *self.raw.shape), dtype=np.uint8)
+        raw, known = (np.ascontiguousarray(array[self.frame]) for array in (self.raw, self.known))
         for found, template in zip(out, self.templates, strict=True):
-            inner = np.empty([side - template + 1 for side in self.raw.shape], dtype=np.uint8)
-            windows.flat_windows(self.raw, self.known, template, inner)
-            found[: inner.shape[0], : inner.shape[1]] = inner
+            if min(raw.shape) >= template:
+                inner = np.empty([side - template + 1 for side in raw.shape], dtype=np.uint8)
+                windows.flat_windows(raw, known, template, inner)
+                found[self.frame][: inner.shape[0], : inner.shape[1]] = inner
         return out
 
     @cached_property
@@ -98,4 +101,4 @@ def prepare(
     if not _prefilters.keeps_units(prefilter):
         floor = _prefilters.LEAST_TEXTURE**2
     reach = 0 if prefilter is None else math.ceil(LIKENESS * getattr(prefilter, "coarse", COARSE))
-    return Image(raw, known, filtered, valid, templates, floor, colour, reach)
+    return Image(raw, known, filtered, valid, frame, templates, floor, colour, reach)

@@ -370,6 +370,7 @@ def _filtered(stack: xr.DataArray, prefilter: _prefilters.Prefilter, caller: str
         reach=margin,
         margin=margin,
         levels=0,
+        dates=1,
         nodata=model.nodata_of(stack),
         dtype=np.result_type(working, np.complex64) if is_complex else working,
     )

@@ -442,18 +442,23 @@ def spline_coefficients(image, out):
 def decimate(image, factor, out):
     """Means of squares of `factor` pixels a side; NaN where less than half of one is known."""
     height, width = out.shape
-    total = np.empty(width)
-    count = np.empty(width, np.int64)
+    total = np.empty(width * factor, image.dtype)
+    count = np.empty(width * factor, image.dtype)
+    one, zero = image.dtype.type(1.0), image.dtype.type(0.0)
+    largest = image.dtype.type(np.finfo(image.dtype).max)
     for y in range(height):
-        total[:] = 0.0
+        total[:] = 0
         count[:] = 0
         for i in range(y * factor, (y + 1) * factor):
-            line = image[i]
-            for x in range(width):
-                for j in range(x * factor, (x + 1) * factor):
-                    value = line[j]
-                    is_known = np.isfinite(value)
-                    total[x] += value if is_known else 0.0
-                    count[x] += is_known
+            line = image[i, : width * factor]
+            for x in range(width * factor):
+                is_known = abs(line[x]) <= largest
+                total[x] += line[x] if is_known else zero
+                count[x] += one if is_known else zero
         for x in range(width):
-            out[y, x] = total[x] / count[x] if 2 * count[x] >= factor * factor else np.nan
+            known = zero
+            level = zero
+            for j in range(x * factor, (x + 1) * factor):
+                level += total[j]
+                known += count[j]
+            out[y, x] = level / known if 2 * known >= factor * factor else np.nan
