@@ -31,9 +31,10 @@ LAYERS = (
     ("__init__",),
     ("accessor", "cli"),
     (
-        "filtering", "matching", "network", "calibration", "screening", "inversion", "motion", "plotting", "synthetic", "export",
-        "readers",
+        "filtering", "matching", "network", "calibration", "screening", "inversion", "motion", "plotting",
+        "synthetic", "export", "readers",
     ),
+    ("_request",),
     ("_guide", "_phase"),
     ("_ncc",),
     ("_pyramid", "_significance"),

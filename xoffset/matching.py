@@ -1,9 +1,7 @@
-"""correlate(): the sampling grid, the checks, the choice of matcher, the labelled result."""
+"""correlate(): checks, match, labelled result."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
@@ -11,12 +9,13 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _guide, _images, _ncc, _phase, _prefilters, _pyramid, model
+from xoffset import _blocks, _request, model
 from xoffset._kernels import neighbours
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
+from xoffset._request import Options
 
 
 def correlate(
@@ -93,59 +92,20 @@ def correlate(
     >>> float(shifts.dx.median().round(1))
     12.0
     """
-    stack = model.as_stack(stack, "correlate")
-    network = model.as_network(network, stack, "correlate")
-    matcher, used = _as_matcher(matcher), _prefilters.as_prefilter(prefilter)
-    step = _as_size(step, "step", 1)
-    templates = _as_templates(template, step)
-    grid = _guide.Grid.of(stack, templates[-1], step)
-    guide = _guide.guide(stack, network, search, prior, grid)
-    lattice = _lattice(stack, templates, step, guide, used)
-    if isinstance(matcher, Phase):
-        matcher.check(lattice, is_uniform=not isinstance(search, xr.DataArray))
-    options: dict[str, Any] = {"pairs": guide.pairs, "lattice": lattice, "matcher": matcher, "prefilter": used}
-    if isinstance(matcher, Phase):
-        names, kernel = _phase.FIELDS, partial(_phase.match_tile, **options)
-    else:
-        names, kernel = _ncc.fields(matcher, templates), partial(_ncc.match_tile, **options)
-    found = _blocks.match_tiles(stack.data, guide.fields, lattice, kernel, (len(names), len(guide.pairs)))
-    fields = dict(zip(names, found, strict=True))
-    fields["flags"] = fields["flags"].astype(np.int32) | guide.is_blind * np.int32(model.FLAGS["no_prior"])
-    return model.shifts(
-        _in_metres(_checked_both_ways(fields, step), model.spacing(stack, "correlate")),
-        network,
-        x=grid.x,
-        y=grid.y,
-        like=stack,
-        step={
-            "function": "correlate",
-            "template": list(templates) if len(templates) > 1 else templates[0],
-            "search": _described(search),
-            "step": step,
-            "matcher": {"name": type(matcher).__name__} | dataclasses.asdict(matcher),
-            "prefilter": _prefilters.described(used),
-            "prior": None if prior is None else sorted(map(str, prior.data_vars)),
-        },
+    request = _request.prepare(stack, network, Options(template, search, step, matcher, prefilter, prior))
+    found = _blocks.match_tiles(
+        stack.data, request.guide.fields, request.lattice, request.kernel(request.guide.pairs), request.shape
     )
-
-
-def _in_metres(fields: dict[str, Any], spacing: model.Spacing) -> dict[str, Any]:
-    """Fields of a matcher, in pixels, as variables of shifts."""
-    out = {
-        "dx": fields["dx"] * spacing.x,
-        "dy": fields["dy"] * spacing.y,
-        "score": fields["score"],
-        "gap": fields["gap"],
-        "sigma_dx": np.sqrt(fields["variance_dx"]) * abs(spacing.x),
-        "sigma_dy": np.sqrt(fields["variance_dy"]) * abs(spacing.y),
-        "sigma_dxdy": fields["covariance"] * (spacing.x * spacing.y),
-        "flags": fields["flags"],
-    }
-    out |= {name: fields[name] for name in ("false_alarm", "template_size") if name in fields}
-    if "back_dx" in fields:
-        along_x, along_y = fields["dx"] + fields["back_dx"], fields["dy"] + fields["back_dy"]
-        out["mismatch"] = np.hypot(along_x * spacing.x, along_y * spacing.y)
-    return out
+    fields = dict(zip(request.names, found, strict=True))
+    fields["flags"] = fields["flags"].astype(np.int32) | request.guide.is_blind * np.int32(model.FLAGS["no_prior"])
+    return model.shifts(
+        _request.in_metres(_checked_both_ways(fields, request.lattice.step), model.spacing(stack, "correlate")),
+        network,
+        x=request.grid.x,
+        y=request.grid.y,
+        like=stack,
+        step={"function": "correlate"} | request.parameters,
+    )
 
 
 def _checked_both_ways(fields: dict[str, Any], step: int) -> dict[str, Any]:
@@ -168,71 +128,3 @@ def _fails_to_come_back(*fields: np.ndarray, step: int) -> np.ndarray:
     for layers in zip(*fields, out, strict=True):
         neighbours.fails_to_come_back(*(np.ascontiguousarray(layer) for layer in layers[:-1]), step, layers[-1])
     return out
-
-
-def _described(search: int | tuple[int, int] | xr.DataArray | Pyramid) -> Any:
-    """Search as a parameter to be written down."""
-    if isinstance(search, xr.DataArray):
-        return "map"
-    return dataclasses.asdict(search) if isinstance(search, Pyramid) else search
-
-
-def _as_matcher(matcher: Literal["ncc", "phase"] | NCC | Phase) -> NCC | Phase:
-    if isinstance(matcher, (NCC, Phase)):
-        return matcher
-    if isinstance(matcher, str) and matcher in ("ncc", "phase"):
-        return NCC() if matcher == "ncc" else Phase()
-    raise ValueError(
-        f"correlate() needs matcher 'ncc', 'phase', an NCC or a Phase; got {matcher!r}. Pass matcher='ncc'."
-    )
-
-
-def _as_size(value: Any, name: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(
-            f"correlate() needs a whole number of at least {least} pixels as {name}; got {value!r}. "
-            f"Pass a number such as {name}={ {'template': 32}.get(name, 8) }."
-        )
-    return int(value)
-
-
-def _as_templates(template: int | Sequence[int], step: int) -> tuple[int, ...]:
-    """Sides of the windows, ascending, after checking that they share their centres and the grid of blocks."""
-    sides: Sequence[int] = template if isinstance(template, (tuple, list)) else (template,)
-    sizes = sorted({_as_size(side, "template", 5) for side in sides})
-    if not sizes:
-        raise ValueError("correlate() needs at least one template; got none. Pass a number such as template=32.")
-    apart = 2 * math.gcd(step, *sizes)
-    if any((size - sizes[0]) % apart for size in sizes):
-        raise ValueError(
-            f"correlate() needs templates that differ by multiples of {apart} pixels (twice the greatest common "
-            f"divisor of step={step} and the templates), so that they share their centres; got {tuple(sizes)}. Pass "
-            f"sides such as {sizes[0]}, {sizes[0] + apart} and {sizes[0] + 3 * apart}."
-        )
-    return tuple(sizes)
-
-
-def _lattice(
-    stack: xr.DataArray, templates: tuple[int, ...], step: int, guide: _guide.Guide, prefilter: Prefilter | None
-) -> _blocks.Lattice:
-    """Sampling grid, after checking that the windows fit the image."""
-    shape = stack.shape[1], stack.shape[2]
-    extent = tuple(templates[-1] + 2 * half for half in guide.half)
-    if any(side > size for side, size in zip(extent, shape, strict=True)):
-        raise ValueError(
-            f"correlate() needs images of at least {extent[0]} x {extent[1]} pixels for template={templates[-1]} and "
-            f"search={guide.half}; got {shape[0]} x {shape[1]}. Use a smaller template or search."
-        )
-    reach = max(guide.half) + guide.prior + _images.margin(prefilter, templates[-1])
-    return _blocks.Lattice(
-        shape=shape,
-        step=step,
-        templates=templates,
-        search=guide.half,
-        reach=reach,
-        margin=reach + (_pyramid.margin(prefilter, templates[-1], step, guide.levels) if guide.levels else 0),
-        levels=guide.levels,
-        dates=len({date for pair in guide.pairs for date in pair[:2]}),
-        nodata=model.nodata_of(stack),
-        dtype=np.dtype(np.float64 if stack.dtype.kind == "f" and stack.dtype.itemsize > 4 else np.float32),
-    )

@@ -1,0 +1,169 @@
+"""A request to match: the options checked against the stack, and what follows from them for every tile."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from xoffset import _blocks, _guide, _images, _ncc, _phase, _prefilters, _pyramid, _search, model
+from xoffset._ncc import NCC
+from xoffset._phase import Phase
+from xoffset._prefilters import Prefilter
+from xoffset._pyramid import Pyramid
+
+
+class Options(NamedTuple):
+    """What `correlate` was asked for, as given."""
+
+    template: int | Sequence[int]
+    search: int | tuple[int, int] | xr.DataArray | Pyramid
+    step: int
+    matcher: Literal["ncc", "phase"] | NCC | Phase
+    prefilter: str | Prefilter | None
+    prior: xr.Dataset | None
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options after their checks: where to match, how, and what comes of it."""
+
+    options: Options
+    grid: _guide.Grid
+    guide: _guide.Guide
+    lattice: _blocks.Lattice
+    matcher: NCC | Phase
+    prefilter: Prefilter | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Fields that the kernel returns."""
+        return _phase.FIELDS if isinstance(self.matcher, Phase) else _ncc.fields(self.matcher, self.lattice.templates)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of fields and pairs."""
+        return len(self.names), len(self.guide.pairs)
+
+    def kernel(self, pairs: list[_search.Pair]) -> _blocks.TileKernel:
+        """The matcher of some pairs on one tile."""
+        match_tile = _phase.match_tile if isinstance(self.matcher, Phase) else _ncc.match_tile
+        options: dict[str, Any] = {"lattice": self.lattice, "matcher": self.matcher, "prefilter": self.prefilter}
+        return partial(match_tile, pairs=pairs, **options)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The options, to be written down."""
+        templates, search, prior = self.lattice.templates, self.options.search, self.options.prior
+        half = self.guide.half[0] if self.guide.half[0] == self.guide.half[1] else self.guide.half
+        described: Any = "map" if isinstance(search, xr.DataArray) else half
+        if isinstance(search, Pyramid):
+            described = {"search": half, "levels": search.levels}
+        return {
+            "template": list(templates) if len(templates) > 1 else templates[0],
+            "search": described,
+            "step": self.lattice.step,
+            "matcher": {"name": type(self.matcher).__name__} | dataclasses.asdict(self.matcher),
+            "prefilter": _prefilters.described(self.prefilter),
+            "prior": None if prior is None else sorted(map(str, prior.data_vars)),
+        }
+
+
+def prepare(stack: xr.DataArray, network: xr.Dataset, options: Options) -> Request:
+    """Check everything and compute nothing of the images; the errors are those of `correlate`."""
+    stack = model.as_stack(stack, "correlate")
+    network = model.as_network(network, stack, "correlate")
+    matcher, prefilter = _as_matcher(options.matcher), _prefilters.as_prefilter(options.prefilter)
+    step = _as_size(options.step, "step", 1)
+    templates = _as_templates(options.template, step)
+    grid = _guide.Grid.of(stack, templates[-1], step)
+    guide = _guide.guide(stack, network, options.search, options.prior, grid)
+    lattice = _lattice(stack, templates, step, guide, prefilter)
+    if isinstance(matcher, Phase):
+        matcher.check(lattice, is_uniform=not isinstance(options.search, xr.DataArray))
+    return Request(options, grid, guide, lattice, matcher, prefilter)
+
+
+def in_metres(fields: dict[str, Any], spacing: model.Spacing) -> dict[str, Any]:
+    """Fields of a matcher, in pixels, as variables of shifts."""
+    out = {
+        "dx": fields["dx"] * spacing.x,
+        "dy": fields["dy"] * spacing.y,
+        "score": fields["score"],
+        "gap": fields["gap"],
+        "sigma_dx": np.sqrt(fields["variance_dx"]) * abs(spacing.x),
+        "sigma_dy": np.sqrt(fields["variance_dy"]) * abs(spacing.y),
+        "sigma_dxdy": fields["covariance"] * (spacing.x * spacing.y),
+        "flags": fields["flags"],
+    }
+    out |= {name: fields[name] for name in ("false_alarm", "template_size") if name in fields}
+    if "back_dx" in fields:
+        along_x, along_y = fields["dx"] + fields["back_dx"], fields["dy"] + fields["back_dy"]
+        out["mismatch"] = np.hypot(along_x * spacing.x, along_y * spacing.y)
+    return out
+
+
+def _as_matcher(matcher: Literal["ncc", "phase"] | NCC | Phase) -> NCC | Phase:
+    if isinstance(matcher, (NCC, Phase)):
+        return matcher
+    if isinstance(matcher, str) and matcher in ("ncc", "phase"):
+        return NCC() if matcher == "ncc" else Phase()
+    raise ValueError(
+        f"correlate() needs matcher 'ncc', 'phase', an NCC or a Phase; got {matcher!r}. Pass matcher='ncc'."
+    )
+
+
+def _as_size(value: Any, name: str, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(
+            f"correlate() needs a whole number of at least {least} pixels as {name}; got {value!r}. "
+            f"Pass a number such as {name}={ {'template': 32}.get(name, 8) }."
+        )
+    return int(value)
+
+
+def _as_templates(template: int | Sequence[int], step: int) -> tuple[int, ...]:
+    """Sides of the windows, ascending, after checking that they share their centres and the grid of blocks."""
+    sides: Sequence[int] = template if isinstance(template, (tuple, list)) else (template,)
+    sizes = sorted({_as_size(side, "template", 5) for side in sides})
+    if not sizes:
+        raise ValueError("correlate() needs at least one template; got none. Pass a number such as template=32.")
+    apart = 2 * math.gcd(step, *sizes)
+    if any((size - sizes[0]) % apart for size in sizes):
+        raise ValueError(
+            f"correlate() needs templates that differ by multiples of {apart} pixels (twice the greatest common "
+            f"divisor of step={step} and the templates), so that they share their centres; got {tuple(sizes)}. Pass "
+            f"sides such as {sizes[0]}, {sizes[0] + apart} and {sizes[0] + 3 * apart}."
+        )
+    return tuple(sizes)
+
+
+def _lattice(
+    stack: xr.DataArray, templates: tuple[int, ...], step: int, guide: _guide.Guide, prefilter: Prefilter | None
+) -> _blocks.Lattice:
+    """Sampling grid, after checking that the windows fit the image."""
+    shape = stack.shape[1], stack.shape[2]
+    extent = tuple(templates[-1] + 2 * half for half in guide.half)
+    if any(side > size for side, size in zip(extent, shape, strict=True)):
+        raise ValueError(
+            f"correlate() needs images of at least {extent[0]} x {extent[1]} pixels for template={templates[-1]} and "
+            f"search={guide.half}; got {shape[0]} x {shape[1]}. Use a smaller template or search."
+        )
+    reach = max(guide.half) + guide.prior + _images.margin(prefilter, templates[-1])
+    return _blocks.Lattice(
+        shape=shape,
+        step=step,
+        templates=templates,
+        search=guide.half,
+        reach=reach,
+        margin=reach + (_pyramid.margin(prefilter, templates[-1], step, guide.levels) if guide.levels else 0),
+        levels=guide.levels,
+        nodata=model.nodata_of(stack),
+        dtype=np.dtype(np.float64 if stack.dtype.kind == "f" and stack.dtype.itemsize > 4 else np.float32),
+    )
