@@ -31,7 +31,7 @@ LAYERS = (
     ("__init__",),
     ("accessor", "cli"),
     (
-        "filtering", "matching", "network", "calibration", "screening", "inversion", "motion", "plotting",
+        "filtering", "matching", "estimation", "network", "calibration", "screening", "inversion", "motion", "plotting",
         "synthetic", "export", "readers",
     ),
     ("_request",),

@@ -11,6 +11,7 @@ from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._pyramid import Pyramid
 from xoffset.calibration import calibrate
+from xoffset.estimation import estimate
 from xoffset.export.geotiff import to_geotiff
 from xoffset.inversion import invert
 from xoffset.matching import correlate
@@ -29,6 +30,7 @@ __all__ = [
     "calibrate",
     "correlate",
     "diagnose",
+    "estimate",
     "invert",
     "open_result",
     "open_stack",

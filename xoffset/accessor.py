@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import calibration, inversion, matching, motion, network, screening
+from xoffset import calibration, estimation, inversion, matching, motion, network, screening
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
+from xoffset.estimation import Cost
 from xoffset.export import geotiff
 from xoffset.network import Duration, Plan
 
@@ -64,6 +65,24 @@ class StackAccessor:
         return matching.correlate(
             self._obj, network, template=template, search=search, step=step, matcher=matcher, prefilter=prefilter,
             prior=prior,
+        )  # fmt: skip
+
+    def estimate(
+        self,
+        network: xr.Dataset,
+        *,
+        template: int | Sequence[int] = 32,
+        search: int | tuple[int, int] | xr.DataArray | Pyramid = 8,
+        step: int = 8,
+        matcher: Literal["ncc", "phase"] | NCC | Phase = "ncc",
+        prefilter: str | Prefilter | None = "bandpass",
+        prior: xr.Dataset | None = None,
+        calibrate: bool = True,
+    ) -> Cost:
+        """What `correlate` will cost: `xoffset.estimate`."""
+        return estimation.estimate(
+            self._obj, network, template=template, search=search, step=step, matcher=matcher, prefilter=prefilter,
+            prior=prior, calibrate=calibrate,
         )  # fmt: skip
 
 
