@@ -70,6 +70,18 @@ def test_demo_says_what_it_does_meanwhile(demo):
     assert "100% Completed" in output
 
 
+@pytest.mark.parametrize("command", ["demo", "run"])
+def test_the_cost_of_matching_is_told_before_it_begins(request, command):
+    output = request.getfixturevalue(command)[0].output
+    cost = r"Expected of matching ([\d,]+) windows x (\d+) pairs, ([\d,]+) shifts: about (\S+) \S+ on \d+ cores?, "
+    cost += r"\S+ .B of memory, \S+ .B of results"
+    found = re.search(cost, output)
+    windows, pairs = {"demo": ("441", "30"), "run": ("99", "3")}[command]
+    assert found.groups()[:2] == (windows, pairs)
+    assert float(found[4]) > 0
+    assert found.start() < output.index("Matching ...") < output.index("100% Completed")
+
+
 def test_demo_writes_every_product(demo):
     out = demo[1]
     assert contents(out) == RESULTS

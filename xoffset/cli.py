@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _blocks, plotting, synthetic
+from xoffset.estimation import estimate
 from xoffset.export.geotiff import to_geotiff
 from xoffset.inversion import invert
 from xoffset.matching import correlate
@@ -53,7 +54,10 @@ def demo(out: Path, size: int) -> None:
     )  # fmt: skip
     is_stable = (truth["vx"] == 0.0) & (truth["vy"] == 0.0)
     network = pairs(stack, max_gap=3)
-    shifts = _compute(stack, network, _match(stack, network, 0.5, search=6), out).load()
+    stack = _in_blocks(stack)
+    shifts = screen(correlate(stack, network, search=6), min_score=0.5)
+    _announce(stack, network, shifts, search=6)
+    shifts = _store(shifts, out / "shifts.zarr", "Matching").load()
     # the images are misplaced by a few metres: stable ground tells by how much
     ground = is_stable.sel(x=shifts.x, y=shifts.y, method="nearest").assign_coords(x=shifts.x, y=shifts.y)
     shifts = shifts.assign(
@@ -109,12 +113,15 @@ def run(
             source, band=chosen, date=date, bbox=bbox, nodata=nodata, align=align,  # type: ignore[arg-type]
             pixel_size=pixel_size, chunks=2048,
         )  # fmt: skip
+        stack = _in_blocks(stack)
         network = pairs(stack, max_gap=max_gap, max_baseline=max_baseline)
-        shifts = _match(stack, network, min_score, template=template, search=search, step=step)
+        options = {"template": template, "search": search, "step": step}
+        shifts = screen(correlate(stack, network, **options), min_score=min_score)  # type: ignore[arg-type]
         # lazily, so that bad options are refused before anything is computed or replaced
         invert(shifts, reference=reference)
         _make_room(out, overwrite)
-        _follow(_compute(stack, network, shifts, out), out, reference)
+        _announce(stack, network, shifts, **options)
+        _follow(_store(shifts, out / "shifts.zarr", "Matching"), out, reference)
     except (ValueError, TypeError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Done. Results: {out.resolve()}")
@@ -139,18 +146,11 @@ def _make_room(out: Path, overwrite: bool) -> None:
     (out / MARKER).write_text("Results of the xoffset command: --overwrite replaces them.\n")
 
 
-def _match(stack: xr.DataArray, network: xr.Dataset, min_score: float, **options: Any) -> xr.Dataset:
-    """Match and screen every pair, lazily."""
-    # a block a core at least; images are read in blocks that are whole ones of these
+def _in_blocks(stack: xr.DataArray) -> xr.DataArray:
+    """The stack in blocks that are matched side by side: one a core at least."""
+    # images are read in blocks that are whole ones of these
     side = 256 if max(stack.shape[1:]) < 4096 else 1024
-    lazy = stack.chunk({"time": 1, "y": side, "x": side})
-    return screen(correlate(lazy, network, **options), min_score=min_score)
-
-
-def _compute(stack: xr.DataArray, network: xr.Dataset, shifts: xr.Dataset, out: Path) -> xr.Dataset:
-    """Say what will be computed, and compute the shifts into a store."""
-    _announce(stack, network, shifts)
-    return _store(shifts, out / "shifts.zarr", "Matching")
+    return stack.chunk({"time": 1, "y": side, "x": side})
 
 
 def _follow(shifts: xr.Dataset, out: Path, reference: str | None, truth: xr.Dataset | None = None) -> xr.Dataset:
@@ -168,8 +168,8 @@ def _follow(shifts: xr.Dataset, out: Path, reference: str | None, truth: xr.Data
     return rate
 
 
-def _announce(stack: xr.DataArray, network: xr.Dataset, shifts: xr.Dataset) -> None:
-    """Say what will be computed, before it is."""
+def _announce(stack: xr.DataArray, network: xr.Dataset, shifts: xr.Dataset, **options: Any) -> None:
+    """Say what will be computed and what it will cost, before it is."""
     images, rows, columns = stack.shape
     health = diagnose(network)
     click.echo(
@@ -182,6 +182,7 @@ def _announce(stack: xr.DataArray, network: xr.Dataset, shifts: xr.Dataset) -> N
             f"Warning: no pair connects the {int(health.n_components)} groups of dates; only the group of the "
             "reference date gets displacements. Raise --max-gap or --max-baseline."
         )
+    click.echo(f"Expected of matching {estimate(stack, network, **options)}.")
 
 
 def _store(data: xr.Dataset, path: Path, title: str) -> xr.Dataset:
