@@ -164,6 +164,7 @@ def _lattice(
         reach=reach,
         margin=reach + (_pyramid.margin(prefilter, templates[-1], step, guide.levels) if guide.levels else 0),
         levels=guide.levels,
+        dates=len({date for pair in guide.pairs for date in pair[:2]}),
         nodata=model.nodata_of(stack),
         dtype=np.dtype(np.float64 if stack.dtype.kind == "f" and stack.dtype.itemsize > 4 else np.float32),
     )
