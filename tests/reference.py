@@ -168,40 +168,49 @@ def contrast(raw: np.ndarray) -> float:
 
 
 class Surface(NamedTuple):
-    score: np.ndarray  # (2·search + 1)², NaN where a candidate has none
+    score: np.ndarray  # (shifts along y, shifts along x), NaN where a candidate has none
     reason: np.ndarray  # flag why
 
 
-def surface(reference: Image, secondary: Image, y: int, x: int, side: int, search: int, least: int) -> Surface:
-    """Masked ZNCC (Padfield 2012) of the template at (y, x) with all of its candidates.
+def surface(
+    reference: Image,
+    secondary: Image,
+    y: int,
+    x: int,
+    side: int,
+    half: tuple[int, int],
+    least: int,
+    centre: tuple[int, int] = (0, 0),
+) -> Surface:
+    """Masked ZNCC (Padfield 2012) of the template at (y, x) with its candidates, `half` around `centre` (y, x).
 
     A candidate needs `least` pixels known in both windows, and 0.8 times as many that are fit to be matched.
     """
-    shifts = 2 * search + 1
-    score = np.full((shifts, shifts), np.nan)
-    reason = np.zeros((shifts, shifts), dtype=np.int32)
+    shape = (2 * half[0] + 1, 2 * half[1] + 1)
+    score = np.full(shape, np.nan)
+    reason = np.zeros(shape, dtype=np.int32)
     here = (slice(y, y + side), slice(x, x + side))
     # what rounding leaves of a constant after filtering
     tiny = side * 1e-14 * max(contrast(reference.raw), contrast(secondary.raw))
-    for i in range(shifts):
-        for j in range(shifts):
-            top, left = y + i - search, x + j - search
-            there = (slice(top, top + side), slice(left, left + side))
-            known = np.isfinite(reference.raw[here]) & np.isfinite(secondary.raw[there])
-            common = reference.valid[here] & secondary.valid[there]
-            first, second = reference.filtered[here][common], secondary.filtered[there][common]
-            if is_flat(reference.raw[here]):
-                reason[i, j] = FLAT
-            elif known.sum() < least or common.sum() < 0.8 * least:
-                reason[i, j] = FEW_VALID if common.any() else NODATA
-            elif (
-                is_flat(secondary.raw[there])
-                or np.linalg.norm(first - first.mean()) <= tiny
-                or np.linalg.norm(second - second.mean()) <= tiny
-            ):
-                reason[i, j] = FLAT
-            else:
-                score[i, j] = zncc(first, second)
+    is_flat_here = is_flat(reference.raw[here])
+    for i, j in np.ndindex(*shape):
+        top, left = y + centre[0] + i - half[0], x + centre[1] + j - half[1]
+        there = (slice(top, top + side), slice(left, left + side))
+        known = np.isfinite(reference.raw[here]) & np.isfinite(secondary.raw[there])
+        common = reference.valid[here] & secondary.valid[there]
+        first, second = reference.filtered[here][common], secondary.filtered[there][common]
+        if is_flat_here:
+            reason[i, j] = FLAT
+        elif known.sum() < least or common.sum() < 0.8 * least:
+            reason[i, j] = FEW_VALID if common.any() else NODATA
+        elif (
+            is_flat(secondary.raw[there])
+            or np.linalg.norm(first - first.mean()) <= tiny
+            or np.linalg.norm(second - second.mean()) <= tiny
+        ):
+            reason[i, j] = FLAT
+        else:
+            score[i, j] = zncc(first, second)
     return Surface(score, reason)
 
 
@@ -211,6 +220,7 @@ class Peak(NamedTuple):
     score: float
     gap: float
     flags: int
+    around: np.ndarray  # (3, 3) scores, NaN where there is none
 
 
 def find_peak(found: Surface) -> Peak:
@@ -219,22 +229,53 @@ def find_peak(found: Surface) -> Peak:
     A search of 3 px or less has no outside.
     """
     score, reason = found
-    shifts = score.shape[0]
     if np.isnan(score).all():
         # what the most favourable candidate lacks
-        return Peak(0, 0, np.nan, np.nan, next(flag for flag in (FLAT, FEW_VALID, NODATA) if (reason == flag).any()))
+        flags = next(flag for flag in (FLAT, FEW_VALID, NODATA) if (reason == flag).any())
+        return Peak(0, 0, np.nan, np.nan, flags, np.full((3, 3), np.nan))
     row, column = np.unravel_index(np.nanargmax(score), score.shape)
     i, j = np.indices(score.shape)
     outside = score[(abs(i - row) > 3) | (abs(j - column) > 3)]
-    gap = score[row, column] - np.nanmax(outside) if shifts > 7 and np.isfinite(outside).any() else np.nan
+    has_outside = max(score.shape) > 7 and np.isfinite(outside).any()
+    gap = score[row, column] - np.nanmax(outside) if has_outside else np.nan
     touched = (abs(i - row) <= 1) & (abs(j - column) <= 1)
-    on_ring = row in (0, shifts - 1) or column in (0, shifts - 1)
+    on_ring = row in (0, score.shape[0] - 1) or column in (0, score.shape[1] - 1)
     flags = BORDER if on_ring else 0
     if (reason[touched] == FLAT).any():
         flags |= FLAT
     if np.isin(reason[touched], (FEW_VALID, NODATA)).any():
         flags |= FEW_VALID
-    return Peak(int(row), int(column), score[row, column], gap, flags)
+    around = np.pad(score, 1, constant_values=np.nan)[row : row + 3, column : column + 3]
+    return Peak(int(row), int(column), score[row, column], gap, flags, around)
+
+
+def search(
+    reference: Image,
+    secondary: Image,
+    nodes: tuple[int, int, int, int, int, int],
+    sides: list[int],
+    centre: np.ndarray,
+    half: np.ndarray,
+    least: list[int],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Peaks (size, rows, columns, 13) and flags of windows of several sides that share their centres.
+
+    `nodes`: rows, columns, first row and column, step and side of the largest windows. A peak: shift along y and x,
+    score, gap, the nine scores around it by rows.
+    """
+    rows, columns, top, left, step, largest = nodes
+    out = np.full((len(sides), rows, columns, 13), np.nan)
+    flags = np.zeros((len(sides), rows, columns), np.int32)
+    for k, row, column in np.ndindex(len(sides), rows, columns):
+        inset = (largest - sides[k]) // 2
+        y, x = top + row * step + inset, left + column * step + inset
+        middle, reach = tuple(map(int, centre[row, column])), tuple(map(int, half[row, column]))
+        peak = find_peak(surface(reference, secondary, y, x, sides[k], reach, least[k], middle))
+        flags[k, row, column] = peak.flags
+        if np.isfinite(peak.score):
+            v, u = peak.row + middle[0] - reach[0], peak.column + middle[1] - reach[1]
+            out[k, row, column] = v, u, peak.score, peak.gap, *peak.around.ravel()
+    return out, flags
 
 
 # ----------------------------------------------------------------------------------------------------------- sub-pixel
@@ -357,7 +398,7 @@ def correlate(
         if any(start < search or start + template + search > size for start, size in zip((y, x), reference.shape)):  # noqa: B905
             continue
         y, x = y + pad, x + pad
-        peak = find_peak(surface(*images, y, x, template, search, least))
+        peak = find_peak(surface(*images, y, x, template, (search, search), least))
         flags[row, column] = peak.flags
         out["score"][row, column], out["gap"][row, column] = peak.score, peak.gap
         if peak.flags:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import reference
+import reference_refine
 import scipy.ndimage
 import xarray as xr
 
 import xoffset
 from xoffset import model
-from xoffset._kernels import filters, laplacian, neighbours, refine, trend, warp, zncc
+from xoffset._kernels import dense, filters, laplacian, neighbours, refine, surface, trend, warp, windows, zncc
 
 # Sums of some hundred terms in float64, relative to the largest of them.
 EXACT = 1e-9
@@ -155,18 +156,18 @@ def test_smooth_any_layout(layout):
 
 
 def local_level(centred, mask, sigma, dtype):
-    """Level of the local plane by the kernels, and the moments it rests on."""
+    """Level of the local plane by the kernels, and the known weight with its moments; beyond the image is a hole."""
     taps = reference.gaussian(sigma)
-    offsets = (np.arange(taps.size) - taps.size // 2) / sigma
-    powers = [(taps * offsets**n).astype(dtype) for n in range(3)]
-    moments = np.empty((9, *mask.shape), dtype)
-    orders = [(0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (2, 0), (0, 0), (0, 1), (1, 0)]
-    for k, (y, x) in enumerate(orders):
-        image = (mask if k < 6 else centred).astype(dtype)
-        filters.smooth(image, powers[y], powers[x], np.empty_like(image), moments[k])
-    out = np.empty(mask.shape, dtype)
-    filters.local_level(moments, out)
-    return out, moments
+    reach = taps.size // 2
+    offsets = (np.arange(taps.size) - reach) / sigma
+    powers = np.stack([taps * offsets**n for n in range(3)]).astype(dtype)
+    image, mask = (np.pad(each, reach).astype(dtype) for each in (centred, mask))
+    moments = np.zeros((3, *mask.shape), dtype)
+    moments[0] = 1.0
+    out = smoothed(image, sigma, dtype)
+    filters.level_beside_holes(image, mask, powers, out, moments)
+    inner = (slice(reach, -reach), slice(reach, -reach))
+    return out[inner], moments[:, *inner]
 
 
 @pytest.mark.small
@@ -252,7 +253,7 @@ def test_flat_windows(spoil, side):
     valid = np.isfinite(raw)
     expected = reference.flat_windows(raw, side)
     out = np.empty(expected.shape, np.uint8)
-    zncc.flat_windows(np.where(valid, raw, 0.0), valid.astype(np.uint8), side, out)
+    windows.flat_windows(np.where(valid, raw, 0.0), valid.astype(np.uint8), side, out)
     if spoil is offset:
         # texture 1 at level 1e6 is the limit itself
         near = np.abs(np.std(reference.windows(raw, side), (-2, -1)) / 1.000003 - 1.0) < 1e-5
@@ -266,32 +267,52 @@ def test_flat_window_whose_middle_is_missing():
     raw[21:44, 21:44] = 7.0
     raw[25:40, 25:40] = np.nan
     out = np.empty((38, 38), np.uint8)
-    zncc.flat_windows(np.nan_to_num(raw), np.isfinite(raw).astype(np.uint8), 23, out)
+    windows.flat_windows(np.nan_to_num(raw), np.isfinite(raw).astype(np.uint8), 23, out)
     assert out[21, 21] == 1
 
 
 @pytest.mark.small
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("side", [1, 5, 8])
+@pytest.mark.parametrize("side", [1, 5, 8, 12])
 @pytest.mark.parametrize("spoil", [unchanged, constant, saturated, offset], ids=name_of)
 def test_window_sums(spoil, side, dtype):
     image = spoil(texture((19, 26))).astype(dtype)
-    expected = reference.window_sums(image, side)
-    total, spread = (np.empty(part.shape) for part in expected)
-    zncc.window_sums(image, side, total, spread)
+    expected_total, spread = reference.window_sums(image, side)
+    total, inverse = (np.full(image.shape, np.nan) for _ in range(2))
     peak = np.abs(image).max()
-    np.testing.assert_allclose(total, expected[0], rtol=1e-12, atol=1e-12 * peak)
     # running sums in double keep 16 decimals of the largest square they met, whatever the image
-    np.testing.assert_allclose(spread, expected[1], atol=1e-14 * side**2 * peak**2)
+    lost = 1e-14 * side**2 * peak**2
+    floor = 2.0 * lost / side**2
+    windows.window_sums(image, side, floor, total, inverse)
+    inner = tuple(slice(0, size) for size in spread.shape)
+    np.testing.assert_allclose(total[inner], expected_total, rtol=1e-12, atol=1e-12 * peak)
+    assert not inverse[inner][spread < floor * side**2 - lost].any()
+    textured = spread > floor * side**2 + lost
+    assert textured.any() == (side > 1 and spoil is not constant)
+    np.testing.assert_allclose(1.0 / inverse[inner][textured] ** 2, spread[textured], rtol=1e-9, atol=lost)
+    # nothing is written where no window starts
+    for found in (total, inverse):
+        found[inner] = np.nan
+        assert np.isnan(found).all()
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("side", range(1, 20))
+def test_sums_along_a_line(side):
+    line = np.random.default_rng(0).standard_normal(40)
+    out = np.full(40 - side + 1, np.nan)
+    windows.sum_along(line, side, out)
+    np.testing.assert_allclose(out, np.convolve(line, np.ones(side), "valid"), atol=EXACT)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=name_of)
 def test_window_sums_any_layout(layout):
     image = texture((19, 26))
-    total, spread = (np.empty((14, 21)) for _ in range(2))
-    zncc.window_sums(layout(image), 6, total, spread)
-    for found, expected in zip((total, spread), reference.window_sums(image, 6), strict=True):
-        np.testing.assert_allclose(found, expected, atol=EXACT)
+    found = [np.empty(image.shape) for _ in range(2)]
+    windows.window_sums(layout(image), 6, 0.0, *found)
+    total, spread = reference.window_sums(image, 6)
+    np.testing.assert_allclose(found[0][:14, :21], total, atol=EXACT)
+    np.testing.assert_allclose(found[1][:14, :21] ** -2, spread, rtol=EXACT)
 
 
 # ------------------------------------------------------------------------------------------------------ integer search
@@ -300,8 +321,18 @@ def test_window_sums_any_layout(layout):
 MARGIN = 16
 
 
-def nodes_of(template, search, step, rows=2, columns=3):
-    return zncc.Nodes(rows, columns, MARGIN, MARGIN, step, template, search, int(np.gcd(step, template)))
+def nodes_of(template, step, rows=2, columns=3):
+    return zncc.Nodes(rows, columns, MARGIN, MARGIN, step, template)
+
+
+def search_of(nodes, half, templates=None, centre=(0, 0), wanted=None):
+    """Request to search all nodes alike, or each with its own of arrays (rows, columns, 2)."""
+    shape = (nodes.rows, nodes.columns)
+    half, centre = (np.ascontiguousarray(np.broadcast_to(each, (*shape, 2)), dtype=np.int64) for each in (half, centre))
+    wanted = np.ones(shape, np.uint8) if wanted is None else wanted.astype(np.uint8)
+    first, last = (centre - half)[wanted != 0].min(axis=0), (centre + half)[wanted != 0].max(axis=0)
+    box = tuple(map(int, (*first, *(last - first + 1))))
+    return zncc.Search(np.array(templates or [nodes.template]), centre, half, box, wanted)
 
 
 def image_pair(nodes, spoil=unchanged, noise=0.1, seed=0):
@@ -323,87 +354,239 @@ def factors(image, is_masked):
     return filtered, image.valid, filtered**2, np.isfinite(image.raw)
 
 
-def search_kernel(first, second, nodes, least, dtype, is_masked):
-    """Peaks and flags by the kernel, from what the twin prepared."""
-    side = nodes.template
+def statistics_of(image, side, floor):
+    """Sum, inverse root spread (zero if flat) and flatness of every window, at its first pixel."""
+    out = np.zeros((3, *image.raw.shape))
+    total, spread = reference.window_sums(image.filtered, side)
+    flat = reference.flat_windows(image.raw, side)
+    has_texture = ~flat & (spread > floor * side**2)
+    inner = tuple(slice(0, size) for size in flat.shape)
+    out[0][inner], out[2][inner] = total, flat
+    out[1][inner][has_texture] = spread[has_texture] ** -0.5
+    return out
+
+
+def images_of(first, second, templates, least, dtype, is_masked):
+    """What the kernels ask for of a pair that the twin prepared."""
     stacks = [np.stack(factors(image, is_masked)).astype(dtype) for image in (first, second)]
     if is_masked:
         # image·image, mask·mask, image·mask, mask·image, square·mask, mask·square, known·known
         stacks = [stacks[0][[0, 1, 0, 1, 2, 1, 3]], stacks[1][[0, 1, 1, 0, 1, 2, 3]]]
-    sums = [part for image in (first, second) for part in reference.window_sums(image.filtered, side)]
-    flat = np.stack([reference.flat_windows(image.raw, side) for image in (first, second)]).astype(np.uint8)
     peak = max(np.abs(image.filtered).max() for image in (first, second))
-    floor = dtype((4 * np.finfo(dtype).eps * peak) ** 2)
-    out = np.empty((nodes.rows, nodes.columns, 4), dtype)
-    flags = np.zeros((nodes.rows, nodes.columns), np.int32)
-    statistics = np.stack(sums).astype(dtype)
+    floor = (4 * np.finfo(dtype).eps * peak) ** 2
+    found = [[statistics_of(image, side, floor) for image in (first, second)] for side in templates]
+    return zncc.Images(
+        *stacks,
+        np.array([[*one[:2], *other[:2]] for one, other in found], dtype),
+        np.array([[one[2], other[2]] for one, other in found], np.uint8),
+        np.array([floor, floor], dtype),
+        np.array(least, dtype),
+    )
+
+
+def search_by_blocks(images, nodes, search, out, flags):
+    largest = search.templates[-1]
+    block = int(np.gcd.reduce([nodes.step, largest, *(largest - search.templates[:-1])]))
+    zncc.search_by_blocks(images, nodes, search, block, out, flags)
+
+
+KERNELS = {"blocks": search_by_blocks, "one by one": zncc.search_one_by_one, "dense": dense.search_densely}
+
+
+def search_kernel(name, pair, nodes, search, least, dtype=np.float64, is_masked=False):
+    """Peaks and flags by a kernel."""
+    images = images_of(*pair, search.templates, least, dtype, is_masked)
+    shape = (search.templates.size, nodes.rows, nodes.columns)
+    out, flags = np.full((*shape, surface.PEAK_FIELDS), np.nan, dtype), np.zeros(shape, np.int32)
     # compiled code divides zero by zero without a word
-    with np.errstate(invalid="ignore"):
-        zncc.search(stacks[0], stacks[1], statistics, flat, nodes, floor, dtype(least), out, flags)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        KERNELS[name](images, nodes, search, out, flags)
     return out, flags
 
 
-def search_twin(first, second, nodes, least):
-    out = np.full((nodes.rows, nodes.columns, 4), np.nan)
-    flags = np.zeros((nodes.rows, nodes.columns), np.int32)
-    for row, column in np.ndindex(nodes.rows, nodes.columns):
-        y, x = nodes.top + row * nodes.step, nodes.left + column * nodes.step
-        peak = reference.find_peak(reference.surface(first, second, y, x, nodes.template, nodes.search, least))
-        flags[row, column] = peak.flags
-        if np.isfinite(peak.score):
-            out[row, column] = peak.row - nodes.search, peak.column - nodes.search, peak.score, peak.gap
-    return out, flags
+def search_twin(pair, nodes, search, least):
+    """The same by the twin; NaN and 0 where nothing was wanted."""
+    out, flags = reference.search(*pair, nodes, list(search.templates), search.centre, search.half, least)
+    wanted = search.wanted != 0
+    return np.where(wanted[None, ..., None], out, np.nan), np.where(wanted, flags, 0)
+
+
+def assert_finds(name, pair, nodes, search, least, *, dtype=np.float64, is_masked=False, atol=None):
+    """The kernel tells what the twin tells, which is returned."""
+    found, flags = search_kernel(name, pair, nodes, search, least, dtype, is_masked)
+    expected, expected_flags = search_twin(pair, nodes, search, least)
+    np.testing.assert_array_equal(flags, expected_flags)
+    np.testing.assert_array_equal(found[..., :2], expected[..., :2])
+    np.testing.assert_allclose(found[..., 2:], expected[..., 2:], atol=atol or tolerance(dtype))
+    return expected, expected_flags
 
 
 # step, template, search: blocks of 4, 1 and the whole template; step above the template; no multiple; least search
-GRIDS = [(4, 8, 2), (3, 8, 3), (8, 8, 4), (12, 8, 1), (1, 6, 5), (6, 9, 2), (7, 5, 2)]
+GRIDS = [(4, 8, 2), (3, 8, 3), (8, 8, 4), (12, 8, 1), (1, 6, 5), (6, 9, 2), (7, 5, 2), (2, 10, 4)]
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("is_masked", [False, True])
 @pytest.mark.parametrize(("step", "template", "search"), GRIDS)
-def test_search(step, template, search, is_masked, dtype):
-    nodes = nodes_of(template, search, step)
+def test_search(step, template, search, is_masked, dtype, name):
+    nodes = nodes_of(template, step)
     pair = image_pair(nodes)
-    found, flags = search_kernel(*pair, nodes, template**2 // 2, dtype, is_masked)
-    expected, expected_flags = search_twin(*pair, nodes, template**2 // 2)
-    np.testing.assert_array_equal(flags, expected_flags)
-    np.testing.assert_array_equal(found[..., :2], expected[..., :2])
-    np.testing.assert_allclose(found[..., 2:], expected[..., 2:], atol=tolerance(dtype))
+    least = [template**2 // 2]
+    assert_finds(name, pair, nodes, search_of(nodes, search), least, dtype=dtype, is_masked=is_masked)
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("is_masked", [False, True])
+@pytest.mark.parametrize(
+    ("half", "centre"), [((2, 5), (0, 0)), ((5, 1), (-2, 4)), ((1, 4), (5, -6)), ((4, 3), (-7, -2))]
+)
+def test_search_of_a_rectangle_anywhere(half, centre, is_masked, name):
+    nodes = nodes_of(8, 4)
+    pair = image_pair(nodes)
+    assert_finds(name, pair, nodes, search_of(nodes, half, centre=centre), [32], is_masked=is_masked)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", ["blocks", "one by one"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("spoil", [unchanged, one_hole, saturated], ids=name_of)
+def test_search_of_each_node_by_itself(spoil, dtype, name):
+    nodes = nodes_of(10, 5, rows=3, columns=4)
+    generator = np.random.default_rng(5)
+    centre, half = generator.integers(-4, 5, (3, 4, 2)), generator.integers(1, 5, (3, 4, 2))
+    wanted = generator.random((3, 4)) < 0.7
+    assert wanted.any()
+    assert not wanted.all()
+    search = search_of(nodes, half, centre=centre, wanted=wanted)
+    atol = 100 * SINGLE if spoil is saturated and dtype == np.float32 else None
+    pair = image_pair(nodes, spoil)
+    assert_finds(name, pair, nodes, search, [50], dtype=dtype, is_masked=spoil is not unchanged, atol=atol)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_search_leaves_alone_what_is_not_wanted(is_masked, name):
+    nodes = nodes_of(8, 4)
+    wanted = np.array([[True, False, True], [False, False, True]])
+    images = images_of(*image_pair(nodes), [8], [32], np.float64, is_masked)
+    out, flags = np.full((1, 2, 3, surface.PEAK_FIELDS), 7.5), np.full((1, 2, 3), 1 << 20, np.int32)
+    KERNELS[name](images, nodes, search_of(nodes, 3, wanted=wanted), out, flags)
+    assert (out[0][~wanted] == 7.5).all()
+    assert (out[0][wanted][:, :3] != 7.5).all()
+    # and adds to the flags
+    assert (flags >= 1 << 20).all()
+    assert (flags[0][~wanted] == 1 << 20).all()
+
+
+NESTS = [(4, (8, 16)), (2, (6, 10, 14)), (8, (8, 24)), (5, (5, 15, 25)), (1, (5, 7, 9)), (16, (8, 24))]
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", ["blocks", "one by one"])
+@pytest.mark.parametrize("spoil", [unchanged, one_hole, half_plane], ids=name_of)
+@pytest.mark.parametrize(("step", "templates"), NESTS)
+def test_search_with_nested_templates(step, templates, spoil, name):
+    nodes = nodes_of(templates[-1], step)
+    search = search_of(nodes, (3, 2), list(templates))
+    least = [side**2 // 2 for side in templates]
+    pair = image_pair(nodes, spoil)
+    is_masked = spoil is not unchanged
+    expected, flags = assert_finds(name, pair, nodes, search, least, is_masked=is_masked)
+    # a size alone, about the same centres, tells the same
+    for k, side in enumerate(templates):
+        inset = (templates[-1] - side) // 2
+        alone = nodes._replace(top=nodes.top + inset, left=nodes.left + inset, template=side)
+        found = search_kernel(name, pair, alone, search_of(alone, (3, 2)), least[k : k + 1], is_masked=is_masked)
+        np.testing.assert_array_equal(found[1][0], flags[k])
+        np.testing.assert_allclose(found[0][0], expected[k], atol=EXACT)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
 @pytest.mark.parametrize(
     "spoil", [random_holes, half_plane, one_hole, one_valid, nothing, constant, saturated, infinite], ids=name_of
 )
-def test_masked_search(spoil, share, dtype):
-    nodes = nodes_of(8, 4, 6)
+def test_masked_search(spoil, share, dtype, name):
+    nodes = nodes_of(8, 6)
     pair = image_pair(nodes, spoil)
-    least = np.ceil(share * 64)
-    found, flags = search_kernel(*pair, nodes, least, dtype, is_masked=True)
-    expected, expected_flags = search_twin(*pair, nodes, least)
-    np.testing.assert_array_equal(flags, expected_flags)
-    np.testing.assert_array_equal(found[..., :2], expected[..., :2])
+    least = [int(np.ceil(share * 64))]
     # 4095 beside a texture of 100: float32 loses the digits of the contrast
-    atol = 100 * SINGLE if spoil is saturated and dtype == np.float32 else tolerance(dtype)
-    np.testing.assert_allclose(found[..., 2:], expected[..., 2:], atol=atol)
+    atol = 100 * SINGLE if spoil is saturated and dtype == np.float32 else None
+    assert_finds(name, pair, nodes, search_of(nodes, 4), least, dtype=dtype, is_masked=True, atol=atol)
 
 
 @pytest.mark.small
-def test_search_of_a_hole_in_one_image_only():
-    nodes = nodes_of(8, 4, 4, rows=2, columns=4)
+@pytest.mark.parametrize("name", KERNELS)
+def test_search_of_a_hole_in_one_image_only(name):
+    nodes = nodes_of(8, 4, rows=2, columns=4)
     first, second = image_pair(nodes)
     raw = second.raw.copy()
     raw[20:27, 22:31] = np.nan
     pair = first, reference.prepare(raw)
-    found, flags = search_kernel(*pair, nodes, 32, np.float64, is_masked=True)
-    expected, expected_flags = search_twin(*pair, nodes, 32)
+    _, flags = assert_finds(name, pair, nodes, search_of(nodes, 4), [32], is_masked=True)
     assert (flags & reference.FEW_VALID).any()
-    np.testing.assert_array_equal(flags, expected_flags)
-    np.testing.assert_allclose(found, expected, atol=EXACT)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("date", [0, 1])
+def test_search_of_a_window_that_is_flat_and_has_holes(date, name):
+    nodes = nodes_of(8, 4, rows=2, columns=4)
+    raws = [image.raw.copy() for image in image_pair(nodes)]
+    raws[date][16:24, 16:24] = 7.0
+    raws[1 - date][:20] = np.nan
+    pair = [reference.prepare(raw) for raw in raws]
+    for least in (20, 60):
+        _, flags = assert_finds(name, pair, nodes, search_of(nodes, 4), [least], is_masked=True)
+    assert flags[0, 0, 0] == (reference.FLAT if date == 0 else reference.FEW_VALID)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_of_equal_scores_the_first_by_rows_is_the_peak(dtype, name):
+    # a chequerboard repeats itself every other pixel, and diagonally
+    board = (np.indices((48, 48)).sum(axis=0) % 2).astype(float)
+    image = reference.Image(board, board - 0.5, np.ones(board.shape, bool))
+    nodes = nodes_of(8, 4)
+    found, flags = search_kernel(name, (image, image), nodes, search_of(nodes, (3, 4)), [32], dtype)
+    np.testing.assert_array_equal(found[..., :2], np.broadcast_to([-3, -3], (1, 2, 3, 2)))
+    np.testing.assert_allclose(found[..., 2:4], np.broadcast_to([1.0, 0.0], (1, 2, 3, 2)), atol=tolerance(dtype))
+    assert (flags == reference.BORDER).all()
+
+
+def bright_above_dim(shape, height, level):
+    """A dim texture below an object that is `level` times as bright."""
+    image = texture(shape)
+    image[:height] *= level
+    return image
+
+
+@pytest.mark.parametrize("is_masked", [False, True])
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_bright_ground_leaves_no_trace_in_running_sums(step, is_masked):
+    # 60 rows below the object, in windows of 7
+    nodes = nodes_of(7, step, rows=96 // step, columns=3)
+    shape = [2 * MARGIN + nodes.template + (count - 1) * step for count in (nodes.rows, nodes.columns)]
+    pair = []
+    for k in range(2):
+        noise = 0.1 * np.random.default_rng(k).standard_normal(shape)
+        image = bright_above_dim(shape, MARGIN + 12, 1000.0) + noise
+        pair.append(reference.Image(image, image, np.ones(shape, bool)))
+    search = search_of(nodes, 2)
+    found, _ = search_kernel("dense", pair, nodes, search, [24], np.float32, is_masked)
+    exact, _ = search_kernel("one by one", pair, nodes, search, [24], np.float64, is_masked)
+    # windows that begin a restart, 4 windows, below the last bright row
+    is_below = np.arange(nodes.rows) * step > 12 + 4 * 7
+    assert is_below.sum() * step > 40
+    np.testing.assert_array_equal(found[0][is_below][..., :2], exact[0][is_below][..., :2])
+    np.testing.assert_allclose(found[0][is_below], exact[0][is_below], atol=10 * SINGLE)
 
 
 # ----------------------------------------------------------------------------------------------------------- sub-pixel
@@ -439,9 +622,11 @@ def refine_kernel(first, second, nodes, peaks, flags, dtype, is_masked):
         valid = np.stack([image.valid for image in (first, second)]).astype(np.uint8)
     coefficients = reference.spline_coefficients(second.filtered)
     out = np.empty((nodes.rows, nodes.columns, 6), dtype)
+    peaks = np.concatenate([peaks, np.full((*flags.shape, surface.PEAK_FIELDS - peaks.shape[-1]), np.nan)], axis=-1)
+    wanted = np.ones(flags.shape, np.uint8)
     refine.refine(
         first.filtered.astype(dtype), slopes.astype(dtype), dtype(NOISE_GAIN), coefficients.astype(dtype),
-        valid, nodes, peaks.astype(dtype), out, flags,
+        valid, nodes, peaks.astype(dtype), wanted, out, flags,
     )  # fmt: skip
     return out
 
@@ -457,9 +642,9 @@ def window_twin(first, second, nodes, row, column, peaks, is_masked):
 
 def refined_pair(template=12, spoil=unchanged, noise=0.1, dtype=np.float64):
     """Nodes, images, integer peaks, refined shifts and flags."""
-    nodes = nodes_of(template, 2, 9)
+    nodes = nodes_of(template, 9)
     pair = image_pair(nodes, spoil, noise)
-    peaks, flags = search_twin(*pair, nodes, template**2 // 2)
+    (peaks,), (flags,) = search_twin(pair, nodes, search_of(nodes, 2), [template**2 // 2])
     is_masked = not all(image.valid.all() for image in pair)
     found = refine_kernel(*pair, nodes, peaks, flags, dtype, is_masked)
     twins = {
@@ -480,7 +665,7 @@ def test_refinement_ends_where_no_slope_explains_the_residual(spoil, noise):
     assert twins
     for node, twin in twins.items():
         v, u = peaks[node][:2]
-        # the last step is below 5e-4 px, and the next one shorter
+        # the last step is below 1e-3 px, and the next one much shorter
         np.testing.assert_allclose(found[node][:2], twin.solve(u, v), atol=5e-4)
 
 
@@ -499,10 +684,10 @@ def test_score_of_the_refinement(spoil, noise):
 def test_covariance_of_the_refinement(spoil, noise):
     pair, _, found, _, twins = refined_pair(spoil=spoil, noise=noise)
     for node, twin in twins.items():
-        expected = twin.covariance(*found[node][:2], coloured(pair[0].filtered), NOISE_GAIN)
+        expected = reference_refine.covariance(twin, found[node][:2], coloured(pair[0].filtered), NOISE_GAIN)
         xx, yy, xy = found[node][3:]
         # the residual is that before the last step: of a noise-free pair it is itself no larger than that step makes it
-        np.testing.assert_allclose([[xx, xy], [xy, yy]], expected, rtol=1e-2, atol=1e-8)
+        np.testing.assert_allclose([[xx, xy], [xy, yy]], expected, rtol=2e-2, atol=2e-7)
 
 
 @pytest.mark.small
@@ -537,9 +722,9 @@ def test_refinement_is_close_to_the_least_squares_match_of_a_noisy_pair():
 
 @pytest.mark.small
 def test_refinement_passes_over_flagged_nodes():
-    nodes = nodes_of(8, 2, 4)
+    nodes = nodes_of(8, 4)
     pair = image_pair(nodes)
-    peaks, flags = search_twin(*pair, nodes, 32)
+    (peaks,), (flags,) = search_twin(pair, nodes, search_of(nodes, 2), [32])
     flags[:] = reference.BORDER
     found = refine_kernel(*pair, nodes, peaks, flags, np.float64, is_masked=False)
     assert np.isnan(found[..., [0, 1, 3, 4, 5]]).all()
@@ -549,7 +734,7 @@ def test_refinement_passes_over_flagged_nodes():
 
 @pytest.mark.small
 def test_refinement_needs_slopes_in_both_directions():
-    nodes = nodes_of(12, 2, 9)
+    nodes = nodes_of(12, 9)
     stripes = np.broadcast_to(texture((1, 80))[0], (80, 80))
     image = reference.Image(stripes, stripes, np.ones(stripes.shape, bool))
     peaks, flags = np.zeros((2, 3, 4)), np.zeros((2, 3), np.int32)
@@ -560,7 +745,7 @@ def test_refinement_needs_slopes_in_both_directions():
 
 @pytest.mark.small
 def test_refinement_gives_up_on_unrelated_images():
-    nodes = nodes_of(8, 2, 4)
+    nodes = nodes_of(8, 4)
     first, second = image_pair(nodes)[0], image_pair(nodes, seed=9)[0]
     peaks, flags = np.zeros((2, 3, 4)), np.zeros((2, 3), np.int32)
     peaks[..., 2] = 0.123

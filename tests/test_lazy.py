@@ -72,6 +72,9 @@ RECIPES = {
     "screen": lambda shifts, lazy, folder: xoffset.screen(shifts, min_score=0.5, min_peak_gap=0.1),
     "invert": lambda shifts, lazy, folder: xoffset.invert(shifts, reference=DATES[0]),
     "velocity": lambda shifts, lazy, folder: xoffset.velocity(shifts),
+    "calibrate": lambda shifts, lazy, folder: xoffset.calibrate(shifts, xr.DataArray(
+        np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))),
+    "plan": lambda shifts, lazy, folder: xoffset.plan(lazy, v_max=15.0).network,
     "pairs": lambda shifts, lazy, folder: xoffset.pairs(lazy),
     "diagnose": lambda shifts, lazy, folder: xoffset.diagnose(shifts),
     "open_stack": lambda shifts, lazy, folder: xoffset.open_stack(images(folder), date="%Y%m%d", chunks=16),
@@ -94,7 +97,7 @@ def test_no_function_is_forgotten():
 def test_nothing_is_computed_while_building(name, lazy, network, tmp_path):
     shifts = xoffset.correlate(lazy, network, **OPTIONS)
     result = RECIPES[name](shifts, lazy, tmp_path)
-    if name in ("pairs", "diagnose"):
+    if name in ("pairs", "plan", "diagnose"):
         assert not dask.is_dask_collection(result)
     else:
         values = [result] if isinstance(result, xr.DataArray) else result.data_vars.values()
@@ -120,7 +123,7 @@ def test_refusals_compute_nothing(lazy, network):
         xoffset.correlate(lazy, network, template=200)
 
 
-@pytest.mark.parametrize("name", ["correlate", "screen", "invert", "velocity"])
+@pytest.mark.parametrize("name", ["correlate", "screen", "calibrate", "invert", "velocity"])
 def test_eager_in_eager_out(name, stack, network, tmp_path):
     shifts = xoffset.correlate(stack, network, **OPTIONS)
     result = RECIPES[name](shifts, stack, tmp_path)
@@ -128,7 +131,7 @@ def test_eager_in_eager_out(name, stack, network, tmp_path):
     assert all(isinstance(variable.data, np.ndarray) for variable in result.variables.values())
 
 
-@pytest.mark.parametrize("name", ["correlate", "screen", "invert", "velocity"])
+@pytest.mark.parametrize("name", ["correlate", "screen", "calibrate", "invert", "velocity"])
 def test_lazy_results_declare_what_they_hold(name, stack, lazy, network, tmp_path):
     eager = RECIPES[name](xoffset.correlate(stack, network, **OPTIONS), stack, tmp_path)
     described = RECIPES[name](xoffset.correlate(lazy, network, **OPTIONS), lazy, tmp_path)

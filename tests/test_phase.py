@@ -11,9 +11,10 @@ import scipy.fft
 import xarray as xr
 
 import xoffset
-from xoffset import _blocks, _phase, model, synthetic
+from xoffset import _blocks, _phase, _prefilters, model, synthetic
 from xoffset._kernels import phase
 from xoffset._phase import Phase
+from xoffset._search import Pair
 
 PIXEL = 10.0
 NAMES = ("dx", "dy", "score", "gap", "sigma_dx", "sigma_dy", "sigma_dxdy")
@@ -464,34 +465,48 @@ def test_unrelated_images_score_low():
     assert shifts.gap.max() < 0.2
 
 
-# -------------------------------------------------------------------------------------------------------- search centre
+# --------------------------------------------------------------------------------------------------------------- prior
 
 
 def cut_tile(stack, search, margin, template=64, step=16):
-    lattice = _blocks.Lattice(stack.shape[1:], step, template, search, margin, None, np.dtype(np.float32))
+    lattice = _blocks.Lattice(
+        shape=stack.shape[1:],
+        step=step,
+        templates=(template,),
+        search=(search, search),
+        reach=margin,
+        margin=margin,
+        levels=0,
+        nodata=None,
+        dtype=np.dtype(np.float32),
+    )
     (tile,) = lattice.tiles()
     return _blocks._cut(stack.values, (0, 0), tile, lattice), tile, lattice
 
 
 @pytest.mark.parametrize("method", ["plane", "orientation"])
-def test_search_around_a_centre(method):
+def test_search_around_a_prior(method):
     stack = moving(12.3, -7.6, shape=(180, 200))
     images, tile, lattice = cut_tile(stack, 3, 40)
-    options = {"pairs": np.array([[0, 1]]), "lattice": lattice, "matcher": Phase(method), "prefilter": "bandpass"}
-    shape = (1, tile[0].stop, tile[1].stop, 2)
-    plain = _phase.match_tile(images, tile, **options)
-    np.testing.assert_array_equal(_phase.match_tile(images, tile, centres=np.zeros(shape, int), **options), plain)
-    # each node around a whole pixel of its own near the true one
+    prefilter = _prefilters.as_prefilter("bandpass")
+    options = {"lattice": lattice, "matcher": Phase(method), "prefilter": prefilter}
+    shape = (tile[0].stop, tile[1].stop)
+    half = np.full((2, *shape), 3.0)
+    plain = _phase.match_tile(images, tile, np.empty((0, *shape)), pairs=[Pair(0, 1)], **options)
+    still = np.concatenate([half, np.zeros((2, *shape))])
+    np.testing.assert_array_equal(_phase.match_tile(images, tile, still, pairs=[Pair(0, 1)], **options), plain)
+    # each node around a whole pixel of its own near the true one, in the second of two priors, at half its scale
     generator = np.random.default_rng(0)
-    centres = np.array([-8, 12]) + generator.integers(-1, 2, shape)
-    found = _phase.match_tile(images, tile, centres=centres, **options)[:, 0]
+    centres = np.array([-8, 12])[:, None, None] + generator.integers(-1, 2, (2, *shape))
+    guide = np.concatenate([still, 2.0 * centres])
+    found = _phase.match_tile(images, tile, guide, pairs=[Pair(0, 1, 1, 0.5)], **options)[:, 0]
     right, down = found[0], found[1]
     inside = found[-1] == 0
     assert inside.sum() > 20
     np.testing.assert_allclose(right[inside], 12.3, atol=0.05)
     np.testing.assert_allclose(down[inside], -7.6, atol=0.05)
-    rows, columns = np.indices(shape[1:3]) * 16
-    top, left = rows + centres[0, ..., 0] - 3, columns + centres[0, ..., 1] - 3
+    rows, columns = np.indices(shape) * 16
+    top, left = rows + centres[0] - 3, columns + centres[1] - 3
     leaves = (top < 0) | (left < 0) | (top + 70 > 180) | (left + 70 > 200)
     np.testing.assert_array_equal(found[-1] == model.FLAGS["outside"], leaves)
 

@@ -62,10 +62,11 @@ def _masked_line(sums, flat, flat_of_other, floors, least_valid, score):
         least, least_of_other = floors[0] * count, floors[1] * count
         variance = max(spread, least) * max(spread_of_other, least_of_other)
         value = min((sums[0, x] - sums[2, x] * sums[3, x] / count) / np.sqrt(variance), 1)
-        has_texture = (flat[x] == 0) & (flat_of_other[x] == 0) & (spread > least) & (spread_of_other > least_of_other)
+        has_texture = (flat_of_other[x] == 0) & (spread > least) & (spread_of_other > least_of_other)
         value = value if has_texture else ONE_VALUE
         value = value if (known >= least_valid) & (common >= least_fit) else FEW_COMMON
-        score[x] = value if common >= one else NOTHING_COMMON
+        value = value if common >= one else NOTHING_COMMON
+        score[x] = value if flat[x] == 0 else ONE_VALUE
 
 
 @hot_kernel
