@@ -448,6 +448,48 @@ def disagrees(dx: np.ndarray, dy: np.ndarray, sigma: np.ndarray, limit: float) -
     return out
 
 
+def vector_median(field: np.ndarray) -> np.ndarray:
+    """Of the known vectors in the 3 x 3 around each, the first by rows with the least sum of distances to all."""
+    out = np.full(field.shape, np.nan)
+    for row, column in np.ndindex(*field.shape[:2]):
+        around = field[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2].reshape(-1, 2)
+        around = around[np.isfinite(around).all(axis=1)]
+        if len(around):
+            distances = np.linalg.norm(around[:, None] - around[None], axis=-1).sum(axis=1)
+            out[row, column] = around[np.argmin(np.round(distances, 9))]
+    return out
+
+
+def gradient(field: np.ndarray, row: int, column: int, axis: int) -> float:
+    """Difference per node along an axis: central, one-sided beside a node without value, zero without neighbours."""
+    step = np.eye(2, dtype=int)[axis]
+    places = [np.array([row, column]) + k * step for k in (-1, 0, 1)]
+    known = [
+        k
+        for k, place in enumerate(places)
+        if (place >= 0).all() and (place < field.shape).all() and np.isfinite(field[tuple(place)])
+    ]
+    values = {k: field[tuple(places[k])] for k in known}
+    return (values[known[-1]] - values[known[0]]) / (known[-1] - known[0]) if len(known) > 1 else 0.0
+
+
+def fails_to_come_back(shift: np.ndarray, back: np.ndarray, variance: np.ndarray, step: int) -> np.ndarray:
+    """Where d + back is longer than max(0.5, 3 sigma) + |(d·∇)d|; arrays (2, rows, columns) along x and y, px.
+
+    No more than a fifth of the length of d is allowed for its gradient.
+    """
+    out = np.zeros(shift.shape[1:], dtype=bool)
+    for row, column in np.ndindex(*out.shape):
+        d, other = shift[:, row, column], back[:, row, column]
+        if not np.isfinite([*d, *other]).all():
+            continue
+        jacobian = np.array([[gradient(field, row, column, axis) for axis in (1, 0)] for field in shift]) / step
+        sigma = np.sqrt(2 * variance[:, row, column].sum())
+        change = min(np.linalg.norm(jacobian @ d), 0.2 * np.linalg.norm(d))
+        out[row, column] = np.linalg.norm(d + other) > max(0.5, 3 * sigma) + change
+    return out
+
+
 # ----------------------------------------------------------------------------------------------------------- inversion
 
 

@@ -195,6 +195,76 @@ def test_order_of_the_pairs(case, data):
         assert_same_bits(function(other), function(shifts))
 
 
+def half_ranges(stack):
+    """A map of search: zero, unknown, narrow and wide."""
+    rows, columns = np.indices(stack.shape[1:])
+    values = np.where(columns % 40 < 20, 2.0, 5.0)
+    values[(rows % 50 < 9) & (columns % 70 < 25)] = 0.0
+    values[60:66] = np.nan
+    return xr.DataArray(values, coords={"y": stack.y, "x": stack.x}, dims=("y", "x"))
+
+
+def prior(stack, names=("vx", "vy")):
+    """A coarse field that varies by some pixels a year, unknown in one place."""
+    places = stack[0, ::9, ::9]
+    rows, columns = np.indices(places.shape)
+    field = 40.0 * np.sin(columns / 5.0) + 5.0 * rows
+    field[3:5, 6:8] = np.nan
+    return xr.Dataset({name: places.copy(data=sign * field) for name, sign in zip(names, (-1.0, 0.5), strict=True)})
+
+
+def prior_by_pair(stack):
+    network = xoffset.pairs(stack)
+    each = [(k + 1) * prior(stack, ("dx", "dy")) for k in range(network.sizes["pair"])]
+    return xr.concat(each, "pair").assign_coords(network.coords)
+
+
+WAYS = {
+    "rectangle": lambda stack: {"search": (2, 6)},
+    "map": lambda stack: {"search": half_ranges(stack)},
+    "prior": lambda stack: {"prior": prior(stack), "step": 5},
+    "prior by pair, map": lambda stack: {"prior": prior_by_pair(stack), "search": half_ranges(stack)},
+    "pyramid": lambda stack: {"search": xoffset.Pyramid((14, 20), levels=2), "template": 16},
+    "pyramid, prior": lambda stack: {"search": xoffset.Pyramid(9), "prior": prior(stack)},
+    "nested": lambda stack: {"template": (8, 16, 24), "step": 4},
+    "nested pyramid": lambda stack: {"template": (8, 24), "search": xoffset.Pyramid(10), "step": 8},
+    "both ways": lambda stack: {"matcher": xoffset.NCC(both_ways=True)},
+    "both ways, nested, prior": lambda stack: {
+        "matcher": xoffset.NCC(both_ways=True), "template": (8, 16), "step": 4, "prior": prior(stack)
+    },
+    "dense": lambda stack: {"template": 7, "step": 1, "search": 2},
+    "dense, by two": lambda stack: {"template": 9, "step": 2, "search": (3, 2)},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def searched(request):
+    """A stack with holes, how it is searched, and what is found."""
+    stack = as_stack(spoil(ground((96, 113)), "holes", 1), "float32")
+    stack[0, 40:60, 30:47] = np.nan
+    options = {"template": 12, "search": 3, "step": 6} | WAYS[request.param](stack)
+    with small_tiles():
+        return stack, options, xoffset.correlate(stack, xoffset.pairs(stack), **options)
+
+
+@pytest.mark.parametrize("cut", [(1, 96, 113), (3, 17, 31), (2, 50, 7)])
+def test_any_way_to_search(searched, cut):
+    stack, options, expected = searched
+    assert (expected["flags"] == 0).any()
+    with small_tiles():
+        lazy = stack.chunk(dict(zip(stack.dims, cut, strict=True)))
+        found = xoffset.correlate(lazy, xoffset.pairs(stack), **options)
+        assert found.chunks
+        assert_same_bits(found, expected)
+
+
+def test_any_way_to_search_with_any_threads(searched, monkeypatch):
+    stack, options, expected = searched
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(5)), raising=False)
+    with small_tiles():
+        assert_same_bits(xoffset.correlate(stack, xoffset.pairs(stack), **options), expected)
+
+
 @pytest.fixture(scope="module")
 def stack():
     """Several tiles of the true size, with holes."""

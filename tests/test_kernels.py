@@ -916,6 +916,80 @@ def test_disagrees_any_layout(layout):
     np.testing.assert_array_equal(out, reference.disagrees(*fields, 1.0))
 
 
+@pytest.mark.small
+@pytest.mark.parametrize("missing", [0.0, 0.3, 0.9, 1.0])
+@pytest.mark.parametrize("shape", [(7, 8), (1, 5), (4, 1), (1, 1)])
+def test_vector_median(shape, missing):
+    generator = np.random.default_rng(2)
+    field = generator.standard_normal((*shape, 2))
+    field[generator.random(field.shape) < missing / 2] = np.nan
+    field[generator.random(shape) < missing / 2] = np.inf
+    if missing == 1.0:
+        field[..., 0] = np.nan
+    out = np.empty_like(field)
+    neighbours.vector_median(field, out)
+    np.testing.assert_array_equal(out, reference.vector_median(field))
+
+
+@pytest.mark.small
+def test_vector_median_of_whole_pixels():
+    # many vectors are alike: the first of the best
+    field = np.random.default_rng(2).integers(-1, 2, (9, 9, 2)).astype(float)
+    out = np.empty_like(field)
+    neighbours.vector_median(field, out)
+    np.testing.assert_array_equal(out, reference.vector_median(field))
+
+
+@pytest.mark.small
+def test_vector_median_passes_over_an_outlier_and_fills_a_hole():
+    field = np.broadcast_to([2.0, -3.0], (5, 6, 2)).copy()
+    field[2, 2], field[3, 4] = [40.0, 7.0], np.nan
+    out = np.empty_like(field)
+    neighbours.vector_median(field, out)
+    assert (out == [2.0, -3.0]).all()
+
+
+def ways(shape=(8, 9), seed=0):
+    """Displacements there and back, and their variances (2, rows, columns), with gaps, in px."""
+    generator = np.random.default_rng(seed)
+    rows, columns = np.indices(shape)
+    shift = np.stack([6.0 + 0.5 * columns, -3.0 + 0.4 * rows * columns / shape[1]])
+    shift += 0.05 * generator.standard_normal(shift.shape)
+    back = -shift + generator.normal(0.0, 1.0, shift.shape)
+    variance = generator.uniform(0.0, 0.1, shift.shape)
+    for field in (*shift, *back):
+        field[generator.random(shape) < 0.08] = np.nan
+    shift[:, :, shape[1] - 1] = np.inf
+    return shift, back, variance
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("layout", [unchanged, *LAYOUTS], ids=name_of)
+@pytest.mark.parametrize("step", [1, 4, 16])
+@pytest.mark.parametrize("shape", [(8, 9), (1, 7), (6, 2)])
+def test_fails_to_come_back(shape, step, layout):
+    shift, back, variance = ways(shape)
+    out = np.full(shape, 7, np.uint8)
+    neighbours.fails_to_come_back(*map(layout, (*shift, *back, *variance)), step, out)
+    expected = reference.fails_to_come_back(shift, back, variance, step)
+    np.testing.assert_array_equal(out, expected)
+    assert 0.0 < expected.mean() < 0.95 or shape != (8, 9)
+
+
+@pytest.mark.small
+def test_what_comes_back_over_strained_ground_is_kept():
+    # ground that moves by 1.05 of its place: the way back from x starts at x/1.05
+    x = np.broadcast_to(8.0 * np.arange(20), (5, 20))
+    shift, back = 0.05 * (x + 400.0), -0.05 / 1.05 * (x + 400.0)
+    zero, out = np.zeros(x.shape), np.empty(x.shape, np.uint8)
+    assert np.abs(shift + back).min() > 0.9
+    neighbours.fails_to_come_back(shift, zero, back, zero, zero, zero, 8, out)
+    assert not out.any()
+    # of ground that moves alike it is not
+    neighbours.fails_to_come_back(0.0 * x + 20.0, zero, 0.0 * x - 19.0, zero, zero, zero, 8, out)
+    assert out.all()
+
+
 # ----------------------------------------------------------------------------------------------------------- inversion
 
 

@@ -11,6 +11,9 @@ import xarray as xr
 from xoffset import _search, model
 from xoffset._pyramid import Pyramid
 
+# A prior of more pixels, per year or at all, says no more than that.
+BEYOND = 1e9
+
 
 class Grid(NamedTuple):
     """Centres of the windows, in metres."""
@@ -64,7 +67,8 @@ def guide(
         pairs = [_search.Pair(int(first), int(second)) for first, second in zip(*ends, strict=True)]
         return Guide(fields, pairs, half, 0, levels, np.zeros((1, 1, 1), dtype=bool))
     shifts, scales = _prior_shifts(prior, stack, network, grid)
-    largest = float(np.abs(scales).max(initial=0.0) * np.nanmax(np.abs(shifts), initial=0.0))
+    # what leaves the image is not searched, and needs no pixels
+    largest = min(float(np.abs(scales).max(initial=0.0) * np.nanmax(np.abs(shifts), initial=0.0)), max(stack.shape[1:]))
     return Guide(
         np.concatenate([ranges, shifts.reshape(-1, *shape)]).astype(np.float32),
         [
@@ -115,7 +119,8 @@ def _prior_shifts(
         at_nodes = field.interp(y=grid.y, x=grid.x, method="linear").transpose("pair", "y", "x")
         fields.append(at_nodes.values.astype(np.float64) / pixel)
     shifts = np.stack(fields, axis=1)
-    shifts[~np.isfinite(shifts)] = np.nan
+    # far beyond any image, but whole pixels of single precision
+    shifts = np.clip(np.where(np.isfinite(shifts), shifts, np.nan), -BEYOND, BEYOND)
     baseline = network["secondary"].values - network["reference"].values
     scales = model.years(baseline) if names == ("vy", "vx") else np.ones(baseline.size)
     return shifts, scales
@@ -164,9 +169,13 @@ def _check_map(data: xr.DataArray, stack: xr.DataArray, what: str) -> None:
         )
     theirs, ours = model.crs_of(data), model.crs_of(stack)
     if theirs != ours:
+        advice = f"Reproject it: {what}.rio.reproject({_name(ours)!r})."
+        if theirs is None:
+            advice = f"Name it if it is the same: {what}.rio.write_crs({_name(ours)!r})."
+        if ours is None:
+            advice = f"Name that of the stack: stack.rio.write_crs({_name(theirs)!r})."
         raise ValueError(
-            f"correlate() needs the {what} in the CRS of the stack, {_name(ours)}; got {_name(theirs)}. Reproject it: "
-            f"{what}.rio.reproject({_name(ours)!r}), or name it: {what}.rio.write_crs({_name(ours)!r})."
+            f"correlate() needs the {what} in the CRS of the stack, {_name(ours)}; got {_name(theirs)}. {advice}"
         )
 
 

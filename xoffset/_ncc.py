@@ -215,7 +215,9 @@ def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
     flags[disagrees & (flags == 0)] |= bits.TEMPLATE_DISAGREES
     refined = np.full((*flags.shape, 6), np.nan, dtype=found.dtype)
     for size, template in enumerate(reference.templates):
-        _refine(scene, template, found, (chosen == size) & candidates.wanted, refined, flags, matcher.refine)
+        # a node that is not wanted has no peak to start from
+        is_wanted = (chosen == size) & candidates.wanted
+        _refine(scene, template, found, is_wanted, refined, flags, matcher.refine)
     u, v, score, variance_x, variance_y, covariance = np.moveaxis(refined, -1, 0)
     fields = [u, v, score, found[..., 3], variance_x, variance_y, covariance, chance, flags]
     if len(reference.templates) > 1:

@@ -195,7 +195,7 @@ class Windows:
     def is_flat(self) -> np.ndarray:
         """(window,) whether the raw pixels hold one value only, or the filtered ones nothing but rounding."""
         image = self.source.image
-        return np.asarray((image.flat[tuple(self.corners.T)] != 0) | (self.own[1][:, 0] <= image.floor))
+        return np.asarray((image.flat[0][tuple(self.corners.T)] != 0) | (self.own[1][:, 0] <= image.floor))
 
     @cached_property
     def has_lines_only(self) -> np.ndarray:

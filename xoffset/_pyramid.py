@@ -61,6 +61,7 @@ class Pyramid:
                 levels += 1
         if isinstance(levels, bool) or not isinstance(levels, (int, np.integer)) or not 1 <= levels <= 4:
             raise ValueError(f"Pyramid() needs 1 to 4 levels; got {self.levels!r}. Leave levels out.")
+        object.__setattr__(self, "search", half if isinstance(self.search, (tuple, list)) else half[0])
         object.__setattr__(self, "levels", int(levels))
 
 

@@ -103,9 +103,8 @@ def in_metres(fields: dict[str, Any], spacing: model.Spacing) -> dict[str, Any]:
         "flags": fields["flags"],
     }
     out |= {name: fields[name] for name in ("false_alarm", "template_size") if name in fields}
-    if "back_dx" in fields:
-        along_x, along_y = fields["dx"] + fields["back_dx"], fields["dy"] + fields["back_dy"]
-        out["mismatch"] = np.hypot(along_x * spacing.x, along_y * spacing.y)
+    if "sum_dx" in fields:
+        out["mismatch"] = np.hypot(fields["sum_dx"] * spacing.x, fields["sum_dy"] * spacing.y)
     return out
 
 

@@ -174,7 +174,7 @@ def candidates(guide: np.ndarray, pair: Pair, tile: Tile, lattice: Lattice) -> C
 
 def as_half_range(search: int | Sequence[int], caller: str) -> tuple[int, int]:
     """Half-range along y and x from one number or two."""
-    halves = (search, search) if isinstance(search, (int, np.integer)) else tuple(search)
+    halves = tuple(search) if isinstance(search, (tuple, list)) else (search, search)
     if len(halves) != 2 or any(
         isinstance(half, bool) or not isinstance(half, (int, np.integer)) or half < 1 for half in halves
     ):

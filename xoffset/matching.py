@@ -109,14 +109,14 @@ def correlate(
 
 
 def _checked_both_ways(fields: dict[str, Any], step: int) -> dict[str, Any]:
-    """Fields without the matches that do not come back; those of one way as they are."""
+    """Fields without the matches that do not come back, and the sums of both ways; those of one way as they are."""
     if "back_dx" not in fields:
         return fields
     names = ("dx", "dy", "back_dx", "back_dy", "variance_dx", "variance_dy")
     fails = _blocks.with_halo(
         partial(_fails_to_come_back, step=step), [fields[name] for name in names], 1, np.dtype(np.uint8)
     ).astype(bool)
-    out = dict(fields)
+    out = fields | {f"sum_{name}": fields[name] + fields[f"back_{name}"] for name in ("dx", "dy")}
     for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance"):
         out[name] = np.where(fails, np.nan, fields[name])
     out["flags"] = fields["flags"] | fails * np.int32(model.FLAGS["forward_backward"])

@@ -7,6 +7,8 @@ import numpy as np
 from xoffset._kernels._jit import kernel
 
 RADIUS = 2  # nodes
+# Windows on ground that is strained more do not match.
+LARGEST_STRAIN = 0.2
 
 
 @kernel
@@ -98,7 +100,7 @@ def fails_to_come_back(dx, dy, back_x, back_y, variance_x, variance_y, step, out
     """Set out where a displacement and the one back, at the same node, do not cancel.
 
     The way back starts elsewhere: a gradient of the field over the distance moved is allowed for, besides half a pixel
-    and three standard errors of the sum.
+    and three standard errors of the sum. No gradient above LARGEST_STRAIN is believed: wrong neighbours make any.
 
     Parameters
     ----------
@@ -120,7 +122,8 @@ def fails_to_come_back(dx, dy, back_x, back_y, variance_x, variance_y, step, out
             along_x = u * _slope(dx[row], column) + v * _slope(dx[:, column], row)
             along_y = u * _slope(dy[row], column) + v * _slope(dy[:, column], row)
             noise = np.sqrt(2.0 * (variance_x[row, column] + variance_y[row, column]))
-            if mismatch > max(0.5, 3.0 * noise) + np.hypot(along_x, along_y) / step:
+            change = min(np.hypot(along_x, along_y) / step, LARGEST_STRAIN * np.hypot(u, v))
+            if mismatch > max(0.5, 3.0 * noise) + change:
                 out[row, column] = 1
 
 
