@@ -54,6 +54,22 @@ def with_pairs(data, reference, secondary):
     return data.assign_coords({name: ("pair", values) for name, values in dates.items()})
 
 
+def map_of(o):
+    """Half-ranges on the pixels of the stack."""
+    return xr.full_like(o.stack[0].drop_vars("time"), 4.0)
+
+
+def prior_of(o, vx=VELOCITY, names=("vx", "vy")):
+    """Prior on a coarse grid of the stack."""
+    places = map_of(o)[::5, ::5]
+    return xr.Dataset({names[0]: xr.full_like(places, vx), names[1]: xr.zeros_like(places)})
+
+
+def by_pair(o):
+    """Prior for every pair of the network."""
+    return prior_of(o, names=("dx", "dy")).expand_dims(pair=3).assign_coords(o.network.coords)
+
+
 def degrees(stack):
     return stack.assign_coords(x=("x", np.linspace(8, 8.1, 96), {"units": "degrees_east"}))
 
@@ -223,7 +239,7 @@ CASES = [
             f"correlate: {name}={value!r}",
             partial(lambda k, o: match(o.stack, **k), {name: value}),
             ValueError,
-            rf"at least {least} pixels as {name}; got .*\. Pass a number such as {name}=\d+\.",
+            rf"at least {least} pixels as {name}.*; got .*\. Pass a number such as {name}=\d+\.",
         )
         for name, least in (("template", 5), ("search", 1), ("step", 1))
         for value in (0, -1, 8.0, True, "8", None, least - 1)
@@ -231,10 +247,110 @@ CASES = [
     ("correlate: large template", lambda o: match(o.stack, template=97), ValueError, r"Use a smaller template"),
     ("correlate: large search", lambda o: match(o.stack, search=41), ValueError, r"98 x 98.*smaller template"),
     ("correlate: small image", lambda o: match(o.stack[:, :20]), ValueError, r"got 20 x 96\. Use a smaller template"),
-    ("correlate: matcher", lambda o: match(o.stack, matcher="phase"), ValueError, r"Pass matcher='ncc'"),
+    ("correlate: matcher", lambda o: match(o.stack, matcher="fft"), ValueError, r"Pass matcher='ncc'"),
+    ("correlate: phase of small windows", lambda o: match(o.stack, matcher="phase"), ValueError, r"Pass template=64"),
+    *(
+        (f"correlate: phase, {name}", partial(lambda k, o: match(o.stack, matcher="phase", **k(o)), options), e, advice)
+        for name, options, e, advice in (
+            ("nested", lambda o: {"template": (32, 64)}, ValueError, r"one template.*\(32, 64\)\. Pass template=64"),
+            ("Pyramid", lambda o: {"template": 32, "search": xoffset.Pyramid(8)}, ValueError, r"a number and a prior"),
+            ("map", lambda o: {"template": 32, "search": map_of(o)}, ValueError, r"Pass a number and a prior"),
+            ("rectangle", lambda o: {"template": 32, "search": (4, 5)}, ValueError, r"Pass a number and a prior"),
+        )
+    ),
+    # ------------------------------------------------------------------------------------------- windows and searches
+    *(
+        (f"correlate: template={value}", partial(lambda v, o: match(o.stack, template=v), value), ValueError, advice)
+        for value, advice in (
+            ((), r"at least one template; got none\. Pass a number"),
+            ((16, 8.0), r"as template; got 8\.0\. Pass a number"),
+            ((4, 16), r"at least 5 pixels as template; got 4"),
+            ("16", r"as template; got '16'"),
+            ((16, 17), r"multiples of 2 pixels.*share their centres.*Pass sides such as 16, 18 and 22"),
+            ((16, 24), r"multiples of 16 pixels.*Pass sides such as 16, 32 and 64"),
+            ((16, 48, 112), r"Use a smaller template"),
+        )
+    ),
+    *(
+        (f"correlate: search={value}", partial(lambda v, o: match(o.stack, search=v), value), ValueError, advice)
+        for value, advice in (
+            ((4,), r"two of them for y and x; got \(4,\)\. Pass a number such as search=8"),
+            ((4, 4, 4), r"two of them for y and x"),
+            ((4, 0), r"two of them for y and x"),
+            ((4, 2.5), r"two of them for y and x"),
+            ([], r"two of them for y and x"),
+            (np.array([4, 4]), r"two of them for y and x"),
+            ((4, 41), r"24 x 98.*search=\(4, 41\); got 96 x 96\. Use a smaller template or search"),
+            (xoffset.Pyramid(41), r"98 x 98.*Use a smaller template or search"),
+        )
+    ),
+    *(
+        (f"Pyramid: {k}", partial(lambda k, o: xoffset.Pyramid(**k), k), ValueError, advice)
+        for k, advice in (
+            ({"search": 0}, r"two of them for y and x; got 0\. Pass a number such as search=8"),
+            ({"search": 8.0}, r"Pass a number such as search=8"),
+            ({"search": "8"}, r"Pass a number such as search=8"),
+            ({"search": (8, 9, 10)}, r"Pass a number such as search=8"),
+            ({"search": None}, r"Pass a number such as search=8"),
+            ({"search": 20, "levels": 0}, r"1 to 4 levels; got 0\. Leave levels out"),
+            ({"search": 20, "levels": 5}, r"Leave levels out"),
+            ({"search": 20, "levels": True}, r"Leave levels out"),
+            ({"search": 20, "levels": 1.5}, r"Leave levels out"),
+        )
+    ),
+    *(
+        (f"correlate: map, {name}", partial(lambda c, o: match(o.stack, search=c(map_of(o))), c), ValueError, advice)
+        for name, c, advice in (
+            ("negative", lambda m: m - 5, r"whole numbers of pixels from 0 on.*got -1 to -1\. Round it up: np\.ceil"),
+            ("fraction", lambda m: m + 0.5, r"got 4\.5 to 4\.5\. Round it up"),
+            ("nothing", lambda m: 0 * m, r"some of them above 0; got 0 to 0\. Round it up"),
+            ("unknown", lambda m: np.nan * m, r"some of them above 0"),
+            ("elsewhere", lambda m: m.assign_coords(x=m.x + 1e6), r"some of them above 0"),
+            ("large", lambda m: 20 * m, r"176 x 176.*Use a smaller template or search"),
+            ("lazy", lambda m: m.chunk(), r"in memory.*got a lazy one\. Compute it first: search\.compute\(\)"),
+            ("places", lambda m: m.drop_vars("x"), r"y and x with coordinates.*Give it those of the stack"),
+            ("dates", lambda m: m.expand_dims("time"), r"needs dims \('y', 'x'\); got .*\. "),
+            ("turned", lambda m: m.transpose("x", "y"), r"Reorder: "),
+            ("CRS", lambda m: in_crs(m, 32633), r"got EPSG:32633\. Reproject it: search\.rio\.reproject\('EPSG"),
+        )
+    ),
+    # --------------------------------------------------------------------------------------------------------- priors
+    *(
+        (f"correlate: prior, {name}", partial(lambda c, o: match(o.stack, prior=c(prior_of(o))), change), error, advice)
+        for name, change, error, advice in (
+            ("array", lambda p: p.vx, TypeError, r"a Dataset as prior; got DataArray\. Pass a Dataset with vx and vy"),
+            ("numbers", lambda p: (3, 4), TypeError, r"Pass a Dataset with vx and vy, or dx and dy"),
+            ("one variable", lambda p: p[["vx"]], ValueError, r"got \['vx'\]\. Rename its variables"),
+            ("names", lambda p: p.rename(vx="u", vy="v"), ValueError, r"got \['u', 'v'\]\. Rename its variables"),
+            ("half of each", lambda p: p.rename(vx="dx"), ValueError, r"vx and vy .* or dx and dy"),
+            ("lazy", lambda p: p.chunk(), ValueError, r"got a lazy one\. Compute it first: prior\.compute\(\)"),
+            ("CRS", lambda p: in_crs(p, 32633), ValueError, r"EPSG:32632; got EPSG:32633\. Reproject it: prior\.rio"),
+            ("no CRS", lambda p: p.drop_vars("spatial_ref"), ValueError, r"got no CRS\. Name it.*prior\.rio\.writ"),
+            ("places", lambda p: p.drop_vars("y"), ValueError, r"y and x with coordinates"),
+            ("dates", lambda p: p.expand_dims("time"), ValueError, r"needs dims \('y', 'x'\)"),
+            ("pairs without dates", lambda p: p.expand_dims(pair=3), ValueError, r"prior\.assign_coords\(network"),
+        )
+    ),
+    (
+        "correlate: prior, missing pair",
+        lambda o: match(o.stack, prior=by_pair(o).isel(pair=[0, 2])),
+        ValueError,
+        r"got none for 2020-01-01.* to 2021-01-01.*\. Add it, NaN if unknown, or pass a prior without pair",
+    ),
+    (
+        "correlate: prior for a stack without CRS",
+        lambda o: match(o.stack.drop_vars("spatial_ref").drop_encoding().drop_attrs(), prior=prior_of(o)),
+        ValueError,
+        r"of the stack, no CRS; got EPSG:32632\. Name that of the stack: stack\.rio\.write_crs\('EPSG:32632'\)",
+    ),
+    # ------------------------------------------------------------------------------------------- plan() and calibrate()
+    ("plan: v_max", lambda o: xoffset.plan(o.stack, v_max=0.0), ValueError, r"\. \w+"),
+    ("plan: no stack", lambda o: xoffset.plan(o.network, v_max=9.0), TypeError, r"\. \w+"),
+    ("calibrate: no shifts", lambda o: xoffset.calibrate(o.stack, o.stack[0] > 0), TypeError, r"\. \w+"),
+    ("calibrate: no mask", lambda o: xoffset.calibrate(o.shifts, o.stack[0]), TypeError, r"\. \w+"),
     ("correlate: matcher class", lambda o: match(o.stack, matcher=xoffset.NCC), ValueError, r"Pass matcher='ncc'"),
-    ("correlate: prefilter", lambda o: match(o.stack, prefilter="gauss"), ValueError, r"Choose one of the two"),
-    ("correlate: prefilter", lambda o: match(o.stack, prefilter=True), ValueError, r"Choose one of the two"),
+    ("correlate: prefilter", lambda o: match(o.stack, prefilter="gauss"), ValueError, r"Pass one of the names"),
+    ("correlate: prefilter", lambda o: match(o.stack, prefilter=True), ValueError, r"Pass one of the names"),
     *(
         (f"NCC: {value}", partial(lambda v, o: xoffset.NCC(min_valid=v), value), ValueError, r"Pass a share such as")
         for value in (0, -0.5, 1.01, np.nan, np.inf, "0.5", None)
@@ -436,8 +552,72 @@ def test_a_constant_image_is_flat_and_has_no_score(o, value, prefilter):
     assert (inner(shifts).flags == model.FLAGS["flat"]).all()
 
 
-@pytest.mark.parametrize("prefilter", ["bandpass", None])
+SEARCHES = {
+    "nested": {"template": (8, 24), "step": 8},
+    "pyramid": {"search": xoffset.Pyramid(10)},
+    "pyramid of many levels": {"search": xoffset.Pyramid((10, 20), levels=4)},
+    "dense": {"template": 7, "step": 2, "search": (2, 4)},
+    "both ways": {"matcher": xoffset.NCC(both_ways=True)},
+    "map and prior": {},
+}
+
+
+def options_of(name, o):
+    return SEARCHES[name] or {"search": map_of(o), "prior": prior_of(o)}
+
+
+@pytest.mark.parametrize("value", [0.0, 65535.0, 1e6 + 0.1])
+@pytest.mark.parametrize("name", SEARCHES)
+def test_no_search_finds_anything_in_constant_images(o, name, value):
+    for stack, reason in ((xr.full_like(o.stack, value), "flat"), (xr.full_like(o.stack, np.nan), "nodata")):
+        shifts = match(stack, **options_of(name, o))
+        inside = (shifts.flags & model.FLAGS["outside"]) == 0
+        assert inside.any()
+        assert all(np.isnan(shifts[each]).all() for each in ("dx", "dy", "score", "gap", "sigma_dx"))
+        assert (
+            (shifts.flags & ~model.FLAGS["no_prior"]).where(inside, model.FLAGS[reason]) == model.FLAGS[reason]
+        ).all()
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_no_search_gives_a_wrong_confident_value_at_a_high_level(o, name):
+    texture = (o.stack.astype("float64") - 1500.0) / 200.0
+    shifts = match(5.0 * texture + 1e6, **options_of(name, o))
+    accepted = shifts.flags == 0
+    assert accepted.any()
+    error = abs(shifts.dx - truth(shifts)).where(accepted)
+    assert float(error.max()) < 0.5 * 10.0
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_the_type_of_the_pixels_changes_no_search(plain, o, name):
+    usual = match(plain, **options_of(name, o))
+    assert (usual.flags == 0).any()
+    for dtype in ("uint8", ">f4", ">u2", "int32"):
+        xr.testing.assert_identical(match(plain.astype(dtype), **options_of(name, o)), usual)
+    for layout in ("read-only", "reversed"):
+        other = plain.copy(data=LAYOUTS[layout](plain.values))
+        xr.testing.assert_identical(match(other, **options_of(name, o)), usual)
+
+
+@pytest.mark.parametrize("wild", [1e4, 1e9, 1e300, np.inf, -np.inf, np.nan])
+def test_one_wild_value_of_a_prior_costs_its_surroundings_only(o, wild):
+    prior = prior_of(o).astype("float64")
+    usual = match(o.stack, prior=prior)
+    prior.vx[8, 8] = wild
+    shifts = match(o.stack, prior=prior)
+    near = (abs(shifts.x - prior.x[8]) <= 50.0) & (abs(shifts.y - prior.y[8]) <= 50.0)
+    assert near.any()
+    assert (
+        ((shifts.flags & (model.FLAGS["no_prior"] if not np.isfinite(wild) else model.FLAGS["outside"])) > 0)
+        .where(near, True)
+        .all()
+    )
+    np.testing.assert_allclose(shifts.dx.where(~near), usual.dx.where(~near), rtol=1e-4)
+
+
 @pytest.mark.parametrize("date", [0, 1])
+@pytest.mark.parametrize("prefilter", ["bandpass", None])
 def test_one_constant_image_is_enough(o, date, prefilter):
     stack = o.stack.isel(time=[0, 1]).copy(deep=True)
     stack[date] = 1500.0

@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import pyproj
 import xarray as xr
 
 from xoffset import _search, model
@@ -116,7 +117,8 @@ def _prior_shifts(
     for name, pixel in zip(names, (spacing.y, spacing.x), strict=True):
         _check_map(prior[name], stack, "prior")
         field = _of_pairs(prior[name], network)
-        at_nodes = field.interp(y=grid.y, x=grid.x, method="linear").transpose("pair", "y", "x")
+        known = field.where(np.isfinite(field))
+        at_nodes = known.interp(y=grid.y, x=grid.x, method="linear").transpose("pair", "y", "x")
         fields.append(at_nodes.values.astype(np.float64) / pixel)
     shifts = np.stack(fields, axis=1)
     # far beyond any image, but whole pixels of single precision
@@ -179,5 +181,8 @@ def _check_map(data: xr.DataArray, stack: xr.DataArray, what: str) -> None:
         )
 
 
-def _name(crs: object) -> str:
-    return "no CRS" if crs is None else str(getattr(crs, "srs", crs))
+def _name(crs: pyproj.CRS | None) -> str:
+    if crs is None:
+        return "no CRS"
+    authority = crs.to_authority()
+    return ":".join(authority) if authority else str(crs.name)
