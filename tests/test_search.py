@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import _search, model, synthetic
+from xoffset import _blocks, _search, model, synthetic
 from xoffset._kernels import zncc
 
 PIXEL = 10.0
@@ -140,6 +140,19 @@ def test_the_nearest_half_range_holds_whatever_the_grid_of_the_map(layout):
     assert np.isfinite(found.dx).any()
     for name in (*NAMES, "flags"):
         np.testing.assert_array_equal(found[name], expected[name])
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("half", [4, (3, 2)])
+def test_no_search_reads_beyond_its_tile(half, monkeypatch):
+    # to be seen without compilation or with bounds checking; a pre-filter would ask for more pixels anyway
+    monkeypatch.setattr(_blocks, "TILE", 16)
+    stack = moving(1.6, 0.2, shape=(40, 56))
+    shifts = match(stack, template=8, search=half, prefilter=None)
+    np.testing.assert_array_equal(
+        flag(shifts, "outside")[0], leaves(stack, shifts, 8, (half, half) if half == 4 else half)
+    )
+    assert_moved(shifts, 1.6, 0.2, atol=0.5)
 
 
 def test_nodes_beyond_the_map_are_left_out():

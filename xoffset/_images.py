@@ -10,7 +10,7 @@ import numpy as np
 
 from xoffset import _prefilters
 from xoffset._blocks import Tile
-from xoffset._kernels import filters, refine, significance, windows
+from xoffset._kernels import filters, refine, significance, windows, zncc
 from xoffset._prefilters import Prefilter
 
 # Pixels after which the recursion of the spline has forgotten where it started.
@@ -81,7 +81,8 @@ class Image:
 
 def margin(prefilter: Prefilter | None, template: int) -> int:
     """Pixels beyond the last one used that an image must be known."""
-    return SPLINE_REACH + (0 if prefilter is None else prefilter.reach(template))
+    # lanes beyond the last candidate read on: what they hold is never used
+    return max(SPLINE_REACH + (0 if prefilter is None else prefilter.reach(template)), zncc.LANES - 1)
 
 
 def prepare(
