@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pyproj
 import xarray as xr
 
 from xoffset import _search, model
 from xoffset._pyramid import Pyramid
+
+if TYPE_CHECKING:
+    import pyproj
 
 # A prior of more pixels, per year or at all, says no more than that.
 BEYOND = 1e9
