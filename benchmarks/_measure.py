@@ -1,15 +1,78 @@
-"""What every benchmark here shares: one core, CPU seconds, a JSON file and a table."""
+"""What every benchmark here shares: its arguments, one core, CPU seconds, a table and a JSON file for the docs."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numba
 import numpy as np
+
+import xoffset
+
+Extent = Literal["small", "usual", "full"]
+Rows = list[dict[str, Any]]
+Part = Callable[[Extent], Rows]
+FOLDER = Path(__file__).parents[1] / "docs" / "_static" / "benchmarks"
+
+
+def run(name: str, parts: Sequence[Part], arguments: Sequence[str] | None = None) -> dict[str, Rows]:
+    """Run the parts that the command line names, all if none: print their tables, keep them in `<name>.json`.
+
+    Small runs are printed only, since they show that a benchmark works and nothing else.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(part.__name__ for part in parts)}; all if none")
+    parser.add_argument("--small", action="store_true", help="small images, to see that it works; nothing is written")
+    parser.add_argument("--full", action="store_true", help="a whole Sentinel-2 tile too")
+    given = parser.parse_args(arguments)
+    unknown = set(given.parts) - {part.__name__ for part in parts}
+    if unknown:
+        parser.error(f"no part is called {', '.join(sorted(unknown))}")
+    extent: Extent = "small" if given.small else "full" if given.full else "usual"
+    tables = {}
+    for part in parts:
+        if not given.parts or part.__name__ in given.parts:
+            tables[part.__name__] = part(extent)
+            print_table(f"{name} {part.__name__}", tables[part.__name__])
+            if extent != "small":
+                keep(name, part.__name__, tables[part.__name__])
+    return tables
+
+
+def keep(name: str, part: str, rows: Rows) -> None:
+    """Replace one table of `<name>.json`, and say on which machine it was made."""
+    path = FOLDER / f"{name}.json"
+    tables = json.loads(path.read_text()) if path.exists() else {}
+    tables[part] = {"machine": machine(), "rows": [{key: _plain(value) for key, value in row.items()} for row in rows]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(tables, indent=1, allow_nan=False) + "\n")
+
+
+def machine() -> dict[str, Any]:
+    """What the timings depend on."""
+    info = Path("/proc/cpuinfo")
+    models = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    found = {
+        "processor": models[0] if models else platform.processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "xoffset": xoffset.__version__,
+    }
+    for peer, module in (("opencv", "cv2"), ("scikit-image", "skimage")):
+        try:
+            found[peer] = __import__(module).__version__
+        except ImportError:
+            continue
+    return found
 
 
 def on_one_core() -> None:
@@ -20,25 +83,43 @@ def on_one_core() -> None:
 
 def cpu_seconds(function: Callable[[], Any], repeats: int = 3) -> float:
     """Least CPU time of a few calls, after one that compiles."""
-    function()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
+    return least_cpu_seconds({"": function}, repeats)[""]
+
+
+def least_cpu_seconds(functions: dict[str, Callable[[], Any]], repeats: int = 3) -> dict[str, float]:
+    """Least CPU time of each of several functions, after a call that compiles; taken in turns, so that none profits."""
+    for function in functions.values():
         function()
-        times.append(time.process_time() - start)
-    return min(times)
+    least = dict.fromkeys(functions, np.inf)
+    for _ in range(repeats):
+        for name, function in functions.items():
+            start = time.process_time()
+            function()
+            least[name] = min(least[name], time.process_time() - start)
+    return least
 
 
-def report(name: str, rows: list[dict[str, Any]]) -> None:
-    """Print a table and write `<name>.json` beside the script."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+def print_table(title: str, rows: Rows) -> None:
+    """Print rows as columns."""
+    columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key != "curve"]
     text = [[_format(row.get(column, "")) for column in columns] for row in rows]
     widths = [max(len(column), *(len(line[k]) for line in text)) for k, column in enumerate(columns)]
+    print(title)
     for line in [columns, ["-" * width for width in widths], *text]:
         print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
-    print()
-    (Path(__file__).parent / f"{name}.json").write_text(json.dumps(rows, indent=1, default=float) + "\n")
+    print(flush=True)
 
 
 def _format(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """A number as JSON knows it, with no more digits than mean anything: none is NaN, infinity is a word."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, float):
+        return value
+    if np.isnan(value):
+        return None
+    return float(f"{value:.5g}") if np.isfinite(value) else "inf"
