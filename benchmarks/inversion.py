@@ -6,10 +6,8 @@ python benchmarks/inversion.py --small    few pixels, to see that it works
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
-from _measure import cpu_seconds, on_one_core, report
+from _measure import Extent, Rows, cpu_seconds, on_one_core, run
 
 import xoffset
 from xoffset import model
@@ -54,22 +52,24 @@ def lstsq(data, ends: np.ndarray, dates: int, pixels: int) -> None:
         np.linalg.lstsq(design[found, 1:], values[found, pixel], rcond=None)
 
 
-def main(is_small: bool) -> None:
+def speed(extent: Extent) -> Rows:
+    """CPU microseconds a pixel for both components, xoffset with standard errors."""
     generator = np.random.default_rng(0)
     rows = []
     for dates, pairs, longest in ((20, 100, None), (40, 250, None), (60, 392, 7), (60, 500, None)):
         ends = network(dates, pairs, longest, generator)
-        side, few = (12, 20) if is_small else (48, 100)
+        side, few = (12, 20) if extent == "small" else (48, 100)
         data = shifts(ends, dates, side, generator)
         ours = cpu_seconds(lambda d=data: d.offset.invert()) / side**2
         peer = cpu_seconds(lambda d=data, e=ends, n=dates, k=few: lstsq(d, e, n, k), repeats=1) / few
         rows.append(
             {"dates": dates, "pairs": len(ends), "xoffset us": 1e6 * ours, "lstsq us": 1e6 * peer, "ratio": ours / peer}
         )
-    print(f"xoffset {xoffset.__version__}, one thread, CPU time a pixel, both components; xoffset with uncertainty")
-    report("inversion_speed", rows)
+    return rows
 
+
+PARTS = (speed,)
 
 if __name__ == "__main__":
     on_one_core()
-    main("--small" in sys.argv)
+    run("inversion", PARTS)

@@ -1,6 +1,8 @@
 """Configuration of the documentation: `sphinx-build -W -b html docs docs/_build/html`, with nothing to download."""
 
+import os
 from importlib.metadata import version as version_of
+from pathlib import Path
 
 project = "xoffset"
 author = "xoffset contributors"
@@ -16,6 +18,9 @@ extensions = [
 ]
 exclude_patterns = ["_build", "jupyter_execute"]
 default_role = "py:obj"  # single backticks of the docstrings: a link where there is something to link to, else code
+
+# code cells run in a folder of their own, and still read what lies here: `_benchmarks.py` and its numbers
+os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 # Every code cell runs at every build, in a folder that is thrown away; an exception or a warning on stderr fails it.
 myst_enable_extensions = ["colon_fence", "deflist"]
