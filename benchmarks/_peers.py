@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+
+# on one core, threads of BLAS would spend most of the time waiting for one another
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 import scipy.ndimage

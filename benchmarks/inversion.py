@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 from _measure import Extent, Rows, cpu_seconds, on_one_core, run
 
-import xoffset
 from xoffset import model
 
 
