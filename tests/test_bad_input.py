@@ -344,6 +344,7 @@ CASES = [
         r"of the stack, no CRS; got EPSG:32632\. Name that of the stack: stack\.rio\.write_crs\('EPSG:32632'\)",
     ),
     # ------------------------------------------------------------------------------------------- plan() and calibrate()
+    ("estimate: template", lambda o: xoffset.estimate(o.stack, o.network, template=3), ValueError, r"template=32"),
     ("plan: v_max", lambda o: xoffset.plan(o.stack, v_max=0.0), ValueError, r"\. \w+"),
     ("plan: no stack", lambda o: xoffset.plan(o.network, v_max=9.0), TypeError, r"\. \w+"),
     ("calibrate: no shifts", lambda o: xoffset.calibrate(o.stack, o.stack[0] > 0), TypeError, r"\. \w+"),

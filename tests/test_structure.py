@@ -405,7 +405,16 @@ def test_a_year_has_365_and_a_quarter_days():
 GRIDDED = {
     "shifts": (
         ("pair", "y", "x"),
-        {"dx": "m", "dy": "m", "score": "1", "gap": "1", "sigma_dx": "m", "sigma_dy": "m", "sigma_dxdy": "m2"},
+        {
+            "dx": "m",
+            "dy": "m",
+            "score": "1",
+            "gap": "1",
+            "sigma_dx": "m",
+            "sigma_dy": "m",
+            "sigma_dxdy": "m2",
+            "false_alarm": "1",
+        },
     ),
     "series": (("time", "y", "x"), {"dx": "m", "dy": "m", "sigma_dx": "m", "sigma_dy": "m"}),
     "rate": (

@@ -22,8 +22,8 @@ Tile = tuple[slice, slice]
 TileKernel = Callable[[np.ndarray, Tile, np.ndarray], np.ndarray]
 ReadImage = Callable[[slice, slice], np.ndarray]
 
-# Side of a compute tile, and largest side of a dask block, px. Large images get large tiles, whose margins cost less, if
-# what a thread keeps of all dates stays within bounds (bytes, at about so many a pixel).
+# Side of a compute tile, and largest side of a dask block, px. Large images get large tiles, whose margins cost less,
+# if what a thread keeps of all dates stays within bounds (bytes, at about so many a pixel).
 TILE, LARGE_TILE, LARGE_IMAGE, LARGEST_BLOCK = 256, 512, 2048, 2048
 IMAGES, BYTES_PER_PIXEL = 256 * 2**20, 64
 # Bytes that a thread may hold in products of blocks (seven of them, where pixels are masked).
