@@ -147,11 +147,12 @@ def test_the_history_tells_parameters_and_version_but_no_time(products):
     screened = xoffset.screen(products["shifts"], min_peak_gap=0.25)
     first, second = json.loads(screened.attrs["processing"])
     assert first == {"xoffset": xoffset.__version__, "function": "correlate", **OPTIONS} | {
-        "matcher": {"name": "ncc", "min_valid": 0.5}, "prefilter": "bandpass",
+        "matcher": {"name": "ncc", "refine": "icgn", "min_valid": 0.5, "both_ways": False}, "prefilter": "bandpass",
+        "prior": None,
     }  # fmt: skip
     assert second == {
         "xoffset": xoffset.__version__, "function": "screen", "min_score": None, "min_peak_gap": 0.25,
-        "neighbourhood": True,
+        "false_alarm": 0.01, "neighbourhood": True,
     }  # fmt: skip
 
 
@@ -202,7 +203,7 @@ def has(flags, name):
     [({"min_score": 0.6}, "score", "low_score"), ({"min_peak_gap": 0.3}, "gap", "low_gap")],
 )
 def test_a_threshold_takes_the_vector_and_leaves_its_reason(noisy, options, variable, flag):
-    screened = xoffset.screen(noisy, neighbourhood=False, **options)
+    screened = xoffset.screen(noisy, false_alarm=None, neighbourhood=False, **options)
     had = np.isfinite(noisy.dx)
     fails = had & ~(noisy[variable] >= next(iter(options.values())))
     assert 0 < int(fails.sum()) < int(had.sum())
@@ -237,7 +238,7 @@ def test_a_planted_outlier_is_found(products):
 
 
 def test_screening_without_any_test_changes_no_value(noisy):
-    same = xoffset.screen(noisy, neighbourhood=False)
+    same = xoffset.screen(noisy, false_alarm=None, neighbourhood=False)
     xr.testing.assert_equal(same, noisy)
     assert same.flags.dtype == "int32"
 

@@ -245,7 +245,7 @@ def strained_pair(side, motion, noise=0.0):
     back = np.einsum("ij,jkl->ikl", np.linalg.inv(forward), np.stack([x - u, y - v]))
     second = scipy.ndimage.map_coordinates(fine, back[::-1] + centre, order=5, mode="grid-wrap")
     images = [image + noise * generator.standard_normal(image.shape) for image in (fine, second)]
-    nodes = zncc.Nodes(rows=1, columns=1, top=top, left=top, step=8, template=side, search=2, block=1)
+    nodes = zncc.Nodes(rows=1, columns=1, top=top, left=top, step=8, template=side)
     return nodes, *images
 
 

@@ -69,7 +69,7 @@ class Request:
             "template": list(templates) if len(templates) > 1 else templates[0],
             "search": described,
             "step": self.lattice.step,
-            "matcher": {"name": type(self.matcher).__name__} | dataclasses.asdict(self.matcher),
+            "matcher": {"name": type(self.matcher).__name__.lower()} | dataclasses.asdict(self.matcher),
             "prefilter": _prefilters.described(self.prefilter),
             "prior": None if prior is None else sorted(map(str, prior.data_vars)),
         }
