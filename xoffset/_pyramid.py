@@ -206,11 +206,14 @@ def _try(
 
     for proposal in proposals:
         attempt(proposal, candidates.wanted)
+    best, verdict = _best(peaks, flags)
     for _ in range(WALKS):
-        best, verdict = _best(peaks, flags)
         at_border = candidates.wanted & (verdict[-1] == bits.BORDER) & np.isfinite(best[-1, ..., 0])
+        if not at_border.any():
+            break
         attempt(np.where(at_border[..., None], np.nan_to_num(best[-1, ..., :2]), 0.0).astype(np.int64), at_border)
-    return _best(peaks, flags)
+        best, verdict = _best(peaks, flags)
+    return best, verdict
 
 
 def _best(peaks: list[np.ndarray], flags: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

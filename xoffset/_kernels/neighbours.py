@@ -86,7 +86,11 @@ def vector_median(field, out):
                         count += 1
             out[row, column] = np.nan
             least = np.inf
-            for i in range(count):
+            differ = 0
+            for i in range(1, count):
+                differ += around[i, 0] != around[0, 0] or around[i, 1] != around[0, 1]
+            # whole pixels often agree to the last: then the first is as good as any
+            for i in range(count if differ > 0 else min(count, 1)):
                 total = 0.0
                 for j in range(count):
                     total += np.hypot(around[i, 0] - around[j, 0], around[i, 1] - around[j, 1])
