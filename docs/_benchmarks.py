@@ -27,9 +27,9 @@ def machine(benchmark: str, part: str) -> str:
 
 
 def table(found: list[Row], columns: dict[str, str]) -> Markdown:
-    """Columns of rows as a table; `columns` are headings by name, with the format of its numbers after a colon."""
-    heads = [heading.partition(":")[0] for heading in columns.values()]
-    formats = [heading.partition(":")[2] for heading in columns.values()]
+    """Columns of rows as a table; `columns` are headings by name, with the format of their numbers after a colon."""
+    split = [heading.rpartition(":") if ":" in heading else (heading, "", "") for heading in columns.values()]
+    heads, formats = [head for head, _, _ in split], [form for _, _, form in split]
     lines = [" | ".join(heads), " | ".join(["---:" if form else "---" for form in formats])]
     for row in found:
         lines.append(" | ".join(_shown(row.get(name), form) for name, form in zip(columns, formats, strict=True)))
