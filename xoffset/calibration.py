@@ -64,7 +64,7 @@ def calibrate(shifts: xr.Dataset, stable: xr.DataArray, *, apply_to: xr.Dataset 
 
     Notes
     -----
-    A factor is 1.4826 times the median of |d − m| / sigma, one for each component, with the median m of the pair on
+    A factor is 1.4826 times the median of ``|d − m|`` / sigma, one for each component, with the median m of the pair on
     stable ground. What a pair is shifted by as a whole is hence not in it: it is an error of the pair, not of a match,
     and is left for a correction to remove. There are up to 4 strata of the length of the baseline and in each of these
     up to 5 of the score, of like numbers of vectors, since what the standard error lacks differs from surfaces that
