@@ -61,11 +61,11 @@ def in_pixels(shifts: xr.Dataset) -> np.ndarray:
     return np.stack([shifts.dx.values[0], -shifts.dy.values[0]]) / PIXEL
 
 
-def summary(error: np.ndarray, where: np.ndarray | None = None) -> dict[str, float]:
+def summary(error: np.ndarray, where: np.ndarray | None = None, limit: float = OUTLIER) -> dict[str, float]:
     """Share of nodes with a value, outliers among them, and the RMSE by component without those."""
     length = np.hypot(*error)
     found = np.isfinite(length) if where is None else np.isfinite(length) & where
-    inliers = found & (length <= OUTLIER)
+    inliers = found & (length <= limit)
     return {
         "valid %": 100.0 * found.sum() / (length.size if where is None else max(where.sum(), 1)),
         "outliers %": 100.0 * (found & ~inliers).sum() / max(found.sum(), 1),

@@ -80,7 +80,7 @@ def dense(extent: Extent) -> Rows:
             row = {"template": 7, "search": search, "size": size, "method": method}
             row["us a pixel"] = 1e6 * spent / pixels[method]
             if method != "OpenCV loop, parabola":
-                row |= summary(errors(calls[method](), truth, like), searched(like))
+                row |= summary(errors(calls[method](), truth, like), searched(like), limit=1.0)
             rows.append(row)
     return rows
 
