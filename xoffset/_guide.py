@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 BEYOND = 1e9
 
 
+_MAP_ADVICE = "Check its coordinates, or leave it out."
+
+
 class Grid(NamedTuple):
     """Centres of the windows, in metres."""
 
@@ -87,9 +90,16 @@ def guide(
 
 def _half_ranges(search: xr.DataArray, stack: xr.DataArray, grid: Grid) -> np.ndarray:
     """Half-range of the nearest value of a map at every node, 0 where there is none."""
-    _check_map(search, stack, "search")
     model.check_dims(search, ("y", "x"), "correlate")
-    values = search.reindex(y=grid.y, x=grid.x, method="nearest", tolerance=_pitch(search)).values.astype(np.float64)
+    _check_map(search, stack, "search")
+    nearest = search
+    for name in ("y", "x"):
+        # half of a pixel more, that of a map belongs to its centre
+        reach = 0.501 * float(np.abs(np.diff(search[name].values)).max())
+        nearest = nearest.reindex({name: getattr(grid, name)}, method="nearest", tolerance=reach, fill_value=np.nan)
+    values = nearest.values.astype(np.float64)
+    if not np.isfinite(values).any():
+        raise ValueError(f"correlate() needs a search that overlaps the stack; got {_extent(search)}. {_MAP_ADVICE}")
     values = np.where(np.isfinite(values), values, 0.0)
     if (values < 0).any() or (values % 1 != 0).any() or not values.any():
         raise ValueError(
@@ -108,6 +118,12 @@ def _prior_shifts(
             f"correlate() needs a Dataset as prior; got {type(prior).__name__}. Pass a Dataset with vx and vy, or dx "
             "and dy."
         )
+    known_names = [names for names in (("vy", "vx"), ("dy", "dx")) if set(names) & set(prior.data_vars)]
+    if len(known_names) > 1:
+        raise ValueError(
+            "correlate() needs a prior of velocities or of displacements; got one with both. Leave two variables "
+            "out: prior[['vx', 'vy']]."
+        )
     names = next((names for names in (("vy", "vx"), ("dy", "dx")) if set(names) <= set(prior.data_vars)), None)
     if names is None:
         raise ValueError(
@@ -123,6 +139,11 @@ def _prior_shifts(
         at_nodes = known.interp(y=grid.y, x=grid.x, method="linear").transpose("pair", "y", "x")
         fields.append(at_nodes.values.astype(np.float64) / pixel)
     shifts = np.stack(fields, axis=1)
+    if not np.isfinite(shifts).any():
+        raise ValueError(
+            f"correlate() needs a prior with values where the stack is; got none, from {_extent(prior[names[0]])}. "
+            f"{_MAP_ADVICE}"
+        )
     # far beyond any image, but whole pixels of single precision
     shifts = np.clip(np.where(np.isfinite(shifts), shifts, np.nan), -BEYOND, BEYOND)
     baseline = network["secondary"].values - network["reference"].values
@@ -154,9 +175,10 @@ def _dates_of(data: xr.Dataset | xr.DataArray) -> list[tuple[np.datetime64, np.d
     return list(zip(*(model.as_dates(data[name].values) for name in ("reference", "secondary")), strict=True))
 
 
-def _pitch(data: xr.DataArray) -> float:
-    """Longest distance between neighbouring values."""
-    return float(max(np.abs(np.diff(data[name].values)).max(initial=0.0) for name in ("y", "x")))
+def _extent(data: xr.DataArray) -> str:
+    """Where a map lies, in words."""
+    ends = [(float(data[name].values.min()), float(data[name].values.max())) for name in ("x", "y")]
+    return f"x {ends[0][0]:g} to {ends[0][1]:g} and y {ends[1][0]:g} to {ends[1][1]:g}"
 
 
 def _check_map(data: xr.DataArray, stack: xr.DataArray, what: str) -> None:
@@ -171,6 +193,17 @@ def _check_map(data: xr.DataArray, stack: xr.DataArray, what: str) -> None:
             f"correlate() needs y and x with coordinates in metres in the {what}; got dims {data.dims}. Give it those "
             "of the stack or of a grid of its CRS."
         )
+    if data.dtype.kind not in "iuf":
+        raise ValueError(
+            f"correlate() needs numbers in the {what}; got {data.dtype}. Convert it: {what}.astype(float)."
+        )
+    for name in ("y", "x"):
+        steps = np.diff(data[name].values.astype(np.float64))
+        if steps.size == 0 or not ((steps > 0).all() or (steps < 0).all()):
+            raise ValueError(
+                f"correlate() needs at least two values along {name} in order, none twice, in the {what}; got "
+                f"{steps.size + 1} of them. Sort it, or repeat a single one: {what}.sortby({name!r})."
+            )
     theirs, ours = model.crs_of(data), model.crs_of(stack)
     if theirs != ours:
         advice = f"Reproject it: {what}.rio.reproject({_name(ours)!r})."

@@ -19,6 +19,8 @@ from xoffset._prefilters import Prefilter
 from xoffset._search import Pair
 
 FIELDS: tuple[str, ...] = ("dx", "dy", "score", "gap", "variance_dx", "variance_dy", "covariance", "flags")
+# Fields that a flagged match has not; its score and gap stay.
+VALUES = [FIELDS.index(name) for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance")]
 # Bytes that the spectra of the windows in work may take, for all dates together.
 BUFFER = 8 * 2**20
 # Pixels that resampling and slopes read beyond a window.
@@ -301,6 +303,7 @@ def _match(first: Windows, second: Windows, flags: np.ndarray, search: int, matc
         phase.find_peaks(_surfaces(first, second, usable, matcher), search, peaks, verdicts)
         out[:7, usable] = _refine(first, second, usable, peaks, verdicts, matcher)
         flags[usable] = verdicts
+    out[np.ix_(VALUES, flags != 0)] = np.nan
     out[-1] = flags
     return out
 

@@ -40,7 +40,8 @@ class Pyramid:
     The proposals for a node are its own match one level below, the vector median of the matches around it, and no
     displacement beyond the prior, which is kept at every level: what is smaller than a window at low resolution is
     found from there if it moves little. Candidates between the proposals are never looked at: `gap` tells the
-    difference from the best proposal elsewhere.
+    difference from the best proposal elsewhere, or where all proposals coincide that of the search at the lowest
+    resolution.
 
     Examples
     --------
@@ -123,6 +124,7 @@ def search(
     which reach `inset` pixels of full resolution farther on all sides.
     """
     proposals = [candidates.centre]
+    gap, where = np.full(candidates.wanted.shape, np.nan), candidates.centre
     outer = nodes._replace(top=nodes.top + inset, left=nodes.left + inset)
     levels = len(reference) - 1
     for level in range(levels, 0, -1):
@@ -130,13 +132,18 @@ def search(
         images, here = (reference[level], secondary[level]), grid.candidates(candidates)
         if level == levels:
             peaks, flags = _search.search(*images, grid.nodes, here, min_valid)
+            gap, where = peaks[0, ..., 3][np.ix_(*grid.back)], grid.enlarge(peaks[0, ..., :2], candidates.centre)
         else:
             peaks, flags = _try(*images, grid.nodes, here, [grid.reduce(shift) for shift in proposals], min_valid)
         shifts = np.where((flags[0] == 0)[..., None], peaks[0, ..., :2], np.nan)
         median = np.empty_like(shifts)
         neighbours.vector_median(shifts, median)
         proposals = [candidates.centre, *(grid.enlarge(shift, candidates.centre) for shift in (shifts, median))]
-    return _try(reference[0], secondary[0], nodes, candidates, proposals, min_valid)
+    peaks, flags = _try(reference[0], secondary[0], nodes, candidates, proposals, min_valid)
+    # where nothing farther off was tried at full resolution, the widest search knows whether there are others
+    is_same = (np.abs(peaks[..., :2] - where) <= 2.0 * 2**levels).all(axis=-1)
+    peaks[..., 3] = np.where(np.isnan(peaks[..., 3]) & is_same, gap, peaks[..., 3])
+    return peaks, flags
 
 
 class Grid:

@@ -60,7 +60,9 @@ def texture(image: Image, template: int) -> significance.Texture:
     if template not in image.textures:
         inner = (slice(_inset(image), -_inset(image)), slice(_inset(image), -_inset(image)))
         valid = np.ascontiguousarray(image.valid[inner])
-        pixels = image.filtered[inner] * valid
+        # the mean that some filters leave would pass for likeness at any distance
+        mean = np.average(image.filtered[inner], weights=valid) if valid.any() else 0.0
+        pixels = (image.filtered[inner] - image.filtered.dtype.type(mean)) * valid
         image.textures[template] = significance.texture(pixels, valid, _lags(template, image.colour_reach))
     return image.textures[template]
 
