@@ -13,7 +13,7 @@ import numpy as np
 from _measure import Extent, Rows, cpu_seconds, on_one_core, run
 from _scenes import pair
 
-from xoffset import _blocks, _images, _prefilters, _search, _significance
+from xoffset import _blocks, _images, _prefilters, _request, _search, _significance
 from xoffset._kernels import filters, refine, significance, zncc
 from xoffset._kernels._jit import hot_kernel
 
@@ -105,17 +105,14 @@ def kernels(extent: Extent) -> Rows:
 def _tile(template: int, search: int, step: int) -> Tile:
     filtered = _prefilters.Bandpass()
     stack, _ = pair(512, snr=4.0)
-    margin = search + _images.margin(filtered, template)
-    lattice = _blocks.Lattice(
-        shape=(512, 512), step=step, templates=(template,), search=(search, search), reach=margin, margin=margin,
-        levels=0, nodata=None, dtype=np.dtype(np.float32),
-    )  # fmt: skip
+    options = _request.Options(template, search, step, "ncc", filtered, None)
+    lattice = _request.prepare(stack, stack.offset.pairs(), options).lattice
     start = -(-64 // step)
     part = (slice(start, start + lattice.per_tile),) * 2
     raw = _blocks._cut(stack.values, (0, 0), part, lattice)
     frame = lattice.frame(part)
     images = tuple(_images.prepare(each, frame, (template,), filtered, lattice.dtype) for each in raw)
-    nodes = zncc.Nodes(lattice.per_tile, lattice.per_tile, margin, margin, step, template)
+    nodes = zncc.Nodes(lattice.per_tile, lattice.per_tile, lattice.reach, lattice.reach, step, template)
     wanted = _search.candidates(np.empty((0, 0, 0)), _search.Pair(0, 1), part, lattice)
     return Tile(raw, lattice, frame, (images[0], images[1]), nodes, wanted)
 
