@@ -32,9 +32,11 @@ FIELDS: tuple[str, ...] = (
 Refinement = Literal["icgn", "affine", "parabola", "gauss", "quadratic", "none"]
 # What the closed forms add to the error by locking to whole pixels, rms over all shifts in px: a part of windows of
 # any size, and one that shrinks with their side. Measured without noise on the default texture, windows of 16 to 64 px.
-LOCKING = {"none": (12.0**-0.5, 0.0), "parabola": (0.015, 0.27), "gauss": (0.003, 0.27), "quadratic": (0.0145, 0.4)}
-FORMS = {"none": peaks.NONE, "parabola": peaks.PARABOLA, "gauss": peaks.GAUSS, "quadratic": peaks.QUADRATIC}
+LOCKING = {"parabola": (0.015, 0.27), "gauss": (0.003, 0.27), "quadratic": (0.0145, 0.4)}
+FORMS = {"parabola": peaks.PARABOLA, "gauss": peaks.GAUSS, "quadratic": peaks.QUADRATIC}
 
+# Share of the pixels of a window whose noise the default filter leaves independent.
+INDEPENDENT = 0.4
 # A window that is one of several must not match by chance more often than this, and must stand so high above others.
 # A glacier under clouds keeps 0.46 % of outliers with 0.01, 0.05 and 8/3 px below, 0.27 % with these.
 LARGEST_CHANCE, LEAST_GAP = 0.001, 0.1
@@ -213,8 +215,11 @@ def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
     chosen, disagrees = _smallest_that_passes(
         found, np.where(chance <= LARGEST_CHANCE, flags, 1), reference.templates, scene.nodes.step
     )
-    found = np.ascontiguousarray(np.take_along_axis(found, chosen[None, ..., None], axis=0)[0])
-    flags, chance = (np.take_along_axis(each, chosen[None], axis=0)[0] for each in (flags, chance))
+    if len(reference.templates) == 1:
+        found, flags, chance = found[0], flags[0], chance[0]
+    else:
+        found = np.ascontiguousarray(np.take_along_axis(found, chosen[None, ..., None], axis=0)[0])
+        flags, chance = (np.take_along_axis(each, chosen[None], axis=0)[0] for each in (flags, chance))
     flags[disagrees & (flags == 0)] |= bits.TEMPLATE_DISAGREES
     refined = np.full((*flags.shape, 6), np.nan, dtype=found.dtype)
     for size, template in enumerate(reference.templates):
@@ -243,6 +248,9 @@ def _refine(
     inset = (scene.nodes.template - template) // 2
     nodes = scene.nodes._replace(template=template, top=scene.nodes.top + inset, left=scene.nodes.left + inset)
     wanted = is_wanted.astype(np.uint8)
+    if method == "none":
+        peaks.whole(found, wanted, INDEPENDENT * template**2, out, flags)
+        return
     of_reference = (reference.filtered, reference.slopes, dtype.type(reference.colour.gain))
     always, shrinking = LOCKING.get(method, (0.0, 0.0))
     form, locking = FORMS.get(method, peaks.ICGN), dtype.type(math.hypot(always, shrinking / template))

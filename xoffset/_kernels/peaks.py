@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from xoffset._kernels import bits
 from xoffset._kernels._jit import kernel
 
 ICGN, NONE, PARABOLA, GAUSS, QUADRATIC = range(5)
+LARGEST_CONDITION = 1e3
 
 
 @kernel
@@ -59,3 +61,38 @@ def quadric(scores, out):
     out[0] = (xy * along_y - 2 * yy * along_x) / determinant
     out[1] = (xy * along_x - 2 * xx * along_y) / determinant
     return abs(out[0]) <= 1 and abs(out[1]) <= 1
+
+
+@kernel
+def whole(peaks, wanted, pixels, out, flags):
+    """Whole-pixel shifts as they are, with the covariance that the curvature of the scores around them tells.
+
+    With H the negative curvature of the score r in px⁻², (1 - r)·(2 H⁻¹ + (1 - r) H⁻²/2) / pixels, the bound for a
+    peak of two images with white noise and what a low score adds (as ISCE's ampcor has it), plus the twelfth of a pixel
+    squared that rounding leaves. `pixels` counts those of the window that noise leaves independent. Parameters
+    otherwise as in `refine.refine`.
+    """
+    for row in range(peaks.shape[0]):
+        for column in range(peaks.shape[1]):
+            if wanted[row, column] == 0:
+                continue
+            match = out[row, column]
+            match[:] = np.nan
+            match[2] = peaks[row, column, 2]
+            if flags[row, column] != 0:
+                continue
+            z = peaks[row, column, 4:]
+            xx, yy = 2 * z[4] - z[3] - z[5], 2 * z[4] - z[1] - z[7]
+            xy = -(z[0] + z[8] - z[2] - z[6]) / 4
+            determinant = xx * yy - xy * xy
+            trace = xx + yy
+            if not (xx > 0 and determinant * (LARGEST_CONDITION + 1.0) ** 2 > trace * trace * LARGEST_CONDITION):
+                flags[row, column] |= bits.ILL_CONDITIONED
+                continue
+            a, b, c = yy / determinant, -xy / determinant, xx / determinant
+            rest = max(1 - match[2], 0) / pixels
+            low = rest * (1 - match[2]) / 2
+            match[0], match[1] = peaks[row, column, 1], peaks[row, column, 0]
+            match[3] = 2 * rest * a + low * (a * a + b * b) + 1.0 / 12.0
+            match[4] = 2 * rest * c + low * (b * b + c * c) + 1.0 / 12.0
+            match[5] = 2 * rest * b + low * b * (a + c)
