@@ -149,6 +149,13 @@ STACKS = [
 # what pairs() looks at is the dates
 NO_STACKS_FOR_PAIRS = ("no array", "None", "bands", "date", "no date", "unsorted", "twice", "NaT", "numbers", "texts")
 
+
+def field(o, x=lambda x: x):
+    """Velocity on the grid of the stack, its x moved."""
+    layer = xr.full_like(o.stack.isel(time=0, drop=True), 4.0, dtype=float)
+    return xr.Dataset({"vx": layer, "vy": layer}).assign_coords(x=x(o.stack.x))
+
+
 CASES = [
     *((f"correlate: {n}", partial(lambda c, o: match(c(o.stack), o.network), c), e, m) for n, c, e, m in STACKS),
     *(
@@ -304,8 +311,8 @@ CASES = [
             ("negative", lambda m: m - 5, r"whole numbers of pixels from 0 on.*got -1 to -1\. Round it up: np\.ceil"),
             ("fraction", lambda m: m + 0.5, r"got 4\.5 to 4\.5\. Round it up"),
             ("nothing", lambda m: 0 * m, r"some of them above 0; got 0 to 0\. Round it up"),
-            ("unknown", lambda m: np.nan * m, r"some of them above 0"),
-            ("elsewhere", lambda m: m.assign_coords(x=m.x + 1e6), r"some of them above 0"),
+            ("unknown", lambda m: np.nan * m, r"some of them above 0|overlaps"),
+            ("elsewhere", lambda m: m.assign_coords(x=m.x + 1e6), r"some of them above 0|overlaps"),
             ("large", lambda m: 20 * m, r"176 x 176.*Use a smaller template or search"),
             ("lazy", lambda m: m.chunk(), r"in memory.*got a lazy one\. Compute it first: search\.compute\(\)"),
             ("places", lambda m: m.drop_vars("x"), r"y and x with coordinates.*Give it those of the stack"),
@@ -345,6 +352,16 @@ CASES = [
     ),
     # ------------------------------------------------------------------------------------------- plan() and calibrate()
     ("estimate: template", lambda o: xoffset.estimate(o.stack, o.network, template=3), ValueError, r"template=32"),
+    ("correlate: prior elsewhere", lambda o: xoffset.correlate(o.stack, o.network, search=4, prior=field(
+        o, x=lambda x: x + 1e6)), ValueError, r"coordinates"),
+    ("correlate: prior of one row", lambda o: xoffset.correlate(o.stack, o.network, search=4, prior=field(o).isel(
+        y=[0])), ValueError, r"sortby"),
+    ("correlate: prior of both kinds", lambda o: xoffset.correlate(o.stack, o.network, search=4, prior=field(o).assign(
+        dx=field(o).vx, dy=field(o).vx)), ValueError, r"vx"),
+    ("correlate: yes and no as search", lambda o: xoffset.correlate(o.stack, o.network, search=field(o).vx > 0),
+        ValueError, r"astype"),
+    ("correlate: map elsewhere", lambda o: xoffset.correlate(o.stack, o.network, search=field(
+        o, x=lambda x: x + 1e6).vx), ValueError, r"coordinates"),
     ("plan: v_max", lambda o: xoffset.plan(o.stack, v_max=0.0), ValueError, r"\. \w+"),
     ("plan: no stack", lambda o: xoffset.plan(o.network, v_max=9.0), TypeError, r"\. \w+"),
     ("calibrate: no shifts", lambda o: xoffset.calibrate(o.stack, o.stack[0] > 0), TypeError, r"\. \w+"),

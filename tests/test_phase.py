@@ -477,6 +477,7 @@ def cut_tile(stack, search, margin, template=64, step=16):
         reach=margin,
         margin=margin,
         levels=0,
+        dates=2,
         nodata=None,
         dtype=np.dtype(np.float32),
     )
@@ -595,3 +596,17 @@ def test_types_of_pixels(dtype):
     # 8 bits, clipped at 3.2 standard deviations
     assert np.nanmax(np.abs(errors(shifts))) < 0.05
     assert shifts.dx.dtype == ("float64" if dtype == "float64" else "float32")
+
+
+@pytest.mark.parametrize("method", ["plane", "orientation", "orientation_plane"])
+def test_a_flagged_match_has_no_value(method):
+    stack, _ = synthetic.stack((160, 160), field="constant", velocity=60.0, direction=90.0)
+    values = stack.values.copy()
+    values[0, 40:90, 40:90] = np.nan
+    network = stack.offset.pairs()
+    for images, search in ((stack, 6), (stack.copy(data=values), 12)):
+        matcher = xoffset.Phase(method=method, min_valid=0.7)
+        shifts = images.offset.correlate(network, template=32, search=search, matcher=matcher)
+        assert int((shifts.flags > 1).sum()) > 0
+        for name in ("dx", "dy", "sigma_dx", "sigma_dy", "sigma_dxdy"):
+            assert not (np.isfinite(shifts[name]) & (shifts.flags != 0)).any()

@@ -10,7 +10,7 @@ import xarray as xr
 
 import xoffset
 from xoffset import _blocks, _search, model, synthetic
-from xoffset._kernels import zncc
+from xoffset._kernels import peaks, surface, zncc
 
 PIXEL = 10.0
 YEAR = model.YEAR
@@ -593,3 +593,77 @@ def test_searches_that_do_not_coincide_go_one_by_one():
     spread = _search.Candidates(np.indices((16, 16)).transpose(1, 2, 0) * 3, near.half, near.wanted, is_uniform=False)
     costs = _search._costs(zncc.Nodes(16, 16, 0, 0, 16, 32), (32,), 16, spread)
     assert min(costs, key=costs.__getitem__) == "one by one"
+
+
+# ------------------------------------------------------------------------------------------------ whole pixels, chance
+
+
+@pytest.mark.small
+def test_whole_pixels_take_their_covariance_from_the_curvature():
+    generator = np.random.default_rng(3)
+    found = np.full((2, 3, surface.PEAK_FIELDS), np.nan)
+    found[..., :2] = generator.integers(-5, 6, (2, 3, 2))
+    y, x = np.mgrid[-1:2, -1:2]
+    expected = {}
+    for node in np.ndindex(2, 3):
+        root = np.eye(2) + 0.3 * generator.standard_normal((2, 2))
+        bend, top = 0.1 * root @ root.T, generator.uniform(0.3, 0.9)
+        scores = top - 0.5 * (bend[0, 0] * x * x + 2 * bend[0, 1] * x * y + bend[1, 1] * y * y)
+        found[node][2], found[node][4:] = top, scores.ravel()
+        inverse = np.linalg.inv(bend)
+        covariance = (1 - top) / 40 * (2 * inverse + (1 - top) / 2 * inverse @ inverse) + np.eye(2) / 12
+        expected[node] = (*found[node][1::-1], top, covariance[0, 0], covariance[1, 1], covariance[0, 1])
+    flags = np.zeros((2, 3), np.int32)
+    flags[1, 2] = 16
+    wanted = np.ones((2, 3), np.uint8)
+    wanted[0, 0] = 0
+    out = np.full((2, 3, 6), 7.0)
+    peaks.whole(found, wanted, 40.0, out, flags)
+    assert (out[0, 0] == 7.0).all()
+    assert np.isnan(out[1, 2][[0, 1, 3, 4, 5]]).all()
+    for node in ((0, 1), (0, 2), (1, 0), (1, 1)):
+        np.testing.assert_allclose(out[node], expected[node], rtol=1e-10)
+
+
+def test_a_ridge_of_scores_is_no_whole_pixel_match():
+    found = np.zeros((1, 1, surface.PEAK_FIELDS))
+    found[0, 0, 2], found[0, 0, 4:] = 0.9, [0.8, 0.9, 0.8] * 3
+    out, flags = np.empty((1, 1, 6)), np.zeros((1, 1), np.int32)
+    peaks.whole(found, np.ones((1, 1), np.uint8), 40.0, out, flags)
+    assert flags[0, 0] == model.FLAGS["ill_conditioned"]
+    assert np.isnan(out[0, 0, 0])
+
+
+FILTERS = ["bandpass", "highpass", "wallis", "laplacian", "sobel", "naof", "rank", "log", None]
+
+
+@pytest.mark.parametrize("prefilter", FILTERS)
+def test_true_matches_are_significant_with_every_filter(prefilter):
+    stack, _ = synthetic.stack((160, 160), field="constant", velocity=23.0, direction=60.0, snr=4.0)
+    shifts = stack.offset.correlate(stack.offset.pairs(), search=5, prefilter=prefilter)
+    kept = shifts.offset.screen(neighbourhood=False)
+    assert int(np.isfinite(kept.dx).sum()) > 0.9 * int((shifts.flags != model.FLAGS["outside"]).sum())
+
+
+@pytest.mark.parametrize("prefilter", ["bandpass", "sobel", "rank"])
+def test_unrelated_ground_is_seldom_significant(prefilter):
+    shares = []
+    for seed in range(4):
+        first, second = (
+            synthetic.stack((256, 256), field="constant", velocity=0.0, snr=10.0, seed=2 * seed + k)[0] for k in (0, 1)
+        )
+        stack = first.copy(data=np.stack([first.values[0], second.values[0]]))
+        shifts = stack.offset.correlate(stack.offset.pairs(), template=16, search=8, step=16, prefilter=prefilter)
+        inside = shifts.flags != model.FLAGS["outside"]
+        shares.append(float(((shifts.false_alarm <= 0.01) & inside).sum() / inside.sum()))
+    assert np.mean(shares) < 0.04
+
+
+def test_a_pyramid_tells_how_far_the_peak_stands_above_others():
+    stack, _ = synthetic.stack((192, 192), field="constant", velocity=83.0, direction=60.0, snr=4.0)
+    wide = stack.offset.correlate(stack.offset.pairs(), search=xoffset.Pyramid(14))
+    whole = stack.offset.correlate(stack.offset.pairs(), search=14)
+    has_value = np.isfinite(wide.dx)
+    assert int(has_value.sum()) > 100
+    assert np.isfinite(wide.gap.where(has_value, 1.0)).all()
+    assert abs(float(wide.gap.median() - whole.gap.median())) < 0.15

@@ -118,7 +118,7 @@ def _prior_shifts(
             f"correlate() needs a Dataset as prior; got {type(prior).__name__}. Pass a Dataset with vx and vy, or dx "
             "and dy."
         )
-    known_names = [names for names in (("vy", "vx"), ("dy", "dx")) if set(names) & set(prior.data_vars)]
+    known_names = [names for names in (("vy", "vx"), ("dy", "dx")) if set(names) <= set(prior.data_vars)]
     if len(known_names) > 1:
         raise ValueError(
             "correlate() needs a prior of velocities or of displacements; got one with both. Leave two variables "
@@ -134,16 +134,15 @@ def _prior_shifts(
     fields = []
     for name, pixel in zip(names, (spacing.y, spacing.x), strict=True):
         _check_map(prior[name], stack, "prior")
+        if not _overlaps(prior[name], grid):
+            raise ValueError(
+                f"correlate() needs a prior that overlaps the stack; got {_extent(prior[name])}. {_MAP_ADVICE}"
+            )
         field = _of_pairs(prior[name], network)
         known = field.where(np.isfinite(field))
         at_nodes = known.interp(y=grid.y, x=grid.x, method="linear").transpose("pair", "y", "x")
         fields.append(at_nodes.values.astype(np.float64) / pixel)
     shifts = np.stack(fields, axis=1)
-    if not np.isfinite(shifts).any():
-        raise ValueError(
-            f"correlate() needs a prior with values where the stack is; got none, from {_extent(prior[names[0]])}. "
-            f"{_MAP_ADVICE}"
-        )
     # far beyond any image, but whole pixels of single precision
     shifts = np.clip(np.where(np.isfinite(shifts), shifts, np.nan), -BEYOND, BEYOND)
     baseline = network["secondary"].values - network["reference"].values
@@ -173,6 +172,14 @@ def _of_pairs(field: xr.DataArray, network: xr.Dataset) -> xr.DataArray:
 
 def _dates_of(data: xr.Dataset | xr.DataArray) -> list[tuple[np.datetime64, np.datetime64]]:
     return list(zip(*(model.as_dates(data[name].values) for name in ("reference", "secondary")), strict=True))
+
+
+def _overlaps(data: xr.DataArray, grid: Grid) -> bool:
+    """Whether any node lies between the values of a map."""
+    return all(
+        bool(((at >= data[name].values.min()) & (at <= data[name].values.max())).any())
+        for name, at in (("y", grid.y), ("x", grid.x))
+    )
 
 
 def _extent(data: xr.DataArray) -> str:
