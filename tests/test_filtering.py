@@ -10,7 +10,7 @@ import scipy.ndimage
 import xarray as xr
 
 import xoffset
-from xoffset import _ncc, _prefilters, filtering, synthetic
+from xoffset import _images, _prefilters, filtering, synthetic
 from xoffset._kernels import filters
 
 PIXEL = 10.0
@@ -395,7 +395,7 @@ def test_colour_of_noise_of_a_linear_filter_is_its_own_kernel():
 def test_a_high_pass_may_follow_the_template():
     assert _prefilters.Bandpass(coarse="template").reach(64) == 26
     assert _prefilters.Bandpass(coarse="template").reach(16) == _prefilters.Bandpass().reach(16) == 12
-    assert _ncc.margin(_prefilters.as_prefilter("bandpass"), 64) == 18
+    assert _images.margin(_prefilters.as_prefilter("bandpass"), 64) == 18
 
 
 # ----------------------------------------------------------------------------------------------------------- bad input

@@ -154,9 +154,9 @@ def _lattice(
             f"correlate() needs images of at least {extent[0]} x {extent[1]} pixels for template={templates[-1]} and "
             f"search={guide.half}; got {shape[0]} x {shape[1]}. Use a smaller template or search."
         )
-    if guide.levels and min(shape) < 2**guide.levels * _pyramid.LEAST_TEMPLATE:
+    if guide.levels and min(shape) < 2 ** (guide.levels + 1):
         raise ValueError(
-            f"correlate() needs images of at least {2**guide.levels * _pyramid.LEAST_TEMPLATE} pixels a side for a "
+            f"correlate() needs images of at least {2 ** (guide.levels + 1)} pixels a side for a "
             f"Pyramid of {guide.levels} levels; got {shape[0]} x {shape[1]}. Use fewer levels, or a number as search."
         )
     reach = max(guide.half) + guide.prior + _images.margin(prefilter, templates[-1])

@@ -340,6 +340,8 @@ def _output(stack: xr.DataArray, network: xr.Dataset, request: Request) -> int:
     """Bytes of the result: of one like it that holds a single number a variable."""
     number = {name: np.zeros((1, 1, 1), dtype=request.lattice.dtype) for name in request.names}
     number["flags"] = number["flags"].astype(np.int32)
+    # of the ways back the result holds the length of their sums
+    number |= {name.replace("back", "sum"): value for name, value in number.items() if name.startswith("back")}
     shape = (len(request.guide.pairs), *request.lattice.nodes)
     variables = _request.in_metres(number, model.spacing(stack, "correlate"))
     filled = {name: np.broadcast_to(value, shape) for name, value in variables.items()}
