@@ -351,10 +351,14 @@ def progress() -> contextlib.AbstractContextManager[Any]:
     return bar
 
 
+def cores() -> int:
+    """Number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def in_threads(function: Callable[[Item], None], items: Iterable[Item]) -> None:
     """Call a function that releases the GIL on every item, on all cores; the order of the calls is not defined."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with ThreadPoolExecutor(cores) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         try:
             for done in [pool.submit(function, item) for item in items]:
                 done.result()

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 # A prior of more pixels, per year or at all, says no more than that.
 BEYOND = 1e9
-
-
 _MAP_ADVICE = "Check its coordinates, or leave it out."
 
 
@@ -118,18 +116,18 @@ def _prior_shifts(
             f"correlate() needs a Dataset as prior; got {type(prior).__name__}. Pass a Dataset with vx and vy, or dx "
             "and dy."
         )
-    known_names = [names for names in (("vy", "vx"), ("dy", "dx")) if set(names) <= set(prior.data_vars)]
-    if len(known_names) > 1:
+    kinds = [names for names in (("vy", "vx"), ("dy", "dx")) if set(names) <= set(prior.data_vars)]
+    if len(kinds) > 1:
         raise ValueError(
             "correlate() needs a prior of velocities or of displacements; got one with both. Leave two variables "
             "out: prior[['vx', 'vy']]."
         )
-    names = next((names for names in (("vy", "vx"), ("dy", "dx")) if set(names) <= set(prior.data_vars)), None)
-    if names is None:
+    if not kinds:
         raise ValueError(
             f"correlate() needs a prior with vx and vy [m yr-1] or dx and dy [m]; got "
             f"{sorted(map(str, prior.data_vars))}. Rename its variables: prior.rename(...)."
         )
+    (names,) = kinds
     spacing = model.spacing(stack, "correlate")
     fields = []
     for name, pixel in zip(names, (spacing.y, spacing.x), strict=True):

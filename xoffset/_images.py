@@ -85,6 +85,14 @@ def margin(prefilter: Prefilter | None, template: int) -> int:
     return max(SPLINE_REACH + (0 if prefilter is None else prefilter.reach(template)), zncc.LANES - 1)
 
 
+def working_dtype(prefilter: Prefilter | None, dtype: np.dtype) -> np.dtype:
+    """Type that pixels are matched in, for results of a type.
+
+    Unfiltered ones need float64: where the level varies within a tile it drowns the texture in float32.
+    """
+    return np.dtype(np.float64) if prefilter is None else dtype
+
+
 def prepare(
     raw: np.ndarray, frame: Tile, templates: tuple[int, ...], prefilter: Prefilter | None, dtype: np.dtype
 ) -> Image:

@@ -12,7 +12,7 @@ import numpy as np
 
 from xoffset import _pyramid, _search, _significance, model
 from xoffset._blocks import Lattice, Tile
-from xoffset._images import Image, prepare
+from xoffset._images import Image, prepare, working_dtype
 from xoffset._kernels import affine, bits, neighbours, peaks, refine, zncc
 from xoffset._prefilters import Prefilter
 from xoffset._search import Candidates, Pair
@@ -160,8 +160,7 @@ def match_tile(
 
 def _prepare(raw: np.ndarray, tile: Tile, lattice: Lattice, prefilter: Prefilter | None) -> tuple[Image, ...]:
     """One image of a tile: what matching at full resolution needs of it, then all of it at lower resolutions."""
-    # unfiltered pixels need float64: where the level varies within a tile it drowns the texture in float32
-    dtype = np.dtype(np.float64) if prefilter is None else lattice.dtype
+    dtype = working_dtype(prefilter, lattice.dtype)
     inset = lattice.margin - lattice.reach
     inner = raw[inset : raw.shape[0] - inset, inset : raw.shape[1] - inset]
     fine = prepare(inner, lattice.frame(tile, inset), lattice.templates, prefilter, dtype)
@@ -212,15 +211,15 @@ def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
     else:
         found, flags = _search.search(reference, secondary, scene.nodes, candidates, matcher.min_valid)
     chance = _significance.false_alarm(reference, secondary, scene.nodes, candidates, found)
-    chosen, disagrees = _smallest_that_passes(
-        found, np.where(chance <= LARGEST_CHANCE, flags, 1), reference.templates, scene.nodes.step
-    )
     if len(reference.templates) == 1:
         found, flags, chance = found[0], flags[0], chance[0]
+        chosen = np.zeros(flags.shape, dtype=np.int64)
     else:
+        suspect = np.where(chance <= LARGEST_CHANCE, flags, 1)
+        chosen, disagrees = _smallest_that_passes(found, suspect, reference.templates, scene.nodes.step)
         found = np.ascontiguousarray(np.take_along_axis(found, chosen[None, ..., None], axis=0)[0])
         flags, chance = (np.take_along_axis(each, chosen[None], axis=0)[0] for each in (flags, chance))
-    flags[disagrees & (flags == 0)] |= bits.TEMPLATE_DISAGREES
+        flags[disagrees & (flags == 0)] |= bits.TEMPLATE_DISAGREES
     refined = np.full((*flags.shape, 6), np.nan, dtype=found.dtype)
     for size, template in enumerate(reference.templates):
         # a node that is not wanted has no peak to start from
@@ -245,8 +244,7 @@ def _refine(
     """Shift, score and covariance (rows, columns, 6) of the wanted windows around integer peaks; adds to the flags."""
     reference, secondary = scene.reference[0], scene.secondary[0]
     dtype = reference.filtered.dtype
-    inset = (scene.nodes.template - template) // 2
-    nodes = scene.nodes._replace(template=template, top=scene.nodes.top + inset, left=scene.nodes.left + inset)
+    nodes = scene.nodes.of_size(template)
     wanted = is_wanted.astype(np.uint8)
     if method == "none":
         peaks.whole(found, wanted, INDEPENDENT * template**2, out, flags)
@@ -268,8 +266,6 @@ def _smallest_that_passes(
     windows of its own size, and once among those that all nodes keep: where strain is large, large windows agree with
     each other on what no small one sees.
     """
-    if len(templates) == 1:
-        return np.zeros(flags.shape[1:], dtype=np.int64), np.zeros(flags.shape[1:], dtype=bool)
     passes = (flags == 0) & ~(found[..., 3] < LEAST_GAP)
     for size, template in enumerate(templates):
         passes[size] &= _agrees(found[size], passes[size], template, step)

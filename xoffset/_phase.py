@@ -248,8 +248,7 @@ def match_tile(
     shape = (rows.stop - rows.start, columns.stop - columns.start)
     out = np.empty((len(FIELDS), len(pairs), *shape), dtype=lattice.dtype)
     frame = lattice.frame(tile)
-    # unfiltered pixels need float64: where the level varies within a tile it drowns the texture in float32
-    working = np.dtype(np.float64) if prefilter is None else lattice.dtype
+    working = _images.working_dtype(prefilter, lattice.dtype)
     sources = {}
     for date in sorted({date for pair in pairs for date in (pair.reference, pair.secondary)}):
         image = _images.prepare(images[date], frame, lattice.templates, prefilter, working)

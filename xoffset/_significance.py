@@ -22,12 +22,10 @@ def false_alarm(
     """
     out = np.empty(peaks.shape[:-1])
     for size, template in enumerate(reference.templates):
-        inset = (nodes.template - template) // 2
-        windows = nodes._replace(template=template, top=nodes.top + inset, left=nodes.left + inset)
-        found = np.ascontiguousarray(peaks[size], dtype=np.float64)
-        effective, rough = _effective_pixels(reference, secondary, windows, candidates, found)
+        effective, rough = _effective_pixels(reference, secondary, nodes.of_size(template), candidates, peaks[size])
         # of one candidate first: their number may differ by node
-        significance.false_alarm(found[..., 2], effective, 1.0, rough, template**2, out[size])
+        score = peaks[size, ..., 2].astype(np.float64)
+        significance.false_alarm(score, effective, 1.0, rough, template**2, out[size])
     tries = len(out) * (2.0 * candidates.half - 1.0).prod(axis=-1)
     with np.errstate(divide="ignore"):
         return np.asarray(-np.expm1(tries * np.log1p(-out)))

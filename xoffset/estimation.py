@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ import numpy as np
 import scipy.fft
 import xarray as xr
 
-from xoffset import _blocks, _phase, _pyramid, _request, _search, model
+from xoffset import _blocks, _images, _phase, _pyramid, _request, _search, model
 from xoffset._blocks import Lattice, Tile
 from xoffset._kernels import dense, zncc
 from xoffset._ncc import NCC
@@ -135,7 +134,7 @@ def estimate(
     calibrate = model.as_switch(calibrate, "calibrate", "estimate")
     request = _request.prepare(stack, network, Options(template, search, step, matcher, prefilter, prior))
     work = _count(request)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = _blocks.cores()
     side = _tasks(stack, request)
     per_core = _memory(stack, request, side)
     tasks = math.prod(math.ceil(count / size) for count, size in zip(request.lattice.nodes, side, strict=True))
@@ -265,8 +264,7 @@ def _memory(stack: xr.DataArray, request: Request, side: tuple[int, int]) -> int
         math.prod((count - 1) * lattice.step + lattice.template + 2 * beyond for count in shape)
         for beyond in (lattice.margin, lattice.reach)
     )
-    # what is not filtered is matched in float64
-    working = width if request.prefilter is not None else 8
+    working = _images.working_dtype(request.prefilter, lattice.dtype).itemsize
     images = float(inner * _of_images(request, working))
     of_pair = inner * working * TRANSIENT + _buffers(request, shape[1]) * working
     if lattice.levels:

@@ -27,6 +27,11 @@ class Nodes(NamedTuple):
     step: int
     template: int
 
+    def of_size(self, template: int) -> Nodes:
+        """Windows of another size about the same centres."""
+        inset = (self.template - template) // 2
+        return self._replace(template=template, top=self.top + inset, left=self.left + inset)
+
 
 class Images(NamedTuple):
     """What the search needs of the two images of a pair.
