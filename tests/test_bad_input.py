@@ -446,15 +446,6 @@ CASES = [
         r"Leave min_peak_gap out",
     ),
     ("invert: weights", lambda o: xoffset.invert(o.shifts, weights="huber"), ValueError, r"Choose one of the two"),
-    *(
-        (
-            f"{function.__name__}: pair twice",
-            partial(lambda f, o: f(o.shifts.isel(pair=[0, 1, 2, 0])), function),
-            ValueError,
-            r"Drop the copy with shifts\.isel\(pair=\[\.\.\.\]\), or build the network anew",
-        )
-        for function in (xoffset.invert, xoffset.velocity)
-    ),
     ("invert: reference", lambda o: xoffset.invert(o.shifts, reference="2020-07-02"), ValueError, r"The nearest is"),
     *(
         (

@@ -34,6 +34,22 @@ def undirected(ends: np.ndarray) -> np.ndarray:
     return np.unique(np.sort(ends, axis=1), axis=0)
 
 
+def observations(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs that are one observation: all matches of the same two dates, in either direction.
+
+    Returns
+    -------
+    ends : numpy.ndarray
+        (observation, 2) earlier and later date of each, in order.
+    group : numpy.ndarray
+        (pair,) observation that each pair belongs to.
+    sign : numpy.ndarray
+        (pair,) 1.0 for a pair forward in time, -1.0 for one backward.
+    """
+    found, group = np.unique(np.sort(ends, axis=1), axis=0, return_inverse=True)
+    return np.ascontiguousarray(found), group.reshape(-1), np.where(ends[:, 0] < ends[:, 1], 1.0, -1.0)
+
+
 def degree(dates: int, ends: np.ndarray) -> np.ndarray:
     """Number of pairs of each date."""
     return np.bincount(ends.ravel(), minlength=dates)

@@ -69,7 +69,7 @@ def invert(
     shifts = model.as_shifts(shifts, "invert")
     if weights not in ("sigma", "uniform"):
         raise ValueError(f"invert() needs weights 'sigma' or 'uniform'; got {weights!r}. Choose one of the two.")
-    order, epochs, ends = model.sorted_pairs(shifts, "invert")
+    order, epochs, ends = model.sorted_pairs(shifts)
     home = _reference(epochs, ends, reference)
 
     solve = partial(_solve, ends=ends, dates=epochs.size, home=home, is_uniform=weights == "uniform")

@@ -43,10 +43,13 @@ FLAGS: Mapping[str, int] = {
     "low_gap": 1 << 11,
     "neighbourhood": 1 << 12,
     "insignificant": 1 << 13,
+    "separation": 1 << 14,
     "no_pairs": 1 << 25,
     "disconnected": 1 << 26,
     "no_reference": 1 << 27,
     "too_few_dates": 1 << 28,
+    "not_converged": 1 << 29,
+    "bridged": 1 << 30,
 }
 
 # variable -> (units, long name); the units of a flag or a count are left out, as CF wants
@@ -176,22 +179,14 @@ def check_pairs(data: xr.Dataset, caller: str) -> xr.Dataset:
     return data
 
 
-def sorted_pairs(shifts: xr.Dataset, caller: str) -> tuple[slice | np.ndarray, np.ndarray, np.ndarray]:
+def sorted_pairs(shifts: xr.Dataset) -> tuple[slice | np.ndarray, np.ndarray, np.ndarray]:
     """Order of the pairs by date, the dates of the network, and the sorted pairs as indices into them (pair, 2).
 
-    Raises
-    ------
-    ValueError
-        If a pair occurs twice.
+    A pair may occur more than once, in either direction: `_graph.observations` tells which pairs are one.
     """
     first, second = (as_dates(shifts[name].values) for name in ("reference", "secondary"))
     order = np.lexsort((second, first))
     epochs, ends = _graph.incidence(first[order], second[order])
-    if len(np.unique(ends, axis=0)) < len(ends):
-        raise ValueError(
-            f"{caller}() needs every pair once; got one twice. "
-            "Drop the copy with shifts.isel(pair=[...]), or build the network anew with pairs()."
-        )
     # a slice copies nothing where the pairs are in order, as they usually are
     is_sorted = bool((np.diff(order) == 1).all())
     return (slice(None) if is_sorted else order), epochs, ends
@@ -495,6 +490,25 @@ def rate(fields: Mapping[str, Any], *, like: xr.Dataset, step: dict[str, Any]) -
     """Rate (y, x) from fitted velocities; grid and CRS from `like`."""
     coords = {"y": like["y"], "x": like["x"]} | _crs_coordinates(like)
     return _product(fields, ("y", "x"), coords, _RATE, step, like)
+
+
+def product(
+    fields: Mapping[str, tuple[tuple[str, ...], Any]],
+    table: Mapping[str, tuple[str | None, str]],
+    *,
+    like: xr.Dataset,
+    step: dict[str, Any],
+    coords: Mapping[Hashable, Any] | None = None,
+) -> xr.Dataset:
+    """Any other product: name -> (dims, values), labelled by a table; grid and CRS from `like`, further coords given."""
+    grid = {name: like[name] for name in ("y", "x") if any(name in dims for dims, _ in fields.values())}
+    data = xr.Dataset(
+        coords=dict(coords or {}) | grid | _crs_coordinates(like),
+        attrs={"Conventions": "CF-1.11", "processing": processed(like, step)},
+    )
+    for name, (dims, values) in fields.items():
+        data[name] = (dims, values, flag_attrs() if name == "flags" else _attrs_of(table[name]))
+    return finish(data)
 
 
 def flag_attrs() -> dict[str, Any]:

@@ -50,7 +50,7 @@ def velocity(shifts_or_series: xr.Dataset) -> xr.Dataset:
     """
     if isinstance(shifts_or_series, xr.Dataset) and "pair" in shifts_or_series.dims:
         data = model.as_shifts(shifts_or_series, "velocity")
-        order, epochs, ends = model.sorted_pairs(data, "velocity")
+        order, epochs, ends = model.sorted_pairs(data)
         baseline = model.years(epochs[ends[:, 1]] - epochs[ends[:, 0]])
         fit = partial(_fit_pairs, baseline=baseline, ends=ends, dates=epochs.size)
     else:

@@ -292,3 +292,60 @@ def invert(ends, width, reference, dx, dy, variance_x, variance_y, weight_varian
                 for axis in range(2):
                     fields[axis * dates + k] = solution[axis, k]
                     fields[(2 + axis) * dates + k] = max(1.0 - pair_share, 0.0) * share[axis, k] + pair_share * network
+
+
+@kernel
+def pair_share(ends, width, dx, dy, variance_x, variance_y, out):
+    """Share of the variances that belongs to the pairs, from what does not close: 0 if nothing is redundant.
+
+    Parameters
+    ----------
+    ends
+        (pair, 2) dates of reference and secondary, as indices; every two dates once.
+    width
+        Largest index distance of a pair, plus 1.
+    dx, dy, variance_x, variance_y
+        (pair, rows, columns) displacements and their variances; a pair with a NaN, or without a positive variance,
+        takes no part.
+    out
+        (rows, columns) weighted mean square of the misclosure per degree of freedom; above 1 where the misclosure is
+        more than the variances allow.
+    """
+    pairs, rows, columns = dx.shape
+    dates = ends.max() + 1
+    used = np.empty(pairs, np.bool_)
+    weight = np.empty(pairs)
+    variance = np.empty((2, pairs))
+    observed = np.empty((2, pairs))
+    parent = np.empty(dates, np.int64)
+    state = np.empty(dates, np.int64)
+    band = np.empty((dates, width))
+    solution = np.empty((2, dates))
+    sums = np.empty(dates)
+    for row in range(rows):
+        for column in range(columns):
+            out[row, column] = 0.0
+            fields = (
+                dx[:, row, column],
+                dy[:, row, column],
+                variance_x[:, row, column],
+                variance_y[:, row, column],
+                0.5 * (variance_x[:, row, column] + variance_y[:, row, column]),
+            )
+            _gather(fields, observed, variance, weight, used)
+            # the largest group of dates stands for all
+            best = 0
+            for k in range(dates):
+                _, members = _connect(ends, used, k, parent, state)
+                if members > best:
+                    best, reference = members, k
+            if best == 0:
+                continue
+            _, members = _connect(ends, used, reference, parent, state)
+            count = _assemble(ends, used, weight, observed, reference, state, band, solution, sums)
+            if count <= members - 1 or not _factor(band):
+                continue
+            for right_hand_side in (solution[0], solution[1]):
+                _solve(band, right_hand_side)
+            _, weighted = _misclosure(ends, used, weight, observed, solution)
+            out[row, column] = weighted / (count - (members - 1))
