@@ -547,7 +547,6 @@ def with_pair_noise():
     return forward, xr.concat([forward, backward], "pair")
 
 
-@pytest.mark.xfail(strict=True, reason="a backward match counts as an observation of its own")
 def test_backward_pairs_add_no_certainty():
     forward, both = (xoffset.invert(shifts, reference="2020-01-01") for shifts in with_pair_noise())
     np.testing.assert_allclose(both.sigma_dx, forward.sigma_dx, rtol=1e-6)

@@ -34,7 +34,7 @@ LAYERS = (
         "filtering", "matching", "estimation", "network", "calibration", "screening", "inversion", "motion", "plotting",
         "synthetic", "export", "readers",
     ),
-    ("_request",),
+    ("_request", "_solver"),
     ("_guide", "_phase"),
     ("_ncc",),
     ("_pyramid", "_significance"),
@@ -447,7 +447,7 @@ def test_products_hold_what_the_contract_says(products, name):
         assert product[variable].dtype == "float32"
         assert product[variable].attrs["units"] == unit
         assert product[variable].attrs["long_name"]
-    on_grid = {"rms", "n_pairs", "n_components"} if name == "series" else set()
+    on_grid = {"rms", "n_pairs", "n_components", "n_outliers", "pair_share"} if name == "series" else set()
     assert set(product.data_vars) == set(units) | {"flags"} | on_grid
     assert (product["flags"].dims, product["flags"].dtype) == (dims, "int32")
     assert all(product[each].dims == ("y", "x") for each in on_grid)

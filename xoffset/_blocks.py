@@ -254,35 +254,34 @@ def per_pixel(function: Callable[..., np.ndarray], arrays: list[Any], layers: in
         height = arrays[0].shape[1]
         in_threads(solve, [slice(top, min(top + STRIP, height)) for top in range(0, height, STRIP)])
         return out
-    import dask.array as da
-
-    whole = da.core.unify_chunks(*(part for array in arrays for part in (da.asarray(array).rechunk({0: -1}), "nyx")))[1]
-    return da.map_blocks(
-        function,
-        *whole,
-        chunks=((layers,), *whole[0].chunks[1:]),
-        dtype=arrays[0].dtype,
-        meta=np.empty((0, 0, 0), dtype=arrays[0].dtype),
-    )
+    return _blocks_of_pixels(function, [], arrays, layers)
 
 
 def per_pixel_of(function: Callable[..., np.ndarray], arrays: list[Any], table: Any, layers: int) -> Any:
     """As `per_pixel`, with a small array that the function gets whole as its first argument."""
     if isinstance(table, np.ndarray):
         return per_pixel(partial(function, table), arrays, layers)
+    return _blocks_of_pixels(function, [table, "abc"[: table.ndim]], arrays, layers)
+
+
+def _blocks_of_pixels(
+    function: Callable[..., np.ndarray], table: list[Any], arrays: list[Any], layers: int
+) -> da.Array:
     import dask.array as da
 
-    return da.blockwise(
+    # each array has a first axis of its own, which every block gets whole
+    whole = [(da.asarray(array).rechunk({0: -1}), (f"n{k}", "y", "x")) for k, array in enumerate(arrays)]
+    found: da.Array = da.blockwise(
         function,
         "lyx",
-        table,
-        "abc"[: table.ndim],
-        *(part for array in arrays for part in (da.asarray(array), "nyx")),
+        *table,
+        *(part for pair in whole for part in pair),
         new_axes={"l": layers},
         concatenate=True,
         dtype=arrays[0].dtype,
         meta=np.empty((0, 0, 0), dtype=arrays[0].dtype),
     )
+    return found
 
 
 def at_once(function: Callable[..., np.ndarray], arrays: list[Any], dtype: np.dtype, shape: tuple[int, ...]) -> Any:

@@ -55,6 +55,16 @@ def degree(dates: int, ends: np.ndarray) -> np.ndarray:
     return np.bincount(ends.ravel(), minlength=dates)
 
 
+def envelope(dates: int, ends: np.ndarray) -> np.ndarray:
+    """First date (date,) that a pair, or a chain of pairs over earlier dates, ties to each: int64.
+
+    A Cholesky factor in the order of the dates has no entry left of it.
+    """
+    first = np.arange(dates)
+    np.minimum.at(first, ends.max(axis=1), ends.min(axis=1))
+    return first
+
+
 def bandwidth(ends: np.ndarray) -> int:
     """Largest number of dates between the two ends of a pair."""
     return int(np.abs(ends[:, 1] - ends[:, 0]).max(initial=0))

@@ -18,6 +18,7 @@ from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
 from xoffset.estimation import Cost
 from xoffset.export import geotiff
+from xoffset.inversion import Instant, Weights
 from xoffset.network import Duration, Plan
 
 
@@ -118,11 +119,17 @@ class ProductAccessor:
     def invert(
         self,
         *,
-        weights: Literal["sigma", "uniform"] = "sigma",
-        reference: str | np.datetime64 | pd.Timestamp | None = None,
+        weights: Weights | xr.DataArray | np.ndarray = "sigma",
+        loss: Literal["linear", "huber", "tukey", "l1"] = "huber",
+        smooth: float | Literal["gcv"] = 0.0,
+        prior: xr.Dataset | None = None,
+        islands: Literal["nan", "bridge", "separate"] = "nan",
+        reference: Instant | Sequence[Instant] | None = None,
     ) -> xr.Dataset:
         """Displacement at every date: `xoffset.invert`."""
-        return inversion.invert(self._obj, weights=weights, reference=reference)
+        return inversion.invert(
+            self._obj, weights=weights, loss=loss, smooth=smooth, prior=prior, islands=islands, reference=reference
+        )
 
     def velocity(self) -> xr.Dataset:
         """Mean velocity: `xoffset.velocity`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -9,46 +10,87 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import _blocks, _graph, model
+from xoffset import _blocks, _graph, _solver, model
 from xoffset._kernels import laplacian
 
-_STATES = {1: "no_pairs", 2: "disconnected", 3: "no_reference"}
+Instant = str | np.datetime64 | pd.Timestamp
+Weights = Literal["sigma", "score", "uniform", "velocity", "baseline", "long_baseline"]
+
+LOSSES = {"linear": laplacian.LINEAR, "huber": laplacian.HUBER, "tukey": laplacian.TUKEY, "l1": laplacian.L1}
+ISLANDS = {"nan": laplacian.NAN, "bridge": laplacian.BRIDGE, "separate": laplacian.SEPARATE}
+_STATES = {
+    laplacian.NO_PAIRS: "no_pairs",
+    laplacian.DISCONNECTED: "disconnected",
+    laplacian.NO_REFERENCE: "no_reference",
+}
+# A score that no weight rewards beyond, so that none is infinite.
+BEST_SCORE = 0.99
 
 
 def invert(
     shifts: xr.Dataset,
     *,
-    weights: Literal["sigma", "uniform"] = "sigma",
-    reference: str | np.datetime64 | pd.Timestamp | None = None,
+    weights: Weights | xr.DataArray | np.ndarray = "sigma",
+    loss: Literal["linear", "huber", "tukey", "l1"] = "huber",
+    smooth: float | Literal["gcv"] = 0.0,
+    prior: xr.Dataset | None = None,
+    islands: Literal["nan", "bridge", "separate"] = "nan",
+    reference: Instant | Sequence[Instant] | None = None,
 ) -> xr.Dataset:
     """Displacement at every date from a network of pairwise shifts.
 
     Parameters
     ----------
     shifts
-        Shifts (pair, y, x) from `correlate` or `screen`; pairs may be missing (NaN) in any pixel. A pair matched in
-        both directions counts as two observations.
+        Shifts (pair, y, x) from `correlate` or `screen`; pairs may be missing (NaN) in any pixel. All matches of the
+        same two dates, repeated or backward, count as one.
     weights
-        `"sigma"`: each pair vector weighs the inverse of the mean of its two variances. `"uniform"`: all weigh alike.
+        One weight for both components of a pair. `"sigma"`: the inverse of the mean of the two variances; a pair
+        without positive finite standard errors takes no part. `"score"`: score / (1 − score), which the variance of a
+        match is inverse to on ground of one texture. `"uniform"`: all alike. `"velocity"`: the inverse of the squared
+        baseline, which fits velocities instead of displacements. `"baseline"`, `"long_baseline"`: that of `"sigma"`
+        times median baseline over baseline, or the other way round. Or an array (pair,) or (pair, y, x) in the order
+        of the shifts; a weight that is zero or NaN takes the pair out.
+    loss
+        How misclosure counts: `"linear"` squared; `"huber"` squared up to 1.855 and linearly beyond; `"tukey"` not at
+        all beyond 5.123; `"l1"` linearly. In units of the pixel's own median misclosure, of the vector, and corrected
+        for how much of a pair's error its misclosure shows.
+    smooth
+        Strength of a penalty on changes of velocity [yr m-1]: from one interval between dates to the next, a change of
+        the velocity by 1 / smooth costs as much as a misfit of one standard error. 0: none. `"gcv"`: chosen for each
+        pixel by generalised cross-validation over the dates. Dates without pairs stay unknown.
+    prior
+        Series (time, y, x), `dx` and `dy` in metres at the dates of the network, whose changes of velocity are expected
+        when smoothing. None: none are.
+    islands
+        What becomes of dates that no chain of pairs connects with the reference date. `"nan"`: unknown. `"bridge"`:
+        every group of dates is moved as a whole onto one line in time, whose slope all groups share, and flagged
+        `bridged`. `"separate"`: displacement since the first date of its group, flagged `disconnected`.
     reference
-        Date whose displacement is zero. None: the date with the most pairs, the first of them; the attribute
-        `reference` says which.
+        Date whose displacement is zero, or several, whose mean is. None: the date with the most pairs, the first of
+        them; the attribute `reference` says which.
 
     Returns
     -------
     xarray.Dataset
         Series (time, y, x). `dx`, `dy`: displacement in metres of the grid since the reference date, NaN where a date
         has no pair, where its pairs do not connect it with the reference date, or where the pixel lacks the reference
-        date altogether; `flags` says which. `sigma_dx`, `sigma_dy`: standard error in metres that belongs to each
-        date, the reference date included; the one of a difference of two dates is their root sum of squares. On
-        (y, x): `rms`, misclosure of the pairs in metres (a test of consistency, not a measure of precision),
-        `n_pairs`, pairs with a value, and `n_components`, the number of groups of dates that no pair connects. Lazy if
-        `shifts` is.
+        date altogether; `flags` says which, and `not_converged` where the loss did not settle. `sigma_dx`, `sigma_dy`:
+        standard error in metres that belongs to each date, the reference date included; the one of a difference of two
+        dates is their root sum of squares. NaN where neither standard errors nor redundancy tell. On (y, x): `rms`,
+        misclosure of the pairs in metres (a test of consistency, not a measure of precision), `n_pairs`, pairs with a
+        value, `n_components`, the number of groups of dates that no pair connects, `n_outliers`, pairs whose misclosure
+        is more than four times what it usually is in the pixel, `pair_share`, the share of the variance of the pairs
+        that is their own, not that of their dates, and `smooth` if the series is smoothed. Lazy if `shifts` is.
+
+        The attribute `best_connected` names the date with the most pairs, and, of eager shifts, `better_reference` the
+        date that most pixels have where the reference is missing in more than a tenth of these.
 
     Raises
     ------
     TypeError, ValueError
-        If `shifts` are no shifts, a pair occurs twice, or the reference is none of their dates.
+        If `shifts` are no shifts, the reference is none of their dates, an option is unknown, smoothing is to join
+        islands, weights are negative or infinite, or the weights need standard errors or scores that are not there.
 
     Notes
     -----
@@ -56,7 +98,12 @@ def invert(
     closes around every triplet; the variances of the pairs are therefore split into a share of each date, and only the
     part that the misclosure reveals is treated as noise of the pairs, which redundancy reduces. A network without
     redundancy reveals nothing: there all noise is taken for that of the dates, and if it belongs to the pairs (ground
-    that changes its look) the displacement over many dates is less certain than its sigma says.
+    that changes its look) the displacement over many dates is less certain than its sigma says. Of pairs without any
+    standard error (`from_table`), the misclosure alone tells the noise, as that of the pairs.
+
+    The bridge is the limit of the additional rows of NSBAS (López-Quiroz et al. 2009, J. Appl. Geophys. 69, 151-159) as
+    their weight tends to zero: it moves groups, and deforms none. Thresholds of the losses are those on the length of a
+    vector that as much good data pass as 1.345 and 4.685 let pass of one component.
 
     Examples
     --------
@@ -67,40 +114,87 @@ def invert(
     3
     """
     shifts = model.as_shifts(shifts, "invert")
-    if weights not in ("sigma", "uniform"):
-        raise ValueError(f"invert() needs weights 'sigma' or 'uniform'; got {weights!r}. Choose one of the two.")
+    loss_code = model.one_of(loss, LOSSES, "loss", "invert")
+    islands_code = model.one_of(islands, ISLANDS, "islands", "invert")
+    strength = _strength(smooth, islands, prior)
     order, epochs, ends = model.sorted_pairs(shifts)
-    home = _reference(epochs, ends, reference)
+    home = _home(epochs, ends, reference)
 
-    solve = partial(_solve, ends=ends, dates=epochs.size, home=home, is_uniform=weights == "uniform")
     fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
-    found = _blocks.per_pixel(solve, fields, 5 * epochs.size + 3)
+    weighting, given = _weighting(weights, shifts, model.years(epochs[ends[:, 1]] - epochs[ends[:, 0]]))
+    fields += [array[order] for array in given]
+    if prior is not None:
+        fields += _prior(prior, epochs, shifts)
+    setup = _solver.Setup(
+        ends, model.years(epochs - epochs[0]), home, loss_code, islands_code, strength, has_prior=prior is not None,
+        **weighting,
+    )  # fmt: skip
+    found = _blocks.per_pixel(partial(_solver.solve, setup=setup), fields, setup.layers)
+    step = {
+        "function": "invert", "weights": weights if isinstance(weights, str) else "array", "loss": loss,
+        "smooth": smooth if isinstance(smooth, str) else float(smooth), "prior": prior is not None,
+        "islands": islands, "reference": ", ".join(str(epochs[k]) for k in home),
+    }  # fmt: skip
+    series = model.series(_fields(found, setup), epochs, like=shifts, step=step)
+    series.attrs["reference"] = step["reference"]
+    best = _graph.degree(epochs.size, _graph.undirected(ends))
+    series.attrs["best_connected"] = str(epochs[int(np.argmax(best))])
+    better = _better(fields[0], ends, home, epochs)
+    return series if better is None else series.assign_attrs(better_reference=better)
 
-    dx, dy, variance_x, variance_y, state = (found[k * epochs.size : (k + 1) * epochs.size] for k in range(5))
-    rms, n_pairs, n_components = found[-3], found[-2], found[-1]
-    series = model.series(
-        {
-            "dx": dx,
-            "dy": dy,
-            "sigma_dx": np.sqrt(variance_x),
-            "sigma_dy": np.sqrt(variance_y),
-            "flags": sum((state == code) * np.int32(model.FLAGS[name]) for code, name in _STATES.items()),
-            "rms": rms,
-            "n_pairs": n_pairs.astype(np.int32),
-            "n_components": n_components.astype(np.int32),
-        },
-        epochs,
-        like=shifts,
-        step={"function": "invert", "weights": weights, "reference": str(epochs[home])},
-    )
-    series.attrs["reference"] = str(epochs[home])
-    return series
+
+def _fields(found: Any, setup: _solver.Setup) -> dict[str, Any]:
+    """Variables of the series from the layers of the solver."""
+    dates = setup.times.size
+    dx, dy, variance_x, variance_y, state = (found[k * dates : (k + 1) * dates] for k in range(5))
+    rms, n_pairs, n_components, n_outliers, share, has_settled, smooth = found[5 * dates :]
+    flags = sum((state == code) * np.int32(model.FLAGS[name]) for code, name in _STATES.items())
+    flags = flags | ((has_settled == 0.0) & np.isfinite(dx)) * np.int32(model.FLAGS["not_converged"])
+    if setup.islands == laplacian.BRIDGE:
+        is_bridged = (state == laplacian.DISCONNECTED) & np.isfinite(dx)
+        flags = flags + is_bridged * np.int32(model.FLAGS["bridged"] - model.FLAGS["disconnected"])
+    fields = {
+        "dx": dx, "dy": dy, "sigma_dx": np.sqrt(variance_x), "sigma_dy": np.sqrt(variance_y), "flags": flags,
+        "rms": rms, "n_pairs": n_pairs.astype(np.int32), "n_components": n_components.astype(np.int32),
+        "n_outliers": n_outliers.astype(np.int32), "pair_share": share,
+    }  # fmt: skip
+    return fields | ({"smooth": smooth} if setup.smooth else {})
 
 
-def _reference(epochs: np.ndarray, ends: np.ndarray, reference: Any) -> int:
-    """Index of the reference date."""
+# -------------------------------------------------------------------------------------------------------------- checks
+
+
+def _strength(smooth: Any, islands: str, prior: xr.Dataset | None) -> float:
+    """Strength of the smoothness, below zero if it is to be found."""
+    is_number = isinstance(smooth, (int, float, np.number)) and not isinstance(smooth, bool)
+    if smooth != "gcv" and not (is_number and 0.0 <= smooth < np.inf):
+        raise ValueError(
+            f"invert() needs smooth as a number of at least 0 [yr m-1], or 'gcv'; got {smooth!r}. Try smooth='gcv'."
+        )
+    strength = -1.0 if smooth == "gcv" else float(smooth)
+    if strength and islands != "nan":
+        raise ValueError(
+            f"invert() needs islands='nan' where it smooths; got {islands!r}: a smooth series would join them unseen. "
+            "Leave smooth or islands out."
+        )
+    if prior is not None and not strength:
+        raise ValueError("invert() needs smooth with a prior; got smooth=0. Pass smooth='gcv', or leave the prior out.")
+    return strength
+
+
+def _home(epochs: np.ndarray, ends: np.ndarray, reference: Any) -> tuple[int, ...]:
+    """Indices of the dates whose mean displacement is zero."""
     if reference is None:
-        return int(np.argmax(_graph.degree(epochs.size, _graph.undirected(ends))))
+        return (int(np.argmax(_graph.degree(epochs.size, _graph.undirected(ends)))),)
+    several = isinstance(reference, (list, tuple, np.ndarray, pd.DatetimeIndex)) and np.ndim(reference) == 1
+    if several and not len(reference):
+        raise ValueError(
+            "invert() needs at least one date as reference; got none. Write it as '2020-06-01T10:30', or leave it out."
+        )
+    return tuple(_index(epochs, each) for each in reference) if several else (_index(epochs, reference),)
+
+
+def _index(epochs: np.ndarray, reference: Any) -> int:
     wanted = model.as_instant(reference, "reference", "invert")
     found = np.flatnonzero(epochs == wanted)
     if not found.size and model.is_bare_date(reference):
@@ -115,16 +209,77 @@ def _reference(epochs: np.ndarray, ends: np.ndarray, reference: Any) -> int:
     return int(found[0])
 
 
-def _solve(*fields: np.ndarray, ends: np.ndarray, dates: int, home: int, is_uniform: bool) -> np.ndarray:
-    """Fields of `laplacian.invert` for dx, dy and their sigma in one block of pixels (pair, rows, columns)."""
-    dx, dy, sigma_x, sigma_y = fields
-    variance_x, variance_y = sigma_x.astype(np.float64) ** 2, sigma_y.astype(np.float64) ** 2
-    weight_variance = 0.5 * (variance_x + variance_y)
-    if is_uniform:
-        # one weight for all that keeps the scale of the variances
-        known = np.isfinite(weight_variance)
-        count = np.maximum(known.sum(axis=0), 1)
-        weight_variance = np.where(known, np.where(known, weight_variance, 0.0).sum(axis=0) / count, np.nan)
-    out = np.empty((5 * dates + 3, *dx.shape[1:]), dtype=dx.dtype)
-    laplacian.invert(ends, _graph.bandwidth(ends) + 1, home, dx, dy, variance_x, variance_y, weight_variance, out)
-    return out
+def _weighting(weights: Any, shifts: xr.Dataset, baseline: np.ndarray) -> tuple[dict[str, Any], list[Any]]:
+    """Options of the setup that say how pairs weigh, and the field of weights in the order of the shifts, if any."""
+    if not isinstance(weights, str):
+        return _of_array(weights, shifts)
+    if weights in ("sigma", "baseline", "long_baseline"):
+        sigma = shifts["sigma_dx"].data
+        if isinstance(sigma, np.ndarray) and np.isnan(sigma).all() and np.isfinite(shifts["dx"].data).any():
+            raise ValueError(
+                f"invert() needs standard errors for weights={weights!r}; got none. Pass weights='uniform'."
+            )
+    length = np.abs(baseline)
+    relative = length / np.median(length)
+    bases = {"uniform": np.ones_like(length), "velocity": length**-2.0}
+    scaled = {"baseline": 1.0 / relative, "long_baseline": relative}
+    if weights == "sigma":
+        return {}, []
+    if weights in bases:
+        return {"base": bases[weights]}, []
+    if weights in scaled:
+        return {"base": scaled[weights], "is_relative": True}, []
+    if weights != "score":
+        raise ValueError(
+            "invert() needs weights 'sigma', 'score', 'uniform', 'velocity', 'baseline', 'long_baseline' or an array; "
+            f"got {weights!r}. Choose one of these."
+        )
+    if "score" not in shifts or shifts["score"].dims != ("pair", "y", "x"):
+        raise ValueError(
+            "invert() needs 'score' (pair, y, x) for weights='score'; got shifts without it. Pass weights='sigma'."
+        )
+    score = np.clip(shifts["score"].data.astype(shifts["dx"].dtype), 0.0, BEST_SCORE)
+    return {"has_field": True}, [score / (1.0 - score)]
+
+
+def _of_array(weights: Any, shifts: xr.Dataset) -> tuple[dict[str, Any], list[Any]]:
+    values = getattr(weights, "data", None) if isinstance(weights, xr.DataArray) else np.asarray(weights)
+    shape = shifts["dx"].shape
+    if values is None or values.dtype.kind not in "iuf" or values.shape not in (shape[:1], shape):
+        got = f"{values.dtype} {values.shape}" if values is not None else type(weights).__name__
+        raise ValueError(
+            f"invert() needs an array of weights with shape {shape[:1]} or {shape}; got {got}. "
+            "Pass one number a pair, or one a pair and pixel."
+        )
+    if isinstance(values, np.ndarray) and ((values < 0) | np.isinf(values)).any():
+        raise ValueError(
+            "invert() needs weights that are neither negative nor infinite; got some. Set those to 0 to drop pairs."
+        )
+    if values.ndim == 1:
+        return {"base": np.asarray(values, dtype=np.float64)}, []
+    return {"has_field": True}, [values.astype(shifts["dx"].dtype)]
+
+
+def _prior(prior: xr.Dataset, epochs: np.ndarray, shifts: xr.Dataset) -> list[Any]:
+    """Displacements of the prior (date, rows, columns) at the dates of the network."""
+    prior = model.as_series(prior, "invert")
+    dates = model.as_dates(prior["time"].values)
+    missing = epochs[~np.isin(epochs, dates)]
+    if missing.size or any(not np.array_equal(prior[name].values, shifts[name].values) for name in ("x", "y")):
+        got = f"none at {missing[0]}" if missing.size else "another grid"
+        raise ValueError(
+            f"invert() needs a prior at the dates and on the grid of the shifts; got {got}. "
+            "Invert the same shifts, or resample the prior."
+        )
+    rows = np.searchsorted(dates, epochs)
+    return [prior[name].data[rows] for name in ("dx", "dy")]
+
+
+def _better(dx: Any, ends: np.ndarray, home: tuple[int, ...], epochs: np.ndarray) -> str | None:
+    """Date that most pixels have, if many of them lack the reference; None if the shifts are lazy."""
+    if not isinstance(dx, np.ndarray):
+        return None
+    has_value = np.isfinite(dx)
+    count = np.array([has_value[(ends == k).any(axis=1)].any(axis=0).sum() for k in range(epochs.size)])
+    best = int(np.argmax(count))
+    return str(epochs[best]) if count[list(home)].min() < 0.9 * count[best] else None

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,8 @@ from xoffset._kernels import bits
 
 if TYPE_CHECKING:
     import pyproj
+
+Choice = TypeVar("Choice")
 
 YEAR = np.timedelta64(int(365.25 * 86_400), "s")
 
@@ -73,6 +75,11 @@ _SERIES = {
     "rms": ("m", "root mean square misclosure of the pairs"),
     "n_pairs": (None, "number of pairs with a value"),
     "n_components": (None, "number of unconnected groups of dates"),
+    "n_outliers": (None, "number of pairs far beyond the misclosure of the others"),
+    "pair_share": ("1", "share of the variance of a pair that is its own, not that of its dates"),
+    "smooth": ("yr m-1", "strength of the smoothness"),
+    "geolocation_dx": ("m", "displacement along x of stable ground as a whole, not removed"),
+    "geolocation_dy": ("m", "displacement along y of stable ground as a whole, not removed"),
 }
 _RATE = {
     "vx": ("m yr-1", "velocity along x"),
@@ -354,6 +361,16 @@ def check_share(value: Any, name: str, caller: str) -> None:
         raise ValueError(f"{caller}() needs {name} between 0 and 1; got {value!r}. Pass a share such as 0.5.")
 
 
+def one_of(value: Any, choices: Mapping[str, Choice], name: str, caller: str) -> Choice:
+    """What a name stands for, refusing any other."""
+    if not isinstance(value, str) or value not in choices:
+        names = [repr(choice) for choice in choices]
+        raise ValueError(
+            f"{caller}() needs {name} {', '.join(names[:-1])} or {names[-1]}; got {value!r}. Choose one of these."
+        )
+    return choices[value]
+
+
 def as_switch(value: Any, name: str, caller: str) -> bool:
     """Return a yes or no as bool, refusing anything else."""
     if not isinstance(value, (bool, np.bool_)):
@@ -500,7 +517,7 @@ def product(
     step: dict[str, Any],
     coords: Mapping[Hashable, Any] | None = None,
 ) -> xr.Dataset:
-    """Any other product: name -> (dims, values), labelled by a table; grid and CRS from `like`, further coords given."""
+    """Any other product: name -> (dims, values), labelled by a table; grid and CRS from `like`, other coords given."""
     grid = {name: like[name] for name in ("y", "x") if any(name in dims for dims, _ in fields.values())}
     data = xr.Dataset(
         coords=dict(coords or {}) | grid | _crs_coordinates(like),

@@ -1,351 +1,1058 @@
-"""Networks of pairs solved pixel by pixel: the normal matrix of a pair network is a weighted graph Laplacian.
+"""Networks of pairs solved for many pixels at once: the normal matrix of a pair network is a weighted graph Laplacian.
 
-It is assembled in O(pairs), stays within a band as wide as the longest pair counted in dates, and takes both components
-with one factor.
+It is assembled in O(pairs), factored within its envelope in the order of the dates, and takes both components with one
+factor. Pixels lie side by side along the last axis of every array (the lanes), so that each step of the factorisation
+is one vector operation; no lane ever looks at another one, so the result is the same in any company.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from xoffset._kernels._jit import kernel
 
-SPLITS = 20
+LINEAR, HUBER, TUKEY, L1 = 0, 1, 2, 3
+# States of a date.
+CONNECTED, NO_PAIRS, DISCONNECTED, NO_REFERENCE = 0, 1, 2, 3
+# What becomes of dates that no chain of pairs connects with the reference date.
+NAN, BRIDGE, SEPARATE = 0, 1, 2
+# Layers of `invert` behind the five of each date.
+EXTRA = 7
+
+# Updates of the variances of dates. Steps of the loss: at most, those of them with one leverage for all pairs, those with
+# a new scale, and from one new factor to the next; largest change of the solution that may be left, in units of the noise
+# of the pairs. Halvings that find the scale, its least share of the root mean square, and what rounding may change.
+SPLITS = 6
+STEPS, EQUAL_STEPS, NEW_SCALES, RENEWAL, TOLERANCE, HALVINGS = 100, 6, 3, 3, 1e-3, 18
+LEAST_SCALE, ROUNDING = 0.01, 1e-20
+# Median length of a vector of two standard normal components.
+RAYLEIGH = 1.1774100225154747
+# Thresholds on the length of residual vectors: as many good ones are beyond Huber's as are beyond 1.345 of a single
+# residual; Tukey's keeps 95 % of the efficiency, as 4.685 does for a single residual; least length for "l1".
+HUBER_LIMIT, TUKEY_LIMIT, L1_LEAST = 1.855, 5.123, 0.05
+# Residuals beyond tell nothing of the noise; a weight below this share is none.
+OUTLIER, REJECTED = 4.0, 0.01
+# A pair that nothing checks has this little of its own residual left.
+UNCHECKED = 1e-9
+# Ratios of smoothness to data that cross-validation tries.
+TRIES = 19
+
+
+class Network(NamedTuple):
+    """Dates and pairs that all pixels share.
+
+    ends (pair, 2): earlier and later date of each pair, as indices; first (date,): first column of the envelope of each
+    row; home: dates whose mean displacement is zero; times (date,): years; factor (2, date): of the variances of the
+    dates along x and y, as stable ground shows them.
+    """
+
+    ends: np.ndarray
+    first: np.ndarray
+    home: np.ndarray
+    times: np.ndarray
+    factor: np.ndarray
+
+
+class Method(NamedTuple):
+    """How to solve: loss and islands by number; smooth [yr m-1], below zero for cross-validation."""
+
+    loss: int
+    islands: int
+    smooth: float
+    is_general: bool  # weights are not the inverse of the variances, or the series is smoothed
+
+
+class Scratch(NamedTuple):
+    """Arrays that are filled anew for every group of pixels (..., lanes)."""
+
+    observed: np.ndarray  # (2, pair) displacements
+    variance: np.ndarray  # (2, pair) of each component, of the measurement
+    weight: np.ndarray  # (pair) that the caller gave, 0 for a pair that takes no part
+    trust: np.ndarray  # (pair) factor of the weight that the loss gives
+    redundancy: np.ndarray  # (pair) 1 minus leverage
+    length: np.ndarray  # (pair) studentised residual
+    band: np.ndarray  # (date, width) normal matrix, then its factor
+    inverse: np.ndarray  # (date, 2 width - 1) of the normal matrix within the envelope, on both sides of the diagonal
+    dense: np.ndarray  # (date, date) the whole inverse, where it is needed
+    solution: np.ndarray  # (2, date)
+    change: np.ndarray  # (3, date) right-hand sides
+    share: np.ndarray  # (2, date) variance that belongs to each date
+    ratio: np.ndarray  # (2, date)
+    prior: np.ndarray  # (2, date) series that the smoothness refers to
+    state: np.ndarray  # (date) int64
+    root: np.ndarray  # (date) int64: first date of the group that the date belongs to
+    lane: np.ndarray  # (20) one number a pixel
+
+
+def scratch(pairs: int, dates: int, width: int, lanes: int, needs_dense: bool) -> Scratch:
+    """Arrays for networks of so many pairs and dates."""
+
+    def made(*shape: int) -> np.ndarray:
+        return np.empty((*shape, lanes))
+
+    return Scratch(
+        observed=made(2, pairs),
+        variance=made(2, pairs),
+        weight=made(pairs),
+        trust=made(pairs),
+        redundancy=made(pairs),
+        length=made(pairs),
+        band=made(dates, width),
+        inverse=np.zeros((dates, 2 * width - 1, lanes)),
+        dense=made(dates, dates) if needs_dense else made(0, 0),
+        solution=made(2, dates),
+        change=made(3, dates),
+        share=made(2, dates),
+        ratio=made(2, dates),
+        prior=np.zeros((2, dates, lanes)),
+        state=np.empty((dates, lanes), np.int64),
+        root=np.empty((dates, lanes), np.int64),
+        lane=made(20),
+    )
+
+
+# --------------------------------------------------------------------------------------------------- variances of dates
 
 
 @kernel
-def _split(ends, used, variance, out, ratio):
-    """Variance of each date whose sums over the ends of the pairs come closest to the variances of the pairs.
+def _split(ends, is_used, variance, out, ratio):
+    """Variance of each date (date, lanes) whose sums over the ends of the pairs come closest to those of the pairs.
 
-    Multiplicative updates keep it positive; where a network cannot tell (a chain), each date keeps half a pair.
+    Multiplicative updates keep it positive; where a network cannot tell (a chain), each date keeps half a pair. A pair
+    takes part where `is_used` (pair, lanes) is above zero.
     """
-    dates = out.size
-    total = np.empty(dates)
-    out[:] = 0.0
-    ratio[:] = 0.0
-    for p in range(ends.shape[0]):
-        if used[p]:
-            for end in range(2):
-                out[ends[p, end]] += 0.5 * variance[p]
-                ratio[ends[p, end]] += 1.0
+    pairs, lanes = variance.shape
+    given, found = ratio[0], ratio[1]
+    dates = out.shape[0]
+    found[:] = 0.0
+    given[:] = 0.0
+    for p in range(pairs):
+        i, j = ends[p, 0], ends[p, 1]
+        for lane in range(lanes):
+            part = variance[p, lane] if is_used[p, lane] > 0.0 else 0.0
+            count = 1.0 if is_used[p, lane] > 0.0 else 0.0
+            found[i, lane] += part
+            found[j, lane] += part
+            given[i, lane] += count
+            given[j, lane] += count
     for k in range(dates):
-        out[k] = out[k] / ratio[k] if ratio[k] > 0.0 else np.nan
+        for lane in range(lanes):
+            out[k, lane] = 0.5 * found[k, lane] / given[k, lane] if given[k, lane] > 0.0 else np.nan
     for _ in range(SPLITS):
         # what the pairs of a date have, over what the present split gives them
-        ratio[:] = 0.0
-        total[:] = 0.0
-        for p in range(ends.shape[0]):
-            if used[p]:
-                given = out[ends[p, 0]] + out[ends[p, 1]]
-                for end in range(2):
-                    ratio[ends[p, end]] += variance[p]
-                    total[ends[p, end]] += given
+        given[:] = 0.0
+        for p in range(pairs):
+            i, j = ends[p, 0], ends[p, 1]
+            for lane in range(lanes):
+                total = out[i, lane] + out[j, lane] if is_used[p, lane] > 0.0 else 0.0
+                given[i, lane] += total
+                given[j, lane] += total
         for k in range(dates):
-            if total[k] > 0.0:
-                out[k] *= ratio[k] / total[k]
+            for lane in range(lanes):
+                # half as far again as the ratio, which leads there in fewer steps
+                step = found[k, lane] / given[k, lane] if given[k, lane] > 0.0 else 1.0
+                out[k, lane] *= step * np.sqrt(step)
 
 
 @kernel
 def date_variance(ends, variance, out):
     """Share of each date in the variances of its pairs.
 
-    ends (pair, 2); variance (pair, rows, columns), NaN where a pair is missing; out (dates, rows, columns), NaN where
-    a date has no pair.
+    ends (pair, 2); variance (pair, rows, columns), NaN where a pair is missing; out (date, rows, columns), NaN where a
+    date has no pair.
     """
-    pairs, rows, columns = variance.shape
-    used = np.empty(pairs, np.bool_)
-    value = np.empty(pairs)
-    share = np.empty(out.shape[0])
-    ratio = np.empty(out.shape[0])
+    dates, rows, columns = out.shape
+    share = np.empty((dates, columns))
+    ratio = np.empty((2, dates, columns))
+    of_row = np.empty((variance.shape[0], columns))
+    is_used = np.empty((variance.shape[0], columns))
     for row in range(rows):
-        for column in range(columns):
-            for p in range(pairs):
-                value[p] = variance[p, row, column]
-                used[p] = np.isfinite(value[p])
-            _split(ends, used, value, share, ratio)
-            out[:, row, column] = share
+        for p in range(variance.shape[0]):
+            for column in range(columns):
+                of_row[p, column] = variance[p, row, column]
+                is_used[p, column] = np.isfinite(of_row[p, column])
+        _split(ends, is_used, of_row, share, ratio)
+        for k in range(dates):
+            for column in range(columns):
+                out[k, row, column] = share[k, column]
+
+
+# --------------------------------------------------------------------------------------------------------------- groups
 
 
 @kernel
-def _root(parent, k):
-    while parent[k] != k:
-        parent[k] = parent[parent[k]]
-        k = parent[k]
-    return k
+def _group(network, s, is_smooth):
+    """Groups of dates that pairs of positive weight connect: s.root, the first date of each, and s.state.
 
-
-@kernel
-def _factor(band):
-    """Cholesky factor of a banded matrix in place; band[i, k] is the entry (i, i - k). False if it is not definite."""
-    size, width = band.shape
-    for i in range(size):
-        first = max(0, i - width + 1)
-        for j in range(first, i + 1):
-            value = band[i, i - j]
-            for k in range(max(first, j - width + 1), j):
-                value -= band[i, i - k] * band[j, j - k]
-            if j < i:
-                band[i, i - j] = value / band[j, 0]
-            elif value > 1e-12 * band[i, 0]:
-                band[i, 0] = np.sqrt(value)
-            else:
-                return False
-    return True
-
-
-@kernel
-def _solve(band, x):
-    """Solve with the factor of `_factor`, in place."""
-    size, width = band.shape
-    for i in range(size):
-        for k in range(max(0, i - width + 1), i):
-            x[i] -= band[i, i - k] * x[k]
-        x[i] /= band[i, 0]
-    for i in range(size - 1, -1, -1):
-        for k in range(i + 1, min(size, i + width)):
-            x[i] -= band[k, k - i] * x[k]
-        x[i] /= band[i, 0]
-
-
-@kernel
-def _inverse_diagonal(band, inverse):
-    """Entries of the inverse within the band, from the factor (Takahashi's recurrence); laid out like `band`."""
-    size, width = band.shape
-    for j in range(size - 1, -1, -1):
-        for i in range(min(size - 1, j + width - 1), j - 1, -1):
-            value = 1.0 / band[j, 0] if i == j else 0.0
-            for k in range(j + 1, min(size, j + width)):
-                value -= inverse[max(i, k), abs(i - k)] * band[k, k - j]
-            inverse[i, i - j] = value / band[j, 0]
-
-
-@kernel
-def _gather(pixel, observed, variance, weight, used):
-    """Copy the pairs of one pixel and say which take part; returns how many do."""
-    dx, dy, variance_x, variance_y, weight_variance = pixel
-    count = 0
-    for p in range(dx.size):
-        observed[0, p], observed[1, p] = dx[p], dy[p]
-        variance[0, p], variance[1, p] = variance_x[p], variance_y[p]
-        used[p] = (
-            np.isfinite(observed[0, p])
-            and np.isfinite(observed[1, p])
-            and 0.0 < variance[0, p] < np.inf
-            and 0.0 < variance[1, p] < np.inf
-            and 0.0 < weight_variance[p] < np.inf
-        )
-        weight[p] = 1.0 / weight_variance[p] if used[p] else 0.0
-        count += used[p]
-    return count
-
-
-@kernel
-def _connect(ends, used, reference, parent, state):
-    """Group the dates that pairs connect; returns the number of groups and of dates in that of the reference.
-
-    state: 0 the date is connected with the reference, 1 it has no pairs, 2 it is not connected, 3 the reference has no
-    pairs.
+    s.lane[0] is their number, [1] the dates of the group of `home`, [2] the pairs, [15] the dates with pairs. A date of
+    `root` -1 is no unknown. A smoothed series has unknowns from the first to the last date of its group.
     """
-    dates = parent.size
-    state[:] = 1
+    dates, lanes = s.state.shape
+    pairs = s.weight.shape[0]
+    s.state[:] = NO_PAIRS
+    s.lane[2] = 0.0
     for k in range(dates):
-        parent[k] = k
-    for p in range(used.size):
-        if used[p]:
-            a, b = _root(parent, ends[p, 0]), _root(parent, ends[p, 1])
-            parent[max(a, b)] = min(a, b)
-            state[ends[p, 0]] = 0
-            state[ends[p, 1]] = 0
-    home = _root(parent, reference)
-    has_reference = state[reference] == 0
-    groups = 0
-    members = 0
-    for k in range(dates):
-        groups += state[k] == 0 and _root(parent, k) == k
-        if not has_reference:
-            state[k] = 3
-        elif state[k] == 0 and _root(parent, k) != home:
-            state[k] = 2
-        members += state[k] == 0
-    return groups, members
+        s.root[k] = k
+    for p in range(pairs):
+        i, j = network.ends[p, 0], network.ends[p, 1]
+        for lane in range(lanes):
+            is_used = s.weight[p, lane] > 0.0
+            s.state[i, lane] = CONNECTED if is_used else s.state[i, lane]
+            s.state[j, lane] = CONNECTED if is_used else s.state[j, lane]
+            s.lane[2, lane] += 1.0 if is_used else 0.0
+    changes, is_forward = 1, True
+    while changes > 0:
+        changes = 0
+        for q in range(pairs):
+            p = q if is_forward else pairs - 1 - q
+            i, j = network.ends[p, 0], network.ends[p, 1]
+            for lane in range(lanes):
+                a, b = s.root[i, lane], s.root[j, lane]
+                is_new = s.weight[p, lane] > 0.0 and a != b
+                s.root[i, lane] = min(a, b) if is_new else a
+                s.root[j, lane] = min(a, b) if is_new else b
+                changes += 1 if is_new else 0
+        is_forward = not is_forward
+    s.lane[0] = 0.0
+    s.lane[1] = 0.0
+    s.lane[15] = 0.0
+    for lane in range(lanes):
+        home = s.root[network.home[0], lane]
+        has_reference = True
+        for k in network.home:
+            has_reference &= s.state[k, lane] == CONNECTED and s.root[k, lane] == home
+        last = -1
+        for k in range(dates):
+            has_pairs = s.state[k, lane] == CONNECTED
+            is_home = s.root[k, lane] == home
+            s.lane[0, lane] += has_pairs and s.root[k, lane] == k
+            s.lane[15, lane] += has_pairs
+            if not has_reference:
+                s.state[k, lane] = NO_REFERENCE
+            elif has_pairs and is_home:
+                s.lane[1, lane] += 1.0
+                last = k
+            elif has_pairs:
+                s.state[k, lane] = DISCONNECTED
+            if not has_pairs or not has_reference or (is_smooth and not is_home):
+                s.root[k, lane] = -1
+        if is_smooth and last >= 0:
+            for k in range(home, last + 1):
+                s.root[k, lane] = home
+    if is_smooth:
+        for p in range(pairs):
+            i = network.ends[p, 0]
+            for lane in range(lanes):
+                s.weight[p, lane] = s.weight[p, lane] if s.state[i, lane] == CONNECTED else 0.0
+
+
+# ------------------------------------------------------------------------------------------------------- linear systems
 
 
 @kernel
-def _assemble(ends, used, weight, observed, reference, state, band, solution, ones):
-    """Grounded Laplacian and right-hand sides of the dates connected with the reference; returns their pairs.
-
-    Dates that are not part of the system keep a row of their own. `ones` is a third right-hand side.
-    """
+def _assemble(network, s, with_trust):
+    """Grounded Laplacian of every pixel: the first date of a group, and dates that are no unknowns, keep a row of 1."""
+    _, width, lanes = s.band.shape
+    band = s.band
     band[:] = 0.0
-    solution[:] = 0.0
-    count = 0
-    for p in range(used.size):
-        used[p] = used[p] and state[ends[p, 0]] == 0
-        if not used[p]:
-            continue
-        count += 1
-        i, j = ends[p, 0], ends[p, 1]
-        band[i, 0] += weight[p]
-        band[j, 0] += weight[p]
-        if i != reference and j != reference:
-            band[max(i, j), abs(i - j)] -= weight[p]
+    last = width - 1
+    for p in range(s.weight.shape[0]):
+        i, j = network.ends[p, 0], network.ends[p, 1]
+        for lane in range(lanes):
+            weight = s.weight[p, lane] * s.trust[p, lane] if with_trust else s.weight[p, lane]
+            band[i, last, lane] += weight
+            band[j, last, lane] += weight
+            band[j, last - (j - i), lane] -= weight
+    _ground(s)
+
+
+@kernel
+def _ground(s):
+    dates, width, lanes = s.band.shape
+    last = width - 1
+    for k in range(dates):
+        for lane in range(lanes):
+            if s.root[k, lane] == k or s.root[k, lane] < 0:
+                s.band[k, last, lane] = 1.0
+                for d in range(1, width):
+                    s.band[k, last - d, lane] = 0.0
+                    if k + d < dates:
+                        s.band[k + d, last - d, lane] = 0.0
+
+
+@kernel
+def _stiffen(network, s, strength):
+    """Add the penalty on changes of velocity, strength (lanes) [yr2 m-2], to the normal matrix."""
+    dates, width, lanes = s.band.shape
+    last = width - 1
+    for k in range(1, dates - 1):
+        a = 1.0 / (network.times[k] - network.times[k - 1])
+        c = 1.0 / (network.times[k + 1] - network.times[k])
+        b = -(a + c)
+        for lane in range(lanes):
+            root = s.root[k, lane]
+            inside = root >= 0 and s.root[k - 1, lane] == root and s.root[k + 1, lane] == root
+            w = strength[lane] if inside else 0.0
+            s.band[k - 1, last, lane] += w * a * a
+            s.band[k, last, lane] += w * b * b
+            s.band[k + 1, last, lane] += w * c * c
+            s.band[k, last - 1, lane] += w * a * b
+            s.band[k + 1, last - 1, lane] += w * b * c
+            s.band[k + 1, last - 2, lane] += w * a * c
+    _ground(s)
+
+
+@kernel
+def _factor(band, first):
+    """Cholesky factors of banded matrices in place, with the inverse of the diagonal on the diagonal.
+
+    band[i, width - 1 - d] is the entry (i, i - d). A matrix that is not definite gives NaN.
+    """
+    dates, width, lanes = band.shape
+    total = np.empty(lanes)
+    for i in range(dates):
+        row = band[i]
+        to_i = width - 1 - i
+        for j in range(first[i], i + 1):
+            to_j = width - 1 - j
+            start = max(first[i], first[j])
+            left, right = row[start + to_i : j + to_i], band[j][start + to_j : j + to_j]
+            entry = row[j + to_i]
+            for lane in range(lanes):
+                total[lane] = entry[lane]
+            for k in range(j - start):
+                one, other = left[k], right[k]
+                for lane in range(lanes):
+                    total[lane] -= one[lane] * other[lane]
+            if j < i:
+                diagonal = band[j][width - 1]
+                for lane in range(lanes):
+                    entry[lane] = total[lane] * diagonal[lane]
+            else:
+                for lane in range(lanes):
+                    is_definite = total[lane] > 1e-12 * entry[lane]
+                    entry[lane] = 1.0 / np.sqrt(total[lane]) if is_definite else np.nan
+
+
+@kernel
+def _solve(band, first, x):
+    """Solve with the factors of `_factor`, in place: x (date, lanes)."""
+    dates, width, lanes = band.shape
+    for i in range(dates):
+        to_i = width - 1 - i
+        target = x[i]
+        for k in range(first[i], i):
+            one, other = band[i][k + to_i], x[k]
+            for lane in range(lanes):
+                target[lane] -= one[lane] * other[lane]
+        diagonal = band[i][width - 1]
+        for lane in range(lanes):
+            target[lane] *= diagonal[lane]
+    for i in range(dates - 1, -1, -1):
+        to_i = width - 1 - i
+        source, diagonal = x[i], band[i][width - 1]
+        for lane in range(lanes):
+            source[lane] *= diagonal[lane]
+        for k in range(first[i], i):
+            one, target = band[i][k + to_i], x[k]
+            for lane in range(lanes):
+                target[lane] -= one[lane] * source[lane]
+
+
+@kernel
+def _invert(band, first, inverse):
+    """Entries of the inverses within the envelope, from the factors (Takahashi's recurrence).
+
+    inverse[i, width - 1 - d] is the entry (i, i - d), for d below zero too; what lies outside the envelope stays 0.
+    """
+    dates, width, lanes = band.shape
+    total = np.empty(lanes)
+    last = width - 1
+    for j in range(dates - 1, -1, -1):
+        diagonal = band[j][last]
+        after = min(dates, j + width) - j - 1
+        whole = after - after % 4
+        for i in range(j + after, j - 1, -1):
+            if first[i] > j:
+                continue
+            for lane in range(lanes):
+                total[lane] = diagonal[lane] if i == j else 0.0
+            known = inverse[i][last + j + 1 - i :]
+            # four at a time: every sum is loaded and stored a quarter as often
+            for k in range(0, whole, 4):
+                a0, a1, a2, a3 = known[k], known[k + 1], known[k + 2], known[k + 3]
+                b0, b1 = band[j + 1 + k][last - 1 - k], band[j + 2 + k][last - 2 - k]
+                b2, b3 = band[j + 3 + k][last - 3 - k], band[j + 4 + k][last - 4 - k]
+                for lane in range(lanes):
+                    total[lane] -= a0[lane] * b0[lane] + a1[lane] * b1[lane] + a2[lane] * b2[lane] + a3[lane] * b3[lane]
+            for k in range(whole, after):
+                one, other = known[k], band[j + 1 + k][last - 1 - k]
+                for lane in range(lanes):
+                    total[lane] -= one[lane] * other[lane]
+            below, above = inverse[i][last - (i - j)], inverse[j][last + (i - j)]
+            for lane in range(lanes):
+                value = total[lane] * diagonal[lane]
+                below[lane] = value
+                above[lane] = value
+
+
+# ------------------------------------------------------------------------------------------------------------ residuals
+
+
+@kernel
+def _redundancies(network, s):
+    """Part of each pair's error that its residual shows, 1 minus its leverage; 0 where nothing checks the pair."""
+    last = s.band.shape[1] - 1
+    for p in range(s.weight.shape[0]):
+        i, j = network.ends[p, 0], network.ends[p, 1]
+        for lane in range(s.weight.shape[1]):
+            of_i = s.inverse[i, last, lane] if s.root[i, lane] != i else 0.0
+            of_j = s.inverse[j, last, lane]
+            both = s.inverse[j, last - (j - i), lane] if s.root[i, lane] != i else 0.0
+            leverage = s.weight[p, lane] * s.trust[p, lane] * (of_i + of_j - 2.0 * both)
+            rest = 1.0 - leverage
+            s.redundancy[p, lane] = rest if rest > UNCHECKED and s.weight[p, lane] > 0.0 else 0.0
+
+
+@kernel
+def _residuals(network, s):
+    """Length of each pair's studentised residual, in units of its weight; 0 where nothing checks the pair."""
+    x, y = s.solution[0], s.solution[1]
+    for p in range(s.weight.shape[0]):
+        i, j = network.ends[p, 0], network.ends[p, 1]
+        for lane in range(s.weight.shape[1]):
+            along_x = s.observed[0, p, lane] - x[j, lane] + x[i, lane]
+            along_y = s.observed[1, p, lane] - y[j, lane] + y[i, lane]
+            square = s.weight[p, lane] * (along_x * along_x + along_y * along_y)
+            checked = s.redundancy[p, lane]
+            s.length[p, lane] = np.sqrt(square / checked) if checked > 0.0 else 0.0
+
+
+@kernel
+def _scale(s, is_settled, least):
+    """Noise of the pairs from the median length of their residuals, in units of their weights, s.lane[3].
+
+    The median is found by halving an interval, of all pixels at once; of an even number it is the lower one. The noise
+    is at least this share of the root mean square.
+    """
+    pairs, lanes = s.weight.shape
+    low, high, count, below, square = s.lane[10], s.lane[11], s.lane[12], s.lane[13], s.lane[16]
+    low[:] = 0.0
+    square[:] = 0.0
+    high[:] = 0.0
+    count[:] = 0.0
+    for p in range(pairs):
+        for lane in range(lanes):
+            count[lane] += 1.0 if s.redundancy[p, lane] > 0.0 else 0.0
+            high[lane] = max(high[lane], s.length[p, lane])
+            square[lane] += s.length[p, lane] * s.length[p, lane]
+    for _ in range(HALVINGS):
+        below[:] = 0.0
+        for p in range(pairs):
+            for lane in range(lanes):
+                is_below = s.redundancy[p, lane] > 0.0 and s.length[p, lane] <= 0.5 * (low[lane] + high[lane])
+                below[lane] += 1.0 if is_below else 0.0
+        for lane in range(lanes):
+            middle = 0.5 * (low[lane] + high[lane])
+            is_beyond = 2.0 * below[lane] < count[lane]
+            low[lane] = middle if is_beyond else low[lane]
+            high[lane] = high[lane] if is_beyond else middle
+    for lane in range(lanes):
+        floor = least * np.sqrt(square[lane] / max(count[lane], 1.0))
+        s.lane[3, lane] = s.lane[3, lane] if is_settled[lane] > 0.0 else max(high[lane] / RAYLEIGH, floor)
+
+
+@kernel
+def _weigh(s, loss, is_settled):
+    """Factor of each weight that the loss gives, of pixels that have not settled; s.lane[3] is their scale."""
+    for p in range(s.weight.shape[0]):
+        for lane in range(s.weight.shape[1]):
+            scale = s.lane[3, lane]
+            z = s.length[p, lane] / scale if scale > 0.0 else 0.0
+            if loss == TUKEY:
+                t = 1.0 - (z / TUKEY_LIMIT) ** 2
+                trust = t * t if t > 0.0 else 0.0
+            elif loss == L1:
+                trust = L1_LEAST / max(z, L1_LEAST)
+            else:
+                trust = HUBER_LIMIT / max(z, HUBER_LIMIT)
+            s.trust[p, lane] = s.trust[p, lane] if is_settled[lane] > 0.0 else trust
+
+
+@kernel
+def _gradient(network, s, strength):
+    """Right-hand sides s.change[:2] that lead from the present solution to the weighted least-squares one."""
+    dates, lanes = s.state.shape
+    s.change[:2] = 0.0
+    for axis in range(2):
+        u, g = s.solution[axis], s.change[axis]
+        for p in range(s.weight.shape[0]):
+            i, j = network.ends[p, 0], network.ends[p, 1]
+            for lane in range(lanes):
+                weight = s.weight[p, lane] * s.trust[p, lane]
+                pull = weight * (s.observed[axis, p, lane] - u[j, lane] + u[i, lane])
+                g[i, lane] -= pull
+                g[j, lane] += pull
+        if strength.size > 0:
+            for k in range(1, dates - 1):
+                a = 1.0 / (network.times[k] - network.times[k - 1])
+                c = 1.0 / (network.times[k + 1] - network.times[k])
+                for lane in range(lanes):
+                    root = s.root[k, lane]
+                    inside = root >= 0 and s.root[k - 1, lane] == root and s.root[k + 1, lane] == root
+                    jump = c * (u[k + 1, lane] - u[k, lane]) - a * (u[k, lane] - u[k - 1, lane])
+                    before, here, after = s.prior[axis, k - 1, lane], s.prior[axis, k, lane], s.prior[axis, k + 1, lane]
+                    expected = c * (after - here) - a * (here - before)
+                    # where the prior knows nothing, a steady motion is expected
+                    jump -= expected if np.isfinite(expected) else 0.0
+                    jump *= strength[lane] if inside else 0.0
+                    g[k - 1, lane] -= a * jump
+                    g[k, lane] += (a + c) * jump
+                    g[k + 1, lane] -= c * jump
+        for k in range(dates):
+            for lane in range(lanes):
+                if s.root[k, lane] == k or s.root[k, lane] < 0:
+                    g[k, lane] = 0.0
+
+
+@kernel
+def _step(network, s, is_settled):
+    """Solve for the change of the solution and add it where a pixel has not settled.
+
+    s.lane[4] is the largest square of the changes, [19] that of the solution.
+    """
+    dates, lanes = s.state.shape
+    s.lane[4] = 0.0
+    s.lane[19] = 0.0
+    for axis in range(2):
+        _solve(s.band, network.first, s.change[axis])
+        for k in range(dates):
+            for lane in range(lanes):
+                change = s.change[axis, k, lane] if is_settled[lane] == 0.0 else 0.0
+                s.solution[axis, k, lane] += change
+                s.lane[4, lane] = max(s.lane[4, lane], change * change)
+                s.lane[19, lane] = max(s.lane[19, lane], s.solution[axis, k, lane] ** 2)
+
+
+@kernel
+def _has_one_matrix(s, strength):
+    """Whether all pixels have the same pairs with the same weights, so that they share a factor."""
+    for p in range(s.weight.shape[0]):
+        for lane in range(1, s.weight.shape[1]):
+            if s.weight[p, lane] != s.weight[p, 0]:
+                return False
+    for k in range(s.root.shape[0]):
+        for lane in range(1, s.weight.shape[1]):
+            if s.root[k, lane] != s.root[k, 0]:
+                return False
+    return bool((strength == strength[0]).all()) if strength.size > 0 else True
+
+
+@kernel
+def _prepare(network, s, strength, with_trust):
+    """Normal matrices of all pixels, factored."""
+    _assemble(network, s, with_trust)
+    if strength.size > 0:
+        _stiffen(network, s, strength)
+    if not with_trust and _has_one_matrix(s, strength):
+        dates, width, lanes = s.band.shape
+        one = np.empty((dates, width, 1))
+        for k in range(dates):
+            for d in range(width):
+                one[k, d, 0] = s.band[k, d, 0]
+        _factor(one, network.first)
+        for k in range(dates):
+            for d in range(width):
+                for lane in range(lanes):
+                    s.band[k, d, lane] = one[k, d, 0]
+    else:
+        _factor(s.band, network.first)
+
+
+@kernel
+def _fit(network, s, loss, strength):
+    """Solve all pixels; s.lane[5] is 1 where the loss settled, s.trust the factors that it gave the weights.
+
+    Steps of Newton's kind with one factor (Huber's algorithm), which the loss never exceeds. What a pair's residual
+    shows of its error is first taken for the same in all pairs, then computed for each, with the weights that are
+    nearly final by then; s.inverse belongs to these. `strength` has no element if nothing is smoothed.
+    """
+    pairs, lanes = s.weight.shape
+    is_settled, mean, freedom = s.lane[5], s.lane[6], s.lane[16]
+    is_settled[:] = 0.0
+    s.solution[:] = 0.0
+    s.trust[:] = 1.0
+    s.lane[3] = 0.0
+    _prepare(network, s, strength, False)
+    _gradient(network, s, strength)
+    _step(network, s, is_settled)
+    mean[:] = 0.0
+    for lane in range(lanes):
+        freedom[lane] = (s.lane[2, lane] - s.lane[15, lane] + s.lane[0, lane]) / max(s.lane[2, lane], 1.0)
+    for p in range(pairs):
+        for lane in range(lanes):
+            mean[lane] += s.weight[p, lane] / max(s.lane[2, lane], 1.0)
+            s.redundancy[p, lane] = freedom[lane] if s.weight[p, lane] > 0.0 else 0.0
+    if loss != LINEAR:
+        _settle(network, s, L1 if loss == L1 else HUBER, strength, EQUAL_STEPS)
+        _prepare(network, s, strength, True)
+    _invert(s.band, network.first, s.inverse)
+    _redundancies(network, s)
+    _sum_inverse(network, s)
+    is_settled[:] = 1.0 if loss == LINEAR else 0.0
+    if loss != LINEAR:
+        _settle(network, s, loss, strength, STEPS)
+    _residuals(network, s)
+
+
+@kernel
+def _sum_inverse(network, s):
+    """Sums of the rows of the inverse, s.change[2]."""
+    for k in range(s.root.shape[0]):
+        for lane in range(s.root.shape[1]):
+            s.change[2, k, lane] = 0.0 if s.root[k, lane] == k or s.root[k, lane] < 0 else 1.0
+    _solve(s.band, network.first, s.change[2])
+
+
+@kernel
+def _settle(network, s, loss, strength, steps):
+    """Reweight and step until the solutions of all pixels stay where they are, or so many steps are done."""
+    lanes = s.weight.shape[1]
+    is_settled, mean = s.lane[5], s.lane[6]
+    for step in range(steps):
+        _residuals(network, s)
+        if step < NEW_SCALES:
+            # pairs that nothing checks may be most of them, as long as all count alike
+            _scale(s, is_settled, LEAST_SCALE if steps == EQUAL_STEPS else 0.0)
+        _weigh(s, loss, is_settled)
+        if loss == L1 or step % RENEWAL == 0:
+            # a step with an old factor is cheaper and nearly as long; those of "l1" change too much for it
+            _prepare(network, s, strength, True)
+        _gradient(network, s, strength)
+        _step(network, s, is_settled)
+        left = 0
+        for lane in range(lanes):
+            limit = TOLERANCE * s.lane[3, lane]
+            # without scale nothing is reweighted
+            is_small = limit == 0.0 or not mean[lane] * s.lane[4, lane] > limit * limit
+            is_small |= s.lane[4, lane] <= ROUNDING * s.lane[19, lane]
+            is_settled[lane] = 1.0 if is_small else is_settled[lane]
+            left += is_settled[lane] == 0.0
+        if left == 0:
+            break
+
+
+# ----------------------------------------------------------------------------------------------------------- smoothness
+
+
+@kernel
+def _cross_validate(network, s, strength):
+    """Strength of the smoothness of every pixel that predicts its dates best (generalised cross-validation).
+
+    The noise belongs to dates, so what is predicted are the displacements of the dates that the pairs alone give, not
+    the pairs, which close too well.
+    """
+    dates, lanes = s.state.shape
+    last = s.band.shape[1] - 1
+    plain = s.ratio
+    for axis in range(2):
+        for k in range(dates):
+            for lane in range(lanes):
+                plain[axis, k, lane] = s.solution[axis, k, lane]
+    least, trial, scale, trace = s.lane[10], s.lane[11], s.lane[12], s.lane[13]
+    least[:] = np.inf
+    s.solution[:] = 0.0
+    _assemble(network, s, True)
+    scale[:] = 0.0
+    for k in range(dates):
+        for lane in range(lanes):
+            is_free = s.root[k, lane] >= 0 and s.root[k, lane] != k
+            scale[lane] += s.band[k, last, lane] if is_free else 0.0
+    s.band[:] = 0.0
+    trial[:] = 1.0
+    _stiffen(network, s, trial)
+    for lane in range(lanes):
+        stiffness = 0.0
+        for k in range(dates):
+            if s.root[k, lane] >= 0 and s.root[k, lane] != k:
+                stiffness += s.band[k, last, lane]
+        scale[lane] = scale[lane] / stiffness if stiffness > 0.0 else 0.0
+    for attempt in range(TRIES):
+        ratio = 10.0 ** (0.5 * attempt - 5.0)
+        for lane in range(lanes):
+            trial[lane] = ratio * scale[lane]
+        _assemble(network, s, True)
+        _stiffen(network, s, trial)
+        _factor(s.band, network.first)
+        _invert(s.band, network.first, s.inverse)
+        trace[:] = 1.0
+        for p in range(s.weight.shape[0]):
+            i, j = network.ends[p, 0], network.ends[p, 1]
+            for lane in range(lanes):
+                of_i = s.inverse[i, last, lane] if s.root[i, lane] != i else 0.0
+                both = s.inverse[j, last - (j - i), lane] if s.root[i, lane] != i else 0.0
+                weight = s.weight[p, lane] * s.trust[p, lane]
+                trace[lane] += weight * (of_i + s.inverse[j, last, lane] - 2.0 * both)
+        _gradient(network, s, trial)
         for axis in range(2):
-            solution[axis, i] -= weight[p] * observed[axis, p]
-            solution[axis, j] += weight[p] * observed[axis, p]
-    for k in range(state.size):
-        ones[k] = 1.0
-        if k == reference or state[k] != 0:
-            band[k, :] = 0.0
-            band[k, 0] = 1.0
-            solution[0, k], solution[1, k], ones[k] = 0.0, 0.0, 0.0
-    return count
-
-
-@kernel
-def _misclosure(ends, used, weight, observed, solution):
-    """Sum of squared misclosures, plain and weighted, of the mean component."""
-    plain = 0.0
-    weighted = 0.0
-    for p in range(used.size):
-        if used[p]:
-            along_x = observed[0, p] - solution[0, ends[p, 1]] + solution[0, ends[p, 0]]
-            along_y = observed[1, p] - solution[1, ends[p, 1]] + solution[1, ends[p, 0]]
-            square = 0.5 * (along_x * along_x + along_y * along_y)
-            plain += square
-            weighted += weight[p] * square
-    return plain, weighted
-
-
-@kernel
-def invert(ends, width, reference, dx, dy, variance_x, variance_y, weight_variance, out):
-    """Displacement of each date since the reference date by weighted least squares.
-
-    Parameters
-    ----------
-    ends
-        (pair, 2) dates of reference and secondary, as indices.
-    width
-        Largest index distance of a pair, plus 1.
-    reference
-        Index of the reference date.
-    dx, dy, variance_x, variance_y
-        (pair, rows, columns) displacements and their variances; a pair with a NaN, or without a positive variance,
-        takes no part.
-    weight_variance
-        (pair, rows, columns) inverse of the weight of each pair vector.
-    out
-        (5·dates + 3, rows, columns): displacement along x and y, variance of each date along x and y, state of the
-        date (see `_connect`); then the misclosure (root mean square), the number of pairs, and of unconnected groups
-        of dates.
-    """
-    pairs, rows, columns = dx.shape
-    dates = (out.shape[0] - 3) // 5
-    used = np.empty(pairs, np.bool_)
-    weight = np.empty(pairs)
-    variance = np.empty((2, pairs))
-    observed = np.empty((2, pairs))
-    parent = np.empty(dates, np.int64)
-    state = np.empty(dates, np.int64)
-    band = np.empty((dates, width))
-    inverse = np.empty((dates, width))
-    solution = np.empty((2, dates))
-    sums = np.empty(dates)
-    share = np.empty((2, dates))
-    ratio = np.empty(dates)
-    for row in range(rows):
-        for column in range(columns):
-            fields = out[:, row, column]
-            fields[:] = np.nan
-            pixel = (
-                dx[:, row, column],
-                dy[:, row, column],
-                variance_x[:, row, column],
-                variance_y[:, row, column],
-                weight_variance[:, row, column],
-            )
-            fields[5 * dates + 1] = _gather(pixel, observed, variance, weight, used)
-            groups, members = _connect(ends, used, reference, parent, state)
-            fields[5 * dates + 2] = groups
-            fields[4 * dates : 5 * dates] = state
-            if members == 0:
-                continue
-            count = _assemble(ends, used, weight, observed, reference, state, band, solution, sums)
-            if not _factor(band):
-                fields[4 * dates : 5 * dates] = 2
-                continue
-            for right_hand_side in (solution[0], solution[1], sums):
-                _solve(band, right_hand_side)
-            plain, weighted = _misclosure(ends, used, weight, observed, solution)
-            fields[5 * dates] = np.sqrt(plain / count)
-            # what does not close is noise of the pairs; the rest of their variance belongs to the dates
-            freedom = count - (members - 1)
-            pair_share = weighted / freedom if freedom > 0 else 0.0
-            _inverse_diagonal(band, inverse)
+            _solve(s.band, network.first, s.change[axis])
+        for lane in range(lanes):
+            members, misfit = s.lane[1, lane], 0.0
             for axis in range(2):
-                _split(ends, used, variance[axis], share[axis], ratio)
-            for k in range(dates):
-                if state[k] != 0:
-                    continue
-                # diagonal of the pseudo-inverse: the inverse without the choice of a reference
-                grounded = 0.0 if k == reference else inverse[k, 0]
-                network = grounded - 2.0 * sums[k] / members + sums.sum() / (members * members)
-                for axis in range(2):
-                    fields[axis * dates + k] = solution[axis, k]
-                    fields[(2 + axis) * dates + k] = max(1.0 - pair_share, 0.0) * share[axis, k] + pair_share * network
+                mean, square = 0.0, 0.0
+                for k in range(dates):
+                    if s.state[k, lane] == CONNECTED:
+                        change = s.change[axis, k, lane] - plain[axis, k, lane]
+                        mean += change
+                        square += change * change
+                misfit += square - mean * mean / max(members, 1.0)
+            freedom = 1.0 - trace[lane] / max(members, 1.0)
+            score = misfit / (freedom * freedom) if freedom > 1e-9 else np.inf
+            if score < least[lane]:
+                least[lane] = score
+                strength[lane] = trial[lane]
+
+
+# ---------------------------------------------------------------------------------------------------------- error model
 
 
 @kernel
-def pair_share(ends, width, dx, dy, variance_x, variance_y, out):
-    """Share of the variances that belongs to the pairs, from what does not close: 0 if nothing is redundant.
+def _complete_variances(s):
+    """Variance of pairs that have none: the mean of the others; s.lane[8] is 1 where no pair has one.
+
+    There the inverse weights stand for the variances up to a common factor, and nothing is known of the dates.
+    """
+    pairs, lanes = s.weight.shape
+    known, total_x, total_y = s.lane[8], s.lane[10], s.lane[11]
+    lacking = 0
+    known[:] = 0.0
+    total_x[:] = 0.0
+    total_y[:] = 0.0
+    for p in range(pairs):
+        for lane in range(lanes):
+            x, y = s.variance[0, p, lane], s.variance[1, p, lane]
+            is_used = s.weight[p, lane] > 0.0
+            is_known = is_used and x > 0.0 and y > 0.0 and x < np.inf and y < np.inf
+            lacking += 1 if is_used and not is_known else 0
+            known[lane] += 1.0 if is_known else 0.0
+            total_x[lane] += x if is_known else 0.0
+            total_y[lane] += y if is_known else 0.0
+    for p in range(pairs if lacking > 0 else 0):
+        for lane in range(lanes):
+            x, y, weight = s.variance[0, p, lane], s.variance[1, p, lane], s.weight[p, lane]
+            if weight > 0.0 and not (0.0 < x < np.inf and 0.0 < y < np.inf):
+                s.variance[0, p, lane] = total_x[lane] / known[lane] if known[lane] > 0.0 else 1.0 / weight
+                s.variance[1, p, lane] = total_y[lane] / known[lane] if known[lane] > 0.0 else 1.0 / weight
+    for lane in range(lanes):
+        known[lane] = 1.0 if known[lane] == 0.0 else 0.0
+
+
+@kernel
+def _noise_of_pairs(s, loss):
+    """Share of the variances that the misclosure shows to be the pairs' own, s.lane[9]; outliers, s.lane[14].
+
+    0 where nothing is redundant; NaN there if no variances are known.
+    """
+    pairs, lanes = s.weight.shape
+    found, freedom, outliers, limit = s.lane[9], s.lane[10], s.lane[14], s.lane[11]
+    found[:] = 0.0
+    freedom[:] = 0.0
+    outliers[:] = 0.0
+    for lane in range(lanes):
+        limit[lane] = OUTLIER * s.lane[3, lane] if loss != LINEAR else np.inf
+    for p in range(pairs):
+        for lane in range(lanes):
+            redundancy, length = s.redundancy[p, lane], s.length[p, lane]
+            is_good = redundancy > 0.0 and length <= limit[lane]
+            variances = s.weight[p, lane] * (s.variance[0, p, lane] + s.variance[1, p, lane])
+            part = length * length * redundancy / variances if is_good else 0.0
+            found[lane] += part
+            freedom[lane] += redundancy if is_good else 0.0
+            outliers[lane] += 1.0 if redundancy > 0.0 and not is_good else 0.0
+    for lane in range(lanes):
+        unknown = np.nan if s.lane[8, lane] == 1.0 else 0.0
+        found[lane] = found[lane] / freedom[lane] if freedom[lane] > 0.0 else unknown
+
+
+@kernel
+def _variances(network, s):
+    """Variance of each date, s.change[:2], if the weights are the inverse variances and nothing is smoothed."""
+    dates, lanes = s.state.shape
+    last = s.band.shape[1] - 1
+    sums, totals, counts = s.change[2], s.ratio[0], s.ratio[1]
+    totals[:] = 0.0
+    counts[:] = 0.0
+    for lane in range(lanes):
+        for k in range(dates):
+            root = s.root[k, lane]
+            if root >= 0:
+                totals[root, lane] += sums[k, lane]
+                counts[root, lane] += 1.0
+        share = s.lane[9, lane]
+        for k in range(dates):
+            root = s.root[k, lane]
+            if root < 0:
+                continue
+            members = counts[root, lane]
+            # diagonal of the pseudo-inverse: the inverse without the choice of a date that is zero
+            grounded = 0.0 if root == k else s.inverse[k, last, lane]
+            spread = grounded - 2.0 * sums[k, lane] / members + totals[root, lane] / (members * members)
+            for axis in range(2):
+                rest = max(network.factor[axis, k] - share, 0.0)
+                of_date = rest * s.share[axis, k, lane] if s.lane[8, lane] == 0.0 else 0.0
+                s.change[axis, k, lane] = of_date + share * spread * s.lane[axis + 17, lane]
+
+
+@kernel
+def _general_variances(network, s):
+    """Variance of each date, s.change[:2], for any weights and any smoothness: K Sigma K', relative to no date.
+
+    K maps the pairs to the dates; its rows lose their mean over the dates of a group, so that no date is special.
+    """
+    dates, lanes = s.state.shape
+    dense, counts, means, row = s.dense, s.ratio[0], s.change[2], s.ratio[1]
+    counts[:] = 0.0
+    for k in range(dates):
+        dense[k] = 0.0
+        for lane in range(lanes):
+            root = s.root[k, lane]
+            dense[k, k, lane] = 0.0 if root == k or root < 0 else 1.0
+            if root >= 0:
+                counts[root, lane] += 1.0
+        _solve(s.band, network.first, dense[k])
+    # rows: right-hand sides; columns: dates. Symmetric, so either may be centred
+    means[:] = 0.0
+    for k in range(dates):
+        for other in range(dates):
+            for lane in range(lanes):
+                root = s.root[other, lane]
+                if root >= 0 and s.root[k, lane] == root:
+                    means[k, lane] += dense[k, other, lane] / counts[root, lane]
+    s.change[:2] = 0.0
+    for k in range(dates):
+        row[:] = 0.0
+        for p in range(s.weight.shape[0]):
+            i, j = network.ends[p, 0], network.ends[p, 1]
+            for lane in range(lanes):
+                if s.root[k, lane] < 0 or s.root[i, lane] != s.root[k, lane]:
+                    continue
+                weight = s.weight[p, lane] * s.trust[p, lane]
+                gain = weight * (dense[j, k, lane] - means[j, lane] - dense[i, k, lane] + means[i, lane])
+                row[i, lane] -= gain
+                row[j, lane] += gain
+                for axis in range(2):
+                    s.change[axis, k, lane] += gain * gain * s.lane[9, lane] * s.variance[axis, p, lane]
+        for other in range(dates):
+            for lane in range(lanes):
+                root = s.root[other, lane]
+                if (
+                    root >= 0
+                    and s.root[k, lane] == root
+                    and s.lane[8, lane] == 0.0
+                    and s.state[other, lane] == CONNECTED
+                ):
+                    gain = row[other, lane] + 1.0 / counts[root, lane]
+                    for axis in range(2):
+                        rest = max(network.factor[axis, other] - s.lane[9, lane], 0.0)
+                        s.change[axis, k, lane] += gain * gain * rest * s.share[axis, other, lane]
+
+
+# -------------------------------------------------------------------------------------------------------------- islands
+
+
+@kernel
+def _bridge(network, s, lane):
+    """Move the groups of dates of one pixel so that all lie on one line in time: the limit of weak NSBAS rows.
+
+    The slope is common to all groups, each is moved as a whole, and none is deformed. s.change[:2] grows by the
+    variance of the bridge, from the scatter about the line.
+    """
+    dates = s.state.shape[0]
+    home = s.root[network.home[0], lane]
+    count, mean_time = s.ratio[0, :, lane], s.ratio[1, :, lane]
+    count[:] = 0.0
+    mean_time[:] = 0.0
+    for k in range(dates):
+        root = s.root[k, lane]
+        if root >= 0:
+            count[root] += 1.0
+            mean_time[root] += network.times[k]
+    spread, observations, groups = 0.0, 0.0, 0.0
+    for k in range(dates):
+        root = s.root[k, lane]
+        if root >= 0:
+            centred = network.times[k] - mean_time[root] / count[root]
+            spread += centred * centred
+            observations += 1.0
+            groups += root == k
+    for axis in range(2):
+        u, mean = s.solution[axis], s.change[2, :, lane]
+        mean[:] = 0.0
+        for k in range(dates):
+            if s.root[k, lane] >= 0:
+                mean[s.root[k, lane]] += u[k, lane] / count[s.root[k, lane]]
+        slope = 0.0
+        for k in range(dates):
+            root = s.root[k, lane]
+            if root >= 0:
+                slope += (network.times[k] - mean_time[root] / count[root]) * (u[k, lane] - mean[root]) / spread
+        scatter = 0.0
+        for k in range(dates):
+            root = s.root[k, lane]
+            if root >= 0:
+                along = slope * (network.times[k] - mean_time[root] / count[root])
+                scatter += (u[k, lane] - mean[root] - along) ** 2
+        freedom = observations - groups - 1.0
+        noise = scatter / freedom if freedom > 0.0 else np.nan
+        for k in range(dates):
+            root = s.root[k, lane]
+            if root >= 0 and root != home:
+                apart = mean_time[root] / count[root] - mean_time[home] / count[home]
+                u[k, lane] += slope * apart - (mean[root] - mean[home])
+                s.change[axis, k, lane] += noise * (apart * apart / spread + 1.0 / count[root] + 1.0 / count[home])
+
+
+# -------------------------------------------------------------------------------------------------------------- results
+
+
+@kernel
+def noise(network, s, loss, out):
+    """Share of the variances that belongs to the pairs and not to the dates, out (lanes), from s as for `invert`."""
+    _group(network, s, False)
+    _complete_variances(s)
+    _fit(network, s, loss, s.lane[7][:0])
+    _noise_of_pairs(s, loss)
+    for lane in range(out.size):
+        out[lane] = s.lane[9, lane]
+
+
+@kernel
+def invert(network, method, s, out):
+    """Displacement of each date since the reference by robust weighted least squares.
 
     Parameters
     ----------
-    ends
-        (pair, 2) dates of reference and secondary, as indices; every two dates once.
-    width
-        Largest index distance of a pair, plus 1.
-    dx, dy, variance_x, variance_y
-        (pair, rows, columns) displacements and their variances; a pair with a NaN, or without a positive variance,
-        takes no part.
+    network, method
+        As in `Network` and `Method`.
+    s
+        Scratch with observed, variance, weight and prior of the pixels: a pair with weight 0 takes no part.
     out
-        (rows, columns) weighted mean square of the misclosure per degree of freedom; above 1 where the misclosure is
-        more than the variances allow.
+        (5·dates + 7, lanes): displacement along x and y, variance of each date along x and y, state of the date; then
+        misclosure (root mean square), number of pairs, of groups of dates and of outliers, share of the variances that
+        is the pairs' own, whether the loss settled, and the smoothness.
     """
-    pairs, rows, columns = dx.shape
-    dates = ends.max() + 1
-    used = np.empty(pairs, np.bool_)
-    weight = np.empty(pairs)
-    variance = np.empty((2, pairs))
-    observed = np.empty((2, pairs))
-    parent = np.empty(dates, np.int64)
-    state = np.empty(dates, np.int64)
-    band = np.empty((dates, width))
-    solution = np.empty((2, dates))
-    sums = np.empty(dates)
-    for row in range(rows):
-        for column in range(columns):
-            out[row, column] = 0.0
-            fields = (
-                dx[:, row, column],
-                dy[:, row, column],
-                variance_x[:, row, column],
-                variance_y[:, row, column],
-                0.5 * (variance_x[:, row, column] + variance_y[:, row, column]),
-            )
-            _gather(fields, observed, variance, weight, used)
-            # the largest group of dates stands for all
-            best = 0
-            for k in range(dates):
-                _, members = _connect(ends, used, k, parent, state)
-                if members > best:
-                    best, reference = members, k
-            if best == 0:
-                continue
-            _, members = _connect(ends, used, reference, parent, state)
-            count = _assemble(ends, used, weight, observed, reference, state, band, solution, sums)
-            if count <= members - 1 or not _factor(band):
-                continue
-            for right_hand_side in (solution[0], solution[1]):
-                _solve(band, right_hand_side)
-            _, weighted = _misclosure(ends, used, weight, observed, solution)
-            out[row, column] = weighted / (count - (members - 1))
+    dates, lanes = s.state.shape
+    is_smooth = method.smooth != 0.0
+    strength = s.lane[7]
+    strength[:] = 0.0
+    rigid = strength[:0]
+    _group(network, s, is_smooth)
+    _complete_variances(s)
+    for axis in range(2):
+        _split(network.ends, s.weight, s.variance[axis], s.share[axis], s.ratio)
+    _fit(network, s, method.loss, rigid)
+    _noise_of_pairs(s, method.loss)
+    if is_smooth:
+        strength[:] = method.smooth * method.smooth
+        if method.smooth < 0.0:
+            strength[:] = 0.0
+            _cross_validate(network, s, strength)
+        _fit(network, s, method.loss, strength)
+    _misclosure(network, s)
+    if method.loss == TUKEY:
+        _reject(network, s, is_smooth)
+    _covariance(network, method, s, strength if is_smooth else rigid)
+    for lane in range(lanes):
+        if method.islands == BRIDGE and s.lane[0, lane] > 1.0 and s.state[network.home[0], lane] == CONNECTED:
+            _bridge(network, s, lane)
+    _write(network, method, s, out)
+    for lane in range(lanes):
+        out[5 * dates + 6, lane] = np.sqrt(strength[lane])
+
+
+@kernel
+def _misclosure(network, s):
+    """Root mean square misclosure of the pairs of each pixel in metres, s.lane[12]."""
+    s.lane[12] = 0.0
+    s.lane[13] = 0.0
+    for axis in range(2):
+        u = s.solution[axis]
+        for p in range(s.weight.shape[0]):
+            i, j = network.ends[p, 0], network.ends[p, 1]
+            for lane in range(s.weight.shape[1]):
+                rest = s.observed[axis, p, lane] - u[j, lane] + u[i, lane]
+                is_used = s.weight[p, lane] > 0.0
+                s.lane[12, lane] += 0.5 * rest * rest if is_used else 0.0
+                s.lane[13, lane] += 0.5 if is_used else 0.0
+    for lane in range(s.weight.shape[1]):
+        count = s.lane[13, lane]
+        s.lane[12, lane] = np.sqrt(s.lane[12, lane] / count) if count > 0.0 else np.nan
+
+
+@kernel
+def _reject(network, s, is_smooth):
+    """Take pairs out whose weight the loss has taken away, and group what is left."""
+    for p in range(s.weight.shape[0]):
+        for lane in range(s.weight.shape[1]):
+            s.weight[p, lane] = s.weight[p, lane] if s.trust[p, lane] >= REJECTED else 0.0
+    for lane in range(s.weight.shape[1]):
+        s.lane[11, lane] = s.lane[2, lane]
+    _group(network, s, is_smooth)
+    for lane in range(s.weight.shape[1]):
+        s.lane[2, lane] = s.lane[11, lane]
+
+
+@kernel
+def _covariance(network, method, s, strength):
+    """Variance of each date, s.change[:2], with the weights that the loss left."""
+    if method.loss == TUKEY or method.loss == L1 or method.is_general:
+        _prepare(network, s, strength, True)
+        _invert(s.band, network.first, s.inverse)
+        _sum_inverse(network, s)
+    if method.is_general:
+        _general_variances(network, s)
+        return
+    # the weights are inverse variances: of a mean component, hence their share in each
+    for axis in range(2):
+        for lane in range(s.weight.shape[1]):
+            total, mean = 0.0, 0.0
+            for p in range(s.weight.shape[0]):
+                if s.weight[p, lane] > 0.0:
+                    total += s.variance[axis, p, lane]
+                    mean += 1.0 / s.weight[p, lane]
+            s.lane[axis + 17, lane] = total / mean if mean > 0.0 else 0.0
+    _variances(network, s)
+
+
+@kernel
+def _write(network, method, s, out):
+    dates, lanes = s.state.shape
+    out[:] = np.nan
+    for lane in range(lanes):
+        has_reference = s.state[network.home[0], lane] == CONNECTED
+        home = s.root[network.home[0], lane]
+        zero_x, zero_y = 0.0, 0.0
+        for k in network.home:
+            zero_x += s.solution[0, k, lane] / network.home.size
+            zero_y += s.solution[1, k, lane] / network.home.size
+        for k in range(dates):
+            state = s.state[k, lane]
+            is_apart = state == DISCONNECTED
+            if state == CONNECTED or (is_apart and has_reference and method.islands != NAN):
+                is_alone = is_apart and method.islands == SEPARATE
+                out[k, lane] = s.solution[0, k, lane] - (0.0 if is_alone else zero_x)
+                out[dates + k, lane] = s.solution[1, k, lane] - (0.0 if is_alone else zero_y)
+                out[2 * dates + k, lane] = s.change[0, k, lane]
+                out[3 * dates + k, lane] = s.change[1, k, lane]
+                if not np.isfinite(out[k, lane]):
+                    state = DISCONNECTED
+            out[4 * dates + k, lane] = state
+        extra = out[5 * dates :]
+        extra[0, lane] = s.lane[12, lane] if has_reference and home >= 0 else np.nan
+        extra[1, lane] = s.lane[2, lane]
+        extra[2, lane] = s.lane[0, lane]
+        extra[3, lane] = s.lane[14, lane]
+        extra[4, lane] = s.lane[9, lane] if has_reference else np.nan
+        extra[5, lane] = s.lane[5, lane]

@@ -26,37 +26,37 @@ def merge(group, sign, dx, dy, sigma_x, sigma_y, out):
     """
     pairs, rows, columns = dx.shape
     observations = out.shape[1]
-    total = np.empty(observations)
-    count = np.empty(observations)
-    precision = np.empty((2, observations))
-    value = np.empty((2, observations))
+    # total weight, number, precision along x and y of those with standard errors; then number and sums of the others
+    total = np.empty((7, observations, columns))
     for row in range(rows):
-        for column in range(columns):
-            for is_weighted in (True, False):
-                total[:], count[:], precision[:], value[:] = 0.0, 0.0, 0.0, 0.0
-                for p in range(pairs):
-                    along_x, along_y = np.float64(dx[p, row, column]), np.float64(dy[p, row, column])
-                    if not (np.isfinite(along_x) and np.isfinite(along_y)):
-                        continue
-                    error_x, error_y = np.float64(sigma_x[p, row, column]), np.float64(sigma_y[p, row, column])
-                    has_sigma = 0.0 < error_x < np.inf and 0.0 < error_y < np.inf
-                    if is_weighted and not has_sigma:
-                        continue
-                    k = group[p]
-                    weight = 2.0 / (error_x * error_x + error_y * error_y) if is_weighted else 1.0
-                    total[k] += weight
-                    count[k] += 1.0
-                    value[0, k] += sign[p] * weight * along_x
-                    value[1, k] += sign[p] * weight * along_y
-                    if is_weighted:
-                        precision[0, k] += 1.0 / (error_x * error_x)
-                        precision[1, k] += 1.0 / (error_y * error_y)
-                for k in range(observations):
-                    if is_weighted:
-                        out[:, k, row, column] = np.nan
-                    if count[k] == 0.0 or np.isfinite(out[0, k, row, column]):
-                        continue
-                    for axis in range(2):
-                        out[axis, k, row, column] = value[axis, k] / total[k]
-                        if is_weighted:
-                            out[2 + axis, k, row, column] = count[k] / precision[axis, k]
+        total[:] = 0.0
+        found = out[:, :, row]
+        found[:] = 0.0
+        for p in range(pairs):
+            k = group[p]
+            for column in range(columns):
+                along_x, along_y = sign[p] * np.float64(dx[p, row, column]), sign[p] * np.float64(dy[p, row, column])
+                error_x, error_y = np.float64(sigma_x[p, row, column]), np.float64(sigma_y[p, row, column])
+                is_known = abs(along_x) < np.inf and abs(along_y) < np.inf
+                has_sigma = error_x > 0.0 and error_y > 0.0 and error_x < np.inf and error_y < np.inf
+                is_used = is_known and has_sigma
+                weight = 2.0 / (error_x * error_x + error_y * error_y) if is_used else 0.0
+                total[0, k, column] += weight
+                total[1, k, column] += 1.0 if is_used else 0.0
+                total[2, k, column] += 1.0 / (error_x * error_x) if is_used else 0.0
+                total[3, k, column] += 1.0 / (error_y * error_y) if is_used else 0.0
+                found[0, k, column] += weight * along_x if is_used else 0.0
+                found[1, k, column] += weight * along_y if is_used else 0.0
+                total[4, k, column] += 1.0 if is_known else 0.0
+                total[5, k, column] += along_x if is_known else 0.0
+                total[6, k, column] += along_y if is_known else 0.0
+        for k in range(observations):
+            for column in range(columns):
+                weight, count = total[0, k, column], total[4, k, column]
+                for axis in range(2):
+                    if weight > 0.0:
+                        found[axis, k, column] /= weight
+                        found[2 + axis, k, column] = total[1, k, column] / total[2 + axis, k, column]
+                    else:
+                        found[axis, k, column] = total[5 + axis, k, column] / count if count > 0.0 else np.nan
+                        found[2 + axis, k, column] = np.nan

@@ -1,0 +1,158 @@
+"""Networks of pairs solved block by block: matches merged, weights formed, pixels laid side by side for the kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from xoffset import _graph
+from xoffset._kernels import laplacian, observations
+
+# Pixels that are solved at a time, fewer if their matrices would take more than so many bytes.
+LANES, MATRICES = 64, 32 * 2**20
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all pixels of a network share.
+
+    ends (pair, 2) of each match, as indices into times (date,) [yr]; home: dates whose mean displacement is zero;
+    `base`: weights of the matches (pair,) that take the place of the variances, or multiply the inverse variances
+    (`is_relative`); None: a field of weights is given, or the inverse variances are the weights.
+    """
+
+    ends: np.ndarray
+    times: np.ndarray
+    home: Sequence[int] = (0,)
+    loss: int = laplacian.HUBER
+    islands: int = laplacian.NAN
+    smooth: float = 0.0
+    base: np.ndarray | None = None
+    is_relative: bool = False
+    has_field: bool = False
+    has_prior: bool = False
+    factor: np.ndarray | None = field(default=None)
+
+    @property
+    def layers(self) -> int:
+        """Layers of the result of `solve`."""
+        return 5 * self.times.size + laplacian.EXTRA
+
+    @property
+    def is_general(self) -> bool:
+        """Whether the weights are anything but the inverse variances, or the series is smoothed."""
+        return self.base is not None or self.has_field or self.smooth != 0.0
+
+
+def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
+    """Layers of `laplacian.invert` (layer, rows, columns) of a block of pixels.
+
+    fields: dx, dy and their standard errors (pair, rows, columns); then, if there are, weights (pair, rows, columns),
+    and the dx and dy of a prior (date, rows, columns).
+    """
+    rows, columns = fields[0].shape[1:]
+    flat = [array.reshape(array.shape[0], rows * columns) for array in fields]
+    matches = _graph.observations(setup.ends)
+    factor = np.ones((2, setup.times.size)) if setup.factor is None else setup.factor
+    network = _network(matches[0], setup, factor)
+    method = laplacian.Method(setup.loss, setup.islands, setup.smooth, setup.is_general)
+    out = np.empty((setup.layers, rows * columns), dtype=fields[0].dtype)
+    scratch = _scratch(network, rows * columns, setup.is_general)
+    found = np.empty((setup.layers, scratch.weight.shape[1]))
+    for pixels in _pixels(flat[0], flat[1], scratch.weight.shape[1], setup):
+        _fill(scratch, [np.ascontiguousarray(array[:, pixels]) for array in flat], matches, setup)
+        laplacian.invert(network, method, scratch, found)
+        out[:, pixels] = found
+    return out.reshape(-1, rows, columns)
+
+
+def noise(ends: np.ndarray, dates: int, merged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Variances of the dates (2, date, rows, columns), and the share of those of the pairs that is their own.
+
+    ends (observation, 2), merged (4, observation, rows, columns) from `observations.merge`. The share (rows, columns)
+    is what the misclosure shows: 0 where nothing is redundant, NaN if no variances are known.
+    """
+    _, observed, rows, columns = merged.shape
+    of_dates = np.empty((2, dates, rows, columns))
+    for axis in range(2):
+        laplacian.date_variance(ends, merged[2 + axis], of_dates[axis])
+    share = np.empty(rows * columns)
+    flat = merged.reshape(4, observed, rows * columns)
+    setup = Setup(ends, np.arange(dates, dtype=np.float64))
+    network = _network(ends, setup, np.ones((2, dates)))
+    scratch = _scratch(network, share.size, False)
+    lanes = scratch.weight.shape[1]
+    for start in range(0, share.size, lanes):
+        pixels = slice(min(start, share.size - lanes), min(start, share.size - lanes) + lanes)
+        part = flat[:, :, pixels]
+        _load(scratch, part, 2.0 / (part[2] + part[3]))
+        laplacian.noise(network, scratch, laplacian.HUBER, share[pixels])
+    return of_dates, share.reshape(rows, columns)
+
+
+def _network(ends: np.ndarray, setup: Setup, factor: np.ndarray) -> laplacian.Network:
+    first = _graph.envelope(setup.times.size, ends)
+    if setup.smooth != 0.0:
+        first = np.minimum(first, np.maximum(np.arange(first.size) - 2, 0))
+    home = np.array(setup.home, dtype=np.int64)
+    return laplacian.Network(ends, first, home, np.ascontiguousarray(setup.times), factor)
+
+
+def _scratch(network: laplacian.Network, pixels: int, needs_dense: bool) -> laplacian.Scratch:
+    dates = network.first.size
+    width = int((np.arange(dates) - network.first).max(initial=0)) + 1
+    one = 8 * dates * (3 * width + dates * needs_dense)
+    return laplacian.scratch(len(network.ends), dates, width, max(1, min(LANES, pixels, MATRICES // one)), needs_dense)
+
+
+def _pixels(dx: np.ndarray, dy: np.ndarray, lanes: int, setup: Setup) -> Iterator[np.ndarray | slice]:
+    """Groups of pixels to be solved at a time; those that miss the same pairs side by side, if they share a matrix.
+
+    The last group overlaps the one before rather than being smaller: what is solved twice gives the same bits.
+    """
+    count = dx.shape[1]
+    starts = [min(start, count - lanes) for start in range(0, count, lanes)]
+    if setup.base is None or setup.is_relative:
+        yield from (slice(start, start + lanes) for start in starts)
+        return
+    pattern = np.packbits(np.isfinite(dx) & np.isfinite(dy), axis=0)
+    order = np.lexsort(pattern)
+    yield from (order[start : start + lanes] for start in starts)
+
+
+def _fill(
+    scratch: laplacian.Scratch,
+    fields: list[np.ndarray],
+    matches: tuple[np.ndarray, np.ndarray, np.ndarray],
+    setup: Setup,
+) -> None:
+    """Observations, variances, weights and prior of a group of pixels (..., pixels)."""
+    ends, group, sign = matches
+    merged = np.empty((4, len(ends), 1, fields[0].shape[1]))
+    observations.merge(group, sign, *(array[:, None] for array in fields[:4]), merged)
+    found = merged[:, :, 0]
+    weight = np.broadcast_to(2.0 / (found[2] + found[3]), found.shape[1:])
+    if setup.base is not None:
+        # matches of the same dates have the same base
+        of_pair = np.empty(len(ends))
+        of_pair[group] = setup.base
+        weight = of_pair[:, None] * (weight if setup.is_relative else 1.0)
+    if setup.has_field:
+        given, one = fields[4][:, None], np.ones_like(fields[4])[:, None]
+        of_weights = np.empty_like(merged)
+        observations.merge(group, np.ones_like(sign), given, given, one, one, of_weights)
+        weight = of_weights[0, :, 0]
+    _load(scratch, found, weight)
+    if setup.has_prior:
+        scratch.prior[0], scratch.prior[1] = fields[-2:]
+
+
+def _load(scratch: laplacian.Scratch, merged: np.ndarray, weight: np.ndarray) -> None:
+    """Fill in observations and weights (observation, pixels): 0 where a weight is no positive number."""
+    is_used = np.isfinite(merged[0]) & np.isfinite(merged[1]) & (weight > 0.0) & (weight < np.inf)
+    scratch.weight[:] = np.where(is_used, weight, 0.0)
+    # what takes no part must be a number all the same: 0 times NaN is NaN
+    scratch.observed[:] = np.where(is_used, merged[:2], 0.0)
+    scratch.variance[:] = np.where(is_used, merged[2:], 1.0)
