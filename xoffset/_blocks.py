@@ -393,7 +393,7 @@ def gather(array: Any, rows: np.ndarray, columns: np.ndarray) -> Any:
 def of_places(
     function: Callable[[np.ndarray, np.ndarray], np.ndarray], y: np.ndarray, x: np.ndarray, like: Any, layers: int
 ) -> Any:
-    """Evaluate a function of the coordinates (rows,) and (columns,): (layers, rows, columns), in the blocks of `like`."""
+    """Fields (layers, rows, columns) of a function of the coordinates (rows,), (columns,), in the blocks of `like`."""
     if isinstance(like, np.ndarray):
         return function(y, x)
     import dask.array as da

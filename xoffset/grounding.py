@@ -60,9 +60,9 @@ def ground(dataset: xr.Dataset) -> xr.Dataset:
         )
     model.check_crs(crs, data[names[0]], "ground")
 
-    places = (np.asarray(data[name].values, dtype=np.float64) for name in ("y", "x"))
+    rows, columns = (np.asarray(data[name].values, dtype=np.float64) for name in ("y", "x"))
     x, y = (data[name].data for name in names)
-    turn = _blocks.of_places(partial(_turn, crs=crs.to_wkt()), *places, x, 4)
+    turn = _blocks.of_places(partial(_turn, crs=crs.to_wkt()), rows, columns, x, 4)
     dims = data[names[0]].dims
     letter = names[0][0]
     east, north = turn[0] * x + turn[1] * y, turn[2] * x + turn[3] * y
@@ -99,13 +99,12 @@ def _turn(y: np.ndarray, x: np.ndarray, crs: str) -> np.ndarray:
     import pyproj
 
     projection = pyproj.Proj(pyproj.CRS.from_wkt(crs))
-    ellipsoid = projection.crs.ellipsoid or pyproj.CRS.from_wkt(crs).ellipsoid
     columns, rows = np.meshgrid(x, y)
     longitude, latitude = projection(columns, rows, inverse=True)
     factors = projection.get_factors(longitude, latitude)
     # radii of curvature along the parallel and the meridian, in units of the major axis as the derivatives are
-    flattening = 1.0 / ellipsoid.inverse_flattening if ellipsoid.inverse_flattening else 0.0
-    square = flattening * (2.0 - flattening)
+    geod = projection.crs.get_geod()
+    square = geod.es if geod is not None else 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
         root = 1.0 - square * np.sin(np.radians(latitude)) ** 2
         parallel = np.cos(np.radians(latitude)) / np.sqrt(root)

@@ -714,6 +714,7 @@ def _product(
 
 
 def attrs_of(entry: tuple[str | None, str]) -> dict[str, str]:
+    """Attributes of a variable from its entry in a table of labels."""
     units, long_name = entry
     return {"long_name": long_name} | ({"units": units} if units else {})
 

@@ -103,9 +103,7 @@ def profile(
     has_errors = set(errors[:2]) <= set(data.data_vars)
     fields = [data[name].data for name in (*names, *(name for name in errors if has_errors and name in data))]
     is_map = fields[0].ndim == 2
-    layers = [
-        _blocks.gather(field[np.newaxis] if is_map else field, places.row, places.column) for field in fields
-    ]
+    layers = [_blocks.gather(field[np.newaxis] if is_map else field, places.row, places.column) for field in fields]
     turn = np.array([math.sin(math.radians(azimuth)), math.cos(math.radians(azimuth))])
     labels = ("parallel", "normal", "sigma_parallel", "sigma_normal")[: 4 if has_errors else 2]
     shape = (len(labels), layers[0].shape[0], places.distance.size)
@@ -152,7 +150,7 @@ def _vertices(line: Any) -> np.ndarray:
         vertices = vertices[np.append(True, (np.diff(vertices, axis=0) != 0.0).any(axis=1))]
     if not is_line or len(vertices) < 2:
         raise ValueError(
-            f"profile() needs a line of two or more different vertices (x, y); got {np.shape(line) or line!r}. "
+            f"profile() needs a line of two or more different vertices (x, y); got {repr(line)[:60]}. "
             "Pass [(x0, y0), (x1, y1)] in metres of the grid."
         )
     return vertices
@@ -191,16 +189,14 @@ def _places(data: xr.Dataset, vertices: np.ndarray, step: float, width: float) -
     across = np.linspace(-0.5 * width, 0.5 * width, points)[:, np.newaxis] if points > 1 else np.zeros((1, 1))
     row, row_share = _nodes(y - across * along[:, 0], data["y"].values, side.y)
     column, column_share = _nodes(x + across * along[:, 1], data["x"].values, side.x)
-    corners = [
-        (row[i], column[j], row_share[i] * column_share[j]) for i in range(2) for j in range(2)
-    ]
+    corners = [(row[i], column[j], row_share[i] * column_share[j]) for i in range(2) for j in range(2)]
     # corners of one point together: (point, corner, sample)
     parts = [np.stack(part, axis=1).reshape(-1, distance.size) for part in zip(*corners, strict=True)]
     if np.isnan(parts[2]).all():
         raise ValueError(
             f"profile() needs a line that crosses the grid, x from {data['x'].values.min():g} to "
-            f"{data['x'].values.max():g} and y from {data['y'].values.min():g} to {data['y'].values.max():g} m; got one "
-            "beside it. Check the CRS of its vertices."
+            f"{data['x'].values.max():g} and y from {data['y'].values.min():g} to {data['y'].values.max():g} m; got "
+            "one beside it. Check the CRS of its vertices."
         )
     return Places(distance, x, y, *parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -302,11 +303,9 @@ def _mean(shifts: xr.Dataset, estimator: str) -> Any:
 
 
 def _on_grid(
-    fields: dict[str, Any], table: dict[str, tuple[str | None, str]], shifts: xr.Dataset, step: dict[str, Any]
+    fields: dict[str, Any], table: Mapping[str, tuple[str | None, str]], shifts: xr.Dataset, step: dict[str, Any]
 ) -> xr.Dataset:
-    return model.product(
-        {name: (("y", "x"), values) for name, values in fields.items()}, table, like=shifts, step=step
-    )
+    return model.product({name: (("y", "x"), values) for name, values in fields.items()}, table, like=shifts, step=step)
 
 
 # ------------------------------------------------------------------------------------------------------------ on arrays

@@ -10,17 +10,17 @@ from xoffset._kernels._jit import kernel
 @kernel
 def _spread(source, tent, out, strip):
     """Multiply values on a window by the correlation of its nodes, tent[|i|]·tent[|j|]: first along x, then along y."""
-    side = source.shape[0]
+    side, reach = source.shape[0], tent.size
     for i in range(side):
         for j in range(side):
             total = 0.0
-            for k in range(side):
+            for k in range(max(j - reach + 1, 0), min(j + reach, side)):
                 total += tent[abs(j - k)] * source[i, k]
             strip[i, j] = total
     for i in range(side):
         for j in range(side):
             total = 0.0
-            for k in range(side):
+            for k in range(max(i - reach + 1, 0), min(i + reach, side)):
                 total += tent[abs(i - k)] * strip[k, j]
             out[i, j] = total
 
@@ -71,8 +71,8 @@ def gradient(radius, least, tent, dx, dy, sigma_x, sigma_y, correlation, out):
     least
         Number of nodes with a displacement that the window needs, beside three that do not lie on one line.
     tent
-        (2·radius + 1,) correlation of the errors of two nodes by their distance along an axis; that of the two axes is
-        multiplied.
+        (distance,) correlation of the errors of two nodes by their distance along an axis, none beyond; that of the two
+        axes is multiplied. Empty if no covariances are wanted.
     dx, dy, sigma_x, sigma_y, correlation
         (rows, columns) displacement, its standard errors and their correlation. A node without a displacement, or
         with an infinite one, is left out; one without standard errors leaves the covariances unknown.
@@ -116,6 +116,8 @@ def gradient(radius, least, tent, dx, dy, sigma_x, sigma_y, correlation, out):
                             error[axis, i, j] = pull[axis, i, j] * sigma_x[r, c]
                             error[2 + axis, i, j] = pull[axis, i, j] * sigma_y[r, c]
             slope[0], slope[1], slope[2], slope[3] = total_xx, total_xy, total_yx, total_yy
+            if tent.size == 0:
+                continue
             for k in range(4):
                 _spread(error[k], tent, spread[k], strip)
                 total = 0.0

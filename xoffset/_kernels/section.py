@@ -41,7 +41,7 @@ def along(row, column, weight, overlap, turn, fields, out):
                 is_known = True
                 for c in range(point, point + 4):
                     factor[c] = weight[c, sample]
-                    if not weight[c, sample] == 0.0:
+                    if weight[c, sample] != 0.0:
                         is_known = (
                             is_known
                             and np.isfinite(weight[c, sample])
