@@ -105,6 +105,7 @@ def test_a_fault_shows_its_slip():
 # --------------------------------------------------------------------------------------------------- swaths and errors
 
 
+@pytest.mark.small
 def test_a_swath_is_the_mean_across_the_line():
     data = grid()
     found = xoffset.profile(data, [place(data, 3, 8), place(data, 20, 8)], width=320.0, strike=0.0)
@@ -115,6 +116,7 @@ def test_a_swath_is_the_mean_across_the_line():
     np.testing.assert_allclose(narrow.sigma_normal, data.sigma_vx[8, 3:21])
 
 
+@pytest.mark.small
 @pytest.mark.parametrize("overlap", [1.0, 4.0])
 @pytest.mark.parametrize("strike", [0.0, 35.0])
 def test_errors_are_those_of_the_mean(overlap, strike):
@@ -156,6 +158,7 @@ def test_the_errors_of_matches_are_told():
 # ------------------------------------------------------------------------------------------------------- gaps and edges
 
 
+@pytest.mark.small
 def test_a_missing_node_leaves_its_points_without_a_vector():
     data = grid()
     data.vx[8, 10] = np.nan
@@ -226,5 +229,8 @@ def test_shifts_keep_their_pairs(tmp_path):
     found = xoffset.profile(shifts, line)
     assert found.parallel.dims == ("pair", "distance")
     np.testing.assert_array_equal(found.secondary, shifts.secondary)
-    found.to_zarr(tmp_path / "profile.zarr", consolidated=False)
-    xr.testing.assert_identical(xoffset.open_result(tmp_path / "profile.zarr"), found)
+    for name, each in (("shifts", found), ("rate", xoffset.profile(xoffset.velocity(shifts), line))):
+        each.to_zarr(tmp_path / f"{name}.zarr", consolidated=False)
+        each.to_netcdf(tmp_path / f"{name}.nc", engine="h5netcdf")
+        for ending in ("zarr", "nc"):
+            xr.testing.assert_identical(xoffset.open_result(tmp_path / f"{name}.{ending}"), each)

@@ -211,9 +211,10 @@ def vector_coherence(
     sums = _blocks.with_halo(partial(_window_sums_of_block, radius=radius), [found[:3]], radius, found.dtype)
 
     flags = found[4].astype(np.int32)
+    # a window where nothing moves has no direction
+    length = np.where((flags == 0) & (sums[2] > 0), sums[2], np.nan)
     values = {
-        # where nothing in the window moves, 0/0 is NaN
-        "vector_coherence": np.hypot(sums[0], sums[1]) / np.where((flags == 0) & (sums[2] > 0), sums[2], np.nan),
+        "vector_coherence": np.minimum(np.hypot(sums[0], sums[1]) / length, 1.0),
         "normalised_vector_coherence": found[5],
         "noise_floor": found[6],
         "debiased_vector_coherence": found[7],
