@@ -156,6 +156,18 @@ def field(o, x=lambda x: x):
     return xr.Dataset({"vx": layer, "vy": layer}).assign_coords(x=x(o.stack.x))
 
 
+def line_of(o):
+    """From corner to corner of the grid of the rate."""
+    return [(float(o.rate.x[k]), float(o.rate.y[k])) for k in (0, -1)]
+
+
+STACKERS = (xoffset.mean_displacement, xoffset.mean_velocity, xoffset.vector_coherence, xoffset.quality)
+OF_VECTORS = {
+    "strain": lambda data, o: xoffset.strain(data),
+    "profile": lambda data, o: xoffset.profile(data, line_of(o)),
+    "ground": lambda data, o: xoffset.ground(data),
+}
+
 CASES = [
     *((f"correlate: {n}", partial(lambda c, o: match(c(o.stack), o.network), c), e, m) for n, c, e, m in STACKS),
     *(
@@ -478,6 +490,98 @@ CASES = [
     pytest.param(
         "velocity: series of no date", lambda o: xoffset.velocity(o.series.isel(time=[])), ValueError, r"\. \w+",
     ),
+    # ---------------------------------------------------------------------------- statistics of pairs, strain, profiles
+    *(
+        (f"{function.__name__}: {name}", partial(lambda f, c, o: f(c(o)), function, change), error, advice)
+        for function in STACKERS
+        for name, change, error, advice in (
+            ("stack", lambda o: o.stack, TypeError, r"See pairs\(\)"),
+            ("series", lambda o: o.series, ValueError, r"Make a network with"),
+            ("network", lambda o: o.network, ValueError, r"Use the result of correlate\(\)"),
+            ("no sigma", lambda o: o.shifts.drop_vars("sigma_dx"), ValueError, r"sigma_dx\. Use the result of correl"),
+            ("no grid", lambda o: o.shifts.drop_vars("x"), ValueError, r"Assign the pixel centres"),
+            ("complex", lambda o: o.shifts.astype(complex), TypeError, r"Use the result of correlate"),
+        )
+    ),
+    ("mean_velocity: estimator", lambda o: xoffset.mean_velocity(o.shifts, estimator="tio"), ValueError, r"Choose one"),
+    *(
+        (f"vector_coherence: {k}", partial(lambda k, o: xoffset.vector_coherence(o.shifts, **k), k), ValueError, advice)
+        for k, advice in (
+            ({"window": 4}, r"odd number of at least 1 nodes as window; got 4\. Pass a number such as window=5"),
+            ({"window": 0}, r"window=5"),
+            ({"window": 5.0}, r"window=5"),
+            ({"window": True}, r"window=5"),
+            ({"min_displacement": -1.0}, r"at least 0 as min_displacement; got -1\.0\. Pass one such as"),
+            ({"min_displacement": np.nan}, r"Pass one such as"),
+            ({"min_displacement": "1"}, r"Pass one such as"),
+            ({"min_valid": 40}, r"Pass a share such as 0\.5"),
+        )
+    ),
+    ("quality: threshold", lambda o: xoffset.quality(o.shifts, threshold=20), ValueError, r"Pass a share such as"),
+    ("quality: no score", lambda o: xoffset.quality(o.shifts.drop_vars("score")), ValueError, r"Use the result of"),
+    (
+        "quality: yes and no as score",
+        lambda o: xoffset.quality(o.shifts.assign(score=o.shifts.score > 0.5)),
+        ValueError,
+        r"Use the result of correlate",
+    ),
+    *(
+        (f"{name}: {kind}", partial(lambda f, c, o: f(c(o), o), function, change), error, advice)
+        for name, function in OF_VECTORS.items()
+        for kind, change, error, advice in (
+            ("stack", lambda o: o.stack, TypeError, r"got DataArray\. See correlate\(\) or velocity\(\)"),
+            ("None", lambda o: None, TypeError, r"See correlate\(\) or velocity\(\)"),
+            ("network", lambda o: o.network, ValueError, r"dx and dy, or vx and vy; got \[\]\. Use the result of"),
+            ("no dy", lambda o: o.shifts.drop_vars("dy"), ValueError, r"Use the result of correlate\(\), invert\(\)"),
+            ("both", lambda o: o.shifts.assign(vx=o.rate.vx, vy=o.rate.vy), ValueError, r"Use the result of"),
+            ("dims", lambda o: o.rate.transpose("x", "y"), ValueError, r"Reorder: dataset\.transpose\('y', 'x'\)"),
+            ("dims of dy", lambda o: o.shifts.assign(dy=o.shifts.dy[0]), ValueError, r"in 'dy'\. Reorder"),
+            ("dims of sigma", lambda o: o.rate.assign(sigma_vx=o.rate.vx.T), ValueError, r"in 'sigma_vx'\. Reorder"),
+            ("no grid", lambda o: o.rate.drop_vars("y"), ValueError, r"Assign the pixel centres"),
+            ("complex", lambda o: o.rate.astype(complex), TypeError, r"real numbers in 'vx'"),
+        )
+    ),
+    *(
+        (f"{name}: uneven", partial(lambda f, o: f(o.rate.isel(x=[0, 1, 3]), o), OF_VECTORS[name]), ValueError, "Resam")
+        for name in ("strain", "profile")
+    ),
+    *(
+        (f"strain: {k}", partial(lambda k, o: xoffset.strain(o.rate, **k), k), ValueError, advice)
+        for k, advice in (
+            ({"window": 1}, r"odd number of at least 3 nodes"),
+            ({"window": 6}, r"window=5"),
+            ({"overlap": 0.5}, r"at least 1 as overlap; got 0\.5\. Pass one such as 2"),
+            ({"overlap": np.inf}, r"Pass one such as 2"),
+            ({"min_valid": 2}, r"Pass a share such as"),
+        )
+    ),
+    *(
+        (f"profile: {name}", partial(lambda c, o: c(o, line_of(o)), call), ValueError, advice)
+        for name, call, advice in (
+            ("one vertex", lambda o, a: xoffset.profile(o.rate, a[:1]), r"Pass \[\(x0, y0\), \(x1, y1\)\]"),
+            ("no length", lambda o, a: xoffset.profile(o.rate, [a[0], a[0]]), r"Pass \[\(x0, y0\)"),
+            ("numbers", lambda o, a: xoffset.profile(o.rate, 5.0), r"got 5\.0\. Pass \[\(x0, y0\)"),
+            ("text", lambda o, a: xoffset.profile(o.rate, "A-B"), r"got 'A-B'\. Pass \[\(x0, y0\)"),
+            ("ragged", lambda o, a: xoffset.profile(o.rate, [(1, 2), (3,)]), r"Pass \[\(x0, y0\)"),
+            ("NaN", lambda o, a: xoffset.profile(o.rate, [a[0], (np.nan, 1.0)]), r"Pass \[\(x0, y0\)"),
+            ("elsewhere", lambda o, a: xoffset.profile(o.rate, [(0, 0), (9, 9)]), r"got one beside it\. Check the CRS"),
+            ("closed", lambda o, a: xoffset.profile(o.rate, [*a, (a[0][0], a[1][1]), a[0]]), r"Pass strike="),
+            ("strike", lambda o, a: xoffset.profile(o.rate, a, strike=np.nan), r"Pass one from 0 to 360"),
+            ("strike of text", lambda o, a: xoffset.profile(o.rate, a, strike="N"), r"Pass one from 0 to 360"),
+            ("no spacing", lambda o, a: xoffset.profile(o.rate, a, spacing=0), r"Leave it out for that of the nodes"),
+            ("spacing", lambda o, a: xoffset.profile(o.rate, a, spacing=-10.0), r"Pass one such as"),
+            ("width", lambda o, a: xoffset.profile(o.rate, a, width=-10.0), r"Pass one such as"),
+            ("overlap", lambda o, a: xoffset.profile(o.rate, a, overlap=0.0), r"Pass one such as 2"),
+        )
+    ),
+    (
+        "ground: no CRS",
+        lambda o: xoffset.ground(o.rate.drop_vars("spatial_ref").drop_encoding()),
+        ValueError,
+        r"got a dataset without one\. Name it: dataset\.rio\.write_crs",
+    ),
+    ("ground: degrees", lambda o: xoffset.ground(in_crs(o.rate, 4326)), ValueError, r"Reproject to UTM zone"),
+    ("ground: feet", lambda o: xoffset.ground(in_crs(o.rate, 2263)), ValueError, r"US survey foot\. Reproject first"),
     # ------------------------------------------------------------------------------------ files, maps, synthetic images
     ("open_stack: number", lambda o: xoffset.open_stack(3), TypeError, r"Pass paths: open_stack\('scenes/\*\.tif'\)"),
     ("open_stack: nothing", lambda o: xoffset.open_stack("no/*.tif"), FileNotFoundError, r"Check the pattern"),
@@ -800,7 +904,9 @@ def test_the_layout_in_memory_changes_no_bit(plain, usual, layout):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("function", [xoffset.screen, xoffset.invert, xoffset.velocity])
+@pytest.mark.parametrize(
+    "function", [xoffset.screen, xoffset.invert, xoffset.velocity, *STACKERS, xoffset.strain, xoffset.ground]
+)
 def test_the_layout_of_shifts_changes_no_bit(usual, function, layout):
     other = usual.map(lambda data: data.copy(data=LAYOUTS[layout](data.values)), keep_attrs=True)
     xr.testing.assert_identical(function(other), function(usual))
@@ -871,6 +977,12 @@ CALLS = {
     "invert": ("shifts", xoffset.invert),
     "velocity of shifts": ("shifts", xoffset.velocity),
     "velocity of a series": ("series", xoffset.velocity),
+    **{function.__name__: ("shifts", function) for function in STACKERS},
+    "strain of shifts": ("shifts", xoffset.strain),
+    "strain of a rate": ("rate", xoffset.strain),
+    "profile": ("series", lambda series: xoffset.profile(series, [(500_200.0, 4_999_800.0), (500_700.0, 4_999_300.0)])),
+    "ground of a series": ("series", xoffset.ground),
+    "ground of a rate": ("rate", xoffset.ground),
 }
 
 

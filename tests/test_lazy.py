@@ -72,6 +72,15 @@ RECIPES = {
     "screen": lambda shifts, lazy, folder: xoffset.screen(shifts, min_score=0.5, min_peak_gap=0.1),
     "invert": lambda shifts, lazy, folder: xoffset.invert(shifts, reference=DATES[0]),
     "velocity": lambda shifts, lazy, folder: xoffset.velocity(shifts),
+    "mean_displacement": lambda shifts, lazy, folder: xoffset.mean_displacement(shifts),
+    "mean_velocity": lambda shifts, lazy, folder: xoffset.mean_velocity(shifts, estimator="mpic"),
+    "vector_coherence": lambda shifts, lazy, folder: xoffset.vector_coherence(shifts, window=3),
+    "quality": lambda shifts, lazy, folder: xoffset.quality(shifts),
+    "strain": lambda shifts, lazy, folder: xoffset.strain(shifts, window=3),
+    "profile": lambda shifts, lazy, folder: xoffset.profile(
+        shifts, [(shifts.x[0], shifts.y[0]), (shifts.x[-1], shifts.y[-2])], width=20.0
+    ),
+    "ground": lambda shifts, lazy, folder: xoffset.ground(shifts),
     "calibrate": lambda shifts, lazy, folder: xoffset.calibrate(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
     ),
@@ -83,6 +92,10 @@ RECIPES = {
     "open_result": lambda shifts, lazy, folder: xoffset.open_result(saved(lazy, folder)),
 }
 WRITERS = {"to_geotiff"}
+OF_IMAGES = (
+    "correlate", "screen", "calibrate", "invert", "velocity", "mean_displacement", "mean_velocity", "vector_coherence",
+    "quality", "strain", "profile", "ground",
+)  # fmt: skip
 
 
 def test_computing_would_be_noticed(lazy):
@@ -125,7 +138,7 @@ def test_refusals_compute_nothing(lazy, network):
         xoffset.correlate(lazy, network, template=200)
 
 
-@pytest.mark.parametrize("name", ["correlate", "screen", "calibrate", "invert", "velocity"])
+@pytest.mark.parametrize("name", OF_IMAGES)
 def test_eager_in_eager_out(name, stack, network, tmp_path):
     shifts = xoffset.correlate(stack, network, **OPTIONS)
     result = RECIPES[name](shifts, stack, tmp_path)
@@ -133,7 +146,7 @@ def test_eager_in_eager_out(name, stack, network, tmp_path):
     assert all(isinstance(variable.data, np.ndarray) for variable in result.variables.values())
 
 
-@pytest.mark.parametrize("name", ["correlate", "screen", "calibrate", "invert", "velocity"])
+@pytest.mark.parametrize("name", OF_IMAGES)
 def test_lazy_results_declare_what_they_hold(name, stack, lazy, network, tmp_path):
     eager = RECIPES[name](xoffset.correlate(stack, network, **OPTIONS), stack, tmp_path)
     described = RECIPES[name](xoffset.correlate(lazy, network, **OPTIONS), lazy, tmp_path)

@@ -32,7 +32,7 @@ LAYERS = (
     ("accessor", "cli"),
     (
         "filtering", "matching", "estimation", "network", "calibration", "screening", "inversion", "motion", "plotting",
-        "synthetic", "export", "readers",
+        "synthetic", "export", "readers", "stacking", "straining", "profiling", "grounding",
     ),
     ("_request", "_solver"),
     ("_guide", "_phase"),

@@ -13,13 +13,17 @@ from xoffset._pyramid import Pyramid
 from xoffset.calibration import calibrate
 from xoffset.estimation import estimate
 from xoffset.export.geotiff import to_geotiff
+from xoffset.grounding import ground
 from xoffset.inversion import invert
 from xoffset.matching import correlate
 from xoffset.motion import velocity
 from xoffset.network import diagnose, pairs, plan
+from xoffset.profiling import profile
 from xoffset.readers.rasters import open_stack
 from xoffset.readers.results import open_result
 from xoffset.screening import screen
+from xoffset.stacking import mean_displacement, mean_velocity, quality, vector_coherence
+from xoffset.straining import strain
 
 __version__ = _version("xoffset")
 
@@ -31,14 +35,21 @@ __all__ = [
     "correlate",
     "diagnose",
     "estimate",
+    "ground",
     "invert",
+    "mean_displacement",
+    "mean_velocity",
     "open_result",
     "open_stack",
     "pairs",
     "plan",
     "plotting",
+    "profile",
+    "quality",
     "screen",
+    "strain",
     "synthetic",
     "to_geotiff",
+    "vector_coherence",
     "velocity",
 ]

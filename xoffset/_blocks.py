@@ -317,17 +317,56 @@ def with_halo(function: Callable[..., np.ndarray], arrays: list[Any], depth: int
         return out
     import dask.array as da
 
-    # chunks thinner than the halo would be merged behind our back: merge them first, for all arrays alike
-    chunks = tuple(_no_thinner(sizes, depth) for sizes in da.asarray(arrays[0]).chunks[1:])
-    aligned = [da.asarray(array).rechunk((da.asarray(arrays[0]).chunks[0], *chunks)) for array in arrays]
+    aligned, depths = _aligned(arrays, depth)
     return da.map_overlap(
         function,
         *aligned,
-        depth={0: 0, 1: min(depth, aligned[0].shape[1]), 2: min(depth, aligned[0].shape[2])},
+        depth=depths,
         boundary={0: "none", 1: np.inf, 2: np.inf},
         dtype=dtype,
         meta=np.empty((0, 0, 0), dtype=dtype),
     )
+
+
+def fields_with_halo(function: Callable[..., np.ndarray], arrays: list[Any], depth: int, fields: int) -> Any:
+    """As `with_halo`, for a function that returns several fields: (fields, n, rows, columns)."""
+    dtype = arrays[0].dtype
+    if all(isinstance(array, np.ndarray) for array in arrays):
+        out = np.empty((fields, *arrays[0].shape), dtype=dtype)
+
+        def apply(layer: int) -> None:
+            out[:, layer : layer + 1] = function(*(array[layer : layer + 1] for array in arrays))
+
+        in_threads(apply, range(arrays[0].shape[0]))
+        return out
+    import dask.array as da
+
+    aligned, depths = _aligned(arrays, depth)
+    boundary = {0: "none", 1: np.inf, 2: np.inf}
+    return da.map_blocks(
+        partial(_trimmed, function, depths[1], depths[2]),
+        *(da.overlap.overlap(array, depth=depths, boundary=boundary) for array in aligned),
+        chunks=((fields,), *aligned[0].chunks),
+        new_axis=0,
+        dtype=dtype,
+        meta=np.empty((0, 0, 0, 0), dtype=dtype),
+    )
+
+
+def _trimmed(function: Callable[..., np.ndarray], rows: int, columns: int, *padded: np.ndarray) -> np.ndarray:
+    found = function(*padded)
+    return found[:, :, rows : found.shape[2] - rows, columns : found.shape[3] - columns]
+
+
+def _aligned(arrays: list[Any], depth: int) -> tuple[list[da.Array], dict[int, int]]:
+    """Dask arrays (n, rows, columns) of the same chunks, none thinner than the halo, and its depth along each axis."""
+    import dask.array as da
+
+    # chunks thinner than the halo would be merged behind our back: merge them first, for all arrays alike
+    first = da.asarray(arrays[0])
+    chunks = tuple(_no_thinner(sizes, depth) for sizes in first.chunks[1:])
+    aligned = [da.asarray(array).rechunk((first.chunks[0], *chunks)) for array in arrays]
+    return aligned, {0: 0, 1: min(depth, first.shape[1]), 2: min(depth, first.shape[2])}
 
 
 def _no_thinner(sizes: tuple[int, ...], least: int) -> tuple[int, ...]:
@@ -339,6 +378,36 @@ def _no_thinner(sizes: tuple[int, ...], least: int) -> tuple[int, ...]:
         else:
             merged.append(size)
     return tuple(merged)
+
+
+def gather(array: Any, rows: np.ndarray, columns: np.ndarray) -> Any:
+    """Nodes of an array (n, rows, columns) by their indices: (n, *indices). Of a dask array no block is joined."""
+    if isinstance(array, np.ndarray):
+        return array[:, rows, columns]
+    import dask.array as da
+
+    return da.moveaxis(array.vindex[:, rows, columns], -1, 0)
+
+
+def of_places(
+    function: Callable[[np.ndarray, np.ndarray], np.ndarray], y: np.ndarray, x: np.ndarray, like: Any, layers: int
+) -> Any:
+    """Fields (layers, rows, columns) of a function of the coordinates (rows,), (columns,), in the blocks of `like`."""
+    if isinstance(like, np.ndarray):
+        return function(y, x)
+    import dask.array as da
+
+    return da.blockwise(
+        function,
+        "lyx",
+        da.from_array(y, chunks=(like.chunks[-2],)),
+        "y",
+        da.from_array(x, chunks=(like.chunks[-1],)),
+        "x",
+        new_axes={"l": layers},
+        dtype=np.float64,
+        meta=np.empty((0, 0, 0)),
+    )
 
 
 def progress() -> contextlib.AbstractContextManager[Any]:

@@ -11,7 +11,19 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import calibration, estimation, inversion, matching, motion, network, screening
+from xoffset import (
+    calibration,
+    estimation,
+    grounding,
+    inversion,
+    matching,
+    motion,
+    network,
+    profiling,
+    screening,
+    stacking,
+    straining,
+)
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._prefilters import Prefilter
@@ -134,6 +146,48 @@ class ProductAccessor:
     def velocity(self) -> xr.Dataset:
         """Mean velocity: `xoffset.velocity`."""
         return motion.velocity(self._obj)
+
+    def mean_displacement(self) -> xr.Dataset:
+        """Mean displacement of all pairs: `xoffset.mean_displacement`."""
+        return stacking.mean_displacement(self._obj)
+
+    def mean_velocity(self, *, estimator: Literal["weighted", "mpic"] = "weighted") -> xr.Dataset:
+        """Mean velocity of all pairs: `xoffset.mean_velocity`."""
+        return stacking.mean_velocity(self._obj, estimator=estimator)
+
+    def vector_coherence(
+        self, *, window: int = 11, min_displacement: float = 0.15, min_valid: float = 0.4
+    ) -> xr.Dataset:
+        """How far the displacements agree on one direction: `xoffset.vector_coherence`."""
+        return stacking.vector_coherence(
+            self._obj, window=window, min_displacement=min_displacement, min_valid=min_valid
+        )
+
+    def quality(self, *, threshold: float = 0.2) -> xr.Dataset:
+        """Share of the pairs whose score exceeds a threshold: `xoffset.quality`."""
+        return stacking.quality(self._obj, threshold=threshold)
+
+    def strain(self, *, window: int = 5, overlap: float = 4.0, min_valid: float = 0.5) -> xr.Dataset:
+        """How the ground deforms: `xoffset.strain`."""
+        return straining.strain(self._obj, window=window, overlap=overlap, min_valid=min_valid)
+
+    def profile(
+        self,
+        line: Sequence[tuple[float, float]] | np.ndarray,
+        *,
+        spacing: float | None = None,
+        width: float = 0.0,
+        strike: float | None = None,
+        overlap: float = 4.0,
+    ) -> xr.Dataset:
+        """Motion along a line, parallel and normal to a fault: `xoffset.profile`."""
+        return profiling.profile(
+            self._obj, line, spacing=spacing, width=width, strike=strike, overlap=overlap,
+        )  # fmt: skip
+
+    def ground(self) -> xr.Dataset:
+        """Motion toward true east and north, in metres of ground: `xoffset.ground`."""
+        return grounding.ground(self._obj)
 
     def to_geotiff(self, folder: str | os.PathLike[str], *, variables: str | Sequence[str] | None = None) -> list[Path]:
         """Cloud-optimised GeoTIFFs: `xoffset.to_geotiff`."""

@@ -90,6 +90,85 @@ _RATE = {
     "direction": ("degree", "direction of motion, clockwise from grid north"),
 }
 
+# matches of the same two dates are one pair
+_PAIRS = {"n_pairs": (None, "number of pairs of dates with a value")}
+MEAN_DISPLACEMENT = {
+    "dx": ("m", "mean displacement of the pairs along x"),
+    "dy": ("m", "mean displacement of the pairs along y"),
+    "sigma_dx": ("m", "standard error of the mean displacement along x"),
+    "sigma_dy": ("m", "standard error of the mean displacement along y"),
+    "magnitude": ("m", "length of the mean displacement"),
+    "mean_magnitude": ("m", "mean length of the displacements, which noise makes too large"),
+} | _PAIRS
+MEAN_VELOCITY = _RATE | _PAIRS
+COHERENCE = {
+    "vector_coherence": ("1", "length of the sum of the displacements in a window over the sum of their lengths"),
+    "normalised_vector_coherence": ("1", "length of the mean direction of the pairs"),
+    "noise_floor": ("1", "normalised vector coherence of noise alone"),
+    "debiased_vector_coherence": ("1", "normalised vector coherence without the part of noise"),
+} | _PAIRS
+QUALITY = {
+    "quality": ("percent", "share of all pairs of dates whose score exceeds the threshold"),
+    "quality_of_valid": ("percent", "share of the pairs of dates with a score whose score exceeds the threshold"),
+    "n_valid": (None, "number of pairs of dates with a score"),
+}
+_STRAIN_NAMES = {
+    "exx": "extension along x",
+    "eyy": "extension along y",
+    "exy": "shear strain of x and y",
+    "dilatation": "change of area",
+    "rotation": "rotation, counterclockwise, in radians",
+    "max_shear": "largest shear strain",
+    "e1": "larger principal extension",
+    "e2": "smaller principal extension",
+}
+_STRAIN_ERRORS = ("exx", "eyy", "exy", "dilatation", "rotation")
+_AZIMUTH = {"azimuth": ("degree", "direction of the larger principal extension, clockwise from grid north")}
+
+
+def _strain_table(units: str, suffix: str) -> dict[str, tuple[str, str]]:
+    table = {name: (units, f"{text}{suffix}") for name, text in _STRAIN_NAMES.items()}
+    errors = {f"sigma_{name}": (units, f"standard error: {table[name][1]}") for name in _STRAIN_ERRORS}
+    return table | errors | _AZIMUTH
+
+
+STRAIN = _strain_table("1", "")
+STRAIN_RATE = _strain_table("yr-1", ", per year")
+
+
+def _profile_table(units: str, noun: str) -> dict[str, tuple[str, str]]:
+    table = {
+        "parallel": (units, f"{noun} toward the strike"),
+        "normal": (units, f"{noun} toward the right of the strike"),
+    }
+    return table | {f"sigma_{name}": (units, f"standard error: {text}") for name, (_, text) in table.items()}
+
+
+PROFILE = _profile_table("m", "displacement")
+PROFILE_RATE = _profile_table("m yr-1", "velocity")
+
+
+def _ground_table(letter: str, units: str, square: str, noun: str) -> dict[str, tuple[str, str]]:
+    east, north = f"{letter}_east", f"{letter}_north"
+    return {
+        east: (units, f"{noun} toward true east, metres of ground"),
+        north: (units, f"{noun} toward true north, metres of ground"),
+        f"sigma_{east}": (units, f"standard error of the {noun} toward true east"),
+        f"sigma_{north}": (units, f"standard error of the {noun} toward true north"),
+        f"sigma_{east}_north": (square, f"covariance of the {noun}s toward true east and north"),
+    }
+
+
+GROUND = (
+    _ground_table("d", "m", "m2", "displacement")
+    | _ground_table("v", "m yr-1", "m2 yr-2", "velocity")
+    | {
+        "v": ("m yr-1", "speed, metres of ground"),
+        "direction": ("degree", "direction of motion, clockwise from true north"),
+        "magnitude": ("m", "length of the mean displacement, metres of ground"),
+    }
+)
+
 
 class Spacing(NamedTuple):
     """Signed distance between neighbouring pixel centres, in metres."""
@@ -159,6 +238,52 @@ def as_series(series: xr.Dataset, caller: str) -> xr.Dataset:
     series = _as_floats(series, ("dx", "dy", "sigma_dx", "sigma_dy"), ("time", "y", "x"), caller, "invert()")
     check_times(series["time"], caller)
     return series
+
+
+def as_vectors(data: xr.Dataset, caller: str) -> tuple[xr.Dataset, tuple[str, str]]:
+    """Return any product with two components on a grid, checked, with the names of the two: dx, dy or vx, vy.
+
+    Raises
+    ------
+    TypeError
+        If it is no Dataset, or its values are no real numbers.
+    ValueError
+        If the components, their grid or its coordinates are missing or in another order.
+    """
+    pairs = [("dx", "dy"), ("vx", "vy")]
+    found = [pair for pair in pairs if isinstance(data, xr.Dataset) and set(pair) <= set(data.data_vars)]
+    if isinstance(data, xr.Dataset) and len(found) != 1:
+        raise ValueError(
+            f"{caller}() needs variables dx and dy, or vx and vy; got {sorted(map(str, data.data_vars))}. "
+            "Use the result of correlate(), invert() or velocity()."
+        )
+    names = found[0] if found else pairs[0]
+    dims: tuple[str, ...] = ("y", "x")
+    if found and len(data[names[0]].dims) == 3 and data[names[0]].dims[0] not in dims:
+        dims = (str(data[names[0]].dims[0]), *dims)
+    # the covariance of the two, if it is there, goes by both names
+    wanted = [*names, *(name for name in errors_of(names) if name in data)] if found else list(names)
+    return _as_floats(data, wanted, dims, caller, "correlate() or velocity()"), names
+
+
+def errors_of(names: tuple[str, str]) -> tuple[str, str, str]:
+    """Names of the standard errors of two components, and of their covariance: sigma_dx, sigma_dy, sigma_dxdy."""
+    x, y = names
+    return f"sigma_{x}", f"sigma_{y}", f"sigma_{x}{y}"
+
+
+def layer_coords(variable: xr.DataArray) -> dict[Hashable, Any]:
+    """Coordinates along what dims a variable has beside the grid, such as time, or reference and secondary of pairs."""
+    others = set(variable.dims) - {"y", "x"}
+    return {name: each.variable for name, each in variable.coords.items() if each.dims and set(each.dims) <= others}
+
+
+def polar(x: Any, y: Any) -> tuple[Any, Any]:
+    """Length of vectors and their direction [degrees clockwise from north], NaN where nothing moves."""
+    length = np.hypot(x, y)
+    direction = np.rad2deg(np.arctan2(x, y)) % 360.0
+    direction = np.where(direction < 360.0, direction, 0.0)  # rounding of the smallest angles west of north
+    return length, np.where(length > 0.0, direction, np.nan).astype(x.dtype)
 
 
 def check_pairs(data: xr.Dataset, caller: str) -> xr.Dataset:
@@ -371,6 +496,27 @@ def one_of(value: Any, choices: Mapping[str, Choice], name: str, caller: str) ->
     return choices[value]
 
 
+def as_number(value: Any, name: str, caller: str, *, least: float = 0.0) -> float:
+    """Return a finite number of at least `least` as float, refusing anything else."""
+    is_number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)
+    if not is_number or not least <= value < np.inf:
+        raise ValueError(
+            f"{caller}() needs a number of at least {least:g} as {name}; got {value!r}. Pass one such as {least + 1:g}."
+        )
+    return float(value)
+
+
+def as_radius(window: Any, caller: str, *, least: int) -> int:
+    """Half the side of a window of nodes around a node: an odd number of at least `least`."""
+    is_whole = isinstance(window, (int, np.integer)) and not isinstance(window, bool)
+    if not is_whole or window < least or window % 2 == 0:
+        raise ValueError(
+            f"{caller}() needs an odd number of at least {least} nodes as window; got {window!r}. "
+            "Pass a number such as window=5."
+        )
+    return int(window) // 2
+
+
 def as_switch(value: Any, name: str, caller: str) -> bool:
     """Return a yes or no as bool, refusing anything else."""
     if not isinstance(value, (bool, np.bool_)):
@@ -524,7 +670,7 @@ def product(
         attrs={"Conventions": "CF-1.11", "processing": processed(like, step)},
     )
     for name, (dims, values) in fields.items():
-        data[name] = (dims, values, flag_attrs() if name == "flags" else _attrs_of(table[name]))
+        data[name] = (dims, values, flag_attrs() if name == "flags" else attrs_of(table[name]))
     return finish(data)
 
 
@@ -554,7 +700,7 @@ def relabel(data: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
         if name == "flags":
             variable.attrs = flag_attrs()
         elif name in _SHIFTS:
-            variable.attrs = _attrs_of(_SHIFTS[str(name)])
+            variable.attrs = attrs_of(_SHIFTS[str(name)])
     data.attrs = data.attrs | {"processing": processed(data, step)}
     return finish(data)
 
@@ -579,12 +725,13 @@ def _product(
 ) -> xr.Dataset:
     data = xr.Dataset(coords=coords, attrs={"Conventions": "CF-1.11", "processing": processed(like, step)})
     for name, values in fields.items():
-        attrs = flag_attrs() if name == "flags" else _attrs_of(table[name])
+        attrs = flag_attrs() if name == "flags" else attrs_of(table[name])
         data[name] = (dims[-values.ndim :], values, attrs)
     return finish(data)
 
 
-def _attrs_of(entry: tuple[str | None, str]) -> dict[str, str]:
+def attrs_of(entry: tuple[str | None, str]) -> dict[str, str]:
+    """Attributes of a variable from its entry in a table of labels."""
     units, long_name = entry
     return {"long_name": long_name} | ({"units": units} if units else {})
 

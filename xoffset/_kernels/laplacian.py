@@ -21,8 +21,8 @@ NAN, BRIDGE, SEPARATE = 0, 1, 2
 # Layers of `invert` behind the five of each date.
 EXTRA = 7
 
-# Updates of the variances of dates. Steps of the loss: at most, those of them with one leverage for all pairs, those with
-# a new scale, and from one new factor to the next; largest change of the solution that may be left, in units of the noise
+# Updates of the variances of dates. Steps of the loss: at most, those with one leverage for all pairs, those with a new
+# scale, and from one new factor to the next; largest change of the solution that may be left, in units of the noise
 # of the pairs. Halvings that find the scale, its least share of the root mean square, and what rounding may change.
 SPLITS = 6
 STEPS, EQUAL_STEPS, NEW_SCALES, RENEWAL, TOLERANCE, HALVINGS = 100, 6, 3, 3, 1e-3, 18

@@ -1,0 +1,366 @@
+"""What the pairs of a network say together, without an inversion: means, coherence, quality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from xoffset import _blocks, _graph, model
+from xoffset._kernels import coherence, laplacian, means, observations
+
+
+class Observations(NamedTuple):
+    """Pairs of dates of a network, and which matches belong to each."""
+
+    ends: np.ndarray
+    group: np.ndarray
+    sign: np.ndarray
+    dates: int
+
+
+def mean_displacement(shifts: xr.Dataset) -> xr.Dataset:
+    """Mean displacement of all pairs, whatever their baselines.
+
+    It means something where all pairs show the same motion, as those across the date of an earthquake do: see `split`
+    of `pairs`. For steady motion use `mean_velocity`.
+
+    Parameters
+    ----------
+    shifts
+        Shifts (pair, y, x) from `correlate` or `screen`; pairs may be missing (NaN) in any pixel. Backward pairs count
+        with their sign turned; matches of the same two dates, in either direction, count once.
+
+    Returns
+    -------
+    xarray.Dataset
+        On (y, x): `dx`, `dy`, mean displacement in metres, positive toward increasing x and y; `sigma_dx`, `sigma_dy`,
+        their standard errors in metres, NaN where one of the pairs has none; `magnitude`, length of the mean
+        displacement in metres; `mean_magnitude`, mean of the lengths in metres, which noise makes too large: it is not
+        zero where nothing moves; `n_pairs`, pairs of dates with a value. All but the last are NaN, and `flags` says
+        `no_pairs`, where there is none. Lazy if `shifts` is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `shifts` are no shifts.
+
+    Notes
+    -----
+    "Mean displacement" of MPIC (Stumpf et al. 2017, Remote Sens. Environ. 189) is `magnitude`. The standard
+    errors follow the dates: the noise of an image enters all of its pairs alike and is not averaged down by more of
+    them. What does not close around the loops of the network is taken for noise of the pairs themselves.
+
+    Examples
+    --------
+    >>> import xoffset, xoffset.synthetic
+    >>> dates = ["2020-01-01", "2020-03-01", "2020-05-01", "2020-07-01"]
+    >>> stack, _ = xoffset.synthetic.stack(
+    ...     (96, 96), dates=dates, field="constant", velocity=0.0, step=8.0, step_date="2020-04-01", direction=90.0
+    ... )
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, split="2020-04-01T00:00"), search=4)
+    >>> float(xoffset.mean_displacement(shifts).dx.median().round(1))
+    8.0
+    """
+    shifts = model.as_shifts(shifts, "mean_displacement")
+    dx, dy, sigma_x, sigma_y, length, count = _mean(shifts, "displacement")
+    fields = {
+        "dx": dx,
+        "dy": dy,
+        "sigma_dx": sigma_x,
+        "sigma_dy": sigma_y,
+        "magnitude": np.hypot(dx, dy),
+        "mean_magnitude": length,
+        "n_pairs": count.astype(np.int32),
+        "flags": np.isnan(dx) * np.int32(model.FLAGS["no_pairs"]),
+    }
+    return _on_grid(fields, model.MEAN_DISPLACEMENT, shifts, {"function": "mean_displacement"})
+
+
+def mean_velocity(shifts: xr.Dataset, *, estimator: Literal["weighted", "mpic"] = "weighted") -> xr.Dataset:
+    """Mean velocity of all pairs, as a weighted slope or as MPIC takes it.
+
+    Parameters
+    ----------
+    shifts
+        Shifts (pair, y, x) from `correlate` or `screen`; pairs may be missing (NaN) in any pixel. Matches of the same
+        two dates, in either direction, count once.
+    estimator
+        `"weighted"`: slope of displacement over baseline through the origin, each pair vector weighted by the inverse
+        of the mean of its two variances; pairs without standard errors take no part. `"mpic"`: mean of the velocities
+        of the pairs, unweighted and with their sign. Noise over a short baseline is a large velocity, so short pairs
+        rule this mean.
+
+    Returns
+    -------
+    xarray.Dataset
+        Rate (y, x). `vx`, `vy`: velocity in m yr-1 of 365.25 days with either estimator, positive toward increasing x
+        and y; `sigma_vx`, `sigma_vy`: standard errors in m yr-1, NaN where the pairs have none; `v`: speed in m yr-1
+        (never below zero, so noise makes it too large where nothing moves); `direction`: degrees clockwise from grid
+        north, NaN where the speed is zero; `n_pairs`: pairs of dates that take part. All but the last are NaN, and
+        `flags` says `no_pairs`, where none does. Lazy if `shifts` is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `shifts` are no shifts, or there is no such estimator.
+
+    Notes
+    -----
+    Weighted: ``sum(w d T) / sum(w T²)``, with baselines T. MPIC (Stumpf et al. 2017, Remote Sens. Environ. 189):
+    ``sum(d / T) / n``; it writes metres a day. The standard errors are those of these linear estimates under
+    noise that belongs to the dates, and to the pairs as far as they do not close. No pair is rejected: see `screen`
+    and `velocity`.
+
+    Examples
+    --------
+    >>> import xoffset, xoffset.synthetic
+    >>> dates = ["2020-01-01", "2020-07-01", "2021-01-01"]
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), dates=dates, field="constant", velocity=20.0, direction=90.0)
+    >>> rate = xoffset.mean_velocity(xoffset.correlate(stack, xoffset.pairs(stack), search=5), estimator="mpic")
+    >>> float(rate.vx.median().round(1))
+    20.0
+    """
+    shifts = model.as_shifts(shifts, "mean_velocity")
+    if estimator not in ("weighted", "mpic"):
+        raise ValueError(
+            f"mean_velocity() needs estimator 'weighted' or 'mpic'; got {estimator!r}. Choose one of the two."
+        )
+    vx, vy, sigma_x, sigma_y, _, count = _mean(shifts, estimator)
+    speed, direction = model.polar(vx, vy)
+    fields = {
+        "vx": vx,
+        "vy": vy,
+        "sigma_vx": sigma_x,
+        "sigma_vy": sigma_y,
+        "v": speed,
+        "direction": direction,
+        "n_pairs": count.astype(np.int32),
+        "flags": np.isnan(vx) * np.int32(model.FLAGS["no_pairs"]),
+    }
+    step = {"function": "mean_velocity", "estimator": estimator}
+    return _on_grid(fields, model.MEAN_VELOCITY, shifts, step)
+
+
+def vector_coherence(
+    shifts: xr.Dataset, *, window: int = 11, min_displacement: float = 0.15, min_valid: float = 0.4
+) -> xr.Dataset:
+    """How far the displacements agree on one direction: near 1 where the ground moves steadily.
+
+    Parameters
+    ----------
+    shifts
+        Shifts (pair, y, x) from `correlate` or `screen`; pairs may be missing (NaN) in any pixel. Backward pairs count
+        with their sign turned; matches of the same two dates, in either direction, count once.
+    window
+        Side, in nodes, of the window of `vector_coherence`; odd. It ends at the edges of the grid. 1 takes each node
+        alone.
+    min_displacement
+        Least length in metres of a node's mean displacement; below it `vector_coherence` is NaN.
+    min_valid
+        Least share, 0 to 1, of a node's pairs that have a value; below it `vector_coherence` is NaN.
+
+    Returns
+    -------
+    xarray.Dataset
+        On (y, x), from 0 to 1: `vector_coherence`, length of the sum of the displacements of all pairs and all nodes of
+        the window, over the sum of their lengths; long displacements count most. Of the pairs of the node alone, each
+        with length 1: `normalised_vector_coherence`, length of the mean direction; `noise_floor`, its value for noise
+        alone; `debiased_vector_coherence`, what it has beyond that, 0 where it has less, NaN for a single pair.
+        `n_pairs`: pairs of dates with a value. `flags`: `no_pairs` where there is none, `few_valid` below `min_valid`,
+        `insignificant` below `min_displacement`. Lazy if `shifts` is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `shifts` are no shifts, the window is no odd number, or a limit is out of range.
+
+    Notes
+    -----
+    The window form is that of MPIC (Stumpf et al. 2017, Remote Sens. Environ. 189), which writes 0 where this
+    has NaN. The normalised form is that of TICOI.
+
+    The directions of N independent pairs of noise have a mean of length 1/√N, in root mean square. Here N counts pairs,
+    never nodes: the windows of neighbours share their pixels. Nor are pairs independent that share an image: where
+    many begin or end with the same image they turn alike. `noise_floor` is 1/√N with the number of independent pairs
+    that the noise of the images leaves, N²/(N + 0.406·(Σ b² − 2N)), b the pairs that end with a date less those that
+    begin with it; it is the number of pairs N itself where they share none, and never more. `debiased_vector_coherence`
+    is √((N·C² − 1)/(N − 1)) with that number.
+
+    Examples
+    --------
+    >>> import xoffset, xoffset.synthetic
+    >>> dates = ["2020-01-01", "2020-07-01", "2021-01-01"]
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), dates=dates, field="constant", velocity=20.0)
+    >>> coherence = xoffset.vector_coherence(xoffset.correlate(stack, xoffset.pairs(stack), search=5))
+    >>> float(coherence.vector_coherence.median().round(2))
+    1.0
+    """
+    shifts = model.as_shifts(shifts, "vector_coherence")
+    radius = model.as_radius(window, "vector_coherence", least=1)
+    least = model.as_number(min_displacement, "min_displacement", "vector_coherence")
+    model.check_share(min_valid, "min_valid", "vector_coherence")
+
+    order, seen = _observations(shifts)
+    fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
+    directions = partial(_directions_of_block, seen=seen, min_displacement=least, min_valid=float(min_valid))
+    found = _blocks.per_pixel(directions, fields, 8)
+    sums = _blocks.with_halo(partial(_window_sums_of_block, radius=radius), [found[:3]], radius, found.dtype)
+
+    flags = found[4].astype(np.int32)
+    # a window where nothing moves has no direction
+    length = np.where((flags == 0) & (sums[2] > 0), sums[2], np.nan)
+    values = {
+        "vector_coherence": np.minimum(np.hypot(sums[0], sums[1]) / length, 1.0),
+        "normalised_vector_coherence": found[5],
+        "noise_floor": found[6],
+        "debiased_vector_coherence": found[7],
+        "n_pairs": found[3].astype(np.int32),
+        "flags": flags,
+    }
+    step = {
+        "function": "vector_coherence",
+        "window": 2 * radius + 1,
+        "min_displacement": least,
+        "min_valid": float(min_valid),
+    }
+    return _on_grid(values, model.COHERENCE, shifts, step)
+
+
+def quality(shifts: xr.Dataset, *, threshold: float = 0.2) -> xr.Dataset:
+    """Share of the pairs whose score exceeds a threshold.
+
+    Parameters
+    ----------
+    shifts
+        Shifts (pair, y, x) from `correlate`, with `score`; NaN where nothing could be matched. Of the matches of the
+        same two dates the best counts.
+    threshold
+        Score, 0 to 1, that a pair must exceed. What unrelated ground reaches depends on window and search: see
+        `false_alarm` of `screen`.
+
+    Returns
+    -------
+    xarray.Dataset
+        On (y, x): `quality`, percent of all pairs of dates of the network whose score exceeds the threshold;
+        `quality_of_valid`, percent of those pairs that have a score; `n_valid`, number of these. The first two are NaN,
+        and `flags` says `no_pairs`, where there is none. Lazy if `shifts` is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `shifts` are no shifts or have no score, or the threshold is no share.
+
+    Notes
+    -----
+    "Quality index" of the GDM services.
+
+    Examples
+    --------
+    >>> import xoffset, xoffset.synthetic
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=20.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack), search=5)
+    >>> float(xoffset.quality(shifts).quality.max())
+    100.0
+    """
+    shifts = model.as_shifts(shifts, "quality")
+    model.check_share(threshold, "threshold", "quality")
+    if "score" not in shifts or shifts["score"].dims != ("pair", "y", "x") or shifts["score"].dtype.kind not in "iuf":
+        raise ValueError(
+            "quality() needs numbers 'score' with dims ('pair', 'y', 'x'); got none. Use the result of correlate()."
+        )
+    order, seen = _observations(shifts)
+    score = shifts["score"].data[order].astype(np.result_type(shifts["score"].dtype, np.float32))
+    count = partial(_count_of_block, seen=seen, threshold=float(threshold))
+    percent, of_valid, n_valid = _blocks.per_pixel(count, [score], 3)
+    fields = {
+        "quality": percent,
+        "quality_of_valid": of_valid,
+        "n_valid": n_valid.astype(np.int32),
+        "flags": (n_valid == 0) * np.int32(model.FLAGS["no_pairs"]),
+    }
+    return _on_grid(fields, model.QUALITY, shifts, {"function": "quality", "threshold": float(threshold)})
+
+
+def _observations(shifts: xr.Dataset) -> tuple[slice | np.ndarray, Observations]:
+    """Order of the pairs by date, and the pairs of dates that they are matches of."""
+    order, epochs, ends = model.sorted_pairs(shifts)
+    return order, Observations(*_graph.observations(ends), epochs.size)
+
+
+def _mean(shifts: xr.Dataset, estimator: str) -> Any:
+    """Fields of `means.combine` by one of three estimators: "displacement", "mpic" or "weighted"."""
+    order, epochs, ends = model.sorted_pairs(shifts)
+    seen = Observations(*_graph.observations(ends), epochs.size)
+    baseline = model.years(epochs[seen.ends[:, 1]] - epochs[seen.ends[:, 0]])
+    power = {"displacement": 0.0, "mpic": -1.0, "weighted": 1.0}[estimator]
+    strength = baseline ** (power + 1.0) if power else np.ones(baseline.size)
+    mean = partial(_mean_of_block, seen=seen, pull=baseline**power, strength=strength, is_weighted=power == 1.0)
+    fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
+    return _blocks.per_pixel(mean, fields, 6)
+
+
+def _on_grid(
+    fields: dict[str, Any], table: Mapping[str, tuple[str | None, str]], shifts: xr.Dataset, step: dict[str, Any]
+) -> xr.Dataset:
+    return model.product({name: (("y", "x"), values) for name, values in fields.items()}, table, like=shifts, step=step)
+
+
+# ------------------------------------------------------------------------------------------------------------ on arrays
+
+
+def _merged(fields: tuple[np.ndarray, ...], seen: Observations) -> np.ndarray:
+    """Displacements forward in time and variances (4, pair of dates, rows, columns)."""
+    out = np.empty((4, len(seen.ends), *fields[0].shape[1:]))
+    observations.merge(seen.group, seen.sign, *fields, out)
+    return out
+
+
+def _mean_of_block(
+    *fields: np.ndarray, seen: Observations, pull: np.ndarray, strength: np.ndarray, is_weighted: bool
+) -> np.ndarray:
+    observed = _merged(fields, seen)
+    of_dates = np.empty((2, seen.dates, *observed.shape[2:]))
+    for variance, of_date in zip(observed[2:], of_dates, strict=True):
+        laplacian.date_variance(seen.ends, variance, of_date)
+    share = np.empty(observed.shape[2:])
+    laplacian.pair_share(seen.ends, _graph.bandwidth(seen.ends) + 1, *observed, share)
+    out = np.empty((6, *observed.shape[2:]), dtype=fields[0].dtype)
+    means.combine(seen.ends, pull, strength, is_weighted, observed, of_dates, share, out)
+    return out
+
+
+def _directions_of_block(
+    *fields: np.ndarray, seen: Observations, min_displacement: float, min_valid: float
+) -> np.ndarray:
+    observed = _merged(fields, seen)
+    found = np.empty((8, *observed.shape[2:]))
+    coherence.of_pairs(seen.ends, seen.dates, observed[0], observed[1], found)
+    count, total = found[3], np.hypot(found[0], found[1])
+    found[4] = np.where(
+        count == 0,
+        model.FLAGS["no_pairs"],
+        (count < min_valid * len(seen.ends)) * model.FLAGS["few_valid"]
+        + (total < min_displacement * count) * model.FLAGS["insignificant"],
+    )
+    return found.astype(fields[0].dtype)
+
+
+def _window_sums_of_block(sums: np.ndarray, radius: int) -> np.ndarray:
+    out = np.empty_like(sums)
+    for field, total in zip(sums, out, strict=True):
+        coherence.window_sum(field, radius, total)
+    return out
+
+
+def _count_of_block(score: np.ndarray, seen: Observations, threshold: float) -> np.ndarray:
+    best = np.full((len(seen.ends), *score.shape[1:]), np.nan, dtype=score.dtype)
+    for pair, group in enumerate(seen.group):
+        best[group] = np.fmax(best[group], score[pair])
+    valid = np.isfinite(best).sum(axis=0)
+    good = 100.0 * (np.isfinite(best) & (best > threshold)).sum(axis=0)
+    known = np.where(valid > 0, good, np.nan)
+    return np.stack([known / len(best), known / np.maximum(valid, 1), valid]).astype(score.dtype)
