@@ -445,6 +445,22 @@ CASES = [
         ValueError,
         r"Leave min_peak_gap out",
     ),
+    *(
+        (
+            f"screen: max_separation={value}",
+            partial(lambda v, o: xoffset.screen(o.shifts, max_separation=v), value),
+            ValueError,
+            advice,
+        )
+        for value, advice in (
+            ("long", r"Give a number and a unit: '10D'"),
+            (200, r"Give a number and a unit: '10D'"),
+            (True, r"Give a number and a unit: '10D'"),
+            ([], r"Give a number and a unit: '10D'"),
+            ("-1D", r"above zero.*Pass '200D', or 'auto'"),
+            (np.timedelta64(0, "D"), r"above zero.*Pass '200D', or 'auto'"),
+        )
+    ),
     ("invert: weights", lambda o: xoffset.invert(o.shifts, weights="huber"), ValueError, r"Choose one of the two"),
     ("invert: reference", lambda o: xoffset.invert(o.shifts, reference="2020-07-02"), ValueError, r"The nearest is"),
     *(

@@ -69,7 +69,9 @@ def images(folder):
 # what each function makes of lazy input; the network is a matter of dates, which are always there
 RECIPES = {
     "correlate": lambda shifts, lazy, folder: xoffset.correlate(lazy, xoffset.pairs(lazy), **OPTIONS),
-    "screen": lambda shifts, lazy, folder: xoffset.screen(shifts, min_score=0.5, min_peak_gap=0.1),
+    "screen": lambda shifts, lazy, folder: xoffset.screen(
+        shifts, min_score=0.5, min_peak_gap=0.1, max_separation="auto"
+    ),
     "invert": lambda shifts, lazy, folder: xoffset.invert(shifts, reference=DATES[0]),
     "velocity": lambda shifts, lazy, folder: xoffset.velocity(shifts),
     "calibrate": lambda shifts, lazy, folder: xoffset.calibrate(

@@ -18,7 +18,8 @@ from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
 from xoffset.estimation import Cost
 from xoffset.export import geotiff
-from xoffset.network import Duration, Plan
+from xoffset.model import Duration
+from xoffset.network import Plan
 
 
 @xr.register_dataarray_accessor("offset")
@@ -104,11 +105,12 @@ class ProductAccessor:
         min_peak_gap: float | None = None,
         false_alarm: float | None = 0.01,
         neighbourhood: bool = True,
+        max_separation: Literal["auto"] | Duration | None = None,
     ) -> xr.Dataset:
         """Shifts without doubtful matches: `xoffset.screen`."""
         return screening.screen(
             self._obj, min_score=min_score, min_peak_gap=min_peak_gap, false_alarm=false_alarm,
-            neighbourhood=neighbourhood,
+            neighbourhood=neighbourhood, max_separation=max_separation,
         )  # fmt: skip
 
     def calibrate(self, stable: xr.DataArray, *, apply_to: xr.Dataset | None = None) -> xr.Dataset:

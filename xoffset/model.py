@@ -19,6 +19,8 @@ from xoffset._kernels import bits
 if TYPE_CHECKING:
     import pyproj
 
+Duration = str | np.timedelta64 | pd.Timedelta
+
 YEAR = np.timedelta64(int(365.25 * 86_400), "s")
 
 DATE_ENCODING: Mapping[str, str] = {
@@ -375,6 +377,21 @@ def as_instant(value: Any, name: str, caller: str) -> np.datetime64:
     if instant.tzinfo is not None:
         instant = instant.tz_convert("UTC").tz_localize(None)
     return np.datetime64(instant, "us")
+
+
+def as_duration(value: Any, name: str, caller: str) -> np.timedelta64:
+    """Return a length of time in any of the usual forms as timedelta64."""
+    message = f"{caller}() needs a duration as {name}; got {value!r}. Give a number and a unit: '10D'."
+    # pandas takes a bare number for nanoseconds
+    if isinstance(value, (int, float)) or (isinstance(value, str) and re.search("[A-Za-z]", value) is None):
+        raise ValueError(message)
+    try:
+        duration = pd.Timedelta(value)
+    except ValueError as error:
+        raise ValueError(message) from error
+    if pd.isna(duration):
+        raise ValueError(message)
+    return duration.to_timedelta64()
 
 
 def is_bare_date(value: Any) -> bool:
