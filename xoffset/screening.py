@@ -49,7 +49,14 @@ def screen(
         Whether to flag as `neighbourhood` every vector that is far from the vector median of the nodes around it
         (5 x 5, as far as the grid and the search reach), and those of which less than half of these nodes hold a
         vector. Far is more than three times the distance that half of the neighbours keep, and more than four standard
-        errors; more than a twelfth of the distance over two nodes is always far.
+        errors; more than a twelfth of the distance over two nodes is always far. A single node has no neighbours
+        and is left untested.
+    max_separation
+        Longest time between the two dates of a pair, in either direction, such as `"200D"`; longer pairs are flagged
+        `separation`. `"auto"`: told from the data, pixel by pixel, among the pairs that pass all other tests. Where the
+        ground loses its looks over long baselines, matches hold on to what stays: stripes, shadows, the rock beside the
+        ice, and tell a velocity near zero. Flagged are all pairs of a bin of baselines whose median velocity stands
+        still while that of the shortest pairs moves; how many of each there are does not matter. None tests nothing.
 
     Returns
     -------
