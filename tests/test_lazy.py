@@ -77,6 +77,7 @@ RECIPES = {
     "calibrate": lambda shifts, lazy, folder: xoffset.calibrate(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
     ),
+    "closure": lambda shifts, lazy, folder: xoffset.closure(shifts),
     "estimate": lambda shifts, lazy, folder: xoffset.estimate(lazy, xoffset.pairs(lazy), **OPTIONS, calibrate=False),
     "plan": lambda shifts, lazy, folder: xoffset.plan(lazy, v_max=15.0).network,
     "pairs": lambda shifts, lazy, folder: xoffset.pairs(lazy),

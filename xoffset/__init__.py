@@ -20,6 +20,7 @@ from xoffset.network import diagnose, pairs, plan
 from xoffset.readers.rasters import open_stack
 from xoffset.readers.results import open_result
 from xoffset.screening import screen
+from xoffset.triplets import closure
 
 __version__ = _version("xoffset")
 
@@ -28,6 +29,7 @@ __all__ = [
     "Phase",
     "Pyramid",
     "calibrate",
+    "closure",
     "correlate",
     "diagnose",
     "estimate",

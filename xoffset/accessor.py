@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import calibration, estimation, inversion, matching, motion, network, screening
+from xoffset import calibration, estimation, inversion, matching, motion, network, screening, triplets
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._prefilters import Prefilter
@@ -116,6 +116,10 @@ class ProductAccessor:
     def calibrate(self, stable: xr.DataArray, *, apply_to: xr.Dataset | None = None) -> xr.Dataset:
         """Shifts whose standard errors tell the spread on stable ground: `xoffset.calibrate`."""
         return calibration.calibrate(self._obj, stable, apply_to=apply_to)
+
+    def closure(self, *, stable: xr.DataArray | None = None) -> xr.Dataset:
+        """Misclosure around every three dates: `xoffset.closure`."""
+        return triplets.closure(self._obj, stable=stable)
 
     def invert(
         self,

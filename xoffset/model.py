@@ -84,6 +84,22 @@ _RATE = {
     "v": ("m yr-1", "speed"),
     "direction": ("degree", "direction of motion, clockwise from grid north"),
 }
+CLOSURE: Mapping[str, tuple[str | None, str]] = {
+    "closure": ("m", "root mean square misclosure of the triplets of the pair, over the root of 3"),
+    "tolerance": ("m", "misclosure that standard errors and motion allow"),
+    "n_triplets": (None, "number of triplets of the pair"),
+    "date_closure": ("m", "root mean square misclosure of the triplets of the date, over the root of 3"),
+    "date_n_triplets": (None, "number of triplets of the date"),
+    "median_closure": ("m", "median of the closure over the map"),
+    "share_beyond": ("1", "share of the nodes whose closure is beyond the tolerance"),
+    "spread": ("m", "spread on stable ground"),
+    "sigma_factor": ("1", "factor for the standard errors of the pair"),
+    "date_median_closure": ("m", "median of date_closure over the map"),
+    "date_share_beyond": ("1", "share of the values of the pairs of the date beyond the tolerance"),
+    "date_error": ("m", "error of the date if it alone is to blame for the misclosure of its triplets"),
+    "date_spread": ("m", "share of the date in the spread of its pairs on stable ground"),
+    "is_bad": (None, "closure or spread far above those of the other dates"),
+}
 
 
 class Spacing(NamedTuple):
