@@ -39,56 +39,76 @@ def is_locked(baseline, vx, vy, out):
         (pair, rows, columns) uint8, 1 where the pair belongs to a bin that is dropped.
     """
     pairs, rows, columns = vx.shape
-    bins = np.empty(pairs, np.int64)
-    value = np.empty(pairs)
+    bins = np.zeros(pairs, np.int64)
     for p in range(pairs):
-        bins[p] = 0
         for edge in EDGES:
             bins[p] += baseline[p] >= edge
+    order = np.argsort(bins, kind="mergesort")
+    along_x, along_y, value = np.empty(pairs), np.empty(pairs), np.empty(pairs)
+    # of the bins of a pixel: where they begin in the values, and whether they are dropped
+    start = np.empty(len(EDGES) + 2, np.int64)
+    dropped = np.empty(len(EDGES) + 1, np.bool_)
     for row in range(rows):
         for column in range(columns):
-            of_pixel = (vx[:, row, column], vy[:, row, column])
-            out[:, row, column] = 0
-            # unit vector along the motion of the shortest bin, and its statistics
-            along_x, along_y = 0.0, 0.0
-            first, speed, spread, count = -1, 0.0, 0.0, 0
-            for k in range(len(EDGES) + 1):
-                if first < 0:
-                    median_x, _, count = _statistics(bins, k, of_pixel, 1.0, 0.0, value)
-                    if count < LEAST:
-                        continue
-                    median_y, _, _ = _statistics(bins, k, of_pixel, 0.0, 1.0, value)
-                    first, speed = k, np.hypot(median_x, median_y)
-                    if not speed > 0.0:
-                        break
-                    along_x, along_y = median_x / speed, median_y / speed
-                    speed, spread, count = _statistics(bins, k, of_pixel, along_x, along_y, value)
-                    continue
-                median, width, number = _statistics(bins, k, of_pixel, along_x, along_y, value)
-                if number < LEAST or not abs(median) <= LARGEST_SHARE * speed:
-                    continue
-                error = 1.2533 * np.sqrt(spread * spread / (count - SCARCE) + width * width / (number - SCARCE))
-                if speed - median > max(0.67 * (spread + width), SIGNIFICANT * error):
-                    for p in range(pairs):
-                        if bins[p] == k and np.isfinite(of_pixel[0][p]) and np.isfinite(of_pixel[1][p]):
-                            out[p, row, column] = 1
+            count = 0
+            start[:] = 0
+            for p in order:
+                along_x[count], along_y[count] = vx[p, row, column], vy[p, row, column]
+                if np.isfinite(along_x[count]) and np.isfinite(along_y[count]):
+                    count += 1
+                    start[bins[p] + 1] = count
+                out[p, row, column] = 0
+            for k in range(start.size - 1):
+                start[k + 1] = max(start[k + 1], start[k])
+            if _compare(start, along_x, along_y, value, dropped):
+                for p in range(pairs):
+                    is_valid = np.isfinite(vx[p, row, column]) and np.isfinite(vy[p, row, column])
+                    out[p, row, column] = is_valid and dropped[bins[p]]
 
 
 @kernel
-def _statistics(bins, k, of_pixel, along_x, along_y, value):
-    """Median and 1.4826·MAD of the velocities of a bin along a direction, and their number."""
-    vx, vy = of_pixel
-    count = 0
-    for p in range(bins.size):
-        if bins[p] == k and np.isfinite(vx[p]) and np.isfinite(vy[p]):
-            value[count] = along_x * vx[p] + along_y * vy[p]
-            count += 1
-    if count == 0:
-        return np.nan, np.nan, 0
-    median = _median(value[:count])
-    for i in range(count):
+def _compare(start, along_x, along_y, value, dropped):
+    """Set which bins are dropped, from the velocities in the order of the bins; returns whether any is."""
+    dropped[:] = False
+    first = -1
+    for k in range(dropped.size):
+        if first < 0 and start[k + 1] - start[k] >= LEAST:
+            first = k
+    if first < 0:
+        return False
+    # unit vector along the motion of the shortest bin
+    here = slice(start[first], start[first + 1])
+    value[here] = along_x[here]
+    towards_x = _median(value[here])
+    value[here] = along_y[here]
+    towards_y = _median(value[here])
+    speed = np.hypot(towards_x, towards_y)
+    if not speed > 0.0:
+        return False
+    for i in range(start[-1]):
+        value[i] = towards_x / speed * along_x[i] + towards_y / speed * along_y[i]
+    speed, spread = _statistics(value[here])
+    count = start[first + 1] - start[first]
+    found = False
+    for k in range(first + 1, dropped.size):
+        number = start[k + 1] - start[k]
+        if number < LEAST:
+            continue
+        median, width = _statistics(value[start[k] : start[k + 1]])
+        error = 1.2533 * np.sqrt(spread * spread / (count - SCARCE) + width * width / (number - SCARCE))
+        apart = speed - median > max(0.67 * (spread + width), SIGNIFICANT * error)
+        dropped[k] = apart and abs(median) <= LARGEST_SHARE * speed
+        found = found or dropped[k]
+    return found
+
+
+@kernel
+def _statistics(value):
+    """Median and 1.4826·MAD; the values are lost."""
+    median = _median(value)
+    for i in range(value.size):
         value[i] = abs(value[i] - median)
-    return median, 1.4826 * _median(value[:count]), count
+    return median, 1.4826 * _median(value)
 
 
 @kernel

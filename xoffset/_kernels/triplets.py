@@ -41,60 +41,64 @@ def misclosure(triplets, ends, is_backward, spacing_x, spacing_y, merged, out):
     """
     count = ends.shape[0]
     _, _, rows, columns = merged.shape
-    has_vector = np.empty(count, np.bool_)
-    value = np.empty((2, count))
-    noise = np.empty(count)
-    slope = np.empty((4, count))
-    own = np.empty(count)
-    # sums over the triplets of each observation: misclosure, noise, change of place, and their number
-    total = np.empty((4, count))
     dates = (out.shape[0] - 3 * count) // 2
-    of_date = np.empty((2, dates))
+    has_vector = np.empty(count, np.bool_)
+    # of each observation: displacement, variance, derivatives, the change that is believed at most, and its own
+    vector = np.empty((count, 2))
+    noise = np.empty(count)
+    slope = np.empty((count, 4))
+    most = np.empty(count)
+    own = np.empty(count)
+    # sums over its triplets: misclosure, noise, change of place, and their number
+    total = np.empty((count, 4))
+    of_date = np.empty((dates, 2))
     for row in range(1, rows - 1):
         for column in range(1, columns - 1):
             for p in range(count):
                 for axis in range(2):
                     field = merged[axis, p]
                     here = field[row, column]
-                    value[axis, p] = here
-                    slope[2 * axis, p] = _slope(field[row, column - 1], here, field[row, column + 1]) / spacing_x
-                    slope[2 * axis + 1, p] = _slope(field[row - 1, column], here, field[row + 1, column]) / spacing_y
-                has_vector[p] = np.isfinite(value[0, p]) and np.isfinite(value[1, p])
+                    vector[p, axis] = here
+                    slope[p, 2 * axis] = _slope(field[row, column - 1], here, field[row, column + 1]) / spacing_x
+                    slope[p, 2 * axis + 1] = _slope(field[row - 1, column], here, field[row + 1, column]) / spacing_y
+                has_vector[p] = np.isfinite(vector[p, 0]) and np.isfinite(vector[p, 1])
                 noise[p] = merged[2, p, row, column] + merged[3, p, row, column]
-                own[p] = _change(value, p, slope, p) if is_backward[p] else 0.0
+                most[p] = LARGEST_STRAIN**2 * (vector[p, 0] * vector[p, 0] + vector[p, 1] * vector[p, 1])
+                own[p] = np.sqrt(_squared_change(vector[p], slope[p], most[p])) if is_backward[p] else 0.0
             total[:] = 0.0
             of_date[:] = 0.0
             for t in range(triplets.shape[0]):
                 ij, jk, ik = triplets[t, 0], triplets[t, 1], triplets[t, 2]
                 if not (has_vector[ij] and has_vector[jk] and has_vector[ik]):
                     continue
-                along_x = value[0, ij] + value[0, jk] - value[0, ik]
-                along_y = value[1, ij] + value[1, jk] - value[1, ik]
+                along_x = vector[ij, 0] + vector[jk, 0] - vector[ik, 0]
+                along_y = vector[ij, 1] + vector[jk, 1] - vector[ik, 1]
                 squared = along_x * along_x + along_y * along_y
                 allowed = noise[ij] + noise[jk] + noise[ik]
-                change = _change(value, ij, slope, jk) + own[ij] + own[jk] + own[ik]
+                change = _squared_change(vector[ij], slope[jk], most[ij])
+                backward = own[ij] + own[jk] + own[ik]
+                if backward > 0.0:
+                    change = (np.sqrt(change) + backward) ** 2
                 for p in (ij, jk, ik):
-                    total[0, p] += squared
-                    total[1, p] += allowed
-                    total[2, p] += change * change
-                    total[3, p] += 1.0
+                    total[p, 0] += squared
+                    total[p, 1] += allowed
+                    total[p, 2] += change
+                    total[p, 3] += 1.0
                 for k in (ends[ij, 0], ends[ij, 1], ends[jk, 1]):
-                    of_date[0, k] += squared
-                    of_date[1, k] += 1.0
+                    of_date[k, 0] += squared
+                    of_date[k, 1] += 1.0
+            pixel = out[:, row - 1, column - 1]
+            pixel[:] = np.nan
             for p in range(count):
-                found, allowed = np.nan, np.nan
-                if total[3, p] > 0.0:
-                    number = 3.0 * total[3, p]
-                    found = np.sqrt(total[0, p] / number)
-                    allowed = ALLOWED * np.sqrt(total[1, p] / number) + np.sqrt(total[2, p] / number)
-                out[p, row - 1, column - 1] = found
-                out[count + p, row - 1, column - 1] = allowed
-                out[2 * count + p, row - 1, column - 1] = total[3, p]
+                pixel[2 * count + p] = total[p, 3]
+                if total[p, 3] > 0.0:
+                    number = 3.0 * total[p, 3]
+                    pixel[p] = np.sqrt(total[p, 0] / number)
+                    pixel[count + p] = ALLOWED * np.sqrt(total[p, 1] / number) + np.sqrt(total[p, 2] / number)
             for k in range(dates):
-                number = 3.0 * of_date[1, k]
-                found = np.sqrt(of_date[0, k] / number) if number > 0.0 else np.nan
-                out[3 * count + k, row - 1, column - 1] = found
-                out[3 * count + dates + k, row - 1, column - 1] = of_date[1, k]
+                pixel[3 * count + dates + k] = of_date[k, 1]
+                if of_date[k, 1] > 0.0:
+                    pixel[3 * count + k] = np.sqrt(of_date[k, 0] / (3.0 * of_date[k, 1]))
 
 
 @kernel
@@ -108,8 +112,8 @@ def _slope(before, here, after):
 
 
 @kernel
-def _change(value, p, slope, q):
-    """Length of the difference of q between here and where p leads to."""
-    along_x = value[0, p] * slope[0, q] + value[1, p] * slope[1, q]
-    along_y = value[0, p] * slope[2, q] + value[1, p] * slope[3, q]
-    return min(np.hypot(along_x, along_y), LARGEST_STRAIN * np.hypot(value[0, p], value[1, p]))
+def _squared_change(moved, slope, most):
+    """Squared length of the change of a field over the distance moved, from its derivatives."""
+    along_x = moved[0] * slope[0] + moved[1] * slope[1]
+    along_y = moved[0] * slope[2] + moved[1] * slope[3]
+    return min(along_x * along_x + along_y * along_y, most)
