@@ -69,6 +69,30 @@ def test_locked_pairs_of_columbia_are_found_even_if_they_are_most(data_folder, t
     assert found[baseline[index] <= 60.0].mean() <= 0.1
 
 
+@pytest.mark.data
+def test_screen_finds_the_locked_pairs_of_columbia(data_folder):
+    """A table of points is a map of one node."""
+    with (data_folder / "itslive_point_columbia" / "columbia_61.1804_-146.9751.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    days, vx, vy, error_x, error_y = (
+        np.array([float(row[name]) for row in rows])
+        for name in ("date_dt [days]", "vx [m/yr]", "vy [m/yr]", "vx_error [m/yr]", "vy_error [m/yr]")
+    )
+    middle = np.array([row["mid_date"][:26] for row in rows], "M8[us]")
+    half = (days / 2.0 * 86_400_000_000).astype("m8[us]")
+    names = ("dx", "dy", "sigma_dx", "sigma_dy")
+    fields = {
+        name: (rate * days / 365.25)[:, None, None]
+        for name, rate in zip(names, (vx, vy, error_x, error_y), strict=True)
+    }
+    node = xr.DataArray(np.zeros((1, 1)), coords={"y": [0.0], "x": [0.0]}, dims=("y", "x"))
+    network = model.network(middle - half, middle + half)
+    shifts = model.shifts(fields, network, x=node.x.values, y=node.y.values, like=node, step={})
+    found = flagged(xoffset.screen(shifts, max_separation="auto")).values[:, 0, 0]
+    assert found[days > 400.0].mean() >= 0.99
+    assert found[days <= 60.0].mean() <= 0.1
+
+
 # ------------------------------------------------------------------------------------------------------- false alarms
 
 DATES = np.sort(np.random.default_rng(5).choice(np.arange(0, 1095, 5), 40, replace=False)).astype(float)
