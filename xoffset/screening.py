@@ -78,9 +78,9 @@ def screen(
     dropped if its median plus and minus half an interquartile range (0.67·1.4826·MAD) does not reach that of the
     shortest, if the medians differ by more than 4.5 standard errors, and if it keeps at most a quarter of the speed.
     ITS_LIVE asks for 50 pairs instead of the standard errors. With these, ground that does not move loses a bin in 0.1
-    to 0.8 % of the pixels in simulated networks of 66 to 780 pairs, and so does at most ground that has seasons, surges
-    or accelerates. Slow ground whose shortest pairs tell nothing but noise is left alone, even if its long pairs are
-    locked: that needs a limit. Where all short pairs are from the time before a motion ended, long ones look locked.
+    to 0.8 % of the pixels in simulated networks of 66 to 780 pairs, and ground that has seasons, surges or accelerates
+    in no more. Slow ground whose shortest pairs tell nothing but noise is left alone, even if its long pairs are
+    locked: that needs a limit. Where most short pairs are from the time before a motion ended, long ones look locked.
 
     Examples
     --------
