@@ -380,6 +380,29 @@ CASES = [
     ("plan: no stack", lambda o: xoffset.plan(o.network, v_max=9.0), TypeError, r"\. \w+"),
     ("calibrate: no shifts", lambda o: xoffset.calibrate(o.stack, o.stack[0] > 0), TypeError, r"\. \w+"),
     ("calibrate: no mask", lambda o: xoffset.calibrate(o.shifts, o.stack[0]), TypeError, r"\. \w+"),
+    ("closure: stack", lambda o: xoffset.closure(o.stack), TypeError, r"See pairs\(\)"),
+    ("closure: series", lambda o: xoffset.closure(o.series), ValueError, r"Make a network with"),
+    ("closure: no sigma", lambda o: xoffset.closure(o.shifts.drop_vars("sigma_dx")), ValueError, r"Use the result of"),
+    ("closure: no grid", lambda o: xoffset.closure(o.shifts.drop_vars("x")), ValueError, r"Assign the pixel centres"),
+    ("closure: no mask", lambda o: xoffset.closure(o.shifts, stable=o.stack[0]), TypeError, r"Compare: stable = slope"),
+    (
+        "closure: mask of pairs",
+        lambda o: xoffset.closure(o.shifts, stable=o.shifts.dx > 0.0),
+        ValueError,
+        r"needs dims \('y', 'x'\) of stable.*Select or reorder",
+    ),
+    (
+        "closure: mask elsewhere",
+        lambda o: xoffset.closure(o.shifts, stable=(o.stack[0] > 0).assign_coords(x=o.stack.x + 3.0)),
+        ValueError,
+        r"on the grid of the shifts.*Bring it there",
+    ),
+    (
+        "closure: mask in another CRS",
+        lambda o: xoffset.closure(o.shifts, stable=in_crs(o.stack[0] > 0, 32633)),
+        ValueError,
+        r"in the CRS of the shifts.*Reproject",
+    ),
     ("correlate: matcher class", lambda o: match(o.stack, matcher=xoffset.NCC), ValueError, r"Pass matcher='ncc'"),
     ("correlate: prefilter", lambda o: match(o.stack, prefilter="gauss"), ValueError, r"Pass one of the names"),
     ("correlate: prefilter", lambda o: match(o.stack, prefilter=True), ValueError, r"Pass one of the names"),
@@ -456,6 +479,22 @@ CASES = [
         lambda o: xoffset.screen(o.shifts.drop_vars("gap"), min_peak_gap=0.1),
         ValueError,
         r"Leave min_peak_gap out",
+    ),
+    *(
+        (
+            f"screen: max_separation={value}",
+            partial(lambda v, o: xoffset.screen(o.shifts, max_separation=v), value),
+            ValueError,
+            advice,
+        )
+        for value, advice in (
+            ("long", r"Give a number and a unit: '10D'"),
+            (200, r"Give a number and a unit: '10D'"),
+            (True, r"Give a number and a unit: '10D'"),
+            ([], r"Give a number and a unit: '10D'"),
+            ("-1D", r"above zero.*Pass '200D', or 'auto'"),
+            (np.timedelta64(0, "D"), r"above zero.*Pass '200D', or 'auto'"),
+        )
     ),
     ("invert: weights", lambda o: xoffset.invert(o.shifts, weights="huber"), ValueError, r"Choose one of the two"),
     ("invert: reference", lambda o: xoffset.invert(o.shifts, reference="2020-07-02"), ValueError, r"The nearest is"),

@@ -10,7 +10,7 @@ import reference_calibration as reference
 import xarray as xr
 
 import xoffset
-from xoffset import calibration, model, synthetic
+from xoffset import _stable, calibration, model, synthetic
 
 DATES = np.array(["2020-01-01", "2020-02-01", "2020-08-01", "2022-01-01"], "M8[us]")
 PAIRS = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
@@ -291,8 +291,7 @@ def test_a_mask_on_the_pixels_equals_the_slow_twin(step, template, rising):
     centre = 0.5 * (template - 1)
     shifts = made_up(tuple(part.size for part in starts), pairs=PAIRS[:1])
     shifts = shifts.assign_coords(y=y[0] + sign * 10.0 * (starts[0] + centre), x=x[0] + 15.0 * (starts[1] + centre))
-    rows, columns = calibration._cells(stable, shifts)
-    found = calibration._of_nodes(pixels, rows=rows, columns=columns)
+    found = _stable.on_nodes(stable, shifts, "calibrate")
     expected = [[reference.is_stable(pixels, a + centre, b + centre, step) for b in starts[1]] for a in starts[0]]
     np.testing.assert_array_equal(found, expected)
     assert 0 < found.sum() < found.size
@@ -302,8 +301,7 @@ def test_a_mask_on_the_pixels_equals_the_slow_twin(step, template, rising):
 def test_nodes_beyond_the_mask_are_not_stable():
     shifts = made_up((6, 7), pairs=PAIRS[:1])
     stable = everywhere(shifts).isel(x=slice(2, None), y=slice(None, 4))
-    rows, columns = calibration._cells(stable, shifts)
-    found = calibration._of_nodes(stable.values, rows=rows, columns=columns)
+    found = _stable.on_nodes(stable, shifts, "calibrate")
     np.testing.assert_array_equal(np.argwhere(found).min(axis=0), [0, 2])
     np.testing.assert_array_equal(np.argwhere(found).max(axis=0), [3, 6])
     assert found.sum() == 20

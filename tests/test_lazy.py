@@ -69,7 +69,9 @@ def images(folder):
 # what each function makes of lazy input; the network is a matter of dates, which are always there
 RECIPES = {
     "correlate": lambda shifts, lazy, folder: xoffset.correlate(lazy, xoffset.pairs(lazy), **OPTIONS),
-    "screen": lambda shifts, lazy, folder: xoffset.screen(shifts, min_score=0.5, min_peak_gap=0.1),
+    "screen": lambda shifts, lazy, folder: xoffset.screen(
+        shifts, min_score=0.5, min_peak_gap=0.1, max_separation="auto"
+    ),
     "invert": lambda shifts, lazy, folder: xoffset.invert(shifts, reference=DATES[0]),
     "velocity": lambda shifts, lazy, folder: xoffset.velocity(shifts),
     "mean_displacement": lambda shifts, lazy, folder: xoffset.mean_displacement(shifts),
@@ -84,6 +86,7 @@ RECIPES = {
     "calibrate": lambda shifts, lazy, folder: xoffset.calibrate(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
     ),
+    "closure": lambda shifts, lazy, folder: xoffset.closure(shifts),
     "estimate": lambda shifts, lazy, folder: xoffset.estimate(lazy, xoffset.pairs(lazy), **OPTIONS, calibrate=False),
     "plan": lambda shifts, lazy, folder: xoffset.plan(lazy, v_max=15.0).network,
     "pairs": lambda shifts, lazy, folder: xoffset.pairs(lazy),

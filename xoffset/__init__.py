@@ -24,6 +24,7 @@ from xoffset.readers.results import open_result
 from xoffset.screening import screen
 from xoffset.stacking import mean_displacement, mean_velocity, quality, vector_coherence
 from xoffset.straining import strain
+from xoffset.triplets import closure
 
 __version__ = _version("xoffset")
 
@@ -32,6 +33,7 @@ __all__ = [
     "Phase",
     "Pyramid",
     "calibrate",
+    "closure",
     "correlate",
     "diagnose",
     "estimate",

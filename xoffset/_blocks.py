@@ -285,16 +285,23 @@ def _blocks_of_pixels(
 
 
 def at_once(function: Callable[..., np.ndarray], arrays: list[Any], dtype: np.dtype, shape: tuple[int, ...]) -> Any:
-    """Apply a function to whole arrays (..., rows, columns): one task, which waits for all of them."""
+    """Apply a function to whole arrays of any shapes: one task, which waits for all of them."""
     if all(isinstance(array, np.ndarray) for array in arrays):
         return function(*arrays)
     import dask.array as da
 
-    out = "abcd"[: len(shape)]
+    # every axis has a number of its own: none need fit another, since no array is cut
+    out = tuple(range(len(shape)))
+    parts: list[Any] = []
+    count = len(shape)
+    for array in arrays:
+        parts += [da.asarray(array), tuple(range(count, count + array.ndim))]
+        count += array.ndim
     return da.blockwise(
         function,
         out,
-        *(part for array in arrays for part in (da.asarray(array), "nyx"[-array.ndim :])),
+        *parts,
+        align_arrays=False,
         new_axes=dict(zip(out, shape, strict=True)),
         concatenate=True,
         dtype=dtype,
@@ -367,6 +374,66 @@ def _aligned(arrays: list[Any], depth: int) -> tuple[list[da.Array], dict[int, i
     chunks = tuple(_no_thinner(sizes, depth) for sizes in first.chunks[1:])
     aligned = [da.asarray(array).rechunk((first.chunks[0], *chunks)) for array in arrays]
     return aligned, {0: 0, 1: min(depth, first.shape[1]), 2: min(depth, first.shape[2])}
+
+
+def around_pixel(function: Callable[..., np.ndarray], arrays: list[Any], depth: int, layers: int) -> Any:
+    """Apply a function of (n, rows, columns) arrays that looks `depth` nodes around each pixel, in all of their layers.
+
+    It gets a small tile at a time, with a margin of `depth` nodes, NaN beyond the edges of the grid, and returns the
+    tile without its margin: (layers, rows, columns).
+    """
+    if all(isinstance(array, np.ndarray) for array in arrays):
+        out = np.empty((layers, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
+
+        def solve(tile: Tile) -> None:
+            wide = [slice(max(part.start - depth, 0), part.stop + depth) for part in tile]
+            # only at the edges of the grid something is missing
+            missing = [
+                (max(depth - part.start, 0), max(part.stop + depth - size, 0))
+                for part, size in zip(tile, out.shape[1:], strict=True)
+            ]
+            out[:, *tile] = function(
+                *(np.pad(array[:, *wide], ((0, 0), *missing), constant_values=np.nan) for array in arrays)
+            )
+
+        in_threads(solve, _small_tiles(out.shape[1:]))
+        return out
+    import dask.array as da
+
+    chunks = tuple(_no_thinner(sizes, depth) for sizes in da.asarray(arrays[0]).chunks[1:])
+    padded = [
+        da.overlap.overlap(
+            da.asarray(array).rechunk((-1, *chunks)),
+            depth=dict(enumerate((0, depth, depth))),
+            boundary=dict(enumerate(("none", np.nan, np.nan))),
+        )
+        for array in arrays
+    ]
+    return da.map_blocks(
+        partial(_around_pixel_of_block, function, depth, layers),
+        *padded,
+        chunks=((layers,), *chunks),
+        dtype=arrays[0].dtype,
+        meta=np.empty((0, 0, 0), dtype=arrays[0].dtype),
+    )
+
+
+def _around_pixel_of_block(
+    function: Callable[..., np.ndarray], depth: int, layers: int, *padded: np.ndarray
+) -> np.ndarray:
+    rows, columns = (size - 2 * depth for size in padded[0].shape[1:])
+    out = np.empty((layers, rows, columns), dtype=padded[0].dtype)
+    for tile in _small_tiles((rows, columns)):
+        wide = [slice(part.start, part.stop + 2 * depth) for part in tile]
+        out[:, *tile] = function(*(array[:, *wide] for array in padded))
+    return out
+
+
+def _small_tiles(shape: tuple[int, ...]) -> Iterator[Tile]:
+    """Rows and columns of tiles so small that all pairs of their pixels may be held in double precision."""
+    for top in range(0, shape[0], STRIP):
+        for left in range(0, shape[1], TILE):
+            yield slice(top, min(top + STRIP, shape[0])), slice(left, min(left + TILE, shape[1]))
 
 
 def _no_thinner(sizes: tuple[int, ...], least: int) -> tuple[int, ...]:

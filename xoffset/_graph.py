@@ -50,6 +50,29 @@ def observations(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.ascontiguousarray(found), group.reshape(-1), np.where(ends[:, 0] < ends[:, 1], 1.0, -1.0)
 
 
+def triplets(ends: np.ndarray) -> np.ndarray:
+    """Triplets of dates whose three pairs are in a network.
+
+    Parameters
+    ----------
+    ends
+        (observation, 2) earlier and later date of each, in order, every two dates once: of `observations`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (triplet, 3) observations first to second date, second to third, and first to third.
+    """
+    start = np.searchsorted(ends[:, 0], np.arange(ends.max(initial=-1) + 2))
+    found = [np.empty((0, 3), dtype=np.int64)]
+    for pair, (first, second) in enumerate(ends):
+        onward = np.arange(start[second], start[second + 1])
+        whole = np.arange(start[first], start[first + 1])
+        _, k, m = np.intersect1d(ends[onward, 1], ends[whole, 1], assume_unique=True, return_indices=True)
+        found.append(np.stack([np.full(k.size, pair), onward[k], whole[m]], axis=1))
+    return np.ascontiguousarray(np.concatenate(found))
+
+
 def degree(dates: int, ends: np.ndarray) -> np.ndarray:
     """Number of pairs of each date."""
     return np.bincount(ends.ravel(), minlength=dates)

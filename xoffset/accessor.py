@@ -23,6 +23,7 @@ from xoffset import (
     screening,
     stacking,
     straining,
+    triplets,
 )
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
@@ -31,7 +32,8 @@ from xoffset._pyramid import Pyramid
 from xoffset.estimation import Cost
 from xoffset.export import geotiff
 from xoffset.inversion import Instant, Weights
-from xoffset.network import Duration, Plan
+from xoffset.model import Duration
+from xoffset.network import Plan
 
 
 @xr.register_dataarray_accessor("offset")
@@ -117,16 +119,21 @@ class ProductAccessor:
         min_peak_gap: float | None = None,
         false_alarm: float | None = 0.01,
         neighbourhood: bool = True,
+        max_separation: Literal["auto"] | Duration | None = None,
     ) -> xr.Dataset:
         """Shifts without doubtful matches: `xoffset.screen`."""
         return screening.screen(
             self._obj, min_score=min_score, min_peak_gap=min_peak_gap, false_alarm=false_alarm,
-            neighbourhood=neighbourhood,
+            neighbourhood=neighbourhood, max_separation=max_separation,
         )  # fmt: skip
 
     def calibrate(self, stable: xr.DataArray, *, apply_to: xr.Dataset | None = None) -> xr.Dataset:
         """Shifts whose standard errors tell the spread on stable ground: `xoffset.calibrate`."""
         return calibration.calibrate(self._obj, stable, apply_to=apply_to)
+
+    def closure(self, *, stable: xr.DataArray | None = None) -> xr.Dataset:
+        """Misclosure around every three dates: `xoffset.closure`."""
+        return triplets.closure(self._obj, stable=stable)
 
     def invert(
         self,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _graph, model
+from xoffset import _blocks, _graph, _stable, model
 
 # Strata at most: of the baseline, and of the score within each of them.
 BASELINES, SCORES = 4, 5
@@ -19,13 +18,6 @@ LEAST, LEAST_OF_PAIR = 50, 5
 SAMPLE = 2_000_000
 # Correlation of neighbours below which no farther neighbour counts as alike.
 LEAST_CORRELATION = 0.1
-
-
-class Cells(NamedTuple):
-    """Pixels of a mask around each node along one axis: the first of each node, and their number."""
-
-    first: np.ndarray
-    width: int
 
 
 def calibrate(shifts: xr.Dataset, stable: xr.DataArray, *, apply_to: xr.Dataset | None = None) -> xr.Dataset:
@@ -92,9 +84,7 @@ def calibrate(shifts: xr.Dataset, stable: xr.DataArray, *, apply_to: xr.Dataset 
     """
     shifts = _as_shifts(shifts)
     target = shifts if apply_to is None else _as_shifts(apply_to)
-    rows, columns = _cells(stable, shifts)
-    of_nodes = partial(_of_nodes, rows=rows, columns=columns)
-    mask = _blocks.at_once(of_nodes, [stable.data], np.dtype(np.bool_), shifts["dx"].shape[1:])
+    mask = _stable.on_nodes(stable, shifts, "calibrate")
 
     stride = math.ceil(math.sqrt(shifts["dx"].size / SAMPLE))
     fields = [shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy", "score")]
@@ -130,43 +120,6 @@ def _as_shifts(shifts: xr.Dataset) -> xr.Dataset:
     return shifts
 
 
-def _cells(stable: xr.DataArray, shifts: xr.Dataset) -> tuple[Cells, Cells]:
-    """Rows and columns of the mask around each node, after checking the mask and its grid."""
-    if not isinstance(stable, xr.DataArray) or stable.dtype != np.bool_:
-        got = f"dtype {stable.dtype}" if isinstance(stable, xr.DataArray) else type(stable).__name__
-        raise TypeError(
-            f"calibrate() needs a boolean DataArray (y, x) as stable, True on stable ground; got {got}. "
-            "Compare: stable = slope < 20."
-        )
-    if stable.dims != ("y", "x"):
-        raise ValueError(
-            f"calibrate() needs dims ('y', 'x') of stable; got {stable.dims}. Select or reorder: stable.transpose(...)."
-        )
-    crs, wanted = model.crs_of(stable), model.crs_of(shifts)
-    if crs is not None and wanted is not None and crs != wanted:
-        raise ValueError(
-            f"calibrate() needs stable in the CRS of the shifts, {wanted.name}; got {crs.name}. "
-            "Reproject: stable.astype('uint8').rio.reproject_match(stack[0]) == 1."
-        )
-    of_mask, of_nodes = (model.spacing(data, "calibrate") for data in (stable, shifts))
-    cells = []
-    for axis in ("y", "x"):
-        side = getattr(of_mask, axis)
-        ratio = getattr(of_nodes, axis) / side
-        # twice the position of the nodes in pixels of the mask: centres of even windows lie between two of them
-        halves = 2.0 * (shifts[axis].values - stable[axis].values[0]) / side
-        nodes, step = np.rint(halves).astype(np.int64), round(ratio)
-        if step < 1 or abs(ratio - step) > 1e-3 or np.abs(halves - nodes).max() > 0.1:
-            raise ValueError(
-                f"calibrate() needs stable on the grid of the shifts or of their stack; got pixels of {side:g} m along "
-                f"{axis} for nodes of {getattr(of_nodes, axis):g} m that do not fit. Bring it there: "
-                "stable.astype(float).interp_like(stack[0], method='nearest') == 1."
-            )
-        first = -((step - nodes) // 2)
-        cells.append(Cells(first, int((nodes[0] + step) // 2 - first[0]) + 1))
-    return cells[0], cells[1]
-
-
 def _baseline(shifts: xr.Dataset) -> np.ndarray:
     """Length of the baseline of each pair [yr], in either direction."""
     return np.asarray(np.abs(model.years((shifts["secondary"] - shifts["reference"]).values)))
@@ -181,18 +134,6 @@ def _independent(shifts: xr.Dataset) -> float:
 
 
 # ------------------------------------------------------------------------------------------------------------ on arrays
-
-
-def _of_nodes(mask: np.ndarray, *, rows: Cells, columns: Cells) -> np.ndarray:
-    """Nodes (rows, columns) whose cell is True throughout; what lies outside the mask is not."""
-    for axis, cells in enumerate((rows, columns)):
-        size = mask.shape[axis]
-        inside = (cells.first >= 0) & (cells.first + cells.width <= size)
-        found = np.expand_dims(inside, 1 - axis)
-        for k in range(cells.width):
-            found = found & np.take(mask, np.clip(cells.first + k, 0, size - 1), axis=axis)
-        mask = found
-    return mask
 
 
 def _fit(*fields: np.ndarray, baseline: np.ndarray, independent: float) -> np.ndarray:

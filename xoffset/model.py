@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyproj
 
 Choice = TypeVar("Choice")
+Duration = str | np.timedelta64 | pd.Timedelta
 
 YEAR = np.timedelta64(int(365.25 * 86_400), "s")
 
@@ -88,6 +89,22 @@ _RATE = {
     "sigma_vy": ("m yr-1", "standard error of the velocity along y"),
     "v": ("m yr-1", "speed"),
     "direction": ("degree", "direction of motion, clockwise from grid north"),
+}
+CLOSURE: Mapping[str, tuple[str | None, str]] = {
+    "closure": ("m", "root mean square misclosure of the triplets of the pair, over the root of 3"),
+    "tolerance": ("m", "misclosure that standard errors and motion allow"),
+    "n_triplets": (None, "number of triplets of the pair"),
+    "date_closure": ("m", "root mean square misclosure of the triplets of the date, over the root of 3"),
+    "date_n_triplets": (None, "number of triplets of the date"),
+    "median_closure": ("m", "median of the closure over the map"),
+    "share_beyond": ("1", "share of the nodes whose closure is beyond the tolerance"),
+    "spread": ("m", "spread on stable ground"),
+    "sigma_factor": ("1", "factor for the standard errors of the pair"),
+    "date_median_closure": ("m", "median of date_closure over the map"),
+    "date_share_beyond": ("1", "share of the values of the pairs of the date beyond the tolerance"),
+    "date_error": ("m", "error of the date if it alone is to blame for the misclosure of its triplets"),
+    "date_spread": ("m", "share of the date in the spread of its pairs on stable ground"),
+    "is_bad": (None, "closure or spread far above those of the other dates"),
 }
 
 # matches of the same two dates are one pair
@@ -538,6 +555,21 @@ def as_instant(value: Any, name: str, caller: str) -> np.datetime64:
     if instant.tzinfo is not None:
         instant = instant.tz_convert("UTC").tz_localize(None)
     return np.datetime64(instant, "us")
+
+
+def as_duration(value: Any, name: str, caller: str) -> np.timedelta64:
+    """Return a length of time in any of the usual forms as timedelta64."""
+    message = f"{caller}() needs a duration as {name}; got {value!r}. Give a number and a unit: '10D'."
+    # pandas takes a bare number for nanoseconds
+    if isinstance(value, (int, float)) or (isinstance(value, str) and re.search("[A-Za-z]", value) is None):
+        raise ValueError(message)
+    try:
+        duration = pd.Timedelta(value)
+    except ValueError as error:
+        raise ValueError(message) from error
+    if pd.isna(duration):
+        raise ValueError(message)
+    return duration.to_timedelta64()
 
 
 def is_bare_date(value: Any) -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
-from xoffset import _blocks, model
-from xoffset._kernels import neighbours
+from xoffset import _blocks, _graph, model
+from xoffset._kernels import neighbours, observations, separation
+from xoffset.model import Duration
 
 # Displacements two nodes apart may differ by at most a twelfth of their distance: a window that is sheared more does
 # not tell what it measures. Of a synthetic glacier under clouds, a tenth keeps 1.7 % of outliers, this 1.4 %.
@@ -23,8 +26,9 @@ def screen(
     min_peak_gap: float | None = None,
     false_alarm: float | None = DEFAULT_FALSE_ALARM,
     neighbourhood: bool = True,
+    max_separation: Literal["auto"] | Duration | None = None,
 ) -> xr.Dataset:
-    """Shifts without the matches that are weak, ambiguous, due to chance or at odds with their neighbours.
+    """Shifts without the matches that are weak, ambiguous, due to chance, at odds with others, or locked.
 
     Parameters
     ----------
@@ -45,7 +49,14 @@ def screen(
         Whether to flag as `neighbourhood` every vector that is far from the vector median of the nodes around it
         (5 x 5, as far as the grid and the search reach), and those of which less than half of these nodes hold a
         vector. Far is more than three times the distance that half of the neighbours keep, and more than four standard
-        errors; more than a twelfth of the distance over two nodes is always far.
+        errors; more than a twelfth of the distance over two nodes is always far. A single node has no neighbours
+        and is left untested.
+    max_separation
+        Longest time between the two dates of a pair, in either direction, such as `"200D"`; longer pairs are flagged
+        `separation`. `"auto"`: told from the data, pixel by pixel, among the pairs that pass all other tests. Where the
+        ground loses its looks over long baselines, matches hold on to what stays: stripes, shadows, the rock beside the
+        ice, and tell a velocity near zero. Flagged are all pairs of a bin of baselines whose median velocity stands
+        still while that of the shortest pairs moves; how many of each there are does not matter. None tests nothing.
 
     Returns
     -------
@@ -56,21 +67,38 @@ def screen(
     Raises
     ------
     TypeError, ValueError
-        If `shifts` is no result of `correlate`, or a threshold is not a share.
+        If `shifts` is no result of `correlate`, a threshold is not a share, or a separation is no length of time.
 
     Notes
     -----
     Vector median after Astola et al. (1990, Proc. IEEE 78, 678-689).
 
+    `max_separation="auto"` follows ITS_LIVE. Bins of 0, 16, 32, 64, 128, 256 and more days are compared along the
+    direction of the shortest bin that holds 6 observations; matches of the same two dates are one. A bin of as many is
+    dropped if its median plus and minus half an interquartile range (0.67·1.4826·MAD) does not reach that of the
+    shortest, if the medians differ by more than 4.5 standard errors, and if it keeps at most a quarter of the speed.
+    ITS_LIVE asks for 50 pairs instead of the standard errors. With these, ground that does not move loses a bin in 0.1
+    to 0.8 % of the pixels in simulated networks of 66 to 780 pairs, and ground that has seasons, surges or accelerates
+    in no more. Slow ground whose shortest pairs tell nothing but noise is left alone, even if its long pairs are
+    locked: that needs a limit. Where most short pairs are from the time before a motion ended, long ones look locked.
+
     Examples
     --------
     >>> import xoffset, xoffset.synthetic
-    >>> stack, _ = xoffset.synthetic.stack((128, 128), snr=4.0)
+    >>> stack, _ = xoffset.synthetic.stack((128, 128), dates=["2020-01-01", "2020-03-01", "2021-01-01"], snr=4.0)
     >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack), search=5)
-    >>> screened = xoffset.screen(shifts, min_score=0.5)
+    >>> screened = xoffset.screen(shifts, min_score=0.5, max_separation="200D")
+
+    How many pairs the last test removed at each node, and which baselines these are, in days:
+
+    >>> is_dropped = (screened.flags & xoffset.model.FLAGS["separation"]) > 0
+    >>> number = is_dropped.sum("pair")
+    >>> (screened.secondary - screened.reference).dt.days.values[is_dropped.any(("y", "x"))]
+    array([366, 306])
     """
     shifts = model.as_shifts(shifts, "screen")
     neighbourhood = model.as_switch(neighbourhood, "neighbourhood", "screen")
+    longest = _longest(max_separation)
     if false_alarm == DEFAULT_FALSE_ALARM and "false_alarm" not in shifts:
         false_alarm = None
     thresholds = (
@@ -96,9 +124,19 @@ def screen(
     keep = has_value
     for failed in found.values():
         keep = keep & ~failed
-    if neighbourhood:
+    # a single node has no neighbours, so nothing is at odds with it
+    if neighbourhood and shifts.sizes["y"] * shifts.sizes["x"] > 1:
         found["neighbourhood"] = _disagreement(shifts, keep)
         keep = keep & ~found["neighbourhood"]
+    if longest is not None:
+        found["separation"] = (
+            abs(shifts["secondary"] - shifts["reference"]).drop_vars(("reference", "secondary")) > longest
+        )
+    is_auto = max_separation is not None and longest is None
+    if is_auto:
+        found["separation"] = _is_locked(shifts, keep)
+    if max_separation is not None:
+        keep = keep & ~found["separation"]
 
     out = shifts.copy()
     for name in ("dx", "dy", "sigma_dx", "sigma_dy", "sigma_dxdy"):
@@ -108,14 +146,34 @@ def screen(
     for name, failed in found.items():
         flags = flags | xr.where(failed & has_value, np.int32(model.FLAGS[name]), np.int32(0))
     out["flags"] = flags
-    step = {
+    step: dict[str, Any] = {
         "function": "screen",
         "min_score": None if min_score is None else float(min_score),
         "min_peak_gap": None if min_peak_gap is None else float(min_peak_gap),
         "false_alarm": None if false_alarm is None else float(false_alarm),
         "neighbourhood": neighbourhood,
+        "max_separation": max_separation if longest is None else str(pd.Timedelta(longest)),
     }
+    if is_auto:
+        step["separation"] = {
+            "edges_days": separation.EDGES,
+            "least_pairs": separation.LEAST,
+            "standard_errors": separation.SIGNIFICANT,
+            "largest_share": separation.LARGEST_SHARE,
+        }
     return model.relabel(out, step)
+
+
+def _longest(max_separation: Literal["auto"] | Duration | None) -> np.timedelta64 | None:
+    """Limit of the separation, if there is one that needs no data."""
+    if max_separation is None or (isinstance(max_separation, str) and max_separation == "auto"):
+        return None
+    longest = model.as_duration(max_separation, "max_separation", "screen")
+    if longest <= np.timedelta64(0):
+        raise ValueError(
+            f"screen() needs a duration above zero as max_separation; got {max_separation!r}. Pass '200D', or 'auto'."
+        )
+    return longest
 
 
 def _flags(shifts: xr.Dataset) -> xr.DataArray:
@@ -149,3 +207,29 @@ def _disagreement_of_block(dx: np.ndarray, dy: np.ndarray, sigma: np.ndarray, li
     for fields in zip(dx, dy, sigma, out, strict=True):
         neighbours.disagrees(*(np.ascontiguousarray(field) for field in fields[:3]), limit, fields[3])
     return out
+
+
+def _is_locked(shifts: xr.Dataset, keep: xr.DataArray) -> xr.DataArray:
+    """Where a pair belongs to baselines that stand still while shorter ones move (pair, y, x), boolean."""
+    order, epochs, ends = model.sorted_pairs(shifts)
+    ends, group, sign = _graph.observations(ends)
+    days = (epochs[ends[:, 1]] - epochs[ends[:, 0]]) / np.timedelta64(1, "D")
+    # of each pair, in the order of the shifts
+    of_pair = np.empty_like(group)
+    of_pair[order] = group
+    test = partial(_is_locked_of_block, days=days, group=group, sign=sign, of_pair=of_pair)
+    fields = [shifts[name].where(keep).data for name in ("dx", "dy")]
+    fields += [shifts[name].data for name in ("sigma_dx", "sigma_dy")]
+    found = _blocks.per_pixel(test, [field[order] for field in fields], shifts.sizes["pair"])
+    return shifts["dx"].copy(data=found > 0.0)
+
+
+def _is_locked_of_block(
+    *fields: np.ndarray, days: np.ndarray, group: np.ndarray, sign: np.ndarray, of_pair: np.ndarray
+) -> np.ndarray:
+    merged = np.empty((4, days.size, *fields[0].shape[1:]))
+    observations.merge(group, sign, *fields, merged)
+    years = days[:, np.newaxis, np.newaxis] / 365.25
+    found = np.empty(merged.shape[1:], dtype=np.uint8)
+    separation.is_locked(days, merged[0] / years, merged[1] / years, found)
+    return np.asarray(found[of_pair], dtype=fields[0].dtype)

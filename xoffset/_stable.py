@@ -1,0 +1,82 @@
+"""Stable ground, marked on the pixels of a stack or on the nodes of its shifts, brought to the nodes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from xoffset import _blocks, model
+
+
+class Cells(NamedTuple):
+    """Pixels of a mask around each node along one axis: the first of each node, and their number."""
+
+    first: np.ndarray
+    width: int
+
+
+def on_nodes(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> Any:
+    """Nodes (rows, columns) that are stable, boolean: all pixels of their cells are True; NumPy or dask like the mask.
+
+    Raises
+    ------
+    TypeError
+        If the mask is no boolean DataArray.
+    ValueError
+        If its dims, its CRS or its grid are not those of the shifts or of their stack.
+    """
+    rows, columns = _cells(stable, shifts, caller)
+    of_nodes = partial(_of_nodes, rows=rows, columns=columns)
+    return _blocks.at_once(of_nodes, [stable.data], np.dtype(np.bool_), shifts["dx"].shape[1:])
+
+
+def _cells(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> tuple[Cells, Cells]:
+    """Rows and columns of the mask around each node, after checking the mask and its grid."""
+    if not isinstance(stable, xr.DataArray) or stable.dtype != np.bool_:
+        got = f"dtype {stable.dtype}" if isinstance(stable, xr.DataArray) else type(stable).__name__
+        raise TypeError(
+            f"{caller}() needs a boolean DataArray (y, x) as stable, True on stable ground; got {got}. "
+            "Compare: stable = slope < 20."
+        )
+    if stable.dims != ("y", "x"):
+        raise ValueError(
+            f"{caller}() needs dims ('y', 'x') of stable; got {stable.dims}. Select or reorder: stable.transpose(...)."
+        )
+    crs, wanted = model.crs_of(stable), model.crs_of(shifts)
+    if crs is not None and wanted is not None and crs != wanted:
+        raise ValueError(
+            f"{caller}() needs stable in the CRS of the shifts, {wanted.name}; got {crs.name}. "
+            "Reproject: stable.astype('uint8').rio.reproject_match(stack[0]) == 1."
+        )
+    of_mask, of_nodes = (model.spacing(data, caller) for data in (stable, shifts))
+    cells = []
+    for axis in ("y", "x"):
+        side = getattr(of_mask, axis)
+        ratio = getattr(of_nodes, axis) / side
+        # twice the position of the nodes in pixels of the mask: centres of even windows lie between two of them
+        halves = 2.0 * (shifts[axis].values - stable[axis].values[0]) / side
+        nodes, step = np.rint(halves).astype(np.int64), round(ratio)
+        if step < 1 or abs(ratio - step) > 1e-3 or np.abs(halves - nodes).max() > 0.1:
+            raise ValueError(
+                f"{caller}() needs stable on the grid of the shifts or of their stack; got pixels of {side:g} m along "
+                f"{axis} for nodes of {getattr(of_nodes, axis):g} m that do not fit. Bring it there: "
+                "stable.astype(float).interp_like(stack[0], method='nearest') == 1."
+            )
+        first = -((step - nodes) // 2)
+        cells.append(Cells(first, int((nodes[0] + step) // 2 - first[0]) + 1))
+    return cells[0], cells[1]
+
+
+def _of_nodes(mask: np.ndarray, *, rows: Cells, columns: Cells) -> np.ndarray:
+    """Nodes (rows, columns) whose cell is True throughout; what lies outside the mask is not."""
+    for axis, cells in enumerate((rows, columns)):
+        size = mask.shape[axis]
+        inside = (cells.first >= 0) & (cells.first + cells.width <= size)
+        found = np.expand_dims(inside, 1 - axis)
+        for k in range(cells.width):
+            found = found & np.take(mask, np.clip(cells.first + k, 0, size - 1), axis=axis)
+        mask = found
+    return mask

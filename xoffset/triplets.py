@@ -1,0 +1,328 @@
+"""closure(): what does not close around three dates, and the dates and pairs to blame."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from xoffset import _blocks, _graph, _stable, model
+from xoffset._kernels import laplacian, observations, triplets
+
+# Values that the medians over a map are taken of at most, as even a share of the nodes.
+SAMPLE = 4_000_000
+# Nodes on stable ground that a pair needs for a spread.
+LEAST_STABLE = 10
+# A date is bad beyond so many times the median of all dates, and so many times their spread above it.
+FAR, FAR_SPREADS = 2.0, 3.5
+# What is below this share of the standard errors is rounding, and no date is bad for it.
+NEGLIGIBLE = 0.01
+
+
+class Network(NamedTuple):
+    """Pairs in order of their dates, and the observations that they are matches of."""
+
+    ends: np.ndarray  # (observation, 2)
+    group: np.ndarray  # (pair,) observation of each pair, in order of the dates
+    sign: np.ndarray  # (pair,) direction in time, in order of the dates
+    of_pair: np.ndarray  # (pair,) observation of each pair, in the order of the shifts
+    triplets: np.ndarray  # (triplet, 3) observations
+    dates: int
+
+
+def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dataset:
+    """Misclosure around every three dates, by pair and by date, as maps and as a table that names bad dates.
+
+    Parameters
+    ----------
+    shifts
+        Shifts (pair, y, x) from `correlate`, best after `screen`. A pair may occur more than once and in both
+        directions: matches of the same two dates are merged first and share one result.
+    stable
+        True where the ground does not move (y, x), boolean, on the grid of the shifts or on the finer one of the stack.
+        None: the spread on stable ground is left out.
+
+    Returns
+    -------
+    xarray.Dataset
+        On (pair, y, x): `closure` [m], the root mean square of ``|c|``/√3 over the triplets of the pair, the length of
+        the error vector of a pair if the three of a triplet are alike; `tolerance` [m], what the standard errors and
+        the motion allow, NaN also where a standard error is unknown; `n_triplets`. On (time, y, x): `date_closure` [m]
+        and `date_n_triplets`, the same over the triplets of the date. NaN where no triplet has all of its three pairs.
+
+        The table, by pair: `median_closure` [m] over the map, `share_beyond` [1] of the nodes whose closure is beyond
+        the tolerance, and `sigma_factor` [1], 1 for all pairs without a bad date. By date (time):
+        `date_median_closure` [m], `date_share_beyond` [1] of the values of its pairs, `date_error` [m], which the date
+        has if it alone is to blame, and `is_bad`. With `stable`, `spread` [m] by pair, the length of the spreads
+        (1.4826·MAD) along x and y, and `date_spread` [m]: the squares of two dates add up to that of their pair as well
+        as they can. NaN where fewer than 10 stable nodes have a vector.
+
+        Lazy if shifts or `stable` are. The attribute `bad_dates` names the dates, separated by commas, if neither is;
+        a lazy result has none: see `is_bad` once it is computed.
+
+    Raises
+    ------
+    TypeError
+        If `stable` is not boolean, or the shifts are of the wrong type.
+    ValueError
+        If `shifts` are no shifts, or `stable` is on another grid.
+
+    Warns
+    -----
+    UserWarning
+        If the network has no triplet: then all of it is NaN but the spread on stable ground.
+
+    Notes
+    -----
+    c = d_ij + d_jk − d_ik. What belongs to a date closes: the noise of an image, its distortion, and its date, for a
+    wrong date changes nothing in the sums. Closure shows what is particular to pairs: wrong peaks, ground that lost its
+    looks, images exchanged in some pairs only. Where the spread on stable ground tells of a date what closure does not,
+    it is an error of the date. A constant shift of a whole image shows in neither.
+
+    A pair is reported where the feature was on its reference date, so d_jk is not measured where d_ij leads to. The
+    misclosure of perfect matches is (d_ij·∇)d_jk, from the gradient between neighbouring nodes, and at most a fifth of
+    the distance moved. The tolerance adds its root mean square over the triplets to twice that of the standard errors,
+    which is an upper limit, since most of their noise closes.
+
+    A pair that is wrong spoils some triplets of its dates, a bad date all of its own. `date_error` therefore follows
+    from the lower quartile over the triplets of a date of the medians over the map. A date is bad if its `date_error`,
+    or its `date_spread` and the lower quartile of the spreads of its pairs, is more than twice the median of all dates
+    and more than 3.5·1.4826·MAD above it; less than a hundredth of the standard errors counts for nothing. It takes 4
+    dates to tell one of them. The factor of a bad date is the error over what the standard errors say of the date, in
+    units of that of the other dates where theirs are too small too, and at least 1: standard errors that tell as much
+    already are left as they are. `sigma_factor` joins those of two dates by their shares in the variance of the pair.
+
+    Medians are taken of an even share of rows and columns where shifts hold more than 4 million vectors; they need the
+    whole scene, so save lazy shifts first.
+
+    Examples
+    --------
+    >>> import numpy as np, xoffset, xoffset.synthetic
+    >>> dates = np.datetime64("2020-01-01") + 60 * np.arange(5)
+    >>> stack, _ = xoffset.synthetic.stack((128, 128), dates=dates, snr=4.0)
+    >>> stack[2] = stack[2] + np.random.default_rng(0).normal(0.0, 400.0, stack[2].shape)  # haze
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack), search=4)
+    >>> found = xoffset.closure(shifts)
+    >>> found.attrs["bad_dates"]
+    '2020-04-30T00:00:00.000000'
+    >>> table = found[["median_closure", "share_beyond", "sigma_factor"]].to_dataframe()
+    >>> len(table)
+    10
+
+    Give the pairs of bad dates less weight:
+
+    >>> factor = found.sigma_factor
+    >>> shifts = shifts.assign(sigma_dx=shifts.sigma_dx * factor, sigma_dy=shifts.sigma_dy * factor)
+    >>> series = xoffset.invert(shifts)
+    """
+    shifts = model.as_shifts(shifts, "closure")
+    order, epochs, network = _network(shifts)
+    mask = None if stable is None else _stable.on_nodes(stable, shifts, "closure")
+    if not len(network.triplets):
+        warnings.warn(
+            f"closure() found no three dates of which all three pairs are in the network of {len(epochs)} dates: there "
+            "is nothing to close. Match longer pairs too: pairs(max_gap=2).",
+            stacklevel=2,
+        )
+    pairs, dates = shifts.sizes["pair"], network.dates
+    spacing = model.spacing(shifts, "closure") if shifts.sizes["y"] * shifts.sizes["x"] > 1 else model.Spacing(1.0, 1.0)
+    fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
+    of_block = partial(_misclosure, network=network, spacing=spacing)
+    found = _blocks.around_pixel(of_block, fields, 1, 3 * pairs + 2 * dates)
+
+    stride = math.ceil(math.sqrt(shifts["dx"].size / SAMPLE))
+    sample = [field[..., ::stride, ::stride] for field in (found, *fields, *([] if mask is None else [mask]))]
+    table = _blocks.at_once(partial(_table, network=network), sample, np.dtype(np.float64), (5, pairs + dates))
+    table = table.astype(found.dtype)
+
+    of_pairs, of_dates = ("pair", "y", "x"), ("time", "y", "x")
+    maps: dict[str, tuple[tuple[str, ...], Any]] = {
+        "closure": (of_pairs, found[:pairs]),
+        "tolerance": (of_pairs, found[pairs : 2 * pairs]),
+        "n_triplets": (of_pairs, found[2 * pairs : 3 * pairs].astype(np.int32)),
+        "date_closure": (of_dates, found[3 * pairs : 3 * pairs + dates]),
+        "date_n_triplets": (of_dates, found[3 * pairs + dates :].astype(np.int32)),
+    }
+    columns: dict[str, tuple[tuple[str, ...], Any]] = {
+        "median_closure": (("pair",), table[0, :pairs]),
+        "share_beyond": (("pair",), table[1, :pairs]),
+        "spread": (("pair",), table[2, :pairs]),
+        "sigma_factor": (("pair",), table[3, :pairs]),
+        "date_median_closure": (("time",), table[0, pairs:]),
+        "date_share_beyond": (("time",), table[1, pairs:]),
+        "date_spread": (("time",), table[2, pairs:]),
+        "date_error": (("time",), table[3, pairs:]),
+        "is_bad": (("time",), table[4, pairs:] > 0.0),
+    }
+    if mask is None:
+        del columns["spread"], columns["date_spread"]
+    product = model.product(
+        maps | columns,
+        model.CLOSURE,
+        like=shifts,
+        step={"function": "closure", "stable": stable is not None},
+        coords={name: shifts[name] for name in ("reference", "secondary")} | {"time": ("time", epochs)},
+    )
+    product.attrs["triplets"] = len(network.triplets)
+    if isinstance(table, np.ndarray):
+        product.attrs["bad_dates"] = ", ".join(epochs[product["is_bad"].values].astype(str))
+    return product
+
+
+def _network(shifts: xr.Dataset) -> tuple[slice | np.ndarray, np.ndarray, Network]:
+    """Order of the pairs by date, the dates, and the network."""
+    order, epochs, ends = model.sorted_pairs(shifts)
+    ends, group, sign = _graph.observations(ends)
+    of_pair = np.empty_like(group)
+    of_pair[order] = group
+    return order, epochs, Network(ends, group, sign, of_pair, _graph.triplets(ends), epochs.size)
+
+
+# ----------------------------------------------------------------------------------------------------------- on arrays
+
+
+def _misclosure(*fields: np.ndarray, network: Network, spacing: model.Spacing) -> np.ndarray:
+    """Closure, tolerance and number of triplets of each pair, then closure and number of each date (.., rows, columns).
+
+    The fields (pair, rows + 2, columns + 2) are in order of the dates, the result in that of the shifts.
+    """
+    count, pairs = len(network.ends), len(network.of_pair)
+    is_backward = np.zeros(count, dtype=np.bool_)
+    is_backward[network.group[network.sign < 0.0]] = True
+    shape = (fields[0].shape[1] - 2, fields[0].shape[2] - 2)
+    found = np.empty((3 * count + 2 * network.dates, *shape))
+    merged = _merged(*fields, network=network)
+    triplets.misclosure(network.triplets, network.ends, is_backward, spacing.x, spacing.y, merged, found)
+
+    out = np.empty((3 * pairs + 2 * network.dates, *shape), dtype=fields[0].dtype)
+    for k in range(3):
+        out[k * pairs : (k + 1) * pairs] = found[k * count : (k + 1) * count][network.of_pair]
+    out[3 * pairs :] = found[3 * count :]
+    return out
+
+
+def _merged(*fields: np.ndarray, network: Network) -> np.ndarray:
+    """Displacement along x and y and their variances (4, observation, rows, columns) of pairs in order of the dates."""
+    merged = np.empty((4, len(network.ends), *fields[0].shape[1:]))
+    observations.merge(network.group, network.sign, *fields, merged)
+    return merged
+
+
+def _table(found: np.ndarray, *fields: np.ndarray, network: Network) -> np.ndarray:
+    """Of each pair, then of each date: median closure, share beyond, spread, factor or error, whether a date is bad.
+
+    The fields (pair, rows, columns) are in order of the dates, the table (5, pair + date) in that of the shifts.
+    """
+    pairs, dates = len(network.of_pair), network.dates
+    table = np.full((5, pairs + dates), np.nan)
+    beyond, known = np.zeros((2, pairs))
+    for p in range(pairs):
+        table[0, p] = _median(found[p])
+        is_known = np.isfinite(found[p]) & np.isfinite(found[pairs + p])
+        known[p] = is_known.sum()
+        beyond[p] = (found[p] > found[pairs + p])[is_known].sum()
+    table[1, :pairs] = _ratio(beyond, known)
+    for k in range(dates):
+        table[0, pairs + k] = _median(found[3 * pairs + k])
+        is_mine = (network.ends[network.of_pair] == k).any(axis=1)
+        table[1, pairs + k] = _ratio(beyond[is_mine].sum(), known[is_mine].sum())
+
+    merged = _merged(*fields[:4], network=network)
+    expected = _share_of_dates(np.array([_median(variance) for variance in merged[2] + merged[3]]), network)
+    error = _error_of_dates(merged, network)
+    spread = np.full(len(network.ends), np.nan)
+    if len(fields) > 4:
+        spread = np.array([_spread(dx, dy, fields[4]) for dx, dy in zip(merged[0], merged[1], strict=True)])
+    table[2, :pairs] = spread[network.of_pair]
+    table[2, pairs:] = np.sqrt(_share_of_dates(spread**2, network))
+    least = _lower_quartiles(network.ends, spread, dates)
+    kinds = ((error, error), (table[2, pairs:], least))
+    table[3, :pairs], table[4, pairs:] = _judge(kinds, expected, network)
+    table[3, pairs:] = error
+    return table
+
+
+def _judge(
+    kinds: tuple[tuple[np.ndarray, np.ndarray], ...], expected: np.ndarray, network: Network
+) -> tuple[np.ndarray, np.ndarray]:
+    """Factor of the standard errors of each pair, and which dates are bad.
+
+    Kinds of errors by date [m], and what all of the pairs of a date have of them; expected variance by date [m2].
+    """
+    is_bad = np.zeros(network.dates, dtype=np.bool_)
+    factor = np.ones(network.dates)
+    for value, common in kinds:
+        # a hundredth of the standard errors is rounding
+        far = _is_far(value) & _is_far(common) & ~(value <= NEGLIGIBLE * np.sqrt(expected))
+        ratio = _ratio(value, np.sqrt(expected))
+        # where all standard errors are too small, those of bad dates are not alone to blame
+        factor[far] = np.fmax(factor[far], ratio[far] / np.fmax(_median(ratio[~far]), 1.0))
+        is_bad |= far
+    first, second = network.ends[network.of_pair].T
+    weight = np.where(expected > 0.0, expected, 0.0)
+    share = _ratio(weight[first], weight[first] + weight[second])
+    joined = np.sqrt(share * factor[first] ** 2 + (1.0 - share) * factor[second] ** 2)
+    return np.where(np.isfinite(share), joined, 1.0), is_bad
+
+
+def _is_far(values: np.ndarray) -> np.ndarray:
+    """Which values are far above those of the others."""
+    centre = _median(values)
+    spread = 1.4826 * _median(np.abs(values - centre))
+    return np.asarray(values > max(FAR * centre, centre + FAR_SPREADS * spread))
+
+
+def _error_of_dates(merged: np.ndarray, network: Network) -> np.ndarray:
+    """Error of each date if it alone is to blame [m]: lower quartile over its triplets of their medians over the map.
+
+    A pair that is wrong spoils few triplets of its dates, a date that is bad all of its own. There the misclosure is
+    the sum of two independent errors, whose length has a median of sqrt(2·log(2)) times that of one.
+    """
+    lengths = np.empty(len(network.triplets))
+    for t, (ij, jk, ik) in enumerate(network.triplets):
+        lengths[t] = _median(np.hypot(*(field[ij] + field[jk] - field[ik] for field in merged[:2])))
+    members = np.concatenate([network.ends[network.triplets[:, 0]], network.ends[network.triplets[:, 1], 1:]], axis=1)
+    return _lower_quartiles(members, lengths, network.dates) / math.sqrt(2.0 * math.log(2.0))
+
+
+def _lower_quartiles(members: np.ndarray, values: np.ndarray, dates: int) -> np.ndarray:
+    """Lower quartile, for each date, of the values that it is a member of (value, member); NaN where there are none."""
+    quartiles = np.full(dates, np.nan)
+    for k in range(dates):
+        mine = np.sort(values[(members == k).any(axis=1) & np.isfinite(values)])
+        if mine.size:
+            quartiles[k] = mine[(mine.size - 1) // 4]
+    return quartiles
+
+
+def _share_of_dates(squares: np.ndarray, network: Network) -> np.ndarray:
+    """Squares that belong to each date, of which two add up to those of an observation; NaN where unknown."""
+    share = np.empty((network.dates, 1, 1))
+    laplacian.date_variance(network.ends, squares[:, np.newaxis, np.newaxis], share)
+    return share[:, 0, 0]
+
+
+def _spread(dx: np.ndarray, dy: np.ndarray, mask: np.ndarray) -> float:
+    """Length of the spreads of both components on stable ground, NaN if there is too little of it."""
+    used = mask & np.isfinite(dx) & np.isfinite(dy)
+    if used.sum() < LEAST_STABLE:
+        return math.nan
+    return math.hypot(*(1.4826 * np.median(np.abs(field[used] - np.median(field[used]))) for field in (dx, dy)))
+
+
+def _median(values: np.ndarray) -> float:
+    """Median of the finite values, NaN if there are none."""
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if values.size else math.nan
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Quotient, NaN where the divisor is not positive."""
+    part, whole = np.broadcast_arrays(np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64))
+    quotient = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=quotient, where=whole > 0.0)
+    return quotient
