@@ -4,6 +4,7 @@ import datetime as dt
 import inspect
 import re
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +19,7 @@ from xoffset import model, plotting, synthetic
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 NOT_A_DATE = np.array(["2020-01-01", "NaT", "2021-01-01"], "M8[us]")
 VELOCITY = 20.0
+TABLE = pd.DataFrame({"reference": DATES, "secondary": [*DATES[1:], DATES[0]], "dx": 1.0, "dy": 2.0})
 
 
 def match(stack, network=None, **options):
@@ -482,6 +484,58 @@ CASES = [
     ("open_stack: number", lambda o: xoffset.open_stack(3), TypeError, r"Pass paths: open_stack\('scenes/\*\.tif'\)"),
     ("open_stack: nothing", lambda o: xoffset.open_stack("no/*.tif"), FileNotFoundError, r"Check the pattern"),
     ("open_result: nothing", lambda o: xoffset.open_result("no.zarr"), FileNotFoundError, r"Check the path"),
+    *(
+        (
+            f"from_table: {name}",
+            partial(lambda t, k, o: xoffset.from_table(t(TABLE) if callable(t) else t, **k), rows, options),
+            error,
+            advice,
+        )
+        for name, rows, options, error, advice in (
+            ("array", lambda t: t.to_numpy(), {}, TypeError, r"Convert it first: pandas\.DataFrame"),
+            ("None", None, {}, TypeError, r"Convert it first: pandas\.DataFrame"),
+            ("nothing there", "no.csv", {}, FileNotFoundError, r"check the path\. Or pass a DataFrame"),
+            ("no CSV", Path(__file__), {}, ValueError, r"pandas\.read_csv\(|Name"),
+            ("no row", lambda t: t[:0], {}, ValueError, r"Check the selection"),
+            ("no column", lambda t: t.drop(columns="dy"), {}, ValueError, r"'dy'; got 0 of it among reference, secon"),
+            ("a column twice", lambda t: t[[*t, "dx"]], {}, ValueError, r"'dx'; got 2 of it.*Name the columns"),
+            ("no such sigma", lambda t: t, {"sigma": ("sx", "sy")}, ValueError, r"'sx'; got 0 of it.*sigma="),
+            ("no such place", lambda t: t, {"position": ("x", "y")}, ValueError, r"'x'; got 0 of it.*position="),
+            ("one date", lambda t: t, {"dates": "reference"}, ValueError, r"Pass a pair such as dates="),
+            ("three components", lambda t: t, {"components": ("a", "b", "c")}, ValueError, r"Pass a pair such as comp"),
+            ("sigma of zero", lambda t: t, {"sigma": 0.0}, ValueError, r"leave it out if it is not known"),
+            ("sigma of NaN", lambda t: t, {"sigma": np.nan}, ValueError, r"leave it out if it is not known"),
+            ("one sigma", lambda t: t, {"sigma": "dx"}, ValueError, r"Pass sigma=\('sigma_dx', 'sigma_dy'\)"),
+            ("kind", lambda t: t, {"kind": "speed"}, ValueError, r"Choose one of the two"),
+            ("position", lambda t: t, {"position": (np.nan, 0.0)}, ValueError, r"or position=\('x', 'y'\)"),
+            ("half a position", lambda t: t, {"position": ("x", 0.0)}, ValueError, r"or position=\('x', 'y'\)"),
+            ("equal dates", lambda t: t.assign(secondary=DATES), {}, ValueError, r"in row 0, 1, 2, .*Drop them"),
+            ("day first", lambda t: t.assign(reference="13/02/2020"), {}, ValueError, r"Convert: table\['reference'\]"),
+            ("numbers as dates", lambda t: t.assign(reference=20200101), {}, TypeError, r"Convert: table\["),
+            ("a number as date", lambda t: t.assign(reference=["2020", 5, "2021"]), {}, TypeError, r"Convert: table\["),
+            ("missing date", lambda t: t.assign(reference=None), {}, ValueError, r"table\.dropna\(subset="),
+            ("text", lambda t: t.assign(dx=["1", "two", "3"]), {}, TypeError, r"'two' in row 1.*leave it empty"),
+            ("complex", lambda t: t.assign(dx=1j), {}, TypeError, r"leave it empty"),
+            ("bool", lambda t: t.assign(dx=True), {}, TypeError, r"leave it empty"),
+            ("durations", lambda t: t.assign(dx=pd.Timedelta("1D")), {}, TypeError, r"leave it empty"),
+            ("CRS", lambda t: t, {"crs": "moon"}, ValueError, r"Pass a code such as crs='EPSG:3413'"),
+            ("degrees", lambda t: t, {"crs": 4326, "position": (7.0, 46.0)}, ValueError, r"EPSG:32632"),
+            (
+                "scattered points",
+                lambda t: t.assign(x=[0.0, 1.0, 5.0], y=0.0),
+                {"position": ("x", "y")},
+                ValueError,
+                r"got steps from 1 to 4 m along x\. Take each point alone",
+            ),
+            (
+                "no place",
+                lambda t: t.assign(x=[0.0, np.nan, 5.0], y=0.0),
+                {"position": ("x", "y")},
+                ValueError,
+                r"a missing place along x\. Take each point alone",
+            ),
+        )
+    ),
     ("to_geotiff: array", lambda o: xoffset.to_geotiff(o.shifts.dx, "no"), TypeError, r"data\.to_dataset\(name="),
     ("to_geotiff: network", lambda o: xoffset.to_geotiff(o.network, "no"), ValueError, r"Pass shifts, a series or a"),
     ("to_geotiff: no pixel", lambda o: xoffset.to_geotiff(o.rate[{"x": []}], "no"), ValueError, r"Check the selection"),

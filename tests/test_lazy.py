@@ -6,6 +6,7 @@ import time
 import dask
 import dask.array as da
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import xarray as xr
@@ -66,7 +67,7 @@ def images(folder):
     return folder
 
 
-# what each function makes of lazy input; the network is a matter of dates, which are always there
+# what each function makes of lazy input; dates and tables are always there
 RECIPES = {
     "correlate": lambda shifts, lazy, folder: xoffset.correlate(lazy, xoffset.pairs(lazy), **OPTIONS),
     "screen": lambda shifts, lazy, folder: xoffset.screen(shifts, min_score=0.5, min_peak_gap=0.1),
@@ -79,6 +80,9 @@ RECIPES = {
     "plan": lambda shifts, lazy, folder: xoffset.plan(lazy, v_max=15.0).network,
     "pairs": lambda shifts, lazy, folder: xoffset.pairs(lazy),
     "diagnose": lambda shifts, lazy, folder: xoffset.diagnose(shifts),
+    "from_table": lambda shifts, lazy, folder: xoffset.from_table(
+        pd.DataFrame({"reference": [DATES[0]], "secondary": [DATES[1]], "dx": [1.0], "dy": [2.0]})
+    ),
     "open_stack": lambda shifts, lazy, folder: xoffset.open_stack(images(folder), date="%Y%m%d", chunks=16),
     "open_result": lambda shifts, lazy, folder: xoffset.open_result(saved(lazy, folder)),
 }
@@ -99,7 +103,7 @@ def test_no_function_is_forgotten():
 def test_nothing_is_computed_while_building(name, lazy, network, tmp_path):
     shifts = xoffset.correlate(lazy, network, **OPTIONS)
     result = RECIPES[name](shifts, lazy, tmp_path)
-    if name in ("pairs", "plan", "estimate", "diagnose"):
+    if name in ("pairs", "plan", "estimate", "diagnose", "from_table"):
         assert not dask.is_dask_collection(result)
     else:
         values = [result] if isinstance(result, xr.DataArray) else result.data_vars.values()

@@ -19,6 +19,7 @@ from xoffset.motion import velocity
 from xoffset.network import diagnose, pairs, plan
 from xoffset.readers.rasters import open_stack
 from xoffset.readers.results import open_result
+from xoffset.readers.tables import from_table
 from xoffset.screening import screen
 
 __version__ = _version("xoffset")
@@ -31,6 +32,7 @@ __all__ = [
     "correlate",
     "diagnose",
     "estimate",
+    "from_table",
     "invert",
     "open_result",
     "open_stack",
