@@ -27,6 +27,12 @@ def match(stack, network=None, **options):
     return xoffset.correlate(stack, xoffset.pairs(stack) if network is None else network, **options)
 
 
+def extend(o, **changes):
+    """Shifts of the first pair and of all others."""
+    options = {"template": 16, "search": 4, "step": 16, "stack": o.stack, "network": o.network} | changes
+    return xoffset.extend(options.pop("shifts", o.shifts.isel(pair=[0])), **options)
+
+
 def images(**options):
     options = {"field": "constant", "velocity": VELOCITY, "direction": 90.0, "dates": DATES} | options
     return synthetic.stack((96, 96), **options)[0]
@@ -536,6 +542,39 @@ CASES = [
             ),
         )
     ),
+    *(
+        (f"extend: {name}", partial(lambda c, o: extend(o, **c(o)), change), error, advice)
+        for name, change, error, advice in (
+            ("no Dataset", lambda o: {"shifts": o.shifts.dx}, TypeError, r"See pairs\(\)"),
+            ("series", lambda o: {"shifts": o.series}, ValueError, r"Make a network with"),
+            ("network", lambda o: {"shifts": o.network}, ValueError, r"Use the result of correlate\(\)"),
+            ("no stack", lambda o: {"stack": o.shifts}, TypeError, r"Pick one variable"),
+            ("no pair", lambda o: {"network": o.network.isel(pair=[])}, ValueError, r"Widen the limits of pairs\(\)"),
+            ("date not there", lambda o: {"stack": o.stack[:2]}, ValueError, r"Build the network from this stack"),
+            ("template", lambda o: {"template": 24}, ValueError, r"got template=24 instead of 16\. Pass the old ones"),
+            ("no template", lambda o: {"template": 0}, ValueError, r"Pass a number such as template=32"),
+            ("prior", lambda o: {"prior": prior_of(o)}, ValueError, r"got prior=\['vx', 'vy'\] instead of None\. Pass"),
+            ("screened", lambda o: {"shifts": xoffset.screen(o.shifts)}, ValueError, r"those of screen\(\)\. Keep"),
+            ("no record", lambda o: {"shifts": o.shifts.drop_attrs()}, ValueError, r"how they were made\. Keep what"),
+            ("record", lambda o: {"shifts": o.shifts.assign_attrs(processing="mine")}, ValueError, r"Keep what corr"),
+            ("of a table", lambda o: {"shifts": xoffset.from_table(TABLE)}, ValueError, r"from_table\(\)\. Keep"),
+            ("cropped", lambda o: {"shifts": o.shifts[{"x": slice(2)}]}, ValueError, r"Open the same part of the images"),
+            (
+                "moved",
+                lambda o: {"stack": o.stack.assign_coords(y=o.stack.y + 10.0)},
+                ValueError,
+                r"nodes along y from .*Open the same part of the images",
+            ),
+            ("another zone", lambda o: {"stack": in_crs(o.stack, 32633)}, ValueError, r"Match all pairs again"),
+            ("double", lambda o: {"shifts": o.shifts[{"pair": [0]}].astype(float)}, ValueError, r"float32; got .*float64\. Keep"),
+            (
+                "dims of another variable",
+                lambda o: {"shifts": o.shifts.assign(score=o.shifts.score.transpose("y", "x", "pair"))},
+                ValueError,
+                r"got \('y', 'x', 'pair'\) of float32\. Keep what",
+            ),
+        )
+    ),
     ("to_geotiff: array", lambda o: xoffset.to_geotiff(o.shifts.dx, "no"), TypeError, r"data\.to_dataset\(name="),
     ("to_geotiff: network", lambda o: xoffset.to_geotiff(o.network, "no"), ValueError, r"Pass shifts, a series or a"),
     ("to_geotiff: no pixel", lambda o: xoffset.to_geotiff(o.rate[{"x": []}], "no"), ValueError, r"Check the selection"),
@@ -919,6 +958,12 @@ CALLS = {
     "pairs": ("stack", xoffset.pairs),
     "correlate": ("stack", match),
     "correlate, network": ("network", lambda network: match(images(), network)),
+    "extend": (
+        "shifts",
+        lambda shifts: xoffset.extend(
+            shifts.isel(pair=[0]), images(), xoffset.pairs(images()), template=16, search=4, step=16
+        ),
+    ),
     "diagnose": ("network", xoffset.diagnose),
     "diagnose shifts": ("shifts", xoffset.diagnose),
     "screen": ("shifts", partial(xoffset.screen, min_score=0.9, min_peak_gap=0.2)),

@@ -70,6 +70,7 @@ def images(folder):
 # what each function makes of lazy input; dates and tables are always there
 RECIPES = {
     "correlate": lambda shifts, lazy, folder: xoffset.correlate(lazy, xoffset.pairs(lazy), **OPTIONS),
+    "extend": lambda shifts, lazy, folder: xoffset.extend(shifts.isel(pair=[0]), lazy, xoffset.pairs(lazy), **OPTIONS),
     "screen": lambda shifts, lazy, folder: xoffset.screen(shifts, min_score=0.5, min_peak_gap=0.1),
     "invert": lambda shifts, lazy, folder: xoffset.invert(shifts, reference=DATES[0]),
     "velocity": lambda shifts, lazy, folder: xoffset.velocity(shifts),

@@ -14,7 +14,7 @@ from xoffset.calibration import calibrate
 from xoffset.estimation import estimate
 from xoffset.export.geotiff import to_geotiff
 from xoffset.inversion import invert
-from xoffset.matching import correlate
+from xoffset.matching import correlate, extend
 from xoffset.motion import velocity
 from xoffset.network import diagnose, pairs, plan
 from xoffset.readers.rasters import open_stack
@@ -32,6 +32,7 @@ __all__ = [
     "correlate",
     "diagnose",
     "estimate",
+    "extend",
     "from_table",
     "invert",
     "open_result",

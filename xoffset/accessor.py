@@ -115,6 +115,24 @@ class ProductAccessor:
         """Shifts whose standard errors tell the spread on stable ground: `xoffset.calibrate`."""
         return calibration.calibrate(self._obj, stable, apply_to=apply_to)
 
+    def extend(
+        self,
+        stack: xr.DataArray,
+        network: xr.Dataset,
+        *,
+        template: int | Sequence[int] = 32,
+        search: int | tuple[int, int] | xr.DataArray | Pyramid = 8,
+        step: int = 8,
+        matcher: Literal["ncc", "phase"] | NCC | Phase = "ncc",
+        prefilter: str | Prefilter | None = "bandpass",
+        prior: xr.Dataset | None = None,
+    ) -> xr.Dataset:
+        """Shifts of a network of which some pairs were matched before: `xoffset.extend`."""
+        return matching.extend(
+            self._obj, stack, network, template=template, search=search, step=step, matcher=matcher,
+            prefilter=prefilter, prior=prior,
+        )  # fmt: skip
+
     def invert(
         self,
         *,

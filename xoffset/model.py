@@ -531,6 +531,18 @@ def processed(data: xr.Dataset | xr.DataArray, step: dict[str, Any]) -> str:
     return json.dumps([*history, {"xoffset": version("xoffset")} | step])
 
 
+def steps(data: xr.Dataset | xr.DataArray) -> list[dict[str, Any]]:
+    """Steps behind a product (function, parameters) without the versions: to be compared, not to compute with."""
+    history = json.loads(processed(data, {"function": ""}))[:-1]
+    named = [step for step in history if isinstance(step, dict) and "function" in step]
+    return [{name: value for name, value in step.items() if name != "xoffset"} for step in named]
+
+
+def variables_of_shifts(data: xr.Dataset) -> list[str]:
+    """Names of the variables that are those of shifts, and not the caller's own."""
+    return [str(name) for name in data.data_vars if name in _SHIFTS or name == "flags"]
+
+
 def relabel(data: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
     """Set the attributes of shifts anew after a step that changed their values."""
     for name, variable in data.data_vars.items():
