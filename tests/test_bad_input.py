@@ -558,7 +558,7 @@ CASES = [
             ("no record", lambda o: {"shifts": o.shifts.drop_attrs()}, ValueError, r"how they were made\. Keep what"),
             ("record", lambda o: {"shifts": o.shifts.assign_attrs(processing="mine")}, ValueError, r"Keep what corr"),
             ("of a table", lambda o: {"shifts": xoffset.from_table(TABLE)}, ValueError, r"from_table\(\)\. Keep"),
-            ("cropped", lambda o: {"shifts": o.shifts[{"x": slice(2)}]}, ValueError, r"Open the same part of the images"),
+            ("cropped", lambda o: {"shifts": o.shifts[{"x": slice(2)}]}, ValueError, r"Open the same part of the im"),
             (
                 "moved",
                 lambda o: {"stack": o.stack.assign_coords(y=o.stack.y + 10.0)},
@@ -566,7 +566,12 @@ CASES = [
                 r"nodes along y from .*Open the same part of the images",
             ),
             ("another zone", lambda o: {"stack": in_crs(o.stack, 32633)}, ValueError, r"Match all pairs again"),
-            ("double", lambda o: {"shifts": o.shifts[{"pair": [0]}].astype(float)}, ValueError, r"float32; got .*float64\. Keep"),
+            (
+                "double",
+                lambda o: {"shifts": o.shifts.isel(pair=[0]).astype(float)},
+                ValueError,
+                r"of float32; got .* of float64\. Keep what",
+            ),
             (
                 "dims of another variable",
                 lambda o: {"shifts": o.shifts.assign(score=o.shifts.score.transpose("y", "x", "pair"))},
@@ -574,6 +579,78 @@ CASES = [
                 r"got \('y', 'x', 'pair'\) of float32\. Keep what",
             ),
         )
+    ),
+    *(
+        (f"{name}: {what}", partial(lambda f, c, o: f(c(o)), function, choose), error, advice)
+        for name, function in (
+            ("rereference", lambda s: xoffset.rereference(s, DATES[0])),
+            ("resample", lambda s: xoffset.resample(s, "30D")),
+            ("trajectory", lambda s: xoffset.trajectory(s, [(500480.0, 4999520.0)])),
+        )
+        for what, choose, error, advice in (
+            ("no Dataset", lambda o: o.series.dx, TypeError, r"See invert\(\)"),
+            ("None", lambda o: None, TypeError, r"See invert\(\)"),
+            ("shifts", lambda o: o.shifts, ValueError, r"Reorder: dataset\.transpose"),
+            ("rate", lambda o: o.rate, ValueError, r"Use the result of invert\(\)"),
+            ("no sigma", lambda o: o.series.drop_vars("sigma_dx"), ValueError, r"sigma_dx\. Use the result of invert"),
+            ("no grid", lambda o: o.series.drop_vars("x"), ValueError, r"Assign the pixel centres"),
+            ("dims", lambda o: o.series.transpose("y", "x", "time"), ValueError, r"Reorder: dataset\.transpose"),
+            ("unsorted", lambda o: o.series.isel(time=[1, 0, 2]), ValueError, r"Sort: stack\.sortby\('time'\)"),
+            ("no date", lambda o: o.series.isel(time=[]), ValueError, r"Check the selection"),
+            ("complex", lambda o: o.series.astype(complex), TypeError, r"Use the result of invert"),
+            ("flags", lambda o: o.series.assign(flags=1.5 * o.series.dx), ValueError, r"drop_vars\('flags'\)"),
+        )
+    ),
+    *(
+        (f"rereference: {value}", partial(lambda v, o: xoffset.rereference(o.series, v), value), ValueError, advice)
+        for value, advice in (
+            ("2020-07-02", r"The nearest is 2020-07-01T00:00:00\.000000\. Pass that"),
+            ("soon", r"Write it as '2020-06-01"),
+            (2020, r"Write it as '2020-06-01"),
+            (None, r"Write it as '2020-06-01"),
+            ([], r"Pass one of series\.time"),
+            ([DATES[0], "2020-07-02"], r"The nearest is"),
+        )
+    ),
+    *(
+        (f"resample: {dates}, {gap}", partial(lambda d, g, o: xoffset.resample(o.series, d, max_gap=g), dates, gap), e, m)
+        for dates, gap, e, m in (
+            ("monthly", None, ValueError, r"Give a number and a unit: '10D'"),
+            ("30", None, ValueError, r"Give a number and a unit: '10D'"),
+            ("0D", None, ValueError, r"Pass one such as '30D'"),
+            ("-30D", None, ValueError, r"Pass one such as '30D'"),
+            (30, None, TypeError, r"Pass '30D', or a list such as"),
+            (None, None, TypeError, r"Pass '30D', or a list such as"),
+            ([], None, ValueError, r"Sort them: numpy\.unique"),
+            (DATES[::-1], None, ValueError, r"Sort them: numpy\.unique"),
+            ([DATES[1], DATES[1]], None, ValueError, r"Sort them: numpy\.unique"),
+            (["soon"], None, ValueError, r"Write it as '2020-06-01"),
+            (["2019-01-01", "2022-01-01"], None, ValueError, r"Nothing is extrapolated: choose others"),
+            ("30D", 90, ValueError, r"Give a number and a unit: '10D'"),
+            ("30D", "0D", ValueError, r"Pass one such as '30D'"),
+        )
+    ),
+    *(
+        (f"trajectory: {points}, {k}", partial(lambda p, k, o: xoffset.trajectory(o.series, p, **k), points, k), e, m)
+        for points, k, e, m in (
+            ([], {}, ValueError, r"Pass a list such as \[\("),
+            ((500480.0, 4999520.0), {}, ValueError, r"Pass a list such as \[\("),
+            ([(500480.0, 4999520.0, 7.0)], {}, ValueError, r"Pass a list such as \[\("),
+            ("here", {}, TypeError, r"Pass a list such as \[\("),
+            (None, {}, ValueError, r"Pass a list such as \[\("),
+            ([(7.0, 46.0)], {}, ValueError, r"got 7 of point 0, counted from 0\. Leave it out, or mind the CRS"),
+            ([(500480.0, 4999520.0), (500480.0, np.nan)], {}, ValueError, r"got nan of point 1.*Leave it out"),
+            ([(500480.0, 4999520.0)], {"start": "2020-07-02"}, ValueError, r"The nearest is 2020-07-01"),
+            ([(500480.0, 4999520.0)], {"start": "soon"}, ValueError, r"Write it as '2020-06-01"),
+            ([(500480.0, 4999520.0)], {"window": 0.0}, ValueError, r"Pass one such as window=320\.0"),
+            ([(500480.0, 4999520.0)], {"window": "wide"}, ValueError, r"Pass one such as window=320\.0"),
+        )
+    ),
+    (
+        "trajectory: uneven grid",
+        lambda o: xoffset.trajectory(o.series.isel(x=[0, 1, 3]), [(500480.0, 4999520.0)]),
+        ValueError,
+        r"Resample to a regular grid",
     ),
     ("to_geotiff: array", lambda o: xoffset.to_geotiff(o.shifts.dx, "no"), TypeError, r"data\.to_dataset\(name="),
     ("to_geotiff: network", lambda o: xoffset.to_geotiff(o.network, "no"), ValueError, r"Pass shifts, a series or a"),
@@ -968,6 +1045,9 @@ CALLS = {
     "diagnose shifts": ("shifts", xoffset.diagnose),
     "screen": ("shifts", partial(xoffset.screen, min_score=0.9, min_peak_gap=0.2)),
     "invert": ("shifts", xoffset.invert),
+    "rereference": ("series", lambda series: xoffset.rereference(series, DATES[1])),
+    "resample": ("series", lambda series: xoffset.resample(series, "30D")),
+    "trajectory": ("series", lambda series: xoffset.trajectory(series, [(500480.0, 4999520.0)])),
     "velocity of shifts": ("shifts", xoffset.velocity),
     "velocity of a series": ("series", xoffset.velocity),
 }

@@ -73,6 +73,11 @@ RECIPES = {
     "extend": lambda shifts, lazy, folder: xoffset.extend(shifts.isel(pair=[0]), lazy, xoffset.pairs(lazy), **OPTIONS),
     "screen": lambda shifts, lazy, folder: xoffset.screen(shifts, min_score=0.5, min_peak_gap=0.1),
     "invert": lambda shifts, lazy, folder: xoffset.invert(shifts, reference=DATES[0]),
+    "rereference": lambda shifts, lazy, folder: xoffset.rereference(xoffset.invert(shifts), DATES[1:3]),
+    "resample": lambda shifts, lazy, folder: xoffset.resample(xoffset.invert(shifts), "30D", max_gap="200D"),
+    "trajectory": lambda shifts, lazy, folder: xoffset.trajectory(
+        xoffset.invert(shifts), [(float(lazy.x[30]), float(lazy.y[40]))], window=160.0
+    ),
     "velocity": lambda shifts, lazy, folder: xoffset.velocity(shifts),
     "calibrate": lambda shifts, lazy, folder: xoffset.calibrate(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
@@ -88,6 +93,10 @@ RECIPES = {
     "open_result": lambda shifts, lazy, folder: xoffset.open_result(saved(lazy, folder)),
 }
 WRITERS = {"to_geotiff"}
+# those that are lazy only if their input is
+EAGER = [
+    "correlate", "extend", "screen", "calibrate", "invert", "rereference", "resample", "trajectory", "velocity",
+]  # fmt: skip
 
 
 def test_computing_would_be_noticed(lazy):
@@ -130,7 +139,7 @@ def test_refusals_compute_nothing(lazy, network):
         xoffset.correlate(lazy, network, template=200)
 
 
-@pytest.mark.parametrize("name", ["correlate", "screen", "calibrate", "invert", "velocity"])
+@pytest.mark.parametrize("name", EAGER)
 def test_eager_in_eager_out(name, stack, network, tmp_path):
     shifts = xoffset.correlate(stack, network, **OPTIONS)
     result = RECIPES[name](shifts, stack, tmp_path)
@@ -138,7 +147,7 @@ def test_eager_in_eager_out(name, stack, network, tmp_path):
     assert all(isinstance(variable.data, np.ndarray) for variable in result.variables.values())
 
 
-@pytest.mark.parametrize("name", ["correlate", "screen", "calibrate", "invert", "velocity"])
+@pytest.mark.parametrize("name", EAGER)
 def test_lazy_results_declare_what_they_hold(name, stack, lazy, network, tmp_path):
     eager = RECIPES[name](xoffset.correlate(stack, network, **OPTIONS), stack, tmp_path)
     described = RECIPES[name](xoffset.correlate(lazy, network, **OPTIONS), lazy, tmp_path)

@@ -32,6 +32,7 @@ LAYERS = (
     ("accessor", "cli"),
     (
         "filtering", "matching", "estimation", "network", "calibration", "screening", "inversion", "motion", "plotting",
+        "resampling", "trajectories",
         "synthetic", "export", "readers",
     ),
     ("_request",),

@@ -20,7 +20,9 @@ from xoffset.network import diagnose, pairs, plan
 from xoffset.readers.rasters import open_stack
 from xoffset.readers.results import open_result
 from xoffset.readers.tables import from_table
+from xoffset.resampling import rereference, resample
 from xoffset.screening import screen
+from xoffset.trajectories import trajectory
 
 __version__ = _version("xoffset")
 
@@ -40,8 +42,11 @@ __all__ = [
     "pairs",
     "plan",
     "plotting",
+    "rereference",
+    "resample",
     "screen",
     "synthetic",
     "to_geotiff",
+    "trajectory",
     "velocity",
 ]

@@ -11,14 +11,25 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import calibration, estimation, inversion, matching, motion, network, screening
+from xoffset import (
+    calibration,
+    estimation,
+    inversion,
+    matching,
+    motion,
+    network,
+    resampling,
+    screening,
+    trajectories,
+)
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
 from xoffset.estimation import Cost
 from xoffset.export import geotiff
-from xoffset.network import Duration, Plan
+from xoffset.model import Date, Duration
+from xoffset.network import Plan
 
 
 @xr.register_dataarray_accessor("offset")
@@ -141,6 +152,26 @@ class ProductAccessor:
     ) -> xr.Dataset:
         """Displacement at every date: `xoffset.invert`."""
         return inversion.invert(self._obj, weights=weights, reference=reference)
+
+    def rereference(self, reference: Date | Sequence[Date] | xr.DataArray) -> xr.Dataset:
+        """Series whose displacement is zero at another date: `xoffset.rereference`."""
+        return resampling.rereference(self._obj, reference)
+
+    def resample(
+        self, dates: Duration | Sequence[Date] | xr.DataArray, *, max_gap: Duration | None = None
+    ) -> xr.Dataset:
+        """Series at regular or other dates: `xoffset.resample`."""
+        return resampling.resample(self._obj, dates, max_gap=max_gap)
+
+    def trajectory(
+        self,
+        points: Sequence[tuple[float, float]] | np.ndarray,
+        *,
+        start: Date | None = None,
+        window: float | None = None,
+    ) -> xr.Dataset:
+        """Paths of points that move with the ground: `xoffset.trajectory`."""
+        return trajectories.trajectory(self._obj, points, start=start, window=window)
 
     def velocity(self) -> xr.Dataset:
         """Mean velocity: `xoffset.velocity`."""

@@ -19,6 +19,9 @@ from xoffset._kernels import bits
 if TYPE_CHECKING:
     import pyproj
 
+Duration = str | np.timedelta64 | pd.Timedelta
+Date = str | np.datetime64 | pd.Timestamp
+
 YEAR = np.timedelta64(int(365.25 * 86_400), "s")
 
 DATE_ENCODING: Mapping[str, str] = {
@@ -81,6 +84,16 @@ _RATE = {
     "sigma_vy": ("m yr-1", "standard error of the velocity along y"),
     "v": ("m yr-1", "speed"),
     "direction": ("degree", "direction of motion, clockwise from grid north"),
+}
+TRAJECTORY = {
+    "x": ("m", "x coordinate of the place of the point"),
+    "y": ("m", "y coordinate of the place of the point"),
+    "dx": ("m", "displacement along x since the start, along the path of the point"),
+    "dy": ("m", "displacement along y since the start, along the path of the point"),
+    "sigma_dx": ("m", "standard error of the displacement along x since the start"),
+    "sigma_dy": ("m", "standard error of the displacement along y since the start"),
+    "dx_eulerian": ("m", "displacement along x since the start of what passed the place of the start"),
+    "dy_eulerian": ("m", "displacement along y since the start of what passed the place of the start"),
 }
 
 
@@ -152,6 +165,19 @@ def as_series(series: xr.Dataset, caller: str) -> xr.Dataset:
     series = _as_floats(series, ("dx", "dy", "sigma_dx", "sigma_dy"), ("time", "y", "x"), caller, "invert()")
     check_times(series["time"], caller)
     return series
+
+
+def flags_of(data: xr.Dataset, caller: str) -> Any:
+    """Flags of a product, NumPy or dask like its `dx`; zero where it has none."""
+    if "flags" not in data:
+        return np.zeros_like(data["dx"].data, dtype=np.int32)
+    flags = data["flags"]
+    if flags.dims != data["dx"].dims or flags.dtype.kind not in "iu":
+        raise ValueError(
+            f"{caller}() needs whole numbers with dims {data['dx'].dims} in 'flags'; got {flags.dtype} with dims "
+            f"{flags.dims}. Leave them out: dataset.drop_vars('flags')."
+        )
+    return flags.data.astype(np.int32)
 
 
 def check_pairs(data: xr.Dataset, caller: str) -> xr.Dataset:
@@ -354,6 +380,16 @@ def check_share(value: Any, name: str, caller: str) -> None:
         raise ValueError(f"{caller}() needs {name} between 0 and 1; got {value!r}. Pass a share such as 0.5.")
 
 
+def as_length(value: Any, name: str, caller: str) -> float:
+    """Return a finite length above zero as float, refusing anything else."""
+    is_number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)
+    if not is_number or not 0.0 < value < np.inf:
+        raise ValueError(
+            f"{caller}() needs a length above 0 m as {name}; got {value!r}. Pass one such as {name}=320.0."
+        )
+    return float(value)
+
+
 def as_switch(value: Any, name: str, caller: str) -> bool:
     """Return a yes or no as bool, refusing anything else."""
     if not isinstance(value, (bool, np.bool_)):
@@ -375,6 +411,36 @@ def as_instant(value: Any, name: str, caller: str) -> np.datetime64:
     if instant.tzinfo is not None:
         instant = instant.tz_convert("UTC").tz_localize(None)
     return np.datetime64(instant, "us")
+
+
+def as_duration(value: Any, name: str, caller: str) -> np.timedelta64:
+    """Return a length of time in any of the usual forms as timedelta64."""
+    message = f"{caller}() needs a duration as {name}; got {value!r}. Give a number and a unit: '10D'."
+    # pandas takes a bare number for nanoseconds
+    if isinstance(value, (int, float)) or (isinstance(value, str) and re.search("[A-Za-z]", value) is None):
+        raise ValueError(message)
+    try:
+        duration = pd.Timedelta(value)
+    except ValueError as error:
+        raise ValueError(message) from error
+    if pd.isna(duration):
+        raise ValueError(message)
+    return duration.to_timedelta64()
+
+
+def index_of_date(dates: np.ndarray, value: Any, name: str, caller: str) -> int:
+    """Place of a date among sorted dates; a bare day names the only date of that day."""
+    wanted = as_instant(value, name, caller)
+    found = np.flatnonzero(dates == wanted)
+    if not found.size and is_bare_date(value):
+        found = np.flatnonzero(dates.astype("datetime64[D]") == wanted.astype("datetime64[D]"))
+    if found.size != 1:
+        nearest = dates[np.argmin(np.abs(dates - wanted))]
+        raise ValueError(
+            f"{caller}() needs one of the {dates.size} dates of the series as {name}; got {value}. "
+            f"The nearest is {nearest}. Pass that, or another one."
+        )
+    return int(found[0])
 
 
 def is_bare_date(value: Any) -> bool:
