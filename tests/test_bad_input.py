@@ -613,8 +613,8 @@ CASES = [
         )
     ),
     *(
-        (f"resample: {dates}, {gap}", partial(lambda d, g, o: xoffset.resample(o.series, d, max_gap=g), dates, gap), e, m)
-        for dates, gap, e, m in (
+        (f"resample: {d}, {gap}", partial(lambda d, g, o: xoffset.resample(o.series, d, max_gap=g), d, gap), e, m)
+        for d, gap, e, m in (
             ("monthly", None, ValueError, r"Give a number and a unit: '10D'"),
             ("30", None, ValueError, r"Give a number and a unit: '10D'"),
             ("0D", None, ValueError, r"Pass one such as '30D'"),

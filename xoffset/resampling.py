@@ -94,8 +94,8 @@ def resample(
     -------
     xarray.Dataset
         Series (time, y, x) at the dates: `dx`, `dy` in metres since the reference date of the series, and `sigma_dx`,
-        `sigma_dy` in metres: those of the two neighbours, (1 - a)² s_i² + a² s_j² squared, where a is the part of the
-        way from one to the other; at a date of the series they are its own. Nothing is extrapolated: NaN, and flagged
+        `sigma_dy` in metres: the root of (1 - a)² s_i² + a² s_j² of the two neighbours, where a is the part of the
+        way from one to the other; at a date of the series its own. Nothing is extrapolated: NaN, and flagged
         `too_few_dates`, before the first value of a pixel, after its last, and in longer gaps. A value has the flags of
         both neighbours. Maps such as `rms` are those of the series. Lazy if `series` is.
 

@@ -44,9 +44,10 @@ def interpolate(time, wanted, place, longest, dx, dy, sigma_x, sigma_y, out):
         the dates has none that is positive and finite.
     """
     rows, columns = dx.shape[1:]
-    for row in range(rows):
-        for column in range(columns):
-            for k in range(wanted.size):
+    # instants outermost: their maps lie together in memory
+    for k in range(wanted.size):
+        for row in range(rows):
+            for column in range(columns):
                 out[:, k, row, column] = np.nan
                 i, j = _neighbours(time, dx, dy, wanted[k], place[k], row, column)
                 if i < 0 or j < 0 or time[j] - time[i] > longest:
@@ -62,7 +63,18 @@ def interpolate(time, wanted, place, longest, dx, dy, sigma_x, sigma_y, out):
                         if i == j:
                             out[2 + axis, k, row, column] = first
                         else:
-                            out[2 + axis, k, row, column] = np.hypot((1.0 - share) * first, share * second)
+                            out[2 + axis, k, row, column] = np.sqrt(
+                                ((1.0 - share) * first) ** 2 + (share * second) ** 2
+                            )
+
+
+@kernel
+def _common(flags, row, column):
+    """Flags that a pixel has at all dates."""
+    common = flags[0, row, column]
+    for date in range(1, flags.shape[0]):
+        common &= flags[date, row, column]
+    return common
 
 
 @kernel
@@ -81,17 +93,14 @@ def flags_between(time, wanted, place, longest, lack, flags, dx, dy, out):
         (instant, rows, columns) int32. Where a pixel has no value at any date, what all of its dates are flagged with
         is told too.
     """
-    dates, rows, columns = dx.shape
-    for row in range(rows):
-        for column in range(columns):
-            common = flags[0, row, column]
-            for d in range(dates):
-                common &= flags[d, row, column]
-                if np.isfinite(dx[d, row, column]) and np.isfinite(dy[d, row, column]):
-                    common = 0
-            for k in range(wanted.size):
+    rows, columns = dx.shape[1:]
+    for k in range(wanted.size):
+        for row in range(rows):
+            for column in range(columns):
                 i, j = _neighbours(time, dx, dy, wanted[k], place[k], row, column)
-                if i < 0 or j < 0 or time[j] - time[i] > longest:
-                    out[k, row, column] = lack | common
+                if i < 0 and j < 0:
+                    out[k, row, column] = lack | _common(flags, row, column)
+                elif i < 0 or j < 0 or time[j] - time[i] > longest:
+                    out[k, row, column] = lack
                 else:
                     out[k, row, column] = flags[i, row, column] | flags[j, row, column]
