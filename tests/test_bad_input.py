@@ -4,6 +4,7 @@ import datetime as dt
 import inspect
 import re
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,11 +19,18 @@ from xoffset import model, plotting, synthetic
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 NOT_A_DATE = np.array(["2020-01-01", "NaT", "2021-01-01"], "M8[us]")
 VELOCITY = 20.0
+TABLE = pd.DataFrame({"reference": DATES, "secondary": [*DATES[1:], DATES[0]], "dx": 1.0, "dy": 2.0})
 
 
 def match(stack, network=None, **options):
     options = {"template": 16, "search": 4, "step": 16} | options
     return xoffset.correlate(stack, xoffset.pairs(stack) if network is None else network, **options)
+
+
+def extend(o, **changes):
+    """Shifts of the first pair and of all others."""
+    options = {"template": 16, "search": 4, "step": 16, "stack": o.stack, "network": o.network} | changes
+    return xoffset.extend(options.pop("shifts", o.shifts.isel(pair=[0])), **options)
 
 
 def images(**options):
@@ -625,6 +633,168 @@ CASES = [
     ("open_stack: number", lambda o: xoffset.open_stack(3), TypeError, r"Pass paths: open_stack\('scenes/\*\.tif'\)"),
     ("open_stack: nothing", lambda o: xoffset.open_stack("no/*.tif"), FileNotFoundError, r"Check the pattern"),
     ("open_result: nothing", lambda o: xoffset.open_result("no.zarr"), FileNotFoundError, r"Check the path"),
+    *(
+        (
+            f"from_table: {name}",
+            partial(lambda t, k, o: xoffset.from_table(t(TABLE) if callable(t) else t, **k), rows, options),
+            error,
+            advice,
+        )
+        for name, rows, options, error, advice in (
+            ("array", lambda t: t.to_numpy(), {}, TypeError, r"Convert it first: pandas\.DataFrame"),
+            ("None", None, {}, TypeError, r"Convert it first: pandas\.DataFrame"),
+            ("nothing there", "no.csv", {}, FileNotFoundError, r"check the path\. Or pass a DataFrame"),
+            ("no CSV", Path(__file__), {}, ValueError, r"pandas\.read_csv\(|Name"),
+            ("no row", lambda t: t[:0], {}, ValueError, r"Check the selection"),
+            ("no column", lambda t: t.drop(columns="dy"), {}, ValueError, r"'dy'; got 0 of it among reference, secon"),
+            ("a column twice", lambda t: t[[*t, "dx"]], {}, ValueError, r"'dx'; got 2 of it.*Name the columns"),
+            ("no such sigma", lambda t: t, {"sigma": ("sx", "sy")}, ValueError, r"'sx'; got 0 of it.*sigma="),
+            ("no such place", lambda t: t, {"position": ("x", "y")}, ValueError, r"'x'; got 0 of it.*position="),
+            ("one date", lambda t: t, {"dates": "reference"}, ValueError, r"Pass a pair such as dates="),
+            ("three components", lambda t: t, {"components": ("a", "b", "c")}, ValueError, r"Pass a pair such as comp"),
+            ("sigma of zero", lambda t: t, {"sigma": 0.0}, ValueError, r"leave it out if it is not known"),
+            ("sigma of NaN", lambda t: t, {"sigma": np.nan}, ValueError, r"leave it out if it is not known"),
+            ("one sigma", lambda t: t, {"sigma": "dx"}, ValueError, r"Pass sigma=\('sigma_dx', 'sigma_dy'\)"),
+            ("kind", lambda t: t, {"kind": "speed"}, ValueError, r"Choose one of the two"),
+            ("position", lambda t: t, {"position": (np.nan, 0.0)}, ValueError, r"or position=\('x', 'y'\)"),
+            ("half a position", lambda t: t, {"position": ("x", 0.0)}, ValueError, r"or position=\('x', 'y'\)"),
+            ("equal dates", lambda t: t.assign(secondary=DATES), {}, ValueError, r"in row 0, 1, 2, .*Drop them"),
+            ("day first", lambda t: t.assign(reference="13/02/2020"), {}, ValueError, r"Convert: table\['reference'\]"),
+            ("numbers as dates", lambda t: t.assign(reference=20200101), {}, TypeError, r"Convert: table\["),
+            ("a number as date", lambda t: t.assign(reference=["2020", 5, "2021"]), {}, TypeError, r"Convert: table\["),
+            ("missing date", lambda t: t.assign(reference=None), {}, ValueError, r"table\.dropna\(subset="),
+            ("text", lambda t: t.assign(dx=["1", "two", "3"]), {}, TypeError, r"'two' in row 1.*leave it empty"),
+            ("complex", lambda t: t.assign(dx=1j), {}, TypeError, r"leave it empty"),
+            ("bool", lambda t: t.assign(dx=True), {}, TypeError, r"leave it empty"),
+            ("durations", lambda t: t.assign(dx=pd.Timedelta("1D")), {}, TypeError, r"leave it empty"),
+            ("CRS", lambda t: t, {"crs": "moon"}, ValueError, r"Pass a code such as crs='EPSG:3413'"),
+            ("degrees", lambda t: t, {"crs": 4326, "position": (7.0, 46.0)}, ValueError, r"EPSG:32632"),
+            (
+                "scattered points",
+                lambda t: t.assign(x=[0.0, 1.0, 5.0], y=0.0),
+                {"position": ("x", "y")},
+                ValueError,
+                r"got steps from 1 to 4 m along x\. Take each point alone",
+            ),
+            (
+                "no place",
+                lambda t: t.assign(x=[0.0, np.nan, 5.0], y=0.0),
+                {"position": ("x", "y")},
+                ValueError,
+                r"a missing place along x\. Take each point alone",
+            ),
+        )
+    ),
+    *(
+        (f"extend: {name}", partial(lambda c, o: extend(o, **c(o)), change), error, advice)
+        for name, change, error, advice in (
+            ("no Dataset", lambda o: {"shifts": o.shifts.dx}, TypeError, r"See pairs\(\)"),
+            ("series", lambda o: {"shifts": o.series}, ValueError, r"Make a network with"),
+            ("network", lambda o: {"shifts": o.network}, ValueError, r"Use the result of correlate\(\)"),
+            ("no stack", lambda o: {"stack": o.shifts}, TypeError, r"Pick one variable"),
+            ("no pair", lambda o: {"network": o.network.isel(pair=[])}, ValueError, r"Widen the limits of pairs\(\)"),
+            ("date not there", lambda o: {"stack": o.stack[:2]}, ValueError, r"Build the network from this stack"),
+            ("template", lambda o: {"template": 24}, ValueError, r"got template=24 instead of 16\. Pass the old ones"),
+            ("no template", lambda o: {"template": 0}, ValueError, r"Pass a number such as template=32"),
+            ("prior", lambda o: {"prior": prior_of(o)}, ValueError, r"got prior=\['vx', 'vy'\] instead of None\. Pass"),
+            ("screened", lambda o: {"shifts": xoffset.screen(o.shifts)}, ValueError, r"those of screen\(\)\. Keep"),
+            ("no record", lambda o: {"shifts": o.shifts.drop_attrs()}, ValueError, r"how they were made\. Keep what"),
+            ("record", lambda o: {"shifts": o.shifts.assign_attrs(processing="mine")}, ValueError, r"Keep what corr"),
+            ("of a table", lambda o: {"shifts": xoffset.from_table(TABLE)}, ValueError, r"from_table\(\)\. Keep"),
+            ("cropped", lambda o: {"shifts": o.shifts[{"x": slice(2)}]}, ValueError, r"Open the same part of the im"),
+            (
+                "moved",
+                lambda o: {"stack": o.stack.assign_coords(y=o.stack.y + 10.0)},
+                ValueError,
+                r"nodes along y from .*Open the same part of the images",
+            ),
+            ("another zone", lambda o: {"stack": in_crs(o.stack, 32633)}, ValueError, r"Match all pairs again"),
+            (
+                "double",
+                lambda o: {"shifts": o.shifts.isel(pair=[0]).astype(float)},
+                ValueError,
+                r"of float32; got .* of float64\. Keep what",
+            ),
+            (
+                "dims of another variable",
+                lambda o: {"shifts": o.shifts.assign(score=o.shifts.score.transpose("y", "x", "pair"))},
+                ValueError,
+                r"got \('y', 'x', 'pair'\) of float32\. Keep what",
+            ),
+        )
+    ),
+    *(
+        (f"{name}: {what}", partial(lambda f, c, o: f(c(o)), function, choose), error, advice)
+        for name, function in (
+            ("rereference", lambda s: xoffset.rereference(s, DATES[0])),
+            ("resample", lambda s: xoffset.resample(s, "30D")),
+            ("trajectory", lambda s: xoffset.trajectory(s, [(500480.0, 4999520.0)])),
+        )
+        for what, choose, error, advice in (
+            ("no Dataset", lambda o: o.series.dx, TypeError, r"See invert\(\)"),
+            ("None", lambda o: None, TypeError, r"See invert\(\)"),
+            ("shifts", lambda o: o.shifts, ValueError, r"Reorder: dataset\.transpose"),
+            ("rate", lambda o: o.rate, ValueError, r"Use the result of invert\(\)"),
+            ("no sigma", lambda o: o.series.drop_vars("sigma_dx"), ValueError, r"sigma_dx\. Use the result of invert"),
+            ("no grid", lambda o: o.series.drop_vars("x"), ValueError, r"Assign the pixel centres"),
+            ("dims", lambda o: o.series.transpose("y", "x", "time"), ValueError, r"Reorder: dataset\.transpose"),
+            ("unsorted", lambda o: o.series.isel(time=[1, 0, 2]), ValueError, r"Sort: stack\.sortby\('time'\)"),
+            ("no date", lambda o: o.series.isel(time=[]), ValueError, r"Check the selection"),
+            ("complex", lambda o: o.series.astype(complex), TypeError, r"Use the result of invert"),
+            ("flags", lambda o: o.series.assign(flags=1.5 * o.series.dx), ValueError, r"drop_vars\('flags'\)"),
+        )
+    ),
+    *(
+        (f"rereference: {value}", partial(lambda v, o: xoffset.rereference(o.series, v), value), ValueError, advice)
+        for value, advice in (
+            ("2020-07-02", r"The nearest is 2020-07-01T00:00:00\.000000\. Pass that"),
+            ("soon", r"Write it as '2020-06-01"),
+            (2020, r"Write it as '2020-06-01"),
+            (None, r"Write it as '2020-06-01"),
+            ([], r"Pass one of series\.time"),
+            ([DATES[0], "2020-07-02"], r"The nearest is"),
+        )
+    ),
+    *(
+        (f"resample: {d}, {gap}", partial(lambda d, g, o: xoffset.resample(o.series, d, max_gap=g), d, gap), e, m)
+        for d, gap, e, m in (
+            ("monthly", None, ValueError, r"Give a number and a unit: '10D'"),
+            ("30", None, ValueError, r"Give a number and a unit: '10D'"),
+            ("0D", None, ValueError, r"Pass one such as '30D'"),
+            ("-30D", None, ValueError, r"Pass one such as '30D'"),
+            (30, None, TypeError, r"Pass '30D', or a list such as"),
+            (None, None, TypeError, r"Pass '30D', or a list such as"),
+            ([], None, ValueError, r"Sort them: numpy\.unique"),
+            (DATES[::-1], None, ValueError, r"Sort them: numpy\.unique"),
+            ([DATES[1], DATES[1]], None, ValueError, r"Sort them: numpy\.unique"),
+            (["soon"], None, ValueError, r"Write it as '2020-06-01"),
+            (["2019-01-01", "2022-01-01"], None, ValueError, r"Nothing is extrapolated: choose others"),
+            ("30D", 90, ValueError, r"Give a number and a unit: '10D'"),
+            ("30D", "0D", ValueError, r"Pass one such as '30D'"),
+        )
+    ),
+    *(
+        (f"trajectory: {points}, {k}", partial(lambda p, k, o: xoffset.trajectory(o.series, p, **k), points, k), e, m)
+        for points, k, e, m in (
+            ([], {}, ValueError, r"Pass a list such as \[\("),
+            ((500480.0, 4999520.0), {}, ValueError, r"Pass a list such as \[\("),
+            ([(500480.0, 4999520.0, 7.0)], {}, ValueError, r"Pass a list such as \[\("),
+            ("here", {}, TypeError, r"Pass a list such as \[\("),
+            (None, {}, ValueError, r"Pass a list such as \[\("),
+            ([(7.0, 46.0)], {}, ValueError, r"got 7 of point 0, counted from 0\. Leave it out, or mind the CRS"),
+            ([(500480.0, 4999520.0), (500480.0, np.nan)], {}, ValueError, r"got nan of point 1.*Leave it out"),
+            ([(500480.0, 4999520.0)], {"start": "2020-07-02"}, ValueError, r"The nearest is 2020-07-01"),
+            ([(500480.0, 4999520.0)], {"start": "soon"}, ValueError, r"Write it as '2020-06-01"),
+            ([(500480.0, 4999520.0)], {"window": 0.0}, ValueError, r"Pass one such as window=320\.0"),
+            ([(500480.0, 4999520.0)], {"window": "wide"}, ValueError, r"Pass one such as window=320\.0"),
+        )
+    ),
+    (
+        "trajectory: uneven grid",
+        lambda o: xoffset.trajectory(o.series.isel(x=[0, 1, 3]), [(500480.0, 4999520.0)]),
+        ValueError,
+        r"Resample to a regular grid",
+    ),
     ("to_geotiff: array", lambda o: xoffset.to_geotiff(o.shifts.dx, "no"), TypeError, r"data\.to_dataset\(name="),
     ("to_geotiff: network", lambda o: xoffset.to_geotiff(o.network, "no"), ValueError, r"Pass shifts, a series or a"),
     ("to_geotiff: no pixel", lambda o: xoffset.to_geotiff(o.rate[{"x": []}], "no"), ValueError, r"Check the selection"),
@@ -1010,10 +1180,19 @@ CALLS = {
     "pairs": ("stack", xoffset.pairs),
     "correlate": ("stack", match),
     "correlate, network": ("network", lambda network: match(images(), network)),
+    "extend": (
+        "shifts",
+        lambda shifts: xoffset.extend(
+            shifts.isel(pair=[0]), images(), xoffset.pairs(images()), template=16, search=4, step=16
+        ),
+    ),
     "diagnose": ("network", xoffset.diagnose),
     "diagnose shifts": ("shifts", xoffset.diagnose),
     "screen": ("shifts", partial(xoffset.screen, min_score=0.9, min_peak_gap=0.2)),
     "invert": ("shifts", xoffset.invert),
+    "rereference": ("series", lambda series: xoffset.rereference(series, DATES[1])),
+    "resample": ("series", lambda series: xoffset.resample(series, "30D")),
+    "trajectory": ("series", lambda series: xoffset.trajectory(series, [(500480.0, 4999520.0)])),
     "velocity of shifts": ("shifts", xoffset.velocity),
     "velocity of a series": ("series", xoffset.velocity),
     **{function.__name__: ("shifts", function) for function in STACKERS},

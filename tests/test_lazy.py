@@ -6,6 +6,7 @@ import time
 import dask
 import dask.array as da
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import xarray as xr
@@ -66,13 +67,19 @@ def images(folder):
     return folder
 
 
-# what each function makes of lazy input; the network is a matter of dates, which are always there
+# what each function makes of lazy input; dates and tables are always there
 RECIPES = {
     "correlate": lambda shifts, lazy, folder: xoffset.correlate(lazy, xoffset.pairs(lazy), **OPTIONS),
+    "extend": lambda shifts, lazy, folder: xoffset.extend(shifts.isel(pair=[0]), lazy, xoffset.pairs(lazy), **OPTIONS),
     "screen": lambda shifts, lazy, folder: xoffset.screen(
         shifts, min_score=0.5, min_peak_gap=0.1, max_separation="auto"
     ),
     "invert": lambda shifts, lazy, folder: xoffset.invert(shifts, reference=DATES[0]),
+    "rereference": lambda shifts, lazy, folder: xoffset.rereference(xoffset.invert(shifts), DATES[1:3]),
+    "resample": lambda shifts, lazy, folder: xoffset.resample(xoffset.invert(shifts), "30D", max_gap="200D"),
+    "trajectory": lambda shifts, lazy, folder: xoffset.trajectory(
+        xoffset.invert(shifts), [(float(lazy.x[30]), float(lazy.y[40]))], window=160.0
+    ),
     "velocity": lambda shifts, lazy, folder: xoffset.velocity(shifts),
     "mean_displacement": lambda shifts, lazy, folder: xoffset.mean_displacement(shifts),
     "mean_velocity": lambda shifts, lazy, folder: xoffset.mean_velocity(shifts, estimator="mpic"),
@@ -91,14 +98,18 @@ RECIPES = {
     "plan": lambda shifts, lazy, folder: xoffset.plan(lazy, v_max=15.0).network,
     "pairs": lambda shifts, lazy, folder: xoffset.pairs(lazy),
     "diagnose": lambda shifts, lazy, folder: xoffset.diagnose(shifts),
+    "from_table": lambda shifts, lazy, folder: xoffset.from_table(
+        pd.DataFrame({"reference": [DATES[0]], "secondary": [DATES[1]], "dx": [1.0], "dy": [2.0]})
+    ),
     "open_stack": lambda shifts, lazy, folder: xoffset.open_stack(images(folder), date="%Y%m%d", chunks=16),
     "open_result": lambda shifts, lazy, folder: xoffset.open_result(saved(lazy, folder)),
 }
 WRITERS = {"to_geotiff"}
-OF_IMAGES = (
-    "correlate", "screen", "calibrate", "invert", "velocity", "mean_displacement", "mean_velocity", "vector_coherence",
-    "quality", "strain", "profile", "ground",
-)  # fmt: skip
+# those that are lazy only if their input is
+EAGER = [
+    "correlate", "extend", "screen", "calibrate", "invert", "rereference", "resample", "trajectory", "velocity",
+    "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile", "ground",
+]  # fmt: skip
 
 
 def test_computing_would_be_noticed(lazy):
@@ -115,7 +126,7 @@ def test_no_function_is_forgotten():
 def test_nothing_is_computed_while_building(name, lazy, network, tmp_path):
     shifts = xoffset.correlate(lazy, network, **OPTIONS)
     result = RECIPES[name](shifts, lazy, tmp_path)
-    if name in ("pairs", "plan", "estimate", "diagnose"):
+    if name in ("pairs", "plan", "estimate", "diagnose", "from_table"):
         assert not dask.is_dask_collection(result)
     else:
         values = [result] if isinstance(result, xr.DataArray) else result.data_vars.values()
@@ -141,7 +152,7 @@ def test_refusals_compute_nothing(lazy, network):
         xoffset.correlate(lazy, network, template=200)
 
 
-@pytest.mark.parametrize("name", OF_IMAGES)
+@pytest.mark.parametrize("name", EAGER)
 def test_eager_in_eager_out(name, stack, network, tmp_path):
     shifts = xoffset.correlate(stack, network, **OPTIONS)
     result = RECIPES[name](shifts, stack, tmp_path)
@@ -149,7 +160,7 @@ def test_eager_in_eager_out(name, stack, network, tmp_path):
     assert all(isinstance(variable.data, np.ndarray) for variable in result.variables.values())
 
 
-@pytest.mark.parametrize("name", OF_IMAGES)
+@pytest.mark.parametrize("name", EAGER)
 def test_lazy_results_declare_what_they_hold(name, stack, lazy, network, tmp_path):
     eager = RECIPES[name](xoffset.correlate(stack, network, **OPTIONS), stack, tmp_path)
     described = RECIPES[name](xoffset.correlate(lazy, network, **OPTIONS), lazy, tmp_path)

@@ -32,7 +32,8 @@ LAYERS = (
     ("accessor", "cli"),
     (
         "filtering", "matching", "estimation", "network", "calibration", "screening", "triplets", "inversion", "motion",
-        "plotting", "synthetic", "export", "readers", "stacking", "straining", "profiling", "grounding",
+        "resampling", "trajectories", "stacking", "straining", "profiling", "grounding", "plotting", "synthetic",
+        "export", "readers",
     ),
     ("_request", "_solver"),
     ("_guide", "_phase"),

@@ -15,15 +15,18 @@ from xoffset.estimation import estimate
 from xoffset.export.geotiff import to_geotiff
 from xoffset.grounding import ground
 from xoffset.inversion import invert
-from xoffset.matching import correlate
+from xoffset.matching import correlate, extend
 from xoffset.motion import velocity
 from xoffset.network import diagnose, pairs, plan
 from xoffset.profiling import profile
 from xoffset.readers.rasters import open_stack
 from xoffset.readers.results import open_result
+from xoffset.readers.tables import from_table
+from xoffset.resampling import rereference, resample
 from xoffset.screening import screen
 from xoffset.stacking import mean_displacement, mean_velocity, quality, vector_coherence
 from xoffset.straining import strain
+from xoffset.trajectories import trajectory
 from xoffset.triplets import closure
 
 __version__ = _version("xoffset")
@@ -37,6 +40,8 @@ __all__ = [
     "correlate",
     "diagnose",
     "estimate",
+    "extend",
+    "from_table",
     "ground",
     "invert",
     "mean_displacement",
@@ -48,10 +53,13 @@ __all__ = [
     "plotting",
     "profile",
     "quality",
+    "rereference",
+    "resample",
     "screen",
     "strain",
     "synthetic",
     "to_geotiff",
+    "trajectory",
     "vector_coherence",
     "velocity",
 ]

@@ -57,6 +57,20 @@ class Request:
         options: dict[str, Any] = {"lattice": self.lattice, "matcher": self.matcher, "prefilter": self.prefilter}
         return partial(match_tile, pairs=pairs, **options)
 
+    def only(self, chosen: Sequence[int]) -> tuple[list[int], Request]:
+        """Dates that the chosen pairs need, and the request to match them on the images of these dates alone.
+
+        Grid, tiles and margins stay those of all pairs, so that a match has the same bits.
+        """
+        pairs = [self.guide.pairs[k] for k in chosen]
+        dates = sorted({date for pair in pairs for date in pair[:2]})
+        place = {date: k for k, date in enumerate(dates)}
+        guide = self.guide._replace(
+            pairs=[pair._replace(reference=place[pair.reference], secondary=place[pair.secondary]) for pair in pairs],
+            is_blind=self.guide.is_blind if len(self.guide.is_blind) == 1 else self.guide.is_blind[list(chosen)],
+        )
+        return dates, dataclasses.replace(self, guide=guide)
+
     @property
     def parameters(self) -> dict[str, Any]:
         """The options, to be written down."""

@@ -20,9 +20,11 @@ from xoffset import (
     motion,
     network,
     profiling,
+    resampling,
     screening,
     stacking,
     straining,
+    trajectories,
     triplets,
 )
 from xoffset._ncc import NCC
@@ -31,8 +33,8 @@ from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
 from xoffset.estimation import Cost
 from xoffset.export import geotiff
-from xoffset.inversion import Instant, Weights
-from xoffset.model import Duration
+from xoffset.inversion import Weights
+from xoffset.model import Date, Duration
 from xoffset.network import Plan
 
 
@@ -135,6 +137,24 @@ class ProductAccessor:
         """Misclosure around every three dates: `xoffset.closure`."""
         return triplets.closure(self._obj, stable=stable)
 
+    def extend(
+        self,
+        stack: xr.DataArray,
+        network: xr.Dataset,
+        *,
+        template: int | Sequence[int] = 32,
+        search: int | tuple[int, int] | xr.DataArray | Pyramid = 8,
+        step: int = 8,
+        matcher: Literal["ncc", "phase"] | NCC | Phase = "ncc",
+        prefilter: str | Prefilter | None = "bandpass",
+        prior: xr.Dataset | None = None,
+    ) -> xr.Dataset:
+        """Shifts of a network of which some pairs were matched before: `xoffset.extend`."""
+        return matching.extend(
+            self._obj, stack, network, template=template, search=search, step=step, matcher=matcher,
+            prefilter=prefilter, prior=prior,
+        )  # fmt: skip
+
     def invert(
         self,
         *,
@@ -143,12 +163,32 @@ class ProductAccessor:
         smooth: float | Literal["gcv"] = 0.0,
         prior: xr.Dataset | None = None,
         islands: Literal["nan", "bridge", "separate"] = "nan",
-        reference: Instant | Sequence[Instant] | None = None,
+        reference: Date | Sequence[Date] | None = None,
     ) -> xr.Dataset:
         """Displacement at every date: `xoffset.invert`."""
         return inversion.invert(
             self._obj, weights=weights, loss=loss, smooth=smooth, prior=prior, islands=islands, reference=reference
         )
+
+    def rereference(self, reference: Date | Sequence[Date] | xr.DataArray) -> xr.Dataset:
+        """Series whose displacement is zero at another date: `xoffset.rereference`."""
+        return resampling.rereference(self._obj, reference)
+
+    def resample(
+        self, dates: Duration | Sequence[Date] | xr.DataArray, *, max_gap: Duration | None = None
+    ) -> xr.Dataset:
+        """Series at regular or other dates: `xoffset.resample`."""
+        return resampling.resample(self._obj, dates, max_gap=max_gap)
+
+    def trajectory(
+        self,
+        points: Sequence[tuple[float, float]] | np.ndarray,
+        *,
+        start: Date | None = None,
+        window: float | None = None,
+    ) -> xr.Dataset:
+        """Paths of points that move with the ground: `xoffset.trajectory`."""
+        return trajectories.trajectory(self._obj, points, start=start, window=window)
 
     def velocity(self) -> xr.Dataset:
         """Mean velocity: `xoffset.velocity`."""

@@ -12,8 +12,8 @@ import xarray as xr
 
 from xoffset import _blocks, _graph, _solver, model
 from xoffset._kernels import laplacian
+from xoffset.model import Date
 
-Instant = str | np.datetime64 | pd.Timestamp
 Weights = Literal["sigma", "score", "uniform", "velocity", "baseline", "long_baseline"]
 
 LOSSES = {"linear": laplacian.LINEAR, "huber": laplacian.HUBER, "tukey": laplacian.TUKEY, "l1": laplacian.L1}
@@ -35,7 +35,7 @@ def invert(
     smooth: float | Literal["gcv"] = 0.0,
     prior: xr.Dataset | None = None,
     islands: Literal["nan", "bridge", "separate"] = "nan",
-    reference: Instant | Sequence[Instant] | None = None,
+    reference: Date | Sequence[Date] | None = None,
 ) -> xr.Dataset:
     """Displacement at every date from a network of pairwise shifts.
 
@@ -191,22 +191,8 @@ def _home(epochs: np.ndarray, ends: np.ndarray, reference: Any) -> tuple[int, ..
         raise ValueError(
             "invert() needs at least one date as reference; got none. Write it as '2020-06-01T10:30', or leave it out."
         )
-    return tuple(_index(epochs, each) for each in reference) if several else (_index(epochs, reference),)
-
-
-def _index(epochs: np.ndarray, reference: Any) -> int:
-    wanted = model.as_instant(reference, "reference", "invert")
-    found = np.flatnonzero(epochs == wanted)
-    if not found.size and model.is_bare_date(reference):
-        # a bare day names the only image of that day, whatever its time
-        found = np.flatnonzero(epochs.astype("datetime64[D]") == wanted.astype("datetime64[D]"))
-    if found.size != 1:
-        nearest = epochs[np.argmin(np.abs(epochs - wanted))]
-        raise ValueError(
-            f"invert() needs one of the {epochs.size} dates of the network as reference; got {reference}. "
-            f"The nearest is {nearest}."
-        )
-    return int(found[0])
+    dates = reference if several else [reference]
+    return tuple(model.index_of_date(epochs, each, "reference", "invert") for each in dates)
 
 
 def _weighting(weights: Any, shifts: xr.Dataset, baseline: np.ndarray) -> tuple[dict[str, Any], list[Any]]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyproj
 
 Choice = TypeVar("Choice")
+Date = str | np.datetime64 | pd.Timestamp
 Duration = str | np.timedelta64 | pd.Timedelta
 
 YEAR = np.timedelta64(int(365.25 * 86_400), "s")
@@ -185,6 +186,16 @@ GROUND = (
         "magnitude": ("m", "length of the mean displacement, metres of ground"),
     }
 )
+TRAJECTORY = {
+    "x": ("m", "x coordinate of the place of the point"),
+    "y": ("m", "y coordinate of the place of the point"),
+    "dx": ("m", "displacement along x since the start, along the path of the point"),
+    "dy": ("m", "displacement along y since the start, along the path of the point"),
+    "sigma_dx": ("m", "standard error of the displacement along x since the start"),
+    "sigma_dy": ("m", "standard error of the displacement along y since the start"),
+    "dx_eulerian": ("m", "displacement along x since the start of what passed the place of the start"),
+    "dy_eulerian": ("m", "displacement along y since the start of what passed the place of the start"),
+}
 
 
 class Spacing(NamedTuple):
@@ -301,6 +312,19 @@ def polar(x: Any, y: Any) -> tuple[Any, Any]:
     direction = np.rad2deg(np.arctan2(x, y)) % 360.0
     direction = np.where(direction < 360.0, direction, 0.0)  # rounding of the smallest angles west of north
     return length, np.where(length > 0.0, direction, np.nan).astype(x.dtype)
+
+
+def flags_of(data: xr.Dataset, caller: str) -> Any:
+    """Flags of a product, NumPy or dask like its `dx`; zero where it has none."""
+    if "flags" not in data:
+        return np.zeros_like(data["dx"].data, dtype=np.int32)
+    flags = data["flags"]
+    if flags.dims != data["dx"].dims or flags.dtype.kind not in "iu":
+        raise ValueError(
+            f"{caller}() needs whole numbers with dims {data['dx'].dims} in 'flags'; got {flags.dtype} with dims "
+            f"{flags.dims}. Leave them out: dataset.drop_vars('flags')."
+        )
+    return flags.data.astype(np.int32)
 
 
 def check_pairs(data: xr.Dataset, caller: str) -> xr.Dataset:
@@ -523,6 +547,16 @@ def as_number(value: Any, name: str, caller: str, *, least: float = 0.0) -> floa
     return float(value)
 
 
+def as_length(value: Any, name: str, caller: str) -> float:
+    """Return a finite length above zero as float, refusing anything else."""
+    is_number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)
+    if not is_number or not 0.0 < value < np.inf:
+        raise ValueError(
+            f"{caller}() needs a length above 0 m as {name}; got {value!r}. Pass one such as {name}=320.0."
+        )
+    return float(value)
+
+
 def as_radius(window: Any, caller: str, *, least: int) -> int:
     """Half the side of a window of nodes around a node: an odd number of at least `least`."""
     is_whole = isinstance(window, (int, np.integer)) and not isinstance(window, bool)
@@ -570,6 +604,21 @@ def as_duration(value: Any, name: str, caller: str) -> np.timedelta64:
     if pd.isna(duration):
         raise ValueError(message)
     return duration.to_timedelta64()
+
+
+def index_of_date(dates: np.ndarray, value: Any, name: str, caller: str) -> int:
+    """Place of a date among sorted dates; a bare day names the only date of that day."""
+    wanted = as_instant(value, name, caller)
+    found = np.flatnonzero(dates == wanted)
+    if not found.size and is_bare_date(value):
+        found = np.flatnonzero(dates.astype("datetime64[D]") == wanted.astype("datetime64[D]"))
+    if found.size != 1:
+        nearest = dates[np.argmin(np.abs(dates - wanted))]
+        raise ValueError(
+            f"{caller}() needs one of the {dates.size} dates of the series as {name}; got {value}. "
+            f"The nearest is {nearest}. Pass that, or another one."
+        )
+    return int(found[0])
 
 
 def is_bare_date(value: Any) -> bool:
@@ -724,6 +773,18 @@ def processed(data: xr.Dataset | xr.DataArray, step: dict[str, Any]) -> str:
     if not isinstance(history, list):  # an attribute of somebody else's
         history = []
     return json.dumps([*history, {"xoffset": version("xoffset")} | step])
+
+
+def steps(data: xr.Dataset | xr.DataArray) -> list[dict[str, Any]]:
+    """Steps behind a product (function, parameters) without the versions: to be compared, not to compute with."""
+    history = json.loads(processed(data, {"function": ""}))[:-1]
+    named = [step for step in history if isinstance(step, dict) and "function" in step]
+    return [{name: value for name, value in step.items() if name != "xoffset"} for step in named]
+
+
+def variables_of_shifts(data: xr.Dataset) -> list[str]:
+    """Names of the variables that are those of shifts, and not the caller's own."""
+    return [str(name) for name in data.data_vars if name in _SHIFTS or name == "flags"]
 
 
 def relabel(data: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:

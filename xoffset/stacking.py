@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _graph, model
-from xoffset._kernels import coherence, laplacian, means, observations
+from xoffset import _blocks, _graph, _solver, model
+from xoffset._kernels import coherence, means, observations
 
 
 class Observations(NamedTuple):
@@ -323,11 +323,7 @@ def _mean_of_block(
     *fields: np.ndarray, seen: Observations, pull: np.ndarray, strength: np.ndarray, is_weighted: bool
 ) -> np.ndarray:
     observed = _merged(fields, seen)
-    of_dates = np.empty((2, seen.dates, *observed.shape[2:]))
-    for variance, of_date in zip(observed[2:], of_dates, strict=True):
-        laplacian.date_variance(seen.ends, variance, of_date)
-    share = np.empty(observed.shape[2:])
-    laplacian.pair_share(seen.ends, _graph.bandwidth(seen.ends) + 1, *observed, share)
+    of_dates, share = _solver.noise(seen.ends, seen.dates, observed)
     out = np.empty((6, *observed.shape[2:]), dtype=fields[0].dtype)
     means.combine(seen.ends, pull, strength, is_weighted, observed, of_dates, share, out)
     return out

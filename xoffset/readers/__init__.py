@@ -1,1 +1,1 @@
-"""Readers: images in, a stack (time, y, x) out, by rasters; saved products in, as they were, by results."""
+"""Readers: images in, a stack (time, y, x) out, by rasters; shifts of tables, by tables; saved products, by results."""

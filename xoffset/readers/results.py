@@ -146,8 +146,8 @@ def _read(place: str, **options: Any) -> xr.Dataset:
 def _check_product(data: xr.Dataset, place: str) -> None:
     is_network = {"reference", "secondary"} <= set(data.coords) and "pair" in data.dims
     has_maps = any(variable.dims[-2:] == ("y", "x") for variable in data.data_vars.values())
-    is_profile = any(variable.dims[-1:] == ("distance",) for variable in data.data_vars.values())
-    if not is_network and not has_maps and not is_profile:
+    # products without maps, such as trajectories, are known by the record of how they were made
+    if not is_network and not has_maps and not model.steps(data):
         raise ValueError(
             f"open_result() needs a network, shifts, series, rate, profile or stack; got {place} with variables "
             f"{sorted(map(str, data.variables))} and dims {tuple(data.dims)}. Open it with xarray.open_dataset()."

@@ -1,0 +1,216 @@
+"""A network that grew: what was matched is kept, what is new is matched, and nothing tells the two apart."""
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+
+import xoffset
+from xoffset import _ncc, filtering, model, synthetic
+
+OPTIONS = {"template": 16, "search": 4, "step": 16}
+
+
+@pytest.fixture(scope="module")
+def stack():
+    """Four images, the last one new."""
+    dates = ["2020-01-01", "2020-07-01", "2021-01-01", "2021-07-01"]
+    return synthetic.stack((96, 112), field="constant", velocity=12.0, dates=dates, snr=10.0, nodata=0.05)[0]
+
+
+@pytest.fixture(scope="module")
+def before(stack):
+    return xoffset.correlate(stack[:3], xoffset.pairs(stack[:3]), **OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def network(stack):
+    return xoffset.pairs(stack)
+
+
+@pytest.fixture(scope="module")
+def scratch(stack, network):
+    return xoffset.correlate(stack, network, **OPTIONS)
+
+
+@pytest.fixture
+def matched(monkeypatch):
+    """Pairs of dates in every call of the tile kernel."""
+    calls = []
+    original = _ncc.match_tile
+
+    def counted(images, tile, guide, *, pairs, **options):
+        calls.append((len(images), [tuple(pair[:2]) for pair in pairs]))
+        return original(images, tile, guide, pairs=pairs, **options)
+
+    monkeypatch.setattr(_ncc, "match_tile", counted)
+    return calls
+
+
+def counting(stack, reads):
+    """Lazy stack that notes the date of every block that is read."""
+
+    def read(block, block_info=None):
+        reads.append(block_info[0]["array-location"][0][0])
+        return block
+
+    lazy = stack.chunk(time=1, y=40, x=50)
+    return lazy.copy(data=da.map_blocks(read, lazy.data, dtype=lazy.dtype, meta=np.empty((0, 0, 0), lazy.dtype)))
+
+
+def test_the_result_is_that_of_all_pairs(stack, before, network, scratch):
+    extended = xoffset.extend(before, stack, network, **OPTIONS)
+    xr.testing.assert_identical(extended, scratch)
+    xr.testing.assert_identical(extended.offset.invert(), scratch.offset.invert())
+    assert np.isfinite(scratch.dx).any(("y", "x")).all()
+
+
+def test_a_second_time_is_like_the_first(stack, before, network, scratch):
+    two = xoffset.correlate(stack[:2], xoffset.pairs(stack[:2]), **OPTIONS)
+    three = xoffset.extend(two, stack[:3], xoffset.pairs(stack[:3]), **OPTIONS)
+    xr.testing.assert_identical(three, before)
+    xr.testing.assert_identical(three.offset.extend(stack, network, **OPTIONS), scratch)
+
+
+def test_only_new_pairs_are_matched(stack, before, network, matched):
+    xoffset.extend(before, stack, network, **OPTIONS)
+    assert matched == [(4, [(0, 3), (1, 3), (2, 3)])]
+    matched.clear()
+    # a new pair of images matched before: the other two are not even handed over
+    xoffset.extend(before.isel(pair=[0, 1]), stack, network.isel(pair=[0, 1, 3]), **OPTIONS)
+    assert matched == [(2, [(0, 1)])]
+
+
+def test_nothing_new_reads_nothing(stack, before, network, matched):
+    reads = []
+    again = xoffset.extend(before, counting(stack, reads), network.isel(pair=[0, 1, 3]), **OPTIONS)
+    assert (matched, reads) == ([], [])
+    assert not dask.is_dask_collection(again)
+    xr.testing.assert_identical(again, before)
+
+
+def test_only_images_of_new_pairs_are_read(stack, before, network, scratch):
+    reads = []
+    chain = network.isel(pair=[0, 3, 5])  # each date with the next
+    with dask.config.set(scheduler="synchronous"):
+        extended = xoffset.extend(before, counting(stack, reads), chain, **OPTIONS)
+        assert reads == []
+        xr.testing.assert_identical(extended.compute(), scratch.isel(pair=[0, 3, 5]))
+    assert set(reads) == {2, 3}
+    assert len(reads) == 2 * 3 * 3
+
+
+@pytest.mark.parametrize("order", [[5, 4, 3, 2, 1, 0], [3, 0, 5], [4], [1, 1, 5, 5]])
+def test_the_order_is_that_of_the_network(stack, before, network, scratch, order):
+    extended = xoffset.extend(before, stack, network.isel(pair=order), **OPTIONS)
+    xr.testing.assert_identical(extended, scratch.isel(pair=order))
+
+
+def test_a_pair_backward_is_a_pair_of_its_own(stack, before, matched):
+    network = xoffset.pairs(stack[:3], direction="both")
+    extended = xoffset.extend(before, stack, network, **OPTIONS)
+    assert sorted(matched[0][1]) == [(1, 0), (2, 0), (2, 1)]
+    xr.testing.assert_identical(extended, xoffset.correlate(stack, network, **OPTIONS))
+
+
+@pytest.mark.parametrize("which", ["stack", "shifts", "both"])
+def test_lazy_parts_give_the_same_bits(stack, before, network, scratch, which):
+    images = stack if which == "shifts" else stack.chunk(time=1, y=31, x=77)
+    shifts = before if which == "stack" else before.chunk(pair=2, y=3, x=2)
+    extended = xoffset.extend(shifts, images, network, **OPTIONS)
+    assert all(variable.chunks is not None for variable in extended.data_vars.values())
+    assert extended.dx.chunksizes["pair"] == (6,)
+    xr.testing.assert_identical(extended.compute(), scratch)
+    series = extended.offset.invert()
+    assert dask.is_dask_collection(series)
+    xr.testing.assert_identical(series.compute(), scratch.offset.invert())
+
+
+def prior(stack, **names):
+    places = stack.isel(time=0, drop=True)[::8, ::8]
+    return xr.Dataset({name: xr.full_like(places, value) for name, value in names.items()})
+
+
+SEARCHES = {
+    "velocity": lambda stack: {"prior": prior(stack, vx=10.0, vy=-3.0)},
+    "displacement": lambda stack: {"prior": prior(stack, dx=10.0, dy=0.0)},
+    "both ways": lambda stack: {"matcher": xoffset.NCC(both_ways=True)},
+    "nested": lambda stack: {"template": (16, 24), "step": 4},
+    "pyramid": lambda stack: {"search": xoffset.Pyramid(6)},
+    "map": lambda stack: {"search": xr.full_like(stack.isel(time=0, drop=True), 4.0)},
+    "phase": lambda stack: {"matcher": "phase", "template": 32, "prefilter": None},
+}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_every_kind_of_match_can_be_extended(stack, network, name):
+    options = OPTIONS | SEARCHES[name](stack)
+    before = xoffset.correlate(stack[:3], xoffset.pairs(stack[:3]), **options)
+    extended = xoffset.extend(before, stack, network, **options)
+    scratch = xoffset.correlate(stack, network, **options)
+    if name == "velocity":
+        # a longer baseline needs wider margins, which may change the last bits of what was matched before
+        xr.testing.assert_identical(extended.isel(pair=[2, 4, 5]), scratch.isel(pair=[2, 4, 5]))
+        xr.testing.assert_allclose(extended, scratch, rtol=1e-4, atol=1e-4)
+    else:
+        xr.testing.assert_identical(extended, scratch)
+
+
+def test_a_prior_by_pair_goes_with_its_pair(stack, network):
+    layers = prior(stack, dx=1.0, dy=0.0).expand_dims(pair=6).assign_coords(network.coords)
+    layers = layers * xr.DataArray(np.arange(6.0), dims="pair")
+    options = OPTIONS | {"prior": layers.where(layers.pair != 4)}
+    before = xoffset.correlate(stack, network.isel(pair=[5, 0, 1]), **options)
+    scratch = xoffset.correlate(stack, network, **options)
+    xr.testing.assert_identical(xoffset.extend(before, stack, network, **options), scratch)
+    assert set(np.unique(scratch.flags & model.FLAGS["no_prior"], axis=None)) == {0, model.FLAGS["no_prior"]}
+
+
+def test_shifts_from_disk_can_be_extended(stack, before, network, scratch, tmp_path):
+    before.to_zarr(tmp_path / "before.zarr", consolidated=False)
+    stored = xoffset.open_result(tmp_path / "before.zarr")
+    extended = xoffset.extend(stored, stack, network, **OPTIONS)
+    extended.to_zarr(tmp_path / "after.zarr", consolidated=False)
+    xr.testing.assert_identical(xoffset.open_result(tmp_path / "after.zarr").compute(), scratch)
+
+
+def test_what_was_left_out_of_the_shifts_stays_so(stack, before, network, scratch):
+    fewer = before.drop_vars("score").assign(mine=before.dx, note=("pair", np.arange(3)))
+    xr.testing.assert_identical(xoffset.extend(fewer, stack, network, **OPTIONS), scratch.drop_vars("score"))
+    same = xoffset.extend(fewer, stack[:3], xoffset.pairs(stack[:3]), **OPTIONS)
+    xr.testing.assert_identical(same, before.drop_vars("score"))
+
+
+def test_images_filtered_alike_can_be_extended(stack, network):
+    filtered = filtering.highpass(stack, coarse=3.0)
+    options = OPTIONS | {"prefilter": None}
+    before = xoffset.correlate(filtered[:3], xoffset.pairs(filtered[:3]), **options)
+    scratch = xoffset.correlate(filtered, network, **options)
+    xr.testing.assert_identical(xoffset.extend(before, filtered, network, **options), scratch)
+    with pytest.raises(ValueError, match=r"got steps none instead of highpass\. Prepare the stack alike"):
+        xoffset.extend(before, stack, network, **options)
+    other = filtering.highpass(stack, coarse=4.0)
+    with pytest.raises(ValueError, match=r"Prepare the stack alike"):
+        xoffset.extend(before, other, network, **options)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"template": 24}, {"search": 5}, {"search": (4, 5)}, {"step": 8}, {"matcher": xoffset.NCC(min_valid=0.8)},
+        {"matcher": "phase", "template": 32}, {"prefilter": None}, {"search": xoffset.Pyramid(4)},
+    ],
+)  # fmt: skip
+def test_other_options_are_refused(stack, before, network, changed, matched):
+    with pytest.raises(ValueError, match=r"Pass the old ones, or match all pairs again"):
+        xoffset.extend(before, stack, network, **OPTIONS | changed)
+    assert matched == []
+
+
+def test_input_is_not_modified(stack, before, network):
+    copies = [each.copy(deep=True) for each in (before, stack, network)]
+    extended = xoffset.extend(before, stack, network, **OPTIONS)
+    extended.dx.values[:] = 7.0
+    for each, copied in zip((before, stack, network), copies, strict=True):
+        xr.testing.assert_identical(each, copied)

@@ -1,0 +1,295 @@
+"""from_table(): point measurements of others in, shifts out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Sequence
+from numbers import Number
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from xoffset import model
+
+if TYPE_CHECKING:
+    import pyproj
+
+
+def from_table(
+    table: pd.DataFrame | str | os.PathLike[str],
+    *,
+    dates: tuple[str, str] = ("reference", "secondary"),
+    components: tuple[str, str] = ("dx", "dy"),
+    sigma: tuple[str, str] | float | None = None,
+    kind: Literal["displacement", "velocity"] = "displacement",
+    position: tuple[float, float] | tuple[str, str] = (0.0, 0.0),
+    crs: str | int | pyproj.CRS | None = None,
+) -> xr.Dataset:
+    """Shifts from a table of measurements between two dates, one a row, so that any network can be inverted.
+
+    Parameters
+    ----------
+    table
+        DataFrame, or path of a CSV file with a header. Rows may repeat, and may run backward in time.
+    dates
+        Names of the columns with the reference date and the secondary date: datetimes, or texts in ISO 8601 such as
+        "2020-06-01T10:30". A time zone is turned into UTC, a date without one is taken for UTC.
+    components
+        Names of the columns along x and along y, positive toward increasing x and y from the reference date to the
+        secondary date. A row with a missing or infinite number in either is NaN and flagged `nodata`.
+    sigma
+        Standard errors along x and y in the unit of the components: names of two columns, or one number for all. None:
+        not known. What is missing, infinite, zero or negative is NaN. Standard errors are never invented: pairs
+        without them take part only where all weigh alike, as with `invert(weights="uniform")`.
+    kind
+        `"displacement"` in metres, or `"velocity"` in metres a year of 365.25 days: that is multiplied by the time from
+        the reference to the secondary date, its standard error by the length of that time.
+    position
+        Place of the one point `(x, y)` in metres, or names of the columns with x and y of several points, which must
+        lie on a regular grid; not every node needs a row.
+    crs
+        CRS of the components and of the position, in any form that pyproj takes, such as "EPSG:3413".
+
+    Returns
+    -------
+    xarray.Dataset
+        Shifts (pair, y, x), float64, computed: `dx`, `dy` and `sigma_dx`, `sigma_dy` in metres, and `flags`. Of one
+        point y and x are of size 1, and the pairs are the rows in their order. Of several points x increases and y
+        decreases, a pair holds the points measured between its two dates, and the pairs are in the order in which they
+        first appear; a point that was measured repeatedly between the same two dates has as many pairs of them.
+
+    Raises
+    ------
+    TypeError
+        If `table` is neither a DataFrame nor a path, or columns hold no dates or no numbers.
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is no CSV, there is no row, a column is not there, a date cannot be read, the two dates of a row are
+        equal, the points lie on no regular grid, an option is none of those above, or the CRS is not in metres.
+
+    Examples
+    --------
+    ITS_LIVE gives velocities with a middle date and a separation; pandas makes the two dates:
+
+    >>> import pandas, xoffset
+    >>> table = pandas.DataFrame(
+    ...     {"mid_date": ["2020-01-09", "2020-01-17"], "days": [16, 32], "vx": [730.5, 365.25], "vy": [0.0, 36.525]}
+    ... )
+    >>> middle, half = pandas.to_datetime(table["mid_date"]), pandas.to_timedelta(table["days"] / 2, unit="D")
+    >>> table = table.assign(reference=(middle - half).dt.floor("D"), secondary=(middle + half).dt.floor("D"))
+    >>> shifts = xoffset.from_table(table, components=("vx", "vy"), sigma=50.0, kind="velocity", crs="EPSG:3413")
+    >>> shifts.dx.values.ravel()
+    array([32., 32.])
+    """
+    _check_options(dates, components, sigma, kind, position)
+    given_position = isinstance(position[0], str)
+    rows = _read(table, dates)
+    wanted = [*dates, *components, *(sigma if isinstance(sigma, (tuple, list)) else ())]
+    _check_columns(rows, [*wanted, *(position if given_position else ())])
+
+    reference, secondary = (_dates(rows[name]) for name in dates)
+    _check_two_dates(reference, secondary)
+    values = _displacement(rows, components, sigma)
+    if kind == "velocity":
+        baseline = model.years(secondary - reference)
+        values = values * np.stack([baseline, baseline, abs(baseline), abs(baseline)])
+    points = [_numbers(rows[name]) if given_position else np.full(len(rows), float(name)) for name in position]
+    place = _place(points, crs)
+    first, shape, node = _nodes(reference, secondary, points, place)
+
+    fields = dict(zip(("dx", "dy", "sigma_dx", "sigma_dy"), np.full((4, *shape), np.nan), strict=True))
+    for field, column in zip(fields.values(), values, strict=True):
+        field[node] = column
+    return model.shifts(
+        fields | {"flags": np.isnan(fields["dx"]) * np.int32(model.FLAGS["nodata"])},
+        model.network(reference[first], secondary[first]),
+        x=place["x"].values,
+        y=place["y"].values,
+        like=place,
+        step={
+            "function": "from_table", "kind": kind, "components": list(components),
+            "sigma": list(sigma) if isinstance(sigma, (tuple, list)) else sigma,
+        },
+    )  # fmt: skip
+
+
+def _check_options(dates: Any, components: Any, sigma: Any, kind: Any, position: Any) -> None:
+    """Refuse what is no name of a column, no number, no kind."""
+    for name, value in (("dates", dates), ("components", components)):
+        if not _are_names(value):
+            raise ValueError(
+                f"from_table() needs the names of two columns as {name}; got {value!r}. "
+                f"Pass a pair such as {name}=('first', 'second')."
+            )
+    if not (sigma is None or _are_names(sigma) or (_is_number(sigma) and sigma > 0.0)):
+        raise ValueError(
+            f"from_table() needs the names of two columns, a number above zero or None as sigma; got {sigma!r}. "
+            "Pass sigma=('sigma_dx', 'sigma_dy'), or leave it out if it is not known."
+        )
+    if kind not in ("displacement", "velocity"):
+        raise ValueError(
+            f"from_table() needs kind 'displacement' [m] or 'velocity' [m/yr]; got {kind!r}. Choose one of the two."
+        )
+    is_point = isinstance(position, (tuple, list)) and len(position) == 2 and all(map(_is_number, position))
+    if not (is_point or _are_names(position)):
+        raise ValueError(
+            f"from_table() needs x and y in metres, or the names of two columns, as position; got {position!r}. "
+            "Pass position=(503200.0, 5170800.0), or position=('x', 'y')."
+        )
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(name, str) for name in value)
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return is_number and bool(np.isfinite(value))
+
+
+def _read(table: Any, dates: Sequence[str]) -> pd.DataFrame:
+    """Rows of a table, numbered from 0; dates of a file stay text, so that 20200601 is no number."""
+    if isinstance(table, pd.DataFrame):
+        rows = table.reset_index(drop=True)
+    elif isinstance(table, (str, os.PathLike)):
+        try:
+            rows = pd.read_csv(table, dtype=dict.fromkeys(dates, str), index_col=False)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"from_table() needs a CSV file; found none at {os.fspath(table)}; check the path. "
+                "Or pass a DataFrame: pandas.read_csv(...)."
+            ) from error
+        except ValueError as error:  # what pandas raises of a file without columns, of uneven rows, of other bytes
+            raise ValueError(
+                f"from_table() needs a CSV file; got {os.fspath(table)}, of which pandas says: {str(error)[:200]}. "
+                "Read it yourself and pass the DataFrame: pandas.read_csv(..., sep=..., comment=...)."
+            ) from error
+    else:
+        raise TypeError(
+            f"from_table() needs a DataFrame or the path of a CSV file; got {type(table).__name__}. "
+            "Convert it first: pandas.DataFrame(...)."
+        )
+    if not len(rows):
+        raise ValueError("from_table() needs at least one row; got none. Check the selection or the file.")
+    return rows
+
+
+def _check_columns(rows: pd.DataFrame, wanted: Sequence[str]) -> None:
+    """Refuse names that are not those of one column."""
+    found = list(rows.columns)
+    lacking = [name for name in wanted if found.count(name) != 1]
+    if lacking:
+        listed = ", ".join(str(name) for name in found[:20]) + (", ..." if len(found) > 20 else "")
+        raise ValueError(
+            f"from_table() needs one column called {lacking[0]!r}; got {found.count(lacking[0])} of it among {listed}. "
+            "Name the columns: dates=, components=, sigma=, position=."
+        )
+
+
+def _dates(column: pd.Series) -> np.ndarray:
+    """Dates of a column as datetime64[us], UTC."""
+    name = column.name
+    advice = f"Convert: table[{name!r}] = pandas.to_datetime(table[{name!r}], format='%Y%m%d')."
+    # pandas takes a bare number for nanoseconds
+    if column.dtype.kind not in "OMUT" or any(isinstance(value, Number) for value in column.dropna()):
+        raise TypeError(f"from_table() needs dates in {name!r}; got numbers (dtype {column.dtype}). {advice}")
+    # in no other form is the order of day and month sure
+    parsed = pd.to_datetime(column, utc=True, format="ISO8601", errors="coerce")
+    wrong = np.flatnonzero(parsed.isna())
+    if wrong.size:
+        if pd.isna(column.iloc[wrong[0]]):
+            advice = f"Drop such rows: table.dropna(subset=[{name!r}])."
+        raise ValueError(
+            f"from_table() needs dates in ISO 8601 in {name!r}; got {column.iloc[wrong[0]]!r} in row {wrong[0]}, "
+            f"counted from 0, the first of {wrong.size}. {advice}"
+        )
+    return model.as_dates(parsed.dt.tz_localize(None).to_numpy())
+
+
+def _check_two_dates(reference: np.ndarray, secondary: np.ndarray) -> None:
+    """Refuse rows whose dates are equal."""
+    wrong = np.flatnonzero(reference == secondary)
+    if wrong.size:
+        listed = ", ".join(str(row) for row in wrong[:10]) + (", ..." if wrong.size > 10 else "")
+        raise ValueError(
+            f"from_table() needs two different dates a row; got equal ones in row {listed}, counted from 0. "
+            "Drop them: table[table[reference] != table[secondary]]."
+        )
+
+
+def _displacement(rows: pd.DataFrame, components: Sequence[str], sigma: Any) -> np.ndarray:
+    """Components and standard errors (4, row); NaN where a number is missing or means nothing."""
+    out = np.full((4, len(rows)), np.nan)
+    for k, name in enumerate(components):
+        out[k] = _numbers(rows[name])
+    if isinstance(sigma, (tuple, list)):
+        for k, name in enumerate(sigma):
+            out[2 + k] = _numbers(rows[name])
+    elif sigma is not None:
+        out[2:] = float(sigma)
+    out[:, ~np.isfinite(out[:2]).all(axis=0)] = np.nan
+    errors = out[2:]
+    errors[~(np.isfinite(errors) & (errors > 0.0))] = np.nan
+    return out
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    """Column as float64, NaN where it is empty."""
+    is_other = column.dtype.kind in "bMmc" or isinstance(column.dtype, pd.DatetimeTZDtype)
+    numbers = None if is_other else pd.to_numeric(column, errors="coerce")
+    wrong = np.arange(len(column)) if numbers is None else np.flatnonzero(numbers.isna() & column.notna())
+    if numbers is None or wrong.size:
+        raise TypeError(
+            f"from_table() needs real numbers in {column.name!r}; got {column.iloc[wrong[0]]!r} in row {wrong[0]}, "
+            "counted from 0. Correct it, or leave it empty for a missing number."
+        )
+    return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _place(points: Sequence[np.ndarray], crs: Any) -> xr.DataArray:
+    """Grid (y, x) of the points, with its CRS."""
+    parsed = None
+    if crs is not None:
+        import pyproj
+
+        try:
+            parsed = pyproj.CRS.from_user_input(crs)
+        except pyproj.exceptions.CRSError as error:
+            raise ValueError(
+                f"from_table() needs a CRS that pyproj knows; got {crs!r}. Pass a code such as crs='EPSG:3413'."
+            ) from error
+    x, y = (np.unique(values) for values in points)
+    coords: dict[Hashable, Any] = {"y": y[::-1], "x": x}
+    if parsed is not None:
+        coords["spatial_ref"] = model.spatial_ref(parsed)
+    grid = xr.DataArray(np.empty((y.size, x.size)), dims=("y", "x"), coords=coords)
+    model.check_crs(parsed, grid, "from_table")
+    for name, values in (("x", x), ("y", y)):
+        came = "a missing place"
+        if np.isfinite(values).all():
+            steps, step = np.diff(values), (values[-1] - values[0]) / max(values.size - 1, 1)
+            if np.abs(steps - step).max(initial=0.0) <= 1e-3 * step:
+                continue
+            came = f"steps from {steps.min():g} to {steps.max():g} m"
+        raise ValueError(
+            f"from_table() needs points on a regular grid; got {came} along {name}. Take each point alone: "
+            "{place: from_table(rows, position=place) for place, rows in table.groupby(['x', 'y'])}."
+        )
+    return grid
+
+
+def _nodes(
+    reference: np.ndarray, secondary: np.ndarray, points: Sequence[np.ndarray], place: xr.DataArray
+) -> tuple[np.ndarray, tuple[int, ...], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """First row of every pair, shape (pair, y, x), and the indices of every row."""
+    keys = pd.DataFrame({"reference": reference, "secondary": secondary, "x": points[0], "y": points[1]})
+    # rows of one point and the same dates are pairs of their own
+    keys["repeat"] = keys.groupby(["reference", "secondary", "x", "y"]).cumcount()
+    pair = keys.groupby(["reference", "secondary", "repeat"], sort=False).ngroup().to_numpy()
+    column = np.searchsorted(place["x"].values, points[0])
+    row = place.sizes["y"] - 1 - np.searchsorted(place["y"].values[::-1], points[1])
+    first = np.unique(pair, return_index=True)[1]
+    return first, (first.size, *place.shape), (pair, row, column)
