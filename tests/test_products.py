@@ -152,7 +152,7 @@ def test_the_history_tells_parameters_and_version_but_no_time(products):
     }  # fmt: skip
     assert second == {
         "xoffset": xoffset.__version__, "function": "screen", "min_score": None, "min_peak_gap": 0.25,
-        "false_alarm": 0.01, "neighbourhood": True,
+        "false_alarm": 0.01, "neighbourhood": True, "max_separation": None,
     }  # fmt: skip
 
 

@@ -164,11 +164,13 @@ class ProductAccessor:
         prior: xr.Dataset | None = None,
         islands: Literal["nan", "bridge", "separate"] = "nan",
         reference: Date | Sequence[Date] | None = None,
+        stable: xr.DataArray | None = None,
     ) -> xr.Dataset:
         """Displacement at every date: `xoffset.invert`."""
         return inversion.invert(
-            self._obj, weights=weights, loss=loss, smooth=smooth, prior=prior, islands=islands, reference=reference
-        )
+            self._obj, weights=weights, loss=loss, smooth=smooth, prior=prior, islands=islands, reference=reference,
+            stable=stable,
+        )  # fmt: skip
 
     def rereference(self, reference: Date | Sequence[Date] | xr.DataArray) -> xr.Dataset:
         """Series whose displacement is zero at another date: `xoffset.rereference`."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -10,8 +12,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import _blocks, _graph, _solver, model
-from xoffset._kernels import laplacian
+from xoffset import _blocks, _graph, _solver, _stable, model
+from xoffset._kernels import laplacian, observations
 from xoffset.model import Date
 
 Weights = Literal["sigma", "score", "uniform", "velocity", "baseline", "long_baseline"]
@@ -25,6 +27,9 @@ _STATES = {
 }
 # A score that no weight rewards beyond, so that none is infinite.
 BEST_SCORE = 0.99
+# Vectors that a pair needs on stable ground to be believed there, and those of all pairs that are looked at at most, as
+# even a share of the nodes. Small shares of a date are told poorly: no variance falls below this share of its own.
+LEAST, SAMPLE, LEAST_FACTOR = 20, 4_000_000, 0.1
 
 
 def invert(
@@ -36,6 +41,7 @@ def invert(
     prior: xr.Dataset | None = None,
     islands: Literal["nan", "bridge", "separate"] = "nan",
     reference: Date | Sequence[Date] | None = None,
+    stable: xr.DataArray | None = None,
 ) -> xr.Dataset:
     """Displacement at every date from a network of pairwise shifts.
 
@@ -69,6 +75,10 @@ def invert(
     reference
         Date whose displacement is zero, or several, whose mean is. None: the date with the most pairs, the first of
         them; the attribute `reference` says which.
+    stable
+        True where the ground does not move (y, x), boolean, on the grid of the shifts or on the finer one of the stack.
+        The standard errors of each date are scaled to the spread seen there, and the displacement of this ground as a
+        whole is reported by date, apart from them. None: the standard errors of the matches are believed.
 
     Returns
     -------
@@ -81,7 +91,11 @@ def invert(
         misclosure of the pairs in metres (a test of consistency, not a measure of precision), `n_pairs`, pairs with a
         value, `n_components`, the number of groups of dates that no pair connects, `n_outliers`, pairs whose misclosure
         is more than four times what it usually is in the pixel, `pair_share`, the share of the variance of the pairs
-        that is their own, not that of their dates, and `smooth` if the series is smoothed. Lazy if `shifts` is.
+        that is their own, not that of their dates, and `smooth` if the series is smoothed. With `stable`, on (time),
+        `geolocation_dx` and `geolocation_dy` in metres since the reference date: the median displacement of the stable
+        ground, which is an error of the images' positions. It is not removed, and no part of sigma, since it is common
+        to all pixels; subtract it, or `correct` before. NaN where no pairs with enough stable ground tell.
+        Lazy if `shifts` or `stable` are.
 
         The attribute `best_connected` names the date with the most pairs, and, of eager shifts, `better_reference` the
         date that most pixels have where the reference is missing in more than a tenth of these.
@@ -90,7 +104,8 @@ def invert(
     ------
     TypeError, ValueError
         If `shifts` are no shifts, the reference is none of their dates, an option is unknown, smoothing is to join
-        islands, weights are negative or infinite, or the weights need standard errors or scores that are not there.
+        islands, weights are negative or infinite, the weights need standard errors or scores that are not there, stable
+        is on another grid, or holds too little ground, which lazy shifts tell when they are computed.
 
     Notes
     -----
@@ -129,13 +144,18 @@ def invert(
         ends, model.years(epochs - epochs[0]), home, loss_code, islands_code, strength, has_prior=prior is not None,
         **weighting,
     )  # fmt: skip
-    found = _blocks.per_pixel(partial(_solver.solve, setup=setup), fields, setup.layers)
+    table = None if stable is None else _table(stable, shifts, order, setup)
+    if table is None:
+        found = _blocks.per_pixel(partial(_solver.solve, setup=setup), fields, setup.layers)
+    else:
+        found = _blocks.per_pixel_of(partial(_solve_with, setup=setup), fields, table, setup.layers)
     step = {
         "function": "invert", "weights": weights if isinstance(weights, str) else "array", "loss": loss,
         "smooth": smooth if isinstance(smooth, str) else float(smooth), "prior": prior is not None,
-        "islands": islands, "reference": ", ".join(str(epochs[k]) for k in home),
+        "islands": islands, "reference": ", ".join(str(epochs[k]) for k in home), "stable": stable is not None,
     }  # fmt: skip
-    series = model.series(_fields(found, setup), epochs, like=shifts, step=step)
+    places = {} if table is None else {"geolocation_dx": table[2], "geolocation_dy": table[3]}
+    series = model.series(_fields(found, setup) | places, epochs, like=shifts, step=step)
     series.attrs["reference"] = step["reference"]
     best = _graph.degree(epochs.size, _graph.undirected(ends))
     series.attrs["best_connected"] = str(epochs[int(np.argmax(best))])
@@ -159,6 +179,55 @@ def _fields(found: Any, setup: _solver.Setup) -> dict[str, Any]:
         "n_outliers": n_outliers.astype(np.int32), "pair_share": share,
     }  # fmt: skip
     return fields | ({"smooth": smooth} if setup.smooth else {})
+
+
+# ------------------------------------------------------------------------------------------------------- stable ground
+
+
+def _table(stable: xr.DataArray, shifts: xr.Dataset, order: Any, setup: _solver.Setup) -> Any:
+    """Table of `_of_stable_ground` (4, date), NumPy or dask."""
+    mask = _stable.on_nodes(stable, shifts, "invert")
+    stride = math.ceil(math.sqrt(shifts["dx"].size / SAMPLE))
+    fields = [shifts[name].data[order][..., ::stride, ::stride] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
+    fit = partial(_of_stable_ground, setup=setup)
+    return _blocks.at_once(fit, [*fields, mask[::stride, ::stride]], np.dtype(np.float64), (4, setup.times.size))
+
+
+def _of_stable_ground(*fields: np.ndarray, setup: _solver.Setup) -> np.ndarray:
+    """Table (4, date): factors of the variances of the dates along x and y, then the displacement of the whole [m]."""
+    ends, group, sign = _graph.observations(setup.ends)
+    merged = np.empty((4, len(ends), 1, int(fields[4].sum())))
+    observations.merge(group, sign, *(field[:, fields[4]][:, np.newaxis] for field in fields[:4]), merged)
+    known = np.asarray(np.isfinite(merged[:, :, 0]).all(axis=0))
+    enough = known.sum(axis=1) >= LEAST
+    if not enough.any():
+        raise ValueError(
+            f"invert() needs {LEAST} vectors on stable ground in at least one pair; got at most "
+            f"{known.sum(axis=1).max(initial=0)}. Enlarge stable, or leave it out."
+        )
+    median, seen, expected = np.full((3, 2, len(ends)), np.nan)
+    for pair in np.flatnonzero(enough):
+        vectors = merged[:, pair, 0][:, known[pair]]
+        median[:, pair] = np.median(vectors[:2], axis=1)
+        spread = 1.4826 * np.median(np.abs(vectors[:2] - median[:, pair, np.newaxis]), axis=1)
+        seen[:, pair], expected[:, pair] = spread**2, np.median(vectors[2:], axis=1)
+    table = np.ones((4, setup.times.size))
+    for axis in range(2):
+        of_dates = np.empty((2, setup.times.size, 1, 1))
+        for variance, out in zip((seen[axis], expected[axis]), of_dates, strict=True):
+            laplacian.date_variance(ends, variance[:, np.newaxis, np.newaxis], out)
+        factor = np.maximum(of_dates[0] / of_dates[1], LEAST_FACTOR)[:, 0, 0]
+        table[axis] = np.where(np.isfinite(factor), factor, 1.0)
+    # the whole moves as one pixel would
+    whole = replace(setup, ends=ends, base=np.ones(len(ends)), is_relative=False, has_field=False, has_prior=False,
+                    smooth=0.0, islands=laplacian.NAN)  # fmt: skip
+    pixel = [array[:, np.newaxis, np.newaxis] for array in (*median, *np.ones_like(median))]
+    table[2:] = _solver.solve(*pixel, setup=whole)[: 2 * setup.times.size].reshape(2, -1)
+    return table
+
+
+def _solve_with(table: np.ndarray, *fields: np.ndarray, setup: _solver.Setup) -> np.ndarray:
+    return _solver.solve(*fields, setup=replace(setup, factor=np.ascontiguousarray(table[:2])))
 
 
 # -------------------------------------------------------------------------------------------------------------- checks

@@ -819,7 +819,8 @@ def _product(
     data = xr.Dataset(coords=coords, attrs={"Conventions": "CF-1.11", "processing": processed(like, step)})
     for name, values in fields.items():
         attrs = flag_attrs() if name == "flags" else attrs_of(table[name])
-        data[name] = (dims[-values.ndim :], values, attrs)
+        # maps lack the first dim, values of whole scenes the grid
+        data[name] = (dims[:1] if values.ndim == 1 else dims[-values.ndim :], values, attrs)
     return finish(data)
 
 
