@@ -31,8 +31,8 @@ LAYERS = (
     ("__init__",),
     ("accessor", "cli"),
     (
-        "filtering", "matching", "estimation", "network", "calibration", "screening", "inversion", "motion", "plotting",
-        "synthetic", "export", "readers",
+        "filtering", "matching", "estimation", "network", "calibration", "screening", "inversion", "motion", "decomposition",
+        "plotting", "synthetic", "export", "readers",
     ),
     ("_request",),
     ("_guide", "_phase"),
@@ -40,9 +40,9 @@ LAYERS = (
     ("_pyramid", "_significance"),
     ("_search",),
     ("_images",),
-    ("_prefilters",),
+    ("_prefilters", "_regression"),
     ("model", "_blocks"),
-    ("_graph", "_kernels"),
+    ("_graph", "_terms", "_kernels"),
 )  # fmt: skip
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
 SIDEWAYS = {("network", "matching")}  # DESIGN §2: plan() measures a pair to plan the others
@@ -420,7 +420,7 @@ GRIDDED = {
     "rate": (
         ("y", "x"),
         {"vx": "m yr-1", "vy": "m yr-1", "sigma_vx": "m yr-1", "sigma_vy": "m yr-1", "v": "m yr-1"}
-        | {"direction": "degree"},
+        | {"v_debiased": "m yr-1", "direction": "degree"},
     ),
 }
 

@@ -16,9 +16,11 @@ from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
+from xoffset._regression import Loss
 from xoffset.estimation import Cost
 from xoffset.export import geotiff
-from xoffset.network import Duration, Plan
+from xoffset.model import Duration
+from xoffset.network import Plan
 
 
 @xr.register_dataarray_accessor("offset")
@@ -124,9 +126,11 @@ class ProductAccessor:
         """Displacement at every date: `xoffset.invert`."""
         return inversion.invert(self._obj, weights=weights, reference=reference)
 
-    def velocity(self) -> xr.Dataset:
+    def velocity(
+        self, *, loss: Loss = "huber", bootstrap: int = 0, block: int | None = None, seed: int = 0
+    ) -> xr.Dataset:
         """Mean velocity: `xoffset.velocity`."""
-        return motion.velocity(self._obj)
+        return motion.velocity(self._obj, loss=loss, bootstrap=bootstrap, block=block, seed=seed)
 
     def to_geotiff(self, folder: str | os.PathLike[str], *, variables: str | Sequence[str] | None = None) -> list[Path]:
         """Cloud-optimised GeoTIFFs: `xoffset.to_geotiff`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -12,8 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import _graph, model
-
-Duration = str | np.timedelta64 | pd.Timedelta
+from xoffset.model import Duration
 
 # Images of one orbit lie within this many pixels of each other before any correction: Sentinel-2, Skakun et al. (2017,
 # Int. J. Digit. Earth 10, 1206-1219).
@@ -86,11 +84,11 @@ def pairs(
             keep &= second - first <= max_gap
         baseline = time[second] - time[first]
         if min_baseline is not None:
-            keep &= baseline >= _duration(min_baseline, "min_baseline")
+            keep &= baseline >= model.as_duration(min_baseline, "min_baseline", "pairs")
         if max_baseline is not None:
-            keep &= baseline <= _duration(max_baseline, "max_baseline")
+            keep &= baseline <= model.as_duration(max_baseline, "max_baseline", "pairs")
     else:
-        instant = _split_instant(split, time)
+        instant = model.as_event(split, time, "split", "pairs")
         keep = (time[first] < instant) & (time[second] >= instant)
     for name, wanted in (("relative_orbit", same_orbit), ("geometry", same_geometry)):
         classes = _classes(stack, name, wanted)
@@ -304,32 +302,6 @@ def _check_choices(min_gap: int, max_gap: int | None, direction: str) -> None:
         )
     if direction not in ("forward", "both"):
         raise ValueError(f"pairs() needs direction 'forward' or 'both'; got {direction!r}. Choose one of the two.")
-
-
-def _duration(value: object, name: str) -> np.timedelta64:
-    message = f"pairs() needs a duration as {name}; got {value!r}. Give a number and a unit: '10D'."
-    # pandas takes a bare number for nanoseconds
-    if isinstance(value, (int, float)) or (isinstance(value, str) and re.search("[A-Za-z]", value) is None):
-        raise ValueError(message)
-    try:
-        duration = pd.Timedelta(value)  # type: ignore[arg-type]
-    except ValueError as error:
-        raise ValueError(message) from error
-    if pd.isna(duration):
-        raise ValueError(message)
-    return duration.to_timedelta64()
-
-
-def _split_instant(split: str | np.datetime64 | pd.Timestamp, time: np.ndarray) -> np.datetime64:
-    """Instant of a split; a bare date is refused if an image was taken on that day: before or after is unknown."""
-    instant = model.as_instant(split, "split", "pairs")
-    day = instant.astype("datetime64[D]")
-    if model.is_bare_date(split) and (time.astype("datetime64[D]") == day).any():
-        raise ValueError(
-            f"pairs() needs to know which images of {day} come before the event; got a split without a time of day. "
-            f"Give the time, UTC: split='{day}T10:30'."
-        )
-    return instant
 
 
 def _classes(stack: xr.DataArray, name: str, wanted: bool | None) -> np.ndarray | None:
