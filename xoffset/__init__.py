@@ -11,6 +11,7 @@ from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._pyramid import Pyramid
 from xoffset.calibration import calibrate
+from xoffset.decomposition import annual, coseismic, decompose
 from xoffset.estimation import estimate
 from xoffset.export.geotiff import to_geotiff
 from xoffset.inversion import invert
@@ -27,8 +28,11 @@ __all__ = [
     "NCC",
     "Phase",
     "Pyramid",
+    "annual",
     "calibrate",
     "correlate",
+    "coseismic",
+    "decompose",
     "diagnose",
     "estimate",
     "invert",

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import calibration, estimation, inversion, matching, motion, network, screening
+from xoffset import calibration, decomposition, estimation, inversion, matching, motion, network, screening
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._prefilters import Prefilter
@@ -19,7 +19,7 @@ from xoffset._pyramid import Pyramid
 from xoffset._regression import Loss
 from xoffset.estimation import Cost
 from xoffset.export import geotiff
-from xoffset.model import Duration
+from xoffset.model import Date, Duration
 from xoffset.network import Plan
 
 
@@ -131,6 +131,40 @@ class ProductAccessor:
     ) -> xr.Dataset:
         """Mean velocity: `xoffset.velocity`."""
         return motion.velocity(self._obj, loss=loss, bootstrap=bootstrap, block=block, seed=seed)
+
+    def decompose(
+        self,
+        *,
+        acceleration: bool = False,
+        annual: bool = False,
+        semiannual: bool = False,
+        steps: Literal["search"] | Sequence[Date] | None = None,
+        exponential: Sequence[tuple[Date, float]] | None = None,
+        logarithmic: Sequence[tuple[Date, float]] | None = None,
+        epoch: Date | None = None,
+        loss: Loss = "huber",
+    ) -> xr.Dataset:
+        """Velocity, acceleration, seasons, steps and decays: `xoffset.decompose`."""
+        return decomposition.decompose(
+            self._obj, acceleration=acceleration, annual=annual, semiannual=semiannual, steps=steps,
+            exponential=exponential, logarithmic=logarithmic, epoch=epoch, loss=loss,
+        )  # fmt: skip
+
+    def coseismic(
+        self, date: Date, *, trend: bool = False, postseismic: float | None = None, loss: Loss = "huber"
+    ) -> xr.Dataset:
+        """Displacement of a sudden event: `xoffset.coseismic`."""
+        return decomposition.coseismic(self._obj, date, trend=trend, postseismic=postseismic, loss=loss)
+
+    def annual(
+        self,
+        *,
+        max_separation: Literal["auto"] | Duration | None = "auto",
+        seasonal: bool = False,
+        loss: Loss = "l1",
+    ) -> xr.Dataset:
+        """Mean velocity of every calendar year: `xoffset.annual`."""
+        return decomposition.annual(self._obj, max_separation=max_separation, seasonal=seasonal, loss=loss)
 
     def to_geotiff(self, folder: str | os.PathLike[str], *, variables: str | Sequence[str] | None = None) -> list[Path]:
         """Cloud-optimised GeoTIFFs: `xoffset.to_geotiff`."""

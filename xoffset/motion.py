@@ -61,7 +61,8 @@ def velocity(
     Residuals are studentised and compared with their scale, the median of their lengths over 1.1774. The thresholds
     are those of two components: 1.856 is the quantile (82 %) that Huber's 1.345 is for one, 5.123 gives the biweight
     95 % of the efficiency of least squares. The bootstrap keeps the weights of the loss; a pair counts as often as the
-    product of the counts of its two dates.
+    product of the counts of its two dates. It is cautious in networks of short pairs: there the noise of a date cancels
+    between the pairs before and after it, which a draw without some of them undoes; longer blocks lessen that.
 
     Examples
     --------

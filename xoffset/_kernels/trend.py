@@ -11,7 +11,7 @@ LINEAR, HUBER, TUKEY, L1 = range(4)
 # one component, the biweight that keeps 95 % of the efficiency (4.685 for one component), and one that is hardly there.
 THRESHOLDS = (np.inf, 1.856, 5.123, 0.05)
 # What Gaussian noise lets expect: the ratio of the mean squares of weight and weighted residual, and the variance of
-# the estimate over the one with its weights taken for fixed.
+# the estimate over the one with its weights taken for fixed, if there is much redundancy; without any it is the same.
 CONSISTENCY = (1.0, 1.1516, 1.3460, 7.1125)
 EFFICIENCY = (1.0, 1.0174, 1.0292, 0.5402)
 # Median length of a vector of two independent components of unit variance.
@@ -543,6 +543,7 @@ def fit(design, ends, spread, loss, has_step, entries, observed, variance, of_da
             # two directions of one pair leave nothing to compare but rounding
             if not is_blind and all_expected > 1e-6 * all_total:
                 growth[:] = max(all_found / all_expected, 1.0)
+            growth *= 1.0 + (EFFICIENCY[loss] - 1.0) * (1.0 - state[4].sum() / count)
             _tell(state[2], state[4], spare[0][0], is_known)
             for axis in range(2):
                 for i in range(terms):
@@ -551,9 +552,7 @@ def fit(design, ends, spread, loss, has_step, entries, observed, variance, of_da
                 for e in range(wanted):
                     i, j = entries[e, 0], entries[e, 1]
                     if is_known[i] and is_known[j]:
-                        fields[2 * terms + axis * wanted + e] = (
-                            EFFICIENCY[loss] * growth[axis] * covariance[axis, i, j]
-                        )
+                        fields[2 * terms + axis * wanted + e] = growth[axis] * covariance[axis, i, j]
             squares = 0.0
             for k in range(count):
                 weight[rows[k], row, column] = robust[k]
