@@ -32,7 +32,7 @@ def robust(design, value, base, loss, times=200):
     for each in ["huber", "tukey"] if loss == "tukey" else [loss]:
         for k in range(times if loss != "linear" else 0):
             size = lengths(design, value, base, weight)[2]
-            if each != "tukey" and k < 10:
+            if each != "tukey" and k < 50:
                 told = size[np.isfinite(size)]
                 scale = max(np.median(told) / np.sqrt(2.0 * np.log(2.0)), 1e-6) if told.size else 1e-6
             weight = loss_weight(np.nan_to_num(size), scale, each)
@@ -81,9 +81,10 @@ def best_step(time, value, variance):
     base = 1.0 / variance.mean(1)
 
     def cost(design):
-        rest = value - design @ np.linalg.lstsq(
-            np.sqrt(base)[:, None] * design, np.sqrt(base)[:, None] * value, rcond=None
-        )[0]
+        rest = (
+            value
+            - design @ np.linalg.lstsq(np.sqrt(base)[:, None] * design, np.sqrt(base)[:, None] * value, rcond=None)[0]
+        )
         total = (base[:, None] * rest**2).sum()
         return total if total < rest.size else rest.size * (1.0 + np.log(total / rest.size))
 

@@ -72,6 +72,9 @@ RECIPES = {
     "screen": lambda shifts, lazy, folder: xoffset.screen(shifts, min_score=0.5, min_peak_gap=0.1),
     "invert": lambda shifts, lazy, folder: xoffset.invert(shifts, reference=DATES[0]),
     "velocity": lambda shifts, lazy, folder: xoffset.velocity(shifts),
+    "decompose": lambda shifts, lazy, folder: xoffset.decompose(xoffset.invert(shifts), annual=True, steps="search"),
+    "coseismic": lambda shifts, lazy, folder: xoffset.coseismic(shifts, "2020-06-01"),
+    "annual": lambda shifts, lazy, folder: xoffset.annual(shifts),
     "calibrate": lambda shifts, lazy, folder: xoffset.calibrate(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
     ),

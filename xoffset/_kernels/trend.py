@@ -16,7 +16,7 @@ CONSISTENCY = (1.0, 1.1516, 1.3460, 7.1125)
 EFFICIENCY = (1.0, 1.0174, 1.0292, 0.5402)
 # Median length of a vector of two independent components of unit variance.
 MEDIAN_LENGTH = 1.1774100225154747
-ITERATIONS, RESCALED, TOLERANCE, SMALLEST_SCALE = 100, 10, 1e-3, 1e-6
+ITERATIONS, RESCALED, TOLERANCE, SMALLEST_SCALE = 100, 50, 1e-3, 1e-6
 # Squared sine of the angle between a term and those before it under which the data do not tell them apart.
 DEPENDENT = 1e-10
 SEARCHES, SMALLEST_GAIN, FEWEST = 5, 10.0, 2
@@ -277,7 +277,10 @@ def _wander(design, rows, observed, mean, spread, state, lengths):
     length, sample, before = lengths
     largest = 0.0
     for k in range(rows.size):
-        length[k] = _residual(design, rows[k], observed, solution, 0, k) ** 2 + _residual(design, rows[k], observed, solution, 1, k) ** 2
+        length[k] = (
+            _residual(design, rows[k], observed, solution, 0, k) ** 2
+            + _residual(design, rows[k], observed, solution, 1, k) ** 2
+        )
         largest = max(largest, length[k] / spread[rows[k]])
     low, high = 0.0, largest
     for step in range(60):
