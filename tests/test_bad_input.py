@@ -491,7 +491,8 @@ CASES = [
     *(
         (f"decompose: {options}", partial(lambda k, o: xoffset.decompose(o.shifts, **k), options), ValueError, advice)
         for options, advice in (
-            ({"steps": "2020-06-01"}, r"Pass a list: \['2020-06-01'\]"), ({"steps": "search"}, r"Pass invert\(shifts\)"),
+            ({"steps": "2020-06-01"}, r"Pass a list: \['2020-06-01'\]"),
+            ({"steps": "search"}, r"Pass invert\(shifts\)"),
             ({"steps": ["2020-07-01"]}, r"Give the time, UTC"), ({"steps": ["2019-07-02"]}, r"Choose a date between"),
             ({"steps": ["2022-07-02"]}, r"Choose a date between"), ({"steps": ["soon"]}, r"Write it as"),
             ({"exponential": ["2020-06-01"]}, r"Pass \[\('2020-06-01T10:30', 30\.0\)\]"),

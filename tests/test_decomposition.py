@@ -390,9 +390,9 @@ def test_coverage_of_step_and_velocity(images, snr, gap, through):
     for names in (("vx", "vy"), ("dx", "dy")):
         z = []
         for name in names:
-            true = (
-                float(moved[name]) if name[0] == "v" else float(moved[name][-1]) - elapsed * float(moved[f"v{name[1]}"])
-            )
+            true = float(moved[name].values.ravel()[-1])
+            if name[0] == "d":
+                true -= elapsed * float(moved[f"v{name[1]}"])
             z.append(((found[name] - true) / found[f"sigma_{name}"]).values.ravel())
         z = np.abs(np.concatenate(z))
         z = z[np.isfinite(z)]

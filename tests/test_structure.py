@@ -31,8 +31,8 @@ LAYERS = (
     ("__init__",),
     ("accessor", "cli"),
     (
-        "filtering", "matching", "estimation", "network", "calibration", "screening", "inversion", "motion", "decomposition",
-        "plotting", "synthetic", "export", "readers",
+        "filtering", "matching", "estimation", "network", "calibration", "screening", "inversion", "motion",
+        "decomposition", "plotting", "synthetic", "export", "readers",
     ),
     ("_request",),
     ("_guide", "_phase"),

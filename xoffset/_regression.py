@@ -96,7 +96,7 @@ def fit(
     options: Options,
     crossed: Sequence[tuple[str, str]] = (),
 ) -> Fit:
-    """Fit the terms, (date,) values that each parameter multiplies; with the covariances of each and of crossed ones."""
+    """Fit terms, (date,) values that each parameter multiplies, with the covariances of each and of crossed ones."""
     names, values = list(terms), np.stack(list(terms.values()), axis=1)
     couples = [(name, name) for name in names] + list(crossed)
     entries = np.array([[names.index(name) for name in couple] for couple in couples])

@@ -267,8 +267,8 @@ def annual(
     are sampled unevenly, Huber's loss 16 %, the biweight, which picks one of two populations, 27 %, and a cycle common
     to years that differ more than that.
 
-    `"auto"` sorts the pairs into the bins of separations of ITS_LIVE (16, 32, 64, 128 and 256 days) and drops a bin that
-    stands still where the shortest bin with enough pairs moves.
+    `"auto"` sorts the pairs into the bins of separations of ITS_LIVE (16, 32, 64, 128 and 256 days) and drops a bin
+    that stands still where the shortest bin with enough pairs moves.
 
     Examples
     --------

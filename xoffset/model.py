@@ -434,13 +434,13 @@ def is_bare_date(value: Any) -> bool:
 
 
 def as_event(value: Any, time: np.ndarray, name: str, caller: str) -> np.datetime64:
-    """Return the instant of an event, UTC; a bare date is refused if an image was taken on that day: before or after?"""
+    """Return the instant of an event, UTC; a bare date is refused if an image was taken on that day."""
     instant = as_instant(value, name, caller)
     day = instant.astype("datetime64[D]")
     if is_bare_date(value) and (time.astype("datetime64[D]") == day).any():
         raise ValueError(
-            f"{caller}() needs to know which images of {day} come before the event; got a {name} without a time of day. "
-            f"Give the time, UTC: {name}='{day}T10:30'."
+            f"{caller}() needs to know which images of {day} come before the event; got a {name} without a time of "
+            f"day. Give the time, UTC: {name}='{day}T10:30'."
         )
     return instant
 
@@ -574,7 +574,7 @@ def product(
     step: dict[str, Any],
     coords: Mapping[Hashable, Any] | None = None,
 ) -> xr.Dataset:
-    """Any other product: name -> (dims, values), labelled by a table; grid and CRS from `like`, further coords given."""
+    """Any other product: name -> (dims, values), labelled by a table; grid and CRS from `like`, other coords given."""
     grid = {name: like[name] for name in ("y", "x") if any(name in dims for dims, _ in fields.values())}
     data = xr.Dataset(
         coords=dict(coords or {}) | grid | _crs_coordinates(like),

@@ -93,7 +93,7 @@ def velocity(
         "direction": np.where(speed > 0.0, direction, np.nan).astype(vx.dtype),
         "flags": _regression.flags(fitted, ["velocity"]),
     }
-    step = {"function": "velocity", "loss": loss}
+    step: dict[str, str | int | None] = {"function": "velocity", "loss": loss}
     if fitted.bootstrap is not None:
         fields |= dict(zip(("sigma_vx_bootstrap", "sigma_vy_bootstrap"), fitted.bootstrap, strict=True))
         step |= {"bootstrap": bootstrap, "block": block, "seed": seed}
@@ -103,8 +103,8 @@ def velocity(
 def _draw(dates: int, replicates: int, block: int | None, seed: int) -> np.ndarray | None:
     """How often each replicate draws each date; None without replicates."""
     for name, value, least in (("bootstrap", replicates, 0), ("seed", seed, 0), ("block", block, 1)):
-        is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not (name == "block" and value is None) and not (is_whole and value >= least):
+        is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least
+        if not is_whole and not (name == "block" and value is None):
             raise ValueError(
                 f"velocity() needs a whole number of {least} or more as {name}; got {value!r}. Pass one such as 200."
             )

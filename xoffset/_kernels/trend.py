@@ -208,7 +208,7 @@ def _iterate(design, rows, observed, base, loss, weight, state, lengths):
     The scale is the median of the studentised lengths, renewed in the first iterations only, so that the rest
     descends. The biweight starts from Huber's solution and keeps its scale.
     """
-    normal, inverse, lower, scale_of, is_base, solution = state
+    normal, inverse, _, scale_of, _, solution = state
     length, sample, before = lengths
     weight[:] = 1.0
     stage = HUBER if loss == TUKEY else loss
@@ -274,7 +274,7 @@ def _wander(design, rows, observed, mean, spread, state, lengths):
     It is the one that gives the median of the standardised lengths its value; zero if the variances explain them.
     """
     solution = state[5]
-    length, sample, before = lengths
+    length, sample, _ = lengths
     largest = 0.0
     for k in range(rows.size):
         length[k] = (
@@ -311,14 +311,14 @@ def _cost(design, rows, observed, base, solution, threshold):
 
 @kernel
 def _misfit(cost, values):
-    """Twice the negative logarithm of the likelihood, where noise is what the variances say or, if more, what is left."""
+    """Twice the negative logarithm of the likelihood, where noise is as the variances say or, if more, as seen."""
     return cost if cost < values else values * (1.0 + np.log(cost / values))
 
 
 @kernel
 def _best_step(design, rows, observed, base, weight, state, suffix):
     """Observation after which a step takes most from the weighted squares; -1 if there is none to try."""
-    normal, inverse, lower, scale, is_base, solution = state
+    inverse, solution = state[1], state[5]
     suffix[:] = 0.0
     terms = suffix.shape[1]
     best, most = -1, 0.0
@@ -411,7 +411,7 @@ def _covariance(design, ends, rows, base, weight, own, of_dates, state, gain, le
 
 @kernel
 def _scatter(design, ends, rows, observed, base, weight, own, of_dates, state, gain, lever, covariance, axis):
-    """Squares of the weighted residuals of a component: found, expected under Σ, and expected if nothing were fitted."""
+    """Squares of weighted residuals of a component: found, expected under Σ, and expected if nothing were fitted."""
     solution = state[5]
     terms = design.shape[1]
     found, expected, total = 0.0, 0.0, 0.0
