@@ -20,6 +20,8 @@ ITERATIONS, RESCALED, TOLERANCE, SMALLEST_SCALE = 100, 50, 1e-3, 1e-6
 # Squared sine of the angle between a term and those before it under which the data do not tell them apart.
 DEPENDENT = 1e-10
 SEARCHES, SMALLEST_GAIN, FEWEST = 5, 10.0, 2
+# Neighbouring pixels that are copied together: what lies side by side in memory is read once.
+STRIP = 8
 
 
 @kernel
@@ -249,13 +251,23 @@ def _iterate(design, rows, observed, base, loss, weight, state, lengths):
 
 
 @kernel
-def _gather(observed, variance, rows, value, mean, row, column):
+def _load(observed, variance, row, column, strip):
+    """Copy the pixels from a column on, (pixel, 4, observation): displacements and variances."""
+    width = min(STRIP, observed.shape[3] - column)
+    for axis in range(2):
+        for p in range(observed.shape[1]):
+            for c in range(width):
+                strip[c, axis, p] = observed[axis, p, row, column + c]
+                strip[c, 2 + axis, p] = variance[axis, p, row, column + c]
+
+
+@kernel
+def _gather(pixel, rows, value, mean):
     """Observations that take part; returns their number, and whether none of them has a variance."""
     for is_blind in (False, True):
         count = 0
-        for p in range(observed.shape[1]):
-            along_x, along_y = observed[0, p, row, column], observed[1, p, row, column]
-            of_x, of_y = variance[0, p, row, column], variance[1, p, row, column]
+        for p in range(pixel.shape[1]):
+            along_x, along_y, of_x, of_y = pixel[0, p], pixel[1, p], pixel[2, p], pixel[3, p]
             has_variance = 0.0 < of_x < np.inf and 0.0 < of_y < np.inf
             if np.isfinite(along_x) and np.isfinite(along_y) and (is_blind or has_variance):
                 rows[count] = p
@@ -382,7 +394,10 @@ def _search(design, rows, observed, base, loss, weight, state, lengths, spare):
 
 @kernel
 def _covariance(design, ends, rows, base, weight, own, of_dates, state, gain, lever, covariance):
-    """Covariance of the estimate, K Σ Kᵀ with Σ = A·diag(of_dates)·Aᵀ + diag(own), for each component."""
+    """Covariance of the estimate, K Σ Kᵀ with Σ = A·diag(of_dates)·Aᵀ + diag(own), for each component.
+
+    The index -1 of a date that is none stands for the last one, which has no variance.
+    """
     inverse, is_base = state[1], state[4]
     terms = is_base.size
     lever[:] = 0.0
@@ -393,10 +408,8 @@ def _covariance(design, ends, rows, base, weight, own, of_dates, state, gain, le
             for j in range(terms):
                 value += inverse[i, j] * design[p, j]
             gain[k, i] = value * base[k] * weight[k]
-            if ends[p, 0] >= 0:
-                lever[i, ends[p, 0]] -= gain[k, i]
-            if ends[p, 1] >= 0:
-                lever[i, ends[p, 1]] += gain[k, i]
+            lever[i, ends[p, 0]] -= gain[k, i]
+            lever[i, ends[p, 1]] += gain[k, i]
     for axis in range(2):
         for i in range(terms):
             for j in range(i + 1):
@@ -410,30 +423,30 @@ def _covariance(design, ends, rows, base, weight, own, of_dates, state, gain, le
 
 
 @kernel
-def _scatter(design, ends, rows, observed, base, weight, own, of_dates, state, gain, lever, covariance, axis):
-    """Squares of weighted residuals of a component: found, expected under Σ, and expected if nothing were fitted."""
+def _scatter(design, ends, rows, observed, base, weight, own, of_dates, state, gain, lever, covariance, sums):
+    """Squares of weighted residuals: found, expected under Σ, and expected if nothing were fitted, (3, component)."""
     solution = state[5]
     terms = design.shape[1]
-    found, expected, total = 0.0, 0.0, 0.0
-    for k in range(rows.size):
-        p = rows[k]
-        pull = base[k] * weight[k] * weight[k]
-        found += pull * _residual(design, rows[k], observed, solution, axis, k) ** 2
-        first, second = ends[p, 0], ends[p, 1]
-        before = of_dates[axis, first] if first >= 0 else 0.0
-        after = of_dates[axis, second] if second >= 0 else 0.0
-        fitted = 0.0
-        for i in range(terms):
-            if design[p, i] != 0.0:
-                shared = gain[k, i] * own[axis, k]
-                if first >= 0:
-                    shared -= lever[i, first] * before
-                if second >= 0:
-                    shared += lever[i, second] * after
-                fitted += design[p, i] * shared
-        total += pull * (before + after + own[axis, k])
-        expected += pull * (before + after + own[axis, k] - 2.0 * fitted + _form(covariance[axis], design, p))
-    return found, expected, total
+    for axis in range(2):
+        spread = covariance[axis]
+        found, expected, total = 0.0, 0.0, 0.0
+        for k in range(rows.size):
+            p = rows[k]
+            pull = base[k] * weight[k] * weight[k]
+            rest = _residual(design, p, observed, solution, axis, k)
+            found += pull * rest * rest
+            # dates that are none come last and have no variance
+            first, second = ends[p, 0], ends[p, 1]
+            before, after = of_dates[axis, first], of_dates[axis, second]
+            fitted = 0.0
+            for i in range(terms):
+                fitted += design[p, i] * (
+                    gain[k, i] * own[axis, k] - lever[i, first] * before + lever[i, second] * after
+                )
+            alone = before + after + own[axis, k]
+            total += pull * alone
+            expected += pull * (alone - 2.0 * fitted + _form(spread, design, p))
+        sums[0, axis], sums[1, axis], sums[2, axis] = found, expected, total
 
 
 @kernel
@@ -480,6 +493,7 @@ def fit(design, ends, spread, loss, has_step, entries, observed, variance, of_da
     observations, terms = design.shape
     wanted = entries.shape[0]
     matrix = design.copy()
+    strip = np.empty((STRIP, 4, observations))
     rows_of = np.empty(observations, np.int64)
     value_of, own_of = np.empty((2, observations)), np.empty((2, observations))
     mean_of, base_of, weight_of = np.empty(observations), np.empty(observations), np.empty(observations)
@@ -490,8 +504,8 @@ def fit(design, ends, spread, loss, has_step, entries, observed, variance, of_da
     )  # fmt: skip
     spare, is_known = (np.empty((1, terms)), np.empty((2, terms))), np.empty(terms, np.bool_)
     growth = np.empty(2)
-    gain, lever = np.empty((observations, terms)), np.empty((terms, of_dates.shape[1]))
-    dates = np.empty((2, of_dates.shape[1]))
+    gain, lever = np.empty((observations, terms)), np.empty((terms, of_dates.shape[1] + 1))
+    dates, sums = np.zeros((2, of_dates.shape[1] + 1)), np.empty((3, 2))
     covariance = np.empty((2, terms, terms))
     has_spread = spread.max() > 0.0
     for row in range(out.shape[1]):
@@ -499,7 +513,10 @@ def fit(design, ends, spread, loss, has_step, entries, observed, variance, of_da
             fields = out[:, row, column]
             fields[:] = np.nan
             weight[:, row, column] = 0.0
-            count, is_blind = _gather(observed, variance, rows_of, value_of, mean_of, row, column)
+            if column % STRIP == 0:
+                _load(observed, variance, row, column, strip)
+            pixel = strip[column % STRIP]
+            count, is_blind = _gather(pixel, rows_of, value_of, mean_of)
             tail = 2 * terms + 2 * wanted
             fields[tail + 1], fields[tail + 2] = count, 0.0
             if count == 0:
@@ -527,25 +544,22 @@ def fit(design, ends, spread, loss, has_step, entries, observed, variance, of_da
                 for k in range(count):
                     own[axis, k] = 1.0 / base[k]
                     if not is_blind:
-                        own[axis, k] = share[row, column] * variance[axis, rows[k], row, column]
+                        own[axis, k] = share[row, column] * pixel[2 + axis, rows[k]]
                         own[axis, k] += wandering * spread[rows[k]]
-                for d in range(dates.shape[1]):
+                for d in range(of_dates.shape[1]):
                     given = of_dates[axis, d, row, column]
                     dates[axis, d] = given if np.isfinite(given) and not is_blind else 0.0
             _covariance(matrix, ends, rows, base, robust, own, dates, state, gain, lever, covariance)
             growth[:] = 1.0
-            all_found, all_expected, all_total = 0.0, 0.0, 0.0
-            for axis in range(2):
-                found, expected, total = _scatter(
-                    matrix, ends, rows, value, base, robust, own, dates, state, gain, lever, covariance, axis
-                )
-                found *= CONSISTENCY[loss]
-                all_found, all_expected, all_total = all_found + found, all_expected + expected, all_total + total
-                if is_blind:
-                    growth[axis] = found / expected if expected > 1e-6 * total else np.nan
+            _scatter(matrix, ends, rows, value, base, robust, own, dates, state, gain, lever, covariance, sums)
+            found, expected, total = sums
+            found *= CONSISTENCY[loss]
+            if is_blind:
+                for axis in range(2):
+                    growth[axis] = found[axis] / expected[axis] if expected[axis] > 1e-6 * total[axis] else np.nan
             # two directions of one pair leave nothing to compare but rounding
-            if not is_blind and all_expected > 1e-6 * all_total:
-                growth[:] = max(all_found / all_expected, 1.0)
+            elif expected.sum() > 1e-6 * total.sum():
+                growth[:] = max(found.sum() / expected.sum(), 1.0)
             growth *= 1.0 + (EFFICIENCY[loss] - 1.0) * (1.0 - state[4].sum() / count)
             _tell(state[2], state[4], spare[0][0], is_known)
             for axis in range(2):
@@ -574,6 +588,7 @@ def bootstrap(design, dates, counts, term, observed, variance, weight, out):
     more than half of the replicates.
     """
     observations, terms = design.shape
+    strip = np.empty((STRIP, 4, observations))
     rows_of = np.empty(observations, np.int64)
     value_of = np.empty((2, observations))
     mean_of, base_of = np.empty(observations), np.empty(observations)
@@ -587,7 +602,9 @@ def bootstrap(design, dates, counts, term, observed, variance, weight, out):
     for row in range(out.shape[1]):
         for column in range(out.shape[2]):
             out[:, row, column] = np.nan
-            count, _ = _gather(observed, variance, rows_of, value_of, mean_of, row, column)
+            if column % STRIP == 0:
+                _load(observed, variance, row, column, strip)
+            count, _ = _gather(strip[column % STRIP], rows_of, value_of, mean_of)
             rows, value, base, robust = rows_of[:count], value_of[:, :count], base_of[:count], robust_of[:count]
             for k in range(count):
                 robust[k] = weight[rows[k], row, column] / mean_of[k]
