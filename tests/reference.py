@@ -589,57 +589,6 @@ def invert(
     return Series(displacement, spread, float(np.sqrt((residual**2).mean())), int(used.sum()), components)
 
 
-# ---------------------------------------------------------------------------------------------------------------- rate
-
-
-def line_of_series(time: np.ndarray, value: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Slope of a line with intercept and its standard error; value and sigma (date, 2), one error scale for both."""
-    used = np.isfinite(value).all(1) & (sigma > 0).all(1)
-    if used.sum() < 2:
-        return np.full(2, np.nan), np.full(2, np.nan)
-    matrix = np.stack([np.ones(used.sum()), time[used]], axis=1)
-    slope, error, misfit = np.empty(2), np.empty(2), 0.0
-    for axis in (0, 1):
-        root = 1 / sigma[used, axis]
-        found = np.linalg.lstsq(root[:, None] * matrix, root * value[used, axis])[0]
-        covariance = np.linalg.inv(matrix.T @ (root[:, None] ** 2 * matrix))
-        misfit += (((value[used, axis] - matrix @ found) * root) ** 2).sum()
-        slope[axis], error[axis] = found[1], np.sqrt(covariance[1, 1])
-    if used.sum() > 2:
-        error *= np.sqrt(max(misfit / (2 * (used.sum() - 2)), 1.0))
-    return slope, error
-
-
-def line_of_pairs(
-    baseline: np.ndarray, ends: np.ndarray, value: np.ndarray, variance: np.ndarray, of_dates: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Slope of a line through the origin and its standard error under the covariance A·diag(date)·Aᵀ of the pairs.
-
-    value, variance (pair, 2), of_dates (date, 2). The error grows with the root of the weighted scatter over the one
-    that this covariance lets expect, where that is above 1.
-    """
-    used = np.isfinite(value).all(1) & (variance.mean(1) > 0)
-    if not used.any():
-        return np.full(2, np.nan), np.full(2, np.nan)
-    baseline, ends, value = baseline[used], ends[used], value[used]
-    weight = np.diag(1 / variance[used].mean(1))
-    slope_of = baseline @ weight / (baseline @ weight @ baseline)
-    rest_of = np.eye(used.sum()) - np.outer(baseline, slope_of)
-    incidence = design(ends, len(of_dates))
-    error, found, expected, total = np.empty(2), 0.0, 0.0, 0.0
-    for axis in (0, 1):
-        known = np.nan_to_num(of_dates[:, axis])
-        covariance = incidence @ np.diag(known) @ incidence.T
-        error[axis] = np.sqrt(slope_of @ covariance @ slope_of)
-        residual = rest_of @ value[:, axis]
-        found += residual @ weight @ residual
-        expected += np.trace(weight @ rest_of @ covariance @ rest_of.T)
-        total += np.trace(weight @ covariance)
-    # two directions of one pair leave no scatter to expect
-    scale = max(found / expected, 1.0) if used.sum() > 1 and expected > 1e-6 * total else 1.0
-    return slope_of @ value, error * np.sqrt(scale)
-
-
 # --------------------------------------------------------------------------------------------------------------- scene
 
 

@@ -629,6 +629,52 @@ CASES = [
     ),
     ("ground: degrees", lambda o: xoffset.ground(in_crs(o.rate, 4326)), ValueError, r"Reproject to UTM zone"),
     ("ground: feet", lambda o: xoffset.ground(in_crs(o.rate, 2263)), ValueError, r"US survey foot\. Reproject first"),
+    # ----------------------------------------------------------------------------------------------- models of motion
+    *(
+        (f"velocity: {options}", partial(lambda k, o: xoffset.velocity(o.shifts, **k), options), ValueError, advice)
+        for options, advice in (
+            ({"loss": "l2"}, r"Choose one of them"), ({"bootstrap": -1}, r"Pass one such as 200"),
+            ({"bootstrap": 1}, r"Pass bootstrap=200"), ({"bootstrap": 9.5}, r"Pass one such as 200"),
+            ({"bootstrap": True}, r"Pass one such as 200"), ({"bootstrap": 9, "block": 0}, r"Pass one such as 200"),
+            ({"seed": -1}, r"Pass one such as 200"), ({"seed": None}, r"Pass one such as 200"),
+        )
+    ),
+    *(
+        (f"decompose: {options}", partial(lambda k, o: xoffset.decompose(o.shifts, **k), options), ValueError, advice)
+        for options, advice in (
+            ({"steps": "2020-06-01"}, r"Pass a list: \['2020-06-01'\]"),
+            ({"steps": "search"}, r"Pass invert\(shifts\)"),
+            ({"steps": ["2020-07-01"]}, r"Give the time, UTC"), ({"steps": ["2019-07-02"]}, r"Choose a date between"),
+            ({"steps": ["2022-07-02"]}, r"Choose a date between"), ({"steps": ["soon"]}, r"Write it as"),
+            ({"exponential": ["2020-06-01"]}, r"Pass \[\('2020-06-01T10:30', 30\.0\)\]"),
+            ({"exponential": [("2020-06-01", 0)]}, r"Pass one such as 30"),
+            ({"logarithmic": [("2020-06-01", np.nan)]}, r"Pass one such as 30"),
+            ({"logarithmic": [("2021-06-01", 30)]}, r"Choose an earlier date"), ({"epoch": "soon"}, r"Write it as"),
+            ({"loss": None}, r"Choose one of them"),
+        )
+    ),
+    ("decompose: annual", lambda o: xoffset.decompose(o.series, annual=1), TypeError, r"Pass one of the two"),
+    ("decompose: network", lambda o: xoffset.decompose(o.network), ValueError, r"Use the result of correlate\(\)"),
+    ("decompose: rate", lambda o: xoffset.decompose(o.rate), ValueError, r"Use the result of invert\(\)"),
+    ("coseismic: day", lambda o: xoffset.coseismic(o.shifts, "2020-07-01"), ValueError, r"date='2020-07-01T10:30'"),
+    ("coseismic: early", lambda o: xoffset.coseismic(o.series, "2019-07-01"), ValueError, r"Choose a date between"),
+    ("coseismic: number", lambda o: xoffset.coseismic(o.series, 3), ValueError, r"Write it as"),
+    ("coseismic: loss", lambda o: xoffset.coseismic(o.shifts, "2020-06-01", loss=2), ValueError, r"Choose one of"),
+    ("coseismic: trend", lambda o: xoffset.coseismic(o.shifts, "2020-06-01", trend=1), TypeError, r"Pass one of"),
+    *(
+        (
+            f"coseismic: {value}",
+            partial(lambda v, o: xoffset.coseismic(o.shifts, "2020-06-01", postseismic=v), value),
+            ValueError,
+            r"Pass one such as 30",
+        )
+        for value in (0, -3.0, np.inf, np.nan, "30D", True)
+    ),
+    ("annual: series", lambda o: xoffset.annual(o.series), ValueError, r"Make a network with"),
+    ("annual: number", lambda o: xoffset.annual(o.shifts, max_separation=20), ValueError, r"'10D'"),
+    ("annual: short", lambda o: xoffset.annual(o.shifts, max_separation="2D"), ValueError, r"Pass a longer one"),
+    ("annual: loss", lambda o: xoffset.annual(o.shifts, loss="median"), ValueError, r"Choose one of them"),
+    ("annual: seasonal", lambda o: xoffset.annual(o.shifts, seasonal=None), TypeError, r"Pass one of the two"),
     # ------------------------------------------------------------------------------------ files, maps, synthetic images
     ("open_stack: number", lambda o: xoffset.open_stack(3), TypeError, r"Pass paths: open_stack\('scenes/\*\.tif'\)"),
     ("open_stack: nothing", lambda o: xoffset.open_stack("no/*.tif"), FileNotFoundError, r"Check the pattern"),
@@ -1201,6 +1247,9 @@ CALLS = {
     "profile": ("series", lambda series: xoffset.profile(series, [(500_200.0, 4_999_800.0), (500_700.0, 4_999_300.0)])),
     "ground of a series": ("series", xoffset.ground),
     "ground of a rate": ("rate", xoffset.ground),
+    "decompose": ("series", partial(xoffset.decompose, steps="search", annual=True)),
+    "coseismic": ("shifts", partial(xoffset.coseismic, date="2020-06-01")),
+    "annual": ("shifts", xoffset.annual),
 }
 
 

@@ -11,7 +11,7 @@ import xarray as xr
 
 import xoffset
 from xoffset import model
-from xoffset._kernels import dense, filters, laplacian, neighbours, refine, surface, trend, warp, windows, zncc
+from xoffset._kernels import dense, filters, laplacian, neighbours, refine, surface, warp, windows, zncc
 
 # Sums of some hundred terms in float64, relative to the largest of them.
 EXACT = 1e-9
@@ -1074,56 +1074,6 @@ def test_date_variance_finds_the_variances_of_the_dates():
 def test_invert_any_layout(layout):
     ends = np.array(NETWORKS["all"])
     assert_inverts(ends, [layout(field) for field in observations(len(ends))], 0)
-
-
-# ---------------------------------------------------------------------------------------------------------------- rate
-
-
-@pytest.mark.small
-@pytest.mark.parametrize("dates", [1, 2, 3, 9])
-def test_line_of_series(dates):
-    fields = observations(dates, missing=0.5)
-    time = np.cumsum(np.random.default_rng(5).uniform(0.1, 1.0, dates))
-    out = np.empty((4, *fields[0].shape[1:]))
-    trend.line_of_series(time, *fields, out)
-    for row, column in np.ndindex(*out.shape[1:]):
-        dx, dy, sigma_x, sigma_y = (field[:, row, column] for field in fields)
-        slope, error = reference.line_of_series(time, np.stack([dx, dy], 1), np.stack([sigma_x, sigma_y], 1))
-        np.testing.assert_allclose(out[:, row, column], [*slope, *error], rtol=1e-8, atol=EXACT)
-
-
-@pytest.mark.small
-@pytest.mark.parametrize("missing", [0.0, 0.4, 1.0])
-@pytest.mark.parametrize("name", NETWORKS)
-def test_line_of_pairs(name, missing):
-    ends = np.array(NETWORKS[name])
-    dx, dy, variance_x, variance_y = observations(len(ends), missing=4 * missing)
-    time = np.array([0.0, 0.3, 1.1, 1.2, 2.5])
-    baseline = time[ends[:, 1]] - time[ends[:, 0]]
-    has_vector = np.isfinite(dx) & np.isfinite(dy)
-    of_dates = [np.empty((5, *dx.shape[1:])) for _ in range(2)]
-    for variance, out in zip((variance_x, variance_y), of_dates, strict=True):
-        variance[~has_vector] = np.nan
-        laplacian.date_variance(ends, variance, out)
-    found = np.empty((4, *dx.shape[1:]))
-    trend.line_of_pairs(baseline, ends, dx, dy, variance_x, variance_y, *of_dates, found)
-    for row, column in np.ndindex(*dx.shape[1:]):
-        value, variance, shares = (
-            np.stack([field[:, row, column] for field in part], 1)
-            for part in ((dx, dy), (variance_x, variance_y), of_dates)
-        )
-        slope, error = reference.line_of_pairs(baseline, ends, value, variance, shares)
-        np.testing.assert_allclose(found[:, row, column], [*slope, *error], rtol=1e-8, atol=EXACT)
-
-
-@pytest.mark.parametrize("layout", LAYOUTS, ids=name_of)
-def test_lines_any_layout(layout):
-    fields = observations(6, missing=0.0)
-    time = np.arange(6.0)
-    found, expected = (np.empty((4, 3, 4)) for _ in range(2))
-    trend.line_of_series(time, *map(layout, fields), found)
-    trend.line_of_series(time, *fields, expected)
-    np.testing.assert_array_equal(found, expected)
 
 
 # --------------------------------------------------------------------------------------------------------------- scene

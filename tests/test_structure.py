@@ -32,18 +32,18 @@ LAYERS = (
     ("accessor", "cli"),
     (
         "filtering", "matching", "estimation", "network", "calibration", "screening", "triplets", "inversion", "motion",
-        "resampling", "trajectories", "stacking", "straining", "profiling", "grounding", "plotting", "synthetic",
-        "export", "readers",
+        "decomposition", "resampling", "trajectories", "stacking", "straining", "profiling", "grounding", "plotting",
+        "synthetic", "export", "readers",
     ),
-    ("_request", "_solver"),
-    ("_guide", "_phase"),
+    ("_request", "_regression"),
+    ("_guide", "_phase", "_solver"),
     ("_ncc",),
     ("_pyramid", "_significance"),
     ("_search",),
     ("_images", "_stable"),
     ("_prefilters",),
     ("model", "_blocks"),
-    ("_graph", "_kernels"),
+    ("_graph", "_terms", "_kernels"),
 )  # fmt: skip
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
 SIDEWAYS = {("network", "matching")}  # DESIGN §2: plan() measures a pair to plan the others
@@ -421,7 +421,7 @@ GRIDDED = {
     "rate": (
         ("y", "x"),
         {"vx": "m yr-1", "vy": "m yr-1", "sigma_vx": "m yr-1", "sigma_vy": "m yr-1", "v": "m yr-1"}
-        | {"direction": "degree"},
+        | {"v_debiased": "m yr-1", "direction": "degree"},
     ),
 }
 

@@ -11,6 +11,7 @@ from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._pyramid import Pyramid
 from xoffset.calibration import calibrate
+from xoffset.decomposition import annual, coseismic, decompose
 from xoffset.estimation import estimate
 from xoffset.export.geotiff import to_geotiff
 from xoffset.grounding import ground
@@ -35,9 +36,12 @@ __all__ = [
     "NCC",
     "Phase",
     "Pyramid",
+    "annual",
     "calibrate",
     "closure",
     "correlate",
+    "coseismic",
+    "decompose",
     "diagnose",
     "estimate",
     "extend",

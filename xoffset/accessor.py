@@ -13,6 +13,7 @@ import xarray as xr
 
 from xoffset import (
     calibration,
+    decomposition,
     estimation,
     grounding,
     inversion,
@@ -31,6 +32,7 @@ from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
+from xoffset._regression import Loss
 from xoffset.estimation import Cost
 from xoffset.export import geotiff
 from xoffset.inversion import Weights
@@ -192,9 +194,45 @@ class ProductAccessor:
         """Paths of points that move with the ground: `xoffset.trajectory`."""
         return trajectories.trajectory(self._obj, points, start=start, window=window)
 
-    def velocity(self) -> xr.Dataset:
+    def velocity(
+        self, *, loss: Loss = "huber", bootstrap: int = 0, block: int | None = None, seed: int = 0
+    ) -> xr.Dataset:
         """Mean velocity: `xoffset.velocity`."""
-        return motion.velocity(self._obj)
+        return motion.velocity(self._obj, loss=loss, bootstrap=bootstrap, block=block, seed=seed)
+
+    def decompose(
+        self,
+        *,
+        acceleration: bool = False,
+        annual: bool = False,
+        semiannual: bool = False,
+        steps: Literal["search"] | Sequence[Date] | None = None,
+        exponential: Sequence[tuple[Date, float]] | None = None,
+        logarithmic: Sequence[tuple[Date, float]] | None = None,
+        epoch: Date | None = None,
+        loss: Loss = "huber",
+    ) -> xr.Dataset:
+        """Velocity, acceleration, seasons, steps and decays: `xoffset.decompose`."""
+        return decomposition.decompose(
+            self._obj, acceleration=acceleration, annual=annual, semiannual=semiannual, steps=steps,
+            exponential=exponential, logarithmic=logarithmic, epoch=epoch, loss=loss,
+        )  # fmt: skip
+
+    def coseismic(
+        self, date: Date, *, trend: bool = False, postseismic: float | None = None, loss: Loss = "huber"
+    ) -> xr.Dataset:
+        """Displacement of a sudden event: `xoffset.coseismic`."""
+        return decomposition.coseismic(self._obj, date, trend=trend, postseismic=postseismic, loss=loss)
+
+    def annual(
+        self,
+        *,
+        max_separation: Literal["auto"] | Duration | None = "auto",
+        seasonal: bool = False,
+        loss: Loss = "l1",
+    ) -> xr.Dataset:
+        """Mean velocity of every calendar year: `xoffset.annual`."""
+        return decomposition.annual(self._obj, max_separation=max_separation, seasonal=seasonal, loss=loss)
 
     def mean_displacement(self) -> xr.Dataset:
         """Mean displacement of all pairs: `xoffset.mean_displacement`."""

@@ -89,7 +89,51 @@ _RATE = {
     "sigma_vx": ("m yr-1", "standard error of the velocity along x"),
     "sigma_vy": ("m yr-1", "standard error of the velocity along y"),
     "v": ("m yr-1", "speed"),
+    "v_debiased": ("m yr-1", "speed without what noise adds to it"),
     "direction": ("degree", "direction of motion, clockwise from grid north"),
+    "sigma_vx_bootstrap": ("m yr-1", "standard error of the velocity along x, from resampled dates"),
+    "sigma_vy_bootstrap": ("m yr-1", "standard error of the velocity along y, from resampled dates"),
+}
+
+
+def _with_sigma(name: str, units: str, of: str) -> dict[str, tuple[str | None, str]]:
+    """Labels of both components of a quantity and of their standard errors; {} in the name stands for x or y."""
+    return {
+        prefix + name.format(axis): (units, f"{error}{of} along {axis}")
+        for prefix, error in (("", ""), ("sigma_", "standard error of the "))
+        for axis in ("x", "y")
+    }
+
+
+DECOMPOSITION: dict[str, tuple[str | None, str]] = {
+    **_with_sigma("v{}", "m yr-1", "velocity"),
+    **_with_sigma("a{}", "m yr-2", "acceleration"),
+    **{
+        label: entry
+        for season, period in (("annual", "year"), ("semiannual", "half year"))
+        for label, entry in {
+            **_with_sigma(f"{season}_d{{}}", "m", f"amplitude of the cycle of a {period}"),
+            **_with_sigma(f"{season}_day_{{}}", "day", f"days from 1 January to the first maximum of the {period}"),
+            **_with_sigma(f"{season}_sin_d{{}}", "m", f"sine coefficient of the {period}"),
+            **_with_sigma(f"{season}_cos_d{{}}", "m", f"cosine coefficient of the {period}"),
+        }.items()
+    },
+    **_with_sigma("step_d{}", "m", "step"),
+    **_with_sigma("exponential_d{}", "m", "amplitude of the exponential decay"),
+    **_with_sigma("logarithmic_d{}", "m", "amplitude of the logarithmic decay"),
+    "step_date": (None, "date of the step, middle of the interval that holds it"),
+    "rms": ("m", "root mean square residual"),
+}
+COSEISMIC: dict[str, tuple[str | None, str]] = {
+    **_with_sigma("d{}", "m", "displacement of the event"),
+    **_with_sigma("v{}", "m yr-1", "velocity"),
+    **_with_sigma("postseismic_d{}", "m", "amplitude of the logarithmic decay"),
+    "rms": ("m", "root mean square residual"),
+}
+ANNUAL: dict[str, tuple[str | None, str]] = {
+    **_with_sigma("v{}", "m yr-1", "mean velocity of the year"),
+    "v": ("m yr-1", "speed"),
+    "n_pairs": (None, "number of pairs centred in the year that took part"),
 }
 CLOSURE: Mapping[str, tuple[str | None, str]] = {
     "closure": ("m", "root mean square misclosure of the triplets of the pair, over the root of 3"),
@@ -591,21 +635,6 @@ def as_instant(value: Any, name: str, caller: str) -> np.datetime64:
     return np.datetime64(instant, "us")
 
 
-def as_duration(value: Any, name: str, caller: str) -> np.timedelta64:
-    """Return a length of time in any of the usual forms as timedelta64."""
-    message = f"{caller}() needs a duration as {name}; got {value!r}. Give a number and a unit: '10D'."
-    # pandas takes a bare number for nanoseconds
-    if isinstance(value, (int, float)) or (isinstance(value, str) and re.search("[A-Za-z]", value) is None):
-        raise ValueError(message)
-    try:
-        duration = pd.Timedelta(value)
-    except ValueError as error:
-        raise ValueError(message) from error
-    if pd.isna(duration):
-        raise ValueError(message)
-    return duration.to_timedelta64()
-
-
 def index_of_date(dates: np.ndarray, value: Any, name: str, caller: str) -> int:
     """Place of a date among sorted dates; a bare day names the only date of that day."""
     wanted = as_instant(value, name, caller)
@@ -628,6 +657,33 @@ def is_bare_date(value: Any) -> bool:
     if isinstance(value, np.datetime64):
         return np.datetime_data(value.dtype)[0] in ("Y", "M", "W", "D")
     return isinstance(value, dt.date) and not isinstance(value, dt.datetime)
+
+
+def as_event(value: Any, time: np.ndarray, name: str, caller: str) -> np.datetime64:
+    """Return the instant of an event, UTC; a bare date is refused if an image was taken on that day."""
+    instant = as_instant(value, name, caller)
+    day = instant.astype("datetime64[D]")
+    if is_bare_date(value) and (time.astype("datetime64[D]") == day).any():
+        raise ValueError(
+            f"{caller}() needs to know which images of {day} come before the event; got a {name} without a time of "
+            f"day. Give the time, UTC: {name}='{day}T10:30'."
+        )
+    return instant
+
+
+def as_duration(value: Any, name: str, caller: str) -> np.timedelta64:
+    """Return a length of time in any of the usual forms as timedelta64."""
+    message = f"{caller}() needs a duration as {name}; got {value!r}. Give a number and a unit: '10D'."
+    # pandas takes a bare number for nanoseconds
+    if isinstance(value, (int, float)) or (isinstance(value, str) and re.search("[A-Za-z]", value) is None):
+        raise ValueError(message)
+    try:
+        duration = pd.Timedelta(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(message) from error
+    if pd.isna(duration):
+        raise ValueError(message)
+    return duration.to_timedelta64()
 
 
 def as_dates(values: np.ndarray) -> np.ndarray:
@@ -842,6 +898,12 @@ def _label_coordinates(data: xr.Dataset | xr.DataArray) -> None:
         "time": {"long_name": "date and time, UTC", "standard_name": "time"},
         "reference": {"long_name": "date of the reference image, UTC"},
         "secondary": {"long_name": "date of the secondary image, UTC"},
+        "step": {"long_name": "date of the step, UTC"},
+        "exponential": {"long_name": "date from which the exponential decay counts, UTC"},
+        "logarithmic": {"long_name": "date from which the logarithmic decay counts, UTC"},
+        "exponential_tau": {"long_name": "time of the exponential decay", "units": "day"},
+        "logarithmic_tau": {"long_name": "time of the logarithmic decay", "units": "day"},
+        "year": {"long_name": "calendar year, UTC"},
     }
     for name, attrs in labels.items():
         if name in data.coords:

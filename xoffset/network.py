@@ -88,7 +88,7 @@ def pairs(
         if max_baseline is not None:
             keep &= baseline <= model.as_duration(max_baseline, "max_baseline", "pairs")
     else:
-        instant = _split_instant(split, time)
+        instant = model.as_event(split, time, "split", "pairs")
         keep = (time[first] < instant) & (time[second] >= instant)
     for name, wanted in (("relative_orbit", same_orbit), ("geometry", same_geometry)):
         classes = _classes(stack, name, wanted)
@@ -302,18 +302,6 @@ def _check_choices(min_gap: int, max_gap: int | None, direction: str) -> None:
         )
     if direction not in ("forward", "both"):
         raise ValueError(f"pairs() needs direction 'forward' or 'both'; got {direction!r}. Choose one of the two.")
-
-
-def _split_instant(split: str | np.datetime64 | pd.Timestamp, time: np.ndarray) -> np.datetime64:
-    """Instant of a split; a bare date is refused if an image was taken on that day: before or after is unknown."""
-    instant = model.as_instant(split, "split", "pairs")
-    day = instant.astype("datetime64[D]")
-    if model.is_bare_date(split) and (time.astype("datetime64[D]") == day).any():
-        raise ValueError(
-            f"pairs() needs to know which images of {day} come before the event; got a split without a time of day. "
-            f"Give the time, UTC: split='{day}T10:30'."
-        )
-    return instant
 
 
 def _classes(stack: xr.DataArray, name: str, wanted: bool | None) -> np.ndarray | None:
