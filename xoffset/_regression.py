@@ -13,8 +13,8 @@ from xoffset import _blocks, _graph, _solver, model
 from xoffset._kernels import observations, separation, trend
 
 Loss = Literal["linear", "huber", "tukey", "l1"]
-# Time in years over which velocity changes. Chosen at Columbia glacier, where the yearly medians of pairs of up to 60 days
-# are known: 45 days bring the worst year within 8 % of them, 32 and 64 days within about 10 %, 90 days within 14 %.
+# Time in years over which velocity changes. Chosen at Columbia glacier, where the yearly medians of pairs of up to 60
+# days are known: 45 days bring the worst year within 8 % of them, 32 and 64 days about 10 %, 90 days 14 %.
 CHANGE = 45.0 / 365.25
 LOSSES = {"linear": trend.LINEAR, "huber": trend.HUBER, "tukey": trend.TUKEY, "l1": trend.L1}
 Components = tuple[Any, Any]

@@ -32,8 +32,9 @@ RAYLEIGH = 1.1774100225154747
 # Thresholds on the length of residual vectors: as many good ones are beyond Huber's as are beyond 1.345 of a single
 # residual; Tukey's keeps 95 % of the efficiency, as 4.685 does for a single residual; least length for "l1".
 HUBER_LIMIT, TUKEY_LIMIT, L1_LEAST = 1.855, 5.123, 0.05
-# Residuals beyond tell nothing of the noise; a weight below this share is none.
-OUTLIER, REJECTED = 4.0, 0.01
+# Residuals beyond tell nothing of the noise; a weight below this share is none. No loss leaves less than the last: a
+# group of dates that the loss cuts off stays determined until it is taken out.
+OUTLIER, REJECTED, LEAST_TRUST = 4.0, 0.01, 1e-9
 # A pair that nothing checks has this little of its own residual left.
 UNCHECKED = 1e-9
 # Ratios of smoothness to data that cross-validation tries.
@@ -283,6 +284,16 @@ def _ground(s):
 
 
 @kernel
+def _hold(s):
+    """A row of 1 for dates that no pair touches: unknowns of a smoothed series, but not before it is smoothed."""
+    dates, width, lanes = s.band.shape
+    for k in range(dates):
+        for lane in range(lanes):
+            if s.band[k, width - 1, lane] == 0.0:
+                s.band[k, width - 1, lane] = 1.0
+
+
+@kernel
 def _stiffen(network, s, strength):
     """Add the penalty on changes of velocity, strength (lanes) [yr2 m-2], to the normal matrix."""
     dates, width, lanes = s.band.shape
@@ -473,7 +484,7 @@ def _weigh(s, loss, is_settled):
             z = s.length[p, lane] / scale if scale > 0.0 else 0.0
             if loss == TUKEY:
                 t = 1.0 - (z / TUKEY_LIMIT) ** 2
-                trust = t * t if t > 0.0 else 0.0
+                trust = max(t * t, LEAST_TRUST) if t > 0.0 else LEAST_TRUST
             elif loss == L1:
                 trust = L1_LEAST / max(z, L1_LEAST)
             else:
@@ -556,6 +567,8 @@ def _prepare(network, s, strength, with_trust):
     _assemble(network, s, with_trust)
     if strength.size > 0:
         _stiffen(network, s, strength)
+    else:
+        _hold(s)
     if not with_trust and _has_one_matrix(s, strength):
         dates, width, lanes = s.band.shape
         one = np.empty((dates, width, 1))
@@ -806,10 +819,18 @@ def _variances(network, s):
 
 
 @kernel
+def _is_seen(network, s, k, lane):
+    """Whether pairs of its own group touch a date; those between the dates of a smoothed series may lack them."""
+    root = s.root[k, lane]
+    return root >= 0 and (s.state[k, lane] == CONNECTED or root != s.root[network.home[0], lane])
+
+
+@kernel
 def _general_variances(network, s):
     """Variance of each date, s.change[:2], for any weights and any smoothness: K Sigma K', relative to no date.
 
-    K maps the pairs to the dates; its rows lose their mean over the dates of a group, so that no date is special.
+    K maps the pairs to the dates; its rows lose their mean over the dates of a group that have pairs, so that no date
+    is special.
     """
     dates, lanes = s.state.shape
     dense, counts, means, row = s.dense, s.ratio[0], s.change[2], s.ratio[1]
@@ -819,7 +840,7 @@ def _general_variances(network, s):
         for lane in range(lanes):
             root = s.root[k, lane]
             dense[k, k, lane] = 0.0 if root == k or root < 0 else 1.0
-            if root >= 0:
+            if _is_seen(network, s, k, lane):
                 counts[root, lane] += 1.0
         _solve(s.band, network.first, dense[k])
     # rows: right-hand sides; columns: dates. Symmetric, so either may be centred
@@ -828,7 +849,7 @@ def _general_variances(network, s):
         for other in range(dates):
             for lane in range(lanes):
                 root = s.root[other, lane]
-                if root >= 0 and s.root[k, lane] == root:
+                if s.root[k, lane] == root and _is_seen(network, s, other, lane):
                     means[k, lane] += dense[k, other, lane] / counts[root, lane]
     s.change[:2] = 0.0
     for k in range(dates):
@@ -847,12 +868,8 @@ def _general_variances(network, s):
         for other in range(dates):
             for lane in range(lanes):
                 root = s.root[other, lane]
-                if (
-                    root >= 0
-                    and s.root[k, lane] == root
-                    and s.lane[8, lane] == 0.0
-                    and s.state[other, lane] == CONNECTED
-                ):
+                has_variance = s.lane[8, lane] == 0.0
+                if has_variance and s.root[k, lane] == root and _is_seen(network, s, other, lane):
                     gain = row[other, lane] + 1.0 / counts[root, lane]
                     for axis in range(2):
                         rest = max(network.factor[axis, other] - s.lane[9, lane], 0.0)
@@ -1042,8 +1059,9 @@ def _write(network, method, s, out):
             is_apart = state == DISCONNECTED
             if state == CONNECTED or (is_apart and has_reference and method.islands != NAN):
                 is_alone = is_apart and method.islands == SEPARATE
-                out[k, lane] = s.solution[0, k, lane] - (0.0 if is_alone else zero_x)
-                out[dates + k, lane] = s.solution[1, k, lane] - (0.0 if is_alone else zero_y)
+                first = s.root[k, lane]
+                out[k, lane] = s.solution[0, k, lane] - (s.solution[0, first, lane] if is_alone else zero_x)
+                out[dates + k, lane] = s.solution[1, k, lane] - (s.solution[1, first, lane] if is_alone else zero_y)
                 out[2 * dates + k, lane] = s.change[0, k, lane]
                 out[3 * dates + k, lane] = s.change[1, k, lane]
                 if not np.isfinite(out[k, lane]):
