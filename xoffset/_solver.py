@@ -86,8 +86,8 @@ def noise(ends: np.ndarray, dates: int, merged: np.ndarray) -> tuple[np.ndarray,
     lanes = scratch.weight.shape[1]
     for start in range(0, share.size, lanes):
         pixels = slice(min(start, share.size - lanes), min(start, share.size - lanes) + lanes)
-        part = flat[:, :, pixels]
-        _load(scratch, part, 2.0 / (part[2] + part[3]))
+        part = np.ascontiguousarray(flat[:, :, pixels])
+        laplacian.load(part, 2.0 / (part[2] + part[3]), scratch)
         laplacian.noise(network, scratch, laplacian.HUBER, share[pixels])
     return of_dates, share.reshape(rows, columns)
 
@@ -133,26 +133,17 @@ def _fill(
     merged = np.empty((4, len(ends), 1, fields[0].shape[1]))
     observations.merge(group, sign, *(array[:, None] for array in fields[:4]), merged)
     found = merged[:, :, 0]
-    weight = np.broadcast_to(2.0 / (found[2] + found[3]), found.shape[1:])
+    weight = 2.0 / (found[2] + found[3])
     if setup.base is not None:
         # matches of the same dates have the same base
         of_pair = np.empty(len(ends))
         of_pair[group] = setup.base
-        weight = of_pair[:, None] * (weight if setup.is_relative else 1.0)
+        weight = of_pair[:, None] * (weight if setup.is_relative else np.ones_like(weight))
     if setup.has_field:
         given, one = fields[4][:, None], np.ones_like(fields[4])[:, None]
         of_weights = np.empty_like(merged)
         observations.merge(group, np.ones_like(sign), given, given, one, one, of_weights)
         weight = of_weights[0, :, 0]
-    _load(scratch, found, weight)
+    laplacian.load(found, np.ascontiguousarray(weight), scratch)
     if setup.has_prior:
         scratch.prior[0], scratch.prior[1] = fields[-2:]
-
-
-def _load(scratch: laplacian.Scratch, merged: np.ndarray, weight: np.ndarray) -> None:
-    """Fill in observations and weights (observation, pixels): 0 where a weight is no positive number."""
-    is_used = np.isfinite(merged[0]) & np.isfinite(merged[1]) & (weight > 0.0) & (weight < np.inf)
-    scratch.weight[:] = np.where(is_used, weight, 0.0)
-    # what takes no part must be a number all the same: 0 times NaN is NaN
-    scratch.observed[:] = np.where(is_used, merged[:2], 0.0)
-    scratch.variance[:] = np.where(is_used, merged[2:], 1.0)

@@ -24,8 +24,8 @@ EXTRA = 7
 # Updates of the variances of dates. Steps of the loss: at most, those with one leverage for all pairs, those with a new
 # scale, and from one new factor to the next; largest change of the solution that may be left, in units of the noise
 # of the pairs. Halvings that find the scale, its least share of the root mean square, and what rounding may change.
-SPLITS = 6
-STEPS, EQUAL_STEPS, NEW_SCALES, RENEWAL, TOLERANCE, HALVINGS = 100, 6, 3, 3, 1e-3, 18
+SPLITS = 5
+STEPS, EQUAL_STEPS, NEW_SCALES, RENEWAL, TOLERANCE, HALVINGS = 100, 6, 3, 3, 3e-3, 18
 LEAST_SCALE, ROUNDING = 0.01, 1e-20
 # Median length of a vector of two standard normal components.
 RAYLEIGH = 1.1774100225154747
@@ -797,21 +797,20 @@ def _variances(network, s):
     sums, totals, counts = s.change[2], s.ratio[0], s.ratio[1]
     totals[:] = 0.0
     counts[:] = 0.0
-    for lane in range(lanes):
-        for k in range(dates):
+    for k in range(dates):
+        for lane in range(lanes):
             root = s.root[k, lane]
             if root >= 0:
                 totals[root, lane] += sums[k, lane]
                 counts[root, lane] += 1.0
-        share = s.lane[9, lane]
-        for k in range(dates):
-            root = s.root[k, lane]
-            if root < 0:
-                continue
-            members = counts[root, lane]
+    for k in range(dates):
+        for lane in range(lanes):
+            root, share = s.root[k, lane], s.lane[9, lane]
+            at = max(root, 0)
+            members = max(counts[at, lane], 1.0)
             # diagonal of the pseudo-inverse: the inverse without the choice of a date that is zero
             grounded = 0.0 if root == k else s.inverse[k, last, lane]
-            spread = grounded - 2.0 * sums[k, lane] / members + totals[root, lane] / (members * members)
+            spread = grounded - 2.0 * sums[k, lane] / members + totals[at, lane] / (members * members)
             for axis in range(2):
                 rest = max(network.factor[axis, k] - share, 0.0)
                 of_date = rest * s.share[axis, k, lane] if s.lane[8, lane] == 0.0 else 0.0
@@ -820,9 +819,10 @@ def _variances(network, s):
 
 @kernel
 def _is_seen(network, s, k, lane):
-    """Whether pairs of its own group touch a date; those between the dates of a smoothed series may lack them."""
-    root = s.root[k, lane]
-    return root >= 0 and (s.state[k, lane] == CONNECTED or root != s.root[network.home[0], lane])
+    """Whether a date has pairs in its group; a smoothed series has dates between those of its group that have none."""
+    root, state = s.root[k, lane], s.state[k, lane]
+    is_apart = state == DISCONNECTED and root != s.root[network.home[0], lane]
+    return root >= 0 and (state == CONNECTED or is_apart)
 
 
 @kernel
@@ -935,6 +935,24 @@ def _bridge(network, s, lane):
 
 
 @kernel
+def load(merged, weight, s):
+    """Take over displacements and variances, merged (4, pair, lanes), and weights (pair, lanes) of a group of pixels.
+
+    A pair without displacement or with a weight that is no positive number takes no part.
+    """
+    for p in range(s.weight.shape[0]):
+        for lane in range(s.weight.shape[1]):
+            x, y, w = merged[0, p, lane], merged[1, p, lane], weight[p, lane]
+            is_used = abs(x) < np.inf and abs(y) < np.inf and w > 0.0 and w < np.inf
+            s.weight[p, lane] = w if is_used else 0.0
+            # what takes no part must be a number all the same: 0 times NaN is NaN
+            s.observed[0, p, lane] = x if is_used else 0.0
+            s.observed[1, p, lane] = y if is_used else 0.0
+            s.variance[0, p, lane] = merged[2, p, lane] if is_used else 1.0
+            s.variance[1, p, lane] = merged[3, p, lane] if is_used else 1.0
+
+
+@kernel
 def noise(network, s, loss, out):
     """Share of the variances that belongs to the pairs and not to the dates, out (lanes), from s as for `invert`."""
     _group(network, s, False)
@@ -1032,14 +1050,20 @@ def _covariance(network, method, s, strength):
         _general_variances(network, s)
         return
     # the weights are inverse variances: of a mean component, hence their share in each
-    for axis in range(2):
-        for lane in range(s.weight.shape[1]):
-            total, mean = 0.0, 0.0
-            for p in range(s.weight.shape[0]):
-                if s.weight[p, lane] > 0.0:
-                    total += s.variance[axis, p, lane]
-                    mean += 1.0 / s.weight[p, lane]
-            s.lane[axis + 17, lane] = total / mean if mean > 0.0 else 0.0
+    pairs, lanes = s.weight.shape
+    mean = s.lane[16]
+    mean[:] = 0.0
+    s.lane[17] = 0.0
+    s.lane[18] = 0.0
+    for p in range(pairs):
+        for lane in range(lanes):
+            weight = s.weight[p, lane]
+            mean[lane] += 1.0 / weight if weight > 0.0 else 0.0
+            s.lane[17, lane] += s.variance[0, p, lane] if weight > 0.0 else 0.0
+            s.lane[18, lane] += s.variance[1, p, lane] if weight > 0.0 else 0.0
+    for lane in range(lanes):
+        s.lane[17, lane] = s.lane[17, lane] / mean[lane] if mean[lane] > 0.0 else 0.0
+        s.lane[18, lane] = s.lane[18, lane] / mean[lane] if mean[lane] > 0.0 else 0.0
     _variances(network, s)
 
 

@@ -8,6 +8,24 @@ from xoffset._kernels._jit import kernel
 
 
 @kernel
+def _copy(group, sign, dx, dy, sigma_x, sigma_y, out):
+    """As `merge`, where no two matches are of the same dates."""
+    pairs, rows, columns = dx.shape
+    for p in range(pairs):
+        k = group[p]
+        for row in range(rows):
+            for column in range(columns):
+                along_x, along_y = sign[p] * np.float64(dx[p, row, column]), sign[p] * np.float64(dy[p, row, column])
+                error_x, error_y = np.float64(sigma_x[p, row, column]), np.float64(sigma_y[p, row, column])
+                is_known = abs(along_x) < np.inf and abs(along_y) < np.inf
+                has_sigma = is_known and error_x > 0.0 and error_y > 0.0 and error_x < np.inf and error_y < np.inf
+                out[0, k, row, column] = along_x if is_known else np.nan
+                out[1, k, row, column] = along_y if is_known else np.nan
+                out[2, k, row, column] = error_x * error_x if has_sigma else np.nan
+                out[3, k, row, column] = error_y * error_y if has_sigma else np.nan
+
+
+@kernel
 def merge(group, sign, dx, dy, sigma_x, sigma_y, out):
     """Mean displacement and variance of the matches of each two dates, weighted by their variances.
 
@@ -26,6 +44,9 @@ def merge(group, sign, dx, dy, sigma_x, sigma_y, out):
     """
     pairs, rows, columns = dx.shape
     observations = out.shape[1]
+    if observations == pairs:
+        _copy(group, sign, dx, dy, sigma_x, sigma_y, out)
+        return
     # total weight, number, precision along x and y of those with standard errors; then number and sums of the others
     total = np.empty((7, observations, columns))
     for row in range(rows):
