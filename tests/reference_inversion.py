@@ -1,0 +1,432 @@
+"""Slow twin of the inversion: plain NumPy from the equations, dense matrices, one pixel at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+from reference import design
+
+CONNECTED, NO_PAIRS, DISCONNECTED, NO_REFERENCE = range(4)
+# median length of a vector of two standard normal components
+RAYLEIGH = np.sqrt(2.0 * np.log(2.0))
+# A pair without redundancy: nothing checks it.
+UNCHECKED = 1e-9
+
+
+# ------------------------------------------------------------------------------------------------------------- network
+
+
+def component(ends: np.ndarray, start: int) -> set[int]:
+    """Dates that pairs connect with the date `start`, by breadth-first search."""
+    found, waiting = {int(start)}, deque([int(start)])
+    while waiting:
+        here = waiting.popleft()
+        for there in set(map(int, ends[(ends == here).any(axis=1)].ravel())) - found:
+            found.add(there)
+            waiting.append(there)
+    return found
+
+
+def groups(ends: np.ndarray) -> list[list[int]]:
+    """Groups of dates that pairs connect, each in order."""
+    left, out = set(map(int, ends.ravel())), []
+    while left:
+        members = component(ends, min(left))
+        out.append(sorted(members))
+        left -= members
+    return out
+
+
+def merge(
+    ends: np.ndarray, displacement: np.ndarray, sigma: np.ndarray, weight: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """One observation of all matches of the same two dates, in either direction; displacement, sigma (pair, 2).
+
+    Returns ends, displacements forward in time, variances (harmonic means), and the mean of `weight` (pair,).
+    """
+    known = np.isfinite(displacement).all(axis=1)
+    has_sigma = np.isfinite(sigma).all(axis=1) & (np.nan_to_num(sigma) > 0).all(axis=1)
+    keys = sorted({tuple(sorted(map(int, pair))) for pair in ends})
+    out, variance, weights = (
+        np.full((len(keys), 2), np.nan),
+        np.full((len(keys), 2), np.nan),
+        np.full(len(keys), np.nan),
+    )
+    for k, key in enumerate(keys):
+        alike = np.array([tuple(sorted(map(int, pair))) == key for pair in ends]) & known
+        chosen = np.flatnonzero(alike & has_sigma) if (alike & has_sigma).any() else np.flatnonzero(alike)
+        if chosen.size == 0:
+            continue
+        forward = np.where(ends[chosen, :1] < ends[chosen, 1:], 1.0, -1.0) * displacement[chosen]
+        if has_sigma[chosen].all():
+            pull = 1.0 / (sigma[chosen] ** 2).mean(axis=1)
+            out[k] = (pull[:, None] * forward).sum(axis=0) / pull.sum()
+            variance[k] = 1.0 / (1.0 / sigma[chosen] ** 2).mean(axis=0)
+        else:
+            out[k] = forward.mean(axis=0)
+        if weight is not None and np.isfinite(weight[alike]).any():
+            weights[k] = np.nanmean(weight[alike])
+    return np.array(keys), out, variance, None if weight is None else weights
+
+
+def date_variance(ends: np.ndarray, variance: np.ndarray, dates: int, updates: int = 6) -> np.ndarray:
+    """Share of each date in the variances of its pairs; NaN for a date without pairs.
+
+    Starts from half the mean variance of the pairs of a date; six times, each share is multiplied by what the pairs of
+    its date have over what the shares of their two dates give them, to the power 1.5.
+    """
+    touches = np.abs(design(ends, dates)).astype(bool)  # pair, date
+    has_pairs = touches.any(axis=0)
+    share = np.array([0.5 * variance[touches[:, k]].mean() if has_pairs[k] else np.nan for k in range(dates)])
+    for _ in range(updates):
+        given = np.array([share[first] + share[second] for first, second in ends])
+        ratio = [variance[of].sum() / given[of].sum() if of.any() else np.nan for of in touches.T]
+        share = share * np.array(ratio) ** 1.5
+    return share
+
+
+# ----------------------------------------------------------------------------------------------------------------- fit
+
+
+class Rows(NamedTuple):
+    """Rows that are stacked below those of the pairs, with square roots of weights multiplied in."""
+
+    matrix: np.ndarray  # (row, date)
+    right: np.ndarray  # (row, 2)
+
+
+class Fit(NamedTuple):
+    displacement: np.ndarray  # (date, 2) since the first date of each group, NaN for what is no unknown
+    trust: np.ndarray  # (pair,)
+    redundancy: np.ndarray  # (pair,)
+    length: np.ndarray  # (pair,) studentised residual
+    scale: float
+    has_settled: bool
+
+
+def least_squares(
+    ends: np.ndarray, observed: np.ndarray, weight: np.ndarray, sets: list[list[int]], dates: int, rows: Rows | None
+) -> np.ndarray:
+    """Weighted least squares by lstsq, group by group, whose first date is zero."""
+    out = np.full((dates, 2), np.nan)
+    for members in sets:
+        inside = np.isin(ends[:, 0], members)
+        root = np.sqrt(weight[inside])[:, None]
+        matrix, right = root * design(ends[inside], dates)[:, members], root * observed[inside]
+        if rows is not None:
+            matrix, right = np.vstack([matrix, rows.matrix[:, members]]), np.vstack([right, rows.right])
+        out[members] = 0.0
+        if len(members) > 1:
+            out[members[1:]] = np.linalg.lstsq(matrix[:, 1:], right)[0]
+    return out
+
+
+def gain(ends: np.ndarray, weight: np.ndarray, members: list[int], dates: int, rows: Rows | None) -> np.ndarray:
+    """Linear map (date of the group, pair) from the pairs to the displacements since the first date of the group."""
+    matrix = design(ends, dates)[:, members[1:]]
+    normal = matrix.T @ (weight[:, None] * matrix)
+    if rows is not None:
+        normal += rows.matrix[:, members[1:]].T @ rows.matrix[:, members[1:]]
+    out = np.zeros((len(members), len(ends)))
+    out[1:] = np.linalg.solve(normal, matrix.T * weight)
+    return out
+
+
+def weigh(z: np.ndarray, loss: str) -> np.ndarray:
+    """Factor of the weight of a residual vector of length z, in units of the noise of a component."""
+    if loss == "tukey":
+        # as good as none, but enough to leave nothing undetermined
+        return np.maximum(np.clip(1.0 - (z / 5.123) ** 2, 0.0, None) ** 2, 1e-9)
+    if loss == "l1":
+        return 0.05 / np.maximum(z, 0.05)
+    return 1.855 / np.maximum(z, 1.855)
+
+
+def fit(
+    ends: np.ndarray,
+    observed: np.ndarray,
+    weight: np.ndarray,
+    sets: list[list[int]],
+    dates: int,
+    loss: str,
+    rows: Rows | None = None,
+) -> Fit:
+    """Iteratively reweighted least squares until nothing changes, with the leverages and the scale of each step.
+
+    "tukey" starts from the solution of "huber".
+    """
+    trust, has_settled = np.ones(len(ends)), loss == "linear"
+    stages = {"linear": [], "tukey": ["huber", "tukey"]}.get(loss, [loss])
+    for stage in [*stages, None]:
+        for step in range(3000 if stage else 1):
+            u = least_squares(ends, observed, weight * trust, sets, dates, rows)
+            redundancy = 1.0 - leverage(ends, weight * trust, sets, dates, rows)
+            redundancy[redundancy < UNCHECKED] = 0.0
+            misfit = weight * ((observed - u[ends[:, 1]] + u[ends[:, 0]]) ** 2).sum(axis=1)
+            checked = redundancy > 0.0
+            length = np.zeros(len(ends))
+            length[checked] = np.sqrt(misfit[checked] / redundancy[checked])
+            # of an even number the lower one
+            order = np.sort(length[checked])
+            scale = order[(order.size - 1) // 2] / RAYLEIGH if order.size else 0.0
+            if not stage:
+                break
+            target = weigh(length / scale, stage) if scale > 0.0 else np.ones(len(ends))
+            has_settled = np.abs(target - trust).max(initial=0.0) < 1e-9
+            if has_settled:
+                break
+            # ever shorter steps end what goes to and fro
+            trust = trust + (target - trust) * max(0.7 * 0.999**step, 0.05)
+    return Fit(u, trust, redundancy, length, scale, bool(has_settled))
+
+
+def leverage(ends, weight, sets, dates, rows):
+    """Part of each pair's error that the solution follows."""
+    out = np.zeros(len(ends))
+    for members in sets:
+        inside = np.flatnonzero(np.isin(ends[:, 0], members))
+        if inside.size:
+            out[inside] = np.diag(design(ends[inside], dates)[:, members] @ gain(
+                ends[inside], weight[inside], members, dates, rows))  # fmt: skip
+    return out
+
+
+# --------------------------------------------------------------------------------------------------------- smoothness
+
+
+def curvature(times: np.ndarray, members: list[int], dates: int) -> np.ndarray:
+    """Change of the velocity (row, date) at every date of a group but its first and last."""
+    out = np.zeros((max(len(members) - 2, 0), dates))
+    for row, (a, b, c) in zip(out, zip(members, members[1:], members[2:], strict=False), strict=True):
+        row[[a, b]] += np.array([1.0, -1.0]) / (times[b] - times[a])
+        row[[b, c]] += np.array([-1.0, 1.0]) / (times[c] - times[b])
+    return out
+
+
+def smoothness(times, members, dates, strength, prior=None):
+    """Rows of the penalty; prior (date, 2), of which an unknown change of velocity is none."""
+    matrix = curvature(times, members, dates)
+    expected = np.zeros((len(matrix), 2))
+    if prior is not None:
+        for row, (change, line) in enumerate(zip(expected, matrix, strict=True)):
+            used = line != 0.0
+            expected[row] = line[used] @ prior[used] if np.isfinite(prior[used]).all() else change
+    return Rows(strength * matrix, strength * expected)
+
+
+def cross_validated(ends, observed, weight, plain, members, connected, times, dates, prior=None):
+    """Strength whose series predicts the displacements of the dates best, of 19 that are half a decade apart.
+
+    weight: with the trust of the loss. plain (date, 2): what the pairs alone give; connected: dates with pairs.
+    Generalised cross-validation with the map S (date, date) of displacements of dates to smooth ones.
+    """
+    incidence = design(ends, dates)[:, members[1:]]
+    normal = incidence.T @ (weight[:, None] * incidence)
+    penalty = curvature(times, members, dates)[:, members[1:]]
+    trace = np.trace(penalty.T @ penalty)
+    balance = np.trace(normal) / trace if trace > 0.0 else 0.0
+    best = (np.inf, 0.0)
+    for ratio in 10.0 ** (0.5 * np.arange(19) - 5.0):
+        strength = np.sqrt(ratio * balance)
+        rows = smoothness(times, members, dates, strength, prior)
+        smooth = least_squares(ends, observed, weight, [members], dates, rows)
+        apart = smooth[connected] - plain[connected]
+        apart = apart - apart.mean(axis=0)
+        mapped = np.linalg.solve(normal + ratio * balance * penalty.T @ penalty, normal)
+        freedom = 1.0 - (np.trace(mapped) + 1.0) / len(connected)
+        score = (apart**2).sum() / freedom**2 if freedom > 1e-9 else np.inf
+        best = min(best, (score, strength))
+    return best[1]
+
+
+# --------------------------------------------------------------------------------------------------------------- whole
+
+
+class Series(NamedTuple):
+    displacement: np.ndarray  # (date, 2), NaN where unknown
+    variance: np.ndarray  # (date, 2)
+    state: np.ndarray  # (date,)
+    rms: float
+    pairs: int
+    components: int
+    outliers: int
+    share: float
+    smooth: float
+    scale: float  # noise of a pair of mean weight, in metres
+    has_settled: bool
+
+
+def invert(
+    ends: np.ndarray,
+    observed: np.ndarray,
+    variance: np.ndarray,
+    weight: np.ndarray,
+    times: np.ndarray,
+    home: list[int],
+    *,
+    loss: str = "linear",
+    islands: str = "nan",
+    smooth: float | str = 0.0,
+    prior: np.ndarray | None = None,
+    factor: np.ndarray | None = None,
+    is_general: bool = False,
+) -> Series:
+    """One pixel from merged observations (pair, 2); a pair takes part if it is known and its weight is positive.
+
+    factor (date, 2) multiplies the shares of the dates in the variances. With `is_general` the variance of every date
+    is K·Sigma·K', else the sum of its share and of the network's part, which is the same if the weights are inverse
+    variances.
+    """
+    dates = times.size
+    used = np.isfinite(observed).all(axis=1) & (np.nan_to_num(weight) > 0.0) & (weight < np.inf)
+    ends, observed, weight = ends[used], observed[used], weight[used]
+    variance, has_variance = complete(variance[used], weight)
+    displacement, spread = np.full((dates, 2), np.nan), np.full((dates, 2), np.nan)
+    state = np.where(np.isin(np.arange(dates), ends), CONNECTED, NO_PAIRS)
+    sets = groups(ends)
+    of_home = next((members for members in sets if set(home) <= set(members)), None)
+    if of_home is None:
+        return Series(displacement, spread, np.full(dates, NO_REFERENCE), np.nan, len(ends), len(sets), 0, np.nan,
+                      np.nan, np.nan, True)  # fmt: skip
+    if smooth:
+        inside = np.isin(ends[:, 0], of_home)
+        ends, observed, weight, variance = (array[inside] for array in (ends, observed, weight, variance))
+    of_dates = np.stack([date_variance(ends, variance[:, axis], dates) for axis in (0, 1)], axis=1)
+    found = fit(ends, observed, weight, [of_home] if smooth else sets, dates, loss)
+    good = (found.redundancy > 0.0) & ((loss == "linear") | (found.length <= 4.0 * found.scale))
+    misfit = ((observed - found.displacement[ends[:, 1]] + found.displacement[ends[:, 0]]) ** 2).sum(axis=1)
+    share = np.sum((misfit / variance.sum(axis=1))[good]) / found.redundancy[good].sum() if good.any() else (
+        0.0 if has_variance else np.nan)  # fmt: skip
+    outliers = int(((found.redundancy > 0.0) & ~good).sum())
+
+    strength, rows, unknowns = 0.0, None, sets
+    if smooth:
+        # every date from the first to the last of the group
+        unknowns = [list(range(of_home[0], of_home[-1] + 1))]
+        strength = smooth if smooth != "gcv" else cross_validated(
+            ends, observed, weight * found.trust, found.displacement, unknowns[0], of_home, times, dates, prior)  # fmt: skip
+        rows = smoothness(times, unknowns[0], dates, strength, prior)
+        found = fit(ends, observed, weight, unknowns, dates, loss, rows)
+    u = found.displacement.copy()
+    rms = np.sqrt(((observed - u[ends[:, 1]] + u[ends[:, 0]]) ** 2).mean())
+
+    # what "tukey" has taken away connects nothing
+    kept = found.trust >= 0.01 if loss == "tukey" else np.ones(len(ends), bool)
+    left, n_components = groups(ends[kept]), len(sets)
+    if not kept.all():
+        n_components = len(left) + (len(sets) - 1 if smooth else 0)
+        of_home = next((members for members in left if set(home) <= set(members)), None)
+        unknowns = [list(range(of_home[0], of_home[-1] + 1))] if smooth and of_home else left
+    rest = np.maximum((np.ones((dates, 2)) if factor is None else factor) - share, 0.0)
+    rest = rest * np.nan_to_num(of_dates) * has_variance
+    pull = weight[kept] * found.trust[kept]
+    for members in unknowns:
+        spread[members] = variances(
+            ends[kept], pull, weight[kept], variance[kept], members, rest, share, rows, is_general or bool(smooth)
+        )
+    if islands == "bridge" and len(left) > 1 and of_home:
+        u, spread = bridge(u, spread, left, of_home, times)
+    for members in left:
+        is_home = members is of_home or (of_home is not None and set(members) == set(of_home))
+        state[members] = CONNECTED if is_home else DISCONNECTED
+        if is_home or (islands == "bridge" and of_home):
+            displacement[members] = u[members] - u[home].mean(axis=0)
+        elif islands == "separate" and of_home:
+            displacement[members] = u[members] - u[members[0]]
+    state[~np.isin(np.arange(dates), ends[kept])] = NO_PAIRS
+    if of_home is None:
+        state[:], displacement[:], share, rms = NO_REFERENCE, np.nan, np.nan, np.nan
+    spread[np.isnan(displacement)] = np.nan
+    scale = found.scale / np.sqrt(weight.mean())
+    return Series(displacement, spread, state, float(rms), int(used.sum()), n_components, outliers, float(share),
+                  float(strength), float(scale), found.has_settled)  # fmt: skip
+
+
+def complete(variance: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Variances with the mean of the known ones, or the inverse weights, for those that are not positive numbers."""
+    known = (np.isfinite(variance) & (np.nan_to_num(variance) > 0.0)).all(axis=1)
+    out = variance.copy()
+    if known.any():
+        out[~known] = variance[known].mean(axis=0)
+    else:
+        out[:] = 1.0 / weight[:, None]
+    return out, bool(known.any())
+
+
+def variances(
+    ends: np.ndarray,
+    pull: np.ndarray,
+    weight: np.ndarray,
+    variance: np.ndarray,
+    members: list[int],
+    of_dates: np.ndarray,
+    share: float,
+    rows: Rows | None,
+    is_general: bool,
+) -> np.ndarray:
+    """Variance (date of the group, 2) of each date, relative to none, of weights `pull` that the loss left."""
+    dates = len(of_dates)
+    inside = np.isin(ends[:, 0], members)
+    has_pairs = np.isin(members, ends[inside])
+    matrix = design(ends[inside], dates)[:, members]
+    if not is_general:
+        network = np.diag(np.linalg.pinv(matrix.T @ (pull[inside, None] * matrix)))
+        # the weights are the inverse of the variance of a mean component
+        balance = variance.sum(axis=0) / (1.0 / weight).sum()
+        return of_dates[members] + share * network[:, None] * balance
+    estimate = gain(ends[inside], pull[inside], members, dates, rows)
+    estimate -= estimate[has_pairs].mean(axis=0)
+    through_dates = estimate @ matrix + has_pairs / has_pairs.sum()
+    return np.stack(
+        [
+            np.diag(through_dates @ np.diag(of_dates[members, axis]) @ through_dates.T)
+            + np.diag(estimate @ np.diag(share * variance[inside, axis]) @ estimate.T)
+            for axis in (0, 1)
+        ],
+        axis=1,
+    )
+
+
+def bridge(u, spread, sets, of_home, times):
+    """Groups moved onto one line whose slope all share: regression on the slope and an intercept of each group.
+
+    The variance grows by that of the move, if the scatter about the line is independent noise of the dates.
+    """
+    members = np.concatenate(sets)
+    matrix = np.zeros((members.size, len(sets) + 1))
+    matrix[:, -1] = times[members]
+    for k, each in enumerate(sets):
+        matrix[np.isin(members, each), k] = 1.0
+    intercepts = np.linalg.pinv(matrix)
+    freedom = members.size - len(sets) - 1
+    u, spread = u.copy(), spread.copy()
+    k_home = next(k for k, each in enumerate(sets) if set(each) == set(of_home))
+    fitted = intercepts @ u[members]
+    noise = ((u[members] - matrix @ fitted) ** 2).sum(axis=0) / freedom if freedom > 0 else np.full(2, np.nan)
+    for k, each in enumerate(sets):
+        if k != k_home:
+            u[each] += fitted[k_home] - fitted[k]
+            spread[each] += noise * ((intercepts[k_home] - intercepts[k]) ** 2).sum()
+    return u, spread
+
+
+def nsbas(ends, observed, weight, times, home, gamma=1e-4):
+    """López-Quiroz et al. (2009): rows gamma·(u_k - v·t_k - c) below those of the pairs, of every date with pairs."""
+    dates = times.size
+    members = np.unique(ends)
+    root = np.sqrt(weight)[:, None]
+    matrix = np.zeros((len(ends) + members.size, dates + 2))
+    matrix[: len(ends), :dates] = root * design(ends, dates)
+    for row, k in zip(matrix[len(ends) :], members, strict=True):
+        row[[k, dates, dates + 1]] = gamma, -gamma * times[k], -gamma
+    right = np.vstack([root * observed, np.zeros((members.size, 2))])
+    # the sum of all displacements and the intercept is free: the date of reference is zero
+    kept = np.setdiff1d(np.arange(dates + 2), [home, *np.setdiff1d(np.arange(dates), members)])
+    # columns in units of their length, or the small ones are lost
+    length = np.linalg.norm(matrix[:, kept], axis=0)
+    out = np.full((dates + 2, 2), np.nan)
+    out[kept] = np.linalg.lstsq(matrix[:, kept] / length, right, rcond=1e-15)[0] / length[:, None]
+    out[home] = 0.0
+    return out[:dates]
