@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -488,105 +487,6 @@ def fails_to_come_back(shift: np.ndarray, back: np.ndarray, variance: np.ndarray
         change = min(np.linalg.norm(jacobian @ d), 0.2 * np.linalg.norm(d))
         out[row, column] = np.linalg.norm(d + other) > max(0.5, 3 * sigma) + change
     return out
-
-
-# ----------------------------------------------------------------------------------------------------------- inversion
-
-
-def design(ends: np.ndarray, dates: int) -> np.ndarray:
-    """Row per pair: minus one at its reference, plus one at its secondary."""
-    out = np.zeros((len(ends), dates))
-    for row, (first, second) in zip(out, ends, strict=True):
-        row[first] -= 1
-        row[second] += 1
-    return out
-
-
-def component(ends: np.ndarray, dates: int, start: int) -> set[int]:
-    """Dates that pairs connect with the date `start`, by breadth-first search."""
-    found, waiting = {start}, deque([start])
-    while waiting:
-        here = waiting.popleft()
-        for first, second in ends:
-            for there in {first, second} if here in (first, second) else set():
-                if there not in found:
-                    found.add(int(there))
-                    waiting.append(int(there))
-    return found
-
-
-def count_components(ends: np.ndarray, dates: int) -> int:
-    """Groups of dates that have pairs."""
-    left, groups = {int(date) for date in np.unique(ends)}, 0
-    while left:
-        left -= component(ends, dates, min(left))
-        groups += 1
-    return groups
-
-
-def date_variance(ends: np.ndarray, variance: np.ndarray, dates: int) -> np.ndarray:
-    """Share of each date in the variances of its pairs; NaN for a date without pairs.
-
-    Starts from half the mean variance of the pairs of a date; twenty times, each share is multiplied by what the pairs
-    of its date have, over what the shares of their two dates give them.
-    """
-    touches = np.abs(design(ends, dates)).astype(bool)  # pair, date
-    share = np.array(
-        [0.5 * variance[touches[:, date]].mean() if touches[:, date].any() else np.nan for date in range(dates)]
-    )
-    for _ in range(20):
-        given = np.array([share[first] + share[second] for first, second in ends])
-        ratio = [
-            variance[touches[:, date]].sum() / given[touches[:, date]].sum() if touches[:, date].any() else np.nan
-            for date in range(dates)
-        ]
-        share = share * ratio
-    return share
-
-
-class Series(NamedTuple):
-    displacement: np.ndarray  # (date, 2), NaN where unknown
-    variance: np.ndarray  # (date, 2)
-    rms: float
-    pairs: int
-    components: int
-
-
-def invert(
-    ends: np.ndarray,
-    observed: np.ndarray,
-    variance: np.ndarray,
-    dates: int,
-    reference: int,
-    weight: np.ndarray | None = None,
-) -> Series:
-    """One pixel: weighted least squares by lstsq on the dates connected with the reference.
-
-    `observed`, `variance` (pair, 2); `weight` (pair,), by default the inverse of the mean variance.
-    """
-    used = np.isfinite(observed).all(1) & (variance > 0).all(1)
-    ends, observed, variance = ends[used], observed[used], variance[used]
-    weight = 1 / variance.mean(1) if weight is None else weight[used]
-    displacement, spread = np.full((dates, 2), np.nan), np.full((dates, 2), np.nan)
-    components = count_components(ends, dates)
-    if reference not in ends:
-        return Series(displacement, spread, np.nan, int(used.sum()), components)
-    members = sorted(component(ends, dates, reference))
-    inside = np.isin(ends[:, 0], members)
-    ends, observed, variance, weight = ends[inside], observed[inside], variance[inside], weight[inside]
-    matrix = design(ends, dates)[:, members]
-    unknown = [k for k, date in enumerate(members) if date != reference]
-    root = np.sqrt(weight)[:, None]
-    solution = np.zeros((len(members), 2))
-    solution[unknown] = np.linalg.lstsq(root * matrix[:, unknown], root * observed)[0]
-    residual = observed - matrix @ solution
-    freedom = len(ends) - len(unknown)
-    of_pairs = (weight * (residual**2).mean(1)).sum() / freedom if freedom else 0.0
-    network = np.diag(np.linalg.pinv(matrix.T @ (weight[:, None] * matrix)))
-    of_dates = np.stack([date_variance(ends, variance[:, axis], dates)[members] for axis in (0, 1)], axis=1)
-    displacement[members] = solution
-    spread[members] = max(1 - of_pairs, 0) * of_dates + of_pairs * network[:, None]
-    return Series(displacement, spread, float(np.sqrt((residual**2).mean())), int(used.sum()), components)
 
 
 # --------------------------------------------------------------------------------------------------------------- scene

@@ -6,7 +6,6 @@ from collections import deque
 from typing import NamedTuple
 
 import numpy as np
-from reference import design
 
 CONNECTED, NO_PAIRS, DISCONNECTED, NO_REFERENCE = range(4)
 # median length of a vector of two standard normal components
@@ -16,6 +15,15 @@ UNCHECKED = 1e-9
 
 
 # ------------------------------------------------------------------------------------------------------------- network
+
+
+def design(ends: np.ndarray, dates: int) -> np.ndarray:
+    """Row per pair: minus one at its reference, plus one at its secondary."""
+    out = np.zeros((len(ends), dates))
+    for row, (first, second) in zip(out, ends, strict=True):
+        row[first] -= 1
+        row[second] += 1
+    return out
 
 
 def component(ends: np.ndarray, start: int) -> set[int]:
@@ -71,19 +79,18 @@ def merge(
     return np.array(keys), out, variance, None if weight is None else weights
 
 
-def date_variance(ends: np.ndarray, variance: np.ndarray, dates: int, updates: int = 6) -> np.ndarray:
+def date_variance(ends: np.ndarray, variance: np.ndarray, dates: int, updates: int = 8) -> np.ndarray:
     """Share of each date in the variances of its pairs; NaN for a date without pairs.
 
-    Starts from half the mean variance of the pairs of a date; six times, each share is multiplied by what the pairs of
-    its date have over what the shares of their two dates give them, to the power 1.5.
+    Starts from half the mean variance of the pairs of a date. Eight times, each share grows by two thirds of the mean
+    that the pairs of its date have beyond the shares of their two dates, and keeps at least a quarter.
     """
     touches = np.abs(design(ends, dates)).astype(bool)  # pair, date
-    has_pairs = touches.any(axis=0)
-    share = np.array([0.5 * variance[touches[:, k]].mean() if has_pairs[k] else np.nan for k in range(dates)])
+    share = np.array([0.5 * variance[of].mean() if of.any() else np.nan for of in touches.T])
     for _ in range(updates):
-        given = np.array([share[first] + share[second] for first, second in ends])
-        ratio = [variance[of].sum() / given[of].sum() if of.any() else np.nan for of in touches.T]
-        share = share * np.array(ratio) ** 1.5
+        rest = variance - np.array([share[first] + share[second] for first, second in ends])
+        more = np.array([rest[of].mean() if of.any() else np.nan for of in touches.T])
+        share = np.maximum(share + 2.0 / 3.0 * more, 0.25 * share)
     return share
 
 
@@ -284,13 +291,13 @@ def invert(
     ends, observed, weight = ends[used], observed[used], weight[used]
     variance, has_variance = complete(variance[used], weight)
     displacement, spread = np.full((dates, 2), np.nan), np.full((dates, 2), np.nan)
-    state = np.where(np.isin(np.arange(dates), ends), CONNECTED, NO_PAIRS)
-    sets = groups(ends)
+    sets, state = groups(ends), np.full(dates, NO_PAIRS)
     of_home = next((members for members in sets if set(home) <= set(members)), None)
     if of_home is None:
         return Series(displacement, spread, np.full(dates, NO_REFERENCE), np.nan, len(ends), len(sets), 0, np.nan,
                       np.nan, np.nan, True)  # fmt: skip
     if smooth:
+        state[np.setdiff1d(ends, of_home)] = DISCONNECTED
         inside = np.isin(ends[:, 0], of_home)
         ends, observed, weight, variance = (array[inside] for array in (ends, observed, weight, variance))
     of_dates = np.stack([date_variance(ends, variance[:, axis], dates) for axis in (0, 1)], axis=1)
@@ -305,10 +312,13 @@ def invert(
     if smooth:
         # every date from the first to the last of the group
         unknowns = [list(range(of_home[0], of_home[-1] + 1))]
+        pull = weight * found.trust
         strength = smooth if smooth != "gcv" else cross_validated(
-            ends, observed, weight * found.trust, found.displacement, unknowns[0], of_home, times, dates, prior)  # fmt: skip
+            ends, observed, pull, found.displacement, unknowns[0], of_home, times, dates, prior)  # fmt: skip
         rows = smoothness(times, unknowns[0], dates, strength, prior)
-        found = fit(ends, observed, weight, unknowns, dates, loss, rows)
+        # pairs are judged by their misclosure alone
+        smoothed = least_squares(ends, observed, pull, unknowns, dates, rows)
+        found = found._replace(displacement=smoothed)
     u = found.displacement.copy()
     rms = np.sqrt(((observed - u[ends[:, 1]] + u[ends[:, 0]]) ** 2).mean())
 
@@ -319,12 +329,22 @@ def invert(
         n_components = len(left) + (len(sets) - 1 if smooth else 0)
         of_home = next((members for members in left if set(home) <= set(members)), None)
         unknowns = [list(range(of_home[0], of_home[-1] + 1))] if smooth and of_home else left
+    is_general |= bool(smooth)
     rest = np.maximum((np.ones((dates, 2)) if factor is None else factor) - share, 0.0)
     rest = rest * np.nan_to_num(of_dates) * has_variance
-    pull = weight[kept] * found.trust[kept]
+    # the weights of "l1" hang on the noise itself: the spatial median has 4 / pi times the variance of least squares
+    pull, excess = (weight[kept], 4.0 / np.pi) if loss == "l1" else (weight[kept] * found.trust[kept], 1.0)
     for members in unknowns:
         spread[members] = variances(
-            ends[kept], pull, weight[kept], variance[kept], members, rest, share, rows, is_general or bool(smooth)
+            ends[kept],
+            pull,
+            weight[kept],
+            variance[kept],
+            members,
+            rest,
+            excess * share,
+            rows,
+            is_general or bool(smooth),
         )
     if islands == "bridge" and len(left) > 1 and of_home:
         u, spread = bridge(u, spread, left, of_home, times)
@@ -335,9 +355,8 @@ def invert(
             displacement[members] = u[members] - u[home].mean(axis=0)
         elif islands == "separate" and of_home:
             displacement[members] = u[members] - u[members[0]]
-    state[~np.isin(np.arange(dates), ends[kept])] = NO_PAIRS
     if of_home is None:
-        state[:], displacement[:], share, rms = NO_REFERENCE, np.nan, np.nan, np.nan
+        state[:], displacement[:], share, rms, strength = NO_REFERENCE, np.nan, np.nan, np.nan, np.nan
     spread[np.isnan(displacement)] = np.nan
     scale = found.scale / np.sqrt(weight.mean())
     return Series(displacement, spread, state, float(rms), int(used.sum()), n_components, outliers, float(share),

@@ -11,7 +11,7 @@ import xarray as xr
 
 import xoffset
 from xoffset import model
-from xoffset._kernels import dense, filters, laplacian, neighbours, refine, surface, warp, windows, zncc
+from xoffset._kernels import dense, filters, neighbours, refine, surface, warp, windows, zncc
 
 # Sums of some hundred terms in float64, relative to the largest of them.
 EXACT = 1e-9
@@ -988,92 +988,6 @@ def test_what_comes_back_over_strained_ground_is_kept():
     # of ground that moves alike it is not
     neighbours.fails_to_come_back(0.0 * x + 20.0, zero, 0.0 * x - 19.0, zero, zero, zero, 8, out)
     assert out.all()
-
-
-# ----------------------------------------------------------------------------------------------------------- inversion
-
-
-NETWORKS = {
-    "all": [(i, j) for i in range(5) for j in range(i + 1, 5)],
-    "chain": [(0, 1), (1, 2), (2, 3), (3, 4)],
-    "both ways": [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 3), (3, 4), (4, 3), (2, 4)],
-    "islands": [(0, 1), (2, 3), (3, 4), (2, 4)],
-    "one pair": [(0, 1)],
-    "star": [(0, 1), (0, 2), (0, 3), (0, 4)],
-}
-
-
-def observations(pairs, shape=(3, 4), missing=0.2, seed=0):
-    """dx, dy, their variances (pair, rows, columns), with gaps."""
-    generator = np.random.default_rng(seed)
-    fields = [generator.standard_normal((pairs, *shape)) for _ in range(2)]
-    fields += [generator.uniform(0.01, 4.0, (pairs, *shape)) for _ in range(2)]
-    for field in fields:
-        field[generator.random(field.shape) < missing / 4] = np.nan
-    fields[2][generator.random(field.shape) < 0.02] = 0.0
-    return fields
-
-
-def assert_inverts(ends, fields, home, dates=5):
-    weight_variance = 0.5 * (fields[2] + fields[3])
-    shape = fields[0].shape[1:]
-    out = np.empty((5 * dates + 3, *shape))
-    width = int(np.abs(ends[:, 1] - ends[:, 0]).max()) + 1
-    laplacian.invert(ends, width, home, *fields, weight_variance, out)
-    for row, column in np.ndindex(*shape):
-        dx, dy, variance_x, variance_y = (field[:, row, column] for field in fields)
-        found = out[:, row, column]
-        variance = np.stack([variance_x, variance_y], 1)
-        expected = reference.invert(ends, np.stack([dx, dy], 1), variance, dates, home)
-        np.testing.assert_allclose(found[: 2 * dates].reshape(2, dates).T, expected.displacement, atol=EXACT)
-        np.testing.assert_allclose(found[2 * dates : 4 * dates].reshape(2, dates).T, expected.variance, rtol=EXACT)
-        np.testing.assert_allclose(found[5 * dates], expected.rms, atol=EXACT)
-        assert found[5 * dates + 1] == expected.pairs
-        assert found[5 * dates + 2] == expected.components
-
-
-@pytest.mark.small
-@pytest.mark.parametrize("home", [0, 2, 4])
-@pytest.mark.parametrize("name", NETWORKS)
-def test_invert(name, home):
-    ends = np.array(NETWORKS[name])
-    assert_inverts(ends, observations(len(ends)), home)
-
-
-@pytest.mark.parametrize("missing", [0.0, 0.5, 0.9])
-def test_invert_larger_networks(missing):
-    ends = np.array([(i, j) for i in range(12) for j in range(i + 1, min(i + 5, 12))])
-    assert_inverts(ends, observations(len(ends), (5, 6), missing), 7, dates=12)
-
-
-@pytest.mark.small
-@pytest.mark.parametrize("name", NETWORKS)
-def test_date_variance(name):
-    ends = np.array(NETWORKS[name])
-    variance = observations(len(ends))[2]
-    out = np.empty((5, *variance.shape[1:]))
-    laplacian.date_variance(ends, variance, out)
-    for row, column in np.ndindex(*variance.shape[1:]):
-        values = variance[:, row, column]
-        used = np.isfinite(values)
-        expected = reference.date_variance(ends[used], values[used], 5)
-        np.testing.assert_allclose(out[:, row, column], expected, rtol=EXACT)
-
-
-def test_date_variance_finds_the_variances_of_the_dates():
-    # a network with triangles tells them apart
-    ends = np.array(NETWORKS["all"])
-    true = np.array([0.1, 0.5, 1.0, 2.0, 0.3])
-    out = np.empty((5, 1, 1))
-    laplacian.date_variance(ends, true[ends].sum(1)[:, None, None], out)
-    # twenty updates come close, least so for the smallest share
-    np.testing.assert_allclose(out[:, 0, 0], true, rtol=0.2)
-
-
-@pytest.mark.parametrize("layout", LAYOUTS, ids=name_of)
-def test_invert_any_layout(layout):
-    ends = np.array(NETWORKS["all"])
-    assert_inverts(ends, [layout(field) for field in observations(len(ends))], 0)
 
 
 # --------------------------------------------------------------------------------------------------------------- scene

@@ -19,8 +19,9 @@ class Setup:
     """What all pixels of a network share.
 
     ends (pair, 2) of each match, as indices into times (date,) [yr]; home: dates whose mean displacement is zero;
-    `base`: weights of the matches (pair,) that take the place of the variances, or multiply the inverse variances
-    (`is_relative`); None: a field of weights is given, or the inverse variances are the weights.
+    `base`: weights of the matches (pair,) that take the place of the inverse variances, or multiply them
+    (`is_relative`). None: a field of weights is given, or the inverse variances are the weights. A match whose given
+    weight is no positive number takes no part.
     """
 
     ends: np.ndarray
@@ -130,20 +131,28 @@ def _fill(
 ) -> None:
     """Observations, variances, weights and prior of a group of pixels (..., pixels)."""
     ends, group, sign = matches
+    displacement, given = fields[:2], None
+    if setup.base is not None or setup.has_field:
+        given = np.broadcast_to(setup.base[:, None] if setup.base is not None else fields[4], fields[0].shape)
+        displacement = [np.where(given > 0.0, array, np.nan) for array in displacement]
     merged = np.empty((4, len(ends), 1, fields[0].shape[1]))
-    observations.merge(group, sign, *(array[:, None] for array in fields[:4]), merged)
+    observations.merge(group, sign, *(array[:, None] for array in (*displacement, *fields[2:4])), merged)
     found = merged[:, :, 0]
     weight = 2.0 / (found[2] + found[3])
-    if setup.base is not None:
-        # matches of the same dates have the same base
-        of_pair = np.empty(len(ends))
-        of_pair[group] = setup.base
-        weight = of_pair[:, None] * (weight if setup.is_relative else np.ones_like(weight))
-    if setup.has_field:
-        given, one = fields[4][:, None], np.ones_like(fields[4])[:, None]
-        of_weights = np.empty_like(merged)
-        observations.merge(group, np.ones_like(sign), given, given, one, one, of_weights)
-        weight = of_weights[0, :, 0]
+    if given is not None:
+        given = _mean_of_matches(given, displacement, group, len(ends))
+        weight = given * weight if setup.is_relative else given
     laplacian.load(found, np.ascontiguousarray(weight), scratch)
     if setup.has_prior:
         scratch.prior[0], scratch.prior[1] = fields[-2:]
+
+
+def _mean_of_matches(given: np.ndarray, displacement: list[np.ndarray], group: np.ndarray, count: int) -> np.ndarray:
+    """Mean weight (observation, pixels) of the matches of each observation that are there."""
+    if count == len(group) and (np.diff(group) > 0).all():
+        return given
+    is_there = np.isfinite(displacement[0]) & np.isfinite(displacement[1])
+    total, number = np.zeros((2, count, given.shape[1]))
+    np.add.at(total, group, np.where(is_there, given, 0.0))
+    np.add.at(number, group, is_there)
+    return total / np.maximum(number, 1.0)

@@ -136,8 +136,8 @@ def invert(
     home = _home(epochs, ends, reference)
 
     fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
-    weighting, given = _weighting(weights, shifts, model.years(epochs[ends[:, 1]] - epochs[ends[:, 0]]))
-    fields += [array[order] for array in given]
+    weighting, given = _weighting(weights, shifts, order, model.years(epochs[ends[:, 1]] - epochs[ends[:, 0]]))
+    fields += given
     if prior is not None:
         fields += _prior(prior, epochs, shifts)
     setup = _solver.Setup(
@@ -264,10 +264,13 @@ def _home(epochs: np.ndarray, ends: np.ndarray, reference: Any) -> tuple[int, ..
     return tuple(model.index_of_date(epochs, each, "reference", "invert") for each in dates)
 
 
-def _weighting(weights: Any, shifts: xr.Dataset, baseline: np.ndarray) -> tuple[dict[str, Any], list[Any]]:
-    """Options of the setup that say how pairs weigh, and the field of weights in the order of the shifts, if any."""
+def _weighting(weights: Any, shifts: xr.Dataset, order: Any, baseline: np.ndarray) -> tuple[dict[str, Any], list[Any]]:
+    """Options of the setup that say how pairs weigh, and the field of weights, if any, both in the order of the ends.
+
+    order: of the shifts in that of the ends; baseline (pair,) [yr] in that of the ends.
+    """
     if not isinstance(weights, str):
-        return _of_array(weights, shifts)
+        return _of_array(weights, shifts, order)
     if weights in ("sigma", "baseline", "long_baseline"):
         sigma = shifts["sigma_dx"].data
         if isinstance(sigma, np.ndarray) and np.isnan(sigma).all() and np.isfinite(shifts["dx"].data).any():
@@ -294,10 +297,10 @@ def _weighting(weights: Any, shifts: xr.Dataset, baseline: np.ndarray) -> tuple[
             "invert() needs 'score' (pair, y, x) for weights='score'; got shifts without it. Pass weights='sigma'."
         )
     score = np.clip(shifts["score"].data.astype(shifts["dx"].dtype), 0.0, BEST_SCORE)
-    return {"has_field": True}, [score / (1.0 - score)]
+    return {"has_field": True}, [(score / (1.0 - score))[order]]
 
 
-def _of_array(weights: Any, shifts: xr.Dataset) -> tuple[dict[str, Any], list[Any]]:
+def _of_array(weights: Any, shifts: xr.Dataset, order: Any) -> tuple[dict[str, Any], list[Any]]:
     values = getattr(weights, "data", None) if isinstance(weights, xr.DataArray) else np.asarray(weights)
     shape = shifts["dx"].shape
     if values is None or values.dtype.kind not in "iuf" or values.shape not in (shape[:1], shape):
@@ -311,8 +314,8 @@ def _of_array(weights: Any, shifts: xr.Dataset) -> tuple[dict[str, Any], list[An
             "invert() needs weights that are neither negative nor infinite; got some. Set those to 0 to drop pairs."
         )
     if values.ndim == 1:
-        return {"base": np.asarray(values, dtype=np.float64)}, []
-    return {"has_field": True}, [values.astype(shifts["dx"].dtype)]
+        return {"base": np.asarray(values, dtype=np.float64)[order]}, []
+    return {"has_field": True}, [values.astype(shifts["dx"].dtype)[order]]
 
 
 def _prior(prior: xr.Dataset, epochs: np.ndarray, shifts: xr.Dataset) -> list[Any]:

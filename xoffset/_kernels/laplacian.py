@@ -21,17 +21,22 @@ NAN, BRIDGE, SEPARATE = 0, 1, 2
 # Layers of `invert` behind the five of each date.
 EXTRA = 7
 
-# Updates of the variances of dates. Steps of the loss: at most, those with one leverage for all pairs, those with a new
-# scale, and from one new factor to the next; largest change of the solution that may be left, in units of the noise
-# of the pairs. Halvings that find the scale, its least share of the root mean square, and what rounding may change.
-SPLITS = 5
-STEPS, EQUAL_STEPS, NEW_SCALES, RENEWAL, TOLERANCE, HALVINGS = 100, 6, 3, 3, 3e-3, 18
-LEAST_SCALE, ROUNDING = 0.01, 1e-20
+# Updates of the variances of dates, the share of the difference that each makes good, since the sum of all dates would
+# swing otherwise, and what it leaves of a variance at least.
+SPLITS, DAMPING, LEAST_LEFT = 8, 2.0 / 3.0, 0.25
+# Steps of the loss: at most, those with one leverage for all pairs, those after which the scale may only fall, and by
+# this factor at least, and those from one new matrix to the next; largest change of the solution that may be left, in
+# units of the noise of the pairs. Halvings that find the scale, its least share of the root mean square, the share of
+# the displacements below which misclosure is rounding and no noise, and the square of the change that is.
+STEPS, EQUAL_STEPS, NEW_SCALES, FALL, RENEWAL, TOLERANCE, HALVINGS = 100, 6, 3, 0.9, 3, 3e-3, 18
+LEAST_SCALE, PRECISION, ROUNDING = 0.01, 1e-7, 1e-20
 # Median length of a vector of two standard normal components.
 RAYLEIGH = 1.1774100225154747
 # Thresholds on the length of residual vectors: as many good ones are beyond Huber's as are beyond 1.345 of a single
 # residual; Tukey's keeps 95 % of the efficiency, as 4.685 does for a single residual; least length for "l1".
 HUBER_LIMIT, TUKEY_LIMIT, L1_LEAST = 1.855, 5.123, 0.05
+# Variance of the "l1" solution, the spatial median, over that of least squares, for normal noise of two components.
+L1_EXCESS = 4.0 / np.pi
 # Residuals beyond tell nothing of the noise; a weight below this share is none. No loss leaves less than the last: a
 # group of dates that the loss cuts off stays determined until it is taken out.
 OUTLIER, REJECTED, LEAST_TRUST = 4.0, 0.01, 1e-9
@@ -121,40 +126,39 @@ def scratch(pairs: int, dates: int, width: int, lanes: int, needs_dense: bool) -
 def _split(ends, is_used, variance, out, ratio):
     """Variance of each date (date, lanes) whose sums over the ends of the pairs come closest to those of the pairs.
 
-    Multiplicative updates keep it positive; where a network cannot tell (a chain), each date keeps half a pair. A pair
-    takes part where `is_used` (pair, lanes) is above zero.
+    Damped updates; where a network cannot tell (a chain), each date keeps half a pair. A pair takes part where
+    `is_used` (pair, lanes) is above zero.
     """
     pairs, lanes = variance.shape
-    given, found = ratio[0], ratio[1]
+    rest, count = ratio[0], ratio[1]
     dates = out.shape[0]
-    found[:] = 0.0
-    given[:] = 0.0
+    rest[:] = 0.0
+    count[:] = 0.0
     for p in range(pairs):
         i, j = ends[p, 0], ends[p, 1]
         for lane in range(lanes):
             part = variance[p, lane] if is_used[p, lane] > 0.0 else 0.0
-            count = 1.0 if is_used[p, lane] > 0.0 else 0.0
-            found[i, lane] += part
-            found[j, lane] += part
-            given[i, lane] += count
-            given[j, lane] += count
+            one = 1.0 if is_used[p, lane] > 0.0 else 0.0
+            rest[i, lane] += part
+            rest[j, lane] += part
+            count[i, lane] += one
+            count[j, lane] += one
     for k in range(dates):
         for lane in range(lanes):
-            out[k, lane] = 0.5 * found[k, lane] / given[k, lane] if given[k, lane] > 0.0 else np.nan
+            out[k, lane] = 0.5 * rest[k, lane] / count[k, lane] if count[k, lane] > 0.0 else np.nan
     for _ in range(SPLITS):
-        # what the pairs of a date have, over what the present split gives them
-        given[:] = 0.0
+        # what the pairs of a date have beyond what the present split gives them
+        rest[:] = 0.0
         for p in range(pairs):
             i, j = ends[p, 0], ends[p, 1]
             for lane in range(lanes):
-                total = out[i, lane] + out[j, lane] if is_used[p, lane] > 0.0 else 0.0
-                given[i, lane] += total
-                given[j, lane] += total
+                part = variance[p, lane] - out[i, lane] - out[j, lane] if is_used[p, lane] > 0.0 else 0.0
+                rest[i, lane] += part
+                rest[j, lane] += part
         for k in range(dates):
             for lane in range(lanes):
-                # half as far again as the ratio, which leads there in fewer steps
-                step = found[k, lane] / given[k, lane] if given[k, lane] > 0.0 else 1.0
-                out[k, lane] *= step * np.sqrt(step)
+                share = out[k, lane] + DAMPING * rest[k, lane] / max(count[k, lane], 1.0)
+                out[k, lane] = max(share, LEAST_LEFT * out[k, lane])
 
 
 @kernel
@@ -442,11 +446,11 @@ def _residuals(network, s):
 
 
 @kernel
-def _scale(s, is_settled, least):
+def _scale(s, is_settled, least, may_rise):
     """Noise of the pairs from the median length of their residuals, in units of their weights, s.lane[3].
 
     The median is found by halving an interval, of all pixels at once; of an even number it is the lower one. The noise
-    is at least this share of the root mean square.
+    is at least this share of the root mean square, and never only rounding; s.lane[6] is the mean weight.
     """
     pairs, lanes = s.weight.shape
     low, high, count, below, square = s.lane[10], s.lane[11], s.lane[12], s.lane[13], s.lane[16]
@@ -472,7 +476,10 @@ def _scale(s, is_settled, least):
             high[lane] = high[lane] if is_beyond else middle
     for lane in range(lanes):
         floor = least * np.sqrt(square[lane] / max(count[lane], 1.0))
-        s.lane[3, lane] = s.lane[3, lane] if is_settled[lane] > 0.0 else max(high[lane] / RAYLEIGH, floor)
+        floor = max(floor, PRECISION * np.sqrt(s.lane[6, lane] * s.lane[19, lane]))
+        scale = max(high[lane] / RAYLEIGH, floor)
+        is_new = is_settled[lane] == 0.0 and (may_rise or scale < FALL * s.lane[3, lane])
+        s.lane[3, lane] = scale if is_new else s.lane[3, lane]
 
 
 @kernel
@@ -585,21 +592,21 @@ def _prepare(network, s, strength, with_trust):
 
 
 @kernel
-def _fit(network, s, loss, strength):
+def _fit(network, s, loss):
     """Solve all pixels; s.lane[5] is 1 where the loss settled, s.trust the factors that it gave the weights.
 
     Steps of Newton's kind with one factor (Huber's algorithm), which the loss never exceeds. What a pair's residual
     shows of its error is first taken for the same in all pairs, then computed for each, with the weights that are
-    nearly final by then; s.inverse belongs to these. `strength` has no element if nothing is smoothed.
+    nearly final by then; s.inverse belongs to these.
     """
     pairs, lanes = s.weight.shape
-    is_settled, mean, freedom = s.lane[5], s.lane[6], s.lane[16]
+    is_settled, mean, freedom, rigid = s.lane[5], s.lane[6], s.lane[16], s.lane[5][:0]
     is_settled[:] = 0.0
     s.solution[:] = 0.0
     s.trust[:] = 1.0
     s.lane[3] = 0.0
-    _prepare(network, s, strength, False)
-    _gradient(network, s, strength)
+    _prepare(network, s, rigid, False)
+    _gradient(network, s, rigid)
     _step(network, s, is_settled)
     mean[:] = 0.0
     for lane in range(lanes):
@@ -609,14 +616,18 @@ def _fit(network, s, loss, strength):
             mean[lane] += s.weight[p, lane] / max(s.lane[2, lane], 1.0)
             s.redundancy[p, lane] = freedom[lane] if s.weight[p, lane] > 0.0 else 0.0
     if loss != LINEAR:
-        _settle(network, s, L1 if loss == L1 else HUBER, strength, EQUAL_STEPS)
-        _prepare(network, s, strength, True)
+        _settle(network, s, L1 if loss == L1 else HUBER, EQUAL_STEPS)
+        _prepare(network, s, rigid, True)
     _invert(s.band, network.first, s.inverse)
     _redundancies(network, s)
     _sum_inverse(network, s)
     is_settled[:] = 1.0 if loss == LINEAR else 0.0
     if loss != LINEAR:
-        _settle(network, s, loss, strength, STEPS)
+        if loss == TUKEY:
+            # it ends in the solution that is next to its start, whose scale it keeps
+            _settle(network, s, HUBER, STEPS)
+            is_settled[:] = 0.0
+        _settle(network, s, loss, STEPS)
     _residuals(network, s)
 
 
@@ -630,20 +641,20 @@ def _sum_inverse(network, s):
 
 
 @kernel
-def _settle(network, s, loss, strength, steps):
+def _settle(network, s, loss, steps):
     """Reweight and step until the solutions of all pixels stay where they are, or so many steps are done."""
     lanes = s.weight.shape[1]
-    is_settled, mean = s.lane[5], s.lane[6]
+    is_settled, mean, rigid = s.lane[5], s.lane[6], s.lane[5][:0]
     for step in range(steps):
         _residuals(network, s)
-        if step < NEW_SCALES:
+        if loss != TUKEY:
             # pairs that nothing checks may be most of them, as long as all count alike
-            _scale(s, is_settled, LEAST_SCALE if steps == EQUAL_STEPS else 0.0)
+            _scale(s, is_settled, LEAST_SCALE if steps == EQUAL_STEPS else 0.0, step < NEW_SCALES)
         _weigh(s, loss, is_settled)
         if loss == L1 or step % RENEWAL == 0:
             # a step with an old factor is cheaper and nearly as long; those of "l1" change too much for it
-            _prepare(network, s, strength, True)
-        _gradient(network, s, strength)
+            _prepare(network, s, rigid, True)
+        _gradient(network, s, rigid)
         _step(network, s, is_settled)
         left = 0
         for lane in range(lanes):
@@ -658,6 +669,17 @@ def _settle(network, s, loss, strength, steps):
 
 
 # ----------------------------------------------------------------------------------------------------------- smoothness
+
+
+@kernel
+def _smooth(network, s, strength):
+    """Penalised least squares with the weights that the loss left; pairs are judged by their misclosure alone."""
+    is_fixed = s.lane[10]
+    is_fixed[:] = 0.0
+    s.solution[:] = 0.0
+    _prepare(network, s, strength, True)
+    _gradient(network, s, strength)
+    _step(network, s, is_fixed)
 
 
 @kernel
@@ -790,8 +812,11 @@ def _noise_of_pairs(s, loss):
 
 
 @kernel
-def _variances(network, s):
-    """Variance of each date, s.change[:2], if the weights are the inverse variances and nothing is smoothed."""
+def _variances(network, s, excess):
+    """Variance of each date, s.change[:2], if the weights are the inverse variances and nothing is smoothed.
+
+    excess: of the variance of the solution over that of least squares, where the noise is that of the pairs.
+    """
     dates, lanes = s.state.shape
     last = s.band.shape[1] - 1
     sums, totals, counts = s.change[2], s.ratio[0], s.ratio[1]
@@ -814,7 +839,7 @@ def _variances(network, s):
             for axis in range(2):
                 rest = max(network.factor[axis, k] - share, 0.0)
                 of_date = rest * s.share[axis, k, lane] if s.lane[8, lane] == 0.0 else 0.0
-                s.change[axis, k, lane] = of_date + share * spread * s.lane[axis + 17, lane]
+                s.change[axis, k, lane] = of_date + excess * share * spread * s.lane[axis + 17, lane]
 
 
 @kernel
@@ -826,11 +851,11 @@ def _is_seen(network, s, k, lane):
 
 
 @kernel
-def _general_variances(network, s):
+def _general_variances(network, s, excess):
     """Variance of each date, s.change[:2], for any weights and any smoothness: K Sigma K', relative to no date.
 
     K maps the pairs to the dates; its rows lose their mean over the dates of a group that have pairs, so that no date
-    is special.
+    is special. excess: as in `_variances`.
     """
     dates, lanes = s.state.shape
     dense, counts, means, row = s.dense, s.ratio[0], s.change[2], s.ratio[1]
@@ -864,7 +889,7 @@ def _general_variances(network, s):
                 row[i, lane] -= gain
                 row[j, lane] += gain
                 for axis in range(2):
-                    s.change[axis, k, lane] += gain * gain * s.lane[9, lane] * s.variance[axis, p, lane]
+                    s.change[axis, k, lane] += gain * gain * excess * s.lane[9, lane] * s.variance[axis, p, lane]
         for other in range(dates):
             for lane in range(lanes):
                 root = s.root[other, lane]
@@ -957,7 +982,7 @@ def noise(network, s, loss, out):
     """Share of the variances that belongs to the pairs and not to the dates, out (lanes), from s as for `invert`."""
     _group(network, s, False)
     _complete_variances(s)
-    _fit(network, s, loss, s.lane[7][:0])
+    _fit(network, s, loss)
     _noise_of_pairs(s, loss)
     for lane in range(out.size):
         out[lane] = s.lane[9, lane]
@@ -978,7 +1003,7 @@ def invert(network, method, s, out):
         misclosure (root mean square), number of pairs, of groups of dates and of outliers, share of the variances that
         is the pairs' own, whether the loss settled, and the smoothness.
     """
-    dates, lanes = s.state.shape
+    lanes = s.state.shape[1]
     is_smooth = method.smooth != 0.0
     strength = s.lane[7]
     strength[:] = 0.0
@@ -987,14 +1012,14 @@ def invert(network, method, s, out):
     _complete_variances(s)
     for axis in range(2):
         _split(network.ends, s.weight, s.variance[axis], s.share[axis], s.ratio)
-    _fit(network, s, method.loss, rigid)
+    _fit(network, s, method.loss)
     _noise_of_pairs(s, method.loss)
     if is_smooth:
         strength[:] = method.smooth * method.smooth
         if method.smooth < 0.0:
             strength[:] = 0.0
             _cross_validate(network, s, strength)
-        _fit(network, s, method.loss, strength)
+        _smooth(network, s, strength)
     _misclosure(network, s)
     if method.loss == TUKEY:
         _reject(network, s, is_smooth)
@@ -1003,8 +1028,6 @@ def invert(network, method, s, out):
         if method.islands == BRIDGE and s.lane[0, lane] > 1.0 and s.state[network.home[0], lane] == CONNECTED:
             _bridge(network, s, lane)
     _write(network, method, s, out)
-    for lane in range(lanes):
-        out[5 * dates + 6, lane] = np.sqrt(strength[lane])
 
 
 @kernel
@@ -1029,25 +1052,39 @@ def _misclosure(network, s):
 @kernel
 def _reject(network, s, is_smooth):
     """Take pairs out whose weight the loss has taken away, and group what is left."""
-    for p in range(s.weight.shape[0]):
-        for lane in range(s.weight.shape[1]):
-            s.weight[p, lane] = s.weight[p, lane] if s.trust[p, lane] >= REJECTED else 0.0
+    before, groups, pairs = s.ratio[0], s.lane[10], s.lane[11]
+    before[:] = s.state
     for lane in range(s.weight.shape[1]):
-        s.lane[11, lane] = s.lane[2, lane]
+        groups[lane], pairs[lane] = s.lane[0, lane], s.lane[2, lane]
+        for p in range(s.weight.shape[0]):
+            s.weight[p, lane] = s.weight[p, lane] if s.trust[p, lane] >= REJECTED else 0.0
     _group(network, s, is_smooth)
     for lane in range(s.weight.shape[1]):
-        s.lane[2, lane] = s.lane[11, lane]
+        s.lane[2, lane] = pairs[lane]
+        if is_smooth:
+            # a smoothed series has left the pairs of other groups out before
+            s.lane[0, lane] += groups[lane] - (before[network.home[0], lane] == CONNECTED)
+            for k in range(s.state.shape[0]):
+                is_apart = s.state[k, lane] == NO_PAIRS and before[k, lane] == DISCONNECTED
+                s.state[k, lane] = DISCONNECTED if is_apart else s.state[k, lane]
 
 
 @kernel
 def _covariance(network, method, s, strength):
-    """Variance of each date, s.change[:2], with the weights that the loss left."""
+    """Variance of each date, s.change[:2], with the weights that the loss left.
+
+    Those of "l1" hang on the noise itself, and the solution varies as if all pairs counted.
+    """
+    excess = 1.0
+    if method.loss == L1:
+        s.trust[:] = 1.0
+        excess = L1_EXCESS
     if method.loss == TUKEY or method.loss == L1 or method.is_general:
         _prepare(network, s, strength, True)
         _invert(s.band, network.first, s.inverse)
         _sum_inverse(network, s)
     if method.is_general:
-        _general_variances(network, s)
+        _general_variances(network, s, excess)
         return
     # the weights are inverse variances: of a mean component, hence their share in each
     pairs, lanes = s.weight.shape
@@ -1064,7 +1101,7 @@ def _covariance(network, method, s, strength):
     for lane in range(lanes):
         s.lane[17, lane] = s.lane[17, lane] / mean[lane] if mean[lane] > 0.0 else 0.0
         s.lane[18, lane] = s.lane[18, lane] / mean[lane] if mean[lane] > 0.0 else 0.0
-    _variances(network, s)
+    _variances(network, s, excess)
 
 
 @kernel
@@ -1098,3 +1135,4 @@ def _write(network, method, s, out):
         extra[3, lane] = s.lane[14, lane]
         extra[4, lane] = s.lane[9, lane] if has_reference else np.nan
         extra[5, lane] = s.lane[5, lane]
+        extra[6, lane] = np.sqrt(s.lane[7, lane]) if has_reference else np.nan

@@ -47,8 +47,9 @@ def merge(group, sign, dx, dy, sigma_x, sigma_y, out):
     if observations == pairs:
         _copy(group, sign, dx, dy, sigma_x, sigma_y, out)
         return
-    # total weight, number, precision along x and y of those with standard errors; then number and sums of the others
-    total = np.empty((7, observations, columns))
+    # total weight, number, precision along x and y of those with standard errors; then number and sums of all; and a
+    # displacement that the others are added up relative to, or the mean of equal ones would not be equal to them
+    total = np.empty((9, observations, columns))
     for row in range(rows):
         total[:] = 0.0
         found = out[:, :, row]
@@ -62,6 +63,11 @@ def merge(group, sign, dx, dy, sigma_x, sigma_y, out):
                 has_sigma = error_x > 0.0 and error_y > 0.0 and error_x < np.inf and error_y < np.inf
                 is_used = is_known and has_sigma
                 weight = 2.0 / (error_x * error_x + error_y * error_y) if is_used else 0.0
+                is_first = is_known and total[4, k, column] == 0.0
+                total[7, k, column] = along_x if is_first else total[7, k, column]
+                total[8, k, column] = along_y if is_first else total[8, k, column]
+                along_x -= total[7, k, column]
+                along_y -= total[8, k, column]
                 total[0, k, column] += weight
                 total[1, k, column] += 1.0 if is_used else 0.0
                 total[2, k, column] += 1.0 / (error_x * error_x) if is_used else 0.0
@@ -76,8 +82,9 @@ def merge(group, sign, dx, dy, sigma_x, sigma_y, out):
                 weight, count = total[0, k, column], total[4, k, column]
                 for axis in range(2):
                     if weight > 0.0:
-                        found[axis, k, column] /= weight
+                        found[axis, k, column] = total[7 + axis, k, column] + found[axis, k, column] / weight
                         found[2 + axis, k, column] = total[1, k, column] / total[2 + axis, k, column]
                     else:
-                        found[axis, k, column] = total[5 + axis, k, column] / count if count > 0.0 else np.nan
+                        mean = total[5 + axis, k, column] / count if count > 0.0 else np.nan
+                        found[axis, k, column] = total[7 + axis, k, column] + mean
                         found[2 + axis, k, column] = np.nan
