@@ -393,7 +393,7 @@ def variances(
     if not is_general:
         network = np.diag(np.linalg.pinv(matrix.T @ (pull[inside, None] * matrix)))
         # the weights are the inverse of the variance of a mean component
-        balance = variance.sum(axis=0) / (1.0 / weight).sum()
+        balance = 2.0 * variance.sum(axis=0) / variance.sum()
         return of_dates[members] + share * network[:, None] * balance
     estimate = gain(ends[inside], pull[inside], members, dates, rows)
     estimate -= estimate[has_pairs].mean(axis=0)

@@ -88,7 +88,7 @@ def noise(ends: np.ndarray, dates: int, merged: np.ndarray) -> tuple[np.ndarray,
     for start in range(0, share.size, lanes):
         pixels = slice(min(start, share.size - lanes), min(start, share.size - lanes) + lanes)
         part = np.ascontiguousarray(flat[:, :, pixels])
-        laplacian.load(part, 2.0 / (part[2] + part[3]), scratch)
+        laplacian.load(part, part[0, :0], scratch)
         laplacian.noise(network, scratch, laplacian.HUBER, share[pixels])
     return of_dates, share.reshape(rows, columns)
 
@@ -138,10 +138,10 @@ def _fill(
     merged = np.empty((4, len(ends), 1, fields[0].shape[1]))
     observations.merge(group, sign, *(array[:, None] for array in (*displacement, *fields[2:4])), merged)
     found = merged[:, :, 0]
-    weight = 2.0 / (found[2] + found[3])
+    weight = found[0, :0]
     if given is not None:
         given = _mean_of_matches(given, displacement, group, len(ends))
-        weight = given * weight if setup.is_relative else given
+        weight = given * 2.0 / (found[2] + found[3]) if setup.is_relative else given
     laplacian.load(found, np.ascontiguousarray(weight), scratch)
     if setup.has_prior:
         scratch.prior[0], scratch.prior[1] = fields[-2:]

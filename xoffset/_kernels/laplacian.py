@@ -24,11 +24,14 @@ EXTRA = 7
 # Updates of the variances of dates, the share of the difference that each makes good, since the sum of all dates would
 # swing otherwise, and what it leaves of a variance at least.
 SPLITS, DAMPING, LEAST_LEFT = 8, 2.0 / 3.0, 0.25
-# Steps of the loss: at most, those with one leverage for all pairs, those after which the scale may only fall, and by
-# this factor at least, and those from one new matrix to the next; largest change of the solution that may be left, in
-# units of the noise of the pairs. Halvings that find the scale, its least share of the root mean square, the share of
-# the displacements below which misclosure is rounding and no noise, and the square of the change that is.
-STEPS, EQUAL_STEPS, NEW_SCALES, FALL, RENEWAL, TOLERANCE, HALVINGS = 100, 6, 3, 0.9, 3, 3e-3, 18
+# Steps of the loss, at most, and largest change of the solution that may be left, in units of the noise of the pairs;
+# first with one leverage for all pairs, then with each its own. Steps between new matrices of the latter.
+EQUAL_STEPS, EQUAL_TOLERANCE = 3, 0.1
+STEPS, TOLERANCE, RENEWAL = 100, 0.02, 5
+# The scale: share of the first, which outliers have part in; steps after which it may only fall, and by this factor at
+# least; halvings that find it, to a hundredth; its least share of the root mean square, and of the displacements, below
+# which misclosure is rounding and no noise. Square of the change that is.
+FIRST_SCALE, NEW_SCALES, FALL, HALVINGS = 0.6, 3, 0.9, 11
 LEAST_SCALE, PRECISION, ROUNDING = 0.01, 1e-7, 1e-20
 # Median length of a vector of two standard normal components.
 RAYLEIGH = 1.1774100225154747
@@ -74,7 +77,7 @@ class Scratch(NamedTuple):
     """Arrays that are filled anew for every group of pixels (..., lanes)."""
 
     observed: np.ndarray  # (2, pair) displacements
-    variance: np.ndarray  # (2, pair) of each component, of the measurement
+    variance: np.ndarray  # (2, pair) of each component, of the measurement, NaN for a pair that takes no part
     weight: np.ndarray  # (pair) that the caller gave, 0 for a pair that takes no part
     trust: np.ndarray  # (pair) factor of the weight that the loss gives
     redundancy: np.ndarray  # (pair) 1 minus leverage
@@ -123,11 +126,11 @@ def scratch(pairs: int, dates: int, width: int, lanes: int, needs_dense: bool) -
 
 
 @kernel
-def _split(ends, is_used, variance, out, ratio):
+def _split(ends, variance, out, ratio):
     """Variance of each date (date, lanes) whose sums over the ends of the pairs come closest to those of the pairs.
 
-    Damped updates; where a network cannot tell (a chain), each date keeps half a pair. A pair takes part where
-    `is_used` (pair, lanes) is above zero.
+    variance (pair, lanes), NaN where a pair takes no part. Where a network cannot tell (a chain), each date keeps half
+    a pair.
     """
     pairs, lanes = variance.shape
     rest, count = ratio[0], ratio[1]
@@ -137,8 +140,9 @@ def _split(ends, is_used, variance, out, ratio):
     for p in range(pairs):
         i, j = ends[p, 0], ends[p, 1]
         for lane in range(lanes):
-            part = variance[p, lane] if is_used[p, lane] > 0.0 else 0.0
-            one = 1.0 if is_used[p, lane] > 0.0 else 0.0
+            part = variance[p, lane]
+            one = 1.0 if part == part else 0.0
+            part = part if part == part else 0.0
             rest[i, lane] += part
             rest[j, lane] += part
             count[i, lane] += one
@@ -152,7 +156,8 @@ def _split(ends, is_used, variance, out, ratio):
         for p in range(pairs):
             i, j = ends[p, 0], ends[p, 1]
             for lane in range(lanes):
-                part = variance[p, lane] - out[i, lane] - out[j, lane] if is_used[p, lane] > 0.0 else 0.0
+                part = variance[p, lane] - out[i, lane] - out[j, lane]
+                part = part if part == part else 0.0
                 rest[i, lane] += part
                 rest[j, lane] += part
         for k in range(dates):
@@ -172,13 +177,11 @@ def date_variance(ends, variance, out):
     share = np.empty((dates, columns))
     ratio = np.empty((2, dates, columns))
     of_row = np.empty((variance.shape[0], columns))
-    is_used = np.empty((variance.shape[0], columns))
     for row in range(rows):
         for p in range(variance.shape[0]):
             for column in range(columns):
                 of_row[p, column] = variance[p, row, column]
-                is_used[p, column] = np.isfinite(of_row[p, column])
-        _split(ends, is_used, of_row, share, ratio)
+        _split(ends, of_row, share, ratio)
         for k in range(dates):
             for column in range(columns):
                 out[k, row, column] = share[k, column]
@@ -191,8 +194,9 @@ def date_variance(ends, variance, out):
 def _group(network, s, is_smooth):
     """Groups of dates that pairs of positive weight connect: s.root, the first date of each, and s.state.
 
-    s.lane[0] is their number, [1] the dates of the group of `home`, [2] the pairs, [15] the dates with pairs. A date of
-    `root` -1 is no unknown. A smoothed series has unknowns from the first to the last date of its group.
+    s.lane[0] is their number, [1] the dates of the group of `home`, [2] the pairs, [15] those to be solved that
+    are redundant. A date of `root` -1 is no unknown. A smoothed series has unknowns from the first to the last date of
+    its group.
     """
     dates, lanes = s.state.shape
     pairs = s.weight.shape[0]
@@ -233,7 +237,7 @@ def _group(network, s, is_smooth):
             has_pairs = s.state[k, lane] == CONNECTED
             is_home = s.root[k, lane] == home
             s.lane[0, lane] += has_pairs and s.root[k, lane] == k
-            s.lane[15, lane] += has_pairs
+            s.lane[15, lane] -= has_pairs and (is_home or not is_smooth)
             if not has_reference:
                 s.state[k, lane] = NO_REFERENCE
             elif has_pairs and is_home:
@@ -243,14 +247,15 @@ def _group(network, s, is_smooth):
                 s.state[k, lane] = DISCONNECTED
             if not has_pairs or not has_reference or (is_smooth and not is_home):
                 s.root[k, lane] = -1
+        s.lane[15, lane] += 1.0 if is_smooth else s.lane[0, lane] + s.lane[2, lane]
         if is_smooth and last >= 0:
             for k in range(home, last + 1):
                 s.root[k, lane] = home
-    if is_smooth:
-        for p in range(pairs):
-            i = network.ends[p, 0]
-            for lane in range(lanes):
-                s.weight[p, lane] = s.weight[p, lane] if s.state[i, lane] == CONNECTED else 0.0
+    for p in range(pairs if is_smooth else 0):
+        i = network.ends[p, 0]
+        for lane in range(lanes):
+            s.weight[p, lane] = s.weight[p, lane] if s.state[i, lane] == CONNECTED else 0.0
+            s.lane[15, lane] += 1.0 if s.weight[p, lane] > 0.0 else 0.0
 
 
 # ------------------------------------------------------------------------------------------------------- linear systems
@@ -433,7 +438,7 @@ def _redundancies(network, s):
 
 @kernel
 def _residuals(network, s):
-    """Length of each pair's studentised residual, in units of its weight; 0 where nothing checks the pair."""
+    """Length of each pair's studentised residual, in units of its weight; -1 where nothing checks the pair."""
     x, y = s.solution[0], s.solution[1]
     for p in range(s.weight.shape[0]):
         i, j = network.ends[p, 0], network.ends[p, 1]
@@ -442,42 +447,49 @@ def _residuals(network, s):
             along_y = s.observed[1, p, lane] - y[j, lane] + y[i, lane]
             square = s.weight[p, lane] * (along_x * along_x + along_y * along_y)
             checked = s.redundancy[p, lane]
-            s.length[p, lane] = np.sqrt(square / checked) if checked > 0.0 else 0.0
+            s.length[p, lane] = np.sqrt(square / checked) if checked > 0.0 else -1.0
 
 
 @kernel
 def _scale(s, is_settled, least, may_rise):
     """Noise of the pairs from the median length of their residuals, in units of their weights, s.lane[3].
 
-    The median is found by halving an interval, of all pixels at once; of an even number it is the lower one. The noise
-    is at least this share of the root mean square, and never only rounding; s.lane[6] is the mean weight.
+    The median is found by halving the logarithm of an interval, of all pixels at once; of an even number it is the
+    lower one. The noise is at least this share of the root mean square, and never only rounding; s.lane[6] is the mean
+    weight.
     """
     pairs, lanes = s.weight.shape
-    low, high, count, below, square = s.lane[10], s.lane[11], s.lane[12], s.lane[13], s.lane[16]
-    low[:] = 0.0
+    low, high, beyond, below, square = s.lane[10], s.lane[11], s.lane[12], s.lane[13], s.lane[16]
     square[:] = 0.0
     high[:] = 0.0
-    count[:] = 0.0
+    beyond[:] = 0.0
     for p in range(pairs):
         for lane in range(lanes):
-            count[lane] += 1.0 if s.redundancy[p, lane] > 0.0 else 0.0
-            high[lane] = max(high[lane], s.length[p, lane])
-            square[lane] += s.length[p, lane] * s.length[p, lane]
+            length = max(s.length[p, lane], 0.0)
+            # pairs that nothing checks count as below
+            beyond[lane] += 1.0 if s.length[p, lane] >= 0.0 else 2.0
+            high[lane] = max(high[lane], length)
+            square[lane] += length * length
+    for lane in range(lanes):
+        count = 2.0 * pairs - beyond[lane]
+        floor = max(
+            least * np.sqrt(square[lane] / max(count, 1.0)), PRECISION * np.sqrt(s.lane[6, lane] * s.lane[19, lane])
+        )
+        low[lane] = RAYLEIGH * floor
+        high[lane] = max(high[lane], low[lane])
     for _ in range(HALVINGS):
         below[:] = 0.0
+        for lane in range(lanes):
+            square[lane] = np.sqrt(low[lane] * high[lane])
         for p in range(pairs):
             for lane in range(lanes):
-                is_below = s.redundancy[p, lane] > 0.0 and s.length[p, lane] <= 0.5 * (low[lane] + high[lane])
-                below[lane] += 1.0 if is_below else 0.0
+                below[lane] += 1.0 if s.length[p, lane] <= square[lane] else 0.0
         for lane in range(lanes):
-            middle = 0.5 * (low[lane] + high[lane])
-            is_beyond = 2.0 * below[lane] < count[lane]
-            low[lane] = middle if is_beyond else low[lane]
-            high[lane] = high[lane] if is_beyond else middle
+            is_beyond = 2.0 * below[lane] < beyond[lane]
+            low[lane] = square[lane] if is_beyond else low[lane]
+            high[lane] = high[lane] if is_beyond else square[lane]
     for lane in range(lanes):
-        floor = least * np.sqrt(square[lane] / max(count[lane], 1.0))
-        floor = max(floor, PRECISION * np.sqrt(s.lane[6, lane] * s.lane[19, lane]))
-        scale = max(high[lane] / RAYLEIGH, floor)
+        scale = np.sqrt(low[lane] * high[lane]) / RAYLEIGH
         is_new = is_settled[lane] == 0.0 and (may_rise or scale < FALL * s.lane[3, lane])
         s.lane[3, lane] = scale if is_new else s.lane[3, lane]
 
@@ -488,7 +500,7 @@ def _weigh(s, loss, is_settled):
     for p in range(s.weight.shape[0]):
         for lane in range(s.weight.shape[1]):
             scale = s.lane[3, lane]
-            z = s.length[p, lane] / scale if scale > 0.0 else 0.0
+            z = max(s.length[p, lane], 0.0) / scale if scale > 0.0 else 0.0
             if loss == TUKEY:
                 t = 1.0 - (z / TUKEY_LIMIT) ** 2
                 trust = max(t * t, LEAST_TRUST) if t > 0.0 else LEAST_TRUST
@@ -609,25 +621,31 @@ def _fit(network, s, loss):
     _gradient(network, s, rigid)
     _step(network, s, is_settled)
     mean[:] = 0.0
-    for lane in range(lanes):
-        freedom[lane] = (s.lane[2, lane] - s.lane[15, lane] + s.lane[0, lane]) / max(s.lane[2, lane], 1.0)
+    freedom[:] = 0.0
     for p in range(pairs):
         for lane in range(lanes):
-            mean[lane] += s.weight[p, lane] / max(s.lane[2, lane], 1.0)
+            mean[lane] += s.weight[p, lane]
+            freedom[lane] += 1.0 if s.weight[p, lane] > 0.0 else 0.0
+    for lane in range(lanes):
+        count = max(freedom[lane], 1.0)
+        mean[lane], freedom[lane] = mean[lane] / count, s.lane[15, lane] / count
+    for p in range(pairs):
+        for lane in range(lanes):
             s.redundancy[p, lane] = freedom[lane] if s.weight[p, lane] > 0.0 else 0.0
     if loss != LINEAR:
-        _settle(network, s, L1 if loss == L1 else HUBER, EQUAL_STEPS)
+        _settle(network, s, L1 if loss == L1 else HUBER, True)
         _prepare(network, s, rigid, True)
     _invert(s.band, network.first, s.inverse)
-    _redundancies(network, s)
+    if loss != LINEAR:
+        _redundancies(network, s)
     _sum_inverse(network, s)
     is_settled[:] = 1.0 if loss == LINEAR else 0.0
     if loss != LINEAR:
         if loss == TUKEY:
             # it ends in the solution that is next to its start, whose scale it keeps
-            _settle(network, s, HUBER, STEPS)
+            _settle(network, s, HUBER, False)
             is_settled[:] = 0.0
-        _settle(network, s, loss, STEPS)
+        _settle(network, s, loss, False)
     _residuals(network, s)
 
 
@@ -641,24 +659,33 @@ def _sum_inverse(network, s):
 
 
 @kernel
-def _settle(network, s, loss, steps):
-    """Reweight and step until the solutions of all pixels stay where they are, or so many steps are done."""
+def _settle(network, s, loss, is_first):
+    """Reweight and step until the solutions of all pixels stay where they are, or steps are out.
+
+    In the first stage all pairs have one leverage, and the matrix at the start knows nothing of the loss.
+    """
     lanes = s.weight.shape[1]
     is_settled, mean, rigid = s.lane[5], s.lane[6], s.lane[5][:0]
+    steps = EQUAL_STEPS if is_first else STEPS
+    tolerance = EQUAL_TOLERANCE if is_first else TOLERANCE
+    # "huber" has its last matrix from the first stage; those of "l1" change with every step
+    renewal = 1 if is_first or loss == L1 else RENEWAL
+    has_matrix = 1 if loss == HUBER and not is_first else 0
     for step in range(steps):
         _residuals(network, s)
         if loss != TUKEY:
             # pairs that nothing checks may be most of them, as long as all count alike
-            _scale(s, is_settled, LEAST_SCALE if steps == EQUAL_STEPS else 0.0, step < NEW_SCALES)
+            _scale(s, is_settled, LEAST_SCALE if is_first else 0.0, step < NEW_SCALES)
+        if is_first and step == 0:
+            s.lane[3] *= FIRST_SCALE
         _weigh(s, loss, is_settled)
-        if loss == L1 or step % RENEWAL == 0:
-            # a step with an old factor is cheaper and nearly as long; those of "l1" change too much for it
+        if (step + has_matrix) % renewal == 0:
             _prepare(network, s, rigid, True)
         _gradient(network, s, rigid)
         _step(network, s, is_settled)
         left = 0
         for lane in range(lanes):
-            limit = TOLERANCE * s.lane[3, lane]
+            limit = tolerance * s.lane[3, lane]
             # without scale nothing is reweighted
             is_small = limit == 0.0 or not mean[lane] * s.lane[4, lane] > limit * limit
             is_small |= s.lane[4, lane] <= ROUNDING * s.lane[19, lane]
@@ -761,23 +788,21 @@ def _complete_variances(s):
     """
     pairs, lanes = s.weight.shape
     known, total_x, total_y = s.lane[8], s.lane[10], s.lane[11]
-    lacking = 0
+    if s.lane[8].max() == 0.0:
+        return
     known[:] = 0.0
     total_x[:] = 0.0
     total_y[:] = 0.0
     for p in range(pairs):
         for lane in range(lanes):
-            x, y = s.variance[0, p, lane], s.variance[1, p, lane]
-            is_used = s.weight[p, lane] > 0.0
-            is_known = is_used and x > 0.0 and y > 0.0 and x < np.inf and y < np.inf
-            lacking += 1 if is_used and not is_known else 0
+            is_known = s.weight[p, lane] > 0.0 and s.variance[0, p, lane] > 0.0
             known[lane] += 1.0 if is_known else 0.0
-            total_x[lane] += x if is_known else 0.0
-            total_y[lane] += y if is_known else 0.0
-    for p in range(pairs if lacking > 0 else 0):
+            total_x[lane] += s.variance[0, p, lane] if is_known else 0.0
+            total_y[lane] += s.variance[1, p, lane] if is_known else 0.0
+    for p in range(pairs):
         for lane in range(lanes):
-            x, y, weight = s.variance[0, p, lane], s.variance[1, p, lane], s.weight[p, lane]
-            if weight > 0.0 and not (0.0 < x < np.inf and 0.0 < y < np.inf):
+            weight = s.weight[p, lane]
+            if weight > 0.0 and s.variance[0, p, lane] == 0.0:
                 s.variance[0, p, lane] = total_x[lane] / known[lane] if known[lane] > 0.0 else 1.0 / weight
                 s.variance[1, p, lane] = total_y[lane] / known[lane] if known[lane] > 0.0 else 1.0 / weight
     for lane in range(lanes):
@@ -788,27 +813,31 @@ def _complete_variances(s):
 def _noise_of_pairs(s, loss):
     """Share of the variances that the misclosure shows to be the pairs' own, s.lane[9]; outliers, s.lane[14].
 
-    0 where nothing is redundant; NaN there if no variances are known.
+    0 where nothing is redundant; NaN there if no variances are known. s.lane[12] is the root mean square misclosure.
     """
     pairs, lanes = s.weight.shape
-    found, freedom, outliers, limit = s.lane[9], s.lane[10], s.lane[14], s.lane[11]
+    found, freedom, outliers, limit, square = s.lane[9], s.lane[10], s.lane[14], s.lane[11], s.lane[12]
     found[:] = 0.0
     freedom[:] = 0.0
     outliers[:] = 0.0
+    square[:] = 0.0
     for lane in range(lanes):
         limit[lane] = OUTLIER * s.lane[3, lane] if loss != LINEAR else np.inf
     for p in range(pairs):
         for lane in range(lanes):
-            redundancy, length = s.redundancy[p, lane], s.length[p, lane]
+            redundancy, length, weight = s.redundancy[p, lane], s.length[p, lane], s.weight[p, lane]
             is_good = redundancy > 0.0 and length <= limit[lane]
-            variances = s.weight[p, lane] * (s.variance[0, p, lane] + s.variance[1, p, lane])
-            part = length * length * redundancy / variances if is_good else 0.0
-            found[lane] += part
+            # what nothing checks closes
+            variances = s.variance[0, p, lane] + s.variance[1, p, lane]
+            part = length * length * redundancy / (weight * variances) if redundancy > 0.0 else 0.0
+            square[lane] += part * variances if redundancy > 0.0 else 0.0
+            found[lane] += part if is_good else 0.0
             freedom[lane] += redundancy if is_good else 0.0
             outliers[lane] += 1.0 if redundancy > 0.0 and not is_good else 0.0
     for lane in range(lanes):
         unknown = np.nan if s.lane[8, lane] == 1.0 else 0.0
         found[lane] = found[lane] / freedom[lane] if freedom[lane] > 0.0 else unknown
+        square[lane] = np.sqrt(0.5 * square[lane] / s.lane[2, lane])
 
 
 @kernel
@@ -836,10 +865,13 @@ def _variances(network, s, excess):
             # diagonal of the pseudo-inverse: the inverse without the choice of a date that is zero
             grounded = 0.0 if root == k else s.inverse[k, last, lane]
             spread = grounded - 2.0 * sums[k, lane] / members + totals[at, lane] / (members * members)
+            # the weights are inverse variances of a mean component
+            both = s.lane[17, lane] + s.lane[18, lane]
             for axis in range(2):
                 rest = max(network.factor[axis, k] - share, 0.0)
                 of_date = rest * s.share[axis, k, lane] if s.lane[8, lane] == 0.0 else 0.0
-                s.change[axis, k, lane] = of_date + excess * share * spread * s.lane[axis + 17, lane]
+                balance = 2.0 * s.lane[axis + 17, lane] / both if both > 0.0 else 1.0
+                s.change[axis, k, lane] = of_date + excess * share * spread * balance
 
 
 @kernel
@@ -889,7 +921,8 @@ def _general_variances(network, s, excess):
                 row[i, lane] -= gain
                 row[j, lane] += gain
                 for axis in range(2):
-                    s.change[axis, k, lane] += gain * gain * excess * s.lane[9, lane] * s.variance[axis, p, lane]
+                    of_pair = excess * s.lane[9, lane] * s.variance[axis, p, lane] if weight > 0.0 else 0.0
+                    s.change[axis, k, lane] += gain * gain * of_pair
         for other in range(dates):
             for lane in range(lanes):
                 root = s.root[other, lane]
@@ -963,18 +996,28 @@ def _bridge(network, s, lane):
 def load(merged, weight, s):
     """Take over displacements and variances, merged (4, pair, lanes), and weights (pair, lanes) of a group of pixels.
 
-    A pair without displacement or with a weight that is no positive number takes no part.
+    Without weights (0, lanes) they are the inverse of the mean of the two variances. A pair without displacement or
+    with a weight that is no positive number takes no part, and has no variance. s.lane[8] is the number of others
+    without, which is 0 then; [17] and [18] are the sums of those with one.
     """
+    s.lane[8] = 0.0
+    s.lane[17] = 0.0
+    s.lane[18] = 0.0
     for p in range(s.weight.shape[0]):
         for lane in range(s.weight.shape[1]):
-            x, y, w = merged[0, p, lane], merged[1, p, lane], weight[p, lane]
+            x, y, along_x, along_y = merged[0, p, lane], merged[1, p, lane], merged[2, p, lane], merged[3, p, lane]
+            w = weight[p, lane] if weight.shape[0] > 0 else 2.0 / (along_x + along_y)
             is_used = abs(x) < np.inf and abs(y) < np.inf and w > 0.0 and w < np.inf
+            is_known = 0.0 < along_x < np.inf and 0.0 < along_y < np.inf
             s.weight[p, lane] = w if is_used else 0.0
             # what takes no part must be a number all the same: 0 times NaN is NaN
             s.observed[0, p, lane] = x if is_used else 0.0
             s.observed[1, p, lane] = y if is_used else 0.0
-            s.variance[0, p, lane] = merged[2, p, lane] if is_used else 1.0
-            s.variance[1, p, lane] = merged[3, p, lane] if is_used else 1.0
+            s.variance[0, p, lane] = (along_x if is_known else 0.0) if is_used else np.nan
+            s.variance[1, p, lane] = (along_y if is_known else 0.0) if is_used else np.nan
+            s.lane[8, lane] += 1.0 if is_used and not is_known else 0.0
+            s.lane[17, lane] += along_x if is_used and is_known else 0.0
+            s.lane[18, lane] += along_y if is_used and is_known else 0.0
 
 
 @kernel
@@ -1011,7 +1054,7 @@ def invert(network, method, s, out):
     _group(network, s, is_smooth)
     _complete_variances(s)
     for axis in range(2):
-        _split(network.ends, s.weight, s.variance[axis], s.share[axis], s.ratio)
+        _split(network.ends, s.variance[axis], s.share[axis], s.ratio)
     _fit(network, s, method.loss)
     _noise_of_pairs(s, method.loss)
     if is_smooth:
@@ -1020,7 +1063,7 @@ def invert(network, method, s, out):
             strength[:] = 0.0
             _cross_validate(network, s, strength)
         _smooth(network, s, strength)
-    _misclosure(network, s)
+        _misclosure(network, s)
     if method.loss == TUKEY:
         _reject(network, s, is_smooth)
     _covariance(network, method, s, strength if is_smooth else rigid)
@@ -1079,28 +1122,14 @@ def _covariance(network, method, s, strength):
     if method.loss == L1:
         s.trust[:] = 1.0
         excess = L1_EXCESS
-    if method.loss == TUKEY or method.loss == L1 or method.is_general:
+    if method.is_general:
+        _prepare(network, s, strength, True)
+        _general_variances(network, s, excess)
+        return
+    if method.loss == TUKEY or method.loss == L1:
         _prepare(network, s, strength, True)
         _invert(s.band, network.first, s.inverse)
         _sum_inverse(network, s)
-    if method.is_general:
-        _general_variances(network, s, excess)
-        return
-    # the weights are inverse variances: of a mean component, hence their share in each
-    pairs, lanes = s.weight.shape
-    mean = s.lane[16]
-    mean[:] = 0.0
-    s.lane[17] = 0.0
-    s.lane[18] = 0.0
-    for p in range(pairs):
-        for lane in range(lanes):
-            weight = s.weight[p, lane]
-            mean[lane] += 1.0 / weight if weight > 0.0 else 0.0
-            s.lane[17, lane] += s.variance[0, p, lane] if weight > 0.0 else 0.0
-            s.lane[18, lane] += s.variance[1, p, lane] if weight > 0.0 else 0.0
-    for lane in range(lanes):
-        s.lane[17, lane] = s.lane[17, lane] / mean[lane] if mean[lane] > 0.0 else 0.0
-        s.lane[18, lane] = s.lane[18, lane] / mean[lane] if mean[lane] > 0.0 else 0.0
     _variances(network, s, excess)
 
 
