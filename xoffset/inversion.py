@@ -116,7 +116,7 @@ def invert(
     that changes its look) the displacement over many dates is less certain than its sigma says. Of pairs without any
     standard error (`from_table`), the misclosure alone tells the noise, as that of the pairs.
 
-    The bridge is the limit of the additional rows of NSBAS (López-Quiroz et al. 2009, J. Appl. Geophys. 69, 151-159) as
+    The bridge is the limit of the additional rows of NSBAS (López-Quiroz et al. 2009, J. Appl. Geophys. 69, 1-15) as
     their weight tends to zero: it moves groups, and deforms none. Thresholds of the losses are those on the length of a
     vector that as much good data pass as 1.345 and 4.685 let pass of one component.
 
