@@ -87,7 +87,8 @@ def invert(
         has no pair, where its pairs do not connect it with the reference date, or where the pixel lacks the reference
         date altogether; `flags` says which, and `not_converged` where the loss did not settle. `sigma_dx`, `sigma_dy`:
         standard error in metres that belongs to each date, the reference date included; the one of a difference of two
-        dates is their root sum of squares. NaN where neither standard errors nor redundancy tell. On (y, x): `rms`,
+        dates is their root sum of squares. What smoothing does to the motion is not in them. NaN where neither standard
+        errors nor redundancy tell. On (y, x): `rms`,
         misclosure of the pairs in metres (a test of consistency, not a measure of precision), `n_pairs`, pairs with a
         value, `n_components`, the number of groups of dates that no pair connects, `n_outliers`, pairs whose misclosure
         is more than four times what it usually is in the pixel, `pair_share`, the share of the variance of the pairs
