@@ -87,7 +87,8 @@ def invert(
         has no pair, where its pairs do not connect it with the reference date, or where the pixel lacks the reference
         date altogether; `flags` says which, and `not_converged` where the loss did not settle. `sigma_dx`, `sigma_dy`:
         standard error in metres that belongs to each date, the reference date included; the one of a difference of two
-        dates is their root sum of squares. NaN where neither standard errors nor redundancy tell. On (y, x): `rms`,
+        dates is their root sum of squares. What smoothing does to the motion is not in them. NaN where neither standard
+        errors nor redundancy tell. On (y, x): `rms`,
         misclosure of the pairs in metres (a test of consistency, not a measure of precision), `n_pairs`, pairs with a
         value, `n_components`, the number of groups of dates that no pair connects, `n_outliers`, pairs whose misclosure
         is more than four times what it usually is in the pixel, `pair_share`, the share of the variance of the pairs
@@ -116,7 +117,7 @@ def invert(
     that changes its look) the displacement over many dates is less certain than its sigma says. Of pairs without any
     standard error (`from_table`), the misclosure alone tells the noise, as that of the pairs.
 
-    The bridge is the limit of the additional rows of NSBAS (López-Quiroz et al. 2009, J. Appl. Geophys. 69, 151-159) as
+    The bridge is the limit of the additional rows of NSBAS (López-Quiroz et al. 2009, J. Appl. Geophys. 69, 1-15) as
     their weight tends to zero: it moves groups, and deforms none. Thresholds of the losses are those on the length of a
     vector that as much good data pass as 1.345 and 4.685 let pass of one component.
 
