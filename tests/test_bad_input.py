@@ -504,7 +504,50 @@ CASES = [
             (np.timedelta64(0, "D"), r"above zero.*Pass '200D', or 'auto'"),
         )
     ),
-    ("invert: weights", lambda o: xoffset.invert(o.shifts, weights="huber"), ValueError, r"Choose one of the two"),
+    *(
+        (f"invert: {name}", partial(lambda make, o: xoffset.invert(o.shifts, **make(o)), make), ValueError, advice)
+        for name, make, advice in (
+            ("weights", lambda o: {"weights": "huber"}, r"'long_baseline' or an array; got 'huber'\. Choose one"),
+            ("weights of nothing", lambda o: {"weights": None}, r"got object \(\)\. Pass one number a pair"),
+            ("weights of text", lambda o: {"weights": ["a", "b", "c"]}, r"Pass one number a pair, or one a pair"),
+            ("weights too few", lambda o: {"weights": [1.0, 2.0]}, r"with shape \(3,\) or .*; got float64 \(2,\)"),
+            ("weights of a map", lambda o: {"weights": o.shifts.dx[0]}, r"Pass one number a pair, or one a pair"),
+            ("weights turned", lambda o: {"weights": o.shifts.dx.values.T}, r"Pass one number a pair, or one a pair"),
+            ("weights negative", lambda o: {"weights": [1.0, -1.0, 1.0]}, r"Set those to 0 to drop pairs"),
+            ("weights infinite", lambda o: {"weights": [1.0, np.inf, 1.0]}, r"Set those to 0 to drop pairs"),
+            ("loss", lambda o: {"loss": "cauchy"}, r"'huber'.*got 'cauchy'"),
+            ("islands", lambda o: {"islands": "join"}, r"'bridge'.*got 'join'"),
+            ("smooth negative", lambda o: {"smooth": -1.0}, r"number of at least 0 .*Try smooth='gcv'"),
+            ("smooth unknown", lambda o: {"smooth": np.nan}, r"Try smooth='gcv'"),
+            ("smooth infinite", lambda o: {"smooth": np.inf}, r"Try smooth='gcv'"),
+            ("smooth yes", lambda o: {"smooth": True}, r"Try smooth='gcv'"),
+            ("smooth word", lambda o: {"smooth": "strong"}, r"Try smooth='gcv'"),
+            ("smooth islands", lambda o: {"smooth": 1.0, "islands": "bridge"}, r"Leave smooth or islands out"),
+            ("prior alone", lambda o: {"prior": o.series}, r"Pass smooth='gcv', or leave the prior out"),
+            (
+                "prior of other dates",
+                lambda o: {"smooth": 1.0, "prior": o.series[["dx", "dy", "sigma_dx", "sigma_dy"]].isel(time=[0, 1])},
+                r"got none at 2021-01-01.*Invert the same shifts",
+            ),
+            ("prior elsewhere", lambda o: {"smooth": 1.0, "prior": o.series.isel(x=[0, 1])}, r"got another grid"),
+            ("no reference", lambda o: {"reference": []}, r"got none\. Write it as '2020-06-01"),
+            ("stable elsewhere", lambda o: {"stable": o.shifts.dx[0].notnull().isel(x=[0])}, r"stable"),
+            ("stable nowhere", lambda o: {"stable": o.shifts.dx[0] > 1e9}, r"needs 20 vectors on stable ground"),
+        )
+    ),
+    ("invert: stable", lambda o: xoffset.invert(o.shifts, stable=o.shifts.dx[0]), TypeError, r"Compare: stable ="),
+    (
+        "invert: no sigma",
+        lambda o: xoffset.invert(o.shifts.assign(sigma_dx=np.nan * o.shifts.dx)),
+        ValueError,
+        r"needs standard errors for weights='sigma'; got none\. Pass weights='uniform'",
+    ),
+    (
+        "invert: no score",
+        lambda o: xoffset.invert(o.shifts.drop_vars("score"), weights="score"),
+        ValueError,
+        r"Pass weights='sigma'",
+    ),
     ("invert: reference", lambda o: xoffset.invert(o.shifts, reference="2020-07-02"), ValueError, r"The nearest is"),
     *(
         (
@@ -513,7 +556,7 @@ CASES = [
             ValueError,
             r"Write it as '2020-06-01",
         )
-        for value in ("soon", "NaT", ["2020-01-01"])
+        for value in ("soon", "NaT", ["2020-01-01", "soon"])
     ),
     (
         "velocity: series unsorted",

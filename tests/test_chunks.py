@@ -170,10 +170,11 @@ def test_screen(case):
 
 
 @few
-@given(case=shift_cases(), weights=st.sampled_from(["sigma", "uniform"]))
-def test_invert(case, weights):
+@given(case=shift_cases(), weights=st.sampled_from(["sigma", "score", "uniform"]), smooth=st.sampled_from([0, 0.1]))
+def test_invert(case, weights, smooth):
     shifts, cut = case
-    assert_same_bits(xoffset.invert(shifts.chunk(cut), weights=weights), xoffset.invert(shifts, weights=weights))
+    options = {"weights": weights, "smooth": smooth}
+    assert_same_bits(xoffset.invert(shifts.chunk(cut), **options), xoffset.invert(shifts, **options))
 
 
 @few
