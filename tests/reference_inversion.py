@@ -148,7 +148,7 @@ def weigh(z: np.ndarray, loss: str) -> np.ndarray:
         return np.maximum(np.clip(1.0 - (z / 5.123) ** 2, 0.0, None) ** 2, 1e-9)
     if loss == "l1":
         return 0.05 / np.maximum(z, 0.05)
-    return 1.855 / np.maximum(z, 1.855)
+    return 1.856 / np.maximum(z, 1.856)
 
 
 def fit(

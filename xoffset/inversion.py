@@ -58,13 +58,14 @@ def invert(
         times median baseline over baseline, or the other way round. Or an array (pair,) or (pair, y, x) in the order
         of the shifts; a weight that is zero or NaN takes the pair out.
     loss
-        How misclosure counts: `"linear"` squared; `"huber"` squared up to 1.855 and linearly beyond; `"tukey"` not at
+        How misclosure counts: `"linear"` squared; `"huber"` squared up to 1.856 and linearly beyond; `"tukey"` not at
         all beyond 5.123; `"l1"` linearly. In units of the pixel's own median misclosure, of the vector, and corrected
         for how much of a pair's error its misclosure shows.
     smooth
         Strength of a penalty on changes of velocity [yr m-1]: from one interval between dates to the next, a change of
         the velocity by 1 / smooth costs as much as a misfit of one standard error. 0: none. `"gcv"`: chosen for each
-        pixel by generalised cross-validation over the dates. Dates without pairs stay unknown.
+        pixel by generalised cross-validation over the dates. Pairs keep the weights that their misclosure gave them, so
+        smoothness makes no outliers. Dates without pairs stay unknown.
     prior
         Series (time, y, x), `dx` and `dy` in metres at the dates of the network, whose changes of velocity are expected
         when smoothing. None: none are.

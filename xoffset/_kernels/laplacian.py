@@ -28,16 +28,17 @@ SPLITS, DAMPING, LEAST_LEFT = 8, 2.0 / 3.0, 0.25
 # first with one leverage for all pairs, then with each its own. Steps between new matrices of the latter.
 EQUAL_STEPS, EQUAL_TOLERANCE = 3, 0.1
 STEPS, TOLERANCE, RENEWAL = 100, 0.02, 5
-# The scale: share of the first, which outliers have part in; steps after which it may only fall, and by this factor at
-# least; halvings that find it, to a hundredth; its least share of the root mean square, and of the displacements, below
-# which misclosure is rounding and no noise. Square of the change that is.
-FIRST_SCALE, NEW_SCALES, FALL, HALVINGS = 0.6, 3, 0.9, 11
+# The scale: share of the first, which outliers have part in; steps with a new one, and from one to the next of those
+# afterwards that may only fall, and by this factor at least; halvings that find it, to a hundredth or two; its least
+# share of the root mean square, and of the displacements, below which misclosure is rounding and no noise. Square of
+# the change that is.
+FIRST_SCALE, NEW_SCALES, FALL, HALVINGS = 0.6, 3, 0.9, 10
 LEAST_SCALE, PRECISION, ROUNDING = 0.01, 1e-7, 1e-20
 # Median length of a vector of two standard normal components.
 RAYLEIGH = 1.1774100225154747
 # Thresholds on the length of residual vectors: as many good ones are beyond Huber's as are beyond 1.345 of a single
 # residual; Tukey's keeps 95 % of the efficiency, as 4.685 does for a single residual; least length for "l1".
-HUBER_LIMIT, TUKEY_LIMIT, L1_LEAST = 1.855, 5.123, 0.05
+HUBER_LIMIT, TUKEY_LIMIT, L1_LEAST = 1.856, 5.123, 0.05
 # Variance of the "l1" solution, the spatial median, over that of least squares, for normal noise of two components.
 L1_EXCESS = 4.0 / np.pi
 # Residuals beyond tell nothing of the noise; a weight below this share is none. No loss leaves less than the last: a
@@ -88,6 +89,7 @@ class Scratch(NamedTuple):
     solution: np.ndarray  # (2, date)
     change: np.ndarray  # (3, date) right-hand sides
     share: np.ndarray  # (2, date) variance that belongs to each date
+    rest: np.ndarray  # (2, date) work of the split; variances have single precision, which is twice as fast
     ratio: np.ndarray  # (2, date)
     prior: np.ndarray  # (2, date) series that the smoothness refers to
     state: np.ndarray  # (date) int64
@@ -103,7 +105,7 @@ def scratch(pairs: int, dates: int, width: int, lanes: int, needs_dense: bool) -
 
     return Scratch(
         observed=made(2, pairs),
-        variance=made(2, pairs),
+        variance=np.empty((2, pairs, lanes), np.float32),
         weight=made(pairs),
         trust=made(pairs),
         redundancy=made(pairs),
@@ -113,7 +115,8 @@ def scratch(pairs: int, dates: int, width: int, lanes: int, needs_dense: bool) -
         dense=made(dates, dates) if needs_dense else made(0, 0),
         solution=made(2, dates),
         change=made(3, dates),
-        share=made(2, dates),
+        share=np.empty((2, dates, lanes), np.float32),
+        rest=np.empty((2, dates, lanes), np.float32),
         ratio=made(2, dates),
         prior=np.zeros((2, dates, lanes)),
         state=np.empty((dates, lanes), np.int64),
@@ -126,44 +129,47 @@ def scratch(pairs: int, dates: int, width: int, lanes: int, needs_dense: bool) -
 
 
 @kernel
-def _split(ends, variance, out, ratio):
+def _split(ends, variance, out, work):
     """Variance of each date (date, lanes) whose sums over the ends of the pairs come closest to those of the pairs.
 
     variance (pair, lanes), NaN where a pair takes no part. Where a network cannot tell (a chain), each date keeps half
-    a pair.
+    a pair. All in single precision.
     """
     pairs, lanes = variance.shape
-    rest, count = ratio[0], ratio[1]
+    rest, count = work[0], work[1]
     dates = out.shape[0]
-    rest[:] = 0.0
-    count[:] = 0.0
+    zero, one = np.float32(0.0), np.float32(1.0)
+    half, damping, least = np.float32(0.5), np.float32(DAMPING), np.float32(LEAST_LEFT)
+    rest[:] = zero
+    count[:] = zero
     for p in range(pairs):
         i, j = ends[p, 0], ends[p, 1]
         for lane in range(lanes):
             part = variance[p, lane]
-            one = 1.0 if part == part else 0.0
-            part = part if part == part else 0.0
+            is_used = part == part
+            part = part if is_used else zero
             rest[i, lane] += part
             rest[j, lane] += part
-            count[i, lane] += one
-            count[j, lane] += one
+            count[i, lane] += one if is_used else zero
+            count[j, lane] += one if is_used else zero
     for k in range(dates):
         for lane in range(lanes):
-            out[k, lane] = 0.5 * rest[k, lane] / count[k, lane] if count[k, lane] > 0.0 else np.nan
+            out[k, lane] = half * rest[k, lane] / count[k, lane] if count[k, lane] > zero else np.float32(np.nan)
+            count[k, lane] = damping / max(count[k, lane], one)
     for _ in range(SPLITS):
         # what the pairs of a date have beyond what the present split gives them
-        rest[:] = 0.0
+        rest[:] = zero
         for p in range(pairs):
             i, j = ends[p, 0], ends[p, 1]
             for lane in range(lanes):
                 part = variance[p, lane] - out[i, lane] - out[j, lane]
-                part = part if part == part else 0.0
+                part = part if part == part else zero
                 rest[i, lane] += part
                 rest[j, lane] += part
         for k in range(dates):
             for lane in range(lanes):
-                share = out[k, lane] + DAMPING * rest[k, lane] / max(count[k, lane], 1.0)
-                out[k, lane] = max(share, LEAST_LEFT * out[k, lane])
+                share = out[k, lane] + count[k, lane] * rest[k, lane]
+                out[k, lane] = max(share, least * out[k, lane])
 
 
 @kernel
@@ -174,14 +180,14 @@ def date_variance(ends, variance, out):
     date has no pair.
     """
     dates, rows, columns = out.shape
-    share = np.empty((dates, columns))
-    ratio = np.empty((2, dates, columns))
-    of_row = np.empty((variance.shape[0], columns))
+    share = np.empty((dates, columns), np.float32)
+    work = np.empty((2, dates, columns), np.float32)
+    of_row = np.empty((variance.shape[0], columns), np.float32)
     for row in range(rows):
         for p in range(variance.shape[0]):
             for column in range(columns):
                 of_row[p, column] = variance[p, row, column]
-        _split(ends, of_row, share, ratio)
+        _split(ends, of_row, share, work)
         for k in range(dates):
             for column in range(columns):
                 out[k, row, column] = share[k, column]
@@ -191,26 +197,31 @@ def date_variance(ends, variance, out):
 
 
 @kernel
+def _is_one_group(s):
+    """Whether all dates with pairs belong to one group, in all pixels."""
+    dates, lanes = s.state.shape
+    first, apart = s.lane[0], 0
+    first[:] = -1.0
+    for k in range(dates):
+        for lane in range(lanes):
+            has_pairs = s.state[k, lane] == CONNECTED
+            first[lane] = s.root[k, lane] if has_pairs and first[lane] < 0.0 else first[lane]
+            apart += 1 if has_pairs and s.root[k, lane] != first[lane] else 0
+    return apart == 0
+
+
+@kernel
 def _group(network, s, is_smooth):
     """Groups of dates that pairs of positive weight connect: s.root, the first date of each, and s.state.
 
-    s.lane[0] is their number, [1] the dates of the group of `home`, [2] the pairs, [15] those to be solved that
-    are redundant. A date of `root` -1 is no unknown. A smoothed series has unknowns from the first to the last date of
-    its group.
+    s.lane[0] is their number, [1] the dates of the group of `home`, [15] the pairs to be solved that are redundant. A
+    date of `root` -1 is no unknown. A smoothed series has unknowns from the first to the last date of its group.
     """
     dates, lanes = s.state.shape
     pairs = s.weight.shape[0]
     s.state[:] = NO_PAIRS
-    s.lane[2] = 0.0
     for k in range(dates):
         s.root[k] = k
-    for p in range(pairs):
-        i, j = network.ends[p, 0], network.ends[p, 1]
-        for lane in range(lanes):
-            is_used = s.weight[p, lane] > 0.0
-            s.state[i, lane] = CONNECTED if is_used else s.state[i, lane]
-            s.state[j, lane] = CONNECTED if is_used else s.state[j, lane]
-            s.lane[2, lane] += 1.0 if is_used else 0.0
     changes, is_forward = 1, True
     while changes > 0:
         changes = 0
@@ -218,12 +229,16 @@ def _group(network, s, is_smooth):
             p = q if is_forward else pairs - 1 - q
             i, j = network.ends[p, 0], network.ends[p, 1]
             for lane in range(lanes):
-                a, b = s.root[i, lane], s.root[j, lane]
-                is_new = s.weight[p, lane] > 0.0 and a != b
-                s.root[i, lane] = min(a, b) if is_new else a
-                s.root[j, lane] = min(a, b) if is_new else b
-                changes += 1 if is_new else 0
+                a, b, is_used = s.root[i, lane], s.root[j, lane], s.weight[p, lane] > 0.0
+                first = min(a, b)
+                s.root[i, lane] = first if is_used else a
+                s.root[j, lane] = first if is_used else b
+                s.state[i, lane] = CONNECTED if is_used else s.state[i, lane]
+                s.state[j, lane] = CONNECTED if is_used else s.state[j, lane]
+                changes += 1 if is_used and a != b else 0
         is_forward = not is_forward
+        if _is_one_group(s):
+            break
     s.lane[0] = 0.0
     s.lane[1] = 0.0
     s.lane[15] = 0.0
@@ -673,7 +688,7 @@ def _settle(network, s, loss, is_first):
     has_matrix = 1 if loss == HUBER and not is_first else 0
     for step in range(steps):
         _residuals(network, s)
-        if loss != TUKEY:
+        if loss != TUKEY and (step < NEW_SCALES or step % NEW_SCALES == 0):
             # pairs that nothing checks may be most of them, as long as all count alike
             _scale(s, is_settled, LEAST_SCALE if is_first else 0.0, step < NEW_SCALES)
         if is_first and step == 0:
@@ -828,7 +843,7 @@ def _noise_of_pairs(s, loss):
             redundancy, length, weight = s.redundancy[p, lane], s.length[p, lane], s.weight[p, lane]
             is_good = redundancy > 0.0 and length <= limit[lane]
             # what nothing checks closes
-            variances = s.variance[0, p, lane] + s.variance[1, p, lane]
+            variances = np.float64(s.variance[0, p, lane]) + np.float64(s.variance[1, p, lane])
             part = length * length * redundancy / (weight * variances) if redundancy > 0.0 else 0.0
             square[lane] += part * variances if redundancy > 0.0 else 0.0
             found[lane] += part if is_good else 0.0
@@ -997,10 +1012,11 @@ def load(merged, weight, s):
     """Take over displacements and variances, merged (4, pair, lanes), and weights (pair, lanes) of a group of pixels.
 
     Without weights (0, lanes) they are the inverse of the mean of the two variances. A pair without displacement or
-    with a weight that is no positive number takes no part, and has no variance. s.lane[8] is the number of others
-    without, which is 0 then; [17] and [18] are the sums of those with one.
+    with a weight that is no positive number takes no part, and has no variance. s.lane[2] is the number of
+    others, [8] of those without one, which is 0 then; [17] and [18] are the sums of those with one.
     """
     s.lane[8] = 0.0
+    s.lane[2] = 0.0
     s.lane[17] = 0.0
     s.lane[18] = 0.0
     for p in range(s.weight.shape[0]):
@@ -1010,6 +1026,7 @@ def load(merged, weight, s):
             is_used = abs(x) < np.inf and abs(y) < np.inf and w > 0.0 and w < np.inf
             is_known = 0.0 < along_x < np.inf and 0.0 < along_y < np.inf
             s.weight[p, lane] = w if is_used else 0.0
+            s.lane[2, lane] += 1.0 if is_used else 0.0
             # what takes no part must be a number all the same: 0 times NaN is NaN
             s.observed[0, p, lane] = x if is_used else 0.0
             s.observed[1, p, lane] = y if is_used else 0.0
@@ -1054,7 +1071,7 @@ def invert(network, method, s, out):
     _group(network, s, is_smooth)
     _complete_variances(s)
     for axis in range(2):
-        _split(network.ends, s.variance[axis], s.share[axis], s.ratio)
+        _split(network.ends, s.variance[axis], s.share[axis], s.rest)
     _fit(network, s, method.loss)
     _noise_of_pairs(s, method.loss)
     if is_smooth:
@@ -1095,17 +1112,16 @@ def _misclosure(network, s):
 @kernel
 def _reject(network, s, is_smooth):
     """Take pairs out whose weight the loss has taken away, and group what is left."""
-    before, groups, pairs = s.ratio[0], s.lane[10], s.lane[11]
+    before, groups = s.ratio[0], s.lane[10]
     before[:] = s.state
-    for lane in range(s.weight.shape[1]):
-        groups[lane], pairs[lane] = s.lane[0, lane], s.lane[2, lane]
-        for p in range(s.weight.shape[0]):
+    groups[:] = s.lane[0]
+    for p in range(s.weight.shape[0]):
+        for lane in range(s.weight.shape[1]):
             s.weight[p, lane] = s.weight[p, lane] if s.trust[p, lane] >= REJECTED else 0.0
     _group(network, s, is_smooth)
-    for lane in range(s.weight.shape[1]):
-        s.lane[2, lane] = pairs[lane]
-        if is_smooth:
-            # a smoothed series has left the pairs of other groups out before
+    if is_smooth:
+        # a smoothed series has left the pairs of other groups out before
+        for lane in range(s.weight.shape[1]):
             s.lane[0, lane] += groups[lane] - (before[network.home[0], lane] == CONNECTED)
             for k in range(s.state.shape[0]):
                 is_apart = s.state[k, lane] == NO_PAIRS and before[k, lane] == DISCONNECTED
@@ -1136,32 +1152,41 @@ def _covariance(network, method, s, strength):
 @kernel
 def _write(network, method, s, out):
     dates, lanes = s.state.shape
-    out[:] = np.nan
+    zero_x, zero_y, has_reference = s.lane[10], s.lane[11], s.lane[13]
+    zero_x[:] = 0.0
+    zero_y[:] = 0.0
+    for k in network.home:
+        for lane in range(lanes):
+            zero_x[lane] += s.solution[0, k, lane] / network.home.size
+            zero_y[lane] += s.solution[1, k, lane] / network.home.size
     for lane in range(lanes):
-        has_reference = s.state[network.home[0], lane] == CONNECTED
-        home = s.root[network.home[0], lane]
-        zero_x, zero_y = 0.0, 0.0
-        for k in network.home:
-            zero_x += s.solution[0, k, lane] / network.home.size
-            zero_y += s.solution[1, k, lane] / network.home.size
-        for k in range(dates):
+        has_reference[lane] = 1.0 if s.state[network.home[0], lane] == CONNECTED else 0.0
+    for k in range(dates):
+        for lane in range(lanes):
             state = s.state[k, lane]
-            is_apart = state == DISCONNECTED
-            if state == CONNECTED or (is_apart and has_reference and method.islands != NAN):
-                is_alone = is_apart and method.islands == SEPARATE
-                first = s.root[k, lane]
-                out[k, lane] = s.solution[0, k, lane] - (s.solution[0, first, lane] if is_alone else zero_x)
-                out[dates + k, lane] = s.solution[1, k, lane] - (s.solution[1, first, lane] if is_alone else zero_y)
-                out[2 * dates + k, lane] = s.change[0, k, lane]
-                out[3 * dates + k, lane] = s.change[1, k, lane]
-                if not np.isfinite(out[k, lane]):
-                    state = DISCONNECTED
-            out[4 * dates + k, lane] = state
-        extra = out[5 * dates :]
-        extra[0, lane] = s.lane[12, lane] if has_reference and home >= 0 else np.nan
+            is_apart = state == DISCONNECTED and has_reference[lane] > 0.0 and method.islands != NAN
+            is_told = state == CONNECTED or is_apart
+            out[k, lane] = s.solution[0, k, lane] - zero_x[lane] if is_told else np.nan
+            out[dates + k, lane] = s.solution[1, k, lane] - zero_y[lane] if is_told else np.nan
+            out[2 * dates + k, lane] = s.change[0, k, lane] if is_told else np.nan
+            out[3 * dates + k, lane] = s.change[1, k, lane] if is_told else np.nan
+            # a bridge that cannot be built
+            is_lost = is_told and not abs(out[k, lane]) < np.inf
+            out[4 * dates + k, lane] = DISCONNECTED if is_lost else state
+    if method.islands == SEPARATE:
+        for k in range(dates):
+            for lane in range(lanes):
+                if s.state[k, lane] == DISCONNECTED and has_reference[lane] > 0.0:
+                    first = s.root[k, lane]
+                    out[k, lane] = s.solution[0, k, lane] - s.solution[0, first, lane]
+                    out[dates + k, lane] = s.solution[1, k, lane] - s.solution[1, first, lane]
+    extra = out[5 * dates :]
+    for lane in range(lanes):
+        known = 1.0 if has_reference[lane] > 0.0 else np.nan
+        extra[0, lane] = known * s.lane[12, lane]
         extra[1, lane] = s.lane[2, lane]
         extra[2, lane] = s.lane[0, lane]
         extra[3, lane] = s.lane[14, lane]
-        extra[4, lane] = s.lane[9, lane] if has_reference else np.nan
+        extra[4, lane] = known * s.lane[9, lane]
         extra[5, lane] = s.lane[5, lane]
-        extra[6, lane] = np.sqrt(s.lane[7, lane]) if has_reference else np.nan
+        extra[6, lane] = known * np.sqrt(s.lane[7, lane])
