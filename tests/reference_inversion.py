@@ -79,18 +79,19 @@ def merge(
     return np.array(keys), out, variance, None if weight is None else weights
 
 
-def date_variance(ends: np.ndarray, variance: np.ndarray, dates: int, updates: int = 8) -> np.ndarray:
+def date_variance(ends: np.ndarray, variance: np.ndarray, dates: int, updates: int = 3) -> np.ndarray:
     """Share of each date in the variances of its pairs; NaN for a date without pairs.
 
-    Starts from half the mean variance of the pairs of a date. Eight times, each share grows by two thirds of the mean
-    that the pairs of its date have beyond the shares of their two dates, and keeps at least a quarter.
+    Starts from half the mean variance of the pairs of a date. Three times, each share grows by nine tenths of the mean
+    that the pairs of its date have beyond the shares of their two dates. It is at least a quarter of the least of them.
     """
     touches = np.abs(design(ends, dates)).astype(bool)  # pair, date
     share = np.array([0.5 * variance[of].mean() if of.any() else np.nan for of in touches.T])
+    least = np.array([0.25 * variance[of].min() if of.any() else np.nan for of in touches.T])
     for _ in range(updates):
         rest = variance - np.array([share[first] + share[second] for first, second in ends])
         more = np.array([rest[of].mean() if of.any() else np.nan for of in touches.T])
-        share = np.maximum(share + 2.0 / 3.0 * more, 0.25 * share)
+        share = np.maximum(share + 0.9 * more, least)
     return share
 
 

@@ -21,9 +21,10 @@ NAN, BRIDGE, SEPARATE = 0, 1, 2
 # Layers of `invert` behind the five of each date.
 EXTRA = 7
 
-# Updates of the variances of dates, the share of the difference that each makes good, since the sum of all dates would
-# swing otherwise, and what it leaves of a variance at least.
-SPLITS, DAMPING, LEAST_LEFT = 8, 2.0 / 3.0, 0.25
+# Updates of the variances of dates, and the share of the difference that each makes good. Few: where a network hardly
+# tells, as a chain, more would follow the errors of the variances of the pairs. A date has at least this share of the
+# variance of its best pair, of which a half is fair.
+SPLITS, DAMPING, LEAST_SHARE = 3, 0.9, 0.25
 # Steps of the loss, at most, and largest change of the solution that may be left, in units of the noise of the pairs;
 # first with one leverage for all pairs, then with each its own. Steps between new matrices of the latter.
 EQUAL_STEPS, EQUAL_TOLERANCE = 3, 0.1
@@ -89,7 +90,7 @@ class Scratch(NamedTuple):
     solution: np.ndarray  # (2, date)
     change: np.ndarray  # (3, date) right-hand sides
     share: np.ndarray  # (2, date) variance that belongs to each date
-    rest: np.ndarray  # (2, date) work of the split; variances have single precision, which is twice as fast
+    rest: np.ndarray  # (3, date) work of the split; variances have single precision, which is twice as fast
     ratio: np.ndarray  # (2, date)
     prior: np.ndarray  # (2, date) series that the smoothness refers to
     state: np.ndarray  # (date) int64
@@ -116,7 +117,7 @@ def scratch(pairs: int, dates: int, width: int, lanes: int, needs_dense: bool) -
         solution=made(2, dates),
         change=made(3, dates),
         share=np.empty((2, dates, lanes), np.float32),
-        rest=np.empty((2, dates, lanes), np.float32),
+        rest=np.empty((3, dates, lanes), np.float32),
         ratio=made(2, dates),
         prior=np.zeros((2, dates, lanes)),
         state=np.empty((dates, lanes), np.int64),
@@ -136,12 +137,13 @@ def _split(ends, variance, out, work):
     a pair. All in single precision.
     """
     pairs, lanes = variance.shape
-    rest, count = work[0], work[1]
+    rest, count, least = work[0], work[1], work[2]
     dates = out.shape[0]
-    zero, one = np.float32(0.0), np.float32(1.0)
-    half, damping, least = np.float32(0.5), np.float32(DAMPING), np.float32(LEAST_LEFT)
+    zero, one, most = np.float32(0.0), np.float32(1.0), np.float32(np.inf)
+    half, damping = np.float32(0.5), np.float32(DAMPING)
     rest[:] = zero
     count[:] = zero
+    least[:] = most
     for p in range(pairs):
         i, j = ends[p, 0], ends[p, 1]
         for lane in range(lanes):
@@ -152,6 +154,9 @@ def _split(ends, variance, out, work):
             rest[j, lane] += part
             count[i, lane] += one if is_used else zero
             count[j, lane] += one if is_used else zero
+            part = np.float32(LEAST_SHARE) * part if is_used else most
+            least[i, lane] = min(least[i, lane], part)
+            least[j, lane] = min(least[j, lane], part)
     for k in range(dates):
         for lane in range(lanes):
             out[k, lane] = half * rest[k, lane] / count[k, lane] if count[k, lane] > zero else np.float32(np.nan)
@@ -169,7 +174,7 @@ def _split(ends, variance, out, work):
         for k in range(dates):
             for lane in range(lanes):
                 share = out[k, lane] + count[k, lane] * rest[k, lane]
-                out[k, lane] = max(share, least * out[k, lane])
+                out[k, lane] = max(share, least[k, lane]) if out[k, lane] == out[k, lane] else out[k, lane]
 
 
 @kernel
@@ -181,7 +186,7 @@ def date_variance(ends, variance, out):
     """
     dates, rows, columns = out.shape
     share = np.empty((dates, columns), np.float32)
-    work = np.empty((2, dates, columns), np.float32)
+    work = np.empty((3, dates, columns), np.float32)
     of_row = np.empty((variance.shape[0], columns), np.float32)
     for row in range(rows):
         for p in range(variance.shape[0]):
