@@ -305,8 +305,12 @@ def invert(
     found = fit(ends, observed, weight, [of_home] if smooth else sets, dates, loss)
     good = (found.redundancy > 0.0) & ((loss == "linear") | (found.length <= 4.0 * found.scale))
     misfit = ((observed - found.displacement[ends[:, 1]] + found.displacement[ends[:, 0]]) ** 2).sum(axis=1)
-    share = np.sum((misfit / variance.sum(axis=1))[good]) / found.redundancy[good].sum() if good.any() else (
-        0.0 if has_variance else np.nan)  # fmt: skip
+    share = np.sum((misfit / variance.sum(axis=1))[good]), found.redundancy[good].sum()
+    if has_variance:
+        # a prior of one redundant pair
+        share = (share[0] + 0.05) / (share[1] + 1.0)
+    else:
+        share = share[0] / share[1] if share[1] > 0.0 else np.nan
     outliers = int(((found.redundancy > 0.0) & ~good).sum())
 
     strength, rows, unknowns = 0.0, None, sets

@@ -73,7 +73,7 @@ def noise(ends: np.ndarray, dates: int, merged: np.ndarray) -> tuple[np.ndarray,
     """Variances of the dates (2, date, rows, columns), and the share of those of the pairs that is their own.
 
     ends (observation, 2), merged (4, observation, rows, columns) from `observations.merge`. The share (rows, columns)
-    is what the misclosure shows: 0 where nothing is redundant, NaN if no variances are known.
+    is what the misclosure shows, and experience where little is redundant; NaN if neither that nor variances are known.
     """
     _, observed, rows, columns = merged.shape
     of_dates = np.empty((2, dates, rows, columns))

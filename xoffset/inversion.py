@@ -114,8 +114,9 @@ def invert(
     Weighted least squares per pixel on the graph of the pairs. Most noise of a match belongs to its two images and
     closes around every triplet; the variances of the pairs are therefore split into a share of each date, and only the
     part that the misclosure reveals is treated as noise of the pairs, which redundancy reduces. A network without
-    redundancy reveals nothing: there all noise is taken for that of the dates, and if it belongs to the pairs (ground
-    that changes its look) the displacement over many dates is less certain than its sigma says. Of pairs without any
+    redundancy reveals nothing: there a twentieth is taken for that of the pairs, as matches of synthetic images have at
+    most, and if more is (ground that changes its look) the displacement over many dates is less certain than its sigma
+    says. Of pairs without any
     standard error (`from_table`), the misclosure alone tells the noise, as that of the pairs.
 
     The bridge is the limit of the additional rows of NSBAS (López-Quiroz et al. 2009, J. Appl. Geophys. 69, 1-15) as
