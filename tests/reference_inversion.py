@@ -305,12 +305,11 @@ def invert(
     found = fit(ends, observed, weight, [of_home] if smooth else sets, dates, loss)
     good = (found.redundancy > 0.0) & ((loss == "linear") | (found.length <= 4.0 * found.scale))
     misfit = ((observed - found.displacement[ends[:, 1]] + found.displacement[ends[:, 0]]) ** 2).sum(axis=1)
-    share = np.sum((misfit / variance.sum(axis=1))[good]), found.redundancy[good].sum()
+    own, freedom = np.sum((misfit / variance.sum(axis=1))[good]), found.redundancy[good].sum()
     if has_variance:
         # a prior of one redundant pair
-        share = (share[0] + 0.05) / (share[1] + 1.0)
-    else:
-        share = share[0] / share[1] if share[1] > 0.0 else np.nan
+        own, freedom = own + 0.05, freedom + 1.0
+    share = own / freedom if freedom > 0.0 else np.nan
     outliers = int(((found.redundancy > 0.0) & ~good).sum())
 
     strength, rows, unknowns = 0.0, None, sets
@@ -395,18 +394,20 @@ def variances(
     inside = np.isin(ends[:, 0], members)
     has_pairs = np.isin(members, ends[inside])
     matrix = design(ends[inside], dates)[:, members]
+    # the sums of the variances of two dates are those of their difference, on average over all two of them
+    mended = has_pairs.sum() / max(has_pairs.sum() - 1, 1)
     if not is_general:
         network = np.diag(np.linalg.pinv(matrix.T @ (pull[inside, None] * matrix)))
         # the weights are the inverse of the variance of a mean component
         balance = 2.0 * variance.sum(axis=0) / variance.sum()
-        return of_dates[members] + share * network[:, None] * balance
+        return of_dates[members] + share * network[:, None] * balance * mended
     estimate = gain(ends[inside], pull[inside], members, dates, rows)
     estimate -= estimate[has_pairs].mean(axis=0)
     through_dates = estimate @ matrix + has_pairs / has_pairs.sum()
     return np.stack(
         [
             np.diag(through_dates @ np.diag(of_dates[members, axis]) @ through_dates.T)
-            + np.diag(estimate @ np.diag(share * variance[inside, axis]) @ estimate.T)
+            + np.diag(estimate @ np.diag(mended * share * variance[inside, axis]) @ estimate.T)
             for axis in (0, 1)
         ],
         axis=1,

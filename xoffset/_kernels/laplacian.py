@@ -891,6 +891,8 @@ def _variances(network, s, excess):
             # diagonal of the pseudo-inverse: the inverse without the choice of a date that is zero
             grounded = 0.0 if root == k else s.inverse[k, last, lane]
             spread = grounded - 2.0 * sums[k, lane] / members + totals[at, lane] / (members * members)
+            # so that the sums of the variances of two dates are those of their difference on average
+            spread *= members / max(members - 1.0, 1.0)
             # the weights are inverse variances of a mean component
             both = s.lane[17, lane] + s.lane[18, lane]
             for axis in range(2):
@@ -942,13 +944,13 @@ def _general_variances(network, s, excess):
             for lane in range(lanes):
                 if s.root[k, lane] < 0 or s.root[i, lane] != s.root[k, lane]:
                     continue
-                weight = s.weight[p, lane] * s.trust[p, lane]
+                weight, members = s.weight[p, lane] * s.trust[p, lane], counts[s.root[k, lane], lane]
                 gain = weight * (dense[j, k, lane] - means[j, lane] - dense[i, k, lane] + means[i, lane])
                 row[i, lane] -= gain
                 row[j, lane] += gain
                 for axis in range(2):
                     of_pair = excess * s.lane[9, lane] * s.variance[axis, p, lane] if weight > 0.0 else 0.0
-                    s.change[axis, k, lane] += gain * gain * of_pair
+                    s.change[axis, k, lane] += gain * gain * of_pair * members / max(members - 1.0, 1.0)
         for other in range(dates):
             for lane in range(lanes):
                 root = s.root[other, lane]
