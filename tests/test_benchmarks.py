@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-NAMES = ("inversion", "matching_accuracy", "matching_kernels", "matching_scaling", "matching_speed")
+NAMES = (
+    "inversion",
+    "inversion_calibration",
+    "matching_accuracy",
+    "matching_kernels",
+    "matching_scaling",
+    "matching_speed",
+)
 
 
 @pytest.fixture
