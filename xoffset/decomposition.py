@@ -73,10 +73,10 @@ def decompose(
     Notes
     -----
     Weights and standard errors are those of `velocity`, which says what is left out of a series. The search tries every
-    interval between successive dates with two dates on each side, by what the step takes from the robustly weighted squares, and weighs anew until the
-    interval stays. Noise enters the Bayesian information criterion as the standard errors say or, where the residuals
-    scatter more, as they scatter. The step is kept where it lowers the criterion by more than 10 with three parameters
-    (two components and a date); its standard error takes the date for known.
+    interval between successive dates with two dates on each side, by what the step takes from the robustly weighted
+    squares, and weighs anew until the interval stays. Noise enters the Bayesian information criterion as the standard
+    errors say or, where the residuals scatter more, as they scatter. The step is kept where it lowers the criterion by
+    more than 10 with three parameters (two components and a date); its standard error takes the date for known.
 
     Examples
     --------
@@ -245,9 +245,9 @@ def annual(
     xarray.Dataset
         On (year, y, x): `vx`, `vy`, mean velocity of each year in m yr-1, positive toward increasing x and y;
         `sigma_vx`, `sigma_vy`; the speed `v`; `n_pairs`, the number of pairs of dates centred in the year that took
-        part. All years from the first date to the last are there; NaN where no pair is centred in the year or the pairs do not
-        tell it, never filled from other years. `flags` says why, and where long pairs were left out. Lazy if `shifts`
-        is.
+        part. All years from the first date to the last are there; NaN where no pair is centred in the year or the pairs
+        do not tell it, never filled from other years. `flags` says why, and where long pairs were left out. Lazy if
+        `shifts` is.
 
     Raises
     ------
