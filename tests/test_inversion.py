@@ -729,6 +729,17 @@ def test_sigma_of_a_smoothed_series_is_the_spread_of_its_errors(smooth, missing)
     assert 0.5 < spread < 1.15, spread
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_pairs_that_nothing_checks_do_not_spoil_the_sigma_of_others(loss):
+    """A triangle that closes as well as its noise lets expect, and a chain that nothing checks."""
+    ends = [(0, 1), (0, 2), (1, 2), (2, 3), (3, 4), (4, 5)]
+    shifts = with_errors(ends, np.full(6, 0.15), 0.05, seed=8)
+    series, plain = (xoffset.invert(shifts, loss=each) for each in (loss, "linear"))
+    for name in ("sigma_dx", "sigma_dy"):
+        np.testing.assert_allclose(series[name].median("x"), plain[name].median("x"), rtol=0.1)
+    assert 0.85 < spread_of(series) < 1.15
+
+
 def test_without_any_sigma_the_misclosure_tells_the_noise():
     ends = gaps_up_to(8, 4)
     shifts = with_errors(ends, np.zeros(8), 0.5, seed=6)

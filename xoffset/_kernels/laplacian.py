@@ -658,6 +658,7 @@ def _fit(network, s, loss):
         for lane in range(lanes):
             s.redundancy[p, lane] = freedom[lane] if s.weight[p, lane] > 0.0 else 0.0
     if loss != LINEAR:
+        _leave_unchecked(network, s)
         _settle(network, s, L1 if loss == L1 else HUBER, True)
         _prepare(network, s, rigid, True)
     _invert(s.band, network.first, s.inverse)
@@ -672,6 +673,28 @@ def _fit(network, s, loss):
             is_settled[:] = 0.0
         _settle(network, s, loss, False)
     _residuals(network, s)
+
+
+@kernel
+def _leave_unchecked(network, s):
+    """Share the redundancy among the pairs that least squares leaves a residual, s.lane[15] over their number.
+
+    What has none is checked by nothing, as a pair that alone connects two groups. It tells nothing of the noise.
+    """
+    pairs, lanes = s.weight.shape
+    rounding, count = s.lane[10], s.lane[11]
+    _residuals(network, s)
+    count[:] = 0.0
+    for lane in range(lanes):
+        rounding[lane] = PRECISION * np.sqrt(s.lane[6, lane] * s.lane[19, lane])
+    for p in range(pairs):
+        for lane in range(lanes):
+            is_checked = s.length[p, lane] * np.sqrt(s.redundancy[p, lane]) > rounding[lane]
+            s.redundancy[p, lane] = 1.0 if is_checked else 0.0
+            count[lane] += s.redundancy[p, lane]
+    for p in range(pairs):
+        for lane in range(lanes):
+            s.redundancy[p, lane] *= min(s.lane[15, lane] / max(count[lane], 1.0), 1.0)
 
 
 @kernel
