@@ -116,11 +116,15 @@ def fit(
     layers = 2 * count + 2 * wanted + 5 + 2 * (options.counts is not None) + 2 * groups
     found = _blocks.per_pixel(solve, given.fields, layers)
 
+    covariance = {couple: (found[2 * count + k], found[2 * count + wanted + k]) for k, couple in enumerate(couples)}
+    steady = ("velocity", "velocity")
+    if steady in covariance:
+        covariance[steady] = _with_drift(given.data, covariance[steady])
     tail = 2 * count + 2 * wanted
     end = tail + 5 + 2 * (options.counts is not None)
     return Fit(
         value={name: (found[first + k], found[count + first + k]) for k, name in enumerate(names)},
-        covariance={couple: (found[2 * count + k], found[2 * count + wanted + k]) for k, couple in enumerate(couples)},
+        covariance=covariance,
         rms=found[tail],
         is_loose=found[tail + 2],
         step=(found[tail + 4], found[tail + 3]),
@@ -128,6 +132,18 @@ def fit(
         used=found[end : end + groups],
         dropped=found[end + groups :],
     )
+
+
+def _with_drift(data: xr.Dataset, variances: Components) -> Components:
+    """Variances of a velocity, with what the noise of the pairs behind a series adds where it is known."""
+    names = ("sigma_drift_dx", "sigma_drift_dy")
+    if any(name not in data for name in names):
+        return variances
+    along_x, along_y = (
+        variance + np.where(np.isfinite(data[name].data), data[name].data, 0.0).astype(variance.dtype) ** 2
+        for name, variance in zip(names, variances, strict=True)
+    )
+    return along_x, along_y
 
 
 def _wandering(lengths: np.ndarray) -> np.ndarray:
