@@ -17,6 +17,8 @@ Loss = Literal["linear", "huber", "tukey", "l1"]
 # days are known: 45 days bring the worst year within 8 % of them, 32 and 64 days about 10 %, 90 days 14 %.
 CHANGE = 45.0 / 365.25
 LOSSES = {"linear": trend.LINEAR, "huber": trend.HUBER, "tukey": trend.TUKEY, "l1": trend.L1}
+# Names of terms that are a steady velocity.
+STEADY = {"velocity", "v"}
 Components = tuple[Any, Any]
 
 
@@ -117,9 +119,8 @@ def fit(
     found = _blocks.per_pixel(solve, given.fields, layers)
 
     covariance = {couple: (found[2 * count + k], found[2 * count + wanted + k]) for k, couple in enumerate(couples)}
-    steady = ("velocity", "velocity")
-    if steady in covariance:
-        covariance[steady] = _with_drift(given.data, covariance[steady])
+    for name in STEADY & terms.keys():
+        covariance[name, name] = _with_drift(given.data, covariance[name, name])
     tail = 2 * count + 2 * wanted
     end = tail + 5 + 2 * (options.counts is not None)
     return Fit(

@@ -1,4 +1,4 @@
-"""What the noise of pairs adds to the slope of a series beyond the noise of its dates: it piles up from date to date."""
+"""What noise of the pairs adds to the slope of a series beyond the noise of its dates, as it piles up over dates."""
 
 from __future__ import annotations
 
