@@ -1,6 +1,6 @@
 """Whether the standard errors of series and velocities tell the errors: on networks matched from synthetic images.
 
-python benchmarks/inversion_calibration.py              all, about a minute
+python benchmarks/inversion_calibration.py              all, some minutes
 python benchmarks/inversion_calibration.py coverage     one part
 python benchmarks/inversion_calibration.py --small      few scenes, to see that it works
 """
@@ -20,13 +20,8 @@ SIDE = 32  # px of a window
 DATES = np.datetime64("2020-01-01") + 52 * np.arange(8)
 NETWORKS = {"sequential": 1, "up to 3 apart": 3, "all pairs": 7}
 # field, SNR, share of clouds
-SCENES = (
-    ("constant", 4.0, 0.0),
-    ("constant", 4.0, 0.1),
-    ("landslide", 4.0, 0.0),
-    ("landslide", 4.0, 0.1),
-    ("constant", 10.0, 0.1),
-    ("landslide", 10.0, 0.1),
+SCENES = tuple(
+    (field, snr, clouds) for field in ("constant", "landslide") for snr in (2.0, 4.0, 10.0) for clouds in (0.0, 0.1)
 )
 
 
