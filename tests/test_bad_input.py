@@ -33,6 +33,11 @@ def extend(o, **changes):
     return xoffset.extend(options.pop("shifts", o.shifts.isel(pair=[0])), **options)
 
 
+def invert(o, make):
+    """Shifts with what an option, or several, are made of."""
+    return xoffset.invert(**{"shifts": o.shifts} | make(o))
+
+
 def images(**options):
     options = {"field": "constant", "velocity": VELOCITY, "direction": 90.0, "dates": DATES} | options
     return synthetic.stack((96, 96), **options)[0]
@@ -505,13 +510,25 @@ CASES = [
         )
     ),
     *(
-        (f"invert: {name}", partial(lambda make, o: xoffset.invert(o.shifts, **make(o)), make), ValueError, advice)
+        (f"invert: {name}", partial(invert, make=make), ValueError, advice)
         for name, make, advice in (
             ("weights", lambda o: {"weights": "huber"}, r"'long_baseline' or an array; got 'huber'\. Choose one"),
             ("weights of nothing", lambda o: {"weights": None}, r"got object \(\)\. Pass one number a pair"),
             ("weights of text", lambda o: {"weights": ["a", "b", "c"]}, r"Pass one number a pair, or one a pair"),
             ("weights too few", lambda o: {"weights": [1.0, 2.0]}, r"with shape \(3,\) or .*; got float64 \(2,\)"),
-            ("weights of a map", lambda o: {"weights": o.shifts.dx[0]}, r"Pass one number a pair, or one a pair"),
+            ("weights of a map", lambda o: {"weights": o.shifts.dx[0]}, r"got \('y', 'x'\).*Reorder: weights\.transp"),
+            ("weights in order", lambda o: {"weights": o.shifts.dx.transpose()}, r"Reorder: weights\.transpose"),
+            ("weights elsewhere", lambda o: {"weights": o.shifts.dx[:, ::-1]}, r"with other coordinates.*align them"),
+            ("weights of others", lambda o: {"weights": o.shifts.score[::-1, 0, 0]}, r"with other coordinates"),
+            (
+                "stable of no sigma",
+                lambda o: {
+                    "weights": "uniform",
+                    "stable": o.shifts.dx[0].notnull(),
+                    "shifts": o.shifts.assign(sigma_dx=np.nan * o.shifts.dx),
+                },
+                r"got none\. Leave stable out",
+            ),
             ("weights turned", lambda o: {"weights": o.shifts.dx.values.T}, r"Pass one number a pair, or one a pair"),
             ("weights negative", lambda o: {"weights": [1.0, -1.0, 1.0]}, r"Set those to 0 to drop pairs"),
             ("weights infinite", lambda o: {"weights": [1.0, np.inf, 1.0]}, r"Set those to 0 to drop pairs"),
@@ -677,6 +694,7 @@ CASES = [
         (f"velocity: {options}", partial(lambda k, o: xoffset.velocity(o.shifts, **k), options), ValueError, advice)
         for options, advice in (
             ({"loss": "l2"}, r"Choose one of them"), ({"bootstrap": -1}, r"Pass one such as 200"),
+            ({"bootstrap": 9, "block": 2}, r"at most half of the 3 dates.*got 2\. Pass a shorter block"),
             ({"bootstrap": 1}, r"Pass bootstrap=200"), ({"bootstrap": 9.5}, r"Pass one such as 200"),
             ({"bootstrap": True}, r"Pass one such as 200"), ({"bootstrap": 9, "block": 0}, r"Pass one such as 200"),
             ({"seed": -1}, r"Pass one such as 200"), ({"seed": None}, r"Pass one such as 200"),
@@ -830,7 +848,7 @@ CASES = [
             ("unsorted", lambda o: o.series.isel(time=[1, 0, 2]), ValueError, r"Sort: stack\.sortby\('time'\)"),
             ("no date", lambda o: o.series.isel(time=[]), ValueError, r"Check the selection"),
             ("complex", lambda o: o.series.astype(complex), TypeError, r"Use the result of invert"),
-            ("flags", lambda o: o.series.assign(flags=1.5 * o.series.dx), ValueError, r"drop_vars\('flags'\)"),
+            ("flags", lambda o: o.series.assign(flags=o.series.flags[0]), ValueError, r"drop_vars\('flags'\)"),
         )
     ),
     *(

@@ -355,6 +355,17 @@ def test_years_of_columbia_glacier(columbia, repeated):
     assert (rate.flags.sel(year=2019) == model.FLAGS["separation"]).all()
 
 
+def test_a_match_repeated_or_turned_is_no_new_evidence(columbia):
+    short = columbia[columbia.date_dt <= 400].iloc[::7]
+    locked = columbia[columbia.date_dt > 400].iloc[:3]
+    once = xoffset.annual(at_a_point(pd.concat([short, locked])))
+    turned = locked.rename(columns={"reference": "secondary", "secondary": "reference"})
+    turned = turned.assign(vx=turned.vx, vy=turned.vy)
+    many = xoffset.annual(at_a_point(pd.concat([short, locked, *[turned] * 8, locked])))
+    for name in ("vx", "vy", "n_pairs", "flags"):
+        np.testing.assert_allclose(many[name], once[name], rtol=1e-9)
+
+
 # ------------------------------------------------------------------------------------------------------------ coverage
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
+import dask
 import numpy as np
+import pandas as pd
 import pytest
 import reference_inversion as twin
 import xarray as xr
@@ -618,6 +620,36 @@ def test_the_bridge_deforms_no_group_and_is_less_certain():
         assert (bridged[f"sigma_{name}"][~home] > apart[f"sigma_{name}"][~home]).all()
 
 
+@pytest.mark.parametrize("islands", ["bridge", "separate"])
+def test_what_follows_leaves_islands_out(islands):
+    dates = irregular(6)
+    motion = model.years(dates - dates[0])[:, None] * [10.0, -4.0] + np.random.default_rng(0).normal(0.0, 0.3, (6, 2))
+    shifts = moving(NETWORKS["woven islands"], motion, shape=(5, 6))
+    # right of the middle another group has the reference
+    shifts["dx"].values[0, :, 3:] = shifts["dx"].values[1, :, 3:] = np.nan
+    series, plain = (xoffset.invert(shifts, islands=each, reference=str(dates[4])) for each in (islands, "nan"))
+    assert (series.flags & (model.FLAGS["bridged"] | model.FLAGS["disconnected"])).any()
+    for function in (xoffset.velocity, xoffset.decompose):
+        found, expected = (function(each).drop_attrs() for each in (series, plain))
+        xr.testing.assert_identical(found, expected)
+    if islands == "separate":
+        line = [(20.0, -100.0), (380.0, -100.0)]
+        for function in (xoffset.strain, lambda each: xoffset.profile(each, line)):
+            xr.testing.assert_identical(function(series).drop_attrs(), function(plain).drop_attrs())
+
+
+@pytest.mark.parametrize("smooth", [0.1, "gcv"])
+def test_nobody_knows_the_error_of_a_fit_to_a_smoothed_series(smooth):
+    shifts = noisy(gaps_up_to(8, 3), 3, missing=0.0)
+    series = xoffset.invert(shifts, smooth=smooth)
+    resampled = xoffset.resample(xoffset.invert(shifts), "5D")
+    for each in (series, xoffset.rereference(series, str(irregular(8, 3)[1])), resampled):
+        rate = xoffset.velocity(each)
+        assert np.isfinite(rate.vx).all()
+        assert np.isnan(rate.sigma_vx).all()
+    assert np.isfinite(xoffset.velocity(xoffset.invert(shifts)).sigma_vx).all()
+
+
 # --------------------------------------------------------------------------------------------------------- error model
 
 
@@ -1085,6 +1117,56 @@ def test_weights_follow_the_order_of_the_shifts():
     for given_weights in (weights, np.broadcast_to(weights[:, None, None], shifts.dx.shape)):
         found = xoffset.invert(shifts.isel(pair=order), weights=given_weights[order])
         xr.testing.assert_identical(found, xoffset.invert(shifts, weights=given_weights))
+
+
+@pytest.mark.parametrize("dims", [("pair",), ("pair", "y", "x")])
+def test_labelled_and_lazy_weights(dims):
+    shifts = noisy(gaps_up_to(6, 3), 4, missing=0.0)
+    weights = (
+        xr.ones_like(shifts.dx) if len(dims) == 3 else xr.ones_like(shifts.dx[:, 0, 0], dtype=float).drop_vars("x")
+    )
+    weights = weights.drop_vars("y", errors="ignore") if len(dims) == 1 else weights
+    weights = weights.copy(data=np.random.default_rng(0).uniform(0.1, 9.0, weights.shape))
+    expected = xoffset.invert(shifts, weights=weights.values)
+    xr.testing.assert_identical(xoffset.invert(shifts, weights=weights), expected)
+    # the dates stay loaded
+    fields = shifts.assign({name: shifts[name].copy(data=shifts[name].chunk(y=1).data) for name in shifts.data_vars})
+    for each in (weights.copy(data=weights.chunk().data), weights.chunk().data):
+        with dask.config.set(scheduler=refuse):
+            lazy = xoffset.invert(fields, weights=each)
+        xr.testing.assert_allclose(lazy.compute().drop_attrs(), expected.drop_attrs(), rtol=1e-12)
+
+
+def refuse(*_, **__):
+    raise AssertionError("computed early")
+
+
+@pytest.mark.parametrize("value", [1e-30, 1e30])
+def test_a_sigma_beyond_all_sense_is_none(value):
+    shifts = noisy(gaps_up_to(6, 3), 4, missing=0.0)
+    spoilt, without = shifts.copy(deep=True), shifts.copy(deep=True)
+    spoilt["sigma_dx"].values[2] = value
+    without["sigma_dx"].values[2] = np.nan
+    xr.testing.assert_identical(xoffset.invert(spoilt), xoffset.invert(without))
+    uniform = xoffset.invert(spoilt, weights="uniform")
+    assert np.isfinite(uniform.sigma_dx).all()
+    assert np.isfinite(uniform.pair_share).all()
+
+
+def test_smoothness_that_drowns_the_pairs_is_told():
+    series = xoffset.invert(noisy(gaps_up_to(6, 3), 4, missing=0.0), smooth=1e12)
+    lost = np.isnan(series.dx)
+    assert lost.any()
+    assert (series.flags.where(lost, 0) == lost * model.FLAGS["not_converged"]).all()
+
+
+def test_a_reference_may_be_labelled_and_counts_once():
+    shifts = noisy(gaps_up_to(6, 3), 4, missing=0.0)
+    dates = np.unique(shifts.reference)
+    expected = xoffset.invert(shifts, reference=[dates[1], dates[3]])
+    for reference in ([dates[3], dates[1], dates[3]], xr.DataArray(dates[[1, 3]]), pd.Series(dates[[1, 3]])):
+        xr.testing.assert_identical(xoffset.invert(shifts, reference=reference), expected)
+    xr.testing.assert_allclose(xoffset.rereference(expected, [dates[1], dates[3]]).dx, expected.dx, atol=1e-12)
 
 
 def test_a_network_of_ten_thousand_pairs():

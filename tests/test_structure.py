@@ -36,7 +36,7 @@ LAYERS = (
         "synthetic", "export", "readers",
     ),
     ("_request", "_regression"),
-    ("_guide", "_phase", "_solver"),
+    ("_guide", "_phase", "_separation", "_solver"),
     ("_ncc",),
     ("_pyramid", "_significance"),
     ("_search",),

@@ -86,8 +86,3 @@ def envelope(dates: int, ends: np.ndarray) -> np.ndarray:
     first = np.arange(dates)
     np.minimum.at(first, ends.max(axis=1), ends.min(axis=1))
     return first
-
-
-def bandwidth(ends: np.ndarray) -> int:
-    """Largest number of dates between the two ends of a pair."""
-    return int(np.abs(ends[:, 1] - ends[:, 0]).max(initial=0))

@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _graph, _solver, model
-from xoffset._kernels import observations, separation, trend
+from xoffset import _blocks, _graph, _separation, _solver, model
+from xoffset._kernels import observations, trend
 
 Loss = Literal["linear", "huber", "tukey", "l1"]
 # Time in years over which velocity changes. Chosen at Columbia glacier, where the yearly medians of pairs of up to 60
@@ -38,8 +38,8 @@ class Options(NamedTuple):
     is_wandering: bool = False  # whether velocity may wander about what the terms say: see `_wandering`
     has_step: bool = False  # whether the last term is a step whose date is searched
     counts: np.ndarray | None = None  # (replicate, date) of a bootstrap of the first term
-    baseline: np.ndarray | None = None  # (pair,) days, if long pairs are to be tested
-    group: np.ndarray | None = None  # (pair, group) 1.0 where the pair belongs to a group that is to be counted
+    days: np.ndarray | None = None  # (observation,) baselines, if long ones are to be tested
+    group: np.ndarray | None = None  # (observation, group) 1.0 where one belongs to a group that is to be counted
 
 
 class Terms(NamedTuple):
@@ -59,8 +59,8 @@ class Fit(NamedTuple):
     is_loose: Any  # 1 where the weights did not converge
     step: Components  # index of the last date before the step found and of the first after it, NaN if none
     bootstrap: Components | None
-    used: Any  # (group, rows, columns) number of pairs that took part
-    dropped: Any  # (group, rows, columns) number of pairs that the separation test dropped
+    used: Any  # (group, rows, columns) number of observations that took part
+    dropped: Any  # (group, rows, columns) number of those that the separation test dropped
 
     def sigma(self, name: str, axis: int) -> Any:
         """Standard error of a parameter."""
@@ -74,7 +74,7 @@ def source(shifts_or_series: xr.Dataset, caller: str) -> Source:
         data = model.as_shifts(shifts_or_series, caller)
         order, epochs, ends = model.sorted_pairs(data)
     else:
-        data = model.as_series(shifts_or_series, caller)
+        data = model.without_islands(model.as_series(shifts_or_series, caller), caller, is_bridge_known=False)
         order, epochs = slice(None), model.as_dates(data["time"].values)
     return Source(data, [data[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")], epochs, ends)
 
@@ -118,6 +118,9 @@ def fit(
     layers = 2 * count + 2 * wanted + 5 + 2 * (options.counts is not None) + 2 * groups
     found = _blocks.per_pixel(solve, given.fields, layers)
 
+    if given.ends is None and _shares_noise(given.data):
+        # the errors of the dates are not independent of each other, in a way that nobody knows any more
+        found[2 * count : 2 * count + 2 * wanted] *= np.nan
     covariance = {couple: (found[2 * count + k], found[2 * count + wanted + k]) for k, couple in enumerate(couples)}
     for name in STEADY & terms.keys():
         covariance[name, name] = _with_drift(given.data, covariance[name, name])
@@ -145,6 +148,13 @@ def _with_drift(data: xr.Dataset, variances: Components) -> Components:
         for name, variance in zip(names, variances, strict=True)
     )
     return along_x, along_y
+
+
+def _shares_noise(series: xr.Dataset) -> bool:
+    """Whether dates of a series have parts of the noise of others: smoothed, or resampled."""
+    return any(
+        step.get("smooth") not in (None, 0.0) or step.get("function") == "resample" for step in model.steps(series)
+    )
 
 
 def _wandering(lengths: np.ndarray) -> np.ndarray:
@@ -185,26 +195,22 @@ def _solve_pairs(
     network: tuple[np.ndarray, np.ndarray, np.ndarray],
     *fields: np.ndarray,
 ) -> np.ndarray:
-    dx, dy, sigma_x, sigma_y = fields
     ends, group, sign = network
-    shape = dx.shape[1:]
-    has_vector = np.isfinite(dx) & np.isfinite(dy)
-    if options.baseline is not None:
-        is_locked = _locked(options.baseline, dx, dy)
-        dx = np.where(is_locked, np.nan, dx)
-    merged = np.empty((4, len(ends), *shape))
-    observations.merge(group, sign, dx, dy, sigma_x, sigma_y, merged)
+    merged = np.empty((4, len(ends), *fields[0].shape[1:]))
+    observations.merge(group, sign, *fields, merged)
+    has_vector = np.isfinite(merged[0])
+    if options.days is not None:
+        merged[:, _separation.is_locked(options.days, merged)] = np.nan
     noise = _noise(ends, merged)
     out, weight = _fit(options, terms, ends, (merged[:2], merged[2:]), noise)
     parts = [out]
     if options.counts is not None:
         parts.append(_bootstrap(options.counts, terms.design, 0, ends, (merged[:2], merged[2:], weight)))
     if options.group is not None:
-        is_used = (weight[group] > 0.0) & np.isfinite(dx)
-        parts.append(np.einsum("pg,pyx->gyx", options.group, is_used))
-        lost = has_vector & ~np.isfinite(dx)
-        parts.append(np.einsum("pg,pyx->gyx", options.group, lost))
-    return np.concatenate(parts).astype(dx.dtype)
+        is_left = np.isfinite(merged[0])
+        for counted in ((weight > 0.0) & is_left, has_vector & ~is_left):
+            parts.append(np.einsum("pg,pyx->gyx", options.group, counted))
+    return np.concatenate(parts).astype(fields[0].dtype)
 
 
 def _noise(ends: np.ndarray, merged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -237,14 +243,6 @@ def _bootstrap(
     out = np.empty((2, *pixels[0].shape[2:]))
     trend.bootstrap(design, dates, counts, term, *pixels, out)
     return out
-
-
-def _locked(baseline: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
-    """Pairs that the separation test drops; baseline (pair,) in days, negative of a pair backward in time."""
-    per_year = (model.YEAR / np.timedelta64(1, "D") / baseline)[:, None, None]
-    out = np.empty(dx.shape, dtype=np.uint8)
-    separation.is_locked(np.abs(baseline), dx * per_year, dy * per_year, out)
-    return out > 0
 
 
 def block_counts(dates: int, replicates: int, length: int, seed: int) -> np.ndarray:

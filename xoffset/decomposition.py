@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _regression, _terms, model
+from xoffset import _blocks, _graph, _regression, _terms, model
 from xoffset._regression import Fit, Loss, Options, Source
 from xoffset.model import Date, Duration
 
@@ -72,11 +72,11 @@ def decompose(
 
     Notes
     -----
-    Weights and standard errors are those of `velocity`. The search tries every interval between successive dates with
-    two dates on each side, by what the step takes from the robustly weighted squares, and weighs anew until the
-    interval stays. Noise enters the Bayesian information criterion as the standard errors say or, where the residuals
-    scatter more, as they scatter. The step is kept where it lowers the criterion by more than 10 with three parameters
-    (two components and a date); its standard error takes the date for known.
+    Weights and standard errors are those of `velocity`, which says what is left out of a series. The search tries every
+    interval between successive dates with two dates on each side, by what the step takes from the robustly weighted
+    squares, and weighs anew until the interval stays. Noise enters the Bayesian information criterion as the standard
+    errors say or, where the residuals scatter more, as they scatter. The step is kept where it lowers the criterion by
+    more than 10 with three parameters (two components and a date); its standard error takes the date for known.
 
     Examples
     --------
@@ -186,7 +186,8 @@ def coseismic(
     -----
     The noise of a match is that of its two images. All pairs of m images before with n after say no more of the step
     than m + n dates can: its variance is s²/m + s²/n with the variance s² of a date, however many pairs there are. What
-    does not close is noise of the pairs, which many pairs reduce. See `velocity` for weights and standard errors.
+    does not close is noise of the pairs, which many pairs reduce. See `velocity` for weights, standard errors, and what
+    is left out of a series.
 
     Examples
     --------
@@ -243,10 +244,10 @@ def annual(
     -------
     xarray.Dataset
         On (year, y, x): `vx`, `vy`, mean velocity of each year in m yr-1, positive toward increasing x and y;
-        `sigma_vx`, `sigma_vy`; the speed `v`; `n_pairs`, the number of pairs centred in the year that took part. All
-        years from the first date to the last are there; NaN where no pair is centred in the year or the pairs do not
-        tell it, never filled from other years. `flags` says why, and where long pairs were left out. Lazy if `shifts`
-        is.
+        `sigma_vx`, `sigma_vy`; the speed `v`; `n_pairs`, the number of pairs of dates centred in the year that took
+        part. All years from the first date to the last are there; NaN where no pair is centred in the year or the pairs
+        do not tell it, never filled from other years. `flags` says why, and where long pairs were left out. Lazy if
+        `shifts` is.
 
     Raises
     ------
@@ -268,7 +269,8 @@ def annual(
     the biweight, which picks one of two populations, 27 %, and a cycle common to years that differ more than that.
 
     `"auto"` sorts the pairs into the bins of separations of ITS_LIVE (16, 32, 64, 128 and 256 days) and drops a bin
-    that stands still where the shortest bin with enough pairs moves.
+    that stands still where the shortest bin with enough pairs moves. Bins of few pairs are not tested; where a network
+    is small, one long pair that holds on can pull a year, and `max_separation` as a duration is the remedy.
 
     Examples
     --------
@@ -290,12 +292,12 @@ def annual(
     terms = {str(year): spent[:, k] for k, year in enumerate(years)}
     if model.as_switch(seasonal, "seasonal", "annual"):
         terms |= _season_terms(given.epochs, ["annual"])
-    first, second = given.epochs[given.ends[:, 0]], given.epochs[given.ends[:, 1]]
+    first, second = given.epochs[_graph.observations(given.ends)[0]].T
     central = (first + (second - first) // 2).astype("datetime64[Y]").astype(np.int64) + 1970
     options = Options(
         code,
         is_wandering=True,
-        baseline=(second - first) / _terms.DAY if is_auto else None,
+        days=(second - first) / _terms.DAY if is_auto else None,
         group=(central[:, None] == years).astype(np.float64),
     )
     fitted = _regression.fit(given, terms, options)

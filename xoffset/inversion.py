@@ -58,14 +58,16 @@ def invert(
         match is inverse to on ground of one texture. `"uniform"`: all alike. `"velocity"`: the inverse of the squared
         baseline, which fits velocities instead of displacements. `"baseline"`, `"long_baseline"`: that of `"sigma"`
         times median baseline over baseline, or the other way round. Or an array (pair,) or (pair, y, x) in the order
-        of the shifts; a weight that is zero or NaN takes the pair out.
+        of the shifts; a weight that is zero or NaN takes the pair out, and so does one that is negative or infinite
+        where that is not seen before computing.
     loss
         How misclosure counts: `"linear"` squared; `"huber"` squared up to 1.856 and linearly beyond; `"tukey"` not at
         all beyond 5.123; `"l1"` linearly. In units of the pixel's own median misclosure, of the vector, and corrected
         for how much of a pair's error its misclosure shows.
     smooth
         Strength of a penalty on changes of velocity [yr m-1]: from one interval between dates to the next, a change of
-        the velocity by 1 / smooth costs as much as a misfit of one standard error. 0: none. `"gcv"`: chosen for each
+        the velocity by 1 / smooth costs as much as a misfit of one standard error; with weights of other kinds, as a
+        misfit of 1 m of a pair of weight 1. 0: none. `"gcv"`: chosen for each
         pixel by generalised cross-validation over the dates. Pairs keep the weights that their misclosure gave them, so
         smoothness makes no outliers. Dates without pairs stay unknown.
     prior
@@ -110,8 +112,9 @@ def invert(
     ------
     TypeError, ValueError
         If `shifts` are no shifts, the reference is none of their dates, an option is unknown, smoothing is to join
-        islands, weights are negative or infinite, the weights need standard errors or scores that are not there, stable
-        is on another grid, or holds too little ground, which lazy shifts tell when they are computed.
+        islands, weights are negative or infinite, the weights are on other pairs or another grid, need standard errors
+        or scores that are not there, stable is on another grid or holds too little ground. What takes a look at the
+        values is refused for eager shifts; of lazy ones, the pairs take no part, or stable is refused when computed.
 
     Notes
     -----
@@ -193,7 +196,9 @@ def _fields(found: Any, setup: _solver.Setup) -> dict[str, Any]:
     dx, dy, variance_x, variance_y, state = (found[k * dates : (k + 1) * dates] for k in range(5))
     rms, n_pairs, n_components, n_outliers, share, has_settled, smooth, drift_x, drift_y = found[5 * dates :]
     flags = sum((state == code) * np.int32(model.FLAGS[name]) for code, name in _STATES.items())
-    flags = flags | ((has_settled == 0.0) & np.isfinite(dx)) * np.int32(model.FLAGS["not_converged"])
+    # smoothness that drowns the pairs leaves nothing either
+    is_open = ((has_settled == 0.0) & np.isfinite(dx)) | ((state == laplacian.CONNECTED) & ~np.isfinite(dx))
+    flags = flags | is_open * np.int32(model.FLAGS["not_converged"])
     if setup.islands == laplacian.BRIDGE:
         is_bridged = (state == laplacian.DISCONNECTED) & np.isfinite(dx)
         flags = flags + is_bridged * np.int32(model.FLAGS["bridged"] - model.FLAGS["disconnected"])
@@ -225,6 +230,10 @@ def _of_stable_ground(*fields: np.ndarray, setup: _solver.Setup) -> np.ndarray:
     observations.merge(group, sign, *(field[:, fields[4]][:, np.newaxis] for field in fields[:4]), merged)
     known = np.asarray(np.isfinite(merged[:, :, 0]).all(axis=0))
     enough = known.sum(axis=1) >= LEAST
+    if not enough.any() and not np.isfinite(merged[2:]).any() and np.isfinite(merged[:2]).any():
+        raise ValueError(
+            "invert() needs standard errors of the shifts to scale them to stable ground; got none. Leave stable out."
+        )
     if not enough.any():
         raise ValueError(
             f"invert() needs {LEAST} vectors on stable ground in at least one pair; got at most "
@@ -261,11 +270,12 @@ def _solve_with(table: np.ndarray, *fields: np.ndarray, setup: _solver.Setup) ->
 def _strength(smooth: Any, islands: str, prior: xr.Dataset | None) -> float:
     """Strength of the smoothness, below zero if it is to be found."""
     is_number = isinstance(smooth, (int, float, np.number)) and not isinstance(smooth, bool)
-    if smooth != "gcv" and not (is_number and 0.0 <= smooth < np.inf):
+    is_found = isinstance(smooth, str) and smooth == "gcv"
+    if not is_found and not (is_number and 0.0 <= smooth < np.inf):
         raise ValueError(
             f"invert() needs smooth as a number of at least 0 [yr m-1], or 'gcv'; got {smooth!r}. Try smooth='gcv'."
         )
-    strength = -1.0 if smooth == "gcv" else float(smooth)
+    strength = -1.0 if is_found else float(smooth)
     if strength and islands != "nan":
         raise ValueError(
             f"invert() needs islands='nan' where it smooths; got {islands!r}: a smooth series would join them unseen. "
@@ -280,13 +290,15 @@ def _home(epochs: np.ndarray, ends: np.ndarray, reference: Any) -> tuple[int, ..
     """Indices of the dates whose mean displacement is zero."""
     if reference is None:
         return (int(np.argmax(_graph.degree(epochs.size, _graph.undirected(ends)))),)
+    if isinstance(reference, (xr.DataArray, pd.Series)):
+        reference = reference.values
     several = isinstance(reference, (list, tuple, np.ndarray, pd.DatetimeIndex)) and np.ndim(reference) == 1
     if several and not len(reference):
         raise ValueError(
             "invert() needs at least one date as reference; got none. Write it as '2020-06-01T10:30', or leave it out."
         )
     dates = reference if several else [reference]
-    return tuple(model.index_of_date(epochs, each, "reference", "invert") for each in dates)
+    return tuple(sorted({model.index_of_date(epochs, each, "reference", "invert") for each in dates}))
 
 
 def _weighting(weights: Any, shifts: xr.Dataset, order: Any, baseline: np.ndarray) -> tuple[dict[str, Any], list[Any]]:
@@ -326,21 +338,32 @@ def _weighting(weights: Any, shifts: xr.Dataset, order: Any, baseline: np.ndarra
 
 
 def _of_array(weights: Any, shifts: xr.Dataset, order: Any) -> tuple[dict[str, Any], list[Any]]:
-    values = getattr(weights, "data", None) if isinstance(weights, xr.DataArray) else np.asarray(weights)
-    shape = shifts["dx"].shape
-    if values is None or values.dtype.kind not in "iuf" or values.shape not in (shape[:1], shape):
-        got = f"{values.dtype} {values.shape}" if values is not None else type(weights).__name__
+    dims, shape = shifts["dx"].dims, shifts["dx"].shape
+    if isinstance(weights, xr.DataArray):
+        shared = [name for name in ("reference", "secondary", "y", "x") if name in weights.coords]
+        is_alike = all(np.array_equal(weights[name].values, shifts[name].values) for name in shared)
+        if weights.dims not in (dims[:1], dims) or not is_alike:
+            raise ValueError(
+                f"invert() needs weights with dims {dims[:1]} or {dims}, on the pairs and the grid of the shifts; got "
+                f"{weights.dims}{'' if is_alike else ' with other coordinates'}. Reorder: weights.transpose(...), or "
+                "align them."
+            )
+        weights = weights.data
+    # what is lazy stays lazy
+    values = weights if hasattr(weights, "dask") else np.asarray(weights)
+    if values.dtype.kind not in "iuf" or values.shape not in (shape[:1], shape):
         raise ValueError(
-            f"invert() needs an array of weights with shape {shape[:1]} or {shape}; got {got}. "
+            f"invert() needs an array of weights with shape {shape[:1]} or {shape}; got {values.dtype} {values.shape}. "
             "Pass one number a pair, or one a pair and pixel."
         )
     if isinstance(values, np.ndarray) and ((values < 0) | np.isinf(values)).any():
         raise ValueError(
             "invert() needs weights that are neither negative nor infinite; got some. Set those to 0 to drop pairs."
         )
-    if values.ndim == 1:
-        return {"base": np.asarray(values, dtype=np.float64)[order]}, []
-    return {"has_field": True}, [values.astype(shifts["dx"].dtype)[order]]
+    if values.ndim == 1 and isinstance(values, np.ndarray):
+        return {"base": values.astype(np.float64)[order]}, []
+    field = values if values.ndim == 3 else np.broadcast_to(values[:, np.newaxis, np.newaxis], shape)
+    return {"has_field": True}, [field.astype(np.float64)[order]]
 
 
 def _prior(prior: xr.Dataset, epochs: np.ndarray, shifts: xr.Dataset) -> list[Any]:

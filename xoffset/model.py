@@ -314,6 +314,20 @@ def as_series(series: xr.Dataset, caller: str) -> xr.Dataset:
     return series
 
 
+def without_islands(series: xr.Dataset, caller: str, *, is_bridge_known: bool = True) -> xr.Dataset:
+    """Series whose displacement is unknown at dates that have a zero of their own, or one that is a guess.
+
+    Displacements flagged `disconnected` do not count from the reference date; those flagged `bridged` do only if the
+    motion was steady, which is left out unless `is_bridge_known`.
+    """
+    if "flags" not in series:
+        return series
+    wanted = FLAGS["disconnected"] | (0 if is_bridge_known else FLAGS["bridged"])
+    is_island = (flags_of(series, caller) & np.int32(wanted)) != 0
+    dims = series["dx"].dims
+    return series.assign({name: series[name].where(~xr.DataArray(is_island, dims=dims)) for name in ("dx", "dy")})
+
+
 def as_vectors(data: xr.Dataset, caller: str) -> tuple[xr.Dataset, tuple[str, str]]:
     """Return any product with two components on a grid, checked, with the names of the two: dx, dy or vx, vy.
 
@@ -365,7 +379,9 @@ def flags_of(data: xr.Dataset, caller: str) -> Any:
     if "flags" not in data:
         return np.zeros_like(data["dx"].data, dtype=np.int32)
     flags = data["flags"]
-    if flags.dims != data["dx"].dims or flags.dtype.kind not in "iu":
+    # where() of xarray makes floats of flags and NaN of what its caller removed
+    flags = flags.fillna(0) if flags.dtype.kind == "f" else flags
+    if flags.dims != data["dx"].dims or flags.dtype.kind not in "iuf":
         raise ValueError(
             f"{caller}() needs whole numbers with dims {data['dx'].dims} in 'flags'; got {flags.dtype} with dims "
             f"{flags.dims}. Leave them out: dataset.drop_vars('flags')."

@@ -27,7 +27,9 @@ def velocity(
         the inverse of the mean of its two variances; without any standard errors (all NaN) all weigh alike.
     loss
         How residuals count, by their length over both components: `"linear"` (least squares), `"huber"`, `"tukey"`
-        (far ones not at all), or `"l1"` (the median of directions: half of the data may be wrong).
+        (far ones not at all), or `"l1"` (a median). Long pairs weigh most in a line through pairs: a few that hold on
+        to ground that does not move can outweigh many short ones, in all but `"tukey"`. Find those with
+        `screen(max_separation="auto")`.
     bootstrap
         Number of replicates, in which dates occur several times or not at all; 0: none. Adds `sigma_vx_bootstrap` and
         `sigma_vy_bootstrap`.
@@ -58,11 +60,17 @@ def velocity(
     Where the displacements scatter about the line more than that allows, by a season or an error that nobody modelled,
     the standard errors are scaled up to the scatter, in which outliers count as little as in the fit.
 
+    A series tells the noise of each date, not how the noise of two dates goes together. That is little where it belongs
+    to the images. Where much of it belongs to the pairs (`pair_share`), and in chains, where it adds up, fit the
+    shifts, of which it is known. Of a series that was smoothed or resampled nobody knows it any more, and the standard
+    errors are NaN. Dates of islands, bridged or not, take no part: their place is unknown or guessed.
+
     Residuals are studentised and compared with their scale, the median of their lengths over 1.1774. The thresholds
     are those of two components: 1.856 is the quantile (82 %) that Huber's 1.345 is for one, 5.123 gives the biweight
     95 % of the efficiency of least squares. The bootstrap keeps the weights of the loss; a pair counts as often as the
-    product of the counts of its two dates. It is cautious in networks of short pairs: there the noise of a date cancels
-    between the pairs before and after it, which a draw without some of them undoes; longer blocks lessen that.
+    product of the counts of its two dates. Of pairs it is cautious in networks of short ones: there the noise of a date
+    cancels between the pairs before and after it, which a draw without some of them undoes; longer blocks lessen that.
+    Of a series of few dates it is a tenth to a third too small, as bootstraps of small samples are.
 
     Examples
     --------
@@ -112,5 +120,10 @@ def _draw(dates: int, replicates: int, block: int | None, seed: int) -> np.ndarr
         raise ValueError("velocity() needs two or more replicates; got bootstrap=1. Pass bootstrap=200, or 0 for none.")
     if replicates == 0:
         return None
-    length = max(1, round(dates ** (1.0 / 3.0))) if block is None else min(int(block), dates)
+    length = max(1, round(dates ** (1.0 / 3.0))) if block is None else int(block)
+    if 2 * length > dates:
+        raise ValueError(
+            f"velocity() needs a block of at most half of the {dates} dates, or all draws are alike; got {length}. "
+            "Pass a shorter block, or bootstrap=0."
+        )
     return _regression.block_counts(dates, int(replicates), length, int(seed))

@@ -118,7 +118,7 @@ def resample(
     >>> xoffset.resample(series, "30D").sizes["time"]
     13
     """
-    series = model.as_series(series, "resample")
+    series = model.without_islands(model.as_series(series, "resample"), "resample")
     own = model.as_dates(series["time"].values)
     wanted = _wanted(own, dates)
     longest = _FOREVER if max_gap is None else _positive(max_gap, "max_gap")
@@ -127,7 +127,7 @@ def resample(
 
     flags = model.flags_of(series, "resample")
     fields = [series[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
-    found = _blocks.per_pixel(partial(_interpolate, when=when), [*fields, flags], 4 * wanted.size)
+    found = _blocks.per_pixel(partial(_interpolate, when=when), fields, 4 * wanted.size)
     dx, dy, sigma_x, sigma_y = (found[k * wanted.size : (k + 1) * wanted.size] for k in range(4))
     out = model.series(
         {
@@ -205,20 +205,15 @@ def _positive(value: Any, name: str) -> int:
     return duration
 
 
-def _without_islands(dx: np.ndarray, flags: np.ndarray) -> np.ndarray:
-    """Displacement without the dates that have a zero of their own."""
-    return np.where((flags & model.FLAGS["disconnected"]) != 0, np.nan, dx).astype(dx.dtype)
-
-
 def _interpolate(*fields: np.ndarray, when: tuple[Any, ...]) -> np.ndarray:
-    dx, dy, sigma_x, sigma_y, flags = fields
+    dx, dy, sigma_x, sigma_y = fields
     out = np.empty((4, when[1].size, *dx.shape[1:]), dtype=dx.dtype)
-    resampling.interpolate(*when, _without_islands(dx, flags), dy, sigma_x, sigma_y, out)
+    resampling.interpolate(*when, dx, dy, sigma_x, sigma_y, out)
     return out.reshape(-1, *dx.shape[1:])
 
 
 def _flags_between(flags: np.ndarray, dx: np.ndarray, dy: np.ndarray, when: tuple[Any, ...]) -> np.ndarray:
     out = np.empty((when[1].size, *flags.shape[1:]), dtype=np.int32)
     lack = np.int32(model.FLAGS["too_few_dates"])
-    resampling.flags_between(*when, lack, flags, _without_islands(dx, flags), dy, out)
+    resampling.flags_between(*when, lack, flags, dx, dy, out)
     return out

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import _blocks, _graph, model
+from xoffset import _blocks, _graph, _separation, model
 from xoffset._kernels import neighbours, observations, separation
 from xoffset.model import Duration
 
@@ -229,7 +229,4 @@ def _is_locked_of_block(
 ) -> np.ndarray:
     merged = np.empty((4, days.size, *fields[0].shape[1:]))
     observations.merge(group, sign, *fields, merged)
-    years = days[:, np.newaxis, np.newaxis] / 365.25
-    found = np.empty(merged.shape[1:], dtype=np.uint8)
-    separation.is_locked(days, merged[0] / years, merged[1] / years, found)
-    return np.asarray(found[of_pair], dtype=fields[0].dtype)
+    return np.asarray(_separation.is_locked(days, merged)[of_pair], dtype=fields[0].dtype)

@@ -74,7 +74,7 @@ def trajectory(
     >>> float(path.dx.isel(point=0, time=-1).round())
     20.0
     """
-    series = model.as_series(series, "trajectory")
+    series = model.without_islands(model.as_series(series, "trajectory"), "trajectory")
     spacing = model.spacing(series, "trajectory")
     places = _places(points, series)
     dates = model.as_dates(series["time"].values)
@@ -86,7 +86,7 @@ def trajectory(
     follow = partial(_follow, start=places - origin, first=first, spacing=np.array(spacing), window=window or np.inf)
     fields = [series[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     shape = (9, len(places), dates.size - first)
-    found = _blocks.at_once(follow, [*fields, model.flags_of(series, "trajectory")], np.dtype(np.float64), shape)
+    found = _blocks.at_once(follow, fields, np.dtype(np.float64), shape)
 
     names = ("dx", "dy", "sigma_dx", "sigma_dy", "dx_eulerian", "dy_eulerian")
     values = {"x": found[0] + origin[0], "y": found[1] + origin[1]}
@@ -128,8 +128,6 @@ def _places(points: Any, series: xr.Dataset) -> np.ndarray:
 
 
 def _follow(*fields: np.ndarray, start: np.ndarray, first: int, spacing: np.ndarray, window: float) -> np.ndarray:
-    dx, dy, sigma_x, sigma_y, flags = fields
-    known = np.where((flags & model.FLAGS["disconnected"]) != 0, np.nan, dx)
-    out = np.empty((9, len(start), len(dx) - first))
-    paths.follow(known.astype(dx.dtype), dy, sigma_x, sigma_y, start, first, spacing, window, out)
+    out = np.empty((9, len(start), len(fields[0]) - first))
+    paths.follow(*fields, start, first, spacing, window, out)
     return out

@@ -48,6 +48,8 @@ OUTLIER, REJECTED, LEAST_TRUST = 4.0, 0.01, 1e-9
 # Share of the variance of a pair that is its own by experience, which counts as much as one redundant pair: matches of
 # synthetic images, with and without clouds, have 1 to 5 %.
 PRIOR_SHARE = 0.05
+# Variances beyond are none: single precision does not hold them.
+LEAST, MOST = 1e-30, 1e30
 # A pair that nothing checks has this little of its own residual left.
 UNCHECKED = 1e-9
 # Ratios of smoothness to data that cross-validation tries.
@@ -1036,8 +1038,8 @@ def load(merged, weight, s):
         for lane in range(s.weight.shape[1]):
             x, y, along_x, along_y = merged[0, p, lane], merged[1, p, lane], merged[2, p, lane], merged[3, p, lane]
             w = weight[p, lane] if weight.shape[0] > 0 else 2.0 / (along_x + along_y)
-            is_used = abs(x) < np.inf and abs(y) < np.inf and w > 0.0 and w < np.inf
-            is_known = 0.0 < along_x < np.inf and 0.0 < along_y < np.inf
+            is_known = LEAST < along_x < MOST and LEAST < along_y < MOST
+            is_used = abs(x) < np.inf and abs(y) < np.inf and 0.0 < w < np.inf and (is_known or weight.shape[0] > 0)
             s.weight[p, lane] = w if is_used else 0.0
             s.lane[2, lane] += 1.0 if is_used else 0.0
             # what takes no part must be a number all the same: 0 times NaN is NaN
@@ -1184,7 +1186,7 @@ def _write(network, method, s, out):
             out[2 * dates + k, lane] = s.change[0, k, lane] if is_told else np.nan
             out[3 * dates + k, lane] = s.change[1, k, lane] if is_told else np.nan
             # a bridge that cannot be built
-            is_lost = is_told and not abs(out[k, lane]) < np.inf
+            is_lost = is_apart and not abs(out[k, lane]) < np.inf
             out[4 * dates + k, lane] = DISCONNECTED if is_lost else state
     if method.islands == SEPARATE:
         for k in range(dates):

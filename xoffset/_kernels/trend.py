@@ -556,7 +556,8 @@ def fit(design, ends, spread, loss, has_step, entries, observed, variance, of_da
             found *= CONSISTENCY[loss]
             if is_blind:
                 for axis in range(2):
-                    growth[axis] = found[axis] / expected[axis] if expected[axis] > 1e-6 * total[axis] else np.nan
+                    is_told = expected[axis] > 1e-6 * total[axis] and found[axis] > 0.0
+                    growth[axis] = found[axis] / expected[axis] if is_told else np.nan
             # two directions of one pair leave nothing to compare but rounding
             elif expected.sum() > 1e-6 * total.sum():
                 growth[:] = max(found.sum() / expected.sum(), 1.0)
