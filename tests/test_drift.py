@@ -34,7 +34,7 @@ def exact(ends, times, of_dates, of_pairs, share):
         halves = [0.5 * of_pairs[axis][(ends == k).any(axis=1)] for k in range(times.size)]
         least = np.array([half.min(initial=np.inf) for half in halves])
         own = share * of_pairs[axis]
-        own += (1.0 - share) * np.maximum(of_pairs[axis] - 1.3 * least[ends].sum(axis=1), 0.0)
+        own += (1.0 - share) * np.maximum(of_pairs[axis] - 1.5 * least[ends].sum(axis=1), 0.0)
         held = [
             max(of_dates[axis, k] - (1.0 - share) * half.mean(), 0.0) if half.size else 0.0
             for k, half in enumerate(halves)

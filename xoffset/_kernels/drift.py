@@ -8,7 +8,9 @@ from xoffset._kernels._jit import kernel
 
 # A pair this many times as noisy as its dates are in their best pairs has noise of its own: where a cloud cuts its
 # window it sees other noise of the same dates. Less is what the variances themselves err by.
-NOISIER = 1.3
+NOISIER = 1.5
+# Variances beyond are none, as in the inversion.
+LEAST, MOST = 1e-30, 1e30
 # Neighbouring pixels that are worked on side by side.
 LANES = 64
 
@@ -55,10 +57,10 @@ def _gather(ends, of_dates, of_pairs, weight, halves, used):
     for p in range(ends.shape[0]):
         of_i, of_j = of_dates[0, ends[p, 0]], of_dates[0, ends[p, 1]]
         for lane in range(used.size):
-            both = of_pairs[0, p, lane] + of_pairs[1, p, lane]
+            x, y = of_pairs[0, p, lane], of_pairs[1, p, lane]
             # a date is known along x and y alike, and a sum with NaN is not above zero
-            takes_part = (both > 0.0) & (both < np.inf) & (of_i[lane] + of_j[lane] >= 0.0)
-            weight[p, lane] = 2.0 / both if takes_part else 0.0
+            takes_part = (min(x, y) > LEAST) & (max(x, y) < MOST) & (of_i[lane] + of_j[lane] >= 0.0)
+            weight[p, lane] = 2.0 / (x + y) if takes_part else 0.0
             used[lane] += 1.0 if takes_part else 0.0
     for p in range(ends.shape[0]):
         for k in ends[p]:
