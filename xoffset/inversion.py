@@ -25,8 +25,9 @@ _STATES = {
     laplacian.DISCONNECTED: "disconnected",
     laplacian.NO_REFERENCE: "no_reference",
 }
-# Layer of the share of the pairs, behind those of the dates.
-_SHARE = 4
+# Layer of the share of the pairs, behind those of the dates. With more pairs a date than this, what their noise adds to
+# a velocity is about a hundredth of its standard error, and not worth its time.
+_SHARE, TIED = 4, 4
 # A score that no weight rewards beyond, so that none is infinite.
 BEST_SCORE = 0.99
 # Vectors that a pair needs on stable ground to be believed there, and those of all pairs that are looked at at most, as
@@ -99,8 +100,9 @@ def invert(
         is more than four times what it usually is in the pixel, `pair_share`, the share of the variance of the pairs
         that is their own, not that of their dates, `sigma_drift_dx` and `sigma_drift_dy`, what the noise of the pairs
         adds to the standard error of a velocity in m yr-1, as it piles up from date to date, and which the dates do not
-        tell one by one (NaN without standard errors), and `smooth` if the series is smoothed. With `stable`, on (time),
-        `geolocation_dx` and `geolocation_dy` in metres since the reference date: the median displacement of the stable
+        tell one by one (NaN without standard errors, and with more than four pairs a date, where it is negligible),
+        and `smooth` if the series is smoothed. With `stable`, on (time), `geolocation_dx` and `geolocation_dy` in
+        metres since the reference date: the median displacement of the stable
         ground, which is an error of the images' positions. It is not removed, and no part of sigma, since it is common
         to all pixels; subtract it, or `correct` before. NaN where no pairs with enough stable ground tell.
         Lazy if `shifts` or `stable` are.
@@ -178,6 +180,9 @@ def _solve(*fields: np.ndarray, setup: _solver.Setup) -> np.ndarray:
     found = np.empty((setup.layers + 2, *fields[0].shape[1:]), dtype=fields[0].dtype)
     found[:-2] = _solver.solve(*fields, setup=setup)
     dates = setup.times.size
+    if len(setup.ends) > TIED * dates:
+        found[-2:] = np.nan
+        return found
     of_dates = found[2 * dates : 4 * dates].reshape(2, dates, *found.shape[1:])
     share = found[5 * dates + _SHARE]
     ends, group, sign = _graph.observations(setup.ends)
