@@ -308,7 +308,7 @@ def invert(
     own, freedom = np.sum((misfit / variance.sum(axis=1))[good]), found.redundancy[good].sum()
     if has_variance:
         # a prior of one redundant pair
-        own, freedom = own + 0.05, freedom + 1.0
+        own, freedom = own + 0.03, freedom + 1.0
     share = own / freedom if freedom > 0.0 else np.nan
     outliers = int(((found.redundancy > 0.0) & ~good).sum())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import rioxarray
@@ -57,6 +58,69 @@ class TestKaiserberg:
         assert rate[1:].min() > 1.1 * rate[0]
 
 
+def in_squares(shifts: xr.Dataset) -> xr.DataArray:
+    """Squares of 4 x 4 nodes of a chessboard: half of the ground, beside the other half."""
+    y, x = np.indices((shifts.sizes["y"], shifts.sizes["x"]))
+    return xr.DataArray((x // 4 + y // 4) % 2 == 0, dims=("y", "x"), coords={"y": shifts.y, "x": shifts.x})
+
+
+def spreads(series: xr.Dataset, where: xr.DataArray) -> np.ndarray:
+    """Spread of displacement over its standard error (component, date), as NMAD, of all dates but the reference."""
+    others = series.sel(time=series.time != np.datetime64(series.attrs["reference"]))
+    home = series.sel(time=series.attrs["reference"])
+    found = []
+    for name in ("dx", "dy"):
+        ratio = (others[name] / np.hypot(others[f"sigma_{name}"], home[f"sigma_{name}"])).where(where)
+        found.append(1.4826 * abs(ratio - ratio.median(("y", "x"))).median(("y", "x")).values)
+    return np.stack(found)
+
+
+class TestKaiserbergSeries:
+    """All pairs of 2003 to 2023, from images to motion, with half of the stable third named as stable ground."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def shifts(cls, data_folder: Path) -> xr.Dataset:
+        stack = xoffset.open_stack(data_folder / "kaiserberg_rock_glacier" / "ortho_*.tif", date="ortho_%Y")
+        stack = stack.sel(time=slice("2003", None))
+        return stack.offset.correlate(stack.offset.pairs(), search=24, step=16).offset.screen(min_score=0.5)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def series(cls, shifts: xr.Dataset) -> xr.Dataset:
+        still = in_squares(shifts) & (shifts.x > shifts.x[2 * shifts.sizes["x"] // 3])
+        return shifts.offset.invert(reference="2003-01-01", stable=still)
+
+    @staticmethod
+    def on_the_glacier(series: xr.Dataset) -> xr.Dataset:
+        """Motion of the western part relative to the stable ground."""
+        moved = series.assign({name: series[name] - series[f"geolocation_{name}"] for name in ("dx", "dy")})
+        return moved.isel(x=slice(None, 2 * series.sizes["x"] // 3))
+
+    def test_standard_errors_hold_on_other_stable_ground(self, shifts: xr.Dataset, series: xr.Dataset) -> None:
+        held_out = ~in_squares(series) & (series.x > series.x[2 * series.sizes["x"] // 3])
+        found = spreads(series, held_out)
+        assert found.shape == (2, 4)
+        assert 0.7 <= found.min() <= found.max() <= 1.4
+        # shadows and light of other years are no white noise, which the matches alone cannot know
+        assert spreads(shifts.offset.invert(reference="2003-01-01"), held_out).min() > 2.0
+
+    def test_steps_are_those_of_the_readme(self, series: xr.Dataset) -> None:
+        steps = self.on_the_glacier(series).diff("time")
+        moved = np.hypot(steps.dx, steps.dy).quantile(0.99, ("y", "x")).values
+        rate = moved / xoffset.model.years(np.diff(series.time.values))
+        np.testing.assert_allclose(rate, [1.16, 1.61, 1.62, 1.55], rtol=0.15)
+
+    def test_it_accelerates(self, series: xr.Dataset) -> None:
+        found = self.on_the_glacier(series).offset.decompose(acceleration=True)
+        speed = np.hypot(found.vx, found.vy)
+        along = ((found.ax * found.vx + found.ay * found.vy) / speed).where(speed > 0.8)
+        assert int(along.notnull().sum()) > 80
+        # from 1.16 before 2010 to 1.6 m yr-1 after it, 9 years later on average: at most 0.05 m yr-2 at the fastest
+        assert 0.005 <= median(along) <= 0.05
+        assert float((along > 0.0).sum() / along.notnull().sum()) > 0.8
+
+
 class TestYahtse:
     """Fast tidewater glacier on a Landsat pair: 15 m pixels, 20 px of motion, a real misregistration."""
 
@@ -104,6 +168,84 @@ class TestNaip:
         shifts = good.offset.correlate(network, template=64, search=8, step=16)
         for name in ("dx", "dy"):
             assert np.abs(shifts[name].median(("y", "x")) / self.PIXEL).max() <= 0.15
+
+    def test_standard_errors_hold_on_other_stable_ground(self, data_folder: Path) -> None:
+        """Nothing moves, but crops and light change: half of the ground tells what the other half errs by."""
+        stack = xoffset.open_stack(data_folder / "naip_stable", date="naip_%Y%m%d", align="cubic")
+        good = stack.isel(time=[2, 3, 5, 6, 7, 8, 9])
+        shifts = good.offset.correlate(good.offset.pairs(), template=32, search=5, step=16)
+        shifts = shifts.offset.screen(min_score=0.5)
+        still = in_squares(shifts)
+        series = shifts.offset.invert(stable=still)
+        found = spreads(series, ~still)
+        assert found.shape == (2, 6)
+        assert 0.7 <= found.min() <= found.max() <= 1.4
+        assert spreads(shifts.offset.invert(), ~still).min() > 1.5
+        rate = series.offset.velocity()
+        for name in ("vx", "vy"):
+            ratio = (rate[name] / rate[f"sigma_{name}"]).where(~still)
+            assert 0.7 <= 1.4826 * median(abs(ratio - ratio.median())) <= 1.4
+
+
+class TestColumbia:
+    """Velocities of image pairs at one point of a glacier, from the table to years and to a series."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def table(cls, data_folder: Path) -> pd.DataFrame:
+        rows = pd.read_csv(data_folder / "itslive_point_columbia" / "columbia_61.1804_-146.9751.csv")
+        rows = rows.rename(columns=lambda name: name.split(" ")[0])
+        middle, half = (
+            pd.to_datetime(rows["mid_date"], format="ISO8601"),
+            pd.to_timedelta(rows["date_dt"] / 2, unit="D"),
+        )
+        dates = {"reference": (middle - half).dt.floor("D"), "secondary": (middle + half).dt.floor("D")}
+        return rows.assign(year=middle.dt.year, **dates)
+
+    @staticmethod
+    def screened(table: pd.DataFrame) -> xr.Dataset:
+        names = {"components": ("vx", "vy"), "sigma": ("vx_error", "vy_error")}
+        shifts = xoffset.from_table(table, kind="velocity", crs="EPSG:3413", **names)
+        return shifts.offset.screen(max_separation="auto")
+
+    @pytest.mark.parametrize("repeated", [0, 20])
+    def test_years_of_what_the_separation_test_leaves(self, table: pd.DataFrame, repeated: int) -> None:
+        is_locked = table.date_dt > 400
+        many = pd.concat([table, *[table[is_locked]] * repeated])
+        shifts = self.screened(many)
+        rejected = ((shifts.flags & xoffset.model.FLAGS["separation"]) > 0).values.ravel()
+        assert rejected[many.date_dt > 400].mean() >= 0.99
+        assert rejected[many.date_dt <= 60].mean() <= 0.1
+        found = shifts.offset.annual().isel(y=0, x=0)
+        short = table[table.date_dt <= 60].groupby("year")
+        medians = short["v"].median()[short.size() >= 15]
+        assert len(medians) == 21
+        assert np.abs(found.v.sel(year=medians.index).values / medians - 1.0).max() < 0.1
+
+    def test_series(self, table: pd.DataFrame) -> None:
+        """2240 pairs of different images tie 1153 dates in 81 groups: the errors are those of the pairs."""
+        shifts = self.screened(table)
+        flags = xoffset.model.FLAGS
+        series = shifts.offset.invert(loss="tukey").isel(y=0, x=0)
+        known = np.isfinite(series.dx)
+        assert series.sizes["time"] == 1213
+        assert 300 < int(known.sum()) < 400
+        assert int(series.n_components) > 50
+        assert float(series.pair_share) > 0.3
+        # what is unknown says why
+        assert ((series.flags.where(~known, 0) & (flags["no_pairs"] | flags["disconnected"])) > 0).sum() == (
+            ~known
+        ).sum()
+        assert np.isfinite(series.sigma_dx[known]).all()
+        # the group of the reference tells the years that it covers as the pairs do
+        whole = series.sel(time=known).sel(time=slice("2016-09", "2020-01"))
+        elapsed = xoffset.model.years(whole.time.values[-1] - whole.time.values[0])
+        speed = float(np.hypot(whole.dx[-1] - whole.dx[0], whole.dy[-1] - whole.dy[0])) / elapsed
+        short = table[(table.date_dt <= 60) & table.year.between(2017, 2019)]
+        assert speed == pytest.approx(short.groupby("year")["v"].median().mean(), rel=0.2)
+        bridged = shifts.offset.invert(loss="tukey", islands="bridge").isel(y=0, x=0)
+        assert int(np.isfinite(bridged.dx).sum()) > 1100
+        assert ((bridged.flags & flags["bridged"]) > 0).sum() == np.isfinite(bridged.dx).sum() - known.sum()
 
 
 @pytest.mark.parametrize("image", ["L1", "L3", "L5"])

@@ -448,7 +448,8 @@ def test_products_hold_what_the_contract_says(products, name):
         assert product[variable].dtype == "float32"
         assert product[variable].attrs["units"] == unit
         assert product[variable].attrs["long_name"]
-    on_grid = {"rms", "n_pairs", "n_components", "n_outliers", "pair_share"} if name == "series" else set()
+    maps = {"rms", "n_pairs", "n_components", "n_outliers", "pair_share", "sigma_drift_dx", "sigma_drift_dy"}
+    on_grid = maps if name == "series" else set()
     assert set(product.data_vars) == set(units) | {"flags"} | on_grid
     assert (product["flags"].dims, product["flags"].dtype) == (dims, "int32")
     assert all(product[each].dims == ("y", "x") for each in on_grid)

@@ -17,6 +17,8 @@ Loss = Literal["linear", "huber", "tukey", "l1"]
 # days are known: 45 days bring the worst year within 8 % of them, 32 and 64 days about 10 %, 90 days 14 %.
 CHANGE = 45.0 / 365.25
 LOSSES = {"linear": trend.LINEAR, "huber": trend.HUBER, "tukey": trend.TUKEY, "l1": trend.L1}
+# Names of terms that are a steady velocity.
+STEADY = {"velocity", "v"}
 Components = tuple[Any, Any]
 
 
@@ -119,11 +121,14 @@ def fit(
     if given.ends is None and _shares_noise(given.data):
         # the errors of the dates are not independent of each other, in a way that nobody knows any more
         found[2 * count : 2 * count + 2 * wanted] *= np.nan
+    covariance = {couple: (found[2 * count + k], found[2 * count + wanted + k]) for k, couple in enumerate(couples)}
+    for name in STEADY & terms.keys():
+        covariance[name, name] = _with_drift(given.data, covariance[name, name])
     tail = 2 * count + 2 * wanted
     end = tail + 5 + 2 * (options.counts is not None)
     return Fit(
         value={name: (found[first + k], found[count + first + k]) for k, name in enumerate(names)},
-        covariance={couple: (found[2 * count + k], found[2 * count + wanted + k]) for k, couple in enumerate(couples)},
+        covariance=covariance,
         rms=found[tail],
         is_loose=found[tail + 2],
         step=(found[tail + 4], found[tail + 3]),
@@ -131,6 +136,18 @@ def fit(
         used=found[end : end + groups],
         dropped=found[end + groups :],
     )
+
+
+def _with_drift(data: xr.Dataset, variances: Components) -> Components:
+    """Variances of a velocity, with what the noise of the pairs behind a series adds where it is known."""
+    names = ("sigma_drift_dx", "sigma_drift_dy")
+    if any(name not in data for name in names):
+        return variances
+    along_x, along_y = (
+        variance + np.where(np.isfinite(data[name].data), data[name].data, 0.0).astype(variance.dtype) ** 2
+        for name, variance in zip(names, variances, strict=True)
+    )
+    return along_x, along_y
 
 
 def _shares_noise(series: xr.Dataset) -> bool:

@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import _blocks, _graph, _solver, _stable, model
-from xoffset._kernels import laplacian, observations
+from xoffset._kernels import drift, laplacian, observations
 from xoffset.model import Date
 
 Weights = Literal["sigma", "score", "uniform", "velocity", "baseline", "long_baseline"]
@@ -25,6 +25,9 @@ _STATES = {
     laplacian.DISCONNECTED: "disconnected",
     laplacian.NO_REFERENCE: "no_reference",
 }
+# Layer of the share of the pairs, behind those of the dates. With more pairs a date than this, what their noise adds to
+# a velocity is about a hundredth of its standard error, and not worth its time.
+_SHARE, TIED = 4, 4
 # A score that no weight rewards beyond, so that none is infinite.
 BEST_SCORE = 0.99
 # Vectors that a pair needs on stable ground to be believed there, and those of all pairs that are looked at at most, as
@@ -95,8 +98,11 @@ def invert(
         misclosure of the pairs in metres (a test of consistency, not a measure of precision), `n_pairs`, pairs with a
         value, `n_components`, the number of groups of dates that no pair connects, `n_outliers`, pairs whose misclosure
         is more than four times what it usually is in the pixel, `pair_share`, the share of the variance of the pairs
-        that is their own, not that of their dates, and `smooth` if the series is smoothed. With `stable`, on (time),
-        `geolocation_dx` and `geolocation_dy` in metres since the reference date: the median displacement of the stable
+        that is their own, not that of their dates, `sigma_drift_dx` and `sigma_drift_dy`, what the noise of the pairs
+        adds to the standard error of a velocity in m yr-1, as it piles up from date to date, and which the dates do not
+        tell one by one (NaN without standard errors, and with more than four pairs a date, where it is negligible),
+        and `smooth` if the series is smoothed. With `stable`, on (time), `geolocation_dx` and `geolocation_dy` in
+        metres since the reference date: the median displacement of the stable
         ground, which is an error of the images' positions. It is not removed, and no part of sigma, since it is common
         to all pixels; subtract it, or `correct` before. NaN where no pairs with enough stable ground tell.
         Lazy if `shifts` or `stable` are.
@@ -117,10 +123,9 @@ def invert(
     Weighted least squares per pixel on the graph of the pairs. Most noise of a match belongs to its two images and
     closes around every triplet; the variances of the pairs are therefore split into a share of each date, and only the
     part that the misclosure reveals is treated as noise of the pairs, which redundancy reduces. A network without
-    redundancy reveals nothing: there a twentieth is taken for that of the pairs, as matches of synthetic images have at
-    most, and if more is (ground that changes its look) the displacement over many dates is less certain than its sigma
-    says. Of pairs without any
-    standard error (`from_table`), the misclosure alone tells the noise, as that of the pairs.
+    redundancy reveals nothing: there 3 % are taken for that of the pairs, as matches of synthetic images commonly have,
+    and if more is (ground that changes its look) the displacement over many dates is less certain than its sigma says.
+    Of pairs without any standard error (`from_table`), the misclosure alone tells the noise, as that of the pairs.
 
     The bridge is the limit of the additional rows of NSBAS (López-Quiroz et al. 2009, J. Appl. Geophys. 69, 1-15) as
     their weight tends to zero: it moves groups, and deforms none. Thresholds of the losses are those on the length of a
@@ -152,9 +157,9 @@ def invert(
     )  # fmt: skip
     table = None if stable is None else _table(stable, shifts, order, setup)
     if table is None:
-        found = _blocks.per_pixel(partial(_solver.solve, setup=setup), fields, setup.layers)
+        found = _blocks.per_pixel(partial(_solve, setup=setup), fields, setup.layers + 2)
     else:
-        found = _blocks.per_pixel_of(partial(_solve_with, setup=setup), fields, table, setup.layers)
+        found = _blocks.per_pixel_of(partial(_solve_with, setup=setup), fields, table, setup.layers + 2)
     step = {
         "function": "invert", "weights": weights if isinstance(weights, str) else "array", "loss": loss,
         "smooth": smooth if isinstance(smooth, str) else float(smooth), "prior": prior is not None,
@@ -169,11 +174,31 @@ def invert(
     return series if better is None else series.assign_attrs(better_reference=better)
 
 
+def _solve(*fields: np.ndarray, setup: _solver.Setup) -> np.ndarray:
+    """Layers of `_solver.solve`, and the variance that the noise of the pairs adds to a velocity, along x and y."""
+    found = np.empty((setup.layers + 2, *fields[0].shape[1:]), dtype=fields[0].dtype)
+    found[:-2] = _solver.solve(*fields, setup=setup)
+    dates = setup.times.size
+    if len(setup.ends) > TIED * dates:
+        found[-2:] = np.nan
+        return found
+    of_dates = found[2 * dates : 4 * dates].reshape(2, dates, *found.shape[1:])
+    share = found[5 * dates + _SHARE]
+    ends, group, sign = _graph.observations(setup.ends)
+    factor = np.ones((2, dates)) if setup.factor is None else setup.factor
+    merged = np.empty((4, len(ends), 1, found.shape[2]))
+    for row in range(found.shape[1]):
+        here = slice(row, row + 1)
+        observations.merge(group, sign, *(field[:, here] for field in fields[:4]), merged)
+        drift.drift(ends, setup.times, factor, of_dates[:, :, here], merged[2:], share[here], found[-2:, here])
+    return found
+
+
 def _fields(found: Any, setup: _solver.Setup) -> dict[str, Any]:
     """Variables of the series from the layers of the solver."""
     dates = setup.times.size
     dx, dy, variance_x, variance_y, state = (found[k * dates : (k + 1) * dates] for k in range(5))
-    rms, n_pairs, n_components, n_outliers, share, has_settled, smooth = found[5 * dates :]
+    rms, n_pairs, n_components, n_outliers, share, has_settled, smooth, drift_x, drift_y = found[5 * dates :]
     flags = sum((state == code) * np.int32(model.FLAGS[name]) for code, name in _STATES.items())
     # smoothness that drowns the pairs leaves nothing either
     is_open = ((has_settled == 0.0) & np.isfinite(dx)) | ((state == laplacian.CONNECTED) & ~np.isfinite(dx))
@@ -185,6 +210,7 @@ def _fields(found: Any, setup: _solver.Setup) -> dict[str, Any]:
         "dx": dx, "dy": dy, "sigma_dx": np.sqrt(variance_x), "sigma_dy": np.sqrt(variance_y), "flags": flags,
         "rms": rms, "n_pairs": n_pairs.astype(np.int32), "n_components": n_components.astype(np.int32),
         "n_outliers": n_outliers.astype(np.int32), "pair_share": share,
+        "sigma_drift_dx": np.sqrt(drift_x), "sigma_drift_dy": np.sqrt(drift_y),
     }  # fmt: skip
     return fields | ({"smooth": smooth} if setup.smooth else {})
 
@@ -239,7 +265,7 @@ def _of_stable_ground(*fields: np.ndarray, setup: _solver.Setup) -> np.ndarray:
 
 
 def _solve_with(table: np.ndarray, *fields: np.ndarray, setup: _solver.Setup) -> np.ndarray:
-    return _solver.solve(*fields, setup=replace(setup, factor=np.ascontiguousarray(table[:2])))
+    return _solve(*fields, setup=replace(setup, factor=np.ascontiguousarray(table[:2])))
 
 
 # -------------------------------------------------------------------------------------------------------------- checks

@@ -79,6 +79,8 @@ _SERIES = {
     "n_components": (None, "number of unconnected groups of dates"),
     "n_outliers": (None, "number of pairs far beyond the misclosure of the others"),
     "pair_share": ("1", "share of the variance of a pair that is its own, not that of its dates"),
+    "sigma_drift_dx": ("m yr-1", "standard error of a velocity along x by noise of the pairs that piles up"),
+    "sigma_drift_dy": ("m yr-1", "standard error of a velocity along y by noise of the pairs that piles up"),
     "smooth": ("yr m-1", "strength of the smoothness"),
     "geolocation_dx": ("m", "displacement along x of stable ground as a whole, not removed"),
     "geolocation_dy": ("m", "displacement along y of stable ground as a whole, not removed"),

@@ -57,6 +57,8 @@ def velocity(
     -----
     The standard errors follow the dates, not the number of pairs: an image's noise enters all of its pairs alike. For
     pairs their variances are split into a share of each date first, and what does not close is noise of the pairs.
+    For a series `sigma_drift_dx` and `sigma_drift_dy` add what noise of the pairs piles up from date to date; a series
+    that lacks them, or of which only some dates are passed, is taken for one whose dates err independently.
     Where the displacements scatter about the line more than that allows, by a season or an error that nobody modelled,
     the standard errors are scaled up to the scatter, in which outliers count as little as in the fit.
 

@@ -47,7 +47,7 @@ L1_EXCESS = 4.0 / np.pi
 OUTLIER, REJECTED, LEAST_TRUST = 4.0, 0.01, 1e-9
 # Share of the variance of a pair that is its own by experience, which counts as much as one redundant pair: matches of
 # synthetic images, with and without clouds, have 1 to 5 %.
-PRIOR_SHARE = 0.05
+PRIOR_SHARE = 0.03
 # Variances beyond are none: single precision does not hold them.
 LEAST, MOST = 1e-30, 1e30
 # A pair that nothing checks has this little of its own residual left.
