@@ -11,10 +11,10 @@ from xoffset._kernels import drift
 
 def found(ends, times, of_dates, of_pairs, share, factor=None):
     """Result of the kernel for one pixel (2,)."""
-    out = np.empty((2, 1, 1))
+    out = np.empty((2, 1))
     factor = np.ones((2, times.size)) if factor is None else factor
-    drift.drift(ends, times, factor, of_dates[..., None, None], of_pairs[..., None, None], np.full((1, 1), share), out)
-    return out[:, 0, 0]
+    drift.drift(ends, times, factor, of_dates[..., None], of_pairs[..., None], np.full(1, share), out)
+    return out[:, 0]
 
 
 def exact(ends, times, of_dates, of_pairs, share):
@@ -96,14 +96,14 @@ def test_no_pixel_depends_on_its_neighbours():
     generator = np.random.default_rng(0)
     ends = np.array([[0, 1], [1, 2], [0, 2], [2, 3], [3, 4], [2, 4]])
     times, factor = np.array([0.0, 0.3, 0.5, 0.9, 1.4]), generator.uniform(0.5, 2.0, (2, 5))
-    of_dates, of_pairs = generator.uniform(0.5, 2.0, (2, 5, 2, 70)), generator.uniform(1.0, 4.0, (2, 6, 2, 70))
-    share, together, alone = generator.random((2, 70)), np.empty((2, 2, 70)), np.empty((2, 2, 1))
+    of_dates, of_pairs = generator.uniform(0.5, 2.0, (2, 5, 140)), generator.uniform(1.0, 4.0, (2, 6, 140))
+    share, together, alone = generator.random(140), np.empty((2, 140)), np.empty((2, 1))
     of_pairs[generator.random(of_pairs.shape) < 0.1] = np.nan
     drift.drift(ends, times, factor, of_dates, of_pairs, share, together)
-    for column in range(70):
+    for column in range(140):
         one = slice(column, column + 1)
-        drift.drift(ends, times, factor, of_dates[..., one], of_pairs[..., one], share[:, one], alone)
-        np.testing.assert_array_equal(alone, together[:, :, one])
+        drift.drift(ends, times, factor, of_dates[..., one], of_pairs[..., one], share[one], alone)
+        np.testing.assert_array_equal(alone, together[:, one])
 
 
 def made(noise_of_dates, noise_of_pairs, generator, dates=10, side=40, dtype="float64"):

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from xoffset import _graph
-from xoffset._kernels import laplacian, observations
+from xoffset._kernels import drift, laplacian, observations
 
 # Pixels that are solved at a time, fewer if their matrices would take more than so many bytes.
 LANES, MATRICES = 64, 32 * 2**20
+# With more pairs a date than this, what their noise adds to a velocity is about a hundredth of its standard error, and
+# not worth its time.
+TIED = 4
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Setup:
     @property
     def layers(self) -> int:
         """Layers of the result of `solve`."""
-        return 5 * self.times.size + laplacian.EXTRA
+        return 5 * self.times.size + laplacian.EXTRA + 2
 
     @property
     def is_general(self) -> bool:
@@ -48,7 +51,7 @@ class Setup:
 
 
 def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
-    """Layers of `laplacian.invert` (layer, rows, columns) of a block of pixels.
+    """Layers of `laplacian.invert`, then those of `drift.drift`, (layer, rows, columns) of a block of pixels.
 
     fields: dx, dy and their standard errors (pair, rows, columns); then, if there are, weights (pair, rows, columns),
     and the dx and dy of a prior (date, rows, columns).
@@ -61,10 +64,14 @@ def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
     method = laplacian.Method(setup.loss, setup.islands, setup.smooth, setup.is_general)
     out = np.empty((setup.layers, rows * columns), dtype=fields[0].dtype)
     scratch = _scratch(network, rows * columns, setup.is_general)
-    found = np.empty((setup.layers, scratch.weight.shape[1]))
-    for pixels in _pixels(flat[0], flat[1], scratch.weight.shape[1], setup):
-        _fill(scratch, [np.ascontiguousarray(array[:, pixels]) for array in flat], matches, setup)
-        laplacian.invert(network, method, scratch, found)
+    dates, lanes = setup.times.size, scratch.weight.shape[1]
+    found = np.full((setup.layers, lanes), np.nan)
+    of_dates, share = found[2 * dates : 4 * dates].reshape(2, dates, lanes), found[5 * dates + laplacian.SHARE]
+    for pixels in _pixels(flat[0], flat[1], lanes, setup):
+        of_pairs = _fill(scratch, [np.ascontiguousarray(array[:, pixels]) for array in flat], matches, setup)
+        laplacian.invert(network, method, scratch, found[:-2])
+        if len(setup.ends) <= TIED * dates:
+            drift.drift(network.ends, network.times, factor, of_dates, of_pairs, share, found[-2:])
         out[:, pixels] = found
     return out.reshape(-1, rows, columns)
 
@@ -128,8 +135,8 @@ def _fill(
     fields: list[np.ndarray],
     matches: tuple[np.ndarray, np.ndarray, np.ndarray],
     setup: Setup,
-) -> None:
-    """Observations, variances, weights and prior of a group of pixels (..., pixels)."""
+) -> np.ndarray:
+    """Load observations, variances, weights and prior of a group of pixels; return the variances (2, pair, pixels)."""
     ends, group, sign = matches
     displacement, given = fields[:2], None
     if setup.base is not None or setup.has_field:
@@ -145,6 +152,7 @@ def _fill(
     laplacian.load(found, np.ascontiguousarray(weight), scratch)
     if setup.has_prior:
         scratch.prior[0], scratch.prior[1] = fields[-2:]
+    return found[2:]
 
 
 def _mean_of_matches(given: np.ndarray, displacement: list[np.ndarray], group: np.ndarray, count: int) -> np.ndarray:

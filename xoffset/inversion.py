@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import _blocks, _graph, _solver, _stable, model
-from xoffset._kernels import drift, laplacian, observations
+from xoffset._kernels import laplacian, observations
 from xoffset.model import Date
 
 Weights = Literal["sigma", "score", "uniform", "velocity", "baseline", "long_baseline"]
@@ -25,9 +25,6 @@ _STATES = {
     laplacian.DISCONNECTED: "disconnected",
     laplacian.NO_REFERENCE: "no_reference",
 }
-# Layer of the share of the pairs, behind those of the dates. With more pairs a date than this, what their noise adds to
-# a velocity is about a hundredth of its standard error, and not worth its time.
-_SHARE, TIED = 4, 4
 # A score that no weight rewards beyond, so that none is infinite.
 BEST_SCORE = 0.99
 # Vectors that a pair needs on stable ground to be believed there, and those of all pairs that are looked at at most, as
@@ -157,9 +154,9 @@ def invert(
     )  # fmt: skip
     table = None if stable is None else _table(stable, shifts, order, setup)
     if table is None:
-        found = _blocks.per_pixel(partial(_solve, setup=setup), fields, setup.layers + 2)
+        found = _blocks.per_pixel(partial(_solver.solve, setup=setup), fields, setup.layers)
     else:
-        found = _blocks.per_pixel_of(partial(_solve_with, setup=setup), fields, table, setup.layers + 2)
+        found = _blocks.per_pixel_of(partial(_solve_with, setup=setup), fields, table, setup.layers)
     step = {
         "function": "invert", "weights": weights if isinstance(weights, str) else "array", "loss": loss,
         "smooth": smooth if isinstance(smooth, str) else float(smooth), "prior": prior is not None,
@@ -172,26 +169,6 @@ def invert(
     series.attrs["best_connected"] = str(epochs[int(np.argmax(best))])
     better = _better(fields[0], ends, home, epochs)
     return series if better is None else series.assign_attrs(better_reference=better)
-
-
-def _solve(*fields: np.ndarray, setup: _solver.Setup) -> np.ndarray:
-    """Layers of `_solver.solve`, and the variance that the noise of the pairs adds to a velocity, along x and y."""
-    found = np.empty((setup.layers + 2, *fields[0].shape[1:]), dtype=fields[0].dtype)
-    found[:-2] = _solver.solve(*fields, setup=setup)
-    dates = setup.times.size
-    if len(setup.ends) > TIED * dates:
-        found[-2:] = np.nan
-        return found
-    of_dates = found[2 * dates : 4 * dates].reshape(2, dates, *found.shape[1:])
-    share = found[5 * dates + _SHARE]
-    ends, group, sign = _graph.observations(setup.ends)
-    factor = np.ones((2, dates)) if setup.factor is None else setup.factor
-    merged = np.empty((4, len(ends), 1, found.shape[2]))
-    for row in range(found.shape[1]):
-        here = slice(row, row + 1)
-        observations.merge(group, sign, *(field[:, here] for field in fields[:4]), merged)
-        drift.drift(ends, setup.times, factor, of_dates[:, :, here], merged[2:], share[here], found[-2:, here])
-    return found
 
 
 def _fields(found: Any, setup: _solver.Setup) -> dict[str, Any]:
@@ -265,7 +242,7 @@ def _of_stable_ground(*fields: np.ndarray, setup: _solver.Setup) -> np.ndarray:
 
 
 def _solve_with(table: np.ndarray, *fields: np.ndarray, setup: _solver.Setup) -> np.ndarray:
-    return _solve(*fields, setup=replace(setup, factor=np.ascontiguousarray(table[:2])))
+    return _solver.solve(*fields, setup=replace(setup, factor=np.ascontiguousarray(table[:2])))
 
 
 # -------------------------------------------------------------------------------------------------------------- checks

@@ -11,8 +11,6 @@ from xoffset._kernels._jit import kernel
 NOISIER = 1.5
 # Variances beyond are none, as in the inversion.
 LEAST, MOST = 1e-30, 1e30
-# Neighbouring pixels that are worked on side by side.
-LANES = 64
 
 
 @kernel
@@ -146,39 +144,25 @@ def drift(ends, times, factor, of_dates, of_pairs, share, out):
     factor
         (2, date) of the variances of the dates along x and y that stable ground shows.
     of_dates
-        (2, date, rows, columns) variance of each date of the series along x and y, NaN where the date is unknown. What
-        the noise of the pairs contributes to them is not added again.
+        (2, date, lanes) variance of each date of the series along x and y, NaN where the date is unknown. What the
+        noise of the pairs contributes to them is not added again. Pixels lie side by side along the lanes.
     of_pairs
-        (2, pair, rows, columns) variance of each pair, NaN where it is missing.
+        (2, pair, lanes) variance of each pair, NaN where it is missing.
     share
-        (rows, columns) share of the variances of the pairs that is their own.
+        (lanes) share of the variances of the pairs that is their own.
     out
-        (2, rows, columns) result along x and y, squared per year; NaN where nothing tells.
+        (2, lanes) result along x and y, squared per year; NaN where nothing tells.
     """
-    pairs, dates, (rows, columns) = ends.shape[0], times.size, share.shape
-    lanes = min(LANES, columns)
-    date, pair, own = np.empty((2, dates, lanes)), np.empty((2, pairs, lanes)), np.empty(lanes)
+    pairs, dates, lanes = ends.shape[0], times.size, share.size
     lever, rise = np.empty((dates, lanes)), np.empty((dates, lanes))
     weight, halves = np.empty((pairs, lanes)), np.empty((5, dates, lanes))
-    found, spread, used, spare = np.empty(lanes), np.empty(lanes), np.empty(lanes), np.empty(lanes)
-    for row in range(rows):
-        for first in range(0, columns, lanes):
-            # the last group overlaps the one before rather than being smaller
-            start = min(first, columns - lanes)
-            for axis in range(2):
-                for k in range(dates):
-                    for lane in range(lanes):
-                        date[axis, k, lane] = of_dates[axis, k, row, start + lane]
-                for p in range(pairs):
-                    for lane in range(lanes):
-                        pair[axis, p, lane] = of_pairs[axis, p, row, start + lane]
-            for lane in range(lanes):
-                own[lane] = share[row, start + lane]
-            _slope(times, date, lever, spread, found)
-            _gather(ends, date, pair, weight, halves, used)
-            _rise(ends, weight, lever, rise, found, spare)
-            for axis in range(2):
-                _add_up(ends, factor[axis], (date[axis], pair[axis], own), (lever, rise, weight), halves, axis, found)
-                for lane in range(lanes):
-                    is_told = used[lane] > 0.0 and spread[lane] > 0.0 and np.isfinite(own[lane])
-                    out[axis, row, start + lane] = max(found[lane], 0.0) if is_told else np.nan
+    mean, spread, used, spare = np.empty(lanes), np.empty(lanes), np.empty(lanes), np.empty(lanes)
+    _slope(times, of_dates, lever, spread, mean)
+    _gather(ends, of_dates, of_pairs, weight, halves, used)
+    _rise(ends, weight, lever, rise, mean, spare)
+    for axis in range(2):
+        variances = of_dates[axis], of_pairs[axis], share
+        _add_up(ends, factor[axis], variances, (lever, rise, weight), halves, axis, out[axis])
+        for lane in range(lanes):
+            is_told = used[lane] > 0.0 and spread[lane] > 0.0 and np.isfinite(share[lane])
+            out[axis, lane] = max(out[axis, lane], 0.0) if is_told else np.nan

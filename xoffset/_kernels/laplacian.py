@@ -18,8 +18,8 @@ LINEAR, HUBER, TUKEY, L1 = 0, 1, 2, 3
 CONNECTED, NO_PAIRS, DISCONNECTED, NO_REFERENCE = 0, 1, 2, 3
 # What becomes of dates that no chain of pairs connects with the reference date.
 NAN, BRIDGE, SEPARATE = 0, 1, 2
-# Layers of `invert` behind the five of each date.
-EXTRA = 7
+# Layers of `invert` behind the five of each date, and which of them is the share of the pairs.
+EXTRA, SHARE = 7, 4
 
 # Updates of the variances of dates, and the share of the difference that each makes good. Few: where a network hardly
 # tells, as a chain, more would follow the errors of the variances of the pairs. A date has at least this share of the
@@ -1225,6 +1225,6 @@ def _write(network, method, s, out):
         extra[1, lane] = s.lane[2, lane]
         extra[2, lane] = s.lane[0, lane]
         extra[3, lane] = s.lane[14, lane]
-        extra[4, lane] = known * s.lane[9, lane]
+        extra[SHARE, lane] = known * s.lane[9, lane]
         extra[5, lane] = s.lane[5, lane]
         extra[6, lane] = known * np.sqrt(s.lane[7, lane])
