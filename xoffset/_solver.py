@@ -24,7 +24,7 @@ class Setup:
     ends (pair, 2) of each match, as indices into times (date,) [yr]; home: dates whose mean displacement is zero;
     `base`: weights of the matches (pair,) that take the place of the inverse variances, or multiply them
     (`is_relative`). None: a field of weights is given, or the inverse variances are the weights. A match whose given
-    weight is no positive number takes no part.
+    weight is no positive finite number takes no part.
     """
 
     ends: np.ndarray
@@ -141,7 +141,8 @@ def _fill(
     displacement, given = fields[:2], None
     if setup.base is not None or setup.has_field:
         given = np.broadcast_to(setup.base[:, None] if setup.base is not None else fields[4], fields[0].shape)
-        displacement = [np.where(given > 0.0, array, np.nan) for array in displacement]
+        is_weighed = (given > 0.0) & (given < np.inf)
+        displacement = [np.where(is_weighed, array, np.nan) for array in displacement]
     merged = np.empty((4, len(ends), 1, fields[0].shape[1]))
     observations.merge(group, sign, *(array[:, None] for array in (*displacement, *fields[2:4])), merged)
     found = merged[:, :, 0]
