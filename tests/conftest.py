@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 
@@ -10,3 +11,16 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip("real images of ../shared/data are absent")
     return folder
+
+
+@pytest.fixture(scope="session")
+def columbia(data_folder: Path) -> pd.DataFrame:
+    """Image-pair velocities of ITS_LIVE at one point, with the two dates that middle date and separation stand for.
+
+    Columns go by their names with units, as published, and without.
+    """
+    rows = pd.read_csv(data_folder / "itslive_point_columbia" / "columbia_61.1804_-146.9751.csv")
+    rows = rows.assign(**{name.split(" ")[0]: rows[name] for name in rows})
+    middle, half = pd.to_datetime(rows["mid_date"], format="ISO8601"), pd.to_timedelta(rows["date_dt"] / 2, unit="D")
+    dates = {"reference": (middle - half).dt.floor("D"), "secondary": (middle + half).dt.floor("D")}
+    return rows.assign(year=middle.dt.year, **dates)

@@ -1,7 +1,6 @@
 """velocity, decompose, coseismic and annual on networks and series whose motion is known."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,6 @@ import xoffset
 from xoffset import model, synthetic
 
 DATES = np.arange("2018-01-10", "2021-01-01", 30, dtype="M8[D]").astype("M8[us]")
-COLUMBIA = Path(__file__).parents[2] / "shared/data/itslive_point_columbia/columbia_61.1804_-146.9751.csv"
 
 
 def years(dates, since="2000-01-01"):
@@ -312,18 +310,6 @@ def test_years_of_different_velocity():
         assert (rate.sigma_vx.sel(year=year) > 0).all()
     short = xoffset.annual(made(u, dates, pairs), max_separation="35D")
     assert int(short.n_pairs.sum("year")[0, 0]) == 36
-
-
-@pytest.fixture(scope="module")
-def columbia():
-    if not COLUMBIA.exists():
-        pytest.skip("the data of ITS_LIVE are not here")
-    table = pd.read_csv(COLUMBIA).rename(columns=lambda name: name.split(" ")[0])
-    middle = pd.to_datetime(table["mid_date"], format="mixed")
-    half = pd.to_timedelta(table["date_dt"] / 2, unit="D")
-    table["year"] = middle.dt.year
-    table["reference"], table["secondary"] = ((middle + sign * half).dt.floor("D") for sign in (-1, 1))
-    return table
 
 
 def at_a_point(table):

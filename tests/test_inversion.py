@@ -620,6 +620,13 @@ def test_the_bridge_deforms_no_group_and_is_less_certain():
         assert (bridged[f"sigma_{name}"][~home] > apart[f"sigma_{name}"][~home]).all()
 
 
+def test_velocities_through_time_have_no_islands():
+    shifts = moving(NETWORKS["all"], MOTION[:5], shape=(5, 6))
+    series = xoffset.invert(shifts)
+    rates = series.rename(dx="vx", dy="vy")[["vx", "vy", "flags"]]
+    assert np.isfinite(xoffset.strain(rates).exx).any()
+
+
 @pytest.mark.parametrize("islands", ["bridge", "separate"])
 def test_what_follows_leaves_islands_out(islands):
     dates = irregular(6)
@@ -1058,13 +1065,19 @@ def test_few_dates_cannot_be_smoothed_and_are_not(ends, smooth):
     assert np.isfinite(series.sigma_dx).all()
 
 
+def spoil(name, value, missing="dx", chosen=([2, 5], 1)):
+    """Shifts of a network, those with a wrong value in some pairs, and those in which these are missing."""
+    shifts = noisy(gaps_up_to(6, 3), 4, missing=0.0)
+    spoilt, without = shifts.copy(deep=True), shifts.copy(deep=True)
+    spoilt[name].values[chosen] = value
+    without[missing].values[chosen] = np.nan
+    return shifts, spoilt, without
+
+
 @pytest.mark.parametrize("name", ["sigma_dx", "sigma_dy"])
 @pytest.mark.parametrize("value", [np.nan, 0.0, -1.0, np.inf])
 def test_a_pair_without_a_proper_sigma_takes_no_part(name, value):
-    shifts = noisy(gaps_up_to(6, 3), 4, missing=0.0)
-    spoilt, without = shifts.copy(deep=True), shifts.copy(deep=True)
-    spoilt[name].values[[2, 5], 1] = value
-    without["dx"].values[[2, 5], 1] = np.nan
+    shifts, spoilt, without = spoil(name, value)
     xr.testing.assert_identical(xoffset.invert(spoilt), xoffset.invert(without))
     # other weights need none; the mean of the others stands for it
     uniform = xoffset.invert(spoilt, weights="uniform")
@@ -1076,10 +1089,7 @@ def test_a_pair_without_a_proper_sigma_takes_no_part(name, value):
 @pytest.mark.parametrize("name", ["dx", "dy"])
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
 def test_an_infinite_displacement_is_none(name, value):
-    shifts = noisy(gaps_up_to(6, 3), 4, missing=0.0)
-    spoilt, without = shifts.copy(deep=True), shifts.copy(deep=True)
-    spoilt[name].values[[2, 5], 1] = value
-    without["dx"].values[[2, 5], 1] = np.nan
+    _, spoilt, without = spoil(name, value)
     xr.testing.assert_identical(xoffset.invert(spoilt), xoffset.invert(without))
 
 
@@ -1154,10 +1164,7 @@ def refuse(*_, **__):
 
 @pytest.mark.parametrize("value", [1e-30, 1e30])
 def test_a_sigma_beyond_all_sense_is_none(value):
-    shifts = noisy(gaps_up_to(6, 3), 4, missing=0.0)
-    spoilt, without = shifts.copy(deep=True), shifts.copy(deep=True)
-    spoilt["sigma_dx"].values[2] = value
-    without["sigma_dx"].values[2] = np.nan
+    _, spoilt, without = spoil("sigma_dx", value, missing="sigma_dx", chosen=2)
     xr.testing.assert_identical(xoffset.invert(spoilt), xoffset.invert(without))
     uniform = xoffset.invert(spoilt, weights="uniform")
     assert np.isfinite(uniform.sigma_dx).all()

@@ -20,6 +20,13 @@ def median(values: xr.DataArray) -> float:
     return float(values.median())
 
 
+@pytest.fixture(scope="module")
+def kaiserberg(data_folder: Path) -> xr.DataArray:
+    """The aerial photographs of 2003 to 2023."""
+    stack = xoffset.open_stack(data_folder / "kaiserberg_rock_glacier" / "ortho_*.tif", date="ortho_%Y")
+    return stack.sel(time=slice("2003", None))
+
+
 class TestKaiserberg:
     """Rock glacier on aerial photographs: 0.53 m pixels, motion of up to 15 px."""
 
@@ -27,10 +34,8 @@ class TestKaiserberg:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def shifts(cls, data_folder: Path) -> xr.Dataset:
-        stack = xoffset.open_stack(data_folder / "kaiserberg_rock_glacier" / "ortho_*.tif", date="ortho_%Y")
-        stack = stack.sel(time=slice("2003", None))
-        shifts = stack.offset.correlate(stack.offset.pairs(max_gap=1), search=24, step=16)
+    def shifts(cls, kaiserberg: xr.DataArray) -> xr.Dataset:
+        shifts = kaiserberg.offset.correlate(kaiserberg.offset.pairs(max_gap=1), search=24, step=16)
         return shifts.where(shifts.score > 0.5)
 
     def test_stable_third_is_within_half_a_pixel_of_zero(self, shifts: xr.Dataset) -> None:
@@ -80,10 +85,8 @@ class TestKaiserbergSeries:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def shifts(cls, data_folder: Path) -> xr.Dataset:
-        stack = xoffset.open_stack(data_folder / "kaiserberg_rock_glacier" / "ortho_*.tif", date="ortho_%Y")
-        stack = stack.sel(time=slice("2003", None))
-        return stack.offset.correlate(stack.offset.pairs(), search=24, step=16).offset.screen(min_score=0.5)
+    def shifts(cls, kaiserberg: xr.DataArray) -> xr.Dataset:
+        return kaiserberg.offset.correlate(kaiserberg.offset.pairs(), search=24, step=16).offset.screen(min_score=0.5)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -190,18 +193,6 @@ class TestNaip:
 class TestColumbia:
     """Velocities of image pairs at one point of a glacier, from the table to years and to a series."""
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def table(cls, data_folder: Path) -> pd.DataFrame:
-        rows = pd.read_csv(data_folder / "itslive_point_columbia" / "columbia_61.1804_-146.9751.csv")
-        rows = rows.rename(columns=lambda name: name.split(" ")[0])
-        middle, half = (
-            pd.to_datetime(rows["mid_date"], format="ISO8601"),
-            pd.to_timedelta(rows["date_dt"] / 2, unit="D"),
-        )
-        dates = {"reference": (middle - half).dt.floor("D"), "secondary": (middle + half).dt.floor("D")}
-        return rows.assign(year=middle.dt.year, **dates)
-
     @staticmethod
     def screened(table: pd.DataFrame) -> xr.Dataset:
         names = {"components": ("vx", "vy"), "sigma": ("vx_error", "vy_error")}
@@ -209,22 +200,22 @@ class TestColumbia:
         return shifts.offset.screen(max_separation="auto")
 
     @pytest.mark.parametrize("repeated", [0, 20])
-    def test_years_of_what_the_separation_test_leaves(self, table: pd.DataFrame, repeated: int) -> None:
-        is_locked = table.date_dt > 400
-        many = pd.concat([table, *[table[is_locked]] * repeated])
+    def test_years_of_what_the_separation_test_leaves(self, columbia: pd.DataFrame, repeated: int) -> None:
+        is_locked = columbia.date_dt > 400
+        many = pd.concat([columbia, *[columbia[is_locked]] * repeated])
         shifts = self.screened(many)
         rejected = ((shifts.flags & xoffset.model.FLAGS["separation"]) > 0).values.ravel()
         assert rejected[many.date_dt > 400].mean() >= 0.99
         assert rejected[many.date_dt <= 60].mean() <= 0.1
         found = shifts.offset.annual().isel(y=0, x=0)
-        short = table[table.date_dt <= 60].groupby("year")
+        short = columbia[columbia.date_dt <= 60].groupby("year")
         medians = short["v"].median()[short.size() >= 15]
         assert len(medians) == 21
         assert np.abs(found.v.sel(year=medians.index).values / medians - 1.0).max() < 0.1
 
-    def test_series(self, table: pd.DataFrame) -> None:
+    def test_series(self, columbia: pd.DataFrame) -> None:
         """2240 pairs of different images tie 1153 dates in 81 groups: the errors are those of the pairs."""
-        shifts = self.screened(table)
+        shifts = self.screened(columbia)
         flags = xoffset.model.FLAGS
         series = shifts.offset.invert(loss="tukey").isel(y=0, x=0)
         known = np.isfinite(series.dx)
@@ -241,7 +232,7 @@ class TestColumbia:
         whole = series.sel(time=known).sel(time=slice("2016-09", "2020-01"))
         elapsed = xoffset.model.years(whole.time.values[-1] - whole.time.values[0])
         speed = float(np.hypot(whole.dx[-1] - whole.dx[0], whole.dy[-1] - whole.dy[0])) / elapsed
-        short = table[(table.date_dt <= 60) & table.year.between(2017, 2019)]
+        short = columbia[(columbia.date_dt <= 60) & columbia.year.between(2017, 2019)]
         assert speed == pytest.approx(short.groupby("year")["v"].median().mean(), rel=0.2)
         bridged = shifts.offset.invert(loss="tukey", islands="bridge").isel(y=0, x=0)
         assert int(np.isfinite(bridged.dx).sum()) > 1100

@@ -198,15 +198,6 @@ def test_each_point_of_a_grid_is_that_point_alone():
 # ------------------------------------------------------------------------------------------------------------ ITS_LIVE
 
 
-@pytest.fixture
-def columbia(data_folder):
-    """Image-pair velocities of one point, with the two dates that middle date and separation stand for."""
-    rows = pd.read_csv(data_folder / "itslive_point_columbia" / "columbia_61.1804_-146.9751.csv")
-    middle = pd.to_datetime(rows["mid_date"], format="ISO8601")
-    half = pd.to_timedelta(rows["date_dt [days]"] / 2, unit="D")
-    return rows.assign(reference=(middle - half).dt.floor("D"), secondary=(middle + half).dt.floor("D"))
-
-
 @pytest.mark.data
 def test_velocities_of_its_live(columbia):
     names = {"components": ("vx [m/yr]", "vy [m/yr]"), "sigma": ("vx_error [m/yr]", "vy_error [m/yr]")}
