@@ -17,8 +17,8 @@ Loss = Literal["linear", "huber", "tukey", "l1"]
 # days are known: 45 days bring the worst year within 8 % of them, 32 and 64 days about 10 %, 90 days 14 %.
 CHANGE = 45.0 / 365.25
 LOSSES = {"linear": trend.LINEAR, "huber": trend.HUBER, "tukey": trend.TUKEY, "l1": trend.L1}
-# Names of terms that are a steady velocity.
-STEADY = {"velocity", "v"}
+# Name of the term that is a steady velocity.
+VELOCITY = "v"
 Components = tuple[Any, Any]
 
 
@@ -118,13 +118,13 @@ def fit(
     layers = 2 * count + 2 * wanted + 5 + 2 * (options.counts is not None) + 2 * groups
     found = _blocks.per_pixel(solve, given.fields, layers)
 
+    tail = 2 * count + 2 * wanted
     if given.ends is None and _shares_noise(given.data):
         # the errors of the dates are not independent of each other, in a way that nobody knows any more
-        found[2 * count : 2 * count + 2 * wanted] *= np.nan
+        found[2 * count : tail] *= np.nan
     covariance = {couple: (found[2 * count + k], found[2 * count + wanted + k]) for k, couple in enumerate(couples)}
-    for name in STEADY & terms.keys():
-        covariance[name, name] = _with_drift(given.data, covariance[name, name])
-    tail = 2 * count + 2 * wanted
+    if VELOCITY in terms:
+        covariance[VELOCITY, VELOCITY] = _with_drift(given.data, covariance[VELOCITY, VELOCITY])
     end = tail + 5 + 2 * (options.counts is not None)
     return Fit(
         value={name: (found[first + k], found[count + first + k]) for k, name in enumerate(names)},

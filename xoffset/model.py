@@ -317,10 +317,11 @@ def as_series(series: xr.Dataset, caller: str) -> xr.Dataset:
 def without_islands(series: xr.Dataset, caller: str, *, is_bridge_known: bool = True) -> xr.Dataset:
     """Series whose displacement is unknown at dates that have a zero of their own, or one that is a guess.
 
-    Displacements flagged `disconnected` do not count from the reference date; those flagged `bridged` do only if the
-    motion was steady, which is left out unless `is_bridge_known`.
+    Any other product has no such dates and comes back as it is. Displacements flagged `disconnected` do not count from
+    the reference date; those flagged `bridged` do only if the motion was steady, which is left out unless
+    `is_bridge_known`.
     """
-    if "flags" not in series:
+    if "flags" not in series or "dx" not in series or "time" not in series["dx"].dims:
         return series
     wanted = FLAGS["disconnected"] | (0 if is_bridge_known else FLAGS["bridged"])
     is_island = (flags_of(series, caller) & np.int32(wanted)) != 0

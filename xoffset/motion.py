@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _regression, _terms, model
-from xoffset._regression import Loss
+from xoffset._regression import VELOCITY, Loss
 
 
 def velocity(
@@ -84,11 +84,11 @@ def velocity(
     code = _regression.check_loss(loss, "velocity")
     given = _regression.source(shifts_or_series, "velocity")
     counts = _draw(given.epochs.size, bootstrap, block, seed)
-    terms = {"velocity": _terms.velocity(given.epochs, _regression.middle(given.epochs))}
+    terms = {VELOCITY: _terms.velocity(given.epochs, _regression.middle(given.epochs))}
     fitted = _regression.fit(given, terms, _regression.Options(code, counts=counts))
 
-    vx, vy = fitted.value["velocity"]
-    sigma_vx, sigma_vy = (fitted.sigma("velocity", axis) for axis in range(2))
+    vx, vy = fitted.value[VELOCITY]
+    sigma_vx, sigma_vy = (fitted.sigma(VELOCITY, axis) for axis in range(2))
     speed = np.hypot(vx, vy)
     direction = np.rad2deg(np.arctan2(vx, vy)) % 360.0
     direction = np.where(direction < 360.0, direction, 0.0)  # rounding of the smallest angles west of north
@@ -100,7 +100,7 @@ def velocity(
         "v": speed,
         "v_debiased": np.sqrt(np.maximum(speed**2 - sigma_vx**2 - sigma_vy**2, 0.0)),
         "direction": np.where(speed > 0.0, direction, np.nan).astype(vx.dtype),
-        "flags": _regression.flags(fitted, ["velocity"]),
+        "flags": _regression.flags(fitted, [VELOCITY]),
     }
     step: dict[str, str | int | None] = {"function": "velocity", "loss": loss}
     if fitted.bootstrap is not None:

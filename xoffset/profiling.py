@@ -88,8 +88,7 @@ def profile(
     [-2.0, 2.0]
     """
     data, names = model.as_vectors(dataset, "profile")
-    if "time" in data.dims:
-        data = model.without_islands(data, "profile")
+    data = model.without_islands(data, "profile")
     side = model.spacing(data, "profile")
     nodes = min(abs(side.x), abs(side.y))
     vertices = _vertices(line)

@@ -178,11 +178,7 @@ def _longest(max_separation: Literal["auto"] | Duration | None) -> np.timedelta6
 
 def _flags(shifts: xr.Dataset) -> xr.DataArray:
     """Flags so far, int32."""
-    if "flags" not in shifts:
-        return xr.zeros_like(shifts["dx"], dtype=np.int32)
-    flags = shifts["flags"]
-    # where() of xarray makes floats of flags and NaN of what its caller removed
-    return flags.fillna(0).astype(np.int32) if flags.dtype.kind == "f" else flags
+    return shifts["dx"].copy(data=model.flags_of(shifts, "screen"))
 
 
 def _disagreement(shifts: xr.Dataset, keep: xr.DataArray) -> xr.DataArray:

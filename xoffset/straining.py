@@ -72,8 +72,7 @@ def strain(dataset: xr.Dataset, *, window: int = 5, overlap: float = 4.0, min_va
     0.03
     """
     data, names = model.as_vectors(dataset, "strain")
-    if "time" in data.dims:
-        data = model.without_islands(data, "strain")
+    data = model.without_islands(data, "strain")
     radius = model.as_radius(window, "strain", least=3)
     overlap = model.as_number(overlap, "overlap", "strain", least=1.0)
     model.check_share(min_valid, "min_valid", "strain")

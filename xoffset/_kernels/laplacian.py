@@ -485,6 +485,7 @@ def _scale(s, is_settled, least, may_rise):
     """
     pairs, lanes = s.weight.shape
     low, high, beyond, below, square = s.lane[10], s.lane[11], s.lane[12], s.lane[13], s.lane[16]
+    middle = s.lane[14]
     square[:] = 0.0
     high[:] = 0.0
     beyond[:] = 0.0
@@ -505,14 +506,14 @@ def _scale(s, is_settled, least, may_rise):
     for _ in range(HALVINGS):
         below[:] = 0.0
         for lane in range(lanes):
-            square[lane] = np.sqrt(low[lane] * high[lane])
+            middle[lane] = np.sqrt(low[lane] * high[lane])
         for p in range(pairs):
             for lane in range(lanes):
-                below[lane] += 1.0 if s.length[p, lane] <= square[lane] else 0.0
+                below[lane] += 1.0 if s.length[p, lane] <= middle[lane] else 0.0
         for lane in range(lanes):
             is_beyond = 2.0 * below[lane] < beyond[lane]
-            low[lane] = square[lane] if is_beyond else low[lane]
-            high[lane] = high[lane] if is_beyond else square[lane]
+            low[lane] = middle[lane] if is_beyond else low[lane]
+            high[lane] = high[lane] if is_beyond else middle[lane]
     for lane in range(lanes):
         scale = np.sqrt(low[lane] * high[lane]) / RAYLEIGH
         is_new = is_settled[lane] == 0.0 and (may_rise or scale < FALL * s.lane[3, lane])
@@ -830,7 +831,7 @@ def _cross_validate(network, s, strength):
 
 @kernel
 def _complete_variances(s):
-    """Variance of pairs that have none: the mean of the others; s.lane[8] is 1 where no pair has one.
+    """Variance of pairs that have none: the mean of the others; s.lane[8] is 1 where there are pairs and none has one.
 
     There the inverse weights stand for the variances up to a common factor, and nothing is known of the dates.
     """
@@ -854,7 +855,7 @@ def _complete_variances(s):
                 s.variance[0, p, lane] = total_x[lane] / known[lane] if known[lane] > 0.0 else 1.0 / weight
                 s.variance[1, p, lane] = total_y[lane] / known[lane] if known[lane] > 0.0 else 1.0 / weight
     for lane in range(lanes):
-        known[lane] = 1.0 if known[lane] == 0.0 else 0.0
+        known[lane] = 1.0 if known[lane] == 0.0 and s.lane[2, lane] > 0.0 else 0.0
 
 
 @kernel
