@@ -143,7 +143,7 @@ def _all_blocks(first, second, nodes, box, block, out):
     side = (nodes.rows - 1) * nodes.step + nodes.template
     for y in range(nodes.top, nodes.top + side, block):
         for x in range(nodes.left, nodes.left + side, block):
-            zncc._block_products(first, second, y, x, block, box[0], box[1], out)
+            zncc.block_products(first, second, y, x, block, box[0], box[1], out)
 
 
 def _chance(tile: Tile, peaks: np.ndarray) -> None:

@@ -173,7 +173,7 @@ def test_constants_of_the_losses(loss):
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 9, 50])
 def test_median(count):
     values = np.random.default_rng(count).integers(0, 9, count).astype(float)
-    assert trend._median(values.copy()) == np.median(values)
+    assert trend.median(values.copy()) == np.median(values)
 
 
 @pytest.mark.small

@@ -7,6 +7,8 @@ from typing import Any
 
 import numba
 
+from xoffset._kernels import _cache
+
 Kernel = Callable[..., Any]
 
 
@@ -14,9 +16,13 @@ def kernel(function: Kernel) -> Kernel:
     """Serial compiled function that releases the GIL; NaN and infinity keep their meaning.
 
     Serial, because `parallel=True` aborts a process whose threads already run kernels, and because a serial kernel may
-    be cached on disk. Threads come from the caller.
+    be kept on disk. Threads come from the caller.
+
+    A kernel whose name begins with an underscore is called by other kernels alone. It is compiled without the wrappers
+    that Python and C would call it through: they cost a quarter of the compile time. Called from Python it would crash
+    the interpreter, hence the underscore.
     """
-    return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    return _compiled(function)
 
 
 def hot_kernel(function: Kernel) -> Kernel:
@@ -24,5 +30,13 @@ def hot_kernel(function: Kernel) -> Kernel:
 
     The flags let a reduction use all lanes of a vector register: without them the refinement is 4 times slower.
     """
-    flags = {"reassoc", "contract", "nsz", "arcp"}
-    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=flags)(function)
+    return _compiled(function, fastmath={"reassoc", "contract", "nsz", "arcp"})
+
+
+def _compiled(function: Kernel, **flags: Any) -> Kernel:
+    is_inner = function.__name__.startswith("_")
+    compiled: Kernel = numba.njit(
+        nogil=True, error_model="numpy", no_cpython_wrapper=is_inner, no_cfunc_wrapper=is_inner, **flags
+    )(function)
+    _cache.keep(compiled, function)
+    return compiled

@@ -25,7 +25,7 @@ STRIP = 8
 
 
 @kernel
-def _median(values):
+def median(values):
     """Median; the values change their order."""
     count = values.size
     middle = count // 2
@@ -242,7 +242,7 @@ def _iterate(design, rows, observed, base, loss, weight, state, lengths):
                 sample[count] = length[k]
                 count += 1
         if age < RESCALED and stage != TUKEY:
-            scale = max(_median(sample[:count]) / MEDIAN_LENGTH, SMALLEST_SCALE) if count > 0 else SMALLEST_SCALE
+            scale = max(median(sample[:count]) / MEDIAN_LENGTH, SMALLEST_SCALE) if count > 0 else SMALLEST_SCALE
         threshold = THRESHOLDS[stage] * scale
         for k in range(rows.size):
             weight[k] = _robust_weight(length[k], threshold, stage)
@@ -299,7 +299,7 @@ def _wander(design, rows, observed, mean, spread, state, lengths):
         middle = 0.0 if step == 0 else 0.5 * (low + high)
         for k in range(rows.size):
             sample[k] = length[k] / (mean[k] + middle * spread[rows[k]])
-        is_explained = _median(sample[: rows.size]) <= MEDIAN_LENGTH**2
+        is_explained = median(sample[: rows.size]) <= MEDIAN_LENGTH**2
         if is_explained:
             high = middle
         else:

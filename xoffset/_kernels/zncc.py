@@ -125,7 +125,7 @@ def _add_two_lines(upper, lower, shifted, line, line_above):
 
 
 @hot_kernel
-def _block_products(first, second, y, x, size, shift_y, shift_x, out):
+def block_products(first, second, y, x, size, shift_y, shift_x, out):
     """Products of a square block with all shifted copies of another image; out (shifts along y, lanes along x)."""
     shifts = out.shape[0]
     out[:] = 0
@@ -234,7 +234,7 @@ def search_by_blocks(images, nodes, search, block, out, flags):
         for kind in range(kinds):
             for k in range(blocks):
                 if is_used[k]:
-                    _block_products(
+                    block_products(
                         images.first[kind], images.second[kind], y, nodes.left + k * block, block, search.box[0],
                         search.box[1], products[kind * blocks + k].reshape(shifts, lanes),
                     )  # fmt: skip
@@ -285,6 +285,6 @@ def search_one_by_one(images, nodes, search, out, flags):
                 y, x = nodes.top + row * nodes.step + inset, nodes.left + column * nodes.step + inset
                 for kind in range(kinds):
                     first, second = images.first[kind], images.second[kind]
-                    _block_products(first, second, y, x, template, shift_y, shift_x, sums[kind])
+                    block_products(first, second, y, x, template, shift_y, shift_x, sums[kind])
                 origin = (shift_y, shift_x)
                 _judge_node(sums, origin, images, nodes, search, size, row, column, work, out, flags)

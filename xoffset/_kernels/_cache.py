@@ -1,0 +1,254 @@
+"""Compiled kernels kept on disk, so that only the first call on a machine compiles.
+
+numba's own cache is not enough: it stamps a kernel by the content of its own file, and a caller holds the code of its
+callees. Here one stamp covers all files of kernels and everything else that shapes the code, and names the folder:
+versions never share files, so none can read what another wrote. Each compiled kernel is one file that begins with the
+digest of the rest: a damaged file is as good as none.
+
+This touches private parts of numba (`_cache` of a dispatcher, `_reduce` and `_rebuild` of what it compiled). Where
+they are not as expected, kernels are compiled in every process; never is a file taken that may be stale.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import logging
+import os
+import pickle
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core import config
+
+FOLDER = Path(__file__).parent
+# A folder of another version that nothing has used for so long, in seconds, is removed.
+UNUSED = 30 * 86_400.0
+DIGEST_BYTES = hashlib.sha256().digest_size
+
+logger = logging.getLogger("xoffset")
+logger.addHandler(logging.NullHandler())
+
+
+def _contents() -> dict[str, bytes]:
+    """Digest of every file of kernels, by its place below the folder; empty where the sources are not there."""
+    try:
+        paths = sorted(FOLDER.rglob("*.py"))
+        return {path.relative_to(FOLDER).as_posix(): hashlib.sha256(path.read_bytes()).digest() for path in paths}
+    except OSError:
+        return {}
+
+
+# Read once, when the first kernel is imported: what is compiled in this process has to come from these.
+CONTENTS = _contents()
+
+
+@functools.cache
+def stamp() -> str:
+    """Digest of all that shapes the compiled code, apart from the processor, which is in the name of each file."""
+    total = hashlib.sha256(repr(sorted(CONTENTS.items())).encode())
+    versions = [importlib.metadata.version(name) for name in ("xoffset", "numba", "llvmlite", "numpy")]
+    # flags of the environment that change the code
+    flags = [getattr(config, name, None) for name in ("BOUNDSCHECK", "OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE")]
+    flags += [getattr(config, name, None) for name in ("ENABLE_AVX", "DISABLE_INTEL_SVML", "DEBUGINFO_DEFAULT")]
+    total.update(repr((versions, flags, sys.implementation.cache_tag, getattr(sys, "abiflags", ""))).encode())
+    return total.hexdigest()[:16]
+
+
+def folders() -> list[Path]:
+    """Where compiled kernels may be kept, best first: where the environment says, with the package, with the user."""
+    if config.CACHE_DIR:
+        return [Path(config.CACHE_DIR)]
+    from numba.misc.appdirs import AppDirs
+
+    return [FOLDER / "__pycache__", Path(AppDirs(appname="xoffset", appauthor=False).user_cache_dir)]
+
+
+@functools.cache
+def folder() -> Path | None:
+    """Folder of this version, made and tried; None, with one warning in the log, where none can be written."""
+    failures = []
+    for base in folders():
+        chosen = base / f"kernels-{stamp()}"
+        try:
+            is_new = not chosen.is_dir()
+            chosen.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=chosen).close()
+            if not _is_trusted(chosen):
+                raise PermissionError(f"{chosen} belongs to another user")
+            os.utime(chosen)
+            if is_new:
+                _remove_unused(base)
+        except OSError as error:
+            failures.append(str(error))
+        else:
+            return chosen
+    logger.warning(
+        "Compiled kernels cannot be kept (%s): every process compiles them anew. Set NUMBA_CACHE_DIR to a folder that "
+        "this user can write.",
+        "; ".join(failures),
+    )
+    return None
+
+
+def _is_trusted(path: Path) -> bool:
+    """Whether a file is of somebody whose code runs here anyway: this user, root, the owner of the package."""
+    if not hasattr(os, "getuid"):
+        return True
+    return path.stat().st_uid in (os.getuid(), 0, FOLDER.stat().st_uid)
+
+
+def _remove_unused(base: Path) -> None:
+    for other in base.glob("kernels-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - other.stat().st_mtime > UNUSED:
+                shutil.rmtree(other)
+
+
+@functools.cache
+def _is_as_stamped(path: str) -> bool:
+    """Whether a file still is what the stamp says: an upgrade may have replaced it after the first import."""
+    try:
+        content = hashlib.sha256(Path(path).read_bytes()).digest()
+        return content == CONTENTS.get(Path(path).relative_to(FOLDER).as_posix())
+    except (OSError, ValueError):
+        return False
+
+
+class Compilations:
+    """What the log, the command line and `estimate` are told of compilations in this process."""
+
+    def __init__(self) -> None:
+        self.listener: Callable[[str], None] | None = None
+        self.begun = 0
+
+    def begin(self, name: str) -> None:
+        """Note that a kernel was not found on disk and will be compiled."""
+        if self.begun == 0:
+            logger.info("compiling kernels, first use only")
+        self.begun += 1
+        logger.debug("compiling %s", name)
+        if self.listener is not None:
+            self.listener(name)
+
+
+compilations = Compilations()
+
+
+class KernelCache:
+    """What a dispatcher of numba asks for, a file for each kernel, signature and processor."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.name = f"{function.__module__.removeprefix('xoffset._kernels.')}.{function.__qualname__}"
+        is_stamped = _is_as_stamped(function.__code__.co_filename)
+        # what a closure holds is in no file
+        self.is_enabled = is_stamped and function.__closure__ is None
+        if not is_stamped:
+            # callers of a kernel of another version must not be kept either
+            CONTENTS.clear()
+
+    @property
+    def cache_path(self) -> str | None:
+        """Folder of the files."""
+        found = folder() if self.is_enabled else None
+        return None if found is None else str(found)
+
+    def enable(self) -> None:
+        """Nothing to do: files are used wherever they can be trusted."""
+
+    def disable(self) -> None:
+        """Compile from now on."""
+        self.is_enabled = False
+
+    def flush(self) -> None:
+        """Nothing to do: what is stale has another folder."""
+
+    def load_overload(self, signature: Any, context: Any) -> Any:
+        """Compiled kernel of a signature, None if it has to be compiled."""
+        context.refresh()
+        found = None
+        # whatever is wrong with a file, compiling mends it
+        with contextlib.suppress(Exception):
+            found = self._load(signature, context)
+        if found is None:
+            compilations.begin(self.name)
+        return found
+
+    def _load(self, signature: Any, context: Any) -> Any:
+        from numba.core.compiler import CompileResult
+
+        path = self._path(signature, context.codegen())
+        if path is None or not path.is_file() or not _is_trusted(path):
+            return None
+        content = path.read_bytes()
+        if hashlib.sha256(content[DIGEST_BYTES:]).digest() != content[:DIGEST_BYTES]:
+            return None
+        return CompileResult._rebuild(context, *pickle.loads(content[DIGEST_BYTES:]))
+
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        """Keep a compiled kernel, if its code allows it and a folder can be written."""
+        try:
+            path = self._path(signature, compiled.library.codegen)
+            if path is None or compiled.lifted or compiled.library.has_dynamic_globals:
+                return
+            from numba.core.serialize import dumps
+
+            content = dumps(compiled._reduce())
+            _write_whole(path, hashlib.sha256(content).digest() + content)
+        except Exception as error:
+            logger.warning("The compiled kernel %s could not be kept (%s); it works all the same.", self.name, error)
+
+    def _path(self, signature: Any, codegen: Any) -> Path | None:
+        if not (self.is_enabled and CONTENTS):
+            return None
+        chosen = folder()
+        if chosen is None:
+            return None
+        key = hashlib.sha256(repr((str(signature), codegen.magic_tuple())).encode()).hexdigest()[:16]
+        return chosen / f"{self.name}-{key}.nbc"
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file that others see whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def keep(compiled: Any, function: Callable[..., Any]) -> None:
+    """Let a dispatcher of numba keep what it compiles."""
+    if config.DISABLE_JIT:
+        return
+    parts = (
+        (compiled, ("_cache", "enable_caching")),
+        (numba.core.compiler.CompileResult, ("_reduce", "_rebuild")),
+    )
+    missing = [name for owner, names in parts for name in names if not hasattr(owner, name)]
+    if missing:
+        _warn_of_numba(", ".join(missing))
+        return
+    compiled._cache = KernelCache(function)
+
+
+@functools.cache
+def _warn_of_numba(missing: str) -> None:
+    logger.warning(
+        "Compiled kernels are not kept: numba %s lacks %s. Install a version that xoffset was tested with.",
+        numba.__version__,
+        missing,
+    )
