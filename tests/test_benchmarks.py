@@ -8,6 +8,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 NAMES = (
+    "cold",
     "inversion",
     "inversion_calibration",
     "matching_accuracy",

@@ -1,6 +1,9 @@
 """estimate(): counts against the lattice, bytes against a run, seconds against a made-up clock."""
 
 import math
+import os
+import subprocess
+import sys
 import tracemalloc
 
 import dask
@@ -315,9 +318,34 @@ def test_a_lazy_stack_is_not_read(stack, network):
 
 @pytest.mark.small
 def test_it_can_be_read():
-    cost = estimation.Cost(12, 61_009, 36, 211_000_000, 2, 190_000_000, 380_000_000, 29_000_000, 380.0, 190.4)
+    cost = estimation.Cost(12, 61_009, 36, 211_000_000, 2, 190_000_000, 380_000_000, 29_000_000, 380.0, 190.4, 0.0)
     assert str(cost) == (
         "61,009 windows x 12 pairs, 211,000,000 shifts: about 3 min on 2 cores, 0.4 GB of memory, 29 MB of results"
     )
     assert "1 pair, 1 shift: about 12 s on 1 core" in str(cost._replace(pairs=1, shifts=1, cores=1, seconds=12.2))
     assert "about 2.0 h on" in str(cost._replace(seconds=7200.0))
+    assert "on 2 cores, 15 s to compile kernels, first use only, 0.4 GB" in str(cost._replace(compile_seconds=15.0))
+
+
+FRESH = """
+import xoffset
+stack, _ = xoffset.synthetic.stack((64, 64), field="constant", velocity=12.0)
+options = dict(search=4, template=16, calibrate=False)
+print(*(xoffset.estimate(stack, xoffset.pairs(stack), matcher=m, **options).compile_seconds for m in ("ncc", "phase")))
+"""
+
+
+def seconds_to_compile(**environment):
+    """What a fresh process expects of compilation: of NCC, of the phase matcher."""
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH], env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+    return [float(value) for value in done.stdout.split()]
+
+
+def test_compilation_is_counted_only_where_it_has_to_be_done(stack, network, tmp_path):
+    xoffset.correlate(stack, network, **OPTIONS)
+    for calibrate in (True, False):
+        assert xoffset.estimate(stack, network, **OPTIONS, calibrate=calibrate).compile_seconds == 0.0
+    assert seconds_to_compile()[0] == 0.0
+    assert min(seconds_to_compile(NUMBA_CACHE_DIR=str(tmp_path))) > 1.0

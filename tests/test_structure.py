@@ -30,6 +30,7 @@ HEAVY = ("dask", "rioxarray", "rasterio", "zarr", "scipy.signal", "matplotlib", 
 LAYERS = (
     ("__init__",),
     ("accessor", "cli"),
+    ("pipeline",),
     (
         "filtering", "matching", "estimation", "network", "calibration", "screening", "triplets", "inversion", "motion",
         "decomposition", "resampling", "trajectories", "stacking", "straining", "profiling", "grounding", "plotting",

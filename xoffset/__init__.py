@@ -19,6 +19,7 @@ from xoffset.inversion import invert
 from xoffset.matching import correlate, extend
 from xoffset.motion import velocity
 from xoffset.network import diagnose, pairs, plan
+from xoffset.pipeline.warmup import warmup
 from xoffset.profiling import profile
 from xoffset.readers.rasters import open_stack
 from xoffset.readers.results import open_result
@@ -66,4 +67,5 @@ __all__ = [
     "trajectory",
     "vector_coherence",
     "velocity",
+    "warmup",
 ]

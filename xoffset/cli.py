@@ -1,8 +1,9 @@
-"""The `xoffset` command: `xoffset demo` and `xoffset run`."""
+"""The `xoffset` command: `xoffset demo`, `xoffset run` and `xoffset warmup`."""
 
 from __future__ import annotations
 
 import importlib.util
+import logging
 import shutil
 import time
 from pathlib import Path
@@ -19,11 +20,14 @@ from xoffset.inversion import invert
 from xoffset.matching import correlate
 from xoffset.motion import velocity
 from xoffset.network import diagnose, pairs
+from xoffset.pipeline.warmup import warmup
 from xoffset.readers.rasters import open_stack
 from xoffset.readers.results import open_result
 from xoffset.screening import screen
 
 MARKER = "xoffset-results.txt"
+# Seconds between two lines that tell how many kernels were compiled.
+SILENCE = 5.0
 PRODUCTS = ("shifts.zarr", "series.zarr", "velocity.zarr", "velocity", "maps")
 
 
@@ -31,6 +35,32 @@ PRODUCTS = ("shifts.zarr", "series.zarr", "velocity.zarr", "velocity", "maps")
 @click.version_option(package_name="xoffset")
 def main() -> None:
     """Ground motion from time series of optical images."""
+    logger = logging.getLogger("xoffset")
+    if not any(isinstance(handler, _Compilations) for handler in logger.handlers):
+        logger.addHandler(_Compilations())
+    logger.setLevel(logging.DEBUG)
+
+
+class _Compilations(logging.Handler):
+    """Says on standard error that kernels are compiled, once, and then how many were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count, self.told = 0, 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one message of the library: those of compilation in one line where there is a terminal."""
+        message = record.getMessage()
+        if record.levelno > logging.INFO:
+            click.echo(f"{record.levelname.capitalize()}: {message}", err=True)
+        elif record.levelno == logging.INFO:
+            click.echo(f"{message} ...", err=True)
+            self.told = time.monotonic()
+        else:
+            self.count += 1
+            if time.monotonic() - self.told >= SILENCE:
+                click.echo(f"  {self.count} kernels so far", err=True)
+                self.told = time.monotonic()
 
 
 @main.command()
@@ -66,6 +96,17 @@ def demo(out: Path, size: int) -> None:
     rate = _follow(shifts, out, None, truth)
     _compare(rate, truth)
     click.echo(f"Done in {time.monotonic() - start:.0f} s. Results: {out.resolve()}")
+
+
+@main.command("warmup")
+@click.option("--workers", type=click.IntRange(1), help="Processes that compile side by side.  [default: one a core]")
+def compile_beforehand(workers: int | None) -> None:
+    """Compile the kernels now, so that no run has to: for containers and clusters."""
+    try:
+        warmup(workers=workers)
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo("Kernels are compiled.")
 
 
 @main.command()

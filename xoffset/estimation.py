@@ -14,7 +14,7 @@ import xarray as xr
 
 from xoffset import _blocks, _images, _phase, _pyramid, _request, _search, model
 from xoffset._blocks import Lattice, Tile
-from xoffset._kernels import dense, zncc
+from xoffset._kernels import _cache, dense, filters, phase, zncc
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._prefilters import Prefilter
@@ -30,6 +30,8 @@ CALIBRATED = 4_000_000
 PROPOSALS = 2
 # A kernel is timed so often, or until it has taken so long [s].
 REPEATS, LONG_ENOUGH = 3, 0.15
+# CPU seconds that compiling the kernels of a first call usually takes, see `benchmarks/cold.py`.
+COMPILING = 15.0
 # Fraction of a pixel between the images of the calibration, and the noise of each, as a part of its contrast.
 FRACTION, NOISE = 0.3, 0.025
 # A block of a dask array is there as read, with its halo, and in part in the blocks beside it.
@@ -53,10 +55,13 @@ class Cost(NamedTuple):
     output: int
     cpu_seconds: float
     seconds: float
+    compile_seconds: float
 
     def __str__(self) -> str:
         what = f"{_counted(self.nodes, 'window')} x {_counted(self.pairs, 'pair')}, {_counted(self.shifts, 'shift')}"
         duration = [] if math.isnan(self.seconds) else [f"{_duration(self.seconds)} on {_counted(self.cores, 'core')}"]
+        if self.compile_seconds > 0.0:
+            duration.append(f"{_duration(self.compile_seconds)} to compile kernels, first use only")
         needs = [*duration, f"{_bytes(self.memory)} of memory", f"{_bytes(self.output)} of results"]
         return f"{what}: about {', '.join(needs)}"
 
@@ -84,8 +89,8 @@ def estimate(
     template, search, step, matcher, prefilter, prior
         As in `correlate`.
     calibrate
-        Whether to time the matcher on one tile of made-up images. The first call in a new environment also compiles
-        it, which takes up to a minute and is not counted.
+        Whether to time the matcher on one tile of made-up images. Where its kernels are not compiled yet this compiles
+        them.
 
     Returns
     -------
@@ -107,6 +112,9 @@ def estimate(
         Time on one core: of the matcher alone, not of reading and writing files. NaN without a calibration.
     seconds : float
         Time on all cores here. NaN without a calibration.
+    compile_seconds : float
+        CPU time on one core that compiling takes, once on a machine, beside `seconds`: what the calibration has just
+        spent on it, or without a calibration what it usually takes. Zero where the kernels are compiled already.
 
     Raises
     ------
@@ -138,7 +146,13 @@ def estimate(
     side = _tasks(stack, request)
     per_core = _memory(stack, request, side)
     tasks = math.prod(math.ceil(count / size) for count, size in zip(request.lattice.nodes, side, strict=True))
+    # by a kernel that every match of this matcher calls
+    is_cold = not _cache.is_ready(
+        phase.cut_windows if isinstance(request.matcher, Phase) else filters.spline_coefficients
+    )
+    start = time.thread_time()
     seconds = sum(_seconds(request, part) for part in work) if calibrate else math.nan
+    compiling = time.thread_time() - start if calibrate else COMPILING
     return Cost(
         pairs=len(request.guide.pairs),
         nodes=math.prod(request.lattice.nodes),
@@ -151,6 +165,7 @@ def estimate(
         cpu_seconds=seconds,
         # the last round of tasks may leave cores idle
         seconds=seconds * math.ceil(tasks / cores) / tasks,
+        compile_seconds=compiling if is_cold else 0.0,
     )
 
 

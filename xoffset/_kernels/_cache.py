@@ -24,15 +24,25 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numba
-from numba.core import config
+from numba.core import config as _config
+
+config: Any = _config  # numba makes its attributes when it is imported
+CompileResult: Any = None
+dumps: Any = None
+with contextlib.suppress(ImportError):  # another numba: see `keep`
+    from numba.core.compiler import CompileResult
+    from numba.core.serialize import dumps
 
 FOLDER = Path(__file__).parent
 # A folder of another version that nothing has used for so long, in seconds, is removed.
 UNUSED = 30 * 86_400.0
+PRIVATE = ("_reduce", "_rebuild")
 DIGEST_BYTES = hashlib.sha256().digest_size
+# What the log says when the first kernel of a process is compiled, see also the command line.
+FIRST_USE = "compiling kernels, first use only"
 
 logger = logging.getLogger("xoffset")
 logger.addHandler(logging.NullHandler())
@@ -63,21 +73,26 @@ def stamp() -> str:
     return total.hexdigest()[:16]
 
 
+@functools.cache
 def folders() -> list[Path]:
-    """Where compiled kernels may be kept, best first: where the environment says, with the package, with the user."""
-    if config.CACHE_DIR:
-        return [Path(config.CACHE_DIR)]
-    from numba.misc.appdirs import AppDirs
+    """Where this version may be kept, best first: where the environment says, or with the package and with the user.
 
-    return [FOLDER / "__pycache__", Path(AppDirs(appname="xoffset", appauthor=False).user_cache_dir)]
+    All are read, since an administrator may have compiled for those who cannot write beside the package.
+    """
+    if config.CACHE_DIR:
+        bases = [Path(config.CACHE_DIR)]
+    else:
+        from numba.misc.appdirs import AppDirs
+
+        bases = [FOLDER / "__pycache__", Path(AppDirs(appname="xoffset", appauthor=False).user_cache_dir)]
+    return [base / f"kernels-{stamp()}" for base in bases]
 
 
 @functools.cache
-def folder() -> Path | None:
-    """Folder of this version, made and tried; None, with one warning in the log, where none can be written."""
+def writable() -> Path | None:
+    """The first folder that can be written, made and tried; None, with one warning in the log, if there is none."""
     failures = []
-    for base in folders():
-        chosen = base / f"kernels-{stamp()}"
+    for chosen in folders():
         try:
             is_new = not chosen.is_dir()
             chosen.mkdir(parents=True, exist_ok=True)
@@ -86,7 +101,7 @@ def folder() -> Path | None:
                 raise PermissionError(f"{chosen} belongs to another user")
             os.utime(chosen)
             if is_new:
-                _remove_unused(base)
+                _remove_unused(chosen.parent)
         except OSError as error:
             failures.append(str(error))
         else:
@@ -123,24 +138,38 @@ def _is_as_stamped(path: str) -> bool:
         return False
 
 
-class Compilations:
-    """What the log, the command line and `estimate` are told of compilations in this process."""
+class _Begun:
+    """Kernels that this process had to compile, by name."""
 
-    def __init__(self) -> None:
-        self.listener: Callable[[str], None] | None = None
-        self.begun = 0
-
-    def begin(self, name: str) -> None:
-        """Note that a kernel was not found on disk and will be compiled."""
-        if self.begun == 0:
-            logger.info("compiling kernels, first use only")
-        self.begun += 1
-        logger.debug("compiling %s", name)
-        if self.listener is not None:
-            self.listener(name)
+    names: ClassVar[list[str]] = []
 
 
-compilations = Compilations()
+def can_keep() -> bool:
+    """Whether what is compiled will be kept for other processes."""
+    return CompileResult is not None and bool(CONTENTS) and writable() is not None
+
+
+def compiled_here() -> int:
+    """Number of kernels that this process did not find on disk, and compiled."""
+    return len(_Begun.names)
+
+
+def is_ready(compiled: Any) -> bool:
+    """Whether a kernel need not be compiled: it was in this process, or some signature of it is on disk."""
+    if config.DISABLE_JIT or compiled.signatures:
+        return True
+    cache = compiled._cache
+    return isinstance(cache, KernelCache) and any(
+        path for folder in folders() if cache.is_kept for path in folder.glob(f"{cache.name}-*.nbc")
+    )
+
+
+def _tell(name: str) -> None:
+    """Say in the log that a kernel is compiled: once what happens, and each by name on the level of details."""
+    if not _Begun.names:
+        logger.info(FIRST_USE)
+    _Begun.names.append(name)
+    logger.debug("compiling %s", name)
 
 
 class KernelCache:
@@ -150,15 +179,20 @@ class KernelCache:
         self.name = f"{function.__module__.removeprefix('xoffset._kernels.')}.{function.__qualname__}"
         is_stamped = _is_as_stamped(function.__code__.co_filename)
         # what a closure holds is in no file
-        self.is_enabled = is_stamped and function.__closure__ is None
+        self._is_enabled = is_stamped and function.__closure__ is None
         if not is_stamped:
             # callers of a kernel of another version must not be kept either
             CONTENTS.clear()
 
     @property
+    def is_kept(self) -> bool:
+        """Whether files of this kernel are read and written."""
+        return self._is_enabled and bool(CONTENTS)
+
+    @property
     def cache_path(self) -> str | None:
-        """Folder of the files."""
-        found = folder() if self.is_enabled else None
+        """Folder that files are written to."""
+        found = writable() if self.is_kept else None
         return None if found is None else str(found)
 
     def enable(self) -> None:
@@ -166,7 +200,7 @@ class KernelCache:
 
     def disable(self) -> None:
         """Compile from now on."""
-        self.is_enabled = False
+        self._is_enabled = False
 
     def flush(self) -> None:
         """Nothing to do: what is stale has another folder."""
@@ -174,46 +208,40 @@ class KernelCache:
     def load_overload(self, signature: Any, context: Any) -> Any:
         """Compiled kernel of a signature, None if it has to be compiled."""
         context.refresh()
-        found = None
-        # whatever is wrong with a file, compiling mends it
-        with contextlib.suppress(Exception):
-            found = self._load(signature, context)
-        if found is None:
-            compilations.begin(self.name)
-        return found
-
-    def _load(self, signature: Any, context: Any) -> Any:
-        from numba.core.compiler import CompileResult
-
-        path = self._path(signature, context.codegen())
-        if path is None or not path.is_file() or not _is_trusted(path):
-            return None
-        content = path.read_bytes()
-        if hashlib.sha256(content[DIGEST_BYTES:]).digest() != content[:DIGEST_BYTES]:
-            return None
-        return CompileResult._rebuild(context, *pickle.loads(content[DIGEST_BYTES:]))
+        name = self._file_name(signature, context.codegen())
+        for folder in folders() if self.is_kept else []:
+            # whatever is wrong with a file, compiling mends it
+            with contextlib.suppress(Exception):
+                if (found := _load(folder / name, context)) is not None:
+                    return found
+        _tell(self.name)
+        return None
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
         """Keep a compiled kernel, if its code allows it and a folder can be written."""
+        folder = writable() if self.is_kept else None
+        if folder is None or compiled.lifted or compiled.library.has_dynamic_globals:
+            return
         try:
-            path = self._path(signature, compiled.library.codegen)
-            if path is None or compiled.lifted or compiled.library.has_dynamic_globals:
-                return
-            from numba.core.serialize import dumps
-
             content = dumps(compiled._reduce())
+            path = folder / self._file_name(signature, compiled.codegen)
             _write_whole(path, hashlib.sha256(content).digest() + content)
         except Exception as error:
             logger.warning("The compiled kernel %s could not be kept (%s); it works all the same.", self.name, error)
 
-    def _path(self, signature: Any, codegen: Any) -> Path | None:
-        if not (self.is_enabled and CONTENTS):
-            return None
-        chosen = folder()
-        if chosen is None:
-            return None
+    def _file_name(self, signature: Any, codegen: Any) -> str:
         key = hashlib.sha256(repr((str(signature), codegen.magic_tuple())).encode()).hexdigest()[:16]
-        return chosen / f"{self.name}-{key}.nbc"
+        return f"{self.name}-{key}.nbc"
+
+
+def _load(path: Path, context: Any) -> Any:
+    """Compiled kernel of a file, None if it is not there, not whole, or of somebody who is not trusted."""
+    if not path.is_file() or not _is_trusted(path):
+        return None
+    content = path.read_bytes()
+    if hashlib.sha256(content[DIGEST_BYTES:]).digest() != content[:DIGEST_BYTES]:
+        return None
+    return CompileResult._rebuild(context, *pickle.loads(content[DIGEST_BYTES:]))
 
 
 def _write_whole(path: Path, content: bytes) -> None:
@@ -234,21 +262,15 @@ def keep(compiled: Any, function: Callable[..., Any]) -> None:
     """Let a dispatcher of numba keep what it compiles."""
     if config.DISABLE_JIT:
         return
-    parts = (
-        (compiled, ("_cache", "enable_caching")),
-        (numba.core.compiler.CompileResult, ("_reduce", "_rebuild")),
-    )
-    missing = [name for owner, names in parts for name in names if not hasattr(owner, name)]
-    if missing:
-        _warn_of_numba(", ".join(missing))
-        return
-    compiled._cache = KernelCache(function)
+    if dumps is None or not hasattr(compiled, "_cache") or not all(hasattr(CompileResult, name) for name in PRIVATE):
+        _warn_of_numba()
+    else:
+        compiled._cache = KernelCache(function)
 
 
 @functools.cache
-def _warn_of_numba(missing: str) -> None:
+def _warn_of_numba() -> None:
     logger.warning(
-        "Compiled kernels are not kept: numba %s lacks %s. Install a version that xoffset was tested with.",
+        "Compiled kernels are not kept: numba %s is built differently. Install a version that xoffset was tested with.",
         numba.__version__,
-        missing,
     )

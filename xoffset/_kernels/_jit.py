@@ -35,8 +35,7 @@ def hot_kernel(function: Kernel) -> Kernel:
 
 def _compiled(function: Kernel, **flags: Any) -> Kernel:
     is_inner = function.__name__.startswith("_")
-    compiled: Kernel = numba.njit(
-        nogil=True, error_model="numpy", no_cpython_wrapper=is_inner, no_cfunc_wrapper=is_inner, **flags
-    )(function)
+    options: dict[str, Any] = {"no_cpython_wrapper": is_inner, "no_cfunc_wrapper": is_inner} | flags
+    compiled: Kernel = numba.njit(nogil=True, error_model="numpy", **options)(function)
     _cache.keep(compiled, function)
     return compiled

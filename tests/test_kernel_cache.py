@@ -1,0 +1,336 @@
+"""Compiled kernels on disk: never stale, never in the way, whole or not at all."""
+
+import ast
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import xoffset
+from xoffset._kernels import _cache, trend
+from xoffset.pipeline import warmup as warming
+
+KERNELS = Path(xoffset.__file__).parent / "_kernels"
+CALLEE = """
+from xoffset._kernels._jit import kernel
+
+@kernel
+def add(value):
+    return value + {number}
+"""
+CALLER = """
+from xoffset._kernels._jit import kernel
+from xoffset._kernels.callee import add
+
+@kernel
+def ten_times(value):
+    return 10 * add(value)
+"""
+USE = """
+import logging
+logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO)
+from xoffset._kernels import _cache
+from xoffset._kernels.caller import ten_times
+print("found", ten_times(1), "compiled", _cache.compiled_here(), "in", ten_times._cache.cache_path)
+"""
+
+
+@pytest.fixture
+def package(tmp_path):
+    """Folder of a small package with our compilation policy, a kernel and another that calls it."""
+    folder = tmp_path / "lib" / "xoffset" / "_kernels"
+    folder.mkdir(parents=True)
+    for name in ("_jit.py", "_cache.py"):
+        shutil.copy(KERNELS / name, folder)
+    for empty in (folder, folder.parent):
+        (empty / "__init__.py").touch()
+    (folder / "caller.py").write_text(CALLER)
+    write_callee(folder, 1)
+    return folder
+
+
+def write_callee(package, number):
+    (package / "callee.py").write_text(CALLEE.format(number=number))
+
+
+def start(package, code=USE, **environment):
+    """Begin a process that uses the package, with a home of its own."""
+    home = package.parents[2] / "home"
+    changed = {
+        "PYTHONPATH": str(package.parents[1]), "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    } | environment  # fmt: skip
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+    return subprocess.Popen(
+        [sys.executable, "-c", code], cwd=package.parents[1], env=kept | changed, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def finish(process):
+    """What a process found, how many kernels it compiled, the folder it keeps them in, and what it logged."""
+    out, log = process.communicate(timeout=120)
+    assert process.returncode == 0, log
+    _, found, _, compiled, _, folder = out.split(maxsplit=5)
+    return int(found), int(compiled), folder.strip(), log
+
+
+def use(package, **environment):
+    return finish(start(package, **environment))
+
+
+def files(package):
+    return sorted(package.parents[2].rglob("*.nbc"))
+
+
+def test_a_second_process_compiles_nothing(package):
+    found, compiled, folder, log = use(package)
+    assert (found, compiled) == (20, 2)
+    assert Path(folder).parent == package / "__pycache__"
+    assert log.count("compiling kernels, first use only") == 1
+    assert use(package)[:3] == (20, 0, folder)
+
+
+@pytest.mark.parametrize("chosen", [{}, {"NUMBA_CACHE_DIR": "chosen"}])
+def test_a_caller_sees_that_its_callee_changed(package, tmp_path, chosen):
+    chosen = {name: str(tmp_path / value) for name, value in chosen.items()}
+    assert use(package, **chosen)[0] == 20
+    write_callee(package, 2)
+    assert use(package, **chosen)[:2] == (30, 2)
+    assert use(package, **chosen)[:2] == (30, 0)
+
+
+def test_files_of_another_date_are_no_other_files(package):
+    # an upgrade in place may keep or change dates as it likes: only content counts
+    use(package)
+    old = (package / "callee.py").stat().st_mtime_ns
+    write_callee(package, 2)
+    os.utime(package / "callee.py", ns=(old, old))
+    assert use(package)[0] == 30
+    os.utime(package / "callee.py", ns=(old + 10**12, old + 10**12))
+    assert use(package)[:2] == (30, 0)
+
+
+def test_versions_side_by_side_keep_their_files(package):
+    folder = use(package)[2]
+    write_callee(package, 2)
+    assert use(package)[2] != folder
+    write_callee(package, 1)
+    # what the first one compiled is still there
+    assert use(package)[:3] == (20, 0, folder)
+
+
+def test_a_file_replaced_under_a_running_process_is_not_kept(package):
+    code = USE.replace(
+        "from xoffset._kernels.caller",
+        f"open({str(package / 'callee.py')!r}, 'w').write({CALLEE.format(number=2)!r})\nfrom xoffset._kernels.caller",
+    )
+    # the process began with the first version, and may not pass off the second as the first
+    assert finish(start(package, code))[0] == 30
+    assert not files(package)
+    write_callee(package, 1)
+    assert use(package)[0] == 20
+
+
+def test_flags_of_the_environment_have_files_of_their_own(package):
+    folder = use(package)[2]
+    assert use(package, NUMBA_BOUNDSCHECK="1")[1:3] != (0, folder)
+    assert use(package, NUMBA_OPT="0")[1] == 2
+
+
+def test_the_user_folder_serves_where_the_package_cannot_be_written(package):
+    # a file in the way, since root may write anywhere
+    (package / "__pycache__").touch()
+    found, compiled, folder, _ = use(package)
+    assert (found, compiled) == (20, 2)
+    assert package.parents[2] / "home" / "cache" in Path(folder).parents
+    assert use(package)[:2] == (20, 0)
+
+
+def test_kernels_of_an_administrator_are_read_where_nothing_can_be_written(package):
+    folder = Path(use(package)[2])
+    kept = folder.rename(folder.with_name("kept"))
+    (package / "__pycache__" / folder.name).symlink_to(kept)
+    home = package.parents[2] / "home"
+    shutil.rmtree(home, ignore_errors=True)
+    home.touch()
+    for path in (kept, package / "__pycache__"):
+        path.chmod(0o555)
+    try:
+        assert use(package)[:2] == (20, 0)
+    finally:
+        for path in (kept, package / "__pycache__"):
+            path.chmod(0o755)
+
+
+def test_nothing_writable_works_and_says_so_once(package):
+    (package / "__pycache__").touch()
+    (package.parents[2] / "home").touch()
+    for _ in range(2):
+        found, compiled, folder, log = use(package)
+        assert (found, compiled, folder) == (20, 2, "None")
+        assert log.count("NUMBA_CACHE_DIR") == 1
+
+
+def test_the_whole_package_imports_and_measures_where_nothing_can_be_written(tmp_path):
+    shutil.copytree(KERNELS.parent, tmp_path / "xoffset", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in [tmp_path / "xoffset", *(path for path in (tmp_path / "xoffset").rglob("*") if path.is_dir())]:
+        (folder / "__pycache__").touch()
+    (tmp_path / "home").touch()
+    code = """
+import numpy as np, xoffset
+stack, truth = xoffset.synthetic.stack((24, 24), field="constant", velocity=1.0)
+print("found", stack.offset.pairs().sizes["pair"], "compiled", 0, "in", xoffset.__file__)
+"""
+    environment = {
+        "PYTHONPATH": str(tmp_path),
+        "HOME": str(tmp_path / "home"),
+        "XDG_CACHE_HOME": str(tmp_path / "home"),
+    }
+    process = start(tmp_path / "xoffset" / "_kernels", code, **environment)
+    assert finish(process)[::2] == (1, str(tmp_path / "xoffset" / "__init__.py"))
+
+
+def damage(path, kind):
+    content = path.read_bytes()
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif kind == "one bit":
+        middle = len(content) // 2
+        path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    elif kind == "other":
+        path.write_bytes(b"not a kernel at all" * 1000)
+    elif kind == "folder":
+        path.unlink()
+        path.mkdir()
+
+
+@pytest.mark.parametrize("kind", ["empty", "cut", "one bit", "other", "folder"])
+def test_a_damaged_file_is_compiled_again(package, kind):
+    use(package)
+    assert len(files(package)) == 2
+    for path in files(package):
+        damage(path, kind)
+    assert use(package)[:2] == (20, 2)
+    if kind != "folder":
+        # and mended
+        assert use(package)[:2] == (20, 0)
+
+
+def test_processes_that_compile_at_once_all_find_the_same(package):
+    running = [start(package) for _ in range(4)]
+    assert {finish(process)[0] for process in running} == {20}
+    assert len(files(package)) == 2
+    assert not [path for path in package.parents[2].rglob("*") if ".nbc" in path.name and path.suffix != ".nbc"]
+    assert use(package)[:2] == (20, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can give files away")
+def test_files_of_another_user_are_not_trusted(package):
+    # whoever may write a file that is loaded runs code in our name
+    use(package)
+    for path in files(package):
+        os.chown(path, 12345, 12345)
+    assert use(package)[:2] == (20, 2)
+
+
+def test_folders_that_nobody_used_for_long_are_removed(package):
+    old = Path(use(package)[2])
+    os.utime(old, (0, 0))
+    write_callee(package, 2)
+    recent = Path(use(package)[2])
+    assert not old.exists()
+    write_callee(package, 3)
+    use(package)
+    assert recent.exists()
+
+
+def test_another_numba_means_no_files_and_no_failure(package):
+    # the private parts of numba that the cache needs, taken away one by one
+    for taken in (
+        "import numba.core.compiler as c; del c.CompileResult._reduce",
+        "import numba.core.compiler as c; del c.CompileResult._rebuild",
+    ):
+        found, _, _, log = finish(start(package, f"{taken}\n{USE}".replace("ten_times._cache.cache_path", "None")))
+        assert found == 20
+        assert log.count("built differently") == 1
+        assert not files(package)
+
+
+def test_the_numba_here_has_what_the_cache_needs():
+    assert _cache.can_keep()
+    assert isinstance(trend.median._cache, _cache.KernelCache)
+
+
+def test_inner_kernels_are_called_by_kernels_alone():
+    # they have no wrappers: Python that called one would crash
+    inner = {
+        (path.stem, node.name)
+        for path in KERNELS.rglob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("_") and node.decorator_list
+    }
+    assert len(inner) > 20
+    root = KERNELS.parents[1]
+    for path in [*root.glob("xoffset/**/*.py"), *root.glob("tests/**/*.py"), *root.glob("benchmarks/*.py")]:
+        if path.parent == KERNELS or KERNELS in path.parents:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert (node.value.id, node.attr) not in inner, f"{path}:{node.lineno}"
+            if isinstance(node, ast.ImportFrom) and "_kernels" in (node.module or ""):
+                names = {(node.module.rsplit(".", 1)[-1], alias.name) for alias in node.names}
+                assert not names & inner, f"{path}:{node.lineno}"
+
+
+# ------------------------------------------------------------------------------------------------------------- warming
+
+
+COMMON_PATH = """
+import numpy as np, xoffset
+from xoffset._kernels import _cache
+dates = np.arange("2021-01", "2021-08", dtype="datetime64[M]")
+stack, _ = xoffset.synthetic.stack((200, 144), dates=dates, field="landslide", velocity=9.0, clouds=0.05)
+shifts = stack.offset.correlate(stack.offset.pairs(max_gap=2), search=5).offset.screen(min_score=0.5)
+shifts.offset.invert().offset.velocity()
+shifts.offset.velocity()
+print(_cache.compiled_here())
+"""
+
+
+def test_after_warmup_the_common_path_compiles_nothing():
+    xoffset.warmup()
+    done = subprocess.run([sys.executable, "-c", COMMON_PATH], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"
+
+
+def test_warmup_tells_progress(monkeypatch, caplog):
+    monkeypatch.setattr(warming, "_compile_apart", lambda name: None)
+    with caplog.at_level(logging.INFO, logger="xoffset"):
+        xoffset.warmup()
+    assert [record.message for record in caplog.records][-1].endswith(f"({len(warming.PARTS)} of {len(warming.PARTS)})")
+
+
+def test_warmup_fails_with_the_reason(monkeypatch):
+    monkeypatch.setattr(warming.sys, "executable", shutil.which("false"))
+    with pytest.raises(OSError, match="Mend that first"):
+        xoffset.warmup(workers=1)
+
+
+def test_warmup_needs_a_folder(monkeypatch):
+    monkeypatch.setattr(_cache, "can_keep", lambda: False)
+    with pytest.raises(OSError, match="Set NUMBA_CACHE_DIR"):
+        xoffset.warmup()
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, True, "2", np.nan])
+def test_warmup_needs_a_number_of_workers(workers):
+    with pytest.raises(ValueError, match="Pass workers=2"):
+        xoffset.warmup(workers=workers)

@@ -1,0 +1,1 @@
+"""Runs as a whole, and what they need beforehand."""

@@ -1,0 +1,107 @@
+"""warmup(): compile before the work begins, for clusters, containers and the impatient."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+import numpy as np
+import xarray as xr
+
+from xoffset import _blocks, model, synthetic
+from xoffset._kernels import _cache
+from xoffset.inversion import invert
+from xoffset.matching import correlate
+from xoffset.motion import velocity
+from xoffset.network import pairs
+from xoffset.screening import screen
+
+logger = logging.getLogger("xoffset")
+
+# Side of the images in pixels: one tile, with windows whose search leaves the image and others whose search does not.
+SIDE = 128
+# Dates of the images: enough for a network with redundant pairs.
+DATES = np.arange("2020-01", "2020-05", dtype="datetime64[M]")
+
+
+def warmup(*, workers: int | None = None) -> None:
+    """Compile the kernels of the common path now, in parallel processes, and keep them on disk.
+
+    Kernels are compiled when they are first used and kept in a folder, beside the package where that can be written,
+    else with the user, or where `NUMBA_CACHE_DIR` says. This calls what most runs call, on tiny images: matching, with
+    and without missing pixels, screening, inversion and velocity. Call it when a container is built or before the
+    workers of a cluster start, with the processor and the folder that they will have.
+
+    Parameters
+    ----------
+    workers
+        Processes that compile side by side; None takes one a core.
+
+    Raises
+    ------
+    ValueError
+        If `workers` is no whole number of at least 1.
+    OSError
+        If no folder can be written, or a process fails.
+
+    Examples
+    --------
+    >>> import xoffset
+    >>> xoffset.warmup()
+    """
+    if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
+        raise ValueError(f"warmup() needs a whole number of at least 1 as workers; got {workers!r}. Pass workers=2.")
+    if not _cache.can_keep():
+        raise OSError(
+            "warmup() needs a folder where compiled kernels can be kept; none can be written. "
+            "Set NUMBA_CACHE_DIR to a folder that this user can write."
+        )
+    logger.info("%s: %s", _cache.FIRST_USE, ", ".join(PARTS))
+    with ThreadPoolExecutor(workers or _blocks.cores()) as pool:
+        running = {pool.submit(_compile_apart, name): name for name in PARTS}
+        for count, done in enumerate(as_completed(running), start=1):
+            done.result()
+            logger.info("compiled %s (%d of %d)", running[done], count, len(PARTS))
+
+
+def _compile_apart(name: str) -> None:
+    """Run one part in a process of its own: threads would wait for each other while they compile."""
+    command = f"from xoffset.pipeline import warmup; warmup.PARTS[{name!r}]()"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+        raise OSError(f"warmup() needs processes that can run xoffset; {name} ended with: {last[0]}. Mend that first.")
+
+
+def _images() -> xr.DataArray:
+    return synthetic.stack((SIDE, SIDE), dates=DATES, field="constant", velocity=20.0)[0]
+
+
+def _shifts() -> xr.Dataset:
+    """Shifts with nothing to measure, which cost no matching."""
+    x = y = np.arange(4.0)
+    network = pairs(_images())
+    shape = (network.sizes["pair"], y.size, x.size)
+    fields = {name: np.zeros(shape, np.float32) for name in ("dx", "dy")}
+    fields |= {name: np.ones(shape, np.float32) for name in ("score", "gap", "sigma_dx", "sigma_dy", "false_alarm")}
+    fields["flags"] = np.zeros(shape, np.int32)
+    return model.shifts(fields, network, x=x, y=y[::-1], like=_images(), step={"function": "warmup"})
+
+
+def _match() -> None:
+    stack = _images()
+    network = pairs(stack, max_gap=1)
+    correlate(stack, network)
+    stack[:, 60:64, 60:64] = np.nan
+    correlate(stack, network)
+
+
+PARTS: Mapping[str, Callable[[], object]] = {
+    "matching": _match,
+    "inversion": lambda: velocity(invert(_shifts())),
+    "velocity": lambda: velocity(_shifts()),
+    "screening": lambda: screen(_shifts(), min_score=0.5),
+}
