@@ -8,7 +8,9 @@ import numpy as np
 import xarray as xr
 
 import xoffset
-from xoffset import model, synthetic
+from xoffset import synthetic
+from xoffset.model import products
+from xoffset.model.flags import FLAGS
 
 DATES = ["2020-01-01T00:00", "2020-12-31T06:00"]  # one year of 365.25 days apart
 PIXEL = 10.0  # m
@@ -45,7 +47,7 @@ def tiled(size: int, pairs: int = 1) -> tuple[xr.DataArray, xr.Dataset]:
     copies = -(-size // 512)
     pixels = np.tile(np.rint(small.values).astype(np.uint16), (1, copies, copies))[:, :size, :size]
     axis = PIXEL * (np.arange(size) + 0.5)
-    stack = model.stack(pixels, time=time, x=axis, y=-axis, crs=None, attrs={})
+    stack = products.stack(pixels, time=time, x=axis, y=-axis, crs=None, attrs={})
     return stack, xoffset.pairs(stack).isel(pair=slice(pairs))
 
 
@@ -75,4 +77,4 @@ def summary(error: np.ndarray, where: np.ndarray | None = None, limit: float = O
 
 def searched(shifts: xr.Dataset) -> np.ndarray:
     """Nodes of the first pair (rows, columns) whose window and search lie inside the image."""
-    return (shifts.flags.values[0] & model.FLAGS["outside"]) == 0
+    return (shifts.flags.values[0] & FLAGS["outside"]) == 0

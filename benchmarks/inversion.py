@@ -26,7 +26,8 @@ import numpy as np
 import xarray as xr
 from _measure import Extent, Rows, cpu_seconds, on_one_core, run
 
-from xoffset import model, open_result
+from xoffset import open_result
+from xoffset.model import products
 
 NETWORKS = ((20, 100, None), (40, 250, None), (60, 500, None), (60, 392, 7))
 NOISE, OUTLIERS, WILD, GAPS = 0.1, 0.03, 3.0, 0.1
@@ -66,9 +67,9 @@ def shifts(ends: np.ndarray, truth: np.ndarray, generator: np.random.Generator) 
         fields[name] = np.where(is_missing, np.nan, values).astype(np.float32)
         fields[f"sigma_{name}"] = np.where(is_missing, np.nan, np.float32(NOISE))
     grid = 80.0 * np.arange(side)
-    like = model.stack(np.zeros((1, side, side)), time=moment[:1], x=grid, y=-grid, crs=None, attrs={})
-    pairs = model.network(moment[ends[:, 0]], moment[ends[:, 1]])
-    return model.shifts(fields, pairs, x=grid, y=-grid, like=like, step={})
+    like = products.stack(np.zeros((1, side, side)), time=moment[:1], x=grid, y=-grid, crs=None, attrs={})
+    pairs = products.network(moment[ends[:, 0]], moment[ends[:, 1]])
+    return products.shifts(fields, pairs, x=grid, y=-grid, like=like, step={})
 
 
 # --------------------------------------------------------------------------------------------------------------- peers

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import xoffset
-from xoffset import model, synthetic
+from xoffset import synthetic
+from xoffset.model.dates import YEAR
 
 PIXEL = 10.0
-DATES = np.datetime64("2020-01-01", "us") + np.arange(2) * model.YEAR
+DATES = np.datetime64("2020-01-01", "us") + np.arange(2) * YEAR
 AFFINE = xoffset.NCC(refine="affine")
 
 

@@ -14,7 +14,10 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import model, plotting, synthetic
+from xoffset import plotting, synthetic
+from xoffset.model import grids, products
+from xoffset.model.dates import in_years
+from xoffset.model.flags import FLAGS
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 NOT_A_DATE = np.array(["2020-01-01", "NaT", "2021-01-01"], "M8[us]")
@@ -57,7 +60,7 @@ def o():
 
 def in_crs(stack, code, x=None, y=None):
     places = {name: values for name, values in (("x", x), ("y", y)) if values is not None}
-    crs = model.spatial_ref(pyproj.CRS.from_user_input(code))
+    crs = grids.spatial_ref(pyproj.CRS.from_user_input(code))
     return stack.drop_vars("spatial_ref").assign_coords(spatial_ref=crs, **places)
 
 
@@ -959,7 +962,7 @@ def test_every_public_function_is_tried():
 
 def reasons(flags):
     """Names of the flags that are set anywhere."""
-    return {name for name, bit in model.FLAGS.items() if (np.asarray(flags) & bit).any()}
+    return {name for name, bit in FLAGS.items() if (np.asarray(flags) & bit).any()}
 
 
 def inner(shifts):
@@ -972,7 +975,7 @@ def inner(shifts):
 def test_without_any_pixel_all_is_nodata(o, value, prefilter):
     shifts = match(xr.full_like(o.stack, value), prefilter=prefilter)
     assert all(np.isnan(shifts[name]).all() for name in shifts.data_vars if name != "flags")
-    assert (inner(shifts).flags == model.FLAGS["nodata"]).all()
+    assert (inner(shifts).flags == FLAGS["nodata"]).all()
 
 
 @pytest.mark.parametrize("prefilter", ["bandpass", None])
@@ -980,7 +983,7 @@ def test_without_any_pixel_all_is_nodata(o, value, prefilter):
 def test_a_constant_image_is_flat_and_has_no_score(o, value, prefilter):
     shifts = match(xr.full_like(o.stack, value), prefilter=prefilter)
     assert all(np.isnan(shifts[name]).all() for name in shifts.data_vars if name != "flags")
-    assert (inner(shifts).flags == model.FLAGS["flat"]).all()
+    assert (inner(shifts).flags == FLAGS["flat"]).all()
 
 
 SEARCHES = {
@@ -1002,12 +1005,10 @@ def options_of(name, o):
 def test_no_search_finds_anything_in_constant_images(o, name, value):
     for stack, reason in ((xr.full_like(o.stack, value), "flat"), (xr.full_like(o.stack, np.nan), "nodata")):
         shifts = match(stack, **options_of(name, o))
-        inside = (shifts.flags & model.FLAGS["outside"]) == 0
+        inside = (shifts.flags & FLAGS["outside"]) == 0
         assert inside.any()
         assert all(np.isnan(shifts[each]).all() for each in ("dx", "dy", "score", "gap", "sigma_dx"))
-        assert (
-            (shifts.flags & ~model.FLAGS["no_prior"]).where(inside, model.FLAGS[reason]) == model.FLAGS[reason]
-        ).all()
+        assert ((shifts.flags & ~FLAGS["no_prior"]).where(inside, FLAGS[reason]) == FLAGS[reason]).all()
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -1040,7 +1041,7 @@ def test_one_wild_value_of_a_prior_costs_its_surroundings_only(o, wild):
     near = (abs(shifts.x - prior.x[8]) <= 50.0) & (abs(shifts.y - prior.y[8]) <= 50.0)
     assert near.any()
     assert (
-        ((shifts.flags & (model.FLAGS["no_prior"] if not np.isfinite(wild) else model.FLAGS["outside"])) > 0)
+        ((shifts.flags & (FLAGS["no_prior"] if not np.isfinite(wild) else FLAGS["outside"])) > 0)
         .where(near, True)
         .all()
     )
@@ -1055,7 +1056,7 @@ def test_one_constant_image_is_enough(o, date, prefilter):
     shifts = match(stack, prefilter=prefilter)
     assert np.isnan(shifts.dx).all()
     assert np.isnan(shifts.score).all()
-    assert (inner(shifts).flags & model.FLAGS["flat"] > 0).all()
+    assert (inner(shifts).flags & FLAGS["flat"] > 0).all()
 
 
 def test_saturated_windows_are_flat_and_the_rest_matches(o):
@@ -1064,14 +1065,14 @@ def test_saturated_windows_are_flat_and_the_rest_matches(o):
     shifts = inner(match(stack))
     is_saturated = shifts.x < float(stack.x[40])
     assert np.isnan(shifts.score.where(is_saturated, drop=True)).all()
-    assert (shifts.flags.where(is_saturated, drop=True).astype(int) & model.FLAGS["flat"] > 0).all()
+    assert (shifts.flags.where(is_saturated, drop=True).astype(int) & FLAGS["flat"] > 0).all()
     beyond = shifts.isel(x=-1)
     np.testing.assert_allclose(beyond.dx, truth(beyond).broadcast_like(beyond.dx), atol=0.1)
 
 
 def truth(shifts):
     """True dx of each pair."""
-    return VELOCITY * xr.DataArray(model.years(shifts.secondary.values - shifts.reference.values), dims="pair")
+    return VELOCITY * xr.DataArray(in_years(shifts.secondary.values - shifts.reference.values), dims="pair")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -1100,7 +1101,7 @@ def test_a_missing_date_costs_its_pairs_only(o):
     np.testing.assert_array_equal(np.isfinite(shifts.dx).all(("y", "x")), [False, True, False])
     series = xoffset.invert(shifts, reference=DATES[0])
     np.testing.assert_array_equal(np.isfinite(series.dx).all(("y", "x")), [True, False, True])
-    assert (series.flags[1] == model.FLAGS["no_pairs"]).all()
+    assert (series.flags[1] == FLAGS["no_pairs"]).all()
     np.testing.assert_allclose(xoffset.velocity(series).vx, VELOCITY, atol=0.1)
 
 
@@ -1109,11 +1110,11 @@ def test_shifts_of_nothing_go_through_the_whole_path(o):
     assert reasons(shifts.flags) == {"outside", "nodata"}
     series = xoffset.invert(shifts)
     assert np.isnan(series.dx).all()
-    assert (series.flags == model.FLAGS["no_reference"]).all()
+    assert (series.flags == FLAGS["no_reference"]).all()
     assert (series.n_pairs == 0).all()
     for rate in (xoffset.velocity(shifts), xoffset.velocity(series)):
         assert np.isnan(rate.v).all()
-        assert (rate.flags == model.FLAGS["too_few_dates"]).all()
+        assert (rate.flags == FLAGS["too_few_dates"]).all()
 
 
 def test_one_window_is_a_product_too(o):
@@ -1136,7 +1137,7 @@ def islands():
     """Shifts of two pairs that share no date."""
     stack = images(dates=["2020-01-01", "2020-04-01", "2020-07-01", "2020-10-01"])
     dates = stack.time.values
-    return match(stack, model.network(dates[[0, 2]], dates[[1, 3]]))
+    return match(stack, products.network(dates[[0, 2]], dates[[1, 3]]))
 
 
 def test_disconnected_dates_are_diagnosed(islands):
@@ -1151,7 +1152,7 @@ def test_disconnected_dates_are_never_joined(islands, reference, lost):
     kept = [k for k in range(4) if k not in lost]
     assert (series.n_components == 2).all()
     assert np.isnan(series.dx[lost]).all()
-    assert (series.flags[lost] == model.FLAGS["disconnected"]).all()
+    assert (series.flags[lost] == FLAGS["disconnected"]).all()
     assert np.isfinite(series.dx[kept]).all()
     assert (series.flags[kept] == 0).all()
 

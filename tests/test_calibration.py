@@ -10,7 +10,9 @@ import reference_calibration as reference
 import xarray as xr
 
 import xoffset
-from xoffset import _stable, calibration, model, synthetic
+from xoffset import _stable, calibration, synthetic
+from xoffset.model import grids, products
+from xoffset.model.dates import in_years
 
 DATES = np.array(["2020-01-01", "2020-02-01", "2020-08-01", "2022-01-01"], "M8[us]")
 PAIRS = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
@@ -29,7 +31,7 @@ def made_up(shape=(60, 80), *, pairs=PAIRS, seed=0, dtype="float32", step=80.0):
     """Shifts of ground that stays, with independent errors `true_factor` times as large as their sigma says."""
     generator = np.random.default_rng(seed)
     ends = np.array(pairs)
-    years = np.abs(model.years(DATES[ends[:, 1]] - DATES[ends[:, 0]]))[:, None, None]
+    years = np.abs(in_years(DATES[ends[:, 1]] - DATES[ends[:, 0]]))[:, None, None]
     size = (len(pairs), *shape)
     score = generator.uniform(0.3, 1.0, size)
     sigma = {name: generator.uniform(0.2, 2.0, size) for name in ("dx", "dy")}
@@ -46,7 +48,7 @@ def made_up(shape=(60, 80), *, pairs=PAIRS, seed=0, dtype="float32", step=80.0):
     }
     for name in ("dx", "dy", "sigma_dx", "sigma_dy", "sigma_dxdy"):
         fields[name][:, :2] = np.nan
-    network = model.network(DATES[ends[:, 0]], DATES[ends[:, 1]])
+    network = products.network(DATES[ends[:, 0]], DATES[ends[:, 1]])
     variables = {name: (("pair", "y", "x"), v if name == "flags" else v.astype(dtype)) for name, v in fields.items()}
     coords = {"y": 5e6 - step * np.arange(shape[0]), "x": 5e5 + step * np.arange(shape[1])}
     return xr.Dataset(variables, coords=network.coords | coords)
@@ -88,7 +90,7 @@ def calibrated(shifts):
 def test_known_factors_are_found_in_every_stratum(shifts, calibrated, name, scale):
     held_out = ~left(shifts)
     assert (np.abs(told(shifts, held_out, name) - 1.0) > 0.05).all()
-    years = np.abs(model.years((shifts.secondary - shifts.reference).values))
+    years = np.abs(in_years((shifts.secondary - shifts.reference).values))
     ratio = ((shifts[name] - shifts[name].median(("y", "x"))) / calibrated[f"sigma_{name}"]).where(held_out)
     for low, high in ((0.3, 0.45), (0.45, 0.6), (0.6, 0.75), (0.75, 0.9), (0.9, 1.0)):
         for is_long in (True, False):
@@ -119,7 +121,7 @@ def test_factors_equal_the_slow_twin(shifts, calibrated, name):
 
 
 def test_one_stratum_covers_a_band_of_scores_and_of_baselines(shifts, calibrated):
-    years = np.abs(model.years((shifts.secondary - shifts.reference).values))
+    years = np.abs(in_years((shifts.secondary - shifts.reference).values))
     found = calibrated.sigma_factor_dx.values
     for pair, scores in enumerate(shifts.score.values):
         along = found[pair].ravel()[np.argsort(scores.ravel())]
@@ -466,7 +468,7 @@ def test_a_wrong_mask_is_refused(shifts, change, error, message):
 
 def test_a_mask_of_another_crs_is_refused(shifts):
     def in_crs(data, code):
-        return data.assign_coords(spatial_ref=model.spatial_ref(pyproj.CRS.from_user_input(code)))
+        return data.assign_coords(spatial_ref=grids.spatial_ref(pyproj.CRS.from_user_input(code)))
 
     with pytest.raises(ValueError, match=r"WGS 84 / UTM zone 32N; got WGS 84 / UTM zone 33N. Reproject"):
         xoffset.calibrate(in_crs(shifts, 32632), in_crs(everywhere(shifts), 32633))

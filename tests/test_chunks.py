@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import xoffset
-from xoffset import _blocks, model
+from xoffset import _blocks
+from xoffset.model import products
 
 few = settings(
     max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], database=None
@@ -73,7 +74,7 @@ def as_stack(values, dtype):
         values = np.where(holes, 0.0, np.clip(values * 25 + 128, 1, 255))
         attrs = {"nodata": 0} if dtype == "uint16" else {}
     _, rows, columns = values.shape
-    return model.stack(
+    return products.stack(
         values.astype(dtype),
         time=DATES,
         x=1000.0 + 10.0 * np.arange(columns),
@@ -123,7 +124,7 @@ def shift_cases(draw):
     fields["dx"][generator.random(shape) < draw(st.sampled_from([0.0, 0.3, 0.9]))] = np.nan
     fields["flags"] = np.isnan(fields["dx"]) * np.int32(16)
     like = as_stack(ground((2, 2)), "float32")
-    shifts = model.shifts(
+    shifts = products.shifts(
         fields,
         xoffset.pairs(like),
         x=80.0 * np.arange(shape[2]),

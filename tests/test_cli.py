@@ -17,7 +17,8 @@ from affine import Affine
 from click.testing import CliRunner
 
 import xoffset
-from xoffset import cli, model, synthetic
+from xoffset import cli, synthetic
+from xoffset.model import grids
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 # small windows, so that small images have many
@@ -89,7 +90,7 @@ def test_demo_writes_every_product(demo):
     assert shifts.dx.dims == ("pair", "y", "x")
     assert series.sizes["time"] == 12
     assert np.isfinite(rate.v).mean() > 0.7
-    assert all(model.crs_of(product).to_epsg() == 32632 for product in (shifts, series, rate))
+    assert all(grids.crs_of(product).to_epsg() == 32632 for product in (shifts, series, rate))
     assert [path.name for path in sorted((out / "velocity").glob("*.tif"))] == sorted(
         f"{name}.tif" for name in rate.data_vars
     )

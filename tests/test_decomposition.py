@@ -8,13 +8,16 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import model, synthetic
+from xoffset import synthetic
+from xoffset.model import products
+from xoffset.model.dates import YEAR, in_years
+from xoffset.model.flags import FLAGS
 
 DATES = np.arange("2018-01-10", "2021-01-01", 30, dtype="M8[D]").astype("M8[us]")
 
 
 def years(dates, since="2000-01-01"):
-    return model.years(dates - np.datetime64(since, "us"))
+    return in_years(dates - np.datetime64(since, "us"))
 
 
 def made(u, dates=DATES, pairs=None, noise=0.0, sigma=0.1, shape=(3, 4), seed=0, dtype="float64"):
@@ -31,8 +34,8 @@ def made(u, dates=DATES, pairs=None, noise=0.0, sigma=0.1, shape=(3, 4), seed=0,
     fields = {"dx": dx, "dy": dy, "sigma_dx": spread, "sigma_dy": spread.copy()}
     y, x = (10.0 * np.arange(size) for size in shape)
     like = xr.DataArray(np.empty(0), dims="pair")
-    return model.shifts(
-        fields, model.network(dates[first], dates[second]), x=x, y=y, like=like, step={"function": "made"}
+    return products.shifts(
+        fields, products.network(dates[first], dates[second]), x=x, y=y, like=like, step={"function": "made"}
     )
 
 
@@ -293,14 +296,14 @@ def test_a_year_without_pairs_is_not_bridged():
     np.testing.assert_array_equal(rate.year, [2015, 2016, 2017])
     np.testing.assert_allclose(rate.vx[[0, 2]], 10.0)
     assert np.isnan(rate.vx[1]).all()
-    assert (rate.flags[1] == model.FLAGS["too_few_dates"]).all()
+    assert (rate.flags[1] == FLAGS["too_few_dates"]).all()
     np.testing.assert_array_equal(rate.n_pairs[:, 0, 0], [2, 0, 1])
 
 
 def test_years_of_different_velocity():
     dates = np.arange("2015-01", "2018-02", dtype="M8[M]").astype("M8[us]")
     of_year = {2015: 10.0, 2016: 30.0, 2017: -5.0}
-    length = (dates[1:] - dates[:-1]) / model.YEAR
+    length = (dates[1:] - dates[:-1]) / YEAR
     u = np.concatenate([[0.0], np.cumsum([of_year[d.astype("M8[Y]").astype(int) + 1970] for d in dates[:-1]] * length)])
     season = 2.0 * np.sin(2 * np.pi * years(dates))
     pairs = [(i, j) for i in range(37) for j in range(i + 1, min(i + 5, 37))]
@@ -313,14 +316,14 @@ def test_years_of_different_velocity():
 
 
 def at_a_point(table):
-    length = ((table.secondary - table.reference) / model.YEAR).values
+    length = ((table.secondary - table.reference) / YEAR).values
     fields = {
         to: (length * table[name].values)[:, None, None]
         for to, name in (("dx", "vx"), ("dy", "vy"), ("sigma_dx", "vx_error"), ("sigma_dy", "vy_error"))
     }
-    network = model.network(table.reference.values, table.secondary.values)
+    network = products.network(table.reference.values, table.secondary.values)
     like = xr.DataArray(np.empty(0), dims="pair")
-    return model.shifts(fields, network, x=np.zeros(1), y=np.zeros(1), like=like, step={"function": "made"})
+    return products.shifts(fields, network, x=np.zeros(1), y=np.zeros(1), like=like, step={"function": "made"})
 
 
 @pytest.mark.data
@@ -338,7 +341,7 @@ def test_years_of_columbia_glacier(columbia, repeated):
     # locked pairs are out, short ones in
     rest = len(columbia) - int(rate.n_pairs.sum())
     assert 0.99 * 275 <= rest <= 275 + 0.1 * (columbia.date_dt <= 60).sum()
-    assert (rate.flags.sel(year=2019) == model.FLAGS["separation"]).all()
+    assert (rate.flags.sel(year=2019) == FLAGS["separation"]).all()
 
 
 def test_a_match_repeated_or_turned_is_no_new_evidence(columbia):
@@ -384,7 +387,7 @@ def test_coverage_of_step_and_velocity(images, snr, gap, through):
     shifts, truth = images[snr]
     found = xoffset.coseismic(both(network_of(shifts, gap))[through], "2020-10-01", trend=True)
     moved = {name: truth[name].mean(("y", "x")) for name in ("dx", "dy", "vx", "vy")}
-    elapsed = model.years(truth.time.values[-1] - truth.time.values[0])
+    elapsed = in_years(truth.time.values[-1] - truth.time.values[0])
     for names in (("vx", "vy"), ("dx", "dy")):
         z = []
         for name in names:

@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import model
 from xoffset._kernels import drift
+from xoffset.model import products
 
 
 def found(ends, times, of_dates, of_pairs, share, factor=None):
@@ -116,8 +116,8 @@ def made(noise_of_dates, noise_of_pairs, generator, dates=10, side=40, dtype="fl
     fields = {"dx": values[0], "dy": values[1], "sigma_dx": sigma, "sigma_dy": sigma}
     fields = {name: field.astype(dtype) for name, field in fields.items()}
     grid = 10.0 * np.arange(side)
-    like = model.stack(np.zeros((1, side, side)), time=moment[:1], x=grid, y=-grid, crs=None, attrs={})
-    return model.shifts(fields, model.network(moment[:-1], moment[1:]), x=grid, y=-grid, like=like, step={})
+    like = products.stack(np.zeros((1, side, side)), time=moment[:1], x=grid, y=-grid, crs=None, attrs={})
+    return products.shifts(fields, products.network(moment[:-1], moment[1:]), x=grid, y=-grid, like=like, step={})
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -13,7 +13,9 @@ import reference_estimate
 import xarray as xr
 
 import xoffset
-from xoffset import _guide, _request, _search, estimation, model, synthetic
+from xoffset import _guide, _request, _search, estimation, synthetic
+from xoffset.model.dates import in_years
+from xoffset.model.flags import FLAGS
 
 DATES = ["2020-01-01", "2020-04-01", "2020-09-01"]
 SHAPE = (90, 110)
@@ -76,7 +78,7 @@ def test_counts_about_a_prior(stack, network):
     fields["vx"][1:4, 2:5] = fields["vy"][1:4, 2:5] = 0.0
     fields["vx"][2, 3] = np.nan
     cost = count(stack, network, prior=xr.Dataset(fields))
-    years = model.years((network.secondary - network.reference).values)
+    years = in_years((network.secondary - network.reference).values)
 
     def of_pair(baseline):
         return lambda r, c: (
@@ -91,7 +93,7 @@ def test_counts_about_a_prior(stack, network):
 def test_shifts_are_those_of_the_windows_that_are_not_outside(stack, network, prior):
     options = {"prior": xr.Dataset({"dx": on_nodes(stack, 30.0), "dy": on_nodes(stack, -50.0)})} if prior else {}
     flags = xoffset.correlate(stack, network, **OPTIONS, **options).flags
-    is_searched = (flags & model.FLAGS["outside"]) == 0
+    is_searched = (flags & FLAGS["outside"]) == 0
     assert 0 < is_searched.sum() < flags.size
     assert count(stack, network, **options).shifts == 81 * int(is_searched.sum())
 

@@ -11,8 +11,9 @@ import pytest
 import rasterio
 import xarray as xr
 
-from xoffset import model
 from xoffset.export import geotiff, to_geotiff
+from xoffset.model import products
+from xoffset.model.flags import FLAGS
 from xoffset.readers.results import open_result
 
 UTM = pyproj.CRS.from_epsg(32632)
@@ -22,21 +23,21 @@ DATES = np.array(["2020-01-01T10:00:00", "2020-01-11T10:00:00", "2020-02-01T10:0
 def make_stack(crs=UTM, shape=(6, 9)):
     x, y = 300_005.0 + 10 * np.arange(shape[1]), 4_999_995.0 - 10 * np.arange(shape[0])
     values = np.random.default_rng(0).normal(size=(3, *shape)).astype("float32")
-    return model.stack(values, time=DATES, x=x, y=y, crs=crs, attrs={})
+    return products.stack(values, time=DATES, x=x, y=y, crs=crs, attrs={})
 
 
 def make_shifts(crs=UTM, shape=(6, 9)):
     stack = make_stack(crs, shape)
-    network = model.network(DATES[[0, 0]], DATES[[1, 2]])
+    network = products.network(DATES[[0, 0]], DATES[[1, 2]])
     values = stack.values[:2].copy()
     values[0, 0, :4] = np.nan
     made = {"dx": values, "sigma_dx": np.abs(values), "flags": np.isnan(values).astype("int32") * 2}
-    return model.shifts(made, network, x=stack.x.values, y=stack.y.values, like=stack, step={"function": "test"})
+    return products.shifts(made, network, x=stack.x.values, y=stack.y.values, like=stack, step={"function": "test"})
 
 
 def make_rate(crs=UTM, shape=(6, 9)):
     fields = dict(zip(("vx", "vy", "direction"), make_stack(crs, shape).values, strict=True))
-    return model.rate(fields, like=make_shifts(crs, shape), step={"function": "test"})
+    return products.rate(fields, like=make_shifts(crs, shape), step={"function": "test"})
 
 
 class TestFiles:
@@ -175,8 +176,8 @@ class TestLabels:
         assert tags["long_name"] == "displacement along x"
         assert json.loads(tags["processing"])[-1]["function"] == "test"
         with rasterio.open(tmp_path / "flags.tif") as file:
-            assert file.tags()["flag_masks"].split() == [str(bit) for bit in model.FLAGS.values()]
-            assert file.tags()["flag_meanings"].split() == list(model.FLAGS)
+            assert file.tags()["flag_masks"].split() == [str(bit) for bit in FLAGS.values()]
+            assert file.tags()["flag_meanings"].split() == list(FLAGS)
 
 
 class TestLazy:
@@ -247,7 +248,7 @@ class TestRefusals:
 
     def test_a_network(self, tmp_path):
         with pytest.raises(ValueError, match="Pass shifts, a series or a rate"):
-            to_geotiff(model.network(DATES[:2], DATES[1:]), tmp_path)
+            to_geotiff(products.network(DATES[:2], DATES[1:]), tmp_path)
 
     @pytest.mark.parametrize("variables", ["speed", ["vx", "by_row"], []])
     def test_unknown_variables(self, variables, tmp_path):

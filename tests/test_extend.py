@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import _ncc, filtering, model, synthetic
+from xoffset import _ncc, filtering, synthetic
+from xoffset.model.flags import FLAGS
 
 OPTIONS = {"template": 16, "search": 4, "step": 16}
 
@@ -164,7 +165,7 @@ def test_a_prior_by_pair_goes_with_its_pair(stack, network):
     before = xoffset.correlate(stack, network.isel(pair=[5, 0, 1]), **options)
     scratch = xoffset.correlate(stack, network, **options)
     xr.testing.assert_identical(xoffset.extend(before, stack, network, **options), scratch)
-    assert set(np.unique(scratch.flags & model.FLAGS["no_prior"], axis=None)) == {0, model.FLAGS["no_prior"]}
+    assert set(np.unique(scratch.flags & FLAGS["no_prior"], axis=None)) == {0, FLAGS["no_prior"]}
 
 
 def test_shifts_from_disk_can_be_extended(stack, before, network, scratch, tmp_path):

@@ -8,7 +8,8 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import model, synthetic
+from xoffset import synthetic
+from xoffset.model import grids
 
 # CRS, longitude and latitude of a place in it
 PLACES = {
@@ -35,7 +36,7 @@ def around(code, longitude, latitude, *, names=("dx", "dy"), shape=(3, 4), vecto
     coords = {
         "y": y - spacing * np.arange(rows),
         "x": x + spacing * np.arange(columns),
-        "spatial_ref": model.spatial_ref(crs),
+        "spatial_ref": grids.spatial_ref(crs),
     }
     return xr.Dataset(data, coords)
 
@@ -124,7 +125,7 @@ def test_any_product_is_turned_and_keeps_the_rest(products, name):
     assert east.attrs["units"] == ("m yr-1" if letter == "v" else "m")
     np.testing.assert_array_equal(np.isnan(east), np.isnan(data[f"{letter}x"]))
     assert east.dtype == "float32"
-    assert model.crs_of(found) == model.crs_of(data)
+    assert grids.crs_of(found) == grids.crs_of(data)
     assert '"function": "ground"' in found.attrs["processing"]
 
 

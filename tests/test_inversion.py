@@ -14,8 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import xoffset
-from xoffset import _solver, model, synthetic
+from xoffset import _solver, synthetic
 from xoffset._kernels import laplacian
+from xoffset.model import products
+from xoffset.model.dates import in_years
+from xoffset.model.flags import FLAGS
 
 few = settings(
     max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], database=None
@@ -46,9 +49,9 @@ def make(ends, dx, dy, sigma=1.0, dates=None, **more):
     shape = np.broadcast_shapes(dx.shape, dy.shape)
     fields = {"dx": dx, "dy": dy, "sigma_dx": sigma, "sigma_dy": sigma} | more
     fields = {name: np.broadcast_to(np.asarray(values, float), shape).copy() for name, values in fields.items()}
-    network = model.network(dates[ends[:, 0]], dates[ends[:, 1]])
+    network = products.network(dates[ends[:, 0]], dates[ends[:, 1]])
     x, y = 80.0 * np.arange(shape[2]), -80.0 * np.arange(shape[1])
-    return model.shifts(fields, network, x=x, y=y, like=xr.DataArray(0.0), step={"function": "test"})
+    return products.shifts(fields, network, x=x, y=y, like=xr.DataArray(0.0), step={"function": "test"})
 
 
 def moving(ends, displacement, dates=None, shape=(2, 3), **more):
@@ -66,7 +69,7 @@ def since(series, date=0):
 
 
 def times_of(series):
-    return model.years(series.time.values - series.time.values[0])
+    return in_years(series.time.values - series.time.values[0])
 
 
 # ---------------------------------------------------------------------------------------------------------------- twin
@@ -79,7 +82,7 @@ def ends_of(shifts):
 
 def weight_of(shifts, weights, row, column, ends, variance):
     """Weight of the observations of a pixel, and whether it is the inverse variance."""
-    baseline = np.abs(model.years(shifts.secondary.values - shifts.reference.values))
+    baseline = np.abs(in_years(shifts.secondary.values - shifts.reference.values))
     index = {tuple(sorted(pair)): k for k, pair in enumerate(ends_of(shifts).tolist())}
     own = baseline[[index[tuple(pair)] for pair in ends.tolist()]]
     precision, relative = 1.0 / variance.mean(axis=1), own / np.median(baseline)
@@ -112,16 +115,16 @@ def pixel_twin(shifts, row, column, *, weights="sigma", reference=None, prior=No
     home = [best] if reference is None else [int(np.flatnonzero(dates == np.datetime64(each))[0]) for each in reference]
     moved = None if prior is None else np.stack([prior[name].values[:, row, column] for name in ("dx", "dy")], axis=1)
     return twin.invert(
-        *found[:3], weight, model.years(dates - dates[0]), home, prior=moved, is_general=is_general, **options
+        *found[:3], weight, in_years(dates - dates[0]), home, prior=moved, is_general=is_general, **options
     )
 
 
 STATES = {
     0: twin.CONNECTED,
-    model.FLAGS["no_pairs"]: twin.NO_PAIRS,
-    model.FLAGS["disconnected"]: twin.DISCONNECTED,
-    model.FLAGS["bridged"]: twin.DISCONNECTED,
-    model.FLAGS["no_reference"]: twin.NO_REFERENCE,
+    FLAGS["no_pairs"]: twin.NO_PAIRS,
+    FLAGS["disconnected"]: twin.DISCONNECTED,
+    FLAGS["bridged"]: twin.DISCONNECTED,
+    FLAGS["no_reference"]: twin.NO_REFERENCE,
 }
 
 
@@ -269,7 +272,7 @@ def test_the_bridge_is_that_of_nsbas(islands):
         expected = twin.nsbas(ends, observed, np.ones(len(ends)), times, 0)
         found = np.stack([series[name].values[:, row, column] for name in ("dx", "dy")], axis=1)
         np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert (series.flags[:, 0, 0] == model.FLAGS["bridged"]).sum() == 3
+    assert (series.flags[:, 0, 0] == FLAGS["bridged"]).sum() == 3
 
 
 # -------------------------------------------------------------------------------------------------------------- robust
@@ -370,17 +373,17 @@ def test_what_the_loss_has_cut_off_is_disconnected():
         assert (series.n_pairs == 8).all()
         np.testing.assert_allclose(since(series)[:3, :, 0, 0], motion[:3], atol=0.05)
     assert np.isnan(found["nan"].dx[3:]).all()
-    assert (found["nan"].flags[3:] == model.FLAGS["disconnected"]).all()
+    assert (found["nan"].flags[3:] == FLAGS["disconnected"]).all()
     np.testing.assert_array_equal(found["separate"].dx[3], 0.0)
     np.testing.assert_allclose(found["separate"].dy[5], -4.0, atol=0.05)
-    assert (found["separate"].flags[3:] == model.FLAGS["disconnected"]).all()
-    assert (found["bridge"].flags[3:] == model.FLAGS["bridged"]).all()
+    assert (found["separate"].flags[3:] == FLAGS["disconnected"]).all()
+    assert (found["bridge"].flags[3:] == FLAGS["bridged"]).all()
 
 
 def test_a_loss_that_does_not_settle_is_flagged(monkeypatch):
     shifts, _ = with_outliers(3, dates=8, pairs=20, share=0.1, shape=(2, 3))
     shifts["dx"].values[:, 1, 1] = np.nan
-    flag = model.FLAGS["not_converged"]
+    flag = FLAGS["not_converged"]
     assert not (xoffset.invert(shifts, loss="huber").flags & flag).any()
     # compiled functions hold their constants
     monkeypatch.setattr(laplacian, "STEPS", 1)
@@ -474,7 +477,7 @@ def test_a_network_without_noise_returns_the_truth(weights, loss, islands):
     np.testing.assert_allclose(since(series), expected, atol=1e-9)
     np.testing.assert_allclose(series.rms, 0.0, atol=1e-9)
     assert (series.n_outliers == 0).all()
-    assert not (series.flags & model.FLAGS["not_converged"]).any()
+    assert not (series.flags & FLAGS["not_converged"]).any()
 
 
 VARIANTS = {
@@ -552,7 +555,7 @@ def test_a_place_without_values_has_none(plain, name):
     here = xoffset.invert(shifts, **VARIANTS[name]).isel(y=2, x=2)
     for each in ("dx", "dy", "sigma_dx", "sigma_dy", "rms", "pair_share"):
         assert np.isnan(here[each]).all()
-    assert (here.flags == model.FLAGS["no_reference"]).all()
+    assert (here.flags == FLAGS["no_reference"]).all()
     assert int(here.n_pairs) == int(here.n_components) == int(here.n_outliers) == 0
     assert np.isnan(here["smooth"]) if "smooth" in here else True
 
@@ -562,7 +565,7 @@ def test_a_split_network_is_never_joined_unseen(plain, name):
     options = VARIANTS[name]
     series = xoffset.invert(plain, **options, reference=str(plain.reference.values.min()))
     ends = ends_of(plain)
-    states = {model.FLAGS[each] for each in ("disconnected", "bridged", "no_pairs")}
+    states = {FLAGS[each] for each in ("disconnected", "bridged", "no_pairs")}
     islands = 0
     for row, column in np.ndindex(*plain.dx.shape[1:]):
         needed = ["dx", "dy"] + (["score"] if "score" in name else [])
@@ -573,13 +576,13 @@ def test_a_split_network_is_never_joined_unseen(plain, name):
         here = series.isel(y=row, x=column)
         apart = sorted(set(range(8)) - members)
         islands += len(apart) > 0
-        flags = here.flags.values & ~model.FLAGS["not_converged"]
+        flags = here.flags.values & ~FLAGS["not_converged"]
         # "tukey" may cut the reference date off
-        is_cut = "tukey" in name and (flags == model.FLAGS["no_reference"]).all()
+        is_cut = "tukey" in name and (flags == FLAGS["no_reference"]).all()
         if members and not is_cut:
             assert set(flags[apart].tolist()) <= states
         else:
-            assert (flags == model.FLAGS["no_reference"]).all()
+            assert (flags == FLAGS["no_reference"]).all()
         if options.get("islands", "nan") == "nan" or not members:
             assert np.isnan(here.dx[apart]).all()
         if options.get("islands") == "separate" and members:
@@ -593,7 +596,7 @@ def test_a_split_network_is_never_joined_unseen(plain, name):
 @pytest.mark.parametrize("islands", ["bridge", "separate"])
 def test_islands_of_a_steady_motion(islands, loss):
     dates = irregular(6)
-    motion = model.years(dates - dates[0])[:, None] * [10.0, -4.0]
+    motion = in_years(dates - dates[0])[:, None] * [10.0, -4.0]
     series = xoffset.invert(
         moving(NETWORKS["woven islands"], motion), islands=islands, loss=loss, reference=str(dates[2])
     )
@@ -602,7 +605,7 @@ def test_islands_of_a_steady_motion(islands, loss):
         expected[1::2] = motion[1::2] - motion[1]
     found = np.stack([series.dx[:, 1, 1], series.dy[:, 1, 1]], axis=1)
     np.testing.assert_allclose(found, expected, atol=1e-9)
-    flag = model.FLAGS["bridged" if islands == "bridge" else "disconnected"]
+    flag = FLAGS["bridged" if islands == "bridge" else "disconnected"]
     np.testing.assert_array_equal(series.flags[:, 0, 0], [0, flag] * 3)
     assert (series.n_components == 2).all()
 
@@ -630,12 +633,12 @@ def test_velocities_through_time_have_no_islands():
 @pytest.mark.parametrize("islands", ["bridge", "separate"])
 def test_what_follows_leaves_islands_out(islands):
     dates = irregular(6)
-    motion = model.years(dates - dates[0])[:, None] * [10.0, -4.0] + np.random.default_rng(0).normal(0.0, 0.3, (6, 2))
+    motion = in_years(dates - dates[0])[:, None] * [10.0, -4.0] + np.random.default_rng(0).normal(0.0, 0.3, (6, 2))
     shifts = moving(NETWORKS["woven islands"], motion, shape=(5, 6))
     # right of the middle another group has the reference
     shifts["dx"].values[0, :, 3:] = shifts["dx"].values[1, :, 3:] = np.nan
     series, plain = (xoffset.invert(shifts, islands=each, reference=str(dates[4])) for each in (islands, "nan"))
-    assert (series.flags & (model.FLAGS["bridged"] | model.FLAGS["disconnected"])).any()
+    assert (series.flags & (FLAGS["bridged"] | FLAGS["disconnected"])).any()
     for function in (xoffset.velocity, xoffset.decompose):
         found, expected = (function(each).drop_attrs() for each in (series, plain))
         xr.testing.assert_identical(found, expected)
@@ -800,7 +803,7 @@ def test_date_variance_finds_the_variances_of_the_dates():
 
 
 MONTHS = np.arange("2018-01", "2020-07", dtype="M8[M]").astype("M8[us]")
-YEARS = model.years(MONTHS - MONTHS[0])
+YEARS = in_years(MONTHS - MONTHS[0])
 
 
 def of_series(along_x, sigma=0.1, noise=0.0, seed=0, pixels=40, gap=4):
@@ -881,9 +884,9 @@ def test_dates_without_pairs_stay_unknown_when_smoothing(smooth):
     shifts["dx"].values[(ends[:, 0] < 20) & (ends[:, 1] >= 20), :, :10] = np.nan
     series = xoffset.invert(shifts, smooth=smooth, reference=MONTHS[2].astype(str))
     assert np.isnan(series.dx[7:9, 0, :20]).all()
-    assert (series.flags[7:9, 0, :20] == model.FLAGS["no_pairs"]).all()
+    assert (series.flags[7:9, 0, :20] == FLAGS["no_pairs"]).all()
     assert np.isnan(series.dx[20:, 0, :10]).all()
-    assert (series.flags[20:, 0, :10] == model.FLAGS["disconnected"]).all()
+    assert (series.flags[20:, 0, :10] == FLAGS["disconnected"]).all()
     assert np.isfinite(series.dx[9:20]).all()
     assert np.isfinite(series.dx[:, 0, 20:]).all()
     # the gap costs little elsewhere
@@ -919,7 +922,7 @@ def test_the_mean_of_several_dates_must_be_connected():
     shifts = moving(NETWORKS["islands"], MOTION[:5])
     dates = irregular(5).astype(str)
     series = xoffset.invert(shifts, reference=[dates[0], dates[3]])
-    assert (series.flags == model.FLAGS["no_reference"]).all()
+    assert (series.flags == FLAGS["no_reference"]).all()
     together = xoffset.invert(shifts, reference=[dates[2], dates[3]])
     np.testing.assert_allclose(together.dx[2:4].mean("time"), 0.0, atol=1e-12)
     assert np.isnan(together.dx[:2]).all()
@@ -934,7 +937,7 @@ def test_a_reference_under_clouds_is_flagged_and_a_better_one_named():
     # date 1 has few pairs but everywhere; date 2 and later lack a corner
     shifts["dx"].values[(ends >= 2).any(axis=1) & ~(ends == 1).any(axis=1), -1:, -1:] = np.nan
     series = xoffset.invert(shifts, reference=dates[0])
-    assert (series.flags[:, :3] == model.FLAGS["no_reference"]).all()
+    assert (series.flags[:, :3] == FLAGS["no_reference"]).all()
     assert np.isnan(series.dx[:, :3]).all()
     assert np.isfinite(series.dx[:, 3:]).all()
     assert series.attrs["better_reference"] == dates[1]
@@ -1175,7 +1178,7 @@ def test_smoothness_that_drowns_the_pairs_is_told():
     series = xoffset.invert(noisy(gaps_up_to(6, 3), 4, missing=0.0), smooth=1e12)
     lost = np.isnan(series.dx)
     assert lost.any()
-    assert (series.flags.where(lost, 0) == lost * model.FLAGS["not_converged"]).all()
+    assert (series.flags.where(lost, 0) == lost * FLAGS["not_converged"]).all()
 
 
 def test_a_reference_may_be_labelled_and_counts_once():

@@ -10,8 +10,8 @@ import scipy.ndimage
 import xarray as xr
 
 import xoffset
-from xoffset import model
 from xoffset._kernels import dense, filters, neighbours, refine, surface, warp, windows, zncc
+from xoffset.model import products
 
 # Sums of some hundred terms in float64, relative to the largest of them.
 EXACT = 1e-9
@@ -761,7 +761,7 @@ def test_refinement_gives_up_on_unrelated_images():
 
 def as_stack(images, dtype=np.float64):
     rows, columns = images[0].shape
-    return model.stack(
+    return products.stack(
         np.stack(images).astype(dtype),
         time=np.array(["2020-01-01", "2021-01-01"], dtype="M8[us]"),
         x=np.arange(columns) + 0.5,

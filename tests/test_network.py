@@ -8,7 +8,8 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import model
+from xoffset.model import products
+from xoffset.model.dates import DATE_ENCODING
 
 DATES = np.array(
     ["2020-01-01T10:00", "2020-01-11T10:00", "2020-02-01T10:00", "2020-06-01T10:00", "2021-01-01T10:00"], "M8[us]"
@@ -74,7 +75,7 @@ def test_network_is_a_product_of_two_date_coordinates():
     assert set(network.coords) == {"reference", "secondary"}
     for name in ("reference", "secondary"):
         assert network[name].dtype == "datetime64[us]"
-        assert dict(network[name].encoding) == dict(model.DATE_ENCODING)
+        assert dict(network[name].encoding) == dict(DATE_ENCODING)
     assert ((network.secondary - network.reference) > np.timedelta64(0)).all()
 
 
@@ -205,7 +206,7 @@ def test_the_accessor_gives_the_same():
 
 def network(*pairs):
     first, second = np.array(pairs).T
-    return model.network(DATES[first], DATES[second])
+    return products.network(DATES[first], DATES[second])
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,20 @@ import scipy.fft
 import xarray as xr
 
 import xoffset
-from xoffset import _blocks, _phase, _prefilters, model, synthetic
+from xoffset import _blocks, _phase, _prefilters, synthetic
 from xoffset._kernels import phase
 from xoffset._phase import Phase
 from xoffset._search import Pair
+from xoffset.model import products
+from xoffset.model.dates import YEAR
+from xoffset.model.flags import FLAGS
 
 PIXEL = 10.0
 NAMES = ("dx", "dy", "score", "gap", "sigma_dx", "sigma_dy", "sigma_dxdy")
 
 
 def flag(data, name):
-    return (data["flags"] & model.FLAGS[name]) != 0
+    return (data["flags"] & FLAGS[name]) != 0
 
 
 @functools.cache
@@ -32,7 +35,7 @@ def ground(shape):
 @functools.cache
 def moving(right=1.33, down=0.71, *, shape=(256, 256), **kind):
     """Two images of ground that moves by so many pixels."""
-    dates = np.datetime64("2020-01-01", "us") + np.arange(2) * model.YEAR
+    dates = np.datetime64("2020-01-01", "us") + np.arange(2) * YEAR
     direction = float(np.rad2deg(np.arctan2(right, -down)))
     velocity = PIXEL * float(np.hypot(right, down))
     return synthetic.stack(
@@ -90,7 +93,7 @@ def pixels(size, seed=0):
 
 def as_stack(values):
     _, rows, columns = values.shape
-    return model.stack(
+    return products.stack(
         values,
         time=np.array(["2020-01-01", "2021-01-01"], dtype="M8[us]"),
         x=1.0 * np.arange(columns),
@@ -173,16 +176,16 @@ def test_verdicts_on_planes():
     np.testing.assert_allclose(found[:3], [0.0, 0.0, 1.0], atol=1e-6)
     # nothing in a window: no phase, no score
     found, verdict = fit_planes(texture, 0.0 * texture)
-    assert verdict == model.FLAGS["ill_conditioned"]
+    assert verdict == FLAGS["ill_conditioned"]
     assert np.isnan(found).all()
     # texture along one axis only
     found, verdict = fit_planes(*[np.repeat(texture[:1], 24, axis=0)] * 2)
-    assert verdict == model.FLAGS["ill_conditioned"]
+    assert verdict == FLAGS["ill_conditioned"]
     assert found[2] == pytest.approx(1.0)
     # further than a pixel from where the search ended
     smooth = scipy.fft.irfft2(scipy.fft.rfft2(texture) * (np.hypot(*np.meshgrid(np.arange(13), np.arange(24))) < 4))
     found, verdict = fit_planes(smooth, np.roll(smooth, 2, axis=1))
-    assert verdict == model.FLAGS["refine_failed"]
+    assert verdict == FLAGS["refine_failed"]
     assert np.isnan(found[[0, 1, 3, 4, 5]]).all()
     assert 0.0 < found[2] < 0.9
     # phases that agree on no plane
@@ -192,7 +195,7 @@ def test_verdicts_on_planes():
         verdicts.add(verdict)
         assert np.isfinite(found[0]) == (verdict == 0)
         assert abs(found[2]) < 0.4
-    assert verdicts & {model.FLAGS["ill_conditioned"], model.FLAGS["refine_failed"]}
+    assert verdicts & {FLAGS["ill_conditioned"], FLAGS["refine_failed"]}
 
 
 @pytest.mark.small
@@ -210,8 +213,8 @@ def test_verdicts_on_surfaces():
         found.append(int(flags[0]))
         assert np.isfinite(out[0, 0]) == (found[-1] == 0)
     assert found[0] == 0
-    assert found[1] == model.FLAGS["refine_failed"]
-    assert found[3] == model.FLAGS["ill_conditioned"]
+    assert found[1] == FLAGS["refine_failed"]
+    assert found[3] == FLAGS["ill_conditioned"]
 
 
 @pytest.mark.small
@@ -223,7 +226,7 @@ def test_peaks_on_the_rim_and_their_rivals():
     phase.find_peaks(surfaces, 5, out, flags)
     # what lies beyond the search does not count
     np.testing.assert_allclose(out[:, :4], [[3, -2, 0.9, 0.4], [5, 1, 1.0, 1.0]])
-    assert flags.tolist() == [0, model.FLAGS["border"]]
+    assert flags.tolist() == [0, FLAGS["border"]]
     phase.find_peaks(surfaces[:1], 3, out[:1], flags[:1])
     assert np.isnan(out[0, 3])
 
@@ -268,11 +271,11 @@ def test_transforms_have_the_same_bits_in_any_batch(size):
 @pytest.fixture(scope="module")
 def staircase():
     """One image and ten more that moved by 0.1 to 1 px along both axes, noise-free."""
-    dates = np.datetime64("2020-01-01", "us") + np.arange(11) * (model.YEAR / 10)
+    dates = np.datetime64("2020-01-01", "us") + np.arange(11) * (YEAR / 10)
     stack, _ = synthetic.stack(
         dates=dates, field="constant", velocity=10.0 * np.sqrt(2.0), direction=135.0, ground=ground((256, 256))
     )
-    return stack, model.network(dates[:1].repeat(10), dates[1:]), np.linspace(0.1, 1.0, 10)[:, None, None]
+    return stack, products.network(dates[:1].repeat(10), dates[1:]), np.linspace(0.1, 1.0, 10)[:, None, None]
 
 
 # measured: plane 0.003 and 0.004 px, orientation 0.011 and 0.014 px
@@ -509,7 +512,7 @@ def test_search_around_a_prior(method):
     rows, columns = np.indices(shape) * 16
     top, left = rows + centres[0] - 3, columns + centres[1] - 3
     leaves = (top < 0) | (left < 0) | (top + 70 > 180) | (left + 70 > 200)
-    np.testing.assert_array_equal(found[-1] == model.FLAGS["outside"], leaves)
+    np.testing.assert_array_equal(found[-1] == FLAGS["outside"], leaves)
 
 
 # ------------------------------------------------------------------------------------------------------------ same bits

@@ -9,15 +9,17 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import model, synthetic
+from xoffset import synthetic
+from xoffset.model import products
+from xoffset.model.dates import YEAR, in_years
+from xoffset.model.flags import FLAGS
 
 PIXEL = 10.0
-YEAR = model.YEAR
 
 
 def flag(data, name):
     """Where a flag is set."""
-    return (data["flags"] & model.FLAGS[name]) != 0
+    return (data["flags"] & FLAGS[name]) != 0
 
 
 @functools.cache
@@ -55,7 +57,7 @@ def staircase():
     """Shifts of one image with 21 that moved by 0 to 1 px along both axes, noise-free."""
     dates = np.datetime64("2020-01-01", "us") + np.arange(22) * (YEAR / 10)
     stack, _ = synthetic.stack(dates=dates[:21], field="constant", velocity=5.0 * np.sqrt(2.0), direction=45.0)
-    network = model.network(dates[:1].repeat(20), dates[1:21])
+    network = products.network(dates[:1].repeat(20), dates[1:21])
     shifts = xoffset.correlate(stack, network, search=3, step=16)
     truth = xr.DataArray(0.5 * np.arange(1, 21), dims="pair")
     return shifts, truth
@@ -435,7 +437,7 @@ def network_of(pairs, displacement, dates=DATES, sigma=0.3, shape=(2, 3)):
     along_x = np.multiply.outer(displacement[second] - displacement[first], np.ones(shape))
     fields = {"dx": along_x, "dy": -2.0 * along_x}
     fields |= {name: np.full(along_x.shape, sigma) for name in ("sigma_dx", "sigma_dy")}
-    like = model.stack(
+    like = products.stack(
         np.zeros((1, *shape)),
         time=dates[:1],
         x=80.0 * np.arange(shape[1]),
@@ -443,8 +445,8 @@ def network_of(pairs, displacement, dates=DATES, sigma=0.3, shape=(2, 3)):
         crs=None,
         attrs={},
     )
-    return model.shifts(
-        fields, model.network(dates[first], dates[second]), x=like.x.values, y=like.y.values, like=like,
+    return products.shifts(
+        fields, products.network(dates[first], dates[second]), x=like.x.values, y=like.y.values, like=like,
         step={"function": "test"},
     )  # fmt: skip
 
@@ -489,7 +491,7 @@ def test_unconnected_dates_are_never_joined():
     np.testing.assert_allclose(series.dx[:2, 0, 0], MOTION[:2], atol=1e-6)
     for name in ("dx", "dy", "sigma_dx", "sigma_dy"):
         assert np.isnan(series[name][2:]).all()
-    assert (series["flags"][2:] == model.FLAGS["disconnected"]).all()
+    assert (series["flags"][2:] == FLAGS["disconnected"]).all()
     assert (series["flags"][:2] == 0).all()
     assert (series.n_components == 2).all()
 
@@ -499,7 +501,7 @@ def test_a_pixel_without_the_reference_date():
     shifts["dx"][:4, 0, 1] = np.nan
     series = xoffset.invert(shifts, reference="2020-01-01")
     assert np.isnan(series.dx[:, 0, 1]).all()
-    assert (series["flags"][:, 0, 1] == model.FLAGS["no_reference"]).all()
+    assert (series["flags"][:, 0, 1] == FLAGS["no_reference"]).all()
     np.testing.assert_allclose(series.dx[:, 0, 0], MOTION, atol=1e-6)
 
 
@@ -507,7 +509,7 @@ def test_a_date_without_pairs():
     shifts = network_of(ALL, MOTION)
     shifts["dy"][[0, 4, 5, 6], 1, 1] = np.nan
     series = xoffset.invert(shifts, reference="2020-01-01")
-    assert int(series["flags"][1, 1, 1]) == model.FLAGS["no_pairs"]
+    assert int(series["flags"][1, 1, 1]) == FLAGS["no_pairs"]
     assert np.isnan(series.dx[1, 1, 1])
     assert np.isfinite(series.dx[[0, 2, 3, 4], 1, 1]).all()
 
@@ -564,7 +566,7 @@ def test_backward_pairs_leave_displacement_and_velocity():
 # ----------------------------------------------------------------------------------------------------------------- rate
 
 
-STEADY = 3.0 * model.years(DATES - DATES[0])
+STEADY = 3.0 * in_years(DATES - DATES[0])
 
 
 @pytest.mark.parametrize("through", ["pairs", "series"])
@@ -598,7 +600,7 @@ def test_one_date_has_no_velocity():
         rate = xoffset.velocity(data)
         assert np.isnan(rate.vx[0, 0])
         assert np.isnan(rate.sigma_vy[0, 0])
-        assert int(rate["flags"][0, 0]) == model.FLAGS["too_few_dates"]
+        assert int(rate["flags"][0, 0]) == FLAGS["too_few_dates"]
         assert int(rate["flags"][1, 1]) == 0
 
 

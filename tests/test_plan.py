@@ -9,7 +9,8 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import model, network, synthetic
+from xoffset import network, synthetic
+from xoffset.model.flags import FLAGS
 
 YEAR = pd.Timedelta(days=365.25)
 DATES = np.arange("2020-01-01", "2022-01-01", 16, dtype="datetime64[D]")
@@ -121,7 +122,7 @@ def test_the_fastest_motion_is_found_in_any_direction():
         )  # fmt: skip
         planned = stack.offset.plan(v_max=100.0, v_min=20.0, max_search=8)
         shifts = stack.offset.correlate(planned.network, search=planned.search)
-        inner = shifts.flags & model.FLAGS["outside"] == 0
+        inner = shifts.flags & FLAGS["outside"] == 0
         assert int(inner.sum()) > 20
         assert int((shifts.flags.where(inner, 0) != 0).sum()) == 0
         moved = truth.dx.sel(time=shifts.secondary).values - truth.dx.sel(time=shifts.reference).values

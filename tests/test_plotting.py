@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xoffset import model, plotting
+from xoffset import plotting
+from xoffset.model import products
 
 GREY = round(255 * float(plotting._NO_DATA))
 
@@ -33,24 +34,24 @@ def make_rate(shape=(40, 60), pixel=80.0):
         "flags": np.isnan(vx).astype("int32"),
     }
     fields["direction"] = np.degrees(np.arctan2(vx, vy)) % 360
-    return model.rate(fields, like=grid, step={"function": "test"})
+    return products.rate(fields, like=grid, step={"function": "test"})
 
 
 def make_shifts(pairs=3, shape=(8, 9)):
     dates = np.datetime64("2020-01-01", "us") + np.arange(pairs + 1) * np.timedelta64(10, "D")
-    network = model.network(dates[:-1], dates[1:])
+    network = products.network(dates[:-1], dates[1:])
     dx = np.random.default_rng(0).normal(size=(pairs, *shape)).astype("float32")
     dx[:, 0] = np.nan
     grid = make_grid(shape)
     fields = {"dx": dx, "dy": dx, "score": np.abs(dx) / 4, "flags": np.zeros(dx.shape, "int32")}
     like = xr.DataArray(np.zeros(shape), dims=("y", "x"), coords=grid)
-    return model.shifts(fields, network, **grid, like=like, step={"function": "test"})
+    return products.shifts(fields, network, **grid, like=like, step={"function": "test"})
 
 
 def make_series():
     shifts = make_shifts()
     fields = {"dx": shifts["dx"].values, "dy": shifts["dy"].values, "rms": np.abs(shifts["dx"].values[0])}
-    return model.series(fields, shifts["secondary"].values, like=shifts, step={"function": "test"})
+    return products.series(fields, shifts["secondary"].values, like=shifts, step={"function": "test"})
 
 
 def pixels(path):

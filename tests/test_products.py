@@ -12,6 +12,9 @@ from affine import Affine
 
 import xoffset
 from xoffset import model, synthetic
+from xoffset.model import grids
+from xoffset.model.dates import in_years
+from xoffset.model.flags import FLAGS
 
 DATES = ["2020-01-01", "2020-04-01", "2020-07-01T10:30", "2021-01-01"]
 OPTIONS = {"template": 16, "search": 4, "step": 8}
@@ -89,7 +92,7 @@ def test_a_pixel_of_another_size_scales_metres_only(images):
 
 @pytest.mark.parametrize("name", GRIDDED)
 def test_the_crs_is_carried(images, products, name):
-    assert model.crs_of(products[name]) == model.crs_of(images) == pyproj.CRS.from_epsg(32632)
+    assert grids.crs_of(products[name]) == grids.crs_of(images) == pyproj.CRS.from_epsg(32632)
     assert products[name].rio.crs.to_epsg() == 32632
     assert all(
         variable.encoding["grid_mapping"] == "spatial_ref"
@@ -101,7 +104,7 @@ def test_the_crs_is_carried(images, products, name):
 def test_without_a_crs_there_is_none(images):
     local = synthetic.stack((40, 40), dates=DATES[:2], crs=None)[0]
     rate = xoffset.velocity(xoffset.invert(xoffset.correlate(local, xoffset.pairs(local), **OPTIONS)))
-    assert model.crs_of(rate) is None
+    assert grids.crs_of(rate) is None
     assert "spatial_ref" not in rate.coords
     assert not any("grid_mapping" in variable.encoding for variable in rate.variables.values())
 
@@ -123,7 +126,7 @@ def test_the_dates_are_those_of_the_stack(images, products):
 @pytest.mark.parametrize("name", GRIDDED)
 def test_flags_explain_themselves(products, name):
     attrs = products[name].flags.attrs
-    assert dict(zip(attrs["flag_meanings"].split(), attrs["flag_masks"], strict=True)) == dict(model.FLAGS)
+    assert dict(zip(attrs["flag_meanings"].split(), attrs["flag_masks"], strict=True)) == dict(FLAGS)
     assert "units" not in attrs
 
 
@@ -195,7 +198,7 @@ def noisy():
 
 
 def has(flags, name):
-    return (flags & model.FLAGS[name]) > 0
+    return (flags & FLAGS[name]) > 0
 
 
 @pytest.mark.parametrize(
@@ -270,15 +273,17 @@ def made(displacement, dates, pairs=None, *, sigma=0.5, crs=True):
     """Noise-free shifts (pair, 2, 3) of displacement(years) -> (dx, dy), float64."""
     dates = np.asarray(dates, "M8[us]")
     first, second = np.triu_indices(len(dates), 1) if pairs is None else np.array(pairs).T
-    at = np.array([displacement(model.years(date - dates[0])) for date in dates], dtype=float)
+    at = np.array([displacement(in_years(date - dates[0])) for date in dates], dtype=float)
     moved = at[second] - at[first]
     shape = (len(first), 2, 3)
     fields = {name: np.broadcast_to(moved[:, k, None, None], shape).copy() for k, name in enumerate(("dx", "dy"))}
     fields |= {f"sigma_{name}": np.full(shape, sigma) for name in ("dx", "dy")}
     x, y = 5e5 + 80 * np.arange(3), 5e6 - 80 * np.arange(2)
-    like = xr.DataArray(0.0, coords={"spatial_ref": model.spatial_ref(pyproj.CRS.from_epsg(32632))} if crs else {})
+    like = xr.DataArray(0.0, coords={"spatial_ref": grids.spatial_ref(pyproj.CRS.from_epsg(32632))} if crs else {})
     step = {"function": "made"}
-    return model.shifts(fields, model.network(dates[first], dates[second]), x=x, y=y, like=like, step=step)
+    return model.products.shifts(
+        fields, model.products.network(dates[first], dates[second]), x=x, y=y, like=like, step=step
+    )
 
 
 def steady(vx, vy):
@@ -287,7 +292,7 @@ def steady(vx, vy):
 
 def test_series_of_a_steady_motion_is_exact():
     series = xoffset.invert(made(steady(12.0, -5.0), DATES), reference=DATES[0])
-    elapsed = model.years(series.time.values - series.time.values[0])
+    elapsed = in_years(series.time.values - series.time.values[0])
     np.testing.assert_allclose(series.dx[:, 0, 0], 12.0 * elapsed, atol=1e-12)
     np.testing.assert_allclose(series.dy[:, 1, 2], -5.0 * elapsed, atol=1e-12)
     np.testing.assert_allclose(series.rms, 0.0, atol=1e-12)
@@ -417,19 +422,19 @@ def test_a_pixel_without_the_reference_date_is_missing_throughout():
     shifts["dx"][is_first, 0, 0] = np.nan
     series = xoffset.invert(shifts, reference=DATES[0])
     assert np.isnan(series.dx[:, 0, 0]).all()
-    assert (series.flags[:, 0, 0] == model.FLAGS["no_reference"]).all()
+    assert (series.flags[:, 0, 0] == FLAGS["no_reference"]).all()
     assert np.isfinite(series.dx[:, 1, 1]).all()
     # with another reference only the date itself is lost
     other = xoffset.invert(shifts, reference=DATES[1])
     np.testing.assert_array_equal(np.isnan(other.dx[:, 0, 0]), [True, False, False, False])
-    assert int(other.flags[0, 0, 0]) == model.FLAGS["no_pairs"]
+    assert int(other.flags[0, 0, 0]) == FLAGS["no_pairs"]
 
 
 def test_a_pixel_with_one_date_left_has_no_rate():
     series = xoffset.invert(made(steady(12.0, -5.0), DATES))
     series["dx"][1:, 0, 0] = np.nan
     rate = xoffset.velocity(series)
-    assert int(rate.flags[0, 0]) == model.FLAGS["too_few_dates"]
+    assert int(rate.flags[0, 0]) == FLAGS["too_few_dates"]
     assert all(np.isnan(rate[name][0, 0]) for name in rate.data_vars if name != "flags")
     assert (rate.flags.values.ravel()[1:] == 0).all()
 
@@ -447,7 +452,7 @@ def test_weights_follow_sigma():
     shifts["dx"][1] += 3.0
     shifts["sigma_dx"][1], shifts["sigma_dy"][1] = 1e3, 1e3
     weighted, plain = (xoffset.invert(shifts, weights=weights, reference=DATES[0]) for weights in ("sigma", "uniform"))
-    elapsed = model.years(weighted.time.values - weighted.time.values[0])
+    elapsed = in_years(weighted.time.values - weighted.time.values[0])
     np.testing.assert_allclose(weighted.dx[:, 0, 0], 12.0 * elapsed, atol=1e-4)
     np.testing.assert_allclose(plain.dx[:, 0, 0], 12.0 * elapsed + [0.0, 1.0, 2.0], atol=1e-9)
 
@@ -479,7 +484,7 @@ def test_subtracting_the_median_of_stable_ground(tmp_path):
         assert float(abs(rate[name].where(stable)).median()) < 0.5
         assert float(abs(rate[name]).max()) == pytest.approx(float(abs(at_nodes[name]).max()), rel=0.1)
     for product in (shifts, series, rate):
-        assert model.crs_of(product).to_epsg() == 32632
+        assert grids.crs_of(product).to_epsg() == 32632
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.zarr"
         product.to_zarr(path, consolidated=False)
         again = xoffset.open_result(path)
@@ -516,7 +521,7 @@ def test_shifts_survive_plain_xarray(products, change):
     assert screened.flags.dtype == "int32"
     rate = xoffset.velocity(xoffset.invert(screened)).compute()
     assert float(rate.vx.median()) == pytest.approx(20.0 * np.sin(np.pi / 4), abs=0.3)
-    assert model.crs_of(rate).to_epsg() == 32632
+    assert grids.crs_of(rate).to_epsg() == 32632
     assert rate.vx.attrs["units"] == "m yr-1"
 
 
@@ -539,7 +544,7 @@ def usual(counts):
 def assert_same_values(shifts, usual):
     for name in usual.data_vars:
         np.testing.assert_array_equal(shifts[name], usual[name])
-    assert model.crs_of(shifts).to_epsg() == 32632
+    assert grids.crs_of(shifts).to_epsg() == 32632
     assert set(shifts.coords) == set(usual.coords)
 
 

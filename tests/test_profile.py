@@ -8,7 +8,9 @@ import reference_stacking
 import xarray as xr
 
 import xoffset
-from xoffset import model, synthetic
+from xoffset import synthetic
+from xoffset.model import grids
+from xoffset.model.flags import FLAGS
 
 NAMES = ("parallel", "normal", "sigma_parallel", "sigma_normal")
 
@@ -32,7 +34,7 @@ def plane(data):
 
 def place(data, column, row):
     """Coordinates of a node, or between nodes."""
-    step = model.spacing(data, "test")
+    step = grids.spacing(data, "test")
     return float(data.x[0]) + column * step.x, float(data.y[0]) + row * step.y
 
 
@@ -166,7 +168,7 @@ def test_a_missing_node_leaves_its_points_without_a_vector():
     missing = np.flatnonzero(np.isnan(found.normal))
     np.testing.assert_array_equal(missing, [13, 14, 15])
     np.testing.assert_array_equal(np.isnan(found.parallel), np.isnan(found.normal))
-    assert set(found.flags.values[missing]) == {model.FLAGS["few_valid"]}
+    assert set(found.flags.values[missing]) == {FLAGS["few_valid"]}
     assert int((found.flags != 0).sum()) == 3
     wide = xoffset.profile(data, [place(data, 3, 8), place(data, 20, 8)], width=160.0, strike=0.0)
     np.testing.assert_allclose(wide.normal[7], data.vx[[7, 9], 10].mean())
@@ -181,7 +183,7 @@ def test_what_lies_outside_is_flagged():
     found = xoffset.profile(data, [place(data, -3, 8), place(data, 33, 8)], strike=0.0)
     outside = np.array([*range(3), *range(33, 37)])
     np.testing.assert_array_equal(np.flatnonzero(np.isnan(found.normal)), outside)
-    assert set(found.flags.values[outside]) == {model.FLAGS["outside"]}
+    assert set(found.flags.values[outside]) == {FLAGS["outside"]}
     np.testing.assert_allclose(found.normal[3:33], data.vx[8])
 
 

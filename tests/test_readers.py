@@ -18,7 +18,7 @@ import xarray as xr
 from affine import Affine
 from rasterio.enums import ColorInterp
 
-from xoffset import model
+from xoffset.model import checks, grids
 from xoffset.readers import dates
 from xoffset.readers.pixels import Reader
 from xoffset.readers.rasters import open_stack
@@ -268,7 +268,7 @@ def test_errors_of_sources(tmp_path, source, error, message):
 
 def test_labels(tmp_path):
     files = series(tmp_path)
-    stack = model.as_stack(open_stack(files, date="%Y%m%d"), "test")
+    stack = checks.as_stack(open_stack(files, date="%Y%m%d"), "test")
     assert stack.dims == ("time", "y", "x")
     assert stack.dtype == np.float32
     assert isinstance(stack.data, np.ndarray)
@@ -276,7 +276,7 @@ def test_labels(tmp_path):
     np.testing.assert_array_equal(stack.x, 500_005 + 10 * np.arange(50))
     np.testing.assert_array_equal(stack.y, 3_999_995 - 10 * np.arange(40))
     np.testing.assert_array_equal(stack.time, np.array(["2020-01-01", "2020-01-02", "2020-01-03"], dtype="M8[us]"))
-    assert model.crs_of(stack).to_epsg() == 32632
+    assert grids.crs_of(stack).to_epsg() == 32632
     assert stack.time.encoding["units"] == "microseconds since 1970-01-01"
     assert stack.encoding["grid_mapping"] == "spatial_ref"
     assert set(stack.coords) == {"time", "y", "x", "scene", "spatial_ref"}
@@ -617,7 +617,7 @@ def test_other_crs_is_reprojected(tmp_path):
     )
     box = (ORIGIN[0], ORIGIN[1] - 600, ORIGIN[0] + 700, ORIGIN[1])
     stack = open_stack(files, date="%Y%m%d", align="cubic", bbox=box)
-    assert model.crs_of(stack).to_epsg() == 32632
+    assert grids.crs_of(stack).to_epsg() == 32632
     assert np.abs(stack[1] - smooth()).max() < 0.05
 
 
@@ -691,7 +691,7 @@ def test_one_file_without_crs_among_others(tmp_path):
 
 def test_geotransform_without_crs_is_local(tmp_path):
     stack = open_stack(series(tmp_path, crs=None), date="%Y%m%d")
-    assert model.crs_of(stack) is None
+    assert grids.crs_of(stack) is None
     assert (stack.x[0], stack.y[0]) == (ORIGIN[0] + 5, ORIGIN[1] - 5)
     other = write(tmp_path / "b_20200201.tif", pixels(), crs=None, shift=(0.5, 0))
     assert open_stack([*series(tmp_path, crs=None), other], date="%Y%m%d", align="cubic").shape == (4, 40, 50)
@@ -708,10 +708,10 @@ def test_pixel_size(tmp_path, driver, suffix):
         stack = open_stack(files, date="%Y%m%d", pixel_size=2.5)
         lazy = open_stack(files, date="%Y%m%d", pixel_size=2.5, chunks=16)
         xr.testing.assert_identical(lazy.compute(), stack)
-    model.as_stack(stack, "test")
+    checks.as_stack(stack, "test")
     np.testing.assert_array_equal(stack.x, 2.5 * (np.arange(50) + 0.5))
     np.testing.assert_array_equal(stack.y, -2.5 * (np.arange(40) + 0.5))
-    assert model.crs_of(stack) is None
+    assert grids.crs_of(stack) is None
     if driver != "JPEG":
         np.testing.assert_array_equal(stack, [pixels(seed=k) for k in range(2)])
     with pytest.raises(ValueError, match=rf"got 20200101.{suffix} without either. Pass pixel_size="):
@@ -950,7 +950,7 @@ def test_perito_moreno(data_folder):
     pattern = str(data_folder / "perito_moreno_s2" / "2020*.jpg")
     stack = open_stack(pattern, band=1, date="%Y%m%d", pixel_size=6.5, chunks=-1)
     assert stack.sizes == {"time": 23, "y": 1231, "x": 1731}
-    assert model.crs_of(stack) is None
+    assert grids.crs_of(stack) is None
     with rasterio.open(pattern.replace("*", "0222")) as file:
         np.testing.assert_array_equal(stack.sel(time="2020-02-22").squeeze(), file.read(1))
     with pytest.raises(ValueError, match="Pass pixel_size="):
@@ -963,7 +963,7 @@ def test_perito_moreno(data_folder):
 def test_kaiserberg(data_folder):
     stack = open_stack(data_folder / "kaiserberg_rock_glacier", date="ortho_%Y", chunks=512)
     assert stack.time.dt.year.values.tolist() == [1953, 1971, 2003, 2010, 2015, 2020, 2023]
-    assert model.crs_of(stack).to_epsg() == 31254
+    assert grids.crs_of(stack).to_epsg() == 31254
     assert stack.sizes == {"time": 7, "y": 785, "x": 1892}
 
 

@@ -8,12 +8,14 @@ import reference_resampling
 import xarray as xr
 
 import xoffset
-from xoffset import model
 from xoffset._kernels import resampling
+from xoffset.model import products
+from xoffset.model.dates import in_years
+from xoffset.model.flags import FLAGS
 
 DATES = np.array(["2020-01-01", "2020-02-20", "2020-03-01", "2020-07-01T10:30", "2021-01-01", "2021-01-31"], "M8[us]")
 DAY = np.timedelta64(1, "D")
-TOO_FEW, ALONE = model.FLAGS["too_few_dates"], model.FLAGS["disconnected"]
+TOO_FEW, ALONE = FLAGS["too_few_dates"], FLAGS["disconnected"]
 
 
 def series_of(dtype="float64", shape=(5, 6), missing=0.3, seed=1):
@@ -23,10 +25,10 @@ def series_of(dtype="float64", shape=(5, 6), missing=0.3, seed=1):
     fields |= {f"sigma_{name}": random.uniform(0.1, 1.0, (DATES.size, *shape)) for name in ("dx", "dy")}
     lost = random.random((DATES.size, *shape)) < missing
     fields = {name: np.where(lost, np.nan, values).astype(dtype) for name, values in fields.items()}
-    fields["flags"] = np.where(lost, model.FLAGS["no_pairs"], 0).astype(np.int32)
+    fields["flags"] = np.where(lost, FLAGS["no_pairs"], 0).astype(np.int32)
     fields["n_pairs"] = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
     grid = xr.Dataset(coords={"y": 30.0 - 10.0 * np.arange(shape[0]), "x": 10.0 * np.arange(shape[1])})
-    out = model.series(fields, DATES, like=grid, step={"function": "invert"})
+    out = products.series(fields, DATES, like=grid, step={"function": "invert"})
     out.attrs["reference"] = str(DATES[0])
     return out
 
@@ -109,12 +111,12 @@ def test_regular_dates_run_from_the_first_to_the_last():
 
 def test_a_steady_motion_stays_steady():
     series = series_of(missing=0.3)
-    time = xr.DataArray(model.years(DATES - DATES[0]), coords={"time": DATES})
+    time = xr.DataArray(in_years(DATES - DATES[0]), coords={"time": DATES})
     for name, rate in (("dx", 3.0), ("dy", -2.0)):
         series[name] = rate * time + 0.0 * series[name]
     regular = xoffset.resample(series, "10D")
     known = np.isfinite(regular.dx)
-    expected = 3.0 * model.years(regular.time.values - DATES[0])[:, None, None] + 0.0 * regular.dx
+    expected = 3.0 * in_years(regular.time.values - DATES[0])[:, None, None] + 0.0 * regular.dx
     np.testing.assert_allclose(regular.dx.where(known), expected, atol=1e-13)
     assert known.any()
     # between the first and the last value of each pixel, and nowhere else
@@ -154,10 +156,10 @@ def test_dates_beyond_the_series_are_nan():
 def test_a_pixel_of_nothing_keeps_its_reason():
     series = series_of(missing=0.0)
     series.dx[:, 0, 0] = np.nan
-    series.flags[:, 0, 0] = model.FLAGS["no_reference"]
-    series.flags[2, 0, 0] |= model.FLAGS["no_pairs"]
+    series.flags[:, 0, 0] = FLAGS["no_reference"]
+    series.flags[2, 0, 0] |= FLAGS["no_pairs"]
     found = xoffset.resample(series, "90D")
-    assert (found.flags[:, 0, 0] == TOO_FEW | model.FLAGS["no_reference"]).all()
+    assert (found.flags[:, 0, 0] == TOO_FEW | FLAGS["no_reference"]).all()
 
 
 def test_islands_with_a_zero_of_their_own_are_never_joined():
@@ -172,9 +174,9 @@ def test_islands_with_a_zero_of_their_own_are_never_joined():
 
 def test_a_velocity_that_changed_is_told_as_bridged():
     series = series_of(missing=0.0)
-    series.flags[2] = model.FLAGS["bridged"]
+    series.flags[2] = FLAGS["bridged"]
     found = xoffset.resample(series, ["2020-01-10", "2020-02-25"])
-    np.testing.assert_array_equal(found.flags[:, 0, 0], [0, model.FLAGS["bridged"]])
+    np.testing.assert_array_equal(found.flags[:, 0, 0], [0, FLAGS["bridged"]])
 
 
 def test_a_series_without_flags_gets_them():
@@ -202,7 +204,7 @@ def test_the_new_reference_is_zero_and_nothing_else_moves(chosen, dtype):
         assert moved[name].dtype == dtype
     for name in ("sigma_dx", "sigma_dy", "n_pairs"):
         xr.testing.assert_identical(moved[name], series[name])
-    lacks = model.FLAGS["no_reference"]
+    lacks = FLAGS["no_reference"]
     np.testing.assert_array_equal((moved.flags & lacks) > 0, (~has).broadcast_like(moved.dx))
     np.testing.assert_array_equal(moved.flags & ~lacks, series.flags)
     assert moved.attrs["reference"] == ", ".join(str(each) for each in DATES[chosen])
@@ -252,7 +254,7 @@ def test_islands_with_a_zero_of_their_own_keep_it():
     np.testing.assert_array_equal(moved.dx[:4, 0, 0], (series.dx - series.dx[2])[:4, 0, 0])
     lost = xoffset.rereference(series, DATES[5])
     assert np.isnan(lost.dx[:, 0, 0]).all()
-    assert (lost.flags[:, 0, 0] & model.FLAGS["no_reference"] > 0).all()
+    assert (lost.flags[:, 0, 0] & FLAGS["no_reference"] > 0).all()
     assert np.isfinite(lost.dx[:, 0, 1]).all()
 
 

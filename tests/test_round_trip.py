@@ -9,7 +9,7 @@ import pytest
 import rioxarray  # noqa: F401
 import xarray as xr
 
-from xoffset import model
+from xoffset.model import grids, products, variables
 from xoffset.readers.results import open_result
 
 DATES = np.array(["2020-01-01", "2020-01-11", "2020-01-21T10:30:00", "2020-02-01T23:59:59.123456"], dtype="M8[us]")
@@ -35,26 +35,26 @@ def save(data: xr.Dataset, folder, form: str = "zarr3"):
 
 def make(name: str, *, crs: pyproj.CRS | None = UTM, dates=DATES, shape=(5, 7), dtype="float32") -> xr.Dataset:
     x, y = 300_005.0 + 80 * np.arange(shape[1]), 4_999_995.0 - 80 * np.arange(shape[0])
-    stack = model.stack(
+    stack = products.stack(
         field((len(dates), *shape), 0, dtype),
         time=dates, x=x, y=y, crs=crs, attrs={},
     )  # fmt: skip
     platforms = np.array([f"S2{'AB'[k % 2]}" for k in range(len(dates))], dtype=object)
     stack = stack.assign_coords(platform=("time", platforms))
-    network = model.network(dates[:-1], dates[1:])
+    network = products.network(dates[:-1], dates[1:])
     if name == "stack":
         return stack.to_dataset()
     if name == "network":
         return network
-    pairs = fields(model._SHIFTS, (len(dates) - 1, *shape), dtype)
-    shifts = model.shifts(pairs, network, x=x, y=y, like=stack, step=STEP)
+    pairs = fields(variables.SHIFTS, (len(dates) - 1, *shape), dtype)
+    shifts = products.shifts(pairs, network, x=x, y=y, like=stack, step=STEP)
     if name == "shifts":
         return shifts
     if name == "series":
-        per_date = {name: model._SERIES[name] for name in ("dx", "dy", "sigma_dx", "sigma_dy")}
+        per_date = {name: variables.SERIES[name] for name in ("dx", "dy", "sigma_dx", "sigma_dy")}
         per_pixel = {"rms": field(shape, 5, dtype), "n_pairs": np.full(shape, 3, "int16")}
-        return model.series(fields(per_date, (len(dates), *shape), dtype) | per_pixel, dates, like=shifts, step=STEP)
-    return model.rate(fields(model._RATE, shape, dtype), like=shifts, step=STEP)
+        return products.series(fields(per_date, (len(dates), *shape), dtype) | per_pixel, dates, like=shifts, step=STEP)
+    return products.rate(fields(variables.RATE, shape, dtype), like=shifts, step=STEP)
 
 
 def fields(table, shape, dtype):
@@ -83,7 +83,7 @@ class TestEveryProduct:
         assert {name: v.dtype for name, v in again.variables.items()} == {n: v.dtype for n, v in data.variables.items()}
         if product != "network":
             assert again.rio.crs == data.rio.crs
-            assert (model.crs_of(again) == crs) if crs else (model.crs_of(again) is None)
+            assert (grids.crs_of(again) == crs) if crs else (grids.crs_of(again) is None)
 
     def test_goes_on_to_every_other_format(self, product, form, tmp_path):
         data = make(product)

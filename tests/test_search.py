@@ -9,17 +9,19 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import _blocks, _search, model, synthetic
+from xoffset import _blocks, _search, synthetic
 from xoffset._kernels import peaks, surface, zncc
+from xoffset.model import products
+from xoffset.model.dates import YEAR
+from xoffset.model.flags import FLAGS
 
 PIXEL = 10.0
-YEAR = model.YEAR
 NAMES = ("dx", "dy", "score", "gap", "sigma_dx", "sigma_dy", "sigma_dxdy")
 
 
 def flag(data, name):
     """Where a flag is set."""
-    return (data["flags"] & model.FLAGS[name]) != 0
+    return (data["flags"] & FLAGS[name]) != 0
 
 
 @functools.cache
@@ -278,9 +280,7 @@ def test_without_a_prior_a_node_searches_around_zero_and_says_so():
     assert np.isfinite(shifts.dx.values[is_blind]).any()
     for name in NAMES:
         np.testing.assert_allclose(shifts[name].values[is_blind], plain[name].values[is_blind], rtol=1e-4, atol=1e-4)
-    np.testing.assert_array_equal(
-        shifts["flags"].values[is_blind], plain["flags"].values[is_blind] | model.FLAGS["no_prior"]
-    )
+    np.testing.assert_array_equal(shifts["flags"].values[is_blind], plain["flags"].values[is_blind] | FLAGS["no_prior"])
     assert_moved(shifts)
 
 
@@ -455,14 +455,14 @@ def test_there_and_back_cancel_on_good_ground():
     # the windows lie 4.6 px apart: two matches with their own noise
     assert float(both.mismatch.median()) < 0.05 * PIXEL
     assert float(both.mismatch.max()) < 0.3 * PIXEL
-    back = match(stack, model.network(stack.time.values[1:], stack.time.values[:1]))
+    back = match(stack, products.network(stack.time.values[1:], stack.time.values[:1]))
     np.testing.assert_allclose(both.mismatch, np.hypot(plain.dx + back.dx, plain.dy + back.dy), rtol=1e-3, atol=1e-3)
 
 
 def test_mismatch_is_in_metres_of_rectangular_pixels():
     stack = moving(snr=2.0)
     wide = stack.assign_coords(x=30.0 * np.arange(176.0), y=5.0 * np.arange(160.0))
-    network = model.network(stack.time.values[1:], stack.time.values[:1])
+    network = products.network(stack.time.values[1:], stack.time.values[:1])
     both, plain, back = match(wide, matcher=BOTH), match(wide), match(wide, network)
     expected = np.hypot(plain.dx + back.dx, plain.dy + back.dy)
     assert np.isfinite(expected).any()
@@ -630,7 +630,7 @@ def test_a_ridge_of_scores_is_no_whole_pixel_match():
     found[0, 0, 2], found[0, 0, 4:] = 0.9, [0.8, 0.9, 0.8] * 3
     out, flags = np.empty((1, 1, 6)), np.zeros((1, 1), np.int32)
     peaks.whole(found, np.ones((1, 1), np.uint8), 40.0, out, flags)
-    assert flags[0, 0] == model.FLAGS["ill_conditioned"]
+    assert flags[0, 0] == FLAGS["ill_conditioned"]
     assert np.isnan(out[0, 0, 0])
 
 
@@ -642,7 +642,7 @@ def test_true_matches_are_significant_with_every_filter(prefilter):
     stack, _ = synthetic.stack((160, 160), field="constant", velocity=23.0, direction=60.0, snr=4.0)
     shifts = stack.offset.correlate(stack.offset.pairs(), search=5, prefilter=prefilter)
     kept = shifts.offset.screen(neighbourhood=False)
-    assert int(np.isfinite(kept.dx).sum()) > 0.9 * int((shifts.flags != model.FLAGS["outside"]).sum())
+    assert int(np.isfinite(kept.dx).sum()) > 0.9 * int((shifts.flags != FLAGS["outside"]).sum())
 
 
 @pytest.mark.parametrize("prefilter", ["bandpass", "sobel", "rank"])
@@ -654,7 +654,7 @@ def test_unrelated_ground_is_seldom_significant(prefilter):
         )
         stack = first.copy(data=np.stack([first.values[0], second.values[0]]))
         shifts = stack.offset.correlate(stack.offset.pairs(), template=16, search=8, step=16, prefilter=prefilter)
-        inside = shifts.flags != model.FLAGS["outside"]
+        inside = shifts.flags != FLAGS["outside"]
         shares.append(float(((shifts.false_alarm <= 0.01) & inside).sum() / inside.sum()))
     assert np.mean(shares) < 0.04
 

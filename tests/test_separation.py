@@ -8,8 +8,10 @@ import reference_separation
 import xarray as xr
 
 import xoffset
-from xoffset import model
 from xoffset._kernels import separation
+from xoffset.model import products
+from xoffset.model.dates import in_years
+from xoffset.model.flags import FLAGS
 
 
 def locked(baseline, vx, vy):
@@ -86,8 +88,8 @@ def test_screen_finds_the_locked_pairs_of_columbia(data_folder):
         for name, rate in zip(names, (vx, vy, error_x, error_y), strict=True)
     }
     node = xr.DataArray(np.zeros((1, 1)), coords={"y": [0.0], "x": [0.0]}, dims=("y", "x"))
-    network = model.network(middle - half, middle + half)
-    shifts = model.shifts(fields, network, x=node.x.values, y=node.y.values, like=node, step={})
+    network = products.network(middle - half, middle + half)
+    shifts = products.shifts(fields, network, x=node.x.values, y=node.y.values, like=node, step={})
     found = flagged(xoffset.screen(shifts, max_separation="auto")).values[:, 0, 0]
     assert found[days > 400.0].mean() >= 0.99
     assert found[days <= 60.0].mean() <= 0.1
@@ -154,15 +156,15 @@ def shifts_of(shape=(6, 7), *, days=DATES, dtype="float32", both=False, speed=15
         dx, dy, is_locked = np.concatenate([dx, -dx]), np.concatenate([dy, -dy]), np.concatenate([is_locked] * 2)
     fields = {"dx": dx, "dy": dy, "sigma_dx": np.ones_like(dx), "sigma_dy": np.ones_like(dx)}
     stack = xr.DataArray(np.zeros(shape), coords={"y": y, "x": x}, dims=("y", "x"))
-    network = model.network(dates[first], dates[second])
-    shifts = model.shifts(
+    network = products.network(dates[first], dates[second])
+    shifts = products.shifts(
         {name: field.astype(dtype) for name, field in fields.items()}, network, x=x, y=y, like=stack, step={}
     )
     return shifts, shifts.dx.copy(data=np.broadcast_to(is_locked, dx.shape)) & shifts.dx.notnull()
 
 
 def flagged(screened):
-    return (screened.flags & model.FLAGS["separation"]) > 0
+    return (screened.flags & FLAGS["separation"]) > 0
 
 
 def test_screen_finds_what_is_locked_where_it_is_locked():
@@ -195,7 +197,7 @@ def test_matches_there_and_back_are_one_and_their_order_does_not_matter():
 
 def test_only_pairs_that_pass_the_other_tests_are_judged():
     shifts, truth = shifts_of()
-    days = abs(model.years((shifts.secondary - shifts.reference).values)) * 365.25
+    days = abs(in_years((shifts.secondary - shifts.reference).values)) * 365.25
     # without the short pairs nothing moves
     shifts["score"] = shifts.dx.copy(data=np.where(days < 128.0, 0.1, 0.9)[:, None, None] * np.ones(shifts.dx.shape))
     assert flagged(xoffset.screen(shifts, neighbourhood=False, max_separation="auto")).any()
@@ -220,7 +222,7 @@ def test_a_table_of_points_is_a_map_of_one_node():
     point, truth = shifts.isel(x=[0]), truth.isel(x=[0])
     screened = xoffset.screen(point, max_separation="auto")
     np.testing.assert_array_equal(flagged(screened), truth)
-    assert not (screened.flags & model.FLAGS["neighbourhood"]).any()
+    assert not (screened.flags & FLAGS["neighbourhood"]).any()
     xr.testing.assert_equal(xoffset.screen(point).dx, point.dx.where(point.dy.notnull()))
 
 

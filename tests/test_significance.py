@@ -9,8 +9,9 @@ import scipy.ndimage
 import xarray as xr
 
 import xoffset
-from xoffset import model, synthetic
+from xoffset import synthetic
 from xoffset._kernels import significance, zncc
+from xoffset.model.flags import FLAGS
 
 DTYPES = (np.float64, np.float32)
 
@@ -185,7 +186,7 @@ def share_passed(stack, template, search, step, prefilter="bandpass"):
     network = xoffset.pairs(stack, direction="both")
     shifts = xoffset.correlate(stack, network, template=template, search=search, step=step, prefilter=prefilter)
     has_score = np.isfinite(shifts.score.values)
-    is_border = (shifts.flags.values & model.FLAGS["border"]) > 0
+    is_border = (shifts.flags.values & FLAGS["border"]) > 0
     passed = (shifts.false_alarm.values <= 0.01) & ~is_border
     return 100.0 * passed[has_score].mean(), int(has_score.sum())
 
@@ -255,7 +256,7 @@ def shifts_with(alarms):
 @pytest.mark.small
 def test_screen_flags_what_chance_explains():
     alarms = np.array([0.0, 0.01, 0.0101, 0.5, 1.0, np.nan, 0.001, 0.02, 0.005])
-    bit = model.FLAGS["insignificant"]
+    bit = FLAGS["insignificant"]
     found = xoffset.screen(shifts_with(alarms), neighbourhood=False)
     np.testing.assert_array_equal(found.flags.values.ravel() > 0, ~(alarms <= 0.01))
     assert set(np.unique(found.flags.values)) == {0, bit}

@@ -8,8 +8,11 @@ import reference_stacking
 import xarray as xr
 
 import xoffset
-from xoffset import _solver, model, synthetic
+from xoffset import _solver, synthetic
 from xoffset._kernels import coherence, means
+from xoffset.model import products
+from xoffset.model.dates import in_years
+from xoffset.model.flags import FLAGS
 
 DATES = np.array(["2020-01-01", "2020-02-10", "2020-06-01", "2020-09-20", "2021-03-01", "2022-01-01"], "M8[us]")
 FUNCTIONS = {
@@ -33,9 +36,9 @@ def make(dx, dy, ends, *, sigma=0.2, score=0.9, dates=DATES, dtype="float64"):
     fields = {"dx": dx, "dy": np.asarray(dy, dtype)}
     for name, value in (("score", score), ("sigma_dx", sigma), ("sigma_dy", sigma)):
         fields[name] = np.broadcast_to(np.asarray(value, dtype), dx.shape).copy()
-    network = model.network(dates[ends[:, 0]], dates[ends[:, 1]])
+    network = products.network(dates[ends[:, 0]], dates[ends[:, 1]])
     _, rows, columns = dx.shape
-    return model.shifts(
+    return products.shifts(
         fields,
         network,
         x=80.0 * np.arange(columns),
@@ -57,7 +60,7 @@ def shifts():
 
 
 def steady(ends, vx=7.0, vy=-3.0, shape=(4, 5)):
-    baseline = model.years(DATES[ends[:, 1]] - DATES[ends[:, 0]])[:, None, None] * np.ones(shape)
+    baseline = in_years(DATES[ends[:, 1]] - DATES[ends[:, 0]])[:, None, None] * np.ones(shape)
     return make(vx * baseline, vy * baseline, ends)
 
 
@@ -157,7 +160,7 @@ def test_mpic_takes_the_mean_of_the_velocities_and_keeps_their_sign():
     ends = all_pairs(DATES)
     generator = np.random.default_rng(5)
     dx, dy = generator.standard_normal((2, len(ends), 2, 2))
-    baseline = model.years(DATES[ends[:, 1]] - DATES[ends[:, 0]])[:, None, None]
+    baseline = in_years(DATES[ends[:, 1]] - DATES[ends[:, 0]])[:, None, None]
     rate = xoffset.mean_velocity(make(dx, dy, ends), estimator="mpic")
     np.testing.assert_allclose(rate.vx, (dx / baseline).mean(axis=0))
     weighted = xoffset.mean_velocity(make(dx, dy, ends))
@@ -277,7 +280,7 @@ def test_a_node_without_pairs_is_unknown(function):
     counts = {"n_pairs", "n_valid"} & set(found.data_vars)
     assert {int(found[name][1, 2]) for name in counts} == {0}
     assert all(np.isnan(found[name][1, 2]) for name in found.data_vars if name not in counts | {"flags"})
-    assert int(found.flags[1, 2]) == model.FLAGS["no_pairs"]
+    assert int(found.flags[1, 2]) == FLAGS["no_pairs"]
     assert (found.flags.where(found.flags[1, 2] != found.flags, 0) == 0).all()
 
 
@@ -341,8 +344,8 @@ def test_coherence_is_nan_not_zero_where_nothing_moves_or_too_little_is_known():
     assert np.isnan(found.vector_coherence[0, 0])
     assert np.isnan(found.vector_coherence[2, 3])
     assert int(np.isnan(found.vector_coherence).sum()) == 2
-    assert int(found.flags[0, 0]) == model.FLAGS["insignificant"]
-    assert int(found.flags[2, 3]) == model.FLAGS["few_valid"]
+    assert int(found.flags[0, 0]) == FLAGS["insignificant"]
+    assert int(found.flags[2, 3]) == FLAGS["few_valid"]
     assert np.isfinite(found.normalised_vector_coherence).all()
     relaxed = xoffset.vector_coherence(shifts, window=3, min_displacement=0.1, min_valid=0.2)
     assert (relaxed.flags == 0).all()

@@ -8,8 +8,10 @@ import reference_stacking
 import xarray as xr
 
 import xoffset
-from xoffset import model, synthetic
+from xoffset import synthetic
 from xoffset._kernels import gradient
+from xoffset.model.dates import DATE_ENCODING
+from xoffset.model.flags import FLAGS
 
 COMPONENTS = ("exx", "eyy", "exy", "dilatation", "rotation")
 
@@ -188,7 +190,7 @@ def test_too_few_nodes_are_flagged():
     data = affine(field(), np.array([[0.01, 0.0], [0.0, 0.0]]))
     found = xoffset.strain(data)
     # a corner holds 9 of 25 nodes, an edge 15
-    assert int(found.flags[0, 0]) == model.FLAGS["few_valid"]
+    assert int(found.flags[0, 0]) == FLAGS["few_valid"]
     assert np.isnan(found.exx[0, 0])
     assert int(found.flags[0, 5]) == 0
     assert np.isfinite(xoffset.strain(data, min_valid=0.3).exx).all()
@@ -246,4 +248,4 @@ def test_a_product_keeps_its_dates():
     data = affine(field(kind="shifts"), np.eye(2))
     found = xoffset.strain(data)
     np.testing.assert_array_equal(found.reference, data.reference)
-    assert found.reference.encoding["units"] == model.DATE_ENCODING["units"]
+    assert found.reference.encoding["units"] == DATE_ENCODING["units"]

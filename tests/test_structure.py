@@ -16,7 +16,9 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import accessor, model
+from xoffset import accessor
+from xoffset.model.dates import in_years
+from xoffset.model.flags import FLAGS
 
 PACKAGE = Path(xoffset.__file__).parent
 DOCS = PACKAGE.parent / "docs"
@@ -44,6 +46,7 @@ LAYERS = (
     ("_images", "_stable"),
     ("_prefilters",),
     ("model", "_blocks"),
+    ("_options", "_arrays"),
     ("_graph", "_terms", "_kernels"),
 )  # fmt: skip
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
@@ -388,8 +391,8 @@ def test_flags_are_the_bits_of_the_contract():
         "outside", "nodata", "few_valid", "flat", "border", "refine_failed", "ill_conditioned", "no_prior",
         "template_disagrees", "forward_backward",
     ]  # fmt: skip
-    assert [model.FLAGS[name] for name in matching] == [1 << bit for bit in range(10)]
-    bits = list(model.FLAGS.values())
+    assert [FLAGS[name] for name in matching] == [1 << bit for bit in range(10)]
+    bits = list(FLAGS.values())
     assert len(set(bits)) == len(bits)
     assert all(bit.bit_count() == 1 and bit <= np.iinfo(np.int32).max for bit in bits)
     # never renumbered: these have been published
@@ -397,11 +400,11 @@ def test_flags_are_the_bits_of_the_contract():
         "low_score": 10, "low_gap": 11, "neighbourhood": 12,
         "no_pairs": 25, "disconnected": 26, "no_reference": 27, "too_few_dates": 28,
     }  # fmt: skip
-    assert {name: 1 << bit for name, bit in published.items()}.items() <= model.FLAGS.items()
+    assert {name: 1 << bit for name, bit in published.items()}.items() <= FLAGS.items()
 
 
 def test_a_year_has_365_and_a_quarter_days():
-    assert model.years(np.timedelta64(1461, "D")) == 4.0
+    assert in_years(np.timedelta64(1461, "D")) == 4.0
 
 
 GRIDDED = {

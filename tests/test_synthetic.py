@@ -6,7 +6,8 @@ import scipy.ndimage
 import xarray as xr
 
 import xoffset
-from xoffset import model, synthetic
+from xoffset import synthetic
+from xoffset.model import grids
 
 SHAPE = (48, 64)
 YEARS = ("2020-01-01", "2024-01-01")  # four years of 365.25 days, exactly
@@ -74,7 +75,7 @@ def test_redness_sets_how_fast_the_spectrum_falls():
 def test_the_stack_is_a_stack():
     images, _ = make()
     assert (images.dims, images.shape, images.dtype) == (("time", "y", "x"), (2, *SHAPE), "float32")
-    assert model.crs_of(images).to_epsg() == 32632
+    assert grids.crs_of(images).to_epsg() == 32632
     np.testing.assert_allclose(images.x[:2], [500_005.0, 500_015.0])
     np.testing.assert_allclose(images.y[:2], [4_999_995.0, 4_999_985.0])
     assert xoffset.pairs(images).sizes["pair"] == 1
@@ -82,7 +83,7 @@ def test_the_stack_is_a_stack():
 
 def test_a_stack_of_local_metres():
     images, truth = make(crs=None, pixel_size=0.5)
-    assert model.crs_of(images) is None
+    assert grids.crs_of(images) is None
     assert "spatial_ref" not in truth.coords
     np.testing.assert_allclose(images.x[:2], [0.25, 0.75])
     np.testing.assert_allclose(images.y[:2], [-0.25, -0.75])

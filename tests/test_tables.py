@@ -8,7 +8,9 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import model
+from xoffset.model import grids
+from xoffset.model.dates import in_years
+from xoffset.model.flags import FLAGS
 
 DAY = np.timedelta64(1, "D")
 
@@ -85,14 +87,14 @@ def test_a_missing_number_is_nan_and_flagged(name, wrong):
     shifts = xoffset.from_table(rows, sigma=1.0)
     for each in ("dx", "dy", "sigma_dx", "sigma_dy"):
         np.testing.assert_array_equal(np.isnan(shifts[each]).values.ravel(), [True, False, False])
-    np.testing.assert_array_equal(shifts.flags.values.ravel(), [model.FLAGS["nodata"], 0, 0])
+    np.testing.assert_array_equal(shifts.flags.values.ravel(), [FLAGS["nodata"], 0, 0])
 
 
 def test_place_and_crs_are_kept():
     shifts = xoffset.from_table(table(), position=(-3e6, 2e5), crs="EPSG:3413")
     assert (shifts.x.item(), shifts.y.item()) == (-3e6, 2e5)
-    assert model.crs_of(shifts).to_epsg() == 3413
-    assert model.crs_of(xoffset.from_table(table())) is None
+    assert grids.crs_of(shifts).to_epsg() == 3413
+    assert grids.crs_of(xoffset.from_table(table())) is None
     assert '"kind": "displacement"' in shifts.attrs["processing"]
     assert shifts.dx.attrs["units"] == "m"
 
@@ -173,7 +175,7 @@ def test_points_on_a_grid_share_their_pairs():
     np.testing.assert_array_equal(shifts.x, [500.0, 600.0, 700.0])
     np.testing.assert_array_equal(shifts.y, [40.0, 20.0])
     assert int((shifts.flags == 0).sum()) == len(rows)
-    assert ((shifts.flags == model.FLAGS["nodata"]) == np.isnan(shifts.dx)).all()
+    assert ((shifts.flags == FLAGS["nodata"]) == np.isnan(shifts.dx)).all()
     for _, row in rows.iterrows():
         pair = np.flatnonzero(shifts.reference.values == np.datetime64(row["reference"]))
         assert shifts.dx.isel(pair=pair).sel(x=row["x"], y=row["y"]).item() == row["dx"]
@@ -204,7 +206,7 @@ def test_velocities_of_its_live(columbia):
     shifts = xoffset.from_table(columbia, kind="velocity", crs="EPSG:3413", **names)
     dates = np.unique([shifts.reference, shifts.secondary])
     assert (shifts.sizes["pair"], dates.size) == (2515, 1213)
-    baseline = model.years(shifts.secondary.values - shifts.reference.values)
+    baseline = in_years(shifts.secondary.values - shifts.reference.values)
     np.testing.assert_allclose(shifts.dx.values.ravel() / baseline, columbia["vx [m/yr]"], rtol=1e-12)
     np.testing.assert_allclose(shifts.sigma_dy.values.ravel() / baseline, columbia["vy_error [m/yr]"], rtol=1e-12)
     speed = np.hypot(shifts.dx, shifts.dy).values.ravel() / baseline

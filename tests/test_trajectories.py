@@ -9,11 +9,12 @@ import reference_trajectories
 import xarray as xr
 
 import xoffset
-from xoffset import model
+from xoffset.model import grids, products
+from xoffset.model.flags import FLAGS
 
 DATES = np.array(["2020-01-01", "2020-02-20", "2020-03-01", "2020-07-01", "2021-01-01", "2021-01-31"], "M8[us]")
 NAMES = ("x", "y", "dx", "dy", "sigma_dx", "sigma_dy", "dx_eulerian", "dy_eulerian")
-NODATA, OUTSIDE = model.FLAGS["nodata"], model.FLAGS["outside"]
+NODATA, OUTSIDE = FLAGS["nodata"], FLAGS["outside"]
 ORIGIN = (5e5, 5e6)
 AWAY = np.array([33.0, 12.0])
 
@@ -31,7 +32,7 @@ def series_of(move, shape=(21, 25), spacing=(10.0, -10.0), dtype="float64", sigm
     errors = np.full_like(total[:, 0], sigma) * (1.0 + np.arange(DATES.size))[:, None, None].astype(dtype)
     fields = {"dx": total[:, 0], "dy": total[:, 1], "sigma_dx": errors, "sigma_dy": 2.0 * errors}
     fields["flags"] = np.zeros(total[:, 0].shape, dtype=np.int32)
-    return model.series(fields, DATES, like=xr.Dataset(coords={"y": y, "x": x}), step={"function": "invert"})
+    return products.series(fields, DATES, like=xr.Dataset(coords={"y": y, "x": x}), step={"function": "invert"})
 
 
 def centre(series):
@@ -132,7 +133,7 @@ def test_the_path_is_its_twin(dtype, window):
     for k, point in enumerate(points):
         expected = reference_trajectories.path(series, point, 1, np.inf if window is None else window)
         if np.isnan(path.x[k, 0]):
-            assert (path.flags[k] == model.FLAGS["no_reference"]).all()
+            assert (path.flags[k] == FLAGS["no_reference"]).all()
             continue
         found = np.stack([path[name][k] for name in NAMES])
         np.testing.assert_allclose(found, expected, rtol=2e-5 if dtype == "float32" else 1e-9, atol=1e-4)
@@ -155,7 +156,7 @@ def test_a_point_on_a_node_needs_that_node_only():
     node = (float(series.x[7]), float(series.y[4]))
     path = xoffset.trajectory(series, [node, (node[0] + 1.0, node[1]), (node[0], node[1] - 1.0)])
     assert (path.flags[0] == 0).all()
-    assert (path.flags[1:] == model.FLAGS["no_reference"]).all()
+    assert (path.flags[1:] == FLAGS["no_reference"]).all()
     assert all(np.isnan(path[name][1:]).all() for name in NAMES)
 
 
@@ -199,7 +200,7 @@ def test_islands_with_a_zero_of_their_own_count_as_missing():
     points = [centre(series) + AWAY]
     other = series.copy(deep=True)
     other.dx[3] = other.dx[3] + 1000.0
-    other.flags[3] = model.FLAGS["disconnected"]
+    other.flags[3] = FLAGS["disconnected"]
     path = xoffset.trajectory(other, points)
     np.testing.assert_array_equal(path.flags[0], [0, 0, 0, NODATA, 0, 0])
     wanted = xoffset.trajectory(series.isel(time=[0, 1, 2, 4, 5]), points)
@@ -276,7 +277,7 @@ def test_points_in_any_form():
 
 
 def test_paths_have_units_and_come_back_from_disk(tmp_path):
-    series = random_series("float32").assign_coords(spatial_ref=model.spatial_ref(pyproj.CRS(32632)))
+    series = random_series("float32").assign_coords(spatial_ref=grids.spatial_ref(pyproj.CRS(32632)))
     path = xoffset.trajectory(series, [centre(series)])
     assert {name: path[name].attrs["units"] for name in NAMES} == dict.fromkeys(NAMES, "m")
     assert path.flags.dtype == "int32"

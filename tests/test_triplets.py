@@ -8,8 +8,10 @@ import reference_triplets
 import xarray as xr
 
 import xoffset
-from xoffset import _blocks, _graph, model, triplets
+from xoffset import _blocks, _graph, triplets
 from xoffset._kernels import triplets as kernel
+from xoffset.model import products
+from xoffset.model.dates import in_years
 
 DATES = np.datetime64("2020-01-01", "us") + np.timedelta64(20, "D") * np.arange(10)
 SHAPE = (7, 9)
@@ -25,7 +27,7 @@ def as_shifts(dx, dy, ends, *, sigma=0.4, dates=DATES, spacing=(100.0, -100.0), 
     y, x = (5e5 + step * np.arange(size) for step, size in zip(spacing[::-1], dx.shape[1:], strict=True))
     grid = xr.DataArray(np.zeros(dx.shape[1:]), coords={"y": y, "x": x}, dims=("y", "x"))
     fields = {name: field.astype(dtype) for name, field in fields.items()}
-    return model.shifts(fields, model.network(*dates[ends].T), x=x, y=y, like=grid, step={"function": "test"})
+    return products.shifts(fields, products.network(*dates[ends].T), x=x, y=y, like=grid, step={"function": "test"})
 
 
 def made_up(ends=None, *, of_date=0.3, of_pair=0.02, bad=None, seed=0, shape=SHAPE, **options):
@@ -39,7 +41,7 @@ def made_up(ends=None, *, of_date=0.3, of_pair=0.02, bad=None, seed=0, shape=SHA
         noise[:, date] += more_of_date * rng.standard_normal((2, *shape))
         is_bad = (ends == date).any(axis=1)
         own[:, is_bad] += more_of_pair * rng.standard_normal((2, is_bad.sum(), *shape))
-    position = 40.0 * model.years(DATES - DATES[0])[:, None, None] + noise
+    position = 40.0 * in_years(DATES - DATES[0])[:, None, None] + noise
     dx, dy = position[:, ends[:, 1]] - position[:, ends[:, 0]] + own
     return as_shifts(dx, dy, ends, **options)
 
@@ -171,7 +173,7 @@ def flow(matrix, *, days=DATES, shape=SHAPE, curve=0.0, ends=None):
     """Shifts of a steady field v = matrix·x (1 + curve·x): each pair where the feature was on its first date."""
     ends = all_pairs(len(days)) if ends is None else ends
     x, y = np.meshgrid(100.0 * np.arange(shape[1]) - 300.0, -100.0 * np.arange(shape[0]) + 300.0)
-    times = model.years(days - days[0])
+    times = in_years(days - days[0])
 
     def velocity(place):
         return np.einsum("ab,b...->a...", matrix, place) * (1.0 + curve * place[0])
@@ -247,7 +249,7 @@ def test_a_date_whose_pairs_are_poor_is_named_and_weighed_down():
     assert (found.sigma_factor[~is_mine] == 1.0).all()
     factor = found.sigma_factor
     better = shifts.assign(sigma_dx=shifts.sigma_dx * factor, sigma_dy=shifts.sigma_dy * factor)
-    truth = xr.DataArray(40.0 * model.years(DATES - DATES[0]), dims="time")
+    truth = xr.DataArray(40.0 * in_years(DATES - DATES[0]), dims="time")
     # least squares, since robust losses pass over much of it
     series = [xoffset.invert(each, loss="linear") for each in (shifts, better)]
     errors = [error_at_other_dates(each, truth) for each in series]

@@ -491,9 +491,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_threads(function: Callable[[Item], None], items: Iterable[Item]) -> None:
+def in_threads(function: Callable[[Item], None], items: Iterable[Item], workers: int | None = None) -> None:
     """Call a function that releases the GIL on every item, on all cores; the order of the calls is not defined."""
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(workers or cores()) as pool:
         try:
             for done in [pool.submit(function, item) for item in items]:
                 done.result()

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _search, model
+from xoffset import _search
 from xoffset._pyramid import Pyramid
+from xoffset.model import checks, grids
+from xoffset.model.dates import as_dates, in_years
 
 if TYPE_CHECKING:
     import pyproj
@@ -28,7 +30,7 @@ class Grid(NamedTuple):
     @classmethod
     def of(cls, stack: xr.DataArray, template: int, step: int) -> Grid:
         """Every `step` pixels from the first window that fits."""
-        spacing = model.spacing(stack, "correlate")
+        spacing = grids.spacing(stack, "correlate")
         centre = 0.5 * (template - 1)
         first = {name: stack[name].values[0] + centre * getattr(spacing, name) for name in ("y", "x")}
         count = {name: max((stack.sizes[name] - template) // step + 1, 0) for name in ("y", "x")}
@@ -64,8 +66,8 @@ def guide(
     else:
         half = _search.as_half_range(search, "correlate")
         ranges = np.broadcast_to(np.reshape(half, (2, 1, 1)), (2, *shape))
-    dates = model.as_dates(stack["time"].values)
-    ends = [np.searchsorted(dates, model.as_dates(network[name].values)) for name in ("reference", "secondary")]
+    dates = as_dates(stack["time"].values)
+    ends = [np.searchsorted(dates, as_dates(network[name].values)) for name in ("reference", "secondary")]
     if prior is None:
         fields = ranges.astype(np.float32) if isinstance(search, xr.DataArray) else np.empty((0, *shape), np.float32)
         pairs = [_search.Pair(int(first), int(second)) for first, second in zip(*ends, strict=True)]
@@ -88,7 +90,7 @@ def guide(
 
 def _half_ranges(search: xr.DataArray, stack: xr.DataArray, grid: Grid) -> np.ndarray:
     """Half-range of the nearest value of a map at every node, 0 where there is none."""
-    model.check_dims(search, ("y", "x"), "correlate")
+    checks.check_dims(search, ("y", "x"), "correlate")
     _check_map(search, stack, "search")
     nearest = search
     for name in ("y", "x"):
@@ -128,7 +130,7 @@ def _prior_shifts(
             f"{sorted(map(str, prior.data_vars))}. Rename its variables: prior.rename(...)."
         )
     (names,) = kinds
-    spacing = model.spacing(stack, "correlate")
+    spacing = grids.spacing(stack, "correlate")
     fields = []
     for name, pixel in zip(names, (spacing.y, spacing.x), strict=True):
         _check_map(prior[name], stack, "prior")
@@ -144,14 +146,14 @@ def _prior_shifts(
     # far beyond any image, but whole pixels of single precision
     shifts = np.clip(np.where(np.isfinite(shifts), shifts, np.nan), -BEYOND, BEYOND)
     baseline = network["secondary"].values - network["reference"].values
-    scales = model.years(baseline) if names == ("vy", "vx") else np.ones(baseline.size)
+    scales = in_years(baseline) if names == ("vy", "vx") else np.ones(baseline.size)
     return shifts, scales
 
 
 def _of_pairs(field: xr.DataArray, network: xr.Dataset) -> xr.DataArray:
     """One layer for all pairs, or one for each pair of the network in its order."""
     if "pair" not in field.dims:
-        model.check_dims(field, ("y", "x"), "correlate")
+        checks.check_dims(field, ("y", "x"), "correlate")
         return field.expand_dims("pair")
     if not {"reference", "secondary"} <= set(field.coords):
         raise ValueError(
@@ -169,7 +171,7 @@ def _of_pairs(field: xr.DataArray, network: xr.Dataset) -> xr.DataArray:
 
 
 def _dates_of(data: xr.Dataset | xr.DataArray) -> list[tuple[np.datetime64, np.datetime64]]:
-    return list(zip(*(model.as_dates(data[name].values) for name in ("reference", "secondary")), strict=True))
+    return list(zip(*(as_dates(data[name].values) for name in ("reference", "secondary")), strict=True))
 
 
 def _overlaps(data: xr.DataArray, grid: Grid) -> bool:
@@ -209,7 +211,7 @@ def _check_map(data: xr.DataArray, stack: xr.DataArray, what: str) -> None:
                 f"correlate() needs at least two values along {name} in order, none twice, in the {what}; got "
                 f"{steps.size + 1} of them. Sort it, or repeat a single one: {what}.sortby({name!r})."
             )
-    theirs, ours = model.crs_of(data), model.crs_of(stack)
+    theirs, ours = grids.crs_of(data), grids.crs_of(stack)
     if theirs != ours:
         advice = f"Reproject it: {what}.rio.reproject({_name(ours)!r})."
         if theirs is None:

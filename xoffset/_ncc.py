@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from xoffset import _pyramid, _search, _significance, model
+from xoffset import _options, _pyramid, _search, _significance
 from xoffset._blocks import Lattice, Tile
 from xoffset._images import Image, prepare, working_dtype
 from xoffset._kernels import affine, bits, neighbours, peaks, refine, zncc
@@ -89,11 +89,11 @@ class NCC:
                 f"NCC() needs refine to be one of {', '.join(get_args(Refinement))}; got {self.refine!r}. "
                 "Pass refine='icgn'."
             )
-        model.check_share(self.min_valid, "min_valid", "NCC")
+        _options.check_share(self.min_valid, "min_valid", "NCC")
         if self.min_valid == 0.0:
             raise ValueError("NCC() needs min_valid above 0; got 0. Pass a share such as 0.5.")
         object.__setattr__(self, "min_valid", float(self.min_valid))
-        object.__setattr__(self, "both_ways", model.as_switch(self.both_ways, "both_ways", "NCC"))
+        object.__setattr__(self, "both_ways", _options.as_switch(self.both_ways, "both_ways", "NCC"))
 
 
 def match_tile(

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 import scipy.ndimage
 
-from xoffset import _images, _prefilters, _search, model
+from xoffset import _images, _options, _prefilters, _search
 from xoffset._blocks import Lattice, Tile
 from xoffset._kernels import bits, phase
 from xoffset._prefilters import Prefilter
@@ -84,7 +84,7 @@ class Phase:
             )
         for name in ("mask", "min_valid"):
             value = getattr(self, name)
-            model.check_share(value, name, "Phase")
+            _options.check_share(value, name, "Phase")
             if value == 0.0:
                 raise ValueError(f"Phase() needs {name} above 0; got 0. Pass a share such as 0.5.")
             object.__setattr__(self, name, float(value))

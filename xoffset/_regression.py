@@ -9,8 +9,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _graph, _separation, _solver, model
+from xoffset import _blocks, _graph, _separation, _solver
 from xoffset._kernels import observations, trend
+from xoffset.model import checks, history
+from xoffset.model.dates import as_dates, in_years
+from xoffset.model.flags import FLAGS
 
 Loss = Literal["linear", "huber", "tukey", "l1"]
 # Time in years over which velocity changes. Chosen at Columbia glacier, where the yearly medians of pairs of up to 60
@@ -71,11 +74,11 @@ def source(shifts_or_series: xr.Dataset, caller: str) -> Source:
     """Return what is to be fitted after checking that it is shifts or a series."""
     ends = None
     if isinstance(shifts_or_series, xr.Dataset) and "pair" in shifts_or_series.dims:
-        data = model.as_shifts(shifts_or_series, caller)
-        order, epochs, ends = model.sorted_pairs(data)
+        data = checks.as_shifts(shifts_or_series, caller)
+        order, epochs, ends = checks.sorted_pairs(data)
     else:
-        data = model.without_islands(model.as_series(shifts_or_series, caller), caller, is_bridge_known=False)
-        order, epochs = slice(None), model.as_dates(data["time"].values)
+        data = checks.without_islands(checks.as_series(shifts_or_series, caller), caller, is_bridge_known=False)
+        order, epochs = slice(None), as_dates(data["time"].values)
     return Source(data, [data[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")], epochs, ends)
 
 
@@ -109,7 +112,7 @@ def fit(
         first = 1
     else:
         ends, group, sign = _graph.observations(given.ends)
-        lengths = model.years(given.epochs[ends[:, 1]] - given.epochs[ends[:, 0]])
+        lengths = in_years(given.epochs[ends[:, 1]] - given.epochs[ends[:, 0]])
         terms_of = Terms(values[ends[:, 1]] - values[ends[:, 0]], entries, options.is_wandering * _wandering(lengths))
         solve = partial(_solve_pairs, options, terms_of, (ends, group, sign))
         first = 0
@@ -153,7 +156,7 @@ def _with_drift(data: xr.Dataset, variances: Components) -> Components:
 def _shares_noise(series: xr.Dataset) -> bool:
     """Whether dates of a series have parts of the noise of others: smoothed, or resampled."""
     return any(
-        step.get("smooth") not in (None, 0.0) or step.get("function") == "resample" for step in model.steps(series)
+        step.get("smooth") not in (None, 0.0) or step.get("function") == "resample" for step in history.steps(series)
     )
 
 
@@ -170,8 +173,7 @@ def flags(fitted: Fit, names: Sequence[str]) -> Any:
     """Flags of a pixel: some parameter that the dates do not tell, weights that did not converge."""
     is_unknown = sum(np.isnan(fitted.value[name][0]) for name in names) > 0
     return (
-        is_unknown * np.int32(model.FLAGS["too_few_dates"])
-        + (fitted.is_loose > 0) * np.int32(model.FLAGS["not_converged"])
+        is_unknown * np.int32(FLAGS["too_few_dates"]) + (fitted.is_loose > 0) * np.int32(FLAGS["not_converged"])
     ).astype(np.int32)
 
 

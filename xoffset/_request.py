@@ -12,11 +12,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _guide, _images, _ncc, _phase, _prefilters, _pyramid, _search, model
+from xoffset import _blocks, _guide, _images, _ncc, _phase, _prefilters, _pyramid, _search
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
+from xoffset.model import checks, grids
 
 
 class Options(NamedTuple):
@@ -91,8 +92,8 @@ class Request:
 
 def prepare(stack: xr.DataArray, network: xr.Dataset, options: Options) -> Request:
     """Check everything and compute nothing of the images; the errors are those of `correlate`."""
-    stack = model.as_stack(stack, "correlate")
-    network = model.as_network(network, stack, "correlate")
+    stack = checks.as_stack(stack, "correlate")
+    network = checks.as_network(network, stack, "correlate")
     matcher, prefilter = _as_matcher(options.matcher), _prefilters.as_prefilter(options.prefilter)
     step = _as_size(options.step, "step", 1)
     templates = _as_templates(options.template, step)
@@ -104,7 +105,7 @@ def prepare(stack: xr.DataArray, network: xr.Dataset, options: Options) -> Reque
     return Request(options, grid, guide, lattice, matcher, prefilter)
 
 
-def in_metres(fields: dict[str, Any], spacing: model.Spacing) -> dict[str, Any]:
+def in_metres(fields: dict[str, Any], spacing: grids.Spacing) -> dict[str, Any]:
     """Fields of a matcher, in pixels, as variables of shifts."""
     out = {
         "dx": fields["dx"] * spacing.x,
@@ -183,6 +184,6 @@ def _lattice(
         margin=reach + (_pyramid.margin(prefilter, templates[-1], step, guide.levels) if guide.levels else 0),
         levels=guide.levels,
         dates=len({date for pair in guide.pairs for date in pair[:2]}),
-        nodata=model.nodata_of(stack),
+        nodata=grids.nodata_of(stack),
         dtype=np.dtype(np.float64 if stack.dtype.kind == "f" and stack.dtype.itemsize > 4 else np.float32),
     )

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, model
+from xoffset import _blocks
+from xoffset.model import grids
 
 
 class Cells(NamedTuple):
@@ -45,13 +46,13 @@ def _cells(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> tuple[Cells
         raise ValueError(
             f"{caller}() needs dims ('y', 'x') of stable; got {stable.dims}. Select or reorder: stable.transpose(...)."
         )
-    crs, wanted = model.crs_of(stable), model.crs_of(shifts)
+    crs, wanted = grids.crs_of(stable), grids.crs_of(shifts)
     if crs is not None and wanted is not None and crs != wanted:
         raise ValueError(
             f"{caller}() needs stable in the CRS of the shifts, {wanted.name}; got {crs.name}. "
             "Reproject: stable.astype('uint8').rio.reproject_match(stack[0]) == 1."
         )
-    of_mask, of_nodes = (model.spacing(data, caller) for data in (stable, shifts))
+    of_mask, of_nodes = (grids.spacing(data, caller) for data in (stable, shifts))
     cells = []
     for axis in ("y", "x"):
         side = getattr(of_mask, axis)

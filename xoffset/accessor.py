@@ -36,7 +36,7 @@ from xoffset._regression import Loss
 from xoffset.estimation import Cost
 from xoffset.export import geotiff
 from xoffset.inversion import Weights
-from xoffset.model import Date, Duration
+from xoffset.model.dates import Date, Duration
 from xoffset.network import Plan
 
 

@@ -8,7 +8,9 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _graph, _stable, model
+from xoffset import _blocks, _graph, _stable
+from xoffset.model import checks, products
+from xoffset.model.dates import as_dates, in_years
 
 # Strata at most: of the baseline, and of the score within each of them.
 BASELINES, SCORES = 4, 5
@@ -104,14 +106,14 @@ def calibrate(shifts: xr.Dataset, stable: xr.DataArray, *, apply_to: xr.Dataset 
         out[f"sigma_factor_{name}"] = (("pair", "y", "x"), factor, attrs)
     if "sigma_dxdy" in target:
         out["sigma_dxdy"] = target["sigma_dxdy"] * (found[:pairs] * found[pairs:])
-    return model.relabel(out, {"function": "calibrate", "apply_to": apply_to is not None})
+    return products.relabel(out, {"function": "calibrate", "apply_to": apply_to is not None})
 
 
 # -------------------------------------------------------------------------------------------------------------- checks
 
 
 def _as_shifts(shifts: xr.Dataset) -> xr.Dataset:
-    shifts = model.as_shifts(shifts, "calibrate")
+    shifts = checks.as_shifts(shifts, "calibrate")
     if "score" not in shifts or shifts["score"].dims != ("pair", "y", "x"):
         raise ValueError(
             "calibrate() needs 'score' with dims ('pair', 'y', 'x') to tell good matches from poor ones; got none. "
@@ -122,12 +124,12 @@ def _as_shifts(shifts: xr.Dataset) -> xr.Dataset:
 
 def _baseline(shifts: xr.Dataset) -> np.ndarray:
     """Length of the baseline of each pair [yr], in either direction."""
-    return np.asarray(np.abs(model.years((shifts["secondary"] - shifts["reference"]).values)))
+    return np.asarray(np.abs(in_years((shifts["secondary"] - shifts["reference"]).values)))
 
 
 def _independent(shifts: xr.Dataset) -> float:
     """Share of the pairs that do not follow from the others, if errors belong to dates."""
-    reference, secondary = (model.as_dates(shifts[name].values) for name in ("reference", "secondary"))
+    reference, secondary = (as_dates(shifts[name].values) for name in ("reference", "secondary"))
     epochs, ends = _graph.incidence(reference, secondary)
     groups = int(_graph.components(epochs.size, ends).max()) + 1
     return (epochs.size - groups) / len(ends)

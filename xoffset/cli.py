@@ -103,10 +103,10 @@ def demo(out: Path, size: int) -> None:
 def compile_beforehand(workers: int | None) -> None:
     """Compile the kernels now, so that no run has to: for containers and clusters."""
     try:
-        warmup(workers=workers)
+        folder = warmup(workers=workers)
     except OSError as error:
         raise click.ClickException(str(error)) from error
-    click.echo("Kernels are compiled.")
+    click.echo(f"Kernels are compiled: {folder}")
 
 
 @main.command()

@@ -9,9 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _graph, _regression, _terms, model
+from xoffset import _blocks, _graph, _options, _regression, _terms
 from xoffset._regression import Fit, Loss, Options, Source
-from xoffset.model import Date, Duration
+from xoffset.model import checks, products, variables
+from xoffset.model.dates import Date, Duration, as_dates, as_duration, as_event, as_instant
+from xoffset.model.flags import FLAGS
 
 SEASONS = {"annual": 1, "semiannual": 2}
 Fields = dict[str, tuple[tuple[str, ...], Any]]
@@ -95,7 +97,7 @@ def decompose(
         raise ValueError(f"decompose() needs dates as steps, or 'search'; got {steps!r}. Pass a list: [{steps!r}].")
     if is_search and given.ends is not None:
         raise ValueError("decompose() needs a series to search steps in; got shifts. Pass invert(shifts).")
-    moment = _regression.middle(given.epochs) if epoch is None else model.as_instant(epoch, "epoch", "decompose")
+    moment = _regression.middle(given.epochs) if epoch is None else as_instant(epoch, "epoch", "decompose")
     dates = [_event(given, date, "steps", "decompose") for date in ([] if is_search or steps is None else steps)]
     decays = {
         name: [_decay(given, entry, name) for entry in entries or []]
@@ -103,10 +105,10 @@ def decompose(
     }
 
     terms = {"v": _terms.velocity(given.epochs, moment)}
-    if model.as_switch(acceleration, "acceleration", "decompose"):
+    if _options.as_switch(acceleration, "acceleration", "decompose"):
         terms["a"] = _terms.acceleration(given.epochs, moment)
     wanted = {"annual": annual, "semiannual": semiannual}
-    seasons = [name for name, is_wanted in wanted.items() if model.as_switch(is_wanted, name, "decompose")]
+    seasons = [name for name, is_wanted in wanted.items() if _options.as_switch(is_wanted, name, "decompose")]
     terms |= _season_terms(given.epochs, seasons)
     terms |= {f"step {k}": _terms.step(given.epochs, date) for k, date in enumerate(dates)}
     for name, function in (("exponential", _terms.exponential), ("logarithmic", _terms.logarithmic)):
@@ -138,7 +140,7 @@ def decompose(
         "epoch": str(moment),
         "loss": loss,
     } | {name: [[str(date), tau] for date, tau in entries] for name, entries in decays.items()}
-    result = model.product(fields, model.DECOMPOSITION, like=given.data, step=step, coords=coords)
+    result = products.product(fields, variables.DECOMPOSITION, like=given.data, step=step, coords=coords)
     result.attrs["epoch"] = str(moment)
     return result
 
@@ -202,7 +204,7 @@ def coseismic(
     given = _regression.source(shifts_or_series, "coseismic")
     instant = _event(given, date, "date", "coseismic")
     terms = {"d": _terms.step(given.epochs, instant)}
-    if model.as_switch(trend, "trend", "coseismic"):
+    if _options.as_switch(trend, "trend", "coseismic"):
         terms["v"] = _terms.velocity(given.epochs, _regression.middle(given.epochs))
     if postseismic is not None:
         _check_days(postseismic, "postseismic", "coseismic")
@@ -215,7 +217,7 @@ def coseismic(
     step = {
         "function": "coseismic", "date": str(instant), "trend": bool(trend), "postseismic": postseismic, "loss": loss,
     }  # fmt: skip
-    return model.product(fields, model.COSEISMIC, like=given.data, step=step)
+    return products.product(fields, variables.COSEISMIC, like=given.data, step=step)
 
 
 def annual(
@@ -282,15 +284,15 @@ def annual(
     (array([2020, 2021]), array([20., 20.], dtype=float32))
     """
     code = _regression.check_loss(loss, "annual")
-    shifts = model.as_shifts(shifts, "annual")
+    shifts = checks.as_shifts(shifts, "annual")
     is_auto = isinstance(max_separation, str) and max_separation == "auto"
     if max_separation is not None and not is_auto:
-        shifts = _no_longer(shifts, model.as_duration(max_separation, "max_separation", "annual"))
+        shifts = _no_longer(shifts, as_duration(max_separation, "max_separation", "annual"))
     given = _regression.source(shifts, "annual")
     assert given.ends is not None
     years, spent = _terms.years(given.epochs)
     terms = {str(year): spent[:, k] for k, year in enumerate(years)}
-    if model.as_switch(seasonal, "seasonal", "annual"):
+    if _options.as_switch(seasonal, "seasonal", "annual"):
         terms |= _season_terms(given.epochs, ["annual"])
     first, second = given.epochs[_graph.observations(given.ends)[0]].T
     central = (first + (second - first) // 2).astype("datetime64[Y]").astype(np.int64) + 1970
@@ -312,9 +314,9 @@ def annual(
     fields["v"] = (("year", "y", "x"), np.hypot(fields["vx"][1], fields["vy"][1]))
     fields["n_pairs"] = (("year", "y", "x"), fitted.used.astype(np.int32))
     flags = (
-        np.isnan(fields["vx"][1]) * np.int32(model.FLAGS["too_few_dates"])
-        + (fitted.is_loose > 0) * np.int32(model.FLAGS["not_converged"])
-        + (fitted.dropped > 0) * np.int32(model.FLAGS["separation"])
+        np.isnan(fields["vx"][1]) * np.int32(FLAGS["too_few_dates"])
+        + (fitted.is_loose > 0) * np.int32(FLAGS["not_converged"])
+        + (fitted.dropped > 0) * np.int32(FLAGS["separation"])
     )
     fields["flags"] = (("year", "y", "x"), flags.astype(np.int32))
     step = {
@@ -323,12 +325,12 @@ def annual(
         "seasonal": bool(seasonal),
         "loss": loss,
     }
-    return model.product(fields, model.ANNUAL, like=given.data, step=step, coords={"year": ("year", years)})
+    return products.product(fields, variables.ANNUAL, like=given.data, step=step, coords={"year": ("year", years)})
 
 
 def _no_longer(shifts: xr.Dataset, longest: np.timedelta64) -> xr.Dataset:
     """Shifts of baselines up to the longest."""
-    length = np.abs(model.as_dates(shifts["secondary"].values) - model.as_dates(shifts["reference"].values))
+    length = np.abs(as_dates(shifts["secondary"].values) - as_dates(shifts["reference"].values))
     keep = np.flatnonzero(length <= longest)
     if not keep.size:
         raise ValueError(
@@ -340,7 +342,7 @@ def _no_longer(shifts: xr.Dataset, longest: np.timedelta64) -> xr.Dataset:
 
 def _event(given: Source, date: Date, name: str, caller: str) -> np.datetime64:
     """Instant of an event that has dates on both sides."""
-    instant = model.as_event(date, given.epochs, name, caller)
+    instant = as_event(date, given.epochs, name, caller)
     if not given.epochs[0] < instant <= given.epochs[-1]:
         raise ValueError(
             f"{caller}() needs dates before and after {name}; got {instant} for dates from {given.epochs[0]} to "
@@ -355,7 +357,7 @@ def _decay(given: Source, entry: tuple[Date, float], name: str) -> tuple[np.date
         raise ValueError(
             f"decompose() needs pairs of a date and days as {name}; got {entry!r}. Pass [('2020-06-01T10:30', 30.0)]."
         )
-    instant = model.as_instant(entry[0], name, "decompose")
+    instant = as_instant(entry[0], name, "decompose")
     if instant >= given.epochs[-1]:
         raise ValueError(
             f"decompose() needs dates after the one of {name}; got {instant}, the last is {given.epochs[-1]}. "

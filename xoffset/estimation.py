@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 import xarray as xr
 
-from xoffset import _blocks, _images, _phase, _pyramid, _request, _search, model
+from xoffset import _blocks, _images, _options, _phase, _pyramid, _request, _search
 from xoffset._blocks import Lattice, Tile
 from xoffset._kernels import _cache, dense, filters, phase, zncc
 from xoffset._ncc import NCC
@@ -21,6 +21,7 @@ from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
 from xoffset._request import Options, Request
 from xoffset._search import Pair
+from xoffset.model import grids, products
 
 # Nodes times sorts of pairs whose shifts are counted one by one; of more pairs a part is.
 COUNTED = 8_000_000
@@ -139,7 +140,7 @@ def estimate(
     >>> cost.nodes, cost.pairs, cost.shifts
     (169, 1, 9801)
     """
-    calibrate = model.as_switch(calibrate, "calibrate", "estimate")
+    calibrate = _options.as_switch(calibrate, "calibrate", "estimate")
     request = _request.prepare(stack, network, Options(template, search, step, matcher, prefilter, prior))
     work = _count(request)
     cores = _blocks.cores()
@@ -356,9 +357,9 @@ def _output(stack: xr.DataArray, network: xr.Dataset, request: Request) -> int:
     # of the ways back the result holds the length of their sums
     number |= {name.replace("back", "sum"): value for name, value in number.items() if name.startswith("back")}
     shape = (len(request.guide.pairs), *request.lattice.nodes)
-    variables = _request.in_metres(number, model.spacing(stack, "correlate"))
+    variables = _request.in_metres(number, grids.spacing(stack, "correlate"))
     filled = {name: np.broadcast_to(value, shape) for name, value in variables.items()}
-    return int(model.shifts(filled, network, x=request.grid.x, y=request.grid.y, like=stack, step={}).nbytes)
+    return int(products.shifts(filled, network, x=request.grid.x, y=request.grid.y, like=stack, step={}).nbytes)
 
 
 # ---------------------------------------------------------------------------------------------------------- calibration

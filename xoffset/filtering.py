@@ -14,8 +14,9 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _prefilters, model
+from xoffset import _blocks, _prefilters
 from xoffset._prefilters import Bandpass, Highpass, Laplacian, Log, Naof, Orientation, Rank, Sobel, Wallis
+from xoffset.model import checks, grids, history
 
 __all__ = [
     "Bandpass", "Highpass", "Laplacian", "Log", "Naof", "Orientation", "Rank", "Sobel", "Wallis",
@@ -357,7 +358,7 @@ def log(stack: xr.DataArray, *, level: float = 0.0) -> xr.DataArray:
 
 
 def _filtered(stack: xr.DataArray, prefilter: _prefilters.Prefilter, caller: str, long_name: str) -> xr.DataArray:
-    stack = model.as_stack(stack, caller)
+    stack = checks.as_stack(stack, caller)
     is_double = stack.dtype.kind == "f" and stack.dtype.itemsize > 4
     working = np.dtype(np.float64 if is_double else np.float32)
     is_complex = isinstance(prefilter, Orientation)
@@ -371,13 +372,13 @@ def _filtered(stack: xr.DataArray, prefilter: _prefilters.Prefilter, caller: str
         margin=margin,
         levels=0,
         dates=1,
-        nodata=model.nodata_of(stack),
+        nodata=grids.nodata_of(stack),
         dtype=np.result_type(working, np.complex64) if is_complex else working,
     )
     kernel = partial(_filter_tile, lattice=lattice, prefilter=prefilter, working=working)
     found = _blocks.filter_tiles(stack.data, lattice, kernel)
     step = {"function": caller} | _prefilters.options(prefilter)
-    attrs = {"long_name": long_name, "processing": model.processed(stack, step)}
+    attrs = {"long_name": long_name, "processing": history.processed(stack, step)}
     if not _prefilters.keeps_units(prefilter) or isinstance(prefilter, Log):
         attrs["units"] = "1"
     elif "units" in stack.attrs and caller in ("highpass", "bandpass"):

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, model
+from xoffset import _blocks
+from xoffset._arrays import vectors
+from xoffset.model import checks, grids, history, products, variables
 
 
 def ground(dataset: xr.Dataset) -> xr.Dataset:
@@ -52,13 +54,13 @@ def ground(dataset: xr.Dataset) -> xr.Dataset:
     >>> xoffset.ground(truth[["vx", "vy"]]).v_east.attrs["units"]
     'm yr-1'
     """
-    data, names = model.as_vectors(dataset, "ground")
-    crs = model.crs_of(data)
+    data, names = checks.as_vectors(dataset, "ground")
+    crs = grids.crs_of(data)
     if crs is None:
         raise ValueError(
             "ground() needs the CRS of the grid; got a dataset without one. Name it: dataset.rio.write_crs('EPSG:...')."
         )
-    model.check_crs(crs, data[names[0]], "ground")
+    grids.check_crs(crs, data[names[0]], "ground")
 
     rows, columns = (np.asarray(data[name].values, dtype=np.float64) for name in ("y", "x"))
     x, y = (data[name].data for name in names)
@@ -68,19 +70,19 @@ def ground(dataset: xr.Dataset) -> xr.Dataset:
     east, north = turn[0] * x + turn[1] * y, turn[2] * x + turn[3] * y
     found = {f"{letter}_east": east, f"{letter}_north": north} | _errors(data, names, turn)
 
-    length, direction = model.polar(east, north)
+    length, direction = vectors.polar(east, north)
     remade = {"v": length, "direction": direction} if letter == "v" else {"magnitude": length}
     found |= {name: values for name, values in remade.items() if name in data}
-    out = data.drop_vars([name for name in (*names, *model.errors_of(names)) if name in data])
+    out = data.drop_vars([name for name in (*names, *checks.errors_of(names)) if name in data])
     for name, values in found.items():
-        out[name] = (dims, values.astype(x.dtype), model.attrs_of(model.GROUND[name]))
-    out.attrs = data.attrs | {"processing": model.processed(data, {"function": "ground"})}
-    return model.finish(out)
+        out[name] = (dims, values.astype(x.dtype), products.attrs_of(variables.GROUND[name]))
+    out.attrs = data.attrs | {"processing": history.processed(data, {"function": "ground"})}
+    return products.finish(out)
 
 
 def _errors(data: xr.Dataset, names: tuple[str, str], turn: Any) -> dict[str, Any]:
     """Standard errors and covariance of the turned components."""
-    sigma_x, sigma_y, covariance = model.errors_of(names)
+    sigma_x, sigma_y, covariance = checks.errors_of(names)
     if sigma_x not in data or sigma_y not in data:
         return {}
     xx, yy = (data[name].data.astype(np.float64) ** 2 for name in (sigma_x, sigma_y))

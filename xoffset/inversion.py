@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import _blocks, _graph, _solver, _stable, model
+from xoffset import _blocks, _graph, _options, _solver, _stable
 from xoffset._kernels import laplacian, observations
-from xoffset.model import Date
+from xoffset.model import checks, products
+from xoffset.model.dates import Date, as_dates, in_years, index_of_date
+from xoffset.model.flags import FLAGS
 
 Weights = Literal["sigma", "score", "uniform", "velocity", "baseline", "long_baseline"]
 
@@ -136,20 +138,20 @@ def invert(
     >>> xoffset.invert(shifts, reference="2020-01-01").sizes["time"]
     3
     """
-    shifts = model.as_shifts(shifts, "invert")
-    loss_code = model.one_of(loss, LOSSES, "loss", "invert")
-    islands_code = model.one_of(islands, ISLANDS, "islands", "invert")
+    shifts = checks.as_shifts(shifts, "invert")
+    loss_code = _options.one_of(loss, LOSSES, "loss", "invert")
+    islands_code = _options.one_of(islands, ISLANDS, "islands", "invert")
     strength = _strength(smooth, islands, prior)
-    order, epochs, ends = model.sorted_pairs(shifts)
+    order, epochs, ends = checks.sorted_pairs(shifts)
     home = _home(epochs, ends, reference)
 
     fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
-    weighting, given = _weighting(weights, shifts, order, model.years(epochs[ends[:, 1]] - epochs[ends[:, 0]]))
+    weighting, given = _weighting(weights, shifts, order, in_years(epochs[ends[:, 1]] - epochs[ends[:, 0]]))
     fields += given
     if prior is not None:
         fields += _prior(prior, epochs, shifts)
     setup = _solver.Setup(
-        ends, model.years(epochs - epochs[0]), home, loss_code, islands_code, strength, has_prior=prior is not None,
+        ends, in_years(epochs - epochs[0]), home, loss_code, islands_code, strength, has_prior=prior is not None,
         **weighting,
     )  # fmt: skip
     table = None if stable is None else _table(stable, shifts, order, setup)
@@ -163,7 +165,7 @@ def invert(
         "islands": islands, "reference": ", ".join(str(epochs[k]) for k in home), "stable": stable is not None,
     }  # fmt: skip
     places = {} if table is None else {"geolocation_dx": table[2], "geolocation_dy": table[3]}
-    series = model.series(_fields(found, setup) | places, epochs, like=shifts, step=step)
+    series = products.series(_fields(found, setup) | places, epochs, like=shifts, step=step)
     series.attrs["reference"] = step["reference"]
     best = _graph.degree(epochs.size, _graph.undirected(ends))
     series.attrs["best_connected"] = str(epochs[int(np.argmax(best))])
@@ -176,13 +178,13 @@ def _fields(found: Any, setup: _solver.Setup) -> dict[str, Any]:
     dates = setup.times.size
     dx, dy, variance_x, variance_y, state = (found[k * dates : (k + 1) * dates] for k in range(5))
     rms, n_pairs, n_components, n_outliers, share, has_settled, smooth, drift_x, drift_y = found[5 * dates :]
-    flags = sum((state == code) * np.int32(model.FLAGS[name]) for code, name in _STATES.items())
+    flags = sum((state == code) * np.int32(FLAGS[name]) for code, name in _STATES.items())
     # smoothness that drowns the pairs leaves nothing either
     is_open = ((has_settled == 0.0) & np.isfinite(dx)) | ((state == laplacian.CONNECTED) & ~np.isfinite(dx))
-    flags = flags | is_open * np.int32(model.FLAGS["not_converged"])
+    flags = flags | is_open * np.int32(FLAGS["not_converged"])
     if setup.islands == laplacian.BRIDGE:
         is_bridged = (state == laplacian.DISCONNECTED) & np.isfinite(dx)
-        flags = flags + is_bridged * np.int32(model.FLAGS["bridged"] - model.FLAGS["disconnected"])
+        flags = flags + is_bridged * np.int32(FLAGS["bridged"] - FLAGS["disconnected"])
     fields = {
         "dx": dx, "dy": dy, "sigma_dx": np.sqrt(variance_x), "sigma_dy": np.sqrt(variance_y), "flags": flags,
         "rms": rms, "n_pairs": n_pairs.astype(np.int32), "n_components": n_components.astype(np.int32),
@@ -279,7 +281,7 @@ def _home(epochs: np.ndarray, ends: np.ndarray, reference: Any) -> tuple[int, ..
             "invert() needs at least one date as reference; got none. Write it as '2020-06-01T10:30', or leave it out."
         )
     dates = reference if several else [reference]
-    return tuple(sorted({model.index_of_date(epochs, each, "reference", "invert") for each in dates}))
+    return tuple(sorted({index_of_date(epochs, each, "reference", "invert") for each in dates}))
 
 
 def _weighting(weights: Any, shifts: xr.Dataset, order: Any, baseline: np.ndarray) -> tuple[dict[str, Any], list[Any]]:
@@ -349,8 +351,8 @@ def _of_array(weights: Any, shifts: xr.Dataset, order: Any) -> tuple[dict[str, A
 
 def _prior(prior: xr.Dataset, epochs: np.ndarray, shifts: xr.Dataset) -> list[Any]:
     """Displacements of the prior (date, rows, columns) at the dates of the network."""
-    prior = model.as_series(prior, "invert")
-    dates = model.as_dates(prior["time"].values)
+    prior = checks.as_series(prior, "invert")
+    dates = as_dates(prior["time"].values)
     missing = epochs[~np.isin(epochs, dates)]
     if missing.size or any(not np.array_equal(prior[name].values, shifts[name].values) for name in ("x", "y")):
         got = f"none at {missing[0]}" if missing.size else "another grid"

@@ -10,13 +10,16 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _request, model
+from xoffset import _blocks, _request
 from xoffset._kernels import neighbours
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
 from xoffset._request import Options
+from xoffset.model import checks, grids, history, products
+from xoffset.model.dates import as_dates
+from xoffset.model.flags import FLAGS
 
 
 def correlate(
@@ -151,7 +154,7 @@ def extend(
     >>> shifts.identical(xoffset.correlate(stack, xoffset.pairs(stack), search=6))
     True
     """
-    shifts = model.as_shifts(shifts, "extend")
+    shifts = checks.as_shifts(shifts, "extend")
     request = _request.prepare(stack, network, Options(template, search, step, matcher, prefilter, prior))
     _check_origin(shifts, stack, request)
     order, new = _order(shifts, network)
@@ -164,7 +167,7 @@ def extend(
         name: _blocks.per_pixel(partial(_in_order, order=order), [part[name].data for part in parts], order.size)
         for name in _names_of_all(parts)
     }
-    return model.shifts(
+    return products.shifts(
         fields, network, x=request.grid.x, y=request.grid.y, like=stack,
         step={"function": "correlate"} | request.parameters,
     )  # fmt: skip
@@ -176,15 +179,15 @@ def _match(stack: xr.DataArray, request: _request.Request) -> dict[str, Any]:
         stack.data, request.guide.fields, request.lattice, request.kernel(request.guide.pairs), request.shape
     )
     fields = dict(zip(request.names, found, strict=True))
-    fields["flags"] = fields["flags"].astype(np.int32) | request.guide.is_blind * np.int32(model.FLAGS["no_prior"])
+    fields["flags"] = fields["flags"].astype(np.int32) | request.guide.is_blind * np.int32(FLAGS["no_prior"])
     return _checked_both_ways(fields, request.lattice.step)
 
 
 def _labelled(
     fields: dict[str, Any], stack: xr.DataArray, network: xr.Dataset, request: _request.Request
 ) -> xr.Dataset:
-    return model.shifts(
-        _request.in_metres(fields, model.spacing(stack, "correlate")),
+    return products.shifts(
+        _request.in_metres(fields, grids.spacing(stack, "correlate")),
         network,
         x=request.grid.x,
         y=request.grid.y,
@@ -204,7 +207,7 @@ def _checked_both_ways(fields: dict[str, Any], step: int) -> dict[str, Any]:
     out = fields | {f"sum_{name}": fields[name] + fields[f"back_{name}"] for name in ("dx", "dy")}
     for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance"):
         out[name] = np.where(fails, np.nan, fields[name])
-    out["flags"] = fields["flags"] | fails * np.int32(model.FLAGS["forward_backward"])
+    out["flags"] = fields["flags"] | fails * np.int32(FLAGS["forward_backward"])
     return out
 
 
@@ -218,7 +221,7 @@ def _fails_to_come_back(*fields: np.ndarray, step: int) -> np.ndarray:
 def _check_origin(shifts: xr.Dataset, stack: xr.DataArray, request: _request.Request) -> None:
     """Refuse shifts that `correlate` would not have made of this stack with these options."""
     advice = "Keep what correlate() returns, extend that, and screen or calibrate the result."
-    recorded = model.steps(shifts)
+    recorded = history.steps(shifts)
     if not recorded or recorded[-1].get("function") != "correlate":
         came = f"those of {recorded[-1].get('function')}()" if recorded else "shifts that do not say how they were made"
         raise ValueError(f"extend() needs shifts as correlate() made them; got {came}. {advice}")
@@ -232,14 +235,14 @@ def _check_origin(shifts: xr.Dataset, stack: xr.DataArray, request: _request.Req
         )
     # how files were read may differ by what a new file needs
     earlier, now = (
-        [each for each in steps if each["function"] != "open_stack"] for steps in (before, model.steps(stack))
+        [each for each in steps if each["function"] != "open_stack"] for steps in (before, history.steps(stack))
     )
     if earlier != now:
         raise ValueError(
             f"extend() needs images prepared like those of the shifts; got steps {_listed(now)} instead of "
             f"{_listed(earlier)}. Prepare the stack alike, or match all pairs again: correlate(stack, network)."
         )
-    spacing = model.spacing(stack, "correlate")
+    spacing = grids.spacing(stack, "correlate")
     for name in ("y", "x"):
         ours, theirs = getattr(request.grid, name), shifts[name].values
         if ours.shape != theirs.shape or np.abs(ours - theirs).max() > 1e-3 * abs(getattr(spacing, name)):
@@ -248,7 +251,7 @@ def _check_origin(shifts: xr.Dataset, stack: xr.DataArray, request: _request.Req
                 f"{ours[0]:g} to {ours[-1]:g} m, and shifts with {theirs.size} from {theirs[0]:g} to {theirs[-1]:g} m. "
                 "Open the same part of the images: open_stack(..., bbox=...)."
             )
-    if model.crs_of(shifts) != model.crs_of(stack):
+    if grids.crs_of(shifts) != grids.crs_of(stack):
         raise ValueError(
             "extend() needs shifts in the CRS of the stack; got those of another one. "
             "Match all pairs again: correlate(stack, network)."
@@ -262,7 +265,7 @@ def _listed(steps: list[dict[str, Any]]) -> str:
 def _order(shifts: xr.Dataset, network: xr.Dataset) -> tuple[np.ndarray, list[int]]:
     """Place of every pair of the network among those matched before and the new ones after them, and the new ones."""
     before, wanted = (
-        list(zip(*(model.as_dates(data[name].values) for name in ("reference", "secondary")), strict=True))
+        list(zip(*(as_dates(data[name].values) for name in ("reference", "secondary")), strict=True))
         for data in (shifts, network)
     )
     place = {pair: k for k, pair in enumerate(before)}
@@ -276,7 +279,7 @@ def _order(shifts: xr.Dataset, network: xr.Dataset) -> tuple[np.ndarray, list[in
 
 def _names_of_all(parts: list[xr.Dataset]) -> list[str]:
     """Variables that all parts have, after checking that they fit together."""
-    names = [name for name in model.variables_of_shifts(parts[-1]) if name in parts[0]]
+    names = [name for name in products.variables_of_shifts(parts[-1]) if name in parts[0]]
     for name in names:
         ours, theirs = parts[-1][name], parts[0][name]
         if theirs.dims != ("pair", "y", "x") or theirs.dtype != ours.dtype:

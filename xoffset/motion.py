@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from xoffset import _regression, _terms, model
+from xoffset import _regression, _terms
 from xoffset._regression import VELOCITY, Loss
+from xoffset.model import products
 
 
 def velocity(
@@ -106,7 +107,7 @@ def velocity(
     if fitted.bootstrap is not None:
         fields |= dict(zip(("sigma_vx_bootstrap", "sigma_vy_bootstrap"), fitted.bootstrap, strict=True))
         step |= {"bootstrap": bootstrap, "block": block, "seed": seed}
-    return model.rate(fields, like=given.data, step=step)
+    return products.rate(fields, like=given.data, step=step)
 
 
 def _draw(dates: int, replicates: int, block: int | None, seed: int) -> np.ndarray | None:

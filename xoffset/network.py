@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import _graph, model
-from xoffset.model import Duration
+from xoffset import _graph
+from xoffset.model import checks, grids, products
+from xoffset.model.dates import YEAR, Duration, as_dates, as_duration, as_event, in_years
 
 # Images of one orbit lie within this many pixels of each other before any correction: Sentinel-2, Skakun et al. (2017,
 # Int. J. Digit. Earth 10, 1206-1219).
@@ -84,11 +85,11 @@ def pairs(
             keep &= second - first <= max_gap
         baseline = time[second] - time[first]
         if min_baseline is not None:
-            keep &= baseline >= model.as_duration(min_baseline, "min_baseline", "pairs")
+            keep &= baseline >= as_duration(min_baseline, "min_baseline", "pairs")
         if max_baseline is not None:
-            keep &= baseline <= model.as_duration(max_baseline, "max_baseline", "pairs")
+            keep &= baseline <= as_duration(max_baseline, "max_baseline", "pairs")
     else:
-        instant = model.as_event(split, time, "split", "pairs")
+        instant = as_event(split, time, "split", "pairs")
         keep = (time[first] < instant) & (time[second] >= instant)
     for name, wanted in (("relative_orbit", same_orbit), ("geometry", same_geometry)):
         classes = _classes(stack, name, wanted)
@@ -103,7 +104,7 @@ def pairs(
     if direction == "both":
         ends = np.concatenate([ends, ends[:, ::-1]])
         ends = ends[np.lexsort((ends[:, 1], ends[:, 0]))]
-    return model.network(time[ends[:, 0]], time[ends[:, 1]])
+    return products.network(time[ends[:, 0]], time[ends[:, 1]])
 
 
 def plan(
@@ -173,11 +174,11 @@ def plan(
     >>> network = xoffset.pairs(stack, min_baseline=planned.min_baseline, max_baseline=planned.max_baseline)
     >>> shifts = xoffset.correlate(stack, network, search=planned.search)
     """
-    stack = model.as_stack(stack, "plan")
+    stack = checks.as_stack(stack, "plan")
     time = _times(stack, "plan")
     v_min = v_max if v_min is None else v_min
     _check_motion(v_max, v_min, precision, max_search)
-    sides = [abs(side) for side in model.spacing(stack, "plan")]
+    sides = [abs(side) for side in grids.spacing(stack, "plan")]
     shortest = precision * max(sides) / v_min
     longest = (max_search - 1 - MISREGISTRATION) * min(sides) / v_max
     if shortest > longest:
@@ -197,7 +198,7 @@ def plan(
             "days between dates. Add images, or change v_min, v_max, precision or max_search."
         )
     network = pairs(stack, min_baseline=limits[0], max_baseline=limits[1])
-    years = model.years((network["secondary"] - network["reference"]).values)
+    years = in_years((network["secondary"] - network["reference"]).values)
     search = [_search(moved) for moved in v_max * years / min(sides)]
     network = network.assign(
         baseline_days=("pair", 365.25 * years, {"long_name": "time between the two dates", "units": "days"}),
@@ -227,7 +228,7 @@ def _search(moved: float) -> int:
 
 def _whole_seconds(years: float, rounded: Callable[[float], int]) -> np.timedelta64:
     """Duration in whole seconds, at most what can be compared with dates in microseconds."""
-    return np.timedelta64(rounded(min(years, 1e5) * (model.YEAR / np.timedelta64(1, "s"))), "s")
+    return np.timedelta64(rounded(min(years, 1e5) * (YEAR / np.timedelta64(1, "s"))), "s")
 
 
 def diagnose(network: xr.Dataset) -> xr.Dataset:
@@ -257,13 +258,13 @@ def diagnose(network: xr.Dataset) -> xr.Dataset:
     >>> int(xoffset.diagnose(xoffset.pairs(stack)).n_components)
     1
     """
-    network = model.check_pairs(network, "diagnose")
-    reference, secondary = (model.as_dates(network[name].values) for name in ("reference", "secondary"))
+    network = checks.check_pairs(network, "diagnose")
+    reference, secondary = (as_dates(network[name].values) for name in ("reference", "secondary"))
     epochs, ends = _graph.incidence(reference, secondary)
     component = _graph.components(epochs.size, ends)
     groups = int(component.max()) + 1
     together = _graph.undirected(ends)
-    return model.finish(
+    return products.finish(
         xr.Dataset(
             {
                 "n_pairs": ("time", _graph.degree(epochs.size, together), {"long_name": "number of pairs of the date"}),
@@ -286,8 +287,8 @@ def _times(stack: xr.DataArray, caller: str) -> np.ndarray:
         raise ValueError(
             f"{caller}() needs a stack with dates on 'time'; got {got}. Rename: stack.rename(date='time')."
         )
-    model.check_times(stack["time"], caller)
-    time = model.as_dates(np.atleast_1d(stack["time"].values))
+    checks.check_times(stack["time"], caller)
+    time = as_dates(np.atleast_1d(stack["time"].values))
     if time.size < 2:
         raise ValueError(f"{caller}() needs at least two dates; got {time.size}. Add images: open_stack(more files).")
     return time

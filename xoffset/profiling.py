@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, model
+from xoffset import _blocks, _options
 from xoffset._kernels import section
+from xoffset.model import checks, grids, products, variables
+from xoffset.model.flags import FLAGS
 
 
 class Places(NamedTuple):
@@ -87,20 +89,20 @@ def profile(
     >>> (across.parallel[[0, -1]] / 10.0).round().values.tolist()
     [-2.0, 2.0]
     """
-    data, names = model.as_vectors(dataset, "profile")
-    data = model.without_islands(data, "profile")
-    side = model.spacing(data, "profile")
+    data, names = checks.as_vectors(dataset, "profile")
+    data = checks.without_islands(data, "profile")
+    side = grids.spacing(data, "profile")
     nodes = min(abs(side.x), abs(side.y))
     vertices = _vertices(line)
-    step = nodes if spacing is None else model.as_number(spacing, "spacing", "profile")
+    step = nodes if spacing is None else _options.as_number(spacing, "spacing", "profile")
     if step == 0.0:
         raise ValueError("profile() needs spacing above 0; got 0. Leave it out for that of the nodes.")
-    width = model.as_number(width, "width", "profile")
-    overlap = model.as_number(overlap, "overlap", "profile", least=1.0)
+    width = _options.as_number(width, "width", "profile")
+    overlap = _options.as_number(overlap, "overlap", "profile", least=1.0)
     azimuth = _strike(vertices, strike)
     places = _places(data, vertices, step, width)
 
-    errors = model.errors_of(names)
+    errors = checks.errors_of(names)
     has_errors = set(errors[:2]) <= set(data.data_vars)
     fields = [data[name].data for name in (*names, *(name for name in errors if has_errors and name in data))]
     is_map = fields[0].ndim == 2
@@ -116,17 +118,17 @@ def profile(
     dims = (*data[names[0]].dims[:-2], "distance")
     values: dict[str, Any] = {name: (dims, found[k]) for k, name in enumerate(labels)}
     is_outside = np.isnan(places.weight).all(axis=0)
-    reason = np.where(is_outside, model.FLAGS["outside"], model.FLAGS["few_valid"]).astype(np.int32)
+    reason = np.where(is_outside, FLAGS["outside"], FLAGS["few_valid"]).astype(np.int32)
     values["flags"] = (dims, np.isnan(found[0]) * reason)
-    out = model.product(
+    out = products.product(
         values,
-        model.PROFILE if names[0] == "dx" else model.PROFILE_RATE,
+        variables.PROFILE if names[0] == "dx" else variables.PROFILE_RATE,
         like=data,
         step={
             "function": "profile", "line": vertices.tolist(), "spacing": step, "width": width, "strike": azimuth,
             "overlap": overlap,
         },
-        coords=model.layer_coords(data[names[0]])
+        coords=checks.layer_coords(data[names[0]])
         | {
             "distance": ("distance", places.distance, {"units": "m", "long_name": "distance along the line"}),
             "x": ("distance", places.x),
@@ -177,7 +179,7 @@ def _strike(vertices: np.ndarray, strike: float | None) -> float:
 
 def _places(data: xr.Dataset, vertices: np.ndarray, step: float, width: float) -> Places:
     """Samples along a line and the nodes around them, after checking that the line meets the grid."""
-    side = model.spacing(data, "profile")
+    side = grids.spacing(data, "profile")
     legs = np.diff(vertices, axis=0)
     lengths = np.hypot(legs[:, 0], legs[:, 1])
     ends = np.append(0.0, np.cumsum(lengths))

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import _blocks, model
+from xoffset import _blocks
 from xoffset._kernels import resampling
-from xoffset.model import Date, Duration
+from xoffset.model import checks, history, products
+from xoffset.model.dates import Date, Duration, as_dates, as_duration, as_instant, index_of_date
+from xoffset.model.flags import FLAGS, flag_attrs, flags_of
 
 _FOREVER = np.iinfo(np.int64).max
 
@@ -55,25 +57,25 @@ def rereference(series: xr.Dataset, reference: Date | Sequence[Date] | xr.DataAr
     >>> float(abs(xoffset.rereference(series, "2020-07-01").dx.sel(time="2020-07-01")).max())
     0.0
     """
-    series = model.as_series(series, "rereference")
-    dates = model.as_dates(series["time"].values)
+    series = checks.as_series(series, "rereference")
+    dates = as_dates(series["time"].values)
     chosen = _references(dates, reference)
-    flags = model.flags_of(series, "rereference")
+    flags = flags_of(series, "rereference")
 
     fields = [series["dx"].data, series["dy"].data, flags]
     found = _blocks.per_pixel(partial(_since, chosen=chosen), fields, 2 * dates.size + 1)
-    lacks = (found[-1:] != 0.0) * np.int32(model.FLAGS["no_reference"])
+    lacks = (found[-1:] != 0.0) * np.int32(FLAGS["no_reference"])
 
     out = series.copy()
     for name, values in (("dx", found[: dates.size]), ("dy", found[dates.size : -1])):
         out[name] = (series[name].dims, values, series[name].attrs)
-    out["flags"] = (series["dx"].dims, flags | lacks, model.flag_attrs())
+    out["flags"] = (series["dx"].dims, flags | lacks, flag_attrs())
     named = ", ".join(str(dates[k]) for k in chosen)
     out.attrs = series.attrs | {
         "reference": named,
-        "processing": model.processed(series, {"function": "rereference", "reference": named}),
+        "processing": history.processed(series, {"function": "rereference", "reference": named}),
     }
-    return model.finish(out)
+    return products.finish(out)
 
 
 def resample(
@@ -118,18 +120,18 @@ def resample(
     >>> xoffset.resample(series, "30D").sizes["time"]
     13
     """
-    series = model.without_islands(model.as_series(series, "resample"), "resample")
-    own = model.as_dates(series["time"].values)
+    series = checks.without_islands(checks.as_series(series, "resample"), "resample")
+    own = as_dates(series["time"].values)
     wanted = _wanted(own, dates)
     longest = _FOREVER if max_gap is None else _positive(max_gap, "max_gap")
     instants = [(each - own[0]).astype("timedelta64[us]").astype(np.int64) for each in (own, wanted)]
     when = (*instants, np.searchsorted(own, wanted, side="right"), longest)
 
-    flags = model.flags_of(series, "resample")
+    flags = flags_of(series, "resample")
     fields = [series[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     found = _blocks.per_pixel(partial(_interpolate, when=when), fields, 4 * wanted.size)
     dx, dy, sigma_x, sigma_y = (found[k * wanted.size : (k + 1) * wanted.size] for k in range(4))
-    out = model.series(
+    out = products.series(
         {
             "dx": dx,
             "dy": dy,
@@ -147,7 +149,9 @@ def resample(
     )
     if "reference" in series.attrs:
         out.attrs["reference"] = series.attrs["reference"]
-    return model.finish(out.assign({name: each for name, each in series.data_vars.items() if each.dims == ("y", "x")}))
+    return products.finish(
+        out.assign({name: each for name, each in series.data_vars.items() if each.dims == ("y", "x")})
+    )
 
 
 def _references(dates: np.ndarray, reference: Any) -> np.ndarray:
@@ -155,7 +159,7 @@ def _references(dates: np.ndarray, reference: Any) -> np.ndarray:
     several = np.atleast_1d(reference.values) if isinstance(reference, xr.DataArray) else reference
     if not isinstance(several, (list, tuple, np.ndarray, pd.Index)):
         several = [several]
-    chosen = {model.index_of_date(dates, each, "reference", "rereference") for each in several}
+    chosen = {index_of_date(dates, each, "reference", "rereference") for each in several}
     if not chosen:
         raise ValueError("rereference() needs at least one date; got none. Pass one of series.time.")
     return np.array(sorted(chosen))
@@ -164,7 +168,7 @@ def _references(dates: np.ndarray, reference: Any) -> np.ndarray:
 def _since(dx: np.ndarray, dy: np.ndarray, flags: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Displacements (2·date + 1, rows, columns) since the mean of the chosen dates, and 1 where a pixel lacks one."""
     out = np.empty((2 * len(dx) + 1, *dx.shape[1:]), dtype=dx.dtype)
-    is_alone = np.isfinite(dx) & ((flags & model.FLAGS["disconnected"]) != 0)
+    is_alone = np.isfinite(dx) & ((flags & FLAGS["disconnected"]) != 0)
     lacks = ~(np.isfinite(dx[chosen]) & np.isfinite(dy[chosen]) & ~is_alone[chosen]).all(axis=0)
     for part, values in zip(np.split(out[:-1], 2), (dx, dy), strict=True):
         zero = np.mean(values[chosen], axis=0, dtype=np.float64)
@@ -185,7 +189,7 @@ def _wanted(own: np.ndarray, dates: Any) -> np.ndarray:
             "Pass '30D', or a list such as ['2020-01-01', '2020-07-01']."
         )
     instants = np.atleast_1d(dates.values) if isinstance(dates, xr.DataArray) else dates
-    wanted = np.array([model.as_instant(each, "dates", "resample") for each in instants], dtype="datetime64[us]")
+    wanted = np.array([as_instant(each, "dates", "resample") for each in instants], dtype="datetime64[us]")
     if not wanted.size or (np.diff(wanted) <= np.timedelta64(0)).any():
         came = "dates out of order or twice" if wanted.size else "none"
         raise ValueError(f"resample() needs dates in order, each once; got {came}. Sort them: numpy.unique(dates).")
@@ -199,7 +203,7 @@ def _wanted(own: np.ndarray, dates: Any) -> np.ndarray:
 
 def _positive(value: Any, name: str) -> int:
     """Duration in microseconds, at least one."""
-    duration = int(model.as_duration(value, name, "resample").astype("timedelta64[us]").astype(np.int64))
+    duration = int(as_duration(value, name, "resample").astype("timedelta64[us]").astype(np.int64))
     if duration <= 0:
         raise ValueError(f"resample() needs a positive duration as {name}; got {value!r}. Pass one such as '30D'.")
     return duration
@@ -214,6 +218,6 @@ def _interpolate(*fields: np.ndarray, when: tuple[Any, ...]) -> np.ndarray:
 
 def _flags_between(flags: np.ndarray, dx: np.ndarray, dy: np.ndarray, when: tuple[Any, ...]) -> np.ndarray:
     out = np.empty((when[1].size, *flags.shape[1:]), dtype=np.int32)
-    lack = np.int32(model.FLAGS["too_few_dates"])
+    lack = np.int32(FLAGS["too_few_dates"])
     resampling.flags_between(*when, lack, flags, dx, dy, out)
     return out

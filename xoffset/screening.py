@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import _blocks, _graph, _separation, model
+from xoffset import _blocks, _graph, _options, _separation
 from xoffset._kernels import neighbours, observations, separation
-from xoffset.model import Duration
+from xoffset.model import checks, grids, products
+from xoffset.model.dates import Duration, as_duration
+from xoffset.model.flags import FLAGS, flags_of
 
 # Displacements two nodes apart may differ by at most a twelfth of their distance: a window that is sheared more does
 # not tell what it measures. Of a synthetic glacier under clouds, a tenth keeps 1.7 % of outliers, this 1.4 %.
@@ -96,8 +98,8 @@ def screen(
     >>> (screened.secondary - screened.reference).dt.days.values[is_dropped.any(("y", "x"))]
     array([366, 306])
     """
-    shifts = model.as_shifts(shifts, "screen")
-    neighbourhood = model.as_switch(neighbourhood, "neighbourhood", "screen")
+    shifts = checks.as_shifts(shifts, "screen")
+    neighbourhood = _options.as_switch(neighbourhood, "neighbourhood", "screen")
     longest = _longest(max_separation)
     if false_alarm == DEFAULT_FALSE_ALARM and "false_alarm" not in shifts:
         false_alarm = None
@@ -109,7 +111,7 @@ def screen(
     for name, value, variable in thresholds:
         if value is None:
             continue
-        model.check_share(value, name, "screen")
+        _options.check_share(value, name, "screen")
         if variable not in shifts:
             raise ValueError(f"screen() needs '{variable}' for {name}; got shifts without it. Leave {name} out.")
 
@@ -144,7 +146,7 @@ def screen(
             out[name] = shifts[name].where(keep)
     flags = _flags(shifts)
     for name, failed in found.items():
-        flags = flags | xr.where(failed & has_value, np.int32(model.FLAGS[name]), np.int32(0))
+        flags = flags | xr.where(failed & has_value, np.int32(FLAGS[name]), np.int32(0))
     out["flags"] = flags
     step: dict[str, Any] = {
         "function": "screen",
@@ -161,14 +163,14 @@ def screen(
             "standard_errors": separation.SIGNIFICANT,
             "largest_share": separation.LARGEST_SHARE,
         }
-    return model.relabel(out, step)
+    return products.relabel(out, step)
 
 
 def _longest(max_separation: Literal["auto"] | Duration | None) -> np.timedelta64 | None:
     """Limit of the separation, if there is one that needs no data."""
     if max_separation is None or (isinstance(max_separation, str) and max_separation == "auto"):
         return None
-    longest = model.as_duration(max_separation, "max_separation", "screen")
+    longest = as_duration(max_separation, "max_separation", "screen")
     if longest <= np.timedelta64(0):
         raise ValueError(
             f"screen() needs a duration above zero as max_separation; got {max_separation!r}. Pass '200D', or 'auto'."
@@ -178,17 +180,17 @@ def _longest(max_separation: Literal["auto"] | Duration | None) -> np.timedelta6
 
 def _flags(shifts: xr.Dataset) -> xr.DataArray:
     """Flags so far, int32."""
-    return shifts["dx"].copy(data=model.flags_of(shifts, "screen"))
+    return shifts["dx"].copy(data=flags_of(shifts, "screen"))
 
 
 def _disagreement(shifts: xr.Dataset, keep: xr.DataArray) -> xr.DataArray:
     """Where a vector is at odds with its neighbours (pair, y, x), boolean; only vectors to `keep` count."""
-    spacing = model.spacing(shifts, "screen")
+    spacing = grids.spacing(shifts, "screen")
     limit = LARGEST_STRAIN * neighbours.RADIUS * max(abs(spacing.x), abs(spacing.y))
     # along both axes together, so that a well-known component does not excuse a badly known one
     sigma = np.sqrt(0.5 * (shifts["sigma_dx"].data ** 2 + shifts["sigma_dy"].data ** 2))
     # a node whose search leaves the image says nothing about its neighbours
-    is_outside = (_flags(shifts) & model.FLAGS["outside"]) > 0
+    is_outside = (_flags(shifts) & FLAGS["outside"]) > 0
     found = _blocks.with_halo(
         partial(_disagreement_of_block, limit=limit),
         [shifts["dx"].where(keep).where(~is_outside, np.inf).data, shifts["dy"].where(keep).data, sigma],
@@ -207,7 +209,7 @@ def _disagreement_of_block(dx: np.ndarray, dy: np.ndarray, sigma: np.ndarray, li
 
 def _is_locked(shifts: xr.Dataset, keep: xr.DataArray) -> xr.DataArray:
     """Where a pair belongs to baselines that stand still while shorter ones move (pair, y, x), boolean."""
-    order, epochs, ends = model.sorted_pairs(shifts)
+    order, epochs, ends = checks.sorted_pairs(shifts)
     ends, group, sign = _graph.observations(ends)
     days = (epochs[ends[:, 1]] - epochs[ends[:, 0]]) / np.timedelta64(1, "D")
     # of each pair, in the order of the shifts

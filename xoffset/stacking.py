@@ -9,8 +9,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _graph, _solver, model
+from xoffset import _blocks, _graph, _options, _solver
+from xoffset._arrays import vectors
 from xoffset._kernels import coherence, means, observations
+from xoffset.model import checks, products, variables
+from xoffset.model.dates import in_years
+from xoffset.model.flags import FLAGS
 
 
 class Observations(NamedTuple):
@@ -65,7 +69,7 @@ def mean_displacement(shifts: xr.Dataset) -> xr.Dataset:
     >>> float(xoffset.mean_displacement(shifts).dx.median().round(1))
     8.0
     """
-    shifts = model.as_shifts(shifts, "mean_displacement")
+    shifts = checks.as_shifts(shifts, "mean_displacement")
     dx, dy, sigma_x, sigma_y, length, count = _mean(shifts, "displacement")
     fields = {
         "dx": dx,
@@ -75,9 +79,9 @@ def mean_displacement(shifts: xr.Dataset) -> xr.Dataset:
         "magnitude": np.hypot(dx, dy),
         "mean_magnitude": length,
         "n_pairs": count.astype(np.int32),
-        "flags": np.isnan(dx) * np.int32(model.FLAGS["no_pairs"]),
+        "flags": np.isnan(dx) * np.int32(FLAGS["no_pairs"]),
     }
-    return _on_grid(fields, model.MEAN_DISPLACEMENT, shifts, {"function": "mean_displacement"})
+    return _on_grid(fields, variables.MEAN_DISPLACEMENT, shifts, {"function": "mean_displacement"})
 
 
 def mean_velocity(shifts: xr.Dataset, *, estimator: Literal["weighted", "mpic"] = "weighted") -> xr.Dataset:
@@ -124,13 +128,13 @@ def mean_velocity(shifts: xr.Dataset, *, estimator: Literal["weighted", "mpic"] 
     >>> float(rate.vx.median().round(1))
     20.0
     """
-    shifts = model.as_shifts(shifts, "mean_velocity")
+    shifts = checks.as_shifts(shifts, "mean_velocity")
     if estimator not in ("weighted", "mpic"):
         raise ValueError(
             f"mean_velocity() needs estimator 'weighted' or 'mpic'; got {estimator!r}. Choose one of the two."
         )
     vx, vy, sigma_x, sigma_y, _, count = _mean(shifts, estimator)
-    speed, direction = model.polar(vx, vy)
+    speed, direction = vectors.polar(vx, vy)
     fields = {
         "vx": vx,
         "vy": vy,
@@ -139,10 +143,10 @@ def mean_velocity(shifts: xr.Dataset, *, estimator: Literal["weighted", "mpic"] 
         "v": speed,
         "direction": direction,
         "n_pairs": count.astype(np.int32),
-        "flags": np.isnan(vx) * np.int32(model.FLAGS["no_pairs"]),
+        "flags": np.isnan(vx) * np.int32(FLAGS["no_pairs"]),
     }
     step = {"function": "mean_velocity", "estimator": estimator}
-    return _on_grid(fields, model.MEAN_VELOCITY, shifts, step)
+    return _on_grid(fields, variables.MEAN_VELOCITY, shifts, step)
 
 
 def vector_coherence(
@@ -199,10 +203,10 @@ def vector_coherence(
     >>> float(coherence.vector_coherence.median().round(2))
     1.0
     """
-    shifts = model.as_shifts(shifts, "vector_coherence")
-    radius = model.as_radius(window, "vector_coherence", least=1)
-    least = model.as_number(min_displacement, "min_displacement", "vector_coherence")
-    model.check_share(min_valid, "min_valid", "vector_coherence")
+    shifts = checks.as_shifts(shifts, "vector_coherence")
+    radius = _options.as_radius(window, "vector_coherence", least=1)
+    least = _options.as_number(min_displacement, "min_displacement", "vector_coherence")
+    _options.check_share(min_valid, "min_valid", "vector_coherence")
 
     order, seen = _observations(shifts)
     fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
@@ -227,7 +231,7 @@ def vector_coherence(
         "min_displacement": least,
         "min_valid": float(min_valid),
     }
-    return _on_grid(values, model.COHERENCE, shifts, step)
+    return _on_grid(values, variables.COHERENCE, shifts, step)
 
 
 def quality(shifts: xr.Dataset, *, threshold: float = 0.2) -> xr.Dataset:
@@ -266,8 +270,8 @@ def quality(shifts: xr.Dataset, *, threshold: float = 0.2) -> xr.Dataset:
     >>> float(xoffset.quality(shifts).quality.max())
     100.0
     """
-    shifts = model.as_shifts(shifts, "quality")
-    model.check_share(threshold, "threshold", "quality")
+    shifts = checks.as_shifts(shifts, "quality")
+    _options.check_share(threshold, "threshold", "quality")
     if "score" not in shifts or shifts["score"].dims != ("pair", "y", "x") or shifts["score"].dtype.kind not in "iuf":
         raise ValueError(
             "quality() needs numbers 'score' with dims ('pair', 'y', 'x'); got none. Use the result of correlate()."
@@ -280,22 +284,22 @@ def quality(shifts: xr.Dataset, *, threshold: float = 0.2) -> xr.Dataset:
         "quality": percent,
         "quality_of_valid": of_valid,
         "n_valid": n_valid.astype(np.int32),
-        "flags": (n_valid == 0) * np.int32(model.FLAGS["no_pairs"]),
+        "flags": (n_valid == 0) * np.int32(FLAGS["no_pairs"]),
     }
-    return _on_grid(fields, model.QUALITY, shifts, {"function": "quality", "threshold": float(threshold)})
+    return _on_grid(fields, variables.QUALITY, shifts, {"function": "quality", "threshold": float(threshold)})
 
 
 def _observations(shifts: xr.Dataset) -> tuple[slice | np.ndarray, Observations]:
     """Order of the pairs by date, and the pairs of dates that they are matches of."""
-    order, epochs, ends = model.sorted_pairs(shifts)
+    order, epochs, ends = checks.sorted_pairs(shifts)
     return order, Observations(*_graph.observations(ends), epochs.size)
 
 
 def _mean(shifts: xr.Dataset, estimator: str) -> Any:
     """Fields of `means.combine` by one of three estimators: "displacement", "mpic" or "weighted"."""
-    order, epochs, ends = model.sorted_pairs(shifts)
+    order, epochs, ends = checks.sorted_pairs(shifts)
     seen = Observations(*_graph.observations(ends), epochs.size)
-    baseline = model.years(epochs[seen.ends[:, 1]] - epochs[seen.ends[:, 0]])
+    baseline = in_years(epochs[seen.ends[:, 1]] - epochs[seen.ends[:, 0]])
     power = {"displacement": 0.0, "mpic": -1.0, "weighted": 1.0}[estimator]
     strength = baseline ** (power + 1.0) if power else np.ones(baseline.size)
     mean = partial(_mean_of_block, seen=seen, pull=baseline**power, strength=strength, is_weighted=power == 1.0)
@@ -306,7 +310,9 @@ def _mean(shifts: xr.Dataset, estimator: str) -> Any:
 def _on_grid(
     fields: dict[str, Any], table: Mapping[str, tuple[str | None, str]], shifts: xr.Dataset, step: dict[str, Any]
 ) -> xr.Dataset:
-    return model.product({name: (("y", "x"), values) for name, values in fields.items()}, table, like=shifts, step=step)
+    return products.product(
+        {name: (("y", "x"), values) for name, values in fields.items()}, table, like=shifts, step=step
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------ on arrays
@@ -338,9 +344,9 @@ def _directions_of_block(
     count, total = found[3], np.hypot(found[0], found[1])
     found[4] = np.where(
         count == 0,
-        model.FLAGS["no_pairs"],
-        (count < min_valid * len(seen.ends)) * model.FLAGS["few_valid"]
-        + (total < min_displacement * count) * model.FLAGS["insignificant"],
+        FLAGS["no_pairs"],
+        (count < min_valid * len(seen.ends)) * FLAGS["few_valid"]
+        + (total < min_displacement * count) * FLAGS["insignificant"],
     )
     return found.astype(fields[0].dtype)
 

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, model
+from xoffset import _blocks, _options
 from xoffset._kernels import gradient
+from xoffset.model import checks, grids, products, variables
+from xoffset.model.flags import FLAGS
 
 # in the order of `_strain_of_block`; the standard errors of five of them follow
 _NAMES = ("exx", "eyy", "exy", "dilatation", "rotation", "max_shear", "e1", "e2", "azimuth")
@@ -71,14 +73,14 @@ def strain(dataset: xr.Dataset, *, window: int = 5, overlap: float = 4.0, min_va
     >>> round(xoffset.strain(rate).exy.isel(x=6).max().item(), 2)
     0.03
     """
-    data, names = model.as_vectors(dataset, "strain")
-    data = model.without_islands(data, "strain")
-    radius = model.as_radius(window, "strain", least=3)
-    overlap = model.as_number(overlap, "overlap", "strain", least=1.0)
-    model.check_share(min_valid, "min_valid", "strain")
-    spacing = model.spacing(data, "strain")
+    data, names = checks.as_vectors(dataset, "strain")
+    data = checks.without_islands(data, "strain")
+    radius = _options.as_radius(window, "strain", least=3)
+    overlap = _options.as_number(overlap, "overlap", "strain", least=1.0)
+    _options.check_share(min_valid, "min_valid", "strain")
+    spacing = grids.spacing(data, "strain")
 
-    errors = model.errors_of(names)
+    errors = checks.errors_of(names)
     has_errors = set(errors[:2]) <= set(data.data_vars)
     fields = [data[name].data for name in (*names, *(name for name in errors if has_errors and name in data))]
     is_map = fields[0].ndim == 2
@@ -96,13 +98,13 @@ def strain(dataset: xr.Dataset, *, window: int = 5, overlap: float = 4.0, min_va
 
     dims = data[names[0]].dims
     values: dict[str, Any] = {name: (dims, found[k]) for k, name in enumerate(labels)}
-    values["flags"] = (dims, np.isnan(found[0]) * np.int32(model.FLAGS["few_valid"]))
-    return model.product(
+    values["flags"] = (dims, np.isnan(found[0]) * np.int32(FLAGS["few_valid"]))
+    return products.product(
         values,
-        model.STRAIN if names[0] == "dx" else model.STRAIN_RATE,
+        variables.STRAIN if names[0] == "dx" else variables.STRAIN_RATE,
         like=data,
         step={"function": "strain", "window": 2 * radius + 1, "overlap": overlap, "min_valid": float(min_valid)},
-        coords=model.layer_coords(data[names[0]]),
+        coords=checks.layer_coords(data[names[0]]),
     )
 
 
@@ -113,7 +115,7 @@ def _strain_of_block(
     radius: int,
     least: int,
     tent: np.ndarray,
-    spacing: model.Spacing,
+    spacing: grids.Spacing,
 ) -> np.ndarray:
     """Fields by `_NAMES` and `_ERRORS` (field, n, rows, columns); of the latter none if no errors are given."""
     sigma_x, sigma_y = errors[:2] if errors else (np.zeros_like(dx), np.zeros_like(dy))

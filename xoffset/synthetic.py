@@ -15,8 +15,10 @@ import scipy.fft
 import scipy.ndimage
 import xarray as xr
 
-from xoffset import _blocks, model
+from xoffset import _blocks, _options
 from xoffset._kernels import warp
+from xoffset.model import checks, grids, products
+from xoffset.model.dates import as_instant, in_years
 
 Field = Literal["constant", "landslide", "fault", "glacier"]
 
@@ -152,10 +154,10 @@ def stack(
     12.02
     """
     _check_shape(shape, "stack")
-    times = np.array([model.as_instant(date, "a date", "stack") for date in dates], dtype="datetime64[us]")
-    model.check_times(xr.DataArray(times, dims="time"), "stack")
-    model.check_share(clouds, "clouds", "stack")
-    model.check_share(nodata, "nodata", "stack")
+    times = np.array([as_instant(date, "a date", "stack") for date in dates], dtype="datetime64[us]")
+    checks.check_times(xr.DataArray(times, dims="time"), "stack")
+    _options.check_share(clouds, "clouds", "stack")
+    _options.check_share(nodata, "nodata", "stack")
     for name, value in (("snr", snr), ("pixel_size", pixel_size)):
         if not value > 0.0:
             raise ValueError(f"stack() needs {name} above 0; got {value!r}. Pass a number such as 10.")
@@ -191,7 +193,7 @@ def stack(
         },
         coords=images_labelled.coords,
     )
-    return images_labelled, model.finish(truth)
+    return images_labelled, products.finish(truth)
 
 
 def _check_shape(shape: tuple[int, int], caller: str) -> None:
@@ -224,10 +226,10 @@ def _shape_of_field(field: str, shape: tuple[int, int], direction: float) -> np.
 
 def _history(times: np.ndarray, velocity: float, season: float, step: float, step_date: str | None) -> np.ndarray:
     """Displacement [m] (time,) since the first date where the shape is 1."""
-    elapsed = model.years(times - times[0])
+    elapsed = in_years(times - times[0])
     moved = velocity * elapsed + season * np.sin(2.0 * np.pi * elapsed)
     if step_date is not None:
-        moved = moved + step * (times >= model.as_instant(step_date, "step_date", "stack"))
+        moved = moved + step * (times >= as_instant(step_date, "step_date", "stack"))
     elif step:
         raise ValueError("stack() needs the date of the step; got step without step_date. Pass step_date='2020-06-01'.")
     return np.asarray(moved - moved[0])
@@ -309,7 +311,7 @@ def _label_stack(images: np.ndarray, times: np.ndarray, pixel_size: float, crs: 
         parsed = pyproj.CRS.from_user_input(crs)
     origin_x, origin_y = (0.0, 0.0) if crs is None else (500_000.0, 5_000_000.0)
     _, rows, columns = images.shape
-    labelled = model.stack(
+    labelled = products.stack(
         images,
         time=times,
         x=origin_x + pixel_size * (np.arange(columns) + 0.5),
@@ -317,5 +319,5 @@ def _label_stack(images: np.ndarray, times: np.ndarray, pixel_size: float, crs: 
         crs=parsed,
         attrs={},
     )
-    model.check_crs(parsed, labelled, "stack")
+    grids.check_crs(parsed, labelled, "stack")
     return labelled

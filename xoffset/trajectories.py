@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, model
+from xoffset import _blocks, _options
 from xoffset._kernels import paths
-from xoffset.model import Date
+from xoffset.model import checks, grids, products, variables
+from xoffset.model.dates import Date, as_dates, index_of_date
+from xoffset.model.flags import FLAGS
 
 _STATES = {paths.LEFT: "outside", paths.NO_VALUE: "nodata", paths.NO_START: "no_reference"}
 
@@ -74,13 +76,13 @@ def trajectory(
     >>> float(path.dx.isel(point=0, time=-1).round())
     20.0
     """
-    series = model.without_islands(model.as_series(series, "trajectory"), "trajectory")
-    spacing = model.spacing(series, "trajectory")
+    series = checks.without_islands(checks.as_series(series, "trajectory"), "trajectory")
+    spacing = grids.spacing(series, "trajectory")
     places = _places(points, series)
-    dates = model.as_dates(series["time"].values)
-    first = 0 if start is None else model.index_of_date(dates, start, "start", "trajectory")
+    dates = as_dates(series["time"].values)
+    first = 0 if start is None else index_of_date(dates, start, "start", "trajectory")
     if window is not None:
-        window = model.as_length(window, "window", "trajectory")
+        window = _options.as_length(window, "window", "trajectory")
 
     origin = np.array([series["x"].values[0], series["y"].values[0]], dtype=np.float64)
     follow = partial(_follow, start=places - origin, first=first, spacing=np.array(spacing), window=window or np.inf)
@@ -91,10 +93,10 @@ def trajectory(
     names = ("dx", "dy", "sigma_dx", "sigma_dy", "dx_eulerian", "dy_eulerian")
     values = {"x": found[0] + origin[0], "y": found[1] + origin[1]}
     values |= {name: found[2 + k].astype(series["dx"].dtype) for k, name in enumerate(names)}
-    values["flags"] = sum((found[8] == code) * np.int32(model.FLAGS[name]) for code, name in _STATES.items())
-    out = model.product(
+    values["flags"] = sum((found[8] == code) * np.int32(FLAGS[name]) for code, name in _STATES.items())
+    out = products.product(
         {name: (("point", "time"), each) for name, each in values.items()},
-        model.TRAJECTORY,
+        variables.TRAJECTORY,
         like=series,
         step={"function": "trajectory", "start": str(dates[first]), "window": window},
         coords={"time": ("time", dates[first:])},

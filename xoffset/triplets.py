@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _graph, _stable, model
+from xoffset import _blocks, _graph, _stable
 from xoffset._kernels import laplacian, observations, triplets
+from xoffset.model import checks, grids, products, variables
 
 # Values that the medians over a map are taken of at most, as even a share of the nodes.
 SAMPLE = 4_000_000
@@ -119,7 +120,7 @@ def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dat
     >>> shifts = shifts.assign(sigma_dx=shifts.sigma_dx * factor, sigma_dy=shifts.sigma_dy * factor)
     >>> series = xoffset.invert(shifts)
     """
-    shifts = model.as_shifts(shifts, "closure")
+    shifts = checks.as_shifts(shifts, "closure")
     order, epochs, network = _network(shifts)
     mask = None if stable is None else _stable.on_nodes(stable, shifts, "closure")
     if not len(network.triplets):
@@ -129,7 +130,7 @@ def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dat
             stacklevel=2,
         )
     pairs, dates = shifts.sizes["pair"], network.dates
-    spacing = model.spacing(shifts, "closure") if shifts.sizes["y"] * shifts.sizes["x"] > 1 else model.Spacing(1.0, 1.0)
+    spacing = grids.spacing(shifts, "closure") if shifts.sizes["y"] * shifts.sizes["x"] > 1 else grids.Spacing(1.0, 1.0)
     fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     of_block = partial(_misclosure, network=network, spacing=spacing)
     found = _blocks.around_pixel(of_block, fields, 1, 3 * pairs + 2 * dates)
@@ -160,9 +161,9 @@ def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dat
     }
     if mask is None:
         del columns["spread"], columns["date_spread"]
-    product = model.product(
+    product = products.product(
         maps | columns,
-        model.CLOSURE,
+        variables.CLOSURE,
         like=shifts,
         step={"function": "closure", "stable": stable is not None},
         coords={name: shifts[name] for name in ("reference", "secondary")} | {"time": ("time", epochs)},
@@ -175,7 +176,7 @@ def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dat
 
 def _network(shifts: xr.Dataset) -> tuple[slice | np.ndarray, np.ndarray, Network]:
     """Order of the pairs by date, the dates, and the network."""
-    order, epochs, ends = model.sorted_pairs(shifts)
+    order, epochs, ends = checks.sorted_pairs(shifts)
     ends, group, sign = _graph.observations(ends)
     of_pair = np.empty_like(group)
     of_pair[order] = group
@@ -185,7 +186,7 @@ def _network(shifts: xr.Dataset) -> tuple[slice | np.ndarray, np.ndarray, Networ
 # ----------------------------------------------------------------------------------------------------------- on arrays
 
 
-def _misclosure(*fields: np.ndarray, network: Network, spacing: model.Spacing) -> np.ndarray:
+def _misclosure(*fields: np.ndarray, network: Network, spacing: grids.Spacing) -> np.ndarray:
     """Closure, tolerance and number of triplets of each pair, then closure and number of each date (.., rows, columns).
 
     The fields (pair, rows + 2, columns + 2) are in order of the dates, the result in that of the shifts.

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset import model
+from xoffset.model import grids
+from xoffset.model.dates import as_dates
 
 _STRIP_BYTES = 256 * 2**20
 _BLOCK_BYTES = 32 * 2**20
@@ -132,7 +133,7 @@ def _check_variable(data: xr.DataArray) -> None:
 
 def _north_up(dataset: xr.Dataset) -> xr.Dataset:
     """Put rows north to south, columns west to east, bands first."""
-    steps = model.spacing(dataset, "to_geotiff")
+    steps = grids.spacing(dataset, "to_geotiff")
     flips = {name: slice(None, None, -1) for name, flip in (("y", steps.y > 0), ("x", steps.x < 0)) if flip}
     return dataset.isel(flips).transpose(..., "y", "x")
 
@@ -142,10 +143,10 @@ def _profile(dataset: xr.Dataset) -> dict[str, Any]:
     from rasterio.crs import CRS
     from rasterio.transform import Affine
 
-    steps = model.spacing(dataset, "to_geotiff")
+    steps = grids.spacing(dataset, "to_geotiff")
     west = float(dataset["x"][0]) - steps.x / 2
     north = float(dataset["y"][0]) - steps.y / 2
-    crs = model.crs_of(next(iter(dataset.data_vars.values())))
+    crs = grids.crs_of(next(iter(dataset.data_vars.values())))
     return {
         "height": dataset.sizes["y"],
         "width": dataset.sizes["x"],
@@ -222,7 +223,7 @@ def _bands(data: xr.DataArray) -> Iterator[tuple[str, dict[str, str]]]:
 def _text(value: Any) -> str:
     """ISO 8601 for dates, to the second unless they have a fraction; spaces between the items of a list."""
     if isinstance(value, np.datetime64):
-        return str(model.as_dates(np.asarray(value)).item().isoformat())
+        return str(as_dates(np.asarray(value)).item().isoformat())
     if isinstance(value, (list, tuple, np.ndarray)):
         return " ".join(map(str, value))
     return str(value)

@@ -6,15 +6,16 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, model, synthetic
+from xoffset import _blocks, synthetic
 from xoffset._kernels import _cache
 from xoffset.inversion import invert
 from xoffset.matching import correlate
+from xoffset.model import products
 from xoffset.motion import velocity
 from xoffset.network import pairs
 from xoffset.screening import screen
@@ -27,7 +28,7 @@ SIDE = 128
 DATES = np.arange("2020-01", "2020-05", dtype="datetime64[M]")
 
 
-def warmup(*, workers: int | None = None) -> None:
+def warmup(*, workers: int | None = None) -> Path:
     """Compile the kernels of the common path now, in parallel processes, and keep them on disk.
 
     Kernels are compiled when they are first used and kept in a folder, beside the package where that can be written,
@@ -40,6 +41,11 @@ def warmup(*, workers: int | None = None) -> None:
     workers
         Processes that compile side by side; None takes one a core.
 
+    Returns
+    -------
+    pathlib.Path
+        Folder that the compiled kernels are kept in.
+
     Raises
     ------
     ValueError
@@ -50,21 +56,19 @@ def warmup(*, workers: int | None = None) -> None:
     Examples
     --------
     >>> import xoffset
-    >>> xoffset.warmup()
+    >>> folder = xoffset.warmup()
     """
     if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
         raise ValueError(f"warmup() needs a whole number of at least 1 as workers; got {workers!r}. Pass workers=2.")
-    if not _cache.can_keep():
+    folder = _cache.writable()
+    if folder is None or not _cache.can_keep():
         raise OSError(
             "warmup() needs a folder where compiled kernels can be kept; none can be written. "
             "Set NUMBA_CACHE_DIR to a folder that this user can write."
         )
     logger.info("%s: %s", _cache.FIRST_USE, ", ".join(PARTS))
-    with ThreadPoolExecutor(workers or _blocks.cores()) as pool:
-        running = {pool.submit(_compile_apart, name): name for name in PARTS}
-        for count, done in enumerate(as_completed(running), start=1):
-            done.result()
-            logger.info("compiled %s (%d of %d)", running[done], count, len(PARTS))
+    _blocks.in_threads(_compile_apart, PARTS, workers)
+    return folder
 
 
 def _compile_apart(name: str) -> None:
@@ -74,6 +78,7 @@ def _compile_apart(name: str) -> None:
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
         raise OSError(f"warmup() needs processes that can run xoffset; {name} ended with: {last[0]}. Mend that first.")
+    logger.info("compiled %s", name)
 
 
 def _images() -> xr.DataArray:
@@ -88,7 +93,7 @@ def _shifts() -> xr.Dataset:
     fields = {name: np.zeros(shape, np.float32) for name in ("dx", "dy")}
     fields |= {name: np.ones(shape, np.float32) for name in ("score", "gap", "sigma_dx", "sigma_dy", "false_alarm")}
     fields["flags"] = np.zeros(shape, np.int32)
-    return model.shifts(fields, network, x=x, y=y[::-1], like=_images(), step={"function": "warmup"})
+    return products.shifts(fields, network, x=x, y=y[::-1], like=_images(), step={"function": "warmup"})
 
 
 def _match() -> None:

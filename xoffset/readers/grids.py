@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from xoffset import model
+from xoffset.model.grids import check_crs as check_metric
 
 if TYPE_CHECKING:
     import pyproj
@@ -197,7 +197,7 @@ def check_crs(grid: Grid, name: str) -> None:
         return
     centre = {"x": grid.x + grid.dx * grid.width / 2, "y": grid.y + grid.dy * grid.height / 2}
     try:
-        model.check_crs(crs, xr.DataArray(0.0, coords=centre), "open_stack")
+        check_metric(crs, xr.DataArray(0.0, coords=centre), "open_stack")
     except ValueError as error:
         raise ValueError(
             f"{error} The file is {name}; rio warp --dst-crs ... --resampling cubic reprojects it."

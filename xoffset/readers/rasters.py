@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, model
+from xoffset import _blocks
+from xoffset.model import history, products
 from xoffset.readers import dates, grids
 from xoffset.readers.grids import Grid
 from xoffset.readers.pixels import Align, Image, Reader, describe
@@ -106,7 +107,7 @@ def open_stack(
     dtype = np.result_type(*(image.result_dtype for image in images))
     readers = [Reader(image, frame, window, align or "nearest", dtype) for image in images]
     shape = window[0].stop - window[0].start, window[1].stop - window[1].start
-    stack = model.stack(
+    stack = products.stack(
         _read_all(readers, shape, dtype)
         if chunks is None
         else _blocks.lazy_images(readers, shape, dtype, _sides(chunks)),
@@ -171,8 +172,8 @@ def _history(parameters: dict[str, Any], images: Sequence[Image], align: Align |
     step |= {name: np.asarray(value).tolist() for name, value in parameters.items() if value is not None}
     resampled = ", ".join(Path(image.path).name for image in images if image.place is None)
     if not resampled:
-        return {"processing": model.processed(xr.DataArray(), step)}
-    processing = model.processed(xr.DataArray(), step | {"align": align})
+        return {"processing": history.processed(xr.DataArray(), step)}
+    processing = history.processed(xr.DataArray(), step | {"align": align})
     return {"align": align, "resampled": resampled, "processing": processing}
 
 

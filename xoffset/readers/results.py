@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset import model
+from xoffset.model import history
+from xoffset.model.dates import DATE_ENCODING
 
 # What a variable must remember to be written again with the same meaning. All other encoding tells how the old file
 # was stored (chunks, shards, codecs, list of coordinates): it is wrong once the data are re-chunked or change format.
@@ -147,7 +148,7 @@ def _check_product(data: xr.Dataset, place: str) -> None:
     is_network = {"reference", "secondary"} <= set(data.coords) and "pair" in data.dims
     has_maps = any(variable.dims[-2:] == ("y", "x") for variable in data.data_vars.values())
     # products without maps, such as trajectories, are known by the record of how they were made
-    if not is_network and not has_maps and not model.steps(data):
+    if not is_network and not has_maps and not history.steps(data):
         raise ValueError(
             f"open_result() needs a network, shifts, series, rate, profile or stack; got {place} with variables "
             f"{sorted(map(str, data.variables))} and dims {tuple(data.dims)}. Open it with xarray.open_dataset()."
@@ -191,7 +192,7 @@ def _restore_encoding(data: xr.Dataset) -> None:
     for name, variable in data.variables.items():
         old = variable.encoding
         if variable.dtype.kind == "M":
-            encoding: dict[str, Any] = dict(model.DATE_ENCODING)
+            encoding: dict[str, Any] = dict(DATE_ENCODING)
         elif name in data.coords:
             encoding = {"_FillValue": None} if variable.dtype.kind == "f" else {}
         else:

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import model
+from xoffset.model import grids, products
+from xoffset.model.dates import as_dates, in_years
+from xoffset.model.flags import FLAGS
 
 if TYPE_CHECKING:
     import pyproj
@@ -94,7 +96,7 @@ def from_table(
     _check_two_dates(reference, secondary)
     values = _displacement(rows, components, sigma)
     if kind == "velocity":
-        baseline = model.years(secondary - reference)
+        baseline = in_years(secondary - reference)
         values = values * np.stack([baseline, baseline, abs(baseline), abs(baseline)])
     points = [_numbers(rows[name]) if given_position else np.full(len(rows), float(name)) for name in position]
     place = _place(points, crs)
@@ -103,9 +105,9 @@ def from_table(
     fields = dict(zip(("dx", "dy", "sigma_dx", "sigma_dy"), np.full((4, *shape), np.nan), strict=True))
     for field, column in zip(fields.values(), values, strict=True):
         field[node] = column
-    return model.shifts(
-        fields | {"flags": np.isnan(fields["dx"]) * np.int32(model.FLAGS["nodata"])},
-        model.network(reference[first], secondary[first]),
+    return products.shifts(
+        fields | {"flags": np.isnan(fields["dx"]) * np.int32(FLAGS["nodata"])},
+        products.network(reference[first], secondary[first]),
         x=place["x"].values,
         y=place["y"].values,
         like=place,
@@ -206,7 +208,7 @@ def _dates(column: pd.Series) -> np.ndarray:
             f"from_table() needs dates in ISO 8601 in {name!r}; got {column.iloc[wrong[0]]!r} in row {wrong[0]}, "
             f"counted from 0, the first of {wrong.size}. {advice}"
         )
-    return model.as_dates(parsed.dt.tz_localize(None).to_numpy())
+    return as_dates(parsed.dt.tz_localize(None).to_numpy())
 
 
 def _check_two_dates(reference: np.ndarray, secondary: np.ndarray) -> None:
@@ -264,9 +266,9 @@ def _place(points: Sequence[np.ndarray], crs: Any) -> xr.DataArray:
     x, y = (np.unique(values) for values in points)
     coords: dict[Hashable, Any] = {"y": y[::-1], "x": x}
     if parsed is not None:
-        coords["spatial_ref"] = model.spatial_ref(parsed)
+        coords["spatial_ref"] = grids.spatial_ref(parsed)
     grid = xr.DataArray(np.empty((y.size, x.size)), dims=("y", "x"), coords=coords)
-    model.check_crs(parsed, grid, "from_table")
+    grids.check_crs(parsed, grid, "from_table")
     for name, values in (("x", x), ("y", y)):
         came = "a missing place"
         if np.isfinite(values).all():

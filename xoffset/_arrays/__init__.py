@@ -1,0 +1,1 @@
+"""What one tile or one block of pixels needs: NumPy and dataclasses, neither labels nor dask."""

@@ -1,0 +1,65 @@
+"""Numbers, choices and switches, checked alike on all floors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+Choice = TypeVar("Choice")
+
+
+def check_share(value: Any, name: str, caller: str) -> None:
+    """Refuse what is no number between 0 and 1."""
+    is_number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)
+    if not is_number or not 0.0 <= value <= 1.0:
+        raise ValueError(f"{caller}() needs {name} between 0 and 1; got {value!r}. Pass a share such as 0.5.")
+
+
+def one_of(value: Any, choices: Mapping[str, Choice], name: str, caller: str) -> Choice:
+    """What a name stands for, refusing any other."""
+    if not isinstance(value, str) or value not in choices:
+        names = [repr(choice) for choice in choices]
+        raise ValueError(
+            f"{caller}() needs {name} {', '.join(names[:-1])} or {names[-1]}; got {value!r}. Choose one of these."
+        )
+    return choices[value]
+
+
+def as_number(value: Any, name: str, caller: str, *, least: float = 0.0) -> float:
+    """Return a finite number of at least `least` as float, refusing anything else."""
+    is_number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)
+    if not is_number or not least <= value < np.inf:
+        raise ValueError(
+            f"{caller}() needs a number of at least {least:g} as {name}; got {value!r}. Pass one such as {least + 1:g}."
+        )
+    return float(value)
+
+
+def as_length(value: Any, name: str, caller: str) -> float:
+    """Return a finite length above zero as float, refusing anything else."""
+    is_number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)
+    if not is_number or not 0.0 < value < np.inf:
+        raise ValueError(
+            f"{caller}() needs a length above 0 m as {name}; got {value!r}. Pass one such as {name}=320.0."
+        )
+    return float(value)
+
+
+def as_radius(window: Any, caller: str, *, least: int) -> int:
+    """Half the side of a window of nodes around a node: an odd number of at least `least`."""
+    is_whole = isinstance(window, (int, np.integer)) and not isinstance(window, bool)
+    if not is_whole or window < least or window % 2 == 0:
+        raise ValueError(
+            f"{caller}() needs an odd number of at least {least} nodes as window; got {window!r}. "
+            "Pass a number such as window=5."
+        )
+    return int(window) // 2
+
+
+def as_switch(value: Any, name: str, caller: str) -> bool:
+    """Return a yes or no as bool, refusing anything else."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{caller}() needs {name} to be True or False; got {value!r}. Pass one of the two.")
+    return bool(value)

@@ -1,0 +1,27 @@
+"""The steps behind a product, as it tells them."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from typing import Any
+
+import xarray as xr
+
+
+def processed(data: xr.Dataset | xr.DataArray, step: dict[str, Any]) -> str:
+    """JSON list of the steps behind a product, this one (function, parameters) last."""
+    try:
+        history = json.loads(data.attrs.get("processing", "[]"))
+    except (TypeError, ValueError):
+        history = None
+    if not isinstance(history, list):  # an attribute of somebody else's
+        history = []
+    return json.dumps([*history, {"xoffset": version("xoffset")} | step])
+
+
+def steps(data: xr.Dataset | xr.DataArray) -> list[dict[str, Any]]:
+    """Steps behind a product (function, parameters) without the versions: to be compared, not to compute with."""
+    history = json.loads(processed(data, {"function": ""}))[:-1]
+    named = [step for step in history if isinstance(step, dict) and "function" in step]
+    return [{name: value for name, value in step.items() if name != "xoffset"} for step in named]

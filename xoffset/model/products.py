@@ -1,0 +1,169 @@
+"""Labelled products from plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+if TYPE_CHECKING:
+    import pyproj
+from xoffset.model.dates import DATE_ENCODING, as_dates
+from xoffset.model.flags import flag_attrs
+from xoffset.model.grids import crs_of, spatial_ref
+from xoffset.model.history import processed
+from xoffset.model.variables import RATE, SERIES, SHIFTS
+
+
+def stack(
+    values: Any,
+    *,
+    time: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    crs: pyproj.CRS | None,
+    attrs: Mapping[str, Any],
+) -> xr.DataArray:
+    """Stack (time, y, x) of images with the coordinates given."""
+    coords: dict[Hashable, Any] = {"time": ("time", as_dates(time)), "y": ("y", y), "x": ("x", x)}
+    if crs is not None:
+        coords["spatial_ref"] = spatial_ref(crs)
+    data = xr.DataArray(values, dims=("time", "y", "x"), coords=coords, name="image", attrs=dict(attrs))
+    _label_coordinates(data)
+    if crs is not None:
+        data.encoding["grid_mapping"] = "spatial_ref"
+    return data
+
+
+def network(reference: np.ndarray, secondary: np.ndarray, attrs: Mapping[str, Any] | None = None) -> xr.Dataset:
+    """Network (pair) of date pairs."""
+    data = xr.Dataset(
+        coords={"reference": ("pair", as_dates(reference)), "secondary": ("pair", as_dates(secondary))},
+        attrs=dict(attrs or {}),
+    )
+    _label_coordinates(data)
+    return data
+
+
+def shifts(
+    fields: Mapping[str, Any],
+    network: xr.Dataset,
+    *,
+    x: np.ndarray,
+    y: np.ndarray,
+    like: xr.DataArray,
+    step: dict[str, Any],
+) -> xr.Dataset:
+    """Shifts (pair, y, x) from the fields of a matcher; CRS from `like`."""
+    grid: dict[Hashable, Any] = {"y": ("y", y), "x": ("x", x)}
+    coords = {name: network[name] for name in ("reference", "secondary")} | grid | _crs_coordinates(like)
+    return _product(fields, ("pair", "y", "x"), coords, SHIFTS, step, like)
+
+
+def series(fields: Mapping[str, Any], time: np.ndarray, *, like: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
+    """Series (time, y, x) from inverted displacements; grid and CRS from `like`."""
+    coords = {"time": ("time", as_dates(time)), "y": like["y"], "x": like["x"]} | _crs_coordinates(like)
+    return _product(fields, ("time", "y", "x"), coords, SERIES, step, like)
+
+
+def rate(fields: Mapping[str, Any], *, like: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
+    """Rate (y, x) from fitted velocities; grid and CRS from `like`."""
+    coords = {"y": like["y"], "x": like["x"]} | _crs_coordinates(like)
+    return _product(fields, ("y", "x"), coords, RATE, step, like)
+
+
+def product(
+    fields: Mapping[str, tuple[tuple[str, ...], Any]],
+    table: Mapping[str, tuple[str | None, str]],
+    *,
+    like: xr.Dataset,
+    step: dict[str, Any],
+    coords: Mapping[Hashable, Any] | None = None,
+) -> xr.Dataset:
+    """Any other product: name -> (dims, values), labelled by a table; grid and CRS from `like`, other coords given."""
+    grid = {name: like[name] for name in ("y", "x") if any(name in dims for dims, _ in fields.values())}
+    data = xr.Dataset(
+        coords=dict(coords or {}) | grid | _crs_coordinates(like),
+        attrs={"Conventions": "CF-1.11", "processing": processed(like, step)},
+    )
+    for name, (dims, values) in fields.items():
+        data[name] = (dims, values, flag_attrs() if name == "flags" else attrs_of(table[name]))
+    return finish(data)
+
+
+def variables_of_shifts(data: xr.Dataset) -> list[str]:
+    """Names of the variables that are those of shifts, and not the caller's own."""
+    return [str(name) for name in data.data_vars if name in SHIFTS or name == "flags"]
+
+
+def relabel(data: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
+    """Set the attributes of shifts anew after a step that changed their values."""
+    for name, variable in data.data_vars.items():
+        if name == "flags":
+            variable.attrs = flag_attrs()
+        elif name in SHIFTS:
+            variable.attrs = attrs_of(SHIFTS[str(name)])
+    data.attrs = data.attrs | {"processing": processed(data, step)}
+    return finish(data)
+
+
+def finish(data: xr.Dataset) -> xr.Dataset:
+    """Set what no step may leave to chance: date encoding, axis labels and the link to the CRS."""
+    _label_coordinates(data)
+    if "spatial_ref" in data.coords:
+        for variable in data.data_vars.values():
+            if {"y", "x"} <= set(variable.dims):
+                variable.encoding["grid_mapping"] = "spatial_ref"
+    return data
+
+
+def _product(
+    fields: Mapping[str, Any],
+    dims: tuple[str, ...],
+    coords: Mapping[Hashable, Any],
+    table: Mapping[str, tuple[str | None, str]],
+    step: dict[str, Any],
+    like: xr.Dataset | xr.DataArray,
+) -> xr.Dataset:
+    data = xr.Dataset(coords=coords, attrs={"Conventions": "CF-1.11", "processing": processed(like, step)})
+    for name, values in fields.items():
+        attrs = flag_attrs() if name == "flags" else attrs_of(table[name])
+        # maps lack the first dim, values of whole scenes the grid
+        data[name] = (dims[:1] if values.ndim == 1 else dims[-values.ndim :], values, attrs)
+    return finish(data)
+
+
+def attrs_of(entry: tuple[str | None, str]) -> dict[str, str]:
+    """Attributes of a variable from its entry in a table of labels."""
+    units, long_name = entry
+    return {"long_name": long_name} | ({"units": units} if units else {})
+
+
+def _crs_coordinates(like: xr.Dataset | xr.DataArray) -> dict[Hashable, Any]:
+    crs = crs_of(like)
+    return {} if crs is None else {"spatial_ref": spatial_ref(crs)}
+
+
+def _label_coordinates(data: xr.Dataset | xr.DataArray) -> None:
+    labels = {
+        "x": {"units": "m", "long_name": "x coordinate of projection", "standard_name": "projection_x_coordinate"},
+        "y": {"units": "m", "long_name": "y coordinate of projection", "standard_name": "projection_y_coordinate"},
+        "time": {"long_name": "date and time, UTC", "standard_name": "time"},
+        "reference": {"long_name": "date of the reference image, UTC"},
+        "secondary": {"long_name": "date of the secondary image, UTC"},
+        "step": {"long_name": "date of the step, UTC"},
+        "exponential": {"long_name": "date from which the exponential decay counts, UTC"},
+        "logarithmic": {"long_name": "date from which the logarithmic decay counts, UTC"},
+        "exponential_tau": {"long_name": "time of the exponential decay", "units": "day"},
+        "logarithmic_tau": {"long_name": "time of the logarithmic decay", "units": "day"},
+        "year": {"long_name": "calendar year, UTC"},
+    }
+    for name, attrs in labels.items():
+        if name in data.coords:
+            data[name].attrs = dict(attrs)
+            if data[name].dtype.kind == "M":
+                data[name].encoding = dict(DATE_ENCODING)
+            else:
+                data[name].encoding = {"_FillValue": None}
