@@ -13,7 +13,9 @@ import numpy as np
 from _measure import Extent, Rows, cpu_seconds, on_one_core, run
 from _scenes import pair
 
-from xoffset import _blocks, _images, _prefilters, _request, _search, _significance
+from xoffset import _images, _prefilters, _request, _search, _significance
+from xoffset._arrays.lattice import Lattice
+from xoffset._blocks import tiles
 from xoffset._kernels import filters, refine, significance, zncc
 from xoffset._kernels._jit import hot_kernel
 
@@ -60,7 +62,7 @@ class Tile(NamedTuple):
     """One tile in the middle of an image pair, ready to be matched."""
 
     raw: np.ndarray
-    lattice: _blocks.Lattice
+    lattice: Lattice
     frame: Any
     images: tuple[_images.Image, _images.Image]
     nodes: zncc.Nodes
@@ -109,7 +111,7 @@ def _tile(template: int, search: int, step: int) -> Tile:
     lattice = _request.prepare(stack, stack.offset.pairs(), options).lattice
     start = -(-64 // step)
     part = (slice(start, start + lattice.per_tile),) * 2
-    raw = _blocks._cut(stack.values, (0, 0), part, lattice)
+    raw = tiles._cut(stack.values, (0, 0), part, lattice)
     frame = lattice.frame(part)
     images = tuple(_images.prepare(each, frame, (template,), filtered, lattice.dtype) for each in raw)
     nodes = zncc.Nodes(lattice.per_tile, lattice.per_tile, lattice.reach, lattice.reach, step, template)

@@ -14,10 +14,11 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import plotting, synthetic
+from xoffset import synthetic
 from xoffset.model import grids, products
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
+from xoffset.plotting import maps
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 NOT_A_DATE = np.array(["2020-01-01", "NaT", "2021-01-01"], "M8[us]")
@@ -909,12 +910,12 @@ CASES = [
     ("to_geotiff: network", lambda o: xoffset.to_geotiff(o.network, "no"), ValueError, r"Pass shifts, a series or a"),
     ("to_geotiff: no pixel", lambda o: xoffset.to_geotiff(o.rate[{"x": []}], "no"), ValueError, r"Check the selection"),
     ("to_geotiff: name", lambda o: xoffset.to_geotiff(o.rate, "no", variables="dx"), ValueError, r"Choose from \['v"),
-    ("save_maps: array", lambda o: plotting.save_maps(o.rate.vx, "no"), TypeError, r"Draw one field with"),
-    ("save_maps: network", lambda o: plotting.save_maps(o.network, "no"), ValueError, r"Pass the result of velocity"),
-    ("map_of: pairs", lambda o: plotting.map_of(o.shifts.dx, "no.png"), ValueError, r"Select one date or pair first"),
-    ("map_of: Dataset", lambda o: plotting.map_of(o.rate, "no.png"), ValueError, r"Select one date or pair first"),
-    ("velocity_map: shifts", lambda o: plotting.velocity_map(o.shifts, "no.png"), ValueError, r"Pass the result of"),
-    ("comparison_map: none", lambda o: plotting.comparison_map(o.rate, o.shifts, "no.png"), ValueError, r"the result"),
+    ("save_maps: array", lambda o: maps.save_maps(o.rate.vx, "no"), TypeError, r"Draw one field with"),
+    ("save_maps: network", lambda o: maps.save_maps(o.network, "no"), ValueError, r"Pass the result of velocity"),
+    ("map_of: pairs", lambda o: maps.map_of(o.shifts.dx, "no.png"), ValueError, r"Select one date or pair first"),
+    ("map_of: Dataset", lambda o: maps.map_of(o.rate, "no.png"), ValueError, r"Select one date or pair first"),
+    ("velocity_map: shifts", lambda o: maps.velocity_map(o.shifts, "no.png"), ValueError, r"Pass the result of"),
+    ("comparison_map: none", lambda o: maps.comparison_map(o.rate, o.shifts, "no.png"), ValueError, r"the result"),
     ("scene: shape", lambda o: synthetic.scene((1, 64)), ValueError, r"Pass shape=\(rows, columns\)"),
     ("stack: shape", lambda o: synthetic.stack((64,)), ValueError, r"Pass shape=\(rows, columns\)"),
     ("stack: field", lambda o: synthetic.stack((8, 8), field="lake"), ValueError, r"Choose one of the four"),
@@ -1332,7 +1333,7 @@ def test_writers_do_not_modify_what_they_write(o, kind, tmp_path):
     data = getattr(o, kind).copy(deep=True)
     before = memory(data)
     xoffset.to_geotiff(data, tmp_path / "tif")
-    plotting.save_maps(data, tmp_path / "png")
+    maps.save_maps(data, tmp_path / "png")
     assert_unchanged(data, before)
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import xoffset
-from xoffset import _blocks
+from xoffset._arrays import lattice
 from xoffset.model import products
 
 few = settings(
@@ -26,11 +26,11 @@ DATES = np.array(["2020-01-01T10:15", "2020-03-01", "2021-01-01"], dtype="M8[us]
 @contextlib.contextmanager
 def small_tiles(side=32):
     """Tiles so small that a small image has several; their size is part of the result, so both sides get the same."""
-    before, _blocks.TILE = _blocks.TILE, side
+    before, lattice.TILE = lattice.TILE, side
     try:
         yield
     finally:
-        _blocks.TILE = before
+        lattice.TILE = before
 
 
 def assert_same_bits(found: xr.Dataset, expected: xr.Dataset) -> None:

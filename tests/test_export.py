@@ -11,10 +11,11 @@ import pytest
 import rasterio
 import xarray as xr
 
-from xoffset.export import geotiff, to_geotiff
+from xoffset.formats import geotiff
+from xoffset.formats.geotiff import to_geotiff
 from xoffset.model import products
 from xoffset.model.flags import FLAGS
-from xoffset.readers.results import open_result
+from xoffset.readers.open_result import open_result
 
 UTM = pyproj.CRS.from_epsg(32632)
 DATES = np.array(["2020-01-01T10:00:00", "2020-01-11T10:00:00", "2020-02-01T10:00:00.250000"], dtype="M8[us]")
@@ -284,6 +285,6 @@ class TestRefusals:
 
 def test_importing_loads_no_heavy_library():
     heavy = ("rioxarray", "rasterio", "zarr", "matplotlib", "dask.array", "h5netcdf")
-    code = f"import sys, xoffset.export; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, xoffset.formats.geotiff; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

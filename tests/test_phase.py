@@ -11,7 +11,9 @@ import scipy.fft
 import xarray as xr
 
 import xoffset
-from xoffset import _blocks, _phase, _prefilters, synthetic
+from xoffset import _phase, _prefilters, synthetic
+from xoffset._arrays.lattice import Lattice
+from xoffset._blocks import tiles
 from xoffset._kernels import phase
 from xoffset._phase import Phase
 from xoffset._search import Pair
@@ -472,7 +474,7 @@ def test_unrelated_images_score_low():
 
 
 def cut_tile(stack, search, margin, template=64, step=16):
-    lattice = _blocks.Lattice(
+    lattice = Lattice(
         shape=stack.shape[1:],
         step=step,
         templates=(template,),
@@ -485,7 +487,7 @@ def cut_tile(stack, search, margin, template=64, step=16):
         dtype=np.dtype(np.float32),
     )
     (tile,) = lattice.tiles()
-    return _blocks._cut(stack.values, (0, 0), tile, lattice), tile, lattice
+    return tiles._cut(stack.values, (0, 0), tile, lattice), tile, lattice
 
 
 @pytest.mark.parametrize("method", ["plane", "orientation"])

@@ -9,8 +9,9 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import network, synthetic
+from xoffset import synthetic
 from xoffset.model.flags import FLAGS
+from xoffset.network import plan
 
 YEAR = pd.Timedelta(days=365.25)
 DATES = np.arange("2020-01-01", "2022-01-01", 16, dtype="datetime64[D]")
@@ -183,4 +184,4 @@ def test_a_wrong_stack_is_refused():
 
 @pytest.mark.small
 def test_the_plan_is_a_named_tuple():
-    assert network.Plan._fields == ("min_baseline", "max_baseline", "search", "network")
+    assert plan.Plan._fields == ("min_baseline", "max_baseline", "search", "network")

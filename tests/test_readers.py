@@ -20,8 +20,8 @@ from rasterio.enums import ColorInterp
 
 from xoffset.model import checks, grids
 from xoffset.readers import dates
+from xoffset.readers.open_stack import open_stack
 from xoffset.readers.pixels import Reader
-from xoffset.readers.rasters import open_stack
 
 UTM = "EPSG:32632"
 ORIGIN = (500_000.0, 4_000_000.0)
@@ -911,9 +911,7 @@ def test_a_file_that_vanishes_is_named(tmp_path):
 
 
 def test_import_is_light():
-    code = (
-        "import sys, xoffset.readers.rasters; print({'rasterio', 'rioxarray', 'dask', 'dask.array'} & set(sys.modules))"
-    )
+    code = "import sys, xoffset.readers.open_stack; print({'rasterio', 'rioxarray', 'dask', 'dask.array'} & set(sys.modules))"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         == "set()"

@@ -10,7 +10,7 @@ import rioxarray  # noqa: F401
 import xarray as xr
 
 from xoffset.model import grids, products, variables
-from xoffset.readers.results import open_result
+from xoffset.readers.open_result import open_result
 
 DATES = np.array(["2020-01-01", "2020-01-11", "2020-01-21T10:30:00", "2020-02-01T23:59:59.123456"], dtype="M8[us]")
 UTM = pyproj.CRS.from_epsg(32632)
@@ -289,6 +289,6 @@ class TestRefusals:
 
 def test_importing_loads_no_heavy_library():
     heavy = ("rioxarray", "rasterio", "zarr", "matplotlib", "dask.array", "h5netcdf")
-    code = f"import sys, xoffset.readers.results; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, xoffset.readers.open_result; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -9,7 +9,8 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import _blocks, _search, synthetic
+from xoffset import _search, synthetic
+from xoffset._arrays import lattice
 from xoffset._kernels import peaks, surface, zncc
 from xoffset.model import products
 from xoffset.model.dates import YEAR
@@ -148,7 +149,7 @@ def test_the_nearest_half_range_holds_whatever_the_grid_of_the_map(layout):
 @pytest.mark.parametrize("half", [4, (2, 4)])
 def test_no_search_reads_beyond_its_tile(half, monkeypatch):
     # to be seen without compilation or with bounds checking; a pre-filter would ask for more pixels anyway
-    monkeypatch.setattr(_blocks, "TILE", 16)
+    monkeypatch.setattr(lattice, "TILE", 16)
     stack = moving(1.6, 0.2, shape=(40, 56))
     shifts = match(stack, template=8, search=half, prefilter=None)
     np.testing.assert_array_equal(

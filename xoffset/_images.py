@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from xoffset import _prefilters
-from xoffset._blocks import Tile
+from xoffset._arrays.lattice import Tile
 from xoffset._kernels import filters, refine, significance, windows, zncc
 from xoffset._prefilters import Prefilter
 

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from xoffset import _options, _pyramid, _search, _significance
-from xoffset._blocks import Lattice, Tile
+from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._images import Image, prepare, working_dtype
 from xoffset._kernels import affine, bits, neighbours, peaks, refine, zncc
 from xoffset._prefilters import Prefilter

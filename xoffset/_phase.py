@@ -13,7 +13,7 @@ import scipy.fft
 import scipy.ndimage
 
 from xoffset import _images, _options, _prefilters, _search
-from xoffset._blocks import Lattice, Tile
+from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._kernels import bits, phase
 from xoffset._prefilters import Prefilter
 from xoffset._search import Pair

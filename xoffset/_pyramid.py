@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xoffset import _images, _search
-from xoffset._blocks import Lattice, Tile
+from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._images import Image, prepare
 from xoffset._kernels import bits, filters, neighbours, surface, zncc
 from xoffset._prefilters import Prefilter

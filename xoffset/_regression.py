@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _graph, _separation, _solver
+from xoffset import _graph, _separation, _solver
+from xoffset._blocks.pixels import per_pixel
 from xoffset._kernels import observations, trend
 from xoffset.model import checks, history
 from xoffset.model.dates import as_dates, in_years
@@ -119,7 +120,7 @@ def fit(
     count, wanted = values.shape[1], len(couples)
     groups = 0 if options.group is None else options.group.shape[1]
     layers = 2 * count + 2 * wanted + 5 + 2 * (options.counts is not None) + 2 * groups
-    found = _blocks.per_pixel(solve, given.fields, layers)
+    found = per_pixel(solve, given.fields, layers)
 
     tail = 2 * count + 2 * wanted
     if given.ends is None and _shares_noise(given.data):

@@ -12,7 +12,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _guide, _images, _ncc, _phase, _prefilters, _pyramid, _search
+from xoffset import _guide, _images, _ncc, _phase, _prefilters, _pyramid, _search
+from xoffset._arrays.lattice import Lattice
+from xoffset._blocks import tiles
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._prefilters import Prefilter
@@ -38,7 +40,7 @@ class Request:
     options: Options
     grid: _guide.Grid
     guide: _guide.Guide
-    lattice: _blocks.Lattice
+    lattice: Lattice
     matcher: NCC | Phase
     prefilter: Prefilter | None
 
@@ -52,7 +54,7 @@ class Request:
         """Number of fields and pairs."""
         return len(self.names), len(self.guide.pairs)
 
-    def kernel(self, pairs: list[_search.Pair]) -> _blocks.TileKernel:
+    def kernel(self, pairs: list[_search.Pair]) -> tiles.TileKernel:
         """The matcher of some pairs on one tile."""
         match_tile = _phase.match_tile if isinstance(self.matcher, Phase) else _ncc.match_tile
         options: dict[str, Any] = {"lattice": self.lattice, "matcher": self.matcher, "prefilter": self.prefilter}
@@ -160,7 +162,7 @@ def _as_templates(template: int | Sequence[int], step: int) -> tuple[int, ...]:
 
 def _lattice(
     stack: xr.DataArray, templates: tuple[int, ...], step: int, guide: _guide.Guide, prefilter: Prefilter | None
-) -> _blocks.Lattice:
+) -> Lattice:
     """Sampling grid, after checking that the windows fit the image."""
     shape = stack.shape[1], stack.shape[2]
     extent = tuple(templates[-1] + 2 * half for half in guide.half)
@@ -175,7 +177,7 @@ def _lattice(
             f"Pyramid of {guide.levels} levels; got {shape[0]} x {shape[1]}. Use fewer levels, or a number as search."
         )
     reach = max(guide.half) + guide.prior + _images.margin(prefilter, templates[-1])
-    return _blocks.Lattice(
+    return Lattice(
         shape=shape,
         step=step,
         templates=templates,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xoffset._blocks import Lattice, Tile
+from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._images import Image
 from xoffset._kernels import dense, surface, zncc
 

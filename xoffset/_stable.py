@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks
+from xoffset._blocks import whole
 from xoffset.model import grids
 
 
@@ -31,7 +31,7 @@ def on_nodes(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> Any:
     """
     rows, columns = _cells(stable, shifts, caller)
     of_nodes = partial(_of_nodes, rows=rows, columns=columns)
-    return _blocks.at_once(of_nodes, [stable.data], np.dtype(np.bool_), shifts["dx"].shape[1:])
+    return whole.at_once(of_nodes, [stable.data], np.dtype(np.bool_), shifts["dx"].shape[1:])
 
 
 def _cells(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> tuple[Cells, Cells]:

@@ -19,7 +19,6 @@ from xoffset import (
     inversion,
     matching,
     motion,
-    network,
     profiling,
     resampling,
     screening,
@@ -34,10 +33,13 @@ from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
 from xoffset._regression import Loss
 from xoffset.estimation import Cost
-from xoffset.export import geotiff
+from xoffset.formats import geotiff
 from xoffset.inversion import Weights
 from xoffset.model.dates import Date, Duration
-from xoffset.network import Plan
+from xoffset.network import diagnose as diagnose_module
+from xoffset.network import pairs as pairs_module
+from xoffset.network import plan as plan_module
+from xoffset.network.plan import Plan
 
 
 @xr.register_dataarray_accessor("offset")
@@ -60,14 +62,14 @@ class StackAccessor:
         same_geometry: bool | None = None,
     ) -> xr.Dataset:
         """Pairs of dates to be matched: `xoffset.pairs`."""
-        return network.pairs(
+        return pairs_module.pairs(
             self._obj, min_gap=min_gap, max_gap=max_gap, min_baseline=min_baseline, max_baseline=max_baseline,
             split=split, direction=direction, same_orbit=same_orbit, same_geometry=same_geometry,
         )  # fmt: skip
 
     def plan(self, *, v_max: float, v_min: float | None = None, precision: float = 0.1, max_search: int = 32) -> Plan:
         """Baselines that show a motion, and the search that finds it: `xoffset.plan`."""
-        return network.plan(self._obj, v_max=v_max, v_min=v_min, precision=precision, max_search=max_search)
+        return plan_module.plan(self._obj, v_max=v_max, v_min=v_min, precision=precision, max_search=max_search)
 
     def correlate(
         self,
@@ -114,7 +116,7 @@ class ProductAccessor:
 
     def diagnose(self) -> xr.Dataset:
         """How well the network holds together: `xoffset.diagnose`."""
-        return network.diagnose(self._obj)
+        return diagnose_module.diagnose(self._obj)
 
     def screen(
         self,

@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _graph, _stable
+from xoffset import _graph, _stable
+from xoffset._blocks import pixels, whole
 from xoffset.model import checks, products
 from xoffset.model.dates import as_dates, in_years
 
@@ -92,10 +93,10 @@ def calibrate(shifts: xr.Dataset, stable: xr.DataArray, *, apply_to: xr.Dataset 
     fields = [shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy", "score")]
     sample = [field[..., ::stride, ::stride] for field in (*fields, mask)]
     fit = partial(_fit, baseline=_baseline(shifts), independent=_independent(shifts))
-    table = _blocks.at_once(fit, sample, np.dtype(np.float64), (4, BASELINES, SCORES))
+    table = whole.at_once(fit, sample, np.dtype(np.float64), (4, BASELINES, SCORES))
     score = target["score"].astype(target["sigma_dx"].dtype)
     pairs = target.sizes["pair"]
-    found = _blocks.per_pixel_of(partial(_factors, baseline=_baseline(target)), [score.data], table, 2 * pairs)
+    found = pixels.per_pixel_of(partial(_factors, baseline=_baseline(target)), [score.data], table, 2 * pairs)
 
     out = target.copy()
     for name, factor in (("dx", found[:pairs]), ("dy", found[pairs:])):

@@ -13,16 +13,19 @@ import click
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, plotting, synthetic
+from xoffset import synthetic
+from xoffset._blocks import threads
 from xoffset.estimation import estimate
-from xoffset.export.geotiff import to_geotiff
+from xoffset.formats.geotiff import to_geotiff
 from xoffset.inversion import invert
 from xoffset.matching import correlate
 from xoffset.motion import velocity
-from xoffset.network import diagnose, pairs
+from xoffset.network.diagnose import diagnose
+from xoffset.network.pairs import pairs
 from xoffset.pipeline.warmup import warmup
-from xoffset.readers.rasters import open_stack
-from xoffset.readers.results import open_result
+from xoffset.plotting import maps
+from xoffset.readers.open_result import open_result
+from xoffset.readers.open_stack import open_stack
 from xoffset.screening import screen
 
 MARKER = "xoffset-results.txt"
@@ -204,7 +207,7 @@ def _follow(shifts: xr.Dataset, out: Path, reference: str | None, truth: xr.Data
     if importlib.util.find_spec("matplotlib") is None:
         click.echo("  no maps: they need matplotlib, pip install 'xoffset[plot]'")
     else:
-        for path in sorted(plotting.save_maps(rate, out / "maps", truth=truth)):
+        for path in sorted(maps.save_maps(rate, out / "maps", truth=truth)):
             click.echo(f"  {path.relative_to(out)}")
     return rate
 
@@ -229,7 +232,7 @@ def _announce(stack: xr.DataArray, network: xr.Dataset, shifts: xr.Dataset, **op
 def _store(data: xr.Dataset, path: Path, title: str) -> xr.Dataset:
     """Compute into a Zarr store, with progress, and reopen it."""
     click.echo(f"{title} ...")
-    with _blocks.progress():
+    with threads.progress():
         data.to_zarr(path, mode="w", consolidated=False)
     return open_result(path)
 

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _graph, _options, _regression, _terms
+from xoffset import _graph, _options, _regression, _terms
+from xoffset._blocks import pixels
 from xoffset._regression import Fit, Loss, Options, Source
 from xoffset.model import checks, products, variables
 from xoffset.model.dates import Date, Duration, as_dates, as_duration, as_event, as_instant
@@ -431,7 +432,7 @@ def _list_fields(fitted: Fit, name: str, count: int, coords: dict[Hashable, Any]
 def _step_date(fitted: Fit, epochs: np.ndarray) -> Any:
     """Middle of the interval that holds the step of each pixel, NaT where there is none."""
     before, after = (np.where(np.isnan(index), -1.0, index).astype(np.int64)[None] for index in fitted.step)
-    found = _blocks.per_pixel(partial(_middles, epochs=epochs), [before, after], 1)
+    found = pixels.per_pixel(partial(_middles, epochs=epochs), [before, after], 1)
     return found[0].astype("datetime64[us]")
 
 

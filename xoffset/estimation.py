@@ -12,8 +12,10 @@ import numpy as np
 import scipy.fft
 import xarray as xr
 
-from xoffset import _blocks, _images, _options, _phase, _pyramid, _request, _search
-from xoffset._blocks import Lattice, Tile
+from xoffset import _images, _options, _phase, _pyramid, _request, _search
+from xoffset._arrays.lattice import Lattice, Tile
+from xoffset._blocks import threads
+from xoffset._blocks.tiles import TileKernel, match_tiles
 from xoffset._kernels import _cache, dense, filters, phase, zncc
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
@@ -143,7 +145,7 @@ def estimate(
     calibrate = _options.as_switch(calibrate, "calibrate", "estimate")
     request = _request.prepare(stack, network, Options(template, search, step, matcher, prefilter, prior))
     work = _count(request)
-    cores = _blocks.cores()
+    cores = threads.cores()
     side = _tasks(stack, request)
     per_core = _memory(stack, request, side)
     tasks = math.prod(math.ceil(count / size) for count, size in zip(request.lattice.nodes, side, strict=True))
@@ -263,7 +265,7 @@ def _tasks(stack: xr.DataArray, request: Request) -> tuple[int, int]:
         rows, columns = (min(request.lattice.per_tile, count) for count in request.lattice.nodes)
         return rows, columns
     kernel = request.kernel(request.guide.pairs)
-    found = _blocks.match_tiles(stack.data, request.guide.fields, request.lattice, kernel, request.shape)
+    found = match_tiles(stack.data, request.guide.fields, request.lattice, kernel, request.shape)
     rows, columns = (max(sizes) for sizes in found.chunks[2:])
     return rows, columns
 
@@ -415,7 +417,7 @@ def _images_of(tile: Tile, shift: np.ndarray, lattice: Lattice) -> np.ndarray:
     return images.astype(lattice.dtype)
 
 
-def _timed(kernel: _blocks.TileKernel, images: np.ndarray, tile: Tile, guide: np.ndarray) -> float:
+def _timed(kernel: TileKernel, images: np.ndarray, tile: Tile, guide: np.ndarray) -> float:
     """CPU seconds of a kernel on a tile: the median of several calls, after one that compiles it."""
     kernel(images, tile, guide)
     spent: list[float] = []

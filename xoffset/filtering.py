@@ -14,7 +14,9 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _prefilters
+from xoffset import _prefilters
+from xoffset._arrays.lattice import Lattice, Tile
+from xoffset._blocks import tiles
 from xoffset._prefilters import Bandpass, Highpass, Laplacian, Log, Naof, Orientation, Rank, Sobel, Wallis
 from xoffset.model import checks, grids, history
 
@@ -363,7 +365,7 @@ def _filtered(stack: xr.DataArray, prefilter: _prefilters.Prefilter, caller: str
     working = np.dtype(np.float64 if is_double else np.float32)
     is_complex = isinstance(prefilter, Orientation)
     margin = 0 if isinstance(prefilter, Log) else prefilter.reach(0)
-    lattice = _blocks.Lattice(
+    lattice = Lattice(
         shape=(stack.sizes["y"], stack.sizes["x"]),
         step=1,
         templates=(1,),
@@ -376,7 +378,7 @@ def _filtered(stack: xr.DataArray, prefilter: _prefilters.Prefilter, caller: str
         dtype=np.result_type(working, np.complex64) if is_complex else working,
     )
     kernel = partial(_filter_tile, lattice=lattice, prefilter=prefilter, working=working)
-    found = _blocks.filter_tiles(stack.data, lattice, kernel)
+    found = tiles.filter_tiles(stack.data, lattice, kernel)
     step = {"function": caller} | _prefilters.options(prefilter)
     attrs = {"long_name": long_name, "processing": history.processed(stack, step)}
     if not _prefilters.keeps_units(prefilter) or isinstance(prefilter, Log):
@@ -392,10 +394,10 @@ def _filtered(stack: xr.DataArray, prefilter: _prefilters.Prefilter, caller: str
 
 def _filter_tile(
     images: np.ndarray,
-    tile: _blocks.Tile,
+    tile: Tile,
     guide: np.ndarray,
     *,
-    lattice: _blocks.Lattice,
+    lattice: Lattice,
     prefilter: _prefilters.Prefilter,
     working: np.dtype,
 ) -> np.ndarray:
@@ -408,9 +410,7 @@ def _filter_tile(
     return out
 
 
-def _filter_image(
-    raw: np.ndarray, frame: _blocks.Tile, prefilter: _prefilters.Prefilter, working: np.dtype
-) -> np.ndarray:
+def _filter_image(raw: np.ndarray, frame: Tile, prefilter: _prefilters.Prefilter, working: np.dtype) -> np.ndarray:
     if isinstance(prefilter, Log):
         return _prefilters.logarithm(raw, prefilter.level)
     pixels = _prefilters.centre(np.ascontiguousarray(raw), working)

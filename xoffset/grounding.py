@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks
 from xoffset._arrays import vectors
+from xoffset._blocks import whole
 from xoffset.model import checks, grids, history, products, variables
 
 
@@ -64,7 +64,7 @@ def ground(dataset: xr.Dataset) -> xr.Dataset:
 
     rows, columns = (np.asarray(data[name].values, dtype=np.float64) for name in ("y", "x"))
     x, y = (data[name].data for name in names)
-    turn = _blocks.of_places(partial(_turn, crs=crs.to_wkt()), rows, columns, x, 4)
+    turn = whole.of_places(partial(_turn, crs=crs.to_wkt()), rows, columns, x, 4)
     dims = data[names[0]].dims
     letter = names[0][0]
     east, north = turn[0] * x + turn[1] * y, turn[2] * x + turn[3] * y

@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import _blocks, _graph, _options, _solver, _stable
+from xoffset import _graph, _options, _solver, _stable
+from xoffset._blocks import pixels
+from xoffset._blocks.whole import at_once
 from xoffset._kernels import laplacian, observations
 from xoffset.model import checks, products
 from xoffset.model.dates import Date, as_dates, in_years, index_of_date
@@ -156,9 +158,9 @@ def invert(
     )  # fmt: skip
     table = None if stable is None else _table(stable, shifts, order, setup)
     if table is None:
-        found = _blocks.per_pixel(partial(_solver.solve, setup=setup), fields, setup.layers)
+        found = pixels.per_pixel(partial(_solver.solve, setup=setup), fields, setup.layers)
     else:
-        found = _blocks.per_pixel_of(partial(_solve_with, setup=setup), fields, table, setup.layers)
+        found = pixels.per_pixel_of(partial(_solve_with, setup=setup), fields, table, setup.layers)
     step = {
         "function": "invert", "weights": weights if isinstance(weights, str) else "array", "loss": loss,
         "smooth": smooth if isinstance(smooth, str) else float(smooth), "prior": prior is not None,
@@ -203,7 +205,7 @@ def _table(stable: xr.DataArray, shifts: xr.Dataset, order: Any, setup: _solver.
     stride = math.ceil(math.sqrt(shifts["dx"].size / SAMPLE))
     fields = [shifts[name].data[order][..., ::stride, ::stride] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     fit = partial(_of_stable_ground, setup=setup)
-    return _blocks.at_once(fit, [*fields, mask[::stride, ::stride]], np.dtype(np.float64), (4, setup.times.size))
+    return at_once(fit, [*fields, mask[::stride, ::stride]], np.dtype(np.float64), (4, setup.times.size))
 
 
 def _of_stable_ground(*fields: np.ndarray, setup: _solver.Setup) -> np.ndarray:

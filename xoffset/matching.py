@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _request
+from xoffset import _request
+from xoffset._blocks import halos, pixels, tiles
 from xoffset._kernels import neighbours
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
@@ -164,7 +165,7 @@ def extend(
         images = stack.isel(time=dates)
         parts.append(_labelled(_match(images, of_new), images, network.isel(pair=new), of_new))
     fields = {
-        name: _blocks.per_pixel(partial(_in_order, order=order), [part[name].data for part in parts], order.size)
+        name: pixels.per_pixel(partial(_in_order, order=order), [part[name].data for part in parts], order.size)
         for name in _names_of_all(parts)
     }
     return products.shifts(
@@ -175,7 +176,7 @@ def extend(
 
 def _match(stack: xr.DataArray, request: _request.Request) -> dict[str, Any]:
     """Fields of the matcher, in pixels."""
-    found = _blocks.match_tiles(
+    found = tiles.match_tiles(
         stack.data, request.guide.fields, request.lattice, request.kernel(request.guide.pairs), request.shape
     )
     fields = dict(zip(request.names, found, strict=True))
@@ -201,7 +202,7 @@ def _checked_both_ways(fields: dict[str, Any], step: int) -> dict[str, Any]:
     if "back_dx" not in fields:
         return fields
     names = ("dx", "dy", "back_dx", "back_dy", "variance_dx", "variance_dy")
-    fails = _blocks.with_halo(
+    fails = halos.with_halo(
         partial(_fails_to_come_back, step=step), [fields[name] for name in names], 1, np.dtype(np.uint8)
     ).astype(bool)
     out = fields | {f"sum_{name}": fields[name] + fields[f"back_{name}"] for name in ("dx", "dy")}

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _options
+from xoffset import _options
+from xoffset._blocks import whole
 from xoffset._kernels import section
 from xoffset.model import checks, grids, products, variables
 from xoffset.model.flags import FLAGS
@@ -106,11 +107,11 @@ def profile(
     has_errors = set(errors[:2]) <= set(data.data_vars)
     fields = [data[name].data for name in (*names, *(name for name in errors if has_errors and name in data))]
     is_map = fields[0].ndim == 2
-    layers = [_blocks.gather(field[np.newaxis] if is_map else field, places.row, places.column) for field in fields]
+    layers = [whole.gather(field[np.newaxis] if is_map else field, places.row, places.column) for field in fields]
     turn = np.array([math.sin(math.radians(azimuth)), math.cos(math.radians(azimuth))])
     labels = ("parallel", "normal", "sigma_parallel", "sigma_normal")[: 4 if has_errors else 2]
     shape = (len(labels), layers[0].shape[0], places.distance.size)
-    found = _blocks.at_once(
+    found = whole.at_once(
         partial(_along_of_layers, places=places, overlap=overlap, turn=turn), layers, fields[0].dtype, shape
     )
     found = found[:, 0] if is_map else found

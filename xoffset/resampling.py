@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import _blocks
+from xoffset._blocks import pixels
 from xoffset._kernels import resampling
 from xoffset.model import checks, history, products
 from xoffset.model.dates import Date, Duration, as_dates, as_duration, as_instant, index_of_date
@@ -63,7 +63,7 @@ def rereference(series: xr.Dataset, reference: Date | Sequence[Date] | xr.DataAr
     flags = flags_of(series, "rereference")
 
     fields = [series["dx"].data, series["dy"].data, flags]
-    found = _blocks.per_pixel(partial(_since, chosen=chosen), fields, 2 * dates.size + 1)
+    found = pixels.per_pixel(partial(_since, chosen=chosen), fields, 2 * dates.size + 1)
     lacks = (found[-1:] != 0.0) * np.int32(FLAGS["no_reference"])
 
     out = series.copy()
@@ -129,7 +129,7 @@ def resample(
 
     flags = flags_of(series, "resample")
     fields = [series[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
-    found = _blocks.per_pixel(partial(_interpolate, when=when), fields, 4 * wanted.size)
+    found = pixels.per_pixel(partial(_interpolate, when=when), fields, 4 * wanted.size)
     dx, dy, sigma_x, sigma_y = (found[k * wanted.size : (k + 1) * wanted.size] for k in range(4))
     out = products.series(
         {
@@ -137,7 +137,7 @@ def resample(
             "dy": dy,
             "sigma_dx": sigma_x,
             "sigma_dy": sigma_y,
-            "flags": _blocks.per_pixel(partial(_flags_between, when=when), [flags, *fields[:2]], wanted.size),
+            "flags": pixels.per_pixel(partial(_flags_between, when=when), [flags, *fields[:2]], wanted.size),
         },
         wanted,
         like=series,

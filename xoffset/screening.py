@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import _blocks, _graph, _options, _separation
+from xoffset import _graph, _options, _separation
+from xoffset._blocks import halos, pixels
 from xoffset._kernels import neighbours, observations, separation
 from xoffset.model import checks, grids, products
 from xoffset.model.dates import Duration, as_duration
@@ -191,7 +192,7 @@ def _disagreement(shifts: xr.Dataset, keep: xr.DataArray) -> xr.DataArray:
     sigma = np.sqrt(0.5 * (shifts["sigma_dx"].data ** 2 + shifts["sigma_dy"].data ** 2))
     # a node whose search leaves the image says nothing about its neighbours
     is_outside = (_flags(shifts) & FLAGS["outside"]) > 0
-    found = _blocks.with_halo(
+    found = halos.with_halo(
         partial(_disagreement_of_block, limit=limit),
         [shifts["dx"].where(keep).where(~is_outside, np.inf).data, shifts["dy"].where(keep).data, sigma],
         neighbours.RADIUS,
@@ -218,7 +219,7 @@ def _is_locked(shifts: xr.Dataset, keep: xr.DataArray) -> xr.DataArray:
     test = partial(_is_locked_of_block, days=days, group=group, sign=sign, of_pair=of_pair)
     fields = [shifts[name].where(keep).data for name in ("dx", "dy")]
     fields += [shifts[name].data for name in ("sigma_dx", "sigma_dy")]
-    found = _blocks.per_pixel(test, [field[order] for field in fields], shifts.sizes["pair"])
+    found = pixels.per_pixel(test, [field[order] for field in fields], shifts.sizes["pair"])
     return shifts["dx"].copy(data=found > 0.0)
 
 

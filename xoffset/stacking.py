@@ -9,8 +9,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _graph, _options, _solver
+from xoffset import _graph, _options, _solver
 from xoffset._arrays import vectors
+from xoffset._blocks import halos, pixels
 from xoffset._kernels import coherence, means, observations
 from xoffset.model import checks, products, variables
 from xoffset.model.dates import in_years
@@ -211,8 +212,8 @@ def vector_coherence(
     order, seen = _observations(shifts)
     fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     directions = partial(_directions_of_block, seen=seen, min_displacement=least, min_valid=float(min_valid))
-    found = _blocks.per_pixel(directions, fields, 8)
-    sums = _blocks.with_halo(partial(_window_sums_of_block, radius=radius), [found[:3]], radius, found.dtype)
+    found = pixels.per_pixel(directions, fields, 8)
+    sums = halos.with_halo(partial(_window_sums_of_block, radius=radius), [found[:3]], radius, found.dtype)
 
     flags = found[4].astype(np.int32)
     # a window where nothing moves has no direction
@@ -279,7 +280,7 @@ def quality(shifts: xr.Dataset, *, threshold: float = 0.2) -> xr.Dataset:
     order, seen = _observations(shifts)
     score = shifts["score"].data[order].astype(np.result_type(shifts["score"].dtype, np.float32))
     count = partial(_count_of_block, seen=seen, threshold=float(threshold))
-    percent, of_valid, n_valid = _blocks.per_pixel(count, [score], 3)
+    percent, of_valid, n_valid = pixels.per_pixel(count, [score], 3)
     fields = {
         "quality": percent,
         "quality_of_valid": of_valid,
@@ -304,7 +305,7 @@ def _mean(shifts: xr.Dataset, estimator: str) -> Any:
     strength = baseline ** (power + 1.0) if power else np.ones(baseline.size)
     mean = partial(_mean_of_block, seen=seen, pull=baseline**power, strength=strength, is_weighted=power == 1.0)
     fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
-    return _blocks.per_pixel(mean, fields, 6)
+    return pixels.per_pixel(mean, fields, 6)
 
 
 def _on_grid(

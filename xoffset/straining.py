@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _options
+from xoffset import _options
+from xoffset._blocks import halos
 from xoffset._kernels import gradient
 from xoffset.model import checks, grids, products, variables
 from xoffset.model.flags import FLAGS
@@ -93,7 +94,7 @@ def strain(dataset: xr.Dataset, *, window: int = 5, overlap: float = 4.0, min_va
     )
     labels = (*_NAMES, *_ERRORS) if has_errors else _NAMES
     layers = [field[np.newaxis] if is_map else field for field in fields]
-    found = _blocks.fields_with_halo(solve, layers, radius, len(labels))
+    found = halos.fields_with_halo(solve, layers, radius, len(labels))
     found = found[:, 0] if is_map else found
 
     dims = data[names[0]].dims

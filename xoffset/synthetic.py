@@ -15,7 +15,8 @@ import scipy.fft
 import scipy.ndimage
 import xarray as xr
 
-from xoffset import _blocks, _options
+from xoffset import _options
+from xoffset._blocks import threads
 from xoffset._kernels import warp
 from xoffset.model import checks, grids, products
 from xoffset.model.dates import as_instant, in_years
@@ -252,7 +253,7 @@ def _photograph(
             pixels_x[0][date], pixels_y[0][date], pixels_x[1][date], pixels_y[1][date], images[date],
         )  # fmt: skip
 
-    _blocks.in_threads(take, range(images.shape[0]))
+    threads.in_threads(take, range(images.shape[0]))
     return images
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _options
+from xoffset import _options
+from xoffset._blocks import whole
 from xoffset._kernels import paths
 from xoffset.model import checks, grids, products, variables
 from xoffset.model.dates import Date, as_dates, index_of_date
@@ -88,7 +89,7 @@ def trajectory(
     follow = partial(_follow, start=places - origin, first=first, spacing=np.array(spacing), window=window or np.inf)
     fields = [series[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     shape = (9, len(places), dates.size - first)
-    found = _blocks.at_once(follow, fields, np.dtype(np.float64), shape)
+    found = whole.at_once(follow, fields, np.dtype(np.float64), shape)
 
     names = ("dx", "dy", "sigma_dx", "sigma_dy", "dx_eulerian", "dy_eulerian")
     values = {"x": found[0] + origin[0], "y": found[1] + origin[1]}

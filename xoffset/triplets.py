@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _graph, _stable
+from xoffset import _graph, _stable
+from xoffset._blocks import halos
+from xoffset._blocks.whole import at_once
 from xoffset._kernels import laplacian, observations, triplets
 from xoffset.model import checks, grids, products, variables
 
@@ -133,11 +135,11 @@ def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dat
     spacing = grids.spacing(shifts, "closure") if shifts.sizes["y"] * shifts.sizes["x"] > 1 else grids.Spacing(1.0, 1.0)
     fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     of_block = partial(_misclosure, network=network, spacing=spacing)
-    found = _blocks.around_pixel(of_block, fields, 1, 3 * pairs + 2 * dates)
+    found = halos.around_pixel(of_block, fields, 1, 3 * pairs + 2 * dates)
 
     stride = math.ceil(math.sqrt(shifts["dx"].size / SAMPLE))
     sample = [field[..., ::stride, ::stride] for field in (found, *fields, *([] if mask is None else [mask]))]
-    table = _blocks.at_once(partial(_table, network=network), sample, np.dtype(np.float64), (5, pairs + dates))
+    table = at_once(partial(_table, network=network), sample, np.dtype(np.float64), (5, pairs + dates))
     table = table.astype(found.dtype)
 
     of_pairs, of_dates = ("pair", "y", "x"), ("time", "y", "x")

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, synthetic
+from xoffset import synthetic
+from xoffset._blocks import threads
 from xoffset._kernels import _cache
 from xoffset.inversion import invert
 from xoffset.matching import correlate
 from xoffset.model import products
 from xoffset.motion import velocity
-from xoffset.network import pairs
+from xoffset.network.pairs import pairs
 from xoffset.screening import screen
 
 logger = logging.getLogger("xoffset")
@@ -67,7 +68,7 @@ def warmup(*, workers: int | None = None) -> Path:
             "Set NUMBA_CACHE_DIR to a folder that this user can write."
         )
     logger.info("%s: %s", _cache.FIRST_USE, ", ".join(PARTS))
-    _blocks.in_threads(_compile_apart, PARTS, workers)
+    threads.in_threads(_compile_apart, PARTS, workers)
     return folder
 
 

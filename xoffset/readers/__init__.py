@@ -1,1 +1,1 @@
-"""Readers: images in, a stack (time, y, x) out, by rasters; shifts of tables, by tables; saved products, by results."""
+"""From files to labelled objects: open_stack() and open_result()."""

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from xoffset.plotting.style import axis_unit, check_extra, colour_scale, draw, edges, heading, new_figure, save, thinned
 
-_SIGNED = frozenset({"dx", "dy", "vx", "vy"})
-_NO_DATA = "0.7"  # grey, darker than the white of a signed scale
-_MOST_PIXELS = 1500
 _ARROWS_ACROSS = 24
 
 
@@ -62,7 +57,7 @@ def save_maps(dataset: xr.Dataset, folder: str | os.PathLike[str], *, truth: xr.
     ...     [path.name for path in plotting.save_maps(truth[["vx", "vy"]], folder)]
     ['velocity.png', 'vx.png', 'vy.png']
     """
-    _check_extra("save_maps")
+    check_extra("save_maps")
     if not isinstance(dataset, xr.Dataset):
         raise TypeError(
             f"save_maps() needs a Dataset; got {type(dataset).__name__}. Draw one field with plotting.map_of()."
@@ -119,12 +114,12 @@ def map_of(field: xr.DataArray, path: str | os.PathLike[str], *, title: str | No
     ...     plotting.map_of(truth["vx"], f"{folder}/vx.png").name
     'vx.png'
     """
-    _check_extra("map_of")
+    check_extra("map_of")
     field = _as_field(field, "map_of")
-    figure, (axes,) = _figure(field, panels=1)
-    _draw(axes, field, _scale(field))
-    axes.set_title(_heading(field) if title is None else title)
-    return _save(figure, path)
+    figure, (axes,) = new_figure(field, panels=1)
+    draw(axes, field, colour_scale(field))
+    axes.set_title(heading(field) if title is None else title)
+    return save(figure, path)
 
 
 def velocity_map(rate: xr.Dataset, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
@@ -161,15 +156,15 @@ def velocity_map(rate: xr.Dataset, path: str | os.PathLike[str], *, title: str |
     ...     plotting.velocity_map(truth, f"{folder}/velocity.png").name
     'velocity.png'
     """
-    _check_extra("velocity_map")
+    check_extra("velocity_map")
     rate = _as_velocity(rate, "velocity_map")
     speed = _speed(rate)
-    figure, (axes,) = _figure(speed, panels=1)
-    scale = _scale(speed)
-    _draw(axes, speed, scale)
+    figure, (axes,) = new_figure(speed, panels=1)
+    scale = colour_scale(speed)
+    draw(axes, speed, scale)
     _draw_arrows(axes, rate, scale.high)
     axes.set_title("velocity" if title is None else title)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def comparison_map(rate: xr.Dataset, truth: xr.Dataset, path: str | os.PathLike[str]) -> Path:
@@ -206,39 +201,22 @@ def comparison_map(rate: xr.Dataset, truth: xr.Dataset, path: str | os.PathLike[
     ...     plotting.comparison_map(truth * 1.1, truth, f"{folder}/comparison.png").name
     'comparison.png'
     """
-    _check_extra("comparison_map")
+    check_extra("comparison_map")
     rate = _as_velocity(rate, "comparison_map")
     truth = _as_velocity(truth, "comparison_map", like=rate)
     error = _speed(rate - truth).rename("length of the difference")
-    figure, (left, middle, right) = _figure(error, panels=3)
-    scale = _scale(_speed(truth))
+    figure, (left, middle, right) = new_figure(error, panels=3)
+    scale = colour_scale(_speed(truth))
     for axes, velocity, title in ((left, rate, "measured"), (middle, truth, "true")):
-        _draw(axes, _speed(velocity), scale, has_bar=axes is middle)
+        draw(axes, _speed(velocity), scale, has_bar=axes is middle)
         _draw_arrows(axes, velocity, scale.high)
         axes.set_title(title)
-    _draw(right, error, _scale(error))
+    draw(right, error, colour_scale(error))
     right.set_title("difference")
     for axes in (middle, right):
         axes.set_ylabel("")
         axes.tick_params(labelleft=False)
-    return _save(figure, path)
-
-
-class _Scale(NamedTuple):
-    colours: str
-    low: float
-    high: float
-    extend: str
-
-
-def _check_extra(caller: str) -> None:
-    try:
-        for name in ("matplotlib", "cmcrameri"):
-            importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"{caller}() needs matplotlib and cmcrameri; got '{error}'. Install them: pip install 'xoffset[plot]'."
-        ) from error
+    return save(figure, path)
 
 
 def _fields(dataset: xr.Dataset) -> Iterator[xr.DataArray]:
@@ -251,10 +229,10 @@ def _fields(dataset: xr.Dataset) -> Iterator[xr.DataArray]:
         elif "time" in data.dims and name in ("dx", "dy"):
             yield data.isel(time=-1)
         elif "pair" in data.dims and name == "score":
-            mean = _thinned(data).mean("pair", keep_attrs=True)
+            mean = thinned(data).mean("pair", keep_attrs=True)
             yield mean.assign_attrs(long_name="mean score of the pairs", units="1")
         elif "pair" in data.dims and name == "dx":
-            share = 100 * _thinned(data).notnull().mean("pair")
+            share = 100 * thinned(data).notnull().mean("pair")
             yield share.rename("matched").assign_attrs(long_name="pairs with a match", units="%")
 
 
@@ -266,7 +244,7 @@ def _as_field(field: xr.DataArray, caller: str) -> xr.DataArray:
             f"{caller}() needs a DataArray on y and x with both coordinates; got {got}. "
             "Select one date or pair first: data.isel(time=-1)."
         )
-    return _thinned(field).transpose("y", "x").sortby(["y", "x"]).compute()
+    return thinned(field).transpose("y", "x").sortby(["y", "x"]).compute()
 
 
 def _as_velocity(rate: xr.Dataset, caller: str, like: xr.Dataset | None = None) -> xr.Dataset:
@@ -281,76 +259,9 @@ def _as_velocity(rate: xr.Dataset, caller: str, like: xr.Dataset | None = None) 
     return xr.Dataset({name: _as_field(rate[name], caller) for name in ("vx", "vy")})
 
 
-def _thinned(data: xr.DataArray) -> xr.DataArray:
-    return data.isel({dim: slice(None, None, math.ceil(data.sizes[dim] / _MOST_PIXELS)) for dim in ("y", "x")})
-
-
 def _speed(rate: xr.Dataset) -> xr.DataArray:
     speed = rate["vx"].copy(data=np.hypot(rate["vx"].values, rate["vy"].values)).rename("speed")
     return speed.assign_attrs(units="m yr-1", long_name="speed")
-
-
-def _scale(field: xr.DataArray) -> _Scale:
-    """Colours and their range, without the extreme 0.5 % at both ends: a landslide often covers no more than 3 %."""
-    values = field.values[np.isfinite(field.values)]
-    if field.attrs.get("units") == "degree":
-        return _Scale("romaO", 0.0, 360.0, "neither")
-    if values.size == 0:
-        return _Scale("batlow", 0.0, 1.0, "neither")
-    low, high = map(float, np.percentile(values, [0.5, 99.5]))
-    if low == high:  # motion on less than 0.5 % of the map, or one value everywhere
-        low, high = float(values.min()), float(values.max())
-    colours = "batlow"
-    if 0 < low < 0.3 * high:  # of a length that is nearly zero somewhere, zero is the natural end
-        low = 0.0
-    if field.name in _SIGNED or low < 0 < high:
-        colours, high = "vik", max(-low, high)
-        low = -high
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    is_below, is_above = bool((values < low).any()), bool((values > high).any())
-    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((is_below, is_above), "neither")
-    return _Scale(colours, low, high, extend)
-
-
-def _figure(field: xr.DataArray, *, panels: int) -> tuple[Figure, list[Axes]]:
-    """Figure with panels of the shape of the field, and room for labels and colour bars."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    left, right, bottom, top = _edges(field)
-    shape = min(max((top - bottom) / (right - left), 0.25), 1.6)
-    width = 5.0 if panels == 1 else 3.8
-    figure = Figure(figsize=(panels * (width + 1.0), width * shape + 0.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(1, panels, squeeze=False)[0])
-
-
-def _draw(axes: Axes, field: xr.DataArray, scale: _Scale, *, has_bar: bool = True) -> None:
-    from cmcrameri import cm
-
-    unit, divisor = _axis_unit(field)
-    left, right, bottom, top = _edges(field)
-    image = axes.imshow(
-        field.values,
-        cmap=getattr(cm, scale.colours),
-        vmin=scale.low,
-        vmax=scale.high,
-        origin="lower",
-        extent=(left / divisor, right / divisor, bottom / divisor, top / divisor),
-        interpolation="nearest",
-    )
-    axes.set_facecolor(_NO_DATA)
-    axes.set_xlabel(f"x [{unit}]")
-    axes.set_ylabel(f"y [{unit}]")
-    axes.locator_params("x", nbins=3 if top - bottom > 1.3 * (right - left) else 5)
-    axes.locator_params("y", nbins=5)
-    axes.ticklabel_format(style="plain", useOffset=False)
-    if has_bar:
-        beside = axes.inset_axes((1.03, 0.0, 0.05, 1.0))  # as tall as the map, which a bar of its own would not be
-        bar = axes.figure.colorbar(image, cax=beside, extend=scale.extend, extendfrac=0.03, label=_label(field))
-        if scale.colours == "romaO":
-            bar.set_ticks(range(0, 361, 90))
 
 
 def _draw_arrows(axes: Axes, rate: xr.Dataset, fastest: float) -> None:
@@ -361,9 +272,9 @@ def _draw_arrows(axes: Axes, rate: xr.Dataset, fastest: float) -> None:
     is_drawn = speed > 0.15 * fastest
     if not is_drawn.any():
         return
-    _, divisor = _axis_unit(rate["vx"])
+    _, divisor = axis_unit(rate["vx"])
     x, y = np.meshgrid(few["x"].values / divisor, few["y"].values / divisor)
-    left, right, bottom, top = _edges(rate["vx"])
+    left, right, bottom, top = edges(rate["vx"])
     spacing = step / divisor * max((right - left) / rate.sizes["x"], (top - bottom) / rate.sizes["y"])
     style: dict[str, Any] = {
         "color": "white",
@@ -384,36 +295,3 @@ def _draw_arrows(axes: Axes, rate: xr.Dataset, fastest: float) -> None:
         minlength=0,
         **style,
     )
-
-
-def _edges(field: xr.DataArray) -> tuple[float, float, float, float]:
-    """Left, right, bottom and top edge of the outer pixels [m]."""
-    ends = []
-    for name in ("x", "y"):
-        centres = field[name].values.astype("float64")
-        half = (centres[-1] - centres[0]) / max(centres.size - 1, 1) / 2 or 0.5
-        ends += [float(centres[0] - half), float(centres[-1] + half)]
-    return ends[0], ends[1], ends[2], ends[3]
-
-
-def _axis_unit(field: xr.DataArray) -> tuple[str, float]:
-    left, right, bottom, top = _edges(field)
-    return ("km", 1000.0) if max(right - left, top - bottom) >= 2000 else ("m", 1.0)
-
-
-def _heading(field: xr.DataArray) -> str:
-    heading = str(field.attrs.get("long_name", field.name))
-    if "time" in field.coords and field["time"].ndim == 0:
-        heading += f", {np.datetime_as_string(field['time'].values, unit='D')}"
-    return heading
-
-
-def _label(field: xr.DataArray) -> str:
-    """Name and unit with raised exponents: vx [m yr⁻¹]."""
-    units = re.sub(r"(?<=[A-Za-z])(-?\d+)", r"$^{\1}$", str(field.attrs.get("units", "1")))
-    return str(field.name) if units in ("", "1") else f"{field.name} [{units}]"
-
-
-def _save(figure: Any, path: str | os.PathLike[str]) -> Path:
-    figure.savefig(path, dpi=150, bbox_inches="tight")
-    return Path(path)

@@ -1,0 +1,90 @@
+"""The sampling grid of a matcher, and the tiles that divide it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+Tile = tuple[slice, slice]
+# Side of a compute tile, and largest side of a dask block, px. Large images get large tiles, whose margins cost less,
+# if what a thread keeps of all dates stays within bounds (bytes, at about so many a pixel).
+TILE, LARGE_TILE, LARGE_IMAGE, LARGEST_BLOCK = 256, 512, 2048, 2048
+IMAGES, BYTES_PER_PIXEL = 256 * 2**20, 64
+# Bytes that a thread may hold in products of blocks (seven of them, where pixels are masked).
+BUFFER = 256 * 2**20
+SMALLEST_TILE = 32
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """The sampling grid of a matcher and the compute tiles that divide it, fixed to the first pixel of the image.
+
+    Every statistic belongs to a tile and its margin, never to a dask block, so that the result has the same bits for
+    any chunks. Window k starts at pixel k·step. Tile edges lie on multiples of step.
+    """
+
+    shape: tuple[int, int]
+    step: int
+    templates: tuple[int, ...]  # sides of the windows, ascending
+    search: tuple[int, int]  # half-range along y and x, the largest if it differs by node
+    reach: int  # pixels that matching at full resolution needs around the windows of a tile
+    margin: int  # those that are read: more than `reach` if there are coarser levels
+    levels: int  # of a search from coarse to fine, 0 if there is none
+    dates: int  # that a tile keeps at a time
+    nodata: float | None
+    dtype: np.dtype
+
+    @property
+    def template(self) -> int:
+        """Side of the largest window, which the grid is made for."""
+        return self.templates[-1]
+
+    @property
+    def nodes(self) -> tuple[int, int]:
+        """Number of windows along y and x."""
+        rows, columns = ((size - self.template) // self.step + 1 for size in self.shape)
+        return rows, columns
+
+    @property
+    def per_tile(self) -> int:
+        """Nodes along the side of a tile: TILE or LARGE_TILE pixels, or what keeps products of blocks in BUFFER."""
+        block = math.gcd(self.step, self.template, *(self.template - size for size in self.templates))
+        # a strip of the products of blocks for each of the rows of blocks that a window holds
+        rows = sum(-(-size // block) for size in self.templates)
+        per_node = 7 * rows * math.prod(2 * half + 8 for half in self.search) * self.dtype.itemsize
+        window = (LARGE_TILE + self.template + 2 * self.margin) ** 2
+        is_large = min(self.shape) >= LARGE_IMAGE and self.dates * window * BYTES_PER_PIXEL <= IMAGES
+        side = min(LARGE_TILE if is_large else TILE, max(BUFFER // per_node * self.step, SMALLEST_TILE))
+        return max(1, side // self.step)
+
+    def tiles(self, block: Tile | None = None) -> Iterator[Tile]:
+        """Node rows and columns of each tile, of all or of those within a block of whole tiles."""
+        rows, columns = block or tuple(slice(0, count) for count in self.nodes)
+        for top in range(rows.start, rows.stop, self.per_tile):
+            for left in range(columns.start, columns.stop, self.per_tile):
+                yield (
+                    slice(top, min(top + self.per_tile, rows.stop)),
+                    slice(left, min(left + self.per_tile, columns.stop)),
+                )
+
+    def window(self, tile: Tile) -> Tile:
+        """Pixels that the tile needs; they may lie outside the image."""
+        rows, columns = (
+            slice(
+                nodes.start * self.step - self.margin,
+                (nodes.stop - 1) * self.step + self.template + self.margin,
+            )
+            for nodes in tile
+        )
+        return rows, columns
+
+    def frame(self, tile: Tile, inset: int = 0) -> Tile:
+        """Part of the tile's window, without its outer `inset` pixels, inside the image; from its first pixel on."""
+        rows, columns = (
+            slice(max(-part.start - inset, 0), min(part.stop - inset, size) - part.start - inset)
+            for part, size in zip(self.window(tile), self.shape, strict=True)
+        )
+        return rows, columns

@@ -1,0 +1,57 @@
+"""Functions of pixels, each for itself, with all layers of a pixel at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import dask.array as da
+from xoffset._blocks.threads import in_threads
+
+# Rows of pixels that a thread solves at a time.
+STRIP = 8
+
+
+def per_pixel(function: Callable[..., np.ndarray], arrays: list[Any], layers: int) -> Any:
+    """Apply a function of (n, rows, columns) arrays, pixel by pixel, that returns (layers, rows, columns)."""
+    if all(isinstance(array, np.ndarray) for array in arrays):
+        out = np.empty((layers, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
+
+        def solve(rows: slice) -> None:
+            out[:, rows] = function(*(array[:, rows] for array in arrays))
+
+        height = arrays[0].shape[1]
+        in_threads(solve, [slice(top, min(top + STRIP, height)) for top in range(0, height, STRIP)])
+        return out
+    return _blocks_of_pixels(function, [], arrays, layers)
+
+
+def per_pixel_of(function: Callable[..., np.ndarray], arrays: list[Any], table: Any, layers: int) -> Any:
+    """As `per_pixel`, with a small array that the function gets whole as its first argument."""
+    if isinstance(table, np.ndarray):
+        return per_pixel(partial(function, table), arrays, layers)
+    return _blocks_of_pixels(function, [table, "abc"[: table.ndim]], arrays, layers)
+
+
+def _blocks_of_pixels(
+    function: Callable[..., np.ndarray], table: list[Any], arrays: list[Any], layers: int
+) -> da.Array:
+    import dask.array as da
+
+    # each array has a first axis of its own, which every block gets whole
+    whole = [(da.asarray(array).rechunk({0: -1}), (f"n{k}", "y", "x")) for k, array in enumerate(arrays)]
+    found: da.Array = da.blockwise(
+        function,
+        "lyx",
+        *table,
+        *(part for pair in whole for part in pair),
+        new_axes={"l": layers},
+        concatenate=True,
+        dtype=arrays[0].dtype,
+        meta=np.empty((0, 0, 0), dtype=arrays[0].dtype),
+    )
+    return found

@@ -1,0 +1,156 @@
+"""Tiles of images with all of their dates: the matcher's way through a stack."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import dask.array as da
+from xoffset._arrays.lattice import LARGEST_BLOCK, TILE, Lattice, Tile
+from xoffset._blocks.threads import in_threads
+
+TileKernel = Callable[[np.ndarray, Tile, np.ndarray], np.ndarray]
+ReadImage = Callable[[slice, slice], np.ndarray]
+# Bytes of results that a dask task may return.
+LARGEST_OUTPUT = 256 * 2**20
+
+
+def match_tiles(stack: Any, guide: np.ndarray, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int]) -> Any:
+    """Run a tile kernel over a stack (time, y, x): shape·(rows, columns), NumPy or dask like the stack.
+
+    The kernel gets the pixels of a tile's window as floats, NaN outside the image and where there is no data, the nodes
+    of the tile, and their part of the guide (field, rows, columns).
+    """
+    if not isinstance(stack, np.ndarray):
+        return _match_blocks(stack, guide, lattice, kernel, shape)
+    out = np.empty((*shape, *lattice.nodes), dtype=lattice.dtype)
+
+    def match(tile: Tile) -> None:
+        out[:, :, tile[0], tile[1]] = kernel(_cut(stack, (0, 0), tile, lattice), tile, guide[:, *tile])
+
+    in_threads(match, lattice.tiles())
+    return out
+
+
+def _match_blocks(
+    stack: da.Array, guide: np.ndarray, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int]
+) -> da.Array:
+    import dask.array as da
+
+    before = lattice.margin
+    after = lattice.margin + max(lattice.template - lattice.step, 0)
+    most = math.isqrt(max(LARGEST_OUTPUT // (math.prod(shape) * lattice.dtype.itemsize), 1)) * lattice.step
+    edges = [
+        _block_edges(count, size, min(max(chunks), LARGEST_BLOCK, most), lattice, max(before, after))
+        for count, size, chunks in zip(lattice.nodes, stack.shape[1:], stack.chunks[1:], strict=True)
+    ]
+    pixels = [
+        tuple(np.diff([*(edge * lattice.step for edge in ends[:-1]), size]).tolist())
+        for ends, size in zip(edges, stack.shape[1:], strict=True)
+    ]
+    aligned = stack.rechunk((stack.shape[0], *pixels))
+    # a single block has no neighbours, and may be thinner than the halo
+    depth = {0: 0} | {axis + 1: (before, after) if len(ends) > 2 else 0 for axis, ends in enumerate(edges)}
+    padded = da.overlap.overlap(aligned, depth=depth, boundary="none")
+    counts = [tuple(np.diff(ends).tolist()) for ends in edges]
+    found: da.Array = da.map_blocks(
+        _match_block,
+        padded,
+        # an array of its own, so that a task carries its own part only
+        da.from_array(guide, chunks=(guide.shape[0], *counts)),
+        lattice=lattice,
+        kernel=kernel,
+        shape=shape,
+        edges=edges,
+        chunks=((shape[0],), (shape[1],), *counts),
+        new_axis=0,
+        dtype=lattice.dtype,
+        meta=np.empty((0, 0, 0, 0), dtype=lattice.dtype),
+    )
+    return found
+
+
+def _match_block(
+    padded: np.ndarray,
+    guide: np.ndarray,
+    *,
+    lattice: Lattice,
+    kernel: TileKernel,
+    shape: tuple[int, int],
+    edges: list[list[int]],
+    block_id: tuple[int, ...],
+) -> np.ndarray:
+    top, bottom = edges[0][block_id[2] : block_id[2] + 2]
+    left, right = edges[1][block_id[3] : block_id[3] + 2]
+    origin = (max(top * lattice.step - lattice.margin, 0), max(left * lattice.step - lattice.margin, 0))
+    out = np.empty((*shape, bottom - top, right - left), dtype=lattice.dtype)
+    for tile in lattice.tiles((slice(top, bottom), slice(left, right))):
+        rows, columns = (
+            slice(nodes.start - first, nodes.stop - first) for nodes, first in zip(tile, (top, left), strict=True)
+        )
+        out[:, :, rows, columns] = kernel(_cut(padded, origin, tile, lattice), tile, guide[:, rows, columns])
+    return out
+
+
+def _block_edges(count: int, size: int, chunk: int, lattice: Lattice, halo: int) -> list[int]:
+    """Node edges of the dask blocks along one axis: whole tiles, all alike but a smaller last, none under the halo."""
+    tile = lattice.per_tile * lattice.step
+    per_block = lattice.per_tile * -(-max(chunk, TILE, halo) // tile)
+    while True:
+        edges = list(range(0, count, per_block))
+        if len(edges) == 1 or size - edges[-1] * lattice.step >= halo:
+            return [*edges, count]
+        # a merged last block would be larger than the first, which Zarr refuses: enlarge them all
+        per_block += lattice.per_tile
+
+
+def _cut(array: np.ndarray, origin: tuple[int, int], tile: Tile, lattice: Lattice) -> np.ndarray:
+    """Window of a tile (time, rows, columns) as floats, NaN where there is no data; the array starts at `origin`."""
+    inside, padding = [], []
+    for part, start, size in zip(lattice.window(tile), origin, array.shape[1:], strict=True):
+        first, last = max(part.start - start, 0), min(part.stop - start, size)
+        inside.append(slice(first, last))
+        padding.append((first - (part.start - start), (part.stop - start) - last))
+    values = array[:, inside[0], inside[1]]
+    is_exact = values.dtype.itemsize <= (4 if values.dtype.kind == "f" else 2)
+    values = values.astype(np.float32 if is_exact else np.float64)
+    # a value that the type cannot hold is no pixel's
+    if lattice.nodata is not None and abs(lattice.nodata) <= float(np.finfo(values.dtype).max):
+        values[values == lattice.nodata] = np.nan
+    return np.pad(values, ((0, 0), *padding), constant_values=np.nan)
+
+
+def filter_tiles(stack: Any, lattice: Lattice, kernel: TileKernel) -> Any:
+    """Run a tile kernel over every image of a stack (time, y, x) alone: (time, rows, columns), NumPy or dask."""
+    guide = np.empty((0, *lattice.nodes))
+    if isinstance(stack, np.ndarray):
+        return match_tiles(stack, guide, lattice, kernel, (1, len(stack)))[0]
+    import dask.array as da
+
+    # one array an image, so that a task carries its own image only
+    images = [match_tiles(stack[k : k + 1], guide, lattice, kernel, (1, 1))[0] for k in range(stack.shape[0])]
+    return da.concatenate(images)
+
+
+def lazy_images(
+    reads: Sequence[ReadImage], shape: tuple[int, int], dtype: np.dtype, sides: tuple[int, int]
+) -> da.Array:
+    """Dask array (time, y, x) of images, one a block along time; each block calls read(rows, columns) for itself."""
+    import dask.array as da
+
+    # one array an image, so that a task carries its own image only
+    chunks = da.core.normalize_chunks((1, *sides), shape=(1, *shape), dtype=dtype)
+    meta = np.empty((0, 0, 0), dtype=dtype)
+    images = [da.map_blocks(partial(_read_block, read), chunks=chunks, dtype=dtype, meta=meta) for read in reads]
+    stack: da.Array = da.concatenate(images)
+    return stack
+
+
+def _read_block(read: ReadImage, *, block_info: dict[Any, dict[str, Any]]) -> np.ndarray:
+    _, rows, columns = (slice(*ends) for ends in block_info[None]["array-location"])
+    return read(rows, columns)[np.newaxis]

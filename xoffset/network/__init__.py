@@ -1,0 +1,1 @@
+"""Which images are matched with which: pairs(), plan() and diagnose()."""

@@ -1,0 +1,129 @@
+"""Pairs of dates: which images are matched with which."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from xoffset.model import checks, products
+from xoffset.model.dates import Duration, as_dates, as_duration, as_event
+
+
+def pairs(
+    stack: xr.DataArray,
+    *,
+    min_gap: int = 1,
+    max_gap: int | None = None,
+    min_baseline: Duration | None = None,
+    max_baseline: Duration | None = None,
+    split: str | np.datetime64 | pd.Timestamp | None = None,
+    direction: Literal["forward", "both"] = "forward",
+    same_orbit: bool | None = None,
+    same_geometry: bool | None = None,
+) -> xr.Dataset:
+    """Pairs of dates to be matched: by default every date with every later one.
+
+    Parameters
+    ----------
+    stack
+        Images with a coordinate `time`, sorted and unique; `relative_orbit` and `geometry` on `time` if known.
+    min_gap, max_gap
+        Least and largest distance of the two dates in acquisitions: 1 is the next image. No upper limit if None.
+    min_baseline, max_baseline
+        Least and largest time between the two dates, such as "10D". No limit if None.
+    split
+        Instant (UTC) of an event: every date before it meets every date from it on, whatever gap and baseline.
+    direction
+        `"both"` adds every pair the other way round.
+    same_orbit, same_geometry
+        Pair only dates of one relative orbit, of one class of processing geometry. None: yes where the stack has the
+        coordinate.
+
+    Returns
+    -------
+    xarray.Dataset
+        Network (pair) with coordinates `reference` and `secondary`, sorted by reference, then secondary.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two dates, the limits contradict each other or leave no pair, a needed coordinate is
+        missing, or images were taken on the day of a split given without its time.
+
+    Examples
+    --------
+    >>> import xoffset, xoffset.synthetic
+    >>> stack, _ = xoffset.synthetic.stack((64, 64), dates=["2020-01-01", "2020-02-01", "2020-03-01"])
+    >>> xoffset.pairs(stack, max_gap=1).sizes["pair"]
+    2
+    """
+    time = times(stack, "pairs")
+    _check_choices(min_gap, max_gap, direction)
+    first, second = np.triu_indices(time.size, k=1)
+    if split is None:
+        keep = second - first >= min_gap
+        if max_gap is not None:
+            keep &= second - first <= max_gap
+        baseline = time[second] - time[first]
+        if min_baseline is not None:
+            keep &= baseline >= as_duration(min_baseline, "min_baseline", "pairs")
+        if max_baseline is not None:
+            keep &= baseline <= as_duration(max_baseline, "max_baseline", "pairs")
+    else:
+        instant = as_event(split, time, "split", "pairs")
+        keep = (time[first] < instant) & (time[second] >= instant)
+    for name, wanted in (("relative_orbit", same_orbit), ("geometry", same_geometry)):
+        classes = _classes(stack, name, wanted)
+        if classes is not None:
+            keep &= classes[first] == classes[second]
+    if not keep.any():
+        raise ValueError(
+            f"pairs() needs at least one pair of dates; got none out of {time.size} dates within the limits. "
+            "Widen the gap or the baseline, or allow other orbits with same_orbit=False."
+        )
+    ends = np.stack([first[keep], second[keep]], axis=1)
+    if direction == "both":
+        ends = np.concatenate([ends, ends[:, ::-1]])
+        ends = ends[np.lexsort((ends[:, 1], ends[:, 0]))]
+    return products.network(time[ends[:, 0]], time[ends[:, 1]])
+
+
+def times(stack: xr.DataArray, caller: str) -> np.ndarray:
+    """Dates of the images, checked."""
+    if not isinstance(stack, (xr.DataArray, xr.Dataset)) or "time" not in stack.coords:
+        got = f"coords {tuple(map(str, stack.coords))}" if hasattr(stack, "coords") else type(stack).__name__
+        raise ValueError(
+            f"{caller}() needs a stack with dates on 'time'; got {got}. Rename: stack.rename(date='time')."
+        )
+    checks.check_times(stack["time"], caller)
+    time = as_dates(np.atleast_1d(stack["time"].values))
+    if time.size < 2:
+        raise ValueError(f"{caller}() needs at least two dates; got {time.size}. Add images: open_stack(more files).")
+    return time
+
+
+def _check_choices(min_gap: int, max_gap: int | None, direction: str) -> None:
+    are_whole = [isinstance(gap, (int, np.integer)) for gap in (min_gap, max_gap) if gap is not None]
+    if not all(are_whole) or min_gap < 1 or (max_gap is not None and max_gap < min_gap):
+        raise ValueError(
+            f"pairs() needs whole numbers 1 <= min_gap <= max_gap; got min_gap={min_gap!r}, max_gap={max_gap!r}. "
+            "Swap or widen them."
+        )
+    if direction not in ("forward", "both"):
+        raise ValueError(f"pairs() needs direction 'forward' or 'both'; got {direction!r}. Choose one of the two.")
+
+
+def _classes(stack: xr.DataArray, name: str, wanted: bool | None) -> np.ndarray | None:
+    """Values of a coordinate that both dates of a pair must share; None if they need not."""
+    if wanted is False or (wanted is None and name not in stack.coords):
+        return None
+    if name not in stack.coords:
+        option = {"relative_orbit": "same_orbit", "geometry": "same_geometry"}[name]
+        raise ValueError(
+            f"pairs() needs the coordinate '{name}' on 'time' for {option}=True; got none. "
+            f"Assign it: stack.assign_coords({name}=('time', [...]))."
+        )
+    return np.broadcast_to(np.asarray(stack[name].values), stack["time"].shape)

@@ -1,0 +1,152 @@
+"""Which baselines and what search show a motion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from xoffset.model import checks, grids
+from xoffset.model.dates import YEAR, in_years
+from xoffset.network.pairs import pairs, times
+
+# Images of one orbit lie within this many pixels of each other before any correction: Sentinel-2, Skakun et al. (2017,
+# Int. J. Digit. Earth 10, 1206-1219).
+MISREGISTRATION = 1.2
+
+
+class Plan(NamedTuple):
+    """What a motion asks of a stack: limits for `pairs`, the search for `correlate`, and the pairs themselves."""
+
+    min_baseline: pd.Timedelta
+    max_baseline: pd.Timedelta
+    search: int
+    network: xr.Dataset
+
+
+def plan(
+    stack: xr.DataArray,
+    *,
+    v_max: float,
+    v_min: float | None = None,
+    precision: float = 0.1,
+    max_search: int = 32,
+) -> Plan:
+    """Baselines that show a motion, and the search that finds it.
+
+    A motion v covers s pixels of size p in the time T = s·p/v. The shortest useful baseline is the one over which the
+    slowest motion covers the precision of a match; the longest is the one over which the fastest, and an error of the
+    images' position, stay within the search.
+
+    Parameters
+    ----------
+    stack
+        Images (time, y, x) with x and y in metres; nothing is computed.
+    v_max
+        Speed of the fastest motion to be found, in m yr-1 of 365.25 days.
+    v_min
+        Speed of the slowest motion to be told from none, in m yr-1. None: as `v_max`, since shorter baselines show
+        nothing at all.
+    precision
+        Displacement in pixels that a match can tell from none: 0.1 to 0.2 on satellite images of different dates. Of
+        rectangular pixels the longer side counts.
+    max_search
+        Largest search to be paid for, in pixels. The cost of a match grows with its square, and so does the chance of
+        a wrong peak; ground that moved by more than the template is wide has seldom kept its looks.
+
+    Returns
+    -------
+    min_baseline, max_baseline : pandas.Timedelta
+        Shortest and longest useful baseline, for `pairs`; whole seconds.
+    search : int
+        Half-range in pixels for `correlate` that the longest of these pairs needs: the fastest motion in pixels of the
+        shorter side, plus 1.2 px for the position of the images, rounded up, plus the outermost ring, on which no peak
+        is accepted.
+    network : xarray.Dataset
+        The pairs (pair) of the stack with such baselines, as `pairs` makes them: `baseline_days`, and `search`, the
+        half-range in pixels that each needs by itself.
+
+    Raises
+    ------
+    TypeError
+        If the stack is no DataArray, or its pixels are no real numbers.
+    ValueError
+        If dims, dates, grid or CRS are not those of a stack, there are fewer than two dates, the speeds, precision or
+        search are not above zero or contradict each other, or no two dates are that far apart.
+
+    Notes
+    -----
+    T = s·p/v is the rule of GDM-OPT, with s = 0.1 to 0.2 px; 1.2 px is what Skakun et al. (2017, Int. J. Digit. Earth
+    10, 1206-1219) found between Sentinel-2 images of one orbit. Speeds are those of the ground: shadows, seasons and
+    a surface that changes may ask for baselines near a whole year.
+
+    Examples
+    --------
+    >>> import numpy as np, xoffset, xoffset.synthetic
+    >>> dates = np.arange("2020-01-01", "2021-01-01", 20, dtype="datetime64[D]")
+    >>> stack, _ = xoffset.synthetic.stack((64, 64), dates=dates, field="constant", velocity=20.0, direction=90.0)
+    >>> planned = xoffset.plan(stack, v_max=25.0, v_min=10.0, max_search=4)
+    >>> planned.min_baseline.days, planned.max_baseline.days, planned.search
+    (36, 262, 4)
+    >>> network = xoffset.pairs(stack, min_baseline=planned.min_baseline, max_baseline=planned.max_baseline)
+    >>> shifts = xoffset.correlate(stack, network, search=planned.search)
+    """
+    stack = checks.as_stack(stack, "plan")
+    time = times(stack, "plan")
+    v_min = v_max if v_min is None else v_min
+    _check_motion(v_max, v_min, precision, max_search)
+    sides = [abs(side) for side in grids.spacing(stack, "plan")]
+    shortest = precision * max(sides) / v_min
+    longest = (max_search - 1 - MISREGISTRATION) * min(sides) / v_max
+    if shortest > longest:
+        needed = _search(v_max * shortest / min(sides))
+        raise ValueError(
+            f"plan() needs baselines that show v_min={v_min:g} and keep v_max={v_max:g} m yr-1 within the search; got "
+            f"at least {365.25 * shortest:.4g} and at most {365.25 * longest:.4g} days. Pass max_search={needed}, or "
+            "plan slow and fast motion apart."
+        )
+    limits = [_whole_seconds(shortest, math.ceil), _whole_seconds(longest, math.floor)]
+    first, second = np.triu_indices(time.size, k=1)
+    baseline = time[second] - time[first]
+    if not ((baseline >= limits[0]) & (baseline <= limits[1])).any():
+        days = [float(value / np.timedelta64(1, "D")) for value in (*limits, baseline.min(), baseline.max())]
+        raise ValueError(
+            f"plan() needs two dates {days[0]:.4g} to {days[1]:.4g} days apart; got {days[2]:.4g} to {days[3]:.4g} "
+            "days between dates. Add images, or change v_min, v_max, precision or max_search."
+        )
+    network = pairs(stack, min_baseline=limits[0], max_baseline=limits[1])
+    years = in_years((network["secondary"] - network["reference"]).values)
+    search = [_search(moved) for moved in v_max * years / min(sides)]
+    network = network.assign(
+        baseline_days=("pair", 365.25 * years, {"long_name": "time between the two dates", "units": "days"}),
+        search=("pair", np.array(search, dtype=np.int32), {"long_name": "half-range of the search in pixels"}),
+    )
+    return Plan(pd.Timedelta(limits[0]), pd.Timedelta(limits[1]), max(search), network)
+
+
+def _check_motion(v_max: float, v_min: float, precision: float, max_search: int) -> None:
+    for name, value in (("v_max", v_max), ("v_min", v_min), ("precision", precision)):
+        is_number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)
+        if not is_number or not 0.0 < value < math.inf:
+            unit = "px" if name == "precision" else "m yr-1"
+            raise ValueError(f"plan() needs a number above 0 as {name} [{unit}]; got {value!r}. Pass one: {name}=0.1.")
+    if v_min > v_max:
+        raise ValueError(f"plan() needs v_min of at most v_max; got v_min={v_min:g}, v_max={v_max:g}. Swap them.")
+    if isinstance(max_search, bool) or not isinstance(max_search, (int, np.integer)) or max_search < 3:
+        raise ValueError(
+            f"plan() needs a whole number of at least 3 pixels as max_search; got {max_search!r}. Pass max_search=32."
+        )
+
+
+def _search(moved: float) -> int:
+    """Half-range [px] that finds a motion of `moved` px; what rounding adds to a whole number is no motion."""
+    return math.ceil(moved + MISREGISTRATION - 1e-6) + 1
+
+
+def _whole_seconds(years: float, rounded: Callable[[float], int]) -> np.timedelta64:
+    """Duration in whole seconds, at most what can be compared with dates in microseconds."""
+    return np.timedelta64(rounded(min(years, 1e5) * (YEAR / np.timedelta64(1, "s"))), "s")

@@ -1,0 +1,171 @@
+"""Stacks of images from raster files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xoffset._blocks import threads, tiles
+from xoffset.model import history, products
+from xoffset.readers import dates, grids
+from xoffset.readers.pixels import Align, Image, Reader, describe
+from xoffset.readers.rasters import PathLike, arrange, find
+
+Chunks = int | Mapping[str, int]
+
+
+def open_stack(
+    source: PathLike | Iterable[PathLike],
+    *,
+    band: int | str | None = None,
+    bbox: tuple[float, float, float, float] | None = None,
+    date: str | Iterable[dates.DateLike] | None = None,
+    nodata: float | None = None,
+    align: Align | None = None,
+    pixel_size: float | None = None,
+    chunks: Chunks | None = None,
+) -> xr.DataArray:
+    """Stack of images (time, y, x) from raster files, sorted by time.
+
+    Pixel values are those of the files, neither scaled nor interpolated; only `align` resamples, and only the files
+    that need it. Files whose grids differ by whole pixels are put in their place on the union of all extents.
+
+    Parameters
+    ----------
+    source
+        One file, a list of files, a glob pattern such as ``"scenes/*_B04.jp2"``, or a folder, of which the files with
+        the suffix of an image are taken.
+    band
+        Number of the band, counted from 1, or its description. Needed where a file has several bands; an alpha band
+        does not count.
+    bbox
+        (xmin, ymin, xmax, ymax) in the CRS of the stack [m]. Pixels whose centres lie inside are read, nothing else.
+        Dates whose image lies outside are kept, all NaN.
+    date
+        Where names are not those of Sentinel-2 or Landsat: a strptime pattern searched in the file names, such as
+        ``"naip_%Y%m%d"``, or one date a file, in the order of the list or of the sorted names. Dates are UTC; a
+        pattern that stops at the year means its first day.
+    nodata
+        Value that means "no data", in place of the one that the files declare.
+    align
+        How to resample, once, the files that do not lie on the grid that most files share (of equally many, that of
+        the earliest): ``"cubic"`` for images, ``"nearest"`` for classes. The attributes `align` and `resampled` record
+        it.
+    pixel_size
+        Side of a pixel [m] of images without georeference, such as most JPEG and PNG files. Coordinates are local
+        metres then, y decreasing downwards.
+    chunks
+        Side of the dask blocks along y and x [px], or a mapping of both, -1 for the whole axis; one date a block.
+        Each block reads its own window, for which JPEG and PNG decode the whole image: take -1 there. Without
+        `chunks` all pixels are read at once, into NumPy.
+
+    Returns
+    -------
+    xarray.DataArray
+        Pixel values (time, y, x): float32 from integers of up to 16 bits and float32, float64 otherwise. NaN where a
+        file has no pixel, no data, a mask, a transparent pixel or an infinite value. Coordinates `x`, `y` are pixel
+        centres [m], y in the row order of the files; `time` is UTC, with the time of day where the name tells it;
+        `scene` is the file's name without suffix; `platform` and `relative_orbit` where all names or product folders
+        tell them; `spatial_ref` holds the CRS.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing or nothing matches the pattern.
+    OSError
+        If a file is no raster or is damaged; for damaged pixels when they are read or computed.
+    TypeError
+        If the pixels are complex numbers.
+    ValueError
+        If dates, bands or grids are ambiguous or do not fit together, if the CRS is not in metres of ground, or if
+        the crop is empty.
+
+    Examples
+    --------
+    >>> import xoffset
+    >>> stack = xoffset.open_stack("scenes/*_B04.jp2", bbox=(5e5, 41e5, 51e4, 42e5), chunks=1024)  # doctest: +SKIP
+    >>> stack = xoffset.open_stack("photos", date="ortho_%Y.tif", align="cubic")  # doctest: +SKIP
+    """
+    _check_arguments(align, pixel_size)
+    paths = find(source)
+    images = [describe(path, band, nodata, pixel_size) for path in paths]
+    scenes = dates.scenes(paths, date)
+    order = np.argsort([scene.date for scene in scenes], kind="stable")
+    scenes = [scenes[k] for k in order]
+    frame, images = arrange([images[k] for k in order], align)
+    window = grids.crop(frame, bbox)
+    dtype = np.result_type(*(image.result_dtype for image in images))
+    readers = [Reader(image, frame, window, align or "nearest", dtype) for image in images]
+    shape = window[0].stop - window[0].start, window[1].stop - window[1].start
+    stack = products.stack(
+        _read_all(readers, shape, dtype)
+        if chunks is None
+        else tiles.lazy_images(readers, shape, dtype, _sides(chunks)),
+        time=np.array([scene.date for scene in scenes]),
+        x=frame.x_centres[window[1]],
+        y=frame.y_centres[window[0]],
+        crs=grids.as_pyproj(frame.crs),
+        attrs=_history({"band": band, "bbox": bbox, "nodata": nodata, "pixel_size": pixel_size}, images, align),
+    )
+    return stack.assign_coords(_acquisition(scenes))
+
+
+def _check_arguments(align: Align | None, pixel_size: float | None) -> None:
+    if align not in (None, "nearest", "cubic"):
+        raise ValueError(
+            f"open_stack() needs align= None, 'nearest' or 'cubic'; got {align!r}. Take 'cubic' for images."
+        )
+    if pixel_size is not None and not 0 < pixel_size < np.inf:
+        raise ValueError(
+            f"open_stack() needs pixel_size= as a positive length in metres; got {pixel_size!r}. "
+            "Give the side of a pixel, such as pixel_size=10."
+        )
+
+
+def _sides(chunks: Chunks) -> tuple[int, int]:
+    """Side of the blocks along y and x, -1 for the whole axis."""
+    sides = dict(chunks) if isinstance(chunks, Mapping) else dict.fromkeys("yx", chunks)
+    fits = (isinstance(side, (int, np.integer)) and (side > 0 or side == -1) for side in sides.values())
+    if not set(sides) <= {"y", "x"} or not all(fits):
+        raise ValueError(
+            f"open_stack() needs chunks= as a number of pixels or {{'y': ..., 'x': ...}}; got {chunks!r}. "
+            "Give -1 for a whole axis; along time there is always one date a block."
+        )
+    return sides.get("y", -1), sides.get("x", -1)
+
+
+def _read_all(readers: Sequence[Reader], shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+    out = np.empty((len(readers), *shape), dtype=dtype)
+
+    def read(k: int) -> None:
+        out[k] = readers[k](slice(0, shape[0]), slice(0, shape[1]))
+
+    threads.in_threads(read, range(len(readers)))
+    return out
+
+
+def _acquisition(scenes: Sequence[dates.Scene]) -> dict[str, tuple[str, np.ndarray]]:
+    """Coordinates on time that the names of all images tell."""
+    platforms = [scene.platform for scene in scenes]
+    orbits = [scene.relative_orbit for scene in scenes]
+    coords = {"scene": ("time", np.array([scene.name for scene in scenes], dtype=object))}
+    if None not in platforms:
+        coords["platform"] = ("time", np.array(platforms, dtype=object))
+    if None not in orbits:
+        coords["relative_orbit"] = ("time", np.array(orbits, dtype=np.int64))
+    return coords
+
+
+def _history(parameters: dict[str, Any], images: Sequence[Image], align: Align | None) -> dict[str, Any]:
+    """Attributes that tell how the stack was made; names in one text, since netCDF unpacks a list of one."""
+    step = {"function": "open_stack"}
+    step |= {name: np.asarray(value).tolist() for name, value in parameters.items() if value is not None}
+    resampled = ", ".join(Path(image.path).name for image in images if image.place is None)
+    if not resampled:
+        return {"processing": history.processed(xr.DataArray(), step)}
+    processing = history.processed(xr.DataArray(), step | {"align": align})
+    return {"align": align, "resampled": resampled, "processing": processing}
