@@ -107,7 +107,7 @@ RECIPES = {
     "open_stack": lambda shifts, lazy, folder: xoffset.open_stack(images(folder), date="%Y%m%d", chunks=16),
     "open_result": lambda shifts, lazy, folder: xoffset.open_result(saved(lazy, folder)),
 }
-WRITERS = {"to_geotiff"}
+WRITERS = {"to_geotiff", "warmup"}
 # those that are lazy only if their input is
 EAGER = [
     "correlate", "extend", "screen", "calibrate", "invert", "rereference", "resample", "trajectory", "velocity",

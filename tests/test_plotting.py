@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from xoffset import plotting
 from xoffset.model import products
 from xoffset.plotting import maps, style
 
@@ -64,29 +65,29 @@ def is_grey(image):
 
 class TestSaveMaps:
     def test_of_a_rate(self, tmp_path):
-        paths = maps.save_maps(make_rate(), tmp_path / "new" / "maps")
+        paths = plotting.save_maps(make_rate(), tmp_path / "new" / "maps")
         assert [path.stem for path in paths] == ["velocity", "vx", "vy", "sigma_vx", "v", "direction"]
         assert all(pixels(path).std() > 10 for path in paths)
 
     def test_with_the_truth(self, tmp_path):
         fine = make_rate((200, 300), pixel=16.0)[["vx", "vy"]].fillna(0)
-        paths = maps.save_maps(make_rate(), tmp_path, truth=fine)
+        paths = plotting.save_maps(make_rate(), tmp_path, truth=fine)
         assert [path.stem for path in paths[:2]] == ["velocity", "comparison"]
 
     def test_of_a_series(self, tmp_path):
-        assert [path.stem for path in maps.save_maps(make_series(), tmp_path)] == ["dx", "dy", "rms"]
+        assert [path.stem for path in plotting.save_maps(make_series(), tmp_path)] == ["dx", "dy", "rms"]
 
     def test_of_shifts(self, tmp_path):
-        assert [path.stem for path in maps.save_maps(make_shifts(), tmp_path)] == ["matched", "score"]
+        assert [path.stem for path in plotting.save_maps(make_shifts(), tmp_path)] == ["matched", "score"]
 
     @pytest.mark.parametrize("make", [make_rate, make_series, make_shifts])
     def test_lazy_looks_the_same(self, make, tmp_path):
-        eager = maps.save_maps(make(), tmp_path / "eager")
-        lazy = maps.save_maps(make().chunk(y=5, x=4), tmp_path / "lazy")
+        eager = plotting.save_maps(make(), tmp_path / "eager")
+        lazy = plotting.save_maps(make().chunk(y=5, x=4), tmp_path / "lazy")
         assert [path.read_bytes() for path in lazy] == [path.read_bytes() for path in eager]
 
     def test_leaves_no_figure_behind(self, tmp_path):
-        maps.save_maps(make_rate(), tmp_path)
+        plotting.save_maps(make_rate(), tmp_path)
         assert plt.get_fignums() == []
 
 
@@ -95,31 +96,31 @@ class TestMap:
         field = make_rate()["v"].copy()
         field[:] = np.nan
         field[:20] = 1.0
-        first = maps.map_of(field, tmp_path / "first.png")
+        first = plotting.map_of(field, tmp_path / "first.png")
         half = pixels(first).shape[0] // 2
         grey = is_grey(pixels(first))
         assert grey[half:].sum() > 10 * grey[:half].sum()
         for flip in ({"y": slice(None, None, -1)}, {"x": slice(None, None, -1)}):
-            other = maps.map_of(field.isel(flip), tmp_path / "other.png")
+            other = plotting.map_of(field.isel(flip), tmp_path / "other.png")
             assert other.read_bytes() == first.read_bytes()
 
     def test_missing_values_are_grey(self, tmp_path):
         rate = make_rate()
-        assert is_grey(pixels(maps.map_of(rate["vx"], tmp_path / "hole.png"))).mean() > 0.005
-        assert is_grey(pixels(maps.map_of(rate["vx"] * np.nan, tmp_path / "empty.png"))).mean() > 0.5
+        assert is_grey(pixels(plotting.map_of(rate["vx"], tmp_path / "hole.png"))).mean() > 0.005
+        assert is_grey(pixels(plotting.map_of(rate["vx"] * np.nan, tmp_path / "empty.png"))).mean() > 0.5
 
     def test_of_more_pixels_than_a_picture_shows(self, tmp_path):
         field = make_rate((20, 4000), pixel=1.0)["vx"]
         assert maps._as_field(field, "map_of").shape == (20, 1334)
-        assert maps.map_of(field, tmp_path / "long.png").exists()
+        assert plotting.map_of(field, tmp_path / "long.png").exists()
 
     @pytest.mark.parametrize("shape", [(1, 5), (5, 1)])
     def test_of_one_row_or_column(self, shape, tmp_path):
-        assert maps.map_of(make_series()["rms"][: shape[0], : shape[1]], tmp_path / "row.png").exists()
+        assert plotting.map_of(make_series()["rms"][: shape[0], : shape[1]], tmp_path / "row.png").exists()
 
     def test_title(self, tmp_path):
-        named = maps.map_of(make_rate()["vx"], tmp_path / "named.png", title="Séchilienne")
-        assert named.read_bytes() != maps.map_of(make_rate()["vx"], tmp_path / "vx.png").read_bytes()
+        named = plotting.map_of(make_rate()["vx"], tmp_path / "named.png", title="Séchilienne")
+        assert named.read_bytes() != plotting.map_of(make_rate()["vx"], tmp_path / "vx.png").read_bytes()
         assert style.heading(make_series()["dx"][-1]).endswith("since the reference date, 2020-01-31")
 
     @pytest.mark.parametrize(("units", "label"), [("m yr-1", "v [m yr$^{-1}$]"), ("m2", "v [m$^{2}$]"), ("1", "v")])
@@ -129,7 +130,7 @@ class TestMap:
 
 class TestScale:
     def scale(self, values, name="any", **attrs):
-        return style.scale(xr.DataArray(np.asarray(values, "float64"), name=name, attrs=attrs))
+        return style.colour_scale(xr.DataArray(np.asarray(values, "float64"), name=name, attrs=attrs))
 
     def test_signed_is_symmetric(self):
         assert self.scale(np.linspace(-1, 3, 101), "vx")[:3] == ("vik", pytest.approx(-2.98), pytest.approx(2.98))
@@ -163,7 +164,7 @@ class TestScale:
 
 class TestArrows:
     def arrows(self, rate):
-        axes = style.figure(rate["vx"], panels=1)[1][0]
+        axes = style.new_figure(rate["vx"], panels=1)[1][0]
         maps._draw_arrows(axes, maps._as_velocity(rate, "test"), 20.0)
         return axes.collections
 
@@ -178,38 +179,38 @@ class TestArrows:
         assert len(self.arrows(make_rate() * np.nan)) == 0
 
     def test_without_any_value(self, tmp_path):
-        assert maps.velocity_map(make_rate() * np.nan, tmp_path / "empty.png").exists()
+        assert plotting.velocity_map(make_rate() * np.nan, tmp_path / "empty.png").exists()
 
 
 class TestRefusals:
     def test_an_array(self, tmp_path):
         with pytest.raises(TypeError, match=r"plotting\.map_of\(\)"):
-            maps.save_maps(make_rate()["v"], tmp_path)
+            plotting.save_maps(make_rate()["v"], tmp_path)
 
     def test_a_network(self, tmp_path):
         with pytest.raises(ValueError, match=r"Pass the result of velocity\(\), invert\(\) or correlate\(\)"):
-            maps.save_maps(make_shifts().drop_vars(["dx", "dy", "score", "flags"]), tmp_path)
+            plotting.save_maps(make_shifts().drop_vars(["dx", "dy", "score", "flags"]), tmp_path)
 
     def test_truth_of_something_else(self, tmp_path):
         with pytest.raises(ValueError, match=r"none called vx or vy. Pass the result of velocity\(\)"):
-            maps.save_maps(make_shifts(), tmp_path, truth=make_rate())
+            plotting.save_maps(make_shifts(), tmp_path, truth=make_rate())
 
     @pytest.mark.parametrize(
         "field", [make_shifts()["dx"], make_rate()["v"].drop_vars("x"), np.zeros((2, 2))], ids=type
     )
     def test_not_a_field(self, field, tmp_path):
         with pytest.raises(ValueError, match="Select one date or pair first"):
-            maps.map_of(field, tmp_path / "map.png")
+            plotting.map_of(field, tmp_path / "map.png")
 
     def test_no_velocity(self, tmp_path):
         with pytest.raises(ValueError, match=r"Pass the result of velocity\(\)"):
-            maps.velocity_map(make_rate()[["v"]], tmp_path / "map.png")
+            plotting.velocity_map(make_rate()[["v"]], tmp_path / "map.png")
 
     @pytest.mark.parametrize("missing", ["matplotlib", "cmcrameri"])
     def test_without_the_extra(self, missing, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, missing, None)
         with pytest.raises(ImportError, match=r"pip install 'xoffset\[plot\]'"):
-            maps.save_maps(make_rate(), tmp_path)
+            plotting.save_maps(make_rate(), tmp_path)
 
 
 def test_importing_loads_no_heavy_library():

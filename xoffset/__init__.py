@@ -6,7 +6,7 @@ Importing the package registers the accessor `.offset` on DataArrays and Dataset
 from importlib.metadata import version as _version
 
 from xoffset import accessor as _accessor  # noqa: F401, registers `.offset`
-from xoffset import synthetic
+from xoffset import plotting, synthetic
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._pyramid import Pyramid
