@@ -13,11 +13,12 @@ import numpy as np
 from _measure import Extent, Rows, cpu_seconds, on_one_core, run
 from _scenes import pair
 
-from xoffset import _images, _prefilters, _request, _search, _significance
+from xoffset import _images, _prefilters, _search, _significance
 from xoffset._arrays.lattice import Lattice
 from xoffset._blocks import tiles
 from xoffset._kernels import filters, refine, significance, zncc
 from xoffset._kernels._jit import hot_kernel
+from xoffset.matching import request
 
 # Gauss-Newton steps of a window, about.
 STEPS = 4
@@ -107,8 +108,8 @@ def kernels(extent: Extent) -> Rows:
 def _tile(template: int, search: int, step: int) -> Tile:
     filtered = _prefilters.Bandpass()
     stack, _ = pair(512, snr=4.0)
-    options = _request.Options(template, search, step, "ncc", filtered, None)
-    lattice = _request.prepare(stack, stack.offset.pairs(), options).lattice
+    options = request.Options(template, search, step, "ncc", filtered, None)
+    lattice = request.prepare(stack, stack.offset.pairs(), options).lattice
     start = -(-64 // step)
     part = (slice(start, start + lattice.per_tile),) * 2
     raw = tiles._cut(stack.values, (0, 0), part, lattice)

@@ -10,9 +10,11 @@ import reference_calibration as reference
 import xarray as xr
 
 import xoffset
-from xoffset import _stable, calibration, synthetic
+from xoffset import synthetic
 from xoffset.model import grids, products
+from xoffset.model import stable as stable_module
 from xoffset.model.dates import in_years
+from xoffset.uncertainty import calibrate
 
 DATES = np.array(["2020-01-01", "2020-02-01", "2020-08-01", "2022-01-01"], "M8[us]")
 PAIRS = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
@@ -220,9 +222,9 @@ def test_few_vectors_share_their_strata():
 
 def test_pairs_of_the_same_dates_are_not_more_ground(shifts):
     """Errors belong to dates: ten dates of all pairs hold nine independent ones."""
-    assert calibration._independent(shifts) == 0.5
-    assert calibration._independent(shifts.isel(pair=[0, 3, 5])) == 1.0
-    assert calibration._independent(shifts.isel(pair=[0, 5])) == 1.0
+    assert calibrate._independent(shifts) == 0.5
+    assert calibrate._independent(shifts.isel(pair=[0, 3, 5])) == 1.0
+    assert calibrate._independent(shifts.isel(pair=[0, 5])) == 1.0
 
 
 @pytest.mark.parametrize("windows", [1, 2, 4])
@@ -230,7 +232,7 @@ def test_overlapping_windows_count_by_their_own_ground(windows):
     """A mean over n x n white values has the correlation of windows that overlap by 1 - 1/n: one in n² is new."""
     white = np.random.default_rng(1).standard_normal((2, 1, 200 + windows - 1, 240 + windows - 1))
     view = np.lib.stride_tricks.sliding_window_view(white, (windows, windows), axis=(2, 3))
-    assert calibration._alike(view.mean(axis=(4, 5))) == pytest.approx(windows**2, rel=0.15)
+    assert calibrate._alike(view.mean(axis=(4, 5))) == pytest.approx(windows**2, rel=0.15)
 
 
 @pytest.mark.small
@@ -240,7 +242,7 @@ def test_correlation_equals_the_slow_twin():
     ratio[0, 0, 3, 4] = 300.0
     ratio[:, 1, 5:8, 2] = np.nan
     np.testing.assert_allclose(
-        calibration._alike(ratio), reference.correlated_nodes(ratio, calibration.LEAST_CORRELATION), rtol=1e-10
+        calibrate._alike(ratio), reference.correlated_nodes(ratio, calibrate.LEAST_CORRELATION), rtol=1e-10
     )
 
 
@@ -293,7 +295,7 @@ def test_a_mask_on_the_pixels_equals_the_slow_twin(step, template, rising):
     centre = 0.5 * (template - 1)
     shifts = made_up(tuple(part.size for part in starts), pairs=PAIRS[:1])
     shifts = shifts.assign_coords(y=y[0] + sign * 10.0 * (starts[0] + centre), x=x[0] + 15.0 * (starts[1] + centre))
-    found = _stable.on_nodes(stable, shifts, "calibrate")
+    found = stable_module.on_nodes(stable, shifts, "calibrate")
     expected = [[reference.is_stable(pixels, a + centre, b + centre, step) for b in starts[1]] for a in starts[0]]
     np.testing.assert_array_equal(found, expected)
     assert 0 < found.sum() < found.size
@@ -303,7 +305,7 @@ def test_a_mask_on_the_pixels_equals_the_slow_twin(step, template, rising):
 def test_nodes_beyond_the_mask_are_not_stable():
     shifts = made_up((6, 7), pairs=PAIRS[:1])
     stable = everywhere(shifts).isel(x=slice(2, None), y=slice(None, 4))
-    found = _stable.on_nodes(stable, shifts, "calibrate")
+    found = stable_module.on_nodes(stable, shifts, "calibrate")
     np.testing.assert_array_equal(np.argwhere(found).min(axis=0), [0, 2])
     np.testing.assert_array_equal(np.argwhere(found).max(axis=0), [3, 6])
     assert found.sum() == 20
@@ -343,7 +345,7 @@ def test_chunks_change_no_bit(shifts, calibrated, chunks):
 
 def test_a_large_scene_is_sampled_evenly(shifts, monkeypatch):
     whole = xoffset.calibrate(shifts, everywhere(shifts))
-    monkeypatch.setattr(calibration, "SAMPLE", shifts.dx.size // 4)
+    monkeypatch.setattr(calibrate, "SAMPLE", shifts.dx.size // 4)
     sampled = xoffset.calibrate(shifts, everywhere(shifts))
     lazily = xoffset.calibrate(in_chunks(shifts, {"y": 11, "x": 13}), everywhere(shifts)).compute()
     xr.testing.assert_identical(lazily, sampled)

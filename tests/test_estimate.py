@@ -13,7 +13,12 @@ import reference_estimate
 import xarray as xr
 
 import xoffset
-from xoffset import _guide, _request, _search, estimation, synthetic
+from xoffset import _search, synthetic
+from xoffset._arrays import lattice
+from xoffset.matching import cost as counting
+from xoffset.matching import estimate, timing
+from xoffset.matching.guide import Grid
+from xoffset.matching.request import Request
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
 
@@ -38,7 +43,7 @@ def count(stack, network, **options):
 
 def on_nodes(stack, values, template=16, step=8):
     """DataArray (y, x) of one value a window, in the order of the windows."""
-    y, x = _guide.Grid.of(stack, template, step)
+    y, x = Grid.of(stack, template, step)
     values = np.broadcast_to(values, (y.size, x.size)).astype(float)
     return xr.DataArray(values, dims=("y", "x"), coords={"y": y, "x": x, "spatial_ref": stack.spatial_ref})
 
@@ -50,7 +55,7 @@ def on_nodes(stack, values, template=16, step=8):
 @pytest.mark.parametrize("tile", [256, 32])
 @pytest.mark.parametrize(("search", "step"), [(4, 8), ((3, 6), 8), (5, 20), (37, 8), (1, 1)])
 def test_counts_of_a_plain_search(stack, network, monkeypatch, search, step, tile):
-    monkeypatch.setattr("xoffset._blocks.TILE", tile)
+    monkeypatch.setattr("xoffset._arrays.lattice.TILE", tile)
     cost = count(stack, network, search=search, step=step)
     half = search if isinstance(search, tuple) else (search, search)
     nodes = [(size - 16) // step + 1 for size in SHAPE]
@@ -109,9 +114,9 @@ def test_sizes_and_ways_multiply_the_shifts_and_a_pyramid_saves_them(stack, netw
 @pytest.mark.small
 def test_of_many_pairs_and_tiles_a_part_stands_for_all(stack, network, monkeypatch):
     fields = {name: on_nodes(stack, np.linspace(-60.0, 60.0, 12)) for name in ("vx", "vy")}
-    monkeypatch.setattr("xoffset._blocks.TILE", 16)
+    monkeypatch.setattr(lattice, "TILE", 16)
     whole = count(stack, network, prior=xr.Dataset(fields))
-    monkeypatch.setattr(estimation, "COUNTED", 160)
+    monkeypatch.setattr(counting, "COUNTED", 160)
     part = count(stack, network, prior=xr.Dataset(fields))
     assert part.shifts != whole.shifts
     assert part.shifts == pytest.approx(whole.shifts, rel=0.35)
@@ -189,8 +194,8 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 0.0
-        monkeypatch.setattr(estimation.time, "thread_time", lambda: self.now)
-        monkeypatch.setattr(_request.Request, "kernel", lambda request, pairs: self.kernel(request.lattice, pairs))
+        monkeypatch.setattr(timing.time, "thread_time", lambda: self.now)
+        monkeypatch.setattr(Request, "kernel", lambda request, pairs: self.kernel(request.lattice, pairs))
 
     def kernel(self, lattice, pairs):
         def work(images, tile, guide):
@@ -211,7 +216,7 @@ def test_seconds_are_those_of_images_and_pairs(monkeypatch, dates):
     )  # fmt: skip
     network = xoffset.pairs(images)
     Clock(monkeypatch)
-    monkeypatch.setattr("xoffset._blocks.TILE", 64)
+    monkeypatch.setattr("xoffset._arrays.lattice.TILE", 64)
     cost = xoffset.estimate(images, network, **OPTIONS)
     # margins of the search, the band-pass and the spline are read around each tile of 8 x 8 windows of 16 px
     margin = 4 + 6 + xoffset._prefilters.as_prefilter("bandpass").reach(16)
@@ -260,7 +265,7 @@ def test_what_searches_nowhere_costs_nothing(stack, network):
 
 @pytest.mark.small
 def test_without_a_calibration_there_are_no_seconds(stack, network, monkeypatch):
-    monkeypatch.setattr(_request.Request, "kernel", None)
+    monkeypatch.setattr(Request, "kernel", None)
     cost = count(stack, network)
     assert math.isnan(cost.cpu_seconds)
     assert math.isnan(cost.seconds)
@@ -320,7 +325,7 @@ def test_a_lazy_stack_is_not_read(stack, network):
 
 @pytest.mark.small
 def test_it_can_be_read():
-    cost = estimation.Cost(12, 61_009, 36, 211_000_000, 2, 190_000_000, 380_000_000, 29_000_000, 380.0, 190.4, 0.0)
+    cost = estimate.Cost(12, 61_009, 36, 211_000_000, 2, 190_000_000, 380_000_000, 29_000_000, 380.0, 190.4, 0.0)
     assert str(cost) == (
         "61,009 windows x 12 pairs, 211,000,000 shifts: about 3 min on 2 cores, 0.4 GB of memory, 29 MB of results"
     )
@@ -332,7 +337,7 @@ def test_it_can_be_read():
 FRESH = """
 import xoffset
 stack, _ = xoffset.synthetic.stack((64, 64), field="constant", velocity=12.0)
-options = dict(search=4, template=16, calibrate=False)
+options = dict(search=4, template=32, calibrate=False)
 print(*(xoffset.estimate(stack, xoffset.pairs(stack), matcher=m, **options).compile_seconds for m in ("ncc", "phase")))
 """
 

@@ -8,11 +8,12 @@ import reference_triplets
 import xarray as xr
 
 import xoffset
-from xoffset import _graph, triplets
+from xoffset import _graph
 from xoffset._blocks import halos
 from xoffset._kernels import triplets as kernel
 from xoffset.model import products
 from xoffset.model.dates import in_years
+from xoffset.uncertainty import closure
 
 DATES = np.datetime64("2020-01-01", "us") + np.timedelta64(20, "D") * np.arange(10)
 SHAPE = (7, 9)
@@ -411,7 +412,7 @@ def test_few_nodes_will_do(shape):
 )
 def test_chunks_change_no_bit(dtype, chunks, monkeypatch):
     shifts = made_up(of_pair=0.2, bad=(BAD, 1.0, 2.0), dtype=dtype, shape=(11, 13))
-    monkeypatch.setattr(triplets, "SAMPLE", shifts.dx.size // 3)
+    monkeypatch.setattr(closure, "SAMPLE", shifts.dx.size // 3)
     monkeypatch.setattr(halos, "TILE", 4)
     mask = everywhere(shifts)
     expected = xoffset.closure(shifts, stable=mask)

@@ -10,28 +10,29 @@ from xoffset import plotting, synthetic
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._pyramid import Pyramid
-from xoffset.calibration import calibrate
 from xoffset.decomposition import annual, coseismic, decompose
-from xoffset.estimation import estimate
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.tables import from_table
-from xoffset.grounding import ground
-from xoffset.inversion import invert
-from xoffset.matching import correlate, extend
-from xoffset.motion import velocity
+from xoffset.inversion.invert import invert
+from xoffset.matching.correlate import correlate
+from xoffset.matching.estimate import estimate
+from xoffset.matching.extend import extend
+from xoffset.motion.ground import ground
+from xoffset.motion.profile import profile
+from xoffset.motion.resample import rereference, resample
+from xoffset.motion.strain import strain
+from xoffset.motion.trajectory import trajectory
+from xoffset.motion.velocity import velocity
 from xoffset.network.diagnose import diagnose
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
 from xoffset.pipeline.warmup import warmup
-from xoffset.profiling import profile
 from xoffset.readers.open_result import open_result
 from xoffset.readers.open_stack import open_stack
-from xoffset.resampling import rereference, resample
-from xoffset.screening import screen
+from xoffset.screening.screen import screen
 from xoffset.stacking import mean_displacement, mean_velocity, quality, vector_coherence
-from xoffset.straining import strain
-from xoffset.trajectories import trajectory
-from xoffset.triplets import closure
+from xoffset.uncertainty.calibrate import calibrate
+from xoffset.uncertainty.closure import closure
 
 __version__ = _version("xoffset")
 

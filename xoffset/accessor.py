@@ -11,35 +11,33 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import (
-    calibration,
-    decomposition,
-    estimation,
-    grounding,
-    inversion,
-    matching,
-    motion,
-    profiling,
-    resampling,
-    screening,
-    stacking,
-    straining,
-    trajectories,
-    triplets,
-)
+from xoffset import decomposition, stacking
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
 from xoffset._regression import Loss
-from xoffset.estimation import Cost
 from xoffset.formats import geotiff
-from xoffset.inversion import Weights
+from xoffset.inversion import invert as invert_module
+from xoffset.inversion.invert import Weights
+from xoffset.matching import correlate as correlate_module
+from xoffset.matching import estimate as estimate_module
+from xoffset.matching import extend as extend_module
+from xoffset.matching.estimate import Cost
 from xoffset.model.dates import Date, Duration
+from xoffset.motion import ground as ground_module
+from xoffset.motion import profile as profile_module
+from xoffset.motion import resample as resample_module
+from xoffset.motion import strain as strain_module
+from xoffset.motion import trajectory as trajectory_module
+from xoffset.motion import velocity as velocity_module
 from xoffset.network import diagnose as diagnose_module
 from xoffset.network import pairs as pairs_module
 from xoffset.network import plan as plan_module
 from xoffset.network.plan import Plan
+from xoffset.screening import screen as screen_module
+from xoffset.uncertainty import calibrate as calibrate_module
+from xoffset.uncertainty import closure as closure_module
 
 
 @xr.register_dataarray_accessor("offset")
@@ -83,7 +81,7 @@ class StackAccessor:
         prior: xr.Dataset | None = None,
     ) -> xr.Dataset:
         """Displacement between the images of every pair: `xoffset.correlate`."""
-        return matching.correlate(
+        return correlate_module.correlate(
             self._obj, network, template=template, search=search, step=step, matcher=matcher, prefilter=prefilter,
             prior=prior,
         )  # fmt: skip
@@ -101,7 +99,7 @@ class StackAccessor:
         calibrate: bool = True,
     ) -> Cost:
         """What `correlate` will cost: `xoffset.estimate`."""
-        return estimation.estimate(
+        return estimate_module.estimate(
             self._obj, network, template=template, search=search, step=step, matcher=matcher, prefilter=prefilter,
             prior=prior, calibrate=calibrate,
         )  # fmt: skip
@@ -128,18 +126,18 @@ class ProductAccessor:
         max_separation: Literal["auto"] | Duration | None = None,
     ) -> xr.Dataset:
         """Shifts without doubtful matches: `xoffset.screen`."""
-        return screening.screen(
+        return screen_module.screen(
             self._obj, min_score=min_score, min_peak_gap=min_peak_gap, false_alarm=false_alarm,
             neighbourhood=neighbourhood, max_separation=max_separation,
         )  # fmt: skip
 
     def calibrate(self, stable: xr.DataArray, *, apply_to: xr.Dataset | None = None) -> xr.Dataset:
         """Shifts whose standard errors tell the spread on stable ground: `xoffset.calibrate`."""
-        return calibration.calibrate(self._obj, stable, apply_to=apply_to)
+        return calibrate_module.calibrate(self._obj, stable, apply_to=apply_to)
 
     def closure(self, *, stable: xr.DataArray | None = None) -> xr.Dataset:
         """Misclosure around every three dates: `xoffset.closure`."""
-        return triplets.closure(self._obj, stable=stable)
+        return closure_module.closure(self._obj, stable=stable)
 
     def extend(
         self,
@@ -154,7 +152,7 @@ class ProductAccessor:
         prior: xr.Dataset | None = None,
     ) -> xr.Dataset:
         """Shifts of a network of which some pairs were matched before: `xoffset.extend`."""
-        return matching.extend(
+        return extend_module.extend(
             self._obj, stack, network, template=template, search=search, step=step, matcher=matcher,
             prefilter=prefilter, prior=prior,
         )  # fmt: skip
@@ -171,20 +169,20 @@ class ProductAccessor:
         stable: xr.DataArray | None = None,
     ) -> xr.Dataset:
         """Displacement at every date: `xoffset.invert`."""
-        return inversion.invert(
+        return invert_module.invert(
             self._obj, weights=weights, loss=loss, smooth=smooth, prior=prior, islands=islands, reference=reference,
             stable=stable,
         )  # fmt: skip
 
     def rereference(self, reference: Date | Sequence[Date] | xr.DataArray) -> xr.Dataset:
         """Series whose displacement is zero at another date: `xoffset.rereference`."""
-        return resampling.rereference(self._obj, reference)
+        return resample_module.rereference(self._obj, reference)
 
     def resample(
         self, dates: Duration | Sequence[Date] | xr.DataArray, *, max_gap: Duration | None = None
     ) -> xr.Dataset:
         """Series at regular or other dates: `xoffset.resample`."""
-        return resampling.resample(self._obj, dates, max_gap=max_gap)
+        return resample_module.resample(self._obj, dates, max_gap=max_gap)
 
     def trajectory(
         self,
@@ -194,13 +192,13 @@ class ProductAccessor:
         window: float | None = None,
     ) -> xr.Dataset:
         """Paths of points that move with the ground: `xoffset.trajectory`."""
-        return trajectories.trajectory(self._obj, points, start=start, window=window)
+        return trajectory_module.trajectory(self._obj, points, start=start, window=window)
 
     def velocity(
         self, *, loss: Loss = "huber", bootstrap: int = 0, block: int | None = None, seed: int = 0
     ) -> xr.Dataset:
         """Mean velocity: `xoffset.velocity`."""
-        return motion.velocity(self._obj, loss=loss, bootstrap=bootstrap, block=block, seed=seed)
+        return velocity_module.velocity(self._obj, loss=loss, bootstrap=bootstrap, block=block, seed=seed)
 
     def decompose(
         self,
@@ -258,7 +256,7 @@ class ProductAccessor:
 
     def strain(self, *, window: int = 5, overlap: float = 4.0, min_valid: float = 0.5) -> xr.Dataset:
         """How the ground deforms: `xoffset.strain`."""
-        return straining.strain(self._obj, window=window, overlap=overlap, min_valid=min_valid)
+        return strain_module.strain(self._obj, window=window, overlap=overlap, min_valid=min_valid)
 
     def profile(
         self,
@@ -270,13 +268,13 @@ class ProductAccessor:
         overlap: float = 4.0,
     ) -> xr.Dataset:
         """Motion along a line, parallel and normal to a fault: `xoffset.profile`."""
-        return profiling.profile(
+        return profile_module.profile(
             self._obj, line, spacing=spacing, width=width, strike=strike, overlap=overlap,
         )  # fmt: skip
 
     def ground(self) -> xr.Dataset:
         """Motion toward true east and north, in metres of ground: `xoffset.ground`."""
-        return grounding.ground(self._obj)
+        return ground_module.ground(self._obj)
 
     def to_geotiff(self, folder: str | os.PathLike[str], *, variables: str | Sequence[str] | None = None) -> list[Path]:
         """Cloud-optimised GeoTIFFs: `xoffset.to_geotiff`."""

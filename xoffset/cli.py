@@ -15,18 +15,18 @@ import xarray as xr
 
 from xoffset import synthetic
 from xoffset._blocks import threads
-from xoffset.estimation import estimate
 from xoffset.formats.geotiff import to_geotiff
-from xoffset.inversion import invert
-from xoffset.matching import correlate
-from xoffset.motion import velocity
+from xoffset.inversion.invert import invert
+from xoffset.matching.correlate import correlate
+from xoffset.matching.estimate import estimate
+from xoffset.motion.velocity import velocity
 from xoffset.network.diagnose import diagnose
 from xoffset.network.pairs import pairs
 from xoffset.pipeline.warmup import warmup
 from xoffset.plotting import maps
 from xoffset.readers.open_result import open_result
 from xoffset.readers.open_stack import open_stack
-from xoffset.screening import screen
+from xoffset.screening.screen import screen
 
 MARKER = "xoffset-results.txt"
 # Seconds between two lines that tell how many kernels were compiled.

@@ -14,12 +14,12 @@ import xarray as xr
 from xoffset import synthetic
 from xoffset._blocks import threads
 from xoffset._kernels import _cache
-from xoffset.inversion import invert
-from xoffset.matching import correlate
+from xoffset.inversion.invert import invert
+from xoffset.matching.correlate import correlate
 from xoffset.model import products
-from xoffset.motion import velocity
+from xoffset.motion.velocity import velocity
 from xoffset.network.pairs import pairs
-from xoffset.screening import screen
+from xoffset.screening.screen import screen
 
 logger = logging.getLogger("xoffset")
 

@@ -12,13 +12,14 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _guide, _images, _ncc, _phase, _prefilters, _pyramid, _search
+from xoffset import _images, _ncc, _phase, _prefilters, _pyramid, _search
 from xoffset._arrays.lattice import Lattice
 from xoffset._blocks import tiles
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
+from xoffset.matching.guide import Grid, Guide, make_guide
 from xoffset.model import checks, grids
 
 
@@ -38,8 +39,8 @@ class Request:
     """The options after their checks: where to match, how, and what comes of it."""
 
     options: Options
-    grid: _guide.Grid
-    guide: _guide.Guide
+    grid: Grid
+    guide: Guide
     lattice: Lattice
     matcher: NCC | Phase
     prefilter: Prefilter | None
@@ -99,8 +100,8 @@ def prepare(stack: xr.DataArray, network: xr.Dataset, options: Options) -> Reque
     matcher, prefilter = _as_matcher(options.matcher), _prefilters.as_prefilter(options.prefilter)
     step = _as_size(options.step, "step", 1)
     templates = _as_templates(options.template, step)
-    grid = _guide.Grid.of(stack, templates[-1], step)
-    guide = _guide.guide(stack, network, options.search, options.prior, grid)
+    grid = Grid.of(stack, templates[-1], step)
+    guide = make_guide(stack, network, options.search, options.prior, grid)
     lattice = _lattice(stack, templates, step, guide, prefilter)
     if isinstance(matcher, Phase):
         matcher.check(lattice, is_uniform=not isinstance(options.search, xr.DataArray))
@@ -161,7 +162,7 @@ def _as_templates(template: int | Sequence[int], step: int) -> tuple[int, ...]:
 
 
 def _lattice(
-    stack: xr.DataArray, templates: tuple[int, ...], step: int, guide: _guide.Guide, prefilter: Prefilter | None
+    stack: xr.DataArray, templates: tuple[int, ...], step: int, guide: Guide, prefilter: Prefilter | None
 ) -> Lattice:
     """Sampling grid, after checking that the windows fit the image."""
     shape = stack.shape[1], stack.shape[2]

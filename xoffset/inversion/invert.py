@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import _graph, _options, _solver, _stable
+from xoffset import _graph, _options, _solver
 from xoffset._blocks import pixels
 from xoffset._blocks.whole import at_once
 from xoffset._kernels import laplacian, observations
 from xoffset.model import checks, products
 from xoffset.model.dates import Date, as_dates, in_years, index_of_date
 from xoffset.model.flags import FLAGS
+from xoffset.model.stable import on_nodes
 
 Weights = Literal["sigma", "score", "uniform", "velocity", "baseline", "long_baseline"]
 
@@ -201,7 +202,7 @@ def _fields(found: Any, setup: _solver.Setup) -> dict[str, Any]:
 
 def _table(stable: xr.DataArray, shifts: xr.Dataset, order: Any, setup: _solver.Setup) -> Any:
     """Table of `_of_stable_ground` (4, date), NumPy or dask."""
-    mask = _stable.on_nodes(stable, shifts, "invert")
+    mask = on_nodes(stable, shifts, "invert")
     stride = math.ceil(math.sqrt(shifts["dx"].size / SAMPLE))
     fields = [shifts[name].data[order][..., ::stride, ::stride] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     fit = partial(_of_stable_ground, setup=setup)

@@ -48,7 +48,7 @@ class Guide(NamedTuple):
     is_blind: np.ndarray  # (1 or pair, rows, columns) nodes without a prior, though there is one
 
 
-def guide(
+def make_guide(
     stack: xr.DataArray,
     network: xr.Dataset,
     search: int | tuple[int, int] | xr.DataArray | Pyramid,

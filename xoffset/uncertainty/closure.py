@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _graph, _stable
+from xoffset import _graph
 from xoffset._blocks import halos
 from xoffset._blocks.whole import at_once
 from xoffset._kernels import laplacian, observations, triplets
 from xoffset.model import checks, grids, products, variables
+from xoffset.model.stable import on_nodes
 
 # Values that the medians over a map are taken of at most, as even a share of the nodes.
 SAMPLE = 4_000_000
@@ -124,7 +125,7 @@ def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dat
     """
     shifts = checks.as_shifts(shifts, "closure")
     order, epochs, network = _network(shifts)
-    mask = None if stable is None else _stable.on_nodes(stable, shifts, "closure")
+    mask = None if stable is None else on_nodes(stable, shifts, "closure")
     if not len(network.triplets):
         warnings.warn(
             f"closure() found no three dates of which all three pairs are in the network of {len(epochs)} dates: there "

@@ -1,4 +1,4 @@
-"""correlate() and extend(): checks, match, labelled result."""
+"""Shifts of a network that grew: only its new pairs are matched."""
 
 from __future__ import annotations
 
@@ -10,95 +10,15 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from xoffset import _request
-from xoffset._blocks import halos, pixels, tiles
-from xoffset._kernels import neighbours
+from xoffset._blocks import pixels
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._prefilters import Prefilter
 from xoffset._pyramid import Pyramid
-from xoffset._request import Options
+from xoffset.matching.correlate import label_shifts, match_pairs
+from xoffset.matching.request import Options, Request, prepare
 from xoffset.model import checks, grids, history, products
 from xoffset.model.dates import as_dates
-from xoffset.model.flags import FLAGS
-
-
-def correlate(
-    stack: xr.DataArray,
-    network: xr.Dataset,
-    *,
-    template: int | Sequence[int] = 32,
-    search: int | tuple[int, int] | xr.DataArray | Pyramid = 8,
-    step: int = 8,
-    matcher: Literal["ncc", "phase"] | NCC | Phase = "ncc",
-    prefilter: str | Prefilter | None = "bandpass",
-    prior: xr.Dataset | None = None,
-) -> xr.Dataset:
-    """Displacement between the two images of every pair, with its uncertainty, on a grid.
-
-    Parameters
-    ----------
-    stack
-        Images (time, y, x) with x and y in metres. NaN, infinity and a declared nodata value are left out of every
-        window. NumPy gives a computed result, dask a lazy one with the same bits.
-    network
-        Pairs of dates, from `pairs`.
-    template
-        Side of the square window, in pixels. Several sides, such as (16, 32, 64), are all tried, and each node keeps
-        the smallest whose match stands out and agrees with its neighbours; they differ by multiples of twice the
-        greatest common divisor of step and templates, so that all share their centre.
-    search
-        Largest displacement looked for around the prior, in pixels, inclusive: one number, `(y, x)`, or a DataArray
-        (y, x) of numbers, of which the nearest holds for a node (0 or NaN leaves it out). A peak on the outermost ring
-        is not accepted: choose at least one pixel more than the motion. A `Pyramid` goes from coarse to fine.
-    step
-        Distance between windows, in pixels.
-    matcher
-        `"ncc"`; `"phase"` for windows of 64 px and more; or an `NCC` or a `Phase` with options of its own.
-    prefilter
-        `"bandpass"` removes detail finer than 0.7 px (noise) and coarser than 3 px (light and shade) before matching;
-        None matches the pixels as they are.
-    prior
-        What the displacement is about, rounded to whole pixels: a Dataset (y, x) with `vx` and `vy` in metres a year,
-        or `dx` and `dy` in metres, per pair if it has `pair`, on any grid of the stack's CRS. NaN means around zero;
-        such nodes are flagged `no_prior`, and keep their match. It never moves where a match is reported.
-
-    Returns
-    -------
-    xarray.Dataset
-        Shifts (pair, y, x) at the window centres in the reference image. `dx`, `dy`: displacement in metres of the
-        grid, positive toward increasing x and y; a feature at (x, y) on the reference date is at (x + dx, y + dy) on
-        the secondary date. `score`: correlation at the match, or at the whole-pixel peak where the refinement failed.
-        `gap`: whole-pixel peak minus the best score more than 3 px away (NaN if `search` is at most 3). `sigma_dx`,
-        `sigma_dy`: standard errors in metres; `sigma_dxdy`: covariance in m2. `false_alarm`: probability that unrelated
-        ground is accepted with so high a score (not with `"phase"`). `flags`: why dx and dy are NaN. With several
-        templates `template_size`: the side in pixels that was kept. Matched both ways `mismatch`: length in metres of
-        the sum of the displacement and the one back. The CRS is that of the stack.
-
-    Raises
-    ------
-    TypeError
-        If stack, network or prior are of the wrong type, or the pixels are no real numbers.
-    ValueError
-        If dims, dates, grid or CRS are not those of a stack, a date of the network is not in it, template, search
-        and step do not fit the image or one another, or the prior is lazy or of another CRS.
-
-    Notes
-    -----
-    Masked zero-mean normalised correlation after Padfield (2012, IEEE Trans. Image Process. 21, 2706-2718); sub-pixel
-    refinement by inverse-compositional Gauss-Newton. The standard errors come from the Hessian and the residual of the
-    fit, corrected for the colour that the pre-filter gives to noise, and contain the 0.002 px of interpolation bias.
-
-    Examples
-    --------
-    >>> import xoffset, xoffset.synthetic
-    >>> stack, truth = xoffset.synthetic.stack((128, 128), field="constant", velocity=12.0, direction=90.0)
-    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack), search=4)
-    >>> float(shifts.dx.median().round(1))
-    12.0
-    """
-    request = _request.prepare(stack, network, Options(template, search, step, matcher, prefilter, prior))
-    return _labelled(_match(stack, request), stack, network, request)
 
 
 def extend(
@@ -156,14 +76,14 @@ def extend(
     True
     """
     shifts = checks.as_shifts(shifts, "extend")
-    request = _request.prepare(stack, network, Options(template, search, step, matcher, prefilter, prior))
+    request = prepare(stack, network, Options(template, search, step, matcher, prefilter, prior))
     _check_origin(shifts, stack, request)
     order, new = _order(shifts, network)
     parts = [shifts]
     if new:
         dates, of_new = request.only(new)
         images = stack.isel(time=dates)
-        parts.append(_labelled(_match(images, of_new), images, network.isel(pair=new), of_new))
+        parts.append(label_shifts(match_pairs(images, of_new), images, network.isel(pair=new), of_new))
     fields = {
         name: pixels.per_pixel(partial(_in_order, order=order), [part[name].data for part in parts], order.size)
         for name in _names_of_all(parts)
@@ -174,52 +94,7 @@ def extend(
     )  # fmt: skip
 
 
-def _match(stack: xr.DataArray, request: _request.Request) -> dict[str, Any]:
-    """Fields of the matcher, in pixels."""
-    found = tiles.match_tiles(
-        stack.data, request.guide.fields, request.lattice, request.kernel(request.guide.pairs), request.shape
-    )
-    fields = dict(zip(request.names, found, strict=True))
-    fields["flags"] = fields["flags"].astype(np.int32) | request.guide.is_blind * np.int32(FLAGS["no_prior"])
-    return _checked_both_ways(fields, request.lattice.step)
-
-
-def _labelled(
-    fields: dict[str, Any], stack: xr.DataArray, network: xr.Dataset, request: _request.Request
-) -> xr.Dataset:
-    return products.shifts(
-        _request.in_metres(fields, grids.spacing(stack, "correlate")),
-        network,
-        x=request.grid.x,
-        y=request.grid.y,
-        like=stack,
-        step={"function": "correlate"} | request.parameters,
-    )
-
-
-def _checked_both_ways(fields: dict[str, Any], step: int) -> dict[str, Any]:
-    """Fields without the matches that do not come back, and the sums of both ways; those of one way as they are."""
-    if "back_dx" not in fields:
-        return fields
-    names = ("dx", "dy", "back_dx", "back_dy", "variance_dx", "variance_dy")
-    fails = halos.with_halo(
-        partial(_fails_to_come_back, step=step), [fields[name] for name in names], 1, np.dtype(np.uint8)
-    ).astype(bool)
-    out = fields | {f"sum_{name}": fields[name] + fields[f"back_{name}"] for name in ("dx", "dy")}
-    for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance"):
-        out[name] = np.where(fails, np.nan, fields[name])
-    out["flags"] = fields["flags"] | fails * np.int32(FLAGS["forward_backward"])
-    return out
-
-
-def _fails_to_come_back(*fields: np.ndarray, step: int) -> np.ndarray:
-    out = np.empty(fields[0].shape, dtype=np.uint8)
-    for layers in zip(*fields, out, strict=True):
-        neighbours.fails_to_come_back(*(np.ascontiguousarray(layer) for layer in layers[:-1]), step, layers[-1])
-    return out
-
-
-def _check_origin(shifts: xr.Dataset, stack: xr.DataArray, request: _request.Request) -> None:
+def _check_origin(shifts: xr.Dataset, stack: xr.DataArray, request: Request) -> None:
     """Refuse shifts that `correlate` would not have made of this stack with these options."""
     advice = "Keep what correlate() returns, extend that, and screen or calibrate the result."
     recorded = history.steps(shifts)

@@ -8,10 +8,11 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from xoffset import _graph, _stable
+from xoffset import _graph
 from xoffset._blocks import pixels, whole
 from xoffset.model import checks, products
 from xoffset.model.dates import as_dates, in_years
+from xoffset.model.stable import on_nodes
 
 # Strata at most: of the baseline, and of the score within each of them.
 BASELINES, SCORES = 4, 5
@@ -87,7 +88,7 @@ def calibrate(shifts: xr.Dataset, stable: xr.DataArray, *, apply_to: xr.Dataset 
     """
     shifts = _as_shifts(shifts)
     target = shifts if apply_to is None else _as_shifts(apply_to)
-    mask = _stable.on_nodes(stable, shifts, "calibrate")
+    mask = on_nodes(stable, shifts, "calibrate")
 
     stride = math.ceil(math.sqrt(shifts["dx"].size / SAMPLE))
     fields = [shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy", "score")]

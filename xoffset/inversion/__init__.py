@@ -1,0 +1,1 @@
+"""From pairs to motion through time: invert()."""

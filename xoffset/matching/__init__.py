@@ -1,0 +1,1 @@
+"""From images to shifts: correlate(), extend() and estimate()."""

@@ -1,0 +1,204 @@
+"""Scores to compute, and bytes to hold, of a request to match."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from xoffset import _images, _phase, _pyramid, _search
+from xoffset._arrays.lattice import Lattice, Tile
+from xoffset._blocks.tiles import match_tiles
+from xoffset._kernels import dense, zncc
+from xoffset._ncc import NCC
+from xoffset._phase import Phase
+from xoffset._search import Pair
+from xoffset.matching.request import Request
+
+# Nodes times sorts of pairs whose shifts are counted one by one; of more pairs a part is.
+COUNTED = 8_000_000
+# Proposals that usually differ at a level of a pyramid: no shift at all, and what the level below found.
+PROPOSALS = 2
+# A block of a dask array is there as read, with its halo, and in part in the blocks beside it.
+COPIES = 3
+# Arrays of pixels that filters and the search of a pair need for a while.
+TRANSIENT = 8
+# The same of the phase matcher, in portions of spectra.
+PHASE_BUFFERS = 3
+
+
+class Part(NamedTuple):
+    """Tiles that cost alike, with one of them and a pair that stand for all."""
+
+    shifts: float  # of all pairs
+    pixels: float  # of the windows that are read, one date
+    tile: Tile
+    pair: Pair
+
+
+def count_work(request: Request) -> list[Part]:
+    """Work of the tiles that lie inside the image with all they read, and of the others.
+
+    Beyond the edge of the image the pre-filter does without, which costs more.
+    """
+    lattice, guide = request.lattice, request.guide
+    tiles = list(lattice.tiles())
+    windows = [lattice.window(tile) for tile in tiles]
+    pixels = np.array([math.prod(part.stop - part.start for part in window) for window in windows])
+    is_inside = np.array(
+        [all(part.start >= 0 and part.stop <= size for part, size in zip(window, lattice.shape, strict=True))
+         for window in windows]
+    )  # fmt: skip
+    alike = Counter((pair.prior, pair.scale) for pair in guide.pairs)
+    kinds = sorted(alike)
+    which, where, counts = _count_all_shifts(request, kinds, tiles)
+    weights = np.array([alike[kinds[k]] for k in which])
+    share = len(guide.pairs) * len(tiles) / float(weights.sum())
+    parts = []
+    for wanted in (is_inside, ~is_inside):
+        here = wanted[where]
+        total = float((weights * counts)[here].sum())
+        if total > 0:
+            # the tile in which a shift is found on average, not the average tile: most may have little to do
+            mean = (weights * counts**2)[here].sum() / total
+            typical = np.flatnonzero(here)[np.abs(counts[here] - mean).argmin()]
+            is_read = np.unique(where[here & (counts > 0)]).size / np.unique(where[here]).size
+            pair = Pair(0, 1, *kinds[which[typical]])
+            parts.append(Part(total * share, float(pixels[wanted].sum()) * is_read, tiles[where[typical]], pair))
+    return parts
+
+
+def _count_all_shifts(
+    request: Request, kinds: list[tuple[int, float]], tiles: list[Tile]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shifts of one pair of each kind in each tile, or in as many as can be counted soon: kind, tile and number."""
+    lattice, fields = request.lattice, request.guide.fields
+    if len(fields) == 0:
+        ends = [[(part.start, part.stop) for part in window] for window in tiles]
+        inside = [_count_inside(lattice, axis, np.array(ends)[:, axis]) for axis in (0, 1)]
+        counts = inside[0] * inside[1] * count_scores(np.array(lattice.search), request)
+        return np.zeros(len(tiles), dtype=np.int64), np.arange(len(tiles)), counts.astype(np.float64)
+    most = max(1, COUNTED // min(lattice.per_tile**2, math.prod(lattice.nodes)))
+    chosen = np.random.default_rng(0).permutation(len(kinds) * len(tiles))[:most]
+    which, where = np.divmod(np.sort(chosen), len(tiles))
+    counts = [count_shifts(request, Pair(0, 1, *kinds[k]), tiles[n]) for k, n in zip(which, where, strict=True)]
+    return which, where, np.array(counts, dtype=np.float64)
+
+
+def _count_inside(lattice: Lattice, axis: int, ends: np.ndarray) -> np.ndarray:
+    """How many of the nodes from first to last (tile, 2) along an axis can search as far as they should."""
+    first = -(-lattice.search[axis] // lattice.step)
+    last = (lattice.shape[axis] - lattice.template - lattice.search[axis]) // lattice.step + 1
+    return np.asarray(np.maximum(np.minimum(ends[:, 1], last) - np.maximum(ends[:, 0], first), 0))
+
+
+def count_shifts(request: Request, pair: Pair, tile: Tile) -> int:
+    """Scores to compute for one pair on the nodes of a tile."""
+    candidates = _search.candidates(request.guide.fields[:, *tile], pair, tile, request.lattice)
+    return int((count_scores(candidates.half, request) * candidates.wanted).sum())
+
+
+def count_scores(half: np.ndarray, request: Request) -> np.ndarray:
+    """Scores to compute for nodes with half-ranges (..., 2)."""
+    levels = request.lattice.levels
+    if levels == 0:
+        candidates = (2 * half + 1).prod(axis=-1)
+    else:
+        coarsest = (2 * (-(-half // (1 << levels)) + 1) + 1).prod(axis=-1)
+        near = (2 * np.minimum(half, _pyramid.NARROW) + 1).prod(axis=-1)
+        candidates = coarsest + PROPOSALS * levels * near
+    ways = 2 if isinstance(request.matcher, NCC) and request.matcher.both_ways else 1
+    return np.asarray(candidates * len(request.lattice.templates) * ways)
+
+
+def largest_task(stack: xr.DataArray, request: Request) -> tuple[int, int]:
+    """Node rows and columns of the largest task: a tile, or a block of a dask array."""
+    if isinstance(stack.data, np.ndarray):
+        rows, columns = (min(request.lattice.per_tile, count) for count in request.lattice.nodes)
+        return rows, columns
+    kernel = request.kernel(request.guide.pairs)
+    found = match_tiles(stack.data, request.guide.fields, request.lattice, kernel, request.shape)
+    rows, columns = (max(sizes) for sizes in found.chunks[2:])
+    return rows, columns
+
+
+def memory_of_core(stack: xr.DataArray, request: Request, side: tuple[int, int]) -> int:
+    """Bytes that a core works with, on a task of so many node rows and columns."""
+    lattice = request.lattice
+    width = lattice.dtype.itemsize
+    shape = [min(lattice.per_tile, count) for count in lattice.nodes]
+    outer, inner = (
+        math.prod((count - 1) * lattice.step + lattice.template + 2 * beyond for count in shape)
+        for beyond in (lattice.margin, lattice.reach)
+    )
+    working = _images.working_dtype(request.prefilter, lattice.dtype).itemsize
+    images = float(inner * _of_images(request, working))
+    of_pair = inner * working * TRANSIENT + _buffers(request, shape[1]) * working
+    if lattice.levels:
+        dates = set.union(*roles(request))
+        coarse = outer * sum(0.25**level for level in range(1, lattice.levels + 1))
+        images += len(dates) * (inner * width + coarse * (_of_image(1, working) + 8))
+    if isinstance(request.matcher, Phase):
+        of_pair = PHASE_BUFFERS * _phase.BUFFER
+    results = 2 * math.prod(request.shape) * math.prod(shape) * width
+    tile = stack.shape[0] * outer * width + images + of_pair + results
+    return round(tile + _block(stack, request, side))
+
+
+def roles(request: Request) -> tuple[set[int], set[int]]:
+    """Images that serve as reference, and as secondary."""
+    references = {pair.reference for pair in request.guide.pairs}
+    secondaries = {pair.secondary for pair in request.guide.pairs}
+    if isinstance(request.matcher, NCC) and request.matcher.both_ways:
+        return references | secondaries, references | secondaries
+    return references, secondaries
+
+
+def _of_images(request: Request, width: int) -> int:
+    """Bytes a pixel of what is kept of all images, see `_images.Image`: slopes of some, coefficients of others."""
+    references, secondaries = roles(request)
+    kept = len(references | secondaries) * _of_image(len(request.lattice.templates), width)
+    return kept + width * (4 * len(references) + len(secondaries))
+
+
+def _of_image(sizes: int, width: int) -> int:
+    """Bytes a pixel of what is kept of every image: pixels, sums and inverse spread; known, valid and flat."""
+    return width * (1 + 2 * sizes) + 2 + sizes
+
+
+def _buffers(request: Request, columns: int) -> int:
+    """Numbers that the search of a tile keeps, see `zncc.search_by_blocks` and `dense.search_densely`."""
+    lattice = request.lattice
+    half = [-(-each // (1 << lattice.levels)) + (lattice.levels > 0) for each in lattice.search]
+    shifts, lanes = 2 * half[0] + 1, 2 * half[1] + zncc.LANES
+    block = math.gcd(lattice.step, *lattice.templates)
+    blocks = ((columns - 1) * lattice.step + lattice.template) // block
+    strips = sum(size // block for size in lattice.templates) * columns
+    by_blocks = (blocks + strips) * shifts * lanes
+    if len(lattice.templates) > 1:
+        return by_blocks
+    densely = shifts * lanes * (2 * dense.STRIP + lattice.template)
+    return min(by_blocks, densely)
+
+
+def _block(stack: xr.DataArray, request: Request, side: tuple[int, int]) -> int:
+    """Bytes of a dask task beyond those of a tile: the pixels of its block, as read and with a halo, and its result."""
+    if isinstance(stack.data, np.ndarray):
+        return 0
+    lattice = request.lattice
+    pixels = math.prod(
+        min((count - 1) * lattice.step + lattice.template + 2 * lattice.margin, size)
+        for count, size in zip(side, lattice.shape, strict=True)
+    )
+    results = math.prod(request.shape) * math.prod(side) * lattice.dtype.itemsize
+    return COPIES * stack.shape[0] * pixels * stack.dtype.itemsize + results
+
+
+def memory_shared(stack: xr.DataArray, request: Request) -> int:
+    """Bytes of what the cores write into, beside the result that is made of it: of NumPy arrays only."""
+    if not isinstance(stack.data, np.ndarray):
+        return 0
+    return math.prod((*request.shape, *request.lattice.nodes)) * request.lattice.dtype.itemsize

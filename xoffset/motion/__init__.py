@@ -1,0 +1,1 @@
+"""From displacement to velocity and everything else that is asked of it."""

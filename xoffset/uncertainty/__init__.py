@@ -1,0 +1,1 @@
+"""How certain displacements are: calibrate() and closure()."""
