@@ -46,7 +46,7 @@ def made_up(shape=(60, 80), *, pairs=PAIRS, seed=0, dtype="float32", step=80.0):
         "sigma_dx": sigma["dx"],
         "sigma_dy": sigma["dy"],
         "sigma_dxdy": 0.1 * sigma["dx"] * sigma["dy"],
-        "flags": np.zeros(size, "int32"),
+        "flags": np.zeros(size, "int64"),
     }
     for name in ("dx", "dy", "sigma_dx", "sigma_dy", "sigma_dxdy"):
         fields[name][:, :2] = np.nan
@@ -147,7 +147,7 @@ def test_only_the_standard_errors_change(shifts, calibrated):
         rtol=1e-5,
     )
     assert set(calibrated.data_vars) - set(shifts.data_vars) == {"sigma_factor_dx", "sigma_factor_dy"}
-    assert {each.dtype for each in calibrated.data_vars.values()} == {np.dtype("float32"), np.dtype("int32")}
+    assert {each.dtype for each in calibrated.data_vars.values()} == {np.dtype("float32"), np.dtype("int64")}
     assert (calibrated.sigma_dx.attrs["units"], calibrated.sigma_dxdy.attrs["units"]) == ("m", "m2")
     assert '"function": "calibrate", "apply_to": false' in calibrated.attrs["processing"]
 

@@ -122,7 +122,7 @@ def shift_cases(draw):
     fields |= {name: generator.uniform(0.1, 2.0, shape).astype(dtype) for name in ("sigma_dx", "sigma_dy")}
     fields["sigma_dxdy"] = 0.1 * fields["dx"]
     fields["dx"][generator.random(shape) < draw(st.sampled_from([0.0, 0.3, 0.9]))] = np.nan
-    fields["flags"] = np.isnan(fields["dx"]) * np.int32(16)
+    fields["flags"] = np.isnan(fields["dx"]) * np.int64(16)
     like = as_stack(ground((2, 2)), "float32")
     shifts = products.shifts(
         fields,

@@ -45,7 +45,7 @@ def package(tmp_path):
     """Folder of a small package with our compilation policy, a kernel and another that calls it."""
     folder = tmp_path / "lib" / "xoffset" / "_kernels"
     folder.mkdir(parents=True)
-    for name in ("_jit.py", "_cache.py"):
+    for name in ("_jit.py", "_cache.py", "_linking.py"):
         shutil.copy(KERNELS / name, folder)
     for empty in (folder, folder.parent):
         (empty / "__init__.py").touch()
@@ -194,6 +194,50 @@ print("found", stack.offset.pairs().sizes["pair"], "compiled", 0, "in", xoffset.
     }
     process = start(tmp_path / "xoffset" / "_kernels", code, **environment)
     assert finish(process)[::2] == (1, str(tmp_path / "xoffset" / "__init__.py"))
+
+
+SUMS = """
+import numpy as np
+from xoffset._kernels._jit import hot_kernel
+
+@hot_kernel
+def sums(a, b, out):
+    square, product, total = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            square += (a[i, j] - b[i, j]) * (a[i, j] - b[i, j])
+            product += a[i, j] * b[i, j]
+            total += a[i, j]
+    out[0], out[1], out[2] = square, product, total
+
+@hot_kernel
+def all_sums(a, b, out):
+    for k in range(3):
+        sums(a[k:], b[k:], out[3 * k : 3 * k + 3])
+    sums(a[1:], b[1:], out[9:12])
+"""
+USE_SUMS = """
+import numpy as np
+from xoffset._kernels import _cache
+from xoffset._kernels.sums import all_sums, sums
+a, b = np.random.default_rng(0).standard_normal((2, 33, 37)).astype(np.float32)
+out = np.zeros(12, np.float32)
+FIRST
+all_sums(a, b, out)
+print("found", int.from_bytes(out.tobytes(), "big"), "compiled", _cache.compiled_here(), "in", None)
+"""
+
+
+def test_a_process_that_compiles_finds_the_same_bits_as_one_that_does_not(package):
+    # a callee is optimised once more in its caller: both copies exist, and a caller must always take its own
+    (package / "sums.py").write_text(SUMS)
+    found = set()
+    for first in ("", "sums(a, b, out[:3])"):
+        for _ in range(2):
+            found.add(finish(start(package, USE_SUMS.replace("FIRST", first)))[0])
+        for path in files(package):
+            path.unlink()
+    assert len(found) == 1
 
 
 def damage(path, kind):

@@ -32,7 +32,7 @@ def make_rate(shape=(40, 60), pixel=80.0):
         "vy": vy,
         "sigma_vx": 0.1 + 0 * vx,
         "v": np.hypot(vx, vy),
-        "flags": np.isnan(vx).astype("int32"),
+        "flags": np.isnan(vx).astype("int64"),
     }
     fields["direction"] = np.degrees(np.arctan2(vx, vy)) % 360
     return products.rate(fields, like=grid, step={"function": "test"})
@@ -44,7 +44,7 @@ def make_shifts(pairs=3, shape=(8, 9)):
     dx = np.random.default_rng(0).normal(size=(pairs, *shape)).astype("float32")
     dx[:, 0] = np.nan
     grid = make_grid(shape)
-    fields = {"dx": dx, "dy": dx, "score": np.abs(dx) / 4, "flags": np.zeros(dx.shape, "int32")}
+    fields = {"dx": dx, "dy": dx, "score": np.abs(dx) / 4, "flags": np.zeros(dx.shape, "int64")}
     like = xr.DataArray(np.zeros(shape), dims=("y", "x"), coords=grid)
     return products.shifts(fields, network, **grid, like=like, step={"function": "test"})
 

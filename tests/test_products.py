@@ -243,7 +243,7 @@ def test_a_planted_outlier_is_found(products):
 def test_screening_without_any_test_changes_no_value(noisy):
     same = xoffset.screen(noisy, false_alarm=None, neighbourhood=False)
     xr.testing.assert_equal(same, noisy)
-    assert same.flags.dtype == "int32"
+    assert same.flags.dtype == "int64"
 
 
 def test_screening_twice_adds_nothing(products):
@@ -518,7 +518,7 @@ def test_subtracting_the_median_of_stable_ground(tmp_path):
 def test_shifts_survive_plain_xarray(products, change):
     changed = change(products["shifts"])
     screened = xoffset.screen(changed)
-    assert screened.flags.dtype == "int32"
+    assert screened.flags.dtype == "int64"
     rate = xoffset.velocity(xoffset.invert(screened)).compute()
     assert float(rate.vx.median()) == pytest.approx(20.0 * np.sin(np.pi / 4), abs=0.3)
     assert grids.crs_of(rate).to_epsg() == 32632

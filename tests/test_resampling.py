@@ -25,7 +25,7 @@ def series_of(dtype="float64", shape=(5, 6), missing=0.3, seed=1):
     fields |= {f"sigma_{name}": random.uniform(0.1, 1.0, (DATES.size, *shape)) for name in ("dx", "dy")}
     lost = random.random((DATES.size, *shape)) < missing
     fields = {name: np.where(lost, np.nan, values).astype(dtype) for name, values in fields.items()}
-    fields["flags"] = np.where(lost, FLAGS["no_pairs"], 0).astype(np.int32)
+    fields["flags"] = np.where(lost, FLAGS["no_pairs"], 0).astype(np.int64)
     fields["n_pairs"] = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
     grid = xr.Dataset(coords={"y": 30.0 - 10.0 * np.arange(shape[0]), "x": 10.0 * np.arange(shape[1])})
     out = products.series(fields, DATES, like=grid, step={"function": "invert"})
@@ -182,7 +182,7 @@ def test_a_velocity_that_changed_is_told_as_bridged():
 def test_a_series_without_flags_gets_them():
     series = series_of()
     for found in (xoffset.resample(series.drop_vars("flags"), "30D"), xoffset.resample(series, "30D")):
-        assert found.flags.dtype == "int32"
+        assert found.flags.dtype == "int64"
         np.testing.assert_array_equal((found.flags & TOO_FEW) > 0, np.isnan(found.dx))
 
 

@@ -3,10 +3,11 @@
 Importing the package registers the accessor `.offset` on DataArrays and Datasets.
 """
 
+import difflib as _difflib
 from importlib.metadata import version as _version
 
 from xoffset import accessor as _accessor  # noqa: F401, registers `.offset`
-from xoffset import plotting, synthetic
+from xoffset import filtering, flags, formats, plotting, synthetic
 from xoffset._ncc import NCC
 from xoffset._phase import Phase
 from xoffset._pyramid import Pyramid
@@ -49,6 +50,9 @@ __all__ = [
     "diagnose",
     "estimate",
     "extend",
+    "filtering",
+    "flags",
+    "formats",
     "from_table",
     "ground",
     "invert",
@@ -72,3 +76,13 @@ __all__ = [
     "velocity",
     "warmup",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def __getattr__(name: str) -> object:
+    close = _difflib.get_close_matches(name, __all__, n=1)
+    hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(__all__)}."
+    raise AttributeError(f"xoffset needs the name of something in it; got {name!r}. {hint}")

@@ -174,8 +174,8 @@ def flags(fitted: Fit, names: Sequence[str]) -> Any:
     """Flags of a pixel: some parameter that the dates do not tell, weights that did not converge."""
     is_unknown = sum(np.isnan(fitted.value[name][0]) for name in names) > 0
     return (
-        is_unknown * np.int32(FLAGS["too_few_dates"]) + (fitted.is_loose > 0) * np.int32(FLAGS["not_converged"])
-    ).astype(np.int32)
+        is_unknown * np.int64(FLAGS["too_few_dates"]) + (fitted.is_loose > 0) * np.int64(FLAGS["not_converged"])
+    ).astype(np.int64)
 
 
 def _solve_series(options: Options, terms: Terms, *fields: np.ndarray) -> np.ndarray:

@@ -315,11 +315,11 @@ def annual(
     fields["v"] = (("year", "y", "x"), np.hypot(fields["vx"][1], fields["vy"][1]))
     fields["n_pairs"] = (("year", "y", "x"), fitted.used.astype(np.int32))
     flags = (
-        np.isnan(fields["vx"][1]) * np.int32(FLAGS["too_few_dates"])
-        + (fitted.is_loose > 0) * np.int32(FLAGS["not_converged"])
-        + (fitted.dropped > 0) * np.int32(FLAGS["separation"])
+        np.isnan(fields["vx"][1]) * np.int64(FLAGS["too_few_dates"])
+        + (fitted.is_loose > 0) * np.int64(FLAGS["not_converged"])
+        + (fitted.dropped > 0) * np.int64(FLAGS["separation"])
     )
-    fields["flags"] = (("year", "y", "x"), flags.astype(np.int32))
+    fields["flags"] = (("year", "y", "x"), flags.astype(np.int64))
     step = {
         "function": "annual",
         "max_separation": None if max_separation is None else str(max_separation),

@@ -80,7 +80,7 @@ def mean_displacement(shifts: xr.Dataset) -> xr.Dataset:
         "magnitude": np.hypot(dx, dy),
         "mean_magnitude": length,
         "n_pairs": count.astype(np.int32),
-        "flags": np.isnan(dx) * np.int32(FLAGS["no_pairs"]),
+        "flags": np.isnan(dx) * np.int64(FLAGS["no_pairs"]),
     }
     return _on_grid(fields, variables.MEAN_DISPLACEMENT, shifts, {"function": "mean_displacement"})
 
@@ -144,7 +144,7 @@ def mean_velocity(shifts: xr.Dataset, *, estimator: Literal["weighted", "mpic"] 
         "v": speed,
         "direction": direction,
         "n_pairs": count.astype(np.int32),
-        "flags": np.isnan(vx) * np.int32(FLAGS["no_pairs"]),
+        "flags": np.isnan(vx) * np.int64(FLAGS["no_pairs"]),
     }
     step = {"function": "mean_velocity", "estimator": estimator}
     return _on_grid(fields, variables.MEAN_VELOCITY, shifts, step)
@@ -215,7 +215,7 @@ def vector_coherence(
     found = pixels.per_pixel(directions, fields, 8)
     sums = halos.with_halo(partial(_window_sums_of_block, radius=radius), [found[:3]], radius, found.dtype)
 
-    flags = found[4].astype(np.int32)
+    flags = found[4].astype(np.int64)
     # a window where nothing moves has no direction
     length = np.where((flags == 0) & (sums[2] > 0), sums[2], np.nan)
     values = {
@@ -285,7 +285,7 @@ def quality(shifts: xr.Dataset, *, threshold: float = 0.2) -> xr.Dataset:
         "quality": percent,
         "quality_of_valid": of_valid,
         "n_valid": n_valid.astype(np.int32),
-        "flags": (n_valid == 0) * np.int32(FLAGS["no_pairs"]),
+        "flags": (n_valid == 0) * np.int64(FLAGS["no_pairs"]),
     }
     return _on_grid(fields, variables.QUALITY, shifts, {"function": "quality", "threshold": float(threshold)})
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numba
 
-from xoffset._kernels import _cache
+from xoffset._kernels import _cache, _linking
 
 Kernel = Callable[..., Any]
 
@@ -35,7 +35,7 @@ def hot_kernel(function: Kernel) -> Kernel:
 
 def _compiled(function: Kernel, **flags: Any) -> Kernel:
     is_inner = function.__name__.startswith("_")
-    options: dict[str, Any] = {"no_cpython_wrapper": is_inner, "no_cfunc_wrapper": is_inner} | flags
+    options: dict[str, Any] = {"no_cpython_wrapper": is_inner, "no_cfunc_wrapper": is_inner} | _linking.OPTIONS | flags
     compiled: Kernel = numba.njit(nogil=True, error_model="numpy", **options)(function)
     _cache.keep(compiled, function)
     return compiled

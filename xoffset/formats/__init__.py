@@ -1,1 +1,6 @@
 """Other systems' files and tables: reader and writer of each side by side, since they share names, signs and units."""
+
+from xoffset.formats.geotiff import to_geotiff
+from xoffset.formats.tables import from_table
+
+__all__ = ["from_table", "to_geotiff"]

@@ -106,7 +106,7 @@ def from_table(
     for field, column in zip(fields.values(), values, strict=True):
         field[node] = column
     return products.shifts(
-        fields | {"flags": np.isnan(fields["dx"]) * np.int32(FLAGS["nodata"])},
+        fields | {"flags": np.isnan(fields["dx"]) * np.int64(FLAGS["nodata"])},
         products.network(reference[first], secondary[first]),
         x=place["x"].values,
         y=place["y"].values,

@@ -181,13 +181,13 @@ def _fields(found: Any, setup: _solver.Setup) -> dict[str, Any]:
     dates = setup.times.size
     dx, dy, variance_x, variance_y, state = (found[k * dates : (k + 1) * dates] for k in range(5))
     rms, n_pairs, n_components, n_outliers, share, has_settled, smooth, drift_x, drift_y = found[5 * dates :]
-    flags = sum((state == code) * np.int32(FLAGS[name]) for code, name in _STATES.items())
+    flags = sum((state == code) * np.int64(FLAGS[name]) for code, name in _STATES.items())
     # smoothness that drowns the pairs leaves nothing either
     is_open = ((has_settled == 0.0) & np.isfinite(dx)) | ((state == laplacian.CONNECTED) & ~np.isfinite(dx))
-    flags = flags | is_open * np.int32(FLAGS["not_converged"])
+    flags = flags | is_open * np.int64(FLAGS["not_converged"])
     if setup.islands == laplacian.BRIDGE:
         is_bridged = (state == laplacian.DISCONNECTED) & np.isfinite(dx)
-        flags = flags + is_bridged * np.int32(FLAGS["bridged"] - FLAGS["disconnected"])
+        flags = flags + is_bridged * np.int64(FLAGS["bridged"] - FLAGS["disconnected"])
     fields = {
         "dx": dx, "dy": dy, "sigma_dx": np.sqrt(variance_x), "sigma_dy": np.sqrt(variance_y), "flags": flags,
         "rms": rms, "n_pairs": n_pairs.astype(np.int32), "n_components": n_components.astype(np.int32),

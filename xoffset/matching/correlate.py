@@ -104,7 +104,7 @@ def match_pairs(stack: xr.DataArray, request: Request) -> dict[str, Any]:
         stack.data, request.guide.fields, request.lattice, request.kernel(request.guide.pairs), request.shape
     )
     fields = dict(zip(request.names, found, strict=True))
-    fields["flags"] = fields["flags"].astype(np.int32) | request.guide.is_blind * np.int32(FLAGS["no_prior"])
+    fields["flags"] = fields["flags"].astype(np.int64) | request.guide.is_blind * np.int64(FLAGS["no_prior"])
     return _checked_both_ways(fields, request.lattice.step)
 
 
@@ -131,7 +131,7 @@ def _checked_both_ways(fields: dict[str, Any], step: int) -> dict[str, Any]:
     out = fields | {f"sum_{name}": fields[name] + fields[f"back_{name}"] for name in ("dx", "dy")}
     for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance"):
         out[name] = np.where(fails, np.nan, fields[name])
-    out["flags"] = fields["flags"] | fails * np.int32(FLAGS["forward_backward"])
+    out["flags"] = fields["flags"] | fails * np.int64(FLAGS["forward_backward"])
     return out
 
 

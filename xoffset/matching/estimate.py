@@ -156,7 +156,7 @@ def estimate(
 def _output(stack: xr.DataArray, network: xr.Dataset, request: Request) -> int:
     """Bytes of the result: of one like it that holds a single number a variable."""
     number = {name: np.zeros((1, 1, 1), dtype=request.lattice.dtype) for name in request.names}
-    number["flags"] = number["flags"].astype(np.int32)
+    number["flags"] = number["flags"].astype(np.int64)
     # of the ways back the result holds the length of their sums
     number |= {name.replace("back", "sum"): value for name, value in number.items() if name.startswith("back")}
     shape = (len(request.guide.pairs), *request.lattice.nodes)

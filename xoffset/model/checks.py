@@ -84,7 +84,7 @@ def without_islands(series: xr.Dataset, caller: str, *, is_bridge_known: bool = 
     if "flags" not in series or "dx" not in series or "time" not in series["dx"].dims:
         return series
     wanted = FLAGS["disconnected"] | (0 if is_bridge_known else FLAGS["bridged"])
-    is_island = (flags_of(series, caller) & np.int32(wanted)) != 0
+    is_island = (flags_of(series, caller) & np.int64(wanted)) != 0
     dims = series["dx"].dims
     return series.assign({name: series[name].where(~xr.DataArray(is_island, dims=dims)) for name in ("dx", "dy")})
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from xoffset._kernels import bits
 
-# Bit numbers are public and are never reused: 0-9 matching, 10-24 screening and correction, 25-30 inversion and rate.
 FLAGS: Mapping[str, int] = {
     "outside": bits.OUTSIDE,
     "nodata": bits.NODATA,
@@ -37,9 +37,9 @@ FLAGS: Mapping[str, int] = {
 
 
 def flags_of(data: xr.Dataset, caller: str) -> Any:
-    """Flags of a product, NumPy or dask like its `dx`; zero where it has none."""
+    """Flags of a product, int64, NumPy or dask like its `dx`; zero where it has none."""
     if "flags" not in data:
-        return np.zeros_like(data["dx"].data, dtype=np.int32)
+        return np.zeros_like(data["dx"].data, dtype=np.int64)
     flags = data["flags"]
     # where() of xarray makes floats of flags and NaN of what its caller removed
     flags = flags.fillna(0) if flags.dtype.kind == "f" else flags
@@ -48,7 +48,7 @@ def flags_of(data: xr.Dataset, caller: str) -> Any:
             f"{caller}() needs whole numbers with dims {data['dx'].dims} in 'flags'; got {flags.dtype} with dims "
             f"{flags.dims}. Leave them out: dataset.drop_vars('flags')."
         )
-    return flags.data.astype(np.int32)
+    return flags.data.astype(np.int64)
 
 
 def flag_attrs() -> dict[str, Any]:
@@ -58,3 +58,94 @@ def flag_attrs() -> dict[str, Any]:
         "flag_masks": list(FLAGS.values()),
         "flag_meanings": " ".join(FLAGS),
     }
+
+
+def flagged(dataset: xr.Dataset, *reasons: str) -> xr.DataArray:
+    """Where a value was lost or is doubtful for one of some reasons.
+
+    Parameters
+    ----------
+    dataset
+        Product with `flags`, such as shifts (pair, y, x) or a series (time, y, x).
+    reasons
+        Names of flags, keys of `xoffset.flags.FLAGS`. None: any reason at all.
+
+    Returns
+    -------
+    xarray.DataArray
+        Boolean, with the dims and coordinates of `flags`; lazy if they are.
+
+    Raises
+    ------
+    TypeError
+        If it is no Dataset.
+    ValueError
+        If it has no flags, or no flag has such a name.
+
+    Examples
+    --------
+    >>> import xoffset
+    >>> stack, truth = xoffset.synthetic.stack((128, 128), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack), search=4)
+    >>> bool(xoffset.flags.flagged(shifts, "border").any())
+    False
+    """
+    found = _checked(dataset, "flagged")
+    unknown = [name for name in reasons if name not in FLAGS]
+    if unknown:
+        raise ValueError(f"flagged() needs names of flags; got {unknown[0]!r}. Choose of: {', '.join(FLAGS)}.")
+    wanted = sum(FLAGS[name] for name in set(reasons)) if reasons else -1
+    return ((found & np.int64(wanted)) != 0).rename("flagged")
+
+
+def flag_summary(dataset: xr.Dataset) -> pd.DataFrame:
+    """How many values each reason of `flags` holds for; lazy flags are computed.
+
+    Parameters
+    ----------
+    dataset
+        Product with `flags`, such as shifts (pair, y, x) or a series (time, y, x).
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each reason that occurs, by name, and `good` for values without any. `values`: their number; `share`:
+        of all values, 0 to 1. A value may have several reasons.
+
+    Raises
+    ------
+    TypeError
+        If it is no Dataset.
+    ValueError
+        If it has no flags.
+
+    Examples
+    --------
+    >>> import xoffset
+    >>> stack, truth = xoffset.synthetic.stack((128, 128), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack), search=4)
+    >>> sorted(xoffset.flags.flag_summary(shifts).index)
+    ['good', 'outside']
+    """
+    kinds, counts = np.unique(_checked(dataset, "flag_summary").values, return_counts=True)
+    named = {"good": int(counts[kinds == 0].sum())}
+    named |= {name: int(counts[(kinds & bit) != 0].sum()) for name, bit in FLAGS.items()}
+    rest = kinds & ~np.int64(sum(FLAGS.values()))
+    named["without a name"] = int(counts[rest != 0].sum())
+    table = pd.DataFrame({"values": pd.Series(named, dtype=np.int64)})
+    table = table[(table["values"] > 0) | (table.index == "good")]
+    return table.assign(share=table["values"] / max(int(counts.sum()), 1))
+
+
+def _checked(dataset: xr.Dataset, caller: str) -> xr.DataArray:
+    """Flags of a product as they are, whole numbers."""
+    if not isinstance(dataset, xr.Dataset):
+        raise TypeError(f"{caller}() needs a Dataset with 'flags'; got {type(dataset).__name__}. See correlate().")
+    if "flags" not in dataset or dataset["flags"].dtype.kind not in "iuf":
+        raise ValueError(
+            f"{caller}() needs whole numbers in a variable 'flags'; got {sorted(map(str, dataset.data_vars))}. Use the "
+            "result of correlate(), screen() or invert()."
+        )
+    # where() of xarray makes floats of flags and NaN of what its caller removed
+    flags = dataset["flags"]
+    return (flags.fillna(0) if flags.dtype.kind == "f" else flags).astype(np.int64)

@@ -119,7 +119,7 @@ def profile(
     dims = (*data[names[0]].dims[:-2], "distance")
     values: dict[str, Any] = {name: (dims, found[k]) for k, name in enumerate(labels)}
     is_outside = np.isnan(places.weight).all(axis=0)
-    reason = np.where(is_outside, FLAGS["outside"], FLAGS["few_valid"]).astype(np.int32)
+    reason = np.where(is_outside, FLAGS["outside"], FLAGS["few_valid"]).astype(np.int64)
     values["flags"] = (dims, np.isnan(found[0]) * reason)
     out = products.product(
         values,

@@ -64,7 +64,7 @@ def rereference(series: xr.Dataset, reference: Date | Sequence[Date] | xr.DataAr
 
     fields = [series["dx"].data, series["dy"].data, flags]
     found = pixels.per_pixel(partial(_since, chosen=chosen), fields, 2 * dates.size + 1)
-    lacks = (found[-1:] != 0.0) * np.int32(FLAGS["no_reference"])
+    lacks = (found[-1:] != 0.0) * np.int64(FLAGS["no_reference"])
 
     out = series.copy()
     for name, values in (("dx", found[: dates.size]), ("dy", found[dates.size : -1])):
@@ -217,7 +217,7 @@ def _interpolate(*fields: np.ndarray, when: tuple[Any, ...]) -> np.ndarray:
 
 
 def _flags_between(flags: np.ndarray, dx: np.ndarray, dy: np.ndarray, when: tuple[Any, ...]) -> np.ndarray:
-    out = np.empty((when[1].size, *flags.shape[1:]), dtype=np.int32)
-    lack = np.int32(FLAGS["too_few_dates"])
+    out = np.empty((when[1].size, *flags.shape[1:]), dtype=np.int64)
+    lack = np.int64(FLAGS["too_few_dates"])
     resampling.flags_between(*when, lack, flags, dx, dy, out)
     return out

@@ -99,7 +99,7 @@ def strain(dataset: xr.Dataset, *, window: int = 5, overlap: float = 4.0, min_va
 
     dims = data[names[0]].dims
     values: dict[str, Any] = {name: (dims, found[k]) for k, name in enumerate(labels)}
-    values["flags"] = (dims, np.isnan(found[0]) * np.int32(FLAGS["few_valid"]))
+    values["flags"] = (dims, np.isnan(found[0]) * np.int64(FLAGS["few_valid"]))
     return products.product(
         values,
         variables.STRAIN if names[0] == "dx" else variables.STRAIN_RATE,

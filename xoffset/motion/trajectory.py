@@ -94,7 +94,7 @@ def trajectory(
     names = ("dx", "dy", "sigma_dx", "sigma_dy", "dx_eulerian", "dy_eulerian")
     values = {"x": found[0] + origin[0], "y": found[1] + origin[1]}
     values |= {name: found[2 + k].astype(series["dx"].dtype) for k, name in enumerate(names)}
-    values["flags"] = sum((found[8] == code) * np.int32(FLAGS[name]) for code, name in _STATES.items())
+    values["flags"] = sum((found[8] == code) * np.int64(FLAGS[name]) for code, name in _STATES.items())
     out = products.product(
         {name: (("point", "time"), each) for name, each in values.items()},
         variables.TRAJECTORY,

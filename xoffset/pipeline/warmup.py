@@ -93,7 +93,7 @@ def _shifts() -> xr.Dataset:
     shape = (network.sizes["pair"], y.size, x.size)
     fields = {name: np.zeros(shape, np.float32) for name in ("dx", "dy")}
     fields |= {name: np.ones(shape, np.float32) for name in ("score", "gap", "sigma_dx", "sigma_dy", "false_alarm")}
-    fields["flags"] = np.zeros(shape, np.int32)
+    fields["flags"] = np.zeros(shape, np.int64)
     return products.shifts(fields, network, x=x, y=y[::-1], like=_images(), step={"function": "warmup"})
 
 

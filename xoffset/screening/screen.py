@@ -147,7 +147,7 @@ def screen(
             out[name] = shifts[name].where(keep)
     flags = _flags(shifts)
     for name, failed in found.items():
-        flags = flags | xr.where(failed & has_value, np.int32(FLAGS[name]), np.int32(0))
+        flags = flags | xr.where(failed & has_value, np.int64(FLAGS[name]), np.int64(0))
     out["flags"] = flags
     step: dict[str, Any] = {
         "function": "screen",
@@ -180,7 +180,7 @@ def _longest(max_separation: Literal["auto"] | Duration | None) -> np.timedelta6
 
 
 def _flags(shifts: xr.Dataset) -> xr.DataArray:
-    """Flags so far, int32."""
+    """Flags so far, int64."""
     return shifts["dx"].copy(data=flags_of(shifts, "screen"))
 
 

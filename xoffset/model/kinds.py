@@ -1,0 +1,66 @@
+"""What kind of object `.offset` holds, told from its dims and variables, and how each kind is come by."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from xoffset.model.grids import crs_of
+
+# kind -> (with its article, what it holds, how to get it)
+KINDS = {
+    "stack": ("a stack", "a DataArray (time, y, x) of images", "open_stack()"),
+    "network": ("a network", "coords 'reference' and 'secondary' on dim 'pair'", "pairs() of a stack"),
+    "shifts": ("shifts", "variables dx, dy on (pair, y, x)", "correlate() of a stack"),
+    "series": ("a series", "variables dx, dy on (time, y, x)", "invert() of shifts"),
+    "rate": ("a rate", "variables vx, vy", "velocity() of shifts or a series"),
+    "displacement": ("a displacement", "variables dx, dy", "coseismic() or mean_displacement() of shifts"),
+    "map": ("a product on a grid", "variables on (y, x)", "quality(), strain() and others"),
+}
+
+
+def kind_of(data: xr.DataArray | xr.Dataset) -> str | None:
+    """Kind of an object, a key of `KINDS`; None if it is of no kind."""
+    if isinstance(data, xr.DataArray):
+        return "stack" if set(data.dims) == {"time", "y", "x"} else None
+    if {"vx", "vy"} <= set(data.data_vars):
+        return "rate"
+    if {"dx", "dy"} <= set(data.data_vars):
+        return {"pair": "shifts", "time": "series"}.get(
+            str(data["dx"].dims[0]) if data["dx"].dims else "", "displacement"
+        )
+    if "pair" in data.dims and {"reference", "secondary"} <= set(data.coords):
+        return "network" if not {"y", "x"} <= set(data.dims) else "map"
+    return "map" if {"y", "x"} <= set(data.dims) and data.data_vars else None
+
+
+def why_not(name: str, kinds: tuple[str, ...], data: xr.DataArray | xr.Dataset) -> str:
+    """Text of an error: a method applies to other kinds of objects than this one."""
+    kind = kind_of(data)
+    wanted = ", or ".join(f"{KINDS[each][0]} ({KINDS[each][1]})" for each in kinds)
+    if kind is None:
+        got = f"a {type(data).__name__} with dims {tuple(map(str, data.dims))}"
+        if isinstance(data, xr.Dataset):
+            got += f" and variables {sorted(map(str, data.data_vars))}"
+    else:
+        got = KINDS[kind][0]
+    return f"{name}() needs {wanted}; got {got}. Call first: {' or '.join(KINDS[each][2] for each in kinds)}."
+
+
+def described(data: xr.DataArray | xr.Dataset) -> str:
+    """Kind, dims, dates, CRS and share of valid values of an object, on a few lines; lazy values are not computed."""
+    kind = kind_of(data)
+    if kind is None:
+        needs = "\n".join(f"  {name}: {holds}, from {source}" for name, holds, source in KINDS.values())
+        return f"{type(data).__name__} that is no object of xoffset. It takes one of:\n{needs}"
+    lines = [f"{KINDS[kind][0]} ({', '.join(f'{dim}: {size}' for dim, size in data.sizes.items())})"]
+    for first, last, text in (("time", "time", "dates"), ("reference", "secondary", "pairs between")):
+        if first in data.coords and data[first].size:
+            lines.append(f"{text} {str(data[first].values.min())[:16]} and {str(data[last].values.max())[:16]}")
+    if kind != "network":
+        crs = crs_of(data)
+        lines.append(f"CRS: {'none, local metres' if crs is None else crs.name}")
+    names = [name for name in ("dx", "vx") if name in data] if isinstance(data, xr.Dataset) else []
+    for values in [data] if isinstance(data, xr.DataArray) else [data[name] for name in names]:
+        share = "not computed yet" if values.chunks is not None else f"{100.0 * float(values.notnull().mean()):.1f} %"
+        lines.append(f"valid values: {share}")
+    return "\n  ".join(lines)

@@ -1,0 +1,73 @@
+"""Methods of accessors, made from functions."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from xoffset.model.kinds import described, kind_of, why_not
+
+S = TypeVar("S")
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+
+class method(Generic[S, P, R]):
+    """Method made from a function whose first argument is the object; it applies to objects of some kinds only."""
+
+    def __init__(self, function: Callable[Concatenate[S, P], R], *kinds: str) -> None:
+        self.function, self.kinds = function, kinds
+        signature = inspect.signature(function)
+        _, *rest = signature.parameters.values()
+        this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        self.signature = signature.replace(parameters=[this, *rest])
+        summary = (inspect.getdoc(function) or "").partition("\n")[0]
+        namespace = "xoffset.flags" if function.__module__.endswith(".flags") else "xoffset"
+        self.__doc__ = f"{summary}\n\nThe function is `{namespace}.{function.__name__}`."
+
+    @overload
+    def __get__(self, accessor: None, owner: type) -> Callable[..., R]: ...
+    @overload
+    def __get__(self, accessor: Accessor, owner: type) -> Callable[P, R]: ...
+    def __get__(self, accessor: Accessor | None, owner: type) -> Callable[..., R]:
+        """The method of an object, after checking its kind; of the class, a function that looks like it."""
+        # whatever is no stack is told so by the function, which knows what to do about it
+        if accessor is not None and "stack" not in self.kinds and kind_of(accessor._obj) not in self.kinds:
+            raise AttributeError(why_not(self.function.__name__, self.kinds, accessor._obj))
+        subject = () if accessor is None else (accessor._obj,)
+
+        @functools.wraps(self.function)
+        def call(*args: Any, **options: Any) -> R:
+            return self.function(*subject, *args, **options)
+
+        call.__doc__ = self.__doc__
+        parameters = list(self.signature.parameters.values())[len(subject) :]
+        call.__signature__ = self.signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return call
+
+
+class Accessor:
+    """What both accessors share: they hold an object and nothing else, and know what kind it is."""
+
+    def __init__(self, obj: Any) -> None:
+        self._obj = obj
+
+    def __repr__(self) -> str:
+        return described(self._obj)
+
+    def __dir__(self) -> list[str]:
+        kind = kind_of(self._obj)
+        return sorted(name for name, each in _methods(type(self)).items() if kind in each.kinds)
+
+    def __getattr__(self, name: str) -> Any:
+        # only what the class lacks comes here: the method of another kind, or none at all
+        for accessor in Accessor.__subclasses__():
+            if name in _methods(accessor):
+                raise AttributeError(why_not(name, _methods(accessor)[name].kinds, self._obj))
+        raise AttributeError(f".offset needs the name of a method; got {name!r}. Choose of: {', '.join(dir(self))}.")
+
+
+def _methods(accessor: type) -> dict[str, method[Any, Any, Any]]:
+    return {name: each for name, each in vars(accessor).items() if isinstance(each, method)}
