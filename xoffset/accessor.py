@@ -45,7 +45,7 @@ class StackAccessor(Accessor):
 class ProductAccessor(Accessor):
     """What can be done with a network, shifts, a series, a rate, or any other product."""
 
-    diagnose = method(diagnose, "network", "shifts")
+    diagnose = method(diagnose, "network", "shifts", "map")
     screen = method(screen, "shifts")
     calibrate = method(calibrate, "shifts")
     closure = method(closure, "shifts")

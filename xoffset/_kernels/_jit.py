@@ -35,7 +35,9 @@ def hot_kernel(function: Kernel) -> Kernel:
 
 def _compiled(function: Kernel, **flags: Any) -> Kernel:
     is_inner = function.__name__.startswith("_")
-    options: dict[str, Any] = {"no_cpython_wrapper": is_inner, "no_cfunc_wrapper": is_inner} | _linking.OPTIONS | flags
+    options: dict[str, Any] = {"no_cpython_wrapper": is_inner, "no_cfunc_wrapper": is_inner} | flags
+    if _linking.COMPILER is not None:
+        options["pipeline_class"] = _linking.COMPILER
     compiled: Kernel = numba.njit(nogil=True, error_model="numpy", **options)(function)
     _cache.keep(compiled, function)
     return compiled

@@ -14,7 +14,8 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-OPTIONS: dict[str, Any] = {}
+# Compiler for `numba.njit(pipeline_class=...)`; None: numba's own.
+COMPILER: Any = None
 
 with contextlib.suppress(ImportError):
     from numba.core.codegen import JITCodeLibrary
@@ -48,4 +49,4 @@ with contextlib.suppress(ImportError):
                 self.state.library.enable_object_caching()
             return super().compile_extra(function)
 
-    OPTIONS = {"pipeline_class": _Compiler}
+    COMPILER = _Compiler

@@ -24,9 +24,9 @@ def results():
 
 @pytest.mark.parametrize("name", sorted(digests.CALLS))
 def test_results_are_those_of_the_table(name, results):
-    assert name in TABLE, "new call: run python tests/digests.py --renew"
+    assert name in TABLE, "new call: run python tests/structure/digests.py --renew"
     found = digests.differences(name, results[name], TABLE[name], digests.machine())
-    assert not found, "\n".join([*found, "If this is meant: python tests/digests.py --renew"])
+    assert not found, "\n".join([*found, "If this is meant: python tests/structure/digests.py --renew"])
 
 
 def test_bits_were_compared():
@@ -34,7 +34,7 @@ def test_bits_were_compared():
     if unknown:
         pytest.skip(
             f"only values were compared in {len(unknown)} of {len(TABLE)} calls: the table has no bits of "
-            f"{digests.machine()}. Add them, from a version that is known to be right: python tests/digests.py --renew"
+            f"{digests.machine()}. Add them, from a version that is known to be right: python tests/structure/digests.py --renew"
         )
 
 

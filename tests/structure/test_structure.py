@@ -366,7 +366,7 @@ def test_examples_run(module):
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_every_function_has_a_test(name):
-    texts = [path.read_text() for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__)]
+    texts = [path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py") if path != Path(__file__)]
     assert any(re.search(rf"\b{name}\b", text) for text in texts)
 
 
