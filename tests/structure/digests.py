@@ -1,6 +1,6 @@
 """Digests of small results of all public functions: the table that a change meant to keep every bit is held against.
 
-`python tests/structure/digests.py` names what differs from the table, and `python tests/structure/digests.py --renew` rewrites it, on
+`python tests/structure/digests.py` names what differs from the table, and with `--renew` it rewrites the table, on
 purpose. Processors round differently (vectors of other widths, other mathematical libraries), so bits are stored by
 machine, beside a summary that any machine comes close to.
 """

@@ -24,7 +24,8 @@ def results():
 
 @pytest.mark.parametrize("name", sorted(digests.CALLS))
 def test_results_are_those_of_the_table(name, results):
-    assert name in TABLE, "new call: run python tests/structure/digests.py --renew"
+    assert name in TABLE, "new call: run "
+            "python tests/structure/digests.py --renew"
     found = digests.differences(name, results[name], TABLE[name], digests.machine())
     assert not found, "\n".join([*found, "If this is meant: python tests/structure/digests.py --renew"])
 
@@ -34,7 +35,8 @@ def test_bits_were_compared():
     if unknown:
         pytest.skip(
             f"only values were compared in {len(unknown)} of {len(TABLE)} calls: the table has no bits of "
-            f"{digests.machine()}. Add them, from a version that is known to be right: python tests/structure/digests.py --renew"
+            f"{digests.machine()}. Add them, from a version that is known to be right: "
+            "python tests/structure/digests.py --renew"
         )
 
 
