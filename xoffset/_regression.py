@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _blocks, _graph, _separation, _solver, model
-from xoffset._kernels import observations, trend
+from xoffset._kernels import trend
 
 Loss = Literal["linear", "huber", "tukey", "l1"]
 # Time in years over which velocity changes. Chosen at Columbia glacier, where the yearly medians of pairs of up to 60
@@ -197,7 +197,7 @@ def _solve_pairs(
 ) -> np.ndarray:
     ends, group, sign = network
     merged = np.empty((4, len(ends), *fields[0].shape[1:]))
-    observations.merge(group, sign, *fields, merged)
+    _solver.merge(group, sign, *fields, out=merged)
     has_vector = np.isfinite(merged[0])
     if options.days is not None:
         merged[:, _separation.is_locked(options.days, merged)] = np.nan

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import _blocks, _graph, _separation, model
-from xoffset._kernels import neighbours, observations, separation
+from xoffset import _blocks, _graph, _separation, _solver, model
+from xoffset._kernels import neighbours, separation
 from xoffset.model import Duration
 
 # Displacements two nodes apart may differ by at most a twelfth of their distance: a window that is sheared more does
@@ -224,5 +224,5 @@ def _is_locked_of_block(
     *fields: np.ndarray, days: np.ndarray, group: np.ndarray, sign: np.ndarray, of_pair: np.ndarray
 ) -> np.ndarray:
     merged = np.empty((4, days.size, *fields[0].shape[1:]))
-    observations.merge(group, sign, *fields, merged)
+    _solver.merge(group, sign, *fields, out=merged)
     return np.asarray(_separation.is_locked(days, merged)[of_pair], dtype=fields[0].dtype)

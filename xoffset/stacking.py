@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _blocks, _graph, _solver, model
-from xoffset._kernels import coherence, means, observations
+from xoffset._kernels import coherence, means
 
 
 class Observations(NamedTuple):
@@ -315,7 +315,7 @@ def _on_grid(
 def _merged(fields: tuple[np.ndarray, ...], seen: Observations) -> np.ndarray:
     """Displacements forward in time and variances (4, pair of dates, rows, columns)."""
     out = np.empty((4, len(seen.ends), *fields[0].shape[1:]))
-    observations.merge(seen.group, seen.sign, *fields, out)
+    _solver.merge(seen.group, seen.sign, *fields, out=out)
     return out
 
 

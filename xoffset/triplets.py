@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _blocks, _graph, _stable, model
-from xoffset._kernels import laplacian, observations, triplets
+from xoffset import _blocks, _graph, _solver, _stable, model
+from xoffset._kernels import triplets
 
 # Values that the medians over a map are taken of at most, as even a share of the nodes.
 SAMPLE = 4_000_000
@@ -208,7 +208,7 @@ def _misclosure(*fields: np.ndarray, network: Network, spacing: model.Spacing) -
 def _merged(*fields: np.ndarray, network: Network) -> np.ndarray:
     """Displacement along x and y and their variances (4, observation, rows, columns) of pairs in order of the dates."""
     merged = np.empty((4, len(network.ends), *fields[0].shape[1:]))
-    observations.merge(network.group, network.sign, *fields, merged)
+    _solver.merge(network.group, network.sign, *fields, out=merged)
     return merged
 
 
@@ -302,7 +302,7 @@ def _lower_quartiles(members: np.ndarray, values: np.ndarray, dates: int) -> np.
 def _share_of_dates(squares: np.ndarray, network: Network) -> np.ndarray:
     """Squares that belong to each date, of which two add up to those of an observation; NaN where unknown."""
     share = np.empty((network.dates, 1, 1))
-    laplacian.date_variance(network.ends, squares[:, np.newaxis, np.newaxis], share)
+    _solver.date_variance(network.ends, squares[:, np.newaxis, np.newaxis], share)
     return share[:, 0, 0]
 
 
