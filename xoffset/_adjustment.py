@@ -155,7 +155,7 @@ def _is_alike(array: np.ndarray) -> bool:
 
 
 def _sum_inverse(network: Network, s: Strip, has_inverse: bool) -> None:
-    """Sums of the rows of the inverse of the factored matrix, and the inverse within the envelope, if it is not there."""
+    """Sums of the rows of the inverse, and the inverse itself within the envelope, unless it is there."""
     if not has_inverse:
         systems.invert(network.first, s.band, s.inverse)
     systems.unknowns(s.root, s.sums[0])

@@ -119,7 +119,7 @@ def _strip(matches: int, network: _strips.Network, pixels: int, needs_whole: boo
 
 
 def _strips_of(count: int, lanes: int) -> Iterator[slice]:
-    """Strips of pixels; the last overlaps the one before rather than being smaller: what is solved twice is the same."""
+    """Strips of pixels; the last overlaps the one before rather than being smaller: the bits are the same."""
     for start in range(0, count, lanes):
         yield slice(min(start, count - lanes), min(start, count - lanes) + lanes)
 
@@ -176,7 +176,7 @@ def _mean_of_matches(given: np.ndarray, matches: np.ndarray, group: np.ndarray, 
     return np.asarray(total / np.maximum(number, 1.0))
 
 
-# ------------------------------------------------------------------------------------------- pixels of a block, by strips
+# ------------------------------------------------------------------------------------------- blocks, strip by strip
 
 
 def merge(group: np.ndarray, sign: np.ndarray, *fields: np.ndarray, out: np.ndarray) -> None:

@@ -59,12 +59,13 @@ class Layers(NamedTuple):
     def of(cls, found: Any, dates: int) -> Layers:
         """Layers by name from an array (layer, *pixels)."""
         pixels = found.shape[1:]
-        dated = (
-            found[: 2 * dates].reshape(2, dates, *pixels),
-            found[2 * dates : 4 * dates].reshape(2, dates, *pixels),
-            found[4 * dates : 5 * dates],
-        )
-        return cls(*dated, *(found[5 * dates + k] for k in range(7)), found[5 * dates + 7 :])
+        displacement, variance = (found[k * dates : (k + 2) * dates].reshape(2, dates, *pixels) for k in (0, 2))
+        state, rest = found[4 * dates : 5 * dates], found[5 * dates :]
+        misclosure, n_pairs, n_groups, n_outliers, share, has_settled, smooth = rest[:7]
+        return cls(
+            displacement, variance, state, misclosure, n_pairs, n_groups, n_outliers, share, has_settled, smooth,
+            drift=rest[7:],
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Strip:
     @property
     def lanes(self) -> int:
         """Number of pixels."""
-        return self.weight.shape[1]
+        return int(self.weight.shape[1])
 
 
 def strip(matches: int, network: Network, lanes: int, needs_whole: bool) -> Strip:

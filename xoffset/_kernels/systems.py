@@ -68,15 +68,16 @@ def factor(first, band):
         for j in range(first[i], i + 1):
             to_j = width - 1 - j
             start = max(first[i], first[j])
-            other_row, entry = band[j], row[j + to_i]
+            left, right = row[start + to_i : j + to_i], band[j][start + to_j : j + to_j]
+            entry = row[j + to_i]
             for lane in range(lanes):
                 total[lane] = entry[lane]
-            for k in range(start, j):
-                one, other = row[k + to_i], other_row[k + to_j]
+            for k in range(j - start):
+                one, other = left[k], right[k]
                 for lane in range(lanes):
                     total[lane] -= one[lane] * other[lane]
             if j < i:
-                diagonal = other_row[width - 1]
+                diagonal = band[j][width - 1]
                 for lane in range(lanes):
                     entry[lane] = total[lane] * diagonal[lane]
             else:
@@ -89,32 +90,27 @@ def factor(first, band):
 def solve(first, band, x):
     """Solve with the factors of `factor`, in place: x (side, date, lanes), any number of right-hand sides."""
     dates, width, lanes = band.shape
-    sides = x.shape[0]
-    last = width - 1
-    for i in range(dates):
-        for k in range(first[i], i):
-            one = band[i, k + last - i]
-            for side in range(sides):
-                target, other = x[side, i], x[side, k]
+    for side in range(x.shape[0]):
+        y = x[side]
+        for i in range(dates):
+            to_i = width - 1 - i
+            target = y[i]
+            for k in range(first[i], i):
+                one, other = band[i][k + to_i], y[k]
                 for lane in range(lanes):
                     target[lane] -= one[lane] * other[lane]
-        one = band[i, last]
-        for side in range(sides):
-            target = x[side, i]
+            diagonal = band[i][width - 1]
             for lane in range(lanes):
-                target[lane] *= one[lane]
-    for i in range(dates - 1, -1, -1):
-        one = band[i, last]
-        for side in range(sides):
-            target = x[side, i]
+                target[lane] *= diagonal[lane]
+        for i in range(dates - 1, -1, -1):
+            to_i = width - 1 - i
+            source, diagonal = y[i], band[i][width - 1]
             for lane in range(lanes):
-                target[lane] *= one[lane]
-        for k in range(first[i], i):
-            one = band[i, k + last - i]
-            for side in range(sides):
-                target, other = x[side, k], x[side, i]
+                source[lane] *= diagonal[lane]
+            for k in range(first[i], i):
+                one, target = band[i][k + to_i], y[k]
                 for lane in range(lanes):
-                    target[lane] -= one[lane] * other[lane]
+                    target[lane] -= one[lane] * source[lane]
 
 
 @kernel
@@ -135,16 +131,16 @@ def invert(first, band, inverse):
                 continue
             for lane in range(lanes):
                 total[lane] = diagonal[lane] if i == j else 0.0
-            known, start = inverse[i], last + j + 1 - i
+            known = inverse[i][last + j + 1 - i :]
             # four at a time: every sum is loaded and stored a quarter as often
             for k in range(0, whole, 4):
-                a0, a1, a2, a3 = known[start + k], known[start + k + 1], known[start + k + 2], known[start + k + 3]
+                a0, a1, a2, a3 = known[k], known[k + 1], known[k + 2], known[k + 3]
                 b0, b1 = band[j + 1 + k, last - 1 - k], band[j + 2 + k, last - 2 - k]
                 b2, b3 = band[j + 3 + k, last - 3 - k], band[j + 4 + k, last - 4 - k]
                 for lane in range(lanes):
                     total[lane] -= a0[lane] * b0[lane] + a1[lane] * b1[lane] + a2[lane] * b2[lane] + a3[lane] * b3[lane]
             for k in range(whole, after):
-                a0, b0 = known[start + k], band[j + 1 + k, last - 1 - k]
+                a0, b0 = known[k], band[j + 1 + k, last - 1 - k]
                 for lane in range(lanes):
                     total[lane] -= a0[lane] * b0[lane]
             below, above = inverse[i, last - (i - j)], inverse[j, last + (i - j)]

@@ -221,7 +221,7 @@ def centre(home, state, root, inverse, counts, means):
 
 @kernel
 def gain_of_pairs(k, ends, excess, root, effective, inverse, counts, means, variance, share, row, out):
-    """Share of the pairs in the variance of date k, out (2, date, lanes); row (date, lanes): how dates' noise enters it.
+    """Share of the pairs in the variance of date k, out (2, date, lanes); row (date, lanes): how dates' noise enters.
 
     The date is K Sigma K', where K maps the pairs to the dates for any weights and any smoothness; its rows lose their
     mean over the dates of a group that have pairs (`centre`), so that no date is special. excess: as in `of_dates`.
