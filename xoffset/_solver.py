@@ -64,7 +64,7 @@ def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
     matches = _graph.observations(setup.ends)
     network = _network(matches[0], setup)
     method = _strips.Method(setup.loss, setup.islands, setup.smooth, setup.is_general)
-    s = _strip(len(setup.ends), network, rows * columns, setup.is_general)
+    s = _strip(fields[:4], network, rows * columns, setup.is_general)
     dates = setup.times.size
     out = np.empty((setup.layers, rows * columns), dtype=fields[0].dtype)
     found = np.full((setup.layers, s.lanes), np.nan)
@@ -94,7 +94,7 @@ def noise(ends: np.ndarray, dates: int, merged: np.ndarray) -> tuple[np.ndarray,
     share = np.empty(rows * columns)
     flat = merged.reshape(4, observed, rows * columns)
     network = _network(ends, Setup(ends, np.arange(dates, dtype=np.float64)))
-    s = _strip(0, network, share.size, False)
+    s = _strip((merged[:0, 0],), network, share.size, False)
     for pixels in _strips_of(share.size, s.lanes):
         s.merged[:] = flat[:, :, pixels]
         _load(s, None)
@@ -111,11 +111,12 @@ def _network(ends: np.ndarray, setup: Setup) -> _strips.Network:
     return _strips.Network(ends, first, home, np.ascontiguousarray(setup.times), factor)
 
 
-def _strip(matches: int, network: _strips.Network, pixels: int, needs_whole: bool) -> _strips.Strip:
+def _strip(fields: Sequence[np.ndarray], network: _strips.Network, pixels: int, needs_whole: bool) -> _strips.Strip:
     dates = network.first.size
     width = int((np.arange(dates) - network.first).max(initial=0)) + 1
     one = 8 * dates * (3 * width + dates * needs_whole)
-    return _strips.strip(matches, network, max(1, min(LANES, pixels, MATRICES // one)), needs_whole)
+    lanes = max(1, min(LANES, pixels, MATRICES // one))
+    return _strips.strip(fields[0].shape[0], np.result_type(*fields), network, lanes, needs_whole)
 
 
 def _strips_of(count: int, lanes: int) -> Iterator[slice]:
@@ -188,7 +189,8 @@ def merge(group: np.ndarray, sign: np.ndarray, *fields: np.ndarray, out: np.ndar
     flat = [array.reshape(array.shape[0], -1) for array in fields]
     into = out.reshape(*out.shape[:2], -1)
     lanes = max(1, min(WIDE, flat[0].shape[1]))
-    matches, merged = np.empty((4, len(group), lanes)), np.empty((*out.shape[:2], lanes))
+    matches = np.empty((4, len(group), lanes), np.result_type(*fields))
+    merged = np.empty((*out.shape[:2], lanes))
     for pixels in _strips_of(flat[0].shape[1], lanes):
         for layer, array in zip(matches, flat, strict=True):
             layer[:] = array[:, pixels]

@@ -72,7 +72,7 @@ class Layers(NamedTuple):
 class Strip:
     """Arrays that are filled anew for every strip of pixels: (..., lanes), one number a pixel where nothing is said."""
 
-    matches: np.ndarray  # (4, match) displacements and their standard errors as they are given
+    matches: np.ndarray  # (4, match) displacements and their standard errors as they are given, in their type
     merged: np.ndarray  # (4, pair) displacements and variances forward in time
     observed: np.ndarray  # (2, pair) displacements, 0 for a pair that takes no part
     variance: np.ndarray  # (2, pair) float32, of each component, of the measurement, NaN for a pair that takes no part
@@ -114,8 +114,8 @@ class Strip:
         return int(self.weight.shape[1])
 
 
-def strip(matches: int, network: Network, lanes: int, needs_whole: bool) -> Strip:
-    """Arrays for so many pixels."""
+def strip(matches: int, dtype: Any, network: Network, lanes: int, needs_whole: bool) -> Strip:
+    """Arrays for so many pixels; matches as many, and of the type, that are given."""
     pairs, dates = len(network.ends), network.first.size
     width = int((np.arange(dates) - network.first).max(initial=0)) + 1
     of_pairs, of_dates = (pairs,), (dates,)
@@ -127,6 +127,7 @@ def strip(matches: int, network: Network, lanes: int, needs_whole: bool) -> Stri
         "sums": (1, dates), "of_date": (2, dates), "work": (3, dates), "prior": (2, dates), "state": of_dates,
         "root": of_dates, "total": (2,),
     }  # fmt: skip
-    dtypes = dict.fromkeys(("variance", "of_date", "work"), np.float32) | dict.fromkeys(("state", "root"), np.int64)
+    dtypes: dict[str, Any] = dict.fromkeys(("variance", "of_date", "work"), np.float32) | dict.fromkeys(("state", "root"), np.int64)
+    dtypes["matches"] = dtype
     names = [each.name for each in fields(Strip)]
     return Strip(*(np.zeros((*shapes.get(name, ()), lanes), dtypes.get(name, np.float64)) for name in names))

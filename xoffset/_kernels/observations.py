@@ -24,10 +24,11 @@ def take(group, sign, matches, merged):
     for p in range(pairs):
         k = group[p]
         for lane in range(lanes):
-            along_x, along_y = sign[p] * matches[0, p, lane], sign[p] * matches[1, p, lane]
-            error_x, error_y = matches[2, p, lane], matches[3, p, lane]
-            is_known = abs(along_x) < np.inf and abs(along_y) < np.inf
-            has_sigma = is_known and error_x > 0.0 and error_y > 0.0 and error_x < np.inf and error_y < np.inf
+            along_x = sign[p] * np.float64(matches[0, p, lane])
+            along_y = sign[p] * np.float64(matches[1, p, lane])
+            error_x, error_y = np.float64(matches[2, p, lane]), np.float64(matches[3, p, lane])
+            is_known = (abs(along_x) < np.inf) & (abs(along_y) < np.inf)
+            has_sigma = (error_x > 0.0) & (error_y > 0.0) & (error_x < np.inf) & (error_y < np.inf) & is_known
             merged[0, k, lane] = along_x if is_known else np.nan
             merged[1, k, lane] = along_y if is_known else np.nan
             merged[2, k, lane] = error_x * error_x if has_sigma else np.nan
@@ -58,9 +59,10 @@ def merge(group, sign, matches, merged):
     for p in range(pairs):
         k = group[p]
         for lane in range(lanes):
-            along_x, along_y = sign[p] * matches[0, p, lane], sign[p] * matches[1, p, lane]
-            error_x, error_y = matches[2, p, lane], matches[3, p, lane]
-            is_known = abs(along_x) < np.inf and abs(along_y) < np.inf
+            along_x = sign[p] * np.float64(matches[0, p, lane])
+            along_y = sign[p] * np.float64(matches[1, p, lane])
+            error_x, error_y = np.float64(matches[2, p, lane]), np.float64(matches[3, p, lane])
+            is_known = (abs(along_x) < np.inf) & (abs(along_y) < np.inf)
             has_sigma = error_x > 0.0 and error_y > 0.0 and error_x < np.inf and error_y < np.inf
             is_used = is_known and has_sigma
             own = 2.0 / (error_x * error_x + error_y * error_y) if is_used else 0.0
@@ -107,18 +109,23 @@ def load(merged, given, observed, variance, weight, n_pairs, is_blind, total):
         total[1, lane] = 0.0
     is_given = given.shape[0] > 0
     for p in range(observations):
+        # conditions without branches, so that all lanes are looked at together
+        for lane in range(lanes):
+            weight[p, lane] = given[p, lane] if is_given else 2.0 / (merged[2, p, lane] + merged[3, p, lane])
         for lane in range(lanes):
             x, y, along_x, along_y = merged[0, p, lane], merged[1, p, lane], merged[2, p, lane], merged[3, p, lane]
-            w = given[p, lane] if is_given else 2.0 / (along_x + along_y)
-            is_known = LEAST < along_x < MOST and LEAST < along_y < MOST
-            is_used = abs(x) < np.inf and abs(y) < np.inf and 0.0 < w < np.inf and (is_known or is_given)
+            w = weight[p, lane]
+            is_known = (along_x > LEAST) & (along_x < MOST) & (along_y > LEAST) & (along_y < MOST)
+            is_used = (abs(x) < np.inf) & (abs(y) < np.inf) & (w > 0.0) & (w < np.inf) & (is_known | is_given)
+            is_told = is_used & is_known
             weight[p, lane] = w if is_used else 0.0
             # what takes no part must be a number all the same: 0 times NaN is NaN
             observed[0, p, lane] = x if is_used else 0.0
             observed[1, p, lane] = y if is_used else 0.0
-            variance[0, p, lane] = (along_x if is_known else 0.0) if is_used else np.nan
-            variance[1, p, lane] = (along_y if is_known else 0.0) if is_used else np.nan
             n_pairs[lane] += 1.0 if is_used else 0.0
-            is_blind[lane] += 1.0 if is_used and not is_known else 0.0
-            total[0, lane] += along_x if is_used and is_known else 0.0
-            total[1, lane] += along_y if is_used and is_known else 0.0
+            is_blind[lane] += 1.0 if is_used & (not is_known) else 0.0
+            total[0, lane] += along_x if is_told else 0.0
+            total[1, lane] += along_y if is_told else 0.0
+            missing = 0.0 if is_used else np.nan
+            variance[0, p, lane] = along_x if is_told else missing
+            variance[1, p, lane] = along_y if is_told else missing
