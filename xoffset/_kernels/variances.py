@@ -122,14 +122,14 @@ def share_of_pairs(is_robust, length, redundancy, weight, variance, scale, n_pai
     for p in range(pairs):
         for lane in range(lanes):
             checked, z = redundancy[p, lane], length[p, lane]
-            is_good = checked > 0.0 and z <= limit[lane]
+            is_good = (checked > 0.0) & (z <= limit[lane])
             # what nothing checks closes
             variances = np.float64(variance[0, p, lane]) + np.float64(variance[1, p, lane])
             part = z * z * checked / (weight[p, lane] * variances) if checked > 0.0 else 0.0
             rms[lane] += part * variances if checked > 0.0 else 0.0
             share[lane] += part if is_good else 0.0
             freedom[lane] += checked if is_good else 0.0
-            outliers[lane] += 1.0 if checked > 0.0 and not is_good else 0.0
+            outliers[lane] += 1.0 if (checked > 0.0) & (not is_good) else 0.0
     for lane in range(lanes):
         if is_blind[lane] == 0.0:
             share[lane] = (share[lane] + PRIOR_SHARE) / (freedom[lane] + 1.0)
