@@ -115,7 +115,7 @@ class Strip:
 
 
 def strip(matches: int, dtype: Any, network: Network, lanes: int, needs_whole: bool) -> Strip:
-    """Arrays for so many pixels; matches as many, and of the type, that are given."""
+    """Arrays for so many pixels, and for so many matches of a type."""
     pairs, dates = len(network.ends), network.first.size
     width = int((np.arange(dates) - network.first).max(initial=0)) + 1
     of_pairs, of_dates = (pairs,), (dates,)
@@ -127,7 +127,9 @@ def strip(matches: int, dtype: Any, network: Network, lanes: int, needs_whole: b
         "sums": (1, dates), "of_date": (2, dates), "work": (3, dates), "prior": (2, dates), "state": of_dates,
         "root": of_dates, "total": (2,),
     }  # fmt: skip
-    dtypes: dict[str, Any] = dict.fromkeys(("variance", "of_date", "work"), np.float32) | dict.fromkeys(("state", "root"), np.int64)
+    dtypes: dict[str, Any] = dict.fromkeys(("variance", "of_date", "work"), np.float32) | dict.fromkeys(
+        ("state", "root"), np.int64
+    )
     dtypes["matches"] = dtype
     names = [each.name for each in fields(Strip)]
     return Strip(*(np.zeros((*shapes.get(name, ()), lanes), dtypes.get(name, np.float64)) for name in names))
