@@ -11,7 +11,7 @@ import xarray as xr
 
 from xoffset import _graph, _separation, _solver
 from xoffset._blocks.pixels import per_pixel
-from xoffset._kernels import observations, trend
+from xoffset._kernels import trend
 from xoffset.model import checks, history
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS
@@ -200,7 +200,7 @@ def _solve_pairs(
 ) -> np.ndarray:
     ends, group, sign = network
     merged = np.empty((4, len(ends), *fields[0].shape[1:]))
-    observations.merge(group, sign, *fields, merged)
+    _solver.merge(group, sign, *fields, out=merged)
     has_vector = np.isfinite(merged[0])
     if options.days is not None:
         merged[:, _separation.is_locked(options.days, merged)] = np.nan

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from xoffset import _graph
-from xoffset._kernels import drift, laplacian, observations
+from xoffset import _adjustment, _graph, _strips
+from xoffset._kernels import drift, groups, losses, observations, variances
 
 # Pixels that are solved at a time, fewer if their matrices would take more than so many bytes.
-LANES, MATRICES = 64, 32 * 2**20
+LANES = 64
+MATRICES = 32 * 2**20
+# Pixels whose matches are merged, or whose variances are split, at a time.
+WIDE = 512
 # With more pairs a date than this, what their noise adds to a velocity is about a hundredth of its standard error, and
 # not worth its time.
 TIED = 4
@@ -30,8 +33,8 @@ class Setup:
     ends: np.ndarray
     times: np.ndarray
     home: Sequence[int] = (0,)
-    loss: int = laplacian.HUBER
-    islands: int = laplacian.NAN
+    loss: int = losses.HUBER
+    islands: int = groups.NAN
     smooth: float = 0.0
     base: np.ndarray | None = None
     is_relative: bool = False
@@ -41,8 +44,8 @@ class Setup:
 
     @property
     def layers(self) -> int:
-        """Layers of the result of `solve`."""
-        return 5 * self.times.size + laplacian.EXTRA + 2
+        """Number of layers of the result of `solve`."""
+        return _strips.Layers.number(self.times.size)
 
     @property
     def is_general(self) -> bool:
@@ -51,7 +54,7 @@ class Setup:
 
 
 def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
-    """Layers of `laplacian.invert`, then those of `drift.drift`, (layer, rows, columns) of a block of pixels.
+    """`_strips.Layers` of a block of pixels, (layer, rows, columns).
 
     fields: dx, dy and their standard errors (pair, rows, columns); then, if there are, weights (pair, rows, columns),
     and the dx and dy of a prior (date, rows, columns).
@@ -59,19 +62,21 @@ def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
     rows, columns = fields[0].shape[1:]
     flat = [array.reshape(array.shape[0], rows * columns) for array in fields]
     matches = _graph.observations(setup.ends)
-    factor = np.ones((2, setup.times.size)) if setup.factor is None else setup.factor
-    network = _network(matches[0], setup, factor)
-    method = laplacian.Method(setup.loss, setup.islands, setup.smooth, setup.is_general)
+    network = _network(matches[0], setup)
+    method = _strips.Method(setup.loss, setup.islands, setup.smooth, setup.is_general)
+    s = _strip(fields[:4], network, rows * columns, setup.is_general)
+    dates = setup.times.size
     out = np.empty((setup.layers, rows * columns), dtype=fields[0].dtype)
-    scratch = _scratch(network, rows * columns, setup.is_general)
-    dates, lanes = setup.times.size, scratch.weight.shape[1]
-    found = np.full((setup.layers, lanes), np.nan)
-    of_dates, share = found[2 * dates : 4 * dates].reshape(2, dates, lanes), found[5 * dates + laplacian.SHARE]
-    for pixels in _pixels(flat[0], flat[1], lanes, setup):
-        of_pairs = _fill(scratch, [np.ascontiguousarray(array[:, pixels]) for array in flat], matches, setup)
-        laplacian.invert(network, method, scratch, found[:-2])
-        if len(setup.ends) <= TIED * dates:
-            drift.drift(network.ends, network.times, factor, of_dates, of_pairs, share, found[-2:])
+    found = np.full((setup.layers, s.lanes), np.nan)
+    layers = _strips.Layers.of(found, dates)
+    has_drift = len(setup.ends) <= TIED * dates
+    for pixels in _pixels(flat[0], flat[1], s.lanes, setup):
+        _fill(s, flat, pixels, matches, setup)
+        _adjustment.invert(network, method, s, layers)
+        if has_drift:
+            of_pairs = s.merged[2:]
+            slope_variance(network.ends, network.times, network.factor, layers.variance, of_pairs, layers.share,
+                           layers.drift)  # fmt: skip
         out[:, pixels] = found
     return out.reshape(-1, rows, columns)
 
@@ -79,89 +84,176 @@ def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
 def noise(ends: np.ndarray, dates: int, merged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Variances of the dates (2, date, rows, columns), and the share of those of the pairs that is their own.
 
-    ends (observation, 2), merged (4, observation, rows, columns) from `observations.merge`. The share (rows, columns)
-    is what the misclosure shows, and experience where little is redundant; NaN if neither that nor variances are known.
+    ends (observation, 2), merged (4, observation, rows, columns) from `merge`. The share (rows, columns) is what the
+    misclosure shows, and experience where little is redundant; NaN if neither that nor variances are known.
     """
     _, observed, rows, columns = merged.shape
     of_dates = np.empty((2, dates, rows, columns))
     for axis in range(2):
-        laplacian.date_variance(ends, merged[2 + axis], of_dates[axis])
+        date_variance(ends, merged[2 + axis], of_dates[axis])
     share = np.empty(rows * columns)
     flat = merged.reshape(4, observed, rows * columns)
-    setup = Setup(ends, np.arange(dates, dtype=np.float64))
-    network = _network(ends, setup, np.ones((2, dates)))
-    scratch = _scratch(network, share.size, False)
-    lanes = scratch.weight.shape[1]
-    for start in range(0, share.size, lanes):
-        pixels = slice(min(start, share.size - lanes), min(start, share.size - lanes) + lanes)
-        part = np.ascontiguousarray(flat[:, :, pixels])
-        laplacian.load(part, part[0, :0], scratch)
-        laplacian.noise(network, scratch, laplacian.HUBER, share[pixels])
+    network = _network(ends, Setup(ends, np.arange(dates, dtype=np.float64)))
+    s = _strip((merged[:0, 0],), network, share.size, False)
+    for pixels in _strips_of(share.size, s.lanes):
+        s.merged[:] = flat[:, :, pixels]
+        _load(s, None)
+        _adjustment.noise(network, s, losses.HUBER, share[pixels])
     return of_dates, share.reshape(rows, columns)
 
 
-def _network(ends: np.ndarray, setup: Setup, factor: np.ndarray) -> laplacian.Network:
+def _network(ends: np.ndarray, setup: Setup) -> _strips.Network:
     first = _graph.envelope(setup.times.size, ends)
     if setup.smooth != 0.0:
         first = np.minimum(first, np.maximum(np.arange(first.size) - 2, 0))
     home = np.array(setup.home, dtype=np.int64)
-    return laplacian.Network(ends, first, home, np.ascontiguousarray(setup.times), factor)
+    factor = np.ones((2, setup.times.size)) if setup.factor is None else setup.factor
+    return _strips.Network(ends, first, home, np.ascontiguousarray(setup.times), factor)
 
 
-def _scratch(network: laplacian.Network, pixels: int, needs_dense: bool) -> laplacian.Scratch:
+def _strip(fields: Sequence[np.ndarray], network: _strips.Network, pixels: int, needs_whole: bool) -> _strips.Strip:
     dates = network.first.size
     width = int((np.arange(dates) - network.first).max(initial=0)) + 1
-    one = 8 * dates * (3 * width + dates * needs_dense)
-    return laplacian.scratch(len(network.ends), dates, width, max(1, min(LANES, pixels, MATRICES // one)), needs_dense)
+    one = 8 * dates * (3 * width + dates * needs_whole)
+    lanes = max(1, min(LANES, pixels, MATRICES // one))
+    return _strips.strip(fields[0].shape[0], np.result_type(*fields), network, lanes, needs_whole)
+
+
+def _strips_of(count: int, lanes: int) -> Iterator[slice]:
+    """Strips of pixels; the last overlaps the one before rather than being smaller: the bits are the same."""
+    for start in range(0, count, lanes):
+        yield slice(min(start, count - lanes), min(start, count - lanes) + lanes)
 
 
 def _pixels(dx: np.ndarray, dy: np.ndarray, lanes: int, setup: Setup) -> Iterator[np.ndarray | slice]:
-    """Groups of pixels to be solved at a time; those that miss the same pairs side by side, if they share a matrix.
-
-    The last group overlaps the one before rather than being smaller: what is solved twice gives the same bits.
-    """
-    count = dx.shape[1]
-    starts = [min(start, count - lanes) for start in range(0, count, lanes)]
+    """Pixels to be solved at a time; those that miss the same pairs side by side, if they share a matrix."""
+    strips = _strips_of(dx.shape[1], lanes)
     if setup.base is None or setup.is_relative:
-        yield from (slice(start, start + lanes) for start in starts)
+        yield from strips
         return
     pattern = np.packbits(np.isfinite(dx) & np.isfinite(dy), axis=0)
     order = np.lexsort(pattern)
-    yield from (order[start : start + lanes] for start in starts)
+    yield from (order[strip] for strip in strips)
 
 
 def _fill(
-    scratch: laplacian.Scratch,
+    s: _strips.Strip,
     fields: list[np.ndarray],
+    pixels: np.ndarray | slice,
     matches: tuple[np.ndarray, np.ndarray, np.ndarray],
     setup: Setup,
-) -> np.ndarray:
-    """Load observations, variances, weights and prior of a group of pixels; return the variances (2, pair, pixels)."""
-    ends, group, sign = matches
-    displacement, given = fields[:2], None
+) -> None:
+    """Load observations, variances, weights and prior of a strip of pixels."""
+    _, group, sign = matches
+    for layer, array in zip(s.matches, fields, strict=False):
+        layer[:] = array[:, pixels]
+    given = None
     if setup.base is not None or setup.has_field:
-        given = np.broadcast_to(setup.base[:, None] if setup.base is not None else fields[4], fields[0].shape)
-        is_weighed = (given > 0.0) & (given < np.inf)
-        displacement = [np.where(is_weighed, array, np.nan) for array in displacement]
-    merged = np.empty((4, len(ends), 1, fields[0].shape[1]))
-    observations.merge(group, sign, *(array[:, None] for array in (*displacement, *fields[2:4])), merged)
-    found = merged[:, :, 0]
-    weight = found[0, :0]
+        given = setup.base[:, None] if setup.base is not None else fields[4][:, pixels].astype(np.float64)
+        given = np.broadcast_to(given, s.matches.shape[1:])
+        s.matches[:2, ~((given > 0.0) & (given < np.inf))] = np.nan
+    _merge(group, sign, s.matches, s.merged)
     if given is not None:
-        given = _mean_of_matches(given, displacement, group, len(ends))
-        weight = given * 2.0 / (found[2] + found[3]) if setup.is_relative else given
-    laplacian.load(found, np.ascontiguousarray(weight), scratch)
+        given = _mean_of_matches(given, s.matches, group, len(s.weight))
+        given = given * 2.0 / (s.merged[2] + s.merged[3]) if setup.is_relative else given
+    _load(s, given)
     if setup.has_prior:
-        scratch.prior[0], scratch.prior[1] = fields[-2:]
-    return found[2:]
+        s.prior[0], s.prior[1] = (array[:, pixels] for array in fields[-2:])
 
 
-def _mean_of_matches(given: np.ndarray, displacement: list[np.ndarray], group: np.ndarray, count: int) -> np.ndarray:
+def _load(s: _strips.Strip, given: np.ndarray | None) -> None:
+    weight = s.weight[:0] if given is None else np.ascontiguousarray(given)
+    observations.load(s.merged, weight, s.observed, s.variance, s.weight, s.n_pairs, s.is_blind, s.total)
+
+
+def _mean_of_matches(given: np.ndarray, matches: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
     """Mean weight (observation, pixels) of the matches of each observation that are there."""
     if count == len(group) and (np.diff(group) > 0).all():
         return given
-    is_there = np.isfinite(displacement[0]) & np.isfinite(displacement[1])
+    is_there = np.isfinite(matches[0]) & np.isfinite(matches[1])
     total, number = np.zeros((2, count, given.shape[1]))
     np.add.at(total, group, np.where(is_there, given, 0.0))
     np.add.at(number, group, is_there)
-    return total / np.maximum(number, 1.0)
+    return np.asarray(total / np.maximum(number, 1.0))
+
+
+# ------------------------------------------------------------------------------------------- blocks, strip by strip
+
+
+def merge(group: np.ndarray, sign: np.ndarray, *fields: np.ndarray, out: np.ndarray) -> None:
+    """Merge the matches of each two dates into observations.
+
+    group, sign: as in `_graph.observations`; fields: dx, dy and their standard errors (pair, rows, columns). out (4,
+    observation, rows, columns): displacement along x and y, variance along x and y, NaN where there is none.
+    """
+    flat = [array.reshape(array.shape[0], -1) for array in fields]
+    into = out.reshape(*out.shape[:2], -1)
+    lanes = max(1, min(WIDE, flat[0].shape[1]))
+    matches = np.empty((4, len(group), lanes), np.result_type(*fields))
+    merged = np.empty((*out.shape[:2], lanes))
+    for pixels in _strips_of(flat[0].shape[1], lanes):
+        for layer, array in zip(matches, flat, strict=True):
+            layer[:] = array[:, pixels]
+        _merge(group, sign, matches, merged)
+        into[:, :, pixels] = merged
+
+
+def _merge(group: np.ndarray, sign: np.ndarray, matches: np.ndarray, merged: np.ndarray) -> None:
+    if merged.shape[1] == matches.shape[1]:
+        observations.take(group, sign, matches, merged)
+    else:
+        observations.merge(group, sign, matches, merged)
+
+
+def date_variance(ends: np.ndarray, variance: np.ndarray, out: np.ndarray) -> None:
+    """Share of each date in the variances of its pairs.
+
+    ends (pair, 2); variance (pair, rows, columns), NaN where a pair is missing; out (date, rows, columns), NaN where a
+    date has no pair.
+    """
+    flat, into = variance.reshape(len(variance), -1), out.reshape(len(out), -1)
+    lanes = max(1, min(WIDE, flat.shape[1]))
+    of_pairs, of_dates = np.empty((len(flat), lanes), np.float32), np.empty((len(into), lanes), np.float32)
+    work = np.empty((3, *of_dates.shape), np.float32)
+    for pixels in _strips_of(flat.shape[1], lanes):
+        of_pairs[:] = flat[:, pixels]
+        variances.split(ends, of_pairs, of_dates, work)
+        into[:, pixels] = of_dates
+
+
+def slope_variance(
+    ends: np.ndarray,
+    times: np.ndarray,
+    factor: np.ndarray,
+    of_dates: np.ndarray,
+    of_pairs: np.ndarray,
+    share: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Variance that the noise of pairs adds to the slope of a line through a series.
+
+    Parameters
+    ----------
+    ends
+        (pair, 2) earlier and later date of each pair, as indices into times (date,) in years.
+    factor
+        (2, date) of the variances of the dates along x and y that stable ground shows.
+    of_dates
+        (2, date, lanes) variance of each date of the series along x and y, NaN where the date is unknown. What the
+        noise of the pairs contributes to them is not added again. Pixels lie side by side along the lanes.
+    of_pairs
+        (2, pair, lanes) variance of each pair, NaN where it is missing.
+    share
+        (lanes) share of the variances of the pairs that is their own.
+    out
+        (2, lanes) result along x and y, squared per year; NaN where nothing tells.
+    """
+    lanes = share.size
+    lever, rise = np.empty((2, times.size, lanes))
+    weight, halves = np.empty((len(ends), lanes)), np.empty((5, times.size, lanes))
+    spread, used = np.empty((2, lanes))
+    drift.levers(times, of_dates, lever, spread)
+    drift.gather(ends, of_dates, of_pairs, weight, halves, used)
+    drift.climb(ends, weight, lever, rise)
+    drift.add_up(ends, factor, of_dates, of_pairs, share, lever, rise, weight, halves, out)
+    drift.tell(used, spread, share, out)

@@ -12,7 +12,7 @@ import xarray as xr
 from xoffset import _graph, _options, _solver
 from xoffset._arrays import vectors
 from xoffset._blocks import halos, pixels
-from xoffset._kernels import coherence, means, observations
+from xoffset._kernels import coherence, means
 from xoffset.model import checks, products, variables
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
@@ -322,7 +322,7 @@ def _on_grid(
 def _merged(fields: tuple[np.ndarray, ...], seen: Observations) -> np.ndarray:
     """Displacements forward in time and variances (4, pair of dates, rows, columns)."""
     out = np.empty((4, len(seen.ends), *fields[0].shape[1:]))
-    observations.merge(seen.group, seen.sign, *fields, out)
+    _solver.merge(seen.group, seen.sign, *fields, out=out)
     return out
 
 

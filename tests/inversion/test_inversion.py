@@ -14,8 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import xoffset
-from xoffset import _solver, synthetic
-from xoffset._kernels import laplacian
+from xoffset import _adjustment, _solver, synthetic
 from xoffset.model import products
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
@@ -385,11 +384,7 @@ def test_a_loss_that_does_not_settle_is_flagged(monkeypatch):
     shifts["dx"].values[:, 1, 1] = np.nan
     flag = FLAGS["not_converged"]
     assert not (xoffset.invert(shifts, loss="huber").flags & flag).any()
-    # compiled functions hold their constants
-    monkeypatch.setattr(laplacian, "STEPS", 1)
-    for name in ("_fit", "invert"):
-        function = getattr(laplacian, name)
-        monkeypatch.setattr(laplacian, name, getattr(function, "py_func", function))
+    monkeypatch.setattr(_adjustment, "STEPS", 1)
     series = xoffset.invert(shifts, loss="huber")
     is_known = np.isfinite(series.dx)
     assert ((series.flags & flag) > 0).equals(is_known)
@@ -781,7 +776,7 @@ def test_date_variance(name):
     variance = np.random.default_rng(0).uniform(0.01, 4.0, (len(ends), 3, 4))
     variance[np.random.default_rng(1).random(variance.shape) < 0.1] = np.nan
     out = np.empty((ends.max() + 1, 3, 4))
-    laplacian.date_variance(ends, variance, out)
+    _solver.date_variance(ends, variance, out)
     for row, column in np.ndindex(3, 4):
         values = variance[:, row, column]
         used = np.isfinite(values)
@@ -795,7 +790,7 @@ def test_date_variance_finds_the_variances_of_the_dates():
     true = np.array([0.1, 0.5, 1.0, 2.0, 0.3])
     ends = gaps_up_to(5, 4)
     out = np.empty((5, 1, 1))
-    laplacian.date_variance(ends, true[ends].sum(axis=1)[:, None, None], out)
+    _solver.date_variance(ends, true[ends].sum(axis=1)[:, None, None], out)
     np.testing.assert_allclose(out[:, 0, 0], true, rtol=0.2)
 
 

@@ -24,8 +24,7 @@ def results():
 
 @pytest.mark.parametrize("name", sorted(digests.CALLS))
 def test_results_are_those_of_the_table(name, results):
-    assert name in TABLE, "new call: run "
-            "python tests/structure/digests.py --renew"
+    assert name in TABLE, "new call: run python tests/structure/digests.py --renew"
     found = digests.differences(name, results[name], TABLE[name], digests.machine())
     assert not found, "\n".join([*found, "If this is meant: python tests/structure/digests.py --renew"])
 

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import _graph, _options, _solver
+from xoffset import _graph, _options, _solver, _strips
 from xoffset._blocks import pixels
 from xoffset._blocks.whole import at_once
-from xoffset._kernels import laplacian, observations
+from xoffset._kernels import groups, losses
 from xoffset.model import checks, products
 from xoffset.model.dates import Date, as_dates, in_years, index_of_date
 from xoffset.model.flags import FLAGS
@@ -23,12 +23,12 @@ from xoffset.model.stable import on_nodes
 
 Weights = Literal["sigma", "score", "uniform", "velocity", "baseline", "long_baseline"]
 
-LOSSES = {"linear": laplacian.LINEAR, "huber": laplacian.HUBER, "tukey": laplacian.TUKEY, "l1": laplacian.L1}
-ISLANDS = {"nan": laplacian.NAN, "bridge": laplacian.BRIDGE, "separate": laplacian.SEPARATE}
+LOSSES = {"linear": losses.LINEAR, "huber": losses.HUBER, "tukey": losses.TUKEY, "l1": losses.L1}
+ISLANDS = {"nan": groups.NAN, "bridge": groups.BRIDGE, "separate": groups.SEPARATE}
 _STATES = {
-    laplacian.NO_PAIRS: "no_pairs",
-    laplacian.DISCONNECTED: "disconnected",
-    laplacian.NO_REFERENCE: "no_reference",
+    groups.NO_PAIRS: "no_pairs",
+    groups.DISCONNECTED: "disconnected",
+    groups.NO_REFERENCE: "no_reference",
 }
 # A score that no weight rewards beyond, so that none is infinite.
 BEST_SCORE = 0.99
@@ -178,23 +178,24 @@ def invert(
 
 def _fields(found: Any, setup: _solver.Setup) -> dict[str, Any]:
     """Variables of the series from the layers of the solver."""
-    dates = setup.times.size
-    dx, dy, variance_x, variance_y, state = (found[k * dates : (k + 1) * dates] for k in range(5))
-    rms, n_pairs, n_components, n_outliers, share, has_settled, smooth, drift_x, drift_y = found[5 * dates :]
+    layers = _strips.Layers.of(found, setup.times.size)
+    dx, dy = layers.displacement
+    state = layers.state
     flags = sum((state == code) * np.int64(FLAGS[name]) for code, name in _STATES.items())
     # smoothness that drowns the pairs leaves nothing either
-    is_open = ((has_settled == 0.0) & np.isfinite(dx)) | ((state == laplacian.CONNECTED) & ~np.isfinite(dx))
+    is_open = ((layers.has_settled == 0.0) & np.isfinite(dx)) | ((state == groups.CONNECTED) & ~np.isfinite(dx))
     flags = flags | is_open * np.int64(FLAGS["not_converged"])
-    if setup.islands == laplacian.BRIDGE:
-        is_bridged = (state == laplacian.DISCONNECTED) & np.isfinite(dx)
+    if setup.islands == groups.BRIDGE:
+        is_bridged = (state == groups.DISCONNECTED) & np.isfinite(dx)
         flags = flags + is_bridged * np.int64(FLAGS["bridged"] - FLAGS["disconnected"])
     fields = {
-        "dx": dx, "dy": dy, "sigma_dx": np.sqrt(variance_x), "sigma_dy": np.sqrt(variance_y), "flags": flags,
-        "rms": rms, "n_pairs": n_pairs.astype(np.int32), "n_components": n_components.astype(np.int32),
-        "n_outliers": n_outliers.astype(np.int32), "pair_share": share,
-        "sigma_drift_dx": np.sqrt(drift_x), "sigma_drift_dy": np.sqrt(drift_y),
+        "dx": dx, "dy": dy, "sigma_dx": np.sqrt(layers.variance[0]), "sigma_dy": np.sqrt(layers.variance[1]),
+        "flags": flags, "rms": layers.misclosure, "n_pairs": layers.n_pairs.astype(np.int32),
+        "n_components": layers.n_groups.astype(np.int32), "n_outliers": layers.n_outliers.astype(np.int32),
+        "pair_share": layers.share, "sigma_drift_dx": np.sqrt(layers.drift[0]),
+        "sigma_drift_dy": np.sqrt(layers.drift[1]),
     }  # fmt: skip
-    return fields | ({"smooth": smooth} if setup.smooth else {})
+    return fields | ({"smooth": layers.smooth} if setup.smooth else {})
 
 
 # ------------------------------------------------------------------------------------------------------- stable ground
@@ -213,7 +214,7 @@ def _of_stable_ground(*fields: np.ndarray, setup: _solver.Setup) -> np.ndarray:
     """Table (4, date): factors of the variances of the dates along x and y, then the displacement of the whole [m]."""
     ends, group, sign = _graph.observations(setup.ends)
     merged = np.empty((4, len(ends), 1, int(fields[4].sum())))
-    observations.merge(group, sign, *(field[:, fields[4]][:, np.newaxis] for field in fields[:4]), merged)
+    _solver.merge(group, sign, *(field[:, fields[4]][:, np.newaxis] for field in fields[:4]), out=merged)
     known = np.asarray(np.isfinite(merged[:, :, 0]).all(axis=0))
     enough = known.sum(axis=1) >= LEAST
     if not enough.any() and not np.isfinite(merged[2:]).any() and np.isfinite(merged[:2]).any():
@@ -235,14 +236,14 @@ def _of_stable_ground(*fields: np.ndarray, setup: _solver.Setup) -> np.ndarray:
     for axis in range(2):
         of_dates = np.empty((2, setup.times.size, 1, 1))
         for variance, out in zip((seen[axis], expected[axis]), of_dates, strict=True):
-            laplacian.date_variance(ends, variance[:, np.newaxis, np.newaxis], out)
+            _solver.date_variance(ends, variance[:, np.newaxis, np.newaxis], out)
         factor = np.maximum(of_dates[0] / of_dates[1], LEAST_FACTOR)[:, 0, 0]
         table[axis] = np.where(np.isfinite(factor), factor, 1.0)
     # the whole moves as one pixel would
     whole = replace(setup, ends=ends, base=np.ones(len(ends)), is_relative=False, has_field=False, has_prior=False,
-                    smooth=0.0, islands=laplacian.NAN)  # fmt: skip
+                    smooth=0.0, islands=groups.NAN)  # fmt: skip
     pixel = [array[:, np.newaxis, np.newaxis] for array in (*median, *np.ones_like(median))]
-    table[2:] = _solver.solve(*pixel, setup=whole)[: 2 * setup.times.size].reshape(2, -1)
+    table[2:] = _strips.Layers.of(_solver.solve(*pixel, setup=whole), setup.times.size).displacement[:, :, 0, 0]
     return table
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import _graph, _options, _separation
+from xoffset import _graph, _options, _separation, _solver
 from xoffset._blocks import halos, pixels
-from xoffset._kernels import neighbours, observations, separation
+from xoffset._kernels import neighbours, separation
 from xoffset.model import checks, grids, products
 from xoffset.model.dates import Duration, as_duration
 from xoffset.model.flags import FLAGS, flags_of
@@ -227,5 +227,5 @@ def _is_locked_of_block(
     *fields: np.ndarray, days: np.ndarray, group: np.ndarray, sign: np.ndarray, of_pair: np.ndarray
 ) -> np.ndarray:
     merged = np.empty((4, days.size, *fields[0].shape[1:]))
-    observations.merge(group, sign, *fields, merged)
+    _solver.merge(group, sign, *fields, out=merged)
     return np.asarray(_separation.is_locked(days, merged)[of_pair], dtype=fields[0].dtype)

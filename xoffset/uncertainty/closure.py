@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _graph
+from xoffset import _graph, _solver
 from xoffset._blocks import halos
 from xoffset._blocks.whole import at_once
-from xoffset._kernels import laplacian, observations, triplets
+from xoffset._kernels import triplets
 from xoffset.model import checks, grids, products, variables
 from xoffset.model.stable import on_nodes
 
@@ -212,7 +212,7 @@ def _misclosure(*fields: np.ndarray, network: Network, spacing: grids.Spacing) -
 def _merged(*fields: np.ndarray, network: Network) -> np.ndarray:
     """Displacement along x and y and their variances (4, observation, rows, columns) of pairs in order of the dates."""
     merged = np.empty((4, len(network.ends), *fields[0].shape[1:]))
-    observations.merge(network.group, network.sign, *fields, merged)
+    _solver.merge(network.group, network.sign, *fields, out=merged)
     return merged
 
 
@@ -306,7 +306,7 @@ def _lower_quartiles(members: np.ndarray, values: np.ndarray, dates: int) -> np.
 def _share_of_dates(squares: np.ndarray, network: Network) -> np.ndarray:
     """Squares that belong to each date, of which two add up to those of an observation; NaN where unknown."""
     share = np.empty((network.dates, 1, 1))
-    laplacian.date_variance(network.ends, squares[:, np.newaxis, np.newaxis], share)
+    _solver.date_variance(network.ends, squares[:, np.newaxis, np.newaxis], share)
     return share[:, 0, 0]
 
 

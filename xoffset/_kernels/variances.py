@@ -1,0 +1,282 @@
+"""Variances of pairs and dates: which noise is that of the images of a date, which that of the pairs themselves.
+
+Pixels lie side by side along the last axis of every array (the lanes).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xoffset._kernels._jit import kernel
+from xoffset._kernels.groups import CONNECTED, DISCONNECTED
+
+# Updates of the variances of dates, and the share of the difference that each makes good. Few: where a network hardly
+# tells, as a chain, more would follow the errors of the variances of the pairs.
+SPLITS = 3
+DAMPING = 0.9
+# A date has at least this share of the variance of its best pair, of which a half is fair.
+LEAST_SHARE = 0.25
+# Residuals beyond, in units of the scale, tell nothing of the noise.
+OUTLIER = 4.0
+# Share of the variance of a pair that is its own by experience, which counts as much as one redundant pair: matches of
+# synthetic images, with and without clouds, have 1 to 5 %.
+PRIOR_SHARE = 0.03
+
+
+@kernel
+def split(ends, variance, out, work):
+    """Variance of each date (date, lanes) whose sums over the ends of the pairs come closest to those of the pairs.
+
+    variance (pair, lanes), NaN where a pair takes no part; out is NaN where a date has no pair. Where a network cannot
+    tell (a chain), each date keeps half a pair. All in single precision, which is twice as fast; work (3, date, lanes).
+    """
+    pairs, lanes = variance.shape
+    rest, count, least = work[0], work[1], work[2]
+    dates = out.shape[0]
+    zero, one, most = np.float32(0.0), np.float32(1.0), np.float32(np.inf)
+    half, damping = np.float32(0.5), np.float32(DAMPING)
+    for k in range(dates):
+        for lane in range(lanes):
+            rest[k, lane] = zero
+            count[k, lane] = zero
+            least[k, lane] = most
+    for p in range(pairs):
+        i, j = ends[p, 0], ends[p, 1]
+        for lane in range(lanes):
+            part = variance[p, lane]
+            is_used = part == part
+            part = part if is_used else zero
+            rest[i, lane] += part
+            rest[j, lane] += part
+            count[i, lane] += one if is_used else zero
+            count[j, lane] += one if is_used else zero
+            part = np.float32(LEAST_SHARE) * part if is_used else most
+            least[i, lane] = min(least[i, lane], part)
+            least[j, lane] = min(least[j, lane], part)
+    for k in range(dates):
+        for lane in range(lanes):
+            out[k, lane] = half * rest[k, lane] / count[k, lane] if count[k, lane] > zero else np.float32(np.nan)
+            count[k, lane] = damping / max(count[k, lane], one)
+    for _ in range(SPLITS):
+        # what the pairs of a date have beyond what the present split gives them
+        for k in range(dates):
+            for lane in range(lanes):
+                rest[k, lane] = zero
+        for p in range(pairs):
+            i, j = ends[p, 0], ends[p, 1]
+            for lane in range(lanes):
+                part = variance[p, lane] - out[i, lane] - out[j, lane]
+                part = part if part == part else zero
+                rest[i, lane] += part
+                rest[j, lane] += part
+        for k in range(dates):
+            for lane in range(lanes):
+                share = out[k, lane] + count[k, lane] * rest[k, lane]
+                out[k, lane] = max(share, least[k, lane]) if out[k, lane] == out[k, lane] else out[k, lane]
+
+
+@kernel
+def complete(weight, n_pairs, variance, is_blind):
+    """Variance (2, pair, lanes) of pairs that have none (0): the mean of the others.
+
+    is_blind (lanes) becomes 1 where there are pairs and none has a variance. There the inverse weights stand for the
+    variances up to a common factor, and nothing is known of the dates.
+    """
+    pairs, lanes = weight.shape
+    known, total = np.empty(lanes), np.empty((2, lanes))
+    for lane in range(lanes):
+        known[lane] = 0.0
+        total[0, lane] = 0.0
+        total[1, lane] = 0.0
+    for p in range(pairs):
+        for lane in range(lanes):
+            is_known = weight[p, lane] > 0.0 and variance[0, p, lane] > 0.0
+            known[lane] += 1.0 if is_known else 0.0
+            total[0, lane] += variance[0, p, lane] if is_known else 0.0
+            total[1, lane] += variance[1, p, lane] if is_known else 0.0
+    for p in range(pairs):
+        for lane in range(lanes):
+            if weight[p, lane] > 0.0 and variance[0, p, lane] == 0.0:
+                for axis in range(2):
+                    mean = total[axis, lane] / known[lane] if known[lane] > 0.0 else 1.0 / weight[p, lane]
+                    variance[axis, p, lane] = mean
+    for lane in range(lanes):
+        is_blind[lane] = 1.0 if known[lane] == 0.0 and n_pairs[lane] > 0.0 else 0.0
+
+
+@kernel
+def share_of_pairs(is_robust, length, redundancy, weight, variance, scale, n_pairs, is_blind, share, outliers, rms):
+    """Share (lanes) of the variances that the misclosure shows to be the pairs' own; outliers; root mean square [m].
+
+    Where little is redundant the share is mostly that of experience; without variances (is_blind) the misclosure alone
+    tells, or nothing, and it is NaN. Least squares, not is_robust, has no scale to tell outliers by.
+    """
+    pairs, lanes = weight.shape
+    freedom, limit = np.empty(lanes), np.empty(lanes)
+    for lane in range(lanes):
+        share[lane] = 0.0
+        outliers[lane] = 0.0
+        rms[lane] = 0.0
+        freedom[lane] = 0.0
+        limit[lane] = OUTLIER * scale[lane] if is_robust else np.inf
+    for p in range(pairs):
+        for lane in range(lanes):
+            checked, z = redundancy[p, lane], length[p, lane]
+            is_good = (checked > 0.0) & (z <= limit[lane])
+            # what nothing checks closes
+            variances = np.float64(variance[0, p, lane]) + np.float64(variance[1, p, lane])
+            part = z * z * checked / (weight[p, lane] * variances) if checked > 0.0 else 0.0
+            rms[lane] += part * variances if checked > 0.0 else 0.0
+            share[lane] += part if is_good else 0.0
+            freedom[lane] += checked if is_good else 0.0
+            outliers[lane] += 1.0 if (checked > 0.0) & (not is_good) else 0.0
+    for lane in range(lanes):
+        if is_blind[lane] == 0.0:
+            share[lane] = (share[lane] + PRIOR_SHARE) / (freedom[lane] + 1.0)
+        else:
+            share[lane] = share[lane] / freedom[lane] if freedom[lane] > 0.0 else np.nan
+        rms[lane] = np.sqrt(0.5 * rms[lane] / n_pairs[lane])
+
+
+@kernel
+def of_dates(factor, excess, root, inverse, sums, of_date, total, is_blind, share, out):
+    """Variance of each date (2, date, lanes), if the weights are the inverse variances and nothing is smoothed.
+
+    Parameters
+    ----------
+    factor
+        (2, date) of the variances of the dates along x and y, as stable ground shows them.
+    excess
+        Of the variance of the solution over that of least squares, where the noise is that of the pairs.
+    root, inverse, sums
+        Groups, inverse of the normal matrix within its envelope, and the sums (date, lanes) of its rows.
+    of_date
+        (2, date, lanes) from `split`.
+    total
+        (2, lanes) sums of the variances of the pairs along x and y.
+    is_blind, share
+        (lanes) from `complete` and `share_of_pairs`.
+    """
+    dates, lanes = root.shape
+    last = inverse.shape[1] // 2
+    totals, counts = np.empty((dates, lanes)), np.empty((dates, lanes))
+    for k in range(dates):
+        for lane in range(lanes):
+            totals[k, lane] = 0.0
+            counts[k, lane] = 0.0
+    for k in range(dates):
+        for lane in range(lanes):
+            at = root[k, lane]
+            if at >= 0:
+                totals[at, lane] += sums[k, lane]
+                counts[at, lane] += 1.0
+    for k in range(dates):
+        for lane in range(lanes):
+            at = max(root[k, lane], 0)
+            members = max(counts[at, lane], 1.0)
+            # diagonal of the pseudo-inverse: the inverse without the choice of a date that is zero
+            grounded = 0.0 if root[k, lane] == k else inverse[k, last, lane]
+            spread = grounded - 2.0 * sums[k, lane] / members + totals[at, lane] / (members * members)
+            # so that the sums of the variances of two dates are those of their difference on average
+            spread *= members / max(members - 1.0, 1.0)
+            # the weights are inverse variances of a mean component
+            both = total[0, lane] + total[1, lane]
+            for axis in range(2):
+                rest = max(factor[axis, k] - share[lane], 0.0)
+                held = rest * of_date[axis, k, lane] if is_blind[lane] == 0.0 else 0.0
+                balance = 2.0 * total[axis, lane] / both if both > 0.0 else 1.0
+                out[axis, k, lane] = held + excess * share[lane] * spread * balance
+
+
+@kernel
+def _is_seen(home, state, root, k, lane):
+    """Whether a date has pairs in its group; a smoothed series has dates between those of its group that have none."""
+    is_apart = state[k, lane] == DISCONNECTED and root[k, lane] != root[home, lane]
+    return root[k, lane] >= 0 and (state[k, lane] == CONNECTED or is_apart)
+
+
+@kernel
+def centre(home, state, root, inverse, counts, means):
+    """Number of the dates of each group that have pairs, and the mean over them of each row of the inverse.
+
+    inverse (date, date, lanes): the whole one; counts and means (date, lanes), counts by the first date of a group.
+    """
+    dates, lanes = root.shape
+    for k in range(dates):
+        for lane in range(lanes):
+            counts[k, lane] = 0.0
+            means[k, lane] = 0.0
+    for k in range(dates):
+        for lane in range(lanes):
+            if _is_seen(home, state, root, k, lane):
+                counts[root[k, lane], lane] += 1.0
+    # rows: right-hand sides; columns: dates. Symmetric, so either may be centred
+    for k in range(dates):
+        for other in range(dates):
+            for lane in range(lanes):
+                at = root[other, lane]
+                if root[k, lane] == at and _is_seen(home, state, root, other, lane):
+                    means[k, lane] += inverse[k, other, lane] / counts[at, lane]
+
+
+@kernel
+def gain_of_pairs(k, ends, excess, root, effective, inverse, counts, means, variance, share, row, out):
+    """Share of the pairs in the variance of date k, out (2, date, lanes); row (date, lanes): how dates' noise enters.
+
+    The date is K Sigma K', where K maps the pairs to the dates for any weights and any smoothness; its rows lose their
+    mean over the dates of a group that have pairs (`centre`), so that no date is special. excess: as in `of_dates`.
+    """
+    dates, lanes = root.shape
+    for other in range(dates):
+        for lane in range(lanes):
+            row[other, lane] = 0.0
+    for lane in range(lanes):
+        out[0, k, lane] = 0.0
+        out[1, k, lane] = 0.0
+    for p in range(ends.shape[0]):
+        i, j = ends[p, 0], ends[p, 1]
+        for lane in range(lanes):
+            if root[k, lane] < 0 or root[i, lane] != root[k, lane]:
+                continue
+            weight, members = effective[p, lane], counts[root[k, lane], lane]
+            gain = weight * (inverse[j, k, lane] - means[j, lane] - inverse[i, k, lane] + means[i, lane])
+            row[i, lane] -= gain
+            row[j, lane] += gain
+            for axis in range(2):
+                of_pair = excess * share[lane] * variance[axis, p, lane] if weight > 0.0 else 0.0
+                out[axis, k, lane] += gain * gain * of_pair * members / max(members - 1.0, 1.0)
+
+
+@kernel
+def gain_of_dates(k, home, factor, state, root, row, counts, of_date, is_blind, share, out):
+    """Add what the noise of the dates (2, date, lanes) contributes to the variance of date k, out (2, date, lanes)."""
+    dates, lanes = root.shape
+    for other in range(dates):
+        for lane in range(lanes):
+            at = root[other, lane]
+            if is_blind[lane] == 0.0 and root[k, lane] == at and _is_seen(home, state, root, other, lane):
+                gain = row[other, lane] + 1.0 / counts[at, lane]
+                for axis in range(2):
+                    rest = max(factor[axis, other] - share[lane], 0.0)
+                    out[axis, k, lane] += gain * gain * rest * of_date[axis, other, lane]
+
+
+@kernel
+def misclosure(ends, weight, observed, solution, rms):
+    """Root mean square misclosure (lanes) of the pairs of each pixel in metres."""
+    pairs, lanes = weight.shape
+    count = np.empty(lanes)
+    for lane in range(lanes):
+        rms[lane] = 0.0
+        count[lane] = 0.0
+    for axis in range(2):
+        u = solution[axis]
+        for p in range(pairs):
+            i, j = ends[p, 0], ends[p, 1]
+            for lane in range(lanes):
+                rest = observed[axis, p, lane] - u[j, lane] + u[i, lane]
+                is_used = weight[p, lane] > 0.0
+                rms[lane] += 0.5 * rest * rest if is_used else 0.0
+                count[lane] += 0.5 if is_used else 0.0
+    for lane in range(lanes):
+        rms[lane] = np.sqrt(rms[lane] / count[lane]) if count[lane] > 0.0 else np.nan

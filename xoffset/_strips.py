@@ -1,0 +1,135 @@
+"""What is known of a network of pairs and of a strip of its pixels: the arrays that the kernels of the inversion share.
+
+Pixels lie side by side along the last axis of every array (the lanes).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Network(NamedTuple):
+    """Dates and pairs that all pixels share.
+
+    ends (pair, 2): earlier and later date of each pair, as indices; first (date,): first column of the envelope of each
+    row; home: dates whose mean displacement is zero; times (date,): years; factor (2, date): of the variances of the
+    dates along x and y, as stable ground shows them.
+    """
+
+    ends: np.ndarray
+    first: np.ndarray
+    home: np.ndarray
+    times: np.ndarray
+    factor: np.ndarray
+
+
+class Method(NamedTuple):
+    """How to solve: loss and islands by number; smooth [yr m-1], below zero for cross-validation."""
+
+    loss: int
+    islands: int
+    smooth: float
+    is_general: bool  # weights are not the inverse of the variances, or the series is smoothed
+
+
+class Layers(NamedTuple):
+    """Results of each pixel, (..., *pixels)."""
+
+    displacement: Any  # (2, date) along x and y
+    variance: Any  # (2, date) of each date
+    state: Any  # (date)
+    misclosure: Any  # root mean square
+    n_pairs: Any
+    n_groups: Any
+    n_outliers: Any
+    share: Any  # of the variances that is the pairs' own
+    has_settled: Any  # whether the loss settled
+    smooth: Any
+    drift: Any  # (2) variance that the noise of the pairs adds to a velocity
+
+    @staticmethod
+    def number(dates: int) -> int:
+        """How many layers there are for so many dates."""
+        return 5 * dates + 9
+
+    @classmethod
+    def of(cls, found: Any, dates: int) -> Layers:
+        """Layers by name from an array (layer, *pixels)."""
+        pixels = found.shape[1:]
+        displacement, variance = (found[k * dates : (k + 2) * dates].reshape(2, dates, *pixels) for k in (0, 2))
+        state, rest = found[4 * dates : 5 * dates], found[5 * dates :]
+        misclosure, n_pairs, n_groups, n_outliers, share, has_settled, smooth = rest[:7]
+        return cls(
+            displacement, variance, state, misclosure, n_pairs, n_groups, n_outliers, share, has_settled, smooth,
+            drift=rest[7:],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Arrays that are filled anew for every strip of pixels: (..., lanes), one number a pixel where nothing is said."""
+
+    matches: np.ndarray  # (4, match) displacements and their standard errors as they are given, in their type
+    merged: np.ndarray  # (4, pair) displacements and variances forward in time
+    observed: np.ndarray  # (2, pair) displacements, 0 for a pair that takes no part
+    variance: np.ndarray  # (2, pair) float32, of each component, of the measurement, NaN for a pair that takes no part
+    weight: np.ndarray  # (pair) of least squares, 0 for a pair that takes no part
+    trust: np.ndarray  # (pair) factor of the weight that the loss gives
+    effective: np.ndarray  # (pair) product of both
+    redundancy: np.ndarray  # (pair) 1 minus leverage
+    length: np.ndarray  # (pair) studentised residual
+    band: np.ndarray  # (date, width) normal matrix, then its factor
+    inverse: np.ndarray  # (date, 2 width - 1) of the normal matrix within the envelope, on both sides of the diagonal
+    whole: np.ndarray  # (date, date) the whole inverse, where it is needed
+    solution: np.ndarray  # (2, date)
+    change: np.ndarray  # (2, date) right-hand sides
+    sums: np.ndarray  # (1, date) of the rows of the inverse
+    of_date: np.ndarray  # (2, date) float32: variance that belongs to each date
+    work: np.ndarray  # (3, date) float32, of `variances.split`
+    prior: np.ndarray  # (2, date) series that the smoothness refers to
+    state: np.ndarray  # (date) int64
+    root: np.ndarray  # (date) int64: first date of the group that the date belongs to
+    n_pairs: np.ndarray
+    n_groups: np.ndarray
+    members: np.ndarray  # dates of the group of the reference
+    redundant: np.ndarray  # pairs that the dates do not need
+    is_blind: np.ndarray  # 1 where no pair has a variance
+    total: np.ndarray  # (2) sums of the variances of the pairs
+    mean_weight: np.ndarray
+    scale: np.ndarray  # of the noise, in units of the weights
+    largest_change: np.ndarray  # square of the last step
+    largest: np.ndarray  # square of the solution
+    is_settled: np.ndarray  # 1 where the loss settled
+    strength: np.ndarray  # of the smoothness
+    share: np.ndarray  # of the variances that is the pairs' own
+    n_outliers: np.ndarray
+    misclosure: np.ndarray
+
+    @property
+    def lanes(self) -> int:
+        """Number of pixels."""
+        return int(self.weight.shape[1])
+
+
+def strip(matches: int, dtype: Any, network: Network, lanes: int, needs_whole: bool) -> Strip:
+    """Arrays for so many pixels, and for so many matches of a type."""
+    pairs, dates = len(network.ends), network.first.size
+    width = int((np.arange(dates) - network.first).max(initial=0)) + 1
+    of_pairs, of_dates = (pairs,), (dates,)
+    shapes: dict[str, tuple[int, ...]] = {
+        "matches": (4, matches), "merged": (4, pairs), "observed": (2, pairs), "variance": (2, pairs),
+        "weight": of_pairs, "trust": of_pairs, "effective": of_pairs, "redundancy": of_pairs, "length": of_pairs,
+        "band": (dates, width), "inverse": (dates, 2 * width - 1),
+        "whole": (dates, dates) if needs_whole else (0, 0), "solution": (2, dates), "change": (2, dates),
+        "sums": (1, dates), "of_date": (2, dates), "work": (3, dates), "prior": (2, dates), "state": of_dates,
+        "root": of_dates, "total": (2,),
+    }  # fmt: skip
+    dtypes: dict[str, Any] = dict.fromkeys(("variance", "of_date", "work"), np.float32) | dict.fromkeys(
+        ("state", "root"), np.int64
+    )
+    dtypes["matches"] = dtype
+    names = [each.name for each in fields(Strip)]
+    return Strip(*(np.zeros((*shapes.get(name, ()), lanes), dtypes.get(name, np.float64)) for name in names))
