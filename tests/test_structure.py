@@ -36,14 +36,14 @@ LAYERS = (
         "synthetic", "export", "readers",
     ),
     ("_request", "_regression"),
-    ("_guide", "_phase", "_separation", "_solver"),
+    ("_guide", "_phase", "_separation", "_solver", "_trend"),
     ("_ncc",),
     ("_pyramid", "_significance"),
     ("_search",),
     ("_images", "_stable"),
     ("_prefilters",),
     ("model", "_blocks"),
-    ("_graph", "_terms", "_kernels"),
+    ("_graph", "_layers", "_terms", "_kernels"),
 )  # fmt: skip
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
 SIDEWAYS = {("network", "matching")}  # DESIGN §2: plan() measures a pair to plan the others
