@@ -203,8 +203,8 @@ def _find_errors(problem: Problem, pixels: _Pixels, of_dates: np.ndarray) -> Non
         pixels.designs, problem.ends, pixels.rows, pixels.value, pixels.base, pixels.count, pixels.weight, pixels.own,
         known, pixels.is_blind, CONSISTENCY[problem.loss], EFFICIENCY[problem.loss],
         pixels.matrices, pixels.is_base, pixels.solution, pixels.covariance, pixels.rms,
+        pixels.is_known,
     )  # fmt: skip
-    errors.tell(pixels.matrices, pixels.is_base, pixels.count, pixels.is_known)
 
 
 def _write(problem: Problem, layers: Layers, pixels: _Pixels, out: np.ndarray) -> None:

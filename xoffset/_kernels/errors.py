@@ -11,19 +11,24 @@ from xoffset._kernels.least_squares import _form, _least_squares, _residual, _te
 @kernel
 def covariance(
     designs, ends, rows, value, base, count, weight, own, of_dates, is_blind, consistency, efficiency,
-    matrices, is_base, solution, out, rms,
+    matrices, is_base, solution, out, rms, is_known,
 ):  # fmt: skip
-    """Covariances of the parameters, (pixel, 2, term, term), and root mean square residual of the mean component.
+    """Covariances of the parameters, root mean square residual of the mean component, and what the data determine.
 
+    out (pixel, 2, term, term), rms (pixel,), is_known (pixel, term).
     Arrays as in `trend`. ends (observation, 2): dates whose noise an observation takes with signs -1 and 1; -1 for
     none. of_dates (pixel, 2, date + 1): their variances, the last one, which the index -1 stands for, zero. `own` is
     the variance that belongs to the observation itself: Σ = A·diag(of_dates)·Aᵀ + diag(own).
     """
     terms = solution.shape[2]
     gain, lever = np.empty((rows.shape[1], terms)), np.empty((terms, of_dates.shape[2]))
+    mix = np.empty(terms)
     for p in range(count.size):
+        for i in range(terms):
+            is_known[p, i] = False
         if count[p] == 0:
             continue
+        _tell(matrices[p, 2], is_base[p], mix, is_known[p])
         design, used = designs[min(p, designs.shape[0] - 1)], rows[p, : count[p]]
         _spread(
             design, ends, used, base[p], weight[p], own[p], of_dates[p], matrices[p, 1], is_base[p], gain, lever, out[p]
@@ -121,18 +126,6 @@ def _growth(
     if expected_of_both > 1e-6 * total_of_both:
         growth = max(found_of_both / expected_of_both, 1.0)
     return growth, growth
-
-
-@kernel
-def tell(matrices, is_base, count, is_known):
-    """Which parameters the data determine, (pixel, term); arrays as in `trend`."""
-    mix = np.empty(is_base.shape[1])
-    for p in range(count.size):
-        if count[p] > 0:
-            _tell(matrices[p, 2], is_base[p], mix, is_known[p])
-        else:
-            for i in range(mix.size):
-                is_known[p, i] = False
 
 
 @kernel

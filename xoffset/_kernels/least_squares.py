@@ -134,6 +134,16 @@ def _residual(design, p, observed, solution, axis, k):
 
 
 @kernel
+def _squared_length(design, p, observed, solution, k):
+    """Of the residual along x and y."""
+    total = 0.0
+    for axis in range(2):
+        value = _residual(design, p, observed, solution, axis, k)
+        total += value * value
+    return total
+
+
+@kernel
 def _tell(lower, is_base, mix, is_known):
     """Which terms the data determine: those that no combination without effect contains."""
     terms = is_base.size

@@ -65,9 +65,9 @@ def disagrees(dx, dy, sigma, limit, out):
                 distance[i] = np.hypot(x[i] - x[median], y[i] - y[median])
             # half of all nodes around, also of those without a vector
             nearest = (around - 1) // 2
-            _select(distance, count, nearest, nearest)
+            _select(distance[:count], nearest, nearest)
             spread = distance[nearest]
-            noise = np.hypot(_median(s, count), sigma[row, column])
+            noise = np.hypot(_median(s[:count]), sigma[row, column])
             allowed = min(max(3.0 * spread, 4.0 * noise), max(limit, 4.0 * noise))
             far = np.hypot(dx[row, column] - x[median], dy[row, column] - y[median])
             if spread > max(limit, 4.0 * noise) or not far <= allowed:

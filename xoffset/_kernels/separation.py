@@ -88,10 +88,10 @@ def _compare(start, along_x, along_y, value, dropped):
     here = value[start[first] : start[first + 1]]
     for i in range(here.size):
         here[i] = along_x[start[first] + i]
-    towards_x = _median(here, here.size)
+    towards_x = _median(here)
     for i in range(here.size):
         here[i] = along_y[start[first] + i]
-    towards_y = _median(here, here.size)
+    towards_y = _median(here)
     speed = np.hypot(towards_x, towards_y)
     if not speed > 0.0:
         return False
@@ -115,7 +115,7 @@ def _compare(start, along_x, along_y, value, dropped):
 @kernel
 def _statistics(value):
     """Median and 1.4826·MAD; the values are lost."""
-    median = _median(value, value.size)
+    median = _median(value)
     for i in range(value.size):
         value[i] = abs(value[i] - median)
-    return median, 1.4826 * _median(value, value.size)
+    return median, 1.4826 * _median(value)

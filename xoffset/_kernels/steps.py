@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
-from xoffset._kernels.least_squares import _form, _least_squares, _residual
+from xoffset._kernels.least_squares import _form, _least_squares, _residual, _squared_length
 from xoffset._kernels.trend import HUBER, LINEAR, THRESHOLDS, _iterate
 
 # Dates that are tried one after the other, the least fall of the criterion that a step is worth, and the least number
@@ -122,8 +122,6 @@ def _cost(design, rows, observed, base, solution, threshold):
     """Sum of squared lengths of the weighted residuals, beyond the threshold growing with the length only."""
     total = 0.0
     for k in range(rows.size):
-        along_x = _residual(design, rows[k], observed, solution, 0, k)
-        along_y = _residual(design, rows[k], observed, solution, 1, k)
-        square = base[k] * (along_x * along_x + along_y * along_y)
+        square = base[k] * _squared_length(design, rows[k], observed, solution, k)
         total += square if square <= threshold**2 else 2.0 * threshold * np.sqrt(square) - threshold**2
     return total

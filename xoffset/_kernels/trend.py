@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
-from xoffset._kernels.least_squares import _form, _least_squares, _residual
+from xoffset._kernels.least_squares import _form, _least_squares, _squared_length
 from xoffset._kernels.order import _median
 
 LINEAR, HUBER, TUKEY, L1 = range(4)
@@ -126,17 +126,16 @@ def _iterate(
             before[0, i], before[1, i] = solution[0, i], solution[1, i]
         count = 0
         for k in range(rows.size):
-            along_x = _residual(design, rows[k], observed, solution, 0, k)
-            along_y = _residual(design, rows[k], observed, solution, 1, k)
+            squares = _squared_length(design, rows[k], observed, solution, k)
             free = 1.0 - base[k] * weight[k] * _form(inverse, design, rows[k])
             length[k] = 0.0
             # an observation that fits whatever it says tells nothing
             if free > 1e-6:
-                length[k] = np.sqrt(base[k] * (along_x * along_x + along_y * along_y) / free)
+                length[k] = np.sqrt(base[k] * squares / free)
                 sample[count] = length[k]
                 count += 1
         if age < RESCALED and stage != TUKEY:
-            scale = max(_median(sample, count) / MEDIAN_LENGTH, SMALLEST_SCALE) if count > 0 else SMALLEST_SCALE
+            scale = max(_median(sample[:count]) / MEDIAN_LENGTH, SMALLEST_SCALE) if count > 0 else SMALLEST_SCALE
         threshold = THRESHOLDS[stage] * scale
         for k in range(rows.size):
             weight[k] = _robust_weight(length[k], threshold, stage)
@@ -164,17 +163,14 @@ def wander(designs, rows, value, mean, count, solution, spread, base, wandering)
         design = designs[min(p, designs.shape[0] - 1)]
         largest = 0.0
         for k in range(count[p]):
-            length[k] = (
-                _residual(design, rows[p, k], value[p], solution[p], 0, k) ** 2
-                + _residual(design, rows[p, k], value[p], solution[p], 1, k) ** 2
-            )
+            length[k] = _squared_length(design, rows[p, k], value[p], solution[p], k)
             largest = max(largest, length[k] / spread[rows[p, k]])
         low, high = 0.0, largest
         for step in range(60 if count[p] > 0 else 0):
             middle = 0.0 if step == 0 else 0.5 * (low + high)
             for k in range(count[p]):
                 sample[k] = length[k] / (mean[p, k] + middle * spread[rows[p, k]])
-            is_explained = _median(sample, count[p]) <= MEDIAN_LENGTH**2
+            is_explained = _median(sample[: count[p]]) <= MEDIAN_LENGTH**2
             if is_explained:
                 high = middle
             else:
