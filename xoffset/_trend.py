@@ -10,9 +10,10 @@ import numpy as np
 from xoffset._kernels import errors, steps, trend
 from xoffset._layers import Layers
 
-# Pixels that are solved at a time, fewer if their arrays would take more than so many bytes: what one kernel leaves
-# should still be in the cache when the next one comes.
-LANES, LARGEST, FEWEST_LANES = 128, 2**19, 8
+# Pixels that are solved at a time at most and at least, and bytes that their arrays take at most in between: enough of
+# them that the calls cost little, but what one kernel leaves should still be in the cache when the next one comes.
+MOST_LANES, FEWEST_LANES = 2048, 8
+LARGEST = 2**21
 # What Gaussian noise lets expect, by the code of the loss: the ratio of the mean squares of weight and weighted
 # residual, and the variance of the estimate over the one with its weights taken for fixed, if there is much
 # redundancy; without any it is the same.
@@ -140,13 +141,13 @@ def _groups(problem: Problem, total: int) -> Iterator[tuple[slice, _Pixels]]:
     """Which pixels are solved at a time, with arrays for them."""
     observations, terms = problem.design.shape
     one = 8 * observations * (8 + terms * problem.has_step) + 8 * terms * (5 * terms + 2)
-    lanes = min(max(LARGEST // one, FEWEST_LANES), LANES, total)
+    lanes = min(max(LARGEST // one, FEWEST_LANES), MOST_LANES, total)
     few, all_of_them = (lanes, terms), (lanes, observations)
     design = np.ascontiguousarray(problem.design[np.newaxis], dtype=np.float64)
     arrays = _Pixels(
-        # indices and divisors before the first pixel is gathered
+        # indices are looked up where nothing was gathered yet
         rows=np.zeros(all_of_them, np.int64), value=np.empty((lanes, 2, observations)),
-        own=np.ones((lanes, 2, observations)), mean=np.ones(all_of_them), base=np.ones(all_of_them),
+        own=np.empty((lanes, 2, observations)), mean=np.empty(all_of_them), base=np.empty(all_of_them),
         count=np.empty(lanes, np.int64), is_blind=np.empty(lanes, np.bool_), weight=np.empty(all_of_them),
         matrices=np.empty((lanes, 3, terms, terms)), is_base=np.empty(few, np.bool_),
         solution=np.empty((lanes, 2, terms)), designs=np.repeat(design, lanes if problem.has_step else 1, axis=0),
