@@ -49,7 +49,7 @@ class _Pixels(NamedTuple):
     own: np.ndarray
     mean: np.ndarray
     base: np.ndarray
-    count: np.ndarray
+    number: np.ndarray  # `count` there
     is_blind: np.ndarray
     weight: np.ndarray
     matrices: np.ndarray
@@ -125,7 +125,7 @@ def fit(
     for part, pixels in _groups(problem, share.size):
         trend.gather(
             np.ascontiguousarray(observed[:, :, part]), np.ascontiguousarray(variance[:, :, part]),
-            pixels.rows, pixels.value, pixels.own, pixels.mean, pixels.count, pixels.is_blind,
+            pixels.rows, pixels.value, pixels.own, pixels.mean, pixels.number, pixels.is_blind,
         )  # fmt: skip
         # what has no observation divides by what another pixel left there
         with np.errstate(all="ignore"):
@@ -148,7 +148,7 @@ def _groups(problem: Problem, total: int) -> Iterator[tuple[slice, _Pixels]]:
         # indices are looked up where nothing was gathered yet
         rows=np.zeros(all_of_them, np.int64), value=np.empty((lanes, 2, observations)),
         own=np.empty((lanes, 2, observations)), mean=np.empty(all_of_them), base=np.empty(all_of_them),
-        count=np.empty(lanes, np.int64), is_blind=np.empty(lanes, np.bool_), weight=np.empty(all_of_them),
+        number=np.empty(lanes, np.int64), is_blind=np.empty(lanes, np.bool_), weight=np.empty(all_of_them),
         matrices=np.empty((lanes, 3, terms, terms)), is_base=np.empty(few, np.bool_),
         solution=np.empty((lanes, 2, terms)), designs=np.repeat(design, lanes if problem.has_step else 1, axis=0),
         scale=np.ones(lanes), wandering=np.zeros(lanes), step=np.full((lanes, 2), np.nan),
@@ -167,7 +167,7 @@ def _solve(problem: Problem, pixels: _Pixels, share: np.ndarray) -> None:
     if has_spread:
         spread = problem.spread[pixels.rows]
         np.divide(1.0, spread, out=pixels.base)
-        count = np.where(pixels.is_blind, 0, pixels.count)
+        count = np.where(pixels.is_blind, 0, pixels.number)
         _iterate(problem.loss, pixels, count)
         trend.wander(
             pixels.designs, pixels.rows, pixels.value, pixels.mean, count, pixels.solution, problem.spread,
@@ -178,10 +178,10 @@ def _solve(problem: Problem, pixels: _Pixels, share: np.ndarray) -> None:
         pixels.own[pixels.is_blind] = 1.0 / pixels.base[pixels.is_blind][:, np.newaxis]
     if problem.has_step:
         steps.search(
-            problem.loss, pixels.designs, pixels.rows, pixels.value, pixels.base, pixels.count, pixels.weight,
+            problem.loss, pixels.designs, pixels.rows, pixels.value, pixels.base, pixels.number, pixels.weight,
             pixels.matrices, pixels.is_base, pixels.solution, pixels.step,
         )  # fmt: skip
-    _iterate(problem.loss, pixels, pixels.count)
+    _iterate(problem.loss, pixels, pixels.number)
 
 
 def _iterate(loss: int, pixels: _Pixels, count: np.ndarray) -> None:
@@ -197,11 +197,11 @@ def _iterate(loss: int, pixels: _Pixels, count: np.ndarray) -> None:
 
 def _find_errors(problem: Problem, pixels: _Pixels, of_dates: np.ndarray) -> None:
     # a last date that is none, for those that belong to no date
-    known = np.zeros((len(pixels.count), 2, of_dates.shape[1] + 1))
+    known = np.zeros((len(pixels.number), 2, of_dates.shape[1] + 1))
     is_known = np.isfinite(of_dates) & ~pixels.is_blind
     known[:, :, :-1] = np.where(is_known, of_dates, 0.0).transpose(2, 0, 1)
     errors.covariance(
-        pixels.designs, problem.ends, pixels.rows, pixels.value, pixels.base, pixels.count, pixels.weight, pixels.own,
+        pixels.designs, problem.ends, pixels.rows, pixels.value, pixels.base, pixels.number, pixels.weight, pixels.own,
         known, pixels.is_blind, CONSISTENCY[problem.loss], EFFICIENCY[problem.loss],
         pixels.matrices, pixels.is_base, pixels.solution, pixels.covariance, pixels.rms,
         pixels.is_known,
@@ -210,26 +210,26 @@ def _find_errors(problem: Problem, pixels: _Pixels, of_dates: np.ndarray) -> Non
 
 def _write(problem: Problem, layers: Layers, pixels: _Pixels, out: np.ndarray) -> None:
     """Layers (layer, pixel) from the arrays of the pixels."""
-    known, is_there = pixels.is_known, pixels.count > 0
+    known, is_there = pixels.is_known, pixels.number > 0
     row, column = problem.entries.T
     for axis, name in enumerate("xy"):
         out[layers[f"value_{name}"]] = np.where(known, pixels.solution[:, axis], np.nan).T
         found = pixels.covariance[:, axis, row, column]
         out[layers[f"covariance_{name}"]] = np.where(known[:, row] & known[:, column], found, np.nan).T
     out[layers["rms"]] = np.where(is_there, pixels.rms, np.nan)
-    out[layers["count"]] = pixels.count
+    out[layers["count"]] = pixels.number
     out[layers["is_loose"]] = is_there & (pixels.scale < 0.0)
     out[layers["step"]] = pixels.step.T
     if problem.draws is not None:
         errors.bootstrap(
             pixels.designs[0], problem.draws.dates, problem.draws.counts, problem.draws.term, pixels.rows,
-            pixels.value, pixels.mean, pixels.count, pixels.weight, out[layers["bootstrap"]],
+            pixels.value, pixels.mean, pixels.number, pixels.weight, out[layers["bootstrap"]],
         )  # fmt: skip
 
 
 def _by_observation(pixels: _Pixels, observations: int) -> np.ndarray:
     """Weight of the loss (observation, pixel), zero for those that take no part."""
-    weight = np.zeros((observations, len(pixels.count)))
-    pixel, k = np.nonzero(np.arange(pixels.rows.shape[1]) < pixels.count[:, np.newaxis])
+    weight = np.zeros((observations, len(pixels.number)))
+    pixel, k = np.nonzero(np.arange(pixels.rows.shape[1]) < pixels.number[:, np.newaxis])
     weight[pixels.rows[pixel, k], pixel] = pixels.weight[pixel, k]
     return weight
