@@ -9,9 +9,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _graph, _separation, _solver
+from xoffset import _graph, _separation, _solver, _trend
 from xoffset._blocks.pixels import per_pixel
 from xoffset._kernels import trend
+from xoffset._layers import Layers
 from xoffset.model import checks, history
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS
@@ -44,14 +45,6 @@ class Options(NamedTuple):
     counts: np.ndarray | None = None  # (replicate, date) of a bootstrap of the first term
     days: np.ndarray | None = None  # (observation,) baselines, if long ones are to be tested
     group: np.ndarray | None = None  # (observation, group) 1.0 where one belongs to a group that is to be counted
-
-
-class Terms(NamedTuple):
-    """What `trend.fit` takes of the model."""
-
-    design: np.ndarray
-    entries: np.ndarray
-    spread: np.ndarray
 
 
 class Fit(NamedTuple):
@@ -106,40 +99,60 @@ def fit(
     names, values = list(terms), np.stack(list(terms.values()), axis=1)
     couples = [(name, name) for name in names] + list(crossed)
     entries = np.array([[names.index(name) for name in couple] for couple in couples])
+    first = 0
     if given.ends is None:
         # the free intercept takes the noise of the reference date, which all dates share
-        values = np.column_stack([np.ones(len(values)), values])
-        solve = partial(_solve_series, options, Terms(values, entries + 1, np.zeros(len(values))))
-        first = 1
+        values, first = np.column_stack([np.ones(len(values)), values]), 1
+        problem = _of_series(values, entries + 1, options)
+        layers = _trend.layers(problem)
+        solve = partial(_solve_series, problem, layers)
     else:
         ends, group, sign = _graph.observations(given.ends)
         lengths = in_years(given.epochs[ends[:, 1]] - given.epochs[ends[:, 0]])
-        terms_of = Terms(values[ends[:, 1]] - values[ends[:, 0]], entries, options.is_wandering * _wandering(lengths))
-        solve = partial(_solve_pairs, options, terms_of, (ends, group, sign))
-        first = 0
-    count, wanted = values.shape[1], len(couples)
-    groups = 0 if options.group is None else options.group.shape[1]
-    layers = 2 * count + 2 * wanted + 5 + 2 * (options.counts is not None) + 2 * groups
-    found = per_pixel(solve, given.fields, layers)
+        spread = options.is_wandering * _wandering(lengths)
+        problem = _of_pairs(values[ends[:, 1]] - values[ends[:, 0]], ends, spread, entries, options)
+        layers = _trend.layers(problem, 0 if options.group is None else options.group.shape[1])
+        solve = partial(_solve_pairs, options, problem, layers, (group, sign))
+    found = per_pixel(solve, given.fields, layers.count)
 
-    tail = 2 * count + 2 * wanted
     if given.ends is None and _shares_noise(given.data):
         # the errors of the dates are not independent of each other, in a way that nobody knows any more
-        found[2 * count : tail] *= np.nan
-    covariance = {couple: (found[2 * count + k], found[2 * count + wanted + k]) for k, couple in enumerate(couples)}
+        for name in ("covariance_x", "covariance_y"):
+            found[layers[name]] *= np.nan
+
+    def both(name: str, k: int) -> Components:
+        return found[layers.at(f"{name}_x", k)], found[layers.at(f"{name}_y", k)]
+
+    covariance = {couple: both("covariance", k) for k, couple in enumerate(couples)}
     if VELOCITY in terms:
         covariance[VELOCITY, VELOCITY] = _with_drift(given.data, covariance[VELOCITY, VELOCITY])
-    end = tail + 5 + 2 * (options.counts is not None)
+    after, before = (found[layers.at("step", k)] for k in range(2))
+    spread_of = (found[layers.at("bootstrap", k)] for k in range(2))
     return Fit(
-        value={name: (found[first + k], found[count + first + k]) for k, name in enumerate(names)},
+        value={name: both("value", first + k) for k, name in enumerate(names)},
         covariance=covariance,
-        rms=found[tail],
-        is_loose=found[tail + 2],
-        step=(found[tail + 4], found[tail + 3]),
-        bootstrap=(found[tail + 5], found[tail + 6]) if options.counts is not None else None,
-        used=found[end : end + groups],
-        dropped=found[end + groups :],
+        rms=found[layers.at("rms")],
+        is_loose=found[layers.at("is_loose")],
+        step=(before, after),
+        bootstrap=None if options.counts is None else (next(spread_of), next(spread_of)),
+        used=found[layers["used"]],
+        dropped=found[layers["dropped"]],
     )
+
+
+def _of_series(values: np.ndarray, entries: np.ndarray, options: Options) -> _trend.Problem:
+    dates = np.arange(len(values))
+    # no date stands between two observations: each has its own noise
+    ends, alone = np.full((dates.size, 2), -1), np.stack([dates, np.full_like(dates, -1)], axis=1)
+    draws = None if options.counts is None else _trend.Draws(options.counts, alone, 1)
+    return _trend.Problem(values, ends, np.zeros(dates.size), entries, options.loss, options.has_step, draws)
+
+
+def _of_pairs(
+    values: np.ndarray, ends: np.ndarray, spread: np.ndarray, entries: np.ndarray, options: Options
+) -> _trend.Problem:
+    draws = None if options.counts is None else _trend.Draws(options.counts, ends, 0)
+    return _trend.Problem(values, ends, spread, entries, options.loss, options.has_step, draws)
 
 
 def _with_drift(data: xr.Dataset, variances: Components) -> Components:
@@ -178,42 +191,33 @@ def flags(fitted: Fit, names: Sequence[str]) -> Any:
     ).astype(np.int64)
 
 
-def _solve_series(options: Options, terms: Terms, *fields: np.ndarray) -> np.ndarray:
+def _solve_series(problem: _trend.Problem, layers: Layers, *fields: np.ndarray) -> np.ndarray:
     dx, dy, sigma_x, sigma_y = fields
-    dates = np.arange(len(terms.design))
     observed = np.stack([dx, dy]).astype(np.float64)
     variance = np.stack([sigma_x, sigma_y]).astype(np.float64) ** 2
-    ends = np.full((dates.size, 2), -1)
     noise = np.empty((2, 0, *dx.shape[1:])), np.ones(dx.shape[1:])
-    out, weight = _fit(options, terms, ends, (observed, variance), noise)
-    if options.counts is not None:
-        alone = np.stack([dates, np.full_like(dates, -1)], axis=1)
-        out = np.concatenate([out, _bootstrap(options.counts, terms.design, 1, alone, (observed, variance, weight))])
-    return out.astype(dx.dtype)
+    return _trend.fit(problem, layers, (observed, variance), noise).astype(dx.dtype)
 
 
 def _solve_pairs(
     options: Options,
-    terms: Terms,
-    network: tuple[np.ndarray, np.ndarray, np.ndarray],
+    problem: _trend.Problem,
+    layers: Layers,
+    network: tuple[np.ndarray, np.ndarray],
     *fields: np.ndarray,
 ) -> np.ndarray:
-    ends, group, sign = network
-    merged = np.empty((4, len(ends), *fields[0].shape[1:]))
-    _solver.merge(group, sign, *fields, out=merged)
+    merged = np.empty((4, len(problem.ends), *fields[0].shape[1:]))
+    _solver.merge(*network, *fields, out=merged)
     has_vector = np.isfinite(merged[0])
     if options.days is not None:
         merged[:, _separation.is_locked(options.days, merged)] = np.nan
-    noise = _noise(ends, merged)
-    out, weight = _fit(options, terms, ends, (merged[:2], merged[2:]), noise)
-    parts = [out]
-    if options.counts is not None:
-        parts.append(_bootstrap(options.counts, terms.design, 0, ends, (merged[:2], merged[2:], weight)))
-    if options.group is not None:
+    weight = None if options.group is None else np.empty(merged.shape[1:])
+    out = _trend.fit(problem, layers, (merged[:2], merged[2:]), _noise(problem.ends, merged), weight)
+    if options.group is not None and weight is not None:
         is_left = np.isfinite(merged[0])
-        for counted in ((weight > 0.0) & is_left, has_vector & ~is_left):
-            parts.append(np.einsum("pg,pyx->gyx", options.group, counted))
-    return np.concatenate(parts).astype(fields[0].dtype)
+        out[layers["used"]] = np.einsum("pg,pyx->gyx", options.group, (weight > 0.0) & is_left)
+        out[layers["dropped"]] = np.einsum("pg,pyx->gyx", options.group, has_vector & ~is_left)
+    return out.astype(fields[0].dtype)
 
 
 def _noise(ends: np.ndarray, merged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -222,30 +226,6 @@ def _noise(ends: np.ndarray, merged: np.ndarray) -> tuple[np.ndarray, np.ndarray
     # where no variances are known, the scatter about the model tells them
     share = np.where(np.isnan(share), 0.0, share)
     return np.maximum(1.0 - share, 0.0) * of_dates, share
-
-
-def _fit(
-    options: Options,
-    terms: Terms,
-    ends: np.ndarray,
-    measured: tuple[np.ndarray, np.ndarray],
-    noise: tuple[np.ndarray, np.ndarray],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Layers of `trend.fit`, and the weights of the loss (observation, rows, columns)."""
-    design, entries, spread = terms
-    observed, variance = measured
-    weight = np.empty(observed.shape[1:])
-    out = np.empty((2 * design.shape[1] + 2 * len(entries) + 5, *observed.shape[2:]))
-    trend.fit(design, ends, spread, options.loss, options.has_step, entries, observed, variance, *noise, weight, out)
-    return out, weight
-
-
-def _bootstrap(
-    counts: np.ndarray, design: np.ndarray, term: int, dates: np.ndarray, pixels: tuple[np.ndarray, ...]
-) -> np.ndarray:
-    out = np.empty((2, *pixels[0].shape[2:]))
-    trend.bootstrap(design, dates, counts, term, *pixels, out)
-    return out
 
 
 def block_counts(dates: int, replicates: int, length: int, seed: int) -> np.ndarray:

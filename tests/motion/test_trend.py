@@ -5,8 +5,9 @@ import pytest
 import reference_trend as reference
 import scipy.integrate
 
-from xoffset import _regression, _terms
-from xoffset._kernels import trend
+from xoffset import _regression, _terms, _trend
+from xoffset._kernels import order, trend
+from xoffset._kernels._jit import kernel
 
 LOSSES = ["linear", "huber", "tukey", "l1"]
 NETWORK = np.array([(i, j) for i in range(9) for j in range(i + 1, min(i + 4, 9))])
@@ -14,19 +15,21 @@ TIME = np.array([0.0, 0.3, 1.1, 1.2, 2.5, 2.9, 3.3, 4.0, 4.2])
 ALONE = np.full((9, 2), -1)
 
 
-def run(design, ends, loss, value, variance, of_dates=None, share=None, *, spread=None, has_step=False, entries=None):
-    """Layers of `trend.fit` for arrays (2, observation, pixel)."""
+def run(design, ends, loss, value, variance, of_dates=None, share=None, *, spread=None, has_step=False, entries=None,
+        draws=None):  # fmt: skip
+    """Layers of `_trend.fit` for arrays (2, observation, pixel)."""
     pixels = value.shape[2]
     terms = design.shape[1]
     entries = np.array([(i, i) for i in range(terms)]) if entries is None else entries
     of_dates = np.zeros((2, 0, pixels)) if of_dates is None else of_dates
     share = np.ones(pixels) if share is None else share
     weight = np.empty((*value.shape[1:2], 1, pixels))
-    out = np.empty((2 * terms + 2 * len(entries) + 5, 1, pixels))
-    trend.fit(
-        design, ends, np.zeros(len(design)) if spread is None else spread, _regression.LOSSES[loss], has_step, entries,
-        value[:, :, None], variance[:, :, None], of_dates[:, :, None], share[None], weight, out,
+    problem = _trend.Problem(
+        design, ends, np.zeros(len(design)) if spread is None else spread, entries, _regression.LOSSES[loss], has_step,
+        draws,
     )  # fmt: skip
+    measured = value[:, :, None], variance[:, :, None]
+    out = _trend.fit(problem, _trend.layers(problem), measured, (of_dates[:, :, None], share[None]), weight)
     return out[:, 0], weight[:, 0]
 
 
@@ -163,17 +166,22 @@ def test_constants_of_the_losses(loss):
     descent = (mean(slope) + mean(weight)) / 2
     if loss == "tukey":
         np.testing.assert_allclose(descent**2 / squares, 0.95, atol=1e-4)
-    np.testing.assert_allclose(trend.CONSISTENCY[code], mean(lambda r: weight(r) ** 2) / squares, rtol=2e-3)
+    np.testing.assert_allclose(_trend.CONSISTENCY[code], mean(lambda r: weight(r) ** 2) / squares, rtol=2e-3)
     expected = squares / descent**2 / (mean(lambda r: weight(r) ** 2) / mean(weight) ** 2)
-    np.testing.assert_allclose(trend.EFFICIENCY[code], expected, rtol=2e-3)
+    np.testing.assert_allclose(_trend.EFFICIENCY[code], expected, rtol=2e-3)
     np.testing.assert_allclose(trend.MEDIAN_LENGTH, np.sqrt(2.0 * np.log(2.0)))
+
+
+@kernel
+def median(values):
+    return order._median(values)
 
 
 @pytest.mark.small
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 9, 50])
 def test_median(count):
     values = np.random.default_rng(count).integers(0, 9, count).astype(float)
-    assert trend.median(values.copy()) == np.median(values)
+    assert median(values.copy()) == np.median(values)
 
 
 @pytest.mark.small
@@ -221,12 +229,11 @@ def test_bootstrap_of_dates_agrees_with_the_covariance():
     value = of_date[:, ends[:, 1]] - of_date[:, ends[:, 0]]
     variance = np.full(value.shape, 2.0)
     design = (time[ends[:, 1]] - time[ends[:, 0]])[:, None]
-    formal, weight = run(design, ends, "linear", value, variance, np.ones((2, dates, 12)), np.zeros(12))
     counts = _regression.block_counts(dates, 300, 1, seed=0)
     assert (counts.sum(1) == dates).all()
-    out = np.empty((2, 1, 12))
-    trend.bootstrap(design, ends, counts, 0, value[:, :, None], variance[:, :, None], weight[:, None], out)
-    np.testing.assert_allclose(np.median(out), np.sqrt(np.median(formal[2])), rtol=0.3)
+    draws = _trend.Draws(counts, ends, 0)
+    out, _ = run(design, ends, "linear", value, variance, np.ones((2, dates, 12)), np.zeros(12), draws=draws)
+    np.testing.assert_allclose(np.median(out[-2:]), np.sqrt(np.median(out[2])), rtol=0.3)
 
 
 @pytest.mark.small

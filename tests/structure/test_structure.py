@@ -39,7 +39,7 @@ LAYERS = (
         "stacking", "plotting", "synthetic", "formats", "readers",
     ),
     ("_regression",),
-    ("_phase", "_separation", "_solver"),
+    ("_phase", "_separation", "_solver", "_trend"),
     ("_ncc", "_adjustment"),
     ("_pyramid", "_significance", "_strips"),
     ("_search",),
@@ -48,7 +48,7 @@ LAYERS = (
     ("model",),
     ("_blocks",),
     ("_arrays", "_options"),
-    ("_graph", "_terms", "_kernels"),
+    ("_graph", "_layers", "_terms", "_kernels"),
 )  # fmt: skip
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
 SIDEWAYS = {("network", "matching")}  # DESIGN §2: plan() measures a pair to plan the others

@@ -32,10 +32,12 @@ def of_pairs(ends, dates, dx, dy, out):
     lever = np.empty(dates)
     for row in range(rows):
         for column in range(columns):
-            out[4:, row, column] = np.nan
+            for k in range(4, 8):
+                out[k, row, column] = np.nan
             total_x, total_y, length, count = 0.0, 0.0, 0.0, 0
             unit_x, unit_y, moving = 0.0, 0.0, 0
-            lever[:] = 0.0
+            for k in range(dates):
+                lever[k] = 0.0
             for p in range(pairs):
                 along_x, along_y = np.float64(dx[p, row, column]), np.float64(dy[p, row, column])
                 if not (np.isfinite(along_x) and np.isfinite(along_y)):

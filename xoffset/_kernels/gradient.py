@@ -53,7 +53,7 @@ def _plane(used, radius, pull):
         return False
     for i in range(side):
         for j in range(side):
-            pull[:, i, j] = 0.0
+            pull[0, i, j], pull[1, i, j] = 0.0, 0.0
             if used[i, j]:
                 pull[0, i, j] = (yy * (j - mean_x) - xy * (i - mean_y)) / determinant
                 pull[1, i, j] = (xx * (i - mean_y) - xy * (j - mean_x)) / determinant
@@ -90,7 +90,8 @@ def gradient(radius, least, tent, dx, dy, sigma_x, sigma_y, correlation, out):
     strip = np.empty((side, side))
     for row in range(rows):
         for column in range(columns):
-            out[:, row, column] = np.nan
+            for k in range(out.shape[0]):
+                out[k, row, column] = np.nan
             count = 0
             for i in range(side):
                 for j in range(side):
@@ -103,9 +104,10 @@ def gradient(radius, least, tent, dx, dy, sigma_x, sigma_y, correlation, out):
                 continue
             slope = out[:, row, column]
             total_xx, total_xy, total_yx, total_yy = 0.0, 0.0, 0.0, 0.0
-            error[:] = 0.0
             for i in range(side):
                 for j in range(side):
+                    for k in range(4):
+                        error[k, i, j] = 0.0
                     if used[i, j]:
                         r, c = row + i - radius, column + j - radius
                         total_xx += pull[0, i, j] * dx[r, c]

@@ -38,9 +38,11 @@ def combine(ends, pull, strength, is_weighted, observed, date_variance, pair_sha
     weight = np.empty(pairs)
     for row in range(rows):
         for column in range(columns):
-            out[:, row, column] = np.nan
+            for k in range(out.shape[0]):
+                out[k, row, column] = np.nan
             count, length, total = 0, 0.0, 0.0
-            lever[:] = 0.0
+            for k in range(lever.size):
+                lever[k] = 0.0
             for p in range(pairs):
                 along_x, along_y = observed[0, p, row, column], observed[1, p, row, column]
                 variance = 0.5 * (observed[2, p, row, column] + observed[3, p, row, column])

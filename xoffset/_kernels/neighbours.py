@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
+from xoffset._kernels.order import _median, _select
 
 RADIUS = 2  # nodes
 # Windows on ground that is strained more do not match.
@@ -63,8 +64,10 @@ def disagrees(dx, dy, sigma, limit, out):
             for i in range(count):
                 distance[i] = np.hypot(x[i] - x[median], y[i] - y[median])
             # half of all nodes around, also of those without a vector
-            spread = np.sort(distance[:count])[(around - 1) // 2]
-            noise = np.hypot(np.median(s[:count]), sigma[row, column])
+            nearest = (around - 1) // 2
+            _select(distance[:count], nearest, nearest)
+            spread = distance[nearest]
+            noise = np.hypot(_median(s[:count]), sigma[row, column])
             allowed = min(max(3.0 * spread, 4.0 * noise), max(limit, 4.0 * noise))
             far = np.hypot(dx[row, column] - x[median], dy[row, column] - y[median])
             if spread > max(limit, 4.0 * noise) or not far <= allowed:
@@ -82,9 +85,9 @@ def vector_median(field, out):
             for i in range(max(row - 1, 0), min(row + 2, rows)):
                 for j in range(max(column - 1, 0), min(column + 2, columns)):
                     if np.isfinite(field[i, j, 0]) and np.isfinite(field[i, j, 1]):
-                        around[count] = field[i, j]
+                        around[count, 0], around[count, 1] = field[i, j, 0], field[i, j, 1]
                         count += 1
-            out[row, column] = np.nan
+            out[row, column, 0], out[row, column, 1] = np.nan, np.nan
             least = np.inf
             differ = 0
             for i in range(1, count):
@@ -96,7 +99,7 @@ def vector_median(field, out):
                     total += np.hypot(around[i, 0] - around[j, 0], around[i, 1] - around[j, 1])
                 if total < least:
                     least = total
-                    out[row, column] = around[i]
+                    out[row, column, 0], out[row, column, 1] = around[i, 0], around[i, 1]
 
 
 @kernel
@@ -123,8 +126,8 @@ def fails_to_come_back(dx, dy, back_x, back_y, variance_x, variance_y, step, out
             mismatch = np.hypot(u + back_x[row, column], v + back_y[row, column])
             if not np.isfinite(mismatch):
                 continue
-            along_x = u * _slope(dx[row], column) + v * _slope(dx[:, column], row)
-            along_y = u * _slope(dy[row], column) + v * _slope(dy[:, column], row)
+            along_x = u * _slope_along(dx, row, column, 0, 1) + v * _slope_along(dx, row, column, 1, 0)
+            along_y = u * _slope_along(dy, row, column, 0, 1) + v * _slope_along(dy, row, column, 1, 0)
             noise = np.sqrt(2.0 * (variance_x[row, column] + variance_y[row, column]))
             change = min(np.hypot(along_x, along_y) / step, LARGEST_STRAIN * np.hypot(u, v))
             if mismatch > max(0.5, 3.0 * noise) + change:
@@ -132,12 +135,20 @@ def fails_to_come_back(dx, dy, back_x, back_y, variance_x, variance_y, step, out
 
 
 @kernel
-def _slope(line, k):
+def _slope_along(field, row, column, down, right):
+    """Slope at a node toward the node so many rows down and columns to the right."""
+    has_before = row >= down and column >= right
+    has_after = row + down < field.shape[0] and column + right < field.shape[1]
+    before = field[row - down, column - right] if has_before else np.nan
+    after = field[row + down, column + right] if has_after else np.nan
+    return _slope(before, field[row, column], after)
+
+
+@kernel
+def _slope(before, here, after):
     """Central difference per node, one-sided where only one neighbour is known, zero where none is."""
-    before = line[k - 1] if k > 0 else np.nan
-    after = line[k + 1] if k + 1 < line.size else np.nan
     if np.isfinite(before) and np.isfinite(after):
         return 0.5 * (after - before)
     if np.isfinite(before):
-        return line[k] - before
-    return after - line[k] if np.isfinite(after) else 0.0
+        return here - before
+    return after - here if np.isfinite(after) else 0.0

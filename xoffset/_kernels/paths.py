@@ -69,7 +69,9 @@ def follow(dx, dy, sigma_x, sigma_y, start, first, spacing, window, out):
     """
     dates = dx.shape[0]
     for point in range(start.shape[0]):
-        out[:, point] = np.nan
+        for date in range(dates - first):
+            for k in range(out.shape[0]):
+                out[k, point, date] = np.nan
         from_x, from_y = start[point, 0], start[point, 1]
         row, column = from_y / spacing[1], from_x / spacing[0]
         home_row, home_column = row, column
@@ -88,10 +90,10 @@ def follow(dx, dy, sigma_x, sigma_y, start, first, spacing, window, out):
             out[7, point, k] = _at(dy[date], home_row, home_column) - y0
             if date == first:
                 out[0, point, k], out[1, point, k] = from_x, from_y
-                out[2:6, point, k] = 0.0
+                out[2, point, k], out[3, point, k] = 0.0, 0.0
                 out[8, point, k] = KNOWN
-                if not (begin[0] > 0.0 and begin[1] > 0.0):
-                    out[4:6, point, k] = np.nan
+                if begin[0] > 0.0 and begin[1] > 0.0:
+                    out[4, point, k], out[5, point, k] = 0.0, 0.0
                 continue
             step_x = _at(dx[date], row, column) - _at(dx[last], row, column)
             step_y = _at(dy[date], row, column) - _at(dy[last], row, column)

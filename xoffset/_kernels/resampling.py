@@ -48,7 +48,8 @@ def interpolate(time, wanted, place, longest, dx, dy, sigma_x, sigma_y, out):
     for k in range(wanted.size):
         for row in range(rows):
             for column in range(columns):
-                out[:, k, row, column] = np.nan
+                for layer in range(4):
+                    out[layer, k, row, column] = np.nan
                 i, j = _neighbours(time, dx, dy, wanted[k], place[k], row, column)
                 if i < 0 or j < 0 or time[j] - time[i] > longest:
                     continue

@@ -35,7 +35,8 @@ def along(row, column, weight, overlap, turn, fields, out):
     factor = np.empty(corners)
     for layer in range(layers):
         for sample in range(samples):
-            out[:, layer, sample] = np.nan
+            for k in range(4):
+                out[k, layer, sample] = np.nan
             count = 0
             for point in range(0, corners, 4):
                 is_known = True
@@ -51,7 +52,8 @@ def along(row, column, weight, overlap, turn, fields, out):
                 if is_known:
                     count += 1
                 else:
-                    factor[point : point + 4] = 0.0
+                    for c in range(point, point + 4):
+                        factor[c] = 0.0
             if count == 0 or 8 * count < corners:
                 continue
             x, y = 0.0, 0.0

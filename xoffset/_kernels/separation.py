@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
+from xoffset._kernels.order import _median
 
 # Inner edges of the bins of separations [days], those of ITS_LIVE.
 EDGES = (16.0, 32.0, 64.0, 128.0, 256.0)
@@ -39,11 +40,16 @@ def is_locked(baseline, vx, vy, out):
         (pair, rows, columns) uint8, 1 where the pair belongs to a bin that is dropped.
     """
     pairs, rows, columns = vx.shape
-    bins = np.zeros(pairs, np.int64)
+    bins, order = np.zeros(pairs, np.int64), np.empty(pairs, np.int64)
     for p in range(pairs):
         for edge in EDGES:
             bins[p] += baseline[p] >= edge
-    order = np.argsort(bins, kind="mergesort")
+    placed = 0
+    for k in range(len(EDGES) + 1):
+        for p in range(pairs):
+            if bins[p] == k:
+                order[placed] = p
+                placed += 1
     along_x, along_y, value = np.empty(pairs), np.empty(pairs), np.empty(pairs)
     # of the bins of a pixel: where they begin in the values, and whether they are dropped
     start = np.empty(len(EDGES) + 2, np.int64)
@@ -51,8 +57,10 @@ def is_locked(baseline, vx, vy, out):
     for row in range(rows):
         for column in range(columns):
             count = 0
-            start[:] = 0
-            for p in order:
+            for k in range(start.size):
+                start[k] = 0
+            for i in range(pairs):
+                p = order[i]
                 along_x[count], along_y[count] = vx[p, row, column], vy[p, row, column]
                 if np.isfinite(along_x[count]) and np.isfinite(along_y[count]):
                     count += 1
@@ -69,25 +77,27 @@ def is_locked(baseline, vx, vy, out):
 @kernel
 def _compare(start, along_x, along_y, value, dropped):
     """Set which bins are dropped, from the velocities in the order of the bins; returns whether any is."""
-    dropped[:] = False
     first = -1
     for k in range(dropped.size):
+        dropped[k] = False
         if first < 0 and start[k + 1] - start[k] >= LEAST:
             first = k
     if first < 0:
         return False
     # unit vector along the motion of the shortest bin
-    here = slice(start[first], start[first + 1])
-    value[here] = along_x[here]
-    towards_x = _median(value[here])
-    value[here] = along_y[here]
-    towards_y = _median(value[here])
+    here = value[start[first] : start[first + 1]]
+    for i in range(here.size):
+        here[i] = along_x[start[first] + i]
+    towards_x = _median(here)
+    for i in range(here.size):
+        here[i] = along_y[start[first] + i]
+    towards_y = _median(here)
     speed = np.hypot(towards_x, towards_y)
     if not speed > 0.0:
         return False
     for i in range(start[-1]):
         value[i] = towards_x / speed * along_x[i] + towards_y / speed * along_y[i]
-    speed, spread = _statistics(value[here])
+    speed, spread = _statistics(here)
     count = start[first + 1] - start[first]
     found = False
     for k in range(first + 1, dropped.size):
@@ -109,11 +119,3 @@ def _statistics(value):
     for i in range(value.size):
         value[i] = abs(value[i] - median)
     return median, 1.4826 * _median(value)
-
-
-@kernel
-def _median(value):
-    """Median; puts the values in order."""
-    value.sort()
-    middle = value.size // 2
-    return value[middle] if value.size % 2 else 0.5 * (value[middle - 1] + value[middle])

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
+from xoffset._kernels.neighbours import LARGEST_STRAIN, _slope
 
 # Standard errors that a misclosure may reach: of one triplet of pure noise 2 % are beyond.
 ALLOWED = 2.0
-# Windows on ground that is strained more do not match.
-LARGEST_STRAIN = 0.2
 
 
 @kernel
@@ -65,8 +64,11 @@ def misclosure(triplets, ends, is_backward, spacing_x, spacing_y, merged, out):
                 noise[p] = merged[2, p, row, column] + merged[3, p, row, column]
                 most[p] = LARGEST_STRAIN**2 * (vector[p, 0] * vector[p, 0] + vector[p, 1] * vector[p, 1])
                 own[p] = np.sqrt(_squared_change(vector[p], slope[p], most[p])) if is_backward[p] else 0.0
-            total[:] = 0.0
-            of_date[:] = 0.0
+            for p in range(count):
+                for k in range(4):
+                    total[p, k] = 0.0
+            for k in range(dates):
+                of_date[k, 0], of_date[k, 1] = 0.0, 0.0
             for t in range(triplets.shape[0]):
                 ij, jk, ik = triplets[t, 0], triplets[t, 1], triplets[t, 2]
                 if not (has_vector[ij] and has_vector[jk] and has_vector[ik]):
@@ -88,27 +90,18 @@ def misclosure(triplets, ends, is_backward, spacing_x, spacing_y, merged, out):
                     of_date[k, 0] += squared
                     of_date[k, 1] += 1.0
             pixel = out[:, row - 1, column - 1]
-            pixel[:] = np.nan
             for p in range(count):
+                pixel[p], pixel[count + p] = np.nan, np.nan
                 pixel[2 * count + p] = total[p, 3]
                 if total[p, 3] > 0.0:
                     number = 3.0 * total[p, 3]
                     pixel[p] = np.sqrt(total[p, 0] / number)
                     pixel[count + p] = ALLOWED * np.sqrt(total[p, 1] / number) + np.sqrt(total[p, 2] / number)
             for k in range(dates):
+                pixel[3 * count + k] = np.nan
                 pixel[3 * count + dates + k] = of_date[k, 1]
                 if of_date[k, 1] > 0.0:
                     pixel[3 * count + k] = np.sqrt(of_date[k, 0] / (3.0 * of_date[k, 1]))
-
-
-@kernel
-def _slope(before, here, after):
-    """Central difference per node, one-sided where only one neighbour is known, zero where none is."""
-    if np.isfinite(before) and np.isfinite(after):
-        return 0.5 * (after - before)
-    if np.isfinite(before):
-        return here - before
-    return after - here if np.isfinite(after) else 0.0
 
 
 @kernel
