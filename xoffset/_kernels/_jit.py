@@ -7,7 +7,7 @@ from typing import Any
 
 import numba
 
-from xoffset._kernels import _cache
+from xoffset._kernels import _cache, _compile
 
 Kernel = Callable[..., Any]
 
@@ -39,4 +39,5 @@ def _compiled(function: Kernel, **flags: Any) -> Kernel:
         nogil=True, error_model="numpy", no_cpython_wrapper=is_inner, no_cfunc_wrapper=is_inner, **flags
     )(function)
     _cache.keep(compiled, function)
+    _compile.hasten(compiled)
     return compiled
