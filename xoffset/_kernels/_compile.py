@@ -12,14 +12,14 @@ from __future__ import annotations
 import gc
 from typing import Any
 
-from numba.core import config, event
+from numba.core import event
 from numba.core.compiler import Flags as FlagsOfNumba
 
 # These say how a kernel is called, not how its operations are compiled.
 OF_CALLS = ("no_cpython_wrapper", "no_cfunc_wrapper")
 
 
-class Flags(FlagsOfNumba):  # type: ignore[misc]
+class Flags(FlagsOfNumba):
     """Flags that are quickly compared, and alike for kernels that differ by how they are called.
 
     What numba knows of an operation it keeps by flags, and works out anew for kernels without wrappers.
@@ -42,7 +42,7 @@ def _of_operations(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in OF_CALLS}
 
 
-class _Pause(event.Listener):  # type: ignore[misc]
+class _Pause(event.Listener):
     """Keeps the garbage collector still while kernels of this package are compiled; numba compiles one at a time."""
 
     def __init__(self) -> None:
@@ -69,9 +69,8 @@ class _Pause(event.Listener):  # type: ignore[misc]
 
 def hasten(compiled: Any) -> None:
     """Let a dispatcher of numba compile faster."""
-    if config.DISABLE_JIT:
-        return
-    compiler = getattr(compiled, "_compiler", None)
+    # without compilation there is none
+    compiler: Any = getattr(compiled, "_compiler", None)
     if hasattr(compiler, "_customize_flags") and hasattr(FlagsOfNumba(), "_values"):
         compiler._customize_flags = Flags
 
