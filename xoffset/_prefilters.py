@@ -637,9 +637,17 @@ def _linear(prefilter: Bandpass | Highpass | Laplacian, image: np.ndarray) -> np
 def _gain(prefilter: Bandpass | Highpass | Laplacian) -> float:
     """Variance that a filter leaves of white noise of variance 1: the energy of its kernel."""
     reach = prefilter.reach(0)
-    impulse = np.zeros((2 * reach + 1, 2 * reach + 1))
-    impulse[reach, reach] = 1.0
-    return float((_linear(prefilter, impulse) ** 2).sum())
+    if isinstance(prefilter, Laplacian):
+        impulse = np.zeros((2 * reach + 1, 2 * reach + 1))
+        impulse[reach, reach] = 1.0
+        return float((_linear(prefilter, impulse) ** 2).sum())
+    # the kernel of a separable filter is known without compiling it for this type
+    fine = prefilter.fine if isinstance(prefilter, Bandpass) else 0.0
+    assert not isinstance(fine, str)
+    assert not isinstance(prefilter.coarse, str)
+    taps = [filters.gaussian_taps(sigma, np.dtype(np.float64)) for sigma in (fine, prefilter.coarse)]
+    low, high = (np.pad(np.multiply.outer(each, each), reach - each.size // 2) for each in taps)
+    return float(((low - high) ** 2).sum())
 
 
 def _change_by_noise(

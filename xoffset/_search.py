@@ -85,10 +85,117 @@ def search(
     if cheapest == "dense":
         dense.search_densely(images, nodes, request, peaks, flags)
     elif cheapest == "blocks":
-        zncc.search_by_blocks(images, nodes, request, block, peaks, flags)
+        by_blocks(images, nodes, request, block, peaks, flags)
     else:
-        zncc.search_one_by_one(images, nodes, request, peaks, flags)
+        one_by_one(images, nodes, request, peaks, flags)
     return peaks, flags
+
+
+def by_blocks(
+    images: zncc.Images, nodes: zncc.Nodes, search: zncc.Search, block: int, out: np.ndarray, flags: np.ndarray
+) -> None:
+    """Best whole-pixel shift of every template, from products that all templates of a tile share.
+
+    Parameters
+    ----------
+    images, search
+        See `zncc.Images` and `zncc.Search`.
+    nodes
+        Windows of the largest size.
+    block
+        Side of a block: divides the step, the templates and their distances from one another.
+    out
+        (size, rows, columns, PEAK_FIELDS) what `surface._read_peak` tells, shifts in pixels; all NaN where no candidate
+        has a score.
+    flags
+        (size, rows, columns) int32: bits against the peak are added.
+    """
+    rows, columns, top, left, step, template = nodes
+    per_step, across = step // block, template // block
+    spans, insets = search.templates // block, (template - search.templates) // (2 * block)
+    is_used = np.zeros(max(rows, columns) * per_step + across, dtype=np.uint8)
+    for first, span in zip(insets.tolist(), spans.tolist(), strict=True):
+        for k in range(max(rows, columns)):
+            is_used[k * per_step + first : k * per_step + first + span] = 1
+    x = left + block * np.arange((columns - 1) * per_step + across)
+    shape = np.array([[search.box[2], -(-search.box[3] // zncc.LANES) * zncc.LANES]])
+    origin, shape = (np.repeat(each, x.size, axis=0) for each in (np.array([search.box[:2]]), shape))
+    kinds, elements = len(images.first), int(shape[0].prod())
+    products = np.empty((kinds, x.size, elements), dtype=images.first.dtype)
+    # the last rows of blocks, summed along the row to the width of each size
+    strips = [np.empty((span * kinds * columns, elements), dtype=products.dtype) for span in spans.tolist()]
+    sums = np.empty((kinds, columns, elements), dtype=products.dtype)
+    all_columns = np.ones(columns, dtype=np.uint8)
+    judge = _Judge(images, nodes, search, out, flags)
+    for block_row in np.flatnonzero(is_used[: (rows - 1) * per_step + across]).tolist():
+        y = top + block_row * block
+        for kind in range(kinds):
+            zncc.products(
+                images.first[kind], images.second[kind], y, x, block, origin, shape, is_used, products[kind]
+            )  # fmt: skip
+        for size, (first, span) in enumerate(zip(insets.tolist(), spans.tolist(), strict=True)):
+            place = block_row % span * kinds
+            for kind in range(kinds):
+                line = strips[size][(place + kind) * columns : (place + kind + 1) * columns]
+                zncc.add_blocks(products[kind], first, per_step, span, 1, all_columns, line)
+            row, rest = divmod(block_row - first - span + 1, per_step)
+            if rest != 0 or not 0 <= row < rows:
+                continue
+            for kind in range(kinds):
+                zncc.add_blocks(
+                    strips[size], kind * columns, 1, span, kinds * columns, search.wanted[row], sums[kind]
+                )  # fmt: skip
+            judge.row(sums, origin[:columns], shape[:columns], size, row)
+
+
+def one_by_one(images: zncc.Images, nodes: zncc.Nodes, search: zncc.Search, out: np.ndarray, flags: np.ndarray) -> None:
+    """As `by_blocks`, each template with its own candidates: for searches that hardly coincide."""
+    kinds = len(images.first)
+    x = nodes.left + nodes.step * np.arange(nodes.columns)
+    shapes = 2 * search.half + 1
+    shapes[..., 1] = -(-shapes[..., 1] // zncc.LANES) * zncc.LANES
+    most = int(shapes[search.wanted != 0].prod(axis=-1).max())
+    sums = np.empty((kinds, nodes.columns, most), dtype=images.first.dtype)
+    judge = _Judge(images, nodes, search, out, flags)
+    for row in np.flatnonzero(search.wanted.any(axis=1)).tolist():
+        origin, shape, wanted = search.centre[row] - search.half[row], shapes[row], search.wanted[row]
+        for size, template in enumerate(search.templates.tolist()):
+            inset = (nodes.template - template) // 2
+            y = nodes.top + row * nodes.step + inset
+            for kind in range(kinds):
+                zncc.products(
+                    images.first[kind], images.second[kind], y, x + inset, template, origin, shape, wanted, sums[kind]
+                )  # fmt: skip
+            judge.row(sums, origin, shape, size, row)
+
+
+class _Judge:
+    """Reads the peaks of rows of nodes from sums of products, with masks or without."""
+
+    def __init__(
+        self, images: zncc.Images, nodes: zncc.Nodes, search: zncc.Search, out: np.ndarray, flags: np.ndarray
+    ) -> None:
+        self.images, self.nodes, self.search = images, nodes, search
+        self.out, self.flags = out, flags
+        most = (2 * search.half[search.wanted != 0] + 1).max(axis=0)
+        # one row more to keep the highest of each column
+        self.score = np.empty((most[0] + 1, most[1] + zncc.LANES), dtype=images.first.dtype)
+        self.insets = ((nodes.template - search.templates) // 2).tolist()
+        self.x = [nodes.left + inset + nodes.step * np.arange(nodes.columns) for inset in self.insets]
+        self.counts = [images.first.dtype.type(template**2) for template in search.templates.tolist()]
+
+    def row(self, sums: np.ndarray, origin: np.ndarray, shape: np.ndarray, size: int, row: int) -> None:
+        """Peaks of one row and size; `sums` (kind, column, element) as of `zncc.products`."""
+        images, search = self.images, self.search
+        request = (origin, shape, search.centre[row], search.half[row], search.wanted[row])
+        place = (self.nodes.top + row * self.nodes.step + self.insets[size], self.x[size])
+        found = (self.score, self.out[size, row], self.flags[size, row])
+        if len(sums) == 1:
+            zncc.plain_peaks(sums[0], *request, images.statistics[size], *place, self.counts[size], *found)
+        else:
+            zncc.masked_peaks(
+                sums, *request, images.floors, images.least_valid[size], images.flat[size], *place, *found
+            )  # fmt: skip
 
 
 def _costs(nodes: zncc.Nodes, sizes: tuple[int, ...], block: int, candidates: Candidates) -> dict[str, float]:

@@ -10,6 +10,7 @@ import scipy.ndimage
 import xarray as xr
 
 import xoffset
+from xoffset import _search
 from xoffset._kernels import dense, filters, neighbours, refine, surface, warp, windows, zncc
 from xoffset.model import products
 
@@ -387,10 +388,10 @@ def images_of(first, second, templates, least, dtype, is_masked):
 def search_by_blocks(images, nodes, search, out, flags):
     largest = search.templates[-1]
     block = int(np.gcd.reduce([nodes.step, largest, *(largest - search.templates[:-1])]))
-    zncc.search_by_blocks(images, nodes, search, block, out, flags)
+    _search.by_blocks(images, nodes, search, block, out, flags)
 
 
-KERNELS = {"blocks": search_by_blocks, "one by one": zncc.search_one_by_one, "dense": dense.search_densely}
+KERNELS = {"blocks": search_by_blocks, "one by one": _search.one_by_one, "dense": dense.search_densely}
 
 
 def search_kernel(name, pair, nodes, search, least, dtype=np.float64, is_masked=False):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numba
 
-from xoffset._kernels import _cache, _linking
+from xoffset._kernels import _cache, _compile, _linking
 
 Kernel = Callable[..., Any]
 
@@ -40,4 +40,5 @@ def _compiled(function: Kernel, **flags: Any) -> Kernel:
         options["pipeline_class"] = _linking.COMPILER
     compiled: Kernel = numba.njit(nogil=True, error_model="numpy", **options)(function)
     _cache.keep(compiled, function)
+    _compile.hasten(compiled)
     return compiled

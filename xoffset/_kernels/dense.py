@@ -18,8 +18,8 @@ from xoffset._kernels.surface import (
     ONE_VALUE,
     PEAK_FIELDS,
     PEAK_RADIUS,
-    judge_patch,
-    verdict_without_peak,
+    _judge_patch,
+    _verdict_without_peak,
 )  # fmt: skip
 from xoffset._kernels.windows import sum_along
 
@@ -42,7 +42,7 @@ def _slide_products(first, second, gone, gone_of_other, line):
 
 @hot_kernel
 def _plain_line(sums, mean, inverse, totals, inverses, score):
-    """ZNCC of the templates of a row at one shift, as `surface.plain_scores`."""
+    """ZNCC of the templates of a row at one shift, as `surface._plain_scores`."""
     mark = score.dtype.type(ONE_VALUE)
     for x in range(score.size):
         value = min((sums[x] - mean[x] * totals[x]) * (inverse[x] * inverses[x]), 1)
@@ -51,7 +51,7 @@ def _plain_line(sums, mean, inverse, totals, inverses, score):
 
 @hot_kernel
 def _masked_line(sums, flat, flat_of_other, floors, least_valid, score):
-    """ZNCC of the templates of a row at one shift, as `surface.masked_scores`."""
+    """ZNCC of the templates of a row at one shift, as `surface._masked_scores`."""
     one = score.dtype.type(1.0)
     least_fit = score.dtype.type(LEAST_FIT) * least_valid
     for x in range(score.size):
@@ -73,9 +73,10 @@ def _masked_line(sums, flat, flat_of_other, floors, least_valid, score):
 def _find_peaks(score, width, shifts_x, best, second, where):
     """Peaks down the first columns of `score` (shift, node): where = (row, column), best, second outside the peak."""
     shifts = score.shape[0]
-    best[:width] = score[0, :width]
-    where[:] = 0
-    rows, columns = where[0, :width], where[1, :width]
+    rows, columns, line = where[0, :width], where[1, :width], score[0, :width]
+    for k in range(width):
+        best[k] = line[k]
+        rows[k] = 0
     for s in range(1, shifts):
         line = score[s, :width]
         for k in range(width):
@@ -86,7 +87,8 @@ def _find_peaks(score, width, shifts_x, best, second, where):
         columns[k] = rows[k] % shifts_x
         rows[k] //= shifts_x
     lowest = score.dtype.type(LOWEST)
-    second[:] = lowest
+    for k in range(width):
+        second[k] = lowest
     for s in range(shifts):
         line = score[s, :width]
         row, column = np.int32(s // shifts_x), np.int32(s % shifts_x)
@@ -97,11 +99,12 @@ def _find_peaks(score, width, shifts_x, best, second, where):
 
 @hot_kernel
 def _write_peak(score, k, row, column, shape, best, second, out):
-    """One column of `score` as `surface.read_peak` would read the surface of that node."""
+    """One column of `score` as `surface._read_peak` would read the surface of that node."""
     height, width = shape
     if best <= NO_SCORE:
-        out[:PEAK_FIELDS] = np.nan
-        return verdict_without_peak(best)
+        for n in range(PEAK_FIELDS):
+            out[n] = np.nan
+        return _verdict_without_peak(best)
     is_wide = max(height, width) > 2 * PEAK_RADIUS + 1
     out[0] = row
     out[1] = column
@@ -110,12 +113,12 @@ def _write_peak(score, k, row, column, shape, best, second, out):
     for n in range(9):
         i, d = row + n // 3 - 1, column + n % 3 - 1
         out[4 + n] = score[i * width + d, k] if 0 <= i < height and 0 <= d < width else LOWEST
-    return judge_patch(height, width, out)
+    return _judge_patch(height, width, out)
 
 
 @hot_kernel
 def search_densely(images, nodes, search, out, flags):
-    """As `zncc.search_by_blocks` for one size of window; all nodes are searched as far as the box.
+    """As `_search.by_blocks` for one size of window; all nodes are searched as far as the box.
 
     Along a row every pixel is computed, whatever the step.
     """
@@ -138,14 +141,17 @@ def search_densely(images, nodes, search, out, flags):
             y = nodes.top + row * step
             is_fresh = row % period == 0 or step >= template
             if kinds == 1:
-                mean[:width] = images.statistics[0, 0, y, left : left + width] / dtype.type(template * template)
+                totals, count = images.statistics[0, 0, y, left:], dtype.type(template * template)
+                for x in range(width):
+                    mean[x] = totals[x] / count
             for s in range(shifts_y * shifts_x):
                 there_y, there_x = shift_y + s // shifts_x, left + shift_x + s % shifts_x
                 for kind in range(kinds):
                     first, other = images.first[kind], images.second[kind]
                     line = columns[s, kind, : width + template - 1]
                     if is_fresh:
-                        line[:] = 0
+                        for x in range(line.size):
+                            line[x] = 0
                         for i in range(y, y + template):
                             _add_products(first[i, left:], other[i + there_y, there_x:], line)
                     else:

@@ -33,9 +33,10 @@ def survey(raw, known, total, low, high):
     `total` (width,) is float64; `low` and `high` (width,) are infinite where a column knows nothing.
     """
     height, width = raw.shape
-    total[:] = 0.0
-    low[:] = np.inf
-    high[:] = -np.inf
+    for x in range(width):
+        total[x] = 0.0
+        low[x] = np.inf
+        high[x] = -np.inf
     for y in range(height):
         line, mark = raw[y], known[y]
         for x in range(width):
@@ -64,7 +65,8 @@ def smooth(image, taps_y, taps_x, rows, out):
     radius = taps_y.size // 2
     for y in range(height):
         line = rows[y]
-        line[:] = 0
+        for x in range(width):
+            line[x] = 0
         for k in range(max(-radius, -y), min(radius + 1, height - y)):
             tap = taps_y[k + radius]
             source = image[y + k]
@@ -73,7 +75,8 @@ def smooth(image, taps_y, taps_x, rows, out):
     radius = taps_x.size // 2
     for y in range(height):
         line = out[y]
-        line[:] = 0
+        for x in range(width):
+            line[x] = 0
         for k in range(max(-radius, 1 - width), min(radius + 1, width)):
             tap = taps_x[k + radius]
             first = max(0, -k)
@@ -158,7 +161,9 @@ def bandpass(image, fine, coarse, gain_y, gain_x, rows, line, out):
     low = np.empty((2, stride), image.dtype)
     high = np.empty((2, stride), image.dtype)
     for y in range(height):
-        line[margin : margin + width] = image[y]
+        source, target = image[y], line[margin : margin + width]
+        for x in range(width):
+            target[x] = source[x]
         _smooth_line(line, margin, fine, coarse, rows[0, margin + y], rows[1, margin + y])
     along_low, along_high = gain_x[0], gain_x[1]
     for y in range(0, height, 2):
@@ -198,8 +203,10 @@ def _moments_of_row(image, mask, powers, y, first, last, columns, moments):
     height, width = image.shape
     radius = powers.shape[1] // 2
     left, right = max(first - radius, 0), min(last + radius, width)
-    for line in columns:
-        line[left:right] = 0
+    for n in range(5):
+        line = columns[n]
+        for x in range(left, right):
+            line[x] = 0
     for k in range(max(-radius, -y), min(radius + 1, height - y)):
         t0, t1, t2 = powers[0, k + radius], powers[1, k + radius], powers[2, k + radius]
         _add_three(
@@ -207,8 +214,10 @@ def _moments_of_row(image, mask, powers, y, first, last, columns, moments):
             columns[0, left:right], columns[1, left:right], columns[2, left:right],
         )  # fmt: skip
         _add_two(image[y + k, left:right], t0, t1, columns[3, left:right], columns[4, left:right])
-    for line in moments:
-        line[first:last] = 0
+    for n in range(9):
+        line = moments[n]
+        for x in range(first, last):
+            line[x] = 0
     for k in range(-radius, radius + 1):
         start, stop = max(first, left - k), min(last, right - k)
         if start >= stop:
@@ -227,8 +236,8 @@ def _moments_of_row(image, mask, powers, y, first, last, columns, moments):
 
 
 @hot_kernel
-def _planes_of_row(moments, first, last, level, centre):
-    """Least-squares planes from their moments, at the pixels first to last; what is known in centre (3, width)."""
+def _planes_of_row(moments, first, last, level, weight, along_x, along_y):
+    """Least-squares planes from their moments, at the pixels first to last; what is known, and its moments."""
     for x in range(first, last):
         m, mx, my = moments[0, x], moments[1, x], moments[2, x]
         xx, xy, yy = moments[3, x], moments[4, x], moments[5, x]
@@ -243,9 +252,9 @@ def _planes_of_row(moments, first, last, level, centre):
             level[x] = f / m
         else:
             level[x] = 0
-        centre[0, x] = m
-        centre[1, x] = mx
-        centre[2, x] = my
+        weight[x] = m
+        along_x[x] = mx
+        along_y[x] = my
 
 
 @hot_kernel
@@ -293,14 +302,18 @@ def level_beside_holes(image, mask, powers, level, centre):
             else:
                 edge -= CELL
                 if inside == 0:
-                    level[top:bottom, edge : edge + CELL] = 0
-                    centre[:, top:bottom, edge : edge + CELL] = 0
+                    for y in range(top, bottom):
+                        for x in range(edge, min(edge + CELL, width)):
+                            level[y, x] = 0
+                            centre[0, y, x] = 0
+                            centre[1, y, x] = 0
+                            centre[2, y, x] = 0
             # cells beside holes that touch are worked off together
             first, last = edge - run, min(edge, width)
             run = 0
             for y in range(top, bottom if last > first else top):
                 _moments_of_row(image, mask, powers, y, first, last, columns, moments)
-                _planes_of_row(moments, first, last, level[y], centre[:, y])
+                _planes_of_row(moments, first, last, level[y], centre[0, y], centre[1, y], centre[2, y])
 
 
 @hot_kernel
@@ -332,10 +345,11 @@ def rank(image, known, radius, out, count):
     `count` (int32) is the number of known ones; `out` is zero where it is. Beyond the edges is a hole.
     """
     height, width = image.shape
-    out[:] = 0
-    count[:] = 0
     for y in range(height):
         line, target, others = image[y], out[y], count[y]
+        for x in range(width):
+            target[x] = 0
+            others[x] = 0
         for i in range(max(y - radius, 0), min(y + radius + 1, height)):
             for j in range(-radius, radius + 1):
                 if i == y and j == 0:
@@ -357,7 +371,8 @@ def correlate(image, taps, out):
     radius = taps.shape[0] // 2
     for y in range(height):
         line = out[y]
-        line[:] = 0
+        for x in range(width):
+            line[x] = 0
         for i in range(max(-radius, -y), min(radius + 1, height - y)):
             for j in range(max(-radius, 1 - width), min(radius + 1, width)):
                 tap = taps[i + radius, j + radius]
@@ -411,7 +426,8 @@ def spline_coefficients(image, out):
     six = image.dtype.type(6.0)
     end = pole / (pole * pole - image.dtype.type(1.0))
     target = out[0]
-    target[:] = 0
+    for x in range(width):
+        target[x] = 0
     power = six
     for y in range(min(height, 24)):
         source = image[y]
@@ -433,9 +449,15 @@ def spline_coefficients(image, out):
     lines = np.zeros((4, width), image.dtype)
     for y in range(0, height, 4):
         rows = min(4, height - y)
-        lines[:rows] = out[y : y + rows]
+        for i in range(rows):
+            line, target = lines[i], out[y + i]
+            for x in range(width):
+                line[x] = target[x]
         _recurse_four(lines, pole, six, end)
-        out[y : y + rows] = lines[:rows]
+        for i in range(rows):
+            line, target = lines[i], out[y + i]
+            for x in range(width):
+                target[x] = line[x]
 
 
 @kernel
@@ -447,8 +469,9 @@ def decimate(image, factor, out):
     one, zero = image.dtype.type(1.0), image.dtype.type(0.0)
     largest = image.dtype.type(np.finfo(image.dtype).max)
     for y in range(height):
-        total[:] = 0
-        count[:] = 0
+        for x in range(width * factor):
+            total[x] = 0
+            count[x] = 0
         for i in range(y * factor, (y + 1) * factor):
             line = image[i, : width * factor]
             for x in range(width * factor):

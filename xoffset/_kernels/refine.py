@@ -46,8 +46,10 @@ def slopes(image, along_x, along_y):
     height, width = image.shape
     near = image.dtype.type(2.0 / 3.0)
     far = image.dtype.type(1.0 / 12.0)
-    along_x[:] = 0
-    along_y[:] = 0
+    for y in range(height):
+        for x in range(width):
+            along_x[y, x] = 0
+            along_y[y, x] = 0
     for y in range(2, height - 2):
         line = image[y]
         for x in range(2, width - 2):

@@ -128,7 +128,8 @@ def block_products(image, lag_y, lag_x, out):
             dx = lag_x[k]
             first = max(0, -dx)
             length = max(min(width, width - dx) - first, 0)
-            line[:] = 0
+            for x in range(line.size):
+                line[x] = 0
             target = line[first : first + length]
             y = row * BLOCK
             end = min(y + BLOCK, height - dy)
@@ -158,7 +159,8 @@ def gather(products, counts, weight, sums, moments):
     for row in range(rows):
         for column in range(columns):
             target = sums[row, column]
-            target[:] = 0
+            for k in range(lagged):
+                target[k] = 0
             known = products.dtype.type(0.0)
             for i in range(row, row + AREA):
                 for j in range(column, column + AREA):
@@ -336,7 +338,10 @@ def _take(image, valid, y, x, out):
             square += out[i, j] ** 2
     if square <= 0.0:
         return False
-    out /= math.sqrt(square)
+    norm = math.sqrt(square)
+    for i in range(size):
+        for j in range(size):
+            out[i, j] /= norm
     return True
 
 

@@ -13,18 +13,18 @@ LEAST_FIT = 0.8
 NO_SCORE = -2.0
 ONE_VALUE, FEW_COMMON, NOTHING_COMMON = -2.0, -3.0, -4.0
 LOWEST = -9.0
-# what `read_peak` tells of a surface: shift along y and x, score, gap, then the 3 x 3 scores around the peak by rows
+# what `_read_peak` tells of a surface: shift along y and x, score, gap, then the 3 x 3 scores around the peak by rows
 PEAK_FIELDS = 13
 
 
 @hot_kernel
-def plain_scores(products, row, column, count, total, inverse, totals, inverses, y, x, height, width, score):
+def _plain_scores(products, first, lanes, count, total, inverse, totals, inverses, y, x, height, width, score):
     """ZNCC of one template with its candidates where every pixel is valid.
 
     Parameters
     ----------
     products
-        (shifts, lanes) sums of products; the first candidate of this template stands at (row, column).
+        (shifts·lanes,) sums of products; the first candidate of this template stands at `first`.
     count, total, inverse
         Pixels of the template, their sum, one over the root of their squared deviations (0 without texture).
     totals, inverses
@@ -35,44 +35,43 @@ def plain_scores(products, row, column, count, total, inverse, totals, inverses,
         Filled from its first corner.
     """
     mean = total / count
+    has_texture = inverse > 0
     for i in range(height):
-        source = products[row + i, column : column + width]
+        source = products[first + i * lanes : first + i * lanes + width]
         means = totals[y + i, x : x + width]
         scales = inverses[y + i, x : x + width]
         line = score[i, :width]
         for d in range(width):
             value = min((source[d] - mean * means[d]) * (inverse * scales[d]), 1)
-            line[d] = value if scales[d] > 0 else ONE_VALUE
-    if not inverse > 0:
-        score[:height, :width] = ONE_VALUE
+            line[d] = value if (scales[d] > 0) & has_texture else ONE_VALUE
 
 
 @hot_kernel
-def masked_scores(sums, row, column, floors, least_valid, flat, y, x, height, width, score):
+def _masked_scores(sums, k, first, lanes, floors, least_valid, is_flat, flat, y, x, height, width, score):
     """ZNCC over the pixels valid in both windows (Padfield 2012, IEEE Trans. Image Process. 21, 2706-2718).
 
-    `sums` (7, shifts, lanes): products, count, sum of either image over the common pixels, sums of their squares;
-    last the count of pixels that are known in both images, be they too near a hole to be matched or not. `flat` marks
-    the windows of the secondary that hold one value; the rest is as in `plain_scores`.
+    `sums[:, k]` (7, shifts·lanes): products, count, sum of either image over the common pixels, sums of their
+    squares; last the count of pixels that are known in both images, be they too near a hole to be matched or not.
+    `is_flat`: whether the template holds one value only; `flat` marks such windows of the secondary; the rest is as in
+    `_plain_scores`.
     """
     one = score.dtype.type(1.0)
     least_fit = score.dtype.type(LEAST_FIT) * least_valid
     for i in range(height):
         for d in range(width):
-            products, common, known = (
-                sums[0, row + i, column + d],
-                sums[1, row + i, column + d],
-                sums[6, row + i, column + d],
-            )
-            first, second = sums[2, row + i, column + d], sums[3, row + i, column + d]
-            squares, other = sums[4, row + i, column + d], sums[5, row + i, column + d]
+            place = first + i * lanes + d
+            products, common, known = sums[0, k, place], sums[1, k, place], sums[6, k, place]
+            of_first, of_second = sums[2, k, place], sums[3, k, place]
+            squares, other = sums[4, k, place], sums[5, k, place]
             count = max(common, one)
-            spread = squares - first * first / count
-            spread_of_other = other - second * second / count
+            spread = squares - of_first * of_first / count
+            spread_of_other = other - of_second * of_second / count
             least, least_of_other = floors[0] * count, floors[1] * count
             variance = max(spread, least) * max(spread_of_other, least_of_other)
-            value = (products - first * second / count) / np.sqrt(variance)
-            if common < one:
+            value = (products - of_first * of_second / count) / np.sqrt(variance)
+            if is_flat:
+                score[i, d] = ONE_VALUE
+            elif common < one:
                 score[i, d] = NOTHING_COMMON
             elif known < least_valid or common < least_fit:
                 score[i, d] = FEW_COMMON
@@ -83,31 +82,27 @@ def masked_scores(sums, row, column, floors, least_valid, flat, y, x, height, wi
 
 
 @hot_kernel
-def _highest(score, first, last, left, out):
-    """Raise `out` to the highest of each column, from `left` on, in rows first to last."""
-    for i in range(first, last):
-        line = score[i, left : left + out.size]
-        for d in range(out.size):
-            out[d] = line[d] if line[d] > out[d] else out[d]
-
-
-@hot_kernel
-def read_peak(score, height, width, scratch, out):
+def _read_peak(score, height, width, out):
     """Peak of a surface into out[:PEAK_FIELDS], its shift counted from the first candidate.
 
     Returns the bits against it. Without any score all of `out` is NaN. The gap is NaN where no score lies more than
     PEAK_RADIUS from the peak, or the search reaches no farther than that. Of equal scores the first by rows is the
-    peak. `scratch` (width or more) keeps the highest of each column, so that no loop waits for its own result.
+    peak. The last row of `score` keeps the highest of each column, so that no loop waits for its own result.
     """
-    high = scratch[:width]
-    high[:] = LOWEST
-    _highest(score, 0, height, 0, high)
+    high = score[score.shape[0] - 1]
+    for d in range(width):
+        high[d] = LOWEST
+    for i in range(height):
+        line = score[i]
+        for d in range(width):
+            high[d] = line[d] if line[d] > high[d] else high[d]
     top = score.dtype.type(LOWEST)
     for d in range(width):
         top = max(top, high[d])
     if top <= NO_SCORE:
-        out[:PEAK_FIELDS] = np.nan
-        return verdict_without_peak(top)
+        for n in range(PEAK_FIELDS):
+            out[n] = np.nan
+        return _verdict_without_peak(top)
     row, column = height, 0
     for d in range(width):
         if high[d] == top:
@@ -118,10 +113,12 @@ def read_peak(score, height, width, scratch, out):
                 row, column = i, d
     # beside the peak only what lies above and below it counts
     left, right = max(column - PEAK_RADIUS, 0), min(column + PEAK_RADIUS + 1, width)
-    beside = high[left:right]
-    beside[:] = LOWEST
-    _highest(score, 0, row - PEAK_RADIUS, left, beside)
-    _highest(score, row + PEAK_RADIUS + 1, height, left, beside)
+    for d in range(left, right):
+        high[d] = LOWEST
+    for i in range(height):
+        if abs(i - row) > PEAK_RADIUS:
+            for d in range(left, right):
+                high[d] = max(high[d], score[i, d])
     second = score.dtype.type(LOWEST)
     for d in range(width):
         second = max(second, high[d])
@@ -133,11 +130,11 @@ def read_peak(score, height, width, scratch, out):
     for k in range(9):
         i, d = row + k // 3 - 1, column + k % 3 - 1
         out[4 + k] = score[i, d] if 0 <= i < height and 0 <= d < width else LOWEST
-    return judge_patch(height, width, out)
+    return _judge_patch(height, width, out)
 
 
 @hot_kernel
-def judge_patch(height, width, out):
+def _judge_patch(height, width, out):
     """Bits against the peak `out` of a surface of height x width candidates; scores that are none become NaN."""
     verdict = 0
     if out[0] == 0 or out[1] == 0 or out[0] == height - 1 or out[1] == width - 1:
@@ -151,7 +148,7 @@ def judge_patch(height, width, out):
 
 
 @hot_kernel
-def verdict_without_peak(top):
+def _verdict_without_peak(top):
     """Why a surface whose highest entry is a mark has no peak: what the most favourable candidate lacks."""
     if top == ONE_VALUE:
         return bits.FLAT

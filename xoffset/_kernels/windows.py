@@ -62,7 +62,7 @@ def _is_flat(values, valid, top, left, template):
 
 
 @hot_kernel
-def _has_texture(values, template):
+def has_texture(values, template):
     """Whether no window of an image without holes can be flat, since no whole block of half its side is nearly so."""
     height, width = values.shape
     block = (template + 1) // 2
@@ -70,8 +70,10 @@ def _has_texture(values, template):
     largest = 0.0
     least = np.inf
     for top in range(0, height - block + 1, block):
-        high[:] = values[top]
-        low[:] = values[top]
+        line = values[top]
+        for x in range(width):
+            high[x] = line[x]
+            low[x] = line[x]
         for y in range(top + 1, top + block):
             line = values[y]
             for x in range(width):
@@ -95,13 +97,6 @@ def flat_windows(values, valid, template, out):
     pixels; `out` is uint8. Only windows whose range is that small are looked at closely.
     """
     height, width = valid.shape
-    out[:] = 0
-    is_complete = True
-    for y in range(height):
-        for x in range(width):
-            is_complete &= valid[y, x] != 0
-    if is_complete and _has_texture(values, template):
-        return
     negative = np.empty_like(values)
     positive = np.empty_like(values)
     for y in range(height):
@@ -128,9 +123,11 @@ def sum_along(columns, template, out):
     size = out.size
     k = template % 6
     if k == 0:
-        out[:] = 0
+        for x in range(size):
+            out[x] = 0
     elif k % 2 == 1:
-        out[:] = columns[:size]
+        for x in range(size):
+            out[x] = columns[x]
     else:
         a, b = columns[:size], columns[1 : 1 + size]
         for x in range(size):

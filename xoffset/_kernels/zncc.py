@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._kernels._jit import hot_kernel
-from xoffset._kernels.surface import ONE_VALUE, masked_scores, plain_scores, read_peak
+from xoffset._kernels.surface import _masked_scores, _plain_scores, _read_peak
 
 LANES = 8
 
@@ -125,166 +125,149 @@ def _add_two_lines(upper, lower, shifted, line, line_above):
 
 
 @hot_kernel
-def block_products(first, second, y, x, size, shift_y, shift_x, out):
-    """Products of a square block with all shifted copies of another image; out (shifts along y, lanes along x)."""
-    shifts = out.shape[0]
-    out[:] = 0
+def _block_products(first, second, y, x, size, shift_y, shift_x, shifts, lanes, out):
+    """Products of a square block with all shifted copies of another image; out (shifts·lanes,), lanes along x."""
+    for d in range(shifts * lanes):
+        out[d] = 0
     i = 0
     while i + 2 <= size:
         upper, lower = first[y + i, x : x + size], first[y + i + 1, x : x + size]
-        _add_line(upper, second[y + i + shift_y, x + shift_x :], out[0])
+        above = out[:lanes]
+        _add_line(upper, second[y + i + shift_y, x + shift_x :], above)
         for row in range(1, shifts):
-            _add_two_lines(upper, lower, second[y + i + shift_y + row, x + shift_x :], out[row], out[row - 1])
-        _add_line(lower, second[y + i + 1 + shift_y + shifts - 1, x + shift_x :], out[shifts - 1])
+            line = out[row * lanes : (row + 1) * lanes]
+            _add_two_lines(upper, lower, second[y + i + shift_y + row, x + shift_x :], line, above)
+            above = line
+        _add_line(lower, second[y + i + shift_y + shifts, x + shift_x :], above)
         i += 2
     if i < size:
         for row in range(shifts):
-            _add_line(first[y + i, x : x + size], second[y + i + shift_y + row, x + shift_x :], out[row])
+            line = out[row * lanes : (row + 1) * lanes]
+            _add_line(first[y + i, x : x + size], second[y + i + shift_y + row, x + shift_x :], line)
 
 
 @hot_kernel
-def _add_blocks(blocks, first, count, step, out):
-    """Sum `count` blocks, `step` apart from the first on; blocks (block, element), out (element)."""
-    size = out.shape[0]
-    out[:] = blocks[first]
-    k = 1
-    while k + 3 <= count:
-        a, b, c = blocks[first + k * step], blocks[first + (k + 1) * step], blocks[first + (k + 2) * step]
-        for d in range(size):
-            out[d] += a[d] + b[d] + c[d]
-        k += 3
-    while k < count:
-        a = blocks[first + k * step]
-        for d in range(size):
-            out[d] += a[d]
-        k += 1
-
-
-@hot_kernel
-def _judge_node(sums, origin, images, nodes, search, size, row, column, work, out, flags):
-    """Peak of one template of the given size index; `sums` start with the candidate at shift `origin`."""
-    score, scratch = work
-    height, width = 2 * search.half[row, column, 0] + 1, 2 * search.half[row, column, 1] + 1
-    top = search.centre[row, column, 0] - search.half[row, column, 0]
-    left = search.centre[row, column, 1] - search.half[row, column, 1]
-    first, line = top - origin[0], left - origin[1]
-    template = search.templates[size]
-    inset = (nodes.template - template) // 2
-    y, x = nodes.top + row * nodes.step + inset, nodes.left + column * nodes.step + inset
-    count = score.dtype.type(template * template)
-    if sums.shape[0] == 1:
-        statistics = images.statistics[size]
-        plain_scores(
-            sums[0], first, line, count, statistics[0, y, x], statistics[1, y, x], statistics[2], statistics[3],
-            y + top, x + left, height, width, score,
-        )  # fmt: skip
-    else:
-        flat = images.flat[size]
-        masked_scores(
-            sums, first, line, images.floors, images.least_valid[size], flat[1], y + top, x + left, height, width, score
-        )
-        if flat[0, y, x] != 0:
-            score[:height, :width] = ONE_VALUE
-    peak = out[size, row, column]
-    flags[size, row, column] |= read_peak(score, height, width, scratch, peak)
-    peak[0] += top
-    peak[1] += left
-
-
-@hot_kernel
-def search_by_blocks(images, nodes, search, block, out, flags):
-    """Best whole-pixel shift of every template, from products that all templates of a tile share.
+def products(first, second, y, x, size, origin, shape, wanted, out):
+    """Products of square blocks that start in the same row with all of their candidates.
 
     Parameters
     ----------
-    images, search
-        See `Images` and `Search`.
-    nodes
-        Windows of the largest size.
-    block
-        Side of a block: divides the step, the templates and their distances from one another.
+    first, second
+        (height, width) one of `Images.first` and its like of `Images.second`.
+    y, x
+        First row of the blocks, and first column of each (block,).
+    size
+        Side of the blocks.
+    origin, shape
+        (block, 2): first shift along y and x of each, and number of shifts along y and of lanes along x.
+    wanted
+        (block,) uint8: the others are passed over.
     out
-        (size, rows, columns, PEAK_FIELDS) what `surface.read_peak` tells, shifts in pixels; all NaN where no candidate
-        has a score.
-    flags
-        (size, rows, columns) int32: bits against the peak are added.
+        (block, shifts·lanes or more).
     """
-    kinds = images.first.shape[0]
-    sizes = search.templates.size
-    shifts, lanes = search.box[2], (search.box[3] + LANES - 1) // LANES * LANES
-    per_step = nodes.step // block
-    spans = search.templates // block
-    insets = (nodes.template - search.templates) // (2 * block)
-    ends = np.cumsum(spans)
-    blocks = (nodes.columns - 1) * per_step + nodes.template // block
-    is_used = np.zeros(max(nodes.rows, nodes.columns) * per_step + nodes.template // block, np.uint8)
-    for size in range(sizes):
-        for k in range(max(nodes.rows, nodes.columns)):
-            is_used[k * per_step + insets[size] : k * per_step + insets[size] + spans[size]] = 1
-    dtype = images.first.dtype
-    products = np.empty((kinds * blocks, shifts * lanes), dtype)
-    # the last rows of blocks, summed along the row to the width of each size
-    strips = np.empty((ends[-1] * kinds * nodes.columns, shifts * lanes), dtype)
-    sums = np.empty((kinds, shifts * lanes), dtype)
-    work = np.empty((shifts, lanes), dtype), np.empty(lanes, dtype)
-    for block_row in range((nodes.rows - 1) * per_step + nodes.template // block):
-        if not is_used[block_row]:
-            continue
-        y = nodes.top + block_row * block
-        for kind in range(kinds):
-            for k in range(blocks):
-                if is_used[k]:
-                    block_products(
-                        images.first[kind], images.second[kind], y, nodes.left + k * block, block, search.box[0],
-                        search.box[1], products[kind * blocks + k].reshape(shifts, lanes),
-                    )  # fmt: skip
-        for size in range(sizes):
-            span = spans[size]
-            start = ends[size] - span
-            for kind in range(kinds):
-                strip = ((start + block_row % span) * kinds + kind) * nodes.columns
-                for column in range(nodes.columns):
-                    first = kind * blocks + column * per_step + insets[size]
-                    _add_blocks(products, first, span, 1, strips[strip + column])
-            row, rest = divmod(block_row - insets[size] - span + 1, per_step)
-            if rest != 0 or row < 0 or row >= nodes.rows:
-                continue
-            for column in range(nodes.columns):
-                if search.wanted[row, column]:
-                    for kind in range(kinds):
-                        first = (start * kinds + kind) * nodes.columns + column
-                        _add_blocks(strips, first, span, kinds * nodes.columns, sums[kind])
-                    surface = sums.reshape(kinds, shifts, lanes)
-                    _judge_node(surface, search.box[:2], images, nodes, search, size, row, column, work, out, flags)
+    for k in range(x.size):
+        if wanted[k] != 0:
+            _block_products(
+                first, second, y, x[k], size, origin[k, 0], origin[k, 1], shape[k, 0], shape[k, 1], out[k]
+            )  # fmt: skip
 
 
 @hot_kernel
-def search_one_by_one(images, nodes, search, out, flags):
-    """As `search_by_blocks`, each template with its own candidates: for searches that hardly coincide."""
-    kinds = images.first.shape[0]
-    most_y, most_x = 1, 1
-    for row in range(nodes.rows):
-        for column in range(nodes.columns):
-            if search.wanted[row, column]:
-                most_y = max(most_y, 2 * search.half[row, column, 0] + 1)
-                most_x = max(most_x, 2 * search.half[row, column, 1] + 1)
-    dtype = images.first.dtype
-    work = np.empty((most_y, most_x + LANES), dtype), np.empty(most_x + LANES, dtype)
-    scratch = np.empty(kinds * most_y * (most_x + LANES), dtype)
-    for row in range(nodes.rows):
-        for column in range(nodes.columns):
-            if not search.wanted[row, column]:
-                continue
-            half_y, half_x = search.half[row, column]
-            shift_y, shift_x = search.centre[row, column, 0] - half_y, search.centre[row, column, 1] - half_x
-            shifts, lanes = 2 * half_y + 1, (2 * half_x + LANES) // LANES * LANES
-            sums = scratch[: kinds * shifts * lanes].reshape(kinds, shifts, lanes)
-            for size in range(search.templates.size):
-                template = search.templates[size]
-                inset = (nodes.template - template) // 2
-                y, x = nodes.top + row * nodes.step + inset, nodes.left + column * nodes.step + inset
-                for kind in range(kinds):
-                    first, second = images.first[kind], images.second[kind]
-                    block_products(first, second, y, x, template, shift_y, shift_x, sums[kind])
-                origin = (shift_y, shift_x)
-                _judge_node(sums, origin, images, nodes, search, size, row, column, work, out, flags)
+def add_blocks(blocks, first, stride, count, step, wanted, out):
+    """Sums of `count` blocks each, `step` apart.
+
+    Parameters
+    ----------
+    blocks
+        (block, element).
+    first, stride
+        First block of the first sum, and how much further on that of the next one is.
+    wanted
+        (sum,) uint8: the others are left alone.
+    out
+        (sum, element).
+    """
+    size = out.shape[1]
+    for n in range(wanted.size):
+        if wanted[n] == 0:
+            continue
+        start = first + n * stride
+        source, target = blocks[start], out[n]
+        for d in range(size):
+            target[d] = source[d]
+        k = 1
+        while k + 3 <= count:
+            a, b, c = blocks[start + k * step], blocks[start + (k + 1) * step], blocks[start + (k + 2) * step]
+            for d in range(size):
+                target[d] += a[d] + b[d] + c[d]
+            k += 3
+        while k < count:
+            a = blocks[start + k * step]
+            for d in range(size):
+                target[d] += a[d]
+            k += 1
+
+
+@hot_kernel
+def plain_peaks(sums, origin, shape, centre, half, wanted, statistics, y, x, count, score, out, flags):
+    """Peaks of the templates of a row of nodes, where every pixel is valid.
+
+    Parameters
+    ----------
+    sums
+        (column, shifts·lanes or more) sums of products, from the shift `origin` on, in the `shape` of `products`.
+    origin, shape
+        As in `products`.
+    centre, half, wanted
+        (column, 2) and (column,) as in `Search`.
+    statistics
+        (4, height, width) those of `Images` for this size.
+    y, x
+        First row of the templates, and first column of each (column,).
+    count
+        Pixels of a template, in the type of the images.
+    score
+        (shifts, lanes) scratch for all candidates of any template, and a row more.
+    out, flags
+        (column, PEAK_FIELDS) and (column,) as in `_search.search`; bits against the peak are added.
+    """
+    for k in range(x.size):
+        if wanted[k] == 0:
+            continue
+        height, width = 2 * half[k, 0] + 1, 2 * half[k, 1] + 1
+        top, left = centre[k, 0] - half[k, 0], centre[k, 1] - half[k, 1]
+        lanes = shape[k, 1]
+        first = (top - origin[k, 0]) * lanes + left - origin[k, 1]
+        _plain_scores(
+            sums[k], first, lanes, count, statistics[0, y, x[k]], statistics[1, y, x[k]], statistics[2], statistics[3],
+            y + top, x[k] + left, height, width, score,
+        )  # fmt: skip
+        peak = out[k]
+        flags[k] |= _read_peak(score, height, width, peak)
+        peak[0] += top
+        peak[1] += left
+
+
+@hot_kernel
+def masked_peaks(
+    sums, origin, shape, centre, half, wanted, floors, least_valid, flat, y, x, score, out, flags
+):  # fmt: skip
+    """As `plain_peaks` over the pixels valid in both windows; sums (7, column, shifts·lanes or more).
+
+    `floors`, `least_valid` and `flat` (2, height, width) are those of `Images` for this size.
+    """
+    for k in range(x.size):
+        if wanted[k] == 0:
+            continue
+        height, width = 2 * half[k, 0] + 1, 2 * half[k, 1] + 1
+        top, left = centre[k, 0] - half[k, 0], centre[k, 1] - half[k, 1]
+        lanes = shape[k, 1]
+        first = (top - origin[k, 0]) * lanes + left - origin[k, 1]
+        is_flat = flat[0, y, x[k]] != 0
+        _masked_scores(
+            sums, k, first, lanes, floors, least_valid, is_flat, flat[1], y + top, x[k] + left, height, width, score
+        )  # fmt: skip
+        peak = out[k]
+        flags[k] |= _read_peak(score, height, width, peak)
+        peak[0] += top
+        peak[1] += left

@@ -170,14 +170,14 @@ def _of_image(sizes: int, width: int) -> int:
 
 
 def _buffers(request: Request, columns: int) -> int:
-    """Numbers that the search of a tile keeps, see `zncc.search_by_blocks` and `dense.search_densely`."""
+    """Numbers that the search of a tile keeps, see `_search.by_blocks` and `dense.search_densely`."""
     lattice = request.lattice
     half = [-(-each // (1 << lattice.levels)) + (lattice.levels > 0) for each in lattice.search]
     shifts, lanes = 2 * half[0] + 1, 2 * half[1] + zncc.LANES
     block = math.gcd(lattice.step, *lattice.templates)
     blocks = ((columns - 1) * lattice.step + lattice.template) // block
     strips = sum(size // block for size in lattice.templates) * columns
-    by_blocks = (blocks + strips) * shifts * lanes
+    by_blocks = (blocks + strips + columns) * shifts * lanes
     if len(lattice.templates) > 1:
         return by_blocks
     densely = shifts * lanes * (2 * dense.STRIP + lattice.template)
