@@ -13,11 +13,19 @@ import numpy as np
 from _measure import Extent, Rows, cpu_seconds, on_one_core, run
 from _scenes import pair
 
-from xoffset import _images, _prefilters, _search, _significance
+from xoffset._arrays.filters import prefilters
 from xoffset._arrays.lattice import Lattice
+from xoffset._arrays.matching import images as imaging
+from xoffset._arrays.matching import search as searching
+from xoffset._arrays.matching import significance
+from xoffset._arrays.matching.images import Image
+from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._blocks import tiles
-from xoffset._kernels import filters, refine, significance, zncc
 from xoffset._kernels._jit import hot_kernel
+from xoffset._kernels.images import filters
+from xoffset._kernels.matching import refine, zncc
+from xoffset._kernels.matching import significance as chance
+from xoffset._kernels.matching.significance import BLOCK, MOST_POINTS
 from xoffset.matching import request
 
 # Gauss-Newton steps of a window, about.
@@ -65,9 +73,9 @@ class Tile(NamedTuple):
     raw: np.ndarray
     lattice: Lattice
     frame: Any
-    images: tuple[_images.Image, _images.Image]
+    images: tuple[Image, Image]
     nodes: zncc.Nodes
-    candidates: _search.Candidates
+    candidates: Candidates
 
 
 def kernels(extent: Extent) -> Rows:
@@ -80,13 +88,13 @@ def kernels(extent: Extent) -> Rows:
     tile = _tile(template, search, step)
     first, second = tile.images
     count = tile.nodes.rows * tile.nodes.columns
-    peaks, flags = _search.search(first, second, tile.nodes, tile.candidates, 0.5)
+    peaks, flags = searching.search(first, second, tile.nodes, tile.candidates, 0.5)
     prepare = partial(_prepare, tile, 0)
     parts = {
         "band-pass of both images": lambda: (prepare(), _prepare(tile, 1)),
         "sums of both images": lambda: (_anew(first, "flat", "statistics"), _anew(second, "flat", "statistics")),
         "slopes and spline": lambda: (_anew(first, "slopes"), _anew(second, "coefficients")),
-        "search": partial(_search.search, first, second, tile.nodes, tile.candidates, 0.5),
+        "search": partial(searching.search, first, second, tile.nodes, tile.candidates, 0.5),
         "  of it block products": partial(_products, tile),
         "significance": partial(_chance, tile, peaks),
         "refinement and covariance": partial(_refine, tile, peaks[0], flags[0]),
@@ -106,7 +114,7 @@ def kernels(extent: Extent) -> Rows:
 
 
 def _tile(template: int, search: int, step: int) -> Tile:
-    filtered = _prefilters.Bandpass()
+    filtered = prefilters.Bandpass()
     stack, _ = pair(512, snr=4.0)
     options = request.Options(template, search, step, "ncc", filtered, None)
     lattice = request.prepare(stack, stack.offset.pairs(), options).lattice
@@ -114,18 +122,18 @@ def _tile(template: int, search: int, step: int) -> Tile:
     part = (slice(start, start + lattice.per_tile),) * 2
     raw = tiles._cut(stack.values, (0, 0), part, lattice)
     frame = lattice.frame(part)
-    images = tuple(_images.prepare(each, frame, (template,), filtered, lattice.dtype) for each in raw)
+    images = tuple(imaging.prepare(each, frame, (template,), filtered, lattice.dtype) for each in raw)
     nodes = zncc.Nodes(lattice.per_tile, lattice.per_tile, lattice.reach, lattice.reach, step, template)
-    wanted = _search.candidates(np.empty((0, 0, 0)), _search.Pair(0, 1), part, lattice)
+    wanted = searching.candidates(np.empty((0, 0, 0)), Pair(0, 1), part, lattice)
     return Tile(raw, lattice, frame, (images[0], images[1]), nodes, wanted)
 
 
-def _prepare(tile: Tile, date: int) -> _images.Image:
+def _prepare(tile: Tile, date: int) -> Image:
     templates = (tile.nodes.template,)
-    return _images.prepare(tile.raw[date], tile.frame, templates, _prefilters.Bandpass(), tile.lattice.dtype)
+    return imaging.prepare(tile.raw[date], tile.frame, templates, prefilters.Bandpass(), tile.lattice.dtype)
 
 
-def _anew(image: _images.Image, *names: str) -> None:
+def _anew(image: Image, *names: str) -> None:
     """Compute cached properties again."""
     for name in names:
         image.__dict__.pop(name, None)
@@ -152,7 +160,7 @@ def _all_blocks(first, second, nodes, box, block, out):
 def _chance(tile: Tile, peaks: np.ndarray) -> None:
     for image in tile.images:
         image.textures.clear()
-    _significance.false_alarm(*tile.images, tile.nodes, tile.candidates, peaks)
+    significance.false_alarm(*tile.images, tile.nodes, tile.candidates, peaks)
 
 
 def _refine(tile: Tile, peaks: np.ndarray, flags: np.ndarray) -> None:
@@ -184,8 +192,8 @@ def _operations(tile: Tile, template: int, search: int, step: int) -> dict[str, 
     candidates = (2 * search + 1) ** 2
     window = template**2
     taps = sum(filters.gaussian_taps(sigma, np.dtype(np.float32)).size // 2 for sigma in (0.7, 3.0))
-    lags = significance.lags(template, tile.images[0].colour_reach).y.size
-    blocks, points = pixels / significance.BLOCK**2, min(significance.MOST_POINTS, template // significance.BLOCK) ** 2
+    lags = chance.lags(template, tile.images[0].colour_reach).y.size
+    blocks, points = pixels / BLOCK**2, min(MOST_POINTS, template // BLOCK) ** 2
     products = 2.0 * inner * lanes
     # a strip of blocks for each row of them, then the strips of each window; subtract, multiply twice, compare thrice
     sums = lanes * (template // block - 1.0) * (nodes * step / block + nodes) + 6.0 * candidates * nodes

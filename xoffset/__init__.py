@@ -8,9 +8,9 @@ from importlib.metadata import version as _version
 
 from xoffset import accessor as _accessor  # noqa: F401, registers `.offset`
 from xoffset import filtering, flags, formats, plotting, synthetic
-from xoffset._ncc import NCC
-from xoffset._phase import Phase
-from xoffset._pyramid import Pyramid
+from xoffset._arrays.matching.ncc import NCC
+from xoffset._arrays.matching.phase import Phase
+from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset.decomposition import annual, coseismic, decompose
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.tables import from_table

@@ -9,12 +9,16 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from xoffset import _graph, _options, _regression, _terms
+from xoffset import _options
+from xoffset._arrays.networks import graph
+from xoffset._arrays.networks import terms as motion_terms
+from xoffset._arrays.networks.terms import DAY, YEAR_DAYS, season, velocity
 from xoffset._blocks import pixels
-from xoffset._regression import Fit, Loss, Options, Source
 from xoffset.model import checks, products, variables
 from xoffset.model.dates import Date, Duration, as_dates, as_duration, as_event, as_instant
 from xoffset.model.flags import FLAGS
+from xoffset.motion import regression
+from xoffset.motion.regression import Fit, Loss, Options, Source
 
 SEASONS = {"annual": 1, "semiannual": 2}
 Fields = dict[str, tuple[tuple[str, ...], Any]]
@@ -91,34 +95,34 @@ def decompose(
     >>> parts.step_dx.median(("y", "x")).values.round(1)
     array([6.], dtype=float32)
     """
-    code = _regression.check_loss(loss, "decompose")
-    given = _regression.source(shifts_or_series, "decompose")
+    code = regression.check_loss(loss, "decompose")
+    given = regression.source(shifts_or_series, "decompose")
     is_search = isinstance(steps, str)
     if is_search and steps != "search":
         raise ValueError(f"decompose() needs dates as steps, or 'search'; got {steps!r}. Pass a list: [{steps!r}].")
     if is_search and given.ends is not None:
         raise ValueError("decompose() needs a series to search steps in; got shifts. Pass invert(shifts).")
-    moment = _regression.middle(given.epochs) if epoch is None else as_instant(epoch, "epoch", "decompose")
+    moment = regression.middle(given.epochs) if epoch is None else as_instant(epoch, "epoch", "decompose")
     dates = [_event(given, date, "steps", "decompose") for date in ([] if is_search or steps is None else steps)]
     decays = {
         name: [_decay(given, entry, name) for entry in entries or []]
         for name, entries in (("exponential", exponential), ("logarithmic", logarithmic))
     }
 
-    terms = {"v": _terms.velocity(given.epochs, moment)}
+    terms = {"v": velocity(given.epochs, moment)}
     if _options.as_switch(acceleration, "acceleration", "decompose"):
-        terms["a"] = _terms.acceleration(given.epochs, moment)
+        terms["a"] = motion_terms.acceleration(given.epochs, moment)
     wanted = {"annual": annual, "semiannual": semiannual}
     seasons = [name for name, is_wanted in wanted.items() if _options.as_switch(is_wanted, name, "decompose")]
     terms |= _season_terms(given.epochs, seasons)
-    terms |= {f"step {k}": _terms.step(given.epochs, date) for k, date in enumerate(dates)}
-    for name, function in (("exponential", _terms.exponential), ("logarithmic", _terms.logarithmic)):
+    terms |= {f"step {k}": motion_terms.step(given.epochs, date) for k, date in enumerate(dates)}
+    for name, function in (("exponential", motion_terms.exponential), ("logarithmic", motion_terms.logarithmic)):
         terms |= {f"{name} {k}": function(given.epochs, *entry) for k, entry in enumerate(decays[name])}
     asked = list(terms)
     if is_search:
         terms["step"] = np.zeros(given.epochs.size)
     crossed = [(f"{name}_sin", f"{name}_cos") for name in seasons]
-    fitted = _regression.fit(given, terms, Options(code, has_step=is_search), crossed)
+    fitted = regression.fit(given, terms, Options(code, has_step=is_search), crossed)
 
     fields = _simple(fitted, {"v": "v{}"} | ({"a": "a{}"} if "a" in terms else {}))
     for name in seasons:
@@ -133,7 +137,7 @@ def decompose(
         fields |= _simple(fitted, {"step": "step_d{}"})
         fields["step_date"] = (("y", "x"), _step_date(fitted, given.epochs))
     fields["rms"] = (("y", "x"), fitted.rms)
-    fields["flags"] = (("y", "x"), _regression.flags(fitted, asked))
+    fields["flags"] = (("y", "x"), regression.flags(fitted, asked))
     step = {
         "function": "decompose",
         "terms": asked,
@@ -201,20 +205,20 @@ def coseismic(
     >>> float(xoffset.coseismic(shifts, "2020-03-01").dx.median().round(1))
     6.0
     """
-    code = _regression.check_loss(loss, "coseismic")
-    given = _regression.source(shifts_or_series, "coseismic")
+    code = regression.check_loss(loss, "coseismic")
+    given = regression.source(shifts_or_series, "coseismic")
     instant = _event(given, date, "date", "coseismic")
-    terms = {"d": _terms.step(given.epochs, instant)}
+    terms = {"d": motion_terms.step(given.epochs, instant)}
     if _options.as_switch(trend, "trend", "coseismic"):
-        terms["v"] = _terms.velocity(given.epochs, _regression.middle(given.epochs))
+        terms["v"] = velocity(given.epochs, regression.middle(given.epochs))
     if postseismic is not None:
         _check_days(postseismic, "postseismic", "coseismic")
-        terms["postseismic"] = _terms.logarithmic(given.epochs, instant, float(postseismic))
-    fitted = _regression.fit(given, terms, Options(code))
+        terms["postseismic"] = motion_terms.logarithmic(given.epochs, instant, float(postseismic))
+    fitted = regression.fit(given, terms, Options(code))
     labels = {"d": "d{}", "v": "v{}", "postseismic": "postseismic_d{}"}
     fields = _simple(fitted, {name: labels[name] for name in terms})
     fields["rms"] = (("y", "x"), fitted.rms)
-    fields["flags"] = (("y", "x"), _regression.flags(fitted, list(terms)))
+    fields["flags"] = (("y", "x"), regression.flags(fitted, list(terms)))
     step = {
         "function": "coseismic", "date": str(instant), "trend": bool(trend), "postseismic": postseismic, "loss": loss,
     }  # fmt: skip
@@ -284,26 +288,26 @@ def annual(
     >>> rate.year.values, rate.vx.median(("y", "x")).values.round(1)
     (array([2020, 2021]), array([20., 20.], dtype=float32))
     """
-    code = _regression.check_loss(loss, "annual")
+    code = regression.check_loss(loss, "annual")
     shifts = checks.as_shifts(shifts, "annual")
     is_auto = isinstance(max_separation, str) and max_separation == "auto"
     if max_separation is not None and not is_auto:
         shifts = _no_longer(shifts, as_duration(max_separation, "max_separation", "annual"))
-    given = _regression.source(shifts, "annual")
+    given = regression.source(shifts, "annual")
     assert given.ends is not None
-    years, spent = _terms.years(given.epochs)
+    years, spent = motion_terms.years(given.epochs)
     terms = {str(year): spent[:, k] for k, year in enumerate(years)}
     if _options.as_switch(seasonal, "seasonal", "annual"):
         terms |= _season_terms(given.epochs, ["annual"])
-    first, second = given.epochs[_graph.observations(given.ends)[0]].T
+    first, second = given.epochs[graph.observations(given.ends)[0]].T
     central = (first + (second - first) // 2).astype("datetime64[Y]").astype(np.int64) + 1970
     options = Options(
         code,
         is_wandering=True,
-        days=(second - first) / _terms.DAY if is_auto else None,
+        days=(second - first) / DAY if is_auto else None,
         group=(central[:, None] == years).astype(np.float64),
     )
-    fitted = _regression.fit(given, terms, options)
+    fitted = regression.fit(given, terms, options)
 
     fields: Fields = {}
     is_told = fitted.used > 0
@@ -377,7 +381,7 @@ def _check_days(value: float, name: str, caller: str) -> None:
 def _season_terms(epochs: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
     terms = {}
     for name in names:
-        terms[f"{name}_sin"], terms[f"{name}_cos"] = _terms.season(epochs, SEASONS[name])
+        terms[f"{name}_sin"], terms[f"{name}_cos"] = season(epochs, SEASONS[name])
     return terms
 
 
@@ -395,7 +399,7 @@ def _season_fields(fitted: Fit, name: str) -> Fields:
     """Coefficients, amplitude and day of the maximum of a cycle, with first-order standard errors."""
     fields = _simple(fitted, {f"{name}_{part}": f"{name}_{part}_d{{}}" for part in ("sin", "cos")})
     sine, cosine = f"{name}_sin", f"{name}_cos"
-    per_radian = _terms.YEAR_DAYS / (2.0 * np.pi * SEASONS[name])
+    per_radian = YEAR_DAYS / (2.0 * np.pi * SEASONS[name])
     for axis, letter in enumerate("xy"):
         a, b = fitted.value[sine][axis], fitted.value[cosine][axis]
         var_a, var_b = fitted.covariance[sine, sine][axis], fitted.covariance[cosine, cosine][axis]

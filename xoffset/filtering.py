@@ -14,10 +14,20 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from xoffset import _prefilters
+from xoffset._arrays.filters import prefilters
+from xoffset._arrays.filters.prefilters import (
+    Bandpass,
+    Highpass,
+    Laplacian,
+    Log,
+    Naof,
+    Orientation,
+    Rank,
+    Sobel,
+    Wallis,
+)
 from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._blocks import tiles
-from xoffset._prefilters import Bandpass, Highpass, Laplacian, Log, Naof, Orientation, Rank, Sobel, Wallis
 from xoffset.model import checks, grids, history
 
 __all__ = [
@@ -61,7 +71,7 @@ def highpass(stack: xr.DataArray, *, coarse: float = 3.0) -> xr.DataArray:
     >>> filtered = xoffset.filtering.highpass(stack, coarse=3.0)
     """
     return _filtered(
-        stack, Highpass(_prefilters.number(coarse, "coarse", 0.5)), "highpass", "high-pass of the brightness"
+        stack, Highpass(prefilters.number(coarse, "coarse", 0.5)), "highpass", "high-pass of the brightness"
     )
 
 
@@ -104,7 +114,7 @@ def bandpass(stack: xr.DataArray, *, fine: float | Literal["snr"] = 0.7, coarse:
     >>> filtered = xoffset.filtering.bandpass(stack, fine=0.7, coarse=3.0)
     """
     return _filtered(
-        stack, Bandpass(fine, _prefilters.number(coarse, "coarse", 0.5)), "bandpass", "band-pass of the brightness"
+        stack, Bandpass(fine, prefilters.number(coarse, "coarse", 0.5)), "bandpass", "band-pass of the brightness"
     )
 
 
@@ -359,7 +369,7 @@ def log(stack: xr.DataArray, *, level: float = 0.0) -> xr.DataArray:
     return _filtered(stack, Log(level), "log", "logarithm of the brightness")
 
 
-def _filtered(stack: xr.DataArray, prefilter: _prefilters.Prefilter, caller: str, long_name: str) -> xr.DataArray:
+def _filtered(stack: xr.DataArray, prefilter: prefilters.Prefilter, caller: str, long_name: str) -> xr.DataArray:
     stack = checks.as_stack(stack, caller)
     is_double = stack.dtype.kind == "f" and stack.dtype.itemsize > 4
     working = np.dtype(np.float64 if is_double else np.float32)
@@ -379,9 +389,9 @@ def _filtered(stack: xr.DataArray, prefilter: _prefilters.Prefilter, caller: str
     )
     kernel = partial(_filter_tile, lattice=lattice, prefilter=prefilter, working=working)
     found = tiles.filter_tiles(stack.data, lattice, kernel)
-    step = {"function": caller} | _prefilters.options(prefilter)
+    step = {"function": caller} | prefilters.options(prefilter)
     attrs = {"long_name": long_name, "processing": history.processed(stack, step)}
-    if not _prefilters.keeps_units(prefilter) or isinstance(prefilter, Log):
+    if not prefilters.keeps_units(prefilter) or isinstance(prefilter, Log):
         attrs["units"] = "1"
     elif "units" in stack.attrs and caller in ("highpass", "bandpass"):
         attrs["units"] = stack.attrs["units"]
@@ -398,7 +408,7 @@ def _filter_tile(
     guide: np.ndarray,
     *,
     lattice: Lattice,
-    prefilter: _prefilters.Prefilter,
+    prefilter: prefilters.Prefilter,
     working: np.dtype,
 ) -> np.ndarray:
     """Filtered pixels of a tile (1, time, rows, columns) from those of its window (time, height, width)."""
@@ -410,13 +420,13 @@ def _filter_tile(
     return out
 
 
-def _filter_image(raw: np.ndarray, frame: Tile, prefilter: _prefilters.Prefilter, working: np.dtype) -> np.ndarray:
+def _filter_image(raw: np.ndarray, frame: Tile, prefilter: prefilters.Prefilter, working: np.dtype) -> np.ndarray:
     if isinstance(prefilter, Log):
-        return _prefilters.logarithm(raw, prefilter.level)
-    pixels = _prefilters.centre(np.ascontiguousarray(raw), working)
-    settled = _prefilters.settle(prefilter, pixels.values, pixels.known, 0)
-    filtered, valid = _prefilters.apply(settled, pixels.values, pixels.known, frame)
-    if _prefilters.keeps_units(prefilter):
+        return prefilters.logarithm(raw, prefilter.level)
+    pixels = prefilters.centre(np.ascontiguousarray(raw), working)
+    settled = prefilters.settle(prefilter, pixels.values, pixels.known, 0)
+    filtered, valid = prefilters.apply(settled, pixels.values, pixels.known, frame)
+    if prefilters.keeps_units(prefilter):
         filtered = np.ldexp(filtered, pixels.exponent)
     filtered[valid == 0] = np.nan
     return filtered

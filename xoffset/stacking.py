@@ -9,10 +9,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _graph, _options, _solver
+from xoffset import _options
 from xoffset._arrays import vectors
+from xoffset._arrays.networks import graph, solver
 from xoffset._blocks import halos, pixels
-from xoffset._kernels import coherence, means
+from xoffset._kernels.networks import coherence, means
 from xoffset.model import checks, products, variables
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
@@ -293,13 +294,13 @@ def quality(shifts: xr.Dataset, *, threshold: float = 0.2) -> xr.Dataset:
 def _observations(shifts: xr.Dataset) -> tuple[slice | np.ndarray, Observations]:
     """Order of the pairs by date, and the pairs of dates that they are matches of."""
     order, epochs, ends = checks.sorted_pairs(shifts)
-    return order, Observations(*_graph.observations(ends), epochs.size)
+    return order, Observations(*graph.observations(ends), epochs.size)
 
 
 def _mean(shifts: xr.Dataset, estimator: str) -> Any:
     """Fields of `means.combine` by one of three estimators: "displacement", "mpic" or "weighted"."""
     order, epochs, ends = checks.sorted_pairs(shifts)
-    seen = Observations(*_graph.observations(ends), epochs.size)
+    seen = Observations(*graph.observations(ends), epochs.size)
     baseline = in_years(epochs[seen.ends[:, 1]] - epochs[seen.ends[:, 0]])
     power = {"displacement": 0.0, "mpic": -1.0, "weighted": 1.0}[estimator]
     strength = baseline ** (power + 1.0) if power else np.ones(baseline.size)
@@ -322,7 +323,7 @@ def _on_grid(
 def _merged(fields: tuple[np.ndarray, ...], seen: Observations) -> np.ndarray:
     """Displacements forward in time and variances (4, pair of dates, rows, columns)."""
     out = np.empty((4, len(seen.ends), *fields[0].shape[1:]))
-    _solver.merge(seen.group, seen.sign, *fields, out=out)
+    solver.merge(seen.group, seen.sign, *fields, out=out)
     return out
 
 
@@ -330,7 +331,7 @@ def _mean_of_block(
     *fields: np.ndarray, seen: Observations, pull: np.ndarray, strength: np.ndarray, is_weighted: bool
 ) -> np.ndarray:
     observed = _merged(fields, seen)
-    of_dates, share = _solver.noise(seen.ends, seen.dates, observed)
+    of_dates, share = solver.noise(seen.ends, seen.dates, observed)
     out = np.empty((6, *observed.shape[2:]), dtype=fields[0].dtype)
     means.combine(seen.ends, pull, strength, is_weighted, observed, of_dates, share, out)
     return out

@@ -17,7 +17,7 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset._blocks import threads
-from xoffset._kernels import warp
+from xoffset._kernels.images import warp
 from xoffset.model import checks, grids, products
 from xoffset.model.dates import as_instant, in_years
 

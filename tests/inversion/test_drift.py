@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import _solver
+from xoffset._arrays.networks import solver
 from xoffset.model import products
 
 
@@ -13,7 +13,7 @@ def found(ends, times, of_dates, of_pairs, share, factor=None):
     """Result of the kernel for one pixel (2,)."""
     out = np.empty((2, 1))
     factor = np.ones((2, times.size)) if factor is None else factor
-    _solver.slope_variance(ends, times, factor, of_dates[..., None], of_pairs[..., None], np.full(1, share), out)
+    solver.slope_variance(ends, times, factor, of_dates[..., None], of_pairs[..., None], np.full(1, share), out)
     return out[:, 0]
 
 
@@ -99,10 +99,10 @@ def test_no_pixel_depends_on_its_neighbours():
     of_dates, of_pairs = generator.uniform(0.5, 2.0, (2, 5, 140)), generator.uniform(1.0, 4.0, (2, 6, 140))
     share, together, alone = generator.random(140), np.empty((2, 140)), np.empty((2, 1))
     of_pairs[generator.random(of_pairs.shape) < 0.1] = np.nan
-    _solver.slope_variance(ends, times, factor, of_dates, of_pairs, share, together)
+    solver.slope_variance(ends, times, factor, of_dates, of_pairs, share, together)
     for column in range(140):
         one = slice(column, column + 1)
-        _solver.slope_variance(ends, times, factor, of_dates[..., one], of_pairs[..., one], share[one], alone)
+        solver.slope_variance(ends, times, factor, of_dates[..., one], of_pairs[..., one], share[one], alone)
         np.testing.assert_array_equal(alone, together[:, one])
 
 

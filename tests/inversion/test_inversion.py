@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import xoffset
-from xoffset import _adjustment, _solver, synthetic
+from xoffset import synthetic
+from xoffset._arrays.networks import adjustment, solver
 from xoffset.model import products
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
@@ -384,7 +385,7 @@ def test_a_loss_that_does_not_settle_is_flagged(monkeypatch):
     shifts["dx"].values[:, 1, 1] = np.nan
     flag = FLAGS["not_converged"]
     assert not (xoffset.invert(shifts, loss="huber").flags & flag).any()
-    monkeypatch.setattr(_adjustment, "STEPS", 1)
+    monkeypatch.setattr(adjustment, "STEPS", 1)
     series = xoffset.invert(shifts, loss="huber")
     is_known = np.isfinite(series.dx)
     assert ((series.flags & flag) > 0).equals(is_known)
@@ -776,7 +777,7 @@ def test_date_variance(name):
     variance = np.random.default_rng(0).uniform(0.01, 4.0, (len(ends), 3, 4))
     variance[np.random.default_rng(1).random(variance.shape) < 0.1] = np.nan
     out = np.empty((ends.max() + 1, 3, 4))
-    _solver.date_variance(ends, variance, out)
+    solver.date_variance(ends, variance, out)
     for row, column in np.ndindex(3, 4):
         values = variance[:, row, column]
         used = np.isfinite(values)
@@ -790,7 +791,7 @@ def test_date_variance_finds_the_variances_of_the_dates():
     true = np.array([0.1, 0.5, 1.0, 2.0, 0.3])
     ends = gaps_up_to(5, 4)
     out = np.empty((5, 1, 1))
-    _solver.date_variance(ends, true[ends].sum(axis=1)[:, None, None], out)
+    solver.date_variance(ends, true[ends].sum(axis=1)[:, None, None], out)
     np.testing.assert_allclose(out[:, 0, 0], true, rtol=0.2)
 
 
@@ -1276,7 +1277,7 @@ def test_threads_change_no_bit(plain, cores, monkeypatch):
 def test_a_place_knows_nothing_of_its_company(plain, name, lanes, monkeypatch):
     options = options_of(name, plain)
     expected = xoffset.invert(plain, **options)
-    monkeypatch.setattr(_solver, "LANES", lanes)
+    monkeypatch.setattr(solver, "LANES", lanes)
     xr.testing.assert_identical(xoffset.invert(plain, **options), expected)
 
 

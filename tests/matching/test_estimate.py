@@ -13,8 +13,9 @@ import reference_estimate
 import xarray as xr
 
 import xoffset
-from xoffset import _search, synthetic
+from xoffset import synthetic
 from xoffset._arrays import lattice
+from xoffset._arrays.matching.search import candidates
 from xoffset.matching import cost as counting
 from xoffset.matching import estimate, timing
 from xoffset.matching.guide import Grid
@@ -199,7 +200,7 @@ class Clock:
 
     def kernel(self, lattice, pairs):
         def work(images, tile, guide):
-            wanted = [_search.candidates(guide, pair, tile, lattice).wanted.sum() for pair in pairs]
+            wanted = [candidates(guide, pair, tile, lattice).wanted.sum() for pair in pairs]
             self.now += self.A_PIXEL * images.size + self.A_SHIFT * 81 * sum(wanted)
 
         return work

@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import _ncc, filtering, synthetic
+from xoffset import filtering, synthetic
+from xoffset._arrays.matching import ncc
 from xoffset.model.flags import FLAGS
 
 OPTIONS = {"template": 16, "search": 4, "step": 16}
@@ -39,13 +40,13 @@ def scratch(stack, network):
 def matched(monkeypatch):
     """Pairs of dates in every call of the tile kernel."""
     calls = []
-    original = _ncc.match_tile
+    original = ncc.match_tile
 
     def counted(images, tile, guide, *, pairs, **options):
         calls.append((len(images), [tuple(pair[:2]) for pair in pairs]))
         return original(images, tile, guide, pairs=pairs, **options)
 
-    monkeypatch.setattr(_ncc, "match_tile", counted)
+    monkeypatch.setattr(ncc, "match_tile", counted)
     return calls
 
 

@@ -10,8 +10,10 @@ import scipy.ndimage
 import xarray as xr
 
 import xoffset
-from xoffset import _search
-from xoffset._kernels import dense, filters, neighbours, refine, surface, warp, windows, zncc
+from xoffset._arrays.matching.search import by_blocks, one_by_one
+from xoffset._kernels.images import filters, warp, windows
+from xoffset._kernels.maps import neighbours
+from xoffset._kernels.matching import dense, refine, surface, zncc
 from xoffset.model import products
 
 # Sums of some hundred terms in float64, relative to the largest of them.
@@ -388,10 +390,10 @@ def images_of(first, second, templates, least, dtype, is_masked):
 def search_by_blocks(images, nodes, search, out, flags):
     largest = search.templates[-1]
     block = int(np.gcd.reduce([nodes.step, largest, *(largest - search.templates[:-1])]))
-    _search.by_blocks(images, nodes, search, block, out, flags)
+    by_blocks(images, nodes, search, block, out, flags)
 
 
-KERNELS = {"blocks": search_by_blocks, "one by one": _search.one_by_one, "dense": dense.search_densely}
+KERNELS = {"blocks": search_by_blocks, "one by one": one_by_one, "dense": dense.search_densely}
 
 
 def search_kernel(name, pair, nodes, search, least, dtype=np.float64, is_masked=False):

@@ -11,12 +11,14 @@ import scipy.fft
 import xarray as xr
 
 import xoffset
-from xoffset import _phase, _prefilters, synthetic
+from xoffset import synthetic
+from xoffset._arrays.filters import prefilters
 from xoffset._arrays.lattice import Lattice
+from xoffset._arrays.matching import phase as matcher
+from xoffset._arrays.matching.phase import Phase, match_tile
+from xoffset._arrays.matching.search import Pair
 from xoffset._blocks import tiles
-from xoffset._kernels import phase
-from xoffset._phase import Phase
-from xoffset._search import Pair
+from xoffset._kernels.matching import phase
 from xoffset.model import products
 from xoffset.model.dates import YEAR
 from xoffset.model.flags import FLAGS
@@ -127,7 +129,7 @@ def test_plane_equals_its_twin(template, options):
     # the last step is below 5e-4 px, and what is left after it much less
     np.testing.assert_allclose([found.dx, -found.dy], [u, v], atol=2e-4)
     np.testing.assert_allclose([found.score, found.gap], [score, gap], atol=2e-4)
-    least = phase.LEAST_SIGMA**2
+    least = matcher.LEAST_SIGMA**2
     np.testing.assert_allclose(found.sigma_dx**2, variance_x + least, rtol=5e-3)
     np.testing.assert_allclose(found.sigma_dy**2, variance_y + least, rtol=5e-3)
     np.testing.assert_allclose(found.sigma_dxdy, -covariance, atol=5e-3 * variance_x)
@@ -494,18 +496,18 @@ def cut_tile(stack, search, margin, template=64, step=16):
 def test_search_around_a_prior(method):
     stack = moving(12.3, -7.6, shape=(180, 200))
     images, tile, lattice = cut_tile(stack, 3, 40)
-    prefilter = _prefilters.as_prefilter("bandpass")
+    prefilter = prefilters.as_prefilter("bandpass")
     options = {"lattice": lattice, "matcher": Phase(method), "prefilter": prefilter}
     shape = (tile[0].stop, tile[1].stop)
     half = np.full((2, *shape), 3.0)
-    plain = _phase.match_tile(images, tile, np.empty((0, *shape)), pairs=[Pair(0, 1)], **options)
+    plain = match_tile(images, tile, np.empty((0, *shape)), pairs=[Pair(0, 1)], **options)
     still = np.concatenate([half, np.zeros((2, *shape))])
-    np.testing.assert_array_equal(_phase.match_tile(images, tile, still, pairs=[Pair(0, 1)], **options), plain)
+    np.testing.assert_array_equal(match_tile(images, tile, still, pairs=[Pair(0, 1)], **options), plain)
     # each node around a whole pixel of its own near the true one, in the second of two priors, at half its scale
     generator = np.random.default_rng(0)
     centres = np.array([-8, 12])[:, None, None] + generator.integers(-1, 2, (2, *shape))
     guide = np.concatenate([still, 2.0 * centres])
-    found = _phase.match_tile(images, tile, guide, pairs=[Pair(0, 1, 1, 0.5)], **options)[:, 0]
+    found = match_tile(images, tile, guide, pairs=[Pair(0, 1, 1, 0.5)], **options)[:, 0]
     right, down = found[0], found[1]
     inside = found[-1] == 0
     assert inside.sum() > 20
@@ -552,7 +554,7 @@ def test_a_pair_knows_nothing_of_the_others(matched, chosen):
 
 def test_batches_change_no_bit(matched, monkeypatch):
     stack, matcher, expected = matched
-    monkeypatch.setattr(_phase, "BUFFER", 3 * 64 * 64 * 3 * 4 * 3)  # three windows
+    monkeypatch.setattr(matcher, "BUFFER", 3 * 64 * 64 * 3 * 4 * 3)  # three windows
     assert_same_bits(match(stack, matcher, step=16), expected)
 
 

@@ -8,7 +8,8 @@ import scipy.ndimage
 
 import xoffset
 from xoffset import synthetic
-from xoffset._kernels import affine, bits, peaks, refine, zncc
+from xoffset._kernels import bits
+from xoffset._kernels.matching import affine, peaks, refine, zncc
 
 PIXEL = 10.0
 DATES = ["2020-01-01T00:00", "2020-12-31T06:00"]  # one year of 365.25 days apart

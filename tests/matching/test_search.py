@@ -9,9 +9,11 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset import _search, synthetic
+from xoffset import synthetic
 from xoffset._arrays import lattice
-from xoffset._kernels import peaks, surface, zncc
+from xoffset._arrays.matching import search
+from xoffset._arrays.matching.search import Candidates, _costs
+from xoffset._kernels.matching import peaks, surface, zncc
 from xoffset.model import products
 from xoffset.model.dates import YEAR
 from xoffset.model.flags import FLAGS
@@ -516,8 +518,8 @@ class Recorder:
     """Notes what was asked and which kernel costs least; or makes one of them free."""
 
     def __init__(self, monkeypatch, free=None):
-        self.asked, self.free, self.costs = [], free, _search._costs
-        monkeypatch.setattr(_search, "_costs", self)
+        self.asked, self.free, self.costs = [], free, _costs
+        monkeypatch.setattr(search, "_costs", self)
 
     def __call__(self, nodes, sizes, block, candidates):
         costs = self.costs(nodes, sizes, block, candidates)
@@ -572,7 +574,7 @@ def test_the_kernel_is_a_matter_of_the_tile_and_never_of_the_chunk(name, monkeyp
 
 def uniform(rows, columns, half):
     shape = (rows, columns)
-    return _search.Candidates(
+    return Candidates(
         np.zeros((*shape, 2), np.int64), np.full((*shape, 2), half), np.ones(shape, dtype=bool), is_uniform=True
     )
 
@@ -584,15 +586,15 @@ def uniform(rows, columns, half):
 )
 def test_grids_go_by_blocks_and_every_pixel_densely(template, step, half, block, expected):
     side = 256 // step
-    costs = _search._costs(zncc.Nodes(side, side, 0, 0, step, template), (template,), block, uniform(side, side, half))
+    costs = _costs(zncc.Nodes(side, side, 0, 0, step, template), (template,), block, uniform(side, side, half))
     assert min(costs, key=costs.__getitem__) == expected
 
 
 @pytest.mark.small
 def test_searches_that_do_not_coincide_go_one_by_one():
     near = uniform(16, 16, 2)
-    spread = _search.Candidates(np.indices((16, 16)).transpose(1, 2, 0) * 3, near.half, near.wanted, is_uniform=False)
-    costs = _search._costs(zncc.Nodes(16, 16, 0, 0, 16, 32), (32,), 16, spread)
+    spread = Candidates(np.indices((16, 16)).transpose(1, 2, 0) * 3, near.half, near.wanted, is_uniform=False)
+    costs = _costs(zncc.Nodes(16, 16, 0, 0, 16, 32), (32,), 16, spread)
     assert min(costs, key=costs.__getitem__) == "one by one"
 
 

@@ -10,7 +10,7 @@ import xarray as xr
 
 import xoffset
 from xoffset import synthetic
-from xoffset._kernels import significance, zncc
+from xoffset._kernels.matching import significance, zncc
 from xoffset.model.flags import FLAGS
 
 DTYPES = (np.float64, np.float32)

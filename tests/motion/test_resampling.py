@@ -8,7 +8,7 @@ import reference_resampling
 import xarray as xr
 
 import xoffset
-from xoffset._kernels import resampling
+from xoffset._kernels.maps import resampling
 from xoffset.model import products
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS

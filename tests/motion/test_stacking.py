@@ -8,8 +8,10 @@ import reference_stacking
 import xarray as xr
 
 import xoffset
-from xoffset import _solver, synthetic
-from xoffset._kernels import coherence, means
+from xoffset import synthetic
+from xoffset._arrays.networks import solver
+from xoffset._kernels.networks import means
+from xoffset._kernels.networks.coherence import of_pairs, window_sum
 from xoffset.model import products
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
@@ -111,7 +113,7 @@ def test_directions_equal_dense_matrices(gap):
     ends = ends[ends[:, 1] - ends[:, 0] <= gap]
     observed = hard_pixels(len(ends))
     out = np.empty((8, 1, 12))
-    coherence.of_pairs(ends, DATES.size, observed[0], observed[1], out)
+    of_pairs(ends, DATES.size, observed[0], observed[1], out)
     for k in range(12):
         expected = reference_stacking.directions(ends, DATES.size, observed[0, :, 0, k], observed[1, :, 0, k])
         np.testing.assert_allclose(out[[0, 1, 2, 3, 5, 6, 7], 0, k], expected, rtol=1e-9)
@@ -123,7 +125,7 @@ def test_sums_of_windows(radius):
     field = np.random.default_rng(3).standard_normal((7, 11))
     field[2, 3], field[5, 5] = np.nan, np.inf
     out = np.empty_like(field)
-    coherence.window_sum(field, radius, out)
+    window_sum(field, radius, out)
     known = np.where(np.isfinite(field), field, 0.0)
     for i, j in np.ndindex(field.shape):
         window = known[max(i - radius, 0) : i + radius + 1, max(j - radius, 0) : j + radius + 1]
@@ -463,7 +465,7 @@ def test_twin_and_product_share_the_error_model():
     sigma = generator.uniform(0.5, 1.0, (len(ends), 1, 2))
     found = xoffset.mean_displacement(make(dx, dy, ends, sigma=sigma))
     merged = np.stack([dx, dy, sigma**2, sigma**2])
-    of_dates, share = _solver.noise(ends, DATES.size, merged)
+    of_dates, share = solver.noise(ends, DATES.size, merged)
     observed = merged[:, :, 0, 0]
     ones = np.ones(len(ends))
     expected = reference_stacking.combine(ends, ones, ones, False, observed, of_dates[..., 0, 0], share[0, 0])

@@ -9,7 +9,7 @@ import xarray as xr
 
 import xoffset
 from xoffset import synthetic
-from xoffset._kernels import gradient
+from xoffset._kernels.maps import gradient
 from xoffset.model.dates import DATE_ENCODING
 from xoffset.model.flags import FLAGS
 

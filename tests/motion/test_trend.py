@@ -5,9 +5,13 @@ import pytest
 import reference_trend as reference
 import scipy.integrate
 
-from xoffset import _regression, _terms, _trend
-from xoffset._kernels import order, trend
+from xoffset._arrays.networks import terms as motion_terms
+from xoffset._arrays.networks import trend
+from xoffset._arrays.networks.terms import acceleration, exponential, logarithmic, velocity
 from xoffset._kernels._jit import kernel
+from xoffset._kernels.networks import order
+from xoffset._kernels.networks.trend import MEDIAN_LENGTH, THRESHOLDS
+from xoffset.motion import regression
 
 LOSSES = ["linear", "huber", "tukey", "l1"]
 NETWORK = np.array([(i, j) for i in range(9) for j in range(i + 1, min(i + 4, 9))])
@@ -24,12 +28,12 @@ def run(design, ends, loss, value, variance, of_dates=None, share=None, *, sprea
     of_dates = np.zeros((2, 0, pixels)) if of_dates is None else of_dates
     share = np.ones(pixels) if share is None else share
     weight = np.empty((*value.shape[1:2], 1, pixels))
-    problem = _trend.Problem(
-        design, ends, np.zeros(len(design)) if spread is None else spread, entries, _regression.LOSSES[loss], has_step,
+    problem = trend.Problem(
+        design, ends, np.zeros(len(design)) if spread is None else spread, entries, regression.LOSSES[loss], has_step,
         draws,
     )  # fmt: skip
     measured = value[:, :, None], variance[:, :, None]
-    out = _trend.fit(problem, _trend.layers(problem), measured, (of_dates[:, :, None], share[None]), weight)
+    out = trend.fit(problem, trend.layers(problem), measured, (of_dates[:, :, None], share[None]), weight)
     return out[:, 0], weight[:, 0]
 
 
@@ -148,8 +152,8 @@ def test_planted_outliers_are_rejected_in_both_components(loss):
 @pytest.mark.parametrize("loss", ["huber", "tukey", "l1"])
 def test_constants_of_the_losses(loss):
     """Integrals over the length of a vector of two Gaussian components."""
-    code = _regression.LOSSES[loss]
-    limit = trend.THRESHOLDS[code]
+    code = regression.LOSSES[loss]
+    limit = THRESHOLDS[code]
 
     def mean(function):
         parts = [scipy.integrate.quad(lambda r: function(r) * r * np.exp(-r * r / 2), a, b)[0]
@@ -166,10 +170,10 @@ def test_constants_of_the_losses(loss):
     descent = (mean(slope) + mean(weight)) / 2
     if loss == "tukey":
         np.testing.assert_allclose(descent**2 / squares, 0.95, atol=1e-4)
-    np.testing.assert_allclose(_trend.CONSISTENCY[code], mean(lambda r: weight(r) ** 2) / squares, rtol=2e-3)
+    np.testing.assert_allclose(trend.CONSISTENCY[code], mean(lambda r: weight(r) ** 2) / squares, rtol=2e-3)
     expected = squares / descent**2 / (mean(lambda r: weight(r) ** 2) / mean(weight) ** 2)
-    np.testing.assert_allclose(_trend.EFFICIENCY[code], expected, rtol=2e-3)
-    np.testing.assert_allclose(trend.MEDIAN_LENGTH, np.sqrt(2.0 * np.log(2.0)))
+    np.testing.assert_allclose(trend.EFFICIENCY[code], expected, rtol=2e-3)
+    np.testing.assert_allclose(MEDIAN_LENGTH, np.sqrt(2.0 * np.log(2.0)))
 
 
 @kernel
@@ -229,38 +233,38 @@ def test_bootstrap_of_dates_agrees_with_the_covariance():
     value = of_date[:, ends[:, 1]] - of_date[:, ends[:, 0]]
     variance = np.full(value.shape, 2.0)
     design = (time[ends[:, 1]] - time[ends[:, 0]])[:, None]
-    counts = _regression.block_counts(dates, 300, 1, seed=0)
+    counts = regression.block_counts(dates, 300, 1, seed=0)
     assert (counts.sum(1) == dates).all()
-    draws = _trend.Draws(counts, ends, 0)
+    draws = trend.Draws(counts, ends, 0)
     out, _ = run(design, ends, "linear", value, variance, np.ones((2, dates, 12)), np.zeros(12), draws=draws)
     np.testing.assert_allclose(np.median(out[-2:]), np.sqrt(np.median(out[2])), rtol=0.3)
 
 
 @pytest.mark.small
 def test_blocks_are_of_consecutive_dates():
-    counts = _regression.block_counts(10, 50, 10, seed=1)
+    counts = regression.block_counts(10, 50, 10, seed=1)
     assert (counts == 1).all()
-    for row in _regression.block_counts(12, 20, 4, seed=1):
+    for row in regression.block_counts(12, 20, 4, seed=1):
         # three blocks of four
         assert row.sum() == 12
         assert (row > 0).sum() >= 4
-    assert (_regression.block_counts(12, 20, 4, seed=1) == _regression.block_counts(12, 20, 4, seed=1)).all()
+    assert (regression.block_counts(12, 20, 4, seed=1) == regression.block_counts(12, 20, 4, seed=1)).all()
 
 
 @pytest.mark.small
 def test_terms():
     epochs = np.array(["2019-12-31", "2020-01-01", "2020-01-31", "2021-01-01"], "M8[us]")
     instant = epochs[1]
-    np.testing.assert_allclose(_terms.velocity(epochs, instant), np.array([-1, 0, 30, 366]) / 365.25)
-    np.testing.assert_allclose(_terms.acceleration(epochs, instant), 0.5 * (np.array([-1, 0, 30, 366]) / 365.25) ** 2)
+    np.testing.assert_allclose(velocity(epochs, instant), np.array([-1, 0, 30, 366]) / 365.25)
+    np.testing.assert_allclose(acceleration(epochs, instant), 0.5 * (np.array([-1, 0, 30, 366]) / 365.25) ** 2)
     # an image taken at the very instant belongs to what came after
-    np.testing.assert_array_equal(_terms.step(epochs, instant), [0.0, 1.0, 1.0, 1.0])
-    np.testing.assert_allclose(_terms.exponential(epochs, instant, 30.0), [0, 0, 1 - np.exp(-1), 1 - np.exp(-12.2)])
-    np.testing.assert_allclose(_terms.logarithmic(epochs, instant, 30.0), [0.0, 0.0, np.log(2.0), np.log(13.2)])
-    years, spent = _terms.years(epochs)
+    np.testing.assert_array_equal(motion_terms.step(epochs, instant), [0.0, 1.0, 1.0, 1.0])
+    np.testing.assert_allclose(exponential(epochs, instant, 30.0), [0, 0, 1 - np.exp(-1), 1 - np.exp(-12.2)])
+    np.testing.assert_allclose(logarithmic(epochs, instant, 30.0), [0.0, 0.0, np.log(2.0), np.log(13.2)])
+    years, spent = motion_terms.years(epochs)
     np.testing.assert_array_equal(years, [2019, 2020])
     np.testing.assert_allclose(365.25 * (spent[3] - spent[0]), [1.0, 366.0])
-    np.testing.assert_allclose(spent.sum(1) - spent.sum(1)[0], _terms.velocity(epochs, epochs[0]))
+    np.testing.assert_allclose(spent.sum(1) - spent.sum(1)[0], velocity(epochs, epochs[0]))
 
 
 @pytest.mark.small

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import xoffset
-from xoffset._kernels import _cache, trend
+from xoffset._kernels import _cache
+from xoffset._kernels.networks import trend
 from xoffset.pipeline import warmup as warming
 
 KERNELS = Path(xoffset.__file__).parent / "_kernels"

@@ -8,7 +8,7 @@ import reference_separation
 import xarray as xr
 
 import xoffset
-from xoffset._kernels import separation
+from xoffset._kernels.maps import separation
 from xoffset.model import products
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS

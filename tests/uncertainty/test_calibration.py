@@ -12,7 +12,7 @@ import xarray as xr
 import xoffset
 from xoffset import synthetic
 from xoffset.model import grids, products
-from xoffset.model import stable as stable_module
+from xoffset.model import stable as stable_ground
 from xoffset.model.dates import in_years
 from xoffset.uncertainty import calibrate
 
@@ -295,7 +295,7 @@ def test_a_mask_on_the_pixels_equals_the_slow_twin(step, template, rising):
     centre = 0.5 * (template - 1)
     shifts = made_up(tuple(part.size for part in starts), pairs=PAIRS[:1])
     shifts = shifts.assign_coords(y=y[0] + sign * 10.0 * (starts[0] + centre), x=x[0] + 15.0 * (starts[1] + centre))
-    found = stable_module.on_nodes(stable, shifts, "calibrate")
+    found = stable_ground.on_nodes(stable, shifts, "calibrate")
     expected = [[reference.is_stable(pixels, a + centre, b + centre, step) for b in starts[1]] for a in starts[0]]
     np.testing.assert_array_equal(found, expected)
     assert 0 < found.sum() < found.size
@@ -305,7 +305,7 @@ def test_a_mask_on_the_pixels_equals_the_slow_twin(step, template, rising):
 def test_nodes_beyond_the_mask_are_not_stable():
     shifts = made_up((6, 7), pairs=PAIRS[:1])
     stable = everywhere(shifts).isel(x=slice(2, None), y=slice(None, 4))
-    found = stable_module.on_nodes(stable, shifts, "calibrate")
+    found = stable_ground.on_nodes(stable, shifts, "calibrate")
     np.testing.assert_array_equal(np.argwhere(found).min(axis=0), [0, 2])
     np.testing.assert_array_equal(np.argwhere(found).max(axis=0), [3, 6])
     assert found.sum() == 20

@@ -8,9 +8,9 @@ import reference_triplets
 import xarray as xr
 
 import xoffset
-from xoffset import _graph
+from xoffset._arrays.networks import graph
 from xoffset._blocks import halos
-from xoffset._kernels import triplets as kernel
+from xoffset._kernels.networks import triplets
 from xoffset.model import products
 from xoffset.model.dates import in_years
 from xoffset.uncertainty import closure
@@ -66,15 +66,15 @@ def test_triplets_of_a_network(density, seed):
     rng = np.random.default_rng(seed)
     ends = all_pairs(8)
     ends = ends[rng.random(len(ends)) < density]
-    found = _graph.triplets(ends)
+    found = graph.triplets(ends)
     assert sorted(map(tuple, found.tolist())) == sorted(reference_triplets.triplets(ends))
     assert len(found) == 56 or density < 1.0
 
 
 @pytest.mark.small
 def test_networks_without_triplets():
-    assert _graph.triplets(np.array([[0, 1], [1, 2], [2, 3]])).shape == (0, 3)
-    assert _graph.triplets(np.array([[3, 7]])).shape == (0, 3)
+    assert graph.triplets(np.array([[0, 1], [1, 2], [2, 3]])).shape == (0, 3)
+    assert graph.triplets(np.array([[3, 7]])).shape == (0, 3)
 
 
 @pytest.mark.small
@@ -92,7 +92,7 @@ def test_kernel_equals_its_twin(gaps, spacing):
     is_backward = rng.random(count) < 0.3
     merged = np.pad(np.array([dx, dy, *variances]), ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=np.nan)
     out = np.full((3 * count + 12, 4, 5), 9.0)
-    kernel.misclosure(_graph.triplets(ends), ends, is_backward, *spacing, merged, out)
+    triplets.misclosure(graph.triplets(ends), ends, is_backward, *spacing, merged, out)
     expected = reference_triplets.closure(ends, is_backward, spacing, dx, dy, variances.sum(axis=0))
     np.testing.assert_allclose(out, np.concatenate(expected), rtol=1e-10)
     assert np.isfinite(out[:count]).mean() > 0.2

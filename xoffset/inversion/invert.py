@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import _graph, _options, _solver, _strips
+from xoffset import _options
+from xoffset._arrays.networks import graph, solver, strips
 from xoffset._blocks import pixels
 from xoffset._blocks.whole import at_once
-from xoffset._kernels import groups, losses
+from xoffset._kernels.networks import groups, losses
 from xoffset.model import checks, products
 from xoffset.model.dates import Date, as_dates, in_years, index_of_date
 from xoffset.model.flags import FLAGS
@@ -153,13 +154,13 @@ def invert(
     fields += given
     if prior is not None:
         fields += _prior(prior, epochs, shifts)
-    setup = _solver.Setup(
+    setup = solver.Setup(
         ends, in_years(epochs - epochs[0]), home, loss_code, islands_code, strength, has_prior=prior is not None,
         **weighting,
     )  # fmt: skip
     table = None if stable is None else _table(stable, shifts, order, setup)
     if table is None:
-        found = pixels.per_pixel(partial(_solver.solve, setup=setup), fields, setup.layers)
+        found = pixels.per_pixel(partial(solver.solve, setup=setup), fields, setup.layers)
     else:
         found = pixels.per_pixel_of(partial(_solve_with, setup=setup), fields, table, setup.layers)
     step = {
@@ -170,15 +171,15 @@ def invert(
     places = {} if table is None else {"geolocation_dx": table[2], "geolocation_dy": table[3]}
     series = products.series(_fields(found, setup) | places, epochs, like=shifts, step=step)
     series.attrs["reference"] = step["reference"]
-    best = _graph.degree(epochs.size, _graph.undirected(ends))
+    best = graph.degree(epochs.size, graph.undirected(ends))
     series.attrs["best_connected"] = str(epochs[int(np.argmax(best))])
     better = _better(fields[0], ends, home, epochs)
     return series if better is None else series.assign_attrs(better_reference=better)
 
 
-def _fields(found: Any, setup: _solver.Setup) -> dict[str, Any]:
+def _fields(found: Any, setup: solver.Setup) -> dict[str, Any]:
     """Variables of the series from the layers of the solver."""
-    layers = _strips.Layers.of(found, setup.times.size)
+    layers = strips.Layers.of(found, setup.times.size)
     dx, dy = layers.displacement
     state = layers.state
     flags = sum((state == code) * np.int64(FLAGS[name]) for code, name in _STATES.items())
@@ -201,7 +202,7 @@ def _fields(found: Any, setup: _solver.Setup) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------- stable ground
 
 
-def _table(stable: xr.DataArray, shifts: xr.Dataset, order: Any, setup: _solver.Setup) -> Any:
+def _table(stable: xr.DataArray, shifts: xr.Dataset, order: Any, setup: solver.Setup) -> Any:
     """Table of `_of_stable_ground` (4, date), NumPy or dask."""
     mask = on_nodes(stable, shifts, "invert")
     stride = math.ceil(math.sqrt(shifts["dx"].size / SAMPLE))
@@ -210,11 +211,11 @@ def _table(stable: xr.DataArray, shifts: xr.Dataset, order: Any, setup: _solver.
     return at_once(fit, [*fields, mask[::stride, ::stride]], np.dtype(np.float64), (4, setup.times.size))
 
 
-def _of_stable_ground(*fields: np.ndarray, setup: _solver.Setup) -> np.ndarray:
+def _of_stable_ground(*fields: np.ndarray, setup: solver.Setup) -> np.ndarray:
     """Table (4, date): factors of the variances of the dates along x and y, then the displacement of the whole [m]."""
-    ends, group, sign = _graph.observations(setup.ends)
+    ends, group, sign = graph.observations(setup.ends)
     merged = np.empty((4, len(ends), 1, int(fields[4].sum())))
-    _solver.merge(group, sign, *(field[:, fields[4]][:, np.newaxis] for field in fields[:4]), out=merged)
+    solver.merge(group, sign, *(field[:, fields[4]][:, np.newaxis] for field in fields[:4]), out=merged)
     known = np.asarray(np.isfinite(merged[:, :, 0]).all(axis=0))
     enough = known.sum(axis=1) >= LEAST
     if not enough.any() and not np.isfinite(merged[2:]).any() and np.isfinite(merged[:2]).any():
@@ -236,19 +237,19 @@ def _of_stable_ground(*fields: np.ndarray, setup: _solver.Setup) -> np.ndarray:
     for axis in range(2):
         of_dates = np.empty((2, setup.times.size, 1, 1))
         for variance, out in zip((seen[axis], expected[axis]), of_dates, strict=True):
-            _solver.date_variance(ends, variance[:, np.newaxis, np.newaxis], out)
+            solver.date_variance(ends, variance[:, np.newaxis, np.newaxis], out)
         factor = np.maximum(of_dates[0] / of_dates[1], LEAST_FACTOR)[:, 0, 0]
         table[axis] = np.where(np.isfinite(factor), factor, 1.0)
     # the whole moves as one pixel would
     whole = replace(setup, ends=ends, base=np.ones(len(ends)), is_relative=False, has_field=False, has_prior=False,
                     smooth=0.0, islands=groups.NAN)  # fmt: skip
     pixel = [array[:, np.newaxis, np.newaxis] for array in (*median, *np.ones_like(median))]
-    table[2:] = _strips.Layers.of(_solver.solve(*pixel, setup=whole), setup.times.size).displacement[:, :, 0, 0]
+    table[2:] = strips.Layers.of(solver.solve(*pixel, setup=whole), setup.times.size).displacement[:, :, 0, 0]
     return table
 
 
-def _solve_with(table: np.ndarray, *fields: np.ndarray, setup: _solver.Setup) -> np.ndarray:
-    return _solver.solve(*fields, setup=replace(setup, factor=np.ascontiguousarray(table[:2])))
+def _solve_with(table: np.ndarray, *fields: np.ndarray, setup: solver.Setup) -> np.ndarray:
+    return solver.solve(*fields, setup=replace(setup, factor=np.ascontiguousarray(table[:2])))
 
 
 # -------------------------------------------------------------------------------------------------------------- checks
@@ -276,7 +277,7 @@ def _strength(smooth: Any, islands: str, prior: xr.Dataset | None) -> float:
 def _home(epochs: np.ndarray, ends: np.ndarray, reference: Any) -> tuple[int, ...]:
     """Indices of the dates whose mean displacement is zero."""
     if reference is None:
-        return (int(np.argmax(_graph.degree(epochs.size, _graph.undirected(ends)))),)
+        return (int(np.argmax(graph.degree(epochs.size, graph.undirected(ends)))),)
     if isinstance(reference, (xr.DataArray, pd.Series)):
         reference = reference.values
     several = isinstance(reference, (list, tuple, np.ndarray, pd.DatetimeIndex)) and np.ndim(reference) == 1

@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from xoffset._arrays.filters.prefilters import Prefilter
+from xoffset._arrays.matching.ncc import NCC
+from xoffset._arrays.matching.phase import Phase
+from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._blocks import halos, tiles
-from xoffset._kernels import neighbours
-from xoffset._ncc import NCC
-from xoffset._phase import Phase
-from xoffset._prefilters import Prefilter
-from xoffset._pyramid import Pyramid
+from xoffset._kernels.maps import neighbours
 from xoffset.matching.request import Options, Request, in_metres, prepare
 from xoffset.model import grids, products
 from xoffset.model.flags import FLAGS

@@ -9,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _images, _phase, _pyramid, _search
 from xoffset._arrays.lattice import Lattice, Tile
+from xoffset._arrays.matching import phase, pyramid, search
+from xoffset._arrays.matching.images import working_dtype
+from xoffset._arrays.matching.ncc import NCC
+from xoffset._arrays.matching.phase import Phase
+from xoffset._arrays.matching.search import Pair
 from xoffset._blocks.tiles import match_tiles
-from xoffset._kernels import dense, zncc
-from xoffset._ncc import NCC
-from xoffset._phase import Phase
-from xoffset._search import Pair
+from xoffset._kernels.matching import dense, zncc
 from xoffset.matching.request import Request
 
 # Nodes times sorts of pairs whose shifts are counted one by one; of more pairs a part is.
@@ -97,7 +98,7 @@ def _count_inside(lattice: Lattice, axis: int, ends: np.ndarray) -> np.ndarray:
 
 def count_shifts(request: Request, pair: Pair, tile: Tile) -> int:
     """Scores to compute for one pair on the nodes of a tile."""
-    candidates = _search.candidates(request.guide.fields[:, *tile], pair, tile, request.lattice)
+    candidates = search.candidates(request.guide.fields[:, *tile], pair, tile, request.lattice)
     return int((count_scores(candidates.half, request) * candidates.wanted).sum())
 
 
@@ -108,7 +109,7 @@ def count_scores(half: np.ndarray, request: Request) -> np.ndarray:
         candidates = (2 * half + 1).prod(axis=-1)
     else:
         coarsest = (2 * (-(-half // (1 << levels)) + 1) + 1).prod(axis=-1)
-        near = (2 * np.minimum(half, _pyramid.NARROW) + 1).prod(axis=-1)
+        near = (2 * np.minimum(half, pyramid.NARROW) + 1).prod(axis=-1)
         candidates = coarsest + PROPOSALS * levels * near
     ways = 2 if isinstance(request.matcher, NCC) and request.matcher.both_ways else 1
     return np.asarray(candidates * len(request.lattice.templates) * ways)
@@ -134,7 +135,7 @@ def memory_of_core(stack: xr.DataArray, request: Request, side: tuple[int, int])
         math.prod((count - 1) * lattice.step + lattice.template + 2 * beyond for count in shape)
         for beyond in (lattice.margin, lattice.reach)
     )
-    working = _images.working_dtype(request.prefilter, lattice.dtype).itemsize
+    working = working_dtype(request.prefilter, lattice.dtype).itemsize
     images = float(inner * _of_images(request, working))
     of_pair = inner * working * TRANSIENT + _buffers(request, shape[1]) * working
     if lattice.levels:
@@ -142,7 +143,7 @@ def memory_of_core(stack: xr.DataArray, request: Request, side: tuple[int, int])
         coarse = outer * sum(0.25**level for level in range(1, lattice.levels + 1))
         images += len(dates) * (inner * width + coarse * (_of_image(1, working) + 8))
     if isinstance(request.matcher, Phase):
-        of_pair = PHASE_BUFFERS * _phase.BUFFER
+        of_pair = PHASE_BUFFERS * phase.BUFFER
     results = 2 * math.prod(request.shape) * math.prod(shape) * width
     tile = stack.shape[0] * outer * width + images + of_pair + results
     return round(tile + _block(stack, request, side))

@@ -11,12 +11,14 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
+from xoffset._arrays.filters.prefilters import Prefilter
+from xoffset._arrays.matching.ncc import NCC
+from xoffset._arrays.matching.phase import Phase
+from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._blocks import threads
-from xoffset._kernels import _cache, filters, phase
-from xoffset._ncc import NCC
-from xoffset._phase import Phase
-from xoffset._prefilters import Prefilter
-from xoffset._pyramid import Pyramid
+from xoffset._kernels import _cache
+from xoffset._kernels.images import filters
+from xoffset._kernels.matching import phase
 from xoffset.matching.cost import count_work, largest_task, memory_of_core, memory_shared
 from xoffset.matching.request import Options, Request, in_metres, prepare
 from xoffset.matching.timing import cpu_seconds

@@ -10,11 +10,11 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from xoffset._arrays.filters.prefilters import Prefilter
+from xoffset._arrays.matching.ncc import NCC
+from xoffset._arrays.matching.phase import Phase
+from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._blocks import pixels
-from xoffset._ncc import NCC
-from xoffset._phase import Phase
-from xoffset._prefilters import Prefilter
-from xoffset._pyramid import Pyramid
 from xoffset.matching.correlate import label_shifts, match_pairs
 from xoffset.matching.request import Options, Request, prepare
 from xoffset.model import checks, grids, history, products

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _search
-from xoffset._pyramid import Pyramid
+from xoffset._arrays.matching.pyramid import Pyramid
+from xoffset._arrays.matching.search import Pair, as_half_range
 from xoffset.model import checks, grids
 from xoffset.model.dates import as_dates, in_years
 
@@ -41,7 +41,7 @@ class Guide(NamedTuple):
     """What `_search.candidates` asks for, and the largest half-ranges (y, x) and prior shift in it, in pixels."""
 
     fields: np.ndarray
-    pairs: list[_search.Pair]
+    pairs: list[Pair]
     half: tuple[int, int]
     prior: int
     levels: int
@@ -64,13 +64,13 @@ def make_guide(
         ranges = np.stack(2 * [_half_ranges(search, stack, grid)])
         half = (int(ranges.max(initial=0)), int(ranges.max(initial=0)))
     else:
-        half = _search.as_half_range(search, "correlate")
+        half = as_half_range(search, "correlate")
         ranges = np.broadcast_to(np.reshape(half, (2, 1, 1)), (2, *shape))
     dates = as_dates(stack["time"].values)
     ends = [np.searchsorted(dates, as_dates(network[name].values)) for name in ("reference", "secondary")]
     if prior is None:
         fields = ranges.astype(np.float32) if isinstance(search, xr.DataArray) else np.empty((0, *shape), np.float32)
-        pairs = [_search.Pair(int(first), int(second)) for first, second in zip(*ends, strict=True)]
+        pairs = [Pair(int(first), int(second)) for first, second in zip(*ends, strict=True)]
         return Guide(fields, pairs, half, 0, levels, np.zeros((1, 1, 1), dtype=bool))
     shifts, scales = _prior_shifts(prior, stack, network, grid)
     # what leaves the image is not searched, and needs no pixels
@@ -78,7 +78,7 @@ def make_guide(
     return Guide(
         np.concatenate([ranges, shifts.reshape(-1, *shape)]).astype(np.float32),
         [
-            _search.Pair(int(first), int(second), k if len(shifts) > 1 else 0, float(scale))
+            Pair(int(first), int(second), k if len(shifts) > 1 else 0, float(scale))
             for k, (first, second, scale) in enumerate(zip(*ends, scales, strict=True))
         ],
         half,

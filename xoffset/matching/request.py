@@ -12,13 +12,15 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _images, _ncc, _phase, _prefilters, _pyramid, _search
+from xoffset._arrays.filters import prefilters
+from xoffset._arrays.filters.prefilters import Prefilter
 from xoffset._arrays.lattice import Lattice
+from xoffset._arrays.matching import images, ncc, phase, pyramid
+from xoffset._arrays.matching.ncc import NCC
+from xoffset._arrays.matching.phase import Phase
+from xoffset._arrays.matching.pyramid import Pyramid
+from xoffset._arrays.matching.search import Pair
 from xoffset._blocks import tiles
-from xoffset._ncc import NCC
-from xoffset._phase import Phase
-from xoffset._prefilters import Prefilter
-from xoffset._pyramid import Pyramid
 from xoffset.matching.guide import Grid, Guide, make_guide
 from xoffset.model import checks, grids
 
@@ -48,16 +50,16 @@ class Request:
     @property
     def names(self) -> tuple[str, ...]:
         """Fields that the kernel returns."""
-        return _phase.FIELDS if isinstance(self.matcher, Phase) else _ncc.fields(self.matcher, self.lattice.templates)
+        return phase.FIELDS if isinstance(self.matcher, Phase) else ncc.fields(self.matcher, self.lattice.templates)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Number of fields and pairs."""
         return len(self.names), len(self.guide.pairs)
 
-    def kernel(self, pairs: list[_search.Pair]) -> tiles.TileKernel:
+    def kernel(self, pairs: list[Pair]) -> tiles.TileKernel:
         """The matcher of some pairs on one tile."""
-        match_tile = _phase.match_tile if isinstance(self.matcher, Phase) else _ncc.match_tile
+        match_tile = phase.match_tile if isinstance(self.matcher, Phase) else ncc.match_tile
         options: dict[str, Any] = {"lattice": self.lattice, "matcher": self.matcher, "prefilter": self.prefilter}
         return partial(match_tile, pairs=pairs, **options)
 
@@ -88,7 +90,7 @@ class Request:
             "search": described,
             "step": self.lattice.step,
             "matcher": {"name": type(self.matcher).__name__.lower()} | dataclasses.asdict(self.matcher),
-            "prefilter": _prefilters.described(self.prefilter),
+            "prefilter": prefilters.described(self.prefilter),
             "prior": None if prior is None else sorted(map(str, prior.data_vars)),
         }
 
@@ -97,7 +99,7 @@ def prepare(stack: xr.DataArray, network: xr.Dataset, options: Options) -> Reque
     """Check everything and compute nothing of the images; the errors are those of `correlate`."""
     stack = checks.as_stack(stack, "correlate")
     network = checks.as_network(network, stack, "correlate")
-    matcher, prefilter = _as_matcher(options.matcher), _prefilters.as_prefilter(options.prefilter)
+    matcher, prefilter = _as_matcher(options.matcher), prefilters.as_prefilter(options.prefilter)
     step = _as_size(options.step, "step", 1)
     templates = _as_templates(options.template, step)
     grid = Grid.of(stack, templates[-1], step)
@@ -177,14 +179,14 @@ def _lattice(
             f"correlate() needs images of at least {2 ** (guide.levels + 1)} pixels a side for a "
             f"Pyramid of {guide.levels} levels; got {shape[0]} x {shape[1]}. Use fewer levels, or a number as search."
         )
-    reach = max(guide.half) + guide.prior + _images.margin(prefilter, templates[-1])
+    reach = max(guide.half) + guide.prior + images.margin(prefilter, templates[-1])
     return Lattice(
         shape=shape,
         step=step,
         templates=templates,
         search=guide.half,
         reach=reach,
-        margin=reach + (_pyramid.margin(prefilter, templates[-1], step, guide.levels) if guide.levels else 0),
+        margin=reach + (pyramid.margin(prefilter, templates[-1], step, guide.levels) if guide.levels else 0),
         levels=guide.levels,
         dates=len({date for pair in guide.pairs for date in pair[:2]}),
         nodata=grids.nodata_of(stack),

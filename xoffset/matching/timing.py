@@ -8,10 +8,10 @@ import time
 import numpy as np
 import scipy.fft
 
-from xoffset import _search
 from xoffset._arrays.lattice import Lattice, Tile
+from xoffset._arrays.matching import search
+from xoffset._arrays.matching.search import Pair
 from xoffset._blocks.tiles import TileKernel
-from xoffset._search import Pair
 from xoffset.matching.cost import Part, count_scores, count_shifts, roles
 from xoffset.matching.request import Request
 
@@ -27,7 +27,7 @@ def cpu_seconds(request: Request, work: Part) -> float:
     """CPU seconds of the matcher on some tiles, from those on one."""
     tile = _no_larger(work, request)
     fields = request.guide.fields[:, *tile]
-    candidates = _search.candidates(fields, work.pair, tile, request.lattice)
+    candidates = search.candidates(fields, work.pair, tile, request.lattice)
     images = _images_of(tile, np.median(candidates.centre[candidates.wanted], axis=0), request.lattice)
     # a single window, the one in the middle of those that are wanted
     places = np.argwhere(candidates.wanted)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset import _graph
+from xoffset._arrays.networks import graph
 from xoffset.model.dates import as_dates
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.grids import check_crs, crs_of, spacing
@@ -159,7 +159,7 @@ def sorted_pairs(shifts: xr.Dataset) -> tuple[slice | np.ndarray, np.ndarray, np
     """
     first, second = (as_dates(shifts[name].values) for name in ("reference", "secondary"))
     order = np.lexsort((second, first))
-    epochs, ends = _graph.incidence(first[order], second[order])
+    epochs, ends = graph.incidence(first[order], second[order])
     # a slice copies nothing where the pairs are in order, as they usually are
     is_sorted = bool((np.diff(order) == 1).all())
     return (slice(None) if is_sorted else order), epochs, ends

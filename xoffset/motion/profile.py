@@ -12,7 +12,7 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset._blocks import whole
-from xoffset._kernels import section
+from xoffset._kernels.maps import section
 from xoffset.model import checks, grids, products, variables
 from xoffset.model.flags import FLAGS
 

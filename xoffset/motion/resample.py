@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from xoffset._blocks import pixels
-from xoffset._kernels import resampling
+from xoffset._kernels.maps import resampling
 from xoffset.model import checks, history, products
 from xoffset.model.dates import Date, Duration, as_dates, as_duration, as_instant, index_of_date
 from xoffset.model.flags import FLAGS, flag_attrs, flags_of

@@ -11,7 +11,7 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset._blocks import halos
-from xoffset._kernels import gradient
+from xoffset._kernels.maps import gradient
 from xoffset.model import checks, grids, products, variables
 from xoffset.model.flags import FLAGS
 

@@ -11,7 +11,7 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset._blocks import whole
-from xoffset._kernels import paths
+from xoffset._kernels.maps import paths
 from xoffset.model import checks, grids, products, variables
 from xoffset.model.dates import Date, as_dates, index_of_date
 from xoffset.model.flags import FLAGS

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from xoffset import _regression, _terms
-from xoffset._regression import VELOCITY, Loss
+from xoffset._arrays.networks import terms as motion_terms
 from xoffset.model import products
+from xoffset.motion import regression
+from xoffset.motion.regression import VELOCITY, Loss
 
 
 def velocity(
@@ -82,11 +83,11 @@ def velocity(
     >>> float(rate.vx.median().round(1))
     20.0
     """
-    code = _regression.check_loss(loss, "velocity")
-    given = _regression.source(shifts_or_series, "velocity")
+    code = regression.check_loss(loss, "velocity")
+    given = regression.source(shifts_or_series, "velocity")
     counts = _draw(given.epochs.size, bootstrap, block, seed)
-    terms = {VELOCITY: _terms.velocity(given.epochs, _regression.middle(given.epochs))}
-    fitted = _regression.fit(given, terms, _regression.Options(code, counts=counts))
+    terms = {VELOCITY: motion_terms.velocity(given.epochs, regression.middle(given.epochs))}
+    fitted = regression.fit(given, terms, regression.Options(code, counts=counts))
 
     vx, vy = fitted.value[VELOCITY]
     sigma_vx, sigma_vy = (fitted.sigma(VELOCITY, axis) for axis in range(2))
@@ -101,7 +102,7 @@ def velocity(
         "v": speed,
         "v_debiased": np.sqrt(np.maximum(speed**2 - sigma_vx**2 - sigma_vy**2, 0.0)),
         "direction": np.where(speed > 0.0, direction, np.nan).astype(vx.dtype),
-        "flags": _regression.flags(fitted, [VELOCITY]),
+        "flags": regression.flags(fitted, [VELOCITY]),
     }
     step: dict[str, str | int | None] = {"function": "velocity", "loss": loss}
     if fitted.bootstrap is not None:
@@ -128,4 +129,4 @@ def _draw(dates: int, replicates: int, block: int | None, seed: int) -> np.ndarr
             f"velocity() needs a block of at most half of the {dates} dates, or all draws are alike; got {length}. "
             "Pass a shorter block, or bootstrap=0."
         )
-    return _regression.block_counts(dates, int(replicates), length, int(seed))
+    return regression.block_counts(dates, int(replicates), length, int(seed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
-from xoffset import _graph
+from xoffset._arrays.networks import graph
 from xoffset.model import checks, products
 from xoffset.model.dates import as_dates
 
@@ -38,14 +38,14 @@ def diagnose(network: xr.Dataset) -> xr.Dataset:
     """
     network = checks.check_pairs(network, "diagnose")
     reference, secondary = (as_dates(network[name].values) for name in ("reference", "secondary"))
-    epochs, ends = _graph.incidence(reference, secondary)
-    component = _graph.components(epochs.size, ends)
+    epochs, ends = graph.incidence(reference, secondary)
+    component = graph.components(epochs.size, ends)
     groups = int(component.max()) + 1
-    together = _graph.undirected(ends)
+    together = graph.undirected(ends)
     return products.finish(
         xr.Dataset(
             {
-                "n_pairs": ("time", _graph.degree(epochs.size, together), {"long_name": "number of pairs of the date"}),
+                "n_pairs": ("time", graph.degree(epochs.size, together), {"long_name": "number of pairs of the date"}),
                 "component": ("time", component, {"long_name": "connected group of dates"}),
                 "n_components": ((), groups, {"long_name": "number of unconnected groups of dates"}),
                 "redundancy": (

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xoffset import _graph, _options, _separation, _solver
+from xoffset import _options
+from xoffset._arrays.networks import graph, solver
+from xoffset._arrays.networks.separation import is_locked
 from xoffset._blocks import halos, pixels
-from xoffset._kernels import neighbours, separation
+from xoffset._kernels.maps import neighbours, separation
 from xoffset.model import checks, grids, products
 from xoffset.model.dates import Duration, as_duration
 from xoffset.model.flags import FLAGS, flags_of
@@ -211,7 +213,7 @@ def _disagreement_of_block(dx: np.ndarray, dy: np.ndarray, sigma: np.ndarray, li
 def _is_locked(shifts: xr.Dataset, keep: xr.DataArray) -> xr.DataArray:
     """Where a pair belongs to baselines that stand still while shorter ones move (pair, y, x), boolean."""
     order, epochs, ends = checks.sorted_pairs(shifts)
-    ends, group, sign = _graph.observations(ends)
+    ends, group, sign = graph.observations(ends)
     days = (epochs[ends[:, 1]] - epochs[ends[:, 0]]) / np.timedelta64(1, "D")
     # of each pair, in the order of the shifts
     of_pair = np.empty_like(group)
@@ -227,5 +229,5 @@ def _is_locked_of_block(
     *fields: np.ndarray, days: np.ndarray, group: np.ndarray, sign: np.ndarray, of_pair: np.ndarray
 ) -> np.ndarray:
     merged = np.empty((4, days.size, *fields[0].shape[1:]))
-    _solver.merge(group, sign, *fields, out=merged)
-    return np.asarray(_separation.is_locked(days, merged)[of_pair], dtype=fields[0].dtype)
+    solver.merge(group, sign, *fields, out=merged)
+    return np.asarray(is_locked(days, merged)[of_pair], dtype=fields[0].dtype)

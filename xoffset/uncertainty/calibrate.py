@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from xoffset import _graph
+from xoffset._arrays.networks import graph
 from xoffset._blocks import pixels, whole
 from xoffset.model import checks, products
 from xoffset.model.dates import as_dates, in_years
@@ -132,8 +132,8 @@ def _baseline(shifts: xr.Dataset) -> np.ndarray:
 def _independent(shifts: xr.Dataset) -> float:
     """Share of the pairs that do not follow from the others, if errors belong to dates."""
     reference, secondary = (as_dates(shifts[name].values) for name in ("reference", "secondary"))
-    epochs, ends = _graph.incidence(reference, secondary)
-    groups = int(_graph.components(epochs.size, ends).max()) + 1
+    epochs, ends = graph.incidence(reference, secondary)
+    groups = int(graph.components(epochs.size, ends).max()) + 1
     return (epochs.size - groups) / len(ends)
 
 

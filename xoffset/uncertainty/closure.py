@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _graph, _solver
+from xoffset._arrays.networks import graph, solver
 from xoffset._blocks import halos
 from xoffset._blocks.whole import at_once
-from xoffset._kernels import triplets
+from xoffset._kernels.networks.triplets import misclosure
 from xoffset.model import checks, grids, products, variables
 from xoffset.model.stable import on_nodes
 
@@ -180,10 +180,10 @@ def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dat
 def _network(shifts: xr.Dataset) -> tuple[slice | np.ndarray, np.ndarray, Network]:
     """Order of the pairs by date, the dates, and the network."""
     order, epochs, ends = checks.sorted_pairs(shifts)
-    ends, group, sign = _graph.observations(ends)
+    ends, group, sign = graph.observations(ends)
     of_pair = np.empty_like(group)
     of_pair[order] = group
-    return order, epochs, Network(ends, group, sign, of_pair, _graph.triplets(ends), epochs.size)
+    return order, epochs, Network(ends, group, sign, of_pair, graph.triplets(ends), epochs.size)
 
 
 # ----------------------------------------------------------------------------------------------------------- on arrays
@@ -200,7 +200,7 @@ def _misclosure(*fields: np.ndarray, network: Network, spacing: grids.Spacing) -
     shape = (fields[0].shape[1] - 2, fields[0].shape[2] - 2)
     found = np.empty((3 * count + 2 * network.dates, *shape))
     merged = _merged(*fields, network=network)
-    triplets.misclosure(network.triplets, network.ends, is_backward, spacing.x, spacing.y, merged, found)
+    misclosure(network.triplets, network.ends, is_backward, spacing.x, spacing.y, merged, found)
 
     out = np.empty((3 * pairs + 2 * network.dates, *shape), dtype=fields[0].dtype)
     for k in range(3):
@@ -212,7 +212,7 @@ def _misclosure(*fields: np.ndarray, network: Network, spacing: grids.Spacing) -
 def _merged(*fields: np.ndarray, network: Network) -> np.ndarray:
     """Displacement along x and y and their variances (4, observation, rows, columns) of pairs in order of the dates."""
     merged = np.empty((4, len(network.ends), *fields[0].shape[1:]))
-    _solver.merge(network.group, network.sign, *fields, out=merged)
+    solver.merge(network.group, network.sign, *fields, out=merged)
     return merged
 
 
@@ -306,7 +306,7 @@ def _lower_quartiles(members: np.ndarray, values: np.ndarray, dates: int) -> np.
 def _share_of_dates(squares: np.ndarray, network: Network) -> np.ndarray:
     """Squares that belong to each date, of which two add up to those of an observation; NaN where unknown."""
     share = np.empty((network.dates, 1, 1))
-    _solver.date_variance(network.ends, squares[:, np.newaxis, np.newaxis], share)
+    solver.date_variance(network.ends, squares[:, np.newaxis, np.newaxis], share)
     return share[:, 0, 0]
 
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._images import Image
-from xoffset._kernels import dense, surface, zncc
+from xoffset._arrays.matching.images import Image
+from xoffset._kernels.matching import dense, surface, zncc
 
 # Vector operations of a window and candidate that cost as much as one multiply-add of a block product: measured.
 ADD, DENSE = 0.5, 4.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
-from xoffset._kernels.observations import LEAST, MOST
+from xoffset._kernels.networks.observations import LEAST, MOST
 
 # A pair this many times as noisy as its dates are in their best pairs has noise of its own: where a cloud cuts its
 # window it sees other noise of the same dates. Less is what the variances themselves err by.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
-from xoffset._kernels.groups import CONNECTED, DISCONNECTED
+from xoffset._kernels.networks.groups import CONNECTED, DISCONNECTED
 
 # Updates of the variances of dates, and the share of the difference that each makes good. Few: where a network hardly
 # tells, as a chain, more would follow the errors of the variances of the pairs.

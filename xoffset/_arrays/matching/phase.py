@@ -12,11 +12,15 @@ import numpy as np
 import scipy.fft
 import scipy.ndimage
 
-from xoffset import _images, _options, _prefilters, _search
+from xoffset import _options
+from xoffset._arrays.filters import prefilters
+from xoffset._arrays.filters.prefilters import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._kernels import bits, phase
-from xoffset._prefilters import Prefilter
-from xoffset._search import Pair
+from xoffset._arrays.matching import search as searching
+from xoffset._arrays.matching.images import Image, prepare, working_dtype
+from xoffset._arrays.matching.search import Pair
+from xoffset._kernels import bits
+from xoffset._kernels.matching import phase
 
 FIELDS: tuple[str, ...] = ("dx", "dy", "score", "gap", "variance_dx", "variance_dy", "covariance", "flags")
 # Fields that a flagged match has not; its score and gap stay.
@@ -125,13 +129,13 @@ class Phase:
 class Source:
     """One image of a tile as this matcher reads it."""
 
-    image: _images.Image
+    image: Image
     directions: np.ndarray  # complex (height, width), of size zero if the method does without
 
     @cached_property
     def valid(self) -> np.ndarray:
         """Pixels fit to be matched, uint8; without a pre-filter those near holes are left out, where splines ring."""
-        if self.image.colour is not _prefilters.WHITE or self.image.valid.all():
+        if self.image.colour is not prefilters.WHITE or self.image.valid.all():
             return self.image.valid
         return np.asarray(scipy.ndimage.minimum_filter(self.image.valid, 5))
 
@@ -248,12 +252,12 @@ def match_tile(
     shape = (rows.stop - rows.start, columns.stop - columns.start)
     out = np.empty((len(FIELDS), len(pairs), *shape), dtype=lattice.dtype)
     frame = lattice.frame(tile)
-    working = _images.working_dtype(prefilter, lattice.dtype)
+    working = working_dtype(prefilter, lattice.dtype)
     sources = {}
     for date in sorted({date for pair in pairs for date in (pair.reference, pair.secondary)}):
-        image = _images.prepare(images[date], frame, lattice.templates, prefilter, working)
+        image = prepare(images[date], frame, lattice.templates, prefilter, working)
         sources[date] = Source(image, _directions(image, matcher))
-    candidates = [_search.candidates(guide, pair, tile, lattice) for pair in pairs]
+    candidates = [searching.candidates(guide, pair, tile, lattice) for pair in pairs]
     nodes = np.indices(shape).reshape(2, -1).T
     for batch in _batches(nodes, lattice.template, len(sources) * working.itemsize):
         corners = lattice.margin + batch * lattice.step
@@ -277,7 +281,7 @@ def _batches(nodes: np.ndarray, template: int, bytes_per_pixel: int) -> list[np.
     return [nodes[start : start + most] for start in range(0, len(nodes), most)]
 
 
-def _directions(image: _images.Image, matcher: Phase) -> np.ndarray:
+def _directions(image: Image, matcher: Phase) -> np.ndarray:
     dtype = np.result_type(image.filtered.dtype, np.complex64)
     if matcher.method == "plane":
         return np.empty((0, 0), dtype=dtype)

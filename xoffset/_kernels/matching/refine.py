@@ -13,7 +13,7 @@ import numpy as np
 
 from xoffset._kernels import bits
 from xoffset._kernels._jit import hot_kernel
-from xoffset._kernels.peaks import ICGN, quadric, vertex
+from xoffset._kernels.matching.peaks import ICGN, quadric, vertex
 
 ITERATIONS = 30
 # A step below this is the last one. What is left is shorter by the error of the Jacobian, about a tenth or less.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
-from xoffset._kernels.groups import CONNECTED
+from xoffset._kernels.networks.groups import CONNECTED
 
 # Less freedom than this is rounding: such a strength explains nothing.
 LEAST_FREEDOM = 1e-9

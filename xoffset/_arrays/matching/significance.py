@@ -6,9 +6,9 @@ from functools import cache
 
 import numpy as np
 
-from xoffset._images import Image
-from xoffset._kernels import significance, zncc
-from xoffset._search import Candidates
+from xoffset._arrays.matching.images import Image
+from xoffset._arrays.matching.search import Candidates
+from xoffset._kernels.matching import significance, zncc
 
 _lags = cache(significance.lags)
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xoffset._kernels import errors, steps, trend
-from xoffset._layers import Layers
+from xoffset._arrays.layers import Layers
+from xoffset._kernels.networks import errors, steps, trend
 
 # Pixels that are solved at a time at most and at least, and bytes that their arrays take at most in between: enough of
 # them that the calls cost little, but what one kernel leaves should still be in the cache when the next one comes.

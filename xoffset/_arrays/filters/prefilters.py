@@ -10,7 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from xoffset._kernels import filters, refine
+from xoffset._kernels.images import filters
+from xoffset._kernels.matching import refine
 
 Tile = tuple[slice, slice]
 Filtered = tuple[np.ndarray, np.ndarray]

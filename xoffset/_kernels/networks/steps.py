@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
-from xoffset._kernels.least_squares import _form, _least_squares, _residual, _squared_length
-from xoffset._kernels.trend import HUBER, LINEAR, THRESHOLDS, _iterate
+from xoffset._kernels.networks.least_squares import _form, _least_squares, _residual, _squared_length
+from xoffset._kernels.networks.trend import HUBER, LINEAR, THRESHOLDS, _iterate
 
 # Dates that are tried one after the other, the least fall of the criterion that a step is worth, and the least number
 # of observations on each side of it.

@@ -21,8 +21,8 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
-from xoffset._kernels.least_squares import _form, _least_squares, _squared_length
-from xoffset._kernels.order import _median
+from xoffset._kernels.networks.least_squares import _form, _least_squares, _squared_length
+from xoffset._kernels.networks.order import _median
 
 LINEAR, HUBER, TUKEY, L1 = range(4)
 # Thresholds on the length of a vector of two components, in units of the scale: the quantile (82 %) that 1.345 is for

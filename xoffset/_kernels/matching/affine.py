@@ -10,8 +10,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xoffset._kernels import refine as rigid
 from xoffset._kernels._jit import hot_kernel
+from xoffset._kernels.matching.refine import (
+    BLOCK,
+    BLOCK_GAIN,
+    LEAST_AGREEMENT,
+    PRIOR_BLOCKS,
+    Template,
+    add_bias,
+    coloured_products,
+    common_pixels,
+    cut_template,
+)
 
 ITERATIONS = 40
 TOLERANCE = 1e-3  # px, of the edges of the window as of its centre
@@ -45,7 +55,7 @@ class Images(NamedTuple):
 class Window(NamedTuple):
     """Working space of a window inside the template."""
 
-    template: rigid.Template
+    template: Template
     steepest: np.ndarray  # (6, pixels) slopes by the parameters, in px at the window's edge, without part in the values
     moved: np.ndarray  # (size, size)
     hessian: np.ndarray  # (6, 6)
@@ -86,7 +96,7 @@ def refine(image, slopes, noise_gain, coefficients, valid, nodes, wanted, out, f
             match[:] = out[row, column]
             if valid.size > 0:
                 near_x, near_y = int(np.floor(match[0] + 0.5)), int(np.floor(match[1] + 0.5))
-                rigid.common_pixels(valid, y, x, near_y, near_x, mask)
+                common_pixels(valid, y, x, near_y, near_x, mask)
             if _grow(images, y, x, mask, room, match):
                 out[row, column] = match
 
@@ -179,7 +189,7 @@ def _fill(window, move, score, out):
     """Shift, score and covariance of a matched window."""
     sums = window.template.sums
     out[0], out[1], out[2] = move[0], move[1], score
-    rigid.add_bias((sums[3] + sums[5]) * score, sums[0], out)
+    add_bias((sums[3] + sums[5]) * score, sums[0], out)
     out[3] += window.covariance[0, 0]
     out[4] += window.covariance[1, 1]
     out[5] = window.covariance[0, 1]
@@ -193,7 +203,7 @@ def _cut_window(images, y, x, side, mask, room):
     weight = room.pixels[:area].reshape(side, side)
     for i in range(side):
         weight[i] = mask[inset + i, inset : inset + side]
-    template = rigid.Template(
+    template = Template(
         weight,
         weight,
         room.pixels[area : 2 * area].reshape(side, side),
@@ -203,7 +213,7 @@ def _cut_window(images, y, x, side, mask, room):
     )
     steepest = room.pixels[4 * area : 10 * area].reshape(6, area)
     moved = room.pixels[10 * area : 11 * area].reshape(side, side)
-    rigid.cut_template(images.image, images.slopes, y + inset, x + inset, max(weight.sum(), 1), template)
+    cut_template(images.image, images.slopes, y + inset, x + inset, max(weight.sum(), 1), template)
     return Window(template, steepest, moved, room.matrices[0], room.matrices[1], room.step, room.matrices[2])
 
 
@@ -389,7 +399,7 @@ def _covariance(images, y, x, count, score, window):
     """Covariance of the six parameters, strains in px at the window's edge, as `refine.residual_products`."""
     template = window.template
     size = template.weight.shape[0]
-    blocks = max(size // rigid.BLOCK, 1)
+    blocks = max(size // BLOCK, 1)
     energy = float(template.sums[0])
     moved = window.moved.reshape(-1)
     mean = _dot(template.weight.reshape(-1), moved) / count
@@ -414,13 +424,13 @@ def _covariance(images, y, x, count, score, window):
                 for m in range(6):
                     spread[k, m] += sums[k] * sums[m]
     noise = np.empty(3, moved.dtype)
-    rigid.coloured_products(images.slopes, template.weight, y, x, noise)
+    coloured_products(images.slopes, template.weight, y, x, noise)
     number = blocks * blocks
-    of_blocks = rigid.BLOCK_GAIN * number / max(number - 1, 1) * number / (number + rigid.PRIOR_BLOCKS)
+    of_blocks = BLOCK_GAIN * number / max(number - 1, 1) * number / (number + PRIOR_BLOCKS)
     colour = (noise[0] + noise[2]) / max(window.hessian[0, 0] + window.hessian[1, 1], 1e-30)
     of_white = 2 * energy * (1 - score) / max(count - 7, 1) / images.noise_gain
-    of_white *= colour * rigid.PRIOR_BLOCKS / (number + rigid.PRIOR_BLOCKS)
-    agreement = max(score, rigid.LEAST_AGREEMENT)
+    of_white *= colour * PRIOR_BLOCKS / (number + PRIOR_BLOCKS)
+    agreement = max(score, LEAST_AGREEMENT)
     for k in range(6):
         for m in range(6):
             spread[k, m] = (of_blocks * spread[k, m] + of_white * window.hessian[k, m]) / (agreement * agreement)

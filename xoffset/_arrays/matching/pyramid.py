@@ -6,12 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xoffset import _images, _search
+from xoffset._arrays.filters.prefilters import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._images import Image, prepare
-from xoffset._kernels import bits, filters, neighbours, surface, zncc
-from xoffset._prefilters import Prefilter
-from xoffset._search import Candidates
+from xoffset._arrays.matching import images as imaging
+from xoffset._arrays.matching import search as searching
+from xoffset._arrays.matching.images import Image, prepare
+from xoffset._arrays.matching.search import Candidates, as_half_range
+from xoffset._kernels import bits
+from xoffset._kernels.images import filters
+from xoffset._kernels.maps import neighbours
+from xoffset._kernels.matching import surface, zncc
 
 # Half-range around a proposal, px: one for the halved resolution it comes from, one for the ring.
 NARROW = 2
@@ -54,7 +58,7 @@ class Pyramid:
     levels: int | None = None
 
     def __post_init__(self) -> None:
-        half = _search.as_half_range(self.search, "Pyramid")
+        half = as_half_range(self.search, "Pyramid")
         levels = self.levels
         if levels is None:
             levels = 1
@@ -71,7 +75,7 @@ def margin(prefilter: Prefilter | None, template: int, step: int, levels: int) -
     factor = int(2**levels)
     side, pitch = coarse_windows(template, step, factor)
     beyond = max(side - template // factor, 0) // 2 + pitch + NARROW
-    return factor * (_images.margin(prefilter, side) + beyond) - _images.margin(prefilter, template)
+    return factor * (imaging.margin(prefilter, side) + beyond) - imaging.margin(prefilter, template)
 
 
 def coarse_images(
@@ -131,7 +135,7 @@ def search(
         grid = Grid(outer, 2**level)
         images, here = (reference[level], secondary[level]), grid.candidates(candidates)
         if level == levels:
-            peaks, flags = _search.search(*images, grid.nodes, here, min_valid)
+            peaks, flags = searching.search(*images, grid.nodes, here, min_valid)
             gap, where = peaks[0, ..., 3][np.ix_(*grid.back)], grid.enlarge(peaks[0, ..., :2], candidates.centre)
         else:
             peaks, flags = _try(*images, grid.nodes, here, [grid.reduce(shift) for shift in proposals], min_valid)
@@ -206,7 +210,7 @@ def _try(
         near = Candidates(
             np.broadcast_to(first, centre.shape).copy() if is_uniform else centre, half, wanted, is_uniform
         )
-        found = _search.search(reference, secondary, nodes, near, min_valid)
+        found = searching.search(reference, secondary, nodes, near, min_valid)
         tried.append(np.where(wanted[..., None], centre, FAR))
         peaks.append(found[0])
         flags.append(np.where(wanted, found[1], bits.BORDER))

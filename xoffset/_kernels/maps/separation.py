@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
-from xoffset._kernels.order import _median
+from xoffset._kernels.networks.order import _median
 
 # Inner edges of the bins of separations [days], those of ITS_LIVE.
 EDGES = (16.0, 32.0, 64.0, 128.0, 256.0)

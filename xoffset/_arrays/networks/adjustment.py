@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from xoffset._kernels import groups, losses, smoothing, systems, variances
-from xoffset._strips import Layers, Method, Network, Strip
+from xoffset._arrays.networks.strips import Layers, Method, Network, Strip
+from xoffset._kernels.networks import groups, losses, smoothing, systems, variances
 
 # Steps of the loss, at most, and largest change of the solution that may be left, in units of the noise of the pairs;
 # first with one leverage for all pairs.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
-from xoffset._kernels.least_squares import _form, _least_squares, _residual, _tell
+from xoffset._kernels.networks.least_squares import _form, _least_squares, _residual, _tell
 
 
 @kernel

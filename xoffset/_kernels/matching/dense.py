@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import hot_kernel
-from xoffset._kernels.surface import (
+from xoffset._kernels.images.windows import sum_along
+from xoffset._kernels.matching.surface import (
     FEW_COMMON,
     LEAST_FIT,
     LOWEST,
@@ -20,8 +21,7 @@ from xoffset._kernels.surface import (
     PEAK_RADIUS,
     _judge_patch,
     _verdict_without_peak,
-)  # fmt: skip
-from xoffset._kernels.windows import sum_along
+)
 
 STRIP = 128  # pixels
 # Rows after which the column sums start afresh, in windows: what bright ground leaves in them by rounding goes with it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
-from xoffset._kernels.order import _median, _select
+from xoffset._kernels.networks.order import _median, _select
 
 RADIUS = 2  # nodes
 # Windows on ground that is strained more do not match.

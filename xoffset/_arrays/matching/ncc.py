@@ -10,12 +10,16 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from xoffset import _options, _pyramid, _search, _significance
+from xoffset import _options
+from xoffset._arrays.filters.prefilters import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._images import Image, prepare, working_dtype
-from xoffset._kernels import affine, bits, neighbours, peaks, refine, zncc
-from xoffset._prefilters import Prefilter
-from xoffset._search import Candidates, Pair
+from xoffset._arrays.matching import pyramid, search, significance
+from xoffset._arrays.matching.images import Image, prepare, working_dtype
+from xoffset._arrays.matching.search import Candidates, Pair
+from xoffset._kernels import bits
+from xoffset._kernels.maps import neighbours
+from xoffset._kernels.matching import affine, peaks, zncc
+from xoffset._kernels.matching import refine as refinement
 
 FIELDS: tuple[str, ...] = (
     "dx",
@@ -134,7 +138,7 @@ def match_tile(
     out[FIELDS.index("flags")] = bits.OUTSIDE
     used: dict[int, tuple[Image, ...]] = {}
     for k, pair in enumerate(pairs):
-        candidates = _search.candidates(guide, pair, tile, lattice)
+        candidates = search.candidates(guide, pair, tile, lattice)
         part = _extent(candidates.wanted)
         if part is None:
             continue
@@ -164,7 +168,7 @@ def _prepare(raw: np.ndarray, tile: Tile, lattice: Lattice, prefilter: Prefilter
     inset = lattice.margin - lattice.reach
     inner = raw[inset : raw.shape[0] - inset, inset : raw.shape[1] - inset]
     fine = prepare(inner, lattice.frame(tile, inset), lattice.templates, prefilter, dtype)
-    return fine, *_pyramid.coarse_images(raw, lattice.frame(tile), lattice, prefilter, dtype)
+    return fine, *pyramid.coarse_images(raw, lattice.frame(tile), lattice, prefilter, dtype)
 
 
 def _extent(wanted: np.ndarray) -> Tile | None:
@@ -205,12 +209,12 @@ def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
     """Fields of one pair on the nodes of a tile."""
     reference, secondary = scene.reference[0], scene.secondary[0]
     if len(scene.reference) > 1:
-        found, flags = _pyramid.search(
+        found, flags = pyramid.search(
             scene.reference, scene.secondary, scene.inset, scene.nodes, candidates, matcher.min_valid
         )
     else:
-        found, flags = _search.search(reference, secondary, scene.nodes, candidates, matcher.min_valid)
-    chance = _significance.false_alarm(reference, secondary, scene.nodes, candidates, found)
+        found, flags = search.search(reference, secondary, scene.nodes, candidates, matcher.min_valid)
+    chance = significance.false_alarm(reference, secondary, scene.nodes, candidates, found)
     if len(reference.templates) == 1:
         found, flags, chance = found[0], flags[0], chance[0]
         chosen = np.zeros(flags.shape, dtype=np.int64)
@@ -252,7 +256,9 @@ def _refine(
     of_reference = (reference.filtered, reference.slopes, dtype.type(reference.colour.gain))
     always, shrinking = LOCKING.get(method, (0.0, 0.0))
     form, locking = FORMS.get(method, peaks.ICGN), dtype.type(math.hypot(always, shrinking / template))
-    refine.refine(*of_reference, secondary.coefficients, scene.valid, nodes, found, wanted, out, flags, form, locking)
+    refinement.refine(
+        *of_reference, secondary.coefficients, scene.valid, nodes, found, wanted, out, flags, form, locking
+    )
     if method == "affine":
         affine.refine(*of_reference, secondary.coefficients, scene.valid, nodes, wanted, out, flags)
 

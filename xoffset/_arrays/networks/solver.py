@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from xoffset import _adjustment, _graph, _strips
-from xoffset._kernels import drift, groups, losses, observations, variances
+from xoffset._arrays.networks import adjustment, graph
+from xoffset._arrays.networks import strips as strips_of_pixels
+from xoffset._arrays.networks.strips import Layers, Method, Network, Strip
+from xoffset._kernels.networks import drift, groups, losses, observations, variances
 
 # Pixels that are solved at a time, fewer if their matrices would take more than so many bytes.
 LANES = 64
@@ -45,7 +47,7 @@ class Setup:
     @property
     def layers(self) -> int:
         """Number of layers of the result of `solve`."""
-        return _strips.Layers.number(self.times.size)
+        return Layers.number(self.times.size)
 
     @property
     def is_general(self) -> bool:
@@ -61,18 +63,18 @@ def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
     """
     rows, columns = fields[0].shape[1:]
     flat = [array.reshape(array.shape[0], rows * columns) for array in fields]
-    matches = _graph.observations(setup.ends)
+    matches = graph.observations(setup.ends)
     network = _network(matches[0], setup)
-    method = _strips.Method(setup.loss, setup.islands, setup.smooth, setup.is_general)
+    method = Method(setup.loss, setup.islands, setup.smooth, setup.is_general)
     s = _strip(fields[:4], network, rows * columns, setup.is_general)
     dates = setup.times.size
     out = np.empty((setup.layers, rows * columns), dtype=fields[0].dtype)
     found = np.full((setup.layers, s.lanes), np.nan)
-    layers = _strips.Layers.of(found, dates)
+    layers = Layers.of(found, dates)
     has_drift = len(setup.ends) <= TIED * dates
     for pixels in _pixels(flat[0], flat[1], s.lanes, setup):
         _fill(s, flat, pixels, matches, setup)
-        _adjustment.invert(network, method, s, layers)
+        adjustment.invert(network, method, s, layers)
         if has_drift:
             of_pairs = s.merged[2:]
             slope_variance(network.ends, network.times, network.factor, layers.variance, of_pairs, layers.share,
@@ -98,25 +100,25 @@ def noise(ends: np.ndarray, dates: int, merged: np.ndarray) -> tuple[np.ndarray,
     for pixels in _strips_of(share.size, s.lanes):
         s.merged[:] = flat[:, :, pixels]
         _load(s, None)
-        _adjustment.noise(network, s, losses.HUBER, share[pixels])
+        adjustment.noise(network, s, losses.HUBER, share[pixels])
     return of_dates, share.reshape(rows, columns)
 
 
-def _network(ends: np.ndarray, setup: Setup) -> _strips.Network:
-    first = _graph.envelope(setup.times.size, ends)
+def _network(ends: np.ndarray, setup: Setup) -> Network:
+    first = graph.envelope(setup.times.size, ends)
     if setup.smooth != 0.0:
         first = np.minimum(first, np.maximum(np.arange(first.size) - 2, 0))
     home = np.array(setup.home, dtype=np.int64)
     factor = np.ones((2, setup.times.size)) if setup.factor is None else setup.factor
-    return _strips.Network(ends, first, home, np.ascontiguousarray(setup.times), factor)
+    return Network(ends, first, home, np.ascontiguousarray(setup.times), factor)
 
 
-def _strip(fields: Sequence[np.ndarray], network: _strips.Network, pixels: int, needs_whole: bool) -> _strips.Strip:
+def _strip(fields: Sequence[np.ndarray], network: Network, pixels: int, needs_whole: bool) -> Strip:
     dates = network.first.size
     width = int((np.arange(dates) - network.first).max(initial=0)) + 1
     one = 8 * dates * (3 * width + dates * needs_whole)
     lanes = max(1, min(LANES, pixels, MATRICES // one))
-    return _strips.strip(fields[0].shape[0], np.result_type(*fields), network, lanes, needs_whole)
+    return strips_of_pixels.strip(fields[0].shape[0], np.result_type(*fields), network, lanes, needs_whole)
 
 
 def _strips_of(count: int, lanes: int) -> Iterator[slice]:
@@ -137,7 +139,7 @@ def _pixels(dx: np.ndarray, dy: np.ndarray, lanes: int, setup: Setup) -> Iterato
 
 
 def _fill(
-    s: _strips.Strip,
+    s: Strip,
     fields: list[np.ndarray],
     pixels: np.ndarray | slice,
     matches: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -161,7 +163,7 @@ def _fill(
         s.prior[0], s.prior[1] = (array[:, pixels] for array in fields[-2:])
 
 
-def _load(s: _strips.Strip, given: np.ndarray | None) -> None:
+def _load(s: Strip, given: np.ndarray | None) -> None:
     weight = s.weight[:0] if given is None else np.ascontiguousarray(given)
     observations.load(s.merged, weight, s.observed, s.variance, s.weight, s.n_pairs, s.is_blind, s.total)
 

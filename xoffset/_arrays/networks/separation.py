@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xoffset._kernels import separation
+from xoffset._kernels.maps import separation
 
 
 def is_locked(days: np.ndarray, merged: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
-from xoffset._kernels.neighbours import LARGEST_STRAIN, _slope
+from xoffset._kernels.maps.neighbours import LARGEST_STRAIN, _slope
 
 # Standard errors that a misclosure may reach: of one triplet of pure noise 2 % are beyond.
 ALLOWED = 2.0

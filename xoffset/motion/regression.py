@@ -9,10 +9,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _graph, _separation, _solver, _trend
+from xoffset._arrays.layers import Layers
+from xoffset._arrays.networks import graph, separation, solver, trend
 from xoffset._blocks.pixels import per_pixel
-from xoffset._kernels import trend
-from xoffset._layers import Layers
+from xoffset._kernels.networks.trend import HUBER, L1, LINEAR, TUKEY
 from xoffset.model import checks, history
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS
@@ -21,7 +21,7 @@ Loss = Literal["linear", "huber", "tukey", "l1"]
 # Time in years over which velocity changes. Chosen at Columbia glacier, where the yearly medians of pairs of up to 60
 # days are known: 45 days bring the worst year within 8 % of them, 32 and 64 days about 10 %, 90 days 14 %.
 CHANGE = 45.0 / 365.25
-LOSSES = {"linear": trend.LINEAR, "huber": trend.HUBER, "tukey": trend.TUKEY, "l1": trend.L1}
+LOSSES = {"linear": LINEAR, "huber": HUBER, "tukey": TUKEY, "l1": L1}
 # Name of the term that is a steady velocity.
 VELOCITY = "v"
 Components = tuple[Any, Any]
@@ -104,14 +104,14 @@ def fit(
         # the free intercept takes the noise of the reference date, which all dates share
         values, first = np.column_stack([np.ones(len(values)), values]), 1
         problem = _of_series(values, entries + 1, options)
-        layers = _trend.layers(problem)
+        layers = trend.layers(problem)
         solve = partial(_solve_series, problem, layers)
     else:
-        ends, group, sign = _graph.observations(given.ends)
+        ends, group, sign = graph.observations(given.ends)
         lengths = in_years(given.epochs[ends[:, 1]] - given.epochs[ends[:, 0]])
         spread = options.is_wandering * _wandering(lengths)
         problem = _of_pairs(values[ends[:, 1]] - values[ends[:, 0]], ends, spread, entries, options)
-        layers = _trend.layers(problem, 0 if options.group is None else options.group.shape[1])
+        layers = trend.layers(problem, 0 if options.group is None else options.group.shape[1])
         solve = partial(_solve_pairs, options, problem, layers, (group, sign))
     found = per_pixel(solve, given.fields, layers.count)
 
@@ -140,19 +140,19 @@ def fit(
     )
 
 
-def _of_series(values: np.ndarray, entries: np.ndarray, options: Options) -> _trend.Problem:
+def _of_series(values: np.ndarray, entries: np.ndarray, options: Options) -> trend.Problem:
     dates = np.arange(len(values))
     # no date stands between two observations: each has its own noise
     ends, alone = np.full((dates.size, 2), -1), np.stack([dates, np.full_like(dates, -1)], axis=1)
-    draws = None if options.counts is None else _trend.Draws(options.counts, alone, 1)
-    return _trend.Problem(values, ends, np.zeros(dates.size), entries, options.loss, options.has_step, draws)
+    draws = None if options.counts is None else trend.Draws(options.counts, alone, 1)
+    return trend.Problem(values, ends, np.zeros(dates.size), entries, options.loss, options.has_step, draws)
 
 
 def _of_pairs(
     values: np.ndarray, ends: np.ndarray, spread: np.ndarray, entries: np.ndarray, options: Options
-) -> _trend.Problem:
-    draws = None if options.counts is None else _trend.Draws(options.counts, ends, 0)
-    return _trend.Problem(values, ends, spread, entries, options.loss, options.has_step, draws)
+) -> trend.Problem:
+    draws = None if options.counts is None else trend.Draws(options.counts, ends, 0)
+    return trend.Problem(values, ends, spread, entries, options.loss, options.has_step, draws)
 
 
 def _with_drift(data: xr.Dataset, variances: Components) -> Components:
@@ -191,28 +191,28 @@ def flags(fitted: Fit, names: Sequence[str]) -> Any:
     ).astype(np.int64)
 
 
-def _solve_series(problem: _trend.Problem, layers: Layers, *fields: np.ndarray) -> np.ndarray:
+def _solve_series(problem: trend.Problem, layers: Layers, *fields: np.ndarray) -> np.ndarray:
     dx, dy, sigma_x, sigma_y = fields
     observed = np.stack([dx, dy]).astype(np.float64)
     variance = np.stack([sigma_x, sigma_y]).astype(np.float64) ** 2
     noise = np.empty((2, 0, *dx.shape[1:])), np.ones(dx.shape[1:])
-    return _trend.fit(problem, layers, (observed, variance), noise).astype(dx.dtype)
+    return trend.fit(problem, layers, (observed, variance), noise).astype(dx.dtype)
 
 
 def _solve_pairs(
     options: Options,
-    problem: _trend.Problem,
+    problem: trend.Problem,
     layers: Layers,
     network: tuple[np.ndarray, np.ndarray],
     *fields: np.ndarray,
 ) -> np.ndarray:
     merged = np.empty((4, len(problem.ends), *fields[0].shape[1:]))
-    _solver.merge(*network, *fields, out=merged)
+    solver.merge(*network, *fields, out=merged)
     has_vector = np.isfinite(merged[0])
     if options.days is not None:
-        merged[:, _separation.is_locked(options.days, merged)] = np.nan
+        merged[:, separation.is_locked(options.days, merged)] = np.nan
     weight = None if options.group is None else np.empty(merged.shape[1:])
-    out = _trend.fit(problem, layers, (merged[:2], merged[2:]), _noise(problem.ends, merged), weight)
+    out = trend.fit(problem, layers, (merged[:2], merged[2:]), _noise(problem.ends, merged), weight)
     if options.group is not None and weight is not None:
         is_left = np.isfinite(merged[0])
         out[layers["used"]] = np.einsum("pg,pyx->gyx", options.group, (weight > 0.0) & is_left)
@@ -222,7 +222,7 @@ def _solve_pairs(
 
 def _noise(ends: np.ndarray, merged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Variance of each date (2, date, rows, columns), and the share of the variances that belongs to the pairs."""
-    of_dates, share = _solver.noise(ends, int(ends.max()) + 1, merged)
+    of_dates, share = solver.noise(ends, int(ends.max()) + 1, merged)
     # where no variances are known, the scatter about the model tells them
     share = np.where(np.isnan(share), 0.0, share)
     return np.maximum(1.0 - share, 0.0) * of_dates, share

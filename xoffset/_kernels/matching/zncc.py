@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._kernels._jit import hot_kernel
-from xoffset._kernels.surface import _masked_scores, _plain_scores, _read_peak
+from xoffset._kernels.matching.surface import _masked_scores, _plain_scores, _read_peak
 
 LANES = 8
 

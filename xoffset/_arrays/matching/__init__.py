@@ -1,0 +1,1 @@
+"""Matchers, and what they share: images, search, pyramid, significance."""

@@ -1,0 +1,1 @@
+"""Networks of pairs: graph, observations, solver, fits."""

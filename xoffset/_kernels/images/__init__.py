@@ -1,0 +1,1 @@
+"""Filters, sums over windows, warping."""

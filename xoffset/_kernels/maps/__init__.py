@@ -1,0 +1,1 @@
+"""Fields on a grid: neighbours, gradients, paths, profiles."""

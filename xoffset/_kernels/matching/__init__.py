@@ -1,0 +1,1 @@
+"""Search, peaks, refinement and significance of matches."""

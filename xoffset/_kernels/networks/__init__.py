@@ -1,0 +1,1 @@
+"""Networks of pairs and series of dates: systems, losses, variances, fits."""
