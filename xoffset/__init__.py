@@ -11,19 +11,23 @@ from xoffset import filtering, flags, formats, plotting, synthetic
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.pyramid import Pyramid
-from xoffset.decomposition import annual, coseismic, decompose
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.tables import from_table
 from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import estimate
 from xoffset.matching.extend import extend
+from xoffset.motion.coherence import quality, vector_coherence
+from xoffset.motion.coseismic import coseismic
+from xoffset.motion.decompose import decompose
 from xoffset.motion.ground import ground
+from xoffset.motion.means import mean_displacement, mean_velocity
 from xoffset.motion.profile import profile
 from xoffset.motion.resample import rereference, resample
 from xoffset.motion.strain import strain
 from xoffset.motion.trajectory import trajectory
 from xoffset.motion.velocity import velocity
+from xoffset.motion.yearly_velocity import annual
 from xoffset.network.diagnose import diagnose
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
@@ -31,7 +35,6 @@ from xoffset.pipeline.warmup import warmup
 from xoffset.readers.open_result import open_result
 from xoffset.readers.open_stack import open_stack
 from xoffset.screening.screen import screen
-from xoffset.stacking import mean_displacement, mean_velocity, quality, vector_coherence
 from xoffset.uncertainty.calibrate import calibrate
 from xoffset.uncertainty.closure import closure
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import xarray as xr
 
-from xoffset.decomposition import annual, coseismic, decompose
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
@@ -13,17 +12,21 @@ from xoffset.matching.extend import extend
 from xoffset.model.flags import flag_summary, flagged
 from xoffset.model.kinds import KINDS
 from xoffset.model.methods import Accessor, method
+from xoffset.motion.coherence import quality, vector_coherence
+from xoffset.motion.coseismic import coseismic
+from xoffset.motion.decompose import decompose
 from xoffset.motion.ground import ground
+from xoffset.motion.means import mean_displacement, mean_velocity
 from xoffset.motion.profile import profile
 from xoffset.motion.resample import rereference, resample
 from xoffset.motion.strain import strain
 from xoffset.motion.trajectory import trajectory
 from xoffset.motion.velocity import velocity
+from xoffset.motion.yearly_velocity import annual
 from xoffset.network.diagnose import diagnose
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
 from xoffset.screening.screen import screen
-from xoffset.stacking import mean_displacement, mean_velocity, quality, vector_coherence
 from xoffset.uncertainty.calibrate import calibrate
 from xoffset.uncertainty.closure import closure
 

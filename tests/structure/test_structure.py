@@ -29,29 +29,22 @@ MODULES = sorted(
 )
 HEAVY = ("dask", "rioxarray", "rasterio", "zarr", "scipy.signal", "matplotlib", "cmcrameri", "h5netcdf", "pyproj")
 
-# from top to bottom: a module may import what stands in a lower row, and its own package
+# From top to bottom, by folders: a module may import what stands in a lower row, and its own folder.
 LAYERS = (
     ("__init__",),
     ("accessor", "cli", "flags"),
     ("pipeline",),
     (
-        "filtering", "matching", "network", "uncertainty", "screening", "inversion", "motion", "decomposition",
-        "stacking", "plotting", "synthetic", "formats", "readers",
+        "filtering", "formats", "inversion", "matching", "motion", "network", "plotting", "readers", "screening",
+        "synthetic", "uncertainty",
     ),
-    ("_regression",),
-    ("_phase", "_separation", "_solver", "_trend"),
-    ("_ncc", "_adjustment"),
-    ("_pyramid", "_significance", "_strips"),
-    ("_search",),
-    ("_images",),
-    ("_prefilters",),
     ("model",),
     ("_blocks",),
-    ("_arrays", "_options"),
-    ("_graph", "_layers", "_terms", "_kernels"),
+    ("_arrays",),
+    ("_kernels", "_options"),
 )  # fmt: skip
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
-SIDEWAYS = {("network", "matching")}  # DESIGN §2: plan() measures a pair to plan the others
+SIDEWAYS = {("network", "matching")}  # plan() measures a pair to plan the others
 
 
 @functools.cache
@@ -114,6 +107,22 @@ def test_only_blocks_knows_dask_and_threads(module):
         if isinstance(node, ast.Attribute) and node.attr in ("apply_ufunc", "map_blocks", "map_overlap")
     ]
     assert part(module) == "_blocks" or not found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_file_is_read_at_a_sitting(module):
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    assert len(path.read_text().splitlines()) <= (500 if "_kernels" in module else 400)
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if "_kernels" not in name])
+def test_a_function_fits_a_screen(module):
+    def length(function):
+        body = function.body[1:] if ast.get_docstring(function) else function.body
+        return function.end_lineno - body[0].lineno + 1 if body else 0
+
+    assert {each.name: length(each) for each in functions(source(module)) if length(each) > 60} == {}
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if "_kernels" in name])

@@ -1,0 +1,67 @@
+"""What several models of motion share: events, decays, seasons, and fields of their parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from xoffset._arrays.networks.terms import season
+from xoffset.model.dates import Date, as_event, as_instant
+from xoffset.motion.regression import Fit, Source
+
+SEASONS = {"annual": 1, "semiannual": 2}
+Fields = dict[str, tuple[tuple[str, ...], Any]]
+
+
+def event(given: Source, date: Date, name: str, caller: str) -> np.datetime64:
+    """Instant of an event that has dates on both sides."""
+    instant = as_event(date, given.epochs, name, caller)
+    if not given.epochs[0] < instant <= given.epochs[-1]:
+        raise ValueError(
+            f"{caller}() needs dates before and after {name}; got {instant} for dates from {given.epochs[0]} to "
+            f"{given.epochs[-1]}. Choose a date between them."
+        )
+    return instant
+
+
+def decay(given: Source, entry: tuple[Date, float], name: str) -> tuple[np.datetime64, float]:
+    """Instant and days of a decay."""
+    if not isinstance(entry, (tuple, list)) or len(entry) != 2:
+        raise ValueError(
+            f"decompose() needs pairs of a date and days as {name}; got {entry!r}. Pass [('2020-06-01T10:30', 30.0)]."
+        )
+    instant = as_instant(entry[0], name, "decompose")
+    if instant >= given.epochs[-1]:
+        raise ValueError(
+            f"decompose() needs dates after the one of {name}; got {instant}, the last is {given.epochs[-1]}. "
+            "Choose an earlier date."
+        )
+    check_days(entry[1], name, "decompose")
+    return instant, float(entry[1])
+
+
+def check_days(value: float, name: str, caller: str) -> None:
+    """Refuse what is no number of days above zero."""
+    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not is_number or not 0.0 < value < np.inf:
+        raise ValueError(f"{caller}() needs a number of days above zero as {name}; got {value!r}. Pass one such as 30.")
+
+
+def season_terms(epochs: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Sine and cosine of each season, by the names of their parameters."""
+    terms = {}
+    for name in names:
+        terms[f"{name}_sin"], terms[f"{name}_cos"] = season(epochs, SEASONS[name])
+    return terms
+
+
+def fields_of(fitted: Fit, labels: Mapping[str, str]) -> Fields:
+    """Parameters and standard errors of terms, under a label whose {} stands for x or y."""
+    fields: Fields = {}
+    for term, label in labels.items():
+        for axis, letter in enumerate("xy"):
+            fields[label.format(letter)] = (("y", "x"), fitted.value[term][axis])
+            fields["sigma_" + label.format(letter)] = (("y", "x"), fitted.sigma(term, axis))
+    return fields

@@ -1,0 +1,89 @@
+"""Displacement of an event: decompose() with a step at a known instant."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from xoffset import _options
+from xoffset._arrays.networks import terms as motion_terms
+from xoffset._arrays.networks.terms import velocity
+from xoffset.model import products, variables
+from xoffset.model.dates import Date
+from xoffset.motion import regression
+from xoffset.motion.components import check_days, event, fields_of
+from xoffset.motion.regression import Loss, Options
+
+
+def coseismic(
+    shifts_or_series: xr.Dataset,
+    date: Date,
+    *,
+    trend: bool = False,
+    postseismic: float | None = None,
+    loss: Loss = "huber",
+) -> xr.Dataset:
+    """Displacement of a sudden event, with an uncertainty that follows the number of dates on each side.
+
+    Parameters
+    ----------
+    shifts_or_series
+        Series (time, y, x) from `invert`, or shifts (pair, y, x); pairs across the event are enough.
+    date
+        Instant of the event (UTC). An image taken at the very instant shows what came of it; a bare date on which an
+        image was taken is refused.
+    trend
+        Fit a velocity too, common to before and after.
+    postseismic
+        Time tau in days of a displacement that goes on like ln(1 + t/tau) after the event. None: none is fitted.
+    loss
+        How residuals count: `"linear"`, `"huber"`, `"tukey"` or `"l1"`, see `velocity`.
+
+    Returns
+    -------
+    xarray.Dataset
+        On (y, x), positive toward increasing x and y: `dx`, `dy`, displacement of the event in metres; with a trend
+        `vx`, `vy` in m yr-1; with `postseismic` the amplitude `postseismic_dx`, `postseismic_dy` in metres. Each has
+        its standard error `sigma_...`. `rms`: root mean square residual in m of the mean component. NaN where the dates
+        of a pixel do not tell a parameter; `flags` says so, and where the weights did not converge. Lazy if the input
+        is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the input is neither shifts nor a series, the date is none or has no image before or after it, or an option
+        is not one of those above.
+
+    Notes
+    -----
+    The noise of a match is that of its two images. All pairs of m images before with n after say no more of the step
+    than m + n dates can: its variance is s²/m + s²/n with the variance s² of a date, however many pairs there are. What
+    does not close is noise of the pairs, which many pairs reduce. See `velocity` for weights, standard errors, and what
+    is left out of a series.
+
+    Examples
+    --------
+    >>> import xoffset, xoffset.synthetic
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), dates=["2020-01-01", "2020-02-01", "2020-04-01"], velocity=0.0,
+    ...                                    field="constant", direction=90.0, step=6.0, step_date="2020-03-01")
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, split="2020-03-01"))
+    >>> float(xoffset.coseismic(shifts, "2020-03-01").dx.median().round(1))
+    6.0
+    """
+    code = regression.check_loss(loss, "coseismic")
+    given = regression.source(shifts_or_series, "coseismic")
+    instant = event(given, date, "date", "coseismic")
+    terms = {"d": motion_terms.step(given.epochs, instant)}
+    if _options.as_switch(trend, "trend", "coseismic"):
+        terms["v"] = velocity(given.epochs, regression.middle(given.epochs))
+    if postseismic is not None:
+        check_days(postseismic, "postseismic", "coseismic")
+        terms["postseismic"] = motion_terms.logarithmic(given.epochs, instant, float(postseismic))
+    fitted = regression.fit(given, terms, Options(code))
+    labels = {"d": "d{}", "v": "v{}", "postseismic": "postseismic_d{}"}
+    fields = fields_of(fitted, {name: labels[name] for name in terms})
+    fields["rms"] = (("y", "x"), fitted.rms)
+    fields["flags"] = (("y", "x"), regression.flags(fitted, list(terms)))
+    step = {
+        "function": "coseismic", "date": str(instant), "trend": bool(trend), "postseismic": postseismic, "loss": loss,
+    }  # fmt: skip
+    return products.product(fields, variables.COSEISMIC, like=given.data, step=step)
