@@ -13,7 +13,7 @@ import numpy as np
 from _measure import Extent, Rows, cpu_seconds, on_one_core, run
 from _scenes import pair
 
-from xoffset._arrays.filters import prefilters
+from xoffset._arrays.filters.options import Bandpass
 from xoffset._arrays.lattice import Lattice
 from xoffset._arrays.matching import images as imaging
 from xoffset._arrays.matching import search as searching
@@ -114,7 +114,7 @@ def kernels(extent: Extent) -> Rows:
 
 
 def _tile(template: int, search: int, step: int) -> Tile:
-    filtered = prefilters.Bandpass()
+    filtered = Bandpass()
     stack, _ = pair(512, snr=4.0)
     options = request.Options(template, search, step, "ncc", filtered, None)
     lattice = request.prepare(stack, stack.offset.pairs(), options).lattice
@@ -130,7 +130,7 @@ def _tile(template: int, search: int, step: int) -> Tile:
 
 def _prepare(tile: Tile, date: int) -> Image:
     templates = (tile.nodes.template,)
-    return imaging.prepare(tile.raw[date], tile.frame, templates, prefilters.Bandpass(), tile.lattice.dtype)
+    return imaging.prepare(tile.raw[date], tile.frame, templates, Bandpass(), tile.lattice.dtype)
 
 
 def _anew(image: Image, *names: str) -> None:

@@ -11,7 +11,9 @@ import xarray as xr
 
 import xoffset
 from xoffset import filtering, synthetic
-from xoffset._arrays.filters import prefilters
+from xoffset._arrays.filters import apply, centre, colour, noise, smoothing
+from xoffset._arrays.filters import options as options_module
+from xoffset._arrays.filters.options import Bandpass, Highpass, Laplacian, Orientation, as_prefilter, described
 from xoffset._arrays.matching.images import margin
 from xoffset._kernels.images import filters
 
@@ -28,7 +30,7 @@ CASES = {
     "rank": ({"radius": 2}, lambda raw: twin.rank(raw, 2)),
     "log": ({"level": 900.0}, lambda raw: twin.log(raw, 900.0)),
 }
-NAMES = sorted(prefilters.NAMES)
+NAMES = sorted(options_module.NAMES)
 
 
 def image(shape=(44, 40), seed=0, holes=True, dtype=np.float64):
@@ -98,8 +100,8 @@ def test_filters_in_single_precision(name):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_bandpass_of_thin_images_without_holes(shape, dtype):
     raw = image(shape, holes=False)
-    found, valid = prefilters.apply(
-        prefilters.Bandpass(1.2, 4.0),
+    found, valid = apply.apply(
+        Bandpass(1.2, 4.0),
         (raw - raw.mean()).astype(dtype),
         np.ones(shape, np.uint8),
         (slice(0, shape[0]), slice(0, shape[1])),
@@ -119,7 +121,7 @@ def test_planes_are_fitted_beside_holes_only(sigma):
     raw[~np.isfinite(raw)] = np.nan
     raw -= np.nanmean(raw)
     known = np.isfinite(raw)
-    level, moments = prefilters._local_level(np.nan_to_num(raw), known.astype(np.uint8), sigma)
+    level, moments = smoothing.local_level(np.nan_to_num(raw), known.astype(np.uint8), sigma)
     wanted, weight, centroid = reference.local_plane(raw, sigma)
     reach = int(4 * sigma + 0.5)
     inner = (slice(reach, -reach), slice(reach, -reach))
@@ -145,14 +147,14 @@ def test_noise_equals_its_twin():
     raw = image()
     known = np.isfinite(raw)
     raw[~known] = np.nan
-    found = prefilters.noise(np.where(known, raw, 0.0), known.astype(np.uint8))
+    found = noise.noise(np.where(known, raw, 0.0), known.astype(np.uint8))
     assert found == pytest.approx(twin.noise(raw))
 
 
 def test_noise_of_a_noisy_slope():
     slope = np.add.outer(np.arange(200.0), 3.0 * np.arange(200.0))
     noisy = slope + 5.0 * np.random.default_rng(1).standard_normal(slope.shape)
-    assert prefilters.noise(noisy, np.ones(slope.shape, np.uint8)) == pytest.approx(5.0, rel=0.03)
+    assert noise.noise(noisy, np.ones(slope.shape, np.uint8)) == pytest.approx(5.0, rel=0.03)
 
 
 # -------------------------------------------------------------------------------------------------------- holes, blocks
@@ -188,8 +190,8 @@ def test_noise_widens_the_low_pass_where_that_helps():
     def chosen(redness, snr):
         ground = synthetic.scene((256, 256), redness=redness)
         stack, _ = synthetic.stack((256, 256), snr=snr, ground=ground)
-        pixels = prefilters.centre(stack.values[0], np.dtype(np.float32))
-        return prefilters.settle(prefilters.Bandpass("snr"), pixels.values, pixels.known, 32).fine
+        pixels = centre.centre(stack.values[0], np.dtype(np.float32))
+        return noise.settle(Bandpass("snr"), pixels.values, pixels.known, 32).fine
 
     # RMSE of 32 px windows at SNR 1: 0.107 px with 0.7, 0.098 with 1.2 on red ground; 0.074 and 0.091 on ground less so
     assert chosen(2.0, 0.7) > 0.7
@@ -317,7 +319,7 @@ def match(stack, prefilter, **grid):
     return xoffset.correlate(stack, xoffset.pairs(stack), prefilter=prefilter, **({"search": 4, "step": 16} | grid))
 
 
-@pytest.mark.parametrize("prefilter", [*NAMES, prefilters.Bandpass("snr", "template"), prefilters.Highpass("template")])
+@pytest.mark.parametrize("prefilter", [*NAMES, Bandpass("snr", "template"), Highpass("template")])
 def test_motion_is_found_with_every_filter(prefilter):
     shifts = match(moving(), prefilter)
     is_inner = (shifts.flags & 1) == 0
@@ -375,27 +377,27 @@ def test_sigma_knows_the_colour_of_the_filter(name, snr):
 
 
 def test_colour_of_noise_of_a_linear_filter_is_its_own_kernel():
-    pixels = prefilters.centre(moving(4.0).values[0], np.dtype(np.float64))
+    pixels = centre.centre(moving(4.0).values[0], np.dtype(np.float64))
     frame = (slice(0, 192), slice(0, 192))
-    prefilter = prefilters.Laplacian()
-    done = prefilters.apply(prefilter, pixels.values, pixels.known, frame)
-    exact = prefilters.colour(prefilter, pixels.values, pixels.known, frame, done)
-    change = prefilters._change_by_noise(prefilter, pixels.values, pixels.known, frame, done)
-    guessed = prefilters._kernel_of_noise(change)
-    assert prefilters._hold_of_noise(change, guessed, done) == pytest.approx(1.0, abs=0.1)
+    prefilter = Laplacian()
+    done = apply.apply(prefilter, pixels.values, pixels.known, frame)
+    exact = colour.colour(prefilter, pixels.values, pixels.known, frame, done)
+    change = colour._change_by_noise(prefilter, pixels.values, pixels.known, frame, done)
+    guessed = colour._kernel_of_noise(change)
+    assert colour._hold_of_noise(change, guessed, done) == pytest.approx(1.0, abs=0.1)
     impulse = np.zeros((31, 31))
     impulse[15, 15] = 1.0
     kernel = exact.spread(impulse) / np.sqrt(exact.gain)
-    reach = prefilters.COLOUR_RADIUS
+    reach = colour.COLOUR_RADIUS
     # of the two roots of its spectrum the positive one is found
     found = -guessed if guessed[reach, reach] * kernel[15, 15] < 0 else guessed
     assert np.abs(found - kernel[15 - reach : 16 + reach, 15 - reach : 16 + reach]).max() < 0.03
 
 
 def test_a_high_pass_may_follow_the_template():
-    assert prefilters.Bandpass(coarse="template").reach(64) == 26
-    assert prefilters.Bandpass(coarse="template").reach(16) == prefilters.Bandpass().reach(16) == 12
-    assert margin(prefilters.as_prefilter("bandpass"), 64) == 18
+    assert Bandpass(coarse="template").reach(64) == 26
+    assert Bandpass(coarse="template").reach(16) == Bandpass().reach(16) == 12
+    assert margin(as_prefilter("bandpass"), 64) == 18
 
 
 # ----------------------------------------------------------------------------------------------------------- bad input
@@ -437,18 +439,18 @@ def test_what_is_no_stack_is_refused(name):
 
 
 @pytest.mark.small
-@pytest.mark.parametrize("value", ["gauss", "orientation", 3, prefilters.Bandpass, prefilters.Orientation()])
+@pytest.mark.parametrize("value", ["gauss", "orientation", 3, Bandpass, Orientation()])
 def test_unknown_prefilters_are_refused(value):
     with pytest.raises(ValueError, match="Pass one of the names"):
-        prefilters.as_prefilter(value)
+        as_prefilter(value)
 
 
 @pytest.mark.small
 @pytest.mark.parametrize("name", [*NAMES, None])
 def test_names_of_prefilters(name):
-    prefilter = prefilters.as_prefilter(name)
-    assert prefilters.described(prefilter) == name
-    assert prefilters.as_prefilter(prefilter) is prefilter
+    prefilter = as_prefilter(name)
+    assert described(prefilter) == name
+    assert as_prefilter(prefilter) is prefilter
 
 
 @pytest.mark.parametrize("level", [0.0, 7.0])

@@ -14,19 +14,10 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from xoffset._arrays.filters import prefilters
-from xoffset._arrays.filters.prefilters import (
-    Bandpass,
-    Highpass,
-    Laplacian,
-    Log,
-    Naof,
-    Orientation,
-    Rank,
-    Sobel,
-    Wallis,
-)
-from xoffset._arrays.lattice import Lattice, Tile
+from xoffset._arrays.filters import options
+from xoffset._arrays.filters.options import Bandpass, Highpass, Laplacian, Log, Naof, Orientation, Rank, Sobel, Wallis
+from xoffset._arrays.filters.tile import filter_tile
+from xoffset._arrays.lattice import Lattice
 from xoffset._blocks import tiles
 from xoffset.model import checks, grids, history
 
@@ -70,9 +61,7 @@ def highpass(stack: xr.DataArray, *, coarse: float = 3.0) -> xr.DataArray:
     >>> stack, _ = xoffset.synthetic.stack((64, 64))
     >>> filtered = xoffset.filtering.highpass(stack, coarse=3.0)
     """
-    return _filtered(
-        stack, Highpass(prefilters.number(coarse, "coarse", 0.5)), "highpass", "high-pass of the brightness"
-    )
+    return _filtered(stack, Highpass(options.number(coarse, "coarse", 0.5)), "highpass", "high-pass of the brightness")
 
 
 def bandpass(stack: xr.DataArray, *, fine: float | Literal["snr"] = 0.7, coarse: float = 3.0) -> xr.DataArray:
@@ -114,7 +103,7 @@ def bandpass(stack: xr.DataArray, *, fine: float | Literal["snr"] = 0.7, coarse:
     >>> filtered = xoffset.filtering.bandpass(stack, fine=0.7, coarse=3.0)
     """
     return _filtered(
-        stack, Bandpass(fine, prefilters.number(coarse, "coarse", 0.5)), "bandpass", "band-pass of the brightness"
+        stack, Bandpass(fine, options.number(coarse, "coarse", 0.5)), "bandpass", "band-pass of the brightness"
     )
 
 
@@ -369,7 +358,7 @@ def log(stack: xr.DataArray, *, level: float = 0.0) -> xr.DataArray:
     return _filtered(stack, Log(level), "log", "logarithm of the brightness")
 
 
-def _filtered(stack: xr.DataArray, prefilter: prefilters.Prefilter, caller: str, long_name: str) -> xr.DataArray:
+def _filtered(stack: xr.DataArray, prefilter: options.Prefilter, caller: str, long_name: str) -> xr.DataArray:
     stack = checks.as_stack(stack, caller)
     is_double = stack.dtype.kind == "f" and stack.dtype.itemsize > 4
     working = np.dtype(np.float64 if is_double else np.float32)
@@ -387,11 +376,11 @@ def _filtered(stack: xr.DataArray, prefilter: prefilters.Prefilter, caller: str,
         nodata=grids.nodata_of(stack),
         dtype=np.result_type(working, np.complex64) if is_complex else working,
     )
-    kernel = partial(_filter_tile, lattice=lattice, prefilter=prefilter, working=working)
+    kernel = partial(filter_tile, lattice=lattice, prefilter=prefilter, working=working)
     found = tiles.filter_tiles(stack.data, lattice, kernel)
-    step = {"function": caller} | prefilters.options(prefilter)
+    step = {"function": caller} | options.options(prefilter)
     attrs = {"long_name": long_name, "processing": history.processed(stack, step)}
-    if not prefilters.keeps_units(prefilter) or isinstance(prefilter, Log):
+    if not options.keeps_units(prefilter) or isinstance(prefilter, Log):
         attrs["units"] = "1"
     elif "units" in stack.attrs and caller in ("highpass", "bandpass"):
         attrs["units"] = stack.attrs["units"]
@@ -399,34 +388,4 @@ def _filtered(stack: xr.DataArray, prefilter: prefilters.Prefilter, caller: str,
     mapping = stack.encoding.get("grid_mapping", stack.attrs.get("grid_mapping"))
     if mapping is not None:
         filtered.encoding["grid_mapping"] = mapping
-    return filtered
-
-
-def _filter_tile(
-    images: np.ndarray,
-    tile: Tile,
-    guide: np.ndarray,
-    *,
-    lattice: Lattice,
-    prefilter: prefilters.Prefilter,
-    working: np.dtype,
-) -> np.ndarray:
-    """Filtered pixels of a tile (1, time, rows, columns) from those of its window (time, height, width)."""
-    rows, columns = (slice(lattice.margin, lattice.margin + part.stop - part.start) for part in tile)
-    frame = lattice.frame(tile)
-    out = np.empty((1, len(images), rows.stop - rows.start, columns.stop - columns.start), dtype=lattice.dtype)
-    for raw, target in zip(images, out[0], strict=True):
-        target[:] = _filter_image(raw, frame, prefilter, working)[rows, columns]
-    return out
-
-
-def _filter_image(raw: np.ndarray, frame: Tile, prefilter: prefilters.Prefilter, working: np.dtype) -> np.ndarray:
-    if isinstance(prefilter, Log):
-        return prefilters.logarithm(raw, prefilter.level)
-    pixels = prefilters.centre(np.ascontiguousarray(raw), working)
-    settled = prefilters.settle(prefilter, pixels.values, pixels.known, 0)
-    filtered, valid = prefilters.apply(settled, pixels.values, pixels.known, frame)
-    if prefilters.keeps_units(prefilter):
-        filtered = np.ldexp(filtered, pixels.exponent)
-    filtered[valid == 0] = np.nan
     return filtered

@@ -12,13 +12,14 @@ import xarray as xr
 
 import xoffset
 from xoffset import synthetic
-from xoffset._arrays.filters import prefilters
+from xoffset._arrays.filters.options import as_prefilter
 from xoffset._arrays.lattice import Lattice
-from xoffset._arrays.matching import phase as matcher
+from xoffset._arrays.matching import phase
 from xoffset._arrays.matching.phase import Phase, match_tile
 from xoffset._arrays.matching.search import Pair
 from xoffset._blocks import tiles
-from xoffset._kernels.matching import phase
+from xoffset._kernels.matching import orientations, planes
+from xoffset._kernels.matching.spectra import find_lines, find_peaks, resample_windows
 from xoffset.model import products
 from xoffset.model.dates import YEAR
 from xoffset.model.flags import FLAGS
@@ -129,7 +130,7 @@ def test_plane_equals_its_twin(template, options):
     # the last step is below 5e-4 px, and what is left after it much less
     np.testing.assert_allclose([found.dx, -found.dy], [u, v], atol=2e-4)
     np.testing.assert_allclose([found.score, found.gap], [score, gap], atol=2e-4)
-    least = matcher.LEAST_SIGMA**2
+    least = phase.LEAST_SIGMA**2
     np.testing.assert_allclose(found.sigma_dx**2, variance_x + least, rtol=5e-3)
     np.testing.assert_allclose(found.sigma_dy**2, variance_y + least, rtol=5e-3)
     np.testing.assert_allclose(found.sigma_dxdy, -covariance, atol=5e-3 * variance_x)
@@ -158,7 +159,7 @@ def test_resampled_windows_are_those_of_a_polynomial():
     fractions = np.array([[0.3, -0.4], [-0.75, 0.0], [0.0, 1.0]])
     corners = np.array([[3, 4], [2, 3], [3, 2]])
     out = np.empty((3, 6, 6))
-    phase.resample_windows(coefficients, corners, fractions, out)
+    resample_windows(coefficients, corners, fractions, out)
     for window, corner, fraction in zip(out, corners, fractions, strict=True):
         y = np.arange(6)[:, None] + corner[0] + fraction[0] - 7.0
         x = np.arange(6)[None] + corner[1] + fraction[1] - 7.0
@@ -168,7 +169,7 @@ def test_resampled_windows_are_those_of_a_polynomial():
 def fit_planes(first, second, start=0.0, rounds=4):
     out, flags = np.empty((1, 6)), np.zeros(1, dtype=np.int32)
     spectra = [scipy.fft.rfft2(window)[None] for window in (first, second)]
-    phase.fit_planes(*spectra, np.full((1, 2), start), (0.9, rounds), np.ones(1), out, flags)
+    planes.fit_planes(*spectra, np.full((1, 2), start), (0.9, rounds), np.ones(1), out, flags)
     return out[0], int(flags[0])
 
 
@@ -213,7 +214,7 @@ def test_verdicts_on_surfaces():
     found = []
     for one, second in ((first, first), (smooth, np.roll(smooth, 2, axis=1)), (first, other), (first, 0.0 * first)):
         out, flags = np.empty((1, 6)), np.zeros(1, dtype=np.int32)
-        phase.fit_surfaces(one, second, corner, corner, 16, out, flags)
+        orientations.fit_surfaces(one, second, corner, corner, 16, out, flags)
         found.append(int(flags[0]))
         assert np.isfinite(out[0, 0]) == (found[-1] == 0)
     assert found[0] == 0
@@ -227,11 +228,11 @@ def test_peaks_on_the_rim_and_their_rivals():
     surfaces[0, 3, -2], surfaces[0, -3, -2], surfaces[0, 8, 8] = 0.9, 0.5, 1.0
     surfaces[1, 5, 1] = 1.0
     out, flags = np.empty((2, 6)), np.zeros(2, dtype=np.int32)
-    phase.find_peaks(surfaces, 5, out, flags)
+    find_peaks(surfaces, 5, out, flags)
     # what lies beyond the search does not count
     np.testing.assert_allclose(out[:, :4], [[3, -2, 0.9, 0.4], [5, 1, 1.0, 1.0]])
     assert flags.tolist() == [0, FLAGS["border"]]
-    phase.find_peaks(surfaces[:1], 3, out[:1], flags[:1])
+    find_peaks(surfaces[:1], 3, out[:1], flags[:1])
     assert np.isnan(out[0, 3])
 
 
@@ -243,14 +244,14 @@ def test_lines_are_found():
     valid, out = np.ones((20, 20), dtype=np.uint8), np.empty(1, dtype=np.uint8)
     found = []
     for image in images:
-        phase.find_lines(image, valid, np.array([[2, 3]]), 16, out)
+        find_lines(image, valid, np.array([[2, 3]]), 16, out)
         found.append(int(out[0]))
     assert found == [1, 1, 0, 0]
     # a scratch without values does not count
     scratched = images[0].copy()
     scratched[8:10, 4:15] = 50.0
     valid[8:10, 4:15] = 0
-    phase.find_lines(scratched, valid, np.array([[2, 3]]), 16, out)
+    find_lines(scratched, valid, np.array([[2, 3]]), 16, out)
     assert out[0] == 1
 
 
@@ -496,7 +497,7 @@ def cut_tile(stack, search, margin, template=64, step=16):
 def test_search_around_a_prior(method):
     stack = moving(12.3, -7.6, shape=(180, 200))
     images, tile, lattice = cut_tile(stack, 3, 40)
-    prefilter = prefilters.as_prefilter("bandpass")
+    prefilter = as_prefilter("bandpass")
     options = {"lattice": lattice, "matcher": Phase(method), "prefilter": prefilter}
     shape = (tile[0].stop, tile[1].stop)
     half = np.full((2, *shape), 3.0)

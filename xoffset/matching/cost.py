@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import phase, pyramid, search
+from xoffset._arrays.matching import pyramid, search, spectra
 from xoffset._arrays.matching.images import working_dtype
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
@@ -143,7 +143,7 @@ def memory_of_core(stack: xr.DataArray, request: Request, side: tuple[int, int])
         coarse = outer * sum(0.25**level for level in range(1, lattice.levels + 1))
         images += len(dates) * (inner * width + coarse * (_of_image(1, working) + 8))
     if isinstance(request.matcher, Phase):
-        of_pair = PHASE_BUFFERS * phase.BUFFER
+        of_pair = PHASE_BUFFERS * spectra.BUFFER
     results = 2 * math.prod(request.shape) * math.prod(shape) * width
     tile = stack.shape[0] * outer * width + images + of_pair + results
     return round(tile + _block(stack, request, side))

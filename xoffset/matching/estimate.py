@@ -11,14 +11,14 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
-from xoffset._arrays.filters.prefilters import Prefilter
+from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._blocks import threads
 from xoffset._kernels import _cache
 from xoffset._kernels.images import filters
-from xoffset._kernels.matching import phase
+from xoffset._kernels.matching import spectra
 from xoffset.matching.cost import count_work, largest_task, memory_of_core, memory_shared
 from xoffset.matching.request import Options, Request, in_metres, prepare
 from xoffset.matching.timing import cpu_seconds
@@ -134,7 +134,7 @@ def estimate(
     tasks = math.prod(math.ceil(count / size) for count, size in zip(request.lattice.nodes, side, strict=True))
     # by a kernel that every match of this matcher calls
     is_cold = not _cache.is_ready(
-        phase.cut_windows if isinstance(request.matcher, Phase) else filters.spline_coefficients
+        spectra.cut_windows if isinstance(request.matcher, Phase) else filters.spline_coefficients
     )
     start = time.thread_time()
     seconds = sum(cpu_seconds(request, part) for part in work) if calibrate else math.nan

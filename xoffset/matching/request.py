@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset._arrays.filters import prefilters
-from xoffset._arrays.filters.prefilters import Prefilter
+from xoffset._arrays.filters import options as options_module
+from xoffset._arrays.filters.options import Prefilter, as_prefilter
 from xoffset._arrays.lattice import Lattice
 from xoffset._arrays.matching import images, ncc, phase, pyramid
 from xoffset._arrays.matching.ncc import NCC
@@ -90,7 +90,7 @@ class Request:
             "search": described,
             "step": self.lattice.step,
             "matcher": {"name": type(self.matcher).__name__.lower()} | dataclasses.asdict(self.matcher),
-            "prefilter": prefilters.described(self.prefilter),
+            "prefilter": options_module.described(self.prefilter),
             "prior": None if prior is None else sorted(map(str, prior.data_vars)),
         }
 
@@ -99,7 +99,7 @@ def prepare(stack: xr.DataArray, network: xr.Dataset, options: Options) -> Reque
     """Check everything and compute nothing of the images; the errors are those of `correlate`."""
     stack = checks.as_stack(stack, "correlate")
     network = checks.as_network(network, stack, "correlate")
-    matcher, prefilter = _as_matcher(options.matcher), prefilters.as_prefilter(options.prefilter)
+    matcher, prefilter = _as_matcher(options.matcher), as_prefilter(options.prefilter)
     step = _as_size(options.step, "step", 1)
     templates = _as_templates(options.template, step)
     grid = Grid.of(stack, templates[-1], step)

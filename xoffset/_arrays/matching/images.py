@@ -8,8 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from xoffset._arrays.filters import prefilters
-from xoffset._arrays.filters.prefilters import Prefilter
+from xoffset._arrays.filters import apply, centre, noise, options
+from xoffset._arrays.filters import colour as colour_module
+from xoffset._arrays.filters.colour import WHITE, Colour
+from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Tile
 from xoffset._kernels.images import filters, windows
 from xoffset._kernels.matching import refine, significance, zncc
@@ -31,7 +33,7 @@ class Image:
     frame: Tile  # the part inside the image
     templates: tuple[int, ...]
     floor: float  # variance that a pixel must exceed to be texture and not rounding
-    colour: prefilters.Colour  # that the filter gave to the noise
+    colour: Colour  # that the filter gave to the noise
     colour_reach: int  # distance in pixels over which the filter lets pixels be alike; 0 without a filter
     textures: dict[int, significance.Texture] = field(default_factory=dict)  # by template, filled when first needed
 
@@ -103,15 +105,15 @@ def prepare(
     """Filter one image of a tile, NaN where there is no pixel; `frame` is the part inside the image."""
     # in rows, whatever the memory order of the stack: sums follow it
     raw = np.ascontiguousarray(raw)
-    centred, known, peak, _ = prefilters.centre(prefilters.brightness(prefilter, raw), dtype)
-    filtered, valid, colour = centred, known, prefilters.WHITE
+    centred, known, peak, _ = centre.centre(centre.brightness(prefilter, raw), dtype)
+    filtered, valid, colour = centred, known, WHITE
     if prefilter is not None:
-        prefilter = prefilters.settle(prefilter, centred, known, templates[-1])
-        filtered, valid = prefilters.apply(prefilter, centred, known, frame)
-        colour = prefilters.colour(prefilter, centred, known, frame, (filtered, valid))
+        prefilter = noise.settle(prefilter, centred, known, templates[-1])
+        filtered, valid = apply.apply(prefilter, centred, known, frame)
+        colour = colour_module.colour(prefilter, centred, known, frame, (filtered, valid))
     # what the sums of the filters may round to: the band-pass of a pure slope must not pass for texture
     floor = (max(32.0 * float(np.finfo(dtype).eps), 1e-12) * peak) ** 2
-    if not prefilters.keeps_units(prefilter):
-        floor = prefilters.LEAST_TEXTURE**2
+    if not options.keeps_units(prefilter):
+        floor = apply.LEAST_TEXTURE**2
     reach = 0 if prefilter is None else math.ceil(LIKENESS * getattr(prefilter, "coarse", COARSE))
     return Image(raw, known, filtered, valid, frame, templates, floor, colour, reach)

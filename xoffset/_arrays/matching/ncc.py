@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from xoffset import _options
-from xoffset._arrays.filters.prefilters import Prefilter
+from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._arrays.matching import pyramid, search, significance
 from xoffset._arrays.matching.images import Image, prepare, working_dtype

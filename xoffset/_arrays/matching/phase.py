@@ -1,11 +1,10 @@
-"""The phase matcher on plain arrays: one spectrum a window and date, shared by all pairs of a tile."""
+"""Matching by the phase of spectra, for wide windows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,20 +12,19 @@ import scipy.fft
 import scipy.ndimage
 
 from xoffset import _options
-from xoffset._arrays.filters import prefilters
-from xoffset._arrays.filters.prefilters import Prefilter
+from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._arrays.matching import search as searching
-from xoffset._arrays.matching.images import Image, prepare, working_dtype
+from xoffset._arrays.matching.images import prepare, working_dtype
 from xoffset._arrays.matching.search import Pair
+from xoffset._arrays.matching.spectra import Source, Windows, batches, directions
 from xoffset._kernels import bits
-from xoffset._kernels.matching import phase
+from xoffset._kernels.matching import orientations, planes
+from xoffset._kernels.matching.spectra import find_peaks, whiten
 
 FIELDS: tuple[str, ...] = ("dx", "dy", "score", "gap", "variance_dx", "variance_dy", "covariance", "flags")
 # Fields that a flagged match has not; its score and gap stay.
 VALUES = [FIELDS.index(name) for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance")]
-# Bytes that the spectra of the windows in work may take, for all dates together.
-BUFFER = 8 * 2**20
 # Pixels that resampling and slopes read beyond a window.
 REACH = 3
 # How often windows with holes are resampled.
@@ -125,97 +123,6 @@ class Phase:
             )
 
 
-@dataclass(frozen=True)
-class Source:
-    """One image of a tile as this matcher reads it."""
-
-    image: Image
-    directions: np.ndarray  # complex (height, width), of size zero if the method does without
-
-    @cached_property
-    def valid(self) -> np.ndarray:
-        """Pixels fit to be matched, uint8; without a pre-filter those near holes are left out, where splines ring."""
-        if self.image.colour is not prefilters.WHITE or self.image.valid.all():
-            return self.image.valid
-        return np.asarray(scipy.ndimage.minimum_filter(self.image.valid, 5))
-
-    @cached_property
-    def counted(self) -> np.ndarray:
-        """Known and valid pixels (2, height, width)."""
-        return np.stack([self.image.known, self.valid])
-
-
-@dataclass(frozen=True)
-class Windows:
-    """Windows of one image; what is computed of them is shared by all pairs."""
-
-    source: Source
-    corners: np.ndarray  # (window, 2) first row and column
-    size: int
-
-    def cut(self, others: Windows, fractions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Spectra of what is valid here and in the others, and their statistics as of `phase.cut_windows`."""
-        return self._taper(self.source.image.filtered, self.corners, others, fractions)
-
-    def resample(self, others: Windows, fractions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The same of the windows that lie fractions of a pixel (window, 2) further down and right."""
-        values = np.empty((len(self.corners), self.size, self.size), dtype=self.source.image.filtered.dtype)
-        phase.resample_windows(self.source.image.coefficients, self.corners, fractions, values)
-        places = np.stack([self.size * np.arange(len(values)), np.zeros(len(values), dtype=np.int64)], axis=1)
-        return self._taper(values.reshape(-1, self.size), places, others, np.zeros_like(fractions))
-
-    def _taper(
-        self, pixels: np.ndarray, places: np.ndarray, others: Windows, fractions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        out = np.empty((len(places), self.size, self.size), dtype=pixels.dtype)
-        statistics = np.empty((len(places), 2))
-        masks = (self.source.valid, others.source.valid)
-        corners = (self.corners, others.corners)
-        phase.cut_windows(pixels, places, masks, corners, fractions, out, statistics)
-        return scipy.fft.rfft2(out, workers=1), statistics
-
-    @cached_property
-    def own(self) -> tuple[np.ndarray, np.ndarray]:
-        """The same of what is valid here."""
-        return self.cut(self, np.zeros(self.corners.shape))
-
-    @cached_property
-    def spectra_of_directions(self) -> np.ndarray:
-        """(window, size, size) transforms of the directions, over the root of how many there are."""
-        cut = np.stack([self.source.directions[y : y + self.size, x : x + self.size] for y, x in self.corners])
-        count = (cut != 0).sum(axis=(1, 2), keepdims=True)
-        return np.asarray(scipy.fft.fft2(cut, workers=1) / np.sqrt(np.maximum(count, 1)).astype(cut.real.dtype))
-
-    @cached_property
-    def counts(self) -> np.ndarray:
-        """(window, 2) known pixels, and those fit to be matched."""
-        return self.counts_with(self)
-
-    def counts_with(self, others: Windows) -> np.ndarray:
-        """(window, 2) pixels known here and in the others, and fit to be matched in both."""
-        out = np.empty((len(self.corners), 2), dtype=np.int64)
-        phase.count_common(self.source.counted, others.source.counted, self.corners, others.corners, self.size, out)
-        return out
-
-    @cached_property
-    def is_flat(self) -> np.ndarray:
-        """(window,) whether the raw pixels hold one value only, or the filtered ones nothing but rounding."""
-        image = self.source.image
-        return np.asarray((image.flat[0][tuple(self.corners.T)] != 0) | (self.own[1][:, 0] <= image.floor))
-
-    @cached_property
-    def has_lines_only(self) -> np.ndarray:
-        """(window,) whether the shift along one direction cannot be told."""
-        out = np.empty(len(self.corners), dtype=np.uint8)
-        phase.find_lines(self.source.image.filtered, self.source.valid, self.corners, self.size, out)
-        return np.asarray(out != 0)
-
-    def chosen(self, which: np.ndarray, offsets: np.ndarray | None = None) -> Windows:
-        """Some of the windows, moved by whole pixels."""
-        corners = self.corners[which] if offsets is None else self.corners[which] + offsets
-        return Windows(self.source, corners, self.size)
-
-
 def match_tile(
     images: np.ndarray,
     tile: Tile,
@@ -256,10 +163,10 @@ def match_tile(
     sources = {}
     for date in sorted({date for pair in pairs for date in (pair.reference, pair.secondary)}):
         image = prepare(images[date], frame, lattice.templates, prefilter, working)
-        sources[date] = Source(image, _directions(image, matcher))
+        sources[date] = Source(image, directions(image, matcher.method))
     candidates = [searching.candidates(guide, pair, tile, lattice) for pair in pairs]
     nodes = np.indices(shape).reshape(2, -1).T
-    for batch in _batches(nodes, lattice.template, len(sources) * working.itemsize):
+    for batch in batches(nodes, lattice.template, len(sources) * working.itemsize):
         corners = lattice.margin + batch * lattice.step
         windows = {date: Windows(source, corners, lattice.template) for date, source in sources.items()}
         for k, (pair, where) in enumerate(zip(pairs, candidates, strict=True)):
@@ -272,21 +179,6 @@ def match_tile(
             found = _match(windows[pair.reference], second, flags, lattice.search[0], matcher)
             found[:2] += centre[:, ::-1].T
             out[:, k, batch[:, 0], batch[:, 1]] = found
-    return out
-
-
-def _batches(nodes: np.ndarray, template: int, bytes_per_pixel: int) -> list[np.ndarray]:
-    """Nodes in portions whose spectra, halves of the pixels' and whole ones of the directions, fit in BUFFER."""
-    most = max(1, BUFFER // (3 * template**2 * bytes_per_pixel))
-    return [nodes[start : start + most] for start in range(0, len(nodes), most)]
-
-
-def _directions(image: Image, matcher: Phase) -> np.ndarray:
-    dtype = np.result_type(image.filtered.dtype, np.complex64)
-    if matcher.method == "plane":
-        return np.empty((0, 0), dtype=dtype)
-    out = np.empty(image.filtered.shape, dtype=dtype)
-    phase.orientations(image.filtered, image.valid, image.filtered.dtype.type(image.floor), out)
     return out
 
 
@@ -303,7 +195,7 @@ def _match(first: Windows, second: Windows, flags: np.ndarray, search: int, matc
     if usable.size:
         peaks = np.empty((usable.size, 6))
         verdicts = np.where(first.has_lines_only[usable], bits.ILL_CONDITIONED, 0).astype(np.int32)
-        phase.find_peaks(_surfaces(first, second, usable, matcher), search, peaks, verdicts)
+        find_peaks(_surfaces(first, second, usable, matcher), search, peaks, verdicts)
         out[:7, usable] = _refine(first, second, usable, peaks, verdicts, matcher)
         flags[usable] = verdicts
     out[np.ix_(VALUES, flags != 0)] = np.nan
@@ -325,7 +217,7 @@ def _surfaces(first: Windows, second: Windows, which: np.ndarray, matcher: Phase
         return np.ascontiguousarray(scipy.fft.ifft2(cross, workers=1).real)
     one, other = first.own[0][which], second.own[0][which]
     white = np.empty_like(one)
-    phase.whiten(one, other, matcher.mask, white)
+    whiten(one, other, matcher.mask, white)
     return np.asarray(scipy.fft.irfft2(white, s=(first.size, first.size), workers=1))
 
 
@@ -358,11 +250,11 @@ def _refine(
 def _fit_surfaces(one: Windows, other: Windows, fractions: np.ndarray, fit: np.ndarray, flags: np.ndarray) -> None:
     """Refine by the surface of orientation correlation; fractions (window, 2) along y and x are replaced."""
     directions = one.source.directions, other.source.directions
-    phase.fit_surfaces(*directions, one.corners, other.corners, one.size, fit, flags)
+    orientations.fit_surfaces(*directions, one.corners, other.corners, one.size, fit, flags)
     fractions[:] = np.nan_to_num(fit[:, 1::-1])
     score = np.empty(len(fit), dtype=fit.dtype)
     spectra, _ = one.cut(other, np.zeros_like(fractions))
-    phase.scores(spectra, other.cut(one, fractions)[0], fractions, score)
+    planes.scores(spectra, other.cut(one, fractions)[0], fractions, score)
     fit[:, 2] = score
 
 
@@ -377,7 +269,7 @@ def _fit_whole(
     one, other = windows
     shifted, _ = other.cut(one, fractions)
     fit = np.empty((len(fractions), 6), dtype=shifted.real.dtype)
-    phase.fit_planes(shared[0], shifted, fractions, (matcher.mask, matcher.iterations), shared[1], fit, flags)
+    planes.fit_planes(shared[0], shifted, fractions, (matcher.mask, matcher.iterations), shared[1], fit, flags)
     return fit, flags
 
 
@@ -400,7 +292,7 @@ def _fit_holed(
     for _round in range(ROUNDS):
         shifted = other.resample(one, fractions)[0]
         options = (matcher.mask, matcher.iterations)
-        phase.fit_planes(spectra, shifted, none, options, statistics[:, 1].copy(), fit, flags)
+        planes.fit_planes(spectra, shifted, none, options, statistics[:, 1].copy(), fit, flags)
         fractions += np.nan_to_num(fit[:, 1::-1])
         is_far = np.abs(fractions).max(axis=1) > 1.0
         flags |= np.where(is_far, bits.REFINE_FAILED, 0).astype(np.int32)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xoffset._arrays.filters.prefilters import Prefilter
+from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._arrays.matching import images as imaging
 from xoffset._arrays.matching import search as searching
