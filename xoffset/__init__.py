@@ -17,6 +17,7 @@ from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import estimate
 from xoffset.matching.extend import extend
+from xoffset.model import renamed as _renamed
 from xoffset.motion.coherence import quality, vector_coherence
 from xoffset.motion.coseismic import coseismic
 from xoffset.motion.decompose import decompose
@@ -27,7 +28,7 @@ from xoffset.motion.resample import rereference, resample
 from xoffset.motion.strain import strain
 from xoffset.motion.trajectory import trajectory
 from xoffset.motion.velocity import velocity
-from xoffset.motion.yearly_velocity import annual
+from xoffset.motion.yearly_velocity import yearly_velocity
 from xoffset.network.diagnose import diagnose
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
@@ -44,7 +45,6 @@ __all__ = [
     "NCC",
     "Phase",
     "Pyramid",
-    "annual",
     "calibrate",
     "closure",
     "correlate",
@@ -78,6 +78,7 @@ __all__ = [
     "vector_coherence",
     "velocity",
     "warmup",
+    "yearly_velocity",
 ]
 
 
@@ -86,6 +87,9 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
+    if name in _renamed.FUNCTIONS:
+        _renamed.warn(f"xoffset.{name}", f"xoffset.{_renamed.FUNCTIONS[name]}")
+        return globals()[_renamed.FUNCTIONS[name]]
     close = _difflib.get_close_matches(name, __all__, n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(__all__)}."
     raise AttributeError(f"xoffset needs the name of something in it; got {name!r}. {hint}")

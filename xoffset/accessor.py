@@ -22,7 +22,7 @@ from xoffset.motion.resample import rereference, resample
 from xoffset.motion.strain import strain
 from xoffset.motion.trajectory import trajectory
 from xoffset.motion.velocity import velocity
-from xoffset.motion.yearly_velocity import annual
+from xoffset.motion.yearly_velocity import yearly_velocity
 from xoffset.network.diagnose import diagnose
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
@@ -58,7 +58,7 @@ class ProductAccessor(Accessor):
     mean_velocity = method(mean_velocity, "shifts")
     vector_coherence = method(vector_coherence, "shifts")
     quality = method(quality, "shifts")
-    annual = method(annual, "shifts")
+    yearly_velocity = method(yearly_velocity, "shifts")
     velocity = method(velocity, "shifts", "series")
     decompose = method(decompose, "shifts", "series")
     coseismic = method(coseismic, "shifts", "series")

@@ -493,7 +493,7 @@ CASES = [
     ),
     (
         "screen: no gap",
-        lambda o: xoffset.screen(o.shifts.drop_vars("gap"), min_peak_gap=0.1),
+        lambda o: xoffset.screen(o.shifts.drop_vars("peak_gap"), min_peak_gap=0.1),
         ValueError,
         r"Leave min_peak_gap out",
     ),
@@ -718,7 +718,7 @@ CASES = [
             ({"loss": None}, r"Choose one of them"),
         )
     ),
-    ("decompose: annual", lambda o: xoffset.decompose(o.series, annual=1), TypeError, r"Pass one of the two"),
+    ("decompose: annual", lambda o: xoffset.decompose(o.series, seasonal=1), TypeError, r"Pass one of the two"),
     ("decompose: network", lambda o: xoffset.decompose(o.network), ValueError, r"Use the result of correlate\(\)"),
     ("decompose: rate", lambda o: xoffset.decompose(o.rate), ValueError, r"Use the result of invert\(\)"),
     ("coseismic: day", lambda o: xoffset.coseismic(o.shifts, "2020-07-01"), ValueError, r"date='2020-07-01T10:30'"),
@@ -735,11 +735,17 @@ CASES = [
         )
         for value in (0, -3.0, np.inf, np.nan, "30D", True)
     ),
-    ("annual: series", lambda o: xoffset.annual(o.series), ValueError, r"Make a network with"),
-    ("annual: number", lambda o: xoffset.annual(o.shifts, max_separation=20), ValueError, r"'10D'"),
-    ("annual: short", lambda o: xoffset.annual(o.shifts, max_separation="2D"), ValueError, r"Pass a longer one"),
-    ("annual: loss", lambda o: xoffset.annual(o.shifts, loss="median"), ValueError, r"Choose one of them"),
-    ("annual: seasonal", lambda o: xoffset.annual(o.shifts, seasonal=None), TypeError, r"Pass one of the two"),
+    ("yearly_velocity: series", lambda o: xoffset.yearly_velocity(o.series), ValueError, r"Make a network with"),
+    ("yearly_velocity: number", lambda o: xoffset.yearly_velocity(o.shifts, max_separation=20), ValueError, r"'10D'"),
+    (
+        "yearly_velocity: short", lambda o: xoffset.yearly_velocity(o.shifts, max_separation="2D"), ValueError, r"Pass a longer one",
+    ),  # fmt: skip
+    (
+        "yearly_velocity: loss", lambda o: xoffset.yearly_velocity(o.shifts, loss="median"), ValueError, r"Choose one of them",
+    ),  # fmt: skip
+    (
+        "yearly_velocity: seasonal", lambda o: xoffset.yearly_velocity(o.shifts, seasonal=None), TypeError, r"Pass one of the two",
+    ),  # fmt: skip
     # ------------------------------------------------------------------------------------ files, maps, synthetic images
     ("open_stack: number", lambda o: xoffset.open_stack(3), TypeError, r"Pass paths: open_stack\('scenes/\*\.tif'\)"),
     ("open_stack: nothing", lambda o: xoffset.open_stack("no/*.tif"), FileNotFoundError, r"Check the pattern"),
@@ -1008,7 +1014,7 @@ def test_no_search_finds_anything_in_constant_images(o, name, value):
         shifts = match(stack, **options_of(name, o))
         inside = (shifts.flags & FLAGS["outside"]) == 0
         assert inside.any()
-        assert all(np.isnan(shifts[each]).all() for each in ("dx", "dy", "score", "gap", "sigma_dx"))
+        assert all(np.isnan(shifts[each]).all() for each in ("dx", "dy", "score", "peak_gap", "sigma_dx"))
         assert ((shifts.flags & ~FLAGS["no_prior"]).where(inside, FLAGS[reason]) == FLAGS[reason]).all()
 
 
@@ -1310,9 +1316,9 @@ CALLS = {
     "profile": ("series", lambda series: xoffset.profile(series, [(500_200.0, 4_999_800.0), (500_700.0, 4_999_300.0)])),
     "ground of a series": ("series", xoffset.ground),
     "ground of a rate": ("rate", xoffset.ground),
-    "decompose": ("series", partial(xoffset.decompose, steps="search", annual=True)),
+    "decompose": ("series", partial(xoffset.decompose, steps="search", seasonal=True)),
     "coseismic": ("shifts", partial(xoffset.coseismic, date="2020-06-01")),
-    "annual": ("shifts", xoffset.annual),
+    "yearly_velocity": ("shifts", xoffset.yearly_velocity),
 }
 
 

@@ -804,7 +804,7 @@ def assert_equals_twin(images, *, template, search, step, prefilter="bandpass", 
 @pytest.mark.parametrize("spoil", ADVERSE, ids=name_of)
 def test_correlate_equals_twin(spoil):
     found, expected = assert_equals_twin([spoil(image) for image in moving_pair()], template=12, search=4, step=7)
-    np.testing.assert_allclose(found["gap"], expected["gap"], atol=EXACT)
+    np.testing.assert_allclose(found["peak_gap"], expected["peak_gap"], atol=EXACT)
 
 
 @pytest.mark.parametrize(
@@ -847,7 +847,7 @@ def test_correlate_equals_twin_on_a_tiny_image():
 @pytest.mark.parametrize("search", [1, 2, 3])
 def test_gap_is_unknown_where_the_search_is_as_narrow_as_the_peak(search):
     stack = as_stack(moving_pair())
-    assert np.isnan(xoffset.correlate(stack, xoffset.pairs(stack), template=12, search=search).gap).all()
+    assert np.isnan(xoffset.correlate(stack, xoffset.pairs(stack), template=12, search=search).peak_gap).all()
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=name_of)

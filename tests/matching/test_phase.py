@@ -25,7 +25,7 @@ from xoffset.model.dates import YEAR
 from xoffset.model.flags import FLAGS
 
 PIXEL = 10.0
-NAMES = ("dx", "dy", "score", "gap", "sigma_dx", "sigma_dy", "sigma_dxdy")
+NAMES = ("dx", "dy", "score", "peak_gap", "sigma_dx", "sigma_dy", "cov_dxdy")
 
 
 def flag(data, name):
@@ -129,11 +129,11 @@ def test_plane_equals_its_twin(template, options):
     u, v, score, gap, variance_x, variance_y, covariance = expected
     # the last step is below 5e-4 px, and what is left after it much less
     np.testing.assert_allclose([found.dx, -found.dy], [u, v], atol=2e-4)
-    np.testing.assert_allclose([found.score, found.gap], [score, gap], atol=2e-4)
+    np.testing.assert_allclose([found.score, found.peak_gap], [score, gap], atol=2e-4)
     least = phase.LEAST_SIGMA**2
     np.testing.assert_allclose(found.sigma_dx**2, variance_x + least, rtol=5e-3)
     np.testing.assert_allclose(found.sigma_dy**2, variance_y + least, rtol=5e-3)
-    np.testing.assert_allclose(found.sigma_dxdy, -covariance, atol=5e-3 * variance_x)
+    np.testing.assert_allclose(found.cov_dxdy, -covariance, atol=5e-3 * variance_x)
     np.testing.assert_allclose([u, v], [1.25, -0.75], atol=0.2)
 
 
@@ -147,7 +147,7 @@ def test_orientation_equals_its_twin(template, has_holes):
     shifts = match(as_stack(values), Phase("orientation"), template=template, search=5, step=6, prefilter=None)
     u, v, gap = reference_phase.orientation(*values, (6, 6), template, 5)
     found = shifts.isel(pair=0, y=1, x=1)
-    np.testing.assert_allclose([found.dx, -found.dy, found.gap], [u, v, gap], atol=1e-9)
+    np.testing.assert_allclose([found.dx, -found.dy, found.peak_gap], [u, v, gap], atol=1e-9)
     np.testing.assert_allclose([u, v], [1.25, -0.75], atol=0.2)
 
 
@@ -379,7 +379,7 @@ def test_no_motion():
     stack = moving(0.0, 0.0, shape=(128, 128))
     assert np.nanmax(np.abs(errors(match(stack), 0.0, 0.0))) < 1e-4
     assert match(stack).score.min() > 0.9999
-    assert match(stack).gap.min() > 0.8
+    assert match(stack).peak_gap.min() > 0.8
 
 
 # ---------------------------------------------------------------------------------------------------------------- holes
@@ -470,7 +470,7 @@ def test_unrelated_images_score_low():
     stack[1] = synthetic.stack((256, 256), seed=3)[0].values[1]
     shifts = match(stack, search=8, step=16)
     assert shifts.score.max() < 0.5
-    assert shifts.gap.max() < 0.2
+    assert shifts.peak_gap.max() < 0.2
 
 
 # --------------------------------------------------------------------------------------------------------------- prior
@@ -616,5 +616,5 @@ def test_a_flagged_match_has_no_value(method):
         matcher = xoffset.Phase(method=method, min_valid=0.7)
         shifts = images.offset.correlate(network, template=32, search=search, matcher=matcher)
         assert int((shifts.flags > 1).sum()) > 0
-        for name in ("dx", "dy", "sigma_dx", "sigma_dy", "sigma_dxdy"):
+        for name in ("dx", "dy", "sigma_dx", "sigma_dy", "cov_dxdy"):
             assert not (np.isfinite(shifts[name]) & (shifts.flags != 0)).any()

@@ -19,7 +19,7 @@ from xoffset.model.dates import YEAR
 from xoffset.model.flags import FLAGS
 
 PIXEL = 10.0
-NAMES = ("dx", "dy", "score", "gap", "sigma_dx", "sigma_dy", "sigma_dxdy")
+NAMES = ("dx", "dy", "score", "peak_gap", "sigma_dx", "sigma_dy", "cov_dxdy")
 
 
 def flag(data, name):
@@ -359,7 +359,7 @@ def test_pyramid_leaves_out_what_a_hole_hides():
     found, expected = (match(stack, search=search, template=24) for search in (xoffset.Pyramid(18), 18))
     inner = ~flag(expected, "outside").values
     # the exhaustive search may find its like far away where few pixels are left
-    is_sure = inner & (expected.gap.values > 0.3) & (expected["flags"].values == 0)
+    is_sure = inner & (expected.peak_gap.values > 0.3) & (expected["flags"].values == 0)
     assert is_sure.sum() > 100
     np.testing.assert_allclose(found.dx.values[is_sure], expected.dx.values[is_sure], atol=0.02 * PIXEL)
     empty = flag(expected, "nodata").values
@@ -491,7 +491,7 @@ def test_what_does_not_come_back_is_flagged():
     assert far.sum() > 5
     assert caught[inside][far].all()
     assert not caught[:, :7].any()
-    for name in ("dx", "dy", "sigma_dx", "sigma_dy", "sigma_dxdy"):
+    for name in ("dx", "dy", "sigma_dx", "sigma_dy", "cov_dxdy"):
         assert np.isnan(both[name].values[caught]).all()
     # what the match was stays to be seen
     assert np.isfinite(both.score.values[caught]).all()
@@ -554,7 +554,7 @@ def test_every_kernel_gives_the_same_matches(name, holes, monkeypatch):
         np.testing.assert_allclose(other.dx, found[0].dx, atol=2e-3 * PIXEL)
         np.testing.assert_allclose(other.dy, found[0].dy, atol=2e-3 * PIXEL)
         np.testing.assert_allclose(other.score, found[0].score, atol=1e-4)
-        np.testing.assert_allclose(other.gap, found[0].gap, atol=1e-4)
+        np.testing.assert_allclose(other.peak_gap, found[0].peak_gap, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -668,5 +668,5 @@ def test_a_pyramid_tells_how_far_the_peak_stands_above_others():
     whole = stack.offset.correlate(stack.offset.pairs(), search=14)
     has_value = np.isfinite(wide.dx)
     assert int(has_value.sum()) > 100
-    assert np.isfinite(wide.gap.where(has_value, 1.0)).all()
-    assert abs(float(wide.gap.median() - whole.gap.median())) < 0.15
+    assert np.isfinite(wide.peak_gap.where(has_value, 1.0)).all()
+    assert abs(float(wide.peak_gap.median() - whole.peak_gap.median())) < 0.15

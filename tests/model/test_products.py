@@ -77,13 +77,13 @@ def test_pixels_may_be_oblong(images):
     np.testing.assert_array_equal(shifts.dx, square.dx)
     np.testing.assert_allclose(shifts.dy, 2 * square.dy, rtol=1e-6)
     np.testing.assert_allclose(shifts.sigma_dy, 2 * square.sigma_dy, rtol=1e-6)
-    np.testing.assert_allclose(shifts.sigma_dxdy, 2 * square.sigma_dxdy, rtol=1e-6)
+    np.testing.assert_allclose(shifts.cov_dxdy, 2 * square.cov_dxdy, rtol=1e-6)
 
 
 def test_a_pixel_of_another_size_scales_metres_only(images):
     larger = images.assign_coords(x=10 * images.x, y=10 * images.y)
     shifts, usual = (xoffset.correlate(data, xoffset.pairs(data), **OPTIONS) for data in (larger, images))
-    for name, factor in {"dx": 10, "sigma_dx": 10, "sigma_dxdy": 100, "score": 1, "gap": 1, "flags": 1}.items():
+    for name, factor in {"dx": 10, "sigma_dx": 10, "cov_dxdy": 100, "score": 1, "peak_gap": 1, "flags": 1}.items():
         np.testing.assert_allclose(shifts[name], factor * usual[name], rtol=1e-5)
 
 
@@ -203,7 +203,7 @@ def has(flags, name):
 
 @pytest.mark.parametrize(
     ("options", "variable", "flag"),
-    [({"min_score": 0.6}, "score", "low_score"), ({"min_peak_gap": 0.3}, "gap", "low_gap")],
+    [({"min_score": 0.6}, "score", "low_score"), ({"min_peak_gap": 0.3}, "peak_gap", "low_gap")],
 )
 def test_a_threshold_takes_the_vector_and_leaves_its_reason(noisy, options, variable, flag):
     screened = xoffset.screen(noisy, false_alarm=None, neighbourhood=False, **options)
@@ -211,13 +211,13 @@ def test_a_threshold_takes_the_vector_and_leaves_its_reason(noisy, options, vari
     fails = had & ~(noisy[variable] >= next(iter(options.values())))
     assert 0 < int(fails.sum()) < int(had.sum())
     np.testing.assert_array_equal(has(screened.flags, flag), fails)
-    for name in ("dx", "dy", "sigma_dx", "sigma_dy", "sigma_dxdy"):
+    for name in ("dx", "dy", "sigma_dx", "sigma_dy", "cov_dxdy"):
         xr.testing.assert_identical(screened[name], noisy[name].where(~fails))
 
 
 def test_screening_keeps_score_gap_and_earlier_flags(noisy):
     screened = xoffset.screen(noisy, min_score=0.6, min_peak_gap=0.3)
-    for name in ("score", "gap"):
+    for name in ("score", "peak_gap"):
         xr.testing.assert_identical(screened[name], noisy[name])
     np.testing.assert_array_equal(screened.flags & 0x3FF, noisy.flags)
     np.testing.assert_array_equal(screened.flags == 0, np.isfinite(screened.dx))
@@ -256,11 +256,11 @@ def test_screening_twice_adds_nothing(products):
 def test_gap_is_unknown_for_small_searches(images, search):
     shifts = xoffset.correlate(images, xoffset.pairs(images), template=16, search=search, step=8)
     assert np.isfinite(shifts.dx).any()
-    assert np.isnan(shifts.gap).all()
+    assert np.isnan(shifts.peak_gap).all()
 
 
 def test_an_unknown_gap_fails_the_test_of_the_gap(products):
-    shifts = products["shifts"].assign(gap=np.nan * products["shifts"].gap)
+    shifts = products["shifts"].assign(peak_gap=np.nan * products["shifts"].peak_gap)
     screened = xoffset.screen(shifts, min_peak_gap=0.0, neighbourhood=False)
     assert np.isnan(screened.dx).all()
     np.testing.assert_array_equal(has(screened.flags, "low_gap"), np.isfinite(shifts.dx))
@@ -503,7 +503,7 @@ def test_subtracting_the_median_of_stable_ground(tmp_path):
         lambda shifts: shifts.sel(x=slice(None, float(shifts.x[-2]))),
         lambda shifts: shifts.isel(pair=[2, 0, 1, 3]),
         lambda shifts: shifts.sortby("y"),
-        lambda shifts: shifts.drop_vars(["score", "gap", "sigma_dxdy"]),
+        lambda shifts: shifts.drop_vars(["score", "peak_gap", "cov_dxdy"]),
         lambda shifts: shifts.chunk(y=2).persist(),
         lambda shifts: shifts.chunk(pair=1),
         lambda shifts: xr.concat([shifts.isel(pair=[0, 1]), shifts.isel(pair=slice(2, None))], "pair"),

@@ -1,4 +1,4 @@
-"""velocity, decompose, coseismic and annual on networks and series whose motion is known."""
+"""velocity, decompose, coseismic and yearly_velocity on networks and series whose motion is known."""
 
 import json
 
@@ -58,7 +58,7 @@ def test_everything_at_once_without_noise(through, loss):
     u = 7.0 * T + 0.5 * 3.0 * (T - T[-1] / 2) ** 2 + 1.5 * np.sin(phase) - 2.0 * np.cos(phase) + 0.4 * np.cos(2 * phase)
     u = u + 5.0 * AFTER + 2.0 * -np.expm1(-ELAPSED / 40.0) + 0.5 * np.log1p(ELAPSED / 200.0)
     parts = xoffset.decompose(
-        both(made(u))[through], acceleration=True, annual=True, semiannual=True, steps=[EVENT],
+        both(made(u))[through], acceleration=True, seasonal=True, semiannual=True, steps=[EVENT],
         exponential=[(EVENT, 40.0)], logarithmic=[(EVENT, 200.0)], loss=loss,
     )  # fmt: skip
     expected = {
@@ -83,7 +83,7 @@ def test_standard_errors_of_all_terms_hold(through):
     phase = 2.0 * np.pi * years(DATES)
     u = 7.0 * T + 1.5 * np.sin(phase) - 2.0 * np.cos(phase) + 5.0 * AFTER
     data = both(made(u, noise=0.3, sigma=0.3 * np.sqrt(2.0), shape=(20, 20)))[through]
-    parts = xoffset.decompose(data, annual=True, steps=[EVENT])
+    parts = xoffset.decompose(data, seasonal=True, steps=[EVENT])
     day = 365.25 * (np.arctan2(1.5, -2.0) / (2 * np.pi))
     for name, value in {"vx": 7.0, "annual_dx": 2.5, "annual_day_x": day, "step_dx": 5.0, "annual_sin_dx": 1.5}.items():
         z = abs(parts[name] - value) / parts[f"sigma_{name}"]
@@ -136,7 +136,7 @@ def test_noise_seldom_makes_a_step():
     assert np.isnat(xoffset.decompose(series, steps="search").step_date).mean() > 0.97
     # nor does a season that nobody modelled, in most places
     moved = xoffset.invert(made(7.0 * T + 0.6 * np.sin(2 * np.pi * T), noise=0.3, sigma=0.42, shape=(10, 10)))
-    parts = xoffset.decompose(moved, steps="search", annual=True)
+    parts = xoffset.decompose(moved, steps="search", seasonal=True)
     assert np.isnat(parts.step_date).mean() > 0.97
 
 
@@ -210,7 +210,11 @@ def test_backward_matches_and_repeated_pairs_change_nothing(through):
     back = xr.concat([shifts, shifts.assign({name: -shifts[name] for name in ("dx", "dy")}).assign_coords(
         reference=shifts.secondary, secondary=shifts.reference)], "pair")  # fmt: skip
     twice = xr.concat([shifts, shifts.isel(pair=slice(0, 50))], "pair")
-    for function in (xoffset.velocity, lambda data: xoffset.coseismic(data, EVENT, trend=True), xoffset.annual):
+    for function in (
+        xoffset.velocity,
+        lambda data: xoffset.coseismic(data, EVENT, trend=True),
+        xoffset.yearly_velocity,
+    ):
         one = function(shifts)
         for other in (back, twice):
             again = function(other)
@@ -272,10 +276,10 @@ def test_any_chunks_give_the_same_bits(chunks, dtype):
     series = xoffset.invert(shifts)
     calls = [
         (shifts, lambda data: xoffset.velocity(data, bootstrap=10)),
-        (series, lambda data: xoffset.decompose(data, annual=True, acceleration=True, steps=[EVENT])),
+        (series, lambda data: xoffset.decompose(data, seasonal=True, acceleration=True, steps=[EVENT])),
         (series, lambda data: xoffset.decompose(data, steps="search")),
         (shifts, lambda data: xoffset.coseismic(data, EVENT, trend=True, postseismic=30.0, loss="tukey")),
-        (shifts, lambda data: xoffset.annual(data, seasonal=True)),
+        (shifts, lambda data: xoffset.yearly_velocity(data, seasonal=True)),
     ]
     for data, call in calls:
         lazy, eager = call(data.chunk(chunks)), call(data)
@@ -292,7 +296,7 @@ def test_any_chunks_give_the_same_bits(chunks, dtype):
 
 def test_a_year_without_pairs_is_not_bridged():
     dates = np.array(["2015-01-01", "2015-05-01", "2015-11-01", "2017-02-01", "2017-10-01"], "M8[us]")
-    rate = xoffset.annual(made(10.0 * years(dates), dates, [(0, 1), (1, 2), (3, 4)]), max_separation=None)
+    rate = xoffset.yearly_velocity(made(10.0 * years(dates), dates, [(0, 1), (1, 2), (3, 4)]), max_separation=None)
     np.testing.assert_array_equal(rate.year, [2015, 2016, 2017])
     np.testing.assert_allclose(rate.vx[[0, 2]], 10.0)
     assert np.isnan(rate.vx[1]).all()
@@ -307,11 +311,11 @@ def test_years_of_different_velocity():
     u = np.concatenate([[0.0], np.cumsum([of_year[d.astype("M8[Y]").astype(int) + 1970] for d in dates[:-1]] * length)])
     season = 2.0 * np.sin(2 * np.pi * years(dates))
     pairs = [(i, j) for i in range(37) for j in range(i + 1, min(i + 5, 37))]
-    rate = xoffset.annual(made(u + season, dates, pairs), seasonal=True)
+    rate = xoffset.yearly_velocity(made(u + season, dates, pairs), seasonal=True)
     for year, value in of_year.items():
         np.testing.assert_allclose(rate.vx.sel(year=year), value, atol=1e-3)
         assert (rate.sigma_vx.sel(year=year) > 0).all()
-    short = xoffset.annual(made(u, dates, pairs), max_separation="35D")
+    short = xoffset.yearly_velocity(made(u, dates, pairs), max_separation="35D")
     assert int(short.n_pairs.sum("year")[0, 0]) == 36
 
 
@@ -332,7 +336,7 @@ def test_years_of_columbia_glacier(columbia, repeated):
     is_locked = columbia.date_dt > 400
     assert is_locked.sum() == 275
     table = pd.concat([columbia, *[columbia[is_locked]] * repeated])
-    rate = xoffset.annual(at_a_point(table)).isel(y=0, x=0)
+    rate = xoffset.yearly_velocity(at_a_point(table)).isel(y=0, x=0)
     short = columbia[columbia.date_dt <= 60].groupby("year")
     short = short[["vx", "vy", "v"]].median()[short.size() >= 15]
     assert len(short) == 21
@@ -347,10 +351,10 @@ def test_years_of_columbia_glacier(columbia, repeated):
 def test_a_match_repeated_or_turned_is_no_new_evidence(columbia):
     short = columbia[columbia.date_dt <= 400].iloc[::7]
     locked = columbia[columbia.date_dt > 400].iloc[:3]
-    once = xoffset.annual(at_a_point(pd.concat([short, locked])))
+    once = xoffset.yearly_velocity(at_a_point(pd.concat([short, locked])))
     turned = locked.rename(columns={"reference": "secondary", "secondary": "reference"})
     turned = turned.assign(vx=turned.vx, vy=turned.vy)
-    many = xoffset.annual(at_a_point(pd.concat([short, locked, *[turned] * 8, locked])))
+    many = xoffset.yearly_velocity(at_a_point(pd.concat([short, locked, *[turned] * 8, locked])))
     for name in ("vx", "vy", "n_pairs", "flags"):
         np.testing.assert_allclose(many[name], once[name], rtol=1e-9)
 

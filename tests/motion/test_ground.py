@@ -80,16 +80,16 @@ def test_errors_turn_with_the_vectors():
     )
     spread = xoffset.ground(many)
     data = data.assign(
-        sigma_dx=0.0 * data.dx + np.sqrt(0.4), sigma_dy=0.0 * data.dx + np.sqrt(0.2), sigma_dxdy=0.0 * data.dx - 0.15
+        sigma_dx=0.0 * data.dx + np.sqrt(0.4), sigma_dy=0.0 * data.dx + np.sqrt(0.2), cov_dxdy=0.0 * data.dx - 0.15
     )
     found = xoffset.ground(data)
     np.testing.assert_allclose(found.sigma_d_east, spread.d_east.std("pair"), rtol=0.03)
     np.testing.assert_allclose(found.sigma_d_north, spread.d_north.std("pair"), rtol=0.03)
     both = (spread.d_east * spread.d_north).mean("pair")
-    np.testing.assert_allclose(found.sigma_d_east_north, both, atol=0.01)
-    assert not {"sigma_dx", "sigma_dy", "sigma_dxdy", "dx", "dy"} & set(found.data_vars)
-    assert found.sigma_d_east_north.attrs["units"] == "m2"
-    alone = xoffset.ground(data.drop_vars("sigma_dxdy"))
+    np.testing.assert_allclose(found.cov_d_east_north, both, atol=0.01)
+    assert not {"sigma_dx", "sigma_dy", "cov_dxdy", "dx", "dy"} & set(found.data_vars)
+    assert found.cov_d_east_north.attrs["units"] == "m2"
+    alone = xoffset.ground(data.drop_vars("cov_dxdy"))
     assert float(abs(alone.sigma_d_east - found.sigma_d_east).max()) > 0.01
 
 
@@ -110,7 +110,7 @@ def test_any_product_is_turned_and_keeps_the_rest(products, name):
     found = xoffset.ground(data)
     letter = "v" if "vx" in data else "d"
     east, north = found[f"{letter}_east"], found[f"{letter}_north"]
-    old = {f"{letter}x", f"{letter}y", *(f"sigma_{letter}{k}" for k in ("x", "y", f"x{letter}y"))}
+    old = {f"{letter}x", f"{letter}y", f"sigma_{letter}x", f"sigma_{letter}y", f"cov_{letter}x{letter}y"}
     new = {f"{letter}_east", f"{letter}_north", *(f"sigma_{letter}_{k}" for k in ("east", "north", "east_north"))}
     assert set(found.data_vars) == set(data.data_vars) - old | new
     changed = {"v", "direction", "magnitude"}

@@ -21,7 +21,7 @@ def grid(shape=(20, 30), *, spacing=(80.0, -80.0), seed=0, dtype="float64"):
     rows, columns = shape
     values = {name: generator.standard_normal(shape) for name in ("vx", "vy")}
     values |= {f"sigma_{name}": generator.uniform(0.1, 1.0, shape) for name in ("vx", "vy")}
-    values["sigma_vxvy"] = 0.4 * values["sigma_vx"] * values["sigma_vy"] * np.cos(np.arange(columns))
+    values["cov_vxvy"] = 0.4 * values["sigma_vx"] * values["sigma_vy"] * np.cos(np.arange(columns))
     coords = {"y": 5e6 + spacing[1] * np.arange(rows), "x": 5e5 + spacing[0] * np.arange(columns)}
     return xr.Dataset({name: (("y", "x"), each.astype(dtype)) for name, each in values.items()}, coords)
 

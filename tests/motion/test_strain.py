@@ -48,7 +48,7 @@ def random_rate(shape=(11, 14), seed=0, holes=0.25, dtype="float64"):
     for name in ("vx", "vy"):
         data[name] = data[name] + generator.standard_normal(shape).astype(dtype)
         data[f"sigma_{name}"] = data[f"sigma_{name}"] * generator.uniform(0.5, 2.0, shape).astype(dtype)
-    data["sigma_vxvy"] = 0.3 * data.sigma_vx * data.sigma_vy * np.cos(np.arange(shape[1]))
+    data["cov_vxvy"] = 0.3 * data.sigma_vx * data.sigma_vy * np.cos(np.arange(shape[1]))
     return data.assign(vx=data.vx.where(generator.random(shape) >= holes)).astype(dtype)
 
 
@@ -128,7 +128,7 @@ def test_kernel_equals_lstsq_and_dense_covariances(radius, overlap, least):
     data = random_rate((7, 9), holes=0.4)
     data.sigma_vx[1, 2] = np.nan
     data.vy[2, 2] = np.inf
-    correlation = (data.sigma_vxvy / (data.sigma_vx * data.sigma_vy)).fillna(0.0)
+    correlation = (data.cov_vxvy / (data.sigma_vx * data.sigma_vy)).fillna(0.0)
     fields = [data[name].values for name in ("vx", "vy", "sigma_vx", "sigma_vy")] + [correlation.values]
     tent = reference_stacking.tent([0], np.arange(np.ceil(overlap)), overlap)[0]
     out = np.empty((10, 7, 9))
@@ -151,7 +151,7 @@ def test_standard_errors_are_those_of_the_plane(spacing):
     places = {"y": spacing[1] * np.arange(11), "x": spacing[0] * np.arange(14)}
     data = data.assign_coords(places)
     found = xoffset.strain(data, overlap=3.0)
-    correlation = data.sigma_vxvy / (data.sigma_vx * data.sigma_vy)
+    correlation = data.cov_vxvy / (data.sigma_vx * data.sigma_vy)
     fields = [data[name].values for name in ("vx", "vy", "sigma_vx", "sigma_vy")] + [correlation.values]
     for i, j in ((0, 3), (5, 5), (7, 13), (4, 0)):
         expected = reference_stacking.strain(fields, i, j, 2, 13, 3.0, spacing)

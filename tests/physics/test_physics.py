@@ -114,7 +114,7 @@ def test_gain_and_offset_of_an_image_change_nothing():
     other = stack.copy()
     other[0] = 3.7 * other[0] + 210.0
     found, expected = match(other), match(stack)
-    for name in ("dx", "dy", "score", "gap", "sigma_dx", "sigma_dy"):
+    for name in ("dx", "dy", "score", "peak_gap", "sigma_dx", "sigma_dy"):
         np.testing.assert_allclose(found[name], expected[name], atol=1e-10)
 
 
@@ -144,7 +144,7 @@ def test_order_of_rows_and_columns(axis):
     for name in ("dx", "dy", "score", "sigma_dx", "sigma_dy"):
         # sums run the other way, and perhaps there is one last step of 5e-4 px more
         np.testing.assert_allclose(found[name], expected[name], atol=5e-3)
-    np.testing.assert_allclose(found["sigma_dxdy"], expected["sigma_dxdy"], atol=1e-5)
+    np.testing.assert_allclose(found["cov_dxdy"], expected["cov_dxdy"], atol=1e-5)
 
 
 def test_x_and_y_are_treated_alike():
@@ -161,7 +161,7 @@ def test_rectangular_pixels():
     wide = stack.assign_coords(x=1000.0 + 30.0 * np.arange(256), y=-5.0 * np.arange(256))
     found, expected = match(wide), match(stack)
     # the same pixels, other metres
-    for name, factor in (("dx", 3.0), ("dy", 0.5), ("sigma_dx", 3.0), ("sigma_dy", 0.5), ("sigma_dxdy", 1.5)):
+    for name, factor in (("dx", 3.0), ("dy", 0.5), ("sigma_dx", 3.0), ("sigma_dy", 0.5), ("cov_dxdy", 1.5)):
         np.testing.assert_allclose(found[name], factor * expected[name], rtol=1e-6)
 
 
@@ -284,7 +284,7 @@ def test_a_hole_changes_nothing_far_from_it():
     # beyond the window, the search and the filters' 12 px, and some pixels for the spline to forget
     away = (np.abs(found.x - stack.x.values[47]) > 60 * PIXEL) | (np.abs(found.y - stack.y.values[37]) > 60 * PIXEL)
     assert (found["flags"].where(away) == expected["flags"].where(away)).where(away, True).all()
-    for name in ("dx", "dy", "score", "gap", "sigma_dx"):
+    for name in ("dx", "dy", "score", "peak_gap", "sigma_dx"):
         np.testing.assert_allclose(found[name].where(away), expected[name].where(away), atol=1e-9)
     assert np.isnan(found.dx).sum() > np.isnan(expected.dx).sum()
 
@@ -320,7 +320,7 @@ def test_covariance_tells_the_direction_of_a_ridge():
     values = ridge + 0.1 * values + generator.standard_normal(values.shape)
     shifts = match(stack.copy(data=values), search=2)
     # rows run against y: x - y is the well-known direction, so the two errors go together
-    assert (shifts.sigma_dxdy > 0).mean() > 0.95 * np.isfinite(shifts.dx).mean()
+    assert (shifts.cov_dxdy > 0).mean() > 0.95 * np.isfinite(shifts.dx).mean()
 
 
 @pytest.fixture(scope="module")
@@ -419,7 +419,7 @@ def test_a_planted_outlier_is_flagged():
 def test_screening_keeps_score_gap_and_earlier_flags():
     shifts = match(moving(snr=1.0), template=8)
     found = shifts.offset.screen(min_score=0.8)
-    for name in ("score", "gap"):
+    for name in ("score", "peak_gap"):
         xr.testing.assert_identical(found[name], shifts[name])
     assert ((found["flags"] & shifts["flags"]) == shifts["flags"]).all()
     assert (flag(found, "low_score") == ((shifts.score < 0.8) & np.isfinite(shifts.dx))).all()

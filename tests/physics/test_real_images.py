@@ -207,7 +207,7 @@ class TestColumbia:
         rejected = ((shifts.flags & xoffset.model.FLAGS["separation"]) > 0).values.ravel()
         assert rejected[many.date_dt > 400].mean() >= 0.99
         assert rejected[many.date_dt <= 60].mean() <= 0.1
-        found = shifts.offset.annual().isel(y=0, x=0)
+        found = shifts.offset.yearly_velocity().isel(y=0, x=0)
         short = columbia[columbia.date_dt <= 60].groupby("year")
         medians = short["v"].median()[short.size() >= 15]
         assert len(medians) == 21

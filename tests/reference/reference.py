@@ -389,7 +389,7 @@ def correlate(
     pad = 30 + search
     images = [prepare(raw, prefilter, pad) for raw in (reference, secondary)]
     counts = [(size - template) // step + 1 for size in reference.shape]
-    out = {name: np.full(counts, np.nan) for name in ("dx", "dy", "score", "gap")}
+    out = {name: np.full(counts, np.nan) for name in ("dx", "dy", "score", "peak_gap")}
     flags = np.full(counts, OUTSIDE, dtype=np.int32)
     least = int(np.ceil(min_valid * template**2))
     for row, column in np.ndindex(*counts):
@@ -399,7 +399,7 @@ def correlate(
         y, x = y + pad, x + pad
         peak = find_peak(surface(*images, y, x, template, (search, search), least))
         flags[row, column] = peak.flags
-        out["score"][row, column], out["gap"][row, column] = peak.score, peak.gap
+        out["score"][row, column], out["peak_gap"][row, column] = peak.score, peak.gap
         if peak.flags:
             continue
         shift = (peak.row - search, peak.column - search)

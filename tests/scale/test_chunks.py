@@ -118,9 +118,9 @@ def shift_cases(draw):
     shape = (3, draw(st.integers(1, 30)), draw(st.integers(2, 30)))
     generator = np.random.default_rng(draw(st.integers(0, 9)))
     dtype = draw(st.sampled_from(["float32", "float64"]))
-    fields = {name: generator.standard_normal(shape).astype(dtype) for name in ("dx", "dy", "score", "gap")}
+    fields = {name: generator.standard_normal(shape).astype(dtype) for name in ("dx", "dy", "score", "peak_gap")}
     fields |= {name: generator.uniform(0.1, 2.0, shape).astype(dtype) for name in ("sigma_dx", "sigma_dy")}
-    fields["sigma_dxdy"] = 0.1 * fields["dx"]
+    fields["cov_dxdy"] = 0.1 * fields["dx"]
     fields["dx"][generator.random(shape) < draw(st.sampled_from([0.0, 0.3, 0.9]))] = np.nan
     fields["flags"] = np.isnan(fields["dx"]) * np.int64(16)
     like = as_stack(ground((2, 2)), "float32")

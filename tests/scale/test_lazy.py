@@ -90,9 +90,9 @@ RECIPES = {
         shifts, [(shifts.x[0], shifts.y[0]), (shifts.x[-1], shifts.y[-2])], width=20.0
     ),
     "ground": lambda shifts, lazy, folder: xoffset.ground(shifts),
-    "decompose": lambda shifts, lazy, folder: xoffset.decompose(xoffset.invert(shifts), annual=True, steps="search"),
+    "decompose": lambda shifts, lazy, folder: xoffset.decompose(xoffset.invert(shifts), seasonal=True, steps="search"),
     "coseismic": lambda shifts, lazy, folder: xoffset.coseismic(shifts, "2020-06-01"),
-    "annual": lambda shifts, lazy, folder: xoffset.annual(shifts),
+    "yearly_velocity": lambda shifts, lazy, folder: xoffset.yearly_velocity(shifts),
     "calibrate": lambda shifts, lazy, folder: xoffset.calibrate(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
     ),

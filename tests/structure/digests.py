@@ -185,10 +185,10 @@ def tied() -> xr.Dataset:
         "dx": 2.0 * sigma * generator.standard_normal(size) + 3.0,
         "dy": 1.5 * sigma * generator.standard_normal(size),
         "score": generator.uniform(0.3, 1.0, size),
-        "gap": generator.uniform(0.1, 0.6, size),
+        "peak_gap": generator.uniform(0.1, 0.6, size),
         "sigma_dx": sigma,
         "sigma_dy": 0.8 * sigma,
-        "sigma_dxdy": 0.1 * sigma**2,
+        "cov_dxdy": 0.1 * sigma**2,
         "false_alarm": 1e-3 * generator.random(size),
     }
     made = {name: (("pair", "y", "x"), values.astype("float32")) for name, values in fields.items()}
@@ -507,24 +507,24 @@ MOTION: dict[str, Call] = {
     "velocity islands": lambda: xoffset.velocity(islands()),
     "velocity dask": lambda: xoffset.velocity(chunked()),
     "decompose": lambda: xoffset.decompose(long_series()),
-    "decompose shifts": lambda: xoffset.decompose(yearly(), annual=True, steps=["2021-01-10"]),
+    "decompose shifts": lambda: xoffset.decompose(yearly(), seasonal=True, steps=["2021-01-10"]),
     "decompose seasons": lambda: xoffset.decompose(
-        long_series(), acceleration=True, annual=True, semiannual=True, epoch="2020-06-01"
+        long_series(), acceleration=True, seasonal=True, semiannual=True, epoch="2020-06-01"
     ),
     "decompose steps searched": lambda: xoffset.decompose(long_series(), steps="search", loss="tukey"),
     "decompose decays": lambda: xoffset.decompose(
         long_series(), exponential=[("2020-06-01", 60.0)], logarithmic=[("2021-01-10", 30.0)], loss="linear"
     ),
-    "decompose dask": lambda: xoffset.decompose(long_series().chunk(y=3, x=4), annual=True, steps="search"),
+    "decompose dask": lambda: xoffset.decompose(long_series().chunk(y=3, x=4), seasonal=True, steps="search"),
     "coseismic": lambda: xoffset.coseismic(yearly(), "2021-01-10"),
     "coseismic postseismic": lambda: xoffset.coseismic(
         long_series(), "2021-01-10", trend=True, postseismic=20.0, loss="linear"
     ),
     "coseismic dask": lambda: xoffset.coseismic(chunked(), "2020-05-01", loss="l1"),
-    "annual": lambda: xoffset.annual(yearly()),
-    "annual seasonal": lambda: xoffset.annual(yearly(), seasonal=True, loss="huber"),
-    "annual separation": lambda: xoffset.annual(yearly(), max_separation="200D", loss="tukey"),
-    "annual all dask": lambda: xoffset.annual(
+    "annual": lambda: xoffset.yearly_velocity(yearly()),
+    "annual seasonal": lambda: xoffset.yearly_velocity(yearly(), seasonal=True, loss="huber"),
+    "annual separation": lambda: xoffset.yearly_velocity(yearly(), max_separation="200D", loss="tukey"),
+    "annual all dask": lambda: xoffset.yearly_velocity(
         yearly().chunk(y=4).assign_coords(yearly().coords), max_separation=None, loss="linear"
     ),
 }
@@ -575,7 +575,7 @@ def through_product() -> dict[str, xr.DataArray]:
     found = {
         "calibrate": tied().offset.calibrate(everywhere(tied())),
         "extend": raw().offset.extend(images(), xoffset.pairs(images()), **SMALL),
-        "annual": yearly().offset.annual(),
+        "annual": yearly().offset.yearly_velocity(),
         "coseismic": yearly().offset.coseismic("2021-01-10"),
         "decompose": yearly().offset.decompose(),
         "rereference": series().offset.rereference("2020-01-01"),

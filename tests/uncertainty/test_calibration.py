@@ -45,10 +45,10 @@ def made_up(shape=(60, 80), *, pairs=PAIRS, seed=0, dtype="float32", step=80.0):
         "score": score,
         "sigma_dx": sigma["dx"],
         "sigma_dy": sigma["dy"],
-        "sigma_dxdy": 0.1 * sigma["dx"] * sigma["dy"],
+        "cov_dxdy": 0.1 * sigma["dx"] * sigma["dy"],
         "flags": np.zeros(size, "int64"),
     }
-    for name in ("dx", "dy", "sigma_dx", "sigma_dy", "sigma_dxdy"):
+    for name in ("dx", "dy", "sigma_dx", "sigma_dy", "cov_dxdy"):
         fields[name][:, :2] = np.nan
     network = products.network(DATES[ends[:, 0]], DATES[ends[:, 1]])
     variables = {name: (("pair", "y", "x"), v if name == "flags" else v.astype(dtype)) for name, v in fields.items()}
@@ -142,13 +142,13 @@ def test_only_the_standard_errors_change(shifts, calibrated):
             calibrated[f"sigma_{name}"], shifts[f"sigma_{name}"] * calibrated[f"sigma_factor_{name}"]
         )
     np.testing.assert_allclose(
-        calibrated.sigma_dxdy / (calibrated.sigma_dx * calibrated.sigma_dy),
-        shifts.sigma_dxdy / (shifts.sigma_dx * shifts.sigma_dy),
+        calibrated.cov_dxdy / (calibrated.sigma_dx * calibrated.sigma_dy),
+        shifts.cov_dxdy / (shifts.sigma_dx * shifts.sigma_dy),
         rtol=1e-5,
     )
     assert set(calibrated.data_vars) - set(shifts.data_vars) == {"sigma_factor_dx", "sigma_factor_dy"}
     assert {each.dtype for each in calibrated.data_vars.values()} == {np.dtype("float32"), np.dtype("int64")}
-    assert (calibrated.sigma_dx.attrs["units"], calibrated.sigma_dxdy.attrs["units"]) == ("m", "m2")
+    assert (calibrated.sigma_dx.attrs["units"], calibrated.cov_dxdy.attrs["units"]) == ("m", "m2")
     assert '"function": "calibrate", "apply_to": false' in calibrated.attrs["processing"]
 
 
@@ -161,7 +161,7 @@ def test_the_input_is_left_alone():
 
 def test_double_precision_stays(shifts):
     found = xoffset.calibrate(made_up(dtype="float64"), left(shifts))
-    assert {found[name].dtype for name in ("sigma_dx", "sigma_dxdy", "sigma_factor_dy")} == {np.dtype("float64")}
+    assert {found[name].dtype for name in ("sigma_dx", "cov_dxdy", "sigma_factor_dy")} == {np.dtype("float64")}
 
 
 # --------------------------------------------------------------------------------------------------------- properties

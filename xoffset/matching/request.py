@@ -116,10 +116,10 @@ def in_metres(fields: dict[str, Any], spacing: grids.Spacing) -> dict[str, Any]:
         "dx": fields["dx"] * spacing.x,
         "dy": fields["dy"] * spacing.y,
         "score": fields["score"],
-        "gap": fields["gap"],
+        "peak_gap": fields["peak_gap"],
         "sigma_dx": np.sqrt(fields["variance_dx"]) * abs(spacing.x),
         "sigma_dy": np.sqrt(fields["variance_dy"]) * abs(spacing.y),
-        "sigma_dxdy": fields["covariance"] * (spacing.x * spacing.y),
+        "cov_dxdy": fields["covariance"] * (spacing.x * spacing.y),
         "flags": fields["flags"],
     }
     out |= {name: fields[name] for name in ("false_alarm", "template_size") if name in fields}

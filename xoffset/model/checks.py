@@ -12,6 +12,7 @@ from xoffset._arrays.networks import graph
 from xoffset.model.dates import as_dates
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.grids import check_crs, crs_of, spacing
+from xoffset.model.renamed import with_new_names
 
 
 def as_stack(stack: xr.DataArray, caller: str) -> xr.DataArray:
@@ -116,9 +117,9 @@ def as_vectors(data: xr.Dataset, caller: str) -> tuple[xr.Dataset, tuple[str, st
 
 
 def errors_of(names: tuple[str, str]) -> tuple[str, str, str]:
-    """Names of the standard errors of two components, and of their covariance: sigma_dx, sigma_dy, sigma_dxdy."""
+    """Names of the standard errors of two components, and of their covariance: sigma_dx, sigma_dy, cov_dxdy."""
     x, y = names
-    return f"sigma_{x}", f"sigma_{y}", f"sigma_{x}{y}"
+    return f"sigma_{x}", f"sigma_{y}", f"cov_{x}{y}"
 
 
 def layer_coords(variable: xr.DataArray) -> dict[Hashable, Any]:
@@ -209,6 +210,7 @@ def _as_floats(data: xr.Dataset, names: Sequence[str], dims: tuple[str, ...], ca
     """Return a product after checking its variables and its grid, with numbers that kernels take: native floats."""
     if not isinstance(data, xr.Dataset):
         raise TypeError(f"{caller}() needs a Dataset with dims {dims}; got {type(data).__name__}. See {maker}.")
+    data = with_new_names(data)
     lacking = [name for name in names if name not in data]
     if lacking:
         raise ValueError(

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
+from xoffset.model import renamed
 from xoffset.model.kinds import described, kind_of, why_not
 
 S = TypeVar("S")
@@ -62,7 +63,10 @@ class Accessor:
         return sorted(name for name, each in _methods(type(self)).items() if kind in each.kinds)
 
     def __getattr__(self, name: str) -> Any:
-        # only what the class lacks comes here: the method of another kind, or none at all
+        # only what the class lacks comes here: an old name, the method of another kind, or none at all
+        if (new := renamed.FUNCTIONS.get(name, "")) in _methods(type(self)):
+            renamed.warn(f".offset.{name}", f".offset.{new}")
+            return getattr(self, new)
         for accessor in Accessor.__subclasses__():
             if name in _methods(accessor):
                 raise AttributeError(why_not(name, _methods(accessor)[name].kinds, self._obj))

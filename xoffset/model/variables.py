@@ -9,10 +9,10 @@ SHIFTS = {
     "dx": ("m", "displacement along x"),
     "dy": ("m", "displacement along y"),
     "score": ("1", "zero-mean normalised cross-correlation at the match"),
-    "gap": ("1", "correlation peak minus the best one elsewhere"),
+    "peak_gap": ("1", "correlation peak minus the best one elsewhere"),
     "sigma_dx": ("m", "standard error of the displacement along x"),
     "sigma_dy": ("m", "standard error of the displacement along y"),
-    "sigma_dxdy": ("m2", "covariance of the displacements along x and y"),
+    "cov_dxdy": ("m2", "covariance of the displacements along x and y"),
     "false_alarm": ("1", "probability that unrelated ground reaches the score"),
     "template_size": ("pixel", "side of the window"),
     "mismatch": ("m", "length of the displacement plus the one back"),
@@ -181,7 +181,7 @@ def _ground_table(letter: str, units: str, square: str, noun: str) -> dict[str, 
         north: (units, f"{noun} toward true north, metres of ground"),
         f"sigma_{east}": (units, f"standard error of the {noun} toward true east"),
         f"sigma_{north}": (units, f"standard error of the {noun} toward true north"),
-        f"sigma_{east}_north": (square, f"covariance of the {noun}s toward true east and north"),
+        f"cov_{east}_north": (square, f"covariance of the {noun}s toward true east and north"),
     }
 
 

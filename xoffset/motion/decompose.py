@@ -11,20 +11,22 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset._arrays.networks import terms as motion_terms
-from xoffset._arrays.networks.terms import YEAR_DAYS, velocity
+from xoffset._arrays.networks.terms import YEAR_DAYS
 from xoffset._blocks import pixels
 from xoffset.model import products, variables
 from xoffset.model.dates import Date, as_instant
+from xoffset.model.renamed import renamed_argument
 from xoffset.motion import regression
 from xoffset.motion.components import SEASONS, Fields, decay, event, fields_of, season_terms
 from xoffset.motion.regression import Fit, Loss, Options
 
 
+@renamed_argument("annual", "seasonal")
 def decompose(
     shifts_or_series: xr.Dataset,
     *,
     acceleration: bool = False,
-    annual: bool = False,
+    seasonal: bool = False,
     semiannual: bool = False,
     steps: Literal["search"] | Sequence[Date] | None = None,
     exponential: Sequence[tuple[Date, float]] | None = None,
@@ -40,7 +42,7 @@ def decompose(
         Series (time, y, x) from `invert`, or shifts (pair, y, x), which are fitted pair by pair and need not connect.
     acceleration
         Fit an acceleration; the velocity is then the one at `epoch`.
-    annual, semiannual
+    seasonal, semiannual
         Fit a cycle of a year of 365.25 days, or of half a year.
     steps
         Dates of sudden displacements (UTC); images taken at the very instant belong to what came after, and a bare
@@ -105,11 +107,14 @@ def decompose(
         for name, entries in (("exponential", exponential), ("logarithmic", logarithmic))
     }
 
-    terms = {"v": velocity(given.epochs, moment)}
+    terms = {"v": motion_terms.velocity(given.epochs, moment)}
     if _options.as_switch(acceleration, "acceleration", "decompose"):
         terms["a"] = motion_terms.acceleration(given.epochs, moment)
-    wanted = {"annual": annual, "semiannual": semiannual}
-    seasons = [name for name, is_wanted in wanted.items() if _options.as_switch(is_wanted, name, "decompose")]
+    wanted = {
+        "annual": _options.as_switch(seasonal, "seasonal", "decompose"),
+        "semiannual": _options.as_switch(semiannual, "semiannual", "decompose"),
+    }
+    seasons = [name for name, is_wanted in wanted.items() if is_wanted]
     terms |= season_terms(given.epochs, seasons)
     terms |= {f"step {k}": motion_terms.step(given.epochs, date) for k, date in enumerate(dates)}
     for name, function in (("exponential", motion_terms.exponential), ("logarithmic", motion_terms.logarithmic)):

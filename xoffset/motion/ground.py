@@ -31,7 +31,7 @@ def ground(dataset: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         The dataset with `d_east` and `d_north` [m], positive toward true east and north, in place of `dx` and `dy`, or
         with `v_east` and `v_north` [m yr-1] in place of `vx` and `vy`. Standard errors and covariance, where the
-        dataset has them, become `sigma_d_east`, `sigma_d_north` [m] and `sigma_d_east_north` [m2], or those of `v_east`
+        dataset has them, become `sigma_d_east`, `sigma_d_north` [m] and `cov_d_east_north` [m2], or those of `v_east`
         and `v_north`; without a covariance the errors along x and y are taken to be independent. `v`, `direction` (then
         clockwise from true north) and `magnitude` are made anew. All else stays as it is, lengths such as `rms` in
         metres of the grid. Lazy if `dataset` is.
@@ -92,7 +92,7 @@ def _errors(data: xr.Dataset, names: tuple[str, str], turn: Any) -> dict[str, An
     return {
         f"sigma_{letter}_east": np.sqrt(np.maximum(a * a * xx + b * b * yy + 2.0 * a * b * xy, 0.0)),
         f"sigma_{letter}_north": np.sqrt(np.maximum(c * c * xx + d * d * yy + 2.0 * c * d * xy, 0.0)),
-        f"sigma_{letter}_east_north": a * c * xx + b * d * yy + (a * d + b * c) * xy,
+        f"cov_{letter}_east_north": a * c * xx + b * d * yy + (a * d + b * c) * xy,
     }
 
 

@@ -19,7 +19,7 @@ from xoffset.motion.components import Fields, season_terms
 from xoffset.motion.regression import Loss, Options
 
 
-def annual(
+def yearly_velocity(
     shifts: xr.Dataset,
     *,
     max_separation: Literal["auto"] | Duration | None = "auto",
@@ -78,20 +78,20 @@ def annual(
     >>> import xoffset, xoffset.synthetic
     >>> dates = ["2020-01-01", "2020-07-01", "2021-01-01", "2021-07-01", "2022-01-01"]
     >>> stack, _ = xoffset.synthetic.stack((96, 96), dates=dates, field="constant", velocity=20.0, direction=90.0)
-    >>> rate = xoffset.annual(xoffset.correlate(stack, xoffset.pairs(stack, max_gap=2), search=5))
+    >>> rate = xoffset.yearly_velocity(xoffset.correlate(stack, xoffset.pairs(stack, max_gap=2), search=5))
     >>> rate.year.values, rate.vx.median(("y", "x")).values.round(1)
     (array([2020, 2021]), array([20., 20.], dtype=float32))
     """
-    code = regression.check_loss(loss, "annual")
-    shifts = checks.as_shifts(shifts, "annual")
+    code = regression.check_loss(loss, "yearly_velocity")
+    shifts = checks.as_shifts(shifts, "yearly_velocity")
     is_auto = isinstance(max_separation, str) and max_separation == "auto"
     if max_separation is not None and not is_auto:
-        shifts = _no_longer(shifts, as_duration(max_separation, "max_separation", "annual"))
-    given = regression.source(shifts, "annual")
+        shifts = _no_longer(shifts, as_duration(max_separation, "max_separation", "yearly_velocity"))
+    given = regression.source(shifts, "yearly_velocity")
     assert given.ends is not None
     years, spent = motion_terms.years(given.epochs)
     terms = {str(year): spent[:, k] for k, year in enumerate(years)}
-    if _options.as_switch(seasonal, "seasonal", "annual"):
+    if _options.as_switch(seasonal, "seasonal", "yearly_velocity"):
         terms |= season_terms(given.epochs, ["annual"])
     first, second = given.epochs[graph.observations(given.ends)[0]].T
     central = (first + (second - first) // 2).astype("datetime64[Y]").astype(np.int64) + 1970
@@ -119,7 +119,7 @@ def annual(
     )
     fields["flags"] = (("year", "y", "x"), flags.astype(np.int64))
     step = {
-        "function": "annual",
+        "function": "yearly_velocity",
         "max_separation": None if max_separation is None else str(max_separation),
         "seasonal": bool(seasonal),
         "loss": loss,
@@ -133,7 +133,7 @@ def _no_longer(shifts: xr.Dataset, longest: np.timedelta64) -> xr.Dataset:
     keep = np.flatnonzero(length <= longest)
     if not keep.size:
         raise ValueError(
-            f"annual() needs pairs of no more than max_separation; got {length.min()} for the shortest. "
+            f"yearly_velocity() needs pairs of no more than max_separation; got {length.min()} for the shortest. "
             "Pass a longer one."
         )
     return shifts.isel(pair=keep)

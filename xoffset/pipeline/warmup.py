@@ -88,11 +88,13 @@ def _images() -> xr.DataArray:
 
 def _shifts() -> xr.Dataset:
     """Shifts with nothing to measure, which cost no matching."""
-    x = y = np.arange(4.0)
+    x = y = np.arange(40.0)
     network = pairs(_images())
     shape = (network.sizes["pair"], y.size, x.size)
     fields = {name: np.zeros(shape, np.float32) for name in ("dx", "dy")}
-    fields |= {name: np.ones(shape, np.float32) for name in ("score", "gap", "sigma_dx", "sigma_dy", "false_alarm")}
+    fields |= {
+        name: np.ones(shape, np.float32) for name in ("score", "peak_gap", "sigma_dx", "sigma_dy", "false_alarm")
+    }
     fields["flags"] = np.zeros(shape, np.int64)
     return products.shifts(fields, network, x=x, y=y[::-1], like=_images(), step={"function": "warmup"})
 

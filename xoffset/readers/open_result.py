@@ -15,6 +15,7 @@ import xarray as xr
 
 from xoffset.model import history
 from xoffset.model.dates import DATE_ENCODING
+from xoffset.model.renamed import with_new_names
 
 # What a variable must remember to be written again with the same meaning. All other encoding tells how the old file
 # was stored (chunks, shards, codecs, list of coordinates): it is wrong once the data are re-chunked or change format.
@@ -72,6 +73,7 @@ def open_result(path: str | os.PathLike[str]) -> xr.Dataset:
     except BaseException:
         stored.close()
         raise
+    result = with_new_names(result)
     _restore_encoding(result)
     result.set_close(stored.close)
     return result

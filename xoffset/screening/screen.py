@@ -22,6 +22,12 @@ from xoffset.model.flags import FLAGS, flags_of
 # not tell what it measures. Of a synthetic glacier under clouds, a tenth keeps 1.7 % of outliers, this 1.4 %.
 LARGEST_STRAIN = 1.0 / 12.0
 DEFAULT_FALSE_ALARM = 0.01
+# Variable that each limit holds for, and the flag of values beyond it.
+THRESHOLDS = {
+    "min_score": ("score", "low_score"),
+    "min_peak_gap": ("peak_gap", "low_gap"),
+    "false_alarm": ("false_alarm", "insignificant"),
+}
 
 
 def screen(
@@ -66,8 +72,8 @@ def screen(
     Returns
     -------
     xarray.Dataset
-        Shifts whose `dx`, `dy`, `sigma_dx`, `sigma_dy` and `sigma_dxdy` are NaN where a test fails; `flags` tells
-        which. `score`, `gap`, `false_alarm` and earlier flags stay. Lazy if `shifts` is.
+        Shifts whose `dx`, `dy`, `sigma_dx`, `sigma_dy` and `cov_dxdy` are NaN where a test fails; `flags` tells
+        which. `score`, `peak_gap`, `false_alarm` and earlier flags stay. Lazy if `shifts` is.
 
     Raises
     ------
@@ -106,25 +112,8 @@ def screen(
     longest = _longest(max_separation)
     if false_alarm == DEFAULT_FALSE_ALARM and "false_alarm" not in shifts:
         false_alarm = None
-    thresholds = (
-        ("min_score", min_score, "score"),
-        ("min_peak_gap", min_peak_gap, "gap"),
-        ("false_alarm", false_alarm, "false_alarm"),
-    )
-    for name, value, variable in thresholds:
-        if value is None:
-            continue
-        _options.check_share(value, name, "screen")
-        if variable not in shifts:
-            raise ValueError(f"screen() needs '{variable}' for {name}; got shifts without it. Leave {name} out.")
-
-    found: dict[str, xr.DataArray] = {}
-    if min_score is not None:
-        found["low_score"] = ~(shifts["score"] >= min_score)
-    if min_peak_gap is not None:
-        found["low_gap"] = ~(shifts["gap"] >= min_peak_gap)
-    if false_alarm is not None:
-        found["insignificant"] = ~(shifts["false_alarm"] <= false_alarm)
+    limits = {"min_score": min_score, "min_peak_gap": min_peak_gap, "false_alarm": false_alarm}
+    found = _beyond(shifts, {name: limit for name, limit in limits.items() if limit is not None})
     has_value = shifts["dx"].copy(data=np.isfinite(shifts["dx"].data) & np.isfinite(shifts["dy"].data))
     keep = has_value
     for failed in found.values():
@@ -144,7 +133,7 @@ def screen(
         keep = keep & ~found["separation"]
 
     out = shifts.copy()
-    for name in ("dx", "dy", "sigma_dx", "sigma_dy", "sigma_dxdy"):
+    for name in ("dx", "dy", "sigma_dx", "sigma_dy", "cov_dxdy"):
         if name in shifts:
             out[name] = shifts[name].where(keep)
     flags = _flags(shifts)
@@ -167,6 +156,19 @@ def screen(
             "largest_share": separation.LARGEST_SHARE,
         }
     return products.relabel(out, step)
+
+
+def _beyond(shifts: xr.Dataset, limits: dict[str, float]) -> dict[str, xr.DataArray]:
+    """Where values are beyond a limit or unknown, by the names of the flags."""
+    found = {}
+    for name, limit in limits.items():
+        variable, flag = THRESHOLDS[name]
+        _options.check_share(limit, name, "screen")
+        if variable not in shifts:
+            raise ValueError(f"screen() needs '{variable}' for {name}; got shifts without it. Leave {name} out.")
+        is_good = shifts[variable] <= limit if name == "false_alarm" else shifts[variable] >= limit
+        found[flag] = ~is_good
+    return found
 
 
 def _longest(max_separation: Literal["auto"] | Duration | None) -> np.timedelta64 | None:

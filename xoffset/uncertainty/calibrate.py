@@ -46,7 +46,7 @@ def calibrate(shifts: xr.Dataset, stable: xr.DataArray, *, apply_to: xr.Dataset 
     Returns
     -------
     xarray.Dataset
-        Shifts with `sigma_dx`, `sigma_dy` [m] and `sigma_dxdy` [m2] multiplied by the factors, which are added as
+        Shifts with `sigma_dx`, `sigma_dy` [m] and `cov_dxdy` [m2] multiplied by the factors, which are added as
         `sigma_factor_dx` and `sigma_factor_dy` [1] (pair, y, x), NaN where there is no score; after a second
         calibration they hold the product. `dx`, `dy` and all else stay. Lazy if shifts, stable or `apply_to` are.
 
@@ -106,8 +106,8 @@ def calibrate(shifts: xr.Dataset, stable: xr.DataArray, *, apply_to: xr.Dataset 
             factor = factor * target[f"sigma_factor_{name}"].data
         attrs = {"long_name": f"factor that stable ground gave to sigma_{name}", "units": "1"}
         out[f"sigma_factor_{name}"] = (("pair", "y", "x"), factor, attrs)
-    if "sigma_dxdy" in target:
-        out["sigma_dxdy"] = target["sigma_dxdy"] * (found[:pairs] * found[pairs:])
+    if "cov_dxdy" in target:
+        out["cov_dxdy"] = target["cov_dxdy"] * (found[:pairs] * found[pairs:])
     return products.relabel(out, {"function": "calibrate", "apply_to": apply_to is not None})
 
 

@@ -25,7 +25,7 @@ FIELDS: tuple[str, ...] = (
     "dx",
     "dy",
     "score",
-    "gap",
+    "peak_gap",
     "variance_dx",
     "variance_dy",
     "covariance",

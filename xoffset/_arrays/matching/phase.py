@@ -22,7 +22,7 @@ from xoffset._kernels import bits
 from xoffset._kernels.matching import orientations, planes
 from xoffset._kernels.matching.spectra import find_peaks, whiten
 
-FIELDS: tuple[str, ...] = ("dx", "dy", "score", "gap", "variance_dx", "variance_dy", "covariance", "flags")
+FIELDS: tuple[str, ...] = ("dx", "dy", "score", "peak_gap", "variance_dx", "variance_dy", "covariance", "flags")
 # Fields that a flagged match has not; its score and gap stay.
 VALUES = [FIELDS.index(name) for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance")]
 # Pixels that resampling and slopes read beyond a window.
@@ -63,7 +63,7 @@ class Phase:
     -----
     Phase plane after Leprince et al. (2007, IEEE Trans. Geosci. Remote Sens. 45, 1529-1558), orientation correlation
     after Fitch et al. (2002, BMVC, 133-142). `score` is the correlation of the tapered windows at the match, as far as
-    it can be compared with that of `NCC`; `gap` belongs to the surface that gave the whole-pixel shift, whose peak is
+    it can be compared with that of `NCC`; `peak_gap` belongs to the surface that gave the whole-pixel shift, whose peak is
     below 1 even without noise where the shift is no whole number.
 
     Examples

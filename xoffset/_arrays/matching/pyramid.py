@@ -43,7 +43,7 @@ class Pyramid:
     -----
     The proposals for a node are its own match one level below, the vector median of the matches around it, and no
     displacement beyond the prior, which is kept at every level: what is smaller than a window at low resolution is
-    found from there if it moves little. Candidates between the proposals are never looked at: `gap` tells the
+    found from there if it moves little. Candidates between the proposals are never looked at: `peak_gap` tells the
     difference from the best proposal elsewhere, or where all proposals coincide that of the search at the lowest
     resolution.
 
