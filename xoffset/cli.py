@@ -13,7 +13,7 @@ import click
 import numpy as np
 import xarray as xr
 
-from xoffset import synthetic
+from xoffset import plotting, synthetic
 from xoffset._blocks import threads
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.inversion.invert import invert
@@ -23,7 +23,6 @@ from xoffset.motion.velocity import velocity
 from xoffset.network.diagnose import diagnose
 from xoffset.network.pairs import pairs
 from xoffset.pipeline.warmup import warmup
-from xoffset.plotting import maps
 from xoffset.readers.open_result import open_result
 from xoffset.readers.open_stack import open_stack
 from xoffset.screening.screen import screen
@@ -207,7 +206,7 @@ def _follow(shifts: xr.Dataset, out: Path, reference: str | None, truth: xr.Data
     if importlib.util.find_spec("matplotlib") is None:
         click.echo("  no maps: they need matplotlib, pip install 'xoffset[plot]'")
     else:
-        for path in sorted(maps.save_maps(rate, out / "maps", truth=truth)):
+        for path in sorted(plotting.save_maps(rate, out / "maps", truth=truth)):
             click.echo(f"  {path.relative_to(out)}")
     return rate
 

@@ -185,6 +185,7 @@ OF_VECTORS = {
     "ground": lambda data, o: xoffset.ground(data),
 }
 
+YEARLY = xoffset.yearly_velocity
 CASES = [
     *((f"correlate: {n}", partial(lambda c, o: match(c(o.stack), o.network), c), e, m) for n, c, e, m in STACKS),
     *(
@@ -736,16 +737,10 @@ CASES = [
         for value in (0, -3.0, np.inf, np.nan, "30D", True)
     ),
     ("yearly_velocity: series", lambda o: xoffset.yearly_velocity(o.series), ValueError, r"Make a network with"),
-    ("yearly_velocity: number", lambda o: xoffset.yearly_velocity(o.shifts, max_separation=20), ValueError, r"'10D'"),
-    (
-        "yearly_velocity: short", lambda o: xoffset.yearly_velocity(o.shifts, max_separation="2D"), ValueError, r"Pass a longer one",
-    ),  # fmt: skip
-    (
-        "yearly_velocity: loss", lambda o: xoffset.yearly_velocity(o.shifts, loss="median"), ValueError, r"Choose one of them",
-    ),  # fmt: skip
-    (
-        "yearly_velocity: seasonal", lambda o: xoffset.yearly_velocity(o.shifts, seasonal=None), TypeError, r"Pass one of the two",
-    ),  # fmt: skip
+    ("yearly_velocity: number", lambda o: YEARLY(o.shifts, max_separation=20), ValueError, r"'10D'"),
+    ("yearly_velocity: short", lambda o: YEARLY(o.shifts, max_separation="2D"), ValueError, r"Pass a longer one"),
+    ("yearly_velocity: loss", lambda o: YEARLY(o.shifts, loss="median"), ValueError, r"Choose one of them"),
+    ("yearly_velocity: seasonal", lambda o: YEARLY(o.shifts, seasonal=None), TypeError, r"Pass one of the two"),
     # ------------------------------------------------------------------------------------ files, maps, synthetic images
     ("open_stack: number", lambda o: xoffset.open_stack(3), TypeError, r"Pass paths: open_stack\('scenes/\*\.tif'\)"),
     ("open_stack: nothing", lambda o: xoffset.open_stack("no/*.tif"), FileNotFoundError, r"Check the pattern"),

@@ -14,7 +14,6 @@ import xoffset
 from xoffset import synthetic
 from xoffset._arrays.filters.options import as_prefilter
 from xoffset._arrays.lattice import Lattice
-from xoffset._arrays.matching import phase
 from xoffset._arrays.matching.phase import Phase, match_tile
 from xoffset._arrays.matching.search import Pair
 from xoffset._blocks import tiles
@@ -130,7 +129,7 @@ def test_plane_equals_its_twin(template, options):
     # the last step is below 5e-4 px, and what is left after it much less
     np.testing.assert_allclose([found.dx, -found.dy], [u, v], atol=2e-4)
     np.testing.assert_allclose([found.score, found.peak_gap], [score, gap], atol=2e-4)
-    least = phase.LEAST_SIGMA**2
+    least = planes.LEAST_SIGMA**2
     np.testing.assert_allclose(found.sigma_dx**2, variance_x + least, rtol=5e-3)
     np.testing.assert_allclose(found.sigma_dy**2, variance_y + least, rtol=5e-3)
     np.testing.assert_allclose(found.cov_dxdy, -covariance, atol=5e-3 * variance_x)
@@ -555,7 +554,7 @@ def test_a_pair_knows_nothing_of_the_others(matched, chosen):
 
 def test_batches_change_no_bit(matched, monkeypatch):
     stack, matcher, expected = matched
-    monkeypatch.setattr(matcher, "BUFFER", 3 * 64 * 64 * 3 * 4 * 3)  # three windows
+    monkeypatch.setattr("xoffset._arrays.matching.spectra.BUFFER", 3 * 64 * 64 * 3 * 4 * 3)  # three windows
     assert_same_bits(match(stack, matcher, step=16), expected)
 
 

@@ -130,7 +130,7 @@ def test_errors_are_those_of_the_mean(overlap, strike):
     row = np.arange(6, 11)
     for sample in (0, 7, 17):
         column = np.full(5, sample + 3)
-        sigma_x, sigma_y, both = (data[f"sigma_{name}"].values[row, column] for name in ("vx", "vy", "vxvy"))
+        sigma_x, sigma_y, both = (data[name].values[row, column] for name in ("sigma_vx", "sigma_vy", "cov_vxvy"))
         model_ = reference_stacking.error_model(row, column, sigma_x, sigma_y, both / (sigma_x * sigma_y), overlap)
         mean = np.kron(np.eye(2), np.full((1, 5), 0.2))
         expected = np.sqrt(np.diag(turn @ mean @ model_ @ mean.T @ turn.T))

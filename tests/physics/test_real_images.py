@@ -47,7 +47,7 @@ class TestKaiserberg:
         third = 2 * shifts.sizes["x"] // 3
         stable, moving = shifts.isel(x=slice(third, None)), shifts.isel(x=slice(None, third))
         along_x, along_y = (moving[name] - stable[name].median(("y", "x")) for name in ("dx", "dy"))
-        baseline = xoffset.model.years((shifts.secondary - shifts.reference).values)
+        baseline = xoffset.model.dates.in_years((shifts.secondary - shifts.reference).values)
         speed = np.hypot(along_x, along_y).quantile(0.99, ("y", "x")).values / baseline
         np.testing.assert_allclose(speed, [1.16, 1.61, 1.62, 1.55], rtol=0.15)
 
@@ -59,7 +59,7 @@ class TestKaiserberg:
         series = shifts.offset.screen().offset.invert(reference="2003-01-01")
         steps = series.isel(x=slice(None, third)).diff("time")
         moved = np.hypot(steps.dx, steps.dy).quantile(0.99, ("y", "x")).values
-        rate = moved / xoffset.model.years(np.diff(series.time.values))
+        rate = moved / xoffset.model.dates.in_years(np.diff(series.time.values))
         assert rate[1:].min() > 1.1 * rate[0]
 
 
@@ -111,7 +111,7 @@ class TestKaiserbergSeries:
     def test_steps_are_those_of_the_readme(self, series: xr.Dataset) -> None:
         steps = self.on_the_glacier(series).diff("time")
         moved = np.hypot(steps.dx, steps.dy).quantile(0.99, ("y", "x")).values
-        rate = moved / xoffset.model.years(np.diff(series.time.values))
+        rate = moved / xoffset.model.dates.in_years(np.diff(series.time.values))
         np.testing.assert_allclose(rate, [1.16, 1.61, 1.62, 1.55], rtol=0.15)
 
     def test_it_accelerates(self, series: xr.Dataset) -> None:
@@ -230,7 +230,7 @@ class TestColumbia:
         assert np.isfinite(series.sigma_dx[known]).all()
         # the group of the reference tells the years that it covers as the pairs do
         whole = series.sel(time=known).sel(time=slice("2016-09", "2020-01"))
-        elapsed = xoffset.model.years(whole.time.values[-1] - whole.time.values[0])
+        elapsed = xoffset.model.dates.in_years(whole.time.values[-1] - whole.time.values[0])
         speed = float(np.hypot(whole.dx[-1] - whole.dx[0], whole.dy[-1] - whole.dy[0])) / elapsed
         short = columbia[(columbia.date_dt <= 60) & columbia.year.between(2017, 2019)]
         assert speed == pytest.approx(short.groupby("year")["v"].median().mean(), rel=0.2)

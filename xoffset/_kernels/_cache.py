@@ -129,12 +129,11 @@ def _remove_unused(base: Path) -> None:
 
 
 @functools.cache
-def _is_as_stamped(path: str) -> bool:
+def _is_as_stamped(path: Path) -> bool:
     """Whether a file still is what the stamp says: an upgrade may have replaced it after the first import."""
     try:
-        content = hashlib.sha256(Path(path).read_bytes()).digest()
-        return content == CONTENTS.get(Path(path).relative_to(FOLDER).as_posix())
-    except (OSError, ValueError):
+        return hashlib.sha256(path.read_bytes()).digest() == CONTENTS.get(path.relative_to(FOLDER).as_posix())
+    except OSError:
         return False
 
 
@@ -177,10 +176,12 @@ class KernelCache:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.name = f"{function.__module__.removeprefix('xoffset._kernels.')}.{function.__qualname__}"
-        is_stamped = _is_as_stamped(function.__code__.co_filename)
+        path = Path(function.__code__.co_filename)
+        is_ours = FOLDER in path.parents
+        is_stamped = is_ours and _is_as_stamped(path)
         # what a closure holds is in no file
         self._is_enabled = is_stamped and function.__closure__ is None
-        if not is_stamped:
+        if is_ours and not is_stamped:
             # callers of a kernel of another version must not be kept either
             CONTENTS.clear()
 

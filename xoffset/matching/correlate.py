@@ -66,11 +66,11 @@ def correlate(
         Shifts (pair, y, x) at the window centres in the reference image. `dx`, `dy`: displacement in metres of the
         grid, positive toward increasing x and y; a feature at (x, y) on the reference date is at (x + dx, y + dy) on
         the secondary date. `score`: correlation at the match, or at the whole-pixel peak where the refinement failed.
-        `peak_gap`: whole-pixel peak minus the best score more than 3 px away (NaN if `search` is at most 3). `sigma_dx`,
-        `sigma_dy`: standard errors in metres; `cov_dxdy`: covariance in m2. `false_alarm`: probability that unrelated
-        ground is accepted with so high a score (not with `"phase"`). `flags`: why dx and dy are NaN. With several
-        templates `template_size`: the side in pixels that was kept. Matched both ways `mismatch`: length in metres of
-        the sum of the displacement and the one back. The CRS is that of the stack.
+        `peak_gap`: whole-pixel peak minus the best score more than 3 px away (NaN if `search` is at most 3).
+        `sigma_dx`, `sigma_dy`: standard errors in metres; `cov_dxdy`: covariance in m2. `false_alarm`: probability that
+        unrelated ground is accepted with so high a score (not with `"phase"`). `flags`: why dx and dy are NaN. With
+        several templates `template_size`: the side in pixels that was kept. Matched both ways `mismatch`: length in
+        metres of the sum of the displacement and the one back. The CRS is that of the stack.
 
     Raises
     ------

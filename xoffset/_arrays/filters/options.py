@@ -64,8 +64,8 @@ class Bandpass:
 
     Examples
     --------
-    >>> from xoffset import _prefilters
-    >>> _prefilters.Bandpass(coarse="template").reach(64)
+    >>> from xoffset._arrays.filters import options
+    >>> options.Bandpass(coarse="template").reach(64)
     26
     """
 

@@ -63,8 +63,8 @@ class Phase:
     -----
     Phase plane after Leprince et al. (2007, IEEE Trans. Geosci. Remote Sens. 45, 1529-1558), orientation correlation
     after Fitch et al. (2002, BMVC, 133-142). `score` is the correlation of the tapered windows at the match, as far as
-    it can be compared with that of `NCC`; `peak_gap` belongs to the surface that gave the whole-pixel shift, whose peak is
-    below 1 even without noise where the shift is no whole number.
+    it can be compared with that of `NCC`; `peak_gap` belongs to the surface that gave the whole-pixel shift, whose peak
+    is below 1 even without noise where the shift is no whole number.
 
     Examples
     --------
