@@ -177,7 +177,7 @@ def quick(monkeypatch):
         return [folder / "velocity.png"]
 
     monkeypatch.setattr(cli.plotting, "save_maps", save)
-    monkeypatch.setattr(cli._blocks, "progress", contextlib.nullcontext)
+    monkeypatch.setattr(cli.threads, "progress", contextlib.nullcontext)
 
 
 @pytest.mark.usefixtures("quick")

@@ -394,6 +394,7 @@ CASES = [
         o, x=lambda x: x + 1e6).vx), ValueError, r"coordinates"),
     ("correlate: levels", lambda o: xoffset.correlate(o.stack.isel(y=slice(0, 20)), o.network, template=8,
         search=xoffset.Pyramid(3, levels=4)), ValueError, r"fewer levels"),
+    ("warmup: workers", lambda o: xoffset.warmup(workers=0), ValueError, r"Pass workers=2"),
     ("plan: v_max", lambda o: xoffset.plan(o.stack, v_max=0.0), ValueError, r"\. \w+"),
     ("plan: no stack", lambda o: xoffset.plan(o.network, v_max=9.0), TypeError, r"\. \w+"),
     ("calibrate: no shifts", lambda o: xoffset.calibrate(o.stack, o.stack[0] > 0), TypeError, r"\. \w+"),

@@ -280,7 +280,7 @@ def test_paths_have_units_and_come_back_from_disk(tmp_path):
     series = random_series("float32").assign_coords(spatial_ref=grids.spatial_ref(pyproj.CRS(32632)))
     path = xoffset.trajectory(series, [centre(series)])
     assert {name: path[name].attrs["units"] for name in NAMES} == dict.fromkeys(NAMES, "m")
-    assert path.flags.dtype == "int32"
+    assert path.flags.dtype == "int64"
     path.to_zarr(tmp_path / "path.zarr", consolidated=False)
     xr.testing.assert_identical(xoffset.open_result(tmp_path / "path.zarr").compute(), path)
 

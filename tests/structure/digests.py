@@ -594,7 +594,11 @@ def through_product() -> dict[str, xr.DataArray]:
         "vector_coherence": shifts().offset.vector_coherence(),
         "velocity": shifts().offset.velocity(),
     }
-    return {name: next(iter(result.data_vars.values())) for name, result in found.items()}
+    of_flags = {
+        "flagged": raw().offset.flagged("border"),
+        "flag_summary": raw().offset.flag_summary().to_xarray()["share"],
+    }
+    return {name: next(iter(result.data_vars.values())) for name, result in found.items()} | of_flags
 
 
 MAPS["accessor of a stack"] = through_stack
