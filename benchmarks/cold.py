@@ -93,7 +93,7 @@ def inputs() -> Inputs:
         dims, shape = (dim, "y", "x"), (count, NODES, NODES)
         fields = {name: random.standard_normal(shape) for name in ("dx", "dy")}
         fields |= {name: np.ones(shape) for name in ("sigma_dx", "sigma_dy", "score", "false_alarm")}
-        flags = {"flags": (dims, np.zeros(shape, np.int32))}
+        flags = {"flags": (dims, np.zeros(shape, np.int64))}
         nodes = {name: 80.0 * np.arange(NODES) for name in ("y", "x")}
         return xr.Dataset({name: (dims, field.astype(np.float32)) for name, field in fields.items()} | flags, nodes)
 

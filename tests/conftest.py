@@ -3,6 +3,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import xoffset
+from xoffset._kernels import _cache
+from xoffset._kernels.images import filters
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the common path once, which each of the workers would compile for itself."""
+    has_workers = bool(session.config.getoption("numprocesses", None)) and not hasattr(session.config, "workerinput")
+    if has_workers and not _cache.is_ready(filters.spline_coefficients) and _cache.can_keep():
+        xoffset.warmup()
+
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:

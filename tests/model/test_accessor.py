@@ -1,5 +1,8 @@
 """What `.offset` says of its object, which methods it offers, and what flags say to a person."""
 
+import copy
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,7 +66,7 @@ def test_what_is_no_stack_is_told_how_to_become_one(objects):
 
 
 def test_an_unknown_method_is_told_the_known_ones(objects):
-    with pytest.raises(AttributeError, match=r"got 'inverse'\. Choose of: .*invert"):
+    with pytest.raises(AttributeError, match=r"got 'inverse'\. Did you mean 'invert'\?"):
         objects["shifts"].offset.inverse()
 
 
@@ -81,6 +84,17 @@ def test_the_share_of_valid_values_is_counted_and_never_computed(objects):
     share = float(np.isfinite(half.dx).mean())
     assert f"valid values: {100 * share:.1f} %" in repr(half.offset)
     assert "not computed yet" in repr(half.chunk().offset)
+
+
+def test_it_can_be_copied_and_sent(objects):
+    for made in (copy.copy(objects["shifts"].offset), pickle.loads(pickle.dumps(objects["a network"].offset))):
+        assert "diagnose" in dir(made)
+
+
+def test_what_cannot_be_said_is_no_error(objects):
+    nowhere = objects["shifts"].drop_vars("spatial_ref").assign_attrs(grid_mapping="spatial_ref")
+    assert "CRS: unknown" in repr(nowhere.offset)
+    assert "there are none" in repr(objects["a stack"].isel(x=slice(0, 0)).offset)
 
 
 def test_methods_pass_their_arguments_on(objects):

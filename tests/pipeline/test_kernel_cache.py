@@ -288,13 +288,42 @@ def test_files_of_another_user_are_not_trusted(package):
 
 def test_folders_that_nobody_used_for_long_are_removed(package):
     old = Path(use(package)[2])
+    foreign = old.with_name("kernels-of-somebody-else")
+    foreign.mkdir()
+    for folder in (old, foreign):
+        os.utime(folder, (0, 0))
+    # reading is use
+    assert use(package)[:2] == (20, 0)
+    assert old.stat().st_mtime > 1e9
     os.utime(old, (0, 0))
     write_callee(package, 2)
     recent = Path(use(package)[2])
     assert not old.exists()
+    assert foreign.exists()
     write_callee(package, 3)
     use(package)
     assert recent.exists()
+
+
+def test_a_file_under_another_name_is_none(package):
+    use(package)
+    first, second = files(package)
+    content = first.read_bytes()
+    second.write_bytes(content)
+    assert use(package)[:2] == (20, 1)
+
+
+def test_a_chosen_folder_that_cannot_be_written_is_replaced_by_that_of_the_user(package, tmp_path):
+    (tmp_path / "chosen").touch()
+    found, compiled, folder, _ = use(package, NUMBA_CACHE_DIR=str(tmp_path / "chosen"))
+    assert (found, compiled) == (20, 2)
+    assert package.parents[2] / "home" / "cache" in Path(folder).parents
+
+
+def test_functions_of_others_still_compile(package):
+    # a function that exec() makes has no module
+    code = "import numba; space = {}; exec('def f(x): return x + 1', space); assert numba.njit(space['f'])(1) == 2\n"
+    assert finish(start(package, USE + code))[0] == 20
 
 
 def test_another_numba_means_no_files_and_no_failure(package):

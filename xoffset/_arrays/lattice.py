@@ -9,12 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 
 Tile = tuple[slice, slice]
-# Side of a compute tile, and largest side of a dask block, px. Large images get large tiles, whose margins cost less,
-# if what a thread keeps of all dates stays within bounds (bytes, at about so many a pixel).
-TILE, LARGE_TILE, LARGE_IMAGE, LARGEST_BLOCK = 256, 512, 2048, 2048
-IMAGES, BYTES_PER_PIXEL = 256 * 2**20, 64
-# Bytes that a thread may hold in products of blocks (seven of them, where pixels are masked).
+# Side of a compute tile, px.
+TILE = 256
+# Side of a compute tile of a large image, px: a wide tile spends less on its margins.
+LARGE_TILE = 512
+# Side from which an image is large, px.
+LARGE_IMAGE = 2048
+# Largest side of a dask block, px.
+LARGEST_BLOCK = 2048
+# Memory that a tile of all dates may take in one thread, bytes; a large tile that needs more becomes an ordinary one.
+IMAGES = 256 * 2**20
+# Memory that one pixel of one date takes while it is matched, bytes, measured.
+BYTES_PER_PIXEL = 64
+# Memory that a thread may hold in products of blocks, bytes; there are seven of them where pixels are masked.
 BUFFER = 256 * 2**20
+# Side below which a tile is not made smaller to save memory, px.
 SMALLEST_TILE = 32
 
 

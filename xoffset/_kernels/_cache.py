@@ -18,7 +18,9 @@ import importlib.metadata
 import logging
 import os
 import pickle
+import re
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -39,7 +41,9 @@ with contextlib.suppress(ImportError):  # another numba: see `keep`
 FOLDER = Path(__file__).parent
 # A folder of another version that nothing has used for so long, in seconds, is removed.
 UNUSED = 30 * 86_400.0
+# Private parts of what numba compiled that turn it into bytes and back.
 PRIVATE = ("_reduce", "_rebuild")
+# Length of the digest at the beginning of a file.
 DIGEST_BYTES = hashlib.sha256().digest_size
 # What the log says when the first kernel of a process is compiled, see also the command line.
 FIRST_USE = "compiling kernels, first use only"
@@ -68,23 +72,22 @@ def stamp() -> str:
     versions = [importlib.metadata.version(name) for name in ("xoffset", "numba", "llvmlite", "numpy")]
     # flags of the environment that change the code
     flags = [getattr(config, name, None) for name in ("BOUNDSCHECK", "OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE")]
-    flags += [getattr(config, name, None) for name in ("ENABLE_AVX", "DISABLE_INTEL_SVML", "DEBUGINFO_DEFAULT")]
+    flags += [getattr(config, name, None) for name in ("ENABLE_AVX", "USING_SVML", "DEBUGINFO_DEFAULT")]
     total.update(repr((versions, flags, sys.implementation.cache_tag, getattr(sys, "abiflags", ""))).encode())
     return total.hexdigest()[:16]
 
 
 @functools.cache
 def folders() -> list[Path]:
-    """Where this version may be kept, best first: where the environment says, or with the package and with the user.
+    """Where this version may be kept, best first: where the environment says or with the package, and with the user.
 
     All are read, since an administrator may have compiled for those who cannot write beside the package.
     """
-    if config.CACHE_DIR:
-        bases = [Path(config.CACHE_DIR)]
-    else:
+    bases = [Path(config.CACHE_DIR) if config.CACHE_DIR else FOLDER / "__pycache__"]
+    with contextlib.suppress(ImportError):
         from numba.misc.appdirs import AppDirs
 
-        bases = [FOLDER / "__pycache__", Path(AppDirs(appname="xoffset", appauthor=False).user_cache_dir)]
+        bases.append(Path(AppDirs(appname="xoffset", appauthor=False).user_cache_dir))
     return [base / f"kernels-{stamp()}" for base in bases]
 
 
@@ -97,8 +100,8 @@ def writable() -> Path | None:
             is_new = not chosen.is_dir()
             chosen.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=chosen).close()
-            if not _is_trusted(chosen):
-                raise PermissionError(f"{chosen} belongs to another user")
+            if not _is_trusted(chosen.stat()):
+                raise PermissionError(f"{chosen} can be written by others")
             os.utime(chosen)
             if is_new:
                 _remove_unused(chosen.parent)
@@ -114,18 +117,29 @@ def writable() -> Path | None:
     return None
 
 
-def _is_trusted(path: Path) -> bool:
-    """Whether a file is of somebody whose code runs here anyway: this user, root, the owner of the package."""
+def _is_trusted(status: os.stat_result) -> bool:
+    """Whether only those may write a file whose code runs here anyway: this user, root, the owner of the package."""
     if not hasattr(os, "getuid"):
         return True
-    return path.stat().st_uid in (os.getuid(), 0, FOLDER.stat().st_uid)
+    is_for_all = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
+    return status.st_uid in (os.getuid(), 0, FOLDER.stat().st_uid) and not is_for_all
 
 
 def _remove_unused(base: Path) -> None:
+    """Remove folders of other versions, and nothing that may be somebody else's."""
     for other in base.glob("kernels-*"):
         with contextlib.suppress(OSError):
-            if time.time() - other.stat().st_mtime > UNUSED:
+            is_ours = re.fullmatch(r"kernels-[0-9a-f]{16}", other.name) and not other.is_symlink()
+            is_old = time.time() - other.stat().st_mtime > UNUSED
+            if is_ours and is_old and all(".nbc" in path.name for path in other.iterdir()):
                 shutil.rmtree(other)
+
+
+@functools.cache
+def _note_use(folder: Path) -> None:
+    """Renew the date of a folder that something was read from, once a process."""
+    with contextlib.suppress(OSError):
+        os.utime(folder)
 
 
 @functools.cache
@@ -214,6 +228,7 @@ class KernelCache:
             # whatever is wrong with a file, compiling mends it
             with contextlib.suppress(Exception):
                 if (found := _load(folder / name, context)) is not None:
+                    _note_use(folder)
                     return found
         _tell(self.name)
         return None
@@ -226,7 +241,8 @@ class KernelCache:
         try:
             content = dumps(compiled._reduce())
             path = folder / self._file_name(signature, compiled.codegen)
-            _write_whole(path, hashlib.sha256(content).digest() + content)
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, _digest(path.name, content) + content)
         except Exception as error:
             logger.warning("The compiled kernel %s could not be kept (%s); it works all the same.", self.name, error)
 
@@ -237,12 +253,18 @@ class KernelCache:
 
 def _load(path: Path, context: Any) -> Any:
     """Compiled kernel of a file, None if it is not there, not whole, or of somebody who is not trusted."""
-    if not path.is_file() or not _is_trusted(path):
-        return None
-    content = path.read_bytes()
-    if hashlib.sha256(content[DIGEST_BYTES:]).digest() != content[:DIGEST_BYTES]:
+    with path.open("rb") as file:
+        if not _is_trusted(os.fstat(file.fileno())):
+            return None
+        content = file.read()
+    if _digest(path.name, content[DIGEST_BYTES:]) != content[:DIGEST_BYTES]:
         return None
     return CompileResult._rebuild(context, *pickle.loads(content[DIGEST_BYTES:]))
+
+
+def _digest(name: str, content: bytes) -> bytes:
+    """What a file begins with; the name is part of it, so that a file under another name is none."""
+    return hashlib.sha256(name.encode() + b"\0" + content).digest()
 
 
 def _write_whole(path: Path, content: bytes) -> None:

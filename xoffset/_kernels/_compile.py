@@ -52,7 +52,9 @@ class _Pause(event.Listener):
     def on_start(self, event: Any) -> None:
         """Stop it for a kernel of this package, and all that is compiled for its sake."""
         if self.depth == 0:
-            if not event.data["dispatcher"].py_func.__module__.startswith(__package__):
+            function = getattr(event.data.get("dispatcher"), "py_func", None)
+            # a function that exec() made belongs to no module
+            if not (getattr(function, "__module__", None) or "").startswith(f"{__package__}."):
                 return
             self.was_enabled = gc.isenabled()
             gc.disable()

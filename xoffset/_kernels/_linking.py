@@ -25,10 +25,11 @@ with contextlib.suppress(ImportError):
         """Code of one kernel."""
 
         def _finalize_final_module(self) -> None:
-            self._keep_for_callers()
-            for function in self._final_module.functions:
-                if not function.is_declaration and function.linkage.name == "linkonce_odr":
-                    function.linkage = "internal"
+            with contextlib.suppress(AttributeError, TypeError):
+                self._keep_for_callers()
+                for function in self._final_module.functions:
+                    if not function.is_declaration and function.linkage.name == "linkonce_odr":
+                        function.linkage = "internal"
             super()._finalize_final_module()
 
         def _keep_for_callers(self) -> None:

@@ -159,7 +159,7 @@ def roles(request: Request) -> tuple[set[int], set[int]]:
 
 
 def _of_images(request: Request, width: int) -> int:
-    """Bytes a pixel of what is kept of all images, see `_images.Image`: slopes of some, coefficients of others."""
+    """Bytes a pixel of what is kept of all images, see `images.Image`: slopes of some, coefficients of others."""
     references, secondaries = roles(request)
     kept = len(references | secondaries) * _of_image(len(request.lattice.templates), width)
     return kept + width * (4 * len(references) + len(secondaries))
@@ -171,7 +171,7 @@ def _of_image(sizes: int, width: int) -> int:
 
 
 def _buffers(request: Request, columns: int) -> int:
-    """Numbers that the search of a tile keeps, see `_search.by_blocks` and `dense.search_densely`."""
+    """Numbers that the search of a tile keeps, see `search.by_blocks` and `dense.search_densely`."""
     lattice = request.lattice
     half = [-(-each // (1 << lattice.levels)) + (lattice.levels > 0) for each in lattice.search]
     shifts, lanes = 2 * half[0] + 1, 2 * half[1] + zncc.LANES

@@ -6,6 +6,8 @@ import xarray as xr
 
 from xoffset.model.grids import crs_of
 
+# Bytes of values that are counted each time an object is shown, at most.
+COUNTED = 64 * 2**20
 # kind -> (with its article, what it holds, how to get it)
 KINDS = {
     "stack": ("a stack", "a DataArray (time, y, x) of images", "open_stack()"),
@@ -57,10 +59,20 @@ def described(data: xr.DataArray | xr.Dataset) -> str:
         if first in data.coords and data[first].size:
             lines.append(f"{text} {str(data[first].values.min())[:16]} and {str(data[last].values.max())[:16]}")
     if kind != "network":
-        crs = crs_of(data)
-        lines.append(f"CRS: {'none, local metres' if crs is None else crs.name}")
+        try:
+            crs = crs_of(data)
+            lines.append(f"CRS: {'none, local metres' if crs is None else crs.name}")
+        except ValueError:  # named, and not there
+            lines.append("CRS: unknown")
     names = [name for name in ("dx", "vx") if name in data] if isinstance(data, xr.Dataset) else []
-    for values in [data] if isinstance(data, xr.DataArray) else [data[name] for name in names]:
-        share = "not computed yet" if values.chunks is not None else f"{100.0 * float(values.notnull().mean()):.1f} %"
-        lines.append(f"valid values: {share}")
+    for values in [data] if isinstance(data, xr.DataArray) else [data[name] for name in names[:1]]:
+        lines.append(f"valid values: {_share_of_valid(values)}")
     return "\n  ".join(lines)
+
+
+def _share_of_valid(values: xr.DataArray) -> str:
+    if values.chunks is not None:
+        return "not computed yet"
+    if values.nbytes > COUNTED:
+        return "not counted, there are many"
+    return f"{100.0 * float(values.notnull().mean()):.1f} %" if values.size else "there are none"

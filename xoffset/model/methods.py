@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 from collections.abc import Callable
@@ -64,13 +65,19 @@ class Accessor:
 
     def __getattr__(self, name: str) -> Any:
         # only what the class lacks comes here: an old name, the method of another kind, or none at all
-        if (new := renamed.FUNCTIONS.get(name, "")) in _methods(type(self)):
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__} has no {name}")
+        if name in renamed.FUNCTIONS:
+            new = renamed.FUNCTIONS[name]
+            found = getattr(self, new)
             renamed.warn(f".offset.{name}", f".offset.{new}")
-            return getattr(self, new)
+            return found
         for accessor in Accessor.__subclasses__():
             if name in _methods(accessor):
                 raise AttributeError(why_not(name, _methods(accessor)[name].kinds, self._obj))
-        raise AttributeError(f".offset needs the name of a method; got {name!r}. Choose of: {', '.join(dir(self))}.")
+        close = difflib.get_close_matches(name, dir(self), n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"Choose of: {', '.join(dir(self))}."
+        raise AttributeError(f".offset needs the name of a method; got {name!r}. {hint}")
 
 
 def _methods(accessor: type) -> dict[str, method[Any, Any, Any]]:

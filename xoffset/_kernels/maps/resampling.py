@@ -89,9 +89,9 @@ def flags_between(time, wanted, place, longest, lack, flags, dx, dy, out):
     lack
         Flag of an instant without a value.
     flags
-        (date, rows, columns) int32.
+        (date, rows, columns) int64.
     out
-        (instant, rows, columns) int32. Where a pixel has no value at any date, what all of its dates are flagged with
+        (instant, rows, columns) int64. Where a pixel has no value at any date, what all of its dates are flagged with
         is told too.
     """
     rows, columns = dx.shape[1:]

@@ -118,7 +118,7 @@ def _write_peak(score, k, row, column, shape, best, second, out):
 
 @hot_kernel
 def search_densely(images, nodes, search, out, flags):
-    """As `_search.by_blocks` for one size of window; all nodes are searched as far as the box.
+    """As `search.by_blocks` for one size of window; all nodes are searched as far as the box.
 
     Along a row every pixel is computed, whatever the step.
     """

@@ -229,7 +229,7 @@ def plain_peaks(sums, origin, shape, centre, half, wanted, statistics, y, x, cou
     score
         (shifts, lanes) scratch for all candidates of any template, and a row more.
     out, flags
-        (column, PEAK_FIELDS) and (column,) as in `_search.search`; bits against the peak are added.
+        (column, PEAK_FIELDS) and (column,) as in `search.search`; bits against the peak are added.
     """
     for k in range(x.size):
         if wanted[k] == 0:
