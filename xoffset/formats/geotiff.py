@@ -14,6 +14,7 @@ import xarray as xr
 
 from xoffset.model import grids
 from xoffset.model.dates import as_dates
+from xoffset.model.variables import period_of
 
 _STRIP_BYTES = 256 * 2**20
 _BLOCK_BYTES = 32 * 2**20
@@ -246,7 +247,6 @@ def _optimise(data: xr.DataArray, scratch: Path) -> None:
     """Turn the plain file of a variable into a cloud-optimised one."""
     import rasterio.shutil
 
-    is_average = data.dtype.kind == "f" and data.attrs.get("units") != "degree"  # the mean of 359 and 1 is not 180
     plain = _plain(str(data.name), scratch)
     rasterio.shutil.copy(
         plain,
@@ -254,11 +254,17 @@ def _optimise(data: xr.DataArray, scratch: Path) -> None:
         driver="COG",
         compress="ZSTD",
         predictor="FLOATING_POINT" if data.dtype.kind == "f" else "STANDARD",
-        overview_resampling="AVERAGE" if is_average else "NEAREST",
+        overview_resampling="AVERAGE" if _has_mean(data) else "NEAREST",
         bigtiff="IF_SAFER",
         **_layout(data),
     )
     plain.unlink()
+
+
+def _has_mean(data: xr.DataArray) -> bool:
+    """Whether overviews may average: not what goes round, as 359 and 1 degrees are not 180 together, and not flags."""
+    is_cyclic = period_of(data.name, data.attrs.get("units")) is not None
+    return data.dtype.kind == "f" and not is_cyclic and "flag_masks" not in data.attrs
 
 
 def _layout(data: xr.DataArray) -> dict[str, Any]:
