@@ -13,10 +13,7 @@ from xoffset.model import products, variables
 
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="minutes without compilation")
 
-GROUND_OF_SERIES = variables.SERIES | variables.GROUND
-GROUND_OF_MEANS = variables.MEAN_DISPLACEMENT | variables.GROUND
-GROUND_OF_SHIFTS = variables.SHIFTS | variables.GROUND
-# what some function has that is not in the table of digests
+# calls that the table of digests lacks
 MORE = {
     "ground shifts": lambda: xoffset.ground(digests.raw()),
     "ground mean_displacement": lambda: xoffset.ground(xoffset.mean_displacement(digests.shifts())),
@@ -58,14 +55,14 @@ CALLS = {
     "profile": variables.PROFILE_RATE,
     "profile shifts": variables.PROFILE,
     "ground": variables.RATE | variables.GROUND,
-    "ground shifts": GROUND_OF_SHIFTS,
-    "ground series dask": GROUND_OF_SERIES,
-    "ground mean_displacement": GROUND_OF_MEANS,
+    "ground shifts": variables.SHIFTS | variables.GROUND,
+    "ground series dask": variables.SERIES | variables.GROUND,
+    "ground mean_displacement": variables.MEAN_DISPLACEMENT | variables.GROUND,
 }
 # has no variables, only coordinates
 WITHOUT_VARIABLES = {"pairs"}
-# what a call of decompose() may lack is in another one; of the mean velocity, what only other rates have
-ELSEWHERE = {"v_debiased", "sigma_vx_bootstrap", "sigma_vy_bootstrap"}
+# of a rate that only velocity() gives, not mean_velocity(), whose table has them too
+OF_VELOCITY = {"v_debiased", "sigma_vx_bootstrap", "sigma_vy_bootstrap"}
 
 
 @functools.cache
@@ -106,7 +103,7 @@ def test_no_entry_is_of_a_variable_that_nobody_returns(k):
     calls = [call for call, each in CALLS.items() if table.items() <= each.items()]
     assert calls
     seen = {name for call in calls for name in result(call).data_vars}
-    assert set(table) - seen <= (ELSEWHERE if table is variables.MEAN_VELOCITY else set())
+    assert set(table) - seen <= (OF_VELOCITY if table is variables.MEAN_VELOCITY else set())
 
 
 def test_entries_bear_their_name():
@@ -124,8 +121,9 @@ def test_sign_and_period_go_with_the_name():
 
 @pytest.mark.parametrize("call", CALLS)
 def test_signs_and_periods_are_those_of_the_values(call):
-    """What is not signed has no value below zero but for rounding, and what is cyclic none outside of its period."""
-    can_be_negative = {"score", "peak_gap", "debiased_vector_coherence", "x", "y", "step_date", "component"}
+    """What is not signed has no value below zero, and what is cyclic none outside of its period."""
+    # coordinates and dates, and what noise takes below a zero that means nothing
+    can_be_negative = {"score", "peak_gap", "debiased_vector_coherence", "x", "y", "step_date"}
     product = result(call)
     for name, data in product.data_vars.items():
         variable = CALLS[call][name]

@@ -109,6 +109,8 @@ SHIFTS = _table(
         "false_alarm": ("1", "probability that unrelated ground reaches the score"),
         "template_size": ("pixel", "side of the window"),
         "mismatch": ("m", "length of the displacement plus the one back"),
+        "sigma_factor_dx": ("1", "factor that stable ground gave to sigma_dx"),
+        "sigma_factor_dy": ("1", "factor that stable ground gave to sigma_dy"),
     },
     signed=("dx", "dy", "cov_dxdy"),
 ) | _flags(_PAIR_MAPS)
@@ -330,7 +332,6 @@ def _strain_table(units: str, suffix: str) -> dict[str, Variable]:
 
 
 STRAIN = _strain_table("1", "")
-
 STRAIN_RATE = _strain_table("yr-1", ", per year")
 
 
@@ -345,7 +346,6 @@ def _profile_table(units: str, noun: str) -> dict[str, Variable]:
 
 
 PROFILE = _profile_table("m", "displacement")
-
 PROFILE_RATE = _profile_table("m yr-1", "velocity")
 
 
