@@ -28,7 +28,8 @@ def to_geotiff(
     Files are north-up and west-left whatever the order of the rows and columns, with one band a pair or date, ZSTD
     compression and overviews. Each band says its dates in its description and tags (`reference` and `secondary`, or
     `time`, ISO 8601, UTC) and its unit; the file says `units`, `long_name` and `processing`. Floats have nodata NaN,
-    integers (`flags`, counts) have none. An existing file is replaced as a whole, never left half-written.
+    integers (`flags`, counts) have none. Overviews hold means, but of integers, flags and cyclic quantities such as
+    `direction` the nearest value. An existing file is replaced as a whole, never left half-written.
 
     All variables are computed together, a strip of rows at a time, so that lazy data are computed once and need never
     fit in memory. Meanwhile the folder needs room for the uncompressed variables as well.
