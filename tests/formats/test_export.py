@@ -80,6 +80,30 @@ class TestFiles:
                 assert file.overviews(1)
                 assert set(np.unique(file.read(1, out_shape=(300, 350)))) <= set(expected)
 
+    @pytest.mark.parametrize(
+        ("name", "units", "high"),
+        [
+            ("azimuth", "degree", 179.0),
+            ("annual_day_x", "day", 365.0),
+            ("semiannual_day_y", "day", 182.0),
+            ("aspect", "degree", 359.0),
+            ("direction", None, 359.0),
+        ],
+    )
+    def test_overviews_do_not_average_what_goes_round(self, name, units, high, tmp_path):
+        field = make_rate(shape=(600, 700))["vx"].copy(data=np.tile(np.float32([high, 1.0]), (600, 350))).rename(name)
+        field.attrs = {} if units is None else {"units": units}
+        to_geotiff(field.to_dataset(), tmp_path)
+        with rasterio.open(tmp_path / f"{name}.tif") as file:
+            assert set(np.unique(file.read(1, out_shape=(300, 350)))) <= {1.0, high}
+
+    @pytest.mark.parametrize("dtype", ["int64", "float32"])
+    def test_overviews_do_not_average_flags(self, dtype, tmp_path):
+        flags = make_shifts(shape=(600, 700))["flags"].copy(data=np.tile([2, 8], (2, 600, 350)))
+        to_geotiff(flags.astype(dtype, keep_attrs=True).to_dataset(), tmp_path)
+        with rasterio.open(tmp_path / "flags.tif") as file:
+            assert set(np.unique(file.read(1, out_shape=(300, 350)))) <= {2, 8}
+
     def test_many_bands_keep_blocks_small(self, tmp_path):
         values = np.zeros((200, 64, 64), "float32")
         data = xr.Dataset({"dx": (("time", "y", "x"), values)}, coords={"x": np.arange(64.0), "y": -np.arange(64.0)})

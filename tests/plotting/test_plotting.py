@@ -149,8 +149,38 @@ class TestScale:
     def test_lengths_start_at_zero(self):
         assert self.scale(np.linspace(0, 30, 1000)) == ("batlow", 0.0, pytest.approx(29.85), "max")
 
-    def test_directions_go_round(self):
-        assert self.scale([10, 20], units="degree") == ("romaO", 0.0, 360.0, "neither")
+    @pytest.mark.parametrize("name", ["exx", "v_east", "annual_sin_dx", "geolocation_dy"])
+    def test_what_the_registry_calls_signed_is(self, name):
+        assert self.scale(np.linspace(2, 3, 101), name)[0] == "vik"
+        assert self.scale(np.linspace(2, 3, 101), f"sigma_{name}")[0] == "batlow"
+
+    @pytest.mark.parametrize(
+        ("name", "units", "period"),
+        [
+            ("direction", "degree", 360.0),
+            ("azimuth", "degree", 180.0),
+            ("annual_day_x", "day", 365.25),
+            ("semiannual_day_y", "day", 182.625),
+            ("aspect", "degree", 360.0),
+        ],
+    )
+    def test_what_goes_round_has_a_scale_that_does(self, name, units, period, tmp_path):
+        assert self.scale([10, 20], name, units=units) == ("romaO", 0.0, period, "neither")
+        field = make_rate()["direction"].rename(name).assign_attrs(units=units) * (period / 360.0)
+        assert plotting.map_of(field, tmp_path / "round.png").exists()
+
+    def test_cyclic_ones_are_known_without_units_but_not_in_others(self):
+        assert self.scale([10, 20], "azimuth")[2] == 180.0
+        assert self.scale([1, 2], "azimuth", units="radian")[0] == "batlow"
+        assert self.scale([1, 2], "sigma_annual_day_x", units="day")[0] == "batlow"
+
+    def test_bar_of_what_goes_round_is_ticked_in_quarters(self):
+        field = make_rate()["direction"].rename("azimuth") / 2.0
+        figure, (axes,) = style.new_figure(field, panels=1)
+        style.draw(axes, field, style.colour_scale(field))
+        figure.canvas.draw()
+        (bar,) = axes.child_axes
+        assert [label.get_text() for label in bar.get_yticklabels()] == ["0", "45", "90", "135", "180"]
 
     def test_small_moving_areas_are_seen(self):
         assert self.scale([0.0] * 999 + [7.0], "vx")[1:3] == (-7.0, 7.0)

@@ -14,6 +14,7 @@ import xarray as xr
 
 from xoffset.model import grids
 from xoffset.model.dates import as_dates
+from xoffset.model.variables import period_of
 
 _STRIP_BYTES = 256 * 2**20
 _BLOCK_BYTES = 32 * 2**20
@@ -27,7 +28,8 @@ def to_geotiff(
     Files are north-up and west-left whatever the order of the rows and columns, with one band a pair or date, ZSTD
     compression and overviews. Each band says its dates in its description and tags (`reference` and `secondary`, or
     `time`, ISO 8601, UTC) and its unit; the file says `units`, `long_name` and `processing`. Floats have nodata NaN,
-    integers (`flags`, counts) have none. An existing file is replaced as a whole, never left half-written.
+    integers (`flags`, counts) have none. Overviews hold means, but of integers, flags and cyclic quantities such as
+    `direction` the nearest value. An existing file is replaced as a whole, never left half-written.
 
     All variables are computed together, a strip of rows at a time, so that lazy data are computed once and need never
     fit in memory. Meanwhile the folder needs room for the uncompressed variables as well.
@@ -246,7 +248,6 @@ def _optimise(data: xr.DataArray, scratch: Path) -> None:
     """Turn the plain file of a variable into a cloud-optimised one."""
     import rasterio.shutil
 
-    is_average = data.dtype.kind == "f" and data.attrs.get("units") != "degree"  # the mean of 359 and 1 is not 180
     plain = _plain(str(data.name), scratch)
     rasterio.shutil.copy(
         plain,
@@ -254,11 +255,17 @@ def _optimise(data: xr.DataArray, scratch: Path) -> None:
         driver="COG",
         compress="ZSTD",
         predictor="FLOATING_POINT" if data.dtype.kind == "f" else "STANDARD",
-        overview_resampling="AVERAGE" if is_average else "NEAREST",
+        overview_resampling="AVERAGE" if _has_mean(data) else "NEAREST",
         bigtiff="IF_SAFER",
         **_layout(data),
     )
     plain.unlink()
+
+
+def _has_mean(data: xr.DataArray) -> bool:
+    """Whether overviews may average: not what goes round, as 359 and 1 degrees are not 180 together, and not flags."""
+    is_cyclic = period_of(data.name, data.attrs.get("units")) is not None
+    return data.dtype.kind == "f" and not is_cyclic and "flag_masks" not in data.attrs
 
 
 def _layout(data: xr.DataArray) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from xoffset.model.dates import DATE_ENCODING, as_dates
 from xoffset.model.flags import flag_attrs
 from xoffset.model.grids import crs_of, spatial_ref
 from xoffset.model.history import processed
-from xoffset.model.variables import RATE, SERIES, SHIFTS
+from xoffset.model.variables import RATE, SERIES, SHIFTS, Table, Variable
 
 
 def stack(
@@ -59,24 +59,24 @@ def shifts(
     """Shifts (pair, y, x) from the fields of a matcher; CRS from `like`."""
     grid: dict[Hashable, Any] = {"y": ("y", y), "x": ("x", x)}
     coords = {name: network[name] for name in ("reference", "secondary")} | grid | _crs_coordinates(like)
-    return _product(fields, ("pair", "y", "x"), coords, SHIFTS, step, like)
+    return _product(fields, coords, SHIFTS, step, like)
 
 
 def series(fields: Mapping[str, Any], time: np.ndarray, *, like: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
     """Series (time, y, x) from inverted displacements; grid and CRS from `like`."""
     coords = {"time": ("time", as_dates(time)), "y": like["y"], "x": like["x"]} | _crs_coordinates(like)
-    return _product(fields, ("time", "y", "x"), coords, SERIES, step, like)
+    return _product(fields, coords, SERIES, step, like)
 
 
 def rate(fields: Mapping[str, Any], *, like: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
     """Rate (y, x) from fitted velocities; grid and CRS from `like`."""
     coords = {"y": like["y"], "x": like["x"]} | _crs_coordinates(like)
-    return _product(fields, ("y", "x"), coords, RATE, step, like)
+    return _product(fields, coords, RATE, step, like)
 
 
 def product(
     fields: Mapping[str, tuple[tuple[str, ...], Any]],
-    table: Mapping[str, tuple[str | None, str]],
+    table: Table,
     *,
     like: xr.Dataset,
     step: dict[str, Any],
@@ -89,21 +89,19 @@ def product(
         attrs={"Conventions": "CF-1.11", "processing": processed(like, step)},
     )
     for name, (dims, values) in fields.items():
-        data[name] = (dims, values, flag_attrs() if name == "flags" else attrs_of(table[name]))
+        data[name] = (dims, values, attrs_of(table[name]))
     return finish(data)
 
 
 def variables_of_shifts(data: xr.Dataset) -> list[str]:
     """Names of the variables that are those of shifts, and not the caller's own."""
-    return [str(name) for name in data.data_vars if name in SHIFTS or name == "flags"]
+    return [str(name) for name in data.data_vars if name in SHIFTS]
 
 
 def relabel(data: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
     """Set the attributes of shifts anew after a step that changed their values."""
     for name, variable in data.data_vars.items():
-        if name == "flags":
-            variable.attrs = flag_attrs()
-        elif name in SHIFTS:
+        if name in SHIFTS:
             variable.attrs = attrs_of(SHIFTS[str(name)])
     data.attrs = data.attrs | {"processing": processed(data, step)}
     return finish(data)
@@ -121,24 +119,22 @@ def finish(data: xr.Dataset) -> xr.Dataset:
 
 def _product(
     fields: Mapping[str, Any],
-    dims: tuple[str, ...],
     coords: Mapping[Hashable, Any],
-    table: Mapping[str, tuple[str | None, str]],
+    table: Table,
     step: dict[str, Any],
     like: xr.Dataset | xr.DataArray,
 ) -> xr.Dataset:
     data = xr.Dataset(coords=coords, attrs={"Conventions": "CF-1.11", "processing": processed(like, step)})
     for name, values in fields.items():
-        attrs = flag_attrs() if name == "flags" else attrs_of(table[name])
-        # maps lack the first dim, values of whole scenes the grid
-        data[name] = (dims[:1] if values.ndim == 1 else dims[-values.ndim :], values, attrs)
+        data[name] = (table[name].dims, values, attrs_of(table[name]))
     return finish(data)
 
 
-def attrs_of(entry: tuple[str | None, str]) -> dict[str, str]:
-    """Attributes of a variable from its entry in a table of labels."""
-    units, long_name = entry
-    return {"long_name": long_name} | ({"units": units} if units else {})
+def attrs_of(variable: Variable) -> dict[str, Any]:
+    """Attributes of a variable from its entry in the registry."""
+    if variable.name == "flags":
+        return flag_attrs()
+    return {"long_name": variable.long_name} | ({"units": variable.units} if variable.units else {})
 
 
 def _crs_coordinates(like: xr.Dataset | xr.DataArray) -> dict[Hashable, Any]:

@@ -1,138 +1,311 @@
-"""Registry of all variables: name, units, long name."""
+"""Registry of all variables that products hold: name, dims, units, long name, whether signed and whether cyclic.
+
+There is a table for each product, since the same name means other things in other products.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-# variable -> (units, long name); the units of a flag or a count are left out, as CF wants
-SHIFTS = {
-    "dx": ("m", "displacement along x"),
-    "dy": ("m", "displacement along y"),
-    "score": ("1", "zero-mean normalised cross-correlation at the match"),
-    "peak_gap": ("1", "correlation peak minus the best one elsewhere"),
-    "sigma_dx": ("m", "standard error of the displacement along x"),
-    "sigma_dy": ("m", "standard error of the displacement along y"),
-    "cov_dxdy": ("m2", "covariance of the displacements along x and y"),
-    "false_alarm": ("1", "probability that unrelated ground reaches the score"),
-    "template_size": ("pixel", "side of the window"),
-    "mismatch": ("m", "length of the displacement plus the one back"),
-}
+from xoffset.model.flags import flag_attrs
 
-SERIES = {
-    "dx": ("m", "displacement along x since the reference date"),
-    "dy": ("m", "displacement along y since the reference date"),
-    "sigma_dx": ("m", "standard error of this date along x"),
-    "sigma_dy": ("m", "standard error of this date along y"),
-    "rms": ("m", "root mean square misclosure of the pairs"),
-    "n_pairs": (None, "number of pairs with a value"),
-    "n_components": (None, "number of unconnected groups of dates"),
-    "n_outliers": (None, "number of pairs far beyond the misclosure of the others"),
-    "pair_share": ("1", "share of the variance of a pair that is its own, not that of its dates"),
-    "sigma_drift_dx": ("m yr-1", "standard error of a velocity along x by noise of the pairs that piles up"),
-    "sigma_drift_dy": ("m yr-1", "standard error of a velocity along y by noise of the pairs that piles up"),
-    "smooth": ("yr m-1", "strength of the smoothness"),
-    "geolocation_dx": ("m", "displacement along x of stable ground as a whole, not removed"),
-    "geolocation_dy": ("m", "displacement along y of stable ground as a whole, not removed"),
-}
-
-RATE = {
-    "vx": ("m yr-1", "velocity along x"),
-    "vy": ("m yr-1", "velocity along y"),
-    "sigma_vx": ("m yr-1", "standard error of the velocity along x"),
-    "sigma_vy": ("m yr-1", "standard error of the velocity along y"),
-    "v": ("m yr-1", "speed"),
-    "v_debiased": ("m yr-1", "speed without what noise adds to it"),
-    "direction": ("degree", "direction of motion, clockwise from grid north"),
-    "sigma_vx_bootstrap": ("m yr-1", "standard error of the velocity along x, from resampled dates"),
-    "sigma_vy_bootstrap": ("m yr-1", "standard error of the velocity along y, from resampled dates"),
-}
+_TURN = 360.0  # [degree] after which a direction is the same again
+_HALF_TURN = 180.0  # [degree] after which an axis, which has no head, is the same again
+_YEAR_DAYS = 365.25  # of a year, to make two dates always as far apart in years as in days
 
 
-def _with_sigma(name: str, units: str, of: str) -> dict[str, tuple[str | None, str]]:
-    """Labels of both components of a quantity and of their standard errors; {} in the name stands for x or y."""
+@dataclass(frozen=True)
+class Variable:
+    """What is known of a variable before it has values.
+
+    Dims that begin with "..." are preceded by those of the input or of the request, if there are any. Units are None
+    for a flag or a count, as CF wants. Zero has a meaning in the middle of a signed quantity, such as a component of
+    motion; a cyclic one begins anew after its period, which is in its units.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    units: str | None
+    long_name: str
+    is_signed: bool = False
+    period: float | None = None
+
+
+Table = Mapping[str, Variable]
+Rows = Mapping[str, tuple[str | None, str]]  # variable -> (units, long name)
+
+
+def is_signed(name: object) -> bool:
+    """Whether a product has a variable of this name, and it is signed."""
+    known = _BY_NAME.get(str(name))
+    return known is not None and known.is_signed
+
+
+def period_of(name: object, units: object) -> float | None:
+    """Period of a cyclic variable, in its units; None of all others.
+
+    A variable with a name of ours but in other units is not ours: a direction may well be in radians. Of the variables
+    that are not ours, those in degrees are taken for directions.
+    """
+    known = _BY_NAME.get(str(name))
+    if known is not None and known.period is not None and units in (None, known.units):
+        return known.period
+    return _TURN if units == "degree" else None
+
+
+# ---------------------------------------------------------------------------------------------- how tables are written
+
+
+def _table(
+    dims: tuple[str, ...], rows: Rows, *, signed: Sequence[str] = (), periods: Mapping[str, float] | None = None
+) -> dict[str, Variable]:
+    cycles = periods or {}
     return {
-        prefix + name.format(axis): (units, f"{error}{of} along {axis}")
-        for prefix, error in (("", ""), ("sigma_", "standard error of the "))
-        for axis in ("x", "y")
+        name: Variable(name, dims, units, long_name, name in signed, cycles.get(name))
+        for name, (units, long_name) in rows.items()
     }
 
 
-DECOMPOSITION: dict[str, tuple[str | None, str]] = {
-    **_with_sigma("v{}", "m yr-1", "velocity"),
-    **_with_sigma("a{}", "m yr-2", "acceleration"),
-    **{
-        label: entry
-        for season, period in (("annual", "year"), ("semiannual", "half year"))
-        for label, entry in {
-            **_with_sigma(f"{season}_d{{}}", "m", f"amplitude of the cycle of a {period}"),
-            **_with_sigma(f"{season}_day_{{}}", "day", f"days from 1 January to the first maximum of the {period}"),
-            **_with_sigma(f"{season}_sin_d{{}}", "m", f"sine coefficient of the {period}"),
-            **_with_sigma(f"{season}_cos_d{{}}", "m", f"cosine coefficient of the {period}"),
-        }.items()
+def _components(
+    dims: tuple[str, ...], name: str, units: str, of: str, *, is_signed: bool = True, period: float | None = None
+) -> dict[str, Variable]:
+    """Both components of a quantity and their standard errors; {} in the name stands for x or y."""
+    names = {axis: name.format(axis) for axis in ("x", "y")}
+    values = {
+        each: Variable(each, dims, units, f"{of} along {axis}", is_signed, period) for axis, each in names.items()
+    }
+    return values | _errors(values)
+
+
+def _errors(values: Table, words: str = "standard error of the ") -> dict[str, Variable]:
+    """Standard errors of variables, which have no sign and no period."""
+    rows = {f"sigma_{each.name}": (each, f"{words}{each.long_name}") for each in values.values()}
+    return {name: Variable(name, each.dims, each.units, long_name) for name, (each, long_name) in rows.items()}
+
+
+def _flags(dims: tuple[str, ...]) -> dict[str, Variable]:
+    return _table(dims, {"flags": (None, flag_attrs()["long_name"])})
+
+
+_MAP = ("y", "x")
+_PAIR_MAPS = ("pair", *_MAP)
+_TIME_MAPS = ("time", *_MAP)
+_YEAR_MAPS = ("year", *_MAP)
+_ANY_MAPS = ("...", *_MAP)
+
+# --------------------------------------------------------------------------------------------------- tables by product
+
+SHIFTS = _table(
+    _PAIR_MAPS,
+    {
+        "dx": ("m", "displacement along x"),
+        "dy": ("m", "displacement along y"),
+        "score": ("1", "zero-mean normalised cross-correlation at the match"),
+        "peak_gap": ("1", "correlation peak minus the best one elsewhere"),
+        "sigma_dx": ("m", "standard error of the displacement along x"),
+        "sigma_dy": ("m", "standard error of the displacement along y"),
+        "cov_dxdy": ("m2", "covariance of the displacements along x and y"),
+        "false_alarm": ("1", "probability that unrelated ground reaches the score"),
+        "template_size": ("pixel", "side of the window"),
+        "mismatch": ("m", "length of the displacement plus the one back"),
+        "sigma_factor_dx": ("1", "factor that stable ground gave to sigma_dx"),
+        "sigma_factor_dy": ("1", "factor that stable ground gave to sigma_dy"),
     },
-    **_with_sigma("step_d{}", "m", "step"),
-    **_with_sigma("exponential_d{}", "m", "amplitude of the exponential decay"),
-    **_with_sigma("logarithmic_d{}", "m", "amplitude of the logarithmic decay"),
-    "step_date": (None, "date of the step, middle of the interval that holds it"),
-    "rms": ("m", "root mean square residual"),
-}
+    signed=("dx", "dy", "cov_dxdy"),
+) | _flags(_PAIR_MAPS)
 
-COSEISMIC: dict[str, tuple[str | None, str]] = {
-    **_with_sigma("d{}", "m", "displacement of the event"),
-    **_with_sigma("v{}", "m yr-1", "velocity"),
-    **_with_sigma("postseismic_d{}", "m", "amplitude of the logarithmic decay"),
-    "rms": ("m", "root mean square residual"),
-}
+SERIES = (
+    _table(
+        _TIME_MAPS,
+        {
+            "dx": ("m", "displacement along x since the reference date"),
+            "dy": ("m", "displacement along y since the reference date"),
+            "sigma_dx": ("m", "standard error of this date along x"),
+            "sigma_dy": ("m", "standard error of this date along y"),
+        },
+        signed=("dx", "dy"),
+    )
+    | _flags(_TIME_MAPS)
+    | _table(
+        _MAP,
+        {
+            "rms": ("m", "root mean square misclosure of the pairs"),
+            "n_pairs": (None, "number of pairs with a value"),
+            "n_components": (None, "number of unconnected groups of dates"),
+            "n_outliers": (None, "number of pairs far beyond the misclosure of the others"),
+            "pair_share": ("1", "share of the variance of a pair that is its own, not that of its dates"),
+            "sigma_drift_dx": ("m yr-1", "standard error of a velocity along x by noise of the pairs that piles up"),
+            "sigma_drift_dy": ("m yr-1", "standard error of a velocity along y by noise of the pairs that piles up"),
+            "smooth": ("yr m-1", "strength of the smoothness"),
+        },
+    )
+    | _table(
+        ("time",),
+        {
+            "geolocation_dx": ("m", "displacement along x of stable ground as a whole, not removed"),
+            "geolocation_dy": ("m", "displacement along y of stable ground as a whole, not removed"),
+        },
+        signed=("geolocation_dx", "geolocation_dy"),
+    )
+)
 
-ANNUAL: dict[str, tuple[str | None, str]] = {
-    **_with_sigma("v{}", "m yr-1", "mean velocity of the year"),
-    "v": ("m yr-1", "speed"),
-    "n_pairs": (None, "number of pairs centred in the year that took part"),
-}
+RATE = _table(
+    _MAP,
+    {
+        "vx": ("m yr-1", "velocity along x"),
+        "vy": ("m yr-1", "velocity along y"),
+        "sigma_vx": ("m yr-1", "standard error of the velocity along x"),
+        "sigma_vy": ("m yr-1", "standard error of the velocity along y"),
+        "v": ("m yr-1", "speed"),
+        "v_debiased": ("m yr-1", "speed without what noise adds to it"),
+        "direction": ("degree", "direction of motion, clockwise from grid north"),
+        "sigma_vx_bootstrap": ("m yr-1", "standard error of the velocity along x, from resampled dates"),
+        "sigma_vy_bootstrap": ("m yr-1", "standard error of the velocity along y, from resampled dates"),
+    },
+    signed=("vx", "vy"),
+    periods={"direction": _TURN},
+) | _flags(_MAP)
 
-CLOSURE: Mapping[str, tuple[str | None, str]] = {
-    "closure": ("m", "root mean square misclosure of the triplets of the pair, over the root of 3"),
-    "tolerance": ("m", "misclosure that standard errors and motion allow"),
-    "n_triplets": (None, "number of triplets of the pair"),
-    "date_closure": ("m", "root mean square misclosure of the triplets of the date, over the root of 3"),
-    "date_n_triplets": (None, "number of triplets of the date"),
-    "median_closure": ("m", "median of the closure over the map"),
-    "share_beyond": ("1", "share of the nodes whose closure is beyond the tolerance"),
-    "spread": ("m", "spread on stable ground"),
-    "sigma_factor": ("1", "factor for the standard errors of the pair"),
-    "date_median_closure": ("m", "median of date_closure over the map"),
-    "date_share_beyond": ("1", "share of the values of the pairs of the date beyond the tolerance"),
-    "date_error": ("m", "error of the date if it alone is to blame for the misclosure of its triplets"),
-    "date_spread": ("m", "share of the date in the spread of its pairs on stable ground"),
-    "is_bad": (None, "closure or spread far above those of the other dates"),
-}
+
+def _season(season: str, period: str, days: float) -> dict[str, Variable]:
+    day = f"days from 1 January to the first maximum of the {period}"
+    return (
+        _components(_MAP, f"{season}_d{{}}", "m", f"amplitude of the cycle of a {period}", is_signed=False)
+        | _components(_MAP, f"{season}_day_{{}}", "day", day, is_signed=False, period=days)
+        | _components(_MAP, f"{season}_sin_d{{}}", "m", f"sine coefficient of the {period}")
+        | _components(_MAP, f"{season}_cos_d{{}}", "m", f"cosine coefficient of the {period}")
+    )
+
+
+DECOMPOSITION = (
+    _components(_MAP, "v{}", "m yr-1", "velocity")
+    | _components(_MAP, "a{}", "m yr-2", "acceleration")
+    | _season("annual", "year", _YEAR_DAYS)
+    | _season("semiannual", "half year", _YEAR_DAYS / 2.0)
+    # steps of given dates have a dim of their own, the one that is searched has none
+    | _components(_ANY_MAPS, "step_d{}", "m", "step")
+    | _components(("exponential", *_MAP), "exponential_d{}", "m", "amplitude of the exponential decay")
+    | _components(("logarithmic", *_MAP), "logarithmic_d{}", "m", "amplitude of the logarithmic decay")
+    | _table(
+        _MAP,
+        {
+            "step_date": (None, "date of the step, middle of the interval that holds it"),
+            "rms": ("m", "root mean square residual"),
+        },
+    )
+    | _flags(_MAP)
+)
+
+COSEISMIC = (
+    _components(_MAP, "d{}", "m", "displacement of the event")
+    | _components(_MAP, "v{}", "m yr-1", "velocity")
+    | _components(_MAP, "postseismic_d{}", "m", "amplitude of the logarithmic decay")
+    | _table(_MAP, {"rms": ("m", "root mean square residual")})
+    | _flags(_MAP)
+)
+
+ANNUAL = (
+    _components(_YEAR_MAPS, "v{}", "m yr-1", "mean velocity of the year")
+    | _table(
+        _YEAR_MAPS,
+        {"v": ("m yr-1", "speed"), "n_pairs": (None, "number of pairs centred in the year that took part")},
+    )
+    | _flags(_YEAR_MAPS)
+)
+
+CLOSURE = (
+    _table(
+        _PAIR_MAPS,
+        {
+            "closure": ("m", "root mean square misclosure of the triplets of the pair, over the root of 3"),
+            "tolerance": ("m", "misclosure that standard errors and motion allow"),
+            "n_triplets": (None, "number of triplets of the pair"),
+        },
+    )
+    | _table(
+        _TIME_MAPS,
+        {
+            "date_closure": ("m", "root mean square misclosure of the triplets of the date, over the root of 3"),
+            "date_n_triplets": (None, "number of triplets of the date"),
+        },
+    )
+    | _table(
+        ("pair",),
+        {
+            "median_closure": ("m", "median of the closure over the map"),
+            "share_beyond": ("1", "share of the nodes whose closure is beyond the tolerance"),
+            "spread": ("m", "spread on stable ground"),
+            "sigma_factor": ("1", "factor for the standard errors of the pair"),
+        },
+    )
+    | _table(
+        ("time",),
+        {
+            "date_median_closure": ("m", "median of date_closure over the map"),
+            "date_share_beyond": ("1", "share of the values of the pairs of the date beyond the tolerance"),
+            "date_error": ("m", "error of the date if it alone is to blame for the misclosure of its triplets"),
+            "date_spread": ("m", "share of the date in the spread of its pairs on stable ground"),
+            "is_bad": (None, "closure or spread far above those of the other dates"),
+        },
+    )
+)
+
+DIAGNOSIS = _table(
+    ("time",),
+    {"n_pairs": (None, "number of pairs of the date"), "component": (None, "connected group of dates")},
+) | _table(
+    (),
+    {"n_components": (None, "number of unconnected groups of dates"), "redundancy": ("1", "pairs per unknown")},
+)
 
 # matches of the same two dates are one pair
-_PAIRS = {"n_pairs": (None, "number of pairs of dates with a value")}
+_PAIRS = _table(_MAP, {"n_pairs": (None, "number of pairs of dates with a value")})
 
-MEAN_DISPLACEMENT = {
-    "dx": ("m", "mean displacement of the pairs along x"),
-    "dy": ("m", "mean displacement of the pairs along y"),
-    "sigma_dx": ("m", "standard error of the mean displacement along x"),
-    "sigma_dy": ("m", "standard error of the mean displacement along y"),
-    "magnitude": ("m", "length of the mean displacement"),
-    "mean_magnitude": ("m", "mean length of the displacements, which noise makes too large"),
-} | _PAIRS
+MEAN_DISPLACEMENT = (
+    _table(
+        _MAP,
+        {
+            "dx": ("m", "mean displacement of the pairs along x"),
+            "dy": ("m", "mean displacement of the pairs along y"),
+            "sigma_dx": ("m", "standard error of the mean displacement along x"),
+            "sigma_dy": ("m", "standard error of the mean displacement along y"),
+            "magnitude": ("m", "length of the mean displacement"),
+            "mean_magnitude": ("m", "mean length of the displacements, which noise makes too large"),
+        },
+        signed=("dx", "dy"),
+    )
+    | _PAIRS
+    | _flags(_MAP)
+)
 
 MEAN_VELOCITY = RATE | _PAIRS
 
-COHERENCE = {
-    "vector_coherence": ("1", "length of the sum of the displacements in a window over the sum of their lengths"),
-    "normalised_vector_coherence": ("1", "length of the mean direction of the pairs"),
-    "noise_floor": ("1", "normalised vector coherence of noise alone"),
-    "debiased_vector_coherence": ("1", "normalised vector coherence without the part of noise"),
-} | _PAIRS
+COHERENCE = (
+    _table(
+        _MAP,
+        {
+            "vector_coherence": (
+                "1",
+                "length of the sum of the displacements in a window over the sum of their lengths",
+            ),
+            "normalised_vector_coherence": ("1", "length of the mean direction of the pairs"),
+            "noise_floor": ("1", "normalised vector coherence of noise alone"),
+            "debiased_vector_coherence": ("1", "normalised vector coherence without the part of noise"),
+        },
+    )
+    | _PAIRS
+    | _flags(_MAP)
+)
 
-QUALITY = {
-    "quality": ("percent", "share of all pairs of dates whose score exceeds the threshold"),
-    "quality_of_valid": ("percent", "share of the pairs of dates with a score whose score exceeds the threshold"),
-    "n_valid": (None, "number of pairs of dates with a score"),
-}
+QUALITY = _table(
+    _MAP,
+    {
+        "quality": ("percent", "share of all pairs of dates whose score exceeds the threshold"),
+        "quality_of_valid": ("percent", "share of the pairs of dates with a score whose score exceeds the threshold"),
+        "n_valid": (None, "number of pairs of dates with a score"),
+    },
+) | _flags(_MAP)
 
 _STRAIN_NAMES = {
     "exx": "extension along x",
@@ -150,58 +323,77 @@ _STRAIN_ERRORS = ("exx", "eyy", "exy", "dilatation", "rotation")
 _AZIMUTH = {"azimuth": ("degree", "direction of the larger principal extension, clockwise from grid north")}
 
 
-def _strain_table(units: str, suffix: str) -> dict[str, tuple[str, str]]:
-    table = {name: (units, f"{text}{suffix}") for name, text in _STRAIN_NAMES.items()}
-    errors = {f"sigma_{name}": (units, f"standard error: {table[name][1]}") for name in _STRAIN_ERRORS}
-    return table | errors | _AZIMUTH
+def _strain_table(units: str, suffix: str) -> dict[str, Variable]:
+    rows = {name: (units, f"{text}{suffix}") for name, text in _STRAIN_NAMES.items()}
+    values = _table(_ANY_MAPS, rows, signed=(*_STRAIN_ERRORS, "e1", "e2"))
+    errors = _errors({name: values[name] for name in _STRAIN_ERRORS}, "standard error: ")
+    azimuth = _table(_ANY_MAPS, _AZIMUTH, periods={"azimuth": _HALF_TURN})
+    return values | errors | azimuth | _flags(_ANY_MAPS)
 
 
 STRAIN = _strain_table("1", "")
-
 STRAIN_RATE = _strain_table("yr-1", ", per year")
 
 
-def _profile_table(units: str, noun: str) -> dict[str, tuple[str, str]]:
-    table = {
+def _profile_table(units: str, noun: str) -> dict[str, Variable]:
+    dims = ("...", "distance")
+    rows = {
         "parallel": (units, f"{noun} toward the strike"),
         "normal": (units, f"{noun} toward the right of the strike"),
     }
-    return table | {f"sigma_{name}": (units, f"standard error: {text}") for name, (_, text) in table.items()}
+    values = _table(dims, rows, signed=tuple(rows))
+    return values | _errors(values, "standard error: ") | _flags(dims)
 
 
 PROFILE = _profile_table("m", "displacement")
-
 PROFILE_RATE = _profile_table("m yr-1", "velocity")
 
 
-def _ground_table(letter: str, units: str, square: str, noun: str) -> dict[str, tuple[str, str]]:
+def _ground_table(letter: str, units: str, square: str, noun: str) -> dict[str, Variable]:
     east, north = f"{letter}_east", f"{letter}_north"
-    return {
+    covariance = f"cov_{east}_north"
+    rows = {
         east: (units, f"{noun} toward true east, metres of ground"),
         north: (units, f"{noun} toward true north, metres of ground"),
         f"sigma_{east}": (units, f"standard error of the {noun} toward true east"),
         f"sigma_{north}": (units, f"standard error of the {noun} toward true north"),
-        f"cov_{east}_north": (square, f"covariance of the {noun}s toward true east and north"),
+        covariance: (square, f"covariance of the {noun}s toward true east and north"),
     }
+    return _table(_ANY_MAPS, rows, signed=(east, north, covariance))
 
 
 GROUND = (
     _ground_table("d", "m", "m2", "displacement")
     | _ground_table("v", "m yr-1", "m2 yr-2", "velocity")
-    | {
-        "v": ("m yr-1", "speed, metres of ground"),
-        "direction": ("degree", "direction of motion, clockwise from true north"),
-        "magnitude": ("m", "length of the mean displacement, metres of ground"),
-    }
+    | _table(
+        _ANY_MAPS,
+        {
+            "v": ("m yr-1", "speed, metres of ground"),
+            "direction": ("degree", "direction of motion, clockwise from true north"),
+            "magnitude": ("m", "length of the mean displacement, metres of ground"),
+        },
+        periods={"direction": _TURN},
+    )
 )
 
-TRAJECTORY = {
-    "x": ("m", "x coordinate of the place of the point"),
-    "y": ("m", "y coordinate of the place of the point"),
-    "dx": ("m", "displacement along x since the start, along the path of the point"),
-    "dy": ("m", "displacement along y since the start, along the path of the point"),
-    "sigma_dx": ("m", "standard error of the displacement along x since the start"),
-    "sigma_dy": ("m", "standard error of the displacement along y since the start"),
-    "dx_eulerian": ("m", "displacement along x since the start of what passed the place of the start"),
-    "dy_eulerian": ("m", "displacement along y since the start of what passed the place of the start"),
-}
+TRAJECTORY = _table(
+    ("point", "time"),
+    {
+        "x": ("m", "x coordinate of the place of the point"),
+        "y": ("m", "y coordinate of the place of the point"),
+        "dx": ("m", "displacement along x since the start, along the path of the point"),
+        "dy": ("m", "displacement along y since the start, along the path of the point"),
+        "sigma_dx": ("m", "standard error of the displacement along x since the start"),
+        "sigma_dy": ("m", "standard error of the displacement along y since the start"),
+        "dx_eulerian": ("m", "displacement along x since the start of what passed the place of the start"),
+        "dy_eulerian": ("m", "displacement along y since the start of what passed the place of the start"),
+    },
+    signed=("dx", "dy", "dx_eulerian", "dy_eulerian"),
+) | _flags(("point", "time"))
+
+TABLES: tuple[Table, ...] = (
+    SHIFTS, SERIES, RATE, DECOMPOSITION, COSEISMIC, ANNUAL, CLOSURE, DIAGNOSIS, MEAN_DISPLACEMENT, MEAN_VELOCITY,
+    COHERENCE, QUALITY, STRAIN, STRAIN_RATE, PROFILE, PROFILE_RATE, GROUND, TRAJECTORY,
+)  # fmt: skip
+# sign and period go with the name, whatever the product
+_BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}

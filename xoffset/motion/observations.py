@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ import xarray as xr
 
 from xoffset._arrays.networks import graph, solver
 from xoffset.model import checks, products
+from xoffset.model.variables import Table
 
 
 class Observations(NamedTuple):
@@ -27,9 +27,7 @@ def observations(shifts: xr.Dataset) -> tuple[slice | np.ndarray, Observations]:
     return order, Observations(*graph.observations(ends), epochs.size)
 
 
-def on_grid(
-    fields: dict[str, Any], table: Mapping[str, tuple[str | None, str]], shifts: xr.Dataset, step: dict[str, Any]
-) -> xr.Dataset:
+def on_grid(fields: dict[str, Any], table: Table, shifts: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
     """Product (y, x) of fields over all pairs."""
     return products.product(
         {name: (("y", "x"), values) for name, values in fields.items()}, table, like=shifts, step=step

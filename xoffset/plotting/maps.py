@@ -80,8 +80,10 @@ def save_maps(dataset: xr.Dataset, folder: str | os.PathLike[str], *, truth: xr.
 def map_of(field: xr.DataArray, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
     """PNG map of one field, with a colour bar that leaves out the extreme 0.5 % at both ends.
 
-    Signed quantities (`dx`, `dy`, `vx`, `vy`, or any with values on both sides of zero) get colours that are white at
-    zero, directions in degrees a cyclic scale, all others a sequential one.
+    Signed quantities (displacements, velocities, strains and the like, or any with values on both sides of zero) get
+    colours that are white at zero. Cyclic ones get a scale that ends as it begins: directions and anything in degrees
+    after 360 degrees, the azimuth of a strain after 180, the day of a season after a year or half a year. All others
+    get a sequential scale.
 
     Parameters
     ----------

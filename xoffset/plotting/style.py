@@ -15,8 +15,9 @@ import xarray as xr
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+from xoffset.model.variables import is_signed, period_of
 
-_SIGNED = frozenset({"dx", "dy", "vx", "vy"})
+_CYCLIC = "romaO"  # ends with the colour it begins with
 _NO_DATA = "0.7"  # grey, darker than the white of a signed scale
 _MOST_PIXELS = 1500
 
@@ -49,8 +50,9 @@ def thinned(data: xr.DataArray) -> xr.DataArray:
 def colour_scale(field: xr.DataArray) -> Scale:
     """Colours and their range, without the extreme 0.5 % at both ends: a landslide often covers no more than 3 %."""
     values = field.values[np.isfinite(field.values)]
-    if field.attrs.get("units") == "degree":
-        return Scale("romaO", 0.0, 360.0, "neither")
+    period = period_of(field.name, field.attrs.get("units"))
+    if period is not None:
+        return Scale(_CYCLIC, 0.0, period, "neither")
     if values.size == 0:
         return Scale("batlow", 0.0, 1.0, "neither")
     low, high = map(float, np.percentile(values, [0.5, 99.5]))
@@ -59,7 +61,7 @@ def colour_scale(field: xr.DataArray) -> Scale:
     colours = "batlow"
     if 0 < low < 0.3 * high:  # of a length that is nearly zero somewhere, zero is the natural end
         low = 0.0
-    if field.name in _SIGNED or low < 0 < high:
+    if is_signed(field.name) or low < 0 < high:
         colours, high = "vik", max(-low, high)
         low = -high
     if low == high:
@@ -106,8 +108,9 @@ def draw(axes: Axes, field: xr.DataArray, scale: Scale, *, has_bar: bool = True)
     if has_bar:
         beside = axes.inset_axes((1.03, 0.0, 0.05, 1.0))  # as tall as the map, which a bar of its own would not be
         bar = axes.figure.colorbar(image, cax=beside, extend=scale.extend, extendfrac=0.03, label=_label(field))
-        if scale.colours == "romaO":
-            bar.set_ticks(range(0, 361, 90))
+        if scale.colours == _CYCLIC:
+            quarters = [0.25 * k * scale.high for k in range(5)]
+            bar.set_ticks(quarters, labels=[f"{value:.0f}" for value in quarters])
 
 
 def edges(field: xr.DataArray) -> tuple[float, float, float, float]:

@@ -1,0 +1,134 @@
+"""The registry of variables is true: each that a public function returns has the dims, units and name that it says."""
+
+import functools
+import inspect
+
+import digests
+import numba
+import pytest
+import xarray as xr
+
+import xoffset
+from xoffset.model import products, variables
+
+pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="minutes without compilation")
+
+# calls that the table of digests lacks
+MORE = {
+    "ground shifts": lambda: xoffset.ground(digests.raw()),
+    "ground mean_displacement": lambda: xoffset.ground(xoffset.mean_displacement(digests.shifts())),
+    "profile shifts": lambda: xoffset.profile(digests.shifts(), digests.section(digests.rate())),
+}
+# name of a call, which begins with that of its function -> table of its variables
+CALLS = {
+    "from_table": variables.SHIFTS,
+    "correlate": variables.SHIFTS,
+    "correlate nested": variables.SHIFTS,
+    "correlate both ways": variables.SHIFTS,
+    "extend": variables.SHIFTS,
+    "screen": variables.SHIFTS,
+    "calibrate": variables.SHIFTS,
+    "closure stable": variables.CLOSURE,
+    "closure dask": variables.CLOSURE,
+    "diagnose": variables.DIAGNOSIS,
+    "invert": variables.SERIES,
+    "invert stable": variables.SERIES,
+    "invert smooth": variables.SERIES,
+    "rereference": variables.SERIES,
+    "resample": variables.SERIES,
+    "open_result zarr": variables.SERIES,
+    "trajectory": variables.TRAJECTORY,
+    "velocity series bootstrap": variables.RATE,
+    "velocity dask": variables.RATE,
+    "decompose seasons": variables.DECOMPOSITION,
+    "decompose shifts": variables.DECOMPOSITION,
+    "decompose steps searched": variables.DECOMPOSITION,
+    "decompose decays": variables.DECOMPOSITION,
+    "coseismic postseismic": variables.COSEISMIC,
+    "annual": variables.ANNUAL,
+    "mean_displacement": variables.MEAN_DISPLACEMENT,
+    "mean_velocity": variables.MEAN_VELOCITY,
+    "vector_coherence": variables.COHERENCE,
+    "quality": variables.QUALITY,
+    "strain": variables.STRAIN_RATE,
+    "strain shifts": variables.STRAIN,
+    "profile": variables.PROFILE_RATE,
+    "profile shifts": variables.PROFILE,
+    "ground": variables.RATE | variables.GROUND,
+    "ground shifts": variables.SHIFTS | variables.GROUND,
+    "ground series dask": variables.SERIES | variables.GROUND,
+    "ground mean_displacement": variables.MEAN_DISPLACEMENT | variables.GROUND,
+}
+# has no variables, only coordinates
+WITHOUT_VARIABLES = {"pairs"}
+# of a rate that only velocity() gives, not mean_velocity(), whose table has them too
+OF_VELOCITY = {"v_debiased", "sigma_vx_bootstrap", "sigma_vy_bootstrap"}
+
+
+@functools.cache
+def result(call):
+    return (digests.CALLS | MORE)[call]()
+
+
+def fits(dims, registered):
+    if registered[:1] == ("...",):
+        return dims[-len(registered) + 1 :] == registered[1:]
+    return dims == registered
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_variables_are_what_the_registry_says(call):
+    product, table = result(call), CALLS[call]
+    assert set(product.data_vars) <= set(table)
+    for name, data in product.data_vars.items():
+        assert fits(data.dims, table[name].dims), name
+        assert data.attrs == products.attrs_of(table[name]), name
+
+
+def test_every_function_was_asked():
+    returns = {
+        name
+        for name in xoffset.__all__
+        if inspect.isfunction(function := getattr(xoffset, name))
+        and inspect.signature(function).return_annotation in ("xr.Dataset", xr.Dataset)
+    }
+    asked = {call.split()[0].replace("annual", "yearly_velocity") for call in CALLS}
+    assert returns - WITHOUT_VARIABLES == asked
+    assert not [name for name in WITHOUT_VARIABLES if digests.CALLS[name]().data_vars]
+
+
+@pytest.mark.parametrize("k", range(len(variables.TABLES)))
+def test_no_entry_is_of_a_variable_that_nobody_returns(k):
+    table = variables.TABLES[k]
+    calls = [call for call, each in CALLS.items() if table.items() <= each.items()]
+    assert calls
+    seen = {name for call in calls for name in result(call).data_vars}
+    assert set(table) - seen <= (OF_VELOCITY if table is variables.MEAN_VELOCITY else set())
+
+
+def test_entries_bear_their_name():
+    assert all(name == variable.name for table in variables.TABLES for name, variable in table.items())
+
+
+def test_sign_and_period_go_with_the_name():
+    for table in variables.TABLES:
+        for name, variable in table.items():
+            assert variables.is_signed(name) == variable.is_signed
+            assert variables.period_of(name, variable.units) == variable.period
+            assert not (variable.is_signed and variable.period)
+            assert not (name.startswith("sigma_") and (variable.is_signed or variable.period))
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_signs_and_periods_are_those_of_the_values(call):
+    """What is not signed has no value below zero, and what is cyclic none outside of its period."""
+    # coordinates and dates, and what noise takes below a zero that means nothing
+    can_be_negative = {"score", "peak_gap", "debiased_vector_coherence", "x", "y", "step_date"}
+    product = result(call)
+    for name, data in product.data_vars.items():
+        variable = CALLS[call][name]
+        if variable.period is not None:
+            assert data.min() >= 0.0, name
+            assert data.max() <= variable.period, name
+        elif not variable.is_signed and name not in can_be_negative:
+            assert not (data < 0).any(), name
