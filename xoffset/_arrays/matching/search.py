@@ -27,6 +27,12 @@ class Pair(NamedTuple):
     scale: float = 1.0
 
 
+def roles(pairs: Sequence[Pair], ways: int) -> tuple[set[int], set[int]]:
+    """Images that serve as reference, and as secondary; all as both where pairs are matched in two ways."""
+    references, secondaries = {pair.reference for pair in pairs}, {pair.secondary for pair in pairs}
+    return (references, secondaries) if ways == 1 else (references | secondaries, references | secondaries)
+
+
 @dataclass(frozen=True)
 class Candidates:
     """Which shifts to try at which node of a tile, in pixels; arrays are by node.
