@@ -15,11 +15,13 @@ import xarray as xr
 import xoffset
 from xoffset import synthetic
 from xoffset._arrays import lattice
+from xoffset._arrays.filters.options import as_prefilter
 from xoffset._arrays.matching.search import candidates
 from xoffset.matching import cost as counting
 from xoffset.matching import estimate, timing
 from xoffset.matching.guide import Grid
 from xoffset.matching.request import Request
+from xoffset.model import grids
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
 
@@ -44,7 +46,7 @@ def count(stack, network, **options):
 
 def on_nodes(stack, values, template=16, step=8):
     """DataArray (y, x) of one value a window, in the order of the windows."""
-    y, x = Grid.of(stack, template, step)
+    y, x = Grid.of(stack, grids.spacing(stack, "test"), template, step)
     values = np.broadcast_to(values, (y.size, x.size)).astype(float)
     return xr.DataArray(values, dims=("y", "x"), coords={"y": y, "x": x, "spatial_ref": stack.spatial_ref})
 
@@ -220,7 +222,7 @@ def test_seconds_are_those_of_images_and_pairs(monkeypatch, dates):
     monkeypatch.setattr("xoffset._arrays.lattice.TILE", 64)
     cost = xoffset.estimate(images, network, **OPTIONS)
     # margins of the search, the band-pass and the spline are read around each tile of 8 x 8 windows of 16 px
-    margin = 4 + 6 + xoffset._prefilters.as_prefilter("bandpass").reach(16)
+    margin = 4 + 6 + as_prefilter("bandpass").reach(16)
     rows, columns = (
         sum((min(8, number - first) - 1) * 8 + 16 + 2 * margin for first in range(0, number, 8))
         for number in ((size - 16) // 8 + 1 for size in (400, 300))

@@ -21,6 +21,7 @@ from xoffset._arrays.matching.options import Matcher, MatcherName, as_matcher
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._arrays.matching.search import Pair
 from xoffset._blocks import tiles
+from xoffset._options import is_whole
 from xoffset.matching.guide import Grid, Guide, make_guide
 from xoffset.model import checks, grids
 
@@ -129,7 +130,7 @@ def in_metres(fields: dict[str, Any], spacing: Spacing) -> dict[str, Any]:
 
 
 def _as_size(value: Any, name: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+    if not is_whole(value) or value < least:
         raise ValueError(
             f"correlate() needs a whole number of at least {least} pixels as {name}; got {value!r}. "
             f"Pass a number such as {name}={ {'template': 32}.get(name, 8) }."

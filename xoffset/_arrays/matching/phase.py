@@ -94,7 +94,7 @@ class Phase:
                 raise ValueError(f"Phase() needs {name} above 0; got 0. Pass a share such as 0.5.")
             object.__setattr__(self, name, float(value))
         rounds = self.iterations
-        if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or not 0 <= rounds <= 20:
+        if not _options.is_whole(rounds) or not 0 <= rounds <= 20:
             raise ValueError(f"Phase() needs iterations from 0 to 20; got {rounds!r}. Pass a whole number such as 4.")
         object.__setattr__(self, "iterations", int(rounds))
 
