@@ -10,6 +10,17 @@ import numpy as np
 Choice = TypeVar("Choice")
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite real number, of Python or NumPy: neither a switch nor a duration."""
+    is_real = isinstance(value, (float, int, np.floating, np.integer))
+    return is_real and not isinstance(value, (bool, np.timedelta64)) and bool(-np.inf < value < np.inf)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, of Python or NumPy: neither a switch nor a duration."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.timedelta64))
+
+
 def check_share(value: Any, name: str, caller: str) -> None:
     """Refuse what is no number between 0 and 1."""
     is_number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)

@@ -360,12 +360,11 @@ def log(stack: xr.DataArray, *, level: float = 0.0) -> xr.DataArray:
 
 def _filtered(stack: xr.DataArray, prefilter: options.Prefilter, caller: str, long_name: str) -> xr.DataArray:
     stack = checks.as_stack(stack, caller)
-    is_double = stack.dtype.kind == "f" and stack.dtype.itemsize > 4
-    working = np.dtype(np.float64 if is_double else np.float32)
+    frame = grids.frame_of(stack, caller)
     is_complex = isinstance(prefilter, Orientation)
     margin = 0 if isinstance(prefilter, Log) else prefilter.reach(0)
     lattice = Lattice(
-        shape=(stack.sizes["y"], stack.sizes["x"]),
+        shape=frame.shape,
         step=1,
         templates=(1,),
         search=(0, 0),
@@ -373,10 +372,10 @@ def _filtered(stack: xr.DataArray, prefilter: options.Prefilter, caller: str, lo
         margin=margin,
         levels=0,
         dates=1,
-        nodata=grids.nodata_of(stack),
-        dtype=np.result_type(working, np.complex64) if is_complex else working,
+        nodata=frame.nodata,
+        dtype=np.result_type(frame.working, np.complex64) if is_complex else frame.working,
     )
-    kernel = partial(filter_tile, lattice=lattice, prefilter=prefilter, working=working)
+    kernel = partial(filter_tile, lattice=lattice, prefilter=prefilter, working=frame.working)
     found = tiles.filter_tiles(stack.data, lattice, kernel)
     step = {"function": caller} | options.options(prefilter)
     attrs = {"long_name": long_name, "processing": history.processed(stack, step)}

@@ -21,6 +21,7 @@ from xoffset.matching import cost as counting
 from xoffset.matching import estimate, timing
 from xoffset.matching.guide import Grid
 from xoffset.matching.request import Request
+from xoffset.model import grids
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
 
@@ -45,7 +46,7 @@ def count(stack, network, **options):
 
 def on_nodes(stack, values, template=16, step=8):
     """DataArray (y, x) of one value a window, in the order of the windows."""
-    y, x = Grid.of(stack, template, step)
+    y, x = Grid.of(stack, grids.spacing(stack, "test"), template, step)
     values = np.broadcast_to(values, (y.size, x.size)).astype(float)
     return xr.DataArray(values, dims=("y", "x"), coords={"y": y, "x": x, "spatial_ref": stack.spatial_ref})
 

@@ -8,7 +8,6 @@ import xarray as xr
 
 import xoffset
 from xoffset import filtering, synthetic
-from xoffset._arrays.matching import ncc
 from xoffset.model.flags import FLAGS
 
 OPTIONS = {"template": 16, "search": 4, "step": 16}
@@ -40,13 +39,13 @@ def scratch(stack, network):
 def matched(monkeypatch):
     """Pairs of dates in every call of the tile kernel."""
     calls = []
-    original = ncc.match_tile
+    original = xoffset.NCC.match_tile
 
-    def counted(images, tile, guide, *, pairs, **options):
+    def counted(matcher, images, tile, guide, *, pairs, **options):
         calls.append((len(images), [tuple(pair[:2]) for pair in pairs]))
-        return original(images, tile, guide, pairs=pairs, **options)
+        return original(matcher, images, tile, guide, pairs=pairs, **options)
 
-    monkeypatch.setattr(ncc, "match_tile", counted)
+    monkeypatch.setattr(xoffset.NCC, "match_tile", counted)
     return calls
 
 

@@ -14,7 +14,7 @@ import xoffset
 from xoffset import synthetic
 from xoffset._arrays.filters.options import as_prefilter
 from xoffset._arrays.lattice import Lattice
-from xoffset._arrays.matching.phase import Phase, match_tile
+from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.search import Pair
 from xoffset._blocks import tiles
 from xoffset._kernels.matching import orientations, planes
@@ -496,18 +496,17 @@ def cut_tile(stack, search, margin, template=64, step=16):
 def test_search_around_a_prior(method):
     stack = moving(12.3, -7.6, shape=(180, 200))
     images, tile, lattice = cut_tile(stack, 3, 40)
-    prefilter = as_prefilter("bandpass")
-    options = {"lattice": lattice, "matcher": Phase(method), "prefilter": prefilter}
+    match_tile = functools.partial(Phase(method).match_tile, lattice=lattice, prefilter=as_prefilter("bandpass"))
     shape = (tile[0].stop, tile[1].stop)
     half = np.full((2, *shape), 3.0)
-    plain = match_tile(images, tile, np.empty((0, *shape)), pairs=[Pair(0, 1)], **options)
+    plain = match_tile(images, tile, np.empty((0, *shape)), pairs=[Pair(0, 1)])
     still = np.concatenate([half, np.zeros((2, *shape))])
-    np.testing.assert_array_equal(match_tile(images, tile, still, pairs=[Pair(0, 1)], **options), plain)
+    np.testing.assert_array_equal(match_tile(images, tile, still, pairs=[Pair(0, 1)]), plain)
     # each node around a whole pixel of its own near the true one, in the second of two priors, at half its scale
     generator = np.random.default_rng(0)
     centres = np.array([-8, 12])[:, None, None] + generator.integers(-1, 2, (2, *shape))
     guide = np.concatenate([still, 2.0 * centres])
-    found = match_tile(images, tile, guide, pairs=[Pair(0, 1, 1, 0.5)], **options)[:, 0]
+    found = match_tile(images, tile, guide, pairs=[Pair(0, 1, 1, 0.5)])[:, 0]
     right, down = found[0], found[1]
     inside = found[-1] == 0
     assert inside.sum() > 20

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from xoffset._arrays.filters.options import Prefilter
-from xoffset._arrays.matching.ncc import NCC
-from xoffset._arrays.matching.phase import Phase
+from xoffset._arrays.matching.options import Matcher, MatcherName
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._blocks import halos, tiles
 from xoffset._kernels.maps import neighbours
 from xoffset.matching.request import Options, Request, in_metres, prepare
-from xoffset.model import grids, products
+from xoffset.model import products
 from xoffset.model.flags import FLAGS
 
 
@@ -27,7 +26,7 @@ def correlate(
     template: int | Sequence[int] = 32,
     search: int | tuple[int, int] | xr.DataArray | Pyramid = 8,
     step: int = 8,
-    matcher: Literal["ncc", "phase"] | NCC | Phase = "ncc",
+    matcher: MatcherName | Matcher = "ncc",
     prefilter: str | Prefilter | None = "bandpass",
     prior: xr.Dataset | None = None,
 ) -> xr.Dataset:
@@ -111,7 +110,7 @@ def match_pairs(stack: xr.DataArray, request: Request) -> dict[str, Any]:
 def label_shifts(fields: dict[str, Any], stack: xr.DataArray, network: xr.Dataset, request: Request) -> xr.Dataset:
     """Shifts in metres, with their coordinates, from the fields of the matcher in pixels."""
     return products.shifts(
-        in_metres(fields, grids.spacing(stack, "correlate")),
+        in_metres(fields, request.frame.spacing),
         network,
         x=request.grid.x,
         y=request.grid.y,

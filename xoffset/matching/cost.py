@@ -10,13 +10,9 @@ import numpy as np
 import xarray as xr
 
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import pyramid, search, spectra
-from xoffset._arrays.matching.images import working_dtype
-from xoffset._arrays.matching.ncc import NCC
-from xoffset._arrays.matching.phase import Phase
+from xoffset._arrays.matching import pyramid, search
 from xoffset._arrays.matching.search import Pair
 from xoffset._blocks.tiles import match_tiles
-from xoffset._kernels.matching import dense, zncc
 from xoffset.matching.request import Request
 
 # Nodes times sorts of pairs whose shifts are counted one by one; of more pairs a part is.
@@ -25,10 +21,6 @@ COUNTED = 8_000_000
 PROPOSALS = 2
 # A block of a dask array is there as read, with its halo, and in part in the blocks beside it.
 COPIES = 3
-# Arrays of pixels that filters and the search of a pair need for a while.
-TRANSIENT = 8
-# The same of the phase matcher, in portions of spectra.
-PHASE_BUFFERS = 3
 
 
 class Part(NamedTuple):
@@ -111,8 +103,7 @@ def count_scores(half: np.ndarray, request: Request) -> np.ndarray:
         coarsest = (2 * (-(-half // (1 << levels)) + 1) + 1).prod(axis=-1)
         near = (2 * np.minimum(half, pyramid.NARROW) + 1).prod(axis=-1)
         candidates = coarsest + PROPOSALS * levels * near
-    ways = 2 if isinstance(request.matcher, NCC) and request.matcher.both_ways else 1
-    return np.asarray(candidates * len(request.lattice.templates) * ways)
+    return np.asarray(candidates * request.matcher.scores_per_shift(request.lattice.templates))
 
 
 def largest_task(stack: xr.DataArray, request: Request) -> tuple[int, int]:
@@ -129,60 +120,12 @@ def largest_task(stack: xr.DataArray, request: Request) -> tuple[int, int]:
 def memory_of_core(stack: xr.DataArray, request: Request, side: tuple[int, int]) -> int:
     """Bytes that a core works with, on a task of so many node rows and columns."""
     lattice = request.lattice
-    width = lattice.dtype.itemsize
     shape = [min(lattice.per_tile, count) for count in lattice.nodes]
-    outer, inner = (
-        math.prod((count - 1) * lattice.step + lattice.template + 2 * beyond for count in shape)
-        for beyond in (lattice.margin, lattice.reach)
-    )
-    working = working_dtype(request.prefilter, lattice.dtype).itemsize
-    images = float(inner * _of_images(request, working))
-    of_pair = inner * working * TRANSIENT + _buffers(request, shape[1]) * working
-    if lattice.levels:
-        dates = set.union(*roles(request))
-        coarse = outer * sum(0.25**level for level in range(1, lattice.levels + 1))
-        images += len(dates) * (inner * width + coarse * (_of_image(1, working) + 8))
-    if isinstance(request.matcher, Phase):
-        of_pair = PHASE_BUFFERS * spectra.BUFFER
-    results = 2 * math.prod(request.shape) * math.prod(shape) * width
-    tile = stack.shape[0] * outer * width + images + of_pair + results
+    pixels = math.prod((count - 1) * lattice.step + lattice.template + 2 * lattice.margin for count in shape)
+    working = request.matcher.memory(lattice, request.prefilter, request.guide.pairs)
+    results = 2 * math.prod(request.shape) * math.prod(shape)
+    tile = (len(request.frame.dates) * pixels + results) * lattice.dtype.itemsize + working
     return round(tile + _block(stack, request, side))
-
-
-def roles(request: Request) -> tuple[set[int], set[int]]:
-    """Images that serve as reference, and as secondary."""
-    references = {pair.reference for pair in request.guide.pairs}
-    secondaries = {pair.secondary for pair in request.guide.pairs}
-    if isinstance(request.matcher, NCC) and request.matcher.both_ways:
-        return references | secondaries, references | secondaries
-    return references, secondaries
-
-
-def _of_images(request: Request, width: int) -> int:
-    """Bytes a pixel of what is kept of all images, see `images.Image`: slopes of some, coefficients of others."""
-    references, secondaries = roles(request)
-    kept = len(references | secondaries) * _of_image(len(request.lattice.templates), width)
-    return kept + width * (4 * len(references) + len(secondaries))
-
-
-def _of_image(sizes: int, width: int) -> int:
-    """Bytes a pixel of what is kept of every image: pixels, sums and inverse spread; known, valid and flat."""
-    return width * (1 + 2 * sizes) + 2 + sizes
-
-
-def _buffers(request: Request, columns: int) -> int:
-    """Numbers that the search of a tile keeps, see `search.by_blocks` and `dense.search_densely`."""
-    lattice = request.lattice
-    half = [-(-each // (1 << lattice.levels)) + (lattice.levels > 0) for each in lattice.search]
-    shifts, lanes = 2 * half[0] + 1, 2 * half[1] + zncc.LANES
-    block = math.gcd(lattice.step, *lattice.templates)
-    blocks = ((columns - 1) * lattice.step + lattice.template) // block
-    strips = sum(size // block for size in lattice.templates) * columns
-    by_blocks = (blocks + strips + columns) * shifts * lanes
-    if len(lattice.templates) > 1:
-        return by_blocks
-    densely = shifts * lanes * (2 * dense.STRIP + lattice.template)
-    return min(by_blocks, densely)
 
 
 def _block(stack: xr.DataArray, request: Request, side: tuple[int, int]) -> int:
@@ -195,7 +138,7 @@ def _block(stack: xr.DataArray, request: Request, side: tuple[int, int]) -> int:
         for count, size in zip(side, lattice.shape, strict=True)
     )
     results = math.prod(request.shape) * math.prod(side) * lattice.dtype.itemsize
-    return COPIES * stack.shape[0] * pixels * stack.dtype.itemsize + results
+    return COPIES * len(request.frame.dates) * pixels * request.frame.dtype.itemsize + results
 
 
 def memory_shared(stack: xr.DataArray, request: Request) -> int:

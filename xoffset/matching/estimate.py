@@ -5,24 +5,21 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
-from xoffset._arrays.matching.ncc import NCC
-from xoffset._arrays.matching.phase import Phase
+from xoffset._arrays.matching.options import Matcher, MatcherName
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._blocks import threads
 from xoffset._kernels import _cache
-from xoffset._kernels.images import filters
-from xoffset._kernels.matching import spectra
 from xoffset.matching.cost import count_work, largest_task, memory_of_core, memory_shared
 from xoffset.matching.request import Options, Request, in_metres, prepare
 from xoffset.matching.timing import cpu_seconds
-from xoffset.model import grids, products
+from xoffset.model import products
 
 # CPU seconds that compiling the kernels of a first call usually takes, see `benchmarks/cold.py`.
 COMPILING = 15.0
@@ -59,7 +56,7 @@ def estimate(
     template: int | Sequence[int] = 32,
     search: int | tuple[int, int] | xr.DataArray | Pyramid = 8,
     step: int = 8,
-    matcher: Literal["ncc", "phase"] | NCC | Phase = "ncc",
+    matcher: MatcherName | Matcher = "ncc",
     prefilter: str | Prefilter | None = "bandpass",
     prior: xr.Dataset | None = None,
     calibrate: bool = True,
@@ -132,10 +129,7 @@ def estimate(
     side = largest_task(stack, request)
     per_core = memory_of_core(stack, request, side)
     tasks = math.prod(math.ceil(count / size) for count, size in zip(request.lattice.nodes, side, strict=True))
-    # by a kernel that every match of this matcher calls
-    is_cold = not _cache.is_ready(
-        spectra.cut_windows if isinstance(request.matcher, Phase) else filters.spline_coefficients
-    )
+    is_cold = not all(_cache.is_ready(kernel) for kernel in request.matcher.kernels)
     start = time.thread_time()
     seconds = sum(cpu_seconds(request, part) for part in work) if calibrate else math.nan
     compiling = time.thread_time() - start if calibrate else COMPILING
@@ -162,7 +156,7 @@ def _output(stack: xr.DataArray, network: xr.Dataset, request: Request) -> int:
     # of the ways back the result holds the length of their sums
     number |= {name.replace("back", "sum"): value for name, value in number.items() if name.startswith("back")}
     shape = (len(request.guide.pairs), *request.lattice.nodes)
-    variables = in_metres(number, grids.spacing(stack, "correlate"))
+    variables = in_metres(number, request.frame.spacing)
     filled = {name: np.broadcast_to(value, shape) for name, value in variables.items()}
     return int(products.shifts(filled, network, x=request.grid.x, y=request.grid.y, like=stack, step={}).nbytes)
 

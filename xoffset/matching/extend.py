@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from xoffset._arrays.filters.options import Prefilter
-from xoffset._arrays.matching.ncc import NCC
-from xoffset._arrays.matching.phase import Phase
+from xoffset._arrays.matching.options import Matcher, MatcherName
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._blocks import pixels
 from xoffset.matching.correlate import label_shifts, match_pairs
@@ -29,7 +28,7 @@ def extend(
     template: int | Sequence[int] = 32,
     search: int | tuple[int, int] | xr.DataArray | Pyramid = 8,
     step: int = 8,
-    matcher: Literal["ncc", "phase"] | NCC | Phase = "ncc",
+    matcher: MatcherName | Matcher = "ncc",
     prefilter: str | Prefilter | None = "bandpass",
     prior: xr.Dataset | None = None,
 ) -> xr.Dataset:
@@ -118,16 +117,15 @@ def _check_origin(shifts: xr.Dataset, stack: xr.DataArray, request: Request) -> 
             f"extend() needs images prepared like those of the shifts; got steps {_listed(now)} instead of "
             f"{_listed(earlier)}. Prepare the stack alike, or match all pairs again: correlate(stack, network)."
         )
-    spacing = grids.spacing(stack, "correlate")
     for name in ("y", "x"):
         ours, theirs = getattr(request.grid, name), shifts[name].values
-        if ours.shape != theirs.shape or np.abs(ours - theirs).max() > 1e-3 * abs(getattr(spacing, name)):
+        if ours.shape != theirs.shape or np.abs(ours - theirs).max() > 1e-3 * abs(getattr(request.frame.spacing, name)):
             raise ValueError(
                 f"extend() needs a stack on whose grid the shifts lie; got {ours.size} nodes along {name} from "
                 f"{ours[0]:g} to {ours[-1]:g} m, and shifts with {theirs.size} from {theirs[0]:g} to {theirs[-1]:g} m. "
                 "Open the same part of the images: open_stack(..., bbox=...)."
             )
-    if grids.crs_of(shifts) != grids.crs_of(stack):
+    if grids.crs_of(shifts) != request.frame.crs:
         raise ValueError(
             "extend() needs shifts in the CRS of the stack; got those of another one. "
             "Match all pairs again: correlate(stack, network)."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import xarray as xr
 
+from xoffset._arrays.frame import Frame, Spacing
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._arrays.matching.search import Pair, as_half_range
 from xoffset.model import checks, grids
@@ -28,9 +29,8 @@ class Grid(NamedTuple):
     x: np.ndarray
 
     @classmethod
-    def of(cls, stack: xr.DataArray, template: int, step: int) -> Grid:
+    def of(cls, stack: xr.DataArray, spacing: Spacing, template: int, step: int) -> Grid:
         """Every `step` pixels from the first window that fits."""
-        spacing = grids.spacing(stack, "correlate")
         centre = 0.5 * (template - 1)
         first = {name: stack[name].values[0] + centre * getattr(spacing, name) for name in ("y", "x")}
         count = {name: max((stack.sizes[name] - template) // step + 1, 0) for name in ("y", "x")}
@@ -38,7 +38,7 @@ class Grid(NamedTuple):
 
 
 class Guide(NamedTuple):
-    """What `_search.candidates` asks for, and the largest half-ranges (y, x) and prior shift in it, in pixels."""
+    """What `search.candidates` asks for, and the largest half-ranges (y, x) and prior shift in it, in pixels."""
 
     fields: np.ndarray
     pairs: list[Pair]
@@ -49,7 +49,7 @@ class Guide(NamedTuple):
 
 
 def make_guide(
-    stack: xr.DataArray,
+    frame: Frame,
     network: xr.Dataset,
     search: int | tuple[int, int] | xr.DataArray | Pyramid,
     prior: xr.Dataset | None,
@@ -61,20 +61,19 @@ def make_guide(
         search = search.search
     shape = (grid.y.size, grid.x.size)
     if isinstance(search, xr.DataArray):
-        ranges = np.stack(2 * [_half_ranges(search, stack, grid)])
+        ranges = np.stack(2 * [_half_ranges(search, frame, grid)])
         half = (int(ranges.max(initial=0)), int(ranges.max(initial=0)))
     else:
         half = as_half_range(search, "correlate")
         ranges = np.broadcast_to(np.reshape(half, (2, 1, 1)), (2, *shape))
-    dates = as_dates(stack["time"].values)
-    ends = [np.searchsorted(dates, as_dates(network[name].values)) for name in ("reference", "secondary")]
+    ends = [np.searchsorted(frame.dates, as_dates(network[name].values)) for name in ("reference", "secondary")]
     if prior is None:
         fields = ranges.astype(np.float32) if isinstance(search, xr.DataArray) else np.empty((0, *shape), np.float32)
         pairs = [Pair(int(first), int(second)) for first, second in zip(*ends, strict=True)]
         return Guide(fields, pairs, half, 0, levels, np.zeros((1, 1, 1), dtype=bool))
-    shifts, scales = _prior_shifts(prior, stack, network, grid)
+    shifts, scales = _prior_shifts(prior, frame, network, grid)
     # what leaves the image is not searched, and needs no pixels
-    largest = min(float(np.abs(scales).max(initial=0.0) * np.nanmax(np.abs(shifts), initial=0.0)), max(stack.shape[1:]))
+    largest = min(float(np.abs(scales).max(initial=0.0) * np.nanmax(np.abs(shifts), initial=0.0)), max(frame.shape))
     return Guide(
         np.concatenate([ranges, shifts.reshape(-1, *shape)]).astype(np.float32),
         [
@@ -88,10 +87,10 @@ def make_guide(
     )
 
 
-def _half_ranges(search: xr.DataArray, stack: xr.DataArray, grid: Grid) -> np.ndarray:
+def _half_ranges(search: xr.DataArray, frame: Frame, grid: Grid) -> np.ndarray:
     """Half-range of the nearest value of a map at every node, 0 where there is none."""
     checks.check_dims(search, ("y", "x"), "correlate")
-    _check_map(search, stack, "search")
+    _check_map(search, frame, "search")
     nearest = search
     for name in ("y", "x"):
         # half of a pixel more, that of a map belongs to its centre
@@ -109,9 +108,7 @@ def _half_ranges(search: xr.DataArray, stack: xr.DataArray, grid: Grid) -> np.nd
     return values
 
 
-def _prior_shifts(
-    prior: xr.Dataset, stack: xr.DataArray, network: xr.Dataset, grid: Grid
-) -> tuple[np.ndarray, np.ndarray]:
+def _prior_shifts(prior: xr.Dataset, frame: Frame, network: xr.Dataset, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     """Prior (1 or pair, 2, rows, columns) along y and x, in pixels per unit of the scale of a pair, and the scales."""
     if not isinstance(prior, xr.Dataset):
         raise TypeError(
@@ -130,10 +127,9 @@ def _prior_shifts(
             f"{sorted(map(str, prior.data_vars))}. Rename its variables: prior.rename(...)."
         )
     (names,) = kinds
-    spacing = grids.spacing(stack, "correlate")
     fields = []
-    for name, pixel in zip(names, (spacing.y, spacing.x), strict=True):
-        _check_map(prior[name], stack, "prior")
+    for name, pixel in zip(names, (frame.spacing.y, frame.spacing.x), strict=True):
+        _check_map(prior[name], frame, "prior")
         if not _overlaps(prior[name], grid):
             raise ValueError(
                 f"correlate() needs a prior that overlaps the stack; got {_extent(prior[name])}. {_MAP_ADVICE}"
@@ -188,7 +184,7 @@ def _extent(data: xr.DataArray) -> str:
     return f"x {ends[0][0]:g} to {ends[0][1]:g} and y {ends[1][0]:g} to {ends[1][1]:g}"
 
 
-def _check_map(data: xr.DataArray, stack: xr.DataArray, what: str) -> None:
+def _check_map(data: xr.DataArray, frame: Frame, what: str) -> None:
     """Refuse what is lazy, has no grid, or is of another CRS."""
     if not isinstance(data.data, np.ndarray):
         raise ValueError(
@@ -211,7 +207,7 @@ def _check_map(data: xr.DataArray, stack: xr.DataArray, what: str) -> None:
                 f"correlate() needs at least two values along {name} in order, none twice, in the {what}; got "
                 f"{steps.size + 1} of them. Sort it, or repeat a single one: {what}.sortby({name!r})."
             )
-    theirs, ours = grids.crs_of(data), grids.crs_of(stack)
+    theirs, ours = grids.crs_of(data), frame.crs
     if theirs != ours:
         advice = f"Reproject it: {what}.rio.reproject({_name(ours)!r})."
         if theirs is None:

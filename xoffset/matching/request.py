@@ -7,20 +7,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from xoffset._arrays.filters import options as options_module
 from xoffset._arrays.filters.options import Prefilter, as_prefilter
+from xoffset._arrays.frame import Frame, Spacing
 from xoffset._arrays.lattice import Lattice
-from xoffset._arrays.matching import images, ncc, phase, pyramid
-from xoffset._arrays.matching.ncc import NCC
-from xoffset._arrays.matching.phase import Phase
+from xoffset._arrays.matching import images, pyramid
+from xoffset._arrays.matching.options import Matcher, MatcherName, as_matcher
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._arrays.matching.search import Pair
 from xoffset._blocks import tiles
+from xoffset._options import is_whole
 from xoffset.matching.guide import Grid, Guide, make_guide
 from xoffset.model import checks, grids
 
@@ -31,7 +32,7 @@ class Options(NamedTuple):
     template: int | Sequence[int]
     search: int | tuple[int, int] | xr.DataArray | Pyramid
     step: int
-    matcher: Literal["ncc", "phase"] | NCC | Phase
+    matcher: MatcherName | Matcher
     prefilter: str | Prefilter | None
     prior: xr.Dataset | None
 
@@ -41,16 +42,17 @@ class Request:
     """The options after their checks: where to match, how, and what comes of it."""
 
     options: Options
+    frame: Frame
     grid: Grid
     guide: Guide
     lattice: Lattice
-    matcher: NCC | Phase
+    matcher: Matcher
     prefilter: Prefilter | None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Fields that the kernel returns."""
-        return phase.FIELDS if isinstance(self.matcher, Phase) else ncc.fields(self.matcher, self.lattice.templates)
+        return self.matcher.fields(self.lattice.templates)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -59,9 +61,7 @@ class Request:
 
     def kernel(self, pairs: list[Pair]) -> tiles.TileKernel:
         """The matcher of some pairs on one tile."""
-        match_tile = phase.match_tile if isinstance(self.matcher, Phase) else ncc.match_tile
-        options: dict[str, Any] = {"lattice": self.lattice, "matcher": self.matcher, "prefilter": self.prefilter}
-        return partial(match_tile, pairs=pairs, **options)
+        return partial(self.matcher.match_tile, pairs=pairs, lattice=self.lattice, prefilter=self.prefilter)
 
     def only(self, chosen: Sequence[int]) -> tuple[list[int], Request]:
         """Dates that the chosen pairs need, and the request to match them on the images of these dates alone.
@@ -75,7 +75,8 @@ class Request:
             pairs=[pair._replace(reference=place[pair.reference], secondary=place[pair.secondary]) for pair in pairs],
             is_blind=self.guide.is_blind if len(self.guide.is_blind) == 1 else self.guide.is_blind[list(chosen)],
         )
-        return dates, dataclasses.replace(self, guide=guide)
+        frame = dataclasses.replace(self.frame, dates=self.frame.dates[dates])
+        return dates, dataclasses.replace(self, guide=guide, frame=frame)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -99,18 +100,18 @@ def prepare(stack: xr.DataArray, network: xr.Dataset, options: Options) -> Reque
     """Check everything and compute nothing of the images; the errors are those of `correlate`."""
     stack = checks.as_stack(stack, "correlate")
     network = checks.as_network(network, stack, "correlate")
-    matcher, prefilter = _as_matcher(options.matcher), as_prefilter(options.prefilter)
+    matcher, prefilter = as_matcher(options.matcher, "correlate"), as_prefilter(options.prefilter)
     step = _as_size(options.step, "step", 1)
     templates = _as_templates(options.template, step)
-    grid = Grid.of(stack, templates[-1], step)
-    guide = make_guide(stack, network, options.search, options.prior, grid)
-    lattice = _lattice(stack, templates, step, guide, prefilter)
-    if isinstance(matcher, Phase):
-        matcher.check(lattice, is_uniform=not isinstance(options.search, xr.DataArray))
-    return Request(options, grid, guide, lattice, matcher, prefilter)
+    frame = grids.frame_of(stack, "correlate")
+    grid = Grid.of(stack, frame.spacing, templates[-1], step)
+    guide = make_guide(frame, network, options.search, options.prior, grid)
+    lattice = _lattice(frame, templates, step, guide, prefilter)
+    matcher.check(lattice, prefilter, is_uniform=not isinstance(options.search, xr.DataArray))
+    return Request(options, frame, grid, guide, lattice, matcher, prefilter)
 
 
-def in_metres(fields: dict[str, Any], spacing: grids.Spacing) -> dict[str, Any]:
+def in_metres(fields: dict[str, Any], spacing: Spacing) -> dict[str, Any]:
     """Fields of a matcher, in pixels, as variables of shifts."""
     out = {
         "dx": fields["dx"] * spacing.x,
@@ -128,18 +129,8 @@ def in_metres(fields: dict[str, Any], spacing: grids.Spacing) -> dict[str, Any]:
     return out
 
 
-def _as_matcher(matcher: Literal["ncc", "phase"] | NCC | Phase) -> NCC | Phase:
-    if isinstance(matcher, (NCC, Phase)):
-        return matcher
-    if isinstance(matcher, str) and matcher in ("ncc", "phase"):
-        return NCC() if matcher == "ncc" else Phase()
-    raise ValueError(
-        f"correlate() needs matcher 'ncc', 'phase', an NCC or a Phase; got {matcher!r}. Pass matcher='ncc'."
-    )
-
-
 def _as_size(value: Any, name: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+    if not is_whole(value) or value < least:
         raise ValueError(
             f"correlate() needs a whole number of at least {least} pixels as {name}; got {value!r}. "
             f"Pass a number such as {name}={ {'template': 32}.get(name, 8) }."
@@ -163,11 +154,9 @@ def _as_templates(template: int | Sequence[int], step: int) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _lattice(
-    stack: xr.DataArray, templates: tuple[int, ...], step: int, guide: Guide, prefilter: Prefilter | None
-) -> Lattice:
+def _lattice(frame: Frame, templates: tuple[int, ...], step: int, guide: Guide, prefilter: Prefilter | None) -> Lattice:
     """Sampling grid, after checking that the windows fit the image."""
-    shape = stack.shape[1], stack.shape[2]
+    shape = frame.shape
     extent = tuple(templates[-1] + 2 * half for half in guide.half)
     if any(side > size for side, size in zip(extent, shape, strict=True)):
         raise ValueError(
@@ -189,6 +178,6 @@ def _lattice(
         margin=reach + (pyramid.margin(prefilter, templates[-1], step, guide.levels) if guide.levels else 0),
         levels=guide.levels,
         dates=len({date for pair in guide.pairs for date in pair[:2]}),
-        nodata=grids.nodata_of(stack),
-        dtype=np.dtype(np.float64 if stack.dtype.kind == "f" and stack.dtype.itemsize > 4 else np.float32),
+        nodata=frame.nodata,
+        dtype=frame.working,
     )

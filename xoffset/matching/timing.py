@@ -12,7 +12,7 @@ from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._arrays.matching import search
 from xoffset._arrays.matching.search import Pair
 from xoffset._blocks.tiles import TileKernel
-from xoffset.matching.cost import Part, count_scores, count_shifts, roles
+from xoffset.matching.cost import Part, count_scores, count_shifts
 from xoffset.matching.request import Request
 
 # Pixels of windows that the calibration matches: a few tenths of a second of refinement.
@@ -35,7 +35,7 @@ def cpu_seconds(request: Request, work: Part) -> float:
     single = np.zeros((max(len(fields), 2), *candidates.wanted.shape), dtype=np.float32)
     single[:, row, column] = fields[:, row, column] if len(fields) else request.lattice.search
     pairs = [Pair(0, 1, work.pair.prior, work.pair.scale)]
-    references, secondaries = roles(request)
+    references, secondaries = search.roles(request.guide.pairs, request.matcher.ways)
     if references & secondaries:
         # most images serve as both, and need what either needs
         pairs.append(Pair(1, 0, work.pair.prior, -work.pair.scale))

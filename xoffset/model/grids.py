@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
+
+from xoffset._arrays.frame import Frame
+from xoffset._arrays.frame import Spacing as Spacing
+from xoffset.model.dates import as_dates
 
 if TYPE_CHECKING:
     import pyproj
 
 
-class Spacing(NamedTuple):
-    """Signed distance between neighbouring pixel centres, in metres."""
-
-    x: float
-    y: float
+def frame_of(stack: xr.DataArray, caller: str) -> Frame:
+    """What a stack that was checked says of itself, to be passed down instead of asked again."""
+    return Frame(
+        shape=(stack.sizes["y"], stack.sizes["x"]),
+        spacing=spacing(stack, caller),
+        dates=as_dates(stack["time"].values),
+        nodata=nodata_of(stack),
+        dtype=stack.dtype,
+        crs=crs_of(stack),
+    )
 
 
 def spacing(data: xr.DataArray | xr.Dataset, caller: str) -> Spacing:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from xoffset._kernels.images import filters
+from xoffset._options import is_number, is_whole
 
 # A high-pass that follows the template is this part of it wide, and never finer than the fixed one.
 TEMPLATE_PARTS, LEAST_COARSE = 10.0, 3.0
@@ -21,8 +21,7 @@ def check_width(value: Any, name: str, least: float, word: str | None = None) ->
     """Return a number of at least `least`, or the word that may stand for one."""
     if word is not None and isinstance(value, str) and value == word:
         return value
-    is_number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)
-    if not is_number or not least <= value <= 100.0:
+    if not is_number(value) or not least <= value <= 100.0:
         choice = f" or '{word}'" if word else ""
         raise ValueError(
             f"a filter needs {name} from {least:g} to 100 pixels{choice}; got {value!r}. "
@@ -32,8 +31,7 @@ def check_width(value: Any, name: str, least: float, word: str | None = None) ->
 
 
 def _check_whole(value: Any, name: str, least: int) -> int:
-    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_whole or not least <= value <= 100:
+    if not is_whole(value) or not least <= value <= 100:
         raise ValueError(
             f"a filter needs {name} as a whole number from {least} to 100 pixels; got {value!r}. "
             f"Pass a number such as {name}={2 * least + 1}."
@@ -216,8 +214,7 @@ def as_prefilter(value: str | Prefilter | None) -> Prefilter | None:
 
 def as_level(level: Any) -> float:
     """Brightness that counts as black, after checking that it is a number."""
-    is_number = isinstance(level, (float, int, np.floating, np.integer)) and not isinstance(level, bool)
-    if not is_number or not math.isfinite(level):
+    if not is_number(level):
         raise ValueError(f"a logarithm needs a finite number as level; got {level!r}. Pass the value of black, say 0.")
     return float(level)
 

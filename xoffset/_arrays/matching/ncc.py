@@ -6,17 +6,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import pyramid, search, significance
+from xoffset._arrays.matching import memory, pyramid, search, significance
 from xoffset._arrays.matching.images import Image, prepare, working_dtype
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._kernels import bits
+from xoffset._kernels.images import filters
 from xoffset._kernels.maps import neighbours
 from xoffset._kernels.matching import affine, peaks, zncc
 from xoffset._kernels.matching import refine as refinement
@@ -47,12 +48,6 @@ LARGEST_CHANCE, LEAST_GAP = 0.001, 0.1
 # Standard error of the vertex of a parabola, px, and by how much the ground may move within a window that tells what it
 # measures: a strain of a sixteenth in one of 32 px.
 VERTEX, LARGEST_SPREAD = 0.1, 2.0
-
-
-def fields(matcher: NCC, templates: tuple[int, ...]) -> tuple[str, ...]:
-    """Names of what `match_tile` returns."""
-    sizes = ("template_size",) if len(templates) > 1 else ()
-    return (*FIELDS, *sizes, *(("back_dx", "back_dy") if matcher.both_ways else ()))
 
 
 @dataclass(frozen=True)
@@ -99,67 +94,71 @@ class NCC:
         object.__setattr__(self, "min_valid", float(self.min_valid))
         object.__setattr__(self, "both_ways", _options.as_switch(self.both_ways, "both_ways", "NCC"))
 
+    @property
+    def ways(self) -> int:
+        """How often each pair is matched."""
+        return 2 if self.both_ways else 1
 
-def match_tile(
-    images: np.ndarray,
-    tile: Tile,
-    guide: np.ndarray,
-    *,
-    pairs: Sequence[Pair],
-    lattice: Lattice,
-    matcher: NCC,
-    prefilter: Prefilter | None,
-) -> np.ndarray:
-    """Match all pairs on the nodes of one tile.
+    @property
+    def kernels(self) -> tuple[Any, ...]:
+        """Kernels that every match calls."""
+        return (filters.spline_coefficients,)
 
-    Parameters
-    ----------
-    images
-        (time, height, width) raw values of the tile's window, NaN where there is none.
-    tile
-        Node rows and columns of the tile.
-    guide
-        (field, rows, columns) where to search, see `_search.candidates`.
-    pairs
-        Which images belong together.
-    lattice
-        The sampling grid.
-    matcher, prefilter
-        As in `correlate`.
+    def fields(self, templates: tuple[int, ...]) -> tuple[str, ...]:
+        """Names of what `match_tile` returns."""
+        sizes = ("template_size",) if len(templates) > 1 else ()
+        return (*FIELDS, *sizes, *(("back_dx", "back_dy") if self.both_ways else ()))
 
-    Returns
-    -------
-    numpy.ndarray
-        (field, pair, rows, columns) in the order of `fields`; pixels.
-    """
-    shape = tuple(part.stop - part.start for part in tile)
-    count = len(fields(matcher, lattice.templates))
-    out = np.full((count, len(pairs), *shape), np.nan, dtype=lattice.dtype)
-    out[FIELDS.index("flags")] = bits.OUTSIDE
-    used: dict[int, tuple[Image, ...]] = {}
-    for k, pair in enumerate(pairs):
-        candidates = search.candidates(guide, pair, tile, lattice)
-        part = _extent(candidates.wanted)
-        if part is None:
-            continue
-        for date in {pair.reference, pair.secondary} - set(used):
-            used[date] = _prepare(images[date], tile, lattice, prefilter)
-        nodes = zncc.Nodes(
-            rows=part[0].stop - part[0].start,
-            columns=part[1].stop - part[1].start,
-            top=lattice.reach + part[0].start * lattice.step,
-            left=lattice.reach + part[1].start * lattice.step,
-            step=lattice.step,
-            template=lattice.template,
-        )
-        scene = Scene(used[pair.reference], used[pair.secondary], lattice.margin - lattice.reach, nodes)
-        found = _match(scene, candidates.within(part), matcher)
-        if matcher.both_ways:
-            back = _match(scene.reversed(), candidates.within(part).reversed(), matcher)
-            found = np.concatenate([found, back[:2]])
-        target = out[:, k, part[0], part[1]]
-        target[:] = np.where(candidates.wanted[part], found, target)
-    return out
+    def check(self, lattice: Lattice, prefilter: Prefilter | None, *, is_uniform: bool) -> None:
+        """Refuse nothing: every grid, search and pre-filter will do."""
+
+    def match_tile(
+        self,
+        images: np.ndarray,
+        tile: Tile,
+        guide: np.ndarray,
+        *,
+        pairs: Sequence[Pair],
+        lattice: Lattice,
+        prefilter: Prefilter | None,
+    ) -> np.ndarray:
+        """Match all pairs on the nodes of one tile, see `options.Matcher`."""
+        shape = tuple(part.stop - part.start for part in tile)
+        count = len(self.fields(lattice.templates))
+        out = np.full((count, len(pairs), *shape), np.nan, dtype=lattice.dtype)
+        out[FIELDS.index("flags")] = bits.OUTSIDE
+        used: dict[int, tuple[Image, ...]] = {}
+        for k, pair in enumerate(pairs):
+            candidates = search.candidates(guide, pair, tile, lattice)
+            part = _extent(candidates.wanted)
+            if part is None:
+                continue
+            for date in {pair.reference, pair.secondary} - set(used):
+                used[date] = _prepare(images[date], tile, lattice, prefilter)
+            nodes = zncc.Nodes(
+                rows=part[0].stop - part[0].start,
+                columns=part[1].stop - part[1].start,
+                top=lattice.reach + part[0].start * lattice.step,
+                left=lattice.reach + part[1].start * lattice.step,
+                step=lattice.step,
+                template=lattice.template,
+            )
+            scene = Scene(used[pair.reference], used[pair.secondary], lattice.margin - lattice.reach, nodes)
+            found = _match(scene, candidates.within(part), self)
+            if self.both_ways:
+                back = _match(scene.reversed(), candidates.within(part).reversed(), self)
+                found = np.concatenate([found, back[:2]])
+            target = out[:, k, part[0], part[1]]
+            target[:] = np.where(candidates.wanted[part], found, target)
+        return out
+
+    def scores_per_shift(self, templates: tuple[int, ...]) -> int:
+        """One of every window, each way."""
+        return len(templates) * self.ways
+
+    def memory(self, lattice: Lattice, prefilter: Prefilter | None, pairs: Sequence[Pair]) -> float:
+        """Bytes of the images of a tile, and of the search of a pair."""
+        return memory.of_images(lattice, prefilter, pairs, self.ways) + memory.of_search(lattice, prefilter)
 
 
 def _prepare(raw: np.ndarray, tile: Tile, lattice: Lattice, prefilter: Prefilter | None) -> tuple[Image, ...]:

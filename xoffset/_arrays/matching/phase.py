@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import scipy.fft
@@ -14,13 +14,14 @@ import scipy.ndimage
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
+from xoffset._arrays.matching import memory
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.images import prepare, working_dtype
 from xoffset._arrays.matching.search import Pair
-from xoffset._arrays.matching.spectra import Source, Windows, batches, directions
+from xoffset._arrays.matching.spectra import BUFFER, Source, Windows, batches, directions
 from xoffset._kernels import bits
 from xoffset._kernels.matching import orientations, planes
-from xoffset._kernels.matching.spectra import find_peaks, whiten
+from xoffset._kernels.matching.spectra import cut_windows, find_peaks, whiten
 
 FIELDS: tuple[str, ...] = ("dx", "dy", "score", "peak_gap", "variance_dx", "variance_dy", "covariance", "flags")
 # Fields that a flagged match has not; its score and gap stay.
@@ -33,6 +34,8 @@ ROUNDS = 3
 LEAST_TEMPLATE = 32
 # Of the pixels that two windows must share, so many must be fit to be matched too.
 LEAST_FIT = 0.8
+# Portions of spectra, of BUFFER bytes each, that the match of a pair needs for a while.
+PORTIONS = 3
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,25 @@ class Phase:
                 raise ValueError(f"Phase() needs {name} above 0; got 0. Pass a share such as 0.5.")
             object.__setattr__(self, name, float(value))
         rounds = self.iterations
-        if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or not 0 <= rounds <= 20:
+        if not _options.is_whole(rounds) or not 0 <= rounds <= 20:
             raise ValueError(f"Phase() needs iterations from 0 to 20; got {rounds!r}. Pass a whole number such as 4.")
         object.__setattr__(self, "iterations", int(rounds))
 
-    def check(self, lattice: Lattice, is_uniform: bool) -> None:
+    @property
+    def ways(self) -> int:
+        """How often each pair is matched."""
+        return 1
+
+    @property
+    def kernels(self) -> tuple[Any, ...]:
+        """Kernels that every match calls."""
+        return (cut_windows,)
+
+    def fields(self, templates: tuple[int, ...]) -> tuple[str, ...]:
+        """Names of what `match_tile` returns."""
+        return FIELDS
+
+    def check(self, lattice: Lattice, prefilter: Prefilter | None, *, is_uniform: bool) -> None:
         """Refuse windows and searches that this matcher cannot serve; `is_uniform`: whether all nodes search alike.
 
         Raises
@@ -122,64 +139,50 @@ class Phase:
                 "matcher='ncc'."
             )
 
+    def match_tile(
+        self,
+        images: np.ndarray,
+        tile: Tile,
+        guide: np.ndarray,
+        *,
+        pairs: Sequence[Pair],
+        lattice: Lattice,
+        prefilter: Prefilter | None,
+    ) -> np.ndarray:
+        """Match all pairs on the nodes of one tile, see `options.Matcher`."""
+        rows, columns = tile
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        out = np.empty((len(FIELDS), len(pairs), *shape), dtype=lattice.dtype)
+        frame = lattice.frame(tile)
+        working = working_dtype(prefilter, lattice.dtype)
+        sources = {}
+        for date in sorted({date for pair in pairs for date in (pair.reference, pair.secondary)}):
+            image = prepare(images[date], frame, lattice.templates, prefilter, working)
+            sources[date] = Source(image, directions(image, self.method))
+        candidates = [searching.candidates(guide, pair, tile, lattice) for pair in pairs]
+        nodes = np.indices(shape).reshape(2, -1).T
+        for batch in batches(nodes, lattice.template, len(sources) * working.itemsize):
+            corners = lattice.margin + batch * lattice.step
+            windows = {date: Windows(source, corners, lattice.template) for date, source in sources.items()}
+            for k, (pair, where) in enumerate(zip(pairs, candidates, strict=True)):
+                is_inside = where.wanted[batch[:, 0], batch[:, 1]]
+                centre = np.where(is_inside[:, None], where.centre[batch[:, 0], batch[:, 1]], 0)
+                second = windows[pair.secondary]
+                if centre.any():
+                    second = Windows(second.source, corners + centre, second.size)
+                flags = np.where(is_inside, 0, bits.OUTSIDE).astype(np.int32)
+                found = _match(windows[pair.reference], second, flags, lattice.search[0], self)
+                found[:2] += centre[:, ::-1].T
+                out[:, k, batch[:, 0], batch[:, 1]] = found
+        return out
 
-def match_tile(
-    images: np.ndarray,
-    tile: Tile,
-    guide: np.ndarray,
-    *,
-    pairs: Sequence[Pair],
-    lattice: Lattice,
-    matcher: Phase,
-    prefilter: Prefilter | None,
-) -> np.ndarray:
-    """Match all pairs on the nodes of one tile.
+    def scores_per_shift(self, templates: tuple[int, ...]) -> int:
+        """One: there is one window."""
+        return 1
 
-    Parameters
-    ----------
-    images
-        (time, height, width) raw values of the tile's window, NaN where there is none.
-    tile
-        Node rows and columns of the tile.
-    guide
-        (field, rows, columns) where to search, see `_search.candidates`.
-    pairs
-        Which images belong together.
-    lattice
-        The sampling grid.
-    matcher, prefilter
-        As in `correlate`.
-
-    Returns
-    -------
-    numpy.ndarray
-        (field, pair, rows, columns) in the order of FIELDS; pixels.
-    """
-    rows, columns = tile
-    shape = (rows.stop - rows.start, columns.stop - columns.start)
-    out = np.empty((len(FIELDS), len(pairs), *shape), dtype=lattice.dtype)
-    frame = lattice.frame(tile)
-    working = working_dtype(prefilter, lattice.dtype)
-    sources = {}
-    for date in sorted({date for pair in pairs for date in (pair.reference, pair.secondary)}):
-        image = prepare(images[date], frame, lattice.templates, prefilter, working)
-        sources[date] = Source(image, directions(image, matcher.method))
-    candidates = [searching.candidates(guide, pair, tile, lattice) for pair in pairs]
-    nodes = np.indices(shape).reshape(2, -1).T
-    for batch in batches(nodes, lattice.template, len(sources) * working.itemsize):
-        corners = lattice.margin + batch * lattice.step
-        windows = {date: Windows(source, corners, lattice.template) for date, source in sources.items()}
-        for k, (pair, where) in enumerate(zip(pairs, candidates, strict=True)):
-            is_inside = where.wanted[batch[:, 0], batch[:, 1]]
-            centre = np.where(is_inside[:, None], where.centre[batch[:, 0], batch[:, 1]], 0)
-            second = windows[pair.secondary]
-            if centre.any():
-                second = Windows(second.source, corners + centre, second.size)
-            flags = np.where(is_inside, 0, bits.OUTSIDE).astype(np.int32)
-            found = _match(windows[pair.reference], second, flags, lattice.search[0], matcher)
-            found[:2] += centre[:, ::-1].T
-            out[:, k, batch[:, 0], batch[:, 1]] = found
-    return out
+    def memory(self, lattice: Lattice, prefilter: Prefilter | None, pairs: Sequence[Pair]) -> float:
+        """Bytes of the images of a tile, and of the spectra of the windows in work."""
+        return memory.of_images(lattice, prefilter, pairs, self.ways) + PORTIONS * BUFFER
 
 
 def _match(first: Windows, second: Windows, flags: np.ndarray, search: int, matcher: Phase) -> np.ndarray:

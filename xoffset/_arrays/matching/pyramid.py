@@ -16,6 +16,7 @@ from xoffset._kernels import bits
 from xoffset._kernels.images import filters
 from xoffset._kernels.maps import neighbours
 from xoffset._kernels.matching import surface, zncc
+from xoffset._options import is_whole
 
 # Half-range around a proposal, px: one for the halved resolution it comes from, one for the ring.
 NARROW = 2
@@ -64,7 +65,7 @@ class Pyramid:
             levels = 1
             while max(half) > WIDEST * 2**levels and levels < 4:
                 levels += 1
-        if isinstance(levels, bool) or not isinstance(levels, (int, np.integer)) or not 1 <= levels <= 4:
+        if not is_whole(levels) or not 1 <= levels <= 4:
             raise ValueError(f"Pyramid() needs 1 to 4 levels; got {self.levels!r}. Leave levels out.")
         object.__setattr__(self, "search", half if isinstance(self.search, (tuple, list)) else half[0])
         object.__setattr__(self, "levels", int(levels))
@@ -122,7 +123,7 @@ def search(
     candidates: Candidates,
     min_valid: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Best whole-pixel shift of every wanted node and template size, as `_search.search`.
+    """Best whole-pixel shift of every wanted node and template size, as `search.search`.
 
     `reference` and `secondary`: images at full resolution, in which `nodes` are counted, then those of `coarse_images`,
     which reach `inset` pixels of full resolution farther on all sides.

@@ -12,6 +12,7 @@ import numpy as np
 from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._arrays.matching.images import Image
 from xoffset._kernels.matching import dense, surface, zncc
+from xoffset._options import is_whole
 
 # Vector operations of a window and candidate that cost as much as one multiply-add of a block product: measured.
 ADD, DENSE = 0.5, 4.0
@@ -25,6 +26,12 @@ class Pair(NamedTuple):
     secondary: int
     prior: int = 0
     scale: float = 1.0
+
+
+def roles(pairs: Sequence[Pair], ways: int) -> tuple[set[int], set[int]]:
+    """Images that serve as reference, and as secondary; all as both where pairs are matched in two ways."""
+    references, secondaries = {pair.reference for pair in pairs}, {pair.secondary for pair in pairs}
+    return (references, secondaries) if ways == 1 else (references | secondaries, references | secondaries)
 
 
 @dataclass(frozen=True)
@@ -282,9 +289,7 @@ def candidates(guide: np.ndarray, pair: Pair, tile: Tile, lattice: Lattice) -> C
 def as_half_range(search: int | Sequence[int], caller: str) -> tuple[int, int]:
     """Half-range along y and x from one number or two."""
     halves = tuple(search) if isinstance(search, (tuple, list)) else (search, search)
-    if len(halves) != 2 or any(
-        isinstance(half, bool) or not isinstance(half, (int, np.integer)) or half < 1 for half in halves
-    ):
+    if len(halves) != 2 or any(not is_whole(half) or half < 1 for half in halves):
         raise ValueError(
             f"{caller}() needs a whole number of at least 1 pixels as search, or two of them for y and x; got "
             f"{search!r}. Pass a number such as search=8."
