@@ -14,6 +14,7 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset._arrays.networks import graph, solver, strips
+from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks import pixels
 from xoffset._blocks.whole import at_once
 from xoffset._kernels.networks import groups, losses
@@ -213,9 +214,9 @@ def _table(stable: xr.DataArray, shifts: xr.Dataset, order: Any, setup: solver.S
 
 def _of_stable_ground(*fields: np.ndarray, setup: solver.Setup) -> np.ndarray:
     """Table (4, date): factors of the variances of the dates along x and y, then the displacement of the whole [m]."""
-    ends, group, sign = graph.observations(setup.ends)
-    merged = np.empty((4, len(ends), 1, int(fields[4].sum())))
-    solver.merge(group, sign, *(field[:, fields[4]][:, np.newaxis] for field in fields[:4]), out=merged)
+    observed = Observations.of(setup.ends)
+    ends = observed.ends
+    merged = observed.merge(*(field[:, fields[4]][:, np.newaxis] for field in fields[:4]))
     known = np.asarray(np.isfinite(merged[:, :, 0]).all(axis=0))
     enough = known.sum(axis=1) >= LEAST
     if not enough.any() and not np.isfinite(merged[2:]).any() and np.isfinite(merged[:2]).any():

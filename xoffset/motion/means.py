@@ -9,13 +9,14 @@ import numpy as np
 import xarray as xr
 
 from xoffset._arrays import vectors
-from xoffset._arrays.networks import graph, solver
+from xoffset._arrays.networks import solver
+from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks import pixels
 from xoffset._kernels.networks import means
 from xoffset.model import checks, variables
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
-from xoffset.motion.observations import Observations, merge_pairs, on_grid
+from xoffset.motion.maps import on_grid
 
 
 def mean_displacement(shifts: xr.Dataset) -> xr.Dataset:
@@ -144,7 +145,7 @@ def mean_velocity(shifts: xr.Dataset, *, estimator: Literal["weighted", "mpic"] 
 def _mean(shifts: xr.Dataset, estimator: str) -> Any:
     """Fields of `means.combine` by one of three estimators: "displacement", "mpic" or "weighted"."""
     order, epochs, ends = checks.sorted_pairs(shifts)
-    seen = Observations(*graph.observations(ends), epochs.size)
+    seen = Observations.of(ends)
     baseline = in_years(epochs[seen.ends[:, 1]] - epochs[seen.ends[:, 0]])
     power = {"displacement": 0.0, "mpic": -1.0, "weighted": 1.0}[estimator]
     strength = baseline ** (power + 1.0) if power else np.ones(baseline.size)
@@ -156,7 +157,7 @@ def _mean(shifts: xr.Dataset, estimator: str) -> Any:
 def _mean_of_block(
     *fields: np.ndarray, seen: Observations, pull: np.ndarray, strength: np.ndarray, is_weighted: bool
 ) -> np.ndarray:
-    observed = merge_pairs(fields, seen)
+    observed = seen.merge(*fields)
     of_dates, share = solver.noise(seen.ends, seen.dates, observed)
     out = np.empty((6, *observed.shape[2:]), dtype=fields[0].dtype)
     means.combine(seen.ends, pull, strength, is_weighted, observed, of_dates, share, out)
