@@ -39,7 +39,7 @@ def test_rows_become_pairs_in_their_order():
     np.testing.assert_array_equal(shifts.secondary.values, table()["secondary"].to_numpy().astype("M8[us]"))
     assert (shifts.flags == 0).all()
     assert {name: shifts[name].dtype for name in shifts.data_vars} == {
-        "dx": "float64", "dy": "float64", "sigma_dx": "float64", "sigma_dy": "float64", "flags": "int32"
+        "dx": "float64", "dy": "float64", "sigma_dx": "float64", "sigma_dy": "float64", "flags": "int64"
     }  # fmt: skip
 
 

@@ -258,9 +258,8 @@ def _solve_with(table: np.ndarray, *fields: np.ndarray, setup: solver.Setup) -> 
 
 def _strength(smooth: Any, islands: str, prior: xr.Dataset | None) -> float:
     """Strength of the smoothness, below zero if it is to be found."""
-    is_number = isinstance(smooth, (int, float, np.number)) and not isinstance(smooth, bool)
     is_found = isinstance(smooth, str) and smooth == "gcv"
-    if not is_found and not (is_number and 0.0 <= smooth < np.inf):
+    if not is_found and not (_options.is_number(smooth) and smooth >= 0.0):
         raise ValueError(
             f"invert() needs smooth as a number of at least 0 [yr m-1], or 'gcv'; got {smooth!r}. Try smooth='gcv'."
         )

@@ -77,13 +77,6 @@ def source(shifts_or_series: xr.Dataset, caller: str) -> Source:
     return Source(data, [data[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")], epochs, ends)
 
 
-def check_loss(loss: str, caller: str) -> int:
-    """Code of a loss."""
-    if loss not in LOSSES:
-        raise ValueError(f"{caller}() needs a loss of {', '.join(LOSSES)}; got {loss!r}. Choose one of them.")
-    return LOSSES[loss]
-
-
 def middle(epochs: np.ndarray) -> np.datetime64:
     """Instant halfway between the first and the last date."""
     instant: np.datetime64 = epochs[0] + (epochs[-1] - epochs[0]) // 2

@@ -82,7 +82,7 @@ def yearly_velocity(
     >>> rate.year.values, rate.vx.median(("y", "x")).values.round(1)
     (array([2020, 2021]), array([20., 20.], dtype=float32))
     """
-    code = regression.check_loss(loss, "yearly_velocity")
+    code = _options.one_of(loss, regression.LOSSES, "loss", "yearly_velocity")
     shifts = checks.as_shifts(shifts, "yearly_velocity")
     is_auto = isinstance(max_separation, str) and max_separation == "auto"
     if max_separation is not None and not is_auto:
