@@ -278,7 +278,7 @@ def test_images_and_truth_agree_on_directions():
 @pytest.mark.parametrize(
     ("options", "advice"),
     [
-        ({"field": "lake"}, r"got 'lake'\. Choose one of the four"),
+        ({"field": "lake"}, r"got 'lake'\. Choose one of these"),
         ({"step": 3.0}, r"step without step_date\. Pass step_date='2020-06-01'"),
         ({"shape": (1, 5)}, r"got \(1, 5\)\. Pass shape=\(rows, columns\)"),
         ({"shape": (5,)}, r"Pass shape=\(rows, columns\)"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,45 +23,60 @@ def is_whole(value: Any) -> bool:
 
 def check_share(value: Any, name: str, caller: str) -> None:
     """Refuse what is no number between 0 and 1."""
-    is_number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)
-    if not is_number or not 0.0 <= value <= 1.0:
+    if not is_number(value) or not 0.0 <= value <= 1.0:
         raise ValueError(f"{caller}() needs {name} between 0 and 1; got {value!r}. Pass a share such as 0.5.")
+
+
+def check_name(value: Any, names: Collection[str], name: str, caller: str) -> None:
+    """Refuse what is none of the names of a choice."""
+    if not isinstance(value, str) or value not in names:
+        *others, last = map(repr, names)
+        raise ValueError(f"{caller}() needs {name} {', '.join(others)} or {last}; got {value!r}. Choose one of these.")
 
 
 def one_of(value: Any, choices: Mapping[str, Choice], name: str, caller: str) -> Choice:
     """What a name stands for, refusing any other."""
-    if not isinstance(value, str) or value not in choices:
-        names = [repr(choice) for choice in choices]
-        raise ValueError(
-            f"{caller}() needs {name} {', '.join(names[:-1])} or {names[-1]}; got {value!r}. Choose one of these."
-        )
+    check_name(value, choices, name, caller)
     return choices[value]
 
 
 def as_number(value: Any, name: str, caller: str, *, least: float = 0.0) -> float:
     """Return a finite number of at least `least` as float, refusing anything else."""
-    is_number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)
-    if not is_number or not least <= value < np.inf:
+    if not is_number(value) or value < least:
         raise ValueError(
             f"{caller}() needs a number of at least {least:g} as {name}; got {value!r}. Pass one such as {least + 1:g}."
         )
     return float(value)
 
 
-def as_length(value: Any, name: str, caller: str) -> float:
-    """Return a finite length above zero as float, refusing anything else."""
-    is_number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)
-    if not is_number or not 0.0 < value < np.inf:
+def as_positive(value: Any, name: str, caller: str, *, unit: str, example: float) -> float:
+    """Return a finite number above zero as float, refusing anything else."""
+    if not is_number(value) or value <= 0.0:
         raise ValueError(
-            f"{caller}() needs a length above 0 m as {name}; got {value!r}. Pass one such as {name}=320.0."
+            f"{caller}() needs a number above 0 as {name} [{unit}]; got {value!r}. Pass one such as {example:g}."
         )
     return float(value)
 
 
+def as_whole_number(value: Any, name: str, caller: str, *, least: int, example: int) -> int:
+    """Return a whole number of at least `least` as int, refusing anything else."""
+    if not is_whole(value) or value < least:
+        raise ValueError(
+            f"{caller}() needs a whole number of at least {least} as {name}; got {value!r}. Pass {name}={example}."
+        )
+    return int(value)
+
+
+def as_azimuth(value: Any, name: str, caller: str) -> float:
+    """Return an angle in degrees as float from 0 to 360, refusing what is no finite number."""
+    if not is_number(value):
+        raise ValueError(f"{caller}() needs a number of degrees as {name}; got {value!r}. Pass one from 0 to 360.")
+    return float(value) % 360.0
+
+
 def as_radius(window: Any, caller: str, *, least: int) -> int:
     """Half the side of a window of nodes around a node: an odd number of at least `least`."""
-    is_whole = isinstance(window, (int, np.integer)) and not isinstance(window, bool)
-    if not is_whole or window < least or window % 2 == 0:
+    if not is_whole(window) or window < least or window % 2 == 0:
         raise ValueError(
             f"{caller}() needs an odd number of at least {least} nodes as window; got {window!r}. "
             "Pass a number such as window=5."

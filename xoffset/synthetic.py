@@ -8,7 +8,7 @@ that no image is ever interpolated and no matcher is favoured.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import scipy.fft
@@ -159,9 +159,9 @@ def stack(
     checks.check_times(xr.DataArray(times, dims="time"), "stack")
     _options.check_share(clouds, "clouds", "stack")
     _options.check_share(nodata, "nodata", "stack")
-    for name, value in (("snr", snr), ("pixel_size", pixel_size)):
-        if not value > 0.0:
-            raise ValueError(f"stack() needs {name} above 0; got {value!r}. Pass a number such as 10.")
+    _options.as_positive(pixel_size, "pixel_size", "stack", unit="m", example=10.0)
+    if snr != np.inf:
+        _options.as_positive(snr, "snr", "stack", unit="1", example=10.0)
     if ground is None:
         ground = scene(shape, seed=seed)
     if ground.shape != (OVERSAMPLING * shape[0], OVERSAMPLING * shape[1]):
@@ -169,6 +169,7 @@ def stack(
             f"stack() needs ground of {OVERSAMPLING} times the shape {shape}; got {ground.shape}. Use scene({shape})."
         )
     generator = np.random.default_rng([seed, 1])
+    _options.check_name(field, get_args(Field), "field", "stack")
     moves = _shape_of_field(field, shape, direction)
     history = _history(times, velocity, season, step, step_date)
     east, north = np.sin(np.deg2rad(direction)), np.cos(np.deg2rad(direction))
@@ -218,11 +219,7 @@ def _shape_of_field(field: str, shape: tuple[int, int], direction: float) -> np.
         return np.asarray(1.0 - (1.0 - inside**2) ** 2)
     if field == "fault":
         return np.asarray(2.0 / np.pi * np.arctan(across * side / 4.0))
-    if field == "glacier":
-        return np.asarray(np.clip(1.0 - (across / 0.3) ** 4, 0.0, None) ** 2)
-    raise ValueError(
-        f"stack() needs field 'constant', 'landslide', 'fault' or 'glacier'; got {field!r}. Choose one of the four."
-    )
+    return np.asarray(np.clip(1.0 - (across / 0.3) ** 4, 0.0, None) ** 2)
 
 
 def _history(times: np.ndarray, velocity: float, season: float, step: float, step_date: str | None) -> np.ndarray:

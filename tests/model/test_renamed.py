@@ -73,6 +73,12 @@ def test_stores_with_flags_of_32_bits_open_and_go_on(shifts, tmp_path):
     assert xoffset.screen(opened).flags.dtype == "int64"
 
 
+def test_files_go_by_new_names(shifts, tmp_path):
+    paths, messages = told(lambda: xoffset.to_geotiff(old(shifts), tmp_path))
+    assert {"peak_gap.tif", "cov_dxdy.tif"} <= {path.name for path in paths}
+    assert len(messages) == 2
+
+
 def test_variables_of_others_keep_their_names():
     table = xr.Dataset({"gap": ("row", np.arange(3.0))})
     found, messages = told(lambda: xoffset.model.renamed.with_new_names(table))

@@ -731,7 +731,7 @@ def test_errors_of_pixel_size(tmp_path):
     with pytest.raises(ValueError, match=r"got a_20200101.tif, which has one. Leave pixel_size out"):
         open_stack(georeferenced, date="%Y%m%d", pixel_size=10)
     for wrong in (0, -1, np.nan, np.inf):
-        with pytest.raises(ValueError, match="Give the side of a pixel"):
+        with pytest.raises(ValueError, match=r"above 0 as pixel_size .m.; .*Pass one such as 10"):
             open_stack(georeferenced, date="%Y%m%d", pixel_size=wrong)
     sizes = ((40, 50), (40, 51))
     files = [
@@ -867,7 +867,7 @@ def test_errors_of_chunks(tmp_path, chunks):
 
 
 def test_errors_of_align(tmp_path):
-    with pytest.raises(ValueError, match=r"'nearest' or 'cubic'; got 'bilinear'. Take 'cubic' for images"):
+    with pytest.raises(ValueError, match=r"align 'nearest' or 'cubic'; got 'bilinear'. Choose one of these"):
         open_stack(series(tmp_path), date="%Y%m%d", align="bilinear")
 
 

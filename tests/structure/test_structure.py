@@ -193,6 +193,20 @@ def test_there_is_no_state(module):
     assert not {"cache", "lru_cache", "functools.cache"} & set(decorators)
 
 
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "xoffset._options"])
+def test_only_options_tells_numbers_from_switches(module):
+    """Python takes True for 1 and NumPy takes a duration for a whole number: one place minds that."""
+    types = {"bool", "np.bool_", "np.integer", "np.floating"}
+    asked = [
+        node
+        for node in ast.walk(source(module))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance"
+        for name in ast.walk(node.args[1])
+        if ast.unparse(name) in types
+    ]
+    assert [ast.unparse(node) for node in asked] == []
+
+
 # --------------------------------------------------------------------------------------------------- size of functions
 
 

@@ -14,6 +14,7 @@ import xarray as xr
 
 from xoffset.model import grids
 from xoffset.model.dates import as_dates
+from xoffset.model.renamed import with_new_names
 from xoffset.model.variables import period_of
 
 _STRIP_BYTES = 256 * 2**20
@@ -95,7 +96,7 @@ def _as_gridded(dataset: xr.Dataset) -> xr.Dataset:
         )
     if "spatial_ref" in dataset.data_vars:  # opened without decode_coords="all": the CRS must not be lost for that
         dataset = dataset.set_coords("spatial_ref")
-    return dataset
+    return with_new_names(dataset)
 
 
 def _names(dataset: xr.Dataset, variables: str | Sequence[str] | None) -> list[str]:

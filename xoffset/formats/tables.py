@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from xoffset import _options
 from xoffset.model import grids, products
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS
@@ -126,16 +127,13 @@ def _check_options(dates: Any, components: Any, sigma: Any, kind: Any, position:
                 f"from_table() needs the names of two columns as {name}; got {value!r}. "
                 f"Pass a pair such as {name}=('first', 'second')."
             )
-    if not (sigma is None or _are_names(sigma) or (_is_number(sigma) and sigma > 0.0)):
+    if not (sigma is None or _are_names(sigma) or (_options.is_number(sigma) and sigma > 0.0)):
         raise ValueError(
             f"from_table() needs the names of two columns, a number above zero or None as sigma; got {sigma!r}. "
             "Pass sigma=('sigma_dx', 'sigma_dy'), or leave it out if it is not known."
         )
-    if kind not in ("displacement", "velocity"):
-        raise ValueError(
-            f"from_table() needs kind 'displacement' [m] or 'velocity' [m/yr]; got {kind!r}. Choose one of the two."
-        )
-    is_point = isinstance(position, (tuple, list)) and len(position) == 2 and all(map(_is_number, position))
+    _options.check_name(kind, ("displacement", "velocity"), "kind", "from_table")
+    is_point = isinstance(position, (tuple, list)) and len(position) == 2 and all(map(_options.is_number, position))
     if not (is_point or _are_names(position)):
         raise ValueError(
             f"from_table() needs x and y in metres, or the names of two columns, as position; got {position!r}. "
@@ -145,11 +143,6 @@ def _check_options(dates: Any, components: Any, sigma: Any, kind: Any, position:
 
 def _are_names(value: Any) -> bool:
     return isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(name, str) for name in value)
-
-
-def _is_number(value: Any) -> bool:
-    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    return is_number and bool(np.isfinite(value))
 
 
 def _read(table: Any, dates: Sequence[str]) -> pd.DataFrame:

@@ -14,6 +14,7 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset._arrays.networks import graph, solver, strips
+from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks import pixels
 from xoffset._blocks.whole import at_once
 from xoffset._kernels.networks import groups, losses
@@ -33,9 +34,12 @@ _STATES = {
 }
 # A score that no weight rewards beyond, so that none is infinite.
 BEST_SCORE = 0.99
-# Vectors that a pair needs on stable ground to be believed there, and those of all pairs that are looked at at most, as
-# even a share of the nodes. Small shares of a date are told poorly: no variance falls below this share of its own.
-LEAST, SAMPLE, LEAST_FACTOR = 20, 4_000_000, 0.1
+# Vectors that a pair needs on stable ground for its spread to count.
+LEAST = 20
+# Vectors of all pairs together that are looked at, at most: of a larger scene every so many nodes are.
+SAMPLE = 4_000_000
+# Stable ground tells the variance of a date with little noise poorly, so it may lower it to this share at most.
+LEAST_FACTOR = 0.1
 
 
 def invert(
@@ -213,9 +217,9 @@ def _table(stable: xr.DataArray, shifts: xr.Dataset, order: Any, setup: solver.S
 
 def _of_stable_ground(*fields: np.ndarray, setup: solver.Setup) -> np.ndarray:
     """Table (4, date): factors of the variances of the dates along x and y, then the displacement of the whole [m]."""
-    ends, group, sign = graph.observations(setup.ends)
-    merged = np.empty((4, len(ends), 1, int(fields[4].sum())))
-    solver.merge(group, sign, *(field[:, fields[4]][:, np.newaxis] for field in fields[:4]), out=merged)
+    observed = Observations.of(setup.ends)
+    ends = observed.ends
+    merged = observed.merge(*(field[:, fields[4]][:, np.newaxis] for field in fields[:4]))
     known = np.asarray(np.isfinite(merged[:, :, 0]).all(axis=0))
     enough = known.sum(axis=1) >= LEAST
     if not enough.any() and not np.isfinite(merged[2:]).any() and np.isfinite(merged[:2]).any():
@@ -257,9 +261,8 @@ def _solve_with(table: np.ndarray, *fields: np.ndarray, setup: solver.Setup) -> 
 
 def _strength(smooth: Any, islands: str, prior: xr.Dataset | None) -> float:
     """Strength of the smoothness, below zero if it is to be found."""
-    is_number = isinstance(smooth, (int, float, np.number)) and not isinstance(smooth, bool)
     is_found = isinstance(smooth, str) and smooth == "gcv"
-    if not is_found and not (is_number and 0.0 <= smooth < np.inf):
+    if not is_found and not (_options.is_number(smooth) and smooth >= 0.0):
         raise ValueError(
             f"invert() needs smooth as a number of at least 0 [yr m-1], or 'gcv'; got {smooth!r}. Try smooth='gcv'."
         )

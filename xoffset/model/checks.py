@@ -156,7 +156,7 @@ def check_pairs(data: xr.Dataset, caller: str) -> xr.Dataset:
 def sorted_pairs(shifts: xr.Dataset) -> tuple[slice | np.ndarray, np.ndarray, np.ndarray]:
     """Order of the pairs by date, the dates of the network, and the sorted pairs as indices into them (pair, 2).
 
-    A pair may occur more than once, in either direction: `graph.observations` tells which pairs are one.
+    A pair may occur more than once, in either direction: `Observations.of` tells which pairs are one.
     """
     first, second = (as_dates(shifts[name].values) for name in ("reference", "secondary"))
     order = np.lexsort((second, first))

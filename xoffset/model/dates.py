@@ -26,8 +26,7 @@ DATE_ENCODING: Mapping[str, str] = {
 def as_instant(value: Any, name: str, caller: str) -> np.datetime64:
     """Return a date in any of the usual forms as datetime64[us], UTC."""
     try:
-        # pandas takes a bare number for nanoseconds
-        instant = pd.NaT if isinstance(value, (int, float, np.number)) else pd.Timestamp(value)
+        instant = pd.NaT if _is_bare_number(value) else pd.Timestamp(value)
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"{caller}() needs a date as {name}; got {value!r}. Write it as '2020-06-01T10:30'."
@@ -78,8 +77,7 @@ def as_event(value: Any, time: np.ndarray, name: str, caller: str) -> np.datetim
 def as_duration(value: Any, name: str, caller: str) -> np.timedelta64:
     """Return a length of time in any of the usual forms as timedelta64."""
     message = f"{caller}() needs a duration as {name}; got {value!r}. Give a number and a unit: '10D'."
-    # pandas takes a bare number for nanoseconds
-    if isinstance(value, (int, float)) or (isinstance(value, str) and re.search("[A-Za-z]", value) is None):
+    if _is_bare_number(value) or (isinstance(value, str) and re.search("[A-Za-z]", value) is None):
         raise ValueError(message)
     try:
         duration = pd.Timedelta(value)
@@ -88,6 +86,12 @@ def as_duration(value: Any, name: str, caller: str) -> np.timedelta64:
     if pd.isna(duration):
         raise ValueError(message)
     return duration.to_timedelta64()
+
+
+def _is_bare_number(value: Any) -> bool:
+    """Whether a value is a number without a unit, which pandas would take for nanoseconds."""
+    # NumPy counts durations among its integers
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, np.timedelta64)
 
 
 def as_dates(values: np.ndarray) -> np.ndarray:

@@ -8,11 +8,12 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
+from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks import halos, pixels
 from xoffset._kernels.networks import coherence
 from xoffset.model import checks, variables
 from xoffset.model.flags import FLAGS
-from xoffset.motion.observations import Observations, merge_pairs, observations, on_grid
+from xoffset.motion.maps import on_grid
 
 
 def vector_coherence(
@@ -74,7 +75,8 @@ def vector_coherence(
     least = _options.as_number(min_displacement, "min_displacement", "vector_coherence")
     _options.check_share(min_valid, "min_valid", "vector_coherence")
 
-    order, seen = observations(shifts)
+    order, _, ends = checks.sorted_pairs(shifts)
+    seen = Observations.of(ends)
     fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     directions = partial(_directions_of_block, seen=seen, min_displacement=least, min_valid=float(min_valid))
     found = pixels.per_pixel(directions, fields, 8)
@@ -142,7 +144,8 @@ def quality(shifts: xr.Dataset, *, threshold: float = 0.2) -> xr.Dataset:
         raise ValueError(
             "quality() needs numbers 'score' with dims ('pair', 'y', 'x'); got none. Use the result of correlate()."
         )
-    order, seen = observations(shifts)
+    order, _, ends = checks.sorted_pairs(shifts)
+    seen = Observations.of(ends)
     score = shifts["score"].data[order].astype(np.result_type(shifts["score"].dtype, np.float32))
     count = partial(_count_of_block, seen=seen, threshold=float(threshold))
     percent, of_valid, n_valid = pixels.per_pixel(count, [score], 3)
@@ -158,7 +161,7 @@ def quality(shifts: xr.Dataset, *, threshold: float = 0.2) -> xr.Dataset:
 def _directions_of_block(
     *fields: np.ndarray, seen: Observations, min_displacement: float, min_valid: float
 ) -> np.ndarray:
-    observed = merge_pairs(fields, seen)
+    observed = seen.merge(*fields)
     found = np.empty((8, *observed.shape[2:]))
     coherence.of_pairs(seen.ends, seen.dates, observed[0], observed[1], found)
     count, total = found[3], np.hypot(found[0], found[1])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from xoffset import _options
 from xoffset._arrays.networks.terms import season
 from xoffset.model.dates import Date, as_event, as_instant
 from xoffset.motion.regression import Fit, Source
@@ -38,15 +39,7 @@ def decay(given: Source, entry: tuple[Date, float], name: str) -> tuple[np.datet
             f"decompose() needs dates after the one of {name}; got {instant}, the last is {given.epochs[-1]}. "
             "Choose an earlier date."
         )
-    check_days(entry[1], name, "decompose")
-    return instant, float(entry[1])
-
-
-def check_days(value: float, name: str, caller: str) -> None:
-    """Refuse what is no number of days above zero."""
-    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not is_number or not 0.0 < value < np.inf:
-        raise ValueError(f"{caller}() needs a number of days above zero as {name}; got {value!r}. Pass one such as 30.")
+    return instant, _options.as_positive(entry[1], name, "decompose", unit="days", example=30.0)
 
 
 def season_terms(epochs: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:

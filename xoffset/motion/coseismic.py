@@ -10,7 +10,7 @@ from xoffset._arrays.networks.terms import velocity
 from xoffset.model import products, variables
 from xoffset.model.dates import Date
 from xoffset.motion import regression
-from xoffset.motion.components import check_days, event, fields_of
+from xoffset.motion.components import event, fields_of
 from xoffset.motion.regression import Loss, Options
 
 
@@ -69,15 +69,15 @@ def coseismic(
     >>> float(xoffset.coseismic(shifts, "2020-03-01").dx.median().round(1))
     6.0
     """
-    code = regression.check_loss(loss, "coseismic")
+    code = _options.one_of(loss, regression.LOSSES, "loss", "coseismic")
     given = regression.source(shifts_or_series, "coseismic")
     instant = event(given, date, "date", "coseismic")
     terms = {"d": motion_terms.step(given.epochs, instant)}
     if _options.as_switch(trend, "trend", "coseismic"):
         terms["v"] = velocity(given.epochs, regression.middle(given.epochs))
     if postseismic is not None:
-        check_days(postseismic, "postseismic", "coseismic")
-        terms["postseismic"] = motion_terms.logarithmic(given.epochs, instant, float(postseismic))
+        days = _options.as_positive(postseismic, "postseismic", "coseismic", unit="days", example=30.0)
+        terms["postseismic"] = motion_terms.logarithmic(given.epochs, instant, days)
     fitted = regression.fit(given, terms, Options(code))
     labels = {"d": "d{}", "v": "v{}", "postseismic": "postseismic_d{}"}
     fields = fields_of(fitted, {name: labels[name] for name in terms})

@@ -93,7 +93,7 @@ def decompose(
     >>> parts.step_dx.median(("y", "x")).values.round(1)
     array([6.], dtype=float32)
     """
-    code = regression.check_loss(loss, "decompose")
+    code = _options.one_of(loss, regression.LOSSES, "loss", "decompose")
     given = regression.source(shifts_or_series, "decompose")
     is_search = isinstance(steps, str)
     if is_search and steps != "search":

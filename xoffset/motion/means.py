@@ -8,14 +8,19 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from xoffset import _options
 from xoffset._arrays import vectors
-from xoffset._arrays.networks import graph, solver
+from xoffset._arrays.networks import solver
+from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks import pixels
 from xoffset._kernels.networks import means
 from xoffset.model import checks, variables
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
-from xoffset.motion.observations import Observations, merge_pairs, on_grid
+from xoffset.motion.maps import on_grid
+
+# Power of the baseline that a displacement counts with in the mean velocity: 1 in a slope, -1 makes it a velocity.
+ESTIMATORS = {"weighted": 1.0, "mpic": -1.0}
 
 
 def mean_displacement(shifts: xr.Dataset) -> xr.Dataset:
@@ -62,7 +67,7 @@ def mean_displacement(shifts: xr.Dataset) -> xr.Dataset:
     8.0
     """
     shifts = checks.as_shifts(shifts, "mean_displacement")
-    dx, dy, sigma_x, sigma_y, length, count = _mean(shifts, "displacement")
+    dx, dy, sigma_x, sigma_y, length, count = _mean(shifts, 0.0)
     fields = {
         "dx": dx,
         "dy": dy,
@@ -121,11 +126,8 @@ def mean_velocity(shifts: xr.Dataset, *, estimator: Literal["weighted", "mpic"] 
     20.0
     """
     shifts = checks.as_shifts(shifts, "mean_velocity")
-    if estimator not in ("weighted", "mpic"):
-        raise ValueError(
-            f"mean_velocity() needs estimator 'weighted' or 'mpic'; got {estimator!r}. Choose one of the two."
-        )
-    vx, vy, sigma_x, sigma_y, _, count = _mean(shifts, estimator)
+    power = _options.one_of(estimator, ESTIMATORS, "estimator", "mean_velocity")
+    vx, vy, sigma_x, sigma_y, _, count = _mean(shifts, power)
     speed, direction = vectors.polar(vx, vy)
     fields = {
         "vx": vx,
@@ -141,12 +143,11 @@ def mean_velocity(shifts: xr.Dataset, *, estimator: Literal["weighted", "mpic"] 
     return on_grid(fields, variables.MEAN_VELOCITY, shifts, step)
 
 
-def _mean(shifts: xr.Dataset, estimator: str) -> Any:
-    """Fields of `means.combine` by one of three estimators: "displacement", "mpic" or "weighted"."""
+def _mean(shifts: xr.Dataset, power: float) -> Any:
+    """Fields of `means.combine`, of displacements times a power of their baselines: 0 for the mean displacement."""
     order, epochs, ends = checks.sorted_pairs(shifts)
-    seen = Observations(*graph.observations(ends), epochs.size)
+    seen = Observations.of(ends)
     baseline = in_years(epochs[seen.ends[:, 1]] - epochs[seen.ends[:, 0]])
-    power = {"displacement": 0.0, "mpic": -1.0, "weighted": 1.0}[estimator]
     strength = baseline ** (power + 1.0) if power else np.ones(baseline.size)
     mean = partial(_mean_of_block, seen=seen, pull=baseline**power, strength=strength, is_weighted=power == 1.0)
     fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
@@ -156,7 +157,7 @@ def _mean(shifts: xr.Dataset, estimator: str) -> Any:
 def _mean_of_block(
     *fields: np.ndarray, seen: Observations, pull: np.ndarray, strength: np.ndarray, is_weighted: bool
 ) -> np.ndarray:
-    observed = merge_pairs(fields, seen)
+    observed = seen.merge(*fields)
     of_dates, share = solver.noise(seen.ends, seen.dates, observed)
     out = np.empty((6, *observed.shape[2:]), dtype=fields[0].dtype)
     means.combine(seen.ends, pull, strength, is_weighted, observed, of_dates, share, out)

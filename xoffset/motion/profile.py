@@ -95,9 +95,7 @@ def profile(
     side = grids.spacing(data, "profile")
     nodes = min(abs(side.x), abs(side.y))
     vertices = _vertices(line)
-    step = nodes if spacing is None else _options.as_number(spacing, "spacing", "profile")
-    if step == 0.0:
-        raise ValueError("profile() needs spacing above 0; got 0. Leave it out for that of the nodes.")
+    step = nodes if spacing is None else _options.as_positive(spacing, "spacing", "profile", unit="m", example=nodes)
     width = _options.as_number(width, "width", "profile")
     overlap = _options.as_number(overlap, "overlap", "profile", least=1.0)
     azimuth = _strike(vertices, strike)
@@ -169,10 +167,7 @@ def _strike(vertices: np.ndarray, strike: float | None) -> float:
                 "profile() needs the strike of the fault for a closed line; got none. Pass strike= in degrees."
             )
         return (math.degrees(math.atan2(x, y)) - 90.0) % 360.0
-    is_number = isinstance(strike, (float, int, np.floating, np.integer)) and not isinstance(strike, bool)
-    if not is_number or not math.isfinite(strike):
-        raise ValueError(f"profile() needs a number of degrees as strike; got {strike!r}. Pass one from 0 to 360.")
-    return float(strike) % 360.0
+    return _options.as_azimuth(strike, "strike", "profile")
 
 
 # ------------------------------------------------------------------------------------------------------------ geometry

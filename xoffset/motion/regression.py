@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from xoffset._arrays.layers import Layers
-from xoffset._arrays.networks import graph, separation, solver, trend
+from xoffset._arrays.networks import separation, solver, trend
+from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks.pixels import per_pixel
 from xoffset._kernels.networks.trend import HUBER, L1, LINEAR, TUKEY
 from xoffset.model import checks, history
@@ -76,13 +77,6 @@ def source(shifts_or_series: xr.Dataset, caller: str) -> Source:
     return Source(data, [data[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")], epochs, ends)
 
 
-def check_loss(loss: str, caller: str) -> int:
-    """Code of a loss."""
-    if loss not in LOSSES:
-        raise ValueError(f"{caller}() needs a loss of {', '.join(LOSSES)}; got {loss!r}. Choose one of them.")
-    return LOSSES[loss]
-
-
 def middle(epochs: np.ndarray) -> np.datetime64:
     """Instant halfway between the first and the last date."""
     instant: np.datetime64 = epochs[0] + (epochs[-1] - epochs[0]) // 2
@@ -107,12 +101,13 @@ def fit(
         layers = trend.layers(problem)
         solve = partial(_solve_series, problem, layers)
     else:
-        ends, group, sign = graph.observations(given.ends)
+        seen = Observations.of(given.ends)
+        ends = seen.ends
         lengths = in_years(given.epochs[ends[:, 1]] - given.epochs[ends[:, 0]])
         spread = options.is_wandering * _wandering(lengths)
         problem = _of_pairs(values[ends[:, 1]] - values[ends[:, 0]], ends, spread, entries, options)
         layers = trend.layers(problem, 0 if options.group is None else options.group.shape[1])
-        solve = partial(_solve_pairs, options, problem, layers, (group, sign))
+        solve = partial(_solve_pairs, options, problem, layers, seen)
     found = per_pixel(solve, given.fields, layers.count)
 
     if given.ends is None and _shares_noise(given.data):
@@ -203,16 +198,15 @@ def _solve_pairs(
     options: Options,
     problem: trend.Problem,
     layers: Layers,
-    network: tuple[np.ndarray, np.ndarray],
+    seen: Observations,
     *fields: np.ndarray,
 ) -> np.ndarray:
-    merged = np.empty((4, len(problem.ends), *fields[0].shape[1:]))
-    solver.merge(*network, *fields, out=merged)
+    merged = seen.merge(*fields)
     has_vector = np.isfinite(merged[0])
     if options.days is not None:
         merged[:, separation.is_locked(options.days, merged)] = np.nan
     weight = None if options.group is None else np.empty(merged.shape[1:])
-    out = trend.fit(problem, layers, (merged[:2], merged[2:]), _noise(problem.ends, merged), weight)
+    out = trend.fit(problem, layers, (merged[:2], merged[2:]), _noise(seen, merged), weight)
     if options.group is not None and weight is not None:
         is_left = np.isfinite(merged[0])
         out[layers["used"]] = np.einsum("pg,pyx->gyx", options.group, (weight > 0.0) & is_left)
@@ -220,9 +214,9 @@ def _solve_pairs(
     return out.astype(fields[0].dtype)
 
 
-def _noise(ends: np.ndarray, merged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _noise(seen: Observations, merged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Variance of each date (2, date, rows, columns), and the share of the variances that belongs to the pairs."""
-    of_dates, share = solver.noise(ends, int(ends.max()) + 1, merged)
+    of_dates, share = solver.noise(seen.ends, seen.dates, merged)
     # where no variances are known, the scatter about the model tells them
     share = np.where(np.isnan(share), 0.0, share)
     return np.maximum(1.0 - share, 0.0) * of_dates, share

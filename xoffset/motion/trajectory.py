@@ -83,7 +83,7 @@ def trajectory(
     dates = as_dates(series["time"].values)
     first = 0 if start is None else index_of_date(dates, start, "start", "trajectory")
     if window is not None:
-        window = _options.as_length(window, "window", "trajectory")
+        window = _options.as_positive(window, "window", "trajectory", unit="m", example=320.0)
 
     origin = np.array([series["x"].values[0], series["y"].values[0]], dtype=np.float64)
     follow = partial(_follow, start=places - origin, first=first, spacing=np.array(spacing), window=window or np.inf)

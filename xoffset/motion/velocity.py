@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from xoffset import _options
 from xoffset._arrays.networks import terms as motion_terms
 from xoffset.model import products
 from xoffset.motion import regression
@@ -83,7 +84,7 @@ def velocity(
     >>> float(rate.vx.median().round(1))
     20.0
     """
-    code = regression.check_loss(loss, "velocity")
+    code = _options.one_of(loss, regression.LOSSES, "loss", "velocity")
     given = regression.source(shifts_or_series, "velocity")
     counts = _draw(given.epochs.size, bootstrap, block, seed)
     terms = {VELOCITY: motion_terms.velocity(given.epochs, regression.middle(given.epochs))}
@@ -113,12 +114,10 @@ def velocity(
 
 def _draw(dates: int, replicates: int, block: int | None, seed: int) -> np.ndarray | None:
     """How often each replicate draws each date; None without replicates."""
-    for name, value, least in (("bootstrap", replicates, 0), ("seed", seed, 0), ("block", block, 1)):
-        is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least
-        if not is_whole and not (name == "block" and value is None):
-            raise ValueError(
-                f"velocity() needs a whole number of {least} or more as {name}; got {value!r}. Pass one such as 200."
-            )
+    _options.as_whole_number(replicates, "bootstrap", "velocity", least=0, example=200)
+    _options.as_whole_number(seed, "seed", "velocity", least=0, example=0)
+    if block is not None:
+        _options.as_whole_number(block, "block", "velocity", least=1, example=3)
     if replicates == 1:
         raise ValueError("velocity() needs two or more replicates; got bootstrap=1. Pass bootstrap=200, or 0 for none.")
     if replicates == 0:

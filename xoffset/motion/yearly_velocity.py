@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
-from xoffset._arrays.networks import graph
 from xoffset._arrays.networks import terms as motion_terms
+from xoffset._arrays.networks.observations import Observations
 from xoffset._arrays.networks.terms import DAY
 from xoffset.model import checks, products, variables
 from xoffset.model.dates import Duration, as_dates, as_duration
@@ -82,7 +82,7 @@ def yearly_velocity(
     >>> rate.year.values, rate.vx.median(("y", "x")).values.round(1)
     (array([2020, 2021]), array([20., 20.], dtype=float32))
     """
-    code = regression.check_loss(loss, "yearly_velocity")
+    code = _options.one_of(loss, regression.LOSSES, "loss", "yearly_velocity")
     shifts = checks.as_shifts(shifts, "yearly_velocity")
     is_auto = isinstance(max_separation, str) and max_separation == "auto"
     if max_separation is not None and not is_auto:
@@ -93,7 +93,7 @@ def yearly_velocity(
     terms = {str(year): spent[:, k] for k, year in enumerate(years)}
     if _options.as_switch(seasonal, "seasonal", "yearly_velocity"):
         terms |= season_terms(given.epochs, ["annual"])
-    first, second = given.epochs[graph.observations(given.ends)[0]].T
+    first, second = given.epochs[Observations.of(given.ends).ends].T
     central = (first + (second - first) // 2).astype("datetime64[Y]").astype(np.int64) + 1970
     options = Options(
         code,

@@ -8,8 +8,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from xoffset import _options
 from xoffset.model import checks, products
 from xoffset.model.dates import Duration, as_dates, as_duration, as_event
+
+# Whether each pair is matched in both directions.
+DIRECTIONS = {"forward": False, "both": True}
 
 
 def pairs(
@@ -61,7 +65,8 @@ def pairs(
     2
     """
     time = times(stack, "pairs")
-    _check_choices(min_gap, max_gap, direction)
+    _check_gaps(min_gap, max_gap)
+    is_both = _options.one_of(direction, DIRECTIONS, "direction", "pairs")
     first, second = np.triu_indices(time.size, k=1)
     if split is None:
         keep = second - first >= min_gap
@@ -85,7 +90,7 @@ def pairs(
             "Widen the gap or the baseline, or allow other orbits with same_orbit=False."
         )
     ends = np.stack([first[keep], second[keep]], axis=1)
-    if direction == "both":
+    if is_both:
         ends = np.concatenate([ends, ends[:, ::-1]])
         ends = ends[np.lexsort((ends[:, 1], ends[:, 0]))]
     return products.network(time[ends[:, 0]], time[ends[:, 1]])
@@ -105,15 +110,13 @@ def times(stack: xr.DataArray, caller: str) -> np.ndarray:
     return time
 
 
-def _check_choices(min_gap: int, max_gap: int | None, direction: str) -> None:
-    are_whole = [isinstance(gap, (int, np.integer)) for gap in (min_gap, max_gap) if gap is not None]
-    if not all(are_whole) or min_gap < 1 or (max_gap is not None and max_gap < min_gap):
+def _check_gaps(min_gap: int, max_gap: int | None) -> None:
+    are_whole = _options.is_whole(min_gap) and (max_gap is None or _options.is_whole(max_gap))
+    if not are_whole or min_gap < 1 or (max_gap is not None and max_gap < min_gap):
         raise ValueError(
             f"pairs() needs whole numbers 1 <= min_gap <= max_gap; got min_gap={min_gap!r}, max_gap={max_gap!r}. "
             "Swap or widen them."
         )
-    if direction not in ("forward", "both"):
-        raise ValueError(f"pairs() needs direction 'forward' or 'both'; got {direction!r}. Choose one of the two.")
 
 
 def _classes(stack: xr.DataArray, name: str, wanted: bool | None) -> np.ndarray | None:

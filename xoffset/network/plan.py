@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from xoffset import _options
 from xoffset.model import checks, grids
 from xoffset.model.dates import YEAR, in_years
 from xoffset.network.pairs import pairs, times
@@ -129,17 +130,12 @@ def plan(
 
 
 def _check_motion(v_max: float, v_min: float, precision: float, max_search: int) -> None:
-    for name, value in (("v_max", v_max), ("v_min", v_min), ("precision", precision)):
-        is_number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)
-        if not is_number or not 0.0 < value < math.inf:
-            unit = "px" if name == "precision" else "m yr-1"
-            raise ValueError(f"plan() needs a number above 0 as {name} [{unit}]; got {value!r}. Pass one: {name}=0.1.")
+    _options.as_positive(v_max, "v_max", "plan", unit="m yr-1", example=10.0)
+    _options.as_positive(v_min, "v_min", "plan", unit="m yr-1", example=1.0)
+    _options.as_positive(precision, "precision", "plan", unit="px", example=0.1)
     if v_min > v_max:
         raise ValueError(f"plan() needs v_min of at most v_max; got v_min={v_min:g}, v_max={v_max:g}. Swap them.")
-    if isinstance(max_search, bool) or not isinstance(max_search, (int, np.integer)) or max_search < 3:
-        raise ValueError(
-            f"plan() needs a whole number of at least 3 pixels as max_search; got {max_search!r}. Pass max_search=32."
-        )
+    _options.as_whole_number(max_search, "max_search", "plan", least=3, example=32)
 
 
 def _search(moved: float) -> int:

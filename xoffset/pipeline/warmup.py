@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from xoffset import synthetic
+from xoffset import _options, synthetic
 from xoffset._blocks import threads
 from xoffset._kernels import _cache
 from xoffset.inversion.invert import invert
@@ -59,8 +59,8 @@ def warmup(*, workers: int | None = None) -> Path:
     >>> import xoffset
     >>> folder = xoffset.warmup()
     """
-    if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
-        raise ValueError(f"warmup() needs a whole number of at least 1 as workers; got {workers!r}. Pass workers=2.")
+    if workers is not None:
+        workers = _options.as_whole_number(workers, "workers", "warmup", least=1, example=2)
     folder = _cache.writable()
     if folder is None or not _cache.can_keep():
         raise OSError(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import xarray as xr
 
+from xoffset import _options
 from xoffset._blocks import threads, tiles
 from xoffset.model import history, products
 from xoffset.readers import dates, grids
@@ -115,21 +116,16 @@ def open_stack(
 
 
 def _check_arguments(align: Align | None, pixel_size: float | None) -> None:
-    if align not in (None, "nearest", "cubic"):
-        raise ValueError(
-            f"open_stack() needs align= None, 'nearest' or 'cubic'; got {align!r}. Take 'cubic' for images."
-        )
-    if pixel_size is not None and not 0 < pixel_size < np.inf:
-        raise ValueError(
-            f"open_stack() needs pixel_size= as a positive length in metres; got {pixel_size!r}. "
-            "Give the side of a pixel, such as pixel_size=10."
-        )
+    if align is not None:
+        _options.check_name(align, get_args(Align), "align", "open_stack")
+    if pixel_size is not None:
+        _options.as_positive(pixel_size, "pixel_size", "open_stack", unit="m", example=10.0)
 
 
 def _sides(chunks: Chunks) -> tuple[int, int]:
     """Side of the blocks along y and x, -1 for the whole axis."""
     sides = dict(chunks) if isinstance(chunks, Mapping) else dict.fromkeys("yx", chunks)
-    fits = (isinstance(side, (int, np.integer)) and (side > 0 or side == -1) for side in sides.values())
+    fits = (_options.is_whole(side) and (side > 0 or side == -1) for side in sides.values())
     if not set(sides) <= {"y", "x"} or not all(fits):
         raise ValueError(
             f"open_stack() needs chunks= as a number of pixels or {{'y': ..., 'x': ...}}; got {chunks!r}. "

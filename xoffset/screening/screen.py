@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import _options
-from xoffset._arrays.networks import graph, solver
+from xoffset._arrays.networks.observations import Observations
 from xoffset._arrays.networks.separation import is_locked
 from xoffset._blocks import halos, pixels
 from xoffset._kernels.maps import neighbours, separation
@@ -215,21 +215,14 @@ def _disagreement_of_block(dx: np.ndarray, dy: np.ndarray, sigma: np.ndarray, li
 def _is_locked(shifts: xr.Dataset, keep: xr.DataArray) -> xr.DataArray:
     """Where a pair belongs to baselines that stand still while shorter ones move (pair, y, x), boolean."""
     order, epochs, ends = checks.sorted_pairs(shifts)
-    ends, group, sign = graph.observations(ends)
-    days = (epochs[ends[:, 1]] - epochs[ends[:, 0]]) / np.timedelta64(1, "D")
-    # of each pair, in the order of the shifts
-    of_pair = np.empty_like(group)
-    of_pair[order] = group
-    test = partial(_is_locked_of_block, days=days, group=group, sign=sign, of_pair=of_pair)
+    seen = Observations.of(ends)
+    days = (epochs[seen.ends[:, 1]] - epochs[seen.ends[:, 0]]) / np.timedelta64(1, "D")
+    test = partial(_is_locked_of_block, days=days, seen=seen, of_pair=seen.of_pairs(order))
     fields = [shifts[name].where(keep).data for name in ("dx", "dy")]
     fields += [shifts[name].data for name in ("sigma_dx", "sigma_dy")]
     found = pixels.per_pixel(test, [field[order] for field in fields], shifts.sizes["pair"])
     return shifts["dx"].copy(data=found > 0.0)
 
 
-def _is_locked_of_block(
-    *fields: np.ndarray, days: np.ndarray, group: np.ndarray, sign: np.ndarray, of_pair: np.ndarray
-) -> np.ndarray:
-    merged = np.empty((4, days.size, *fields[0].shape[1:]))
-    solver.merge(group, sign, *fields, out=merged)
-    return np.asarray(is_locked(days, merged)[of_pair], dtype=fields[0].dtype)
+def _is_locked_of_block(*fields: np.ndarray, days: np.ndarray, seen: Observations, of_pair: np.ndarray) -> np.ndarray:
+    return np.asarray(is_locked(days, seen.merge(*fields))[of_pair], dtype=fields[0].dtype)

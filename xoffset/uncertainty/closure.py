@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset._arrays.networks import graph, solver
+from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks import halos
 from xoffset._blocks.whole import at_once
 from xoffset._kernels.networks.triplets import misclosure
@@ -30,12 +31,19 @@ NEGLIGIBLE = 0.01
 class Network(NamedTuple):
     """Pairs in order of their dates, and the observations that they are matches of."""
 
-    ends: np.ndarray  # (observation, 2)
-    group: np.ndarray  # (pair,) observation of each pair, in order of the dates
-    sign: np.ndarray  # (pair,) direction in time, in order of the dates
+    observations: Observations  # of the pairs in order of the dates
     of_pair: np.ndarray  # (pair,) observation of each pair, in the order of the shifts
     triplets: np.ndarray  # (triplet, 3) observations
-    dates: int
+
+    @property
+    def ends(self) -> np.ndarray:
+        """Dates of the observations (observation, 2), as indices."""
+        return self.observations.ends
+
+    @property
+    def dates(self) -> int:
+        """Number of dates."""
+        return self.observations.dates
 
 
 def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dataset:
@@ -180,10 +188,8 @@ def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dat
 def _network(shifts: xr.Dataset) -> tuple[slice | np.ndarray, np.ndarray, Network]:
     """Order of the pairs by date, the dates, and the network."""
     order, epochs, ends = checks.sorted_pairs(shifts)
-    ends, group, sign = graph.observations(ends)
-    of_pair = np.empty_like(group)
-    of_pair[order] = group
-    return order, epochs, Network(ends, group, sign, of_pair, graph.triplets(ends), epochs.size)
+    seen = Observations.of(ends)
+    return order, epochs, Network(seen, seen.of_pairs(order), graph.triplets(seen.ends))
 
 
 # ----------------------------------------------------------------------------------------------------------- on arrays
@@ -196,10 +202,10 @@ def _misclosure(*fields: np.ndarray, network: Network, spacing: grids.Spacing) -
     """
     count, pairs = len(network.ends), len(network.of_pair)
     is_backward = np.zeros(count, dtype=np.bool_)
-    is_backward[network.group[network.sign < 0.0]] = True
+    is_backward[network.observations.group[network.observations.sign < 0.0]] = True
     shape = (fields[0].shape[1] - 2, fields[0].shape[2] - 2)
     found = np.empty((3 * count + 2 * network.dates, *shape))
-    merged = _merged(*fields, network=network)
+    merged = network.observations.merge(*fields)
     misclosure(network.triplets, network.ends, is_backward, spacing.x, spacing.y, merged, found)
 
     out = np.empty((3 * pairs + 2 * network.dates, *shape), dtype=fields[0].dtype)
@@ -207,13 +213,6 @@ def _misclosure(*fields: np.ndarray, network: Network, spacing: grids.Spacing) -
         out[k * pairs : (k + 1) * pairs] = found[k * count : (k + 1) * count][network.of_pair]
     out[3 * pairs :] = found[3 * count :]
     return out
-
-
-def _merged(*fields: np.ndarray, network: Network) -> np.ndarray:
-    """Displacement along x and y and their variances (4, observation, rows, columns) of pairs in order of the dates."""
-    merged = np.empty((4, len(network.ends), *fields[0].shape[1:]))
-    solver.merge(network.group, network.sign, *fields, out=merged)
-    return merged
 
 
 def _table(found: np.ndarray, *fields: np.ndarray, network: Network) -> np.ndarray:
@@ -235,7 +234,7 @@ def _table(found: np.ndarray, *fields: np.ndarray, network: Network) -> np.ndarr
         is_mine = (network.ends[network.of_pair] == k).any(axis=1)
         table[1, pairs + k] = _ratio(beyond[is_mine].sum(), known[is_mine].sum())
 
-    merged = _merged(*fields[:4], network=network)
+    merged = network.observations.merge(*fields[:4])
     expected = _share_of_dates(np.array([_median(variance) for variance in merged[2] + merged[3]]), network)
     error = _error_of_dates(merged, network)
     spread = np.full(len(network.ends), np.nan)

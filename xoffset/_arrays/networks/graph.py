@@ -34,29 +34,13 @@ def undirected(ends: np.ndarray) -> np.ndarray:
     return np.unique(np.sort(ends, axis=1), axis=0)
 
 
-def observations(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs that are one observation: all matches of the same two dates, in either direction.
-
-    Returns
-    -------
-    ends : numpy.ndarray
-        (observation, 2) earlier and later date of each, in order.
-    group : numpy.ndarray
-        (pair,) observation that each pair belongs to.
-    sign : numpy.ndarray
-        (pair,) 1.0 for a pair forward in time, -1.0 for one backward.
-    """
-    found, group = np.unique(np.sort(ends, axis=1), axis=0, return_inverse=True)
-    return np.ascontiguousarray(found), group.reshape(-1), np.where(ends[:, 0] < ends[:, 1], 1.0, -1.0)
-
-
 def triplets(ends: np.ndarray) -> np.ndarray:
     """Triplets of dates whose three pairs are in a network.
 
     Parameters
     ----------
     ends
-        (observation, 2) earlier and later date of each, in order, every two dates once: of `observations`.
+        (observation, 2) earlier and later date of each, in order, every two dates once: of `Observations`.
 
     Returns
     -------

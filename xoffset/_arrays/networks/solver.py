@@ -9,13 +9,14 @@ import numpy as np
 
 from xoffset._arrays.networks import adjustment, graph
 from xoffset._arrays.networks import strips as strips_of_pixels
-from xoffset._arrays.networks.strips import Layers, Method, Network, Strip
+from xoffset._arrays.networks.observations import Observations
+from xoffset._arrays.networks.strips import Layers, Method, Network, Strip, strips_of
 from xoffset._kernels.networks import drift, groups, losses, observations, variances
 
 # Pixels that are solved at a time, fewer if their matrices would take more than so many bytes.
 LANES = 64
 MATRICES = 32 * 2**20
-# Pixels whose matches are merged, or whose variances are split, at a time.
+# Pixels whose variances are split at a time: their arrays stay in the cache of a core.
 WIDE = 512
 # With more pairs a date than this, what their noise adds to a velocity is about a hundredth of its standard error, and
 # not worth its time.
@@ -63,8 +64,8 @@ def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
     """
     rows, columns = fields[0].shape[1:]
     flat = [array.reshape(array.shape[0], rows * columns) for array in fields]
-    matches = graph.observations(setup.ends)
-    network = _network(matches[0], setup)
+    seen = Observations.of(setup.ends)
+    network = _network(seen.ends, setup)
     method = Method(setup.loss, setup.islands, setup.smooth, setup.is_general)
     s = _strip(fields[:4], network, rows * columns, setup.is_general)
     dates = setup.times.size
@@ -73,7 +74,7 @@ def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
     layers = Layers.of(found, dates)
     has_drift = len(setup.ends) <= TIED * dates
     for pixels in _pixels(flat[0], flat[1], s.lanes, setup):
-        _fill(s, flat, pixels, matches, setup)
+        _fill(s, flat, pixels, seen, setup)
         adjustment.invert(network, method, s, layers)
         if has_drift:
             of_pairs = s.merged[2:]
@@ -86,8 +87,8 @@ def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
 def noise(ends: np.ndarray, dates: int, merged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Variances of the dates (2, date, rows, columns), and the share of those of the pairs that is their own.
 
-    ends (observation, 2), merged (4, observation, rows, columns) from `merge`. The share (rows, columns) is what the
-    misclosure shows, and experience where little is redundant; NaN if neither that nor variances are known.
+    ends (observation, 2), merged (4, observation, rows, columns) from `Observations.merge`. The share (rows, columns)
+    is what the misclosure shows, and experience where little is redundant; NaN if neither that nor variances are known.
     """
     _, observed, rows, columns = merged.shape
     of_dates = np.empty((2, dates, rows, columns))
@@ -97,7 +98,7 @@ def noise(ends: np.ndarray, dates: int, merged: np.ndarray) -> tuple[np.ndarray,
     flat = merged.reshape(4, observed, rows * columns)
     network = _network(ends, Setup(ends, np.arange(dates, dtype=np.float64)))
     s = _strip((merged[:0, 0],), network, share.size, False)
-    for pixels in _strips_of(share.size, s.lanes):
+    for pixels in strips_of(share.size, s.lanes):
         s.merged[:] = flat[:, :, pixels]
         _load(s, None)
         adjustment.noise(network, s, losses.HUBER, share[pixels])
@@ -121,15 +122,9 @@ def _strip(fields: Sequence[np.ndarray], network: Network, pixels: int, needs_wh
     return strips_of_pixels.strip(fields[0].shape[0], np.result_type(*fields), network, lanes, needs_whole)
 
 
-def _strips_of(count: int, lanes: int) -> Iterator[slice]:
-    """Strips of pixels; the last overlaps the one before rather than being smaller: the bits are the same."""
-    for start in range(0, count, lanes):
-        yield slice(min(start, count - lanes), min(start, count - lanes) + lanes)
-
-
 def _pixels(dx: np.ndarray, dy: np.ndarray, lanes: int, setup: Setup) -> Iterator[np.ndarray | slice]:
     """Pixels to be solved at a time; those that miss the same pairs side by side, if they share a matrix."""
-    strips = _strips_of(dx.shape[1], lanes)
+    strips = strips_of(dx.shape[1], lanes)
     if setup.base is None or setup.is_relative:
         yield from strips
         return
@@ -142,11 +137,10 @@ def _fill(
     s: Strip,
     fields: list[np.ndarray],
     pixels: np.ndarray | slice,
-    matches: tuple[np.ndarray, np.ndarray, np.ndarray],
+    seen: Observations,
     setup: Setup,
 ) -> None:
     """Load observations, variances, weights and prior of a strip of pixels."""
-    _, group, sign = matches
     for layer, array in zip(s.matches, fields, strict=False):
         layer[:] = array[:, pixels]
     given = None
@@ -154,9 +148,9 @@ def _fill(
         given = setup.base[:, None] if setup.base is not None else fields[4][:, pixels].astype(np.float64)
         given = np.broadcast_to(given, s.matches.shape[1:])
         s.matches[:2, ~((given > 0.0) & (given < np.inf))] = np.nan
-    _merge(group, sign, s.matches, s.merged)
+    seen.merge_strip(s.matches, s.merged)
     if given is not None:
-        given = _mean_of_matches(given, s.matches, group, len(s.weight))
+        given = _mean_of_matches(given, s.matches, seen.group, len(s.weight))
         given = given * 2.0 / (s.merged[2] + s.merged[3]) if setup.is_relative else given
     _load(s, given)
     if setup.has_prior:
@@ -182,31 +176,6 @@ def _mean_of_matches(given: np.ndarray, matches: np.ndarray, group: np.ndarray, 
 # ------------------------------------------------------------------------------------------- blocks, strip by strip
 
 
-def merge(group: np.ndarray, sign: np.ndarray, *fields: np.ndarray, out: np.ndarray) -> None:
-    """Merge the matches of each two dates into observations.
-
-    group, sign: as in `_graph.observations`; fields: dx, dy and their standard errors (pair, rows, columns). out (4,
-    observation, rows, columns): displacement along x and y, variance along x and y, NaN where there is none.
-    """
-    flat = [array.reshape(array.shape[0], -1) for array in fields]
-    into = out.reshape(*out.shape[:2], -1)
-    lanes = max(1, min(WIDE, flat[0].shape[1]))
-    matches = np.empty((4, len(group), lanes), np.result_type(*fields))
-    merged = np.empty((*out.shape[:2], lanes))
-    for pixels in _strips_of(flat[0].shape[1], lanes):
-        for layer, array in zip(matches, flat, strict=True):
-            layer[:] = array[:, pixels]
-        _merge(group, sign, matches, merged)
-        into[:, :, pixels] = merged
-
-
-def _merge(group: np.ndarray, sign: np.ndarray, matches: np.ndarray, merged: np.ndarray) -> None:
-    if merged.shape[1] == matches.shape[1]:
-        observations.take(group, sign, matches, merged)
-    else:
-        observations.merge(group, sign, matches, merged)
-
-
 def date_variance(ends: np.ndarray, variance: np.ndarray, out: np.ndarray) -> None:
     """Share of each date in the variances of its pairs.
 
@@ -217,7 +186,7 @@ def date_variance(ends: np.ndarray, variance: np.ndarray, out: np.ndarray) -> No
     lanes = max(1, min(WIDE, flat.shape[1]))
     of_pairs, of_dates = np.empty((len(flat), lanes), np.float32), np.empty((len(into), lanes), np.float32)
     work = np.empty((3, *of_dates.shape), np.float32)
-    for pixels in _strips_of(flat.shape[1], lanes):
+    for pixels in strips_of(flat.shape[1], lanes):
         of_pairs[:] = flat[:, pixels]
         variances.split(ends, of_pairs, of_dates, work)
         into[:, pixels] = of_dates

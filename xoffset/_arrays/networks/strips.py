@@ -5,6 +5,7 @@ Pixels lie side by side along the last axis of every array (the lanes).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -133,3 +134,9 @@ def strip(matches: int, dtype: Any, network: Network, lanes: int, needs_whole: b
     dtypes["matches"] = dtype
     names = [each.name for each in fields(Strip)]
     return Strip(*(np.zeros((*shapes.get(name, ()), lanes), dtypes.get(name, np.float64)) for name in names))
+
+
+def strips_of(count: int, lanes: int) -> Iterator[slice]:
+    """Strips of pixels; the last overlaps the one before rather than being smaller: the bits are the same."""
+    for start in range(0, count, lanes):
+        yield slice(min(start, count - lanes), min(start, count - lanes) + lanes)
