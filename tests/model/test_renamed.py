@@ -115,3 +115,13 @@ def test_arguments_by_their_old_names(shifts):
     assert len(messages) == 1
     with pytest.raises(TypeError, match="Leave that out"):
         xoffset.decompose(shifts, annual=True, seasonal=True)
+
+
+def test_shifts_made_by_hand_take_old_names(shifts):
+    names = ("dx", "dy", "score", "peak_gap", "sigma_dx", "sigma_dy", "cov_dxdy", "flags")
+    fields = {name: shifts[name].values for name in names}
+    place = {"x": shifts.x.values, "y": shifts.y.values, "like": shifts.dx[0], "step": {"function": "made"}}
+    by_hand = {{new: name for name, new in VARIABLES.items()}.get(name, name): fields[name] for name in names}
+    found, messages = told(lambda: xoffset.model.shifts(by_hand, shifts, **place))
+    xr.testing.assert_identical(found, xoffset.model.shifts(fields, shifts, **place))
+    assert len(messages) == 2

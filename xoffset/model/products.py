@@ -14,6 +14,7 @@ from xoffset.model.dates import DATE_ENCODING, as_dates
 from xoffset.model.flags import flag_attrs
 from xoffset.model.grids import crs_of, spatial_ref
 from xoffset.model.history import processed
+from xoffset.model.renamed import fields_with_new_names
 from xoffset.model.variables import RATE, SERIES, SHIFTS, Table, Variable
 
 
@@ -59,7 +60,7 @@ def shifts(
     """Shifts (pair, y, x) from the fields of a matcher; CRS from `like`."""
     grid: dict[Hashable, Any] = {"y": ("y", y), "x": ("x", x)}
     coords = {name: network[name] for name in ("reference", "secondary")} | grid | _crs_coordinates(like)
-    return _product(fields, coords, SHIFTS, step, like)
+    return _product(fields_with_new_names(fields), coords, SHIFTS, step, like)
 
 
 def series(fields: Mapping[str, Any], time: np.ndarray, *, like: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:

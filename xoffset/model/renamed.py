@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
 
 import xarray as xr
 
 P = ParamSpec("P")
 R = TypeVar("R")
+V = TypeVar("V")
 
 VARIABLES = {
     "gap": "peak_gap",
@@ -39,6 +40,13 @@ def with_new_names(data: xr.Dataset) -> xr.Dataset:
     for name, new in old.items():
         warn(f"the variable '{name}'", f"'{new}'")
     return data.rename_vars(old) if old else data
+
+
+def fields_with_new_names(fields: Mapping[str, V]) -> dict[str, V]:
+    """Fields of a product by their new names."""
+    for name in VARIABLES.keys() & fields.keys():
+        warn(f"the variable '{name}'", f"'{VARIABLES[name]}'")
+    return {VARIABLES.get(name, name): values for name, values in fields.items()}
 
 
 def renamed_argument(old: str, new: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
