@@ -102,7 +102,7 @@ def screen(
 
     How many pairs the last test removed at each node, and which baselines these are, in days:
 
-    >>> is_dropped = (screened.flags & xoffset.model.FLAGS["separation"]) > 0
+    >>> is_dropped = (screened.flags & xoffset.flags.FLAGS["separation"]) > 0
     >>> number = is_dropped.sum("pair")
     >>> (screened.secondary - screened.reference).dt.days.values[is_dropped.any(("y", "x"))]
     array([366, 306])

@@ -10,8 +10,10 @@ import numpy as np
 from xoffset._kernels.images import filters
 from xoffset._options import is_number, is_whole
 
-# A high-pass that follows the template is this part of it wide, and never finer than the fixed one.
-TEMPLATE_PARTS, LEAST_COARSE = 10.0, 3.0
+# Side of the template over the width (sigma) of a high-pass that follows it.
+TEMPLATE_PARTS = 10.0
+# Least width (sigma) of a high-pass that follows the template, px: that of the fixed one.
+LEAST_COARSE = 3.0
 
 # Widths from which the noise chooses a low-pass, px.
 WIDTHS = (0.7, 0.85, 1.0, 1.2)

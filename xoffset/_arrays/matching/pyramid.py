@@ -18,13 +18,16 @@ from xoffset._kernels.maps import neighbours
 from xoffset._kernels.matching import surface, zncc
 from xoffset._options import is_whole
 
-# Half-range around a proposal, px: one for the halved resolution it comes from, one for the ring.
+# Half-range of the search around the shift found at half the resolution, px: one pixel because that shift is known to
+# two pixels only, and one because a peak on the border of the range does not count.
 NARROW = 2
-# Least side of a window at low resolution, px: smaller ones find their like anywhere.
+# Least side of a window at low resolution, px: smaller windows match by chance.
 LEAST_TEMPLATE = 16
-# Half-range that a single search at low resolution may have before it gets a coarser one, px.
+# Largest half-range at the lowest resolution, in pixels of it: a longer search gets one more level, up to four.
 WIDEST = 12
+# Times that a search whose best score lies on its border is repeated around that score.
 WALKS = 2
+# Shift that stands for "not searched here", px: it is far from every real one.
 FAR = 1 << 20
 
 
