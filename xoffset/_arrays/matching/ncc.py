@@ -35,9 +35,10 @@ FIELDS: tuple[str, ...] = (
 )
 
 Refinement = Literal["icgn", "affine", "parabola", "gauss", "quadratic", "none"]
-# What the closed forms add to the error by locking to whole pixels, rms over all shifts in px: a part of windows of
-# any size, and one that shrinks with their side. Measured without noise on the default texture, windows of 16 to 64 px.
+# Root mean square bias of the closed forms to whole pixels, px, in two parts: one that all windows have, and one that
+# is divided by the side of the window in px. Measured without noise on the default texture, windows of 16 to 64 px.
 LOCKING = {"parabola": (0.015, 0.27), "gauss": (0.003, 0.27), "quadratic": (0.0145, 0.4)}
+# Code that the kernels take for each closed form.
 FORMS = {"parabola": peaks.PARABOLA, "gauss": peaks.GAUSS, "quadratic": peaks.QUADRATIC}
 
 # Share of the pixels of a window whose noise the default filter leaves independent.

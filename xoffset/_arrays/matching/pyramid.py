@@ -45,11 +45,12 @@ class Pyramid:
 
     Notes
     -----
-    The proposals for a node are its own match one level below, the vector median of the matches around it, and no
-    displacement beyond the prior, which is kept at every level: what is smaller than a window at low resolution is
-    found from there if it moves little. Candidates between the proposals are never looked at: `peak_gap` tells the
-    difference from the best proposal elsewhere, or where all proposals coincide that of the search at the lowest
-    resolution.
+    The lowest resolution is searched as a whole. Every other level searches a few pixels around three proposals for a
+    node: its match at half the resolution, the vector median of the matches around it there, and the prior (or zero).
+    The prior is tried at every level, so that slow ground smaller than a window at low resolution is still found.
+    Candidates between the proposals are never looked at.
+    `peak_gap` is therefore the difference from the best proposal elsewhere, or, where all proposals coincide, that of
+    the search at the lowest resolution.
 
     Examples
     --------

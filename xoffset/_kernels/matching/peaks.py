@@ -22,6 +22,7 @@ PARABOLA = 2
 GAUSS = 3
 # A quadric through all nine scores.
 QUADRATIC = 4
+# Largest ratio of the curvatures of the peak along its axes; beyond it the detail runs in one direction only.
 LARGEST_CONDITION = 1e3
 
 
