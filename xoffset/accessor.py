@@ -30,7 +30,9 @@ from xoffset.screening.screen import screen
 from xoffset.uncertainty.calibrate import calibrate
 from xoffset.uncertainty.closure import closure
 
+# Kinds of objects that hold vectors, and with them the methods for vectors.
 VECTORS = ("shifts", "series", "rate", "displacement")
+# Kinds of results that lie on a grid.
 GRIDDED = tuple(kind for kind in KINDS if kind not in ("stack", "network"))
 
 

@@ -27,9 +27,11 @@ from xoffset.readers.open_result import open_result
 from xoffset.readers.open_stack import open_stack
 from xoffset.screening.screen import screen
 
+# Name of the file that marks a folder of results: only such a folder is ever overwritten.
 MARKER = "xoffset-results.txt"
-# Seconds between two lines that tell how many kernels were compiled.
+# Least time between two lines that tell how many kernels were compiled, seconds.
 SILENCE = 5.0
+# Names of the files and folders that a run writes.
 PRODUCTS = ("shifts.zarr", "series.zarr", "velocity.zarr", "velocity", "maps")
 
 

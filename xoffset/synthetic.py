@@ -23,8 +23,12 @@ from xoffset.model.dates import as_instant, in_years
 
 Field = Literal["constant", "landslide", "fault", "glacier"]
 
+# Pixels of the ground along a side of an image pixel: the ground is finer, so that images really average over it.
 OVERSAMPLING = 4
-_LEVEL, _CONTRAST = 1500.0, 200.0
+# Mean brightness of the ground, digital numbers.
+_LEVEL = 1500.0
+# Standard deviation of the brightness of the ground, digital numbers.
+_CONTRAST = 200.0
 
 
 def scene(shape: tuple[int, int] = (256, 256), *, redness: float = 1.3, seed: int = 0) -> xr.DataArray:

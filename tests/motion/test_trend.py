@@ -21,7 +21,7 @@ ALONE = np.full((9, 2), -1)
 
 def run(design, ends, loss, value, variance, of_dates=None, share=None, *, spread=None, has_step=False, entries=None,
         draws=None):  # fmt: skip
-    """Layers of `_trend.fit` for arrays (2, observation, pixel)."""
+    """Layers of `trend.fit` for arrays (2, observation, pixel)."""
     pixels = value.shape[2]
     terms = design.shape[1]
     entries = np.array([(i, i) for i in range(terms)]) if entries is None else entries

@@ -17,7 +17,9 @@ from xoffset.model.dates import as_dates
 from xoffset.model.renamed import with_new_names
 from xoffset.model.variables import period_of
 
+# Memory that the rows computed at a time may take, bytes; at least one dask chunk is.
 _STRIP_BYTES = 256 * 2**20
+# Memory that a block of a file with all its bands may take, bytes: a reader of one band reads all of them.
 _BLOCK_BYTES = 32 * 2**20
 
 

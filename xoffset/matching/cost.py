@@ -15,11 +15,11 @@ from xoffset._arrays.matching.search import Pair
 from xoffset._blocks.tiles import match_tiles
 from xoffset.matching.request import Request
 
-# Nodes times sorts of pairs whose shifts are counted one by one; of more pairs a part is.
+# Most nodes, times kinds of pairs, whose shifts are counted one by one; of more pairs only a part is counted.
 COUNTED = 8_000_000
 # Proposals that usually differ at a level of a pyramid: no shift at all, and what the level below found.
 PROPOSALS = 2
-# A block of a dask array is there as read, with its halo, and in part in the blocks beside it.
+# Copies of a dask block in memory at once: as read, with its halo, and in parts as the halos of its neighbours.
 COPIES = 3
 
 

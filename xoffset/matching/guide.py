@@ -17,8 +17,9 @@ from xoffset.model.dates import as_dates, in_years
 if TYPE_CHECKING:
     import pyproj
 
-# A prior of more pixels, per year or at all, says no more than that.
+# Length to which a prior is limited, px or px per year: anything as long is far beyond the image.
 BEYOND = 1e9
+# What to do about a map that does not fit, for messages.
 _MAP_ADVICE = "Check its coordinates, or leave it out."
 
 

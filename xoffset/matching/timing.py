@@ -15,12 +15,17 @@ from xoffset._blocks.tiles import TileKernel
 from xoffset.matching.cost import Part, count_scores, count_shifts
 from xoffset.matching.request import Request
 
-# Pixels of windows that the calibration matches: a few tenths of a second of refinement.
+# Most pixels that are matched to measure the speed, counted in every window: refining them takes a few tenths of a
+# second.
 CALIBRATED = 4_000_000
-# A kernel is timed so often, or until it has taken so long [s].
-REPEATS, LONG_ENOUGH = 3, 0.15
-# Fraction of a pixel between the images of the calibration, and the noise of each, as a part of its contrast.
-FRACTION, NOISE = 0.3, 0.025
+# Most calls of a kernel that are timed; their median counts.
+REPEATS = 3
+# Time after which no further call is timed, seconds: the first calls of a slow kernel are precise enough.
+LONG_ENOUGH = 0.15
+# Shift between the two made-up images beyond whole pixels, px: refinement has to search for it as in real images.
+FRACTION = 0.3
+# Standard deviation of the noise added to the made-up images, as a share of that of their pixels.
+NOISE = 0.025
 
 
 def cpu_seconds(request: Request, work: Part) -> float:

@@ -12,6 +12,7 @@ from xoffset._arrays.networks.terms import season
 from xoffset.model.dates import Date, as_event, as_instant
 from xoffset.motion.regression import Fit, Source
 
+# Cycles per year of each seasonal term.
 SEASONS = {"annual": 1, "semiannual": 2}
 Fields = dict[str, tuple[tuple[str, ...], Any]]
 

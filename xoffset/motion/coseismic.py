@@ -55,10 +55,10 @@ def coseismic(
 
     Notes
     -----
-    The noise of a match is that of its two images. All pairs of m images before with n after say no more of the step
-    than m + n dates can: its variance is s²/m + s²/n with the variance s² of a date, however many pairs there are. What
-    does not close is noise of the pairs, which many pairs reduce. See `velocity` for weights, standard errors, and what
-    is left out of a series.
+    Most noise of a match comes from its two images, so more pairs of the same images hardly help: with m images before
+    and n after, the variance of the step is s²/m + s²/n, where s² is the variance of a date. What does not close is
+    noise of the pairs, which many pairs reduce. See `velocity` for weights, standard errors, and what is left out of a
+    series.
 
     Examples
     --------

@@ -19,9 +19,10 @@ from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS
 
 Loss = Literal["linear", "huber", "tukey", "l1"]
-# Time in years over which velocity changes. Chosen at Columbia glacier, where the yearly medians of pairs of up to 60
+# Time over which velocity changes, years. Chosen at Columbia glacier, where the yearly medians of pairs of up to 60
 # days are known: 45 days bring the worst year within 8 % of them, 32 and 64 days about 10 %, 90 days 14 %.
 CHANGE = 45.0 / 365.25
+# Code that the kernels take for each name of a loss.
 LOSSES = {"linear": LINEAR, "huber": HUBER, "tukey": TUKEY, "l1": L1}
 # Name of the term that is a steady velocity.
 VELOCITY = "v"

@@ -16,6 +16,7 @@ from xoffset.model import checks, history, products
 from xoffset.model.dates import Date, Duration, as_dates, as_duration, as_instant, index_of_date
 from xoffset.model.flags import FLAGS, flag_attrs, flags_of
 
+# Longest gap between dates that is bridged where no limit is given, in the integer time unit of the dates.
 _FOREVER = np.iinfo(np.int64).max
 
 

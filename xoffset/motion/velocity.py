@@ -63,11 +63,11 @@ def velocity(
     Where the displacements scatter about the line more than that allows, by a season or an error that nobody modelled,
     the standard errors are scaled up to the scatter, in which outliers count as little as in the fit.
 
-    A series tells the noise of each date, not how the noise of two dates goes together. What noise of the pairs piles
-    up from date to date is added by `sigma_drift_dx` and `sigma_drift_dy`, as far as all dates are passed. Where most
-    of the noise belongs to the pairs (`pair_share`), fit the shifts, of which all is known. Of a series that was
-    smoothed or resampled nobody knows it any more, and the standard errors are NaN. Dates of islands, bridged or not,
-    take no part: their place is unknown or guessed.
+    A series tells the noise of each date, but not how the noise of two dates is correlated. Noise of the pairs adds up
+    from date to date; `sigma_drift_dx` and `sigma_drift_dy` account for it, as far as all dates are passed. Where most
+    of the noise belongs to the pairs (`pair_share`), fit the shifts instead: their noise is fully known. The noise of a
+    smoothed or resampled series is unknown, and the standard errors are NaN. Dates of islands, bridged or not, take no
+    part: their place is unknown or guessed.
 
     Residuals are studentised and compared with their scale, the median of their lengths over 1.1774. The thresholds
     are those of two components: 1.856 is the quantile (82 %) that Huber's 1.345 is for one, 5.123 gives the biweight

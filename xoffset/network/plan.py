@@ -50,14 +50,14 @@ def plan(
     v_max
         Speed of the fastest motion to be found, in m yr-1 of 365.25 days.
     v_min
-        Speed of the slowest motion to be told from none, in m yr-1. None: as `v_max`, since shorter baselines show
-        nothing at all.
+        Speed of the slowest motion to be told from none, in m yr-1. None: as `v_max`, since over shorter baselines not
+        even the fastest motion shows.
     precision
         Displacement in pixels that a match can tell from none: 0.1 to 0.2 on satellite images of different dates. Of
         rectangular pixels the longer side counts.
     max_search
-        Largest search to be paid for, in pixels. The cost of a match grows with its square, and so does the chance of
-        a wrong peak; ground that moved by more than the template is wide has seldom kept its looks.
+        Largest search that you can afford, in pixels. The time of a match grows with its square, and so does the chance
+        of a wrong peak; ground that moved by more than the width of the template has often changed its appearance.
 
     Returns
     -------

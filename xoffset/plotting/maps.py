@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 from xoffset.plotting.style import axis_unit, check_extra, colour_scale, draw, edges, heading, new_figure, save, thinned
 
+# Most arrows along the longer side of a map.
 _ARROWS_ACROSS = 24
 
 

@@ -19,6 +19,7 @@ from xoffset.model.variables import is_signed, period_of
 
 _CYCLIC = "romaO"  # ends with the colour it begins with
 _NO_DATA = "0.7"  # grey, darker than the white of a signed scale
+# Most nodes along a side of a map that are drawn; of larger maps every second is, or every third and so on.
 _MOST_PIXELS = 1500
 
 

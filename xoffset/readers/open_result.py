@@ -21,6 +21,7 @@ from xoffset.model.renamed import with_new_names
 # was stored (chunks, shards, codecs, list of coordinates): it is wrong once the data are re-chunked or change format.
 _KEPT_ENCODING = frozenset({"_FillValue", "missing_value", "scale_factor", "add_offset", "grid_mapping"})
 
+# Memory up to which stored chunks are joined to one dask chunk, bytes: a task then is worth its overhead.
 _TASK_BYTES = 16 * 2**20
 
 

@@ -18,9 +18,10 @@ from xoffset.model import checks, grids, products
 from xoffset.model.dates import Duration, as_duration
 from xoffset.model.flags import FLAGS, flags_of
 
-# Displacements two nodes apart may differ by at most a twelfth of their distance: a window that is sheared more does
-# not tell what it measures. Of a synthetic glacier under clouds, a tenth keeps 1.7 % of outliers, this 1.4 %.
+# Largest difference of two displacements over the distance of their nodes: a window that is sheared more does not
+# measure the motion of one place. A synthetic glacier under clouds keeps 1.4 % of outliers; with a tenth, 1.7 %.
 LARGEST_STRAIN = 1.0 / 12.0
+# Probability of a match by chance above which `screen` flags it, unless it is told another.
 DEFAULT_FALSE_ALARM = 0.01
 # Variable that each limit holds for, and the flag of values beyond it.
 THRESHOLDS = {
@@ -65,9 +66,9 @@ def screen(
     max_separation
         Longest time between the two dates of a pair, in either direction, such as `"200D"`; longer pairs are flagged
         `separation`. `"auto"`: told from the data, pixel by pixel, among the pairs that pass all other tests. Where the
-        ground loses its looks over long baselines, matches hold on to what stays: stripes, shadows, the rock beside the
-        ice, and tell a velocity near zero. Flagged are all pairs of a bin of baselines whose median velocity stands
-        still while that of the shortest pairs moves; how many of each there are does not matter. None tests nothing.
+        ground changes its appearance over long baselines, matches lock to what stays (stripes, shadows, the rock beside
+        the ice), and their velocity is near zero. Pairs are sorted into bins of baselines; a bin is flagged if its
+        median velocity is near zero while that of the shortest pairs is not. None tests nothing.
 
     Returns
     -------
@@ -102,7 +103,7 @@ def screen(
 
     How many pairs the last test removed at each node, and which baselines these are, in days:
 
-    >>> is_dropped = (screened.flags & xoffset.model.FLAGS["separation"]) > 0
+    >>> is_dropped = (screened.flags & xoffset.flags.FLAGS["separation"]) > 0
     >>> number = is_dropped.sum("pair")
     >>> (screened.secondary - screened.reference).dt.days.values[is_dropped.any(("y", "x"))]
     array([366, 306])

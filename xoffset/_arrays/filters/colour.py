@@ -29,6 +29,7 @@ class Colour(NamedTuple):
     spread: Callable[[np.ndarray], np.ndarray]  # correlation of an image with the kernel, zero beyond the edges
 
 
+# White noise: each pixel is independent of the others.
 WHITE = Colour(1.0, np.array)
 
 

@@ -10,8 +10,10 @@ import numpy as np
 from xoffset._kernels.images import filters
 from xoffset._options import is_number, is_whole
 
-# A high-pass that follows the template is this part of it wide, and never finer than the fixed one.
-TEMPLATE_PARTS, LEAST_COARSE = 10.0, 3.0
+# Side of the template over the width (sigma) of a high-pass that follows it.
+TEMPLATE_PARTS = 10.0
+# Least width (sigma) of a high-pass that follows the template, px: that of the fixed one.
+LEAST_COARSE = 3.0
 
 # Widths from which the noise chooses a low-pass, px.
 WIDTHS = (0.7, 0.85, 1.0, 1.2)
@@ -49,13 +51,13 @@ def coarse_width(coarse: float | str, template: int) -> float:
 
 @dataclass(frozen=True)
 class Bandpass:
-    """Difference of two Gaussian low-passes: without noise, without light and shade.
+    """Difference of two Gaussian low-passes. It removes fine noise, and coarse light and shade.
 
     Parameters
     ----------
     fine
-        Standard deviation of the low-pass, px; `"snr"` chooses the one of WIDTHS that promises the most
-        precise match, from texture and noise of the image around.
+        Standard deviation of the low-pass, px. `"snr"` estimates texture and noise of the image around, and chooses the
+        one of 0.7, 0.85, 1 and 1.2 that promises the most precise match.
     coarse
         Standard deviation of the high-pass, px, more than `fine`; `"template"` takes a tenth of the template, at
         least 3.

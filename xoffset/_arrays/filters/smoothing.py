@@ -103,9 +103,14 @@ def centroids_in_frame(image: np.ndarray, frame: Tile, sigma: float) -> list[np.
     return offsets
 
 
+# Stencils of 3 x 3 pixels, rows from top to bottom.
+# Sum of the second differences along x and y.
 LAPLACE = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
+# Slope along x per pixel, averaged over three rows; its transpose is the slope along y.
 SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
+# Second difference along x with its sign reversed; its transpose is that along y.
 ALONG = np.array([[0, 0, 0], [-1, 2, -1], [0, 0, 0]])
+# The same along one diagonal; upside down it is that along the other.
 ACROSS = np.array([[-1, 0, 0], [0, 2, 0], [0, 0, -1]])
 
 

@@ -35,19 +35,24 @@ FIELDS: tuple[str, ...] = (
 )
 
 Refinement = Literal["icgn", "affine", "parabola", "gauss", "quadratic", "none"]
-# What the closed forms add to the error by locking to whole pixels, rms over all shifts in px: a part of windows of
-# any size, and one that shrinks with their side. Measured without noise on the default texture, windows of 16 to 64 px.
+# Root mean square bias of the closed forms to whole pixels, px, in two parts: one that all windows have, and one that
+# is divided by the side of the window in px. Measured without noise on the default texture, windows of 16 to 64 px.
 LOCKING = {"parabola": (0.015, 0.27), "gauss": (0.003, 0.27), "quadratic": (0.0145, 0.4)}
+# Code that the kernels take for each closed form.
 FORMS = {"parabola": peaks.PARABOLA, "gauss": peaks.GAUSS, "quadratic": peaks.QUADRATIC}
 
 # Share of the pixels of a window whose noise the default filter leaves independent.
 INDEPENDENT = 0.4
-# A window that is one of several must not match by chance more often than this, and must stand so high above others.
-# A glacier under clouds keeps 0.46 % of outliers with 0.01, 0.05 and 8/3 px below, 0.27 % with these.
-LARGEST_CHANCE, LEAST_GAP = 0.001, 0.1
-# Standard error of the vertex of a parabola, px, and by how much the ground may move within a window that tells what it
-# measures: a strain of a sixteenth in one of 32 px.
-VERTEX, LARGEST_SPREAD = 0.1, 2.0
+# With several window sizes, the four constants below decide which sizes pass at a node. A glacier under clouds keeps
+# 0.27 % of outliers with them; with 0.01, 0.05 and a LARGEST_SPREAD of 8/3 px it keeps 0.46 %.
+# Largest probability that a window matches by chance.
+LARGEST_CHANCE = 0.001
+# Least difference between the score of the best peak and that of the second.
+LEAST_GAP = 0.1
+# Standard error of a shift from a parabola, px, where shifts are compared with those of the neighbours.
+VERTEX = 0.1
+# Largest difference of the motion from one side of a window to the other, px: a strain of 1/16 in a window of 32 px.
+LARGEST_SPREAD = 2.0
 
 
 @dataclass(frozen=True)

@@ -24,15 +24,15 @@ from xoffset._kernels.matching import orientations, planes
 from xoffset._kernels.matching.spectra import cut_windows, find_peaks, whiten
 
 FIELDS: tuple[str, ...] = ("dx", "dy", "score", "peak_gap", "variance_dx", "variance_dy", "covariance", "flags")
-# Fields that a flagged match has not; its score and gap stay.
+# Indices of the fields that are NaN for a flagged match; its score and gap stay.
 VALUES = [FIELDS.index(name) for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance")]
-# Pixels that resampling and slopes read beyond a window.
+# Distance that resampling and slopes read beyond a window, px.
 REACH = 3
-# How often windows with holes are resampled.
+# Times that windows with holes are resampled at the shift found before.
 ROUNDS = 3
-# Fewer pixels have too few frequencies for a plane.
+# Least side of a window, px: a smaller one has too few frequencies for a plane.
 LEAST_TEMPLATE = 32
-# Of the pixels that two windows must share, so many must be fit to be matched too.
+# Of the valid pixels that two windows must share, the share that must also be far enough from holes to be matched.
 LEAST_FIT = 0.8
 # Portions of spectra, of BUFFER bytes each, that the match of a pair needs for a while.
 PORTIONS = 3
@@ -42,9 +42,9 @@ PORTIONS = 3
 class Phase:
     """Shifts from the phase of the cross-spectrum, for windows of 64 pixels and more.
 
-    The taper costs precision: at the same template the error is about 1.4 times that of `NCC`, and a window of less
-    than 64 px has too few frequencies to be choosy; less than 32 px are refused. It is for wide and smooth motion under
-    changes of light, stripes and holes. What moves by more than half a template is out of its sight.
+    Use it for wide and smooth motion where the light changes, or where images have stripes or holes. The taper costs
+    precision: at the same template the error is about 1.4 times that of `NCC`. Windows below 64 px have few frequencies
+    to choose from; below 32 px they are refused. Displacements of more than half a template are not found.
 
     Parameters
     ----------
@@ -54,8 +54,9 @@ class Phase:
         ignores how strong a contrast is and tolerates stripes and holes, fraction from a surface through
         the peak. `"orientation_plane"`: whole-pixel shift from the orientation, fraction from the plane.
     mask
-        Frequencies are left out whose logarithm of amplitude lies further below the loudest than this share of the
-        mean one does, above 0, at most 1; 1 keeps all that are louder than the geometric mean. For the plane only.
+        Which frequencies count, above 0, at most 1. The log amplitude of the mean frequency lies some way below that of
+        the loudest; a frequency counts if it lies below the loudest by no more than this share of that way. 1 keeps all
+        that are louder than the geometric mean. For the plane only.
     iterations
         How often the plane weighs the phases anew, 0 to 20; 0 makes it least squares. For the plane only.
     min_valid

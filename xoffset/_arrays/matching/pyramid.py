@@ -18,13 +18,16 @@ from xoffset._kernels.maps import neighbours
 from xoffset._kernels.matching import surface, zncc
 from xoffset._options import is_whole
 
-# Half-range around a proposal, px: one for the halved resolution it comes from, one for the ring.
+# Half-range of the search around the shift found at half the resolution, px: one pixel because that shift is known to
+# two pixels only, and one because a peak on the border of the range does not count.
 NARROW = 2
-# Least side of a window at low resolution, px: smaller ones find their like anywhere.
+# Least side of a window at low resolution, px: smaller windows match by chance.
 LEAST_TEMPLATE = 16
-# Half-range that a single search at low resolution may have before it gets a coarser one, px.
+# Largest half-range at the lowest resolution, in pixels of it: a longer search gets one more level, up to four.
 WIDEST = 12
+# Times that a search whose best score lies on its border is repeated around that score.
 WALKS = 2
+# Shift that stands for "not searched here", px: it is far from every real one.
 FAR = 1 << 20
 
 
@@ -42,11 +45,12 @@ class Pyramid:
 
     Notes
     -----
-    The proposals for a node are its own match one level below, the vector median of the matches around it, and no
-    displacement beyond the prior, which is kept at every level: what is smaller than a window at low resolution is
-    found from there if it moves little. Candidates between the proposals are never looked at: `peak_gap` tells the
-    difference from the best proposal elsewhere, or where all proposals coincide that of the search at the lowest
-    resolution.
+    The lowest resolution is searched as a whole. Every other level searches a few pixels around three proposals for a
+    node: its match at half the resolution, the vector median of the matches around it there, and the prior (or zero).
+    The prior is tried at every level, so that slow ground smaller than a window at low resolution is still found.
+    Candidates between the proposals are never looked at.
+    `peak_gap` is therefore the difference from the best proposal elsewhere, or, where all proposals coincide, that of
+    the search at the lowest resolution.
 
     Examples
     --------

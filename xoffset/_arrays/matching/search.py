@@ -14,8 +14,12 @@ from xoffset._arrays.matching.images import Image
 from xoffset._kernels.matching import dense, surface, zncc
 from xoffset._options import is_whole
 
-# Vector operations of a window and candidate that cost as much as one multiply-add of a block product: measured.
-ADD, DENSE = 0.5, 4.0
+# Times of operations, in multiply-adds of a block product: measured, to choose the fastest way to search a tile.
+# Addition of a row of block sums, for one window and candidate.
+ADD = 0.5
+# Dense search, for one pixel and candidate.
+DENSE = 4.0
+# Search of the windows one by one, for one pixel of a window and candidate.
 ALONE = 2.0
 
 

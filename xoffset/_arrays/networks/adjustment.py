@@ -13,27 +13,32 @@ import numpy as np
 from xoffset._arrays.networks.strips import Layers, Method, Network, Strip
 from xoffset._kernels.networks import groups, losses, smoothing, systems, variances
 
-# Steps of the loss, at most, and largest change of the solution that may be left, in units of the noise of the pairs;
-# first with one leverage for all pairs.
+# A robust loss is solved in two stages: first with the same leverage for all pairs, then with that of each pair.
+# Most reweighting steps of the first stage: it only has to come near.
 EQUAL_STEPS = 3
+# Change of the solution at which a pixel has settled in the first stage, in units of the noise of the pairs.
 EQUAL_TOLERANCE = 0.1
-# Then with each its own.
+# Most reweighting steps of the second stage.
 STEPS = 100
+# Change of the solution at which a pixel has settled in the second stage, in units of the noise of the pairs.
 TOLERANCE = 0.02
-# Steps between new matrices of the latter.
+# Steps of the second stage that share a normal matrix, because factoring it takes most of the time.
 RENEWAL = 5
-# Share of the first scale, which outliers have part in.
+# Factor on the first scale, which is that of the least-squares residuals: outliers have made it too large.
 FIRST_SCALE = 0.6
-# Steps with a new scale, and from one to the next of those afterwards that may only fall.
+# Steps at the start that estimate the scale freely. Afterwards only every third step estimates it, and never raises it,
+# so that the solution settles.
 NEW_SCALES = 3
-# Least share of the scale in the root mean square while all pairs count alike.
+# Least scale in the first stage, as a share of the root mean square residual. Pairs that nothing checks have no
+# residual; where most are such, their median would make the scale zero.
 LEAST_SCALE = 0.01
 # Variance of the "l1" solution, the spatial median, over that of least squares, for normal noise of two components.
 L1_EXCESS = 4.0 / np.pi
-# A weight below this share is none.
+# Factor of its weight below which a pair is an outlier and is left out.
 REJECTED = 0.01
-# Ratios of smoothness to data that cross-validation tries, half a decade apart, and the decade of the first.
+# Strengths of smoothing that cross-validation tries, each half a decade above the one before.
 TRIES = 19
+# Decimal logarithm of the first strength, relative to that which weighs as much as the pairs.
 FIRST_RATIO = -5.0
 
 

@@ -13,13 +13,14 @@ from xoffset._arrays.networks.observations import Observations
 from xoffset._arrays.networks.strips import Layers, Method, Network, Strip, strips_of
 from xoffset._kernels.networks import drift, groups, losses, observations, variances
 
-# Pixels that are solved at a time, fewer if their matrices would take more than so many bytes.
+# Most pixels that are solved at a time: with as many, a call of a kernel costs little per pixel.
 LANES = 64
+# Memory that the matrices of the pixels solved at a time may take, bytes; if they need more, fewer are solved.
 MATRICES = 32 * 2**20
-# Pixels whose variances are split at a time: their arrays stay in the cache of a core.
+# Pixels whose variances are split between dates at a time: their arrays stay in the cache of a core.
 WIDE = 512
-# With more pairs a date than this, what their noise adds to a velocity is about a hundredth of its standard error, and
-# not worth its time.
+# Most pairs per date for which the noise of the pairs is part of the error of a velocity. With more pairs it would be
+# about a hundredth of that error, and not worth the time.
 TIED = 4
 
 
@@ -57,7 +58,7 @@ class Setup:
 
 
 def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
-    """`_strips.Layers` of a block of pixels, (layer, rows, columns).
+    """`strips.Layers` of a block of pixels, (layer, rows, columns).
 
     fields: dx, dy and their standard errors (pair, rows, columns); then, if there are, weights (pair, rows, columns),
     and the dx and dy of a prior (date, rows, columns).

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
+# Days in a year: years are of the same length everywhere.
 YEAR_DAYS = 365.25
+# Instant at which the phase of the seasonal terms is zero.
 ORIGIN = np.datetime64("2000-01-01", "us")
+# A day, in the unit of the instants.
 DAY = np.timedelta64(86_400_000_000, "us")
 
 

@@ -10,14 +10,17 @@ import numpy as np
 from xoffset._arrays.layers import Layers
 from xoffset._kernels.networks import errors, steps, trend
 
-# Pixels that are solved at a time at most and at least, and bytes that their arrays take at most in between: enough of
-# them that the calls cost little, but what one kernel leaves should still be in the cache when the next one comes.
-MOST_LANES, FEWEST_LANES = 2048, 8
+# Most pixels that are solved at a time: with as many, a call of a kernel costs little per pixel.
+MOST_LANES = 2048
+# Fewest pixels that are solved at a time, even if their arrays take more than LARGEST.
+FEWEST_LANES = 8
+# Memory that the arrays of the pixels solved at a time may take, bytes: what one kernel writes should still be in the
+# cache of the core when the next one reads it.
 LARGEST = 2**21
-# What Gaussian noise lets expect, by the code of the loss: the ratio of the mean squares of weight and weighted
-# residual, and the variance of the estimate over the one with its weights taken for fixed, if there is much
-# redundancy; without any it is the same.
+# The next two are for Gaussian noise, by the code of the loss (linear, huber, tukey, l1).
+# Mean square of the weights over that of the weighted residuals.
 CONSISTENCY = (1.0, 1.1516, 1.3460, 7.1125)
+# Variance of the estimate over the variance that fixed weights would give, if there is much redundancy (1 without any).
 EFFICIENCY = (1.0, 1.0174, 1.0292, 0.5402)
 
 
@@ -36,13 +39,13 @@ class Problem(NamedTuple):
     ends: np.ndarray  # (observation, 2) dates whose noise it takes with signs -1 and 1, as indices; -1 for none
     spread: np.ndarray  # (observation,) variance of each per unit of one that the residuals tell; all zero for none
     entries: np.ndarray  # (entry, 2) terms whose covariances are wanted
-    loss: int  # one of those of `_kernels.trend`
+    loss: int  # one of those of `_kernels.networks.trend`
     has_step: bool = False  # whether the last term is a step whose date is searched; observations in order of time
     draws: Draws | None = None
 
 
 class _Pixels(NamedTuple):
-    """Arrays of the pixels that are solved at a time, the first ones as in `_kernels.trend`."""
+    """Arrays of the pixels that are solved at a time, the first ones as in `_kernels.networks.trend`."""
 
     rows: np.ndarray
     value: np.ndarray

@@ -6,15 +6,18 @@ import numpy as np
 
 from xoffset._kernels._jit import hot_kernel, kernel
 
-# A pixel is fit to be matched if half of the weight of the fine low-pass falls on known pixels, and if what the coarse
-# one knows is not too lopsided: next to a rim even a plane leaves a pattern that stays while the ground moves.
+# Least share of the weight of the fine low-pass that falls on known pixels. Below it a pixel is not matched.
 LEAST_WEIGHT = 0.5
-LARGEST_OFFSET = 0.35  # of the centroid of the known pixels from the middle, in widths of the filter
-# Determinant of the moments below which a plane is not told from its level.
+# Largest distance of the centroid of the known pixels from the middle of the coarse low-pass, in widths (sigma) of that
+# filter. Farther off, at the rim of a hole, the filter leaves a pattern that stays while the ground moves, so the pixel
+# is not matched.
+LARGEST_OFFSET = 0.35
+# Least determinant of the moments of the known pixels, in widths of the filter, for a plane through them. Below it only
+# the level, or the level and one slope, is fitted.
 LEAST_DETERMINANT = 1e-3
-# Side of the cells in which holes are looked for, px.
+# Side of the square cells that are searched for holes, px; cells without one are skipped.
 CELL = 16
-# Taps on either side of a filter that one pass over a row takes in.
+# Taps on each side of a symmetric filter that one pass over a row adds up: enough that each pixel is loaded seldom.
 FOLD = 4
 
 

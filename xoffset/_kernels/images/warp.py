@@ -6,8 +6,10 @@ import numpy as np
 
 from xoffset._kernels._jit import kernel
 
+# Most iterations that find from where the ground at a place of the image has moved.
 ITERATIONS = 50
-TOLERANCE = 1e-6  # px
+# Change of that origin along y plus that along x that ends the iteration, px.
+TOLERANCE = 1e-6
 
 
 @kernel

@@ -7,8 +7,9 @@ import numpy as np
 from xoffset._kernels._jit import kernel
 from xoffset._kernels.networks.order import _median, _select
 
-RADIUS = 2  # nodes
-# Windows on ground that is strained more do not match.
+# Distance along each axis to which a node has neighbours, nodes.
+RADIUS = 2
+# Largest gradient of the shifts that is believed, px per px: windows on ground that is strained more do not match.
 LARGEST_STRAIN = 0.2
 
 

@@ -7,8 +7,15 @@ import numpy as np
 from xoffset._kernels._jit import kernel
 
 # What became of a point at a date, as written by `follow`.
-KNOWN, LEFT, NO_VALUE, NO_START = 0, 1, 2, 3
-# Part of the distance between two nodes below which a point lies on a node.
+# Its place is known.
+KNOWN = 0
+# It has left the map.
+LEFT = 1
+# The map has no value there.
+NO_VALUE = 2
+# It has no known start.
+NO_START = 3
+# Distance below which a point lies on a node, as a share of that between two nodes.
 NEAR = 1e-6
 
 

@@ -12,10 +12,11 @@ EDGES = (16.0, 32.0, 64.0, 128.0, 256.0)
 # Pairs that a bin needs to be judged, and to judge others. With 6, networks of 66 pairs find ground that is locked in
 # 64 to 85 % of the pixels; with 10 in 3 %.
 LEAST = 6
-# Standard errors of the difference of two medians that the medians differ by. On ground that does not move 4.5 drop a
-# bin in 0.1 to 0.8 % of the pixels, 4 in up to 2.3 %. The spread of few is too small as often as too large: `SCARCE`
-# pairs less are counted than there are.
-SIGNIFICANT, SCARCE = 4.5, 4
+# Difference of the median speeds of two bins that is significant, in its standard errors. On ground that does not move,
+# 4.5 drops a bin in 0.1 to 0.8 % of the pixels, 4 in up to 2.3 %.
+SIGNIFICANT = 4.5
+# Pairs taken off the number in a bin for its standard error, because the spread of few pairs is often too small.
+SCARCE = 4
 # Share of the speed of the shortest bin that a bin which is locked keeps at most.
 LARGEST_SHARE = 0.25
 

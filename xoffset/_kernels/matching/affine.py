@@ -23,23 +23,31 @@ from xoffset._kernels.matching.refine import (
     cut_template,
 )
 
+# Most Gauss-Newton steps; a window that has not converged by then fails.
 ITERATIONS = 40
-TOLERANCE = 1e-3  # px, of the edges of the window as of its centre
-LONGEST_STEP = 0.7  # px, of the edges as of the centre
+# Motion of the centre and of the edges below which a step is the last one, px.
+TOLERANCE = 1e-3
+# Longest step, as motion of the centre and of the edges, px; longer ones are shortened.
+LONGEST_STEP = 0.7
+# Largest sum of the absolute values of the four derivatives of the shift; beyond it the match fails.
 LARGEST_STRAIN = 0.4
-FARTHEST = 2.0  # px from the pure shift
-LARGEST_SIGMA = 0.25  # px, with which a shift under strain is believed
-# A pivot below this share of its diagonal: the six parameters cannot be told apart.
+# Largest distance of the shift from that without strain, px; farther ones are not believed.
+FARTHEST = 2.0
+# Largest standard error of a shift under strain that is believed, px.
+LARGEST_SIGMA = 0.25
+# Least pivot as a share of its diagonal element. Below it the six parameters cannot be told apart, and the match fails.
 LEAST_PIVOT = 1e-3
-# Chi-square of the four strains that chance exceeds once in twenty: below it no strain is looked for; and once in a
-# thousand: below it none is believed.
-SUSPICIOUS, SIGNIFICANT = 9.49, 18.47
-# Windows grow from this side by this factor to that of the template: little strain is needed to lose a large one, and
-# where the ground is bent more than strained the largest is not the best.
+# Chi-square of the four strains that noise alone exceeds once in 20 windows: below it no strain is looked for.
+SUSPICIOUS = 9.49
+# Chi-square of the four strains that noise alone exceeds once in 1000 windows: below it no strain is believed.
+SIGNIFICANT = 18.47
+# Side of the first window, px; windows then grow to the size of the template. A small window still matches under a
+# strain at which a large one is lost, and gives a start for the next.
 LEAST_SIDE = 12
+# Ratio of the sides of a window and of the one before.
 GROWTH = 1.42
-# A larger window whose shift is farther from that of a smaller one than this many of its standard errors sees motion
-# that the strain cannot describe; windows grow no more (Lepskii 1991, Theory Probab. Appl. 35, 454-466).
+# Largest change of the shift from a window to the next larger one, in standard errors. Beyond it the ground moves in a
+# way that strain does not describe, and windows grow no more (Lepskii 1991, Theory Probab. Appl. 35, 454-466).
 LARGEST_CHANGE = 2.0
 
 

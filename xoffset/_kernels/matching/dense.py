@@ -23,7 +23,8 @@ from xoffset._kernels.matching.surface import (
     _verdict_without_peak,
 )
 
-STRIP = 128  # pixels
+# Width of the strips that are searched one after the other, px: their sums stay in the cache of a core.
+STRIP = 128
 # Rows after which the column sums start afresh, in windows: what bright ground leaves in them by rounding goes with it.
 RESTART = 4
 

@@ -9,7 +9,7 @@ from xoffset._kernels._jit import hot_kernel
 from xoffset._kernels.matching.planes import _sandwich
 from xoffset._kernels.matching.spectra import _bends, _top_of_surface
 
-# The same for a surface through nine whole-pixel scores.
+# Least standard error of a surface through nine whole-pixel scores, px: its bias in the best of cases.
 LEAST_SIGMA_OF_SURFACE = 1e-2
 
 

@@ -11,7 +11,18 @@ import numpy as np
 from xoffset._kernels import bits
 from xoffset._kernels._jit import kernel
 
-ICGN, NONE, PARABOLA, GAUSS, QUADRATIC = range(5)
+# Codes of the ways to find the sub-pixel shift.
+# Inverse-compositional Gauss-Newton on the pixels (see `refine`); the rest are closed forms of the 3x3 scores.
+ICGN = 0
+# Whole pixels only.
+NONE = 1
+# A parabola along each axis.
+PARABOLA = 2
+# A Gaussian along each axis, which is a parabola through the logarithms.
+GAUSS = 3
+# A quadric through all nine scores.
+QUADRATIC = 4
+# Largest ratio of the curvatures of the peak along its axes; beyond it the detail runs in one direction only.
 LARGEST_CONDITION = 1e3
 
 

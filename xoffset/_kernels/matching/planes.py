@@ -14,8 +14,10 @@ ROBUSTNESS = 6
 STEPS = 20
 # Change of the shift below which the steps end, px.
 TOLERANCE = 5e-4
+# Least mean cosine of the phase residuals that a step is divided by. Scattered phases make steps too short by their
+# mean cosine; the limit keeps the correction below a factor of four.
 LEAST_HOLD = 0.25
-# Aliasing leaves this bias in the best of cases, px: no match is more certain.
+# Least standard error, px: the bias that aliasing leaves in the best of cases.
 LEAST_SIGMA = 2.5e-3
 
 

@@ -1,8 +1,8 @@
 """Sub-pixel matching by inverse-compositional Gauss-Newton on the template.
 
-For a pure shift the cubic spline that interpolates the secondary image is a separable four-tap filter, the same for
-all pixels of the template (Baker & Matthews 2004, Int. J. Comput. Vis. 56, 221-255, for the inverse composition).
-Windows are kept as one contiguous line of pixels: a sum over a line needs its lanes folded once, not once a row.
+Inverse composition is by Baker & Matthews (2004, Int. J. Comput. Vis. 56, 221-255). For a pure shift the cubic spline
+that interpolates the secondary image is a separable four-tap filter, the same for all pixels of the template.
+Windows are kept as one contiguous line of pixels, over which a vectorised sum is fastest.
 """
 
 from __future__ import annotations
@@ -15,28 +15,33 @@ from xoffset._kernels import bits
 from xoffset._kernels._jit import hot_kernel
 from xoffset._kernels.matching.peaks import ICGN, quadric, vertex
 
+# Most Gauss-Newton steps; a match that has not converged by then fails.
 ITERATIONS = 30
-# A step below this is the last one. What is left is shorter by the error of the Jacobian, about a tenth or less.
-TOLERANCE = 1e-3  # px
+# Length of a step that ends the iteration, px; the error that is left is about a tenth of it or less.
+TOLERANCE = 1e-3
+# Largest ratio of the eigenvalues of the normal matrix; beyond it the detail runs in one direction only.
 LARGEST_CONDITION = 1e3
-# Bias that the interpolation of pixels leaves in the best of cases, px: no match is more certain than this.
+# Least standard error, px: the bias that interpolating pixels leaves in the best of cases.
 LEAST_SIGMA = 1.3e-3
-# What the area of a pixel does not average away comes back as coarser detail that moves with the wrong phase: a bias of
-# -A·sin(2π·shift) in windows of any size. A is measured on synthetic scenes of all colours, see `_aliasing`.
-ALIASING, ALIASING_BAND, LARGEST_BAND = 0.026, 1.4, 1.55
-# The residual is taken for independent from block to block of this many pixels: that of band-passed noise hangs
-# together over the edges of the blocks, which makes their sums vary more by BLOCK_GAIN than it seems.
-BLOCK = 4
+# A at ALIASING_BAND, px. Aliased detail biases the shift by -A·sin(2π·shift) in windows of any size, see `_aliasing`.
+ALIASING = 0.026
+# Mean squared slope over mean squared value of images of white ground, rad² px⁻²; A grows with its sixth power.
+ALIASING_BAND = 1.4
+# Band at which A stops growing, rad² px⁻²: little beyond that of white ground, and A is not measured farther.
+LARGEST_BAND = 1.55
+BLOCK = 4  # side of the blocks whose residuals are taken for independent of each other, px
+# Factor on the variance of sums over blocks: band-passed noise does correlate across their edges.
 BLOCK_GAIN = 1.2
-# Weight, in blocks, of what the same residual would do if it were filtered white noise: small windows have few blocks.
+# Weight, in blocks, of the covariance that filtered white noise would have: small windows have few blocks of their own.
 PRIOR_BLOCKS = 2
-# A small window tells the agreement of the slopes badly: never inflate sigma more than ten times for it.
+# Least share of the slopes that both images have in common: small windows measure it badly.
 LEAST_AGREEMENT = 0.1
-# Steps are never lengthened more than this for what the Jacobian has learnt from the last ones.
+# Most that Broyden's update may lengthen steps: it divides the determinant of the Jacobian by at most its square.
 LARGEST_STRETCH = 4.0
-LONGEST_STEP = 0.5  # px
+LONGEST_STEP = 0.5  # along an axis, px
+# Most that the score may fall below that of the whole-pixel peak by rounding; otherwise the match fails.
 SCORE_TOLERANCE = 1e-5
-# a closed form that locks by a tenth of a pixel may fall so far, even where the peak is the true shift
+# The same for a closed form: even at the true peak its bias to whole pixels, up to 0.1 px, costs this much score.
 LOCKED_TOLERANCE = 1e-2
 
 

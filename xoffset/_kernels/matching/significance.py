@@ -4,7 +4,7 @@ Where two images have nothing in common the score scatters about zero with varia
 candidates is the highest maximum of a smooth random surface. `pixels_eff` follows from the autocorrelations of both
 windows, the number of maxima from the roughness of the surface.
 
-What a matcher does with it, for one pair on one tile (see `_ncc._match`)::
+What a matcher does with it, for one pair on one tile (see `ncc._match`)::
 
     lagged = lags(template, reach)                      # once; reach: how far the pre-filter lets pixels correlate
     texture(image, valid, lagged)                       # once an image: `image` is zero where not `valid`
@@ -27,16 +27,25 @@ import numpy as np
 
 from xoffset._kernels._jit import hot_kernel, kernel
 
-# Products of pixels are summed over blocks of this side, px; the texture at a point is that of AREA x AREA blocks.
-BLOCK, AREA = 8, 2
-# Every lag to FINE px, then every second to twice as far, and so on.
+# Side of the blocks over which products of pixels are summed, px.
+BLOCK = 8
+# Blocks along a side of the square whose texture stands for that at its middle.
+AREA = 2
+# Longest lag up to which every lag is measured, px; to twice as far every second one is, and so on.
 FINE = 4
 # Points along a window at which the textures of the two images meet.
 MOST_POINTS = 4
-# The textures around the best of many candidates resemble each other by chance, which makes pixels_eff too small by
-# OFFSET + SHARE·pixels; where both do not overlap it comes out far too large: at most LARGEST_RATIO times that of an
-# image with itself. Set with unrelated synthetic scenes, textures white to red, clouded and clear.
-OFFSET, SHARE, LARGEST_RATIO = 0.3, 0.006, 2.0
+# The next constants correct pixels_eff, the number of independent pixels of a window. The textures around the best of
+# many candidates resemble each other by chance, which makes it too small by OFFSET + SHARE·pixels. The values were set
+# with unrelated synthetic scenes from white to red, with clouds and without.
+# Part of the correction that is the same for all windows, pixels.
+OFFSET = 0.3
+# Part of the correction that grows with the window, per pixel of it.
+SHARE = 0.006
+# Largest pixels_eff of two images, relative to that of each with itself: where their textures have no frequency in
+# common it would come out far too large.
+LARGEST_RATIO = 2.0
+# Least pixels_eff of any window.
 LEAST_PIXELS = 1.3
 # Below this level, in standard deviations, the share of scores that are maxima is that at the level.
 LEAST_LEVEL = 2.0

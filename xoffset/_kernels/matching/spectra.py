@@ -7,6 +7,7 @@ import numpy as np
 from xoffset._kernels import bits
 from xoffset._kernels._jit import hot_kernel
 
+# Distance from the peak, px, within which high values belong to it; the second peak is sought farther away.
 PEAK_RADIUS = 3
 # Share of the window's side over which the raised cosine rises, half of it at either end; 1 is a Hann window.
 TAPER = 0.5

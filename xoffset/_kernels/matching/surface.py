@@ -7,11 +7,20 @@ import numpy as np
 from xoffset._kernels import bits
 from xoffset._kernels._jit import hot_kernel
 
+# Distance from the peak, px, within which high scores belong to it; the second peak is sought farther away.
 PEAK_RADIUS = 3
+# Of the valid pixels that two windows must share, the share that must also be far enough from holes to be matched.
 LEAST_FIT = 0.8
-# what stands in a surface where a candidate has no score; ordered by how much is missing
+# Values that stand in a surface for a candidate without a score; real scores lie between -1 and 1.
+# All of these values are at or below this one.
 NO_SCORE = -2.0
-ONE_VALUE, FEW_COMMON, NOTHING_COMMON = -2.0, -3.0, -4.0
+# One of the windows has the same value in all its pixels.
+ONE_VALUE = -2.0
+# The windows share too few valid pixels.
+FEW_COMMON = -3.0
+# The windows share no valid pixel.
+NOTHING_COMMON = -4.0
+# Outside of the surface: below all others, so that any candidate is higher.
 LOWEST = -9.0
 # what `_read_peak` tells of a surface: shift along y and x, score, gap, then the 3 x 3 scores around the peak by rows
 PEAK_FIELDS = 13

@@ -14,6 +14,7 @@ import numpy as np
 from xoffset._kernels._jit import hot_kernel
 from xoffset._kernels.matching.surface import _masked_scores, _plain_scores, _read_peak
 
+# Number to whose multiple the shifts along x are rounded up, so that vector instructions work on whole vectors.
 LANES = 8
 
 

@@ -10,9 +10,21 @@ import numpy as np
 from xoffset._kernels._jit import kernel
 
 # States of a date.
-CONNECTED, NO_PAIRS, DISCONNECTED, NO_REFERENCE = 0, 1, 2, 3
+# A chain of pairs connects it with the reference date.
+CONNECTED = 0
+# It has no pair.
+NO_PAIRS = 1
+# It has pairs, but no chain of them leads to the reference date.
+DISCONNECTED = 2
+# The reference date itself has no pair.
+NO_REFERENCE = 3
 # What becomes of dates that no chain of pairs connects with the reference date.
-NAN, BRIDGE, SEPARATE = 0, 1, 2
+# They have no value.
+NAN = 0
+# Every group is moved as a whole onto one line in time, whose slope all groups share.
+BRIDGE = 1
+# Their displacements are those since the first date of their group.
+SEPARATE = 2
 
 
 @kernel

@@ -12,8 +12,10 @@ import numpy as np
 
 from xoffset._kernels._jit import kernel
 
-# Variances beyond are none: single precision does not hold them.
+# Least variance that counts as known, in the square of the unit of the displacements: the inverse of a smaller one
+# comes near the limit of single precision.
 LEAST = 1e-30
+# Largest variance that counts as known, for the same reason.
 MOST = 1e30
 
 

@@ -8,10 +8,11 @@ from xoffset._kernels._jit import kernel
 from xoffset._kernels.networks.least_squares import _form, _least_squares, _residual, _squared_length
 from xoffset._kernels.networks.trend import HUBER, LINEAR, THRESHOLDS, _iterate
 
-# Dates that are tried one after the other, the least fall of the criterion that a step is worth, and the least number
-# of observations on each side of it.
+# Most times that the date of the step is searched anew, each time with the weights of the date found before.
 SEARCHES = 5
+# Least fall of the Bayesian information criterion for which a step is kept: 10 is very strong evidence.
 SMALLEST_GAIN = 10.0
+# Least number of observations on each side of a step: a single one may be an outlier.
 FEWEST = 2
 
 

@@ -1,6 +1,6 @@
-"""Robust linear models of motion in time: kernels that solve some pixels each, called one after the other by `_trend`.
+"""Robust linear models of motion in time: kernels that solve some pixels each.
 
-Arrays that they share, by pixel:
+`_arrays.networks.trend` calls them one after the other. Arrays that they share, by pixel:
 
 designs
     (1 or pixel, observation, term) derivative of each observation with respect to each parameter.
@@ -24,13 +24,25 @@ from xoffset._kernels._jit import kernel
 from xoffset._kernels.networks.least_squares import _form, _least_squares, _squared_length
 from xoffset._kernels.networks.order import _median
 
-LINEAR, HUBER, TUKEY, L1 = range(4)
-# Thresholds on the length of a vector of two components, in units of the scale: the quantile (82 %) that 1.345 is for
-# one component, the biweight that keeps 95 % of the efficiency (4.685 for one component), and one that is hardly there.
+# Codes of the losses: least squares, Huber's, Tukey's biweight, and absolute values.
+LINEAR = 0
+HUBER = 1
+TUKEY = 2
+L1 = 3
+# Length of a residual vector from which each loss lowers its weight (for the biweight: rejects it), in units of the
+# scale, by code. Huber's is the 82 % quantile, as 1.345 is for one component. The biweight's keeps 95 % of the
+# efficiency, as 4.685 does for one component. That of "l1" only keeps weights finite.
 THRESHOLDS = (np.inf, 1.856, 5.123, 0.05)
-# Median length of a vector of two independent components of unit variance.
+# Median length of a vector of two independent components of unit variance; it turns a median length into a scale.
 MEDIAN_LENGTH = 1.1774100225154747
-ITERATIONS, RESCALED, TOLERANCE, SMALLEST_SCALE = 100, 50, 1e-3, 1e-6
+# Most iterations; a pixel that needs more has not converged.
+ITERATIONS = 100
+# Iterations after which the scale stays as it is, so that the rest converges.
+RESCALED = 50
+# Change of the solution that ends the iteration, in units of the scale and of its standard errors.
+TOLERANCE = 1e-3
+# Least scale, in standard errors of the observations: a median residual of zero would reject all that is not zero.
+SMALLEST_SCALE = 1e-6
 
 
 @kernel

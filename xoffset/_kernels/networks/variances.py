@@ -10,16 +10,17 @@ import numpy as np
 from xoffset._kernels._jit import kernel
 from xoffset._kernels.networks.groups import CONNECTED, DISCONNECTED
 
-# Updates of the variances of dates, and the share of the difference that each makes good. Few: where a network hardly
-# tells, as a chain, more would follow the errors of the variances of the pairs.
+# Updates of the variances of the dates. Few, because a network with little redundancy, such as a chain, hardly
+# determines them: more updates would fit the errors of the variances of the pairs.
 SPLITS = 3
+# Share of the difference between the variances of the pairs and of their dates that each update removes.
 DAMPING = 0.9
-# A date has at least this share of the variance of its best pair, of which a half is fair.
+# Least variance of a date, as a share of that of its best pair. An even split between the two dates would be 0.5.
 LEAST_SHARE = 0.25
-# Residuals beyond, in units of the scale, tell nothing of the noise.
+# Length of a residual, in units of the scale, beyond which the pair is an outlier and does not count for the noise.
 OUTLIER = 4.0
-# Share of the variance of a pair that is its own by experience, which counts as much as one redundant pair: matches of
-# synthetic images, with and without clouds, have 1 to 5 %.
+# Expected share of the variance of a pair that is its own noise and not that of its two images. It counts as much as
+# one redundant pair. Matches of synthetic images, with and without clouds, have 0.01 to 0.05.
 PRIOR_SHARE = 0.03
 
 
