@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from xoffset._arrays.networks.strips import Layers, Method, Network, Strip
+from xoffset._arrays.networks.strips import Method, Network, SeriesLayers, Strip
 from xoffset._kernels.networks import groups, losses, smoothing, systems, variances
 
 # Steps of the loss, at most, and largest change of the solution that may be left, in units of the noise of the pairs;
@@ -40,7 +40,7 @@ FIRST_RATIO = -5.0
 # ------------------------------------------------------------------------------------------------------------- results
 
 
-def invert(network: Network, method: Method, s: Strip, out: Layers) -> None:
+def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> None:
     """Displacement of each date since the reference by robust weighted least squares.
 
     s: with observed, variance, weight and prior of the pixels, n_pairs, is_blind and total from `observations.load`.
@@ -80,7 +80,7 @@ def noise(network: Network, s: Strip, loss: int, out: np.ndarray) -> None:
     out[:] = s.share
 
 
-def _write(network: Network, method: Method, s: Strip, out: Layers) -> None:
+def _write(network: Network, method: Method, s: Strip, out: SeriesLayers) -> None:
     groups.write(network.home, method.islands, s.state, s.root, s.solution, out.displacement, out.variance)
     if method.islands == groups.SEPARATE and s.n_groups.max() > 1.0:
         groups.separate(s.state, s.root, s.solution, out.displacement)
