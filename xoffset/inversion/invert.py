@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import _options
+from xoffset._arrays.layers import Layers
 from xoffset._arrays.networks import graph, solver, strips
 from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks import pixels
@@ -40,6 +41,8 @@ LEAST = 20
 SAMPLE = 4_000_000
 # Stable ground tells the variance of a date with little noise poorly, so it may lower it to this share at most.
 LEAST_FACTOR = 0.1
+# Table of stable ground (layer, date): factors of the variances along x and y, displacement of the whole [m].
+_STABLE = Layers(factor=2, geolocation_dx=(), geolocation_dy=())
 
 
 def invert(
@@ -172,7 +175,8 @@ def invert(
         "smooth": smooth if isinstance(smooth, str) else float(smooth), "prior": prior is not None,
         "islands": islands, "reference": ", ".join(str(epochs[k]) for k in home), "stable": stable is not None,
     }  # fmt: skip
-    places = {} if table is None else {"geolocation_dx": table[2], "geolocation_dy": table[3]}
+    names = ("geolocation_dx", "geolocation_dy")
+    places = {} if table is None else {name: table[_STABLE.at(name)] for name in names}
     series = products.series(_fields(found, setup) | places, epochs, like=shifts, step=step)
     series.attrs["reference"] = step["reference"]
     best = graph.degree(epochs.size, graph.undirected(ends))
@@ -183,7 +187,7 @@ def invert(
 
 def _fields(found: Any, setup: solver.Setup) -> dict[str, Any]:
     """Variables of the series from the layers of the solver."""
-    layers = strips.Layers.of(found, setup.times.size)
+    layers = strips.SeriesLayers.of(found, setup.times.size)
     dx, dy = layers.displacement
     state = layers.state
     flags = sum((state == code) * np.int64(FLAGS[name]) for code, name in _STATES.items())
@@ -207,16 +211,16 @@ def _fields(found: Any, setup: solver.Setup) -> dict[str, Any]:
 
 
 def _table(stable: xr.DataArray, shifts: xr.Dataset, order: Any, setup: solver.Setup) -> Any:
-    """Table of `_of_stable_ground` (4, date), NumPy or dask."""
+    """Table of `_of_stable_ground`, NumPy or dask."""
     mask = on_nodes(stable, shifts, "invert")
     stride = math.ceil(math.sqrt(shifts["dx"].size / SAMPLE))
     fields = [shifts[name].data[order][..., ::stride, ::stride] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     fit = partial(_of_stable_ground, setup=setup)
-    return at_once(fit, [*fields, mask[::stride, ::stride]], np.dtype(np.float64), (4, setup.times.size))
+    return at_once(fit, [*fields, mask[::stride, ::stride]], np.dtype(np.float64), (_STABLE.count, setup.times.size))
 
 
 def _of_stable_ground(*fields: np.ndarray, setup: solver.Setup) -> np.ndarray:
-    """Table (4, date): factors of the variances of the dates along x and y, then the displacement of the whole [m]."""
+    """Table as `_STABLE` says."""
     observed = Observations.of(setup.ends)
     ends = observed.ends
     merged = observed.merge(*(field[:, fields[4]][:, np.newaxis] for field in fields[:4]))
@@ -237,23 +241,25 @@ def _of_stable_ground(*fields: np.ndarray, setup: solver.Setup) -> np.ndarray:
         median[:, pair] = np.median(vectors[:2], axis=1)
         spread = 1.4826 * np.median(np.abs(vectors[:2] - median[:, pair, np.newaxis]), axis=1)
         seen[:, pair], expected[:, pair] = spread**2, np.median(vectors[2:], axis=1)
-    table = np.ones((4, setup.times.size))
+    table = np.ones((_STABLE.count, setup.times.size))
+    stable = _STABLE.split(table)
     for axis in range(2):
         of_dates = np.empty((2, setup.times.size, 1, 1))
         for variance, out in zip((seen[axis], expected[axis]), of_dates, strict=True):
             solver.date_variance(ends, variance[:, np.newaxis, np.newaxis], out)
         factor = np.maximum(of_dates[0] / of_dates[1], LEAST_FACTOR)[:, 0, 0]
-        table[axis] = np.where(np.isfinite(factor), factor, 1.0)
+        stable["factor"][axis] = np.where(np.isfinite(factor), factor, 1.0)
     # the whole moves as one pixel would
     whole = replace(setup, ends=ends, base=np.ones(len(ends)), is_relative=False, has_field=False, has_prior=False,
                     smooth=0.0, islands=groups.NAN)  # fmt: skip
     pixel = [array[:, np.newaxis, np.newaxis] for array in (*median, *np.ones_like(median))]
-    table[2:] = strips.Layers.of(solver.solve(*pixel, setup=whole), setup.times.size).displacement[:, :, 0, 0]
+    moved = strips.SeriesLayers.of(solver.solve(*pixel, setup=whole), setup.times.size).displacement
+    stable["geolocation_dx"][:], stable["geolocation_dy"][:] = moved[:, :, 0, 0]
     return table
 
 
 def _solve_with(table: np.ndarray, *fields: np.ndarray, setup: solver.Setup) -> np.ndarray:
-    return solver.solve(*fields, setup=replace(setup, factor=np.ascontiguousarray(table[:2])))
+    return solver.solve(*fields, setup=replace(setup, factor=np.ascontiguousarray(table[_STABLE["factor"]])))
 
 
 # -------------------------------------------------------------------------------------------------------------- checks

@@ -8,12 +8,18 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
+from xoffset._arrays.layers import Layers
 from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks import halos, pixels
 from xoffset._kernels.networks import coherence
 from xoffset.model import checks, variables
 from xoffset.model.flags import FLAGS
 from xoffset.motion.maps import on_grid
+
+# What `_directions_of_block` finds, in the order of the kernel; the sums are those of x, y and the lengths.
+_DIRECTIONS = Layers(
+    sums=3, n_pairs=(), flags=(), normalised_vector_coherence=(), noise_floor=(), debiased_vector_coherence=()
+)
 
 
 def vector_coherence(
@@ -79,18 +85,17 @@ def vector_coherence(
     seen = Observations.of(ends)
     fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     directions = partial(_directions_of_block, seen=seen, min_displacement=least, min_valid=float(min_valid))
-    found = pixels.per_pixel(directions, fields, 8)
-    sums = halos.with_halo(partial(_window_sums_of_block, radius=radius), [found[:3]], radius, found.dtype)
+    found = _DIRECTIONS.split(pixels.per_pixel(directions, fields, _DIRECTIONS.count))
+    sums, n_pairs, flags = (found.pop(name) for name in ("sums", "n_pairs", "flags"))
+    x, y, length = halos.with_halo(partial(_window_sums_of_block, radius=radius), [sums], radius, sums.dtype)
 
-    flags = found[4].astype(np.int64)
+    flags = flags.astype(np.int64)
     # a window where nothing moves has no direction
-    length = np.where((flags == 0) & (sums[2] > 0), sums[2], np.nan)
+    length = np.where((flags == 0) & (length > 0), length, np.nan)
     values = {
-        "vector_coherence": np.minimum(np.hypot(sums[0], sums[1]) / length, 1.0),
-        "normalised_vector_coherence": found[5],
-        "noise_floor": found[6],
-        "debiased_vector_coherence": found[7],
-        "n_pairs": found[3].astype(np.int32),
+        "vector_coherence": np.minimum(np.hypot(x, y) / length, 1.0),
+        **found,
+        "n_pairs": n_pairs.astype(np.int32),
         "flags": flags,
     }
     step = {
@@ -162,14 +167,16 @@ def _directions_of_block(
     *fields: np.ndarray, seen: Observations, min_displacement: float, min_valid: float
 ) -> np.ndarray:
     observed = seen.merge(*fields)
-    found = np.empty((8, *observed.shape[2:]))
+    found = np.empty((_DIRECTIONS.count, *observed.shape[2:]))
     coherence.of_pairs(seen.ends, seen.dates, observed[0], observed[1], found)
-    count, total = found[3], np.hypot(found[0], found[1])
-    found[4] = np.where(
+    named = _DIRECTIONS.split(found)
+    x, y, _ = named["sums"]
+    count = named["n_pairs"]
+    named["flags"][:] = np.where(
         count == 0,
         FLAGS["no_pairs"],
         (count < min_valid * len(seen.ends)) * FLAGS["few_valid"]
-        + (total < min_displacement * count) * FLAGS["insignificant"],
+        + (np.hypot(x, y) < min_displacement * count) * FLAGS["insignificant"],
     )
     return found.astype(fields[0].dtype)
 

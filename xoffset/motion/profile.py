@@ -115,10 +115,11 @@ def profile(
     found = found[:, 0] if is_map else found
 
     dims = (*data[names[0]].dims[:-2], "distance")
-    values: dict[str, Any] = {name: (dims, found[k]) for k, name in enumerate(labels)}
+    components = dict(zip(labels, found, strict=True))
+    values: dict[str, Any] = {name: (dims, field) for name, field in components.items()}
     is_outside = np.isnan(places.weight).all(axis=0)
     reason = np.where(is_outside, FLAGS["outside"], FLAGS["few_valid"]).astype(np.int64)
-    values["flags"] = (dims, np.isnan(found[0]) * reason)
+    values["flags"] = (dims, np.isnan(components["parallel"]) * reason)
     out = products.product(
         values,
         variables.PROFILE if names[0] == "dx" else variables.PROFILE_RATE,
@@ -219,7 +220,8 @@ def _along_of_layers(*fields: np.ndarray, places: Places, overlap: float, turn: 
     values[: len(fields)] = fields
     if len(fields) == 5:
         with np.errstate(divide="ignore", invalid="ignore"):
-            values[4] = values[4] / (values[2] * values[3])
+            _, _, sigma_x, sigma_y, correlation = values
+            correlation /= sigma_x * sigma_y
     out = np.empty((4, fields[0].shape[0], fields[0].shape[2]))
     section.along(places.row, places.column, places.weight, overlap, turn, values, out)
     return out[: 4 if len(fields) > 2 else 2].astype(fields[0].dtype)

@@ -98,8 +98,9 @@ def strain(dataset: xr.Dataset, *, window: int = 5, overlap: float = 4.0, min_va
     found = found[:, 0] if is_map else found
 
     dims = data[names[0]].dims
-    values: dict[str, Any] = {name: (dims, found[k]) for k, name in enumerate(labels)}
-    values["flags"] = (dims, np.isnan(found[0]) * np.int64(FLAGS["few_valid"]))
+    strains = dict(zip(labels, found, strict=True))
+    values: dict[str, Any] = {name: (dims, field) for name, field in strains.items()}
+    values["flags"] = (dims, np.isnan(strains["exx"]) * np.int64(FLAGS["few_valid"]))
     return products.product(
         values,
         variables.STRAIN if names[0] == "dx" else variables.STRAIN_RATE,
@@ -130,8 +131,9 @@ def _strain_of_block(
         gradient.gradient(radius, least, tent[: tent.size if errors else 0], *parts, found[:, layer])
 
     x, y = spacing
-    exx, eyy = found[0] / x, found[3] / y
-    along_y, along_x = found[1] / y, found[2] / x
+    dx_along_x, dx_along_y, dy_along_x, dy_along_y, *variances = found
+    exx, eyy = dx_along_x / x, dy_along_y / y
+    along_y, along_x = dx_along_y / y, dy_along_x / x
     exy = 0.5 * (along_y + along_x)
     dilatation, half = exx + eyy, 0.5 * (exx - eyy)
     shear = np.hypot(half, exy)
@@ -140,8 +142,9 @@ def _strain_of_block(
     values = [exx, eyy, exy, dilatation, 0.5 * (along_x - along_y), shear]
     values += [0.5 * dilatation + shear, 0.5 * dilatation - shear, azimuth]
     if errors:
-        of_exx, of_eyy, of_both = found[4] / x**2, found[7] / y**2, 2.0 * found[8] / (x * y)
-        of_shear, of_shears = found[5] / y**2 + found[6] / x**2, 2.0 * found[9] / (x * y)
-        variances = [of_exx, of_eyy, 0.25 * (of_shear + of_shears), of_exx + of_eyy + of_both]
-        values += [np.sqrt(np.maximum(each, 0.0)) for each in (*variances, 0.25 * (of_shear - of_shears))]
+        xx, xy, yx, yy, of_extensions, of_slopes = variances
+        of_exx, of_eyy, of_both = xx / x**2, yy / y**2, 2.0 * of_extensions / (x * y)
+        of_shear, of_shears = xy / y**2 + yx / x**2, 2.0 * of_slopes / (x * y)
+        squares = [of_exx, of_eyy, 0.25 * (of_shear + of_shears), of_exx + of_eyy + of_both]
+        values += [np.sqrt(np.maximum(each, 0.0)) for each in (*squares, 0.25 * (of_shear - of_shears))]
     return np.stack(values).astype(dx.dtype)

@@ -16,6 +16,8 @@ from xoffset.model import checks, grids, products, variables
 from xoffset.model.dates import Date, as_dates, index_of_date
 from xoffset.model.flags import FLAGS
 
+# Fields of a path, in the order of the kernel.
+_FIELDS = ("x", "y", "dx", "dy", "sigma_dx", "sigma_dy", "dx_eulerian", "dy_eulerian", "state")
 _STATES = {paths.LEFT: "outside", paths.NO_VALUE: "nodata", paths.NO_START: "no_reference"}
 
 
@@ -88,13 +90,13 @@ def trajectory(
     origin = np.array([series["x"].values[0], series["y"].values[0]], dtype=np.float64)
     follow = partial(_follow, start=places - origin, first=first, spacing=np.array(spacing), window=window or np.inf)
     fields = [series[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
-    shape = (9, len(places), dates.size - first)
-    found = whole.at_once(follow, fields, np.dtype(np.float64), shape)
+    shape = (len(_FIELDS), len(places), dates.size - first)
+    found = dict(zip(_FIELDS, whole.at_once(follow, fields, np.dtype(np.float64), shape), strict=True))
+    state = found.pop("state")
 
-    names = ("dx", "dy", "sigma_dx", "sigma_dy", "dx_eulerian", "dy_eulerian")
-    values = {"x": found[0] + origin[0], "y": found[1] + origin[1]}
-    values |= {name: found[2 + k].astype(series["dx"].dtype) for k, name in enumerate(names)}
-    values["flags"] = sum((found[8] == code) * np.int64(FLAGS[name]) for code, name in _STATES.items())
+    values = {name: each.astype(series["dx"].dtype) for name, each in found.items()}
+    values |= {"x": found["x"] + origin[0], "y": found["y"] + origin[1]}
+    values["flags"] = sum((state == code) * np.int64(FLAGS[name]) for code, name in _STATES.items())
     out = products.product(
         {name: (("point", "time"), each) for name, each in values.items()},
         variables.TRAJECTORY,
@@ -131,6 +133,6 @@ def _places(points: Any, series: xr.Dataset) -> np.ndarray:
 
 
 def _follow(*fields: np.ndarray, start: np.ndarray, first: int, spacing: np.ndarray, window: float) -> np.ndarray:
-    out = np.empty((9, len(start), len(fields[0]) - first))
+    out = np.empty((len(_FIELDS), len(start), len(fields[0]) - first))
     paths.follow(*fields, start, first, spacing, window, out)
     return out

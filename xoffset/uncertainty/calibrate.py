@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
+from xoffset._arrays.layers import Layers
 from xoffset._arrays.networks import graph
 from xoffset._blocks import pixels, whole
 from xoffset.model import checks, products
@@ -22,6 +23,8 @@ LEAST, LEAST_OF_PAIR = 50, 5
 SAMPLE = 2_000_000
 # Correlation of neighbours below which no farther neighbour counts as alike.
 LEAST_CORRELATION = 0.1
+# Table (layer, baseline, score): upper edges of the strata, of baseline [yr] and of score, then factors of x and y.
+_STRATA = Layers(baseline=(), score=(), factor=2)
 
 
 def calibrate(shifts: xr.Dataset, stable: xr.DataArray, *, apply_to: xr.Dataset | None = None) -> xr.Dataset:
@@ -94,20 +97,21 @@ def calibrate(shifts: xr.Dataset, stable: xr.DataArray, *, apply_to: xr.Dataset 
     fields = [shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy", "score")]
     sample = [field[..., ::stride, ::stride] for field in (*fields, mask)]
     fit = partial(_fit, baseline=_baseline(shifts), independent=_independent(shifts))
-    table = whole.at_once(fit, sample, np.dtype(np.float64), (4, BASELINES, SCORES))
+    table = whole.at_once(fit, sample, np.dtype(np.float64), (_STRATA.count, BASELINES, SCORES))
     score = target["score"].astype(target["sigma_dx"].dtype)
-    pairs = target.sizes["pair"]
-    found = pixels.per_pixel_of(partial(_factors, baseline=_baseline(target)), [score.data], table, 2 * pairs)
+    layers = Layers(dx=target.sizes["pair"], dy=target.sizes["pair"])
+    find = partial(_factors, baseline=_baseline(target))
+    factors = layers.split(pixels.per_pixel_of(find, [score.data], table, layers.count))
 
     out = target.copy()
-    for name, factor in (("dx", found[:pairs]), ("dy", found[pairs:])):
+    for name, factor in factors.items():
         out[f"sigma_{name}"] = target[f"sigma_{name}"] * factor
         if f"sigma_factor_{name}" in target:
             factor = factor * target[f"sigma_factor_{name}"].data
         attrs = {"long_name": f"factor that stable ground gave to sigma_{name}", "units": "1"}
         out[f"sigma_factor_{name}"] = (("pair", "y", "x"), factor, attrs)
     if "cov_dxdy" in target:
-        out["cov_dxdy"] = target["cov_dxdy"] * (found[:pairs] * found[pairs:])
+        out["cov_dxdy"] = target["cov_dxdy"] * (factors["dx"] * factors["dy"])
     return products.relabel(out, {"function": "calibrate", "apply_to": apply_to is not None})
 
 
@@ -141,7 +145,7 @@ def _independent(shifts: xr.Dataset) -> float:
 
 
 def _fit(*fields: np.ndarray, baseline: np.ndarray, independent: float) -> np.ndarray:
-    """Table (4, baseline, score): upper edges of the strata, of baseline [yr] and of score, then factors of x and y."""
+    """Table as `_STRATA` says."""
     dx, dy, sigma_dx, sigma_dy, score = (np.ascontiguousarray(field, dtype=np.float64) for field in fields[:5])
     used = fields[5] & np.isfinite(dx) & np.isfinite(dy) & np.isfinite(score) & (sigma_dx > 0.0) & (sigma_dy > 0.0)
     ratio = np.full((2, *used.shape), np.nan)
@@ -166,21 +170,22 @@ def _fit(*fields: np.ndarray, baseline: np.ndarray, independent: float) -> np.nd
 
 
 def _table(ratio: np.ndarray, score: np.ndarray, used: np.ndarray, baseline: np.ndarray, least: int) -> np.ndarray:
-    table = np.full((4, BASELINES, SCORES), np.inf)
+    table = np.full((_STRATA.count, BASELINES, SCORES), np.inf)
+    strata = _STRATA.split(table)
     count = used.sum(axis=(1, 2))
     # as many strata of the baseline as are left for the score in each of them
     parts = min(BASELINES, max(1, math.isqrt(int(count.sum()) // least)))
     edges = _edges(np.repeat(baseline, count), parts, least)
-    table[0, : edges.size] = edges[:, None]
+    strata["baseline"][: edges.size] = edges[:, None]
     for stratum in range(edges.size + 1):
         pairs = np.searchsorted(edges, baseline) == stratum
         ratios, scores = ratio[:, pairs][:, used[pairs]], score[pairs][used[pairs]]
         cuts = _edges(scores, SCORES, least)
-        table[1, stratum, : cuts.size] = cuts
+        strata["score"][stratum, : cuts.size] = cuts
         group = np.searchsorted(cuts, scores)
         for k in range(cuts.size + 1):
-            table[2:, stratum, k] = 1.4826 * np.median(np.abs(ratios[:, group == k]), axis=1)
-    if not table[2:].all():
+            strata["factor"][:, stratum, k] = 1.4826 * np.median(np.abs(ratios[:, group == k]), axis=1)
+    if not strata["factor"].all():
         raise ValueError(
             "calibrate() needs displacements that differ on stable ground; got the same in most of its windows. "
             "Match two different images."
@@ -229,9 +234,10 @@ def _alike(ratio: np.ndarray) -> float:
 
 def _factors(table: np.ndarray, score: np.ndarray, *, baseline: np.ndarray) -> np.ndarray:
     """Factors along x of all pairs, then along y (2·pair, rows, columns)."""
+    strata = _STRATA.split(table)
     out = np.empty((2, *score.shape), dtype=score.dtype)
     for pair, (scores, years) in enumerate(zip(score.astype(np.float64), baseline, strict=True)):
-        stratum = np.searchsorted(table[0, :-1, 0], years)
-        found = table[2:, stratum][:, np.searchsorted(table[1, stratum, :-1], scores)]
+        stratum = np.searchsorted(strata["baseline"][:-1, 0], years)
+        found = strata["factor"][:, stratum][:, np.searchsorted(strata["score"][stratum, :-1], scores)]
         out[:, pair] = np.where(np.isfinite(scores), found, np.nan)
     return out.reshape(-1, *score.shape[1:])

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from xoffset._arrays.layers import Layers
 from xoffset._arrays.networks import graph, solver
 from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks import halos
@@ -26,6 +27,9 @@ LEAST_STABLE = 10
 FAR, FAR_SPREADS = 2.0, 3.5
 # What is below this share of the standard errors is rounding, and no date is bad for it.
 NEGLIGIBLE = 0.01
+# Columns of the table by pair, then by date.
+_OF_PAIRS = ("median_closure", "share_beyond", "spread", "sigma_factor")
+_OF_DATES = ("date_median_closure", "date_share_beyond", "date_spread", "date_error", "is_bad")
 
 
 class Network(NamedTuple):
@@ -142,34 +146,28 @@ def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dat
         )
     pairs, dates = shifts.sizes["pair"], network.dates
     spacing = grids.spacing(shifts, "closure") if shifts.sizes["y"] * shifts.sizes["x"] > 1 else grids.Spacing(1.0, 1.0)
-    fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
+    vectors = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     of_block = partial(_misclosure, network=network, spacing=spacing)
-    found = halos.around_pixel(of_block, fields, 1, 3 * pairs + 2 * dates)
+    found = halos.around_pixel(of_block, vectors, 1, _maps(pairs, dates).count)
 
     stride = math.ceil(math.sqrt(shifts["dx"].size / SAMPLE))
-    sample = [field[..., ::stride, ::stride] for field in (found, *fields, *([] if mask is None else [mask]))]
-    table = at_once(partial(_table, network=network), sample, np.dtype(np.float64), (5, pairs + dates))
+    sample = [field[..., ::stride, ::stride] for field in (found, *vectors, *([] if mask is None else [mask]))]
+    layout = _columns(pairs, dates)
+    table = at_once(partial(_table, network=network), sample, np.dtype(np.float64), (layout.count,))
     table = table.astype(found.dtype)
 
     of_pairs, of_dates = ("pair", "y", "x"), ("time", "y", "x")
+    fields = _maps(pairs, dates).split(found)
     maps: dict[str, tuple[tuple[str, ...], Any]] = {
-        "closure": (of_pairs, found[:pairs]),
-        "tolerance": (of_pairs, found[pairs : 2 * pairs]),
-        "n_triplets": (of_pairs, found[2 * pairs : 3 * pairs].astype(np.int32)),
-        "date_closure": (of_dates, found[3 * pairs : 3 * pairs + dates]),
-        "date_n_triplets": (of_dates, found[3 * pairs + dates :].astype(np.int32)),
+        "closure": (of_pairs, fields["closure"]),
+        "tolerance": (of_pairs, fields["tolerance"]),
+        "n_triplets": (of_pairs, fields["n_triplets"].astype(np.int32)),
+        "date_closure": (of_dates, fields["date_closure"]),
+        "date_n_triplets": (of_dates, fields["date_n_triplets"].astype(np.int32)),
     }
-    columns: dict[str, tuple[tuple[str, ...], Any]] = {
-        "median_closure": (("pair",), table[0, :pairs]),
-        "share_beyond": (("pair",), table[1, :pairs]),
-        "spread": (("pair",), table[2, :pairs]),
-        "sigma_factor": (("pair",), table[3, :pairs]),
-        "date_median_closure": (("time",), table[0, pairs:]),
-        "date_share_beyond": (("time",), table[1, pairs:]),
-        "date_spread": (("time",), table[2, pairs:]),
-        "date_error": (("time",), table[3, pairs:]),
-        "is_bad": (("time",), table[4, pairs:] > 0.0),
-    }
+    values = layout.split(table)
+    values["is_bad"] = values["is_bad"] > 0.0
+    columns = {name: (("pair",) if name in _OF_PAIRS else ("time",), each) for name, each in values.items()}
     if mask is None:
         del columns["spread"], columns["date_spread"]
     product = products.product(
@@ -195,44 +193,56 @@ def _network(shifts: xr.Dataset) -> tuple[slice | np.ndarray, np.ndarray, Networ
 # ----------------------------------------------------------------------------------------------------------- on arrays
 
 
+def _maps(pairs: int, dates: int) -> Layers:
+    """Layers of the maps, of so many pairs or observations and so many dates, in the order of the kernel."""
+    return Layers(closure=pairs, tolerance=pairs, n_triplets=pairs, date_closure=dates, date_n_triplets=dates)
+
+
+def _columns(pairs: int, dates: int) -> Layers:
+    """Columns of the table, one behind the other."""
+    return Layers(**dict.fromkeys(_OF_PAIRS, pairs), **dict.fromkeys(_OF_DATES, dates))
+
+
 def _misclosure(*fields: np.ndarray, network: Network, spacing: grids.Spacing) -> np.ndarray:
-    """Closure, tolerance and number of triplets of each pair, then closure and number of each date (.., rows, columns).
+    """Maps (.., rows, columns) as `_maps` says.
 
     The fields (pair, rows + 2, columns + 2) are in order of the dates, the result in that of the shifts.
     """
-    count, pairs = len(network.ends), len(network.of_pair)
+    count, dates = len(network.ends), network.dates
+    of_observations, of_pairs = _maps(count, dates), _maps(len(network.of_pair), dates)
     is_backward = np.zeros(count, dtype=np.bool_)
     is_backward[network.observations.group[network.observations.sign < 0.0]] = True
     shape = (fields[0].shape[1] - 2, fields[0].shape[2] - 2)
-    found = np.empty((3 * count + 2 * network.dates, *shape))
+    found = np.empty((of_observations.count, *shape))
     merged = network.observations.merge(*fields)
     misclosure(network.triplets, network.ends, is_backward, spacing.x, spacing.y, merged, found)
 
-    out = np.empty((3 * pairs + 2 * network.dates, *shape), dtype=fields[0].dtype)
-    for k in range(3):
-        out[k * pairs : (k + 1) * pairs] = found[k * count : (k + 1) * count][network.of_pair]
-    out[3 * pairs :] = found[3 * count :]
+    out = np.empty((of_pairs.count, *shape), dtype=fields[0].dtype)
+    for name, each in of_observations.split(found).items():
+        out[of_pairs[name]] = each if name.startswith("date_") else each[network.of_pair]
     return out
 
 
 def _table(found: np.ndarray, *fields: np.ndarray, network: Network) -> np.ndarray:
-    """Of each pair, then of each date: median closure, share beyond, spread, factor or error, whether a date is bad.
+    """Table as `_columns` says, from the maps.
 
-    The fields (pair, rows, columns) are in order of the dates, the table (5, pair + date) in that of the shifts.
+    The fields (pair, rows, columns) are in order of the dates, the maps and the table in that of the shifts.
     """
     pairs, dates = len(network.of_pair), network.dates
-    table = np.full((5, pairs + dates), np.nan)
+    layout, maps = _columns(pairs, dates), _maps(pairs, dates).split(found)
+    table = np.full(layout.count, np.nan)
+    columns = layout.split(table)
     beyond, known = np.zeros((2, pairs))
-    for p in range(pairs):
-        table[0, p] = _median(found[p])
-        is_known = np.isfinite(found[p]) & np.isfinite(found[pairs + p])
+    for p, (closed, tolerance) in enumerate(zip(maps["closure"], maps["tolerance"], strict=True)):
+        columns["median_closure"][p] = _median(closed)
+        is_known = np.isfinite(closed) & np.isfinite(tolerance)
         known[p] = is_known.sum()
-        beyond[p] = (found[p] > found[pairs + p])[is_known].sum()
-    table[1, :pairs] = _ratio(beyond, known)
+        beyond[p] = (closed > tolerance)[is_known].sum()
+    columns["share_beyond"][:] = _ratio(beyond, known)
     for k in range(dates):
-        table[0, pairs + k] = _median(found[3 * pairs + k])
+        columns["date_median_closure"][k] = _median(maps["date_closure"][k])
         is_mine = (network.ends[network.of_pair] == k).any(axis=1)
-        table[1, pairs + k] = _ratio(beyond[is_mine].sum(), known[is_mine].sum())
+        columns["date_share_beyond"][k] = _ratio(beyond[is_mine].sum(), known[is_mine].sum())
 
     merged = network.observations.merge(*fields[:4])
     expected = _share_of_dates(np.array([_median(variance) for variance in merged[2] + merged[3]]), network)
@@ -240,12 +250,12 @@ def _table(found: np.ndarray, *fields: np.ndarray, network: Network) -> np.ndarr
     spread = np.full(len(network.ends), np.nan)
     if len(fields) > 4:
         spread = np.array([_spread(dx, dy, fields[4]) for dx, dy in zip(merged[0], merged[1], strict=True)])
-    table[2, :pairs] = spread[network.of_pair]
-    table[2, pairs:] = np.sqrt(_share_of_dates(spread**2, network))
+    columns["spread"][:] = spread[network.of_pair]
+    columns["date_spread"][:] = np.sqrt(_share_of_dates(spread**2, network))
+    columns["date_error"][:] = error
     least = _lower_quartiles(network.ends, spread, dates)
-    kinds = ((error, error), (table[2, pairs:], least))
-    table[3, :pairs], table[4, pairs:] = _judge(kinds, expected, network)
-    table[3, pairs:] = error
+    kinds = ((error, error), (columns["date_spread"], least))
+    columns["sigma_factor"][:], columns["is_bad"][:] = _judge(kinds, expected, network)
     return table
 
 

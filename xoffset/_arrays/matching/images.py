@@ -73,9 +73,9 @@ class Image:
         out = np.zeros((len(self.templates), 2, *self.raw.shape), dtype=self.filtered.dtype)
         # what lies in holes would leave its rounding in the running sums
         pixels = self.filtered if self.valid.all() else self.filtered * self.valid
-        for found, flat, template in zip(out, self.flat, self.templates, strict=True):
-            windows.window_sums(pixels, template, self.floor, found[0], found[1])
-            found[1][flat != 0] = 0.0
+        for (total, inverse), flat, template in zip(out, self.flat, self.templates, strict=True):
+            windows.window_sums(pixels, template, self.floor, total, inverse)
+            inverse[flat != 0] = 0.0
         return out
 
     @cached_property

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from xoffset._arrays.networks.strips import Layers, Method, Network, Strip
+from xoffset._arrays.networks.strips import Method, Network, SeriesLayers, Strip
 from xoffset._kernels.networks import groups, losses, smoothing, systems, variances
 
 # A robust loss is solved in two stages: first with the same leverage for all pairs, then with that of each pair.
@@ -45,7 +45,7 @@ FIRST_RATIO = -5.0
 # ------------------------------------------------------------------------------------------------------------- results
 
 
-def invert(network: Network, method: Method, s: Strip, out: Layers) -> None:
+def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> None:
     """Displacement of each date since the reference by robust weighted least squares.
 
     s: with observed, variance, weight and prior of the pixels, n_pairs, is_blind and total from `observations.load`.
@@ -85,7 +85,7 @@ def noise(network: Network, s: Strip, loss: int, out: np.ndarray) -> None:
     out[:] = s.share
 
 
-def _write(network: Network, method: Method, s: Strip, out: Layers) -> None:
+def _write(network: Network, method: Method, s: Strip, out: SeriesLayers) -> None:
     groups.write(network.home, method.islands, s.state, s.root, s.solution, out.displacement, out.variance)
     if method.islands == groups.SEPARATE and s.n_groups.max() > 1.0:
         groups.separate(s.state, s.root, s.solution, out.displacement)

@@ -10,7 +10,7 @@ import numpy as np
 from xoffset._arrays.networks import adjustment, graph
 from xoffset._arrays.networks import strips as strips_of_pixels
 from xoffset._arrays.networks.observations import Observations
-from xoffset._arrays.networks.strips import Layers, Method, Network, Strip, strips_of
+from xoffset._arrays.networks.strips import Method, Network, SeriesLayers, Strip, strips_of
 from xoffset._kernels.networks import drift, groups, losses, observations, variances
 
 # Most pixels that are solved at a time: with as many, a call of a kernel costs little per pixel.
@@ -49,7 +49,7 @@ class Setup:
     @property
     def layers(self) -> int:
         """Number of layers of the result of `solve`."""
-        return Layers.number(self.times.size)
+        return SeriesLayers.places(self.times.size).count
 
     @property
     def is_general(self) -> bool:
@@ -58,7 +58,7 @@ class Setup:
 
 
 def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
-    """`strips.Layers` of a block of pixels, (layer, rows, columns).
+    """`SeriesLayers` of a block of pixels, (layer, rows, columns).
 
     fields: dx, dy and their standard errors (pair, rows, columns); then, if there are, weights (pair, rows, columns),
     and the dx and dy of a prior (date, rows, columns).
@@ -72,7 +72,7 @@ def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
     dates = setup.times.size
     out = np.empty((setup.layers, rows * columns), dtype=fields[0].dtype)
     found = np.full((setup.layers, s.lanes), np.nan)
-    layers = Layers.of(found, dates)
+    layers = SeriesLayers.of(found, dates)
     has_drift = len(setup.ends) <= TIED * dates
     for pixels in _pixels(flat[0], flat[1], s.lanes, setup):
         _fill(s, flat, pixels, seen, setup)

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xoffset._arrays.layers import Layers
+
 
 class Network(NamedTuple):
     """Dates and pairs that all pixels share.
@@ -36,7 +38,7 @@ class Method(NamedTuple):
     is_general: bool  # weights are not the inverse of the variances, or the series is smoothed
 
 
-class Layers(NamedTuple):
+class SeriesLayers(NamedTuple):
     """Results of each pixel, (..., *pixels)."""
 
     displacement: Any  # (2, date) along x and y
@@ -51,22 +53,18 @@ class Layers(NamedTuple):
     smooth: Any
     drift: Any  # (2) variance that the noise of the pairs adds to a velocity
 
-    @staticmethod
-    def number(dates: int) -> int:
-        """How many layers there are for so many dates."""
-        return 5 * dates + 9
+    @classmethod
+    def places(cls, dates: int) -> Layers:
+        """Where each of them is in an array (layer, *pixels) for so many dates."""
+        shapes: dict[str, tuple[int, ...]] = {
+            "displacement": (2, dates), "variance": (2, dates), "state": (dates,), "drift": (2,),
+        }  # fmt: skip
+        return Layers(**{name: shapes.get(name, ()) for name in cls._fields})
 
     @classmethod
-    def of(cls, found: Any, dates: int) -> Layers:
-        """Layers by name from an array (layer, *pixels)."""
-        pixels = found.shape[1:]
-        displacement, variance = (found[k * dates : (k + 2) * dates].reshape(2, dates, *pixels) for k in (0, 2))
-        state, rest = found[4 * dates : 5 * dates], found[5 * dates :]
-        misclosure, n_pairs, n_groups, n_outliers, share, has_settled, smooth = rest[:7]
-        return cls(
-            displacement, variance, state, misclosure, n_pairs, n_groups, n_outliers, share, has_settled, smooth,
-            drift=rest[7:],
-        )  # fmt: skip
+    def of(cls, found: Any, dates: int) -> SeriesLayers:
+        """Results by name from an array (layer, *pixels)."""
+        return cls(**cls.places(dates).split(found))
 
 
 @dataclass(frozen=True)
