@@ -142,19 +142,15 @@ def _anew(image: Image, *names: str) -> None:
 
 def _products(tile: Tile) -> None:
     """All blocks of the tile, without the sums and the scores that follow."""
-    block = math.gcd(tile.nodes.step, tile.nodes.template)
-    _, shifts_y, shifts_x = tile.candidates.box[0], *tile.candidates.box[2:]
-    out = np.empty((shifts_y, -(-shifts_x // zncc.LANES) * zncc.LANES), dtype=np.float32)
+    nodes, box = tile.nodes, tile.candidates.box
+    block = math.gcd(nodes.step, nodes.template)
+    lanes = -(-box[3] // zncc.LANES) * zncc.LANES
+    columns = np.arange(nodes.left, nodes.left + (nodes.columns - 1) * nodes.step + nodes.template, block)
+    origin, shape = np.tile(box[:2], (columns.size, 1)), np.tile([box[2], lanes], (columns.size, 1))
+    wanted, out = np.ones(columns.size, np.uint8), np.empty((columns.size, box[2] * lanes), np.float32)
     first, second = (image.filtered for image in tile.images)
-    _all_blocks(first, second, tile.nodes, tile.candidates.box, block, out)
-
-
-@hot_kernel
-def _all_blocks(first, second, nodes, box, block, out):
-    side = (nodes.rows - 1) * nodes.step + nodes.template
-    for y in range(nodes.top, nodes.top + side, block):
-        for x in range(nodes.left, nodes.left + side, block):
-            zncc.block_products(first, second, y, x, block, box[0], box[1], out)
+    for y in range(nodes.top, nodes.top + (nodes.rows - 1) * nodes.step + nodes.template, block):
+        zncc.products(first, second, y, columns, block, origin, shape, wanted, out)
 
 
 def _chance(tile: Tile, peaks: np.ndarray) -> None:

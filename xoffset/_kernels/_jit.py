@@ -34,7 +34,8 @@ def hot_kernel(function: Kernel) -> Kernel:
 
 
 def _compiled(function: Kernel, **flags: Any) -> Kernel:
-    is_inner = function.__name__.startswith("_")
+    # of this package only: a test or a benchmark calls its own kernels as it likes
+    is_inner = function.__name__.startswith("_") and function.__module__.startswith(f"{__package__}.")
     options: dict[str, Any] = {"no_cpython_wrapper": is_inner, "no_cfunc_wrapper": is_inner} | flags
     if _linking.COMPILER is not None:
         options["pipeline_class"] = _linking.COMPILER
