@@ -9,6 +9,8 @@ import xoffset
 from xoffset import synthetic
 from xoffset.model.dates import YEAR
 
+pytestmark = pytest.mark.slow
+
 PIXEL = 10.0
 DATES = np.datetime64("2020-01-01", "us") + np.arange(2) * YEAR
 AFFINE = xoffset.NCC(refine="affine")

@@ -13,7 +13,7 @@ import xarray as xr
 
 import xoffset
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 
 def median(values: xr.DataArray) -> float:
