@@ -12,7 +12,7 @@ import xarray as xr
 import xoffset
 from xoffset import filtering, synthetic
 from xoffset._arrays.filters import apply, centre, colour, noise, smoothing
-from xoffset._arrays.filters import options as options_module
+from xoffset._arrays.filters import options as prefilters
 from xoffset._arrays.filters.options import Bandpass, Highpass, Laplacian, Orientation, as_prefilter, described
 from xoffset._arrays.matching.images import margin
 from xoffset._kernels.images import filters
@@ -30,7 +30,7 @@ CASES = {
     "rank": ({"radius": 2}, lambda raw: twin.rank(raw, 2)),
     "log": ({"level": 900.0}, lambda raw: twin.log(raw, 900.0)),
 }
-NAMES = sorted(options_module.NAMES)
+NAMES = sorted(prefilters.NAMES)
 
 
 def image(shape=(44, 40), seed=0, holes=True, dtype=np.float64):

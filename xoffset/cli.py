@@ -53,7 +53,7 @@ class _Compilations(logging.Handler):
         self.count, self.told = 0, 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one message of the library: those of compilation in one line where there is a terminal."""
+        """Show one message of the library; of single kernels only how many there were, now and then."""
         message = record.getMessage()
         if record.levelno > logging.INFO:
             click.echo(f"{record.levelname.capitalize()}: {message}", err=True)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset._arrays.filters import options as options_module
+from xoffset._arrays.filters import options as prefilters
 from xoffset._arrays.filters.options import Prefilter, as_prefilter
 from xoffset._arrays.frame import Frame, Spacing
 from xoffset._arrays.lattice import Lattice
@@ -91,7 +91,7 @@ class Request:
             "search": described,
             "step": self.lattice.step,
             "matcher": {"name": type(self.matcher).__name__.lower()} | dataclasses.asdict(self.matcher),
-            "prefilter": options_module.described(self.prefilter),
+            "prefilter": prefilters.described(self.prefilter),
             "prior": None if prior is None else sorted(map(str, prior.data_vars)),
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import ParamSpec, TypeVar
 
 import xarray as xr
@@ -36,17 +36,22 @@ def with_new_names(data: xr.Dataset) -> xr.Dataset:
     """Product whose variables go by their new names; one that has both is left as it is."""
     if not {"dx", "vx", "d_east", "v_east"} & set(data.data_vars):
         return data
-    old = {name: new for name, new in VARIABLES.items() if name in data.data_vars and new not in data.data_vars}
-    for name, new in old.items():
-        warn(f"the variable '{name}'", f"'{new}'")
+    old = _old(data.data_vars)
     return data.rename_vars(old) if old else data
 
 
 def fields_with_new_names(fields: Mapping[str, V]) -> dict[str, V]:
     """Fields of a product by their new names."""
-    for name in VARIABLES.keys() & fields.keys():
-        warn(f"the variable '{name}'", f"'{VARIABLES[name]}'")
-    return {VARIABLES.get(name, name): values for name, values in fields.items()}
+    old = _old(fields)
+    return {old.get(name, name): values for name, values in fields.items()}
+
+
+def _old(names: Collection[Hashable]) -> dict[str, str]:
+    """New names of the variables that go by old ones, which are warned of."""
+    old = {name: new for name, new in VARIABLES.items() if name in names and new not in names}
+    for name, new in old.items():
+        warn(f"the variable '{name}'", f"'{new}'")
+    return old
 
 
 def renamed_argument(old: str, new: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -182,9 +182,8 @@ def _wandering(lengths: np.ndarray) -> np.ndarray:
 def flags(fitted: Fit, names: Sequence[str]) -> Any:
     """Flags of a pixel: some parameter that the dates do not tell, weights that did not converge."""
     is_unknown = sum(np.isnan(fitted.value[name][0]) for name in names) > 0
-    return (
-        is_unknown * np.int64(FLAGS["too_few_dates"]) + (fitted.is_loose > 0) * np.int64(FLAGS["not_converged"])
-    ).astype(np.int64)
+    is_loose = fitted.is_loose > 0
+    return is_unknown * np.int64(FLAGS["too_few_dates"]) + is_loose * np.int64(FLAGS["not_converged"])
 
 
 def _solve_series(problem: trend.Problem, layers: Layers, *fields: np.ndarray) -> np.ndarray:

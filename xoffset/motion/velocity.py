@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
+from xoffset._arrays import vectors
 from xoffset._arrays.networks import terms as motion_terms
 from xoffset.model import products
 from xoffset.motion import regression
@@ -92,9 +93,7 @@ def velocity(
 
     vx, vy = fitted.value[VELOCITY]
     sigma_vx, sigma_vy = (fitted.sigma(VELOCITY, axis) for axis in range(2))
-    speed = np.hypot(vx, vy)
-    direction = np.rad2deg(np.arctan2(vx, vy)) % 360.0
-    direction = np.where(direction < 360.0, direction, 0.0)  # rounding of the smallest angles west of north
+    speed, direction = vectors.polar(vx, vy)
     fields = {
         "vx": vx,
         "vy": vy,
@@ -102,7 +101,7 @@ def velocity(
         "sigma_vy": sigma_vy,
         "v": speed,
         "v_debiased": np.sqrt(np.maximum(speed**2 - sigma_vx**2 - sigma_vy**2, 0.0)),
-        "direction": np.where(speed > 0.0, direction, np.nan).astype(vx.dtype),
+        "direction": direction,
         "flags": regression.flags(fitted, [VELOCITY]),
     }
     step: dict[str, str | int | None] = {"function": "velocity", "loss": loss}

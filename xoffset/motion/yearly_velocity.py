@@ -117,7 +117,7 @@ def yearly_velocity(
         + (fitted.is_loose > 0) * np.int64(FLAGS["not_converged"])
         + (fitted.dropped > 0) * np.int64(FLAGS["separation"])
     )
-    fields["flags"] = (("year", "y", "x"), flags.astype(np.int64))
+    fields["flags"] = (("year", "y", "x"), flags)
     step = {
         "function": "yearly_velocity",
         "max_separation": None if max_separation is None else str(max_separation),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from xoffset._arrays.networks import graph
-from xoffset.model import checks, products
+from xoffset.model import checks, products, variables
 from xoffset.model.dates import as_dates
 
 
@@ -42,18 +42,12 @@ def diagnose(network: xr.Dataset) -> xr.Dataset:
     component = graph.components(epochs.size, ends)
     groups = int(component.max()) + 1
     together = graph.undirected(ends)
-    return products.finish(
-        xr.Dataset(
-            {
-                "n_pairs": ("time", graph.degree(epochs.size, together), {"long_name": "number of pairs of the date"}),
-                "component": ("time", component, {"long_name": "connected group of dates"}),
-                "n_components": ((), groups, {"long_name": "number of unconnected groups of dates"}),
-                "redundancy": (
-                    (),
-                    len(together) / (epochs.size - groups),
-                    {"long_name": "pairs per unknown", "units": "1"},
-                ),
-            },
-            coords={"time": epochs},
-        )
-    )
+    found = {
+        "n_pairs": graph.degree(epochs.size, together),
+        "component": component,
+        "n_components": groups,
+        "redundancy": len(together) / (epochs.size - groups),
+    }
+    table = variables.DIAGNOSIS
+    labelled = {name: (table[name].dims, values, products.attrs_of(table[name])) for name, values in found.items()}
+    return products.finish(xr.Dataset(labelled, coords={"time": epochs}))

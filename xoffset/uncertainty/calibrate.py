@@ -108,8 +108,7 @@ def calibrate(shifts: xr.Dataset, stable: xr.DataArray, *, apply_to: xr.Dataset 
         out[f"sigma_{name}"] = target[f"sigma_{name}"] * factor
         if f"sigma_factor_{name}" in target:
             factor = factor * target[f"sigma_factor_{name}"].data
-        attrs = {"long_name": f"factor that stable ground gave to sigma_{name}", "units": "1"}
-        out[f"sigma_factor_{name}"] = (("pair", "y", "x"), factor, attrs)
+        out[f"sigma_factor_{name}"] = (("pair", "y", "x"), factor)
     if "cov_dxdy" in target:
         out["cov_dxdy"] = target["cov_dxdy"] * (factors["dx"] * factors["dy"])
     return products.relabel(out, {"function": "calibrate", "apply_to": apply_to is not None})

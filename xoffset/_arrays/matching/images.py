@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from xoffset._arrays.filters import apply, centre, noise, options
-from xoffset._arrays.filters import colour as colour_module
+from xoffset._arrays.filters import colour as colours
 from xoffset._arrays.filters.colour import WHITE, Colour
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Tile
@@ -110,7 +110,7 @@ def prepare(
     if prefilter is not None:
         prefilter = noise.settle(prefilter, centred, known, templates[-1])
         filtered, valid = apply.apply(prefilter, centred, known, frame)
-        colour = colour_module.colour(prefilter, centred, known, frame, (filtered, valid))
+        colour = colours.colour(prefilter, centred, known, frame, (filtered, valid))
     # what the sums of the filters may round to: the band-pass of a pure slope must not pass for texture
     floor = (max(32.0 * float(np.finfo(dtype).eps), 1e-12) * peak) ** 2
     if not options.keeps_units(prefilter):

@@ -26,8 +26,6 @@ from xoffset._kernels.matching.spectra import cut_windows, find_peaks, whiten
 FIELDS: tuple[str, ...] = ("dx", "dy", "score", "peak_gap", "variance_dx", "variance_dy", "covariance", "flags")
 # Indices of the fields that are NaN for a flagged match; its score and gap stay.
 VALUES = [FIELDS.index(name) for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance")]
-# Distance that resampling and slopes read beyond a window, px.
-REACH = 3
 # Times that windows with holes are resampled at the shift found before.
 ROUNDS = 3
 # Least side of a window, px: a smaller one has too few frequencies for a plane.
