@@ -13,7 +13,7 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset.model import grids, products
-from xoffset.model.dates import as_dates, in_years
+from xoffset.model.dates import as_instants, in_years
 from xoffset.model.flags import FLAGS
 
 if TYPE_CHECKING:
@@ -188,12 +188,11 @@ def _dates(column: pd.Series) -> np.ndarray:
     """Dates of a column as datetime64[us], UTC."""
     name = column.name
     advice = f"Convert: table[{name!r}] = pandas.to_datetime(table[{name!r}], format='%Y%m%d')."
-    # pandas takes a bare number for nanoseconds
+    # a number may count anything since any day
     if column.dtype.kind not in "OMUT" or any(isinstance(value, Number) for value in column.dropna()):
         raise TypeError(f"from_table() needs dates in {name!r}; got numbers (dtype {column.dtype}). {advice}")
-    # in no other form is the order of day and month sure
-    parsed = pd.to_datetime(column, utc=True, format="ISO8601", errors="coerce")
-    wrong = np.flatnonzero(parsed.isna())
+    parsed = as_instants(column)
+    wrong = np.flatnonzero(np.isnat(parsed))
     if wrong.size:
         if pd.isna(column.iloc[wrong[0]]):
             advice = f"Drop such rows: table.dropna(subset=[{name!r}])."
@@ -201,7 +200,7 @@ def _dates(column: pd.Series) -> np.ndarray:
             f"from_table() needs dates in ISO 8601 in {name!r}; got {column.iloc[wrong[0]]!r} in row {wrong[0]}, "
             f"counted from 0, the first of {wrong.size}. {advice}"
         )
-    return as_dates(parsed.dt.tz_localize(None).to_numpy())
+    return parsed
 
 
 def _check_two_dates(reference: np.ndarray, secondary: np.ndarray) -> None:

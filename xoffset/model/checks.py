@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset._arrays.networks import graph
-from xoffset.model.dates import as_dates
+from xoffset.model.dates import as_dates, datetimes_from
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.grids import check_crs, crs_of, spacing
 from xoffset.model.renamed import with_new_names
@@ -187,8 +187,7 @@ def check_times(time: xr.DataArray, caller: str) -> None:
     """Refuse dates that are no datetimes, missing, repeated or out of order."""
     if time.dtype.kind != "M":
         raise TypeError(
-            f"{caller}() needs datetime64 dates on 'time'; got dtype {time.dtype}. "
-            "Convert: stack.assign_coords(time=pandas.to_datetime(stack.time))."
+            f"{caller}() needs datetime64 dates on 'time'; got dtype {time.dtype}. Convert: {datetimes_from(time)}."
         )
     dates = np.atleast_1d(as_dates(time.values))
     if dates.size == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -182,7 +183,7 @@ def _since(dx: np.ndarray, dy: np.ndarray, flags: np.ndarray, chosen: np.ndarray
 
 def _wanted(own: np.ndarray, dates: Any) -> np.ndarray:
     """Dates to resample at, datetime64[us]."""
-    if isinstance(dates, (str, np.timedelta64, pd.Timedelta)):
+    if isinstance(dates, (str, dt.timedelta, np.timedelta64, pd.offsets.BaseOffset)):
         return np.arange(own[0], own[-1] + np.timedelta64(1, "us"), np.timedelta64(_positive(dates, "dates"), "us"))
     if not isinstance(dates, (list, tuple, np.ndarray, pd.Index, xr.DataArray)):
         raise TypeError(

@@ -6,17 +6,15 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from datetime import date as Date
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-DateLike = str | Date | np.datetime64
+from xoffset.model.dates import Date, as_instant
 
-# Every expression is that of one published naming; a bare group of eight digits is never taken for a date. Sentinel-2
-# product names end in a processing time that looks like the date of a band file, so the products come first.
+# Every expression is that of one published naming. Sentinel-2 product names end in a processing time that looks like
+# the date of a band file, so the products come first.
 _START = r"(?<![A-Za-z0-9])"
 _TIME = r"(?P<date>\d{8}T\d{6})"
 _NAMES = tuple(
@@ -34,8 +32,31 @@ _NAMES = tuple(
     )
 )
 
-_DIGITS = {"Y": r"\d{4}", "j": r"\d{3}", "f": r"\d{1,6}"} | dict.fromkeys("ymdHMS", r"\d{2}")
-_DIRECTIVES = _DIGITS | {"b": r"[^\W\d_]+", "B": r"[^\W\d_]+", "%": "%"}
+# Dates in any other name: YYYYMMDD, YYYY-MM-DD or YYYY_MM_DD of 1900 to 2099, alone among letters and digits. What may
+# be a processing time or a tile is never taken, but counts as another date: digits that touch letters, go on to hours,
+# or are a day of the year.
+_YEAR = r"(?:19|20)\d\d"
+_BARE = {
+    "YYYYMMDD": (rf"{_YEAR}\d{{4}}", "%Y%m%d"),
+    "YYYY-MM-DD": (rf"{_YEAR}-\d\d-\d\d", "%Y-%m-%d"),
+    "YYYY_MM_DD": (rf"{_YEAR}_\d\d_\d\d", "%Y_%m_%d"),
+}
+_OTHERS = {
+    "time": (rf"{_YEAR}\d{{4}})(?:\d{{2}}|\d{{4}}|\d{{6}}", "%Y%m%d"),
+    "day of year": (rf"{_YEAR}\d{{3}})(?:\d{{6}}|", "%Y%j"),
+}
+_PUBLISHED = "that of Sentinel-2 or Landsat"
+
+# English, whatever the language of the system: "lis" is October in Croatian and November in Czech.
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+_SHORT = tuple(name[:3] for name in _MONTHS)
+_DIGITS = {"Y": r"\d{4}", "j": r"\d{3}", "f": r"\d{1,6}"} | dict.fromkeys("mdHMS", r"\d{2}")
+_DIRECTIVES = _DIGITS | {"b": f"(?i:{'|'.join(_SHORT)})", "B": f"(?i:{'|'.join(_MONTHS)})", "%": "%"}
+# What a part of a date is a part of.
+_PART_OF = {"d": "mbB", "H": "dj", "M": "H", "S": "M", "f": "S"}
 
 
 @dataclass(frozen=True)
@@ -48,14 +69,11 @@ class Scene:
     relative_orbit: int | None = None
 
 
-def scenes(paths: Sequence[str], date: str | Iterable[DateLike] | None) -> list[Scene]:
+def scenes(paths: Sequence[str], date: str | Iterable[Date] | None) -> list[Scene]:
     """Scene of every path, in the order of the paths; dates from the names unless they are given."""
     named = [_from_names(path) for path in paths]
     if date is None:
-        for path, scene in zip(paths, named, strict=True):
-            if scene is None:
-                raise ValueError(_no_date(path))
-        found = [scene for scene in named if scene is not None]
+        found = _without_pattern(paths, named)
     else:
         given = _from_pattern(paths, date) if isinstance(date, str) else _from_list(paths, date)
         found = [
@@ -64,6 +82,52 @@ def scenes(paths: Sequence[str], date: str | Iterable[DateLike] | None) -> list[
         ]
     _check_unique(paths, found)
     return found
+
+
+def _without_pattern(paths: Sequence[str], named: Sequence[Scene | None]) -> list[Scene]:
+    """Scenes from names of Sentinel-2 and Landsat, or from names that hold one date; all by the same rule."""
+    found, rules = [], {}
+    for path, scene in zip(paths, named, strict=True):
+        rule = _PUBLISHED
+        if scene is None:
+            rule, when = _bare_date(path)
+            scene = Scene(Path(path).stem, when)
+        found.append(scene)
+        rules.setdefault(rule, Path(path).name)
+    if len(rules) > 1:
+        told = " and ".join(f"{name} ({rule})" for rule, name in list(rules.items())[:2])
+        raise ValueError(
+            f"open_stack() needs dates that all names tell in one way; got {told}. Open the files of one kind, or "
+            "give one date a file, such as date=['2020-07-17', ...]."
+        )
+    return found
+
+
+def _bare_date(path: str) -> tuple[str, np.datetime64]:
+    """Form and date of the only date in a file's name."""
+    name = Path(path).name
+    seen: dict[datetime, str | None] = {}
+    for form, (digits, layout) in (_BARE | _OTHERS).items():
+        for match in re.finditer(rf"(?<!\d)({digits})(?!\d)", name):
+            with suppress(ValueError):
+                when = datetime.strptime(match[1], layout)
+                around = name[: match.start()][-1:] + name[match.end() :][:1]
+                is_alone = form in _BARE and not any(letter.isalnum() for letter in around)
+                seen[when] = form if is_alone else seen.get(when)
+    if len(seen) > 1:
+        got = " and ".join(f"{when:%Y-%m-%d}" for when in sorted(seen))
+        raise ValueError(
+            f"open_stack() needs one date in every name; got {got} in {name}. Say which: a strptime pattern with more "
+            "of the name in it, such as date='ortho_%Y%m%d', or one date a file, such as date=['2020-07-17', ...]."
+        )
+    for when, form in seen.items():
+        if form is not None:
+            return form, np.datetime64(when, "us")
+    raise ValueError(
+        f"open_stack() needs a date for every image; found none in the name of {name}, which is not that of a "
+        "Sentinel-2 or Landsat image and holds no 20200717 or 2020-07-17 by itself. Pass date=: a strptime pattern "
+        "searched in the file names, such as date='ortho_%Y%m%d', or one date a file, such as date=['2020-07-17', ...]."
+    )
 
 
 def _from_names(path: str) -> Scene | None:
@@ -111,26 +175,17 @@ def _scene(match: re.Match[str], layout: str) -> Scene | None:
     return Scene(match.string, when, platform, None if orbit is None else int(orbit))
 
 
-def _no_date(path: str) -> str:
-    return (
-        f"open_stack() needs a date for every image; found none in the name of {Path(path).name}, which is not that of "
-        "a Sentinel-2 or Landsat image. Pass date=: a strptime pattern searched in the file names, such as "
-        "date='ortho_%Y%m%d', or one date a file, such as date=['2020-07-17', ...]."
-    )
-
-
 def _from_pattern(paths: Sequence[str], pattern: str) -> list[np.datetime64]:
     """Date that a strptime pattern finds in every file name."""
-    expression = _expression(pattern)
+    expression, codes = _expression(pattern)
     dates: list[np.datetime64] = []
     for path in paths:
         name = Path(path).name
         found = set()
         for match in expression.finditer(name):
-            try:
-                found.add(datetime.strptime(match[1], pattern))
-            except ValueError:  # digits in the right place that are no date, such as month 13
-                continue
+            # digits in the right place may be no date, such as month 13
+            with suppress(ValueError):
+                found.add(_date_of(match.groups(), codes))
         if len(found) != 1:
             got = " and ".join(f"{when:%Y-%m-%d}" for when in sorted(found)) or "none"
             raise ValueError(
@@ -142,57 +197,71 @@ def _from_pattern(paths: Sequence[str], pattern: str) -> list[np.datetime64]:
     return dates
 
 
-def _expression(pattern: str) -> re.Pattern[str]:
-    """Regular expression of a strptime pattern, matches may overlap; a number stands alone among digits."""
+def _date_of(parts: Sequence[str], codes: Sequence[str]) -> datetime:
+    """Date of the parts that stand for the codes of a pattern; ValueError if it is none."""
+    texts = {}
+    for part, code in zip(parts, codes, strict=True):
+        if code in "bB":
+            texts["m"] = f"{_SHORT.index(part[:3].capitalize()) + 1:02}"
+        else:
+            texts[code] = part
+    return datetime.strptime(" ".join(texts.values()), " ".join("%" + code for code in texts))
+
+
+def _expression(pattern: str) -> tuple[re.Pattern[str], list[str]]:
+    """Regular expression of a strptime pattern and the codes of its groups; a number stands alone among digits."""
     parts = [part for part in re.split(r"(%.)", pattern, flags=re.DOTALL) if part]
     codes = [part[1] if part.startswith("%") and len(part) == 2 else "" for part in parts]
-    unknown = [part for part, code in zip(parts, codes, strict=True) if code and code not in _DIRECTIVES]
-    if unknown or not {"Y", "y"} & set(codes):
-        got = f"the unknown {unknown[0]}" if unknown else "no year"
+    _check_codes(pattern, [code for code in codes if code and code != "%"])
+    text = "".join(
+        f"({_DIRECTIVES[code]})" if code and code != "%" else re.escape(part[-1] if code else part)
+        for part, code in zip(parts, codes, strict=True)
+    )
+    before = r"(?<!\d)" if codes[0] in _DIGITS else ""
+    after = r"(?!\d)" if codes[-1] in _DIGITS else ""
+    return re.compile(f"(?={before}{text}{after})"), [code for code in codes if code and code != "%"]
+
+
+def _check_codes(pattern: str, codes: Sequence[str]) -> None:
+    """Refuse a pattern that does not tell one date for sure."""
+    unknown = [code for code in codes if code not in _DIRECTIVES]
+    whole = [code for code in codes if code in _PART_OF and not set(_PART_OF[code]) & set(codes)]
+    if "y" in unknown:
+        raise ValueError(
+            f"open_stack() needs years of four digits; got %y in date={pattern!r}, for which 56 may be 1956 or 2056. "
+            "Use %Y where the names have the century, else give one date a file: date=['1956-07-01', ...]."
+        )
+    got = None
+    if unknown:
+        got = f"the unknown %{unknown[0]}"
+    elif "Y" not in codes:
+        got = "no year"
+    elif len(set(codes)) < len(codes) or len({"m", "b", "B", "j"} & set(codes)) > 1:
+        got = "a part of the date twice"
+    elif whole:
+        got = f"%{whole[0]} without what it is a part of"
+    if got:
         raise ValueError(
             f"open_stack() needs a strptime pattern with a year; got {got} in date={pattern!r}. "
             f"Use {', '.join('%' + code for code in _DIRECTIVES)} and the letters around them, such as "
             "date='ortho_%Y%m%d', or give one date a file in a list."
         )
-    text = "".join(_DIRECTIVES[code] if code else re.escape(part) for part, code in zip(parts, codes, strict=True))
-    before = r"(?<!\d)" if codes[0] in _DIGITS else ""
-    after = r"(?!\d)" if codes[-1] in _DIGITS else ""
-    return re.compile(f"(?=({before}{text}{after}))")
 
 
-def _from_list(paths: Sequence[str], dates: Iterable[DateLike]) -> list[np.datetime64]:
+def _from_list(paths: Sequence[str], dates: Iterable[Date]) -> list[np.datetime64]:
     """Dates given by the caller, one a file."""
     if not isinstance(dates, Iterable):
         raise TypeError(
             f"open_stack() needs date= as a strptime pattern or one date a file; got {type(dates).__name__}. "
             "Put it in a list: date=['2020-07-17', ...]."
         )
-    values = [_as_date(value) for value in dates]
+    values = [as_instant(value, "each entry of date", "open_stack") for value in dates]
     if len(values) != len(paths):
         raise ValueError(
             f"open_stack() needs one date a file; got {len(values)} dates for {len(paths)} files. "
             f"Give them in the order of the files, from {Path(paths[0]).name} to {Path(paths[-1]).name}."
         )
     return values
-
-
-def _as_date(value: Any) -> np.datetime64:
-    """Date as datetime64[us] in UTC."""
-    given = value
-    result: Any = np.datetime64("NaT", "us")
-    with suppress(ValueError):
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        if isinstance(value, datetime) and value.tzinfo is not None:
-            value = value.astimezone(UTC).replace(tzinfo=None)
-        if isinstance(value, (Date, np.datetime64)):
-            result = np.array(value, dtype="datetime64[us]")[()]
-    if np.isnat(result):
-        raise ValueError(
-            f"open_stack() needs dates in date=; got {given!r}. "
-            "Write them as '2020-07-17' or '2020-07-17T22:19:41', or as datetime objects."
-        )
-    return np.datetime64(result)
 
 
 def _check_unique(paths: Sequence[str], found: Sequence[Scene]) -> None:

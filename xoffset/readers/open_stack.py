@@ -12,6 +12,7 @@ import xarray as xr
 from xoffset import _options
 from xoffset._blocks import threads, tiles
 from xoffset.model import history, products
+from xoffset.model.dates import Date
 from xoffset.readers import dates, grids
 from xoffset.readers.pixels import Align, Image, Reader, describe
 from xoffset.readers.rasters import PathLike, arrange, find
@@ -24,7 +25,7 @@ def open_stack(
     *,
     band: int | str | None = None,
     bbox: tuple[float, float, float, float] | None = None,
-    date: str | Iterable[dates.DateLike] | None = None,
+    date: str | Iterable[Date] | None = None,
     nodata: float | None = None,
     align: Align | None = None,
     pixel_size: float | None = None,

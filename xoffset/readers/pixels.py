@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -12,10 +9,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from xoffset.readers import grids
+from xoffset.readers import files, grids, orientation
 from xoffset.readers.grids import Grid, Window
 
 Align = Literal["nearest", "cubic"]
+
+# Drivers of arrays, whose rows may run either way.
+_ARRAYS = ("netCDF", "HDF", "ZARR", "GRIB")
 
 # Side of the tiles in which images are resampled, px: fixed to the grid, so that chunks and crops change no bit.
 _WARP_TILE = 512
@@ -27,8 +27,9 @@ _WARP_TOLERANCE = 1e-4
 class Image:
     """Where the pixels of one date are and which of them count.
 
-    `place` is the window of the frame that it fills, None if it is resampled. `changed` [ns] lets dask tell a file from
-    the one that it replaced.
+    `grid` and `place` are those of the image as it is shown: `orientation` tells how its pixels are stored. `place` is
+    the window of the frame that it fills, None if it is resampled. `state` and, of a VRT, `state_of_parts` tell a file
+    from the one that it replaced.
     """
 
     path: str
@@ -41,7 +42,9 @@ class Image:
     alpha: int | None
     is_masked: bool
     is_local: bool
-    changed: int
+    orientation: int
+    state: files.State
+    state_of_parts: files.State
     place: Window | None = None
 
     @property
@@ -54,46 +57,65 @@ class Image:
 def describe(path: str, band: int | str | None, nodata: float | None, pixel_size: float | None) -> Image:
     """Read a file's header and check its georeference, band and type; reads no pixels."""
     from rasterio.enums import ColorInterp, MaskFlags
-    from rasterio.errors import NotGeoreferencedWarning
 
-    # only here, in the caller's thread: filters are global, so the readers of pixels must not set them
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with _opened(path) as dataset:
-            grid = _georeference(path, dataset, pixel_size)
-            number = _pick_band(path, dataset, band)
-            flags = dataset.mask_flag_enums[number - 1]
-            kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
-            alphas = (k for k, kind in kinds if kind is ColorInterp.alpha and k != number)
-            declared = dataset.nodatavals[number - 1]
-            return Image(
-                path=path,
-                driver=dataset.driver,
-                band=number,
-                n_bands=dataset.count,
-                dtype=_real_dtype(path, dataset.dtypes[number - 1]),
-                grid=grid,
-                nodata=declared if nodata is None else float(nodata),
-                alpha=next(alphas, None),
-                is_masked=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
-                is_local=dataset.transform.is_identity,
-                changed=Path(path).stat().st_mtime_ns if Path(path).exists() else 0,
-            )
+    before = files.state(path)
+    is_local = not files.is_georeferenced(files.header(path))
+    with files.opened(path, is_local=is_local) as dataset:
+        driver = files.driver_of(path) if is_local else dataset.driver
+        turn = orientation.tagged(path, driver, dataset.tags())
+        grid, turn = (
+            _local(path, dataset, driver, pixel_size, turn) if is_local else _placed(path, dataset, pixel_size, turn)
+        )
+        number = _pick_band(path, dataset, band)
+        flags = dataset.mask_flag_enums[number - 1]
+        kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
+        alphas = (k for k, kind in kinds if kind is ColorInterp.alpha and k != number)
+        declared = dataset.nodatavals[number - 1]
+        return Image(
+            path=path,
+            driver=driver,
+            band=number,
+            n_bands=dataset.count,
+            dtype=_real_dtype(path, dataset.dtypes[number - 1]),
+            grid=grid,
+            nodata=declared if nodata is None else float(nodata),
+            alpha=next(alphas, None),
+            is_masked=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
+            is_local=is_local,
+            orientation=turn,
+            state=before,
+            state_of_parts=_state_of_parts(path, dataset),
+        )
 
 
-def _georeference(path: str, dataset: Any, pixel_size: float | None) -> Grid:
+def _local(path: str, dataset: Any, driver: str, pixel_size: float | None, turn: int) -> tuple[Grid, int]:
+    """Grid in local metres, and the orientation of an image without georeference."""
+    if pixel_size is None:
+        raise ValueError(
+            f"open_stack() needs georeferenced images or their pixel size; got {Path(path).name} without either. "
+            "Pass pixel_size= in metres for local coordinates, or georeference the file first."
+        )
+    if driver.startswith(_ARRAYS):
+        turn = orientation.of_rows(path, pixel_size)
+    width, height = dataset.width, dataset.height
+    if orientation.is_swapped(turn):
+        width, height = height, width
+    return Grid(0.0, 0.0, pixel_size, -pixel_size, width, height, None), turn
+
+
+def _placed(path: str, dataset: Any, pixel_size: float | None, turn: int) -> tuple[Grid, int]:
+    """Grid of a georeferenced image, which is to be upright."""
     name, transform = Path(path).name, dataset.transform
-    if transform.is_identity:
-        if pixel_size is None:
-            raise ValueError(
-                f"open_stack() needs georeferenced images or their pixel size; got {name} without either. "
-                "Pass pixel_size= in metres for local coordinates, or georeference the file first."
-            )
-        return Grid(0.0, 0.0, pixel_size, -pixel_size, dataset.width, dataset.height, None)
     if pixel_size is not None:
         raise ValueError(
             f"open_stack() needs pixel_size= only for images without georeference; got {name}, which has one. "
             "Leave pixel_size out, or open the two kinds of files apart."
+        )
+    if turn != orientation.UPRIGHT:
+        raise ValueError(
+            f"open_stack() needs georeferenced images that lie upright; got {name} with orientation tag {turn}, for "
+            "which programs place the pixels differently. Write it without the tag, look whether it lies right, and "
+            f"open that: rio convert {name} upright.tif."
         )
     size = max(dataset.width, dataset.height)
     shear = max(abs(transform.b), abs(transform.d)) * size
@@ -104,7 +126,14 @@ def _georeference(path: str, dataset: Any, pixel_size: float | None) -> Grid:
         )
     grid = Grid(transform.c, transform.f, transform.a, transform.e, dataset.width, dataset.height, dataset.crs)
     grids.check_crs(grid, name)
-    return grid
+    return grid, turn
+
+
+def _state_of_parts(path: str, dataset: Any) -> files.State:
+    """Last change and size of the files that a VRT is made of."""
+    if dataset.driver != "VRT":
+        return None
+    return files.state(*(part for part in dataset.files if part != path and not part.endswith((".ovr", ".aux.xml"))))
 
 
 def _pick_band(path: str, dataset: Any, band: int | str | None) -> int:
@@ -181,12 +210,15 @@ class Reader:
 
 
 def _read_pixels(image: Image, window: Window) -> np.ndarray:
-    """Pixels of a window of the file as floats, NaN where they do not count."""
+    """Pixels of a window of the image as floats, NaN where they do not count."""
     from rasterio.windows import Window as Rectangle
 
-    _check_whole(image)
-    rectangle = Rectangle.from_slices(*window)
-    with _opened(image.path, image.grid if image.is_local else None) as dataset:
+    files.check_unchanged(image.path, image.state, files.state(image.path))
+    grid = image.grid
+    files.check_whole(image.path, image.driver, image.n_bands * grid.height * grid.width * image.dtype.itemsize)
+    stored = orientation.stored_window(window, (grid.height, grid.width), image.orientation)
+    rectangle = Rectangle.from_slices(*stored)
+    with files.opened(image.path, is_local=image.is_local) as dataset:
         raw = dataset.read(image.band, window=rectangle)
         values: np.ndarray = raw.astype(image.result_dtype)
         invalid = ~np.isfinite(values)
@@ -197,24 +229,26 @@ def _read_pixels(image: Image, window: Window) -> np.ndarray:
             invalid |= dataset.read(image.alpha, window=rectangle) == 0
         if image.is_masked:
             invalid |= dataset.read_masks(image.band, window=rectangle) == 0
+        if dataset.driver == "GTiff":
+            _mark_unwritten(dataset, image.band, raw, stored, invalid)
+        parts = _state_of_parts(image.path, dataset)
+    files.check_unchanged(image.path, image.state, files.state(image.path))
+    files.check_unchanged(image.path, image.state_of_parts, parts)
     values[invalid] = np.nan
-    return values
+    return orientation.turned(values, image.orientation)
 
 
-def _check_whole(image: Image) -> None:
-    """Refuse cut files of the formats for which GDAL makes up the missing pixels and stays silent."""
-    path = Path(image.path)
-    if image.driver not in ("PNG", "ENVI") or not path.exists():
-        return
-    size = path.stat().st_size
-    if image.driver == "PNG":
-        with path.open("rb") as file:
-            file.seek(max(0, size - 1024))
-            is_whole = b"IEND" in file.read()
-    else:
-        is_whole = size >= image.n_bands * image.grid.height * image.grid.width * image.dtype.itemsize
-    if not is_whole:
-        raise OSError(_unreadable(image.path, "the file ends before the image does"))
+def _mark_unwritten(dataset: Any, band: int, raw: np.ndarray, window: Window, invalid: np.ndarray) -> None:
+    """Mark the tiles that a sparse TIFF does not hold: GDAL reads them as zeros."""
+    height, width = dataset.block_shapes[band - 1]
+    rows, columns = window
+    for top in range(rows.start // height * height, rows.stop, height):
+        for left in range(columns.start // width * width, columns.stop, width):
+            tile = grids.common((slice(top, top + height), slice(left, left + width)), window)
+            if tile is None or raw[tile[0].start - rows.start, tile[1].start - columns.start] != 0:
+                continue
+            if dataset.get_tag_item(f"BLOCK_OFFSET_{left // width}_{top // height}", "TIFF", bidx=band) is None:
+                invalid[grids.within(tile, window)] = True
 
 
 def _warp(image: Image, frame: Grid, tile: Window, align: Align) -> np.ndarray:
@@ -258,37 +292,3 @@ def _source_window(grid: Grid, frame: Grid, tile: Window, scale: float) -> Windo
         slice(int(np.floor(low)) - margin, int(np.ceil(high)) + margin) for low, high in grids.edges(frame, tile, grid)
     )
     return grids.common((rows, columns), grid.whole)
-
-
-# ---------------------------------------------------------------------------------------------------------------- files
-
-
-@contextmanager
-def _opened(path: str, local: Grid | None = None) -> Iterator[Any]:
-    """Dataset of a path, or the reason in three parts why GDAL cannot open or read it.
-
-    A local grid stands in for the georeference that the file lacks: rasterio warns without one, and warning filters
-    are no option in the threads that read pixels.
-    """
-    import rasterio
-    from rasterio.errors import RasterioIOError
-
-    name = path if local is None or "?" in path else f"vrt://{path}?a_ullr=0,0,{local.width},-{local.height}"
-    try:
-        # premature ends of JPEG data are errors then, grey pixels otherwise
-        with rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING="TRUE"), rasterio.open(name) as dataset:
-            yield dataset
-    except RasterioIOError as error:
-        if not Path(path).exists() and "://" not in path and not path.startswith("/vsi"):
-            raise FileNotFoundError(
-                f"open_stack() needs an image; there is no file {path}. "
-                f"Check the name, and the working folder {Path.cwd()}."
-            ) from error
-        raise OSError(_unreadable(path, str(error.__cause__ or error))) from error
-
-
-def _unreadable(path: str, reason: str) -> str:
-    return (
-        f"open_stack() needs whole images that GDAL can read; got {path}, which it cannot ({reason}). "
-        "Fetch or make the file again, or leave it out."
-    )

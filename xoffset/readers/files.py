@@ -1,0 +1,153 @@
+"""Raster files as GDAL opens them: without its warnings, whole, and as they were when the stack was opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+# Time of the last change [ns] and size [bytes] of what a path stands for; None of paths that are no local files.
+State = tuple[int, int] | None
+
+
+@contextmanager
+def opened(path: str, *, is_local: bool) -> Iterator[Any]:
+    """Dataset of a path, or the reason in three parts why GDAL cannot open or read it.
+
+    A file without georeference (`is_local`) is opened behind a header that lends it one: rasterio warns without, and
+    warning filters are global, so they are no option. Its rows keep their order in the file, which GDAL turns for some
+    formats.
+    """
+    import rasterio
+    from rasterio.errors import RasterioError
+    from rasterio.io import MemoryFile
+
+    try:
+        # premature ends of JPEG data are errors then, grey pixels otherwise
+        with rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING="TRUE"):
+            if is_local:
+                with (
+                    rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"),
+                    MemoryFile(_placed(header(path)), ext=".vrt") as memory,
+                    memory.open() as dataset,
+                ):
+                    yield dataset
+            else:
+                with rasterio.open(path) as dataset:
+                    yield dataset
+    except RasterioError as error:
+        raise _failure(path, error) from error
+
+
+def header(path: str) -> bytes:
+    """What GDAL says of a file, in the words of its VRT format."""
+    import rasterio
+    import rasterio.shutil
+    from rasterio._err import CPLE_BaseError  # what rasterio.shutil raises; it has no public name
+    from rasterio.errors import RasterioError
+    from rasterio.io import MemoryFile
+
+    with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"), MemoryFile(ext=".vrt") as memory:
+        try:
+            rasterio.shutil.copy(path, memory.name, driver="VRT")
+        except (CPLE_BaseError, RasterioError) as error:
+            if b"<VRTDataset" in bytes(memory.read()):  # GDAL opened the file, which has no bands of its own
+                raise ValueError(_several(path)) from error
+            raise _failure(path, error) from error
+        return bytes(memory.read())
+
+
+def _several(path: str) -> str:
+    return (
+        f"open_stack() needs one image a file; got {Path(path).name}, which holds several variables or none. "
+        f"Name one in the list of files, such as 'NETCDF:{path}:red', or open it with xarray.open_dataset()."
+    )
+
+
+def is_georeferenced(text: bytes) -> bool:
+    """Whether the header of a file places it."""
+    return b"<GeoTransform>" in text
+
+
+def _placed(text: bytes) -> bytes:
+    """Header with a georeference, which nobody reads."""
+    start, rest = text.split(b">", 1)
+    return start + b"><GeoTransform>0, 1, 0, 0, 0, -1</GeoTransform>" + rest
+
+
+def _failure(path: str, error: Exception) -> OSError:
+    if not Path(path).exists() and "://" not in path and not path.startswith("/vsi"):
+        return FileNotFoundError(
+            f"open_stack() needs an image; there is no file {path}. "
+            f"Check the name, and the working folder {Path.cwd()}."
+        )
+    return unreadable(path, str(error.__cause__ or error))
+
+
+def unreadable(path: str, reason: str) -> OSError:
+    """Error of a file that is no whole image."""
+    return OSError(
+        f"open_stack() needs whole images that GDAL can read; got {path}, which it cannot ({reason}). "
+        "Fetch or make the file again, or leave it out."
+    )
+
+
+def state(*paths: str) -> State:
+    """Last change of local files, and their size together."""
+    with suppress(OSError, ValueError):  # ValueError: of none
+        found = [Path(path).stat() for path in paths]
+        return max(each.st_mtime_ns for each in found), sum(each.st_size for each in found)
+    return None
+
+
+def check_unchanged(path: str, before: State, now: State) -> None:
+    """Refuse a file that is no longer what was opened; one that is gone is noticed when it is opened."""
+    if before is not None and now is not None and now != before:
+        raise OSError(
+            f"open_stack() needs files as they were when the stack was opened; {path} has changed since. "
+            "Open the stack again."
+        )
+
+
+def check_whole(path: str, driver: str, n_bytes: int) -> None:
+    """Refuse cut files of the formats for which GDAL makes up the missing pixels and stays silent."""
+    file = Path(path)
+    if driver not in ("PNG", "ENVI") or not file.exists():
+        return
+    size = file.stat().st_size
+    if driver == "PNG":
+        with file.open("rb") as stream:
+            stream.seek(max(0, size - 1024))
+            is_whole = b"IEND" in stream.read()
+    else:
+        is_whole = size >= n_bytes
+    if not is_whole:
+        raise unreadable(path, "the file ends before the image does")
+
+
+def driver_of(path: str) -> str:
+    """Name of the GDAL driver of a file without georeference that needs care, told by its first bytes; else empty."""
+    if not Path(path).is_file():
+        name = path.split(":", 1)[0]
+        return "netCDF" if name == "NETCDF" else name if name.startswith(("HDF", "ZARR", "GRIB")) else ""
+    with Path(path).open("rb") as stream:
+        start = stream.read(16)
+    if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "GTiff"
+    for driver, signature in _SIGNATURES.items():
+        if start.startswith(signature):
+            return driver
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "WEBP"
+    names = (Path(path).with_suffix(".hdr"), Path(path + ".hdr"))
+    return "ENVI" if any(name.is_file() and name.read_bytes()[:4] == b"ENVI" for name in names) else ""
+
+
+_SIGNATURES = {
+    "PNG": b"\x89PNG",
+    "JPEG": b"\xff\xd8",
+    "netCDF": b"CDF",
+    "HDF5": b"\x89HDF",
+    "HDF4": b"\x0e\x03\x13\x01",
+}
