@@ -179,7 +179,7 @@ def _instant(value: Any) -> np.datetime64:
     """Date as datetime64[us], UTC; NaT where it would have to be guessed."""
     if getattr(value, "calendar", None) in _GREGORIAN and not isinstance(value, dt.date):
         value = value.isoformat()
-    instant = NOT_A_DATE
+    instant: Any = NOT_A_DATE
     with suppress(ValueError, OverflowError):
         if isinstance(value, str):
             text = value.strip()
@@ -191,7 +191,7 @@ def _instant(value: Any) -> np.datetime64:
             value = None
         if isinstance(value, (dt.date, np.datetime64)) and not pd.isna(value):
             instant = np.array(value, dtype="datetime64[us]")[()]
-    return instant
+    return np.datetime64(instant)
 
 
 def _calendar(year: str, month: str, day: str) -> str | None:
@@ -206,14 +206,14 @@ def _seconds(value: Any) -> float | None:
     """Length of a duration [s], None where it would have to be guessed."""
     if isinstance(value, str):
         return _seconds_of(value)
-    # NumPy counts durations among its integers
-    is_generic = isinstance(value, np.timedelta64) and np.datetime_data(value.dtype)[0] in ("generic", "Y", "M")
-    if is_generic or not isinstance(value, (dt.timedelta, np.timedelta64, pd.offsets.BaseOffset)) or pd.isna(value):
-        return None
     if isinstance(value, np.timedelta64):
-        return float(value / np.timedelta64(1, "s"))
+        is_known = np.datetime_data(value.dtype)[0] not in ("generic", "Y", "M") and not np.isnat(value)
+        return float(value / np.timedelta64(1, "s")) if is_known else None
+    if value is pd.NaT or not isinstance(value, (dt.timedelta, pd.offsets.BaseOffset)):
+        return None
     with suppress(ValueError, TypeError):  # offsets of a calendar, such as months, have no length
-        return float(pd.Timedelta(value).total_seconds())
+        span: Any = value
+        return float(pd.Timedelta(span).total_seconds())
     return None
 
 

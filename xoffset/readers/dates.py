@@ -86,7 +86,8 @@ def scenes(paths: Sequence[str], date: str | Iterable[Date] | None) -> list[Scen
 
 def _without_pattern(paths: Sequence[str], named: Sequence[Scene | None]) -> list[Scene]:
     """Scenes from names of Sentinel-2 and Landsat, or from names that hold one date; all by the same rule."""
-    found, rules = [], {}
+    found: list[Scene] = []
+    rules: dict[str, str] = {}
     for path, scene in zip(paths, named, strict=True):
         rule = _PUBLISHED
         if scene is None:
@@ -106,14 +107,14 @@ def _without_pattern(paths: Sequence[str], named: Sequence[Scene | None]) -> lis
 def _bare_date(path: str) -> tuple[str, np.datetime64]:
     """Form and date of the only date in a file's name."""
     name = Path(path).name
-    seen: dict[datetime, str | None] = {}
+    seen: dict[datetime, str] = {}
     for form, (digits, layout) in (_BARE | _OTHERS).items():
         for match in re.finditer(rf"(?<!\d)({digits})(?!\d)", name):
             with suppress(ValueError):
                 when = datetime.strptime(match[1], layout)
                 around = name[: match.start()][-1:] + name[match.end() :][:1]
                 is_alone = form in _BARE and not any(letter.isalnum() for letter in around)
-                seen[when] = form if is_alone else seen.get(when)
+                seen[when] = form if is_alone else seen.get(when, "")
     if len(seen) > 1:
         got = " and ".join(f"{when:%Y-%m-%d}" for when in sorted(seen))
         raise ValueError(
@@ -121,7 +122,7 @@ def _bare_date(path: str) -> tuple[str, np.datetime64]:
             "of the name in it, such as date='ortho_%Y%m%d', or one date a file, such as date=['2020-07-17', ...]."
         )
     for when, form in seen.items():
-        if form is not None:
+        if form:
             return form, np.datetime64(when, "us")
     raise ValueError(
         f"open_stack() needs a date for every image; found none in the name of {name}, which is not that of a "

@@ -52,7 +52,9 @@ def header(path: str) -> bytes:
         try:
             rasterio.shutil.copy(path, memory.name, driver="VRT")
         except (CPLE_BaseError, RasterioError) as error:
-            if b"<VRTDataset" in bytes(memory.read()):  # GDAL opened the file, which has no bands of its own
+            if "bands on VRTDataset" in str(
+                error.__cause__ or error
+            ):  # GDAL reads the file, but finds no bands of its own
                 raise ValueError(_several(path)) from error
             raise _failure(path, error) from error
         return bytes(memory.read())

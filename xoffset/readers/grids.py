@@ -61,6 +61,11 @@ class Grid:
             height=rows.stop - rows.start,
         )
 
+    @property
+    def bounds_of_all(self) -> Bounds:
+        """Left, bottom, right and top edge of all pixels [m]."""
+        return self.bounds(self.whole)
+
     def transform(self, window: Window) -> Affine:
         """Affine transformation of a window."""
         from affine import Affine
@@ -116,9 +121,27 @@ def crop(grid: Grid, bbox: Bounds | None) -> Window:
     if rows.size == 0 or columns.size == 0:
         raise ValueError(
             f"open_stack() needs a bbox that holds pixels; there is none in {tuple(bbox)!r}. "
-            f"Give (xmin, ymin, xmax, ymax) in the CRS of the images ({_name(grid.crs)}), which cover {extent}."
+            f"Give (xmin, ymin, xmax, ymax) in the CRS of the images ({name_of(grid.crs)}), which cover {extent}."
         )
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def share_seen_twice(parts: Sequence[Window], window: Window) -> float:
+    """Share of a window that lies in two or more of the windows within it."""
+    edges = [sorted({edge for part in parts for edge in (part[k].start, part[k].stop)}) for k in (0, 1)]
+    # number of windows over each field between neighbouring edges: up where one starts, down behind its end
+    times = np.zeros([len(side) for side in edges], dtype=np.int64)
+    for rows, columns in parts:
+        top, bottom = (edges[0].index(edge) for edge in (rows.start, rows.stop))
+        left, right = (edges[1].index(edge) for edge in (columns.start, columns.stop))
+        times[top, left] += 1
+        times[bottom, left] -= 1
+        times[top, right] -= 1
+        times[bottom, right] += 1
+    times = times.cumsum(axis=0).cumsum(axis=1)[:-1, :-1]
+    areas = np.multiply.outer(*(np.diff(np.array(side, dtype=np.float64)) for side in edges))
+    rows, columns = window
+    return float(areas[times > 1].sum() / ((rows.stop - rows.start) * (columns.stop - columns.start)))
 
 
 # ---------------------------------------------------------------------------------------------- one grid and the others
@@ -178,7 +201,7 @@ def edges(grid: Grid, window: Window, base: Grid) -> tuple[tuple[float, float], 
 def difference(grid: Grid, base: Grid) -> str:
     """Reason why a grid does not lie on the lattice of another."""
     if grid.crs != base.crs:
-        return f"in {_name(grid.crs)}, not {_name(base.crs)}"
+        return f"in {name_of(grid.crs)}, not {name_of(base.crs)}"
     if not np.allclose(
         (grid.dx, grid.dy), (base.dx, base.dy), rtol=LATTICE_TOLERANCE / max(base.width, base.height), atol=0
     ):
@@ -213,6 +236,7 @@ def as_pyproj(crs: CRS | None) -> pyproj.CRS | None:
     return pyproj.CRS.from_wkt(crs.to_wkt())
 
 
-def _name(crs: CRS | None) -> str:
+def name_of(crs: CRS | None) -> str:
+    """Name of a CRS, for messages."""
     proper = as_pyproj(crs)
     return "no CRS" if proper is None else proper.name

@@ -13,7 +13,7 @@ from xoffset import _options
 from xoffset._blocks import threads, tiles
 from xoffset.model import history, products
 from xoffset.model.dates import Date
-from xoffset.readers import dates, grids
+from xoffset.readers import dates, grids, zeros
 from xoffset.readers.pixels import Align, Image, Reader, describe
 from xoffset.readers.rasters import PathLike, arrange, find
 
@@ -48,29 +48,37 @@ def open_stack(
         (xmin, ymin, xmax, ymax) in the CRS of the stack [m]. Pixels whose centres lie inside are read, nothing else.
         Dates whose image lies outside are kept, all NaN.
     date
-        Where names are not those of Sentinel-2 or Landsat: a strptime pattern searched in the file names, such as
-        ``"naip_%Y%m%d"``, or one date a file, in the order of the list or of the sorted names. Dates are UTC; a
-        pattern that stops at the year means its first day.
+        Where the names do not tell: a strptime pattern searched in the file names, such as ``"ortho_%Y"``, or one date
+        a file in ISO 8601, in the order of the list or of the sorted names. Dates are UTC; a pattern that stops at the
+        year means its first day, months are English, and years have four digits: ``%y`` is refused. Without `date`,
+        names of Sentinel-2 and Landsat are read, and other names that hold one date, such as ``naip_20090818.tif`` or
+        ``2009-08-18_red.tif``, all in the same form.
     nodata
-        Value that means "no data", in place of the one that the files declare.
+        Value that means "no data", in place of the one that the files declare. Where none is declared and areas of
+        zeros are seen, a line is logged and the attribute `undeclared_zeros` says so; with `chunks` only corners, edges
+        and middle of the first and the last image are looked at, or these two as a whole if they are JPEG or PNG.
     align
         How to resample, once, the files that do not lie on the grid that most files share (of equally many, that of
         the earliest): ``"cubic"`` for images, ``"nearest"`` for classes. The attributes `align` and `resampled` record
-        it.
+        it. Two images must see at least 1 % of the pixels that all of them span, or of the `bbox`, unless only one
+        reaches into that.
     pixel_size
         Side of a pixel [m] of images without georeference, such as most JPEG and PNG files. Coordinates are local
-        metres then, y decreasing downwards.
+        metres then, y decreasing downwards. Photographs are turned as their orientation tag says. Rows of netCDF files
+        are put north up by the coordinates `x` and `y`, which must be there in steps of this size.
     chunks
         Side of the dask blocks along y and x [px], or a mapping of both, -1 for the whole axis; one date a block.
-        Each block reads its own window, for which JPEG and PNG decode the whole image: take -1 there. Without
-        `chunks` all pixels are read at once, into NumPy.
+        Each block reads its own window, for which JPEG and PNG decode the whole image: take -1 there. A file that
+        has changed since the stack was opened raises when it is computed. Without `chunks` all pixels are read at once,
+        into NumPy.
 
     Returns
     -------
     xarray.DataArray
         Pixel values (time, y, x): float32 from integers of up to 16 bits and float32, float64 otherwise. NaN where a
-        file has no pixel, no data, a mask, a transparent pixel or an infinite value. Coordinates `x`, `y` are pixel
-        centres [m], y in the row order of the files; `time` is UTC, with the time of day where the name tells it;
+        file has no pixel, no data, a mask, a transparent pixel, an infinite value or a tile never written. Coordinates
+        `x`, `y` are pixel centres [m], y in the row order of the files; `time` is UTC, with the time of day where the
+        name tells it;
         `scene` is the file's name without suffix; `platform` and `relative_orbit` where all names or product folders
         tell them; `spatial_ref` holds the CRS.
 
@@ -79,12 +87,13 @@ def open_stack(
     FileNotFoundError
         If a file is missing or nothing matches the pattern.
     OSError
-        If a file is no raster or is damaged; for damaged pixels when they are read or computed.
+        If a file is no raster or is damaged; for damaged pixels, and files that have changed since, when they are
+        computed.
     TypeError
         If the pixels are complex numbers.
     ValueError
-        If dates, bands or grids are ambiguous or do not fit together, if the CRS is not in metres of ground, or if
-        the crop is empty.
+        If dates, bands or grids are ambiguous or do not fit together, if the images share less than 1 % of their
+        ground, if the CRS is not in metres of ground, or if the crop is empty.
 
     Examples
     --------
@@ -98,20 +107,23 @@ def open_stack(
     scenes = dates.scenes(paths, date)
     order = np.argsort([scene.date for scene in scenes], kind="stable")
     scenes = [scenes[k] for k in order]
-    frame, images = arrange([images[k] for k in order], align)
-    window = grids.crop(frame, bbox)
+    frame, window, images = arrange([images[k] for k in order], align, bbox)
     dtype = np.result_type(*(image.result_dtype for image in images))
     readers = [Reader(image, frame, window, align or "nearest", dtype) for image in images]
     shape = window[0].stop - window[0].start, window[1].stop - window[1].start
+    pixels: Any
+    if chunks is None:
+        pixels, zeros_in = _read_all(readers, shape, dtype)
+    else:
+        pixels, zeros_in = tiles.lazy_images(readers, shape, dtype, _sides(chunks)), zeros.in_samples(images, window)
     stack = products.stack(
-        _read_all(readers, shape, dtype)
-        if chunks is None
-        else tiles.lazy_images(readers, shape, dtype, _sides(chunks)),
+        pixels,
         time=np.array([scene.date for scene in scenes]),
         x=frame.x_centres[window[1]],
         y=frame.y_centres[window[0]],
         crs=grids.as_pyproj(frame.crs),
-        attrs=_history({"band": band, "bbox": bbox, "nodata": nodata, "pixel_size": pixel_size}, images, align),
+        attrs=_history({"band": band, "bbox": bbox, "nodata": nodata, "pixel_size": pixel_size}, images, align)
+        | zeros.tell(zeros_in),
     )
     return stack.assign_coords(_acquisition(scenes))
 
@@ -135,14 +147,17 @@ def _sides(chunks: Chunks) -> tuple[int, int]:
     return sides.get("y", -1), sides.get("x", -1)
 
 
-def _read_all(readers: Sequence[Reader], shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+def _read_all(readers: Sequence[Reader], shape: tuple[int, int], dtype: np.dtype) -> tuple[np.ndarray, list[Image]]:
+    """Pixels of all dates, and the images with areas of zeros that no file declares to be nodata."""
     out = np.empty((len(readers), *shape), dtype=dtype)
+    has_zeros = np.zeros(len(readers), dtype=bool)
 
     def read(k: int) -> None:
         out[k] = readers[k](slice(0, shape[0]), slice(0, shape[1]))
+        has_zeros[k] = zeros.is_undeclared(readers[k].image) and zeros.has_area(out[k])
 
     threads.in_threads(read, range(len(readers)))
-    return out
+    return out, [reader.image for reader, found in zip(readers, has_zeros, strict=True) if found]
 
 
 def _acquisition(scenes: Sequence[dates.Scene]) -> dict[str, tuple[str, np.ndarray]]:

@@ -194,7 +194,7 @@ class Reader:
     def _copy(self, place: Window, block: Window, out: np.ndarray) -> None:
         common = grids.common(place, block)
         if common:
-            out[grids.within(common, block)] = _read_pixels(self.image, grids.within(common, place))
+            out[grids.within(common, block)] = read_pixels(self.image, grids.within(common, place))
 
     def _resample(self, block: Window, out: np.ndarray) -> None:
         starts = (range(edge.start // _WARP_TILE * _WARP_TILE, edge.stop, _WARP_TILE) for edge in block)
@@ -209,7 +209,7 @@ class Reader:
                 out[grids.within(common, block)] = resampled[grids.within(common, tile)]
 
 
-def _read_pixels(image: Image, window: Window) -> np.ndarray:
+def read_pixels(image: Image, window: Window) -> np.ndarray:
     """Pixels of a window of the image as floats, NaN where they do not count."""
     from rasterio.windows import Window as Rectangle
 
@@ -262,7 +262,7 @@ def _warp(image: Image, frame: Grid, tile: Window, align: Align) -> np.ndarray:
     source = _source_window(image.grid, frame, tile, min(*scale, 1.0))
     if source is None:
         return np.full(shape, np.nan, dtype=image.result_dtype)
-    pixels = _read_pixels(image, source)
+    pixels = read_pixels(image, source)
     profile = {"driver": "GTiff", "count": 1, "dtype": pixels.dtype.name, "nodata": np.nan, "crs": image.grid.crs}
     profile |= {"height": pixels.shape[0], "width": pixels.shape[1], "transform": image.grid.transform(source)}
     with MemoryFile() as memory:

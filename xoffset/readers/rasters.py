@@ -9,10 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from xoffset.readers import grids
-from xoffset.readers.grids import Grid
+from xoffset.readers.grids import Bounds, Grid, Window
 from xoffset.readers.pixels import Align, Image
 
 PathLike = str | os.PathLike[str]
+# Least share of the pixels of a stack that two images are to see.
+LEAST_COMMON = 0.01
+
 _SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k", ".jpg", ".jpeg", ".png", ".img", ".vrt", ".bil", ".bmp")
 
 
@@ -59,8 +62,11 @@ def _search(source: str) -> list[str]:
     return files
 
 
-def arrange(images: Sequence[Image], align: Align | None) -> tuple[Grid, list[Image]]:
-    """Grid of the stack, and the images with their place on it; those to be resampled have none."""
+def arrange(images: Sequence[Image], align: Align | None, bbox: Bounds | None) -> tuple[Grid, Window, list[Image]]:
+    """Grid of all images, window of it that the stack shows, and the images with their place on the grid.
+
+    Images that are to be resampled have no place.
+    """
     _check_kinds(images)
     # of equally many, that of the earliest: images come sorted by time
     shared = grids.most_shared([image.grid for image in images])
@@ -68,10 +74,49 @@ def arrange(images: Sequence[Image], align: Align | None) -> tuple[Grid, list[Im
         raise ValueError(_differences(images, shared))
     base = images[shared[0]].grid
     places = [grids.place(image.grid, base) if k in shared else None for k, image in enumerate(images)]
-    whole = grids.union(place or grids.covered(image.grid, base) for image, place in zip(images, places, strict=True))
-    return base.part(whole), [
+    seen = [place or _covered(image, base) for image, place in zip(images, places, strict=True)]
+    whole = grids.union(seen)
+    window = grids.crop(base.part(whole), bbox)
+    _check_common_ground(images, [grids.within(part, whole) for part in seen], window, is_boxed=bbox is not None)
+    placed = [
         replace(image, place=place and grids.within(place, whole)) for image, place in zip(images, places, strict=True)
     ]
+    return base.part(whole), window, placed
+
+
+def _covered(image: Image, base: Grid) -> Window:
+    """Window of a base grid that an image of another lattice or CRS covers."""
+    try:
+        return grids.covered(image.grid, base)
+    except (ValueError, OverflowError) as error:  # infinity: on the other side of the globe
+        raise ValueError(
+            f"open_stack() needs images of the same ground; {Path(image.path).name} lies where the CRS of most images "
+            f"({grids.name_of(base.crs)}) has no coordinates. Leave it out, or look whether its CRS is right."
+        ) from error
+
+
+def _check_common_ground(images: Sequence[Image], seen: Sequence[Window], window: Window, *, is_boxed: bool) -> None:
+    """Refuse images of different places, of which next to nothing could be matched."""
+    parts = [grids.common(part, window) for part in seen]
+    inside = [k for k, part in enumerate(parts) if part is not None]
+    # a box may be seen by one image: the others are kept, empty
+    if len(images) < 2 or (is_boxed and len(inside) < 2):
+        return
+    share = grids.share_seen_twice([part for part in parts if part is not None], window)
+    if share >= LEAST_COMMON:
+        return
+    alone = [k for k in inside if all(grids.common(seen[k], seen[other]) is None for other in inside if other != k)]
+    told = [
+        f"{Path(images[k].path).name} covers ({', '.join(f'{edge:.10g}' for edge in images[k].grid.bounds_of_all)}) in "
+        f"{grids.name_of(images[k].grid.crs)}"
+        for k in (alone or inside)[:3]
+    ]
+    height, width = (edge.stop - edge.start for edge in window)
+    raise ValueError(
+        f"open_stack() needs images of the same ground; of the {height} x {width} pixels that they span two "
+        f"of them see {share:.2%}, less than {LEAST_COMMON:.0%}: {'; '.join(told)}. Leave out those of other "
+        "places, open them apart, or crop to the ground that they share: bbox=(xmin, ymin, xmax, ymax)."
+    )
 
 
 def _check_kinds(images: Sequence[Image]) -> None:

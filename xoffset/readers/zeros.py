@@ -1,0 +1,95 @@
+"""Areas of zeros in images that declare no nodata value: edges of a scene, gaps, or masks that nobody names."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from xoffset.readers import grids
+from xoffset.readers.grids import Window
+from xoffset.readers.pixels import Image, read_pixels
+
+NOTICE = "areas of zeros look like nodata, which no file declares: open with nodata=0 where they are"
+
+# Side of the squares of zeros that count, px, and how many of them, which overlap, make an area: one of 11 x 11 pixels
+# does, and a stripe of 6 x 32; dark pixels by themselves do not.
+_SIDE = 5
+_LEAST = 49
+# Side of the windows in which lazy images are looked at, px.
+_SAMPLE = 32
+_WHOLE_ONLY = ("PNG", "JPEG", "WEBP")
+
+_log = logging.getLogger(__name__)
+
+
+def is_undeclared(image: Image) -> bool:
+    """Whether an image says of no pixel that it holds no data."""
+    return image.nodata is None and image.alpha is None and not image.is_masked
+
+
+def has_area(pixels: np.ndarray) -> bool:
+    """Whether an image (y, x) has an area of zeros."""
+    # every square of this side holds one of these
+    if min(pixels.shape) < _SIDE or not (pixels[_SIDE - 1 :: _SIDE, _SIDE - 1 :: _SIDE] == 0).any():
+        return False
+    squares = pixels == 0
+    for axis in (0, 1):
+        along = squares.swapaxes(0, axis)
+        count = len(along) - _SIDE + 1
+        both = along[:count].copy()
+        for k in range(1, _SIDE):
+            both &= along[k : k + count]
+        squares = both.swapaxes(0, axis)
+    return int(squares.sum()) >= _LEAST
+
+
+def in_samples(images: Sequence[Image], window: Window) -> list[Image]:
+    """Of the first and the last image, those with an area of zeros in the corners, edges or middle of what is shown.
+
+    Formats that are read as a whole are looked at as a whole. Files that are not local, or damaged, are left alone.
+    """
+    ends = dict.fromkeys((0, len(images) - 1))
+    chosen = [images[k] for k in ends if is_undeclared(images[k]) and images[k].state is not None]
+    return [image for image in chosen if _is_seen(image, window)]
+
+
+def _is_seen(image: Image, window: Window) -> bool:
+    part: Window | None = image.grid.whole
+    if image.place is not None:
+        part = grids.common(image.place, window)
+        part = part and grids.within(part, image.place)
+    if part is None:
+        return False
+    if image.driver in _WHOLE_ONLY:
+        windows = [part]
+    else:
+        rows, columns = ([slice(start, min(start + _SAMPLE, side.stop)) for start in _starts(side)] for side in part)
+        windows = list(product(rows, columns))
+    try:
+        return any(has_area(read_pixels(image, each)) for each in windows)
+    except OSError:  # whoever reads the pixels is told
+        return False
+
+
+def _starts(side: slice) -> list[int]:
+    """Where the samples along one side start: at its ends and in its middle."""
+    last = max(side.start, side.stop - _SAMPLE)
+    return sorted({side.start, (side.start + last) // 2, last})
+
+
+def tell(images: Sequence[Image]) -> dict[str, str]:
+    """Say once which images have areas of zeros; the attribute of their stack."""
+    if not images:
+        return {}
+    others = f" and {len(images) - 1} more" if len(images) > 1 else ""
+    _log.warning(
+        "open_stack(): areas of zeros look like nodata, but none is declared, in %s%s. Their edges match better than the "
+        "ground does: open with nodata=0 if they mean no data.",
+        Path(images[0].path).name,
+        others,
+    )
+    return {"undeclared_zeros": NOTICE}
