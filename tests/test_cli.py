@@ -274,7 +274,7 @@ def damaged(folder, files):
     [
         (["{folder}/no*.tif"], r"no file matches .*Check the pattern"),
         (["{folder}/notes.txt"], r"which it cannot.*Fetch or make the file again, or leave it out"),
-        (["{first}", "{second}"], r"needs a date for every image.*Pass date="),
+        (["{first}", "{second}", "--date", "view_%Y"], r"needs one date in every file name.*finds none"),
         (["{first}", "--date", "ortho_%Y%m%d"], r"at least two dates; got 1\. Add images"),
         (["{files}", "--date", "ortho_%Y%m%d", "--template", "200"], r"Use a smaller template or search"),
         (["{files}", "--date", "ortho_%Y%m%d", "--step", "0"], r"Pass a number such as step=8"),
@@ -309,7 +309,7 @@ def test_errors_are_one_message_without_traceback(files, tmp_path, arguments, ad
 
 @pytest.mark.usefixtures("quick")
 def test_a_refused_run_leaves_no_folder(files, tmp_path):
-    assert call("run", *files, "-o", tmp_path / "out").exit_code == 1
+    assert call("run", *files, "--date", "view_%Y", "-o", tmp_path / "out").exit_code == 1
     assert not (tmp_path / "out").exists()
 
 

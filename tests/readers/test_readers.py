@@ -95,13 +95,25 @@ def test_dates_of_published_names(name, when, platform, orbit):
 @pytest.mark.parametrize(
     "name",
     [
-        "naip_20090818.tif",
         "1990.tif",
         "mosaic.tif",
         # the time in the name is that of the processing; only the product folder knows the acquisition
         "S2A_OPER_MSI_L1C_TL_SGS__20151218T001707_A002543_T59HNA_B04.jp2",
         "LC80630182016999LGN00_B8.tif",
-        "XLC08_L1TP_063018_20160718_20200906_02_T1_B8.TIF",
+        "tile_20201301.tif",  # no month 13
+        "tile_12345678.tif",
+        "tile_20200230.tif",
+        "ortho20200717.tif",  # letters may make a number of it
+        "20200717T103000.tif",
+        "A2020153_ndvi.tif",
+        "scene_20200717103000.tif",
+        "ortho_17072020.tif",
+        "ortho_07-17-2020.tif",
+        "ortho_200717.tif",
+        "ortho_2020-07.tif",
+        "ortho_120200717.tif",
+        "ortho_2020-07_17.tif",
+        "T32TLR_031254_18200717.tif",  # before photography
     ],
 )
 def test_no_date_is_guessed(name):
@@ -109,6 +121,53 @@ def test_no_date_is_guessed(name):
         ValueError, match=rf"none in the name of {name}.*Pass date=: a strptime pattern.*or one date a file"
     ):
         dates.scenes([f"/data/{name}"], None)
+
+
+@pytest.mark.parametrize(
+    ("name", "when"),
+    [
+        ("naip_20090818.tif", "2009-08-18"),
+        ("20200101.jpg", "2020-01-01"),
+        ("20200601_183015_1020_3B_AnalyticMS.tif", "2020-06-01"),
+        ("T32TLR-B04 1956.07.01 19560701.tif", "1956-07-01"),
+        ("ortho_2020-07-17_red.tif", "2020-07-17"),
+        ("2020_07_17.ortho.tif", "2020-07-17"),
+        ("2020-07-17_crop_2020-07-17.tif", "2020-07-17"),
+        ("tile_12345678_20200717.tif", "2020-07-17"),
+    ],
+)
+def test_one_date_in_any_other_name(name, when):
+    assert dates.scenes([f"/20190101/{name}"], None) == [dates.Scene(Path(name).stem, np.datetime64(when, "us"))]
+
+
+@pytest.mark.parametrize(
+    ("name", "both"),
+    [
+        ("20180304-20180405_vx.tif", "2018-03-04 and 2018-04-05"),
+        ("XLC08_L1TP_063018_20160718_20200906_02_T1_B8.TIF", "2016-07-18 and 2020-09-06"),
+        ("ortho_20200717_2021-01-01.tif", "2020-07-17 and 2021-01-01"),
+        # made on another day than it was taken
+        ("ortho_20200717_made20210203.tif", "2020-07-17 and 2021-02-03"),
+        ("20210203T101112_ortho_20200717.tif", "2020-07-17 and 2021-02-03"),
+        ("20210203101112_ortho_20200717.tif", "2020-07-17 and 2021-02-03"),
+        ("MOD13Q1.A2020153.20210203.tif", "2020-06-01 and 2021-02-03"),
+    ],
+)
+def test_two_dates_in_a_name_are_ambiguous(name, both):
+    with pytest.raises(ValueError, match=rf"needs one date in every name; got {both} in {name}\. Say which"):
+        dates.scenes([name], None)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "rules"),
+    [
+        ("a_20200101.tif", "a_2020-01-02.tif", r"a_20200101.tif \(YYYYMMDD\) and a_2020-01-02.tif \(YYYY-MM-DD\)"),
+        (f"{SENTINEL}.tif", "a_20200101.tif", r"S2A.*\(that of Sentinel-2 or Landsat\) and a_20200101.tif"),
+    ],
+)
+def test_all_names_are_read_by_one_rule(first, second, rules):
+    with pytest.raises(ValueError, match=rf"in one way; got {rules}.*one date a file"):
+        dates.scenes([first, second], None)
 
 
 def test_product_folder_adds_what_the_band_file_lacks():
@@ -136,7 +195,8 @@ def test_two_acquisitions_in_one_name_are_ambiguous():
         ("naip_20090818.tif", "%Y%m%d", "2009-08-18"),
         ("ortho_1953.tif", "ortho_%Y.tif", "1953-01-01"),
         ("x2020-200.tif", "x%Y-%j", "2020-07-18"),
-        ("p_17Jul20_1030.tif", "%d%b%y_%H%M", "2020-07-17T10:30"),
+        ("p_17Jul2020_1030.tif", "%d%b%Y_%H%M", "2020-07-17T10:30"),
+        ("p_1DECEMBER-01-1956.tif", "%B-%d-%Y", "1956-12-01"),
         ("20201301_20200717.tif", "%Y%m%d", "2020-07-17"),  # month 13 is no date
         ("LC08_L1TP_063018_20160718_20200906_02_T1.tif", "063018_%Y%m%d", "2016-07-18"),
         ("a+b(1)_20200717T101112.5.tif", "a+b(1)_%Y%m%dT%H%M%S.%f", "2020-07-17T10:11:12.5"),
@@ -156,6 +216,13 @@ def test_dates_by_pattern(name, pattern, when):
         ("a_0717.tif", "a_%m%d", "needs a strptime pattern with a year; got no year"),
         ("a_2020.tif", "2020-01-01", "got no year.*one date a file in a list"),
         ("a_2020.tif", "%Y %q", "got the unknown %q.*Use %Y"),
+        ("photo_560701.tif", "photo_%y%m%d", "years of four digits; got %y .*56 may be 1956 or 2056.*Use %Y .*a file"),
+        ("17Jul20.tif", "%d%b%y", "years of four digits; got %y"),
+        ("a_2020_17.tif", "a_%Y_%d", "got %d without what it is a part of"),
+        ("a_20200717_30.tif", "a_%Y%m%d_%M", "got %M without what it is a part of"),
+        ("a_2020_2021.tif", "a_%Y_%Y", "got a part of the date twice"),
+        ("a_2020_07_Jul.tif", "a_%Y_%m_%b", "got a part of the date twice"),
+        ("a_01lis2020.tif", "a_%d%b%Y", "finds none in"),  # October in Croatian, November in Czech
     ],
 )
 def test_errors_of_patterns(name, pattern, message):
@@ -186,7 +253,8 @@ def test_dates_by_list():
             ValueError,
             "got 1 dates for 2 files. Give them in the order of the files, from a.tif to b.tif",
         ),
-        (["2020-01-01", "soon"], ValueError, "got 'soon'. Write them as '2020-07-17'"),
+        (["2020-01-01", "soon"], ValueError, "got 'soon'. Write it as '2020-06-01T10:30'"),
+        (["2020-01-01", "03/04/2021"], ValueError, "Write '2021-04-03' or '2021-03-04', whichever is meant"),
         (["2020-01-01", 2020], ValueError, "got 2020. Write"),
         (["2020-01-01", np.datetime64("NaT")], ValueError, "NaT.*Write"),
         (date(2020, 1, 1), TypeError, "Put it in a list"),
@@ -646,12 +714,13 @@ def test_resampling_reads_nothing_for_tiles_outside_the_image(tmp_path, monkeypa
     files = [
         write(tmp_path / "a_20200101.tif", pixels()),
         write(tmp_path / "a_20200102.tif", pixels(), shift=(1000.5, 0)),
+        write(tmp_path / "a_20200103.tif", pixels()),
     ]
     windows = spy(monkeypatch)
     stack = open_stack(files, date="%Y%m%d", align="cubic")
-    assert stack.shape == (2, 40, 1050)
+    assert stack.shape == (3, 40, 1050)
     assert stack[1, :, :1000].isnull().all()
-    assert len(windows) == 3  # the first image, and the two tiles that the second one touches
+    assert len(windows) == 4  # the other images, and the two tiles that this one touches
 
 
 def test_rotated_grids_are_refused(tmp_path):
@@ -703,11 +772,9 @@ def test_pixel_size(tmp_path, driver, suffix):
         write(tmp_path / f"2020010{k + 1}.{suffix}", pixels(seed=k), driver=driver, georeferenced=False)
         for k in range(2)
     ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # the caller knows that there is no georeference
-        stack = open_stack(files, date="%Y%m%d", pixel_size=2.5)
-        lazy = open_stack(files, date="%Y%m%d", pixel_size=2.5, chunks=16)
-        xr.testing.assert_identical(lazy.compute(), stack)
+    stack = open_stack(files, date="%Y%m%d", pixel_size=2.5)
+    lazy = open_stack(files, date="%Y%m%d", pixel_size=2.5, chunks=16)
+    xr.testing.assert_identical(lazy.compute(), stack)
     checks.as_stack(stack, "test")
     np.testing.assert_array_equal(stack.x, 2.5 * (np.arange(50) + 0.5))
     np.testing.assert_array_equal(stack.y, -2.5 * (np.arange(40) + 0.5))
@@ -718,11 +785,12 @@ def test_pixel_size(tmp_path, driver, suffix):
         open_stack(files, date="%Y%m%d")
 
 
-def test_no_warning_filter_is_touched_while_pixels_are_read(tmp_path, monkeypatch):
-    path = write(tmp_path / "20200101.png", pixels(), driver="PNG", georeferenced=False)
-    stack = open_stack(path, date="%Y%m%d", pixel_size=1, chunks=16)
+@pytest.mark.parametrize("name", ["20200101.png", "20200101 a=1&b?c.png"])
+def test_no_warning_filter_is_touched(tmp_path, monkeypatch, name):
+    path = write(tmp_path / name, pixels(), driver="PNG", georeferenced=False)
     monkeypatch.setattr(warnings, "catch_warnings", None)
     monkeypatch.setattr(warnings, "simplefilter", None)
+    stack = open_stack([path], pixel_size=1, chunks=16)
     np.testing.assert_array_equal(stack.compute(scheduler="threads")[0], pixels())
 
 
@@ -818,7 +886,7 @@ def test_lazy_equals_eager(tmp_path, chunks):
 
 
 def test_nothing_is_read_while_building(tmp_path, monkeypatch):
-    files = [*series(tmp_path), write(tmp_path / "b_20200201.tif", pixels(), shift=(0.5, 0))]
+    files = [*series(tmp_path, nodata=0), write(tmp_path / "b_20200201.tif", pixels(), shift=(0.5, 0), nodata=0)]
     windows = spy(monkeypatch)
     with dask.config.set(scheduler=lambda *_args, **_options: pytest.fail("computed while building")):
         stack = open_stack(files, date="%Y%m%d", align="cubic", chunks=16)
@@ -927,8 +995,9 @@ def test_naip(data_folder):
     with pytest.raises(
         ValueError, match=r"6 of 10 are not on that of naip_20100629.tif: naip_20090818.tif .*align='cubic'"
     ):
-        open_stack(data_folder / "naip_stable", date="%Y%m%d")
-    stack = open_stack(data_folder / "naip_stable", date="%Y%m%d", align="cubic")
+        open_stack(data_folder / "naip_stable")
+    stack = open_stack(data_folder / "naip_stable", align="cubic")
+    xr.testing.assert_identical(stack, open_stack(data_folder / "naip_stable", date="naip_%Y%m%d", align="cubic"))
     assert stack.sizes == {"time": 10, "y": 725, "x": 934}
     assert stack.attrs["resampled"].count(".tif") == 6
     with rasterio.open(data_folder / "naip_stable" / "naip_20140720.tif") as file:
@@ -950,7 +1019,8 @@ def test_perito_moreno(data_folder):
     stack = open_stack(pattern, band=1, date="%Y%m%d", pixel_size=6.5, chunks=-1)
     assert stack.sizes == {"time": 23, "y": 1231, "x": 1731}
     assert grids.crs_of(stack) is None
-    with rasterio.open(pattern.replace("*", "0222")) as file:
+    assert "undeclared_zeros" in stack.attrs  # black outside the glacier
+    with rasterio.open(f"vrt://{pattern.replace('*', '0222')}?a_ullr=0,0,1,-1") as file:
         np.testing.assert_array_equal(stack.sel(time="2020-02-22").squeeze(), file.read(1))
     with pytest.raises(ValueError, match="Pass pixel_size="):
         open_stack(pattern, band=1, date="%Y%m%d")

@@ -187,7 +187,7 @@ def _check_columns(rows: pd.DataFrame, wanted: Sequence[str]) -> None:
 def _dates(column: pd.Series) -> np.ndarray:
     """Dates of a column as datetime64[us], UTC."""
     name = column.name
-    advice = f"Convert: table[{name!r}] = pandas.to_datetime(table[{name!r}], format='%Y%m%d')."
+    advice = f"Convert: table[{name!r}] = pandas.to_datetime(table[{name!r}].astype(str), format='%Y%m%d')."
     # a number may count anything since any day
     if column.dtype.kind not in "OMUT" or any(isinstance(value, Number) for value in column.dropna()):
         raise TypeError(f"from_table() needs dates in {name!r}; got numbers (dtype {column.dtype}). {advice}")

@@ -162,7 +162,7 @@ def datetimes_from(time: Any) -> str:
         align = ", align_on='date'" if calendar == "360_day" else ""
         return f"stack.convert_calendar('standard', use_cftime=False{align})"
     form = "ISO8601" if values.dtype.kind in "OUST" else "%Y%m%d"
-    return f"stack.assign_coords(time=pandas.to_datetime(stack.time.values, format='{form}'))"
+    return f"stack.assign_coords(time=pandas.to_datetime(stack.time.values.astype(str), format='{form}'))"
 
 
 def as_dates(values: np.ndarray) -> np.ndarray:

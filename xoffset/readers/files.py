@@ -48,16 +48,15 @@ def header(path: str) -> bytes:
     from rasterio.errors import RasterioError
     from rasterio.io import MemoryFile
 
-    with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"), MemoryFile(ext=".vrt") as memory:
-        try:
+    try:
+        with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"), MemoryFile(ext=".vrt") as memory:
             rasterio.shutil.copy(path, memory.name, driver="VRT")
-        except (CPLE_BaseError, RasterioError) as error:
-            if "bands on VRTDataset" in str(
-                error.__cause__ or error
-            ):  # GDAL reads the file, but finds no bands of its own
-                raise ValueError(_several(path)) from error
-            raise _failure(path, error) from error
-        return bytes(memory.read())
+            text = bytes(memory.read())
+    except (CPLE_BaseError, RasterioError) as error:
+        raise _failure(path, error) from error
+    if b"<VRTRasterBand" not in text:
+        raise ValueError(_several(path))
+    return text
 
 
 def _several(path: str) -> str:

@@ -87,8 +87,8 @@ def tell(images: Sequence[Image]) -> dict[str, str]:
         return {}
     others = f" and {len(images) - 1} more" if len(images) > 1 else ""
     _log.warning(
-        "open_stack(): areas of zeros look like nodata, but none is declared, in %s%s. Their edges match better than the "
-        "ground does: open with nodata=0 if they mean no data.",
+        "open_stack(): areas of zeros look like nodata, but none is declared, in %s%s. Their edges match better than "
+        "the ground does: open with nodata=0 if they mean no data.",
         Path(images[0].path).name,
         others,
     )
