@@ -239,13 +239,14 @@ def read_pixels(image: Image, window: Window) -> np.ndarray:
 
 
 def _mark_unwritten(dataset: Any, band: int, raw: np.ndarray, window: Window, invalid: np.ndarray) -> None:
-    """Mark the tiles that a sparse TIFF does not hold: GDAL reads them as zeros."""
+    """Mark the tiles that a sparse TIFF does not hold: GDAL reads them as the declared nodata value, or as zeros."""
+    fill = dataset.nodatavals[band - 1] or 0
     height, width = dataset.block_shapes[band - 1]
     rows, columns = window
     for top in range(rows.start // height * height, rows.stop, height):
         for left in range(columns.start // width * width, columns.stop, width):
             tile = grids.common((slice(top, top + height), slice(left, left + width)), window)
-            if tile is None or raw[tile[0].start - rows.start, tile[1].start - columns.start] != 0:
+            if tile is None or raw[tile[0].start - rows.start, tile[1].start - columns.start] != fill:
                 continue
             if dataset.get_tag_item(f"BLOCK_OFFSET_{left // width}_{top // height}", "TIFF", bidx=band) is None:
                 invalid[grids.within(tile, window)] = True
