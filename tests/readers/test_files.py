@@ -3,6 +3,7 @@
 import logging
 import os
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -192,6 +193,20 @@ def test_rows_that_may_run_either_way_are_refused(tmp_path, axes, told):
         open_stack(tmp_path / "a_20200101.nc", pixel_size=10.0)
 
 
+@pytest.mark.parametrize("unit", ["m", "metre", "km", "degrees"])
+def test_rows_of_netcdf_need_metres(tmp_path, unit):
+    step = 0.01 if unit == "km" else 10.0
+    axes = {name: (name, step * np.arange(size), {"units": unit}) for name, size in (("x", 30), ("y", 20))}
+    data = xr.Dataset({"image": (("y", "x"), ground((20, 30)).astype("f4"))}, coords=axes)
+    data.to_netcdf(tmp_path / "a_20200101.nc", engine="scipy")
+    if unit.startswith("m"):
+        stack = open_stack(tmp_path / "a_20200101.nc", pixel_size=step)
+        np.testing.assert_array_equal(stack[0], ground((20, 30))[::-1])
+    else:
+        with pytest.raises(ValueError, match=rf"steps of {step:g} and {step:g} {unit} for pixel_size"):
+            open_stack(tmp_path / "a_20200101.nc", pixel_size=step)
+
+
 @pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
 def test_the_advice_on_netcdf_works(tmp_path):
     pytest.importorskip("h5netcdf")
@@ -265,6 +280,34 @@ def test_a_declared_value_of_tiles_never_written_is_missing_too(tmp_path):
         stack = open_stack(path, nodata=nodata)
         assert stack[0].isnull().mean() == 0.75
         assert (stack[0, :64, 64:] == 1).all()
+
+
+@pytest.mark.parametrize("way", ["no georeference", "vrt"])
+@pytest.mark.parametrize("big", ["NO", "YES"])
+def test_tiles_never_written_behind_a_vrt_are_refused(tmp_path, way, big):
+    import rasterio.shutil
+
+    path, size = tmp_path / "a_20200101.tif", None
+    profile = {"driver": "GTiff", "height": 128, "width": 128, "count": 1, "dtype": "uint8", "crs": UTM}
+    tiles = {"tiled": True, "blockxsize": 64, "blockysize": 64, "SPARSE_OK": True, "BIGTIFF": big}
+    with rasterio.open(path, "w", transform=PLACE, **profile, **tiles) as file:
+        file.write(np.ones((1, 64, 64), "u1"), window=rasterio.windows.Window(64, 0, 64, 64))
+    if way == "vrt":
+        rasterio.shutil.copy(str(path), str(path.with_suffix(".vrt")), driver="VRT")
+        path = path.with_suffix(".vrt")
+    else:
+        size = 10.0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            with rasterio.open(path, "r+") as file:
+                file.transform, file.crs = Affine.identity(), None
+    with pytest.raises(
+        ValueError, match=r"needs pixels that were written; got a_2020.*tiles of a_20200101.tif.*nodata=0"
+    ):
+        open_stack(path, pixel_size=size)
+    for chunks in (None, 50):
+        stack = open_stack(path, pixel_size=size, nodata=0, chunks=chunks)
+        assert float(stack[0].isnull().mean()) == 0.75
 
 
 @pytest.mark.parametrize("way", ["pixels", "size", "date", "place"])

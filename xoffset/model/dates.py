@@ -179,6 +179,9 @@ def _instant(value: Any) -> np.datetime64:
     """Date as datetime64[us], UTC; NaT where it would have to be guessed."""
     if getattr(value, "calendar", None) in _GREGORIAN and not isinstance(value, dt.date):
         value = value.isoformat()
+    value = getattr(value, "values", value)
+    if isinstance(value, np.ndarray) and value.ndim == 0:  # one of series.time
+        value = value[()]
     instant: Any = NOT_A_DATE
     with suppress(ValueError, OverflowError):
         if isinstance(value, str):

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from xoffset.readers import files
+from xoffset.readers import files, tiff
 from xoffset.readers.grids import Window
 
 # Orientation of TIFF and EXIF: whether the image as shown has the stored columns as rows, and whether, after that, its
@@ -62,7 +62,7 @@ def tagged(path: str, driver: str, tags: Mapping[str, str]) -> int:
         with Path(path).open("rb") as stream:
             start = {"GTiff": _tiff, "PNG": _exif_of_png, "WEBP": _exif_of_webp}[driver](stream)
             try:
-                found = None if start is None else _orientation(stream, start)
+                found = None if start is None else tiff.fields(stream, start, {_TAG}).get(_TAG, (None,))[0]
             except struct.error:  # cut short; the pixels will tell
                 found = None
     elif driver != "GTiff" and tags.get("EXIF_Orientation", "").strip().isdigit():
@@ -97,27 +97,6 @@ def _exif_of_webp(stream: BinaryIO) -> int | None:
     return None
 
 
-def _orientation(stream: BinaryIO, start: int) -> int | None:
-    """Value of the orientation tag in the first directory of TIFF data that start at a place of a file."""
-
-    def read(layout: str) -> tuple[int, ...]:
-        return struct.unpack(order + layout, stream.read(struct.calcsize(order + layout)))
-
-    stream.seek(start)
-    order = {b"II": "<", b"MM": ">"}.get(stream.read(2), "")
-    if not order:
-        return None
-    is_big = read("H")[0] == 43
-    first = read("HHQ")[2] if is_big else read("I")[0]
-    stream.seek(start + first)
-    for _ in range(read("Q")[0] if is_big else read("H")[0]):
-        tag, kind = read("HH")
-        count, value = (read("Q")[0], stream.read(8)) if is_big else (read("I")[0], stream.read(4))
-        if tag == _TAG and count == 1 and kind in (3, 4):
-            return int(struct.unpack_from(order + {3: "H", 4: "I"}[kind], value)[0])
-    return None
-
-
 # --------------------------------------------------------------------------------------------------------------- netCDF
 
 
@@ -127,15 +106,25 @@ def of_rows(path: str, pixel_size: float) -> int:
     Rows of arrays run either way, unlike those of photographs: only the coordinates tell.
     """
     steps = {}
+    units = set()
     for name in "xy":
-        values = _axis(path, name)
+        values, unit = _axis(path, name)
+        units.add(unit)
         if values is not None and values.size > 1:
             steps[name] = float(values[-1] - values[0]) / (values.size - 1)
             if not np.abs(np.diff(values) - steps[name]).max() <= 1e-3 * abs(steps[name]):
                 steps[name] = np.nan
-    if len(steps) == 2 and steps["x"] > 0 and all(abs(abs(step) / pixel_size - 1) < 1e-3 for step in steps.values()):
+    are_metres = units <= {"", "m", "metre", "metres", "meter", "meters"}
+    if (
+        len(steps) == 2
+        and are_metres
+        and steps["x"] > 0
+        and all(abs(abs(step) / pixel_size - 1) < 1e-3 for step in steps.values())
+    ):
         return UPRIGHT if steps["y"] < 0 else UPSIDE_DOWN
-    told = f"x and y in steps of {steps['x']:g} and {steps['y']:g}" if len(steps) == 2 else "no coordinates x and y"
+    told = "no coordinates x and y"
+    if len(steps) == 2:
+        told = f"x and y in steps of {steps['x']:g} and {steps['y']:g} {' and '.join(sorted(units))}".strip()
     raise ValueError(
         f"open_stack() needs to know whether rows run north or south; got {Path(path).name} without georeference and "
         f"with {told} for pixel_size={pixel_size:g}. Open it with xarray and write it with a georeference: "
@@ -143,11 +132,12 @@ def of_rows(path: str, pixel_size: float) -> int:
     )
 
 
-def _axis(path: str, name: str) -> np.ndarray | None:
-    """Values of a coordinate of a netCDF file as it is stored, None if it has none."""
+def _axis(path: str, name: str) -> tuple[np.ndarray | None, str]:
+    """Values of a coordinate of a netCDF file as it is stored, None if it has none, and their unit."""
     subdataset = re.fullmatch(r'NETCDF:"?(.+?)"?:[^:]+', path)
     try:
         with files.opened(f'NETCDF:"{subdataset[1] if subdataset else path}":{name}', is_local=True) as dataset:
-            return np.asarray(dataset.read(1), dtype=np.float64).ravel()
+            unit = dataset.tags().get(f"{name}#units", "")
+            return np.asarray(dataset.read(1), dtype=np.float64).ravel(), unit.strip()
     except OSError:
-        return None
+        return None, ""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from xoffset.readers import files, grids, orientation
+from xoffset.readers import files, grids, orientation, tiff
 from xoffset.readers.grids import Grid, Window
 
 Align = Literal["nearest", "cubic"]
@@ -71,7 +71,7 @@ def describe(path: str, band: int | str | None, nodata: float | None, pixel_size
         kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
         alphas = (k for k, kind in kinds if kind is ColorInterp.alpha and k != number)
         declared = dataset.nodatavals[number - 1]
-        return Image(
+        image = Image(
             path=path,
             driver=driver,
             band=number,
@@ -86,6 +86,8 @@ def describe(path: str, band: int | str | None, nodata: float | None, pixel_size
             state=before,
             state_of_parts=_state_of_parts(path, dataset),
         )
+        _check_written(image, dataset)
+    return image
 
 
 def _local(path: str, dataset: Any, driver: str, pixel_size: float | None, turn: int) -> tuple[Grid, int]:
@@ -127,6 +129,18 @@ def _placed(path: str, dataset: Any, pixel_size: float | None, turn: int) -> tup
     grid = Grid(transform.c, transform.f, transform.a, transform.e, dataset.width, dataset.height, dataset.crs)
     grids.check_crs(grid, name)
     return grid, turn
+
+
+def _check_written(image: Image, dataset: Any) -> None:
+    """Refuse zeros that may be tiles never written where GDAL does not tell which: behind a VRT."""
+    if dataset.driver != "VRT" or image.nodata is not None or image.alpha is not None or image.is_masked:
+        return
+    sparse = [Path(part).name for part in dataset.files if tiff.is_sparse(part)]
+    if sparse:
+        raise ValueError(
+            f"open_stack() needs pixels that were written; got {Path(image.path).name}, where tiles of {sparse[0]} "
+            "that never were would read as zeros. Pass nodata=0, or open georeferenced TIFF files without a VRT."
+        )
 
 
 def _state_of_parts(path: str, dataset: Any) -> files.State:
