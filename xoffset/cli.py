@@ -119,7 +119,9 @@ def compile_beforehand(workers: int | None) -> None:
     "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for results."
 )
 @click.option("--band", help="Number or description of the band, where files have several.")
-@click.option("--date", help="strptime pattern of the date in the file names, such as 'ortho_%Y%m%d'.")
+@click.option(
+    "--date", help="strptime pattern of the date in the file names, such as 'ortho_%Y'.  [default: from the names]"
+)
 @click.option("--bbox", nargs=4, type=float, help="xmin ymin xmax ymax of the area, in the CRS of the images.")
 @click.option("--nodata", type=float, help="Pixel value that means no data.")
 @click.option("--align", type=click.Choice(["nearest", "cubic"]), help="Resample unequal grids once.")

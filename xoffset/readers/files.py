@@ -20,7 +20,7 @@ def opened(path: str, *, is_local: bool) -> Iterator[Any]:
     formats.
     """
     import rasterio
-    from rasterio.errors import RasterioError
+    from rasterio.errors import RasterioIOError
     from rasterio.io import MemoryFile
 
     try:
@@ -36,7 +36,7 @@ def opened(path: str, *, is_local: bool) -> Iterator[Any]:
             else:
                 with rasterio.open(path) as dataset:
                     yield dataset
-    except RasterioError as error:
+    except RasterioIOError as error:
         raise _failure(path, error) from error
 
 
