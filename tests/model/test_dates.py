@@ -236,6 +236,10 @@ def test_baselines_are_what_they_say():
     assert stack.offset.pairs(min_baseline="4320h", max_baseline="180 days").sizes["pair"] == 6
     series = xr.Dataset(dict.fromkeys(("dx", "dy"), stack) | {f"sigma_{n}": stack + 0.1 for n in ("dx", "dy")})
     assert series.offset.resample(dt.timedelta(days=30)).sizes["time"] == 12
+    for gap in ("90D", "90d", "2160H", "90 days", "P90D", "12W 6D", dt.timedelta(90), np.timedelta64(90, "D")):
+        resampled = series.offset.resample("30D", max_gap=gap)
+        assert '"max_gap": "90 days 00:00:00"' in resampled.attrs["processing"]
+    assert stack.offset.pairs(max_baseline="4 weeks 2 days").sizes["pair"] == 11
     for wrong in ("6m", "6M", "1MS", 6):
         with pytest.raises(ValueError, match="Give a number and a unit"):
             stack.offset.pairs(max_baseline=wrong)

@@ -146,7 +146,7 @@ def resample(
         step={
             "function": "resample",
             "dates": dates if isinstance(dates, str) else f"{wanted.size} dates",
-            "max_gap": None if max_gap is None else str(pd.Timedelta(max_gap)),
+            "max_gap": None if max_gap is None else str(pd.Timedelta(longest, unit="us")),
         },
     )
     if "reference" in series.attrs:
