@@ -125,7 +125,7 @@ def _check_origin(shifts: xr.Dataset, stack: xr.DataArray, request: Request) -> 
                 f"{ours[0]:g} to {ours[-1]:g} m, and shifts with {theirs.size} from {theirs[0]:g} to {theirs[-1]:g} m. "
                 "Open the same part of the images: open_stack(..., bbox=...)."
             )
-    if grids.crs_of(shifts) != request.frame.crs:
+    if not grids.agree(grids.crs_of(shifts), request.frame.crs):
         raise ValueError(
             "extend() needs shifts in the CRS of the stack; got those of another one. "
             "Match all pairs again: correlate(stack, network)."

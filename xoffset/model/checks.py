@@ -10,8 +10,9 @@ import xarray as xr
 
 from xoffset._arrays.networks import graph
 from xoffset.model.dates import as_dates
+from xoffset.model.declared import in_metres, with_decoded
 from xoffset.model.flags import FLAGS, flags_of
-from xoffset.model.grids import check_crs, crs_of, spacing
+from xoffset.model.grids import check_crs, crs_of, spacing, with_crs
 from xoffset.model.renamed import with_new_names
 
 
@@ -44,6 +45,7 @@ def as_stack(stack: xr.DataArray, caller: str) -> xr.DataArray:
     # the CRS first: of degrees it names the zone to reproject to
     if "x" in stack.coords and "y" in stack.coords:
         check_crs(crs_of(stack), stack, caller)
+    stack = with_crs(in_metres(stack, caller))
     spacing(stack, caller)
     return stack
 
@@ -211,6 +213,8 @@ def _as_floats(data: xr.Dataset, names: Sequence[str], dims: tuple[str, ...], ca
     if not isinstance(data, xr.Dataset):
         raise TypeError(f"{caller}() needs a Dataset with dims {dims}; got {type(data).__name__}. See {maker}.")
     data = with_new_names(data)
+    check_crs(crs_of(data), data, caller)
+    data = with_crs(with_decoded(data, caller))
     lacking = [name for name in names if name not in data]
     if lacking:
         raise ValueError(
