@@ -429,7 +429,7 @@ CASES = [
         (f"NCC: {value}", partial(lambda v, o: xoffset.NCC(min_valid=v), value), ValueError, r"Pass a share such as")
         for value in (0, -0.5, 1.01, np.nan, np.inf, "0.5", None)
     ),
-    ("correlate: nodata", lambda o: match(o.stack.assign_attrs(nodata="none")), ValueError, r"Correct it: stack"),
+    ("correlate: nodata", lambda o: match(o.stack.assign_attrs(nodata="none")), ValueError, r"Correct it: data"),
     # ---------------------------------------------------------------------------------- screen(), invert(), velocity()
     *(
         (f"{function.__name__}: {name}", partial(lambda f, c, o: f(c(o)), function, choose), error, advice)

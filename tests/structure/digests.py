@@ -443,7 +443,10 @@ def guess_by_pair() -> xr.Dataset:
     """Displacement of every pair."""
     days = np.array([182.0, 366.0, 184.0]) / 365.25
     velocity = guess().rename(vx="dx", vy="dy")
-    return velocity * xr.DataArray(days, dims="pair", coords=xoffset.pairs(fast()[0]).coords)
+    moved = velocity * xr.DataArray(days, dims="pair", coords=xoffset.pairs(fast()[0]).coords)
+    for variable in moved.data_vars.values():
+        variable.attrs["units"] = "m"  # arithmetic keeps those of the velocity
+    return moved
 
 
 CHECKS: dict[str, Call] = {

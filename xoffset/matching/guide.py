@@ -13,8 +13,7 @@ from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._arrays.matching.search import Pair, as_half_range
 from xoffset.model import checks, grids
 from xoffset.model.dates import as_dates, in_years
-from xoffset.model.declared import decoded, in_metres
-from xoffset.model.variables import units_of
+from xoffset.model.declared import decoded, in_metres, units_of
 
 if TYPE_CHECKING:
     import pyproj

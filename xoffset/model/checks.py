@@ -10,7 +10,7 @@ import xarray as xr
 
 from xoffset._arrays.networks import graph
 from xoffset.model.dates import as_dates
-from xoffset.model.declared import in_metres, with_decoded
+from xoffset.model.declared import in_metres, tell_of_stale_fill, with_decoded
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.grids import check_crs, crs_of, spacing, with_crs
 from xoffset.model.renamed import with_new_names
@@ -47,6 +47,7 @@ def as_stack(stack: xr.DataArray, caller: str) -> xr.DataArray:
         check_crs(crs_of(stack), stack, caller)
     stack = with_crs(in_metres(stack, caller))
     spacing(stack, caller)
+    tell_of_stale_fill(stack, caller)
     return stack
 
 

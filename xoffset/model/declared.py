@@ -6,6 +6,7 @@ was: -32767 where nothing is known, 2 m a day as 2 m a year, kilometres as metre
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable
 from typing import Any, TypeVar
 
@@ -14,7 +15,9 @@ import xarray as xr
 
 from xoffset._options import is_number
 from xoffset.model import units
-from xoffset.model.variables import units_of
+from xoffset.model.variables import TABLES
+
+_LOGGER = logging.getLogger(__name__)
 
 Data = TypeVar("Data", xr.DataArray, xr.Dataset)
 
@@ -23,6 +26,8 @@ _FILLS = ("_FillValue", "missing_value", "fill_value", "nodata")
 _FILLS_OF_FILES = ("_FillValue", "missing_value", "nodata")
 # what attributes say of values as they were stored, untrue of them once they are decoded
 _OF_STORED = (*_FILLS, "scale_factor", "add_offset", "valid_range", "valid_min", "valid_max")
+# Share of an image that one value must fill before it is told of.
+_LEAST_SHARE = 0.01
 # Number of equal values that can be a fill: those of a square of 7 x 7.
 _LEAST_AREA = 49
 
@@ -93,6 +98,12 @@ def with_decoded(data: xr.Dataset, caller: str) -> xr.Dataset:
     return in_metres(data.assign(changed) if changed else data, caller)
 
 
+def units_of(name: object) -> str | None:
+    """Units of a variable, if it has the same in every product that holds one of this name; None otherwise."""
+    units = {table[str(name)].units for table in TABLES if str(name) in table}
+    return units.pop() if len(units) == 1 else None
+
+
 def in_metres(data: Data, caller: str) -> Data:
     """Data whose coordinates x and y are in metres; the same object if they are, or state no units.
 
@@ -152,22 +163,42 @@ def _number(data: xr.DataArray, name: str, default: float, what: str, caller: st
     return float(value)
 
 
+def tell_of_stale_fill(stack: xr.DataArray, caller: str) -> None:
+    """Log that pixels in memory may have been changed after their fill was declared: results hold nonetheless.
+
+    Areas of one value take no part in a match, whatever the value. Only the first image is looked at.
+    """
+    fills = fills_of(stack)
+    if not fills or not isinstance(stack.data, np.ndarray):
+        return
+    image = stack.data[0]
+    lowest = image.min()
+    share = float((image == lowest).mean())
+    if share >= _LEAST_SHARE and not np.isin(image, fills).any():
+        _LOGGER.warning(
+            "%s() found the declared nodata value %g nowhere in the first image, and %g in %.0f %% of it: arithmetic "
+            "may have changed the one to the other. Such areas are left out, scattered pixels are not: mask before "
+            "computing, stack.where(stack != %g), and delete the attribute.",
+            caller, fills[0], lowest, 100.0 * share, fills[0],
+        )  # fmt: skip
+
+
 def _check_fresh(values: Any, fills: tuple[float, ...], what: str, caller: str) -> None:
     """Refuse values in memory that arithmetic took away from their declared fill, where that can be told.
 
-    The fill occurs nowhere, and many values are one number that lies further from all others than these from one
-    another. Lazy values are not looked at.
+    The fill occurs nowhere, and many values are one number other than zero that lies further from all others than
+    these from one another. Lazy values are not looked at.
     """
     if not fills or not isinstance(values, np.ndarray) or np.isin(values, fills).any():
         return
     finite = values[np.isfinite(values)].astype(np.float64)
     for extreme in (finite.min(initial=np.inf), finite.max(initial=-np.inf)):
         others = finite[finite != extreme]
-        if others.size and finite.size - others.size >= _LEAST_AREA:
-            if np.abs(others - extreme).min() > np.ptp(others):
-                raise ValueError(
-                    f"{caller}() needs {what} as it was when its nodata value {fills[0]:g} was declared, or without "
-                    f"that; got {finite.size - others.size} values of {extreme:g}, far from all others, and none of "
-                    "the declared one, as after arithmetic. Mask before computing: data.where(data != fill), then "
-                    "delete the attribute, or open files with mask_and_scale=True."
-                )
+        count = finite.size - others.size
+        if extreme and others.size and count >= _LEAST_AREA and np.abs(others - extreme).min() > np.ptp(others):
+            raise ValueError(
+                f"{caller}() needs {what} as it was when its nodata value {fills[0]:g} was declared, or without that; "
+                f"got {count} values of {extreme:g}, far from all others, and none of the declared one, as after "
+                "arithmetic. Mask before computing, data.where(data != fill), and delete the attribute; or open files "
+                "with mask_and_scale=True."
+            )

@@ -112,8 +112,9 @@ def _statements(data: xr.DataArray | xr.Dataset, named: Any) -> Iterator[tuple[s
             break
     for name in _STATEMENTS:
         if name in data.coords and not _text_of_mapping(data.coords[name]):
-            values = pd.unique(np.ravel(data.coords[name].values))
-            yield from ((f"the coordinate '{name}'", value) for value in values if not pd.isna(value))
+            # 0 is what rioxarray writes into a coordinate that lost its attributes
+            values = [value for value in pd.unique(np.ravel(data.coords[name].values)) if not pd.isna(value)]
+            yield from ((f"the coordinate '{name}'", value) for value in values if str(value) not in ("0", ""))
     bearers = {"the attribute": data.attrs}
     if isinstance(data, xr.Dataset):
         bearers |= {f"the attribute of '{name}',": each.attrs for name, each in data.data_vars.items() if each.ndim}
@@ -163,8 +164,8 @@ def _parsed(statement: Any, place: str) -> pyproj.CRS:
         return pyproj.CRS.from_user_input(value if isinstance(value, (str, int, dict)) else _text_of(value))
     except pyproj.exceptions.CRSError as error:
         raise ValueError(
-            f"a CRS is needed where one is stated; got {str(statement)[:80]!r} from {place}, which pyproj does not know. "
-            "Correct it, or remove it and name the CRS: data.rio.write_crs('EPSG:...')."
+            f"a CRS is needed where one is stated; got {str(statement)[:80]!r} from {place}, which pyproj does not "
+            "know. Correct it, or remove it and name the CRS: data.rio.write_crs('EPSG:...')."
         ) from error
 
 

@@ -79,9 +79,9 @@ def _check_undeclared(stable: xr.DataArray, caller: str) -> None:
     fills = [value for value in fills_of(stable) if value not in (0.0, 1.0)]
     if fills:
         raise ValueError(
-            f"{caller}() needs stable without a nodata value, which a boolean cannot hold; got one made of values whose "
-            f"nodata value is {fills[0]:g}. Mask those first and drop the attribute: stable = "
-            f"(slope.where(slope != {fills[0]:g}) < 20).drop_attrs()."
+            f"{caller}() needs stable without a nodata value, which a boolean cannot hold; got one made of values "
+            f"whose nodata value is {fills[0]:g}. Mask those first and drop the attribute: "
+            f"stable = (slope.where(slope != {fills[0]:g}) < 20).drop_attrs(deep=False)."
         )
 
 

@@ -34,7 +34,7 @@ _NAMES: dict[str, tuple[float, str]] = {
 }  # fmt: skip
 # Names of several words, joined before the text is cut at its blanks.
 _PHRASES = re.compile(r"\b(us[ _-]survey|survey|international|us|julian|arc)[ _-]+(foot|feet|ft|year|degree)\b")
-_FACTOR = re.compile(r"(?P<name>1|%|°|[^\W\d]+)(?:\^?(?P<power>[+-]?\d+))?")
+_FACTOR = re.compile(r"(?P<name>1(?=$)|%|°|[^\W\d]+)(?:\^?(?P<power>[+-]?\d+))?")
 
 
 class Unit(NamedTuple):

@@ -42,12 +42,6 @@ def is_signed(name: object) -> bool:
     return known is not None and known.is_signed
 
 
-def units_of(name: object) -> str | None:
-    """Units of a variable, if it has the same in every product that holds one of this name; None otherwise."""
-    units = {table[str(name)].units for table in TABLES if str(name) in table}
-    return units.pop() if len(units) == 1 else None
-
-
 def period_of(name: object, units: object) -> float | None:
     """Period of a cyclic variable, in its units; None of all others.
 
