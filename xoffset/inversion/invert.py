@@ -22,6 +22,7 @@ from xoffset._kernels.networks import groups, losses
 from xoffset.model import checks, products
 from xoffset.model.dates import Date, as_dates, in_years, index_of_date
 from xoffset.model.flags import FLAGS
+from xoffset.model.points import takes_points
 from xoffset.model.stable import on_nodes
 
 Weights = Literal["sigma", "score", "uniform", "velocity", "baseline", "long_baseline"]
@@ -45,6 +46,7 @@ LEAST_FACTOR = 0.1
 _STABLE = Layers(factor=2, geolocation_dx=(), geolocation_dy=())
 
 
+@takes_points
 def invert(
     shifts: xr.Dataset,
     *,
