@@ -88,9 +88,8 @@ def _on_row(given: Any, subject: xr.Dataset, caller: str) -> Any:
             )
     if isinstance(given, xr.Dataset):
         return _row_of(given)
-    name = given.name
-    row = _row_of(given.rename("values").to_dataset(promote_attrs=False))["values"]
-    return row.drop_vars(_PLACES).rename(name)
+    row = _row_of(given.rename("values").to_dataset())["values"]
+    return row.drop_vars(_PLACES).rename(given.name)
 
 
 def _row_of(data: xr.Dataset) -> xr.Dataset:
@@ -110,16 +109,16 @@ def _row_of(data: xr.Dataset) -> xr.Dataset:
 
 def _with_dims(variable: xr.Variable, *, to_row: bool) -> xr.Variable:
     """Variable whose dim `point` is two, (y, x) with one y, or the other way round."""
-    dims = list(variable.dims)
+    dims, values = list(variable.dims), variable.data
     if to_row and "point" in dims:
         axis = dims.index("point")
-        values = np.expand_dims(variable.data, axis)
         dims[axis : axis + 1] = ["y", "x"]
+        values = np.expand_dims(values, axis)
     elif not to_row and "x" in dims:
-        axis = dims.index("y") if "y" in dims else None
-        values = variable.data if axis is None else np.squeeze(variable.data, axis)
-        dims = ["point" if dim == "x" else dim for dim in dims if dim != "y"]
+        if "y" in dims:
+            values = np.squeeze(values, dims.index("y"))
+            dims.remove("y")
+        dims[dims.index("x")] = "point"
     else:
         return variable
-    changed = xr.Variable(dims, values, variable.attrs, variable.encoding)
-    return changed
+    return xr.Variable(dims, values, variable.attrs, variable.encoding)

@@ -104,7 +104,8 @@ def _errors(data: xr.Dataset, names: tuple[str, str], turn: Any) -> dict[str, An
 
 def _turn(y: np.ndarray, x: np.ndarray, crs: str) -> np.ndarray:
     """Turn as of `_turn_at` at the nodes of a grid (4, rows, columns)."""
-    return _turn_at(*np.meshgrid(x, y), crs)
+    columns, rows = np.meshgrid(x, y)
+    return _turn_at(columns, rows, crs)
 
 
 def _turn_at(x: np.ndarray, y: np.ndarray, crs: str) -> np.ndarray:

@@ -114,8 +114,8 @@ def screen(
     neighbourhood = _options.as_switch(neighbourhood, "neighbourhood", "screen")
     if neighbourhood and places_of(shifts) is not None:
         raise ValueError(
-            "screen() needs a grid to compare neighbours; got scattered points. Pass neighbourhood=False, or screen the "
-            "grid before you pick points of it."
+            "screen() needs a grid to compare neighbours; got scattered points. Pass neighbourhood=False, or screen "
+            "the grid before you pick points of it."
         )
     longest = _longest(max_separation)
     if false_alarm == DEFAULT_FALSE_ALARM and "false_alarm" not in shifts:
