@@ -65,7 +65,7 @@ def off_row(row: xr.Dataset, coords: Mapping[Any, Any]) -> xr.Dataset:
 
 def _of_points(subject: xr.Dataset) -> dict[Any, xr.Variable]:
     """Coordinates that belong to the points."""
-    return {name: each.variable for name, each in subject.coords.items() if each.dims == ("point",)}
+    return {name: each.variable.copy() for name, each in subject.coords.items() if each.dims == ("point",)}
 
 
 def _on_row(given: Any, subject: xr.Dataset, caller: str) -> Any:
