@@ -4,6 +4,7 @@ import datetime as dt
 
 import numpy as np
 import pandas as pd
+import pyproj
 import pytest
 import xarray as xr
 
@@ -224,10 +225,10 @@ def check_grid(found, x, y, step):
         assert found[name].values.min() == pytest.approx(min(values), abs=0.02 * step)
         assert found.sizes[name] == round((max(values) - min(values)) / step) + 1
     assert np.isfinite(found.dx).sum() == 3 * len(x) * len(y)
-    for row, northing in enumerate(y):
-        for column, easting in enumerate(x):
-            there = found.sel(x=easting, y=northing, method="nearest")
-            np.testing.assert_array_equal(there.dx, 1000.0 * row + column)
+    there = found.sel(x=xr.DataArray(x, dims="column"), y=xr.DataArray(y, dims="row"), method="nearest")
+    known = 1000.0 * np.arange(len(y))[:, np.newaxis] + np.arange(len(x))
+    for dx in there.dx.transpose("pair", "row", "column").values:
+        np.testing.assert_array_equal(dx, known)
     assert ((found.flags == FLAGS["nodata"]) == np.isnan(found.dx)).all()
 
 
@@ -243,15 +244,14 @@ GRIDS = {
 }
 
 
-@pytest.mark.parametrize("share", [0.0, 2e-5, 1e-3, 0.0088, 0.01])
-@pytest.mark.parametrize(
-    ("step", "origin"), [(50.0, (0.0, 0.0)), (50.0, (512_345.0, 6_543_210.0)), (240.5, (-3e5, -2e6))]
-)
-@pytest.mark.parametrize("shape", GRIDS)
+# a step that no two rows show has to fit within a thousandth
+SHARES = {shape: (0.0, 2e-5, 1e-3, *(() if shape.startswith("no two") else (0.0088, 0.01))) for shape in GRIDS}
+
+
+@pytest.mark.parametrize(("shape", "share"), [(shape, share) for shape, shares in SHARES.items() for share in shares])
+@pytest.mark.parametrize(("step", "origin"), [(50.0, (0.0, 0.0)), (240.5, (512_345.0, -2_543_210.0))])
 def test_a_grid_is_found_whatever_it_lacks(shape, step, origin, share):
     x, y = (start + step * np.array(places) for start, places in zip(origin, GRIDS[shape], strict=True))
-    if shape == "no two rows one step apart" and share > 1e-3:
-        pytest.skip("a step that no two rows show has to fit within a thousandth")
     for seed in range(3):
         found = xoffset.from_table(grid_rows(x, y, share * step, seed), position=("x", "y"), crs="EPSG:32613")
         check_grid(found, x, y, step)
@@ -424,6 +424,41 @@ def test_velocities_of_its_live(columbia):
     # figures of the README of the data
     for known, chosen in ((3032, days <= 20), (2505, (days > 20) & (days <= 60)), (11, days > 400)):
         assert np.median(speed[chosen]) == pytest.approx(known, rel=0.02)
+
+
+@pytest.mark.data
+def test_pixels_of_its_live_by_their_degrees(data_folder):
+    """A mosaic of 120 m as a table of longitudes and latitudes of 5 decimals, of fast ground alone, is its grid."""
+    folder = data_folder / "itslive_point_columbia"
+    vx, vy = (xoffset.open_stack([folder / f"mosaic_{name}.tif"], date=["2018-07-01"])[0] for name in ("vx", "vy"))
+    rows = xr.Dataset({"vx": vx.reset_coords(drop=True), "vy": vy.reset_coords(drop=True)}).to_dataframe().reset_index()
+    to_degrees = pyproj.Transformer.from_crs("EPSG:3413", "EPSG:4326", always_xy=True)
+    rows = rows[np.hypot(rows["vx"], rows["vy"]) > 100.0]
+    degrees = [np.round(values, 5) for values in to_degrees.transform(rows["x"], rows["y"])]
+    x, y = to_degrees.transform(*degrees, direction="INVERSE")
+    rows = rows.assign(reference="2018-01-01", secondary="2019-01-01", easting=x, northing=y)
+    options = {"components": ("vx", "vy"), "kind": "velocity", "crs": "EPSG:3413"}
+    near = xoffset.from_table(rows, position=("easting", "northing"), **options)
+    exact = xoffset.from_table(rows, position=("x", "y"), **options)
+    assert exact.sizes == near.sizes
+    xr.testing.assert_equal(near.drop_vars(["x", "y"]), exact.drop_vars(["x", "y"]))
+    for name in ("x", "y"):
+        np.testing.assert_allclose(near[name], exact[name], atol=1.2)
+    points = xoffset.from_table(rows, position=("easting", "northing"), layout="points", **options)
+    assert points.sizes["point"] == len(rows)
+
+
+@pytest.mark.data
+def test_points_of_its_live_are_solved_each_for_itself(columbia):
+    options = {"components": ("vx", "vy"), "sigma": ("vx_error", "vy_error"), "kind": "velocity", "crs": "EPSG:3413"}
+    rows = columbia.assign(x=0.0, y=0.0, platform=columbia["satellite"].astype(str).str[:1])
+    rows["x"] = rows.groupby("platform").ngroup() * 431.7
+    points = xoffset.from_table(rows, position=("x", "y"), layout="points", name="platform", **options)
+    rate = xoffset.velocity(points.offset.screen(neighbourhood=False, max_separation="auto"))
+    for k, (_, few) in enumerate(rows.groupby("platform", sort=False)):
+        alone = xoffset.from_table(few, **options).offset.screen(max_separation="auto").offset.velocity()
+        np.testing.assert_allclose(rate.vx[k], alone.vx.item(), rtol=1e-6)
+        np.testing.assert_allclose(rate.vy[k], alone.vy.item(), rtol=1e-6)
 
 
 # ----------------------------------------------------------------------------------------------------------- bad input

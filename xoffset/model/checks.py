@@ -12,7 +12,7 @@ from xoffset._arrays.networks import graph
 from xoffset.model.dates import as_dates
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.grids import check_crs, crs_of, spacing
-from xoffset.model.points import are_points
+from xoffset.model.points import are_points, check_dim_of_points
 from xoffset.model.renamed import with_new_names
 
 
@@ -224,6 +224,7 @@ def _as_floats(data: xr.Dataset, names: Sequence[str], dims: tuple[str, ...], ca
             f"{caller}() needs coordinates x and y [m]; got none on '{without[0]}'. Assign the pixel centres: "
             "dataset.assign_coords(x=..., y=...)."
         )
+    check_dim_of_points(data, caller)
     if are_points(data):
         raise ValueError(
             f"{caller}() needs a grid, since it looks at neighbours; got scattered points. Call it before you pick "

@@ -26,6 +26,16 @@ def are_points(data: Any) -> bool:
     )
 
 
+def check_dim_of_points(data: xr.Dataset, caller: str) -> None:
+    """Refuse scattered points whose dim has another name."""
+    dims = {data[name].dims for name in ("x", "y") if name in data.coords}
+    if len(dims) == 1 and len(own := dims.pop()) == 1 and own != ("point",):
+        raise ValueError(
+            f"{caller}() needs scattered points along the dim 'point'; got them along '{own[0]}'. "
+            f"Rename it: dataset.rename({own[0]}='point')."
+        )
+
+
 def takes_points(function: Callable[P, xr.Dataset]) -> Callable[P, xr.Dataset]:
     """Let a function of a product on a grid take one of points, and whatever else it is given at these points."""
     first = next(iter(inspect.signature(function).parameters))
@@ -94,7 +104,7 @@ def _on_row(given: Any, subject: xr.Dataset, caller: str) -> Any:
 
 def _row_of(data: xr.Dataset) -> xr.Dataset:
     """Dataset whose dim `point` is the row of a grid with one row."""
-    own = _of_points(data)
+    own, data = _of_points(data), data.transpose(..., "point")
     row = xr.Dataset(
         {name: _with_dims(data.variables[name], to_row=True) for name in data.data_vars},
         coords={name: _with_dims(data.variables[name], to_row=True) for name in data.coords if name not in own},
