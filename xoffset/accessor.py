@@ -55,7 +55,7 @@ class ProductAccessor(Accessor):
     pair = method(pair, "network", "shifts", "map")
     screen = method(screen, "shifts")
     calibrate = method(calibrate, "shifts", on_grid=True)
-    closure = method(closure, "shifts", on_grid=True)
+    closure = method(closure, "shifts")
     extend = method(extend, "shifts", on_grid=True)
     invert = method(invert, "shifts")
     mean_displacement = method(mean_displacement, "shifts")

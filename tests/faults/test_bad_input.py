@@ -284,7 +284,6 @@ CASES = [
     *(
         (f"{name}: scattered points", partial(lambda c, o: c(scattered(o.shifts)), call), ValueError, advice)
         for name, call, advice in (
-            ("closure", xoffset.closure, r"before you pick points"),
             ("vector_coherence", xoffset.vector_coherence, r"before you pick points"),
             ("strain", xoffset.strain, r"before you pick points"),
             ("profile", lambda s: xoffset.profile(s, [(0.0, 0.0), (1.0, 1.0)]), r"before you pick points"),

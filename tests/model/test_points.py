@@ -108,6 +108,20 @@ def test_the_places_of_points_are_their_own_in_ground(shifts):
         np.testing.assert_array_equal(turned.d_north[:, k], xoffset.ground(alone).d_north[:, 0, 0])
 
 
+def test_the_closure_of_points_is_that_of_each_alone(shifts):
+    """Neighbours in the list of points are none on the ground, so no gradient is taken between them."""
+    points = at_points(shifts)
+    for data in (points, points.chunk(point=2)):
+        closed = xoffset.closure(data).compute()
+        for k in range(points.sizes["point"]):
+            alone = points.isel(point=k).drop_vars(["x", "y"]).expand_dims(["y", "x"], axis=[-2, -1])
+            alone = xoffset.closure(alone.assign_coords(x=[0.0], y=[0.0]))
+            for name in ("closure", "tolerance", "n_triplets", "date_closure", "date_n_triplets"):
+                np.testing.assert_array_equal(closed[name][:, k], alone[name][:, 0, 0], err_msg=name)
+    assert closed.is_bad.dims == ("time",)
+    assert closed.closure.dims == ("pair", "point")
+
+
 def test_diagnose_takes_what_has_pairs(shifts):
     xr.testing.assert_identical(xoffset.diagnose(at_points(shifts)), xoffset.diagnose(shifts))
 
@@ -135,7 +149,7 @@ def test_the_accessor_offers_what_works(kind, shifts):
         if kind != "map" or name not in ("diagnose", "pair"):  # those are for maps with pairs
             getattr(data.offset, name)(**OPTIONS.get(name, {}))
     # and no less than that
-    beside = {"calibrate", "closure", "extend", "vector_coherence", "trajectory", "strain", "profile", "to_geotiff"}
+    beside = {"calibrate", "extend", "vector_coherence", "trajectory", "strain", "profile", "to_geotiff"}
     assert set(dir(on_grid.offset)) - beside == set(dir(data.offset))
 
 

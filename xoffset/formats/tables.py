@@ -78,8 +78,8 @@ def from_table(
         With `layout="points"` shifts (pair, point), the points in the order in which they first appear, with the
         coordinates `x`, `y` and, if given, `name` on `point`. The place of a point is that of its earliest reference
         date. What looks at no neighbours takes them: `invert`, `rereference`, `resample`, `velocity`, `decompose`,
-        `coseismic`, `yearly_velocity`, `mean_displacement`, `mean_velocity`, `quality`, `ground`, `diagnose`, and
-        `screen(neighbourhood=False)`.
+        `coseismic`, `yearly_velocity`, `mean_displacement`, `mean_velocity`, `quality`, `ground`, `closure`,
+        `diagnose`, `pair`, and `screen(neighbourhood=False)`.
 
     Raises
     ------
