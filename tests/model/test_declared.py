@@ -441,3 +441,19 @@ def test_motion_toward_true_east_is_turned_there(code):
     turned = xoffset.ground(rate.assign_coords(spatial_ref=grids.spatial_ref(crs)))
     np.testing.assert_allclose(turned.v_east[0, 0], 10.0, atol=0.02)
     np.testing.assert_allclose(turned.v_north[0, 0], 0.0, atol=0.02)
+
+
+@pytest.mark.parametrize(("unit", "size"), [("km", 1e-3), ("ft", 1 / 0.3048), ("deg", 1.0), ("px", 1.0)])
+@pytest.mark.parametrize("name", ["invert", "velocity of a series", "ground", "closure"])
+def test_coordinates_of_points_are_in_metres_too(inputs, name, unit, size):
+    kind, call = CALLS[name]
+    at = {axis: ("point", inputs[kind][axis].values[[2, 5, 7]]) for axis in ("x", "y")}
+    points = inputs[kind].sel({axis: xr.DataArray(values, dims="point") for axis, (_, values) in at.items()})
+    for axis, (_, values) in at.items():
+        points[axis] = ("point", values, {"units": "m"})
+    other = points.assign_coords({axis: ("point", points[axis].values * size, {"units": unit}) for axis in ("x", "y")})
+    if unit in ("deg", "px"):
+        with pytest.raises(ValueError, match=r"needs .* in (m|metres); got"):
+            call(other)
+    else:
+        same(call(other), call(points))

@@ -95,7 +95,8 @@ def _as_gridded(dataset: xr.Dataset) -> xr.Dataset:
     if not any({"y", "x"} <= set(variable.dims) for variable in dataset.data_vars.values()):
         raise ValueError(
             f"to_geotiff() needs variables with dims y and x; got dims {tuple(dataset.dims)} and variables "
-            f"{list(map(str, dataset.data_vars))}. Pass shifts, a series or a rate."
+            f"{list(map(str, dataset.data_vars))}. Pass shifts, a series or a rate on a grid; write scattered "
+            "points as a table: dataset.to_dataframe().to_csv(...)."
         )
     if "spatial_ref" in dataset.data_vars:  # opened without decode_coords="all": the CRS must not be lost for that
         dataset = dataset.set_coords("spatial_ref")

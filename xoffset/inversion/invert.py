@@ -23,6 +23,7 @@ from xoffset.model import checks, products
 from xoffset.model.dates import Date, as_dates, in_years, index_of_date
 from xoffset.model.declared import decoded, in_metres
 from xoffset.model.flags import FLAGS
+from xoffset.model.points import takes_points
 from xoffset.model.stable import on_nodes
 
 Weights = Literal["sigma", "score", "uniform", "velocity", "baseline", "long_baseline"]
@@ -46,6 +47,7 @@ LEAST_FACTOR = 0.1
 _STABLE = Layers(factor=2, geolocation_dx=(), geolocation_dy=())
 
 
+@takes_points
 def invert(
     shifts: xr.Dataset,
     *,

@@ -87,10 +87,12 @@ def extend(
         name: pixels.per_pixel(partial(_in_order, order=order), [part[name].data for part in parts], order.size)
         for name in _names_of_all(parts)
     }
-    return products.shifts(
+    extended = products.shifts(
         fields, network, x=request.grid.x, y=request.grid.y, like=stack,
         step={"function": "correlate"} | request.parameters,
     )  # fmt: skip
+    # what is appended to a store must hold the variables that the store holds
+    return extended if "baseline" in shifts.coords else extended.drop_vars("baseline")
 
 
 def _check_origin(shifts: xr.Dataset, stack: xr.DataArray, request: Request) -> None:

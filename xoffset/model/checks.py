@@ -13,6 +13,7 @@ from xoffset.model.dates import as_dates
 from xoffset.model.declared import in_metres, tell_of_stale_fill, with_decoded
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.grids import check_crs, crs_of, spacing, with_crs
+from xoffset.model.points import are_points, check_dim_of_points
 from xoffset.model.renamed import with_new_names
 
 
@@ -227,6 +228,12 @@ def _as_floats(data: xr.Dataset, names: Sequence[str], dims: tuple[str, ...], ca
         raise ValueError(
             f"{caller}() needs coordinates x and y [m]; got none on '{without[0]}'. Assign the pixel centres: "
             "dataset.assign_coords(x=..., y=...)."
+        )
+    check_dim_of_points(data, caller)
+    if are_points(data):
+        raise ValueError(
+            f"{caller}() needs a grid, since it looks at neighbours; got scattered points. Call it before you pick "
+            "points of a grid, or read a table of points on a grid: from_table(..., layout='grid')."
         )
     floats = {}
     for name in names:
