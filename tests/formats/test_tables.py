@@ -495,3 +495,21 @@ def test_the_first_date_that_cannot_be_read_is_named():
         xoffset.from_table(table(secondary=["2020-07-01", "01/02/2020", "soon"]))
     with pytest.raises(ValueError, match=r"in row 2, counted from 0, the first of 1\. Drop such rows"):
         xoffset.from_table(table(secondary=["2020-07-01", "2021-01-01", None]))
+
+
+def test_a_number_for_no_data_is_missing():
+    """ITS_LIVE writes -32767 where there is no velocity."""
+    table = pd.DataFrame(
+        {
+            "reference": ["2020-01-01"] * 3, "secondary": ["2020-07-01", "2021-01-01", "2021-07-01"],
+            "dx": [1.0, -32767.0, 3.0], "dy": [1.0, 2.0, 3.0], "ex": [0.1, 0.1, 9999.0], "ey": [0.1, 0.1, 0.1],
+        }
+    )  # fmt: skip
+    plain = table.replace({-32767.0: np.nan})
+    found = xoffset.from_table(table, sigma=("ex", "ey"), nodata=-32767)
+    xr.testing.assert_equal(found, xoffset.from_table(plain, sigma=("ex", "ey")))
+    assert xoffset.from_table(table, sigma=("ex", "ey"), nodata=9999).sigma_dx.isnull().values.ravel().tolist() == [
+        False, False, True,
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="needs a number as nodata; got 'none'"):
+        xoffset.from_table(table, nodata="none")

@@ -33,6 +33,7 @@ def from_table(
     layout: Literal["grid", "points"] = "grid",
     name: str | None = None,
     crs: str | int | pyproj.CRS | None = None,
+    nodata: float | None = None,
 ) -> xr.Dataset:
     """Shifts from a table of measurements between two dates, one a row, so that any network can be inverted.
 
@@ -66,6 +67,9 @@ def from_table(
         either.
     crs
         CRS of the components and of the position, in any form that pyproj takes, such as "EPSG:3413".
+    nodata
+        Number that stands for a missing value in the columns of the components and of sigma, such as the -32767 of
+        ITS_LIVE: a table has no other way to declare it. None: empty cells alone are missing.
 
     Returns
     -------
@@ -126,6 +130,8 @@ def from_table(
 
     reference, secondary = (_dates(rows[name]) for name in dates)
     _check_two_dates(reference, secondary)
+    if nodata is not None:
+        rows = _without(rows, nodata, wanted[len(dates) :])
     values = _displacement(rows, components, sigma)
     if kind == "velocity":
         baseline = in_years(secondary - reference)
@@ -277,6 +283,16 @@ def _displacement(rows: pd.DataFrame, components: Sequence[str], sigma: Any) -> 
     errors = out[2:]
     errors[~(np.isfinite(errors) & (errors > 0.0))] = np.nan
     return out
+
+
+def _without(rows: pd.DataFrame, nodata: Any, names: Sequence[str]) -> pd.DataFrame:
+    """Rows whose cells with the number for no data are empty."""
+    if not _options.is_number(nodata):
+        raise ValueError(
+            f"from_table() needs a number as nodata; got {nodata!r}. Pass one such as -32767, or None if empty cells "
+            "alone are missing."
+        )
+    return rows.assign(**{name: rows[name].mask(rows[name] == nodata) for name in names})
 
 
 def _numbers(column: pd.Series) -> np.ndarray:
