@@ -30,6 +30,7 @@ from xoffset.motion.trajectory import trajectory
 from xoffset.motion.velocity import velocity
 from xoffset.motion.yearly_velocity import yearly_velocity
 from xoffset.network.diagnose import diagnose
+from xoffset.network.pair import pair
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
 from xoffset.pipeline.warmup import warmup
@@ -63,6 +64,7 @@ __all__ = [
     "mean_velocity",
     "open_result",
     "open_stack",
+    "pair",
     "pairs",
     "plan",
     "plotting",

@@ -24,6 +24,7 @@ from xoffset.motion.trajectory import trajectory
 from xoffset.motion.velocity import velocity
 from xoffset.motion.yearly_velocity import yearly_velocity
 from xoffset.network.diagnose import diagnose
+from xoffset.network.pair import pair
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
 from xoffset.screening.screen import screen
@@ -32,7 +33,7 @@ from xoffset.uncertainty.closure import closure
 
 # Kinds of objects that hold vectors, and with them the methods for vectors.
 VECTORS = ("shifts", "series", "rate", "displacement")
-# Kinds of results that lie on a grid.
+# Kinds of results that lie on a grid, or at scattered points.
 GRIDDED = tuple(kind for kind in KINDS if kind not in ("stack", "network"))
 
 
@@ -51,14 +52,15 @@ class ProductAccessor(Accessor):
     """What can be done with a network, shifts, a series, a rate, or any other product."""
 
     diagnose = method(diagnose, "network", "shifts", "map")
+    pair = method(pair, "network", "shifts", "map")
     screen = method(screen, "shifts")
-    calibrate = method(calibrate, "shifts")
+    calibrate = method(calibrate, "shifts", on_grid=True)
     closure = method(closure, "shifts")
-    extend = method(extend, "shifts")
+    extend = method(extend, "shifts", on_grid=True)
     invert = method(invert, "shifts")
     mean_displacement = method(mean_displacement, "shifts")
     mean_velocity = method(mean_velocity, "shifts")
-    vector_coherence = method(vector_coherence, "shifts")
+    vector_coherence = method(vector_coherence, "shifts", on_grid=True)
     quality = method(quality, "shifts")
     yearly_velocity = method(yearly_velocity, "shifts")
     velocity = method(velocity, "shifts", "series")
@@ -66,10 +68,10 @@ class ProductAccessor(Accessor):
     coseismic = method(coseismic, "shifts", "series")
     rereference = method(rereference, "series")
     resample = method(resample, "series")
-    trajectory = method(trajectory, "series")
-    strain = method(strain, *VECTORS)
-    profile = method(profile, *VECTORS)
+    trajectory = method(trajectory, "series", on_grid=True)
+    strain = method(strain, *VECTORS, on_grid=True)
+    profile = method(profile, *VECTORS, on_grid=True)
     ground = method(ground, *VECTORS)
-    to_geotiff = method(to_geotiff, *GRIDDED)
+    to_geotiff = method(to_geotiff, *GRIDDED, on_grid=True)
     flagged = method(flagged, *GRIDDED)
     flag_summary = method(flag_summary, *GRIDDED)

@@ -23,6 +23,7 @@ from xoffset.plotting import maps
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 NOT_A_DATE = np.array(["2020-01-01", "NaT", "2021-01-01"], "M8[us]")
 VELOCITY = 20.0
+SCATTERED = {"position": ("x", "y"), "layout": "points"}
 TABLE = pd.DataFrame({"reference": DATES, "secondary": [*DATES[1:], DATES[0]], "dx": 1.0, "dy": 2.0})
 
 
@@ -63,6 +64,11 @@ def in_crs(stack, code, x=None, y=None):
     places = {name: values for name, values in (("x", x), ("y", y)) if values is not None}
     crs = grids.spatial_ref(pyproj.CRS.from_user_input(code))
     return stack.drop_vars("spatial_ref").assign_coords(spatial_ref=crs, **places)
+
+
+def scattered(data):
+    """Some nodes of a product as points."""
+    return data.isel(y=xr.DataArray([0, 2, 1], dims="point"), x=xr.DataArray([1, 0, 2], dims="point"))
 
 
 def with_pairs(data, reference, secondary):
@@ -260,6 +266,45 @@ CASES = [
         ValueError,
         r"(Build the network from this stack|Drop the pair)",
     ),
+    *(
+        (f"pair: {name}", partial(lambda d, k, o: xoffset.pair(d(o), *k), data, dates), error, advice)
+        for name, data, dates, error, advice in (
+            ("stack", lambda o: o.stack, DATES[:2], TypeError, r"See pairs\(\)"),
+            ("no date", lambda o: o.shifts, ("soon", DATES[1]), ValueError, r"Write it as"),
+            ("number", lambda o: o.shifts, (2020, DATES[1]), ValueError, r"Write it as"),
+            ("not there", lambda o: o.shifts, (DATES[0], "2020-08-01"), ValueError, r"2020-01-01 to 2020-07-01, 2020-"),
+            ("turned", lambda o: o.network, (DATES[1], DATES[0]), ValueError, r"exchange the dates"),
+            ("one already", lambda o: o.shifts.isel(pair=0), DATES[:2], ValueError, r"\. \w+"),
+            (
+                "twice",
+                lambda o: o.shifts.isel(pair=[0, 1, 0]),
+                DATES[:2],
+                ValueError,
+                r"got 2 of .*isel\(pair=0\), or all: dataset\.isel\(pair=\[0, 2\]\)",
+            ),
+        )
+    ),
+    *(
+        (f"{name}: scattered points", partial(lambda c, o: c(scattered(o.shifts)), call), ValueError, advice)
+        for name, call, advice in (
+            ("vector_coherence", xoffset.vector_coherence, r"before you pick points"),
+            ("strain", xoffset.strain, r"before you pick points"),
+            ("profile", lambda s: xoffset.profile(s, [(0.0, 0.0), (1.0, 1.0)]), r"before you pick points"),
+            ("trajectory", lambda s: xoffset.trajectory(xoffset.invert(s), [(0.0, 0.0)]), r"before you pick points"),
+            ("calibrate", lambda s: xoffset.calibrate(s, s.x > 0.0), r"before you pick points"),
+            ("screen", xoffset.screen, r"Pass neighbourhood=False"),
+            ("to_geotiff", lambda s: xoffset.to_geotiff(s, "none"), r"to_dataframe"),
+        )
+    ),
+    *(
+        (f"invert: points and {name}", partial(lambda c, o: c(o, scattered(o.shifts)), call), ValueError, advice)
+        for name, call, advice in (
+            ("a map", lambda o, s: xoffset.invert(s, stable=o.shifts.dx[0] > 0), r"Pick the nodes: data\.sel"),
+            ("others", lambda o, s: xoffset.invert(s, weights=s.dx.assign_coords(x=s.x + 1.0)), r"same points"),
+            ("no place", lambda o, s: xoffset.invert(s, weights=s.dx.drop_vars("x")), r"Take the same points"),
+            ("fewer", lambda o, s: xoffset.invert(s, weights=s.dx[:, 1:]), r"Take the same points"),
+        )
+    ),
     ("diagnose: stack", lambda o: xoffset.diagnose(o.stack), TypeError, r"See pairs\(\)"),
     ("diagnose: series", lambda o: xoffset.diagnose(o.series), ValueError, r"Make a network with stack\.offset\.pairs"),
     ("diagnose: empty", lambda o: xoffset.diagnose(o.network.isel(pair=[])), ValueError, r"Widen the limits of pairs"),
@@ -432,7 +477,7 @@ CASES = [
         (f"NCC: {value}", partial(lambda v, o: xoffset.NCC(min_valid=v), value), ValueError, r"Pass a share such as")
         for value in (0, -0.5, 1.01, np.nan, np.inf, "0.5", None)
     ),
-    ("correlate: nodata", lambda o: match(o.stack.assign_attrs(nodata="none")), ValueError, r"Correct it: stack"),
+    ("correlate: nodata", lambda o: match(o.stack.assign_attrs(nodata="none")), ValueError, r"Correct it: data"),
     # ---------------------------------------------------------------------------------- screen(), invert(), velocity()
     *(
         (f"{function.__name__}: {name}", partial(lambda f, c, o: f(c(o)), function, choose), error, advice)
@@ -788,17 +833,71 @@ CASES = [
             ("degrees", lambda t: t, {"crs": 4326, "position": (7.0, 46.0)}, ValueError, r"EPSG:32632"),
             (
                 "scattered points",
-                lambda t: t.assign(x=[0.0, 1.0, 5.0], y=0.0),
+                lambda t: t.assign(x=[0.0, 1.0, 4.3], y=0.0),
                 {"position": ("x", "y")},
                 ValueError,
-                r"got steps from 1 to 4 m along x\. Take each point alone",
+                r"got steps from 1 to 3\.3 m along x\. Of scattered points pass layout='points'",
             ),
             (
                 "no place",
                 lambda t: t.assign(x=[0.0, np.nan, 5.0], y=0.0),
                 {"position": ("x", "y")},
                 ValueError,
-                r"a missing place along x\. Take each point alone",
+                r"in row 1, counted from 0, the first of 1\. Drop such rows",
+            ),
+            ("layout", lambda t: t, {"layout": "line"}, ValueError, r"Choose one of these"),
+            ("points without places", lambda t: t, {"layout": "points"}, ValueError, r"Pass position=\('x', 'y'\)"),
+            ("name on a grid", lambda t: t, {"name": "dx"}, ValueError, r"Pass layout='points', name='stake'"),
+            ("name of a number", lambda t: t, SCATTERED | {"name": 3}, ValueError, r"or leave name out"),
+            ("no such name", lambda t: t.assign(x=1.0, y=1.0), SCATTERED | {"name": "a"}, ValueError, r"got 0 of it"),
+            (
+                "a name missing",
+                lambda t: t.assign(x=1.0, y=1.0, a=["A", None, "B"]),
+                SCATTERED | {"name": "a"},
+                ValueError,
+                r"in row 1, counted from 0\. Fill it in",
+            ),
+            (
+                "one name of two places",
+                lambda t: pd.concat([t.assign(x=1.0, y=1.0, a="A"), t.assign(x=9.0, y=1.0, a="A")]),
+                SCATTERED | {"name": "a"},
+                ValueError,
+                r"8 m apart for 'A'\. Give each point",
+            ),
+            (
+                "one name far away",
+                lambda t: t.assign(x=[1.0, 1.0, 2e3], y=1.0, a="A"),
+                SCATTERED | {"name": "a"},
+                ValueError,
+                r"within 1000 m in all.*1999 m apart for 'A'\. Give each point",
+            ),
+            (
+                "points too near",
+                lambda t: t.assign(x=[1.0, 1.5, 1.0], y=1.0),
+                SCATTERED,
+                ValueError,
+                r"\(1\.000, 1\.000\) in row . and .* in row .*Tell which rows are one point: name='stake'",
+            ),
+            (
+                "points within a centimetre on one date",
+                lambda t: pd.concat([t.assign(x=1.0, y=1.0), t.assign(x=1.005, y=1.0)]),
+                SCATTERED,
+                ValueError,
+                r"0\.005 m apart.*in rows 0 and 3, .*name='stake'",
+            ),
+            (
+                "two points at one node",
+                lambda t: pd.concat([t.assign(x=x, y=0.0) for x in (0.0, 0.4, 50.0, 100.0)]),
+                {"position": ("x", "y")},
+                ValueError,
+                r"0\.4 m apart.*in rows 0 and 3, .*layout='points'",
+            ),
+            (
+                "a grid almost without points",
+                lambda t: pd.concat([t.assign(x=float(x), y=float(x)) for x in range(1000)]),
+                {"position": ("x", "y")},
+                ValueError,
+                r"1000 x 1000 nodes\. Of scattered points pass layout='points'",
             ),
         )
     ),
@@ -1303,6 +1402,8 @@ CALLS = {
     ),
     "diagnose": ("network", xoffset.diagnose),
     "diagnose shifts": ("shifts", xoffset.diagnose),
+    "pair": ("shifts", lambda shifts: xoffset.pair(shifts, *DATES[:2])),
+    "invert of points": ("shifts", lambda shifts: xoffset.invert(scattered(shifts))),
     "screen": ("shifts", partial(xoffset.screen, min_score=0.9, min_peak_gap=0.2)),
     "invert": ("shifts", xoffset.invert),
     "rereference": ("series", lambda series: xoffset.rereference(series, DATES[1])),

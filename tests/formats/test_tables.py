@@ -4,6 +4,7 @@ import datetime as dt
 
 import numpy as np
 import pandas as pd
+import pyproj
 import pytest
 import xarray as xr
 
@@ -197,6 +198,215 @@ def test_each_point_of_a_grid_is_that_point_alone():
         xr.testing.assert_equal(together.sel(x=[place[0]], y=[place[1]]), alone)
 
 
+# ----------------------------------------------------------------------------------------------- regular grids, nearly
+
+
+def grid_rows(x, y, jitter=0.0, seed=0):
+    """Three pairs at all points of a grid, dx = 1000·row + column of the truth; coordinates are off by up to jitter."""
+    rng = np.random.default_rng(seed)
+    rows, columns = (each.ravel() for each in np.meshgrid(np.arange(len(y)), np.arange(len(x)), indexing="ij"))
+    at = {"x": np.asarray(x, float)[columns], "y": np.asarray(y, float)[rows]}
+    parts = []
+    for first, second in (("2020-01-01", "2020-07-01"), ("2020-07-01", "2021-01-01"), ("2021-01-01", "2020-01-01")):
+        moved = {name: values + jitter * rng.uniform(-1.0, 1.0, values.size) for name, values in at.items()}
+        values = {"dx": 1000.0 * rows + columns, "dy": 0.0, "row": rows, "column": columns}
+        parts.append(pd.DataFrame({"reference": first, "secondary": second} | values | moved))
+    return pd.concat(parts).sample(frac=1.0, random_state=seed)
+
+
+def check_grid(found, x, y, step):
+    """Every point is at its node, once a pair, and all else is nodata."""
+    assert found.sizes["pair"] == 3
+    for name, values in (("x", x), ("y", y)):
+        steps = np.diff(found[name].values)
+        if values[-1] > values[0]:
+            np.testing.assert_allclose(steps, steps.mean(), rtol=1e-3)
+            assert abs(steps.mean()) == pytest.approx(step, rel=0.021)
+        assert found[name].values.min() == pytest.approx(min(values), abs=0.02 * step)
+        assert found.sizes[name] == round((max(values) - min(values)) / step) + 1
+    assert np.isfinite(found.dx).sum() == 3 * len(x) * len(y)
+    there = found.sel(x=xr.DataArray(x, dims="column"), y=xr.DataArray(y, dims="row"), method="nearest")
+    known = 1000.0 * np.arange(len(y))[:, np.newaxis] + np.arange(len(x))
+    for dx in there.dx.transpose("pair", "row", "column").values:
+        np.testing.assert_array_equal(dx, known)
+    assert ((found.flags == FLAGS["nodata"]) == np.isnan(found.dx)).all()
+
+
+GRIDS = {
+    "whole": (range(10), range(8)),
+    "an empty row": (range(10), (0, 1, 4)),
+    "no two rows one step apart": (range(10), (0, 2, 5, 9)),
+    "few columns": ((0, 7, 8), (0, 1, 2, 3)),
+    "one column": ((0,), range(9)),
+    "one row": (range(9), (0,)),
+    "two rows": ((0, 1), (0, 1)),
+    "many": (range(60), (*range(20), *range(45, 50))),
+}
+
+
+# a step that no two rows show has to fit within a thousandth
+SHARES = {shape: (0.0, 2e-5, 1e-3, *(() if shape.startswith("no two") else (0.0088, 0.01))) for shape in GRIDS}
+
+
+@pytest.mark.parametrize(("shape", "share"), [(shape, share) for shape, shares in SHARES.items() for share in shares])
+@pytest.mark.parametrize(("step", "origin"), [(50.0, (0.0, 0.0)), (240.5, (512_345.0, -2_543_210.0))])
+def test_a_grid_is_found_whatever_it_lacks(shape, step, origin, share):
+    x, y = (start + step * np.array(places) for start, places in zip(origin, GRIDS[shape], strict=True))
+    for seed in range(3):
+        found = xoffset.from_table(grid_rows(x, y, share * step, seed), position=("x", "y"), crs="EPSG:32613")
+        check_grid(found, x, y, step)
+
+
+def test_whole_grids_keep_their_coordinates():
+    x, y = 512_345.67 + 30.1 * np.arange(12), 6_543_210.1 - 30.1 * np.arange(9)
+    found = xoffset.from_table(grid_rows(x, y), position=("x", "y"))
+    np.testing.assert_array_equal(found.x, x)
+    np.testing.assert_array_equal(found.y, y)
+    lacking = xoffset.from_table(grid_rows(x[[0, 1, 2, 5, 11]], y), position=("x", "y"))
+    np.testing.assert_array_equal(lacking.x[[0, 1, 2, 5, 11]], x[[0, 1, 2, 5, 11]])
+    np.testing.assert_allclose(lacking.x, x, rtol=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.013, 0.02, 0.05, 0.3])
+def test_a_grid_that_is_too_far_off_is_refused(share):
+    rows = grid_rows(50.0 * np.arange(10), 50.0 * np.arange(10), 50.0 * share)
+    with pytest.raises(ValueError, match=r"regular grid, each within 1% of the step .* layout='points'"):
+        xoffset.from_table(rows, position=("x", "y"))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_scattered_points_are_no_grid(seed):
+    at = np.random.default_rng(seed).uniform(0.0, 5000.0, (2, 25))
+    rows = pd.concat([table(x=x, y=y) for x, y in at.T])
+    with pytest.raises(ValueError, match=r"regular grid.*layout='points'"):
+        xoffset.from_table(rows, position=("x", "y"))
+    # whole metres make no grid of millions of nodes
+    with pytest.raises(ValueError, match=r"regular grid.*layout='points'"):
+        xoffset.from_table(rows.round({"x": 0, "y": 0}), position=("x", "y"))
+
+
+def test_repeats_that_are_rounded_are_repeats_of_one_point():
+    rows = grid_rows(50.0 * np.arange(5), 50.0 * np.arange(4), 1e-3)
+    again = grid_rows(50.0 * np.arange(5), 50.0 * np.arange(4), 1e-3, seed=1)
+    found = xoffset.from_table(pd.concat([rows, again]), position=("x", "y"))
+    assert dict(found.sizes) == {"pair": 6, "y": 4, "x": 5}
+    assert np.isfinite(found.dx).all()
+
+
+def test_two_tracks_far_apart_are_not_made_one():
+    """Rows 50 m apart could be one row, 1 % off, of a grid of 5 km; the same dates at both say that they are two."""
+    rows = grid_rows(np.array([0.0, 50.0, 5000.0, 5050.0]), np.array([0.0, 50.0, 5000.0, 5050.0]))
+    with pytest.raises(ValueError, match=r"one place a point.*layout='points'"):
+        xoffset.from_table(rows, position=("x", "y"))
+
+
+# --------------------------------------------------------------------------------------------------- scattered points
+
+POINTS = {"position": ("x", "y"), "layout": "points"}
+
+
+def stakes(count=6, seed=0, jitter=0.0):
+    """Tables of stakes, one each, that were measured between dates of their own."""
+    rng = np.random.default_rng(seed)
+    dates = np.array(["2020-01-01", "2020-04-01", "2020-07-01", "2021-01-01", "2021-06-01"], "M8[D]")
+    parts = []
+    for k, (x, y) in enumerate(rng.uniform(0.0, 5000.0, (count, 2))):
+        ends = np.sort(rng.permuted(np.tile(np.arange(5), (7, 1)), axis=1)[:, :2], axis=1)
+        ends = ends[rng.permutation(7)]
+        columns = {"reference": dates[ends[:, 0]], "secondary": dates[ends[:, 1]], "stake": f"S{k}"}
+        columns |= {name: rng.normal(0.0, 3.0, 7) for name in ("dx", "dy")}
+        columns |= {name: at + jitter * rng.uniform(-1.0, 1.0, 7) for name, at in (("x", x), ("y", y))}
+        parts.append(pd.DataFrame(columns))
+    return parts
+
+
+def test_scattered_points_have_their_place_and_name():
+    rows = pd.concat(stakes())
+    found = xoffset.from_table(rows, **POINTS, name="stake", crs="EPSG:32632", sigma=0.1)
+    assert found.dx.dims == ("pair", "point")
+    assert list(found.coords) == ["reference", "secondary", "baseline", "spatial_ref", "x", "y", "name"]
+    assert found.name.values.tolist() == [f"S{k}" for k in range(6)]
+    assert grids.crs_of(found).to_epsg() == 32632
+    assert found.dx.encoding["grid_mapping"] == "spatial_ref"
+    assert found.x.attrs["standard_name"] == "projection_x_coordinate"
+    for k, each in enumerate(stakes()):
+        assert (found.x.values[k], found.y.values[k]) == (each.x.iloc[0], each.y.iloc[0])
+    without = xoffset.from_table(rows, **POINTS, crs="EPSG:32632", sigma=0.1)
+    xr.testing.assert_identical(without, found.drop_vars("name"))
+
+
+@pytest.mark.parametrize("name", [None, "stake"])
+def test_each_scattered_point_is_that_point_alone(name):
+    """Nothing of one point is in another: every row is there once, at its point and its dates."""
+    parts = stakes()
+    rows = pd.concat(parts).sample(frac=1.0, random_state=2)
+    found = xoffset.from_table(rows, **POINTS, name=name, sigma=0.1)
+    rate = xoffset.velocity(found)
+    order = {x: k for k, x in enumerate(found.x.values)}
+    for few in parts:
+        point = found.isel(point=order[few.x.iloc[0]])
+        there = np.isfinite(point.dx.values)
+        got = zip(point.reference.values[there], point.secondary.values[there], point.dx.values[there], strict=True)
+        known = zip(few.reference.astype("M8[us]"), few.secondary.astype("M8[us]"), few.dx, strict=True)
+        assert sorted(map(tuple, got)) == sorted((a.to_datetime64(), b.to_datetime64(), c) for a, b, c in known)
+        assert ((point.flags == FLAGS["nodata"]) == ~there).all()
+        alone = xoffset.from_table(few, sigma=0.1)
+        slope = xoffset.velocity(alone)
+        for each in ("vx", "vy"):
+            np.testing.assert_allclose(rate[each][order[few.x.iloc[0]]], slope[each].item(), rtol=1e-9, atol=1e-12)
+    assert xoffset.invert(found).dx.dims == ("time", "point")
+
+
+def test_scattered_points_on_a_grid_give_what_the_grid_gives():
+    rows = grid_rows(50.0 * np.arange(4), 50.0 * np.arange(3))
+    grid = xoffset.from_table(rows, position=("x", "y"), sigma=0.2)
+    points = xoffset.from_table(rows, **POINTS, sigma=0.2)
+    same = grid.sel(x=points.x, y=points.y).transpose("pair", "point")
+    xr.testing.assert_equal(points, same)
+    for function in (xoffset.invert, xoffset.velocity, xoffset.decompose):
+        xr.testing.assert_equal(function(points), function(grid).sel(x=points.x, y=points.y))
+
+
+@pytest.mark.parametrize("jitter", [1e-4, 1e-3, 2e-3])
+def test_a_millimetre_splits_no_point(jitter):
+    rows = pd.concat(stakes(jitter=jitter))
+    # rows of the same dates at places that differ may be two points
+    rows = rows.drop_duplicates(["stake", "reference", "secondary"])
+    found = xoffset.from_table(rows, **POINTS)
+    assert found.sizes["point"] == 6
+    np.testing.assert_array_equal(found.dx, xoffset.from_table(rows, **POINTS, name="stake").dx)
+
+
+def test_a_stake_that_moves_is_where_it_was_first():
+    months = ["2020-03-01", "2020-07-01", "2020-01-01"], ["2020-07-01", "2021-01-01", "2020-03-01"]
+    rows = table(x=[100.0, 112.0, 90.0], y=[5.0, 6.0, 4.0], stake="A", reference=months[0], secondary=months[1])
+    found = xoffset.from_table(rows, **POINTS, name="stake")
+    assert (found.x.item(), found.y.item()) == (90.0, 4.0)
+    assert found.sizes == {"pair": 3, "point": 1}
+    with pytest.raises(ValueError, match=r"at least 1 m apart|one place a point"):
+        xoffset.from_table(rows.assign(x=[100.0, 100.5, 100.9], y=0.0), **POINTS)
+
+
+def test_names_are_texts(tmp_path):
+    rows = pd.concat([table(x=0.0, y=0.0, stake="007"), table(x=50.0, y=9.0, stake="010")])
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    found = xoffset.from_table(tmp_path / "rows.csv", **POINTS, name="stake")
+    assert found.name.values.tolist() == ["007", "010"]
+    numbers = xoffset.from_table(rows.assign(stake=[7] * 3 + [10] * 3), **POINTS, name="stake")
+    assert numbers.name.values.tolist() == ["7", "10"]
+    for name, write in (("a.zarr", "to_zarr"), ("a.nc", "to_netcdf")):
+        options = {"consolidated": False} if name == "a.zarr" else {"engine": "h5netcdf"}
+        getattr(found, write)(tmp_path / name, **options)
+        xr.testing.assert_identical(xoffset.open_result(tmp_path / name), found)
+
+
+def test_points_of_one_place_may_have_two_names():
+    rows = pd.concat([table(x=0.0, y=0.0, receiver="old"), table(x=0.0, y=0.0, receiver="new")])
+    found = xoffset.from_table(rows, **POINTS, name="receiver")
+    assert dict(found.sizes) == {"pair": 3, "point": 2}
+    assert np.isfinite(found.dx).all()
+
+
 # ------------------------------------------------------------------------------------------------------------ ITS_LIVE
 
 
@@ -214,6 +424,41 @@ def test_velocities_of_its_live(columbia):
     # figures of the README of the data
     for known, chosen in ((3032, days <= 20), (2505, (days > 20) & (days <= 60)), (11, days > 400)):
         assert np.median(speed[chosen]) == pytest.approx(known, rel=0.02)
+
+
+@pytest.mark.data
+def test_pixels_of_its_live_by_their_degrees(data_folder):
+    """A mosaic of 120 m as a table of longitudes and latitudes of 5 decimals, of fast ground alone, is its grid."""
+    folder = data_folder / "itslive_point_columbia"
+    vx, vy = (xoffset.open_stack([folder / f"mosaic_{name}.tif"], date=["2018-07-01"])[0] for name in ("vx", "vy"))
+    rows = xr.Dataset({"vx": vx.reset_coords(drop=True), "vy": vy.reset_coords(drop=True)}).to_dataframe().reset_index()
+    to_degrees = pyproj.Transformer.from_crs("EPSG:3413", "EPSG:4326", always_xy=True)
+    rows = rows[np.hypot(rows["vx"], rows["vy"]) > 100.0]
+    degrees = [np.round(values, 5) for values in to_degrees.transform(rows["x"], rows["y"])]
+    x, y = to_degrees.transform(*degrees, direction="INVERSE")
+    rows = rows.assign(reference="2018-01-01", secondary="2019-01-01", easting=x, northing=y)
+    options = {"components": ("vx", "vy"), "kind": "velocity", "crs": "EPSG:3413"}
+    near = xoffset.from_table(rows, position=("easting", "northing"), **options)
+    exact = xoffset.from_table(rows, position=("x", "y"), **options)
+    assert exact.sizes == near.sizes
+    xr.testing.assert_equal(near.drop_vars(["x", "y"]), exact.drop_vars(["x", "y"]))
+    for name in ("x", "y"):
+        np.testing.assert_allclose(near[name], exact[name], atol=1.2)
+    points = xoffset.from_table(rows, position=("easting", "northing"), layout="points", **options)
+    assert points.sizes["point"] == len(rows)
+
+
+@pytest.mark.data
+def test_points_of_its_live_are_solved_each_for_itself(columbia):
+    options = {"components": ("vx", "vy"), "sigma": ("vx_error", "vy_error"), "kind": "velocity", "crs": "EPSG:3413"}
+    rows = columbia.assign(x=0.0, y=0.0, platform=columbia["satellite"].astype(str).str[:1])
+    rows["x"] = rows.groupby("platform").ngroup() * 431.7
+    points = xoffset.from_table(rows, position=("x", "y"), layout="points", name="platform", **options)
+    rate = xoffset.velocity(points.offset.screen(neighbourhood=False, max_separation="auto"))
+    for k, (_, few) in enumerate(rows.groupby("platform", sort=False)):
+        alone = xoffset.from_table(few, **options).offset.screen(max_separation="auto").offset.velocity()
+        np.testing.assert_allclose(rate.vx[k], alone.vx.item(), rtol=1e-6)
+        np.testing.assert_allclose(rate.vy[k], alone.vy.item(), rtol=1e-6)
 
 
 # ----------------------------------------------------------------------------------------------------------- bad input
@@ -250,3 +495,21 @@ def test_the_first_date_that_cannot_be_read_is_named():
         xoffset.from_table(table(secondary=["2020-07-01", "01/02/2020", "soon"]))
     with pytest.raises(ValueError, match=r"in row 2, counted from 0, the first of 1\. Drop such rows"):
         xoffset.from_table(table(secondary=["2020-07-01", "2021-01-01", None]))
+
+
+def test_a_number_for_no_data_is_missing():
+    """ITS_LIVE writes -32767 where there is no velocity."""
+    table = pd.DataFrame(
+        {
+            "reference": ["2020-01-01"] * 3, "secondary": ["2020-07-01", "2021-01-01", "2021-07-01"],
+            "dx": [1.0, -32767.0, 3.0], "dy": [1.0, 2.0, 3.0], "ex": [0.1, 0.1, 9999.0], "ey": [0.1, 0.1, 0.1],
+        }
+    )  # fmt: skip
+    plain = table.replace({-32767.0: np.nan})
+    found = xoffset.from_table(table, sigma=("ex", "ey"), nodata=-32767)
+    xr.testing.assert_equal(found, xoffset.from_table(plain, sigma=("ex", "ey")))
+    assert xoffset.from_table(table, sigma=("ex", "ey"), nodata=9999).sigma_dx.isnull().values.ravel().tolist() == [
+        False, False, True,
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="needs a number as nodata; got 'none'"):
+        xoffset.from_table(table, nodata="none")

@@ -72,7 +72,7 @@ def test_network_is_a_product_of_two_date_coordinates():
     assert network.sizes == {"pair": 10}
     assert not network.data_vars
     assert not network.indexes
-    assert set(network.coords) == {"reference", "secondary"}
+    assert set(network.coords) == {"reference", "secondary", "baseline"}
     for name in ("reference", "secondary"):
         assert network[name].dtype == "datetime64[us]"
         assert dict(network[name].encoding) == dict(DATE_ENCODING)

@@ -100,6 +100,7 @@ RECIPES = {
     "estimate": lambda shifts, lazy, folder: xoffset.estimate(lazy, xoffset.pairs(lazy), **OPTIONS, calibrate=False),
     "plan": lambda shifts, lazy, folder: xoffset.plan(lazy, v_max=15.0).network,
     "pairs": lambda shifts, lazy, folder: xoffset.pairs(lazy),
+    "pair": lambda shifts, lazy, folder: xoffset.pair(shifts, DATES[0], DATES[1]),
     "diagnose": lambda shifts, lazy, folder: xoffset.diagnose(shifts),
     "from_table": lambda shifts, lazy, folder: xoffset.from_table(
         pd.DataFrame({"reference": [DATES[0]], "secondary": [DATES[1]], "dx": [1.0], "dy": [2.0]})

@@ -337,6 +337,7 @@ NETWORKS: dict[str, Call] = {
     "pairs same orbit": lambda: xoffset.pairs(
         images().assign_coords(relative_orbit=("time", [8, 108, 8, 108, 8, 108])), same_orbit=True
     ),
+    "pair": lambda: xoffset.pair(shifts(), "2020-02-10", "2020-05-10"),
     "plan": lambda: xoffset.plan(images(), v_max=60.0),
     "plan slow": lambda: xoffset.plan(images(), v_max=100.0, v_min=20.0, precision=0.2, max_search=6),
     "diagnose": lambda: xoffset.diagnose(shifts()),
@@ -347,6 +348,13 @@ NETWORKS: dict[str, Call] = {
     "from_table": lambda: xoffset.from_table(rows()),
     "from_table velocity": lambda: xoffset.from_table(rows(), kind="velocity", sigma=("ex", "ey"), crs="EPSG:3413"),
     "from_table points in a file": lambda: tabled(position=("easting", "northing"), sigma=0.5),
+    "from_table scattered points": lambda: xoffset.from_table(
+        rows(stake=["A", "B", "A", "B"], northing=[0.0, 7.0, 3.0, 7.5]),
+        position=("easting", "northing"),
+        layout="points",
+        name="stake",
+        crs="EPSG:3413",
+    ),
     "open_stack": lambda: opened(),
     "open_stack crop": lambda: opened(bbox=(500_100.0, 4_999_700.0, 500_400.0, 4_999_900.0), nodata=1500.0),
     "open_stack cubic": lambda: opened(shift=3.7, align="cubic"),
@@ -443,7 +451,10 @@ def guess_by_pair() -> xr.Dataset:
     """Displacement of every pair."""
     days = np.array([182.0, 366.0, 184.0]) / 365.25
     velocity = guess().rename(vx="dx", vy="dy")
-    return velocity * xr.DataArray(days, dims="pair", coords=xoffset.pairs(fast()[0]).coords)
+    moved = velocity * xr.DataArray(days, dims="pair", coords=xoffset.pairs(fast()[0]).coords)
+    for variable in moved.data_vars.values():
+        variable.attrs["units"] = "m"  # arithmetic keeps those of the velocity
+    return moved
 
 
 CHECKS: dict[str, Call] = {
@@ -586,6 +597,7 @@ def through_product() -> dict[str, xr.DataArray]:
         "ground": rate().offset.ground(),
         "closure": shifts().offset.closure(),
         "diagnose": shifts().offset.diagnose(),
+        "pair": shifts().offset.pair(DATES[1], DATES[3]),
         "invert": shifts().offset.invert(),
         "mean_displacement": shifts().offset.mean_displacement(),
         "mean_velocity": shifts().offset.mean_velocity(),

@@ -19,9 +19,28 @@ MORE = {
     "ground mean_displacement": lambda: xoffset.ground(xoffset.mean_displacement(digests.shifts())),
     "profile shifts": lambda: xoffset.profile(digests.shifts(), digests.section(digests.rate())),
 }
+
+
+def at_points(data):
+    """Nodes of a product as scattered points."""
+    return data.isel(y=xr.DataArray([3, 5, 4], dims="point"), x=xr.DataArray([2, 6, 4], dims="point"))
+
+
+MORE |= {
+    "screen points": lambda: xoffset.screen(at_points(digests.raw()), neighbourhood=False),
+    "invert points": lambda: xoffset.invert(at_points(digests.shifts())),
+    "decompose points": lambda: xoffset.decompose(at_points(digests.shifts()), steps=["2020-04-15"]),
+    "ground points": lambda: xoffset.ground(xoffset.velocity(at_points(digests.shifts()))),
+}
 # name of a call, which begins with that of its function -> table of its variables
 CALLS = {
     "from_table": variables.SHIFTS,
+    "from_table scattered points": variables.SHIFTS,
+    "pair": variables.SHIFTS,
+    "screen points": variables.SHIFTS,
+    "invert points": variables.SERIES,
+    "decompose points": variables.DECOMPOSITION,
+    "ground points": variables.RATE | variables.GROUND,
     "correlate": variables.SHIFTS,
     "correlate nested": variables.SHIFTS,
     "correlate both ways": variables.SHIFTS,
@@ -70,7 +89,11 @@ def result(call):
     return (digests.CALLS | MORE)[call]()
 
 
-def fits(dims, registered):
+def fits(dims, registered, call):
+    if call == "pair":  # it takes one of them
+        registered = tuple(dim for dim in registered if dim != "pair")
+    if "point" in call and registered[-2:] == ("y", "x"):
+        registered = (*registered[:-2], "point")
     if registered[:1] == ("...",):
         return dims[-len(registered) + 1 :] == registered[1:]
     return dims == registered
@@ -81,7 +104,7 @@ def test_variables_are_what_the_registry_says(call):
     product, table = result(call), CALLS[call]
     assert set(product.data_vars) <= set(table)
     for name, data in product.data_vars.items():
-        assert fits(data.dims, table[name].dims), name
+        assert fits(data.dims, table[name].dims, call), name
         assert data.attrs == products.attrs_of(table[name]), name
 
 

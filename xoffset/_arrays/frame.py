@@ -22,7 +22,7 @@ class Frame:
     shape: tuple[int, int]  # rows and columns
     spacing: Spacing
     dates: np.ndarray  # datetime64, ascending
-    nodata: float | None  # value that was declared to mean "no data"
+    nodata: tuple[float, ...]  # values that were declared to mean "no data"
     dtype: np.dtype  # of the pixels as they are stored
     crs: Any  # a pyproj.CRS or None, which only labelled functions look into
 

@@ -43,7 +43,7 @@ class Lattice:
     margin: int  # those that are read: more than `reach` if there are coarser levels
     levels: int  # of a search from coarse to fine, 0 if there is none
     dates: int  # that a tile keeps at a time
-    nodata: float | None
+    nodata: tuple[float, ...]
     dtype: np.dtype
 
     @property

@@ -120,8 +120,9 @@ def _cut(array: np.ndarray, origin: tuple[int, int], tile: Tile, lattice: Lattic
     is_exact = values.dtype.itemsize <= (4 if values.dtype.kind == "f" else 2)
     values = values.astype(np.float32 if is_exact else np.float64)
     # a value that the type cannot hold is no pixel's
-    if lattice.nodata is not None and abs(lattice.nodata) <= float(np.finfo(values.dtype).max):
-        values[values == lattice.nodata] = np.nan
+    for nodata in lattice.nodata:
+        if abs(nodata) <= float(np.finfo(values.dtype).max):
+            values[values == nodata] = np.nan
     return np.pad(values, ((0, 0), *padding), constant_values=np.nan)
 
 

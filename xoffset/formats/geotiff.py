@@ -14,6 +14,7 @@ import xarray as xr
 
 from xoffset.model import grids
 from xoffset.model.dates import as_dates
+from xoffset.model.declared import with_decoded
 from xoffset.model.renamed import with_new_names
 from xoffset.model.variables import period_of
 
@@ -94,11 +95,12 @@ def _as_gridded(dataset: xr.Dataset) -> xr.Dataset:
     if not any({"y", "x"} <= set(variable.dims) for variable in dataset.data_vars.values()):
         raise ValueError(
             f"to_geotiff() needs variables with dims y and x; got dims {tuple(dataset.dims)} and variables "
-            f"{list(map(str, dataset.data_vars))}. Pass shifts, a series or a rate."
+            f"{list(map(str, dataset.data_vars))}. Pass shifts, a series or a rate on a grid; write scattered "
+            "points as a table: dataset.to_dataframe().to_csv(...)."
         )
     if "spatial_ref" in dataset.data_vars:  # opened without decode_coords="all": the CRS must not be lost for that
         dataset = dataset.set_coords("spatial_ref")
-    return with_new_names(dataset)
+    return with_decoded(with_new_names(dataset), "to_geotiff")
 
 
 def _names(dataset: xr.Dataset, variables: str | Sequence[str] | None) -> list[str]:
@@ -151,7 +153,7 @@ def _profile(dataset: xr.Dataset) -> dict[str, Any]:
     steps = grids.spacing(dataset, "to_geotiff")
     west = float(dataset["x"][0]) - steps.x / 2
     north = float(dataset["y"][0]) - steps.y / 2
-    crs = grids.crs_of(next(iter(dataset.data_vars.values())))
+    crs = grids.crs_of(dataset)
     return {
         "height": dataset.sizes["y"],
         "width": dataset.sizes["x"],

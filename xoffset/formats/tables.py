@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from numbers import Number
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,9 +12,11 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import _options
-from xoffset.model import grids, products
+from xoffset.formats import nodes
+from xoffset.model import products
 from xoffset.model.dates import as_instants, in_years
 from xoffset.model.flags import FLAGS
+from xoffset.model.points import off_row
 
 if TYPE_CHECKING:
     import pyproj
@@ -28,7 +30,10 @@ def from_table(
     sigma: tuple[str, str] | float | None = None,
     kind: Literal["displacement", "velocity"] = "displacement",
     position: tuple[float, float] | tuple[str, str] = (0.0, 0.0),
+    layout: Literal["grid", "points"] = "grid",
+    name: str | None = None,
     crs: str | int | pyproj.CRS | None = None,
+    nodata: float | None = None,
 ) -> xr.Dataset:
     """Shifts from a table of measurements between two dates, one a row, so that any network can be inverted.
 
@@ -50,10 +55,21 @@ def from_table(
         `"displacement"` in metres, or `"velocity"` in metres a year of 365.25 days: that is multiplied by the time from
         the reference to the secondary date, its standard error by the length of that time.
     position
-        Place of the one point `(x, y)` in metres, or names of the columns with x and y of several points, which must
-        lie on a regular grid; not every node needs a row.
+        Place of the one point `(x, y)` in metres, or names of the columns with x and y of several points.
+    layout
+        What several points are. `"grid"`: the nodes of a regular grid, of which any may lack, whole rows and columns
+        too. Coordinates may be off their node by up to 1 % of the step, which rounding does to them, and are moved onto
+        it; of two rows and more of each axis one in ten must hold points. `"points"`: scattered, such as stakes or
+        GNSS receivers. It is never chosen by the numbers, since any few numbers lie on some grid.
+    name
+        Column with the name of each point of `layout="points"`, such as that of the stake: rows of one name are one
+        point, which may move. None: rows within 1 cm are one point, and those within 1 m are refused, since they may be
+        either.
     crs
         CRS of the components and of the position, in any form that pyproj takes, such as "EPSG:3413".
+    nodata
+        Number that stands for a missing value in the columns of the components and of sigma, such as the -32767 of
+        ITS_LIVE: a table has no other way to declare it. None: empty cells alone are missing.
 
     Returns
     -------
@@ -63,6 +79,12 @@ def from_table(
         decreases, a pair holds the points measured between its two dates, and the pairs are in the order in which they
         first appear; a point that was measured repeatedly between the same two dates has as many pairs of them.
 
+        With `layout="points"` shifts (pair, point), the points in the order in which they first appear, with the
+        coordinates `x`, `y` and, if given, `name` on `point`. The place of a point is that of its earliest reference
+        date. What looks at no neighbours takes them: `invert`, `rereference`, `resample`, `velocity`, `decompose`,
+        `coseismic`, `yearly_velocity`, `mean_displacement`, `mean_velocity`, `quality`, `ground`, `closure`,
+        `diagnose`, `pair`, and `screen(neighbourhood=False)`.
+
     Raises
     ------
     TypeError
@@ -71,7 +93,8 @@ def from_table(
         If there is no such file.
     ValueError
         If the file is no CSV, there is no row, a column is not there, a date cannot be read, the two dates of a row are
-        equal, the points lie on no regular grid, an option is none of those above, or the CRS is not in metres.
+        equal, the points lie on no regular grid or two rows of different places would become one, rows may be of one
+        point or of two, an option is none of those above, or the CRS is not in metres.
 
     Examples
     --------
@@ -86,37 +109,54 @@ def from_table(
     >>> shifts = xoffset.from_table(table, components=("vx", "vy"), sigma=50.0, kind="velocity", crs="EPSG:3413")
     >>> shifts.dx.values.ravel()
     array([32., 32.])
+
+    Two stakes, one of which was measured once:
+
+    >>> rows = pandas.DataFrame(
+    ...     {"reference": ["2020-06-01", "2020-06-01", "2020-09-01"], "secondary": ["2020-09-01", "2020-09-01",
+    ...      "2021-06-01"], "dx": [2.0, 4.0, 9.0], "dy": 0.0, "x": [503_200.4, 504_117.9, 504_121.9], "y": 5_170_800.0,
+    ...      "stake": ["A", "B", "B"]}
+    ... )
+    >>> stakes = xoffset.from_table(rows, position=("x", "y"), layout="points", name="stake", crs="EPSG:32632")
+    >>> stakes.name.values.tolist(), dict(stakes.sizes)
+    (['A', 'B'], {'pair': 2, 'point': 2})
     """
     _check_options(dates, components, sigma, kind, position)
+    _check_layout(layout, name, position)
     given_position = isinstance(position[0], str)
-    rows = _read(table, dates)
+    rows = _read(table, dates if name is None else [*dates, name])
     wanted = [*dates, *components, *(sigma if isinstance(sigma, (tuple, list)) else ())]
-    _check_columns(rows, [*wanted, *(position if given_position else ())])
+    _check_columns(rows, [*wanted, *(position if given_position else ()), *([] if name is None else [name])])
 
     reference, secondary = (_dates(rows[name]) for name in dates)
     _check_two_dates(reference, secondary)
+    if nodata is not None:
+        rows = _without(rows, nodata, wanted[len(dates) :])
     values = _displacement(rows, components, sigma)
     if kind == "velocity":
         baseline = in_years(secondary - reference)
         values = values * np.stack([baseline, baseline, abs(baseline), abs(baseline)])
-    points = [_numbers(rows[name]) if given_position else np.full(len(rows), float(name)) for name in position]
-    place = _place(points, crs)
-    first, shape, node = _nodes(reference, secondary, points, place)
+    at = [_numbers(rows[label]) if given_position else np.full(len(rows), float(label)) for label in position]
+    names = None if name is None else rows[name]
+    of = nodes.grid(at, crs) if layout == "grid" else nodes.scattered(at, reference, names, crs)
+    first, pair = nodes.pairs(reference, secondary, of, at)
 
+    shape = (first.size, *of.place.shape)
     fields = dict(zip(("dx", "dy", "sigma_dx", "sigma_dy"), np.full((4, *shape), np.nan), strict=True))
     for field, column in zip(fields.values(), values, strict=True):
-        field[node] = column
-    return products.shifts(
+        field[pair, of.row, of.column] = column
+    shifts = products.shifts(
         fields | {"flags": np.isnan(fields["dx"]) * np.int64(FLAGS["nodata"])},
         products.network(reference[first], secondary[first]),
-        x=place["x"].values,
-        y=place["y"].values,
-        like=place,
+        x=of.place["x"].values,
+        y=of.place["y"].values,
+        like=of.place,
         step={
             "function": "from_table", "kind": kind, "components": list(components),
             "sigma": list(sigma) if isinstance(sigma, (tuple, list)) else sigma,
         },
     )  # fmt: skip
+    return shifts if layout == "grid" else products.finish(off_row(shifts, of.coords))
 
 
 def _check_options(dates: Any, components: Any, sigma: Any, kind: Any, position: Any) -> None:
@@ -138,6 +178,20 @@ def _check_options(dates: Any, components: Any, sigma: Any, kind: Any, position:
         raise ValueError(
             f"from_table() needs x and y in metres, or the names of two columns, as position; got {position!r}. "
             "Pass position=(503200.0, 5170800.0), or position=('x', 'y')."
+        )
+
+
+def _check_layout(layout: Any, name: Any, position: Any) -> None:
+    _options.check_name(layout, ("grid", "points"), "layout", "from_table")
+    if layout == "points" and not _are_names(position):
+        raise ValueError(
+            f"from_table() needs the columns with x and y of scattered points; got position={position!r}. "
+            "Pass position=('x', 'y'), or leave layout out for one point."
+        )
+    if name is not None and (layout != "points" or not isinstance(name, str)):
+        raise ValueError(
+            f"from_table() needs the name of one column as name, of layout='points' only; got {name!r} with "
+            f"layout={layout!r}. Pass layout='points', name='stake', or leave name out."
         )
 
 
@@ -230,6 +284,16 @@ def _displacement(rows: pd.DataFrame, components: Sequence[str], sigma: Any) -> 
     return out
 
 
+def _without(rows: pd.DataFrame, nodata: Any, names: Sequence[str]) -> pd.DataFrame:
+    """Rows whose cells with the number for no data are empty."""
+    if not _options.is_number(nodata):
+        raise ValueError(
+            f"from_table() needs a number as nodata; got {nodata!r}. Pass one such as -32767, or None if empty cells "
+            "alone are missing."
+        )
+    return rows.assign(**{name: rows[name].mask(rows[name] == nodata) for name in names})
+
+
 def _numbers(column: pd.Series) -> np.ndarray:
     """Column as float64, NaN where it is empty."""
     is_other = column.dtype.kind in "bMmc" or isinstance(column.dtype, pd.DatetimeTZDtype)
@@ -241,49 +305,3 @@ def _numbers(column: pd.Series) -> np.ndarray:
             "counted from 0. Correct it, or leave it empty for a missing number."
         )
     return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _place(points: Sequence[np.ndarray], crs: Any) -> xr.DataArray:
-    """Grid (y, x) of the points, with its CRS."""
-    parsed = None
-    if crs is not None:
-        import pyproj
-
-        try:
-            parsed = pyproj.CRS.from_user_input(crs)
-        except pyproj.exceptions.CRSError as error:
-            raise ValueError(
-                f"from_table() needs a CRS that pyproj knows; got {crs!r}. Pass a code such as crs='EPSG:3413'."
-            ) from error
-    x, y = (np.unique(values) for values in points)
-    coords: dict[Hashable, Any] = {"y": y[::-1], "x": x}
-    if parsed is not None:
-        coords["spatial_ref"] = grids.spatial_ref(parsed)
-    grid = xr.DataArray(np.empty((y.size, x.size)), dims=("y", "x"), coords=coords)
-    grids.check_crs(parsed, grid, "from_table")
-    for name, values in (("x", x), ("y", y)):
-        came = "a missing place"
-        if np.isfinite(values).all():
-            steps, step = np.diff(values), (values[-1] - values[0]) / max(values.size - 1, 1)
-            if np.abs(steps - step).max(initial=0.0) <= 1e-3 * step:
-                continue
-            came = f"steps from {steps.min():g} to {steps.max():g} m"
-        raise ValueError(
-            f"from_table() needs points on a regular grid; got {came} along {name}. Take each point alone: "
-            "{place: from_table(rows, position=place) for place, rows in table.groupby(['x', 'y'])}."
-        )
-    return grid
-
-
-def _nodes(
-    reference: np.ndarray, secondary: np.ndarray, points: Sequence[np.ndarray], place: xr.DataArray
-) -> tuple[np.ndarray, tuple[int, ...], tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """First row of every pair, shape (pair, y, x), and the indices of every row."""
-    keys = pd.DataFrame({"reference": reference, "secondary": secondary, "x": points[0], "y": points[1]})
-    # rows of one point and the same dates are pairs of their own
-    keys["repeat"] = keys.groupby(["reference", "secondary", "x", "y"]).cumcount()
-    pair = keys.groupby(["reference", "secondary", "repeat"], sort=False).ngroup().to_numpy()
-    column = np.searchsorted(place["x"].values, points[0])
-    row = place.sizes["y"] - 1 - np.searchsorted(place["y"].values[::-1], points[1])
-    first = np.unique(pair, return_index=True)[1]
-    return first, (first.size, *place.shape), (pair, row, column)

@@ -21,7 +21,9 @@ from xoffset._blocks.whole import at_once
 from xoffset._kernels.networks import groups, losses
 from xoffset.model import checks, products
 from xoffset.model.dates import Date, as_dates, in_years, index_of_date
+from xoffset.model.declared import decoded, in_metres
 from xoffset.model.flags import FLAGS
+from xoffset.model.points import takes_points
 from xoffset.model.stable import on_nodes
 
 Weights = Literal["sigma", "score", "uniform", "velocity", "baseline", "long_baseline"]
@@ -45,6 +47,7 @@ LEAST_FACTOR = 0.1
 _STABLE = Layers(factor=2, geolocation_dx=(), geolocation_dy=())
 
 
+@takes_points
 def invert(
     shifts: xr.Dataset,
     *,
@@ -337,6 +340,7 @@ def _weighting(weights: Any, shifts: xr.Dataset, order: Any, baseline: np.ndarra
 def _of_array(weights: Any, shifts: xr.Dataset, order: Any) -> tuple[dict[str, Any], list[Any]]:
     dims, shape = shifts["dx"].dims, shifts["dx"].shape
     if isinstance(weights, xr.DataArray):
+        weights = decoded(in_metres(weights, "invert"), "weights", "invert", wanted=None)
         shared = [name for name in ("reference", "secondary", "y", "x") if name in weights.coords]
         is_alike = all(np.array_equal(weights[name].values, shifts[name].values) for name in shared)
         if weights.dims not in (dims[:1], dims) or not is_alike:

@@ -87,10 +87,12 @@ def extend(
         name: pixels.per_pixel(partial(_in_order, order=order), [part[name].data for part in parts], order.size)
         for name in _names_of_all(parts)
     }
-    return products.shifts(
+    extended = products.shifts(
         fields, network, x=request.grid.x, y=request.grid.y, like=stack,
         step={"function": "correlate"} | request.parameters,
     )  # fmt: skip
+    # what is appended to a store must hold the variables that the store holds
+    return extended if "baseline" in shifts.coords else extended.drop_vars("baseline")
 
 
 def _check_origin(shifts: xr.Dataset, stack: xr.DataArray, request: Request) -> None:
@@ -125,7 +127,7 @@ def _check_origin(shifts: xr.Dataset, stack: xr.DataArray, request: Request) -> 
                 f"{ours[0]:g} to {ours[-1]:g} m, and shifts with {theirs.size} from {theirs[0]:g} to {theirs[-1]:g} m. "
                 "Open the same part of the images: open_stack(..., bbox=...)."
             )
-    if grids.crs_of(shifts) != request.frame.crs:
+    if not grids.agree(grids.crs_of(shifts), request.frame.crs):
         raise ValueError(
             "extend() needs shifts in the CRS of the stack; got those of another one. "
             "Match all pairs again: correlate(stack, network)."

@@ -13,6 +13,7 @@ from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._arrays.matching.search import Pair, as_half_range
 from xoffset.model import checks, grids
 from xoffset.model.dates import as_dates, in_years
+from xoffset.model.declared import decoded, in_metres, units_of
 
 if TYPE_CHECKING:
     import pyproj
@@ -91,8 +92,7 @@ def make_guide(
 def _half_ranges(search: xr.DataArray, frame: Frame, grid: Grid) -> np.ndarray:
     """Half-range of the nearest value of a map at every node, 0 where there is none."""
     checks.check_dims(search, ("y", "x"), "correlate")
-    _check_map(search, frame, "search")
-    nearest = search
+    nearest = search = _as_map(search, frame, "search", units="pixel")
     for name in ("y", "x"):
         # half of a pixel more, that of a map belongs to its centre
         reach = 0.501 * float(np.abs(np.diff(search[name].values)).max())
@@ -130,12 +130,10 @@ def _prior_shifts(prior: xr.Dataset, frame: Frame, network: xr.Dataset, grid: Gr
     (names,) = kinds
     fields = []
     for name, pixel in zip(names, (frame.spacing.y, frame.spacing.x), strict=True):
-        _check_map(prior[name], frame, "prior")
-        if not _overlaps(prior[name], grid):
-            raise ValueError(
-                f"correlate() needs a prior that overlaps the stack; got {_extent(prior[name])}. {_MAP_ADVICE}"
-            )
-        field = _of_pairs(prior[name], network)
+        layer = _as_map(_of_prior(prior, name), frame, "prior", units=units_of(name))
+        if not _overlaps(layer, grid):
+            raise ValueError(f"correlate() needs a prior that overlaps the stack; got {_extent(layer)}. {_MAP_ADVICE}")
+        field = _of_pairs(layer, network)
         known = field.where(np.isfinite(field))
         at_nodes = known.interp(y=grid.y, x=grid.x, method="linear").transpose("pair", "y", "x")
         fields.append(at_nodes.values.astype(np.float64) / pixel)
@@ -185,8 +183,17 @@ def _extent(data: xr.DataArray) -> str:
     return f"x {ends[0][0]:g} to {ends[0][1]:g} and y {ends[1][0]:g} to {ends[1][1]:g}"
 
 
-def _check_map(data: xr.DataArray, frame: Frame, what: str) -> None:
-    """Refuse what is lazy, has no grid, or is of another CRS."""
+def _of_prior(prior: xr.Dataset, name: str) -> xr.DataArray:
+    """A variable with what the whole Dataset says of its CRS."""
+    crs = grids.crs_of(prior)
+    return prior[name] if crs is None else prior[name].assign_coords(spatial_ref=grids.spatial_ref(crs))
+
+
+def _as_map(data: xr.DataArray, frame: Frame, what: str, *, units: str | None) -> xr.DataArray:
+    """Map with NaN for its fill values, in the units wanted on coordinates in metres, refusing what is lazy or strange.
+
+    It needs a grid, and the CRS of the stack.
+    """
     if not isinstance(data.data, np.ndarray):
         raise ValueError(
             f"correlate() needs the {what} in memory, since its largest value says how far images must overlap; got a "
@@ -209,7 +216,7 @@ def _check_map(data: xr.DataArray, frame: Frame, what: str) -> None:
                 f"{steps.size + 1} of them. Sort it, or repeat a single one: {what}.sortby({name!r})."
             )
     theirs, ours = grids.crs_of(data), frame.crs
-    if theirs != ours:
+    if not grids.agree(theirs, ours):
         advice = f"Reproject it: {what}.rio.reproject({_name(ours)!r})."
         if theirs is None:
             advice = f"Name it if it is the same: {what}.rio.write_crs({_name(ours)!r})."
@@ -218,6 +225,8 @@ def _check_map(data: xr.DataArray, frame: Frame, what: str) -> None:
         raise ValueError(
             f"correlate() needs the {what} in the CRS of the stack, {_name(ours)}; got {_name(theirs)}. {advice}"
         )
+    named = f"'{data.name}' of the {what}" if what == "prior" else f"the {what}"
+    return in_metres(decoded(data, named, "correlate", wanted=units), "correlate")
 
 
 def _name(crs: pyproj.CRS | None) -> str:

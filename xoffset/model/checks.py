@@ -10,8 +10,10 @@ import xarray as xr
 
 from xoffset._arrays.networks import graph
 from xoffset.model.dates import as_dates, datetimes_from
+from xoffset.model.declared import in_metres, tell_of_stale_fill, with_decoded
 from xoffset.model.flags import FLAGS, flags_of
-from xoffset.model.grids import check_crs, crs_of, spacing
+from xoffset.model.grids import check_crs, crs_of, spacing, with_crs
+from xoffset.model.points import are_points, check_dim_of_points
 from xoffset.model.renamed import with_new_names
 
 
@@ -44,7 +46,9 @@ def as_stack(stack: xr.DataArray, caller: str) -> xr.DataArray:
     # the CRS first: of degrees it names the zone to reproject to
     if "x" in stack.coords and "y" in stack.coords:
         check_crs(crs_of(stack), stack, caller)
+    stack = with_crs(in_metres(stack, caller))
     spacing(stack, caller)
+    tell_of_stale_fill(stack, caller)
     return stack
 
 
@@ -210,6 +214,8 @@ def _as_floats(data: xr.Dataset, names: Sequence[str], dims: tuple[str, ...], ca
     if not isinstance(data, xr.Dataset):
         raise TypeError(f"{caller}() needs a Dataset with dims {dims}; got {type(data).__name__}. See {maker}.")
     data = with_new_names(data)
+    check_crs(crs_of(data), data, caller)
+    data = with_crs(with_decoded(data, caller))
     lacking = [name for name in names if name not in data]
     if lacking:
         raise ValueError(
@@ -221,6 +227,12 @@ def _as_floats(data: xr.Dataset, names: Sequence[str], dims: tuple[str, ...], ca
         raise ValueError(
             f"{caller}() needs coordinates x and y [m]; got none on '{without[0]}'. Assign the pixel centres: "
             "dataset.assign_coords(x=..., y=...)."
+        )
+    check_dim_of_points(data, caller)
+    if are_points(data):
+        raise ValueError(
+            f"{caller}() needs a grid, since it looks at neighbours; got scattered points. Call it before you pick "
+            "points of a grid, or read a table of points on a grid: from_table(..., layout='grid')."
         )
     floats = {}
     for name in names:

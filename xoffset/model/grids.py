@@ -1,18 +1,27 @@
-"""Grids: spacing, coordinate reference system, declared nodata."""
+"""Grids: spacing and coordinate reference system."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from xoffset._arrays.frame import Frame
 from xoffset._arrays.frame import Spacing as Spacing
 from xoffset.model.dates import as_dates
+from xoffset.model.declared import Data, fills_of
 
 if TYPE_CHECKING:
     import pyproj
+
+# Attributes and scalar coordinates in which loaders other than rioxarray leave the CRS: rasterio's and xarray's former
+# ones, stackstac, the STAC projection extension and what is made of it.
+_STATEMENTS = (
+    "crs", "crs_wkt", "spatial_ref", "epsg", "proj:epsg", "proj:code", "proj:wkt2", "proj:projjson", "spatial_epsg",
+)  # fmt: skip
 
 
 def frame_of(stack: xr.DataArray, caller: str) -> Frame:
@@ -21,7 +30,7 @@ def frame_of(stack: xr.DataArray, caller: str) -> Frame:
         shape=(stack.sizes["y"], stack.sizes["x"]),
         spacing=spacing(stack, caller),
         dates=as_dates(stack["time"].values),
-        nodata=nodata_of(stack),
+        nodata=fills_of(stack),
         dtype=stack.dtype,
         crs=crs_of(stack),
     )
@@ -37,11 +46,6 @@ def spacing(data: xr.DataArray | xr.Dataset, caller: str) -> Spacing:
                 "stack.assign_coords(x=pixel_size * numpy.arange(nx), y=-pixel_size * numpy.arange(ny))."
             )
         values = np.asarray(data[name].values, dtype=np.float64)
-        if str(data[name].attrs.get("units", "")).startswith("degree"):
-            raise ValueError(
-                f"{caller}() needs x and y in metres; got '{name}' in degrees. "
-                "Reproject first: stack.rio.reproject(stack.rio.estimate_utm_crs())."
-            )
         if values.size < 2:
             continue
         step = float(values[-1] - values[0]) / (values.size - 1)
@@ -59,10 +63,14 @@ def spacing(data: xr.DataArray | xr.Dataset, caller: str) -> Spacing:
 def crs_of(data: xr.DataArray | xr.Dataset) -> pyproj.CRS | None:
     """Coordinate reference system of the grid, None if there is none.
 
+    It is that of the grid mapping (CF, rioxarray), and of whatever else loaders leave: attributes such as `crs`, and
+    scalar coordinates such as `epsg` (stackstac) or `proj:code`.
+
     Raises
     ------
     ValueError
-        If the data name a grid mapping that is not there: it would be taken for a grid without a CRS.
+        If the data name a grid mapping that is not there, what they state is no CRS, or two statements disagree: a CRS
+        that is not seen would make metres of anything.
     """
     named = data.encoding.get("grid_mapping", data.attrs.get("grid_mapping"))
     if named is not None and named not in data.coords:
@@ -70,20 +78,102 @@ def crs_of(data: xr.DataArray | xr.Dataset) -> pyproj.CRS | None:
             f"a CRS is needed where one is named; got grid_mapping '{named}' without that coordinate. "
             "Open the file with decode_coords='all', or with xoffset.open_result()."
         )
+    found: tuple[str, pyproj.CRS] | None = None
+    for place, statement in _statements(data, named):
+        crs = _parsed(statement, place)
+        if found is not None and not agree(found[1], crs):
+            raise ValueError(
+                f"one CRS is needed; got {found[1].name} from {found[0]} and {crs.name} from {place}. "
+                "Remove the one that is out of date: data.drop_vars(...), or del data.attrs[...]."
+            )
+        found = found or (place, crs)
+    return None if found is None else found[1]
+
+
+def with_crs(data: Data) -> Data:
+    """Data whose CRS, if there is any, is that of a coordinate, as rioxarray and CF have it."""
+    crs = crs_of(data)
+    if crs is None or any(_text_of_mapping(each) for each in data.coords.values()):
+        return data
+    return data.assign_coords(spatial_ref=spatial_ref(crs))
+
+
+def _statements(data: xr.DataArray | xr.Dataset, named: Any) -> Iterator[tuple[str, Any]]:
+    """Where a CRS is stated and what it says, the grid mapping first."""
+    variables = data.variables if isinstance(data, xr.Dataset) else data.coords
     # arithmetic loses the name of the grid mapping, not the coordinate
-    candidates = [named] if named is not None else ["spatial_ref", *data.coords]
-    for name in candidates:
-        if name in data.coords and data.coords[name].ndim == 0:
-            attrs = data.coords[name].attrs
-            text = attrs.get("crs_wkt", attrs.get("spatial_ref"))
-            if text:
-                import pyproj
+    mappings = [named] if named is not None else sorted(variables, key=lambda name: name != "spatial_ref")
+    is_found = False
+    for name in mappings:
+        text = _text_of_mapping(variables[name])
+        if text:
+            yield f"'{name}'", text
+            is_found = True
+            break
+    for name in _STATEMENTS:
+        if name in data.coords and not _text_of_mapping(data.coords[name]):
+            # 0 is what rioxarray writes into a coordinate that lost its attributes
+            values = [value for value in pd.unique(np.ravel(data.coords[name].values)) if not pd.isna(value)]
+            yield from ((f"the coordinate '{name}'", value) for value in values if str(value) not in ("0", ""))
+    bearers = {"the attribute": data.attrs}
+    if isinstance(data, xr.Dataset):
+        bearers |= {f"the attribute of '{name}',": each.attrs for name, each in data.data_vars.items() if each.ndim}
+    for bearer, attrs in bearers.items():
+        for name in _STATEMENTS:
+            if attrs.get(name) not in (None, ""):
+                yield f"{bearer} '{name}'", attrs[name]
+                is_found = True
+    # a text of PROJ may leave out the datum, and so disagrees with what says more
+    for bearer, attrs in bearers.items():
+        for name in ("proj4", "proj4text"):
+            if not is_found and attrs.get(name):
+                yield f"{bearer} '{name}'", attrs[name]
 
-                return pyproj.CRS.from_wkt(text)
-    return None
+
+def _text_of_mapping(variable: Any) -> str | None:
+    """Well-known text in a scalar that holds a CRS."""
+    if variable.ndim:
+        return None
+    text = variable.attrs.get("crs_wkt", variable.attrs.get("spatial_ref"))
+    return str(text) if text else None
 
 
-def check_crs(crs: pyproj.CRS | None, data: xr.DataArray, caller: str) -> None:
+def agree(first: pyproj.CRS | None, second: pyproj.CRS | None) -> bool:
+    """Whether two descriptions are of one CRS, whatever the order of its axes and the names of its parts."""
+    if first is None or second is None:
+        return first is second
+    if first == second or first.equals(second, ignore_axis_order=True):
+        return True
+    code = first.to_epsg()
+    return code is not None and code == second.to_epsg()
+
+
+def _parsed(statement: Any, place: str) -> pyproj.CRS:
+    """CRS of a code, a text, a mapping or an object."""
+    import pyproj
+
+    value = statement.item() if isinstance(statement, (np.ndarray, np.generic)) else statement
+    if isinstance(value, str):
+        value = value.strip()
+        value = value[len("+init=") :] if value.startswith("+init=") else value
+        value = int(value) if value.isdecimal() else value
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
+    try:
+        # objects of other libraries, such as rasterio, tell their text
+        return pyproj.CRS.from_user_input(value if isinstance(value, (str, int, dict)) else _text_of(value))
+    except pyproj.exceptions.CRSError as error:
+        raise ValueError(
+            f"a CRS is needed where one is stated; got {str(statement)[:80]!r} from {place}, which pyproj does not "
+            "know. Correct it, or remove it and name the CRS: data.rio.write_crs('EPSG:...')."
+        ) from error
+
+
+def _text_of(crs: Any) -> Any:
+    return crs.to_wkt() if hasattr(crs, "to_wkt") else crs
+
+
+def check_crs(crs: pyproj.CRS | None, data: xr.DataArray | xr.Dataset, caller: str) -> None:
     """Refuse a CRS whose grid is not in metres of ground: geographic, Web Mercator, feet."""
     if crs is None:
         return
@@ -104,6 +194,14 @@ def check_crs(crs: pyproj.CRS | None, data: xr.DataArray, caller: str) -> None:
             f"{caller}() needs a CRS with metres of ground; got {kind} ({crs.name}), which stretches distances "
             "by 1/cos(latitude). Reproject first: stack.rio.reproject(stack.rio.estimate_utm_crs())."
         )
+    directions = [axis.direction for axis in crs.axis_info[:2]]
+    # around a pole both axes may run along meridians, north or south
+    if "west" in directions or ("south" in directions and set(directions) != {"south"}):
+        raise ValueError(
+            f"{caller}() needs a CRS whose axes point east and north; got {crs.name}, whose axes point "
+            f"{' and '.join(directions)}: motion would be turned round. Reproject first: "
+            "stack.rio.reproject(stack.rio.estimate_utm_crs())."
+        )
     units = {axis.unit_name for axis in crs.axis_info[:2]}
     if units - {"metre", "meter"}:
         raise ValueError(
@@ -121,25 +219,6 @@ def geographic_message(crs: pyproj.CRS, centre: tuple[float, float], caller: str
         f"{caller}() needs a projected CRS in metres; got the geographic CRS {crs.name}. "
         f"Reproject to UTM zone {zone}{'N' if latitude >= 0 else 'S'} first: EPSG:{code}."
     )
-
-
-def nodata_of(data: xr.DataArray) -> float | None:
-    """Value that a loader declared to mean "no data", in attributes or encoding; None if there is none."""
-    # floats whose encoding has a fill value were decoded with it: it is a value of the file, not of the array
-    places = [data.attrs] if data.dtype.kind == "f" else [data.attrs, data.encoding]
-    for place in places:
-        for name in ("_FillValue", "missing_value", "fill_value", "nodata"):
-            value = place.get(name)
-            if value is None:
-                continue
-            try:
-                return float(value)
-            except (TypeError, ValueError) as error:
-                raise ValueError(
-                    f"one number is needed as the declared nodata value; got {name}={value!r}. "
-                    f"Correct it: stack.attrs['{name}'] = 0, or remove it."
-                ) from error
-    return None
 
 
 def spatial_ref(crs: pyproj.CRS) -> xr.Variable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from xoffset.model.grids import crs_of
+from xoffset.model.points import are_points
 
 # Bytes of values that are counted each time an object is shown, at most.
 COUNTED = 64 * 2**20
@@ -12,11 +13,11 @@ COUNTED = 64 * 2**20
 KINDS = {
     "stack": ("a stack", "a DataArray (time, y, x) of images", "open_stack()"),
     "network": ("a network", "coords 'reference' and 'secondary' on dim 'pair'", "pairs() of a stack"),
-    "shifts": ("shifts", "variables dx, dy on (pair, y, x)", "correlate() of a stack"),
-    "series": ("a series", "variables dx, dy on (time, y, x)", "invert() of shifts"),
+    "shifts": ("shifts", "variables dx, dy on (pair, y, x) or (pair, point)", "correlate() of a stack"),
+    "series": ("a series", "variables dx, dy on (time, y, x) or (time, point)", "invert() of shifts"),
     "rate": ("a rate", "variables vx, vy", "velocity() of shifts or a series"),
     "displacement": ("a displacement", "variables dx, dy", "coseismic() or mean_displacement() of shifts"),
-    "map": ("a product on a grid", "variables on (y, x)", "quality(), strain() and others"),
+    "map": ("a product on a grid", "variables on (y, x) or (point)", "quality(), strain() and others"),
 }
 
 
@@ -30,9 +31,10 @@ def kind_of(data: xr.DataArray | xr.Dataset) -> str | None:
         return {"pair": "shifts", "time": "series"}.get(
             str(data["dx"].dims[0]) if data["dx"].dims else "", "displacement"
         )
+    has_maps = {"y", "x"} <= set(data.dims) or ("point" in data.dims and are_points(data))
     if "pair" in data.dims and {"reference", "secondary"} <= set(data.coords):
-        return "network" if not {"y", "x"} <= set(data.dims) else "map"
-    return "map" if {"y", "x"} <= set(data.dims) and data.data_vars else None
+        return "map" if has_maps else "network"
+    return "map" if has_maps and data.data_vars else None
 
 
 def why_not(name: str, kinds: tuple[str, ...], data: xr.DataArray | xr.Dataset) -> str:

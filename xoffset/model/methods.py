@@ -10,6 +10,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from xoffset.model import renamed
 from xoffset.model.kinds import described, kind_of, why_not
+from xoffset.model.points import are_points
 
 S = TypeVar("S")
 P = ParamSpec("P")
@@ -17,10 +18,13 @@ R = TypeVar("R", covariant=True)
 
 
 class method(Generic[S, P, R]):
-    """Method made from a function whose first argument is the object; it applies to objects of some kinds only."""
+    """Method made from a function whose first argument is the object; it applies to objects of some kinds only.
 
-    def __init__(self, function: Callable[Concatenate[S, P], R], *kinds: str) -> None:
-        self.function, self.kinds = function, kinds
+    What looks at neighbours, on a grid, is not offered for scattered points; its function says why.
+    """
+
+    def __init__(self, function: Callable[Concatenate[S, P], R], *kinds: str, on_grid: bool = False) -> None:
+        self.function, self.kinds, self.on_grid = function, kinds, on_grid
         signature = inspect.signature(function)
         _, *rest = signature.parameters.values()
         this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -60,8 +64,9 @@ class Accessor:
         return described(self._obj)
 
     def __dir__(self) -> list[str]:
-        kind = kind_of(self._obj)
-        return sorted(name for name, each in _methods(type(self)).items() if kind in each.kinds)
+        kind, scattered = kind_of(self._obj), are_points(self._obj)
+        methods = _methods(type(self)).items()
+        return sorted(name for name, each in methods if kind in each.kinds and not (scattered and each.on_grid))
 
     def __getattr__(self, name: str) -> Any:
         # only what the class lacks comes here: an old name, the method of another kind, or none at all

@@ -44,8 +44,7 @@ def network(reference: np.ndarray, secondary: np.ndarray, attrs: Mapping[str, An
         coords={"reference": ("pair", as_dates(reference)), "secondary": ("pair", as_dates(secondary))},
         attrs=dict(attrs or {}),
     )
-    _label_coordinates(data)
-    return data
+    return finish(data)
 
 
 def shifts(
@@ -109,7 +108,10 @@ def relabel(data: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
 
 
 def finish(data: xr.Dataset) -> xr.Dataset:
-    """Set what no step may leave to chance: date encoding, axis labels and the link to the CRS."""
+    """Set what no step may leave to chance: baselines, date encoding, axis labels and the link to the CRS."""
+    if all(name in data.coords and data[name].dims == ("pair",) for name in ("reference", "secondary")):
+        # it may be of other dates where the caller changed these
+        data.coords["baseline"] = ("pair", _days(data))
     _label_coordinates(data)
     if "spatial_ref" in data.coords:
         for variable in data.data_vars.values():
@@ -138,6 +140,12 @@ def attrs_of(variable: Variable) -> dict[str, Any]:
     return {"long_name": variable.long_name} | ({"units": variable.units} if variable.units else {})
 
 
+def _days(pairs: xr.Dataset) -> np.ndarray:
+    """Baselines [day] from the reference to the secondary date, negative for a backward pair."""
+    reference, secondary = (as_dates(pairs[name].values) for name in ("reference", "secondary"))
+    return np.asarray((secondary - reference) / np.timedelta64(1, "D"), dtype=np.float64)
+
+
 def _crs_coordinates(like: xr.Dataset | xr.DataArray) -> dict[Hashable, Any]:
     crs = crs_of(like)
     return {} if crs is None else {"spatial_ref": spatial_ref(crs)}
@@ -150,6 +158,7 @@ def _label_coordinates(data: xr.Dataset | xr.DataArray) -> None:
         "time": {"long_name": "date and time, UTC", "standard_name": "time"},
         "reference": {"long_name": "date of the reference image, UTC"},
         "secondary": {"long_name": "date of the secondary image, UTC"},
+        "baseline": {"long_name": "time from the reference to the secondary date", "units": "day"},
         "step": {"long_name": "date of the step, UTC"},
         "exponential": {"long_name": "date from which the exponential decay counts, UTC"},
         "logarithmic": {"long_name": "date from which the logarithmic decay counts, UTC"},

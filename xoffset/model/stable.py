@@ -10,6 +10,7 @@ import xarray as xr
 
 from xoffset._blocks import whole
 from xoffset.model import grids
+from xoffset.model.declared import fills_of, in_metres
 
 
 class Cells(NamedTuple):
@@ -46,8 +47,10 @@ def _cells(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> tuple[Cells
         raise ValueError(
             f"{caller}() needs dims ('y', 'x') of stable; got {stable.dims}. Select or reorder: stable.transpose(...)."
         )
+    _check_undeclared(stable, caller)
+    stable = in_metres(stable, caller)
     crs, wanted = grids.crs_of(stable), grids.crs_of(shifts)
-    if crs is not None and wanted is not None and crs != wanted:
+    if crs is not None and wanted is not None and not grids.agree(crs, wanted):
         raise ValueError(
             f"{caller}() needs stable in the CRS of the shifts, {wanted.name}; got {crs.name}. "
             "Reproject: stable.astype('uint8').rio.reproject_match(stack[0]) == 1."
@@ -69,6 +72,17 @@ def _cells(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> tuple[Cells
         first = -((step - nodes) // 2)
         cells.append(Cells(first, int((nodes[0] + step) // 2 - first[0]) + 1))
     return cells[0], cells[1]
+
+
+def _check_undeclared(stable: xr.DataArray, caller: str) -> None:
+    """Refuse a mask made of values with a fill: a comparison makes ground of it."""
+    fills = [value for value in fills_of(stable) if value not in (0.0, 1.0)]
+    if fills:
+        raise ValueError(
+            f"{caller}() needs stable without a nodata value, which a boolean cannot hold; got one made of values "
+            f"whose nodata value is {fills[0]:g}. Mask those first and drop the attribute: "
+            f"stable = (slope.where(slope != {fills[0]:g}) < 20).drop_attrs(deep=False)."
+        )
 
 
 def _of_nodes(mask: np.ndarray, *, rows: Cells, columns: Cells) -> np.ndarray:

@@ -14,6 +14,7 @@ from xoffset._blocks import halos, pixels
 from xoffset._kernels.networks import coherence
 from xoffset.model import checks, variables
 from xoffset.model.flags import FLAGS
+from xoffset.model.points import takes_points
 from xoffset.motion.maps import on_grid
 
 # What `_directions_of_block` finds, in the order of the kernel; the sums are those of x, y and the lengths.
@@ -107,6 +108,7 @@ def vector_coherence(
     return on_grid(values, variables.COHERENCE, shifts, step)
 
 
+@takes_points
 def quality(shifts: xr.Dataset, *, threshold: float = 0.2) -> xr.Dataset:
     """Share of the pairs whose score exceeds a threshold.
 

@@ -9,11 +9,13 @@ from xoffset._arrays.networks import terms as motion_terms
 from xoffset._arrays.networks.terms import velocity
 from xoffset.model import products, variables
 from xoffset.model.dates import Date
+from xoffset.model.points import takes_points
 from xoffset.motion import regression
 from xoffset.motion.components import event, fields_of
 from xoffset.motion.regression import Loss, Options
 
 
+@takes_points
 def coseismic(
     shifts_or_series: xr.Dataset,
     date: Date,

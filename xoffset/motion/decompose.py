@@ -15,12 +15,14 @@ from xoffset._arrays.networks.terms import YEAR_DAYS
 from xoffset._blocks import pixels
 from xoffset.model import products, variables
 from xoffset.model.dates import Date, as_instant
+from xoffset.model.points import takes_points
 from xoffset.model.renamed import renamed_argument
 from xoffset.motion import regression
 from xoffset.motion.components import SEASONS, Fields, decay, event, fields_of, season_terms
 from xoffset.motion.regression import Fit, Loss, Options
 
 
+@takes_points
 @renamed_argument("annual", "seasonal")
 def decompose(
     shifts_or_series: xr.Dataset,

@@ -11,8 +11,10 @@ import xarray as xr
 from xoffset._arrays import vectors
 from xoffset._blocks import whole
 from xoffset.model import checks, grids, history, products, variables
+from xoffset.model.points import places_of, takes_points
 
 
+@takes_points
 def ground(dataset: xr.Dataset) -> xr.Dataset:
     """Displacement or velocity toward true east and true north, in metres of ground.
 
@@ -64,7 +66,11 @@ def ground(dataset: xr.Dataset) -> xr.Dataset:
 
     rows, columns = (np.asarray(data[name].values, dtype=np.float64) for name in ("y", "x"))
     x, y = (data[name].data for name in names)
-    turn = whole.of_places(partial(_turn, crs=crs.to_wkt()), rows, columns, x, 4)
+    points = places_of(data)
+    if points is None:
+        turn = whole.of_places(partial(_turn, crs=crs.to_wkt()), rows, columns, x, 4)
+    else:
+        turn = _turn_at(*points, crs.to_wkt())
     dims = data[names[0]].dims
     letter = names[0][0]
     east, north = turn[0] * x + turn[1] * y, turn[2] * x + turn[3] * y
@@ -97,12 +103,17 @@ def _errors(data: xr.Dataset, names: tuple[str, str], turn: Any) -> dict[str, An
 
 
 def _turn(y: np.ndarray, x: np.ndarray, crs: str) -> np.ndarray:
-    """East per x, east per y, north per x, north per y (4, rows, columns): metres of ground per metre of grid."""
+    """Turn as of `_turn_at` at the nodes of a grid (4, rows, columns)."""
+    columns, rows = np.meshgrid(x, y)
+    return _turn_at(columns, rows, crs)
+
+
+def _turn_at(x: np.ndarray, y: np.ndarray, crs: str) -> np.ndarray:
+    """East per x, east per y, north per x, north per y (4, ...): metres of ground per metre of grid."""
     import pyproj
 
     projection = pyproj.Proj(pyproj.CRS.from_wkt(crs))
-    columns, rows = np.meshgrid(x, y)
-    longitude, latitude = projection(columns, rows, inverse=True)
+    longitude, latitude = projection(x, y, inverse=True)
     factors = projection.get_factors(longitude, latitude)
     # radii of curvature along the parallel and the meridian, in units of the major axis as the derivatives are
     geod = projection.crs.get_geod()

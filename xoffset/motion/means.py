@@ -17,12 +17,14 @@ from xoffset._kernels.networks import means
 from xoffset.model import checks, variables
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
+from xoffset.model.points import takes_points
 from xoffset.motion.maps import on_grid
 
 # Power of the baseline that a displacement counts with in the mean velocity: 1 in a slope, -1 makes it a velocity.
 ESTIMATORS = {"weighted": 1.0, "mpic": -1.0}
 
 
+@takes_points
 def mean_displacement(shifts: xr.Dataset) -> xr.Dataset:
     """Mean displacement of all pairs, whatever their baselines.
 
@@ -81,6 +83,7 @@ def mean_displacement(shifts: xr.Dataset) -> xr.Dataset:
     return on_grid(fields, variables.MEAN_DISPLACEMENT, shifts, {"function": "mean_displacement"})
 
 
+@takes_points
 def mean_velocity(shifts: xr.Dataset, *, estimator: Literal["weighted", "mpic"] = "weighted") -> xr.Dataset:
     """Mean velocity of all pairs, as a weighted slope or as MPIC takes it.
 

@@ -16,11 +16,13 @@ from xoffset._kernels.maps import resampling
 from xoffset.model import checks, history, products
 from xoffset.model.dates import Date, Duration, as_dates, as_duration, as_instant, index_of_date
 from xoffset.model.flags import FLAGS, flag_attrs, flags_of
+from xoffset.model.points import takes_points
 
 # Longest gap between dates that is bridged where no limit is given, in the integer time unit of the dates.
 _FOREVER = np.iinfo(np.int64).max
 
 
+@takes_points
 def rereference(series: xr.Dataset, reference: Date | Sequence[Date] | xr.DataArray) -> xr.Dataset:
     """Series whose displacement is zero at another date, or on the mean of several.
 
@@ -80,6 +82,7 @@ def rereference(series: xr.Dataset, reference: Date | Sequence[Date] | xr.DataAr
     return products.finish(out)
 
 
+@takes_points
 def resample(
     series: xr.Dataset, dates: Duration | Sequence[Date] | xr.DataArray, *, max_gap: Duration | None = None
 ) -> xr.Dataset:

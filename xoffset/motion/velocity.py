@@ -9,10 +9,12 @@ from xoffset import _options
 from xoffset._arrays import vectors
 from xoffset._arrays.networks import terms as motion_terms
 from xoffset.model import products
+from xoffset.model.points import takes_points
 from xoffset.motion import regression
 from xoffset.motion.regression import VELOCITY, Loss
 
 
+@takes_points
 def velocity(
     shifts_or_series: xr.Dataset,
     *,

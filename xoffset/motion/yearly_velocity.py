@@ -14,11 +14,13 @@ from xoffset._arrays.networks.terms import DAY
 from xoffset.model import checks, products, variables
 from xoffset.model.dates import Duration, as_dates, as_duration
 from xoffset.model.flags import FLAGS
+from xoffset.model.points import takes_points
 from xoffset.motion import regression
 from xoffset.motion.components import Fields, season_terms
 from xoffset.motion.regression import Loss, Options
 
 
+@takes_points
 def yearly_velocity(
     shifts: xr.Dataset,
     *,

@@ -17,6 +17,7 @@ from xoffset._kernels.maps import neighbours, separation
 from xoffset.model import checks, grids, products
 from xoffset.model.dates import Duration, as_duration
 from xoffset.model.flags import FLAGS, flags_of
+from xoffset.model.points import places_of, takes_points
 
 # Largest difference of two displacements over the distance of their nodes: a window that is sheared more does not
 # measure the motion of one place. A synthetic glacier under clouds keeps 1.4 % of outliers; with a tenth, 1.7 %.
@@ -31,6 +32,7 @@ THRESHOLDS = {
 }
 
 
+@takes_points
 def screen(
     shifts: xr.Dataset,
     *,
@@ -110,6 +112,11 @@ def screen(
     """
     shifts = checks.as_shifts(shifts, "screen")
     neighbourhood = _options.as_switch(neighbourhood, "neighbourhood", "screen")
+    if neighbourhood and places_of(shifts) is not None:
+        raise ValueError(
+            "screen() needs a grid to compare neighbours; got scattered points. Pass neighbourhood=False, or screen "
+            "the grid before you pick points of it."
+        )
     longest = _longest(max_separation)
     if false_alarm == DEFAULT_FALSE_ALARM and "false_alarm" not in shifts:
         false_alarm = None

@@ -17,6 +17,7 @@ from xoffset._blocks import halos
 from xoffset._blocks.whole import at_once
 from xoffset._kernels.networks.triplets import misclosure
 from xoffset.model import checks, grids, products, variables
+from xoffset.model.points import places_of, takes_points
 from xoffset.model.stable import on_nodes
 
 # Values that the medians over a map are taken of at most, as even a share of the nodes.
@@ -50,6 +51,7 @@ class Network(NamedTuple):
         return self.observations.dates
 
 
+@takes_points
 def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dataset:
     """Misclosure around every three dates, by pair and by date, as maps and as a table that names bad dates.
 
@@ -102,7 +104,7 @@ def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dat
     A pair is reported where the feature was on its reference date, so d_jk is not measured where d_ij leads to. The
     misclosure of perfect matches is (d_ij·∇)d_jk, from the gradient between neighbouring nodes, and at most a fifth of
     the distance moved. The tolerance adds its root mean square over the triplets to twice that of the standard errors,
-    which is an upper limit, since most of their noise closes.
+    which is an upper limit, since most of their noise closes. Scattered points have no gradient, and nothing is added.
 
     A pair that is wrong spoils some triplets of its dates, a bad date all of its own. `date_error` therefore follows
     from the lower quartile over the triplets of a date of the medians over the map. A date is bad if its `date_error`,
@@ -145,7 +147,9 @@ def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dat
             stacklevel=2,
         )
     pairs, dates = shifts.sizes["pair"], network.dates
-    spacing = grids.spacing(shifts, "closure") if shifts.sizes["y"] * shifts.sizes["x"] > 1 else grids.Spacing(1.0, 1.0)
+    # points that lie alone have no gradient: whatever is infinitely far away adds nothing
+    is_alone = places_of(shifts) is not None or shifts.sizes["y"] * shifts.sizes["x"] == 1
+    spacing = grids.Spacing(math.inf, math.inf) if is_alone else grids.spacing(shifts, "closure")
     vectors = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     of_block = partial(_misclosure, network=network, spacing=spacing)
     found = halos.around_pixel(of_block, vectors, 1, _maps(pairs, dates).count)
