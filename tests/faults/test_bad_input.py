@@ -408,7 +408,7 @@ CASES = [
         "closure: mask of pairs",
         lambda o: xoffset.closure(o.shifts, stable=o.shifts.dx > 0.0),
         ValueError,
-        r"needs dims \('y', 'x'\) of stable.*Select or reorder",
+        r"needs dims \('y', 'x'\) of stable.*Join them: stable\.all\(\['pair'\]\)",
     ),
     (
         "closure: mask elsewhere",

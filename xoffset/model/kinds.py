@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
+from xoffset.model import checks
 from xoffset.model.grids import crs_of
 
 # Bytes of values that are counted each time an object is shown, at most.
@@ -45,7 +46,8 @@ def why_not(name: str, kinds: tuple[str, ...], data: xr.DataArray | xr.Dataset) 
             got += f" and variables {sorted(map(str, data.data_vars))}"
     else:
         got = KINDS[kind][0]
-    return f"{name}() needs {wanted}; got {got}. Call first: {' or '.join(KINDS[each][2] for each in kinds)}."
+    advice = checks.keep_dim(data) or f"Call first: {' or '.join(KINDS[each][2] for each in kinds)}"
+    return f"{name}() needs {wanted}; got {got}. {advice}."
 
 
 def described(data: xr.DataArray | xr.Dataset) -> str:

@@ -147,6 +147,7 @@ def resample(
             "dates": dates if isinstance(dates, str) else f"{wanted.size} dates",
             "max_gap": None if max_gap is None else str(pd.Timedelta(max_gap)),
         },
+        shares_noise=True,
     )
     if "reference" in series.attrs:
         out.attrs["reference"] = series.attrs["reference"]
