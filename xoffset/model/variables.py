@@ -5,6 +5,7 @@ There is a table for each product, since the same name means other things in oth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from xoffset.model.flags import flag_attrs
 
 _TURN = 360.0  # [degree] after which a direction is the same again
 _HALF_TURN = 180.0  # [degree] after which an axis, which has no head, is the same again
+# Size of a degree in the units of angles.
+_DEGREES = dict.fromkeys(("degree", "degrees", "deg", "°"), 1.0)
+_DEGREES |= dict.fromkeys(("rad", "radian", "radians"), math.pi / 180.0)
 _YEAR_DAYS = 365.25  # of a year, to make two dates always as far apart in years as in days
 
 
@@ -44,15 +48,24 @@ def is_signed(name: object) -> bool:
 
 
 def period_of(name: object, units: object) -> float | None:
-    """Period of a cyclic variable, in its units; None of all others.
+    """Period of a cyclic variable, in its units; None of all others, and where the units do not tell.
 
-    A variable with a name of ours but in other units is not ours: a direction may well be in radians. Of the variables
-    that are not ours, those in degrees are taken for directions.
+    An angle is cyclic in degrees and in radians. Of the variables that are not ours, those in degrees are taken for
+    directions.
     """
     known = _BY_NAME.get(str(name))
-    if known is not None and known.period is not None and units in (None, known.units):
-        return known.period
-    return _TURN if units == "degree" else None
+    degrees = _DEGREES.get(str(units))
+    if known is not None and known.period is not None:
+        if units in (None, known.units):
+            return known.period
+        return known.period * degrees if degrees and known.units == "degree" else None
+    return _TURN if degrees == 1.0 else None
+
+
+def is_cyclic(name: object, units: object) -> bool:
+    """Whether values of a variable go round, so that a mean of them may be far from all."""
+    known = _BY_NAME.get(str(name))
+    return period_of(name, units) is not None or (known is not None and known.period is not None)
 
 
 # ---------------------------------------------------------------------------------------------- how tables are written

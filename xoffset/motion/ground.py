@@ -81,7 +81,7 @@ def ground(dataset: xr.Dataset) -> xr.Dataset:
     for name, (dims, values) in found.items():
         out[name] = (dims, values.astype(vectors_of_grid.dtype), products.attrs_of(variables.GROUND[name]))
     out.attrs = data.attrs | {"processing": history.processed(data, {"function": "ground"})}
-    return products.finish(out)
+    return products.finish(out[[*found, *(name for name in out.data_vars if name not in found)]])
 
 
 def _turned(data: xr.Dataset, turn: Any) -> dict[str, Field]:
