@@ -111,7 +111,9 @@ def cyclic():
     return sorted({(name, each.units) for table in variables.TABLES for name, each in table.items() if each.period})
 
 
-@pytest.mark.parametrize(("name", "units"), [*cyclic(), ("direction", "rad"), ("azimuth", "degrees"), ("aspect", "deg")])
+@pytest.mark.parametrize(
+    ("name", "units"), [*cyclic(), ("direction", "rad"), ("azimuth", "degrees"), ("aspect", "deg")]
+)
 def test_no_overview_averages_what_goes_round(name, units, tmp_path):
     period = variables.period_of(name, units)
     values = np.tile(np.array([0.01, 0.99], "float32") * np.float32(period), (600, 350))

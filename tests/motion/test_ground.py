@@ -119,7 +119,7 @@ def test_any_product_is_turned_and_keeps_the_rest(products, name):
     assert set(found.data_vars) == set(data.data_vars) - old | new
     changed = {"v", "v_debiased", "direction", "magnitude"}
     for each in set(found.data_vars) - new - changed:
-        label = ", metres of the grid" if variables.metres_of_grid(each) else ""
+        label = ", metres of the grid" if each in variables.COMPONENTS.lengths else ""
         expected = data[each].assign_attrs(long_name=data[each].attrs["long_name"] + label)
         xr.testing.assert_identical(found[each], expected)
     if letter == "v":
@@ -150,7 +150,9 @@ def test_all_vectors_of_a_product_turn_alike():
     data = of_all_kinds()
     found = xoffset.ground(data)
     for x, y in variables.COMPONENTS.vectors.items():
-        alone = xr.Dataset({"dx": data[x], "dy": data[y], "sigma_dx": data[f"sigma_{x}"], "sigma_dy": data[f"sigma_{y}"]})
+        alone = xr.Dataset(
+            {"dx": data[x], "dy": data[y], "sigma_dx": data[f"sigma_{x}"], "sigma_dy": data[f"sigma_{y}"]}
+        )
         expected = xoffset.ground(alone.assign_coords(spatial_ref=data.spatial_ref))
         east, north = f"{x[:-1]}_east", f"{x[:-1]}_north"
         for name, of in ((east, "d_east"), (north, "d_north"), (f"sigma_{east}", "sigma_d_east")):

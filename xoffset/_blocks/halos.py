@@ -150,7 +150,8 @@ def _cut_like(found: da.Array, given: Any) -> da.Array:
     import dask.array as da
 
     chunks = da.asarray(given).chunks[-2:]
-    return found.rechunk({found.ndim - 2: chunks[0], found.ndim - 1: chunks[1]})
+    alike: da.Array = found.rechunk({found.ndim - 2: chunks[0], found.ndim - 1: chunks[1]})
+    return alike
 
 
 def _no_thinner(sizes: tuple[int, ...], least: int) -> tuple[int, ...]:

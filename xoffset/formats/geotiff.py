@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xoffset import _options
 from xoffset.model import checks, grids
 from xoffset.model.dates import DAYS, as_dates, in_days
 from xoffset.model.renamed import with_new_names
@@ -78,11 +79,12 @@ def to_geotiff(
     ...     [path.name for path in xoffset.to_geotiff(truth, folder, variables=["vx", "vy"])]
     ['vx.tif', 'vy.tif']
     """
+    target = _options.as_path(folder, "folder", "to_geotiff")
     dataset = _as_gridded(dataset)
     names = _names(dataset, variables)
     dataset = _north_up(_with_days(dataset[names]))
     profile = _profile(dataset)
-    target = _made(Path(folder))
+    _make(target)
     with _scratch(target) as scratch:
         sums = _write_plain(dataset, scratch, profile)
         with _explained(target):
@@ -121,8 +123,13 @@ def _names(dataset: xr.Dataset, variables: str | Sequence[str] | None) -> list[s
     if variables is None:
         names = gridded
     else:
-        names = [variables] if isinstance(variables, str) else list(variables)
-        wrong = [name for name in names if name not in gridded]
+        given = [variables] if isinstance(variables, str) else variables
+        if not isinstance(given, (list, tuple)):
+            raise TypeError(
+                f"to_geotiff() needs a list of names as variables; got {type(given).__name__}. Choose from {gridded}."
+            )
+        names = list(given)
+        wrong = [name for name in names if not isinstance(name, str) or name not in gridded]
         if wrong or not names:
             raise ValueError(
                 f"to_geotiff() needs names of variables with dims y and x; got {wrong or names}. Choose from {gridded}."
@@ -185,12 +192,11 @@ def _profile(dataset: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _made(folder: Path) -> Path:
+def _make(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"to_geotiff() needs a folder to write into; got the file {folder}. Give another path.")
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @contextlib.contextmanager
@@ -209,9 +215,10 @@ def _explained(target: Path) -> Iterator[None]:
         yield
     except Exception as error:  # GDAL's errors are of many types, some of which rasterio does not show
         place = next(path for path in (target, *target.absolute().parents) if path.exists())
+        came = error.__cause__ or error
         free = shutil.disk_usage(place).free / 1e6
         raise OSError(
-            f"to_geotiff() needs to write into {target}, the uncompressed variables first; got '{error.__cause__ or error}' with "
+            f"to_geotiff() needs to write into {target}, the uncompressed variables first; got '{came}' with "
             f"{free:.0f} MB free on that disk. Make room or give another folder; no file has been changed."
         ) from error
 
@@ -252,7 +259,7 @@ def _write_plain(dataset: xr.Dataset, scratch: Path, profile: dict[str, Any]) ->
                     values = strip[name].values
                     bands = values.reshape(-1, *values.shape[-2:]).astype(_dtype(strip[name]), copy=False)
                     file.write(bands, window=window)
-                    sums[name] = zlib.crc32(np.ascontiguousarray(bands), sums[name])
+                    sums[name] = zlib.crc32(bands.tobytes(), sums[name])
         with _explained(scratch.parent):
             for file in files.values():
                 file.close()
@@ -268,7 +275,7 @@ def _check_whole(path: Path, strips: Iterator[slice], expected: int) -> None:
         found = 0
         for rows in strips:
             bands = file.read(window=Window(0, rows.start, file.width, rows.stop - rows.start))
-            found = zlib.crc32(np.ascontiguousarray(bands), found)
+            found = zlib.crc32(bands.tobytes(), found)
         levels = len(file.overviews(1))
     if found != expected:
         raise OSError(f"other values in {path.name} than were written")
@@ -298,7 +305,9 @@ def _bands(data: xr.DataArray) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield description and tags of each band."""
     if data.ndim == 2:
         name = str(data.attrs.get("long_name", data.name))
-        tags = {label: _text(data[label].values[()]) for label in _LABELS if label in data.coords and not data[label].ndim}
+        tags = {
+            label: _text(data[label].values[()]) for label in _LABELS if label in data.coords and not data[label].ndim
+        }
         yield f"{name}, {'/'.join(tags.values())}" if tags else name, tags
         return
     dim = str(data.dims[0])
@@ -349,9 +358,11 @@ def _optimise(data: xr.DataArray, scratch: Path) -> None:
 
 
 def _has_mean(data: xr.DataArray) -> bool:
-    """Whether overviews may average: not what goes round, as 359 and 1 degrees are not 180 together, flags and dates."""
+    """Whether overviews may average: not flags, dates and what goes round: 359 and 1 degrees are not 180 together."""
     units = data.attrs.get("units")
-    return data.dtype.kind == "f" and not is_cyclic(data.name, units) and units != DAYS and "flag_masks" not in data.attrs
+    return (
+        data.dtype.kind == "f" and not is_cyclic(data.name, units) and units != DAYS and "flag_masks" not in data.attrs
+    )
 
 
 def _layout(data: xr.DataArray) -> dict[str, Any]:

@@ -340,6 +340,8 @@ def _of_array(weights: Any, shifts: xr.Dataset, order: Any) -> tuple[dict[str, A
     dims, shape = shifts["dx"].dims, shifts["dx"].shape
     if isinstance(weights, xr.DataArray):
         shared = [name for name in ("reference", "secondary", "y", "x") if name in weights.coords]
+        if set(weights.dims) == set(dims):
+            weights = weights.transpose(*dims)
         is_alike = all(np.array_equal(weights[name].values, shifts[name].values) for name in shared)
         if weights.dims not in (dims[:1], dims) or not is_alike:
             raise ValueError(
@@ -348,6 +350,10 @@ def _of_array(weights: Any, shifts: xr.Dataset, order: Any) -> tuple[dict[str, A
                 "align them."
             )
         weights = weights.data
+    if isinstance(weights, xr.Dataset):
+        raise TypeError(
+            "invert() needs an array of weights; got a Dataset. Pick one of its variables: weights['score']."
+        )
     # what is lazy stays lazy
     values = weights if hasattr(weights, "dask") else np.asarray(weights)
     if values.dtype.kind not in "iuf" or values.shape not in (shape[:1], shape):

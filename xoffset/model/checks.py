@@ -14,7 +14,6 @@ from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.grids import check_crs, crs_of, spacing
 from xoffset.model.renamed import with_new_names
 
-
 # xarray keeps the coordinates that both sides share, and two grids share none.
 WHY_EMPTY = (
     "Check the selection. If it was where() or arithmetic with a mask on another grid, which share no coordinates, "
@@ -44,9 +43,7 @@ def as_stack(stack: xr.DataArray, caller: str) -> xr.DataArray:
             "Convert first: abs(stack) for complex images, stack.astype('uint8') for masks."
         )
     if 0 in stack.shape:
-        raise ValueError(
-            f"{caller}() needs at least one date and one pixel; got shape {stack.shape}. {WHY_EMPTY}."
-        )
+        raise ValueError(f"{caller}() needs at least one date and one pixel; got shape {stack.shape}. {WHY_EMPTY}.")
     check_times(stack["time"], caller)
     # the CRS first: of degrees it names the zone to reproject to
     if "x" in stack.coords and "y" in stack.coords:
@@ -120,7 +117,7 @@ def as_vectors(data: xr.Dataset, caller: str) -> tuple[xr.Dataset, tuple[str, st
     if len(found) == 2 and data["dx"].dims != data["vx"].dims:
         raise ValueError(
             f"{caller}() needs one kind of vectors; got displacements on {data['dx'].dims} and velocities on "
-            f"{data['vx'].dims}. Use the result of one function, or leave one kind out: dataset.drop_vars(['vx', 'vy'])."
+            f"{data['vx'].dims}. Use the result of one function, or leave one kind out: data.drop_vars(['vx', 'vy'])."
         )
     dims: tuple[str, ...] = ("y", "x")
     if found and len(data[names[0]].dims) == 3 and data[names[0]].dims[0] not in dims:

@@ -20,12 +20,14 @@ class Components(NamedTuple):
     vectors: dict[str, str]  # both parts of a vector: they can be turned, with their standard errors sigma_NAME
     errors: dict[str, str]  # other standard errors of the parts of a vector: they can be turned too
     all: frozenset[str]  # these and all others, which mean nothing once the axes are turned
+    lengths: frozenset[str]  # variables that belong to no axis and are in metres of the grid, to some power
 
 
 def of_tables(tables: Iterable[Mapping[str, Variable]]) -> Components:
     """Find the components among the variables of all products, told by their long names."""
-    vectors, errors, names = {}, {}, set()
+    vectors, errors, names, lengths = {}, {}, set(), set()
     for table in tables:
+        lengths |= {each.name for each in table.values() if _is_length(each.units)}
         by_text = {each.long_name: each for each in table.values()}
         for along_x in table.values():
             along_y = by_text.get(along_x.long_name.replace(" along x", " along y"))
@@ -38,7 +40,7 @@ def of_tables(tables: Iterable[Mapping[str, Variable]]) -> Components:
                 vectors[along_x.name] = along_y.name
             elif along_x.name.startswith("sigma_") and along_x.name.removeprefix("sigma_") not in table:
                 errors[along_x.name] = along_y.name
-    return Components(vectors, errors, frozenset(names))
+    return Components(vectors, errors, frozenset(names), frozenset(lengths - names))
 
 
 def on_ground(x: str, y: str) -> tuple[str, str]:
@@ -52,7 +54,7 @@ def covariance_on_ground(x: str, y: str) -> str:
     return f"cov_{on_ground(x, y)[0]}_north"
 
 
-def is_length(units: str | None) -> bool:
+def _is_length(units: str | None) -> bool:
     """Whether a quantity in these units is in metres, to some power."""
     return units is not None and re.search(r"\bm(2|-1)?( |$)", units) is not None
 
@@ -66,16 +68,17 @@ def turned(tables: Iterable[Mapping[str, Variable]], found: Components) -> dict[
     for x, y in (found.vectors | found.errors).items():
         for name, of, axis, way in zip(on_ground(x, y), (x, y), "xy", ("east", "north"), strict=True):
             text = registered[of].long_name.replace(f" along {axis}", f" toward true {way}")
-            out[name] = replace(registered[of], name=name, dims=("...", "y", "x"), long_name=f"{text}, metres of ground")
+            out[name] = replace(
+                registered[of], name=name, dims=("...", "y", "x"), long_name=f"{text}, metres of ground"
+            )
             if x in found.vectors:
                 error = f"sigma_{name}"
-                out[error] = replace(
-                    out[name], name=error, long_name=f"standard error of the {text}", is_signed=False
-                )
+                out[error] = replace(out[name], name=error, long_name=f"standard error of the {text}", is_signed=False)
         if x in found.vectors:
             name = covariance_on_ground(x, y)
             text = registered[x].long_name.replace(" along x", " toward true east and toward true north")
             units = _SQUARES[registered[x].units or ""]
-            out[name] = replace(registered[x], name=name, dims=("...", "y", "x"), units=units, long_name=f"covariance of the {text}")
+            out[name] = replace(
+                registered[x], name=name, dims=("...", "y", "x"), units=units, long_name=f"covariance of the {text}"
+            )
     return out
-

@@ -396,9 +396,3 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
 TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND)
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}
-
-
-def metres_of_grid(name: object) -> bool:
-    """Whether a variable of ours is a length in metres of the grid, or made of such."""
-    known = _BY_NAME.get(str(name))
-    return known is not None and name not in GROUND and components.is_length(known.units)

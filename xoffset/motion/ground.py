@@ -75,7 +75,7 @@ def ground(dataset: xr.Dataset) -> xr.Dataset:
     gone = variables.COMPONENTS.all | {checks.errors_of(pair)[2] for pair in variables.COMPONENTS.vectors.items()}
     out = data.drop_vars([name for name in data.data_vars if name in gone or name in variables.GROUND])
     for name, each in out.data_vars.items():
-        if variables.metres_of_grid(name):
+        if name in variables.COMPONENTS.lengths:
             text = f"{each.attrs.get('long_name', name)}, metres of the grid"
             out[name] = each.assign_attrs(long_name=text)
     for name, (dims, values) in found.items():
@@ -99,10 +99,10 @@ def _turned(data: xr.Dataset, turn: Any) -> dict[str, Field]:
             values = dict(zip(names, (a * x + b * y, c * x + d * y), strict=True))
             sigma_x, sigma_y, covariance = checks.errors_of(pair)
             if sigma_x in data and sigma_y in data:
-                errors = _layers(data, sigma_x, sigma_y)[1]
+                along_x, along_y = _layers(data, sigma_x, sigma_y)[1]
                 xy = _layers(data, covariance)[1][0] if covariance in data else 0.0
                 labels = (*(f"sigma_{name}" for name in names), components.covariance_on_ground(*pair))
-                values |= dict(zip(labels, _errors(*errors, xy, turn), strict=True))
+                values |= dict(zip(labels, _errors(along_x, along_y, xy, turn), strict=True))
         found |= {name: (dims, each) for name, each in values.items()}
     return found
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from xoffset import _options
 from xoffset._blocks import pixels
 from xoffset._kernels.maps import resampling
 from xoffset.model import checks, history, products
@@ -18,6 +19,9 @@ from xoffset.model.flags import FLAGS, flag_attrs, flags_of
 
 # Longest gap between dates that is bridged where no limit is given, in the integer time unit of the dates.
 _FOREVER = np.iinfo(np.int64).max
+
+# Dates of a series, at most.
+MOST_DATES = 1_000_000
 
 
 def rereference(series: xr.Dataset, reference: Date | Sequence[Date] | xr.DataArray) -> xr.Dataset:
@@ -184,12 +188,15 @@ def _since(dx: np.ndarray, dy: np.ndarray, flags: np.ndarray, chosen: np.ndarray
 def _wanted(own: np.ndarray, dates: Any) -> np.ndarray:
     """Dates to resample at, datetime64[us]."""
     if isinstance(dates, (str, np.timedelta64, pd.Timedelta)):
+        count = (own[-1] - own[0]) / np.timedelta64(_positive(dates, "dates"), "us") + 1.0
+        _options.check_count(count, MOST_DATES, "dates", "resample", "Pass a longer time between them, such as '30D'")
         return np.arange(own[0], own[-1] + np.timedelta64(1, "us"), np.timedelta64(_positive(dates, "dates"), "us"))
     if not isinstance(dates, (list, tuple, np.ndarray, pd.Index, xr.DataArray)):
         raise TypeError(
             f"resample() needs a duration or a list of dates; got {type(dates).__name__}. "
             "Pass '30D', or a list such as ['2020-01-01', '2020-07-01']."
         )
+    _options.check_count(np.size(dates), MOST_DATES, "dates", "resample", "Pass fewer")
     instants = np.atleast_1d(dates.values) if isinstance(dates, xr.DataArray) else dates
     wanted = np.array([as_instant(each, "dates", "resample") for each in instants], dtype="datetime64[us]")
     if not wanted.size or (np.diff(wanted) <= np.timedelta64(0)).any():

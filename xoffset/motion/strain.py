@@ -79,6 +79,9 @@ def strain(dataset: xr.Dataset, *, window: int = 5, overlap: float = 4.0, min_va
     radius = _options.as_radius(window, "strain", least=3)
     overlap = _options.as_number(overlap, "overlap", "strain", least=1.0)
     _options.check_share(min_valid, "min_valid", "strain")
+    _options.check_count(
+        overlap, 1e6, "nodes as overlap", "strain", "It is template / step of correlate(): 4 as a rule"
+    )
     spacing = grids.spacing(data, "strain")
 
     errors = checks.errors_of(names)

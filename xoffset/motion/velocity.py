@@ -12,6 +12,9 @@ from xoffset.model import products
 from xoffset.motion import regression
 from xoffset.motion.regression import VELOCITY, Loss
 
+# Replicates beyond which a standard error gains nothing more.
+MOST_REPLICATES = 100_000
+
 
 def velocity(
     shifts_or_series: xr.Dataset,
@@ -121,6 +124,7 @@ def _draw(dates: int, replicates: int, block: int | None, seed: int) -> np.ndarr
         raise ValueError("velocity() needs two or more replicates; got bootstrap=1. Pass bootstrap=200, or 0 for none.")
     if replicates == 0:
         return None
+    _options.check_count(float(replicates), MOST_REPLICATES, "replicates", "velocity", "Pass bootstrap=200")
     length = max(1, round(dates ** (1.0 / 3.0))) if block is None else int(block)
     if 2 * length > dates:
         raise ValueError(

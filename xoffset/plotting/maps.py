@@ -13,6 +13,7 @@ import xarray as xr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+from xoffset import _options
 from xoffset.model.dates import DAYS, in_days
 from xoffset.model.kinds import kind_of
 from xoffset.plotting.style import (
@@ -77,6 +78,7 @@ def save_maps(dataset: xr.Dataset, folder: str | os.PathLike[str], *, truth: xr.
     ['velocity.png', 'vx.png', 'vy.png']
     """
     check_extra("save_maps")
+    target = _options.as_path(folder, "folder", "save_maps")
     if not isinstance(dataset, xr.Dataset):
         raise TypeError(
             f"save_maps() needs a Dataset; got {type(dataset).__name__}. Draw one field with plotting.map_of()."
@@ -88,7 +90,6 @@ def save_maps(dataset: xr.Dataset, folder: str | os.PathLike[str], *, truth: xr.
             f"dims {tuple(dataset.dims)}. Pass the result of velocity(), invert() or correlate(); draw a profile with "
             "dataset['parallel'].plot()."
         )
-    target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     paths = []
     for rate, layer in _rates(dataset):
@@ -139,11 +140,12 @@ def map_of(field: xr.DataArray, path: str | os.PathLike[str], *, title: str | No
     'vx.png'
     """
     check_extra("map_of")
+    place = _options.as_path(path, "path", "map_of")
     field = _as_field(field, "map_of")
     figure, (axes,) = new_figure(field, panels=1)
     draw(axes, field, colour_scale(field))
     axes.set_title(heading(field) if title is None else title)
-    return save(figure, path)
+    return save(figure, place)
 
 
 def velocity_map(rate: xr.Dataset, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
@@ -181,6 +183,7 @@ def velocity_map(rate: xr.Dataset, path: str | os.PathLike[str], *, title: str |
     'velocity.png'
     """
     check_extra("velocity_map")
+    place = _options.as_path(path, "path", "velocity_map")
     rate = _as_velocity(rate, "velocity_map")
     speed = _speed(rate)
     figure, (axes,) = new_figure(speed, panels=1)
@@ -188,7 +191,7 @@ def velocity_map(rate: xr.Dataset, path: str | os.PathLike[str], *, title: str |
     draw(axes, speed, scale)
     _draw_arrows(axes, rate, scale.high)
     axes.set_title("velocity" if title is None else title)
-    return save(figure, path)
+    return save(figure, place)
 
 
 def comparison_map(rate: xr.Dataset, truth: xr.Dataset, path: str | os.PathLike[str]) -> Path:
@@ -226,6 +229,7 @@ def comparison_map(rate: xr.Dataset, truth: xr.Dataset, path: str | os.PathLike[
     'comparison.png'
     """
     check_extra("comparison_map")
+    place = _options.as_path(path, "path", "comparison_map")
     rate = _as_velocity(rate, "comparison_map")
     truth = _as_velocity(truth, "comparison_map", like=rate)
     error = _speed(rate - truth).rename("length of the difference")
@@ -240,7 +244,7 @@ def comparison_map(rate: xr.Dataset, truth: xr.Dataset, path: str | os.PathLike[
     for axes in (middle, right):
         axes.set_ylabel("")
         axes.tick_params(labelleft=False)
-    return save(figure, path)
+    return save(figure, place)
 
 
 def _rates(dataset: xr.Dataset) -> Iterator[tuple[xr.Dataset, str]]:
@@ -293,6 +297,10 @@ def _as_field(field: xr.DataArray, caller: str) -> xr.DataArray:
 
 
 def _as_velocity(rate: xr.Dataset, caller: str, like: xr.Dataset | None = None) -> xr.Dataset:
+    if not isinstance(rate, xr.Dataset):
+        raise TypeError(
+            f"{caller}() needs a Dataset with vx and vy; got {type(rate).__name__}. Pass the result of velocity()."
+        )
     lacking = [name for name in ("vx", "vy") if name not in rate]
     if lacking:
         raise ValueError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -173,7 +172,7 @@ def _label(field: xr.DataArray) -> str:
     return str(field.name) if units in ("", "1", DAYS) else f"{field.name} [{units}]"
 
 
-def save(figure: Any, path: str | os.PathLike[str]) -> Path:
+def save(figure: Any, path: Path) -> Path:
     """Write a figure as PNG."""
     figure.savefig(path, dpi=150, bbox_inches="tight")
-    return Path(path)
+    return path
