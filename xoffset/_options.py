@@ -79,7 +79,8 @@ def as_azimuth(value: Any, name: str, caller: str) -> float:
 def as_path(value: Any, name: str, caller: str) -> Path:
     """Return a place in the file system, refusing what names none."""
     if not isinstance(value, (str, os.PathLike)) or not os.fspath(value) or "\0" in str(value):
-        raise TypeError(f"{caller}() needs a path as {name}; got {value!r}. Pass a text or a pathlib.Path.")
+        came = repr(value) if isinstance(value, str) else type(value).__name__
+        raise TypeError(f"{caller}() needs a path as {name}; got {came}. Pass a text or a pathlib.Path.")
     return Path(value)
 
 

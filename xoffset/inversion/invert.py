@@ -340,8 +340,6 @@ def _of_array(weights: Any, shifts: xr.Dataset, order: Any) -> tuple[dict[str, A
     dims, shape = shifts["dx"].dims, shifts["dx"].shape
     if isinstance(weights, xr.DataArray):
         shared = [name for name in ("reference", "secondary", "y", "x") if name in weights.coords]
-        if set(weights.dims) == set(dims):
-            weights = weights.transpose(*dims)
         is_alike = all(np.array_equal(weights[name].values, shifts[name].values) for name in shared)
         if weights.dims not in (dims[:1], dims) or not is_alike:
             raise ValueError(
