@@ -213,3 +213,35 @@ def test_turned_results_go_to_disk(products, tmp_path):
     found = xoffset.ground(products["rate"])
     found.to_zarr(tmp_path / "rate.zarr", consolidated=False)
     xr.testing.assert_identical(xoffset.open_result(tmp_path / "rate.zarr"), found)
+
+
+@pytest.fixture(scope="module")
+def event():
+    """Displacement of an event with a trend beside it."""
+    dates = ["2020-01-01", "2020-04-01", "2020-07-01", "2020-10-01", "2021-01-01", "2021-04-01"]
+    stack, _ = synthetic.stack(
+        (96, 96), dates=dates, field="fault", velocity=10.0, step=6.0, step_date="2020-08-01", crs="EPSG:3413"
+    )
+    shifts = xoffset.correlate(stack, xoffset.pairs(stack), search=5)
+    return xoffset.coseismic(shifts, "2020-08-01", trend=True)
+
+
+def test_an_event_with_a_trend_turns_both(event):
+    found = xoffset.ground(event)
+    for kept, gone in ((["dx", "dy"], ["vx", "vy"]), (["vx", "vy"], ["dx", "dy"])):
+        alone = xoffset.ground(event.drop_vars([*gone, *(f"sigma_{name}" for name in gone)]))
+        for name in alone.data_vars:
+            xr.testing.assert_equal(alone[name], found[name])
+        assert f"{kept[0][0]}_east" in alone
+
+
+def test_strain_and_profile_of_an_event_with_a_trend_are_those_of_the_event(event):
+    line = [(float(event.x[0]), float(event.y[4])), (float(event.x[-1]), float(event.y[4]))]
+    velocities = ["vx", "vy", "sigma_vx", "sigma_vy"]
+    for function in (xoffset.strain, lambda data: xoffset.profile(data, line)):
+        found = function(event)
+        xr.testing.assert_equal(found, function(event.drop_vars(velocities)))
+        rate = function(event[velocities])
+        assert not rate.equals(found)
+    assert found.parallel.attrs["units"] == "m"
+    assert rate.parallel.attrs["units"] == "m yr-1"

@@ -46,11 +46,11 @@ def profile(
     ----------
     dataset
         Shifts (pair, y, x), a series (time, y, x), or any other product with `dx` and `dy`; or a rate (y, x), or any
-        other with `vx` and `vy`.
+        other with `vx` and `vy`. Of a product with both it is the displacement.
     line
         Two or more vertices (x, y), in metres of the grid.
     spacing
-        Distance of the samples along the line in metres. None: the distance of the nodes.
+        Distance of the samples along the line in metres; a million samples at most. None: the distance of the nodes.
     width
         Width in metres of the swath along the line whose vectors are averaged at each sample. 0 takes the line alone.
     strike
