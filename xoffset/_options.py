@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -72,6 +74,20 @@ def as_azimuth(value: Any, name: str, caller: str) -> float:
     if not is_number(value):
         raise ValueError(f"{caller}() needs a number of degrees as {name}; got {value!r}. Pass one from 0 to 360.")
     return float(value) % 360.0
+
+
+def as_path(value: Any, name: str, caller: str) -> Path:
+    """Return a place in the file system, refusing what names none."""
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value) or "\0" in str(value):
+        came = repr(value) if isinstance(value, str) else type(value).__name__
+        raise TypeError(f"{caller}() needs a path as {name}; got {came}. Pass a text or a pathlib.Path.")
+    return Path(value)
+
+
+def check_count(value: float, most: float, what: str, caller: str, advice: str) -> None:
+    """Refuse what would take more memory than it can be worth."""
+    if value > most:
+        raise ValueError(f"{caller}() needs at most {most:,.0f} {what}; got {value:,.0f}. {advice}.")
 
 
 def as_radius(window: Any, caller: str, *, least: int) -> int:

@@ -456,7 +456,7 @@ CASES = [
         "closure: mask of pairs",
         lambda o: xoffset.closure(o.shifts, stable=o.shifts.dx > 0.0),
         ValueError,
-        r"needs dims \('y', 'x'\) of stable.*Select or reorder",
+        r"needs dims \('y', 'x'\) of stable.*Join them: stable\.all\(\['pair'\]\)",
     ),
     (
         "closure: mask elsewhere",
@@ -1486,3 +1486,160 @@ def test_a_reference_date_in_any_form(o, reference):
 @pytest.mark.parametrize("reference", ["2020-07-01T02:00+02:00", pd.Timestamp("2020-07-01", tz="UTC")])
 def test_a_reference_date_with_time_zone(o, reference):
     assert xoffset.invert(o.shifts, reference=reference).attrs["reference"].startswith("2020-07-01T00:00:00")
+
+
+# ------------------------------------------------------------------------------------------------- options of any type
+
+ODD = {
+    "None": None, "list": [], "list of a name": ["huber"], "list of a number": [1], "dict": {}, "dict of one": {"a": 1},
+    "NaN": float("nan"), "infinity": float("inf"), "negative": -1, "zero": 0, "half": 1.5, "text": "nonsense",
+    "no text": "", "bytes": b"x", "switch": True, "array": np.array([1.0, 2.0]), "square": np.zeros((2, 2)),
+    "texts": np.array(["a", "b"]), "object": object(), "tuple": (1, 2, 3), "DataArray": xr.DataArray([1.0, 2.0]),
+    "Dataset": xr.Dataset(), "timedelta": np.timedelta64(1, "D"), "NaT": np.datetime64("NaT"), "complex": 1 + 1j,
+    "huge": 1e300, "function": len, "slice": slice(3),
+}  # fmt: skip
+# name of a function -> its positional arguments
+SUBJECTS = {
+    "pairs": lambda o: (o.stack,),
+    "screen": lambda o: (o.shifts,),
+    "calibrate": lambda o: (o.shifts, o.stable),
+    "closure": lambda o: (o.shifts,),
+    "invert": lambda o: (o.shifts,),
+    "rereference": lambda o: (o.series, DATES[1]),
+    "resample": lambda o: (o.series, "90D"),
+    "trajectory": lambda o: (o.series, [(float(o.series.x[2]), float(o.series.y[2]))]),
+    "velocity": lambda o: (o.series,),
+    "decompose": lambda o: (o.series,),
+    "coseismic": lambda o: (o.series, "2020-10-01"),
+    "yearly_velocity": lambda o: (o.shifts,),
+    "mean_velocity": lambda o: (o.shifts,),
+    "vector_coherence": lambda o: (o.shifts,),
+    "quality": lambda o: (o.shifts,),
+    "strain": lambda o: (o.rate,),
+    "profile": lambda o: (o.rate, line_of(o)),
+    "ground": lambda o: (o.rate,),
+}
+
+
+def parameters_of(name):
+    return list(inspect.signature(getattr(xoffset, name)).parameters)
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize(("name", "option"), [(name, option) for name in SUBJECTS for option in parameters_of(name)])
+def test_an_option_of_any_type_is_taken_or_refused_in_three_parts(o, name, option, odd):
+    """Each option in turn, the subject included, is given all kinds of objects."""
+    function = getattr(xoffset, name)
+    o.stable = o.shifts.dx[0].notnull()
+    arguments = inspect.signature(function).bind_partial(*SUBJECTS[name](o)).arguments | {option: odd}
+    try:
+        function(**arguments)
+    except (TypeError, ValueError) as error:
+        assert re.match(rf"{name}\(\) needs .*; ?(got|found|came)?.*\. \S.*", str(error), re.DOTALL), str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_a_place_of_any_type_is_taken_or_refused_in_three_parts(o, odd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    writers = {
+        "to_geotiff": lambda: xoffset.to_geotiff(o.rate[["v"]], odd),
+        "save_maps": lambda: xoffset.plotting.save_maps(o.rate[["v"]], odd),
+        "map_of": lambda: xoffset.plotting.map_of(o.rate.v, odd),
+        "velocity_map": lambda: xoffset.plotting.velocity_map(o.rate, odd),
+        "comparison_map": lambda: xoffset.plotting.comparison_map(o.rate, o.rate, odd),
+    }
+    for name, write in writers.items():
+        if isinstance(odd, str) and odd == "nonsense":
+            assert write()
+            Path("nonsense").rename(f"{name}.done") if Path("nonsense").exists() else None
+        else:
+            with pytest.raises(TypeError, match=rf"{name}\(\) needs a path as \w+; got .*\. Pass a text or a pathlib"):
+                write()
+
+
+@pytest.mark.parametrize("odd", [odd for key, odd in ODD.items() if key not in ("None", "text", "no text")])
+def test_names_of_any_type_are_refused_by_to_geotiff(o, odd, tmp_path):
+    with pytest.raises((TypeError, ValueError), match=r"to_geotiff\(\) needs .*; got .*\. Choose from \["):
+        xoffset.to_geotiff(o.rate, tmp_path, variables=odd)
+
+
+# -------------------------------------------------------------------------------------------- what selection leaves out
+
+
+@pytest.mark.parametrize(
+    ("call", "dim"),
+    [
+        (lambda o: xoffset.invert(o.shifts.isel(pair=0)), "pair"),
+        (lambda o: xoffset.velocity(o.shifts.isel(pair=0)), "pair"),
+        (lambda o: xoffset.closure(o.shifts.isel(pair=0)), "pair"),
+        (lambda o: xoffset.screen(o.shifts.isel(pair=0)), "pair"),
+        (lambda o: xoffset.velocity(o.series.isel(time=0)), "time"),
+        (lambda o: xoffset.rereference(o.series.isel(time=0), DATES[0]), "time"),
+    ],
+)
+def test_one_pair_or_date_keeps_its_dim(o, call, dim):
+    with pytest.raises(ValueError, match=rf"Keep the dim of what you select: isel\({dim}=\[0\]\), with brackets"):
+        call(o)
+
+
+def test_methods_of_one_pair_ask_for_its_dim(o):
+    with pytest.raises(AttributeError, match=r"Keep the dim of what you select: isel\(pair=\[0\]\)"):
+        o.shifts.isel(pair=0).offset.invert()
+
+
+def elsewhere(data):
+    """Mask on a grid that shares no coordinate with the data."""
+    grid = {name: data[name].values + 1.0 for name in ("y", "x")}
+    return xr.DataArray(np.ones([data.sizes[name] for name in ("y", "x")], bool), grid, ("y", "x"))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda o: match(o.stack.where(elsewhere(o.stack)), o.network),
+        lambda o: xoffset.filtering.highpass(o.stack.where(elsewhere(o.stack))),
+        lambda o: xoffset.invert(o.shifts.where(elsewhere(o.shifts))),
+        lambda o: xoffset.velocity(o.series.where(elsewhere(o.series))),
+        lambda o: xoffset.strain(o.rate.where(elsewhere(o.rate))),
+        lambda o: xoffset.to_geotiff(o.rate.where(elsewhere(o.rate)), "never"),
+    ],
+)
+def test_a_mask_on_another_grid_is_named_as_the_cause(o, call):
+    with pytest.raises(
+        ValueError, match=r'mask\.reindex_like\(data, method="nearest", tolerance=half_a_pixel, fill_val'
+    ):
+        call(o)
+
+
+def test_the_cure_for_a_mask_on_another_grid_works(o):
+    mask = elsewhere(o.stack).reindex_like(o.stack, method="nearest", tolerance=5.0, fill_value=False)
+    assert o.stack.where(mask).shape == o.stack.shape
+    assert mask.dtype == bool
+    assert mask.mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("call", "advice"),
+    [
+        (lambda o: xoffset.profile(o.rate, line_of(o), spacing=1e-4), r"at most 1,000,000 samples.*Pass a larger spac"),
+        (
+            lambda o: xoffset.profile(o.rate, line_of(o), width=1e12),
+            r"at most 1,000,000 points across.*a smaller width",
+        ),
+        (lambda o: xoffset.resample(o.series, "1s"), r"at most 1,000,000 dates.*Pass a longer time"),
+        (lambda o: xoffset.resample(o.series, pd.Timedelta("1us")), r"Pass a longer time between them"),
+        (lambda o: xoffset.strain(o.rate, overlap=1e9), r"at most 1,000,000 nodes as overlap"),
+        (lambda o: xoffset.velocity(o.series, bootstrap=10**9), r"at most 100,000 replicates.*Pass bootstrap=200"),
+    ],
+)
+def test_what_would_fill_the_memory_is_refused_at_once(o, call, advice):
+    with pytest.raises(ValueError, match=advice):
+        call(o)
+
+
+@pytest.mark.parametrize("name", ["estimate", "extend"])
+@pytest.mark.parametrize("change", [{"template": 3}, {"search": None}, {"step": 0}, {"prior": 1}, {"matcher": "fft"}])
+def test_functions_speak_in_their_own_name(o, name, change):
+    subject = (o.shifts,) if name == "extend" else ()
+    with pytest.raises((TypeError, ValueError), match=rf"^{name}\(\) needs "):
+        getattr(xoffset, name)(*subject, o.stack, o.network, **change)

@@ -9,6 +9,8 @@ import numpy as np
 import pyproj
 import pytest
 import rasterio
+import rasterio.shutil
+import rasterio.windows
 import xarray as xr
 
 from xoffset.formats import geotiff
@@ -248,6 +250,98 @@ class TestLazy:
             to_geotiff(lazy, tmp_path)
         assert (tmp_path / "vx.tif").read_bytes() == before
         assert sorted(path.name for path in tmp_path.iterdir()) == ["direction.tif", "vx.tif", "vy.tif"]
+
+
+class TestDates:
+    def test_are_days_with_their_unit(self, tmp_path):
+        rate = make_rate()
+        dates = np.full((6, 9), "2020-01-02T12:00", "M8[us]")
+        dates[0, 0] = "NaT"
+        to_geotiff(rate.assign(step_date=(("y", "x"), dates)), tmp_path)
+        with rasterio.open(tmp_path / "step_date.tif") as file:
+            values = file.read(1)
+            assert (file.dtypes[0], file.units[0]) == ("float64", "days since 1970-01-01")
+            assert file.tags()["units"] == "days since 1970-01-01"
+            assert np.isnan(file.nodata)
+        assert np.isnan(values[0, 0])
+        assert (values.ravel()[1:] == 18263.5).all()
+
+    def test_of_one_layer_are_in_its_name(self, tmp_path):
+        to_geotiff(make_shifts().isel(pair=0), tmp_path)
+        with rasterio.open(tmp_path / "dx.tif") as file:
+            assert file.descriptions == ("displacement along x, 2020-01-01T10:00:00/2020-01-11T10:00:00",)
+            assert file.tags(1)["secondary"] == "2020-01-11T10:00:00"
+
+    def test_other_coordinates_of_a_band_are_tags(self, tmp_path):
+        data = make_rate()[["vx"]].expand_dims(exponential=2)
+        coords = {"exponential": DATES[:2], "exponential_tau": ("exponential", [30.0, 60.0])}
+        to_geotiff(data.assign_coords(coords), tmp_path)
+        with rasterio.open(tmp_path / "vx.tif") as file:
+            assert file.descriptions[0] == "2020-01-01T10:00:00"
+            assert file.tags(2)["exponential_tau"] == "60.0"
+
+
+FULL = """
+import resource, signal, sys
+import numpy as np, xarray as xr, xoffset
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+values = np.random.default_rng(0).normal(size=(2, 120, 120)).astype("float32")
+data = xr.Dataset({name: (("time", "y", "x"), values) for name in ("dx", "dy")},
+                  {"y": -np.arange(120.0), "x": np.arange(120.0)})
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+try:
+    xoffset.to_geotiff(data, sys.argv[1])
+except OSError as error:
+    print(error)
+"""
+
+
+class TestFullDisk:
+    @pytest.mark.skipif(sys.platform == "win32", reason="no limit of file sizes")
+    @pytest.mark.parametrize("room", [0, 500, 50_000, 110_000])
+    def test_is_told_and_leaves_nothing(self, room, tmp_path):
+        (tmp_path / "dx.tif").write_bytes(b"old")
+        command = [sys.executable, "-c", FULL, str(tmp_path), str(room)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "to_geotiff() needs to write into" in done.stdout
+        assert "MB free on that disk. Make room or give another folder" in done.stdout
+        assert [path.name for path in tmp_path.iterdir()] == ["dx.tif"]
+        assert (tmp_path / "dx.tif").read_bytes() == b"old"
+
+    @pytest.mark.parametrize("part", [0.3, 0.9, 0.999])
+    def test_is_noticed_where_gdal_says_nothing(self, part, tmp_path, monkeypatch):
+        copy = rasterio.shutil.copy
+
+        def cut(source, target, **options):
+            copy(source, target, **options)
+            whole = target.read_bytes()
+            target.write_bytes(whole[: int(part * len(whole))])
+
+        monkeypatch.setattr(rasterio.shutil, "copy", cut)
+        with pytest.raises(OSError, match=r"Make room or give another folder; no file has been changed"):
+            to_geotiff(make_rate(shape=(600, 700)), tmp_path)
+        assert not list(tmp_path.iterdir())
+
+    def test_values_that_changed_on_the_way_are_noticed(self, tmp_path, monkeypatch):
+        copy = rasterio.shutil.copy
+
+        def spoil(source, target, **options):
+            with rasterio.open(source, "r+") as file:
+                file.write(np.zeros((1, 1, 1), file.dtypes[0]), window=rasterio.windows.Window(2, 2, 1, 1))
+            copy(source, target, **options)
+
+        monkeypatch.setattr(rasterio.shutil, "copy", spoil)
+        with pytest.raises(OSError, match=r"other values in vx\.tif than were written"):
+            to_geotiff(make_rate(), tmp_path)
+
+    def test_what_the_computation_raises_is_not_explained_away(self, tmp_path):
+        def fail(values):
+            raise OSError("b.tif is truncated")
+
+        lazy = make_rate().chunk(y=2)
+        lazy["vy"] = xr.apply_ufunc(fail, lazy["vy"], dask="parallelized", output_dtypes=["float32"])
+        with pytest.raises(OSError, match=r"^b\.tif is truncated$"):
+            to_geotiff(lazy, tmp_path)
 
 
 class TestChoice:

@@ -656,6 +656,58 @@ def test_nobody_knows_the_error_of_a_fit_to_a_smoothed_series(smooth):
     assert np.isfinite(xoffset.velocity(xoffset.invert(shifts)).sigma_vx).all()
 
 
+@pytest.mark.parametrize("kind", ["smoothed", "resampled"])
+def test_shared_noise_is_told_by_the_series_and_not_by_its_attributes(kind, tmp_path):
+    shifts = noisy(gaps_up_to(8, 3), 3, missing=0.0)
+    plain = xoffset.invert(shifts)
+    series = xoffset.invert(shifts, smooth=0.1) if kind == "smoothed" else xoffset.resample(plain, "5D")
+    series.to_zarr(tmp_path / "series.zarr", consolidated=False)
+    series.to_netcdf(tmp_path / "series.nc", engine="h5netcdf")
+    needed = ["dx", "dy", "sigma_dx", "sigma_dy"]
+    for each in (
+        series.drop_attrs(), series[needed], xr.Dataset({name: series[name] for name in needed}),
+        series.isel(time=slice(1, None)), series.isel(y=[0], x=slice(None, None, -1)), series.chunk(time=2),
+        series.assign(dx=2.0 * series.dx), xoffset.rereference(series, series.time[1]),
+        xoffset.open_result(tmp_path / "series.zarr"), xoffset.open_result(tmp_path / "series.nc"),
+    ):  # fmt: skip
+        for fit in (xoffset.velocity, lambda data: xoffset.decompose(data, acceleration=True)):
+            rate = fit(each)
+            assert np.isnan(rate.sigma_vx).all()
+            assert np.isfinite(rate.vx).any()
+    # the attributes of a smoothed series make no plain one smooth
+    told = plain.assign_attrs(processing=series.attrs["processing"])
+    xr.testing.assert_equal(xoffset.velocity(told), xoffset.velocity(plain))
+
+
+def test_a_smoothed_series_that_only_holds_its_strength_is_known():
+    series = xoffset.invert(noisy(gaps_up_to(8, 3), 3, missing=0.0), smooth=0.1)
+    assert np.isnan(xoffset.velocity(series.drop_vars("shares_noise").drop_attrs()).sigma_vx).all()
+
+
+@pytest.mark.parametrize("function", ["invert", "closure"])
+@pytest.mark.parametrize("is_fine", [False, True])
+def test_stable_ground_has_its_dims_in_any_order_or_lacks_one(function, is_fine):
+    stack, _ = synthetic.stack((128, 160), dates=["2020-01-01", "2020-03-01", "2020-06-01"], snr=5.0)
+    shifts = xoffset.correlate(stack, xoffset.pairs(stack), template=16, search=5, step=8)
+    grid = stack[0].drop_vars("time") if is_fine else shifts.dx[0].drop_vars(["reference", "secondary"])
+    call = getattr(xoffset, function)
+    for dim, other in (("x", "y"), ("y", "x")):
+        line = grid[dim] > grid[dim].mean()
+        whole = line.broadcast_like(grid).transpose("y", "x")
+        expected = call(shifts, stable=whole)
+        for mask in (whole.transpose("x", "y"), line, whole.chunk(y=50).transpose("x", "y")):
+            xr.testing.assert_equal(call(shifts, stable=mask).compute(), expected)
+        some = call(shifts, stable=line & (grid[other] > grid[other].mean()))
+        assert not some.equals(expected)
+    for mask, advice in (
+        (xr.DataArray(True), r"got \(\)\. Mark the ground on its grid"),
+        (whole.expand_dims(time=2), r"stable\.all\(\['time'\]\)"),
+        (whole[:0], r"at least one pixel"),
+    ):
+        with pytest.raises(ValueError, match=advice):
+            call(shifts, stable=mask)
+
+
 # --------------------------------------------------------------------------------------------------------- error model
 
 

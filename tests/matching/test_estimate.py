@@ -298,7 +298,8 @@ def test_bad_options_are_refused_as_by_correlate(stack, network, name):
         xoffset.correlate(stack, network, **(OPTIONS | BAD[name]))
     with pytest.raises((TypeError, ValueError)) as found:
         count(stack, network, **BAD[name])
-    assert (type(found.value), str(found.value)) == (type(wanted.value), str(wanted.value))
+    assert type(found.value) is type(wanted.value)
+    assert str(found.value) == str(wanted.value).replace("correlate()", "estimate()", 1)
 
 
 @pytest.mark.small
@@ -308,7 +309,8 @@ def test_bad_images_and_pairs_are_refused_as_by_correlate(stack, network):
             xoffset.correlate(images, pairs)
         with pytest.raises((TypeError, ValueError)) as found:
             xoffset.estimate(images, pairs)
-        assert (type(found.value), str(found.value)) == (type(wanted.value), str(wanted.value))
+        assert type(found.value) is type(wanted.value)
+    assert str(found.value) == str(wanted.value).replace("correlate()", "estimate()", 1)
 
 
 @pytest.mark.small

@@ -9,7 +9,7 @@ import xarray as xr
 
 import xoffset
 from xoffset import synthetic
-from xoffset.model import grids
+from xoffset.model import grids, variables
 
 # CRS, longitude and latitude of a place in it
 PLACES = {
@@ -113,10 +113,15 @@ def test_any_product_is_turned_and_keeps_the_rest(products, name):
     old = {f"{letter}x", f"{letter}y", f"sigma_{letter}x", f"sigma_{letter}y", f"cov_{letter}x{letter}y"}
     new = {f"{letter}_east", f"{letter}_north", f"sigma_{letter}_east", f"sigma_{letter}_north"}
     new |= {f"cov_{letter}_east_north"}
+    if name == "series":
+        old |= {"sigma_drift_dx", "sigma_drift_dy"}
+        new |= {"sigma_drift_d_east", "sigma_drift_d_north"}
     assert set(found.data_vars) == set(data.data_vars) - old | new
-    changed = {"v", "direction", "magnitude"}
+    changed = {"v", "v_debiased", "direction", "magnitude"}
     for each in set(found.data_vars) - new - changed:
-        xr.testing.assert_identical(found[each], data[each])
+        label = ", metres of the grid" if each in variables.COMPONENTS.lengths else ""
+        expected = data[each].assign_attrs(long_name=data[each].attrs["long_name"] + label)
+        xr.testing.assert_identical(found[each], expected)
     if letter == "v":
         np.testing.assert_allclose(found.v, np.hypot(east, north), rtol=1e-6)
         np.testing.assert_allclose(found.direction, np.degrees(np.arctan2(east, north)) % 360.0, rtol=1e-4)
@@ -128,6 +133,61 @@ def test_any_product_is_turned_and_keeps_the_rest(products, name):
     assert east.dtype == "float32"
     assert grids.crs_of(found) == grids.crs_of(data)
     assert '"function": "ground"' in found.attrs["processing"]
+
+
+def of_all_kinds():
+    """Vectors of every name that the registry holds, with errors, where the grid is turned by 102 degrees."""
+    data = around("EPSG:3413", -146.98, 61.18)
+    generator = np.random.default_rng(3)
+    names = [name for pair in variables.COMPONENTS.vectors.items() for name in pair]
+    errors = [name for pair in variables.COMPONENTS.errors.items() for name in pair]
+    for name in (*names, *errors, *(f"sigma_{name}" for name in names)):
+        data[name] = (("y", "x"), generator.uniform(0.5, 2.0, (3, 4)))
+    return data
+
+
+def test_all_vectors_of_a_product_turn_alike():
+    data = of_all_kinds()
+    found = xoffset.ground(data)
+    for x, y in variables.COMPONENTS.vectors.items():
+        alone = xr.Dataset(
+            {"dx": data[x], "dy": data[y], "sigma_dx": data[f"sigma_{x}"], "sigma_dy": data[f"sigma_{y}"]}
+        )
+        expected = xoffset.ground(alone.assign_coords(spatial_ref=data.spatial_ref))
+        east, north = f"{x[:-1]}_east", f"{x[:-1]}_north"
+        for name, of in ((east, "d_east"), (north, "d_north"), (f"sigma_{east}", "sigma_d_east")):
+            np.testing.assert_array_equal(found[name], expected[of], err_msg=name)
+        assert f"cov_{east}_north" in found
+    np.testing.assert_allclose(
+        found.sigma_v_east_bootstrap,
+        xoffset.ground(data[["dx", "dy"]].assign(sigma_dx=data.sigma_vx_bootstrap, sigma_dy=data.sigma_vy_bootstrap))
+        .sigma_d_east,
+    )  # fmt: skip
+    assert not [name for name in found.data_vars if name in variables.COMPONENTS.all]
+
+
+def test_speed_without_noise_is_that_of_the_ground():
+    data = of_all_kinds()
+    found = xoffset.ground(data.assign(v_debiased=data.vx, v=data.vx))
+    square = found.v_east**2 + found.v_north**2 - found.sigma_v_east**2 - found.sigma_v_north**2
+    np.testing.assert_allclose(found.v_debiased, np.sqrt(square.clip(0.0)), rtol=1e-6)
+    without = xoffset.ground(data.drop_vars(["sigma_vx", "sigma_vy"]))
+    assert "v_debiased" not in without
+
+
+def test_the_input_keeps_its_labels(products):
+    before = products["series"].copy(deep=True)
+    xoffset.ground(products["series"])
+    xr.testing.assert_identical(products["series"], before)
+
+
+def test_what_belongs_to_an_axis_and_cannot_be_turned_is_left_out(products):
+    series = products["series"].assign(
+        geolocation_dx=("time", np.ones(3)), geolocation_dy=("time", np.ones(3)), own=("time", np.ones(3))
+    )
+    found = xoffset.ground(series)
+    assert not {"geolocation_dx", "geolocation_dy"} & set(found.data_vars)
+    assert "own" in found
 
 
 @pytest.mark.parametrize("name", ["shifts", "rate"])
@@ -153,3 +213,35 @@ def test_turned_results_go_to_disk(products, tmp_path):
     found = xoffset.ground(products["rate"])
     found.to_zarr(tmp_path / "rate.zarr", consolidated=False)
     xr.testing.assert_identical(xoffset.open_result(tmp_path / "rate.zarr"), found)
+
+
+@pytest.fixture(scope="module")
+def event():
+    """Displacement of an event with a trend beside it."""
+    dates = ["2020-01-01", "2020-04-01", "2020-07-01", "2020-10-01", "2021-01-01", "2021-04-01"]
+    stack, _ = synthetic.stack(
+        (96, 96), dates=dates, field="fault", velocity=10.0, step=6.0, step_date="2020-08-01", crs="EPSG:3413"
+    )
+    shifts = xoffset.correlate(stack, xoffset.pairs(stack), search=5)
+    return xoffset.coseismic(shifts, "2020-08-01", trend=True)
+
+
+def test_an_event_with_a_trend_turns_both(event):
+    found = xoffset.ground(event)
+    for kept, gone in ((["dx", "dy"], ["vx", "vy"]), (["vx", "vy"], ["dx", "dy"])):
+        alone = xoffset.ground(event.drop_vars([*gone, *(f"sigma_{name}" for name in gone)]))
+        for name in alone.data_vars:
+            xr.testing.assert_equal(alone[name], found[name])
+        assert f"{kept[0][0]}_east" in alone
+
+
+def test_strain_and_profile_of_an_event_with_a_trend_are_those_of_the_event(event):
+    line = [(float(event.x[0]), float(event.y[4])), (float(event.x[-1]), float(event.y[4]))]
+    velocities = ["vx", "vy", "sigma_vx", "sigma_vy"]
+    for function in (xoffset.strain, lambda data: xoffset.profile(data, line)):
+        found = function(event)
+        xr.testing.assert_equal(found, function(event.drop_vars(velocities)))
+        rate = function(event[velocities])
+        assert not rate.equals(found)
+    assert found.parallel.attrs["units"] == "m"
+    assert rate.parallel.attrs["units"] == "m yr-1"

@@ -91,6 +91,51 @@ class TestSaveMaps:
         assert plt.get_fignums() == []
 
 
+class TestLayers:
+    def test_every_year_has_its_maps(self, tmp_path):
+        rate = make_rate()[["vx", "vy"]]
+        years = xr.concat([rate, rate * 2.0], "year").assign_coords(year=[2020, 2021])
+        names = {path.stem for path in plotting.save_maps(years, tmp_path)}
+        assert names == {f"{name}_{year}" for name in ("velocity", "vx", "vy") for year in (2020, 2021)}
+        one = plotting.map_of(years["vx"][1], tmp_path / "one.png")
+        assert one.read_bytes() == (tmp_path / "vx_2021.png").read_bytes()
+
+    def test_two_steps_of_one_day_are_two_files(self, tmp_path):
+        steps = np.array(["2020-01-01T06:00", "2020-01-01T18:00", "2020-03-01"], "M8[us]")
+        field = make_rate()["vx"].rename("step_dx").drop_attrs().expand_dims(step=3).assign_coords(step=steps)
+        names = {path.stem for path in plotting.save_maps(field.to_dataset(), tmp_path)}
+        assert names == {"step_dx_2020-01-01_0", "step_dx_2020-01-01_1", "step_dx_2020-03-01"}
+
+    def test_of_dates_and_pairs_the_last(self, tmp_path):
+        field = make_shifts()["dx"].rename("closure")
+        (path,) = plotting.save_maps(field.to_dataset(), tmp_path)
+        assert path.read_bytes() == plotting.map_of(field[-1], tmp_path / "last.png").read_bytes()
+        assert style.heading(field[-1]).endswith(", 2020-01-21 to 2020-01-31")
+
+
+class TestDates:
+    def field(self, dates):
+        values = np.array(dates, "M8[us]")[np.newaxis]
+        grid = {"y": [0.0], "x": 80.0 * np.arange(values.size)}
+        return xr.DataArray(values, grid, ("y", "x"), "step_date", {"long_name": "date of the step"})
+
+    def test_are_drawn_and_written_out(self, tmp_path):
+        field = maps._as_field(self.field(["1961-02-01", "NaT", "1999-12-31", "2020-06-01"]), "map_of")
+        np.testing.assert_array_equal(field[0], [-3256.0, np.nan, 10956.0, 18414.0])
+        assert style.colour_scale(field) == ("batlow", -3256.0, 18414.0, "neither")
+        ticks, names = style._days_between(-3256.0, 18414.0)
+        assert (names[0], names[-1], len(set(names))) == ("1961-02-01", "2020-06-01", len(ticks))
+        assert plotting.map_of(self.field(["2020-01-01", "NaT"]), tmp_path / "date.png").exists()
+
+    def test_one_date_has_one_tick_and_none_has_none(self, tmp_path):
+        assert style._days_between(18630.0, 18631.0) == ([18630.5], ["2021-01-03"])
+        for dates, labels in ((["2021-01-03T12:00"], 1), (["NaT"], 0)):
+            field = maps._as_field(self.field([*dates, "NaT"]), "map_of")
+            _, (axes,) = style.new_figure(field, panels=1)
+            style.draw(axes, field, style.colour_scale(field))
+            assert len(axes.child_axes[0].get_yticks()) == labels
+
+
 class TestMap:
     def test_north_is_up_whatever_the_order(self, tmp_path):
         field = make_rate()["v"].copy()
@@ -169,9 +214,12 @@ class TestScale:
         field = make_rate()["direction"].rename(name).assign_attrs(units=units) * (period / 360.0)
         assert plotting.map_of(field, tmp_path / "round.png").exists()
 
-    def test_cyclic_ones_are_known_without_units_but_not_in_others(self):
+    def test_cyclic_ones_are_known_without_units_and_in_those_of_angles(self):
         assert self.scale([10, 20], "azimuth")[2] == 180.0
-        assert self.scale([1, 2], "azimuth", units="radian")[0] == "batlow"
+        assert self.scale([1, 2], "azimuth", units="radian") == ("romaO", 0.0, np.pi, "neither")
+        assert self.scale([1, 2], "direction", units="rad") == ("romaO", 0.0, 2.0 * np.pi, "neither")
+        assert self.scale([10, 20], "direction", units="deg")[2] == 360.0
+        assert self.scale([1, 2], "azimuth", units="gon")[0] == "batlow"
         assert self.scale([1, 2], "sigma_annual_day_x", units="day")[0] == "batlow"
 
     def test_bar_of_what_goes_round_is_ticked_in_quarters(self):

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 
 import digests
 import numba
@@ -17,6 +18,13 @@ pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="minutes 
 MORE = {
     "ground shifts": lambda: xoffset.ground(digests.raw()),
     "ground mean_displacement": lambda: xoffset.ground(xoffset.mean_displacement(digests.shifts())),
+    "ground calibrate": lambda: xoffset.ground(xoffset.calibrate(digests.tied(), digests.everywhere(digests.tied()))),
+    "ground invert": lambda: xoffset.ground(result("invert stable")),
+    "ground velocity": lambda: xoffset.ground(result("velocity series bootstrap")),
+    "ground coseismic": lambda: xoffset.ground(result("coseismic postseismic")),
+    "ground seasons": lambda: xoffset.ground(result("decompose seasons")),
+    "ground steps": lambda: xoffset.ground(result("decompose steps searched")),
+    "ground decays": lambda: xoffset.ground(result("decompose decays")),
     "profile shifts": lambda: xoffset.profile(digests.shifts(), digests.section(digests.rate())),
 }
 
@@ -77,6 +85,13 @@ CALLS = {
     "ground shifts": variables.SHIFTS | variables.GROUND,
     "ground series dask": variables.SERIES | variables.GROUND,
     "ground mean_displacement": variables.MEAN_DISPLACEMENT | variables.GROUND,
+    "ground calibrate": variables.SHIFTS | variables.GROUND,
+    "ground invert": variables.SERIES | variables.GROUND,
+    "ground velocity": variables.RATE | variables.GROUND,
+    "ground coseismic": variables.COSEISMIC | variables.GROUND,
+    "ground seasons": variables.DECOMPOSITION | variables.GROUND,
+    "ground steps": variables.DECOMPOSITION | variables.GROUND,
+    "ground decays": variables.DECOMPOSITION | variables.GROUND,
 }
 # has no variables, only coordinates
 WITHOUT_VARIABLES = {"pairs"}
@@ -105,7 +120,19 @@ def test_variables_are_what_the_registry_says(call):
     assert set(product.data_vars) <= set(table)
     for name, data in product.data_vars.items():
         assert fits(data.dims, table[name].dims, call), name
-        assert data.attrs == products.attrs_of(table[name]), name
+        expected = products.attrs_of(table[name])
+        if call.startswith("ground") and name in variables.COMPONENTS.lengths - set(variables.GROUND):
+            expected["long_name"] += ", metres of the grid"
+        assert data.attrs == expected, name
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call.startswith("ground")])
+def test_nothing_in_metres_of_the_grid_goes_for_metres_of_ground(call):
+    for name, data in result(call).data_vars.items():
+        assert name not in variables.COMPONENTS.all
+        assert not re.search(r" along [xy]|grid north", data.attrs["long_name"]), name
+        if re.search(r"\bm", data.attrs.get("units", "")) and not name.startswith(("sigma_", "cov_")):
+            assert re.search(r"metres of (ground|the grid)$", data.attrs["long_name"]), name
 
 
 def test_every_function_was_asked():

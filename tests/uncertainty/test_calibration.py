@@ -134,6 +134,14 @@ def test_one_stratum_covers_a_band_of_scores_and_of_baselines(shifts, calibrated
     assert 1 < len(set(tables)) == changes + 1 <= 4
 
 
+def test_stable_ground_has_its_dims_in_any_order_or_lacks_one(shifts):
+    line = shifts.x > shifts.x[5]
+    whole = line.broadcast_like(shifts.dx[0].drop_vars(["reference", "secondary"])).transpose("y", "x")
+    expected = xoffset.calibrate(shifts, whole)
+    for mask in (whole.transpose("x", "y"), line):
+        xr.testing.assert_identical(xoffset.calibrate(shifts, mask), expected)
+
+
 def test_only_the_standard_errors_change(shifts, calibrated):
     for name in ("dx", "dy", "score", "flags"):
         np.testing.assert_array_equal(calibrated[name], shifts[name])
@@ -451,8 +459,7 @@ class TestRealGround:
         (lambda m: m.astype(object), TypeError, r"got dtype object"),
         (lambda m: m.astype("uint8"), TypeError, r"got dtype uint8"),
         (lambda m: None, TypeError, r"got NoneType"),
-        (lambda m: m.expand_dims("pair"), ValueError, r"got \('pair', 'y', 'x'\). Select or reorder"),
-        (lambda m: m.transpose("x", "y"), ValueError, r"Select or reorder"),
+        (lambda m: m.expand_dims("pair"), ValueError, r"got \('pair', 'y', 'x'\). Join them: stable.all"),
         (lambda m: m.drop_vars("x"), ValueError, r"needs coordinates x and y"),
         (lambda m: ~m, ValueError, r"at least one pair; got at most 0 vectors.*Enlarge stable"),
         (lambda m: m & (m.x < m.x.values[2]) & (m.y > m.y.values[3]), ValueError, r"at most 2 vectors.*Enlarge stable"),

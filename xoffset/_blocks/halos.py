@@ -31,7 +31,7 @@ def with_halo(function: Callable[..., np.ndarray], arrays: list[Any], depth: int
     import dask.array as da
 
     aligned, depths = _aligned(arrays, depth)
-    return da.map_overlap(
+    found = da.map_overlap(
         function,
         *aligned,
         depth=depths,
@@ -39,6 +39,7 @@ def with_halo(function: Callable[..., np.ndarray], arrays: list[Any], depth: int
         dtype=dtype,
         meta=np.empty((0, 0, 0), dtype=dtype),
     )
+    return _cut_like(found, arrays[0])
 
 
 def fields_with_halo(function: Callable[..., np.ndarray], arrays: list[Any], depth: int, fields: int) -> Any:
@@ -56,7 +57,7 @@ def fields_with_halo(function: Callable[..., np.ndarray], arrays: list[Any], dep
 
     aligned, depths = _aligned(arrays, depth)
     boundary = {0: "none", 1: np.inf, 2: np.inf}
-    return da.map_blocks(
+    found = da.map_blocks(
         partial(_trimmed, function, depths[1], depths[2]),
         *(da.overlap.overlap(array, depth=depths, boundary=boundary) for array in aligned),
         chunks=((fields,), *aligned[0].chunks),
@@ -64,6 +65,7 @@ def fields_with_halo(function: Callable[..., np.ndarray], arrays: list[Any], dep
         dtype=dtype,
         meta=np.empty((0, 0, 0, 0), dtype=dtype),
     )
+    return _cut_like(found, arrays[0])
 
 
 def _trimmed(function: Callable[..., np.ndarray], rows: int, columns: int, *padded: np.ndarray) -> np.ndarray:
@@ -115,13 +117,14 @@ def around_pixel(function: Callable[..., np.ndarray], arrays: list[Any], depth: 
         )
         for array in arrays
     ]
-    return da.map_blocks(
+    found = da.map_blocks(
         partial(_around_pixel_of_block, function, depth, layers),
         *padded,
         chunks=((layers,), *chunks),
         dtype=arrays[0].dtype,
         meta=np.empty((0, 0, 0), dtype=arrays[0].dtype),
     )
+    return _cut_like(found, arrays[0])
 
 
 def _around_pixel_of_block(
@@ -140,6 +143,15 @@ def _small_tiles(shape: tuple[int, ...]) -> Iterator[Tile]:
     for top in range(0, shape[0], STRIP):
         for left in range(0, shape[1], TILE):
             yield slice(top, min(top + STRIP, shape[0])), slice(left, min(left + TILE, shape[1]))
+
+
+def _cut_like(found: da.Array, given: Any) -> da.Array:
+    """Cut rows and columns as they were given: no store takes chunks of which a middle one is the largest."""
+    import dask.array as da
+
+    chunks = da.asarray(given).chunks[-2:]
+    alike: da.Array = found.rechunk({found.ndim - 2: chunks[0], found.ndim - 1: chunks[1]})
+    return alike
 
 
 def _no_thinner(sizes: tuple[int, ...], least: int) -> tuple[int, ...]:

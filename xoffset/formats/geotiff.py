@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
+import zlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset.model import grids
-from xoffset.model.dates import as_dates
+from xoffset import _options
+from xoffset.model import checks, grids
+from xoffset.model.dates import DAYS, as_dates, in_days
 from xoffset.model.declared import with_decoded
 from xoffset.model.renamed import with_new_names
-from xoffset.model.variables import period_of
+from xoffset.model.variables import is_cyclic
 
+# Coordinates that say what a band stands for.
+_LABELS = ("reference", "secondary", "time", "year", "step", "exponential", "logarithmic")
 # Memory that the rows computed at a time may take, bytes; at least one dask chunk is.
 _STRIP_BYTES = 256 * 2**20
 # Memory that a block of a file with all its bands may take, bytes: a reader of one band reads all of them.
@@ -31,9 +36,10 @@ def to_geotiff(
 
     Files are north-up and west-left whatever the order of the rows and columns, with one band a pair or date, ZSTD
     compression and overviews. Each band says its dates in its description and tags (`reference` and `secondary`, or
-    `time`, ISO 8601, UTC) and its unit; the file says `units`, `long_name` and `processing`. Floats have nodata NaN,
-    integers (`flags`, counts) have none. Overviews hold means, but of integers, flags and cyclic quantities such as
-    `direction` the nearest value. An existing file is replaced as a whole, never left half-written.
+    `time`, ISO 8601, UTC), or its year, and its unit; the file says `units`, `long_name` and `processing`. Floats have
+    nodata NaN, integers (`flags`, counts) have none. Values that are dates, such as `step_date`, become days since
+    1970-01-01, NaN where there is none. Overviews hold means, but of integers, flags, dates and cyclic quantities such
+    as `direction` the nearest value. An existing file is replaced as a whole, never left half-written.
 
     All variables are computed together, a strip of rows at a time, so that lazy data are computed once and need never
     fit in memory. Meanwhile the folder needs room for the uncompressed variables as well.
@@ -41,8 +47,8 @@ def to_geotiff(
     Parameters
     ----------
     dataset
-        Shifts (pair, y, x), series (time, y, x), rate (y, x) or anything else with evenly spaced `x` and `y`. Without a
-        CRS the files have none.
+        Shifts (pair, y, x), series (time, y, x), rate (y, x), yearly velocities (year, y, x) or anything else with
+        evenly spaced `x` and `y`. Without a CRS the files have none.
     folder
         Where the files go; made if it is not there.
     variables
@@ -56,12 +62,14 @@ def to_geotiff(
     Raises
     ------
     TypeError
-        If it is no Dataset, or a variable holds no real numbers.
+        If it is no Dataset, or a variable holds neither real numbers nor dates.
     ValueError
         If there are no variables on y and x, a variable is unknown, empty or has more than three dims, or the grid is
         uneven.
     FileExistsError
         If the folder is a file.
+    OSError
+        If the files cannot be written, such as on a full disk; nothing is left of them.
 
     Examples
     --------
@@ -72,17 +80,20 @@ def to_geotiff(
     ...     [path.name for path in xoffset.to_geotiff(truth, folder, variables=["vx", "vy"])]
     ['vx.tif', 'vy.tif']
     """
+    target = _options.as_path(folder, "folder", "to_geotiff")
     dataset = _as_gridded(dataset)
     names = _names(dataset, variables)
-    dataset = _north_up(dataset[names])
+    dataset = _north_up(_with_days(dataset[names]))
     profile = _profile(dataset)
-    target = _made(Path(folder))
-    with tempfile.TemporaryDirectory(prefix=".to_geotiff-", dir=target) as scratch:
-        _write_plain(dataset, Path(scratch), profile)
-        for name in names:
-            _optimise(dataset[name], Path(scratch))
-        for name in names:
-            _finished(name, Path(scratch)).replace(target / f"{name}.tif")
+    _make(target)
+    with _scratch(target) as scratch:
+        sums = _write_plain(dataset, scratch, profile)
+        with _explained(target):
+            for name in names:
+                _optimise(dataset[name], scratch)
+                _check_whole(_finished(name, scratch), _strips(dataset), sums[name])
+            for name in names:
+                _finished(name, scratch).replace(target / f"{name}.tif")
     return [target / f"{name}.tif" for name in names]
 
 
@@ -95,12 +106,17 @@ def _as_gridded(dataset: xr.Dataset) -> xr.Dataset:
     if not any({"y", "x"} <= set(variable.dims) for variable in dataset.data_vars.values()):
         raise ValueError(
             f"to_geotiff() needs variables with dims y and x; got dims {tuple(dataset.dims)} and variables "
-            f"{list(map(str, dataset.data_vars))}. Pass shifts, a series or a rate on a grid; write scattered "
-            "points as a table: dataset.to_dataframe().to_csv(...)."
+            f"{list(map(str, dataset.data_vars))}. {_advice(dataset)}."
         )
     if "spatial_ref" in dataset.data_vars:  # opened without decode_coords="all": the CRS must not be lost for that
         dataset = dataset.set_coords("spatial_ref")
     return with_decoded(with_new_names(dataset), "to_geotiff")
+
+
+def _advice(dataset: xr.Dataset) -> str:
+    if {"distance", "point"} & set(dataset.dims):
+        return "Profiles, trajectories and points are no maps: save them with to_zarr(), or as a table, to_dataframe()"
+    return "Pass shifts, a series or a rate"
 
 
 def _names(dataset: xr.Dataset, variables: str | Sequence[str] | None) -> list[str]:
@@ -108,8 +124,13 @@ def _names(dataset: xr.Dataset, variables: str | Sequence[str] | None) -> list[s
     if variables is None:
         names = gridded
     else:
-        names = [variables] if isinstance(variables, str) else list(variables)
-        wrong = [name for name in names if name not in gridded]
+        given = [variables] if isinstance(variables, str) else variables
+        if not isinstance(given, (list, tuple)):
+            raise TypeError(
+                f"to_geotiff() needs a list of names as variables; got {type(given).__name__}. Choose from {gridded}."
+            )
+        names = list(given)
+        wrong = [name for name in names if not isinstance(name, str) or name not in gridded]
         if wrong or not names:
             raise ValueError(
                 f"to_geotiff() needs names of variables with dims y and x; got {wrong or names}. Choose from {gridded}."
@@ -129,13 +150,23 @@ def _check_variable(data: xr.DataArray) -> None:
     if data.size == 0:
         raise ValueError(
             f"to_geotiff() needs at least one band and pixel; got shape {data.shape} in '{data.name}'. "
-            "Check the selection."
+            f"{checks.WHY_EMPTY}."
         )
-    if data.dtype.kind not in "biuf":
+    if data.dtype.kind not in "biufM":
         raise TypeError(
-            f"to_geotiff() needs real numbers; got dtype {data.dtype} in '{data.name}'. "
+            f"to_geotiff() needs real numbers or dates; got dtype {data.dtype} in '{data.name}'. "
             f"Convert it, or leave it out: dataset.drop_vars('{data.name}')."
         )
+
+
+def _with_days(dataset: xr.Dataset) -> xr.Dataset:
+    """Dataset whose dates are numbers, since files hold no others."""
+    days = {
+        name: data.copy(data=in_days(data.data)).assign_attrs(units=DAYS)
+        for name, data in dataset.data_vars.items()
+        if data.dtype.kind == "M"
+    }
+    return dataset.assign(days)
 
 
 def _north_up(dataset: xr.Dataset) -> xr.Dataset:
@@ -162,11 +193,35 @@ def _profile(dataset: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _made(folder: Path) -> Path:
+def _make(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"to_geotiff() needs a folder to write into; got the file {folder}. Give another path.")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    with _explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextlib.contextmanager
+def _scratch(target: Path) -> Iterator[Path]:
+    """Hidden folder beside the files, on the same disk, which is gone afterwards."""
+    with _explained(target):
+        folder = tempfile.TemporaryDirectory(prefix=".to_geotiff-", dir=target)
+    with folder as path:
+        yield Path(path)
+
+
+@contextlib.contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    """Tell what a failure to write means; nothing else may fail within."""
+    try:
+        yield
+    except Exception as error:  # GDAL's errors are of many types, some of which rasterio does not show
+        place = next(path for path in (target, *target.absolute().parents) if path.exists())
+        came = error.__cause__ or error
+        free = shutil.disk_usage(place).free / 1e6
+        raise OSError(
+            f"to_geotiff() needs to write into {target}, the uncompressed variables first; got '{came}' with "
+            f"{free:.0f} MB free on that disk. Make room or give another folder; no file has been changed."
+        ) from error
 
 
 def _plain(name: str, scratch: Path) -> Path:
@@ -177,26 +232,58 @@ def _finished(name: str, scratch: Path) -> Path:
     return scratch / f"{name}.tif"
 
 
-def _write_plain(dataset: xr.Dataset, scratch: Path, profile: dict[str, Any]) -> None:
-    """Write plain files strip by strip: the COG driver writes no strips, it only copies a finished file."""
+def _write_plain(dataset: xr.Dataset, scratch: Path, profile: dict[str, Any]) -> dict[str, int]:
+    """Write plain files strip by strip: the COG driver writes no strips, it only copies a finished file.
+
+    Returns a checksum of the values of each variable.
+    """
     import rasterio
     from rasterio.windows import Window
 
+    sums = dict.fromkeys(map(str, dataset.data_vars), 0)
     with contextlib.ExitStack() as opened:
         files = {}
-        for name, data in dataset.data_vars.items():
-            options = profile | {"count": data[..., 0, 0].size, "dtype": _dtype(data), "bigtiff": "IF_SAFER"}
-            if data.dtype.kind == "f":
-                options["nodata"] = np.nan
-            place = _plain(str(name), scratch)
-            files[name] = opened.enter_context(rasterio.open(place, "w", driver="GTiff", interleave="band", **options))
-            _label(files[name], data, dataset.attrs)
+        with _explained(scratch.parent):
+            for name, data in dataset.data_vars.items():
+                options = profile | {"count": data[..., 0, 0].size, "dtype": _dtype(data), "bigtiff": "IF_SAFER"}
+                if data.dtype.kind == "f":
+                    options["nodata"] = np.nan
+                place = _plain(str(name), scratch)
+                file = rasterio.open(place, "w", driver="GTiff", interleave="band", **options)
+                files[str(name)] = opened.enter_context(file)
+                _label(file, data, dataset.attrs)
         for rows in _strips(dataset):
             strip = dataset.isel(y=rows).compute()
             window = Window(0, rows.start, dataset.sizes["x"], rows.stop - rows.start)
-            for name, data in strip.data_vars.items():
-                bands = data.values.reshape(-1, *data.shape[-2:])
-                files[name].write(bands.astype(_dtype(data), copy=False), window=window)
+            with _explained(scratch.parent):
+                for name, file in files.items():
+                    values = strip[name].values
+                    bands = values.reshape(-1, *values.shape[-2:]).astype(_dtype(strip[name]), copy=False)
+                    file.write(bands, window=window)
+                    sums[name] = zlib.crc32(bands.tobytes(), sums[name])
+        with _explained(scratch.parent):
+            for file in files.values():
+                file.close()
+    return sums
+
+
+def _check_whole(path: Path, strips: Iterator[slice], expected: int) -> None:
+    """Refuse a file that does not hold what was written: of a full disk GDAL does not always tell."""
+    import rasterio
+    from rasterio.windows import Window
+
+    with rasterio.open(path) as file:
+        found = 0
+        for rows in strips:
+            bands = file.read(window=Window(0, rows.start, file.width, rows.stop - rows.start))
+            found = zlib.crc32(bands.tobytes(), found)
+        levels = len(file.overviews(1))
+    if found != expected:
+        raise OSError(f"other values in {path.name} than were written")
+    for level in range(levels):
+        with rasterio.open(path, overview_level=level) as file:
+            for band in file.indexes:
+                file.read(band)
 
 
 def _dtype(data: xr.DataArray) -> str:
@@ -218,19 +305,23 @@ def _label(file: Any, data: xr.DataArray, provenance: Mapping[Hashable, Any]) ->
 def _bands(data: xr.DataArray) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield description and tags of each band."""
     if data.ndim == 2:
-        yield str(data.attrs.get("long_name", data.name)), {}
+        name = str(data.attrs.get("long_name", data.name))
+        tags = {
+            label: _text(data[label].values[()]) for label in _LABELS if label in data.coords and not data[label].ndim
+        }
+        yield f"{name}, {'/'.join(tags.values())}" if tags else name, tags
         return
     dim = str(data.dims[0])
-    labels = ("reference", "secondary") if dim == "pair" and "reference" in data.coords else (dim,)
+    along = {str(name): each.values for name, each in data.coords.items() if each.dims == (dim,)}
     for band in range(data.sizes[dim]):
-        tags = {label: _text(data[label].values[band]) for label in labels if label in data.coords}
-        yield "/".join(tags.values()) or f"{dim} {band}", tags
+        tags = {name: _text(values[band]) for name, values in along.items()}
+        yield "/".join(tags[label] for label in _LABELS if label in tags) or tags.get(dim, f"{dim} {band}"), tags
 
 
 def _text(value: Any) -> str:
     """ISO 8601 for dates, to the second unless they have a fraction; spaces between the items of a list."""
     if isinstance(value, np.datetime64):
-        return str(as_dates(np.asarray(value)).item().isoformat())
+        return "NaT" if np.isnat(value) else str(as_dates(np.asarray(value)).item().isoformat())
     if isinstance(value, (list, tuple, np.ndarray)):
         return " ".join(map(str, value))
     return str(value)
@@ -268,9 +359,11 @@ def _optimise(data: xr.DataArray, scratch: Path) -> None:
 
 
 def _has_mean(data: xr.DataArray) -> bool:
-    """Whether overviews may average: not what goes round, as 359 and 1 degrees are not 180 together, and not flags."""
-    is_cyclic = period_of(data.name, data.attrs.get("units")) is not None
-    return data.dtype.kind == "f" and not is_cyclic and "flag_masks" not in data.attrs
+    """Whether overviews may average: not flags, dates and what goes round: 359 and 1 degrees are not 180 together."""
+    units = data.attrs.get("units")
+    return (
+        data.dtype.kind == "f" and not is_cyclic(data.name, units) and units != DAYS and "flag_masks" not in data.attrs
+    )
 
 
 def _layout(data: xr.DataArray) -> dict[str, Any]:

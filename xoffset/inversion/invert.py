@@ -95,7 +95,8 @@ def invert(
         Date whose displacement is zero, or several, whose mean is. None: the date with the most pairs, the first of
         them; the attribute `reference` says which.
     stable
-        True where the ground does not move (y, x), boolean, on the grid of the shifts or on the finer one of the stack.
+        True where the ground does not move (y, x), boolean, on the grid of the shifts or on the finer one of the stack;
+        dims in any order, and along one that it lacks it holds for all.
         The standard errors of each date are scaled to the spread seen there, and the displacement of this ground as a
         whole is reported by date, apart from them. None: the standard errors of the matches are believed.
 
@@ -114,7 +115,7 @@ def invert(
         that is their own, not that of their dates, `sigma_drift_dx` and `sigma_drift_dy`, what the noise of the pairs
         adds to the standard error of a velocity in m yr-1, as it piles up from date to date, and which the dates do not
         tell one by one (NaN without standard errors, and with more than four pairs a date, where it is negligible),
-        and `smooth` if the series is smoothed. With `stable`, on (time), `geolocation_dx` and `geolocation_dy` in
+        and `smooth` if the series is smoothed, which the coordinate `shares_noise` says by date. With `stable`, on (time), `geolocation_dx` and `geolocation_dy` in
         metres since the reference date: the median displacement of the stable
         ground, which is an error of the images' positions. It is not removed, and no part of sigma, since it is common
         to all pixels; subtract it, or `correct` before. NaN where no pairs with enough stable ground tell.
@@ -180,7 +181,9 @@ def invert(
     }  # fmt: skip
     names = ("geolocation_dx", "geolocation_dy")
     places = {} if table is None else {name: table[_STABLE.at(name)] for name in names}
-    series = products.series(_fields(found, setup) | places, epochs, like=shifts, step=step)
+    series = products.series(
+        _fields(found, setup) | places, epochs, like=shifts, step=step, shares_noise=bool(strength)
+    )
     series.attrs["reference"] = step["reference"]
     best = graph.degree(epochs.size, graph.undirected(ends))
     series.attrs["best_connected"] = str(epochs[int(np.argmax(best))])
@@ -350,6 +353,10 @@ def _of_array(weights: Any, shifts: xr.Dataset, order: Any) -> tuple[dict[str, A
                 "align them."
             )
         weights = weights.data
+    if isinstance(weights, xr.Dataset):
+        raise TypeError(
+            "invert() needs an array of weights; got a Dataset. Pick one of its variables: weights['score']."
+        )
     # what is lazy stays lazy
     values = weights if hasattr(weights, "dask") else np.asarray(weights)
     if values.dtype.kind not in "iuf" or values.shape not in (shape[:1], shape):

@@ -123,7 +123,7 @@ def estimate(
     (169, 1, 9801)
     """
     calibrate = _options.as_switch(calibrate, "calibrate", "estimate")
-    request = prepare(stack, network, Options(template, search, step, matcher, prefilter, prior))
+    request = prepare(stack, network, Options(template, search, step, matcher, prefilter, prior), "estimate")
     work = count_work(request)
     cores = threads.cores()
     side = largest_task(stack, request)

@@ -75,7 +75,7 @@ def extend(
     True
     """
     shifts = checks.as_shifts(shifts, "extend")
-    request = prepare(stack, network, Options(template, search, step, matcher, prefilter, prior))
+    request = prepare(stack, network, Options(template, search, step, matcher, prefilter, prior), "extend")
     _check_origin(shifts, stack, request)
     order, new = _order(shifts, network)
     parts = [shifts]

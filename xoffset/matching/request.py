@@ -96,8 +96,18 @@ class Request:
         }
 
 
-def prepare(stack: xr.DataArray, network: xr.Dataset, options: Options) -> Request:
-    """Check everything and compute nothing of the images; the errors are those of `correlate`."""
+def prepare(stack: xr.DataArray, network: xr.Dataset, options: Options, caller: str = "correlate") -> Request:
+    """Check everything and compute nothing of the images; the errors bear the name of the caller."""
+    try:
+        return _prepared(stack, network, options)
+    except (TypeError, ValueError) as error:
+        # what is checked is what correlate() needs, whoever asks for it
+        if caller == "correlate" or not str(error).startswith("correlate() "):
+            raise
+        raise type(error)(f"{caller}{str(error).removeprefix('correlate')}") from error
+
+
+def _prepared(stack: xr.DataArray, network: xr.Dataset, options: Options) -> Request:
     stack = checks.as_stack(stack, "correlate")
     network = checks.as_network(network, stack, "correlate")
     matcher, prefilter = as_matcher(options.matcher, "correlate"), as_prefilter(options.prefilter)

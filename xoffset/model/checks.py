@@ -16,6 +16,12 @@ from xoffset.model.grids import check_crs, crs_of, spacing, with_crs
 from xoffset.model.points import are_points, check_dim_of_points
 from xoffset.model.renamed import with_new_names
 
+# xarray keeps the coordinates that both sides share, and two grids share none.
+WHY_EMPTY = (
+    "Check the selection. If it was where() or arithmetic with a mask on another grid, which share no coordinates, "
+    'bring the mask there first: mask.reindex_like(data, method="nearest", tolerance=half_a_pixel, fill_value=False)'
+)
+
 
 def as_stack(stack: xr.DataArray, caller: str) -> xr.DataArray:
     """Return the stack after checking dims, type, size, dates, coordinates and CRS; computes nothing.
@@ -39,9 +45,7 @@ def as_stack(stack: xr.DataArray, caller: str) -> xr.DataArray:
             "Convert first: abs(stack) for complex images, stack.astype('uint8') for masks."
         )
     if 0 in stack.shape:
-        raise ValueError(
-            f"{caller}() needs at least one date and one pixel; got shape {stack.shape}. Check the selection."
-        )
+        raise ValueError(f"{caller}() needs at least one date and one pixel; got shape {stack.shape}. {WHY_EMPTY}.")
     check_times(stack["time"], caller)
     # the CRS first: of degrees it names the zone to reproject to
     if "x" in stack.coords and "y" in stack.coords:
@@ -97,6 +101,8 @@ def without_islands(series: xr.Dataset, caller: str, *, is_bridge_known: bool = 
 def as_vectors(data: xr.Dataset, caller: str) -> tuple[xr.Dataset, tuple[str, str]]:
     """Return any product with two components on a grid, checked, with the names of the two: dx, dy or vx, vy.
 
+    Of a product with both, such as that of an event with a trend, it is the displacement.
+
     Raises
     ------
     TypeError
@@ -106,12 +112,17 @@ def as_vectors(data: xr.Dataset, caller: str) -> tuple[xr.Dataset, tuple[str, st
     """
     pairs = [("dx", "dy"), ("vx", "vy")]
     found = [pair for pair in pairs if isinstance(data, xr.Dataset) and set(pair) <= set(data.data_vars)]
-    if isinstance(data, xr.Dataset) and len(found) != 1:
+    if isinstance(data, xr.Dataset) and not found:
         raise ValueError(
             f"{caller}() needs variables dx and dy, or vx and vy; got {sorted(map(str, data.data_vars))}. "
             "Use the result of correlate(), invert() or velocity()."
         )
     names = found[0] if found else pairs[0]
+    if len(found) == 2 and data["dx"].dims != data["vx"].dims:
+        raise ValueError(
+            f"{caller}() needs one kind of vectors; got displacements on {data['dx'].dims} and velocities on "
+            f"{data['vx'].dims}. Use the result of one function, or leave one kind out: data.drop_vars(['vx', 'vy'])."
+        )
     dims: tuple[str, ...] = ("y", "x")
     if found and len(data[names[0]].dims) == 3 and data[names[0]].dims[0] not in dims:
         dims = (str(data[names[0]].dims[0]), *dims)
@@ -140,7 +151,7 @@ def check_pairs(data: xr.Dataset, caller: str) -> xr.Dataset:
     if "pair" not in data.dims or lacking:
         raise ValueError(
             f"{caller}() needs dim 'pair' with coords 'reference' and 'secondary'; got dims {tuple(data.dims)}. "
-            "Make a network with stack.offset.pairs()."
+            f"{keep_dim(data) or 'Make a network with stack.offset.pairs()'}."
         )
     for name in ("reference", "secondary"):
         if data[name].dtype.kind != "M":
@@ -168,6 +179,14 @@ def sorted_pairs(shifts: xr.Dataset) -> tuple[slice | np.ndarray, np.ndarray, np
     # a slice copies nothing where the pairs are in order, as they usually are
     is_sorted = bool((np.diff(order) == 1).all())
     return (slice(None) if is_sorted else order), epochs, ends
+
+
+def keep_dim(data: xr.DataArray | xr.Dataset) -> str | None:
+    """Advice where one pair or date was selected in a way that loses its dim; None where none was."""
+    for dim, coordinate in (("pair", "reference"), ("time", "time")):
+        if dim not in data.dims and coordinate in data.coords and data.coords[coordinate].ndim == 0:
+            return f"Keep the dim of what you select: isel({dim}=[0]), with brackets, in place of isel({dim}=0)"
+    return None
 
 
 def check_dims(data: xr.DataArray, dims: tuple[str, ...], caller: str) -> None:
@@ -234,12 +253,14 @@ def _as_floats(data: xr.Dataset, names: Sequence[str], dims: tuple[str, ...], ca
             f"{caller}() needs a grid, since it looks at neighbours; got scattered points. Call it before you pick "
             "points of a grid, or read a table of points on a grid: from_table(..., layout='grid')."
         )
+    empty = [dim for dim in ("y", "x") if data.sizes.get(dim) == 0]
+    if empty:
+        raise ValueError(f"{caller}() needs at least one node; got none along {empty[0]}. {WHY_EMPTY}.")
     floats = {}
     for name in names:
         if data[name].dims != dims:
-            raise ValueError(
-                f"{caller}() needs dims {dims}; got {data[name].dims} in '{name}'. Reorder: dataset.transpose{dims}."
-            )
+            advice = keep_dim(data) or f"Reorder: dataset.transpose{dims}"
+            raise ValueError(f"{caller}() needs dims {dims}; got {data[name].dims} in '{name}'. {advice}.")
         dtype = data[name].dtype
         if dtype.kind not in "iuf":
             raise TypeError(f"{caller}() needs real numbers in '{name}'; got dtype {dtype}. Use the result of {maker}.")

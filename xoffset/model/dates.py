@@ -17,6 +17,8 @@ Duration = str | dt.timedelta | np.timedelta64 | pd.Timedelta
 
 YEAR = np.timedelta64(int(365.25 * 86_400), "s")
 
+DAYS = "days since 1970-01-01"
+
 DATE_ENCODING: Mapping[str, str] = {
     "dtype": "int64",
     "units": "microseconds since 1970-01-01",
@@ -168,6 +170,11 @@ def datetimes_from(time: Any) -> str:
 def as_dates(values: np.ndarray) -> np.ndarray:
     """Dates as datetime64[us], the one resolution of this package."""
     return np.asarray(values).astype("datetime64[us]")
+
+
+def in_days(values: Any) -> Any:
+    """Dates, NumPy or dask, in days since 1970-01-01, float64, NaN where there is none; `DAYS` are their units."""
+    return (values.astype("datetime64[us]") - np.datetime64("1970-01-01", "us")) / np.timedelta64(1, "D")
 
 
 def in_years(interval: np.ndarray) -> np.ndarray:

@@ -91,7 +91,7 @@ def flagged(dataset: xr.Dataset, *reasons: str) -> xr.DataArray:
     False
     """
     found = _checked(dataset, "flagged")
-    unknown = [name for name in reasons if name not in FLAGS]
+    unknown = [name for name in reasons if not isinstance(name, str) or name not in FLAGS]
     if unknown:
         raise ValueError(f"flagged() needs names of flags; got {unknown[0]!r}. Choose of: {', '.join(FLAGS)}.")
     wanted = sum(FLAGS[name] for name in set(reasons)) if reasons else -1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
+from xoffset.model import checks
 from xoffset.model.grids import crs_of
 from xoffset.model.points import are_points
 
@@ -47,7 +48,8 @@ def why_not(name: str, kinds: tuple[str, ...], data: xr.DataArray | xr.Dataset) 
             got += f" and variables {sorted(map(str, data.data_vars))}"
     else:
         got = KINDS[kind][0]
-    return f"{name}() needs {wanted}; got {got}. Call first: {' or '.join(KINDS[each][2] for each in kinds)}."
+    advice = checks.keep_dim(data) or f"Call first: {' or '.join(KINDS[each][2] for each in kinds)}"
+    return f"{name}() needs {wanted}; got {got}. {advice}."
 
 
 def described(data: xr.DataArray | xr.Dataset) -> str:

@@ -17,6 +17,10 @@ from xoffset.model.history import processed
 from xoffset.model.renamed import fields_with_new_names
 from xoffset.model.variables import RATE, SERIES, SHIFTS, Table, Variable
 
+# Coordinate of a series on (time), so that it stays with whatever is selected: it is there, and True, where dates have
+# parts of the noise of others.
+SHARES_NOISE = "shares_noise"
+
 
 def stack(
     values: Any,
@@ -62,10 +66,24 @@ def shifts(
     return _product(fields_with_new_names(fields), coords, SHIFTS, step, like)
 
 
-def series(fields: Mapping[str, Any], time: np.ndarray, *, like: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
+def series(
+    fields: Mapping[str, Any],
+    time: np.ndarray,
+    *,
+    like: xr.Dataset,
+    step: dict[str, Any],
+    shares_noise: bool = False,
+) -> xr.Dataset:
     """Series (time, y, x) from inverted displacements; grid and CRS from `like`."""
     coords = {"time": ("time", as_dates(time)), "y": like["y"], "x": like["x"]} | _crs_coordinates(like)
+    if shares_noise:
+        coords |= noise_is_shared(len(time))
     return _product(fields, coords, SERIES, step, like)
+
+
+def noise_is_shared(dates: int) -> dict[Hashable, Any]:
+    """Coordinate of a series of so many dates that says that they have parts of each other's noise."""
+    return {SHARES_NOISE: ("time", np.ones(dates, dtype=np.bool_))}
 
 
 def rate(fields: Mapping[str, Any], *, like: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
@@ -165,6 +183,7 @@ def _label_coordinates(data: xr.Dataset | xr.DataArray) -> None:
         "exponential_tau": {"long_name": "time of the exponential decay", "units": "day"},
         "logarithmic_tau": {"long_name": "time of the logarithmic decay", "units": "day"},
         "year": {"long_name": "calendar year, UTC"},
+        SHARES_NOISE: {"long_name": "the date has parts of the noise of others: smoothed, resampled, or summed up"},
     }
     for name, attrs in labels.items():
         if name in data.coords:

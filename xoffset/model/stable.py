@@ -23,6 +23,8 @@ class Cells(NamedTuple):
 def on_nodes(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> Any:
     """Nodes (rows, columns) that are stable, boolean: all pixels of their cells are True; NumPy or dask like the mask.
 
+    The mask has its dims in any order; along one that it lacks it holds for all nodes.
+
     Raises
     ------
     TypeError
@@ -30,25 +32,37 @@ def on_nodes(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> Any:
     ValueError
         If its dims, its CRS or its grid are not those of the shifts or of their stack.
     """
+    stable = _as_map(stable, shifts, caller)
     rows, columns = _cells(stable, shifts, caller)
     of_nodes = partial(_of_nodes, rows=rows, columns=columns)
     return whole.at_once(of_nodes, [stable.data], np.dtype(np.bool_), shifts["dx"].shape[1:])
 
 
-def _cells(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> tuple[Cells, Cells]:
-    """Rows and columns of the mask around each node, after checking the mask and its grid."""
+def _as_map(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> xr.DataArray:
+    """Return the mask (y, x), after checking what it is."""
     if not isinstance(stable, xr.DataArray) or stable.dtype != np.bool_:
         got = f"dtype {stable.dtype}" if isinstance(stable, xr.DataArray) else type(stable).__name__
         raise TypeError(
             f"{caller}() needs a boolean DataArray (y, x) as stable, True on stable ground; got {got}. "
             "Compare: stable = slope < 20."
         )
-    if stable.dims != ("y", "x"):
+    others = [str(dim) for dim in stable.dims if dim not in ("y", "x")]
+    if others or not stable.dims:
+        advice = f"Join them: stable.all({others})" if others else "Mark the ground on its grid: stable = slope < 20"
+        raise ValueError(f"{caller}() needs dims ('y', 'x') of stable, or one of them; got {stable.dims}. {advice}.")
+    if not stable.size:
         raise ValueError(
-            f"{caller}() needs dims ('y', 'x') of stable; got {stable.dims}. Select or reorder: stable.transpose(...)."
+            f"{caller}() needs stable on at least one pixel; got shape {stable.shape}. Check the selection; a mask on "
+            "another grid leaves none where the two are combined."
         )
     _check_undeclared(stable, caller)
     stable = in_metres(stable, caller)
+    missing = {dim: shifts[dim] for dim in ("y", "x") if dim not in stable.dims}
+    return stable.drop_vars(missing, errors="ignore").expand_dims(missing).transpose("y", "x")
+
+
+def _cells(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> tuple[Cells, Cells]:
+    """Rows and columns of the mask around each node, after checking its grid."""
     crs, wanted = grids.crs_of(stable), grids.crs_of(shifts)
     if crs is not None and wanted is not None and not grids.agree(crs, wanted):
         raise ValueError(

@@ -5,13 +5,18 @@ There is a table for each product, since the same name means other things in oth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from xoffset.model import components
 from xoffset.model.flags import flag_attrs
 
 _TURN = 360.0  # [degree] after which a direction is the same again
 _HALF_TURN = 180.0  # [degree] after which an axis, which has no head, is the same again
+# Size of a degree in the units of angles.
+_DEGREES = dict.fromkeys(("degree", "degrees", "deg", "°"), 1.0)
+_DEGREES |= dict.fromkeys(("rad", "radian", "radians"), math.pi / 180.0)
 _YEAR_DAYS = 365.25  # of a year, to make two dates always as far apart in years as in days
 
 
@@ -43,15 +48,24 @@ def is_signed(name: object) -> bool:
 
 
 def period_of(name: object, units: object) -> float | None:
-    """Period of a cyclic variable, in its units; None of all others.
+    """Period of a cyclic variable, in its units; None of all others, and where the units do not tell.
 
-    A variable with a name of ours but in other units is not ours: a direction may well be in radians. Of the variables
-    that are not ours, those in degrees are taken for directions.
+    An angle is cyclic in degrees and in radians. Of the variables that are not ours, those in degrees are taken for
+    directions.
     """
     known = _BY_NAME.get(str(name))
-    if known is not None and known.period is not None and units in (None, known.units):
-        return known.period
-    return _TURN if units == "degree" else None
+    degrees = _DEGREES.get(str(units))
+    if known is not None and known.period is not None:
+        if units in (None, known.units):
+            return known.period
+        return known.period * degrees if degrees and known.units == "degree" else None
+    return _TURN if degrees == 1.0 else None
+
+
+def is_cyclic(name: object, units: object) -> bool:
+    """Whether values of a variable go round, so that a mean of them may be far from all."""
+    known = _BY_NAME.get(str(name))
+    return period_of(name, units) is not None or (known is not None and known.period is not None)
 
 
 # ---------------------------------------------------------------------------------------------- how tables are written
@@ -109,8 +123,8 @@ SHIFTS = _table(
         "false_alarm": ("1", "probability that unrelated ground reaches the score"),
         "template_size": ("pixel", "side of the window"),
         "mismatch": ("m", "length of the displacement plus the one back"),
-        "sigma_factor_dx": ("1", "factor that stable ground gave to sigma_dx"),
-        "sigma_factor_dy": ("1", "factor that stable ground gave to sigma_dy"),
+        "sigma_factor_dx": ("1", "factor that stable ground gave to the standard error along x"),
+        "sigma_factor_dy": ("1", "factor that stable ground gave to the standard error along y"),
     },
     signed=("dx", "dy", "cov_dxdy"),
 ) | _flags(_PAIR_MAPS)
@@ -349,33 +363,6 @@ PROFILE = _profile_table("m", "displacement")
 PROFILE_RATE = _profile_table("m yr-1", "velocity")
 
 
-def _ground_table(letter: str, units: str, square: str, noun: str) -> dict[str, Variable]:
-    east, north = f"{letter}_east", f"{letter}_north"
-    covariance = f"cov_{east}_north"
-    rows = {
-        east: (units, f"{noun} toward true east, metres of ground"),
-        north: (units, f"{noun} toward true north, metres of ground"),
-        f"sigma_{east}": (units, f"standard error of the {noun} toward true east"),
-        f"sigma_{north}": (units, f"standard error of the {noun} toward true north"),
-        covariance: (square, f"covariance of the {noun}s toward true east and north"),
-    }
-    return _table(_ANY_MAPS, rows, signed=(east, north, covariance))
-
-
-GROUND = (
-    _ground_table("d", "m", "m2", "displacement")
-    | _ground_table("v", "m yr-1", "m2 yr-2", "velocity")
-    | _table(
-        _ANY_MAPS,
-        {
-            "v": ("m yr-1", "speed, metres of ground"),
-            "direction": ("degree", "direction of motion, clockwise from true north"),
-            "magnitude": ("m", "length of the mean displacement, metres of ground"),
-        },
-        periods={"direction": _TURN},
-    )
-)
-
 TRAJECTORY = _table(
     ("point", "time"),
     {
@@ -391,9 +378,21 @@ TRAJECTORY = _table(
     signed=("dx", "dy", "dx_eulerian", "dy_eulerian"),
 ) | _flags(("point", "time"))
 
-TABLES: tuple[Table, ...] = (
+_OF_GRIDS: tuple[Table, ...] = (
     SHIFTS, SERIES, RATE, DECOMPOSITION, COSEISMIC, ANNUAL, CLOSURE, DIAGNOSIS, MEAN_DISPLACEMENT, MEAN_VELOCITY,
-    COHERENCE, QUALITY, STRAIN, STRAIN_RATE, PROFILE, PROFILE_RATE, GROUND, TRAJECTORY,
+    COHERENCE, QUALITY, STRAIN, STRAIN_RATE, PROFILE, PROFILE_RATE, TRAJECTORY,
 )  # fmt: skip
+COMPONENTS = components.of_tables(_OF_GRIDS)
+GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
+    _ANY_MAPS,
+    {
+        "v": ("m yr-1", "speed, metres of ground"),
+        "v_debiased": ("m yr-1", "speed without what noise adds to it, metres of ground"),
+        "direction": ("degree", "direction of motion, clockwise from true north"),
+        "magnitude": ("m", "length of the mean displacement, metres of ground"),
+    },
+    periods={"direction": _TURN},
+)
+TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND)
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
 from xoffset import _options
 from xoffset._arrays.networks.terms import season
@@ -26,6 +28,15 @@ def event(given: Source, date: Date, name: str, caller: str) -> np.datetime64:
             f"{given.epochs[-1]}. Choose a date between them."
         )
     return instant
+
+
+def list_of(values: Any, name: str, example: str) -> list[Any]:
+    """Entries of a list that may be left out."""
+    if values is None:
+        return []
+    if not isinstance(values, (list, tuple, np.ndarray, pd.Index, xr.DataArray)) or np.ndim(values) == 0:
+        raise TypeError(f"decompose() needs a list as {name}; got {values!r}. Pass one such as {example}.")
+    return list(values.values if isinstance(values, xr.DataArray) else values)
 
 
 def decay(given: Source, entry: tuple[Date, float], name: str) -> tuple[np.datetime64, float]:

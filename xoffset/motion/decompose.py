@@ -18,7 +18,7 @@ from xoffset.model.dates import Date, as_instant
 from xoffset.model.points import takes_points
 from xoffset.model.renamed import renamed_argument
 from xoffset.motion import regression
-from xoffset.motion.components import SEASONS, Fields, decay, event, fields_of, season_terms
+from xoffset.motion.components import SEASONS, Fields, decay, event, fields_of, list_of, season_terms
 from xoffset.motion.regression import Fit, Loss, Options
 
 
@@ -103,9 +103,12 @@ def decompose(
     if is_search and given.ends is not None:
         raise ValueError("decompose() needs a series to search steps in; got shifts. Pass invert(shifts).")
     moment = regression.middle(given.epochs) if epoch is None else as_instant(epoch, "epoch", "decompose")
-    dates = [event(given, date, "steps", "decompose") for date in ([] if is_search or steps is None else steps)]
+    dates = [
+        event(given, date, "steps", "decompose")
+        for date in ([] if is_search else list_of(steps, "steps", "['2020-06-01T10:30']"))
+    ]
     decays = {
-        name: [decay(given, entry, name) for entry in entries or []]
+        name: [decay(given, entry, name) for entry in list_of(entries, name, "[('2020-06-01T10:30', 30.0)]")]
         for name, entries in (("exponential", exponential), ("logarithmic", logarithmic))
     }
 

@@ -10,8 +10,10 @@ import xarray as xr
 
 from xoffset._arrays import vectors
 from xoffset._blocks import whole
-from xoffset.model import checks, grids, history, products, variables
+from xoffset.model import checks, components, grids, history, products, variables
 from xoffset.model.points import places_of, takes_points
+
+Field = tuple[tuple[str, ...], Any]  # dims and values
 
 
 @takes_points
@@ -26,17 +28,19 @@ def ground(dataset: xr.Dataset) -> xr.Dataset:
     ----------
     dataset
         Shifts (pair, y, x) or a series (time, y, x), or any other product with `dx` and `dy`; or a rate (y, x), or any
-        other with `vx` and `vy`; with a CRS.
+        other with `vx` and `vy`; or with all four, as `coseismic` gives with a trend; with a CRS.
 
     Returns
     -------
     xarray.Dataset
-        The dataset with `d_east` and `d_north` [m], positive toward true east and north, in place of `dx` and `dy`, or
-        with `v_east` and `v_north` [m yr-1] in place of `vx` and `vy`. Standard errors and covariance, where the
-        dataset has them, become `sigma_d_east`, `sigma_d_north` [m] and `cov_d_east_north` [m2], or those of `v_east`
-        and `v_north`; without a covariance the errors along x and y are taken to be independent. `v`, `direction` (then
-        clockwise from true north) and `magnitude` are made anew. All else stays as it is, lengths such as `rms` in
-        metres of the grid. Lazy if `dataset` is.
+        The dataset with `d_east` and `d_north` [m], positive toward true east and north, in place of `dx` and `dy`, and
+        with `v_east` and `v_north` [m yr-1] in place of `vx` and `vy`. All other vectors are turned alike, such as
+        `step_d_east` of `step_dx`. Standard errors and covariance, where the dataset has them, become `sigma_d_east`,
+        `sigma_d_north` [m] and `cov_d_east_north` [m2] and so on; without a covariance the errors along x and y are
+        taken to be independent, as are `sigma_v_east_bootstrap` and `sigma_drift_d_east` always. `v`, `v_debiased`,
+        `direction` (then clockwise from true north) and `magnitude` are made anew. What belongs to an axis of the grid
+        and cannot be turned is left out: amplitude and day of a season, `sigma_factor_dx`, `geolocation_dx`. Lengths
+        such as `rms` stay, and their long name says that they are in metres of the grid. Lazy if `dataset` is.
 
     Raises
     ------
@@ -65,41 +69,80 @@ def ground(dataset: xr.Dataset) -> xr.Dataset:
     grids.check_crs(crs, data[names[0]], "ground")
 
     rows, columns = (np.asarray(data[name].values, dtype=np.float64) for name in ("y", "x"))
-    x, y = (data[name].data for name in names)
-    points = places_of(data)
+    points, vectors_of_grid = places_of(data), data[names[0]]
     if points is None:
-        turn = whole.of_places(partial(_turn, crs=crs.to_wkt()), rows, columns, x, 4)
+        turn = whole.of_places(partial(_turn, crs=crs.to_wkt()), rows, columns, vectors_of_grid.data, 4)
     else:
         turn = _turn_at(*points, crs.to_wkt())
-    dims = data[names[0]].dims
-    letter = names[0][0]
-    east, north = turn[0] * x + turn[1] * y, turn[2] * x + turn[3] * y
-    found = {f"{letter}_east": east, f"{letter}_north": north} | _errors(data, names, turn)
+    found = _turned(data, turn)
+    found |= {name: each for name, each in _lengths(found).items() if name in data}
 
-    length, direction = vectors.polar(east, north)
-    remade = {"v": length, "direction": direction} if letter == "v" else {"magnitude": length}
-    found |= {name: values for name, values in remade.items() if name in data}
-    out = data.drop_vars([name for name in (*names, *checks.errors_of(names)) if name in data])
-    for name, values in found.items():
-        out[name] = (dims, values.astype(x.dtype), products.attrs_of(variables.GROUND[name]))
+    gone = variables.COMPONENTS.all | {checks.errors_of(pair)[2] for pair in variables.COMPONENTS.vectors.items()}
+    out = data.drop_vars([name for name in data.data_vars if name in gone or name in variables.GROUND])
+    for name, each in out.data_vars.items():
+        if name in variables.COMPONENTS.lengths:
+            text = f"{each.attrs.get('long_name', name)}, metres of the grid"
+            out[name] = each.assign_attrs(long_name=text)
+    for name, (dims, values) in found.items():
+        out[name] = (dims, values.astype(vectors_of_grid.dtype), products.attrs_of(variables.GROUND[name]))
     out.attrs = data.attrs | {"processing": history.processed(data, {"function": "ground"})}
-    return products.finish(out)
+    return products.finish(out[[*found, *(name for name in out.data_vars if name not in found)]])
 
 
-def _errors(data: xr.Dataset, names: tuple[str, str], turn: Any) -> dict[str, Any]:
-    """Standard errors and covariance of the turned components."""
-    sigma_x, sigma_y, covariance = checks.errors_of(names)
-    if sigma_x not in data or sigma_y not in data:
-        return {}
-    xx, yy = (data[name].data.astype(np.float64) ** 2 for name in (sigma_x, sigma_y))
-    xy = data[covariance].data if covariance in data else 0.0
+def _turned(data: xr.Dataset, turn: Any) -> dict[str, Field]:
+    """All vectors of a product, with what is known of their errors, on true east and north."""
     a, b, c, d = turn
-    letter = names[0][0]
-    return {
-        f"sigma_{letter}_east": np.sqrt(np.maximum(a * a * xx + b * b * yy + 2.0 * a * b * xy, 0.0)),
-        f"sigma_{letter}_north": np.sqrt(np.maximum(c * c * xx + d * d * yy + 2.0 * c * d * xy, 0.0)),
-        f"cov_{letter}_east_north": a * c * xx + b * d * yy + (a * d + b * c) * xy,
-    }
+    found: dict[str, Field] = {}
+    for pair in (variables.COMPONENTS.vectors | variables.COMPONENTS.errors).items():
+        if not set(pair) <= set(data.data_vars):
+            continue
+        names = components.on_ground(*pair)
+        dims, (x, y) = _layers(data, *pair)
+        if pair[0] in variables.COMPONENTS.errors:
+            values = dict(zip(names, _errors(x, y, 0.0, turn), strict=False))
+        else:
+            values = dict(zip(names, (a * x + b * y, c * x + d * y), strict=True))
+            sigma_x, sigma_y, covariance = checks.errors_of(pair)
+            if sigma_x in data and sigma_y in data:
+                along_x, along_y = _layers(data, sigma_x, sigma_y)[1]
+                xy = _layers(data, covariance)[1][0] if covariance in data else 0.0
+                labels = (*(f"sigma_{name}" for name in names), components.covariance_on_ground(*pair))
+                values |= dict(zip(labels, _errors(along_x, along_y, xy, turn), strict=True))
+        found |= {name: (dims, each) for name, each in values.items()}
+    return found
+
+
+def _layers(data: xr.Dataset, *names: str) -> tuple[tuple[str, ...], list[Any]]:
+    """Dims and values (..., rows, columns) of variables."""
+    layers = [data[name].transpose(..., "y", "x") for name in names]
+    return tuple(map(str, layers[0].dims)), [layer.data for layer in layers]
+
+
+def _errors(sigma_x: Any, sigma_y: Any, xy: Any, turn: Any) -> tuple[Any, Any, Any]:
+    """Standard errors and covariance of turned components."""
+    xx, yy = (each.astype(np.float64) ** 2 for each in (sigma_x, sigma_y))
+    a, b, c, d = turn
+    return (
+        np.sqrt(np.maximum(a * a * xx + b * b * yy + 2.0 * a * b * xy, 0.0)),
+        np.sqrt(np.maximum(c * c * xx + d * d * yy + 2.0 * c * d * xy, 0.0)),
+        a * c * xx + b * d * yy + (a * d + b * c) * xy,
+    )
+
+
+def _lengths(found: dict[str, Field]) -> dict[str, Field]:
+    """Lengths and direction of turned vectors."""
+    made: dict[str, Field] = {}
+    if "d_east" in found:
+        dims, east = found["d_east"]
+        made["magnitude"] = (dims, vectors.polar(east, found["d_north"][1])[0])
+    if "v_east" in found:
+        dims, east = found["v_east"]
+        speed, direction = vectors.polar(east, found["v_north"][1])
+        made |= {"v": (dims, speed), "direction": (dims, direction)}
+        if "sigma_v_east" in found:
+            square = found["sigma_v_east"][1] ** 2 + found["sigma_v_north"][1] ** 2
+            made["v_debiased"] = (dims, np.sqrt(np.maximum(speed**2 - square, 0.0)))
+    return made
 
 
 def _turn(y: np.ndarray, x: np.ndarray, crs: str) -> np.ndarray:

@@ -16,6 +16,9 @@ from xoffset._kernels.maps import section
 from xoffset.model import checks, grids, products, variables
 from xoffset.model.flags import FLAGS
 
+# Samples along a line, and points across it, at most.
+MOST_SAMPLES = 1_000_000
+
 
 class Places(NamedTuple):
     """Samples of a line, and the nodes around the points that are averaged for each."""
@@ -43,11 +46,11 @@ def profile(
     ----------
     dataset
         Shifts (pair, y, x), a series (time, y, x), or any other product with `dx` and `dy`; or a rate (y, x), or any
-        other with `vx` and `vy`.
+        other with `vx` and `vy`. Of a product with both it is the displacement.
     line
         Two or more vertices (x, y), in metres of the grid.
     spacing
-        Distance of the samples along the line in metres. None: the distance of the nodes.
+        Distance of the samples along the line in metres; a million samples at most. None: the distance of the nodes.
     width
         Width in metres of the swath along the line whose vectors are averaged at each sample. 0 takes the line alone.
     strike
@@ -98,6 +101,7 @@ def profile(
     step = nodes if spacing is None else _options.as_positive(spacing, "spacing", "profile", unit="m", example=nodes)
     width = _options.as_number(width, "width", "profile")
     overlap = _options.as_number(overlap, "overlap", "profile", least=1.0)
+    _check_size(vertices, step, width / nodes)
     azimuth = _strike(vertices, strike)
     places = _places(data, vertices, step, width)
 
@@ -157,6 +161,15 @@ def _vertices(line: Any) -> np.ndarray:
             "Pass [(x0, y0), (x1, y1)] in metres of the grid."
         )
     return vertices
+
+
+def _check_size(vertices: np.ndarray, step: float, across: float) -> None:
+    """Refuse more samples than a profile can be worth."""
+    samples = np.hypot(*np.diff(vertices, axis=0).T).sum() / step
+    _options.check_count(samples, MOST_SAMPLES, "samples along the line", "profile", "Pass a larger spacing")
+    _options.check_count(across, MOST_SAMPLES, "points across the line", "profile", "Pass a smaller width, in metres")
+    points = samples * max(across, 1.0)
+    _options.check_count(points, 100 * MOST_SAMPLES, "points", "profile", "Pass a larger spacing or a smaller width")
 
 
 def _strike(vertices: np.ndarray, strike: float | None) -> float:

@@ -14,9 +14,10 @@ from xoffset._arrays.networks import separation, solver, trend
 from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks.pixels import per_pixel
 from xoffset._kernels.networks.trend import HUBER, L1, LINEAR, TUKEY
-from xoffset.model import checks, history
+from xoffset.model import checks
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS
+from xoffset.model.products import SHARES_NOISE
 
 Loss = Literal["linear", "huber", "tukey", "l1"]
 # Time over which velocity changes, years. Chosen at Columbia glacier, where the yearly medians of pairs of up to 60
@@ -164,10 +165,11 @@ def _with_drift(data: xr.Dataset, variances: Components) -> Components:
 
 
 def _shares_noise(series: xr.Dataset) -> bool:
-    """Whether dates of a series have parts of the noise of others: smoothed, or resampled."""
-    return any(
-        step.get("smooth") not in (None, 0.0) or step.get("function") == "resample" for step in history.steps(series)
-    )
+    """Whether dates of a series have parts of the noise of others: smoothed, or resampled.
+
+    Of a series that does not say so, such as one of another program, each date is taken for an observation of its own.
+    """
+    return "smooth" in series or (SHARES_NOISE in series and bool(np.any(series[SHARES_NOISE].values)))
 
 
 def _wandering(lengths: np.ndarray) -> np.ndarray:

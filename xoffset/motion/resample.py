@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from xoffset import _options
 from xoffset._blocks import pixels
 from xoffset._kernels.maps import resampling
 from xoffset.model import checks, history, products
@@ -20,6 +21,9 @@ from xoffset.model.points import takes_points
 
 # Longest gap between dates that is bridged where no limit is given, in the integer time unit of the dates.
 _FOREVER = np.iinfo(np.int64).max
+
+# Dates of a series, at most.
+MOST_DATES = 1_000_000
 
 
 @takes_points
@@ -93,7 +97,7 @@ def resample(
     series
         Series (time, y, x) from `invert`.
     dates
-        Time between regular dates from the first date of the series to its last, such as "30D", or the dates, in order.
+        Time between regular dates from the first date of the series to its last, such as "30D", or the dates, in order; a million at most.
     max_gap
         Longest time between two neighbouring dates with a value that is interpolated, such as "90D". None: any.
 
@@ -104,7 +108,7 @@ def resample(
         `sigma_dy` in metres: the root of (1 - a)² s_i² + a² s_j² of the two neighbours, where a is the part of the
         way from one to the other; at a date of the series its own. Nothing is extrapolated: NaN, and flagged
         `too_few_dates`, before the first value of a pixel, after its last, and in longer gaps. A value has the flags of
-        both neighbours. Maps such as `rms` are those of the series. Lazy if `series` is.
+        both neighbours. The coordinate `shares_noise` says that dates have parts of each other's noise. Maps such as `rms` are those of the series. Lazy if `series` is.
 
     Raises
     ------
@@ -151,6 +155,7 @@ def resample(
             "dates": dates if isinstance(dates, str) else f"{wanted.size} dates",
             "max_gap": None if max_gap is None else str(pd.Timedelta(longest, unit="us")),
         },
+        shares_noise=True,
     )
     if "reference" in series.attrs:
         out.attrs["reference"] = series.attrs["reference"]
@@ -187,12 +192,15 @@ def _since(dx: np.ndarray, dy: np.ndarray, flags: np.ndarray, chosen: np.ndarray
 def _wanted(own: np.ndarray, dates: Any) -> np.ndarray:
     """Dates to resample at, datetime64[us]."""
     if isinstance(dates, (str, dt.timedelta, np.timedelta64, pd.offsets.BaseOffset)):
+        count = (own[-1] - own[0]) / np.timedelta64(_positive(dates, "dates"), "us") + 1.0
+        _options.check_count(count, MOST_DATES, "dates", "resample", "Pass a longer time between them, such as '30D'")
         return np.arange(own[0], own[-1] + np.timedelta64(1, "us"), np.timedelta64(_positive(dates, "dates"), "us"))
     if not isinstance(dates, (list, tuple, np.ndarray, pd.Index, xr.DataArray)):
         raise TypeError(
             f"resample() needs a duration or a list of dates; got {type(dates).__name__}. "
             "Pass '30D', or a list such as ['2020-01-01', '2020-07-01']."
         )
+    _options.check_count(np.size(dates), MOST_DATES, "dates", "resample", "Pass fewer")
     instants = np.atleast_1d(dates.values) if isinstance(dates, xr.DataArray) else dates
     wanted = np.array([as_instant(each, "dates", "resample") for each in instants], dtype="datetime64[us]")
     if not wanted.size or (np.diff(wanted) <= np.timedelta64(0)).any():

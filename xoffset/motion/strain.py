@@ -27,7 +27,8 @@ def strain(dataset: xr.Dataset, *, window: int = 5, overlap: float = 4.0, min_va
     ----------
     dataset
         Shifts (pair, y, x) or a series (time, y, x), or any other product with `dx` and `dy`: each pair or date gives
-        its strain. Or a rate (y, x), or any other with `vx` and `vy`: strain rate. Vectors that are NaN are left out.
+        its strain. Or a rate (y, x), or any other with `vx` and `vy`: strain rate. Of a product with both it is that of
+        the displacements. Vectors that are NaN are left out.
     window
         Side, in nodes, of the window that a plane is fitted to; odd. It should not be smaller than the windows that
         were matched, whose displacements are means already.
@@ -79,6 +80,9 @@ def strain(dataset: xr.Dataset, *, window: int = 5, overlap: float = 4.0, min_va
     radius = _options.as_radius(window, "strain", least=3)
     overlap = _options.as_number(overlap, "overlap", "strain", least=1.0)
     _options.check_share(min_valid, "min_valid", "strain")
+    _options.check_count(
+        overlap, 1e6, "nodes as overlap", "strain", "It is template / step of correlate(): 4 as a rule"
+    )
     spacing = grids.spacing(data, "strain")
 
     errors = checks.errors_of(names)

@@ -102,7 +102,7 @@ def trajectory(
         variables.TRAJECTORY,
         like=series,
         step={"function": "trajectory", "start": str(dates[first]), "window": window},
-        coords={"time": ("time", dates[first:])},
+        coords={"time": ("time", dates[first:])} | products.noise_is_shared(dates.size - first),
     )
     out.attrs["start"] = str(dates[first])
     return out

@@ -13,6 +13,9 @@ from xoffset.model.points import takes_points
 from xoffset.motion import regression
 from xoffset.motion.regression import VELOCITY, Loss
 
+# Replicates beyond which a standard error gains nothing more.
+MOST_REPLICATES = 100_000
+
 
 @takes_points
 def velocity(
@@ -69,7 +72,8 @@ def velocity(
     A series tells the noise of each date, but not how the noise of two dates is correlated. Noise of the pairs adds up
     from date to date; `sigma_drift_dx` and `sigma_drift_dy` account for it, as far as all dates are passed. Where most
     of the noise belongs to the pairs (`pair_share`), fit the shifts instead: their noise is fully known. The noise of a
-    smoothed or resampled series is unknown, and the standard errors are NaN. Dates of islands, bridged or not, take no
+    smoothed or resampled series, which has the coordinate `shares_noise`, is unknown, and the standard errors are NaN; a
+    series without it is taken for one whose dates err independently. Dates of islands, bridged or not, take no
     part: their place is unknown or guessed.
 
     Residuals are studentised and compared with their scale, the median of their lengths over 1.1774. The thresholds
@@ -123,6 +127,7 @@ def _draw(dates: int, replicates: int, block: int | None, seed: int) -> np.ndarr
         raise ValueError("velocity() needs two or more replicates; got bootstrap=1. Pass bootstrap=200, or 0 for none.")
     if replicates == 0:
         return None
+    _options.check_count(float(replicates), MOST_REPLICATES, "replicates", "velocity", "Pass bootstrap=200")
     length = max(1, round(dates ** (1.0 / 3.0))) if block is None else int(block)
     if 2 * length > dates:
         raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from xoffset._arrays.networks import graph
-from xoffset.model import checks, products, variables
+from xoffset.model import checks, history, products, variables
 from xoffset.model.dates import as_dates
 
 
@@ -50,4 +50,5 @@ def diagnose(network: xr.Dataset) -> xr.Dataset:
     }
     table = variables.DIAGNOSIS
     labelled = {name: (table[name].dims, values, products.attrs_of(table[name])) for name, values in found.items()}
-    return products.finish(xr.Dataset(labelled, coords={"time": epochs}))
+    attrs = {"Conventions": "CF-1.11", "processing": history.processed(network, {"function": "diagnose"})}
+    return products.finish(xr.Dataset(labelled, coords={"time": epochs}, attrs=attrs))

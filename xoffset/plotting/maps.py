@@ -13,8 +13,24 @@ import xarray as xr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-from xoffset.plotting.style import axis_unit, check_extra, colour_scale, draw, edges, heading, new_figure, save, thinned
+from xoffset import _options
+from xoffset.model.dates import DAYS, in_days
+from xoffset.model.kinds import kind_of
+from xoffset.plotting.style import (
+    axis_unit,
+    check_extra,
+    colour_scale,
+    draw,
+    edges,
+    heading,
+    layer_name,
+    new_figure,
+    save,
+    thinned,
+)
 
+# Dims along which there are few layers, each of which is worth a map.
+_LISTS = ("year", "step", "exponential", "logarithmic")
 # Most arrows along the longer side of a map.
 _ARROWS_ACROSS = 24
 
@@ -22,13 +38,16 @@ _ARROWS_ACROSS = 24
 def save_maps(dataset: xr.Dataset, folder: str | os.PathLike[str], *, truth: xr.Dataset | None = None) -> list[Path]:
     """PNG maps that show at a glance what a product holds, one file each.
 
-    Of a rate: `velocity.png` (speed with arrows) and every variable on y, x. Of a series: the displacement at its last
-    date, and every variable on y, x. Of shifts: the mean score and the share of pairs that have a match.
+    Every variable on y, x, and of a rate `velocity.png` (speed with arrows) too. Of a series the displacement at its
+    last date; of shifts the mean score and the share of pairs that have a match; of anything else with dates or pairs,
+    such as a strain or the closure of pairs, the last of them. Of what has a value a year, a step or a decay a map for
+    each, such as `vx_2020.png` and `step_dx_2021-01-10.png`.
 
     Parameters
     ----------
     dataset
-        Rate (y, x) in metres a year, series (time, y, x) or shifts (pair, y, x) in metres. NaN is drawn grey.
+        Rate (y, x) in metres a year, series (time, y, x) or shifts (pair, y, x) in metres, or any other product on a
+        grid. NaN is drawn grey, and so is what has no date.
     folder
         Where the pictures go; made if it is not there. Pictures of the same name are replaced.
     truth
@@ -59,6 +78,7 @@ def save_maps(dataset: xr.Dataset, folder: str | os.PathLike[str], *, truth: xr.
     ['velocity.png', 'vx.png', 'vy.png']
     """
     check_extra("save_maps")
+    target = _options.as_path(folder, "folder", "save_maps")
     if not isinstance(dataset, xr.Dataset):
         raise TypeError(
             f"save_maps() needs a Dataset; got {type(dataset).__name__}. Draw one field with plotting.map_of()."
@@ -66,16 +86,18 @@ def save_maps(dataset: xr.Dataset, folder: str | os.PathLike[str], *, truth: xr.
     fields = list(_fields(dataset))
     if not fields:
         raise ValueError(
-            f"save_maps() needs a rate, a series or shifts; got variables {list(map(str, dataset.data_vars))} with "
-            f"dims {tuple(dataset.dims)}. Pass the result of velocity(), invert() or correlate()."
+            f"save_maps() needs variables on y and x; got variables {list(map(str, dataset.data_vars))} with "
+            f"dims {tuple(dataset.dims)}. Pass the result of velocity(), invert() or correlate(); draw a profile with "
+            "dataset['parallel'].plot()."
         )
-    is_rate = all(name in dataset and dataset[name].dims == ("y", "x") for name in ("vx", "vy"))
-    target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    paths = [velocity_map(dataset, target / "velocity.png")] if is_rate else []
+    paths = []
+    for rate, layer in _rates(dataset):
+        name, title = (f"velocity_{layer}", f"velocity, {layer}") if layer else ("velocity", None)
+        paths.append(velocity_map(rate, target / f"{name}.png", title=title))
     if truth is not None:
         paths.append(comparison_map(dataset, truth, target / "comparison.png"))
-    return paths + [map_of(field, target / f"{field.name}.png") for field in fields]
+    return paths + [map_of(field, target / f"{name}.png") for name, field in fields]
 
 
 def map_of(field: xr.DataArray, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
@@ -84,7 +106,7 @@ def map_of(field: xr.DataArray, path: str | os.PathLike[str], *, title: str | No
     Signed quantities (displacements, velocities, strains and the like, or any with values on both sides of zero) get
     colours that are white at zero. Cyclic ones get a scale that ends as it begins: directions and anything in degrees
     after 360 degrees, the azimuth of a strain after 180, the day of a season after a year or half a year. All others
-    get a sequential scale.
+    get a sequential scale, and dates are written out beside it.
 
     Parameters
     ----------
@@ -118,11 +140,12 @@ def map_of(field: xr.DataArray, path: str | os.PathLike[str], *, title: str | No
     'vx.png'
     """
     check_extra("map_of")
+    place = _options.as_path(path, "path", "map_of")
     field = _as_field(field, "map_of")
     figure, (axes,) = new_figure(field, panels=1)
     draw(axes, field, colour_scale(field))
     axes.set_title(heading(field) if title is None else title)
-    return save(figure, path)
+    return save(figure, place)
 
 
 def velocity_map(rate: xr.Dataset, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
@@ -160,6 +183,7 @@ def velocity_map(rate: xr.Dataset, path: str | os.PathLike[str], *, title: str |
     'velocity.png'
     """
     check_extra("velocity_map")
+    place = _options.as_path(path, "path", "velocity_map")
     rate = _as_velocity(rate, "velocity_map")
     speed = _speed(rate)
     figure, (axes,) = new_figure(speed, panels=1)
@@ -167,7 +191,7 @@ def velocity_map(rate: xr.Dataset, path: str | os.PathLike[str], *, title: str |
     draw(axes, speed, scale)
     _draw_arrows(axes, rate, scale.high)
     axes.set_title("velocity" if title is None else title)
-    return save(figure, path)
+    return save(figure, place)
 
 
 def comparison_map(rate: xr.Dataset, truth: xr.Dataset, path: str | os.PathLike[str]) -> Path:
@@ -205,6 +229,7 @@ def comparison_map(rate: xr.Dataset, truth: xr.Dataset, path: str | os.PathLike[
     'comparison.png'
     """
     check_extra("comparison_map")
+    place = _options.as_path(path, "path", "comparison_map")
     rate = _as_velocity(rate, "comparison_map")
     truth = _as_velocity(truth, "comparison_map", like=rate)
     error = _speed(rate - truth).rename("length of the difference")
@@ -219,24 +244,42 @@ def comparison_map(rate: xr.Dataset, truth: xr.Dataset, path: str | os.PathLike[
     for axes in (middle, right):
         axes.set_ylabel("")
         axes.tick_params(labelleft=False)
-    return save(figure, path)
+    return save(figure, place)
 
 
-def _fields(dataset: xr.Dataset) -> Iterator[xr.DataArray]:
-    """Yield what there is to see of a product, each (y, x)."""
-    for name, data in dataset.data_vars.items():
+def _rates(dataset: xr.Dataset) -> Iterator[tuple[xr.Dataset, str]]:
+    """Yield velocities (y, x), and what tells each from the others."""
+    if not {"vx", "vy"} <= set(dataset.data_vars):
+        return
+    rate = dataset[["vx", "vy"]]
+    if set(rate["vx"].dims) == {"y", "x"}:
+        yield rate, ""
+    for dim in _LISTS:
+        if set(rate["vx"].dims) == {dim, "y", "x"}:
+            for k in range(rate.sizes[dim]):
+                yield rate.isel({dim: k}), layer_name(rate, dim, k)
+
+
+def _fields(dataset: xr.Dataset) -> Iterator[tuple[str, xr.DataArray]]:
+    """Yield what there is to see of a product, each (y, x), with the name of its file."""
+    of_shifts, of_series = (kind_of(dataset) == kind for kind in ("shifts", "series"))
+    for key, data in dataset.data_vars.items():
+        name, layers = str(key), set(data.dims) - {"y", "x"}
         if name == "flags" or not {"y", "x"} <= set(data.dims):
             continue
-        if data.ndim == 2:
-            yield data
-        elif "time" in data.dims and name in ("dx", "dy"):
-            yield data.isel(time=-1)
-        elif "pair" in data.dims and name == "score":
-            mean = thinned(data).mean("pair", keep_attrs=True)
-            yield mean.assign_attrs(long_name="mean score of the pairs", units="1")
-        elif "pair" in data.dims and name == "dx":
-            share = 100 * thinned(data).notnull().mean("pair")
-            yield share.rename("matched").assign_attrs(long_name="pairs with a match", units="%")
+        if not layers:
+            yield name, data
+        elif layers == {"pair"} and of_shifts:
+            if name == "score":
+                mean = thinned(data).mean("pair", keep_attrs=True)
+                yield name, mean.assign_attrs(long_name="mean score of the pairs", units="1")
+            elif name == "dx":
+                share = 100 * thinned(data).notnull().mean("pair")
+                yield "matched", share.rename("matched").assign_attrs(long_name="pairs with a match", units="%")
+        elif len(layers) == 1 and not (of_series and name not in ("dx", "dy")):
+            dim = str(layers.pop())
+            for k in range(data.sizes[dim]) if dim in _LISTS else [-1]:
+                yield f"{name}_{layer_name(data, dim, k)}" if dim in _LISTS else name, data.isel({dim: k})
 
 
 def _as_field(field: xr.DataArray, caller: str) -> xr.DataArray:
@@ -247,10 +290,17 @@ def _as_field(field: xr.DataArray, caller: str) -> xr.DataArray:
             f"{caller}() needs a DataArray on y and x with both coordinates; got {got}. "
             "Select one date or pair first: data.isel(time=-1)."
         )
-    return thinned(field).transpose("y", "x").sortby(["y", "x"]).compute()
+    field = thinned(field).transpose("y", "x").sortby(["y", "x"]).compute()
+    if field.dtype.kind == "M":
+        return field.copy(data=in_days(field.values)).assign_attrs(units=DAYS)
+    return field
 
 
 def _as_velocity(rate: xr.Dataset, caller: str, like: xr.Dataset | None = None) -> xr.Dataset:
+    if not isinstance(rate, xr.Dataset):
+        raise TypeError(
+            f"{caller}() needs a Dataset with vx and vy; got {type(rate).__name__}. Pass the result of velocity()."
+        )
     lacking = [name for name in ("vx", "vy") if name not in rate]
     if lacking:
         raise ValueError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,10 +14,13 @@ import xarray as xr
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+from xoffset.model.dates import DAYS
 from xoffset.model.variables import is_signed, period_of
 
 _CYCLIC = "romaO"  # ends with the colour it begins with
 _NO_DATA = "0.7"  # grey, darker than the white of a signed scale
+# Coordinates that tell a layer.
+_LABELS = ("reference", "secondary", "time", "year", "step", "exponential", "logarithmic")
 # Most nodes along a side of a map that are drawn; of larger maps every second is, or every third and so on.
 _MOST_PIXELS = 1500
 
@@ -56,6 +58,9 @@ def colour_scale(field: xr.DataArray) -> Scale:
         return Scale(_CYCLIC, 0.0, period, "neither")
     if values.size == 0:
         return Scale("batlow", 0.0, 1.0, "neither")
+    if field.attrs.get("units") == DAYS:
+        low, high = float(values.min()), float(values.max())
+        return Scale("batlow", low - 0.5 * (low == high), high + 0.5 * (low == high), "neither")
     low, high = map(float, np.percentile(values, [0.5, 99.5]))
     if low == high:  # motion on less than 0.5 % of the map, or one value everywhere
         low, high = float(values.min()), float(values.max())
@@ -111,7 +116,11 @@ def draw(axes: Axes, field: xr.DataArray, scale: Scale, *, has_bar: bool = True)
         bar = axes.figure.colorbar(image, cax=beside, extend=scale.extend, extendfrac=0.03, label=_label(field))
         if scale.colours == _CYCLIC:
             quarters = [0.25 * k * scale.high for k in range(5)]
-            bar.set_ticks(quarters, labels=[f"{value:.0f}" for value in quarters])
+            bar.set_ticks(quarters, labels=[f"{value:.{0 if scale.high > 10 else 2}f}" for value in quarters])
+        elif field.attrs.get("units") == DAYS:
+            known = bool(np.isfinite(field.values).any())
+            ticks, dates = _days_between(scale.low, scale.high) if known else ([], [])
+            bar.set_ticks(ticks, labels=dates)
 
 
 def edges(field: xr.DataArray) -> tuple[float, float, float, float]:
@@ -131,20 +140,39 @@ def axis_unit(field: xr.DataArray) -> tuple[str, float]:
 
 
 def heading(field: xr.DataArray) -> str:
-    """Title of a map: what the field is, and its date if it has one."""
+    """Title of a map: what the field is, and its date, dates or year if it has them."""
     text = str(field.attrs.get("long_name", field.name))
-    if "time" in field.coords and field["time"].ndim == 0:
-        text += f", {np.datetime_as_string(field['time'].values, unit='D')}"
-    return text
+    texts = [_text(field[name]) for name in _LABELS if name in field.coords and field[name].ndim == 0]
+    return f"{text}, {' to '.join(texts)}" if texts else text
+
+
+def layer_name(data: xr.DataArray | xr.Dataset, dim: str, k: int) -> str:
+    """What tells a layer from the others along its dim, in the name of a file."""
+    if dim not in data.coords:
+        return str(k)
+    names = [_text(each) for each in data[dim]]
+    return names[k] if names.count(names[k]) == 1 else f"{names[k]}_{k}"
+
+
+def _text(label: xr.DataArray) -> str:
+    """Date, to the day, or number."""
+    return str(np.datetime_as_string(label.values, unit="D")) if label.dtype.kind == "M" else str(label.values)
+
+
+def _days_between(low: float, high: float) -> tuple[list[float], list[str]]:
+    """Ticks of a scale of days since 1970-01-01 and their dates, each once."""
+    days = np.unique(np.floor(np.linspace(low, high, 5) if high - low > 1.0 else [(low + high) / 2.0]))
+    ticks = np.clip(days, low, high) if days.size > 1 else np.array([(low + high) / 2.0])
+    return ticks.tolist(), [str(np.datetime64(int(day), "D")) for day in days]
 
 
 def _label(field: xr.DataArray) -> str:
     """Name and unit with raised exponents: vx [m yr⁻¹]."""
     units = re.sub(r"(?<=[A-Za-z])(-?\d+)", r"$^{\1}$", str(field.attrs.get("units", "1")))
-    return str(field.name) if units in ("", "1") else f"{field.name} [{units}]"
+    return str(field.name) if units in ("", "1", DAYS) else f"{field.name} [{units}]"
 
 
-def save(figure: Any, path: str | os.PathLike[str]) -> Path:
+def save(figure: Any, path: Path) -> Path:
     """Write a figure as PNG."""
     figure.savefig(path, dpi=150, bbox_inches="tight")
-    return Path(path)
+    return path

@@ -118,7 +118,7 @@ def screen(
             "the grid before you pick points of it."
         )
     longest = _longest(max_separation)
-    if false_alarm == DEFAULT_FALSE_ALARM and "false_alarm" not in shifts:
+    if _options.is_number(false_alarm) and false_alarm == DEFAULT_FALSE_ALARM and "false_alarm" not in shifts:
         false_alarm = None
     limits = {"min_score": min_score, "min_peak_gap": min_peak_gap, "false_alarm": false_alarm}
     found = _beyond(shifts, {name: limit for name, limit in limits.items() if limit is not None})

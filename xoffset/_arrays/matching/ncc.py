@@ -88,7 +88,7 @@ class NCC:
     both_ways: bool = False
 
     def __post_init__(self) -> None:
-        if self.refine not in get_args(Refinement):
+        if not isinstance(self.refine, str) or self.refine not in get_args(Refinement):
             raise ValueError(
                 f"NCC() needs refine to be one of {', '.join(get_args(Refinement))}; got {self.refine!r}. "
                 "Pass refine='icgn'."

@@ -81,7 +81,7 @@ class Phase:
     min_valid: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.method not in ("plane", "orientation", "orientation_plane"):
+        if not isinstance(self.method, str) or self.method not in ("plane", "orientation", "orientation_plane"):
             raise ValueError(
                 f"Phase() needs method 'plane', 'orientation' or 'orientation_plane'; got {self.method!r}. "
                 "Choose one of the three."
