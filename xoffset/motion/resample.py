@@ -93,8 +93,8 @@ def resample(
     series
         Series (time, y, x) from `invert`.
     dates
-        Time between regular dates from the first date of the series to its last, such as "30D", or the dates, in order; a
-        million at most.
+        Time between regular dates from the first date of the series to its last, such as "30D", or the dates, in order;
+        a million at most.
     max_gap
         Longest time between two neighbouring dates with a value that is interpolated, such as "90D". None: any.
 
