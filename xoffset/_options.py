@@ -42,6 +42,12 @@ def one_of(value: Any, choices: Mapping[str, Choice], name: str, caller: str) ->
     return choices[value]
 
 
+def check_finite(value: Any, name: str, caller: str) -> None:
+    """Refuse what is no finite number."""
+    if not is_number(value) or abs(value) > 1e100:
+        raise ValueError(f"{caller}() needs a finite number as {name}; got {value!r}. Pass one such as 1.0.")
+
+
 def as_number(value: Any, name: str, caller: str, *, least: float = 0.0) -> float:
     """Return a finite number of at least `least` as float, refusing anything else."""
     if not is_number(value) or value < least:

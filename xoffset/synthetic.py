@@ -8,13 +8,16 @@ that no image is ever interpolated and no matcher is favoured.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
+import pandas as pd
 import scipy.fft
 import scipy.ndimage
 import xarray as xr
 
+if TYPE_CHECKING:
+    import pyproj
 from xoffset import _options
 from xoffset._blocks import threads
 from xoffset._kernels.images import warp
@@ -61,6 +64,8 @@ def scene(shape: tuple[int, int] = (256, 256), *, redness: float = 1.3, seed: in
     (256, 384)
     """
     _check_shape(shape, "scene")
+    _options.check_finite(redness, "redness", "scene")
+    _options.as_whole_number(seed, "seed", "scene", least=0, example=0)
     fine = (OVERSAMPLING * shape[0], OVERSAMPLING * shape[1])
     noise = np.random.default_rng(seed).standard_normal(fine, dtype=np.float32)
     spectrum = scipy.fft.rfft2(noise)
@@ -159,15 +164,23 @@ def stack(
     12.02
     """
     _check_shape(shape, "stack")
-    times = np.array([as_instant(date, "a date", "stack") for date in dates], dtype="datetime64[us]")
-    checks.check_times(xr.DataArray(times, dims="time"), "stack")
+    times = _times(dates)
+    numbers = {
+        "velocity": velocity, "direction": direction, "season": season, "step": step, "illumination": illumination,
+        "misregistration": misregistration,
+    }  # fmt: skip
+    for name, value in numbers.items():
+        _options.check_finite(value, name, "stack")
+    _options.as_whole_number(seed, "seed", "stack", least=0, example=0)
     _options.check_share(clouds, "clouds", "stack")
     _options.check_share(nodata, "nodata", "stack")
     _options.as_positive(pixel_size, "pixel_size", "stack", unit="m", example=10.0)
-    if snr != np.inf:
+    if not (isinstance(snr, float) and snr == np.inf):
         _options.as_positive(snr, "snr", "stack", unit="1", example=10.0)
     if ground is None:
         ground = scene(shape, seed=seed)
+    if not isinstance(ground, xr.DataArray):
+        raise TypeError(f"stack() needs a DataArray as ground; got {type(ground).__name__}. Use scene(shape).")
     if ground.shape != (OVERSAMPLING * shape[0], OVERSAMPLING * shape[1]):
         raise ValueError(
             f"stack() needs ground of {OVERSAMPLING} times the shape {shape}; got {ground.shape}. Use scene({shape})."
@@ -203,8 +216,24 @@ def stack(
 
 
 def _check_shape(shape: tuple[int, int], caller: str) -> None:
-    if len(shape) != 2 or min(shape) < 2:
+    is_pair = isinstance(shape, (tuple, list)) and len(shape) == 2 and all(map(_options.is_whole, shape))
+    if not is_pair or min(shape) < 2:
         raise ValueError(f"{caller}() needs at least 2 rows and 2 columns; got {shape}. Pass shape=(rows, columns).")
+
+
+def _times(dates: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Dates of the images, checked."""
+    if (
+        isinstance(dates, (str, bytes))
+        or not isinstance(dates, (Sequence, np.ndarray, pd.Index))
+        or np.ndim(dates) != 1
+    ):
+        raise TypeError(
+            f"stack() needs a list of dates; got {type(dates).__name__}. Pass ['2020-01-01', '2021-01-01']."
+        )
+    times = np.array([as_instant(date, "a date", "stack") for date in dates], dtype="datetime64[us]")
+    checks.check_times(xr.DataArray(times, dims="time"), "stack")
+    return times
 
 
 def _shape_of_field(field: str, shape: tuple[int, int], direction: float) -> np.ndarray:
@@ -274,7 +303,7 @@ def _degrade(
             veil = _LEVEL + 1000.0 + 300.0 * _smooth(image.shape, 0.03, generator)
             image += (opacity * (veil - image)).astype(np.float32)
             covered[:] = opacity > 0.0
-        if np.isfinite(snr):
+        if snr < 1e30:  # what is less is lost in the rounding
             image += (detail / snr * generator.standard_normal(image.shape)).astype(np.float32)
         if nodata:
             image[_strip(image.shape, nodata, generator)] = np.nan
@@ -304,13 +333,18 @@ def _strip(shape: tuple[int, ...], share: float, generator: np.random.Generator)
     )
 
 
-def _label_stack(images: np.ndarray, times: np.ndarray, pixel_size: float, crs: str | None) -> xr.DataArray:
-    if crs is None:
-        parsed = None
-    else:
-        import pyproj
+def _crs(crs: Any) -> pyproj.CRS:
+    import pyproj
 
-        parsed = pyproj.CRS.from_user_input(crs)
+    try:
+        return pyproj.CRS.from_user_input(crs)
+    except Exception as error:  # what it raises depends on the type of what came
+        came = repr(crs) if isinstance(crs, (str, int)) else type(crs).__name__
+        raise ValueError(f"stack() needs a CRS as crs, or None; got {came}. Pass one such as 'EPSG:32632'.") from error
+
+
+def _label_stack(images: np.ndarray, times: np.ndarray, pixel_size: float, crs: str | None) -> xr.DataArray:
+    parsed = None if crs is None else _crs(crs)
     origin_x, origin_y = (0.0, 0.0) if crs is None else (500_000.0, 5_000_000.0)
     _, rows, columns = images.shape
     labelled = products.stack(

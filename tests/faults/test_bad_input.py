@@ -1539,6 +1539,22 @@ def test_an_option_of_any_type_is_taken_or_refused_in_three_parts(o, name, optio
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        (name, option)
+        for name in ("scene", "stack")
+        for option in inspect.signature(getattr(synthetic, name)).parameters
+    ],
+)
+def test_an_option_of_any_type_is_taken_or_refused_by_synthetic_images(name, option, odd):
+    try:
+        getattr(synthetic, name)(**{"shape": (16, 18)} | {option: odd})
+    except (TypeError, ValueError) as error:
+        assert re.match(rf"{name}\(\) needs .*; got .*\. \S.*", str(error), re.DOTALL), str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
 def test_a_place_of_any_type_is_taken_or_refused_in_three_parts(o, odd, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     writers = {

@@ -115,7 +115,8 @@ def invert(
         that is their own, not that of their dates, `sigma_drift_dx` and `sigma_drift_dy`, what the noise of the pairs
         adds to the standard error of a velocity in m yr-1, as it piles up from date to date, and which the dates do not
         tell one by one (NaN without standard errors, and with more than four pairs a date, where it is negligible),
-        and `smooth` if the series is smoothed, which the coordinate `shares_noise` says by date. With `stable`, on (time), `geolocation_dx` and `geolocation_dy` in
+        and `smooth` if the series is smoothed, which the coordinate `shares_noise` says by date.
+        With `stable`, on (time), `geolocation_dx` and `geolocation_dy` in
         metres since the reference date: the median displacement of the stable
         ground, which is an error of the images' positions. It is not removed, and no part of sigma, since it is common
         to all pixels; subtract it, or `correct` before. NaN where no pairs with enough stable ground tell.

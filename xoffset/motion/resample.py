@@ -97,7 +97,8 @@ def resample(
     series
         Series (time, y, x) from `invert`.
     dates
-        Time between regular dates from the first date of the series to its last, such as "30D", or the dates, in order; a million at most.
+        Time between regular dates from the first date of the series to its last, such as "30D", or the dates, in order;
+        a million at most.
     max_gap
         Longest time between two neighbouring dates with a value that is interpolated, such as "90D". None: any.
 
@@ -108,7 +109,8 @@ def resample(
         `sigma_dy` in metres: the root of (1 - a)² s_i² + a² s_j² of the two neighbours, where a is the part of the
         way from one to the other; at a date of the series its own. Nothing is extrapolated: NaN, and flagged
         `too_few_dates`, before the first value of a pixel, after its last, and in longer gaps. A value has the flags of
-        both neighbours. The coordinate `shares_noise` says that dates have parts of each other's noise. Maps such as `rms` are those of the series. Lazy if `series` is.
+        both neighbours. The coordinate `shares_noise` says that dates have parts of each other's noise.
+        Maps such as `rms` are those of the series. Lazy if `series` is.
 
     Raises
     ------

@@ -72,9 +72,9 @@ def velocity(
     A series tells the noise of each date, but not how the noise of two dates is correlated. Noise of the pairs adds up
     from date to date; `sigma_drift_dx` and `sigma_drift_dy` account for it, as far as all dates are passed. Where most
     of the noise belongs to the pairs (`pair_share`), fit the shifts instead: their noise is fully known. The noise of a
-    smoothed or resampled series, which has the coordinate `shares_noise`, is unknown, and the standard errors are NaN; a
-    series without it is taken for one whose dates err independently. Dates of islands, bridged or not, take no
-    part: their place is unknown or guessed.
+    smoothed or resampled series, which has the coordinate `shares_noise`, is unknown, and the standard errors are NaN;
+    a series without it is taken for one whose dates err independently. Dates of islands, bridged or not, take no part:
+    their place is unknown or guessed.
 
     Residuals are studentised and compared with their scale, the median of their lengths over 1.1774. The thresholds
     are those of two components: 1.856 is the quantile (82 %) that Huber's 1.345 is for one, 5.123 gives the biweight
