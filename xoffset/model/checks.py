@@ -12,6 +12,7 @@ from xoffset._arrays.networks import graph
 from xoffset.model.dates import as_dates
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.grids import check_crs, crs_of, spacing
+from xoffset.model.nonsense import without_nonsense
 from xoffset.model.renamed import with_new_names
 
 
@@ -235,4 +236,6 @@ def _as_floats(data: xr.Dataset, names: Sequence[str], dims: tuple[str, ...], ca
         native = np.dtype(np.float64 if dtype.itemsize > 4 else np.float32)
         if dtype != native or not dtype.isnative:
             floats[name] = data[name].astype(native)
-    return data.assign(floats) if floats else data
+    data = data.assign(floats) if floats else data
+    vectors = (names[0], names[1])
+    return without_nonsense(data, vectors, errors_of(vectors))

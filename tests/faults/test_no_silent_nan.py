@@ -1,0 +1,193 @@
+"""No product holds a value that is missing without a flag, infinite, or flagged by a bit that has no name."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import xoffset
+from xoffset import synthetic
+from xoffset.model.flags import FLAGS
+
+DATES = np.datetime64("2020-01-01", "us") + np.array([0, 40, 100, 190, 300, 395, 480, 600]) * np.timedelta64(1, "D")
+NODATA = FLAGS["nodata"]
+# What a value of flags that is not zero explains, beside the values of its own dims: those of fewer dims.
+MAIN = ("dx", "dy", "vx", "vy", "exx", "dilatation", "parallel", "d_east", "v_east", "length", "v")
+
+
+@cache
+def stack():
+    return synthetic.stack((96, 104), dates=DATES, field="landslide", velocity=30.0, snr=8.0, nodata=0.03, seed=2)[0]
+
+
+@cache
+def plain():
+    """Shifts of all pairs of neighbouring dates and of some others."""
+    network = xoffset.pairs(stack(), max_gap=3)
+    return xoffset.correlate(stack(), network, template=16, search=5, step=8)
+
+
+@cache
+def spoilt(kind, seed=0):
+    """Shifts in which a tenth of the values are spoilt in one way."""
+    shifts = plain().copy(deep=True)
+    generator = np.random.default_rng(seed)
+    here = generator.random(shifts.dx.shape) < 0.1
+    fields = {name: shifts[name].values for name in shifts.data_vars}
+    if kind in ("nan", "inf", "-inf", "1e30", "-1e20", "one nan"):
+        value = np.nan if "nan" in kind else float(kind)
+        fields["dx"][here] = value
+        if kind != "one nan":
+            fields["dy"][here & (generator.random(here.shape) < 0.5)] = value
+    elif kind.startswith("sigma"):
+        fields["sigma_dx"][here] = float(kind.split()[1])
+        fields["sigma_dy"][here] = float(kind.split()[1])
+    elif kind == "score":
+        for name in ("score", "peak_gap", "false_alarm"):
+            fields[name][here] = np.inf
+    elif kind == "flags":
+        shifts = shifts.assign(flags=shifts.flags.astype("float64"))
+        shifts.flags.values[here] = np.nan
+    elif kind == "where":
+        return shifts.where(xr.DataArray(~here, dims=shifts.dx.dims))
+    elif kind == "all":
+        return shifts.where(False)
+    elif kind == "pixels":
+        fields["dx"][:, here[0]] = np.inf
+    elif kind == "pairs":
+        fields["dy"][::2] = np.nan
+    elif kind == "without flags":
+        fields["dx"][here] = np.nan
+        return shifts.drop_vars("flags")
+    elif kind == "cov":
+        fields["cov_dxdy"][here] = np.inf
+    return shifts
+
+
+KINDS = (
+    "nan", "inf", "-inf", "1e30", "-1e20", "one nan", "sigma inf", "sigma nan", "sigma -1", "sigma 0", "sigma 1e30",
+    "sigma -inf", "score", "flags", "where", "all", "pixels", "pairs", "without flags", "cov",
+)  # fmt: skip
+
+
+def everywhere(product):
+    return xr.DataArray(np.ones(product.dx.shape[1:], bool), coords=product[["y", "x"]].coords, dims=("y", "x"))
+
+
+def line(product):
+    x, y = product.x.values, product.y.values
+    return [(x[0] - 50.0, y[1]), (x[4], y[5]), (x[-1], y[-2])]
+
+
+def points(product):
+    return [(float(product.x[k]) + 3.0, float(product.y[k]) - 3.0) for k in (1, 4, 7)]
+
+
+OF_SHIFTS = {
+    "screen": xoffset.screen,
+    "screen nothing": lambda s: xoffset.screen(s, false_alarm=None, neighbourhood=False),
+    "screen auto": lambda s: xoffset.screen(s, max_separation="auto", min_score=0.3, min_peak_gap=0.01),
+    "calibrate": lambda s: xoffset.calibrate(s, everywhere(s)),
+    "calibrate apply_to": lambda s: xoffset.calibrate(plain(), everywhere(s), apply_to=s),
+    "extend": lambda s: xoffset.extend(
+        s.isel(pair=slice(0, 5)), stack(), xoffset.pairs(stack(), max_gap=1), template=16, search=5, step=8
+    ),
+    "closure": xoffset.closure,
+    "invert": xoffset.invert,
+    "invert linear": lambda s: xoffset.invert(s, loss="linear", weights="velocity"),
+    "invert smooth": lambda s: xoffset.invert(s, smooth=0.1),
+    "invert separate": lambda s: xoffset.invert(s, islands="separate"),
+    "velocity": xoffset.velocity,
+    "velocity linear": lambda s: xoffset.velocity(s, loss="linear"),
+    "velocity bootstrap": lambda s: xoffset.velocity(s, bootstrap=8, seed=1),
+    "decompose": lambda s: xoffset.decompose(s, seasonal=True),
+    "decompose steps": lambda s: xoffset.decompose(s, steps="search"),
+    "coseismic": lambda s: xoffset.coseismic(s, "2020-06-01"),
+    "yearly_velocity": xoffset.yearly_velocity,
+    "mean_displacement": xoffset.mean_displacement,
+    "mean_velocity": xoffset.mean_velocity,
+    "mean_velocity mpic": lambda s: xoffset.mean_velocity(s, estimator="mpic"),
+    "vector_coherence": lambda s: xoffset.vector_coherence(s, window=3),
+    "quality": xoffset.quality,
+    "strain": lambda s: xoffset.strain(s, window=3),
+    "profile": lambda s: xoffset.profile(s, line(s)),
+    "profile swath": lambda s: xoffset.profile(s, line(s), width=200.0),
+    "ground": xoffset.ground,
+}
+
+
+def series(kind):
+    """Series whose values are spoilt as the shifts are."""
+    found = xoffset.invert(plain()).copy(deep=True)
+    spoils = spoilt(kind)
+    if kind in ("where", "all"):
+        here = np.isnan(spoils.flags.values[: found.sizes["time"]])
+        return found.where(xr.DataArray(~here, dims=found.dx.dims))
+    names = [name for name in ("dx", "dy", "sigma_dx", "sigma_dy", "flags") if name in spoils]
+    changes = {}
+    for name in names:
+        is_same = np.array_equal(spoils[name].values, plain()[name].values, equal_nan=True)
+        if not is_same:
+            before, after = (each[name].values[: found.sizes["time"]] for each in (plain(), spoils))
+            is_spoilt = ~((before == after) | (np.isnan(before.astype(float)) & np.isnan(after.astype(float))))
+            changes[name] = (found[name].dims, np.where(is_spoilt, after, found[name].values))
+    return found.assign(changes)
+
+
+OF_SERIES = {
+    "rereference": lambda s: xoffset.rereference(s, DATES[2]),
+    "resample": lambda s: xoffset.resample(s, "30D"),
+    "trajectory": lambda s: xoffset.trajectory(s, points(s)),
+    "velocity": xoffset.velocity,
+    "decompose": lambda s: xoffset.decompose(s, semiannual=True),
+    "coseismic": lambda s: xoffset.coseismic(s, "2020-06-01", trend=True),
+    "strain": lambda s: xoffset.strain(s, window=3),
+    "profile": lambda s: xoffset.profile(s, line(s)),
+    "ground": xoffset.ground,
+}
+
+
+def check(product):
+    """Hold a product against what no product may hold."""
+    for name, variable in product.data_vars.items():
+        if variable.dtype.kind == "f":
+            assert not np.isinf(variable.values).any(), f"infinite {name}"
+    if "flags" not in product:
+        return
+    flags = product.flags
+    assert flags.dtype == np.int64
+    assert not (flags.values & ~np.int64(sum(FLAGS.values()))).any(), "bit without a name"
+    for name in MAIN:
+        if name in product and set(product[name].dims) == set(flags.dims):
+            is_silent = product[name].isnull() & (flags.transpose(*product[name].dims) == 0)
+            assert not is_silent.any(), f"{int(is_silent.sum())} values of {name} are NaN without a flag"
+    for name in ("dx", "dy", "vx", "vy"):
+        if f"sigma_{name}" in product and product[name].dims == product[f"sigma_{name}"].dims:
+            sigma = product[f"sigma_{name}"].values[np.isfinite(product[name].values)]
+            assert not (sigma < 0.0).any(), f"sigma_{name} below zero"
+
+
+def outcome(function, data):
+    """Return the result; None where the input is refused in words."""
+    try:
+        return function(data)
+    except ValueError as error:
+        assert "needs" in str(error), error
+        return None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", OF_SHIFTS)
+def test_no_product_of_shifts_is_silent(name, kind):
+    found = outcome(OF_SHIFTS[name], spoilt(kind))
+    if found is not None:
+        check(found)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("score", "without flags", "cov")])
+@pytest.mark.parametrize("name", OF_SERIES)
+def test_no_product_of_series_is_silent(name, kind):
+    found = outcome(OF_SERIES[name], series(kind))
+    if found is not None:
+        check(found)
