@@ -14,6 +14,7 @@ from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.grids import check_crs, crs_of, spacing
 from xoffset.model.nonsense import without_nonsense
 from xoffset.model.renamed import with_new_names
+from xoffset.model.variables import SERIES
 
 
 def as_stack(stack: xr.DataArray, caller: str) -> xr.DataArray:
@@ -73,7 +74,13 @@ def as_series(series: xr.Dataset, caller: str) -> xr.Dataset:
     """Return the series after checking that dates, grid, displacement and sigma are there."""
     series = _as_floats(series, ("dx", "dy", "sigma_dx", "sigma_dy"), ("time", "y", "x"), caller, "invert()")
     check_times(series["time"], caller)
-    return series
+    # where() of xarray spreads maps along the dates of its condition
+    spread = [name for name in series.data_vars if "time" in series[name].dims and _is_map_of_series(name)]
+    return series.assign({name: series[name].max("time").transpose("y", "x") for name in spread})
+
+
+def _is_map_of_series(name: Hashable) -> bool:
+    return name in SERIES and SERIES[str(name)].dims == ("y", "x")
 
 
 def without_islands(series: xr.Dataset, caller: str, *, is_bridge_known: bool = True) -> xr.Dataset:
