@@ -17,43 +17,54 @@ LARGEST = 1e9
 
 
 def without_nonsense(data: xr.Dataset, names: tuple[str, str], errors: tuple[str, str, str]) -> xr.Dataset:
-    """Product whose unusable values are NaN and flagged `nodata`; the same arrays where there are none.
+    """Product whose unusable values are NaN, with a flag where that is the vector; the same arrays if there are none.
 
-    A vector that is infinite, that is longer than anything on Earth moves, or whose standard error is infinite, as
-    large or below zero is unknown with all that belongs to it. So is one whose flags are NaN, which `where` of xarray
-    makes of those whose values its caller removed. A vector that is NaN without a flag gets one. Infinity in other
-    variables becomes NaN. Lazy arrays stay lazy.
+    A vector that is infinite or longer than anything on Earth moves is unknown, with its errors, and flagged `nodata`.
+    So is one whose flags are NaN, which `where` of xarray makes of those whose values its caller removed, and one that
+    is NaN without a flag. A standard error that is infinite, as large or below zero is unknown; its vector stays.
+    Infinity in other variables becomes NaN. Lazy arrays stay lazy.
     """
     dims = data[names[0]].dims
-    fields = [data[name].data for name in (*names, *errors[:2]) if name in data and data[name].dims == dims]
-    has_flags = "flags" in data and data["flags"].dims == dims and data["flags"].dtype.kind in "iuf"
+    vector = [data[name].data for name in names]
     changed: dict[Hashable, Any] = {}
-    if has_flags:
-        changed["flags"] = elements.apply_if(_lacks_flags, _flagged, [data["flags"].data, *fields], np.dtype(np.int64))
     for name, variable in data.data_vars.items():
-        if name in (*names, *errors) and variable.dims == dims:
-            changed[name] = elements.apply_if(_any_nonsense, _blanked, [variable.data, *fields], variable.dtype)
-        elif variable.dtype.kind == "f" and name != "flags":
-            changed[name] = elements.apply_if(_any_infinite, _finite, [variable.data], variable.dtype)
+        values, dtype = variable.data, variable.dtype
+        if name == "flags" and variable.dims == dims and dtype.kind in "iuf":
+            changed[name] = elements.apply_if(_lack_flags, _flagged, [values, *vector], np.dtype(np.int64))
+        elif name in errors[:2] and variable.dims == dims:
+            changed[name] = elements.apply_if(_are_no_errors, _errors, [values, *vector], dtype)
+        elif name in (*names, errors[2]) and variable.dims == dims:
+            changed[name] = elements.apply_if(_are_nonsense, _blanked, [values, *vector], dtype)
+        elif name != "flags" and dtype.kind == "f":
+            changed[name] = elements.apply_if(_are_infinite, _finite, [values], dtype)
     return data.assign({name: data[name].copy(data=values) for name, values in changed.items()})
 
 
-def _is_nonsense(x: np.ndarray, y: np.ndarray, *sigmas: np.ndarray) -> np.ndarray:
-    found = (np.abs(x) > LARGEST) | (np.abs(y) > LARGEST)
-    for sigma in sigmas:
-        found |= (sigma < 0.0) | (sigma > LARGEST)
-    return np.asarray(found)
+def _is_nonsense(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.asarray((np.abs(x) > LARGEST) | (np.abs(y) > LARGEST))
 
 
-def _any_nonsense(values: np.ndarray, *fields: np.ndarray) -> bool:
-    return bool(_is_nonsense(*fields).any() or np.isinf(values).any())
+def _are_nonsense(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
+    return bool(_is_nonsense(x, y).any() or np.isinf(values).any())
 
 
-def _blanked(values: np.ndarray, *fields: np.ndarray) -> np.ndarray:
-    return np.where(_is_nonsense(*fields) | np.isinf(values), values.dtype.type(np.nan), values)
+def _blanked(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.where(_is_nonsense(x, y) | np.isinf(values), values.dtype.type(np.nan), values)
 
 
-def _any_infinite(values: np.ndarray) -> bool:
+def _is_no_error(sigma: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.asarray(_is_nonsense(x, y) | (sigma < 0.0) | (sigma > LARGEST))
+
+
+def _are_no_errors(sigma: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
+    return bool(_is_no_error(sigma, x, y).any())
+
+
+def _errors(sigma: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.where(_is_no_error(sigma, x, y), sigma.dtype.type(np.nan), sigma)
+
+
+def _are_infinite(values: np.ndarray) -> bool:
     return bool(np.isinf(values).any())
 
 
@@ -61,16 +72,13 @@ def _finite(values: np.ndarray) -> np.ndarray:
     return np.where(np.isinf(values), values.dtype.type(np.nan), values)
 
 
-def _lacks_flags(flags: np.ndarray, *fields: np.ndarray) -> bool:
+def _lack_flags(flags: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
     if flags.dtype.kind == "f" and not np.isfinite(flags).all():
         return True
-    unknown = np.isnan(fields[0]) | np.isnan(fields[1])
-    return bool(_is_nonsense(*fields).any() or (unknown & (flags == 0)).any())
+    return bool(_is_nonsense(x, y).any() or ((np.isnan(x) | np.isnan(y)) & (flags == 0)).any())
 
 
-def _flagged(flags: np.ndarray, *fields: np.ndarray) -> np.ndarray:
-    is_told = np.isfinite(flags)
-    found = np.where(is_told, flags, bits.NODATA).astype(np.int64)
-    unknown = np.isnan(fields[0]) | np.isnan(fields[1])
-    lacks = _is_nonsense(*fields) | (unknown & (found == 0))
-    return found | np.where(lacks, np.int64(bits.NODATA), np.int64(0))
+def _flagged(flags: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    found = np.where(np.isfinite(flags), flags, bits.NODATA).astype(np.int64)
+    lacks = _is_nonsense(x, y) | ((np.isnan(x) | np.isnan(y)) & (found == 0))
+    return np.asarray(found | np.where(lacks, np.int64(bits.NODATA), np.int64(0)))
