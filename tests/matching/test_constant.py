@@ -27,7 +27,7 @@ def disks(period, radius):
 
 MASKS = {
     "half": COLUMNS >= SIDE // 2,
-    "curved shore": COLUMNS > SIDE / 2 + 15 * np.sin(ROWS / 12),
+    "curved shore": SIDE / 2 + 15 * np.sin(ROWS / 12) < COLUMNS,
     "disks": disks(64, 15),
     "tilted, wide": tilted(8, 13, 50),
     "tilted": tilted(11, 8, 33),

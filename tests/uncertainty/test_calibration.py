@@ -11,10 +11,10 @@ import xarray as xr
 
 import xoffset
 from xoffset import synthetic
-from xoffset.model.flags import FLAGS
 from xoffset.model import grids, products
 from xoffset.model import stable as stable_ground
 from xoffset.model.dates import in_years
+from xoffset.model.flags import FLAGS
 from xoffset.uncertainty import calibrate
 
 DATES = np.array(["2020-01-01", "2020-02-01", "2020-08-01", "2022-01-01"], "M8[us]")

@@ -14,7 +14,8 @@ from xoffset._arrays.lattice import TILE, Tile
 from xoffset._blocks.pixels import STRIP
 from xoffset._blocks.threads import in_threads
 
-
+# Parts of the blocks of several arrays, by array and by side.
+Rims = list[list[np.ndarray]]
 # Sides from which a block gets a margin, along rows and columns.
 _SIDES = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right)
 
@@ -86,14 +87,17 @@ def _in_blocks(
     )
 
 
-def _rims(depth: int, blocks: list[np.ndarray]) -> list[list[np.ndarray]]:
+def _rims(depth: int, blocks: list[np.ndarray]) -> Rims:
     """Parts of some blocks that lie along each of their sides, and in each corner; by array, then as `_SIDES`."""
     parts = {-1: slice(None, depth), 0: slice(None), 1: slice(-depth, None)}
     return [[np.ascontiguousarray(block[:, parts[down], parts[right]]) for down, right in _SIDES] for block in blocks]
 
 
 def _of_block(
-    function: Callable[..., np.ndarray], depth: int, blocks: list[np.ndarray], around: list[list[list[np.ndarray]] | None]
+    function: Callable[..., np.ndarray],
+    depth: int,
+    blocks: list[np.ndarray],
+    around: list[list[list[np.ndarray]] | None],
 ) -> np.ndarray:
     """Result for blocks whose margins are the rims of the blocks around; None beyond the edges of the grid."""
     rims = dict(zip(_SIDES, around, strict=True))

@@ -115,12 +115,13 @@ def screen(
     longest = _longest(max_separation)
     if false_alarm == DEFAULT_FALSE_ALARM and "false_alarm" not in shifts:
         false_alarm = None
-    limits = {"min_score": min_score, "min_peak_gap": min_peak_gap, "false_alarm": false_alarm}
+    asked = {"min_score": min_score, "min_peak_gap": min_peak_gap, "false_alarm": false_alarm}
     # a single node has no neighbours, so nothing is at odds with it
     has_neighbours = neighbourhood and shifts.sizes["y"] * shifts.sizes["x"] > 1
     is_auto = max_separation is not None and longest is None
     flags = flags_of(shifts, "screen")
-    failed = _failed(shifts, flags, {name: limit for name, limit in limits.items() if limit is not None}, has_neighbours)
+    limits = {name: limit for name, limit in asked.items() if limit is not None}
+    failed = _failed(shifts, flags, limits, has_neighbours)
     if longest is not None:
         is_long = np.abs((shifts["secondary"] - shifts["reference"]).values) > longest
         failed = failed | (is_long * np.int64(FLAGS["separation"]))[:, np.newaxis, np.newaxis]
@@ -233,16 +234,7 @@ def _is_locked(shifts: xr.Dataset, failed: Any) -> Any:
     return pixels.per_pixel(test, [*(field[order] for field in fields), failed[order]], shifts.sizes["pair"]) > 0.0
 
 
-def _is_locked_of_block(
-    dx: np.ndarray,
-    dy: np.ndarray,
-    sigma_dx: np.ndarray,
-    sigma_dy: np.ndarray,
-    failed: np.ndarray,
-    *,
-    days: np.ndarray,
-    seen: Observations,
-    of_pair: np.ndarray,
-) -> np.ndarray:
-    kept = (np.where(failed == 0, field, field.dtype.type(np.nan)) for field in (dx, dy))
-    return np.asarray(is_locked(days, seen.merge(*kept, sigma_dx, sigma_dy))[of_pair], dtype=dx.dtype)
+def _is_locked_of_block(*fields: np.ndarray, days: np.ndarray, seen: Observations, of_pair: np.ndarray) -> np.ndarray:
+    dx, dy, sigma_dx, sigma_dy, failed = fields
+    dx, dy = (np.where(failed == 0, field, field.dtype.type(np.nan)) for field in (dx, dy))
+    return np.asarray(is_locked(days, seen.merge(dx, dy, sigma_dx, sigma_dy))[of_pair], dtype=dx.dtype)

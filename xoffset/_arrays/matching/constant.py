@@ -87,10 +87,10 @@ def _pixels_of(value: float, pixels: np.ndarray, side: int) -> np.ndarray | None
     distance = pixels.astype(np.float64) - value
     gap = _gap(distance[~around], side**2)
     if gap == 0.0:
-        return holds if _gap(distance[~holds], side**2) > 0.0 else None
+        return np.asarray(holds) if _gap(distance[~holds], side**2) > 0.0 else None
     # pixels of the ground lie beyond the gap, but for a few
     is_mixed = around & ~holds & (np.abs(distance) < gap)
-    return around if np.count_nonzero(is_mixed) >= 2 * side else holds
+    return np.asarray(around if np.count_nonzero(is_mixed) >= 2 * side else holds)
 
 
 def _gap(others: np.ndarray, least: int) -> float:
@@ -108,9 +108,7 @@ def _gap(others: np.ndarray, least: int) -> float:
     return float(near[0]) if near[0] >= STEPS * step else 0.0
 
 
-def explain(
-    flags: np.ndarray, sums: tuple[np.ndarray, np.ndarray], nodes: Candidates, lattice: Lattice
-) -> None:
+def explain(flags: np.ndarray, sums: tuple[np.ndarray, np.ndarray], nodes: Candidates, lattice: Lattice) -> None:
     """Add `flat` to the flags (rows, columns) of windows that lack pixels where one of two images is constant.
 
     `sums`: those of `without_constant` for both images of a pair. A window that is constant throughout has no other
@@ -124,15 +122,14 @@ def explain(
     template = np.full_like(first, lattice.template)
     centre, half = nodes.centre[rows, columns], nodes.half[rows, columns]
     boxes = ((first, template), (first + centre - half, template + 2 * half))
-    is_some, is_all = np.zeros((2, rows.size), dtype=bool)
+    is_some, is_all = np.zeros(rows.size, dtype=bool), np.zeros(rows.size, dtype=bool)
     for each, (start, size) in zip(sums, boxes, strict=True):
         if each.size:
             count = _count(each, start, size)
-            is_some |= count > 0
-            is_all |= count == size.prod(axis=1)
+            np.logical_or(is_some, count > 0, out=is_some)
+            np.logical_or(is_all, count == size.prod(axis=1), out=is_all)
     lacks = is_some & ((found & (bits.NODATA | bits.FEW_VALID)) != 0)
-    found = np.where(is_all & lacks, 0, found) | np.where(lacks, bits.FLAT, 0)
-    flags[rows, columns] = found
+    flags[rows, columns] = np.where(is_all & lacks, 0, found) | np.where(lacks, bits.FLAT, 0)
 
 
 def _count(sums: np.ndarray, start: np.ndarray, size: np.ndarray) -> np.ndarray:
