@@ -975,7 +975,7 @@ def inner(shifts):
 
 
 @pytest.mark.parametrize("prefilter", ["bandpass", None])
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -3e38])
 def test_without_any_pixel_all_is_nodata(o, value, prefilter):
     shifts = match(xr.full_like(o.stack, value), prefilter=prefilter)
     assert all(np.isnan(shifts[name]).all() for name in shifts.data_vars if name != "flags")

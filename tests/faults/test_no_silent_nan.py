@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -249,6 +250,15 @@ def test_lazy_products_are_no_other(name, kind):
     lazy = shifts.chunk(pair=-1, y=5, x=6).assign_coords(shifts.coords)
     found, eager = OF_SHIFTS[name](lazy), OF_SHIFTS[name](shifts)
     xr.testing.assert_identical(found.compute(), eager)
+
+
+@pytest.mark.parametrize("column", ["dx", "dy", "sigma"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+def test_no_table_is_silent(column, value):
+    dates = ["2020-01-01", "2020-07-01", "2021-01-01"]
+    table = pd.DataFrame({"reference": dates[:2], "secondary": dates[1:], "dx": 1.0, "dy": 2.0, "sigma": 0.5})
+    table.loc[1, column] = value
+    check(xoffset.from_table(table, sigma=("sigma", "sigma")))
 
 
 def test_what_is_unknown_says_so_and_the_rest_stays():

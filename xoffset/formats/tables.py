@@ -15,6 +15,7 @@ from xoffset import _options
 from xoffset.model import grids, products
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS
+from xoffset.model.nonsense import without_nonsense
 
 if TYPE_CHECKING:
     import pyproj
@@ -106,7 +107,7 @@ def from_table(
     fields = dict(zip(("dx", "dy", "sigma_dx", "sigma_dy"), np.full((4, *shape), np.nan), strict=True))
     for field, column in zip(fields.values(), values, strict=True):
         field[node] = column
-    return products.shifts(
+    found = products.shifts(
         fields | {"flags": np.isnan(fields["dx"]) * np.int64(FLAGS["nodata"])},
         products.network(reference[first], secondary[first]),
         x=place["x"].values,
@@ -117,6 +118,7 @@ def from_table(
             "sigma": list(sigma) if isinstance(sigma, (tuple, list)) else sigma,
         },
     )  # fmt: skip
+    return without_nonsense(found, ("dx", "dy"), ("sigma_dx", "sigma_dy", "cov_dxdy"))
 
 
 def _check_options(dates: Any, components: Any, sigma: Any, kind: Any, position: Any) -> None:
