@@ -783,7 +783,7 @@ def moving_pair(shape=(60, 67), noise=0.1, seed=0):
 
 def assert_equals_twin(images, *, template, search, step, prefilter="bandpass", min_valid=0.5):
     stack = as_stack(images)
-    matcher = xoffset.NCC(min_valid=min_valid)
+    matcher = xoffset.NCC(min_valid=min_valid, flat_block=0)
     found = xoffset.correlate(
         stack, xoffset.pairs(stack), template=template, search=search, step=step, prefilter=prefilter, matcher=matcher
     ).isel(pair=0)

@@ -375,6 +375,20 @@ def refine(
     return found, window.score(*found), 0
 
 
+def constant_blocks(raw: np.ndarray, side: int) -> np.ndarray:
+    """Pixels in any rectangle of side² pixels or more, of one value, that is no wider or no higher than `side`."""
+    out = np.zeros(raw.shape, dtype=bool)
+    for short in range(1, side + 1):
+        long = -(-side * side // short)
+        for height, width in {(short, long), (long, short)}:
+            if height > raw.shape[0] or width > raw.shape[1]:
+                continue
+            blocks = np.lib.stride_tricks.sliding_window_view(raw, (height, width))
+            for y, x in np.argwhere((blocks == blocks[..., :1, :1]).all((-2, -1))):
+                out[y : y + height, x : x + width] = True
+    return out
+
+
 def correlate(
     reference: np.ndarray,
     secondary: np.ndarray,

@@ -14,11 +14,16 @@ from xoffset._arrays.lattice import TILE, Tile
 from xoffset._blocks.pixels import STRIP
 from xoffset._blocks.threads import in_threads
 
+# Parts of the blocks of several arrays, by array and by side.
+Rims = list[list[np.ndarray]]
+# Sides from which a block gets a margin, along rows and columns.
+_SIDES = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right)
+
 
 def with_halo(function: Callable[..., np.ndarray], arrays: list[Any], depth: int, dtype: np.dtype) -> Any:
     """Apply a function of (n, rows, columns) arrays that looks `depth` nodes around each.
 
-    NumPy arrays end at the edges of the grid; in the blocks of a dask array infinity lies beyond them.
+    What it gets ends at the edges of the grid, so it must take the end of an array for one.
     """
     if all(isinstance(array, np.ndarray) for array in arrays):
         out = np.empty(arrays[0].shape, dtype=dtype)
@@ -28,18 +33,7 @@ def with_halo(function: Callable[..., np.ndarray], arrays: list[Any], depth: int
 
         in_threads(apply, range(arrays[0].shape[0]))
         return out
-    import dask.array as da
-
-    aligned, depths = _aligned(arrays, depth)
-    found = da.map_overlap(
-        function,
-        *aligned,
-        depth=depths,
-        boundary={0: "none", 1: np.inf, 2: np.inf},
-        dtype=dtype,
-        meta=np.empty((0, 0, 0), dtype=dtype),
-    )
-    return _cut_like(found, arrays[0])
+    return _cut_like(_in_blocks(function, arrays, depth, None, dtype), arrays[0])
 
 
 def fields_with_halo(function: Callable[..., np.ndarray], arrays: list[Any], depth: int, fields: int) -> Any:
@@ -53,35 +47,78 @@ def fields_with_halo(function: Callable[..., np.ndarray], arrays: list[Any], dep
 
         in_threads(apply, range(arrays[0].shape[0]))
         return out
+    return _cut_like(_in_blocks(function, arrays, depth, fields, dtype), arrays[0])
+
+
+def _in_blocks(
+    function: Callable[..., np.ndarray], arrays: list[Any], depth: int, fields: int | None, dtype: np.dtype
+) -> da.Array:
+    """Two tasks a chunk: one cuts the rims that the chunks around need, one calls the function."""
     import dask.array as da
+    from dask.base import tokenize
+    from dask.highlevelgraph import HighLevelGraph
 
-    aligned, depths = _aligned(arrays, depth)
-    boundary = {0: "none", 1: np.inf, 2: np.inf}
-    found = da.map_blocks(
-        partial(_trimmed, function, depths[1], depths[2]),
-        *(da.overlap.overlap(array, depth=depths, boundary=boundary) for array in aligned),
-        chunks=((fields,), *aligned[0].chunks),
-        new_axis=0,
-        dtype=dtype,
-        meta=np.empty((0, 0, 0, 0), dtype=dtype),
-    )
-    return _cut_like(found, arrays[0])
-
-
-def _trimmed(function: Callable[..., np.ndarray], rows: int, columns: int, *padded: np.ndarray) -> np.ndarray:
-    found = function(*padded)
-    return found[:, :, rows : found.shape[2] - rows, columns : found.shape[3] - columns]
-
-
-def _aligned(arrays: list[Any], depth: int) -> tuple[list[da.Array], dict[int, int]]:
-    """Dask arrays (n, rows, columns) of the same chunks, none thinner than the halo, and its depth along each axis."""
-    import dask.array as da
-
-    # chunks thinner than the halo would be merged behind our back: merge them first, for all arrays alike
+    # chunks thinner than the halo would need more than their neighbours: merge them first, for all arrays alike
     first = da.asarray(arrays[0])
-    chunks = tuple(_no_thinner(sizes, depth) for sizes in first.chunks[1:])
-    aligned = [da.asarray(array).rechunk((first.chunks[0], *chunks)) for array in arrays]
-    return aligned, {0: 0, 1: min(depth, first.shape[1]), 2: min(depth, first.shape[2])}
+    chunks = (first.chunks[0], *(_no_thinner(sizes, depth) for sizes in first.chunks[1:]))
+    aligned = [da.asarray(array).rechunk(chunks) for array in arrays]
+    name = f"halo-{tokenize(function, depth, fields, dtype, *aligned)}"
+    layers, rows, columns = (len(sizes) for sizes in chunks)
+    prefix = () if fields is None else (0,)
+    graph: dict[Any, Any] = {}
+    for place in np.ndindex(layers, rows, columns):
+        layer, row, column = place
+        blocks = [(array.name, *place) for array in aligned]
+        around = [
+            (f"rim-{name}", layer, row + down, column + right)
+            if depth and 0 <= row + down < rows and 0 <= column + right < columns
+            else None
+            for down, right in _SIDES
+        ]
+        graph[(name, *prefix, *place)] = (_of_block, function, depth, blocks, around)
+        if any(around):
+            graph[(f"rim-{name}", *place)] = (_rims, depth, blocks)
+    return da.Array(
+        HighLevelGraph.from_collections(name, graph, dependencies=aligned),
+        name,
+        chunks if fields is None else ((fields,), *chunks),
+        dtype=dtype,
+        meta=np.empty((0,) * (3 + len(prefix)), dtype=dtype),
+    )
+
+
+def _rims(depth: int, blocks: list[np.ndarray]) -> Rims:
+    """Parts of some blocks that lie along each of their sides, and in each corner; by array, then as `_SIDES`."""
+    parts = {-1: slice(None, depth), 0: slice(None), 1: slice(-depth, None)}
+    return [[np.ascontiguousarray(block[:, parts[down], parts[right]]) for down, right in _SIDES] for block in blocks]
+
+
+def _of_block(
+    function: Callable[..., np.ndarray],
+    depth: int,
+    blocks: list[np.ndarray],
+    around: list[list[list[np.ndarray]] | None],
+) -> np.ndarray:
+    """Result for blocks whose margins are the rims of the blocks around; None beyond the edges of the grid."""
+    rims = dict(zip(_SIDES, around, strict=True))
+    # on the side of a neighbour that faces this block
+    facing = {side: _SIDES.index((-side[0], -side[1])) for side in _SIDES}
+    wide = []
+    for k, block in enumerate(blocks):
+        rows = []
+        for down in (-1, 0, 1):
+            row = []
+            for right in (-1, 0, 1):
+                if not (down or right):
+                    row.append(block)
+                elif (rim := rims[down, right]) is not None:
+                    row.append(rim[k][facing[down, right]])
+            if row:
+                rows.append(row[0] if len(row) == 1 else np.concatenate(row, axis=2))
+        wide.append(rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1))
+    top, left = (0 if rims[side] is None else depth for side in ((-1, 0), (0, -1)))
+    height, width = blocks[0].shape[1:]
+    return function(*wide)[..., top : top + height, left : left + width]
 
 
 def around_pixel(function: Callable[..., np.ndarray], arrays: list[Any], depth: int, layers: int) -> Any:

@@ -15,6 +15,8 @@ from xoffset._arrays.lattice import LARGEST_BLOCK, TILE, Lattice, Tile
 from xoffset._blocks.threads import in_threads
 
 TileKernel = Callable[[np.ndarray, Tile, np.ndarray], np.ndarray]
+# Beyond it a number is no pixel's: infinity, and what libraries leave where nothing was written.
+LARGEST_PIXEL = 1e15
 ReadImage = Callable[[slice, slice], np.ndarray]
 # Bytes of results that a dask task may return.
 LARGEST_OUTPUT = 256 * 2**20
@@ -119,6 +121,8 @@ def _cut(array: np.ndarray, origin: tuple[int, int], tile: Tile, lattice: Lattic
     values = array[:, inside[0], inside[1]]
     is_exact = values.dtype.itemsize <= (4 if values.dtype.kind == "f" else 2)
     values = values.astype(np.float32 if is_exact else np.float64)
+    if array.dtype.kind == "f":
+        values[np.abs(values) > LARGEST_PIXEL] = np.nan
     # a value that the type cannot hold is no pixel's
     for nodata in lattice.nodata:
         if abs(nodata) <= float(np.finfo(values.dtype).max):

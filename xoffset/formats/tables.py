@@ -16,6 +16,7 @@ from xoffset.formats import nodes
 from xoffset.model import products
 from xoffset.model.dates import as_instants, in_years
 from xoffset.model.flags import FLAGS
+from xoffset.model.nonsense import without_nonsense
 from xoffset.model.points import off_row
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def from_table(
     fields = dict(zip(("dx", "dy", "sigma_dx", "sigma_dy"), np.full((4, *shape), np.nan), strict=True))
     for field, column in zip(fields.values(), values, strict=True):
         field[pair, of.row, of.column] = column
-    shifts = products.shifts(
+    found = products.shifts(
         fields | {"flags": np.isnan(fields["dx"]) * np.int64(FLAGS["nodata"])},
         products.network(reference[first], secondary[first]),
         x=of.place["x"].values,
@@ -156,7 +157,8 @@ def from_table(
             "sigma": list(sigma) if isinstance(sigma, (tuple, list)) else sigma,
         },
     )  # fmt: skip
-    return shifts if layout == "grid" else products.finish(off_row(shifts, of.coords))
+    found = without_nonsense(found, ("dx", "dy"), ("sigma_dx", "sigma_dy", "cov_dxdy"))
+    return found if layout == "grid" else products.finish(off_row(found, of.coords))
 
 
 def _check_options(dates: Any, components: Any, sigma: Any, kind: Any, position: Any) -> None:

@@ -36,7 +36,8 @@ def correlate(
     ----------
     stack
         Images (time, y, x) with x and y in metres. NaN, infinity and a declared nodata value are left out of every
-        window. NumPy gives a computed result, dask a lazy one with the same bits.
+        window, and so are constant blocks, see `flat_block` of `NCC`. NumPy gives a computed result, dask a lazy one
+        with the same bits.
     network
         Pairs of dates, from `pairs`.
     template

@@ -13,8 +13,10 @@ from xoffset.model.dates import as_dates, datetimes_from
 from xoffset.model.declared import in_metres, tell_of_stale_fill, with_decoded
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.grids import check_crs, crs_of, spacing, with_crs
+from xoffset.model.nonsense import without_nonsense
 from xoffset.model.points import are_points, check_dim_of_points
 from xoffset.model.renamed import with_new_names
+from xoffset.model.variables import SERIES
 
 # xarray keeps the coordinates that both sides share, and two grids share none.
 WHY_EMPTY = (
@@ -80,7 +82,13 @@ def as_series(series: xr.Dataset, caller: str) -> xr.Dataset:
     """Return the series after checking that dates, grid, displacement and sigma are there."""
     series = _as_floats(series, ("dx", "dy", "sigma_dx", "sigma_dy"), ("time", "y", "x"), caller, "invert()")
     check_times(series["time"], caller)
-    return series
+    # where() of xarray spreads maps along the dates of its condition
+    spread = [name for name in series.data_vars if "time" in series[name].dims and _is_map_of_series(name)]
+    return series.assign({name: series[name].max("time").transpose("y", "x") for name in spread})
+
+
+def _is_map_of_series(name: Hashable) -> bool:
+    return name in SERIES and SERIES[str(name)].dims == ("y", "x")
 
 
 def without_islands(series: xr.Dataset, caller: str, *, is_bridge_known: bool = True) -> xr.Dataset:
@@ -267,4 +275,6 @@ def _as_floats(data: xr.Dataset, names: Sequence[str], dims: tuple[str, ...], ca
         native = np.dtype(np.float64 if dtype.itemsize > 4 else np.float32)
         if dtype != native or not dtype.isnative:
             floats[name] = data[name].astype(native)
-    return data.assign(floats) if floats else data
+    data = data.assign(floats) if floats else data
+    vectors = (names[0], names[1])
+    return without_nonsense(data, vectors, errors_of(vectors))

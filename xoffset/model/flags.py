@@ -37,12 +37,12 @@ FLAGS: Mapping[str, int] = {
 
 
 def flags_of(data: xr.Dataset, caller: str) -> Any:
-    """Flags of a product, int64, NumPy or dask like its `dx`; zero where it has none."""
+    """Flags of a product, int64, NumPy or dask like its `dx`; of one without, `nodata` where `dx` or `dy` is NaN."""
     if "flags" not in data:
-        return np.zeros_like(data["dx"].data, dtype=np.int64)
+        return (np.isnan(data["dx"].data) | np.isnan(data["dy"].data)) * np.int64(FLAGS["nodata"])
     flags = data["flags"]
     # where() of xarray makes floats of flags and NaN of what its caller removed
-    flags = flags.fillna(0) if flags.dtype.kind == "f" else flags
+    flags = flags.fillna(FLAGS["nodata"]) if flags.dtype.kind == "f" else flags
     if flags.dims != data["dx"].dims or flags.dtype.kind not in "iuf":
         raise ValueError(
             f"{caller}() needs whole numbers with dims {data['dx'].dims} in 'flags'; got {flags.dtype} with dims "
@@ -148,4 +148,4 @@ def _checked(dataset: xr.Dataset, caller: str) -> xr.DataArray:
         )
     # where() of xarray makes floats of flags and NaN of what its caller removed
     flags = dataset["flags"]
-    return (flags.fillna(0) if flags.dtype.kind == "f" else flags).astype(np.int64)
+    return (flags.fillna(FLAGS["nodata"]) if flags.dtype.kind == "f" else flags).astype(np.int64)

@@ -12,7 +12,7 @@ import xarray as xr
 from xoffset import _options
 from xoffset._arrays.networks.observations import Observations
 from xoffset._arrays.networks.separation import is_locked
-from xoffset._blocks import halos, pixels
+from xoffset._blocks import elements, halos, pixels
 from xoffset._kernels.maps import neighbours, separation
 from xoffset.model import checks, grids, products
 from xoffset.model.dates import Duration, as_duration
@@ -24,6 +24,8 @@ from xoffset.model.points import places_of, takes_points
 LARGEST_STRAIN = 1.0 / 12.0
 # Probability of a match by chance above which `screen` flags it, unless it is told another.
 DEFAULT_FALSE_ALARM = 0.01
+# What stands in place of failed tests where there is no value to test: below zero, like no combination of flags.
+NO_VALUE = np.int64(-1)
 # Variable that each limit holds for, and the flag of values beyond it.
 THRESHOLDS = {
     "min_score": ("score", "low_score"),
@@ -120,34 +122,25 @@ def screen(
     longest = _longest(max_separation)
     if _options.is_number(false_alarm) and false_alarm == DEFAULT_FALSE_ALARM and "false_alarm" not in shifts:
         false_alarm = None
-    limits = {"min_score": min_score, "min_peak_gap": min_peak_gap, "false_alarm": false_alarm}
-    found = _beyond(shifts, {name: limit for name, limit in limits.items() if limit is not None})
-    has_value = shifts["dx"].copy(data=np.isfinite(shifts["dx"].data) & np.isfinite(shifts["dy"].data))
-    keep = has_value
-    for failed in found.values():
-        keep = keep & ~failed
+    asked = {"min_score": min_score, "min_peak_gap": min_peak_gap, "false_alarm": false_alarm}
     # a single node has no neighbours, so nothing is at odds with it
-    if neighbourhood and shifts.sizes["y"] * shifts.sizes["x"] > 1:
-        found["neighbourhood"] = _disagreement(shifts, keep)
-        keep = keep & ~found["neighbourhood"]
-    if longest is not None:
-        found["separation"] = (
-            abs(shifts["secondary"] - shifts["reference"]).drop_vars(("reference", "secondary")) > longest
-        )
+    has_neighbours = neighbourhood and shifts.sizes["y"] * shifts.sizes["x"] > 1
     is_auto = max_separation is not None and longest is None
+    flags = flags_of(shifts, "screen")
+    limits = {name: limit for name, limit in asked.items() if limit is not None}
+    failed = _failed(shifts, flags, limits, has_neighbours)
+    if longest is not None:
+        is_long = np.abs((shifts["secondary"] - shifts["reference"]).values) > longest
+        failed = failed | (is_long * np.int64(FLAGS["separation"]))[:, np.newaxis, np.newaxis]
     if is_auto:
-        found["separation"] = _is_locked(shifts, keep)
-    if max_separation is not None:
-        keep = keep & ~found["separation"]
+        failed = failed | _is_locked(shifts, failed) * np.int64(FLAGS["separation"])
 
     out = shifts.copy()
     for name in ("dx", "dy", "sigma_dx", "sigma_dy", "cov_dxdy"):
         if name in shifts:
-            out[name] = shifts[name].where(keep)
-    flags = _flags(shifts)
-    for name, failed in found.items():
-        flags = flags | xr.where(failed & has_value, np.int64(FLAGS[name]), np.int64(0))
-    out["flags"] = flags
+            values = shifts[name].data
+            out[name] = shifts[name].copy(data=elements.apply_if(_fails, _without, [values, failed], values.dtype))
+    out["flags"] = shifts["dx"].copy(data=elements.apply_if(_fails, _with_reasons, [flags, failed], flags.dtype))
     step: dict[str, Any] = {
         "function": "screen",
         "min_score": None if min_score is None else float(min_score),
@@ -166,17 +159,64 @@ def screen(
     return products.relabel(out, step)
 
 
-def _beyond(shifts: xr.Dataset, limits: dict[str, float]) -> dict[str, xr.DataArray]:
-    """Where values are beyond a limit or unknown, by the names of the flags."""
-    found = {}
+def _failed(shifts: xr.Dataset, flags: Any, limits: dict[str, float], has_neighbours: bool) -> Any:
+    """Flags of the tests that vectors fail (pair, y, x), int64; NO_VALUE where there is none to test."""
     for name, limit in limits.items():
-        variable, flag = THRESHOLDS[name]
         _options.check_share(limit, name, "screen")
-        if variable not in shifts:
-            raise ValueError(f"screen() needs '{variable}' for {name}; got shifts without it. Leave {name} out.")
-        is_good = shifts[variable] <= limit if name == "false_alarm" else shifts[variable] >= limit
-        found[flag] = ~is_good
-    return found
+        if THRESHOLDS[name][0] not in shifts:
+            raise ValueError(
+                f"screen() needs '{THRESHOLDS[name][0]}' for {name}; got shifts without it. Leave {name} out."
+            )
+    names = ("dx", "dy", "sigma_dx", "sigma_dy", *(THRESHOLDS[name][0] for name in limits))
+    farthest, depth = None, 0
+    if has_neighbours:
+        spacing = grids.spacing(shifts, "screen")
+        depth = neighbours.RADIUS
+        farthest = LARGEST_STRAIN * depth * max(abs(spacing.x), abs(spacing.y))
+    test = partial(_failed_of_block, limits=limits, farthest=farthest)
+    return halos.with_halo(test, [flags, *(shifts[name].data for name in names)], depth, np.dtype(np.int64))
+
+
+def _failed_of_block(
+    flags: np.ndarray,
+    dx: np.ndarray,
+    dy: np.ndarray,
+    sigma_dx: np.ndarray,
+    sigma_dy: np.ndarray,
+    *tested: np.ndarray,
+    limits: dict[str, float],
+    farthest: float | None,
+) -> np.ndarray:
+    has_value = np.isfinite(dx) & np.isfinite(dy)
+    out = np.zeros(dx.shape, dtype=np.int64)
+    for (name, limit), values in zip(limits.items(), tested, strict=True):
+        # unknown is as bad as beyond the limit
+        is_good = values <= limit if name == "false_alarm" else values >= limit
+        out |= ~is_good * np.int64(FLAGS[THRESHOLDS[name][1]])
+    if farthest is not None:
+        keep = has_value & (out == 0)
+        # a node whose search leaves the image says nothing about its neighbours
+        x = np.where((flags & FLAGS["outside"]) > 0, dx.dtype.type(np.inf), np.where(keep, dx, dx.dtype.type(np.nan)))
+        y = np.where(keep, dy, dy.dtype.type(np.nan))
+        # along both axes together, so that a well-known component does not excuse a badly known one
+        sigma = np.sqrt(0.5 * (sigma_dx**2 + sigma_dy**2))
+        is_odd = np.empty(dx.shape, dtype=np.uint8)
+        for fields in zip(x, y, sigma, is_odd, strict=True):
+            neighbours.disagrees(*(np.ascontiguousarray(field) for field in fields[:3]), farthest, fields[3])
+        out |= is_odd * np.int64(FLAGS["neighbourhood"])
+    return np.where(has_value, out, NO_VALUE)
+
+
+def _fails(_: np.ndarray, failed: np.ndarray) -> bool:
+    return bool(failed.any())
+
+
+def _without(values: np.ndarray, failed: np.ndarray) -> np.ndarray:
+    return np.where(failed == 0, values, values.dtype.type(np.nan))
+
+
+def _with_reasons(flags: np.ndarray, failed: np.ndarray) -> np.ndarray:
+    return flags | np.where(failed > 0, failed, 0)
 
 
 def _longest(max_separation: Literal["auto"] | Duration | None) -> np.timedelta64 | None:
@@ -191,46 +231,17 @@ def _longest(max_separation: Literal["auto"] | Duration | None) -> np.timedelta6
     return longest
 
 
-def _flags(shifts: xr.Dataset) -> xr.DataArray:
-    """Flags so far, int64."""
-    return shifts["dx"].copy(data=flags_of(shifts, "screen"))
-
-
-def _disagreement(shifts: xr.Dataset, keep: xr.DataArray) -> xr.DataArray:
-    """Where a vector is at odds with its neighbours (pair, y, x), boolean; only vectors to `keep` count."""
-    spacing = grids.spacing(shifts, "screen")
-    limit = LARGEST_STRAIN * neighbours.RADIUS * max(abs(spacing.x), abs(spacing.y))
-    # along both axes together, so that a well-known component does not excuse a badly known one
-    sigma = np.sqrt(0.5 * (shifts["sigma_dx"].data ** 2 + shifts["sigma_dy"].data ** 2))
-    # a node whose search leaves the image says nothing about its neighbours
-    is_outside = (_flags(shifts) & FLAGS["outside"]) > 0
-    found = halos.with_halo(
-        partial(_disagreement_of_block, limit=limit),
-        [shifts["dx"].where(keep).where(~is_outside, np.inf).data, shifts["dy"].where(keep).data, sigma],
-        neighbours.RADIUS,
-        np.dtype(np.uint8),
-    )
-    return shifts["dx"].copy(data=found).astype(bool)
-
-
-def _disagreement_of_block(dx: np.ndarray, dy: np.ndarray, sigma: np.ndarray, limit: float) -> np.ndarray:
-    out = np.empty(dx.shape, dtype=np.uint8)
-    for fields in zip(dx, dy, sigma, out, strict=True):
-        neighbours.disagrees(*(np.ascontiguousarray(field) for field in fields[:3]), limit, fields[3])
-    return out
-
-
-def _is_locked(shifts: xr.Dataset, keep: xr.DataArray) -> xr.DataArray:
+def _is_locked(shifts: xr.Dataset, failed: Any) -> Any:
     """Where a pair belongs to baselines that stand still while shorter ones move (pair, y, x), boolean."""
     order, epochs, ends = checks.sorted_pairs(shifts)
     seen = Observations.of(ends)
     days = (epochs[seen.ends[:, 1]] - epochs[seen.ends[:, 0]]) / np.timedelta64(1, "D")
     test = partial(_is_locked_of_block, days=days, seen=seen, of_pair=seen.of_pairs(order))
-    fields = [shifts[name].where(keep).data for name in ("dx", "dy")]
-    fields += [shifts[name].data for name in ("sigma_dx", "sigma_dy")]
-    found = pixels.per_pixel(test, [field[order] for field in fields], shifts.sizes["pair"])
-    return shifts["dx"].copy(data=found > 0.0)
+    fields = [shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
+    return pixels.per_pixel(test, [*(field[order] for field in fields), failed[order]], shifts.sizes["pair"]) > 0.0
 
 
 def _is_locked_of_block(*fields: np.ndarray, days: np.ndarray, seen: Observations, of_pair: np.ndarray) -> np.ndarray:
-    return np.asarray(is_locked(days, seen.merge(*fields))[of_pair], dtype=fields[0].dtype)
+    dx, dy, sigma_dx, sigma_dy, failed = fields
+    dx, dy = (np.where(failed == 0, field, field.dtype.type(np.nan)) for field in (dx, dy))
+    return np.asarray(is_locked(days, seen.merge(dx, dy, sigma_dx, sigma_dy))[of_pair], dtype=dx.dtype)

@@ -13,7 +13,7 @@ import numpy as np
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import memory, pyramid, search, significance
+from xoffset._arrays.matching import constant, memory, pyramid, search, significance
 from xoffset._arrays.matching.images import Image, prepare, working_dtype
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._kernels import bits
@@ -75,17 +75,23 @@ class NCC:
     both_ways
         Whether to match every pair backwards too and to flag as `forward_backward` what comes back elsewhere. Where
         there is no match backwards `mismatch` is NaN, and the match was not checked.
+    flat_block
+        Side in pixels of a square of one exact value that shows no ground, 3 to 64: still water, saturated snow, zeros
+        that stand for no data and do not say so. Its pixels count as unknown in either image, so that its edge, which
+        stays where it is, cannot win a match; as do those of narrower areas with as many pixels. A window that then
+        has too few pixels is flagged `flat`. 0 keeps them all.
 
     Examples
     --------
     >>> import xoffset
     >>> xoffset.NCC(min_valid=0.8)
-    NCC(refine='icgn', min_valid=0.8, both_ways=False)
+    NCC(refine='icgn', min_valid=0.8, both_ways=False, flat_block=7)
     """
 
     refine: Refinement = "icgn"
     min_valid: float = 0.5
     both_ways: bool = False
+    flat_block: int = 7
 
     def __post_init__(self) -> None:
         if not isinstance(self.refine, str) or self.refine not in get_args(Refinement):
@@ -98,6 +104,7 @@ class NCC:
             raise ValueError("NCC() needs min_valid above 0; got 0. Pass a share such as 0.5.")
         object.__setattr__(self, "min_valid", float(self.min_valid))
         object.__setattr__(self, "both_ways", _options.as_switch(self.both_ways, "both_ways", "NCC"))
+        object.__setattr__(self, "flat_block", constant.as_side(self.flat_block, "NCC"))
 
     @property
     def ways(self) -> int:
@@ -131,15 +138,18 @@ class NCC:
         shape = tuple(part.stop - part.start for part in tile)
         count = len(self.fields(lattice.templates))
         out = np.full((count, len(pairs), *shape), np.nan, dtype=lattice.dtype)
-        out[FIELDS.index("flags")] = bits.OUTSIDE
+        flags = out[FIELDS.index("flags")]
+        flags[:] = bits.OUTSIDE
         used: dict[int, tuple[Image, ...]] = {}
+        sums: dict[int, np.ndarray] = {}
         for k, pair in enumerate(pairs):
             candidates = search.candidates(guide, pair, tile, lattice)
             part = _extent(candidates.wanted)
             if part is None:
                 continue
             for date in {pair.reference, pair.secondary} - set(used):
-                used[date] = _prepare(images[date], tile, lattice, prefilter)
+                pixels, sums[date] = constant.without_constant(images[date], self.flat_block)
+                used[date] = _prepare(pixels, tile, lattice, prefilter)
             nodes = zncc.Nodes(
                 rows=part[0].stop - part[0].start,
                 columns=part[1].stop - part[1].start,
@@ -155,6 +165,7 @@ class NCC:
                 found = np.concatenate([found, back[:2]])
             target = out[:, k, part[0], part[1]]
             target[:] = np.where(candidates.wanted[part], found, target)
+            constant.explain(flags[k], (sums[pair.reference], sums[pair.secondary]), candidates, lattice)
         return out
 
     def scores_per_shift(self, templates: tuple[int, ...]) -> int:

@@ -14,7 +14,7 @@ import scipy.ndimage
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import memory
+from xoffset._arrays.matching import constant, memory
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.images import prepare, working_dtype
 from xoffset._arrays.matching.search import Pair
@@ -60,6 +60,8 @@ class Phase:
     min_valid
         Share of a window's pixels that must be valid in both images, above 0, at most 1. Below it a match is NaN and
         flagged `few_valid`.
+    flat_block
+        As in `NCC`: side in pixels of a square of one exact value that shows no ground and counts as unknown.
 
     Notes
     -----
@@ -72,13 +74,14 @@ class Phase:
     --------
     >>> import xoffset
     >>> xoffset.Phase(mask=0.8)
-    Phase(method='plane', mask=0.8, iterations=4, min_valid=0.5)
+    Phase(method='plane', mask=0.8, iterations=4, min_valid=0.5, flat_block=7)
     """
 
     method: Literal["plane", "orientation", "orientation_plane"] = "plane"
     mask: float = 0.9
     iterations: int = 4
     min_valid: float = 0.5
+    flat_block: int = 7
 
     def __post_init__(self) -> None:
         if not isinstance(self.method, str) or self.method not in ("plane", "orientation", "orientation_plane"):
@@ -96,6 +99,7 @@ class Phase:
         if not _options.is_whole(rounds) or not 0 <= rounds <= 20:
             raise ValueError(f"Phase() needs iterations from 0 to 20; got {rounds!r}. Pass a whole number such as 4.")
         object.__setattr__(self, "iterations", int(rounds))
+        object.__setattr__(self, "flat_block", constant.as_side(self.flat_block, "Phase"))
 
     @property
     def ways(self) -> int:
@@ -154,9 +158,10 @@ class Phase:
         out = np.empty((len(FIELDS), len(pairs), *shape), dtype=lattice.dtype)
         frame = lattice.frame(tile)
         working = working_dtype(prefilter, lattice.dtype)
-        sources = {}
+        sources, sums = {}, {}
         for date in sorted({date for pair in pairs for date in (pair.reference, pair.secondary)}):
-            image = prepare(images[date], frame, lattice.templates, prefilter, working)
+            pixels, sums[date] = constant.without_constant(images[date], self.flat_block)
+            image = prepare(pixels, frame, lattice.templates, prefilter, working)
             sources[date] = Source(image, directions(image, self.method))
         candidates = [searching.candidates(guide, pair, tile, lattice) for pair in pairs]
         nodes = np.indices(shape).reshape(2, -1).T
@@ -173,6 +178,8 @@ class Phase:
                 found = _match(windows[pair.reference], second, flags, lattice.search[0], self)
                 found[:2] += centre[:, ::-1].T
                 out[:, k, batch[:, 0], batch[:, 1]] = found
+        for flags, pair, where in zip(out[-1], pairs, candidates, strict=True):
+            constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), where, lattice)
         return out
 
     def scores_per_shift(self, templates: tuple[int, ...]) -> int:

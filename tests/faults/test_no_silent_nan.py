@@ -1,0 +1,292 @@
+"""No product holds a value that is missing without a flag, infinite, or flagged by a bit that has no name."""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import xoffset
+from xoffset import synthetic
+from xoffset.model.flags import FLAGS
+from xoffset.model.nonsense import without_nonsense
+
+DATES = np.datetime64("2020-01-01", "us") + np.array([0, 40, 100, 190, 300, 395, 480, 600]) * np.timedelta64(1, "D")
+NODATA = FLAGS["nodata"]
+# What a value of flags that is not zero explains, beside the values of its own dims: those of fewer dims.
+MAIN = ("dx", "dy", "vx", "vy", "exx", "dilatation", "parallel", "d_east", "v_east", "length", "v")
+
+
+@cache
+def stack():
+    return synthetic.stack((96, 104), dates=DATES, field="landslide", velocity=30.0, snr=8.0, nodata=0.03, seed=2)[0]
+
+
+@cache
+def plain():
+    """Shifts of all pairs of neighbouring dates and of some others."""
+    network = xoffset.pairs(stack(), max_gap=3)
+    return xoffset.correlate(stack(), network, template=16, search=5, step=8)
+
+
+@cache
+def spoilt(kind, seed=0):
+    """Shifts in which a tenth of the values are spoilt in one way."""
+    shifts = plain().copy(deep=True)
+    generator = np.random.default_rng(seed)
+    here = generator.random(shifts.dx.shape) < 0.1
+    fields = {name: shifts[name].values for name in shifts.data_vars}
+    if kind in ("nan", "inf", "-inf", "1e30", "-1e20", "one nan"):
+        value = np.nan if "nan" in kind else float(kind)
+        fields["dx"][here] = value
+        if kind != "one nan":
+            fields["dy"][here & (generator.random(here.shape) < 0.5)] = value
+    elif kind.startswith("sigma"):
+        fields["sigma_dx"][here] = float(kind.split()[1])
+        fields["sigma_dy"][here] = float(kind.split()[1])
+    elif kind == "score":
+        for name in ("score", "peak_gap", "false_alarm"):
+            fields[name][here] = np.inf
+    elif kind == "flags":
+        shifts = shifts.assign(flags=shifts.flags.astype("float64"))
+        shifts.flags.values[here] = np.nan
+    elif kind == "where":
+        return shifts.where(xr.DataArray(~here, dims=shifts.dx.dims))
+    elif kind == "all":
+        return shifts.where(False)
+    elif kind == "pixels":
+        fields["dx"][:, here[0]] = np.inf
+    elif kind == "pairs":
+        fields["dy"][::2] = np.nan
+    elif kind == "without flags":
+        fields["dx"][here] = np.nan
+        return shifts.drop_vars("flags")
+    elif kind == "cov":
+        fields["cov_dxdy"][here] = np.inf
+    return shifts
+
+
+KINDS = (
+    "nan", "inf", "-inf", "1e30", "-1e20", "one nan", "sigma inf", "sigma nan", "sigma -1", "sigma 0", "sigma 1e30",
+    "sigma -inf", "score", "flags", "where", "all", "pixels", "pairs", "without flags", "cov",
+)  # fmt: skip
+
+
+def everywhere(product):
+    return xr.DataArray(np.ones(product.dx.shape[1:], bool), coords=product[["y", "x"]].coords, dims=("y", "x"))
+
+
+def line(product):
+    x, y = product.x.values, product.y.values
+    return [(x[0] - 50.0, y[1]), (x[4], y[5]), (x[-1], y[-2])]
+
+
+def points(product):
+    return [(float(product.x[k]) + 3.0, float(product.y[k]) - 3.0) for k in (1, 4, 7)]
+
+
+OF_SHIFTS = {
+    "screen": xoffset.screen,
+    "screen nothing": lambda s: xoffset.screen(s, false_alarm=None, neighbourhood=False),
+    "screen auto": lambda s: xoffset.screen(s, max_separation="auto", min_score=0.3, min_peak_gap=0.01),
+    "calibrate": lambda s: xoffset.calibrate(s, everywhere(s)),
+    "calibrate apply_to": lambda s: xoffset.calibrate(plain(), everywhere(s), apply_to=s),
+    "extend": lambda s: xoffset.extend(
+        s.isel(pair=slice(0, 5)), stack(), xoffset.pairs(stack(), max_gap=1), template=16, search=5, step=8
+    ),
+    "closure": xoffset.closure,
+    "invert": xoffset.invert,
+    "invert linear": lambda s: xoffset.invert(s, loss="linear", weights="velocity"),
+    "invert smooth": lambda s: xoffset.invert(s, smooth=0.1),
+    "invert separate": lambda s: xoffset.invert(s, islands="separate"),
+    "velocity": xoffset.velocity,
+    "velocity linear": lambda s: xoffset.velocity(s, loss="linear"),
+    "velocity bootstrap": lambda s: xoffset.velocity(s, bootstrap=8, seed=1),
+    "decompose": lambda s: xoffset.decompose(s, seasonal=True),
+    "decompose steps": lambda s: xoffset.decompose(s, steps="search"),
+    "coseismic": lambda s: xoffset.coseismic(s, "2020-06-01"),
+    "yearly_velocity": xoffset.yearly_velocity,
+    "mean_displacement": xoffset.mean_displacement,
+    "mean_velocity": xoffset.mean_velocity,
+    "mean_velocity mpic": lambda s: xoffset.mean_velocity(s, estimator="mpic"),
+    "vector_coherence": lambda s: xoffset.vector_coherence(s, window=3),
+    "quality": xoffset.quality,
+    "strain": lambda s: xoffset.strain(s, window=3),
+    "profile": lambda s: xoffset.profile(s, line(s)),
+    "profile swath": lambda s: xoffset.profile(s, line(s), width=200.0),
+    "ground": xoffset.ground,
+}
+
+
+def series(kind):
+    """Series whose values are spoilt as the shifts are."""
+    found = xoffset.invert(plain()).copy(deep=True)
+    spoils = spoilt(kind)
+    if kind in ("where", "all"):
+        here = np.isnan(spoils.flags.values[: found.sizes["time"]])
+        return found.where(xr.DataArray(~here, dims=found.dx.dims))
+    names = [name for name in ("dx", "dy", "sigma_dx", "sigma_dy", "flags") if name in spoils]
+    changes = {}
+    for name in names:
+        is_same = np.array_equal(spoils[name].values, plain()[name].values, equal_nan=True)
+        if not is_same:
+            before, after = (each[name].values[: found.sizes["time"]] for each in (plain(), spoils))
+            is_spoilt = ~((before == after) | (np.isnan(before.astype(float)) & np.isnan(after.astype(float))))
+            changes[name] = (found[name].dims, np.where(is_spoilt, after, found[name].values))
+    return found.assign(changes)
+
+
+OF_SERIES = {
+    "rereference": lambda s: xoffset.rereference(s, DATES[2]),
+    "resample": lambda s: xoffset.resample(s, "30D"),
+    "trajectory": lambda s: xoffset.trajectory(s, points(s)),
+    "velocity": xoffset.velocity,
+    "decompose": lambda s: xoffset.decompose(s, semiannual=True),
+    "coseismic": lambda s: xoffset.coseismic(s, "2020-06-01", trend=True),
+    "strain": lambda s: xoffset.strain(s, window=3),
+    "profile": lambda s: xoffset.profile(s, line(s)),
+    "ground": xoffset.ground,
+}
+
+
+def check(product):
+    """Hold a product against what no product may hold."""
+    for name, variable in product.data_vars.items():
+        if variable.dtype.kind == "f":
+            assert not np.isinf(variable.values).any(), f"infinite {name}"
+    if "flags" not in product:
+        return
+    flags = product.flags
+    assert flags.dtype == np.int64
+    assert not (flags.values & ~np.int64(sum(FLAGS.values()))).any(), "bit without a name"
+    for name in MAIN:
+        if name in product and set(product[name].dims) == set(flags.dims):
+            is_silent = product[name].isnull() & (flags.transpose(*product[name].dims) == 0)
+            assert not is_silent.any(), f"{int(is_silent.sum())} values of {name} are NaN without a flag"
+    for name in ("dx", "dy", "vx", "vy"):
+        if f"sigma_{name}" in product and product[name].dims == product[f"sigma_{name}"].dims:
+            sigma = product[f"sigma_{name}"].values[np.isfinite(product[name].values)]
+            assert not (sigma < 0.0).any(), f"sigma_{name} below zero"
+
+
+def outcome(function, data):
+    """Return the result; None where the input is refused in words."""
+    try:
+        return function(data)
+    except ValueError as error:
+        if "needs" not in str(error):
+            raise
+        return None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", OF_SHIFTS)
+def test_no_product_of_shifts_is_silent(name, kind):
+    found = outcome(OF_SHIFTS[name], spoilt(kind))
+    if found is not None:
+        check(found)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("score", "without flags", "cov")])
+@pytest.mark.parametrize("name", OF_SERIES)
+def test_no_product_of_series_is_silent(name, kind):
+    found = outcome(OF_SERIES[name], series(kind))
+    if found is not None:
+        check(found)
+
+
+PIXELS = {
+    "constant": lambda image: np.full_like(image, 7.0),
+    "nothing": lambda image: np.full_like(image, np.nan),
+    "zeros": lambda image: np.where(np.indices(image.shape)[-1] < 50, 0.0, image),
+    "stripes": lambda image: np.where(np.indices(image.shape)[-2] % 12 < 4, 0.0, image),
+    "checks": lambda image: np.indices(image.shape).sum(axis=0) % 2 * 1.0,
+    "inf": lambda image: np.where(np.indices(image.shape)[-1] % 23 == 0, np.inf, image),
+    "-inf": lambda image: np.where(np.indices(image.shape)[-2] % 31 == 0, -np.inf, image),
+    "1e30": lambda image: np.where(np.indices(image.shape).sum(axis=0) % 40 == 0, 1e30, image),
+    "-3e38": lambda image: np.where(np.indices(image.shape)[-1] > 80, -3e38, image),
+    "half missing": lambda image: np.where(np.random.default_rng(0).random(image.shape) < 0.5, np.nan, image),
+}
+MATCHERS = {
+    "ncc": {},
+    "phase": {"matcher": "phase", "template": 32},
+    "orientation": {"matcher": xoffset.Phase("orientation"), "template": 32},
+    "nested": {"template": (16, 32)},
+    "both ways": {"matcher": xoffset.NCC(both_ways=True)},
+    "affine": {"matcher": xoffset.NCC("affine")},
+    "unfiltered": {"prefilter": None},
+    "pyramid": {"search": xoffset.Pyramid(12, levels=1)},
+}
+
+
+@pytest.mark.parametrize("matcher", MATCHERS)
+@pytest.mark.parametrize("kind", PIXELS)
+def test_no_match_is_silent(kind, matcher):
+    images = stack().isel(time=slice(0, 3))
+    images = images.copy(data=np.stack([images.values[0], *(PIXELS[kind](image) for image in images.values[1:])]))
+    options = {"template": 16, "search": 5, "step": 8} | MATCHERS[matcher]
+    shifts = xoffset.correlate(images, xoffset.pairs(images), **options)
+    check(shifts)
+    assert np.isfinite(shifts.sigma_dx.values[np.isfinite(shifts.dx.values)]).all()
+    check(xoffset.screen(shifts))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30, -1e30])
+def test_no_match_around_a_prior_is_silent(value):
+    images = stack().isel(time=slice(0, 3))
+    prior = xr.Dataset({name: images[0].drop_vars("time") * 0.0 + 10.0 for name in ("vx", "vy")})
+    prior.vx.values[30:60, 30:60] = value
+    options = {"template": 16, "search": 5, "step": 8}
+    shifts = xoffset.correlate(images, xoffset.pairs(images), prior=prior, **options)
+    check(shifts)
+    assert int(shifts.dx.notnull().sum()) > 0
+
+
+@pytest.mark.parametrize("kind", ["inf", "1e30", "sigma -1", "sigma inf", "where", "without flags"])
+@pytest.mark.parametrize("name", ["screen", "invert", "velocity", "strain", "mean_velocity", "ground"])
+def test_lazy_products_are_no_other(name, kind):
+    shifts = spoilt(kind)
+    lazy = shifts.chunk(pair=-1, y=5, x=6).assign_coords(shifts.coords)
+    found, eager = OF_SHIFTS[name](lazy), OF_SHIFTS[name](shifts)
+    xr.testing.assert_identical(found.compute(), eager)
+
+
+@pytest.mark.parametrize("column", ["dx", "dy", "sigma"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+def test_no_table_is_silent(column, value):
+    dates = ["2020-01-01", "2020-07-01", "2021-01-01"]
+    table = pd.DataFrame({"reference": dates[:2], "secondary": dates[1:], "dx": 1.0, "dy": 2.0, "sigma": 0.5})
+    table.loc[1, column] = value
+    check(xoffset.from_table(table, sigma=("sigma", "sigma")))
+
+
+def test_what_is_unknown_says_so_and_the_rest_stays():
+    shifts = plain().copy(deep=True)
+    known = np.argwhere(np.isfinite(shifts.dx.values))[::7]
+    for k, value in enumerate((np.inf, -np.inf, 2e9, -1e30)):
+        shifts.dx.values[tuple(known[k])] = value
+    shifts.sigma_dx.values[tuple(known[8])] = -1.0
+    shifts.sigma_dy.values[tuple(known[9])] = np.inf
+    found = xoffset.screen(shifts, false_alarm=None, neighbourhood=False)
+    for place in known[:4]:
+        vector = found.isel(dict(zip(("pair", "y", "x"), place.tolist(), strict=True)))
+        assert np.isnan([vector.dx, vector.dy, vector.sigma_dx, vector.sigma_dy, vector.cov_dxdy]).all()
+        assert int(vector.flags) & NODATA
+    for place, name in ((known[8], "sigma_dx"), (known[9], "sigma_dy")):
+        vector = found.isel(dict(zip(("pair", "y", "x"), place.tolist(), strict=True)))
+        assert np.isnan(vector[name])
+        assert np.isfinite(vector.dx)
+        assert int(vector.flags) == 0
+    untouched = np.ones(shifts.dx.shape, bool)
+    untouched[tuple(known[:10].T)] = False
+    for name in shifts.data_vars:
+        before, after = (each[name].values[untouched] for each in (plain(), found))
+        np.testing.assert_array_equal(after, before)
+
+
+def test_good_shifts_are_not_copied():
+    shifts = plain()
+    found = without_nonsense(shifts, ("dx", "dy"), ("sigma_dx", "sigma_dy", "cov_dxdy"))
+    for name in shifts.data_vars:
+        assert np.shares_memory(found[name].values, shifts[name].values)

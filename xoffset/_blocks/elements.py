@@ -1,0 +1,58 @@
+"""Functions of single elements, of arrays of any dims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from xoffset._blocks.threads import in_threads
+
+
+def apply_if(
+    needs: Callable[..., bool], function: Callable[..., np.ndarray], arrays: list[Any], dtype: np.dtype
+) -> Any:
+    """Apply a function of arrays of one shape, which returns one like them, wherever a part of them needs it.
+
+    What needs it not is what the first array holds. If no part of NumPy arrays does, the first one comes back as it is,
+    uncopied. A dask array gets one task a chunk.
+    """
+    if not all(isinstance(array, np.ndarray) for array in arrays):
+        return _in_blocks(needs, function, arrays, dtype)
+    layers = range(arrays[0].shape[0] if arrays[0].ndim > 2 else 1)
+    parts = [array if array.ndim > 2 else array[np.newaxis] for array in arrays]
+    wanted = np.zeros(len(layers), dtype=bool)
+
+    def look(layer: int) -> None:
+        wanted[layer] = needs(*(part[layer] for part in parts))
+
+    in_threads(look, layers)
+    if not wanted.any() and arrays[0].dtype == dtype:
+        return arrays[0]
+    out = np.empty(arrays[0].shape, dtype=dtype)
+    target = out if out.ndim > 2 else out[np.newaxis]
+
+    def apply(layer: int) -> None:
+        target[layer] = function(*(part[layer] for part in parts)) if wanted[layer] else parts[0][layer]
+
+    in_threads(apply, layers)
+    return out
+
+
+def _in_blocks(
+    needs: Callable[..., bool], function: Callable[..., np.ndarray], arrays: list[Any], dtype: np.dtype
+) -> Any:
+    import dask.array as da
+
+    chunks = next(array.chunks for array in arrays if not isinstance(array, np.ndarray))
+    aligned = [da.asarray(array).rechunk(chunks) for array in arrays]
+    meta = np.empty((0,) * len(chunks), dtype=dtype)
+    return da.map_blocks(partial(_of_block, needs, function, dtype), *aligned, dtype=dtype, meta=meta)
+
+
+def _of_block(
+    needs: Callable[..., bool], function: Callable[..., np.ndarray], dtype: np.dtype, *blocks: np.ndarray
+) -> np.ndarray:
+    return function(*blocks) if needs(*blocks) else blocks[0].astype(dtype, copy=False)
