@@ -10,6 +10,7 @@ import xarray as xr
 
 if TYPE_CHECKING:
     import pyproj
+from xoffset.model import storage
 from xoffset.model.dates import DATE_ENCODING, as_dates
 from xoffset.model.flags import flag_attrs
 from xoffset.model.grids import crs_of, spatial_ref
@@ -35,6 +36,7 @@ def stack(
     _label_coordinates(data)
     if crs is not None:
         data.encoding["grid_mapping"] = "spatial_ref"
+    storage.encode(data)
     return data
 
 
@@ -44,8 +46,7 @@ def network(reference: np.ndarray, secondary: np.ndarray, attrs: Mapping[str, An
         coords={"reference": ("pair", as_dates(reference)), "secondary": ("pair", as_dates(secondary))},
         attrs=dict(attrs or {}),
     )
-    _label_coordinates(data)
-    return data
+    return finish(data)
 
 
 def shifts(
@@ -109,12 +110,16 @@ def relabel(data: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
 
 
 def finish(data: xr.Dataset) -> xr.Dataset:
-    """Set what no step may leave to chance: date encoding, axis labels and the link to the CRS."""
+    """Set what no step may leave to chance: encoding, axis labels, the link to the CRS, and that flags come last."""
     _label_coordinates(data)
     if "spatial_ref" in data.coords:
         for variable in data.data_vars.values():
             if {"y", "x"} <= set(variable.dims):
                 variable.encoding["grid_mapping"] = "spatial_ref"
+    if "flags" in data.data_vars:
+        # xarray creates and writes variables in this order: where the flags are, the others are too
+        data = data.drop_vars("flags").assign(flags=data["flags"])
+    storage.encode(data)
     return data
 
 

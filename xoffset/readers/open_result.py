@@ -6,36 +6,59 @@ import importlib
 import math
 import os
 import uuid
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from xoffset.model import history
+from xoffset import _options
+from xoffset._blocks import tiles
+from xoffset.model import history, storage
 from xoffset.model.dates import DATE_ENCODING
+from xoffset.model.flags import flag_attrs
 from xoffset.model.renamed import with_new_names
+from xoffset.readers import completeness
+from xoffset.readers.completeness import Listed
+from xoffset.readers.stored import ADVICE, Stored
 
 # What a variable must remember to be written again with the same meaning. All other encoding tells how the old file
 # was stored (chunks, shards, codecs, list of coordinates): it is wrong once the data are re-chunked or change format.
 _KEPT_ENCODING = frozenset({"_FillValue", "missing_value", "scale_factor", "add_offset", "grid_mapping"})
 
+_DECODING: dict[str, Any] = {
+    "decode_coords": "all",
+    "decode_times": xr.coders.CFDatetimeCoder(time_unit="us"),
+    # a variable in days is a number with a unit, unless a timedelta was written
+    "decode_timedelta": xr.coders.CFTimedeltaCoder(decode_via_units=False),
+}
+
+# Flags that are not there: any value may be unwritten.
+_UNKNOWN = Listed((), (), None, False, ())
+
 # Memory up to which stored chunks are joined to one dask chunk, bytes: a task then is worth its overhead.
 _TASK_BYTES = 16 * 2**20
 
 
-def open_result(path: str | os.PathLike[str]) -> xr.Dataset:
+def open_result(path: str | os.PathLike[str], *, partial: bool = False) -> xr.Dataset:
     """Product that was saved to Zarr or netCDF, as it was: with CRS, exact dates, labels and flags.
 
     Pixel data stay on disk until they are computed, in dask chunks that are whole stored chunks (or shards); dates and
     other coordinates are read at once. The result can be re-chunked, computed with, and written again in any format.
+
+    A store whose writer was stopped, or that has lost files, is refused: as far as the list of its chunks, its dates
+    and the last pairs or dates tell, when it is opened; otherwise when the values are computed.
 
     Parameters
     ----------
     path
         Zarr store, version 2 or 3 (a folder, or a URL that fsspec understands), or netCDF4 file. Written with plain
         `.to_zarr()` or `.to_netcdf(engine="h5netcdf")`.
+    partial
+        Open an incomplete product too. What is unwritten is NaN then, -1 in counts, and `flags`, which are read at
+        once, have the bit `unwritten` there; pairs or dates that not all variables have are left out.
 
     Returns
     -------
@@ -53,7 +76,7 @@ def open_result(path: str | os.PathLike[str]) -> xr.Dataset:
     ValueError
         If it is neither a Zarr store nor a netCDF4 file, or holds no product.
     OSError
-        If it is damaged.
+        If it is incomplete, or damaged: a damaged chunk is named when it is read, which may be when it is computed.
 
     Examples
     --------
@@ -67,10 +90,16 @@ def open_result(path: str | os.PathLike[str]) -> xr.Dataset:
     True
     """
     place = os.fspath(path)
-    stored = _open(place)
+    stored, arrays = _open(place, is_partial=_options.as_switch(partial, "partial", "open_result"))
     try:
         _check_product(stored, place)
-        result = _with_chunks(stored)
+        stored = _with_coordinates(stored, place)
+        sources = {name: _source(name, stored, arrays, place, partial) for name in stored.data_vars}
+        if not partial:
+            completeness.check(place, completeness.unwritten(stored, arrays, sources))
+        result = _with_chunks(stored, sources)
+        if partial:
+            result = _with_gaps(result, sources, arrays)
     except BaseException:
         stored.close()
         raise
@@ -80,13 +109,10 @@ def open_result(path: str | os.PathLike[str]) -> xr.Dataset:
     return result
 
 
-def _open(place: str) -> xr.Dataset:
+def _open(place: str, *, is_partial: bool) -> tuple[xr.Dataset, dict[str, Listed]]:
+    """Dataset on disk, and what the listing of a Zarr store tells of its arrays."""
     if "://" in place:
-        # Listing the arrays of a remote store costs a request each, or is not possible: ask for the summary first.
-        try:
-            return _read(place, engine="zarr", consolidated=True)
-        except Exception:  # absence is another type of error in every Zarr version and for every protocol
-            return _read_or_explain(place, engine="zarr", consolidated=False)
+        return _open_url(place)
     local = Path(place)
     if not local.exists():
         raise FileNotFoundError(
@@ -99,10 +125,45 @@ def _open(place: str) -> xr.Dataset:
                 f"open_result() needs a Zarr store or a netCDF4 file; got the folder {place} with neither zarr.json "
                 "nor .zgroup in it. Give the path of the store itself, or read images with open_stack()."
             )
-        # The summary (consolidated metadata) may be older than the arrays: an append need not renew it.
-        return _read_or_explain(place, engine="zarr", consolidated=False)
+        return _open_folder(place, is_partial=is_partial)
     _check_netcdf(local)
-    return _read_or_explain(place, engine="h5netcdf")
+    return _read_or_explain(place, place, engine="h5netcdf"), {}
+
+
+def _open_url(place: str) -> tuple[xr.Dataset, dict[str, Listed]]:
+    # Listing the arrays of a remote store costs a request each, or is not possible: ask for the summary first.
+    for is_summary in (True, False):
+        with suppress(Exception):  # absence is another type of error in every Zarr version and for every protocol
+            raw = xr.backends.ZarrStore.open_group(place, mode="r", consolidated=is_summary)
+            return _read_or_explain(raw, place), completeness.listed(place, raw.zarr_group)
+    return _read_or_explain(place, place, engine="zarr", consolidated=False), {}
+
+
+def _open_folder(place: str, *, is_partial: bool) -> tuple[xr.Dataset, dict[str, Listed]]:
+    with _explained(place):
+        # The summary (consolidated metadata) may be older than the arrays: an append need not renew it.
+        raw = xr.backends.ZarrStore.open_group(place, mode="r", consolidated=False)
+        arrays = completeness.listed(place, raw.zarr_group)
+        variables, attrs = raw.load()
+    lengths: dict[Hashable, set[int]] = {}
+    for variable in variables.values():
+        for dim, size in variable.sizes.items():
+            lengths.setdefault(dim, set()).add(size)
+    uneven = {dim: sizes for dim, sizes in lengths.items() if len(sizes) > 1}
+    if uneven and not is_partial:
+        dim, sizes = next(iter(uneven.items()))
+        raise OSError(
+            f"open_result() needs a complete product; the variables of {place} have {min(sizes)} to {max(sizes)} "
+            f"elements along '{dim}'. An append to it was stopped. {ADVICE}"
+        )
+    if not uneven:
+        return _read_or_explain(raw, place), arrays
+    cut = {
+        name: variable.isel({dim: slice(min(lengths[dim])) for dim in variable.dims})
+        for name, variable in variables.items()
+    }
+    with _explained(place):
+        return xr.decode_cf(xr.Dataset(cut, attrs=attrs), **_DECODING), arrays
 
 
 def _check_netcdf(file: Path) -> None:
@@ -124,9 +185,10 @@ def _check_netcdf(file: Path) -> None:
         ) from error
 
 
-def _read_or_explain(place: str, **options: Any) -> xr.Dataset:
+@contextmanager
+def _explained(place: str) -> Iterator[None]:
     try:
-        return _read(place, **options)
+        yield
     except Exception as error:  # what a damaged store raises depends on the library and on the byte that is wrong
         raise OSError(
             f"open_result() needs a readable Zarr store or netCDF4 file; got '{type(error).__name__}: {error}' from "
@@ -134,17 +196,9 @@ def _read_or_explain(place: str, **options: Any) -> xr.Dataset:
         ) from error
 
 
-def _read(place: str, **options: Any) -> xr.Dataset:
-    return xr.open_dataset(
-        place,
-        chunks=None,
-        cache=False,
-        decode_coords="all",
-        decode_times=xr.coders.CFDatetimeCoder(time_unit="us"),
-        # a variable in days is a number with a unit, unless a timedelta was written
-        decode_timedelta=xr.coders.CFTimedeltaCoder(decode_via_units=False),
-        **options,
-    )
+def _read_or_explain(source: Any, place: str, **options: Any) -> xr.Dataset:
+    with _explained(place):
+        return xr.open_dataset(source, chunks=None, cache=False, **_DECODING, **options)
 
 
 def _check_product(data: xr.Dataset, place: str) -> None:
@@ -158,30 +212,88 @@ def _check_product(data: xr.Dataset, place: str) -> None:
         )
 
 
-def _with_chunks(stored: xr.Dataset) -> xr.Dataset:
-    """Leave the data on disk, in dask chunks, and read the coordinates, which every selection and write needs."""
+def _with_coordinates(stored: xr.Dataset, place: str) -> xr.Dataset:
+    """Read the coordinates, which every selection and write needs; those on the grid stay on disk."""
     coordinates = {}
     for name, coordinate in stored.coords.items():
         if not {"y", "x"} <= set(coordinate.dims):
+            Stored(place, name, coordinate.variable, _pieces(coordinate.variable)).raw()
             values = coordinate.variable.load()
             # Strings come back as another type from each format, and netCDF or Zarr refuse that of the other.
             coordinates[name] = values.astype(object) if values.dtype.kind in "TU" else values
-    if not stored.data_vars:
-        return stored.assign_coords(coordinates)
+    return stored.assign_coords(coordinates)
+
+
+def _pieces(variable: xr.Variable) -> tuple[int, ...]:
+    """Shape of the stored chunks. Of a sharded array the shards: its inner chunks would make thousands of tasks."""
+    known = filter(None, map(variable.encoding.get, ("shards", "chunks", "chunksizes")))
+    pieces = next(known, (1,) * variable.ndim)
+    return tuple(
+        piece if isinstance(piece, int) and piece else max(1, size)
+        for piece, size in zip(pieces, variable.shape, strict=True)
+    )
+
+
+def _source(name: Hashable, stored: xr.Dataset, arrays: dict[str, Listed], place: str, is_partial: bool) -> Stored:
+    variable = stored.variables[name]
+    fill = arrays[str(name)].fill if name in arrays else None
+    return Stored(place, name, variable, _pieces(variable), fill, is_partial)
+
+
+def _with_chunks(stored: xr.Dataset, sources: Mapping[Hashable, Stored]) -> xr.Dataset:
+    """Leave the data on disk, in dask chunks."""
+    if not sources:
+        return stored
+    chunks = _chunks(stored)
     # The random token keeps a cluster from mistaking a rewritten store for the one it has already read.
-    return stored.chunk(_chunks(stored), token=uuid.uuid4().hex).assign_coords(coordinates)
+    token = uuid.uuid4().hex
+    lazy = {}
+    for name, source in sources.items():
+        old = source.variable
+        sides = tuple(chunks[dim] for dim in old.dims)
+        lazy[name] = xr.Variable(old.dims, tiles.lazy_reads(source, sides, f"{name}-{token}"), old.attrs, old.encoding)
+    return stored.assign(lazy)
+
+
+def _dated(result: xr.Dataset) -> Iterator[tuple[Hashable, np.ndarray]]:
+    """Pairs and dates whose dates are there."""
+    for dim, names in (("pair", ("reference", "secondary")), ("time", ("time",))):
+        known = [~np.isnat(result[name].values) for name in names if name in result.coords and result[name].ndim == 1]
+        if known:
+            yield dim, np.logical_and.reduce(known)
+
+
+def _with_gaps(result: xr.Dataset, sources: Mapping[Hashable, Stored], arrays: dict[str, Listed]) -> xr.Dataset:
+    """Product whose unwritten values are flagged so, and NaN in all variables of the node."""
+    undated = {dim: keep for dim, keep in _dated(result) if not keep.all()}
+    values = [source for source in sources.values() if source.dtype.kind == "f" and source.name != "flags"]
+    first = sources.get("flags", next((each for each in values if each.name in ("dx", "vx")), None))
+    if first is None:
+        return result.isel(undated)
+    dims = first.variable.dims
+    flags = sources["flags"].raw() if "flags" in sources else np.zeros(first.shape, dtype=np.int64)
+    gaps = xr.DataArray(np.zeros(first.shape, dtype=bool), dims=dims)
+    how = arrays.get("flags") if "flags" in sources else _UNKNOWN
+    for source in values:
+        if set(source.variable.dims) <= set(dims):
+            block = xr.DataArray(source.raw(), dims=source.variable.dims)
+            is_component = source.name in ("dx", "dy", "vx", "vy") and source.variable.dims == dims
+            gaps |= completeness.is_unwritten(block.values, flags, how) if is_component else np.isinf(block)
+    gaps |= (np.nan_to_num(flags).astype(np.int64) & np.int64(storage.UNWRITTEN)) != 0
+    told = np.where(gaps, np.int64(storage.UNWRITTEN), np.nan_to_num(flags).astype(np.int64))
+    filled = {
+        each.name: result[each.name].where(~gaps).transpose(*dims) for each in values if each.variable.dims == dims
+    }
+    attrs = result["flags"].attrs if "flags" in sources else flag_attrs()
+    return result.assign(filled | {"flags": (dims, told, attrs)}).isel(undated)
 
 
 def _chunks(stored: xr.Dataset) -> dict[Hashable, int]:
     """One chunk size a dim: whole stored chunks of every variable, as many as make a task worth its overhead."""
     chunks: dict[Hashable, int] = {}
     for variable in stored.data_vars.values():
-        # Of a sharded array take the shards: its inner chunks are so small that they make thousands of tasks.
-        known = filter(None, map(variable.encoding.get, ("shards", "chunks", "chunksizes")))
-        pieces = next(known, (1,) * variable.ndim)
-        for dim, size, piece in zip(variable.dims, variable.shape, pieces, strict=True):
-            whole = piece if isinstance(piece, int) and piece else size
-            chunks[dim] = max(1, min(math.lcm(chunks.get(dim, 1), whole), stored.sizes[dim]))
+        for dim, piece in zip(variable.dims, _pieces(variable.variable), strict=True):
+            chunks[dim] = max(1, min(math.lcm(chunks.get(dim, 1), piece), stored.sizes[dim]))
     widest = max(stored.data_vars.values(), key=lambda variable: variable.nbytes)
     # Dates first, as a pixel's whole history is what most steps need; then along rows, as they lie on disk.
     for dim in sorted(widest.dims, key=lambda dim: {"x": 1, "y": 2}.get(str(dim), 0)):
@@ -203,3 +315,4 @@ def _restore_encoding(data: xr.Dataset) -> None:
             if np.dtype(old.get("dtype", variable.dtype)) != variable.dtype:
                 encoding["dtype"] = old["dtype"]  # packed as integers
         variable.encoding = encoding
+    storage.encode(data)

@@ -1,0 +1,160 @@
+"""Whether a store holds all that it was meant to, told from the listing of its chunks and from few values."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import os
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xoffset.model import history, storage
+from xoffset.readers.stored import ADVICE, Stored, placed
+
+logger = logging.getLogger(__name__)
+
+# Values of the last pairs or dates that are looked at when a store is opened, bytes: there an append ends that was
+# stopped. All others are looked at when they are computed.
+_LOOKED_AT = 64 * 2**20
+_COMPONENTS = (("dx", "dy"), ("vx", "vy"))
+Chunk = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An array of a Zarr store: its shape, that of its chunks (or shards), and which of these are not there."""
+
+    shape: tuple[int, ...]
+    pieces: tuple[int, ...]
+    fill: Any
+    is_strict: bool
+    missing: tuple[Chunk, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of chunks of the whole array."""
+        return math.prod(-(-size // piece) for size, piece in zip(self.shape, self.pieces, strict=True))
+
+    def ends(self, chunk: Chunk) -> list[tuple[int, int]]:
+        """First element of a chunk and the one after its last, along each axis."""
+        sides = zip(chunk, self.pieces, self.shape, strict=True)
+        return [(k * piece, min((k + 1) * piece, size)) for k, piece, size in sides]
+
+
+def listed(place: str, group: Any) -> dict[str, Listed]:
+    """Arrays of a Zarr store by name."""
+    return {name: _listed(array, _keys(place, name)) for name, array in group.arrays()}
+
+
+def _listed(array: Any, keys: set[str] | None) -> Listed:
+    pieces = tuple(max(1, side) for side in array.shards or array.chunks)
+    counts = [range(-(-size // piece)) for size, piece in zip(array.shape, pieces, strict=True)]
+    encode = array.metadata.encode_chunk_key
+    missing = () if keys is None else tuple(chunk for chunk in itertools.product(*counts) if encode(chunk) not in keys)
+    declared = array.attrs.get("_FillValue") if array.metadata.zarr_format == 3 else array.fill_value
+    is_strict = storage.is_strict(np.dtype(array.dtype), array.fill_value, declared)
+    return Listed(array.shape, pieces, array.fill_value, is_strict, missing)
+
+
+def _keys(place: str, name: str) -> set[str] | None:
+    """Files of an array, relative to it; None where a server lists none."""
+    if "://" not in place:
+        root = Path(place, name)
+        folders = ((Path(folder), files) for folder, _, files in os.walk(root))
+        return {(folder / file).relative_to(root).as_posix() for folder, files in folders for file in files}
+    import fsspec
+
+    try:
+        system, root = fsspec.core.url_to_fs(f"{place.rstrip('/')}/{name}")
+        found = {path[path.index(root) + len(root) + 1 :] for path in system.find(root)}
+    except Exception as error:  # each protocol has its own
+        logger.info("no listing of %s: %s", place, error)
+        return None
+    # a server that lists nothing does not even list what describes the array
+    return found or None
+
+
+def unwritten(stored: xr.Dataset, arrays: Mapping[str, Listed], sources: Mapping[Hashable, Stored]) -> list[str]:
+    """What a store lacks, in words: variables, chunks, dates, values at its end; nothing where it is complete."""
+    found = list(lacking(stored))
+    for name, array in arrays.items():
+        if name in stored.variables and array.missing and array.is_strict:
+            dims = stored.variables[name].dims
+            first = placed(dims, array.ends(array.missing[0]), array.pieces)
+            found.append(f"{len(array.missing)} of {array.count} chunks of '{name}' (the first is {first})")
+    found += [f"values of '{name}'" for name in stored.coords if _has_gaps(name, stored, arrays.get(str(name)))]
+    # what follows has to read: it is needed only where the listing finds nothing
+    return found or list(_ghosts(arrays, sources))
+
+
+def lacking(stored: xr.Dataset) -> Iterator[str]:
+    """Variables that a product of ours cannot do without and that are not there."""
+    if not history.steps(stored):
+        return
+    for names in _COMPONENTS:
+        if any(name in stored.data_vars for name in names):
+            wanted = (*names, *(f"sigma_{name}" for name in names), "flags")
+            yield from (f"the variable '{name}'" for name in wanted if name not in stored.data_vars)
+
+
+def _has_gaps(name: Hashable, stored: xr.Dataset, array: Listed | None) -> bool:
+    values = stored.variables[name].values
+    if values.dtype.kind == "M":
+        return name in ("reference", "secondary", "time") and bool(np.isnat(values).any())
+    gaps = None if array is None else storage.is_unwritten(name, values, array.fill)
+    return gaps is not None and bool(gaps.any())
+
+
+def _ghosts(arrays: Mapping[str, Listed], sources: Mapping[Hashable, Stored]) -> Iterator[str]:
+    """Chunks without a value and without a reason, as a writer leaves them that was stopped."""
+    flags = sources.get("flags")
+    partner = next((sources[x] for x, _ in _COMPONENTS if x in sources), None)
+    if flags is None or partner is None or "flags" not in arrays or partner.shape != flags.shape:
+        return
+    array = arrays["flags"]
+    missing = [array.ends(chunk) for chunk in array.missing]
+    for ends in [*missing, *_last(array)]:
+        key = tuple(slice(*each) for each in ends)
+        gaps = is_unwritten(partner.raw(key), flags.raw(key), array)
+        # values without a flag may be the caller's own doing where they are single ones
+        if gaps.any() if array.is_strict or ends in missing else gaps.all((1, 2)).any():
+            yield f"values of '{partner.name}' in {placed(flags.variable.dims, ends, array.pieces)}"
+            return
+
+
+def is_unwritten(values: np.ndarray, flags: np.ndarray, array: Listed | None) -> np.ndarray:
+    """Where values were never written: flags say so, or, of a fill value 0, say nothing of a value that is not there.
+
+    `array` tells how the flags are stored.
+    """
+    known = np.nan_to_num(flags).astype(np.int64)
+    gaps = ((known & np.int64(storage.UNWRITTEN)) != 0) | np.isinf(values)
+    if array is not None and not array.is_strict:
+        gaps |= np.isnan(values) & (known == 0)
+    return np.asarray(gaps)
+
+
+def _last(array: Listed) -> list[list[tuple[int, int]]]:
+    """Chunks at the end of the first axis, where an append may have stopped within them."""
+    if len(array.shape) != 3 or array.pieces[0] == 1 or 0 in array.shape:
+        return []
+    last = (array.shape[0] - 1) // array.pieces[0]
+    others = [range(-(-size // piece)) for size, piece in zip(array.shape[1:], array.pieces[1:], strict=True)]
+    most = max(1, _LOOKED_AT // (12 * math.prod(array.pieces)))
+    return [array.ends((last, *each)) for each in itertools.islice(itertools.product(*others), most)]
+
+
+def check(place: str, found: list[str]) -> None:
+    """Refuse a store that lacks something."""
+    if found:
+        more = f" and {len(found) - 4} more" if len(found) > 4 else ""
+        raise OSError(
+            f"open_result() needs a complete product; {place} lacks {', '.join(found[:4])}{more}. Its writer was "
+            f"stopped, or files were lost. {ADVICE}"
+        )
