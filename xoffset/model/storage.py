@@ -40,13 +40,13 @@ class Checksummed(dict[str, Any]):
 
     def encode(self, values: Any) -> Any:
         """Compressed bytes of a chunk."""
-        from numcodecs import Zstd
+        from numcodecs import Zstd  # type: ignore[import-untyped]
 
         return Zstd(**_LEVEL).encode(values)
 
     def decode(self, stored: Any, out: Any = None) -> Any:
         """Bytes of a chunk."""
-        from numcodecs import Zstd
+        from numcodecs import Zstd  # type: ignore[import-untyped]
 
         return Zstd(**_LEVEL).decode(stored, out)
 
@@ -112,7 +112,7 @@ def is_unwritten(name: Hashable, block: np.ndarray, fill: Any) -> np.ndarray | N
     if fill is None or block.dtype.kind not in "fiM":
         return None
     if block.dtype.kind == "M":
-        return np.isnat(block)
+        return np.asarray(np.isnat(block))
     if block.dtype.kind == "f":
         return np.isinf(block) if np.isposinf(fill) else None
     if name == "flags" and int(fill) & UNWRITTEN:

@@ -23,23 +23,33 @@ logger = logging.getLogger(__name__)
 # stopped. All others are looked at when they are computed.
 _LOOKED_AT = 64 * 2**20
 _COMPONENTS = (("dx", "dy"), ("vx", "vy"))
+_NEVER_EMPTY = ("x", "y", "time", "reference", "secondary")
 Chunk = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Listed:
-    """An array of a Zarr store: its shape, that of its chunks (or shards), and which of these are not there."""
+    """An array of a Zarr store: its shape, that of its chunks (or shards), and which of these are not there.
+
+    Of a strict array each chunk must be there. One of Zarr 2 with our encoding may lack chunks without values.
+    """
 
     shape: tuple[int, ...]
     pieces: tuple[int, ...]
     fill: Any
     is_strict: bool
+    is_ours: bool
     missing: tuple[Chunk, ...]
 
     @property
     def count(self) -> int:
         """Number of chunks of the whole array."""
         return math.prod(-(-size // piece) for size, piece in zip(self.shape, self.pieces, strict=True))
+
+    @property
+    def is_told(self) -> bool:
+        """Whether flags that were never written say so."""
+        return self.fill is not None and (int(self.fill) & storage.UNWRITTEN) != 0
 
     def ends(self, chunk: Chunk) -> list[tuple[int, int]]:
         """First element of a chunk and the one after its last, along each axis."""
@@ -49,17 +59,22 @@ class Listed:
 
 def listed(place: str, group: Any) -> dict[str, Listed]:
     """Arrays of a Zarr store by name."""
-    return {name: _listed(array, _keys(place, name)) for name, array in group.arrays()}
+    arrays = dict(group.arrays())
+    return {name: _listed(name, array, _keys(place, name), "flags" in arrays) for name, array in arrays.items()}
 
 
-def _listed(array: Any, keys: set[str] | None) -> Listed:
+def _listed(name: str, array: Any, keys: set[str] | None, is_flagged: bool) -> Listed:
     pieces = tuple(max(1, side) for side in array.shards or array.chunks)
     counts = [range(-(-size // piece)) for size, piece in zip(array.shape, pieces, strict=True)]
     encode = array.metadata.encode_chunk_key
     missing = () if keys is None else tuple(chunk for chunk in itertools.product(*counts) if encode(chunk) not in keys)
-    declared = array.attrs.get("_FillValue") if array.metadata.zarr_format == 3 else array.fill_value
-    is_strict = storage.is_strict(np.dtype(array.dtype), array.fill_value, declared)
-    return Listed(array.shape, pieces, array.fill_value, is_strict, missing)
+    is_old = array.metadata.zarr_format == 2
+    declared = array.fill_value if is_old else array.attrs.get("_FillValue")
+    is_strict = name in _NEVER_EMPTY or storage.is_strict(np.dtype(array.dtype), array.fill_value, declared)
+    # Zarr 2 takes no fill value of ours, and leaves out empty chunks of what is appended, but not of a new array
+    is_ours = is_old and bool(getattr(array.metadata.compressor, "checksum", False))
+    is_strict |= is_ours and array.ndim > 0 and (array.ndim < 3 or not is_flagged)
+    return Listed(array.shape, pieces, array.fill_value, is_strict, is_ours, missing)
 
 
 def _keys(place: str, name: str) -> set[str] | None:
@@ -68,7 +83,7 @@ def _keys(place: str, name: str) -> set[str] | None:
         root = Path(place, name)
         folders = ((Path(folder), files) for folder, _, files in os.walk(root))
         return {(folder / file).relative_to(root).as_posix() for folder, files in folders for file in files}
-    import fsspec
+    import fsspec  # type: ignore[import-untyped]
 
     try:
         system, root = fsspec.core.url_to_fs(f"{place.rstrip('/')}/{name}")
@@ -94,13 +109,16 @@ def unwritten(stored: xr.Dataset, arrays: Mapping[str, Listed], sources: Mapping
 
 
 def lacking(stored: xr.Dataset) -> Iterator[str]:
-    """Variables that a product of ours cannot do without and that are not there."""
+    """Variables and coordinates that a product of ours cannot do without and that are not there."""
     if not history.steps(stored):
         return
     for names in _COMPONENTS:
-        if any(name in stored.data_vars for name in names):
-            wanted = (*names, *(f"sigma_{name}" for name in names), "flags")
-            yield from (f"the variable '{name}'" for name in wanted if name not in stored.data_vars)
+        of_names = [stored[name] for name in names if name in stored.data_vars]
+        if of_names:
+            wanted = [*names, *(f"sigma_{name}" for name in names), "flags"]
+            for dim in of_names[0].dims:
+                wanted += ("reference", "secondary") if dim == "pair" else [str(dim)]
+            yield from (f"the variable '{name}'" for name in wanted if name not in stored.variables)
 
 
 def _has_gaps(name: Hashable, stored: xr.Dataset, array: Listed | None) -> bool:
@@ -118,12 +136,17 @@ def _ghosts(arrays: Mapping[str, Listed], sources: Mapping[Hashable, Stored]) ->
     if flags is None or partner is None or "flags" not in arrays or partner.shape != flags.shape:
         return
     array = arrays["flags"]
+    for name in (each for names in _COMPONENTS for x in names for each in (x, f"sigma_{x}") if each in arrays):
+        for ends in (arrays[name].ends(chunk) for chunk in arrays[name].missing if arrays[name].is_ours):
+            if arrays[name].shape == flags.shape and (flags.raw(tuple(slice(*each) for each in ends)) == 0).any():
+                yield f"values of '{name}' in {placed(flags.variable.dims, ends, arrays[name].pieces)}"
+                return
     missing = [array.ends(chunk) for chunk in array.missing]
     for ends in [*missing, *_last(array)]:
         key = tuple(slice(*each) for each in ends)
         gaps = is_unwritten(partner.raw(key), flags.raw(key), array)
         # values without a flag may be the caller's own doing where they are single ones
-        if gaps.any() if array.is_strict or ends in missing else gaps.all((1, 2)).any():
+        if gaps.any() if array.is_told or ends in missing else gaps.all((1, 2)).any():
             yield f"values of '{partner.name}' in {placed(flags.variable.dims, ends, array.pieces)}"
             return
 
@@ -135,7 +158,7 @@ def is_unwritten(values: np.ndarray, flags: np.ndarray, array: Listed | None) ->
     """
     known = np.nan_to_num(flags).astype(np.int64)
     gaps = ((known & np.int64(storage.UNWRITTEN)) != 0) | np.isinf(values)
-    if array is not None and not array.is_strict:
+    if array is not None and not array.is_told:
         gaps |= np.isnan(values) & (known == 0)
     return np.asarray(gaps)
 

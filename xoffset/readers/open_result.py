@@ -36,7 +36,7 @@ _DECODING: dict[str, Any] = {
 }
 
 # Flags that are not there: any value may be unwritten.
-_UNKNOWN = Listed((), (), None, False, ())
+_UNKNOWN = Listed((), (), None, False, False, ())
 
 # Memory up to which stored chunks are joined to one dask chunk, bytes: a task then is worth its overhead.
 _TASK_BYTES = 16 * 2**20
@@ -279,6 +279,11 @@ def _with_gaps(result: xr.Dataset, sources: Mapping[Hashable, Stored], arrays: d
             block = xr.DataArray(source.raw(), dims=source.variable.dims)
             is_component = source.name in ("dx", "dy", "vx", "vy") and source.variable.dims == dims
             gaps |= completeness.is_unwritten(block.values, flags, how) if is_component else np.isinf(block)
+    for name, array in arrays.items():
+        if name in result.data_vars and (array.is_strict or array.is_ours) and set(result[name].dims) <= set(dims):
+            for chunk in array.missing:
+                ends = dict(zip(result[name].dims, array.ends(chunk), strict=True))
+                gaps[{dim: slice(*each) for dim, each in ends.items()}] = True
     gaps |= (np.nan_to_num(flags).astype(np.int64) & np.int64(storage.UNWRITTEN)) != 0
     told = np.where(gaps, np.int64(storage.UNWRITTEN), np.nan_to_num(flags).astype(np.int64))
     filled = {

@@ -39,7 +39,7 @@ class Stored:
     @property
     def dtype(self) -> np.dtype:
         """Type of the values as they are read."""
-        return self.variable.dtype
+        return np.dtype(self.variable.dtype)
 
     def __getitem__(self, key: Any) -> np.ndarray:
         block = self.raw(key)
