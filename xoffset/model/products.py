@@ -33,11 +33,16 @@ def stack(
     if crs is not None:
         coords["spatial_ref"] = spatial_ref(crs)
     data = xr.DataArray(values, dims=("time", "y", "x"), coords=coords, name="image", attrs=dict(attrs))
+    finish_stack(data)
+    return data
+
+
+def finish_stack(data: xr.DataArray) -> None:
+    """Set the encoding of a stack, axis labels and the link to the CRS."""
     _label_coordinates(data)
-    if crs is not None:
+    if "spatial_ref" in data.coords:
         data.encoding["grid_mapping"] = "spatial_ref"
     storage.encode(data)
-    return data
 
 
 def network(reference: np.ndarray, secondary: np.ndarray, attrs: Mapping[str, Any] | None = None) -> xr.Dataset:

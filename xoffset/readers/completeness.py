@@ -173,11 +173,11 @@ def _last(array: Listed) -> list[list[tuple[int, int]]]:
     return [array.ends((last, *each)) for each in itertools.islice(itertools.product(*others), most)]
 
 
-def check(place: str, found: list[str]) -> None:
+def check(place: str, found: list[str], caller: str) -> None:
     """Refuse a store that lacks something."""
     if found:
         more = f" and {len(found) - 4} more" if len(found) > 4 else ""
         raise OSError(
-            f"open_result() needs a complete product; {place} lacks {', '.join(found[:4])}{more}. Its writer was "
+            f"{caller}() needs a complete product; {place} lacks {', '.join(found[:4])}{more}. Its writer was "
             f"stopped, or files were lost. {ADVICE}"
         )

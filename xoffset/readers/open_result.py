@@ -89,16 +89,22 @@ def open_result(path: str | os.PathLike[str], *, partial: bool = False) -> xr.Da
     ...     xoffset.open_result(path).identical(truth[["vx", "vy"]])
     True
     """
-    place = os.fspath(path)
-    stored, arrays = _open(place, is_partial=_options.as_switch(partial, "partial", "open_result"))
+    return open_stored(
+        os.fspath(path), None, "open_result", is_partial=_options.as_switch(partial, "partial", "open_result")
+    )
+
+
+def open_stored(place: str, chunks: Mapping[str, int] | None, caller: str, *, is_partial: bool = False) -> xr.Dataset:
+    """Product or stack on disk in dask chunks, the given ones or those that its stored chunks suggest."""
+    stored, arrays = _open(place, is_partial=is_partial)
     try:
         _check_product(stored, place)
         stored = _with_coordinates(stored, place)
-        sources = {name: _source(name, stored, arrays, place, partial) for name in stored.data_vars}
-        if not partial:
-            completeness.check(place, completeness.unwritten(stored, arrays, sources))
-        result = _with_chunks(stored, sources)
-        if partial:
+        sources = {name: _source(name, stored, arrays, place, is_partial) for name in stored.data_vars}
+        if not is_partial:
+            completeness.check(place, completeness.unwritten(stored, arrays, sources), caller)
+        result = _with_chunks(stored, sources, chunks or _chunks(stored))
+        if is_partial:
             result = _with_gaps(result, sources, arrays)
     except BaseException:
         stored.close()
@@ -240,17 +246,14 @@ def _source(name: Hashable, stored: xr.Dataset, arrays: dict[str, Listed], place
     return Stored(place, name, variable, _pieces(variable), fill, is_partial)
 
 
-def _with_chunks(stored: xr.Dataset, sources: Mapping[Hashable, Stored]) -> xr.Dataset:
+def _with_chunks(stored: xr.Dataset, sources: Mapping[Hashable, Stored], chunks: Mapping[Hashable, int]) -> xr.Dataset:
     """Leave the data on disk, in dask chunks."""
-    if not sources:
-        return stored
-    chunks = _chunks(stored)
     # The random token keeps a cluster from mistaking a rewritten store for the one it has already read.
     token = uuid.uuid4().hex
     lazy = {}
     for name, source in sources.items():
         old = source.variable
-        sides = tuple(chunks[dim] for dim in old.dims)
+        sides = tuple(chunks.get(dim, -1) for dim in old.dims)
         lazy[name] = xr.Variable(old.dims, tiles.lazy_reads(source, sides, f"{name}-{token}"), old.attrs, old.encoding)
     return stored.assign(lazy)
 
@@ -299,6 +302,8 @@ def _chunks(stored: xr.Dataset) -> dict[Hashable, int]:
     for variable in stored.data_vars.values():
         for dim, piece in zip(variable.dims, _pieces(variable.variable), strict=True):
             chunks[dim] = max(1, min(math.lcm(chunks.get(dim, 1), piece), stored.sizes[dim]))
+    if not chunks:
+        return chunks
     widest = max(stored.data_vars.values(), key=lambda variable: variable.nbytes)
     # Dates first, as a pixel's whole history is what most steps need; then along rows, as they lie on disk.
     for dim in sorted(widest.dims, key=lambda dim: {"x": 1, "y": 2}.get(str(dim), 0)):
