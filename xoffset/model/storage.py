@@ -46,7 +46,7 @@ class Checksummed(dict[str, Any]):
 
     def decode(self, stored: Any, out: Any = None) -> Any:
         """Bytes of a chunk."""
-        from numcodecs import Zstd  # type: ignore[import-untyped]
+        from numcodecs import Zstd
 
         return Zstd(**_LEVEL).decode(stored, out)
 

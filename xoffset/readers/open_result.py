@@ -94,12 +94,14 @@ def open_result(path: str | os.PathLike[str], *, partial: bool = False) -> xr.Da
     )
 
 
-def open_stored(place: str, chunks: Mapping[str, int] | None, caller: str, *, is_partial: bool = False) -> xr.Dataset:
+def open_stored(
+    place: str, chunks: Mapping[Hashable, int] | None, caller: str, *, is_partial: bool = False
+) -> xr.Dataset:
     """Product or stack on disk in dask chunks, the given ones or those that its stored chunks suggest."""
-    stored, arrays = _open(place, is_partial=is_partial)
+    opened, arrays = _open(place, is_partial=is_partial)
     try:
-        _check_product(stored, place)
-        stored = _with_coordinates(stored, place)
+        _check_product(opened, place)
+        stored = _with_coordinates(opened, place)
         sources = {name: _source(name, stored, arrays, place, is_partial) for name in stored.data_vars}
         if not is_partial:
             completeness.check(place, completeness.unwritten(stored, arrays, sources), caller)
@@ -107,11 +109,11 @@ def open_stored(place: str, chunks: Mapping[str, int] | None, caller: str, *, is
         if is_partial:
             result = _with_gaps(result, sources, arrays)
     except BaseException:
-        stored.close()
+        opened.close()
         raise
     result = with_new_names(result)
     _restore_encoding(result)
-    result.set_close(stored.close)
+    result.set_close(opened.close)
     return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +57,14 @@ def read(
 ) -> xr.DataArray:
     """Stack (time, y, x) of a store, cropped; in memory, or lazy with one date a block of the sides given."""
     place = os.fspath(source) if "://" in os.fspath(source) else str(Path(source).expanduser())
-    with_chunks = None if chunks is None else {"time": 1, "y": chunks[0], "x": chunks[1]}
+    with_chunks: dict[Hashable, int] | None = None if chunks is None else {"time": 1, "y": chunks[0], "x": chunks[1]}
     found = open_stored(place, with_chunks, "open_stack")
     stack = _cropped(_picked(found, place, band), bbox)
     if chunks is None:
         stack = stack.load()
         found.close()
+    else:
+        stack.set_close(found.close)
     products.finish_stack(stack)
     return stack
 
@@ -113,10 +115,10 @@ def _cropped(stack: xr.DataArray, bbox: tuple[float, float, float, float] | None
     return stack.isel({name: slice(int(places[0]), int(places[-1]) + 1) for name, places in keep.items()})
 
 
-def check_options(options: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
+def check_options(options: Mapping[str, Any]) -> None:
     """Refuse options that are for files of images, not for a saved stack."""
-    given = [name for name, value in dict(options).items() if value is not None]
+    given = [name for name, value in options.items() if value is not None]
     if given:
         raise ValueError(
-            f"open_stack() needs no {given[0]}= for a stack that was saved, which has it; got {given[0]}=. Leave it out."
+            f"open_stack() needs no {given[0]}= for a stack that was saved; got {options[given[0]]!r}. Leave it out."
         )

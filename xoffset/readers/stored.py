@@ -39,7 +39,8 @@ class Stored:
     @property
     def dtype(self) -> np.dtype:
         """Type of the values as they are read."""
-        return np.dtype(self.variable.dtype)
+        dtype: np.dtype = self.variable.dtype
+        return dtype
 
     def __getitem__(self, key: Any) -> np.ndarray:
         block = self.raw(key)
