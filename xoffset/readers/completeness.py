@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 # Values of the last pairs or dates that are looked at when a store is opened, bytes: there an append ends that was
 # stopped. All others are looked at when they are computed.
 _LOOKED_AT = 64 * 2**20
-_COMPONENTS = (("dx", "dy"), ("vx", "vy"))
+COMPONENTS = (("dx", "dy"), ("vx", "vy"))
 _NEVER_EMPTY = ("x", "y", "time", "reference", "secondary")
 Chunk = tuple[int, ...]
 
@@ -49,7 +49,7 @@ class Listed:
     @property
     def is_told(self) -> bool:
         """Whether flags that were never written say so."""
-        return self.fill is not None and (int(self.fill) & storage.UNWRITTEN) != 0
+        return self.fill is not None and np.isfinite(self.fill) and (int(self.fill) & storage.UNWRITTEN) != 0
 
     def ends(self, chunk: Chunk) -> list[tuple[int, int]]:
         """First element of a chunk and the one after its last, along each axis."""
@@ -103,7 +103,7 @@ def unwritten(stored: xr.Dataset, arrays: Mapping[str, Listed], sources: Mapping
             dims = stored.variables[name].dims
             first = placed(dims, array.ends(array.missing[0]), array.pieces)
             found.append(f"{len(array.missing)} of {array.count} chunks of '{name}' (the first is {first})")
-    found += [f"values of '{name}'" for name in stored.coords if _has_gaps(name, stored, arrays.get(str(name)))]
+    found += [f"values of '{name}'" for name in stored.coords if has_gaps(name, stored, arrays.get(str(name)))]
     # what follows has to read: it is needed only where the listing finds nothing
     return found or list(_ghosts(arrays, sources))
 
@@ -112,7 +112,7 @@ def lacking(stored: xr.Dataset) -> Iterator[str]:
     """Variables and coordinates that a product of ours cannot do without and that are not there."""
     if not history.steps(stored):
         return
-    for names in _COMPONENTS:
+    for names in COMPONENTS:
         of_names = [stored[name] for name in names if name in stored.data_vars]
         if of_names:
             wanted = [*names, *(f"sigma_{name}" for name in names), "flags"]
@@ -121,7 +121,8 @@ def lacking(stored: xr.Dataset) -> Iterator[str]:
             yield from (f"the variable '{name}'" for name in wanted if name not in stored.variables)
 
 
-def _has_gaps(name: Hashable, stored: xr.Dataset, array: Listed | None) -> bool:
+def has_gaps(name: Hashable, stored: xr.Dataset, array: Listed | None) -> bool:
+    """Whether a coordinate, which was read, has unwritten values."""
     values = stored.variables[name].values
     if values.dtype.kind == "M":
         return name in ("reference", "secondary", "time") and bool(np.isnat(values).any())
@@ -132,11 +133,13 @@ def _has_gaps(name: Hashable, stored: xr.Dataset, array: Listed | None) -> bool:
 def _ghosts(arrays: Mapping[str, Listed], sources: Mapping[Hashable, Stored]) -> Iterator[str]:
     """Chunks without a value and without a reason, as a writer leaves them that was stopped."""
     flags = sources.get("flags")
-    partner = next((sources[x] for x, _ in _COMPONENTS if x in sources), None)
-    if flags is None or partner is None or "flags" not in arrays or partner.shape != flags.shape:
+    partner = next((sources[x] for x, _ in COMPONENTS if x in sources), None)
+    if flags is None or flags.dtype.kind != "i" or "flags" not in arrays:  # where() makes floats of them
+        return
+    if partner is None or partner.shape != flags.shape:
         return
     array = arrays["flags"]
-    for name in (each for names in _COMPONENTS for x in names for each in (x, f"sigma_{x}") if each in arrays):
+    for name in (each for names in COMPONENTS for x in names for each in (x, f"sigma_{x}") if each in arrays):
         for ends in (arrays[name].ends(chunk) for chunk in arrays[name].missing if arrays[name].is_ours):
             if arrays[name].shape == flags.shape and (flags.raw(tuple(slice(*each) for each in ends)) == 0).any():
                 yield f"values of '{name}' in {placed(flags.variable.dims, ends, arrays[name].pieces)}"
@@ -156,11 +159,16 @@ def is_unwritten(values: np.ndarray, flags: np.ndarray, array: Listed | None) ->
 
     `array` tells how the flags are stored.
     """
-    known = np.nan_to_num(flags).astype(np.int64)
+    known = as_bits(flags)
     gaps = ((known & np.int64(storage.UNWRITTEN)) != 0) | np.isinf(values)
     if array is not None and not array.is_told:
         gaps |= np.isnan(values) & (known == 0)
     return np.asarray(gaps)
+
+
+def as_bits(flags: np.ndarray) -> np.ndarray:
+    """Flags as whole numbers; where() makes floats of them, and NaN of what its caller removed."""
+    return np.nan_to_num(flags).astype(np.int64)
 
 
 def _last(array: Listed) -> list[list[tuple[int, int]]]:

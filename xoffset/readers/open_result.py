@@ -18,9 +18,8 @@ from xoffset import _options
 from xoffset._blocks import tiles
 from xoffset.model import history, storage
 from xoffset.model.dates import DATE_ENCODING
-from xoffset.model.flags import flag_attrs
 from xoffset.model.renamed import with_new_names
-from xoffset.readers import completeness
+from xoffset.readers import completeness, incomplete
 from xoffset.readers.completeness import Listed
 from xoffset.readers.stored import ADVICE, Stored
 
@@ -34,9 +33,6 @@ _DECODING: dict[str, Any] = {
     # a variable in days is a number with a unit, unless a timedelta was written
     "decode_timedelta": xr.coders.CFTimedeltaCoder(decode_via_units=False),
 }
-
-# Flags that are not there: any value may be unwritten.
-_UNKNOWN = Listed((), (), None, False, False, ())
 
 # Memory up to which stored chunks are joined to one dask chunk, bytes: a task then is worth its overhead.
 _TASK_BYTES = 16 * 2**20
@@ -103,11 +99,13 @@ def open_stored(
         _check_product(opened, place)
         stored = _with_coordinates(opened, place)
         sources = {name: _source(name, stored, arrays, place, is_partial) for name in stored.data_vars}
-        if not is_partial:
+        if is_partial:
+            incomplete.check(place, stored, arrays)
+        else:
             completeness.check(place, completeness.unwritten(stored, arrays, sources), caller)
         result = _with_chunks(stored, sources, chunks or _chunks(stored))
         if is_partial:
-            result = _with_gaps(result, sources, arrays)
+            result = incomplete.with_gaps(result, sources, arrays)
     except BaseException:
         opened.close()
         raise
@@ -258,44 +256,6 @@ def _with_chunks(stored: xr.Dataset, sources: Mapping[Hashable, Stored], chunks:
         sides = tuple(chunks.get(dim, -1) for dim in old.dims)
         lazy[name] = xr.Variable(old.dims, tiles.lazy_reads(source, sides, f"{name}-{token}"), old.attrs, old.encoding)
     return stored.assign(lazy)
-
-
-def _dated(result: xr.Dataset) -> Iterator[tuple[Hashable, np.ndarray]]:
-    """Pairs and dates whose dates are there."""
-    for dim, names in (("pair", ("reference", "secondary")), ("time", ("time",))):
-        known = [~np.isnat(result[name].values) for name in names if name in result.coords and result[name].ndim == 1]
-        if known:
-            yield dim, np.logical_and.reduce(known)
-
-
-def _with_gaps(result: xr.Dataset, sources: Mapping[Hashable, Stored], arrays: dict[str, Listed]) -> xr.Dataset:
-    """Product whose unwritten values are flagged so, and NaN in all variables of the node."""
-    undated = {dim: keep for dim, keep in _dated(result) if not keep.all()}
-    values = [source for source in sources.values() if source.dtype.kind == "f" and source.name != "flags"]
-    first = sources.get("flags", next((each for each in values if each.name in ("dx", "vx")), None))
-    if first is None:
-        return result.isel(undated)
-    dims = first.variable.dims
-    flags = sources["flags"].raw() if "flags" in sources else np.zeros(first.shape, dtype=np.int64)
-    gaps = xr.DataArray(np.zeros(first.shape, dtype=bool), dims=dims)
-    how = arrays.get("flags") if "flags" in sources else _UNKNOWN
-    for source in values:
-        if set(source.variable.dims) <= set(dims):
-            block = xr.DataArray(source.raw(), dims=source.variable.dims)
-            is_component = source.name in ("dx", "dy", "vx", "vy") and source.variable.dims == dims
-            gaps |= completeness.is_unwritten(block.values, flags, how) if is_component else np.isinf(block)
-    for name, array in arrays.items():
-        if name in result.data_vars and (array.is_strict or array.is_ours) and set(result[name].dims) <= set(dims):
-            for chunk in array.missing:
-                ends = dict(zip(result[name].dims, array.ends(chunk), strict=True))
-                gaps[{dim: slice(*each) for dim, each in ends.items()}] = True
-    gaps |= (np.nan_to_num(flags).astype(np.int64) & np.int64(storage.UNWRITTEN)) != 0
-    told = np.where(gaps, np.int64(storage.UNWRITTEN), np.nan_to_num(flags).astype(np.int64))
-    filled = {
-        each.name: result[each.name].where(~gaps).transpose(*dims) for each in values if each.variable.dims == dims
-    }
-    attrs = result["flags"].attrs if "flags" in sources else flag_attrs()
-    return result.assign(filled | {"flags": (dims, told, attrs)}).isel(undated)
 
 
 def _chunks(stored: xr.Dataset) -> dict[Hashable, int]:
