@@ -168,7 +168,7 @@ def is_unwritten(values: np.ndarray, flags: np.ndarray, array: Listed | None) ->
 
 def as_bits(flags: np.ndarray) -> np.ndarray:
     """Flags as whole numbers; where() makes floats of them, and NaN of what its caller removed."""
-    return np.nan_to_num(flags).astype(np.int64)
+    return np.asarray(np.nan_to_num(flags).astype(np.int64))
 
 
 def _last(array: Listed) -> list[list[tuple[int, int]]]:

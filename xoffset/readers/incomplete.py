@@ -19,19 +19,19 @@ _NO_FLAGS = Listed((), (), None, False, False, ())
 
 def check(place: str, stored: xr.Dataset, arrays: Mapping[str, Listed]) -> None:
     """Refuse a store of which not even a part can be had: without places, or with pixels that cannot be NaN."""
-    for name in {"x", "y"} & set(stored.coords):
-        array = arrays.get(str(name))
+    for name in (each for each in ("x", "y") if each in stored.coords):
+        array = arrays.get(name)
         if (array is not None and array.missing) or completeness.has_gaps(name, stored, array):
             raise OSError(
                 f"open_result() needs the places of the values; {place} lacks the coordinate '{name}'. Its writer was "
                 "stopped, or files were lost. Write it again."
             )
-    for name, variable in stored.data_vars.items():
-        array = arrays.get(str(name))
+    for key, variable in stored.data_vars.items():
+        array = arrays.get(str(key))
         if array is not None and array.missing and array.is_strict and variable.dtype.kind == "u":
             raise OSError(
                 f"open_result() needs whole pixels of {variable.dtype}, which has no NaN for those that are not there; "
-                f"{place} lacks {len(array.missing)} of {array.count} chunks of '{name}'. Write it again."
+                f"{place} lacks {len(array.missing)} of {array.count} chunks of '{key}'. Write it again."
             )
 
 

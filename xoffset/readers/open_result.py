@@ -141,6 +141,7 @@ def _open_url(place: str) -> tuple[xr.Dataset, dict[str, Listed]]:
     for is_summary in (True, False):
         with suppress(Exception):  # absence is another type of error in every Zarr version and for every protocol
             raw = xr.backends.ZarrStore.open_group(place, mode="r", consolidated=is_summary)
+            _check_lines(raw.load()[0], place)
             return _read_or_explain(raw, place), completeness.listed(place, raw.zarr_group)
     return _read_or_explain(place, place, engine="zarr", consolidated=False), {}
 
@@ -151,6 +152,7 @@ def _open_folder(place: str, *, is_partial: bool) -> tuple[xr.Dataset, dict[str,
         raw = xr.backends.ZarrStore.open_group(place, mode="r", consolidated=False)
         arrays = completeness.listed(place, raw.zarr_group)
         variables, attrs = raw.load()
+    _check_lines(variables, place)
     lengths: dict[Hashable, set[int]] = {}
     for variable in variables.values():
         for dim, size in variable.sizes.items():
@@ -170,6 +172,13 @@ def _open_folder(place: str, *, is_partial: bool) -> tuple[xr.Dataset, dict[str,
     }
     with _explained(place):
         return xr.decode_cf(xr.Dataset(cut, attrs=attrs), **_DECODING), arrays
+
+
+def _check_lines(variables: Mapping[str, xr.Variable], place: str) -> None:
+    """Read what has one dim at most, such as the axes that xarray reads at once, for errors that name it."""
+    for name, variable in variables.items():
+        if variable.ndim < 2:
+            Stored(place, name, variable, _pieces(variable)).raw()
 
 
 def _check_netcdf(file: Path) -> None:
