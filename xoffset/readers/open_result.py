@@ -16,7 +16,7 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset._blocks import tiles
-from xoffset.model import history, storage
+from xoffset.model import history, storage, variables
 from xoffset.model.dates import DATE_ENCODING
 from xoffset.model.renamed import with_new_names
 from xoffset.readers import completeness, incomplete
@@ -151,10 +151,10 @@ def _open_folder(place: str, *, is_partial: bool) -> tuple[xr.Dataset, dict[str,
         # The summary (consolidated metadata) may be older than the arrays: an append need not renew it.
         raw = xr.backends.ZarrStore.open_group(place, mode="r", consolidated=False)
         arrays = completeness.listed(place, raw.zarr_group)
-        variables, attrs = raw.load()
-    _check_lines(variables, place)
+        arrays_on_disk, attrs = raw.load()
+    _check_lines(arrays_on_disk, place)
     lengths: dict[Hashable, set[int]] = {}
-    for variable in variables.values():
+    for variable in arrays_on_disk.values():
         for dim, size in variable.sizes.items():
             lengths.setdefault(dim, set()).add(size)
     uneven = {dim: sizes for dim, sizes in lengths.items() if len(sizes) > 1}
@@ -168,15 +168,15 @@ def _open_folder(place: str, *, is_partial: bool) -> tuple[xr.Dataset, dict[str,
         return _read_or_explain(raw, place), arrays
     cut = {
         name: variable.isel({dim: slice(min(lengths[dim])) for dim in variable.dims})
-        for name, variable in variables.items()
+        for name, variable in arrays_on_disk.items()
     }
     with _explained(place):
         return xr.decode_cf(xr.Dataset(cut, attrs=attrs), **_DECODING), arrays
 
 
-def _check_lines(variables: Mapping[str, xr.Variable], place: str) -> None:
+def _check_lines(lines: Mapping[str, xr.Variable], place: str) -> None:
     """Read what has one dim at most, such as the axes that xarray reads at once, for errors that name it."""
-    for name, variable in variables.items():
+    for name, variable in lines.items():
         if variable.ndim < 2:
             Stored(place, name, variable, _pieces(variable)).raw()
 
@@ -219,8 +219,9 @@ def _read_or_explain(source: Any, place: str, **options: Any) -> xr.Dataset:
 def _check_product(data: xr.Dataset, place: str) -> None:
     is_network = {"reference", "secondary"} <= set(data.coords) and "pair" in data.dims
     has_maps = any(variable.dims[-2:] == ("y", "x") for variable in data.data_vars.values())
-    # products without maps, such as trajectories, are known by the record of how they were made
-    if not is_network and not has_maps and not history.steps(data):
+    # products without maps, such as trajectories, are known by their variables or by the record of how they were made
+    is_known = any(name in table for table in variables.TABLES for name in data.data_vars)
+    if not is_network and not has_maps and not is_known and not history.steps(data):
         raise ValueError(
             f"open_result() needs a network, shifts, series, rate, profile or stack; got {place} with variables "
             f"{sorted(map(str, data.variables))} and dims {tuple(data.dims)}. Open it with xarray.open_dataset()."
