@@ -45,8 +45,8 @@ class Stopped(Exception):
     """What stops a writer."""
 
 
-def write_until(data, path, stop, **options):
-    """Write a product and stop after some blocks, in the order of dask."""
+def stopping(data, stop):
+    """Product that stops its writer after some blocks, in the order of dask."""
     count = itertools.count()
 
     def block(values):
@@ -57,10 +57,15 @@ def write_until(data, path, stop, **options):
     lazy = data.chunk(y=5, x=6).assign_coords(data.coords)  # dates are there from the start
     for name, variable in lazy.data_vars.items():
         meta = np.empty((0,) * variable.ndim, variable.dtype)
-        stopping = variable.data.map_blocks(block, dtype=variable.dtype, meta=meta)
-        lazy[name] = variable.variable._replace(data=stopping)
+        blocks = variable.data.map_blocks(block, dtype=variable.dtype, meta=meta)
+        lazy[name] = variable.variable._replace(data=blocks)
+    return lazy
+
+
+def write_until(data, path, stop, **options):
+    """Write a product and stop after some blocks."""
     with dask.config.set(scheduler="synchronous"):
-        lazy.to_zarr(path, consolidated=False, **options)
+        stopping(data, stop).to_zarr(path, consolidated=False, **options)
 
 
 @pytest.mark.parametrize("zarr_format", [3, 2])
@@ -207,6 +212,39 @@ def test_the_damaged_chunk_is_named(tmp_path):
     with pytest.raises(OSError, match=r"'dy' in chunk 1/2/1 \(pair 2 to 2, y 10 to 11, x 6 to 11\) of .*store\.zarr"):
         opened.load()
     xr.testing.assert_identical(opened.drop_vars("dy").load(), data.drop_vars("dy"))
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_a_stopped_writer_of_netcdf_is_noticed(product, tmp_path):
+    data, path = flagged(product), tmp_path / "file.nc"
+    with dask.config.set(scheduler="synchronous"), pytest.raises(Stopped):
+        stopping(data, 14).to_netcdf(path, engine="h5netcdf")
+    component = "vx" if product == "rate" else "dx"
+    for name in (component, f"sigma_{component}", "flags"):
+        with pytest.raises(OSError, match=rf"unwritten values of '{name}' in chunk.*{PARTIAL}"):
+            xoffset.open_result(path)[name].load()
+    opened = xoffset.open_result(path, partial=True).load()
+    gaps = (opened.flags & UNWRITTEN) != 0
+    assert not (opened[component].isnull() & (opened.flags == 0)).any()
+    np.testing.assert_array_equal(opened[component].where(~gaps), data[component].where(~gaps))
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_older_stores_open(is_whole, tmp_path):
+    """Flags whose fill value is 0 have no chunks where all is good; a chunk without a reason is told from that."""
+    data, path = flagged("shifts"), tmp_path / "store.zarr"
+    data["flags"] = data["flags"].astype("int32")
+    for variable in data.variables.values():
+        variable.encoding = {}
+    data.chunk(y=5, x=6).to_zarr(path, consolidated=False)
+    assert len(chunk_files(path, "flags")) == 1
+    if is_whole:
+        xr.testing.assert_identical(xoffset.open_result(path).load(), data)
+        return
+    for file in (chunk_files(path, "flags")[0], chunk_files(path, "dx")[0]):
+        file.unlink()
+    with pytest.raises(OSError, match=r"lacks values of 'dx' in chunk 0/0/0"):
+        xoffset.open_result(path)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.999])

@@ -13,8 +13,8 @@ from xoffset.readers import completeness
 from xoffset.readers.completeness import Listed
 from xoffset.readers.stored import Stored
 
-# Flags that are not there: any value may be unwritten.
-_NO_FLAGS = Listed((), (), None, False, False, ())
+# Flags that are not there, or of netCDF, whose fill value is 0.
+_UNTOLD = Listed((), (), None, False, False, ())
 
 
 def check(place: str, stored: xr.Dataset, arrays: Mapping[str, Listed]) -> None:
@@ -43,7 +43,7 @@ def with_gaps(result: xr.Dataset, sources: Mapping[Hashable, Stored], arrays: Ma
         return result.isel(undated)
     dims, shape = first.variable.dims, first.shape
     flags = sources["flags"].raw() if "flags" in sources else np.zeros(shape, dtype=np.int64)
-    how = arrays.get("flags") if "flags" in sources else _NO_FLAGS
+    how = arrays.get("flags", _UNTOLD)
     known = completeness.as_bits(flags)
     gaps = xr.DataArray((known & np.int64(storage.UNWRITTEN)) != 0, dims=dims)
     parts = {name: each for name, each in sources.items() if set(each.variable.dims) <= set(dims) and name != "flags"}

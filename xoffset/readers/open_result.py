@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -253,7 +254,15 @@ def _pieces(variable: xr.Variable) -> tuple[int, ...]:
 def _source(name: Hashable, stored: xr.Dataset, arrays: dict[str, Listed], place: str, is_partial: bool) -> Stored:
     variable = stored.variables[name]
     fill = arrays[str(name)].fill if name in arrays else None
-    return Stored(place, name, variable, _pieces(variable), fill, is_partial)
+    source = Stored(place, name, variable, _pieces(variable), fill, is_partial)
+    if arrays or "flags" not in stored or stored["flags"].dtype.kind != "i":
+        return source
+    for component in ("dx", "vx"):
+        names = (component, f"sigma_{component}", "flags")
+        if name in names and all(each in stored and stored[each].dims == variable.dims for each in names):
+            others = (Stored(place, each, stored.variables[each], source.pieces) for each in names)
+            return replace(source, witnesses=tuple(others))
+    return source
 
 
 def _with_chunks(stored: xr.Dataset, sources: Mapping[Hashable, Stored], chunks: Mapping[Hashable, int]) -> xr.Dataset:

@@ -17,7 +17,11 @@ ADVICE = "Write it again, or open what is there, the rest NaN and flagged `unwri
 
 @dataclass(frozen=True)
 class Stored:
-    """A variable of a store, with what tells its unwritten values; `pieces` is the shape of its chunks (or shards)."""
+    """A variable of a store, with what tells its unwritten values; `pieces` is the shape of its chunks (or shards).
+
+    Where no fill value tells, as in netCDF, the witnesses do: values, their standard errors and flags of the same
+    nodes, which were not written where there is neither a value nor an error nor a reason.
+    """
 
     place: str
     name: Hashable
@@ -25,6 +29,7 @@ class Stored:
     pieces: tuple[int, ...]
     fill: Any = None
     is_partial: bool = False
+    witnesses: tuple[Stored, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -46,6 +51,9 @@ class Stored:
         block = self.raw(key)
         # a date that is not known, such as that of a step that was not found, is a value
         unwritten = storage.is_unwritten(self.name, block, self.fill) if block.dtype.kind != "M" else None
+        if self.witnesses and not self.is_partial:
+            values, errors, flags = (each.raw(key) for each in self.witnesses)
+            unwritten = np.isnan(values) & np.isnan(errors) & (flags == 0)
         if unwritten is None or not unwritten.any():
             return block
         if self.is_partial:
