@@ -234,8 +234,7 @@ class TestPlainCalls:
 
     def test_float64_and_packed_integers(self, form, tmp_path):
         data = make("rate", dtype="float64")
-        packed = {"dtype": "int16", "scale_factor": 0.5, "_FillValue": -32768}
-        data["vx"].encoding = packed | {"grid_mapping": "spatial_ref"}
+        data["vx"].encoding |= {"dtype": "int16", "scale_factor": 0.5, "_FillValue": -32768}
         data["vx"][:] = np.where(np.isnan(data["vx"]), np.nan, 1.5)
         opened = open_result(save(data, tmp_path, form))
         xr.testing.assert_identical(opened, data)

@@ -12,14 +12,17 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:The codec `vlen-utf8` is currently not part in the Zarr format 3", "ignore:Consolidated metadata is curr"
 )
 
+
+def in_chunks(stack, **chunks):
+    """Lazy stack whose texts are in memory: of lazy ones xarray warns that it has to read them."""
+    return stack.chunk(chunks).assign_coords(scene=stack.scene)
+
+
 WRITERS = {
     "zarr": ("stack.zarr", lambda stack, path: stack.to_zarr(path)),
     "zarr 2": ("stack.zarr", lambda stack, path: stack.to_zarr(path, zarr_format=2)),
     "dataset": ("stack.zarr", lambda stack, path: stack.to_dataset().to_zarr(path, consolidated=False)),
-    "lazy": (
-        "stack",
-        lambda stack, path: stack.chunk(y=40, x=50).assign_coords(scene=stack.scene).to_zarr(path, consolidated=False),
-    ),
+    "lazy": ("stack", lambda stack, path: in_chunks(stack, y=40, x=50).to_zarr(path, consolidated=False)),
     "netcdf": ("stack.nc", lambda stack, path: stack.to_netcdf(path, engine="h5netcdf")),
 }
 
@@ -91,7 +94,7 @@ def test_results_are_no_stacks(stack, tmp_path):
 
 def test_an_incomplete_stack_is_refused(stack, tmp_path):
     path = tmp_path / "stack.zarr"
-    stack.chunk(y=48).assign_coords(scene=stack.scene).to_zarr(path, consolidated=False)
+    in_chunks(stack, y=48).to_zarr(path, consolidated=False)
     (path / "image/c/0/1/0").unlink()
     with pytest.raises(OSError, match=r"open_stack\(\) needs a complete product; .* lacks 1 of 2 chunks of 'image'"):
         xoffset.open_stack(path, chunks=64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import xarray as xr
@@ -51,6 +51,23 @@ class Checksummed(dict[str, Any]):
         return Zstd(**_LEVEL).decode(stored, out)
 
 
+class Infinity(float):
+    """Infinity, and a whole number for callers who put integers in place of floats, or pack these, as they are.
+
+    Encoding outlives the type of the values: `stack.copy(data=whole_numbers)` keeps it, and integers have no infinity.
+    """
+
+    def __new__(cls) -> Self:
+        """Infinity, which is all there is to it."""
+        return super().__new__(cls, "inf")
+
+    def __reduce__(self) -> tuple[type[Infinity], tuple[()]]:
+        return Infinity, ()
+
+    def __int__(self) -> int:
+        return 1
+
+
 def encode(data: xr.Dataset | xr.DataArray) -> None:
     """Set on all variables how a plain `to_zarr` shall store them; what a format does not know it leaves out.
 
@@ -81,7 +98,7 @@ def _fill(name: Hashable, dtype: np.dtype) -> float | int | None:
     """Fill value of the stored numbers; None for texts."""
     match dtype.kind:
         case "f":
-            return np.inf
+            return Infinity()
         case "M" | "m":
             return int(np.iinfo(np.int64).min)
         case "b":
