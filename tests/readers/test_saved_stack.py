@@ -67,6 +67,19 @@ def test_is_cropped_by_pixel_centres(stack, how, tmp_path):
         xoffset.open_stack(tmp_path / name, bbox=box[::-1])
 
 
+def test_no_pixel_of_integers_is_taken_for_a_fill_value(stack, tmp_path):
+    counts = (stack.fillna(0.0) - float(stack.min())).astype("uint16")
+    counts[0, 3, 4] = 65535
+    counts.to_zarr(tmp_path / "stack.zarr", consolidated=False)
+    again = xoffset.open_stack(tmp_path / "stack.zarr")
+    xr.testing.assert_identical(again.rename(counts.name), counts)
+    again.to_zarr(tmp_path / "again.zarr", consolidated=False)
+    again = xoffset.open_stack(tmp_path / "again.zarr")
+    xr.testing.assert_identical(again.rename(counts.name), counts)
+    assert grids.nodata_of(again) is None
+    assert grids.nodata_of(xr.open_zarr(tmp_path / "again.zarr", consolidated=False)["image"]) is None
+
+
 def test_bands_go_by_name(stack, tmp_path):
     xr.Dataset({"red": stack, "nir": 2 * stack}).to_zarr(tmp_path / "two.zarr")
     xr.testing.assert_equal(xoffset.open_stack(tmp_path / "two.zarr", band="nir"), (2 * stack).rename("nir"))

@@ -130,7 +130,8 @@ def nodata_of(data: xr.DataArray) -> float | None:
     for place in places:
         for name in ("_FillValue", "missing_value", "fill_value", "nodata"):
             value = place.get(name)
-            if value is None:
+            # what Zarr calls so in the encoding stands for chunks that are not there, and may well be a pixel
+            if value is None or (name == "fill_value" and place is not data.attrs):
                 continue
             try:
                 return float(value)
