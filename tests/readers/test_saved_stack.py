@@ -80,6 +80,20 @@ def test_no_pixel_of_integers_is_taken_for_a_fill_value(stack, tmp_path):
     assert grids.nodata_of(xr.open_zarr(tmp_path / "again.zarr", consolidated=False)["image"]) is None
 
 
+def test_chunks_of_zeros_that_are_not_there_are_no_pixels(stack, tmp_path):
+    counts = (stack.fillna(0.0) - float(stack.min())).astype("uint16")
+    counts[:, :48] = 0
+    lazy = in_chunks(counts, y=48)
+    lazy.to_zarr(tmp_path / "stack.zarr", consolidated=False)
+    with pytest.raises(ValueError, match=r"lacks 1 of 2 chunks of 'image'.*write_empty_chunks=True"):
+        xoffset.open_stack(tmp_path / "stack.zarr")
+    lazy.to_zarr(tmp_path / "stack.zarr", mode="w", consolidated=False, write_empty_chunks=True)
+    xr.testing.assert_identical(xoffset.open_stack(tmp_path / "stack.zarr"), counts)
+    lazy.encoding = {"_FillValue": 0}
+    lazy.to_zarr(tmp_path / "stack.zarr", mode="w", consolidated=False)
+    xr.testing.assert_equal(xoffset.open_stack(tmp_path / "stack.zarr"), counts.where(counts > 0))
+
+
 def test_bands_go_by_name(stack, tmp_path):
     xr.Dataset({"red": stack, "nir": 2 * stack}).to_zarr(tmp_path / "two.zarr")
     xr.testing.assert_equal(xoffset.open_stack(tmp_path / "two.zarr", band="nir"), (2 * stack).rename("nir"))

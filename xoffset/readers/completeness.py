@@ -190,3 +190,17 @@ def check(place: str, found: list[str], caller: str) -> None:
             f"{caller}() needs a complete product; {place} lacks {', '.join(found[:4])}{more}. Its writer was "
             f"stopped, or files were lost. {ADVICE}"
         )
+
+
+def check_pixels(place: str, stored: xr.Dataset, arrays: Mapping[str, Listed]) -> None:
+    """Refuse whole-number pixels of which chunks are not there, unless the value in their place means "no data"."""
+    for name, variable in stored.data_vars.items():
+        array = arrays.get(str(name))
+        # of the variables with a declared fill value xarray makes floats
+        if array is None or not array.missing or variable.dtype.kind not in "iu":
+            continue
+        raise ValueError(
+            f"open_stack() needs all pixels; {place} lacks {len(array.missing)} of {array.count} chunks of '{name}', "
+            f"and {array.fill} in their place may be pixels or may never have been written. Write the stack again with "
+            "stack.to_zarr(path, write_empty_chunks=True), or as floats with NaN."
+        )

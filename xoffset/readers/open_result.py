@@ -86,13 +86,11 @@ def open_result(path: str | os.PathLike[str], *, partial: bool = False) -> xr.Da
     ...     xoffset.open_result(path).identical(truth[["vx", "vy"]])
     True
     """
-    return open_stored(
-        os.fspath(path), None, "open_result", is_partial=_options.as_switch(partial, "partial", "open_result")
-    )
+    return open_stored(os.fspath(path), None, is_partial=_options.as_switch(partial, "partial", "open_result"))
 
 
 def open_stored(
-    place: str, chunks: Mapping[Hashable, int] | None, caller: str, *, is_partial: bool = False
+    place: str, chunks: Mapping[Hashable, int] | None, *, is_partial: bool = False, are_pixels: bool = False
 ) -> xr.Dataset:
     """Product or stack on disk in dask chunks, the given ones or those that its stored chunks suggest."""
     opened, arrays = _open(place, is_partial=is_partial)
@@ -103,7 +101,10 @@ def open_stored(
         if is_partial:
             incomplete.check(place, stored, arrays)
         else:
-            completeness.check(place, completeness.unwritten(stored, arrays, sources), caller)
+            found = completeness.unwritten(stored, arrays, sources)
+            completeness.check(place, found, "open_stack" if are_pixels else "open_result")
+            if are_pixels:
+                completeness.check_pixels(place, stored, arrays)
         result = _with_chunks(stored, sources, chunks or _chunks(stored))
         if is_partial:
             result = incomplete.with_gaps(result, sources, arrays)

@@ -58,7 +58,7 @@ def read(
     """Stack (time, y, x) of a store, cropped; in memory, or lazy with one date a block of the sides given."""
     place = os.fspath(source) if "://" in os.fspath(source) else str(Path(source).expanduser())
     with_chunks: dict[Hashable, int] | None = None if chunks is None else {"time": 1, "y": chunks[0], "x": chunks[1]}
-    found = open_stored(place, with_chunks, "open_stack")
+    found = open_stored(place, with_chunks, are_pixels=True)
     stack = _cropped(_picked(found, place, band), bbox)
     if chunks is None:
         stack = stack.load()
