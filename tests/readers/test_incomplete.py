@@ -348,6 +348,23 @@ def test_what_was_left_out_on_purpose_of_others_stays_out(tmp_path):
     xr.testing.assert_identical(xoffset.open_result(save(data, tmp_path)), data)
 
 
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_a_summary_tells_what_was_left_out_on_purpose(product, tmp_path):
+    data = flagged(product)
+    name = "vx" if product == "rate" else "dx"
+    path = tmp_path / "store.zarr"
+    data[[name]].to_zarr(path, zarr_format=2)
+    xr.testing.assert_identical(xoffset.open_result(path), data[[name]])
+    data.to_zarr(path, zarr_format=2, mode="w")
+    shutil.rmtree(path / f"sigma_{name}")
+    with pytest.raises(OSError, match=rf"lacks the variable 'sigma_{name}'"):
+        xoffset.open_result(path)
+    data[[name]].to_zarr(path, mode="w", consolidated=False)
+    with pytest.raises(OSError, match=rf"lacks the variable .*{PARTIAL}"):
+        xoffset.open_result(path)
+    np.testing.assert_array_equal(xoffset.open_result(path, partial=True)[name], data[name])
+
+
 def test_pixels_without_nan_are_not_opened_in_part(tmp_path):
     pixels = make("stack").drop_vars("platform").fillna(0.0).astype("uint16")
     products.finish_stack(pixels["image"])

@@ -115,15 +115,12 @@ def relabel(data: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
 
 
 def finish(data: xr.Dataset) -> xr.Dataset:
-    """Set what no step may leave to chance: encoding, axis labels, the link to the CRS, and that flags come last."""
+    """Set what no step may leave to chance: encoding, axis labels and the link to the CRS."""
     _label_coordinates(data)
     if "spatial_ref" in data.coords:
         for variable in data.data_vars.values():
             if {"y", "x"} <= set(variable.dims):
                 variable.encoding["grid_mapping"] = "spatial_ref"
-    if "flags" in data.data_vars:
-        # xarray creates and writes variables in this order: where the flags are, the others are too
-        data = data.drop_vars("flags").assign(flags=data["flags"])
     storage.encode(data)
     return data
 

@@ -97,7 +97,8 @@ def _keys(place: str, name: str) -> set[str] | None:
 
 def unwritten(stored: xr.Dataset, arrays: Mapping[str, Listed], sources: Mapping[Hashable, Stored]) -> list[str]:
     """What a store lacks, in words: variables, chunks, dates, values at its end; nothing where it is complete."""
-    found = list(lacking(stored))
+    # a netCDF file is of one piece
+    found = list(lacking(stored, summarised(next(iter(sources.values())).place))) if arrays and sources else []
     for name, array in arrays.items():
         if name in stored.variables and array.missing and array.is_strict:
             dims = stored.variables[name].dims
@@ -108,8 +109,22 @@ def unwritten(stored: xr.Dataset, arrays: Mapping[str, Listed], sources: Mapping
     return found or list(_ghosts(arrays, sources))
 
 
-def lacking(stored: xr.Dataset) -> Iterator[str]:
-    """Variables and coordinates that a product of ours cannot do without and that are not there."""
+def summarised(place: str) -> set[str] | None:
+    """Names in the summary of a store (consolidated metadata), which is written when all variables are created."""
+    import zarr
+
+    summary = zarr.open_group(place, mode="r").metadata.consolidated_metadata
+    return None if summary is None else set(summary.metadata)
+
+
+def lacking(stored: xr.Dataset, summary: set[str] | None) -> Iterator[str]:
+    """Variables and coordinates that are not there: those of the summary.
+
+    Without one, those that a product of ours cannot do without: a writer that was stopped may not have come to them.
+    """
+    if summary is not None:
+        yield from (f"the variable '{name}'" for name in sorted(summary) if name not in stored.variables)
+        return
     if not history.steps(stored):
         return
     for names in COMPONENTS:
