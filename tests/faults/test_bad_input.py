@@ -905,6 +905,9 @@ CASES = [
         (f"extend: {name}", partial(lambda c, o: extend(o, **c(o)), change), error, advice)
         for name, change, error, advice in (
             ("no Dataset", lambda o: {"shifts": o.shifts.dx}, TypeError, r"See pairs\(\)"),
+            ("only_new", lambda o: {"only_new": "yes"}, (TypeError, ValueError), r"extend\(\) needs .*only_new"),
+            ("small template", lambda o: {"template": 2}, ValueError, r"extend\(\) needs .* as template"),
+            ("no prior on record", lambda o: {"prior": "mine"}, (TypeError, ValueError), r"\. \w+"),
             ("series", lambda o: {"shifts": o.series}, ValueError, r"Make a network with"),
             ("network", lambda o: {"shifts": o.network}, ValueError, r"Use the result of correlate\(\)"),
             ("no stack", lambda o: {"stack": o.shifts}, TypeError, r"Pick one variable"),

@@ -8,6 +8,7 @@ import xarray as xr
 
 import xoffset
 from xoffset import filtering, synthetic
+from xoffset._arrays.filters import options as filtering_options
 from xoffset.model.flags import FLAGS
 
 OPTIONS = {"template": 16, "search": 4, "step": 16}
@@ -215,3 +216,110 @@ def test_input_is_not_modified(stack, before, network):
     extended.dx.values[:] = 7.0
     for each, copied in zip((before, stack, network), copies, strict=True):
         xr.testing.assert_identical(each, copied)
+
+
+RECORDED = {
+    "plain": {},
+    "rectangle": {"search": (4, 5)},
+    "nested": {"template": (16, 24), "step": 4},
+    "pyramid": {"search": xoffset.Pyramid((6, 7), levels=1)},
+    "NCC": {"matcher": xoffset.NCC(min_valid=0.8, both_ways=True)},
+    "Phase": {"matcher": xoffset.Phase(mask=0.8), "template": 32, "prefilter": None},
+    "no filter": {"prefilter": None},
+    "filter by name": {"prefilter": "highpass"},
+    "filter": {"prefilter": filtering_options.Bandpass(fine=0.8, coarse=4.0)},
+    "log": {"prefilter": filtering_options.Log(level=-5.0)},
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_options_left_out_are_those_on_record(stack, network, name):
+    options = OPTIONS | RECORDED[name]
+    before = xoffset.correlate(stack[:3], xoffset.pairs(stack[:3]), **options)
+    xr.testing.assert_identical(xoffset.extend(before, stack, network), xoffset.correlate(stack, network, **options))
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "message"),
+    [
+        ("velocity", "prior", r"extend\(\) needs prior= as correlate\(\) was given it.*only the names.*Pass it"),
+        ("map", "search", r"extend\(\) needs search= as correlate\(\) was given it.*only that it was a map.*Pass it"),
+    ],
+)
+def test_what_is_not_on_record_is_asked_for(stack, network, name, option, message):
+    options = OPTIONS | SEARCHES[name](stack)
+    before = xoffset.correlate(stack[:3], xoffset.pairs(stack[:3]), **options)
+    with pytest.raises(ValueError, match=message):
+        xoffset.extend(before, stack, network)
+    given = {option: options[option]}
+    assert xoffset.extend(before, stack, network, **given).sizes["pair"] == 6
+
+
+def test_errors_of_the_request_name_extend(stack, before, network):
+    with pytest.raises(ValueError, match=r"^extend\(\) needs a whole number"):
+        xoffset.extend(before, stack, network, template=-1)
+    with pytest.raises(ValueError, match=r"^extend\(\) needs the dates of the network in the stack"):
+        xoffset.extend(before, stack[:3], network)
+
+
+class TestLoop:
+    """A new image every five days: open the store, match what is new, append it."""
+
+    def stored(self, chunks, shards, path, first, zarr_format=3):
+        encoding = {}
+        if shards:
+            encoding = {name: first[name].encoding | {"chunks": chunks, "shards": shards} for name in first.data_vars}
+            first.to_zarr(path, encoding=encoding, consolidated=False)
+        else:
+            cut = dict(zip(("pair", "y", "x"), chunks, strict=True))
+            first.chunk(cut).to_zarr(path, consolidated=False, zarr_format=zarr_format)
+
+    @pytest.mark.parametrize("is_lazy", [False, True])
+    @pytest.mark.parametrize(
+        ("chunks", "shards", "zarr_format"),
+        [
+            ((-1, -1, -1), None, 3), ((1, 4, 3), None, 3), ((2, 4, 3), None, 3), ((2, 4, 3), None, 2),
+            ((2, 2, 2), (4, 4, 4), 3),
+        ],
+    )  # fmt: skip
+    def test_the_store_is_that_of_all_pairs(self, stack, chunks, shards, zarr_format, is_lazy, tmp_path):
+        path = tmp_path / "shifts.zarr"
+        images = stack.chunk(time=1, y=40, x=50) if is_lazy else stack
+        first = xoffset.correlate(stack[:2], xoffset.pairs(stack[:2]), **OPTIONS)
+        self.stored(chunks, shards, path, first, zarr_format)
+        for n in (3, 4):
+            known = images[:n]
+            new = xoffset.open_result(path).offset.extend(known, xoffset.pairs(known), only_new=True)
+            assert new.sizes["pair"] == n - 1
+            new.to_zarr(path, append_dim="pair", consolidated=False)
+        grown = xoffset.open_result(path)
+        in_order = xr.Dataset(coords={name: grown[name] for name in ("reference", "secondary")})
+        xr.testing.assert_identical(grown.load(), xoffset.correlate(stack, in_order, **OPTIONS))
+        none = xoffset.extend(grown, stack, xoffset.pairs(stack), only_new=True)
+        none.to_zarr(path, append_dim="pair", consolidated=False)
+        xr.testing.assert_identical(xoffset.open_result(path).load(), grown)
+
+    def test_variables_that_were_left_out_stay_so(self, stack, before, network, scratch, tmp_path):
+        path = tmp_path / "shifts.zarr"
+        before.drop_vars("score").to_zarr(path, consolidated=False)
+        new = xoffset.extend(xoffset.open_result(path), stack, network, only_new=True)
+        assert "score" not in new
+        new.to_zarr(path, append_dim="pair", consolidated=False)
+        order = [0, 1, 3, 2, 4, 5]
+        xr.testing.assert_identical(xoffset.open_result(path).load(), scratch.drop_vars("score").isel(pair=order))
+
+    def test_variables_of_others_are_refused(self, stack, before, network):
+        with pytest.raises(ValueError, match=r"got 'mine' too.*shifts\.drop_vars\(\['mine'\]\)"):
+            xoffset.extend(before.assign(mine=before.dx), stack, network, only_new=True)
+
+
+def test_unwritten_pairs_are_matched_again(stack, before, network, scratch, matched):
+    broken = before.copy(deep=True)
+    broken["dx"][1, 2, 3] = np.nan
+    broken["flags"][1, 2, 3] = FLAGS["unwritten"]
+    xr.testing.assert_identical(xoffset.extend(broken, stack, network), scratch)
+    assert sorted(matched[0][1]) == [(0, 2), (0, 3), (1, 3), (2, 3)]
+    with pytest.raises(ValueError, match=r"got 1 pairs with unwritten values.*Leave only_new out"):
+        xoffset.extend(broken, stack, network, only_new=True)
+    with pytest.raises(ValueError, match=r"Load them first: shifts\.load\(\)"):
+        xoffset.extend(broken.chunk(), stack, network).load()

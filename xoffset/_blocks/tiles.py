@@ -156,6 +156,15 @@ def lazy_images(
     return stack
 
 
+def lazy_reads(source: Any, chunks: Any, name: str) -> da.Array:
+    """Dask array of something that has shape and dtype and reads what its index asks for, a block at a time."""
+    import dask.array as da
+
+    meta = np.empty((0,) * source.ndim, dtype=source.dtype)
+    array: da.Array = da.from_array(source, chunks=chunks, name=name, asarray=False, fancy=False, meta=meta)
+    return array
+
+
 def _read_block(read: ReadImage, *, block_info: dict[Any, dict[str, Any]]) -> np.ndarray:
     _, rows, columns = (slice(*ends) for ends in block_info[None]["array-location"])
     return read(rows, columns)[np.newaxis]

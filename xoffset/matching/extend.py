@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.matching.options import Matcher, MatcherName
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._blocks import pixels
 from xoffset.matching.correlate import label_shifts, match_pairs
-from xoffset.matching.request import Options, Request, prepare
+from xoffset.matching.recorded import Recorded, completed
+from xoffset.matching.request import Request, prepare
 from xoffset.model import checks, grids, history, products
 from xoffset.model.dates import as_dates
+from xoffset.model.flags import FLAGS, flagged
 
 
 def extend(
@@ -25,12 +28,13 @@ def extend(
     stack: xr.DataArray,
     network: xr.Dataset,
     *,
-    template: int | Sequence[int] = 32,
-    search: int | tuple[int, int] | xr.DataArray | Pyramid = 8,
-    step: int = 8,
-    matcher: MatcherName | Matcher = "ncc",
-    prefilter: str | Prefilter | None = "bandpass",
-    prior: xr.Dataset | None = None,
+    template: int | Sequence[int] | Recorded = "recorded",
+    search: int | tuple[int, int] | xr.DataArray | Pyramid | Recorded = "recorded",
+    step: int | Recorded = "recorded",
+    matcher: MatcherName | Matcher | Recorded = "recorded",
+    prefilter: str | Prefilter | None = "recorded",
+    prior: xr.Dataset | Recorded | None = "recorded",
+    only_new: bool = False,
 ) -> xr.Dataset:
     """Shifts of a network of which some pairs were matched before: only the new ones are.
 
@@ -38,14 +42,19 @@ def extend(
     ----------
     shifts
         Shifts (pair, y, x) as `correlate` or `extend` made them. Once they are screened, calibrated or otherwise
-        changed they are refused: keep the raw ones, and screen what this function returns.
+        changed they are refused: keep the raw ones, and screen what this function returns. Pairs with `unwritten`
+        values, of `open_result(path, partial=True)`, are matched again.
     stack
         Images (time, y, x) of all dates of the network. Only those of new pairs are read.
     network
         Pairs of dates, old and new, from `pairs`. Pairs of `shifts` that it does not name are left out.
     template, search, step, matcher, prefilter, prior
-        As in `correlate`, and the same as those that the shifts were made with. Of a prior or a map of `search` it is
-        the caller who must see to that: only the names of their variables are on record.
+        As in `correlate`, and the same as those that the shifts were made with. What is left out is taken from the
+        record that they carry (`"recorded"`); of a prior and of a map of `search` only the names are on record: these
+        have to be given, and it is the caller who must see to it that they are the same.
+    only_new
+        Return the new pairs alone, to be appended to the store that holds `shifts`:
+        `new.to_zarr(path, append_dim="pair")`. They have the variables and, along y and x, the chunks of `shifts`.
 
     Returns
     -------
@@ -54,15 +63,16 @@ def extend(
         variables that `shifts` have, in the units and with the signs of `correlate`, NaN where there is no match. The
         same as `correlate(stack, network)`: to the last bit, unless that would cut large images into other tiles for
         more dates, or give tiles another margin for a prior of more motion; then within rounding. Lazy if `stack` or
-        `shifts` are; where no pair is new, if `shifts` are.
+        `shifts` are; where no pair is new, if `shifts` are. With `only_new` those of the new pairs, of which there may
+        be none; lazy if `stack` is.
 
     Raises
     ------
     TypeError
         If shifts, stack, network or prior are of the wrong type.
     ValueError
-        If the shifts were made with other options, by another function or on another grid, or for the reasons of
-        `correlate`.
+        If the shifts were made with other options, by another function or on another grid, if an option is needed that
+        is not on record, if only new pairs are wanted of shifts that are not whole, or for the reasons of `correlate`.
 
     Examples
     --------
@@ -70,46 +80,100 @@ def extend(
     >>> dates = ["2020-01-01", "2020-07-01", "2021-01-01"]
     >>> stack, _ = xoffset.synthetic.stack((96, 96), dates=dates)
     >>> before = xoffset.correlate(stack[:2], xoffset.pairs(stack[:2]), search=6)
-    >>> shifts = xoffset.extend(before, stack, xoffset.pairs(stack), search=6)
+    >>> shifts = xoffset.extend(before, stack, xoffset.pairs(stack))
     >>> shifts.identical(xoffset.correlate(stack, xoffset.pairs(stack), search=6))
     True
     """
     shifts = checks.as_shifts(shifts, "extend")
-    request = prepare(stack, network, Options(template, search, step, matcher, prefilter, prior), "extend")
-    _check_origin(shifts, stack, request)
+    _options.as_switch(only_new, "only_new", "extend")
+    *before, record = _steps(shifts)
+    given = {
+        "template": template, "search": search, "step": step, "matcher": matcher, "prefilter": prefilter,
+        "prior": prior,
+    }  # fmt: skip
+    request = prepare(stack, network, completed(given, record), "extend")
+    _check_options(record, request)
+    _check_images(before, stack)
+    _check_grid(shifts, request)
     order, new = _order(shifts, network)
+    if only_new:
+        return _only_new(shifts, stack, network.isel(pair=new), request.only(new) if new else None)
     parts = [shifts]
     if new:
-        dates, of_new = request.only(new)
-        images = stack.isel(time=dates)
-        parts.append(label_shifts(match_pairs(images, of_new), images, network.isel(pair=new), of_new))
+        parts.append(_matched(stack, network.isel(pair=new), request.only(new)))
     fields = {
-        name: pixels.per_pixel(partial(_in_order, order=order), [part[name].data for part in parts], order.size)
+        name: pixels.per_pixel(_gather(name, order), [part[name].data for part in parts], order.size)
         for name in _names_of_all(parts)
     }
     extended = products.shifts(
         fields, network, x=request.grid.x, y=request.grid.y, like=stack,
         step={"function": "correlate"} | request.parameters,
     )  # fmt: skip
-    # what is appended to a store must hold the variables that the store holds
+    return _like(shifts, extended)
+
+
+def _matched(stack: xr.DataArray, network: xr.Dataset, request: tuple[list[int], Request]) -> xr.Dataset:
+    dates, of_new = request
+    images = stack.isel(time=dates)
+    return label_shifts(match_pairs(images, of_new), images, network, of_new)
+
+
+def _only_new(
+    shifts: xr.Dataset, stack: xr.DataArray, network: xr.Dataset, request: tuple[list[int], Request] | None
+) -> xr.Dataset:
+    """Shifts of the new pairs alone, fit to be appended to the store of the old ones."""
+    if not _is_whole(shifts).all():
+        raise ValueError(
+            f"extend() needs whole shifts for only_new=True; got {int((~_is_whole(shifts)).sum())} pairs with "
+            "unwritten values, which cannot be mended by an append. Leave only_new out, and write what comes of it to "
+            "a new store."
+        )
+    others = sorted(str(name) for name in shifts.data_vars if name not in products.variables_of_shifts(shifts))
+    if others:
+        raise ValueError(
+            f"extend() needs shifts that hold nothing but those of correlate() for only_new=True; got {others[0]!r} "
+            f"too, which new pairs lack. Drop it: shifts.drop_vars({others!r})."
+        )
+    if request is None:
+        return _like(shifts, products.finish(shifts.isel(pair=slice(0))))
+    found = _matched(stack, network, request)
+    found = found[_names_of_all([shifts, found])]
+    if isinstance(found["dx"].data, np.ndarray) or isinstance(shifts["dx"].data, np.ndarray):
+        return _like(shifts, products.finish(found))
+    chunks = {"pair": (found.sizes["pair"],)} | {dim: shifts.chunksizes[dim] for dim in ("y", "x")}
+    return _like(shifts, products.finish(found.chunk(chunks)))
+
+
+def _like(shifts: xr.Dataset, extended: xr.Dataset) -> xr.Dataset:
+    """Result without a coordinate that older stores lack: what is appended must hold what the store holds."""
     return extended if "baseline" in shifts.coords else extended.drop_vars("baseline")
 
 
-def _check_origin(shifts: xr.Dataset, stack: xr.DataArray, request: Request) -> None:
-    """Refuse shifts that `correlate` would not have made of this stack with these options."""
-    advice = "Keep what correlate() returns, extend that, and screen or calibrate the result."
+def _steps(shifts: xr.Dataset) -> list[dict[str, Any]]:
+    """Steps on record, after checking that the last one was `correlate`."""
     recorded = history.steps(shifts)
     if not recorded or recorded[-1].get("function") != "correlate":
         came = f"those of {recorded[-1].get('function')}()" if recorded else "shifts that do not say how they were made"
-        raise ValueError(f"extend() needs shifts as correlate() made them; got {came}. {advice}")
+        raise ValueError(
+            f"extend() needs shifts as correlate() made them; got {came}. "
+            "Keep what correlate() returns, extend that, and screen or calibrate the result."
+        )
+    return recorded
+
+
+def _check_options(last: dict[str, Any], request: Request) -> None:
+    """Refuse options that differ from those on record."""
     wanted = json.loads(json.dumps({"function": "correlate"} | request.parameters))
-    *before, last = recorded
     differ = [name for name in sorted(wanted.keys() | last.keys()) if wanted.get(name) != last.get(name)]
     if differ:
         raise ValueError(
             f"extend() needs the options that the shifts were made with; got {differ[0]}={wanted.get(differ[0])!r} "
             f"instead of {last.get(differ[0])!r}. Pass the old ones, or match all pairs again."
         )
+
+
+def _check_images(before: list[dict[str, Any]], stack: xr.DataArray) -> None:
+    """Refuse images that were prepared in another way than those of the shifts."""
     # how files were read may differ by what a new file needs
     earlier, now = (
         [each for each in steps if each["function"] != "open_stack"] for steps in (before, history.steps(stack))
@@ -119,6 +183,10 @@ def _check_origin(shifts: xr.Dataset, stack: xr.DataArray, request: Request) -> 
             f"extend() needs images prepared like those of the shifts; got steps {_listed(now)} instead of "
             f"{_listed(earlier)}. Prepare the stack alike, or match all pairs again: correlate(stack, network)."
         )
+
+
+def _check_grid(shifts: xr.Dataset, request: Request) -> None:
+    """Refuse shifts that do not lie on the nodes of the request."""
     for name in ("y", "x"):
         ours, theirs = getattr(request.grid, name), shifts[name].values
         if ours.shape != theirs.shape or np.abs(ours - theirs).max() > 1e-3 * abs(getattr(request.frame.spacing, name)):
@@ -139,12 +207,15 @@ def _listed(steps: list[dict[str, Any]]) -> str:
 
 
 def _order(shifts: xr.Dataset, network: xr.Dataset) -> tuple[np.ndarray, list[int]]:
-    """Place of every pair of the network among those matched before and the new ones after them, and the new ones."""
+    """Place of every pair of the network among those matched before and the new ones after them, and the new ones.
+
+    Pairs with unwritten values count as new.
+    """
     before, wanted = (
         list(zip(*(as_dates(data[name].values) for name in ("reference", "secondary")), strict=True))
         for data in (shifts, network)
     )
-    place = {pair: k for k, pair in enumerate(before)}
+    place = {pair: k for k, (pair, is_whole) in enumerate(zip(before, _is_whole(shifts), strict=True)) if is_whole}
     new: list[int] = []
     for k, pair in enumerate(wanted):
         if pair not in place:
@@ -164,6 +235,27 @@ def _names_of_all(parts: list[xr.Dataset]) -> list[str]:
                 f"got {theirs.dims} of {theirs.dtype}. Keep what correlate() returns, or match all pairs again."
             )
     return names
+
+
+def _is_whole(shifts: xr.Dataset) -> np.ndarray:
+    """Which pairs (pair,) have no unwritten value; lazy flags are taken for good here and looked at when computed."""
+    if "flags" not in shifts or shifts["flags"].chunks is not None:
+        return np.ones(shifts.sizes["pair"], dtype=bool)
+    return np.asarray(~flagged(shifts, "unwritten").any(("y", "x")).values)
+
+
+def _gather(name: str, order: np.ndarray) -> Callable[..., np.ndarray]:
+    return partial(_flags_in_order if name == "flags" else _in_order, order=order)
+
+
+def _flags_in_order(*parts: np.ndarray, order: np.ndarray) -> np.ndarray:
+    flags = _in_order(*parts, order=order)
+    if (flags & flags.dtype.type(FLAGS["unwritten"])).any():
+        raise ValueError(
+            "extend() needs to know which pairs have unwritten values; got flags that were not computed. "
+            "Load them first: shifts.load()."
+        )
+    return flags
 
 
 def _in_order(*parts: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ FLAGS: Mapping[str, int] = {
     "too_few_dates": 1 << 28,
     "not_converged": 1 << 29,
     "bridged": 1 << 30,
+    "unwritten": 1 << 31,
 }
 
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 if TYPE_CHECKING:
     import pyproj
+from xoffset.model import storage
 from xoffset.model.dates import DATE_ENCODING, as_dates
 from xoffset.model.flags import flag_attrs
 from xoffset.model.grids import crs_of, spatial_ref
@@ -36,10 +37,16 @@ def stack(
     if crs is not None:
         coords["spatial_ref"] = spatial_ref(crs)
     data = xr.DataArray(values, dims=("time", "y", "x"), coords=coords, name="image", attrs=dict(attrs))
-    _label_coordinates(data)
-    if crs is not None:
-        data.encoding["grid_mapping"] = "spatial_ref"
+    finish_stack(data)
     return data
+
+
+def finish_stack(data: xr.DataArray) -> None:
+    """Set the encoding of a stack, axis labels and the link to the CRS."""
+    _label_coordinates(data)
+    if "spatial_ref" in data.coords:
+        data.encoding["grid_mapping"] = "spatial_ref"
+    storage.encode(data)
 
 
 def network(reference: np.ndarray, secondary: np.ndarray, attrs: Mapping[str, Any] | None = None) -> xr.Dataset:
@@ -126,7 +133,7 @@ def relabel(data: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
 
 
 def finish(data: xr.Dataset) -> xr.Dataset:
-    """Set what no step may leave to chance: baselines, date encoding, axis labels and the link to the CRS."""
+    """Set what no step may leave to chance: baselines, encoding, axis labels and the link to the CRS."""
     if all(name in data.coords and data[name].dims == ("pair",) for name in ("reference", "secondary")):
         # it may be of other dates where the caller changed these
         data.coords["baseline"] = ("pair", _days(data))
@@ -135,6 +142,7 @@ def finish(data: xr.Dataset) -> xr.Dataset:
         for variable in data.data_vars.values():
             if {"y", "x"} <= set(variable.dims):
                 variable.encoding["grid_mapping"] = "spatial_ref"
+    storage.encode(data)
     return data
 
 

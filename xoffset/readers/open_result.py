@@ -6,36 +6,56 @@ import importlib
 import math
 import os
 import uuid
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from xoffset.model import history
+from xoffset import _options
+from xoffset._blocks import tiles
+from xoffset.model import history, storage, variables
 from xoffset.model.dates import DATE_ENCODING
 from xoffset.model.renamed import with_new_names
+from xoffset.readers import completeness, incomplete
+from xoffset.readers.completeness import Listed
+from xoffset.readers.stored import ADVICE, Stored
 
 # What a variable must remember to be written again with the same meaning. All other encoding tells how the old file
 # was stored (chunks, shards, codecs, list of coordinates): it is wrong once the data are re-chunked or change format.
 _KEPT_ENCODING = frozenset({"_FillValue", "missing_value", "scale_factor", "add_offset", "grid_mapping"})
 
+_DECODING: dict[str, Any] = {
+    "decode_coords": "all",
+    "decode_times": xr.coders.CFDatetimeCoder(time_unit="us"),
+    # a variable in days is a number with a unit, unless a timedelta was written
+    "decode_timedelta": xr.coders.CFTimedeltaCoder(decode_via_units=False),
+}
+
 # Memory up to which stored chunks are joined to one dask chunk, bytes: a task then is worth its overhead.
 _TASK_BYTES = 16 * 2**20
 
 
-def open_result(path: str | os.PathLike[str]) -> xr.Dataset:
+def open_result(path: str | os.PathLike[str], *, partial: bool = False) -> xr.Dataset:
     """Product that was saved to Zarr or netCDF, as it was: with CRS, exact dates, labels and flags.
 
     Pixel data stay on disk until they are computed, in dask chunks that are whole stored chunks (or shards); dates and
     other coordinates are read at once. The result can be re-chunked, computed with, and written again in any format.
+
+    A store whose writer was stopped, or that has lost files, is refused: as far as the list of its chunks, its dates
+    and the last pairs or dates tell, when it is opened; otherwise when the values are computed.
 
     Parameters
     ----------
     path
         Zarr store, version 2 or 3 (a folder, or a URL that fsspec understands), or netCDF4 file. Written with plain
         `.to_zarr()` or `.to_netcdf(engine="h5netcdf")`.
+    partial
+        Open an incomplete product too. What is unwritten is NaN then, -1 in counts, and `flags`, which are read at
+        once, have the bit `unwritten` there; pairs or dates that not all variables have are left out.
 
     Returns
     -------
@@ -53,7 +73,7 @@ def open_result(path: str | os.PathLike[str]) -> xr.Dataset:
     ValueError
         If it is neither a Zarr store nor a netCDF4 file, or holds no product.
     OSError
-        If it is damaged.
+        If it is incomplete, or damaged: a damaged chunk is named when it is read, which may be when it is computed.
 
     Examples
     --------
@@ -66,27 +86,41 @@ def open_result(path: str | os.PathLike[str]) -> xr.Dataset:
     ...     xoffset.open_result(path).identical(truth[["vx", "vy"]])
     True
     """
-    place = os.fspath(path)
-    stored = _open(place)
+    return open_stored(os.fspath(path), None, is_partial=_options.as_switch(partial, "partial", "open_result"))
+
+
+def open_stored(
+    place: str, chunks: Mapping[Hashable, int] | None, *, is_partial: bool = False, are_pixels: bool = False
+) -> xr.Dataset:
+    """Product or stack on disk in dask chunks, the given ones or those that its stored chunks suggest."""
+    opened, arrays = _open(place, is_partial=is_partial)
     try:
-        _check_product(stored, place)
-        result = _with_chunks(stored)
+        _check_product(opened, place)
+        stored = _with_coordinates(opened, place)
+        sources = {name: _source(name, stored, arrays, place, is_partial) for name in stored.data_vars}
+        if is_partial:
+            incomplete.check(place, stored, arrays)
+        else:
+            found = completeness.unwritten(stored, arrays, sources)
+            completeness.check(place, found, "open_stack" if are_pixels else "open_result")
+            if are_pixels:
+                completeness.check_pixels(place, stored, arrays)
+        result = _with_chunks(stored, sources, chunks or _chunks(stored))
+        if is_partial:
+            result = incomplete.with_gaps(result, sources, arrays)
     except BaseException:
-        stored.close()
+        opened.close()
         raise
     result = with_new_names(result)
     _restore_encoding(result)
-    result.set_close(stored.close)
+    result.set_close(opened.close)
     return result
 
 
-def _open(place: str) -> xr.Dataset:
+def _open(place: str, *, is_partial: bool) -> tuple[xr.Dataset, dict[str, Listed]]:
+    """Dataset on disk, and what the listing of a Zarr store tells of its arrays."""
     if "://" in place:
-        # Listing the arrays of a remote store costs a request each, or is not possible: ask for the summary first.
-        try:
-            return _read(place, engine="zarr", consolidated=True)
-        except Exception:  # absence is another type of error in every Zarr version and for every protocol
-            return _read_or_explain(place, engine="zarr", consolidated=False)
+        return _open_url(place)
     local = Path(place)
     if not local.exists():
         raise FileNotFoundError(
@@ -99,10 +133,54 @@ def _open(place: str) -> xr.Dataset:
                 f"open_result() needs a Zarr store or a netCDF4 file; got the folder {place} with neither zarr.json "
                 "nor .zgroup in it. Give the path of the store itself, or read images with open_stack()."
             )
-        # The summary (consolidated metadata) may be older than the arrays: an append need not renew it.
-        return _read_or_explain(place, engine="zarr", consolidated=False)
+        return _open_folder(place, is_partial=is_partial)
     _check_netcdf(local)
-    return _read_or_explain(place, engine="h5netcdf")
+    return _read_or_explain(place, place, engine="h5netcdf"), {}
+
+
+def _open_url(place: str) -> tuple[xr.Dataset, dict[str, Listed]]:
+    # Listing the arrays of a remote store costs a request each, or is not possible: ask for the summary first.
+    for is_summary in (True, False):
+        with suppress(Exception):  # absence is another type of error in every Zarr version and for every protocol
+            raw = xr.backends.ZarrStore.open_group(place, mode="r", consolidated=is_summary)
+            _check_lines(raw.load()[0], place)
+            return _read_or_explain(raw, place), completeness.listed(place, raw.zarr_group)
+    return _read_or_explain(place, place, engine="zarr", consolidated=False), {}
+
+
+def _open_folder(place: str, *, is_partial: bool) -> tuple[xr.Dataset, dict[str, Listed]]:
+    with _explained(place):
+        # The summary (consolidated metadata) may be older than the arrays: an append need not renew it.
+        raw = xr.backends.ZarrStore.open_group(place, mode="r", consolidated=False)
+        arrays = completeness.listed(place, raw.zarr_group)
+        arrays_on_disk, attrs = raw.load()
+    _check_lines(arrays_on_disk, place)
+    lengths: dict[Hashable, set[int]] = {}
+    for variable in arrays_on_disk.values():
+        for dim, size in variable.sizes.items():
+            lengths.setdefault(dim, set()).add(size)
+    uneven = {dim: sizes for dim, sizes in lengths.items() if len(sizes) > 1}
+    if uneven and not is_partial:
+        dim, sizes = next(iter(uneven.items()))
+        raise OSError(
+            f"open_result() needs a complete product; the variables of {place} have {min(sizes)} to {max(sizes)} "
+            f"elements along '{dim}'. An append to it was stopped. {ADVICE}"
+        )
+    if not uneven:
+        return _read_or_explain(raw, place), arrays
+    cut = {
+        name: variable.isel({dim: slice(min(lengths[dim])) for dim in variable.dims})
+        for name, variable in arrays_on_disk.items()
+    }
+    with _explained(place):
+        return xr.decode_cf(xr.Dataset(cut, attrs=attrs), **_DECODING), arrays
+
+
+def _check_lines(lines: Mapping[str, xr.Variable], place: str) -> None:
+    """Read what has one dim at most, such as the axes that xarray reads at once, for errors that name it."""
+    for name, variable in lines.items():
+        if variable.ndim < 2:
+            Stored(place, name, variable, _pieces(variable)).raw()
 
 
 def _check_netcdf(file: Path) -> None:
@@ -124,9 +202,10 @@ def _check_netcdf(file: Path) -> None:
         ) from error
 
 
-def _read_or_explain(place: str, **options: Any) -> xr.Dataset:
+@contextmanager
+def _explained(place: str) -> Iterator[None]:
     try:
-        return _read(place, **options)
+        yield
     except Exception as error:  # what a damaged store raises depends on the library and on the byte that is wrong
         raise OSError(
             f"open_result() needs a readable Zarr store or netCDF4 file; got '{type(error).__name__}: {error}' from "
@@ -134,54 +213,79 @@ def _read_or_explain(place: str, **options: Any) -> xr.Dataset:
         ) from error
 
 
-def _read(place: str, **options: Any) -> xr.Dataset:
-    return xr.open_dataset(
-        place,
-        chunks=None,
-        cache=False,
-        decode_coords="all",
-        decode_times=xr.coders.CFDatetimeCoder(time_unit="us"),
-        # a variable in days is a number with a unit, unless a timedelta was written
-        decode_timedelta=xr.coders.CFTimedeltaCoder(decode_via_units=False),
-        **options,
-    )
+def _read_or_explain(source: Any, place: str, **options: Any) -> xr.Dataset:
+    with _explained(place):
+        return xr.open_dataset(source, chunks=None, cache=False, **_DECODING, **options)
 
 
 def _check_product(data: xr.Dataset, place: str) -> None:
     is_network = {"reference", "secondary"} <= set(data.coords) and "pair" in data.dims
     has_maps = any(variable.dims[-2:] == ("y", "x") for variable in data.data_vars.values())
-    # products without maps, such as trajectories, are known by the record of how they were made
-    if not is_network and not has_maps and not history.steps(data):
+    # products without maps, such as trajectories, are known by their variables or by the record of how they were made
+    is_known = any(name in table for table in variables.TABLES for name in data.data_vars)
+    if not is_network and not has_maps and not is_known and not history.steps(data):
         raise ValueError(
             f"open_result() needs a network, shifts, series, rate, profile or stack; got {place} with variables "
             f"{sorted(map(str, data.variables))} and dims {tuple(data.dims)}. Open it with xarray.open_dataset()."
         )
 
 
-def _with_chunks(stored: xr.Dataset) -> xr.Dataset:
-    """Leave the data on disk, in dask chunks, and read the coordinates, which every selection and write needs."""
+def _with_coordinates(stored: xr.Dataset, place: str) -> xr.Dataset:
+    """Read the coordinates, which every selection and write needs; those on the grid stay on disk."""
     coordinates = {}
     for name, coordinate in stored.coords.items():
         if not {"y", "x"} <= set(coordinate.dims):
+            Stored(place, name, coordinate.variable, _pieces(coordinate.variable)).raw()
             values = coordinate.variable.load()
             # Strings come back as another type from each format, and netCDF or Zarr refuse that of the other.
             coordinates[name] = values.astype(object) if values.dtype.kind in "TU" else values
-    if not stored.data_vars:
-        return stored.assign_coords(coordinates)
+    return stored.assign_coords(coordinates)
+
+
+def _pieces(variable: xr.Variable) -> tuple[int, ...]:
+    """Shape of the stored chunks. Of a sharded array the shards: its inner chunks would make thousands of tasks."""
+    known = filter(None, map(variable.encoding.get, ("shards", "chunks", "chunksizes")))
+    pieces = next(known, (1,) * variable.ndim)
+    return tuple(
+        piece if isinstance(piece, int) and piece else max(1, size)
+        for piece, size in zip(pieces, variable.shape, strict=True)
+    )
+
+
+def _source(name: Hashable, stored: xr.Dataset, arrays: dict[str, Listed], place: str, is_partial: bool) -> Stored:
+    variable = stored.variables[name]
+    fill = arrays[str(name)].fill if name in arrays else None
+    source = Stored(place, name, variable, _pieces(variable), fill, is_partial)
+    if arrays or "flags" not in stored or stored["flags"].dtype.kind != "i":
+        return source
+    for component in ("dx", "vx"):
+        names = (component, f"sigma_{component}", "flags")
+        if name in names and all(each in stored and stored[each].dims == variable.dims for each in names):
+            others = (Stored(place, each, stored.variables[each], source.pieces) for each in names)
+            return replace(source, witnesses=tuple(others))
+    return source
+
+
+def _with_chunks(stored: xr.Dataset, sources: Mapping[Hashable, Stored], chunks: Mapping[Hashable, int]) -> xr.Dataset:
+    """Leave the data on disk, in dask chunks."""
     # The random token keeps a cluster from mistaking a rewritten store for the one it has already read.
-    return stored.chunk(_chunks(stored), token=uuid.uuid4().hex).assign_coords(coordinates)
+    token = uuid.uuid4().hex
+    lazy = {}
+    for name, source in sources.items():
+        old = source.variable
+        sides = tuple(chunks.get(dim, -1) for dim in old.dims)
+        lazy[name] = xr.Variable(old.dims, tiles.lazy_reads(source, sides, f"{name}-{token}"), old.attrs, old.encoding)
+    return stored.assign(lazy)
 
 
 def _chunks(stored: xr.Dataset) -> dict[Hashable, int]:
     """One chunk size a dim: whole stored chunks of every variable, as many as make a task worth its overhead."""
     chunks: dict[Hashable, int] = {}
     for variable in stored.data_vars.values():
-        # Of a sharded array take the shards: its inner chunks are so small that they make thousands of tasks.
-        known = filter(None, map(variable.encoding.get, ("shards", "chunks", "chunksizes")))
-        pieces = next(known, (1,) * variable.ndim)
-        for dim, size, piece in zip(variable.dims, variable.shape, pieces, strict=True):
-            whole = piece if isinstance(piece, int) and piece else size
-            chunks[dim] = max(1, min(math.lcm(chunks.get(dim, 1), whole), stored.sizes[dim]))
+        for dim, piece in zip(variable.dims, _pieces(variable.variable), strict=True):
+            chunks[dim] = max(1, min(math.lcm(chunks.get(dim, 1), piece), stored.sizes[dim]))
+    if not chunks:
+        return chunks
     widest = max(stored.data_vars.values(), key=lambda variable: variable.nbytes)
     # Dates first, as a pixel's whole history is what most steps need; then along rows, as they lie on disk.
     for dim in sorted(widest.dims, key=lambda dim: {"x": 1, "y": 2}.get(str(dim), 0)):
@@ -203,3 +307,4 @@ def _restore_encoding(data: xr.Dataset) -> None:
             if np.dtype(old.get("dtype", variable.dtype)) != variable.dtype:
                 encoding["dtype"] = old["dtype"]  # packed as integers
         variable.encoding = encoding
+    storage.encode(data)

@@ -13,7 +13,7 @@ from xoffset import _options
 from xoffset._blocks import threads, tiles
 from xoffset.model import history, products
 from xoffset.model.dates import Date
-from xoffset.readers import dates, grids, zeros
+from xoffset.readers import dates, grids, saved_stack, zeros
 from xoffset.readers.pixels import Align, Image, Reader, describe
 from xoffset.readers.rasters import PathLike, arrange, find
 
@@ -40,10 +40,11 @@ def open_stack(
     ----------
     source
         One file, a list of files, a glob pattern such as ``"scenes/*_B04.jp2"``, or a folder, of which the files with
-        the suffix of an image are taken.
+        the suffix of an image are taken. Or a stack that was saved: a Zarr store or netCDF4 file that
+        `stack.to_zarr(path)` or `stack.to_netcdf(path)` wrote.
     band
         Number of the band, counted from 1, or its description. Needed where a file has several bands; an alpha band
-        does not count.
+        does not count. Of a saved stack the name of the variable.
     bbox
         (xmin, ymin, xmax, ymax) in the CRS of the stack [m]. Pixels whose centres lie inside are read, nothing else.
         Dates whose image lies outside are kept, all NaN.
@@ -87,8 +88,8 @@ def open_stack(
     FileNotFoundError
         If a file is missing or nothing matches the pattern.
     OSError
-        If a file is no raster or is damaged; for damaged pixels, and files that have changed since, when they are
-        computed.
+        If a file is no raster or is damaged, or a saved stack incomplete; for damaged pixels, and files that have
+        changed since, when they are read or computed.
     TypeError
         If the pixels are complex numbers.
     ValueError
@@ -102,6 +103,10 @@ def open_stack(
     >>> stack = xoffset.open_stack("photos", date="ortho_%Y.tif", align="cubic")  # doctest: +SKIP
     """
     _check_arguments(align, pixel_size)
+    if saved_stack.is_saved(source):
+        saved_stack.check_options({"date": date, "nodata": nodata, "align": align, "pixel_size": pixel_size})
+        sides = None if chunks is None else _sides(chunks)
+        return saved_stack.read(source, band=band, bbox=bbox, chunks=sides)  # type: ignore[arg-type]
     paths = find(source)
     images = [describe(path, band, nodata, pixel_size) for path in paths]
     scenes = dates.scenes(paths, date)
@@ -125,7 +130,9 @@ def open_stack(
         attrs=_history({"band": band, "bbox": bbox, "nodata": nodata, "pixel_size": pixel_size}, images, align)
         | zeros.tell(zeros_in),
     )
-    return stack.assign_coords(_acquisition(scenes))
+    stack = stack.assign_coords(_acquisition(scenes))
+    products.finish_stack(stack)
+    return stack
 
 
 def _check_arguments(align: Align | None, pixel_size: float | None) -> None:

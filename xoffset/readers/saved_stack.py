@@ -1,0 +1,124 @@
+"""Stacks that were saved with xarray, to Zarr or netCDF, opened again as stacks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xoffset.model import history, kinds, products
+from xoffset.readers.open_result import open_stored
+
+_DIMS = ("time", "y", "x")
+_HDF = b"\x89HDF\r\n\x1a\n"
+
+
+def is_saved(source: Any) -> bool:
+    """Whether a path is a Zarr store, or a netCDF file that holds a stack of ours."""
+    if not isinstance(source, (str, os.PathLike)):
+        return False
+    place = os.fspath(source)
+    if "://" in place:
+        return place.rstrip("/").endswith(".zarr")
+    path = Path(place).expanduser()
+    if path.is_dir():
+        return any((path / name).exists() for name in ("zarr.json", ".zgroup"))
+    return path.suffix.lower() in (".nc", ".nc4", ".h5") and path.is_file() and _is_our_file(path)
+
+
+def _is_our_file(path: Path) -> bool:
+    """Whether a netCDF file holds images with dates on a grid; all others are rasters to GDAL."""
+    with path.open("rb") as opened:
+        if opened.read(len(_HDF)) != _HDF:
+            return False
+    try:
+        with xr.open_dataset(path, engine="h5netcdf", decode_times=False, chunks=None) as found:
+            return _is_ours(found)
+    except (ImportError, ValueError, OSError, KeyError):
+        return False
+
+
+def _is_ours(found: xr.Dataset) -> bool:
+    # xarray writes the dates as we encode them; of anybody else's file GDAL may know more
+    is_dated = str(found["time"].attrs.get("units", "")).startswith("microseconds") if "time" in found else False
+    return is_dated or bool(history.steps(found)) or any(history.steps(each) for each in found.data_vars.values())
+
+
+def read(
+    source: str | os.PathLike[str],
+    *,
+    band: int | str | None,
+    bbox: tuple[float, float, float, float] | None,
+    chunks: tuple[int, int] | None,
+) -> xr.DataArray:
+    """Stack (time, y, x) of a store, cropped; in memory, or lazy with one date a block of the sides given."""
+    place = os.fspath(source) if "://" in os.fspath(source) else str(Path(source).expanduser())
+    with_chunks: dict[Hashable, int] | None = None if chunks is None else {"time": 1, "y": chunks[0], "x": chunks[1]}
+    found = open_stored(place, with_chunks, are_pixels=True)
+    stack = _cropped(_picked(found, place, band), bbox)
+    if chunks is None:
+        stack = stack.load()
+        found.close()
+    else:
+        stack.set_close(found.close)
+    products.finish_stack(stack)
+    return stack
+
+
+def _picked(found: xr.Dataset, place: str, band: int | str | None) -> xr.DataArray:
+    """The only variable that is a stack, or the one with the name given."""
+    kind = kinds.kind_of(found)
+    names = [str(name) for name, each in found.data_vars.items() if set(each.dims) == set(_DIMS)]
+    if kind not in (None, "map") or not names or "flags" in found:
+        what = kinds.KINDS[kind][0] if kind in kinds.KINDS else f"variables {sorted(map(str, found.data_vars))}"
+        raise ValueError(
+            f"open_stack() needs images (time, y, x) in the store; got {what} in {place}. "
+            "Reopen results with xoffset.open_result(path)."
+        )
+    if band is not None and band not in names:
+        raise ValueError(
+            f"open_stack() needs the name of a variable of the store as band; got {band!r}. "
+            f"Choose of: {', '.join(names)}."
+        )
+    if band is None and len(names) > 1:
+        raise ValueError(
+            f"open_stack() needs one band; {place} holds {', '.join(names)}. Pass band={names[0]!r} or another one."
+        )
+    stack = found[band if band is not None else names[0]].transpose(*_DIMS)
+    return stack.assign_attrs({name: value for name, value in found.attrs.items() if name not in stack.attrs})
+
+
+def _cropped(stack: xr.DataArray, bbox: tuple[float, float, float, float] | None) -> xr.DataArray:
+    """Pixels whose centres lie within the box."""
+    if bbox is None:
+        return stack
+    ends = {name: (float(stack[name].min()), float(stack[name].max())) for name in ("x", "y")}
+    extent = f"({ends['x'][0]:.10g}, {ends['y'][0]:.10g}, {ends['x'][1]:.10g}, {ends['y'][1]:.10g})"
+    if len(bbox) != 4 or not (bbox[0] < bbox[2] and bbox[1] < bbox[3]):
+        raise ValueError(
+            f"open_stack() needs bbox=(xmin, ymin, xmax, ymax) in the CRS of the images; got {bbox!r}. "
+            f"Order it so; the pixel centres cover {extent}."
+        )
+    keep = {
+        name: np.flatnonzero((stack[name].values >= low) & (stack[name].values <= high))
+        for name, low, high in (("x", bbox[0], bbox[2]), ("y", bbox[1], bbox[3]))
+    }
+    if any(places.size == 0 for places in keep.values()):
+        raise ValueError(
+            f"open_stack() needs a bbox that holds pixels; there is none in {tuple(bbox)!r}. "
+            f"Give (xmin, ymin, xmax, ymax) in the CRS of the images, whose pixel centres cover {extent}."
+        )
+    return stack.isel({name: slice(int(places[0]), int(places[-1]) + 1) for name, places in keep.items()})
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse options that are for files of images, not for a saved stack."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"open_stack() needs no {given[0]}= for a stack that was saved; got {options[given[0]]!r}. Leave it out."
+        )
