@@ -486,7 +486,7 @@ def cut_tile(stack, search, margin, template=64, step=16):
         margin=margin,
         levels=0,
         dates=2,
-        nodata=None,
+        nodata=(),
         dtype=np.dtype(np.float32),
     )
     (tile,) = lattice.tiles()

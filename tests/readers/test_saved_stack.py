@@ -6,7 +6,7 @@ import xarray as xr
 
 import xoffset
 from xoffset import synthetic
-from xoffset.model import grids
+from xoffset.model import declared
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The codec `vlen-utf8` is currently not part in the Zarr format 3", "ignore:Consolidated metadata is curr"
@@ -76,7 +76,7 @@ def test_no_pixel_of_integers_is_taken_for_a_fill_value(stack, tmp_path):
     again.to_zarr(tmp_path / "again.zarr", consolidated=False)
     again = xoffset.open_stack(tmp_path / "again.zarr")
     xr.testing.assert_identical(again.rename(counts.name), counts)
-    assert grids.nodata_of(again) is None
+    assert declared.fills_of(again) == ()
     assert grids.nodata_of(xr.open_zarr(tmp_path / "again.zarr", consolidated=False)["image"]) is None
 
 

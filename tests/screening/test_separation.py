@@ -200,6 +200,7 @@ def test_only_pairs_that_pass_the_other_tests_are_judged():
     days = abs(in_years((shifts.secondary - shifts.reference).values)) * 365.25
     # without the short pairs nothing moves
     shifts["score"] = shifts.dx.copy(data=np.where(days < 128.0, 0.1, 0.9)[:, None, None] * np.ones(shifts.dx.shape))
+    shifts["score"].attrs["units"] = "1"
     assert flagged(xoffset.screen(shifts, neighbourhood=False, max_separation="auto")).any()
     strict = xoffset.screen(shifts, min_score=0.5, neighbourhood=False, max_separation="auto")
     assert not (flagged(strict) & truth).any()
