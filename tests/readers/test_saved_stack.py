@@ -6,7 +6,7 @@ import xarray as xr
 
 import xoffset
 from xoffset import synthetic
-from xoffset.model import grids
+from xoffset.model import declared, grids
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The codec `vlen-utf8` is currently not part in the Zarr format 3", "ignore:Consolidated metadata is curr"
@@ -76,8 +76,8 @@ def test_no_pixel_of_integers_is_taken_for_a_fill_value(stack, tmp_path):
     again.to_zarr(tmp_path / "again.zarr", consolidated=False)
     again = xoffset.open_stack(tmp_path / "again.zarr")
     xr.testing.assert_identical(again.rename(counts.name), counts)
-    assert grids.nodata_of(again) is None
-    assert grids.nodata_of(xr.open_zarr(tmp_path / "again.zarr", consolidated=False)["image"]) is None
+    assert declared.fills_of(again) == ()
+    assert declared.fills_of(xr.open_zarr(tmp_path / "again.zarr", consolidated=False)["image"]) == ()
 
 
 def test_chunks_of_zeros_that_are_not_there_are_no_pixels(stack, tmp_path):
@@ -125,3 +125,18 @@ def test_an_incomplete_stack_is_refused(stack, tmp_path):
     (path / "image/c/0/1/0").unlink()
     with pytest.raises(OSError, match=r"open_stack\(\) needs a complete product; .* lacks 1 of 2 chunks of 'image'"):
         xoffset.open_stack(path, chunks=64)
+
+
+@pytest.mark.parametrize("chunks", [None, 64])
+def test_damage_is_told_to_who_opened_a_stack(stack, chunks, tmp_path):
+    path = tmp_path / "stack.zarr"
+    in_chunks(stack, y=48).to_zarr(path, consolidated=False)
+    chunk = path / "image/c/0/1/0"
+    rotten = bytearray(chunk.read_bytes())
+    rotten[len(rotten) // 2] ^= 4
+    chunk.write_bytes(rotten)
+    with pytest.raises(OSError, match=r"^open_stack\(\) needs readable values; .*'image' in chunk"):
+        xoffset.open_stack(path, chunks=chunks).compute()
+    (path / "zarr.json").write_text("{")
+    with pytest.raises(OSError, match=r"^open_stack\(\) needs a readable Zarr store"):
+        xoffset.open_stack(path, chunks=chunks)

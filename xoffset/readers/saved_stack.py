@@ -9,6 +9,7 @@ from typing import Any
 
 import xarray as xr
 
+from xoffset import _options
 from xoffset.model import history, kinds, products
 from xoffset.readers import grids
 from xoffset.readers.grids import Bounds
@@ -59,7 +60,8 @@ def read(
     """Stack (time, y, x) of a store, cropped; in memory, or lazy with one date a block of the sides given."""
     place = os.fspath(source) if "://" in os.fspath(source) else str(Path(source).expanduser())
     with_chunks: dict[Hashable, int] | None = None if chunks is None else {"time": 1, "y": chunks[0], "x": chunks[1]}
-    found = open_stored(place, with_chunks, are_pixels=True)
+    with _options.speaking_as("open_stack", "open_result"):
+        found = open_stored(place, with_chunks, are_pixels=True)
     stack = _cropped(_picked(found, place, band), bbox)
     if chunks is None:
         stack = stack.load()
