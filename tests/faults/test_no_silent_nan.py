@@ -286,6 +286,20 @@ def test_what_is_unknown_says_so_and_the_rest_stays():
         np.testing.assert_array_equal(after, before)
 
 
+@pytest.mark.parametrize("dtype", ["int64", "float64"])
+def test_no_bit_without_a_name_passes(dtype):
+    plain_flags = plain().flags.values
+    for value, wanted in ((1 << 40, 0), ((1 << 40) | FLAGS["low_score"], FLAGS["low_score"]), (-9999, NODATA)):
+        shifts = plain().copy(deep=True)
+        known = tuple(np.argwhere(np.isfinite(shifts.dx.values) & (plain_flags == 0))[3])
+        shifts = shifts.assign(flags=shifts.flags.astype(dtype))
+        shifts.flags.values[known] = value
+        found = without_nonsense(shifts, ("dx", "dy"), ("sigma_dx", "sigma_dy", "cov_dxdy"))
+        assert found.flags.values[known] == wanted
+        check(xoffset.screen(shifts))
+        check(xoffset.invert(shifts))
+
+
 def test_a_covariance_larger_than_its_errors_allow_is_unknown():
     shifts = plain().copy(deep=True)
     known = tuple(np.argwhere(np.isfinite(shifts.sigma_dx.values))[5])

@@ -10,6 +10,7 @@ import xarray as xr
 
 from xoffset._blocks import elements
 from xoffset._kernels import bits
+from xoffset.model.flags import FLAGS
 
 # Metres, or metres a year, beyond which nothing on Earth moves. The numbers that libraries leave where nothing was
 # written lie beyond it, and the squares of all that lies below fit single precision.
@@ -18,6 +19,7 @@ LARGEST = 1e9
 LARGEST_OF_ALL = 1e15
 # Covariance over the product of the two standard errors, at most; more than 1 by rounding only.
 _LARGEST_CORRELATION = 1.001
+_NAMED = np.int64(sum(FLAGS.values()))
 
 
 def without_nonsense(data: xr.Dataset, names: tuple[str, str], errors: tuple[str, str, str]) -> xr.Dataset:
@@ -27,7 +29,8 @@ def without_nonsense(data: xr.Dataset, names: tuple[str, str], errors: tuple[str
     So is one whose flags are NaN, which `where` of xarray makes of those whose values its caller removed, and one that
     is NaN without a flag. A standard error that is infinite, as large or below zero is unknown, and so is a covariance
     larger than the product of both errors; their vector stays. Infinity and numbers beyond reason in other variables
-    become NaN. Lazy arrays stay lazy.
+    become NaN. Bits of flags that have no name are dropped; flags below zero, such as a fill value, are `nodata`. Lazy
+    arrays stay lazy.
     """
     dims = data[names[0]].dims
     vector = [data[name].data for name in names]
@@ -100,10 +103,12 @@ def _within(values: np.ndarray) -> np.ndarray:
 def _lack_flags(flags: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
     if flags.dtype.kind == "f" and not np.isfinite(flags).all():
         return True
+    if (flags.astype(np.int64, copy=False) & ~_NAMED).any():
+        return True
     return bool(_is_nonsense(x, y).any() or ((np.isnan(x) | np.isnan(y)) & (flags == 0)).any())
 
 
 def _flagged(flags: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    found = np.where(np.isfinite(flags), flags, bits.NODATA).astype(np.int64)
+    found = np.where(np.isfinite(flags) & (flags >= 0), flags, bits.NODATA).astype(np.int64) & _NAMED
     lacks = _is_nonsense(x, y) | ((np.isnan(x) | np.isnan(y)) & (found == 0))
     return np.asarray(found | np.where(lacks, np.int64(bits.NODATA), np.int64(0)))
