@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 Choice = TypeVar("Choice")
+
+
+@contextmanager
+def speaking_as(caller: str, function: str) -> Iterator[None]:
+    """Let errors of a function bear the name of the one that calls it, which is what its user has called."""
+    try:
+        yield
+    except (TypeError, ValueError, OSError, ImportError) as error:
+        if caller == function or not str(error).startswith(f"{function}() "):
+            raise
+        raise type(error)(f"{caller}{str(error).removeprefix(function)}") from error
 
 
 def is_number(value: Any) -> bool:

@@ -45,9 +45,9 @@ def spoilt(kind, seed=0):
     elif kind.startswith("sigma"):
         fields["sigma_dx"][here] = float(kind.split()[1])
         fields["sigma_dy"][here] = float(kind.split()[1])
-    elif kind == "score":
+    elif kind.startswith("score"):
         for name in ("score", "peak_gap", "false_alarm"):
-            fields[name][here] = np.inf
+            fields[name][here] = float(kind.split()[1])
     elif kind == "flags":
         shifts = shifts.assign(flags=shifts.flags.astype("float64"))
         shifts.flags.values[here] = np.nan
@@ -62,14 +62,15 @@ def spoilt(kind, seed=0):
     elif kind == "without flags":
         fields["dx"][here] = np.nan
         return shifts.drop_vars("flags")
-    elif kind == "cov":
-        fields["cov_dxdy"][here] = np.inf
+    elif kind.startswith("cov"):
+        fields["cov_dxdy"][here] = float(kind.split()[1])
     return shifts
 
 
 KINDS = (
     "nan", "inf", "-inf", "1e30", "-1e20", "one nan", "sigma inf", "sigma nan", "sigma -1", "sigma 0", "sigma 1e30",
-    "sigma -inf", "score", "flags", "where", "all", "pixels", "pairs", "without flags", "cov",
+    "sigma -inf", "score inf", "score 1e30", "flags", "where", "all", "pixels", "pairs", "without flags", "cov inf",
+    "cov -1e30", "cov 1e6",
 )  # fmt: skip
 
 
@@ -154,7 +155,7 @@ def check(product):
     """Hold a product against what no product may hold."""
     for name, variable in product.data_vars.items():
         if variable.dtype.kind == "f":
-            assert not np.isinf(variable.values).any(), f"infinite {name}"
+            assert not (np.abs(variable.values) > 1e15).any(), f"no such {name}"
     if "flags" not in product:
         return
     flags = product.flags
@@ -283,6 +284,42 @@ def test_what_is_unknown_says_so_and_the_rest_stays():
     for name in shifts.data_vars:
         before, after = (each[name].values[untouched] for each in (plain(), found))
         np.testing.assert_array_equal(after, before)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float64"])
+def test_no_bit_without_a_name_passes(dtype):
+    plain_flags = plain().flags.values
+    for value, wanted in ((1 << 40, 0), ((1 << 40) | FLAGS["low_score"], FLAGS["low_score"]), (-9999, NODATA)):
+        shifts = plain().copy(deep=True)
+        known = tuple(np.argwhere(np.isfinite(shifts.dx.values) & (plain_flags == 0))[3])
+        shifts = shifts.assign(flags=shifts.flags.astype(dtype))
+        shifts.flags.values[known] = value
+        found = without_nonsense(shifts, ("dx", "dy"), ("sigma_dx", "sigma_dy", "cov_dxdy"))
+        assert found.flags.values[known] == wanted
+        check(xoffset.screen(shifts))
+        check(xoffset.invert(shifts))
+
+
+def test_a_covariance_larger_than_its_errors_allow_is_unknown():
+    shifts = plain().copy(deep=True)
+    known = tuple(np.argwhere(np.isfinite(shifts.sigma_dx.values))[5])
+    largest = float(shifts.sigma_dx.values[known] * shifts.sigma_dy.values[known])
+    for share, is_known in ((0.99, True), (-0.99, True), (1.5, False), (-1.5, False)):
+        shifts.cov_dxdy.values[known] = share * largest
+        found = without_nonsense(shifts, ("dx", "dy"), ("sigma_dx", "sigma_dy", "cov_dxdy"))
+        assert np.isfinite(found.cov_dxdy.values[known]) == is_known
+        assert np.isfinite(found.sigma_dx.values[known])
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e30, -1e30])
+@pytest.mark.parametrize("name", OF_SERIES)
+def test_no_number_beyond_reason_passes_through_a_series(name, value):
+    series = xoffset.invert(plain()).copy(deep=True)
+    here = np.random.default_rng(5).random(series.sizes["y"] * series.sizes["x"]).reshape(series.rms.shape) < 0.1
+    for variable in series.data_vars.values():
+        if variable.dtype.kind == "f":
+            variable.values[..., here] = value
+    check(OF_SERIES[name](series))
 
 
 def test_good_shifts_are_not_copied():

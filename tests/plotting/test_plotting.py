@@ -260,6 +260,46 @@ class TestArrows:
         assert plotting.velocity_map(make_rate() * np.nan, tmp_path / "empty.png").exists()
 
 
+class TestDeclared:
+    """What data declare of themselves holds for pictures too."""
+
+    def test_velocities_of_other_units_are_compared_in_metres_a_year(self):
+        rate = make_rate()
+        daily = rate.assign({name: (rate[name] / 365.25).assign_attrs(units="m/day") for name in ("vx", "vy")})
+        for given, like in ((daily, None), (rate, daily), (daily, rate)):
+            found = maps._as_velocity(given, "comparison_map", like)
+            error = abs(found - maps._as_velocity(rate, "comparison_map"))
+            assert float(error.to_dataarray().max()) < 1e-4
+            assert found["vx"].attrs["units"] == "m yr-1"
+
+    def test_fill_values_are_not_drawn(self):
+        rate = make_rate()
+        filled = rate["v"].fillna(-32767).assign_attrs(_FillValue=-32767.0)
+        np.testing.assert_array_equal(maps._as_field(filled, "map_of"), maps._as_field(rate["v"], "map_of"))
+
+    def test_fill_values_are_not_drawn_of_a_product(self, tmp_path, monkeypatch):
+        drawn = {}
+        monkeypatch.setattr(maps, "draw", lambda axes, field, scale, **_: drawn.update({field.name: field}))
+        rate = make_rate()
+        plotting.save_maps(rate.assign(vx=rate["vx"].fillna(-32767).assign_attrs(_FillValue=-32767.0)), tmp_path)
+        for name in ("vx", "speed"):
+            assert float(drawn[name].min()) >= 0.0
+            assert int(drawn[name].isnull().sum()) == 25
+
+    @pytest.mark.parametrize("units", ["px", "m", "furlong"])
+    def test_other_units_are_refused(self, units, tmp_path):
+        rate = make_rate()
+        rate["vx"].attrs["units"] = units
+        for draw in (plotting.save_maps, plotting.velocity_map):
+            with pytest.raises(ValueError, match=f"needs 'vx' in m yr-1; got units '{units}'"):
+                draw(rate, tmp_path / "map.png")
+
+    def test_truth_of_another_crs_is_refused(self, tmp_path):
+        rate, truth = (make_rate().assign_attrs(crs=code) for code in ("EPSG:32632", "EPSG:32633"))
+        with pytest.raises(ValueError, match=r"comparison_map\(\) needs the truth in the CRS of the rate"):
+            plotting.comparison_map(rate, truth, tmp_path / "map.png")
+
+
 class TestRefusals:
     def test_an_array(self, tmp_path):
         with pytest.raises(TypeError, match=r"plotting\.map_of\(\)"):

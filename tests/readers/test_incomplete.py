@@ -291,10 +291,11 @@ class TestAppend:
             xoffset.open_result(path).load()
         rest = xoffset.open_result(path, partial=True)
         assert rest.sizes["pair"] in (3, 6)
-        mended = xoffset.extend(rest.load(), stack, xoffset.pairs(stack))
-        xr.testing.assert_identical(mended, whole)
-        with pytest.raises(ValueError, match=r"(whole shifts for only_new|none)"):
-            self.only_new(rest, stack)
+        for given in (rest, rest.copy().load()):
+            mended = xoffset.extend(given, stack, xoffset.pairs(stack))
+            xr.testing.assert_identical(mended.load(), whole)
+            with pytest.raises(ValueError, match=r"(whole shifts for only_new|none)"):
+                self.only_new(given, stack)
         mended.to_zarr(path, mode="w", consolidated=False)
         xr.testing.assert_identical(xoffset.open_result(path), whole)
 

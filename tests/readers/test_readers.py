@@ -849,6 +849,8 @@ def test_dates_outside_the_bbox_are_kept(tmp_path):
         ((500_100, 3_999_700, 500_000, 3_999_900), "Order it so; the images cover"),
         ((1, 2, 3), "Order it so; the images cover"),
         ((np.nan, 0, 1, 1), "Order it so"),
+        ("all", "Order it so"),
+        ((0, 0, "1", 1), "Order it so"),
     ],
 )
 def test_errors_of_bbox(tmp_path, bbox, message):

@@ -61,7 +61,7 @@ def test_is_cropped_by_pixel_centres(stack, how, tmp_path):
     box = (x[10] - 1, y[40] - 1, x[30] + 1, y[20] + 1)
     expected = stack.isel(y=slice(20, 41), x=slice(10, 31))
     xr.testing.assert_identical(xoffset.open_stack(tmp_path / name, bbox=box), expected)
-    with pytest.raises(ValueError, match=r"whose pixel centres cover"):
+    with pytest.raises(ValueError, match=r"cover \(.*\) from one pixel centre to the last"):
         xoffset.open_stack(tmp_path / name, bbox=(0, 0, 1, 1))
     with pytest.raises(ValueError, match=r"Order it so"):
         xoffset.open_stack(tmp_path / name, bbox=box[::-1])
@@ -125,3 +125,18 @@ def test_an_incomplete_stack_is_refused(stack, tmp_path):
     (path / "image/c/0/1/0").unlink()
     with pytest.raises(OSError, match=r"open_stack\(\) needs a complete product; .* lacks 1 of 2 chunks of 'image'"):
         xoffset.open_stack(path, chunks=64)
+
+
+@pytest.mark.parametrize("chunks", [None, 64])
+def test_damage_is_told_to_who_opened_a_stack(stack, chunks, tmp_path):
+    path = tmp_path / "stack.zarr"
+    in_chunks(stack, y=48).to_zarr(path, consolidated=False)
+    chunk = path / "image/c/0/1/0"
+    rotten = bytearray(chunk.read_bytes())
+    rotten[len(rotten) // 2] ^= 4
+    chunk.write_bytes(rotten)
+    with pytest.raises(OSError, match=r"^open_stack\(\) needs readable values; .*'image' in chunk"):
+        xoffset.open_stack(path, chunks=chunks).compute()
+    (path / "zarr.json").write_text("{")
+    with pytest.raises(OSError, match=r"^open_stack\(\) needs a readable Zarr store"):
+        xoffset.open_stack(path, chunks=chunks)

@@ -46,8 +46,9 @@ def correlate(
         greatest common divisor of step and templates, so that all share their centre.
     search
         Largest displacement looked for around the prior, in pixels, inclusive: one number, `(y, x)`, or a DataArray
-        (y, x) of numbers, of which the nearest holds for a node (0 or NaN leaves it out). A peak on the outermost ring
-        is not accepted: choose at least one pixel more than the motion. A `Pyramid` goes from coarse to fine.
+        (y, x) of numbers, of which the nearest holds for a node (0 or NaN leaves it out), whose `units`, if stated, are
+        pixels. A peak on the outermost ring is not accepted: choose at least one pixel more than the motion. A
+        `Pyramid` goes from coarse to fine.
     step
         Distance between windows, in pixels.
     matcher

@@ -21,7 +21,7 @@ from xoffset._arrays.matching.options import Matcher, MatcherName, as_matcher
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._arrays.matching.search import Pair
 from xoffset._blocks import tiles
-from xoffset._options import is_whole
+from xoffset._options import is_whole, speaking_as
 from xoffset.matching.guide import Grid, Guide, make_guide
 from xoffset.model import checks, grids
 
@@ -98,13 +98,8 @@ class Request:
 
 def prepare(stack: xr.DataArray, network: xr.Dataset, options: Options, caller: str = "correlate") -> Request:
     """Check everything and compute nothing of the images; the errors bear the name of the caller."""
-    try:
+    with speaking_as(caller, "correlate"):
         return _prepared(stack, network, options)
-    except (TypeError, ValueError) as error:
-        # what is checked is what correlate() needs, whoever asks for it
-        if caller == "correlate" or not str(error).startswith("correlate() "):
-            raise
-        raise type(error)(f"{caller}{str(error).removeprefix('correlate')}") from error
 
 
 def _prepared(stack: xr.DataArray, network: xr.Dataset, options: Options) -> Request:

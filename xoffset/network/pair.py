@@ -32,10 +32,10 @@ def pair(dataset: xr.Dataset, reference: Date, secondary: Date) -> xr.Dataset:
     Raises
     ------
     TypeError
-        If it is no Dataset, or a date is none.
+        If it is no Dataset, or its dates are no datetime64.
     ValueError
-        If there is no such pair (the nearest ones are named), a day has several images, or there are several matches
-        of the same two dates.
+        If a date is none or would have to be guessed, there is no such pair (the nearest ones are named), a day has
+        several images, or there are several matches of the same two dates.
 
     Examples
     --------

@@ -14,7 +14,9 @@ import xarray as xr
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 from xoffset import _options
+from xoffset.model import grids
 from xoffset.model.dates import DAYS, in_days
+from xoffset.model.declared import decoded, in_metres, with_decoded
 from xoffset.model.kinds import kind_of
 from xoffset.plotting.style import (
     axis_unit,
@@ -83,6 +85,7 @@ def save_maps(dataset: xr.Dataset, folder: str | os.PathLike[str], *, truth: xr.
         raise TypeError(
             f"save_maps() needs a Dataset; got {type(dataset).__name__}. Draw one field with plotting.map_of()."
         )
+    dataset = with_decoded(dataset, "save_maps")
     fields = list(_fields(dataset))
     if not fields:
         raise ValueError(
@@ -290,7 +293,9 @@ def _as_field(field: xr.DataArray, caller: str) -> xr.DataArray:
             f"{caller}() needs a DataArray on y and x with both coordinates; got {got}. "
             "Select one date or pair first: data.isel(time=-1)."
         )
-    field = thinned(field).transpose("y", "x").sortby(["y", "x"]).compute()
+    field = thinned(in_metres(field, caller)).transpose("y", "x").sortby(["y", "x"]).compute()
+    if field.dtype.kind in "iuf":
+        field = decoded(field, "the field", caller, wanted=None)
     if field.dtype.kind == "M":
         return field.copy(data=in_days(field.values)).assign_attrs(units=DAYS)
     return field
@@ -307,8 +312,15 @@ def _as_velocity(rate: xr.Dataset, caller: str, like: xr.Dataset | None = None) 
             f"{caller}() needs variables vx and vy [m yr-1]; got none called {' or '.join(lacking)}. "
             "Pass the result of velocity()."
         )
+    rate = grids.with_crs(with_decoded(rate[["vx", "vy"]], caller))
     if like is not None:
-        rate = rate[["vx", "vy"]].interp(x=like["x"], y=like["y"])
+        theirs, ours = grids.crs_of(rate), grids.crs_of(like)
+        if theirs is not None and ours is not None and not grids.agree(theirs, ours):
+            raise ValueError(
+                f"{caller}() needs the truth in the CRS of the rate, {ours.name}; got {theirs.name}. "
+                "Make it anew in that CRS: vectors do not turn when their grid is reprojected."
+            )
+        rate = rate.interp(x=like["x"], y=like["y"])
     return xr.Dataset({name: _as_field(rate[name], caller) for name in ("vx", "vy")})
 
 

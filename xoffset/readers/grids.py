@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from xoffset._options import is_number
 from xoffset.model.grids import check_crs as check_metric
 
 if TYPE_CHECKING:
@@ -109,19 +110,24 @@ def crop(grid: Grid, bbox: Bounds | None) -> Window:
     """Window of the pixels whose centres lie within the box."""
     if bbox is None:
         return grid.whole
-    left, bottom, right, top = grid.bounds(grid.whole)
-    extent = f"({left:.10g}, {bottom:.10g}, {right:.10g}, {top:.10g})"
-    if len(bbox) != 4 or not (bbox[0] < bbox[2] and bbox[1] < bbox[3]):
+    edges = ", ".join(f"{edge:.10g}" for edge in grid.bounds_of_all)
+    return window_in(bbox, grid.y_centres, grid.x_centres, f"({edges}) in {name_of(grid.crs)}")
+
+
+def window_in(bbox: Bounds, y: np.ndarray, x: np.ndarray, extent: str) -> Window:
+    """Window of the pixels whose centres lie within a box; `extent` tells what there is."""
+    edges = np.ravel(np.asarray(bbox, dtype=object)).tolist()
+    if len(edges) != 4 or not all(map(is_number, edges)) or not (edges[0] < edges[2] and edges[1] < edges[3]):
         raise ValueError(
             f"open_stack() needs bbox=(xmin, ymin, xmax, ymax) in the CRS of the images; got {bbox!r}. "
             f"Order it so; the images cover {extent}."
         )
-    rows = np.flatnonzero((grid.y_centres >= bbox[1]) & (grid.y_centres <= bbox[3]))
-    columns = np.flatnonzero((grid.x_centres >= bbox[0]) & (grid.x_centres <= bbox[2]))
+    left, bottom, right, top = edges
+    rows, columns = np.flatnonzero((y >= bottom) & (y <= top)), np.flatnonzero((x >= left) & (x <= right))
     if rows.size == 0 or columns.size == 0:
         raise ValueError(
-            f"open_stack() needs a bbox that holds pixels; there is none in {tuple(bbox)!r}. "
-            f"Give (xmin, ymin, xmax, ymax) in the CRS of the images ({name_of(grid.crs)}), which cover {extent}."
+            f"open_stack() needs a bbox that holds pixels; there is none in {bbox!r}. "
+            f"Give (xmin, ymin, xmax, ymax) in the CRS of the images, which cover {extent}."
         )
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 

@@ -97,12 +97,15 @@ def open_stored(
     try:
         _check_product(opened, place)
         stored = _with_coordinates(opened, place)
-        sources = {name: _source(name, stored, arrays, place, is_partial) for name in stored.data_vars}
+        caller = "open_stack" if are_pixels else "open_result"
+        sources = {
+            name: replace(_source(name, stored, arrays, place, is_partial), caller=caller) for name in stored.data_vars
+        }
         if is_partial:
             incomplete.check(place, stored, arrays)
         else:
             found = completeness.unwritten(stored, arrays, sources)
-            completeness.check(place, found, "open_stack" if are_pixels else "open_result")
+            completeness.check(place, found, caller)
             if are_pixels:
                 completeness.check_pixels(place, stored, arrays)
         result = _with_chunks(stored, sources, chunks or _chunks(stored))

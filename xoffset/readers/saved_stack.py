@@ -7,10 +7,12 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
+from xoffset import _options
 from xoffset.model import history, kinds, products
+from xoffset.readers import grids
+from xoffset.readers.grids import Bounds
 from xoffset.readers.open_result import open_stored
 
 _DIMS = ("time", "y", "x")
@@ -52,13 +54,14 @@ def read(
     source: str | os.PathLike[str],
     *,
     band: int | str | None,
-    bbox: tuple[float, float, float, float] | None,
+    bbox: Bounds | None,
     chunks: tuple[int, int] | None,
 ) -> xr.DataArray:
     """Stack (time, y, x) of a store, cropped; in memory, or lazy with one date a block of the sides given."""
     place = os.fspath(source) if "://" in os.fspath(source) else str(Path(source).expanduser())
     with_chunks: dict[Hashable, int] | None = None if chunks is None else {"time": 1, "y": chunks[0], "x": chunks[1]}
-    found = open_stored(place, with_chunks, are_pixels=True)
+    with _options.speaking_as("open_stack", "open_result"):
+        found = open_stored(place, with_chunks, are_pixels=True)
     stack = _cropped(_picked(found, place, band), bbox)
     if chunks is None:
         stack = stack.load()
@@ -92,27 +95,14 @@ def _picked(found: xr.Dataset, place: str, band: int | str | None) -> xr.DataArr
     return stack.assign_attrs({name: value for name, value in found.attrs.items() if name not in stack.attrs})
 
 
-def _cropped(stack: xr.DataArray, bbox: tuple[float, float, float, float] | None) -> xr.DataArray:
+def _cropped(stack: xr.DataArray, bbox: Bounds | None) -> xr.DataArray:
     """Pixels whose centres lie within the box."""
     if bbox is None:
         return stack
-    ends = {name: (float(stack[name].min()), float(stack[name].max())) for name in ("x", "y")}
-    extent = f"({ends['x'][0]:.10g}, {ends['y'][0]:.10g}, {ends['x'][1]:.10g}, {ends['y'][1]:.10g})"
-    if len(bbox) != 4 or not (bbox[0] < bbox[2] and bbox[1] < bbox[3]):
-        raise ValueError(
-            f"open_stack() needs bbox=(xmin, ymin, xmax, ymax) in the CRS of the images; got {bbox!r}. "
-            f"Order it so; the pixel centres cover {extent}."
-        )
-    keep = {
-        name: np.flatnonzero((stack[name].values >= low) & (stack[name].values <= high))
-        for name, low, high in (("x", bbox[0], bbox[2]), ("y", bbox[1], bbox[3]))
-    }
-    if any(places.size == 0 for places in keep.values()):
-        raise ValueError(
-            f"open_stack() needs a bbox that holds pixels; there is none in {tuple(bbox)!r}. "
-            f"Give (xmin, ymin, xmax, ymax) in the CRS of the images, whose pixel centres cover {extent}."
-        )
-    return stack.isel({name: slice(int(places[0]), int(places[-1]) + 1) for name, places in keep.items()})
+    y, x = (stack[name].values for name in ("y", "x"))
+    edges = ", ".join(f"{edge:.10g}" for edge in (x.min(), y.min(), x.max(), y.max()))
+    rows, columns = grids.window_in(bbox, y, x, f"({edges}) from one pixel centre to the last")
+    return stack.isel(y=rows, x=columns)
 
 
 def check_options(options: Mapping[str, Any]) -> None:

@@ -30,6 +30,7 @@ class Stored:
     fill: Any = None
     is_partial: bool = False
     witnesses: tuple[Stored, ...] = ()
+    caller: str = "open_result"  # whose user is told of errors
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -59,8 +60,8 @@ class Stored:
         if self.is_partial:
             return np.where(unwritten, block.dtype.type(np.nan), block) if block.dtype.kind == "f" else block
         raise OSError(
-            f"open_result() needs a complete product; got {int(unwritten.sum())} unwritten values of '{self.name}' in "
-            f"{self._place_of(key)} of {self.place}. Its writer was stopped. {ADVICE}"
+            f"{self.caller}() needs a complete product; got {int(unwritten.sum())} unwritten values of '{self.name}' "
+            f"in {self._place_of(key)} of {self.place}. Its writer was stopped. {ADVICE}"
         )
 
     def raw(self, key: Any = ...) -> np.ndarray:
@@ -71,7 +72,7 @@ class Stored:
             raise
         except Exception as error:  # what a damaged chunk raises depends on the library and on the byte that is wrong
             raise OSError(
-                f"open_result() needs readable values; got '{type(error).__name__}: {error}' for '{self.name}' in "
+                f"{self.caller}() needs readable values; got '{type(error).__name__}: {error}' for '{self.name}' in "
                 f"{self._damaged(key)} of {self.place}. The file is damaged: restore it from a copy, or write it again."
             ) from error
 
