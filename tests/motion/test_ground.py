@@ -198,7 +198,7 @@ def test_any_chunks_give_the_same_bits(products, name, cut, dtype):
     expected = xoffset.ground(data)
     lazy = xoffset.ground(data.chunk(y=cut[0], x=cut[1]))
     assert all(variable.chunks is not None for variable in lazy.data_vars.values())
-    assert {variable.dtype for variable in lazy.data_vars.values()} == {np.dtype(dtype)}
+    assert {variable.dtype for variable in lazy.drop_vars("flags").data_vars.values()} == {np.dtype(dtype)}
     xr.testing.assert_identical(lazy.compute(), expected)
 
 
@@ -207,6 +207,8 @@ def test_beyond_the_reach_of_the_projection_is_unknown():
     found = xoffset.ground(data)
     assert np.isfinite(found.d_east[0, 0])
     assert np.isnan(found.d_east[0, -1])
+    assert bool(xoffset.flags.flagged(found, "nodata")[0, -1])
+    assert found.flags[0, 0] == 0
 
 
 def test_turned_results_go_to_disk(products, tmp_path):

@@ -232,6 +232,11 @@ def _order(shifts: xr.Dataset, network: xr.Dataset, is_whole: np.ndarray) -> tup
 
 def _names_of_all(parts: list[xr.Dataset]) -> list[str]:
     """Variables that all parts have, after checking that they fit together."""
+    if "flags" not in parts[0]:
+        raise ValueError(
+            "extend() needs 'flags' of the shifts, which tell why a value is missing; got shifts without. "
+            "Keep what correlate() returns."
+        )
     names = [name for name in products.variables_of_shifts(parts[-1]) if name in parts[0]]
     for name in names:
         ours, theirs = parts[-1][name], parts[0][name]

@@ -263,6 +263,7 @@ CLOSURE = (
             "is_bad": (None, "closure or spread far above those of the other dates"),
         },
     )
+    | _flags(_PAIR_MAPS)
 )
 
 DIAGNOSIS = _table(

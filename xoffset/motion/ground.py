@@ -11,6 +11,7 @@ import xarray as xr
 from xoffset._arrays import vectors
 from xoffset._blocks import whole
 from xoffset.model import checks, components, grids, history, products, variables
+from xoffset.model.flags import FLAGS, flag_attrs
 from xoffset.model.points import places_of, takes_points
 
 Field = tuple[tuple[str, ...], Any]  # dims and values
@@ -85,6 +86,12 @@ def ground(dataset: xr.Dataset) -> xr.Dataset:
             out[name] = each.assign_attrs(long_name=text)
     for name, (dims, values) in found.items():
         out[name] = (dims, values.astype(vectors_of_grid.dtype), products.attrs_of(variables.GROUND[name]))
+    # nothing is known beyond the reach of the projection either
+    is_unknown = out[f"{names[0][0]}_east"].isnull()
+    flags = data["flags"].astype(np.int64) if "flags" in data else is_unknown * np.int64(0)
+    silent = (is_unknown & (flags == 0)) * np.int64(FLAGS["nodata"])
+    out["flags"] = (flags | silent).transpose(*flags.dims)
+    out["flags"].attrs = flag_attrs()
     out.attrs = data.attrs | {"processing": history.processed(data, {"function": "ground"})}
     return products.finish(out[[*found, *(name for name in out.data_vars if name not in found)]])
 

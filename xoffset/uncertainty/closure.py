@@ -17,6 +17,7 @@ from xoffset._blocks import halos
 from xoffset._blocks.whole import at_once
 from xoffset._kernels.networks.triplets import misclosure
 from xoffset.model import checks, grids, products, variables
+from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.points import places_of, takes_points
 from xoffset.model.stable import on_nodes
 
@@ -70,7 +71,8 @@ def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dat
         On (pair, y, x): `closure` [m], the root mean square of ``|c|``/√3 over the triplets of the pair, the length of
         the error vector of a pair if the three of a triplet are alike; `tolerance` [m], what the standard errors and
         the motion allow, NaN also where a standard error is unknown; `n_triplets`. On (time, y, x): `date_closure` [m]
-        and `date_n_triplets`, the same over the triplets of the date. NaN where no triplet has all of its three pairs.
+        and `date_n_triplets`, the same over the triplets of the date. NaN where no triplet has all of its three pairs;
+        `flags` (pair, y, x) says `no_pairs` there, beside the flags of the pair.
 
         The table, by pair: `median_closure` [m] over the map, `share_beyond` [1] of the nodes whose closure is beyond
         the tolerance, and `sigma_factor` [1], 1 for all pairs without a bad date. By date (time):
@@ -168,6 +170,7 @@ def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dat
         "n_triplets": (of_pairs, fields["n_triplets"].astype(np.int32)),
         "date_closure": (of_dates, fields["date_closure"]),
         "date_n_triplets": (of_dates, fields["date_n_triplets"].astype(np.int32)),
+        "flags": (of_pairs, _why_open(fields["closure"], flags_of(shifts, "closure"))),
     }
     values = layout.split(table)
     values["is_bad"] = values["is_bad"] > 0.0
@@ -185,6 +188,11 @@ def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dat
     if isinstance(table, np.ndarray):
         product.attrs["bad_dates"] = ", ".join(epochs[product["is_bad"].values].astype(str))
     return product
+
+
+def _why_open(closure: Any, flags: Any) -> Any:
+    """Flags (pair, rows, columns) of what has no closure: those of the pair, and `no_pairs` for want of a triplet."""
+    return np.where(np.isnan(closure), flags | np.int64(FLAGS["no_pairs"]), np.int64(0))
 
 
 def _network(shifts: xr.Dataset) -> tuple[slice | np.ndarray, np.ndarray, Network]:
