@@ -6,7 +6,7 @@ import xarray as xr
 
 import xoffset
 from xoffset import synthetic
-from xoffset.model import grids
+from xoffset.model import declared, grids
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The codec `vlen-utf8` is currently not part in the Zarr format 3", "ignore:Consolidated metadata is curr"
@@ -76,8 +76,8 @@ def test_no_pixel_of_integers_is_taken_for_a_fill_value(stack, tmp_path):
     again.to_zarr(tmp_path / "again.zarr", consolidated=False)
     again = xoffset.open_stack(tmp_path / "again.zarr")
     xr.testing.assert_identical(again.rename(counts.name), counts)
-    assert grids.nodata_of(again) is None
-    assert grids.nodata_of(xr.open_zarr(tmp_path / "again.zarr", consolidated=False)["image"]) is None
+    assert not declared.fills_of(again)
+    assert not declared.fills_of(xr.open_zarr(tmp_path / "again.zarr", consolidated=False)["image"])
 
 
 def test_chunks_of_zeros_that_are_not_there_are_no_pixels(stack, tmp_path):
