@@ -307,7 +307,7 @@ def test_tiles_never_written_behind_a_vrt_are_refused(tmp_path, way, big):
         assert float(stack[0].isnull().mean()) == 0.75
 
 
-@pytest.mark.parametrize("way", ["pixels", "size", "date", "place"])
+@pytest.mark.parametrize("way", ["pixels", "size", "date", "place", "copy"])
 def test_a_file_that_changed_since_is_refused(tmp_path, way):
     path = Path(write(tmp_path / "a_20200101.tif", ground((40, 40))))
     other = write(tmp_path / "a_20210101.tif", ground((40, 40)))
@@ -315,11 +315,13 @@ def test_a_file_that_changed_since_is_refused(tmp_path, way):
     before = path.stat()
     if way == "pixels":
         write(path, ground((40, 40))[::-1])
+    elif way == "copy":  # of the same size, with the date of the original
+        Path(write(tmp_path / "b.tif", ground((40, 40))[::-1])).replace(path)
     elif way == "size":
         write(path, ground((20, 20)))
     elif way == "place":
         write(path, ground((40, 40)), transform=Affine(10, 0, 5e5 + 100, 0, -10, 5e6))
-    later = before.st_mtime_ns + (0 if way == "size" else 1_000_000)
+    later = before.st_mtime_ns + (0 if way in ("size", "copy") else 1_000_000)
     os.utime(path, ns=(later, later))
     with pytest.raises(OSError, match=r"a_20200101.tif has changed since. Open the stack again"):
         stack.compute()

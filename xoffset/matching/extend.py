@@ -84,7 +84,9 @@ def extend(
     >>> shifts.identical(xoffset.correlate(stack, xoffset.pairs(stack), search=6))
     True
     """
-    shifts = checks.as_shifts(shifts, "extend")
+    checked = checks.as_shifts(shifts, "extend")
+    # beside lazy values the check makes flags lazy that open_result has read
+    shifts, is_whole = checked, _is_whole(shifts)
     _options.as_switch(only_new, "only_new", "extend")
     *before, record = _steps(shifts)
     given = {
@@ -95,8 +97,9 @@ def extend(
     _check_options(record, request)
     _check_images(before, stack)
     _check_grid(shifts, request)
-    order, new = _order(shifts, network)
+    order, new = _order(shifts, network, is_whole)
     if only_new:
+        _check_whole(is_whole)
         return _only_new(shifts, stack, network.isel(pair=new), request.only(new) if new else None)
     parts = [shifts]
     if new:
@@ -122,12 +125,6 @@ def _only_new(
     shifts: xr.Dataset, stack: xr.DataArray, network: xr.Dataset, request: tuple[list[int], Request] | None
 ) -> xr.Dataset:
     """Shifts of the new pairs alone, fit to be appended to the store of the old ones."""
-    if not _is_whole(shifts).all():
-        raise ValueError(
-            f"extend() needs whole shifts for only_new=True; got {int((~_is_whole(shifts)).sum())} pairs with "
-            "unwritten values, which cannot be mended by an append. Leave only_new out, and write what comes of it to "
-            "a new store."
-        )
     others = sorted(str(name) for name in shifts.data_vars if name not in products.variables_of_shifts(shifts))
     if others:
         raise ValueError(
@@ -142,6 +139,16 @@ def _only_new(
         return _like(shifts, products.finish(found))
     chunks = {"pair": (found.sizes["pair"],)} | {dim: shifts.chunksizes[dim] for dim in ("y", "x")}
     return _like(shifts, products.finish(found.chunk(chunks)))
+
+
+def _check_whole(is_whole: np.ndarray) -> None:
+    """Refuse to add pairs to a store of which some were not written."""
+    if not is_whole.all():
+        raise ValueError(
+            f"extend() needs whole shifts for only_new=True; got {int((~is_whole).sum())} pairs with "
+            "unwritten values, which cannot be mended by an append. Leave only_new out, and write what comes of it to "
+            "a new store."
+        )
 
 
 def _like(shifts: xr.Dataset, extended: xr.Dataset) -> xr.Dataset:
@@ -206,7 +213,7 @@ def _listed(steps: list[dict[str, Any]]) -> str:
     return ", ".join(str(step["function"]) for step in steps) or "none"
 
 
-def _order(shifts: xr.Dataset, network: xr.Dataset) -> tuple[np.ndarray, list[int]]:
+def _order(shifts: xr.Dataset, network: xr.Dataset, is_whole: np.ndarray) -> tuple[np.ndarray, list[int]]:
     """Place of every pair of the network among those matched before and the new ones after them, and the new ones.
 
     Pairs with unwritten values count as new.
@@ -215,7 +222,7 @@ def _order(shifts: xr.Dataset, network: xr.Dataset) -> tuple[np.ndarray, list[in
         list(zip(*(as_dates(data[name].values) for name in ("reference", "secondary")), strict=True))
         for data in (shifts, network)
     )
-    place = {pair: k for k, (pair, is_whole) in enumerate(zip(before, _is_whole(shifts), strict=True)) if is_whole}
+    place = {pair: k for k, (pair, known) in enumerate(zip(before, is_whole, strict=True)) if known}
     new: list[int] = []
     for k, pair in enumerate(wanted):
         if pair not in place:
