@@ -208,6 +208,48 @@ def test_rows_of_netcdf_need_metres(tmp_path, unit):
 
 
 @pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
+@pytest.mark.parametrize("has_crs", [False, True])
+@pytest.mark.parametrize(
+    ("unit", "scale"), [("km", 1e-3), ("degrees", 1e-5), ("US_survey_foot", 3937 / 1200), ("feet", 1 / 0.3048)]
+)
+def test_a_georeference_of_netcdf_in_other_units_is_refused(tmp_path, unit, scale, has_crs):
+    axes = {
+        name: (name, scale * values, {"units": unit, "standard_name": f"projection_{name}_coordinate"})
+        for name, values in (("x", 5e5 + 10.0 * np.arange(60)), ("y", 5e6 - 10.0 * np.arange(40)))
+    }
+    data = xr.Dataset({"image": (("y", "x"), ground((40, 60)))}, coords=axes)
+    if has_crs:
+        import rioxarray  # noqa: F401 (gives the accessor)
+
+        data = data.rio.write_crs("EPSG:32632")
+    data.to_netcdf(tmp_path / "a_20200101.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match=rf"needs axes in metres; got '.' of a_20200101.nc in {unit}"):
+        open_stack(tmp_path / "a_20200101.nc")
+
+
+def test_latitudes_beside_axes_in_metres_do_no_harm(tmp_path):
+    import rioxarray  # noqa: F401 (gives the accessor)
+
+    axes = {"x": 5e5 + 10.0 * np.arange(60), "y": 5e6 - 10.0 * np.arange(40)}
+    data = xr.DataArray(ground((40, 60)), coords=axes, dims=("y", "x"), name="image").rio.write_crs("EPSG:32632")
+    angles = {name: (("y", "x"), np.full((40, 60), 45.0), {"units": "degrees"}) for name in ("lat", "lon")}
+    data.assign_coords(angles).rio.write_transform().to_netcdf(tmp_path / "a_20200101.nc", engine="h5netcdf")
+    name = f"NETCDF:{tmp_path / 'a_20200101.nc'}:image"
+    stack = open_stack([name], date=["2020-01-01"])
+    np.testing.assert_array_equal(stack[0], ground((40, 60)))
+    assert stack.x[0] == 5e5
+
+
+@pytest.mark.parametrize("units", [{}, {"lat": "degrees_north", "lon": "degrees_east"}])
+def test_degrees_of_netcdf_without_a_crs_are_refused(tmp_path, units):
+    axes = {"lat": np.linspace(46, 45, 40), "lon": np.linspace(7, 8, 60)}
+    coords = {name: (name, values, {"units": units[name]} if units else {}) for name, values in axes.items()}
+    data = xr.Dataset({"image": (("lat", "lon"), ground((40, 60)))}, coords=coords)
+    data.to_netcdf(tmp_path / "a_20200101.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match=r"needs axes in metres; got 'l..' of a_20200101.nc in degrees"):
+        open_stack(tmp_path / "a_20200101.nc")
+
+
 def test_the_advice_on_netcdf_works(tmp_path):
     pytest.importorskip("h5netcdf")
     import rioxarray  # noqa: F401

@@ -29,6 +29,11 @@ UPRIGHT, UPSIDE_DOWN = 1, 4
 
 _TAG = 274
 
+_METRES = ("", "m", "metre", "metres", "meter", "meters")
+# Names of axes, and of what they are by the conventions of netCDF.
+_ANGLES = ("lat", "lon", "latitude", "longitude")
+_LENGTHS = ("x", "y", "projection_x_coordinate", "projection_y_coordinate")
+
 
 def is_swapped(orientation: int) -> bool:
     """Whether the image as shown has the stored columns as rows."""
@@ -114,7 +119,7 @@ def of_rows(path: str, pixel_size: float) -> int:
             steps[name] = float(values[-1] - values[0]) / (values.size - 1)
             if not np.abs(np.diff(values) - steps[name]).max() <= 1e-3 * abs(steps[name]):
                 steps[name] = np.nan
-    are_metres = units <= {"", "m", "metre", "metres", "meter", "meters"}
+    are_metres = units <= set(_METRES)
     if (
         len(steps) == 2
         and are_metres
@@ -130,6 +135,23 @@ def of_rows(path: str, pixel_size: float) -> int:
         f"with {told} for pixel_size={pixel_size:g}. Open it with xarray and write it with a georeference: "
         "data.rio.write_crs('EPSG:...').rio.write_transform().to_netcdf(...)."
     )
+
+
+def check_axes(name: str, tags: Mapping[str, str], *, has_crs: bool) -> None:
+    """Refuse an array file whose axes are not in metres: of these GDAL makes a georeference without a unit."""
+    names = dict.fromkeys(key.split("#")[0] for key in tags if "#" in key)
+    meanings = {axis: {axis, tags.get(f"{axis}#standard_name", "")} for axis in names}
+    lengths = [axis for axis in names if meanings[axis] & set(_LENGTHS)]
+    # latitudes and longitudes of all pixels may lie beside the axes
+    angles = [] if lengths or has_crs else [axis for axis in names if meanings[axis] & set(_ANGLES)]
+    for axis in lengths + angles:
+        unit = tags.get(f"{axis}#units", "degrees" if axis in angles else "").strip()
+        if unit not in _METRES:
+            raise ValueError(
+                f"open_stack() needs axes in metres; got '{axis}' of {name} in {unit}. Open it with xarray, convert "
+                "or reproject it, and write it with a georeference: "
+                "data.rio.write_crs('EPSG:...').rio.write_transform().to_netcdf(...)."
+            )
 
 
 def _axis(path: str, name: str) -> tuple[np.ndarray | None, str]:

@@ -128,6 +128,8 @@ def _placed(path: str, dataset: Any, pixel_size: float | None, turn: int) -> tup
         )
     grid = Grid(transform.c, transform.f, transform.a, transform.e, dataset.width, dataset.height, dataset.crs)
     grids.check_crs(grid, name)
+    if dataset.driver.startswith(_ARRAYS):
+        orientation.check_axes(name, dataset.tags(), has_crs=grid.crs is not None)
     return grid, turn
 
 
