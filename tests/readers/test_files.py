@@ -227,6 +227,20 @@ def test_a_georeference_of_netcdf_in_other_units_is_refused(tmp_path, unit, scal
         open_stack(tmp_path / "a_20200101.nc")
 
 
+@pytest.mark.parametrize("engine", ["h5netcdf", "scipy"])
+@pytest.mark.parametrize("is_placed", [False, True])
+def test_transposed_arrays_of_netcdf_are_refused(tmp_path, is_placed, engine):
+    import rioxarray  # noqa: F401 (gives the accessor)
+
+    axes = {"x": 5e5 + 10.0 * np.arange(40), "y": 5e6 - 10.0 * np.arange(40)}
+    data = xr.DataArray(ground((40, 40)).astype("f4"), coords=axes, dims=("y", "x"), name="image")
+    if is_placed:
+        data = data.rio.write_crs("EPSG:32632").rio.write_transform()
+    data.transpose("x", "y").to_netcdf(tmp_path / "a_20200101.nc", engine=engine)
+    with pytest.raises(ValueError, match=r"needs images \(y, x\); got 'image' of a_20200101.nc with dims \('x', 'y'\)"):
+        open_stack(tmp_path / "a_20200101.nc", pixel_size=None if is_placed else 10.0)
+
+
 def test_latitudes_beside_axes_in_metres_do_no_harm(tmp_path):
     import rioxarray  # noqa: F401 (gives the accessor)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import xarray as xr
 
 from xoffset.readers import files, tiff
 from xoffset.readers.grids import Window
@@ -29,6 +30,8 @@ UPRIGHT, UPSIDE_DOWN = 1, 4
 
 _TAG = 274
 
+_SUBDATASET = re.compile(r'NETCDF:"?(.+?)"?:[^:]+')
+_TRANSPOSED = (("x", "y"), ("lon", "lat"), ("longitude", "latitude"), ("easting", "northing"), ("col", "row"))
 _METRES = ("", "m", "metre", "metres", "meter", "meters")
 # Names of axes, and of what they are by the conventions of netCDF.
 _ANGLES = ("lat", "lon", "latitude", "longitude")
@@ -154,9 +157,24 @@ def check_axes(name: str, tags: Mapping[str, str], *, has_crs: bool) -> None:
             )
 
 
+def check_order(path: str, variable: str) -> None:
+    """Refuse an array file whose rows run along x: GDAL takes the last dim for x, whatever its name is."""
+    subdataset = _SUBDATASET.fullmatch(path)
+    try:
+        with xr.open_dataset(subdataset[1] if subdataset else path, decode_cf=False, chunks=None) as found:
+            dims = tuple(map(str, found[variable].dims))
+    except (ImportError, ValueError, OSError, KeyError):  # no library for this format, or no such variable
+        return
+    if dims[-2:] in _TRANSPOSED:
+        raise ValueError(
+            f"open_stack() needs images (y, x); got '{variable}' of {Path(path).name} with dims {dims}. Turn it with "
+            f"xarray: data.transpose(..., {dims[-1]!r}, {dims[-2]!r}).to_netcdf(...)."
+        )
+
+
 def _axis(path: str, name: str) -> tuple[np.ndarray | None, str]:
     """Values of a coordinate of a netCDF file as it is stored, None if it has none, and their unit."""
-    subdataset = re.fullmatch(r'NETCDF:"?(.+?)"?:[^:]+', path)
+    subdataset = _SUBDATASET.fullmatch(path)
     try:
         with files.opened(f'NETCDF:"{subdataset[1] if subdataset else path}":{name}', is_local=True) as dataset:
             unit = dataset.tags().get(f"{name}#units", "")

@@ -67,6 +67,8 @@ def describe(path: str, band: int | str | None, nodata: float | None, pixel_size
             _local(path, dataset, driver, pixel_size, turn) if is_local else _placed(path, dataset, pixel_size, turn)
         )
         number = _pick_band(path, dataset, band)
+        if driver.startswith(_ARRAYS):
+            orientation.check_order(path, dataset.tags(number).get("NETCDF_VARNAME", ""))
         flags = dataset.mask_flag_enums[number - 1]
         kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
         alphas = (k for k, kind in kinds if kind is ColorInterp.alpha and k != number)
