@@ -436,6 +436,25 @@ def test_two_groups_far_apart_are_refused(tmp_path):
     assert open_stack(files[:2]).shape == (2, 100, 100)
 
 
+@pytest.mark.parametrize("align", [None, "nearest"])
+def test_one_stranger_among_images_of_one_place_is_refused(tmp_path, align):
+    files = [
+        write(tmp_path / f"a_2020010{k}.tif", ground((100, 100)), transform=place(2000 * (k == 3), 0))
+        for k in range(1, 5)
+    ]
+    with pytest.raises(ValueError, match=r"some share none with any other: a_20200103.tif covers .*Leave out"):
+        open_stack(files, align=align)
+    box = (5e5, 5e6 - 900, 5e5 + 900, 5e6)
+    assert open_stack(files, align=align, bbox=box).isnull().all(("y", "x")).values.tolist() == [
+        False,
+        False,
+        True,
+        False,
+    ]
+    with pytest.raises(ValueError, match=r"holds pixels of an image; .* a_20200101.tif, which covers"):
+        open_stack(files, align=align, bbox=(5e5 + 1100, 5e6 - 900, 5e5 + 1900, 5e6))
+
+
 def test_other_sides_of_the_globe_are_refused(tmp_path):
     files = [
         write(tmp_path / "a_20200101.tif", ground((100, 100))),

@@ -204,6 +204,22 @@ def test_a_network_that_lost_a_coordinate_is_noticed(zarr_format, tmp_path):
             xoffset.open_result(path)
 
 
+@pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
+@pytest.mark.parametrize("consolidated", [True, False])
+@pytest.mark.parametrize("zarr_format", [3, 2])
+def test_variables_lost_on_a_server_are_noticed(zarr_format, consolidated, tmp_path):
+    import fsspec
+
+    place = f"memory://{tmp_path.name}.zarr"
+    server = fsspec.filesystem("memory")
+    for name in ("flags", "dx", "y", "reference", "baseline"):
+        flagged("shifts").to_zarr(place, mode="w", zarr_format=zarr_format, consolidated=consolidated)
+        server.rm(f"/{tmp_path.name}.zarr/{name}", recursive=True)
+        with pytest.raises(OSError, match="needs a complete product"):
+            xoffset.open_result(place).load()
+    server.rm(f"/{tmp_path.name}.zarr", recursive=True)
+
+
 @pytest.mark.filterwarnings("ignore:Object at .* is not recognized as a component")
 def test_a_store_without_variables_is_no_product(tmp_path):
     data, path = flagged("rate").assign_attrs(processing='[{"function": "velocity"}]'), tmp_path / "store.zarr"

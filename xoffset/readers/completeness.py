@@ -95,11 +95,12 @@ def _keys(place: str, name: str) -> set[str] | None:
     try:
         system, root = fsspec.core.url_to_fs(f"{place.rstrip('/')}/{name}")
         found = {path[path.index(root) + len(root) + 1 :] for path in system.find(root)}
+        # a server that lists nothing does not even list what describes the store
+        is_listed = bool(found or system.find(root.rsplit("/", 1)[0]))
     except Exception as error:  # each protocol has its own
         logger.info("no listing of %s: %s", place, error)
         return None
-    # a server that lists nothing does not even list what describes the array
-    return found or None
+    return found if is_listed else None
 
 
 def unwritten(
