@@ -221,6 +221,24 @@ def test_variables_lost_on_a_server_are_noticed(zarr_format, consolidated, tmp_p
 
 
 @pytest.mark.filterwarnings("ignore:Object at .* is not recognized as a component")
+@pytest.mark.parametrize("zarr_format", [3, 2])
+def test_arrays_whose_description_is_damaged_are_noticed(zarr_format, tmp_path):
+    path = tmp_path / "store.zarr"
+    flagged("series").to_zarr(path, zarr_format=zarr_format, consolidated=False)
+    name = "zarr.json" if zarr_format == 3 else ".zarray"
+    for variable in ("rms", "n_pairs", "spatial_ref"):
+        whole = (path / variable / name).read_text()
+        for damaged in (whole.replace("zarr_format", "zarr_formau"), None):
+            (path / variable / name).unlink()
+            if damaged is not None:
+                (path / variable / name).write_text(damaged)
+            with pytest.raises(OSError, match=rf"{variable}|damaged"):
+                xoffset.open_result(path)
+            (path / variable / name).write_text(whole)
+    xoffset.open_result(path).close()
+
+
+@pytest.mark.filterwarnings("ignore:Object at .* is not recognized as a component")
 def test_a_store_without_variables_is_no_product(tmp_path):
     data, path = flagged("rate").assign_attrs(processing='[{"function": "velocity"}]'), tmp_path / "store.zarr"
     data.to_zarr(path, zarr_format=2)

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,13 +105,17 @@ def _keys(place: str, name: str) -> set[str] | None:
 
 
 def unwritten(
-    stored: xr.Dataset, arrays: Mapping[str, Listed], sources: Mapping[Hashable, Stored], group: Any
+    stored: xr.Dataset,
+    arrays: Mapping[str, Listed],
+    sources: Mapping[Hashable, Stored],
+    group: Any,
+    folders: AbstractSet[str] = frozenset(),
 ) -> list[str]:
     """What a store lacks, in words: variables, chunks, dates, values at its end; nothing where it is complete.
 
-    A netCDF file, which has neither arrays nor a group, is of one piece.
+    A netCDF file, which has neither arrays nor a group, is of one piece. `folders` are those of a local store.
     """
-    found = [] if group is None else list(lacking(stored, arrays, group))
+    found = [] if group is None else list(lacking(stored, arrays, group, folders))
     for name, array in arrays.items():
         if name in stored.variables and array.missing and array.is_strict:
             dims = stored.variables[name].dims
@@ -121,7 +126,9 @@ def unwritten(
     return found or list(_ghosts(arrays or {}, sources))
 
 
-def lacking(stored: xr.Dataset, arrays: Mapping[str, Listed], group: Any) -> Iterator[str]:
+def lacking(
+    stored: xr.Dataset, arrays: Mapping[str, Listed], group: Any, folders: AbstractSet[str] = frozenset()
+) -> Iterator[str]:
     """Variables and coordinates that are not there: those of the summary (consolidated metadata) of the store.
 
     It is written when all variables are created. Without one, those that other variables name, and those that a product
@@ -132,6 +139,8 @@ def lacking(stored: xr.Dataset, arrays: Mapping[str, Listed], group: Any) -> Ite
         wanted = sorted(summary.metadata)
     else:
         wanted = sorted(_named(stored, group.attrs.get("coordinates"))) + _needed(stored, arrays)
+    # zarr passes over arrays of which the description is damaged or lost
+    wanted += sorted(folders - {name for name, _ in group.groups()})
     yield from (f"the variable '{name}'" for name in dict.fromkeys(wanted) if name not in stored.variables)
     steps = history.steps(stored)
     if steps and not stored.data_vars and steps[-1]["function"] not in _NETWORKS:

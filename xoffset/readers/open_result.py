@@ -101,7 +101,7 @@ def open_stored(
         if is_partial:
             incomplete.check(place, stored, arrays)
         else:
-            found = completeness.unwritten(stored, arrays, sources, _group(place, arrays))
+            found = completeness.unwritten(stored, arrays, sources, _group(place, arrays), _folders(place))
             completeness.check(place, found, "open_stack" if are_pixels else "open_result")
             if are_pixels:
                 completeness.check_pixels(place, stored, arrays)
@@ -146,6 +146,13 @@ def _group(place: str, arrays: Mapping[str, Listed]) -> Any:
         return None
     with _explained(place):
         return zarr.open_group(place, mode="r")
+
+
+def _folders(place: str) -> set[str]:
+    """Folders in that of a local store: those of its arrays."""
+    if not Path(place).is_dir():
+        return set()
+    return {each.name for each in Path(place).iterdir() if each.is_dir() and not each.name.startswith(".")}
 
 
 def _open_url(place: str) -> tuple[xr.Dataset, dict[str, Listed]]:
