@@ -208,6 +208,62 @@ def test_rows_of_netcdf_need_metres(tmp_path, unit):
 
 
 @pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
+@pytest.mark.parametrize("has_crs", [False, True])
+@pytest.mark.parametrize(
+    ("unit", "scale"), [("km", 1e-3), ("degrees", 1e-5), ("US_survey_foot", 3937 / 1200), ("feet", 1 / 0.3048)]
+)
+def test_a_georeference_of_netcdf_in_other_units_is_refused(tmp_path, unit, scale, has_crs):
+    axes = {
+        name: (name, scale * values, {"units": unit, "standard_name": f"projection_{name}_coordinate"})
+        for name, values in (("x", 5e5 + 10.0 * np.arange(60)), ("y", 5e6 - 10.0 * np.arange(40)))
+    }
+    data = xr.Dataset({"image": (("y", "x"), ground((40, 60)))}, coords=axes)
+    if has_crs:
+        import rioxarray  # noqa: F401 (gives the accessor)
+
+        data = data.rio.write_crs("EPSG:32632")
+    data.to_netcdf(tmp_path / "a_20200101.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match=rf"needs axes in metres; got '.' of a_20200101.nc in {unit}"):
+        open_stack(tmp_path / "a_20200101.nc")
+
+
+@pytest.mark.parametrize("engine", ["h5netcdf", "scipy"])
+@pytest.mark.parametrize("is_placed", [False, True])
+def test_transposed_arrays_of_netcdf_are_refused(tmp_path, is_placed, engine):
+    import rioxarray  # noqa: F401 (gives the accessor)
+
+    axes = {"x": 5e5 + 10.0 * np.arange(40), "y": 5e6 - 10.0 * np.arange(40)}
+    data = xr.DataArray(ground((40, 40)).astype("f4"), coords=axes, dims=("y", "x"), name="image")
+    if is_placed:
+        data = data.rio.write_crs("EPSG:32632").rio.write_transform()
+    data.transpose("x", "y").to_netcdf(tmp_path / "a_20200101.nc", engine=engine)
+    with pytest.raises(ValueError, match=r"needs images \(y, x\); got 'image' of a_20200101.nc with dims \('x', 'y'\)"):
+        open_stack(tmp_path / "a_20200101.nc", pixel_size=None if is_placed else 10.0)
+
+
+def test_latitudes_beside_axes_in_metres_do_no_harm(tmp_path):
+    import rioxarray  # noqa: F401 (gives the accessor)
+
+    axes = {"x": 5e5 + 10.0 * np.arange(60), "y": 5e6 - 10.0 * np.arange(40)}
+    data = xr.DataArray(ground((40, 60)), coords=axes, dims=("y", "x"), name="image").rio.write_crs("EPSG:32632")
+    angles = {name: (("y", "x"), np.full((40, 60), 45.0), {"units": "degrees"}) for name in ("lat", "lon")}
+    data.assign_coords(angles).rio.write_transform().to_netcdf(tmp_path / "a_20200101.nc", engine="h5netcdf")
+    name = f"NETCDF:{tmp_path / 'a_20200101.nc'}:image"
+    stack = open_stack([name], date=["2020-01-01"])
+    np.testing.assert_array_equal(stack[0], ground((40, 60)))
+    assert stack.x[0] == 5e5
+
+
+@pytest.mark.parametrize("units", [{}, {"lat": "degrees_north", "lon": "degrees_east"}])
+def test_degrees_of_netcdf_without_a_crs_are_refused(tmp_path, units):
+    axes = {"lat": np.linspace(46, 45, 40), "lon": np.linspace(7, 8, 60)}
+    coords = {name: (name, values, {"units": units[name]} if units else {}) for name, values in axes.items()}
+    data = xr.Dataset({"image": (("lat", "lon"), ground((40, 60)))}, coords=coords)
+    data.to_netcdf(tmp_path / "a_20200101.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match=r"needs axes in metres; got 'l..' of a_20200101.nc in degrees"):
+        open_stack(tmp_path / "a_20200101.nc")
+
+
 def test_the_advice_on_netcdf_works(tmp_path):
     pytest.importorskip("h5netcdf")
     import rioxarray  # noqa: F401
@@ -307,7 +363,7 @@ def test_tiles_never_written_behind_a_vrt_are_refused(tmp_path, way, big):
         assert float(stack[0].isnull().mean()) == 0.75
 
 
-@pytest.mark.parametrize("way", ["pixels", "size", "date", "place"])
+@pytest.mark.parametrize("way", ["pixels", "size", "date", "place", "copy"])
 def test_a_file_that_changed_since_is_refused(tmp_path, way):
     path = Path(write(tmp_path / "a_20200101.tif", ground((40, 40))))
     other = write(tmp_path / "a_20210101.tif", ground((40, 40)))
@@ -315,11 +371,13 @@ def test_a_file_that_changed_since_is_refused(tmp_path, way):
     before = path.stat()
     if way == "pixels":
         write(path, ground((40, 40))[::-1])
+    elif way == "copy":  # of the same size, with the date of the original
+        Path(write(tmp_path / "b.tif", ground((40, 40))[::-1])).replace(path)
     elif way == "size":
         write(path, ground((20, 20)))
     elif way == "place":
         write(path, ground((40, 40)), transform=Affine(10, 0, 5e5 + 100, 0, -10, 5e6))
-    later = before.st_mtime_ns + (0 if way == "size" else 1_000_000)
+    later = before.st_mtime_ns + (0 if way in ("size", "copy") else 1_000_000)
     os.utime(path, ns=(later, later))
     with pytest.raises(OSError, match=r"a_20200101.tif has changed since. Open the stack again"):
         stack.compute()
@@ -376,6 +434,25 @@ def test_two_groups_far_apart_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"two of them see 0\.66%, less than 1%"):
         open_stack(files)
     assert open_stack(files[:2]).shape == (2, 100, 100)
+
+
+@pytest.mark.parametrize("align", [None, "nearest"])
+def test_one_stranger_among_images_of_one_place_is_refused(tmp_path, align):
+    files = [
+        write(tmp_path / f"a_2020010{k}.tif", ground((100, 100)), transform=place(2000 * (k == 3), 0))
+        for k in range(1, 5)
+    ]
+    with pytest.raises(ValueError, match=r"some share none with any other: a_20200103.tif covers .*Leave out"):
+        open_stack(files, align=align)
+    box = (5e5, 5e6 - 900, 5e5 + 900, 5e6)
+    assert open_stack(files, align=align, bbox=box).isnull().all(("y", "x")).values.tolist() == [
+        False,
+        False,
+        True,
+        False,
+    ]
+    with pytest.raises(ValueError, match=r"holds pixels of an image; .* a_20200101.tif, which covers"):
+        open_stack(files, align=align, bbox=(5e5 + 1100, 5e6 - 900, 5e5 + 1900, 5e6))
 
 
 def test_other_sides_of_the_globe_are_refused(tmp_path):

@@ -172,6 +172,94 @@ def test_lost_variables_are_noticed(product, tmp_path):
     np.testing.assert_array_equal((opened.flags & UNWRITTEN) != 0, np.isnan(data[component]))
 
 
+@pytest.mark.filterwarnings("ignore:Variable.s. referenced in grid_mapping")
+def test_a_writer_that_was_stopped_between_variables_is_noticed(tmp_path):
+    stack, _ = synthetic.stack((64, 64), dates=["2020-01-01", "2020-04-01", "2020-07-01", "2020-10-01"])
+    shifts = xoffset.correlate(stack, xoffset.pairs(stack), template=16, search=4, step=8)
+    series = xoffset.invert(shifts, reference="2020-01-01")
+    rate = xoffset.velocity(series)
+    made = (shifts, series, rate, xoffset.closure(shifts), xoffset.strain(rate), xoffset.ground(rate))
+    for k, data in enumerate((*made, xoffset.resample(series, "30D"), xoffset.quality(shifts))):
+        # older shifts have no false alarms
+        names = [name for name in data.variables if name != "false_alarm"]
+        for count in range(len(names)):
+            data.drop_vars(data.variables.keys() - set(names[:count])).to_zarr(
+                tmp_path / f"{k}.zarr", mode="w", consolidated=False
+            )
+            with pytest.raises(OSError, match="lacks "):
+                xoffset.open_result(tmp_path / f"{k}.zarr")
+        data.to_zarr(tmp_path / f"{k}.zarr", mode="w", consolidated=False)
+        xr.testing.assert_identical(xoffset.open_result(tmp_path / f"{k}.zarr").load(), data)
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
+@pytest.mark.parametrize("zarr_format", [3, 2])
+def test_a_network_that_lost_a_coordinate_is_noticed(zarr_format, tmp_path):
+    network = products.finish(make("network"))
+    path = tmp_path / "network.zarr"
+    for consolidated in (True, False):
+        network.to_zarr(path, mode="w", zarr_format=zarr_format, consolidated=consolidated)
+        shutil.rmtree(path / "baseline")
+        with pytest.raises(OSError, match="lacks the variable 'baseline'"):
+            xoffset.open_result(path)
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
+@pytest.mark.parametrize("consolidated", [True, False])
+@pytest.mark.parametrize("zarr_format", [3, 2])
+def test_variables_lost_on_a_server_are_noticed(zarr_format, consolidated, tmp_path):
+    import fsspec
+
+    place = f"memory://{tmp_path.name}.zarr"
+    server = fsspec.filesystem("memory")
+    for name in ("flags", "dx", "y", "reference", "baseline"):
+        flagged("shifts").to_zarr(place, mode="w", zarr_format=zarr_format, consolidated=consolidated)
+        server.rm(f"/{tmp_path.name}.zarr/{name}", recursive=True)
+        with pytest.raises(OSError, match="needs a complete product"):
+            xoffset.open_result(place).load()
+    server.rm(f"/{tmp_path.name}.zarr", recursive=True)
+
+
+@pytest.mark.filterwarnings("ignore:Object at .* is not recognized as a component")
+@pytest.mark.parametrize("zarr_format", [3, 2])
+def test_arrays_whose_description_is_damaged_are_noticed(zarr_format, tmp_path):
+    path = tmp_path / "store.zarr"
+    flagged("series").to_zarr(path, zarr_format=zarr_format, consolidated=False)
+    name = "zarr.json" if zarr_format == 3 else ".zarray"
+    for variable in ("rms", "n_pairs", "spatial_ref"):
+        whole = (path / variable / name).read_text()
+        for damaged in (whole.replace("zarr_format", "zarr_formau"), None):
+            (path / variable / name).unlink()
+            if damaged is not None:
+                (path / variable / name).write_text(damaged)
+            with pytest.raises(OSError, match=rf"{variable}|damaged"):
+                xoffset.open_result(path)
+            (path / variable / name).write_text(whole)
+    xoffset.open_result(path).close()
+
+
+@pytest.mark.filterwarnings("ignore:Object at .* is not recognized as a component")
+def test_a_store_without_variables_is_no_product(tmp_path):
+    data, path = flagged("rate").assign_attrs(processing='[{"function": "velocity"}]'), tmp_path / "store.zarr"
+    data.to_zarr(path, zarr_format=2)
+    group = (path / ".zgroup").read_text()
+    (path / ".zgroup").write_text(group.replace("2", "3"))
+    with pytest.raises(OSError, match="lacks "):
+        xoffset.open_result(path)
+    with pytest.raises(OSError, match="holds coordinates at most"):
+        xoffset.open_result(path, partial=True)
+
+
+def test_a_damaged_summary_is_explained(tmp_path):
+    path = tmp_path / "store.zarr"
+    flagged("rate").to_zarr(path, zarr_format=2, consolidated=True)
+    summary = (path / ".zmetadata").read_bytes()
+    for damaged in (b"", summary[:100], bytes(len(summary)), b"\xff" + summary[1:]):
+        (path / ".zmetadata").write_bytes(damaged)
+        with pytest.raises(OSError, match="incomplete or damaged"):
+            xoffset.open_result(path)
+
+
 def opened_or_named(path, name):
     """Product of a store, or None if it is refused with an error that names variable, chunk and store."""
     try:

@@ -76,8 +76,8 @@ def test_no_pixel_of_integers_is_taken_for_a_fill_value(stack, tmp_path):
     again.to_zarr(tmp_path / "again.zarr", consolidated=False)
     again = xoffset.open_stack(tmp_path / "again.zarr")
     xr.testing.assert_identical(again.rename(counts.name), counts)
-    assert declared.fills_of(again) == ()
-    assert declared.fills_of(xr.open_zarr(tmp_path / "again.zarr", consolidated=False)["image"]) == ()
+    assert not declared.fills_of(again)
+    assert not declared.fills_of(xr.open_zarr(tmp_path / "again.zarr", consolidated=False)["image"])
 
 
 def test_chunks_of_zeros_that_are_not_there_are_no_pixels(stack, tmp_path):

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,14 @@ logger = logging.getLogger(__name__)
 # stopped. All others are looked at when they are computed.
 _LOOKED_AT = 64 * 2**20
 COMPONENTS = (("dx", "dy"), ("vx", "vy"))
+# Functions whose products have coordinates alone.
+_NETWORKS = ("pairs", "plan")
 _NEVER_EMPTY = ("x", "y", "time", "reference", "secondary")
+# Products without the components of motion, or of which a variable behind the flags enters later results: the one that
+# is created last.
+_LAST = {"closure": "is_bad", "diagnose": "redundancy"}
+_LAST |= dict.fromkeys(("strain", "ground", "quality", "profile", "trajectory", "vector_coherence"), "flags")
+_LAST |= dict.fromkeys(("invert", "rereference", "resample"), "sigma_drift_dy")
 Chunk = tuple[int, ...]
 
 
@@ -88,17 +96,26 @@ def _keys(place: str, name: str) -> set[str] | None:
     try:
         system, root = fsspec.core.url_to_fs(f"{place.rstrip('/')}/{name}")
         found = {path[path.index(root) + len(root) + 1 :] for path in system.find(root)}
+        # a server that lists nothing does not even list what describes the store
+        is_listed = bool(found or system.find(root.rsplit("/", 1)[0]))
     except Exception as error:  # each protocol has its own
         logger.info("no listing of %s: %s", place, error)
         return None
-    # a server that lists nothing does not even list what describes the array
-    return found or None
+    return found if is_listed else None
 
 
-def unwritten(stored: xr.Dataset, arrays: Mapping[str, Listed], sources: Mapping[Hashable, Stored]) -> list[str]:
-    """What a store lacks, in words: variables, chunks, dates, values at its end; nothing where it is complete."""
-    # a netCDF file is of one piece
-    found = list(lacking(stored, summarised(next(iter(sources.values())).place))) if arrays and sources else []
+def unwritten(
+    stored: xr.Dataset,
+    arrays: Mapping[str, Listed],
+    sources: Mapping[Hashable, Stored],
+    group: Any,
+    folders: AbstractSet[str] = frozenset(),
+) -> list[str]:
+    """What a store lacks, in words: variables, chunks, dates, values at its end; nothing where it is complete.
+
+    A netCDF file, which has neither arrays nor a group, is of one piece. `folders` are those of a local store.
+    """
+    found = [] if group is None else list(lacking(stored, arrays, group, folders))
     for name, array in arrays.items():
         if name in stored.variables and array.missing and array.is_strict:
             dims = stored.variables[name].dims
@@ -106,34 +123,53 @@ def unwritten(stored: xr.Dataset, arrays: Mapping[str, Listed], sources: Mapping
             found.append(f"{len(array.missing)} of {array.count} chunks of '{name}' (the first is {first})")
     found += [f"values of '{name}'" for name in stored.coords if has_gaps(name, stored, arrays.get(str(name)))]
     # what follows has to read: it is needed only where the listing finds nothing
-    return found or list(_ghosts(arrays, sources))
+    return found or list(_ghosts(arrays or {}, sources))
 
 
-def summarised(place: str) -> set[str] | None:
-    """Names in the summary of a store (consolidated metadata), which is written when all variables are created."""
-    import zarr
+def lacking(
+    stored: xr.Dataset, arrays: Mapping[str, Listed], group: Any, folders: AbstractSet[str] = frozenset()
+) -> Iterator[str]:
+    """Variables and coordinates that are not there: those of the summary (consolidated metadata) of the store.
 
-    summary = zarr.open_group(place, mode="r").metadata.consolidated_metadata
-    return None if summary is None else set(summary.metadata)
-
-
-def lacking(stored: xr.Dataset, summary: set[str] | None) -> Iterator[str]:
-    """Variables and coordinates that are not there: those of the summary.
-
-    Without one, those that a product of ours cannot do without: a writer that was stopped may not have come to them.
+    It is written when all variables are created. Without one, those that other variables name, and those that a product
+    of ours cannot do without: a writer that was stopped may not have come to them.
     """
+    summary = group.metadata.consolidated_metadata
     if summary is not None:
-        yield from (f"the variable '{name}'" for name in sorted(summary) if name not in stored.variables)
-        return
-    if not history.steps(stored):
-        return
-    for names in COMPONENTS:
+        wanted = sorted(summary.metadata)
+    else:
+        wanted = sorted(_named(stored, group.attrs.get("coordinates"))) + _needed(stored, arrays)
+    # zarr passes over arrays of which the description is damaged or lost
+    wanted += sorted(folders - {name for name, _ in group.groups()})
+    yield from (f"the variable '{name}'" for name in dict.fromkeys(wanted) if name not in stored.variables)
+    steps = history.steps(stored)
+    if steps and not stored.data_vars and steps[-1]["function"] not in _NETWORKS:
+        yield f"all variables of {steps[-1]['function']}()"
+
+
+def _named(stored: xr.Dataset, of_all: Any) -> set[str]:
+    """Names of coordinates that xarray wrote into what describes the store, or its variables."""
+    texts = [of_all]
+    for variable in stored.variables.values():
+        for known in (variable.attrs, variable.encoding):
+            texts += [known.get("coordinates"), known.get("grid_mapping")]
+    return {name for text in texts if isinstance(text, str) for name in text.split()}
+
+
+def _needed(stored: xr.Dataset, arrays: Mapping[str, Listed]) -> list[str]:
+    """Names of what a product of ours cannot do without."""
+    steps = history.steps(stored)
+    if not steps and not any(history.steps(each) for each in stored.data_vars.values()):
+        return []
+    wanted = [str(dim) for dim in stored.dims if dim in _NEVER_EMPTY]
+    for names in COMPONENTS if steps else ():
         of_names = [stored[name] for name in names if name in stored.data_vars]
         if of_names:
-            wanted = [*names, *(f"sigma_{name}" for name in names), "flags"]
-            for dim in of_names[0].dims:
-                wanted += ("reference", "secondary") if dim == "pair" else [str(dim)] if dim in _NEVER_EMPTY else []
-            yield from (f"the variable '{name}'" for name in wanted if name not in stored.variables)
+            wanted += [*names, *(f"sigma_{name}" for name in names), "flags"]
+            wanted += ["reference", "secondary"] if "pair" in of_names[0].dims else []
+    is_old = not any(array.is_ours or np.array_equal(array.fill, np.inf) for array in arrays.values())
+    last = None if is_old or not steps else _LAST.get(steps[-1]["function"])
+    return wanted if last is None else [*wanted, last]
 
 
 def has_gaps(name: Hashable, stored: xr.Dataset, array: Listed | None) -> bool:

@@ -7,8 +7,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-# Time of the last change [ns] and size [bytes] of what a path stands for; None of paths that are no local files.
-State = tuple[int, int] | None
+# Times of the last change [ns], of the content and of the file, and size [bytes] of what a path stands for; None of
+# paths that are no local files. Programs that copy files set the first time to that of the original, not the second.
+State = tuple[int, int, int] | None
 
 
 @contextmanager
@@ -98,7 +99,8 @@ def state(*paths: str) -> State:
     """Last change of local files, and their size together."""
     with suppress(OSError, ValueError):  # ValueError: of none
         found = [Path(path).stat() for path in paths]
-        return max(each.st_mtime_ns for each in found), sum(each.st_size for each in found)
+        times = [max(getattr(each, time) for each in found) for time in ("st_mtime_ns", "st_ctime_ns")]
+        return times[0], times[1], sum(each.st_size for each in found)
     return None
 
 

@@ -18,7 +18,12 @@ _UNTOLD = Listed((), (), None, False, False, ())
 
 
 def check(place: str, stored: xr.Dataset, arrays: Mapping[str, Listed]) -> None:
-    """Refuse a store of which not even a part can be had: without places, or with pixels that cannot be NaN."""
+    """Refuse a store of which not even a part can be had: without values or places, or pixels that cannot be NaN."""
+    if not stored.data_vars and "pair" not in stored.dims:
+        raise OSError(
+            f"open_result() needs a product of which a part was written; {place} holds coordinates at most. Its writer "
+            "was stopped, or files were lost. Write it again."
+        )
     for name in (each for each in ("x", "y") if each in stored.coords):
         array = arrays.get(name)
         if (array is not None and array.missing) or completeness.has_gaps(name, stored, array):

@@ -104,7 +104,7 @@ def open_stored(
         if is_partial:
             incomplete.check(place, stored, arrays)
         else:
-            found = completeness.unwritten(stored, arrays, sources)
+            found = completeness.unwritten(stored, arrays, sources, _group(place, arrays), _folders(place))
             completeness.check(place, found, caller)
             if are_pixels:
                 completeness.check_pixels(place, stored, arrays)
@@ -139,6 +139,23 @@ def _open(place: str, *, is_partial: bool) -> tuple[xr.Dataset, dict[str, Listed
         return _open_folder(place, is_partial=is_partial)
     _check_netcdf(local)
     return _read_or_explain(place, place, engine="h5netcdf"), {}
+
+
+def _group(place: str, arrays: Mapping[str, Listed]) -> Any:
+    """Zarr group of a store, with its summary; None of netCDF files, and of stores that are not listed."""
+    import zarr
+
+    if not arrays and not Path(place).is_dir():
+        return None
+    with _explained(place):
+        return zarr.open_group(place, mode="r")
+
+
+def _folders(place: str) -> set[str]:
+    """Folders in that of a local store: those of its arrays."""
+    if not Path(place).is_dir():
+        return set()
+    return {each.name for each in Path(place).iterdir() if each.is_dir() and not each.name.startswith(".")}
 
 
 def _open_url(place: str) -> tuple[xr.Dataset, dict[str, Listed]]:

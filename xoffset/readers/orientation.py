@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import xarray as xr
 
 from xoffset.readers import files, tiff
 from xoffset.readers.grids import Window
@@ -28,6 +29,13 @@ _TURNS = {
 UPRIGHT, UPSIDE_DOWN = 1, 4
 
 _TAG = 274
+
+_SUBDATASET = re.compile(r'NETCDF:"?(.+?)"?:[^:]+')
+_TRANSPOSED = (("x", "y"), ("lon", "lat"), ("longitude", "latitude"), ("easting", "northing"), ("col", "row"))
+_METRES = ("", "m", "metre", "metres", "meter", "meters")
+# Names of axes, and of what they are by the conventions of netCDF.
+_ANGLES = ("lat", "lon", "latitude", "longitude")
+_LENGTHS = ("x", "y", "projection_x_coordinate", "projection_y_coordinate")
 
 
 def is_swapped(orientation: int) -> bool:
@@ -114,7 +122,7 @@ def of_rows(path: str, pixel_size: float) -> int:
             steps[name] = float(values[-1] - values[0]) / (values.size - 1)
             if not np.abs(np.diff(values) - steps[name]).max() <= 1e-3 * abs(steps[name]):
                 steps[name] = np.nan
-    are_metres = units <= {"", "m", "metre", "metres", "meter", "meters"}
+    are_metres = units <= set(_METRES)
     if (
         len(steps) == 2
         and are_metres
@@ -132,9 +140,41 @@ def of_rows(path: str, pixel_size: float) -> int:
     )
 
 
+def check_axes(name: str, tags: Mapping[str, str], *, has_crs: bool) -> None:
+    """Refuse an array file whose axes are not in metres: of these GDAL makes a georeference without a unit."""
+    names = dict.fromkeys(key.split("#")[0] for key in tags if "#" in key)
+    meanings = {axis: {axis, tags.get(f"{axis}#standard_name", "")} for axis in names}
+    lengths = [axis for axis in names if meanings[axis] & set(_LENGTHS)]
+    # latitudes and longitudes of all pixels may lie beside the axes
+    angles = [] if lengths or has_crs else [axis for axis in names if meanings[axis] & set(_ANGLES)]
+    for axis in lengths + angles:
+        unit = tags.get(f"{axis}#units", "degrees" if axis in angles else "").strip()
+        if unit not in _METRES:
+            raise ValueError(
+                f"open_stack() needs axes in metres; got '{axis}' of {name} in {unit}. Open it with xarray, convert "
+                "or reproject it, and write it with a georeference: "
+                "data.rio.write_crs('EPSG:...').rio.write_transform().to_netcdf(...)."
+            )
+
+
+def check_order(path: str, variable: str) -> None:
+    """Refuse an array file whose rows run along x: GDAL takes the last dim for x, whatever its name is."""
+    subdataset = _SUBDATASET.fullmatch(path)
+    try:
+        with xr.open_dataset(subdataset[1] if subdataset else path, decode_cf=False, chunks=None) as found:
+            dims = tuple(map(str, found[variable].dims))
+    except (ImportError, ValueError, OSError, KeyError):  # no library for this format, or no such variable
+        return
+    if dims[-2:] in _TRANSPOSED:
+        raise ValueError(
+            f"open_stack() needs images (y, x); got '{variable}' of {Path(path).name} with dims {dims}. Turn it with "
+            f"xarray: data.transpose(..., {dims[-1]!r}, {dims[-2]!r}).to_netcdf(...)."
+        )
+
+
 def _axis(path: str, name: str) -> tuple[np.ndarray | None, str]:
     """Values of a coordinate of a netCDF file as it is stored, None if it has none, and their unit."""
-    subdataset = re.fullmatch(r'NETCDF:"?(.+?)"?:[^:]+', path)
+    subdataset = _SUBDATASET.fullmatch(path)
     try:
         with files.opened(f'NETCDF:"{subdataset[1] if subdataset else path}":{name}', is_local=True) as dataset:
             unit = dataset.tags().get(f"{name}#units", "")

@@ -67,6 +67,8 @@ def describe(path: str, band: int | str | None, nodata: float | None, pixel_size
             _local(path, dataset, driver, pixel_size, turn) if is_local else _placed(path, dataset, pixel_size, turn)
         )
         number = _pick_band(path, dataset, band)
+        if driver.startswith(_ARRAYS):
+            orientation.check_order(path, dataset.tags(number).get("NETCDF_VARNAME", ""))
         flags = dataset.mask_flag_enums[number - 1]
         kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
         alphas = (k for k, kind in kinds if kind is ColorInterp.alpha and k != number)
@@ -128,6 +130,8 @@ def _placed(path: str, dataset: Any, pixel_size: float | None, turn: int) -> tup
         )
     grid = Grid(transform.c, transform.f, transform.a, transform.e, dataset.width, dataset.height, dataset.crs)
     grids.check_crs(grid, name)
+    if dataset.driver.startswith(_ARRAYS):
+        orientation.check_axes(name, dataset.tags(), has_crs=grid.crs is not None)
     return grid, turn
 
 

@@ -99,24 +99,34 @@ def _check_common_ground(images: Sequence[Image], seen: Sequence[Window], window
     """Refuse images of different places, of which next to nothing could be matched."""
     parts = [grids.common(part, window) for part in seen]
     inside = [k for k, part in enumerate(parts) if part is not None]
+    if not inside:
+        raise ValueError(
+            "open_stack() needs a bbox that holds pixels of an image; got one between those that do. "
+            f"The first is {Path(images[0].path).name}, which covers {_extent(images[0])}."
+        )
     # a box may be seen by one image: the others are kept, empty
     if len(images) < 2 or (is_boxed and len(inside) < 2):
         return
     share = grids.share_seen_twice([part for part in parts if part is not None], window)
-    if share >= LEAST_COMMON:
-        return
     alone = [k for k in inside if all(grids.common(seen[k], seen[other]) is None for other in inside if other != k)]
+    if share >= LEAST_COMMON and (is_boxed or not alone):
+        return
     told = [
-        f"{Path(images[k].path).name} covers ({', '.join(f'{edge:.10g}' for edge in images[k].grid.bounds_of_all)}) in "
-        f"{grids.name_of(images[k].grid.crs)}"
+        f"{Path(images[k].path).name} covers {_extent(images[k])} in {grids.name_of(images[k].grid.crs)}"
         for k in (alone or inside)[:3]
     ]
     height, width = (edge.stop - edge.start for edge in window)
+    why = f"of the {height} x {width} pixels that they span two of them see {share:.2%}, less than {LEAST_COMMON:.0%}"
+    if share >= LEAST_COMMON:
+        why = "some share none with any other"
     raise ValueError(
-        f"open_stack() needs images of the same ground; of the {height} x {width} pixels that they span two "
-        f"of them see {share:.2%}, less than {LEAST_COMMON:.0%}: {'; '.join(told)}. Leave out those of other "
+        f"open_stack() needs images of the same ground; {why}: {'; '.join(told)}. Leave out those of other "
         "places, open them apart, or crop to the ground that they share: bbox=(xmin, ymin, xmax, ymax)."
     )
+
+
+def _extent(image: Image) -> str:
+    return f"({', '.join(f'{edge:.10g}' for edge in image.grid.bounds_of_all)})"
 
 
 def _check_kinds(images: Sequence[Image]) -> None:
