@@ -118,7 +118,7 @@ def in_metres(data: Data, caller: str) -> Data:
             continue
         coordinate = data.coords[name]
         stated = units.parse(_stated(coordinate))
-        if coordinate.attrs.get("standard_name") in ("longitude", "latitude") or stated == units.parse("degree"):
+        if _is_angle(coordinate) or stated == units.parse("degree"):
             raise ValueError(
                 f"{caller}() needs x and y in metres; got '{name}' in degrees. "
                 "Reproject first: stack.rio.reproject(stack.rio.estimate_utm_crs())."
@@ -130,9 +130,18 @@ def in_metres(data: Data, caller: str) -> Data:
     return data.assign_coords(changed) if changed else data
 
 
+def _is_angle(coordinate: xr.DataArray) -> bool:
+    """Whether its name in CF is that of an angle, or the name for readers where no units are stated."""
+    names = [str(coordinate.attrs.get("standard_name", ""))]
+    if not _stated(coordinate):
+        names.append(str(coordinate.attrs.get("long_name", "")))
+    return any(word in name.lower() for name in names for word in ("longitude", "latitude", "angular"))
+
+
 def _stated(data: xr.DataArray) -> str:
     """Units that data state, empty if none."""
-    return str(data.attrs.get("units", "")).strip()
+    stated = data.attrs.get("units")
+    return "" if stated is None else str(stated).strip()
 
 
 def _ratio(data: xr.DataArray, what: str, wanted: str, caller: str) -> float:

@@ -14,7 +14,9 @@ import xarray as xr
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 from xoffset import _options
+from xoffset.model import grids
 from xoffset.model.dates import DAYS, in_days
+from xoffset.model.declared import decoded, in_metres, with_decoded
 from xoffset.model.kinds import kind_of
 from xoffset.plotting.style import (
     axis_unit,
@@ -282,15 +284,22 @@ def _fields(dataset: xr.Dataset) -> Iterator[tuple[str, xr.DataArray]]:
                 yield f"{name}_{layer_name(data, dim, k)}" if dim in _LISTS else name, data.isel({dim: k})
 
 
-def _as_field(field: xr.DataArray, caller: str) -> xr.DataArray:
-    """Return the field in memory, thinned to what a picture can show, rows from south to north."""
+def _as_field(field: xr.DataArray, caller: str, wanted: str | None = None) -> xr.DataArray:
+    """Return the field in memory, thinned to what a picture can show, rows from south to north.
+
+    Declared fills are unknown; units are turned into those wanted, if any.
+    """
     if not isinstance(field, xr.DataArray) or set(field.dims) != {"y", "x"} or not {"y", "x"} <= set(field.coords):
         got = f"dims {field.dims}" if isinstance(field, xr.DataArray) else type(field).__name__
         raise ValueError(
             f"{caller}() needs a DataArray on y and x with both coordinates; got {got}. "
             "Select one date or pair first: data.isel(time=-1)."
         )
-    field = thinned(field).transpose("y", "x").sortby(["y", "x"]).compute()
+    field = in_metres(thinned(field).transpose("y", "x").sortby(["y", "x"]).compute(), caller)
+    if field.dtype.kind == "b":
+        return field.astype(np.uint8)
+    if field.dtype.kind in "iuf":
+        return decoded(field, f"'{field.name}'", caller, wanted=wanted)
     if field.dtype.kind == "M":
         return field.copy(data=in_days(field.values)).assign_attrs(units=DAYS)
     return field
@@ -308,8 +317,14 @@ def _as_velocity(rate: xr.Dataset, caller: str, like: xr.Dataset | None = None) 
             "Pass the result of velocity()."
         )
     if like is not None:
-        rate = rate[["vx", "vy"]].interp(x=like["x"], y=like["y"])
-    return xr.Dataset({name: _as_field(rate[name], caller) for name in ("vx", "vy")})
+        crs, wanted = grids.crs_of(rate), grids.crs_of(like)
+        if crs is not None and wanted is not None and not grids.agree(crs, wanted):
+            raise ValueError(
+                f"{caller}() needs the truth in the CRS of the rate, {wanted.name}; got {crs.name}. Give it the CRS "
+                "that it has, or measure on that grid: vectors cannot be reprojected value by value."
+            )
+        rate = with_decoded(rate[["vx", "vy"]], caller).interp(x=like["x"], y=like["y"])
+    return xr.Dataset({name: _as_field(rate[name], caller, "m yr-1") for name in ("vx", "vy")})
 
 
 def _speed(rate: xr.Dataset) -> xr.DataArray:
