@@ -180,6 +180,17 @@ def agree(first: pyproj.CRS | None, second: pyproj.CRS | None) -> bool:
     return code is not None and code == second.to_epsg()
 
 
+def is_same(first: xr.Dataset, second: xr.Dataset) -> bool:
+    """Whether two products have one grid: nodes at the same places, to a thousandth of a step, of one CRS if known."""
+    for name in ("y", "x"):
+        ours, theirs = (np.asarray(data[name].values, dtype=np.float64) for data in (first, second))
+        step = np.abs(np.diff(theirs)).min(initial=1.0)
+        if ours.shape != theirs.shape or np.abs(ours - theirs).max(initial=0.0) > 1e-3 * step:
+            return False
+    crs = crs_of(first), crs_of(second)
+    return None in crs or agree(*crs)
+
+
 def _parsed(statement: Any, place: str) -> pyproj.CRS:
     """CRS of a code, a text, a mapping or an object."""
     import pyproj

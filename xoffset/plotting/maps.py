@@ -284,11 +284,8 @@ def _fields(dataset: xr.Dataset) -> Iterator[tuple[str, xr.DataArray]]:
                 yield f"{name}_{layer_name(data, dim, k)}" if dim in _LISTS else name, data.isel({dim: k})
 
 
-def _as_field(field: xr.DataArray, caller: str, wanted: str | None = None) -> xr.DataArray:
-    """Return the field in memory, thinned to what a picture can show, rows from south to north.
-
-    Declared fills are unknown; units are turned into those wanted, if any.
-    """
+def _as_field(field: xr.DataArray, caller: str) -> xr.DataArray:
+    """Return the field in memory, thinned to what a picture can show, rows from south to north."""
     if not isinstance(field, xr.DataArray) or set(field.dims) != {"y", "x"} or not {"y", "x"} <= set(field.coords):
         got = f"dims {field.dims}" if isinstance(field, xr.DataArray) else type(field).__name__
         raise ValueError(
@@ -299,7 +296,7 @@ def _as_field(field: xr.DataArray, caller: str, wanted: str | None = None) -> xr
     if field.dtype.kind == "b":
         return field.astype(np.uint8)
     if field.dtype.kind in "iuf":
-        return decoded(field, f"'{field.name}'", caller, wanted=wanted)
+        return decoded(field, f"'{field.name}'", caller, wanted=None)
     if field.dtype.kind == "M":
         return field.copy(data=in_days(field.values)).assign_attrs(units=DAYS)
     return field
@@ -316,6 +313,7 @@ def _as_velocity(rate: xr.Dataset, caller: str, like: xr.Dataset | None = None) 
             f"{caller}() needs variables vx and vy [m yr-1]; got none called {' or '.join(lacking)}. "
             "Pass the result of velocity()."
         )
+    rate = grids.with_crs(with_decoded(rate[["vx", "vy"]], caller))
     if like is not None:
         crs, wanted = grids.crs_of(rate), grids.crs_of(like)
         if crs is not None and wanted is not None and not grids.agree(crs, wanted):
@@ -323,8 +321,8 @@ def _as_velocity(rate: xr.Dataset, caller: str, like: xr.Dataset | None = None) 
                 f"{caller}() needs the truth in the CRS of the rate, {wanted.name}; got {crs.name}. Give it the CRS "
                 "that it has, or measure on that grid: vectors cannot be reprojected value by value."
             )
-        rate = with_decoded(rate[["vx", "vy"]], caller).interp(x=like["x"], y=like["y"])
-    return xr.Dataset({name: _as_field(rate[name], caller, "m yr-1") for name in ("vx", "vy")})
+        rate = rate.interp(x=like["x"], y=like["y"])
+    return xr.Dataset({name: _as_field(rate[name], caller) for name in ("vx", "vy")})
 
 
 def _speed(rate: xr.Dataset) -> xr.DataArray:
