@@ -77,7 +77,7 @@ class TestSaveMaps:
     def test_units_are_turned(self, tmp_path):
         rate = make_rate()[["vx", "vy"]]
         by_day = rate.map(lambda each: (each / 365.25).assign_attrs(units="m d-1"), keep_attrs=False)
-        found = maps._as_velocity(by_day, "velocity_map", like=rate)
+        found = maps._as_velocity(by_day, "velocity_map")
         for name in ("vx", "vy"):
             np.testing.assert_allclose(found[name], maps._as_velocity(rate, "velocity_map")[name], rtol=1e-5)
         with pytest.raises(ValueError, match="needs 'vx' in m yr-1; got units 'px'"):
