@@ -45,6 +45,8 @@ def spoilt(kind, seed=0):
     elif kind.startswith("sigma"):
         fields["sigma_dx"][here] = float(kind.split()[1])
         fields["sigma_dy"][here] = float(kind.split()[1])
+    elif kind == "one sigma 0":
+        fields["sigma_dx"][here] = 0.0
     elif kind == "score":
         for name in ("score", "peak_gap", "false_alarm"):
             fields[name][here] = np.inf
@@ -69,6 +71,7 @@ def spoilt(kind, seed=0):
 
 KINDS = (
     "nan", "inf", "-inf", "1e30", "-1e20", "one nan", "sigma inf", "sigma nan", "sigma -1", "sigma 0", "sigma 1e30",
+    "one sigma 0",
     "sigma -inf", "score", "flags", "where", "all", "pixels", "pairs", "without flags", "cov",
 )  # fmt: skip
 

@@ -76,7 +76,7 @@ class TestSaveMaps:
 
     def test_units_are_turned(self, tmp_path):
         rate = make_rate()[["vx", "vy"]]
-        by_day = rate.map(lambda each: (each / 365.25).assign_attrs(units="m d-1"), keep_attrs=False)
+        by_day = rate.assign({name: (each / 365.25).assign_attrs(units="m d-1") for name, each in rate.items()})
         found = maps._as_velocity(by_day, "velocity_map")
         for name in ("vx", "vy"):
             np.testing.assert_allclose(found[name], maps._as_velocity(rate, "velocity_map")[name], rtol=1e-5)
