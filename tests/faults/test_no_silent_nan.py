@@ -64,6 +64,8 @@ def spoilt(kind, seed=0):
     elif kind == "without flags":
         fields["dx"][here] = np.nan
         return shifts.drop_vars("flags")
+    elif kind == "cov 1e30":
+        fields["cov_dxdy"][here] = 1e30
     elif kind == "cov":
         fields["cov_dxdy"][here] = np.inf
     return shifts
@@ -71,7 +73,7 @@ def spoilt(kind, seed=0):
 
 KINDS = (
     "nan", "inf", "-inf", "1e30", "-1e20", "one nan", "sigma inf", "sigma nan", "sigma -1", "sigma 0", "sigma 1e30",
-    "one sigma 0",
+    "one sigma 0", "sigma 1e-30", "cov 1e30",
     "sigma -inf", "score", "flags", "where", "all", "pixels", "pairs", "without flags", "cov",
 )  # fmt: skip
 
@@ -158,6 +160,8 @@ def check(product):
     for name, variable in product.data_vars.items():
         if variable.dtype.kind == "f":
             assert not np.isinf(variable.values).any(), f"infinite {name}"
+        if variable.dtype.kind == "f" and str(name).startswith(("sigma_d", "sigma_v", "sigma_e", "sigma_p")):
+            assert not (variable.values > 1e12).any(), f"{name} beyond all measure"
     if "flags" not in product:
         return
     flags = product.flags

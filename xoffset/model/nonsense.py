@@ -21,7 +21,8 @@ def without_nonsense(data: xr.Dataset, names: tuple[str, str], errors: tuple[str
 
     A vector that is infinite or longer than anything on Earth moves is unknown, with its errors, and flagged `nodata`.
     So is one whose flags are NaN, which `where` of xarray makes of those whose values its caller removed, and one that
-    is NaN without a flag. A standard error that is infinite, as large or below zero is unknown; its vector stays.
+    is NaN without a flag. A standard error that is infinite, as large or below zero is unknown, and so is such a
+    covariance; the vector stays.
     Infinity in other variables becomes NaN. Lazy arrays stay lazy.
     """
     dims = data[names[0]].dims
@@ -45,11 +46,11 @@ def _is_nonsense(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _are_nonsense(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
-    return bool(_is_nonsense(x, y).any() or np.isinf(values).any())
+    return bool(_is_nonsense(x, y).any() or (np.abs(values) > LARGEST).any())
 
 
 def _blanked(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.where(_is_nonsense(x, y) | np.isinf(values), values.dtype.type(np.nan), values)
+    return np.where(_is_nonsense(x, y) | (np.abs(values) > LARGEST), values.dtype.type(np.nan), values)
 
 
 def _is_no_error(sigma: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
