@@ -53,6 +53,8 @@ def spoilt(kind, seed=0):
     elif kind == "flags":
         shifts = shifts.assign(flags=shifts.flags.astype("float64"))
         shifts.flags.values[here] = np.nan
+    elif kind.startswith("bits"):
+        fields["flags"][here] = int(kind.split()[1])
     elif kind == "where":
         return shifts.where(xr.DataArray(~here, dims=shifts.dx.dims))
     elif kind == "all":
@@ -73,7 +75,8 @@ def spoilt(kind, seed=0):
 
 KINDS = (
     "nan", "inf", "-inf", "1e30", "-1e20", "one nan", "sigma inf", "sigma nan", "sigma -1", "sigma 0", "sigma 1e30",
-    "one sigma 0", "sigma 1e-30", "cov 1e30",
+    "one sigma 0", "cov 1e30",
+    "bits -5", "bits 1125899906842624",
     "sigma -inf", "score", "flags", "where", "all", "pixels", "pairs", "without flags", "cov",
 )  # fmt: skip
 
@@ -290,6 +293,11 @@ def test_what_is_unknown_says_so_and_the_rest_stays():
     for name in shifts.data_vars:
         before, after = (each[name].values[untouched] for each in (plain(), found))
         np.testing.assert_array_equal(after, before)
+
+
+@pytest.mark.parametrize("name", ["strain", "profile", "profile swath", "ground"])
+def test_tiny_errors_make_no_huge_ones(name):
+    check(OF_SHIFTS[name](spoilt("sigma 1e-30")))
 
 
 def test_good_shifts_are_not_copied():

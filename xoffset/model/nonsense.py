@@ -10,10 +10,12 @@ import xarray as xr
 
 from xoffset._blocks import elements
 from xoffset._kernels import bits
+from xoffset.model.flags import FLAGS
 
 # Metres, or metres a year, beyond which nothing on Earth moves. The numbers that libraries leave where nothing was
 # written lie beyond it, and the squares of all that lies below fit single precision.
 LARGEST = 1e9
+_NAMED = sum(FLAGS.values())
 
 
 def without_nonsense(data: xr.Dataset, names: tuple[str, str], errors: tuple[str, str, str]) -> xr.Dataset:
@@ -21,8 +23,8 @@ def without_nonsense(data: xr.Dataset, names: tuple[str, str], errors: tuple[str
 
     A vector that is infinite or longer than anything on Earth moves is unknown, with its errors, and flagged `nodata`.
     So is one whose flags are NaN, which `where` of xarray makes of those whose values its caller removed, and one that
-    is NaN without a flag. A standard error that is infinite, as large or below zero is unknown, and so is such a
-    covariance; the vector stays.
+    is NaN without a flag. Bits of flags that have no name are taken away. A standard error that is infinite, as large
+    or below zero is unknown, and so is such a covariance; the vector stays.
     Infinity in other variables becomes NaN. Lazy arrays stay lazy.
     """
     dims = data[names[0]].dims
@@ -76,10 +78,17 @@ def _finite(values: np.ndarray) -> np.ndarray:
 def _lack_flags(flags: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
     if flags.dtype.kind == "f" and not np.isfinite(flags).all():
         return True
+    if _have_no_name(flags).any():
+        return True
     return bool(_is_nonsense(x, y).any() or ((np.isnan(x) | np.isnan(y)) & (flags == 0)).any())
 
 
+def _have_no_name(flags: np.ndarray) -> np.ndarray:
+    """Bits that are no flag's; of a negative number, which is no set of flags, all."""
+    return np.asarray(flags.astype(np.int64, copy=False) & ~np.int64(_NAMED))
+
+
 def _flagged(flags: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    found = np.where(np.isfinite(flags), flags, bits.NODATA).astype(np.int64)
+    found = np.where(np.isfinite(flags) & (flags >= 0), flags, bits.NODATA).astype(np.int64) & np.int64(_NAMED)
     lacks = _is_nonsense(x, y) | ((np.isnan(x) | np.isnan(y)) & (found == 0))
     return np.asarray(found | np.where(lacks, np.int64(bits.NODATA), np.int64(0)))
