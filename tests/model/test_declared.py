@@ -106,7 +106,7 @@ def test_units_are_turned_into_others(text, wanted, factor):
 
 
 @pytest.mark.parametrize(
-    "text", ["furlong", "m yr", "m2", "px", "deg", "m/", "", "100 m", "m yr-1 x", "ms-1", "m/(yr)", "?"]
+    "text", ["furlong", "m yr", "m2", "px", "deg", "m/", "", "100 m", "m yr-1 x", "ms-1", "m/(yr)", "?", "Mm"]
 )
 def test_other_units_are_not_taken_for_metres(text):
     assert units.factor(text, "m") is None
