@@ -205,6 +205,17 @@ def test_a_search_in_metres_is_refused(stack):
         xoffset.correlate(stack, xoffset.pairs(stack), **OPTIONS | {"search": search.assign_attrs(units="m")})
 
 
+def test_maps_of_search_and_priors_have_their_dims_in_any_order(stack):
+    node = {axis: stack[axis] for axis in ("y", "x")} | {"spatial_ref": stack.spatial_ref}
+    rows, columns = np.indices(stack.shape[1:])
+    search = xr.DataArray(np.where(columns > 40, 4, 6), dims=("y", "x"), coords=node)
+    prior = xr.Dataset({name: (("y", "x"), 0.1 * rows) for name in ("vx", "vy")}, coords=node)
+    options = {**OPTIONS, "search": search, "prior": prior}
+    turned = {**OPTIONS, "search": search.T, "prior": prior.transpose("x", "y")}
+    network = xoffset.pairs(stack)
+    xr.testing.assert_equal(xoffset.correlate(stack, network, **turned), xoffset.correlate(stack, network, **options))
+
+
 # --------------------------------------------------------------------------------------------- fill values and scaling
 
 
