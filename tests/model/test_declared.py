@@ -209,7 +209,7 @@ def test_maps_of_search_and_priors_have_their_dims_in_any_order(stack):
     node = {axis: stack[axis] for axis in ("y", "x")} | {"spatial_ref": stack.spatial_ref}
     rows, columns = np.indices(stack.shape[1:])
     search = xr.DataArray(np.where(columns > 40, 4, 6), dims=("y", "x"), coords=node)
-    prior = xr.Dataset({name: (("y", "x"), 0.1 * rows) for name in ("vx", "vy")}, coords=node)
+    prior = xr.Dataset(dict.fromkeys(("vx", "vy"), (("y", "x"), 0.1 * rows)), coords=node)
     options = {**OPTIONS, "search": search, "prior": prior}
     turned = {**OPTIONS, "search": search.T, "prior": prior.transpose("x", "y")}
     network = xoffset.pairs(stack)
