@@ -395,7 +395,6 @@ CASES = [
             ("lazy", lambda m: m.chunk(), r"in memory.*got a lazy one\. Compute it first: search\.compute\(\)"),
             ("places", lambda m: m.drop_vars("x"), r"y and x with coordinates.*Give it those of the stack"),
             ("dates", lambda m: m.expand_dims("time"), r"needs dims \('y', 'x'\); got .*\. "),
-            ("turned", lambda m: m.transpose("x", "y"), r"Reorder: "),
             ("CRS", lambda m: in_crs(m, 32633), r"got EPSG:32633\. Reproject it: search\.rio\.reproject\('EPSG"),
         )
     ),

@@ -45,12 +45,16 @@ def spoilt(kind, seed=0):
     elif kind.startswith("sigma"):
         fields["sigma_dx"][here] = float(kind.split()[1])
         fields["sigma_dy"][here] = float(kind.split()[1])
+    elif kind == "one sigma 0":
+        fields["sigma_dx"][here] = 0.0
     elif kind.startswith("score"):
         for name in ("score", "peak_gap", "false_alarm"):
             fields[name][here] = float(kind.split()[1])
     elif kind == "flags":
         shifts = shifts.assign(flags=shifts.flags.astype("float64"))
         shifts.flags.values[here] = np.nan
+    elif kind.startswith("bits"):
+        fields["flags"][here] = int(kind.split()[1])
     elif kind == "where":
         return shifts.where(xr.DataArray(~here, dims=shifts.dx.dims))
     elif kind == "all":
@@ -69,6 +73,7 @@ def spoilt(kind, seed=0):
 
 KINDS = (
     "nan", "inf", "-inf", "1e30", "-1e20", "one nan", "sigma inf", "sigma nan", "sigma -1", "sigma 0", "sigma 1e30",
+    "one sigma 0", "bits -5", "bits 1125899906842624",
     "sigma -inf", "score inf", "score 1e30", "flags", "where", "all", "pixels", "pairs", "without flags", "cov inf",
     "cov -1e30", "cov 1e6",
 )  # fmt: skip
@@ -156,6 +161,8 @@ def check(product):
     for name, variable in product.data_vars.items():
         if variable.dtype.kind == "f":
             assert not (np.abs(variable.values) > 1e15).any(), f"no such {name}"
+        if variable.dtype.kind == "f" and str(name).startswith(("sigma_d", "sigma_v", "sigma_e", "sigma_p")):
+            assert not (variable.values > 1e12).any(), f"{name} beyond all measure"
     if not set(MAIN) & set(product.data_vars):
         return
     flags = product.flags
@@ -320,6 +327,11 @@ def test_no_number_beyond_reason_passes_through_a_series(name, value):
         if variable.dtype.kind == "f":
             variable.values[..., here] = value
     check(OF_SERIES[name](series))
+
+
+@pytest.mark.parametrize("name", ["strain", "profile", "profile swath", "ground"])
+def test_tiny_errors_make_no_huge_ones(name):
+    check(OF_SHIFTS[name](spoilt("sigma 1e-30")))
 
 
 def test_good_shifts_are_not_copied():

@@ -513,3 +513,17 @@ def test_a_number_for_no_data_is_missing():
     ]  # fmt: skip
     with pytest.raises(ValueError, match="needs a number as nodata; got 'none'"):
         xoffset.from_table(table, nodata="none")
+
+
+def test_nodata_of_a_column_of_texts_is_missing():
+    table = pd.DataFrame(
+        {
+            "reference": "2020-01-01",
+            "secondary": ["2021-01-01", "2022-01-01"],
+            "dx": ["-32767", "2.5"],
+            "dy": [0.0, 1.0],
+        }
+    )
+    found = xoffset.from_table(table, nodata=-32767)
+    np.testing.assert_array_equal(found.dx.values.ravel(), [np.nan, 2.5])
+    assert found.flags.values.ravel().tolist() == [FLAGS["nodata"], 0]

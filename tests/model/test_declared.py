@@ -106,7 +106,7 @@ def test_units_are_turned_into_others(text, wanted, factor):
 
 
 @pytest.mark.parametrize(
-    "text", ["furlong", "m yr", "m2", "px", "deg", "m/", "", "100 m", "m yr-1 x", "ms-1", "m/(yr)", "?"]
+    "text", ["furlong", "m yr", "m2", "px", "deg", "m/", "", "100 m", "m yr-1 x", "ms-1", "m/(yr)", "?", "Mm"]
 )
 def test_other_units_are_not_taken_for_metres(text):
     assert units.factor(text, "m") is None
@@ -205,6 +205,17 @@ def test_a_search_in_metres_is_refused(stack):
         xoffset.correlate(stack, xoffset.pairs(stack), **OPTIONS | {"search": search.assign_attrs(units="m")})
 
 
+def test_maps_of_search_and_priors_have_their_dims_in_any_order(stack):
+    node = {axis: stack[axis] for axis in ("y", "x")} | {"spatial_ref": stack.spatial_ref}
+    rows, columns = np.indices(stack.shape[1:])
+    search = xr.DataArray(np.where(columns > 40, 4, 6), dims=("y", "x"), coords=node)
+    prior = xr.Dataset(dict.fromkeys(("vx", "vy"), (("y", "x"), 0.1 * rows)), coords=node)
+    options = {**OPTIONS, "search": search, "prior": prior}
+    turned = {**OPTIONS, "search": search.T, "prior": prior.transpose("x", "y")}
+    network = xoffset.pairs(stack)
+    xr.testing.assert_equal(xoffset.correlate(stack, network, **turned), xoffset.correlate(stack, network, **options))
+
+
 # --------------------------------------------------------------------------------------------- fill values and scaling
 
 
@@ -285,6 +296,18 @@ def test_a_prior_with_a_fill_is_unknown_there(stack):
         assert xoffset.flags.flagged(found, "no_prior").any()
 
 
+@pytest.mark.parametrize("fill", [9.96921e36, 1e20, -3.4028235e38, -99999.9])
+@pytest.mark.parametrize("name", ["_FillValue", "_fillvalue", "NODATA", "nodatavals"])
+def test_a_fill_is_rounded_as_the_values_are(inputs, fill, name):
+    rate = inputs["rate"][["vx", "vy"]]
+    known = rate.vx.notnull() & (rate.x > rate.x[3])
+    filled = rate.where(known, 20.0).where(rate.x > rate.x[3], np.float32(fill)).astype("float32")
+    for variable in filled.data_vars.values():
+        variable.attrs[name] = (fill,) if name == "nodatavals" else fill
+    assert xoffset.ground(filled).v_east[:, :4].isnull().all()
+    assert xoffset.ground(filled).v_east[:, 4:].notnull().all()
+
+
 @pytest.mark.parametrize("change", [lambda rate: rate * 0.01, lambda rate: rate - 1000.0, lambda rate: 365.25 * rate])
 def test_values_changed_after_their_fill_was_declared_are_refused(inputs, change):
     rate = inputs["rate"][["vx", "vy"]]
@@ -363,6 +386,12 @@ STATEMENTS = {
     "attrs proj:projjson": lambda data, code: data.assign_attrs(
         {"proj:projjson": pyproj.CRS.from_epsg(code).to_json_dict()}
     ),
+    "attrs EPSG": lambda data, code: data.assign_attrs(EPSG=code),
+    "attrs esri_pe_string": lambda data, code: data.assign_attrs(esri_pe_string=pyproj.CRS.from_epsg(code).to_wkt()),
+    "attrs projection": lambda data, code: data.assign_attrs(projection=str(code)),
+    "coordinate mapping with a code": lambda data, code: data.assign_coords(
+        mapping=xr.Variable((), "", {"grid_mapping_name": "unknown", "spatial_epsg": code})
+    ),
     "attrs proj4": lambda data, code: data.assign_attrs(proj4=f"EPSG:{code}"),
     "coordinate epsg": lambda data, code: data.assign_coords(epsg=code),
     "coordinate proj:epsg": lambda data, code: data.assign_coords({"proj:epsg": code}),
@@ -399,14 +428,66 @@ def test_every_function_sees_the_crs(inputs, name, place):
 
 
 @pytest.mark.parametrize(
-    "place", [place for place in STATEMENTS if "spatial_ref value" not in place and "proj4" not in place]
+    "place", [place for place in STATEMENTS if not {"value", "proj4", "projection"} & set(place.split())]
 )
 def test_two_crs_that_disagree_are_refused(stack, place):
     STATEMENTS[place](stack, 32632).offset.correlate(xoffset.pairs(stack), **OPTIONS)
-    if place == "coordinate crs":  # the grid mapping that is named counts
+    if place in ("coordinate crs", "coordinate mapping with a code"):  # the grid mapping that is named counts
         return
     with pytest.raises(ValueError, match="one CRS is needed; got WGS 84 / UTM zone 32N"):
         STATEMENTS[place](stack, 32633).offset.correlate(xoffset.pairs(stack), **OPTIONS)
+
+
+def test_the_parameters_of_cf_are_a_crs(stack):
+    bare, network = without_crs(stack), xoffset.pairs(stack)
+    parameters = {name: value for name, value in pyproj.CRS.from_epsg(3413).to_cf().items() if name != "crs_wkt"}
+    polar = bare.assign_coords(mapping=xr.Variable((), "", parameters)).assign_attrs(grid_mapping="mapping: x y")
+    found = grids.crs_of(xoffset.correlate(polar, network, **OPTIONS))
+    assert (found.is_projected, found.coordinate_operation.method_code) == (True, "9829")
+    # what names the datum too counts, and they do not disagree
+    assert grids.crs_of(polar.assign_attrs(proj4="EPSG:3413")).to_epsg() == 3413
+    for name in ("latitude_longitude", "rotated_latitude_longitude"):
+        axes = {"grid_mapping_name": name, "semi_major_axis": 6378137.0, "grid_north_pole_latitude": 30.0}
+        place = xr.Variable((), 0, axes | {"grid_north_pole_longitude": 10.0, "inverse_flattening": 298.257})
+        with pytest.raises(ValueError, match="geographic"):
+            xoffset.correlate(bare.assign_coords(crs=place), network, **OPTIONS)
+    with pytest.raises(ValueError, match="a CRS is needed where one is stated"):
+        xoffset.correlate(
+            bare.assign_coords(crs=xr.Variable((), 0, {"grid_mapping_name": "polar_stereographic"})), network, **OPTIONS
+        )
+
+
+def test_a_crs_by_date_is_seen(stack):
+    by_date = {code: xr.Variable("time", [0, 0, 0], pyproj.CRS.from_epsg(code).to_cf()) for code in (4326, 32632)}
+    bare, network = without_crs(stack), xoffset.pairs(stack)
+    with pytest.raises(ValueError, match="geographic"):
+        xoffset.correlate(bare.assign_coords(spatial_ref=by_date[4326]), network, **OPTIONS)
+    found = xoffset.correlate(bare.assign_coords(spatial_ref=by_date[32632]), network, **OPTIONS)
+    assert found.rio.crs.to_epsg() == 32632
+
+
+def test_other_texts_are_no_crs(stack):
+    told = without_crs(stack).assign_attrs(projection="Polar Stereographic", srs="local", proj="unknown")
+    assert grids.crs_of(xoffset.correlate(told, xoffset.pairs(stack), **OPTIONS)) is None
+
+
+@pytest.mark.parametrize(
+    "attrs",
+    [
+        {"standard_name": "grid_longitude"}, {"standard_name": "projection_x_angular_coordinate"},
+        {"long_name": "Longitude of the pixel centre"},
+    ],
+)  # fmt: skip
+def test_coordinates_that_are_called_angles_are_refused(stack, attrs):
+    named = stack.assign_coords(x=stack.x.drop_attrs().assign_attrs(attrs))
+    with pytest.raises(ValueError, match="got 'x' in degrees"):
+        xoffset.correlate(named, xoffset.pairs(stack), **OPTIONS)
+
+
+def test_a_prior_of_an_inversion_in_another_crs_is_refused(inputs, shifts):
+    other = inputs["series"].assign_coords(spatial_ref=grids.spatial_ref(pyproj.CRS.from_epsg(32633)))
+    with pytest.raises(ValueError, match="another grid or CRS"):
+        xoffset.invert(shifts, prior=other, smooth=0.1)
 
 
 def test_a_crs_that_cannot_be_read_is_refused(stack):

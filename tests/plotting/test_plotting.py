@@ -74,6 +74,29 @@ class TestSaveMaps:
         paths = plotting.save_maps(make_rate(), tmp_path, truth=fine)
         assert [path.stem for path in paths[:2]] == ["velocity", "comparison"]
 
+    def test_units_are_turned(self, tmp_path):
+        rate = make_rate()[["vx", "vy"]]
+        by_day = rate.assign({name: (each / 365.25).assign_attrs(units="m d-1") for name, each in rate.items()})
+        found = maps._as_velocity(by_day, "velocity_map")
+        for name in ("vx", "vy"):
+            np.testing.assert_allclose(found[name], maps._as_velocity(rate, "velocity_map")[name], rtol=1e-5)
+        with pytest.raises(ValueError, match="needs 'vx' in m yr-1; got units 'px'"):
+            plotting.velocity_map(rate.assign(vx=rate.vx.assign_attrs(units="px")), tmp_path / "c.png")
+
+    def test_a_truth_in_another_crs_is_refused(self, tmp_path):
+        rate, truth = (
+            make_rate().drop_vars("spatial_ref", errors="ignore").assign_attrs(crs=code) for code in (32632, 32633)
+        )
+        for each in (rate, truth):
+            for data in (each, *each.data_vars.values()):
+                data.encoding.pop("grid_mapping", None)
+        with pytest.raises(ValueError, match="needs the truth in the CRS of the rate, WGS 84 / UTM zone 32N"):
+            plotting.comparison_map(rate, truth, tmp_path / "a.png")
+
+    def test_booleans_are_drawn(self, tmp_path):
+        moves = make_rate().vx > 10.0
+        assert plotting.map_of(moves.rename("moves"), tmp_path / "a.png").exists()
+
     def test_of_a_series(self, tmp_path):
         assert [path.stem for path in plotting.save_maps(make_series(), tmp_path)] == ["dx", "dy", "rms"]
 

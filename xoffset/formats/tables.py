@@ -293,7 +293,10 @@ def _without(rows: pd.DataFrame, nodata: Any, names: Sequence[str]) -> pd.DataFr
             f"from_table() needs a number as nodata; got {nodata!r}. Pass one such as -32767, or None if empty cells "
             "alone are missing."
         )
-    return rows.assign(**{name: rows[name].mask(rows[name] == nodata) for name in names})
+    # as numbers: a column of a file that also holds a text is text throughout
+    return rows.assign(
+        **{name: rows[name].mask(pd.to_numeric(rows[name], errors="coerce") == nodata) for name in names}
+    )
 
 
 def _numbers(column: pd.Series) -> np.ndarray:

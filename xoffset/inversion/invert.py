@@ -19,7 +19,7 @@ from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks import pixels
 from xoffset._blocks.whole import at_once
 from xoffset._kernels.networks import groups, losses
-from xoffset.model import checks, products
+from xoffset.model import checks, grids, products
 from xoffset.model.dates import Date, as_dates, in_years, index_of_date
 from xoffset.model.declared import decoded, in_metres
 from xoffset.model.flags import FLAGS
@@ -380,8 +380,8 @@ def _prior(prior: xr.Dataset, epochs: np.ndarray, shifts: xr.Dataset) -> list[An
     prior = checks.as_series(prior, "invert")
     dates = as_dates(prior["time"].values)
     missing = epochs[~np.isin(epochs, dates)]
-    if missing.size or any(not np.array_equal(prior[name].values, shifts[name].values) for name in ("x", "y")):
-        got = f"none at {missing[0]}" if missing.size else "another grid"
+    if missing.size or not grids.is_same(prior, shifts):
+        got = f"none at {missing[0]}" if missing.size else "another grid or CRS"
         raise ValueError(
             f"invert() needs a prior at the dates and on the grid of the shifts; got {got}. "
             "Invert the same shifts, or resample the prior."

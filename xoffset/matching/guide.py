@@ -91,8 +91,8 @@ def make_guide(
 
 def _half_ranges(search: xr.DataArray, frame: Frame, grid: Grid) -> np.ndarray:
     """Half-range of the nearest value of a map at every node, 0 where there is none."""
-    checks.check_dims(search, ("y", "x"), "correlate")
     nearest = search = _as_map(search, frame, "search", units="pixel")
+    checks.check_dims(search, ("y", "x"), "correlate")
     for name in ("y", "x"):
         # half of a pixel more, that of a map belongs to its centre
         reach = 0.501 * float(np.abs(np.diff(search[name].values)).max())
@@ -226,7 +226,7 @@ def _as_map(data: xr.DataArray, frame: Frame, what: str, *, units: str | None) -
             f"correlate() needs the {what} in the CRS of the stack, {_name(ours)}; got {_name(theirs)}. {advice}"
         )
     named = f"'{data.name}' of the {what}" if what == "prior" else f"the {what}"
-    return in_metres(decoded(data, named, "correlate", wanted=units), "correlate")
+    return in_metres(decoded(data.transpose(..., "y", "x"), named, "correlate", wanted=units), "correlate")
 
 
 def _name(crs: pyproj.CRS | None) -> str:

@@ -166,7 +166,9 @@ def _lattice(frame: Frame, templates: tuple[int, ...], step: int, guide: Guide, 
     if any(side > size for side, size in zip(extent, shape, strict=True)):
         raise ValueError(
             f"correlate() needs images of at least {extent[0]} x {extent[1]} pixels for template={templates[-1]} and "
-            f"search={guide.half}; got {shape[0]} x {shape[1]}. Use a smaller template or search."
+            f"search={guide.half}; got {shape[0]} x {shape[1]}. Use a smaller template or search; if it was "
+            "where() with a mask on another grid, only what both share is left: mask.reindex_like(stack, "
+            'method="nearest", tolerance=half_a_pixel, fill_value=False).'
         )
     if guide.levels and min(shape) < 2 ** (guide.levels + 1):
         raise ValueError(

@@ -194,6 +194,8 @@ def keep_dim(data: xr.DataArray | xr.Dataset) -> str | None:
     for dim, coordinate in (("pair", "reference"), ("time", "time")):
         if dim not in data.dims and coordinate in data.coords and data.coords[coordinate].ndim == 0:
             return f"Keep the dim of what you select: isel({dim}=[0]), with brackets, in place of isel({dim}=0)"
+    if all(name not in data.dims and name in data.coords and data.coords[name].ndim == 0 for name in ("x", "y")):
+        return "Keep the dims of what you select, isel(x=[0], y=[0]) or isel(point=[0]), with brackets"
     return None
 
 

@@ -21,11 +21,13 @@ _LOGGER = logging.getLogger(__name__)
 
 Data = TypeVar("Data", xr.DataArray, xr.Dataset)
 
-_FILLS = ("_FillValue", "missing_value", "fill_value", "nodata")
+# names in lower case; nodatavals, scales and offsets are those of rasterio and what is made with it
+_FILLS_OF_FILES = ("_fillvalue", "missing_value", "nodata", "nodatavals", "nodata_value", "no_data", "no_data_value")
 # in encodings "fill_value" is what Zarr returns for a chunk that nobody wrote, which says nothing about values
-_FILLS_OF_FILES = ("_FillValue", "missing_value", "nodata")
+_FILLS = (*_FILLS_OF_FILES, "fill_value", "fillvalue")
+_SCALES, _OFFSETS = ("scale_factor", "scales"), ("add_offset", "offsets")
 # what attributes say of values as they were stored, untrue of them once they are decoded
-_OF_STORED = (*_FILLS, "scale_factor", "add_offset", "valid_range", "valid_min", "valid_max")
+_OF_STORED = (*_FILLS, *_SCALES, *_OFFSETS, "valid_range", "valid_min", "valid_max")
 # Share of an image that one value must fill before it is told of.
 _LEAST_SHARE = 0.01
 # Number of equal values that can be a fill: those of a square of 7 x 7.
@@ -46,9 +48,9 @@ def fills_of(data: xr.DataArray) -> tuple[float, ...]:
         places.append((data.encoding, _FILLS_OF_FILES))
     found: list[float] = []
     for place, names in places:
-        for name in names:
+        for name in (name for name in place if str(name).lower() in names):
             try:
-                found += np.atleast_1d(np.asarray(place.get(name, np.nan), dtype=np.float64)).tolist()
+                found += np.atleast_1d(np.asarray(place[name], dtype=np.float64)).ravel().tolist()
             except (TypeError, ValueError) as error:
                 raise ValueError(
                     f"a number is needed as the declared nodata value; got {name}={place[name]!r}. "
@@ -69,7 +71,7 @@ def decoded(data: xr.DataArray, what: str, caller: str, *, wanted: str | None) -
         fill was declared.
     """
     fills = fills_of(data)
-    scale, offset = _number(data, "scale_factor", 1.0, what, caller), _number(data, "add_offset", 0.0, what, caller)
+    scale, offset = _number(data, _SCALES, 1.0, what, caller), _number(data, _OFFSETS, 0.0, what, caller)
     ratio = 1.0 if wanted is None else _ratio(data, what, wanted, caller)
     is_scaled = (scale, offset, ratio) != (1.0, 0.0, 1.0)
     if not fills and not is_scaled:
@@ -82,7 +84,9 @@ def decoded(data: xr.DataArray, what: str, caller: str, *, wanted: str | None) -
             values = values.where(data != fill)
     if is_scaled:
         values = (values * scale + offset) * ratio
-    attrs: dict[Hashable, Any] = {name: value for name, value in data.attrs.items() if name not in _OF_STORED}
+    attrs: dict[Hashable, Any] = {
+        name: value for name, value in data.attrs.items() if str(name).lower() not in _OF_STORED
+    }
     values.attrs = attrs | ({} if wanted is None else {"units": wanted})
     return values
 
@@ -118,7 +122,7 @@ def in_metres(data: Data, caller: str) -> Data:
             continue
         coordinate = data.coords[name]
         stated = units.parse(_stated(coordinate))
-        if coordinate.attrs.get("standard_name") in ("longitude", "latitude") or stated == units.parse("degree"):
+        if _is_angle(coordinate) or stated == units.parse("degree"):
             raise ValueError(
                 f"{caller}() needs x and y in metres; got '{name}' in degrees. "
                 "Reproject first: stack.rio.reproject(stack.rio.estimate_utm_crs())."
@@ -130,9 +134,18 @@ def in_metres(data: Data, caller: str) -> Data:
     return data.assign_coords(changed) if changed else data
 
 
+def _is_angle(coordinate: xr.DataArray) -> bool:
+    """Whether its name in CF is that of an angle, or the name for readers where no units are stated."""
+    names = [str(coordinate.attrs.get("standard_name", ""))]
+    if not _stated(coordinate):
+        names.append(str(coordinate.attrs.get("long_name", "")))
+    return any(word in name.lower() for name in names for word in ("longitude", "latitude", "angular"))
+
+
 def _stated(data: xr.DataArray) -> str:
     """Units that data state, empty if none."""
-    return str(data.attrs.get("units", "")).strip()
+    stated = data.attrs.get("units")
+    return "" if stated is None else str(stated).strip()
 
 
 def _ratio(data: xr.DataArray, what: str, wanted: str, caller: str) -> float:
@@ -152,10 +165,11 @@ def _ratio(data: xr.DataArray, what: str, wanted: str, caller: str) -> float:
     raise ValueError(f"{caller}() needs {what} in {wanted}; got units {stated!r}. {advice}.")
 
 
-def _number(data: xr.DataArray, name: str, default: float, what: str, caller: str) -> float:
+def _number(data: xr.DataArray, names: tuple[str, ...], default: float, what: str, caller: str) -> float:
     """Scale or offset that is still to be applied; decoding moves both to the encoding."""
+    name = next((name for name in names if name in data.attrs), names[0])
     value = data.attrs.get(name, default)
-    value = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+    value = np.ravel(value)[0] if isinstance(value, (tuple, list, np.ndarray)) and np.size(value) == 1 else value
     if not is_number(value):
         raise ValueError(
             f"{caller}() needs a finite number as {name} of {what}; got {value!r}. Correct or remove that attribute."
@@ -174,7 +188,7 @@ def tell_of_stale_fill(stack: xr.DataArray, caller: str) -> None:
     image = stack.data[0]
     lowest = image.min()
     share = float((image == lowest).mean())
-    if share >= _LEAST_SHARE and not np.isin(image, fills).any():
+    if share >= _LEAST_SHARE and not _holds(image, fills):
         _LOGGER.warning(
             "%s() found the declared nodata value %g nowhere in the first image, and %g in %.0f %% of it: arithmetic "
             "may have changed the one to the other. Such areas are left out, scattered pixels are not: mask before "
@@ -183,13 +197,19 @@ def tell_of_stale_fill(stack: xr.DataArray, caller: str) -> None:
         )  # fmt: skip
 
 
+def _holds(values: np.ndarray, fills: tuple[float, ...]) -> bool:
+    """Whether any of the numbers occurs, each rounded as the values are."""
+    # one at a time: NumPy rounds a plain number to the type of the array, not an array of them
+    return any(bool((values == fill).any()) for fill in fills)
+
+
 def _check_fresh(values: Any, fills: tuple[float, ...], what: str, caller: str) -> None:
     """Refuse values in memory that arithmetic took away from their declared fill, where that can be told.
 
     The fill occurs nowhere, and many values are one number other than zero that lies further from all others than
     these from one another. Lazy values are not looked at.
     """
-    if not fills or not isinstance(values, np.ndarray) or np.isin(values, fills).any():
+    if not fills or not isinstance(values, np.ndarray) or _holds(values, fills):
         return
     finite = values[np.isfinite(values)].astype(np.float64)
     for extreme in (finite.min(initial=np.inf), finite.max(initial=-np.inf)):

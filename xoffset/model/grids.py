@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,15 @@ from xoffset.model.declared import Data, fills_of
 if TYPE_CHECKING:
     import pyproj
 
-# Attributes and scalar coordinates in which loaders other than rioxarray leave the CRS: rasterio's and xarray's former
-# ones, stackstac, the STAC projection extension and what is made of it.
+# Attributes and coordinates in which loaders other than rioxarray leave the CRS, in lower case: rasterio's and xarray's
+# former ones, stackstac, the STAC projection extension and what is made of it.
 _STATEMENTS = (
-    "crs", "crs_wkt", "spatial_ref", "epsg", "proj:epsg", "proj:code", "proj:wkt2", "proj:projjson", "spatial_epsg",
+    "crs", "crs_wkt", "spatial_ref", "epsg", "epsg_code", "crs_epsg", "proj:epsg", "proj:code", "proj:wkt2",
+    "proj:projjson", "spatial_epsg", "wkt", "esri_pe_string", "spatialref",
 )  # fmt: skip
+# Such that hold other texts too, or less than a whole CRS: a text of PROJ may leave out the datum.
+_VAGUE = ("proj4", "proj4text", "proj4_string", "pyproj_srs", "projection", "srs", "proj", "coordinate_system")
+_IS_CRS = re.compile(r"\s*(\d{4,6}$|[A-Za-z]+:\d+$|\+proj=|\+init=|[A-Z0-9]+\[)")
 
 
 def frame_of(stack: xr.DataArray, caller: str) -> Frame:
@@ -72,7 +77,7 @@ def crs_of(data: xr.DataArray | xr.Dataset) -> pyproj.CRS | None:
         If the data name a grid mapping that is not there, what they state is no CRS, or two statements disagree: a CRS
         that is not seen would make metres of anything.
     """
-    named = data.encoding.get("grid_mapping", data.attrs.get("grid_mapping"))
+    named = _named_mapping(data)
     if named is not None and named not in data.coords:
         raise ValueError(
             f"a CRS is needed where one is named; got grid_mapping '{named}' without that coordinate. "
@@ -93,9 +98,19 @@ def crs_of(data: xr.DataArray | xr.Dataset) -> pyproj.CRS | None:
 def with_crs(data: Data) -> Data:
     """Data whose CRS, if there is any, is that of a coordinate, as rioxarray and CF have it."""
     crs = crs_of(data)
-    if crs is None or any(_text_of_mapping(each) for each in data.coords.values()):
+    if crs is None or any(not each.ndim and _has_text(each) for each in data.coords.values()):
         return data
     return data.assign_coords(spatial_ref=spatial_ref(crs))
+
+
+def _named_mapping(data: xr.DataArray | xr.Dataset) -> str | None:
+    """Name of the grid mapping; of several ("crs: x y wgs: lat lon") that of x and y."""
+    named = data.encoding.get("grid_mapping", data.attrs.get("grid_mapping"))
+    if named is None or ":" not in str(named):
+        return None if named is None else str(named)
+    parts = re.split(r"(\S+):", str(named))[1:]
+    of_grid = [name for name, axes in zip(parts[::2], parts[1::2], strict=True) if {"x", "y"} & set(axes.split())]
+    return of_grid[0] if of_grid else str(named)
 
 
 def _statements(data: xr.DataArray | xr.Dataset, named: Any) -> Iterator[tuple[str, Any]]:
@@ -103,39 +118,56 @@ def _statements(data: xr.DataArray | xr.Dataset, named: Any) -> Iterator[tuple[s
     variables = data.variables if isinstance(data, xr.Dataset) else data.coords
     # arithmetic loses the name of the grid mapping, not the coordinate
     mappings = [named] if named is not None else sorted(variables, key=lambda name: name != "spatial_ref")
-    is_found = False
+    is_found, parameters = False, None
     for name in mappings:
-        text = _text_of_mapping(variables[name])
-        if text:
-            yield f"'{name}'", text
+        statement = _of_mapping(variables[name])
+        if isinstance(statement, dict) and "grid_mapping_name" in statement:
+            parameters = parameters or (f"'{name}'", statement)
+        elif statement is not None:
+            yield f"'{name}'", statement
             is_found = True
             break
-    for name in _STATEMENTS:
-        if name in data.coords and not _text_of_mapping(data.coords[name]):
+    for name in data.coords:
+        if str(name).lower() in _STATEMENTS and _of_mapping(data.coords[name]) is None:
             # 0 is what rioxarray writes into a coordinate that lost its attributes
             values = [value for value in pd.unique(np.ravel(data.coords[name].values)) if not pd.isna(value)]
-            yield from ((f"the coordinate '{name}'", value) for value in values if str(value) not in ("0", ""))
+            stated = [value for value in values if str(value) not in ("0", "")]
+            yield from ((f"the coordinate '{name}'", value) for value in stated)
+            is_found = is_found or bool(stated)
     bearers = {"the attribute": data.attrs}
     if isinstance(data, xr.Dataset):
         bearers |= {f"the attribute of '{name}',": each.attrs for name, each in data.data_vars.items() if each.ndim}
     for bearer, attrs in bearers.items():
-        for name in _STATEMENTS:
-            if attrs.get(name) not in (None, ""):
-                yield f"{bearer} '{name}'", attrs[name]
+        for name, value in attrs.items():
+            if str(name).lower() in _STATEMENTS and value is not None and str(value) != "":
+                yield f"{bearer} '{name}'", value
                 is_found = True
-    # a text of PROJ may leave out the datum, and so disagrees with what says more
     for bearer, attrs in bearers.items():
-        for name in ("proj4", "proj4text"):
-            if not is_found and attrs.get(name):
-                yield f"{bearer} '{name}'", attrs[name]
+        for name, value in attrs.items():
+            if not is_found and str(name).lower() in _VAGUE and _IS_CRS.match(str(value)):
+                yield f"{bearer} '{name}'", value
+                parameters = None
+    # nor do the parameters of CF need a datum
+    if parameters is not None and not is_found:
+        yield parameters
 
 
-def _text_of_mapping(variable: Any) -> str | None:
-    """Well-known text in a scalar that holds a CRS."""
-    if variable.ndim:
+def _of_mapping(variable: Any) -> Any:
+    """What a grid mapping says: its text, a code, or the parameters of CF; None of anything else."""
+    if {"x", "y"} & set(variable.dims):
         return None
-    text = variable.attrs.get("crs_wkt", variable.attrs.get("spatial_ref"))
-    return str(text) if text else None
+    attrs = {str(name).lower(): value for name, value in variable.attrs.items() if value is not None}
+    # joining along time makes a list of it; other variables with dims are none
+    if variable.ndim and not {"crs_wkt", "grid_mapping_name"} & set(attrs):
+        return None
+    codes = [attrs[name] for name in ("crs_wkt", "spatial_ref", *_STATEMENTS) if attrs.get(name)]
+    texts = [attrs[name] for name in _VAGUE if _IS_CRS.match(str(attrs.get(name)))]
+    return next(iter([*codes, *texts, *([attrs] if "grid_mapping_name" in attrs else [])]), None)
+
+
+def _has_text(variable: Any) -> bool:
+    """Whether it holds the well-known text of a CRS, which is all that rioxarray reads."""
+    return bool(variable.attrs.get("crs_wkt") or variable.attrs.get("spatial_ref"))
 
 
 def agree(first: pyproj.CRS | None, second: pyproj.CRS | None) -> bool:
@@ -146,6 +178,17 @@ def agree(first: pyproj.CRS | None, second: pyproj.CRS | None) -> bool:
         return True
     code = first.to_epsg()
     return code is not None and code == second.to_epsg()
+
+
+def is_same(first: xr.Dataset, second: xr.Dataset) -> bool:
+    """Whether two products have one grid: nodes at the same places, to a thousandth of a step, of one CRS if known."""
+    for name in ("y", "x"):
+        ours, theirs = (np.asarray(data[name].values, dtype=np.float64) for data in (first, second))
+        step = np.abs(np.diff(theirs)).min(initial=1.0)
+        if ours.shape != theirs.shape or np.abs(ours - theirs).max(initial=0.0) > 1e-3 * step:
+            return False
+    crs = crs_of(first), crs_of(second)
+    return None in crs or agree(*crs)
 
 
 def _parsed(statement: Any, place: str) -> pyproj.CRS:
@@ -160,9 +203,11 @@ def _parsed(statement: Any, place: str) -> pyproj.CRS:
     elif isinstance(value, float) and value.is_integer():
         value = int(value)
     try:
+        if isinstance(value, dict) and {"grid_mapping_name", "crs_wkt"} & set(value):
+            return pyproj.CRS.from_cf(value)
         # objects of other libraries, such as rasterio, tell their text
         return pyproj.CRS.from_user_input(value if isinstance(value, (str, int, dict)) else _text_of(value))
-    except pyproj.exceptions.CRSError as error:
+    except (pyproj.exceptions.CRSError, KeyError) as error:  # KeyError: CF without a parameter
         raise ValueError(
             f"a CRS is needed where one is stated; got {str(statement)[:80]!r} from {place}, which pyproj does not "
             "know. Correct it, or remove it and name the CRS: data.rio.write_crs('EPSG:...')."

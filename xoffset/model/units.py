@@ -56,7 +56,8 @@ def parse(text: str) -> Unit | None:
     """Unit of a text such as "m yr-1", "m/d", "meter/year" or "m2 yr^-2"; None where it is not understood."""
     number, powers, sign = 1.0, dict[str, int](), 1
     factors = _factors(text)
-    if not factors or factors[-1] == "/":
+    # letters of any case will do, but for the million metres that are no millimetre
+    if not factors or factors[-1] == "/" or re.search(r"\bMm\b", text):
         return None
     for part in factors:
         if part == "/":

@@ -235,6 +235,8 @@ def _along_of_layers(*fields: np.ndarray, places: Places, overlap: float, turn: 
         with np.errstate(divide="ignore", invalid="ignore"):
             _, _, sigma_x, sigma_y, correlation = values
             correlation /= sigma_x * sigma_y
+        # an error of zero along one axis, or a covariance that cannot be, would make it anything
+        np.clip(correlation, -1.0, 1.0, out=correlation)
     out = np.empty((4, fields[0].shape[0], fields[0].shape[2]))
     section.along(places.row, places.column, places.weight, overlap, turn, values, out)
     return out[: 4 if len(fields) > 2 else 2].astype(fields[0].dtype)

@@ -129,6 +129,8 @@ def _strain_of_block(
     if len(errors) == 3:
         with np.errstate(divide="ignore", invalid="ignore"):
             correlation = errors[2] / (sigma_x * sigma_y)
+        # an error of zero along one axis, or a covariance that cannot be, would make it anything
+        correlation = np.clip(correlation, -1.0, 1.0)
     found = np.empty((10, *dx.shape))
     for layer in range(dx.shape[0]):
         parts = (field[layer] for field in (dx, dy, sigma_x, sigma_y, correlation))

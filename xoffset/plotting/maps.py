@@ -293,9 +293,11 @@ def _as_field(field: xr.DataArray, caller: str) -> xr.DataArray:
             f"{caller}() needs a DataArray on y and x with both coordinates; got {got}. "
             "Select one date or pair first: data.isel(time=-1)."
         )
-    field = thinned(in_metres(field, caller)).transpose("y", "x").sortby(["y", "x"]).compute()
+    field = in_metres(thinned(field).transpose("y", "x").sortby(["y", "x"]).compute(), caller)
+    if field.dtype.kind == "b":
+        return field.astype(np.uint8)
     if field.dtype.kind in "iuf":
-        field = decoded(field, "the field", caller, wanted=None)
+        return decoded(field, f"'{field.name}'", caller, wanted=None)
     if field.dtype.kind == "M":
         return field.copy(data=in_days(field.values)).assign_attrs(units=DAYS)
     return field
@@ -314,11 +316,11 @@ def _as_velocity(rate: xr.Dataset, caller: str, like: xr.Dataset | None = None) 
         )
     rate = grids.with_crs(with_decoded(rate[["vx", "vy"]], caller))
     if like is not None:
-        theirs, ours = grids.crs_of(rate), grids.crs_of(like)
-        if theirs is not None and ours is not None and not grids.agree(theirs, ours):
+        crs, wanted = grids.crs_of(rate), grids.crs_of(like)
+        if crs is not None and wanted is not None and not grids.agree(crs, wanted):
             raise ValueError(
-                f"{caller}() needs the truth in the CRS of the rate, {ours.name}; got {theirs.name}. "
-                "Make it anew in that CRS: vectors do not turn when their grid is reprojected."
+                f"{caller}() needs the truth in the CRS of the rate, {wanted.name}; got {crs.name}. Give it the CRS "
+                "that it has, or measure on that grid: vectors cannot be reprojected value by value."
             )
         rate = rate.interp(x=like["x"], y=like["y"])
     return xr.Dataset({name: _as_field(rate[name], caller) for name in ("vx", "vy")})
