@@ -111,7 +111,7 @@ def extend(
         fields, network, x=request.grid.x, y=request.grid.y, like=stack,
         step={"function": "correlate"} | request.parameters,
     )  # fmt: skip
-    return _like(shifts, extended)
+    return _with_old_coordinates(shifts, extended)
 
 
 def _matched(stack: xr.DataArray, network: xr.Dataset, request: tuple[list[int], Request]) -> xr.Dataset:
@@ -131,13 +131,13 @@ def _only_new(
             f"too, which new pairs lack. Drop it: shifts.drop_vars({others!r})."
         )
     if request is None:
-        return _like(shifts, products.finish(shifts.isel(pair=slice(0))))
+        return _with_old_coordinates(shifts, products.finish(shifts.isel(pair=slice(0))))
     found = _matched(stack, network, request)
     found = found[_names_of_all([shifts, found])]
     if isinstance(found["dx"].data, np.ndarray) or isinstance(shifts["dx"].data, np.ndarray):
-        return _like(shifts, products.finish(found))
+        return _with_old_coordinates(shifts, products.finish(found))
     chunks = {"pair": (found.sizes["pair"],)} | {dim: shifts.chunksizes[dim] for dim in ("y", "x")}
-    return _like(shifts, products.finish(found.chunk(chunks)))
+    return _with_old_coordinates(shifts, products.finish(found.chunk(chunks)))
 
 
 def _check_whole(is_whole: np.ndarray) -> None:
@@ -150,7 +150,7 @@ def _check_whole(is_whole: np.ndarray) -> None:
         )
 
 
-def _like(shifts: xr.Dataset, extended: xr.Dataset) -> xr.Dataset:
+def _with_old_coordinates(shifts: xr.Dataset, extended: xr.Dataset) -> xr.Dataset:
     """Result without a coordinate that older stores lack: what is appended must hold what the store holds."""
     return extended if "baseline" in shifts.coords else extended.drop_vars("baseline")
 

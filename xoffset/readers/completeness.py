@@ -55,7 +55,7 @@ class Listed:
         return math.prod(-(-size // piece) for size, piece in zip(self.shape, self.pieces, strict=True))
 
     @property
-    def is_told(self) -> bool:
+    def tells_unwritten(self) -> bool:
         """Whether flags that were never written say so."""
         return self.fill is not None and np.isfinite(self.fill) and (int(self.fill) & storage.UNWRITTEN) != 0
 
@@ -123,7 +123,7 @@ def unwritten(
             found.append(f"{len(array.missing)} of {array.count} chunks of '{name}' (the first is {first})")
     found += [f"values of '{name}'" for name in stored.coords if has_gaps(name, stored, arrays.get(str(name)))]
     # what follows has to read: it is needed only where the listing finds nothing
-    return found or list(_ghosts(arrays or {}, sources))
+    return found or list(_silent_gaps(arrays or {}, sources))
 
 
 def lacking(
@@ -181,7 +181,7 @@ def has_gaps(name: Hashable, stored: xr.Dataset, array: Listed | None) -> bool:
     return gaps is not None and bool(gaps.any())
 
 
-def _ghosts(arrays: Mapping[str, Listed], sources: Mapping[Hashable, Stored]) -> Iterator[str]:
+def _silent_gaps(arrays: Mapping[str, Listed], sources: Mapping[Hashable, Stored]) -> Iterator[str]:
     """Chunks without a value and without a reason, as a writer leaves them that was stopped."""
     flags = sources.get("flags")
     partner = next((sources[x] for x, _ in COMPONENTS if x in sources), None)
@@ -198,21 +198,21 @@ def _ghosts(arrays: Mapping[str, Listed], sources: Mapping[Hashable, Stored]) ->
     missing = [array.ends(chunk) for chunk in array.missing]
     for ends in [*missing, *_last(array)]:
         key = tuple(slice(*each) for each in ends)
-        gaps = is_unwritten(partner.raw(key), flags.raw(key), array)
+        gaps = are_gaps(partner.raw(key), flags.raw(key), array)
         # values without a flag may be the caller's own doing where they are single ones
-        if gaps.any() if array.is_told or ends in missing else gaps.all((1, 2)).any():
+        if gaps.any() if array.tells_unwritten or ends in missing else gaps.all((1, 2)).any():
             yield f"values of '{partner.name}' in {placed(flags.variable.dims, ends, array.pieces)}"
             return
 
 
-def is_unwritten(values: np.ndarray, flags: np.ndarray, array: Listed | None) -> np.ndarray:
+def are_gaps(values: np.ndarray, flags: np.ndarray, array: Listed | None) -> np.ndarray:
     """Where values were never written: flags say so, or, of a fill value 0, say nothing of a value that is not there.
 
     `array` tells how the flags are stored.
     """
     known = as_bits(flags)
     gaps = ((known & np.int64(storage.UNWRITTEN)) != 0) | np.isinf(values)
-    if array is not None and not array.is_told:
+    if array is not None and not array.tells_unwritten:
         gaps |= np.isnan(values) & (known == 0)
     return np.asarray(gaps)
 

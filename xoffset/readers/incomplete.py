@@ -14,7 +14,7 @@ from xoffset.readers.completeness import Listed
 from xoffset.readers.stored import Stored
 
 # Flags that are not there, or of netCDF, whose fill value is 0.
-_UNTOLD = Listed((), (), None, False, False, ())
+_WITHOUT_FILL = Listed((), (), None, False, False, ())
 
 
 def check(place: str, stored: xr.Dataset, arrays: Mapping[str, Listed]) -> None:
@@ -48,7 +48,7 @@ def with_gaps(result: xr.Dataset, sources: Mapping[Hashable, Stored], arrays: Ma
         return result.isel(undated)
     dims, shape = first.variable.dims, first.shape
     flags = sources["flags"].raw() if "flags" in sources else np.zeros(shape, dtype=np.int64)
-    how = arrays.get("flags", _UNTOLD)
+    how = arrays.get("flags", _WITHOUT_FILL)
     known = completeness.as_bits(flags)
     gaps = xr.DataArray((known & np.int64(storage.UNWRITTEN)) != 0, dims=dims)
     parts = {name: each for name, each in sources.items() if set(each.variable.dims) <= set(dims) and name != "flags"}
@@ -58,7 +58,7 @@ def with_gaps(result: xr.Dataset, sources: Mapping[Hashable, Stored], arrays: Ma
         if of_block is not None:
             gaps |= xr.DataArray(of_block, dims=source.variable.dims)
         if any(name in names for names in completeness.COMPONENTS) and source.variable.dims == dims:
-            gaps |= completeness.is_unwritten(block, flags, how)
+            gaps |= completeness.are_gaps(block, flags, how)
         for ends in _lost(arrays.get(str(name))):
             gaps[dict(zip(source.variable.dims, ends, strict=True))] = True
     told = xr.Variable(dims, np.where(gaps, np.int64(storage.UNWRITTEN), known), flag_attrs())
