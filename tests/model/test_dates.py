@@ -34,6 +34,7 @@ EAST = dt.timezone(dt.timedelta(hours=2))
         ("2021-04-03T10:30:15.123456789", "2021-04-03T10:30:15.123456", False),
         (dt.date(2021, 4, 3), "2021-04-03", True),
         (dt.datetime(2021, 4, 3, 1, tzinfo=EAST), "2021-04-02T23", False),
+        (np.datetime64("2021-04"), "2021-04-01", True),
         (np.datetime64("2021-04-03T10:30:15.123456789"), "2021-04-03T10:30:15.123456", False),
         (pd.Timestamp("2021-04-03T10", tz="Europe/Berlin"), "2021-04-03T08", False),
         (cftime.DatetimeGregorian(2021, 4, 3, 10), "2021-04-03T10", False),
@@ -76,7 +77,7 @@ GUESSES = {
 
 NO_DATES = [
     None, True, 2020, 20200601, 20200601.0, np.nan, np.int64(20200601), pd.NaT, np.datetime64("NaT"),
-    np.datetime64("NaT", "D"), np.datetime64("2020"), np.datetime64("2020-06"), ["2020-06-01"], b"2020-06-01", dt.time(10, 30), pd.Period("2020-06"),
+    np.datetime64("NaT", "D"), ["2020-06-01"], b"2020-06-01", dt.time(10, 30), pd.Period("2020-06"),
     cftime.DatetimeNoLeap(2020, 6, 1), cftime.Datetime360Day(2020, 2, 30), dt.timedelta(1),
 ]  # fmt: skip
 

@@ -124,7 +124,7 @@ def is_bare_date(value: Any) -> bool:
         found = _ISO.fullmatch(value.strip())
         return found is not None and found["time"] is None
     if isinstance(value, np.datetime64):
-        return np.datetime_data(value.dtype)[0] in ("W", "D")
+        return np.datetime_data(value.dtype)[0] in ("Y", "M", "W", "D")
     return isinstance(value, dt.date) and not isinstance(value, dt.datetime)
 
 
@@ -197,8 +197,7 @@ def _instant(value: Any) -> np.datetime64:
         # NaT of pandas is a datetime
         if isinstance(value, dt.datetime) and not pd.isna(value) and value.tzinfo is not None:
             value = value.astimezone(dt.UTC).replace(tzinfo=None)
-        # of a year or a month the day is missing
-        if isinstance(value, np.datetime64) and np.datetime_data(value.dtype)[0] in ("generic", "Y", "M"):
+        if isinstance(value, np.datetime64) and np.datetime_data(value.dtype)[0] == "generic":
             value = None
         if isinstance(value, (dt.date, np.datetime64)) and not pd.isna(value):
             instant = np.array(value, dtype="datetime64[us]")[()]
