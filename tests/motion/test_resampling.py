@@ -28,7 +28,7 @@ def series_of(dtype="float64", shape=(5, 6), missing=0.3, seed=1):
     fields["flags"] = np.where(lost, FLAGS["no_pairs"], 0).astype(np.int64)
     fields["n_pairs"] = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
     grid = xr.Dataset(coords={"y": 30.0 - 10.0 * np.arange(shape[0]), "x": 10.0 * np.arange(shape[1])})
-    out = products.series(fields, DATES, like=grid, step={"function": "invert"})
+    out = products.series(fields, DATES, like=grid, step={"function": "made up"})
     out.attrs["reference"] = str(DATES[0])
     return out
 

@@ -31,7 +31,9 @@ _NEVER_EMPTY = ("x", "y", "time", "reference", "secondary")
 # is created last.
 _LAST = {"closure": "is_bad", "diagnose": "redundancy"}
 _LAST |= dict.fromkeys(("strain", "ground", "quality", "profile", "trajectory", "vector_coherence"), "flags")
-_LAST |= dict.fromkeys(("invert", "rereference", "resample"), "sigma_drift_dy")
+_LAST["invert"] = "sigma_drift_dy"
+# Functions whose products have the variables of what they were given.
+_PASSING = ("rereference", "resample")
 Chunk = tuple[int, ...]
 
 
@@ -168,7 +170,8 @@ def _needed(stored: xr.Dataset, arrays: Mapping[str, Listed]) -> list[str]:
             wanted += [*names, *(f"sigma_{name}" for name in names), "flags"]
             wanted += ["reference", "secondary"] if "pair" in of_names[0].dims else []
     is_old = not any(array.is_ours or np.array_equal(array.fill, np.inf) for array in arrays.values())
-    last = None if is_old or not steps else _LAST.get(steps[-1]["function"])
+    makers = [step["function"] for step in steps if step["function"] not in _PASSING]
+    last = None if is_old or not makers else _LAST.get(makers[-1])
     return wanted if last is None else [*wanted, last]
 
 
