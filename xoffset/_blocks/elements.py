@@ -10,32 +10,43 @@ import numpy as np
 
 from xoffset._blocks.threads import in_threads
 
+# Values that are looked at together: few calls, and what is made on the way stays in the cache of a core.
+_PART = 1 << 17
+
+
+def any_part(needs: Callable[..., bool], arrays: list[Any]) -> bool:
+    """Whether any part of NumPy arrays of one shape needs something; of dask arrays, which are not computed, yes."""
+    if not all(isinstance(array, np.ndarray) for array in arrays):
+        return True
+    flat = [array.reshape(-1) for array in arrays]
+    found = []
+
+    def look(start: int) -> None:
+        found.append(needs(*(array[start : start + _PART] for array in flat)))
+
+    in_threads(look, range(0, flat[0].size, _PART))
+    return any(found)
+
 
 def apply_if(
     needs: Callable[..., bool], function: Callable[..., np.ndarray], arrays: list[Any], dtype: np.dtype
 ) -> Any:
-    """Apply a function of arrays of one shape, which returns one like them, wherever a part of them needs it.
+    """Apply a function of arrays of one shape, which returns one like them, if a part of them needs it.
 
-    What needs it not is what the first array holds. If no part of NumPy arrays does, the first one comes back as it is,
-    uncopied. A dask array gets one task a chunk.
+    It leaves alone what needs nothing: if no part of NumPy arrays does, the first one comes back as it is, uncopied. A
+    dask array gets one task a chunk.
     """
     if not all(isinstance(array, np.ndarray) for array in arrays):
         return _in_blocks(needs, function, arrays, dtype)
+    if not any_part(needs, arrays):
+        return arrays[0].astype(dtype, copy=False)
     layers = range(arrays[0].shape[0] if arrays[0].ndim > 2 else 1)
     parts = [array if array.ndim > 2 else array[np.newaxis] for array in arrays]
-    wanted = np.zeros(len(layers), dtype=bool)
-
-    def look(layer: int) -> None:
-        wanted[layer] = needs(*(part[layer] for part in parts))
-
-    in_threads(look, layers)
-    if not wanted.any() and arrays[0].dtype == dtype:
-        return arrays[0]
     out = np.empty(arrays[0].shape, dtype=dtype)
     target = out if out.ndim > 2 else out[np.newaxis]
 
     def apply(layer: int) -> None:
-        target[layer] = function(*(part[layer] for part in parts)) if wanted[layer] else parts[0][layer]
+        target[layer] = function(*(part[layer] for part in parts))
 
     in_threads(apply, layers)
     return out

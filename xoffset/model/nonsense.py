@@ -35,65 +35,80 @@ def without_nonsense(data: xr.Dataset, names: tuple[str, str], errors: tuple[str
     dims = data[names[0]].dims
     vector = [data[name].data for name in names]
     sigmas = [data[name].data for name in errors[:2] if name in data and data[name].dims == dims]
+    # mostly all vectors are sound, and need not be looked at again with each of the other variables
+    unsure = vector if elements.any_part(_are_nonsense, vector) else []
     changed: dict[Hashable, Any] = {}
     for name, variable in data.data_vars.items():
         values, dtype = variable.data, variable.dtype
         if name == "flags" and variable.dims == dims and dtype.kind in "iuf":
             changed[name] = elements.apply_if(_lack_flags, _flagged, [values, *vector], np.dtype(np.int64))
         elif name in errors[:2] and variable.dims == dims:
-            changed[name] = elements.apply_if(_are_no_errors, _errors, [values, *vector], dtype)
+            changed[name] = elements.apply_if(_are_no_errors, _errors, [values, *unsure], dtype)
         elif name in names and variable.dims == dims:
-            changed[name] = elements.apply_if(_are_nonsense, _blanked, [values, *vector], dtype)
+            if unsure:
+                changed[name] = elements.apply_if(_go_with_nonsense, _blanked, [values, *vector], dtype)
         elif name == errors[2] and variable.dims == dims and len(sigmas) == 2:
-            changed[name] = elements.apply_if(_are_no_covariances, _covariances, [values, *vector, *sigmas], dtype)
+            changed[name] = elements.apply_if(_are_no_covariances, _covariances, [values, *sigmas, *unsure], dtype)
         elif name != "flags" and dtype.kind == "f":
             changed[name] = elements.apply_if(_are_beyond, _within, [values], dtype)
     return data.assign({name: data[name].copy(data=values) for name, values in changed.items()})
 
 
-def _is_nonsense(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.asarray((np.abs(x) > LARGEST) | (np.abs(y) > LARGEST))
+def _reach_beyond(values: np.ndarray, least: float, most: float) -> bool:
+    """Whether a number is less than the least or more than the most; NaN is neither. Makes no copy."""
+    if values.size == 0:
+        return False
+    return bool(np.fmin.reduce(values, axis=None) < least or np.fmax.reduce(values, axis=None) > most)
 
 
-def _are_nonsense(_: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
-    return bool(_is_nonsense(x, y).any())
+def _are_nonsense(*vector: np.ndarray) -> bool:
+    return any(_reach_beyond(each, -LARGEST, LARGEST) for each in vector)
 
 
-def _blanked(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.where(_is_nonsense(x, y), values.dtype.type(np.nan), values)
+def _is_nonsense(*vector: np.ndarray) -> np.ndarray | bool:
+    """Where a vector is none; nowhere if none is given, since all are sound."""
+    return np.logical_or(*(np.abs(each) > LARGEST for each in vector)) if vector else False
 
 
-def _is_no_covariance(
-    values: np.ndarray, x: np.ndarray, y: np.ndarray, sigma_x: np.ndarray, sigma_y: np.ndarray
-) -> np.ndarray:
+def _go_with_nonsense(_: np.ndarray, *vector: np.ndarray) -> bool:
+    return _are_nonsense(*vector)
+
+
+def _blanked(values: np.ndarray, *vector: np.ndarray) -> np.ndarray:
+    return np.where(_is_nonsense(*vector), values.dtype.type(np.nan), values)
+
+
+def _is_no_covariance(values: np.ndarray, *errors: np.ndarray) -> np.ndarray:
     # of errors that are no errors either nothing is known
     with np.errstate(over="ignore", invalid="ignore"):
-        largest = np.abs(sigma_x.astype(np.float64) * sigma_y) * _LARGEST_CORRELATION
-    return np.asarray(_is_nonsense(x, y) | (np.abs(values) > largest) | (np.abs(values) > LARGEST_OF_ALL))
+        largest = errors[0] * errors[1]
+        largest *= values.dtype.type(_LARGEST_CORRELATION)
+    return np.asarray(np.abs(values) > np.abs(largest, out=largest))
 
 
-def _are_no_covariances(values: np.ndarray, *others: np.ndarray) -> bool:
-    return bool(_is_no_covariance(values, *others).any())
+def _are_no_covariances(values: np.ndarray, *errors_and_vector: np.ndarray) -> bool:
+    errors, vector = errors_and_vector[:2], errors_and_vector[2:]
+    is_beyond = _reach_beyond(values, -LARGEST_OF_ALL, LARGEST_OF_ALL)
+    return is_beyond or _are_nonsense(*vector) or bool(_is_no_covariance(values, *errors).any())
 
 
-def _covariances(values: np.ndarray, *others: np.ndarray) -> np.ndarray:
-    return np.where(_is_no_covariance(values, *others), values.dtype.type(np.nan), values)
+def _covariances(values: np.ndarray, *errors_and_vector: np.ndarray) -> np.ndarray:
+    errors, vector = errors_and_vector[:2], errors_and_vector[2:]
+    is_none = _is_no_covariance(values, *errors) | _is_nonsense(*vector) | (np.abs(values) > LARGEST_OF_ALL)
+    return np.where(is_none, values.dtype.type(np.nan), values)
 
 
-def _is_no_error(sigma: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.asarray(_is_nonsense(x, y) | (sigma < 0.0) | (sigma > LARGEST))
+def _are_no_errors(sigma: np.ndarray, *vector: np.ndarray) -> bool:
+    return _reach_beyond(sigma, 0.0, LARGEST) or _are_nonsense(*vector)
 
 
-def _are_no_errors(sigma: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
-    return bool(_is_no_error(sigma, x, y).any())
-
-
-def _errors(sigma: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.where(_is_no_error(sigma, x, y), sigma.dtype.type(np.nan), sigma)
+def _errors(sigma: np.ndarray, *vector: np.ndarray) -> np.ndarray:
+    is_none = (sigma < 0.0) | (sigma > LARGEST) | _is_nonsense(*vector)
+    return np.where(is_none, sigma.dtype.type(np.nan), sigma)
 
 
 def _are_beyond(values: np.ndarray) -> bool:
-    return bool((np.abs(values) > LARGEST_OF_ALL).any())
+    return _reach_beyond(values, -LARGEST_OF_ALL, LARGEST_OF_ALL)
 
 
 def _within(values: np.ndarray) -> np.ndarray:
@@ -103,9 +118,9 @@ def _within(values: np.ndarray) -> np.ndarray:
 def _lack_flags(flags: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
     if flags.dtype.kind == "f" and not np.isfinite(flags).all():
         return True
-    if (flags.astype(np.int64, copy=False) & ~_NAMED).any():
+    if np.bitwise_or.reduce(flags.astype(np.int64, copy=False), axis=None) & ~_NAMED:
         return True
-    return bool(_is_nonsense(x, y).any() or ((np.isnan(x) | np.isnan(y)) & (flags == 0)).any())
+    return _are_nonsense(x, y) or bool(((np.isnan(x) | np.isnan(y)) & (flags == 0)).any())
 
 
 def _flagged(flags: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
