@@ -28,6 +28,9 @@ from xoffset.readers.stored import ADVICE, Stored
 # was stored (chunks, shards, codecs, list of coordinates): it is wrong once the data are re-chunked or change format.
 _KEPT_ENCODING = frozenset({"_FillValue", "missing_value", "scale_factor", "add_offset", "grid_mapping"})
 
+# How netCDF4 files, which are HDF5 files, begin.
+HDF = b"\x89HDF\r\n\x1a\n"
+
 _DECODING: dict[str, Any] = {
     "decode_coords": "all",
     "decode_times": xr.coders.CFDatetimeCoder(time_unit="us"),
@@ -120,6 +123,11 @@ def open_stored(
     return result
 
 
+def is_zarr(folder: Path) -> bool:
+    """Whether a folder is a Zarr store, of version 3 or 2."""
+    return any((folder / name).exists() for name in ("zarr.json", ".zgroup"))
+
+
 def _open(place: str, *, is_partial: bool) -> tuple[xr.Dataset, dict[str, Listed]]:
     """Dataset on disk, and what the listing of a Zarr store tells of its arrays."""
     if "://" in place:
@@ -131,7 +139,7 @@ def _open(place: str, *, is_partial: bool) -> tuple[xr.Dataset, dict[str, Listed
             f"start at {Path.cwd()}."
         )
     if local.is_dir():
-        if not any((local / name).exists() for name in ("zarr.json", ".zgroup")):
+        if not is_zarr(local):
             raise ValueError(
                 f"open_result() needs a Zarr store or a netCDF4 file; got the folder {place} with neither zarr.json "
                 "nor .zgroup in it. Give the path of the store itself, or read images with open_stack()."
@@ -143,10 +151,10 @@ def _open(place: str, *, is_partial: bool) -> tuple[xr.Dataset, dict[str, Listed
 
 def _group(place: str, arrays: Mapping[str, Listed]) -> Any:
     """Zarr group of a store, with its summary; None of netCDF files, and of stores that are not listed."""
-    import zarr
-
     if not arrays and not Path(place).is_dir():
         return None
+    import zarr
+
     with _explained(place):
         return zarr.open_group(place, mode="r")
 
@@ -205,8 +213,8 @@ def _check_lines(lines: Mapping[str, xr.Variable], place: str) -> None:
 
 def _check_netcdf(file: Path) -> None:
     with file.open("rb") as opened:
-        start = opened.read(8)
-    if start != b"\x89HDF\r\n\x1a\n":
+        start = opened.read(len(HDF))
+    if start != HDF:
         kind = "netCDF 3, which holds no 64-bit integers" if start[:3] == b"CDF" else "no netCDF4"
         raise ValueError(
             f"open_result() needs a Zarr store or a netCDF4 file; got {file}, which is {kind}. "
@@ -255,8 +263,8 @@ def _with_coordinates(stored: xr.Dataset, place: str) -> xr.Dataset:
     coordinates = {}
     for name, coordinate in stored.coords.items():
         if not {"y", "x"} <= set(coordinate.dims):
-            Stored(place, name, coordinate.variable, _pieces(coordinate.variable)).raw()
-            values = coordinate.variable.load()
+            read = Stored(place, name, coordinate.variable, _pieces(coordinate.variable)).raw()
+            values = coordinate.variable.copy(deep=False, data=read)
             # Strings come back as another type from each format, and netCDF or Zarr refuse that of the other.
             coordinates[name] = values.astype(object) if values.dtype.kind in "TU" else values
     return stored.assign_coords(coordinates)

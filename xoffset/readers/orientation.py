@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import xarray as xr
 
+from xoffset.model import units
 from xoffset.readers import files, tiff
 from xoffset.readers.grids import Window
 
@@ -32,7 +33,6 @@ _TAG = 274
 
 _SUBDATASET = re.compile(r'NETCDF:"?(.+?)"?:[^:]+')
 _TRANSPOSED = (("x", "y"), ("lon", "lat"), ("longitude", "latitude"), ("easting", "northing"), ("col", "row"))
-_METRES = ("", "m", "metre", "metres", "meter", "meters")
 # Names of axes, and of what they are by the conventions of netCDF.
 _ANGLES = ("lat", "lon", "latitude", "longitude")
 _LENGTHS = ("x", "y", "projection_x_coordinate", "projection_y_coordinate")
@@ -114,15 +114,15 @@ def of_rows(path: str, pixel_size: float) -> int:
     Rows of arrays run either way, unlike those of photographs: only the coordinates tell.
     """
     steps = {}
-    units = set()
+    stated = set()
     for name in "xy":
         values, unit = _axis(path, name)
-        units.add(unit)
+        stated.add(unit)
         if values is not None and values.size > 1:
             steps[name] = float(values[-1] - values[0]) / (values.size - 1)
             if not np.abs(np.diff(values) - steps[name]).max() <= 1e-3 * abs(steps[name]):
                 steps[name] = np.nan
-    are_metres = units <= set(_METRES)
+    are_metres = all(map(_is_metre, stated))
     if (
         len(steps) == 2
         and are_metres
@@ -132,12 +132,17 @@ def of_rows(path: str, pixel_size: float) -> int:
         return UPRIGHT if steps["y"] < 0 else UPSIDE_DOWN
     told = "no coordinates x and y"
     if len(steps) == 2:
-        told = f"x and y in steps of {steps['x']:g} and {steps['y']:g} {' and '.join(sorted(units))}".strip()
+        told = f"x and y in steps of {steps['x']:g} and {steps['y']:g} {' and '.join(sorted(stated))}".strip()
     raise ValueError(
         f"open_stack() needs to know whether rows run north or south; got {Path(path).name} without georeference and "
         f"with {told} for pixel_size={pixel_size:g}. Open it with xarray and write it with a georeference: "
         "data.rio.write_crs('EPSG:...').rio.write_transform().to_netcdf(...)."
     )
+
+
+def _is_metre(unit: str) -> bool:
+    """Whether an axis is in metres, as one is that states no unit."""
+    return not unit or units.factor(unit, "m") == 1.0
 
 
 def check_axes(name: str, tags: Mapping[str, str], *, has_crs: bool) -> None:
@@ -149,7 +154,7 @@ def check_axes(name: str, tags: Mapping[str, str], *, has_crs: bool) -> None:
     angles = [] if lengths or has_crs else [axis for axis in names if meanings[axis] & set(_ANGLES)]
     for axis in lengths + angles:
         unit = tags.get(f"{axis}#units", "degrees" if axis in angles else "").strip()
-        if unit not in _METRES:
+        if not _is_metre(unit):
             raise ValueError(
                 f"open_stack() needs axes in metres; got '{axis}' of {name} in {unit}. Open it with xarray, convert "
                 "or reproject it, and write it with a georeference: "

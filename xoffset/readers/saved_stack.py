@@ -13,10 +13,9 @@ from xoffset import _options
 from xoffset.model import history, kinds, products
 from xoffset.readers import grids
 from xoffset.readers.grids import Bounds
-from xoffset.readers.open_result import open_stored
+from xoffset.readers.open_result import HDF, is_zarr, open_stored
 
 _DIMS = ("time", "y", "x")
-_HDF = b"\x89HDF\r\n\x1a\n"
 
 
 def is_saved(source: Any) -> bool:
@@ -28,14 +27,14 @@ def is_saved(source: Any) -> bool:
         return place.rstrip("/").endswith(".zarr")
     path = Path(place).expanduser()
     if path.is_dir():
-        return any((path / name).exists() for name in ("zarr.json", ".zgroup"))
+        return is_zarr(path)
     return path.suffix.lower() in (".nc", ".nc4", ".h5") and path.is_file() and _is_our_file(path)
 
 
 def _is_our_file(path: Path) -> bool:
     """Whether a netCDF file holds images with dates on a grid; all others are rasters to GDAL."""
     with path.open("rb") as opened:
-        if opened.read(len(_HDF)) != _HDF:
+        if opened.read(len(HDF)) != HDF:
             return False
     try:
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False, chunks=None) as found:
