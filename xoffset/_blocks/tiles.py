@@ -143,17 +143,40 @@ def filter_tiles(stack: Any, lattice: Lattice, kernel: TileKernel) -> Any:
 
 
 def lazy_images(
-    reads: Sequence[ReadImage], shape: tuple[int, int], dtype: np.dtype, sides: tuple[int, int]
+    reads: Sequence[ReadImage],
+    heights: Sequence[tuple[int, ...]],
+    shape: tuple[int, int],
+    dtype: np.dtype,
+    sides: tuple[int, int],
 ) -> da.Array:
-    """Dask array (time, y, x) of images, one a block along time; each block calls read(rows, columns) for itself."""
+    """Dask array (time, y, x) of images, one a block along time; each block calls read(rows, columns) for itself.
+
+    Images whose tiles take long to decode are read in strips of the heights given, over the whole width, and cut into
+    blocks afterwards: each tile is decoded once, whatever the blocks are.
+    """
     import dask.array as da
 
     # one array an image, so that a task carries its own image only
     chunks = da.core.normalize_chunks((1, *sides), shape=(1, *shape), dtype=dtype)
     meta = np.empty((0, 0, 0), dtype=dtype)
-    images = [da.map_blocks(partial(_read_block, read), chunks=chunks, dtype=dtype, meta=meta) for read in reads]
+    images = []
+    for read, strips in zip(reads, heights, strict=True):
+        read_in = ((1,), _merged(strips, chunks[1][0]), (shape[1],)) if strips else chunks
+        image = da.map_blocks(partial(_read_block, read), chunks=read_in, dtype=dtype, meta=meta)
+        images.append(image.rechunk(chunks))
     stack: da.Array = da.concatenate(images)
     return stack
+
+
+def _merged(strips: Sequence[int], height: int) -> tuple[int, ...]:
+    """Strips put together as long as they stay within a height, so that tall blocks are not read piece by piece."""
+    merged = [0]
+    for rows in strips:
+        if merged[-1] + rows <= height or not merged[-1]:
+            merged[-1] += rows
+        else:
+            merged.append(rows)
+    return tuple(merged)
 
 
 def lazy_reads(source: Any, chunks: Any, name: str) -> da.Array:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
 from xoffset.model.dates import Date, as_instant
+from xoffset.readers.scenes import Scene
 
 # Every expression is that of one published naming. Sentinel-2 product names end in a processing time that looks like
 # the date of a band file, so the products come first.
@@ -57,16 +58,6 @@ _DIGITS = {"Y": r"\d{4}", "j": r"\d{3}", "f": r"\d{1,6}"} | dict.fromkeys("mdHMS
 _DIRECTIVES = _DIGITS | {"b": f"(?i:{'|'.join(_SHORT)})", "B": f"(?i:{'|'.join(_MONTHS)})", "%": "%"}
 # What a part of a date is a part of.
 _PART_OF = {"d": "mbB", "H": "dj", "M": "H", "S": "M", "f": "S"}
-
-
-@dataclass(frozen=True)
-class Scene:
-    """One image: its name, its date [UTC] and what its name says about the acquisition."""
-
-    name: str
-    date: np.datetime64
-    platform: str | None = None
-    relative_orbit: int | None = None
 
 
 def scenes(paths: Sequence[str], date: str | Iterable[Date] | None) -> list[Scene]:

@@ -14,8 +14,10 @@ from xoffset._blocks import threads, tiles
 from xoffset.model import history, products
 from xoffset.model.dates import Date
 from xoffset.readers import dates, grids, saved_stack, zeros
-from xoffset.readers.pixels import Align, Image, Reader, describe
+from xoffset.readers.pixels import Align, Reader, describe
+from xoffset.readers.products import is_product, open_products
 from xoffset.readers.rasters import PathLike, arrange, find
+from xoffset.readers.scenes import Layer, as_tiles, coordinates
 
 Chunks = int | Mapping[str, int]
 
@@ -24,6 +26,7 @@ def open_stack(
     source: PathLike | Iterable[PathLike],
     *,
     band: int | str | None = None,
+    tile: str | Iterable[str] | None = None,
     bbox: tuple[float, float, float, float] | None = None,
     date: str | Iterable[Date] | None = None,
     nodata: float | None = None,
@@ -45,6 +48,8 @@ def open_stack(
     band
         Number of the band, counted from 1, or its description. Needed where a file has several bands; an alpha band
         does not count. Of a saved stack the name of the variable.
+    tile
+        Of Sentinel-2 products that hold several tiles the one to read, such as "31TGK".
     bbox
         (xmin, ymin, xmax, ymax) in the CRS of the stack [m]. Pixels whose centres lie inside are read, nothing else.
         Dates whose image lies outside are kept, all NaN.
@@ -103,36 +108,66 @@ def open_stack(
     >>> stack = xoffset.open_stack("photos", date="ortho_%Y.tif", align="cubic")  # doctest: +SKIP
     """
     _check_arguments(align, pixel_size)
-    if saved_stack.is_saved(source):
+    if saved_stack.is_saved(source) and not is_product(str(source)):
         saved_stack.check_options({"date": date, "nodata": nodata, "align": align, "pixel_size": pixel_size})
         sides = None if chunks is None else _sides(chunks)
         return saved_stack.read(source, band=band, bbox=bbox, chunks=sides)  # type: ignore[arg-type]
-    paths = find(source)
-    images = [describe(path, band, nodata, pixel_size) for path in paths]
-    scenes = dates.scenes(paths, date)
-    order = np.argsort([scene.date for scene in scenes], kind="stable")
-    scenes = [scenes[k] for k in order]
-    frame, window, images = arrange([images[k] for k in order], align, bbox)
+    layers = _layers(find(source), band, date, nodata, pixel_size, as_tiles(tile))
+    order = np.argsort([layer.scene.date for layer in layers], kind="stable")
+    scenes, images = [layers[k].scene for k in order], [layers[k].image for k in order]
+    frame, window, places = arrange(images, align, bbox)
     dtype = np.result_type(*(image.result_dtype for image in images))
-    readers = [Reader(image, frame, window, align or "nearest", dtype) for image in images]
+    readers = [
+        Reader(image, place, frame, window, align or "nearest", dtype)
+        for image, place in zip(images, places, strict=True)
+    ]
     shape = window[0].stop - window[0].start, window[1].stop - window[1].start
     pixels: Any
     if chunks is None:
         pixels, zeros_in = _read_all(readers, shape, dtype)
     else:
-        pixels, zeros_in = tiles.lazy_images(readers, shape, dtype, _sides(chunks)), zeros.in_samples(images, window)
+        heights = [reader.heights for reader in readers]
+        pixels, zeros_in = tiles.lazy_images(readers, heights, shape, dtype, _sides(chunks)), zeros.in_samples(readers)
     stack = products.stack(
         pixels,
         time=np.array([scene.date for scene in scenes]),
         x=frame.x_centres[window[1]],
         y=frame.y_centres[window[0]],
         crs=grids.as_pyproj(frame.crs),
-        attrs=_history({"band": band, "bbox": bbox, "nodata": nodata, "pixel_size": pixel_size}, images, align)
+        attrs=_history({"band": band, "tile": tile, "bbox": bbox, "nodata": nodata, "pixel_size": pixel_size}, readers)
         | zeros.tell(zeros_in),
     )
-    stack = stack.assign_coords(_acquisition(scenes))
+    stack = stack.assign_coords(coordinates(scenes))
     products.finish_stack(stack)
     return stack
+
+
+def _layers(
+    places: Sequence[str],
+    band: int | str | None,
+    date: str | Iterable[Date] | None,
+    nodata: float | None,
+    pixel_size: float | None,
+    tile: Sequence[str] | None,
+) -> list[Layer]:
+    """Images of all places: those of products, which know their dates, and raster files."""
+    are_products = [is_product(place) for place in places]
+    delivered = [place for place, is_one in zip(places, are_products, strict=True) if is_one]
+    files = [place for place, is_one in zip(places, are_products, strict=True) if not is_one]
+    for name, value, wanted in (("date", date, files), ("pixel_size", pixel_size, files), ("tile", tile, delivered)):
+        if value is not None and not wanted:
+            what = "products, which know it" if wanted is files else "raster files, which do not tell it"
+            raise ValueError(
+                f"open_stack() needs no {name}= for {what}; got {value!r}. Leave it out, or look whether "
+                f"{Path(places[0]).name} is what it should be."
+            )
+    layers = [
+        layer for place in delivered for each in open_products(place, tile) for layer in each.layers(band, nodata)
+    ]
+    if files:
+        images = [describe(path, band, nodata, pixel_size) for path in files]
+        layers += [Layer(scene, image) for scene, image in zip(dates.scenes(files, date), images, strict=True)]
+    return layers
 
 
 def _check_arguments(align: Align | None, pixel_size: float | None) -> None:
@@ -154,37 +189,26 @@ def _sides(chunks: Chunks) -> tuple[int, int]:
     return sides.get("y", -1), sides.get("x", -1)
 
 
-def _read_all(readers: Sequence[Reader], shape: tuple[int, int], dtype: np.dtype) -> tuple[np.ndarray, list[Image]]:
+def _read_all(readers: Sequence[Reader], shape: tuple[int, int], dtype: np.dtype) -> tuple[np.ndarray, list[str]]:
     """Pixels of all dates, and the images with areas of zeros that no file declares to be nodata."""
     out = np.empty((len(readers), *shape), dtype=dtype)
     has_zeros = np.zeros(len(readers), dtype=bool)
 
     def read(k: int) -> None:
         out[k] = readers[k](slice(0, shape[0]), slice(0, shape[1]))
-        has_zeros[k] = zeros.is_undeclared(readers[k].image) and zeros.has_area(out[k])
+        has_zeros[k] = zeros.is_undeclared(readers[k]) and zeros.has_area(out[k])
 
     threads.in_threads(read, range(len(readers)))
-    return out, [reader.image for reader, found in zip(readers, has_zeros, strict=True) if found]
+    return out, [reader.image.name for reader, found in zip(readers, has_zeros, strict=True) if found]
 
 
-def _acquisition(scenes: Sequence[dates.Scene]) -> dict[str, tuple[str, np.ndarray]]:
-    """Coordinates on time that the names of all images tell."""
-    platforms = [scene.platform for scene in scenes]
-    orbits = [scene.relative_orbit for scene in scenes]
-    coords = {"scene": ("time", np.array([scene.name for scene in scenes], dtype=object))}
-    if None not in platforms:
-        coords["platform"] = ("time", np.array(platforms, dtype=object))
-    if None not in orbits:
-        coords["relative_orbit"] = ("time", np.array(orbits, dtype=np.int64))
-    return coords
-
-
-def _history(parameters: dict[str, Any], images: Sequence[Image], align: Align | None) -> dict[str, Any]:
+def _history(parameters: dict[str, Any], readers: Sequence[Reader]) -> dict[str, Any]:
     """Attributes that tell how the stack was made; names in one text, since netCDF unpacks a list of one."""
     step = {"function": "open_stack"}
     step |= {name: np.asarray(value).tolist() for name, value in parameters.items() if value is not None}
-    resampled = ", ".join(Path(image.path).name for image in images if image.place is None)
+    resampled = ", ".join(reader.image.name for reader in readers if reader.place is None)
     if not resampled:
         return {"processing": history.processed(xr.DataArray(), step)}
+    align = readers[0].align
     processing = history.processed(xr.DataArray(), step | {"align": align})
     return {"align": align, "resampled": resampled, "processing": processing}

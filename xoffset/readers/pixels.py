@@ -1,4 +1,4 @@
-"""One raster file: what its header says, and windows of its pixels, copied or resampled onto the grid of a stack."""
+"""Images of raster files: what a header says, and windows of pixels, copied or resampled onto the grid of a stack."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from xoffset.readers import files, grids, orientation, tiff
 from xoffset.readers.grids import Grid, Window
+from xoffset.readers.scenes import Image
 
 Align = Literal["nearest", "cubic"]
 
@@ -23,13 +24,17 @@ _WARP_TILE = 512
 _WARP_TOLERANCE = 1e-4
 
 
-@dataclass(frozen=True)
-class Image:
-    """Where the pixels of one date are and which of them count.
+# Drivers whose files are made of tiles that take long to decode, and are best read in whole rows of them.
+_SLOW_TILES = ("JP2OpenJPEG", "JP2ECW", "JP2KAK", "JP2MrSID", "JPEG2000")
 
-    `grid` and `place` are those of the image as it is shown: `orientation` tells how its pixels are stored. `place` is
-    the window of the frame that it fills, None if it is resampled. `state` and, of a VRT, `state_of_parts` tell a file
-    from the one that it replaced.
+
+@dataclass(frozen=True)
+class RasterImage:
+    """A band of a raster file: where its pixels are and which of them count.
+
+    `grid` is that of the image as it is shown: `orientation` tells how its pixels are stored. `state` and, of a VRT,
+    `state_of_parts` tell a file from the one that it replaced. `strip` is the height of its tiles where these take
+    long to decode, 0 otherwise.
     """
 
     path: str
@@ -45,7 +50,12 @@ class Image:
     orientation: int
     state: files.State
     state_of_parts: files.State
-    place: Window | None = None
+    strip: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return Path(self.path).name
 
     @property
     def result_dtype(self) -> np.dtype:
@@ -53,8 +63,12 @@ class Image:
         is_small = self.dtype.itemsize <= (4 if self.dtype.kind == "f" else 2)
         return np.dtype(np.float32 if is_small else np.float64)
 
+    def read(self, window: Window) -> np.ndarray:
+        """Pixels of a window as floats, NaN where they do not count."""
+        return read_pixels(self, window)
 
-def describe(path: str, band: int | str | None, nodata: float | None, pixel_size: float | None) -> Image:
+
+def describe(path: str, band: int | str | None, nodata: float | None, pixel_size: float | None) -> RasterImage:
     """Read a file's header and check its georeference, band and type; reads no pixels."""
     from rasterio.enums import ColorInterp, MaskFlags
 
@@ -73,7 +87,7 @@ def describe(path: str, band: int | str | None, nodata: float | None, pixel_size
         kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
         alphas = (k for k, kind in kinds if kind is ColorInterp.alpha and k != number)
         declared = dataset.nodatavals[number - 1]
-        image = Image(
+        image = RasterImage(
             path=path,
             driver=driver,
             band=number,
@@ -87,6 +101,7 @@ def describe(path: str, band: int | str | None, nodata: float | None, pixel_size
             orientation=turn,
             state=before,
             state_of_parts=_state_of_parts(path, dataset),
+            strip=dataset.block_shapes[number - 1][0] if dataset.driver in _SLOW_TILES else 0,
         )
         _check_written(image, dataset)
     return image
@@ -135,7 +150,7 @@ def _placed(path: str, dataset: Any, pixel_size: float | None, turn: int) -> tup
     return grid, turn
 
 
-def _check_written(image: Image, dataset: Any) -> None:
+def _check_written(image: RasterImage, dataset: Any) -> None:
     """Refuse zeros that may be tiles never written where GDAL does not tell which: behind a VRT."""
     if dataset.driver != "VRT" or image.nodata is not None or image.alpha is not None or image.is_masked:
         return
@@ -190,9 +205,14 @@ def _real_dtype(path: str, name: str) -> np.dtype:
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads blocks (y, x) of one date; `window` is the part of the frame that the stack shows."""
+    """Reads blocks (y, x) of one date.
+
+    `place` is the window of the frame that the image fills, None if it is resampled; `window` is the part of the frame
+    that the stack shows.
+    """
 
     image: Image
+    place: Window | None
     frame: Grid
     window: Window
     align: Align
@@ -203,16 +223,26 @@ class Reader:
         top, left = (edge.start for edge in self.window)
         block = slice(top + rows.start, top + rows.stop), slice(left + columns.start, left + columns.stop)
         out = np.full((rows.stop - rows.start, columns.stop - columns.start), np.nan, dtype=self.dtype)
-        if self.image.place is None:
+        if self.place is None:
             self._resample(block, out)
         else:
-            self._copy(self.image.place, block, out)
+            self._copy(self.place, block, out)
         return out
+
+    @property
+    def heights(self) -> tuple[int, ...]:
+        """Rows to be read together from the top of the window: none where blocks of any shape will do."""
+        strip, (rows, _) = self.image.strip, self.window
+        if not strip or self.place is None:
+            return ()
+        first = strip - (rows.start - self.place[0].start) % strip
+        edges = [0, *range(first, rows.stop - rows.start, strip), rows.stop - rows.start]
+        return tuple(np.diff(edges).tolist())
 
     def _copy(self, place: Window, block: Window, out: np.ndarray) -> None:
         common = grids.common(place, block)
         if common:
-            out[grids.within(common, block)] = read_pixels(self.image, grids.within(common, place))
+            out[grids.within(common, block)] = self.image.read(grids.within(common, place))
 
     def _resample(self, block: Window, out: np.ndarray) -> None:
         starts = (range(edge.start // _WARP_TILE * _WARP_TILE, edge.stop, _WARP_TILE) for edge in block)
@@ -227,7 +257,7 @@ class Reader:
                 out[grids.within(common, block)] = resampled[grids.within(common, tile)]
 
 
-def read_pixels(image: Image, window: Window) -> np.ndarray:
+def read_pixels(image: RasterImage, window: Window) -> np.ndarray:
     """Pixels of a window of the image as floats, NaN where they do not count."""
     from rasterio.windows import Window as Rectangle
 
@@ -281,7 +311,7 @@ def _warp(image: Image, frame: Grid, tile: Window, align: Align) -> np.ndarray:
     source = _source_window(image.grid, frame, tile, min(*scale, 1.0))
     if source is None:
         return np.full(shape, np.nan, dtype=image.result_dtype)
-    pixels = read_pixels(image, source)
+    pixels = image.read(source)
     profile = {"driver": "GTiff", "count": 1, "dtype": pixels.dtype.name, "nodata": np.nan, "crs": image.grid.crs}
     profile |= {"height": pixels.shape[0], "width": pixels.shape[1], "transform": image.grid.transform(source)}
     with MemoryFile() as memory:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from xoffset.readers import grids
 from xoffset.readers.grids import Bounds, Grid, Window
-from xoffset.readers.pixels import Align, Image
+from xoffset.readers.pixels import Align
+from xoffset.readers.products import is_product
+from xoffset.readers.scenes import Image
 
 PathLike = str | os.PathLike[str]
 # Least share of the pixels of a stack that two images are to see.
@@ -33,18 +34,22 @@ def find(source: PathLike | Iterable[PathLike]) -> list[str]:
     if not paths:
         raise ValueError("open_stack() needs at least one image; got an empty list. Check how it was made.")
     for path in paths:
-        if Path(path).is_dir():
+        if Path(path).is_dir() and not is_product(path):
             raise ValueError(
-                f"open_stack() needs image files; got the folder {path} among them. "
-                "Give the files inside: a pattern such as 'scenes/*.SAFE/**/*_B04_10m.jp2', or one folder alone."
+                f"open_stack() needs image files; got the folder {path} among them. Give the files inside: a pattern "
+                "such as 'scenes/**/*_B04_10m.jp2', or one folder alone. It is no product that is known."
             )
     return [str(Path(path).expanduser().absolute()) if Path(path).expanduser().exists() else path for path in paths]
 
 
 def _search(source: str) -> list[str]:
     path = Path(source).expanduser()
+    if is_product(str(path)):
+        return [source]
     if path.is_dir():
-        files = sorted(str(file) for file in path.iterdir() if file.suffix.lower() in _SUFFIXES)
+        inside = sorted(str(file) for file in path.iterdir())
+        files = [file for file in inside if is_product(file)]
+        files = files or [file for file in inside if Path(file).suffix.lower() in _SUFFIXES]
         if not files:
             raise FileNotFoundError(
                 f"open_stack() needs images in the folder; found none in {source} ({', '.join(_SUFFIXES)}). "
@@ -62,8 +67,10 @@ def _search(source: str) -> list[str]:
     return files
 
 
-def arrange(images: Sequence[Image], align: Align | None, bbox: Bounds | None) -> tuple[Grid, Window, list[Image]]:
-    """Grid of all images, window of it that the stack shows, and the images with their place on the grid.
+def arrange(
+    images: Sequence[Image], align: Align | None, bbox: Bounds | None
+) -> tuple[Grid, Window, list[Window | None]]:
+    """Grid of all images, window of it that the stack shows, and the place of each image on the grid.
 
     Images that are to be resampled have no place.
     """
@@ -78,10 +85,7 @@ def arrange(images: Sequence[Image], align: Align | None, bbox: Bounds | None) -
     whole = grids.union(seen)
     window = grids.crop(base.part(whole), bbox)
     _check_common_ground(images, [grids.within(part, whole) for part in seen], window, is_boxed=bbox is not None)
-    placed = [
-        replace(image, place=place and grids.within(place, whole)) for image, place in zip(images, places, strict=True)
-    ]
-    return base.part(whole), window, placed
+    return base.part(whole), window, [place and grids.within(place, whole) for place in places]
 
 
 def _covered(image: Image, base: Grid) -> Window:
@@ -90,7 +94,7 @@ def _covered(image: Image, base: Grid) -> Window:
         return grids.covered(image.grid, base)
     except (ValueError, OverflowError) as error:  # infinity: on the other side of the globe
         raise ValueError(
-            f"open_stack() needs images of the same ground; {Path(image.path).name} lies where the CRS of most images "
+            f"open_stack() needs images of the same ground; {image.name} lies where the CRS of most images "
             f"({grids.name_of(base.crs)}) has no coordinates. Leave it out, or look whether its CRS is right."
         ) from error
 
@@ -102,7 +106,7 @@ def _check_common_ground(images: Sequence[Image], seen: Sequence[Window], window
     if not inside:
         raise ValueError(
             "open_stack() needs a bbox that holds pixels of an image; got one between those that do. "
-            f"The first is {Path(images[0].path).name}, which covers {_extent(images[0])}."
+            f"The first is {images[0].name}, which covers {_extent(images[0])}."
         )
     # a box may be seen by one image: the others are kept, empty
     if len(images) < 2 or (is_boxed and len(inside) < 2):
@@ -112,7 +116,7 @@ def _check_common_ground(images: Sequence[Image], seen: Sequence[Window], window
     if share >= LEAST_COMMON and (is_boxed or not alone):
         return
     told = [
-        f"{Path(images[k].path).name} covers {_extent(images[k])} in {grids.name_of(images[k].grid.crs)}"
+        f"{images[k].name} covers {_extent(images[k])} in {grids.name_of(images[k].grid.crs)}"
         for k in (alone or inside)[:3]
     ]
     height, width = (edge.stop - edge.start for edge in window)
@@ -133,7 +137,7 @@ def _check_kinds(images: Sequence[Image]) -> None:
     """Refuse what no resampling can bring together."""
     first = images[0]
     for image in images[1:]:
-        pair = f"{Path(first.path).name} and {Path(image.path).name}"
+        pair = f"{first.name} and {image.name}"
         if (image.grid.crs is None) != (first.grid.crs is None):
             raise ValueError(
                 f"open_stack() needs one CRS; of {pair} only one has any. Assign the one that lacks: "
@@ -152,10 +156,10 @@ def _differences(images: Sequence[Image], shared: Sequence[int]) -> str:
     """Error text that names the files which are not on the shared grid, and why."""
     base = images[shared[0]]
     others = [image for k, image in enumerate(images) if k not in shared]
-    told = [f"{Path(image.path).name} ({grids.difference(image.grid, base.grid)})" for image in others[:3]]
+    told = [f"{image.name} ({grids.difference(image.grid, base.grid)})" for image in others[:3]]
     more = f" and {len(others) - 3} more" if len(others) > 3 else ""
     return (
         f"open_stack() needs images on one pixel grid; {len(others)} of {len(images)} are not on that of "
-        f"{Path(base.path).name}: {', '.join(told)}{more}. Pass align='cubic' to resample them once onto it, "
+        f"{base.name}: {', '.join(told)}{more}. Pass align='cubic' to resample them once onto it, "
         "align='nearest' for classes."
     )

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 
 from xoffset.readers import grids
 from xoffset.readers.grids import Window
-from xoffset.readers.pixels import Image, read_pixels
+from xoffset.readers.pixels import RasterImage, Reader, read_pixels
 
 NOTICE = "areas of zeros look like nodata, which no file declares: open with nodata=0 where they are"
 
@@ -26,9 +25,10 @@ _WHOLE_ONLY = ("PNG", "JPEG", "WEBP")
 _log = logging.getLogger(__name__)
 
 
-def is_undeclared(image: Image) -> bool:
-    """Whether an image says of no pixel that it holds no data."""
-    return image.nodata is None and image.alpha is None and not image.is_masked
+def is_undeclared(reader: Reader) -> bool:
+    """Whether the image of a reader says of no pixel that it holds no data; those of products always say so."""
+    image = reader.image
+    return isinstance(image, RasterImage) and image.nodata is None and image.alpha is None and not image.is_masked
 
 
 def has_area(pixels: np.ndarray) -> bool:
@@ -47,21 +47,23 @@ def has_area(pixels: np.ndarray) -> bool:
     return int(squares.sum()) >= _LEAST
 
 
-def in_samples(images: Sequence[Image], window: Window) -> list[Image]:
+def in_samples(readers: Sequence[Reader]) -> list[str]:
     """Of the first and the last image, those with an area of zeros in the corners, edges or middle of what is shown.
 
     Formats that are read as a whole are looked at as a whole. Files that are not local, or damaged, are left alone.
     """
-    ends = dict.fromkeys((0, len(images) - 1))
-    chosen = [images[k] for k in ends if is_undeclared(images[k]) and images[k].state is not None]
-    return [image for image in chosen if _is_seen(image, window)]
+    ends = dict.fromkeys((0, len(readers) - 1))
+    return [readers[k].image.name for k in ends if is_undeclared(readers[k]) and _is_seen(readers[k])]
 
 
-def _is_seen(image: Image, window: Window) -> bool:
+def _is_seen(reader: Reader) -> bool:
+    image = reader.image
+    if not isinstance(image, RasterImage) or image.state is None:
+        return False
     part: Window | None = image.grid.whole
-    if image.place is not None:
-        part = grids.common(image.place, window)
-        part = part and grids.within(part, image.place)
+    if reader.place is not None:
+        part = grids.common(reader.place, reader.window)
+        part = part and grids.within(part, reader.place)
     if part is None:
         return False
     if image.driver in _WHOLE_ONLY:
@@ -81,7 +83,7 @@ def _starts(side: slice) -> list[int]:
     return sorted({side.start, (side.start + last) // 2, last})
 
 
-def tell(images: Sequence[Image]) -> dict[str, str]:
+def tell(images: Sequence[str]) -> dict[str, str]:
     """Say once which images have areas of zeros; the attribute of their stack."""
     if not images:
         return {}
@@ -89,7 +91,7 @@ def tell(images: Sequence[Image]) -> dict[str, str]:
     _log.warning(
         "open_stack(): areas of zeros look like nodata, but none is declared, in %s%s. Their edges match better than "
         "the ground does: open with nodata=0 if they mean no data.",
-        Path(images[0].path).name,
+        images[0],
         others,
     )
     return {"undeclared_zeros": NOTICE}

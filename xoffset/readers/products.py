@@ -1,0 +1,21 @@
+"""Products as they are delivered: which reader opens what is in a place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from xoffset.readers.scenes import Format, Product
+
+# Modules that answer `is_product` and `open_product`, in the order in which they are asked.
+FORMATS = cast(tuple[Format, ...], ())
+
+
+def is_product(place: str) -> bool:
+    """Whether a path or address is a product that one of the readers opens."""
+    return any(each.is_product(place) for each in FORMATS)
+
+
+def open_products(place: str, tile: Sequence[str] | None) -> list[Product]:
+    """The products in a place that `is_product`."""
+    return next(each for each in FORMATS if each.is_product(place)).open_product(place, tile)

@@ -1,0 +1,145 @@
+"""Scenes: what is known of an image beside its pixels, and which of many scenes make one stack."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from xoffset.readers.grids import Grid, Window
+
+_TILE = re.compile(r"T?(\d{2}[C-X][A-Z]{2}|\d{6})")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One image: its name, its date [UTC], and what its name or its metadata say of the acquisition.
+
+    Angles are in degrees, azimuths clockwise from grid north, toward the sun or the satellite; those of the view are
+    means over the scene for the band that was asked for. Reflectance is (value + radiometric_offset) / quantification.
+    """
+
+    name: str
+    date: np.datetime64
+    platform: str | None = None  # "S2A", "LC08"
+    relative_orbit: int | None = None  # of Landsat the path
+    tile: str | None = None  # "31TGK", of Landsat path and row "063018"
+    level: str | None = None  # "L1C"
+    band: str | None = None
+    geometry: str | None = None  # class of processing geometry
+    processed: np.datetime64 | None = None  # when the product was made: of two of one acquisition the later one counts
+    sun_azimuth: float | None = None
+    sun_elevation: float | None = None
+    view_azimuth: float | None = None
+    view_zenith: float | None = None
+    radiometric_offset: float | None = None
+    quantification: float | None = None
+
+
+class Image(Protocol):
+    """Pixels of one date: a raster file, a part of an array, or several of them side by side."""
+
+    @property
+    def name(self) -> str:
+        """Name for messages."""
+
+    @property
+    def grid(self) -> Grid:
+        """Where the pixels lie."""
+
+    @property
+    def result_dtype(self) -> np.dtype:
+        """Type that holds every value and NaN."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it has no georeference, so that all images must have one size."""
+
+    @property
+    def strip(self) -> int:
+        """Rows that are best read together, over the whole width; 0 if windows of any shape will do."""
+
+    def read(self, window: Window) -> np.ndarray:
+        """Pixels of a window (rows, columns) as floats, NaN where they do not count; safe to call from threads."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The image of a scene in one band."""
+
+    scene: Scene
+    image: Image
+
+
+class Product(Protocol):
+    """A scene as it is delivered: a folder, an archive or a store with metadata, bands and layers of quality.
+
+    Opening one reads metadata only. Every method takes the name of a band as the user gives it.
+    """
+
+    @property
+    def place(self) -> str:
+        """Path or address, for messages."""
+
+    def layers(self, band: int | str | None, nodata: float | None) -> list[Layer]:
+        """Images of a band, one a date and tile; the error for an unknown band lists those that there are."""
+
+    def detectors(self, band: str | None, grid: Grid) -> np.ndarray:
+        """Number of the detector that saw each pixel of a grid, uint8 (rows, columns), 0 where none did."""
+
+    def angles(self, band: str | None, grid: Grid) -> dict[str, np.ndarray]:
+        """Angles of sun and view at each pixel of a grid, float32 (rows, columns) [degrees], NaN where unknown.
+
+        Named sun_azimuth, sun_elevation, view_azimuth and view_zenith.
+        """
+
+    def class_layer(self, grid: Grid) -> tuple[np.ndarray, dict[str, int], bool]:
+        """Classes of each pixel of a grid as the product has them, (rows, columns), by position.
+
+        With the value of each class by name; True if these are bits that may be set together.
+        """
+
+
+class Format(Protocol):
+    """What a reader of products answers: a module with these two functions."""
+
+    def is_product(self, place: str) -> bool:
+        """Whether a path or address is such a product; quick, and never an error."""
+
+    def open_product(self, place: str, tile: Sequence[str] | None) -> list[Product]:
+        """The products in a place, one a tile: all of them, or those of the tiles wanted."""
+
+
+def as_tiles(tile: str | Iterable[str] | None) -> tuple[str, ...] | None:
+    """Names of tiles as scenes have them: "31TGK" for T31TGK, or path and row of Landsat as "063018"."""
+    if tile is None:
+        return None
+    names = (tile,) if isinstance(tile, str) or not isinstance(tile, Iterable) else tuple(tile)
+    found = [_TILE.fullmatch(name.upper()) if isinstance(name, str) else None for name in names]
+    if not names or None in found:
+        raise ValueError(
+            f"open_stack() needs tile= as the name of a tile or several; got {tile!r}. Pass one such as tile='31TGK', "
+            "or path and row of Landsat, tile='063018'."
+        )
+    return tuple(dict.fromkeys(match[1] for match in found if match))
+
+
+# What of a scene becomes a coordinate on time, where all scenes tell it.
+_TEXTS = ("platform", "geometry", "tile", "level")
+_NUMBERS = (
+    "sun_azimuth", "sun_elevation", "view_azimuth", "view_zenith", "radiometric_offset", "quantification",
+)  # fmt: skip
+
+
+def coordinates(scenes: Sequence[Scene]) -> dict[str, tuple[str, np.ndarray]]:
+    """Coordinates on time that all scenes tell."""
+    coords = {"scene": ("time", np.array([scene.name for scene in scenes], dtype=object))}
+    types = dict.fromkeys(_TEXTS, np.dtype(object)) | {"relative_orbit": np.dtype(np.int64)}
+    for name, dtype in (types | dict.fromkeys(_NUMBERS, np.dtype(np.float64))).items():
+        values = [getattr(scene, name) for scene in scenes]
+        if None not in values:
+            coords[name] = ("time", np.array(values, dtype=dtype))
+    return coords
