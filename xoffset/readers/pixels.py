@@ -27,6 +27,8 @@ _WARP_STRIP = 4 * _WARP_TILE
 _WARP_TOLERANCE = 1e-4
 
 
+# Drivers whose files are decoded as a whole, whatever window is read.
+WHOLE_ONLY = ("PNG", "JPEG", "WEBP")
 # Drivers whose files are made of tiles that take long to decode, and are best read in whole rows of them.
 _SLOW_TILES = ("JP2OpenJPEG", "JP2ECW", "JP2KAK", "JP2MrSID", "JPEG2000")
 
@@ -36,8 +38,8 @@ class RasterImage:
     """A band of a raster file: where its pixels are and which of them count.
 
     `grid` is that of the image as it is shown: `orientation` tells how its pixels are stored. `state` and, of a VRT,
-    `state_of_parts` tell a file from the one that it replaced. `strip` is the height of its tiles where these take
-    long to decode, 0 otherwise.
+    `state_of_parts` tell a file from the one that it replaced. `strip` is the height of what is
+    decoded together where that takes long, 0 otherwise.
     """
 
     path: str
@@ -104,7 +106,7 @@ def describe(path: str, band: int | str | None, nodata: float | None, pixel_size
             orientation=turn,
             state=before,
             state_of_parts=_state_of_parts(path, dataset),
-            strip=dataset.block_shapes[number - 1][0] if dataset.driver in _SLOW_TILES else 0,
+            strip=_strip(driver, grid, dataset.block_shapes[number - 1][0]),
         )
         _check_written(image, dataset)
     return image
@@ -151,6 +153,11 @@ def _placed(path: str, dataset: Any, pixel_size: float | None, turn: int) -> tup
     if dataset.driver.startswith(_ARRAYS):
         orientation.check_axes(name, dataset.tags(), has_crs=grid.crs is not None)
     return grid, turn
+
+
+def _strip(driver: str, grid: Grid, height: int) -> int:
+    """Rows that are decoded together, 0 where any window is read fast; `height` is that of the tiles."""
+    return grid.height if driver in WHOLE_ONLY else height if driver in _SLOW_TILES else 0
 
 
 def _check_written(image: RasterImage, dataset: Any) -> None:
