@@ -106,10 +106,11 @@ def _of_date(k: int, found: Sequence[tuple[Product, Scene]], like: xr.DataArray,
     """Products of a date of a stack, one a tile, in the order of the names of the tiles."""
     dates = as_dates(like["time"].values)
     here = [each for each in found if _index_of(each[1].date, dates) == k]
-    told = {name: like[name].values[k] for name in _TOLD if name in like.coords and like[name].dims == ("time",)}
     # what the stack tells of a date decides between products of it, where it leaves any
-    for name, value in told.items():
-        here = [each for each in here if getattr(each[1], name) == value] or here
+    for coordinate, name in _TOLD.items():
+        if coordinate in like.coords and like[coordinate].dims == ("time",):
+            accepted = str(like[coordinate].values[k]).split(" + ")  # of tiles that were put side by side
+            here = [each for each in here if str(getattr(each[1], name)) in accepted] or here
     passes = {(scene.platform, scene.relative_orbit) for _, scene in here}
     if len(passes) > 1:
         names = " and ".join(sorted(scene.name for _, scene in here)[:2])
@@ -123,8 +124,8 @@ def _of_date(k: int, found: Sequence[tuple[Product, Scene]], like: xr.DataArray,
     return tuple(_newest(each, caller) for _, each in sorted(by_tile.items()))
 
 
-# Coordinates on time that tell products of one date apart.
-_TOLD = ("platform", "relative_orbit", "level", "tile")
+# Coordinates on time that tell products of one date apart, and their names in scenes.
+_TOLD = {name: name for name in ("platform", "relative_orbit", "level", "tile")} | {"scene": "name"}
 
 
 def _index_of(when: np.datetime64, dates: np.ndarray) -> int | None:
