@@ -10,12 +10,11 @@ import numpy as np
 
 from xoffset.readers import xml
 from xoffset.readers.grids import Grid
+from xoffset.readers.sentinel2_metadata import BANDS
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-# Bands in the order of their numbers in the metadata.
-BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 # Rows of pixels whose angles are computed together.
 _STRIP = 256
 

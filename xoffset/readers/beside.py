@@ -184,7 +184,8 @@ def _read_part(read: ReadLayers, products: Sequence[Product], grid: Grid, rows: 
 def labelled(
     fields: Mapping[str, tuple[tuple[str, ...], Any]], table: Table, like: xr.DataArray, step: dict[str, Any]
 ) -> xr.Dataset:
-    """Dataset of layers with the dates of a stack, and all that it knows of them, on its grid."""
-    coords = {name: each for name, each in like.coords.items() if each.dims == ("time",)}
+    """Dataset of layers with the dates of a stack, and what it knows of them, on its grid."""
+    # means over a scene, such as of angles, give way to what is told pixel by pixel
+    coords = {name: each for name, each in like.coords.items() if each.dims == ("time",) and name not in fields}
     told = {name: value for name, value in step.items() if value is not None}
     return products.product(fields, table, like=like.to_dataset(name="image"), step=told, coords=coords)
