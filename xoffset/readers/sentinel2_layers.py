@@ -26,7 +26,7 @@ def detectors(product: Product, band: str | None, grid: Grid) -> np.ndarray:
         )
     if mask.is_raster:
         values, _ = values_at(mask.path, grid)
-        return values[0].astype(np.uint8)
+        return np.asarray(values[0], dtype=np.uint8)
     return footprints.detectors(footprints.read_polygons(mask.root(), mask.name), name, grid)
 
 
