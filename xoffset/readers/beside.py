@@ -186,6 +186,8 @@ def labelled(
 ) -> xr.Dataset:
     """Dataset of layers with the dates of a stack, and what it knows of them, on its grid."""
     # means over a scene, such as of angles, give way to what is told pixel by pixel
-    coords = {name: each.variable for name, each in like.coords.items() if each.dims == ("time",) and name not in fields}
+    coords = {
+        name: each.variable for name, each in like.coords.items() if each.dims == ("time",) and name not in fields
+    }
     told = {name: value for name, value in step.items() if value is not None}
     return products.product(fields, table, like=like.to_dataset(name="image"), step=told, coords=coords)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xoffset.readers import archives, sentinel2_files, sentinel2_layers, sentinel2_metadata, xml
+from xoffset.readers import archives, files, sentinel2_files, sentinel2_layers, sentinel2_metadata, xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
 from xoffset.readers.pixels import RasterImage, describe
@@ -88,7 +88,12 @@ class Product:
         name, size = self.band_named(band)
         scene = self.metadata.scene(name)
         declared = 0.0 if name not in _WITHOUT_NODATA else None
-        image = describe(self.image(name, size), None, declared if nodata is None else nodata, None)
+        file = self.image(name, size)
+        tree = self.granule.tree
+        with tree.opened(file) as stream:
+            if file.lower().endswith(".jp2") and not files.is_whole_jpeg2000(stream):
+                raise files.unreadable(f"{tree.place}: {file}", "the file ends before the image does")
+        image = describe(tree.gdal_path(file), None, declared if nodata is None else nodata, None)
         _check_extent(image, self.metadata)
         return [Layer(scene, image)]
 
@@ -122,7 +127,7 @@ class Product:
         return name, size
 
     def image(self, band: str, size: int | None = None) -> str:
-        """Path for GDAL of the image of a band: that of a pixel size, or the finest that is no enlarged copy."""
+        """Name of the image of a band: that of a pixel size, or the finest that is no enlarged copy."""
         sizes = sorted(each or 0 for name, each in self._sizes() if name == band)
         if size is None:
             native = _NATIVE.get(band, 20)
@@ -138,7 +143,7 @@ class Product:
                 f"open_stack() needs the image of band {band}; got {self.place} without it, of tile "
                 f"{self.metadata.tile_of_id()}, though its metadata list it. Fetch the whole product; it has {there}."
             )
-        return self.granule.tree.gdal_path(name)
+        return name
 
     def _sizes(self) -> set[tuple[str, int | None]]:
         """Bands and pixel sizes of the images that are there or should be."""
