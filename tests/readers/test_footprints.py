@@ -126,7 +126,7 @@ def test_overlaps_are_parted_along_their_middle(order):
     depth = places.y_centres[:, None] - y
     middle = places.x_centres[None, :] - x - 1000 - depth / 5  # to the right of the middle line
     assert set(np.unique(seen)) == {5, 6}
-    is_clear = np.abs(middle) > 15
+    is_clear = np.abs(middle) > 20  # m along x
     np.testing.assert_array_equal(seen[is_clear], np.where(middle > 0, 6, 5)[is_clear])
 
 

@@ -181,7 +181,8 @@ def _is_deeper(first: Sequence[Feature], second: Sequence[Feature], places: np.n
     trees = [cKDTree(edge) for edge in edges]
     depths = []
     for edge, other in ((edges[0], trees[1]), (edges[1], trees[0])):
-        own = edge[other.query(edge, distance_upper_bound=_STEP)[0] > _STEP]
+        # points along a line that both have are no further than half a step from each other
+        own = edge[other.query(edge)[0] > 0.6 * _STEP]
         depths.append(cKDTree(own).query(places)[0] if own.size else np.full(len(places), np.inf))
     return np.asarray(depths[0] > depths[1])
 
