@@ -31,6 +31,7 @@ BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "
 _GENERATIONS = ("02.04", "03.00", "04.00", "05.00")
 _BASELINE = re.compile(r"_N(\d\d\.\d\d)$")
 _REFINING = re.compile(rb"""<(?:\w+:)?Image_Refining\s[^>]*?flag\s*=\s*["'](\w+)["']""")
+_PIECE, _LONGEST_TAG = 2**20, 500
 _REPORTED = {"has not been refined": False, "has been refined": True}
 
 
@@ -242,9 +243,15 @@ def _is_refined(granule: Granule) -> bool | None:
 
 
 def _flag(tree: Tree, name: str) -> bool | None:
-    # Read without a parser: these files hold every state of the satellite, tens of megabytes.
-    found = _REFINING.search(tree.text(name))
-    return {b"REFINED": True, b"NOT_REFINED": False}.get(found[1]) if found else None
+    # Read in pieces and without a parser: behind the flag stand all states of the satellite, tens of megabytes.
+    piece = b""
+    with tree.opened(name) as stream:
+        while more := stream.read(_PIECE):
+            piece = piece[-_LONGEST_TAG:] + more
+            found = _REFINING.search(piece)
+            if found:
+                return {b"REFINED": True, b"NOT_REFINED": False}.get(found[1])
+    return None
 
 
 def _reported(tree: Tree, name: str) -> bool | None:
