@@ -24,10 +24,11 @@ _logger = logging.getLogger(__name__)
 # Position of a band in lists of the metadata: its bandId.
 BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 
-# Baselines whose geometry changed, by the first of each generation. 02.04 replaced a processing with misregistered
-# detectors and yaw; 03.00 began to tie images to the Global Reference Image, and with it and 04.00 the DEM became that
-# of Copernicus; 05.00 is the archive processed anew, all tied and with one DEM. Those between changed no geometry:
-# radiometry, masks, names, or (02.07) the outermost pixels.
+# Baselines whose geometry changed, by the first of each generation. Products of before 02.04 have known errors of
+# geometry (shifted pixels, misregistered bands); since 03.00 images are tied to the Global Reference Image where that
+# succeeds; until 04.00 the DEM became that of Copernicus, which not all metadata tell; 05.00 is the archive processed
+# anew. Those between changed radiometry, masks, names or, as 02.07 did, the outermost pixels: a class for each of them
+# would cut series for nothing.
 _GENERATIONS = ("02.04", "03.00", "04.00", "05.00")
 _BASELINE = re.compile(r"_N(\d\d\.\d\d)$")
 _REFINING = re.compile(rb"""<(?:\w+:)?Image_Refining\s[^>]*?flag\s*=\s*["'](\w+)["']""")
