@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import IO, Protocol, cast
 
 from xoffset.readers import xml
-from xoffset.readers.spans import stored_in_zip
+from xoffset.readers.spans import Span
 
 # Content may be this many times as large as what is stored: metadata get 20 times as small, images hardly at all.
 _MOST_INFLATED = 200
@@ -37,6 +38,7 @@ _SMALL = 2**20
 _LONG = 100
 
 _DAMAGE = (
+    struct.error,
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
@@ -60,9 +62,6 @@ class Tree(Protocol):
 
     def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
         """Content of a file that is not larger than a limit [bytes]."""
-
-    def size(self, name: str) -> int:
-        """Size of a file [bytes]."""
 
     def opened(self, name: str) -> AbstractContextManager[IO[bytes]]:
         """Stream of a file, for reading forward."""
@@ -140,9 +139,6 @@ class _Folder:
         with self.opened(name) as stream:
             return _read(stream, limit, self.place, name)
 
-    def size(self, name: str) -> int:
-        return Path(self.place, _listed(self, name)).stat().st_size
-
     @contextmanager
     def opened(self, name: str) -> Iterator[IO[bytes]]:
         path = Path(self.place, _listed(self, name))
@@ -172,16 +168,12 @@ class _Zip:
         with self._member(name) as (archive, member), archive.open(member) as stream:
             return _read(stream, limit, self.place, name)
 
-    def size(self, name: str) -> int:
-        with self._member(name) as (_, member):
-            return member.file_size
-
     @contextmanager
     def opened(self, name: str) -> Iterator[IO[bytes]]:
         with self._member(name) as (archive, member):
             if member.compress_type == zipfile.ZIP_STORED:  # `zipfile` would read all that lies before a place
                 with Path(self.place).open("rb") as file:
-                    yield BufferedReader(stored_in_zip(file, member))
+                    yield BufferedReader(Span(file, _start(file, member), member.file_size))
             else:
                 with archive.open(member) as stream:
                     yield stream
@@ -194,6 +186,13 @@ class _Zip:
 
     def gdal_path(self, name: str) -> str:
         return f"/vsizip/{{{self.place}}}/{_listed(self, name)}"
+
+
+def _start(file: IO[bytes], member: zipfile.ZipInfo) -> int:
+    """Place of the first byte of a member in a zip file: behind its header, name and extra fields."""
+    file.seek(member.header_offset + 26)
+    name, extra = struct.unpack("<HH", file.read(4))
+    return member.header_offset + 30 + int(name) + int(extra)
 
 
 def _zip(place: str) -> Tree:
@@ -233,9 +232,6 @@ class _Tar:
     def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
         with self.opened(name) as stream:
             return _read(stream, limit, self.place, name)
-
-    def size(self, name: str) -> int:
-        return self.spans[_listed(self, name)][1]
 
     @contextmanager
     def opened(self, name: str) -> Iterator[IO[bytes]]:

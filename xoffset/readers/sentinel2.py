@@ -90,8 +90,9 @@ class Product:
         declared = 0.0 if name not in _WITHOUT_NODATA else None
         file = self.image(name, size)
         tree = self.granule.tree
-        if file.lower().endswith(".jp2") and not _is_whole(self.granule, file):
-            raise files.unreadable(f"{tree.place}: {file}", "the file ends before the image does")
+        with tree.opened(file) as stream:
+            if file.lower().endswith(".jp2") and not files.is_whole_jpeg2000(stream):
+                raise files.unreadable(f"{tree.place}: {file}", "the file ends before the image does")
         image = describe(tree.gdal_path(file), None, declared if nodata is None else nodata, None)
         _check_extent(image, self.metadata)
         return [Layer(scene, image)]
@@ -237,15 +238,6 @@ def _check_tile(product: Product) -> None:
             f"open_stack() needs tiles with their own metadata; got {product.granule.metadata} of {product.place}, "
             f"which describes tile {told}. Fetch the product again."
         )
-
-
-def _is_whole(granule: Granule, name: str) -> bool:
-    """Whether an image goes on to its end: is as long as the manifest says, or ends as JPEG 2000 does."""
-    # the end of what is compressed is known only when all of it was inflated
-    if granule.size_told(name) == granule.tree.size(name):
-        return True
-    with granule.tree.opened(name) as stream:
-        return files.is_whole_jpeg2000(stream)
 
 
 def _check_extent(image: RasterImage, metadata: Metadata) -> None:

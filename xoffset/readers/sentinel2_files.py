@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from xoffset.readers import xml
 from xoffset.readers.archives import Tree
 
 # S2A_OPER_MTD_SAFL1C_PDMC_... until the end of 2016, MTD_MSIL1C.xml since. Products of users had USER in the name.
@@ -70,21 +69,6 @@ class Granule:
     def quality_reports(self) -> list[str]:
         """Reports on the geometry of the data strips of the product."""
         return [name for name in self._of_product if "/DATASTRIP/" in f"/{name}" and "GEOMETRIC_QUALITY" in name]
-
-    def size_told(self, name: str) -> int | None:
-        """Size of a file of the product as its manifest tells it [bytes]; None if it does not."""
-        if self.product_metadata is None:
-            return None
-        folder = _folder(self.product_metadata)
-        manifest = f"{folder}manifest.safe"
-        if manifest not in self.tree.names:
-            return None
-        for each in xml.parse(self.tree.text(manifest), manifest).iter("byteStream"):
-            place = each.find("fileLocation")
-            if place is not None and place.get("href", "").removeprefix("./") == name.removeprefix(folder):
-                size = each.get("size", "")
-                return int(size) if size.isdecimal() else None
-        return None
 
     @property
     def _of_product(self) -> list[str]:

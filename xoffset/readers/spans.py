@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from io import RawIOBase
 from typing import IO, Any
-from zipfile import BadZipFile, ZipInfo
 
 
 class Span(RawIOBase):
@@ -38,13 +37,3 @@ class Span(RawIOBase):
         content = self._file.read(max(min(len(buffer), self._size - self.tell()), 0))
         buffer[: len(content)] = content
         return len(content)
-
-
-def stored_in_zip(file: IO[bytes], member: ZipInfo) -> Span:
-    """What a zip file holds uncompressed: behind the header of the member, its name and its extra fields."""
-    file.seek(member.header_offset)
-    header = file.read(30)
-    if len(header) < 30 or not header.startswith(b"PK\3\4"):
-        raise BadZipFile("its header is not where it should be")
-    lengths = (int.from_bytes(header[k : k + 2], "little") for k in (26, 28))
-    return Span(file, member.header_offset + 30 + sum(lengths), member.file_size)
