@@ -23,6 +23,9 @@ _MTL = re.compile(r"(?P<scene>[^.].*)_MTL\.(?P<notation>txt|xml|json)", re.IGNOR
 _NOTATIONS = ("txt", "xml", "json")
 # Names of scenes since the collections, before them, and before 2012.
 _NAMED = re.compile(r"(?:L[COTEM](?:0\d_[A-Z0-9]{4}_\d{6}_\d{8}|\d{14}[A-Z]{3}\d\d)|L[1-9]\d{6,7}_\d{11})")
+# Layers of angles; that of the sun is its zenith angle.
+_ANGLE_LAYERS = {"sun_azimuth": "SAA", "sun_elevation": "SZA", "view_azimuth": "VAA", "view_zenith": "VZA"}
+_LARGEST = 36000  # hundredths of degrees
 _ARCHIVES = (".tar", ".tgz", ".tar.gz", ".zip")
 
 
@@ -106,8 +109,18 @@ class _LandsatScene:
                 "%s was taken after the scan line corrector failed: NaN in its gaps, up to 14 pixels of 30 m wide",
                 self.metadata.name,
             )
-        scene = replace(_scene(self.metadata), tile=self.tile, **landsat_bands.scale(name, self.metadata))
-        return [Layer(replace(scene, band=name, **self._mean_view(name)), image)]
+        offset, quantification = landsat_bands.scale(name, self.metadata)
+        azimuth, zenith = self._mean_view(name)
+        scene = replace(
+            _scene(self.metadata),
+            tile=self.tile,
+            band=name,
+            radiometric_offset=offset,
+            quantification=quantification,
+            view_azimuth=azimuth,
+            view_zenith=zenith,
+        )
+        return [Layer(scene, image)]
 
     def detectors(self, band: str | None, grid: Grid) -> np.ndarray:
         """Refused: Landsat products do not tell which detector saw a pixel."""
@@ -171,13 +184,14 @@ class _LandsatScene:
     def _rasters_of_angles(self, grid: Grid) -> dict[str, np.ndarray]:
         """Angles from the rasters of level 1 of Collection 2, in hundredths of degrees."""
         found: dict[str, np.ndarray] = {}
-        for angle, layer in (
-            ("sun_azimuth", "SAA"), ("sun_elevation", "SZA"), ("view_azimuth", "VAA"), ("view_zenith", "VZA"),
-        ):  # fmt: skip
+        for angle, layer in _ANGLE_LAYERS.items():
             file = self.metadata.files.get(layer)
-            if file is None or self._member(file) is None:
-                continue
-            degrees = _on_grid(self._image(layer, None), grid) / np.float32(100)
+            if file is not None and self._member(file) is not None:
+                found[angle] = _on_grid(replace(self._image(layer, None), nodata=None), grid)
+        # 0 is an angle too, but not in all of them
+        is_empty = np.all([np.nan_to_num(values) == 0 for values in found.values()], axis=0)
+        for angle, hundredths in found.items():
+            degrees = np.where(is_empty | (abs(hundredths) > _LARGEST), np.nan, hundredths / np.float32(100))
             if angle.endswith("azimuth"):
                 degrees %= 360
             found[angle] = 90 - degrees if angle == "sun_elevation" else degrees
@@ -191,10 +205,10 @@ class _LandsatScene:
         content = self.tree.text(file, mtl.LIMIT)
         return landsat_angles.read(content, f"{PurePosixPath(file).name} of {self.tree.place}")
 
-    def _mean_view(self, name: str) -> dict[str, float]:
+    def _mean_view(self, name: str) -> tuple[float | None, float | None]:
         """Mean view angles of a band, where the angle coefficients tell them."""
         coefficients = self._coefficients()
-        return {} if coefficients is None else coefficients.mean_view(landsat_bands.number(name))
+        return (None, None) if coefficients is None else coefficients.mean_view(landsat_bands.number(name))
 
 
 def _scene(metadata: mtl.Metadata) -> Scene:

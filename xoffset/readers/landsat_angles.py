@@ -25,6 +25,8 @@ NAMES = ("sun_azimuth", "sun_elevation", "view_azimuth", "view_zenith")
 
 # Rows that are computed together.
 _ROWS = 256
+# Samples by which the edge of a chip may bend between two rows.
+_MARGIN = 10
 # The band of which the product itself has rasters of angles.
 _USUAL = "4"
 # No Landsat pixel is seen at a larger zenith angle, degrees.
@@ -58,14 +60,14 @@ class Coefficients:
         prefix = f"BAND{number:0>2}"
         return prefix if f"RPC_{prefix}" in self.groups else None
 
-    def mean_view(self, band: str | None) -> dict[str, float]:
-        """Direction of the mean vector to the satellite, where the file tells it: near nadir for a whole scene."""
+    def mean_view(self, band: str | None) -> tuple[float | None, float | None]:
+        """Azimuth and zenith angle of the mean vector to the satellite, None where the file does not tell it."""
         prefix = self.prefix(band) if band else None
         key = f"{prefix}_MEAN_SAT_VECTOR"
         if prefix is None or key not in self.groups[f"RPC_{prefix}"]:
-            return {}
+            return None, None
         azimuth, zenith = _directions(self.numbers(f"RPC_{prefix}", key, 3))
-        return {"view_azimuth": float(azimuth), "view_zenith": float(zenith)}
+        return float(azimuth), float(zenith)
 
 
 def read(content: bytes, name: str) -> Coefficients:
@@ -109,7 +111,7 @@ def _directions(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.degrees(np.arctan2(east, north)) % 360, np.degrees(np.arctan2(np.hypot(east, north), up))
 
 
-# -------------------------------------------------------------------------------------------------- rational polynomials
+# ------------------------------------------------------------------------------------------------- rational polynomials
 
 
 class _Polynomials:
@@ -132,14 +134,13 @@ class _Polynomials:
         found = {kind: np.zeros((3, *x.shape)) for kind in ("SAT", "SUN")}
         count = np.zeros(x.shape)
         for number, chip in enumerate(self._chips):
-            raw_line, raw_sample = self._seen(f"SCA{chip:02}_", line, sample)
+            part = np.s_[:, self._columns(f"SCA{chip:02}_", line, sample)]
+            raw_line, raw_sample = self._seen(f"SCA{chip:02}_", line[part], sample[part])
             inside = (raw_line >= 0) & (raw_line < self._lines) & (raw_sample >= 0) & (raw_sample < self._samples)
-            if not inside.any():
-                continue
-            count += inside
+            count[part] += inside
             raw = raw_line[inside], raw_sample[inside] + number * self._samples
             for kind, total in found.items():
-                total[:, inside] += self._vector(kind, line[inside], sample[inside], *raw)
+                total[:, *part][:, inside] += self._vector(kind, line[part][inside], sample[part][inside], *raw)
         count[count == 0] = np.nan
         return found["SAT"] / count, found["SUN"] / count
 
@@ -157,6 +158,12 @@ class _Polynomials:
             a, b = self._of(f"{chip}{key}_NUM_COEF", 5), self._of(f"{chip}{key}_DEN_COEF", 4)
             found.append(mean + _ratio(a, b, terms))
         return found[0], found[1]
+
+    def _columns(self, chip: str, line: np.ndarray, sample: np.ndarray) -> slice:
+        """Columns in which a chip may have seen something, told by the first and the last row."""
+        _, seen = self._seen(chip, line[[0, -1]], sample[[0, -1]])
+        near = np.flatnonzero((seen.max(axis=0) >= -_MARGIN) & (seen.min(axis=0) < self._samples + _MARGIN))
+        return slice(near[0], near[-1] + 1) if near.size else slice(0)
 
     def _vector(
         self, kind: str, line: np.ndarray, sample: np.ndarray, raw_line: np.ndarray, raw_sample: np.ndarray
@@ -185,7 +192,7 @@ def _ratio(above: np.ndarray, below: np.ndarray, terms: tuple[np.ndarray | float
     return quotient
 
 
-# ----------------------------------------------------------------------------------------------------------------- orbit
+# ---------------------------------------------------------------------------------------------------------------- orbit
 
 
 class _Orbit:
@@ -240,7 +247,7 @@ class _Track:
 
 
 def _ground(x: np.ndarray, y: np.ndarray, crs: CRS) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (3, ...) of places on the ellipsoid, and the axes (3, 3, ...) to the east, to the north and up there."""
+    """Positions (3, ...) of places on the ellipsoid, and the axes (3, 3, ...) to east, north and up there."""
     import pyproj
 
     longitude, latitude = _transformed(x, y, crs, pyproj.CRS.from_epsg(4326))

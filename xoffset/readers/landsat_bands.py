@@ -68,29 +68,30 @@ def number(name: str | None) -> str | None:
     return match[1] if match else None
 
 
-def scale(name: str, metadata: Metadata) -> dict[str, float]:
+def scale(name: str, metadata: Metadata) -> tuple[float | None, float | None]:
     """Offset and quantification of a reflective band, so that reflectance = (value + offset) / quantification.
 
     Reflectance of level 1 is not corrected for the elevation of the sun. Thermal bands have none.
     """
     found = None if name.startswith("ST_") else metadata.scales.get(number(name) or "")
     if found is None:
-        return {}
+        return None, None
     factor, addend = found
     # as exact as the decimals of the metadata are: 1 / 2e-5 is 50000
-    return {"radiometric_offset": _rounded(addend / factor), "quantification": _rounded(1 / factor)}
+    return _rounded(addend / factor), _rounded(1 / factor)
 
 
 def _rounded(value: float) -> float:
     return float(f"{value:.12g}")
 
 
-def fill(name: str) -> float:
-    """Value of a band or layer where it has no pixel, for files that declare none."""
+def fill(name: str) -> float | None:
+    """Value of a band or layer where it has no pixel, for files that declare none; None if every value counts."""
+    if number(name) is not None:
+        return 0
     if name in ("QA_PIXEL", "BQA", "SR_QA_AEROSOL"):
         return 1
-    is_layer = number(name) is None and name not in ("SAA", "SZA", "VAA", "VZA", "QA_RADSAT")
-    return -9999 if is_layer else 0
+    return -9999 if name.startswith("ST_") or name == "SR_ATMOS_OPACITY" else None
 
 
 def quality(metadata: Metadata) -> tuple[str, dict[str, int]]:

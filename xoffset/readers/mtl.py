@@ -204,11 +204,11 @@ class _Reader:
         self.own = set(groups) - (input_groups if self.level.startswith("L2") else set())
 
     def metadata(self) -> Metadata:
-        date, platform = self.date(), self.platform()
+        name = self.scene_name()
+        date, platform = self.date(), self.platform(name)
         path, row = self.number(("WRS_PATH",), 1, 251), self.number(_ROW, 1, 251)
         if path is None or row is None:
             raise failure(self.name, "no WRS_PATH or no row")
-        name = self.scene_name()
         self.check_name(name, date, int(path), int(row))
         azimuth = self.number(("SUN_AZIMUTH",), -360, 360)
         return Metadata(
@@ -266,12 +266,16 @@ class _Reader:
         except ValueError as error:
             raise failure(self.name, f"the time {text}") from error
 
-    def platform(self) -> str:
+    def platform(self, name: str) -> str:
+        """Sensor and number of the satellite, such as "LC08", which most names of scenes have too."""
         craft = re.fullmatch(r"LANDSAT_?([1-9])", self.required(("SPACECRAFT_ID",)).upper())
         sensor = _SENSORS.get(self.required(("SENSOR_ID",)).upper())
         if craft is None or sensor is None:
             raise failure(self.name, "a SPACECRAFT_ID or SENSOR_ID of another satellite")
-        return f"L{sensor}0{craft[1]}"
+        told = re.match(r"L([COTEM])0?([1-9])(?=_|\d{13})", name)
+        if told and told[2] != craft[1]:
+            raise failure(self.name, f"Landsat {craft[1]} for {name}")
+        return f"L{told[1] if told else sensor}0{craft[1]}"
 
     def scene_name(self) -> str:
         found = self.optional(_NAME) or re.sub(r"_MTL\..*", "", self.required(_OWN_NAME), flags=re.IGNORECASE)
@@ -301,7 +305,7 @@ class _Reader:
         if platform != "LE07":
             return False
         told = self.optional(("SENSOR_MODE_SLC",))
-        return date >= _SLC_FAILED if told is None else told.upper() == "OFF"
+        return bool(date >= _SLC_FAILED) if told is None else told.upper() == "OFF"
 
     def files(self, name: str) -> dict[str, str]:
         """Files of bands and layers by their names in the product: what follows the name of the scene."""

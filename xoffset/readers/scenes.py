@@ -19,7 +19,8 @@ class Scene:
     """One image: its name, its date [UTC], and what its name or its metadata say of the acquisition.
 
     Angles are in degrees, azimuths clockwise from grid north (Landsat: true north), toward the sun or the satellite;
-    those of the view are means over the scene for the band that was asked for. Reflectance is (value + radiometric_offset) / quantification.
+    those of the view are means over the scene for the band that was asked for. Reflectance is
+    (value + radiometric_offset) / quantification.
     """
 
     name: str
