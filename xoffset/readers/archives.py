@@ -255,32 +255,25 @@ def _opened_tar(place: str, kind: str, most: int | None = None) -> Iterator[tarf
             with tarfile.open(fileobj=raw, mode="r:") as archive:
                 yield archive
         else:
-            size = Path(place).stat().st_size
-            with (
-                GzipFile(fileobj=raw) as unzipped,
-                tarfile.open(
-                    mode="r:", fileobj=_Bounded(unzipped, place, most or max(_HARMLESS, _MOST_INFLATED * size))
-                ) as tar,
-            ):
-                yield tar
+            bound = most or max(_HARMLESS, _MOST_INFLATED * Path(place).stat().st_size)
+            with _Bounded(raw, place, bound) as unzipped, tarfile.open(fileobj=unzipped, mode="r:") as archive:
+                yield archive
 
 
-class _Bounded:
-    """Stream that refuses to go beyond a number of bytes."""
+class _Bounded(GzipFile):
+    """Content of a gzip file, which refuses to go beyond a number of bytes."""
 
-    def __init__(self, stream: IO[bytes] | GzipFile, place: str, most: int) -> None:
-        self._stream, self._place, self._most = stream, place, most
+    def __init__(self, stream: IO[bytes], place: str, most: int) -> None:
+        super().__init__(fileobj=stream, mode="rb")
+        self._place, self._most = place, most
 
-    def read(self, size: int = -1) -> bytes:
-        self._check(self._stream.tell() + max(size, 0))
-        return self._stream.read(size)
+    def read(self, size: int | None = -1) -> bytes:
+        self._check(self.tell() + max(size or 0, 0))
+        return super().read(size)
 
-    def seek(self, position: int, whence: int = 0) -> int:
-        self._check(position)
-        return self._stream.seek(position, whence)
-
-    def tell(self) -> int:
-        return self._stream.tell()
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._check(offset)
+        return super().seek(offset, whence)
 
     def _check(self, position: int) -> None:
         if position > self._most:
