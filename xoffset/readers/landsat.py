@@ -62,7 +62,14 @@ def open_product(place: str, tile: Sequence[str] | None) -> list[Product]:
             "*_MTL.xml or *_MTL.json. Fetch the whole scene, or give its images, such as 'scenes/*_B8.TIF'."
         )
     scenes = [_LandsatScene.read(tree, name) for name in names]
-    return [scene for scene in scenes if tile is None or scene.tile in tile]
+    wanted: list[Product] = [scene for scene in scenes if tile is None or scene.tile in tile]
+    if not wanted:
+        there = ", ".join(sorted({scene.tile for scene in scenes}))
+        raise ValueError(
+            f"open_stack() needs tile {' or '.join(tile or ())}; {path} has {there}. Pass tile= one of these: path "
+            "and row of a scene in three digits each."
+        )
+    return wanted
 
 
 def _metadata_files(tree: Tree, *, is_flat: bool) -> list[str]:

@@ -5,22 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-<<<<<<< HEAD
-from xoffset.readers import landsat
-from xoffset.readers.scenes import Format, Product
-
-# Modules that answer `is_product` and `open_product`, in the order in which they are asked.
-FORMATS = cast(tuple[Format, ...], (landsat,))
-=======
-from xoffset.readers import sentinel2
+from xoffset.readers import landsat, sentinel2
 from xoffset.readers.scenes import Format, Product
 
 # Modules that answer `is_product` and `open_product`, in the order in which they are asked.
 FORMATS = cast(
     tuple[Format, ...],
-    (sentinel2,),
+    (sentinel2, landsat),
 )
->>>>>>> safe
 
 
 def is_product(place: str) -> bool:
