@@ -12,6 +12,9 @@ from typing import IO, Any
 # paths that are no local files. Programs that copy files set the first time to that of the original, not the second.
 State = tuple[int, int, int] | None
 
+# GDAL would leave a file of its own beside a compressed archive that it reads.
+_READ_ONLY = {"CPL_VSIL_GZIP_WRITE_PROPERTIES": "NO"}
+
 
 @contextmanager
 def opened(path: str, *, is_local: bool) -> Iterator[Any]:
@@ -27,7 +30,7 @@ def opened(path: str, *, is_local: bool) -> Iterator[Any]:
 
     try:
         # premature ends of JPEG data are errors then, grey pixels otherwise
-        with rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING="TRUE"):
+        with rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING="TRUE", **_READ_ONLY):
             if is_local:
                 with (
                     rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"),
@@ -51,7 +54,7 @@ def header(path: str) -> bytes:
     from rasterio.io import MemoryFile
 
     try:
-        with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"), MemoryFile(ext=".vrt") as memory:
+        with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO", **_READ_ONLY), MemoryFile(ext=".vrt") as memory:
             rasterio.shutil.copy(path, memory.name, driver="VRT")
             text = bytes(memory.read())
     except (CPLE_BaseError, RasterioError) as error:
