@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from xoffset.readers import archives, files
 from xoffset.readers.archives import Tree
 
 # S2A_OPER_MTD_SAFL1C_PDMC_... until the end of 2016, MTD_MSIL1C.xml since. Products of users had USER in the name.
@@ -139,3 +140,13 @@ def _folder(name: str) -> str:
     """Folder of a file, with a slash behind it; empty for the root."""
     above = str(PurePosixPath(name).parent)
     return "" if above == "." else f"{above}/"
+
+
+def whole_raster(tree: Tree, name: str) -> str:
+    """Path for GDAL of a raster that goes on to its end: decoders fill up in silence what is missing."""
+    # an archive knows a checksum of each file, which GDAL passes over
+    is_packed = bool(archives.kind_of(tree.place))
+    with tree.opened(name) as stream:
+        if name.lower().endswith(".jp2") and not files.is_whole_jpeg2000(stream, by_reading=is_packed):
+            raise files.unreadable(f"{tree.place}: {name}", "the file ends before the image does")
+    return tree.gdal_path(name)
