@@ -147,6 +147,7 @@ def whole_raster(tree: Tree, name: str) -> str:
     # an archive knows a checksum of each file, which GDAL passes over
     is_packed = bool(archives.kind_of(tree.place))
     with tree.opened(name) as stream:
-        if name.lower().endswith(".jp2") and not files.is_whole_jpeg2000(stream, by_reading=is_packed):
-            raise files.unreadable(f"{tree.place}: {name}", "the file ends before the image does")
+        is_whole = not name.lower().endswith(".jp2") or files.is_whole_jpeg2000(stream, by_reading=is_packed)
+    if not is_whole:
+        raise files.unreadable(f"{tree.place}: {name}", "the file ends before the image does")
     return tree.gdal_path(name)
