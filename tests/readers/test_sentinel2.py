@@ -182,6 +182,18 @@ def test_names_of_bands(tmp_path, band, file):
     np.testing.assert_array_equal(xoffset.open_stack(truth.path, band=band).values, with_gaps(expected))
 
 
+def test_files_that_users_and_systems_leave_do_not_count(tmp_path):
+    truth = safe_products.write(tmp_path)
+    image = file_in(truth, "GRANULE/*/IMG_DATA/*_B04.jp2")
+    image.with_suffix(".tif").write_bytes(b"converted")
+    for name in (f"._{image.name}", f"{image.name}.aux.xml", f"{image.stem}_clipped.tif", "B04_old.jp2"):
+        (image.parent / name).write_bytes(b"x")
+    (truth.path / "GRANULE/._L1C_T31TGK").mkdir()
+    (truth.path / "GRANULE/._L1C_T31TGK/MTD_TL.xml").write_bytes(b"x")
+    stack = xoffset.open_stack(truth.path, band="B04")
+    np.testing.assert_array_equal(stack.values[0], with_gaps(truth.pixels["B04_10m"]))
+
+
 def test_a_size_in_the_name_of_a_band_of_l1c(tmp_path):
     truth = safe_products.write(tmp_path)
     assert xoffset.open_stack(truth.path, band="B04_10m").equals(xoffset.open_stack(truth.path, band="B04"))

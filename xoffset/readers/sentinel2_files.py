@@ -42,7 +42,7 @@ class Granule:
     def names(self) -> list[str]:
         """Names of all files of the tile."""
         folder = _folder(self.metadata)
-        return [name for name in self.tree.names if name.startswith(folder)]
+        return [name for name in self.tree.names if name.startswith(folder) and not _is_hidden(name)]
 
     @property
     def tile(self) -> str | None:
@@ -80,14 +80,14 @@ class Granule:
 
 
 def images_of(names: Iterable[str]) -> dict[tuple[str, int | None], str]:
-    """Name of the image of every band and pixel size [m] among the names of files."""
-    found = {}
+    """Name of the image of every band and pixel size [m] among sorted names of files: JPEG 2000 before TIFF."""
+    found: dict[tuple[str, int | None], str] = {}
     for name in names:
         match = _IMAGE.search(PurePosixPath(name).name)
         # a preview and masks are no images of a band
         if match and match[1].upper() != "PVI" and not mask_of(name):
             band = _LAYERS.get(match[1].upper(), match[1].upper())
-            found[band, int(match[2]) if match[2] else None] = name
+            found.setdefault((band, int(match[2]) if match[2] else None), name)
     return found
 
 
