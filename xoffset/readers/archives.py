@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import struct
 import tarfile
 import zipfile
 import zlib
@@ -17,13 +16,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from gzip import GzipFile
-from io import BufferedReader, BytesIO
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Protocol, cast
 
 from xoffset.readers import xml
-from xoffset.readers.spans import Span
 
 # Content may be this many times as large as what is stored: metadata get 20 times as small, images hardly at all.
 _MOST_INFLATED = 200
@@ -37,16 +35,7 @@ _SMALL = 2**20
 # GDAL knows files in a tar only by names that are shorter; others by where they begin and how long they are.
 _LONG = 100
 
-_DAMAGE = (
-    struct.error,
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-)
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
 
 class Tree(Protocol):
@@ -165,34 +154,19 @@ class _Zip:
     names: tuple[str, ...]
 
     def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
-        with self._member(name) as (archive, member), archive.open(member) as stream:
+        with self.opened(name) as stream:
             return _read(stream, limit, self.place, name)
 
     @contextmanager
     def opened(self, name: str) -> Iterator[IO[bytes]]:
-        with self._member(name) as (archive, member):
-            if member.compress_type == zipfile.ZIP_STORED:  # `zipfile` would read all that lies before a place
-                with Path(self.place).open("rb") as file:
-                    yield BufferedReader(Span(file, _start(file, member), member.file_size))
-            else:
-                with archive.open(member) as stream:
-                    yield stream
-
-    @contextmanager
-    def _member(self, name: str) -> Iterator[tuple[zipfile.ZipFile, zipfile.ZipInfo]]:
         _listed(self, name)
         with _telling(self.place, name), zipfile.ZipFile(self.place) as archive:
-            yield archive, archive.getinfo(name if name in archive.NameToInfo else f"./{name}")
+            stored = name if name in archive.NameToInfo else f"./{name}"
+            with archive.open(stored) as stream:
+                yield stream
 
     def gdal_path(self, name: str) -> str:
         return f"/vsizip/{{{self.place}}}/{_listed(self, name)}"
-
-
-def _start(file: IO[bytes], member: zipfile.ZipInfo) -> int:
-    """Place of the first byte of a member in a zip file: behind its header, name and extra fields."""
-    file.seek(member.header_offset + 26)
-    name, extra = struct.unpack("<HH", file.read(4))
-    return member.header_offset + 30 + int(name) + int(extra)
 
 
 def _zip(place: str) -> Tree:
