@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xoffset.readers import archives, sentinel2_files, sentinel2_metadata, xml
+from xoffset.readers import archives, files, sentinel2_files, sentinel2_layers, sentinel2_metadata, xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
 from xoffset.readers.pixels import RasterImage, describe
-from xoffset.readers.scenes import Layer
+from xoffset.readers.scenes import Layer, Scene
 from xoffset.readers.scenes import Product as AnyProduct
 from xoffset.readers.sentinel2_files import Granule
 from xoffset.readers.sentinel2_metadata import Metadata
@@ -69,6 +69,11 @@ class Product:
         return self.granule.tree.place
 
     @property
+    def scenes(self) -> list[Scene]:
+        """What is known of the acquisition without a band."""
+        return [replace(self.metadata.scene(""), band=None)]
+
+    @property
     def tile_metadata(self) -> Element:
         """Parsed metadata of the tile, with its grids of angles."""
         return self.metadata.tile
@@ -83,21 +88,25 @@ class Product:
         name, size = self.band_named(band)
         scene = self.metadata.scene(name)
         declared = 0.0 if name not in _WITHOUT_NODATA else None
-        image = describe(self.image(name, size), None, declared if nodata is None else nodata, None)
+        file = self.image(name, size)
+        tree = self.granule.tree
+        if file.lower().endswith(".jp2") and not _is_whole(self.granule, file):
+            raise files.unreadable(f"{tree.place}: {file}", "the file ends before the image does")
+        image = describe(tree.gdal_path(file), None, declared if nodata is None else nodata, None)
         _check_extent(image, self.metadata)
         return [Layer(scene, image)]
 
     def detectors(self, band: str | None, grid: Grid) -> np.ndarray:
         """Number of the detector that saw each pixel of a grid."""
-        raise NotImplementedError
+        return sentinel2_layers.detectors(self, band, grid)
 
     def angles(self, band: str | None, grid: Grid) -> dict[str, np.ndarray]:
         """Angles of sun and view at each pixel of a grid."""
-        raise NotImplementedError
+        return sentinel2_layers.angles(self, band, grid)
 
     def class_layer(self, grid: Grid) -> tuple[np.ndarray, dict[str, int], bool]:
         """Classes of each pixel of a grid."""
-        raise NotImplementedError
+        return sentinel2_layers.class_layer(self, grid)
 
     def band_named(self, band: int | str | None) -> tuple[str, int | None]:
         """Name of a band as in "B04", and the pixel size [m] where it was asked for."""
@@ -117,7 +126,7 @@ class Product:
         return name, size
 
     def image(self, band: str, size: int | None = None) -> str:
-        """Path for GDAL of the image of a band: that of a pixel size, or the finest that is no enlarged copy."""
+        """Name of the image of a band: that of a pixel size, or the finest that is no enlarged copy."""
         sizes = sorted(each or 0 for name, each in self._sizes() if name == band)
         if size is None:
             native = _NATIVE.get(band, 20)
@@ -133,7 +142,7 @@ class Product:
                 f"open_stack() needs the image of band {band}; got {self.place} without it, of tile "
                 f"{self.metadata.tile_of_id()}, though its metadata list it. Fetch the whole product; it has {there}."
             )
-        return self.granule.tree.gdal_path(name)
+        return name
 
     def _sizes(self) -> set[tuple[str, int | None]]:
         """Bands and pixel sizes of the images that are there or should be."""
@@ -191,6 +200,11 @@ def open_product(place: str, tile: Sequence[str] | None) -> list[AnyProduct]:
             f"open_stack() needs Sentinel-2 products of level 1C or 2A, with metadata of their tiles "
             f"(GRANULE/*/MTD_TL.xml); got none in {place}{_seen(tree)}. Fetch the whole product, or leave it out."
         )
+    if any(each.is_orphan for each in granules):
+        raise FileNotFoundError(
+            f"open_stack() needs Sentinel-2 products with their metadata (MTD_MSIL1C.xml or MTD_MSIL2A.xml, which tell "
+            f"the offsets of values); got {place} without{_seen(tree)}. Fetch the whole product, or leave it out."
+        )
     parsed = {name: xml.parse(tree.text(name), name) for name in {each.product_metadata for each in granules} if name}
     if tile is not None:
         granules = [each for each in granules if each.tile is None or each.tile in tile]
@@ -201,7 +215,8 @@ def open_product(place: str, tile: Sequence[str] | None) -> list[AnyProduct]:
         _check_tile(each)
     wanted = [each for each in products if tile is None or each.metadata.tile_of_id() in tile]
     if not wanted:
-        there = sorted({each.tile or "unknown" for each in sentinel2_files.granules(tree)})
+        there = sorted({name for each in sentinel2_files.granules(tree) if (name := each.tile)})
+        there = there or sorted({each.metadata.tile_of_id() for each in products})
         raise ValueError(
             f"open_stack() needs tile {' or '.join(tile or ())}; {place} has {', '.join(there)}. Pass tile= one of "
             "them, or leave the product out."
@@ -222,6 +237,15 @@ def _check_tile(product: Product) -> None:
             f"open_stack() needs tiles with their own metadata; got {product.granule.metadata} of {product.place}, "
             f"which describes tile {told}. Fetch the product again."
         )
+
+
+def _is_whole(granule: Granule, name: str) -> bool:
+    """Whether an image goes on to its end: is as long as the manifest says, or ends as JPEG 2000 does."""
+    # the end of what is compressed is known only when all of it was inflated
+    if granule.size_told(name) == granule.tree.size(name):
+        return True
+    with granule.tree.opened(name) as stream:
+        return files.is_whole_jpeg2000(stream)
 
 
 def _check_extent(image: RasterImage, metadata: Metadata) -> None:

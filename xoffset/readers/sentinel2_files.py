@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from xoffset.readers import archives
+from xoffset.readers import xml
 from xoffset.readers.archives import Tree
 
 # S2A_OPER_MTD_SAFL1C_PDMC_... until the end of 2016, MTD_MSIL1C.xml since. Products of users had USER in the name.
@@ -34,6 +34,11 @@ class Granule:
     product_metadata: str | None
 
     @property
+    def is_orphan(self) -> bool:
+        """Whether it lies in a product whose own metadata are not there."""
+        return self.product_metadata is None and PurePosixPath(self.metadata).parent.parent.name == "GRANULE"
+
+    @property
     def names(self) -> list[str]:
         """Names of all files of the tile."""
         folder = _folder(self.metadata)
@@ -42,7 +47,8 @@ class Granule:
     @property
     def tile(self) -> str | None:
         """Name of the tile as the names of the files tell it."""
-        found = _TILE.search(_folder(self.metadata).rstrip("/")) or _TILE.search(self.metadata)
+        path = PurePosixPath(self.metadata)
+        found = _TILE.search(path.parent.name) or _TILE.search(path.name)
         return found[1] if found else None
 
     @property
@@ -64,6 +70,21 @@ class Granule:
     def quality_reports(self) -> list[str]:
         """Reports on the geometry of the data strips of the product."""
         return [name for name in self._of_product if "/DATASTRIP/" in f"/{name}" and "GEOMETRIC_QUALITY" in name]
+
+    def size_told(self, name: str) -> int | None:
+        """Size of a file of the product as its manifest tells it [bytes]; None if it does not."""
+        if self.product_metadata is None:
+            return None
+        folder = _folder(self.product_metadata)
+        manifest = f"{folder}manifest.safe"
+        if manifest not in self.tree.names:
+            return None
+        for each in xml.parse(self.tree.text(manifest), manifest).iter("byteStream"):
+            place = each.find("fileLocation")
+            if place is not None and place.get("href", "").removeprefix("./") == name.removeprefix(folder):
+                size = each.get("size", "")
+                return int(size) if size.isdecimal() else None
+        return None
 
     @property
     def _of_product(self) -> list[str]:
@@ -116,7 +137,7 @@ def root_of(place: str) -> tuple[str, str | None]:
     Paths may be those of the product, of its metadata or manifest, or of the folder or metadata of one tile.
     """
     path = Path(place).expanduser().absolute()
-    if path.is_file() and not archives.kind_of(place):
+    if path.is_file() and (path.name == "manifest.safe" or describes_product([path.name])):
         path = path.parent
     if path.parent.name == "GRANULE" and path.is_dir():
         above = path.parent.parent
