@@ -14,6 +14,7 @@ import rasterio
 import xarray as xr
 from landsat_products import write_scene
 
+import xoffset
 from xoffset.readers import landsat, landsat_angles, landsat_bands, mtl
 from xoffset.readers.grids import Grid
 from xoffset.readers.open_stack import open_stack
@@ -360,6 +361,32 @@ def test_angles_of_an_orbit(tmp_path):
     np.testing.assert_allclose(angles["view_azimuth"][:, away < -5_000], 90, atol=1.5)
     far = Grid(middle + 300_000, GRID.y, 1000.0, -30.0, 10, 4, GRID.crs)
     assert np.isnan(only(written.place).angles("B8", far)["view_zenith"]).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "platform", "time"), [("chips", "LC08", "2016-07-18T20:37:06"), ("orbit", "LE07", "1999-07-18T20:37:06")]
+)
+def test_angles_are_the_same_in_parts(tmp_path, kind, platform, time):
+    product = only(write_scene(tmp_path, platform=platform, time=time, coefficients=kind).place)
+    whole = product.angles("B4", GRID)
+    part = product.angles("B4", GRID.part((slice(7, 19), slice(11, 44))))
+    for name, values in part.items():
+        np.testing.assert_array_equal(values, whole[name][7:19, 11:44])
+
+
+def test_angles_and_classes_of_a_stack(tmp_path):
+    first = write_scene(tmp_path, has_angles=True)
+    second = write_scene(tmp_path, has_angles=True, time="2016-08-03T20:37:09.4636130", packed=".tar", seed=5)
+    stack = open_stack(tmp_path, band="red", chunks=16)
+    angles = xoffset.angles(tmp_path, like=stack, band="red").compute()
+    classes = xoffset.class_layer(tmp_path, like=stack).compute()
+    for k, written in enumerate((first, second)):
+        expected = np.where(written.angles["SZA"] == 0, np.nan, written.angles["VZA"] / 100)
+        np.testing.assert_allclose(angles.view_zenith[k], expected, atol=1e-4)
+        seen = ~np.isnan(stack[k].values)
+        np.testing.assert_array_equal(classes[k].values[seen], written.quality[seen])
+    with pytest.raises(ValueError, match=r"which does not. Use it without"):
+        xoffset.detectors(tmp_path, like=stack)
 
 
 def test_angles_without_coefficients(tmp_path):

@@ -102,6 +102,11 @@ class _LandsatScene:
         """Path of the folder or archive, and the name of the scene."""
         return f"{self.tree.place} ({self.metadata.name})"
 
+    @property
+    def scenes(self) -> list[Scene]:
+        """What is known of the acquisition without a band."""
+        return [_scene(self.metadata)]
+
     def layers(self, band: int | str | None, nodata: float | None) -> list[Layer]:
         """Image of a band."""
         name = landsat_bands.find(band, self.metadata)
