@@ -1,5 +1,6 @@
 """Detectors, angles and classes of the pixels of a stack: what the generator of products wrote comes back."""
 
+import pickle
 from pathlib import Path
 
 import landsat_products
@@ -329,6 +330,33 @@ def test_tiles_of_a_product_and_of_a_pass(tmp_path):
     np.testing.assert_array_equal(xoffset.detectors(tmp_path, like=stack, band="B04").values[0], left.detectors["10m"])
     classes = xoffset.class_layer(tmp_path, like=both)
     assert not (classes.values & 128).any()
+
+
+def test_satellites_that_pass_within_minutes_are_told_apart(tmp_path):
+    corner, when = landsat_products.CORNER, "2016-07-18T20:{}:06"
+    landsat = landsat_products.write_scene(tmp_path / "landsat", time=when.format(37))
+    sentinel = safe_products.write(tmp_path, tile="07VEG", corner=corner, date=when.format(29))
+    stack = xoffset.open_stack(sentinel.path, band="B04")
+    both = [landsat.place, sentinel.path]
+    for like in (stack, stack.drop_vars(["scene", "tile"])):
+        found = xoffset.class_layer(both, like=like)
+        xr.testing.assert_identical(
+            found.drop_vars(["scene", "tile"], errors="ignore"),
+            xoffset.class_layer(sentinel.path, like=stack).drop_vars(["scene", "tile"]),
+        )
+    with pytest.raises(
+        ValueError, match=r"class_layer\(\) needs the products of one pass for each date; got LC08.* and S2A"
+    ):
+        xoffset.class_layer(both, like=stack.drop_vars(["scene", "tile", "platform", "relative_orbit", "level"]))
+
+
+def test_layers_are_made_by_other_processes_too(written):
+    """What a task carries can be sent to another process."""
+    folder, _, stack = written
+    whole = xoffset.angles(folder, like=stack, band="B04")
+    parts = xoffset.angles(folder, like=lazy(stack), band="B04")
+    assert len(pickle.dumps(parts.view_zenith.data.__dask_graph__())) < 4e6
+    xr.testing.assert_identical(pickle.loads(pickle.dumps(parts)).compute(), whole)
 
 
 def test_a_tile_of_an_old_product(tmp_path):
