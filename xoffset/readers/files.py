@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 # Times of the last change [ns], of the content and of the file, and size [bytes] of what a path stands for; None of
 # paths that are no local files. Programs that copy files set the first time to that of the original, not the second.
 State = tuple[int, int, int] | None
+
+# GDAL would leave a file of its own beside a compressed archive that it reads.
+_READ_ONLY = {"CPL_VSIL_GZIP_WRITE_PROPERTIES": "NO"}
 
 
 @contextmanager
@@ -26,7 +30,7 @@ def opened(path: str, *, is_local: bool) -> Iterator[Any]:
 
     try:
         # premature ends of JPEG data are errors then, grey pixels otherwise
-        with rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING="TRUE"):
+        with rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING="TRUE", **_READ_ONLY):
             if is_local:
                 with (
                     rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"),
@@ -50,7 +54,7 @@ def header(path: str) -> bytes:
     from rasterio.io import MemoryFile
 
     try:
-        with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"), MemoryFile(ext=".vrt") as memory:
+        with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO", **_READ_ONLY), MemoryFile(ext=".vrt") as memory:
             rasterio.shutil.copy(path, memory.name, driver="VRT")
             text = bytes(memory.read())
     except (CPLE_BaseError, RasterioError) as error:
@@ -98,10 +102,16 @@ def unreadable(path: str, reason: str) -> OSError:
 def state(*paths: str) -> State:
     """Last change of local files, and their size together."""
     with suppress(OSError, ValueError):  # ValueError: of none
-        found = [Path(path).stat() for path in paths]
+        found = [Path(_on_disk(path)).stat() for path in paths]
         times = [max(getattr(each, time) for each in found) for time in ("st_mtime_ns", "st_ctime_ns")]
         return times[0], times[1], sum(each.st_size for each in found)
     return None
+
+
+def _on_disk(path: str) -> str:
+    """File that a path of GDAL reads from: of a file in an archive, the archive."""
+    inside = re.match(r"/vsi(?:zip|tar)/\{(.+?)\}/|/vsisubfile/\d+_\d+,(.+)", path)
+    return (inside[1] or inside[2]) if inside else path
 
 
 def check_unchanged(path: str, before: State, now: State) -> None:
@@ -116,17 +126,66 @@ def check_unchanged(path: str, before: State, now: State) -> None:
 def check_whole(path: str, driver: str, n_bytes: int) -> None:
     """Refuse cut files of the formats for which GDAL makes up the missing pixels and stays silent."""
     file = Path(path)
-    if driver not in ("PNG", "ENVI") or not file.exists():
+    is_jpeg2000 = driver.startswith(("JP2", "JPEG2000"))
+    if not (is_jpeg2000 or driver in ("PNG", "ENVI")) or not file.exists():
         return
     size = file.stat().st_size
     if driver == "PNG":
         with file.open("rb") as stream:
             stream.seek(max(0, size - 1024))
             is_whole = b"IEND" in stream.read()
+    elif is_jpeg2000:
+        with file.open("rb") as stream:
+            is_whole = is_whole_jpeg2000(stream)
     else:
         is_whole = size >= n_bytes
     if not is_whole:
         raise unreadable(path, "the file ends before the image does")
+
+
+def is_whole_jpeg2000(stream: IO[bytes], *, by_reading: bool = False) -> bool:
+    """Whether the code stream of a JPEG 2000 file goes on to its mark of the end.
+
+    Goes forward only; `by_reading` over every byte to the end, which is how archives check what they hold.
+    """
+    start, position = stream.read(8), 0
+    while len(start) == 8 and start[:2] != b"\xff\x4f" and start[4:] != b"jp2c":
+        length = _box_length(stream, start)
+        if length < 8:
+            return False
+        position += length
+        _go(stream, position, by_reading=by_reading)
+        start = stream.read(8)
+    if len(start) < 8:
+        return False
+    length = 0 if start[:2] == b"\xff\x4f" else _box_length(stream, start)
+    if length:
+        _go(stream, position + length - 2, by_reading=by_reading)
+        last = stream.read(2)
+    else:  # to the end of the file
+        last = start[-2:]
+        while piece := stream.read(_PIECE):
+            last = (last + piece)[-2:]
+    while by_reading and stream.read(_PIECE):
+        pass
+    return last == b"\xff\xd9"
+
+
+_PIECE = 2**20
+
+
+def _box_length(stream: IO[bytes], start: bytes) -> int:
+    length = int.from_bytes(start[:4], "big")
+    return int.from_bytes(stream.read(8), "big") if length == 1 else length  # 1: stands in the next eight bytes
+
+
+def _go(stream: IO[bytes], position: int, *, by_reading: bool) -> None:
+    """Go forward to a place in a stream."""
+    if not by_reading:
+        stream.seek(position)
+        return
+    while (left := position - stream.tell()) > 0 and stream.read(min(left, _PIECE)):
+        pass
 
 
 def driver_of(path: str) -> str:
