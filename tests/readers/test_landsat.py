@@ -118,6 +118,18 @@ def test_archives_without_a_telling_name(tmp_path):
     assert open_stack(other, band="B8").scene.item() == written.name
 
 
+@pytest.mark.parametrize("pattern", ["*", "LC08*", "*/*", "**/*", "**/*_MTL.*"])
+def test_patterns_that_find_all_files_of_scenes(tmp_path, pattern):
+    is_flat = "/" not in pattern
+    scenes = [
+        write_scene(tmp_path, is_flat=is_flat, time=time, notations=("txt", "xml"), coefficients="chips")
+        for time in ("2016-07-18T20:37:06", "2016-08-03T20:37:09")
+    ]
+    stack = open_stack(str(tmp_path / pattern), band="pan")
+    assert stack.scene.values.tolist() == [scene.name for scene in scenes]
+    assert "quantification" in stack.coords
+
+
 @pytest.mark.parametrize("folder", ["./", "scene/", "./a/b/"])
 def test_folders_within_archives(tmp_path, folder):
     written = write_scene(tmp_path, has_angles=True)

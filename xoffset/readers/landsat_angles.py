@@ -173,7 +173,7 @@ class _Polynomials:
         line, sample = line - middle[0], sample - middle[1]
         raw_line, raw_sample = raw_line - raw_middle[0], raw_sample - raw_middle[1]
         terms = (
-            line, sample, 0.0, raw_line, line * line, line * sample, sample * sample, 
+            line, sample, 0.0, raw_line, line * line, line * sample, sample * sample,
             raw_sample * raw_line * raw_line, raw_line * raw_line * raw_line,
         )  # fmt: skip
         vector = np.stack(
