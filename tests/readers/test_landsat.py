@@ -665,6 +665,28 @@ def test_real_metadata(data_folder):
 
 
 @pytest.mark.data
+def test_real_metadata_with_images(tmp_path, data_folder):
+    """Scenes whose metadata are real, and whose images are small."""
+    files = sorted((data_folder / "stac_and_landsat_metadata" / "landsat").glob("*_MTL.*"))
+    for k, file in enumerate(files):
+        folder = tmp_path / f"{k} {file.name}"
+        folder.mkdir()
+        (folder / file.name).write_bytes(file.read_bytes())
+        values = np.random.default_rng(k).integers(0, 200, (20, 20), dtype="uint16")
+        for name in set(re.findall(r"[\w.]+\.TIF", file.read_text())):
+            written_by.write_image(folder / name, values)
+        stack = open_stack(folder, band="red")
+        np.testing.assert_array_equal(stack[0], as_floats(values))
+        is_level_2 = stack.level.item() == "L2SP"
+        number = {"C": "4", "E": "3", "T": "3", "M": "5"}[stack.platform.item()[1]]
+        assert only(folder).layers("red", None)[0].scene.band == f"{'SR_' if is_level_2 else ''}B{number}"
+        factor, addend = (2.75e-5, -0.2) if is_level_2 else (1.3446e-3, -0.001552)
+        np.testing.assert_allclose(1 / stack.quantification, factor, rtol=1e-10)
+        np.testing.assert_allclose(stack.radiometric_offset / stack.quantification, addend, rtol=1e-10)
+        assert only(folder).class_layer(GRID)[1]["cloud"] == 8
+
+
+@pytest.mark.data
 def test_real_coefficients(data_folder):
     """The polynomials agree with the orbit, and with the means that the file tells."""
     file = next((data_folder / "stac_and_landsat_metadata" / "landsat").glob("LC08*_ANG.txt"))
