@@ -484,6 +484,7 @@ def test_letters_of_suffixes(tmp_path):
         (lambda text: text.rsplit("END_GROUP", 1)[0], "a file that ends within L1_METADATA_FILE|LANDSAT_METADATA_FILE"),
         (lambda text: "\0\1\2" + text, "a binary file"),
         (lambda text: text + text, "twice"),
+        (lambda text: text.replace("METADATA_FILE\n", "METADATA_FILE\nA = 1\n", 1), "a file of LANDSAT_METADATA_FILE"),
         (lambda text: "GROUP = OTHER\n A = 1\nEND_GROUP = OTHER\n", "a file of OTHER"),
         (lambda text: text.replace("20:37:06.3391580Z", "25:37:06Z"), "the time 2016-07-18 25:37:06"),
         (lambda text: text.replace("= 2016-07-18", "= 2016-07-19"), r"and 2016-07-19 for LC08_"),
@@ -586,6 +587,7 @@ def test_cut_and_foreign_archives(tmp_path):
         lambda text: re.sub(r"(MEAN_SAT_VECTOR = ).*", r"\1(1, x, 3)", text),
         lambda text: re.sub(r"(MEAN_SAT_VECTOR = ).*", r"\1(1, 3)", text),
         lambda text: text.split("GROUP = PROJECTION")[0],
+        lambda text: "GROUP = A\n" + text.replace("END\n", "END_GROUP = A\n"),
     ],
 )
 def test_damaged_coefficients(tmp_path, change):
