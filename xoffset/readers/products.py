@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
 from xoffset.readers import landsat, other_archives, sentinel2
@@ -18,6 +19,13 @@ FORMATS = cast(
 def is_product(place: str) -> bool:
     """Whether a path or address is a product that one of the readers opens."""
     return any(each.is_product(place) for each in FORMATS)
+
+
+def without_parts(places: Sequence[str]) -> list[str]:
+    """Places less those that are parts of a product among them, as patterns may find both."""
+    folders = {place for place in places if Path(place).is_dir() and is_product(place)}
+    apart = [place for place in places if not any(str(folder) in folders for folder in Path(place).parents)]
+    return landsat.without_parts(apart)
 
 
 def open_products(place: str, tile: Sequence[str] | None) -> list[Product]:
