@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
+
+from xoffset.readers import archives
 
 # Times of the last change [ns], of the content and of the file, and size [bytes] of what a path stands for; None of
 # paths that are no local files. Programs that copy files set the first time to that of the original, not the second.
@@ -123,10 +126,12 @@ def check_unchanged(path: str, before: State, now: State) -> None:
         )
 
 
-def check_whole(path: str, driver: str, n_bytes: int) -> None:
+def check_whole(path: str, driver: str, n_bytes: int, now: State) -> None:
     """Refuse cut files of the formats for which GDAL makes up the missing pixels and stays silent."""
+    if path.startswith("/vsizip/{"):
+        _check_packed(path, driver, now)
     file = Path(path)
-    is_jpeg2000 = driver.startswith(("JP2", "JPEG2000"))
+    is_jpeg2000 = driver.startswith(_JPEG2000)
     if not (is_jpeg2000 or driver in ("PNG", "ENVI")) or not file.exists():
         return
     size = file.stat().st_size
@@ -139,6 +144,22 @@ def check_whole(path: str, driver: str, n_bytes: int) -> None:
             is_whole = is_whole_jpeg2000(stream)
     else:
         is_whole = size >= n_bytes
+    if not is_whole:
+        raise unreadable(path, "the file ends before the image does")
+
+
+@lru_cache(maxsize=4096)
+def _check_packed(path: str, driver: str, _now: State) -> None:
+    """Refuse a file of a zip archive whose content is not what it was: only there is a checksum, which GDAL ignores.
+
+    That takes reading it to its end, which is done once as long as the archive stays as it is, and not when it is
+    opened: an archive of a hundred dates would be read as a whole.
+    """
+    place, name = path.removeprefix("/vsizip/{").split("}/", 1)
+    with archives.open_tree(place).opened(name) as stream:
+        is_whole = not driver.startswith(_JPEG2000) or is_whole_jpeg2000(stream, by_reading=True)
+        while stream.read(_PIECE):
+            pass
     if not is_whole:
         raise unreadable(path, "the file ends before the image does")
 
@@ -172,6 +193,7 @@ def is_whole_jpeg2000(stream: IO[bytes], *, by_reading: bool = False) -> bool:
 
 
 _PIECE = 2**20
+_JPEG2000 = ("JP2", "JPEG2000")
 
 
 def _box_length(stream: IO[bytes], start: bytes) -> int:

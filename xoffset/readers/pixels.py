@@ -281,9 +281,9 @@ def read_pixels(image: RasterImage, window: Window) -> np.ndarray:
     """Pixels of a window of the image as floats, NaN where they do not count."""
     from rasterio.windows import Window as Rectangle
 
-    files.check_unchanged(image.path, image.state, files.state(image.path))
-    grid = image.grid
-    files.check_whole(image.path, image.driver, image.n_bands * grid.height * grid.width * image.dtype.itemsize)
+    now, grid = files.state(image.path), image.grid
+    files.check_unchanged(image.path, image.state, now)
+    files.check_whole(image.path, image.driver, image.n_bands * grid.height * grid.width * image.dtype.itemsize, now)
     stored = orientation.stored_window(window, (grid.height, grid.width), image.orientation)
     rectangle = Rectangle.from_slices(*stored)
     with files.opened(image.path, is_local=image.is_local) as dataset:

@@ -88,7 +88,9 @@ class Product:
         name, size = self.band_named(band)
         scene = self.metadata.scene(name)
         declared = 0.0 if name not in _WITHOUT_NODATA else None
-        path = sentinel2_files.whole_raster(self.granule.tree, self.image(name, size))
+        tree, file = self.granule.tree, self.image(name, size)
+        # what lies in an archive is looked at when its pixels are read
+        path = tree.gdal_path(file) if archives.kind_of(tree.place) else sentinel2_files.whole_raster(tree, file)
         image = describe(path, None, declared if nodata is None else nodata, None)
         _check_extent(image, self.metadata)
         return [Layer(scene, image)]
