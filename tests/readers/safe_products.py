@@ -449,12 +449,8 @@ def _datastrip_xml(refined):
 
 
 def _manifest(root):
-    files = sorted(file for file in root.rglob("*") if file.is_file())
-    objects = "".join(
-        f'<dataObject><byteStream mimeType="application/octet-stream" size="{file.stat().st_size}">'
-        f'<fileLocation locatorType="URL" href="./{file.relative_to(root)}"/></byteStream></dataObject>'
-        for file in files
-    )
+    hrefs = sorted(str(file.relative_to(root)) for file in root.rglob("*") if file.is_file())
+    objects = "".join(f'<dataObject><fileLocation locatorType="URL" href="{each}"/></dataObject>' for each in hrefs)
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n<xfdu:XFDU xmlns:xfdu="urn:ccsds:schema:xfdu:1"><dataObjectSection>'
         f"{objects}</dataObjectSection></xfdu:XFDU>\n"

@@ -221,7 +221,7 @@ def test_what_is_no_xml_is_told(text):
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_streams_go_to_any_place_and_end_where_the_file_does(tmp_path, method):
+def test_streams_go_forward_and_end_where_the_file_does(tmp_path, method):
     content = bytes(range(256)) * 100
     tree = archives.open_tree(a_zip(tmp_path / "a.zip", {"a": b"first", "b": content, "c": b"last"}, method))
     with tree.opened("b") as stream:

@@ -16,13 +16,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from gzip import GzipFile
-from io import BufferedReader, BytesIO
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Protocol, cast
 
 from xoffset.readers import xml
-from xoffset.readers.spans import stored_in_zip
 
 # Content may be this many times as large as what is stored: metadata get 20 times as small, images hardly at all.
 _MOST_INFLATED = 200
@@ -36,15 +35,7 @@ _SMALL = 2**20
 # GDAL knows files in a tar only by names that are shorter; others by where they begin and how long they are.
 _LONG = 100
 
-_DAMAGE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-)
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
 
 class Tree(Protocol):
@@ -60,9 +51,6 @@ class Tree(Protocol):
 
     def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
         """Content of a file that is not larger than a limit [bytes]."""
-
-    def size(self, name: str) -> int:
-        """Size of a file [bytes]."""
 
     def opened(self, name: str) -> AbstractContextManager[IO[bytes]]:
         """Stream of a file, for reading forward."""
@@ -140,9 +128,6 @@ class _Folder:
         with self.opened(name) as stream:
             return _read(stream, limit, self.place, name)
 
-    def size(self, name: str) -> int:
-        return Path(self.place, _listed(self, name)).stat().st_size
-
     @contextmanager
     def opened(self, name: str) -> Iterator[IO[bytes]]:
         path = Path(self.place, _listed(self, name))
@@ -169,28 +154,16 @@ class _Zip:
     names: tuple[str, ...]
 
     def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
-        with self._member(name) as (archive, member), archive.open(member) as stream:
+        with self.opened(name) as stream:
             return _read(stream, limit, self.place, name)
-
-    def size(self, name: str) -> int:
-        with self._member(name) as (_, member):
-            return member.file_size
 
     @contextmanager
     def opened(self, name: str) -> Iterator[IO[bytes]]:
-        with self._member(name) as (archive, member):
-            if member.compress_type == zipfile.ZIP_STORED:  # `zipfile` would read all that lies before a place
-                with Path(self.place).open("rb") as file:
-                    yield BufferedReader(stored_in_zip(file, member))
-            else:
-                with archive.open(member) as stream:
-                    yield stream
-
-    @contextmanager
-    def _member(self, name: str) -> Iterator[tuple[zipfile.ZipFile, zipfile.ZipInfo]]:
         _listed(self, name)
         with _telling(self.place, name), zipfile.ZipFile(self.place) as archive:
-            yield archive, archive.getinfo(name if name in archive.NameToInfo else f"./{name}")
+            stored = name if name in archive.NameToInfo else f"./{name}"
+            with archive.open(stored) as stream:
+                yield stream
 
     def gdal_path(self, name: str) -> str:
         return f"/vsizip/{{{self.place}}}/{_listed(self, name)}"
@@ -233,9 +206,6 @@ class _Tar:
     def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
         with self.opened(name) as stream:
             return _read(stream, limit, self.place, name)
-
-    def size(self, name: str) -> int:
-        return self.spans[_listed(self, name)][1]
 
     @contextmanager
     def opened(self, name: str) -> Iterator[IO[bytes]]:
