@@ -182,6 +182,8 @@ class _LandsatScene:
     def _member(self, name: str) -> str | None:
         """File of the scene in the tree, whatever the case of its letters."""
         wanted = self.folder / name
+        if str(wanted) in self.tree.names:
+            return str(wanted)
         same = [file for file in self.tree.names if file.lower().endswith(name.lower())]
         exact = [file for file in same if PurePosixPath(file) == wanted]
         found = exact or [file for file in same if file.lower() == str(wanted).lower()]
