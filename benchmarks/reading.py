@@ -46,9 +46,9 @@ def decoding(extent: Extent) -> Rows:
         image = str(next(Path(folder).glob("**/IMG_DATA/*_B04.jp2")))
         calls = {"rasterio": lambda: _read(image), "eager": lambda: xoffset.open_stack(f"{folder}/*", band="B04")}
         for side in (256, 1000, 1024):
-            calls[f"chunks={side}"] = lambda side=side: (
-                xoffset.open_stack(f"{folder}/*", band="B04", chunks=side).compute()
-            )
+            calls[f"chunks={side}"] = lambda side=side: xoffset.open_stack(
+                f"{folder}/*", band="B04", chunks=side
+            ).compute()
         seconds = least_cpu_seconds(calls, repeats=2)
     megapixels = SIDES[extent] ** 2 / 1e6
     return [

@@ -113,8 +113,9 @@ def state(*paths: str) -> State:
 
 def _on_disk(path: str) -> str:
     """File that a path of GDAL reads from: of a file in an archive, the archive."""
-    inside = re.match(r"/vsi(?:zip|tar)/\{(.+?)\}/|/vsisubfile/\d+_\d+,(.+)", path)
-    return (inside[1] or inside[2]) if inside else path
+    inside = _PACKED.match(path)
+    part = re.match(r"/vsisubfile/\d+_\d+,(.+)", path)
+    return inside[2] if inside else part[1] if part else path
 
 
 def check_unchanged(path: str, before: State, now: State) -> None:
@@ -128,7 +129,7 @@ def check_unchanged(path: str, before: State, now: State) -> None:
 
 def check_whole(path: str, driver: str, n_bytes: int, now: State) -> None:
     """Refuse cut files of the formats for which GDAL makes up the missing pixels and stays silent."""
-    if path.startswith("/vsizip/{"):
+    if _PACKED.match(path):
         _check_packed(path, driver, now)
     file = Path(path)
     is_jpeg2000 = driver.startswith(_JPEG2000)
@@ -150,15 +151,15 @@ def check_whole(path: str, driver: str, n_bytes: int, now: State) -> None:
 
 @lru_cache(maxsize=4096)
 def _check_packed(path: str, driver: str, _now: State) -> None:
-    """Refuse a file of a zip archive whose content is not what it was: only there is a checksum, which GDAL ignores.
+    """Refuse a file of an archive that was cut, or whose content has another checksum than the zip archive says.
 
-    That takes reading it to its end, which is done once as long as the archive stays as it is, and not when it is
-    opened: an archive of a hundred dates would be read as a whole.
+    GDAL looks at neither. It takes reading the file to its end, which is done once as long as the archive stays as it
+    is, and not when it is opened: an archive of a hundred dates would be read as a whole.
     """
-    place, name = path.removeprefix("/vsizip/{").split("}/", 1)
+    kind, place, name = _PACKED.fullmatch(path).groups()  # type: ignore[union-attr]
     with archives.open_tree(place).opened(name) as stream:
-        is_whole = not driver.startswith(_JPEG2000) or is_whole_jpeg2000(stream, by_reading=True)
-        while stream.read(_PIECE):
+        is_whole = not driver.startswith(_JPEG2000) or is_whole_jpeg2000(stream, by_reading=kind == "zip")
+        while kind == "zip" and stream.read(_PIECE):
             pass
     if not is_whole:
         raise unreadable(path, "the file ends before the image does")
@@ -193,6 +194,7 @@ def is_whole_jpeg2000(stream: IO[bytes], *, by_reading: bool = False) -> bool:
 
 
 _PIECE = 2**20
+_PACKED = re.compile(r"/vsi(zip|tar)/\{(.+?)\}/(.+)")
 _JPEG2000 = ("JP2", "JPEG2000")
 
 
