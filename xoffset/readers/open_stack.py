@@ -13,11 +13,12 @@ from xoffset import _options
 from xoffset._blocks import threads, tiles
 from xoffset.model import history, products
 from xoffset.model.dates import Date
-from xoffset.readers import dates, grids, saved_stack, zeros
+from xoffset.readers import dates, grids, saved_stack, selection, zeros
 from xoffset.readers.pixels import Align, Reader, describe
 from xoffset.readers.products import is_product, open_products
 from xoffset.readers.rasters import PathLike, arrange, find
 from xoffset.readers.scenes import Layer, as_tiles, coordinates
+from xoffset.readers.selection import as_orbits, choose
 
 Chunks = int | Mapping[str, int]
 
@@ -27,6 +28,7 @@ def open_stack(
     *,
     band: int | str | None = None,
     tile: str | Iterable[str] | None = None,
+    orbit: int | Iterable[int] | None = None,
     bbox: tuple[float, float, float, float] | None = None,
     date: str | Iterable[Date] | None = None,
     nodata: float | None = None,
@@ -49,7 +51,12 @@ def open_stack(
         Number of the band, counted from 1, or its description. Needed where a file has several bands; an alpha band
         does not count. Of a saved stack the name of the variable.
     tile
-        Of Sentinel-2 products that hold several tiles the one to read, such as "31TGK".
+        Tiles to read, such as "31TGK", or path and row of Landsat, "063018"; all others are left out. Several tiles of
+        one pass become one image where their grids fit together. Without `tile` every date must have the same tiles;
+        with it a date may lack some, which are NaN.
+    orbit
+        Relative orbits to read, of Landsat paths, one or several. Scenes of products must otherwise be of one orbit
+        for each kind of satellite.
     bbox
         (xmin, ymin, xmax, ymax) in the CRS of the stack [m]. Pixels whose centres lie inside are read, nothing else.
         Dates whose image lies outside are kept, all NaN.
@@ -109,10 +116,14 @@ def open_stack(
     """
     _check_arguments(align, pixel_size)
     if saved_stack.is_saved(source) and not is_product(str(source)):
-        saved_stack.check_options({"date": date, "nodata": nodata, "align": align, "pixel_size": pixel_size})
+        given = {"date": date, "nodata": nodata, "align": align, "pixel_size": pixel_size, "tile": tile, "orbit": orbit}
+        saved_stack.check_options(given)
         sides = None if chunks is None else _sides(chunks)
         return saved_stack.read(source, band=band, bbox=bbox, chunks=sides)  # type: ignore[arg-type]
-    layers = _layers(find(source), band, date, nodata, pixel_size, as_tiles(tile))
+    tiles_wanted = as_tiles(tile)
+    layers = choose(
+        *_layers(find(source), band, date, nodata, pixel_size, tiles_wanted), tiles_wanted, as_orbits(orbit)
+    )
     order = np.argsort([layer.scene.date for layer in layers], kind="stable")
     scenes, images = [layers[k].scene for k in order], [layers[k].image for k in order]
     frame, window, places = arrange(images, align, bbox)
@@ -149,25 +160,26 @@ def _layers(
     nodata: float | None,
     pixel_size: float | None,
     tile: Sequence[str] | None,
-) -> list[Layer]:
-    """Images of all places: those of products, which know their dates, and raster files."""
+) -> tuple[list[Layer], list[Layer]]:
+    """Images of all places: those of products, which know their dates, and those of raster files."""
     are_products = [is_product(place) for place in places]
     delivered = [place for place, is_one in zip(places, are_products, strict=True) if is_one]
     files = [place for place, is_one in zip(places, are_products, strict=True) if not is_one]
-    for name, value, wanted in (("date", date, files), ("pixel_size", pixel_size, files), ("tile", tile, delivered)):
-        if value is not None and not wanted:
-            what = "products, which know it" if wanted is files else "raster files, which do not tell it"
+    for name, value in (("date", date), ("pixel_size", pixel_size)):
+        if value is not None and not files:
             raise ValueError(
-                f"open_stack() needs no {name}= for {what}; got {value!r}. Leave it out, or look whether "
-                f"{Path(places[0]).name} is what it should be."
+                f"open_stack() needs no {name}= for products, which know it; got {value!r}. Leave it out, or look "
+                f"whether {Path(places[0]).name} is what it should be."
             )
     layers = [
         layer for place in delivered for each in open_products(place, tile) for layer in each.layers(band, nodata)
     ]
-    if files:
-        images = [describe(path, band, nodata, pixel_size) for path in files]
-        layers += [Layer(scene, image) for scene, image in zip(dates.scenes(files, date), images, strict=True)]
-    return layers
+    if not files:
+        return layers, []
+    wanted = selection.of_band(files, band)
+    images = {k: describe(files[k], within, nodata, pixel_size) for k, within in wanted.items()}
+    scenes = dates.scenes(files, date)
+    return layers, [Layer(scenes[k], image) for k, image in images.items()]
 
 
 def _check_arguments(align: Align | None, pixel_size: float | None) -> None:
