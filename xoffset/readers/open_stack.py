@@ -17,7 +17,7 @@ from xoffset.readers import dates, grids, saved_stack, selection, zeros
 from xoffset.readers.pixels import Align, Reader, describe
 from xoffset.readers.products import is_product, open_products
 from xoffset.readers.rasters import PathLike, arrange, find
-from xoffset.readers.scenes import Layer, as_tiles, coordinates
+from xoffset.readers.scenes import Layer, as_tiles, coordinates, gaps
 from xoffset.readers.selection import as_orbits, choose
 
 Chunks = int | Mapping[str, int]
@@ -146,7 +146,8 @@ def open_stack(
         y=frame.y_centres[window[0]],
         crs=grids.as_pyproj(frame.crs),
         attrs=_history({"band": band, "tile": tile, "bbox": bbox, "nodata": nodata, "pixel_size": pixel_size}, readers)
-        | zeros.tell(zeros_in),
+        | zeros.tell(zeros_in)
+        | gaps(scenes),
     )
     stack = stack.assign_coords(coordinates(scenes))
     products.finish_stack(stack)
