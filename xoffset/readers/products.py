@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from xoffset.readers import landsat, sentinel2
+from xoffset.readers import eopf, landsat, sentinel2
 from xoffset.readers.scenes import Format, Product
 
 # Modules that answer `is_product` and `open_product`, in the order in which they are asked.
 FORMATS = cast(
     tuple[Format, ...],
-    (sentinel2, landsat),
+    (sentinel2, landsat, eopf),
 )
 
 
