@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import re
 
+from xoffset.readers import landsat_bands
 from xoffset.readers.scenes import Scene
 
 SENTINEL2, LANDSAT = "Sentinel-2", "Landsat"
 
-_COMMON = {
-    "S2": {
-        "B01": "coastal", "B02": "blue", "B03": "green", "B04": "red", "B05": "rededge1", "B06": "rededge2",
-        "B07": "rededge3", "B08": "nir", "B8A": "nir08", "B09": "nir09", "B10": "cirrus", "B11": "swir16",
-        "B12": "swir22",
-    },
-    "OLI": {
-        "B1": "coastal", "B2": "blue", "B3": "green", "B4": "red", "B5": "nir08", "B6": "swir16", "B7": "swir22",
-        "B8": "pan", "B9": "cirrus", "B10": "lwir11", "B11": "lwir12",
-    },
-    "TM": {
-        "B1": "blue", "B2": "green", "B3": "red", "B4": "nir08", "B5": "swir16", "B6": "lwir", "B7": "swir22",
-        "B8": "pan",
-    },
+# Bands of Sentinel-2 by their common names.
+OF_SENTINEL2 = {
+    "coastal": "B01", "blue": "B02", "green": "B03", "red": "B04", "rededge1": "B05", "rededge2": "B06",
+    "rededge3": "B07", "nir": "B08", "nir08": "B8A", "nir09": "B09", "cirrus": "B10", "swir16": "B11", "swir22": "B12",
 }  # fmt: skip
-# Landsat by the letter of its sensor and the number of the satellite: LT08 are the thermal bands beside those of LO08.
-_LAYOUTS = {"C": "OLI", "O": "OLI", "E": "TM", "T": "TM"}
 
 
 def family(platform: str | None) -> str:
@@ -44,15 +33,15 @@ def common_name(scene: Scene) -> str | None:
     """Name of a scene's band that is the same over all sensors, such as "red"; its own name if there is none."""
     if scene.band is None:
         return None
-    platform = scene.platform or "S2A"
-    if family(platform) == SENTINEL2:
-        return _COMMON["S2"].get(scene.band, scene.band)
-    if family(platform) == LANDSAT:
-        layout = "OLI" if platform.endswith(("08", "09")) else _LAYOUTS.get(platform[1])
-        number = re.sub(r"^(SR|ST)_", "", scene.band)
-        # bands of the first scanners have numbers of their own
-        return _COMMON[layout].get(number, number) if layout else f"{platform} {number}"
-    return scene.band
+    kind = family(scene.platform)
+    names: dict[str, str] = {}
+    number = scene.band
+    if kind == SENTINEL2:
+        names = OF_SENTINEL2
+    elif kind == LANDSAT and scene.platform:
+        names = landsat_bands.common(scene.platform)
+        number = re.sub(r"^(SR|ST)_|_VCID_\d$", "", number)
+    return {band: name for name, band in names.items()}.get(number, number)
 
 
 def described(scene: Scene) -> str:

@@ -16,7 +16,7 @@ from xoffset.readers import arrays, eopf_metadata, zarr_stores
 from xoffset.readers.arrays import ArrayImage, Decoded
 from xoffset.readers.eopf_metadata import Bands, band_of
 from xoffset.readers.grids import Grid, Window
-from xoffset.readers.scenes import Layer, Product, Scene
+from xoffset.readers.scenes import Layer, NoSuchTile, Product, Scene
 from xoffset.readers.stored import Stored, pieces_of, placed
 from xoffset.readers.zarr_stores import as_text, open_store
 
@@ -123,7 +123,7 @@ def _wanted(found: list[EopfProduct], tile: Sequence[str] | None) -> list[Produc
     names = [each.scene.tile for each in found]
     chosen: list[Product] = [each for each, name in zip(found, names, strict=True) if name in tile]
     if not chosen:
-        raise ValueError(
+        raise NoSuchTile(
             f"open_stack() needs products of the tile {' or '.join(tile)}; got {found[0].place}, which is of "
             f"{names[0] or 'one that it does not tell'}. Pass tile={names[0]!r}, or leave it out."
         )
@@ -323,4 +323,3 @@ def _check_lost(
                 f"open_stack() needs whole products; {where} of '{path}' of {product.place} is not there, and no "
                 "footprint of a detector says that it holds no data. It was lost: fetch the product again."
             )
-

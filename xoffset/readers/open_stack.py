@@ -21,6 +21,8 @@ from xoffset.readers.scenes import Layer, as_tiles, coordinates, gaps
 from xoffset.readers.selection import as_orbits, choose
 
 Chunks = int | Mapping[str, int]
+# Part of a pixel by which sizes may differ and be taken for the same, such as those of neighbouring zones.
+_SAME_SIZE = 1e-3
 
 
 def open_stack(
@@ -120,10 +122,8 @@ def open_stack(
         saved_stack.check_options(given)
         sides = None if chunks is None else _sides(chunks)
         return saved_stack.read(source, band=band, bbox=bbox, chunks=sides)  # type: ignore[arg-type]
-    tiles_wanted = as_tiles(tile)
-    layers = choose(
-        *_layers(find(source), band, date, nodata, pixel_size, tiles_wanted), tiles_wanted, as_orbits(orbit)
-    )
+    wanted = as_tiles(tile), as_orbits(orbit)
+    layers = choose(*_layers(find(source), band, date, nodata, pixel_size, wanted[0]), *wanted)
     order = np.argsort([layer.scene.date for layer in layers], kind="stable")
     scenes, images = [layers[k].scene for k in order], [layers[k].image for k in order]
     frame, window, places = arrange(images, align, bbox)
@@ -145,11 +145,14 @@ def open_stack(
         x=frame.x_centres[window[1]],
         y=frame.y_centres[window[0]],
         crs=grids.as_pyproj(frame.crs),
-        attrs=_history({"band": band, "tile": tile, "bbox": bbox, "nodata": nodata, "pixel_size": pixel_size}, readers)
+        attrs=_history(
+            {"band": band, "tile": tile, "orbit": orbit, "bbox": bbox, "nodata": nodata, "pixel_size": pixel_size},
+            readers,
+        )
         | zeros.tell(zeros_in)
         | gaps(scenes),
     )
-    stack = stack.assign_coords(coordinates(scenes))
+    stack = stack.assign_coords(coordinates(scenes) | _native_sizes(readers))
     products.finish_stack(stack)
     return stack
 
@@ -172,9 +175,7 @@ def _layers(
                 f"open_stack() needs no {name}= for products, which know it; got {value!r}. Leave it out, or look "
                 f"whether {Path(places[0]).name} is what it should be."
             )
-    layers = [
-        layer for place in delivered for each in open_products(place, tile) for layer in each.layers(band, nodata)
-    ]
+    layers = [layer for each in open_products(delivered, tile) for layer in each.layers(band, nodata)]
     if not files:
         return layers, []
     wanted = selection.of_band(files, band)
@@ -213,6 +214,18 @@ def _read_all(readers: Sequence[Reader], shape: tuple[int, int], dtype: np.dtype
 
     threads.in_threads(read, range(len(readers)))
     return out, [reader.image.name for reader, found in zip(readers, has_zeros, strict=True) if found]
+
+
+def _native_sizes(readers: Sequence[Reader]) -> dict[str, tuple[str, np.ndarray]]:
+    """Coordinate that tells the pixel size of each date before it was resampled, where one had another than the stack.
+
+    `correlate` needs it: detail that is made up between the pixels of an image moves with them, not with the ground.
+    """
+    sizes = [float(np.sqrt(abs(reader.image.grid.dx * reader.image.grid.dy))) for reader in readers]
+    own = [float(np.sqrt(abs(reader.frame.dx * reader.frame.dy))) for reader in readers]
+    if np.allclose(sizes, own, rtol=_SAME_SIZE, atol=0.0):
+        return {}
+    return {products.NATIVE_SIZE: ("time", np.where(np.isclose(sizes, own, rtol=_SAME_SIZE, atol=0.0), own, sizes))}
 
 
 def _history(parameters: dict[str, Any], readers: Sequence[Reader]) -> dict[str, Any]:

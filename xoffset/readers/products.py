@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from xoffset.readers import eopf, landsat, sentinel2
-from xoffset.readers.scenes import Format, Product
+from xoffset.readers.scenes import Format, NoSuchTile, Product
 
 # Modules that answer `is_product` and `open_product`, in the order in which they are asked.
 FORMATS = cast(
@@ -20,6 +20,17 @@ def is_product(place: str) -> bool:
     return any(each.is_product(place) for each in FORMATS)
 
 
-def open_products(place: str, tile: Sequence[str] | None) -> list[Product]:
-    """The products in a place that `is_product`."""
-    return next(each for each in FORMATS if each.is_product(place)).open_product(place, tile)
+def open_products(places: Sequence[str], tile: Sequence[str] | None) -> list[Product]:
+    """The products in places that `is_product`, all or those of the tiles wanted, which some of the places may lack."""
+    found: list[Product] = []
+    reasons: list[NoSuchTile] = []
+    for place in places:
+        reader = next(each for each in FORMATS if each.is_product(place))
+        try:
+            found += reader.open_product(place, tile)
+        except NoSuchTile as reason:
+            reasons.append(reason)
+    if reasons and not found:
+        others = f" Nor has any of the other {len(reasons) - 1} products that tile." if len(reasons) > 1 else ""
+        raise ValueError(f"{reasons[0]}{others}")
+    return found
