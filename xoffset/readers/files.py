@@ -107,8 +107,8 @@ def state(*paths: str) -> State:
 
 def _on_disk(path: str) -> str:
     """File that a path of GDAL reads from: of a file in an archive, the archive."""
-    inside = re.match(r"/vsi(?:zip|tar)/\{(.+?)\}/", path)
-    return inside[1] if inside else path
+    inside = re.match(r"/vsi(?:zip|tar)/\{(.+?)\}/|/vsisubfile/\d+_\d+,(.+)", path)
+    return (inside[1] or inside[2]) if inside else path
 
 
 def check_unchanged(path: str, before: State, now: State) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from xoffset.readers import eopf, landsat, sentinel2
+from xoffset.readers import eopf, landsat, other_archives, sentinel2
 from xoffset.readers.scenes import Format, NoSuchTile, Product
 
-# Modules that answer `is_product` and `open_product`, in the order in which they are asked.
+# Modules that answer `is_product` and `open_product`, in the order in which they are asked; the last takes any archive.
 FORMATS = cast(
     tuple[Format, ...],
-    (sentinel2, landsat, eopf),
+    (sentinel2, landsat, eopf, other_archives),
 )
 
 

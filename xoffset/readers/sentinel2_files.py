@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from xoffset.readers import archives
 from xoffset.readers.archives import Tree
 
 # S2A_OPER_MTD_SAFL1C_PDMC_... until the end of 2016, MTD_MSIL1C.xml since. Products of users had USER in the name.
@@ -116,7 +115,7 @@ def root_of(place: str) -> tuple[str, str | None]:
     Paths may be those of the product, of its metadata or manifest, or of the folder or metadata of one tile.
     """
     path = Path(place).expanduser().absolute()
-    if path.is_file() and not archives.kind_of(place):
+    if path.is_file() and (path.name == "manifest.safe" or describes_product([path.name])):
         path = path.parent
     if path.parent.name == "GRANULE" and path.is_dir():
         above = path.parent.parent
