@@ -13,17 +13,18 @@ from xoffset import _options
 from xoffset._blocks import threads, tiles
 from xoffset.model import history, products
 from xoffset.model.dates import Date
-from xoffset.readers import dates, grids, saved_stack, zeros
+from xoffset.readers import arrays, dates, grids, objects, saved_stack, zeros
 from xoffset.readers.pixels import Align, Reader, describe
 from xoffset.readers.products import is_product, open_products
 from xoffset.readers.rasters import PathLike, arrange, find
 from xoffset.readers.scenes import Layer, as_tiles, coordinates
 
 Chunks = int | Mapping[str, int]
+Source = PathLike | objects.Loaded | Iterable[PathLike | objects.Loaded]
 
 
 def open_stack(
-    source: PathLike | Iterable[PathLike],
+    source: Source,
     *,
     band: int | str | None = None,
     tile: str | Iterable[str] | None = None,
@@ -44,10 +45,13 @@ def open_stack(
     source
         One file, a list of files, a glob pattern such as ``"scenes/*_B04.jp2"``, or a folder, of which the files with
         the suffix of an image are taken. Or a stack that was saved: a Zarr store or netCDF4 file that
-        `stack.to_zarr(path)` or `stack.to_netcdf(path)` wrote.
+        `stack.to_zarr(path)` or `stack.to_netcdf(path)` wrote. Or what other loaders opened: trees of Sentinel-2
+        products (EOPF), and arrays or datasets of odc-stac, stackstac, rioxarray or xarray-eopf, one or a list; they
+        stay lazy if they are.
     band
         Number of the band, counted from 1, or its description. Needed where a file has several bands; an alpha band
-        does not count. Of a saved stack the name of the variable.
+        does not count. Of a saved stack the name of the variable. Of products the name of the band, "B04" or "red", and
+        of several pixel sizes the native one unless it is said, "B04_20m".
     tile
         Of Sentinel-2 products that hold several tiles the one to read, such as "31TGK".
     bbox
@@ -112,6 +116,10 @@ def open_stack(
         saved_stack.check_options({"date": date, "nodata": nodata, "align": align, "pixel_size": pixel_size})
         sides = None if chunks is None else _sides(chunks)
         return saved_stack.read(source, band=band, bbox=bbox, chunks=sides)  # type: ignore[arg-type]
+    if objects.are_loaded(source):
+        saved_stack.check_options({"align": align, "pixel_size": pixel_size, "tile": tile}, "arrays of another loader")
+        sides = None if chunks is None else _sides(chunks)
+        return objects.read(source, objects.Options(band, date, nodata, bbox, sides))
     layers = _layers(find(source), band, date, nodata, pixel_size, as_tiles(tile))
     order = np.argsort([layer.scene.date for layer in layers], kind="stable")
     scenes, images = [layers[k].scene for k in order], [layers[k].image for k in order]
@@ -123,11 +131,12 @@ def open_stack(
     ]
     shape = window[0].stop - window[0].start, window[1].stop - window[1].start
     pixels: Any
-    if chunks is None:
+    sides = arrays.lazy_sides(images) if chunks is None else _sides(chunks)
+    if sides is None:
         pixels, zeros_in = _read_all(readers, shape, dtype)
     else:
         heights = [reader.heights for reader in readers]
-        pixels, zeros_in = tiles.lazy_images(readers, heights, shape, dtype, _sides(chunks)), zeros.in_samples(readers)
+        pixels, zeros_in = tiles.lazy_images(readers, heights, shape, dtype, sides), zeros.in_samples(readers)
     stack = products.stack(
         pixels,
         time=np.array([scene.date for scene in scenes]),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
+
+import xarray as xr
 
 from xoffset.readers import eopf
 from xoffset.readers.scenes import Format, Product
@@ -15,11 +17,15 @@ FORMATS = cast(
 )
 
 
-def is_product(place: str) -> bool:
-    """Whether a path or address is a product that one of the readers opens."""
+def is_product(place: Any) -> bool:
+    """Whether a path or address is a product that one of the readers opens, or a tree one that was opened."""
+    if isinstance(place, xr.DataTree):
+        return eopf.is_tree(place)
     return any(each.is_product(place) for each in FORMATS)
 
 
-def open_products(place: str, tile: Sequence[str] | None) -> list[Product]:
+def open_products(place: Any, tile: Sequence[str] | None) -> list[Product]:
     """The products in a place that `is_product`."""
+    if isinstance(place, xr.DataTree):
+        return eopf.open_tree(place, tile)
     return next(each for each in FORMATS if each.is_product(place)).open_product(place, tile)
