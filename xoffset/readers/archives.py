@@ -13,12 +13,13 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from gzip import GzipFile
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, cast
 
 from xoffset.readers import xml
 
@@ -48,6 +49,9 @@ class Tree(Protocol):
 
     def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
         """Content of a file that is not larger than a limit [bytes]."""
+
+    def opened(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """Stream of a file, for reading forward."""
 
     def gdal_path(self, name: str) -> str:
         """Path by which GDAL reads a file in place."""
@@ -119,12 +123,14 @@ class _Folder:
     names: tuple[str, ...]
 
     def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
+        with self.opened(name) as stream:
+            return _read(stream, limit, self.place, name)
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[IO[bytes]]:
         path = Path(self.place, _listed(self, name))
-        try:
-            with path.open("rb") as stream:
-                return _checked(stream.read(limit + 1), limit, self.place, name)
-        except OSError as error:
-            raise _damaged(self.place, f"{name} that cannot be read ({error})") from error
+        with _telling(self.place, name), path.open("rb") as stream:
+            yield stream
 
     def gdal_path(self, name: str) -> str:
         return str(Path(self.place, _listed(self, name)))
@@ -146,14 +152,16 @@ class _Zip:
     names: tuple[str, ...]
 
     def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
+        with self.opened(name) as stream:
+            return _read(stream, limit, self.place, name)
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[IO[bytes]]:
         _listed(self, name)
-        try:
-            with zipfile.ZipFile(self.place) as archive:
-                stored = name if name in archive.NameToInfo else f"./{name}"
-                with archive.open(stored) as stream:
-                    return _checked(stream.read(limit + 1), limit, self.place, name)
-        except _DAMAGE as error:
-            raise _damaged(self.place, f"{name} that cannot be read ({error})") from error
+        with _telling(self.place, name), zipfile.ZipFile(self.place) as archive:
+            stored = name if name in archive.NameToInfo else f"./{name}"
+            with archive.open(stored) as stream:
+                yield stream
 
     def gdal_path(self, name: str) -> str:
         return f"/vsizip/{{{self.place}}}/{_listed(self, name)}"
@@ -193,26 +201,22 @@ class _Tar:
     texts: dict[str, bytes]
 
     def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
+        with self.opened(name) as stream:
+            return _read(stream, limit, self.place, name)
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[IO[bytes]]:
         _listed(self, name)
         if name in self.texts:
-            return _checked(self.texts[name], limit, self.place, name)
-        try:
-            with _opened_tar(self.place, self.kind) as archive:
-                member = next(each for each in archive if each.isfile() and _plain(each.name) == name)
-                return _checked(_content(archive, member, limit), limit, self.place, name)
-        except (*_DAMAGE, StopIteration) as error:
-            raise _damaged(self.place, f"{name} that cannot be read ({error})") from error
+            yield BytesIO(self.texts[name])
+            return
+        with _telling(self.place, name), _opened_tar(self.place, self.kind) as archive:
+            member = next(each for each in archive if each.isfile() and _plain(each.name) == name)
+            with cast(IO[bytes], archive.extractfile(member)) as stream:
+                yield stream
 
     def gdal_path(self, name: str) -> str:
         return f"/vsitar/{{{self.place}}}/{_listed(self, name)}"
-
-
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, limit: int) -> bytes:
-    stream = archive.extractfile(member)
-    content = b"" if stream is None else stream.read(limit + 1)
-    if len(content) < min(member.size, limit + 1):
-        raise EOFError("the archive ends before the file does")
-    return content
 
 
 def _tar(place: str, kind: str) -> Tree:
@@ -226,7 +230,7 @@ def _tar(place: str, kind: str) -> Tree:
                     name = _plain(member.name)
                     names.append(name)
                     if kind == "tar.gz" and member.size <= _SMALL and name.lower().endswith(_TEXTS):
-                        texts[name] = _content(archive, member, _SMALL)
+                        texts[name] = cast(IO[bytes], archive.extractfile(member)).read()
     except _DAMAGE as error:
         raise _damaged(place, f"a tar file that is damaged or cut ({error})") from error
     return _Tar(place, kind, _unique(place, names), texts)
@@ -340,7 +344,17 @@ def _listed(tree: Tree, name: str) -> str:
     return name
 
 
-def _checked(content: bytes, limit: int, place: str, name: str) -> bytes:
+def _read(stream: IO[bytes], limit: int, place: str, name: str) -> bytes:
+    content = stream.read(limit + 1)
     if len(content) > limit:
         raise _refused(place, f"{name}, which holds more than {limit} bytes", "Fetch it again, or leave it out.")
     return content
+
+
+@contextmanager
+def _telling(place: str, name: str) -> Iterator[None]:
+    """Tell in three parts of a file that turns out to be damaged while it is read."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise _damaged(place, f"{name} that cannot be read ({error})") from error

@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import xarray as xr
 
-from xoffset.readers import eopf
+from xoffset.readers import eopf, sentinel2
 from xoffset.readers.scenes import Format, Product
 
 # Modules that answer `is_product` and `open_product`, in the order in which they are asked.
 FORMATS = cast(
     tuple[Format, ...],
-    (eopf,),
+    (sentinel2, eopf),
 )
 
 
