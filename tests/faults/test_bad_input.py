@@ -792,7 +792,7 @@ CASES = [
     ("yearly_velocity: seasonal", lambda o: YEARLY(o.shifts, seasonal=None), TypeError, r"Pass one of the two"),
     # ------------------------------------------------------------------------------------ files, maps, synthetic images
     ("open_stack: number", lambda o: xoffset.open_stack(3), TypeError, r"Pass paths: open_stack\('scenes/\*\.tif'\)"),
-    ("open_stack: orbit", lambda o: xoffset.open_stack("no/*.tif", orbit="8"), ValueError, r"Pass a number such as orbit=8"),
+    ("open_stack: orbit", lambda o: xoffset.open_stack("no/*.tif", orbit="8"), ValueError, r"such as orbit=8"),
     ("open_stack: tile", lambda o: xoffset.open_stack("no/*.tif", tile="T1"), ValueError, r"Pass one such as tile="),
     ("open_stack: nothing", lambda o: xoffset.open_stack("no/*.tif"), FileNotFoundError, r"Check the pattern"),
     ("open_result: nothing", lambda o: xoffset.open_result("no.zarr"), FileNotFoundError, r"Check the path"),

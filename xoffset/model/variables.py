@@ -379,6 +379,20 @@ TRAJECTORY = _table(
     signed=("dx", "dy", "dx_eulerian", "dy_eulerian"),
 ) | _flags(("point", "time"))
 
+# what products of satellites tell of the pixels of a stack
+ANGLES = _table(
+    _TIME_MAPS,
+    {
+        "sun_azimuth": ("degree", "direction toward the sun, clockwise from north"),
+        "sun_elevation": ("degree", "height of the sun above the horizon"),
+        "view_azimuth": ("degree", "direction toward the satellite, clockwise from north"),
+        "view_zenith": ("degree", "angle between the satellite and the zenith"),
+    },
+    periods={"sun_azimuth": _TURN, "view_azimuth": _TURN},
+)
+DETECTORS = _table(_TIME_MAPS, {"detector": (None, "number of the detector that saw the pixel, 0 where none did")})
+CLASSES = _table(_TIME_MAPS, {"classes": (None, "classes that the product gives to the pixel")})
+
 _OF_GRIDS: tuple[Table, ...] = (
     SHIFTS, SERIES, RATE, DECOMPOSITION, COSEISMIC, ANNUAL, CLOSURE, DIAGNOSIS, MEAN_DISPLACEMENT, MEAN_VELOCITY,
     COHERENCE, QUALITY, STRAIN, STRAIN_RATE, PROFILE, PROFILE_RATE, TRAJECTORY,
@@ -394,6 +408,6 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
     },
     periods={"direction": _TURN},
 )
-TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND)
+TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES)
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}

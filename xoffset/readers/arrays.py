@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -103,15 +104,13 @@ def _packing(attrs: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _stored_type(variable: xr.Variable, kept: Mapping[str, Any]) -> np.dtype:
     """Type of the numbers as they are stored, which says how exact the values are."""
-    for told in (variable.encoding.get("dtype"), variable.attrs.get("dtype"), kept.get("dtype")):
-        if variable.dtype.kind == "f" and told is not None:
-            try:
-                found = np.dtype(told)
-            except TypeError:
-                continue
-            if found.kind in "iuf":
-                return found
-    return np.dtype(variable.dtype)
+    own: np.dtype = variable.dtype
+    if own.kind == "f":
+        for told in (variable.encoding.get("dtype"), variable.attrs.get("dtype"), kept.get("dtype")):
+            with suppress(TypeError):
+                if told is not None and np.dtype(told).kind in "iuf":
+                    return np.dtype(told)
+    return own
 
 
 def _unpacked(variable: xr.Variable, packing: Mapping[str, Any]) -> xr.Variable:
@@ -132,6 +131,16 @@ def _as_decoded(
         return tuple(numbers)
     variable = xr.Variable(("number",), np.array(numbers, dtype=stored))
     return tuple(float(each) for each in _unpacked(variable, packing).values.astype(dtype))
+
+
+def lazy_sides(images: Sequence[Any]) -> tuple[int, int] | None:
+    """Sides of the dask blocks of images that all are parts of dask arrays, of the first; None of any others."""
+    chunks = [each.stored.variable.chunks for each in images if isinstance(each, ArrayImage)]
+    known = [each for each in chunks if each is not None]
+    if not known or len(known) < len(images):
+        return None
+    rows, columns = known[0][-2:]
+    return int(rows[0]), int(columns[0])
 
 
 # ---------------------------------------------------------------------------------------------------------------- grids

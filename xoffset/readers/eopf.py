@@ -16,7 +16,7 @@ from xoffset.readers import arrays, eopf_metadata, zarr_stores
 from xoffset.readers.arrays import ArrayImage, Decoded
 from xoffset.readers.eopf_metadata import Bands, band_of
 from xoffset.readers.grids import Grid, Window
-from xoffset.readers.scenes import Layer, NoSuchTile, Product, Scene
+from xoffset.readers.scenes import Layer, Product, Scene
 from xoffset.readers.stored import Stored, pieces_of, placed
 from xoffset.readers.zarr_stores import as_text, open_store
 
@@ -104,7 +104,7 @@ def is_product(place: str) -> bool:
 def open_product(place: str, tile: Sequence[str] | None) -> list[Product]:
     """The product in a store, unless it is of another tile than wanted."""
     store = open_store(place if "://" in place else str(Path(place).expanduser().absolute()))
-    return _wanted([EopfProduct(store)], tile)
+    return _wanted(EopfProduct(store), tile)
 
 
 def is_tree(value: Any) -> bool:
@@ -112,22 +112,19 @@ def is_tree(value: Any) -> bool:
     return isinstance(value, xr.DataTree) and ("measurements" in value.children or "stac_discovery" in value.attrs)
 
 
-def open_trees(trees: Sequence[xr.DataTree], tile: Sequence[str] | None) -> list[Product]:
-    """Products of trees that were opened with xarray."""
-    return _wanted([EopfProduct(Opened(tree)) for tree in trees], tile)
+def open_tree(tree: xr.DataTree, tile: Sequence[str] | None) -> list[Product]:
+    """The product of a tree that was opened with xarray, unless it is of another tile than wanted."""
+    return _wanted(EopfProduct(Opened(tree)), tile)
 
 
-def _wanted(found: list[EopfProduct], tile: Sequence[str] | None) -> list[Product]:
-    if tile is None:
-        return list(found)
-    names = [each.scene.tile for each in found]
-    chosen: list[Product] = [each for each, name in zip(found, names, strict=True) if name in tile]
-    if not chosen:
-        raise NoSuchTile(
-            f"open_stack() needs products of the tile {' or '.join(tile)}; got {found[0].place}, which is of "
-            f"{names[0] or 'one that it does not tell'}. Pass tile={names[0]!r}, or leave it out."
+def _wanted(product: EopfProduct, tile: Sequence[str] | None) -> list[Product]:
+    own = product.scene.tile
+    if tile is not None and own is None:
+        raise ValueError(
+            f"open_stack() needs products that tell their tile where tile= is given; {product.place} does not. Leave "
+            "tile out, or the product."
         )
-    return chosen
+    return [product] if tile is None or own in tile else []
 
 
 @dataclass(frozen=True)
@@ -255,7 +252,7 @@ class EopfProduct:
         found = (self._layer(f"{_DETECTORS}/{step}", band) for step in self.groups.names(_DETECTORS))
         return next((each for each in found if each is not None), None)
 
-    def _mean_angles(self, band: str | None) -> dict[str, float]:
+    def _mean_angles(self, band: str | None) -> dict[str, Any]:
         """Mean angles of sun and view of a band, as far as they are told."""
         variables = self._variables(_GEOMETRY)
         found: dict[str, float] = {}

@@ -61,8 +61,8 @@ def choose(band: int | str | None, offered: Bands, place: str) -> tuple[str, str
     if wanted is None or not steps or (step is not None and step not in steps):
         need = "the name of a band" if band is None else f"band {band!r}"
         raise ValueError(
-            f"open_stack() needs {need}; {place} has {names_of_bands(offered) or 'none'}. Pass band='B04', or 'B04_20m' "
-            "for other pixels than its finest."
+            f"open_stack() needs {need}; {place} has {names_of_bands(offered) or 'none'}. Pass band='B04', or "
+            "'B04_20m' for other pixels than its native ones."
         )
     if step is None:
         # finer ones than the native one are enlarged copies
@@ -114,7 +114,7 @@ def scene(attrs: Mapping[str, Any], place: str) -> Scene:
     return Scene(
         name=name,
         date=_date(told, more, named, place),
-        platform=_platform(told.get("platform")) or named.get("platform"),
+        platform=platform_of(told.get("platform")) or named.get("platform"),
         relative_orbit=_whole(told.get("sat:relative_orbit")) or _whole(named.get("orbit")),
         tile=named.get("tile") or _tile(more),
         level=level if level in ("L1C", "L2A") else None,
@@ -142,10 +142,15 @@ def _date(told: Mapping[str, Any], more: Mapping[str, Any], named: Mapping[str, 
     )
     if found is None:
         raise ValueError(
-            f"open_stack() needs the date of every product; {place} tells none, neither as mean_sensing_time nor in its "
-            "STAC item nor in its name. It is incomplete: fetch it again."
+            f"open_stack() needs the date of every product; {place} tells none, neither as mean_sensing_time nor "
+            "in its STAC item nor in its name. It is incomplete: fetch it again."
         )
     return found
+
+
+def sensed(attrs: Mapping[Any, Any]) -> np.datetime64 | None:
+    """When a tile was seen, of attributes that hold those of a product beside its STAC item, None if none tells."""
+    return _first_date({str(name).lower(): value for name, value in attrs.items()}.get("mean_sensing_time"))
 
 
 def _first_date(*texts: Any) -> np.datetime64 | None:
@@ -159,7 +164,7 @@ def _as_iso(stamp: str | None) -> str | None:
     return stamp and f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]}T{stamp[9:11]}:{stamp[11:13]}:{stamp[13:15]}"
 
 
-def _platform(text: Any) -> str | None:
+def platform_of(text: Any) -> str | None:
     """Platform "S2A" of "sentinel-2a"."""
     found = re.fullmatch(r"s(?:entinel)?-?2([a-d])", str(text or "").strip().lower())
     return f"S2{found[1].upper()}" if found else None

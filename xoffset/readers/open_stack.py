@@ -13,9 +13,9 @@ from xoffset import _options
 from xoffset._blocks import threads, tiles
 from xoffset.model import history, products
 from xoffset.model.dates import Date
-from xoffset.readers import dates, grids, saved_stack, selection, zeros
+from xoffset.readers import arrays, dates, grids, objects, saved_stack, selection, zeros
 from xoffset.readers.pixels import Align, Reader, describe
-from xoffset.readers.products import is_product, open_products
+from xoffset.readers.products import is_product, open_all
 from xoffset.readers.rasters import PathLike, arrange, find
 from xoffset.readers.scenes import Layer, as_tiles, coordinates, gaps
 from xoffset.readers.selection import as_orbits, choose
@@ -23,10 +23,11 @@ from xoffset.readers.selection import as_orbits, choose
 Chunks = int | Mapping[str, int]
 # Part of a pixel by which sizes may differ and be taken for the same, such as those of neighbouring zones.
 _SAME_SIZE = 1e-3
+Source = PathLike | objects.Loaded | Iterable[PathLike | objects.Loaded]
 
 
 def open_stack(
-    source: PathLike | Iterable[PathLike],
+    source: Source,
     *,
     band: int | str | None = None,
     tile: str | Iterable[str] | None = None,
@@ -48,10 +49,13 @@ def open_stack(
     source
         One file, a list of files, a glob pattern such as ``"scenes/*_B04.jp2"``, or a folder, of which the files with
         the suffix of an image are taken. Or a stack that was saved: a Zarr store or netCDF4 file that
-        `stack.to_zarr(path)` or `stack.to_netcdf(path)` wrote.
+        `stack.to_zarr(path)` or `stack.to_netcdf(path)` wrote. Or what other loaders opened: trees of Sentinel-2
+        products (EOPF), and arrays or datasets of odc-stac, stackstac, rioxarray or xarray-eopf, one or a list; they
+        stay lazy if they are.
     band
         Number of the band, counted from 1, or its description. Needed where a file has several bands; an alpha band
-        does not count. Of a saved stack the name of the variable.
+        does not count. Of a saved stack the name of the variable. Of products the name of the band, "B04" or "red", and
+        of several pixel sizes the native one unless it is said, "B04_20m".
     tile
         Tiles to read, such as "31TGK", or path and row of Landsat, "063018"; all others are left out. Several tiles of
         one pass become one image where their grids fit together. Without `tile` every date must have the same tiles;
@@ -122,6 +126,11 @@ def open_stack(
         saved_stack.check_options(given)
         sides = None if chunks is None else _sides(chunks)
         return saved_stack.read(source, band=band, bbox=bbox, chunks=sides)  # type: ignore[arg-type]
+    if objects.are_loaded(source):
+        given = {"align": align, "pixel_size": pixel_size, "tile": tile, "orbit": orbit}
+        saved_stack.check_options(given, "arrays of another loader")
+        sides = None if chunks is None else _sides(chunks)
+        return objects.read(source, objects.Options(band, date, nodata, bbox, sides))
     wanted = as_tiles(tile), as_orbits(orbit)
     layers = choose(*_layers(find(source), band, date, nodata, pixel_size, wanted[0]), *wanted)
     order = np.argsort([layer.scene.date for layer in layers], kind="stable")
@@ -134,11 +143,12 @@ def open_stack(
     ]
     shape = window[0].stop - window[0].start, window[1].stop - window[1].start
     pixels: Any
-    if chunks is None:
+    sides = arrays.lazy_sides(images) if chunks is None else _sides(chunks)
+    if sides is None:
         pixels, zeros_in = _read_all(readers, shape, dtype)
     else:
         heights = [reader.heights for reader in readers]
-        pixels, zeros_in = tiles.lazy_images(readers, heights, shape, dtype, _sides(chunks)), zeros.in_samples(readers)
+        pixels, zeros_in = tiles.lazy_images(readers, heights, shape, dtype, sides), zeros.in_samples(readers)
     stack = products.stack(
         pixels,
         time=np.array([scene.date for scene in scenes]),
@@ -175,7 +185,7 @@ def _layers(
                 f"open_stack() needs no {name}= for products, which know it; got {value!r}. Leave it out, or look "
                 f"whether {Path(places[0]).name} is what it should be."
             )
-    layers = [layer for each in open_products(delivered, tile) for layer in each.layers(band, nodata)]
+    layers = [layer for each in open_all(delivered, tile) for layer in each.layers(band, nodata)]
     if not files:
         return layers, []
     wanted = selection.of_band(files, band)

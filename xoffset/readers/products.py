@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
+
+import xarray as xr
 
 from xoffset.readers import eopf, landsat, other_archives, sentinel2
 from xoffset.readers.scenes import Format, NoSuchTile, Product
@@ -15,22 +17,29 @@ FORMATS = cast(
 )
 
 
-def is_product(place: str) -> bool:
-    """Whether a path or address is a product that one of the readers opens."""
+def is_product(place: Any) -> bool:
+    """Whether a path or address is a product that one of the readers opens, or a tree one that was opened."""
+    if isinstance(place, xr.DataTree):
+        return eopf.is_tree(place)
     return any(each.is_product(place) for each in FORMATS)
 
 
-def open_products(places: Sequence[str], tile: Sequence[str] | None) -> list[Product]:
-    """The products in places that `is_product`, all or those of the tiles wanted, which some of the places may lack."""
+def open_products(place: Any, tile: Sequence[str] | None) -> list[Product]:
+    """The products in a place that `is_product`."""
+    if isinstance(place, xr.DataTree):
+        return eopf.open_tree(place, tile)
+    return next(each for each in FORMATS if each.is_product(place)).open_product(place, tile)
+
+
+def open_all(places: Sequence[Any], tile: Sequence[str] | None) -> list[Product]:
+    """The products in several places, of which some may lack the tiles wanted."""
     found: list[Product] = []
     reasons: list[NoSuchTile] = []
     for place in places:
-        reader = next(each for each in FORMATS if each.is_product(place))
         try:
-            found += reader.open_product(place, tile)
+            found += open_products(place, tile)
         except NoSuchTile as reason:
             reasons.append(reason)
     if reasons and not found:
-        others = f" Nor has any of the other {len(reasons) - 1} products that tile." if len(reasons) > 1 else ""
-        raise ValueError(f"{reasons[0]}{others}")
+        raise ValueError(str(reasons[0])) from reasons[0]
     return found

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xoffset.readers import archives, files, sentinel2_files, sentinel2_metadata, xml
+from xoffset.readers import archives, files, sentinel2_files, sentinel2_layers, sentinel2_metadata, xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.bands import OF_SENTINEL2
 from xoffset.readers.grids import Grid
 from xoffset.readers.pixels import RasterImage, describe
-from xoffset.readers.scenes import Layer, NoSuchTile
+from xoffset.readers.scenes import Layer, NoSuchTile, Scene
 from xoffset.readers.scenes import Product as AnyProduct
 from xoffset.readers.sentinel2_files import Granule
 from xoffset.readers.sentinel2_metadata import Metadata
@@ -66,6 +66,11 @@ class Product:
         return self.granule.tree.place
 
     @property
+    def scenes(self) -> list[Scene]:
+        """What is known of the acquisition without a band."""
+        return [replace(self.metadata.scene(""), band=None)]
+
+    @property
     def tile_metadata(self) -> Element:
         """Parsed metadata of the tile, with its grids of angles."""
         return self.metadata.tile
@@ -91,15 +96,15 @@ class Product:
 
     def detectors(self, band: str | None, grid: Grid) -> np.ndarray:
         """Number of the detector that saw each pixel of a grid."""
-        raise NotImplementedError
+        return sentinel2_layers.detectors(self, band, grid)
 
     def angles(self, band: str | None, grid: Grid) -> dict[str, np.ndarray]:
         """Angles of sun and view at each pixel of a grid."""
-        raise NotImplementedError
+        return sentinel2_layers.angles(self, band, grid)
 
     def class_layer(self, grid: Grid) -> tuple[np.ndarray, dict[str, int], bool]:
         """Classes of each pixel of a grid."""
-        raise NotImplementedError
+        return sentinel2_layers.class_layer(self, grid)
 
     def band_named(self, band: int | str | None) -> tuple[str, int | None]:
         """Name of a band as in "B04", and the pixel size [m] where it was asked for."""

@@ -163,7 +163,7 @@ def _options(place: str) -> dict[str, Any]:
     return {"client_kwargs": {"timeout": timeout}}
 
 
-def chunks_in(window: Window, pieces: tuple[int, int]) -> Iterator[tuple[tuple[int, int], Window]]:
+def chunks_in(window: Window, pieces: Sequence[int]) -> Iterator[tuple[tuple[int, int], Window]]:
     """Numbers of the chunks that a window touches, with their part of it."""
     rows, columns = (
         [(k, slice(max(k * piece, side.start), min((k + 1) * piece, side.stop))) for k in _numbers(side, piece)]
