@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+import safe_products
 from rasterio.crs import CRS
 from test_readers import pixels, write
 
@@ -308,3 +309,53 @@ def test_files_that_tell_no_tile_are_not_chosen_from(tmp_path):
         open_stack(tmp_path, tile="32TLS")
     with pytest.raises(ValueError, match="tell their orbit"):
         open_stack(tmp_path, orbit=8)
+
+
+# ------------------------------------------------------------------------------------------------------------ products
+
+
+def test_the_newest_product_of_an_acquisition_is_opened(tmp_path, caplog):
+    safe_products.write(tmp_path, seed=1, baseline="03.01", processed="2021-07-17T15:00:00")
+    new = safe_products.write(tmp_path, seed=2, baseline="05.00", processed="2023-01-01T00:00:00", as_zip=True)
+    other = safe_products.write(tmp_path, seed=3, date="2021-07-22T10:20:31.024")
+    with caplog.at_level(logging.WARNING, "xoffset"):
+        stack = open_stack(tmp_path, band="B04")
+    assert stack.scene.values.tolist() == [new.name, other.name]
+    assert f"{new.name}, not " in caplog.text
+    np.testing.assert_array_equal(stack.fillna(0)[0], new.pixels["B04_10m"])
+
+
+def test_tiles_orbits_and_levels_of_products(tmp_path):
+    for day in ("17", "22"):
+        for tile, x in (("31TGK", 700000.0), ("31TGJ", 701800.0)):
+            seen = f"2021-07-{day}T10:20:31.024"
+            safe_products.write(tmp_path, date=seen, tile=tile, corner=(x, 5000040.0), seed=int(day) + int(x))
+    stack = open_stack(tmp_path, band="B04")
+    assert stack.shape == (2, 240, 420)
+    assert stack.tile.values.tolist() == ["31TGJ + 31TGK"] * 2
+    assert stack.relative_orbit.values.tolist() == [65, 65]
+    np.testing.assert_array_equal(open_stack(tmp_path, band="B04", chunks=100), stack)
+    one = open_stack(tmp_path, band="B04", tile="31TGK")
+    assert one.shape == (2, 240, 240)
+    assert one.tile.values.tolist() == ["31TGK"] * 2
+    # to the west of where the other tile begins
+    np.testing.assert_array_equal(stack[:, :, :180], one[:, :, :180])
+    with pytest.raises(ValueError, match=r"tile 31TGL"):
+        open_stack(tmp_path, band="B04", tile="31TGL")
+    safe_products.write(tmp_path, date="2021-07-25T10:30:31.024", orbit=108, corner=(700000.0, 5000040.0))
+    with pytest.raises(ValueError, match=r"of one relative orbit; got 108 \(1 scene\), 65 \(4 scenes\)"):
+        open_stack(tmp_path, band="B04")
+    assert open_stack(tmp_path, band="B04", orbit=108).sizes["time"] == 1
+    with pytest.raises(ValueError, match=r'same tiles on every date.*tile="31TGK"'):
+        open_stack(tmp_path, band="B04", orbit=[65, 108])
+    assert open_stack(tmp_path, band="B04", orbit=[65, 108], tile="31TGK").sizes["time"] == 3
+    safe_products.write(tmp_path, level="L2A", date="2021-07-27T10:20:31.024", corner=(700000.0, 5000040.0))
+    with pytest.raises(ValueError, match=r"of one level; got L1C \(3 scenes\), L2A \(1 scene\)"):
+        open_stack(tmp_path, band="B04", orbit=[65, 108], tile="31TGK")
+
+
+def test_tiles_of_an_old_product_in_two_zones_are_refused(tmp_path):
+    safe_products.write_old(tmp_path)
+    with pytest.raises(ValueError, match=r"tiles of one grid.*tile='04MGV' or tile='05MKP'"):
+        open_stack(tmp_path, band="B04")
+    assert open_stack(tmp_path, band="B04", tile="04MGV").sizes["time"] == 1
