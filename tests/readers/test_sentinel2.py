@@ -152,6 +152,9 @@ def test_a_tile_that_came_alone(tmp_path):
     # what only the metadata of the product tell is unknown
     assert not {"relative_orbit", "radiometric_offset", "quantification"} & set(stack.coords)
     assert stack.geometry.item() == "baseline 02.04 or alike, refinement unknown, DEM unknown"
+    assert xoffset.open_stack(alone, band="B04", tile="05MKP").equals(stack)
+    with pytest.raises(ValueError, match="has 05MKP"):
+        xoffset.open_stack(alone, band="B04", tile="31TGK")
 
 
 # ---------------------------------------------------------------------------------------------------------------- bands
@@ -386,6 +389,11 @@ def test_folders_that_are_no_sentinel_2_product(tmp_path):
     refused(other, FileNotFoundError, "got none in .* which holds manifest.safe, measurement")
     refused(other / "manifest.safe", FileNotFoundError, "got none in")
     truth = safe_products.write(tmp_path)
+    metadata = truth.path / "MTD_MSIL1C.xml"
+    text = metadata.read_text()
+    metadata.unlink()  # offsets would be unknown
+    refused(truth.path, FileNotFoundError, r"got .* without, which holds DATASTRIP, GRANULE, manifest.safe")
+    metadata.write_text(text)
     shutil.rmtree(truth.path / "GRANULE")
     refused(truth.path, FileNotFoundError, r"GRANULE/\*/MTD_TL.xml")
 

@@ -198,6 +198,11 @@ def open_product(place: str, tile: Sequence[str] | None) -> list[AnyProduct]:
             f"open_stack() needs Sentinel-2 products of level 1C or 2A, with metadata of their tiles "
             f"(GRANULE/*/MTD_TL.xml); got none in {place}{_seen(tree)}. Fetch the whole product, or leave it out."
         )
+    if any(each.is_orphan for each in granules):
+        raise FileNotFoundError(
+            f"open_stack() needs Sentinel-2 products with their metadata (MTD_MSIL1C.xml or MTD_MSIL2A.xml, which tell "
+            f"the offsets of values); got {place} without{_seen(tree)}. Fetch the whole product, or leave it out."
+        )
     parsed = {name: xml.parse(tree.text(name), name) for name in {each.product_metadata for each in granules} if name}
     if tile is not None:
         granules = [each for each in granules if each.tile is None or each.tile in tile]
@@ -208,7 +213,8 @@ def open_product(place: str, tile: Sequence[str] | None) -> list[AnyProduct]:
         _check_tile(each)
     wanted = [each for each in products if tile is None or each.metadata.tile_of_id() in tile]
     if not wanted:
-        there = sorted({each.tile or "unknown" for each in sentinel2_files.granules(tree)})
+        there = sorted({name for each in sentinel2_files.granules(tree) if (name := each.tile)})
+        there = there or sorted({each.metadata.tile_of_id() for each in products})
         raise NoSuchTile(
             f"open_stack() needs tile {' or '.join(tile or ())}; {place} has {', '.join(there)}. Pass tile= one of "
             "them, or leave the product out."

@@ -33,6 +33,11 @@ class Granule:
     product_metadata: str | None
 
     @property
+    def is_orphan(self) -> bool:
+        """Whether it lies in a product whose own metadata are not there."""
+        return self.product_metadata is None and PurePosixPath(self.metadata).parent.parent.name == "GRANULE"
+
+    @property
     def names(self) -> list[str]:
         """Names of all files of the tile."""
         folder = _folder(self.metadata)
@@ -41,7 +46,8 @@ class Granule:
     @property
     def tile(self) -> str | None:
         """Name of the tile as the names of the files tell it."""
-        found = _TILE.search(_folder(self.metadata).rstrip("/")) or _TILE.search(self.metadata)
+        path = PurePosixPath(self.metadata)
+        found = _TILE.search(path.parent.name) or _TILE.search(path.name)
         return found[1] if found else None
 
     @property
