@@ -168,7 +168,7 @@ def _layers(
             what = "products, which know it" if wanted is files else "raster files, which do not tell it"
             raise ValueError(
                 f"open_stack() needs no {name}= for {what}; got {value!r}. Leave it out, or look whether "
-                f"{Path(places[0]).name} is what it should be."
+                f"{_name_of(places[0])} is what it should be."
             )
     layers = [
         layer for place in delivered for each in open_products(place, tile) for layer in each.layers(band, nodata)
@@ -177,6 +177,10 @@ def _layers(
         images = [describe(path, band, nodata, pixel_size) for path in files]
         layers += [Layer(scene, image) for scene, image in zip(dates.scenes(files, date), images, strict=True)]
     return layers
+
+
+def _name_of(place: Any) -> str:
+    return "the tree" if isinstance(place, xr.DataTree) else Path(place).name
 
 
 def _check_arguments(align: Align | None, pixel_size: float | None) -> None:
