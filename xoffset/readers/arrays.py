@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +44,11 @@ class ArrayImage:
     check_lost: CheckLost | None = None
     strip: int = 0
     is_local: bool = False
+    # dask would read all values to name them; and a store that was rewritten is another one
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def __dask_tokenize__(self) -> str:
+        return self.token
 
     def read(self, window: Window) -> np.ndarray:
         """Pixels of a window as floats, NaN where they do not count."""
@@ -72,7 +78,7 @@ def decoded(variable: xr.Variable, *, nodata: float | None, zero: bool) -> Decod
 
     Of whole numbers and what was made of them, 0 means "no data" where `zero` says so, whatever is declared: not all
     that declare a fill value do it in the words that xarray knows, and would come as the offset. `nodata`, a stored
-    number, replaces what is declared.
+    number too, replaces what else is declared.
     """
     # the processor repeats its attributes where xarray leaves them alone
     kept = as_mapping(variable.attrs.get("_eopf_attrs"))
@@ -87,7 +93,7 @@ def decoded(variable: xr.Variable, *, nodata: float | None, zero: bool) -> Decod
         fresh = _unpacked(variable, packing)
     declared = [each[name] for each in (told, variable.encoding, kept) for name in _FILLS if name in each]
     if nodata is not None:
-        declared = [float(nodata)]
+        declared = [float(nodata), *([0] if zero else [])]
     elif is_float and not packing:
         declared = [told["_FillValue"]] if "_FillValue" in told else []
     elif zero:
@@ -108,8 +114,9 @@ def _stored_type(variable: xr.Variable, kept: Mapping[str, Any]) -> np.dtype:
     if own.kind == "f":
         for told in (variable.encoding.get("dtype"), variable.attrs.get("dtype"), kept.get("dtype")):
             with suppress(TypeError):
-                if told is not None and np.dtype(told).kind in "iuf":
-                    return np.dtype(told)
+                declared: np.dtype = np.dtype(told or "O")
+                if declared.kind in "iuf":
+                    return declared
     return own
 
 

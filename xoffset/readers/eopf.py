@@ -13,22 +13,18 @@ import numpy as np
 import xarray as xr
 
 from xoffset.readers import arrays, eopf_metadata, zarr_stores
+from xoffset.readers.angle_grids import AngleGrid, TileAngles, angles_at, directions, filled
 from xoffset.readers.arrays import ArrayImage, Decoded
+from xoffset.readers.class_masks import CLOUD_BITS, SCENE_CLASSES
 from xoffset.readers.eopf_metadata import Bands, band_of
 from xoffset.readers.grids import Grid, Window
 from xoffset.readers.scenes import Layer, Product, Scene
-from xoffset.readers.stored import Stored, pieces_of, placed
+from xoffset.readers.stored import Stored, pieces_of, placed, values_of
 from xoffset.readers.zarr_stores import as_text, open_store
 
 _MEASUREMENTS, _GEOMETRY, _MASKS = "measurements/reflectance", "conditions/geometry", "conditions/mask"
 _DETECTORS = f"{_MASKS}/detector_footprint"
 _CLASSES = ((f"{_MASKS}/l2a_classification", "scl"), (f"{_MASKS}/l1c_classification", "b00"))
-# Classes as SAFE products have them, by the same names.
-_SCENE_CLASSES = (
-    "no_data", "saturated_or_defective", "dark_area", "cloud_shadow", "vegetation", "bare", "water", "unclassified",
-    "cloud_medium_probability", "cloud_high_probability", "thin_cirrus", "snow_or_ice",
-)  # fmt: skip
-_CLOUD_BITS = {"opaque_cloud": 1, "cirrus": 2, "snow": 4, "no_data": 128}
 _NAME = re.compile(r"S2[A-D]_MSIL(?:1C|2A)_\d{8}T\d{6}_[\w.]*\.zarr/?")
 
 Variables = Mapping[Hashable, xr.Variable]
@@ -186,14 +182,20 @@ class EopfProduct:
                 if found is None:
                     continue
                 if name == "scl":
-                    classes = {each: value for value, each in enumerate(_SCENE_CLASSES)}
-                    return arrays.sampled(*found, grid, outside=0), classes, False
-                return arrays.sampled(*found, grid, outside=_CLOUD_BITS["no_data"]), dict(_CLOUD_BITS), True
+                    return arrays.sampled(*found, grid, outside=0), dict(SCENE_CLASSES), False
+                return arrays.sampled(*found, grid, outside=CLOUD_BITS["no_data"]), dict(CLOUD_BITS), True
         raise self._without(_CLASSES[-1][0], "class_layer")
 
     def angles(self, band: str | None, grid: Grid) -> dict[str, np.ndarray]:
         """Angles of sun and view at each pixel of a grid, float32 (rows, columns) [degrees], NaN where unknown."""
-        raise NotImplementedError
+        variables = self._variables(_GEOMETRY)
+        lacking = {"angle", "band", "detector", "x", "y", "sun_angles", "viewing_incidence_angles"} - set(variables)
+        if lacking:
+            path = f"{_GEOMETRY}/{min(map(str, lacking))}" if variables else _GEOMETRY
+            raise self._without(path, "angles")
+        seen_by = self.detectors(band, grid)
+        known = band_of(self._find(band)[0])
+        return angles_at(_tile_angles(variables, known, self.place), seen_by, grid)
 
     # ---------------------------------------------------------------------------------------------------------- finding
 
@@ -239,7 +241,7 @@ class EopfProduct:
     def _layer(self, path: str, name: str) -> tuple[Stored, Grid] | None:
         """A mask of uint8 as it is stored, and its grid."""
         variables = self._variables(path)
-        found = next((each for each in variables if str(each).lower() == name), None)
+        found = next((each for each in variables if str(each).lower() == name.lower()), None)
         if found is None:
             return None
         variable = variables[found]
@@ -258,17 +260,18 @@ class EopfProduct:
         found: dict[str, float] = {}
         if "angle" not in variables:
             return found
-        order = as_text(variables["angle"].values)
+        order = as_text(values_of(variables["angle"]))
         if not {"zenith", "azimuth"} <= set(order):
             return found
         if "mean_sun_angles" in variables:
-            sun = np.ravel(variables["mean_sun_angles"].values)
+            sun = np.ravel(values_of(variables["mean_sun_angles"]))
             found["sun_azimuth"] = float(sun[order.index("azimuth")])
             found["sun_elevation"] = 90.0 - float(sun[order.index("zenith")])
         if "mean_viewing_incidence_angles" in variables and "band" in variables:
-            bands = [band_of(each) for each in as_text(variables["band"].values)]
+            bands = [band_of(each) for each in as_text(values_of(variables["band"]))]
             if band in bands:
-                view = variables["mean_viewing_incidence_angles"].transpose("band", "angle").values[bands.index(band)]
+                views = variables["mean_viewing_incidence_angles"].transpose("band", "angle")
+                view = values_of(views)[bands.index(band)]
                 found["view_azimuth"] = float(view[order.index("azimuth")])
                 found["view_zenith"] = float(view[order.index("zenith")])
         return {name: value for name, value in found.items() if np.isfinite(value)}
@@ -282,11 +285,38 @@ def _with_axes(variable: xr.Variable, variables: Variables, name: str) -> xr.Dat
             "fetch it again."
         )
     coords = {axis: variables[axis] for axis in ("time", "y", "x") if axis in variables and axis in variable.dims}
+    if "time" in coords:
+        coords["time"] = xr.conventions.decode_cf_variable("time", coords["time"])
     attrs = {key: value for key, value in variable.attrs.items() if key not in ("_FillValue", "missing_value")}
     empty = xr.DataArray(variable, coords=coords).assign_attrs(attrs)
     if "spatial_ref" in variables:
         empty = empty.assign_coords(spatial_ref=variables["spatial_ref"])
     return empty
+
+
+def _tile_angles(variables: Variables, band: str | None, place: str) -> TileAngles:
+    """Grids of angles of a band, by number of the detector."""
+    order = as_text(values_of(variables["angle"]))
+    bands = [band_of(each) for each in as_text(values_of(variables["band"]))]
+    numbers = [re.sub(r"\D", "", each) for each in as_text(values_of(variables["detector"]))]
+    sun = variables["sun_angles"].transpose("angle", "y", "x")
+    views = variables["viewing_incidence_angles"].transpose("band", "detector", "angle", "y", "x")
+    x, y = (values_of(variables[axis]).astype(np.float64) for axis in ("x", "y"))
+    is_whole = {"zenith", "azimuth"} <= set(order) and band in bands and all(numbers) and min(x.size, y.size) > 1
+    if not is_whole:
+        raise ValueError(
+            f"angles() needs zenith and azimuth of {band} at the nodes of a grid; {place} has {', '.join(order)} of "
+            f"{', '.join(map(str, bands))} at {y.size} x {x.size}. It is incomplete: fetch it again, or leave it out."
+        )
+
+    def laid(values: np.ndarray) -> AngleGrid:
+        vectors = directions(values[order.index("zenith")], values[order.index("azimuth")])
+        return AngleGrid(float(x[0]), float(y[0]), float(x[1] - x[0]), float(y[1] - y[0]), vectors)
+
+    own = Stored(place, "sun_angles", sun, sun.shape, caller="angles").raw()
+    seen = Stored(place, "viewing_incidence_angles", views, views.shape, caller="angles").raw(bands.index(band))
+    of_detectors = zip(numbers, seen, strict=True)
+    return TileAngles(laid(own), {int(number): filled(laid(values)) for number, values in of_detectors})
 
 
 def _of_dates(scene: Scene, image: ArrayImage, data: xr.DataArray) -> list[Layer]:

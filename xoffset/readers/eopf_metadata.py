@@ -11,6 +11,7 @@ import numpy as np
 from xoffset._options import is_number
 from xoffset.model.dates import as_instants
 from xoffset.readers.scenes import Scene
+from xoffset.readers.sentinel2_metadata import elevation_model, generation
 from xoffset.readers.zarr_stores import as_mapping
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def scene(attrs: Mapping[str, Any], place: str) -> Scene:
         relative_orbit=_whole(told.get("sat:relative_orbit")) or _whole(named.get("orbit")),
         tile=named.get("tile") or _tile(more),
         level=level if level in ("L1C", "L2A") else None,
-        geometry=None if baseline is None else geometry(baseline),
+        geometry=None if baseline is None else geometry(baseline, attrs),
         processed=_first_date(told.get("created"), _as_iso(named.get("processed"))),
     )
 
@@ -194,9 +195,13 @@ def _baseline(told: Mapping[str, Any], named: Mapping[str, str]) -> str | None:
     return None
 
 
-def geometry(baseline: str) -> str:
-    """Class of processing geometry of a baseline."""
-    return f"baseline {baseline}"
+def geometry(baseline: str, attrs: Mapping[str, Any] | None = None) -> str:
+    """Class of processing geometry: generation of the baseline, and the elevation model that the history names.
+
+    Whether the geometry was refined is in no metadata of this format.
+    """
+    history = str(attrs and (attrs.get("processing_history"), others(attrs).get("history")))
+    return f"{generation(baseline)}, refinement unknown, {elevation_model(history)}"
 
 
 def crs(attrs: Mapping[str, Any], place: str) -> pyproj.CRS | None:

@@ -183,7 +183,7 @@ def _layers(
         if value is not None and not files:
             raise ValueError(
                 f"open_stack() needs no {name}= for products, which know it; got {value!r}. Leave it out, or look "
-                f"whether {Path(places[0]).name} is what it should be."
+                f"whether {_name_of(places[0])} is what it should be."
             )
     layers = [layer for each in open_all(delivered, tile) for layer in each.layers(band, nodata)]
     if not files:
@@ -192,6 +192,10 @@ def _layers(
     images = {k: describe(files[k], within, nodata, pixel_size) for k, within in wanted.items()}
     scenes = dates.scenes(files, date)
     return layers, [Layer(scenes[k], image) for k, image in images.items()]
+
+
+def _name_of(place: Any) -> str:
+    return "the tree" if isinstance(place, xr.DataTree) else Path(place).name
 
 
 def _check_arguments(align: Align | None, pixel_size: float | None) -> None:

@@ -67,8 +67,7 @@ class Stored:
     def raw(self, key: Any = ...) -> np.ndarray:
         """Values as they are stored, unwritten ones included."""
         try:
-            # of what is lazy by itself already, in the thread that asks for it
-            return np.asarray(self.variable[key].compute(scheduler="synchronous").values)
+            return values_of(self.variable[key])
         except MemoryError:
             raise
         except Exception as error:  # what a damaged chunk raises depends on the library and on the byte that is wrong
@@ -87,7 +86,7 @@ class Stored:
         )
         for chunk in chunks:
             try:
-                self.variable[chunk].compute(scheduler="synchronous")
+                values_of(self.variable[chunk])
             except Exception:  # the one that the block has met
                 return self._place_of(chunk)
         return self._place_of(key)
@@ -99,6 +98,11 @@ class Stored:
 
     def _place_of(self, key: Any) -> str:
         return placed(self.variable.dims, self._ends(key), self.pieces)
+
+
+def values_of(variable: xr.Variable) -> np.ndarray:
+    """Values of a variable, read or computed in the thread that asks for them."""
+    return np.asarray(variable.to_base_variable().compute(scheduler="synchronous").values)
 
 
 def placed(dims: Sequence[Hashable], ends: Sequence[tuple[int, int]], pieces: Sequence[int]) -> str:
