@@ -296,11 +296,31 @@ def test_tiles_of_files_are_one_image(tmp_path):
             )
     stack = open_stack(tmp_path)
     assert stack.shape == (2, 70, 50)
+    assert "undeclared_zeros" not in stack.attrs
     np.testing.assert_array_equal(stack[0, :30], pixels((40, 50), seed=1)[:30])
     np.testing.assert_array_equal(stack[0, 30:], pixels((40, 50), seed=2))
     assert stack.tile.values.tolist() == ["32TLR + 32TLS"] * 2
     np.testing.assert_array_equal(open_stack(tmp_path, chunks=16), stack)
     np.testing.assert_array_equal(open_stack(tmp_path, tile="32TLS")[1], pixels((40, 50), seed=6))
+
+
+def test_zeros_of_one_tile_are_noticed(tmp_path):
+    for row, tile in enumerate(("32TLS", "32TLR")):
+        values = pixels((40, 50), seed=row)
+        values[:12, :12] = 0
+        write(tmp_path / f"T{tile}_20200701T102021_B04.tif", values, shift=(0, 40 * row))
+    assert "undeclared_zeros" in open_stack(tmp_path).attrs
+    assert "undeclared_zeros" not in open_stack(tmp_path, nodata=0).attrs
+
+
+def test_lists_hold_patterns(tmp_path):
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / f"ortho_2020010{1 + (folder == 'b')}.tif", pixels())
+    stack = open_stack([f"{tmp_path}/b/*.tif", tmp_path / "a" / "ortho_20200101.tif"])
+    assert stack.sizes["time"] == 2
+    with pytest.raises(FileNotFoundError, match="no file matches"):
+        open_stack([f"{tmp_path}/a/*.tif", f"{tmp_path}/c/*.tif"])
 
 
 def test_files_that_tell_no_tile_are_not_chosen_from(tmp_path):

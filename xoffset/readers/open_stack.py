@@ -79,8 +79,8 @@ def open_stack(
     align
         How to resample, once, the files that do not lie on the grid that most files share (of equally many, that of
         the earliest): ``"cubic"`` for images, ``"nearest"`` for classes. The attributes `align` and `resampled` record
-        it. Two images must see at least 1 % of the pixels that all of them span, or of the `bbox`, unless only one
-        reaches into that.
+        it, and `native_pixel_size` where sizes differ. Two images must see at least 1 % of the pixels that all of them
+        span, or of the `bbox`, unless only one reaches into that.
     pixel_size
         Side of a pixel [m] of images without georeference, such as most JPEG and PNG files. Coordinates are local
         metres then, y decreasing downwards. Photographs are turned as their orientation tag says. Rows of netCDF files
@@ -97,9 +97,9 @@ def open_stack(
         Pixel values (time, y, x): float32 from integers of up to 16 bits and float32, float64 otherwise. NaN where a
         file has no pixel, no data, a mask, a transparent pixel, an infinite value or a tile never written. Coordinates
         `x`, `y` are pixel centres [m], y in the row order of the files; `time` is UTC, with the time of day where the
-        name tells it;
-        `scene` is the file's name without suffix; `platform` and `relative_orbit` where all names or product folders
-        tell them; `spatial_ref` holds the CRS.
+        name tells it, and of tiles side by side that of the earliest; `scene` is the file's name without suffix;
+        `platform`, `relative_orbit`, `tile`, `level` and others where all scenes tell them; `native_pixel_size` [m] is
+        that of each image before it was resampled, where one had another; `spatial_ref` holds the CRS.
 
     Raises
     ------
