@@ -108,6 +108,7 @@ def pack(archive: Path, files: list[Path]) -> None:
 
 def write_image(path: Path, values: np.ndarray, size: float = 30.0, nodata: float | None = None) -> None:
     """Write a band whose first pixel starts at the corner of the scene."""
+    path.unlink(missing_ok=True)  # GDAL would delete the metadata beside it too
     profile = {"driver": "GTiff", "crs": CRS, "count": 1, "dtype": values.dtype.name, "nodata": nodata}
     transform = Affine(size, 0, CORNER[0], 0, -size, CORNER[1])
     with rasterio.open(
@@ -179,7 +180,7 @@ def _write_angles(written: Written, seed: int) -> dict[str, str]:
     return files
 
 
-# -------------------------------------------------------------------------------------------------------------- metadata
+# ------------------------------------------------------------------------------------------------------------ metadata
 
 
 def metadata_groups(
@@ -272,7 +273,7 @@ def as_json(groups: dict) -> str:
 RENDER = {"txt": odl, "xml": xml, "json": as_json}
 
 
-# ----------------------------------------------------------------------------------------------------- angle coefficients
+# --------------------------------------------------------------------------------------------------- angle coefficients
 
 
 def coefficient_groups(kind: str, platform: str) -> dict[str, dict[str, object]]:

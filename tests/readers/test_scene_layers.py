@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import landsat_products
 import numpy as np
 import pytest
 import rasterio
@@ -182,6 +183,26 @@ def test_classes_of_l2a_are_those_that_were_written(tmp_path, band, size):
     names = found.attrs["flag_meanings"].split()
     assert (names[0], names[3], names[6], names[11]) == ("no_data", "cloud_shadow", "water", "snow_or_ice")
     assert "flag_masks" not in found.attrs
+
+
+def test_landsat_tells_bits_of_quality_and_angles_but_no_detectors(tmp_path):
+    written = [
+        landsat_products.write_scene(tmp_path, time=time, packed=packed, has_angles=True, seed=k)
+        for k, (time, packed) in enumerate([("2016-07-18T20:37:06", None), ("2016-08-03T20:37:09", ".tar")])
+    ]
+    places = [each.place for each in written]
+    stack = xoffset.open_stack(places, band="red")
+    found = xoffset.class_layer(places, like=stack)
+    np.testing.assert_array_equal(found, [each.quality for each in written])
+    assert found.dtype == np.uint16
+    assert found.attrs["flag_meanings"].startswith("fill ")
+    assert found.attrs["flag_masks"][0] == 1
+    angles = xoffset.angles(places, like=stack)
+    zenith = np.stack([each.angles["VZA"] for each in written])[:, 3:, :-2] / 100.0
+    np.testing.assert_allclose(angles.view_zenith.values[:, 3:, :-2], zenith, atol=1e-5)
+    with pytest.raises(ValueError, match=r"^detectors\(\) needs products that tell which detector"):
+        xoffset.detectors(places, like=stack)
+    xr.testing.assert_identical(xoffset.class_layer(places, like=lazy(stack)).compute(), found)
 
 
 # ----------------------------------------------------------------------------------------------------- blocks and crops

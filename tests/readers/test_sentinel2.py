@@ -313,6 +313,19 @@ def test_images_that_are_missing_or_cut(tmp_path):
     assert "it has none" in refused(truth.path, FileNotFoundError, "needs the image of band B04")
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_bits_that_flipped_in_an_archive_are_told(tmp_path, compression):
+    truth = safe_products.write(tmp_path, as_zip=True, compression=compression)
+    with zipfile.ZipFile(truth.path) as archive:
+        (member,) = (each for each in archive.infolist() if re.search("IMG_DATA/.*_B04.jp2", each.filename))
+    content = bytearray(truth.path.read_bytes())
+    for share in (0.2, 0.5, 0.9):
+        damaged = content.copy()
+        damaged[member.header_offset + 200 + int(share * (member.compress_size - 200))] ^= 1
+        truth.path.write_bytes(damaged)
+        refused(truth.path, OSError, "_B04.jp2 that cannot be read")
+
+
 def test_a_file_that_changes_is_noticed(tmp_path):
     truth = safe_products.write(tmp_path, as_zip=True)
     lazy = xoffset.open_stack(truth.path, band="B04", chunks=100)

@@ -103,6 +103,11 @@ class _LandsatScene:
         return f"{self.tree.place} ({self.metadata.name})"
 
     @property
+    def scenes(self) -> list[Scene]:
+        """What is known of the acquisition without a band."""
+        return [replace(_scene(self.metadata), tile=self.tile)]
+
+    @property
     def tile(self) -> str:
         """Path and row."""
         return f"{self.metadata.path:03}{self.metadata.row:03}"

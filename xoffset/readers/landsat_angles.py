@@ -4,7 +4,7 @@ Of the push-broom sensors (Landsat 8 and 9) the file holds, band by band, ration
 which sensor chip saw a place of the product, and what the unit vectors to satellite and sun are there, at the mean
 height of the scene. They agree with the orbit in the same file to 0.002 degrees. Of the whisk-broom sensors the
 satellite is taken where it was closest to the pixel: sensor chips and bands look some tenths of a degree ahead or
-behind of that (0.1 degrees on average for the panchromatic band of Landsat 8).
+behind of that (0.2 degrees on average for the panchromatic band of Landsat 8).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -158,15 +158,21 @@ def _assignments(content: bytes, name: str) -> Iterable[tuple[str, str]]:
     for line in lines:
         if not line.strip() or line.strip() == "END":
             continue
-        key, sign, value = line.partition("=")
-        value = value.strip()
-        while value.startswith("(") and not value.endswith(")"):
-            value += " " + next(lines, ")?").strip()
-        if not sign or not value or not re.fullmatch(r"[A-Z0-9_]+", key.strip()) or value.endswith("?"):
+        key, sign, value = (part.strip() for part in line.partition("="))
+        if value.startswith("("):
+            value = " ".join(_listed(value, lines))
+        is_whole = value.endswith(")") if value.startswith("(") else (value[:1] == '"') == (value[1:][-1:] == '"')
+        if not sign or not value or not is_whole or not re.fullmatch(r"[A-Z0-9_]+", key):
             raise failure(name, f"a line {line.strip()[:40]!r}")
-        if value.startswith('"') and (len(value) < 2 or not value.endswith('"')):
-            raise failure(name, f"a line {line.strip()[:40]!r}")
-        yield key.strip(), value.strip('"').strip()
+        yield key, value.strip('"').strip()
+
+
+def _listed(start: str, lines: Iterator[str]) -> Iterator[str]:
+    """Parts of a list up to the one that closes it."""
+    yield start
+    while not start.endswith(")"):
+        start = next(lines, ")").strip()
+        yield start
 
 
 def failure(name: str, got: str) -> ValueError:
