@@ -14,6 +14,7 @@ import rasterio
 import xarray as xr
 from landsat_products import write_scene
 
+import xoffset
 from xoffset.readers import landsat, landsat_angles, landsat_bands, mtl
 from xoffset.readers.grids import Grid
 from xoffset.readers.open_stack import open_stack
@@ -73,7 +74,7 @@ def test_every_band_comes_back(tmp_path, platform, collection, level, time):
     assert stack.relative_orbit.item() == 63
     assert stack.tile.item() == "063018"
     assert stack.scene.item() == written.name
-    assert stack.level.item() == level[:2]
+    assert stack.level.item() == level
     assert (stack.sun_azimuth.item(), stack.sun_elevation.item()) == written_by.SUN
     name = {"02": "C2", "01": "C1", "pre": "pre-collection"}[collection]
     correction = "L1TP" if level == "L2SP" else level
@@ -115,6 +116,64 @@ def test_archives_without_a_telling_name(tmp_path):
     written = write_scene(tmp_path, packed=".tar")
     other = written.place.rename(tmp_path / "download.tar")
     assert open_stack(other, band="B8").scene.item() == written.name
+
+
+@pytest.mark.parametrize("folder", ["./", "scene/", "./a/b/"])
+def test_folders_within_archives(tmp_path, folder):
+    written = write_scene(tmp_path, has_angles=True)
+    archive = tmp_path / "x.tar"
+    with tarfile.open(archive, "w") as tar:
+        for file in written.files:
+            tar.add(file, arcname=folder + file.name)
+    np.testing.assert_array_equal(open_stack(archive, band="pan")[0], as_floats(written.pixels["B8"]))
+
+
+def test_metadata_from_before_2012(tmp_path):
+    """Other keys, names that end in two digits, no name of the scene, no reflectance."""
+    (tmp_path / "L71063018_01820020101_MTL.txt").write_text(OLD + "\0" * 100)
+    random = np.random.default_rng(0)
+    images = {end: random.integers(1, 250, (20, 20), dtype="uint8") for end in ("B10", "B61", "B80")}
+    for end, values in images.items():
+        written_by.write_image(tmp_path / f"L71063018_01820020101_{end}.TIF", values)
+    for band, end in (("B1", "B10"), ("blue", "B10"), ("B6_VCID_1", "B61"), ("pan", "B80")):
+        stack = open_stack(tmp_path, band=band)
+        np.testing.assert_array_equal(stack[0], images[end])
+    assert stack.time.values[0] == np.datetime64("2002-01-01T20:37:06.339158", "us")
+    assert stack.platform.item() == "LE07"
+    assert stack.tile.item() == "063018"
+    assert stack.geometry.item() == "pre-collection L1T GLS2000"
+    assert stack.sun_azimuth.item() == 200
+    assert "quantification" not in stack.coords
+
+
+OLD = """GROUP = L1_METADATA_FILE
+  GROUP = METADATA_FILE_INFO
+    PRODUCT_CREATION_TIME = 2004-02-12T14:54:31Z
+  END_GROUP = METADATA_FILE_INFO
+  GROUP = PRODUCT_METADATA
+    PRODUCT_TYPE = "L1T"
+    ELEVATION_SOURCE = "GLS2000"
+    SPACECRAFT_ID = "Landsat7"
+    SENSOR_ID = "ETM+"
+    ACQUISITION_DATE = 2002-01-01
+    SCENE_CENTER_SCAN_TIME = 20:37:06.3391580Z
+    WRS_PATH = 63
+    STARTING_ROW = 18
+    BAND1_FILE_NAME = "L71063018_01820020101_B10.TIF"
+    BAND61_FILE_NAME = "L71063018_01820020101_B61.TIF"
+    BAND8_FILE_NAME = "L71063018_01820020101_B80.TIF"
+    METADATA_L1_FILE_NAME = "L71063018_01820020101_MTL.txt"
+  END_GROUP = PRODUCT_METADATA
+  GROUP = MIN_MAX_RADIANCE
+    LMAX_BAND1 = 191.600
+  END_GROUP = MIN_MAX_RADIANCE
+  GROUP = PRODUCT_PARAMETERS
+    SUN_AZIMUTH = -160.0
+    SUN_ELEVATION = 5.1
+  END_GROUP = PRODUCT_PARAMETERS
+END_GROUP = L1_METADATA_FILE
+END
+"""
 
 
 def test_metadata_files_folders_and_lists(tmp_path):
@@ -304,6 +363,32 @@ def test_angles_of_an_orbit(tmp_path):
     assert np.isnan(only(written.place).angles("B8", far)["view_zenith"]).all()
 
 
+@pytest.mark.parametrize(
+    ("kind", "platform", "time"), [("chips", "LC08", "2016-07-18T20:37:06"), ("orbit", "LE07", "1999-07-18T20:37:06")]
+)
+def test_angles_are_the_same_in_parts(tmp_path, kind, platform, time):
+    product = only(write_scene(tmp_path, platform=platform, time=time, coefficients=kind).place)
+    whole = product.angles("B4", GRID)
+    part = product.angles("B4", GRID.part((slice(7, 19), slice(11, 44))))
+    for name, values in part.items():
+        np.testing.assert_array_equal(values, whole[name][7:19, 11:44])
+
+
+def test_angles_and_classes_of_a_stack(tmp_path):
+    first = write_scene(tmp_path, has_angles=True)
+    second = write_scene(tmp_path, has_angles=True, time="2016-08-03T20:37:09.4636130", packed=".tar", seed=5)
+    stack = open_stack(tmp_path, band="red", chunks=16)
+    angles = xoffset.angles(tmp_path, like=stack, band="red").compute()
+    classes = xoffset.class_layer(tmp_path, like=stack).compute()
+    for k, written in enumerate((first, second)):
+        expected = np.where(written.angles["SZA"] == 0, np.nan, written.angles["VZA"] / 100)
+        np.testing.assert_allclose(angles.view_zenith[k], expected, atol=1e-4)
+        seen = ~np.isnan(stack[k].values)
+        np.testing.assert_array_equal(classes[k].values[seen], written.quality[seen])
+    with pytest.raises(ValueError, match=r"which does not. Use it without"):
+        xoffset.detectors(tmp_path, like=stack)
+
+
 def test_angles_without_coefficients(tmp_path):
     angles = only(write_scene(tmp_path, platform="LM01", time="1972-09-08T13:43:34").place).angles(None, GRID)
     np.testing.assert_allclose(angles["sun_azimuth"], written_by.SUN[0], rtol=1e-6)
@@ -327,9 +412,18 @@ def test_images_beside_metadata(tmp_path):
     assert stack.relative_orbit.values.tolist() == [63] * 2
     assert stack.geometry.values.tolist() == ["pre-collection L1T GLS2000"] * 2
     assert stack.sun_azimuth.values.tolist() == [written_by.SUN[0]] * 2
+    assert stack.tile.values.tolist() == ["063018"] * 2
     assert "quantification" not in stack.coords
     given = open_stack(str(tmp_path / "*_B8_crop.tif"), date=["2016-07-18T01:00", "2016-08-03"])
     assert given.time.values[0] == np.datetime64("2016-07-18T01:00")
+
+
+@pytest.mark.parametrize(
+    ("end", "band"), [("B8", "B8"), ("B10_x", "B10"), ("B12", None), ("BQA_2", "BQA"), ("B1.b", None)]
+)
+def test_band_of_an_image_beside_metadata(tmp_path, end, band):
+    written = write_scene(tmp_path, is_flat=True, collection="pre", level="L1T")
+    assert landsat.scene_beside(str(tmp_path / f"{written.name}_{end}.tif")).band == band
 
 
 def test_metadata_of_another_scene_say_nothing(tmp_path):

@@ -62,9 +62,9 @@ def open_product(place: str, tile: Sequence[str] | None) -> list[Product]:
             "*_MTL.xml or *_MTL.json. Fetch the whole scene, or give its images, such as 'scenes/*_B8.TIF'."
         )
     scenes = [_LandsatScene.read(tree, name) for name in names]
-    wanted: list[Product] = [scene for scene in scenes if tile is None or scene.tile in tile]
+    wanted: list[Product] = [scene for scene in scenes if tile is None or scene.metadata.tile in tile]
     if not wanted:
-        there = ", ".join(sorted({scene.tile for scene in scenes}))
+        there = ", ".join(sorted({scene.metadata.tile for scene in scenes}))
         raise NoSuchTile(
             f"open_stack() needs tile {' or '.join(tile or ())}; {path} has {there}. Pass tile= one of these: path "
             "and row of a scene in three digits each."
@@ -105,12 +105,7 @@ class _LandsatScene:
     @property
     def scenes(self) -> list[Scene]:
         """What is known of the acquisition without a band."""
-        return [replace(_scene(self.metadata), tile=self.tile)]
-
-    @property
-    def tile(self) -> str:
-        """Path and row."""
-        return f"{self.metadata.path:03}{self.metadata.row:03}"
+        return [_scene(self.metadata)]
 
     def layers(self, band: int | str | None, nodata: float | None) -> list[Layer]:
         """Image of a band."""
@@ -125,7 +120,6 @@ class _LandsatScene:
         azimuth, zenith = self._mean_view(name)
         scene = replace(
             _scene(self.metadata),
-            tile=self.tile,
             band=name,
             radiometric_offset=offset,
             quantification=quantification,
@@ -179,19 +173,19 @@ class _LandsatScene:
         if file is None:
             raise FileNotFoundError(
                 f"open_stack() needs the files that the metadata of a scene name; {self.metadata.files[name]} is "
-                f"missing in {self.tree.place}. Fetch it, or give it the name it had; images of other names can be "
-                "opened by a pattern, such as 'scenes/*_B8_crop.tif'."
+                f"missing in {self.tree.place}. Fetch it, give it the name it had, or take the metadata away; "
+                "images of other names can be opened by a pattern, such as 'scenes/*_B8_crop.tif'."
             )
         image = describe(self.tree.gdal_path(file), 1, nodata, None)
         return replace(image, nodata=landsat_bands.fill(name)) if image.nodata is None else image
 
     def _member(self, name: str) -> str | None:
         """File of the scene in the tree, whatever the case of its letters."""
-        wanted = str(self.folder / name)
-        if wanted in self.tree.names:
-            return wanted
-        same = [file for file in self.tree.names if file.lower() == wanted.lower()]
-        return same[0] if len(same) == 1 else None
+        wanted = self.folder / name
+        same = [file for file in self.tree.names if file.lower().endswith(name.lower())]
+        exact = [file for file in same if PurePosixPath(file) == wanted]
+        found = exact or [file for file in same if file.lower() == str(wanted).lower()]
+        return found[0] if len(found) == 1 else None
 
     def _rasters_of_angles(self, grid: Grid) -> dict[str, np.ndarray]:
         """Angles from the rasters of level 1 of Collection 2, in hundredths of degrees."""
@@ -224,13 +218,13 @@ class _LandsatScene:
 
 
 def _scene(metadata: mtl.Metadata) -> Scene:
-    # Level 1 is level 1 whatever its correction, which the geometry tells: the values are the same.
     return Scene(
         name=metadata.name,
         date=metadata.date,
         platform=metadata.platform,
         relative_orbit=metadata.path,
-        level=metadata.level[:2],
+        tile=metadata.tile,
+        level=metadata.level,
         geometry=metadata.geometry,
         processed=metadata.processed,
         sun_azimuth=metadata.sun_azimuth,
@@ -254,14 +248,12 @@ def scene_beside(path: str) -> Scene | None:
     file = Path(path)
     if not _NAMED.match(file.name):
         return None
-    try:
-        beside = [_MTL.fullmatch(other.name) for other in file.parent.iterdir()]
-    except OSError:
+    ends = [match.start() for match in re.finditer("[_.]", file.name)]
+    beside = (file.with_name(f"{file.name[:end]}_MTL.{notation}") for end in reversed(ends) for notation in _NOTATIONS)
+    owner = next((each for each in beside if each.is_file()), None)
+    if owner is None:
         return None
-    owners = {match["scene"] for match in beside if match and re.match(re.escape(match["scene"]) + "[_.]", file.name)}
-    if not owners:
-        return None
-    owner = max(owners, key=len)
-    files = {match["notation"].lower(): match.string for match in beside if match and match["scene"] == owner}
-    name = next(files[notation] for notation in _NOTATIONS if notation in files)
-    return replace(_scene(mtl.read((file.parent / name).read_bytes(), name)), name=file.stem)
+    metadata = mtl.read(owner.read_bytes(), owner.name)
+    rest = file.stem[len(owner.stem) - len("_MTL") + 1 :]
+    bands = [name for name in metadata.files if f"{rest}_".startswith(f"{name}_")]
+    return replace(_scene(metadata), name=file.stem, band=max(bands, key=len, default=None))

@@ -173,8 +173,8 @@ class _Polynomials:
         line, sample = line - middle[0], sample - middle[1]
         raw_line, raw_sample = raw_line - raw_middle[0], raw_sample - raw_middle[1]
         terms = (
-            line, sample, 0.0, raw_line, line * line, line * sample, sample * sample, raw_sample * raw_line**2,
-            raw_line**3,
+            line, sample, 0.0, raw_line, line * line, line * sample, sample * sample, 
+            raw_sample * raw_line * raw_line, raw_line * raw_line * raw_line,
         )  # fmt: skip
         vector = np.stack(
             [
@@ -206,8 +206,8 @@ class _Orbit:
         """Vectors to satellite and sun, NaN where the orbit does not reach."""
         ground, axes = _ground(x, y, crs)
         seconds = self._satellite.closest(ground)
-        view = np.einsum("ij...,j...->i...", axes, self._satellite.at(seconds) - ground)
-        sun = np.einsum("ij...,j...->i...", axes, self._sun.at(seconds))
+        view = (axes * (self._satellite.at(seconds) - ground)).sum(axis=1)
+        sun = (axes * self._sun.at(seconds)).sum(axis=1)
         is_known = self._satellite.covers(seconds) & (_directions(view)[1] < _STEEPEST)
         return np.where(is_known, view, np.nan), np.where(is_known, sun, np.nan)
 

@@ -54,6 +54,11 @@ class Metadata:
     angle_file: str | None = None
 
     @property
+    def tile(self) -> str:
+        """Path and row."""
+        return f"{self.path:03}{self.row:03}"
+
+    @property
     def geometry(self) -> str:
         """Class of processing geometry."""
         return " ".join(part for part in (self.collection, self.correction, self.elevation) if part)
@@ -148,6 +153,7 @@ def odl(content: bytes, name: str) -> dict[str, Groups]:
 
 
 def _assignments(content: bytes, name: str) -> Iterable[tuple[str, str]]:
+    content = content.rstrip(b"\0")  # some old files are filled up
     if len(content) > LIMIT or b"\0" in content:
         raise failure(name, "a binary file" if b"\0" in content else f"{len(content)} bytes")
     try:
@@ -326,7 +332,9 @@ class _Reader:
             if "/" in file or "\\" in file or file.startswith("."):
                 raise failure(self.name, f"the file name {file!r}")
             stem = file.rsplit(".", 1)[0]
-            found[stem[len(name) + 1 :] if stem.startswith(name + "_") else self.band_of(key)] = file
+            # names of files say of the layers what keys do not; before 2012 they say "B10" of band 1
+            is_named = stem.startswith(name + "_") and not re.fullmatch(r"BAND\d+_FILE_NAME", key)
+            found[stem[len(name) + 1 :] if is_named else self.band_of(key)] = file
         if not found:
             raise failure(self.name, "no file of any band")
         return found
