@@ -72,7 +72,7 @@ def test_pixels_times_and_what_is_told_of_them(tmp_path, zarr_format, is_zipped)
 
 
 def test_a_folder_and_a_pattern_hold_products(tmp_path):
-    contents, paths = write_two(tmp_path)
+    _, paths = write_two(tmp_path)
     stack = open_stack(paths, band="red")
     for source in (str(tmp_path), tmp_path, f"{tmp_path}/*.zarr"):
         xr.testing.assert_identical(open_stack(source, band="red").drop_attrs(), stack.drop_attrs())
@@ -412,7 +412,7 @@ def test_coordinates_half_a_pixel_off_are_refused(tmp_path):
     path = made.write(tmp_path)
     group = zarr.open_group(path, path="measurements/reflectance/r10m")
     group["x"][...] = group["x"][...] - 5
-    with pytest.raises(ValueError, match="0.5 px apart"):
+    with pytest.raises(ValueError, match=r"0\.5 px apart"):
         open_stack(path, band="B04")
     group["x"][3] = 0
     with pytest.raises(ValueError, match="evenly spaced"):
@@ -449,7 +449,7 @@ def test_zip_files_that_lead_out_are_refused(tmp_path, name):
     packed = made.write(tmp_path, is_zipped=True)
     with zipfile.ZipFile(packed, "a") as archive:
         archive.writestr(name, "{}")
-    with pytest.raises((ValueError, OSError), match="leads? out|outside|absolute|parent"):
+    with pytest.raises((ValueError, OSError), match=r"/etc/zarr.json|\.\./zarr.json"):
         open_stack(packed, band="B04")
 
 

@@ -288,14 +288,14 @@ def _with_centres(data: xr.DataArray) -> xr.DataArray:
 
     By default stackstac gives the top left corners of pixels; its transform, which it passes on, tells.
     """
-    transform = data.attrs.get("transform")
+    transform = _numbers(data.attrs.get("transform"))
     is_other = not str(data.name).startswith("stackstac-") and "epsg" not in data.coords
     if is_other or "spatial_ref" in data.coords:
         return data
     advice = (
         "Let stackstac give the centres of pixels and keep its attributes: stackstac.stack(..., xy_coords='center')"
     )
-    if not isinstance(transform, (tuple, list)) or len(transform) < 6 or not {"x", "y"} <= set(data.coords):
+    if len(transform) < 6 or not {"x", "y"} <= set(data.coords):
         raise ValueError(
             "open_stack() needs to know whether coordinates are those of pixel centres; got an array of stackstac "
             f"without its transform or its coordinates, which are corners by default. {advice}."
@@ -303,16 +303,24 @@ def _with_centres(data: xr.DataArray) -> xr.DataArray:
     centres = {}
     for axis, size, corner in (("x", transform[0], transform[2]), ("y", transform[4], transform[5])):
         values = np.asarray(data[axis].values, dtype=np.float64)
-        place = (values[0] - float(corner)) / float(size)
-        steps = np.diff(values) / float(size)
+        place = (values[0] - corner) / size
+        steps = np.diff(values) / size
         is_whole = abs(place - round(place)) < 1e-3
         if (np.abs(steps - 1) > 1e-3).any() or not (is_whole or abs(abs(place - round(place)) - 0.5) < 1e-3):
             raise ValueError(
                 "open_stack() needs to know whether coordinates are those of pixel centres; got an array of stackstac "
                 f"whose '{axis}' does not fit its transform, as after resampling. {advice}."
             )
-        centres[axis] = values + float(size) / 2 if is_whole else values
+        centres[axis] = values + size / 2 if is_whole else values
     return data.assign_coords(centres)
+
+
+def _numbers(transform: Any) -> list[float]:
+    """Numbers of an affine transform, none if it is none."""
+    try:
+        return [float(each) for each in transform]
+    except (TypeError, ValueError):
+        return []
 
 
 def _check_one_grid(parts: Sequence[xr.DataArray]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xoffset.readers import whole_chunks
 from xoffset.readers.archives import open_tree
 from xoffset.readers.grids import Window
 
@@ -46,7 +47,10 @@ class Store:
     def variables(self, path: str) -> dict[Hashable, xr.Variable]:
         """Arrays of a group as they are stored, none if it is not there."""
         group = self._group(path)
-        return {} if group is None else dict(xr.backends.ZarrStore(group, mode="r").load()[0])
+        if group is None:
+            return {}
+        group.store.packed.update(array.path for _, array in group.arrays() if whole_chunks.are_packed(array))
+        return dict(xr.backends.ZarrStore(group, mode="r").load()[0])
 
     def is_missing(self, path: str, variable: xr.Variable, chunk: tuple[int, ...]) -> bool:
         """Whether a chunk of an array was never written, or was lost."""
@@ -133,12 +137,17 @@ def open_store(place: str) -> Store:
             f"open_stack() needs a Zarr store; there is none at {place}. Check the path; relative ones start at "
             f"{Path.cwd()}."
         )
-    options = {} if is_local else _options(place)
     try:
         if is_local and Path(place).is_file():
             prefix = _prefix(open_tree(place).names) or ""
-            return Store(place, zarr.open_group(zarr.storage.ZipStore(place), mode="r", path=prefix), prefix)
-        return Store(place, zarr.open_group(place, mode="r", storage_options=options or None))
+            store = whole_chunks.checked(zarr.storage.ZipStore(place))
+            return Store(place, zarr.open_group(store, mode="r", path=prefix), prefix)
+        if is_local:
+            store = whole_chunks.checked(zarr.storage.LocalStore(place, read_only=True))
+        else:
+            remote = zarr.storage.FsspecStore.from_url(place, storage_options=_options(place), read_only=True)
+            store = whole_chunks.checked(remote)
+        return Store(place, zarr.open_group(store, mode="r"))
     except ImportError:
         raise
     except Exception as error:  # what a damaged store or a lost server raises depends on the library and the protocol
