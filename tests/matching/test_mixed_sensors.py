@@ -129,3 +129,25 @@ def test_sigma_holds_for_pairs_of_other_sizes(tmp_path, ground, factor, snr):
         coverage = (abs(error[seen]) < 1.96 * sigma[seen]).mean()
         assert 0.8 < ratio < 1.25, (kind, ratio)
         assert 0.9 < coverage < 0.99, (kind, coverage)
+
+
+@pytest.mark.slow
+def test_sigma_of_a_series_of_two_sizes_holds(tmp_path, ground):
+    shifts = np.concatenate([np.zeros((2, 1)), ground[1][:, 1:]], axis=1)
+    for k in range(5):
+        factor = (2, 6, 2, 6, 2)[k]
+        write(tmp_path, f"a_2020010{k + 1}.tif", drawn(ground[0][k], factor, 5.0, k), factor)
+    stack = xoffset.open_stack(tmp_path, align="cubic")
+    assert stack.native_pixel_size.values.tolist() == [10.0, 30.0, 10.0, 30.0, 10.0]
+    found = xoffset.correlate(stack, xoffset.pairs(stack), search=6, step=16).isel(x=slice(2, -2), y=slice(2, -2))
+    series = xoffset.invert(found)
+    for k in range(1, 5):
+        for axis, name in enumerate("xy"):
+            error = series[f"d{name}"].values[k] - shifts[axis, k]
+            # of the difference of two dates
+            sigma = np.hypot(series[f"sigma_d{name}"].values[k], series[f"sigma_d{name}"].values[0])
+            seen = np.isfinite(error)
+            assert seen.mean() > 0.8
+            assert (abs(error[seen]) < 1.96 * sigma[seen]).mean() > 0.88, (k, name)
+    spread = series.sigma_dx.median(("y", "x")).values
+    assert spread[[1, 3]].min() > 3.0 * spread[[0, 2, 4]].max()

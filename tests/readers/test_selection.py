@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import pickle
 
+import landsat_products
 import numpy as np
 import pytest
 import safe_products
@@ -379,3 +380,40 @@ def test_tiles_of_an_old_product_in_two_zones_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"tiles of one grid.*tile='04MGV' or tile='05MKP'"):
         open_stack(tmp_path, band="B04")
     assert open_stack(tmp_path, band="B04", tile="04MGV").sizes["time"] == 1
+
+
+def test_scenes_of_landsat(tmp_path, caplog):
+    landsat_products.write_scene(tmp_path, processed="2016-07-18T23:59:57", seed=1)
+    final = landsat_products.write_scene(tmp_path, processed="2016-09-06T10:00:00", seed=2, packed=".tar")
+    with caplog.at_level(logging.WARNING, "xoffset"):
+        stack = open_stack(tmp_path, band="red")
+    assert stack.scene.values.tolist() == [final.name]
+    assert f"{final.name}, not " in caplog.text
+    older = landsat_products.write_scene(tmp_path, platform="LE07", time="2016-07-10T20:37:06.3391580", seed=3)
+    with pytest.raises(
+        ValueError, match=r"B4 of LC08 \[red\] \(2 scenes\), B4 of LE07 \[nir08\] \(1 scene\).*band='red'"
+    ):
+        open_stack(tmp_path, band="B4")
+    assert open_stack(tmp_path, band="red").scene.values.tolist() == [older.name, final.name]
+    landsat_products.write_scene(tmp_path, path=62, time="2016-07-27T20:37:06.3391580")
+    with pytest.raises(ValueError, match=r"Landsat scenes of one relative orbit; got 62 \(1 scene\), 63 \(3 scenes\)"):
+        open_stack(tmp_path, band="red")
+    assert open_stack(tmp_path, band="red", orbit=63).sizes["time"] == 2
+
+
+def test_sentinel2_and_landsat_in_one_stack(tmp_path):
+    corner = landsat_products.CORNER
+    for day in (17, 22):
+        date = f"2016-07-{day}T20:50:31.024"
+        safe_products.write(tmp_path, date=date, tile="07VEH", corner=corner, size=120, baseline="02.04", orbit=8)
+    landsat_products.write_scene(tmp_path)
+    with pytest.raises(ValueError, match="not on that of"):
+        open_stack(tmp_path, band="red")
+    stack = open_stack(tmp_path, band="red", align="cubic")
+    assert stack.platform.values.tolist() == ["S2A", "LC08", "S2A"]
+    assert stack.relative_orbit.values.tolist() == [8, 63, 8]
+    assert stack.native_pixel_size.values.tolist() == [10.0, 30.0, 10.0]
+    assert stack.attrs["align"] == "cubic"
+    np.testing.assert_array_equal(open_stack(tmp_path, band="red", align="cubic", chunks=50), stack)
+    only = open_stack(tmp_path, band="red", align="cubic", orbit=[8, 63], tile=["07VEH", "063018"])
+    np.testing.assert_array_equal(only, stack)
