@@ -287,6 +287,16 @@ def test_rows_of_landsat_are_one_image():
     assert [each.scene.tile for each in chosen(layers)] == ["063017 + 063018"] * 2
 
 
+def test_the_order_of_the_files_makes_no_difference():
+    layers = tiles_of_two_dates()
+    for files in (layers, layers[::-1], [layers[k] for k in (2, 0, 3, 1)]):
+        found = sorted(chosen([], files=files), key=lambda each: each.scene.date)
+        assert [each.scene.tile for each in found] == ["31TGK + 31TGL"] * 2
+        assert [each.scene for each in found] == [
+            each.scene for each in sorted(chosen(layers), key=lambda each: each.scene.date)
+        ]
+
+
 def test_tiles_of_files_are_one_image(tmp_path):
     for day in (1, 6):
         for row, tile in enumerate(("32TLS", "32TLR")):

@@ -102,6 +102,7 @@ def _scene(scenes: Sequence[Scene]) -> Scene:
         scenes[0],
         **texts,
         date=min(scene.date for scene in scenes),
+        has_gaps=any(scene.has_gaps for scene in scenes),
         sun_azimuth=sun[0],
         sun_elevation=sun[1],
         view_azimuth=azimuth,

@@ -225,12 +225,13 @@ def _passes(layers: Sequence[Layer]) -> list[list[Layer]]:
     """Images by pass, those of one in the order of their tiles."""
     passes: list[list[Layer]] = []
     for same in _grouped(layers, _track):
-        for layer in sorted(same, key=lambda layer: layer.scene.date):
-            last = passes[-1] if passes and same[0] is not layer else []
-            if not last or _track(last[0]) != _track(layer) or not _continues(last, layer):
-                passes.append([layer])
+        first, *others = sorted(same, key=lambda layer: layer.scene.date)
+        passes.append([first])
+        for layer in others:
+            if _continues(passes[-1], layer):
+                passes[-1].append(layer)
             else:
-                last.append(layer)
+                passes.append([layer])
     return [sorted(each, key=lambda layer: str(layer.scene.tile)) for each in passes]
 
 
