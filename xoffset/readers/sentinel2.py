@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xoffset.readers import archives, files, sentinel2_files, sentinel2_layers, sentinel2_metadata, xml
+from xoffset.readers import archives, sentinel2_files, sentinel2_layers, sentinel2_metadata, xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.bands import OF_SENTINEL2
 from xoffset.readers.grids import Grid
@@ -85,11 +85,8 @@ class Product:
         name, size = self.band_named(band)
         scene = self.metadata.scene(name)
         declared = 0.0 if name not in _WITHOUT_NODATA else None
-        file = self.image(name, size)
-        tree = self.granule.tree
-        if file.lower().endswith(".jp2") and not _is_whole(tree, file):
-            raise files.unreadable(f"{tree.place}: {file}", "the file ends before the image does")
-        image = describe(tree.gdal_path(file), None, declared if nodata is None else nodata, None)
+        path = sentinel2_files.whole_raster(self.granule.tree, self.image(name, size))
+        image = describe(path, None, declared if nodata is None else nodata, None)
         _check_extent(image, self.metadata)
         return [Layer(scene, image)]
 
@@ -234,14 +231,6 @@ def _check_tile(product: Product) -> None:
             f"open_stack() needs tiles with their own metadata; got {product.granule.metadata} of {product.place}, "
             f"which describes tile {told}. Fetch the product again."
         )
-
-
-def _is_whole(tree: Tree, name: str) -> bool:
-    """Whether an image goes on to its end; of an archive, whether it is as it was when it was packed."""
-    # an archive knows a checksum of each file, which GDAL passes over
-    is_packed = bool(archives.kind_of(tree.place))
-    with tree.opened(name) as stream:
-        return files.is_whole_jpeg2000(stream, by_reading=is_packed)
 
 
 def _check_extent(image: RasterImage, metadata: Metadata) -> None:
