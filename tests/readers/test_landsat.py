@@ -118,6 +118,18 @@ def test_archives_without_a_telling_name(tmp_path):
     assert open_stack(other, band="B8").scene.item() == written.name
 
 
+@pytest.mark.parametrize("pattern", ["*", "LC08*", "*/*", "**/*", "**/*_MTL.*"])
+def test_patterns_that_find_all_files_of_scenes(tmp_path, pattern):
+    is_flat = "/" not in pattern
+    scenes = [
+        write_scene(tmp_path, is_flat=is_flat, time=time, notations=("txt", "xml"), coefficients="chips")
+        for time in ("2016-07-18T20:37:06", "2016-08-03T20:37:09")
+    ]
+    stack = open_stack(str(tmp_path / pattern), band="pan")
+    assert stack.scene.values.tolist() == [scene.name for scene in scenes]
+    assert "quantification" in stack.coords
+
+
 @pytest.mark.parametrize("folder", ["./", "scene/", "./a/b/"])
 def test_folders_within_archives(tmp_path, folder):
     written = write_scene(tmp_path, has_angles=True)
@@ -472,6 +484,7 @@ def test_letters_of_suffixes(tmp_path):
         (lambda text: text.rsplit("END_GROUP", 1)[0], "a file that ends within L1_METADATA_FILE|LANDSAT_METADATA_FILE"),
         (lambda text: "\0\1\2" + text, "a binary file"),
         (lambda text: text + text, "twice"),
+        (lambda text: text.replace("METADATA_FILE\n", "METADATA_FILE\nA = 1\n", 1), "a file of LANDSAT_METADATA_FILE"),
         (lambda text: "GROUP = OTHER\n A = 1\nEND_GROUP = OTHER\n", "a file of OTHER"),
         (lambda text: text.replace("20:37:06.3391580Z", "25:37:06Z"), "the time 2016-07-18 25:37:06"),
         (lambda text: text.replace("= 2016-07-18", "= 2016-07-19"), r"and 2016-07-19 for LC08_"),
@@ -574,6 +587,7 @@ def test_cut_and_foreign_archives(tmp_path):
         lambda text: re.sub(r"(MEAN_SAT_VECTOR = ).*", r"\1(1, x, 3)", text),
         lambda text: re.sub(r"(MEAN_SAT_VECTOR = ).*", r"\1(1, 3)", text),
         lambda text: text.split("GROUP = PROJECTION")[0],
+        lambda text: "GROUP = A\n" + text.replace("END\n", "END_GROUP = A\n"),
     ],
 )
 def test_damaged_coefficients(tmp_path, change):
@@ -650,6 +664,28 @@ def test_real_metadata(data_folder):
         assert {"LC": "SR_B4", "LE": "SR_B3", "LT": "SR_B3", "LM": "B5"}[found.platform[:2]].lstrip("SR_") in {
             name.lstrip("SR_") for name in found.files
         }
+
+
+@pytest.mark.data
+def test_real_metadata_with_images(tmp_path, data_folder):
+    """Scenes whose metadata are real, and whose images are small."""
+    files = sorted((data_folder / "stac_and_landsat_metadata" / "landsat").glob("*_MTL.*"))
+    for k, file in enumerate(files):
+        folder = tmp_path / f"{k} {file.name}"
+        folder.mkdir()
+        (folder / file.name).write_bytes(file.read_bytes())
+        values = np.random.default_rng(k).integers(0, 200, (20, 20), dtype="uint16")
+        for name in set(re.findall(r"[\w.]+\.TIF", file.read_text())):
+            written_by.write_image(folder / name, values)
+        stack = open_stack(folder, band="red")
+        np.testing.assert_array_equal(stack[0], as_floats(values))
+        is_level_2 = stack.level.item() == "L2SP"
+        number = {"C": "4", "E": "3", "T": "3", "M": "5"}[stack.platform.item()[1]]
+        assert only(folder).layers("red", None)[0].scene.band == f"{'SR_' if is_level_2 else ''}B{number}"
+        factor, addend = (2.75e-5, -0.2) if is_level_2 else (1.3446e-3, -0.001552)
+        np.testing.assert_allclose(1 / stack.quantification, factor, rtol=1e-10)
+        np.testing.assert_allclose(stack.radiometric_offset / stack.quantification, addend, rtol=1e-10)
+        assert only(folder).class_layer(GRID)[1]["cloud"] == 8
 
 
 @pytest.mark.data

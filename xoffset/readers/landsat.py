@@ -182,6 +182,8 @@ class _LandsatScene:
     def _member(self, name: str) -> str | None:
         """File of the scene in the tree, whatever the case of its letters."""
         wanted = self.folder / name
+        if str(wanted) in self.tree.names:
+            return str(wanted)
         same = [file for file in self.tree.names if file.lower().endswith(name.lower())]
         exact = [file for file in same if PurePosixPath(file) == wanted]
         found = exact or [file for file in same if file.lower() == str(wanted).lower()]
@@ -257,3 +259,22 @@ def scene_beside(path: str) -> Scene | None:
     rest = file.stem[len(owner.stem) - len("_MTL") + 1 :]
     bands = [name for name in metadata.files if f"{rest}_".startswith(f"{name}_")]
     return replace(_scene(metadata), name=file.stem, band=max(bands, key=len, default=None))
+
+
+def _scenes_around(file: Path) -> list[Path]:
+    """Paths of the scenes, without any ending, that a file may belong to by its name; the longest first."""
+    ends = [match.start() for match in re.finditer("[_.]", file.name)]
+    return [file.with_name(file.name[:end]) for end in reversed(ends) if end]
+
+
+def without_parts(places: Sequence[str]) -> list[str]:
+    """Places less the files of scenes whose metadata are among them, of which one notation is kept."""
+    metadata: dict[Path, dict[str, str]] = {}
+    for place in places:
+        match = _MTL.fullmatch(Path(place).name)
+        if match:
+            scene = Path(place).with_name(match["scene"])
+            metadata.setdefault(scene, {})[match["notation"].lower()] = place
+    kept = {next(files[notation] for notation in _NOTATIONS if notation in files) for files in metadata.values()}
+    is_part = (any(scene in metadata for scene in _scenes_around(Path(place))) for place in places)
+    return [place for place, is_one in zip(places, is_part, strict=True) if place in kept or not is_one]

@@ -73,7 +73,8 @@ class Coefficients:
 def read(content: bytes, name: str) -> Coefficients:
     """Angle coefficients; `name` is that of the file, for messages."""
     groups = mtl.odl(content, name)
-    if "FILE_HEADER" not in groups or len(groups) < 2:
+    is_nested = any(isinstance(value, dict) for values in groups.values() for value in values.values())
+    if "FILE_HEADER" not in groups or len(groups) < 2 or is_nested:
         raise mtl.failure(name, "a file without angle coefficients")
     # the groups of this file have no root around them, so that their values stand where groups would
     return Coefficients(groups, name)  # type: ignore[arg-type]
@@ -173,7 +174,7 @@ class _Polynomials:
         line, sample = line - middle[0], sample - middle[1]
         raw_line, raw_sample = raw_line - raw_middle[0], raw_sample - raw_middle[1]
         terms = (
-            line, sample, 0.0, raw_line, line * line, line * sample, sample * sample, 
+            line, sample, 0.0, raw_line, line * line, line * sample, sample * sample,
             raw_sample * raw_line * raw_line, raw_line * raw_line * raw_line,
         )  # fmt: skip
         vector = np.stack(

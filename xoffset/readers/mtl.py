@@ -86,7 +86,7 @@ def _groups(content: bytes, name: str) -> Groups:
     if len(roots) != 1:
         raise failure(name, f"{len(roots)} of them in one" if roots else "none")
     (title, groups), *_ = roots.items()
-    if title not in _ROOTS or not groups:
+    if title not in _ROOTS or not groups or not all(isinstance(values, dict) for values in groups.values()):
         raise failure(name, f"a file of {title}")
     return groups
 

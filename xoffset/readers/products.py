@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import xarray as xr
@@ -22,6 +23,13 @@ def is_product(place: Any) -> bool:
     if isinstance(place, xr.DataTree):
         return eopf.is_tree(place)
     return any(each.is_product(place) for each in FORMATS)
+
+
+def without_parts(places: Sequence[str]) -> list[str]:
+    """Places less those that are parts of a product among them, as patterns may find both."""
+    folders = {place for place in places if Path(place).is_dir() and is_product(place)}
+    apart = [place for place in places if not any(str(folder) in folders for folder in Path(place).parents)]
+    return landsat.without_parts(apart)
 
 
 def open_products(place: Any, tile: Sequence[str] | None) -> list[Product]:
