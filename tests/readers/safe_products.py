@@ -27,8 +27,8 @@ class Truth:
 
     `pixels`, `detectors` and `classes` are by band and pixel size, as in "B04_10m"; 0 of pixels and of detectors is
     nodata. `classes` are "SCL_20m" of L2A, else booleans "opaque", "cirrus" and "snow" of 60 m. `sun` and `view` are
-    (zenith, azimuth) at the nodes of a grid (rows, columns), `step` [m] apart, the first at the upper left corner; `view`
-    by band and detector, NaN far from the detector.
+    (zenith, azimuth) at the nodes of a grid (rows, columns), `step` [m] apart, the first at the upper left corner;
+    `view` by band and detector, NaN far from the detector.
     """
 
     path: Path
@@ -344,7 +344,8 @@ def _gml(features, epsg):
     members = "".join(
         f'<eop:MaskFeature gml:id="{name}"><eop:maskType codeSpace="urn:gs2:S2PDGS:maskType">{kind}</eop:maskType>'
         f'<eop:extentOf><gml:Polygon gml:id="{name}_Polygon"><gml:exterior><gml:LinearRing>'
-        f'<gml:posList srsDimension="2">{ring}</gml:posList></gml:LinearRing></gml:exterior></gml:Polygon></eop:extentOf></eop:MaskFeature>\n'
+        f'<gml:posList srsDimension="2">{ring}</gml:posList></gml:LinearRing>'
+        "</gml:exterior></gml:Polygon></eop:extentOf></eop:MaskFeature>\n"
         for name, kind, ring in features
     )
     return (

@@ -32,6 +32,8 @@ _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".
 # Text of a compressed tar that is kept when its names are listed, since going back means inflating it all again.
 _TEXTS = (".xml", ".txt", ".json", ".safe", ".gml")
 _SMALL = 2**20
+# GDAL knows files in a tar only by names that are shorter; others by where they begin and how long they are.
+_LONG = 100
 
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
@@ -199,6 +201,7 @@ class _Tar:
     kind: str
     names: tuple[str, ...]
     texts: dict[str, bytes]
+    spans: dict[str, tuple[int, int]]
 
     def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
         with self.opened(name) as stream:
@@ -216,12 +219,19 @@ class _Tar:
                 yield stream
 
     def gdal_path(self, name: str) -> str:
-        return f"/vsitar/{{{self.place}}}/{_listed(self, name)}"
+        _listed(self, name)
+        if len(name) < _LONG:
+            return f"/vsitar/{{{self.place}}}/{name}"
+        if self.kind != "tar":
+            got = f"{name}, whose name is too long for a compressed tar file to be read in place,"
+            raise _refused(self.place, got, "Unpack it, and give the folder.")
+        return "/vsisubfile/{}_{},{}".format(*self.spans[name], self.place)
 
 
 def _tar(place: str, kind: str) -> Tree:
     names: list[str] = []
     texts: dict[str, bytes] = {}
+    spans: dict[str, tuple[int, int]] = {}
     try:
         with _opened_tar(place, kind) as archive:
             for member in archive:
@@ -229,11 +239,12 @@ def _tar(place: str, kind: str) -> Tree:
                 if member.isfile():
                     name = _plain(member.name)
                     names.append(name)
+                    spans[name] = member.offset_data, member.size
                     if kind == "tar.gz" and member.size <= _SMALL and name.lower().endswith(_TEXTS):
                         texts[name] = cast(IO[bytes], archive.extractfile(member)).read()
     except _DAMAGE as error:
         raise _damaged(place, f"a tar file that is damaged or cut ({error})") from error
-    return _Tar(place, kind, _unique(place, names), texts)
+    return _Tar(place, kind, _unique(place, names), texts, spans)
 
 
 def _check_member(place: str, member: tarfile.TarInfo, n_before: int) -> None:

@@ -16,7 +16,7 @@ from xoffset._blocks import threads, tiles
 from xoffset.model import checks, products
 from xoffset.model.dates import as_dates
 from xoffset.model.grids import crs_of, spacing
-from xoffset.model.variables import Table
+from xoffset.model.tables import Table
 from xoffset.readers.grids import Grid
 from xoffset.readers.products import is_product, open_products
 from xoffset.readers.rasters import PathLike, find

@@ -67,8 +67,8 @@ def class_layer(source: PathLike | Iterable[PathLike], *, like: xr.DataArray) ->
         values = beside.layers(found, like, partial(_read, names, are_bits), 1, dtype)
     fields = {"classes": (("time", "y", "x"), values[:, 0])}
     data = beside.labelled(fields, CLASSES, like, {"function": "class_layer"})["classes"]
-    listed = np.array(list(names.values()), dtype=dtype)
-    return data.assign_attrs({"flag_masks" if are_bits else "flag_values": listed, "flag_meanings": " ".join(names)})
+    kind = "flag_masks" if are_bits else "flag_values"
+    return data.assign_attrs({kind: list(names.values()), "flag_meanings": " ".join(names)})
 
 
 def _kind_of(found: beside.Beside) -> tuple[np.dtype, dict[str, int], bool]:

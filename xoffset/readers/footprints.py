@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xoffset.readers import grids, xml
+from xoffset.readers import xml
 from xoffset.readers.grids import Grid
+from xoffset.readers.positions import check_crs
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -71,7 +72,10 @@ def read_polygons(root: Element, name: str) -> PolygonMask:
 
 
 def _polygons(feature: Element, name: str) -> Iterator[tuple[Ring, ...]]:
-    for polygon in feature.iter("Polygon"):
+    polygons = [*feature.iter("Polygon"), *feature.iter("PolygonPatch")]
+    if not polygons:
+        raise _broken(name, f"the feature {feature.get('id')!r} without a polygon")
+    for polygon in polygons:
         outlines = [ring for each in polygon.iter("exterior") for ring in _rings(each, polygon, name)]
         holes = [ring for each in polygon.iter("interior") for ring in _rings(each, polygon, name)]
         if len(outlines) != 1:
@@ -101,8 +105,8 @@ def _size(numbers: np.ndarray) -> int:
 
 def _broken(name: str, what: str) -> ValueError:
     return ValueError(
-        f"a mask of polygons is needed as Sentinel-2 has them; got {name} with {what}. Fetch the product again, or "
-        "leave it out."
+        f"open_stack() needs masks of polygons as Sentinel-2 has them; got {name} with {what}. Fetch the product "
+        "again, or leave it out."
     )
 
 
@@ -116,29 +120,40 @@ def _code(srs_name: str | None) -> str | None:
 
 
 def covered(features: Sequence[Feature], grid: Grid) -> np.ndarray:
-    """Pixels of a grid whose centres lie in any of the features, boolean (rows, columns)."""
-    from rasterio.features import rasterize
+    """Pixels of a grid whose centres lie in any of the features, boolean (rows, columns).
 
-    shapes = [
-        ({"type": "Polygon", "coordinates": [ring.tolist() for ring in rings]}, 1)
-        for feature in features
-        for rings in feature.polygons
-    ]
-    shape = (grid.height, grid.width)
-    if not shapes:
-        return np.zeros(shape, dtype=np.bool_)
-    burnt = rasterize(shapes, out_shape=shape, transform=grid.transform(grid.whole), dtype=np.uint8)
-    return np.asarray(burnt, dtype=np.bool_)
+    Of two polygons with a common edge just one has the centres on it. Rasterio's own way would set filters of warnings,
+    which are those of all threads.
+    """
+    out = np.zeros((grid.height, grid.width), dtype=np.bool_)
+    # rows and columns in rising order, as views of the same pixels
+    rows, columns = (slice(None, None, -1 if step < 0 else 1) for step in (grid.dy, grid.dx))
+    rising = out[rows, columns]
+    for feature in features:
+        for rings in feature.polygons:
+            _add_inside(rings, grid.x_centres[columns], grid.y_centres[rows], rising)
+    return out
 
 
-def check_place(mask: PolygonMask, grid: Grid) -> None:
-    """Refuse a grid that is in another CRS than the polygons."""
-    if mask.crs is not None and mask.crs != grid.crs:
-        raise ValueError(
-            f"a grid is needed in the CRS of the product; got {grids.name_of(grid.crs)} for {mask.name} in "
-            f"{grids.name_of(mask.crs)}. Ask for the layer on a stack in the CRS of the product, then reproject it "
-            "like the stack: layer.rio.reproject_match(stack)."
-        )
+def _add_inside(rings: Sequence[Ring], x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """Set the pixels (rows, columns) at rising places that have an odd number of edges of the rings to their left."""
+    start = np.concatenate(rings)
+    end = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
+    low, high = np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])
+    # an edge reaches from its low end to just below its high one
+    first, last = np.searchsorted(y, low), np.searchsorted(y, high)
+    edge = np.repeat(np.arange(len(start)), last - first)
+    if not edge.size:
+        return
+    row = np.arange(edge.size) - np.repeat(np.cumsum(last - first) - last, last - first)
+    (x0, y0), (x1, y1) = start[edge].T, end[edge].T
+    column = np.searchsorted(x, x0 + (y[row] - y0) / (y1 - y0) * (x1 - x0))
+    top, left = row.min(), column.min()
+    crossed = np.zeros((row.max() + 1 - top, column.max() + 1 - left), dtype=np.uint8)
+    np.add.at(crossed, (row - top, column - left), 1)
+    # the last column may lie behind the last pixel
+    inside = np.add.accumulate(crossed, axis=1, dtype=np.uint8)[:, : len(x) - left] & 1
+    out[top : top + inside.shape[0], left : left + inside.shape[1]] |= inside.astype(np.bool_)
 
 
 def detectors(mask: PolygonMask, band: str, grid: Grid) -> np.ndarray:
@@ -147,7 +162,7 @@ def detectors(mask: PolygonMask, band: str, grid: Grid) -> np.ndarray:
     Footprints of neighbouring detectors may overlap: there a pixel is that of the detector whose footprint reaches
     deeper, which parts the overlap along its middle; of equally deep ones that of the lower number.
     """
-    check_place(mask, grid)
+    check_crs(grid, mask.crs, mask.name)
     by_number: dict[int, list[Feature]] = {}
     for feature in mask.features:
         match = _DETECTOR.search(feature.name)

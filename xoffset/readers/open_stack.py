@@ -17,7 +17,7 @@ from xoffset.readers import arrays, dates, grids, objects, saved_stack, zeros
 from xoffset.readers.pixels import Align, Reader, describe
 from xoffset.readers.products import is_product, open_products
 from xoffset.readers.rasters import PathLike, arrange, find
-from xoffset.readers.scenes import Layer, as_tiles, coordinates
+from xoffset.readers.scenes import Layer, as_tiles, coordinates, gaps
 
 Chunks = int | Mapping[str, int]
 Source = PathLike | objects.Loaded | Iterable[PathLike | objects.Loaded]
@@ -78,7 +78,7 @@ def open_stack(
         are put north up by the coordinates `x` and `y`, which must be there in steps of this size.
     chunks
         Side of the dask blocks along y and x [px], or a mapping of both, -1 for the whole axis; one date a block.
-        Each block reads its own window, for which JPEG and PNG decode the whole image: take -1 there. A file that
+        Each block reads its own window, and JPEG 2000 is read once a row of its tiles, JPEG and PNG once. A file that
         has changed since the stack was opened raises when it is computed. Without `chunks` all pixels are read at once,
         into NumPy.
 
@@ -144,7 +144,8 @@ def open_stack(
         y=frame.y_centres[window[0]],
         crs=grids.as_pyproj(frame.crs),
         attrs=_history({"band": band, "tile": tile, "bbox": bbox, "nodata": nodata, "pixel_size": pixel_size}, readers)
-        | zeros.tell(zeros_in),
+        | zeros.tell(zeros_in)
+        | gaps(scenes),
     )
     stack = stack.assign_coords(coordinates(scenes))
     products.finish_stack(stack)

@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import xarray as xr
 
-from xoffset.readers import eopf, sentinel2
+from xoffset.readers import eopf, landsat, other_archives, sentinel2
 from xoffset.readers.scenes import Format, Product
 
-# Modules that answer `is_product` and `open_product`, in the order in which they are asked.
+# Modules that answer `is_product` and `open_product`, in the order in which they are asked; the last takes any archive.
 FORMATS = cast(
     tuple[Format, ...],
-    (sentinel2, eopf),
+    (sentinel2, landsat, eopf, other_archives),
 )
 
 

@@ -90,9 +90,8 @@ class Product:
         declared = 0.0 if name not in _WITHOUT_NODATA else None
         file = self.image(name, size)
         tree = self.granule.tree
-        with tree.opened(file) as stream:
-            if file.lower().endswith(".jp2") and not files.is_whole_jpeg2000(stream):
-                raise files.unreadable(f"{tree.place}: {file}", "the file ends before the image does")
+        if file.lower().endswith(".jp2") and not _is_whole(tree, file):
+            raise files.unreadable(f"{tree.place}: {file}", "the file ends before the image does")
         image = describe(tree.gdal_path(file), None, declared if nodata is None else nodata, None)
         _check_extent(image, self.metadata)
         return [Layer(scene, image)]
@@ -201,6 +200,11 @@ def open_product(place: str, tile: Sequence[str] | None) -> list[AnyProduct]:
             f"open_stack() needs Sentinel-2 products of level 1C or 2A, with metadata of their tiles "
             f"(GRANULE/*/MTD_TL.xml); got none in {place}{_seen(tree)}. Fetch the whole product, or leave it out."
         )
+    if any(each.is_orphan for each in granules):
+        raise FileNotFoundError(
+            f"open_stack() needs Sentinel-2 products with their metadata (MTD_MSIL1C.xml or MTD_MSIL2A.xml, which tell "
+            f"the offsets of values); got {place} without{_seen(tree)}. Fetch the whole product, or leave it out."
+        )
     parsed = {name: xml.parse(tree.text(name), name) for name in {each.product_metadata for each in granules} if name}
     if tile is not None:
         granules = [each for each in granules if each.tile is None or each.tile in tile]
@@ -211,7 +215,8 @@ def open_product(place: str, tile: Sequence[str] | None) -> list[AnyProduct]:
         _check_tile(each)
     wanted = [each for each in products if tile is None or each.metadata.tile_of_id() in tile]
     if not wanted:
-        there = sorted({each.tile or "unknown" for each in sentinel2_files.granules(tree)})
+        there = sorted({name for each in sentinel2_files.granules(tree) if (name := each.tile)})
+        there = there or sorted({each.metadata.tile_of_id() for each in products})
         raise ValueError(
             f"open_stack() needs tile {' or '.join(tile or ())}; {place} has {', '.join(there)}. Pass tile= one of "
             "them, or leave the product out."
@@ -232,6 +237,14 @@ def _check_tile(product: Product) -> None:
             f"open_stack() needs tiles with their own metadata; got {product.granule.metadata} of {product.place}, "
             f"which describes tile {told}. Fetch the product again."
         )
+
+
+def _is_whole(tree: Tree, name: str) -> bool:
+    """Whether an image goes on to its end; of an archive, whether it is as it was when it was packed."""
+    # an archive knows a checksum of each file, which GDAL passes over
+    is_packed = bool(archives.kind_of(tree.place))
+    with tree.opened(name) as stream:
+        return files.is_whole_jpeg2000(stream, by_reading=is_packed)
 
 
 def _check_extent(image: RasterImage, metadata: Metadata) -> None:

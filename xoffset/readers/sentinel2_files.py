@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from xoffset.readers import archives
 from xoffset.readers.archives import Tree
 
 # S2A_OPER_MTD_SAFL1C_PDMC_... until the end of 2016, MTD_MSIL1C.xml since. Products of users had USER in the name.
@@ -34,6 +33,11 @@ class Granule:
     product_metadata: str | None
 
     @property
+    def is_orphan(self) -> bool:
+        """Whether it lies in a product whose own metadata are not there."""
+        return self.product_metadata is None and PurePosixPath(self.metadata).parent.parent.name == "GRANULE"
+
+    @property
     def names(self) -> list[str]:
         """Names of all files of the tile."""
         folder = _folder(self.metadata)
@@ -42,7 +46,8 @@ class Granule:
     @property
     def tile(self) -> str | None:
         """Name of the tile as the names of the files tell it."""
-        found = _TILE.search(_folder(self.metadata).rstrip("/")) or _TILE.search(self.metadata)
+        path = PurePosixPath(self.metadata)
+        found = _TILE.search(path.parent.name) or _TILE.search(path.name)
         return found[1] if found else None
 
     @property
@@ -116,7 +121,7 @@ def root_of(place: str) -> tuple[str, str | None]:
     Paths may be those of the product, of its metadata or manifest, or of the folder or metadata of one tile.
     """
     path = Path(place).expanduser().absolute()
-    if path.is_file() and not archives.kind_of(place):
+    if path.is_file() and (path.name == "manifest.safe" or describes_product([path.name])):
         path = path.parent
     if path.parent.name == "GRANULE" and path.is_dir():
         above = path.parent.parent

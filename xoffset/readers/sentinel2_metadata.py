@@ -24,13 +24,15 @@ _logger = logging.getLogger(__name__)
 # Position of a band in lists of the metadata: its bandId.
 BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 
-# Baselines whose geometry changed, by the first of each generation. 02.04 replaced a processing with misregistered
-# detectors and yaw; 03.00 began to tie images to the Global Reference Image, and with it and 04.00 the DEM became that
-# of Copernicus; 05.00 is the archive processed anew, all tied and with one DEM. Those between changed no geometry:
-# radiometry, masks, names, or (02.07) the outermost pixels.
+# Baselines whose geometry changed, by the first of each generation. Products of before 02.04 have known errors of
+# geometry (shifted pixels, misregistered bands); since 03.00 images are tied to the Global Reference Image where that
+# succeeds; until 04.00 the DEM became that of Copernicus, which not all metadata tell; 05.00 is the archive processed
+# anew. Those between changed radiometry, masks, names or, as 02.07 did, the outermost pixels: a class for each of them
+# would cut series for nothing.
 _GENERATIONS = ("02.04", "03.00", "04.00", "05.00")
 _BASELINE = re.compile(r"_N(\d\d\.\d\d)$")
 _REFINING = re.compile(rb"""<(?:\w+:)?Image_Refining\s[^>]*?flag\s*=\s*["'](\w+)["']""")
+_PIECE, _LONGEST_TAG = 2**20, 500
 _REPORTED = {"has not been refined": False, "has been refined": True}
 
 
@@ -232,9 +234,15 @@ def _is_refined(granule: Granule) -> bool | None:
 
 
 def _flag(tree: Tree, name: str) -> bool | None:
-    # Read without a parser: these files hold every state of the satellite, tens of megabytes.
-    found = _REFINING.search(tree.text(name))
-    return {b"REFINED": True, b"NOT_REFINED": False}.get(found[1]) if found else None
+    # Read in pieces and without a parser: behind the flag stand all states of the satellite, tens of megabytes.
+    piece = b""
+    with tree.opened(name) as stream:
+        while more := stream.read(_PIECE):
+            piece = piece[-_LONGEST_TAG:] + more
+            found = _REFINING.search(piece)
+            if found:
+                return {b"REFINED": True, b"NOT_REFINED": False}.get(found[1])
+    return None
 
 
 def _reported(tree: Tree, name: str) -> bool | None:
