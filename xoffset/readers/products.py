@@ -8,7 +8,7 @@ from typing import Any, cast
 import xarray as xr
 
 from xoffset.readers import eopf, landsat, other_archives, sentinel2
-from xoffset.readers.scenes import Format, Product
+from xoffset.readers.scenes import Format, NoSuchTile, Product
 
 # Modules that answer `is_product` and `open_product`, in the order in which they are asked; the last takes any archive.
 FORMATS = cast(
@@ -29,3 +29,17 @@ def open_products(place: Any, tile: Sequence[str] | None) -> list[Product]:
     if isinstance(place, xr.DataTree):
         return eopf.open_tree(place, tile)
     return next(each for each in FORMATS if each.is_product(place)).open_product(place, tile)
+
+
+def open_all(places: Sequence[Any], tile: Sequence[str] | None) -> list[Product]:
+    """The products in several places, of which some may lack the tiles wanted."""
+    found: list[Product] = []
+    reasons: list[NoSuchTile] = []
+    for place in places:
+        try:
+            found += open_products(place, tile)
+        except NoSuchTile as reason:
+            reasons.append(reason)
+    if reasons and not found:
+        raise ValueError(str(reasons[0])) from reasons[0]
+    return found

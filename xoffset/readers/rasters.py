@@ -31,7 +31,7 @@ def find(source: Any) -> list[Any]:
     if isinstance(source, (str, os.PathLike)):
         paths = _search(os.fspath(source))
     elif isinstance(source, Iterable) and not isinstance(source, (bytes, Mapping)):
-        paths = [path if isinstance(path, xr.DataTree) else os.fspath(path) for path in source]
+        paths = [each for path in source for each in _listed(path)]
     else:
         raise TypeError(
             f"open_stack() needs a file, a list of files, a pattern or a folder; got {type(source).__name__}. "
@@ -46,6 +46,15 @@ def find(source: Any) -> list[Any]:
                 "such as 'scenes/**/*_B04_10m.jp2', or one folder alone. It is no product that is known."
             )
     return [_absolute(path) for path in paths]
+
+
+def _listed(path: Any) -> list[Any]:
+    """What an entry of a list stands for: a pattern for its files, all else for itself."""
+    if isinstance(path, xr.DataTree):
+        return [path]
+    place = os.fspath(path)
+    is_pattern = glob.has_magic(place) and "://" not in place and not Path(place).expanduser().exists()
+    return _search(place) if is_pattern else [place]
 
 
 def _absolute(path: Any) -> Any:
