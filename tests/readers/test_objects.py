@@ -341,7 +341,7 @@ def geographic(data, code=4326):
         (lambda: of_odc().red > 3, TypeError, "real numbers"),
         (lambda: of_odc().red.assign_coords(time=[1, 2]), TypeError, "datetime64"),
         (lambda: of_odc().red.assign_coords(time=TIMES[[0, 0]] + np.array([0, "NaT"], "m8[ns]")), ValueError, "NaT"),
-        (lambda: of_odc().red.assign_coords(x=X + 3 * (X == X[5])), ValueError, "evenly spaced"),
+        (lambda: of_odc().red.assign_coords(x=X + 3 * (X[5] == X)), ValueError, "evenly spaced"),
         (lambda: of_odc().red.drop_vars("x"), ValueError, "coordinates x and y"),
         (lambda: of_odc().red.isel(x=slice(0)), ValueError, "at least one"),
         (lambda: of_odc().red.rename(y="row"), ValueError, "needs dims"),

@@ -13,7 +13,7 @@ import xarray as xr
 
 from xoffset._options import is_number
 from xoffset.model.grids import agree, crs_of
-from xoffset.readers import grids
+from xoffset.readers import grids, positions
 from xoffset.readers.grids import Grid, Window
 from xoffset.readers.stored import Stored
 from xoffset.readers.zarr_stores import as_mapping
@@ -225,21 +225,8 @@ def _check_place(data: xr.DataArray, grid: Grid, name: str) -> None:
 
 def sampled(stored: Stored, place: Grid, grid: Grid, outside: int) -> np.ndarray:
     """Values of the pixels of an array (y, x) that hold the pixel centres of a grid: by position, not interpolated."""
-    if place.crs != grid.crs:
-        raise ValueError(
-            f"a grid is needed in the CRS of the product; got {grids.name_of(grid.crs)} for {stored.place} in "
-            f"{grids.name_of(place.crs)}. Ask for the layer on a stack in the CRS of the product, then reproject it "
-            "like the stack: layer.rio.reproject_match(stack)."
-        )
-    rows = np.floor((grid.y_centres - place.y) / place.dy).astype(np.int64)
-    columns = np.floor((grid.x_centres - place.x) / place.dx).astype(np.int64)
-    is_row, is_column = (rows >= 0) & (rows < place.height), (columns >= 0) & (columns < place.width)
+    positions.check_crs(grid, place.crs, stored.place)
     out = np.full((grid.height, grid.width), outside, dtype=np.uint8)
-    if is_row.any() and is_column.any():
-        rows, columns = rows[is_row], columns[is_column]
-        top, left = int(rows.min()), int(columns.min())
-        read = stored.raw((slice(top, int(rows.max()) + 1), slice(left, int(columns.max()) + 1)))
-        # of a layer that was opened with its fill value decoded, which is 0
-        whole = np.nan_to_num(read).astype(np.uint8)
-        out[np.ix_(is_row, is_column)] = whole[np.ix_(rows - top, columns - left)]
+    # of a layer that was opened with its fill value decoded, which is 0
+    positions.lay(lambda window: np.nan_to_num(stored.raw(window)).astype(np.uint8), place, grid, out)
     return out

@@ -55,6 +55,11 @@ def names_of_bands(offered: Bands) -> str:
     )
 
 
+def last_of(place: str) -> str:
+    """Last part of a path or address."""
+    return re.split(r"[/\\]", place.rstrip("/"))[-1]
+
+
 def choose(band: int | str | None, offered: Bands, place: str) -> tuple[str, str]:
     """Name of a band as it is stored, and the path of its group."""
     wanted, step = _asked(band)
@@ -62,7 +67,7 @@ def choose(band: int | str | None, offered: Bands, place: str) -> tuple[str, str
     if wanted is None or not steps or (step is not None and step not in steps):
         need = "the name of a band" if band is None else f"band {band!r}"
         raise ValueError(
-            f"open_stack() needs {need}; {place} has {names_of_bands(offered) or 'none'}. Pass band='B04', or "
+            f"open_stack() needs {need}; {last_of(place)} has {names_of_bands(offered) or 'none'}. Pass band='B04', or "
             "'B04_20m' for other pixels than its native ones."
         )
     if step is None:
@@ -126,7 +131,7 @@ def scene(attrs: Mapping[str, Any], place: str) -> Scene:
 
 def _name(attrs: Mapping[str, Any], place: str) -> tuple[str, dict[str, str]]:
     """Name of a product without suffix, and what it tells, from the place and the STAC item."""
-    last = re.split(r"[/\\]", place.rstrip("/"))[-1]
+    last = last_of(place)
     identity = str(as_mapping(attrs.get("stac_discovery")).get("id") or "")
     for text in (last, identity):
         found = _NAME.search(text)
