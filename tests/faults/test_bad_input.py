@@ -796,6 +796,8 @@ CASES = [
     ("yearly_velocity: seasonal", lambda o: YEARLY(o.shifts, seasonal=None), TypeError, r"Pass one of the two"),
     # ------------------------------------------------------------------------------------ files, maps, synthetic images
     ("open_stack: number", lambda o: xoffset.open_stack(3), TypeError, r"Pass paths: open_stack\('scenes/\*\.tif'\)"),
+    ("open_stack: orbit", lambda o: xoffset.open_stack("no/*.tif", orbit="8"), ValueError, r"such as orbit=8"),
+    ("open_stack: tile", lambda o: xoffset.open_stack("no/*.tif", tile="T1"), ValueError, r"Pass one such as tile="),
     ("open_stack: nothing", lambda o: xoffset.open_stack("no/*.tif"), FileNotFoundError, r"Check the pattern"),
     ("detectors: number", lambda o: xoffset.detectors(3, like=o.stack), TypeError, r"Pass paths"),
     ("detectors: nothing", lambda o: xoffset.detectors("no/*", like=o.stack), FileNotFoundError, r"Check the pattern"),

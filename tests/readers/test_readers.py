@@ -88,7 +88,8 @@ def series(folder, count=3, **options):
 )
 def test_dates_of_published_names(name, when, platform, orbit):
     scene = dates.scenes([f"/data/{name}"], None)[0]
-    assert scene == dates.Scene(Path(name).stem, np.datetime64(when, "us"), platform, orbit)
+    assert (scene.name, scene.date, scene.platform) == (Path(name).stem, np.datetime64(when, "us"), platform)
+    assert scene.relative_orbit == orbit
     assert scene.date.dtype == "datetime64[us]"
 
 
@@ -258,7 +259,6 @@ def test_dates_by_list():
         (["2020-01-01", 2020], ValueError, "got 2020. Write"),
         (["2020-01-01", np.datetime64("NaT")], ValueError, "NaT.*Write"),
         (date(2020, 1, 1), TypeError, "Put it in a list"),
-        (["2020-01-01", "2020-01-01T00"], ValueError, "2020-01-01T00:00:00.* both a.tif and b.tif. Keep one of them"),
     ],
 )
 def test_errors_of_lists(given, error, message):
@@ -1064,11 +1064,10 @@ def test_sentinel2_band_files(data_folder):
     stack = open_stack(f"{folder}/*.SAFE/**/*_B04_10m.tif")
     assert stack.time.values[0] == np.datetime64("2019-02-12T19:26:51")
     assert (stack.platform.item(), stack.relative_orbit.item()) == ("S2A", 13)
-    with pytest.raises(
-        ValueError, match=r"every date once.*T07HFE_20190212T192651_B02_10m.tif and .*one band and tile"
-    ):
+    with pytest.raises(ValueError, match=r"B02 of S2A \[blue\] \(1 scene\), .*Say which: band='blue'"):
         open_stack(f"{folder}/*.SAFE/**/*_B0?_10m.tif")
-    with pytest.raises(ValueError, match="Give the files inside"):
+    np.testing.assert_array_equal(open_stack(f"{folder}/*.SAFE/**/*_B0?_10m.tif", band="red"), stack)
+    with pytest.raises(ValueError, match=r"needs one band.*B01"):
         open_stack(f"{folder}/*.SAFE")
 
 

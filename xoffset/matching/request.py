@@ -23,7 +23,7 @@ from xoffset._arrays.matching.search import Pair
 from xoffset._blocks import tiles
 from xoffset._options import is_whole, speaking_as
 from xoffset.matching.guide import Grid, Guide, make_guide
-from xoffset.model import checks, grids
+from xoffset.model import checks, grids, products
 
 
 class Options(NamedTuple):
@@ -111,9 +111,23 @@ def _prepared(stack: xr.DataArray, network: xr.Dataset, options: Options) -> Req
     frame = grids.frame_of(stack, "correlate")
     grid = Grid.of(stack, frame.spacing, templates[-1], step)
     guide = make_guide(frame, network, options.search, options.prior, grid)
+    guide = guide._replace(pairs=_with_native_sizes(guide.pairs, stack, frame.spacing))
     lattice = _lattice(frame, templates, step, guide, prefilter)
     matcher.check(lattice, prefilter, is_uniform=not isinstance(options.search, xr.DataArray))
     return Request(options, frame, grid, guide, lattice, matcher, prefilter)
+
+
+def _with_native_sizes(pairs: list[Pair], stack: xr.DataArray, spacing: Spacing) -> list[Pair]:
+    """Pairs with the size of the pixels that both images were resampled from, where it was one and larger."""
+    if products.NATIVE_SIZE not in stack.coords:
+        return pairs
+    in_pixels = np.asarray(stack[products.NATIVE_SIZE].values, dtype=np.float64) / math.sqrt(abs(spacing.x * spacing.y))
+    sizes = np.broadcast_to(in_pixels, stack["time"].shape)
+    ends = [(pair, float(sizes[pair.reference]), float(sizes[pair.secondary])) for pair in pairs]
+    return [
+        pair._replace(native=one) if one > 1.0 and math.isclose(one, other, rel_tol=1e-3) else pair
+        for pair, one, other in ends
+    ]
 
 
 def in_metres(fields: dict[str, Any], spacing: Spacing) -> dict[str, Any]:

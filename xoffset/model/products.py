@@ -22,6 +22,8 @@ from xoffset.model.variables import RATE, SERIES, SHIFTS
 # Coordinate of a series on (time), so that it stays with whatever is selected: it is there, and True, where dates have
 # parts of the noise of others.
 SHARES_NOISE = "shares_noise"
+# Coordinate of a stack of which some dates were resampled from other pixel sizes.
+NATIVE_SIZE = "native_pixel_size"
 
 
 def stack(
@@ -192,6 +194,7 @@ def _label_coordinates(data: xr.Dataset | xr.DataArray) -> None:
         "exponential_tau": {"long_name": "time of the exponential decay", "units": "day"},
         "logarithmic_tau": {"long_name": "time of the logarithmic decay", "units": "day"},
         "year": {"long_name": "calendar year, UTC"},
+        NATIVE_SIZE: {"long_name": "side of a pixel before it was resampled onto this grid", "units": "m"},
         SHARES_NOISE: {"long_name": "the date has parts of the noise of others: smoothed, resampled, or summed up"},
     }
     for name, attrs in labels.items():

@@ -56,7 +56,7 @@ def read_angles(root: Element, band: str, name: str) -> TileAngles:
     for element in root.iter("Viewing_Incidence_Angles_Grids"):
         if element.get("bandId") == str(BANDS.index(band)):
             views[int(element.get("detectorId") or 0)] = _grid(element, x, y, name)
-    return TileAngles(_grid(sun, x, y, name), {number: _filled(grid) for number, grid in sorted(views.items())})
+    return TileAngles(_grid(sun, x, y, name), {number: filled(grid) for number, grid in sorted(views.items())})
 
 
 def _grid(element: Element, x: float, y: float, name: str) -> AngleGrid:
@@ -74,7 +74,7 @@ def _grid(element: Element, x: float, y: float, name: str) -> AngleGrid:
     if zenith.shape != azimuth.shape or zenith.ndim != 2 or min(zenith.shape) < 2 or steps[0] != steps[1]:
         raise _broken(f"zeniths {zenith.shape} and azimuths {azimuth.shape} in {name}, {steps[0]} m apart")
     column_step, row_step = steps[0]
-    return AngleGrid(x, y, column_step, -row_step, _directions(zenith, azimuth))
+    return AngleGrid(x, y, column_step, -row_step, directions(zenith, azimuth))
 
 
 def _broken(got: str) -> ValueError:
@@ -92,13 +92,14 @@ def _number(element: Element, tag: str, name: str) -> float:
         raise _broken(f"{text!r} as {tag} in {name}") from None
 
 
-def _directions(zenith: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
+def directions(zenith: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
+    """Unit vectors (..., 3) along x, y and up of angles [degrees]."""
     zenith, azimuth = np.deg2rad(zenith), np.deg2rad(azimuth)
     horizontal = np.sin(zenith)
     return np.stack([horizontal * np.sin(azimuth), horizontal * np.cos(azimuth), np.cos(zenith)], axis=-1)
 
 
-def _filled(grid: AngleGrid) -> AngleGrid:
+def filled(grid: AngleGrid) -> AngleGrid:
     """Grid whose nodes without a direction have that of the nearest node that has one.
 
     Beside it, it is carried on by one node along the plane of all nodes, so that pixels between the last node of a
@@ -116,8 +117,8 @@ def _filled(grid: AngleGrid) -> AngleGrid:
     values = grid.directions[is_known]
     slopes = np.linalg.lstsq(centred, values - values.mean(axis=0), rcond=None)[0]
     reach = np.clip(nodes - nearest, -1, 1)
-    filled = grid.directions[tuple(nearest)] + np.moveaxis(reach, 0, -1) @ slopes
-    return AngleGrid(grid.x, grid.y, grid.dx, grid.dy, np.where(is_known[..., None], grid.directions, filled))
+    carried = grid.directions[tuple(nearest)] + np.moveaxis(reach, 0, -1) @ slopes
+    return AngleGrid(grid.x, grid.y, grid.dx, grid.dy, np.where(is_known[..., None], grid.directions, carried))
 
 
 # -------------------------------------------------------------------------------------------------------------- laying

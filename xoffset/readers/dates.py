@@ -22,17 +22,26 @@ _TIME = r"(?P<date>\d{8}T\d{6})"
 _NAMES = tuple(
     (re.compile(_START + expression), layout)
     for expression, layout in (
-        (rf"(?P<platform>S2[A-D])_MSIL(?:1C|2A)_{_TIME}_(?:N\d{{4}}_)?R(?P<orbit>\d{{3}})(?!\d)", "%Y%m%dT%H%M%S"),
         (
-            r"(?P<platform>S2[A-D])_(?:OPER|USER)_PRD_MSIL(?:1C|2A)_[A-Z0-9_]{4}_\d{8}T\d{6}_R(?P<orbit>\d{3})_V"
+            rf"(?P<platform>S2[A-D])_MSI(?P<level>L1C|L2A)_{_TIME}_(?:N\d{{4}}_)?R(?P<orbit>\d{{3}})(?!\d)"
+            r"(?:_T(?P<tile>\d{2}[A-Z]{3})(?![A-Z0-9]))?",
+            "%Y%m%dT%H%M%S",
+        ),
+        (
+            r"(?P<platform>S2[A-D])_(?:OPER|USER)_PRD_MSI(?P<level>L1C|L2A)_[A-Z0-9_]{4}_\d{8}T\d{6}_R(?P<orbit>\d{3})_V"
             rf"{_TIME}_\d{{8}}T\d{{6}}",
             "%Y%m%dT%H%M%S",
         ),
-        (r"(?P<platform>L[COTEM]0\d)_[A-Z0-9]{2,4}_\d{6}_(?P<date>\d{8})_\d{8}_\d{2}(?!\d)", "%Y%m%d"),
-        (r"(?P<platform>L[COTEM]\d)\d{6}(?P<date>\d{7})[A-Z]{3}\d{2}(?!\d)", "%Y%j"),
-        (rf"T\d{{2}}[A-Z]{{3}}_{_TIME}(?!\d)", "%Y%m%dT%H%M%S"),
+        (
+            r"(?P<platform>L[COTEM]0\d)_(?P<level>[A-Z0-9]{2,4})_(?P<tile>\d{6})_(?P<date>\d{8})_\d{8}_\d{2}(?!\d)",
+            "%Y%m%d",
+        ),
+        (r"(?P<platform>L[COTEM]\d)(?P<tile>\d{6})(?P<date>\d{7})[A-Z]{3}\d{2}(?!\d)", "%Y%j"),
+        (rf"T(?P<tile>\d{{2}}[A-Z]{{3}})_{_TIME}(?!\d)", "%Y%m%dT%H%M%S"),
     )
 )
+# Band in a file's name: B04, B8A, B04_10m of Sentinel-2; B8, SR_B4, B6_VCID_1, sr_band4 of Landsat.
+_BAND = re.compile(r"(?:^|_)(?:B(\d{1,2}|8A)|(?:sr|toa|bt)_band(\d{1,2}))(?=_|$)")
 
 # Dates in any other name: YYYYMMDD, YYYY-MM-DD or YYYY_MM_DD of 1900 to 2099, alone among letters and digits. What may
 # be a processing time or a tile is never taken, but counts as another date: digits that touch letters, go on to hours,
@@ -63,7 +72,7 @@ _PART_OF = {"d": "mbB", "H": "dj", "M": "H", "S": "M", "f": "S"}
 
 def scenes(paths: Sequence[str], date: str | Iterable[Date] | None) -> list[Scene]:
     """Scene of every path, in the order of the paths; dates from the names unless they are given."""
-    named = [scene_beside(path) or _from_names(path) for path in paths]
+    named = [scene_beside(path) or told(path) for path in paths]
     if date is None:
         found = _without_pattern(paths, named)
     else:
@@ -72,7 +81,6 @@ def scenes(paths: Sequence[str], date: str | Iterable[Date] | None) -> list[Scen
             replace(scene, date=when) if scene else Scene(Path(path).stem, when)
             for path, scene, when in zip(paths, named, given, strict=True)
         ]
-    _check_unique(paths, found)
     return found
 
 
@@ -123,21 +131,20 @@ def _bare_date(path: str) -> tuple[str, np.datetime64]:
     )
 
 
-def _from_names(path: str) -> Scene | None:
-    """Scene told by the file's name or the product folders around it, None if no naming is known."""
+def told(path: str) -> Scene | None:
+    """Scene that the file's name or the product folders around it tell, None if no naming is known."""
     parts = Path(path).absolute().parts[::-1]
     known = [scene for scene in (_from_name(part) for part in parts) if scene is not None]
     if not known:
         return None
-    first = replace(known[0], name=Path(path).stem)
-    # a band file tells its date only; the product folder around it adds platform and orbit
+    stem = Path(path).stem
+    bands = {f"B{match[1] or match[2]}" for match in _BAND.finditer(stem)}
+    first = replace(known[0], name=stem, band=bands.pop() if len(bands) == 1 else None)
+    # a band file tells its date and tile only; the product folder around it adds platform, orbit and level
     for other in known[1:]:
         if other.date == first.date:
-            first = replace(
-                first,
-                platform=first.platform or other.platform,
-                relative_orbit=other.relative_orbit if first.relative_orbit is None else first.relative_orbit,
-            )
+            lacks = [name for name in ("platform", "relative_orbit", "tile", "level") if getattr(first, name) is None]
+            first = replace(first, **{name: getattr(other, name) for name in lacks})
     return first
 
 
@@ -165,7 +172,8 @@ def _scene(match: re.Match[str], layout: str) -> Scene | None:
     platform, orbit = groups.get("platform"), groups.get("orbit")
     if platform and len(platform) == 3 and platform.startswith("L"):  # LC8 before the collections, LC08 since
         platform = f"{platform[:2]}0{platform[2]}"
-    return Scene(match.string, when, platform, None if orbit is None else int(orbit))
+    orbit_number = None if orbit is None else int(orbit)
+    return Scene(match.string, when, platform, orbit_number, tile=groups.get("tile"), level=groups.get("level"))
 
 
 def _from_pattern(paths: Sequence[str], pattern: str) -> list[np.datetime64]:
@@ -255,15 +263,3 @@ def _from_list(paths: Sequence[str], dates: Iterable[Date]) -> list[np.datetime6
             f"Give them in the order of the files, from {Path(paths[0]).name} to {Path(paths[-1]).name}."
         )
     return values
-
-
-def _check_unique(paths: Sequence[str], found: Sequence[Scene]) -> None:
-    seen: dict[np.datetime64, str] = {}
-    for path, scene in zip(paths, found, strict=True):
-        if scene.date in seen:
-            raise ValueError(
-                f"open_stack() needs every date once; got {scene.date} from both {Path(seen[scene.date]).name} and "
-                f"{Path(path).name}. Keep one of them, narrow the pattern to one band and tile, or give the times of "
-                "day, such as date=['2020-07-17T10:30', ...]."
-            )
-        seen[scene.date] = path

@@ -15,7 +15,7 @@ from xoffset.readers import archives, grids, landsat_angles, landsat_bands, mtl
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
 from xoffset.readers.pixels import RasterImage, Reader, describe
-from xoffset.readers.scenes import Layer, Product, Scene
+from xoffset.readers.scenes import Layer, NoSuchTile, Product, Scene
 
 _logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def open_product(place: str, tile: Sequence[str] | None) -> list[Product]:
     wanted: list[Product] = [scene for scene in scenes if tile is None or scene.metadata.tile in tile]
     if not wanted:
         there = ", ".join(sorted({scene.metadata.tile for scene in scenes}))
-        raise ValueError(
+        raise NoSuchTile(
             f"open_stack() needs tile {' or '.join(tile or ())}; {path} has {there}. Pass tile= one of these: path "
             "and row of a scene in three digits each."
         )

@@ -22,7 +22,7 @@ from xoffset.model.dates import DATE_ENCODING
 from xoffset.model.renamed import with_new_names
 from xoffset.readers import completeness, incomplete
 from xoffset.readers.completeness import Listed
-from xoffset.readers.stored import ADVICE, Stored
+from xoffset.readers.stored import ADVICE, Stored, pieces_of
 
 # What a variable must remember to be written again with the same meaning. All other encoding tells how the old file
 # was stored (chunks, shards, codecs, list of coordinates): it is wrong once the data are re-chunked or change format.
@@ -208,7 +208,7 @@ def _check_lines(lines: Mapping[str, xr.Variable], place: str) -> None:
     """Read what has one dim at most, such as the axes that xarray reads at once, for errors that name it."""
     for name, variable in lines.items():
         if variable.ndim < 2:
-            Stored(place, name, variable, _pieces(variable)).raw()
+            Stored(place, name, variable, pieces_of(variable)).raw()
 
 
 def _check_netcdf(file: Path) -> None:
@@ -263,27 +263,17 @@ def _with_coordinates(stored: xr.Dataset, place: str) -> xr.Dataset:
     coordinates = {}
     for name, coordinate in stored.coords.items():
         if not {"y", "x"} <= set(coordinate.dims):
-            read = Stored(place, name, coordinate.variable, _pieces(coordinate.variable)).raw()
+            read = Stored(place, name, coordinate.variable, pieces_of(coordinate.variable)).raw()
             values = coordinate.variable.copy(deep=False, data=read)
             # Strings come back as another type from each format, and netCDF or Zarr refuse that of the other.
             coordinates[name] = values.astype(object) if values.dtype.kind in "TU" else values
     return stored.assign_coords(coordinates)
 
 
-def _pieces(variable: xr.Variable) -> tuple[int, ...]:
-    """Shape of the stored chunks. Of a sharded array the shards: its inner chunks would make thousands of tasks."""
-    known = filter(None, map(variable.encoding.get, ("shards", "chunks", "chunksizes")))
-    pieces = next(known, (1,) * variable.ndim)
-    return tuple(
-        piece if isinstance(piece, int) and piece else max(1, size)
-        for piece, size in zip(pieces, variable.shape, strict=True)
-    )
-
-
 def _source(name: Hashable, stored: xr.Dataset, arrays: dict[str, Listed], place: str, is_partial: bool) -> Stored:
     variable = stored.variables[name]
     fill = arrays[str(name)].fill if name in arrays else None
-    source = Stored(place, name, variable, _pieces(variable), fill, is_partial)
+    source = Stored(place, name, variable, pieces_of(variable), fill, is_partial)
     if arrays or "flags" not in stored or stored["flags"].dtype.kind != "i":
         return source
     for component in ("dx", "vx"):
@@ -310,7 +300,7 @@ def _chunks(stored: xr.Dataset) -> dict[Hashable, int]:
     """One chunk size a dim: whole stored chunks of every variable, as many as make a task worth its overhead."""
     chunks: dict[Hashable, int] = {}
     for variable in stored.data_vars.values():
-        for dim, piece in zip(variable.dims, _pieces(variable.variable), strict=True):
+        for dim, piece in zip(variable.dims, pieces_of(variable.variable), strict=True):
             chunks[dim] = max(1, min(math.lcm(chunks.get(dim, 1), piece), stored.sizes[dim]))
     if not chunks:
         return chunks

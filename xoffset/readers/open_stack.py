@@ -13,20 +13,25 @@ from xoffset import _options
 from xoffset._blocks import threads, tiles
 from xoffset.model import history, products
 from xoffset.model.dates import Date
-from xoffset.readers import dates, grids, saved_stack, zeros
+from xoffset.readers import arrays, dates, grids, objects, saved_stack, selection, zeros
 from xoffset.readers.pixels import Align, Reader, describe
-from xoffset.readers.products import is_product, open_products
+from xoffset.readers.products import is_product, open_all
 from xoffset.readers.rasters import PathLike, arrange, find
 from xoffset.readers.scenes import Layer, as_tiles, coordinates, gaps
+from xoffset.readers.selection import as_orbits, choose
 
 Chunks = int | Mapping[str, int]
+# Part of a pixel by which sizes may differ and be taken for the same, such as those of neighbouring zones.
+_SAME_SIZE = 1e-3
+Source = PathLike | objects.Loaded | Iterable[PathLike | objects.Loaded]
 
 
 def open_stack(
-    source: PathLike | Iterable[PathLike],
+    source: Source,
     *,
     band: int | str | None = None,
     tile: str | Iterable[str] | None = None,
+    orbit: int | Iterable[int] | None = None,
     bbox: tuple[float, float, float, float] | None = None,
     date: str | Iterable[Date] | None = None,
     nodata: float | None = None,
@@ -44,12 +49,20 @@ def open_stack(
     source
         One file, a list of files, a glob pattern such as ``"scenes/*_B04.jp2"``, or a folder, of which the files with
         the suffix of an image are taken. Or a stack that was saved: a Zarr store or netCDF4 file that
-        `stack.to_zarr(path)` or `stack.to_netcdf(path)` wrote.
+        `stack.to_zarr(path)` or `stack.to_netcdf(path)` wrote. Or what other loaders opened: trees of Sentinel-2
+        products (EOPF), and arrays or datasets of odc-stac, stackstac, rioxarray or xarray-eopf, one or a list; they
+        stay lazy if they are.
     band
         Number of the band, counted from 1, or its description. Needed where a file has several bands; an alpha band
-        does not count. Of a saved stack the name of the variable.
+        does not count. Of a saved stack the name of the variable. Of products the name of the band, "B04" or "red", and
+        of several pixel sizes the native one unless it is said, "B04_20m".
     tile
-        Of Sentinel-2 products that hold several tiles the one to read, such as "31TGK".
+        Tiles to read, such as "31TGK", or path and row of Landsat, "063018"; all others are left out. Several tiles of
+        one pass become one image where their grids fit together. Without `tile` every date must have the same tiles;
+        with it a date may lack some, which are NaN.
+    orbit
+        Relative orbits to read, of Landsat paths, one or several. Scenes of products must otherwise be of one orbit
+        for each kind of satellite.
     bbox
         (xmin, ymin, xmax, ymax) in the CRS of the stack [m]. Pixels whose centres lie inside are read, nothing else.
         Dates whose image lies outside are kept, all NaN.
@@ -66,8 +79,8 @@ def open_stack(
     align
         How to resample, once, the files that do not lie on the grid that most files share (of equally many, that of
         the earliest): ``"cubic"`` for images, ``"nearest"`` for classes. The attributes `align` and `resampled` record
-        it. Two images must see at least 1 % of the pixels that all of them span, or of the `bbox`, unless only one
-        reaches into that.
+        it, and `native_pixel_size` where sizes differ. Two images must see at least 1 % of the pixels that all of them
+        span, or of the `bbox`, unless only one reaches into that.
     pixel_size
         Side of a pixel [m] of images without georeference, such as most JPEG and PNG files. Coordinates are local
         metres then, y decreasing downwards. Photographs are turned as their orientation tag says. Rows of netCDF files
@@ -84,9 +97,9 @@ def open_stack(
         Pixel values (time, y, x): float32 from integers of up to 16 bits and float32, float64 otherwise. NaN where a
         file has no pixel, no data, a mask, a transparent pixel, an infinite value or a tile never written. Coordinates
         `x`, `y` are pixel centres [m], y in the row order of the files; `time` is UTC, with the time of day where the
-        name tells it;
-        `scene` is the file's name without suffix; `platform` and `relative_orbit` where all names or product folders
-        tell them; `spatial_ref` holds the CRS.
+        name tells it, and of tiles side by side that of the earliest; `scene` is the file's name without suffix;
+        `platform`, `relative_orbit`, `tile`, `level` and others where all scenes tell them; `native_pixel_size` [m] is
+        that of each image before it was resampled, where one had another; `spatial_ref` holds the CRS.
 
     Raises
     ------
@@ -109,10 +122,17 @@ def open_stack(
     """
     _check_arguments(align, pixel_size)
     if saved_stack.is_saved(source) and not is_product(str(source)):
-        saved_stack.check_options({"date": date, "nodata": nodata, "align": align, "pixel_size": pixel_size})
+        given = {"date": date, "nodata": nodata, "align": align, "pixel_size": pixel_size, "tile": tile, "orbit": orbit}
+        saved_stack.check_options(given)
         sides = None if chunks is None else _sides(chunks)
         return saved_stack.read(source, band=band, bbox=bbox, chunks=sides)  # type: ignore[arg-type]
-    layers = _layers(find(source), band, date, nodata, pixel_size, as_tiles(tile))
+    if objects.are_loaded(source):
+        given = {"align": align, "pixel_size": pixel_size, "tile": tile, "orbit": orbit}
+        saved_stack.check_options(given, "arrays of another loader")
+        sides = None if chunks is None else _sides(chunks)
+        return objects.read(source, objects.Options(band, date, nodata, bbox, sides))
+    wanted = as_tiles(tile), as_orbits(orbit)
+    layers = choose(*_layers(find(source), band, date, nodata, pixel_size, wanted[0]), *wanted)
     order = np.argsort([layer.scene.date for layer in layers], kind="stable")
     scenes, images = [layers[k].scene for k in order], [layers[k].image for k in order]
     frame, window, places = arrange(images, align, bbox)
@@ -123,22 +143,26 @@ def open_stack(
     ]
     shape = window[0].stop - window[0].start, window[1].stop - window[1].start
     pixels: Any
-    if chunks is None:
+    sides = arrays.lazy_sides(images) if chunks is None else _sides(chunks)
+    if sides is None:
         pixels, zeros_in = _read_all(readers, shape, dtype)
     else:
         heights = [reader.heights for reader in readers]
-        pixels, zeros_in = tiles.lazy_images(readers, heights, shape, dtype, _sides(chunks)), zeros.in_samples(readers)
+        pixels, zeros_in = tiles.lazy_images(readers, heights, shape, dtype, sides), zeros.in_samples(readers)
     stack = products.stack(
         pixels,
         time=np.array([scene.date for scene in scenes]),
         x=frame.x_centres[window[1]],
         y=frame.y_centres[window[0]],
         crs=grids.as_pyproj(frame.crs),
-        attrs=_history({"band": band, "tile": tile, "bbox": bbox, "nodata": nodata, "pixel_size": pixel_size}, readers)
+        attrs=_history(
+            {"band": band, "tile": tile, "orbit": orbit, "bbox": bbox, "nodata": nodata, "pixel_size": pixel_size},
+            readers,
+        )
         | zeros.tell(zeros_in)
         | gaps(scenes),
     )
-    stack = stack.assign_coords(coordinates(scenes))
+    stack = stack.assign_coords(coordinates(scenes) | _native_sizes(readers))
     products.finish_stack(stack)
     return stack
 
@@ -150,25 +174,28 @@ def _layers(
     nodata: float | None,
     pixel_size: float | None,
     tile: Sequence[str] | None,
-) -> list[Layer]:
-    """Images of all places: those of products, which know their dates, and raster files."""
+) -> tuple[list[Layer], list[Layer]]:
+    """Images of all places: those of products, which know their dates, and those of raster files."""
     are_products = [is_product(place) for place in places]
     delivered = [place for place, is_one in zip(places, are_products, strict=True) if is_one]
     files = [place for place, is_one in zip(places, are_products, strict=True) if not is_one]
-    for name, value, wanted in (("date", date, files), ("pixel_size", pixel_size, files), ("tile", tile, delivered)):
-        if value is not None and not wanted:
-            what = "products, which know it" if wanted is files else "raster files, which do not tell it"
+    for name, value in (("date", date), ("pixel_size", pixel_size)):
+        if value is not None and not files:
             raise ValueError(
-                f"open_stack() needs no {name}= for {what}; got {value!r}. Leave it out, or look whether "
-                f"{Path(places[0]).name} is what it should be."
+                f"open_stack() needs no {name}= for products, which know it; got {value!r}. Leave it out, or look "
+                f"whether {_name_of(places[0])} is what it should be."
             )
-    layers = [
-        layer for place in delivered for each in open_products(place, tile) for layer in each.layers(band, nodata)
-    ]
-    if files:
-        images = [describe(path, band, nodata, pixel_size) for path in files]
-        layers += [Layer(scene, image) for scene, image in zip(dates.scenes(files, date), images, strict=True)]
-    return layers
+    layers = [layer for each in open_all(delivered, tile) for layer in each.layers(band, nodata)]
+    if not files:
+        return layers, []
+    wanted = selection.of_band(files, band)
+    images = {k: describe(files[k], within, nodata, pixel_size) for k, within in wanted.items()}
+    scenes = dates.scenes(files, date)
+    return layers, [Layer(scenes[k], image) for k, image in images.items()]
+
+
+def _name_of(place: Any) -> str:
+    return "the tree" if isinstance(place, xr.DataTree) else Path(place).name
 
 
 def _check_arguments(align: Align | None, pixel_size: float | None) -> None:
@@ -201,6 +228,18 @@ def _read_all(readers: Sequence[Reader], shape: tuple[int, int], dtype: np.dtype
 
     threads.in_threads(read, range(len(readers)))
     return out, [reader.image.name for reader, found in zip(readers, has_zeros, strict=True) if found]
+
+
+def _native_sizes(readers: Sequence[Reader]) -> dict[str, tuple[str, np.ndarray]]:
+    """Coordinate that tells the pixel size of each date before it was resampled, where one had another than the stack.
+
+    `correlate` needs it: detail that is made up between the pixels of an image moves with them, not with the ground.
+    """
+    sizes = [float(np.sqrt(abs(reader.image.grid.dx * reader.image.grid.dy))) for reader in readers]
+    own = [float(np.sqrt(abs(reader.frame.dx * reader.frame.dy))) for reader in readers]
+    if np.allclose(sizes, own, rtol=_SAME_SIZE, atol=0.0):
+        return {}
+    return {products.NATIVE_SIZE: ("time", np.where(np.isclose(sizes, own, rtol=_SAME_SIZE, atol=0.0), own, sizes))}
 
 
 def _history(parameters: dict[str, Any], readers: Sequence[Reader]) -> dict[str, Any]:

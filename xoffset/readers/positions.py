@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xoffset.readers import files, grids
-from xoffset.readers.grids import Grid
+from xoffset.readers.grids import Grid, Window
 
 if TYPE_CHECKING:
     from rasterio.crs import CRS
@@ -20,7 +21,7 @@ def values_at(path: str, grid: Grid, *, bands: tuple[int, ...] = (1,)) -> tuple[
     Bands count from 1. Only the window that is needed is read. Outside of the file values are zero, and the boolean
     (rows, columns) is False.
     """
-    from rasterio.windows import Window
+    from rasterio.windows import Window as Rectangle
 
     with files.opened(path, is_local=False) as dataset:
         check_crs(grid, dataset.crs, Path(path).name)
@@ -29,19 +30,29 @@ def values_at(path: str, grid: Grid, *, bands: tuple[int, ...] = (1,)) -> tuple[
                 f"open_stack() needs a mask of {max(bands)} bands; got {dataset.count} in {Path(path).name}. Fetch the "
                 "product again, or leave it out."
             )
-        place = dataset.transform
-        rows = np.floor((grid.y_centres - place.f) / place.e).astype(np.int64)
-        columns = np.floor((grid.x_centres - place.c) / place.a).astype(np.int64)
-        rows_inside, columns_inside = (rows >= 0) & (rows < dataset.height), (columns >= 0) & (columns < dataset.width)
+        corner = dataset.transform
+        place = Grid(corner.c, corner.f, corner.a, corner.e, dataset.width, dataset.height, dataset.crs)
         out = np.zeros((len(bands), grid.height, grid.width), dtype=np.result_type(*dataset.dtypes))
-        inside = np.logical_and.outer(rows_inside, columns_inside)
-        if inside.any():
-            rows, columns = rows[rows_inside], columns[columns_inside]
-            top, left = int(rows.min()), int(columns.min())
-            window = Window(left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top)
-            read = dataset.read(list(bands), window=window)
-            out[:, *np.ix_(rows_inside, columns_inside)] = read[:, rows - top][:, :, columns - left]
+        inside = lay(lambda window: dataset.read(list(bands), window=Rectangle.from_slices(*window)), place, grid, out)
     return out, inside
+
+
+def lay(read: Callable[[Window], np.ndarray], place: Grid, grid: Grid, out: np.ndarray) -> np.ndarray:
+    """Put values at the pixels of a grid, (..., rows, columns), by position; where there are any, (rows, columns).
+
+    `read` reads a window of what lies at `place`, a grid of the same CRS.
+    """
+    rows = np.floor((grid.y_centres - place.y) / place.dy).astype(np.int64)
+    columns = np.floor((grid.x_centres - place.x) / place.dx).astype(np.int64)
+    rows_inside, columns_inside = (rows >= 0) & (rows < place.height), (columns >= 0) & (columns < place.width)
+    inside: np.ndarray = np.logical_and.outer(rows_inside, columns_inside)
+    if inside.any():
+        rows, columns = rows[rows_inside], columns[columns_inside]
+        top, left = int(rows.min()), int(columns.min())
+        values = read((slice(top, int(rows.max()) + 1), slice(left, int(columns.max()) + 1)))
+        at = np.ix_(rows_inside, columns_inside)
+        out[..., at[0], at[1]] = values[..., rows - top, :][..., columns - left]
+    return inside
 
 
 def check_crs(grid: Grid, crs: CRS | None, name: str) -> None:

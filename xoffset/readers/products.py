@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from xoffset.readers import landsat, other_archives, sentinel2
-from xoffset.readers.scenes import Format, Product
+import xarray as xr
+
+from xoffset.readers import eopf, landsat, other_archives, sentinel2
+from xoffset.readers.scenes import Format, NoSuchTile, Product
 
 # Modules that answer `is_product` and `open_product`, in the order in which they are asked; the last takes any archive.
 FORMATS = cast(
     tuple[Format, ...],
-    (sentinel2, landsat, other_archives),
+    (sentinel2, landsat, eopf, other_archives),
 )
 
 
-def is_product(place: str) -> bool:
-    """Whether a path or address is a product that one of the readers opens."""
+def is_product(place: Any) -> bool:
+    """Whether a path or address is a product that one of the readers opens, or a tree one that was opened."""
+    if isinstance(place, xr.DataTree):
+        return eopf.is_tree(place)
     return any(each.is_product(place) for each in FORMATS)
 
 
@@ -28,6 +32,22 @@ def without_parts(places: Sequence[str]) -> list[str]:
     return landsat.without_parts(apart)
 
 
-def open_products(place: str, tile: Sequence[str] | None) -> list[Product]:
+def open_products(place: Any, tile: Sequence[str] | None) -> list[Product]:
     """The products in a place that `is_product`."""
+    if isinstance(place, xr.DataTree):
+        return eopf.open_tree(place, tile)
     return next(each for each in FORMATS if each.is_product(place)).open_product(place, tile)
+
+
+def open_all(places: Sequence[Any], tile: Sequence[str] | None) -> list[Product]:
+    """The products in several places, of which some may lack the tiles wanted."""
+    found: list[Product] = []
+    reasons: list[NoSuchTile] = []
+    for place in places:
+        try:
+            found += open_products(place, tile)
+        except NoSuchTile as reason:
+            reasons.append(reason)
+    if reasons and not found:
+        raise ValueError(str(reasons[0])) from reasons[0]
+    return found

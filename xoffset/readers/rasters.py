@@ -6,6 +6,9 @@ import glob
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import xarray as xr
 
 from xoffset.readers import grids
 from xoffset.readers.grids import Bounds, Grid, Window
@@ -20,12 +23,15 @@ LEAST_COMMON = 0.01
 _SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k", ".jpg", ".jpeg", ".png", ".img", ".vrt", ".bil", ".bmp")
 
 
-def find(source: PathLike | Iterable[PathLike]) -> list[str]:
-    """Paths of the images, absolute where they are local, sorted unless they were listed."""
+def find(source: Any) -> list[Any]:
+    """Paths of the images, absolute where they are local, sorted unless they were listed; opened trees as they are."""
+    if isinstance(source, xr.DataTree):
+        return [source]
+    paths: list[Any]
     if isinstance(source, (str, os.PathLike)):
         paths = _search(os.fspath(source))
     elif isinstance(source, Iterable) and not isinstance(source, (bytes, Mapping)):
-        paths = [os.fspath(path) for path in source]
+        paths = [each for path in source for each in _listed(path)]
     else:
         raise TypeError(
             f"open_stack() needs a file, a list of files, a pattern or a folder; got {type(source).__name__}. "
@@ -34,12 +40,26 @@ def find(source: PathLike | Iterable[PathLike]) -> list[str]:
     if not paths:
         raise ValueError("open_stack() needs at least one image; got an empty list. Check how it was made.")
     for path in paths:
-        if Path(path).is_dir() and not is_product(path):
+        if not isinstance(path, xr.DataTree) and Path(path).is_dir() and not is_product(path):
             raise ValueError(
                 f"open_stack() needs image files; got the folder {path} among them. Give the files inside: a pattern "
                 "such as 'scenes/**/*_B04_10m.jp2', or one folder alone. It is no product that is known."
             )
-    return [str(Path(path).expanduser().absolute()) if Path(path).expanduser().exists() else path for path in paths]
+    return [_absolute(path) for path in paths]
+
+
+def _listed(path: Any) -> list[Any]:
+    """What an entry of a list stands for: a pattern for its files, all else for itself."""
+    if isinstance(path, xr.DataTree):
+        return [path]
+    place = os.fspath(path)
+    is_pattern = glob.has_magic(place) and "://" not in place and not Path(place).expanduser().exists()
+    return _search(place) if is_pattern else [place]
+
+
+def _absolute(path: Any) -> Any:
+    is_there = not isinstance(path, xr.DataTree) and Path(path).expanduser().exists()
+    return str(Path(path).expanduser().absolute()) if is_there else path
 
 
 def _search(source: str) -> list[str]:

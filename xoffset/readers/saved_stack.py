@@ -61,7 +61,7 @@ def read(
     with_chunks: dict[Hashable, int] | None = None if chunks is None else {"time": 1, "y": chunks[0], "x": chunks[1]}
     with _options.speaking_as("open_stack", "open_result"):
         found = open_stored(place, with_chunks, are_pixels=True)
-    stack = _cropped(_picked(found, place, band), bbox)
+    stack = cropped(_picked(found, place, band), bbox)
     if chunks is None:
         stack = stack.load()
         found.close()
@@ -94,7 +94,7 @@ def _picked(found: xr.Dataset, place: str, band: int | str | None) -> xr.DataArr
     return stack.assign_attrs({name: value for name, value in found.attrs.items() if name not in stack.attrs})
 
 
-def _cropped(stack: xr.DataArray, bbox: Bounds | None) -> xr.DataArray:
+def cropped(stack: xr.DataArray, bbox: Bounds | None) -> xr.DataArray:
     """Pixels whose centres lie within the box."""
     if bbox is None:
         return stack
@@ -104,10 +104,8 @@ def _cropped(stack: xr.DataArray, bbox: Bounds | None) -> xr.DataArray:
     return stack.isel(y=rows, x=columns)
 
 
-def check_options(options: Mapping[str, Any]) -> None:
+def check_options(options: Mapping[str, Any], what: str = "a stack that was saved") -> None:
     """Refuse options that are for files of images, not for a saved stack."""
     given = [name for name, value in options.items() if value is not None]
     if given:
-        raise ValueError(
-            f"open_stack() needs no {given[0]}= for a stack that was saved; got {options[given[0]]!r}. Leave it out."
-        )
+        raise ValueError(f"open_stack() needs no {given[0]}= for {what}; got {options[given[0]]!r}. Leave it out.")

@@ -109,6 +109,10 @@ class Product(Protocol):
         """
 
 
+class NoSuchTile(ValueError):
+    """A place has none of the tiles wanted, which another place may have."""
+
+
 class Format(Protocol):
     """What a reader of products answers: a module with these two functions."""
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from xoffset.readers import archives, sentinel2_files, sentinel2_layers, sentinel2_metadata, xml
 from xoffset.readers.archives import Tree
+from xoffset.readers.bands import OF_SENTINEL2
 from xoffset.readers.grids import Grid
 from xoffset.readers.pixels import RasterImage, describe
-from xoffset.readers.scenes import Layer, Scene
+from xoffset.readers.scenes import Layer, NoSuchTile, Scene
 from xoffset.readers.scenes import Product as AnyProduct
 from xoffset.readers.sentinel2_files import Granule
 from xoffset.readers.sentinel2_metadata import Metadata
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"S2[A-D]_(MSIL|\w{4}_PRD_MSIL)\w+(\.SAFE)?(\.zip|\.tar|\.tgz|\.tar\.gz)", re.IGNORECASE)
 _BAND = re.compile(r"(?i:B0?(\d{1,2}|8A)|([A-Z]{3}))(?:_(\d\d)m)?")
-_COMMON = {
-    "coastal": "B01", "blue": "B02", "green": "B03", "red": "B04", "rededge1": "B05", "rededge2": "B06",
-    "rededge3": "B07", "nir": "B08", "nir08": "B8A", "nir09": "B09", "cirrus": "B10", "swir16": "B11", "swir22": "B12",
-}  # fmt: skip
 # Pixel size of what was measured or computed [m]: copies are given in other sizes too.
 _NATIVE = dict.fromkeys(("B02", "B03", "B04", "B08", "AOT", "WVP"), 10) | dict.fromkeys(("B01", "B09", "B10"), 60)
 # Layers of which 0 is a value like others: probabilities [%].
@@ -109,7 +106,7 @@ class Product:
 
     def band_named(self, band: int | str | None) -> tuple[str, int | None]:
         """Name of a band as in "B04", and the pixel size [m] where it was asked for."""
-        match = _BAND.fullmatch(_COMMON.get(band.lower(), band)) if isinstance(band, str) else None
+        match = _BAND.fullmatch(OF_SENTINEL2.get(band.lower(), band)) if isinstance(band, str) else None
         known = {name for name, _ in self._sizes()}
         name, size = "", None
         if match:
@@ -216,7 +213,7 @@ def open_product(place: str, tile: Sequence[str] | None) -> list[AnyProduct]:
     if not wanted:
         there = sorted({name for each in sentinel2_files.granules(tree) if (name := each.tile)})
         there = there or sorted({each.metadata.tile_of_id() for each in products})
-        raise ValueError(
+        raise NoSuchTile(
             f"open_stack() needs tile {' or '.join(tile or ())}; {place} has {', '.join(there)}. Pass tile= one of "
             "them, or leave the product out."
         )

@@ -131,20 +131,10 @@ class Metadata:
         # L2A takes its geometry from the L1C product that it was made of, whatever its own baseline
         ids = (xml.optional(self.tile, ".//L1C_TILE_ID"), self.tile_id)
         found = next((match[1] for each in ids if each and (match := _BASELINE.search(each))), None)
-        found = found or xml.optional(self.product, ".//PROCESSING_BASELINE")
-        if found is None or not "01" <= found < "06":
-            return f"baseline {found or 'unknown'}"
-        first = max((each for each in _GENERATIONS if each <= found), default=None)
-        return f"baseline {first} or alike" if first else f"baseline before {_GENERATIONS[0]}"
+        return generation(found or xml.optional(self.product, ".//PROCESSING_BASELINE"))
 
     def _elevation_model(self) -> str:
-        text = xml.optional(self.product, ".//PRODUCTION_DEM_TYPE") or ""
-        copernicus = re.search(r"COP(?:ERNICUS)?[-_]?DEM[-_]?(?:GLO)?[-_]?(\d\d)", text, re.IGNORECASE)
-        if copernicus:
-            return f"DEM Copernicus {copernicus[1]} m"
-        # what else Sen2Cor writes into L2A is the elevation model of its correction of the atmosphere, or a folder
-        named = re.search(r"DEM_([A-Z0-9]+)_", text)
-        return f"DEM {named[1]}" if named else "DEM unknown"
+        return elevation_model(xml.optional(self.product, ".//PRODUCTION_DEM_TYPE") or "")
 
     def _sensing_time(self) -> np.datetime64:
         text = xml.optional(self.tile, ".//SENSING_TIME")
@@ -259,3 +249,21 @@ def _reported(tree: Tree, name: str) -> bool | None:
     messages = [each.text or "" for each in xml.parse(tree.text(name), name).iter("message")]
     told = [state for text, state in _REPORTED.items() if any(text in message for message in messages)]
     return told[0] if len(told) == 1 else None
+
+
+def generation(baseline: str | None) -> str:
+    """Baselines whose geometry is like that of one, "05.11", in words."""
+    if baseline is None or not "01" <= baseline < "06":
+        return f"baseline {baseline or 'unknown'}"
+    first = max((each for each in _GENERATIONS if each <= baseline), default=None)
+    return f"baseline {first} or alike" if first else f"baseline before {_GENERATIONS[0]}"
+
+
+def elevation_model(text: str) -> str:
+    """Elevation model that a product was made with, in words, from what it says of it."""
+    copernicus = re.search(r"COP(?:ERNICUS)?[-_]?DEM[-_]?(?:GLO)?[-_]?(\d\d)", text, re.IGNORECASE)
+    if copernicus:
+        return f"DEM Copernicus {copernicus[1]} m"
+    # what else Sen2Cor writes into L2A is the elevation model of its correction of the atmosphere, or a folder
+    named = re.search(r"DEM_([A-Z0-9]+)_", text)
+    return f"DEM {named[1]}" if named else "DEM unknown"

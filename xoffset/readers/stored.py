@@ -67,7 +67,7 @@ class Stored:
     def raw(self, key: Any = ...) -> np.ndarray:
         """Values as they are stored, unwritten ones included."""
         try:
-            return np.asarray(self.variable[key].values)
+            return values_of(self.variable[key])
         except MemoryError:
             raise
         except Exception as error:  # what a damaged chunk raises depends on the library and on the byte that is wrong
@@ -86,7 +86,7 @@ class Stored:
         )
         for chunk in chunks:
             try:
-                self.variable[chunk].values  # noqa: B018 (reads them)
+                values_of(self.variable[chunk])
             except Exception:  # the one that the block has met
                 return self._place_of(chunk)
         return self._place_of(key)
@@ -100,6 +100,11 @@ class Stored:
         return placed(self.variable.dims, self._ends(key), self.pieces)
 
 
+def values_of(variable: xr.Variable) -> np.ndarray:
+    """Values of a variable, read or computed in the thread that asks for them."""
+    return np.asarray(variable.to_base_variable().compute(scheduler="synchronous").values)
+
+
 def placed(dims: Sequence[Hashable], ends: Sequence[tuple[int, int]], pieces: Sequence[int]) -> str:
     """Text that tells where a chunk lies, by its number and by its place along the dims."""
     if not dims:
@@ -107,3 +112,13 @@ def placed(dims: Sequence[Hashable], ends: Sequence[tuple[int, int]], pieces: Se
     number = "/".join(str(start // piece) for (start, _), piece in zip(ends, pieces, strict=True))
     places = ", ".join(f"{dim} {start} to {stop - 1}" for dim, (start, stop) in zip(dims, ends, strict=True))
     return f"chunk {number} ({places})"
+
+
+def pieces_of(variable: xr.Variable) -> tuple[int, ...]:
+    """Shape of the stored chunks. Of a sharded array the shards: its inner chunks would make thousands of tasks."""
+    known = filter(None, map(variable.encoding.get, ("shards", "chunks", "chunksizes")))
+    pieces = next(known, (1,) * variable.ndim)
+    return tuple(
+        piece if isinstance(piece, int) and piece else max(1, size)
+        for piece, size in zip(pieces, variable.shape, strict=True)
+    )

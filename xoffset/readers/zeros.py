@@ -10,6 +10,7 @@ import numpy as np
 
 from xoffset.readers import grids
 from xoffset.readers.grids import Window
+from xoffset.readers.mosaics import Mosaic
 from xoffset.readers.pixels import WHOLE_ONLY, RasterImage, Reader, read_pixels
 
 NOTICE = "areas of zeros look like nodata, which no file declares: open with nodata=0 where they are"
@@ -27,7 +28,11 @@ _log = logging.getLogger(__name__)
 def is_undeclared(reader: Reader) -> bool:
     """Whether the image of a reader says of no pixel that it holds no data; those of products always say so."""
     image = reader.image
-    return isinstance(image, RasterImage) and image.nodata is None and image.alpha is None and not image.is_masked
+    parts = image.parts if isinstance(image, Mosaic) else (image,)
+    return any(
+        isinstance(part, RasterImage) and part.nodata is None and part.alpha is None and not part.is_masked
+        for part in parts
+    )
 
 
 def has_area(pixels: np.ndarray) -> bool:

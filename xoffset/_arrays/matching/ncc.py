@@ -13,7 +13,7 @@ import numpy as np
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, memory, pyramid, search, significance
+from xoffset._arrays.matching import constant, locking, memory, pyramid, search, significance
 from xoffset._arrays.matching.images import Image, prepare, working_dtype
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._kernels import bits
@@ -158,7 +158,8 @@ class NCC:
                 step=lattice.step,
                 template=lattice.template,
             )
-            scene = Scene(used[pair.reference], used[pair.secondary], lattice.margin - lattice.reach, nodes)
+            inset = lattice.margin - lattice.reach
+            scene = Scene(used[pair.reference], used[pair.secondary], inset, nodes, pair.native)
             found = _match(scene, candidates.within(part), self)
             if self.both_ways:
                 back = _match(scene.reversed(), candidates.within(part).reversed(), self)
@@ -208,6 +209,7 @@ class Scene:
     secondary: tuple[Image, ...]
     inset: int
     nodes: zncc.Nodes
+    native: float  # side of the pixels that both were resampled from, px
 
     def reversed(self) -> Scene:
         """The same with the two images in each other's place."""
@@ -245,6 +247,11 @@ def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
         is_wanted = (chosen == size) & candidates.wanted
         _refine(scene, template, found, is_wanted, refined, flags, matcher.refine)
     u, v, score, variance_x, variance_y, covariance = np.moveaxis(refined, -1, 0)
+    if scene.native > 1.0:
+        variance_x, variance_y = (
+            of_noise + locking.variance(reference, shift, scene.native)
+            for of_noise, shift in ((variance_x, u), (variance_y, v))
+        )
     fields = [u, v, score, found[..., 3], variance_x, variance_y, covariance, chance, flags]
     if len(reference.templates) > 1:
         fields.append(np.array(reference.templates)[chosen])

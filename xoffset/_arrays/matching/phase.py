@@ -14,7 +14,7 @@ import scipy.ndimage
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, memory
+from xoffset._arrays.matching import constant, locking, memory
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.images import prepare, working_dtype
 from xoffset._arrays.matching.search import Pair
@@ -177,6 +177,10 @@ class Phase:
                 flags = np.where(is_inside, 0, bits.OUTSIDE).astype(np.int32)
                 found = _match(windows[pair.reference], second, flags, lattice.search[0], self)
                 found[:2] += centre[:, ::-1].T
+                if pair.native > 1.0:
+                    for shift, of_noise in (("dx", "variance_dx"), ("dy", "variance_dy")):
+                        image, along = sources[pair.reference].image, found[FIELDS.index(shift)]
+                        found[FIELDS.index(of_noise)] += locking.variance(image, along, pair.native)
                 out[:, k, batch[:, 0], batch[:, 1]] = found
         for flags, pair, where in zip(out[-1], pairs, candidates, strict=True):
             constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), where, lattice)

@@ -24,12 +24,16 @@ ALONE = 2.0
 
 
 class Pair(NamedTuple):
-    """Indices of the two images of a pair, which prior of a guide holds for it, and by what factor."""
+    """Indices of the two images of a pair, which prior of a guide holds for it, and by what factor.
+
+    `native` is the side in pixels of those that both images were resampled from, 1 if they were not, or from others.
+    """
 
     reference: int
     secondary: int
     prior: int = 0
     scale: float = 1.0
+    native: float = 1.0
 
 
 def roles(pairs: Sequence[Pair], ways: int) -> tuple[set[int], set[int]]:
