@@ -66,6 +66,7 @@ def write(
     refined=False,
     dem="S2__OPER_DEM_GLOBEF_PDMC_19800101T000000_S19800101T000000",
     processed=None,
+    strip=None,
     masks=None,
     overlap=0.0,
     seed=0,
@@ -76,16 +77,23 @@ def write(
     """Product of one tile in a folder NAME.SAFE or a file NAME.zip, with the names of since December 2016.
 
     `size` is the side of the tile in pixels of 10 m, a multiple of 6. `pixels` are those of 10 m of a band, of which
-    coarser ones are means; else noise. `refined` None leaves the metadata of the data strip out. `masks` are "gml" or
-    "jp2", that of the baseline if not told. Footprints of polygons overlap by `overlap` metres. `told` are other texts
-    of the metadata: `offset`, `quantification`.
+    coarser ones are means; else noise. `strip` is when the data strip starts, else the date. `refined` None leaves the
+    metadata of the data strip out. `masks` are "gml" or "jp2", that of the baseline if not told. Footprints of polygons
+    overlap by `overlap` metres. `told` are other texts of the metadata: `offset`, `quantification`.
     """
     acquired, made = _stamp(date), _stamp(processed or np.datetime64(date, "s") + np.timedelta64(2, "h"))
     name = f"{platform}_MSI{level}_{acquired}_N{baseline.replace('.', '')}_R{orbit:03}_T{tile}_{made}"
     root = Path(folder) / f"{name}.SAFE"
     granule = f"GRANULE/{level}_T{tile}_A031710_{acquired}"
     known = _truth(root, name, tile, date, level, baseline, size, bands, pixels, corner, seed, told)
-    ids = {"platform": platform, "level": level, "baseline": baseline, "made": made, "tile": tile}
+    ids = {
+        "platform": platform,
+        "level": level,
+        "baseline": baseline,
+        "made": made,
+        "tile": tile,
+        "strip": _stamp(strip or date),
+    }
     kind = masks or ("jp2" if baseline >= "04" else "gml")
     images = _write_images(root / granule / "IMG_DATA", known, level, f"T{tile}_{acquired}")
     _write_masks(root / granule / "QI_DATA", known, level, kind, overlap, "MSK_{}_{}.{}")
@@ -127,7 +135,7 @@ def write_old(
         images = _write_images(granule / "IMG_DATA", known, "L1C", stem.format("MSI"))
         masked = f"S2A_OPER_MSK_{{}}_EPA__{made}_A005359_T{tile}_{{}}_MSIL1C.{{}}"
         _write_masks(granule / "QI_DATA", known, "L1C", "gml", 0.0, masked)
-        ids = {"platform": "S2A", "level": "L1C", "baseline": baseline, "made": made, "tile": tile}
+        ids = {"platform": "S2A", "level": "L1C", "baseline": baseline, "made": made, "tile": tile, "strip": acquired}
         _put(granule / f"{stem.format('MTD')}.xml", _tile_xml(known, ids))
         listed += images
         found[tile] = known
@@ -377,11 +385,13 @@ def _tile_xml(known, ids):
         f'<Mean_Viewing_Incidence_Angle bandId="{BANDS.index(band)}">{_mean(*values)}</Mean_Viewing_Incidence_Angle>'
         for band, values in known.mean_view.items()
     )
+    strip = f"S2A_OPER_MSI_{level}_DS_2BPS_{ids['made']}_S{ids['strip']}_N{ids['baseline']}"
+    strip = f"<DATASTRIP_ID>{strip}</DATASTRIP_ID>"
     l1c = f"<L1C_TILE_ID>{stem.replace('_L2A_', '_L1C_')}</L1C_TILE_ID>" if level == "L2A" else ""
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<n1:Level-{level[1:]}_Tile_ID xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/tile.xsd"><n1:General_Info>{l1c}'
-        f'<TILE_ID metadataLevel="Brief">{stem}</TILE_ID><SENSING_TIME metadataLevel="Standard">{known.date}Z'
+        f'<TILE_ID metadataLevel="Brief">{stem}</TILE_ID>{strip}<SENSING_TIME metadataLevel="Standard">{known.date}Z'
         f"</SENSING_TIME></n1:General_Info><n1:Geometric_Info><Tile_Geocoding><HORIZONTAL_CS_NAME>WGS84 / UTM"
         f"</HORIZONTAL_CS_NAME><HORIZONTAL_CS_CODE>EPSG:{known.epsg}</HORIZONTAL_CS_CODE>{sizes}</Tile_Geocoding>"
         f"<Tile_Angles><Sun_Angles_Grid>{_angles(known.sun, known.step)}</Sun_Angles_Grid><Mean_Sun_Angle>"

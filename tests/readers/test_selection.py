@@ -11,6 +11,7 @@ import safe_products
 from rasterio.crs import CRS
 from test_readers import pixels, write
 
+import xoffset
 from xoffset.readers import bands, dates, mosaics, selection
 from xoffset.readers.grids import Grid
 from xoffset.readers.open_stack import open_stack
@@ -354,6 +355,29 @@ def test_the_newest_product_of_an_acquisition_is_opened(tmp_path, caplog):
     assert stack.scene.values.tolist() == [new.name, other.name]
     assert f"{new.name}, not " in caplog.text
     np.testing.assert_array_equal(stack.fillna(0)[0], new.pixels["B04_10m"])
+
+
+def test_a_tile_in_two_data_strips_is_one_image(tmp_path):
+    """Each of two products holds the part of the tile that its data strip saw."""
+    pixels = np.arange(1, 240 * 240 + 1).reshape(240, 240)
+    row = np.arange(240)[:, np.newaxis]
+    upper, lower = np.where(row < 130, pixels, 0), np.where(row >= 120, pixels, 0)
+    first = safe_products.write(tmp_path, pixels={"B04": upper}, strip="2021-07-17T10:15:00")
+    second = safe_products.write(
+        tmp_path, pixels={"B04": lower}, date="2021-07-17T10:20:48.000", processed="2021-07-17T15:00:00"
+    )
+    stack = open_stack(tmp_path, band="B04")
+    seen = [truth.pixels["B04_10m"] for truth in (first, second)]
+    np.testing.assert_array_equal(stack.fillna(0)[0], np.where(seen[0], *seen))
+    assert int(stack.notnull().sum()) > max(np.count_nonzero(each) for each in seen)
+    assert (stack.tile.item(), stack.time.values[0]) == ("31TGK", first.date)
+    detector = xoffset.detectors(tmp_path, like=stack, band="B04")
+    np.testing.assert_array_equal(detector[0], first.detectors["B04_10m"])
+    # made anew from one strip, the newest is whole
+    again = safe_products.write(tmp_path, pixels={"B04": pixels}, baseline="05.00", processed="2023-01-01T00:00:00")
+    stack = open_stack(tmp_path, band="B04")
+    assert stack.scene.item() == again.name
+    assert second.name != again.name
 
 
 def test_tiles_orbits_and_levels_of_products(tmp_path):

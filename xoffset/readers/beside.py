@@ -21,6 +21,7 @@ from xoffset.readers.grids import Grid
 from xoffset.readers.products import is_product, open_products
 from xoffset.readers.rasters import PathLike, find
 from xoffset.readers.scenes import Product, Scene
+from xoffset.readers.selection import is_beside
 
 _logger = logging.getLogger(__name__)
 
@@ -118,10 +119,14 @@ def _of_date(k: int, found: Sequence[tuple[Product, Scene]], like: xr.DataArray,
             f"{caller}() needs the products of one pass for each date; got {names} for {dates[k]}. Give the products "
             "that the stack was made of, or a stack with the time of day."
         )
-    by_tile: dict[str, list[tuple[Product, Scene]]] = {}
-    for each in here:
-        by_tile.setdefault(each[1].tile or "", []).append(each)
-    return tuple(_newest(each, caller) for _, each in sorted(by_tile.items()))
+    parts: list[list[tuple[Product, Scene]]] = []
+    for each in sorted(here, key=lambda each: (each[1].tile or "", each[1].date)):
+        same = [part for part in parts if part[0][1].tile == each[1].tile and not is_beside(part[0][1], each[1])]
+        if same:
+            same[0].append(each)
+        else:
+            parts.append([each])
+    return tuple(_newest(each, caller) for each in parts)
 
 
 # Coordinates on time that tell products of one date apart, and their names in scenes.

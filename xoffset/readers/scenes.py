@@ -32,6 +32,7 @@ class Scene:
     band: str | None = None
     geometry: str | None = None  # class of processing geometry
     processed: np.datetime64 | None = None  # when the product was made: of two of one acquisition the later one counts
+    strip_start: np.datetime64 | None = None  # of the data strip: a tile may lie in two of one pass
     sun_azimuth: float | None = None
     sun_elevation: float | None = None
     view_azimuth: float | None = None

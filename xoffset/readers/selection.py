@@ -16,6 +16,8 @@ from xoffset.readers.scenes import Layer, Scene
 
 # Images of one satellite and orbit that are closer than this are of one pass: the next one is an orbit later.
 _ONE_PASS = np.timedelta64(10, "m")
+# Starts of data strips that are closer than this are of one, processed twice.
+_ONE_STRIP = np.timedelta64(5, "s")
 
 _log = logging.getLogger(__name__)
 
@@ -166,23 +168,22 @@ def _check_bands(scenes: Sequence[Scene]) -> None:
 def _newest(layers: Sequence[Layer]) -> list[Layer]:
     """Of the products of one acquisition the one that was made last."""
     kept: list[Layer] = []
-    for layer in sorted(layers, key=lambda layer: layer.scene.date):
-        twin = next((k for k, other in enumerate(kept) if _is_same(layer.scene, other.scene)), None)
-        if twin is None:
-            kept.append(layer)
-            continue
-        older, newer = sorted((kept[twin], layer), key=lambda each: str(each.scene.processed))
-        if older.scene.processed == newer.scene.processed or None in (older.scene.processed, newer.scene.processed):
-            raise ValueError(
-                f"open_stack() needs every acquisition once; got {older.image.name} and {newer.image.name} of "
-                f"{older.scene.name} and {newer.scene.name}, of which none was processed later. Leave one of them out."
+    for layer in sorted(layers, key=lambda layer: (str(layer.scene.processed), layer.scene.name)):
+        for older in [each for each in kept if _is_same(layer.scene, each.scene)]:
+            times = older.scene.processed, layer.scene.processed
+            if None in times or times[0] == times[1]:
+                raise ValueError(
+                    f"open_stack() needs every acquisition once; got {older.image.name} and {layer.image.name} of "
+                    f"{older.scene.name} and {layer.scene.name}, of which none was processed later. Leave one of them "
+                    "out."
+                )
+            _log.warning(
+                "open_stack(): of two products of one acquisition the one processed last counts: %s, not %s.",
+                layer.scene.name,
+                older.scene.name,
             )
-        _log.warning(
-            "open_stack(): of two products of one acquisition the one processed last counts: %s, not %s.",
-            newer.scene.name,
-            older.scene.name,
-        )
-        kept[twin] = newer
+            kept.remove(older)
+        kept.append(layer)
     return kept
 
 
@@ -190,7 +191,17 @@ def _is_same(first: Scene, second: Scene) -> bool:
     """Whether two products show one acquisition: sensing times may differ by seconds from baseline to baseline."""
     if None in (first.platform, first.tile) or abs(first.date - second.date) > _ONE_PASS:
         return False
+    if is_beside(first, second):
+        return False
     return (first.platform, first.tile, first.band) == (second.platform, second.tile, second.band)
+
+
+def is_beside(first: Scene, second: Scene) -> bool:
+    """Whether two products of a tile are of two data strips of one pass, each of which saw a part of it."""
+    if first.strip_start is None or second.strip_start is None:
+        return False
+    is_alike = first.geometry == second.geometry and first.radiometric_offset == second.radiometric_offset
+    return is_alike and bool(abs(first.strip_start - second.strip_start) > _ONE_STRIP)
 
 
 def _check_dates(layers: Sequence[Layer]) -> None:
@@ -232,7 +243,7 @@ def _passes(layers: Sequence[Layer]) -> list[list[Layer]]:
                 passes[-1].append(layer)
             else:
                 passes.append([layer])
-    return [sorted(each, key=lambda layer: str(layer.scene.tile)) for each in passes]
+    return [sorted(each, key=lambda layer: (str(layer.scene.tile), layer.scene.date)) for each in passes]
 
 
 def _track(layer: Layer) -> tuple[str | None, str]:
@@ -245,16 +256,16 @@ def _track(layer: Layer) -> tuple[str | None, str]:
 
 
 def _continues(members: Sequence[Layer], layer: Layer) -> bool:
-    """Whether an image is another tile of a pass."""
-    tiles = {each.scene.tile for each in members}
-    if None in tiles | {layer.scene.tile} or layer.scene.tile in tiles:
+    """Whether an image is another tile of a pass, or another part of a tile."""
+    twins = [each for each in members if each.scene.tile == layer.scene.tile]
+    if layer.scene.tile is None or not all(is_beside(each.scene, layer.scene) for each in twins):
         return False
     return bool(layer.scene.date - members[0].scene.date <= _ONE_PASS)
 
 
 def _check_tiles(passes: Sequence[Sequence[Layer]]) -> None:
     """Refuse dates that do not have the same tiles."""
-    sets = {tuple(str(layer.scene.tile) for layer in members) for members in passes}
+    sets = {tuple(dict.fromkeys(str(layer.scene.tile) for layer in members)) for members in passes}
     if len(sets) > 1:
         tiles = [name for members in passes for name in {str(layer.scene.tile) for layer in members}]
         first, *others = sorted(set(tiles), key=lambda name: (-tiles.count(name), name))

@@ -91,6 +91,7 @@ class Metadata:
             band=band,
             geometry=self.geometry,
             processed=self._processed(),
+            strip_start=self._strip_start(),
             sun_azimuth=self._angle(sun, "AZIMUTH_ANGLE"),
             sun_elevation=None if sun_zenith is None else 90.0 - sun_zenith,
             view_azimuth=self._angle(view, "AZIMUTH_ANGLE"),
@@ -158,8 +159,16 @@ class Metadata:
         text = xml.optional(self.product, ".//GENERATION_TIME")
         if text:
             return self._time(text)
-        stamp = re.search(r"_(\d{4})(\d\d)(\d\dT\d\d)(\d\d)(\d\d)_A", self.tile_id)
-        return self._time("{}-{}-{}:{}:{}".format(*stamp.groups())) if stamp else None
+        return self._stamp(re.search(r"_(\d{8}T\d{6})_A", self.tile_id))
+
+    def _strip_start(self) -> np.datetime64 | None:
+        return self._stamp(re.search(r"_S(\d{8}T\d{6})(?:_|$)", xml.optional(self.tile, ".//DATASTRIP_ID") or ""))
+
+    def _stamp(self, found: re.Match[str] | None) -> np.datetime64 | None:
+        """Time that an identifier holds in digits alone."""
+        if found is None:
+            return None
+        return self._time(re.sub(r"(\d{4})(\d\d)(\d\dT\d\d)(\d\d)(\d\d)", r"\1-\2-\3:\4:\5", found[1]))
 
     def _scale(self, band: str) -> tuple[float | None, float | None]:
         """Offset and quantification of a band; None where they are not told, or where values have no scale."""
