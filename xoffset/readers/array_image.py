@@ -1,0 +1,112 @@
+"""Images in arrays: one date of a variable of xarray, read a window at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xoffset.readers import files, grids
+from xoffset.readers.grids import Grid, Window
+from xoffset.readers.stored import Stored
+
+
+@dataclass(frozen=True)
+class ArrayImage:
+    """One date of a variable that lies in a file, a store or in memory: where its pixels are and which of them count.
+
+    `source` is the variable as it is stored, undecoded, and `index` the position along its dims other than those of
+    rows and columns, which are named and may come in either order. Values are those stored times `scale` plus `offset`;
+    `fills` are stored values that mean "no data", and `valid` is the range of the stored values that count. Of a local
+    file `path` and `state` tell it from the one that replaced it. `strip` is the height of chunks that are best read
+    whole, 0 otherwise.
+    """
+
+    source: Stored
+    rows: Hashable
+    columns: Hashable
+    index: tuple[tuple[Hashable, int], ...]
+    name: str
+    grid: Grid
+    fills: tuple[float, ...] = ()
+    scale: float = 1.0
+    offset: float = 0.0
+    valid: tuple[float, float] = (-np.inf, np.inf)
+    is_unsigned: bool = False  # although the type says otherwise
+    path: str = ""
+    state: files.State = None
+    is_local: bool = False
+    strip: int = 0
+
+    @property
+    def result_dtype(self) -> np.dtype:
+        """Type that holds every stored value and NaN."""
+        dtype = self.source.dtype
+        is_small = dtype.itemsize <= (4 if dtype.kind == "f" else 2)
+        return np.dtype(np.float32 if is_small else np.float64)
+
+    def read(self, window: Window) -> np.ndarray:
+        """Pixels of a window (rows, columns) as floats, NaN where they do not count."""
+        if self.path:
+            files.check_unchanged(self.path, self.state, files.state(self.path))
+        raw = self._stored(window)
+        counts = np.isfinite(raw) & (raw >= self.valid[0]) & (raw <= self.valid[1])
+        for fill in self.fills:
+            with np.errstate(over="ignore"):  # a float64 value declared for float32 pixels
+                counts &= raw != fill
+        if (self.scale, self.offset) != (1.0, 0.0):
+            raw = raw.astype(np.float64) * self.scale + self.offset
+        values = raw.astype(self.result_dtype)
+        values[~counts] = np.nan
+        return values
+
+    def _stored(self, window: Window) -> np.ndarray:
+        """Values of a window as they are stored, rows first."""
+        places = dict(self.index) | {self.rows: window[0], self.columns: window[1]}
+        dims = self.source.variable.dims
+        # positions as slices of one, so that errors can name the chunk
+        key = tuple(slice(each, each + 1) if isinstance(each, int) else each for each in map(places.__getitem__, dims))
+        raw = self.source.raw(key)
+        if self.is_unsigned and raw.dtype.kind == "i":
+            raw = raw.view(f"u{raw.dtype.itemsize}")
+        axes = dims.index(self.rows), dims.index(self.columns)
+        others = tuple(k for k in range(len(dims)) if k not in axes)
+        return raw.transpose(*axes, *others).reshape(raw.shape[axes[0]], raw.shape[axes[1]])
+
+
+def grid_of(x: np.ndarray, y: np.ndarray, grid_crs: object, name: str) -> Grid:
+    """Grid of pixel centres x and y [m], which are to be in even steps; rows run as y does.
+
+    The error for uneven ones names the variable or file.
+    """
+    corners = []
+    for axis, centres in (("x", x), ("y", y)):
+        values = np.asarray(centres, dtype=np.float64)
+        step = float(values[-1] - values[0]) / (values.size - 1) if values.size > 1 else np.nan
+        # single precision has not the digits for the places of pixels
+        rounding = np.spacing(np.abs(np.asarray(centres)).max(initial=0)) if centres.dtype.kind == "f" else 0.0
+        allowed = max(grids.LATTICE_TOLERANCE * abs(step), float(rounding))
+        if not (step and np.abs(values - (values[0] + step * np.arange(values.size))).max(initial=0.0) <= allowed):
+            steps = np.diff(values) if values.size > 1 else np.array([np.nan])
+            raise ValueError(
+                f"open_stack() needs pixel centres in even steps; got '{axis}' of {name} with {values.size} values in "
+                f"steps from {steps.min():g} to {steps.max():g}. Resample it to a regular grid first: "
+                "data.rio.reproject('EPSG:...')."
+            )
+        corners.append((float(values[0]) - step / 2, step, values.size))
+    (left, dx, width), (top, dy, height) = corners
+    if dx < 0:
+        raise ValueError(
+            f"open_stack() needs columns from west to east; got {name} with x from {x[0]:.10g} down to {x[-1]:.10g}. "
+            "Turn it with xarray: data.sortby('x')."
+        )
+    grid = Grid(left, top, dx, dy, width, height, None)
+    return grid if grid_crs is None else replace(grid, crs=_as_rasterio(grid_crs))
+
+
+def _as_rasterio(crs: object) -> object:
+    """CRS of pyproj as one of rasterio."""
+    from rasterio.crs import CRS
+
+    return CRS.from_wkt(crs.to_wkt())  # type: ignore[attr-defined]
