@@ -13,8 +13,8 @@ from xoffset import _options
 from xoffset._blocks import threads, tiles
 from xoffset.model import history, products
 from xoffset.model.dates import Date
-from xoffset.readers import dates, grids, saved_stack, zeros
-from xoffset.readers.pixels import Align, Reader, describe
+from xoffset.readers import dated, grids, saved_stack, zeros
+from xoffset.readers.pixels import Align, Reader
 from xoffset.readers.products import is_product, open_products
 from xoffset.readers.rasters import PathLike, arrange, find
 from xoffset.readers.scenes import Layer, as_tiles, coordinates
@@ -165,8 +165,7 @@ def _layers(
         layer for place in delivered for each in open_products(place, tile) for layer in each.layers(band, nodata)
     ]
     if files:
-        images = [describe(path, band, nodata, pixel_size) for path in files]
-        layers += [Layer(scene, image) for scene, image in zip(dates.scenes(files, date), images, strict=True)]
+        layers += dated.layers(files, band, date, nodata, pixel_size)
     return layers
 
 
