@@ -139,7 +139,7 @@ def _dims(data: xr.Dataset, name: str) -> tuple[Hashable, Hashable, Hashable] | 
     variable = data.variables[name]
     long = [dim for dim in variable.dims if variable.sizes[dim] > 1 or _kind(data, dim)]
     times = [dim for dim in long if _kind(data, dim) == "time"]
-    if variable.dtype.kind not in "iufc" or len(long) != 3 or len(times) != 1:
+    if variable.dtype.kind not in "iuf" or len(long) != 3 or len(times) != 1:
         return None
     first, second = (dim for dim in long if dim != times[0])
     return times[0], first, second
@@ -210,18 +210,18 @@ def _grid(cube: Cube, pixel_size: float | None) -> Grid:
 
 def _crs(cube: Cube) -> Any:
     """CRS that the variable or the file states, None if there is none."""
-    mappings = [name for name, each in cube.data.data_vars.items() if each.ndim < 2 and name != cube.name]
-    named = str(cube.variable.attrs.get("grid_mapping", "")).replace(":", " ").split()
-    known = [name for name in named if name in mappings] or mappings
-    attrs = {name: value for name, value in cube.data.attrs.items() if name not in cube.variable.attrs}
-    if not set(named) & set(cube.data.variables):  # none, or one that is not there
-        named = []
-    bare = xr.DataArray(
-        0.0,
-        coords={name: xr.Variable((), 0, cube.data.variables[name].attrs) for name in known},
-        attrs=attrs | {key: value for key, value in cube.variable.attrs.items() if key != "grid_mapping" or named},
-    )
-    return crs_of(bare)
+    attrs = dict(cube.variable.attrs)
+    named = str(attrs.pop("grid_mapping", "")).replace(":", " ").split()
+    missing = [name for name in named[:1] if name not in cube.data.variables]
+    if missing:
+        raise ValueError(
+            f"open_stack() needs the CRS that a file names; got grid_mapping '{missing[0]}' of {cube.told}, which "
+            "is not in the file. Write it again with a CRS: data.rio.write_crs('EPSG:...').to_netcdf(...)."
+        )
+    others = [name for name, each in cube.data.data_vars.items() if each.ndim < 2 and name != cube.name]
+    mappings = [name for name in named if name in cube.data.variables] or others
+    coords = {name: xr.Variable((), 0, cube.data.variables[name].attrs) for name in mappings}
+    return crs_of(xr.DataArray(0.0, coords=coords, attrs=cube.data.attrs | attrs))
 
 
 def _check_side(cube: Cube, grid: Grid, pixel_size: float | None) -> None:
@@ -288,11 +288,6 @@ def _dates(cube: Cube) -> np.ndarray:
 
 def _layers(cube: Cube, nodata: float | None, pixel_size: float | None, *, has_dates: bool) -> list[Layer]:
     variable = cube.variable
-    if variable.dtype.kind == "c":
-        raise TypeError(
-            f"open_stack() needs real numbers; got {variable.dtype} pixels in {cube.told}. "
-            "Write the amplitude first: abs(data)."
-        )
     count = variable.sizes[cube.time]
     dates = np.full(count, np.datetime64("NaT", "us")) if has_dates else _dates(cube)
     pieces = variable.encoding.get("chunksizes") or variable.shape
