@@ -33,9 +33,9 @@ _SLOW_TILES = ("JP2OpenJPEG", "JP2ECW", "JP2KAK", "JP2MrSID", "JPEG2000")
 class RasterImage:
     """A band of a raster file: where its pixels are and which of them count.
 
-    `grid` is that of the image as it is shown: `orientation` tells how its pixels are stored. `state` and, of a VRT,
-    `state_of_parts` tell a file from the one that it replaced. `strip` is the height of its tiles where these take
-    long to decode, 0 otherwise.
+    `grid` is that of the image as it is shown: `orientation` tells how its pixels are stored. `state` and, of an image
+    made of others (VRT, DIMAP), `state_of_parts` tell a file from the one that it replaced. `strip` is the height of
+    its tiles where these take long to decode, 0 otherwise.
     """
 
     path: str
@@ -183,8 +183,8 @@ def _check_written(image: RasterImage, dataset: Any) -> None:
 
 
 def _state_of_parts(path: str, dataset: Any) -> files.State:
-    """Last change and size of the files that a VRT is made of."""
-    if dataset.driver != "VRT":
+    """Last change and size of the files that a VRT or a DIMAP image is made of."""
+    if dataset.driver not in ("VRT", "DIMAP"):
         return None
     return files.state(*(part for part in dataset.files if part != path and not part.endswith((".ovr", ".aux.xml"))))
 
