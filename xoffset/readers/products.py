@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from xoffset.readers import dimap
+from xoffset.readers import dimap, planetscope
 from xoffset.readers.scenes import Format, Product
 
 # Modules that answer `is_product` and `open_product`, in the order in which they are asked.
-FORMATS = cast(tuple[Format, ...], (dimap,))
+FORMATS = cast(tuple[Format, ...], (dimap, planetscope))
 
 
 def is_product(place: str) -> bool:
