@@ -19,8 +19,10 @@ extensions = [
 exclude_patterns = ["_build", "jupyter_execute"]
 default_role = "py:obj"  # single backticks of the docstrings: a link where there is something to link to, else code
 
-# code cells run in a folder of their own, and still read what lies here: `_benchmarks.py` and its numbers
-os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+# code cells run in a folder of their own, and still read what lies here: `_benchmarks.py` and its numbers; small
+# satellite products come from the generators of the tests
+_FOLDERS = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tests" / "readers")]
+os.environ["PYTHONPATH"] = os.pathsep.join([*_FOLDERS, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 # Every code cell runs at every build, in a folder that is thrown away; an exception or a warning on stderr fails it.
 myst_enable_extensions = ["colon_fence", "deflist"]

@@ -34,6 +34,9 @@ from xoffset.network.pair import pair
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
 from xoffset.pipeline.warmup import warmup
+from xoffset.readers.angles import angles
+from xoffset.readers.class_layer import class_layer
+from xoffset.readers.detectors import detectors
 from xoffset.readers.open_result import open_result
 from xoffset.readers.open_stack import open_stack
 from xoffset.screening.screen import screen
@@ -46,11 +49,14 @@ __all__ = [
     "NCC",
     "Phase",
     "Pyramid",
+    "angles",
     "calibrate",
+    "class_layer",
     "closure",
     "correlate",
     "coseismic",
     "decompose",
+    "detectors",
     "diagnose",
     "estimate",
     "extend",

@@ -66,6 +66,10 @@ def in_crs(stack, code, x=None, y=None):
     return stack.drop_vars("spatial_ref").assign_coords(spatial_ref=crs, **places)
 
 
+def without_crs(stack):
+    return xr.DataArray(stack.values, dims=stack.dims, coords={name: stack[name].values for name in stack.dims})
+
+
 def scattered(data):
     """Some nodes of a product as points."""
     return data.isel(y=xr.DataArray([0, 2, 1], dims="point"), x=xr.DataArray([1, 0, 2], dims="point"))
@@ -793,6 +797,12 @@ CASES = [
     # ------------------------------------------------------------------------------------ files, maps, synthetic images
     ("open_stack: number", lambda o: xoffset.open_stack(3), TypeError, r"Pass paths: open_stack\('scenes/\*\.tif'\)"),
     ("open_stack: nothing", lambda o: xoffset.open_stack("no/*.tif"), FileNotFoundError, r"Check the pattern"),
+    ("detectors: number", lambda o: xoffset.detectors(3, like=o.stack), TypeError, r"Pass paths"),
+    ("detectors: nothing", lambda o: xoffset.detectors("no/*", like=o.stack), FileNotFoundError, r"Check the pattern"),
+    ("angles: Dataset", lambda o: xoffset.angles("no", like=o.rate), TypeError, r"Pick one variable of a Dataset"),
+    ("angles: no CRS", lambda o: xoffset.angles("no", like=without_crs(o.stack)), ValueError, r"rio\.write_crs"),
+    ("class_layer: no dates", lambda o: xoffset.class_layer("no", like=o.stack[0]), ValueError, r"expand_dims"),
+    ("class_layer: image", lambda o: xoffset.class_layer("no.tif", like=o.stack), ValueError, r"Give the products"),
     ("open_result: nothing", lambda o: xoffset.open_result("no.zarr"), FileNotFoundError, r"Check the path"),
     *(
         (

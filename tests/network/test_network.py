@@ -192,6 +192,42 @@ def test_orbits_that_never_meet_leave_no_pair():
         xoffset.pairs(stack(relative_orbit=range(5)))
 
 
+def test_orbits_count_within_a_family_of_satellites():
+    platforms = ["S2A", "LC08", "S2B", "LE07", "LM02"]
+    known = stack(relative_orbit=[63] * 5, platform=platforms)
+    assert numbers(xoffset.pairs(known)) == [(0, 2), (1, 3)]
+    assert numbers(xoffset.pairs(known, same_orbit=False)) == ALL
+    told = stack(
+        relative_orbit=[63] * 5, platform=["Sentinel-2A", "landsat-8", "sentinel-2b", "landsat-9", "landsat-3"]
+    )
+    assert numbers(xoffset.pairs(told)) == [(0, 2), (1, 3)]
+    assert numbers(xoffset.pairs(stack(relative_orbit=[63] * 5, platform=["S2A"] * 5))) == ALL
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "values"),
+    [("relative_orbit", "same_orbit", [8, 8, 108, 8, 8]), ("geometry", "same_geometry", ["a", "a", "b", "a", "a"])],
+)
+def test_dates_that_lose_their_last_pair_unasked_are_told(caplog, name, option, values):
+    known = stack(**{name: values})
+    xoffset.pairs(known)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "left out 4 of 10 pairs" in record.message
+    assert f"{name}; {str(known.time.values[2])[:10]} have no pair then. {option}=False keeps them" in record.message
+    caplog.clear()
+    xoffset.pairs(known, **{option: True})
+    xoffset.pairs(known, **{option: False})
+    xoffset.pairs(stack(**{name: [values[0]] * 5}))
+    xoffset.pairs(stack(**{name: [values[0]] * 3 + [values[2]] * 2}))
+    assert not caplog.records
+
+
+def test_geometries_that_never_meet_leave_no_pair():
+    with pytest.raises(ValueError, match=r"other classes with same_geometry=False\.$"):
+        xoffset.pairs(stack(geometry=list("abcde")))
+
+
 def test_the_accessor_gives_the_same():
     orbits = stack(relative_orbit=[8, 108, 8, 108, 8])
     options = {"max_gap": 3, "direction": "both", "same_orbit": False}

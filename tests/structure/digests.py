@@ -36,6 +36,9 @@ from numba.core.registry import cpu_target
 import xoffset
 from xoffset import filtering, synthetic
 
+sys.path.append(str(Path(__file__).parents[1] / "readers"))
+import safe_products
+
 TABLE = Path(__file__).with_suffix(".json")
 # old name -> new name of variables and dims, for a change that renames but keeps every bit; empty it with --renew
 RENAMED: dict[str, str] = {}
@@ -272,6 +275,17 @@ def opened(*, shift: float = 0.0, **options: Any) -> xr.DataArray:
         return xoffset.open_stack(_written(Path(folder), shift), date="%Y%m%d", **options).compute()
 
 
+def beside(function: Callable[..., Any], chunks: int | None = None, **options: Any) -> xr.Dataset:
+    """What a Sentinel-2 product with polygons of detectors and clouds tells of a part of its pixels."""
+    with tempfile.TemporaryDirectory() as folder:
+        truth = safe_products.write(folder, masks="gml", baseline="02.09", overlap=150.0)
+        left, top = truth.corner
+        box = (left + 900, top - 2000, left + 1700, top - 1200)
+        stack = xoffset.open_stack(folder, band="B04", bbox=box, chunks=chunks)
+        result = function(folder, like=stack, **options).compute()
+        return result.to_dataset() if isinstance(result, xr.DataArray) else result
+
+
 def reopened(product: xr.Dataset, suffix: str) -> xr.Dataset:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"product.{suffix}"
@@ -359,6 +373,10 @@ NETWORKS: dict[str, Call] = {
     "open_stack crop": lambda: opened(bbox=(500_100.0, 4_999_700.0, 500_400.0, 4_999_900.0), nodata=1500.0),
     "open_stack cubic": lambda: opened(shift=3.7, align="cubic"),
     "open_stack nearest dask": lambda: opened(shift=3.7, align="nearest", chunks=24),
+    "detectors": lambda: beside(xoffset.detectors, band="B04"),
+    "angles": lambda: beside(xoffset.angles, band="B11"),
+    "angles dask": lambda: beside(xoffset.angles, chunks=30, band="B04"),
+    "class_layer": lambda: beside(xoffset.class_layer),
 }
 
 

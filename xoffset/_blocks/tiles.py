@@ -168,6 +168,23 @@ def lazy_images(
     return stack
 
 
+def lazy_layers(
+    reads: Sequence[ReadImage], count: int, chunks: tuple[tuple[int, ...], tuple[int, ...]], dtype: np.dtype
+) -> da.Array:
+    """Dask array (time, layer, y, x) of dates with so many layers, one a block; each block calls read(rows, columns).
+
+    The layers of a date are made together, and none is made again for another of them.
+    """
+    import dask.array as da
+
+    blocks = ((1,), (count,), *chunks)
+    meta = np.empty((0, 0, 0, 0), dtype=dtype)
+    # one array a date, so that a task carries its own date only
+    dates = [da.map_blocks(partial(_read_block, read), chunks=blocks, dtype=dtype, meta=meta) for read in reads]
+    layers: da.Array = da.concatenate(dates)
+    return layers
+
+
 def _merged(strips: Sequence[int], height: int) -> tuple[int, ...]:
     """Strips put together as long as they stay within a height, so that tall blocks are not read piece by piece."""
     merged = [0]
@@ -189,5 +206,5 @@ def lazy_reads(source: Any, chunks: Any, name: str) -> da.Array:
 
 
 def _read_block(read: ReadImage, *, block_info: dict[Any, dict[str, Any]]) -> np.ndarray:
-    _, rows, columns = (slice(*ends) for ends in block_info[None]["array-location"])
+    rows, columns = (slice(*ends) for ends in block_info[None]["array-location"][-2:])
     return read(rows, columns)[np.newaxis]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from xoffset.model.variables import Variable
+    from xoffset.model.tables import Variable
 
 # Units of a component of motion, and those of a product of two.
 _SQUARES = {"m": "m2", "m yr-1": "m2 yr-2", "m yr-2": "m2 yr-4"}

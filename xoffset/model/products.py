@@ -16,7 +16,8 @@ from xoffset.model.flags import flag_attrs
 from xoffset.model.grids import crs_of, spatial_ref
 from xoffset.model.history import processed
 from xoffset.model.renamed import fields_with_new_names
-from xoffset.model.variables import RATE, SERIES, SHIFTS, Table, Variable
+from xoffset.model.tables import Table, Variable
+from xoffset.model.variables import RATE, SERIES, SHIFTS
 
 # Coordinate of a series on (time), so that it stays with whatever is selected: it is there, and True, where dates have
 # parts of the noise of others.

@@ -6,11 +6,13 @@ There is a table for each product, since the same name means other things in oth
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from xoffset.model import components
 from xoffset.model.flags import flag_attrs
+from xoffset.model.tables import Table, Variable
+from xoffset.model.tables import components_of as _components
+from xoffset.model.tables import errors_of as _errors
+from xoffset.model.tables import table as _table
 
 _TURN = 360.0  # [degree] after which a direction is the same again
 _HALF_TURN = 180.0  # [degree] after which an axis, which has no head, is the same again
@@ -18,27 +20,6 @@ _HALF_TURN = 180.0  # [degree] after which an axis, which has no head, is the sa
 _DEGREES = dict.fromkeys(("degree", "degrees", "deg", "°"), 1.0)
 _DEGREES |= dict.fromkeys(("rad", "radian", "radians"), math.pi / 180.0)
 _YEAR_DAYS = 365.25  # of a year, to make two dates always as far apart in years as in days
-
-
-@dataclass(frozen=True)
-class Variable:
-    """What is known of a variable before it has values.
-
-    Dims that begin with "..." are preceded by those of the input or of the request, if there are any. Units are None
-    for a flag or a count, as CF wants. Zero has a meaning in the middle of a signed quantity, such as a component of
-    motion; a cyclic one begins anew after its period, which is in its units.
-    """
-
-    name: str
-    dims: tuple[str, ...]
-    units: str | None
-    long_name: str
-    is_signed: bool = False
-    period: float | None = None
-
-
-Table = Mapping[str, Variable]
-Rows = Mapping[str, tuple[str | None, str]]  # variable -> (units, long name)
 
 
 def is_signed(name: object) -> bool:
@@ -59,7 +40,8 @@ def period_of(name: object, units: object) -> float | None:
         if units in (None, known.units):
             return known.period
         return known.period * degrees if degrees and known.units == "degree" else None
-    return _TURN if degrees == 1.0 else None
+    is_angle = known is not None and known.units == "degree"  # an elevation, which ends at the zenith
+    return _TURN if degrees == 1.0 and not is_angle else None
 
 
 def is_cyclic(name: object, units: object) -> bool:
@@ -68,34 +50,7 @@ def is_cyclic(name: object, units: object) -> bool:
     return period_of(name, units) is not None or (known is not None and known.period is not None)
 
 
-# ---------------------------------------------------------------------------------------------- how tables are written
-
-
-def _table(
-    dims: tuple[str, ...], rows: Rows, *, signed: Sequence[str] = (), periods: Mapping[str, float] | None = None
-) -> dict[str, Variable]:
-    cycles = periods or {}
-    return {
-        name: Variable(name, dims, units, long_name, name in signed, cycles.get(name))
-        for name, (units, long_name) in rows.items()
-    }
-
-
-def _components(
-    dims: tuple[str, ...], name: str, units: str, of: str, *, is_signed: bool = True, period: float | None = None
-) -> dict[str, Variable]:
-    """Both components of a quantity and their standard errors; {} in the name stands for x or y."""
-    names = {axis: name.format(axis) for axis in ("x", "y")}
-    values = {
-        each: Variable(each, dims, units, f"{of} along {axis}", is_signed, period) for axis, each in names.items()
-    }
-    return values | _errors(values)
-
-
-def _errors(values: Table, words: str = "standard error of the ") -> dict[str, Variable]:
-    """Standard errors of variables, which have no sign and no period."""
-    rows = {f"sigma_{each.name}": (each, f"{words}{each.long_name}") for each in values.values()}
-    return {name: Variable(name, each.dims, each.units, long_name) for name, (each, long_name) in rows.items()}
+# ---------------------------------------------------------------------------------------------------------------- dims
 
 
 def _flags(dims: tuple[str, ...]) -> dict[str, Variable]:
@@ -379,6 +334,20 @@ TRAJECTORY = _table(
     signed=("dx", "dy", "dx_eulerian", "dy_eulerian"),
 ) | _flags(("point", "time"))
 
+# what products of satellites tell of the pixels of a stack
+ANGLES = _table(
+    _TIME_MAPS,
+    {
+        "sun_azimuth": ("degree", "direction toward the sun, clockwise from north"),
+        "sun_elevation": ("degree", "height of the sun above the horizon"),
+        "view_azimuth": ("degree", "direction toward the satellite, clockwise from north"),
+        "view_zenith": ("degree", "angle between the satellite and the zenith"),
+    },
+    periods={"sun_azimuth": _TURN, "view_azimuth": _TURN},
+)
+DETECTORS = _table(_TIME_MAPS, {"detector": (None, "number of the detector that saw the pixel, 0 where none did")})
+CLASSES = _table(_TIME_MAPS, {"classes": (None, "classes that the product gives to the pixel")})
+
 _OF_GRIDS: tuple[Table, ...] = (
     SHIFTS, SERIES, RATE, DECOMPOSITION, COSEISMIC, ANNUAL, CLOSURE, DIAGNOSIS, MEAN_DISPLACEMENT, MEAN_VELOCITY,
     COHERENCE, QUALITY, STRAIN, STRAIN_RATE, PROFILE, PROFILE_RATE, TRAJECTORY,
@@ -394,6 +363,6 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
     },
     periods={"direction": _TURN},
 )
-TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND)
+TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES)
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}

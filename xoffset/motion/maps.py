@@ -7,7 +7,7 @@ from typing import Any
 import xarray as xr
 
 from xoffset.model import products
-from xoffset.model.variables import Table
+from xoffset.model.tables import Table
 
 
 def on_grid(fields: dict[str, Any], table: Table, shifts: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:

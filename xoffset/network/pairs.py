@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from typing import Literal
 
 import numpy as np
@@ -11,6 +13,8 @@ import xarray as xr
 from xoffset import _options
 from xoffset.model import checks, products
 from xoffset.model.dates import Duration, as_dates, as_duration, as_event
+
+_logger = logging.getLogger(__name__)
 
 # Whether each pair is matched in both directions.
 DIRECTIONS = {"forward": False, "both": True}
@@ -33,7 +37,8 @@ def pairs(
     Parameters
     ----------
     stack
-        Images with a coordinate `time`, sorted and unique; `relative_orbit` and `geometry` on `time` if known.
+        Images with a coordinate `time`, sorted and unique; `relative_orbit`, `platform` and `geometry` on `time` if
+        known.
     min_gap, max_gap
         Least and largest distance of the two dates in acquisitions: 1 is the next image. No upper limit if None.
     min_baseline, max_baseline
@@ -42,9 +47,15 @@ def pairs(
         Instant (UTC) of an event: every date before it meets every date from it on, whatever gap and baseline.
     direction
         `"both"` adds every pair the other way round.
-    same_orbit, same_geometry
-        Pair only dates of one relative orbit, of one class of processing geometry. None: yes where the stack has the
-        coordinate.
+    same_orbit
+        Pair only dates of one relative orbit, where errors of the elevation model shift both images alike. Numbers of
+        orbits count within a family of satellites: orbit 63 of Sentinel-2 is not path 63 of Landsat. None: yes where
+        the stack has `relative_orbit`.
+    same_geometry
+        Pair only dates of one class of processing geometry, the text `geometry`: images that were placed on the ground
+        in one way, by one generation of the processing, with or without refinement against reference images, and with
+        one elevation model. Between classes images are shifted against each other, more where relief is high. None: yes
+        where the stack has `geometry`. Dates that are left without any pair are told in the log.
 
     Returns
     -------
@@ -80,14 +91,21 @@ def pairs(
     else:
         instant = as_event(split, time, "split", "pairs")
         keep = (time[first] < instant) & (time[second] >= instant)
-    for name, wanted in (("relative_orbit", same_orbit), ("geometry", same_geometry)):
-        classes = _classes(stack, name, wanted)
+    within = keep.copy()
+    for option, wanted in (("same_orbit", same_orbit), ("same_geometry", same_geometry)):
+        classes = _classes(stack, option, wanted)
         if classes is not None:
-            keep &= classes[first] == classes[second]
+            same = classes[first] == classes[second]
+            if wanted is None:
+                _tell_of_lost_dates(time, np.stack([first, second]), keep, same, option)
+            keep &= same
     if not keep.any():
+        advice = "Widen the gap or the baseline, or allow other orbits with same_orbit=False"
+        if within.any():
+            advice = f"Of {within.sum()} pairs none has one orbit and one class of processing geometry: allow other "
+            advice += "orbits with same_orbit=False, other classes with same_geometry=False"
         raise ValueError(
-            f"pairs() needs at least one pair of dates; got none out of {time.size} dates within the limits. "
-            "Widen the gap or the baseline, or allow other orbits with same_orbit=False."
+            f"pairs() needs at least one pair of dates; got none out of {time.size} dates within the limits. {advice}."
         )
     ends = np.stack([first[keep], second[keep]], axis=1)
     if is_both:
@@ -119,14 +137,48 @@ def _check_gaps(min_gap: int, max_gap: int | None) -> None:
         )
 
 
-def _classes(stack: xr.DataArray, name: str, wanted: bool | None) -> np.ndarray | None:
-    """Values of a coordinate that both dates of a pair must share; None if they need not."""
+# Coordinate on time that both dates of a pair must share, by the option that asks for it.
+_SHARED = {"same_orbit": "relative_orbit", "same_geometry": "geometry"}
+
+
+def _classes(stack: xr.DataArray, option: str, wanted: bool | None) -> np.ndarray | None:
+    """What both dates of a pair must share, a text each; None if they need not share anything."""
+    name = _SHARED[option]
     if wanted is False or (wanted is None and name not in stack.coords):
         return None
     if name not in stack.coords:
-        option = {"relative_orbit": "same_orbit", "geometry": "same_geometry"}[name]
         raise ValueError(
             f"pairs() needs the coordinate '{name}' on 'time' for {option}=True; got none. "
             f"Assign it: stack.assign_coords({name}=('time', [...]))."
         )
-    return np.broadcast_to(np.asarray(stack[name].values), stack["time"].shape)
+    shape = stack["time"].shape
+    values = np.broadcast_to(np.asarray(stack[name].values), shape).ravel()
+    if option == "same_orbit" and "platform" in stack.coords:
+        platforms = np.broadcast_to(np.asarray(stack["platform"].values), shape).ravel()
+        return np.array([f"{_family(str(each))} {value}" for each, value in zip(platforms, values, strict=True)])
+    return values
+
+
+def _family(platform: str) -> str:
+    """Satellites whose orbits are numbered alike: S2A and S2B, LC08 and LE07; Landsat 1 to 3 had others."""
+    name = platform.lower()
+    if re.match(r"s(entinel-?)?2", name):
+        return "Sentinel-2"
+    if landsat := re.match(r"l(?:andsat-?|[a-z])0?(\d)", name):
+        return "Landsat 1 to 3" if landsat[1] in "123" else "Landsat"
+    letters = re.match(r"[a-z]+", name)
+    return letters[0] if letters else name
+
+
+def _tell_of_lost_dates(time: np.ndarray, ends: np.ndarray, keep: np.ndarray, same: np.ndarray, option: str) -> None:
+    """Tell which dates have pairs without an option that was not asked for, and none with it."""
+    lost = np.setdiff1d(ends[:, keep], ends[:, keep & same])
+    if lost.size:
+        _logger.warning(
+            "pairs() left out %d of %d pairs whose dates differ in %s; %s have no pair then. %s=False keeps them.",
+            (keep & ~same).sum(),
+            keep.sum(),
+            _SHARED[option],
+            ", ".join(str(time[k])[:10] for k in lost[:5]) + (f" and {lost.size - 5} more" if lost.size > 5 else ""),
+            option,
+        )

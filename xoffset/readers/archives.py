@@ -13,12 +13,13 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from gzip import GzipFile
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, cast
 
 from xoffset.readers import xml
 
@@ -31,6 +32,8 @@ _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".
 # Text of a compressed tar that is kept when its names are listed, since going back means inflating it all again.
 _TEXTS = (".xml", ".txt", ".json", ".safe", ".gml")
 _SMALL = 2**20
+# GDAL knows files in a tar only by names that are shorter; others by where they begin and how long they are.
+_LONG = 100
 
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
@@ -48,6 +51,9 @@ class Tree(Protocol):
 
     def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
         """Content of a file that is not larger than a limit [bytes]."""
+
+    def opened(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """Stream of a file, for reading forward."""
 
     def gdal_path(self, name: str) -> str:
         """Path by which GDAL reads a file in place."""
@@ -125,12 +131,14 @@ class _Folder:
     names: tuple[str, ...]
 
     def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
+        with self.opened(name) as stream:
+            return _read(stream, limit, self.place, name)
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[IO[bytes]]:
         path = Path(self.place, _listed(self, name))
-        try:
-            with path.open("rb") as stream:
-                return _checked(stream.read(limit + 1), limit, self.place, name)
-        except OSError as error:
-            raise _damaged(self.place, f"{name} that cannot be read ({error})") from error
+        with _telling(self.place, name), path.open("rb") as stream:
+            yield stream
 
     def gdal_path(self, name: str) -> str:
         return str(Path(self.place, _listed(self, name)))
@@ -152,14 +160,16 @@ class _Zip:
     names: tuple[str, ...]
 
     def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
+        with self.opened(name) as stream:
+            return _read(stream, limit, self.place, name)
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[IO[bytes]]:
         _listed(self, name)
-        try:
-            with zipfile.ZipFile(self.place) as archive:
-                stored = name if name in archive.NameToInfo else f"./{name}"
-                with archive.open(stored) as stream:
-                    return _checked(stream.read(limit + 1), limit, self.place, name)
-        except _DAMAGE as error:
-            raise _damaged(self.place, f"{name} that cannot be read ({error})") from error
+        with _telling(self.place, name), zipfile.ZipFile(self.place) as archive:
+            stored = name if name in archive.NameToInfo else f"./{name}"
+            with archive.open(stored) as stream:
+                yield stream
 
     def gdal_path(self, name: str) -> str:
         return f"/vsizip/{{{self.place}}}/{_listed(self, name)}"
@@ -197,33 +207,37 @@ class _Tar:
     kind: str
     names: tuple[str, ...]
     texts: dict[str, bytes]
+    spans: dict[str, tuple[int, int]]
 
     def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
+        with self.opened(name) as stream:
+            return _read(stream, limit, self.place, name)
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[IO[bytes]]:
         _listed(self, name)
         if name in self.texts:
-            return _checked(self.texts[name], limit, self.place, name)
-        try:
-            with _opened_tar(self.place, self.kind) as archive:
-                member = next(each for each in archive if each.isfile() and _plain(each.name) == name)
-                return _checked(_content(archive, member, limit), limit, self.place, name)
-        except (*_DAMAGE, StopIteration) as error:
-            raise _damaged(self.place, f"{name} that cannot be read ({error})") from error
+            yield BytesIO(self.texts[name])
+            return
+        with _telling(self.place, name), _opened_tar(self.place, self.kind) as archive:
+            member = next(each for each in archive if each.isfile() and _plain(each.name) == name)
+            with cast(IO[bytes], archive.extractfile(member)) as stream:
+                yield stream
 
     def gdal_path(self, name: str) -> str:
-        return f"/vsitar/{{{self.place}}}/{_listed(self, name)}"
-
-
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, limit: int) -> bytes:
-    stream = archive.extractfile(member)
-    content = b"" if stream is None else stream.read(limit + 1)
-    if len(content) < min(member.size, limit + 1):
-        raise EOFError("the archive ends before the file does")
-    return content
+        _listed(self, name)
+        if len(name) < _LONG:
+            return f"/vsitar/{{{self.place}}}/{name}"
+        if self.kind != "tar":
+            got = f"{name}, whose name is too long for a compressed tar file to be read in place,"
+            raise _refused(self.place, got, "Unpack it, and give the folder.")
+        return "/vsisubfile/{}_{},{}".format(*self.spans[name], self.place)
 
 
 def _tar(place: str, kind: str) -> Tree:
     names: list[str] = []
     texts: dict[str, bytes] = {}
+    spans: dict[str, tuple[int, int]] = {}
     try:
         with _opened_tar(place, kind) as archive:
             for member in archive:
@@ -231,11 +245,12 @@ def _tar(place: str, kind: str) -> Tree:
                 if member.isfile():
                     name = _plain(member.name)
                     names.append(name)
+                    spans[name] = member.offset_data, member.size
                     if kind == "tar.gz" and member.size <= _SMALL and name.lower().endswith(_TEXTS):
-                        texts[name] = _content(archive, member, _SMALL)
+                        texts[name] = cast(IO[bytes], archive.extractfile(member)).read()
     except _DAMAGE as error:
         raise _damaged(place, f"a tar file that is damaged or cut ({error})") from error
-    return _Tar(place, kind, _unique(place, names), texts)
+    return _Tar(place, kind, _unique(place, names), texts, spans)
 
 
 def _check_member(place: str, member: tarfile.TarInfo, n_before: int) -> None:
@@ -346,7 +361,17 @@ def _listed(tree: Tree, name: str) -> str:
     return name
 
 
-def _checked(content: bytes, limit: int, place: str, name: str) -> bytes:
+def _read(stream: IO[bytes], limit: int, place: str, name: str) -> bytes:
+    content = stream.read(limit + 1)
     if len(content) > limit:
         raise _refused(place, f"{name}, which holds more than {limit} bytes", "Fetch it again, or leave it out.")
     return content
+
+
+@contextmanager
+def _telling(place: str, name: str) -> Iterator[None]:
+    """Tell in three parts of a file that turns out to be damaged while it is read."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise _damaged(place, f"{name} that cannot be read ({error})") from error

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 # Times of the last change [ns], of the content and of the file, and size [bytes] of what a path stands for; None of
 # paths that are no local files. Programs that copy files set the first time to that of the original, not the second.
@@ -98,10 +99,16 @@ def unreadable(path: str, reason: str) -> OSError:
 def state(*paths: str) -> State:
     """Last change of local files, and their size together."""
     with suppress(OSError, ValueError):  # ValueError: of none
-        found = [Path(path).stat() for path in paths]
+        found = [Path(_on_disk(path)).stat() for path in paths]
         times = [max(getattr(each, time) for each in found) for time in ("st_mtime_ns", "st_ctime_ns")]
         return times[0], times[1], sum(each.st_size for each in found)
     return None
+
+
+def _on_disk(path: str) -> str:
+    """File that a path of GDAL reads from: of a file in an archive, the archive."""
+    inside = re.match(r"/vsi(?:zip|tar)/\{(.+?)\}/|/vsisubfile/\d+_\d+,(.+)", path)
+    return (inside[1] or inside[2]) if inside else path
 
 
 def check_unchanged(path: str, before: State, now: State) -> None:
@@ -116,17 +123,43 @@ def check_unchanged(path: str, before: State, now: State) -> None:
 def check_whole(path: str, driver: str, n_bytes: int) -> None:
     """Refuse cut files of the formats for which GDAL makes up the missing pixels and stays silent."""
     file = Path(path)
-    if driver not in ("PNG", "ENVI") or not file.exists():
+    is_jpeg2000 = driver.startswith(("JP2", "JPEG2000"))
+    if not (is_jpeg2000 or driver in ("PNG", "ENVI")) or not file.exists():
         return
     size = file.stat().st_size
     if driver == "PNG":
         with file.open("rb") as stream:
             stream.seek(max(0, size - 1024))
             is_whole = b"IEND" in stream.read()
+    elif is_jpeg2000:
+        with file.open("rb") as stream:
+            is_whole = is_whole_jpeg2000(stream)
     else:
         is_whole = size >= n_bytes
     if not is_whole:
         raise unreadable(path, "the file ends before the image does")
+
+
+def is_whole_jpeg2000(stream: IO[bytes]) -> bool:
+    """Whether the code stream of a JPEG 2000 file, read forward, goes on to its mark of the end."""
+    start = stream.read(8)
+    position = 0
+    while len(start) == 8 and start[:2] != b"\xff\x4f" and start[4:] != b"jp2c":
+        length = int.from_bytes(start[:4], "big")
+        if length == 1:  # stands in the next eight bytes
+            length = int.from_bytes(stream.read(8), "big")
+        if length < 8:
+            return False
+        position += length
+        stream.seek(position)
+        start = stream.read(8)
+    if len(start) < 8:
+        return False
+    length = 0 if start[:2] == b"\xff\x4f" else int.from_bytes(start[:4], "big")
+    if length == 1:
+        length = int.from_bytes(stream.read(8), "big")
+    stream.seek(*((position + length - 2, 0) if length else (-2, 2)))
+    return stream.read(2) == b"\xff\xd9"
 
 
 def driver_of(path: str) -> str:

@@ -74,7 +74,7 @@ def open_stack(
         are put north up by the coordinates `x` and `y`, which must be there in steps of this size.
     chunks
         Side of the dask blocks along y and x [px], or a mapping of both, -1 for the whole axis; one date a block.
-        Each block reads its own window, for which JPEG and PNG decode the whole image: take -1 there. A file that
+        Each block reads its own window, and JPEG 2000 is read once a row of its tiles, JPEG and PNG once. A file that
         has changed since the stack was opened raises when it is computed. Without `chunks` all pixels are read at once,
         into NumPy.
 

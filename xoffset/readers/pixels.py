@@ -21,10 +21,14 @@ _ARRAYS = ("netCDF", "HDF", "ZARR", "GRIB")
 
 # Side of the tiles in which images are resampled, px: fixed to the grid, so that chunks and crops change no bit.
 _WARP_TILE = 512
+# Rows of these tiles for which images that take long to decode are read at once, px.
+_WARP_STRIP = 4 * _WARP_TILE
 # Largest error of the interpolated coordinate transformation of a resampling, px; GDAL's own default is 0.125.
 _WARP_TOLERANCE = 1e-4
 
 
+# Drivers whose files are decoded as a whole, whatever window is read.
+WHOLE_ONLY = ("PNG", "JPEG", "WEBP")
 # Drivers whose files are made of tiles that take long to decode, and are best read in whole rows of them.
 _SLOW_TILES = ("JP2OpenJPEG", "JP2ECW", "JP2KAK", "JP2MrSID", "JPEG2000")
 
@@ -35,7 +39,7 @@ class RasterImage:
 
     `grid` is that of the image as it is shown: `orientation` tells how its pixels are stored. `state` and, of an image
     made of others (VRT, DIMAP), `state_of_parts` tell a file from the one that it replaced. `strip` is the height of
-    its tiles where these take long to decode, 0 otherwise.
+    what is decoded together where that takes long, 0 otherwise.
     """
 
     path: str
@@ -121,7 +125,7 @@ def _of_band(image: RasterImage, dataset: Any, number: int, nodata: float | None
         nodata=declared if nodata is None else float(nodata),
         alpha=next(alphas, None),
         is_masked=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
-        strip=dataset.block_shapes[number - 1][0] if dataset.driver in _SLOW_TILES else 0,
+        strip=_strip(image.driver, image.grid, dataset.block_shapes[number - 1][0]),
     )
     _check_written(image, dataset)
     return image
@@ -168,6 +172,11 @@ def _placed(path: str, dataset: Any, pixel_size: float | None, turn: int) -> tup
     if dataset.driver.startswith(_ARRAYS):
         orientation.check_axes(name, dataset.tags(), has_crs=grid.crs is not None)
     return grid, turn
+
+
+def _strip(driver: str, grid: Grid, height: int) -> int:
+    """Rows that are decoded together, 0 where any window is read fast; `height` is that of the tiles."""
+    return grid.height if driver in WHOLE_ONLY else height if driver in _SLOW_TILES else 0
 
 
 def _check_written(image: RasterImage, dataset: Any) -> None:
@@ -256,9 +265,12 @@ class Reader:
     def heights(self) -> tuple[int, ...]:
         """Rows to be read together from the top of the window: none where blocks of any shape will do."""
         strip, (rows, _) = self.image.strip, self.window
-        if not strip or self.place is None:
+        if not strip:
             return ()
-        first = strip - (rows.start - self.place[0].start) % strip
+        top = 0 if self.place is None else self.place[0].start
+        if self.place is None:
+            strip = _WARP_STRIP
+        first = strip - (rows.start - top) % strip
         edges = [0, *range(first, rows.stop - rows.start, strip), rows.stop - rows.start]
         return tuple(np.diff(edges).tolist())
 
@@ -269,14 +281,21 @@ class Reader:
 
     def _resample(self, block: Window, out: np.ndarray) -> None:
         starts = (range(edge.start // _WARP_TILE * _WARP_TILE, edge.stop, _WARP_TILE) for edge in block)
-        for top, left in product(*starts):
-            tile = (
+        tiles = [
+            (
                 slice(top, min(top + _WARP_TILE, self.frame.height)),
                 slice(left, min(left + _WARP_TILE, self.frame.width)),
             )
+            for top, left in product(*starts)
+        ]
+        sources = [_source_window(self.image.grid, self.frame, tile) for tile in tiles]
+        read: Callable[[Window], np.ndarray] = self.image.read
+        if self.image.strip:
+            read = _once(read, [source for source in sources if source is not None])
+        for tile, source in zip(tiles, sources, strict=True):
             common = grids.common(tile, block)
-            if common:
-                resampled = _warp(self.image, self.frame, tile, self.align)
+            if common and source is not None:
+                resampled = _warp(read(source), self.image.grid.part(source), self.frame, tile, self.align)
                 out[grids.within(common, block)] = resampled[grids.within(common, tile)]
 
 
@@ -292,7 +311,7 @@ def read_pixels(image: RasterImage, window: Window) -> np.ndarray:
     with files.opened(image.path, is_local=image.is_local) as dataset:
         raw = dataset.read(image.band, window=rectangle)
         values: np.ndarray = raw.astype(image.result_dtype)
-        invalid = ~np.isfinite(values)
+        invalid = ~np.isfinite(raw) if raw.dtype.kind == "f" else np.zeros(raw.shape, dtype=bool)
         if image.nodata is not None:
             with np.errstate(over="ignore"):  # a float64 value declared for a float32 band
                 invalid |= raw == image.nodata
@@ -323,20 +342,24 @@ def _mark_unwritten(dataset: Any, band: int, raw: np.ndarray, window: Window, in
                 invalid[grids.within(tile, window)] = True
 
 
-def _warp(image: Image, frame: Grid, tile: Window, align: Align) -> np.ndarray:
-    """Pixels of a tile of the frame, resampled from the image."""
+def _once(read: Callable[[Window], np.ndarray], windows: Sequence[Window]) -> Callable[[Window], np.ndarray]:
+    """Reads windows from memory, where all of them are put at once."""
+    if not windows:
+        return read
+    whole = grids.union(windows)
+    pixels = read(whole)
+    return lambda window: pixels[grids.within(window, whole)]
+
+
+def _warp(pixels: np.ndarray, grid: Grid, frame: Grid, tile: Window, align: Align) -> np.ndarray:
+    """Pixels of a tile of the frame, resampled from those of a part of an image that reaches beyond it."""
     from rasterio.enums import Resampling
     from rasterio.io import MemoryFile
     from rasterio.vrt import WarpedVRT
 
     shape = (tile[0].stop - tile[0].start, tile[1].stop - tile[1].start)
-    scale = abs(image.grid.dx / frame.dx), abs(image.grid.dy / frame.dy)
-    source = _source_window(image.grid, frame, tile, min(*scale, 1.0))
-    if source is None:
-        return np.full(shape, np.nan, dtype=image.result_dtype)
-    pixels = image.read(source)
-    profile = {"driver": "GTiff", "count": 1, "dtype": pixels.dtype.name, "nodata": np.nan, "crs": image.grid.crs}
-    profile |= {"height": pixels.shape[0], "width": pixels.shape[1], "transform": image.grid.transform(source)}
+    profile = {"driver": "GTiff", "count": 1, "dtype": pixels.dtype.name, "nodata": np.nan, "crs": grid.crs}
+    profile |= {"height": grid.height, "width": grid.width, "transform": grid.transform(grid.whole)}
     with MemoryFile() as memory:
         with memory.open(**profile) as dataset:
             dataset.write(pixels, 1)
@@ -351,14 +374,20 @@ def _warp(image: Image, frame: Grid, tile: Window, align: Align) -> np.ndarray:
                 resampling=Resampling[align],
                 tolerance=_WARP_TOLERANCE,
                 # GDAL would guess the scale of every tile from its size, and blur small ones
-                warp_extras={"XSCALE": scale[0], "YSCALE": scale[1]},
+                warp_extras=dict(zip(("XSCALE", "YSCALE"), _scales(grid, frame), strict=True)),
             ) as warped,
         ):
             return np.asarray(warped.read(1))
 
 
-def _source_window(grid: Grid, frame: Grid, tile: Window, scale: float) -> Window | None:
+def _scales(grid: Grid, frame: Grid) -> tuple[float, float]:
+    """Size of the pixels of an image along x and y in those of the frame."""
+    return abs(grid.dx / frame.dx), abs(grid.dy / frame.dy)
+
+
+def _source_window(grid: Grid, frame: Grid, tile: Window) -> Window | None:
     """Pixels of the image that a tile of the frame needs, None if it needs none."""
+    scale = min(*_scales(grid, frame), 1.0)
     margin = int(np.ceil(2 / scale)) + 2  # reach of the cubic kernel, and the rounding of edges
     rows, columns = (
         slice(int(np.floor(low)) - margin, int(np.ceil(high)) + margin) for low, high in grids.edges(frame, tile, grid)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from xoffset.readers import dimap, planetscope
+from xoffset.readers import dimap, other_archives, planetscope, sentinel2
 from xoffset.readers.scenes import Format, Product
 
-# Modules that answer `is_product` and `open_product`, in the order in which they are asked.
-FORMATS = cast(tuple[Format, ...], (dimap, planetscope))
+# Modules that answer `is_product` and `open_product`, in the order in which they are asked; the last takes any archive.
+FORMATS = cast(
+    tuple[Format, ...],
+    (sentinel2, dimap, planetscope, other_archives),
+)
 
 
 def is_product(place: str) -> bool:

@@ -84,6 +84,10 @@ class Product(Protocol):
     def place(self) -> str:
         """Path or address, for messages."""
 
+    @property
+    def scenes(self) -> Sequence[Scene]:
+        """What is known of its acquisitions without a band, of most products of one."""
+
     def layers(self, band: int | str | None, nodata: float | None) -> list[Layer]:
         """Images of a band, one a date and tile; the error for an unknown band lists those that there are."""
 

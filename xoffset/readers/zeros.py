@@ -10,7 +10,7 @@ import numpy as np
 
 from xoffset.readers import grids
 from xoffset.readers.grids import Window
-from xoffset.readers.pixels import RasterImage, Reader, read_pixels
+from xoffset.readers.pixels import WHOLE_ONLY, RasterImage, Reader, read_pixels
 
 NOTICE = "areas of zeros look like nodata, which no file declares: open with nodata=0 where they are"
 
@@ -20,7 +20,6 @@ _SIDE = 5
 _LEAST = 49
 # Side of the windows in which lazy images are looked at, px.
 _SAMPLE = 32
-_WHOLE_ONLY = ("PNG", "JPEG", "WEBP")
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ def _is_seen(reader: Reader) -> bool:
         part = part and grids.within(part, reader.place)
     if part is None:
         return False
-    if image.driver in _WHOLE_ONLY:
+    if image.driver in WHOLE_ONLY:
         windows = [part]
     else:
         rows, columns = ([slice(start, min(start + _SAMPLE, side.stop)) for start in _starts(side)] for side in part)

@@ -1,0 +1,141 @@
+"""Where the files of a Sentinel-2 product are: images, masks and metadata of every tile, in both namings.
+
+Everything is found in the list of files that are there, never by paths that metadata hold: nothing leads out of a
+product, and it does not matter whether a zip file holds the folder NAME.SAFE or what is in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from xoffset.readers.archives import Tree
+
+# S2A_OPER_MTD_SAFL1C_PDMC_... until the end of 2016, MTD_MSIL1C.xml since. Products of users had USER in the name.
+_PRODUCT = re.compile(r"MTD_MSIL(1C|2A)\.xml|S2[A-D]_\w{4}_MTD_SAFL(1C|2A)_\w+\.xml", re.IGNORECASE)
+_GRANULE = re.compile(r"MTD_TL\.xml|S2[A-D]_\w{4}_MTD_L(1C|2A)_TL_\w+\.xml", re.IGNORECASE)
+_DATASTRIP = re.compile(r"MTD_DS\.xml|S2[A-D]_\w{4}_MTD_L(1C|2A)_DS_\w+\.xml", re.IGNORECASE)
+_IMAGE = re.compile(r"(?:^|_)(B\d[0-9A]|[A-Z]{3}|[A-Z]{3}PRB)(?:_(\d\d)m)?\.(?:jp2|tiff?)", re.IGNORECASE)
+_MASK = re.compile(r"(?:^|_)MSK_([A-Z]+)_(?:\w+_)?(B\d[0-9A])(?:_MSIL\w\w)?\.(?:gml|jp2|tiff?)", re.IGNORECASE)
+_TILE = re.compile(r"_T(\d\d[A-Z]{3})(?=_|\.|$)")
+# Names that changed: probabilities of clouds and snow.
+_LAYERS = {"CLDPRB": "CLD", "SNWPRB": "SNW"}
+
+
+@dataclass(frozen=True)
+class Granule:
+    """Files of one tile of a product: the names of all of them, within the tree of the product."""
+
+    tree: Tree
+    metadata: str
+    product_metadata: str | None
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether it lies in a product whose own metadata are not there."""
+        return self.product_metadata is None and PurePosixPath(self.metadata).parent.parent.name == "GRANULE"
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all files of the tile."""
+        folder = _folder(self.metadata)
+        return [name for name in self.tree.names if name.startswith(folder)]
+
+    @property
+    def tile(self) -> str | None:
+        """Name of the tile as the names of the files tell it."""
+        path = PurePosixPath(self.metadata)
+        found = _TILE.search(path.parent.name) or _TILE.search(path.name)
+        return found[1] if found else None
+
+    @property
+    def images(self) -> dict[tuple[str, int | None], str]:
+        """Name of the image of every band and pixel size [m], None where its name has none."""
+        return images_of(self.names)
+
+    @property
+    def masks(self) -> dict[tuple[str, str], str]:
+        """Name of the mask of every kind ("DETFOO", "CLOUDS", ...) and band; "B00" is that of no band."""
+        return {found: name for name in self.names if (found := mask_of(name))}
+
+    @property
+    def datastrips(self) -> list[str]:
+        """Metadata of the data strips of the product."""
+        return [name for name in self._of_product if _DATASTRIP.fullmatch(PurePosixPath(name).name)]
+
+    @property
+    def quality_reports(self) -> list[str]:
+        """Reports on the geometry of the data strips of the product."""
+        return [name for name in self._of_product if "/DATASTRIP/" in f"/{name}" and "GEOMETRIC_QUALITY" in name]
+
+    @property
+    def _of_product(self) -> list[str]:
+        if self.product_metadata is None:
+            return []
+        folder = _folder(self.product_metadata)
+        return [name for name in self.tree.names if name.startswith(folder)]
+
+
+def images_of(names: Iterable[str]) -> dict[tuple[str, int | None], str]:
+    """Name of the image of every band and pixel size [m] among the names of files."""
+    found = {}
+    for name in names:
+        match = _IMAGE.search(PurePosixPath(name).name)
+        # a preview and masks are no images of a band
+        if match and match[1].upper() != "PVI" and not mask_of(name):
+            band = _LAYERS.get(match[1].upper(), match[1].upper())
+            found[band, int(match[2]) if match[2] else None] = name
+    return found
+
+
+def mask_of(name: str) -> tuple[str, str] | None:
+    """Kind and band of a mask, by its file name."""
+    found = _MASK.search(PurePosixPath(name).name)
+    return (found[1].upper(), found[2].upper()) if found else None
+
+
+def granules(tree: Tree) -> list[Granule]:
+    """Tiles of all products in a tree, sorted by name."""
+    names = [name for name in tree.names if not _is_hidden(name)]
+    products = {_folder(name): name for name in names if _PRODUCT.fullmatch(PurePosixPath(name).name)}
+    found = []
+    for name in names:
+        if _GRANULE.fullmatch(PurePosixPath(name).name):
+            folder = PurePosixPath(name).parent.parent
+            above = _folder(str(folder))
+            found.append(Granule(tree, name, products.get(above) if folder.name == "GRANULE" else None))
+    return found
+
+
+def describes_product(names: list[str]) -> bool:
+    """Whether one of some names is that of the metadata of a product or of a tile."""
+    lasts = [PurePosixPath(name).name for name in names if not _is_hidden(name)]
+    return any(_PRODUCT.fullmatch(name) or _GRANULE.fullmatch(name) for name in lasts)
+
+
+def root_of(place: str) -> tuple[str, str | None]:
+    """Folder or archive of the product that a path means, and the folder of the tile where it means only one.
+
+    Paths may be those of the product, of its metadata or manifest, or of the folder or metadata of one tile.
+    """
+    path = Path(place).expanduser().absolute()
+    if path.is_file() and (path.name == "manifest.safe" or describes_product([path.name])):
+        path = path.parent
+    if path.parent.name == "GRANULE" and path.is_dir():
+        above = path.parent.parent
+        if any(_PRODUCT.fullmatch(file.name) for file in above.iterdir()):
+            return str(above), path.name
+    return str(path), None
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a file is one that systems leave beside others, such as __MACOSX/NAME.SAFE/._MTD_TL.xml."""
+    return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
+
+
+def _folder(name: str) -> str:
+    """Folder of a file, with a slash behind it; empty for the root."""
+    above = str(PurePosixPath(name).parent)
+    return "" if above == "." else f"{above}/"

@@ -1,0 +1,63 @@
+"""What a Sentinel-2 product tells of each pixel of a grid: its detector, angles of sun and view, and its class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xoffset.readers import angle_grids, class_masks, files, footprints
+from xoffset.readers.archives import Tree
+from xoffset.readers.class_masks import Classes
+from xoffset.readers.grids import Grid
+from xoffset.readers.positions import values_at
+
+if TYPE_CHECKING:
+    from xoffset.readers.sentinel2 import Product
+
+
+def detectors(product: Product, band: str | None, grid: Grid) -> np.ndarray:
+    """Number of the detector that saw each pixel, from polygons before baseline 04.00, from a raster since."""
+    name, _ = product.band_named(band)
+    mask = product.mask("DETFOO", name)
+    if mask is None:
+        raise FileNotFoundError(
+            f"open_stack() needs the footprints of the detectors, MSK_DETFOO_{name}; got {product.place} without. "
+            "Fetch the whole product: it is in QI_DATA of its tile."
+        )
+    if mask.is_raster:
+        values, _ = values_at(_whole(mask.tree, mask.name), grid)
+        return np.asarray(values[0], dtype=np.uint8)
+    return footprints.detectors(footprints.read_polygons(mask.root(), mask.name), name, grid)
+
+
+def angles(product: Product, band: str | None, grid: Grid) -> dict[str, np.ndarray]:
+    """Angles of sun and view at each pixel, from the grids in the metadata of the tile."""
+    name, _ = product.band_named(band)
+    seen_by = detectors(product, band, grid)
+    return angle_grids.angles_at(angle_grids.read_angles(product.tile_metadata, name, product.place), seen_by, grid)
+
+
+def class_layer(product: Product, grid: Grid) -> Classes:
+    """Scene classification of L2A; masks of clouds and snow of L1C."""
+    if product.metadata.level == "L2A":
+        return class_masks.scene_classification(_whole(product.granule.tree, product.image("SCL")), grid)
+    raster = product.mask("CLASSI")
+    if raster is not None:
+        return class_masks.classification_masks(_whole(raster.tree, raster.name), grid)
+    polygons = product.mask("CLOUDS")
+    if polygons is None:
+        raise FileNotFoundError(
+            f"open_stack() needs the masks of clouds, MSK_CLASSI_B00 or MSK_CLOUDS_B00; got {product.place} without. "
+            "Fetch the whole product: they are in QI_DATA of its tile."
+        )
+    return class_masks.cloud_polygons(polygons.root(), product.tile_metadata, grid, polygons.name)
+
+
+def _whole(tree: Tree, name: str) -> str:
+    """Path for GDAL of a raster that is whole: decoders fill up the others with zeros, which are classes too."""
+    with tree.opened(name) as stream:
+        is_whole = not name.lower().endswith(".jp2") or files.is_whole_jpeg2000(stream)
+    if not is_whole:
+        raise files.unreadable(f"{tree.place}: {name}", "the file ends before the image does")
+    return tree.gdal_path(name)
