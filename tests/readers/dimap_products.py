@@ -44,7 +44,7 @@ def write(
 ):
     """Write a product into IMG_..._001 of a folder; returns the path of its DIM file and its pixels (band, y, x)."""
     bands = ["P"] if spectral == "P" else ["B2", "B1", "B0", "B3"]
-    pixels = ground(shape, len(bands)) if pixels is None else pixels
+    pixels = ground(shape, len(bands)) if pixels is None else np.asarray(pixels)
     stamp = time[:-1].replace("-", "").replace("T", "").replace(":", "").replace(".", "")
     label = f"{''.join(mission)}_{spectral}_{stamp}_ORT_C1"
     inside = Path(folder) / f"IMG_{''.join(mission)}_{spectral}_001"

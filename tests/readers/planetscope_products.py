@@ -48,6 +48,7 @@ def write(
     if pixels is None:
         pixels = ground(shape, bands, seed)
         pixels[:, :4] = 0
+    pixels = np.asarray(pixels)
     when = f"{item[:4]}-{item[4:6]}-{item[6:8]}T{item[9:11]}:{item[11:13]}:{item[13:15]}.123456Z"
     acquired = when if acquired is None else acquired
     image = folder / f"{item}_{level}_AnalyticMS{kind}{tools}.tif"

@@ -8,11 +8,14 @@ import dimap_products as products
 import numpy as np
 import pytest
 
+import xoffset
 from xoffset import open_stack
 from xoffset.readers import dimap
 from xoffset.readers.grids import Grid
 
 TIMES = ("2020-07-17T10:30:12.345Z", "2020-08-12T10:34:02.5Z")
+
+NAMES = ("sun_azimuth", "sun_elevation", "view_azimuth", "view_zenith")
 
 
 def place_of(folder, kind, path):
@@ -58,7 +61,7 @@ def test_what_the_document_tells(tmp_path):
     ]  # fmt: skip
     assert list(stack.level.values) == ["ORTHO", "ORTHO"]
     assert list(stack.geometry.values) == ["DIMAP ortho on R3D_ORTHO over SRTM"] * 2
-    told = [stack[name].values[0] for name in ("sun_azimuth", "sun_elevation", "view_azimuth", "view_zenith")]
+    told = [stack[name].values[0] for name in NAMES]
     assert told == list(products.ANGLES)
     np.testing.assert_array_equal(stack.radiometric_offset, 100.0)
     np.testing.assert_array_equal(stack.quantification, 10_000.0)
@@ -141,6 +144,17 @@ def test_angles_cover_the_image(tmp_path):
         assert found.dtype == np.float32
         np.testing.assert_array_equal(np.isnan(found).all(axis=0), [True] * 10 + [False] * 80 + [True] * 10)
         assert np.nanmax(found) == np.nanmin(found) == np.float32(value)
+
+
+def test_angles_beside_a_stack(tmp_path):
+    for time, spectral, index in ((TIMES[0], "P", "1A"), (TIMES[0], "PMS", "1A"), (TIMES[1], "PMS", "1B")):
+        products.write(tmp_path, time=time, spectral=spectral, mission=("PHR", index))
+    stack = open_stack(tmp_path, band="red")
+    angles = xoffset.angles(tmp_path, like=stack, band="red")
+    for name, value in zip(
+        ("sun_azimuth", "sun_elevation", "view_azimuth", "view_zenith"), products.ANGLES, strict=True
+    ):
+        np.testing.assert_array_equal(angles[name], np.full(stack.shape, np.float32(value)))
 
 
 def test_what_it_does_not_have(tmp_path):

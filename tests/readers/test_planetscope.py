@@ -8,11 +8,14 @@ import numpy as np
 import planetscope_products as products
 import pytest
 
+import xoffset
 from xoffset import open_stack
 from xoffset.readers import planetscope
 from xoffset.readers.grids import Grid
 
 ITEMS = ("20200717_102030_1032", "20210717_102030_12_2257")
+
+NAMES = ("sun_azimuth", "sun_elevation", "view_azimuth", "view_zenith")
 
 
 @pytest.mark.parametrize("kind", ["folder", "order", "image", "zip"])
@@ -45,7 +48,7 @@ def test_a_flat_folder_of_many_scenes(tmp_path):
     assert list(stack.platform.values) == ["PS2", "PSB.SD"]
     assert list(stack.level.values) == ["3B SR", "3B SR"]
     assert list(stack.geometry.values) == ["PlanetScope 3B with ground control"] * 2
-    told = [stack[name].values[0] for name in ("sun_azimuth", "sun_elevation", "view_azimuth", "view_zenith")]
+    told = [stack[name].values[0] for name in NAMES]
     assert told == list(products.ANGLES)
     np.testing.assert_array_equal(stack.radiometric_offset, 0.0)
     np.testing.assert_array_equal(stack.quantification, 10_000.0)
@@ -96,12 +99,30 @@ def test_classes_of_the_mask(tmp_path, shift):
     moved = Grid(grid.x + shift[0], grid.y - shift[1], 3, -3, 80, 60, grid.crs)
     classes, meanings, are_bits = product.class_layer(moved)
     assert are_bits
-    assert list(meanings) == [*products.CLASSES, "unusable"]
+    assert list(meanings) == [*products.CLASSES, "unusable", "no_data"]
     expected = sum(mask[k].astype(int) * meanings[name] for k, name in enumerate(products.CLASSES))
     expected = np.where(mask[7] != 0, expected | meanings["unusable"], expected)
+    expected[:4] |= meanings["no_data"]
     down, right = pixel_shift[1], pixel_shift[0]
-    padded = np.pad(expected, 10)[10 + down : 70 + down, 10 + right : 90 + right]
+    padded = np.pad(expected, 10, constant_values=meanings["no_data"])[10 + down : 70 + down, 10 + right : 90 + right]
     np.testing.assert_array_equal(classes, padded)
+
+
+@pytest.mark.parametrize("chunks", [None, 32])
+def test_layers_beside_a_stack(tmp_path, chunks):
+    masks = [products.write(tmp_path, item)[2] for item in ITEMS]
+    stack = open_stack(tmp_path, band="red", chunks=chunks)
+    classes = xoffset.class_layer(tmp_path, like=stack)
+    bits = dict(zip(classes.attrs["flag_meanings"].split(), classes.attrs["flag_masks"], strict=True))
+    for name, k in (("cloud", 5), ("unusable", 7)):
+        np.testing.assert_array_equal((classes & bits[name]) != 0, np.array([mask[k] != 0 for mask in masks]))
+    angles = xoffset.angles(tmp_path, like=stack)
+    for name, value in zip(
+        ("sun_azimuth", "sun_elevation", "view_azimuth", "view_zenith"), products.ANGLES, strict=True
+    ):
+        np.testing.assert_array_equal(angles[name], np.float32(value))
+    with pytest.raises(ValueError, match=r"detectors\(\) needs products that tell which detector"):
+        xoffset.detectors(tmp_path, like=stack).compute()
 
 
 def test_the_mask_never_masks(tmp_path):

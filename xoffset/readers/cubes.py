@@ -15,7 +15,7 @@ from xoffset.model import declared
 from xoffset.model.dates import as_instant, datetimes_from
 from xoffset.model.grids import crs_of
 from xoffset.readers import files, grids
-from xoffset.readers.array_image import ArrayImage, grid_of
+from xoffset.readers.cube_image import CubeImage, grid_of
 from xoffset.readers.grids import Grid
 from xoffset.readers.open_result import HDF
 from xoffset.readers.scenes import Layer, Scene
@@ -291,7 +291,7 @@ def _layers(cube: Cube, nodata: float | None, pixel_size: float | None, *, has_d
     count = variable.sizes[cube.time]
     dates = np.full(count, np.datetime64("NaT", "us")) if has_dates else _dates(cube)
     pieces = variable.encoding.get("chunksizes") or variable.shape
-    template = ArrayImage(
+    template = CubeImage(
         source=Stored(cube.path, cube.name, variable, tuple(pieces), caller="open_stack"),
         rows=cube.y,
         columns=cube.x,

@@ -225,6 +225,11 @@ class _Acquisition:
     place: str
     documents: tuple[_Document, ...]
 
+    @property
+    def scenes(self) -> list[Scene]:
+        """What is known of each of the images without a band."""
+        return [replace(_scene(document, ""), band=None) for document in self.documents]
+
     def layers(self, band: int | str | None, nodata: float | None) -> list[Layer]:
         """The image of a band, of several the finest."""
         document, name, number = self._picked(band)

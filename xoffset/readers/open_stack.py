@@ -36,18 +36,21 @@ def open_stack(
 ) -> xr.DataArray:
     """Stack of images (time, y, x) from raster files, sorted by time.
 
-    Pixel values are those of the files, neither scaled nor interpolated; only `align` resamples, and only the files
-    that need it. Files whose grids differ by whole pixels are put in their place on the union of all extents.
+    Pixel values are those of the files, neither scaled nor interpolated; only netCDF with an axis of time is decoded as
+    it declares, and only `align` resamples, the files that need it. Files whose grids differ by whole pixels are put in
+    their place on the union of all extents.
 
     Parameters
     ----------
     source
         One file, a list of files, a glob pattern such as ``"scenes/*_B04.jp2"``, or a folder, of which the files with
         the suffix of an image are taken. Or a stack that was saved: a Zarr store or netCDF4 file that
-        `stack.to_zarr(path)` or `stack.to_netcdf(path)` wrote.
+        `stack.to_zarr(path)` or `stack.to_netcdf(path)` wrote. A file may hold several dates: a GeoTIFF whose bands
+        each tell one in their description or tags, or netCDF with an axis of time.
     band
         Number of the band, counted from 1, or its description. Needed where a file has several bands; an alpha band
-        does not count. Of a saved stack the name of the variable.
+        does not count. Of a saved stack, and of netCDF with an axis of time, the name of the variable. A band that is
+        named by number or description is one date.
     tile
         Of Sentinel-2 products that hold several tiles the one to read, such as "31TGK".
     bbox
@@ -55,7 +58,8 @@ def open_stack(
         Dates whose image lies outside are kept, all NaN.
     date
         Where the names do not tell: a strptime pattern searched in the file names, such as ``"ortho_%Y"``, or one date
-        a file in ISO 8601, in the order of the list or of the sorted names. Dates are UTC; a pattern that stops at the
+        a file in ISO 8601, in the order of the list or of the sorted names; of files with several dates one for each
+        band or step in time. Dates are UTC; a pattern that stops at the
         year means its first day, months are English, and years have four digits: ``%y`` is refused. Without `date`,
         names of Sentinel-2 and Landsat are read, and other names that hold one date, such as ``naip_20090818.tif`` or
         ``2009-08-18_red.tif``, all in the same form.

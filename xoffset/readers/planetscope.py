@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -39,11 +39,13 @@ _BANDS = {
         ("rededge1", "rededge"), ("nir", "nir08"),
     ),
 }  # fmt: skip
-# Bands of the mask, counted from 1, and their bits in the layer of classes; of the last any value counts.
+# Bands of the mask, counted from 1, and their bits in the layer of classes; of the last any value counts, and its first
+# bit where nothing was imaged.
 _CLASSES = {
     "clear": (1, 1), "snow": (2, 2), "shadow": (3, 4), "light_haze": (4, 8), "heavy_haze": (5, 16), "cloud": (6, 32),
     "unusable": (8, 64),
 }  # fmt: skip
+_NO_DATA, _NOT_IMAGED = 128, 1
 # Height of the orbit over the radius of the Earth, which makes an angle of incidence of one off nadir.
 _HEIGHT = 475.0 / 6371.0
 
@@ -118,6 +120,11 @@ class _Acquisition:
         """Path of the image, for messages."""
         return f"{self.name} of {self.tree.place}"
 
+    @property
+    def scenes(self) -> list[Scene]:
+        """What is known of the scene without a band."""
+        return [replace(self._scene(1, ""), band=None, radiometric_offset=None, quantification=None)]
+
     def layers(self, band: int | str | None, nodata: float | None) -> list[Layer]:
         """The image of a band."""
         picked: list[tuple[int, str]] = []
@@ -142,18 +149,19 @@ class _Acquisition:
         return mean_angles.fields(self.layers(1 if band is None else band, None)[0], grid)
 
     def class_layer(self, grid: Grid) -> tuple[np.ndarray, dict[str, int], bool]:
-        """Classes of the UDM2 mask as bits, 0 outside of it; the confidence is no class."""
+        """Classes of the UDM2 mask as bits; the confidence is no class."""
         name = self._mask
         classes = np.zeros((grid.height, grid.width), dtype=np.uint8)
         path = self.tree.gdal_path(name)
         images = pixels.describe_each(path, lambda dataset: _mask_bands(name, dataset.count), None, None)
         for image, (_, bit) in zip(images, _CLASSES.values(), strict=True):
-            reader = pixels.Reader(
-                image, grids.place(image.grid, grid), grid, grid.whole, "nearest", np.dtype(np.float32)
-            )
-            values = reader(slice(0, grid.height), slice(0, grid.width))
+            place = grids.place(image.grid, grid)
+            reader = pixels.Reader(image, place, grid, grid.whole, "nearest", np.dtype(np.float32))
+            values = reader(*grid.whole)
             classes[np.isfinite(values) & (values != 0)] |= np.uint8(bit)
-        return classes, {label: bit for label, (_, bit) in _CLASSES.items()}, True
+        # the last one tells where there is nothing
+        classes[np.isnan(values) | (np.nan_to_num(values).astype(np.int64) & _NOT_IMAGED != 0)] |= np.uint8(_NO_DATA)
+        return classes, {label: bit for label, (_, bit) in _CLASSES.items()} | {"no_data": _NO_DATA}, True
 
     @property
     def _mask(self) -> str:
@@ -207,7 +215,7 @@ class _Acquisition:
         if value is None:
             return None
         try:
-            number = math.nan if isinstance(value, bool) else float(value)
+            number = float(value)
         except (TypeError, ValueError):
             number = math.nan
         if not math.isfinite(number):

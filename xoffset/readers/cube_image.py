@@ -1,4 +1,4 @@
-"""Images in arrays: one date of a variable of xarray, read a window at a time."""
+"""Images in netCDF and HDF5 files: one date of a variable as it is stored, read a window at a time."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from xoffset.readers.grids import Grid, Window
 from xoffset.readers.stored import Stored
 
 
-@dataclass(frozen=True)
-class ArrayImage:
-    """One date of a variable that lies in a file, a store or in memory: where its pixels are and which of them count.
+@dataclass(frozen=True, eq=False)
+class CubeImage:
+    """One date of a variable in a file: where its pixels are and which of them count.
 
     `source` is the variable as it is stored, undecoded, and `index` the position along its dims other than those of
     rows and columns, which are named and may come in either order. Values are those stored times `scale` plus `offset`;
-    `fills` are stored values that mean "no data", and `valid` is the range of the stored values that count. Of a local
-    file `path` and `state` tell it from the one that replaced it. `strip` is the height of chunks that are best read
-    whole, 0 otherwise.
+    `fills` are stored values that mean "no data", and `valid` is the range of the stored values that count. `path` and
+    `state` tell the file from the one that replaced it.
     """
 
     source: Stored
@@ -39,6 +38,11 @@ class ArrayImage:
     is_local: bool = False
     strip: int = 0
 
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        # of the variable dask would read all values to name them
+        coding = self.fills, self.scale, self.offset, self.valid, self.is_unsigned
+        return (type(self).__name__, self.path, self.state, self.source.name, self.index, coding)
+
     @property
     def result_dtype(self) -> np.dtype:
         """Type that holds every stored value and NaN."""
@@ -48,8 +52,7 @@ class ArrayImage:
 
     def read(self, window: Window) -> np.ndarray:
         """Pixels of a window (rows, columns) as floats, NaN where they do not count."""
-        if self.path:
-            files.check_unchanged(self.path, self.state, files.state(self.path))
+        files.check_unchanged(self.path, self.state, files.state(self.path))
         raw = self._stored(window)
         counts = np.isfinite(raw) & (raw >= self.valid[0]) & (raw <= self.valid[1])
         for fill in self.fills:
