@@ -1,6 +1,7 @@
 """Files of several dates: GeoTIFFs whose bands are dates, and netCDF with an axis of time."""
 
 import os
+import pickle
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import xoffset
 from xoffset import open_stack
 from xoffset.model import grids
 from xoffset.readers import dates
+from xoffset.readers.stored import Stored
 
 UTM = "EPSG:32632"
 PLACE = Affine(10, 0, 5e5, 0, -10, 5e6)
@@ -226,8 +228,7 @@ def test_a_cube_is_a_stack(tmp_path, engine, order, is_northward):
     assert stack.dtype == np.float64
     lazy = open_stack(path, chunks={"y": 7, "x": 9})
     xr.testing.assert_identical(lazy.compute(), open_stack(path))
-    with dask.config.set(scheduler="processes"):
-        np.testing.assert_array_equal(lazy[1:, 3:9, 4:20].compute(), stack[1:, 3:9, 4:20])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(lazy))[1:, 3:9, 4:20], stack[1:, 3:9, 4:20])
 
 
 @pytest.mark.parametrize(
@@ -470,6 +471,18 @@ def test_a_damaged_cube_is_refused(tmp_path):
     Path(path).write_bytes(content[: start + 10] + bytes(40) + content[start + 50 :])
     with pytest.raises(OSError, match=r"for 'ndvi' in chunk 1/0/0 .* of .*cube.nc. The file is damaged"):
         open_stack(path)
+
+
+@pytest.mark.parametrize("chunks", [None, -1])
+def test_chunks_of_many_dates_are_decoded_once(tmp_path, monkeypatch, chunks):
+    data = cube(3, "int16").transpose("y", "time", "x")
+    path = save(data, tmp_path / "cube.nc", encoding={"ndvi": {"zlib": True, "chunksizes": (10, 2, 40)}})
+    reads, raw = [], Stored.raw
+    monkeypatch.setattr(Stored, "raw", lambda self, key=...: reads.append(key) or raw(self, key))
+    stack = open_stack(path, chunks=chunks)
+    with dask.config.set(scheduler="sync"):
+        np.testing.assert_array_equal(stack, data.ndvi.transpose("time", "y", "x"))
+    assert len(reads) == 2  # of the first two dates, and of the third
 
 
 @pytest.mark.data

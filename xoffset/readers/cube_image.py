@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, replace
+import math
+import threading
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from xoffset.readers import files, grids
 from xoffset.readers.grids import Grid, Window
 from xoffset.readers.stored import Stored
+
+# Most memory that chunks with other dates may take, bytes.
+_MOST_KEPT = 512 * 2**20
+
+
+class Block:
+    """What was read last of chunks that hold many dates, so that these are not decoded anew for each date."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._key: tuple[tuple[int, int], ...] = ()
+        self._values = np.empty(0)
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return Block, ()
+
+    def values(self, key: tuple[slice, ...], read: Callable[[tuple[slice, ...]], np.ndarray]) -> np.ndarray:
+        """Values of a part of the variable, read if it is another one than before; not to be changed."""
+        place = tuple((each.start, each.stop) for each in key)
+        with self._lock:
+            if place != self._key:
+                self._values, self._key = read(key), place
+            return self._values
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +44,7 @@ class CubeImage:
     `source` is the variable as it is stored, undecoded, and `index` the position along its dims other than those of
     rows and columns, which are named and may come in either order. Values are those stored times `scale` plus `offset`;
     `fills` are stored values that mean "no data", and `valid` is the range of the stored values that count. `path` and
-    `state` tell the file from the one that replaced it.
+    `state` tell the file from the one that replaced it. The images of a file share a `block`.
     """
 
     source: Stored
@@ -37,6 +62,7 @@ class CubeImage:
     state: files.State = None
     is_local: bool = False
     strip: int = 0
+    block: Block = field(default_factory=Block)
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
         # of the variable dask would read all values to name them
@@ -70,12 +96,25 @@ class CubeImage:
         dims = self.source.variable.dims
         # positions as slices of one, so that errors can name the chunk
         key = tuple(slice(each, each + 1) if isinstance(each, int) else each for each in map(places.__getitem__, dims))
-        raw = self.source.raw(key)
+        raw = self._read(key)
         if self.is_unsigned and raw.dtype.kind == "i":
             raw = raw.view(f"u{raw.dtype.itemsize}")
         axes = dims.index(self.rows), dims.index(self.columns)
         others = tuple(k for k in range(len(dims)) if k not in axes)
         return raw.transpose(*axes, *others).reshape(raw.shape[axes[0]], raw.shape[axes[1]])
+
+    def _read(self, key: tuple[slice, ...]) -> np.ndarray:
+        """Values as they are stored, by way of the block if a chunk holds more of other dates, and this is not much."""
+        whole = list(key)
+        for k, (dim, piece) in enumerate(zip(self.source.variable.dims, self.source.pieces, strict=True)):
+            if dim not in (self.rows, self.columns):
+                start = key[k].start // piece * piece
+                whole[k] = slice(start, min(start + piece, self.source.shape[k]))
+        sizes = [each.stop - each.start for each in whole]
+        if tuple(whole) == key or math.prod(sizes) * self.source.dtype.itemsize > _MOST_KEPT:
+            return self.source.raw(key)
+        inside = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(key, whole, strict=True))
+        return self.block.values(tuple(whole), self.source.raw)[inside]
 
 
 def grid_of(x: np.ndarray, y: np.ndarray, grid_crs: object, name: str) -> Grid:
