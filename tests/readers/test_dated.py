@@ -251,10 +251,11 @@ def test_other_names_of_axes(tmp_path, names, attrs):
     np.testing.assert_array_equal(stack.x, data[names["x"]])
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "uint16", "int32", "float32", "float64"])
 def test_numbers_stay_exact(tmp_path, dtype):
     data = cube(dtype=dtype)
-    data.ndvi[0, 0, :2] = [np.iinfo(dtype).max, np.iinfo(dtype).max - 1] if dtype[0] != "f" else [16777217, 0.1]
+    if dtype != "bool":
+        data.ndvi[0, 0, :2] = [np.iinfo(dtype).max, np.iinfo(dtype).max - 1] if dtype[0] != "f" else [16777217, 0.1]
     stack = open_stack(save(data, tmp_path / "cube.nc"))
     np.testing.assert_array_equal(stack, data.ndvi)
     assert stack.dtype == ("float64" if dtype in ("int32", "float64") else "float32")
@@ -381,6 +382,7 @@ def changed(name, **attrs):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        (lambda data: data.expand_dims(band=2, axis=1), r"variables \(time, y, x\); got 'ndvi' of .*isel\(band=0"),
         (in_degrees, r"on a grid in metres; got 'ndvi' of cube.nc on 'lat' and 'lon' in degrees.*rio.reproject"),
         (changed("x", units="degrees", standard_name=""), "in degrees"),
         (lambda data: data.drop_vars("x"), "pixel centres as coordinates; got 'ndvi' of cube.nc without those of 'x'"),

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from xoffset._blocks.threads import LastRead
 from xoffset.readers import files, grids
 from xoffset.readers.grids import Grid, Window
 from xoffset.readers.stored import Stored
 
 # Most memory that chunks with other dates may take, bytes.
 _MOST_KEPT = 512 * 2**20
-
-
-class Block:
-    """What was read last of chunks that hold many dates, so that these are not decoded anew for each date."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._key: tuple[tuple[int, int], ...] = ()
-        self._values = np.empty(0)
-
-    def __reduce__(self) -> tuple[type, tuple[()]]:
-        return Block, ()
-
-    def values(self, key: tuple[slice, ...], read: Callable[[tuple[slice, ...]], np.ndarray]) -> np.ndarray:
-        """Values of a part of the variable, read if it is another one than before; not to be changed."""
-        place = tuple((each.start, each.stop) for each in key)
-        with self._lock:
-            if place != self._key:
-                self._values, self._key = read(key), place
-            return self._values
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +42,7 @@ class CubeImage:
     state: files.State = None
     is_local: bool = False
     strip: int = 0
-    block: Block = field(default_factory=Block)
+    block: LastRead = field(default_factory=LastRead)
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
         # of the variable dask would read all values to name them

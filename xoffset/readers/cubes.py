@@ -113,6 +113,7 @@ def _picked(path: str, data: xr.Dataset, band: str | None) -> Cube | None:
     """The variable wanted, None if no variable has an axis of time."""
     dated = {str(name): dims for name in data.data_vars if (dims := _dims(data, str(name))) is not None}
     if not dated:
+        _check_depth(path, data)
         return None
     offer = ", ".join(dated)
     if band is not None and band not in dated:
@@ -137,12 +138,31 @@ def _picked(path: str, data: xr.Dataset, band: str | None) -> Cube | None:
 def _dims(data: xr.Dataset, name: str) -> tuple[Hashable, Hashable, Hashable] | None:
     """Dims of a variable along time and of its images, None if it has others, or no axis of time."""
     variable = data.variables[name]
-    long = [dim for dim in variable.dims if variable.sizes[dim] > 1 or _kind(data, dim)]
+    long = _long_dims(data, name)
     times = [dim for dim in long if _kind(data, dim) == "time"]
-    if variable.dtype.kind not in "iuf" or len(long) != 3 or len(times) != 1:
+    if variable.dtype.kind not in "biuf" or len(long) != 3 or len(times) != 1:
         return None
     first, second = (dim for dim in long if dim != times[0])
     return times[0], first, second
+
+
+def _long_dims(data: xr.Dataset, name: str) -> list[Hashable]:
+    """Dims of a variable but those of a single element that are no axis."""
+    variable = data.variables[name]
+    return [dim for dim in variable.dims if variable.sizes[dim] > 1 or _kind(data, dim)]
+
+
+def _check_depth(path: str, data: xr.Dataset) -> None:
+    """Refuse images with dates and another axis, such as that of the bands."""
+    for name in map(str, data.data_vars):
+        kinds = {dim: _kind(data, dim) for dim in _long_dims(data, name)}
+        others = [dim for dim, kind in kinds.items() if not kind]
+        if others and {"time", "x", "y"} <= set(kinds.values()):
+            raise ValueError(
+                f"open_stack() needs variables (time, y, x); got '{name}' of {Path(path).name} with dims "
+                f"{tuple(map(str, kinds))}. Pick one place along '{others[0]}' with xarray, "
+                f"data['{name}'].isel({others[0]}=0), and write that to a file."
+            )
 
 
 def _kind(data: xr.Dataset, dim: Hashable) -> str:
