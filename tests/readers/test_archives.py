@@ -218,3 +218,16 @@ def test_document_types_entities_and_depths_are_refused(text):
 def test_what_is_no_xml_is_told(text):
     with pytest.raises(OSError, match=r"a\.xml"):
         xml.parse(text, "a.xml")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_streams_go_forward_and_end_where_the_file_does(tmp_path, method):
+    content = bytes(range(256)) * 100
+    tree = archives.open_tree(a_zip(tmp_path / "a.zip", {"a": b"first", "b": content, "c": b"last"}, method))
+    with tree.opened("b") as stream:
+        assert stream.read(10) == content[:10]
+        assert stream.seek(20_000) == 20_000
+        assert stream.read(3) == content[20_000:20_003]
+        stream.seek(-2, 2)
+        assert stream.read() == content[-2:]
+        assert stream.read(1) == b""

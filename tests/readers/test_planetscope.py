@@ -53,6 +53,7 @@ def test_a_flat_folder_of_many_scenes(tmp_path):
     np.testing.assert_array_equal(stack.radiometric_offset, 0.0)
     np.testing.assert_array_equal(stack.quantification, 10_000.0)
     assert open_stack(str(tmp_path / "*_SR_clip.tif"), band="nir").sizes["time"] == 1
+    assert open_stack(str(tmp_path / "*"), band="nir").sizes["time"] == 2  # with metadata and masks
 
 
 def test_reflectance_of_radiance(tmp_path):

@@ -1,7 +1,9 @@
 """Detectors, angles and classes of the pixels of a stack: what the generator of products wrote comes back."""
 
+import pickle
 from pathlib import Path
 
+import landsat_products
 import numpy as np
 import pytest
 import rasterio
@@ -184,6 +186,26 @@ def test_classes_of_l2a_are_those_that_were_written(tmp_path, band, size):
     assert "flag_masks" not in found.attrs
 
 
+def test_landsat_tells_bits_of_quality_and_angles_but_no_detectors(tmp_path):
+    written = [
+        landsat_products.write_scene(tmp_path, time=time, packed=packed, has_angles=True, seed=k)
+        for k, (time, packed) in enumerate([("2016-07-18T20:37:06", None), ("2016-08-03T20:37:09", ".tar")])
+    ]
+    places = [each.place for each in written]
+    stack = xoffset.open_stack(places, band="red")
+    found = xoffset.class_layer(places, like=stack)
+    np.testing.assert_array_equal(found, [each.quality for each in written])
+    assert found.dtype == np.uint16
+    assert found.attrs["flag_meanings"].startswith("fill ")
+    assert found.attrs["flag_masks"][0] == 1
+    angles = xoffset.angles(places, like=stack)
+    zenith = np.stack([each.angles["VZA"] for each in written])[:, 3:, :-2] / 100.0
+    np.testing.assert_allclose(angles.view_zenith.values[:, 3:, :-2], zenith, atol=1e-5)
+    with pytest.raises(ValueError, match=r"^detectors\(\) needs products that tell which detector"):
+        xoffset.detectors(places, like=stack)
+    xr.testing.assert_identical(xoffset.class_layer(places, like=lazy(stack)).compute(), found)
+
+
 # ----------------------------------------------------------------------------------------------------- blocks and crops
 
 FUNCTIONS = {
@@ -310,6 +332,33 @@ def test_tiles_of_a_product_and_of_a_pass(tmp_path):
     assert not (classes.values & 128).any()
 
 
+def test_satellites_that_pass_within_minutes_are_told_apart(tmp_path):
+    corner, when = landsat_products.CORNER, "2016-07-18T20:{}:06"
+    landsat = landsat_products.write_scene(tmp_path / "landsat", time=when.format(37))
+    sentinel = safe_products.write(tmp_path, tile="07VEG", corner=corner, date=when.format(29))
+    stack = xoffset.open_stack(sentinel.path, band="B04")
+    both = [landsat.place, sentinel.path]
+    for like in (stack, stack.drop_vars(["scene", "tile"])):
+        found = xoffset.class_layer(both, like=like)
+        xr.testing.assert_identical(
+            found.drop_vars(["scene", "tile"], errors="ignore"),
+            xoffset.class_layer(sentinel.path, like=stack).drop_vars(["scene", "tile"]),
+        )
+    with pytest.raises(
+        ValueError, match=r"class_layer\(\) needs the products of one pass for each date; got LC08.* and S2A"
+    ):
+        xoffset.class_layer(both, like=stack.drop_vars(["scene", "tile", "platform", "relative_orbit", "level"]))
+
+
+def test_layers_are_made_by_other_processes_too(written):
+    """What a task carries can be sent to another process."""
+    folder, _, stack = written
+    whole = xoffset.angles(folder, like=stack, band="B04")
+    parts = xoffset.angles(folder, like=lazy(stack), band="B04")
+    assert len(pickle.dumps(parts.view_zenith.data.__dask_graph__())) < 4e6
+    xr.testing.assert_identical(pickle.loads(pickle.dumps(parts)).compute(), whole)
+
+
 def test_a_tile_of_an_old_product(tmp_path):
     truths = safe_products.write_old(tmp_path, as_zip=True)
     path = next(iter(truths.values())).path
@@ -354,7 +403,7 @@ def test_damaged_masks_are_refused(tmp_path):
         xoffset.detectors(truth.path, like=stack, band="B04")
     (mask,) = truth.path.rglob("*CLASSI_B00.jp2")
     safe_products._write_jp2(mask, np.zeros((1, 40, 40), np.uint8), truth, 60)
-    with pytest.raises(ValueError, match=r"a mask of 3 bands is needed; got 1"):
+    with pytest.raises(ValueError, match=r"^class_layer\(\) needs a mask of 3 bands; got 1"):
         xoffset.class_layer(truth.path, like=stack)
 
 
@@ -368,7 +417,8 @@ def test_another_crs_is_refused(tmp_path, kind):
     for like in (other, lazy(other)):
         for function in FUNCTIONS.values():
             with pytest.raises(
-                ValueError, match=r"in the CRS of the product; got WGS 84 / UTM zone 32N.*reproject_match"
+                ValueError,
+                match=r"^\w+\(\) needs a grid in the CRS of the product; got .* 32N.*reproject_match",
             ):
                 function(truth.path, like)
 

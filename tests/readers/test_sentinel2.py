@@ -182,6 +182,18 @@ def test_names_of_bands(tmp_path, band, file):
     np.testing.assert_array_equal(xoffset.open_stack(truth.path, band=band).values, with_gaps(expected))
 
 
+def test_files_that_users_and_systems_leave_do_not_count(tmp_path):
+    truth = safe_products.write(tmp_path)
+    image = file_in(truth, "GRANULE/*/IMG_DATA/*_B04.jp2")
+    image.with_suffix(".tif").write_bytes(b"converted")
+    for name in (f"._{image.name}", f"{image.name}.aux.xml", f"{image.stem}_clipped.tif", "B04_old.jp2"):
+        (image.parent / name).write_bytes(b"x")
+    (truth.path / "GRANULE/._L1C_T31TGK").mkdir()
+    (truth.path / "GRANULE/._L1C_T31TGK/MTD_TL.xml").write_bytes(b"x")
+    stack = xoffset.open_stack(truth.path, band="B04")
+    np.testing.assert_array_equal(stack.values[0], with_gaps(truth.pixels["B04_10m"]))
+
+
 def test_a_size_in_the_name_of_a_band_of_l1c(tmp_path):
     truth = safe_products.write(tmp_path)
     assert xoffset.open_stack(truth.path, band="B04_10m").equals(xoffset.open_stack(truth.path, band="B04"))
@@ -301,7 +313,9 @@ def test_images_that_are_missing_or_cut(tmp_path):
     whole = image.read_bytes()
     for share in (0.999, 0.9, 0.3, 0.01, 0):
         image.write_bytes(whole[: int(len(whole) * share)])
-        told = refused(truth.path, OSError, "whole images that GDAL can read")
+        told = refused(
+            truth.path, OSError, r"^open_stack\(\) needs whole images that GDAL can read; got .* cannot .the file ends"
+        )
         assert image.name in told
         # the same inside an archive, whose own checksums are right
         shutil.make_archive(str(tmp_path / "cut"), "zip", truth.path)
@@ -311,6 +325,19 @@ def test_images_that_are_missing_or_cut(tmp_path):
     assert "it has B11" in told
     shutil.rmtree(image.parent)
     assert "it has none" in refused(truth.path, FileNotFoundError, "needs the image of band B04")
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_bits_that_flipped_in_an_archive_are_told(tmp_path, compression):
+    truth = safe_products.write(tmp_path, as_zip=True, compression=compression)
+    with zipfile.ZipFile(truth.path) as archive:
+        (member,) = (each for each in archive.infolist() if re.search("IMG_DATA/.*_B04.jp2", each.filename))
+    content = bytearray(truth.path.read_bytes())
+    for share in (0.2, 0.5, 0.9):
+        damaged = content.copy()
+        damaged[member.header_offset + 200 + int(share * (member.compress_size - 200))] ^= 1
+        truth.path.write_bytes(damaged)
+        refused(truth.path, OSError, "_B04.jp2 that cannot be read")
 
 
 def test_a_file_that_changes_is_noticed(tmp_path):

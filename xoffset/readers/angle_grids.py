@@ -79,8 +79,8 @@ def _grid(element: Element, x: float, y: float, name: str) -> AngleGrid:
 
 def _broken(got: str) -> ValueError:
     return ValueError(
-        f"angles() needs grids of angles as the metadata of a tile has them; got {got}. Fetch the product again, or "
-        "leave it out."
+        f"open_stack() needs grids of angles as the metadata of a tile has them; got {got}. Fetch the product again, "
+        "or leave it out."
     )
 
 
@@ -132,38 +132,41 @@ def angles_at(angles: TileAngles, detectors: np.ndarray, grid: Grid) -> dict[str
     out = {name: np.full((grid.height, grid.width), np.nan, dtype=np.float32) for name in names}
     for top in range(0, grid.height, _STRIP):
         rows = slice(top, min(top + _STRIP, grid.height))
-        y, x = (values.ravel() for values in np.meshgrid(grid.y_centres[rows], grid.x_centres, indexing="ij"))
-        numbers = detectors[rows].ravel()
-        azimuth, zenith = _interpolated(angles.sun, x, y)
-        out["sun_azimuth"][rows] = azimuth.reshape(-1, grid.width)
-        out["sun_elevation"][rows] = (90.0 - zenith).reshape(-1, grid.width)
-        azimuth, zenith = np.full(x.shape, np.nan), np.full(x.shape, np.nan)
+        y, numbers = grid.y_centres[rows], detectors[rows]
+        azimuth, zenith = _interpolated(angles.sun, y, grid.x_centres)
+        out["sun_azimuth"][rows], out["sun_elevation"][rows] = azimuth, 90.0 - zenith
         for number in np.intersect1d(numbers, list(angles.views)):
-            here = np.flatnonzero(numbers == number)
-            azimuth[here], zenith[here] = _interpolated(angles.views[int(number)], x[here], y[here])
-        out["view_azimuth"][rows] = azimuth.reshape(-1, grid.width)
-        out["view_zenith"][rows] = zenith.reshape(-1, grid.width)
+            is_seen = numbers == number
+            seen_columns = np.flatnonzero(is_seen.any(axis=0))
+            columns = slice(seen_columns[0], seen_columns[-1] + 1)
+            azimuth, zenith = _interpolated(angles.views[int(number)], y, grid.x_centres[columns])
+            for name, values in (("view_azimuth", azimuth), ("view_zenith", zenith)):
+                np.copyto(out[name][rows, columns], values, where=is_seen[:, columns], casting="same_kind")
     return out
 
 
-def _interpolated(grid: AngleGrid, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Azimuth, 0 up to 360, and zenith [degrees] at places; of unit vectors, since azimuths begin anew at 360.
+def _interpolated(grid: AngleGrid, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Azimuth, 0 up to 360, and zenith [degrees] at rows and columns of pixels, (rows, columns), NaN beyond the nodes.
 
-    NaN beyond the nodes.
+    They are those of interpolated unit vectors, since azimuths begin anew at 360.
     """
-    at = np.stack([(y - grid.y) / grid.dy, (x - grid.x) / grid.dx])
-    last = np.array(grid.directions.shape[:2]) - 1
-    beyond = ((at < 0) | (at > last[:, None])).any(axis=0)
-    first = np.clip(np.floor(at).astype(np.int64), 0, last[:, None] - 1)
-    row, column = at - first
-    top, left = first
-    d = grid.directions
-    vectors = [
-        (1 - row) * ((1 - column) * d[top, left, k] + column * d[top, left + 1, k])
-        + row * ((1 - column) * d[top + 1, left, k] + column * d[top + 1, left + 1, k])
-        for k in range(3)
-    ]
-    azimuth = np.rad2deg(np.arctan2(vectors[0], vectors[1])) % 360.0
-    zenith = np.rad2deg(np.arctan2(np.hypot(vectors[0], vectors[1]), vectors[2]))
-    azimuth[beyond], zenith[beyond] = np.nan, np.nan
+    top, row, is_row = _between(y, grid.y, grid.dy, grid.directions.shape[0])
+    left, column, is_column = _between(x, grid.x, grid.dx, grid.directions.shape[1])
+    row = row[:, np.newaxis]
+    vectors = []
+    for nodes in np.moveaxis(grid.directions, -1, 0):
+        along = (1 - column) * nodes[:, left] + column * nodes[:, left + 1]
+        vectors.append((1 - row) * along[top] + row * along[top + 1])
+    azimuth = np.rad2deg(np.arctan2(vectors[0], vectors[1]))
+    azimuth[azimuth < 0] += 360.0
+    zenith = np.rad2deg(np.arctan2(np.sqrt(vectors[0] ** 2 + vectors[1] ** 2), vectors[2]))
+    for values in (azimuth, zenith):
+        values[~is_row], values[:, ~is_column] = np.nan, np.nan
     return azimuth, zenith
+
+
+def _between(places: np.ndarray, start: float, step: float, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Node before each place, the share of the way from it to the next, and whether the place lies among the nodes."""
+    at = (places - start) / step
+    first = np.clip(np.floor(at).astype(np.int64), 0, count - 2)
+    return first, at - first, (at >= 0) & (at <= count - 1)

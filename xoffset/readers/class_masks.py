@@ -8,7 +8,7 @@ import numpy as np
 
 from xoffset.readers import footprints, xml
 from xoffset.readers.grids import Grid
-from xoffset.readers.positions import values_at
+from xoffset.readers.positions import check_crs, values_at
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -41,12 +41,12 @@ def classification_masks(path: str, grid: Grid) -> Classes:
 def cloud_polygons(root: Element, tile_metadata: Element, grid: Grid, name: str) -> Classes:
     """Clouds and cirrus of an L1C product before baseline 04.00, from its polygons and the metadata of its tile."""
     mask = footprints.read_polygons(root, name)
-    footprints.check_place(mask, grid)
+    check_crs(grid, mask.crs, name)
     kinds = {"opaque_cloud": "OPAQUE", "cirrus": "CIRRUS"}
     unknown = {feature.kind for feature in mask.features} - set(kinds.values())
     if unknown:
         raise ValueError(
-            f"class_layer() needs a mask of the kinds OPAQUE and CIRRUS; got {sorted(unknown)[0]!r} in {name}. "
+            f"open_stack() needs a mask of the kinds OPAQUE and CIRRUS; got {sorted(unknown)[0]!r} in {name}. "
             "Fetch the product again, or leave it out."
         )
     found = {

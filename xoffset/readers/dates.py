@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from xoffset.model.dates import Date, as_instant
+from xoffset.readers.landsat import scene_beside
 from xoffset.readers.scenes import Scene
 
 # Every expression is that of one published naming. Sentinel-2 product names end in a processing time that looks like
@@ -69,7 +70,7 @@ _PART_OF = {"d": "mbB", "H": "dj", "M": "H", "S": "M", "f": "S"}
 
 def scenes(paths: Sequence[str], date: str | Iterable[Date] | None) -> list[Scene]:
     """Scene of every path, in the order of the paths; dates from the names unless they are given."""
-    named = [_from_names(path) for path in paths]
+    named = [scene_beside(path) or _from_names(path) for path in paths]
     if date is None:
         found = _without_pattern(paths, named)
     else:

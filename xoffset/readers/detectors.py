@@ -18,7 +18,7 @@ from xoffset.readers.scenes import Product
 def detectors(source: PathLike | Iterable[PathLike], *, like: xr.DataArray, band: str | None = None) -> xr.DataArray:
     """Number of the detector that saw each pixel of a stack, for each of its dates.
 
-    Sentinel-2 sees the ground with twelve detectors side by side, the odd ones looking a little ahead of the even ones.
+    Sentinel-2 sees the ground with twelve detectors side by side, which look a little ahead and a little back by turns.
     Where one date was seen by an odd and another by an even detector, relief shifts the two images against each other,
     and along the edges of detectors there are steps.
 

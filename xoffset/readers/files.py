@@ -12,6 +12,9 @@ from typing import IO, Any
 # paths that are no local files. Programs that copy files set the first time to that of the original, not the second.
 State = tuple[int, int, int] | None
 
+# GDAL would leave a file of its own beside a compressed archive that it reads.
+_READ_ONLY = {"CPL_VSIL_GZIP_WRITE_PROPERTIES": "NO"}
+
 
 @contextmanager
 def opened(path: str, *, is_local: bool) -> Iterator[Any]:
@@ -27,7 +30,7 @@ def opened(path: str, *, is_local: bool) -> Iterator[Any]:
 
     try:
         # premature ends of JPEG data are errors then, grey pixels otherwise
-        with rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING="TRUE"):
+        with rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING="TRUE", **_READ_ONLY):
             if is_local:
                 with (
                     rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"),
@@ -51,7 +54,7 @@ def header(path: str) -> bytes:
     from rasterio.io import MemoryFile
 
     try:
-        with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"), MemoryFile(ext=".vrt") as memory:
+        with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO", **_READ_ONLY), MemoryFile(ext=".vrt") as memory:
             rasterio.shutil.copy(path, memory.name, driver="VRT")
             text = bytes(memory.read())
     except (CPLE_BaseError, RasterioError) as error:
@@ -140,26 +143,49 @@ def check_whole(path: str, driver: str, n_bytes: int) -> None:
         raise unreadable(path, "the file ends before the image does")
 
 
-def is_whole_jpeg2000(stream: IO[bytes]) -> bool:
-    """Whether the code stream of a JPEG 2000 file, read forward, goes on to its mark of the end."""
-    start = stream.read(8)
-    position = 0
+def is_whole_jpeg2000(stream: IO[bytes], *, by_reading: bool = False) -> bool:
+    """Whether the code stream of a JPEG 2000 file goes on to its mark of the end.
+
+    Goes forward only; `by_reading` over every byte to the end, which is how archives check what they hold.
+    """
+    start, position = stream.read(8), 0
     while len(start) == 8 and start[:2] != b"\xff\x4f" and start[4:] != b"jp2c":
-        length = int.from_bytes(start[:4], "big")
-        if length == 1:  # stands in the next eight bytes
-            length = int.from_bytes(stream.read(8), "big")
+        length = _box_length(stream, start)
         if length < 8:
             return False
         position += length
-        stream.seek(position)
+        _go(stream, position, by_reading=by_reading)
         start = stream.read(8)
     if len(start) < 8:
         return False
-    length = 0 if start[:2] == b"\xff\x4f" else int.from_bytes(start[:4], "big")
-    if length == 1:
-        length = int.from_bytes(stream.read(8), "big")
-    stream.seek(*((position + length - 2, 0) if length else (-2, 2)))
-    return stream.read(2) == b"\xff\xd9"
+    length = 0 if start[:2] == b"\xff\x4f" else _box_length(stream, start)
+    if length:
+        _go(stream, position + length - 2, by_reading=by_reading)
+        last = stream.read(2)
+    else:  # to the end of the file
+        last = start[-2:]
+        while piece := stream.read(_PIECE):
+            last = (last + piece)[-2:]
+    while by_reading and stream.read(_PIECE):
+        pass
+    return last == b"\xff\xd9"
+
+
+_PIECE = 2**20
+
+
+def _box_length(stream: IO[bytes], start: bytes) -> int:
+    length = int.from_bytes(start[:4], "big")
+    return int.from_bytes(stream.read(8), "big") if length == 1 else length  # 1: stands in the next eight bytes
+
+
+def _go(stream: IO[bytes], position: int, *, by_reading: bool) -> None:
+    """Go forward to a place in a stream."""
+    if not by_reading:
+        stream.seek(position)
+        return
+    while (left := position - stream.tell()) > 0 and stream.read(min(left, _PIECE)):
+        pass
 
 
 def driver_of(path: str) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xoffset.readers import grids, xml
+from xoffset.readers import xml
 from xoffset.readers.grids import Grid
+from xoffset.readers.positions import check_crs
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -71,7 +72,10 @@ def read_polygons(root: Element, name: str) -> PolygonMask:
 
 
 def _polygons(feature: Element, name: str) -> Iterator[tuple[Ring, ...]]:
-    for polygon in feature.iter("Polygon"):
+    polygons = [*feature.iter("Polygon"), *feature.iter("PolygonPatch")]
+    if not polygons:
+        raise _broken(name, f"the feature {feature.get('id')!r} without a polygon")
+    for polygon in polygons:
         outlines = [ring for each in polygon.iter("exterior") for ring in _rings(each, polygon, name)]
         holes = [ring for each in polygon.iter("interior") for ring in _rings(each, polygon, name)]
         if len(outlines) != 1:
@@ -101,8 +105,8 @@ def _size(numbers: np.ndarray) -> int:
 
 def _broken(name: str, what: str) -> ValueError:
     return ValueError(
-        f"a mask of polygons is needed as Sentinel-2 has them; got {name} with {what}. Fetch the product again, or "
-        "leave it out."
+        f"open_stack() needs masks of polygons as Sentinel-2 has them; got {name} with {what}. Fetch the product "
+        "again, or leave it out."
     )
 
 
@@ -152,23 +156,13 @@ def _add_inside(rings: Sequence[Ring], x: np.ndarray, y: np.ndarray, out: np.nda
     out[top : top + inside.shape[0], left : left + inside.shape[1]] |= inside.astype(np.bool_)
 
 
-def check_place(mask: PolygonMask, grid: Grid) -> None:
-    """Refuse a grid that is in another CRS than the polygons."""
-    if mask.crs is not None and mask.crs != grid.crs:
-        raise ValueError(
-            f"a grid is needed in the CRS of the product; got {grids.name_of(grid.crs)} for {mask.name} in "
-            f"{grids.name_of(mask.crs)}. Ask for the layer on a stack in the CRS of the product, then reproject it "
-            "like the stack: layer.rio.reproject_match(stack)."
-        )
-
-
 def detectors(mask: PolygonMask, band: str, grid: Grid) -> np.ndarray:
     """Number of the detector that saw each pixel, uint8 (rows, columns), 0 where none did.
 
     Footprints of neighbouring detectors may overlap: there a pixel is that of the detector whose footprint reaches
     deeper, which parts the overlap along its middle; of equally deep ones that of the lower number.
     """
-    check_place(mask, grid)
+    check_crs(grid, mask.crs, mask.name)
     by_number: dict[int, list[Feature]] = {}
     for feature in mask.features:
         match = _DETECTOR.search(feature.name)

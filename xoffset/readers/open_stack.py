@@ -17,7 +17,7 @@ from xoffset.readers import dated, grids, saved_stack, zeros
 from xoffset.readers.pixels import Align, Reader
 from xoffset.readers.products import is_product, open_products
 from xoffset.readers.rasters import PathLike, arrange, find
-from xoffset.readers.scenes import Layer, as_tiles, coordinates
+from xoffset.readers.scenes import Layer, as_tiles, coordinates, gaps
 
 Chunks = int | Mapping[str, int]
 
@@ -139,7 +139,8 @@ def open_stack(
         y=frame.y_centres[window[0]],
         crs=grids.as_pyproj(frame.crs),
         attrs=_history({"band": band, "tile": tile, "bbox": bbox, "nodata": nodata, "pixel_size": pixel_size}, readers)
-        | zeros.tell(zeros_in),
+        | zeros.tell(zeros_in)
+        | gaps(scenes),
     )
     stack = stack.assign_coords(coordinates(scenes))
     products.finish_stack(stack)

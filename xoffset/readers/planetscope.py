@@ -28,6 +28,10 @@ _IMAGE = re.compile(
     rf"{_ITEM}_(?P<level>1B|3B)_AnalyticMS(?P<kind>(?:_SR|_toar|_8b|_harmonized)*){_TOOLS}\.tiff?", re.IGNORECASE
 )
 _MASK = re.compile(rf"{_ITEM}_3B_udm2{_TOOLS}\.tiff?", re.IGNORECASE)
+# Whatever else belongs to a scene and lies beside its image.
+_PART = re.compile(
+    rf"{_ITEM}(?:_\w*udm2?\w*\.tiff?|(?:_\w*metadata\w*)?\.(?:json|xml)|_\w+\.tiff?\.aux\.xml)", re.IGNORECASE
+)
 # Folders of an order in which its files lie.
 _FOLDERS = re.compile(r"PSScene\w*|files|analytic\w*|ortho\w*", re.IGNORECASE)
 
@@ -103,6 +107,18 @@ def open_product(place: str, tile: Sequence[str] | None) -> list[Product]:
             )
         found[item] = _Acquisition(tree, name, item, match["kind"].lower(), match["tools"].lower())
     return list(found.values())
+
+
+def without_parts(places: Sequence[str]) -> list[str]:
+    """Places less the metadata and masks of scenes whose images are among them, as patterns find both."""
+    images = [match for match in (_IMAGE.fullmatch(Path(place).name) for place in places) if match]
+    items = {match["item"].lower() for match in images}
+    kept = []
+    for place in places:
+        part = _PART.fullmatch(Path(place).name)
+        if part is None or part["item"].lower() not in items:
+            kept.append(place)
+    return kept
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xoffset.readers import files, grids
 from xoffset.readers.grids import Grid
+
+if TYPE_CHECKING:
+    from rasterio.crs import CRS
 
 
 def values_at(path: str, grid: Grid, *, bands: tuple[int, ...] = (1,)) -> tuple[np.ndarray, np.ndarray]:
@@ -19,16 +23,11 @@ def values_at(path: str, grid: Grid, *, bands: tuple[int, ...] = (1,)) -> tuple[
     from rasterio.windows import Window
 
     with files.opened(path, is_local=False) as dataset:
-        if dataset.crs is not None and dataset.crs != grid.crs:
-            raise ValueError(
-                f"a grid is needed in the CRS of the product; got {grids.name_of(grid.crs)} for {Path(path).name} in "
-                f"{grids.name_of(dataset.crs)}. Ask for the layer on a stack in the CRS of the product, then reproject "
-                "it like the stack: layer.rio.reproject_match(stack)."
-            )
+        check_crs(grid, dataset.crs, Path(path).name)
         if max(bands) > dataset.count:
             raise ValueError(
-                f"a mask of {max(bands)} bands is needed; got {dataset.count} in {Path(path).name}. Fetch the product "
-                "again, or leave it out."
+                f"open_stack() needs a mask of {max(bands)} bands; got {dataset.count} in {Path(path).name}. Fetch the "
+                "product again, or leave it out."
             )
         place = dataset.transform
         rows = np.floor((grid.y_centres - place.f) / place.e).astype(np.int64)
@@ -43,3 +42,13 @@ def values_at(path: str, grid: Grid, *, bands: tuple[int, ...] = (1,)) -> tuple[
             read = dataset.read(list(bands), window=window)
             out[:, *np.ix_(rows_inside, columns_inside)] = read[:, rows - top][:, :, columns - left]
     return out, inside
+
+
+def check_crs(grid: Grid, crs: CRS | None, name: str) -> None:
+    """Refuse a grid that is in another CRS than a layer, where that tells its own; `name` is that of its file."""
+    if crs is not None and crs != grid.crs:
+        raise ValueError(
+            f"open_stack() needs a grid in the CRS of the product; got {grids.name_of(grid.crs)} for {name} in "
+            f"{grids.name_of(crs)}. Ask for the layer on a stack in the CRS of the product, then reproject it like the "
+            "stack: layer.rio.reproject_match(stack)."
+        )

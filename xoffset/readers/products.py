@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
-from xoffset.readers import dimap, other_archives, planetscope, sentinel2
+from xoffset.readers import dimap, landsat, other_archives, planetscope, sentinel2
 from xoffset.readers.scenes import Format, Product
 
 # Modules that answer `is_product` and `open_product`, in the order in which they are asked; the last takes any archive.
 FORMATS = cast(
     tuple[Format, ...],
-    (sentinel2, dimap, planetscope, other_archives),
+    (sentinel2, landsat, dimap, planetscope, other_archives),
 )
 
 
 def is_product(place: str) -> bool:
     """Whether a path or address is a product that one of the readers opens."""
     return any(each.is_product(place) for each in FORMATS)
+
+
+def without_parts(places: Sequence[str]) -> list[str]:
+    """Places less those that are parts of a product among them, as patterns may find both."""
+    folders = {place for place in places if Path(place).is_dir() and is_product(place)}
+    apart = [place for place in places if not any(str(folder) in folders for folder in Path(place).parents)]
+    return planetscope.without_parts(landsat.without_parts(apart))
 
 
 def open_products(place: str, tile: Sequence[str] | None) -> list[Product]:

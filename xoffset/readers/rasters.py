@@ -10,7 +10,7 @@ from pathlib import Path
 from xoffset.readers import grids
 from xoffset.readers.grids import Bounds, Grid, Window
 from xoffset.readers.pixels import Align
-from xoffset.readers.products import is_product
+from xoffset.readers.products import is_product, without_parts
 from xoffset.readers.scenes import Image
 
 PathLike = str | os.PathLike[str]
@@ -64,7 +64,7 @@ def _search(source: str) -> list[str]:
             f"open_stack() needs images; no file matches {source}. "
             f"Check the pattern, and the working folder {Path.cwd()}."
         )
-    return files
+    return without_parts(files)
 
 
 def arrange(

@@ -18,8 +18,9 @@ _TILE = re.compile(r"T?(\d{2}[C-X][A-Z]{2}|\d{6})")
 class Scene:
     """One image: its name, its date [UTC], and what its name or its metadata say of the acquisition.
 
-    Angles are in degrees, azimuths clockwise from grid north, toward the sun or the satellite; those of the view are
-    means over the scene for the band that was asked for. Reflectance is (value + radiometric_offset) / quantification.
+    Angles are in degrees, azimuths clockwise from grid north (Landsat: true north), toward the sun or the satellite;
+    those of the view are means over the scene for the band that was asked for. Reflectance is
+    (value + radiometric_offset) / quantification.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Scene:
     view_zenith: float | None = None
     radiometric_offset: float | None = None
     quantification: float | None = None
+    has_gaps: bool = False  # lines without pixels: Landsat 7 since its scan line corrector failed
 
 
 class Image(Protocol):
@@ -147,3 +149,9 @@ def coordinates(scenes: Sequence[Scene]) -> dict[str, tuple[str, np.ndarray]]:
         if None not in values:
             coords[name] = ("time", np.array(values, dtype=dtype))
     return coords
+
+
+def gaps(scenes: Sequence[Scene]) -> dict[str, str]:
+    """Attribute that names the scenes with gaps of a failed scan line corrector; none if there are none."""
+    names = ", ".join(scene.name for scene in scenes if scene.has_gaps)
+    return {"slc_off": names} if names else {}

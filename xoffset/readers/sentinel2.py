@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xoffset.readers import archives, files, sentinel2_files, sentinel2_layers, sentinel2_metadata, xml
+from xoffset.readers import archives, sentinel2_files, sentinel2_layers, sentinel2_metadata, xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
 from xoffset.readers.pixels import RasterImage, describe
@@ -88,12 +88,8 @@ class Product:
         name, size = self.band_named(band)
         scene = self.metadata.scene(name)
         declared = 0.0 if name not in _WITHOUT_NODATA else None
-        file = self.image(name, size)
-        tree = self.granule.tree
-        with tree.opened(file) as stream:
-            if file.lower().endswith(".jp2") and not files.is_whole_jpeg2000(stream):
-                raise files.unreadable(f"{tree.place}: {file}", "the file ends before the image does")
-        image = describe(tree.gdal_path(file), None, declared if nodata is None else nodata, None)
+        path = sentinel2_files.whole_raster(self.granule.tree, self.image(name, size))
+        image = describe(path, None, declared if nodata is None else nodata, None)
         _check_extent(image, self.metadata)
         return [Layer(scene, image)]
 

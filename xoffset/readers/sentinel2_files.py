@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from xoffset.readers import archives, files
 from xoffset.readers.archives import Tree
 
 # S2A_OPER_MTD_SAFL1C_PDMC_... until the end of 2016, MTD_MSIL1C.xml since. Products of users had USER in the name.
@@ -41,7 +42,7 @@ class Granule:
     def names(self) -> list[str]:
         """Names of all files of the tile."""
         folder = _folder(self.metadata)
-        return [name for name in self.tree.names if name.startswith(folder)]
+        return [name for name in self.tree.names if name.startswith(folder) and not _is_hidden(name)]
 
     @property
     def tile(self) -> str | None:
@@ -79,14 +80,14 @@ class Granule:
 
 
 def images_of(names: Iterable[str]) -> dict[tuple[str, int | None], str]:
-    """Name of the image of every band and pixel size [m] among the names of files."""
-    found = {}
+    """Name of the image of every band and pixel size [m] among sorted names of files: JPEG 2000 before TIFF."""
+    found: dict[tuple[str, int | None], str] = {}
     for name in names:
         match = _IMAGE.search(PurePosixPath(name).name)
         # a preview and masks are no images of a band
         if match and match[1].upper() != "PVI" and not mask_of(name):
             band = _LAYERS.get(match[1].upper(), match[1].upper())
-            found[band, int(match[2]) if match[2] else None] = name
+            found.setdefault((band, int(match[2]) if match[2] else None), name)
     return found
 
 
@@ -139,3 +140,14 @@ def _folder(name: str) -> str:
     """Folder of a file, with a slash behind it; empty for the root."""
     above = str(PurePosixPath(name).parent)
     return "" if above == "." else f"{above}/"
+
+
+def whole_raster(tree: Tree, name: str) -> str:
+    """Path for GDAL of a raster that goes on to its end: decoders fill up in silence what is missing."""
+    # an archive knows a checksum of each file, which GDAL passes over
+    is_packed = bool(archives.kind_of(tree.place))
+    with tree.opened(name) as stream:
+        is_whole = not name.lower().endswith(".jp2") or files.is_whole_jpeg2000(stream, by_reading=is_packed)
+    if not is_whole:
+        raise files.unreadable(f"{tree.place}: {name}", "the file ends before the image does")
+    return tree.gdal_path(name)

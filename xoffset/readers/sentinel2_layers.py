@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xoffset.readers import angle_grids, class_masks, files, footprints
-from xoffset.readers.archives import Tree
+from xoffset.readers import angle_grids, class_masks, footprints
 from xoffset.readers.class_masks import Classes
 from xoffset.readers.grids import Grid
 from xoffset.readers.positions import values_at
+from xoffset.readers.sentinel2_files import whole_raster
 
 if TYPE_CHECKING:
     from xoffset.readers.sentinel2 import Product
@@ -26,7 +26,7 @@ def detectors(product: Product, band: str | None, grid: Grid) -> np.ndarray:
             "Fetch the whole product: it is in QI_DATA of its tile."
         )
     if mask.is_raster:
-        values, _ = values_at(_whole(mask.tree, mask.name), grid)
+        values, _ = values_at(whole_raster(mask.tree, mask.name), grid)
         return np.asarray(values[0], dtype=np.uint8)
     return footprints.detectors(footprints.read_polygons(mask.root(), mask.name), name, grid)
 
@@ -41,10 +41,10 @@ def angles(product: Product, band: str | None, grid: Grid) -> dict[str, np.ndarr
 def class_layer(product: Product, grid: Grid) -> Classes:
     """Scene classification of L2A; masks of clouds and snow of L1C."""
     if product.metadata.level == "L2A":
-        return class_masks.scene_classification(_whole(product.granule.tree, product.image("SCL")), grid)
+        return class_masks.scene_classification(whole_raster(product.granule.tree, product.image("SCL")), grid)
     raster = product.mask("CLASSI")
     if raster is not None:
-        return class_masks.classification_masks(_whole(raster.tree, raster.name), grid)
+        return class_masks.classification_masks(whole_raster(raster.tree, raster.name), grid)
     polygons = product.mask("CLOUDS")
     if polygons is None:
         raise FileNotFoundError(
@@ -52,12 +52,3 @@ def class_layer(product: Product, grid: Grid) -> Classes:
             "Fetch the whole product: they are in QI_DATA of its tile."
         )
     return class_masks.cloud_polygons(polygons.root(), product.tile_metadata, grid, polygons.name)
-
-
-def _whole(tree: Tree, name: str) -> str:
-    """Path for GDAL of a raster that is whole: decoders fill up the others with zeros, which are classes too."""
-    with tree.opened(name) as stream:
-        is_whole = not name.lower().endswith(".jp2") or files.is_whole_jpeg2000(stream)
-    if not is_whole:
-        raise files.unreadable(f"{tree.place}: {name}", "the file ends before the image does")
-    return tree.gdal_path(name)
