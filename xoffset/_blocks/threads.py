@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+
+import numpy as np
 
 Item = TypeVar("Item")
 
@@ -36,3 +39,23 @@ def in_threads(function: Callable[[Item], None], items: Iterable[Item], workers:
             # what has not begun would only delay the news
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+class LastRead:
+    """The part of an array that was read last, for threads that need pieces of the same part one after the other."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._place: tuple[tuple[int, int], ...] = ()
+        self._values = np.empty(0)
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return LastRead, ()
+
+    def values(self, part: tuple[slice, ...], read: Callable[[tuple[slice, ...]], np.ndarray]) -> np.ndarray:
+        """Values of a part, read if it is another one than before; not to be changed."""
+        place = tuple((each.start, each.stop) for each in part)
+        with self._lock:
+            if place != self._place:
+                self._values, self._place = read(part), place
+            return self._values

@@ -77,6 +77,12 @@ def open_tree(place: str) -> Tree:
     raise _refused(place, "a file that is neither", "Give one of these, or fetch it again.")
 
 
+def beside(file: str) -> Tree:
+    """Tree of a local file and those beside it, without folders."""
+    folder = Path(file).expanduser().absolute().parent
+    return _Folder(str(folder), tuple(sorted(each.name for each in folder.iterdir() if each.is_file())))
+
+
 def kind_of(place: str) -> str:
     """What archive a local file is by its first bytes: "zip", "tar", "tar.gz", or empty if it is none; no error."""
     path = Path(place).expanduser()

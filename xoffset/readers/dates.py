@@ -38,6 +38,8 @@ _NAMES = tuple(
         ),
         (r"(?P<platform>L[COTEM]\d)(?P<tile>\d{6})(?P<date>\d{7})[A-Z]{3}\d{2}(?!\d)", "%Y%j"),
         (rf"T(?P<tile>\d{{2}}[A-Z]{{3}})_{_TIME}(?!\d)", "%Y%m%dT%H%M%S"),
+        # of Earth Engine: start of the pass, and another time
+        (rf"{_TIME}_\d{{8}}T\d{{6}}_T(?P<tile>\d{{2}}[A-Z]{{3}})(?![A-Za-z0-9])", "%Y%m%dT%H%M%S"),
     )
 )
 # Band in a file's name: B04, B8A, B04_10m of Sentinel-2; B8, SR_B4, B6_VCID_1, sr_band4 of Landsat.
@@ -56,6 +58,11 @@ _OTHERS = {
     "time": (rf"{_YEAR}\d{{4}})(?:\d{{2}}|\d{{4}}|\d{{6}}", "%Y%m%d"),
     "day of year": (rf"{_YEAR}\d{{3}})(?:\d{{6}}|", "%Y%j"),
 }
+# Dates with their time of day in a text that is no name of a file, as ISO 8601 has them.
+_INSTANT = re.compile(
+    rf"(?<![A-Za-z0-9]){_YEAR}(?:-\d\d-\d\d|\d{{4}})[T ]\d\d:?\d\d(?::?\d\d(?:\.\d{{1,9}})?)?(?:Z|[+-]\d\d:?\d\d)?"
+    "(?![A-Za-z0-9:])"
+)
 _PUBLISHED = "that of Sentinel-2 or Landsat"
 
 # English, whatever the language of the system: "lis" is October in Croatian and November in Czech.
@@ -84,6 +91,32 @@ def scenes(paths: Sequence[str], date: str | Iterable[Date] | None) -> list[Scen
     return found
 
 
+def is_told(path: str) -> bool:
+    """Whether the name of a file tells its date."""
+    try:
+        _without_pattern([path], [told(path)])
+    except ValueError:
+        return False
+    return True
+
+
+def of_text(text: str) -> np.datetime64 | None:
+    """The only date, with its time of day if there is one, in a text such as the description of a band; None if none.
+
+    Told by the rules for names, and as ISO 8601 anywhere in it.
+    """
+    scene = _from_name(text)
+    if scene is not None:
+        return scene.date
+    found: dict[np.datetime64, bool] = {}  # and whether it can be nothing else
+    for match in _INSTANT.finditer(text):
+        with suppress(ValueError):
+            found[as_instant(match[0], "a description", "open_stack")] = True
+    for when, form in _dates_in(_INSTANT.sub("", text)).items():
+        found.setdefault(np.datetime64(when, "us"), bool(form))
+    return next(iter(found)) if len(found) == 1 and all(found.values()) else None
+
+
 def _without_pattern(paths: Sequence[str], named: Sequence[Scene | None]) -> list[Scene]:
     """Scenes from names of Sentinel-2 and Landsat, or from names that hold one date; all by the same rule."""
     found: list[Scene] = []
@@ -107,14 +140,7 @@ def _without_pattern(paths: Sequence[str], named: Sequence[Scene | None]) -> lis
 def _bare_date(path: str) -> tuple[str, np.datetime64]:
     """Form and date of the only date in a file's name."""
     name = Path(path).name
-    seen: dict[datetime, str] = {}
-    for form, (digits, layout) in (_BARE | _OTHERS).items():
-        for match in re.finditer(rf"(?<!\d)({digits})(?!\d)", name):
-            with suppress(ValueError):
-                when = datetime.strptime(match[1], layout)
-                around = name[: match.start()][-1:] + name[match.end() :][:1]
-                is_alone = form in _BARE and not any(letter.isalnum() for letter in around)
-                seen[when] = form if is_alone else seen.get(when, "")
+    seen = _dates_in(name)
     if len(seen) > 1:
         got = " and ".join(f"{when:%Y-%m-%d}" for when in sorted(seen))
         raise ValueError(
@@ -129,6 +155,19 @@ def _bare_date(path: str) -> tuple[str, np.datetime64]:
         "Sentinel-2 or Landsat image and holds no 20200717 or 2020-07-17 by itself. Pass date=: a strptime pattern "
         "searched in the file names, such as date='ortho_%Y%m%d', or one date a file, such as date=['2020-07-17', ...]."
     )
+
+
+def _dates_in(text: str) -> dict[datetime, str]:
+    """Dates in a text and the form of each, empty where it may be something else."""
+    seen: dict[datetime, str] = {}
+    for form, (digits, layout) in (_BARE | _OTHERS).items():
+        for match in re.finditer(rf"(?<!\d)({digits})(?!\d)", text):
+            with suppress(ValueError):
+                when = datetime.strptime(match[1], layout)
+                around = text[: match.start()][-1:] + text[match.end() :][:1]
+                is_alone = form in _BARE and not any(letter.isalnum() for letter in around)
+                seen[when] = form if is_alone else seen.get(when, "")
+    return seen
 
 
 def told(path: str) -> Scene | None:

@@ -13,8 +13,8 @@ from xoffset import _options
 from xoffset._blocks import threads, tiles
 from xoffset.model import history, products
 from xoffset.model.dates import Date
-from xoffset.readers import arrays, dates, grids, objects, saved_stack, selection, zeros
-from xoffset.readers.pixels import Align, Reader, describe
+from xoffset.readers import arrays, dated, grids, objects, saved_stack, selection, zeros
+from xoffset.readers.pixels import Align, Reader
 from xoffset.readers.products import is_product, open_all
 from xoffset.readers.rasters import PathLike, arrange, find
 from xoffset.readers.scenes import Layer, as_tiles, coordinates, gaps
@@ -41,21 +41,24 @@ def open_stack(
 ) -> xr.DataArray:
     """Stack of images (time, y, x) from raster files, sorted by time.
 
-    Pixel values are those of the files, neither scaled nor interpolated; only `align` resamples, and only the files
-    that need it. Files whose grids differ by whole pixels are put in their place on the union of all extents.
+    Pixel values are those of the files, neither scaled nor interpolated; only netCDF with an axis of time is decoded as
+    it declares, and only `align` resamples, the files that need it. Files whose grids differ by whole pixels are put in
+    their place on the union of all extents.
 
     Parameters
     ----------
     source
         One file, a list of files, a glob pattern such as ``"scenes/*_B04.jp2"``, or a folder, of which the files with
         the suffix of an image are taken. Or a stack that was saved: a Zarr store or netCDF4 file that
-        `stack.to_zarr(path)` or `stack.to_netcdf(path)` wrote. Or what other loaders opened: trees of Sentinel-2
-        products (EOPF), and arrays or datasets of odc-stac, stackstac, rioxarray or xarray-eopf, one or a list; they
-        stay lazy if they are.
+        `stack.to_zarr(path)` or `stack.to_netcdf(path)` wrote. A file may hold several dates: a GeoTIFF whose bands
+        each tell one in their description or tags, or netCDF with an axis of time. Or what other loaders opened: trees
+        of Sentinel-2 products (EOPF), and arrays or datasets of odc-stac, stackstac, rioxarray or xarray-eopf, one or a
+        list; they stay lazy if they are.
     band
         Number of the band, counted from 1, or its description. Needed where a file has several bands; an alpha band
-        does not count. Of a saved stack the name of the variable. Of products the name of the band, "B04" or "red", and
-        of several pixel sizes the native one unless it is said, "B04_20m".
+        does not count. Of a saved stack, and of netCDF with an axis of time, the name of the variable. A band that is
+        named by number or description is one date. Of products the name of the band, "B04" or "red", and of several
+        pixel sizes the native one unless it is said, "B04_20m".
     tile
         Tiles to read, such as "31TGK", or path and row of Landsat, "063018"; all others are left out. Several tiles of
         one pass become one image where their grids fit together. Without `tile` every date must have the same tiles;
@@ -68,7 +71,8 @@ def open_stack(
         Dates whose image lies outside are kept, all NaN.
     date
         Where the names do not tell: a strptime pattern searched in the file names, such as ``"ortho_%Y"``, or one date
-        a file in ISO 8601, in the order of the list or of the sorted names. Dates are UTC; a pattern that stops at the
+        a file in ISO 8601, in the order of the list or of the sorted names; of files with several dates one for each
+        band or step in time. Dates are UTC; a pattern that stops at the
         year means its first day, months are English, and years have four digits: ``%y`` is refused. Without `date`,
         names of Sentinel-2 and Landsat are read, and other names that hold one date, such as ``naip_20090818.tif`` or
         ``2009-08-18_red.tif``, all in the same form.
@@ -189,9 +193,10 @@ def _layers(
     if not files:
         return layers, []
     wanted = selection.of_band(files, band)
-    images = {k: describe(files[k], within, nodata, pixel_size) for k, within in wanted.items()}
-    scenes = dates.scenes(files, date)
-    return layers, [Layer(scenes[k], image) for k, image in images.items()]
+    if not isinstance(date, str) and isinstance(date, Iterable) and len(given := list(date)) == len(files):
+        date = [given[k] for k in wanted]
+    within = {files[k]: each for k, each in wanted.items()}
+    return layers, dated.layers(within, date, nodata, pixel_size)
 
 
 def _name_of(place: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -37,9 +37,9 @@ _SLOW_TILES = ("JP2OpenJPEG", "JP2ECW", "JP2KAK", "JP2MrSID", "JPEG2000")
 class RasterImage:
     """A band of a raster file: where its pixels are and which of them count.
 
-    `grid` is that of the image as it is shown: `orientation` tells how its pixels are stored. `state` and, of a VRT,
-    `state_of_parts` tell a file from the one that it replaced. `strip` is the height of what is
-    decoded together where that takes long, 0 otherwise.
+    `grid` is that of the image as it is shown: `orientation` tells how its pixels are stored. `state` and, of an image
+    made of others (VRT, DIMAP), `state_of_parts` tell a file from the one that it replaced. `strip` is the height of
+    what is decoded together where that takes long, 0 otherwise.
     """
 
     path: str
@@ -75,8 +75,13 @@ class RasterImage:
 
 def describe(path: str, band: int | str | None, nodata: float | None, pixel_size: float | None) -> RasterImage:
     """Read a file's header and check its georeference, band and type; reads no pixels."""
-    from rasterio.enums import ColorInterp, MaskFlags
+    return describe_each(path, lambda dataset: [pick_band(path, dataset, band)], nodata, pixel_size)[0]
 
+
+def describe_each(
+    path: str, pick: Callable[[Any], Sequence[int]], nodata: float | None, pixel_size: float | None
+) -> list[RasterImage]:
+    """Images of the bands of a file that a function picks of its dataset, as `describe` tells them."""
     before = files.state(path)
     is_local = not files.is_georeferenced(files.header(path))
     with files.opened(path, is_local=is_local) as dataset:
@@ -85,30 +90,44 @@ def describe(path: str, band: int | str | None, nodata: float | None, pixel_size
         grid, turn = (
             _local(path, dataset, driver, pixel_size, turn) if is_local else _placed(path, dataset, pixel_size, turn)
         )
-        number = _pick_band(path, dataset, band)
-        if driver.startswith(_ARRAYS):
-            orientation.check_order(path, dataset.tags(number).get("NETCDF_VARNAME", ""))
-        flags = dataset.mask_flag_enums[number - 1]
-        kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
-        alphas = (k for k, kind in kinds if kind is ColorInterp.alpha and k != number)
-        declared = dataset.nodatavals[number - 1]
         image = RasterImage(
             path=path,
             driver=driver,
-            band=number,
+            band=0,
             n_bands=dataset.count,
-            dtype=_real_dtype(path, dataset.dtypes[number - 1]),
+            dtype=np.dtype(np.float32),
             grid=grid,
-            nodata=declared if nodata is None else float(nodata),
-            alpha=next(alphas, None),
-            is_masked=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
+            nodata=None,
+            alpha=None,
+            is_masked=False,
             is_local=is_local,
             orientation=turn,
             state=before,
             state_of_parts=_state_of_parts(path, dataset),
-            strip=_strip(driver, grid, dataset.block_shapes[number - 1][0]),
         )
-        _check_written(image, dataset)
+        return [_of_band(image, dataset, number, nodata) for number in pick(dataset)]
+
+
+def _of_band(image: RasterImage, dataset: Any, number: int, nodata: float | None) -> RasterImage:
+    """Image of a band of a file that is described."""
+    from rasterio.enums import ColorInterp, MaskFlags
+
+    if image.driver.startswith(_ARRAYS):
+        orientation.check_order(image.path, dataset.tags(number).get("NETCDF_VARNAME", ""))
+    flags = dataset.mask_flag_enums[number - 1]
+    kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
+    alphas = (k for k, kind in kinds if kind is ColorInterp.alpha and k != number)
+    declared = dataset.nodatavals[number - 1]
+    image = replace(
+        image,
+        band=number,
+        dtype=_real_dtype(image.path, dataset.dtypes[number - 1]),
+        nodata=declared if nodata is None else float(nodata),
+        alpha=next(alphas, None),
+        is_masked=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
+        strip=_strip(image.driver, image.grid, dataset.block_shapes[number - 1][0]),
+    )
+    _check_written(image, dataset)
     return image
 
 
@@ -173,14 +192,14 @@ def _check_written(image: RasterImage, dataset: Any) -> None:
 
 
 def _state_of_parts(path: str, dataset: Any) -> files.State:
-    """Last change and size of the files that a VRT is made of."""
-    if dataset.driver != "VRT":
+    """Last change and size of the files that a VRT or a DIMAP image is made of."""
+    if dataset.driver not in ("VRT", "DIMAP"):
         return None
     return files.state(*(part for part in dataset.files if part != path and not part.endswith((".ovr", ".aux.xml"))))
 
 
-def _pick_band(path: str, dataset: Any, band: int | str | None) -> int:
-    """Find the number of the band wanted."""
+def pick_band(path: str, dataset: Any, band: int | str | None) -> int:
+    """Number of the band wanted."""
     from rasterio.enums import ColorInterp
 
     kinds = dict(zip(dataset.indexes, dataset.colorinterp, strict=True))
@@ -195,7 +214,10 @@ def _pick_band(path: str, dataset: Any, band: int | str | None) -> int:
         return int(fits[0])
     offer = ", ".join(f"{number} ({names[number] or kinds[number].name})" for number in kinds)
     if band is None:
-        wanted, advice = "one band", "Pass band=, the number or the description of one of them"
+        wanted, advice = (
+            "one band",
+            "Pass band=, the number or the description of one of them, or dates if each band is one",
+        )
     else:
         wanted, advice = f"band {band!r}", "Pass the number of one of them"
     raise ValueError(f"open_stack() needs {wanted}; {Path(path).name} has bands {offer or 'none'}. {advice}.")

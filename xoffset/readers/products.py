@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import xarray as xr
 
-from xoffset.readers import eopf, landsat, other_archives, sentinel2
+from xoffset.readers import dimap, eopf, landsat, other_archives, planetscope, sentinel2
 from xoffset.readers.scenes import Format, NoSuchTile, Product
 
 # Modules that answer `is_product` and `open_product`, in the order in which they are asked; the last takes any archive.
 FORMATS = cast(
     tuple[Format, ...],
-    (sentinel2, landsat, eopf, other_archives),
+    (sentinel2, landsat, eopf, dimap, planetscope, other_archives),
 )
 
 
@@ -29,7 +29,7 @@ def without_parts(places: Sequence[str]) -> list[str]:
     """Places less those that are parts of a product among them, as patterns may find both."""
     folders = {place for place in places if Path(place).is_dir() and is_product(place)}
     apart = [place for place in places if not any(str(folder) in folders for folder in Path(place).parents)]
-    return landsat.without_parts(apart)
+    return planetscope.without_parts(landsat.without_parts(apart))
 
 
 def open_products(place: Any, tile: Sequence[str] | None) -> list[Product]:

@@ -37,7 +37,7 @@ def _is_our_file(path: Path) -> bool:
         if opened.read(len(HDF)) != HDF:
             return False
     try:
-        with xr.open_dataset(path, engine="h5netcdf", decode_times=False, chunks=None) as found:
+        with xr.open_dataset(path, engine="h5netcdf", decode_cf=False, chunks=None) as found:
             return _is_ours(found)
     except (ImportError, ValueError, OSError, KeyError):
         return False
