@@ -313,6 +313,40 @@ def test_a_missing_group_is_named(tmp_path, is_tree):
         open_stack(source, band="B04")
 
 
+@pytest.mark.parametrize("is_tree", [False, True])
+def test_copies_of_other_sizes_are_not_taken_for_a_missing_group(tmp_path, is_tree):
+    path = made.write(tmp_path, is_consolidated=False)
+    shutil.rmtree(Path(path, "measurements/reflectance/r10m"))
+    source = xr.open_datatree(path, engine="zarr", consolidated=False) if is_tree else path
+    with pytest.raises(ValueError, match=r"'measurements/reflectance/r10m'.*r20m and r60m.*band='B04_20m'"):
+        open_stack(source, band="B04")
+    assert open_stack(source, band="B04_20m").shape == (1, 60, 60)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("name", ["measurements/reflectance/r10m/x", "conditions/geometry/mean_sun_angles"])
+def test_damaged_coordinates_and_angles_are_named(tmp_path, zarr_format, name):
+    path = made.write(tmp_path, zarr_format=zarr_format)
+    Path(path, name, "0" if zarr_format == 2 else "c/0").write_bytes(b"\x02\x01\x21\x08")
+    with pytest.raises(OSError, match=f"open_stack.*'{name}' in chunk 0"):
+        open_stack(path, band="B04")
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("content", ["{garbage", ""])
+def test_a_damaged_description_is_told(tmp_path, zarr_format, content):
+    path = made.write(tmp_path, zarr_format=zarr_format)
+    Path(path, ".zmetadata" if zarr_format == 2 else "zarr.json").write_text(content)
+    with pytest.raises(OSError, match="a Zarr store that can be read"):
+        open_stack(path, band="B04")
+
+
+def test_other_tiles_are_refused(tmp_path):
+    path = made.write(tmp_path)
+    with pytest.raises(ValueError, match=r"needs tile 31TGK; .* has 32TPS"):
+        open_stack(path, band="B04", tile="31TGK")
+
+
 @pytest.mark.parametrize(
     ("lost", "ask", "words"),
     [

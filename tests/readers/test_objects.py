@@ -321,6 +321,16 @@ def test_trees_that_are_no_products():
 # ------------------------------------------------------------------------------------------------------------ bad input
 
 
+def without_crs(data):
+    data = data.drop_vars("spatial_ref")
+    data.encoding = {}
+    return data
+
+
+def in_zone_33(data):
+    return data.assign_coords(spatial_ref=spatial_ref(pyproj.CRS(32633)))
+
+
 def geographic(data, code=4326):
     names = {"x": "longitude", "y": "latitude"}
     places = {"longitude": 9 + np.arange(50) * 1e-4, "latitude": 46 - np.arange(40) * 1e-4}
@@ -337,6 +347,8 @@ def geographic(data, code=4326):
         (lambda: [of_odc().red, of_odc().red], ValueError, "every date once"),
         (lambda: [of_odc().red, of_odc().red.isel(x=slice(3, None))], ValueError, "one grid"),
         (lambda: [of_odc().red, "a.tif"], TypeError, "a list of both"),
+        (lambda: [of_odc().red, in_zone_33(of_odc().red)], ValueError, "one CRS"),
+        (lambda: [of_odc().red, without_crs(of_odc().red)], ValueError, "one CRS"),
         (lambda: of_odc().red.astype(complex), TypeError, "real numbers"),
         (lambda: of_odc().red > 3, TypeError, "real numbers"),
         (lambda: of_odc().red.assign_coords(time=[1, 2]), TypeError, "datetime64"),
@@ -365,6 +377,17 @@ def test_what_does_not_fit_is_refused(make, error, words):
 def test_options_that_are_not_for_arrays(options, words):
     with pytest.raises(ValueError, match=words):
         open_stack(of_odc(), **{"band": "red"} | options)
+
+
+def test_what_only_some_arrays_tell_is_left_out():
+    later = of_odc().red.assign_coords(time=TIMES + np.timedelta64(9, "D"))
+    both = [of_odc().red.assign_coords(platform="sentinel-2a"), later]
+    stack = open_stack(both)
+    assert stack.sizes["time"] == 4
+    assert "platform" not in stack.coords
+    both[1] = later.assign_coords(platform="sentinel-2b")
+    assert open_stack(both).platform.values.tolist() == ["S2A", "S2A", "S2B", "S2B"]
+    assert crs_of(stack).to_epsg() == 32632
 
 
 def test_a_box():

@@ -14,12 +14,12 @@ import xarray as xr
 
 from xoffset.readers import arrays, eopf_metadata, zarr_stores
 from xoffset.readers.angle_grids import AngleGrid, TileAngles, angles_at, directions, filled
-from xoffset.readers.arrays import ArrayImage, Decoded
+from xoffset.readers.arrays import ArrayImage
 from xoffset.readers.class_masks import CLOUD_BITS, SCENE_CLASSES
 from xoffset.readers.eopf_metadata import Bands, band_of
 from xoffset.readers.grids import Grid, Window
-from xoffset.readers.scenes import Layer, Product, Scene
-from xoffset.readers.stored import Stored, pieces_of, placed, values_of
+from xoffset.readers.scenes import Layer, NoSuchTile, Product, Scene
+from xoffset.readers.stored import Stored, pieces_of, placed
 from xoffset.readers.zarr_stores import as_text, open_store
 
 _MEASUREMENTS, _GEOMETRY, _MASKS = "measurements/reflectance", "conditions/geometry", "conditions/mask"
@@ -115,12 +115,12 @@ def open_tree(tree: xr.DataTree, tile: Sequence[str] | None) -> list[Product]:
 
 def _wanted(product: EopfProduct, tile: Sequence[str] | None) -> list[Product]:
     own = product.scene.tile
-    if tile is not None and own is None:
-        raise ValueError(
-            f"open_stack() needs products that tell their tile where tile= is given; {product.place} does not. Leave "
-            "tile out, or the product."
+    if tile is not None and own not in tile:
+        raise NoSuchTile(
+            f"open_stack() needs tile {' or '.join(tile)}; {product.place} has {own or 'one that it does not tell'}. "
+            "Pass tile= that one, or leave the product out."
         )
-    return [product] if tile is None or own in tile else []
+    return [product]
 
 
 @dataclass(frozen=True)
@@ -149,9 +149,9 @@ class EopfProduct:
         self._check_kind()
         name, path = self._find(band)
         variable = self._variables(path)[name]
-        data = _with_axes(variable, self._variables(path), f"{path}/{name} of {self.place}")
+        data = _with_axes(variable, self._variables(path), path, self.place)
         values = arrays.decoded(variable, nodata=nodata, zero=True)
-        stored = self._stored(f"{path}/{name}", values)
+        stored = _stored(self.place, f"{path}/{name}", values.variable)
         grid = arrays.grid_of(data, eopf_metadata.crs(self.groups.attrs, self.place), f"{path}/{name} of {self.place}")
         scene = replace(self.scene, band=band_of(name) or str(name), **self._mean_angles(band_of(name)))
         if values.is_scaled:
@@ -235,9 +235,6 @@ class EopfProduct:
     def _variables(self, path: str) -> Variables:
         return self.groups.variables(path)
 
-    def _stored(self, path: str, values: Decoded) -> Stored:
-        return Stored(self.place, path, values.variable, pieces_of(values.variable), caller="open_stack")
-
     def _layer(self, path: str, name: str) -> tuple[Stored, Grid] | None:
         """A mask of uint8 as it is stored, and its grid."""
         variables = self._variables(path)
@@ -245,8 +242,8 @@ class EopfProduct:
         if found is None:
             return None
         variable = variables[found]
-        data = _with_axes(variable, variables, f"{path}/{found} of {self.place}")
-        stored = Stored(self.place, f"{path}/{found}", variable, pieces_of(variable), caller="open_stack")
+        data = _with_axes(variable, variables, path, self.place)
+        stored = _stored(self.place, f"{path}/{found}", variable)
         return stored, arrays.grid_of(data, eopf_metadata.crs(self.groups.attrs, self.place), f"{path} of {self.place}")
 
     def _footprint(self, band: str) -> tuple[Stored, Grid] | None:
@@ -260,31 +257,44 @@ class EopfProduct:
         found: dict[str, float] = {}
         if "angle" not in variables:
             return found
-        order = as_text(values_of(variables["angle"]))
+        read = partial(_read, self.place, variables)
+        order = as_text(read("angle"))
         if not {"zenith", "azimuth"} <= set(order):
             return found
         if "mean_sun_angles" in variables:
-            sun = np.ravel(values_of(variables["mean_sun_angles"]))
+            sun = np.ravel(read("mean_sun_angles"))
             found["sun_azimuth"] = float(sun[order.index("azimuth")])
             found["sun_elevation"] = 90.0 - float(sun[order.index("zenith")])
         if "mean_viewing_incidence_angles" in variables and "band" in variables:
-            bands = [band_of(each) for each in as_text(values_of(variables["band"]))]
+            bands = [band_of(each) for each in as_text(read("band"))]
             if band in bands:
-                views = variables["mean_viewing_incidence_angles"].transpose("band", "angle")
-                view = values_of(views)[bands.index(band)]
+                view = read("mean_viewing_incidence_angles", "band", "angle")[bands.index(band)]
                 found["view_azimuth"] = float(view[order.index("azimuth")])
                 found["view_zenith"] = float(view[order.index("zenith")])
         return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
-def _with_axes(variable: xr.Variable, variables: Variables, name: str) -> xr.DataArray:
+def _stored(place: str, name: str, variable: xr.Variable) -> Stored:
+    return Stored(place, name, variable, pieces_of(variable), caller="open_stack")
+
+
+def _read(place: str, variables: Variables, name: str, *dims: str) -> np.ndarray:
+    """Values of a small variable of the geometry, all at once, along the dims given."""
+    variable = variables[name].transpose(*dims) if dims else variables[name]
+    return Stored(place, f"{_GEOMETRY}/{name}", variable, variable.shape, caller="open_stack").raw()
+
+
+def _with_axes(variable: xr.Variable, variables: Variables, path: str, place: str) -> xr.DataArray:
     """Variable with the coordinates beside it."""
     if set(variable.dims) - {"time"} != {"y", "x"}:
         raise ValueError(
-            f"open_stack() needs images (y, x); {name} has {variable.dims}. It is no product as the format has it: "
-            "fetch it again."
+            f"open_stack() needs images (y, x); {path} of {place} has {variable.dims}. It is no product as the format "
+            "has it: fetch it again."
         )
-    coords = {axis: variables[axis] for axis in ("time", "y", "x") if axis in variables and axis in variable.dims}
+    coords = {}
+    for axis in (each for each in ("time", "y", "x") if each in variables and each in variable.dims):
+        own = variables[axis]
+        coords[axis] = xr.Variable(own.dims, _stored(place, f"{path}/{axis}", own).raw(), own.attrs)
     if "time" in coords:
         coords["time"] = xr.conventions.decode_cf_variable("time", coords["time"])
     attrs = {key: value for key, value in variable.attrs.items() if key not in ("_FillValue", "missing_value")}
@@ -296,12 +306,11 @@ def _with_axes(variable: xr.Variable, variables: Variables, name: str) -> xr.Dat
 
 def _tile_angles(variables: Variables, band: str | None, place: str) -> TileAngles:
     """Grids of angles of a band, by number of the detector."""
-    order = as_text(values_of(variables["angle"]))
-    bands = [band_of(each) for each in as_text(values_of(variables["band"]))]
-    numbers = [re.sub(r"\D", "", each) for each in as_text(values_of(variables["detector"]))]
-    sun = variables["sun_angles"].transpose("angle", "y", "x")
-    views = variables["viewing_incidence_angles"].transpose("band", "detector", "angle", "y", "x")
-    x, y = (values_of(variables[axis]).astype(np.float64) for axis in ("x", "y"))
+    read = partial(_read, place, variables)
+    order = as_text(read("angle"))
+    bands = [band_of(each) for each in as_text(read("band"))]
+    numbers = [re.sub(r"\D", "", each) for each in as_text(read("detector"))]
+    x, y = (read(axis).astype(np.float64) for axis in ("x", "y"))
     is_whole = {"zenith", "azimuth"} <= set(order) and band in bands and all(numbers) and min(x.size, y.size) > 1
     if not is_whole:
         raise ValueError(
@@ -313,10 +322,9 @@ def _tile_angles(variables: Variables, band: str | None, place: str) -> TileAngl
         vectors = directions(values[order.index("zenith")], values[order.index("azimuth")])
         return AngleGrid(float(x[0]), float(y[0]), float(x[1] - x[0]), float(y[1] - y[0]), vectors)
 
-    own = Stored(place, "sun_angles", sun, sun.shape, caller="angles").raw()
-    seen = Stored(place, "viewing_incidence_angles", views, views.shape, caller="angles").raw(bands.index(band))
-    of_detectors = zip(numbers, seen, strict=True)
-    return TileAngles(laid(own), {int(number): filled(laid(values)) for number, values in of_detectors})
+    seen = read("viewing_incidence_angles", "band", "detector", "angle", "y", "x")[bands.index(band)]
+    views = {int(number): filled(laid(values)) for number, values in zip(numbers, seen, strict=True)}
+    return TileAngles(laid(read("sun_angles", "angle", "y", "x")), views)
 
 
 def _of_dates(scene: Scene, image: ArrayImage, data: xr.DataArray) -> list[Layer]:

@@ -70,10 +70,14 @@ def choose(band: int | str | None, offered: Bands, place: str) -> tuple[str, str
             f"open_stack() needs {need}; {last_of(place)} has {names_of_bands(offered) or 'none'}. Pass band='B04', or "
             "'B04_20m' for other pixels than its native ones."
         )
-    if step is None:
-        # finer ones than the native one are enlarged copies
-        step = min((each for each in steps if each >= _NATIVE[wanted]), default=max(steps))
-    return steps[step]
+    if step is None and _NATIVE[wanted] not in steps:
+        # others are copies: finer ones enlarged, coarser ones smoothed
+        raise ValueError(
+            f"open_stack() needs the group 'measurements/reflectance/r{_NATIVE[wanted]}m' with band {wanted}; "
+            f"{last_of(place)} has it in {' and '.join(f'r{each}m' for each in sorted(steps))} alone. Fetch the whole "
+            f"product, or ask for such pixels: band='{wanted}_{min(steps)}m'."
+        )
+    return steps[_NATIVE[wanted] if step is None else step]
 
 
 def _asked(band: int | str | None) -> tuple[str | None, int | None]:

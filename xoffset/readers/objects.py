@@ -12,7 +12,7 @@ import xarray as xr
 
 from xoffset.model import checks, declared, history, products
 from xoffset.model.dates import Date, as_dates, as_instants
-from xoffset.model.grids import crs_of, geographic_message
+from xoffset.model.grids import agree, crs_of, geographic_message
 from xoffset.readers import arrays, dates, loader_coordinates, saved_stack
 from xoffset.readers.eopf import is_tree
 from xoffset.readers.eopf_metadata import band_of, sensed
@@ -60,7 +60,7 @@ def read(source: Any, options: Options) -> xr.DataArray:
     dated = _dated(picked, options.date)
     parts = [_part(each, options.nodata) for each in dated]
     _check_one_grid(parts)
-    data = parts[0] if len(parts) == 1 else xr.concat(parts, "time", join="exact", combine_attrs="drop_conflicts")
+    data = _joined(parts)
     order = np.argsort(data["time"].values, kind="stable")
     if (np.diff(order) != 1).any():
         data = data.isel(time=order)
@@ -323,9 +323,25 @@ def _numbers(transform: Any) -> list[float]:
         return []
 
 
+def _joined(parts: Sequence[xr.DataArray]) -> xr.DataArray:
+    """Arrays put together along time, with what all of them tell of their dates."""
+    if len(parts) == 1:
+        return parts[0]
+    common = set.intersection(*(set(each.coords) for each in parts))
+    return xr.concat(
+        [each.drop_vars(set(each.coords) - common) for each in parts],
+        "time", coords="minimal", compat="override", join="exact", combine_attrs="override",
+    )  # fmt: skip
+
+
 def _check_one_grid(parts: Sequence[xr.DataArray]) -> None:
     first = parts[0]
     for k, each in enumerate(parts[1:], start=2):
+        if not agree(crs_of(each), crs_of(first)):
+            raise ValueError(
+                f"open_stack() needs arrays of one CRS; that of array {k} is not that of the first. Load them "
+                "together, or bring them onto it: data.rio.reproject_match(first)."
+            )
         for axis in ("y", "x"):
             if not np.array_equal(each[axis].values, first[axis].values):
                 raise ValueError(
