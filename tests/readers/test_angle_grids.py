@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xoffset.readers import angle_grids, xml
+from xoffset.readers import xml
 from xoffset.readers.grids import Grid
+from xoffset.readers.sentinel2 import angle_grids
 
 X, Y = 300_000.0, 4_900_020.0
 REAL = Path("/work/shared/data/sentinel2_safe")

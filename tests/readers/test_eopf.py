@@ -19,7 +19,7 @@ import zarr
 
 import xoffset
 from xoffset.model.grids import crs_of
-from xoffset.readers import eopf
+from xoffset.readers.eopf import product as eopf
 from xoffset.readers.grids import Grid
 from xoffset.readers.open_stack import open_stack
 

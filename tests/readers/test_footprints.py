@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from rasterio.crs import CRS
 
-from xoffset.readers import footprints, xml
+from xoffset.readers import xml
 from xoffset.readers.grids import Grid
+from xoffset.readers.sentinel2 import footprints
 
 UTM = CRS.from_epsg(32632)
 CORNER = (600_000.0, 5_000_000.0)

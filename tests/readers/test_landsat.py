@@ -15,8 +15,11 @@ import xarray as xr
 from landsat_products import write_scene
 
 import xoffset
-from xoffset.readers import landsat, landsat_angles, landsat_bands, mtl
 from xoffset.readers.grids import Grid
+from xoffset.readers.landsat import angles as landsat_angles
+from xoffset.readers.landsat import bands as landsat_bands
+from xoffset.readers.landsat import mtl
+from xoffset.readers.landsat import product as landsat
 from xoffset.readers.open_stack import open_stack
 from xoffset.readers.products import open_products
 

@@ -13,7 +13,7 @@ import pytest
 import rasterio
 
 import xoffset
-from xoffset.readers import sentinel2
+from xoffset.readers.sentinel2 import product as sentinel2
 
 sys.path.insert(0, str(Path(__file__).parent))
 import safe_products
@@ -517,7 +517,7 @@ def test_files_of_all_published_layouts_are_found(data_folder, tmp_path, name):
     (place,) = {tmp_path / file.split("/")[0] for file in files}
     assert sentinel2.is_product(str(place))
     tree = sentinel2.archives.open_tree(str(place))
-    granules = sentinel2.sentinel2_files.granules(tree)
+    granules = sentinel2.files.granules(tree)
     assert [each.tile for each in granules] == LISTINGS[name]
     found = set()
     for each in granules:
@@ -526,7 +526,7 @@ def test_files_of_all_published_layouts_are_found(data_folder, tmp_path, name):
         expected = {"B01", "B02", "B03", "B04", "B05", "B06", "B07", "B8A", "B09", "B11", "B12"}
         expected |= {"B08", "B10"} if level == "L1C" else {"SCL", "AOT", "WVP", "CLD", "SNW"}
         assert bands - {"TCI", "VIS", "B08"} == expected - {"B08"}
-        assert {each.masks["DETFOO", band] for band in sentinel2.sentinel2_metadata.BANDS} <= set(each.names)
+        assert {each.masks["DETFOO", band] for band in sentinel2.metadata.BANDS} <= set(each.names)
         assert ("CLASSI" if "04.00" in name else "CLOUDS", "B00") in each.masks
         assert (each.product_metadata is None) == (name == "L1C_02.01_tile")
         assert len(each.datastrips) == (name != "L1C_02.01_tile")

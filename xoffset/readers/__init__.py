@@ -1,1 +1,1 @@
-"""From files to labelled objects: open_stack() and open_result()."""
+"""From files to labelled objects: stacks, results, and what scenes know beside their pixels."""

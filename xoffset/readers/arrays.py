@@ -14,9 +14,9 @@ import xarray as xr
 from xoffset._options import is_number
 from xoffset.model.grids import agree, crs_of
 from xoffset.readers import grids, positions
+from xoffset.readers.eopf.zarr_stores import as_mapping
 from xoffset.readers.grids import Grid, Window
 from xoffset.readers.stored import Stored
-from xoffset.readers.zarr_stores import as_mapping
 
 if TYPE_CHECKING:
     import pyproj

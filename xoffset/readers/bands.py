@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from xoffset.readers import landsat_bands
+from xoffset.readers.landsat import bands as landsat_bands
 from xoffset.readers.scenes import Scene
 
 SENTINEL2, LANDSAT = "Sentinel-2", "Landsat"

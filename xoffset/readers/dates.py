@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from xoffset.model.dates import Date, as_instant
-from xoffset.readers.landsat import scene_beside
+from xoffset.readers.landsat.product import scene_beside
 from xoffset.readers.scenes import Scene
 
 # Every expression is that of one published naming. Sentinel-2 product names end in a processing time that looks like

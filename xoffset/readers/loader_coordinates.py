@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from xoffset._options import is_number
-from xoffset.readers.eopf_metadata import geometry, platform_of
+from xoffset.readers.eopf.metadata import geometry, platform_of
 
 
 def _text(value: Any) -> str | None:

@@ -14,8 +14,8 @@ from xoffset.model import checks, declared, history, products
 from xoffset.model.dates import Date, as_dates, as_instants
 from xoffset.model.grids import agree, crs_of, geographic_message
 from xoffset.readers import arrays, dates, loader_coordinates, saved_stack
-from xoffset.readers.eopf import is_tree
-from xoffset.readers.eopf_metadata import band_of, sensed
+from xoffset.readers.eopf.metadata import band_of, sensed
+from xoffset.readers.eopf.product import is_tree
 from xoffset.readers.grids import Bounds
 
 Loaded = xr.DataArray | xr.Dataset | xr.DataTree

@@ -8,8 +8,11 @@ from typing import Any, cast
 
 import xarray as xr
 
-from xoffset.readers import dimap, eopf, landsat, other_archives, planetscope, sentinel2
+from xoffset.readers import dimap, other_archives, planetscope
+from xoffset.readers.eopf import product as eopf
+from xoffset.readers.landsat import product as landsat
 from xoffset.readers.scenes import Format, NoSuchTile, Product
+from xoffset.readers.sentinel2 import product as sentinel2
 
 # Modules that answer `is_product` and `open_product`, in the order in which they are asked; the last takes any archive.
 FORMATS = cast(

@@ -206,16 +206,21 @@ def is_beside(first: Scene, second: Scene) -> bool:
 
 def _check_dates(layers: Sequence[Layer]) -> None:
     """Refuse two images of one date."""
-    seen: dict[np.datetime64, str] = {}
+    seen: dict[np.datetime64, Layer] = {}
     for layer in layers:
-        when, name = layer.scene.date, layer.image.name
-        if when in seen:
+        other = seen.setdefault(layer.scene.date, layer)
+        if other is not layer:
             raise ValueError(
-                f"open_stack() needs every date once; got {when} from both {seen[when]} and {name}. Keep one of them, "
-                "narrow the pattern to one band and tile, or give the times of day, such as "
-                "date=['2020-07-17T10:30', ...]."
+                f"open_stack() needs every date once; got {layer.scene.date} from both {_described(other)} and "
+                f"{_described(layer)}. Keep one of them, narrow the pattern to one band and tile, or give the times of "
+                "day, such as date=['2020-07-17T10:30', ...]."
             )
-        seen[when] = name
+
+
+def _described(layer: Layer) -> str:
+    """File of an image, and which of several in it."""
+    file, name = layer.image.name, layer.scene.name
+    return file if file.startswith(name) else f"{name} of {file}"
 
 
 # ---------------------------------------------------------------------------------------------------------------- tiles

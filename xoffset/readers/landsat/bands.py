@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from xoffset.readers.mtl import Metadata
+from xoffset.readers.landsat.mtl import Metadata
 
 _OLI = {
     "coastal": "B1", "blue": "B2", "green": "B3", "red": "B4", "nir": "B5", "nir08": "B5", "swir16": "B6",

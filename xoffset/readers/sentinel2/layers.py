@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xoffset.readers import angle_grids, class_masks, footprints
-from xoffset.readers.class_masks import Classes
 from xoffset.readers.grids import Grid
 from xoffset.readers.positions import values_at
-from xoffset.readers.sentinel2_files import whole_raster
+from xoffset.readers.sentinel2 import angle_grids, class_masks, footprints
+from xoffset.readers.sentinel2.class_masks import Classes
+from xoffset.readers.sentinel2.files import whole_raster
 
 if TYPE_CHECKING:
-    from xoffset.readers.sentinel2 import Product
+    from xoffset.readers.sentinel2.product import Product
 
 
 def detectors(product: Product, band: str | None, grid: Grid) -> np.ndarray:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset.readers import whole_chunks
 from xoffset.readers.archives import open_tree
+from xoffset.readers.eopf import whole_chunks
 from xoffset.readers.grids import Window
 
 # Seconds to wait for an answer of a server, and for the next bytes of one: it may be gone.

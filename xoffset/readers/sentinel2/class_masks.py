@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xoffset.readers import footprints, xml
+from xoffset.readers import xml
 from xoffset.readers.grids import Grid
 from xoffset.readers.positions import check_crs, values_at
+from xoffset.readers.sentinel2 import footprints
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

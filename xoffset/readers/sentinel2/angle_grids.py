@@ -10,7 +10,7 @@ import numpy as np
 
 from xoffset.readers import xml
 from xoffset.readers.grids import Grid
-from xoffset.readers.sentinel2_metadata import BANDS
+from xoffset.readers.sentinel2.metadata import BANDS
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -11,9 +11,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from xoffset.readers import archives, grids, landsat_angles, landsat_bands, mtl
+from xoffset.readers import archives, grids
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
+from xoffset.readers.landsat import angles, bands, mtl
+from xoffset.readers.landsat.angles import Coefficients
 from xoffset.readers.pixels import RasterImage, Reader, describe
 from xoffset.readers.scenes import Layer, NoSuchTile, Product, Scene
 
@@ -109,14 +111,14 @@ class _LandsatScene:
 
     def layers(self, band: int | str | None, nodata: float | None) -> list[Layer]:
         """Image of a band."""
-        name = landsat_bands.find(band, self.metadata)
+        name = bands.find(band, self.metadata)
         image = self._image(name, nodata)
         if self.metadata.has_gaps:
             _logger.info(
                 "%s was taken after the scan line corrector failed: NaN in its gaps, up to 14 pixels of 30 m wide",
                 self.metadata.name,
             )
-        offset, quantification = landsat_bands.scale(name, self.metadata)
+        offset, quantification = bands.scale(name, self.metadata)
         azimuth, zenith = self._mean_view(name)
         scene = replace(
             _scene(self.metadata),
@@ -138,25 +140,25 @@ class _LandsatScene:
     def angles(self, band: str | None, grid: Grid) -> dict[str, np.ndarray]:
         """Angles of sun and view at each pixel of a grid, azimuths from true north as Landsat has them.
 
-        From the rasters of angles where the scene has them; else from the angle coefficients, see `landsat_angles`;
+        From the rasters of angles where the scene has them; else from the angle coefficients, see `angles`;
         else the sun of the scene's centre, and NaN for the view.
         """
-        name = None if band is None else landsat_bands.find(band, self.metadata)
+        name = None if band is None else bands.find(band, self.metadata)
         found = self._rasters_of_angles(grid)
-        missing = [angle for angle in landsat_angles.NAMES if angle not in found]
+        missing = [angle for angle in angles.NAMES if angle not in found]
         coefficients = self._coefficients() if missing else None
         if coefficients is not None:
-            found = landsat_angles.on_grid(coefficients, landsat_bands.number(name), grid) | found
+            found = angles.on_grid(coefficients, bands.number(name), grid) | found
         sun = {"sun_azimuth": self.metadata.sun_azimuth, "sun_elevation": self.metadata.sun_elevation}
         shape = grid.height, grid.width
-        for angle in (angle for angle in landsat_angles.NAMES if angle not in found):
+        for angle in (angle for angle in angles.NAMES if angle not in found):
             value = sun.get(angle)
             found[angle] = np.full(shape, np.nan if value is None else value, dtype=np.float32)
-        return {angle: found[angle] for angle in landsat_angles.NAMES}
+        return {angle: found[angle] for angle in angles.NAMES}
 
     def class_layer(self, grid: Grid) -> tuple[np.ndarray, dict[str, int], bool]:
         """Bits of quality of each pixel: QA_PIXEL of Collection 2, BQA before it; outside of the scene "fill"."""
-        name, bits = landsat_bands.quality(self.metadata)
+        name, bits = bands.quality(self.metadata)
         if name not in self.metadata.files:
             raise ValueError(
                 f"class_layer() needs a scene with a layer of quality, {name}; got {self.place} without. "
@@ -177,7 +179,7 @@ class _LandsatScene:
                 "images of other names can be opened by a pattern, such as 'scenes/*_B8_crop.tif'."
             )
         image = describe(self.tree.gdal_path(file), 1, nodata, None)
-        return replace(image, nodata=landsat_bands.fill(name)) if image.nodata is None else image
+        return replace(image, nodata=bands.fill(name)) if image.nodata is None else image
 
     def _member(self, name: str) -> str | None:
         """File of the scene in the tree, whatever the case of its letters."""
@@ -205,18 +207,18 @@ class _LandsatScene:
             found[angle] = 90 - degrees if angle == "sun_elevation" else degrees
         return found
 
-    def _coefficients(self) -> landsat_angles.Coefficients | None:
+    def _coefficients(self) -> Coefficients | None:
         """What the angle coefficient file tells, None if the scene has none."""
         file = self._member(self.metadata.angle_file or f"{self.metadata.name}_ANG.txt")
         if file is None:
             return None
         content = self.tree.text(file, mtl.LIMIT)
-        return landsat_angles.read(content, f"{PurePosixPath(file).name} of {self.tree.place}")
+        return angles.read(content, f"{PurePosixPath(file).name} of {self.tree.place}")
 
     def _mean_view(self, name: str) -> tuple[float | None, float | None]:
         """Mean view angles of a band, where the angle coefficients tell them."""
         coefficients = self._coefficients()
-        return (None, None) if coefficients is None else coefficients.mean_view(landsat_bands.number(name))
+        return (None, None) if coefficients is None else coefficients.mean_view(bands.number(name))
 
 
 def _scene(metadata: mtl.Metadata) -> Scene:
@@ -257,8 +259,8 @@ def scene_beside(path: str) -> Scene | None:
         return None
     metadata = mtl.read(owner.read_bytes(), owner.name)
     rest = file.stem[len(owner.stem) - len("_MTL") + 1 :]
-    bands = [name for name in metadata.files if f"{rest}_".startswith(f"{name}_")]
-    return replace(_scene(metadata), name=file.stem, band=max(bands, key=len, default=None))
+    named = [name for name in metadata.files if f"{rest}_".startswith(f"{name}_")]
+    return replace(_scene(metadata), name=file.stem, band=max(named, key=len, default=None))
 
 
 def _scenes_around(file: Path) -> list[Path]:

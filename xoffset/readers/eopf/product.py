@@ -12,15 +12,16 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 
-from xoffset.readers import arrays, eopf_metadata, zarr_stores
-from xoffset.readers.angle_grids import AngleGrid, TileAngles, angles_at, directions, filled
+from xoffset.readers import arrays
 from xoffset.readers.arrays import ArrayImage
-from xoffset.readers.class_masks import CLOUD_BITS, SCENE_CLASSES
-from xoffset.readers.eopf_metadata import Bands, band_of
+from xoffset.readers.eopf import metadata, zarr_stores
+from xoffset.readers.eopf.metadata import Bands, band_of
+from xoffset.readers.eopf.zarr_stores import as_text, open_store
 from xoffset.readers.grids import Grid, Window
 from xoffset.readers.scenes import Layer, NoSuchTile, Product, Scene
+from xoffset.readers.sentinel2.angle_grids import AngleGrid, TileAngles, angles_at, directions, filled
+from xoffset.readers.sentinel2.class_masks import CLOUD_BITS, SCENE_CLASSES
 from xoffset.readers.stored import Stored, pieces_of, placed
-from xoffset.readers.zarr_stores import as_text, open_store
 
 _MEASUREMENTS, _GEOMETRY, _MASKS = "measurements/reflectance", "conditions/geometry", "conditions/mask"
 _DETECTORS = f"{_MASKS}/detector_footprint"
@@ -137,7 +138,7 @@ class EopfProduct:
     @property
     def scene(self) -> Scene:
         """What the product tells of its acquisition."""
-        return eopf_metadata.scene(self.groups.attrs, self.place)
+        return metadata.scene(self.groups.attrs, self.place)
 
     @property
     def scenes(self) -> Sequence[Scene]:
@@ -152,7 +153,7 @@ class EopfProduct:
         data = _with_axes(variable, self._variables(path), path, self.place)
         values = arrays.decoded(variable, nodata=nodata, zero=True)
         stored = _stored(self.place, f"{path}/{name}", values.variable)
-        grid = arrays.grid_of(data, eopf_metadata.crs(self.groups.attrs, self.place), f"{path}/{name} of {self.place}")
+        grid = arrays.grid_of(data, metadata.crs(self.groups.attrs, self.place), f"{path}/{name} of {self.place}")
         scene = replace(self.scene, band=band_of(name) or str(name), **self._mean_angles(band_of(name)))
         if values.is_scaled:
             scene = replace(scene, radiometric_offset=0.0, quantification=1.0)
@@ -201,7 +202,7 @@ class EopfProduct:
 
     def _check_kind(self) -> None:
         """Refuse products of other sensors and levels, and those that lack their measurements."""
-        kind = eopf_metadata.product_type(self.groups.attrs)
+        kind = metadata.product_type(self.groups.attrs)
         if kind and not re.fullmatch(r"S02MSIL(1C|2A)", kind):
             raise ValueError(
                 f"open_stack() needs Sentinel-2 products of level 1C or 2A; got {self.place}, whose type is {kind}. "
@@ -230,7 +231,7 @@ class EopfProduct:
                 known = band_of(name)
                 if known:
                     offered.setdefault(known, {})[step] = (name, f"{_MEASUREMENTS}/{path}")
-        return eopf_metadata.choose(band, offered, self.place)
+        return metadata.choose(band, offered, self.place)
 
     def _variables(self, path: str) -> Variables:
         return self.groups.variables(path)
@@ -244,7 +245,7 @@ class EopfProduct:
         variable = variables[found]
         data = _with_axes(variable, variables, path, self.place)
         stored = _stored(self.place, f"{path}/{found}", variable)
-        return stored, arrays.grid_of(data, eopf_metadata.crs(self.groups.attrs, self.place), f"{path} of {self.place}")
+        return stored, arrays.grid_of(data, metadata.crs(self.groups.attrs, self.place), f"{path} of {self.place}")
 
     def _footprint(self, band: str) -> tuple[Stored, Grid] | None:
         """Detector footprints of a band, which are there in its own size of pixels."""

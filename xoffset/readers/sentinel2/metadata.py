@@ -14,7 +14,7 @@ from xoffset.readers import xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Bounds
 from xoffset.readers.scenes import Scene
-from xoffset.readers.sentinel2_files import Granule
+from xoffset.readers.sentinel2.files import Granule
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xoffset.readers import mtl
 from xoffset.readers.grids import Grid
+from xoffset.readers.landsat import mtl
 
 if TYPE_CHECKING:
     from rasterio.crs import CRS

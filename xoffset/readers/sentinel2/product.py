@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xoffset.readers import archives, sentinel2_files, sentinel2_layers, sentinel2_metadata, xml
+from xoffset.readers import archives, xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.bands import OF_SENTINEL2
 from xoffset.readers.grids import Grid
 from xoffset.readers.pixels import RasterImage, describe
 from xoffset.readers.scenes import Layer, NoSuchTile, Scene
 from xoffset.readers.scenes import Product as AnyProduct
-from xoffset.readers.sentinel2_files import Granule
-from xoffset.readers.sentinel2_metadata import Metadata
+from xoffset.readers.sentinel2 import files, layers, metadata
+from xoffset.readers.sentinel2.files import Granule
+from xoffset.readers.sentinel2.metadata import Metadata
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -87,22 +88,22 @@ class Product:
         declared = 0.0 if name not in _WITHOUT_NODATA else None
         tree, file = self.granule.tree, self.image(name, size)
         # what lies in an archive is looked at when its pixels are read
-        path = tree.gdal_path(file) if archives.kind_of(tree.place) else sentinel2_files.whole_raster(tree, file)
+        path = tree.gdal_path(file) if archives.kind_of(tree.place) else files.whole_raster(tree, file)
         image = describe(path, None, declared if nodata is None else nodata, None)
         _check_extent(image, self.metadata)
         return [Layer(scene, image)]
 
     def detectors(self, band: str | None, grid: Grid) -> np.ndarray:
         """Number of the detector that saw each pixel of a grid."""
-        return sentinel2_layers.detectors(self, band, grid)
+        return layers.detectors(self, band, grid)
 
     def angles(self, band: str | None, grid: Grid) -> dict[str, np.ndarray]:
         """Angles of sun and view at each pixel of a grid."""
-        return sentinel2_layers.angles(self, band, grid)
+        return layers.angles(self, band, grid)
 
     def class_layer(self, grid: Grid) -> tuple[np.ndarray, dict[str, int], bool]:
         """Classes of each pixel of a grid."""
-        return sentinel2_layers.class_layer(self, grid)
+        return layers.class_layer(self, grid)
 
     def band_named(self, band: int | str | None) -> tuple[str, int | None]:
         """Name of a band as in "B04", and the pixel size [m] where it was asked for."""
@@ -144,7 +145,7 @@ class Product:
         """Bands and pixel sizes of the images that are there or should be."""
         tile = self.metadata.tile_of_id()
         listed = [name for name in self.metadata.declared_images if f"T{tile}_" in name]
-        return set(self.granule.images) | set(sentinel2_files.images_of(f"{name}.jp2" for name in listed))
+        return set(self.granule.images) | set(files.images_of(f"{name}.jp2" for name in listed))
 
     def _unknown(self, band: object) -> ValueError:
         there = self._offer(self._sizes())
@@ -173,22 +174,22 @@ def is_product(place: str) -> bool:
     try:
         if path.is_dir():
             names = [file.name for file in path.iterdir()]
-            return path.suffix.upper() == ".SAFE" or sentinel2_files.describes_product(names)
+            return path.suffix.upper() == ".SAFE" or files.describes_product(names)
         if path.name == "manifest.safe":
             return path.is_file()
         if not path.is_file():
             return False
     except OSError:
         return False
-    named = _NAME.fullmatch(path.name) or sentinel2_files.describes_product([path.name])
-    return bool(named) or sentinel2_files.describes_product(archives.first_names(place))
+    named = _NAME.fullmatch(path.name) or files.describes_product([path.name])
+    return bool(named) or files.describes_product(archives.first_names(place))
 
 
 def open_product(place: str, tile: Sequence[str] | None) -> list[AnyProduct]:
     """The tiles of the products in a place: all of them, or those wanted."""
-    root, folder = sentinel2_files.root_of(place)
+    root, folder = files.root_of(place)
     tree = archives.open_tree(root)
-    granules = sentinel2_files.granules(tree)
+    granules = files.granules(tree)
     if folder is not None:
         granules = [each for each in granules if f"/{folder}/" in f"/{each.metadata}"]
     if not granules:
@@ -204,14 +205,12 @@ def open_product(place: str, tile: Sequence[str] | None) -> list[AnyProduct]:
     parsed = {name: xml.parse(tree.text(name), name) for name in {each.product_metadata for each in granules} if name}
     if tile is not None:
         granules = [each for each in granules if each.tile is None or each.tile in tile]
-    products = [
-        Product(each, sentinel2_metadata.read(each, parsed.get(each.product_metadata or ""))) for each in granules
-    ]
+    products = [Product(each, metadata.read(each, parsed.get(each.product_metadata or ""))) for each in granules]
     for each in products:
         _check_tile(each)
     wanted = [each for each in products if tile is None or each.metadata.tile_of_id() in tile]
     if not wanted:
-        there = sorted({name for each in sentinel2_files.granules(tree) if (name := each.tile)})
+        there = sorted({name for each in files.granules(tree) if (name := each.tile)})
         there = there or sorted({each.metadata.tile_of_id() for each in products})
         raise NoSuchTile(
             f"open_stack() needs tile {' or '.join(tile or ())}; {place} has {', '.join(there)}. Pass tile= one of "

@@ -10,9 +10,9 @@ import numpy as np
 
 from xoffset._options import is_number
 from xoffset.model.dates import as_instants
+from xoffset.readers.eopf.zarr_stores import as_mapping
 from xoffset.readers.scenes import Scene
-from xoffset.readers.sentinel2_metadata import elevation_model, generation
-from xoffset.readers.zarr_stores import as_mapping
+from xoffset.readers.sentinel2.metadata import elevation_model, generation
 
 if TYPE_CHECKING:
     import pyproj

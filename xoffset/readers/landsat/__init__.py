@@ -1,0 +1,1 @@
+"""Landsat scenes of all collections: metadata, bands by sensor, angles."""
