@@ -307,6 +307,31 @@ def refused(place, error=(ValueError, OSError), match=None, **options):
     return str(told.value)
 
 
+@pytest.mark.parametrize("change", [str.lower, str.upper])
+def test_letters_of_names_may_be_small_or_large(tmp_path, change):
+    truth = safe_products.write(tmp_path, refined=True)
+    as_written = xoffset.open_stack(truth.path, band="B04", tile="31TGK")
+    for path in sorted(truth.path.rglob("*"), reverse=True):
+        path.rename(path.with_name(change(path.name)))
+    stack = xoffset.open_stack(truth.path, band="B04", tile="31TGK")
+    assert stack.identical(as_written)
+    assert stack.radiometric_offset.item() == -1000
+
+
+def test_each_tile_has_the_data_strip_that_it_names(tmp_path):
+    found = safe_products.write_old(tmp_path)
+    truth = found["05MKP"]
+    (strip,) = (truth.path / "DATASTRIP").iterdir()
+    other = Path(str(strip).replace("_S20160701T204643_", "_S20160701T204833_"))
+    other.mkdir()
+    (file,) = strip.glob("*.xml")
+    copied = shutil.copy(file, other / file.name.replace("_S20160701T204643.", "_S20160701T204833."))
+    edit(copied, "NOT_REFINED", "REFINED")
+    edit(file_in(truth, "GRANULE/*05MKP*/*.xml"), r"(DATASTRIP_ID>[^<]*_S)\d+T\d+", r"\g<1>20160701T204833")
+    for tile, told in (("04MGV", "not refined"), ("05MKP", "refined")):
+        assert f", {told}," in xoffset.open_stack(truth.path, band="B04", tile=tile).geometry.item()
+
+
 def test_images_that_are_missing_or_cut(tmp_path):
     truth = safe_products.write(tmp_path / "a")
     image = file_in(truth, "GRANULE/*/IMG_DATA/*_B04.jp2")
@@ -380,10 +405,23 @@ def test_damaged_metadata(tmp_path, name, damage):
         ("GRANULE/*/MTD_TL.xml", r"(<TILE_ID[^>]*>)[^<]*", r"\1nothing"),
         ("GRANULE/*/MTD_TL.xml", r"(?<=<AZIMUTH_ANGLE unit=.deg.>)[^<]*", "east"),
         ("GRANULE/*/MTD_TL.xml", r"<ULX>", "<ULX>west"),
+        ("GRANULE/*/MTD_TL.xml", r"<ULX>[^<]*", "<ULX>NaN"),
+        ("GRANULE/*/MTD_TL.xml", r"(?<=<SENSING_TIME metadataLevel=.Standard.>)[^<]*", "2021-07-17"),
+        ("GRANULE/*/MTD_TL.xml", r"(<SENSING_TIME[^>]*>[^<]*)Z", r"\1+02:00"),
+        ("GRANULE/*/MTD_TL.xml", r"(?<=<SENSING_TIME metadataLevel=.Standard.>)[^<]*", "2021-02-30T10:20:31Z"),
         ("GRANULE/*/MTD_TL.xml", "_T31TGK_", "_T32TLR_"),
         ("MTD_MSIL1C.xml", r"<QUANTIFICATION_VALUE.*?</QUANTIFICATION_VALUE>", ""),
         ("MTD_MSIL1C.xml", r"(?<=<QUANTIFICATION_VALUE unit=.none.>)", "ten"),
         ("MTD_MSIL1C.xml", r"(?<=<RADIO_ADD_OFFSET band_id=.3.>)", "ten"),
+        ("MTD_MSIL1C.xml", r"(?<=<QUANTIFICATION_VALUE unit=.none.>)[^<]*", "0"),
+        ("MTD_MSIL1C.xml", r"(?<=<QUANTIFICATION_VALUE unit=.none.>)[^<]*", "inf"),
+        ("MTD_MSIL1C.xml", r"(?<=<RADIO_ADD_OFFSET band_id=.3.>)[^<]*", "NaN"),
+        (
+            "MTD_MSIL1C.xml",
+            r"(?<=<RADIO_ADD_OFFSET band_id=.3.>)",
+            "0</RADIO_ADD_OFFSET><RADIO_ADD_OFFSET band_id='3'>",
+        ),
+        ("MTD_MSIL1C.xml", r"(?<=<SENSING_ORBIT_NUMBER>)[^<]*", "6.5"),
         ("MTD_MSIL1C.xml", "Level-1C</PROC", "Level-1B</PROC"),
         ("MTD_MSIL1C.xml", r"(?<=<GENERATION_TIME>)\d+", "20x1"),
     ],
@@ -529,7 +567,7 @@ def test_files_of_all_published_layouts_are_found(data_folder, tmp_path, name):
         assert {each.masks["DETFOO", band] for band in sentinel2.metadata.BANDS} <= set(each.names)
         assert ("CLASSI" if "04.00" in name else "CLOUDS", "B00") in each.masks
         assert (each.product_metadata is None) == (name == "L1C_02.01_tile")
-        assert len(each.datastrips) == (name != "L1C_02.01_tile")
+        assert len(each.datastrips()) == (name != "L1C_02.01_tile")
         found |= {*each.images.values(), *each.masks.values(), each.metadata}
     # nothing that is an image or a mask of a tile is left over
     images = {file.split("/", 1)[1] for file in files if "/IMG_DATA/" in file or "MSK_" in file}

@@ -175,7 +175,7 @@ def is_product(place: str) -> bool:
         if path.is_dir():
             names = [file.name for file in path.iterdir()]
             return path.suffix.upper() == ".SAFE" or files.describes_product(names)
-        if path.name == "manifest.safe":
+        if path.name.lower() == "manifest.safe":
             return path.is_file()
         if not path.is_file():
             return False
