@@ -477,7 +477,5 @@ def test_a_raster_with_numbers_of_no_detector_is_refused(tmp_path):
         values = np.full((1, truth.size, truth.size), number, np.uint16)
         with rasterio.open(mask, "w", **profile | {"dtype": "uint16"}) as dataset:
             dataset.write(values)
-        with pytest.raises(
-            ValueError, match=rf"detectors\(\) needs masks .* detector {number} of an instrument with 12"
-        ):
+        with pytest.raises(ValueError, match=rf"needs masks .* detector {number} of an instrument with 12"):
             xoffset.detectors(truth.path, like=stack, band="B04")

@@ -318,6 +318,65 @@ def test_letters_of_names_may_be_small_or_large(tmp_path, change):
     assert stack.radiometric_offset.item() == -1000
 
 
+def test_what_lies_beside_products_is_passed_over(tmp_path, caplog):
+    truths = [safe_products.write(tmp_path, date=f"2021-07-{day}T10:20:31", seed=day) for day in (17, 27)]
+    alone = xoffset.open_stack([truth.path for truth in truths], band="B04")
+    for name in ("readme.txt", ".DS_Store", f"{truths[0].name}.SAFE.md5", f"{truths[0].name}-ql.jpg"):
+        (tmp_path / name).write_bytes(b"no image")
+    (tmp_path / "quicklooks").mkdir()
+    stack = xoffset.open_stack(tmp_path / "*", band="B04")
+    assert stack.identical(alone)
+    assert all(name in caplog.text for name in ("readme.txt", ".SAFE.md5", "-ql.jpg", "quicklooks"))
+    # what may be an image or a product is not
+    for name, error in (("other.tif", OSError), ("other.jpg", OSError), ("other.zip.part", OSError)):
+        (tmp_path / name).write_bytes(b"PK\3\4" if name.endswith("part") else b"no image")
+        refused(tmp_path / "*", error, name)
+        (tmp_path / name).unlink()
+
+
+def test_products_in_folders_of_their_own(tmp_path):
+    truths = [safe_products.write(tmp_path / str(day), date=f"2021-07-{day}T10:20:31", seed=day) for day in (17, 27)]
+    alone = xoffset.open_stack([truth.path for truth in truths], band="B04")
+    for source in (tmp_path, tmp_path / "*", tmp_path / "**", [truth.path.parent for truth in truths]):
+        assert xoffset.open_stack(source, band="B04").identical(alone)
+
+
+def test_masks_that_a_pattern_for_images_finds_do_not_count(tmp_path):
+    truth = safe_products.write(tmp_path, masks="jp2")
+    stack = xoffset.open_stack(f"{tmp_path}/**/*_B04.jp2")
+    np.testing.assert_array_equal(stack[0].values, truth.pixels["B04_10m"])
+    mask = xoffset.open_stack(f"{tmp_path}/**/MSK_DETFOO_B04.jp2", date=["2021-07-17"])
+    np.testing.assert_array_equal(mask[0].values, truth.detectors["10m"])
+
+
+@pytest.mark.parametrize("kind", ["zip", "link", "copy"])
+def test_a_product_that_is_there_twice_counts_once(tmp_path, caplog, kind):
+    truth = safe_products.write(tmp_path / "a")
+    alone = xoffset.open_stack(truth.path, band="B04")
+    if kind == "zip":
+        shutil.make_archive(str(tmp_path / "a" / "b"), "zip", tmp_path / "a", truth.path.name)
+    elif kind == "link":
+        (tmp_path / "a/b.SAFE").symlink_to(truth.path)
+    else:
+        shutil.copytree(truth.path, f"{truth.path} (1).SAFE")
+    assert xoffset.open_stack(tmp_path / "a", band="B04").identical(alone)
+    assert "is there twice" in caplog.text
+
+
+def test_folders_of_a_product_may_be_links(tmp_path):
+    truth = safe_products.write(tmp_path / "store")
+    linked = tmp_path / "scenes" / truth.path.name
+    linked.mkdir(parents=True)
+    for path in truth.path.iterdir():
+        (linked / path.name).symlink_to(path)
+    (linked / "round").symlink_to(linked)
+    (linked / "up").symlink_to(tmp_path)  # where other products lie
+    safe_products.write(tmp_path / "store", date="2021-08-17T10:20:31")
+    stack = xoffset.open_stack(linked, band="B04")
+    np.testing.assert_array_equal(stack[0].values, with_gaps(truth.pixels["B04_10m"]))
+    assert stack.sizes["time"] == 1
+
+
 def test_each_tile_has_the_data_strip_that_it_names(tmp_path):
     found = safe_products.write_old(tmp_path)
     truth = found["05MKP"]

@@ -185,6 +185,12 @@ def is_product(place: str) -> bool:
     return bool(named) or files.describes_product(archives.first_names(place))
 
 
+def without_masks(places: Sequence[str]) -> list[str]:
+    """Places less the masks of products, which bear the band in their names as the images do, if there are others."""
+    kept = [place for place in places if Path(place).parent.name != "QI_DATA" or not files.mask_of(place)]
+    return kept or [*places]
+
+
 def open_product(place: str, tile: Sequence[str] | None) -> list[AnyProduct]:
     """The tiles of the products in a place: all of them, or those wanted."""
     root, folder = files.root_of(place)
