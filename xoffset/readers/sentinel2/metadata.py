@@ -251,7 +251,8 @@ def read(granule: Granule, product: Element | None) -> Metadata:
 
 def _start_of_strip(tile: Element) -> str | None:
     """Start of the data strip of a tile, in digits alone."""
-    found = re.search(r"_S(\d{8}T\d{6})(?:_|$)", xml.optional(tile, ".//DATASTRIP_ID") or "")
+    told = xml.optional(tile, ".//DATASTRIP_ID") or xml.optional(tile, ".//DATASTRIP_ID_2A") or ""
+    found = re.search(r"_S(\d{8}T\d{6})(?:_|$)", told)
     return found[1] if found else None
 
 
