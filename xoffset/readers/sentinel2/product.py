@@ -132,7 +132,7 @@ class Product:
             size = 0  # L1C has each band once, and no size in its names
         if size not in sizes:
             raise self._unknown(f"{band}_{size}m")
-        name = self.granule.images.get((band, size or None))
+        name = self._images().get((band, size or None))
         if name is None:
             there = self._offer(self.granule.images)
             raise FileNotFoundError(
@@ -140,6 +140,12 @@ class Product:
                 f"{self.metadata.tile_of_id()}, though its metadata list it. Fetch the whole product; it has {there}."
             )
         return name
+
+    def _images(self) -> dict[tuple[str, int | None], str]:
+        """Name of the image of every band and pixel size [m]: those that the metadata list go before copies."""
+        listed = {name.upper() for name in self.metadata.declared_images}
+        names = self.granule.names
+        return files.images_of(sorted(names, key=lambda name: PurePosixPath(name).stem.upper() not in listed))
 
     def _sizes(self) -> set[tuple[str, int | None]]:
         """Bands and pixel sizes of the images that are there or should be."""
@@ -175,7 +181,7 @@ def is_product(place: str) -> bool:
         if path.is_dir():
             names = [file.name for file in path.iterdir()]
             return path.suffix.upper() == ".SAFE" or files.describes_product(names)
-        if path.name == "manifest.safe":
+        if path.name.lower() == "manifest.safe":
             return path.is_file()
         if not path.is_file():
             return False
@@ -183,6 +189,12 @@ def is_product(place: str) -> bool:
         return False
     named = _NAME.fullmatch(path.name) or files.describes_product([path.name])
     return bool(named) or files.describes_product(archives.first_names(place))
+
+
+def without_masks(places: Sequence[str]) -> list[str]:
+    """Places less the masks of products, which bear the band in their names as the images do, if there are others."""
+    kept = [place for place in places if Path(place).parent.name != "QI_DATA" or not files.mask_of(place)]
+    return kept or [*places]
 
 
 def open_product(place: str, tile: Sequence[str] | None) -> list[AnyProduct]:
@@ -227,6 +239,14 @@ def _seen(tree: Tree) -> str:
 
 def _check_tile(product: Product) -> None:
     told, named = product.metadata.tile_of_id(), product.granule.tile
+    level, listed = product.metadata.level_of_tile, product.metadata.declared_tiles
+    if (listed and told not in listed) or level not in (None, product.metadata.level):
+        whose = f"{product.metadata.level} of {', '.join(sorted(listed)) or 'no tile'}"
+        raise ValueError(
+            f"open_stack() needs tiles with the metadata of their product, which tell the offsets of values; got "
+            f"{product.metadata.product_name} ({whose}) with the tile {told}{f' of {level}' if level else ''} in "
+            f"{product.place}. Fetch the product again."
+        )
     if named is not None and told != named:
         raise ValueError(
             f"open_stack() needs tiles with their own metadata; got {product.granule.metadata} of {product.place}, "
