@@ -1,11 +1,16 @@
-"""Directories of TIFF data, of which GDAL does not tell all."""
+"""Directories of TIFF data, of which GDAL does not tell all, and tiles that were never written."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Collection
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from xoffset.readers import grids
+from xoffset.readers.grids import Window
 
 # Layouts of the whole numbers among the types of fields: 8, 16, 32 and 64 bits.
 _LAYOUTS = {1: "B", 3: "H", 4: "I", 16: "Q"}
@@ -55,3 +60,17 @@ def is_sparse(path: str) -> bool:
         except struct.error:  # cut short; the pixels will tell
             return False
     return any(0 in counts for counts in found.values())
+
+
+def mark_unwritten(dataset: Any, band: int, raw: np.ndarray, window: Window, invalid: np.ndarray) -> None:
+    """Mark the tiles that a sparse TIFF does not hold: GDAL reads them as the declared nodata value, or as zeros."""
+    fill = dataset.nodatavals[band - 1] or 0
+    height, width = dataset.block_shapes[band - 1]
+    rows, columns = window
+    for top in range(rows.start // height * height, rows.stop, height):
+        for left in range(columns.start // width * width, columns.stop, width):
+            tile = grids.common((slice(top, top + height), slice(left, left + width)), window)
+            if tile is None or raw[tile[0].start - rows.start, tile[1].start - columns.start] != fill:
+                continue
+            if dataset.get_tag_item(f"BLOCK_OFFSET_{left // width}_{top // height}", "TIFF", bidx=band) is None:
+                invalid[grids.within(tile, window)] = True
