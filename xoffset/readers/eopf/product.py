@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 
+from xoffset._arrays.scenes import directions
+from xoffset._arrays.scenes.angle_grids import AngleGrid, TileAngles, angles_at, filled
 from xoffset.readers import arrays
 from xoffset.readers.arrays import ArrayImage
 from xoffset.readers.eopf import metadata, zarr_stores
@@ -19,7 +21,6 @@ from xoffset.readers.eopf.metadata import Bands, band_of
 from xoffset.readers.eopf.zarr_stores import as_text, open_store
 from xoffset.readers.grids import Grid, Window
 from xoffset.readers.scenes import Layer, NoSuchTile, Product, Scene
-from xoffset.readers.sentinel2.angle_grids import AngleGrid, TileAngles, angles_at, directions, filled
 from xoffset.readers.sentinel2.class_masks import CLOUD_BITS, SCENE_CLASSES
 from xoffset.readers.stored import Stored, pieces_of, placed
 
@@ -196,7 +197,7 @@ class EopfProduct:
             raise self._without(path, "angles")
         seen_by = self.detectors(band, grid)
         known = band_of(self._find(band)[0])
-        return angles_at(_tile_angles(variables, known, self.place), seen_by, grid)
+        return angles_at(_tile_angles(variables, known, self.place), seen_by, grid.x_centres, grid.y_centres)
 
     # ---------------------------------------------------------------------------------------------------------- finding
 
@@ -320,7 +321,7 @@ def _tile_angles(variables: Variables, band: str | None, place: str) -> TileAngl
         )
 
     def laid(values: np.ndarray) -> AngleGrid:
-        vectors = directions(values[order.index("zenith")], values[order.index("azimuth")])
+        vectors = directions.vectors(values[order.index("zenith")], values[order.index("azimuth")])
         return AngleGrid(float(x[0]), float(y[0]), float(x[1] - x[0]), float(y[1] - y[0]), vectors)
 
     seen = read("viewing_incidence_angles", "band", "detector", "angle", "y", "x")[bands.index(band)]

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from xoffset.model.variables import ANGLES
 from xoffset.readers import archives, grids
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
@@ -145,16 +146,16 @@ class _LandsatScene:
         """
         name = None if band is None else bands.find(band, self.metadata)
         found = self._rasters_of_angles(grid)
-        missing = [angle for angle in angles.NAMES if angle not in found]
+        missing = [angle for angle in ANGLES if angle not in found]
         coefficients = self._coefficients() if missing else None
         if coefficients is not None:
             found = angles.on_grid(coefficients, bands.number(name), grid) | found
         sun = {"sun_azimuth": self.metadata.sun_azimuth, "sun_elevation": self.metadata.sun_elevation}
         shape = grid.height, grid.width
-        for angle in (angle for angle in angles.NAMES if angle not in found):
+        for angle in (angle for angle in ANGLES if angle not in found):
             value = sun.get(angle)
             found[angle] = np.full(shape, np.nan if value is None else value, dtype=np.float32)
-        return {angle: found[angle] for angle in angles.NAMES}
+        return {angle: found[angle] for angle in ANGLES}
 
     def class_layer(self, grid: Grid) -> tuple[np.ndarray, dict[str, int], bool]:
         """Bits of quality of each pixel: QA_PIXEL of Collection 2, BQA before it; outside of the scene "fill"."""
