@@ -15,7 +15,7 @@ from xoffset.model import declared
 from xoffset.model.dates import as_instant, datetimes_from
 from xoffset.model.grids import crs_of
 from xoffset.readers import files, grids
-from xoffset.readers.cube_image import CubeImage, grid_of
+from xoffset.readers.cube_image import CubeImage
 from xoffset.readers.grids import Grid
 from xoffset.readers.open_result import HDF
 from xoffset.readers.scenes import Layer, Scene
@@ -221,7 +221,8 @@ def _grid(cube: Cube, pixel_size: float | None) -> Grid:
         )
     named = {name: (name, axis.values, axis.attrs) for name, axis in axes.items()}
     metres = declared.in_metres(xr.Dataset(coords=named), "open_stack")
-    grid = grid_of(metres["x"].values, metres["y"].values, crs, cube.told)
+    advice = "Resample it to a regular grid first: data.rio.reproject('EPSG:...')."
+    grid = grids.of_centres(metres["x"].values, metres["y"].values, crs, cube.told, advice)
     if not is_stated:
         _check_side(cube, grid, pixel_size)
     grids.check_crs(grid, Path(cube.path).name)

@@ -17,6 +17,7 @@ from xoffset.readers import arrays, dates, loader_coordinates, saved_stack
 from xoffset.readers.eopf.metadata import band_of, sensed
 from xoffset.readers.eopf.product import is_tree
 from xoffset.readers.grids import Bounds
+from xoffset.readers.scenes import floats_for
 
 Loaded = xr.DataArray | xr.Dataset | xr.DataTree
 
@@ -275,8 +276,7 @@ def _as_pixels(data: xr.DataArray, nodata: float | None) -> xr.DataArray:
         wide.attrs = {"is_scaled": found.is_scaled}
         return wide
     fills = [float(nodata)] if nodata is not None else list(declared.fills_of(data))
-    is_small = data.dtype.itemsize <= (4 if data.dtype.kind == "f" else 2)
-    wide = data.astype(np.float32 if is_small else np.float64)
+    wide = data.astype(floats_for(data.dtype))
     wide.attrs, wide.encoding = ({"_FillValue": fills} if fills else {}), {}
     pixels = declared.decoded(wide, "the pixels", "open_stack", wanted=None)
     pixels.attrs = {}

@@ -69,6 +69,12 @@ class Image(Protocol):
         """Pixels of a window (rows, columns) as floats, NaN where they do not count; safe to call from threads."""
 
 
+def floats_for(dtype: np.dtype) -> np.dtype:
+    """Type of floats that holds every value of a type, and NaN."""
+    is_small = dtype.itemsize <= (4 if dtype.kind == "f" else 2)
+    return np.dtype(np.float32 if is_small else np.float64)
+
+
 @dataclass(frozen=True)
 class Layer:
     """The image of a scene in one band."""
