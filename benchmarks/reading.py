@@ -5,9 +5,13 @@ python benchmarks/reading.py [opening] [decoding] [--small | --full]
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import tempfile
 import time
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,13 +66,35 @@ def _read(image: str) -> np.ndarray:
         return dataset.read(1)
 
 
-def _write(folder: str, side: int, dates: list[str] = DATES, *, as_zip: bool = False) -> None:
-    """Products of one tile with content that compresses about as well as an image does."""
+def _write(folder: str, side: int, dates: Sequence[str] = DATES, *, as_zip: bool = False) -> None:
+    """Products of one tile with content that compresses about as well as an image does, the same on all dates."""
     random = np.random.default_rng(0)
     coarse = random.normal(2000.0, 300.0, (side // 6, side // 6)).repeat(6, 0).repeat(6, 1)
     pixels = (coarse + random.normal(0.0, 50.0, (side, side))).clip(1, 10_000).astype(np.uint16)
-    for date in dates:
-        safe_products.write(folder, date=date, size=side, bands=("B04",), pixels={"B04": pixels}, as_zip=as_zip)
+    first = safe_products.write(folder, date=dates[0], size=side, bands=("B04",), pixels={"B04": pixels}).path
+    products = [first, *(_at(first, dates[0][:10], date[:10]) for date in dates[1:])]
+    if as_zip:
+        for product in products:
+            with zipfile.ZipFile(product.with_suffix(".zip"), "w") as archive:
+                for file in product.rglob("*"):
+                    archive.write(file, file.relative_to(product.parent))
+            shutil.rmtree(product)
+
+
+def _at(product: Path, day: str, other: str) -> Path:
+    """The same product of another day: its metadata, and links to its images."""
+
+    def renamed(text: str) -> str:
+        return text.replace(day, other).replace(day.replace("-", ""), other.replace("-", ""))
+
+    for file in product.rglob("*"):
+        copy = product.parent / renamed(str(file.relative_to(product.parent)))
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if file.suffix == ".jp2":
+            os.link(file, copy)
+        elif file.is_file():
+            copy.write_text(renamed(file.read_text()))
+    return product.parent / renamed(product.name)
 
 
 PARTS = (opening, decoding)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import safe_products
 import xarray as xr
 from affine import Affine
 from click.testing import CliRunner
@@ -204,6 +205,21 @@ def test_run_passes_its_options_on(files, tmp_path):
                  '"min_score": 0.9'):  # fmt: skip
         assert text in steps
     assert xoffset.open_result(tmp_path / "shifts.zarr").sizes["pair"] == 1  # the second half of 2020 has 184 days
+
+
+@pytest.mark.usefixtures("quick")
+def test_run_takes_products_of_one_tile_and_orbit(tmp_path):
+    pixels = np.random.default_rng(0).integers(1000, 3000, (240, 240))
+    for date, orbit in (("2021-07-17T10:20:31", 65), ("2021-07-22T10:20:31", 65), ("2021-07-20T10:10:31", 22)):
+        for tile in ("31TGK", "31TFK"):
+            safe_products.write(tmp_path, date=date, orbit=orbit, tile=tile, pixels={"B04": pixels}, corner=(6e5, 5e6))
+    scenes, out = tmp_path / "*.SAFE", tmp_path / "out"
+    assert "orbit=" in call("run", scenes, "-o", out, "--band", "B04", *WINDOWS).output
+    result = call("run", scenes, "-o", out, "--band", "B04", "--tile", "31TGK", "--orbit", 65, *WINDOWS)
+    assert result.exit_code == 0, result.output
+    shifts = xoffset.open_result(out / "shifts.zarr")
+    assert shifts.reference.values.astype("M8[D]").astype(str).tolist() == ["2021-07-17"]
+    assert float(abs(shifts.dx).max()) < 0.1  # the same pixels twice
 
 
 @pytest.mark.usefixtures("quick")

@@ -118,7 +118,9 @@ def compile_beforehand(workers: int | None) -> None:
 @click.option(
     "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for results."
 )
-@click.option("--band", help="Number or description of the band, where files have several.")
+@click.option("--band", help="Band: of products its name, such as B04 or red; of files its number or description.")
+@click.option("--tile", multiple=True, help="Tile of products, such as 31TGK; several are put side by side.")
+@click.option("--orbit", multiple=True, type=int, help="Relative orbit of products, of Landsat the path.")
 @click.option(
     "--date", help="strptime pattern of the date in the file names, such as 'ortho_%Y'.  [default: from the names]"
 )
@@ -138,6 +140,8 @@ def run(
     files: tuple[str, ...],
     out: Path,
     band: str | None,
+    tile: tuple[str, ...],
+    orbit: tuple[int, ...],
     date: str | None,
     bbox: tuple[float, float, float, float] | None,
     nodata: float | None,
@@ -157,8 +161,8 @@ def run(
         source = files[0] if len(files) == 1 else list(files)
         chosen = int(band) if band is not None and band.isdigit() else band
         stack = open_stack(
-            source, band=chosen, date=date, bbox=bbox, nodata=nodata, align=align,  # type: ignore[arg-type]
-            pixel_size=pixel_size, chunks=2048,
+            source, band=chosen, tile=tile or None, orbit=orbit or None, date=date, bbox=bbox, nodata=nodata,
+            align=align, pixel_size=pixel_size, chunks=2048,  # type: ignore[arg-type]
         )  # fmt: skip
         stack = _in_blocks(stack)
         network = pairs(stack, max_gap=max_gap, max_baseline=max_baseline)

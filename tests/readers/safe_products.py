@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from rasterio.transform import from_origin
+from affine import Affine
 
 BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 SIZES = dict.fromkeys(("B02", "B03", "B04", "B08"), 10) | dict.fromkeys(("B01", "B09", "B10"), 60)
@@ -290,7 +290,7 @@ def _write_jp2(path, values, known, side):
     path.parent.mkdir(parents=True, exist_ok=True)
     count, height, width = values.shape
     profile = {"driver": "JP2OpenJPEG", "count": count, "height": height, "width": width, "dtype": values.dtype.name}
-    profile |= {"crs": f"EPSG:{known.epsg}", "transform": from_origin(*known.corner, side, side)}
+    profile |= {"crs": f"EPSG:{known.epsg}", "transform": Affine(side, 0, known.corner[0], 0, -side, known.corner[1])}
     block = {"blockxsize": min(96, width), "blockysize": min(96, height)}  # several tiles
     with rasterio.open(path, "w", **profile, **block, QUALITY="100", REVERSIBLE="YES", YCBCR420="NO") as dataset:
         dataset.write(values)

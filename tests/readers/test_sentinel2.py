@@ -3,7 +3,6 @@
 import logging
 import re
 import shutil
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -11,12 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import safe_products
 
 import xoffset
 from xoffset.readers.sentinel2 import product as sentinel2
-
-sys.path.insert(0, str(Path(__file__).parent))
-import safe_products
 
 THREE_PARTS = r"(?s)open_stack\(\) needs .*[;:] .*\. (Fetch|Unpack|Leave|Take|Give|Check|Pass) "
 

@@ -17,6 +17,7 @@ NAMES = (
     "matching_kernels",
     "matching_scaling",
     "matching_speed",
+    "reading",
 )
 
 
