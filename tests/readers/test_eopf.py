@@ -449,7 +449,7 @@ def test_coordinates_half_a_pixel_off_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"0\.5 px apart"):
         open_stack(path, band="B04")
     group["x"][3] = 0
-    with pytest.raises(ValueError, match="even steps.*damaged"):
+    with pytest.raises(ValueError, match=r"even steps.*damaged"):
         open_stack(path, band="B04")
 
 

@@ -18,7 +18,7 @@ _TILE = re.compile(r"T?(\d{2}[C-X][A-Z]{2}|\d{6})")
 class Scene:
     """One image: its name, its date [UTC], and what its name or its metadata say of the acquisition.
 
-    Angles are in degrees, azimuths clockwise from grid north (Landsat: true north), toward the sun or the satellite;
+    Angles are in degrees, azimuths clockwise from true north, toward the sun or the satellite;
     those of the view are means over the scene for the band that was asked for. Reflectance is
     (value + radiometric_offset) / quantification.
     """

@@ -15,7 +15,7 @@ _STRIP = 256
 
 @dataclass(frozen=True)
 class AngleGrid:
-    """Directions at nodes, unit vectors (rows, columns, 3) along x, y and up, NaN where they are not told.
+    """Directions at nodes, unit vectors (rows, columns, 3) to the east, to the north and up, NaN where unknown.
 
     `x`, `y` are the place of the first node [m], `dx`, `dy` the signed distances between nodes [m].
     """

@@ -8,15 +8,15 @@ import numpy as np
 
 
 def vectors(zenith: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
-    """Unit vectors (..., 3) along x, y and up of angles [degrees], azimuths clockwise from y."""
+    """Unit vectors (..., 3) to the east, to the north and up of angles [degrees], azimuths clockwise from north."""
     zenith, azimuth = np.deg2rad(zenith), np.deg2rad(azimuth)
     horizontal = np.sin(zenith)
     return np.stack([horizontal * np.sin(azimuth), horizontal * np.cos(azimuth), np.cos(zenith)], axis=-1)
 
 
-def angles(x: np.ndarray, y: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def angles(east: np.ndarray, north: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Azimuth, 0 up to 360, and zenith angle [degrees] of vectors of any length, from their components."""
-    return np.rad2deg(np.arctan2(x, y)) % 360.0, np.rad2deg(np.arctan2(np.hypot(x, y), up))
+    return np.rad2deg(np.arctan2(east, north)) % 360.0, np.rad2deg(np.arctan2(np.hypot(east, north), up))
 
 
 def mean(directions: Sequence[tuple[float, float]]) -> tuple[float, float]:
