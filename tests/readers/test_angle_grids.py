@@ -44,7 +44,7 @@ def grid_of(zenith, azimuth):
     )
 
 
-def tile(views, sun=None, corner=True):
+def tile(views, sun=None, corner=True, step=5000):
     """Metadata of a tile; views are (band, detector, zeniths, azimuths)."""
     zenith, azimuth = sun or (np.full((N, N), 45.0), np.full((N, N), 160.0))
     text = "<n1:Tile xmlns:n1='https://psd-14.sentinel2.eo.esa.int'><n1:Geometric_Info>"
@@ -55,7 +55,7 @@ def tile(views, sun=None, corner=True):
         text += f'<Viewing_Incidence_Angles_Grids bandId="{number}" detectorId="{detector}">'
         text += f"{grid_of(view_zenith, view_azimuth)}</Viewing_Incidence_Angles_Grids>"
     text += "</Tile_Angles></n1:Geometric_Info></n1:Tile>"
-    return xml.parse(text.encode(), "MTD_TL.xml")
+    return xml.parse(text.replace(">5000</", f">{step}</").encode(), "MTD_TL.xml")
 
 
 def at(root, detectors, grid, band="B04"):
@@ -165,6 +165,15 @@ def test_one_node_is_better_than_that_of_another_detector():
     assert np.isnan(at(root, ones(grid, 7), grid)["view_zenith"]).all()
 
 
+@pytest.mark.filterwarnings("error")
+def test_infinity_is_no_angle_and_detectors_may_have_a_letter():
+    zenith = np.full((N, N), 5.0)
+    lacking = np.where(np.arange(N) < 2, np.inf, zenith)
+    grid = pixels()
+    found = at(tile([("B04", "D05", lacking, np.full((N, N), 100.0))]), ones(grid), grid)
+    np.testing.assert_allclose(found["view_zenith"], 5.0, rtol=1e-6)
+
+
 def test_beyond_the_nodes_nothing_is_known():
     grid = pixels(height=3, width=8, size=1000.0, x=X - 4000.0, y=Y + 1000.0)
     found = at(tile([("B04", 5, np.full((N, N), 5.0), np.full((N, N), 110.0))]), ones(grid), grid)
@@ -194,6 +203,13 @@ def test_parts_are_those_of_the_whole():
         (lambda: tile([], corner=False), "lacks Geoposition"),
         (lambda: tile([("B04", 5, np.ones((N, N)), np.ones((N, 4)))]), r"zeniths \(23, 23\) and azimuths \(23, 4\)"),
         (lambda: tile([], sun=(np.ones((1, N)), np.ones((1, N)))), r"zeniths \(1, 23\)"),
+        (lambda: tile([], sun=(np.full((N, N), -999.0), np.ones((N, N)))), "Zenith of -999 to -999 degrees"),
+        (lambda: tile([], sun=(np.ones((N, N)), np.full((N, N), 361.0))), "Azimuth of 361 to 361 degrees"),
+        (lambda: tile([("B04", "", np.ones((N, N)), np.ones((N, N)))]), "a grid of detector ''"),
+        (lambda: tile([("B04", "left", np.ones((N, N)), np.ones((N, N)))]), "a grid of detector 'left'"),
+        (lambda: tile([("B04", 5, np.ones((N, N)), np.ones((N, N)))] * 2), "two grids of detector '5'"),
+        (lambda: tile([], step=0), r"nodes \(0\.0, 0\.0\) m apart"),
+        (lambda: tile([], step=-5000), r"nodes \(-5000\.0, -5000\.0\) m apart"),
     ],
 )
 def test_broken_metadata_are_refused(root, message):

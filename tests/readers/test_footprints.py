@@ -159,6 +159,8 @@ def test_crops_are_those_of_the_whole(size):
         (lambda: mask(feature("x-B04-01-0", polygon(box(0, 0, 9, 9)[:2]))), r"an outline of 6 numbers, 3 a vertex"),
         (lambda: mask(feature("x-B04-01-0", polygon([("a", "b")] * 4))), r"not of numbers"),
         (lambda: mask(feature("x-B04-01-0", polygon([("nan", 1.0)] * 4))), r"an outline of 12 numbers"),
+        (lambda: mask(feature("x-B04-13-0", polygon(box(0, 0, 9, 9)))), r"detector 13 of an instrument with 12"),
+        (lambda: mask(feature("x-B04-00-0", polygon(box(0, 0, 9, 9)))), r"a footprint of detector 0"),
         (lambda: mask(feature("x-B04-01-0")), r"the feature 'x-B04-01-0' without a polygon"),
         (lambda: mask(feature("x-B04-01-0", "<gml:Polygon/>")), r"a polygon with 0 outlines"),
     ],

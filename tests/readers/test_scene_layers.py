@@ -465,3 +465,17 @@ def test_real_layers():
     np.testing.assert_allclose(angles.sun_elevation.mean(), stack.sun_elevation[0], atol=0.5)
     classes = xoffset.class_layer(path, like=stack)
     assert ((classes.values > 0) == has_values).mean() > 0.98
+
+
+def test_a_raster_with_numbers_of_no_detector_is_refused(tmp_path):
+    truth = safe_products.write(tmp_path)
+    stack = xoffset.open_stack(truth.path, band="B04")
+    (mask,) = truth.path.rglob("*DETFOO_B04.jp2")
+    with rasterio.open(mask) as dataset:
+        profile = dataset.profile
+    for number in (13, 300):  # 300 would be 44 in eight bits
+        values = np.full((1, truth.size, truth.size), number, np.uint16)
+        with rasterio.open(mask, "w", **profile | {"dtype": "uint16"}) as dataset:
+            dataset.write(values)
+        with pytest.raises(ValueError, match=rf"needs masks .* detector {number} of an instrument with 12"):
+            xoffset.detectors(truth.path, like=stack, band="B04")

@@ -304,6 +304,90 @@ def refused(place, error=(ValueError, OSError), match=None, **options):
     return str(told.value)
 
 
+@pytest.mark.parametrize("change", [str.lower, str.upper])
+def test_letters_of_names_may_be_small_or_large(tmp_path, change):
+    truth = safe_products.write(tmp_path, refined=True)
+    as_written = xoffset.open_stack(truth.path, band="B04", tile="31TGK")
+    for path in sorted(truth.path.rglob("*"), reverse=True):
+        path.rename(path.with_name(change(path.name)))
+    stack = xoffset.open_stack(truth.path, band="B04", tile="31TGK")
+    assert stack.identical(as_written)
+    assert stack.radiometric_offset.item() == -1000
+
+
+def test_what_lies_beside_products_is_passed_over(tmp_path, caplog):
+    truths = [safe_products.write(tmp_path, date=f"2021-07-{day}T10:20:31", seed=day) for day in (17, 27)]
+    alone = xoffset.open_stack([truth.path for truth in truths], band="B04")
+    for name in ("readme.txt", ".DS_Store", f"{truths[0].name}.SAFE.md5", f"{truths[0].name}-ql.jpg"):
+        (tmp_path / name).write_bytes(b"no image")
+    (tmp_path / "quicklooks").mkdir()
+    stack = xoffset.open_stack(tmp_path / "*", band="B04")
+    assert stack.identical(alone)
+    assert all(name in caplog.text for name in ("readme.txt", ".SAFE.md5", "-ql.jpg", "quicklooks"))
+    # what may be an image or a product is not
+    for name, error in (("other.tif", OSError), ("other.jpg", OSError), ("other.zip.part", OSError)):
+        (tmp_path / name).write_bytes(b"PK\3\4" if name.endswith("part") else b"no image")
+        refused(tmp_path / "*", error, name)
+        (tmp_path / name).unlink()
+
+
+def test_products_in_folders_of_their_own(tmp_path):
+    truths = [safe_products.write(tmp_path / str(day), date=f"2021-07-{day}T10:20:31", seed=day) for day in (17, 27)]
+    alone = xoffset.open_stack([truth.path for truth in truths], band="B04")
+    for source in (tmp_path, tmp_path / "*", tmp_path / "**", [truth.path.parent for truth in truths]):
+        assert xoffset.open_stack(source, band="B04").identical(alone)
+
+
+def test_masks_that_a_pattern_for_images_finds_do_not_count(tmp_path):
+    truth = safe_products.write(tmp_path, masks="jp2")
+    stack = xoffset.open_stack(f"{tmp_path}/**/*_B04.jp2")
+    np.testing.assert_array_equal(stack[0].values, truth.pixels["B04_10m"])
+    mask = xoffset.open_stack(f"{tmp_path}/**/MSK_DETFOO_B04.jp2", date=["2021-07-17"])
+    np.testing.assert_array_equal(mask[0].values, truth.detectors["10m"])
+
+
+@pytest.mark.parametrize("kind", ["zip", "link", "copy"])
+def test_a_product_that_is_there_twice_counts_once(tmp_path, caplog, kind):
+    truth = safe_products.write(tmp_path / "a")
+    alone = xoffset.open_stack(truth.path, band="B04")
+    if kind == "zip":
+        shutil.make_archive(str(tmp_path / "a" / "b"), "zip", tmp_path / "a", truth.path.name)
+    elif kind == "link":
+        (tmp_path / "a/b.SAFE").symlink_to(truth.path)
+    else:
+        shutil.copytree(truth.path, f"{truth.path} (1).SAFE")
+    assert xoffset.open_stack(tmp_path / "a", band="B04").identical(alone)
+    assert "is there twice" in caplog.text
+
+
+def test_folders_of_a_product_may_be_links(tmp_path):
+    truth = safe_products.write(tmp_path / "store")
+    linked = tmp_path / "scenes" / truth.path.name
+    linked.mkdir(parents=True)
+    for path in truth.path.iterdir():
+        (linked / path.name).symlink_to(path)
+    (linked / "round").symlink_to(linked)
+    (linked / "up").symlink_to(tmp_path)  # where other products lie
+    safe_products.write(tmp_path / "store", date="2021-08-17T10:20:31")
+    stack = xoffset.open_stack(linked, band="B04")
+    np.testing.assert_array_equal(stack[0].values, with_gaps(truth.pixels["B04_10m"]))
+    assert stack.sizes["time"] == 1
+
+
+def test_each_tile_has_the_data_strip_that_it_names(tmp_path):
+    found = safe_products.write_old(tmp_path)
+    truth = found["05MKP"]
+    (strip,) = (truth.path / "DATASTRIP").iterdir()
+    other = Path(str(strip).replace("_S20160701T204643_", "_S20160701T204833_"))
+    other.mkdir()
+    (file,) = strip.glob("*.xml")
+    copied = shutil.copy(file, other / file.name.replace("_S20160701T204643.", "_S20160701T204833."))
+    edit(copied, "NOT_REFINED", "REFINED")
+    edit(file_in(truth, "GRANULE/*05MKP*/*.xml"), r"(DATASTRIP_ID>[^<]*_S)\d+T\d+", r"\g<1>20160701T204833")
+    for tile, told in (("04MGV", "not refined"), ("05MKP", "refined")):
+        assert f", {told}," in xoffset.open_stack(truth.path, band="B04", tile=tile).geometry.item()
+
+
 def test_images_that_are_missing_or_cut(tmp_path):
     truth = safe_products.write(tmp_path / "a")
     image = file_in(truth, "GRANULE/*/IMG_DATA/*_B04.jp2")
@@ -377,10 +461,23 @@ def test_damaged_metadata(tmp_path, name, damage):
         ("GRANULE/*/MTD_TL.xml", r"(<TILE_ID[^>]*>)[^<]*", r"\1nothing"),
         ("GRANULE/*/MTD_TL.xml", r"(?<=<AZIMUTH_ANGLE unit=.deg.>)[^<]*", "east"),
         ("GRANULE/*/MTD_TL.xml", r"<ULX>", "<ULX>west"),
+        ("GRANULE/*/MTD_TL.xml", r"<ULX>[^<]*", "<ULX>NaN"),
+        ("GRANULE/*/MTD_TL.xml", r"(?<=<SENSING_TIME metadataLevel=.Standard.>)[^<]*", "2021-07-17"),
+        ("GRANULE/*/MTD_TL.xml", r"(<SENSING_TIME[^>]*>[^<]*)Z", r"\1+02:00"),
+        ("GRANULE/*/MTD_TL.xml", r"(?<=<SENSING_TIME metadataLevel=.Standard.>)[^<]*", "2021-02-30T10:20:31Z"),
         ("GRANULE/*/MTD_TL.xml", "_T31TGK_", "_T32TLR_"),
         ("MTD_MSIL1C.xml", r"<QUANTIFICATION_VALUE.*?</QUANTIFICATION_VALUE>", ""),
         ("MTD_MSIL1C.xml", r"(?<=<QUANTIFICATION_VALUE unit=.none.>)", "ten"),
         ("MTD_MSIL1C.xml", r"(?<=<RADIO_ADD_OFFSET band_id=.3.>)", "ten"),
+        ("MTD_MSIL1C.xml", r"(?<=<QUANTIFICATION_VALUE unit=.none.>)[^<]*", "0"),
+        ("MTD_MSIL1C.xml", r"(?<=<QUANTIFICATION_VALUE unit=.none.>)[^<]*", "inf"),
+        ("MTD_MSIL1C.xml", r"(?<=<RADIO_ADD_OFFSET band_id=.3.>)[^<]*", "NaN"),
+        (
+            "MTD_MSIL1C.xml",
+            r"(?<=<RADIO_ADD_OFFSET band_id=.3.>)",
+            "0</RADIO_ADD_OFFSET><RADIO_ADD_OFFSET band_id='3'>",
+        ),
+        ("MTD_MSIL1C.xml", r"(?<=<SENSING_ORBIT_NUMBER>)[^<]*", "6.5"),
         ("MTD_MSIL1C.xml", "Level-1C</PROC", "Level-1B</PROC"),
         ("MTD_MSIL1C.xml", r"(?<=<GENERATION_TIME>)\d+", "20x1"),
     ],
@@ -526,7 +623,7 @@ def test_files_of_all_published_layouts_are_found(data_folder, tmp_path, name):
         assert {each.masks["DETFOO", band] for band in sentinel2.metadata.BANDS} <= set(each.names)
         assert ("CLASSI" if "04.00" in name else "CLOUDS", "B00") in each.masks
         assert (each.product_metadata is None) == (name == "L1C_02.01_tile")
-        assert len(each.datastrips) == (name != "L1C_02.01_tile")
+        assert len(each.datastrips()) == (name != "L1C_02.01_tile")
         found |= {*each.images.values(), *each.masks.values(), each.metadata}
     # nothing that is an image or a mask of a tile is left over
     images = {file.split("/", 1)[1] for file in files if "/IMG_DATA/" in file or "MSK_" in file}

@@ -145,10 +145,15 @@ class _Folder:
 
 
 def _files_below(path: Path) -> Iterator[str]:
-    # Links are followed to files, not to folders: what the user links is the user's own choice, but folders may loop.
-    for folder, _, files in os.walk(path):
-        base = Path(folder).relative_to(path)
-        yield from ((base / file).as_posix() for file in files)
+    # Links are followed: what the user links is the user's own choice. One to a folder above, or seen before, is not:
+    # it would lead round in circles, or to other products.
+    above, seen = {path.resolve(), *path.resolve().parents}, set[Path]()
+    for folder, folders, files in os.walk(path, followlinks=True):
+        base = Path(folder)
+        links = {name: (base / name).resolve() for name in folders if (base / name).is_symlink()}
+        folders[:] = [name for name in folders if name not in links or links[name] not in above | seen]
+        seen.update(links.values())
+        yield from ((base.relative_to(path) / file).as_posix() for file in files)
 
 
 # ------------------------------------------------------------------------------------------------------------ zip files

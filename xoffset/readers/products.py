@@ -32,7 +32,7 @@ def without_parts(places: Sequence[str]) -> list[str]:
     """Places less those that are parts of a product among them, as patterns may find both."""
     folders = {place for place in places if Path(place).is_dir() and is_product(place)}
     apart = [place for place in places if not any(str(folder) in folders for folder in Path(place).parents)]
-    return planetscope.without_parts(landsat.without_parts(apart))
+    return planetscope.without_parts(landsat.without_parts(sentinel2.without_masks(apart)))
 
 
 def open_products(place: Any, tile: Sequence[str] | None) -> list[Product]:

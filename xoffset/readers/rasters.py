@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,10 +17,14 @@ from xoffset.readers.pixels import Align
 from xoffset.readers.products import is_product, without_parts
 from xoffset.readers.scenes import Image
 
+_log = logging.getLogger(__name__)
+
 PathLike = str | os.PathLike[str]
 # Least share of the pixels of a stack that two images are to see.
 LEAST_COMMON = 0.01
 
+_PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
+_ARRAYS = (".nc", ".nc4", ".h5", ".hdf")
 _SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k", ".jpg", ".jpeg", ".png", ".img", ".vrt", ".bil", ".bmp")
 
 
@@ -54,7 +59,7 @@ def _listed(path: Any) -> list[Any]:
         return [path]
     place = os.fspath(path)
     is_pattern = glob.has_magic(place) and "://" not in place and not Path(place).expanduser().exists()
-    return _search(place) if is_pattern else [place]
+    return _search(place) if is_pattern else _products_in(place)
 
 
 def _absolute(path: Any) -> Any:
@@ -70,6 +75,7 @@ def _search(source: str) -> list[str]:
         inside = sorted(str(file) for file in path.iterdir())
         files = [file for file in inside if is_product(file)]
         files = files or [file for file in inside if Path(file).suffix.lower() in _SUFFIXES]
+        files = files or [each for file in inside for each in _products_in(file) if each != file]
         if not files:
             raise FileNotFoundError(
                 f"open_stack() needs images in the folder; found none in {source} ({', '.join(_SUFFIXES)}). "
@@ -84,7 +90,35 @@ def _search(source: str) -> list[str]:
             f"open_stack() needs images; no file matches {source}. "
             f"Check the pattern, and the working folder {Path.cwd()}."
         )
-    return without_parts(files)
+    return _without_neighbours(without_parts(files))
+
+
+def _products_in(path: str) -> list[str]:
+    """The products in a folder, as programs leave them that unpack each archive into a folder; all else as it is."""
+    folder = Path(path).expanduser()
+    if not folder.is_dir() or is_product(path):
+        return [path]
+    return [each for each in sorted(str(file) for file in folder.iterdir()) if is_product(each)] or [path]
+
+
+def _without_neighbours(paths: list[str]) -> list[str]:
+    """Paths less those that a pattern finds beside products and that are no images: lists, checksums, previews."""
+    found = {path: _products_in(path) for path in paths}
+    products = {path for path, inside in found.items() if inside != [path] or is_product(path)}
+    names = tuple(Path(each).name.split(".")[0] for path in products for each in found[path])
+    left = [path for path in paths if products and path not in products and not _may_be_image(Path(path), names)]
+    if left:
+        told = ", ".join(Path(path).name for path in left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
+        _log.warning("open_stack(): what lies beside products and is no image is passed over: %s.", told)
+    return list(dict.fromkeys(each for path, inside in found.items() if path not in left for each in inside))
+
+
+def _may_be_image(path: Path, products: tuple[str, ...]) -> bool:
+    """Whether a path beside products is that of an image to be opened, and no preview named after one of them."""
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return suffix == ".zarr"
+    return suffix in (*_SUFFIXES, *_ARRAYS, "") and not (suffix in _PICTURES and path.name.startswith(products))
 
 
 def arrange(

@@ -171,6 +171,9 @@ def _newest(layers: Sequence[Layer]) -> list[Layer]:
     for layer in sorted(layers, key=lambda layer: (str(layer.scene.processed), layer.scene.name)):
         for older in [each for each in kept if _is_same(layer.scene, each.scene)]:
             times = older.scene.processed, layer.scene.processed
+            if times[0] == times[1] is not None and older.scene.name == layer.scene.name:
+                _log.warning("open_stack(): %s is there twice; the first one found counts.", layer.scene.name)
+                break
             if None in times or times[0] == times[1]:
                 raise ValueError(
                     f"open_stack() needs every acquisition once; got {older.image.name} and {layer.image.name} of "
@@ -183,7 +186,8 @@ def _newest(layers: Sequence[Layer]) -> list[Layer]:
                 older.scene.name,
             )
             kept.remove(older)
-        kept.append(layer)
+        else:
+            kept.append(layer)
     return kept
 
 

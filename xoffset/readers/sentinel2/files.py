@@ -20,7 +20,8 @@ _GRANULE = re.compile(r"MTD_TL\.xml|S2[A-D]_\w{4}_MTD_L(1C|2A)_TL_\w+\.xml", re.
 _DATASTRIP = re.compile(r"MTD_DS\.xml|S2[A-D]_\w{4}_MTD_L(1C|2A)_DS_\w+\.xml", re.IGNORECASE)
 _IMAGE = re.compile(r"(?:^|_)(B\d[0-9A]|[A-Z]{3}|[A-Z]{3}PRB)(?:_(\d\d)m)?\.(?:jp2|tiff?)", re.IGNORECASE)
 _MASK = re.compile(r"(?:^|_)MSK_([A-Z]+)_(?:\w+_)?(B\d[0-9A])(?:_MSIL\w\w)?\.(?:gml|jp2|tiff?)", re.IGNORECASE)
-_TILE = re.compile(r"_T(\d\d[A-Z]{3})(?=_|\.|$)")
+_TILE = re.compile(r"_T(\d\d[A-Z]{3})(?=_|\.|$)", re.IGNORECASE)
+_STRIP = re.compile(r"_S(\d{8}T\d{6})(?=_|/|\.|$)", re.IGNORECASE)
 # Names that changed: probabilities of clouds and snow.
 _LAYERS = {"CLDPRB": "CLD", "SNWPRB": "SNW"}
 
@@ -36,7 +37,7 @@ class Granule:
     @property
     def is_orphan(self) -> bool:
         """Whether it lies in a product whose own metadata are not there."""
-        return self.product_metadata is None and PurePosixPath(self.metadata).parent.parent.name == "GRANULE"
+        return self.product_metadata is None and _is_granule(PurePosixPath(self.metadata).parent)
 
     @property
     def names(self) -> list[str]:
@@ -49,7 +50,7 @@ class Granule:
         """Name of the tile as the names of the files tell it."""
         path = PurePosixPath(self.metadata)
         found = _TILE.search(path.parent.name) or _TILE.search(path.name)
-        return found[1] if found else None
+        return found[1].upper() if found else None
 
     @property
     def images(self) -> dict[tuple[str, int | None], str]:
@@ -61,15 +62,14 @@ class Granule:
         """Name of the mask of every kind ("DETFOO", "CLOUDS", ...) and band; "B00" is that of no band."""
         return {found: name for name in self.names if (found := mask_of(name))}
 
-    @property
-    def datastrips(self) -> list[str]:
-        """Metadata of the data strips of the product."""
-        return [name for name in self._of_product if _DATASTRIP.fullmatch(PurePosixPath(name).name)]
+    def datastrips(self, start: str | None = None) -> list[str]:
+        """Metadata of the data strips of the product, or of the one with a start, such as "20200717T221944"."""
+        return _of_strip([name for name in self._of_product if _DATASTRIP.fullmatch(PurePosixPath(name).name)], start)
 
-    @property
-    def quality_reports(self) -> list[str]:
-        """Reports on the geometry of the data strips of the product."""
-        return [name for name in self._of_product if "/DATASTRIP/" in f"/{name}" and "GEOMETRIC_QUALITY" in name]
+    def quality_reports(self, start: str | None = None) -> list[str]:
+        """Reports on the geometry of the data strips of the product, or of the one with a start."""
+        names = [name for name in self._of_product if "/DATASTRIP/" in f"/{name.upper()}"]
+        return _of_strip([name for name in names if "GEOMETRIC_QUALITY" in name.upper()], start)
 
     @property
     def _of_product(self) -> list[str]:
@@ -106,7 +106,8 @@ def granules(tree: Tree) -> list[Granule]:
         if _GRANULE.fullmatch(PurePosixPath(name).name):
             folder = PurePosixPath(name).parent.parent
             above = _folder(str(folder))
-            found.append(Granule(tree, name, products.get(above) if folder.name == "GRANULE" else None))
+            is_within = _is_granule(PurePosixPath(name).parent)
+            found.append(Granule(tree, name, products.get(above) if is_within else None))
     return found
 
 
@@ -122,13 +123,24 @@ def root_of(place: str) -> tuple[str, str | None]:
     Paths may be those of the product, of its metadata or manifest, or of the folder or metadata of one tile.
     """
     path = Path(place).expanduser().absolute()
-    if path.is_file() and (path.name == "manifest.safe" or describes_product([path.name])):
+    if path.is_file() and (path.name.lower() == "manifest.safe" or describes_product([path.name])):
         path = path.parent
-    if path.parent.name == "GRANULE" and path.is_dir():
+    if _is_granule(PurePosixPath(path)) and path.is_dir():
         above = path.parent.parent
         if any(_PRODUCT.fullmatch(file.name) for file in above.iterdir()):
             return str(above), path.name
     return str(path), None
+
+
+def _of_strip(names: list[str], start: str | None) -> list[str]:
+    """Names of files in the folder of a data strip with a start; all of them if none tells it."""
+    own = [name for name in names if start and start in _STRIP.findall(name.upper())]
+    return own or names
+
+
+def _is_granule(folder: PurePosixPath) -> bool:
+    """Whether a folder is that of a tile within a product; some programs write all names in small letters."""
+    return folder.parent.name.upper() == "GRANULE"
 
 
 def _is_hidden(name: str) -> bool:

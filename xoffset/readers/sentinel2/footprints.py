@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ _logger = logging.getLogger(__name__)
 
 # "detector_footprint-B04-11-0": band, detector, and the number of the feature in the file
 _DETECTOR = re.compile(r"[-_](B\d[\dA])[-_]D?(\d{1,2})[-_]\d+$")
+_DETECTORS = 12
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _size(numbers: np.ndarray) -> int:
 
 def _broken(name: str, what: str) -> ValueError:
     return ValueError(
-        f"open_stack() needs masks of polygons as Sentinel-2 has them; got {name} with {what}. Fetch the product "
+        f"open_stack() needs masks as Sentinel-2 has them; got {name} with {what}. Fetch the product "
         "again, or leave it out."
     )
 
@@ -131,6 +132,9 @@ def detectors(mask: PolygonMask, band: str, grid: Grid) -> np.ndarray:
             raise _broken(mask.name, f"the feature {feature.name!r}, which names no detector")
         if match[1] == band:
             by_number.setdefault(int(match[2]), []).append(feature)
+    if 0 in by_number:  # which stands for no detector
+        raise _broken(mask.name, "a footprint of detector 0")
+    check_numbers(by_number, mask.name)
     if not by_number:
         _logger.warning("%s holds no footprint of band %s: no pixel has a detector.", mask.name, band)
     footprints = {number: _polygons_of(features) for number, features in by_number.items()}
@@ -139,3 +143,10 @@ def detectors(mask: PolygonMask, band: str, grid: Grid) -> np.ndarray:
 
 def _polygons_of(features: Sequence[Feature]) -> list[Polygon]:
     return [each for feature in features for each in feature.polygons]
+
+
+def check_numbers(numbers: Iterable[int], name: str) -> None:
+    """Refuse numbers of detectors that the instrument does not have; 0 is that of none."""
+    unknown = [int(number) for number in numbers if not 0 <= number <= _DETECTORS]
+    if unknown:
+        raise _broken(name, f"detector {unknown[0]} of an instrument with {_DETECTORS}")

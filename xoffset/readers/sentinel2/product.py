@@ -175,7 +175,7 @@ def is_product(place: str) -> bool:
         if path.is_dir():
             names = [file.name for file in path.iterdir()]
             return path.suffix.upper() == ".SAFE" or files.describes_product(names)
-        if path.name == "manifest.safe":
+        if path.name.lower() == "manifest.safe":
             return path.is_file()
         if not path.is_file():
             return False
@@ -183,6 +183,12 @@ def is_product(place: str) -> bool:
         return False
     named = _NAME.fullmatch(path.name) or files.describes_product([path.name])
     return bool(named) or files.describes_product(archives.first_names(place))
+
+
+def without_masks(places: Sequence[str]) -> list[str]:
+    """Places less the masks of products, which bear the band in their names as the images do, if there are others."""
+    kept = [place for place in places if Path(place).parent.name != "QI_DATA" or not files.mask_of(place)]
+    return kept or [*places]
 
 
 def open_product(place: str, tile: Sequence[str] | None) -> list[AnyProduct]:
