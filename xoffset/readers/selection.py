@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from xoffset import _options
+from xoffset.model.platforms import LANDSAT, OLD_LANDSAT
 from xoffset.readers import bands, dates, mosaics
 from xoffset.readers.scenes import Layer, Scene
 
@@ -72,6 +73,7 @@ def choose(
             _check_one(scenes, "relative orbit", lambda scene: scene.relative_orbit, "orbit={0} or orbit=[{0}, {1}]")
         _check_one(scenes, "level", _level, "a pattern such as 'scenes/*MSIL2A*' or 'scenes/*L1TP*'")
         _check_bands(scenes)
+    _check_numbers([layer.scene for layer in wanted])
     may_differ = tile is not None
     layers = [
         *_side_by_side(_newest(delivered), may_differ=may_differ),
@@ -148,7 +150,7 @@ def _check_one(scenes: Sequence[Scene], what: str, of: Callable[[Scene], Any], c
 
 def _level(scene: Scene) -> str | None:
     """Level of processing: of Landsat L1TP, L1GT and L1GS are one."""
-    if scene.level is None or bands.family(scene.platform) != bands.LANDSAT:
+    if scene.level is None or bands.family(scene.platform) not in (LANDSAT, OLD_LANDSAT):
         return scene.level
     return scene.level[:2]
 
@@ -163,6 +165,19 @@ def _check_bands(scenes: Sequence[Scene]) -> None:
                 f"open_stack() needs {bands.family(members[0].platform)} images of one band; got {there}. Say which: "
                 f"band={bands.common_name(told[0])!r}, or a pattern that fits the files of one band."
             )
+
+
+def _check_numbers(scenes: Sequence[Scene]) -> None:
+    """Refuse bands of one number that see different light, over all sensors."""
+    for members in _grouped([scene for scene in scenes if bands.number(scene)], bands.number):
+        first = members[0]
+        for other in members[1:]:
+            if not set(bands.common_names(first)) & set(bands.common_names(other)):
+                both = f"{bands.described(first)} and {bands.described(other)}"
+                raise ValueError(
+                    f"open_stack() needs images of one band; got {both}, which see other light under one number. Say which by "
+                    f"name: band={bands.common_name(first)!r}, or open the two kinds apart."
+                )
 
 
 def _newest(layers: Sequence[Layer]) -> list[Layer]:
