@@ -20,7 +20,7 @@ from xoffset.model.dates import as_instant
 from xoffset.readers import archives, mean_angles, pixels, xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
-from xoffset.readers.scenes import Layer, Product, Scene
+from xoffset.readers.scenes import Layer, Product, Scene, refuse_tiles
 
 _DOCUMENT = re.compile(r"(?!\.)(?:.*/)?DIM_[^/]*\.XML", re.IGNORECASE)
 _VOLUME = re.compile(r"VOL_.*\.XML", re.IGNORECASE)
@@ -59,11 +59,7 @@ def is_product(place: str) -> bool:
 
 def open_product(place: str, tile: Sequence[str] | None) -> list[Product]:
     """The acquisitions in a place: one for the panchromatic and the colour image of a pass."""
-    if tile is not None:
-        raise ValueError(
-            f"open_stack() needs no tile= for DIMAP products, which have none; got {', '.join(tile)} for {place}. "
-            "Leave it out."
-        )
+    refuse_tiles(tile, "DIMAP products", place)
     path = Path(place).expanduser()
     is_document = path.is_file() and not archives.kind_of(place)
     tree = archives.open_tree(str(path.parent) if is_document else place)

@@ -19,7 +19,7 @@ from xoffset.model.dates import as_instant
 from xoffset.readers import archives, grids, mean_angles, pixels, xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
-from xoffset.readers.scenes import Layer, Product, Scene
+from xoffset.readers.scenes import Layer, Product, Scene, refuse_tiles
 
 # Item: time to the second, of newer ones to the hundredth, and satellite.
 _ITEM = r"(?P<item>\d{8}_\d{6}_(?:\d{1,2}_)?[0-9a-f]{4})"
@@ -79,11 +79,7 @@ def _names_in(folder: Path, depth: int) -> Iterator[str]:
 
 def open_product(place: str, tile: Sequence[str] | None) -> list[Product]:
     """The scenes in a place."""
-    if tile is not None:
-        raise ValueError(
-            f"open_stack() needs no tile= for PlanetScope scenes, which have none; got {', '.join(tile)} for {place}. "
-            "Leave it out."
-        )
+    refuse_tiles(tile, "PlanetScope scenes", place)
     path = Path(place).expanduser()
     is_image = path.is_file() and not archives.kind_of(place)
     tree = archives.beside(place) if is_image else archives.open_tree(place)

@@ -144,6 +144,14 @@ def as_tiles(tile: str | Iterable[str] | None) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(match[1] for match in found if match))
 
 
+def refuse_tiles(tile: Sequence[str] | None, kind: str, place: str) -> None:
+    """Refuse tiles wanted of products that have none."""
+    if tile is not None:
+        raise ValueError(
+            f"open_stack() needs no tile= for {kind}, which have none; got {', '.join(tile)} for {place}. Leave it out."
+        )
+
+
 # What of a scene becomes a coordinate on time, where all scenes tell it.
 _TEXTS = ("platform", "geometry", "tile", "level")
 _NUMBERS = (

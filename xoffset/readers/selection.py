@@ -175,8 +175,8 @@ def _check_numbers(scenes: Sequence[Scene]) -> None:
             if not set(bands.common_names(first)) & set(bands.common_names(other)):
                 both = f"{bands.described(first)} and {bands.described(other)}"
                 raise ValueError(
-                    f"open_stack() needs images of one band; got {both}, which see other light under one number. Say which by "
-                    f"name: band={bands.common_name(first)!r}, or open the two kinds apart."
+                    f"open_stack() needs images of one band; got {both}, which see other light under one number. Say "
+                    f"which by name: band={bands.common_name(first)!r}, or open the two kinds apart."
                 )
 
 
