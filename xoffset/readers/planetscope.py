@@ -19,6 +19,7 @@ from xoffset.model.dates import as_instant
 from xoffset.readers import archives, grids, mean_angles, pixels, xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
+from xoffset.readers.positions import check_crs
 from xoffset.readers.scenes import Layer, Product, Scene, refuse_tiles
 
 # Item: time to the second, of newer ones to the hundredth, and satellite.
@@ -167,6 +168,7 @@ class _Acquisition:
         path = self.tree.gdal_path(name)
         images = pixels.describe_each(path, lambda dataset: _mask_bands(name, dataset.count), None, None)
         for image, (_, bit) in zip(images, _CLASSES.values(), strict=True):
+            check_crs(grid, image.grid.crs, image.name)
             place = grids.place(image.grid, grid)
             reader = pixels.Reader(image, place, grid, grid.whole, "nearest", np.dtype(np.float32))
             values = reader(*grid.whole)

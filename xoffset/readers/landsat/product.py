@@ -18,6 +18,7 @@ from xoffset.readers.grids import Grid
 from xoffset.readers.landsat import angles, bands, mtl
 from xoffset.readers.landsat.angles import Coefficients
 from xoffset.readers.pixels import RasterImage, Reader, describe
+from xoffset.readers.positions import check_crs
 from xoffset.readers.scenes import Layer, NoSuchTile, Product, Scene
 
 _logger = logging.getLogger(__name__)
@@ -240,6 +241,7 @@ def _scene(metadata: mtl.Metadata) -> Scene:
 
 def _on_grid(image: RasterImage, grid: Grid) -> np.ndarray:
     """Pixels of an image on a grid, by position, NaN where it has none."""
+    check_crs(grid, image.grid.crs, image.name)
     reader = Reader(image, grids.place(image.grid, grid), grid, grid.whole, "nearest", image.result_dtype)
     return reader(*grid.whole)
 
