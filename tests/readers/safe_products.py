@@ -291,8 +291,9 @@ def _write_jp2(path, values, known, side):
     count, height, width = values.shape
     profile = {"driver": "JP2OpenJPEG", "count": count, "height": height, "width": width, "dtype": values.dtype.name}
     profile |= {"crs": f"EPSG:{known.epsg}", "transform": Affine(side, 0, known.corner[0], 0, -side, known.corner[1])}
-    block = {"blockxsize": min(96, width), "blockysize": min(96, height)}  # several tiles
-    with rasterio.open(path, "w", **profile, **block, QUALITY="100", REVERSIBLE="YES", YCBCR420="NO") as dataset:
+    block = 96 if width <= 1024 else 1024  # several tiles; whole images have them of 1024 px
+    profile |= {"blockxsize": min(block, width), "blockysize": min(block, height)}
+    with rasterio.open(path, "w", **profile, QUALITY="100", REVERSIBLE="YES", YCBCR420="NO") as dataset:
         dataset.write(values)
 
 
