@@ -290,7 +290,7 @@ def test_processing_time_and_masks(tmp_path):
     assert product.tile_metadata.find(".//Sun_Angles_Grid") is not None
     raster = only(safe_products.write(tmp_path, as_zip=True).path).mask("DETFOO", "B11")
     assert raster.is_raster
-    with rasterio.open(raster.path) as dataset:
+    with rasterio.open(raster.tree.gdal_path(raster.name)) as dataset:
         np.testing.assert_array_equal(dataset.read(1), truth.detectors["20m"])
 
 
@@ -358,6 +358,29 @@ def test_a_product_that_is_there_twice_counts_once(tmp_path, caplog, kind):
         shutil.copytree(truth.path, f"{truth.path} (1).SAFE")
     assert xoffset.open_stack(tmp_path / "a", band="B04").identical(alone)
     assert "is there twice" in caplog.text
+
+
+def test_metadata_of_another_product_are_refused(tmp_path):
+    truth = safe_products.write(tmp_path / "a")
+    other = safe_products.write(tmp_path / "b", level="L2A", tile="32TLR", offset=0.0)
+    as_written = xoffset.open_stack(truth.path, band="B04")
+    # those of both levels: each tile has its own
+    shutil.copy(other.path / "MTD_MSIL2A.xml", truth.path)
+    assert xoffset.open_stack(truth.path, band="B04").identical(as_written)
+    (truth.path / "MTD_MSIL1C.xml").unlink()
+    refused(truth.path, ValueError, r"MTD_MSIL2A\.xml \(L2A of 32TLR\) with the tile 31TGK of L1C")
+    third = safe_products.write(tmp_path / "c", tile="32TLR", offset=0.0)
+    shutil.copy(third.path / "MTD_MSIL1C.xml", truth.path)
+    refused(truth.path, ValueError, r"MTD_MSIL1C\.xml \(L1C of 32TLR\) with the tile 31TGK")
+
+
+def test_images_that_the_metadata_list_count_before_copies(tmp_path):
+    truth = safe_products.write(tmp_path)
+    image = file_in(truth, "GRANULE/*/IMG_DATA/*_B04.jp2")
+    for name in ("A_B04.jp2", f"A_{image.name}", f"old/{image.name.replace('_B04', '_MINE_B04')}"):
+        safe_products._write_jp2(image.parent / name, np.full((1, 240, 240), 7, np.uint16), truth, 10)
+    stack = xoffset.open_stack(truth.path, band="B04")
+    np.testing.assert_array_equal(stack[0].values, with_gaps(truth.pixels["B04_10m"]))
 
 
 def test_folders_of_a_product_may_be_links(tmp_path):

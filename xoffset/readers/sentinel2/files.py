@@ -100,14 +100,16 @@ def mask_of(name: str) -> tuple[str, str] | None:
 def granules(tree: Tree) -> list[Granule]:
     """Tiles of all products in a tree, sorted by name."""
     names = [name for name in tree.names if not _is_hidden(name)]
-    products = {_folder(name): name for name in names if _PRODUCT.fullmatch(PurePosixPath(name).name)}
+    products = [name for name in names if _PRODUCT.fullmatch(PurePosixPath(name).name)]
     found = []
     for name in names:
         if _GRANULE.fullmatch(PurePosixPath(name).name):
             folder = PurePosixPath(name).parent.parent
             above = _folder(str(folder))
-            is_within = _is_granule(PurePosixPath(name).parent)
-            found.append(Granule(tree, name, products.get(above) if is_within else None))
+            around = [each for each in products if _is_granule(PurePosixPath(name).parent) and _folder(each) == above]
+            # of metadata of both levels those of its own
+            around.sort(key=lambda each: _level(PurePosixPath(each).name) != _level(name[len(above) :]))
+            found.append(Granule(tree, name, around[0] if around else None))
     return found
 
 
@@ -130,6 +132,12 @@ def root_of(place: str) -> tuple[str, str | None]:
         if any(_PRODUCT.fullmatch(file.name) for file in above.iterdir()):
             return str(above), path.name
     return str(path), None
+
+
+def _level(name: str) -> str | None:
+    """Level of processing that a name tells."""
+    found = re.search(r"L(1C|2A)", name.upper())
+    return found[1] if found else None
 
 
 def _of_strip(names: list[str], start: str | None) -> list[str]:

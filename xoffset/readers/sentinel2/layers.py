@@ -28,7 +28,7 @@ def detectors(product: Product, band: str | None, grid: Grid) -> np.ndarray:
         )
     if mask.is_raster:
         values, _ = values_at(whole_raster(mask.tree, mask.name), grid)
-        footprints.check_numbers(np.unique(values[0]), mask.name)
+        footprints.check_numbers((values.min(), values.max()), mask.name)
         return np.asarray(values[0], dtype=np.uint8)
     return footprints.detectors(footprints.read_polygons(mask.root(), mask.name), name, grid)
 

@@ -31,6 +31,7 @@ BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "
 # anew. Those between changed radiometry, masks, names or, as 02.07 did, the outermost pixels: a class for each of them
 # would cut series for nothing.
 _GENERATIONS = ("02.04", "03.00", "04.00", "05.00")
+_TILE = re.compile(r"(?:^|_)T(\d\d[A-Z]{3})(?:_|$)")
 _BASELINE = re.compile(r"_N(\d\d\.\d\d)$")
 _REFINING = re.compile(rb"""<(?:\w+:)?Image_Refining\s[^>]*?flag\s*=\s*["'](\w+)["']""")
 _PIECE, _LONGEST_TAG = 2**20, 500
@@ -61,6 +62,18 @@ class Metadata:
         tags = ("IMAGE_FILE", "IMAGE_ID", "IMAGE_FILE_2A", "IMAGE_ID_2A")
         texts = (each.text or "" for tag in tags for each in self.product.iter(tag))
         return [text.strip().rsplit("/", 1)[-1] for text in texts]
+
+    @property
+    def declared_tiles(self) -> set[str]:
+        """Names of the tiles that the product should have; none if its metadata tell none."""
+        found = [] if self.product is None else [each.get("granuleIdentifier") or "" for each in self.product.iter()]
+        return {match[1] for name in (*found, *self.declared_images) if (match := _TILE.search(name))}
+
+    @property
+    def level_of_tile(self) -> str | None:
+        """Level of processing that the metadata of the tile are of, where they tell it."""
+        found = re.match(r"Level-(1C|2A)", self.tile.tag)
+        return f"L{found[1]}" if found else None
 
     @property
     def extent(self) -> tuple[int, Bounds] | None:
@@ -251,7 +264,8 @@ def read(granule: Granule, product: Element | None) -> Metadata:
 
 def _start_of_strip(tile: Element) -> str | None:
     """Start of the data strip of a tile, in digits alone."""
-    found = re.search(r"_S(\d{8}T\d{6})(?:_|$)", xml.optional(tile, ".//DATASTRIP_ID") or "")
+    told = xml.optional(tile, ".//DATASTRIP_ID") or xml.optional(tile, ".//DATASTRIP_ID_2A") or ""
+    found = re.search(r"_S(\d{8}T\d{6})(?:_|$)", told)
     return found[1] if found else None
 
 

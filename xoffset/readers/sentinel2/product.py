@@ -127,7 +127,7 @@ class Product:
             size = 0  # L1C has each band once, and no size in its names
         if size not in sizes:
             raise self._unknown(f"{band}_{size}m")
-        name = self.granule.images.get((band, size or None))
+        name = self._images().get((band, size or None))
         if name is None:
             there = self._offer(self.granule.images)
             raise FileNotFoundError(
@@ -135,6 +135,12 @@ class Product:
                 f"{self.metadata.tile_of_id()}, though its metadata list it. Fetch the whole product; it has {there}."
             )
         return name
+
+    def _images(self) -> dict[tuple[str, int | None], str]:
+        """Name of the image of every band and pixel size [m]: those that the metadata list go before copies."""
+        listed = {name.upper() for name in self.metadata.declared_images}
+        names = self.granule.names
+        return files.images_of(sorted(names, key=lambda name: PurePosixPath(name).stem.upper() not in listed))
 
     def _sizes(self) -> set[tuple[str, int | None]]:
         """Bands and pixel sizes of the images that are there or should be."""
@@ -228,6 +234,14 @@ def _seen(tree: Tree) -> str:
 
 def _check_tile(product: Product) -> None:
     told, named = product.metadata.tile_of_id(), product.granule.tile
+    level, listed = product.metadata.level_of_tile, product.metadata.declared_tiles
+    if (listed and told not in listed) or level not in (None, product.metadata.level):
+        whose = f"{product.metadata.level} of {', '.join(sorted(listed)) or 'no tile'}"
+        raise ValueError(
+            f"open_stack() needs tiles with the metadata of their product, which tell the offsets of values; got "
+            f"{product.metadata.product_name} ({whose}) with the tile {told}{f' of {level}' if level else ''} in "
+            f"{product.place}. Fetch the product again."
+        )
     if named is not None and told != named:
         raise ValueError(
             f"open_stack() needs tiles with their own metadata; got {product.granule.metadata} of {product.place}, "
