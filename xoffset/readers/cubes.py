@@ -13,6 +13,7 @@ import xarray as xr
 
 from xoffset.model import declared
 from xoffset.model.grids import crs_of
+from xoffset.model.products import NATIVE_SIZE
 from xoffset.readers import cube_dates, files, grids
 from xoffset.readers.cube_image import CubeImage, grid_of
 from xoffset.readers.grids import Grid
@@ -35,7 +36,7 @@ _KNOWN: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("platform", "tile", "level", "geometry"), (str,)),
     "relative_orbit": (int,),
     **dict.fromkeys(("sun_azimuth", "sun_elevation", "view_azimuth", "view_zenith"), (int, float)),
-    **dict.fromkeys(("radiometric_offset", "quantification"), (int, float)),
+    **dict.fromkeys(("radiometric_offset", "quantification", NATIVE_SIZE), (int, float)),
 }
 
 

@@ -21,6 +21,8 @@ PathLike = str | os.PathLike[str]
 LEAST_COMMON = 0.01
 
 _SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k", ".jpg", ".jpeg", ".png", ".img", ".vrt", ".bil", ".bmp")
+# What programs write beside an image, after its whole name: statistics, overviews and masks.
+_SIDECARS = (".aux.xml", ".ovr", ".msk")
 
 
 def find(source: Any) -> list[Any]:
@@ -84,7 +86,15 @@ def _search(source: str) -> list[str]:
             f"open_stack() needs images; no file matches {source}. "
             f"Check the pattern, and the working folder {Path.cwd()}."
         )
-    return without_parts(files)
+    return without_parts(_without_sidecars(files))
+
+
+def _without_sidecars(files: Sequence[str]) -> list[str]:
+    """Files less those that programs write beside an image, as patterns find both."""
+    there = set(files)
+    return [
+        file for file in files if not any(file.endswith(end) and file.removesuffix(end) in there for end in _SIDECARS)
+    ]
 
 
 def arrange(
