@@ -462,3 +462,14 @@ def test_sentinel2_and_landsat_in_one_stack(tmp_path):
     np.testing.assert_array_equal(open_stack(tmp_path, band="red", align="cubic", chunks=50), stack)
     only = open_stack(tmp_path, band="red", align="cubic", orbit=[8, 63], tile=["07VEH", "063018"])
     np.testing.assert_array_equal(only, stack)
+
+
+def test_satellites_without_the_band_are_told(tmp_path, caplog):
+    for name in ("T31TGK_20200717T103031_B08", "LC08_L1TP_196030_20200718_20200722_01_T1_B5"):
+        write(tmp_path / f"{name}.tif", pixels())
+    with caplog.at_level(logging.WARNING):
+        assert open_stack(tmp_path, band="nir").sizes["time"] == 1
+    assert "no file of Landsat shows band 'nir'; left out are those of nir08" in caplog.text
+    caplog.clear()
+    assert open_stack(tmp_path / "T31*", band="nir").sizes["time"] == 1
+    assert not caplog.records

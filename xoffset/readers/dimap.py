@@ -49,7 +49,9 @@ def is_product(place: str) -> bool:
         if path.is_dir():
             names = [each.name for each in path.iterdir()]
             is_delivery = any(map(_VOLUME.fullmatch, names))
-            return any(map(_DOCUMENT.fullmatch, names)) or (is_delivery and any(path.glob("*/[Dd][Ii][Mm]_*")))
+            # images lie in the folder of a product, or in products of a delivery
+            inside = (next(path.glob(f"{level}[Dd][Ii][Mm]_*"), None) for level in ("*/", "*/*/"))
+            return any(map(_DOCUMENT.fullmatch, names)) or (is_delivery and any(inside))
     except OSError:
         return False
     if not archives.kind_of(place):

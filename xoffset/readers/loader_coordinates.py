@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from xoffset._options import is_number
+from xoffset.model.products import NATIVE_SIZE
 from xoffset.readers.eopf.metadata import geometry, platform_of
 
 
@@ -83,6 +84,7 @@ _NAMES: dict[str, tuple[tuple[str, Callable[[Any], Any]], ...]] = {
     "view_zenith": (("view_zenith", _number), ("view:incidence_angle", _number)),
     "radiometric_offset": (("radiometric_offset", _number),),
     "quantification": (("quantification", _number),),
+    NATIVE_SIZE: ((NATIVE_SIZE, _number),),  # of stacks of ours that were resampled
 }  # fmt: skip
 
 

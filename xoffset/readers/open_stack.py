@@ -17,7 +17,7 @@ from xoffset.readers import arrays, dated, grids, objects, saved_stack, selectio
 from xoffset.readers.pixels import Align, Reader
 from xoffset.readers.products import is_product, open_all
 from xoffset.readers.rasters import PathLike, arrange, find
-from xoffset.readers.scenes import Layer, as_tiles, coordinates, gaps
+from xoffset.readers.scenes import Layer, Scene, as_tiles, coordinates, gaps
 from xoffset.readers.selection import as_orbits, choose
 
 Chunks = int | Mapping[str, int]
@@ -170,7 +170,7 @@ def open_stack(
         | zeros.tell(zeros_in)
         | gaps(scenes),
     )
-    stack = stack.assign_coords(coordinates(scenes) | _native_sizes(readers))
+    stack = stack.assign_coords(coordinates(scenes) | _native_sizes(readers, scenes))
     products.finish_stack(stack)
     return stack
 
@@ -239,12 +239,15 @@ def _read_all(readers: Sequence[Reader], shape: tuple[int, int], dtype: np.dtype
     return out, [reader.image.name for reader, found in zip(readers, has_zeros, strict=True) if found]
 
 
-def _native_sizes(readers: Sequence[Reader]) -> dict[str, tuple[str, np.ndarray]]:
+def _native_sizes(readers: Sequence[Reader], scenes: Sequence[Scene]) -> dict[str, tuple[str, np.ndarray]]:
     """Coordinate that tells the pixel size of each date before it was resampled, where one had another than the stack.
 
     `correlate` needs it: detail that is made up between the pixels of an image moves with them, not with the ground.
     """
-    sizes = [float(np.sqrt(abs(reader.image.grid.dx * reader.image.grid.dy))) for reader in readers]
+    sizes = [
+        scene.native_pixel_size or float(np.sqrt(abs(reader.image.grid.dx * reader.image.grid.dy)))
+        for reader, scene in zip(readers, scenes, strict=True)
+    ]
     own = [float(np.sqrt(abs(reader.frame.dx * reader.frame.dy))) for reader in readers]
     if np.allclose(sizes, own, rtol=_SAME_SIZE, atol=0.0):
         return {}

@@ -26,6 +26,8 @@ LEAST_COMMON = 0.01
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
 _ARRAYS = (".nc", ".nc4", ".h5", ".hdf")
 _SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k", ".jpg", ".jpeg", ".png", ".img", ".vrt", ".bil", ".bmp")
+# What programs write beside an image, after its whole name: statistics, overviews and masks.
+_SIDECARS = (".aux.xml", ".ovr", ".msk")
 
 
 def find(source: Any) -> list[Any]:
@@ -90,7 +92,7 @@ def _search(source: str) -> list[str]:
             f"open_stack() needs images; no file matches {source}. "
             f"Check the pattern, and the working folder {Path.cwd()}."
         )
-    return _without_neighbours(without_parts(files))
+    return _without_neighbours(without_parts(_without_sidecars(files)))
 
 
 def _products_in(path: str) -> list[str]:
@@ -119,6 +121,14 @@ def _may_be_image(path: Path, products: tuple[str, ...]) -> bool:
     if path.is_dir():
         return suffix == ".zarr"
     return suffix in (*_SUFFIXES, *_ARRAYS, "") and not (suffix in _PICTURES and path.name.startswith(products))
+
+
+def _without_sidecars(files: Sequence[str]) -> list[str]:
+    """Files less those that programs write beside an image, as patterns find both."""
+    there = set(files)
+    return [
+        file for file in files if not any(file.endswith(end) and file.removesuffix(end) in there for end in _SIDECARS)
+    ]
 
 
 def arrange(

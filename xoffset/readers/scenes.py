@@ -39,6 +39,7 @@ class Scene:
     view_zenith: float | None = None
     radiometric_offset: float | None = None
     quantification: float | None = None
+    native_pixel_size: float | None = None  # [m], of an image that was resampled before from pixels of another size
     has_gaps: bool = False  # lines without pixels: Landsat 7 since its scan line corrector failed
 
 

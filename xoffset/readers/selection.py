@@ -46,8 +46,19 @@ def of_band(paths: Sequence[str], band: int | str | None) -> dict[int, int | str
     named = {k for k, scene in enumerate(scenes) if scene and scene.band}
     chosen = {k for k in named if _is_band(scenes[k], band)}
     wanted = [k for k in range(len(paths)) if k in chosen or k not in named] if chosen else list(range(len(paths)))
+    _tell_left_out([scene for scene in scenes if scene], [scenes[k] for k in chosen], band)
     _check_bands([scene for k in wanted if (scene := scenes[k])])
     return {k: None if k in chosen else band for k in wanted}
+
+
+def _tell_left_out(scenes: Sequence[Scene], chosen: Sequence[Scene | None], band: int | str | None) -> None:
+    """Say which satellites have files of other bands only, as one calls "nir08" what the other calls "nir"."""
+    seen = {bands.family(scene.platform) for scene in chosen if scene}
+    for members in _grouped(scenes, lambda scene: bands.family(scene.platform)):
+        kind = bands.family(members[0].platform)
+        if seen and kind not in seen:
+            there = ", ".join(sorted({str(bands.common_name(scene)) for scene in members}))
+            _log.warning("open_stack(): no file of %s shows band %r; left out are those of %s.", kind, band, there)
 
 
 def _is_band(scene: Scene | None, band: int | str | None) -> bool:
