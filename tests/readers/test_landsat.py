@@ -734,3 +734,39 @@ def test_yahtse_to_the_second(data_folder):
     folder = Path(data_folder, "yahtse_landsat8")
     with pytest.raises(FileNotFoundError, match=r"LC80630182016200LGN00_B8.TIF is missing"):
         open_stack(folder, band="pan")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.replace(b"\n", b"\r\n"),
+        lambda content: content.replace(b"  ", b"\t").replace(b" = ", b"\t=\t"),
+        lambda content: content.replace(b"\nEND\n", b"\n"),
+        lambda content: content.lower(),
+        lambda content: b"\xef\xbb\xbf" + content,
+        lambda content: content.decode().encode("utf-16"),
+        lambda content: content.replace(
+            b"  GROUP = PRODUCT_CONTENTS\n", b'  GROUP = PRODUCT_CONTENTS\n  ORIGIN = "Geogr\xe1fico"\n', 1
+        ),
+    ],
+)
+def test_metadata_that_went_through_other_programs(tmp_path, change):
+    written = write_scene(tmp_path)
+    plain = open_stack(written.place, band="pan")
+    content = mtl_of(written).read_bytes()
+    mtl_of(written).write_bytes(change(content))
+    assert mtl_of(written).read_bytes() != content
+    xr.testing.assert_identical(open_stack(written.place, band="pan"), plain)
+
+
+def test_scenes_without_metadata_beside_others_are_told(tmp_path, caplog):
+    for root, is_flat in ((tmp_path / "flat", True), (tmp_path / "folders", False)):
+        whole = write_scene(root, is_flat=is_flat)
+        bare = write_scene(root, is_flat=is_flat, time="2016-08-03T20:37:09")
+        mtl_of(bare).unlink()
+        caplog.clear()
+        assert open_stack(root, band="pan").scene.values.tolist() == [whole.name]
+        assert bare.name[:25] in caplog.text
+    caplog.clear()
+    open_stack(whole.place, band="pan")
+    assert not caplog.text

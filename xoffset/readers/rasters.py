@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from xoffset.readers.scenes import Image
 PathLike = str | os.PathLike[str]
 # Least share of the pixels of a stack that two images are to see.
 LEAST_COMMON = 0.01
+
+_logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k", ".jpg", ".jpeg", ".png", ".img", ".vrt", ".bil", ".bmp")
 
@@ -69,7 +72,9 @@ def _search(source: str) -> list[str]:
     if path.is_dir():
         inside = sorted(str(file) for file in path.iterdir())
         files = [file for file in inside if is_product(file)]
-        files = files or [file for file in inside if Path(file).suffix.lower() in _SUFFIXES]
+        images = [file for file in inside if Path(file).suffix.lower() in _SUFFIXES]
+        _tell_of_others(source, files, [*images, *(file for file in inside if Path(file).is_dir())])
+        files = files or images
         if not files:
             raise FileNotFoundError(
                 f"open_stack() needs images in the folder; found none in {source} ({', '.join(_SUFFIXES)}). "
@@ -85,6 +90,18 @@ def _search(source: str) -> list[str]:
             f"Check the pattern, and the working folder {Path.cwd()}."
         )
     return without_parts(files)
+
+
+def _tell_of_others(folder: str, products: Sequence[str], inside: Sequence[str]) -> None:
+    """Tell what a folder of products holds beside them: a scene whose metadata are missing is no product."""
+    left = sorted(Path(each).name for each in set(inside) - set(products))
+    if products and left:
+        _logger.warning(
+            "open_stack() took the %d products in %s, and left out what is none that it knows: %s.",
+            len(products),
+            folder,
+            ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else ""),
+        )
 
 
 def arrange(

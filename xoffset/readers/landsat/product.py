@@ -63,6 +63,7 @@ def open_product(place: str, tile: Sequence[str] | None) -> list[Product]:
             f"open_stack() needs Landsat scenes with their metadata; got {path.name} without any file *_MTL.txt, "
             "*_MTL.xml or *_MTL.json. Fetch the whole scene, or give its images, such as 'scenes/*_B8.TIF'."
         )
+    _tell_of_bare_images(tree, names if own is None else ())
     scenes = [_LandsatScene.read(tree, name) for name in names]
     wanted: list[Product] = [scene for scene in scenes if tile is None or scene.metadata.tile in tile]
     if not wanted:
@@ -83,6 +84,26 @@ def _metadata_files(tree: Tree, *, is_flat: bool) -> list[str]:
             scene = str(PurePosixPath(name).with_name(match["scene"]))
             found.setdefault(scene, {})[match["notation"].lower()] = name
     return [next(files[notation] for notation in _NOTATIONS if notation in files) for files in found.values()]
+
+
+def _tell_of_bare_images(tree: Tree, metadata: Sequence[str]) -> None:
+    """Tell which scenes, by the names of their images, have no metadata among those of others."""
+    known = [name[: name.upper().rindex("_MTL.")].lower() for name in metadata]
+    folders = {PurePosixPath(name).parent for name in metadata}
+    bare = {
+        match[0]
+        for name in tree.names
+        if PurePosixPath(name).parent in folders
+        and name.lower().endswith((".tif", ".tiff"))
+        and (match := _NAMED.match(PurePosixPath(name).name))
+        and not name.lower().startswith(tuple(known))
+    }
+    if bare:
+        _logger.warning(
+            "open_stack() took the scenes in %s that have their metadata; there are images without any of %s.",
+            tree.place,
+            ", ".join(sorted(bare)),
+        )
 
 
 @dataclass(frozen=True)
