@@ -79,7 +79,7 @@ _NAMES: dict[str, tuple[tuple[str, Callable[[Any], Any]], ...]] = {
     "sun_elevation": (
         ("sun_elevation", _number), ("view:sun_elevation", _number), ("s2:mean_solar_zenith", _elevation),
     ),
-    "view_azimuth": (("view_azimuth", _number), ("view:azimuth", _number)),
+    "view_azimuth": (("view_azimuth", _number),),
     "view_zenith": (("view_zenith", _number), ("view:incidence_angle", _number)),
     "radiometric_offset": (("radiometric_offset", _number),),
     "quantification": (("quantification", _number),),
@@ -95,6 +95,10 @@ def told(data: xr.DataArray) -> dict[str, np.ndarray]:
             if values is not None:
                 found[name] = values
                 break
+    if "view_azimuth" not in found and all(platform_of(name) for name in found.get("platform", ("",))):
+        # by its definition toward the scene; of Sentinel-2 it is that of the products, toward the satellite
+        azimuth = _values(data, "view:azimuth", _number)
+        found |= {} if azimuth is None else {"view_azimuth": azimuth}
     if "tile" not in found:
         rows = [_values(data, f"landsat:wrs_{each}", _whole) for each in ("path", "row")]
         if rows[0] is not None and rows[1] is not None:
