@@ -455,6 +455,21 @@ def mtl_of(written):
     return written.folder / f"{written.name}_MTL.txt"
 
 
+def test_bands_that_were_cut_out(tmp_path):
+    written = write_scene(tmp_path, coefficients="chips")
+    file = written.folder / f"{written.name}_B8.TIF"
+    whole = open_stack(written.place, band="pan")
+    file.rename(file.with_name(f"{written.name}_B8_valley.tif"))
+    cut = open_stack(written.place, band="pan")
+    np.testing.assert_array_equal(cut, whole)
+    assert cut.time.values == whole.time.values
+    assert cut.scene.item() == written.name
+    assert set(whole.coords) - set(cut.coords) == {"quantification", "radiometric_offset"}
+    (written.folder / f"{written.name}_B8_other.tif").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match=r"_B8\.TIF is missing"):
+        open_stack(written.place, band="pan")
+
+
 def test_missing_files_are_named(tmp_path):
     written = write_scene(tmp_path)
     (written.folder / f"{written.name}_B8.TIF").rename(written.folder / "pan.TIF")
@@ -732,8 +747,11 @@ def test_yahtse_to_the_second(data_folder):
     np.testing.assert_allclose(stack.sun_azimuth, [159.61050887, 160.66607046])
     np.testing.assert_allclose(stack.sun_elevation, [49.49229894, 45.94985816])
     folder = Path(data_folder, "yahtse_landsat8")
-    with pytest.raises(FileNotFoundError, match=r"LC80630182016200LGN00_B8.TIF is missing"):
-        open_stack(folder, band="pan")
+    cut = open_stack(folder, band="pan", chunks=512)
+    assert cut.scene.values.tolist() == ["LC80630182016200LGN00", "LC80630182016216LGN00"]
+    xr.testing.assert_equal(cut.drop_vars("scene"), stack.drop_vars("scene"))
+    with pytest.raises(FileNotFoundError, match=r"LC80630182016200LGN00_B4.TIF is missing"):
+        open_stack(folder, band="red")
 
 
 @pytest.mark.parametrize(

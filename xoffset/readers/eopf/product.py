@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -353,8 +354,9 @@ def _check_lost(
         part = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
         if not invalid[part].all() or not store.is_missing(path, variable, chunk):
             continue
-        footprint = product._footprint(band_of(path.rpartition("/")[2]) or "")
-        seen = None
+        footprint, seen = None, None
+        with suppress(OSError):  # not even the names in it are told: it was removed
+            footprint = product._footprint(band_of(path.rpartition("/")[2]) or "")
         if footprint is not None and not _is_gone(store, footprint[0]):
             seen = arrays.sampled(*footprint, grid.part((rows, columns)), outside=0)
         if seen is None or seen.any():

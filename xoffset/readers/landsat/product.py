@@ -28,6 +28,7 @@ _NAMED = re.compile(r"(?:L[COTEM](?:0\d_[A-Z0-9]{4}_\d{6}_\d{8}|\d{14}[A-Z]{3}\d
 # Layers of angles; that of the sun is its zenith angle.
 _ANGLE_LAYERS = {"sun_azimuth": "SAA", "sun_elevation": "SZA", "view_azimuth": "VAA", "view_zenith": "VZA"}
 _LARGEST = 36000  # hundredths of degrees
+_IMAGES = (".tif", ".tiff")
 _ARCHIVES = (".tar", ".tgz", ".tar.gz", ".zip")
 
 
@@ -94,7 +95,7 @@ def _tell_of_bare_images(tree: Tree, metadata: Sequence[str]) -> None:
         match[0]
         for name in tree.names
         if PurePosixPath(name).parent in folders
-        and name.lower().endswith((".tif", ".tiff"))
+        and name.lower().endswith(_IMAGES)
         and (match := _NAMED.match(PurePosixPath(name).name))
         and not name.lower().startswith(tuple(known))
     }
@@ -139,7 +140,9 @@ class _LandsatScene:
                 "%s was taken after the scan line corrector failed: NaN in its gaps, up to 14 pixels of 30 m wide",
                 self.metadata.name,
             )
-        offset, quantification = bands.scale(name, self.metadata)
+        # values of a file that was made from that of the band need not be those
+        is_whole = self._member(self.metadata.files[name]) is not None
+        offset, quantification = bands.scale(name, self.metadata) if is_whole else (None, None)
         azimuth, zenith = self._mean_view(name)
         scene = replace(
             _scene(self.metadata),
@@ -192,7 +195,7 @@ class _LandsatScene:
 
     def _image(self, name: str, nodata: float | None) -> RasterImage:
         """Image of a band or layer, whose fill value is nodata."""
-        file = self._member(self.metadata.files[name])
+        file = self._member(self.metadata.files[name]) or self._cut(name)
         if file is None:
             raise FileNotFoundError(
                 f"open_stack() needs the files that the metadata of a scene name; {self.metadata.files[name]} is "
@@ -210,6 +213,12 @@ class _LandsatScene:
         same = [file for file in self.tree.names if file.lower().endswith(name.lower())]
         exact = [file for file in same if PurePosixPath(file) == wanted]
         found = exact or [file for file in same if file.lower() == str(wanted).lower()]
+        return found[0] if len(found) == 1 else None
+
+    def _cut(self, name: str) -> str | None:
+        """File that was cut out of that of a band and named after it, if there is one alone: `..._B8_crop.tif`."""
+        start = str(self.folder / PurePosixPath(self.metadata.files[name]).stem).lower() + "_"
+        found = [each for each in self.tree.names if each.lower().startswith(start) and each.lower().endswith(_IMAGES)]
         return found[0] if len(found) == 1 else None
 
     def _rasters_of_angles(self, grid: Grid) -> dict[str, np.ndarray]:
