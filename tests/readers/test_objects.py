@@ -451,3 +451,9 @@ def test_infinite_pixels_are_missing():
     data[0, 5, 5], data[0, 5, 6] = np.inf, -np.inf
     assert np.isnan(open_stack(data)[0, 5, 5:7]).all()
     assert int(np.isnan(open_stack(data)).sum()) == 2
+
+
+@pytest.mark.parametrize(("told", "wanted"), [("landsat-1", "LM01"), ("LANDSAT_7", "LE07"), ("landsat-9", "LC09")])
+def test_platforms_of_landsat(told, wanted):
+    data = of_stackstac().assign_coords(platform=told)
+    assert open_stack(data).platform.values.tolist() == [wanted, wanted]

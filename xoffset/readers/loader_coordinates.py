@@ -13,6 +13,9 @@ import xarray as xr
 from xoffset._options import is_number
 from xoffset.readers.eopf.metadata import geometry, platform_of
 
+# Names of Landsat satellites by their number, with the sensor most used.
+_LANDSAT = {1: "LM", 2: "LM", 3: "LM", 4: "LT", 5: "LT", 6: "LT", 7: "LE", 8: "LC", 9: "LC"}
+
 
 def _text(value: Any) -> str | None:
     return str(value) if isinstance(value, str) and value else None
@@ -37,9 +40,9 @@ def _platform(value: Any) -> str | None:
     text = _text(value)
     if text is None:
         return None
-    found = re.fullmatch(r"landsat[-_ ]?(\d)", text.strip().lower())
+    found = re.fullmatch(r"landsat[-_ ]?([1-9])", text.strip().lower())
     if found:
-        return f"{'LC' if int(found[1]) >= 8 else 'LE' if found[1] == '7' else 'LT'}0{found[1]}"
+        return f"{_LANDSAT[int(found[1])]}0{found[1]}"
     return platform_of(text) or text
 
 

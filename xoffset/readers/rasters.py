@@ -73,7 +73,8 @@ def _search(source: str) -> list[str]:
         inside = sorted(str(file) for file in path.iterdir())
         files = [file for file in inside if is_product(file)]
         images = [file for file in inside if Path(file).suffix.lower() in _SUFFIXES]
-        _tell_of_others(source, files, [*images, *(file for file in inside if Path(file).is_dir())])
+        if files:
+            _tell_of_others(source, files, without_parts(inside))
         files = files or images
         if not files:
             raise FileNotFoundError(
@@ -94,8 +95,9 @@ def _search(source: str) -> list[str]:
 
 def _tell_of_others(folder: str, products: Sequence[str], inside: Sequence[str]) -> None:
     """Tell what a folder of products holds beside them: a scene whose metadata are missing is no product."""
-    left = sorted(Path(each).name for each in set(inside) - set(products))
-    if products and left:
+    others = (Path(each) for each in inside if each not in products)
+    left = [each.name for each in others if each.is_dir() or each.suffix.lower() in _SUFFIXES]
+    if left:
         _logger.warning(
             "open_stack() took the %d products in %s, and left out what is none that it knows: %s.",
             len(products),
