@@ -551,6 +551,23 @@ def test_chunks_that_a_server_lost_are_named(tmp_path, server, zarr_format):
             open_stack(address, band="B04")
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_stores_that_were_removed_are_not_empty_images(tmp_path, server, zarr_format):
+    path = made.write(tmp_path, zarr_format=zarr_format)
+    address = f"{server.address}/{Path(path).name}"
+    lazy = [open_stack(place, band="B04", chunks=60) for place in (path, address)]
+    for file in Path(path).rglob("b04/**/*"):  # footprints and pixels alike; what describes them stays
+        if file.is_file() and not file.name.startswith((".", "zarr.json")):
+            file.unlink()
+    for stack in lazy:
+        with pytest.raises(OSError, match="was lost"):
+            stack.compute()
+    shutil.rmtree(path)
+    for stack in lazy:
+        with pytest.raises((OSError, ValueError), match=r"open_stack\(\) needs"):
+            stack.compute()
+
+
 def test_a_server_that_is_gone(tmp_path, server):
     path = made.write(tmp_path)
     address = f"{server.address}/{Path(path).name}"

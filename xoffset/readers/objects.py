@@ -139,6 +139,9 @@ def _along(data: xr.DataArray, dim: str, band: int | str | None) -> xr.DataArray
     titles = data.attrs.get("long_name")
     if isinstance(titles, (list, tuple)) and len(titles) == len(names) and band in titles:
         return data.isel({dim: list(titles).index(band)}, drop=True)
+    if "common_name" in data.coords and data["common_name"].dims == (dim,) and band not in names:
+        common = data["common_name"].values.tolist()
+        names = common if common.count(band) == 1 else names
     chosen = _chosen(band, names, f"an array with {', '.join(map(str, names[:20]))} along '{dim}'")
     return data.isel({dim: names.index(chosen)})
 
@@ -277,6 +280,8 @@ def _as_pixels(data: xr.DataArray, nodata: float | None) -> xr.DataArray:
         return wide
     fills = [float(nodata)] if nodata is not None else list(declared.fills_of(data))
     wide = data.astype(floats_for(data.dtype))
+    if data.dtype.kind == "f":
+        wide = wide.where(abs(wide) < np.inf)
     wide.attrs, wide.encoding = ({"_FillValue": fills} if fills else {}), {}
     pixels = declared.decoded(wide, "the pixels", "open_stack", wanted=None)
     pixels.attrs = {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -353,10 +355,20 @@ def _check_lost(
         part = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
         if not invalid[part].all() or not store.is_missing(path, variable, chunk):
             continue
-        footprint = product._footprint(band_of(path.rpartition("/")[2]) or "")
-        if footprint is None or arrays.sampled(*footprint, grid.part((rows, columns)), outside=0).any():
+        footprint, seen = None, None
+        with suppress(OSError):  # not even the names in it are told: it was removed
+            footprint = product._footprint(band_of(path.rpartition("/")[2]) or "")
+        if footprint is not None and not _is_gone(store, footprint[0]):
+            seen = arrays.sampled(*footprint, grid.part((rows, columns)), outside=0)
+        if seen is None or seen.any():
             where = placed(variable.dims, [(rows.start, rows.stop), (columns.start, columns.stop)], pieces)
             raise OSError(
                 f"open_stack() needs whole products; {where} of '{path}' of {product.place} is not there, and no "
                 "footprint of a detector says that it holds no data. It was lost: fetch the product again."
             )
+
+
+def _is_gone(store: zarr_stores.Store, footprint: Stored) -> bool:
+    """Whether a store has no chunk of a footprint at all, as after it was removed: some detector saw any product."""
+    counts = [range(-(-size // piece)) for size, piece in zip(footprint.shape, footprint.pieces, strict=True)]
+    return all(store.is_missing(str(footprint.name), footprint.variable, each) for each in itertools.product(*counts))
