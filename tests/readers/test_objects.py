@@ -457,3 +457,11 @@ def test_infinite_pixels_are_missing():
 def test_platforms_of_landsat(told, wanted):
     data = of_stackstac().assign_coords(platform=told)
     assert open_stack(data).platform.values.tolist() == [wanted, wanted]
+
+
+def test_common_names_of_bands_of_eopf():
+    dataset = of_odc().rename(red="b04", nir="b08")
+    np.testing.assert_array_equal(open_stack(dataset, band="nir"), open_stack(dataset, band="b08"))
+    for names in ({"b04": "B04", "b08": "B11"}, {"b04": "b04", "b08": "blue"}):  # B11 of HLS may be thermal
+        with pytest.raises(ValueError, match="band 'swir16'"):
+            open_stack(dataset.rename(names), band="swir16")

@@ -14,6 +14,7 @@ from xoffset.model import checks, declared, history, products
 from xoffset.model.dates import Date, as_dates, as_instants
 from xoffset.model.grids import agree, crs_of, geographic_message
 from xoffset.readers import arrays, dates, loader_coordinates, saved_stack
+from xoffset.readers.bands import OF_SENTINEL2
 from xoffset.readers.eopf.metadata import band_of, sensed
 from xoffset.readers.eopf.product import is_tree
 from xoffset.readers.grids import Bounds
@@ -155,6 +156,8 @@ def _chosen(band: int | str | None, offered: Sequence[Any], what: str) -> Any:
             lambda name: name == band,
             lambda name: str(name).lower() == str(band).lower(),
             lambda name: isinstance(band, str) and band_of(band) is not None and band_of(name) == band_of(band),
+            # in small letters bands are those of EOPF; in capitals HLS has them of Landsat, which are others
+            lambda name: str(name).startswith("b") and band_of(name) == OF_SENTINEL2.get(str(band).lower(), "none"),
         )
         fits = next((found for test in tests if (found := [name for name in offered if test(name)])), [])
     if len(fits) != 1:
