@@ -181,6 +181,17 @@ def test_pairs_that_were_written_are_no_stack(tmp_path):
         open_stack(tmp_path / "dx.tif")
 
 
+def test_bands_that_gdal_copied_from_netcdf(tmp_path):
+    data = with_crs(cube(dtype="float64"))
+    data.time.encoding = {"units": "hours since 2019-12-31T12:00", "dtype": "float64"}
+    save(data, tmp_path / "cube.nc", format="NETCDF4")
+    with rasterio.open(f'NETCDF:"{tmp_path / "cube.nc"}":ndvi') as file:
+        rasterio.shutil.copy(file, tmp_path / "copy.tif", driver="GTiff")
+    stack = open_stack(tmp_path / "copy.tif")
+    np.testing.assert_array_equal(stack.time, data.time)
+    np.testing.assert_array_equal(stack, data.ndvi)
+
+
 # -------------------------------------------------------------------------------------------------------------- netCDF
 
 
