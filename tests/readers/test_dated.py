@@ -137,6 +137,7 @@ def test_given_dates_one_a_band(tmp_path):
     np.testing.assert_array_equal(stack, bands[[1, 2, 0]])
     other = write(tmp_path / "other.tif", values(1))
     assert open_stack([path, other], date=[f"2020-0{k}-01" for k in range(1, 5)]).sizes["time"] == 4
+    assert open_stack([path, other], date=(f"2020-0{k}-01" for k in range(1, 5))).sizes["time"] == 4
 
 
 def test_a_band_is_one_date(tmp_path):
