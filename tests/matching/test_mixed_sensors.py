@@ -71,6 +71,8 @@ def test_native_pixel_sizes_stay_however_a_stack_is_reopened(tmp_path, ground):
         np.testing.assert_array_equal(again, stack)
         np.testing.assert_array_equal(again.native_pixel_size, sizes)
         assert again.native_pixel_size.attrs["units"] == "m"
+    fine = stack[:5].drop_vars("native_pixel_size")
+    np.testing.assert_array_equal(xoffset.open_stack([fine, stack[5:]]).native_pixel_size, sizes)
 
 
 def test_half_a_pixel_is_no_other_size(tmp_path, ground):

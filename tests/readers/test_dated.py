@@ -137,6 +137,7 @@ def test_given_dates_one_a_band(tmp_path):
     np.testing.assert_array_equal(stack, bands[[1, 2, 0]])
     other = write(tmp_path / "other.tif", values(1))
     assert open_stack([path, other], date=[f"2020-0{k}-01" for k in range(1, 5)]).sizes["time"] == 4
+    assert open_stack([path, other], date=(f"2020-0{k}-01" for k in range(1, 5))).sizes["time"] == 4
 
 
 def test_a_band_is_one_date(tmp_path):
@@ -179,6 +180,17 @@ def test_pairs_that_were_written_are_no_stack(tmp_path):
     shifts.offset.to_geotiff(tmp_path)
     with pytest.raises(ValueError, match=r"needs one band; dx.tif has bands"):
         open_stack(tmp_path / "dx.tif")
+
+
+def test_bands_that_gdal_copied_from_netcdf(tmp_path):
+    data = with_crs(cube(dtype="float64"))
+    data.time.encoding = {"units": "hours since 2019-12-31T12:00", "dtype": "float64"}
+    save(data, tmp_path / "cube.nc", format="NETCDF4")
+    with rasterio.open(f'NETCDF:"{tmp_path / "cube.nc"}":ndvi') as file:
+        rasterio.shutil.copy(file, tmp_path / "copy.tif", driver="GTiff")
+    stack = open_stack(tmp_path / "copy.tif")
+    np.testing.assert_array_equal(stack.time, data.time)
+    np.testing.assert_array_equal(stack, data.ndvi)
 
 
 # -------------------------------------------------------------------------------------------------------------- netCDF

@@ -50,11 +50,11 @@ def read(data: xr.Dataset, dim: Hashable, told: str) -> np.ndarray:
             f"open_stack() needs dates that need no guess; got '{name}' of {told} as numbers with the units "
             f"{stored.attrs.get('units')!r}. {_ADVICE}"
         )
-    return _decoded(stored, name, told, dim)
+    return decoded(stored, name, told, dim)
 
 
-def _decoded(stored: xr.Variable, name: Hashable, told: str, dim: Hashable) -> np.ndarray:
-    """Numbers with a unit and a calendar as dates."""
+def decoded(stored: xr.Variable, name: Hashable, told: str, dim: Hashable) -> np.ndarray:
+    """Numbers with a unit and a calendar as dates, datetime64[us]."""
     coder = xr.coders.CFDatetimeCoder(time_unit="us")
     try:
         found = xr.decode_cf(xr.Dataset({"time": stored.to_base_variable()}), decode_times=coder)["time"]

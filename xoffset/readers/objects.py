@@ -12,7 +12,8 @@ import xarray as xr
 
 from xoffset.model import checks, declared, history, products
 from xoffset.model.dates import Date, as_dates, as_instants
-from xoffset.model.grids import agree, crs_of, geographic_message
+from xoffset.model.grids import agree, crs_of, geographic_message, spacing
+from xoffset.model.products import NATIVE_SIZE
 from xoffset.readers import arrays, dates, loader_coordinates, saved_stack
 from xoffset.readers.bands import OF_SENTINEL2
 from xoffset.readers.eopf.metadata import band_of, sensed
@@ -335,11 +336,29 @@ def _joined(parts: Sequence[xr.DataArray]) -> xr.DataArray:
     """Arrays put together along time, with what all of them tell of their dates."""
     if len(parts) == 1:
         return parts[0]
+    parts = _with_native_sizes(parts)
     common = set.intersection(*(set(each.coords) for each in parts))
     return xr.concat(
         [each.drop_vars(set(each.coords) - common) for each in parts],
         "time", coords="minimal", compat="override", join="exact", combine_attrs="override",
     )  # fmt: skip
+
+
+def _with_native_sizes(parts: Sequence[xr.DataArray]) -> Sequence[xr.DataArray]:
+    """Arrays that all tell the size of their pixels before they were resampled, where one of them does."""
+    if not any(NATIVE_SIZE in each.coords for each in parts):
+        return parts
+    return [
+        each
+        if NATIVE_SIZE in each.coords
+        else each.assign_coords({NATIVE_SIZE: ("time", np.full(each.sizes["time"], _side(each)))})
+        for each in parts
+    ]
+
+
+def _side(data: xr.DataArray) -> float:
+    step = spacing(data, "open_stack")
+    return float(np.sqrt(abs(step.x * step.y)))
 
 
 def _check_one_grid(parts: Sequence[xr.DataArray]) -> None:

@@ -197,8 +197,9 @@ def _layers(
     if not files:
         return layers, []
     wanted = selection.of_band(files, band)
-    if not isinstance(date, str) and isinstance(date, Iterable) and len(given := list(date)) == len(files):
-        date = [given[k] for k in wanted]
+    if not isinstance(date, str) and isinstance(date, Iterable):
+        given = list(date)
+        date = [given[k] for k in wanted] if len(given) == len(files) else given
     within = {files[k]: each for k, each in wanted.items()}
     return layers, dated.layers(within, date, nodata, pixel_size)
 
