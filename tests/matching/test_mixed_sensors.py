@@ -61,6 +61,20 @@ def test_native_pixel_sizes_are_told_where_they_differ(tmp_path, ground):
     assert xoffset.open_stack(tmp_path / "stack.zarr").identical(stack)
 
 
+def test_native_pixel_sizes_stay_however_a_stack_is_reopened(tmp_path, ground):
+    stack = opened(tmp_path, ground[0].isel(x=slice(240), y=slice(240)), 6, None)
+    for name, part in (("a.nc", stack[:6]), ("b.nc", stack[6:])):
+        part.to_netcdf(tmp_path / name, engine="h5netcdf")
+    sizes = stack.native_pixel_size.values
+    pieces = xoffset.open_stack(tmp_path / "[ab].nc")
+    for again in (pieces, xoffset.open_stack(stack), xoffset.open_stack([stack[:6], stack[6:]])):
+        np.testing.assert_array_equal(again, stack)
+        np.testing.assert_array_equal(again.native_pixel_size, sizes)
+        assert again.native_pixel_size.attrs["units"] == "m"
+    fine = stack[:5].drop_vars("native_pixel_size")
+    np.testing.assert_array_equal(xoffset.open_stack([fine, stack[5:]]).native_pixel_size, sizes)
+
+
 def test_half_a_pixel_is_no_other_size(tmp_path, ground):
     for k, corner in enumerate([(5e5, 5e6), (5e5, 5e6), (500_005.0, 5e6)]):
         write(tmp_path, f"a_2020010{k + 1}.tif", drawn(ground[0][k, :240, :240], 2), 2, corner)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from xoffset._arrays.scenes.angle_grids import angles_at
 from xoffset.readers import xml
 from xoffset.readers.grids import Grid
 from xoffset.readers.sentinel2 import angle_grids
@@ -58,7 +59,11 @@ def tile(views, sun=None, corner=True, step=5000):
 
 
 def at(root, detectors, grid, band="B04"):
-    return angle_grids.angles_at(angle_grids.read_angles(root, band, "MTD_TL.xml"), detectors, grid)
+    return laid(angle_grids.read_angles(root, band, "MTD_TL.xml"), detectors, grid)
+
+
+def laid(angles, detectors, grid):
+    return angles_at(angles, detectors, grid.x_centres, grid.y_centres)
 
 
 def ones(grid, number=5):
@@ -231,13 +236,13 @@ def test_real_angles():
         for name in ("Zenith", "Azimuth")
     }
     grid = Grid(99_960.0 - 2500.0, 8_300_020.0 + 2500.0, 5000.0, -5000.0, N, N, None)  # pixels centred on the nodes
-    found = angle_grids.angles_at(angles, ones(grid), grid)
+    found = laid(angles, ones(grid), grid)
     known = np.isfinite(told["Zenith"])
     assert 20 < known.sum() < 300
     np.testing.assert_allclose(found["view_zenith"][known], told["Zenith"][known], atol=1e-4)
     np.testing.assert_allclose(found["view_azimuth"][known], told["Azimuth"][known], atol=1e-3)
     # between the nodes and the edge of a detector, some 10 km away, the view goes on without a leap
     assert np.abs(np.diff(found["view_zenith"], axis=1)).max() < 1.5
-    views = [angle_grids.angles_at(angles, ones(grid, number), grid)["view_azimuth"] for number in (3, 4, 5)]
+    views = [laid(angles, ones(grid, number), grid)["view_azimuth"] for number in (3, 4, 5)]
     means = [view[10:13].mean() for view in views]
     assert min(abs(a - b) for a, b in pairwise(means)) > 10.0

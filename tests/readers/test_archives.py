@@ -5,6 +5,7 @@ import re
 import stat
 import tarfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -231,3 +232,17 @@ def test_streams_go_forward_and_end_where_the_file_does(tmp_path, method):
         stream.seek(-2, 2)
         assert stream.read() == content[-2:]
         assert stream.read(1) == b""
+
+
+def test_compressed_tars_are_checked_to_their_last_byte(tmp_path):
+    """The checksum of a compressed tar stands at its end: of a byte that was changed on the way nothing else tells."""
+    content = np.random.default_rng(0).integers(0, 256, 50_000, dtype=np.uint8).tobytes()
+    place = Path(a_tar(tmp_path / "a.tar.gz", {"a.tif": content, "b.txt": b"text"}))
+    archives.open_tree(str(place))
+    whole = place.read_bytes()
+    for position in (len(whole) // 3, len(whole) - 6):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1
+        place.write_bytes(damaged)
+        with pytest.raises(OSError, match="damaged or cut"):
+            archives.open_tree(str(place))

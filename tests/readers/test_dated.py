@@ -3,6 +3,7 @@
 import os
 import pickle
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import dask
@@ -136,6 +137,7 @@ def test_given_dates_one_a_band(tmp_path):
     np.testing.assert_array_equal(stack, bands[[1, 2, 0]])
     other = write(tmp_path / "other.tif", values(1))
     assert open_stack([path, other], date=[f"2020-0{k}-01" for k in range(1, 5)]).sizes["time"] == 4
+    assert open_stack([path, other], date=(f"2020-0{k}-01" for k in range(1, 5))).sizes["time"] == 4
 
 
 def test_a_band_is_one_date(tmp_path):
@@ -178,6 +180,17 @@ def test_pairs_that_were_written_are_no_stack(tmp_path):
     shifts.offset.to_geotiff(tmp_path)
     with pytest.raises(ValueError, match=r"needs one band; dx.tif has bands"):
         open_stack(tmp_path / "dx.tif")
+
+
+def test_bands_that_gdal_copied_from_netcdf(tmp_path):
+    data = with_crs(cube(dtype="float64"))
+    data.time.encoding = {"units": "hours since 2019-12-31T12:00", "dtype": "float64"}
+    save(data, tmp_path / "cube.nc", format="NETCDF4")
+    with rasterio.open(f'NETCDF:"{tmp_path / "cube.nc"}":ndvi') as file:
+        rasterio.shutil.copy(file, tmp_path / "copy.tif", driver="GTiff")
+    stack = open_stack(tmp_path / "copy.tif")
+    np.testing.assert_array_equal(stack.time, data.time)
+    np.testing.assert_array_equal(stack, data.ndvi)
 
 
 # -------------------------------------------------------------------------------------------------------------- netCDF
@@ -420,6 +433,38 @@ def test_dates_of_a_cube_as_texts(tmp_path):
     data = cube().assign_coords(time=["2020-01-17", "2020-02-17", "17.3.2020"])
     with pytest.raises(ValueError, match=r"date in ISO 8601 as each 'time' of 'ndvi' of bad.nc"):
         open_stack(save(data, tmp_path / "bad.nc"))
+
+
+@pytest.mark.parametrize("engine", ["h5netcdf", "scipy"])
+def test_dates_beside_the_axis_of_numbered_images(tmp_path, engine):
+    data = cube().rename_dims(time="scene").reset_index("time").assign_coords(scene=[5, 6, 7])
+    data = data.assign_coords(line=("y", 0.1 * np.arange(SHAPE[0]), {"units": "seconds since 2020-01-01"}))
+    stack = open_stack(save(data, tmp_path / "cube.nc", engine=engine))
+    np.testing.assert_array_equal(stack.time, data.time)
+    np.testing.assert_array_equal(stack, data.ndvi)
+    # of two the one that is called so counts, and none of them where nothing tells
+    other = data.assign_coords(made=("scene", data.time.values + np.timedelta64(9, "D")))
+    np.testing.assert_array_equal(open_stack(save(other, tmp_path / "two.nc", engine=engine)).time, data.time)
+    other = other.rename(time="seen")
+    del other.seen.attrs["standard_name"]
+    with pytest.raises(ValueError, match=r"needs one band; three\.nc has bands"):
+        open_stack(save(other, tmp_path / "three.nc", engine=engine))
+
+
+def test_dates_of_a_classic_file_as_letters(tmp_path):
+    data = cube().assign_coords(time=np.array(["2020-01-17", "2020-02-17T10:30", "20200317"], dtype="S"))
+    stack = open_stack(save(data, tmp_path / "cube.nc", engine="scipy"))
+    assert stack.time.values[1:].tolist() == [datetime(2020, 2, 17, 10, 30), datetime(2020, 3, 17)]
+
+
+@pytest.mark.parametrize("units", ["milliseconds since 2020-01-01", "microseconds since 1970-01-01"])
+def test_values_out_of_range_do_not_count_whatever_the_unit_of_time(tmp_path, units):
+    data = with_crs(cube(dtype="int16", valid_range=np.array([3, 900], dtype="int16")))
+    data.ndvi[:] = np.arange(data.ndvi.size).reshape(data.ndvi.shape)
+    data.time.encoding = {"units": units, "dtype": "int64"}
+    stack = open_stack(save(data, tmp_path / "cube.nc"))
+    np.testing.assert_array_equal(stack, data.ndvi.where((data.ndvi >= 3) & (data.ndvi <= 900)))
+    assert stack.dtype == np.float32
 
 
 @pytest.mark.parametrize(

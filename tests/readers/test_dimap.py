@@ -112,6 +112,13 @@ def test_of_two_resolutions_the_finest(tmp_path):
     np.testing.assert_array_equal(open_stack(tmp_path, band="red")[0], fine[0])
 
 
+def test_the_folder_of_a_delivery_is_one_place(tmp_path):
+    path, pixels = products.write(tmp_path / "order" / "PROD_PHR1A_001")
+    for folder in (path.parents[1], tmp_path / "order"):
+        (folder / "VOL_PHR.XML").write_text("<Dimap_Document/>")
+    np.testing.assert_array_equal(open_stack(tmp_path / "order", band="red")[0], pixels[0])
+
+
 def test_two_passes_in_one_folder(tmp_path):
     for time, index in zip(TIMES, ("1A", "1B"), strict=True):
         products.write(tmp_path, time=time, mission=("PHR", index))

@@ -449,7 +449,7 @@ def test_coordinates_half_a_pixel_off_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"0\.5 px apart"):
         open_stack(path, band="B04")
     group["x"][3] = 0
-    with pytest.raises(ValueError, match="evenly spaced"):
+    with pytest.raises(ValueError, match=r"even steps.*damaged"):
         open_stack(path, band="B04")
 
 
@@ -549,6 +549,23 @@ def test_chunks_that_a_server_lost_are_named(tmp_path, server, zarr_format):
         chunk.unlink() if damage is None else chunk.write_bytes(damage)
         with pytest.raises(OSError, match="chunk 1/0"):
             open_stack(address, band="B04")
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_stores_that_were_removed_are_not_empty_images(tmp_path, server, zarr_format):
+    path = made.write(tmp_path, zarr_format=zarr_format)
+    address = f"{server.address}/{Path(path).name}"
+    lazy = [open_stack(place, band="B04", chunks=60) for place in (path, address)]
+    for file in Path(path).rglob("b04/**/*"):  # footprints and pixels alike; what describes them stays
+        if file.is_file() and not file.name.startswith((".", "zarr.json")):
+            file.unlink()
+    for stack in lazy:
+        with pytest.raises(OSError, match="was lost"):
+            stack.compute()
+    shutil.rmtree(path)
+    for stack in lazy:
+        with pytest.raises((OSError, ValueError), match=r"open_stack\(\) needs"):
+            stack.compute()
 
 
 def test_a_server_that_is_gone(tmp_path, server):

@@ -455,6 +455,21 @@ def mtl_of(written):
     return written.folder / f"{written.name}_MTL.txt"
 
 
+def test_bands_that_were_cut_out(tmp_path):
+    written = write_scene(tmp_path, coefficients="chips")
+    file = written.folder / f"{written.name}_B8.TIF"
+    whole = open_stack(written.place, band="pan")
+    file.rename(file.with_name(f"{written.name}_B8_valley.tif"))
+    cut = open_stack(written.place, band="pan")
+    np.testing.assert_array_equal(cut, whole)
+    assert cut.time.values == whole.time.values
+    assert cut.scene.item() == written.name
+    assert set(whole.coords) - set(cut.coords) == {"quantification", "radiometric_offset"}
+    (written.folder / f"{written.name}_B8_other.tif").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match=r"_B8\.TIF is missing"):
+        open_stack(written.place, band="pan")
+
+
 def test_missing_files_are_named(tmp_path):
     written = write_scene(tmp_path)
     (written.folder / f"{written.name}_B8.TIF").rename(written.folder / "pan.TIF")
@@ -732,5 +747,44 @@ def test_yahtse_to_the_second(data_folder):
     np.testing.assert_allclose(stack.sun_azimuth, [159.61050887, 160.66607046])
     np.testing.assert_allclose(stack.sun_elevation, [49.49229894, 45.94985816])
     folder = Path(data_folder, "yahtse_landsat8")
-    with pytest.raises(FileNotFoundError, match=r"LC80630182016200LGN00_B8.TIF is missing"):
-        open_stack(folder, band="pan")
+    cut = open_stack(folder, band="pan", chunks=512)
+    assert cut.scene.values.tolist() == ["LC80630182016200LGN00", "LC80630182016216LGN00"]
+    xr.testing.assert_equal(cut.drop_vars("scene"), stack.drop_vars("scene"))
+    with pytest.raises(FileNotFoundError, match=r"LC80630182016200LGN00_B4.TIF is missing"):
+        open_stack(folder, band="red")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.replace(b"\n", b"\r\n"),
+        lambda content: content.replace(b"  ", b"\t").replace(b" = ", b"\t=\t"),
+        lambda content: content.replace(b"\nEND\n", b"\n"),
+        lambda content: content.lower(),
+        lambda content: b"\xef\xbb\xbf" + content,
+        lambda content: content.decode().encode("utf-16"),
+        lambda content: content.replace(
+            b"  GROUP = PRODUCT_CONTENTS\n", b'  GROUP = PRODUCT_CONTENTS\n  ORIGIN = "Geogr\xe1fico"\n', 1
+        ),
+    ],
+)
+def test_metadata_that_went_through_other_programs(tmp_path, change):
+    written = write_scene(tmp_path)
+    plain = open_stack(written.place, band="pan")
+    content = mtl_of(written).read_bytes()
+    mtl_of(written).write_bytes(change(content))
+    assert mtl_of(written).read_bytes() != content
+    xr.testing.assert_identical(open_stack(written.place, band="pan"), plain)
+
+
+def test_scenes_without_metadata_beside_others_are_told(tmp_path, caplog):
+    for root, is_flat in ((tmp_path / "flat", True), (tmp_path / "folders", False)):
+        whole = write_scene(root, is_flat=is_flat)
+        bare = write_scene(root, is_flat=is_flat, time="2016-08-03T20:37:09")
+        mtl_of(bare).unlink()
+        caplog.clear()
+        assert open_stack(root, band="pan").scene.values.tolist() == [whole.name]
+        assert bare.name[:25] in caplog.text
+    caplog.clear()
+    open_stack(whole.place, band="pan")
+    assert not caplog.text

@@ -425,3 +425,43 @@ def test_the_real_odc_stac(rasters):
         np.testing.assert_array_equal(stack, as_floats(numbers()))
         np.testing.assert_array_equal(stack.x, X)
         np.testing.assert_array_equal(stack.time.values, TIMES.astype("M8[us]"))
+
+
+def test_bands_of_stackstac_by_their_common_names():
+    data = xr.concat([of_stackstac(), of_stackstac() + 1], "band").assign_attrs(of_stackstac().attrs)
+    data = data.assign_coords(band=["B04", "B08"], common_name=("band", ["red", "nir"]))
+    data.name = of_stackstac().name
+    for name, band in (("red", "B04"), ("nir", "B08")):
+        np.testing.assert_array_equal(open_stack(data, band=name), open_stack(data, band=band))
+    assert not np.array_equal(open_stack(data, band="red"), open_stack(data, band="nir"), equal_nan=True)
+    with pytest.raises(ValueError, match="band 'blue'"):
+        open_stack(data, band="blue")
+
+
+def test_view_azimuths_whose_sense_is_not_known_are_left_out():
+    """By its definition view:azimuth points from the satellite to the scene; Sentinel-2 items copy the other sense."""
+    data = of_stackstac().assign_coords({"view:azimuth": 100.0})
+    assert open_stack(data).view_azimuth.values.tolist() == [100.0, 100.0]
+    assert "view_azimuth" not in open_stack(data.assign_coords(platform="landsat-8")).coords
+    assert "view_azimuth" not in open_stack(data.drop_vars("platform")).coords
+
+
+def test_infinite_pixels_are_missing():
+    data = of_odc().red.astype("f4").assign_attrs(nodata=np.nan)
+    data[0, 5, 5], data[0, 5, 6] = np.inf, -np.inf
+    assert np.isnan(open_stack(data)[0, 5, 5:7]).all()
+    assert int(np.isnan(open_stack(data)).sum()) == 2
+
+
+@pytest.mark.parametrize(("told", "wanted"), [("landsat-1", "LM01"), ("LANDSAT_7", "LE07"), ("landsat-9", "LC09")])
+def test_platforms_of_landsat(told, wanted):
+    data = of_stackstac().assign_coords(platform=told)
+    assert open_stack(data).platform.values.tolist() == [wanted, wanted]
+
+
+def test_common_names_of_bands_of_eopf():
+    dataset = of_odc().rename(red="b04", nir="b08")
+    np.testing.assert_array_equal(open_stack(dataset, band="nir"), open_stack(dataset, band="b08"))
+    for names in ({"b04": "B04", "b08": "B11"}, {"b04": "b04", "b08": "blue"}):  # B11 of HLS may be thermal
+        with pytest.raises(ValueError, match="band 'swir16'"):
+            open_stack(dataset.rename(names), band="swir16")

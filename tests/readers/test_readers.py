@@ -190,6 +190,14 @@ def test_two_acquisitions_in_one_name_are_ambiguous():
         dates.scenes([name], None)
 
 
+def test_what_programs_write_beside_images_is_passed_over(tmp_path):
+    image = pixels()
+    write(tmp_path / "a_20200101.tif", image)
+    for end in (".aux.xml", ".ovr", ".msk"):
+        (tmp_path / f"a_20200101.tif{end}").write_bytes(b"no image")
+    np.testing.assert_array_equal(open_stack(tmp_path / "a_*")[0], image)
+
+
 @pytest.mark.parametrize(
     ("name", "pattern", "when"),
     [

@@ -423,6 +423,30 @@ def test_another_crs_is_refused(tmp_path, kind):
                 function(truth.path, like)
 
 
+def test_another_crs_is_refused_of_every_product(tmp_path):
+    """Numbers of another zone may be those of the image, and mean another place."""
+    import dimap_products
+    import planetscope_products
+    import pyproj
+    from landsat_products import write_scene
+
+    landsat = write_scene(tmp_path / "landsat", has_angles=True).place
+    planet = tmp_path / "planet"
+    planetscope_products.write(planet, "20190811_103012_1032")
+    dimap_products.write(tmp_path / "dimap")
+    for place, function in (
+        (landsat, xoffset.class_layer),
+        (planet, xoffset.class_layer),
+        (planet, xoffset.angles),
+        (tmp_path / "dimap", xoffset.angles),
+    ):
+        stack = xoffset.open_stack(place, band="red")
+        function(place, like=stack)
+        other = stack.drop_vars("spatial_ref").assign_coords(spatial_ref=spatial_ref(pyproj.CRS.from_epsg(32660)))
+        with pytest.raises(ValueError, match=r"needs a grid in the CRS of the product; got .* 60N.*reproject_match"):
+            function(place, like=other)
+
+
 def test_wrong_bands_are_refused(written):
     folder, _, stack = written
     for band, message in ((None, "needs one band"), ("B99", "needs band 'B99'"), ("green", "needs band 'green'")):

@@ -146,6 +146,17 @@ def test_a_number_of_landsat_is_another_band_on_another_sensor():
     with pytest.raises(ValueError, match=r"B4 of LC08 \[red\] \(1 scene\), B4 of LE07 \[nir08\] \(1 scene\)"):
         chosen([new, layer(8, platform="LE07", band="B4", **facts)])
     assert len(chosen([new, layer(8, platform="LE07", band="B3", **facts)])) == 2
+    # of other families too, in products and in files; infrared goes by two names
+    own = {"tile": "32TMR", "band": "B04"}
+    assert len(chosen([new, layer(8, **own)])) == 2
+    other = layer(9, platform="LE07", band="B4", **facts)
+    for products, files in (([other, layer(8, **own)], []), ([], [other, layer(8, **own)])):
+        with pytest.raises(ValueError, match=r"B4 of LE07 \[nir08\].*B04 of S2A \[red\].*other light under one number"):
+            chosen(products, files=files)
+    old = layer(9, platform="LM03", band="B5", **facts)
+    with pytest.raises(ValueError, match=r"B5 of LM03 \[red\] and B5 of LC08"):
+        chosen([old, layer(platform="LC08", band="B5", **facts)])
+    assert len(chosen([layer(8, tile="32TMR", band="B8A"), layer(platform="LC08", band="B5", **facts)])) == 2
 
 
 @pytest.mark.parametrize(
@@ -451,3 +462,14 @@ def test_sentinel2_and_landsat_in_one_stack(tmp_path):
     np.testing.assert_array_equal(open_stack(tmp_path, band="red", align="cubic", chunks=50), stack)
     only = open_stack(tmp_path, band="red", align="cubic", orbit=[8, 63], tile=["07VEH", "063018"])
     np.testing.assert_array_equal(only, stack)
+
+
+def test_satellites_without_the_band_are_told(tmp_path, caplog):
+    for name in ("T31TGK_20200717T103031_B08", "LC08_L1TP_196030_20200718_20200722_01_T1_B5"):
+        write(tmp_path / f"{name}.tif", pixels())
+    with caplog.at_level(logging.WARNING):
+        assert open_stack(tmp_path, band="nir").sizes["time"] == 1
+    assert "no file of Landsat shows band 'nir'; left out are those of nir08" in caplog.text
+    caplog.clear()
+    assert open_stack(tmp_path / "T31*", band="nir").sizes["time"] == 1
+    assert not caplog.records

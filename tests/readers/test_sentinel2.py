@@ -290,7 +290,7 @@ def test_processing_time_and_masks(tmp_path):
     assert product.tile_metadata.find(".//Sun_Angles_Grid") is not None
     raster = only(safe_products.write(tmp_path, as_zip=True).path).mask("DETFOO", "B11")
     assert raster.is_raster
-    with rasterio.open(raster.path) as dataset:
+    with rasterio.open(raster.tree.gdal_path(raster.name)) as dataset:
         np.testing.assert_array_equal(dataset.read(1), truth.detectors["20m"])
 
 

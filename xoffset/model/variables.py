@@ -338,9 +338,9 @@ TRAJECTORY = _table(
 ANGLES = _table(
     _TIME_MAPS,
     {
-        "sun_azimuth": ("degree", "direction toward the sun, clockwise from north"),
+        "sun_azimuth": ("degree", "direction toward the sun, clockwise from true north"),
         "sun_elevation": ("degree", "height of the sun above the horizon"),
-        "view_azimuth": ("degree", "direction toward the satellite, clockwise from north"),
+        "view_azimuth": ("degree", "direction toward the satellite, clockwise from true north"),
         "view_zenith": ("degree", "angle between the satellite and the zenith"),
     },
     periods={"sun_azimuth": _TURN, "view_azimuth": _TURN},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from typing import Literal
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import _options
-from xoffset.model import checks, products
+from xoffset.model import checks, platforms, products
 from xoffset.model.dates import Duration, as_dates, as_duration, as_event
 
 _logger = logging.getLogger(__name__)
@@ -154,20 +153,9 @@ def _classes(stack: xr.DataArray, option: str, wanted: bool | None) -> np.ndarra
     shape = stack["time"].shape
     values = np.broadcast_to(np.asarray(stack[name].values), shape).ravel()
     if option == "same_orbit" and "platform" in stack.coords:
-        platforms = np.broadcast_to(np.asarray(stack["platform"].values), shape).ravel()
-        return np.array([f"{_family(str(each))} {value}" for each, value in zip(platforms, values, strict=True)])
+        names = np.broadcast_to(np.asarray(stack["platform"].values), shape).ravel()
+        return np.array([f"{platforms.family(str(each))} {value}" for each, value in zip(names, values, strict=True)])
     return values
-
-
-def _family(platform: str) -> str:
-    """Satellites whose orbits are numbered alike: S2A and S2B, LC08 and LE07; Landsat 1 to 3 had others."""
-    name = platform.lower()
-    if re.match(r"s(entinel-?)?2", name):
-        return "Sentinel-2"
-    if landsat := re.match(r"l(?:andsat-?|[a-z])0?(\d)", name):
-        return "Landsat 1 to 3" if landsat[1] in "123" else "Landsat"
-    letters = re.match(r"[a-z]+", name)
-    return letters[0] if letters else name
 
 
 def _tell_of_lost_dates(time: np.ndarray, ends: np.ndarray, keep: np.ndarray, same: np.ndarray, option: str) -> None:

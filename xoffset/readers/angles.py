@@ -38,8 +38,8 @@ def angles(source: PathLike | Iterable[PathLike], *, like: xr.DataArray, band: s
     -------
     xarray.Dataset
         `sun_azimuth`, `sun_elevation`, `view_azimuth`, `view_zenith` (time, y, x), float32 [degree], NaN where unknown,
-        such as where no detector saw the pixel. Azimuths are clockwise from north as the product has it, toward sun and
-        satellite. Lazy if the stack is, one date a block.
+        such as where no detector saw the pixel. Azimuths are clockwise from true north, toward sun and satellite. Lazy
+        if the stack is, one date a block.
 
     Raises
     ------

@@ -32,6 +32,8 @@ _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".
 # Text of a compressed tar that is kept when its names are listed, since going back means inflating it all again.
 _TEXTS = (".xml", ".txt", ".json", ".safe", ".gml")
 _SMALL = 2**20
+# Bytes that are read at once of what is looked at for its checksum alone.
+_PIECE = 2**20
 # GDAL knows files in a tar only by names that are shorter; others by where they begin and how long they are.
 _LONG = 100
 
@@ -284,6 +286,9 @@ def _opened_tar(place: str, kind: str, most: int | None = None) -> Iterator[tarf
             bound = most or max(_HARMLESS, _MOST_INFLATED * Path(place).stat().st_size)
             with _Bounded(raw, place, bound) as unzipped, tarfile.open(fileobj=unzipped, mode="r:") as archive:
                 yield archive
+                # the checksum of all content stands at its end
+                while most is None and unzipped.read(_PIECE):
+                    pass
 
 
 class _Bounded(GzipFile):

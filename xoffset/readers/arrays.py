@@ -16,11 +16,11 @@ from xoffset.model.grids import agree, crs_of
 from xoffset.readers import grids, positions
 from xoffset.readers.eopf.zarr_stores import as_mapping
 from xoffset.readers.grids import Grid, Window
+from xoffset.readers.scenes import floats_for
 from xoffset.readers.stored import Stored
 
 if TYPE_CHECKING:
     import pyproj
-    from rasterio.crs import CRS
 
 _PACKING = ("scale_factor", "add_offset")
 _FILLS = ("_FillValue", "fill_value", "missing_value")
@@ -100,8 +100,7 @@ def decoded(variable: xr.Variable, *, nodata: float | None, zero: bool) -> Decod
         declared.append(0)
     numbers = sorted({float(number) for each in declared for number in np.ravel(each).tolist() if is_number(number)})
     fills = _as_decoded(numbers, packing, stored, fresh.dtype)
-    is_small = stored.itemsize <= (4 if stored.kind == "f" else 2)
-    return Decoded(fresh, fills, np.dtype(np.float32 if is_small else np.float64), bool(packing) or is_float)
+    return Decoded(fresh, fills, floats_for(stored), bool(packing) or is_float)
 
 
 def _packing(attrs: Mapping[Any, Any]) -> dict[str, Any]:
@@ -162,23 +161,14 @@ def grid_of(data: xr.DataArray, crs: pyproj.CRS | None, name: str) -> Grid:
         If the coordinates are not there or not evenly spaced, if the array says elsewhere that it lies differently, or
         if its CRS is not in metres.
     """
-    starts = []
     for axis in ("x", "y"):
         if axis not in data.coords or data[axis].dims != (axis,):
             raise ValueError(
                 f"open_stack() needs coordinates x and y [m]; {name} has none on '{axis}'. Open the whole group with "
                 "its coordinates, or write it again."
             )
-        centres = np.asarray(data[axis].values, dtype=np.float64)
-        step = float(centres[-1] - centres[0]) / max(centres.size - 1, 1)
-        if not step or not np.isfinite(step) or np.abs(np.diff(centres) - step).max() > 1e-3 * abs(step):
-            raise ValueError(
-                f"open_stack() needs evenly spaced pixels; '{axis}' of {name} goes from {centres[0]:g} to "
-                f"{centres[-1]:g} in {centres.size} uneven steps, or has one pixel. It is damaged: fetch it again."
-            )
-        starts.append((float(centres[0]) - step / 2, step, centres.size))
-    (left, dx, width), (top, dy, height) = starts
-    grid = Grid(left, top, dx, dy, width, height, as_rasterio(_crs_of(data, crs, name)))
+    advice = "It is damaged: fetch it again."
+    grid = grids.of_centres(data["x"].values, data["y"].values, _crs_of(data, crs, name), name, advice)
     _check_place(data, grid, name)
     grids.check_crs(grid, name)
     return grid
@@ -198,14 +188,6 @@ def _crs_of(data: xr.DataArray, crs: pyproj.CRS | None, name: str) -> pyproj.CRS
             "It is damaged: fetch it again."
         )
     return found
-
-
-def as_rasterio(crs: pyproj.CRS) -> CRS:
-    """CRS of pyproj as one of rasterio."""
-    from rasterio.crs import CRS
-
-    code = crs.to_epsg()
-    return CRS.from_wkt(crs.to_wkt()) if code is None else CRS.from_epsg(code)
 
 
 def _check_place(data: xr.DataArray, grid: Grid, name: str) -> None:

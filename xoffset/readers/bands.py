@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from xoffset.model import platforms
+from xoffset.model.platforms import LANDSAT, OLD_LANDSAT, SENTINEL2
 from xoffset.readers.landsat import bands as landsat_bands
 from xoffset.readers.scenes import Scene
-
-SENTINEL2, LANDSAT = "Sentinel-2", "Landsat"
 
 # Bands of Sentinel-2 by their common names.
 OF_SENTINEL2 = {
@@ -17,31 +17,34 @@ OF_SENTINEL2 = {
 
 
 def family(platform: str | None) -> str:
-    """Satellites whose scenes are alike: "Sentinel-2", "Landsat", or the letters that the name of others starts with.
-
-    Names that tell no platform are those of band files of Sentinel-2.
-    """
-    if platform is None or re.fullmatch(r"S2[A-Z]", platform):
-        return SENTINEL2
-    if re.fullmatch(r"L[A-Z]\d\d", platform):
-        return LANDSAT
-    letters = re.match(r"[A-Za-z-]+", platform)
-    return letters[0] if letters else platform
+    """Satellites whose scenes are alike; names that tell no platform are those of band files of Sentinel-2."""
+    return SENTINEL2 if platform is None else platforms.family(platform)
 
 
-def common_name(scene: Scene) -> str | None:
-    """Name of a scene's band that is the same over all sensors, such as "red"; its own name if there is none."""
+def common_names(scene: Scene) -> tuple[str, ...]:
+    """Names of a scene's band that are the same over all sensors, such as "red"; its own name if there is none."""
     if scene.band is None:
-        return None
+        return ()
     kind = family(scene.platform)
     names: dict[str, str] = {}
     number = scene.band
     if kind == SENTINEL2:
         names = OF_SENTINEL2
-    elif kind == LANDSAT and scene.platform:
+    elif kind in (LANDSAT, OLD_LANDSAT) and scene.platform:
         names = landsat_bands.common(scene.platform)
         number = re.sub(r"^(SR|ST)_|_VCID_\d$", "", number)
-    return {band: name for name, band in names.items()}.get(number, number)
+    return tuple(name for name, band in names.items() if band == number) or (number,)
+
+
+def common_name(scene: Scene) -> str | None:
+    """One name of a scene's band that is the same over all sensors."""
+    return next(reversed(common_names(scene)), None)
+
+
+def number(scene: Scene) -> str | None:
+    """Number of a band of Sentinel-2 or Landsat, "4" of B04 and SR_B4; None of other names and sensors."""
+    found = re.fullmatch(r"(?:SR_|ST_)?B0?(\d+A?)", scene.band or "")
+    return found[1] if found and family(scene.platform) in (SENTINEL2, LANDSAT, OLD_LANDSAT) else None
 
 
 def described(scene: Scene) -> str:

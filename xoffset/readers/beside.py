@@ -17,7 +17,7 @@ from xoffset.model import checks, products
 from xoffset.model.dates import as_dates
 from xoffset.model.grids import crs_of, spacing
 from xoffset.model.tables import Table
-from xoffset.readers.grids import Grid
+from xoffset.readers.grids import Grid, as_rasterio
 from xoffset.readers.products import is_product, open_products
 from xoffset.readers.rasters import PathLike, find
 from xoffset.readers.scenes import Product, Scene
@@ -68,15 +68,12 @@ def products_of(source: PathLike | Iterable[PathLike], like: xr.DataArray, calle
 
 
 def _grid_of(like: xr.DataArray, caller: str) -> Grid:
-    from rasterio.crs import CRS
-
     crs, step = crs_of(like), spacing(like, caller)
     if crs is None:
         raise ValueError(
             f"{caller}() needs a stack with a CRS, to lay the product on its grid; got none. Take the stack that "
             "open_stack() made of the products, or assign it: stack.rio.write_crs('EPSG:32632')."
         )
-    code = crs.to_epsg()
     return Grid(
         float(like["x"].values[0]) - step.x / 2,
         float(like["y"].values[0]) - step.y / 2,
@@ -84,7 +81,7 @@ def _grid_of(like: xr.DataArray, caller: str) -> Grid:
         step.y,
         like.sizes["x"],
         like.sizes["y"],
-        CRS.from_wkt(crs.to_wkt()) if code is None else CRS.from_epsg(code),
+        as_rasterio(crs),
     )
 
 

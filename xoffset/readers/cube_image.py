@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from xoffset._blocks.threads import LastRead
-from xoffset.readers import files, grids
+from xoffset.readers import files
 from xoffset.readers.grids import Grid, Window
+from xoffset.readers.scenes import floats_for
 from xoffset.readers.stored import Stored
 
 # Most memory that chunks with other dates may take, bytes.
@@ -52,9 +53,7 @@ class CubeImage:
     @property
     def result_dtype(self) -> np.dtype:
         """Type that holds every stored value and NaN."""
-        dtype = self.source.dtype
-        is_small = dtype.itemsize <= (4 if dtype.kind == "f" else 2)
-        return np.dtype(np.float32 if is_small else np.float64)
+        return floats_for(self.source.dtype)
 
     def read(self, window: Window) -> np.ndarray:
         """Pixels of a window (rows, columns) as floats, NaN where they do not count."""
@@ -95,40 +94,3 @@ class CubeImage:
             return self.source.raw(key)
         inside = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(key, whole, strict=True))
         return self.block.values(tuple(whole), self.source.raw)[inside]
-
-
-def grid_of(x: np.ndarray, y: np.ndarray, grid_crs: object, name: str) -> Grid:
-    """Grid of pixel centres x and y [m], which are to be in even steps; rows run as y does.
-
-    The error for uneven ones names the variable or file.
-    """
-    corners = []
-    for axis, centres in (("x", x), ("y", y)):
-        values = np.asarray(centres, dtype=np.float64)
-        step = float(values[-1] - values[0]) / (values.size - 1) if values.size > 1 else np.nan
-        # single precision has not the digits for the places of pixels
-        rounding = np.spacing(np.abs(np.asarray(centres)).max(initial=0)) if centres.dtype.kind == "f" else 0.0
-        allowed = max(grids.LATTICE_TOLERANCE * abs(step), float(rounding))
-        if not (step and np.abs(values - (values[0] + step * np.arange(values.size))).max(initial=0.0) <= allowed):
-            steps = np.diff(values) if values.size > 1 else np.array([np.nan])
-            raise ValueError(
-                f"open_stack() needs pixel centres in even steps; got '{axis}' of {name} with {values.size} values in "
-                f"steps from {steps.min():g} to {steps.max():g}. Resample it to a regular grid first: "
-                "data.rio.reproject('EPSG:...')."
-            )
-        corners.append((float(values[0]) - step / 2, step, values.size))
-    (left, dx, width), (top, dy, height) = corners
-    if dx < 0:
-        raise ValueError(
-            f"open_stack() needs columns from west to east; got {name} with x from {x[0]:.10g} down to {x[-1]:.10g}. "
-            "Turn it with xarray: data.sortby('x')."
-        )
-    grid = Grid(left, top, dx, dy, width, height, None)
-    return grid if grid_crs is None else replace(grid, crs=_as_rasterio(grid_crs))
-
-
-def _as_rasterio(crs: object) -> object:
-    """CRS of pyproj as one of rasterio."""
-    from rasterio.crs import CRS
-
-    return CRS.from_wkt(crs.to_wkt())  # type: ignore[attr-defined]

@@ -12,10 +12,10 @@ import numpy as np
 import xarray as xr
 
 from xoffset.model import declared
-from xoffset.model.dates import as_instant, datetimes_from
 from xoffset.model.grids import crs_of
-from xoffset.readers import files, grids
-from xoffset.readers.cube_image import CubeImage, grid_of
+from xoffset.model.products import NATIVE_SIZE
+from xoffset.readers import cube_dates, files, grids
+from xoffset.readers.cube_image import CubeImage
 from xoffset.readers.grids import Grid
 from xoffset.readers.open_result import HDF
 from xoffset.readers.scenes import Layer, Scene
@@ -36,7 +36,7 @@ _KNOWN: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("platform", "tile", "level", "geometry"), (str,)),
     "relative_orbit": (int,),
     **dict.fromkeys(("sun_azimuth", "sun_elevation", "view_azimuth", "view_zenith"), (int, float)),
-    **dict.fromkeys(("radiometric_offset", "quantification"), (int, float)),
+    **dict.fromkeys(("radiometric_offset", "quantification", NATIVE_SIZE), (int, float)),
 }
 
 
@@ -170,7 +170,7 @@ def _kind(data: xr.Dataset, dim: Hashable) -> str:
     attrs = data.variables[dim].attrs if dim in data.variables else {}
     meaning, axis = (str(attrs.get(name, "")).strip().lower() for name in ("standard_name", "axis"))
     unit = str(attrs.get("units", "")).strip().lower()
-    if meaning == "time" or axis == "t" or " since " in unit:
+    if dim in data.variables and cube_dates.is_time(data.variables[dim]):
         return "time"
     for kind in ("angle", "x", "y"):
         if meaning in _NAMES[kind]:
@@ -179,7 +179,8 @@ def _kind(data: xr.Dataset, dim: Hashable) -> str:
         return "angle"
     if axis in ("x", "y"):
         return axis
-    return next((kind for kind, names in _NAMES.items() if str(dim).lower() in names), "")
+    named = next((kind for kind, names in _NAMES.items() if str(dim).lower() in names), "")
+    return named or ("time" if cube_dates.beside(data, dim) else "")
 
 
 def _no_plane(told: str, data: xr.Dataset, plane: Sequence[Hashable]) -> str:
@@ -221,7 +222,8 @@ def _grid(cube: Cube, pixel_size: float | None) -> Grid:
         )
     named = {name: (name, axis.values, axis.attrs) for name, axis in axes.items()}
     metres = declared.in_metres(xr.Dataset(coords=named), "open_stack")
-    grid = grid_of(metres["x"].values, metres["y"].values, crs, cube.told)
+    advice = "Resample it to a regular grid first: data.rio.reproject('EPSG:...')."
+    grid = grids.of_centres(metres["x"].values, metres["y"].values, crs, cube.told, advice)
     if not is_stated:
         _check_side(cube, grid, pixel_size)
     grids.check_crs(grid, Path(cube.path).name)
@@ -260,56 +262,15 @@ def _check_side(cube: Cube, grid: Grid, pixel_size: float | None) -> None:
         )
 
 
-# ---------------------------------------------------------------------------------------------------------------- dates
-
-
-def _dates(cube: Cube) -> np.ndarray:
-    """Dates of the axis of time, datetime64[us]."""
-    if cube.time not in cube.data.variables:
-        raise ValueError(
-            f"open_stack() needs dates; got {cube.told} with the axis '{cube.time}' and no coordinate of it. "
-            "Give one date an image, in their order: date=['2020-07-17', ...]."
-        )
-    stored = cube.data.variables[cube.time]
-    advice = "Give one date an image, in their order: date=['2020-07-17', ...]."
-    if stored.dtype.kind in "OSU":
-        texts = [text.decode() if isinstance(text, bytes) else str(text) for text in np.ravel(stored.values)]
-        return np.array([as_instant(text, f"each '{cube.time}' of {cube.told}", "open_stack") for text in texts])
-    if " since " not in str(stored.attrs.get("units", "")):
-        raise ValueError(
-            f"open_stack() needs dates that need no guess; got '{cube.time}' of {cube.told} as numbers with the units "
-            f"{stored.attrs.get('units')!r}. {advice}"
-        )
-    coder = xr.coders.CFDatetimeCoder(time_unit="us")
-    try:
-        found = xr.decode_cf(xr.Dataset({"time": stored.to_base_variable()}), decode_times=coder)["time"]
-        values = np.asarray(found.values)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(
-            f"open_stack() needs dates by the conventions of netCDF (CF); got '{cube.time}' of {cube.told} with the "
-            f"units {stored.attrs.get('units')!r}: {error}. {advice}"
-        ) from error
-    if values.dtype.kind != "M":
-        line = datetimes_from(found).replace("stack", "data", 1)
-        raise ValueError(
-            f"open_stack() needs dates of the standard calendar; got '{cube.time}' of {cube.told} in the calendar "
-            f"{stored.attrs.get('calendar')!r}. Convert it with xarray, {line}, and write that to a file."
-        )
-    if np.isnat(values).any():
-        raise ValueError(
-            f"open_stack() needs a date for every image; got {int(np.isnat(values).sum())} of {cube.told} without "
-            f"one. Leave them out with xarray, data.isel({cube.time}=data.{cube.time}.notnull())."
-        )
-    return values.astype("datetime64[us]")
-
-
 # --------------------------------------------------------------------------------------------------------------- images
 
 
 def _layers(cube: Cube, nodata: float | None, pixel_size: float | None, *, has_dates: bool) -> list[Layer]:
     variable = cube.variable
     count = variable.sizes[cube.time]
-    dates = np.full(count, np.datetime64("NaT", "us")) if has_dates else _dates(cube)
+    dates = (
+        np.full(count, np.datetime64("NaT", "us")) if has_dates else cube_dates.read(cube.data, cube.time, cube.told)
+    )
     pieces = variable.encoding.get("chunksizes") or variable.shape
     template = CubeImage(
         source=Stored(cube.path, cube.name, variable, tuple(pieces), caller="open_stack"),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from xoffset.model.dates import NOT_A_DATE, Date, as_instant
-from xoffset.readers import cubes, dates, pixels
+from xoffset.readers import cube_dates, cubes, dates, pixels
 from xoffset.readers.scenes import Image, Layer, Scene
 
 # Tags of a band that hold its date, in lower case.
@@ -18,6 +20,8 @@ _TAGS = (
     "timestamp", "acquisitiondatetime", "acquisition_datetime", "acquisition_date", "date_acquired", "datetime",
     "date", "time", "sensing_time",
 )  # fmt: skip
+
+_NUMBER = re.compile(r"[+-]?\d+\.?\d*(?:[eE][+-]?\d+)?")
 
 
 def layers(
@@ -83,7 +87,8 @@ def _date_of(path: str, number: int, dataset: Any) -> np.datetime64 | None:
     """Date that the description and the tags of a band tell."""
     tags = {**dataset.tags(number), **dataset.tags(number, ns="IMAGERY")}
     texts = [dataset.descriptions[number - 1] or "", *(tags[name] for name in tags if name.lower() in _TAGS)]
-    found = sorted({when for text in texts if (when := dates.of_text(text)) is not None})
+    counted = _counted(path, number, dataset)
+    found = sorted({when for text in texts if (when := dates.of_text(text)) is not None} | counted)
     if len({when.astype("datetime64[D]") for when in found}) > 1:
         told = " and ".join(str(when) for when in found[:2])
         raise ValueError(
@@ -92,6 +97,23 @@ def _date_of(path: str, number: int, dataset: Any) -> np.datetime64 | None:
         )
     # a day alone is its first instant: the other text adds the time
     return found[-1] if found else None
+
+
+def _counted(path: str, number: int, dataset: Any) -> set[np.datetime64]:
+    """Date of a band that GDAL has copied from netCDF, as the number and the unit that it leaves in the tags; or none.
+
+    Of netCDF itself dates are read with their values as it declares them, or not at all.
+    """
+    if dataset.driver == "netCDF":
+        return set()
+    tags, told = dataset.tags(), f"band {number} of {Path(path).name}"
+    found: set[np.datetime64] = set()
+    for name, value in dataset.tags(number).items():
+        axis = name.removeprefix("NETCDF_DIM_")
+        attrs = {what: tags[f"{axis}#{what}"] for what in ("units", "calendar") if f"{axis}#{what}" in tags}
+        if axis != name and " since " in attrs.get("units", "") and _NUMBER.fullmatch(value):
+            found.add(cube_dates.decoded(xr.Variable(axis, [float(value)], attrs), axis, told, axis)[0])
+    return found
 
 
 def _check_bands(path: str, numbers: Sequence[int], known: dict[int, np.datetime64], names: dict[int, str]) -> None:

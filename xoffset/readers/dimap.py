@@ -20,7 +20,7 @@ from xoffset.model.dates import as_instant
 from xoffset.readers import archives, mean_angles, pixels, xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
-from xoffset.readers.scenes import Layer, Product, Scene
+from xoffset.readers.scenes import Layer, Product, Scene, refuse_tiles
 
 _DOCUMENT = re.compile(r"(?!\.)(?:.*/)?DIM_[^/]*\.XML", re.IGNORECASE)
 _VOLUME = re.compile(r"VOL_.*\.XML", re.IGNORECASE)
@@ -49,7 +49,9 @@ def is_product(place: str) -> bool:
         if path.is_dir():
             names = [each.name for each in path.iterdir()]
             is_delivery = any(map(_VOLUME.fullmatch, names))
-            return any(map(_DOCUMENT.fullmatch, names)) or (is_delivery and any(path.glob("*/[Dd][Ii][Mm]_*")))
+            # images lie in the folder of a product, or in products of a delivery
+            inside = (next(path.glob(f"{level}[Dd][Ii][Mm]_*"), None) for level in ("*/", "*/*/"))
+            return any(map(_DOCUMENT.fullmatch, names)) or (is_delivery and any(inside))
     except OSError:
         return False
     if not archives.kind_of(place):
@@ -59,11 +61,7 @@ def is_product(place: str) -> bool:
 
 def open_product(place: str, tile: Sequence[str] | None) -> list[Product]:
     """The acquisitions in a place: one for the panchromatic and the colour image of a pass."""
-    if tile is not None:
-        raise ValueError(
-            f"open_stack() needs no tile= for DIMAP products, which have none; got {', '.join(tile)} for {place}. "
-            "Leave it out."
-        )
+    refuse_tiles(tile, "DIMAP products", place)
     path = Path(place).expanduser()
     is_document = path.is_file() and not archives.kind_of(place)
     tree = archives.open_tree(str(path.parent) if is_document else place)

@@ -85,6 +85,34 @@ class Grid:
 # -------------------------------------------------------------------------------------------------------------- windows
 
 
+def of_centres(x: np.ndarray, y: np.ndarray, crs: pyproj.CRS | None, name: str, advice: str) -> Grid:
+    """Grid of pixel centres x and y [m], which are to be in even steps; rows run as y does.
+
+    The error for uneven ones names the variable or file, and ends with the advice.
+    """
+    corners = []
+    for axis, centres in (("x", x), ("y", y)):
+        values = np.asarray(centres, dtype=np.float64)
+        step = float(values[-1] - values[0]) / (values.size - 1) if values.size > 1 else np.nan
+        # single precision has not the digits for the places of pixels
+        rounding = np.spacing(np.abs(np.asarray(centres)).max(initial=0)) if centres.dtype.kind == "f" else 0.0
+        allowed = max(LATTICE_TOLERANCE * abs(step), float(rounding))
+        if not (step and np.abs(values - (values[0] + step * np.arange(values.size))).max(initial=0.0) <= allowed):
+            steps = np.diff(values) if values.size > 1 else np.array([np.nan])
+            raise ValueError(
+                f"open_stack() needs pixel centres in even steps; got '{axis}' of {name} with {values.size} values in "
+                f"steps from {steps.min():g} to {steps.max():g}. {advice}"
+            )
+        corners.append((float(values[0]) - step / 2, step, values.size))
+    (left, dx, width), (top, dy, height) = corners
+    if dx < 0:
+        raise ValueError(
+            f"open_stack() needs columns from west to east; got {name} with x from {x[0]:.10g} down to {x[-1]:.10g}. "
+            "Turn it with xarray: data.sortby('x')."
+        )
+    return Grid(left, top, dx, dy, width, height, None if crs is None else as_rasterio(crs))
+
+
 def common(first: Window, second: Window) -> Window | None:
     """Window that two windows share, None if there is none."""
     rows, columns = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
@@ -240,6 +268,14 @@ def as_pyproj(crs: CRS | None) -> pyproj.CRS | None:
     import pyproj
 
     return pyproj.CRS.from_wkt(crs.to_wkt())
+
+
+def as_rasterio(crs: pyproj.CRS) -> CRS:
+    """CRS of pyproj as one of rasterio."""
+    from rasterio.crs import CRS
+
+    code = crs.to_epsg()
+    return CRS.from_wkt(crs.to_wkt()) if code is None else CRS.from_epsg(code)
 
 
 def name_of(crs: CRS | None) -> str:

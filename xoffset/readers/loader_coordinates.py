@@ -11,7 +11,11 @@ import pandas as pd
 import xarray as xr
 
 from xoffset._options import is_number
+from xoffset.model.products import NATIVE_SIZE
 from xoffset.readers.eopf.metadata import geometry, platform_of
+
+# Names of Landsat satellites by their number, with the sensor most used.
+_LANDSAT = {1: "LM", 2: "LM", 3: "LM", 4: "LT", 5: "LT", 6: "LT", 7: "LE", 8: "LC", 9: "LC"}
 
 
 def _text(value: Any) -> str | None:
@@ -37,9 +41,9 @@ def _platform(value: Any) -> str | None:
     text = _text(value)
     if text is None:
         return None
-    found = re.fullmatch(r"landsat[-_ ]?(\d)", text.strip().lower())
+    found = re.fullmatch(r"landsat[-_ ]?([1-9])", text.strip().lower())
     if found:
-        return f"{'LC' if int(found[1]) >= 8 else 'LE' if found[1] == '7' else 'LT'}0{found[1]}"
+        return f"{_LANDSAT[int(found[1])]}0{found[1]}"
     return platform_of(text) or text
 
 
@@ -79,10 +83,11 @@ _NAMES: dict[str, tuple[tuple[str, Callable[[Any], Any]], ...]] = {
     "sun_elevation": (
         ("sun_elevation", _number), ("view:sun_elevation", _number), ("s2:mean_solar_zenith", _elevation),
     ),
-    "view_azimuth": (("view_azimuth", _number), ("view:azimuth", _number)),
+    "view_azimuth": (("view_azimuth", _number),),
     "view_zenith": (("view_zenith", _number), ("view:incidence_angle", _number)),
     "radiometric_offset": (("radiometric_offset", _number),),
     "quantification": (("quantification", _number),),
+    NATIVE_SIZE: ((NATIVE_SIZE, _number),),  # of stacks of ours that were resampled
 }  # fmt: skip
 
 
@@ -95,6 +100,10 @@ def told(data: xr.DataArray) -> dict[str, np.ndarray]:
             if values is not None:
                 found[name] = values
                 break
+    if "view_azimuth" not in found and all(platform_of(name) for name in found.get("platform", ("",))):
+        # by its definition toward the scene; of Sentinel-2 it is that of the products, toward the satellite
+        azimuth = _values(data, "view:azimuth", _number)
+        found |= {} if azimuth is None else {"view_azimuth": azimuth}
     if "tile" not in found:
         rows = [_values(data, f"landsat:wrs_{each}", _whole) for each in ("path", "row")]
         if rows[0] is not None and rows[1] is not None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from xoffset.model.variables import ANGLES
 from xoffset.readers import grids
 from xoffset.readers.grids import Grid
+from xoffset.readers.positions import check_crs
 from xoffset.readers.scenes import Layer
-
-_NAMES = ("sun_azimuth", "sun_elevation", "view_azimuth", "view_zenith")
 
 
 def fields(layer: Layer, grid: Grid) -> dict[str, np.ndarray]:
     """Means of a scene at each pixel of a grid that its image covers, float32 [degrees], NaN elsewhere."""
+    check_crs(grid, layer.image.grid.crs, layer.scene.name)
     covered = grids.common(grids.covered(layer.image.grid, grid), grid.whole)
     found = {}
-    for name in _NAMES:
+    for name in ANGLES:
         found[name] = np.full((grid.height, grid.width), np.nan, dtype=np.float32)
         value = getattr(layer.scene, name)
         if covered is not None and value is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from xoffset._arrays.scenes.directions import mean
 from xoffset.readers import grids
 from xoffset.readers.grids import Grid, Window
 from xoffset.readers.scenes import Image, Layer, Scene
@@ -114,12 +114,5 @@ def _mean_direction(directions: Sequence[tuple[float | None, float | None]]) -> 
     """Azimuth and elevation [degrees] of the mean of unit vectors; unknown if one of them is."""
     if len(set(directions)) == 1:
         return directions[0]
-    east, north, up = 0.0, 0.0, 0.0
-    for azimuth, elevation in directions:
-        if azimuth is None or elevation is None:
-            return None, None
-        level = math.cos(math.radians(elevation))
-        east += level * math.sin(math.radians(azimuth))
-        north += level * math.cos(math.radians(azimuth))
-        up += math.sin(math.radians(elevation))
-    return math.degrees(math.atan2(east, north)) % 360.0, math.degrees(math.atan2(up, math.hypot(east, north)))
+    known = [(azimuth, elevation) for azimuth, elevation in directions if azimuth is not None and elevation is not None]
+    return mean(known) if len(known) == len(directions) else (None, None)

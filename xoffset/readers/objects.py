@@ -12,11 +12,14 @@ import xarray as xr
 
 from xoffset.model import checks, declared, history, products
 from xoffset.model.dates import Date, as_dates, as_instants
-from xoffset.model.grids import agree, crs_of, geographic_message
+from xoffset.model.grids import agree, crs_of, geographic_message, spacing
+from xoffset.model.products import NATIVE_SIZE
 from xoffset.readers import arrays, dates, loader_coordinates, saved_stack
+from xoffset.readers.bands import OF_SENTINEL2
 from xoffset.readers.eopf.metadata import band_of, sensed
 from xoffset.readers.eopf.product import is_tree
 from xoffset.readers.grids import Bounds
+from xoffset.readers.scenes import floats_for
 
 Loaded = xr.DataArray | xr.Dataset | xr.DataTree
 
@@ -138,6 +141,9 @@ def _along(data: xr.DataArray, dim: str, band: int | str | None) -> xr.DataArray
     titles = data.attrs.get("long_name")
     if isinstance(titles, (list, tuple)) and len(titles) == len(names) and band in titles:
         return data.isel({dim: list(titles).index(band)}, drop=True)
+    if "common_name" in data.coords and data["common_name"].dims == (dim,) and band not in names:
+        common = data["common_name"].values.tolist()
+        names = common if common.count(band) == 1 else names
     chosen = _chosen(band, names, f"an array with {', '.join(map(str, names[:20]))} along '{dim}'")
     return data.isel({dim: names.index(chosen)})
 
@@ -151,6 +157,8 @@ def _chosen(band: int | str | None, offered: Sequence[Any], what: str) -> Any:
             lambda name: name == band,
             lambda name: str(name).lower() == str(band).lower(),
             lambda name: isinstance(band, str) and band_of(band) is not None and band_of(name) == band_of(band),
+            # in small letters bands are those of EOPF; in capitals HLS has them of Landsat, which are others
+            lambda name: str(name).startswith("b") and band_of(name) == OF_SENTINEL2.get(str(band).lower(), "none"),
         )
         fits = next((found for test in tests if (found := [name for name in offered if test(name)])), [])
     if len(fits) != 1:
@@ -275,8 +283,9 @@ def _as_pixels(data: xr.DataArray, nodata: float | None) -> xr.DataArray:
         wide.attrs = {"is_scaled": found.is_scaled}
         return wide
     fills = [float(nodata)] if nodata is not None else list(declared.fills_of(data))
-    is_small = data.dtype.itemsize <= (4 if data.dtype.kind == "f" else 2)
-    wide = data.astype(np.float32 if is_small else np.float64)
+    wide = data.astype(floats_for(data.dtype))
+    if data.dtype.kind == "f":
+        wide = wide.where(abs(wide) < np.inf)
     wide.attrs, wide.encoding = ({"_FillValue": fills} if fills else {}), {}
     pixels = declared.decoded(wide, "the pixels", "open_stack", wanted=None)
     pixels.attrs = {}
@@ -327,11 +336,29 @@ def _joined(parts: Sequence[xr.DataArray]) -> xr.DataArray:
     """Arrays put together along time, with what all of them tell of their dates."""
     if len(parts) == 1:
         return parts[0]
+    parts = _with_native_sizes(parts)
     common = set.intersection(*(set(each.coords) for each in parts))
     return xr.concat(
         [each.drop_vars(set(each.coords) - common) for each in parts],
         "time", coords="minimal", compat="override", join="exact", combine_attrs="override",
     )  # fmt: skip
+
+
+def _with_native_sizes(parts: Sequence[xr.DataArray]) -> Sequence[xr.DataArray]:
+    """Arrays that all tell the size of their pixels before they were resampled, where one of them does."""
+    if not any(NATIVE_SIZE in each.coords for each in parts):
+        return parts
+    return [
+        each
+        if NATIVE_SIZE in each.coords
+        else each.assign_coords({NATIVE_SIZE: ("time", np.full(each.sizes["time"], _side(each)))})
+        for each in parts
+    ]
+
+
+def _side(data: xr.DataArray) -> float:
+    step = spacing(data, "open_stack")
+    return float(np.sqrt(abs(step.x * step.y)))
 
 
 def _check_one_grid(parts: Sequence[xr.DataArray]) -> None:

@@ -17,7 +17,7 @@ from xoffset.readers import arrays, dated, grids, objects, saved_stack, selectio
 from xoffset.readers.pixels import Align, Reader
 from xoffset.readers.products import is_product, open_all
 from xoffset.readers.rasters import PathLike, arrange, find
-from xoffset.readers.scenes import Layer, as_tiles, coordinates, gaps
+from xoffset.readers.scenes import Layer, Scene, as_tiles, coordinates, gaps
 from xoffset.readers.selection import as_orbits, choose
 
 Chunks = int | Mapping[str, int]
@@ -39,21 +39,22 @@ def open_stack(
     pixel_size: float | None = None,
     chunks: Chunks | None = None,
 ) -> xr.DataArray:
-    """Stack of images (time, y, x) from raster files, sorted by time.
+    """Stack of images (time, y, x) from products of satellites or any raster files, sorted by time.
 
-    Pixel values are those of the files, neither scaled nor interpolated; only netCDF with an axis of time is decoded as
-    it declares, and only `align` resamples, the files that need it. Files whose grids differ by whole pixels are put in
-    their place on the union of all extents.
+    Pixel values are those of the files, neither scaled nor interpolated; only EOPF stores and netCDF with an axis of
+    time are decoded as they declare, and only `align` resamples, the files that need it. Files whose grids differ by
+    whole pixels are put in their place on the union of all extents.
 
     Parameters
     ----------
     source
-        One file, a list of files, a glob pattern such as ``"scenes/*_B04.jp2"``, or a folder, of which the files with
-        the suffix of an image are taken. Or a stack that was saved: a Zarr store or netCDF4 file that
-        `stack.to_zarr(path)` or `stack.to_netcdf(path)` wrote. A file may hold several dates: a GeoTIFF whose bands
-        each tell one in their description or tags, or netCDF with an axis of time. Or what other loaders opened: trees
-        of Sentinel-2 products (EOPF), and arrays or datasets of odc-stac, stackstac, rioxarray or xarray-eopf, one or a
-        list; they stay lazy if they are.
+        One file or product, a list, a glob pattern such as ``"scenes/*"``, or a folder. Products are opened as they are
+        delivered, folder or archive: Sentinel-2 (SAFE, EOPF Zarr, this also by its address), Landsat, Pléiades, SPOT
+        6/7 and PlanetScope. Of any other folder the files with the suffix of an image are taken. A file may hold
+        several dates: a GeoTIFF whose bands each tell one in their description or tags, or netCDF with an axis of time.
+        Or a stack that was saved: a Zarr store or netCDF4 file that `stack.to_zarr(path)` or `stack.to_netcdf(path)`
+        wrote. Or what other loaders opened: trees of Sentinel-2 products (EOPF), and arrays or datasets of odc-stac,
+        stackstac, rioxarray or xarray-eopf, one or a list; they stay lazy if they are.
     band
         Number of the band, counted from 1, or its description. Needed where a file has several bands; an alpha band
         does not count. Of a saved stack, and of netCDF with an axis of time, the name of the variable. A band that is
@@ -72,10 +73,9 @@ def open_stack(
     date
         Where the names do not tell: a strptime pattern searched in the file names, such as ``"ortho_%Y"``, or one date
         a file in ISO 8601, in the order of the list or of the sorted names; of files with several dates one for each
-        band or step in time. Dates are UTC; a pattern that stops at the
-        year means its first day, months are English, and years have four digits: ``%y`` is refused. Without `date`,
-        names of Sentinel-2 and Landsat are read, and other names that hold one date, such as ``naip_20090818.tif`` or
-        ``2009-08-18_red.tif``, all in the same form.
+        band or step in time. Dates are UTC; a pattern that stops at the year means its first day, months are English,
+        and years have four digits: ``%y`` is refused. Without `date`, names of Sentinel-2 and Landsat are read, and
+        other names that hold one date, such as ``naip_20090818.tif`` or ``2009-08-18_red.tif``, all in the same form.
     nodata
         Value that means "no data", in place of the one that the files declare. Where none is declared and areas of
         zeros are seen, a line is logged and the attribute `undeclared_zeros` says so; with `chunks` only corners, edges
@@ -101,8 +101,11 @@ def open_stack(
         Pixel values (time, y, x): float32 from integers of up to 16 bits and float32, float64 otherwise. NaN where a
         file has no pixel, no data, a mask, a transparent pixel, an infinite value or a tile never written. Coordinates
         `x`, `y` are pixel centres [m], y in the row order of the files; `time` is UTC, with the time of day where the
-        name tells it, and of tiles side by side that of the earliest; `scene` is the file's name without suffix;
-        `platform`, `relative_orbit`, `tile`, `level` and others where all scenes tell them; `native_pixel_size` [m] is
+        name or the metadata tell it, and of tiles side by side that of the earliest; `scene` is the name of the
+        product, or that of the file without suffix. Where all scenes tell them: `platform`, `relative_orbit`, `tile`,
+        `level`, `geometry`, a class of processing geometry; of the scene as a whole `sun_azimuth`, `sun_elevation`,
+        `view_azimuth`, `view_zenith` [degree], azimuths clockwise from true north; `radiometric_offset` and
+        `quantification`, reflectance being (value + radiometric_offset) / quantification. `native_pixel_size` [m] is
         that of each image before it was resampled, where one had another; `spatial_ref` holds the CRS.
 
     Raises
@@ -110,8 +113,8 @@ def open_stack(
     FileNotFoundError
         If a file is missing or nothing matches the pattern.
     OSError
-        If a file is no raster or is damaged, or a saved stack incomplete; for damaged pixels, and files that have
-        changed since, when they are read or computed.
+        If a file is no raster or is damaged, or a saved stack or a product is incomplete; for damaged pixels, and files
+        that have changed since, when they are read or computed.
     TypeError
         If the pixels are complex numbers.
     ValueError
@@ -121,6 +124,7 @@ def open_stack(
     Examples
     --------
     >>> import xoffset
+    >>> stack = xoffset.open_stack("scenes/*.SAFE", band="B04", tile="31TGK")  # doctest: +SKIP
     >>> stack = xoffset.open_stack("scenes/*_B04.jp2", bbox=(5e5, 41e5, 51e4, 42e5), chunks=1024)  # doctest: +SKIP
     >>> stack = xoffset.open_stack("photos", date="ortho_%Y.tif", align="cubic")  # doctest: +SKIP
     """
@@ -166,7 +170,7 @@ def open_stack(
         | zeros.tell(zeros_in)
         | gaps(scenes),
     )
-    stack = stack.assign_coords(coordinates(scenes) | _native_sizes(readers))
+    stack = stack.assign_coords(coordinates(scenes) | _native_sizes(readers, scenes))
     products.finish_stack(stack)
     return stack
 
@@ -193,8 +197,9 @@ def _layers(
     if not files:
         return layers, []
     wanted = selection.of_band(files, band)
-    if not isinstance(date, str) and isinstance(date, Iterable) and len(given := list(date)) == len(files):
-        date = [given[k] for k in wanted]
+    if not isinstance(date, str) and isinstance(date, Iterable):
+        given = list(date)
+        date = [given[k] for k in wanted] if len(given) == len(files) else given
     within = {files[k]: each for k, each in wanted.items()}
     return layers, dated.layers(within, date, nodata, pixel_size)
 
@@ -235,12 +240,15 @@ def _read_all(readers: Sequence[Reader], shape: tuple[int, int], dtype: np.dtype
     return out, [reader.image.name for reader, found in zip(readers, has_zeros, strict=True) if found]
 
 
-def _native_sizes(readers: Sequence[Reader]) -> dict[str, tuple[str, np.ndarray]]:
+def _native_sizes(readers: Sequence[Reader], scenes: Sequence[Scene]) -> dict[str, tuple[str, np.ndarray]]:
     """Coordinate that tells the pixel size of each date before it was resampled, where one had another than the stack.
 
     `correlate` needs it: detail that is made up between the pixels of an image moves with them, not with the ground.
     """
-    sizes = [float(np.sqrt(abs(reader.image.grid.dx * reader.image.grid.dy))) for reader in readers]
+    sizes = [
+        scene.native_pixel_size or float(np.sqrt(abs(reader.image.grid.dx * reader.image.grid.dy)))
+        for reader, scene in zip(readers, scenes, strict=True)
+    ]
     own = [float(np.sqrt(abs(reader.frame.dx * reader.frame.dy))) for reader in readers]
     if np.allclose(sizes, own, rtol=_SAME_SIZE, atol=0.0):
         return {}

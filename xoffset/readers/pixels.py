@@ -12,7 +12,7 @@ import numpy as np
 
 from xoffset.readers import files, grids, orientation, tiff
 from xoffset.readers.grids import Grid, Window
-from xoffset.readers.scenes import Image
+from xoffset.readers.scenes import Image, floats_for
 
 Align = Literal["nearest", "cubic"]
 
@@ -65,8 +65,7 @@ class RasterImage:
     @property
     def result_dtype(self) -> np.dtype:
         """Type that holds every value of the file and NaN."""
-        is_small = self.dtype.itemsize <= (4 if self.dtype.kind == "f" else 2)
-        return np.dtype(np.float32 if is_small else np.float64)
+        return floats_for(self.dtype)
 
     def read(self, window: Window) -> np.ndarray:
         """Pixels of a window as floats, NaN where they do not count."""

@@ -19,7 +19,8 @@ from xoffset.model.dates import as_instant
 from xoffset.readers import archives, grids, mean_angles, pixels, xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
-from xoffset.readers.scenes import Layer, Product, Scene
+from xoffset.readers.positions import check_crs
+from xoffset.readers.scenes import Layer, Product, Scene, refuse_tiles
 
 # Item: time to the second, of newer ones to the hundredth, and satellite.
 _ITEM = r"(?P<item>\d{8}_\d{6}_(?:\d{1,2}_)?[0-9a-f]{4})"
@@ -79,11 +80,7 @@ def _names_in(folder: Path, depth: int) -> Iterator[str]:
 
 def open_product(place: str, tile: Sequence[str] | None) -> list[Product]:
     """The scenes in a place."""
-    if tile is not None:
-        raise ValueError(
-            f"open_stack() needs no tile= for PlanetScope scenes, which have none; got {', '.join(tile)} for {place}. "
-            "Leave it out."
-        )
+    refuse_tiles(tile, "PlanetScope scenes", place)
     path = Path(place).expanduser()
     is_image = path.is_file() and not archives.kind_of(place)
     tree = archives.beside(place) if is_image else archives.open_tree(place)
@@ -171,6 +168,7 @@ class _Acquisition:
         path = self.tree.gdal_path(name)
         images = pixels.describe_each(path, lambda dataset: _mask_bands(name, dataset.count), None, None)
         for image, (_, bit) in zip(images, _CLASSES.values(), strict=True):
+            check_crs(grid, image.grid.crs, image.name)
             place = grids.place(image.grid, grid)
             reader = pixels.Reader(image, place, grid, grid.whole, "nearest", np.dtype(np.float32))
             values = reader(*grid.whole)

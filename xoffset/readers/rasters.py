@@ -26,6 +26,8 @@ LEAST_COMMON = 0.01
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
 _ARRAYS = (".nc", ".nc4", ".h5", ".hdf")
 _SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k", ".jpg", ".jpeg", ".png", ".img", ".vrt", ".bil", ".bmp")
+# What programs write beside an image, after its whole name: statistics, overviews and masks.
+_SIDECARS = (".aux.xml", ".ovr", ".msk")
 
 
 def find(source: Any) -> list[Any]:
@@ -74,6 +76,8 @@ def _search(source: str) -> list[str]:
     if path.is_dir():
         inside = sorted(str(file) for file in path.iterdir())
         files = [file for file in inside if is_product(file)]
+        if files:
+            _tell_of_others(source, files, without_parts(inside))
         files = files or [file for file in inside if Path(file).suffix.lower() in _SUFFIXES]
         files = files or [each for file in inside for each in _products_in(file) if each != file]
         if not files:
@@ -90,7 +94,7 @@ def _search(source: str) -> list[str]:
             f"open_stack() needs images; no file matches {source}. "
             f"Check the pattern, and the working folder {Path.cwd()}."
         )
-    return _without_neighbours(without_parts(files))
+    return _without_neighbours(without_parts(_without_sidecars(files)))
 
 
 def _products_in(path: str) -> list[str]:
@@ -108,8 +112,8 @@ def _without_neighbours(paths: list[str]) -> list[str]:
     names = tuple(Path(each).name.split(".")[0] for path in products for each in found[path])
     left = [path for path in paths if products and path not in products and not _may_be_image(Path(path), names)]
     if left:
-        told = ", ".join(Path(path).name for path in left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
-        _log.warning("open_stack(): what lies beside products and is no image is passed over: %s.", told)
+        names_left = [Path(path).name for path in left]
+        _log.warning("open_stack(): what lies beside products and is no image is passed over: %s.", _first(names_left))
     return list(dict.fromkeys(each for path, inside in found.items() if path not in left for each in inside))
 
 
@@ -119,6 +123,32 @@ def _may_be_image(path: Path, products: tuple[str, ...]) -> bool:
     if path.is_dir():
         return suffix == ".zarr"
     return suffix in (*_SUFFIXES, *_ARRAYS, "") and not (suffix in _PICTURES and path.name.startswith(products))
+
+
+def _without_sidecars(files: Sequence[str]) -> list[str]:
+    """Files less those that programs write beside an image, as patterns find both."""
+    there = set(files)
+    return [
+        file for file in files if not any(file.endswith(end) and file.removesuffix(end) in there for end in _SIDECARS)
+    ]
+
+
+def _tell_of_others(folder: str, products: Sequence[str], inside: Sequence[str]) -> None:
+    """Tell what a folder of products holds beside them: a scene whose metadata are missing is no product."""
+    others = (Path(each) for each in inside if each not in products)
+    left = [each.name for each in others if each.is_dir() or each.suffix.lower() in _SUFFIXES]
+    if left:
+        _log.warning(
+            "open_stack() took the %d products in %s, and left out what is none that it knows: %s.",
+            len(products),
+            folder,
+            _first(left),
+        )
+
+
+def _first(names: Sequence[str]) -> str:
+    """The first of many names, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def arrange(

@@ -11,11 +11,14 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset.model import history, kinds, products
+from xoffset.model.dates import DATE_ENCODING
 from xoffset.readers import grids
 from xoffset.readers.grids import Bounds
 from xoffset.readers.open_result import HDF, is_zarr, open_stored
 
 _DIMS = ("time", "y", "x")
+# Attributes of values that no stack of ours has.
+_CODING = {"valid_min", "valid_max", "valid_range", "_Unsigned"}
 
 
 def is_saved(source: Any) -> bool:
@@ -44,9 +47,12 @@ def _is_our_file(path: Path) -> bool:
 
 
 def _is_ours(found: xr.Dataset) -> bool:
-    # xarray writes the dates as we encode them; of anybody else's file GDAL may know more
-    is_dated = str(found["time"].attrs.get("units", "")).startswith("microseconds") if "time" in found else False
-    return is_dated or bool(history.steps(found)) or any(history.steps(each) for each in found.data_vars.values())
+    if history.steps(found) or any(history.steps(each) for each in found.data_vars.values()):
+        return True
+    # arithmetic may have taken the history; dates are written as ours are, and what the file says of its values,
+    # such as which are valid, is read where files of anybody are
+    is_dated = "time" in found and found["time"].attrs.get("units") == DATE_ENCODING["units"]
+    return is_dated and not any(_CODING & set(each.attrs) for each in found.data_vars.values())
 
 
 def read(

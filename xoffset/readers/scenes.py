@@ -18,7 +18,7 @@ _TILE = re.compile(r"T?(\d{2}[C-X][A-Z]{2}|\d{6})")
 class Scene:
     """One image: its name, its date [UTC], and what its name or its metadata say of the acquisition.
 
-    Angles are in degrees, azimuths clockwise from grid north (Landsat: true north), toward the sun or the satellite;
+    Angles are in degrees, azimuths clockwise from true north, toward the sun or the satellite;
     those of the view are means over the scene for the band that was asked for. Reflectance is
     (value + radiometric_offset) / quantification.
     """
@@ -39,6 +39,7 @@ class Scene:
     view_zenith: float | None = None
     radiometric_offset: float | None = None
     quantification: float | None = None
+    native_pixel_size: float | None = None  # [m], of an image that was resampled before from pixels of another size
     has_gaps: bool = False  # lines without pixels: Landsat 7 since its scan line corrector failed
 
 
@@ -67,6 +68,12 @@ class Image(Protocol):
 
     def read(self, window: Window) -> np.ndarray:
         """Pixels of a window (rows, columns) as floats, NaN where they do not count; safe to call from threads."""
+
+
+def floats_for(dtype: np.dtype) -> np.dtype:
+    """Type of floats that holds every value of a type, and NaN."""
+    is_small = dtype.itemsize <= (4 if dtype.kind == "f" else 2)
+    return np.dtype(np.float32 if is_small else np.float64)
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,14 @@ def as_tiles(tile: str | Iterable[str] | None) -> tuple[str, ...] | None:
             "or path and row of Landsat, tile='063018'."
         )
     return tuple(dict.fromkeys(match[1] for match in found if match))
+
+
+def refuse_tiles(tile: Sequence[str] | None, kind: str, place: str) -> None:
+    """Refuse tiles wanted of products that have none."""
+    if tile is not None:
+        raise ValueError(
+            f"open_stack() needs no tile= for {kind}, which have none; got {', '.join(tile)} for {place}. Leave it out."
+        )
 
 
 # What of a scene becomes a coordinate on time, where all scenes tell it.

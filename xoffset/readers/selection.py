@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from xoffset import _options
+from xoffset.model.platforms import LANDSAT, OLD_LANDSAT
 from xoffset.readers import bands, dates, mosaics
 from xoffset.readers.scenes import Layer, Scene
 
@@ -45,8 +46,19 @@ def of_band(paths: Sequence[str], band: int | str | None) -> dict[int, int | str
     named = {k for k, scene in enumerate(scenes) if scene and scene.band}
     chosen = {k for k in named if _is_band(scenes[k], band)}
     wanted = [k for k in range(len(paths)) if k in chosen or k not in named] if chosen else list(range(len(paths)))
+    _tell_left_out([scene for scene in scenes if scene], [scenes[k] for k in chosen], band)
     _check_bands([scene for k in wanted if (scene := scenes[k])])
     return {k: None if k in chosen else band for k in wanted}
+
+
+def _tell_left_out(scenes: Sequence[Scene], chosen: Sequence[Scene | None], band: int | str | None) -> None:
+    """Say which satellites have files of other bands only, as one calls "nir08" what the other calls "nir"."""
+    seen = {bands.family(scene.platform) for scene in chosen if scene}
+    for members in _grouped(scenes, lambda scene: bands.family(scene.platform)):
+        kind = bands.family(members[0].platform)
+        if seen and kind not in seen:
+            there = ", ".join(sorted({str(bands.common_name(scene)) for scene in members}))
+            _log.warning("open_stack(): no file of %s shows band %r; left out are those of %s.", kind, band, there)
 
 
 def _is_band(scene: Scene | None, band: int | str | None) -> bool:
@@ -72,6 +84,7 @@ def choose(
             _check_one(scenes, "relative orbit", lambda scene: scene.relative_orbit, "orbit={0} or orbit=[{0}, {1}]")
         _check_one(scenes, "level", _level, "a pattern such as 'scenes/*MSIL2A*' or 'scenes/*L1TP*'")
         _check_bands(scenes)
+    _check_numbers([layer.scene for layer in wanted])
     may_differ = tile is not None
     layers = [
         *_side_by_side(_newest(delivered), may_differ=may_differ),
@@ -148,7 +161,7 @@ def _check_one(scenes: Sequence[Scene], what: str, of: Callable[[Scene], Any], c
 
 def _level(scene: Scene) -> str | None:
     """Level of processing: of Landsat L1TP, L1GT and L1GS are one."""
-    if scene.level is None or bands.family(scene.platform) != bands.LANDSAT:
+    if scene.level is None or bands.family(scene.platform) not in (LANDSAT, OLD_LANDSAT):
         return scene.level
     return scene.level[:2]
 
@@ -163,6 +176,19 @@ def _check_bands(scenes: Sequence[Scene]) -> None:
                 f"open_stack() needs {bands.family(members[0].platform)} images of one band; got {there}. Say which: "
                 f"band={bands.common_name(told[0])!r}, or a pattern that fits the files of one band."
             )
+
+
+def _check_numbers(scenes: Sequence[Scene]) -> None:
+    """Refuse bands of one number that see different light, over all sensors."""
+    for members in _grouped([scene for scene in scenes if bands.number(scene)], bands.number):
+        first = members[0]
+        for other in members[1:]:
+            if not set(bands.common_names(first)) & set(bands.common_names(other)):
+                both = f"{bands.described(first)} and {bands.described(other)}"
+                raise ValueError(
+                    f"open_stack() needs images of one band; got {both}, which see other light under one number. Say "
+                    f"which by name: band={bands.common_name(first)!r}, or open the two kinds apart."
+                )
 
 
 def _newest(layers: Sequence[Layer]) -> list[Layer]:

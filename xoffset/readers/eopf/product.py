@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 
+from xoffset._arrays.scenes import directions
+from xoffset._arrays.scenes.angle_grids import AngleGrid, TileAngles, angles_at, filled
 from xoffset.readers import arrays
 from xoffset.readers.arrays import ArrayImage
 from xoffset.readers.eopf import metadata, zarr_stores
@@ -19,7 +23,6 @@ from xoffset.readers.eopf.metadata import Bands, band_of
 from xoffset.readers.eopf.zarr_stores import as_text, open_store
 from xoffset.readers.grids import Grid, Window
 from xoffset.readers.scenes import Layer, NoSuchTile, Product, Scene
-from xoffset.readers.sentinel2.angle_grids import AngleGrid, TileAngles, angles_at, directions, filled
 from xoffset.readers.sentinel2.class_masks import CLOUD_BITS, SCENE_CLASSES
 from xoffset.readers.stored import Stored, pieces_of, placed
 
@@ -196,7 +199,7 @@ class EopfProduct:
             raise self._without(path, "angles")
         seen_by = self.detectors(band, grid)
         known = band_of(self._find(band)[0])
-        return angles_at(_tile_angles(variables, known, self.place), seen_by, grid)
+        return angles_at(_tile_angles(variables, known, self.place), seen_by, grid.x_centres, grid.y_centres)
 
     # ---------------------------------------------------------------------------------------------------------- finding
 
@@ -320,7 +323,7 @@ def _tile_angles(variables: Variables, band: str | None, place: str) -> TileAngl
         )
 
     def laid(values: np.ndarray) -> AngleGrid:
-        vectors = directions(values[order.index("zenith")], values[order.index("azimuth")])
+        vectors = directions.vectors(values[order.index("zenith")], values[order.index("azimuth")])
         return AngleGrid(float(x[0]), float(y[0]), float(x[1] - x[0]), float(y[1] - y[0]), vectors)
 
     seen = read("viewing_incidence_angles", "band", "detector", "angle", "y", "x")[bands.index(band)]
@@ -352,10 +355,20 @@ def _check_lost(
         part = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
         if not invalid[part].all() or not store.is_missing(path, variable, chunk):
             continue
-        footprint = product._footprint(band_of(path.rpartition("/")[2]) or "")
-        if footprint is None or arrays.sampled(*footprint, grid.part((rows, columns)), outside=0).any():
+        footprint, seen = None, None
+        with suppress(OSError):  # not even the names in it are told: it was removed
+            footprint = product._footprint(band_of(path.rpartition("/")[2]) or "")
+        if footprint is not None and not _is_gone(store, footprint[0]):
+            seen = arrays.sampled(*footprint, grid.part((rows, columns)), outside=0)
+        if seen is None or seen.any():
             where = placed(variable.dims, [(rows.start, rows.stop), (columns.start, columns.stop)], pieces)
             raise OSError(
                 f"open_stack() needs whole products; {where} of '{path}' of {product.place} is not there, and no "
                 "footprint of a detector says that it holds no data. It was lost: fetch the product again."
             )
+
+
+def _is_gone(store: zarr_stores.Store, footprint: Stored) -> bool:
+    """Whether a store has no chunk of a footprint at all, as after it was removed: some detector saw any product."""
+    counts = [range(-(-size // piece)) for size, piece in zip(footprint.shape, footprint.pieces, strict=True)]
+    return all(store.is_missing(str(footprint.name), footprint.variable, each) for each in itertools.product(*counts))

@@ -54,14 +54,17 @@ class Store:
 
     def is_missing(self, path: str, variable: xr.Variable, chunk: tuple[int, ...]) -> bool:
         """Whether a chunk of an array was never written, or was lost."""
-        metadata = self.root[path].metadata
+        try:
+            metadata = self.root[path].metadata
+        except (OSError, KeyError):  # what describes the array is gone as well
+            return True
         key = f"{path}/{metadata.encode_chunk_key(chunk)}"
         if "://" in self.place:
             import fsspec  # type: ignore[import-untyped]
 
             system, root = fsspec.core.url_to_fs(self.place, **_options(self.place))
             return not system.exists(f"{root.rstrip('/')}/{key}")
-        if Path(self.place).is_dir():
+        if not Path(self.place).is_file():
             return not Path(self.place, key).exists()
         with zipfile.ZipFile(self.place) as archive:
             return f"{self.prefix}{key}" not in archive.NameToInfo

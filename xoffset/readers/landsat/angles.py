@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xoffset._arrays.scenes import directions
+from xoffset._arrays.scenes.orbits import DEGREE, Track, local_axes
+from xoffset.model.variables import ANGLES
 from xoffset.readers.grids import Grid
 from xoffset.readers.landsat import mtl
 
 if TYPE_CHECKING:
     from rasterio.crs import CRS
-
-NAMES = ("sun_azimuth", "sun_elevation", "view_azimuth", "view_zenith")
 
 # Rows that are computed together.
 _ROWS = 256
@@ -66,7 +67,7 @@ class Coefficients:
         key = f"{prefix}_MEAN_SAT_VECTOR"
         if prefix is None or key not in self.groups[f"RPC_{prefix}"]:
             return None, None
-        azimuth, zenith = _directions(self.numbers(f"RPC_{prefix}", key, 3))
+        azimuth, zenith = directions.angles(*self.numbers(f"RPC_{prefix}", key, 3))
         return float(azimuth), float(zenith)
 
 
@@ -88,13 +89,13 @@ def on_grid(coefficients: Coefficients, band: str | None, grid: Grid) -> dict[st
     prefix = coefficients.prefix(band)
     if prefix is None or grid.crs is None:
         return {}
-    out = {name: np.full((grid.height, grid.width), np.nan, dtype=np.float32) for name in NAMES}
+    out = {name: np.full((grid.height, grid.width), np.nan, dtype=np.float32) for name in ANGLES}
     is_push_broom = f"{prefix}_SCA_LIST" in coefficients.groups[f"RPC_{prefix}"]
     model = _Polynomials(coefficients, prefix) if is_push_broom else _Orbit(coefficients)
     for rows, x, y in _strips(grid):
         view, sun = model.vectors(x, y, grid.crs)
-        out["view_azimuth"][rows], out["view_zenith"][rows] = _directions(view)
-        azimuth, zenith = _directions(sun)
+        out["view_azimuth"][rows], out["view_zenith"][rows] = directions.angles(*view)
+        azimuth, zenith = directions.angles(*sun)
         out["sun_azimuth"][rows], out["sun_elevation"][rows] = azimuth, 90 - zenith
     return out
 
@@ -104,12 +105,6 @@ def _strips(grid: Grid) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         rows = slice(top, min(top + _ROWS, grid.height))
         x, y = np.meshgrid(grid.x_centres, grid.y_centres[rows])
         yield rows, x, y
-
-
-def _directions(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Azimuth and zenith angle [degrees] of vectors (3, ...) to the east, to the north and up."""
-    east, north, up = vectors
-    return np.degrees(np.arctan2(east, north)) % 360, np.degrees(np.arctan2(np.hypot(east, north), up))
 
 
 # ------------------------------------------------------------------------------------------------- rational polynomials
@@ -200,8 +195,8 @@ class _Orbit:
     """Vectors by the orbit: the satellite is where it was closest to a pixel."""
 
     def __init__(self, coefficients: Coefficients) -> None:
-        self._satellite = _Track(coefficients, "EPHEMERIS", "EPHEMERIS_TIME", "EPHEMERIS_ECEF_")
-        self._sun = _Track(coefficients, "SOLAR_VECTOR", "SAMPLE_TIME", "SOLAR_ECEF_")
+        self._satellite = _track(coefficients, "EPHEMERIS", "EPHEMERIS_TIME", "EPHEMERIS_ECEF_")
+        self._sun = _track(coefficients, "SOLAR_VECTOR", "SAMPLE_TIME", "SOLAR_ECEF_")
 
     def vectors(self, x: np.ndarray, y: np.ndarray, crs: CRS) -> tuple[np.ndarray, np.ndarray]:
         """Vectors to satellite and sun, NaN where the orbit does not reach."""
@@ -209,42 +204,16 @@ class _Orbit:
         seconds = self._satellite.closest(ground)
         view = (axes * (self._satellite.at(seconds) - ground)).sum(axis=1)
         sun = (axes * self._sun.at(seconds)).sum(axis=1)
-        is_known = self._satellite.covers(seconds) & (_directions(view)[1] < _STEEPEST)
+        is_known = self._satellite.covers(seconds) & (directions.angles(*view)[1] < _STEEPEST)
         return np.where(is_known, view, np.nan), np.where(is_known, sun, np.nan)
 
 
-class _Track:
-    """A path in coordinates that turn with the earth, as a polynomial in time."""
-
-    _DEGREE = 4
-
-    def __init__(self, coefficients: Coefficients, group: str, times: str, axis: str) -> None:
-        seconds = coefficients.numbers(group, times, 0)
-        if len(seconds) <= self._DEGREE:
-            raise mtl.failure(coefficients.name, f"{len(seconds)} points of {times}")
-        self._first, self._last = seconds.min(), seconds.max()
-        positions = [coefficients.numbers(group, f"{axis}{name}", len(seconds)) for name in "XYZ"]
-        self._path = [np.polynomial.Polynomial.fit(seconds, position, self._DEGREE) for position in positions]
-
-    def at(self, seconds: np.ndarray) -> np.ndarray:
-        """Positions (3, ...) at times."""
-        return np.stack([path(seconds) for path in self._path])
-
-    def covers(self, seconds: np.ndarray) -> np.ndarray:
-        """Whether times lie on the path."""
-        inside: np.ndarray = (seconds >= self._first) & (seconds <= self._last)
-        return inside
-
-    def closest(self, ground: np.ndarray) -> np.ndarray:
-        """Times at which the path is closest to places (3, ...), by Newton's method."""
-        seconds = np.full(ground.shape[1:], (self._first + self._last) / 2)
-        speeds = [path.deriv() for path in self._path]
-        for _ in range(4):
-            toward, speed = self.at(seconds) - ground, np.stack([each(seconds) for each in speeds])
-            turn = np.stack([each.deriv()(seconds) for each in speeds])
-            slope = (speed * speed).sum(axis=0) + (toward * turn).sum(axis=0)
-            seconds = seconds - (toward * speed).sum(axis=0) / slope
-        return seconds
+def _track(coefficients: Coefficients, group: str, times: str, axis: str) -> Track:
+    """Path of the satellite or the sun, from the positions in a group."""
+    seconds = coefficients.numbers(group, times, 0)
+    if len(seconds) <= DEGREE:
+        raise mtl.failure(coefficients.name, f"{len(seconds)} points of {times}")
+    return Track(seconds, [coefficients.numbers(group, f"{axis}{name}", len(seconds)) for name in "XYZ"])
 
 
 def _ground(x: np.ndarray, y: np.ndarray, crs: CRS) -> tuple[np.ndarray, np.ndarray]:
@@ -254,9 +223,7 @@ def _ground(x: np.ndarray, y: np.ndarray, crs: CRS) -> tuple[np.ndarray, np.ndar
     longitude, latitude = _transformed(x, y, crs, pyproj.CRS.from_epsg(4326))
     to_centre = pyproj.Transformer.from_crs(4979, 4978, always_xy=True)
     ground = np.stack(to_centre.transform(longitude, latitude, np.zeros(x.shape)))
-    (sin_l, cos_l), (sin_b, cos_b) = ((np.sin(a), np.cos(a)) for a in np.radians((longitude, latitude)))
-    east, north = (-sin_l, cos_l, np.zeros(x.shape)), (-sin_b * cos_l, -sin_b * sin_l, cos_b)
-    return ground, np.stack([np.stack(axis) for axis in (east, north, (cos_b * cos_l, cos_b * sin_l, sin_b))])
+    return ground, local_axes(longitude, latitude)
 
 
 def _crs_of(coefficients: Coefficients) -> object:

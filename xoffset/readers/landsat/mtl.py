@@ -61,7 +61,8 @@ class Metadata:
     @property
     def geometry(self) -> str:
         """Class of processing geometry."""
-        return " ".join(part for part in (self.collection, self.correction, self.elevation) if part)
+        elevation = (self.elevation or "").upper()
+        return " ".join(part for part in (self.collection, self.correction.upper(), elevation) if part)
 
 
 def read(content: bytes, name: str) -> Metadata:
@@ -153,24 +154,25 @@ def odl(content: bytes, name: str) -> dict[str, Groups]:
 
 
 def _assignments(content: bytes, name: str) -> Iterable[tuple[str, str]]:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):  # as some programs of Windows write all texts
+        content = content.decode("utf-16", errors="replace").encode()
     content = content.rstrip(b"\0")  # some old files are filled up
     if len(content) > LIMIT or b"\0" in content:
         raise failure(name, "a binary file" if b"\0" in content else f"{len(content)} bytes")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise failure(name, "a file that is no text") from error
-    lines = iter(text.splitlines())
+    # letters of other alphabets stand in notes alone, whatever their encoding
+    lines = iter(content.decode("utf-8-sig", errors="replace").splitlines())
     for line in lines:
-        if not line.strip() or line.strip() == "END":
+        if not line.strip() or line.strip().upper() == "END":
             continue
         key, sign, value = (part.strip() for part in line.partition("="))
         if value.startswith("("):
             value = " ".join(_listed(value, lines))
         is_whole = value.endswith(")") if value.startswith("(") else (value[:1] == '"') == (value[1:][-1:] == '"')
+        key = key.upper()
         if not sign or not value or not is_whole or not re.fullmatch(r"[A-Z0-9_]+", key):
             raise failure(name, f"a line {line.strip()[:40]!r}")
-        yield key, value.strip('"').strip()
+        value = value.strip('"').strip()
+        yield key, value.upper() if key in ("GROUP", "END_GROUP") else value
 
 
 def _listed(start: str, lines: Iterator[str]) -> Iterator[str]:
@@ -211,7 +213,7 @@ class _Reader:
     def __init__(self, groups: Groups, name: str) -> None:
         self.groups, self.name = groups, name
         input_groups = {group for group in groups if group.startswith(_OF_INPUT)}
-        self.level = self.required(_LEVEL, set(groups) - input_groups)
+        self.level = self.required(_LEVEL, set(groups) - input_groups).upper()
         # of a product of level 1 the groups of level 1 are its own
         self.own = set(groups) - (input_groups if self.level.startswith("L2") else set())
 
@@ -293,7 +295,7 @@ class _Reader:
         found = self.optional(_NAME) or re.sub(r"_MTL\..*", "", self.required(_OWN_NAME), flags=re.IGNORECASE)
         if not re.fullmatch(r"[A-Za-z0-9_-]+", found):
             raise failure(self.name, f"the name {found[:60]!r}")
-        return found
+        return found.upper()
 
     def collection(self, name: str) -> str:
         number = self.optional(("COLLECTION_NUMBER",))
@@ -331,7 +333,7 @@ class _Reader:
                 continue
             if "/" in file or "\\" in file or file.startswith("."):
                 raise failure(self.name, f"the file name {file!r}")
-            stem = file.rsplit(".", 1)[0]
+            stem = file.rsplit(".", 1)[0].upper()
             # names of files say of the layers what keys do not; before 2012 they say "B10" of band 1
             is_named = stem.startswith(name + "_") and not re.fullmatch(r"BAND\d+_FILE_NAME", key)
             found[stem[len(name) + 1 :] if is_named else self.band_of(key)] = file

@@ -11,12 +11,14 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from xoffset.model.variables import ANGLES
 from xoffset.readers import archives, grids
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
 from xoffset.readers.landsat import angles, bands, mtl
 from xoffset.readers.landsat.angles import Coefficients
 from xoffset.readers.pixels import RasterImage, Reader, describe
+from xoffset.readers.positions import check_crs
 from xoffset.readers.scenes import Layer, NoSuchTile, Product, Scene
 
 _logger = logging.getLogger(__name__)
@@ -28,6 +30,7 @@ _NAMED = re.compile(r"(?:L[COTEM](?:0\d_[A-Z0-9]{4}_\d{6}_\d{8}|\d{14}[A-Z]{3}\d
 # Layers of angles; that of the sun is its zenith angle.
 _ANGLE_LAYERS = {"sun_azimuth": "SAA", "sun_elevation": "SZA", "view_azimuth": "VAA", "view_zenith": "VZA"}
 _LARGEST = 36000  # hundredths of degrees
+_IMAGES = (".tif", ".tiff")
 _ARCHIVES = (".tar", ".tgz", ".tar.gz", ".zip")
 
 
@@ -63,6 +66,7 @@ def open_product(place: str, tile: Sequence[str] | None) -> list[Product]:
             f"open_stack() needs Landsat scenes with their metadata; got {path.name} without any file *_MTL.txt, "
             "*_MTL.xml or *_MTL.json. Fetch the whole scene, or give its images, such as 'scenes/*_B8.TIF'."
         )
+    _tell_of_bare_images(tree, names if own is None else ())
     scenes = [_LandsatScene.read(tree, name) for name in names]
     wanted: list[Product] = [scene for scene in scenes if tile is None or scene.metadata.tile in tile]
     if not wanted:
@@ -83,6 +87,26 @@ def _metadata_files(tree: Tree, *, is_flat: bool) -> list[str]:
             scene = str(PurePosixPath(name).with_name(match["scene"]))
             found.setdefault(scene, {})[match["notation"].lower()] = name
     return [next(files[notation] for notation in _NOTATIONS if notation in files) for files in found.values()]
+
+
+def _tell_of_bare_images(tree: Tree, metadata: Sequence[str]) -> None:
+    """Tell which scenes, by the names of their images, have no metadata among those of others."""
+    known = [name[: name.upper().rindex("_MTL.")].lower() for name in metadata]
+    folders = {PurePosixPath(name).parent for name in metadata}
+    bare = {
+        match[0]
+        for name in tree.names
+        if PurePosixPath(name).parent in folders
+        and name.lower().endswith(_IMAGES)
+        and (match := _NAMED.match(PurePosixPath(name).name))
+        and not name.lower().startswith(tuple(known))
+    }
+    if bare:
+        _logger.warning(
+            "open_stack() took the scenes in %s that have their metadata; there are images without any of %s.",
+            tree.place,
+            ", ".join(sorted(bare)),
+        )
 
 
 @dataclass(frozen=True)
@@ -118,7 +142,9 @@ class _LandsatScene:
                 "%s was taken after the scan line corrector failed: NaN in its gaps, up to 14 pixels of 30 m wide",
                 self.metadata.name,
             )
-        offset, quantification = bands.scale(name, self.metadata)
+        # values of a file that was made from that of the band need not be those
+        is_whole = self._member(self.metadata.files[name]) is not None
+        offset, quantification = bands.scale(name, self.metadata) if is_whole else (None, None)
         azimuth, zenith = self._mean_view(name)
         scene = replace(
             _scene(self.metadata),
@@ -145,16 +171,16 @@ class _LandsatScene:
         """
         name = None if band is None else bands.find(band, self.metadata)
         found = self._rasters_of_angles(grid)
-        missing = [angle for angle in angles.NAMES if angle not in found]
+        missing = [angle for angle in ANGLES if angle not in found]
         coefficients = self._coefficients() if missing else None
         if coefficients is not None:
             found = angles.on_grid(coefficients, bands.number(name), grid) | found
         sun = {"sun_azimuth": self.metadata.sun_azimuth, "sun_elevation": self.metadata.sun_elevation}
         shape = grid.height, grid.width
-        for angle in (angle for angle in angles.NAMES if angle not in found):
+        for angle in (angle for angle in ANGLES if angle not in found):
             value = sun.get(angle)
             found[angle] = np.full(shape, np.nan if value is None else value, dtype=np.float32)
-        return {angle: found[angle] for angle in angles.NAMES}
+        return {angle: found[angle] for angle in ANGLES}
 
     def class_layer(self, grid: Grid) -> tuple[np.ndarray, dict[str, int], bool]:
         """Bits of quality of each pixel: QA_PIXEL of Collection 2, BQA before it; outside of the scene "fill"."""
@@ -171,7 +197,7 @@ class _LandsatScene:
 
     def _image(self, name: str, nodata: float | None) -> RasterImage:
         """Image of a band or layer, whose fill value is nodata."""
-        file = self._member(self.metadata.files[name])
+        file = self._member(self.metadata.files[name]) or self._cut(name)
         if file is None:
             raise FileNotFoundError(
                 f"open_stack() needs the files that the metadata of a scene name; {self.metadata.files[name]} is "
@@ -189,6 +215,12 @@ class _LandsatScene:
         same = [file for file in self.tree.names if file.lower().endswith(name.lower())]
         exact = [file for file in same if PurePosixPath(file) == wanted]
         found = exact or [file for file in same if file.lower() == str(wanted).lower()]
+        return found[0] if len(found) == 1 else None
+
+    def _cut(self, name: str) -> str | None:
+        """File that was cut out of that of a band and named after it, if there is one alone: `..._B8_crop.tif`."""
+        start = str(self.folder / PurePosixPath(self.metadata.files[name]).stem).lower() + "_"
+        found = [each for each in self.tree.names if each.lower().startswith(start) and each.lower().endswith(_IMAGES)]
         return found[0] if len(found) == 1 else None
 
     def _rasters_of_angles(self, grid: Grid) -> dict[str, np.ndarray]:
@@ -239,6 +271,7 @@ def _scene(metadata: mtl.Metadata) -> Scene:
 
 def _on_grid(image: RasterImage, grid: Grid) -> np.ndarray:
     """Pixels of an image on a grid, by position, NaN where it has none."""
+    check_crs(grid, image.grid.crs, image.name)
     reader = Reader(image, grids.place(image.grid, grid), grid, grid.whole, "nearest", image.result_dtype)
     return reader(*grid.whole)
 

@@ -6,11 +6,12 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xoffset._arrays.scenes import polygons
+from xoffset._arrays.scenes.polygons import Polygon, Ring
 from xoffset.readers import xml
 from xoffset.readers.grids import Grid
 from xoffset.readers.positions import check_crs
@@ -25,22 +26,15 @@ _logger = logging.getLogger(__name__)
 # "detector_footprint-B04-11-0": band, detector, and the number of the feature in the file
 _DETECTOR = re.compile(r"[-_](B\d[\dA])[-_]D?(\d{1,2})[-_]\d+$")
 _DETECTORS = 12
-# Largest distance between neighbouring points of an outline from which depths are measured [m].
-_STEP = 10.0
-
-Ring = np.ndarray  # (vertex, 2), x and y [m]
 
 
 @dataclass(frozen=True)
 class Feature:
-    """What a mask says of a part of the image: what it is, and the polygons that it is true in.
-
-    A polygon is a list of rings, of which the first is its outline and the others are holes.
-    """
+    """What a mask says of a part of the image: what it is, and the polygons that it is true in."""
 
     name: str
     kind: str
-    polygons: tuple[tuple[Ring, ...], ...]
+    polygons: tuple[Polygon, ...]
 
 
 @dataclass(frozen=True)
@@ -72,11 +66,11 @@ def read_polygons(root: Element, name: str) -> PolygonMask:
     return PolygonMask(name, crs, features)
 
 
-def _polygons(feature: Element, name: str) -> Iterator[tuple[Ring, ...]]:
-    polygons = [*feature.iter("Polygon"), *feature.iter("PolygonPatch")]
-    if not polygons:
+def _polygons(feature: Element, name: str) -> Iterator[Polygon]:
+    elements = [*feature.iter("Polygon"), *feature.iter("PolygonPatch")]
+    if not elements:
         raise _broken(name, f"the feature {feature.get('id')!r} without a polygon")
-    for polygon in polygons:
+    for polygon in elements:
         outlines = [ring for each in polygon.iter("exterior") for ring in _rings(each, polygon, name)]
         holes = [ring for each in polygon.iter("interior") for ring in _rings(each, polygon, name)]
         if len(outlines) != 1:
@@ -121,47 +115,14 @@ def _code(srs_name: str | None) -> str | None:
 
 
 def covered(features: Sequence[Feature], grid: Grid) -> np.ndarray:
-    """Pixels of a grid whose centres lie in any of the features, boolean (rows, columns).
-
-    Of two polygons with a common edge just one has the centres on it. Rasterio's own way would set filters of warnings,
-    which are those of all threads.
-    """
-    out = np.zeros((grid.height, grid.width), dtype=np.bool_)
-    # rows and columns in rising order, as views of the same pixels
-    rows, columns = (slice(None, None, -1 if step < 0 else 1) for step in (grid.dy, grid.dx))
-    rising = out[rows, columns]
-    for feature in features:
-        for rings in feature.polygons:
-            _add_inside(rings, grid.x_centres[columns], grid.y_centres[rows], rising)
-    return out
-
-
-def _add_inside(rings: Sequence[Ring], x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """Set the pixels (rows, columns) at rising places that have an odd number of edges of the rings to their left."""
-    start = np.concatenate(rings)
-    end = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
-    low, high = np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])
-    # an edge reaches from its low end to just below its high one
-    first, last = np.searchsorted(y, low), np.searchsorted(y, high)
-    edge = np.repeat(np.arange(len(start)), last - first)
-    if not edge.size:
-        return
-    row = np.arange(edge.size) - np.repeat(np.cumsum(last - first) - last, last - first)
-    (x0, y0), (x1, y1) = start[edge].T, end[edge].T
-    column = np.searchsorted(x, x0 + (y[row] - y0) / (y1 - y0) * (x1 - x0))
-    top, left = row.min(), column.min()
-    crossed = np.zeros((row.max() + 1 - top, column.max() + 1 - left), dtype=np.uint8)
-    np.add.at(crossed, (row - top, column - left), 1)
-    # the last column may lie behind the last pixel
-    inside = np.add.accumulate(crossed, axis=1, dtype=np.uint8)[:, : len(x) - left] & 1
-    out[top : top + inside.shape[0], left : left + inside.shape[1]] |= inside.astype(np.bool_)
+    """Pixels of a grid whose centres lie in any of the features, boolean (rows, columns)."""
+    return polygons.covered(_polygons_of(features), grid.x_centres, grid.y_centres)
 
 
 def detectors(mask: PolygonMask, band: str, grid: Grid) -> np.ndarray:
     """Number of the detector that saw each pixel, uint8 (rows, columns), 0 where none did.
 
-    Footprints of neighbouring detectors may overlap: there a pixel is that of the detector whose footprint reaches
-    deeper, which parts the overlap along its middle; of equally deep ones that of the lower number.
+    Footprints of neighbouring detectors may overlap, and are parted along the middle of the overlap.
     """
     check_crs(grid, mask.crs, mask.name)
     by_number: dict[int, list[Feature]] = {}
@@ -176,17 +137,12 @@ def detectors(mask: PolygonMask, band: str, grid: Grid) -> np.ndarray:
     check_numbers(by_number, mask.name)
     if not by_number:
         _logger.warning("%s holds no footprint of band %s: no pixel has a detector.", mask.name, band)
-    out = np.zeros((grid.height, grid.width), dtype=np.uint8)
-    for number, features in sorted(by_number.items()):
-        inside = covered(features, grid)
-        twice = inside & (out > 0)
-        for other in np.unique(out[twice]):
-            rows, columns = np.nonzero(twice & (out == other))
-            places = np.stack([grid.x_centres[columns], grid.y_centres[rows]], axis=1)
-            stays = ~_is_deeper(features, by_number[int(other)], places)
-            inside[rows[stays], columns[stays]] = False
-        out[inside] = number
-    return out
+    footprints = {number: _polygons_of(features) for number, features in by_number.items()}
+    return polygons.parted(footprints, grid.x_centres, grid.y_centres)
+
+
+def _polygons_of(features: Sequence[Feature]) -> list[Polygon]:
+    return [each for feature in features for each in feature.polygons]
 
 
 def check_numbers(numbers: Iterable[int], name: str) -> None:
@@ -194,30 +150,3 @@ def check_numbers(numbers: Iterable[int], name: str) -> None:
     unknown = [int(number) for number in numbers if not 0 <= number <= _DETECTORS]
     if unknown:
         raise _broken(name, f"detector {unknown[0]} of an instrument with {_DETECTORS}")
-
-
-def _is_deeper(first: Sequence[Feature], second: Sequence[Feature], places: np.ndarray) -> np.ndarray:
-    """Whether places (n, 2) inside two footprints lie further from the edge of the first than from that of the second.
-
-    What both have in common, which is the edge of the tile, is the edge of neither.
-    """
-    from scipy.spatial import cKDTree
-
-    edges = [_points_of_outline(features) for features in (first, second)]
-    trees = [cKDTree(edge) for edge in edges]
-    depths = []
-    for edge, other in ((edges[0], trees[1]), (edges[1], trees[0])):
-        # points along a line that both have are no further than half a step from each other
-        own = edge[other.query(edge)[0] > 0.6 * _STEP]
-        depths.append(cKDTree(own).query(places)[0] if own.size else np.full(len(places), np.inf))
-    return np.asarray(depths[0] > depths[1])
-
-
-def _points_of_outline(features: Sequence[Feature]) -> np.ndarray:
-    """Points (n, 2) along all outlines, no further apart than the step."""
-    points = []
-    for ring in (ring for feature in features for rings in feature.polygons for ring in rings):
-        for start, end in pairwise(np.concatenate([ring, ring[:1]])):
-            count = max(int(np.ceil(np.hypot(*(end - start)) / _STEP)), 1)
-            points.append(start + (end - start) * (np.arange(count) / count)[:, None])
-    return np.concatenate(points)

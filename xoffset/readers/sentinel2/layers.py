@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xoffset._arrays.scenes.angle_grids import angles_at
 from xoffset.readers.grids import Grid
 from xoffset.readers.positions import values_at
 from xoffset.readers.sentinel2 import angle_grids, class_masks, footprints
@@ -36,7 +37,8 @@ def angles(product: Product, band: str | None, grid: Grid) -> dict[str, np.ndarr
     """Angles of sun and view at each pixel, from the grids in the metadata of the tile."""
     name, _ = product.band_named(band)
     seen_by = detectors(product, band, grid)
-    return angle_grids.angles_at(angle_grids.read_angles(product.tile_metadata, name, product.place), seen_by, grid)
+    told = angle_grids.read_angles(product.tile_metadata, name, product.place)
+    return angles_at(told, seen_by, grid.x_centres, grid.y_centres)
 
 
 def class_layer(product: Product, grid: Grid) -> Classes:

@@ -34,7 +34,7 @@ _WITHOUT_NODATA = ("CLD", "SNW")
 
 @dataclass(frozen=True)
 class Mask:
-    """A mask of a product: its name and content (GML), or the path by which GDAL reads it (rasters)."""
+    """A mask of a product: polygons (GML) or a raster."""
 
     tree: Tree
     name: str
@@ -43,11 +43,6 @@ class Mask:
     def is_raster(self) -> bool:
         """Whether it holds pixels, polygons otherwise."""
         return not self.name.lower().endswith(".gml")
-
-    @property
-    def path(self) -> str:
-        """Path for GDAL."""
-        return self.tree.gdal_path(self.name)
 
     def root(self) -> Element:
         """Root of the parsed GML."""

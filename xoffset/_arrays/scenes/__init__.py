@@ -1,0 +1,1 @@
+"""What products tell of pixels, laid on the pixels of a grid: footprints as polygons, directions at nodes, orbits."""
