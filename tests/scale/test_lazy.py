@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import safe_products
 import xarray as xr
 from affine import Affine
 
@@ -67,6 +68,11 @@ def images(folder):
     return folder
 
 
+def beside(function, folder, **options):
+    safe_products.write(folder)
+    return function(folder, like=xoffset.open_stack(folder, band="B04", chunks=60), **options)
+
+
 # what each function makes of lazy input; dates and tables are always there
 RECIPES = {
     "correlate": lambda shifts, lazy, folder: xoffset.correlate(lazy, xoffset.pairs(lazy), **OPTIONS),
@@ -106,6 +112,9 @@ RECIPES = {
         pd.DataFrame({"reference": [DATES[0]], "secondary": [DATES[1]], "dx": [1.0], "dy": [2.0]})
     ),
     "open_stack": lambda shifts, lazy, folder: xoffset.open_stack(images(folder), date="%Y%m%d", chunks=16),
+    "detectors": lambda shifts, lazy, folder: beside(xoffset.detectors, folder, band="B04"),
+    "angles": lambda shifts, lazy, folder: beside(xoffset.angles, folder, band="B04"),
+    "class_layer": lambda shifts, lazy, folder: beside(xoffset.class_layer, folder),
     "open_result": lambda shifts, lazy, folder: xoffset.open_result(saved(lazy, folder)),
 }
 WRITERS = {"to_geotiff", "warmup"}
