@@ -25,6 +25,24 @@ SHARES_NOISE = "shares_noise"
 # Coordinate of a stack of which some dates were resampled from other pixel sizes.
 NATIVE_SIZE = "native_pixel_size"
 
+# Labels of coordinates, whatever object has them.
+_LABELS = {
+    "x": {"units": "m", "long_name": "x coordinate of projection", "standard_name": "projection_x_coordinate"},
+    "y": {"units": "m", "long_name": "y coordinate of projection", "standard_name": "projection_y_coordinate"},
+    "time": {"long_name": "date and time, UTC", "standard_name": "time"},
+    "reference": {"long_name": "date of the reference image, UTC"},
+    "secondary": {"long_name": "date of the secondary image, UTC"},
+    "baseline": {"long_name": "time from the reference to the secondary date", "units": "day"},
+    "step": {"long_name": "date of the step, UTC"},
+    "exponential": {"long_name": "date from which the exponential decay counts, UTC"},
+    "logarithmic": {"long_name": "date from which the logarithmic decay counts, UTC"},
+    "exponential_tau": {"long_name": "time of the exponential decay", "units": "day"},
+    "logarithmic_tau": {"long_name": "time of the logarithmic decay", "units": "day"},
+    "year": {"long_name": "calendar year, UTC"},
+    NATIVE_SIZE: {"long_name": "side of a pixel before it was resampled onto this grid", "units": "m"},
+    SHARES_NOISE: {"long_name": "the date has parts of the noise of others: smoothed, resampled, or summed up"},
+}
+
 
 def stack(
     values: Any,
@@ -181,23 +199,7 @@ def _crs_coordinates(like: xr.Dataset | xr.DataArray) -> dict[Hashable, Any]:
 
 
 def _label_coordinates(data: xr.Dataset | xr.DataArray) -> None:
-    labels = {
-        "x": {"units": "m", "long_name": "x coordinate of projection", "standard_name": "projection_x_coordinate"},
-        "y": {"units": "m", "long_name": "y coordinate of projection", "standard_name": "projection_y_coordinate"},
-        "time": {"long_name": "date and time, UTC", "standard_name": "time"},
-        "reference": {"long_name": "date of the reference image, UTC"},
-        "secondary": {"long_name": "date of the secondary image, UTC"},
-        "baseline": {"long_name": "time from the reference to the secondary date", "units": "day"},
-        "step": {"long_name": "date of the step, UTC"},
-        "exponential": {"long_name": "date from which the exponential decay counts, UTC"},
-        "logarithmic": {"long_name": "date from which the logarithmic decay counts, UTC"},
-        "exponential_tau": {"long_name": "time of the exponential decay", "units": "day"},
-        "logarithmic_tau": {"long_name": "time of the logarithmic decay", "units": "day"},
-        "year": {"long_name": "calendar year, UTC"},
-        NATIVE_SIZE: {"long_name": "side of a pixel before it was resampled onto this grid", "units": "m"},
-        SHARES_NOISE: {"long_name": "the date has parts of the noise of others: smoothed, resampled, or summed up"},
-    }
-    for name, attrs in labels.items():
+    for name, attrs in _LABELS.items():
         if name in data.coords:
             data[name].attrs = dict(attrs)
             if data[name].dtype.kind == "M":

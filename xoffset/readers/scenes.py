@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
 
 from xoffset.readers.grids import Grid, Window
 
@@ -153,22 +155,37 @@ def refuse_tiles(tile: Sequence[str] | None, kind: str, place: str) -> None:
         )
 
 
-# What of a scene becomes a coordinate on time, where all scenes tell it.
-_TEXTS = ("platform", "geometry", "tile", "level")
-_NUMBERS = (
-    "sun_azimuth", "sun_elevation", "view_azimuth", "view_zenith", "radiometric_offset", "quantification",
-)  # fmt: skip
+_TEXT, _COUNT, _NUMBER = np.dtype(object), np.dtype(np.int64), np.dtype(np.float64)
+_REFLECTANCE = "reflectance is (value + radiometric_offset) / quantification"
+# What of a scene becomes a coordinate on time, where all scenes tell it: its type, what it is, and its unit.
+COORDINATES = {
+    "scene": (_TEXT, "name of the product or file", ""),
+    "platform": (_TEXT, "satellite, or instrument", ""),
+    "geometry": (_TEXT, "class of processing geometry", ""),
+    "tile": (_TEXT, "tile, of Landsat path and row", ""),
+    "level": (_TEXT, "level of processing", ""),
+    "relative_orbit": (_COUNT, "relative orbit, of Landsat the path", ""),
+    "sun_azimuth": (_NUMBER, "mean direction toward the sun, clockwise from true north", "degree"),
+    "sun_elevation": (_NUMBER, "mean height of the sun above the horizon", "degree"),
+    "view_azimuth": (_NUMBER, "mean direction toward the satellite, clockwise from true north", "degree"),
+    "view_zenith": (_NUMBER, "mean angle of the view from the vertical", "degree"),
+    "radiometric_offset": (_NUMBER, f"offset of the values: {_REFLECTANCE}", ""),
+    "quantification": (_NUMBER, f"divisor of the values: {_REFLECTANCE}", ""),
+}
 
 
-def coordinates(scenes: Sequence[Scene]) -> dict[str, tuple[str, np.ndarray]]:
+def coordinate(name: str, values: ArrayLike) -> xr.Variable:
+    """A coordinate on time with its labels."""
+    dtype, long_name, units = COORDINATES[name]
+    return xr.Variable(
+        "time", np.asarray(values, dtype), {"long_name": long_name} | ({"units": units} if units else {})
+    )
+
+
+def coordinates(scenes: Sequence[Scene]) -> dict[str, xr.Variable]:
     """Coordinates on time that all scenes tell."""
-    coords = {"scene": ("time", np.array([scene.name for scene in scenes], dtype=object))}
-    types = dict.fromkeys(_TEXTS, np.dtype(object)) | {"relative_orbit": np.dtype(np.int64)}
-    for name, dtype in (types | dict.fromkeys(_NUMBERS, np.dtype(np.float64))).items():
-        values = [getattr(scene, name) for scene in scenes]
-        if None not in values:
-            coords[name] = ("time", np.array(values, dtype=dtype))
-    return coords
+    told = {name: [getattr(scene, "name" if name == "scene" else name) for scene in scenes] for name in COORDINATES}
+    return {name: coordinate(name, values) for name, values in told.items() if None not in values}
 
 
 def gaps(scenes: Sequence[Scene]) -> dict[str, str]:
