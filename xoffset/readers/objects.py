@@ -19,7 +19,7 @@ from xoffset.readers.bands import OF_SENTINEL2
 from xoffset.readers.eopf.metadata import band_of, sensed
 from xoffset.readers.eopf.product import is_tree
 from xoffset.readers.grids import Bounds
-from xoffset.readers.scenes import coordinate, floats_for
+from xoffset.readers.scenes import COORDINATES, coordinate, floats_for
 
 Loaded = xr.DataArray | xr.Dataset | xr.DataTree
 
@@ -242,7 +242,10 @@ def _part(data: xr.DataArray, nodata: float | None) -> xr.DataArray:
     bare = xr.DataArray(
         pixels.variable, coords={name: data[name].variable for name in _DIMS if name in data.coords}, name="image"
     )
-    known: dict[Hashable, Any] = {name: coordinate(name, values) for name, values in (coordinates | steps).items()}
+    known: dict[Hashable, Any] = {
+        name: coordinate(name, values) if name in COORDINATES else ("time", values)
+        for name, values in (coordinates | steps).items()
+    }
     result = bare.assign_coords(known | {name: each.variable for name, each in crs.items()})
     result.attrs = {
         name: value for name, value in data.attrs.items() if name not in _OF_STORED and _is_kept(name, value)
