@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
+from xoffset._options import speaking_as
 from xoffset.model.variables import ANGLES
 from xoffset.readers import beside
 from xoffset.readers.grids import Grid
@@ -60,7 +61,7 @@ def angles(source: PathLike | Iterable[PathLike], *, like: xr.DataArray, band: s
     >>> view = xoffset.angles("scenes/*.SAFE", like=stack, band="B04").view_zenith  # doctest: +SKIP
     """
     like, found = beside.products_of(source, like, "angles")
-    with beside.told_by("angles"):
+    with speaking_as("angles", "open_stack"):
         values = beside.layers(found, like, partial(_read, band), len(ANGLES), np.dtype(np.float32))
     fields = {name: (("time", "y", "x"), values[:, k]) for k, name in enumerate(ANGLES)}
     return beside.labelled(fields, ANGLES, like, {"function": "angles", "band": band})

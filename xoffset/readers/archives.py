@@ -61,6 +61,11 @@ class Tree(Protocol):
         """Path by which GDAL reads a file in place."""
 
 
+def _text(self: Tree, name: str, limit: int = xml.LIMIT) -> bytes:
+    with self.opened(name) as stream:
+        return _read(stream, limit, self.place, name)
+
+
 def open_tree(place: str) -> Tree:
     """Tree of a folder, a zip file or a tar file."""
     path = Path(place).expanduser().absolute()
@@ -132,9 +137,7 @@ class _Folder:
     place: str
     names: tuple[str, ...]
 
-    def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
-        with self.opened(name) as stream:
-            return _read(stream, limit, self.place, name)
+    text = _text
 
     @contextmanager
     def opened(self, name: str) -> Iterator[IO[bytes]]:
@@ -166,9 +169,7 @@ class _Zip:
     place: str
     names: tuple[str, ...]
 
-    def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
-        with self.opened(name) as stream:
-            return _read(stream, limit, self.place, name)
+    text = _text
 
     @contextmanager
     def opened(self, name: str) -> Iterator[IO[bytes]]:
@@ -216,9 +217,7 @@ class _Tar:
     texts: dict[str, bytes]
     spans: dict[str, tuple[int, int]]
 
-    def text(self, name: str, limit: int = xml.LIMIT) -> bytes:
-        with self.opened(name) as stream:
-            return _read(stream, limit, self.place, name)
+    text = _text
 
     @contextmanager
     def opened(self, name: str) -> Iterator[IO[bytes]]:

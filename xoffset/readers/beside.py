@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset._blocks import threads, tiles
+from xoffset._options import speaking_as
 from xoffset.model import checks, products
 from xoffset.model.dates import as_dates
 from xoffset.model.grids import crs_of, spacing
@@ -46,7 +46,7 @@ def products_of(source: PathLike | Iterable[PathLike], like: xr.DataArray, calle
     """The stack, checked, and the products of its dates."""
     like = checks.as_stack(like, caller)
     grid = _grid_of(like, caller)
-    with told_by(caller):
+    with speaking_as(caller, "open_stack"):
         places = [place for place in find(source) if is_product(place)]
         found = [
             (product, scene) for place in places for product in open_products(place, None) for scene in product.scenes
@@ -83,18 +83,6 @@ def _grid_of(like: xr.DataArray, caller: str) -> Grid:
         like.sizes["y"],
         as_rasterio(crs),
     )
-
-
-@contextmanager
-def told_by(caller: str) -> Iterator[None]:
-    """Errors of readers, which speak for open_stack(), in the name of the function that was called."""
-    try:
-        yield
-    except (OSError, TypeError, ValueError) as error:
-        text = str(error)
-        if not text.startswith("open_stack()"):
-            raise
-        raise type(error)(text.replace("open_stack()", f"{caller}()", 1)) from error
 
 
 # ------------------------------------------------------------------------------------------- which product is of a date

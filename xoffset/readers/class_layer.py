@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
+from xoffset._options import speaking_as
 from xoffset.model.variables import CLASSES
 from xoffset.readers import beside
 from xoffset.readers.grids import Grid
@@ -62,7 +63,7 @@ def class_layer(source: PathLike | Iterable[PathLike], *, like: xr.DataArray) ->
     >>> is_snow = xoffset.class_layer("scenes/*.SAFE", like=stack) == 11  # doctest: +SKIP
     """
     like, found = beside.products_of(source, like, "class_layer")
-    with beside.told_by("class_layer"):
+    with speaking_as("class_layer", "open_stack"):
         dtype, names, are_bits = _kind_of(found)
         values = beside.layers(found, like, partial(_read, names, are_bits), 1, dtype)
     fields = {"classes": (("time", "y", "x"), values[:, 0])}

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
+from xoffset._options import speaking_as
 from xoffset.model.variables import DETECTORS
 from xoffset.readers import beside
 from xoffset.readers.grids import Grid
@@ -60,7 +61,7 @@ def detectors(source: PathLike | Iterable[PathLike], *, like: xr.DataArray, band
     >>> detector = xoffset.detectors("scenes/*.SAFE", like=stack, band="B04")  # doctest: +SKIP
     """
     like, found = beside.products_of(source, like, "detectors")
-    with beside.told_by("detectors"):
+    with speaking_as("detectors", "open_stack"):
         values = beside.layers(found, like, partial(_read, band), 1, np.dtype(np.uint8))
     fields = {"detector": (("time", "y", "x"), values[:, 0])}
     return beside.labelled(fields, DETECTORS, like, {"function": "detectors", "band": band})["detector"]
