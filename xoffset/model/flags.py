@@ -34,6 +34,9 @@ FLAGS: Mapping[str, int] = {
     "not_converged": 1 << 29,
     "bridged": 1 << 30,
     "unwritten": 1 << 31,
+    "ambiguous": 1 << 32,
+    "oversmoothed": 1 << 33,
+    "inconsistent": 1 << 34,
 }
 
 
