@@ -279,7 +279,7 @@ def test_flipped_bits_are_noticed(product, zarr_format, tmp_path):
     for name in data.variables:
         for file in chunk_files(path, name):
             kept = file.read_bytes()
-            for place in random.integers(0, len(kept), 6):
+            for place in random.integers(0, len(kept), 3):
                 changed = bytearray(kept)
                 changed[place] ^= 1 << int(random.integers(0, 8))
                 file.write_bytes(changed)
