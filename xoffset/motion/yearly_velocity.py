@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
+from xoffset._arrays.networks import separation
 from xoffset._arrays.networks import terms as motion_terms
 from xoffset._arrays.networks.observations import Observations
-from xoffset._arrays.networks.terms import DAY
 from xoffset.model import checks, products, variables
 from xoffset.model.dates import Duration, as_dates, as_duration
 from xoffset.model.flags import FLAGS
@@ -72,7 +72,7 @@ def yearly_velocity(
     the biweight, which picks one of two populations, 27 %, and a cycle common to years that differ more than that.
 
     `"auto"` sorts the pairs into the bins of separations of ITS_LIVE (16, 32, 64, 128 and 256 days) and drops a bin
-    that stands still where the shortest bin with enough pairs moves. Bins of few pairs are not tested; where a network
+    that stands still where the shorter ones move, as `screen` does. Bins of few pairs are not tested; where a network
     is small, one long pair that holds on can pull a year, and `max_separation` as a duration is the remedy.
 
     Examples
@@ -95,12 +95,13 @@ def yearly_velocity(
     terms = {str(year): spent[:, k] for k, year in enumerate(years)}
     if _options.as_switch(seasonal, "seasonal", "yearly_velocity"):
         terms |= season_terms(given.epochs, ["annual"])
-    first, second = given.epochs[Observations.of(given.ends).ends].T
+    ends = Observations.of(given.ends).ends
+    first, second = given.epochs[ends].T
     central = (first + (second - first) // 2).astype("datetime64[Y]").astype(np.int64) + 1970
     options = Options(
         code,
         is_wandering=True,
-        days=(second - first) / DAY if is_auto else None,
+        days=separation.spans_of(given.epochs, ends) if is_auto else None,
         group=(central[:, None] == years).astype(np.float64),
     )
     fitted = regression.fit(given, terms, options)
