@@ -36,7 +36,8 @@ NAMES = [
     "resample gap dask", "trajectory", "velocity series bootstrap", "velocity dask", "decompose shifts",
     "decompose seasons", "decompose steps searched", "decompose decays", "decompose dask", "coseismic dask",
     "coseismic postseismic", "annual", "annual all dask", "interval_velocity",
-    "interval_velocity series dask", "mean_displacement", "mean_velocity", "vector_coherence dask", "quality", "strain", "strain shifts", "strain series dask", "profile", "profile swath", "profile series dask",
+    "interval_velocity series dask", "mean_displacement", "mean_velocity", "vector_coherence dask", "quality",
+    "strain", "strain shifts", "strain series dask", "profile", "profile swath", "profile series dask",
     "ground", "ground series dask", *MORE,
 ]  # fmt: skip
 

@@ -115,7 +115,7 @@ def _variance(network: Network, s: Strip) -> np.ndarray:
     balance = np.divide(2.0 * s.total, both, out=np.ones_like(s.total), where=both > 0.0)[:, np.newaxis]
     of_dates = s.of_date[:, 1:].astype(np.float64) + s.of_date[:, :-1]
     held = np.where(s.is_blind > 0.0, 0.0, np.maximum(1.0 - s.share, 0.0) * of_dates)
-    out = held + s.share * spread * balance
+    out: np.ndarray = held + s.share * spread * balance
     direct = np.flatnonzero(np.diff(network.ends, axis=1)[:, 0] == 1)
     at = network.ends[direct, 0]
     trust = np.divide(s.effective, s.weight, out=np.zeros_like(s.weight), where=s.weight > 0.0)[direct]
