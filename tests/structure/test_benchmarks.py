@@ -11,6 +11,7 @@ pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 NAMES = (
     "cold",
+    "coverage",
     "inversion",
     "inversion_calibration",
     "matching_accuracy",
