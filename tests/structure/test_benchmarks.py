@@ -11,7 +11,6 @@ pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 NAMES = (
     "cold",
-    "coverage",
     "inversion",
     "inversion_calibration",
     "matching_accuracy",
@@ -19,6 +18,7 @@ NAMES = (
     "matching_scaling",
     "matching_speed",
     "reading",
+    "sigma_coverage",
 )
 
 

@@ -82,16 +82,24 @@ def _between(network: Network, s: Strip) -> dict[str, np.ndarray]:
     has_pairs = s.root >= 0
     is_tied = has_pairs[:-1] & (s.root[:-1] == s.root[1:])
     is_lone = ~(has_pairs[:-1] & has_pairs[1:])
-    across = np.zeros((s.root.shape[0], s.lanes))
-    np.add.at(across, network.ends[:, 0], s.weight > 0.0)
-    np.subtract.at(across, network.ends[:, 1], s.weight > 0.0)
     return {
         "displacement": np.where(is_tied, np.diff(s.solution, axis=1), np.nan),
         "variance": np.where(is_tied, _variance(network, s), np.nan),
         "state": np.where(is_tied, TIED, np.where(is_lone, NO_PAIRS, DISCONNECTED)),
-        "n_pairs": np.cumsum(across, axis=0)[:-1],
+        "n_pairs": _across(network.ends, s.weight > 0.0),
         "is_open": s.is_settled == 0.0,
     }
+
+
+def _across(ends: np.ndarray, is_used: np.ndarray) -> np.ndarray:
+    """Number of the pairs in use (pair, lanes) that pass over each interval, (interval, lanes)."""
+    counts = []
+    for end in range(2):
+        order = np.argsort(ends[:, end], kind="stable")
+        until = np.zeros((len(ends) + 1, is_used.shape[1]), np.int32)
+        np.cumsum(is_used[order], axis=0, out=until[1:])
+        counts.append(until[np.searchsorted(ends[order, end], np.arange(ends.max()), side="right")])
+    return np.asarray(counts[0] - counts[1])
 
 
 def _variance(network: Network, s: Strip) -> np.ndarray:

@@ -1,9 +1,9 @@
 """What sigma covers: errors beside standard errors by kind of images, networks and motion, and beside those of others.
 
-python benchmarks/coverage.py                     all, under two minutes
-python benchmarks/coverage.py markdown            the same as one table in Markdown; nothing is written
-python benchmarks/coverage.py networks            one part
-python benchmarks/coverage.py --small             few windows, to see that it works
+python benchmarks/sigma_coverage.py                     all, under two minutes
+python benchmarks/sigma_coverage.py markdown            the same as one table in Markdown; nothing is written
+python benchmarks/sigma_coverage.py networks            one part
+python benchmarks/sigma_coverage.py --small             few windows, to see that it works
 """
 
 from __future__ import annotations
@@ -353,7 +353,7 @@ def markdown() -> str:
         "residual-scaled rmse / sigma",
     )
     lines = [
-        "| kind | quantity | known, % | covered, % | error / sigma | flagged, % | others covered, % | others error / sigma |"
+        "| kind | quantity | known, % | covered, % | error / sigma | flagged, % | residuals: covered | error / sigma |"
     ]
     lines.append("|---|---|---:|---:|---:|---:|---:|---:|")
     for each in (*matches("usual"), *networks("usual")):
@@ -366,4 +366,4 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["markdown"]:
         print(markdown())
     else:
-        run("coverage", PARTS)
+        run("sigma_coverage", PARTS)
