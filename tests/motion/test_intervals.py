@@ -73,6 +73,22 @@ def test_a_single_pair_has_its_own_sigma():
     np.testing.assert_allclose(found.sigma_vx[:, 0, 0], sigma / np.diff(PHOTOGRAPHS), rtol=1e-5)
 
 
+@pytest.mark.parametrize("ends", [ALL, CHAIN, [(0, 2), (1, 2), (1, 3), (2, 3), (3, 5), (4, 5), (4, 6), (5, 6)]])
+def test_sigma_is_that_of_the_dense_algebra(ends):
+    """Equal pairs that close, whose dates hold half of the variance each but for the share that experience gives."""
+    ends = np.asarray(ends)
+    design = np.eye(7)[ends[:, 1]] - np.eye(7)[ends[:, 0]]
+    inverse = np.linalg.pinv(design.T @ design)
+    share = 0.03 / (len(ends) - 6 + 1)
+    between = np.diff(np.eye(7), axis=0)
+    spread = np.einsum("ik,kl,il->i", between, inverse, between)
+    # a pair that nothing checks is all that its interval has
+    is_alone = np.isclose(spread, 1.0)
+    variance = 0.25 * np.where(is_alone, 1.0, 1.0 - share + share * spread)
+    found = xoffset.interval_velocity(made(ends, sigma=0.5))
+    np.testing.assert_allclose(found.sigma_vx[:, 1, 1], np.sqrt(variance) / np.diff(PHOTOGRAPHS), rtol=1e-5)
+
+
 def test_it_is_what_the_series_of_the_network_says():
     shifts = made(ALL, of_dates=0.2, of_pairs=0.1)
     series = xoffset.invert(shifts)

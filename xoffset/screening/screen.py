@@ -101,7 +101,8 @@ def screen(
     Ground that does not move loses a bin in 0.3 to 1.1 % of the pixels with 6 to 10 observations a bin, in less with
     more; ground under 5 m/yr, or that has seasons, surges, decays or accelerates, in no more. Slow ground whose short
     pairs tell nothing but noise is left alone, even if its long pairs are locked: that needs a limit. So is a bin of
-    which less than half is locked.
+    which less than half is locked. An error that all pairs of the shortest bin have alike, such as a shift between two
+    sensors that always come in this order, looks like motion.
 
     Examples
     --------
