@@ -22,6 +22,7 @@ from xoffset.motion.coherence import quality, vector_coherence
 from xoffset.motion.coseismic import coseismic
 from xoffset.motion.decompose import decompose
 from xoffset.motion.ground import ground
+from xoffset.motion.interval_velocity import interval_velocity
 from xoffset.motion.means import mean_displacement, mean_velocity
 from xoffset.motion.profile import profile
 from xoffset.motion.resample import rereference, resample
@@ -65,6 +66,7 @@ __all__ = [
     "formats",
     "from_table",
     "ground",
+    "interval_velocity",
     "invert",
     "mean_displacement",
     "mean_velocity",

@@ -16,6 +16,7 @@ from xoffset.motion.coherence import quality, vector_coherence
 from xoffset.motion.coseismic import coseismic
 from xoffset.motion.decompose import decompose
 from xoffset.motion.ground import ground
+from xoffset.motion.interval_velocity import interval_velocity
 from xoffset.motion.means import mean_displacement, mean_velocity
 from xoffset.motion.profile import profile
 from xoffset.motion.resample import rereference, resample
@@ -63,6 +64,7 @@ class ProductAccessor(Accessor):
     vector_coherence = method(vector_coherence, "shifts", on_grid=True)
     quality = method(quality, "shifts")
     yearly_velocity = method(yearly_velocity, "shifts")
+    interval_velocity = method(interval_velocity, "shifts", "series")
     velocity = method(velocity, "shifts", "series")
     decompose = method(decompose, "shifts", "series")
     coseismic = method(coseismic, "shifts", "series")

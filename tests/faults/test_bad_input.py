@@ -81,6 +81,16 @@ def with_pairs(data, reference, secondary):
     return data.assign_coords({name: ("pair", values) for name, values in dates.items()})
 
 
+def untied(o):
+    """Shifts whose pairs skip every second date."""
+    return with_pairs(o.shifts, ["2020-01-01", "2020-02-01", "2020-01-01"], ["2020-03-01", "2020-04-01", "2020-05-01"])
+
+
+def long_pairs(o):
+    """Shifts of archive photographs."""
+    return with_pairs(o.shifts, ["1950-08-01", "1960-08-01", "1950-08-01"], ["1960-08-01", "1980-08-01", "1980-08-01"])
+
+
 def map_of(o):
     """Half-ranges on the pixels of the stack."""
     return xr.full_like(o.stack[0].drop_vars("time"), 4.0)
@@ -789,6 +799,11 @@ CASES = [
         )
         for value in (0, -3.0, np.inf, np.nan, "30D", True)
     ),
+    ("interval_velocity: rate", lambda o: xoffset.interval_velocity(o.rate), ValueError, r"Use the result of invert"),
+    ("interval_velocity: stack", lambda o: xoffset.interval_velocity(o.stack), TypeError, r"See invert"),
+    ("interval_velocity: date", lambda o: xoffset.interval_velocity(o.series.isel(time=[0])), ValueError, r"Keep more"),
+    ("interval_velocity: untied", lambda o: xoffset.interval_velocity(untied(o)), ValueError, r"pairs\(stack, max_g"),
+    ("yearly_velocity: long pairs", lambda o: YEARLY(long_pairs(o)), ValueError, r"interval_velocity\(\)"),
     ("yearly_velocity: series", lambda o: xoffset.yearly_velocity(o.series), ValueError, r"Make a network with"),
     ("yearly_velocity: number", lambda o: YEARLY(o.shifts, max_separation=20), ValueError, r"'10D'"),
     ("yearly_velocity: short", lambda o: YEARLY(o.shifts, max_separation="2D"), ValueError, r"Pass a longer one"),
@@ -1434,6 +1449,8 @@ CALLS = {
     "decompose": ("series", partial(xoffset.decompose, steps="search", seasonal=True)),
     "coseismic": ("shifts", partial(xoffset.coseismic, date="2020-06-01")),
     "yearly_velocity": ("shifts", xoffset.yearly_velocity),
+    "interval_velocity": ("shifts", xoffset.interval_velocity),
+    "interval_velocity of a series": ("series", xoffset.interval_velocity),
 }
 
 
@@ -1526,6 +1543,7 @@ SUBJECTS = {
     "decompose": lambda o: (o.series,),
     "coseismic": lambda o: (o.series, "2020-10-01"),
     "yearly_velocity": lambda o: (o.shifts,),
+    "interval_velocity": lambda o: (o.shifts,),
     "mean_velocity": lambda o: (o.shifts,),
     "vector_coherence": lambda o: (o.shifts,),
     "quality": lambda o: (o.shifts,),

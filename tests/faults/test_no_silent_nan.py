@@ -113,6 +113,7 @@ OF_SHIFTS = {
     "decompose steps": lambda s: xoffset.decompose(s, steps="search"),
     "coseismic": lambda s: xoffset.coseismic(s, "2020-06-01"),
     "yearly_velocity": xoffset.yearly_velocity,
+    "interval_velocity": xoffset.interval_velocity,
     "mean_displacement": xoffset.mean_displacement,
     "mean_velocity": xoffset.mean_velocity,
     "mean_velocity mpic": lambda s: xoffset.mean_velocity(s, estimator="mpic"),

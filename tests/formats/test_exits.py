@@ -26,6 +26,7 @@ MORE = {
         digests.CALLS["coseismic postseismic"](), digests.section(digests.rate())
     ),
     "one date of a series": lambda: digests.series().isel(time=2),
+    "one interval": lambda: xoffset.interval_velocity(digests.yearly()).isel(interval=0),
     "one year": lambda: xoffset.yearly_velocity(digests.yearly()).isel(year=0),
 }
 # one call for each set of variables and dims
@@ -34,8 +35,9 @@ NAMES = [
     "closure dask", "invert stable", "invert smooth dask", "invert islands separate", "rereference", "resample",
     "resample gap dask", "trajectory", "velocity series bootstrap", "velocity dask", "decompose shifts",
     "decompose seasons", "decompose steps searched", "decompose decays", "decompose dask", "coseismic dask",
-    "coseismic postseismic", "annual", "annual all dask", "mean_displacement", "mean_velocity", "vector_coherence dask",
-    "quality", "strain", "strain shifts", "strain series dask", "profile", "profile swath", "profile series dask",
+    "coseismic postseismic", "annual", "annual all dask", "interval_velocity",
+    "interval_velocity series dask", "mean_displacement", "mean_velocity", "vector_coherence dask", "quality",
+    "strain", "strain shifts", "strain series dask", "profile", "profile swath", "profile series dask",
     "ground", "ground series dask", *MORE,
 ]  # fmt: skip
 

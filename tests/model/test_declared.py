@@ -49,6 +49,7 @@ CALLS = {
     "mean_velocity": ("shifts", xoffset.mean_velocity),
     "vector_coherence": ("shifts", lambda data: xoffset.vector_coherence(data, window=3)),
     "yearly_velocity": ("shifts", xoffset.yearly_velocity),
+    "interval_velocity": ("shifts", xoffset.interval_velocity),
     "velocity of shifts": ("shifts", xoffset.velocity),
     "coseismic": ("shifts", lambda data: xoffset.coseismic(data, "2020-10-01")),
     "velocity of a series": ("series", xoffset.velocity),

@@ -19,6 +19,7 @@ OF_SHIFTS = {
     "decompose": lambda s: xoffset.decompose(s, steps=[DATES[2]], exponential=[(DATES[1], 40.0)], seasonal=True),
     "coseismic": lambda s: xoffset.coseismic(s, "2020-05-01", trend=True, postseismic=20.0),
     "yearly_velocity": xoffset.yearly_velocity,
+    "interval_velocity": xoffset.interval_velocity,
     "mean_displacement": xoffset.mean_displacement,
     "mean_velocity": xoffset.mean_velocity,
     "quality": xoffset.quality,

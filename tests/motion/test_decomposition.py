@@ -214,6 +214,7 @@ def test_backward_matches_and_repeated_pairs_change_nothing(through):
         xoffset.velocity,
         lambda data: xoffset.coseismic(data, EVENT, trend=True),
         xoffset.yearly_velocity,
+        xoffset.interval_velocity,
     ):
         one = function(shifts)
         for other in (back, twice):

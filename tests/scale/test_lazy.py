@@ -99,6 +99,7 @@ RECIPES = {
     "decompose": lambda shifts, lazy, folder: xoffset.decompose(xoffset.invert(shifts), seasonal=True, steps="search"),
     "coseismic": lambda shifts, lazy, folder: xoffset.coseismic(shifts, "2020-06-01"),
     "yearly_velocity": lambda shifts, lazy, folder: xoffset.yearly_velocity(shifts),
+    "interval_velocity": lambda shifts, lazy, folder: xoffset.interval_velocity(shifts),
     "calibrate": lambda shifts, lazy, folder: xoffset.calibrate(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
     ),

@@ -553,6 +553,8 @@ MOTION: dict[str, Call] = {
     "annual": lambda: xoffset.yearly_velocity(yearly()),
     "annual seasonal": lambda: xoffset.yearly_velocity(yearly(), seasonal=True, loss="huber"),
     "annual separation": lambda: xoffset.yearly_velocity(yearly(), max_separation="200D", loss="tukey"),
+    "interval_velocity": lambda: xoffset.interval_velocity(yearly()),
+    "interval_velocity series dask": lambda: xoffset.interval_velocity(long_series().chunk(y=3, x=4)),
     "annual all dask": lambda: xoffset.yearly_velocity(
         yearly().chunk(y=4).assign_coords(yearly().coords), max_separation=None, loss="linear"
     ),
@@ -605,6 +607,7 @@ def through_product() -> dict[str, xr.DataArray]:
         "calibrate": tied().offset.calibrate(everywhere(tied())),
         "extend": raw().offset.extend(images(), xoffset.pairs(images()), **SMALL),
         "annual": yearly().offset.yearly_velocity(),
+        "interval_velocity": yearly().offset.interval_velocity(),
         "coseismic": yearly().offset.coseismic("2021-01-10"),
         "decompose": yearly().offset.decompose(),
         "rereference": series().offset.rereference("2020-01-01"),

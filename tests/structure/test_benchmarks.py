@@ -18,6 +18,7 @@ NAMES = (
     "matching_scaling",
     "matching_speed",
     "reading",
+    "sigma_coverage",
 )
 
 

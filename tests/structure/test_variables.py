@@ -76,6 +76,7 @@ CALLS = {
     "decompose decays": variables.DECOMPOSITION,
     "coseismic postseismic": variables.COSEISMIC,
     "annual": variables.ANNUAL,
+    "interval_velocity": variables.INTERVALS,
     "mean_displacement": variables.MEAN_DISPLACEMENT,
     "mean_velocity": variables.MEAN_VELOCITY,
     "vector_coherence": variables.COHERENCE,

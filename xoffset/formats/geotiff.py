@@ -34,10 +34,10 @@ def to_geotiff(
 ) -> list[Path]:
     """Cloud-optimised GeoTIFFs for QGIS and GDAL, one `<variable>.tif` for each variable on the grid.
 
-    Files are north-up and west-left whatever the order of the rows and columns, with one band a pair or date, ZSTD
-    compression and overviews. Each band says its dates in its description and tags (`reference` and `secondary`, or
-    `time`, ISO 8601, UTC), or its year, and its unit; the file says `units`, `long_name` and `processing`. Floats have
-    nodata NaN, integers (`flags`, counts) have none. Values that are dates, such as `step_date`, become days since
+    Files are north-up and west-left whatever the order of the rows and columns, with one band a pair, date or interval,
+    ZSTD compression and overviews. Each band says its dates in its description and tags (`reference` and `secondary`,
+    or `time`, ISO 8601, UTC), or its year, and its unit; the file says `units`, `long_name` and `processing`. Floats
+    have nodata NaN, integers (`flags`, counts) have none. Values that are dates, such as `step_date`, become days since
     1970-01-01, NaN where there is none. Overviews hold means, but of integers, flags, dates and cyclic quantities such
     as `direction` the nearest value. An existing file is replaced as a whole, never left half-written.
 
@@ -47,8 +47,8 @@ def to_geotiff(
     Parameters
     ----------
     dataset
-        Shifts (pair, y, x), series (time, y, x), rate (y, x), yearly velocities (year, y, x) or anything else with
-        evenly spaced `x` and `y`. Without a CRS the files have none.
+        Shifts (pair, y, x), series (time, y, x), rate (y, x), yearly velocities (year, y, x), those of intervals
+        (interval, y, x) or anything else with evenly spaced `x` and `y`. Without a CRS the files have none.
     folder
         Where the files go; made if it is not there.
     variables

@@ -59,7 +59,8 @@ def described(data: xr.DataArray | xr.Dataset) -> str:
         needs = "\n".join(f"  {name}: {holds}, from {source}" for name, holds, source in KINDS.values())
         return f"{type(data).__name__} that is no object of xoffset. It takes one of:\n{needs}"
     lines = [f"{KINDS[kind][0]} ({', '.join(f'{dim}: {size}' for dim, size in data.sizes.items())})"]
-    for first, last, text in (("time", "time", "dates"), ("reference", "secondary", "pairs between")):
+    ends = "intervals between" if "interval" in data.dims else "pairs between"
+    for first, last, text in (("time", "time", "dates"), ("reference", "secondary", ends)):
         if first in data.coords and data[first].size:
             lines.append(f"{text} {str(data[first].values.min())[:16]} and {str(data[last].values.max())[:16]}")
     if kind != "network":

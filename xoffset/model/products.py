@@ -155,9 +155,10 @@ def relabel(data: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
 
 def finish(data: xr.Dataset) -> xr.Dataset:
     """Set what no step may leave to chance: baselines, encoding, axis labels and the link to the CRS."""
-    if all(name in data.coords and data[name].dims == ("pair",) for name in ("reference", "secondary")):
-        # it may be of other dates where the caller changed these
-        data.coords["baseline"] = ("pair", _days(data))
+    for dim in ("pair", "interval"):
+        if all(name in data.coords and data[name].dims == (dim,) for name in ("reference", "secondary")):
+            # it may be of other dates where the caller changed these
+            data.coords["baseline"] = (dim, _days(data))
     _label_coordinates(data)
     if "spatial_ref" in data.coords:
         for variable in data.data_vars.values():

@@ -61,6 +61,7 @@ _MAP = ("y", "x")
 _PAIR_MAPS = ("pair", *_MAP)
 _TIME_MAPS = ("time", *_MAP)
 _YEAR_MAPS = ("year", *_MAP)
+_INTERVAL_MAPS = ("interval", *_MAP)
 _ANY_MAPS = ("...", *_MAP)
 
 # --------------------------------------------------------------------------------------------------- tables by product
@@ -181,6 +182,20 @@ ANNUAL = (
         {"v": ("m yr-1", "speed"), "n_pairs": (None, "number of pairs centred in the year that took part")},
     )
     | _flags(_YEAR_MAPS)
+)
+
+INTERVALS = (
+    _components(_INTERVAL_MAPS, "v{}", "m yr-1", "mean velocity of the interval")
+    | _table(
+        _INTERVAL_MAPS,
+        {
+            "v": ("m yr-1", "speed"),
+            "direction": ("degree", "direction of motion, clockwise from grid north"),
+            "n_pairs": (None, "number of pairs of dates that span the interval"),
+        },
+        periods={"direction": _TURN},
+    )
+    | _flags(_INTERVAL_MAPS)
 )
 
 CLOSURE = (
@@ -349,8 +364,8 @@ DETECTORS = _table(_TIME_MAPS, {"detector": (None, "number of the detector that 
 CLASSES = _table(_TIME_MAPS, {"classes": (None, "classes that the product gives to the pixel")})
 
 _OF_GRIDS: tuple[Table, ...] = (
-    SHIFTS, SERIES, RATE, DECOMPOSITION, COSEISMIC, ANNUAL, CLOSURE, DIAGNOSIS, MEAN_DISPLACEMENT, MEAN_VELOCITY,
-    COHERENCE, QUALITY, STRAIN, STRAIN_RATE, PROFILE, PROFILE_RATE, TRAJECTORY,
+    SHIFTS, SERIES, RATE, DECOMPOSITION, COSEISMIC, ANNUAL, INTERVALS, CLOSURE, DIAGNOSIS, MEAN_DISPLACEMENT,
+    MEAN_VELOCITY, COHERENCE, QUALITY, STRAIN, STRAIN_RATE, PROFILE, PROFILE_RATE, TRAJECTORY,
 )  # fmt: skip
 COMPONENTS = components.of_tables(_OF_GRIDS)
 GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(

@@ -46,7 +46,7 @@ class Options(NamedTuple):
     is_wandering: bool = False  # whether velocity may wander about what the terms say: see `_wandering`
     has_step: bool = False  # whether the last term is a step whose date is searched
     counts: np.ndarray | None = None  # (replicate, date) of a bootstrap of the first term
-    days: np.ndarray | None = None  # (observation,) baselines, if long ones are to be tested
+    days: np.ndarray | None = None  # (observation, 2) begin and length, if long ones are to be tested
     group: np.ndarray | None = None  # (observation, group) 1.0 where one belongs to a group that is to be counted
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Literal
 
 import numpy as np
 import xarray as xr
 
 from xoffset import _options
+from xoffset._arrays.networks import separation
 from xoffset._arrays.networks import terms as motion_terms
 from xoffset._arrays.networks.observations import Observations
-from xoffset._arrays.networks.terms import DAY
 from xoffset.model import checks, products, variables
 from xoffset.model.dates import Duration, as_dates, as_duration
 from xoffset.model.flags import FLAGS
@@ -18,6 +19,8 @@ from xoffset.model.points import takes_points
 from xoffset.motion import regression
 from xoffset.motion.components import Fields, season_terms
 from xoffset.motion.regression import Loss, Options
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @takes_points
@@ -49,13 +52,14 @@ def yearly_velocity(
         On (year, y, x): `vx`, `vy`, mean velocity of each year in m yr-1, positive toward increasing x and y;
         `sigma_vx`, `sigma_vy`; the speed `v`; `n_pairs`, the number of pairs of dates centred in the year that took
         part. All years from the first date to the last are there; NaN where no pair is centred in the year or the pairs
-        do not tell it, never filled from other years. `flags` says why, and where long pairs were left out. Lazy if
-        `shifts` is.
+        do not tell it apart from other years, which a line of the log counts; never filled from other years. `flags`
+        says why, and where long pairs were left out. Lazy if `shifts` is.
 
     Raises
     ------
     TypeError, ValueError
-        If `shifts` are no shifts, or an option is not one of those above.
+        If `shifts` are no shifts, an option is not one of those above, or the pairs tell no year: those of archive
+        photographs span many. Of these, `interval_velocity` gives the velocity between each two dates.
 
     Notes
     -----
@@ -72,7 +76,7 @@ def yearly_velocity(
     the biweight, which picks one of two populations, 27 %, and a cycle common to years that differ more than that.
 
     `"auto"` sorts the pairs into the bins of separations of ITS_LIVE (16, 32, 64, 128 and 256 days) and drops a bin
-    that stands still where the shortest bin with enough pairs moves. Bins of few pairs are not tested; where a network
+    that stands still where the shorter ones move, as `screen` does. Bins of few pairs are not tested; where a network
     is small, one long pair that holds on can pull a year, and `max_separation` as a duration is the remedy.
 
     Examples
@@ -95,14 +99,16 @@ def yearly_velocity(
     terms = {str(year): spent[:, k] for k, year in enumerate(years)}
     if _options.as_switch(seasonal, "seasonal", "yearly_velocity"):
         terms |= season_terms(given.epochs, ["annual"])
-    first, second = given.epochs[Observations.of(given.ends).ends].T
+    ends = Observations.of(given.ends).ends
+    first, second = given.epochs[ends].T
     central = (first + (second - first) // 2).astype("datetime64[Y]").astype(np.int64) + 1970
     options = Options(
         code,
         is_wandering=True,
-        days=(second - first) / DAY if is_auto else None,
+        days=separation.spans_of(given.epochs, ends) if is_auto else None,
         group=(central[:, None] == years).astype(np.float64),
     )
+    _check_years(years, spent[ends[:, 1]] - spent[ends[:, 0]], central)
     fitted = regression.fit(given, terms, options)
 
     fields: Fields = {}
@@ -127,6 +133,32 @@ def yearly_velocity(
         "loss": loss,
     }
     return products.product(fields, variables.ANNUAL, like=given.data, step=step, coords={"year": ("year", years)})
+
+
+def _check_years(years: np.ndarray, within: np.ndarray, central: np.ndarray) -> None:
+    """Say which years the dates of the pairs cannot tell, and refuse if none is told.
+
+    within (observation, year): years that each spends in each; central (observation,): year of its middle.
+    """
+    # a year that pairs tell apart from the others is in no combination of years without effect on any pair
+    normal = within.T @ within
+    size, combinations = np.linalg.eigh(normal)
+    without_effect = combinations[:, size <= 1e-9 * size[-1]]
+    is_told = ((without_effect**2).sum(axis=1) < 1e-9) & np.isin(years, central)
+    if is_told.any():
+        if not is_told.all():
+            _LOGGER.warning(
+                "yearly_velocity: the pairs do not tell %d of the %d years from %d to %d, which are NaN. It needs "
+                "pairs within a year, or that overlap there; interval_velocity gives what lies between dates.",
+                np.count_nonzero(~is_told), years.size, years[0], years[-1],
+            )  # fmt: skip
+        return
+    lengths = within.sum(axis=1)
+    raise ValueError(
+        "yearly_velocity() needs pairs that tell single calendar years, of about a year or less; got pairs of "
+        f"{lengths.min():.1f} to {lengths.max():.1f} years, which tell none of the {years.size} years from {years[0]} "
+        f"to {years[-1]}. Use interval_velocity(), which gives the velocity between each two dates."
+    )
 
 
 def _no_longer(shifts: xr.Dataset, longest: np.timedelta64) -> xr.Dataset:

@@ -32,7 +32,7 @@ from xoffset.plotting.style import (
 )
 
 # Dims along which there are few layers, each of which is worth a map.
-_LISTS = ("year", "step", "exponential", "logarithmic")
+_LISTS = ("year", "interval", "step", "exponential", "logarithmic")
 # Most arrows along the longer side of a map.
 _ARROWS_ACROSS = 24
 

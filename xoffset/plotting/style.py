@@ -148,9 +148,10 @@ def heading(field: xr.DataArray) -> str:
 
 def layer_name(data: xr.DataArray | xr.Dataset, dim: str, k: int) -> str:
     """What tells a layer from the others along its dim, in the name of a file."""
-    if dim not in data.coords:
+    ends = [data[name] for name in ("reference", "secondary") if name in data.coords and data[name].dims == (dim,)]
+    if dim not in data.coords and not ends:
         return str(k)
-    names = [_text(each) for each in data[dim]]
+    names = ["_".join(map(_text, each)) for each in zip(*(ends or [data[dim]]), strict=True)]
     return names[k] if names.count(names[k]) == 1 else f"{names[k]}_{k}"
 
 

@@ -81,6 +81,9 @@ def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
             of_pairs = s.merged[2:]
             slope_variance(network.ends, network.times, network.factor, layers.variance, of_pairs, layers.share,
                            layers.drift)  # fmt: skip
+        # beyond all of the variances there is no share, and without any the noise is that of the pairs
+        is_all = (s.is_blind > 0.0) & np.isfinite(layers.share)
+        layers.share[:] = np.where(is_all, 1.0, np.minimum(layers.share, 1.0))
         out[:, pixels] = found
     return out.reshape(-1, rows, columns)
 

@@ -15,7 +15,7 @@ ORIGIN = np.datetime64("2000-01-01", "us")
 DAY = np.timedelta64(86_400_000_000, "us")
 
 
-def days(epochs: np.ndarray, since: np.datetime64) -> np.ndarray:
+def days(epochs: np.ndarray, since: np.datetime64 | np.ndarray) -> np.ndarray:
     """Days from an instant to each date, float64."""
     return np.asarray((epochs - since) / DAY, dtype=np.float64)
 
