@@ -53,7 +53,7 @@ def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
     """
     is_smooth = method.smooth != 0.0
     s.strength.fill(0.0)
-    _group(network, s, is_smooth)
+    _group(network, s, method.islands, is_smooth)
     _complete_variances(s)
     for axis in range(2):
         variances.split(network.ends, s.variance[axis], s.of_date[axis], s.work)
@@ -67,16 +67,16 @@ def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
     if is_smooth:
         _smooth(network, method, s)
     if method.loss == losses.TUKEY:
-        _reject(network, s, is_smooth)
+        _reject(network, method, s)
     _covariance(network, method, s, out.variance)
-    if method.islands == groups.BRIDGE and s.n_groups.max() > 1.0:
-        groups.bridge(network.times, network.home[0], s.state, s.root, s.solution, out.variance)
+    if method.islands == groups.BRIDGE and (s.n_groups.max() > 1.0 or s.lacks.any()):
+        groups.bridge(network.times, network.home, s.zero, s.lacks, s.state, s.root, s.solution, out.variance)
     _write(network, method, s, out)
 
 
 def noise(network: Network, s: Strip, loss: int, out: np.ndarray) -> None:
     """Share of the variances that belongs to the pairs and not to the dates, out (lanes), from s as for `invert`."""
-    _group(network, s, is_smooth=False)
+    _group(network, s, groups.SEPARATE, is_smooth=False)
     _complete_variances(s)
     _fit(network, s, loss)
     _settle_each(network, s, loss)
@@ -86,11 +86,11 @@ def noise(network: Network, s: Strip, loss: int, out: np.ndarray) -> None:
 
 
 def _write(network: Network, method: Method, s: Strip, out: SeriesLayers) -> None:
-    groups.write(network.home, method.islands, s.state, s.root, s.solution, out.displacement, out.variance)
-    if method.islands == groups.SEPARATE and s.n_groups.max() > 1.0:
-        groups.separate(s.state, s.root, s.solution, out.displacement)
-    out.state[:] = s.state
-    known = np.where(s.state[network.home[0]] == groups.CONNECTED, 1.0, np.nan)
+    groups.write(network.home, s.lacks, method.islands, s.state, s.root, s.solution, out.displacement, out.variance)
+    if method.islands == groups.SEPARATE and (s.n_groups.max() > 1.0 or s.lacks.any()):
+        groups.separate(s.lacks, s.state, s.root, s.solution, out.displacement)
+    out.state[:] = np.where((s.lacks > 0.0) & (s.state == groups.CONNECTED), groups.OWN_ZERO, s.state)
+    known = np.where(s.members > 0.0, 1.0, np.nan)
     np.multiply(known, s.misclosure, out=out.misclosure)
     out.n_pairs[:] = s.n_pairs
     out.n_groups[:] = s.n_groups
@@ -103,23 +103,25 @@ def _write(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
 # -------------------------------------------------------------------------------------------------------------- groups
 
 
-def _group(network: Network, s: Strip, is_smooth: bool) -> None:
+def _group(network: Network, s: Strip, islands: int, is_smooth: bool) -> None:
     """Groups of dates that pairs of positive weight connect; a smoothed series has those of the reference alone."""
     groups.connect(network.ends, s.weight, s.state, s.root)
-    groups.classify(network.home, s.n_pairs, s.state, s.root, s.n_groups, s.members, s.redundant)
+    found = s.zero, s.lacks, s.n_groups, s.members, s.redundant
+    groups.classify(network.home, islands, s.n_pairs, s.state, s.root, *found)
     if is_smooth:
         groups.keep_reference(network.ends, s.members, s.state, s.root, s.weight, s.redundant)
 
 
-def _reject(network: Network, s: Strip, is_smooth: bool) -> None:
+def _reject(network: Network, method: Method, s: Strip) -> None:
     """Take pairs out whose weight the loss has taken away, and group what is left."""
-    before, n_groups = s.state.copy(), s.n_groups.copy()
+    before, n_groups, members = s.state.copy(), s.n_groups.copy(), s.members.copy()
+    is_smooth = method.smooth != 0.0
     s.weight[~(s.trust >= REJECTED)] = 0.0
-    _group(network, s, is_smooth)
+    _group(network, s, method.islands, is_smooth)
     np.multiply(s.weight, s.trust, out=s.effective)
     if is_smooth:
         # a smoothed series has left the pairs of other groups out before
-        np.add(s.n_groups, n_groups - (before[network.home[0]] == groups.CONNECTED), out=s.n_groups)
+        np.add(s.n_groups, n_groups - (members > 0.0), out=s.n_groups)
         s.state[(s.state == groups.NO_PAIRS) & (before == groups.DISCONNECTED)] = groups.DISCONNECTED
 
 
@@ -272,7 +274,7 @@ def _covariance(network: Network, method: Method, s: Strip, out: np.ndarray) -> 
 
 def _general_covariance(network: Network, method: Method, s: Strip, excess: float, out: np.ndarray) -> None:
     """As `_covariance`, for any weights and any smoothness."""
-    home, dates = network.home[0], network.first.size
+    dates = network.first.size
     if method.smooth != 0.0:
         _prepare_smooth(network, s, s.strength)
     else:
@@ -282,13 +284,14 @@ def _general_covariance(network: Network, method: Method, s: Strip, excess: floa
     for k in range(dates):
         s.whole[k, k] = s.sums[0, k]
         systems.solve(network.first, s.band, s.whole[k : k + 1])
-    counts, means, row = np.empty((3, dates, s.lanes))
-    variances.centre(home, s.state, s.root, s.whole, counts, means)
+    seen, counts, means, row = np.empty((4, dates, s.lanes))
+    variances.see(s.zero, s.state, s.root, seen)
+    variances.centre(seen, s.root, s.whole, counts, means)
     of_pairs = s.root, s.effective, s.whole, counts, means, s.variance, s.share, row
-    of_dates = s.state, s.root, row, counts, s.of_date, s.is_blind, s.share
+    of_dates = seen, s.root, row, counts, s.of_date, s.is_blind, s.share
     for k in range(dates):
         variances.gain_of_pairs(k, network.ends, excess, *of_pairs, out)
-        variances.gain_of_dates(k, home, network.factor, *of_dates, out)
+        variances.gain_of_dates(k, network.factor, *of_dates, out)
 
 
 # ---------------------------------------------------------------------------------------------------------- smoothness

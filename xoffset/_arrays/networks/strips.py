@@ -91,9 +91,11 @@ class Strip:
     prior: np.ndarray  # (2, date) series that the smoothness refers to
     state: np.ndarray  # (date) int64
     root: np.ndarray  # (date) int64: first date of the group that the date belongs to
+    zero: np.ndarray  # int64: a date of the group that has the reference, or of the largest
+    lacks: np.ndarray  # 1 where the reference dates have no pair, or not all in one group
     n_pairs: np.ndarray
     n_groups: np.ndarray
-    members: np.ndarray  # dates of the group of the reference
+    members: np.ndarray  # dates of the group of `zero`
     redundant: np.ndarray  # pairs that the dates do not need
     is_blind: np.ndarray  # 1 where no pair has a variance
     total: np.ndarray  # (2) sums of the variances of the pairs
@@ -127,7 +129,7 @@ def strip(matches: int, dtype: Any, network: Network, lanes: int, needs_whole: b
         "root": of_dates, "total": (2,),
     }  # fmt: skip
     dtypes: dict[str, Any] = dict.fromkeys(("variance", "of_date", "work"), np.float32) | dict.fromkeys(
-        ("state", "root"), np.int64
+        ("state", "root", "zero"), np.int64
     )
     dtypes["matches"] = dtype
     names = [each.name for each in fields(Strip)]

@@ -190,17 +190,22 @@ def of_dates(factor, excess, root, inverse, sums, of_date, total, is_blind, shar
 
 
 @kernel
-def _is_seen(home, state, root, k, lane):
-    """Whether a date has pairs in its group; a smoothed series has dates between those of its group that have none."""
-    is_apart = state[k, lane] == DISCONNECTED and root[k, lane] != root[home, lane]
-    return root[k, lane] >= 0 and (state[k, lane] == CONNECTED or is_apart)
+def see(zero, state, root, out):
+    """Which dates have pairs in their group, out (date, lanes), 1 or 0; smoothing puts others between them."""
+    dates, lanes = root.shape
+    for k in range(dates):
+        for lane in range(lanes):
+            is_apart = state[k, lane] == DISCONNECTED and root[k, lane] != root[zero[lane], lane]
+            is_seen = root[k, lane] >= 0 and (state[k, lane] == CONNECTED or is_apart)
+            out[k, lane] = 1.0 if is_seen else 0.0
 
 
 @kernel
-def centre(home, state, root, inverse, counts, means):
+def centre(seen, root, inverse, counts, means):
     """Number of the dates of each group that have pairs, and the mean over them of each row of the inverse.
 
-    inverse (date, date, lanes): the whole one; counts and means (date, lanes), counts by the first date of a group.
+    seen (date, lanes) from `see`; inverse (date, date, lanes): the whole one; counts and means (date, lanes), counts by
+    the first date of a group.
     """
     dates, lanes = root.shape
     for k in range(dates):
@@ -209,14 +214,14 @@ def centre(home, state, root, inverse, counts, means):
             means[k, lane] = 0.0
     for k in range(dates):
         for lane in range(lanes):
-            if _is_seen(home, state, root, k, lane):
+            if seen[k, lane] > 0.0:
                 counts[root[k, lane], lane] += 1.0
     # rows: right-hand sides; columns: dates. Symmetric, so either may be centred
     for k in range(dates):
         for other in range(dates):
             for lane in range(lanes):
                 at = root[other, lane]
-                if root[k, lane] == at and _is_seen(home, state, root, other, lane):
+                if root[k, lane] == at and seen[other, lane] > 0.0:
                     means[k, lane] += inverse[k, other, lane] / counts[at, lane]
 
 
@@ -249,13 +254,13 @@ def gain_of_pairs(k, ends, excess, root, effective, inverse, counts, means, vari
 
 
 @kernel
-def gain_of_dates(k, home, factor, state, root, row, counts, of_date, is_blind, share, out):
+def gain_of_dates(k, factor, seen, root, row, counts, of_date, is_blind, share, out):
     """Add what the noise of the dates (2, date, lanes) contributes to the variance of date k, out (2, date, lanes)."""
     dates, lanes = root.shape
     for other in range(dates):
         for lane in range(lanes):
             at = root[other, lane]
-            if is_blind[lane] == 0.0 and root[k, lane] == at and _is_seen(home, state, root, other, lane):
+            if is_blind[lane] == 0.0 and root[k, lane] == at and seen[other, lane] > 0.0:
                 gain = row[other, lane] + 1.0 / counts[at, lane]
                 for axis in range(2):
                     rest = max(factor[axis, other] - share[lane], 0.0)
