@@ -29,6 +29,7 @@ _STATES = {
     groups.DISCONNECTED: "disconnected",
     groups.NO_REFERENCE: "no_reference",
     groups.OWN_ZERO: "no_reference",
+    groups.FAR: "oversmoothed",
 }
 # What the attribute `reference` of lazy shifts says: nothing is counted before they are computed.
 COUNTED = "the date with which the fewest values are lost, counted when computed"
@@ -202,9 +203,10 @@ def _fields(found: Any, setup: solver.Setup) -> dict[str, Any]:
     state = layers.state
     flags = sum((state == code) * np.int64(FLAGS[name]) for code, name in _STATES.items())
     # smoothness that drowns the pairs leaves nothing either
-    is_told = (state == groups.CONNECTED) | (state == groups.OWN_ZERO)
+    is_told = (state == groups.CONNECTED) | (state == groups.OWN_ZERO) | (state == groups.FAR)
     is_open = ((layers.has_settled == 0.0) & np.isfinite(dx)) | (is_told & ~np.isfinite(dx))
     flags = flags | is_open * np.int64(FLAGS["not_converged"])
+    flags = flags | ((layers.is_inconsistent > 0.0) & np.isfinite(dx)) * np.int64(FLAGS["inconsistent"])
     if setup.islands == groups.BRIDGE:
         is_bridged = (state == groups.DISCONNECTED) & np.isfinite(dx)
         flags = flags + is_bridged * np.int64(FLAGS["bridged"] - FLAGS["disconnected"])

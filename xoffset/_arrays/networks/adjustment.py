@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from xoffset._arrays.networks.strips import Method, Network, SeriesLayers, Strip
-from xoffset._kernels.networks import groups, losses, smoothing, systems, variances
+from xoffset._kernels.networks import consistency, groups, losses, smoothing, systems, variances
 
 # A robust loss is solved in two stages: first with the same leverage for all pairs, then with that of each pair.
 # Most reweighting steps of the first stage: it only has to come near.
@@ -64,11 +64,17 @@ def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
         _settle_each(network, s, method.loss)
     losses.residuals(network.ends, s.weight, s.redundancy, s.observed, s.solution, s.length)
     _share(s, method.loss)
+    of_pairs = s.weight, s.variance, s.observed, s.solution, s.scale, s.share
+    consistency.disagree(network.by_baseline, network.ends, *of_pairs, out.is_inconsistent)
+    plain = s.solution.copy() if is_smooth else s.solution
     if is_smooth:
         _smooth(network, method, s)
     if method.loss == losses.TUKEY:
         _reject(network, method, s)
-    _covariance(network, method, s, out.variance)
+    if is_smooth:
+        _judge(network, method, s, plain, out.variance)
+    else:
+        _covariance(network, method, s, out.variance)
     if method.islands == groups.BRIDGE and (s.n_groups.max() > 1.0 or s.lacks.any()):
         groups.bridge(network.times, network.home, s.zero, s.lacks, s.state, s.root, s.solution, out.variance)
     _write(network, method, s, out)
@@ -90,6 +96,7 @@ def _write(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
     if method.islands == groups.SEPARATE and (s.n_groups.max() > 1.0 or s.lacks.any()):
         groups.separate(s.lacks, s.state, s.root, s.solution, out.displacement)
     out.state[:] = np.where((s.lacks > 0.0) & (s.state == groups.CONNECTED), groups.OWN_ZERO, s.state)
+    out.state[(s.far > 0.0) & (s.state == groups.CONNECTED)] = groups.FAR
     known = np.where(s.members > 0.0, 1.0, np.nan)
     np.multiply(known, s.misclosure, out=out.misclosure)
     out.n_pairs[:] = s.n_pairs
@@ -263,7 +270,8 @@ def _covariance(network: Network, method: Method, s: Strip, out: np.ndarray) -> 
         np.copyto(s.effective, s.weight)
         excess = L1_EXCESS
     if method.is_general:
-        _general_covariance(network, method, s, excess, out)
+        _invert_whole(network, s, None)
+        _general_covariance(network, s, excess, out)
         return
     if method.loss in (losses.TUKEY, losses.L1):
         _prepare(network, s)
@@ -272,18 +280,22 @@ def _covariance(network: Network, method: Method, s: Strip, out: np.ndarray) -> 
     variances.of_dates(network.factor, excess, *of_pairs, s.of_date, s.total, s.is_blind, s.share, out)
 
 
-def _general_covariance(network: Network, method: Method, s: Strip, excess: float, out: np.ndarray) -> None:
-    """As `_covariance`, for any weights and any smoothness."""
-    dates = network.first.size
-    if method.smooth != 0.0:
-        _prepare_smooth(network, s, s.strength)
-    else:
+def _invert_whole(network: Network, s: Strip, strength: np.ndarray | None) -> None:
+    """Whole inverse of the normal matrix, with a penalty of the strength (lanes) if there is one."""
+    if strength is None:
         _prepare(network, s)
+    else:
+        _prepare_smooth(network, s, strength)
     s.whole.fill(0.0)
     systems.unknowns(s.root, s.sums[0])
-    for k in range(dates):
+    for k in range(network.first.size):
         s.whole[k, k] = s.sums[0, k]
         systems.solve(network.first, s.band, s.whole[k : k + 1])
+
+
+def _general_covariance(network: Network, s: Strip, excess: float, out: np.ndarray, mean: float = 1.0) -> None:
+    """As `_covariance`, for any weights and any smoothness, from the whole inverse; mean: of `gain_of_dates`."""
+    dates = network.first.size
     seen, counts, means, row = np.empty((4, dates, s.lanes))
     variances.see(s.zero, s.state, s.root, seen)
     variances.centre(seen, s.root, s.whole, counts, means)
@@ -291,7 +303,7 @@ def _general_covariance(network: Network, method: Method, s: Strip, excess: floa
     of_dates = seen, s.root, row, counts, s.of_date, s.is_blind, s.share
     for k in range(dates):
         variances.gain_of_pairs(k, network.ends, excess, *of_pairs, out)
-        variances.gain_of_dates(k, network.factor, *of_dates, out)
+        variances.gain_of_dates(k, network.factor, mean, *of_dates, out)
 
 
 # ---------------------------------------------------------------------------------------------------------- smoothness
@@ -303,11 +315,48 @@ def _smooth(network: Network, method: Method, s: Strip) -> None:
         _cross_validate(network, s)
     else:
         s.strength.fill(method.smooth * method.smooth)
+    _solve_smooth(network, s)
+
+
+def _solve_smooth(network: Network, s: Strip) -> None:
+    """Series of the strength of each pixel, and its misclosure."""
     s.solution.fill(0.0)
     _prepare_smooth(network, s, s.strength)
     _pull(network, s, s.strength)
     np.add(s.solution, s.change, out=s.solution)
     variances.misclosure(network.ends, s.weight, s.observed, s.solution, s.misclosure)
+
+
+def _judge(network: Network, method: Method, s: Strip, plain: np.ndarray, out: np.ndarray) -> None:
+    """Variance of a smoothed series; a strength that cross-validation found falls until the noise explains it.
+
+    plain (2, date, lanes): the series without smoothness.
+    """
+    pull, excess = s.effective.copy(), 1.0
+    # as in `_covariance`
+    scattered, excess = (s.weight, L1_EXCESS) if method.loss == losses.L1 else (pull, excess)
+    of_plain, of_rest = np.full((2, *out.shape), np.nan)
+    np.copyto(s.effective, scattered)
+    _invert_whole(network, s, None)
+    rigid = s.whole.copy()
+    _general_covariance(network, s, excess, of_plain)
+    for _ in range(TRIES):
+        np.copyto(s.effective, scattered)
+        _invert_whole(network, s, s.strength)
+        _general_covariance(network, s, excess, out)
+        np.subtract(s.whole, rigid, out=s.whole)
+        _general_covariance(network, s, excess, of_rest, mean=0.0)
+        known = s.state, s.members, s.is_blind
+        smoothing.judge(*known, s.solution, plain, of_plain, of_rest, out, s.far, s.is_beyond)
+        if method.smooth > 0.0 or not s.is_beyond.any():
+            break
+        # half a decade less, as in `_trials`
+        np.multiply(s.strength, 10.0 ** (-0.5 * s.is_beyond), out=s.strength)
+        before, misclosure = s.solution.copy(), s.misclosure.copy()
+        np.copyto(s.effective, pull)
+        _solve_smooth(network, s)
+        np.copyto(s.solution, before, where=s.is_beyond == 0.0)
+        np.copyto(s.misclosure, misclosure, where=s.is_beyond == 0.0)
 
 
 def _pull(network: Network, s: Strip, strength: np.ndarray) -> None:

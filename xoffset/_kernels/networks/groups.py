@@ -21,6 +21,8 @@ NO_REFERENCE = 3
 # The reference date has no pair, and this date has a value all the same: since the first date of its group, or on the
 # line of the bridge.
 OWN_ZERO = 4
+# It is connected, and smoothing holds it far from what its pairs tell.
+FAR = 5
 # What becomes of dates that no chain of pairs connects with the reference date.
 # They have no value.
 NAN = 0

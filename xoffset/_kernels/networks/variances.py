@@ -254,14 +254,17 @@ def gain_of_pairs(k, ends, excess, root, effective, inverse, counts, means, vari
 
 
 @kernel
-def gain_of_dates(k, factor, seen, root, row, counts, of_date, is_blind, share, out):
-    """Add what the noise of the dates (2, date, lanes) contributes to the variance of date k, out (2, date, lanes)."""
+def gain_of_dates(k, factor, mean, seen, root, row, counts, of_date, is_blind, share, out):
+    """Add what the noise of the dates (2, date, lanes) contributes to the variance of date k, out (2, date, lanes).
+
+    mean: 1 for a displacement, which keeps the mean of its group; 0 for the difference of two, which has none.
+    """
     dates, lanes = root.shape
     for other in range(dates):
         for lane in range(lanes):
             at = root[other, lane]
             if is_blind[lane] == 0.0 and root[k, lane] == at and seen[other, lane] > 0.0:
-                gain = row[other, lane] + 1.0 / counts[at, lane]
+                gain = row[other, lane] + mean / counts[at, lane]
                 for axis in range(2):
                     rest = max(factor[axis, other] - share[lane], 0.0)
                     out[axis, k, lane] += gain * gain * rest * of_date[axis, other, lane]
