@@ -130,7 +130,7 @@ def compare(state, members, parameters, trial, smooth, plain, least, strength):
 
 @kernel
 def judge(state, members, is_blind, smooth, plain, of_plain, of_rest, variance, far, is_beyond):
-    """Hold a smoothed series against that of the pairs alone: is it farther from it than the known noise explains?
+    """Hold a smoothed series against that of the pairs alone: it may be no farther than the known noise explains.
 
     Parameters
     ----------
@@ -141,9 +141,9 @@ def judge(state, members, is_blind, smooth, plain, of_plain, of_rest, variance, 
     of_plain, of_rest
         (2, date, lanes) variances of the latter, and of the difference of both, if the motion is not bent.
     variance
-        (2, date, lanes) of the smoothed series by noise alone. On return it holds what smoothing does to the motion, too:
-        on average by the covariance of both series, which is the variance that smoothness as a prior leaves (Wahba 1983);
-        where the difference is larger than noise lets expect, by the rest of its square.
+        (2, date, lanes) of the smoothed series by noise alone. On return it holds what smoothing does to the motion,
+        too: on average by the covariance of both series, which is the variance that smoothness as a prior leaves (Wahba
+        1983); where the difference is larger than noise lets expect, by the rest of its square.
     far
         (date, lanes) becomes 1 at dates that are farther than chance lets any date of the pixel be.
     is_beyond
