@@ -580,13 +580,21 @@ def test_a_split_network_is_never_joined_unseen(plain, name):
         flags = here.flags.values & ~FLAGS["not_converged"]
         # "tukey" may cut the reference date off
         is_cut = "tukey" in name and (flags == FLAGS["no_reference"]).all()
+        needs_reference = options.get("islands", "nan") == "nan"
         if members and not is_cut:
             assert set(flags[apart].tolist()) <= states
-        else:
+        elif needs_reference:
             assert (flags == FLAGS["no_reference"]).all()
-        if options.get("islands", "nan") == "nan" or not members:
+        if needs_reference:
             assert np.isnan(here.dx[apart]).all()
-        if options.get("islands") == "separate" and members:
+        else:
+            known = sorted(set(ends[has_value].ravel().tolist()))
+            assert np.isfinite(here.dx[known]).all()
+            # one group, the largest, stands in for that of the reference
+            is_own = (flags & FLAGS["no_reference"]) != 0
+            largest = max(map(len, twin.groups(ends[has_value])), default=0)
+            assert is_own.sum() == (0 if members else largest or 8)
+        if options.get("islands") == "separate":
             # each island starts at zero
             for each in twin.groups(ends[has_value]):
                 np.testing.assert_allclose(here.dx[each[0]], 0.0, atol=1e-12)

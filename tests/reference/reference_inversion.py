@@ -327,7 +327,15 @@ def invert(
             noise = of_dates_alone(of_dates, share, factor) * has_variance
             own = 4.0 / np.pi * share if loss == "l1" else share
             held, far, is_beyond = judge(
-                ends, weight if loss == "l1" else pull, variance, unknowns[0], of_home, noise, own, rows, smoothed - plain
+                ends,
+                weight if loss == "l1" else pull,
+                variance,
+                unknowns[0],
+                of_home,
+                noise,
+                own,
+                rows,
+                smoothed - plain,
             )
             if smooth != "gcv" or not is_beyond or not has_variance:
                 break
@@ -504,7 +512,8 @@ def variances(
 def bridge(u, spread, sets, of_home, times, zero=None):
     """Groups moved onto one line whose slope all share: regression on the slope and an intercept of each group.
 
-    The line is zero at the time `zero`, if there is one. The variance grows by that of the move, if the scatter about the line is independent noise of the dates.
+    The line is zero at the time `zero`, if there is one. The variance grows by that of the move, if the scatter about
+    the line is independent noise of the dates.
     """
     members = np.concatenate(sets)
     matrix = np.zeros((members.size, len(sets) + 1))

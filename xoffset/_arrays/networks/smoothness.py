@@ -14,6 +14,9 @@ from xoffset._kernels.networks import losses, smoothing, systems, variances
 L1_EXCESS = 4.0 / np.pi
 # Strengths of smoothing that cross-validation tries, each half a decade above the one before.
 TRIES = 19
+# The difference of a smoothed series from that of the pairs alone mostly varies the less the weaker the penalty is, and
+# hardly ever so many times as much.
+MARGIN = 1.5
 # Decimal logarithm of the first strength, relative to that which weighs as much as the pairs.
 FIRST_RATIO = -5.0
 
@@ -45,17 +48,20 @@ def judge(network: Network, method: Method, s: Strip, plain: np.ndarray, out: np
     # as in `_covariance`
     scattered, excess = (s.weight, L1_EXCESS) if method.loss == losses.L1 else (pull, excess)
     of_plain, of_rest = np.full((2, *out.shape), np.nan)
+    s.is_beyond.fill(0.0)
     np.copyto(s.effective, scattered)
     linear.invert_whole(network, s, None)
     rigid = s.whole.copy()
     linear.general_covariance(network, s, excess, of_plain)
     known = s.state, s.members, s.is_blind
-    # the difference of both series varies no more than the pairs alone let it, and the less the weaker the penalty
     np.copyto(of_rest, of_plain)
-    for _ in range(TRIES):
+    for _ in range(2 * TRIES):
         np.copyto(s.effective, pull)
+        if s.is_beyond.any():
+            _soften(network, s)
+        # what is far beyond by the variance of a stronger penalty is beyond for sure, and told without an inverse
+        np.multiply(of_rest, MARGIN, out=of_rest)
         for _ in range(TRIES if method.smooth < 0.0 else 0):
-            # what is beyond by the variance of a stronger one is beyond for sure, and cheap
             smoothing.judge(*known, s.solution, plain, of_plain, of_rest, out, s.far, s.is_beyond)
             if not s.is_beyond.any():
                 break

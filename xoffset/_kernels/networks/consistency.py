@@ -33,8 +33,10 @@ def disagree(order, ends, weight, variance, observed, solution, scale, share, ou
     whole, squares, expected = np.zeros((2, lanes)), np.zeros(lanes), np.zeros(lanes)
     for lane in range(lanes):
         out[lane] = 0.0
-    end = FEWEST
-    for q in range(pairs):
+    last, end = FEWEST, FEWEST
+    while 4 * last <= pairs:
+        last *= 2
+    for q in range(last if 2 * last <= pairs else 0):
         p = order[q]
         i, j = ends[p, 0], ends[p, 1]
         for lane in range(lanes):
@@ -54,7 +56,7 @@ def disagree(order, ends, weight, variance, observed, solution, scale, share, ou
             squares[lane] += trust * trust * (x * x + y * y)
             both = np.float64(variance[0, p, lane]) + np.float64(variance[1, p, lane])
             expected[lane] += 0.5 * weight[p, lane] * both if weight[p, lane] > 0.0 else 0.0
-        if q + 1 == end and 2 * end <= pairs:
+        if q + 1 == end:
             end *= 2
             for lane in range(lanes):
                 square = sums[0, lane] ** 2 + sums[1, lane] ** 2
