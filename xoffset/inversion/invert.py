@@ -31,6 +31,8 @@ _STATES = {
     groups.OWN_ZERO: "no_reference",
     groups.FAR: "oversmoothed",
 }
+# Nodes of which a part tells whether a reference that was given is a good one.
+MANY = 1000
 # What the attribute `reference` of lazy shifts says: nothing is counted before they are computed.
 COUNTED = "the date with which the fewest values are lost, counted when computed"
 
@@ -161,7 +163,7 @@ def invert(
     )  # fmt: skip
     is_lazy = not all(isinstance(field, np.ndarray) for field in observed)
     # nothing is counted where nothing is known yet and nothing depends on it
-    kept = None if is_lazy and home else _kept(observed, setup)
+    kept = None if is_lazy and home else _kept(observed, setup, is_exact=home is None)
     if home is None and not is_lazy:
         home = (solver.best_reference(kept, ends),)
         setup = replace(setup, home=home)
@@ -190,8 +192,14 @@ def invert(
     return series if better is None else series.assign_attrs(better_reference=str(epochs[better]))
 
 
-def _kept(observed: list[Any], setup: solver.Setup) -> Any:
-    """Displacements that are known with each date as reference, (2, date) as of `solver.kept`, NumPy or dask."""
+def _kept(observed: list[Any], setup: solver.Setup, is_exact: bool) -> Any:
+    """Displacements that are known with each date as reference, (2, date) as of `solver.kept`, NumPy or dask.
+
+    is_exact: or of a quarter of the nodes.
+    """
+    rows, columns = observed[0].shape[1:]
+    if not is_exact and rows * columns > MANY:
+        observed = [field[:, ::2, ::2] for field in observed]
     count = partial(solver.kept, setup=replace(setup, has_prior=False))
     return pixels.total(count, observed, (2, setup.times.size))
 
@@ -201,12 +209,16 @@ def _fields(found: Any, setup: solver.Setup) -> dict[str, Any]:
     layers = strips.SeriesLayers.of(found, setup.times.size)
     dx, dy = layers.displacement
     state = layers.state
-    flags = sum((state == code) * np.int64(FLAGS[name]) for code, name in _STATES.items())
+    # states that the options leave out need no look
+    rare = {groups.OWN_ZERO: setup.islands != groups.NAN, groups.FAR: setup.smooth != 0.0}
+    flags = sum((state == code) * np.int64(FLAGS[name]) for code, name in _STATES.items() if rare.get(code, True))
+    is_known, is_told = np.isfinite(dx), state == groups.CONNECTED
+    for code in (code for code, may_be in rare.items() if may_be):
+        is_told = is_told | (state == code)
     # smoothness that drowns the pairs leaves nothing either
-    is_told = (state == groups.CONNECTED) | (state == groups.OWN_ZERO) | (state == groups.FAR)
-    is_open = ((layers.has_settled == 0.0) & np.isfinite(dx)) | (is_told & ~np.isfinite(dx))
+    is_open = ((layers.has_settled == 0.0) & is_known) | (is_told & ~is_known)
     flags = flags | is_open * np.int64(FLAGS["not_converged"])
-    flags = flags | ((layers.is_inconsistent > 0.0) & np.isfinite(dx)) * np.int64(FLAGS["inconsistent"])
+    flags = flags | ((layers.is_inconsistent > 0.0) & is_known) * np.int64(FLAGS["inconsistent"])
     if setup.islands == groups.BRIDGE:
         is_bridged = (state == groups.DISCONNECTED) & np.isfinite(dx)
         flags = flags + is_bridged * np.int64(FLAGS["bridged"] - FLAGS["disconnected"])

@@ -88,8 +88,11 @@ def _write(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
     groups.write(network.home, s.lacks, method.islands, s.state, s.root, s.solution, out.displacement, out.variance)
     if method.islands == groups.SEPARATE and (s.n_groups.max() > 1.0 or s.lacks.any()):
         groups.separate(s.lacks, s.state, s.root, s.solution, out.displacement)
-    out.state[:] = np.where((s.lacks > 0.0) & (s.state == groups.CONNECTED), groups.OWN_ZERO, s.state)
-    out.state[(s.far > 0.0) & (s.state == groups.CONNECTED)] = groups.FAR
+    out.state[:] = s.state
+    if method.islands != groups.NAN:
+        out.state[(s.lacks > 0.0) & (s.state == groups.CONNECTED)] = groups.OWN_ZERO
+    if method.smooth != 0.0:
+        out.state[(s.far > 0.0) & (s.state == groups.CONNECTED)] = groups.FAR
     known = np.where(s.members > 0.0, 1.0, np.nan)
     np.multiply(known, s.misclosure, out=out.misclosure)
     out.n_pairs[:] = s.n_pairs

@@ -103,7 +103,7 @@ def kept(*fields: np.ndarray, setup: Setup) -> np.ndarray:
     flat = [array.reshape(array.shape[0], count) for array in fields]
     seen, dates = Observations.of(setup.ends), setup.times.size
     lanes = max(1, min(NARROW, count))
-    matches = np.empty((4, len(setup.ends), lanes), np.result_type(*fields[:4]))
+    matches = np.empty((3, len(setup.ends), lanes), np.result_type(*fields[:3]))
     used, votes = np.empty((len(seen.ends), lanes), np.int16), np.empty(lanes, np.int16)
     root, has_pairs = np.empty((2, dates, lanes), np.int16)
     out, needs_sigma, done = np.zeros((2, dates), np.int64), not setup.is_weighted or setup.is_relative, 0

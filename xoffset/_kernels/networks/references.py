@@ -12,16 +12,17 @@ from xoffset._kernels._jit import kernel
 
 # Least and largest standard error that counts as known, as in `observations`.
 LEAST, MOST = 1e-15, 1e15
-# Square of the length of a displacement beyond which the ground moved, over the sum of its variances along x and y.
-FAR = 4.5
+# Square of the length of a displacement beyond which the ground moved, over its variance along x.
+FAR = 9.0
 
 
 @kernel
 def find(group, matches, needs_sigma, used, votes):
     """Observations that take part, used (observation, lanes) 1 or 0 in int16, and whether most of them tell motion.
 
-    group (pair,): observation of each pair; matches (4, pair, lanes): displacements and standard errors along x and y.
-    votes (lanes): pairs longer than three standard errors less those that are not.
+    group (pair,): observation of each pair; matches (3, pair, lanes): displacements along x and y, and the standard
+    error along x, which there is where that along y is; reading is what takes time here. votes (lanes): pairs longer
+    than three standard errors less those that are not.
     """
     _, pairs, lanes = matches.shape
     one, zero = np.int16(1), np.int16(0)
@@ -33,10 +34,10 @@ def find(group, matches, needs_sigma, used, votes):
     for p in range(pairs):
         row = used[group[p]]
         for lane in range(lanes):
-            x, y, error_x, error_y = matches[0, p, lane], matches[1, p, lane], matches[2, p, lane], matches[3, p, lane]
-            has_sigma = (error_x > LEAST) & (error_x < MOST) & (error_y > LEAST) & (error_y < MOST)
+            x, y, error = matches[0, p, lane], matches[1, p, lane], matches[2, p, lane]
+            has_sigma = (error > LEAST) & (error < MOST)
             is_used = (abs(x) < np.inf) & (abs(y) < np.inf) & (has_sigma | (not needs_sigma))
-            is_far = x * x + y * y > FAR * (error_x * error_x + error_y * error_y)
+            is_far = x * x + y * y > FAR * error * error
             row[lane] |= one if is_used else zero
             votes[lane] += (one if is_far else -one) if is_used else zero
 
