@@ -72,18 +72,23 @@ def invert(
         Strength of a penalty on changes of velocity [yr m-1]: from one interval between dates to the next, a change of
         the velocity by 1 / smooth costs as much as a misfit of one standard error; with weights of other kinds, as a
         misfit of 1 m of a pair of weight 1. 0: none. `"gcv"`: chosen for each
-        pixel by generalised cross-validation over the dates. Pairs keep the weights that their misclosure gave them, so
-        smoothness makes no outliers. Dates without pairs stay unknown.
+        pixel by generalised cross-validation over the dates, and lowered until what it changes is explained by the
+        known noise. Pairs keep the weights that their misclosure gave them, so smoothness makes no outliers. Dates
+        without pairs stay unknown.
     prior
         Series (time, y, x), `dx` and `dy` in metres at the dates of the network, whose changes of velocity are expected
         when smoothing. None: none are.
     islands
         What becomes of dates that no chain of pairs connects with the reference date. `"nan"`: unknown. `"bridge"`:
         every group of dates is moved as a whole onto one line in time, whose slope all groups share, and flagged
-        `bridged`. `"separate"`: displacement since the first date of its group, flagged `disconnected`.
+        `bridged`. `"separate"`: displacement since the first date of its group, flagged `disconnected`. With both, a
+        pixel that lacks the reference date has a series all the same: its largest group stands in for that of the
+        reference, flagged `no_reference`, on the line that is zero at the reference date, or since its first date.
     reference
-        Date whose displacement is zero, or several, whose mean is. None: the date with the most pairs, the first of
-        them; the attribute `reference` says which.
+        Date whose displacement is zero, or several, whose mean is. None: the date with which the fewest values of all
+        pixels are unknown, of several that with which most ground that moves is known, then the one with the most
+        pairs, then the first. The attribute `reference` says which. Of lazy shifts it is counted when the series is
+        computed, which holds all shifts until then; there the displacement is zero.
     stable
         True where the ground does not move (y, x), boolean, on the grid of the shifts or on the finer one of the stack;
         dims in any order, and along one that it lacks it holds for all.
@@ -95,10 +100,12 @@ def invert(
     xarray.Dataset
         Series (time, y, x). `dx`, `dy`: displacement in metres of the grid since the reference date, NaN where a date
         has no pair, where its pairs do not connect it with the reference date, or where the pixel lacks the reference
-        date altogether; `flags` says which, and `not_converged` where the loss did not settle. `sigma_dx`, `sigma_dy`:
+        date altogether; `flags` says which, `not_converged` where the loss did not settle, `oversmoothed` at dates that
+        smoothing holds farther from their pairs than noise explains, and `inconsistent` where short pairs tell more
+        motion than the series has, as where long ones hold on to what stays. `sigma_dx`, `sigma_dy`:
         standard error in metres that belongs to each date, the reference date included; the one of a difference of two
-        dates is their root sum of squares. What smoothing does to the motion is not in them. NaN where neither standard
-        errors nor redundancy tell. On (y, x): `rms`,
+        dates is their root sum of squares. What smoothing does to the motion is in them as far as the pairs show it.
+        NaN where neither standard errors nor redundancy tell. On (y, x): `rms`,
         misclosure of the pairs in metres (a test of consistency, not a measure of precision), `n_pairs`, pairs with a
         value, `n_components`, the number of groups of dates that no pair connects, `n_outliers`, pairs whose misclosure
         is more than four times what it usually is in the pixel, `pair_share`, the share of the variance of the pairs
@@ -113,7 +120,7 @@ def invert(
         Lazy if `shifts` or `stable` are.
 
         The attribute `best_connected` names the date with the most pairs, and, of eager shifts, `better_reference` the
-        date that most pixels have where the reference is missing in more than a tenth of these.
+        date that loses the fewest values where with the given one a tenth of these, or of those that move, are unknown.
 
     Raises
     ------
@@ -163,7 +170,7 @@ def invert(
     )  # fmt: skip
     is_lazy = not all(isinstance(field, np.ndarray) for field in observed)
     # nothing is counted where nothing is known yet and nothing depends on it
-    kept = None if is_lazy and home else _kept(observed, setup, is_exact=home is None)
+    kept: Any = None if is_lazy and home else _kept(observed, setup, is_exact=home is None)
     if home is None and not is_lazy:
         home = (solver.best_reference(kept, ends),)
         setup = replace(setup, home=home)
@@ -242,7 +249,7 @@ def _strength(smooth: Any, islands: str, prior: xr.Dataset | None) -> float:
     is_found = isinstance(smooth, str) and smooth == "gcv"
     if not is_found and not (_options.is_number(smooth) and smooth >= 0.0):
         raise ValueError(
-            f"invert() needs smooth as a number of at least 0 [yr m-1], or 'gcv'; got {smooth!r}. Try smooth='gcv'."
+            f"invert() needs smooth as a number of at least 0 [yr m-1], or 'gcv'; got {smooth!r}. Pass 0 for none."
         )
     strength = -1.0 if is_found else float(smooth)
     if strength and islands != "nan":
@@ -251,7 +258,9 @@ def _strength(smooth: Any, islands: str, prior: xr.Dataset | None) -> float:
             "Leave smooth or islands out."
         )
     if prior is not None and not strength:
-        raise ValueError("invert() needs smooth with a prior; got smooth=0. Pass smooth='gcv', or leave the prior out.")
+        raise ValueError(
+            "invert() needs smooth with a prior; got smooth=0. Pass smooth=1.0, say, or leave the prior out."
+        )
     return strength
 
 
