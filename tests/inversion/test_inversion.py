@@ -799,7 +799,8 @@ def test_sigma_of_a_smoothed_series_is_the_spread_of_its_errors(smooth, missing)
     seen = series.isel(time=[0, 1, 2, 6, 7, 8, 9] if missing else slice(None))
     z = [free(seen[name].values) / np.sqrt(np.mean(seen[f"sigma_{name}"].values ** 2, axis=0)) for name in ("dx", "dy")]
     spread = 1.4826 * np.nanmedian(np.abs(z))
-    assert 0.5 < spread < 1.15, spread
+    # sigma leaves room for bends of the motion, and this ground has none
+    assert 0.4 < spread < 1.15, spread
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -258,9 +258,7 @@ def _strength(smooth: Any, islands: str, prior: xr.Dataset | None) -> float:
             "Leave smooth or islands out."
         )
     if prior is not None and not strength:
-        raise ValueError(
-            "invert() needs smooth with a prior; got smooth=0. Pass smooth=1.0, say, or leave the prior out."
-        )
+        raise ValueError("invert() needs smooth with a prior; got smooth=0. Pass one, or leave the prior out.")
     return strength
 
 
