@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-CONNECTED, NO_PAIRS, DISCONNECTED, NO_REFERENCE = range(4)
+CONNECTED, NO_PAIRS, DISCONNECTED, NO_REFERENCE, OWN_ZERO, FAR = range(6)
 # median length of a vector of two standard normal components
 RAYLEIGH = np.sqrt(2.0 * np.log(2.0))
 # A pair without redundancy: nothing checks it.
@@ -293,7 +293,7 @@ def invert(
     variance, has_variance = complete(variance[used], weight)
     displacement, spread = np.full((dates, 2), np.nan), np.full((dates, 2), np.nan)
     sets, state = groups(ends), np.full(dates, NO_PAIRS)
-    of_home = next((members for members in sets if set(home) <= set(members)), None)
+    of_home, lacks = group_of(home, sets, islands)
     if of_home is None:
         return Series(displacement, spread, np.full(dates, NO_REFERENCE), np.nan, len(ends), len(sets), 0, np.nan,
                       np.nan, np.nan, True)  # fmt: skip
@@ -321,7 +321,28 @@ def invert(
             ends, observed, pull, found.displacement, unknowns[0], of_home, times, dates, prior)  # fmt: skip
         rows = smoothness(times, unknowns[0], dates, strength, prior)
         # pairs are judged by their misclosure alone
-        smoothed = least_squares(ends, observed, pull, unknowns, dates, rows)
+        plain, far = found.displacement, np.zeros(dates, bool)
+        while True:
+            smoothed = least_squares(ends, observed, pull, unknowns, dates, rows)
+            noise = of_dates_alone(of_dates, share, factor) * has_variance
+            own = 4.0 / np.pi * share if loss == "l1" else share
+            held, far, is_beyond = judge(
+                ends,
+                weight if loss == "l1" else pull,
+                variance,
+                unknowns[0],
+                of_home,
+                noise,
+                own,
+                rows,
+                smoothed - plain,
+            )
+            if smooth != "gcv" or not is_beyond or not has_variance:
+                break
+            # half a decade of its square
+            strength *= 10.0**-0.25
+            rows = smoothness(times, unknowns[0], dates, strength, prior)
+        far = far & has_variance
         found = found._replace(displacement=smoothed)
     u = found.displacement.copy()
     rms = np.sqrt(((observed - u[ends[:, 1]] + u[ends[:, 0]]) ** 2).mean())
@@ -331,11 +352,10 @@ def invert(
     left, n_components = groups(ends[kept]), len(sets)
     if not kept.all():
         n_components = len(left) + (len(sets) - 1 if smooth else 0)
-        of_home = next((members for members in left if set(home) <= set(members)), None)
+        of_home, lacks = group_of(home, left, islands)
         unknowns = [list(range(of_home[0], of_home[-1] + 1))] if smooth and of_home else left
     is_general |= bool(smooth)
-    rest = np.maximum((np.ones((dates, 2)) if factor is None else factor) - share, 0.0)
-    rest = rest * np.nan_to_num(of_dates) * has_variance
+    rest = of_dates_alone(of_dates, share, factor) * has_variance
     # the weights of "l1" hang on the noise itself: the spatial median has 4 / pi times the variance of least squares
     pull, excess = (weight[kept], 4.0 / np.pi) if loss == "l1" else (weight[kept] * found.trust[kept], 1.0)
     for members in unknowns:
@@ -350,21 +370,96 @@ def invert(
             rows,
             is_general or bool(smooth),
         )
-    if islands == "bridge" and len(left) > 1 and of_home:
-        u, spread = bridge(u, spread, left, of_home, times)
+    if smooth:
+        spread[unknowns[0]] = held
+    if islands == "bridge" and of_home and (len(left) > 1 or lacks):
+        u, spread = bridge(u, spread, left, of_home, times, times[home].mean() if lacks else None)
     for members in left:
         is_home = members is of_home or (of_home is not None and set(members) == set(of_home))
-        state[members] = CONNECTED if is_home else DISCONNECTED
-        if is_home or (islands == "bridge" and of_home):
+        state[members] = (OWN_ZERO if lacks else CONNECTED) if is_home else DISCONNECTED
+        if lacks and islands == "bridge":
+            displacement[members] = u[members]
+        elif not lacks and (is_home or (islands == "bridge" and of_home)):
             displacement[members] = u[members] - u[home].mean(axis=0)
         elif islands == "separate" and of_home:
             displacement[members] = u[members] - u[members[0]]
     if of_home is None:
         state[:], displacement[:], share, rms, strength = NO_REFERENCE, np.nan, np.nan, np.nan, np.nan
+    if smooth:
+        state[far & (state == CONNECTED)] = FAR
     spread[np.isnan(displacement)] = np.nan
     scale = found.scale / np.sqrt(weight.mean())
     return Series(displacement, spread, state, float(rms), int(used.sum()), n_components, outliers, float(share),
                   float(strength), float(scale), found.has_settled)  # fmt: skip
+
+
+def group_of(home, sets, islands):
+    """Group with all reference dates, or, if there are to be values without them, the largest; whether they lack."""
+    found = next((members for members in sets if set(home) <= set(members)), None)
+    if found is None and islands != "nan" and sets:
+        return max(sets, key=len), True
+    return found, found is None
+
+
+def kept_values(ends, has_value, dates):
+    """Displacements known with each date as reference (date,), from which pairs (pair, pixel) have a value."""
+    count = np.zeros(dates, int)
+    for used in has_value.T:
+        for members in groups(ends[used]):
+            count[members] += len(members)
+    return count
+
+
+def of_dates_alone(of_dates, share, factor):
+    rest = np.maximum((np.ones_like(of_dates) if factor is None else factor) - share, 0.0)
+    return rest * np.nan_to_num(of_dates)
+
+
+def judge(ends, pull, variance, members, connected, of_dates, share, rows, apart):
+    """Variance (date of the group, 2) of a smoothed series, dates that are too far, and whether it is too smooth.
+
+    apart (date, 2): the smoothed series less that of the pairs alone. The variance holds the covariance of both where
+    that is larger, and what the difference has beyond noise: of three dates, if 2.2 times as much, or of all.
+    """
+    dates, number = len(of_dates), len(connected)
+    has_pairs = np.isin(members, connected)
+    matrix = design(ends, dates)[:, members]
+    smooth, rigid = gain(ends, pull, members, dates, rows), np.zeros((len(members), len(ends)))
+    rigid[has_pairs] = gain(ends, pull, list(connected), dates, None)
+    smooth, rigid = (each - each[has_pairs].mean(axis=0) for each in (smooth, rigid))
+    mended = number / max(number - 1, 1)
+
+    def covariance(one, other, mean, axis):
+        by_dates = ((each @ matrix + mean * has_pairs / number) for each in (one, other))
+        first, second = by_dates
+        return np.diag(first @ np.diag(of_dates[members, axis]) @ second.T) + np.diag(
+            one @ np.diag(mended * share * variance[:, axis]) @ other.T
+        )
+
+    apart = apart[members] - apart[connected].mean(axis=0)
+    alone, of_rest, plain = (
+        np.stack([covariance(one, one, mean, axis) for axis in (0, 1)], axis=1)
+        for one, mean in ((smooth, 1.0), (smooth - rigid, 0.0), (rigid, 1.0))
+    )
+    both = np.stack([covariance(smooth, rigid, 1.0, axis) for axis in (0, 1)], axis=1)
+    squares, expected = (apart[has_pairs] ** 2).sum(axis=0), of_rest[has_pairs].sum(axis=0)
+    allowed = of_rest + 0.03 * plain
+    freedom = max(number * expected.sum() / plain[has_pairs].sum(), 1.0)
+    length = (apart**2 / allowed).sum(axis=1)
+    is_far = has_pairs & (length > 2.0 * np.log(number / 1e-3))
+    is_beyond = is_far.any() or squares.sum() > allowed[has_pairs].sum() * (1.0 + 4.0 / np.sqrt(freedom))
+    bent = np.zeros_like(alone)
+    for k, axis in np.ndindex(*bent.shape):
+        near = np.arange(max(k - 1, 0), min(k + 2, len(members)))
+        near = near[has_pairs[near]]
+        if near.size and (apart[near, axis] ** 2).sum() > 2.2 * of_rest[near, axis].sum():
+            bent[k, axis] = (apart[near, axis] ** 2 - of_rest[near, axis]).mean()
+    for axis in (0, 1):
+        if squares[axis] > expected[axis] * (1.0 + 2.0 * np.sqrt(2.0 / freedom)):
+            bent[:, axis] = np.maximum(bent[:, axis], (squares[axis] / expected[axis] - 1.0) * of_rest[:, axis])
+    far = np.zeros(dates, bool)
+    far[np.array(members)[is_far]] = True
+    return np.maximum(alone, both) + bent, far, is_beyond
 
 
 def complete(variance: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -414,10 +509,11 @@ def variances(
     )
 
 
-def bridge(u, spread, sets, of_home, times):
+def bridge(u, spread, sets, of_home, times, zero=None):
     """Groups moved onto one line whose slope all share: regression on the slope and an intercept of each group.
 
-    The variance grows by that of the move, if the scatter about the line is independent noise of the dates.
+    The line is zero at the time `zero`, if there is one. The variance grows by that of the move, if the scatter about
+    the line is independent noise of the dates.
     """
     members = np.concatenate(sets)
     matrix = np.zeros((members.size, len(sets) + 1))
@@ -434,6 +530,8 @@ def bridge(u, spread, sets, of_home, times):
         if k != k_home:
             u[each] += fitted[k_home] - fitted[k]
             spread[each] += noise * ((intercepts[k_home] - intercepts[k]) ** 2).sum()
+    if zero is not None:
+        u[members] -= fitted[k_home] + fitted[-1] * zero
     return u, spread
 
 

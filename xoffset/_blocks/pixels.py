@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -37,11 +38,41 @@ def per_pixel_of(function: Callable[..., np.ndarray], arrays: list[Any], table: 
     return _blocks_of_pixels(function, [table, "abc"[: table.ndim]], arrays, layers)
 
 
+def total(function: Callable[..., np.ndarray], arrays: list[Any], shape: tuple[int, ...]) -> Any:
+    """Sum over all pixels of the whole numbers (shape) that a function of (n, rows, columns) arrays counts."""
+    if all(isinstance(array, np.ndarray) for array in arrays):
+        height = arrays[0].shape[1]
+        tops = range(0, height, STRIP)
+        found = np.zeros((len(tops), *shape), np.int64)
+
+        def count(k: int) -> None:
+            found[k] = function(*(array[:, tops[k] : tops[k] + STRIP] for array in arrays))
+
+        in_threads(count, list(range(len(tops))))
+        return found.sum(axis=0)
+
+    counts = _blocks_of_pixels(
+        partial(_as_pixel, function), [], arrays, math.prod(shape), np.dtype(np.int64), is_reduced=True
+    )
+    return counts.sum(axis=(1, 2)).reshape(shape)
+
+
+def _as_pixel(function: Callable[..., np.ndarray], *blocks: np.ndarray) -> np.ndarray:
+    return function(*blocks).reshape(-1, 1, 1)
+
+
 def _blocks_of_pixels(
-    function: Callable[..., np.ndarray], table: list[Any], arrays: list[Any], layers: int
+    function: Callable[..., np.ndarray],
+    table: list[Any],
+    arrays: list[Any],
+    layers: int,
+    dtype: np.dtype | None = None,
+    is_reduced: bool = False,
 ) -> da.Array:
+    """A function block by block; is_reduced: it makes one pixel of a block. dtype: of the first array if None."""
     import dask.array as da
 
+    dtype = arrays[0].dtype if dtype is None else dtype
     # each array has a first axis of its own, which every block gets whole
     whole = [(da.asarray(array).rechunk({0: -1}), (f"n{k}", "y", "x")) for k, array in enumerate(arrays)]
     found: da.Array = da.blockwise(
@@ -51,7 +82,8 @@ def _blocks_of_pixels(
         *(part for pair in whole for part in pair),
         new_axes={"l": layers},
         concatenate=True,
-        dtype=arrays[0].dtype,
-        meta=np.empty((0, 0, 0), dtype=arrays[0].dtype),
+        dtype=dtype,
+        meta=np.empty((0, 0, 0), dtype=dtype),
+        adjust_chunks={"y": 1, "x": 1} if is_reduced else None,
     )
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,20 +12,15 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import _options
-from xoffset._arrays.layers import Layers
 from xoffset._arrays.networks import graph, solver, strips
-from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks import pixels
-from xoffset._blocks.whole import at_once
 from xoffset._kernels.networks import groups, losses
+from xoffset.inversion import scene
+from xoffset.inversion.weights import Weights, weighting
 from xoffset.model import checks, grids, products
 from xoffset.model.dates import Date, as_dates, in_years, index_of_date
-from xoffset.model.declared import decoded, in_metres
 from xoffset.model.flags import FLAGS
 from xoffset.model.points import takes_points
-from xoffset.model.stable import on_nodes
-
-Weights = Literal["sigma", "score", "uniform", "velocity", "baseline", "long_baseline"]
 
 LOSSES = {"linear": losses.LINEAR, "huber": losses.HUBER, "tukey": losses.TUKEY, "l1": losses.L1}
 ISLANDS = {"nan": groups.NAN, "bridge": groups.BRIDGE, "separate": groups.SEPARATE}
@@ -34,17 +28,13 @@ _STATES = {
     groups.NO_PAIRS: "no_pairs",
     groups.DISCONNECTED: "disconnected",
     groups.NO_REFERENCE: "no_reference",
+    groups.OWN_ZERO: "no_reference",
+    groups.FAR: "oversmoothed",
 }
-# A score that no weight rewards beyond, so that none is infinite.
-BEST_SCORE = 0.99
-# Vectors that a pair needs on stable ground for its spread to count.
-LEAST = 20
-# Vectors of all pairs together that are looked at, at most: of a larger scene every so many nodes are.
-SAMPLE = 4_000_000
-# Stable ground tells the variance of a date with little noise poorly, so it may lower it to this share at most.
-LEAST_FACTOR = 0.1
-# Table of stable ground (layer, date): factors of the variances along x and y, displacement of the whole [m].
-_STABLE = Layers(factor=2, geolocation_dx=(), geolocation_dy=())
+# Nodes of which a part tells whether a reference that was given is a good one.
+MANY = 1000
+# What the attribute `reference` of lazy shifts says: nothing is counted before they are computed.
+COUNTED = "the date with which the fewest values are lost, counted when computed"
 
 
 @takes_points
@@ -82,18 +72,23 @@ def invert(
         Strength of a penalty on changes of velocity [yr m-1]: from one interval between dates to the next, a change of
         the velocity by 1 / smooth costs as much as a misfit of one standard error; with weights of other kinds, as a
         misfit of 1 m of a pair of weight 1. 0: none. `"gcv"`: chosen for each
-        pixel by generalised cross-validation over the dates. Pairs keep the weights that their misclosure gave them, so
-        smoothness makes no outliers. Dates without pairs stay unknown.
+        pixel by generalised cross-validation over the dates, and lowered until what it changes is explained by the
+        known noise. Pairs keep the weights that their misclosure gave them, so smoothness makes no outliers. Dates
+        without pairs stay unknown.
     prior
         Series (time, y, x), `dx` and `dy` in metres at the dates of the network, whose changes of velocity are expected
         when smoothing. None: none are.
     islands
         What becomes of dates that no chain of pairs connects with the reference date. `"nan"`: unknown. `"bridge"`:
         every group of dates is moved as a whole onto one line in time, whose slope all groups share, and flagged
-        `bridged`. `"separate"`: displacement since the first date of its group, flagged `disconnected`.
+        `bridged`. `"separate"`: displacement since the first date of its group, flagged `disconnected`. With both, a
+        pixel that lacks the reference date has a series all the same: its largest group stands in for that of the
+        reference, flagged `no_reference`, on the line that is zero at the reference date, or since its first date.
     reference
-        Date whose displacement is zero, or several, whose mean is. None: the date with the most pairs, the first of
-        them; the attribute `reference` says which.
+        Date whose displacement is zero, or several, whose mean is. None: the date with which the fewest values of all
+        pixels are unknown, of several that with which most ground that moves is known, then the one with the most
+        pairs, then the first. The attribute `reference` says which. Of lazy shifts it is counted when the series is
+        computed, which holds all shifts until then; there the displacement is zero.
     stable
         True where the ground does not move (y, x), boolean, on the grid of the shifts or on the finer one of the stack;
         dims in any order, and along one that it lacks it holds for all.
@@ -105,10 +100,12 @@ def invert(
     xarray.Dataset
         Series (time, y, x). `dx`, `dy`: displacement in metres of the grid since the reference date, NaN where a date
         has no pair, where its pairs do not connect it with the reference date, or where the pixel lacks the reference
-        date altogether; `flags` says which, and `not_converged` where the loss did not settle. `sigma_dx`, `sigma_dy`:
+        date altogether; `flags` says which, `not_converged` where the loss did not settle, `oversmoothed` at dates that
+        smoothing holds farther from their pairs than noise explains, and `inconsistent` where short pairs tell more
+        motion than the series has, as where long ones hold on to what stays. `sigma_dx`, `sigma_dy`:
         standard error in metres that belongs to each date, the reference date included; the one of a difference of two
-        dates is their root sum of squares. What smoothing does to the motion is not in them. NaN where neither standard
-        errors nor redundancy tell. On (y, x): `rms`,
+        dates is their root sum of squares. What smoothing does to the motion is in them as far as the pairs show it.
+        NaN where neither standard errors nor redundancy tell. On (y, x): `rms`,
         misclosure of the pairs in metres (a test of consistency, not a measure of precision), `n_pairs`, pairs with a
         value, `n_components`, the number of groups of dates that no pair connects, `n_outliers`, pairs whose misclosure
         is more than four times what it usually is in the pixel, `pair_share`, the share of the variance of the pairs
@@ -123,7 +120,7 @@ def invert(
         Lazy if `shifts` or `stable` are.
 
         The attribute `best_connected` names the date with the most pairs, and, of eager shifts, `better_reference` the
-        date that most pixels have where the reference is missing in more than a tenth of these.
+        date that loses the fewest values where with the given one a tenth of these, or of those that move, are unknown.
 
     Raises
     ------
@@ -159,37 +156,59 @@ def invert(
     islands_code = _options.one_of(islands, ISLANDS, "islands", "invert")
     strength = _strength(smooth, islands, prior)
     order, epochs, ends = checks.sorted_pairs(shifts)
-    home = _home(epochs, ends, reference)
+    home = None if reference is None else _home(epochs, reference)
 
     fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
-    weighting, given = _weighting(weights, shifts, order, in_years(epochs[ends[:, 1]] - epochs[ends[:, 0]]))
+    of_pairs, given = weighting(weights, shifts, order, in_years(epochs[ends[:, 1]] - epochs[ends[:, 0]]))
     fields += given
+    observed = fields[:]
     if prior is not None:
         fields += _prior(prior, epochs, shifts)
     setup = solver.Setup(
-        ends, in_years(epochs - epochs[0]), home, loss_code, islands_code, strength, has_prior=prior is not None,
-        **weighting,
+        ends, in_years(epochs - epochs[0]), home or (0,), loss_code, islands_code, strength,
+        has_prior=prior is not None, **of_pairs,
     )  # fmt: skip
-    table = None if stable is None else _table(stable, shifts, order, setup)
+    is_lazy = not all(isinstance(field, np.ndarray) for field in observed)
+    # nothing is counted where nothing is known yet and nothing depends on it
+    kept: Any = None if is_lazy and home else _kept(observed, setup, is_exact=home is None)
+    if home is None and not is_lazy:
+        home = (solver.best_reference(kept, ends),)
+        setup = replace(setup, home=home)
+    table = None
+    if stable is not None or home is None:
+        table = scene.table(stable, shifts, order, setup, kept if home is None else None)
     if table is None:
         found = pixels.per_pixel(partial(solver.solve, setup=setup), fields, setup.layers)
     else:
-        found = pixels.per_pixel_of(partial(_solve_with, setup=setup), fields, table, setup.layers)
+        found = pixels.per_pixel_of(partial(scene.solve_with, setup=setup), fields, table, setup.layers)
     step = {
         "function": "invert", "weights": weights if isinstance(weights, str) else "array", "loss": loss,
         "smooth": smooth if isinstance(smooth, str) else float(smooth), "prior": prior is not None,
-        "islands": islands, "reference": ", ".join(str(epochs[k]) for k in home), "stable": stable is not None,
+        "islands": islands, "reference": ", ".join(str(epochs[k]) for k in home) if home else COUNTED,
+        "stable": stable is not None,
     }  # fmt: skip
     names = ("geolocation_dx", "geolocation_dy")
-    places = {} if table is None else {name: table[_STABLE.at(name)] for name in names}
+    places = {} if stable is None or table is None else {name: table[scene.TABLE.at(name)] for name in names}
     series = products.series(
         _fields(found, setup) | places, epochs, like=shifts, step=step, shares_noise=bool(strength)
     )
     series.attrs["reference"] = step["reference"]
     best = graph.degree(epochs.size, graph.undirected(ends))
     series.attrs["best_connected"] = str(epochs[int(np.argmax(best))])
-    better = _better(fields[0], ends, home, epochs)
-    return series if better is None else series.assign_attrs(better_reference=better)
+    better = None if is_lazy else solver.better_reference(kept, ends, setup.home)
+    return series if better is None else series.assign_attrs(better_reference=str(epochs[better]))
+
+
+def _kept(observed: list[Any], setup: solver.Setup, is_exact: bool) -> Any:
+    """Displacements that are known with each date as reference, (2, date) as of `solver.kept`, NumPy or dask.
+
+    is_exact: or of a quarter of the nodes.
+    """
+    rows, columns = observed[0].shape[1:]
+    if not is_exact and rows * columns > MANY:
+        observed = [field[:, ::2, ::2] for field in observed]
+    count = partial(solver.kept, setup=replace(setup, has_prior=False))
+    return pixels.total(count, observed, (2, setup.times.size))
 
 
 def _fields(found: Any, setup: solver.Setup) -> dict[str, Any]:
@@ -197,13 +216,21 @@ def _fields(found: Any, setup: solver.Setup) -> dict[str, Any]:
     layers = strips.SeriesLayers.of(found, setup.times.size)
     dx, dy = layers.displacement
     state = layers.state
-    flags = sum((state == code) * np.int64(FLAGS[name]) for code, name in _STATES.items())
+    # states that the options leave out need no look
+    rare = {groups.OWN_ZERO: setup.islands != groups.NAN, groups.FAR: setup.smooth != 0.0}
+    flags = sum((state == code) * np.int64(FLAGS[name]) for code, name in _STATES.items() if rare.get(code, True))
+    is_known, is_told = np.isfinite(dx), state == groups.CONNECTED
+    for code in (code for code, may_be in rare.items() if may_be):
+        is_told = is_told | (state == code)
     # smoothness that drowns the pairs leaves nothing either
-    is_open = ((layers.has_settled == 0.0) & np.isfinite(dx)) | ((state == groups.CONNECTED) & ~np.isfinite(dx))
+    is_open = ((layers.has_settled == 0.0) & is_known) | (is_told & ~is_known)
     flags = flags | is_open * np.int64(FLAGS["not_converged"])
+    flags = flags | ((layers.is_inconsistent > 0.0) & is_known) * np.int64(FLAGS["inconsistent"])
     if setup.islands == groups.BRIDGE:
         is_bridged = (state == groups.DISCONNECTED) & np.isfinite(dx)
         flags = flags + is_bridged * np.int64(FLAGS["bridged"] - FLAGS["disconnected"])
+        # the line leads to the reference, and no pair does
+        flags = flags | (state == groups.OWN_ZERO) * np.int64(FLAGS["bridged"])
     fields = {
         "dx": dx, "dy": dy, "sigma_dx": np.sqrt(layers.variance[0]), "sigma_dy": np.sqrt(layers.variance[1]),
         "flags": flags, "rms": layers.misclosure, "n_pairs": layers.n_pairs.astype(np.int32),
@@ -214,61 +241,6 @@ def _fields(found: Any, setup: solver.Setup) -> dict[str, Any]:
     return fields | ({"smooth": layers.smooth} if setup.smooth else {})
 
 
-# ------------------------------------------------------------------------------------------------------- stable ground
-
-
-def _table(stable: xr.DataArray, shifts: xr.Dataset, order: Any, setup: solver.Setup) -> Any:
-    """Table of `_of_stable_ground`, NumPy or dask."""
-    mask = on_nodes(stable, shifts, "invert")
-    stride = math.ceil(math.sqrt(shifts["dx"].size / SAMPLE))
-    fields = [shifts[name].data[order][..., ::stride, ::stride] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
-    fit = partial(_of_stable_ground, setup=setup)
-    return at_once(fit, [*fields, mask[::stride, ::stride]], np.dtype(np.float64), (_STABLE.count, setup.times.size))
-
-
-def _of_stable_ground(*fields: np.ndarray, setup: solver.Setup) -> np.ndarray:
-    """Table as `_STABLE` says."""
-    observed = Observations.of(setup.ends)
-    ends = observed.ends
-    merged = observed.merge(*(field[:, fields[4]][:, np.newaxis] for field in fields[:4]))
-    known = np.asarray(np.isfinite(merged[:, :, 0]).all(axis=0))
-    enough = known.sum(axis=1) >= LEAST
-    if not enough.any() and not np.isfinite(merged[2:]).any() and np.isfinite(merged[:2]).any():
-        raise ValueError(
-            "invert() needs standard errors of the shifts to scale them to stable ground; got none. Leave stable out."
-        )
-    if not enough.any():
-        raise ValueError(
-            f"invert() needs {LEAST} vectors on stable ground in at least one pair; got at most "
-            f"{known.sum(axis=1).max(initial=0)}. Enlarge stable, or leave it out."
-        )
-    median, seen, expected = np.full((3, 2, len(ends)), np.nan)
-    for pair in np.flatnonzero(enough):
-        vectors = merged[:, pair, 0][:, known[pair]]
-        median[:, pair] = np.median(vectors[:2], axis=1)
-        spread = 1.4826 * np.median(np.abs(vectors[:2] - median[:, pair, np.newaxis]), axis=1)
-        seen[:, pair], expected[:, pair] = spread**2, np.median(vectors[2:], axis=1)
-    table = np.ones((_STABLE.count, setup.times.size))
-    stable = _STABLE.split(table)
-    for axis in range(2):
-        of_dates = np.empty((2, setup.times.size, 1, 1))
-        for variance, out in zip((seen[axis], expected[axis]), of_dates, strict=True):
-            solver.date_variance(ends, variance[:, np.newaxis, np.newaxis], out)
-        factor = np.maximum(of_dates[0] / of_dates[1], LEAST_FACTOR)[:, 0, 0]
-        stable["factor"][axis] = np.where(np.isfinite(factor), factor, 1.0)
-    # the whole moves as one pixel would
-    whole = replace(setup, ends=ends, base=np.ones(len(ends)), is_relative=False, has_field=False, has_prior=False,
-                    smooth=0.0, islands=groups.NAN)  # fmt: skip
-    pixel = [array[:, np.newaxis, np.newaxis] for array in (*median, *np.ones_like(median))]
-    moved = strips.SeriesLayers.of(solver.solve(*pixel, setup=whole), setup.times.size).displacement
-    stable["geolocation_dx"][:], stable["geolocation_dy"][:] = moved[:, :, 0, 0]
-    return table
-
-
-def _solve_with(table: np.ndarray, *fields: np.ndarray, setup: solver.Setup) -> np.ndarray:
-    return solver.solve(*fields, setup=replace(setup, factor=np.ascontiguousarray(table[_STABLE["factor"]])))
-
-
 # -------------------------------------------------------------------------------------------------------------- checks
 
 
@@ -277,7 +249,7 @@ def _strength(smooth: Any, islands: str, prior: xr.Dataset | None) -> float:
     is_found = isinstance(smooth, str) and smooth == "gcv"
     if not is_found and not (_options.is_number(smooth) and smooth >= 0.0):
         raise ValueError(
-            f"invert() needs smooth as a number of at least 0 [yr m-1], or 'gcv'; got {smooth!r}. Try smooth='gcv'."
+            f"invert() needs smooth as a number of at least 0 [yr m-1], or 'gcv'; got {smooth!r}. Pass 0 for none."
         )
     strength = -1.0 if is_found else float(smooth)
     if strength and islands != "nan":
@@ -286,14 +258,12 @@ def _strength(smooth: Any, islands: str, prior: xr.Dataset | None) -> float:
             "Leave smooth or islands out."
         )
     if prior is not None and not strength:
-        raise ValueError("invert() needs smooth with a prior; got smooth=0. Pass smooth='gcv', or leave the prior out.")
+        raise ValueError("invert() needs smooth with a prior; got smooth=0. Pass one, or leave the prior out.")
     return strength
 
 
-def _home(epochs: np.ndarray, ends: np.ndarray, reference: Any) -> tuple[int, ...]:
+def _home(epochs: np.ndarray, reference: Any) -> tuple[int, ...]:
     """Indices of the dates whose mean displacement is zero."""
-    if reference is None:
-        return (int(np.argmax(graph.degree(epochs.size, graph.undirected(ends)))),)
     if isinstance(reference, (xr.DataArray, pd.Series)):
         reference = reference.values
     several = isinstance(reference, (list, tuple, np.ndarray, pd.DatetimeIndex)) and np.ndim(reference) == 1
@@ -303,76 +273,6 @@ def _home(epochs: np.ndarray, ends: np.ndarray, reference: Any) -> tuple[int, ..
         )
     dates = reference if several else [reference]
     return tuple(sorted({index_of_date(epochs, each, "reference", "invert") for each in dates}))
-
-
-def _weighting(weights: Any, shifts: xr.Dataset, order: Any, baseline: np.ndarray) -> tuple[dict[str, Any], list[Any]]:
-    """Options of the setup that say how pairs weigh, and the field of weights, if any, both in the order of the ends.
-
-    order: of the shifts in that of the ends; baseline (pair,) [yr] in that of the ends.
-    """
-    if not isinstance(weights, str):
-        return _of_array(weights, shifts, order)
-    if weights in ("sigma", "baseline", "long_baseline"):
-        sigma = shifts["sigma_dx"].data
-        if isinstance(sigma, np.ndarray) and np.isnan(sigma).all() and np.isfinite(shifts["dx"].data).any():
-            raise ValueError(
-                f"invert() needs standard errors for weights={weights!r}; got none. Pass weights='uniform'."
-            )
-    length = np.abs(baseline)
-    relative = length / np.median(length)
-    bases = {"uniform": np.ones_like(length), "velocity": length**-2.0}
-    scaled = {"baseline": 1.0 / relative, "long_baseline": relative}
-    if weights == "sigma":
-        return {}, []
-    if weights in bases:
-        return {"base": bases[weights]}, []
-    if weights in scaled:
-        return {"base": scaled[weights], "is_relative": True}, []
-    if weights != "score":
-        raise ValueError(
-            "invert() needs weights 'sigma', 'score', 'uniform', 'velocity', 'baseline', 'long_baseline' or an array; "
-            f"got {weights!r}. Choose one of these."
-        )
-    if "score" not in shifts or shifts["score"].dims != ("pair", "y", "x"):
-        raise ValueError(
-            "invert() needs 'score' (pair, y, x) for weights='score'; got shifts without it. Pass weights='sigma'."
-        )
-    score = np.clip(shifts["score"].data.astype(shifts["dx"].dtype), 0.0, BEST_SCORE)
-    return {"has_field": True}, [(score / (1.0 - score))[order]]
-
-
-def _of_array(weights: Any, shifts: xr.Dataset, order: Any) -> tuple[dict[str, Any], list[Any]]:
-    dims, shape = shifts["dx"].dims, shifts["dx"].shape
-    if isinstance(weights, xr.DataArray):
-        weights = decoded(in_metres(weights, "invert"), "weights", "invert", wanted=None)
-        shared = [name for name in ("reference", "secondary", "y", "x") if name in weights.coords]
-        is_alike = all(np.array_equal(weights[name].values, shifts[name].values) for name in shared)
-        if weights.dims not in (dims[:1], dims) or not is_alike:
-            raise ValueError(
-                f"invert() needs weights with dims {dims[:1]} or {dims}, on the pairs and the grid of the shifts; got "
-                f"{weights.dims}{'' if is_alike else ' with other coordinates'}. Reorder: weights.transpose(...), or "
-                "align them."
-            )
-        weights = weights.data
-    if isinstance(weights, xr.Dataset):
-        raise TypeError(
-            "invert() needs an array of weights; got a Dataset. Pick one of its variables: weights['score']."
-        )
-    # what is lazy stays lazy
-    values = weights if hasattr(weights, "dask") else np.asarray(weights)
-    if values.dtype.kind not in "iuf" or values.shape not in (shape[:1], shape):
-        raise ValueError(
-            f"invert() needs an array of weights with shape {shape[:1]} or {shape}; got {values.dtype} {values.shape}. "
-            "Pass one number a pair, or one a pair and pixel."
-        )
-    if isinstance(values, np.ndarray) and ((values < 0) | np.isinf(values)).any():
-        raise ValueError(
-            "invert() needs weights that are neither negative nor infinite; got some. Set those to 0 to drop pairs."
-        )
-    if values.ndim == 1 and isinstance(values, np.ndarray):
-        return {"base": values.astype(np.float64)[order]}, []
-    field = values if values.ndim == 3 else np.broadcast_to(values[:, np.newaxis, np.newaxis], shape)
-    return {"has_field": True}, [field.astype(np.float64)[order]]
 
 
 def _prior(prior: xr.Dataset, epochs: np.ndarray, shifts: xr.Dataset) -> list[Any]:
@@ -388,13 +288,3 @@ def _prior(prior: xr.Dataset, epochs: np.ndarray, shifts: xr.Dataset) -> list[An
         )
     rows = np.searchsorted(dates, epochs)
     return [prior[name].data[rows] for name in ("dx", "dy")]
-
-
-def _better(dx: Any, ends: np.ndarray, home: tuple[int, ...], epochs: np.ndarray) -> str | None:
-    """Date that most pixels have, if many of them lack the reference; None if the shifts are lazy."""
-    if not isinstance(dx, np.ndarray):
-        return None
-    has_value = np.isfinite(dx)
-    count = np.array([has_value[(ends == k).any(axis=1)].any(axis=0).sum() for k in range(epochs.size)])
-    best = int(np.argmax(count))
-    return str(epochs[best]) if count[list(home)].min() < 0.9 * count[best] else None

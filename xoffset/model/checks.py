@@ -91,17 +91,27 @@ def _is_map_of_series(name: Hashable) -> bool:
     return name in SERIES and SERIES[str(name)].dims == ("y", "x")
 
 
-def without_islands(series: xr.Dataset, caller: str, *, is_bridge_known: bool = True) -> xr.Dataset:
+def without_islands(
+    series: xr.Dataset, caller: str, *, is_bridge_known: bool = True, may_have_own_zero: bool = False
+) -> xr.Dataset:
     """Series whose displacement is unknown at dates that have a zero of their own, or one that is a guess.
 
     Any other product has no such dates and comes back as it is. Displacements flagged `disconnected` do not count from
     the reference date; those flagged `bridged` do only if the motion was steady, which is left out unless
-    `is_bridge_known`.
+    `is_bridge_known`. In a pixel that lacks the reference date, those flagged `no_reference` count from one zero of the
+    pixel: they are kept if it may have one of its own.
     """
     if "flags" not in series or "dx" not in series or "time" not in series["dx"].dims:
         return series
-    wanted = FLAGS["disconnected"] | (0 if is_bridge_known else FLAGS["bridged"])
-    is_island = (flags_of(series, caller) & np.int64(wanted)) != 0
+    flags = flags_of(series, caller)
+    is_apart, is_bridged, is_own = (
+        (flags & np.int64(FLAGS[name])) != 0 for name in ("disconnected", "bridged", "no_reference")
+    )
+    is_island = is_apart
+    if not is_bridge_known:
+        is_island = is_island | (is_bridged & ~is_own)
+    if not may_have_own_zero:
+        is_island = is_island | (is_own & ~is_bridged)
     dims = series["dx"].dims
     return series.assign({name: series[name].where(~xr.DataArray(is_island, dims=dims)) for name in ("dx", "dy")})
 

@@ -74,7 +74,8 @@ def source(shifts_or_series: xr.Dataset, caller: str) -> Source:
         data = checks.as_shifts(shifts_or_series, caller)
         order, epochs, ends = checks.sorted_pairs(data)
     else:
-        data = checks.without_islands(checks.as_series(shifts_or_series, caller), caller, is_bridge_known=False)
+        data = checks.as_series(shifts_or_series, caller)
+        data = checks.without_islands(data, caller, is_bridge_known=False, may_have_own_zero=True)
         order, epochs = slice(None), as_dates(data["time"].values)
     return Source(data, [data[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")], epochs, ends)
 

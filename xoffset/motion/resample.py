@@ -77,6 +77,11 @@ def rereference(series: xr.Dataset, reference: Date | Sequence[Date] | xr.DataAr
     out = series.copy()
     for name, values in (("dx", found[: dates.size]), ("dy", found[dates.size : -1])):
         out[name] = (series[name].dims, values, series[name].attrs)
+    own_zero, bridged = np.int64(FLAGS["no_reference"]), np.int64(FLAGS["bridged"])
+    is_own = (flags & own_zero) != 0
+    # a reference within the group leaves nothing of it to a guess
+    is_told = is_own & is_own[chosen].all(axis=0)
+    flags = flags & ~(is_own * own_zero) & ~(is_told * bridged)
     out["flags"] = (series["dx"].dims, flags | lacks, flag_attrs())
     named = ", ".join(str(dates[k]) for k in chosen)
     out.attrs = series.attrs | {
@@ -131,7 +136,7 @@ def resample(
     >>> xoffset.resample(series, "30D").sizes["time"]
     13
     """
-    series = checks.without_islands(checks.as_series(series, "resample"), "resample")
+    series = checks.without_islands(checks.as_series(series, "resample"), "resample", may_have_own_zero=True)
     own = as_dates(series["time"].values)
     wanted = _wanted(own, dates)
     longest = _FOREVER if max_gap is None else _positive(max_gap, "max_gap")

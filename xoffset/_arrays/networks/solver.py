@@ -11,14 +11,18 @@ from xoffset._arrays.networks import adjustment, graph
 from xoffset._arrays.networks import strips as strips_of_pixels
 from xoffset._arrays.networks.observations import Observations
 from xoffset._arrays.networks.strips import Method, Network, SeriesLayers, Strip, strips_of
-from xoffset._kernels.networks import drift, groups, losses, observations, variances
+from xoffset._kernels.networks import drift, groups, losses, observations, references, variances
 
 # Most pixels that are solved at a time: with as many, a call of a kernel costs little per pixel.
 LANES = 64
+# Pixels whose groups of dates are counted at a time.
+NARROW = 128
 # Memory that the matrices of the pixels solved at a time may take, bytes; if they need more, fewer are solved.
 MATRICES = 32 * 2**20
 # Pixels whose variances are split between dates at a time: their arrays stay in the cache of a core.
 WIDE = 512
+# Share of the displacements known with the best reference date that another one should keep.
+ENOUGH = 0.9
 # Most pairs per date for which the noise of the pairs is part of the error of a velocity. With more pairs it would be
 # about a hundredth of that error, and not worth the time.
 TIED = 4
@@ -54,7 +58,12 @@ class Setup:
     @property
     def is_general(self) -> bool:
         """Whether the weights are anything but the inverse variances, or the series is smoothed."""
-        return self.base is not None or self.has_field or self.smooth != 0.0
+        return self.is_weighted or self.smooth != 0.0
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether weights are given."""
+        return self.base is not None or self.has_field
 
 
 def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
@@ -88,6 +97,46 @@ def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
     return out.reshape(-1, rows, columns)
 
 
+def kept(*fields: np.ndarray, setup: Setup) -> np.ndarray:
+    """How many displacements of a block are known with each date as reference, (2, date): all, and of what moves.
+
+    fields as for `solve`. What "tukey" takes away later is not known here.
+    """
+    count = fields[0].shape[1] * fields[0].shape[2]
+    flat = [array.reshape(array.shape[0], count) for array in fields]
+    seen, dates = Observations.of(setup.ends), setup.times.size
+    lanes = max(1, min(NARROW, count))
+    matches = np.empty((3, len(setup.ends), lanes), np.result_type(*fields[:3]))
+    used, votes = np.empty((len(seen.ends), lanes), np.int16), np.empty(lanes, np.int16)
+    root, has_pairs = np.empty((2, dates, lanes), np.int16)
+    out, needs_sigma, done = np.zeros((2, dates), np.int64), not setup.is_weighted or setup.is_relative, 0
+    for pixels in strips_of(count, lanes):
+        for layer, array in zip(matches, flat, strict=False):
+            layer[:] = array[:, pixels]
+        _leave_out(matches, flat, pixels, setup)
+        references.find(seen.group, matches, needs_sigma, used, votes)
+        references.connect(seen.ends, used, root, has_pairs)
+        # the last strip has pixels of the one before
+        references.count(root, has_pairs, votes, done - pixels.start, out)
+        done = pixels.stop
+    return out
+
+
+def best_reference(kept: np.ndarray, ends: np.ndarray) -> int:
+    """Date with which most displacements are known; of several, most of what moves; then that with the most pairs.
+
+    kept (2, date) from `kept`; ends (pair, 2).
+    """
+    degree = graph.degree(kept.shape[1], graph.undirected(ends))
+    return int(np.lexsort((-np.arange(degree.size), degree, kept[1], kept[0]))[-1])
+
+
+def better_reference(kept: np.ndarray, ends: np.ndarray, home: Sequence[int]) -> int | None:
+    """Best reference where one of the dates `home` loses too much of all displacements, or of what moves; or None."""
+    best = best_reference(kept, ends)
+    return best if (kept[:, list(home)].min(axis=1) < ENOUGH * kept[:, best]).any() else None
+
+
 def noise(ends: np.ndarray, dates: int, merged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Variances of the dates (2, date, rows, columns), and the share of those of the pairs that is their own.
 
@@ -115,7 +164,8 @@ def _network(ends: np.ndarray, setup: Setup) -> Network:
         first = np.minimum(first, np.maximum(np.arange(first.size) - 2, 0))
     home = np.array(setup.home, dtype=np.int64)
     factor = np.ones((2, setup.times.size)) if setup.factor is None else setup.factor
-    return Network(ends, first, home, np.ascontiguousarray(setup.times), factor)
+    by_baseline = np.argsort(setup.times[ends[:, 1]] - setup.times[ends[:, 0]], kind="stable")
+    return Network(ends, first, home, np.ascontiguousarray(setup.times), factor, by_baseline)
 
 
 def _strip(fields: Sequence[np.ndarray], network: Network, pixels: int, needs_whole: bool) -> Strip:
@@ -147,11 +197,7 @@ def _fill(
     """Load observations, variances, weights and prior of a strip of pixels."""
     for layer, array in zip(s.matches, fields, strict=False):
         layer[:] = array[:, pixels]
-    given = None
-    if setup.base is not None or setup.has_field:
-        given = setup.base[:, None] if setup.base is not None else fields[4][:, pixels].astype(np.float64)
-        given = np.broadcast_to(given, s.matches.shape[1:])
-        s.matches[:2, ~((given > 0.0) & (given < np.inf))] = np.nan
+    given = _leave_out(s.matches, fields, pixels, setup)
     seen.merge_strip(s.matches, s.merged)
     if given is not None:
         given = _mean_of_matches(given, s.matches, seen.group, len(s.weight))
@@ -159,6 +205,18 @@ def _fill(
     _load(s, given)
     if setup.has_prior:
         s.prior[0], s.prior[1] = (array[:, pixels] for array in fields[-2:])
+
+
+def _leave_out(
+    matches: np.ndarray, fields: list[np.ndarray], pixels: np.ndarray | slice, setup: Setup
+) -> np.ndarray | None:
+    """Weights that are given (pair, lanes), if any; matches whose weight is no positive finite number become NaN."""
+    if not setup.is_weighted:
+        return None
+    given = setup.base[:, None] if setup.base is not None else fields[4][:, pixels].astype(np.float64)
+    given = np.broadcast_to(given, matches.shape[1:])
+    matches[:2, ~((given > 0.0) & (given < np.inf))] = np.nan
+    return given
 
 
 def _load(s: Strip, given: np.ndarray | None) -> None:

@@ -19,7 +19,7 @@ class Network(NamedTuple):
 
     ends (pair, 2): earlier and later date of each pair, as indices; first (date,): first column of the envelope of each
     row; home: dates whose mean displacement is zero; times (date,): years; factor (2, date): of the variances of the
-    dates along x and y, as stable ground shows them.
+    dates along x and y, as stable ground shows them; by_baseline (pair,): pairs from the shortest to the longest.
     """
 
     ends: np.ndarray
@@ -27,6 +27,7 @@ class Network(NamedTuple):
     home: np.ndarray
     times: np.ndarray
     factor: np.ndarray
+    by_baseline: np.ndarray
 
 
 class Method(NamedTuple):
@@ -51,6 +52,7 @@ class SeriesLayers(NamedTuple):
     share: Any  # of the variances that is the pairs' own
     has_settled: Any  # whether the loss settled
     smooth: Any
+    is_inconsistent: Any  # whether short and long pairs tell different motion
     drift: Any  # (2) variance that the noise of the pairs adds to a velocity
 
     @classmethod
@@ -91,9 +93,11 @@ class Strip:
     prior: np.ndarray  # (2, date) series that the smoothness refers to
     state: np.ndarray  # (date) int64
     root: np.ndarray  # (date) int64: first date of the group that the date belongs to
+    zero: np.ndarray  # int64: a date of the group that has the reference, or of the largest
+    lacks: np.ndarray  # 1 where the reference dates have no pair, or not all in one group
     n_pairs: np.ndarray
     n_groups: np.ndarray
-    members: np.ndarray  # dates of the group of the reference
+    members: np.ndarray  # dates of the group of `zero`
     redundant: np.ndarray  # pairs that the dates do not need
     is_blind: np.ndarray  # 1 where no pair has a variance
     total: np.ndarray  # (2) sums of the variances of the pairs
@@ -103,6 +107,8 @@ class Strip:
     largest: np.ndarray  # square of the solution
     is_settled: np.ndarray  # 1 where the loss settled
     strength: np.ndarray  # of the smoothness
+    far: np.ndarray  # (date) 1 where smoothing holds a date far from its pairs
+    is_beyond: np.ndarray  # 1 where the smoothness is more than the noise explains
     share: np.ndarray  # of the variances that is the pairs' own
     n_outliers: np.ndarray
     misclosure: np.ndarray
@@ -124,10 +130,10 @@ def strip(matches: int, dtype: Any, network: Network, lanes: int, needs_whole: b
         "band": (dates, width), "inverse": (dates, 2 * width - 1),
         "whole": (dates, dates) if needs_whole else (0, 0), "solution": (2, dates), "change": (2, dates),
         "sums": (1, dates), "of_date": (2, dates), "work": (3, dates), "prior": (2, dates), "state": of_dates,
-        "root": of_dates, "total": (2,),
+        "root": of_dates, "far": of_dates, "total": (2,),
     }  # fmt: skip
     dtypes: dict[str, Any] = dict.fromkeys(("variance", "of_date", "work"), np.float32) | dict.fromkeys(
-        ("state", "root"), np.int64
+        ("state", "root", "zero"), np.int64
     )
     dtypes["matches"] = dtype
     names = [each.name for each in fields(Strip)]

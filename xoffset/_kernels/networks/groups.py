@@ -18,6 +18,11 @@ NO_PAIRS = 1
 DISCONNECTED = 2
 # The reference date itself has no pair.
 NO_REFERENCE = 3
+# The reference date has no pair, and this date has a value all the same: since the first date of its group, or on the
+# line of the bridge.
+OWN_ZERO = 4
+# It is connected, and smoothing holds it far from what its pairs tell.
+FAR = 5
 # What becomes of dates that no chain of pairs connects with the reference date.
 # They have no value.
 NAN = 0
@@ -75,30 +80,48 @@ def _is_one_group(state, root):
 
 
 @kernel
-def classify(home, n_pairs, state, root, n_groups, members, redundant):
-    """Tell the dates of the group of `home` from those of other groups.
+def classify(home, islands, n_pairs, state, root, zero, lacks, n_groups, members, redundant):
+    """Tell the dates of the group of the reference dates `home` from those of other groups.
 
-    A date of `root` -1 is no unknown. n_groups, members and redundant (lanes): number of groups, of dates in the group
-    of home, and of the pairs (of n_pairs) that the dates do not need.
+    zero (lanes): a date of the group whose dates become CONNECTED. Where the reference lacks (`lacks` is 1), since one
+    of its dates has no pair or lies in another group, it is the first date of the largest group, or if there are to be
+    no values without the reference (NAN), all dates are NO_REFERENCE. A date of `root` -1 is no unknown. n_groups,
+    members and redundant (lanes): number of groups, of dates in the group of `zero`, and of the pairs (of n_pairs) that
+    the dates do not need.
     """
     dates, lanes = root.shape
+    size = np.empty(dates, np.int64)
     for lane in range(lanes):
         of_home = root[home[0], lane]
         has_reference = True
         for h in range(home.size):
             has_reference &= state[home[h], lane] == CONNECTED and root[home[h], lane] == of_home
+        lacks[lane] = 0.0 if has_reference else 1.0
+        zero[lane] = home[0]
+        is_solved = has_reference or islands != NAN
+        if is_solved and not has_reference:
+            for k in range(dates):
+                size[k] = 0
+            largest = home[0]
+            for k in range(dates):
+                size[root[k, lane]] += 1 if state[k, lane] == CONNECTED else 0
+            for k in range(dates):
+                largest = k if size[k] > size[largest] or (size[k] == size[largest] and k < largest) else largest
+            # without any pair there is nothing to solve
+            is_solved = size[largest] > 0
+            zero[lane], of_home = largest, largest
         groups, seen, inside = 0, 0, 0
         for k in range(dates):
             has_pairs = state[k, lane] == CONNECTED
             is_home = has_pairs and root[k, lane] == of_home
             groups += 1 if has_pairs and root[k, lane] == k else 0
             seen += 1 if has_pairs else 0
-            inside += 1 if is_home and has_reference else 0
-            if not has_reference:
+            inside += 1 if is_home and is_solved else 0
+            if not is_solved:
                 state[k, lane] = NO_REFERENCE
             elif has_pairs and not is_home:
                 state[k, lane] = DISCONNECTED
-            if not has_pairs or not has_reference:
+            if not has_pairs or not is_solved:
                 root[k, lane] = -1
         n_groups[lane] = groups
         members[lane] = inside
@@ -130,20 +153,24 @@ def keep_reference(ends, members, state, root, weight, redundant):
 
 
 @kernel
-def bridge(times, home, state, root, solution, variance):
+def bridge(times, home, zero, lacks, state, root, solution, variance):
     """Move the groups of dates of each pixel so that all lie on one line in time: the limit of weak NSBAS rows.
 
     The slope is common to all groups, each is moved as a whole, and none is deformed. variance (2, date, lanes) grows
-    by that of the bridge, from the scatter about the line. Pixels of one group, or without reference, stay as they are.
+    by that of the bridge, from the scatter about the line. Where the reference dates `home` lack, the line is zero at
+    their mean. Other pixels of one group, and those without any, stay as they are.
     """
     dates, lanes = root.shape
     count, mean_time, mean = np.empty(dates), np.empty(dates), np.empty(dates)
+    origin = 0.0
+    for h in range(home.size):
+        origin += times[home[h]] / home.size
     for lane in range(lanes):
-        of_home = root[home, lane]
+        of_home = root[zero[lane], lane]
         groups = 0.0
         for k in range(dates):
             groups += 1.0 if root[k, lane] == k else 0.0
-        if groups <= 1.0 or state[home, lane] != CONNECTED:
+        if (groups <= 1.0 and lacks[lane] == 0.0) or of_home < 0 or state[zero[lane], lane] != CONNECTED:
             continue
         for k in range(dates):
             count[k] = 0.0
@@ -179,8 +206,11 @@ def bridge(times, home, state, root, solution, variance):
                     scatter += (u[k, lane] - mean[at] - along) ** 2
             freedom = observations - groups - 1.0
             noise = scatter / freedom if freedom > 0.0 else np.nan
+            level = mean[of_home] + slope * (origin - mean_time[of_home] / count[of_home])
             for k in range(dates):
                 at = root[k, lane]
+                if at >= 0 and lacks[lane] > 0.0:
+                    u[k, lane] -= level
                 if at >= 0 and at != of_home:
                     apart = mean_time[at] / count[at] - mean_time[of_home] / count[of_home]
                     u[k, lane] += slope * apart - (mean[at] - mean[of_home])
@@ -188,8 +218,11 @@ def bridge(times, home, state, root, solution, variance):
 
 
 @kernel
-def write(home, islands, state, root, solution, displacement, variance):
-    """Displacement since the dates of `home`; it and the variance (2, date, lanes) are NaN where nothing is told."""
+def write(home, lacks, islands, state, root, solution, displacement, variance):
+    """Displacement since the dates of `home`; it and the variance (2, date, lanes) are NaN where nothing is told.
+
+    Where the reference lacks, it is that since the first date of the group, or what `bridge` made of it.
+    """
     dates, lanes = root.shape
     zero = np.empty(lanes)
     for axis in range(2):
@@ -198,7 +231,7 @@ def write(home, islands, state, root, solution, displacement, variance):
             zero[lane] = 0.0
         for h in range(home.size):
             for lane in range(lanes):
-                zero[lane] += u[home[h], lane] / home.size
+                zero[lane] += u[home[h], lane] / home.size if lacks[lane] == 0.0 else 0.0
         for k in range(dates):
             for lane in range(lanes):
                 is_told = state[k, lane] == CONNECTED or (state[k, lane] == DISCONNECTED and islands != NAN)
@@ -207,11 +240,11 @@ def write(home, islands, state, root, solution, displacement, variance):
 
 
 @kernel
-def separate(state, root, solution, displacement):
+def separate(lacks, state, root, solution, displacement):
     """Displacement (2, date, lanes) of groups without the reference since their own first dates."""
     dates, lanes = root.shape
     for k in range(dates):
         for lane in range(lanes):
-            if state[k, lane] == DISCONNECTED:
+            if state[k, lane] == DISCONNECTED or (state[k, lane] == CONNECTED and lacks[lane] > 0.0):
                 for axis in range(2):
                     displacement[axis, k, lane] = solution[axis, k, lane] - solution[axis, root[k, lane], lane]

@@ -10,6 +10,15 @@ import numpy as np
 from xoffset._kernels._jit import kernel
 from xoffset._kernels.networks.groups import CONNECTED
 
+# How often chance may put one of the dates of a pixel farther from its pairs than smoothing is allowed to hold it.
+CHANCE = 1e-3
+# Standard deviations by which all dates together may be farther than noise lets expect.
+BEYOND = 4.0
+# Share of the variance of a date that no test minds: smoothing may bend the motion by a sixth of a standard error.
+SLACK = 0.03
+# Mean square of three dates beside each other, over what noise lets expect, from which the rest is bent motion; and how
+# many standard deviations that of all dates has to be above one.
+BENT, BENT_ALL = 2.2, 2.0
 # Less freedom than this is rounding: such a strength explains nothing.
 LEAST_FREEDOM = 1e-9
 
@@ -117,3 +126,73 @@ def compare(state, members, parameters, trial, smooth, plain, least, strength):
         if score < least[lane]:
             least[lane] = score
             strength[lane] = trial[lane]
+
+
+@kernel
+def judge(state, members, is_blind, smooth, plain, of_plain, of_rest, variance, far, is_beyond):
+    """Hold a smoothed series against that of the pairs alone: it may be no farther than the known noise explains.
+
+    Parameters
+    ----------
+    state, members, is_blind
+        (date, lanes), (lanes) from `groups.classify` and `variances.complete`.
+    smooth, plain
+        (2, date, lanes) displacements with and without the penalty.
+    of_plain, of_rest
+        (2, date, lanes) variances of the latter, and of the difference of both, if the motion is not bent.
+    variance
+        (2, date, lanes) of the smoothed series by noise alone. On return it holds what smoothing does to the motion,
+        too: on average by the covariance of both series, which is the variance that smoothness as a prior leaves (Wahba
+        1983); where the difference is larger than noise lets expect, by the rest of its square.
+    far
+        (date, lanes) becomes 1 at dates that are farther than chance lets any date of the pixel be.
+    is_beyond
+        (lanes) becomes 1 where some date is, or all are together. Without standard errors nothing tells: 0.
+    """
+    _, dates, lanes = smooth.shape
+    apart = np.empty((2, dates))
+    for lane in range(lanes):
+        is_beyond[lane] = 0.0
+        number = max(members[lane], 1.0)
+        limit = 2.0 * np.log(number / CHANCE)
+        squares, expected, allowed, whole = np.zeros(2), np.zeros(2), 0.0, 0.0
+        for axis in range(2):
+            mean = 0.0
+            for k in range(dates):
+                apart[axis, k] = smooth[axis, k, lane] - plain[axis, k, lane]
+                mean += apart[axis, k] / number if state[k, lane] == CONNECTED else 0.0
+            for k in range(dates):
+                apart[axis, k] -= mean
+                if state[k, lane] == CONNECTED:
+                    squares[axis] += apart[axis, k] ** 2
+                    expected[axis] += of_rest[axis, k, lane]
+                    whole += of_plain[axis, k, lane]
+                    allowed += of_rest[axis, k, lane] + SLACK * of_plain[axis, k, lane]
+        freedom = max(number * (expected[0] + expected[1]) / whole, 1.0) if whole > 0.0 else 1.0
+        is_known = is_blind[lane] == 0.0
+        if is_known and squares[0] + squares[1] > allowed * (1.0 + BEYOND / np.sqrt(freedom)):
+            is_beyond[lane] = 1.0
+        for k in range(dates):
+            far[k, lane] = 0.0
+            if state[k, lane] != CONNECTED:
+                continue
+            length = 0.0
+            for axis in range(2):
+                noise = of_rest[axis, k, lane] + SLACK * of_plain[axis, k, lane]
+                length += apart[axis, k] ** 2 / noise if noise > 0.0 else 0.0
+            if is_known and length > limit:
+                far[k, lane] = 1.0
+                is_beyond[lane] = 1.0
+            for axis in range(2):
+                near, of_near, count = 0.0, 0.0, 0.0
+                for m in range(max(k - 1, 0), min(k + 2, dates)):
+                    if state[m, lane] == CONNECTED:
+                        near += apart[axis, m] ** 2
+                        of_near += of_rest[axis, m, lane]
+                        count += 1.0
+                bent = (near - of_near) / count if near > BENT * of_near else 0.0
+                if squares[axis] > expected[axis] * (1.0 + BENT_ALL * np.sqrt(2.0 / freedom)):
+                    rest = squares[axis] / expected[axis] - 1.0 if expected[axis] > 0.0 else 0.0
+                    bent = max(bent, rest * of_rest[axis, k, lane])
+                together = 0.5 * (of_plain[axis, k, lane] + variance[axis, k, lane] - of_rest[axis, k, lane])
+                variance[axis, k, lane] = max(variance[axis, k, lane], together) + bent

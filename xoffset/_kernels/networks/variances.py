@@ -190,17 +190,22 @@ def of_dates(factor, excess, root, inverse, sums, of_date, total, is_blind, shar
 
 
 @kernel
-def _is_seen(home, state, root, k, lane):
-    """Whether a date has pairs in its group; a smoothed series has dates between those of its group that have none."""
-    is_apart = state[k, lane] == DISCONNECTED and root[k, lane] != root[home, lane]
-    return root[k, lane] >= 0 and (state[k, lane] == CONNECTED or is_apart)
+def see(zero, state, root, out):
+    """Which dates have pairs in their group, out (date, lanes), 1 or 0; smoothing puts others between them."""
+    dates, lanes = root.shape
+    for k in range(dates):
+        for lane in range(lanes):
+            is_apart = state[k, lane] == DISCONNECTED and root[k, lane] != root[zero[lane], lane]
+            is_seen = root[k, lane] >= 0 and (state[k, lane] == CONNECTED or is_apart)
+            out[k, lane] = 1.0 if is_seen else 0.0
 
 
 @kernel
-def centre(home, state, root, inverse, counts, means):
-    """Number of the dates of each group that have pairs, and the mean over them of each row of the inverse.
+def centre(seen, root, inverse, counts, means):
+    """Number of the dates with pairs in the group of each date, and the mean over them of each row of the inverse.
 
-    inverse (date, date, lanes): the whole one; counts and means (date, lanes), counts by the first date of a group.
+    seen (date, lanes) from `see`; inverse (date, date, lanes): the whole one; counts and means (date, lanes), counts 1
+    at least.
     """
     dates, lanes = root.shape
     for k in range(dates):
@@ -208,16 +213,19 @@ def centre(home, state, root, inverse, counts, means):
             counts[k, lane] = 0.0
             means[k, lane] = 0.0
     for k in range(dates):
+        for other in range(dates):
+            for lane in range(lanes):
+                is_shared = (root[k, lane] == root[other, lane]) & (seen[other, lane] > 0.0)
+                counts[k, lane] += 1.0 if is_shared else 0.0
+    for k in range(dates):
         for lane in range(lanes):
-            if _is_seen(home, state, root, k, lane):
-                counts[root[k, lane], lane] += 1.0
+            counts[k, lane] = max(counts[k, lane], 1.0)
     # rows: right-hand sides; columns: dates. Symmetric, so either may be centred
     for k in range(dates):
         for other in range(dates):
             for lane in range(lanes):
-                at = root[other, lane]
-                if root[k, lane] == at and _is_seen(home, state, root, other, lane):
-                    means[k, lane] += inverse[k, other, lane] / counts[at, lane]
+                is_shared = (root[k, lane] == root[other, lane]) & (seen[other, lane] > 0.0)
+                means[k, lane] += inverse[k, other, lane] / counts[other, lane] if is_shared else 0.0
 
 
 @kernel
@@ -236,30 +244,36 @@ def gain_of_pairs(k, ends, excess, root, effective, inverse, counts, means, vari
         out[1, k, lane] = 0.0
     for p in range(ends.shape[0]):
         i, j = ends[p, 0], ends[p, 1]
+        # conditions without branches, so that all lanes are looked at together
         for lane in range(lanes):
-            if root[k, lane] < 0 or root[i, lane] != root[k, lane]:
-                continue
-            weight, members = effective[p, lane], counts[root[k, lane], lane]
+            is_inside = (root[k, lane] >= 0) & (root[i, lane] == root[k, lane])
+            weight, members = effective[p, lane], counts[k, lane]
             gain = weight * (inverse[j, k, lane] - means[j, lane] - inverse[i, k, lane] + means[i, lane])
+            gain = gain if is_inside else 0.0
             row[i, lane] -= gain
             row[j, lane] += gain
-            for axis in range(2):
-                of_pair = excess * share[lane] * variance[axis, p, lane] if weight > 0.0 else 0.0
-                out[axis, k, lane] += gain * gain * of_pair * members / max(members - 1.0, 1.0)
+            scale = members / max(members - 1.0, 1.0)
+            of_x = excess * share[lane] * variance[0, p, lane] if weight > 0.0 else 0.0
+            of_y = excess * share[lane] * variance[1, p, lane] if weight > 0.0 else 0.0
+            out[0, k, lane] += gain * gain * of_x * scale if is_inside else 0.0
+            out[1, k, lane] += gain * gain * of_y * scale if is_inside else 0.0
 
 
 @kernel
-def gain_of_dates(k, home, factor, state, root, row, counts, of_date, is_blind, share, out):
-    """Add what the noise of the dates (2, date, lanes) contributes to the variance of date k, out (2, date, lanes)."""
+def gain_of_dates(k, factor, mean, seen, root, row, counts, of_date, is_blind, share, out):
+    """Add what the noise of the dates (2, date, lanes) contributes to the variance of date k, out (2, date, lanes).
+
+    mean: 1 for a displacement, which keeps the mean of its group; 0 for the difference of two, which has none.
+    """
     dates, lanes = root.shape
     for other in range(dates):
-        for lane in range(lanes):
-            at = root[other, lane]
-            if is_blind[lane] == 0.0 and root[k, lane] == at and _is_seen(home, state, root, other, lane):
-                gain = row[other, lane] + 1.0 / counts[at, lane]
-                for axis in range(2):
-                    rest = max(factor[axis, other] - share[lane], 0.0)
-                    out[axis, k, lane] += gain * gain * rest * of_date[axis, other, lane]
+        for axis in range(2):
+            for lane in range(lanes):
+                is_shared = (root[k, lane] == root[other, lane]) & (seen[other, lane] > 0.0) & (is_blind[lane] == 0.0)
+                gain = row[other, lane] + mean / counts[other, lane]
+                rest = max(factor[axis, other] - share[lane], 0.0)
+                added = gain * gain * rest * of_date[axis, other, lane]
+                out[axis, k, lane] += added if is_shared else 0.0
 
 
 @kernel

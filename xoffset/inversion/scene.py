@@ -1,0 +1,103 @@
+"""What the scene as a whole says of an inversion: the errors that stable ground shows, and the reference date."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xoffset._arrays.layers import Layers
+from xoffset._arrays.networks import solver, strips
+from xoffset._arrays.networks.observations import Observations
+from xoffset._blocks.whole import at_once
+from xoffset._kernels.networks import groups
+from xoffset.model.stable import on_nodes
+
+# Vectors that a pair needs on stable ground for its spread to count.
+LEAST = 20
+# Vectors of all pairs together that are looked at, at most: of a larger scene every so many nodes are.
+SAMPLE = 4_000_000
+# Stable ground tells the variance of a date with little noise poorly, so it may lower it to this share at most.
+LEAST_FACTOR = 0.1
+# Table of a scene (layer, date): factors of the variances along x and y, displacement of stable ground as a whole [m],
+# and 1 at the reference dates.
+TABLE = Layers(factor=2, geolocation_dx=(), geolocation_dy=(), is_home=())
+
+
+def table(stable: xr.DataArray | None, shifts: xr.Dataset, order: Any, setup: solver.Setup, kept: Any = None) -> Any:
+    """Table as `TABLE` says, NumPy or dask.
+
+    order: of the shifts in that of the ends. kept (2, date) from `solver.kept`: the reference is the date that it
+    tells; None: that of the setup is.
+    """
+    shape = (TABLE.count, setup.times.size)
+    counts = [] if kept is None else [kept]
+    if stable is None:
+        return at_once(partial(_of_reference, setup=setup), counts, np.dtype(np.float64), shape)
+    mask = on_nodes(stable, shifts, "invert")
+    stride = math.ceil(math.sqrt(shifts["dx"].size / SAMPLE))
+    fields = [shifts[name].data[order][..., ::stride, ::stride] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
+    fit = partial(_of_stable_ground, setup=setup)
+    return at_once(fit, [*fields, mask[::stride, ::stride], *counts], np.dtype(np.float64), shape)
+
+
+def solve_with(table: np.ndarray, *fields: np.ndarray, setup: solver.Setup) -> np.ndarray:
+    """`solver.solve` with the factors and the reference of a table."""
+    factor = np.ascontiguousarray(table[TABLE["factor"]])
+    return solver.solve(*fields, setup=replace(setup, factor=factor, home=_home(table)))
+
+
+def _home(table: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(k) for k in np.flatnonzero(table[TABLE.at("is_home")]))
+
+
+def _of_reference(*kept: np.ndarray, setup: solver.Setup) -> np.ndarray:
+    """Table without stable ground."""
+    table = np.ones((TABLE.count, setup.times.size))
+    home = [solver.best_reference(kept[0], setup.ends)] if kept else list(setup.home)
+    table[TABLE.at("is_home")] = 0.0
+    table[TABLE.at("is_home"), home] = 1.0
+    return table
+
+
+def _of_stable_ground(*fields: np.ndarray, setup: solver.Setup) -> np.ndarray:
+    """Table with stable ground. fields: those of the shifts, mask, and maybe the counts of the reference."""
+    observed = Observations.of(setup.ends)
+    ends = observed.ends
+    merged = observed.merge(*(field[:, fields[4]][:, np.newaxis] for field in fields[:4]))
+    known = np.asarray(np.isfinite(merged[:, :, 0]).all(axis=0))
+    enough = known.sum(axis=1) >= LEAST
+    if not enough.any() and not np.isfinite(merged[2:]).any() and np.isfinite(merged[:2]).any():
+        raise ValueError(
+            "invert() needs standard errors of the shifts to scale them to stable ground; got none. Leave stable out."
+        )
+    if not enough.any():
+        raise ValueError(
+            f"invert() needs {LEAST} vectors on stable ground in at least one pair; got at most "
+            f"{known.sum(axis=1).max(initial=0)}. Enlarge stable, or leave it out."
+        )
+    median, seen, expected = np.full((3, 2, len(ends)), np.nan)
+    for pair in np.flatnonzero(enough):
+        vectors = merged[:, pair, 0][:, known[pair]]
+        median[:, pair] = np.median(vectors[:2], axis=1)
+        spread = 1.4826 * np.median(np.abs(vectors[:2] - median[:, pair, np.newaxis]), axis=1)
+        seen[:, pair], expected[:, pair] = spread**2, np.median(vectors[2:], axis=1)
+    table = _of_reference(*fields[5:], setup=setup)
+    stable = TABLE.split(table)
+    for axis in range(2):
+        of_dates = np.empty((2, setup.times.size, 1, 1))
+        for variance, out in zip((seen[axis], expected[axis]), of_dates, strict=True):
+            solver.date_variance(ends, variance[:, np.newaxis, np.newaxis], out)
+        factor = np.maximum(of_dates[0] / of_dates[1], LEAST_FACTOR)[:, 0, 0]
+        stable["factor"][axis] = np.where(np.isfinite(factor), factor, 1.0)
+    # the whole moves as one pixel would
+    whole = replace(setup, ends=ends, base=np.ones(len(ends)), is_relative=False, has_field=False, has_prior=False,
+                    smooth=0.0, islands=groups.NAN, home=_home(table))  # fmt: skip
+    pixel = [array[:, np.newaxis, np.newaxis] for array in (*median, *np.ones_like(median))]
+    moved = strips.SeriesLayers.of(solver.solve(*pixel, setup=whole), setup.times.size).displacement
+    stable["geolocation_dx"][:], stable["geolocation_dy"][:] = moved[:, :, 0, 0]
+    return table
