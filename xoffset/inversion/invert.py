@@ -183,8 +183,9 @@ def invert(
     names = ("geolocation_dx", "geolocation_dy")
     places = {} if table is None else {name: table[_STABLE.at(name)] for name in names}
     series = products.series(
-        _fields(found, setup) | places, epochs, like=shifts, step=step, shares_noise=bool(strength)
-    )
+        _fields(found, setup) | places, epochs, like=shifts, step=step, shares_noise=bool(strength),
+        growth=graph.growth(setup.times, graph.undirected(ends)),
+    )  # fmt: skip
     series.attrs["reference"] = step["reference"]
     best = graph.degree(epochs.size, graph.undirected(ends))
     series.attrs["best_connected"] = str(epochs[int(np.argmax(best))])

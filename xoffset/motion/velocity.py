@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -9,9 +11,10 @@ from xoffset import _options
 from xoffset._arrays import vectors
 from xoffset._arrays.networks import terms as motion_terms
 from xoffset.model import products
+from xoffset.model.flags import FLAGS
 from xoffset.model.points import takes_points
 from xoffset.motion import regression
-from xoffset.motion.regression import VELOCITY, Loss
+from xoffset.motion.regression import VELOCITY, Fit, Loss, Source
 
 # Replicates beyond which a standard error gains nothing more.
 MOST_REPLICATES = 100_000
@@ -25,6 +28,7 @@ def velocity(
     bootstrap: int = 0,
     block: int | None = None,
     seed: int = 0,
+    min_pairs: int = 1,
 ) -> xr.Dataset:
     """Mean velocity, with its uncertainty, by a robust weighted line.
 
@@ -46,6 +50,8 @@ def velocity(
         Number of consecutive dates that are drawn together. None: the cube root of the number of dates, rounded.
     seed
         Of the draws of dates, which are those of all pixels alike.
+    min_pairs
+        Fewest pairs, `n_pairs` of the result, that a pixel needs; with fewer it is NaN and flagged `too_few_dates`.
 
     Returns
     -------
@@ -54,8 +60,11 @@ def velocity(
         `sigma_vy`: standard errors in m yr-1; `v`: speed in m yr-1 (never below zero, so noise makes it too large
         where nothing moves), and `v_debiased`, the root of v² - sigma_vx² - sigma_vy² or zero; `direction`: degrees
         clockwise from grid north, NaN where the speed is zero. All NaN where fewer than two dates are left. A standard
-        error is NaN where neither the input nor the scatter tells it. `flags` says why, and where the weights did not
-        converge. Lazy if the input is.
+        error is NaN where neither the input nor the scatter tells it: of fewer than three independent intervals the
+        scatter alone tells nothing. `flags` says why, and where the weights did not converge. What the velocity stands
+        on: `n_pairs`, pairs of dates that took part (of a series those of the pixel that it says, else the intervals
+        between its dates), `n_dates`, dates that took part, `first` and `last` of them (UTC, NaT where none). Lazy if
+        the input is.
 
     Raises
     ------
@@ -93,12 +102,17 @@ def velocity(
     """
     code = _options.one_of(loss, regression.LOSSES, "loss", "velocity")
     given = regression.source(shifts_or_series, "velocity")
+    _options.as_whole_number(min_pairs, "min_pairs", "velocity", least=1, example=3)
     counts = _draw(given.epochs.size, bootstrap, block, seed)
     terms = {VELOCITY: motion_terms.velocity(given.epochs, regression.middle(given.epochs))}
     fitted = regression.fit(given, terms, regression.Options(code, counts=counts))
 
-    vx, vy = fitted.value[VELOCITY]
-    sigma_vx, sigma_vy = (fitted.sigma(VELOCITY, axis) for axis in range(2))
+    n_pairs = _pairs_of(given, fitted)
+    is_enough = n_pairs >= min_pairs
+    vx, vy, sigma_vx, sigma_vy = (
+        np.where(is_enough, each, each.dtype.type(np.nan))
+        for each in (*fitted.value[VELOCITY], *(fitted.sigma(VELOCITY, axis) for axis in range(2)))
+    )
     speed, direction = vectors.polar(vx, vy)
     fields = {
         "vx": vx,
@@ -108,13 +122,27 @@ def velocity(
         "v": speed,
         "v_debiased": np.sqrt(np.maximum(speed**2 - sigma_vx**2 - sigma_vy**2, 0.0)),
         "direction": direction,
-        "flags": regression.flags(fitted, [VELOCITY]),
+        "n_pairs": n_pairs,
+        "n_dates": fitted.n_dates.astype(np.int32),
+        "first": regression.dates_at(fitted.span[0], given.epochs),
+        "last": regression.dates_at(fitted.span[1], given.epochs),
+        "flags": regression.flags(fitted, [VELOCITY]) | ~is_enough * np.int64(FLAGS["too_few_dates"]),
     }
-    step: dict[str, str | int | None] = {"function": "velocity", "loss": loss}
+    step: dict[str, str | int | None] = {"function": "velocity", "loss": loss, "min_pairs": int(min_pairs)}
     if fitted.bootstrap is not None:
-        fields |= dict(zip(("sigma_vx_bootstrap", "sigma_vy_bootstrap"), fitted.bootstrap, strict=True))
+        spread = (np.where(is_enough, each, each.dtype.type(np.nan)) for each in fitted.bootstrap)
+        fields |= dict(zip(("sigma_vx_bootstrap", "sigma_vy_bootstrap"), spread, strict=True))
         step |= {"bootstrap": bootstrap, "block": block, "seed": seed}
     return products.rate(fields, like=given.data, step=step)
+
+
+def _pairs_of(given: Source, fitted: Fit) -> Any:
+    """Number of the pairs (rows, columns) that a velocity stands on."""
+    if given.ends is not None:
+        return fitted.n_pairs.astype(np.int32)
+    if "n_pairs" in given.data and given.data["n_pairs"].dims == ("y", "x"):
+        return given.data["n_pairs"].data.astype(np.int32)
+    return np.maximum(fitted.n_dates - 1, 0).astype(np.int32)
 
 
 def _draw(dates: int, replicates: int, block: int | None, seed: int) -> np.ndarray | None:

@@ -64,6 +64,8 @@ def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
         _settle_each(network, s, method.loss)
     losses.residuals(network.ends, s.weight, s.redundancy, s.observed, s.solution, s.length)
     _share(s, method.loss)
+    # noise of the pairs makes differences of dates the less certain, whatever the network
+    np.add(s.share, s.untold * (1.0 - s.share), out=s.share)
     if is_smooth:
         _smooth(network, method, s)
     if method.loss == losses.TUKEY:
@@ -74,15 +76,18 @@ def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
     _write(network, method, s, out)
 
 
-def noise(network: Network, s: Strip, loss: int, out: np.ndarray) -> None:
-    """Share of the variances that belongs to the pairs and not to the dates, out (lanes), from s as for `invert`."""
-    _group(network, s, is_smooth=False)
+def noise(network: Network, s: Strip, loss: int) -> None:
+    """Fill s.share of the variances that belongs to the pairs and not to the dates, and s.untold; s as for `invert`."""
+    groups.connect(network.ends, s.weight, s.state, s.root)
+    root = np.where(s.state == groups.CONNECTED, s.root, -1)
+    groups.classify(network.home, s.n_pairs, s.state, s.root, s.n_groups, s.members, s.redundant)
+    # no date is the reference here, and a pixel that lacks the first one has unknowns all the same
+    s.root[:] = root
     _complete_variances(s)
     _fit(network, s, loss)
     _settle_each(network, s, loss)
     losses.residuals(network.ends, s.weight, s.redundancy, s.observed, s.solution, s.length)
     _share(s, loss)
-    out[:] = s.share
 
 
 def _write(network: Network, method: Method, s: Strip, out: SeriesLayers) -> None:
@@ -248,7 +253,7 @@ def _complete_variances(s: Strip) -> None:
 def _share(s: Strip, loss: int) -> None:
     """Share of the variances that is the pairs' own, outliers and misclosure."""
     known = s.length, s.redundancy, s.weight, s.variance, s.scale, s.n_pairs, s.is_blind
-    variances.share_of_pairs(loss != losses.LINEAR, *known, s.share, s.n_outliers, s.misclosure)
+    variances.share_of_pairs(loss != losses.LINEAR, *known, s.share, s.untold, s.n_outliers, s.misclosure)
 
 
 def _covariance(network: Network, method: Method, s: Strip, out: np.ndarray) -> None:

@@ -70,3 +70,30 @@ def envelope(dates: int, ends: np.ndarray) -> np.ndarray:
     first = np.arange(dates)
     np.minimum.at(first, ends.max(axis=1), ends.min(axis=1))
     return first
+
+
+def growth(times: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """How the variance of what the noise of pairs adds up to grows from date to date, (date,) [yr2] from zero.
+
+    Across an interval between two dates, pairs are as strong as the sum of their lengths in dates, each pair as good as
+    the other; drift through a series varies slowly, so that this is close to the truth in any network. The unit is the
+    one in which a line through all dates, which count alike, has the variance 1 yr-2.
+
+    Parameters
+    ----------
+    times
+        (date,) years.
+    ends
+        (pair, 2) indices of the dates of each pair.
+    """
+    strength = np.zeros(times.size + 1)
+    first, last = np.sort(ends, axis=1).T
+    np.add.at(strength, first, last - first)
+    np.subtract.at(strength, last, last - first)
+    tie = np.cumsum(strength)[: max(times.size - 1, 0)]
+    steps = np.divide(1.0, tie, out=np.zeros_like(tie), where=tie > 0.5)
+    centred = times - times.mean()
+    behind = np.cumsum((centred / (centred @ centred))[::-1])[::-1][1:] if times.size > 1 else np.empty(0)
+    total = float(steps @ behind**2)
+    grown = np.concatenate([[0.0], np.cumsum(steps)])
+    return grown / total if total > 0.0 else grown

@@ -104,6 +104,7 @@ class Strip:
     is_settled: np.ndarray  # 1 where the loss settled
     strength: np.ndarray  # of the smoothness
     share: np.ndarray  # of the variances that is the pairs' own
+    untold: np.ndarray  # how little the pairs tell of it, 1 for nothing
     n_outliers: np.ndarray
     misclosure: np.ndarray
 

@@ -22,6 +22,8 @@ OUTLIER = 4.0
 # Expected share of the variance of a pair that is its own noise and not that of its two images. It counts as much as
 # one redundant pair. Matches of synthetic images, with and without clouds, have 0.01 to 0.05.
 PRIOR_SHARE = 0.03
+# Redundant pairs from which on their misclosure tells the share. With fewer it may be anything.
+ENOUGH = 4.0
 
 
 @kernel
@@ -106,11 +108,14 @@ def complete(weight, n_pairs, variance, is_blind):
 
 
 @kernel
-def share_of_pairs(is_robust, length, redundancy, weight, variance, scale, n_pairs, is_blind, share, outliers, rms):
+def share_of_pairs(
+    is_robust, length, redundancy, weight, variance, scale, n_pairs, is_blind, share, untold, outliers, rms
+):  # fmt: skip
     """Share (lanes) of the variances that the misclosure shows to be the pairs' own; outliers; root mean square [m].
 
-    Where little is redundant the share is mostly that of experience; without variances (is_blind) the misclosure alone
-    tells, or nothing, and it is NaN. Least squares, not is_robust, has no scale to tell outliers by.
+    Where little is redundant the share is mostly that of experience, and `untold` (lanes) says how little is known of
+    it: 1 where no pair is redundant, 0 where ENOUGH are. Without variances (is_blind) the misclosure alone tells, or
+    nothing, and the share is NaN. Least squares, not is_robust, has no scale to tell outliers by.
     """
     pairs, lanes = weight.shape
     freedom, limit = np.empty(lanes), np.empty(lanes)
@@ -134,8 +139,10 @@ def share_of_pairs(is_robust, length, redundancy, weight, variance, scale, n_pai
     for lane in range(lanes):
         if is_blind[lane] == 0.0:
             share[lane] = (share[lane] + PRIOR_SHARE) / (freedom[lane] + 1.0)
+            untold[lane] = max(1.0 - freedom[lane] / ENOUGH, 0.0) ** 2
         else:
             share[lane] = share[lane] / freedom[lane] if freedom[lane] > 0.0 else np.nan
+            untold[lane] = 0.0
         rms[lane] = np.sqrt(0.5 * rms[lane] / n_pairs[lane])
 
 
@@ -281,3 +288,34 @@ def misclosure(ends, weight, observed, solution, rms):
                 count[lane] += 0.5 if is_used else 0.0
     for lane in range(lanes):
         rms[lane] = np.sqrt(rms[lane] / count[lane]) if count[lane] > 0.0 else np.nan
+
+
+@kernel
+def worse(ends, pull, variance, of_date, untold, share):
+    """Share (lanes) of the variances that is the pairs' own, where pairs tell little of it: the one that errs more.
+
+    Of a sum of pairs, each by its `pull` (pair,) over its variance (2, pair, lanes), NaN where a pair is missing:
+    noise of the pairs is averaged down pair by pair, that of a date that all of them share is not. of_date (2, date,
+    lanes); untold (lanes) from `share_of_pairs`.
+    """
+    _, dates, lanes = of_date.shape
+    lever = np.empty((dates, lanes))
+    by_pairs, by_dates = np.zeros(lanes), np.zeros(lanes)
+    for k in range(dates):
+        for lane in range(lanes):
+            lever[k, lane] = 0.0
+    for p in range(ends.shape[0]):
+        i, j = ends[p, 0], ends[p, 1]
+        for lane in range(lanes):
+            both = variance[0, p, lane] + variance[1, p, lane]
+            gain = pull[p] / both if both > 0.0 else 0.0
+            lever[i, lane] -= gain
+            lever[j, lane] += gain
+            by_pairs[lane] += gain * gain * both if both > 0.0 else 0.0
+    for k in range(dates):
+        for lane in range(lanes):
+            both = of_date[0, k, lane] + of_date[1, k, lane]
+            by_dates[lane] += lever[k, lane] ** 2 * both if both > 0.0 else 0.0
+    for lane in range(lanes):
+        most = 1.0 if by_pairs[lane] >= by_dates[lane] else 0.0
+        share[lane] += untold[lane] * (most - share[lane])
