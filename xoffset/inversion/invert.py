@@ -166,9 +166,10 @@ def invert(
     fields += given
     if prior is not None:
         fields += _prior(prior, epochs, shifts)
+    times = in_years(epochs - epochs[0])
     setup = solver.Setup(
-        ends, in_years(epochs - epochs[0]), home, loss_code, islands_code, strength, has_prior=prior is not None,
-        **weighting,
+        ends, times, home, loss_code, islands_code, strength, has_prior=prior is not None,
+        growth=graph.growth(times, graph.undirected(ends)), **weighting,
     )  # fmt: skip
     table = None if stable is None else _table(stable, shifts, order, setup)
     if table is None:
@@ -184,7 +185,7 @@ def invert(
     places = {} if table is None else {name: table[_STABLE.at(name)] for name in names}
     series = products.series(
         _fields(found, setup) | places, epochs, like=shifts, step=step, shares_noise=bool(strength),
-        growth=graph.growth(setup.times, graph.undirected(ends)),
+        growth=setup.growth,
     )  # fmt: skip
     series.attrs["reference"] = step["reference"]
     best = graph.degree(epochs.size, graph.undirected(ends))

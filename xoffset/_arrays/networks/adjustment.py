@@ -60,12 +60,11 @@ def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
     _fit(network, s, method.loss)
     if not method.is_general and method.loss in (losses.LINEAR, losses.HUBER):
         _sum_inverse(network, s, has_inverse=method.loss == losses.HUBER)
+        np.copyto(s.factor, s.band)
     if method.loss != losses.LINEAR:
         _settle_each(network, s, method.loss)
     losses.residuals(network.ends, s.weight, s.redundancy, s.observed, s.solution, s.length)
     _share(s, method.loss)
-    # noise of the pairs makes differences of dates the less certain, whatever the network
-    np.add(s.share, s.untold * (1.0 - s.share), out=s.share)
     if is_smooth:
         _smooth(network, method, s)
     if method.loss == losses.TUKEY:
@@ -77,7 +76,7 @@ def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
 
 
 def noise(network: Network, s: Strip, loss: int) -> None:
-    """Fill s.share of the variances that belongs to the pairs and not to the dates, and s.untold; s as for `invert`."""
+    """Fill s.share and s.least_share of the variances that belongs to the pairs; s as for `invert`."""
     groups.connect(network.ends, s.weight, s.state, s.root)
     root = np.where(s.state == groups.CONNECTED, s.root, -1)
     groups.classify(network.home, s.n_pairs, s.state, s.root, s.n_groups, s.members, s.redundant)
@@ -253,7 +252,7 @@ def _complete_variances(s: Strip) -> None:
 def _share(s: Strip, loss: int) -> None:
     """Share of the variances that is the pairs' own, outliers and misclosure."""
     known = s.length, s.redundancy, s.weight, s.variance, s.scale, s.n_pairs, s.is_blind
-    variances.share_of_pairs(loss != losses.LINEAR, *known, s.share, s.untold, s.n_outliers, s.misclosure)
+    variances.share_of_pairs(loss != losses.LINEAR, *known, s.share, s.least_share, s.n_outliers, s.misclosure)
 
 
 def _covariance(network: Network, method: Method, s: Strip, out: np.ndarray) -> None:
@@ -267,10 +266,12 @@ def _covariance(network: Network, method: Method, s: Strip, out: np.ndarray) -> 
         excess = L1_EXCESS
     if method.is_general:
         _general_covariance(network, method, s, excess, out)
+        np.copyto(s.factor, s.band)
         return
     if method.loss in (losses.TUKEY, losses.L1):
         _prepare(network, s)
         _sum_inverse(network, s, has_inverse=False)
+        np.copyto(s.factor, s.band)
     of_pairs = s.root, s.inverse, s.sums[0]
     variances.of_dates(network.factor, excess, *of_pairs, s.of_date, s.total, s.is_blind, s.share, out)
 

@@ -27,7 +27,7 @@ class Setup:
 
     ends (pair, 2) of each match, as indices into times (date,) [yr]; home: dates whose mean displacement is zero;
     `base`: weights of the matches (pair,) that take the place of the inverse variances, or multiply them
-    (`is_relative`). None: a field of weights is given, or the inverse variances are the weights. A match whose given
+    (`is_relative`); growth (date,): of the drift, see `graph.growth`. None: a field of weights is given, or the inverse variances are the weights. A match whose given
     weight is no positive finite number takes no part.
     """
 
@@ -42,6 +42,7 @@ class Setup:
     has_field: bool = False
     has_prior: bool = False
     factor: np.ndarray | None = field(default=None)
+    growth: np.ndarray | None = field(default=None)
 
     @property
     def layers(self) -> int:
@@ -70,7 +71,7 @@ def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
     out = np.empty((setup.layers, rows * columns), dtype=fields[0].dtype)
     found = np.full((setup.layers, s.lanes), np.nan)
     layers = SeriesLayers.of(found, dates)
-    growth = graph.growth(setup.times, seen.ends)
+    growth = graph.growth(setup.times, seen.ends) if setup.growth is None else setup.growth
     for pixels in _pixels(flat[0], flat[1], s.lanes, setup):
         _fill(s, flat, pixels, seen, setup)
         adjustment.invert(network, method, s, layers)
@@ -98,7 +99,7 @@ def noise(ends: np.ndarray, dates: int, merged: np.ndarray, pull: np.ndarray) ->
         s.merged[:] = flat[:, :, pixels]
         _load(s, None)
         adjustment.noise(network, s, losses.HUBER)
-        variances.worse(ends, pull, s.merged[2:], flat_of_dates[:, :, pixels], s.untold, s.share)
+        variances.worse(ends, pull, s.merged[2:], flat_of_dates[:, :, pixels], s.least_share, s.share)
         share[pixels] = s.share
     return of_dates, share.reshape(rows, columns)
 
@@ -115,7 +116,7 @@ def _network(ends: np.ndarray, setup: Setup) -> Network:
 def _strip(fields: Sequence[np.ndarray], network: Network, pixels: int, needs_whole: bool) -> Strip:
     dates = network.first.size
     width = int((np.arange(dates) - network.first).max(initial=0)) + 1
-    one = 8 * dates * (3 * width + dates * needs_whole)
+    one = 8 * dates * (4 * width + dates * needs_whole)
     lanes = max(1, min(LANES, pixels, MATRICES // one))
     return strips_of_pixels.strip(fields[0].shape[0], np.result_type(*fields), network, lanes, needs_whole)
 
@@ -214,7 +215,7 @@ def slope_variance(network: Network, s: Strip, growth: np.ndarray, of_dates: np.
     drift.levers(network.times, s.state, of_dates, lever, spread)
     drift.gather(network.ends, of_dates, of_pairs, s.effective, weight, halves, used)
     drift.pull(s.root, lever, rise)
-    systems.solve(network.first, s.band, rise)
+    systems.solve(network.first, s.factor, rise)
     drift.add_up(
         network.ends, network.factor, of_dates, of_pairs, s.share, lever, rise, weight, halves, out
     )

@@ -22,6 +22,8 @@ FEWEST = 15
 FEWEST_FREE = 10
 # Probability below which a correlation is left out.
 NEGLIGIBLE = 1e-4
+# Scatter, as a share of what the variances say, below which it tells the less of their correlation the less it is.
+SHOWN = 0.25
 
 
 @kernel
@@ -89,7 +91,7 @@ def correlated(
                 _of_dates(FACTORS[f], gain, own[p, axis, :n], seen, mixed)
                 found = shown * squares[f] / plain if plain > 0.0 else shown
                 # what the residuals do not show of the variances is taken for independent
-                part = min(found, 1.0) if found == found and not is_blind[p] else 1.0
+                part = min(found / SHOWN, 1.0) if not is_blind[p] else 1.0
                 factor = found if found > 1.0 or is_blind[p] else 1.0
                 for i in range(terms):
                     for j in range(terms):

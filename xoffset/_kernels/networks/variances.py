@@ -22,8 +22,10 @@ OUTLIER = 4.0
 # Expected share of the variance of a pair that is its own noise and not that of its two images. It counts as much as
 # one redundant pair. Matches of synthetic images, with and without clouds, have 0.01 to 0.05.
 PRIOR_SHARE = 0.03
-# Redundant pairs from which on their misclosure tells the share. With fewer it may be anything.
+# Redundant pairs from which on their misclosure tells the share. With fewer it may be larger: at one in ten it is more
+# than so many times what the misclosure shows, over the number of redundant pairs; without any it may be all.
 ENOUGH = 4.0
+TENTH = 10.0
 
 
 @kernel
@@ -109,13 +111,14 @@ def complete(weight, n_pairs, variance, is_blind):
 
 @kernel
 def share_of_pairs(
-    is_robust, length, redundancy, weight, variance, scale, n_pairs, is_blind, share, untold, outliers, rms
+    is_robust, length, redundancy, weight, variance, scale, n_pairs, is_blind, share, least, outliers, rms
 ):  # fmt: skip
     """Share (lanes) of the variances that the misclosure shows to be the pairs' own; outliers; root mean square [m].
 
-    Where little is redundant the share is mostly that of experience, and `untold` (lanes) says how little is known of
-    it: 1 where no pair is redundant, 0 where ENOUGH are. Without variances (is_blind) the misclosure alone tells, or
-    nothing, and the share is NaN. Least squares, not is_robust, has no scale to tell outliers by.
+    Where little is redundant, up to ENOUGH pairs, the share is the more uncertain: it is then the largest that it may
+    well be, all where nothing is redundant, and `least` (lanes) the smallest; else both are alike. Without variances
+    (is_blind) the misclosure alone tells, or nothing, and they are NaN. Least squares, not is_robust, has no scale to
+    tell outliers by.
     """
     pairs, lanes = weight.shape
     freedom, limit = np.empty(lanes), np.empty(lanes)
@@ -139,10 +142,13 @@ def share_of_pairs(
     for lane in range(lanes):
         if is_blind[lane] == 0.0:
             share[lane] = (share[lane] + PRIOR_SHARE) / (freedom[lane] + 1.0)
-            untold[lane] = max(1.0 - freedom[lane] / ENOUGH, 0.0) ** 2
+            untold = max(1.0 - freedom[lane] / ENOUGH, 0.0) ** 2
+            most = min(TENTH * share[lane] / freedom[lane], 1.0) if freedom[lane] > 0.0 else 1.0
+            least[lane] = (1.0 - untold) * share[lane]
+            share[lane] = least[lane] + untold * max(most, share[lane])
         else:
             share[lane] = share[lane] / freedom[lane] if freedom[lane] > 0.0 else np.nan
-            untold[lane] = 0.0
+            least[lane] = share[lane]
         rms[lane] = np.sqrt(0.5 * rms[lane] / n_pairs[lane])
 
 
@@ -291,12 +297,12 @@ def misclosure(ends, weight, observed, solution, rms):
 
 
 @kernel
-def worse(ends, pull, variance, of_date, untold, share):
-    """Share (lanes) of the variances that is the pairs' own, where pairs tell little of it: the one that errs more.
+def worse(ends, pull, variance, of_date, least, share):
+    """Share (lanes) of the variances that is the pairs' own, or `least` (lanes) where that makes more of the error.
 
     Of a sum of pairs, each by its `pull` (pair,) over its variance (2, pair, lanes), NaN where a pair is missing:
     noise of the pairs is averaged down pair by pair, that of a date that all of them share is not. of_date (2, date,
-    lanes); untold (lanes) from `share_of_pairs`.
+    lanes).
     """
     _, dates, lanes = of_date.shape
     lever = np.empty((dates, lanes))
@@ -317,5 +323,4 @@ def worse(ends, pull, variance, of_date, untold, share):
             both = of_date[0, k, lane] + of_date[1, k, lane]
             by_dates[lane] += lever[k, lane] ** 2 * both if both > 0.0 else 0.0
     for lane in range(lanes):
-        most = 1.0 if by_pairs[lane] >= by_dates[lane] else 0.0
-        share[lane] += untold[lane] * (most - share[lane])
+        share[lane] = share[lane] if by_pairs[lane] >= by_dates[lane] else least[lane]
