@@ -27,8 +27,8 @@ class Setup:
 
     ends (pair, 2) of each match, as indices into times (date,) [yr]; home: dates whose mean displacement is zero;
     `base`: weights of the matches (pair,) that take the place of the inverse variances, or multiply them
-    (`is_relative`); growth (date,): of the drift, see `graph.growth`. None: a field of weights is given, or the inverse variances are the weights. A match whose given
-    weight is no positive finite number takes no part.
+    (`is_relative`). None: a field of weights is given, or the inverse variances are the weights. A match whose given
+    weight is no positive finite number takes no part. growth (date,): of the drift, see `graph.growth`.
     """
 
     ends: np.ndarray

@@ -240,6 +240,8 @@ def _write(problem: Problem, layers: Layers, pixels: _Pixels, out: np.ndarray) -
         out[layers[f"covariance_{name}"]] = np.where(known[:, row] & known[:, column], found, np.nan).T
     out[layers["rms"]] = np.where(is_there, pixels.rms, np.nan)
     out[layers["count"]] = pixels.number
+    out[layers["n_dates"]] = np.nan
+    out[layers["span"]] = np.nan
     out[layers["is_loose"]] = is_there & (pixels.scale < 0.0)
     out[layers["step"]] = pixels.step.T
     if problem.draws is not None:
