@@ -11,7 +11,7 @@ from xoffset.model import products
 
 
 def found(ends, times, of_dates, of_pairs, share, factor=None, state=None):
-    """Result (2, lanes) for pixels side by side: of_dates (2, date, lanes), of_pairs (2, pair, lanes), share (lanes)."""
+    """Result (2, lanes) for pixels side by side: variances of dates and pairs (2, ..., lanes), share (lanes)."""
     factor = np.ones((2, times.size)) if factor is None else factor
     network = strips.Network(ends, graph.envelope(times.size, ends), np.array([0]), times, factor)
     s = strips.strip(len(ends), np.float64, network, share.size, False)
@@ -156,7 +156,9 @@ def made(noise_of_dates, noise_of_pairs, generator, ends=None, missing=0.0, side
     fields = {name: field.astype(dtype) for name, field in fields.items()}
     grid = 10.0 * np.arange(side)
     like = products.stack(np.zeros((1, side, side)), time=moment[:1], x=grid, y=-grid, crs=None, attrs={})
-    return products.shifts(fields, products.network(moment[ends[:, 0]], moment[ends[:, 1]]), x=grid, y=-grid, like=like, step={})
+    return products.shifts(
+        fields, products.network(moment[ends[:, 0]], moment[ends[:, 1]]), x=grid, y=-grid, like=like, step={}
+    )
 
 
 def gaps_up_to(dates, longest):
@@ -169,7 +171,9 @@ def spread(rate, *names):
     return np.sqrt(np.nanmean(z**2))
 
 
-@pytest.mark.parametrize(("longest", "missing", "share"), [(3, 0.0, 0.05), (5, 0.3, 0.9), (8, 0.0, 0.3), (29, 0.0, 0.5)])
+@pytest.mark.parametrize(
+    ("longest", "missing", "share"), [(3, 0.0, 0.05), (5, 0.3, 0.9), (8, 0.0, 0.3), (29, 0.0, 0.5)]
+)
 def test_what_is_fitted_to_a_series_holds_the_noise_of_its_pairs(longest, missing, share):
     shifts = made(
         np.sqrt(0.5 * (1.0 - share)), np.sqrt(share), np.random.default_rng(3), gaps_up_to(30, longest), missing

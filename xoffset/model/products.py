@@ -43,7 +43,10 @@ _LABELS = {
     "logarithmic_tau": {"long_name": "time of the logarithmic decay", "units": "day"},
     "year": {"long_name": "calendar year, UTC"},
     NATIVE_SIZE: {"long_name": "side of a pixel before it was resampled onto this grid", "units": "m"},
-    DRIFT_GROWTH: {"long_name": "growth of the variance that sigma_drift stands for since the first date", "units": "yr2"},
+    DRIFT_GROWTH: {
+        "long_name": "growth of the variance of drift since the first date",
+        "units": "yr2",
+    },
     SHARES_NOISE: {"long_name": "the date has parts of the noise of others: smoothed, resampled, or summed up"},
 }
 

@@ -77,7 +77,7 @@ def decompose(
 
     Notes
     -----
-    Weights and standard errors are those of `velocity`, which says what is left out of a series. The search tries every
+    Weights and standard errors are those of `velocity`, which says what they cover. The search tries every
     interval between successive dates with two dates on each side, by what the step takes from the robustly weighted
     squares, and weighs anew until the interval stays. Noise enters the Bayesian information criterion as the standard
     errors say or, where the residuals scatter more, as they scatter. The step is kept where it lowers the criterion by

@@ -76,14 +76,16 @@ def velocity(
     The standard errors follow the dates, not the number of pairs: an image's noise enters all of its pairs alike. For
     pairs their variances are split into a share of each date first, and what does not close is noise of the pairs.
     Where the displacements scatter about the line more than that allows, by a season or an error that nobody modelled,
-    the standard errors are scaled up to the scatter, in which outliers count as little as in the fit.
+    the standard errors are scaled up to the scatter, in which outliers count as little as in the fit. With fewer than
+    three independent intervals they are what the standard errors of the input say, and no scatter makes them smaller.
 
-    A series tells the noise of each date, but not how the noise of two dates is correlated. Noise of the pairs adds up
-    from date to date; `sigma_drift_dx` and `sigma_drift_dy` account for it, as far as all dates are passed. Where most
-    of the noise belongs to the pairs (`pair_share`), fit the shifts instead: their noise is fully known. The noise of a
-    smoothed or resampled series, which has the coordinate `shares_noise`, is unknown, and the standard errors are NaN;
-    a series without it is taken for one whose dates err independently. Dates of islands, bridged or not, take no part:
-    their place is unknown or guessed.
+    A series tells the noise of each date. Noise of the pairs adds up from date to date: `sigma_drift_dx`,
+    `sigma_drift_dy` and the coordinate `drift_growth` account for it, with any number of pairs. Errors of a date that
+    resemble those of the date before (AR(1), an unmodelled season) are found from the residuals of 15 dates or more, by
+    the posterior of their correlation; fewer are taken for independent, as are those of shifts. Not covered are errors
+    that grow through the whole series, such as a trend of the images' positions: they cannot be told from motion. The
+    noise of a smoothed or resampled series, which has the coordinate `shares_noise`, is unknown, and the standard errors
+    are NaN. Dates of islands, bridged or not, take no part: their place is unknown or guessed.
 
     Residuals are studentised and compared with their scale, the median of their lengths over 1.1774. The thresholds
     are those of two components: 1.856 is the quantile (82 %) that Huber's 1.345 is for one, 5.123 gives the biweight

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -99,7 +101,7 @@ def growth(times: np.ndarray, ends: np.ndarray) -> np.ndarray:
         rise = np.concatenate([[0.0], np.linalg.solve(normal[1:, 1:], pulls[1:])])
         behind = np.cumsum(pulls[::-1])[::-1][1:]
         apart = np.maximum(np.diff(rise) / behind, 0.0) / np.diff(dates)
-        for k, (first, last) in enumerate(zip(dates[:-1], dates[1:], strict=True)):
+        for k, (first, last) in enumerate(pairwise(dates)):
             steps[first:last] = np.maximum(steps[first:last], apart[k])
     centred = times - times.mean()
     behind = np.cumsum((centred / max(centred @ centred, 1e-300))[::-1])[::-1][1:]

@@ -216,7 +216,5 @@ def slope_variance(network: Network, s: Strip, growth: np.ndarray, of_dates: np.
     drift.gather(network.ends, of_dates, of_pairs, s.effective, weight, halves, used)
     drift.pull(s.root, lever, rise)
     systems.solve(network.first, s.factor, rise)
-    drift.add_up(
-        network.ends, network.factor, of_dates, of_pairs, s.share, lever, rise, weight, halves, out
-    )
+    drift.add_up(network.ends, network.factor, of_dates, of_pairs, s.share, lever, rise, weight, halves, out)
     drift.tell(growth, lever, used, spread, s.share, out)

@@ -165,7 +165,8 @@ def _groups(problem: Problem, total: int) -> Iterator[tuple[slice, _Pixels]]:
         matrices=np.empty((lanes, 3, terms, terms)), is_base=np.empty(few, np.bool_),
         solution=np.empty((lanes, 2, terms)), designs=np.repeat(design, lanes if problem.has_step else 1, axis=0),
         scale=np.ones(lanes), wandering=np.zeros(lanes), step=np.full((lanes, 2), np.nan),
-        covariance=np.empty((lanes, 2, terms, terms)), scatter=np.ones((lanes, 2)), rms=np.empty(lanes), is_known=np.empty(few, np.bool_),
+        covariance=np.empty((lanes, 2, terms, terms)), scatter=np.ones((lanes, 2)),
+        rms=np.empty(lanes), is_known=np.empty(few, np.bool_),
     )  # fmt: skip
     for start in range(0, total, lanes):
         part = slice(start, min(start + lanes, total))

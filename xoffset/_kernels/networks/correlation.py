@@ -1,9 +1,9 @@
 """Errors of a fit to a series whose dates do not err independently: as each resembles the one before, and by drift.
 
 The noise of a pixel is Σ = D^½·R·D^½ + q·C. D are the variances of the dates; R a correlation that falls by a factor
-from each date to the next (AR(1)); C the drift that noise of the pairs adds up to, a random walk. The factor is unknown:
-its posterior is the likelihood of the residuals, freed of the fit (REML) and of their scale, times `PRIOR`, and the
-covariance is the mean over it. That accounts for what few dates hardly tell, where a best factor would not.
+from each date to the next (AR(1)); C the drift that noise of the pairs adds up to, a random walk. The factor is not
+known: its posterior is the likelihood of the residuals, freed of the fit (REML) and of their scale, times `PRIOR`, and
+the covariance is the mean over it. That accounts for what few dates hardly tell, where a best factor would not.
 """
 
 from __future__ import annotations
