@@ -84,8 +84,8 @@ def velocity(
     resemble those of the date before (AR(1), an unmodelled season) are found from the residuals of 15 dates or more, by
     the posterior of their correlation; fewer are taken for independent, as are those of shifts. Not covered are errors
     that grow through the whole series, such as a trend of the images' positions: they cannot be told from motion. The
-    noise of a smoothed or resampled series, which has the coordinate `shares_noise`, is unknown, and the standard errors
-    are NaN. Dates of islands, bridged or not, take no part: their place is unknown or guessed.
+    noise of a smoothed or resampled series, which has the coordinate `shares_noise`, is unknown, and the standard
+    errors are NaN. Dates of islands, bridged or not, take no part: their place is unknown or guessed.
 
     Residuals are studentised and compared with their scale, the median of their lengths over 1.1774. The thresholds
     are those of two components: 1.856 is the quantile (82 %) that Huber's 1.345 is for one, 5.123 gives the biweight
