@@ -765,6 +765,7 @@ CASES = [
             ({"bootstrap": 9, "block": 2}, r"at most half of the 3 dates.*got 2\. Pass a shorter block"),
             ({"bootstrap": 1}, r"Pass bootstrap=200"), ({"bootstrap": 9.5}, r"Pass bootstrap=200"),
             ({"bootstrap": True}, r"Pass bootstrap=200"), ({"bootstrap": 9, "block": 0}, r"Pass block=3"),
+            ({"min_pairs": 0}, r"Pass min_pairs=3"), ({"min_pairs": 2.5}, r"Pass min_pairs=3"),
             ({"seed": -1}, r"Pass seed=0"), ({"seed": None}, r"Pass seed=0"),
         )
     ),

@@ -465,7 +465,7 @@ def test_twin_and_product_share_the_error_model():
     sigma = generator.uniform(0.5, 1.0, (len(ends), 1, 2))
     found = xoffset.mean_displacement(make(dx, dy, ends, sigma=sigma))
     merged = np.stack([dx, dy, sigma**2, sigma**2])
-    of_dates, share = solver.noise(ends, DATES.size, merged)
+    of_dates, share = solver.noise(ends, DATES.size, merged, np.ones(len(ends)))
     observed = merged[:, :, 0, 0]
     ones = np.ones(len(ends))
     expected = reference_stacking.combine(ends, ones, ones, False, observed, of_dates[..., 0, 0], share[0, 0])

@@ -308,8 +308,12 @@ def invert(
     own, freedom = np.sum((misfit / variance.sum(axis=1))[good]), found.redundancy[good].sum()
     if has_variance:
         # a prior of one redundant pair
-        own, freedom = own + 0.03, freedom + 1.0
-    share = own / freedom if freedom > 0.0 else np.nan
+        told, share = freedom, (own + 0.03) / (freedom + 1.0)
+        untold = max(1.0 - told / 4.0, 0.0) ** 2
+        most = max(min(10.0 * share / told, 1.0), share) if told > 0.0 else 1.0
+        share = (1.0 - untold) * share + untold * most
+    else:
+        share = own / freedom if freedom > 0.0 else np.nan
     outliers = int(((found.redundancy > 0.0) & ~good).sum())
 
     strength, rows, unknowns = 0.0, None, sets

@@ -471,7 +471,8 @@ def test_products_hold_what_the_contract_says(products, name):
         assert product[variable].attrs["units"] == unit
         assert product[variable].attrs["long_name"]
     maps = {"rms", "n_pairs", "n_components", "n_outliers", "pair_share", "sigma_drift_dx", "sigma_drift_dy"}
-    on_grid = maps if name == "series" else set()
+    of_rates = {"n_pairs", "n_dates", "first", "last"}
+    on_grid = maps if name == "series" else of_rates if name.startswith("rate") else set()
     assert set(product.data_vars) == set(units) | {"flags"} | on_grid
     assert (product["flags"].dims, product["flags"].dtype) == (dims, "int64")
     assert all(product[each].dims == ("y", "x") for each in on_grid)

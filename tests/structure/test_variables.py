@@ -102,7 +102,7 @@ WITHOUT_VARIABLES = {"pairs"}
 # give one variable, as a DataArray
 ONE_VARIABLE = {"detectors", "class_layer"}
 # of a rate that only velocity() gives, not mean_velocity(), whose table has them too
-OF_VELOCITY = {"v_debiased", "sigma_vx_bootstrap", "sigma_vy_bootstrap"}
+OF_VELOCITY = {"v_debiased", "sigma_vx_bootstrap", "sigma_vy_bootstrap", "n_dates", "first", "last"}
 
 
 @functools.cache
@@ -180,7 +180,7 @@ def test_sign_and_period_go_with_the_name():
 def test_signs_and_periods_are_those_of_the_values(call):
     """What is not signed has no value below zero, and what is cyclic none outside of its period."""
     # coordinates and dates, and what noise takes below a zero that means nothing
-    can_be_negative = {"score", "peak_gap", "debiased_vector_coherence", "x", "y", "step_date"}
+    can_be_negative = {"score", "peak_gap", "debiased_vector_coherence", "x", "y", "step_date", "first", "last"}
     product = result(call)
     for name, data in product.data_vars.items():
         variable = CALLS[call][name]

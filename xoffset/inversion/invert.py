@@ -110,10 +110,9 @@ def invert(
         value, `n_components`, the number of groups of dates that no pair connects, `n_outliers`, pairs whose misclosure
         is more than four times what it usually is in the pixel, `pair_share`, the share of the variance of the pairs
         that is their own, not that of their dates, `sigma_drift_dx` and `sigma_drift_dy`, what the noise of the pairs
-        adds to the standard error of a velocity in m yr-1, as it piles up from date to date, and which the dates do not
-        tell one by one (NaN without standard errors, and with more than four pairs a date, where it is negligible),
-        and `smooth` if the series is smoothed, which the coordinate `shares_noise` says by date.
-        With `stable`, on (time), `geolocation_dx` and `geolocation_dy` in
+        adds to the standard error of a velocity over all dates in m yr-1, as it piles up from date to date by the
+        coordinate `drift_growth` (NaN without standard errors), and `smooth` if the series is smoothed, which the
+        coordinate `shares_noise` says by date. With `stable`, on (time), `geolocation_dx` and `geolocation_dy` in
         metres since the reference date: the median displacement of the stable
         ground, which is an error of the images' positions. It is not removed, and no part of sigma, since it is common
         to all pixels; subtract it, or `correct` before. NaN where no pairs with enough stable ground tell.
@@ -135,8 +134,8 @@ def invert(
     Weighted least squares per pixel on the graph of the pairs. Most noise of a match belongs to its two images and
     closes around every triplet; the variances of the pairs are therefore split into a share of each date, and only the
     part that the misclosure reveals is treated as noise of the pairs, which redundancy reduces. A network without
-    redundancy reveals nothing: there 3 % are taken for that of the pairs, as matches of synthetic images commonly have,
-    and if more is (ground that changes its look) the displacement over many dates is less certain than its sigma says.
+    redundancy reveals nothing: there all is taken for that of the pairs, the worse for displacements over many dates,
+    and with up to four redundant pairs as much as may well be.
     Of pairs without any standard error (`from_table`), the misclosure alone tells the noise, as that of the pairs.
 
     The bridge is the limit of the additional rows of NSBAS (López-Quiroz et al. 2009, J. Appl. Geophys. 69, 1-15) as
@@ -164,9 +163,10 @@ def invert(
     observed = fields[:]
     if prior is not None:
         fields += _prior(prior, epochs, shifts)
+    times = in_years(epochs - epochs[0])
     setup = solver.Setup(
-        ends, in_years(epochs - epochs[0]), home or (0,), loss_code, islands_code, strength,
-        has_prior=prior is not None, **of_pairs,
+        ends, times, home or (0,), loss_code, islands_code, strength, has_prior=prior is not None,
+        growth=graph.growth(times, graph.undirected(ends)), **of_pairs,
     )  # fmt: skip
     is_lazy = not all(isinstance(field, np.ndarray) for field in observed)
     # nothing is counted where nothing is known yet and nothing depends on it
@@ -190,7 +190,7 @@ def invert(
     names = ("geolocation_dx", "geolocation_dy")
     places = {} if stable is None or table is None else {name: table[scene.TABLE.at(name)] for name in names}
     series = products.series(
-        _fields(found, setup) | places, epochs, like=shifts, step=step, shares_noise=bool(strength)
+        _fields(found, setup) | places, epochs, like=shifts, step=step, shares_noise=bool(strength), growth=setup.growth
     )
     series.attrs["reference"] = step["reference"]
     best = graph.degree(epochs.size, graph.undirected(ends))

@@ -22,6 +22,9 @@ from xoffset.model.variables import RATE, SERIES, SHIFTS
 # Coordinate of a series on (time), so that it stays with whatever is selected: it is there, and True, where dates have
 # parts of the noise of others.
 SHARES_NOISE = "shares_noise"
+# Coordinate of a series on (time): how the variance of what the noise of pairs adds up to grows from its first date on.
+# It is multiplied by the square of sigma_drift_dx or sigma_drift_dy.
+DRIFT_GROWTH = "drift_growth"
 # Coordinate of a stack of which some dates were resampled from other pixel sizes.
 NATIVE_SIZE = "native_pixel_size"
 
@@ -40,6 +43,10 @@ _LABELS = {
     "logarithmic_tau": {"long_name": "time of the logarithmic decay", "units": "day"},
     "year": {"long_name": "calendar year, UTC"},
     NATIVE_SIZE: {"long_name": "side of a pixel before it was resampled onto this grid", "units": "m"},
+    DRIFT_GROWTH: {
+        "long_name": "growth of the variance of drift since the first date",
+        "units": "yr2",
+    },
     SHARES_NOISE: {"long_name": "the date has parts of the noise of others: smoothed, resampled, or summed up"},
 }
 
@@ -101,9 +108,12 @@ def series(
     like: xr.Dataset,
     step: dict[str, Any],
     shares_noise: bool = False,
+    growth: np.ndarray | None = None,
 ) -> xr.Dataset:
     """Series (time, y, x) from inverted displacements; grid and CRS from `like`."""
     coords = {"time": ("time", as_dates(time)), "y": like["y"], "x": like["x"]} | _crs_coordinates(like)
+    if growth is not None:
+        coords[DRIFT_GROWTH] = ("time", growth)
     if shares_noise:
         coords |= noise_is_shared(len(time))
     return _product(fields, coords, SERIES, step, like)

@@ -59,8 +59,7 @@ def coseismic(
     -----
     Most noise of a match comes from its two images, so more pairs of the same images hardly help: with m images before
     and n after, the variance of the step is s²/m + s²/n, where s² is the variance of a date. What does not close is
-    noise of the pairs, which many pairs reduce. See `velocity` for weights, standard errors, and what is left out of a
-    series.
+    noise of the pairs, which many pairs reduce. See `velocity` for weights, standard errors, and what they cover.
 
     Examples
     --------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +11,6 @@ import xarray as xr
 from xoffset import _options
 from xoffset._arrays.networks import terms as motion_terms
 from xoffset._arrays.networks.terms import YEAR_DAYS
-from xoffset._blocks import pixels
 from xoffset.model import products, variables
 from xoffset.model.dates import Date, as_instant
 from xoffset.model.points import takes_points
@@ -79,7 +77,7 @@ def decompose(
 
     Notes
     -----
-    Weights and standard errors are those of `velocity`, which says what is left out of a series. The search tries every
+    Weights and standard errors are those of `velocity`, which says what they cover. The search tries every
     interval between successive dates with two dates on each side, by what the step takes from the robustly weighted
     squares, and weighs anew until the interval stays. Noise enters the Bayesian information criterion as the standard
     errors say or, where the residuals scatter more, as they scatter. The step is kept where it lowers the criterion by
@@ -196,11 +194,5 @@ def _list_fields(fitted: Fit, name: str, count: int, coords: dict[Hashable, Any]
 
 def _step_date(fitted: Fit, epochs: np.ndarray) -> Any:
     """Middle of the interval that holds the step of each pixel, NaT where there is none."""
-    before, after = (np.where(np.isnan(index), -1.0, index).astype(np.int64)[None] for index in fitted.step)
-    found = pixels.per_pixel(partial(_middles, epochs=epochs), [before, after], 1)
-    return found[0].astype("datetime64[us]")
-
-
-def _middles(before: np.ndarray, after: np.ndarray, epochs: np.ndarray) -> np.ndarray:
-    middle = epochs[before] + (epochs[after] - epochs[before]) // 2
-    return np.where(before < 0, np.datetime64("NaT", "us"), middle).astype(np.int64)
+    before, after = (regression.dates_at(index, epochs) for index in fitted.step)
+    return before + (after - before) // 2

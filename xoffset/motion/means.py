@@ -161,7 +161,7 @@ def _mean_of_block(
     *fields: np.ndarray, seen: Observations, pull: np.ndarray, strength: np.ndarray, is_weighted: bool
 ) -> np.ndarray:
     observed = seen.merge(*fields)
-    of_dates, share = solver.noise(seen.ends, seen.dates, observed)
+    of_dates, share = solver.noise(seen.ends, seen.dates, observed, pull)
     out = np.empty((6, *observed.shape[2:]), dtype=fields[0].dtype)
     means.combine(seen.ends, pull, strength, is_weighted, observed, of_dates, share, out)
     return out

@@ -10,19 +10,21 @@ import numpy as np
 import xarray as xr
 
 from xoffset._arrays.layers import Layers
-from xoffset._arrays.networks import separation, solver, trend
+from xoffset._arrays.networks import graph, separation, solver, trend
 from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks.pixels import per_pixel
 from xoffset._kernels.networks.trend import HUBER, L1, LINEAR, TUKEY
 from xoffset.model import checks
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS
-from xoffset.model.products import SHARES_NOISE
+from xoffset.model.products import DRIFT_GROWTH, SHARES_NOISE
 
 Loss = Literal["linear", "huber", "tukey", "l1"]
 # Time over which velocity changes, years. Chosen at Columbia glacier, where the yearly medians of pairs of up to 60
 # days are known: 45 days bring the worst year within 8 % of them, 32 and 64 days about 10 %, 90 days 14 %.
 CHANGE = 45.0 / 365.25
+# Independent intervals between dates from which on their scatter alone tells a standard error.
+FEWEST_INTERVALS = 3
 # Code that the kernels take for each name of a loss.
 LOSSES = {"linear": LINEAR, "huber": HUBER, "tukey": TUKEY, "l1": L1}
 # Name of the term that is a steady velocity.
@@ -34,7 +36,7 @@ class Source(NamedTuple):
     """Displacements to be fitted."""
 
     data: xr.Dataset
-    fields: list[Any]  # dx, dy, sigma_dx, sigma_dy (pair or date, rows, columns), pairs in order
+    fields: list[Any]  # dx, dy, sigma_dx, sigma_dy (pair or date, rows, columns), pairs in order; of a series the drift
     epochs: np.ndarray  # dates
     ends: np.ndarray | None  # (pair, 2) indices into them; None of a series
 
@@ -61,6 +63,9 @@ class Fit(NamedTuple):
     bootstrap: Components | None
     used: Any  # (group, rows, columns) number of observations that took part
     dropped: Any  # (group, rows, columns) number of those that the separation test dropped
+    n_pairs: Any  # (rows, columns) pairs of dates that took part; of a series intervals between its dates
+    n_dates: Any  # (rows, columns) dates that took part
+    span: Components  # index of the first date and of the last one that took part, NaN if none
 
     def sigma(self, name: str, axis: int) -> Any:
         """Standard error of a parameter."""
@@ -77,7 +82,11 @@ def source(shifts_or_series: xr.Dataset, caller: str) -> Source:
         data = checks.as_series(shifts_or_series, caller)
         data = checks.without_islands(data, caller, is_bridge_known=False, may_have_own_zero=True)
         order, epochs = slice(None), as_dates(data["time"].values)
-    return Source(data, [data[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")], epochs, ends)
+    fields = [data[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
+    drift = ("sigma_drift_dx", "sigma_drift_dy")
+    if ends is None and all(name in data for name in drift):
+        fields += [data[name].data[np.newaxis] for name in drift]
+    return Source(data, fields, epochs, ends)
 
 
 def middle(epochs: np.ndarray) -> np.datetime64:
@@ -100,7 +109,7 @@ def fit(
     if given.ends is None:
         # the free intercept takes the noise of the reference date, which all dates share
         values, first = np.column_stack([np.ones(len(values)), values]), 1
-        problem = _of_series(values, entries + 1, options)
+        problem = _of_series(values, entries + 1, options)._replace(growth=_growth(given))
         layers = trend.layers(problem)
         solve = partial(_solve_series, problem, layers)
     else:
@@ -110,7 +119,8 @@ def fit(
         spread = options.is_wandering * _wandering(lengths)
         problem = _of_pairs(values[ends[:, 1]] - values[ends[:, 0]], ends, spread, entries, options)
         layers = trend.layers(problem, 0 if options.group is None else options.group.shape[1])
-        solve = partial(_solve_pairs, options, problem, layers, seen)
+        pull = lengths if options.is_wandering else problem.design[:, 0]
+        solve = partial(_solve_pairs, options, problem, layers, seen, pull)
     found = per_pixel(solve, given.fields, layers.count)
 
     if given.ends is None and _shares_noise(given.data):
@@ -122,8 +132,6 @@ def fit(
         return found[layers.at(f"{name}_x", k)], found[layers.at(f"{name}_y", k)]
 
     covariance = {couple: both("covariance", k) for k, couple in enumerate(couples)}
-    if VELOCITY in terms:
-        covariance[VELOCITY, VELOCITY] = _with_drift(given.data, covariance[VELOCITY, VELOCITY])
     after, before = (found[layers.at("step", k)] for k in range(2))
     spread_of = (found[layers.at("bootstrap", k)] for k in range(2))
     return Fit(
@@ -135,6 +143,9 @@ def fit(
         bootstrap=None if options.counts is None else (next(spread_of), next(spread_of)),
         used=found[layers["used"]],
         dropped=found[layers["dropped"]],
+        n_pairs=found[layers.at("count")],
+        n_dates=found[layers.at("n_dates")],
+        span=(found[layers.at("span", 0)], found[layers.at("span", 1)]),
     )
 
 
@@ -153,16 +164,13 @@ def _of_pairs(
     return trend.Problem(values, ends, spread, entries, options.loss, options.has_step, draws)
 
 
-def _with_drift(data: xr.Dataset, variances: Components) -> Components:
-    """Variances of a velocity, with what the noise of the pairs behind a series adds where it is known."""
-    names = ("sigma_drift_dx", "sigma_drift_dy")
-    if any(name not in data for name in names):
-        return variances
-    along_x, along_y = (
-        variance + np.where(np.isfinite(data[name].data), data[name].data, 0.0).astype(variance.dtype) ** 2
-        for name, variance in zip(names, variances, strict=True)
-    )
-    return along_x, along_y
+def _growth(given: Source) -> np.ndarray:
+    """How what the noise of pairs adds up to grows through the dates of a series [yr2]."""
+    if DRIFT_GROWTH in given.data.coords and given.data[DRIFT_GROWTH].dims == ("time",):
+        return np.asarray(given.data[DRIFT_GROWTH].values, dtype=np.float64)
+    # of a series that does not say, alike from date to date
+    each = np.arange(given.epochs.size)
+    return graph.growth(in_years(given.epochs - given.epochs[0]), np.stack([each[:-1], each[1:]], axis=1))
 
 
 def _shares_noise(series: xr.Dataset) -> bool:
@@ -189,12 +197,28 @@ def flags(fitted: Fit, names: Sequence[str]) -> Any:
     return is_unknown * np.int64(FLAGS["too_few_dates"]) + is_loose * np.int64(FLAGS["not_converged"])
 
 
+def dates_at(index: Any, epochs: np.ndarray) -> Any:
+    """Dates (rows, columns) that indices stand for, NaT for NaN."""
+    whole = np.where(np.isnan(index), -1.0, index).astype(np.int64)[None]
+    return per_pixel(partial(_look_up, epochs=epochs), [whole], 1)[0].astype("datetime64[us]")
+
+
+def _look_up(index: np.ndarray, epochs: np.ndarray) -> np.ndarray:
+    return np.where(index < 0, np.datetime64("NaT", "us"), epochs[index]).astype(np.int64)
+
+
 def _solve_series(problem: trend.Problem, layers: Layers, *fields: np.ndarray) -> np.ndarray:
-    dx, dy, sigma_x, sigma_y = fields
+    dx, dy, sigma_x, sigma_y = fields[:4]
     observed = np.stack([dx, dy]).astype(np.float64)
     variance = np.stack([sigma_x, sigma_y]).astype(np.float64) ** 2
     noise = np.empty((2, 0, *dx.shape[1:])), np.ones(dx.shape[1:])
-    return trend.fit(problem, layers, (observed, variance), noise).astype(dx.dtype)
+    walk = np.zeros((2, *dx.shape[1:]))
+    if len(fields) > 4:
+        walk = np.concatenate(fields[4:]).astype(np.float64) ** 2
+    out = trend.fit(problem, layers, (observed, variance), noise, walk=walk)
+    dates = np.arange(len(dx))
+    _tell_dates(np.stack([dates, dates], axis=1), len(dx), observed, variance, layers, out)
+    return out.astype(dx.dtype)
 
 
 def _solve_pairs(
@@ -202,6 +226,7 @@ def _solve_pairs(
     problem: trend.Problem,
     layers: Layers,
     seen: Observations,
+    pull: np.ndarray,
     *fields: np.ndarray,
 ) -> np.ndarray:
     merged = seen.merge(*fields)
@@ -209,17 +234,40 @@ def _solve_pairs(
     if options.days is not None:
         merged[:, separation.is_locked(options.days, merged)] = np.nan
     weight = None if options.group is None else np.empty(merged.shape[1:])
-    out = trend.fit(problem, layers, (merged[:2], merged[2:]), _noise(seen, merged), weight)
+    out = trend.fit(problem, layers, (merged[:2], merged[2:]), _noise(seen, merged, pull), weight)
     if options.group is not None and weight is not None:
         is_left = np.isfinite(merged[0])
         out[layers["used"]] = np.einsum("pg,pyx->gyx", options.group, (weight > 0.0) & is_left)
         out[layers["dropped"]] = np.einsum("pg,pyx->gyx", options.group, has_vector & ~is_left)
+    _tell_dates(seen.ends, seen.dates, merged[:2], merged[2:], layers, out)
     return out.astype(fields[0].dtype)
 
 
-def _noise(seen: Observations, merged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _tell_dates(
+    ends: np.ndarray, dates: int, observed: np.ndarray, variance: np.ndarray, layers: Layers, out: np.ndarray
+) -> None:
+    """Number of the dates that take part, first and last of them; errors that only the scatter of a few tells go."""
+    has_variance = ((variance > 0.0) & (variance < np.inf)).all(axis=0)
+    is_used = np.isfinite(observed).all(axis=0)
+    is_blind = ~(is_used & has_variance).any(axis=0)
+    is_used &= has_variance | is_blind
+    has_date = np.zeros((dates, *is_used.shape[1:]), dtype=np.bool_)
+    for k, (first, second) in enumerate(ends):
+        has_date[first] |= is_used[k]
+        has_date[second] |= is_used[k]
+    number, is_any = has_date.sum(axis=0), has_date.any(axis=0)
+    out[layers.at("n_dates")] = number
+    out[layers.at("span", 0)] = np.where(is_any, has_date.argmax(axis=0), np.nan)
+    out[layers.at("span", 1)] = np.where(is_any, dates - 1 - has_date[::-1].argmax(axis=0), np.nan)
+    # dates of a series, or of connected pairs, have one interval fewer between them
+    intervals = np.minimum(is_used.sum(axis=0), number - 1)
+    for name in ("covariance_x", "covariance_y"):
+        out[layers[name]] = np.where(is_blind & (intervals < FEWEST_INTERVALS), np.nan, out[layers[name]])
+
+
+def _noise(seen: Observations, merged: np.ndarray, pull: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Variance of each date (2, date, rows, columns), and the share of the variances that belongs to the pairs."""
-    of_dates, share = solver.noise(seen.ends, seen.dates, merged)
+    of_dates, share = solver.noise(seen.ends, seen.dates, merged, pull)
     # where no variances are known, the scatter about the model tells them
     share = np.where(np.isnan(share), 0.0, share)
     return np.maximum(1.0 - share, 0.0) * of_dates, share

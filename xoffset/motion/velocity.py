@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -9,9 +11,10 @@ from xoffset import _options
 from xoffset._arrays import vectors
 from xoffset._arrays.networks import terms as motion_terms
 from xoffset.model import products
+from xoffset.model.flags import FLAGS
 from xoffset.model.points import takes_points
 from xoffset.motion import regression
-from xoffset.motion.regression import VELOCITY, Loss
+from xoffset.motion.regression import VELOCITY, Fit, Loss, Source
 
 # Replicates beyond which a standard error gains nothing more.
 MOST_REPLICATES = 100_000
@@ -25,6 +28,7 @@ def velocity(
     bootstrap: int = 0,
     block: int | None = None,
     seed: int = 0,
+    min_pairs: int = 1,
 ) -> xr.Dataset:
     """Mean velocity, with its uncertainty, by a robust weighted line.
 
@@ -46,6 +50,8 @@ def velocity(
         Number of consecutive dates that are drawn together. None: the cube root of the number of dates, rounded.
     seed
         Of the draws of dates, which are those of all pixels alike.
+    min_pairs
+        Fewest pairs, `n_pairs` of the result, that a pixel needs; with fewer it is NaN and flagged `too_few_dates`.
 
     Returns
     -------
@@ -54,8 +60,11 @@ def velocity(
         `sigma_vy`: standard errors in m yr-1; `v`: speed in m yr-1 (never below zero, so noise makes it too large
         where nothing moves), and `v_debiased`, the root of v² - sigma_vx² - sigma_vy² or zero; `direction`: degrees
         clockwise from grid north, NaN where the speed is zero. All NaN where fewer than two dates are left. A standard
-        error is NaN where neither the input nor the scatter tells it. `flags` says why, and where the weights did not
-        converge. Lazy if the input is.
+        error is NaN where neither the input nor the scatter tells it: of fewer than three independent intervals the
+        scatter alone tells nothing. `flags` says why, and where the weights did not converge. What the velocity stands
+        on: `n_pairs`, pairs of dates that took part (of a series those of the pixel that it says, else the intervals
+        between its dates), `n_dates`, dates that took part, `first` and `last` of them (UTC, NaT where none). Lazy if
+        the input is.
 
     Raises
     ------
@@ -67,14 +76,16 @@ def velocity(
     The standard errors follow the dates, not the number of pairs: an image's noise enters all of its pairs alike. For
     pairs their variances are split into a share of each date first, and what does not close is noise of the pairs.
     Where the displacements scatter about the line more than that allows, by a season or an error that nobody modelled,
-    the standard errors are scaled up to the scatter, in which outliers count as little as in the fit.
+    the standard errors are scaled up to the scatter, in which outliers count as little as in the fit. With fewer than
+    three independent intervals they are what the standard errors of the input say, and no scatter makes them smaller.
 
-    A series tells the noise of each date, but not how the noise of two dates is correlated. Noise of the pairs adds up
-    from date to date; `sigma_drift_dx` and `sigma_drift_dy` account for it, as far as all dates are passed. Where most
-    of the noise belongs to the pairs (`pair_share`), fit the shifts instead: their noise is fully known. The noise of a
-    smoothed or resampled series, which has the coordinate `shares_noise`, is unknown, and the standard errors are NaN;
-    a series without it is taken for one whose dates err independently. Dates of islands, bridged or not, take no part:
-    their place is unknown or guessed.
+    A series tells the noise of each date. Noise of the pairs adds up from date to date: `sigma_drift_dx`,
+    `sigma_drift_dy` and the coordinate `drift_growth` account for it, with any number of pairs. Errors of a date that
+    resemble those of the date before (AR(1), an unmodelled season) are found from the residuals of 15 dates or more, by
+    the posterior of their correlation; fewer are taken for independent, as are those of shifts. Not covered are errors
+    that grow through the whole series, such as a trend of the images' positions: they cannot be told from motion. The
+    noise of a smoothed or resampled series, which has the coordinate `shares_noise`, is unknown, and the standard
+    errors are NaN. Dates of islands, bridged or not, take no part: their place is unknown or guessed.
 
     Residuals are studentised and compared with their scale, the median of their lengths over 1.1774. The thresholds
     are those of two components: 1.856 is the quantile (82 %) that Huber's 1.345 is for one, 5.123 gives the biweight
@@ -93,12 +104,17 @@ def velocity(
     """
     code = _options.one_of(loss, regression.LOSSES, "loss", "velocity")
     given = regression.source(shifts_or_series, "velocity")
+    _options.as_whole_number(min_pairs, "min_pairs", "velocity", least=1, example=3)
     counts = _draw(given.epochs.size, bootstrap, block, seed)
     terms = {VELOCITY: motion_terms.velocity(given.epochs, regression.middle(given.epochs))}
     fitted = regression.fit(given, terms, regression.Options(code, counts=counts))
 
-    vx, vy = fitted.value[VELOCITY]
-    sigma_vx, sigma_vy = (fitted.sigma(VELOCITY, axis) for axis in range(2))
+    n_pairs = _pairs_of(given, fitted)
+    is_enough = n_pairs >= min_pairs
+    vx, vy, sigma_vx, sigma_vy = (
+        np.where(is_enough, each, each.dtype.type(np.nan))
+        for each in (*fitted.value[VELOCITY], *(fitted.sigma(VELOCITY, axis) for axis in range(2)))
+    )
     speed, direction = vectors.polar(vx, vy)
     fields = {
         "vx": vx,
@@ -108,13 +124,27 @@ def velocity(
         "v": speed,
         "v_debiased": np.sqrt(np.maximum(speed**2 - sigma_vx**2 - sigma_vy**2, 0.0)),
         "direction": direction,
-        "flags": regression.flags(fitted, [VELOCITY]),
+        "n_pairs": n_pairs,
+        "n_dates": fitted.n_dates.astype(np.int32),
+        "first": regression.dates_at(fitted.span[0], given.epochs),
+        "last": regression.dates_at(fitted.span[1], given.epochs),
+        "flags": regression.flags(fitted, [VELOCITY]) | ~is_enough * np.int64(FLAGS["too_few_dates"]),
     }
-    step: dict[str, str | int | None] = {"function": "velocity", "loss": loss}
+    step: dict[str, str | int | None] = {"function": "velocity", "loss": loss, "min_pairs": int(min_pairs)}
     if fitted.bootstrap is not None:
-        fields |= dict(zip(("sigma_vx_bootstrap", "sigma_vy_bootstrap"), fitted.bootstrap, strict=True))
+        spread = (np.where(is_enough, each, each.dtype.type(np.nan)) for each in fitted.bootstrap)
+        fields |= dict(zip(("sigma_vx_bootstrap", "sigma_vy_bootstrap"), spread, strict=True))
         step |= {"bootstrap": bootstrap, "block": block, "seed": seed}
     return products.rate(fields, like=given.data, step=step)
+
+
+def _pairs_of(given: Source, fitted: Fit) -> Any:
+    """Number of the pairs (rows, columns) that a velocity stands on."""
+    if given.ends is not None:
+        return fitted.n_pairs.astype(np.int32)
+    if "n_pairs" in given.data and given.data["n_pairs"].dims == ("y", "x"):
+        return given.data["n_pairs"].data.astype(np.int32)
+    return np.maximum(fitted.n_dates - 1, 0).astype(np.int32)
 
 
 def _draw(dates: int, replicates: int, block: int | None, seed: int) -> np.ndarray | None:

@@ -53,6 +53,7 @@ def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
     _fit(network, s, method.loss)
     if not method.is_general and method.loss in (losses.LINEAR, losses.HUBER):
         linear.sum_inverse(network, s, has_inverse=method.loss == losses.HUBER)
+        np.copyto(s.factor, s.band)
     if method.loss != losses.LINEAR:
         _settle_each(network, s, method.loss)
     losses.residuals(network.ends, s.weight, s.redundancy, s.observed, s.solution, s.length)
@@ -66,6 +67,7 @@ def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
         _reject(network, method, s)
     if is_smooth:
         smoothness.judge(network, method, s, plain, out.variance)
+        np.copyto(s.factor, s.band)
     else:
         _covariance(network, method, s, out.variance)
     if method.islands == groups.BRIDGE and (s.n_groups.max() > 1.0 or s.lacks.any()):
@@ -73,15 +75,14 @@ def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
     _write(network, method, s, out)
 
 
-def noise(network: Network, s: Strip, loss: int, out: np.ndarray) -> None:
-    """Share of the variances that belongs to the pairs and not to the dates, out (lanes), from s as for `invert`."""
+def noise(network: Network, s: Strip, loss: int) -> None:
+    """Fill s.share and s.least_share of the variances that belongs to the pairs; s as for `invert`."""
     _group(network, s, groups.SEPARATE, is_smooth=False)
     _complete_variances(s)
     _fit(network, s, loss)
     _settle_each(network, s, loss)
     losses.residuals(network.ends, s.weight, s.redundancy, s.observed, s.solution, s.length)
     _share(s, loss)
-    out[:] = s.share
 
 
 def _write(network: Network, method: Method, s: Strip, out: SeriesLayers) -> None:
@@ -202,7 +203,7 @@ def _complete_variances(s: Strip) -> None:
 def _share(s: Strip, loss: int) -> None:
     """Share of the variances that is the pairs' own, outliers and misclosure."""
     known = s.length, s.redundancy, s.weight, s.variance, s.scale, s.n_pairs, s.is_blind
-    variances.share_of_pairs(loss != losses.LINEAR, *known, s.share, s.n_outliers, s.misclosure)
+    variances.share_of_pairs(loss != losses.LINEAR, *known, s.share, s.least_share, s.n_outliers, s.misclosure)
 
 
 def _covariance(network: Network, method: Method, s: Strip, out: np.ndarray) -> None:
@@ -217,9 +218,11 @@ def _covariance(network: Network, method: Method, s: Strip, out: np.ndarray) -> 
     if method.is_general:
         linear.invert_whole(network, s, None)
         linear.general_covariance(network, s, excess, out)
+        np.copyto(s.factor, s.band)
         return
     if method.loss in (losses.TUKEY, losses.L1):
         linear.prepare(network, s)
         linear.sum_inverse(network, s, has_inverse=False)
+        np.copyto(s.factor, s.band)
     of_pairs = s.root, s.inverse, s.sums[0]
     variances.of_dates(network.factor, excess, *of_pairs, s.of_date, s.total, s.is_blind, s.share, out)

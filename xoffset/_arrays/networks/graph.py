@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -70,3 +72,39 @@ def envelope(dates: int, ends: np.ndarray) -> np.ndarray:
     first = np.arange(dates)
     np.minimum.at(first, ends.max(axis=1), ends.min(axis=1))
     return first
+
+
+def growth(times: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """How the variance of what the noise of pairs adds up to grows from date to date, (date,) [yr2] from zero.
+
+    A walk whose steps make the variance of a line through the series what the network makes it, step by step, if all
+    pairs are as good: h·(pulls of the line), where h = L⁻¹·(pulls) and L is the normal matrix; close to the truth for
+    whatever else varies slowly. The unit is the one in which a line through all dates, which count alike, has the
+    variance 1 yr-2. Each group of dates that pairs connect has its own walk.
+
+    Parameters
+    ----------
+    times
+        (date,) years.
+    ends
+        (pair, 2) indices of the dates of each pair.
+    """
+    steps, group = np.zeros(max(times.size - 1, 0)), components(times.size, ends)
+    for each in range(group.max(initial=-1) + 1):
+        dates = np.flatnonzero(group == each)
+        own = np.searchsorted(dates, ends[group[ends[:, 0]] == each])
+        if dates.size < 2:
+            continue
+        normal, pulls = np.zeros((dates.size, dates.size)), times[dates] - times[dates].mean()
+        np.add.at(normal, (own, own), 1.0)
+        np.subtract.at(normal, (own, own[:, ::-1]), 1.0)
+        rise = np.concatenate([[0.0], np.linalg.solve(normal[1:, 1:], pulls[1:])])
+        behind = np.cumsum(pulls[::-1])[::-1][1:]
+        apart = np.maximum(np.diff(rise) / behind, 0.0) / np.diff(dates)
+        for k, (first, last) in enumerate(pairwise(dates)):
+            steps[first:last] = np.maximum(steps[first:last], apart[k])
+    centred = times - times.mean()
+    behind = np.cumsum((centred / max(centred @ centred, 1e-300))[::-1])[::-1][1:]
+    total = float(steps @ behind**2)
+    grown = np.concatenate([[0.0], np.cumsum(steps)])
+    return grown / total if total > 0.0 else grown

@@ -52,7 +52,7 @@ def solve(*fields: np.ndarray, ends: np.ndarray, times: np.ndarray) -> np.ndarra
             s.merged[:] = merged[:, :, pixels[few]]
             weight = np.ascontiguousarray(np.broadcast_to(given, (len(given), s.lanes)))
             load(s.merged, weight, s.observed, s.variance, s.weight, s.n_pairs, s.is_blind, s.total)
-            adjustment.noise(network, s, losses.HUBER, s.share)
+            adjustment.noise(network, s, losses.HUBER)
             for name, values in _between(network, s).items():
                 result[name][..., pixels[few]] = values
     return out.reshape(places.count, *fields[0].shape[1:])

@@ -11,7 +11,7 @@ from xoffset._arrays.networks import adjustment, graph
 from xoffset._arrays.networks import strips as strips_of_pixels
 from xoffset._arrays.networks.observations import Observations
 from xoffset._arrays.networks.strips import Method, Network, SeriesLayers, Strip, strips_of
-from xoffset._kernels.networks import drift, groups, losses, observations, references, variances
+from xoffset._kernels.networks import drift, groups, losses, observations, references, systems, variances
 
 # Most pixels that are solved at a time: with as many, a call of a kernel costs little per pixel.
 LANES = 64
@@ -23,9 +23,6 @@ MATRICES = 32 * 2**20
 WIDE = 512
 # Share of the displacements known with the best reference date that another one should keep.
 ENOUGH = 0.9
-# Most pairs per date for which the noise of the pairs is part of the error of a velocity. With more pairs it would be
-# about a hundredth of that error, and not worth the time.
-TIED = 4
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Setup:
     ends (pair, 2) of each match, as indices into times (date,) [yr]; home: dates whose mean displacement is zero;
     `base`: weights of the matches (pair,) that take the place of the inverse variances, or multiply them
     (`is_relative`). None: a field of weights is given, or the inverse variances are the weights. A match whose given
-    weight is no positive finite number takes no part.
+    weight is no positive finite number takes no part. growth (date,): of the drift, see `graph.growth`.
     """
 
     ends: np.ndarray
@@ -49,6 +46,7 @@ class Setup:
     has_field: bool = False
     has_prior: bool = False
     factor: np.ndarray | None = field(default=None)
+    growth: np.ndarray | None = field(default=None)
 
     @property
     def layers(self) -> int:
@@ -82,14 +80,11 @@ def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
     out = np.empty((setup.layers, rows * columns), dtype=fields[0].dtype)
     found = np.full((setup.layers, s.lanes), np.nan)
     layers = SeriesLayers.of(found, dates)
-    has_drift = len(setup.ends) <= TIED * dates
+    growth = graph.growth(setup.times, seen.ends) if setup.growth is None else setup.growth
     for pixels in _pixels(flat[0], flat[1], s.lanes, setup):
         _fill(s, flat, pixels, seen, setup)
         adjustment.invert(network, method, s, layers)
-        if has_drift:
-            of_pairs = s.merged[2:]
-            slope_variance(network.ends, network.times, network.factor, layers.variance, of_pairs, layers.share,
-                           layers.drift)  # fmt: skip
+        slope_variance(network, s, growth, layers.variance, layers.drift)
         # beyond all of the variances there is no share, and without any the noise is that of the pairs
         is_all = (s.is_blind > 0.0) & np.isfinite(layers.share)
         layers.share[:] = np.where(is_all, 1.0, np.minimum(layers.share, 1.0))
@@ -137,24 +132,27 @@ def better_reference(kept: np.ndarray, ends: np.ndarray, home: Sequence[int]) ->
     return best if (kept[:, list(home)].min(axis=1) < ENOUGH * kept[:, best]).any() else None
 
 
-def noise(ends: np.ndarray, dates: int, merged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def noise(ends: np.ndarray, dates: int, merged: np.ndarray, pull: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Variances of the dates (2, date, rows, columns), and the share of those of the pairs that is their own.
 
     ends (observation, 2), merged (4, observation, rows, columns) from `Observations.merge`. The share (rows, columns)
-    is what the misclosure shows, and experience where little is redundant; NaN if neither that nor variances are known.
+    is what the misclosure shows. Where little is redundant it is, as far as nothing tells, the one that makes the sum
+    of the pairs, each by its `pull` (observation,) over its variance, err more; NaN without any variances.
     """
     _, observed, rows, columns = merged.shape
     of_dates = np.empty((2, dates, rows, columns))
     for axis in range(2):
         date_variance(ends, merged[2 + axis], of_dates[axis])
     share = np.empty(rows * columns)
-    flat = merged.reshape(4, observed, rows * columns)
+    flat, flat_of_dates = merged.reshape(4, observed, rows * columns), of_dates.reshape(2, dates, rows * columns)
     network = _network(ends, Setup(ends, np.arange(dates, dtype=np.float64)))
     s = _strip((merged[:0, 0],), network, share.size, False)
     for pixels in strips_of(share.size, s.lanes):
         s.merged[:] = flat[:, :, pixels]
         _load(s, None)
-        adjustment.noise(network, s, losses.HUBER, share[pixels])
+        adjustment.noise(network, s, losses.HUBER)
+        variances.worse(ends, pull, s.merged[2:], flat_of_dates[:, :, pixels], s.least_share, s.share)
+        share[pixels] = s.share
     return of_dates, share.reshape(rows, columns)
 
 
@@ -171,7 +169,7 @@ def _network(ends: np.ndarray, setup: Setup) -> Network:
 def _strip(fields: Sequence[np.ndarray], network: Network, pixels: int, needs_whole: bool) -> Strip:
     dates = network.first.size
     width = int((np.arange(dates) - network.first).max(initial=0)) + 1
-    one = 8 * dates * (3 * width + dates * needs_whole)
+    one = 8 * dates * (4 * width + dates * needs_whole)
     lanes = max(1, min(LANES, pixels, MATRICES // one))
     return strips_of_pixels.strip(fields[0].shape[0], np.result_type(*fields), network, lanes, needs_whole)
 
@@ -254,39 +252,30 @@ def date_variance(ends: np.ndarray, variance: np.ndarray, out: np.ndarray) -> No
         into[:, pixels] = of_dates
 
 
-def slope_variance(
-    ends: np.ndarray,
-    times: np.ndarray,
-    factor: np.ndarray,
-    of_dates: np.ndarray,
-    of_pairs: np.ndarray,
-    share: np.ndarray,
-    out: np.ndarray,
-) -> None:
+def slope_variance(network: Network, s: Strip, growth: np.ndarray, of_dates: np.ndarray, out: np.ndarray) -> None:
     """Variance that the noise of pairs adds to the slope of a line through a series.
 
     Parameters
     ----------
-    ends
-        (pair, 2) earlier and later date of each pair, as indices into times (date,) in years.
-    factor
-        (2, date) of the variances of the dates along x and y that stable ground shows.
+    network, s
+        As `adjustment.invert` leaves them: with the factor of the normal matrix, the weights and the share of the
+        variances of the pairs that is their own.
+    growth
+        (date,) [yr2] from `graph.growth`.
     of_dates
         (2, date, lanes) variance of each date of the series along x and y, NaN where the date is unknown. What the
-        noise of the pairs contributes to them is not added again. Pixels lie side by side along the lanes.
-    of_pairs
-        (2, pair, lanes) variance of each pair, NaN where it is missing.
-    share
-        (lanes) share of the variances of the pairs that is their own.
+        noise of the pairs contributes to them is not added again.
     out
         (2, lanes) result along x and y, squared per year; NaN where nothing tells.
     """
-    lanes = share.size
-    lever, rise = np.empty((2, times.size, lanes))
-    weight, halves = np.empty((len(ends), lanes)), np.empty((5, times.size, lanes))
+    pairs, (dates, lanes) = len(network.ends), s.state.shape
+    lever, rise = np.empty((dates, lanes)), np.empty((1, dates, lanes))
+    weight, halves = np.empty((pairs, lanes)), np.empty((5, dates, lanes))
     spread, used = np.empty((2, lanes))
-    drift.levers(times, of_dates, lever, spread)
-    drift.gather(ends, of_dates, of_pairs, weight, halves, used)
-    drift.climb(ends, weight, lever, rise)
-    drift.add_up(ends, factor, of_dates, of_pairs, share, lever, rise, weight, halves, out)
-    drift.tell(used, spread, share, out)
+    of_pairs = s.merged[2:]
+    drift.levers(network.times, s.state, of_dates, lever, spread)
+    drift.gather(network.ends, of_dates, of_pairs, s.effective, weight, halves, used)
+    drift.pull(s.root, lever, rise)
+    systems.solve(network.first, s.factor, rise)
+    drift.add_up(network.ends, network.factor, of_dates, of_pairs, s.share, lever, rise, weight, halves, out)
+    drift.tell(growth, lever, used, spread, s.share, out)

@@ -83,6 +83,7 @@ class Strip:
     redundancy: np.ndarray  # (pair) 1 minus leverage
     length: np.ndarray  # (pair) studentised residual
     band: np.ndarray  # (date, width) normal matrix, then its factor
+    factor: np.ndarray  # (date, width) of the normal matrix that the errors come from
     inverse: np.ndarray  # (date, 2 width - 1) of the normal matrix within the envelope, on both sides of the diagonal
     whole: np.ndarray  # (date, date) the whole inverse, where it is needed
     solution: np.ndarray  # (2, date)
@@ -110,6 +111,7 @@ class Strip:
     far: np.ndarray  # (date) 1 where smoothing holds a date far from its pairs
     is_beyond: np.ndarray  # 1 where the smoothness is more than the noise explains
     share: np.ndarray  # of the variances that is the pairs' own
+    least_share: np.ndarray  # smallest that it may be where the pairs tell little of it
     n_outliers: np.ndarray
     misclosure: np.ndarray
 
@@ -127,7 +129,7 @@ def strip(matches: int, dtype: Any, network: Network, lanes: int, needs_whole: b
     shapes: dict[str, tuple[int, ...]] = {
         "matches": (4, matches), "merged": (4, pairs), "observed": (2, pairs), "variance": (2, pairs),
         "weight": of_pairs, "trust": of_pairs, "effective": of_pairs, "redundancy": of_pairs, "length": of_pairs,
-        "band": (dates, width), "inverse": (dates, 2 * width - 1),
+        "band": (dates, width), "factor": (dates, width), "inverse": (dates, 2 * width - 1),
         "whole": (dates, dates) if needs_whole else (0, 0), "solution": (2, dates), "change": (2, dates),
         "sums": (1, dates), "of_date": (2, dates), "work": (3, dates), "prior": (2, dates), "state": of_dates,
         "root": of_dates, "far": of_dates, "total": (2,),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._arrays.layers import Layers
-from xoffset._kernels.networks import errors, steps, trend
+from xoffset._kernels.networks import correlation, errors, steps, trend
 
 # Most pixels that are solved at a time: with as many, a call of a kernel costs little per pixel.
 MOST_LANES = 2048
@@ -42,6 +42,7 @@ class Problem(NamedTuple):
     loss: int  # one of those of `_kernels.networks.trend`
     has_step: bool = False  # whether the last term is a step whose date is searched; observations in order of time
     draws: Draws | None = None
+    growth: np.ndarray | None = None  # (observation,) of drift through time: those of a series, one for each date
 
 
 class _Pixels(NamedTuple):
@@ -63,6 +64,7 @@ class _Pixels(NamedTuple):
     wandering: np.ndarray  # (pixel,) variance per unit of the spread
     step: np.ndarray  # (pixel, 2) observation after the step and before it
     covariance: np.ndarray  # (pixel, 2, term, term)
+    scatter: np.ndarray  # (pixel, 2) squares of the residuals over those expected
     rms: np.ndarray  # (pixel,)
     is_known: np.ndarray  # (pixel, term)
 
@@ -77,6 +79,8 @@ def layers(problem: Problem, groups: int = 0) -> Layers:
         covariance_y=entries,
         rms=1,  # root mean square residual of the mean component
         count=1,  # number of observations that take part
+        n_dates=1,  # number of their dates, and the first and the last one as indices: the caller fills these in
+        span=2,
         is_loose=1,  # 1 where the weights did not converge, else 0
         step=2,  # first observation after the step found, and the last before it; NaN if none
         bootstrap=2 * (problem.draws is not None),  # standard deviation over the replicates along x and y
@@ -91,6 +95,7 @@ def fit(
     measured: tuple[np.ndarray, np.ndarray],
     noise: tuple[np.ndarray, np.ndarray],
     weight: np.ndarray | None = None,
+    walk: np.ndarray | None = None,
 ) -> np.ndarray:
     """Robust linear model of each pixel's displacements, and the covariance of its parameters.
 
@@ -112,12 +117,15 @@ def fit(
     weight
         (observation, rows, columns), contiguous, another result, if wanted: weight of the loss, 0 to 1, 0 where an
         observation takes no part.
+    walk
+        (2, rows, columns) variance of the drift of a series along x and y, which `problem.growth` multiplies.
 
     Notes
     -----
     Parameters that the data do not determine are NaN; the others are not touched by them. The covariances grow with
     the scatter of the residuals where that is more than Σ lets expect, and never shrink. Where no observation has a
-    variance all weigh alike, and the covariances follow from the scatter alone; they are NaN without redundancy.
+    variance all weigh alike, and the covariances follow from the scatter alone; they are NaN without redundancy. Dates
+    of a series may resemble the ones before them, as the residuals tell: see `_kernels.networks.correlation`.
     """
     shape = measured[0].shape[2:]
     observed, variance, of_dates = (
@@ -134,6 +142,8 @@ def fit(
         with np.errstate(all="ignore"):
             _solve(problem, pixels, share[part])
             _find_errors(problem, pixels, of_dates[:, :, part])
+            if problem.growth is not None and walk is not None:
+                _correlate(problem, pixels, np.nan_to_num(walk.reshape(2, -1)[:, part]))
             _write(problem, layers, pixels, out[:, part])
         if weight is not None:
             weight.reshape(-1, share.size)[:, part] = _by_observation(pixels, len(weight))
@@ -155,7 +165,8 @@ def _groups(problem: Problem, total: int) -> Iterator[tuple[slice, _Pixels]]:
         matrices=np.empty((lanes, 3, terms, terms)), is_base=np.empty(few, np.bool_),
         solution=np.empty((lanes, 2, terms)), designs=np.repeat(design, lanes if problem.has_step else 1, axis=0),
         scale=np.ones(lanes), wandering=np.zeros(lanes), step=np.full((lanes, 2), np.nan),
-        covariance=np.empty((lanes, 2, terms, terms)), rms=np.empty(lanes), is_known=np.empty(few, np.bool_),
+        covariance=np.empty((lanes, 2, terms, terms)), scatter=np.ones((lanes, 2)),
+        rms=np.empty(lanes), is_known=np.empty(few, np.bool_),
     )  # fmt: skip
     for start in range(0, total, lanes):
         part = slice(start, min(start + lanes, total))
@@ -206,8 +217,17 @@ def _find_errors(problem: Problem, pixels: _Pixels, of_dates: np.ndarray) -> Non
     errors.covariance(
         pixels.designs, problem.ends, pixels.rows, pixels.value, pixels.base, pixels.number, pixels.weight, pixels.own,
         known, pixels.is_blind, CONSISTENCY[problem.loss], EFFICIENCY[problem.loss],
-        pixels.matrices, pixels.is_base, pixels.solution, pixels.covariance, pixels.rms,
+        pixels.matrices, pixels.is_base, pixels.solution, pixels.covariance, pixels.scatter, pixels.rms,
         pixels.is_known,
+    )  # fmt: skip
+
+
+def _correlate(problem: Problem, pixels: _Pixels, walk: np.ndarray) -> None:
+    """Covariances of fits to a series whose dates do not err independently."""
+    correlation.correlated(
+        pixels.designs, problem.growth, pixels.rows, pixels.value, pixels.base, pixels.number, pixels.weight,
+        pixels.own, pixels.is_blind, walk, pixels.scatter, EFFICIENCY[problem.loss],
+        pixels.matrices, pixels.is_base, pixels.solution, pixels.covariance,
     )  # fmt: skip
 
 
@@ -221,6 +241,8 @@ def _write(problem: Problem, layers: Layers, pixels: _Pixels, out: np.ndarray) -
         out[layers[f"covariance_{name}"]] = np.where(known[:, row] & known[:, column], found, np.nan).T
     out[layers["rms"]] = np.where(is_there, pixels.rms, np.nan)
     out[layers["count"]] = pixels.number
+    out[layers["n_dates"]] = np.nan
+    out[layers["span"]] = np.nan
     out[layers["is_loose"]] = is_there & (pixels.scale < 0.0)
     out[layers["step"]] = pixels.step.T
     if problem.draws is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
+from xoffset._kernels.networks.groups import CONNECTED
 from xoffset._kernels.networks.observations import LEAST, MOST
 
 # A pair this many times as noisy as its dates are in their best pairs has noise of its own: where a cloud cuts its
@@ -13,10 +14,11 @@ NOISIER = 1.5
 
 
 @kernel
-def levers(times, of_dates, lever, spread):
+def levers(times, state, of_dates, lever, spread):
     """Share (date, lanes) of each date in the slope of a line that weighs dates by their variances (2, date, lanes).
 
-    `spread` (lanes) becomes the weighted spread of the known dates, zero where there is no slope.
+    Dates of islands have none, since a fit leaves them out: state (date, lanes). `spread` (lanes) becomes the weighted
+    spread of the known dates, zero where there is no slope.
     """
     dates, lanes = lever.shape
     mean = np.empty(lanes)
@@ -26,7 +28,8 @@ def levers(times, of_dates, lever, spread):
     for k in range(dates):
         for lane in range(lanes):
             both = of_dates[0, k, lane] + of_dates[1, k, lane]
-            weight = 2.0 / both if 0.0 < both < np.inf else 0.0
+            is_known = (both > 0.0) & (both < np.inf) & (state[k, lane] == CONNECTED)
+            weight = 2.0 / both if is_known else 0.0
             lever[k, lane] = weight
             spread[lane] += weight
             mean[lane] += weight * times[k]
@@ -42,11 +45,11 @@ def levers(times, of_dates, lever, spread):
 
 
 @kernel
-def gather(ends, of_dates, of_pairs, weight, halves, used):
-    """Inverse variances (pair, lanes) of the pairs between known dates, 0 for the others; `used` (lanes), their number.
+def gather(ends, of_dates, of_pairs, effective, weight, halves, used):
+    """Weights (pair, lanes) of the pairs between known dates, 0 for the others; `used` (lanes), their number.
 
-    halves (5, date, lanes): half the variance of the pairs of each date, mean along x and y, least along x and y, and
-    the number of pairs.
+    effective (pair, lanes): with which the series was solved. halves (5, date, lanes): half the variance of the pairs
+    of each date, mean along x and y, least along x and y, and the number of pairs.
     """
     _, dates, lanes = halves.shape
     for layer in range(5):
@@ -61,8 +64,8 @@ def gather(ends, of_dates, of_pairs, weight, halves, used):
             x, y = of_pairs[0, p, lane], of_pairs[1, p, lane]
             # a date is known along x and y alike, and a sum with NaN is not above zero
             is_known = of_dates[0, i, lane] + of_dates[0, j, lane] >= 0.0
-            takes_part = (min(x, y) > LEAST) & (max(x, y) < MOST) & is_known
-            weight[p, lane] = 2.0 / (x + y) if takes_part else 0.0
+            takes_part = (min(x, y) > LEAST) & (max(x, y) < MOST) & is_known & (effective[p, lane] > 0.0)
+            weight[p, lane] = effective[p, lane] if takes_part else 0.0
             used[lane] += 1.0 if takes_part else 0.0
     for p in range(ends.shape[0]):
         for end in range(2):
@@ -84,40 +87,17 @@ def gather(ends, of_dates, of_pairs, weight, halves, used):
 
 
 @kernel
-def climb(ends, weight, lever, rise):
-    """Displacements (date, lanes) by which pairs weigh in the slope: weight times the difference of their dates.
+def pull(root, lever, rise):
+    """Right-hand sides (1, date, lanes) of which the normal matrix of the network makes displacements.
 
-    A pair ties its two dates; the error of a pair moves all that comes after it. Across the interval between two dates
-    pairs are taken for as strong as the sum of their weights times their lengths in dates. That is exact for a chain,
-    where every date has one pair before and one after it, and close to it for a slope, which is smooth, in any network.
+    A pair weighs in the slope by its weight times the difference of these displacements at its two dates: the error of
+    a pair moves all that comes after it, as far as no other pair holds it.
     """
     dates, lanes = lever.shape
-    behind, largest = np.empty(lanes), np.empty(lanes)
     for k in range(dates):
         for lane in range(lanes):
-            rise[k, lane] = 0.0
-    for p in range(ends.shape[0]):
-        # sums of differences give the tie of each interval
-        i, j = ends[p, 0], ends[p, 1]
-        for lane in range(lanes):
-            strength = weight[p, lane] * (j - i)
-            rise[i, lane] += strength
-            rise[j, lane] -= strength
-    for lane in range(lanes):
-        behind[lane] = 0.0
-        largest[lane] = 0.0
-    for k in range(dates):
-        for lane in range(lanes):
-            behind[lane] += lever[k, lane]
-            rise[k, lane] += rise[k - 1, lane] if k > 0 else 0.0
-            largest[lane] = max(largest[lane], rise[k, lane])
-    for lane in range(lanes):
-        tie, rise[0, lane] = rise[0, lane], 0.0
-        for k in range(dates - 1):
-            behind[lane] -= lever[k, lane]
-            # where no pair crosses an interval, rounding is left
-            step = behind[lane] / tie if tie > 1e-9 * largest[lane] else 0.0
-            tie, rise[k + 1, lane] = rise[k + 1, lane], rise[k, lane] + step
+            is_unknown = (root[k, lane] >= 0) & (root[k, lane] != k)
+            rise[0, k, lane] = lever[k, lane] if is_unknown else 0.0
 
 
 @kernel
@@ -133,7 +113,7 @@ def add_up(ends, factor, of_dates, of_pairs, own, lever, rise, weight, halves, o
         for p in range(ends.shape[0]):
             i, j = ends[p, 0], ends[p, 1]
             for lane in range(own.size):
-                gain = weight[p, lane] * (rise[j, lane] - rise[i, lane])
+                gain = weight[p, lane] * (rise[0, j, lane] - rise[0, i, lane])
                 least = NOISIER * (halves[2 + axis, i, lane] + halves[2 + axis, j, lane])
                 variance = of_pairs[axis, p, lane] if weight[p, lane] > 0.0 else 0.0
                 rest = (1.0 - own[lane]) * (variance - least) if (variance > least) & (own[lane] < 1.0) else 0.0
@@ -146,9 +126,20 @@ def add_up(ends, factor, of_dates, of_pairs, own, lever, rise, weight, halves, o
 
 
 @kernel
-def tell(used, spread, own, out):
-    """Variances (2, lanes) that are not below zero, NaN where nothing tells."""
+def tell(growth, lever, used, spread, own, out):
+    """Variances (2, lanes) that are not below zero, NaN where nothing tells.
+
+    Of a slope through all dates of the network with equal weights, if drift grows from date to date as growth (date)
+    [yr2] does: a pixel that lacks dates then has the same drift as its neighbours.
+    """
+    dates, lanes = lever.shape
+    behind, seen = np.zeros(lanes), np.zeros(lanes)
+    for k in range(dates - 1, 0, -1):
+        step = growth[k] - growth[k - 1]
+        for lane in range(lanes):
+            behind[lane] += lever[k, lane]
+            seen[lane] += step * behind[lane] * behind[lane]
     for axis in range(2):
-        for lane in range(own.size):
-            is_told = used[lane] > 0.0 and spread[lane] > 0.0 and np.isfinite(own[lane])
-            out[axis, lane] = max(out[axis, lane], 0.0) if is_told else np.nan
+        for lane in range(lanes):
+            is_told = used[lane] > 0.0 and spread[lane] > 0.0 and seen[lane] > 0.0 and np.isfinite(own[lane])
+            out[axis, lane] = max(out[axis, lane], 0.0) / seen[lane] if is_told else np.nan

@@ -11,11 +11,12 @@ from xoffset._kernels.networks.least_squares import _form, _least_squares, _resi
 @kernel
 def covariance(
     designs, ends, rows, value, base, count, weight, own, of_dates, is_blind, consistency, efficiency,
-    matrices, is_base, solution, out, rms, is_known,
+    matrices, is_base, solution, out, scatter, rms, is_known,
 ):  # fmt: skip
     """Covariances of the parameters, root mean square residual of the mean component, and what the data determine.
 
-    out (pixel, 2, term, term), rms (pixel,), is_known (pixel, term).
+    out (pixel, 2, term, term), rms (pixel,), is_known (pixel, term), scatter (pixel, 2): squares of the residuals over
+    those that Σ lets expect, 1 where nothing is left to compare.
     Arrays as in `trend`. ends (observation, 2): dates whose noise an observation takes with signs -1 and 1; -1 for
     none. of_dates (pixel, 2, date + 1): their variances, the last one, which the index -1 stands for, zero. `own` is
     the variance that belongs to the observation itself: Σ = A·diag(of_dates)·Aᵀ + diag(own).
@@ -33,10 +34,13 @@ def covariance(
         _spread(
             design, ends, used, base[p], weight[p], own[p], of_dates[p], matrices[p, 1], is_base[p], gain, lever, out[p]
         )
-        growth_x, growth_y = _growth(
+        scatter[p, 0], scatter[p, 1] = _scatter(
             design, ends, used, value[p], base[p], weight[p], own[p], of_dates[p], solution[p], gain, lever, out[p],
             is_blind[p], consistency,
         )  # fmt: skip
+        growth_x, growth_y = scatter[p, 0], scatter[p, 1]
+        if not is_blind[p]:
+            growth_x, growth_y = max(growth_x, 1.0), max(growth_y, 1.0)
         told = 0
         for i in range(terms):
             told += is_base[p, i]
@@ -84,12 +88,12 @@ def _spread(design, ends, rows, base, weight, own, of_dates, inverse, is_base, g
 
 
 @kernel
-def _growth(
+def _scatter(
     design, ends, rows, observed, base, weight, own, of_dates, solution, gain, lever, covariance, is_blind, consistency
 ):  # fmt: skip
-    """Factors of the covariances along x and y: how the residuals scatter, in terms of what Σ lets expect.
+    """How the residuals along x and y scatter, in terms of what Σ lets expect.
 
-    Never less than 1 where there are variances, and one for both components; NaN without redundancy where there are
+    One number for both components where there are variances, and 1 without redundancy; NaN without it where there are
     none.
     """
     growth_x, growth_y = 1.0, 1.0
@@ -122,10 +126,8 @@ def _growth(
     if is_blind:
         return growth_x, growth_y
     # two directions of one pair leave nothing to compare but rounding
-    growth = 1.0
-    if expected_of_both > 1e-6 * total_of_both:
-        growth = max(found_of_both / expected_of_both, 1.0)
-    return growth, growth
+    alike = found_of_both / expected_of_both if expected_of_both > 1e-6 * total_of_both else 1.0
+    return alike, alike
 
 
 @kernel

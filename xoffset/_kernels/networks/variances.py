@@ -22,6 +22,10 @@ OUTLIER = 4.0
 # Expected share of the variance of a pair that is its own noise and not that of its two images. It counts as much as
 # one redundant pair. Matches of synthetic images, with and without clouds, have 0.01 to 0.05.
 PRIOR_SHARE = 0.03
+# Redundant pairs from which on their misclosure tells the share. With fewer it may be larger: at one in ten it is more
+# than so many times what the misclosure shows, over the number of redundant pairs; without any it may be all.
+ENOUGH = 4.0
+TENTH = 10.0
 
 
 @kernel
@@ -106,11 +110,15 @@ def complete(weight, n_pairs, variance, is_blind):
 
 
 @kernel
-def share_of_pairs(is_robust, length, redundancy, weight, variance, scale, n_pairs, is_blind, share, outliers, rms):
+def share_of_pairs(
+    is_robust, length, redundancy, weight, variance, scale, n_pairs, is_blind, share, least, outliers, rms
+):  # fmt: skip
     """Share (lanes) of the variances that the misclosure shows to be the pairs' own; outliers; root mean square [m].
 
-    Where little is redundant the share is mostly that of experience; without variances (is_blind) the misclosure alone
-    tells, or nothing, and it is NaN. Least squares, not is_robust, has no scale to tell outliers by.
+    Where little is redundant, up to ENOUGH pairs, the share is the more uncertain: it is then the largest that it may
+    well be, all where nothing is redundant, and `least` (lanes) the smallest; else both are alike. Without variances
+    (is_blind) the misclosure alone tells, or nothing, and they are NaN. Least squares, not is_robust, has no scale to
+    tell outliers by.
     """
     pairs, lanes = weight.shape
     freedom, limit = np.empty(lanes), np.empty(lanes)
@@ -134,8 +142,13 @@ def share_of_pairs(is_robust, length, redundancy, weight, variance, scale, n_pai
     for lane in range(lanes):
         if is_blind[lane] == 0.0:
             share[lane] = (share[lane] + PRIOR_SHARE) / (freedom[lane] + 1.0)
+            untold = max(1.0 - freedom[lane] / ENOUGH, 0.0) ** 2
+            most = min(TENTH * share[lane] / freedom[lane], 1.0) if freedom[lane] > 0.0 else 1.0
+            least[lane] = (1.0 - untold) * share[lane]
+            share[lane] = least[lane] + untold * max(most, share[lane])
         else:
             share[lane] = share[lane] / freedom[lane] if freedom[lane] > 0.0 else np.nan
+            least[lane] = share[lane]
         rms[lane] = np.sqrt(0.5 * rms[lane] / n_pairs[lane])
 
 
@@ -295,3 +308,33 @@ def misclosure(ends, weight, observed, solution, rms):
                 count[lane] += 0.5 if is_used else 0.0
     for lane in range(lanes):
         rms[lane] = np.sqrt(rms[lane] / count[lane]) if count[lane] > 0.0 else np.nan
+
+
+@kernel
+def worse(ends, pull, variance, of_date, least, share):
+    """Share (lanes) of the variances that is the pairs' own, or `least` (lanes) where that makes more of the error.
+
+    Of a sum of pairs, each by its `pull` (pair,) over its variance (2, pair, lanes), NaN where a pair is missing:
+    noise of the pairs is averaged down pair by pair, that of a date that all of them share is not. of_date (2, date,
+    lanes).
+    """
+    _, dates, lanes = of_date.shape
+    lever = np.empty((dates, lanes))
+    by_pairs, by_dates = np.zeros(lanes), np.zeros(lanes)
+    for k in range(dates):
+        for lane in range(lanes):
+            lever[k, lane] = 0.0
+    for p in range(ends.shape[0]):
+        i, j = ends[p, 0], ends[p, 1]
+        for lane in range(lanes):
+            both = variance[0, p, lane] + variance[1, p, lane]
+            gain = pull[p] / both if both > 0.0 else 0.0
+            lever[i, lane] -= gain
+            lever[j, lane] += gain
+            by_pairs[lane] += gain * gain * both if both > 0.0 else 0.0
+    for k in range(dates):
+        for lane in range(lanes):
+            both = of_date[0, k, lane] + of_date[1, k, lane]
+            by_dates[lane] += lever[k, lane] ** 2 * both if both > 0.0 else 0.0
+    for lane in range(lanes):
+        share[lane] = share[lane] if by_pairs[lane] >= by_dates[lane] else least[lane]
