@@ -100,14 +100,29 @@ def disagrees(dx, dy, sigma, limit, out):
 
 
 @kernel
-def evidence(dx, dy, variance, own, floors, area, stride, out):
-    """How much likelier each vector is with the neighbours that it has than if all of them were drawn by lot.
+def likelihood(false_alarm, out):
+    """Likelihood ratio of a match to one of unrelated ground, on which its mean is 1, from the probability of its score.
+
+    (1 - p + p·log p) / (p·log² p), the mean over all powers of p that have this mean (Vovk & Wang 2021, Ann. Stat. 49,
+    1736-1754). False alarms that are not known count as 1. Both (rows, columns).
+    """
+    for row in range(out.shape[0]):
+        for column in range(out.shape[1]):
+            p = float(false_alarm[row, column])
+            p = min(max(p, 1e-12), 0.999) if p == p else 0.999
+            log = math.log(p)
+            out[row, column] = (1.0 - p + p * log) / (p * log * log)
+
+
+@kernel
+def evidence(dx, dy, variance, weight, floors, area, largest, stride, out):
+    """How much likelier vectors are with the neighbours they have than if all had been drawn by lot, out like `dx`.
 
     Of two right matches the difference is distributed about zero, with a scale that their errors and the gradients of
     the motion make and a long tail (Student's t of 2 degrees of freedom in two dimensions); matches of unrelated ground
     lie anywhere in the area searched. With a share of right ones among the neighbours, each multiplies the likelihood
-    ratio by 1 - share + share·ratio; the mean over the SHARES is no larger than one, on average over unrelated ground,
-    whatever their number (an e-value: Vovk & Wang 2021, Ann. Stat. 49, 1736-1754).
+    ratio by 1 - share + share·ratio. The mean over the SHARES is at most one, on average over unrelated ground, however
+    many neighbours were tried (an e-value, see `likelihood`).
 
     Parameters
     ----------
@@ -115,27 +130,27 @@ def evidence(dx, dy, variance, own, floors, area, stride, out):
         (rows, columns) displacement.
     variance
         (rows, columns) mean variance of its components.
-    own
-        (rows, columns) likelihood ratio that the score of a match makes, on average 1 over unrelated ground; 0 where
-        there is no match.
+    weight
+        (rows, columns) what the agreement of a neighbour is multiplied by; 0 if it may confirm nothing, negative where
+        there is no vector.
     floors
         (COUNT,) square of the difference that motion makes between a node and each neighbour, by rows.
     area
         Area of the displacements that were searched, square of the unit of `dx`.
+    largest
+        Largest ratio that one neighbour makes.
     stride
         Nodes from a neighbour to the next: as many as it takes until windows share no pixel.
     out
-        (rows, columns) likelihood ratio, at most MOST_EVIDENCE; 0 where there is no match.
+        (rows, columns) likelihood ratio, at most MOST_EVIDENCE; of no meaning where there is no vector.
     """
     rows, columns = dx.shape
-    scale = dx.dtype.type(area / math.pi)
-    one = dx.dtype.type(1.0)
-    most = dx.dtype.type(MOST_EVIDENCE)
+    scales = np.array([area / math.pi, largest, 0.0]).astype(dx.dtype)
     shares = np.array(SHARES).astype(dx.dtype)
     products = np.empty((3, columns), dx.dtype)
+    ratio = np.empty(columns, dx.dtype)
     for row in range(rows):
-        products[:] = one
-        here = (dx[row], dy[row], variance[row], own[row])
+        products[:] = 1.0
         k = -1
         for down in range(-RADIUS, RADIUS + 1):
             for right in range(-RADIUS, RADIUS + 1):
@@ -146,33 +161,39 @@ def evidence(dx, dy, variance, own, floors, area, stride, out):
                 if i < 0 or i >= rows or abs(shift) >= columns:
                     continue
                 first, last = max(-shift, 0), columns - max(shift, 0)
-                there = (dx[i, first + shift :], dy[i, first + shift :], variance[i, first + shift :])
-                _weigh(here, there, own[i, first + shift :], (scale, floors[k]), shares, products, first, last)
+                here = (dx[row, first:last], dy[row, first:last], variance[row, first:last])
+                first, last, start = first + shift, last + shift, first
+                there = (dx[i, first:last], dy[i, first:last], variance[i, first:last], weight[i, first:last])
+                scales[2] = floors[k]
+                _ratios(here, there, scales, ratio)
+                for share in range(3):
+                    _multiply(products[share, start:], ratio[: last - first], shares[share])
         for column in range(columns):
-            mean = (products[0, column] + products[1, column] + products[2, column]) / 3.0
-            out[row, column] = min(mean * own[row, column], most)
+            out[row, column] = (products[0, column] + products[1, column] + products[2, column]) / 3.0
 
 
 @kernel
-def _weigh(here, there, own, scales, shares, products, first, last):
-    """Multiply the products of a row, from the first to before the last column, by what one neighbour tells."""
-    x, y, variance = here[0][first:last], here[1][first:last], here[2][first:last]
-    other_x, other_y, other_variance = there
-    scale, floor = scales
-    one, two = x.dtype.type(1.0), x.dtype.type(2.0)
-    zero, most = x.dtype.type(0.0), x.dtype.type(MOST_EVIDENCE)
-    low, middle, high = products[0, first:last], products[1, first:last], products[2, first:last]
-    ratio = np.empty(x.size, x.dtype)
+def _ratios(here, there, scales, out):
+    """Likelihood ratios of vectors and one neighbour each, less 1; 0 where the neighbour has no vector."""
+    x, y, variance = here
+    other_x, other_y, other_variance, weight = there
+    scale, largest, floor = scales
+    zero, one, two = x.dtype.type(0.0), x.dtype.type(1.0), x.dtype.type(2.0)
     for c in range(x.size):
         u, v = x[c] - other_x[c], y[c] - other_y[c]
         wide = two * (variance[c] + other_variance[c]) + floor
         root = wide + u * u + v * v
-        known = one if own[c] > zero else zero
-        ratio[c] = scale * own[c] * wide / (root * root) - known
-    for share, product in zip(shares, (low, middle, high)):
-        for c in range(x.size):
-            value = product[c] * (one + share * ratio[c])
-            product[c] = value if value < most else most
+        ratio = scale * weight[c] * wide / (root * root)
+        ratio = ratio if ratio < largest else largest
+        out[c] = ratio - one if weight[c] >= zero else zero
+
+
+@kernel
+def _multiply(products, ratios, share):
+    one, most = products.dtype.type(1.0), products.dtype.type(MOST_EVIDENCE)
+    for c in range(ratios.size):
+        value = products[c] * (one + share * ratios[c])
+        products[c] = value if value < most else most
 
 
 @kernel
