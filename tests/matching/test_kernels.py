@@ -420,7 +420,7 @@ def assert_finds(name, pair, nodes, search, least, *, dtype=np.float64, is_maske
     expected, expected_flags = search_twin(pair, nodes, search, least)
     np.testing.assert_array_equal(flags, expected_flags)
     np.testing.assert_array_equal(found[..., :2], expected[..., :2])
-    np.testing.assert_allclose(found[..., 2:], expected[..., 2:], atol=atol or tolerance(dtype))
+    np.testing.assert_allclose(found[..., 2:13], expected[..., 2:], atol=atol or tolerance(dtype))
     return expected, expected_flags
 
 

@@ -8,27 +8,32 @@ import numpy as np
 
 from xoffset._arrays.matching.images import Image
 from xoffset._arrays.matching.search import Candidates
-from xoffset._kernels.matching import significance, zncc
+from xoffset._kernels.matching import significance, surface, zncc
 
 _lags = cache(significance.lags)
 
 
-def false_alarm(
+def doubts(
     reference: Image, secondary: Image, nodes: zncc.Nodes, candidates: Candidates, peaks: np.ndarray
-) -> np.ndarray:
-    """Probability (size, rows, columns) that the best candidate of unrelated ground reaches the score of each peak.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (size, rows, columns) that speak against each peak: `false_alarm` and `ambiguity`.
 
-    All sizes of window are tries of their own. `peaks` (size, rows, columns, surface.PEAK_FIELDS).
+    That the best candidate of unrelated ground reaches its score, and that another peak is the match. All sizes of
+    window are tries of their own. `peaks` (size, rows, columns, surface.PEAK_FIELDS).
     """
-    out = np.empty(peaks.shape[:-1])
+    chance, ambiguity = np.empty(peaks.shape[:-1]), np.empty(peaks.shape[:-1])
+    tries = len(chance) * (2.0 * candidates.half - 1.0).prod(axis=-1)
     for size, template in enumerate(reference.templates):
         effective, rough = _effective_pixels(reference, secondary, nodes.of_size(template), candidates, peaks[size])
-        # of one candidate first: their number may differ by node
-        score = peaks[size, ..., 2].astype(np.float64)
-        significance.false_alarm(score, effective, 1.0, rough, template**2, out[size])
-    tries = len(out) * (2.0 * candidates.half - 1.0).prod(axis=-1)
-    with np.errstate(divide="ignore"):
-        return np.asarray(-np.expm1(tries * np.log1p(-out)))
+        of_other = np.empty_like(effective)
+        for field, out in ((2, chance[size]), (surface.OTHER, of_other)):
+            # of one candidate first: their number may differ by node
+            score = peaks[size, ..., field].astype(np.float64)
+            significance.false_alarm(score, effective, 1.0, rough, template**2, out)
+            with np.errstate(divide="ignore"):
+                out[:] = -np.expm1(tries * np.log1p(-out))
+        significance.ambiguity(peaks[size], effective, of_other, ambiguity[size])
+    return chance, ambiguity
 
 
 def _effective_pixels(
