@@ -121,6 +121,7 @@ def label_shifts(fields: dict[str, Any], stack: xr.DataArray, network: xr.Datase
         y=request.grid.y,
         like=stack,
         step={"function": "correlate"} | request.parameters,
+        sampling=request.sampling,
     )
 
 

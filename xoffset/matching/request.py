@@ -95,6 +95,22 @@ class Request:
             "prior": None if prior is None else sorted(map(str, prior.data_vars)),
         }
 
+    @property
+    def sampling(self) -> dict[str, float]:
+        """Coordinates that tell how the images are sampled: sides of pixels and windows in metres, area searched."""
+        pixel = math.sqrt(abs(self.frame.spacing.x * self.frame.spacing.y))
+        half = np.array(self.guide.half, dtype=np.float64)
+        if isinstance(self.options.search, xr.DataArray):
+            ranges = self.guide.fields[0]
+            half = np.full(2, ranges[ranges > 0].min(initial=half[0]))
+        # a peak on the outermost ring is not accepted
+        candidates = float(np.prod(2.0 * half - 1.0))
+        return {
+            products.PIXEL_SIZE: pixel,
+            products.WINDOW_SIZE: self.lattice.template * pixel,
+            products.SEARCH_AREA: candidates * pixel**2,
+        }
+
 
 def prepare(stack: xr.DataArray, network: xr.Dataset, options: Options, caller: str = "correlate") -> Request:
     """Check everything and compute nothing of the images; the errors bear the name of the caller."""

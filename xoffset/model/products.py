@@ -24,6 +24,10 @@ from xoffset.model.variables import RATE, SERIES, SHIFTS
 SHARES_NOISE = "shares_noise"
 # Coordinate of a stack of which some dates were resampled from other pixel sizes.
 NATIVE_SIZE = "native_pixel_size"
+# Coordinates of shifts that tell how they were sampled: windows nearer than their side share pixels, and by chance a
+# match lies anywhere in the area. Of several pairs joined they may be on (pair).
+PIXEL_SIZE, WINDOW_SIZE, SEARCH_AREA = "pixel_size", "window_size", "search_area"
+SAMPLING = (PIXEL_SIZE, WINDOW_SIZE, SEARCH_AREA)
 
 # Labels of coordinates, whatever object has them.
 _LABELS = {
@@ -40,6 +44,9 @@ _LABELS = {
     "logarithmic_tau": {"long_name": "time of the logarithmic decay", "units": "day"},
     "year": {"long_name": "calendar year, UTC"},
     NATIVE_SIZE: {"long_name": "side of a pixel before it was resampled onto this grid", "units": "m"},
+    PIXEL_SIZE: {"long_name": "side of a pixel of the images", "units": "m"},
+    WINDOW_SIZE: {"long_name": "side of the largest window", "units": "m"},
+    SEARCH_AREA: {"long_name": "area of the displacements that were searched, the least of all nodes", "units": "m2"},
     SHARES_NOISE: {"long_name": "the date has parts of the noise of others: smoothed, resampled, or summed up"},
 }
 
@@ -87,9 +94,10 @@ def shifts(
     y: np.ndarray,
     like: xr.DataArray,
     step: dict[str, Any],
+    sampling: Mapping[str, float] | None = None,
 ) -> xr.Dataset:
-    """Shifts (pair, y, x) from the fields of a matcher; CRS from `like`."""
-    grid: dict[Hashable, Any] = {"y": ("y", y), "x": ("x", x)}
+    """Shifts (pair, y, x) from the fields of a matcher; CRS from `like`, values of the coordinates SAMPLING if known."""
+    grid: dict[Hashable, Any] = {"y": ("y", y), "x": ("x", x)} | dict(sampling or {})
     coords = {name: network[name] for name in ("reference", "secondary")} | grid | _crs_coordinates(like)
     return _product(fields_with_new_names(fields), coords, SHIFTS, step, like)
 

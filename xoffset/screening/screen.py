@@ -18,20 +18,15 @@ from xoffset.model import checks, grids, products
 from xoffset.model.dates import Duration, as_duration
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.points import places_of, takes_points
+from xoffset.screening.judgement import THRESHOLDS, Judgement, Sampling
 
 # Largest difference of two displacements over the distance of their nodes: a window that is sheared more does not
 # measure the motion of one place. A synthetic glacier under clouds keeps 1.4 % of outliers; with a tenth, 1.7 %.
 LARGEST_STRAIN = 1.0 / 12.0
 # Probability of a match by chance above which `screen` flags it, unless it is told another.
 DEFAULT_FALSE_ALARM = 0.01
-# What stands in place of failed tests where there is no value to test: below zero, like no combination of flags.
-NO_VALUE = np.int64(-1)
-# Variable that each limit holds for, and the flag of values beyond it.
-THRESHOLDS = {
-    "min_score": ("score", "low_score"),
-    "min_peak_gap": ("peak_gap", "low_gap"),
-    "false_alarm": ("false_alarm", "insignificant"),
-}
+# Probability of another match above which `screen` flags it, unless it is told another.
+DEFAULT_AMBIGUITY = 0.05
 
 
 @takes_points
@@ -41,6 +36,7 @@ def screen(
     min_score: float | None = None,
     min_peak_gap: float | None = None,
     false_alarm: float | None = DEFAULT_FALSE_ALARM,
+    ambiguity: float | None = DEFAULT_AMBIGUITY,
     neighbourhood: bool = True,
     max_separation: Literal["auto"] | Duration | None = None,
 ) -> xr.Dataset:
@@ -122,7 +118,11 @@ def screen(
     longest = _longest(max_separation)
     if _options.is_number(false_alarm) and false_alarm == DEFAULT_FALSE_ALARM and "false_alarm" not in shifts:
         false_alarm = None
-    asked = {"min_score": min_score, "min_peak_gap": min_peak_gap, "false_alarm": false_alarm}
+    if _options.is_number(ambiguity) and ambiguity == DEFAULT_AMBIGUITY and "ambiguity" not in shifts:
+        ambiguity = None
+    asked = {
+        "min_score": min_score, "min_peak_gap": min_peak_gap, "false_alarm": false_alarm, "ambiguity": ambiguity,
+    }  # fmt: skip
     # a single node has no neighbours, so nothing is at odds with it
     has_neighbours = neighbourhood and shifts.sizes["y"] * shifts.sizes["x"] > 1
     is_auto = max_separation is not None and longest is None
@@ -146,6 +146,7 @@ def screen(
         "min_score": None if min_score is None else float(min_score),
         "min_peak_gap": None if min_peak_gap is None else float(min_peak_gap),
         "false_alarm": None if false_alarm is None else float(false_alarm),
+        "ambiguity": None if ambiguity is None else float(ambiguity),
         "neighbourhood": neighbourhood,
         "max_separation": max_separation if longest is None else str(pd.Timedelta(longest)),
     }
@@ -167,44 +168,23 @@ def _failed(shifts: xr.Dataset, flags: Any, limits: dict[str, float], has_neighb
             raise ValueError(
                 f"screen() needs '{THRESHOLDS[name][0]}' for {name}; got shifts without it. Leave {name} out."
             )
-    names = ("dx", "dy", "sigma_dx", "sigma_dy", *(THRESHOLDS[name][0] for name in limits))
-    farthest, depth = None, 0
+    judgement = Judgement(limits)
     if has_neighbours:
         spacing = grids.spacing(shifts, "screen")
-        depth = neighbours.RADIUS
-        farthest = LARGEST_STRAIN * depth * max(abs(spacing.x), abs(spacing.y))
-    test = partial(_failed_of_block, limits=limits, farthest=farthest)
-    return halos.with_halo(test, [flags, *(shifts[name].data for name in names)], depth, np.dtype(np.int64))
+        farthest = LARGEST_STRAIN * neighbours.RADIUS * max(abs(spacing.x), abs(spacing.y))
+        judgement = Judgement(limits, (spacing.y, spacing.x), farthest, _sampling(shifts))
+    names = ("dx", "dy", "sigma_dx", "sigma_dy", *judgement.names)
+    fields = [flags, *(shifts[name].data for name in names)]
+    return halos.with_halo(judgement.failed, fields, judgement.depth, np.dtype(np.int64))
 
 
-def _failed_of_block(
-    flags: np.ndarray,
-    dx: np.ndarray,
-    dy: np.ndarray,
-    sigma_dx: np.ndarray,
-    sigma_dy: np.ndarray,
-    *tested: np.ndarray,
-    limits: dict[str, float],
-    farthest: float | None,
-) -> np.ndarray:
-    has_value = np.isfinite(dx) & np.isfinite(dy)
-    out = np.zeros(dx.shape, dtype=np.int64)
-    for (name, limit), values in zip(limits.items(), tested, strict=True):
-        # unknown is as bad as beyond the limit
-        is_good = values <= limit if name == "false_alarm" else values >= limit
-        out |= ~is_good * np.int64(FLAGS[THRESHOLDS[name][1]])
-    if farthest is not None:
-        keep = has_value & (out == 0)
-        # a node whose search leaves the image says nothing about its neighbours
-        x = np.where((flags & FLAGS["outside"]) > 0, dx.dtype.type(np.inf), np.where(keep, dx, dx.dtype.type(np.nan)))
-        y = np.where(keep, dy, dy.dtype.type(np.nan))
-        # along both axes together, so that a well-known component does not excuse a badly known one
-        sigma = np.sqrt(0.5 * (sigma_dx**2 + sigma_dy**2))
-        is_odd = np.empty(dx.shape, dtype=np.uint8)
-        for fields in zip(x, y, sigma, is_odd, strict=True):
-            neighbours.disagrees(*(np.ascontiguousarray(field) for field in fields[:3]), farthest, fields[3])
-        out |= is_odd * np.int64(FLAGS["neighbourhood"])
-    return np.where(has_value, out, NO_VALUE)
+def _sampling(shifts: xr.Dataset) -> Sampling | None:
+    """How the ground was sampled, of several pairs what makes the least of their agreement; None if unknown."""
+    if not set(products.SAMPLING) <= set(shifts.coords):
+        return None
+    sizes, windows, areas = (np.asarray(shifts[name].values, dtype=np.float64) for name in products.SAMPLING)
+    found = Sampling(*(float(value) for value in (sizes.min(), windows.max(), areas.min())))
+    return found if all(np.isfinite(value) and value > 0.0 for value in found) else None
 
 
 def _fails(_: np.ndarray, failed: np.ndarray) -> bool:
