@@ -30,14 +30,15 @@ SHARE_LEFT = 0.01
 USUAL_STRAIN, LEAST_DIFFERENCE = 0.03, 0.1
 # False alarm above which a match needs its neighbours to agree to within a pixel.
 WEAK = 1e-6
-# Largest likelihood ratio that one neighbour makes, for a match and against another peak: a neighbour that seems to have
-# one peak only may still have the wrong one, and these agree with each other.
+# Largest likelihood ratio that one neighbour makes, for a match and against another peak: a neighbour that seems to
+# have one peak only may still have the wrong one, and these agree with each other.
 LARGEST_RATIO, LARGEST_RATIO_OF_PEAKS = 1e6, 20.0
+# Largest likelihood ratio by its score that counts of a neighbour: that it agrees says more.
+LARGEST_OF_NEIGHBOUR = 10.0
 # Reasons for which a match failed on ground that is known.
 FAILED_MATCH = np.int64(
     sum(
-        FLAGS[name]
-        for name in ("border", "refine_failed", "ill_conditioned", "template_disagrees", "forward_backward")
+        FLAGS[name] for name in ("border", "refine_failed", "ill_conditioned", "template_disagrees", "forward_backward")
     )
 )
 
@@ -103,9 +104,7 @@ class Judgement:
             target[:] = self._failed_of_layer(*(np.ascontiguousarray(field) for field in layer))
         return out
 
-    def _failed_of_layer(
-        self, flags: np.ndarray, dx: np.ndarray, dy: np.ndarray, *others: np.ndarray
-    ) -> np.ndarray:
+    def _failed_of_layer(self, flags: np.ndarray, dx: np.ndarray, dy: np.ndarray, *others: np.ndarray) -> np.ndarray:
         variance = dx.dtype.type(0.5) * (others[0] ** 2 + others[1] ** 2)
         tested = dict(zip(self.limits, others[2:], strict=True))
         has_value = np.isfinite(dx) & np.isfinite(dy)
@@ -140,13 +139,12 @@ class Judgement:
             return np.asarray(~(alarm <= limit))
         own = np.empty_like(vectors[0])
         neighbours.likelihood(alarm, own)
-        weight = np.where(is_there, own, own.dtype.type(-1.0))
-        ratio = own * self._agreement(vectors, weight, LARGEST_RATIO)
+        weight = np.where(is_there, np.minimum(own, own.dtype.type(LARGEST_OF_NEIGHBOUR)), own.dtype.type(-1.0))
         needed = np.inf if limit == 0.0 else (1.0 / limit - 1.0) / SHARE_LEFT
-        return np.asarray(~(ratio >= needed))
+        return np.asarray(~(self._agreement(vectors, weight, LARGEST_RATIO) >= needed / own))
 
     def _is_ambiguous(self, vectors: tuple[np.ndarray, ...], is_there: np.ndarray, chance: np.ndarray) -> np.ndarray:
-        """Where another peak may be the match, and no neighbours that have only one tell which; unknown is no reason."""
+        """Where another peak may be the match, and no neighbours that have only one tell which; not where unknown."""
         limit = self.limits["ambiguity"]
         is_doubtful = chance > limit
         if not (self.is_joint and is_doubtful.any()):

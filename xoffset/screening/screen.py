@@ -55,14 +55,26 @@ def screen(
     false_alarm
         Largest probability, 0 to 1, that unrelated ground would reach the score; above it a match is flagged
         `insignificant`. It depends on the size of the window, on the search and on the texture of both images, so one
-        number serves all of them. None tests nothing. Shifts that carry no such probability, such as those of other
+        number serves all of them. With `neighbourhood` a match is not judged alone: its score and the agreement of the
+        windows around it that share no pixel with it are one piece of evidence, see Notes; a weak match that they
+        confirm is kept, one that stands alone must be far more significant, and of unrelated ground about a hundredth
+        of `false_alarm` is left. None tests nothing. Shifts that carry no such probability, such as those of other
         software, are left untested at the default and refused at any other number.
+    ambiguity
+        Largest probability, 0 to 1, that another peak is the match; above it a match is flagged `ambiguous`, unless
+        `neighbourhood` is tested and windows that share no pixel with it, and have one peak only, agree with it.
+        Matches that are all ambiguous do not confirm each other, since on a pattern that repeats the wrong ones agree
+        too. None tests nothing; unknown (NaN) passes. Shifts without it are left untested at the default and refused
+        at any other number.
     neighbourhood
         Whether to flag as `neighbourhood` every vector that is far from the vector median of the nodes around it
         (5 x 5, as far as the grid and the search reach), and those of which less than half of these nodes hold a
         vector. Far is more than three times the distance that half of the neighbours keep, and more than four standard
-        errors; more than a twelfth of the distance over two nodes is always far. A single node has no neighbours
-        and is left untested.
+        errors; more than a twelfth of the distance over two nodes is always far. What `false_alarm` or another limit
+        removed, and matches that failed, do not count as nodes; ambiguous ones and ground without data do. A weak match
+        (`false_alarm` above 1e-6) is flagged too if it lies 0.85 to 3.5 px beside what the independent windows around
+        it found: noise moved it to the flank of the peak, where its standard error does not hold. A single node has no
+        neighbours and is left untested.
     max_separation
         Longest time between the two dates of a pair, in either direction, such as `"200D"`; longer pairs are flagged
         `separation`. `"auto"`: told from the data, pixel by pixel, among the pairs that pass all other tests. Where the
@@ -74,7 +86,7 @@ def screen(
     -------
     xarray.Dataset
         Shifts whose `dx`, `dy`, `sigma_dx`, `sigma_dy` and `cov_dxdy` are NaN where a test fails; `flags` tells
-        which. `score`, `peak_gap`, `false_alarm` and earlier flags stay. Lazy if `shifts` is.
+        which. `score`, `peak_gap`, `false_alarm`, `ambiguity` and earlier flags stay. Lazy if `shifts` is.
 
     Raises
     ------
@@ -84,6 +96,14 @@ def screen(
     Notes
     -----
     Vector median after Astola et al. (1990, Proc. IEEE 78, 678-689).
+
+    Evidence is a likelihood ratio against unrelated ground, whose matches lie anywhere in the area searched: that of
+    the false alarm (Vovk & Wang 2021, Ann. Stat. 49, 1736-1754), times that of the differences from up to 24 windows
+    at one and two window sides, as far as standard errors and a gradient of 3 % explain them. Its mean over unrelated
+    ground is at most one whatever the number of neighbours, so it exceeds 100·(1/false_alarm - 1) in no more than
+    about false_alarm/100 of the vectors. What it needs to know are the coordinates `pixel_size`, `window_size` and
+    `search_area` of `correlate`; without them each match is judged alone, and what is removed counts as missing.
+    The standard errors are those of matches on the right peak; errors above a pixel are what these tests are for.
 
     `max_separation="auto"` follows ITS_LIVE. Bins of 0, 16, 32, 64, 128, 256 and more days are compared along the
     direction of the shortest bin that holds 6 observations; matches of the same two dates are one. A bin of as many is

@@ -17,7 +17,7 @@ LARGEST_STRAIN = 0.2
 # Nodes of a row that are looked at together, so that what is known of their neighbours stays in the nearest cache.
 WIDTH = 128
 # Shares of right matches among the neighbours that are thought of, all as likely.
-SHARES = (0.1, 0.3, 0.7)
+SHARES = (0.2, 0.4, 0.8)
 # Distance from the peak of its neighbours at which a weak match may lie, px.
 NEAR = 0.85
 # Distance from which on it belongs to another one, px.
@@ -101,7 +101,7 @@ def disagrees(dx, dy, sigma, limit, out):
 
 @kernel
 def likelihood(false_alarm, out):
-    """Likelihood ratio of a match to one of unrelated ground, on which its mean is 1, from the probability of its score.
+    """Likelihood ratio that a false alarm makes against unrelated ground, on which its mean is 1.
 
     (1 - p + p·log p) / (p·log² p), the mean over all powers of p that have this mean (Vovk & Wang 2021, Ann. Stat. 49,
     1736-1754). False alarms that are not known count as 1. Both (rows, columns).
