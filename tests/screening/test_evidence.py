@@ -4,8 +4,8 @@ import functools
 
 import numpy as np
 import pytest
-import xarray as xr
 import reference_evidence as reference
+import xarray as xr
 
 import xoffset
 from xoffset import synthetic
@@ -62,14 +62,16 @@ def test_evidence_of_vectors_drawn_by_lot_is_one_on_average():
     together = (own * found).astype(np.float64)
     # no more than one in a thousand may reach a thousand, nor one in a hundred a hundred
     assert (together > 1000.0).mean() < 1e-3
-    assert 1e-4 < (together > 100.0).mean() < 1e-2
+    assert (together > 100.0).mean() < 1e-2
+    assert (together > 10.0).mean() > 1e-4
+    assert 0.5 < own.mean() < 1.5
 
 
 @functools.cache
 def weak(step):
     """Matches of which a quarter are wrong, and their errors in pixels."""
     stack, truth = synthetic.stack(
-        (256, 256), field="constant", velocity=60.0, direction=60.0, snr=0.4, dates=["2020-01-01", "2021-01-01"]
+        (208, 208), field="constant", velocity=60.0, direction=60.0, snr=0.4, dates=["2020-01-01", "2021-01-01"]
     )
     shifts = xoffset.correlate(stack, xoffset.pairs(stack), template=16, search=10, step=step)
     errors = np.hypot(shifts.dx - truth.dx[1].mean(), shifts.dy - truth.dy[1].mean()).values / PIXEL
@@ -89,15 +91,15 @@ def test_weak_matches_that_others_confirm_are_kept(step):
 
 
 def unrelated(template, search, step):
-    first, second = (synthetic.stack((256, 256), seed=seed, snr=4.0)[0] for seed in (1, 2))
+    first, second = (synthetic.stack((224, 224), seed=seed, snr=4.0)[0] for seed in (1, 2))
     stack = first.copy(data=np.stack([first.values[0], second.values[1]]))
     return stack, xoffset.correlate(stack, xoffset.pairs(stack), template=template, search=search, step=step)
 
 
-@pytest.mark.parametrize(("template", "search", "step"), [(16, 8, 2), (16, 10, 4), (24, 12, 4), (16, 4, 16)])
+@pytest.mark.parametrize(("template", "search", "step"), [(16, 6, 2), (16, 10, 4), (24, 12, 8), (16, 4, 16)])
 def test_unrelated_ground_is_not_kept(template, search, step):
     shifts = unrelated(template, search, step)[1]
-    assert np.isfinite(shifts.dx).sum() > 50
+    assert np.isfinite(shifts.dx).sum() > 15
     assert np.isfinite(xoffset.screen(shifts).dx.values).mean() < 1e-3
 
 
@@ -112,12 +114,12 @@ def test_unrelated_ground_is_not_kept_beside_related_ground():
     assert kept[:, x > 128 + 16].mean() < 1e-3
 
 
-def planted(chance, ambiguity, dx=None):
+def planted(chance, ambiguity, dx=5.0, dy=3.0):
     """Shifts of one motion on 9 x 9 windows that share no pixel."""
     stack, _ = synthetic.stack((144, 144), field="constant", velocity=10.0)
     shifts = xoffset.correlate(stack, xoffset.pairs(stack).isel(pair=[0]), template=16, search=6, step=16)
     shape = shifts.dx.shape
-    values = {"dx": 5.0 if dx is None else dx, "dy": 3.0, "sigma_dx": 0.5, "sigma_dy": 0.5, "flags": 0}
+    values = {"dx": dx, "dy": dy, "sigma_dx": 0.5, "sigma_dy": 0.5, "flags": 0}
     values |= {"false_alarm": chance, "ambiguity": ambiguity}
     fields = {name: np.broadcast_to(value, shape).astype(shifts[name].dtype) for name, value in values.items()}
     return shifts.assign({name: shifts[name].copy(data=field.copy()) for name, field in fields.items()})
@@ -126,8 +128,8 @@ def planted(chance, ambiguity, dx=None):
 def test_matches_that_chance_explains_one_by_one_confirm_each_other():
     assert np.isfinite(xoffset.screen(planted(0.3, 0.0)).dx).all()
     assert not np.isfinite(xoffset.screen(planted(0.3, 0.0), neighbourhood=False).dx).any()
-    by_lot = np.random.default_rng(1).uniform(-50.0, 50.0, (1, 9, 9))
-    found = xoffset.screen(planted(0.3, 0.0, by_lot))
+    by_lot = np.random.default_rng(1).uniform(-50.0, 50.0, (2, 1, 9, 9))
+    found = xoffset.screen(planted(0.3, 0.0, *by_lot))
     assert ((found.flags & FLAGS["insignificant"]) > 0).all()
 
 
