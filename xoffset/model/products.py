@@ -97,7 +97,8 @@ def shifts(
     sampling: Mapping[str, float] | None = None,
 ) -> xr.Dataset:
     """Shifts (pair, y, x) from the fields of a matcher; CRS from `like`, and the coordinates SAMPLING if known."""
-    grid: dict[Hashable, Any] = {"y": ("y", y), "x": ("x", x), **(sampling or {})}
+    grid: dict[Hashable, Any] = {"y": ("y", y), "x": ("x", x)}
+    grid.update(sampling or {})
     coords = {name: network[name] for name in ("reference", "secondary")} | grid | _crs_coordinates(like)
     return _product(fields_with_new_names(fields), coords, SHIFTS, step, like)
 
