@@ -68,15 +68,17 @@ def false_alarm(score, effective, candidates, rough, pixels, excess=0.0):
     log = -np.log(1.0 - score**2)
     # few bright points: the large deviation of a number that follows Poisson, and what is left of the freedom
     whole = log * (1.0 + bend * log)
-    u = max(score * excess, 1e-4)
-    poisson = score**2 * 2.0 * ((1.0 + u) * np.log(1.0 + u) - u) / u**2
+    u = score * excess
+    poisson = score**2 * (2.0 * ((1.0 + u) * np.log(1.0 + u) - u) / u**2 if u > 0.0 else 1.0)
     points = max(effective / (1.0 + excess), 1.0) - 1.0
     part = (poisson + points / freedom * (whole - score**2)) / whole
     level = np.sqrt(freedom * whole * part) * (8.0 * freedom + 1.0) / (8.0 * freedom + 3.0)
     # how fast the square of the level grows with log(score)
-    steep = np.sqrt(freedom * (1.0 + 2.0 * bend * log) * score**2 / (1.0 - score**2) * part) if freedom >= 4.0 else level
-    share = 1.0
+    steep = (
+        np.sqrt(freedom * (1.0 + 2.0 * bend * log) * score**2 / (1.0 - score**2) * part) if freedom >= 4.0 else level
+    )
+    maxima = 1.0
     for rho in rough:
         above = scipy.special.ndtr(-max(steep, 2.0) * np.sqrt((1.0 - rho) / (1.0 + rho)))
-        share *= 1.0 - 2.0 * above + (1.0 - rho**2) * above**2
-    return 1.0 - np.exp(-candidates * scipy.special.ndtr(-level) * share)
+        maxima *= 1.0 - 2.0 * above + (1.0 - rho**2) * above**2
+    return 1.0 - np.exp(-candidates * scipy.special.ndtr(-level) * maxima)

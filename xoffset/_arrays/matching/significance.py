@@ -13,7 +13,7 @@ from xoffset._kernels.matching import moments, significance, surface, zncc
 
 # By how much points without a pre-filter count more: their pixels are all bright, and their share of a window is not
 # that of the tile, whose effective pixels hold there.
-UNFILTERED = 3.0
+UNFILTERED = 6.0
 
 _lags = cache(significance.lags)
 
