@@ -250,9 +250,9 @@ def find_peak(found: Surface) -> Peak:
 
 
 def other_peak(score: np.ndarray, row: int, column: int, gap: float) -> tuple[float, float]:
-    """Highest local maximum outside ±3 px of a peak, with the top of the parabolas through it; (-1, 0) if there is none.
+    """Highest local maximum outside ±3 px of a peak, with the top of the parabolas through it.
 
-    Not sought where the gap says that none can compete: (best score outside, 0).
+    (-1, 0) if there is none. Not sought where the gap says that none can compete: (best score outside, 0).
     """
     wide = np.pad(score, 1, constant_values=np.nan)
     here = wide[row : row + 3, column : column + 3]
