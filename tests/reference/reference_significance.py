@@ -49,7 +49,7 @@ def ambiguity(top, other, effective, chance):
 
     `top`, `other`: score of a peak and by how much it is higher between the pixels.
     """
-    gap = sum(top) - sum(other)
+    gap = max(sum(top) - sum(other), 0.0)
     r = min(max(0.5 * (sum(top) + sum(other)), 0.0), 0.9999)
     determinant = np.linalg.det([[1.0, r, r], [r, 1.0, r], [r, r, 1.0]])
     variance = (2.0 * determinant + r**2 * (1.0 - r) ** 3) / ((1.0 + r) * effective)

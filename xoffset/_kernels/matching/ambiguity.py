@@ -18,7 +18,7 @@ EVEN_CHANCE = 0.02
 
 @kernel
 def ambiguity(peaks, effective, chance, out):
-    """Probability that the best other peak of the same surface is the match, out (rows, columns).
+    """Probability that the best other peak of the same surface is the match, at most 0.5, out (rows, columns).
 
     Where the images show the same pattern at both peaks, only the noise tells which score is higher. The difference of
     two correlations r that share the template, of D effective pixels, has the variance of Williams (1959, J. R. Stat.
@@ -31,7 +31,7 @@ def ambiguity(peaks, effective, chance, out):
     peaks
         (rows, columns, surface.PEAK_FIELDS); the result is NaN where nothing is known of other peaks.
     effective
-        (rows, columns) effective pixels.
+        (rows, columns) pixels, or bright points where those carry the contrast, that a score is worth.
     chance
         (rows, columns) probability that unrelated ground reaches the score of the other peak.
     """
@@ -54,7 +54,8 @@ def ambiguity(peaks, effective, chance, out):
             variance = (1.0 - r) ** 2 * (2.0 * (1.0 + 2.0 * r) + r * r * (1.0 - r)) / (1.0 + r)
             variance /= max(effective[row, column], LEAST_PIXELS)
             deviation = math.sqrt(variance) + SHARE_OF_RISE * (rise + beyond)
-            gap = top + rise - other - beyond
+            # of two that cannot be told apart the higher one is no worse a guess
+            gap = max(top + rise - other - beyond, 0.0)
             out[row, column] = (
                 0.5 * math.erfc(gap / deviation / math.sqrt(2.0)) / (1.0 + chance[row, column] / EVEN_CHANCE)
             )
