@@ -8,7 +8,12 @@ import numpy as np
 
 from xoffset._arrays.matching.images import Image
 from xoffset._arrays.matching.search import Candidates
-from xoffset._kernels.matching import significance, surface, zncc
+from xoffset._kernels.matching import ambiguity as ambiguities
+from xoffset._kernels.matching import moments, significance, surface, zncc
+
+# By how much points without a pre-filter count more: their pixels are all bright, and their share of a window is not
+# that of the tile, whose effective pixels hold there.
+UNFILTERED = 6.0
 
 _lags = cache(significance.lags)
 
@@ -25,15 +30,25 @@ def doubts(
     tries = len(chance) * (2.0 * candidates.half - 1.0).prod(axis=-1)
     for size, template in enumerate(reference.templates):
         effective, rough = _effective_pixels(reference, secondary, nodes.of_size(template), candidates, peaks[size])
-        of_other = np.empty_like(effective)
+        of_other, excess = np.empty_like(effective), _excess(reference, secondary, nodes.of_size(template), peaks[size])
         for field, out in ((2, chance[size]), (surface.OTHER, of_other)):
             # of one candidate first: their number may differ by node
             score = peaks[size, ..., field].astype(np.float64)
-            significance.false_alarm(score, effective, 1.0, rough, template**2, out)
+            significance.false_alarm(score, effective, excess, 1.0, rough, template**2, out)
             with np.errstate(divide="ignore"):
                 out[:] = -np.expm1(tries * np.log1p(-out))
-        significance.ambiguity(peaks[size], effective, of_other, ambiguity[size])
+        ambiguities.ambiguity(peaks[size], effective / (1.0 + excess), of_other, ambiguity[size])
     return chance, ambiguity
+
+
+def _excess(reference: Image, secondary: Image, windows: zncc.Nodes, peaks: np.ndarray) -> np.ndarray:
+    """How much less evenly than normal the contrast of both windows is spread, per effective pixel."""
+    out = np.empty(peaks.shape[:-1])
+    valid = np.empty((2, 0, 0), dtype=np.uint8)
+    if not (reference.valid.all() and secondary.valid.all()):
+        valid = np.stack([reference.valid, secondary.valid])
+    moments.excess(reference.filtered, secondary.filtered, valid, windows, peaks, out)
+    return out * UNFILTERED if reference.colour_reach == 0 else out
 
 
 def _effective_pixels(

@@ -2,7 +2,8 @@
 
 Where two images have nothing in common the score scatters about zero with variance 1 / pixels_eff, and the best of all
 candidates is the highest maximum of a smooth random surface. `pixels_eff` follows from the autocorrelations of both
-windows, the number of maxima from the roughness of the surface.
+windows, the number of maxima from the roughness of the surface. Where few bright pixels hold the contrast, the meeting
+of two of them makes a high score: how few follows from the fourth moments of the windows.
 
 What a matcher does with it, for one pair on one tile (see `ncc._match`)::
 
@@ -10,7 +11,8 @@ What a matcher does with it, for one pair on one tile (see `ncc._match`)::
     texture(image, valid, lagged)                       # once an image: `image` is zero where not `valid`
     effective_pixels(first, second, lagged.weight, nodes, peaks, out)   # whole-pixel shift of each node's peak
     roughness(first, second, lagged)                    # correlation of scores one pixel apart along y, x
-    false_alarm(score, effective, candidates, roughness, template**2, out)
+    moments.excess(first_image, second_image, valid, nodes, peaks, out)
+    false_alarm(score, effective, excess, candidates, roughness, template**2, out)
 
 The score is that of the best whole-pixel candidate. `candidates` counts what could have won at full resolution: all
 but the outermost ring, (2·search_y - 1)·(2·search_x - 1), also where a pyramid or a prior spared most of them the
@@ -26,7 +28,6 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._kernels._jit import hot_kernel, kernel
-from xoffset._kernels.matching.surface import OTHER, _rise
 
 # Side of the blocks over which products of pixels are summed, px.
 BLOCK = 8
@@ -52,10 +53,6 @@ LEAST_PIXELS = 1.3
 LEAST_LEVEL = 2.0
 # With fewer degrees of freedom the share would grow faster with the score than its tail falls.
 LEAST_FREEDOM = 4.0
-# Standard error of the height of a peak between the pixels, per difference from the highest pixel.
-SHARE_OF_RISE = 0.12
-# Chance at which another peak is as likely the pattern of repeated ground as a maximum of unrelated scores.
-EVEN_CHANCE = 0.02
 # Windows along a tile that are compared with each other where there is no pre-filter.
 SAMPLES = 8
 
@@ -368,15 +365,31 @@ def _product(a, b):
     return total
 
 
+@hot_kernel
+def _bennett(u):
+    """2 ((1 + u) log(1 + u) - u) / u², which is 1 at 0."""
+    if u < 1e-3:
+        return 1.0 - u / 3.0
+    return 2.0 * ((1.0 + u) * math.log1p(u) - u) / (u * u)
+
+
 @kernel
-def false_alarm(score, effective, candidates, rough, pixels, out):
+def false_alarm(score, effective, excess, candidates, rough, pixels, out):
     """Probability that the best candidate of unrelated ground is accepted and scores this much, out like `score`.
 
     A correlation r of D effective pixels has tail probability Phi(-z) with z² = (D - 1)·h, L = -log(1 - r²) and
     h = L·(1 + k·L). For equal eigenvalues of the covariance of the pixels k is 0, and D the degrees of freedom of
     Student's t (normal form of Wallace 1959, Ann. Math. Stat. 30, 1121-1130). Eigenvalues that fall exponentially to
     zero, those of a smooth texture, have k = 1/3, which is the second-order term of the large deviation of the
-    quadratic form; between both k = (1 - (D / pixels)³) / 3. Of scores that high a share are maxima of their
+    quadratic form; between both k = (1 - (D / pixels)³) / 3.
+
+    Where few bright points hold the contrast, D pixels hold K = D / (1 + excess) of them, and chance decides how many
+    meet: their number follows Poisson, whose tail has z² = D·r²·B(u), with u = r·excess and
+    B(u) = 2 ((1 + u) log(1 + u) - u) / u² (Bennett 1962, J. Am. Stat. Assoc. 57, 33-45). What h adds to r² is due to
+    their contrasts, and has K - 1 degrees of freedom: z² = (D - 1)·r²·B(u) + (K - 1)·(h - r²), which is the above where
+    the excess is 0.
+
+    Of scores that high a share are maxima of their
     neighbours: along each axis the two beside it are lower (after Taylor, Worsley & Gosselin 2007, Biometrika 94,
     1-18). With n candidates, n·Phi(-z)·share such maxima are to be expected, 1 - exp(-that) is the probability.
 
@@ -386,6 +399,8 @@ def false_alarm(score, effective, candidates, rough, pixels, out):
         (rows, columns) best whole-pixel score; NaN gives NaN, and 0 or less 1.
     effective
         (rows, columns) effective pixels; where 0 the result is 1.
+    excess
+        (rows, columns) excess of the fourth moments of the pixels over those of a normal distribution, as of `excess`.
     candidates
         Candidates that can be accepted.
     rough
@@ -407,10 +422,13 @@ def false_alarm(score, effective, candidates, rough, pixels, out):
             freedom = max(d, LEAST_PIXELS) - 1.0
             bend = (1.0 - min(d / pixels, 1.0) ** 3) / 3.0
             log = -math.log(rest)
-            level = (8.0 * freedom + 1.0) / (8.0 * freedom + 3.0) * math.sqrt(freedom * log * (1.0 + bend * log))
+            whole = log * (1.0 + bend * log)
+            points = max((freedom + 1.0) / (1.0 + excess[row, column]) - 1.0, 0.0)
+            share = (r * r * _bennett(r * excess[row, column]) + points / freedom * (whole - r * r)) / whole
+            level = (8.0 * freedom + 1.0) / (8.0 * freedom + 3.0) * math.sqrt(freedom * whole * share)
             steepness = level
             if freedom >= LEAST_FREEDOM:
-                steepness = math.sqrt(freedom * (1.0 + 2.0 * bend * log) * r * r / rest)
+                steepness = math.sqrt(freedom * (1.0 + 2.0 * bend * log) * r * r / rest * share)
             expected = candidates * 0.5 * math.erfc(level / math.sqrt(2.0))
             for axis in range(2):
                 rho = rough[axis]
@@ -418,47 +436,3 @@ def false_alarm(score, effective, candidates, rough, pixels, out):
                 higher = 0.5 * math.erfc(above / math.sqrt(2.0))
                 expected *= 1.0 - 2.0 * higher + (1.0 - rho * rho) * higher * higher
             out[row, column] = -math.expm1(-expected)
-
-
-@kernel
-def ambiguity(peaks, effective, chance, out):
-    """Probability that the best other peak of the same surface is the match, out (rows, columns).
-
-    Where the images show the same pattern at both peaks, only the noise tells which score is higher. The difference of
-    two correlations r that share the template, of D effective pixels, has the variance of Williams (1959, J. R. Stat.
-    Soc. B 21, 396-399) with r between the two windows of the secondary too: (1 - r)² (2 (1 + 2r) + r² (1 - r)) /
-    ((1 + r) D). Heights are those between the pixels, by parabolas. Another peak that chance explains is weighed down:
-    whether the match is chance too is for `false_alarm` to say.
-
-    Parameters
-    ----------
-    peaks
-        (rows, columns, surface.PEAK_FIELDS); the result is NaN where nothing is known of other peaks.
-    effective
-        (rows, columns) effective pixels.
-    chance
-        (rows, columns) probability that unrelated ground reaches the score of the other peak.
-    """
-    for row in range(out.shape[0]):
-        for column in range(out.shape[1]):
-            peak = peaks[row, column]
-            top, other = float(peak[2]), float(peak[OTHER])
-            if not (top == top and other == other):
-                out[row, column] = np.nan
-                continue
-            if other <= 0.0:
-                out[row, column] = 0.0
-                continue
-            rise = 0.0
-            for before, after in ((5, 11), (7, 9)):
-                if peak[before] == peak[before] and peak[after] == peak[after]:
-                    rise += _rise(float(peak[before]), top, float(peak[after]), 0.0)
-            beyond = float(peak[OTHER + 1])
-            r = min(max(0.5 * (top + rise + other + beyond), 0.0), 0.9999)
-            variance = (1.0 - r) ** 2 * (2.0 * (1.0 + 2.0 * r) + r * r * (1.0 - r)) / (1.0 + r)
-            variance /= max(effective[row, column], LEAST_PIXELS)
-            deviation = math.sqrt(variance) + SHARE_OF_RISE * (rise + beyond)
-            gap = top + rise - other - beyond
-            out[row, column] = (
-                0.5 * math.erfc(gap / deviation / math.sqrt(2.0)) / (1.0 + chance[row, column] / EVEN_CHANCE)
-            )
