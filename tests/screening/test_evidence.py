@@ -160,7 +160,7 @@ def test_ambiguity_needs_its_variable():
         xoffset.screen(shifts, ambiguity=0.2)
 
 
-@pytest.mark.parametrize("chunks", [{"y": 7, "x": 61}, {"y": 30, "x": 23}])
+@pytest.mark.parametrize("chunks", [{"y": 7, "x": 31}, {"y": 30, "x": 23}])
 def test_joint_evidence_has_the_same_bits_for_any_chunks(chunks):
     shifts = weak(4)[0]
     whole = xoffset.screen(shifts)
