@@ -35,12 +35,6 @@ WEAK = 1e-6
 LARGEST_RATIO, LARGEST_RATIO_OF_PEAKS = 1e6, 20.0
 # Largest likelihood ratio by its score that counts of a neighbour: that it agrees says more.
 LARGEST_OF_NEIGHBOUR = 10.0
-# Reasons for which a match failed on ground that is known.
-FAILED_MATCH = np.int64(
-    sum(
-        FLAGS[name] for name in ("border", "refine_failed", "ill_conditioned", "template_disagrees", "forward_backward")
-    )
-)
 
 
 class Sampling(NamedTuple):
@@ -126,8 +120,8 @@ class Judgement:
         if self.farthest is not None:
             is_nobody = (flags & FLAGS["outside"]) > 0
             if self.is_joint:
-                # nor does a match that found nothing speak against its neighbours
-                is_nobody |= (is_weak & has_value) | (~has_value & ((flags & FAILED_MATCH) > 0))
+                # what chance explains says nothing about its neighbours
+                is_nobody |= is_weak & has_value
             is_odd = self._is_odd(vectors, has_value & (out == 0), is_nobody, tested.get("false_alarm"))
             out |= is_odd * np.int64(FLAGS["neighbourhood"])
         return np.where(has_value, out, NO_VALUE)

@@ -71,7 +71,7 @@ def screen(
         (5 x 5, as far as the grid and the search reach), and those of which less than half of these nodes hold a
         vector. Far is more than three times the distance that half of the neighbours keep, and more than four standard
         errors; more than a twelfth of the distance over two nodes is always far. What `false_alarm` or another limit
-        removed, and matches that failed, do not count as nodes; ambiguous ones and ground without data do. A weak match
+        removed does not count as a node; ambiguous matches, failed ones and ground without data do. A weak match
         (`false_alarm` above 1e-6) is flagged too if it lies 0.85 to 3.5 px beside what the independent windows around
         it found: noise moved it to the flank of the peak, where its standard error does not hold. A single node has no
         neighbours and is left untested.
