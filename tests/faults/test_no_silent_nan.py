@@ -94,7 +94,7 @@ def points(product):
 
 OF_SHIFTS = {
     "screen": xoffset.screen,
-    "screen nothing": lambda s: xoffset.screen(s, false_alarm=None, neighbourhood=False),
+    "screen nothing": lambda s: xoffset.screen(s, false_alarm=None, ambiguity=None, neighbourhood=False),
     "screen auto": lambda s: xoffset.screen(s, max_separation="auto", min_score=0.3, min_peak_gap=0.01),
     "calibrate": lambda s: xoffset.calibrate(s, everywhere(s)),
     "calibrate apply_to": lambda s: xoffset.calibrate(plain(), everywhere(s), apply_to=s),
@@ -277,7 +277,7 @@ def test_what_is_unknown_says_so_and_the_rest_stays():
         shifts.dx.values[tuple(known[k])] = value
     shifts.sigma_dx.values[tuple(known[8])] = -1.0
     shifts.sigma_dy.values[tuple(known[9])] = np.inf
-    found = xoffset.screen(shifts, false_alarm=None, neighbourhood=False)
+    found = xoffset.screen(shifts, false_alarm=None, ambiguity=None, neighbourhood=False)
     for place in known[:4]:
         vector = found.isel(dict(zip(("pair", "y", "x"), place.tolist(), strict=True)))
         assert np.isnan([vector.dx, vector.dy, vector.sigma_dx, vector.sigma_dy, vector.cov_dxdy]).all()

@@ -612,7 +612,7 @@ def test_whole_pixels_take_their_covariance_from_the_curvature():
         root = np.eye(2) + 0.3 * generator.standard_normal((2, 2))
         bend, top = 0.1 * root @ root.T, generator.uniform(0.3, 0.9)
         scores = top - 0.5 * (bend[0, 0] * x * x + 2 * bend[0, 1] * x * y + bend[1, 1] * y * y)
-        found[node][2], found[node][4:] = top, scores.ravel()
+        found[node][2], found[node][4 : surface.OTHER] = top, scores.ravel()
         inverse = np.linalg.inv(bend)
         covariance = (1 - top) / 40 * (2 * inverse + (1 - top) / 2 * inverse @ inverse) + np.eye(2) / 12
         expected[node] = (*found[node][1::-1], top, covariance[0, 0], covariance[1, 1], covariance[0, 1])
@@ -630,7 +630,7 @@ def test_whole_pixels_take_their_covariance_from_the_curvature():
 
 def test_a_ridge_of_scores_is_no_whole_pixel_match():
     found = np.zeros((1, 1, surface.PEAK_FIELDS))
-    found[0, 0, 2], found[0, 0, 4:] = 0.9, [0.8, 0.9, 0.8] * 3
+    found[0, 0, 2], found[0, 0, 4 : surface.OTHER] = 0.9, [0.8, 0.9, 0.8] * 3
     out, flags = np.empty((1, 1, 6)), np.zeros((1, 1), np.int32)
     peaks.whole(found, np.ones((1, 1), np.uint8), 40.0, out, flags)
     assert flags[0, 0] == FLAGS["ill_conditioned"]

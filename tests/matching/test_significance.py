@@ -10,7 +10,7 @@ import xarray as xr
 
 import xoffset
 from xoffset import synthetic
-from xoffset._kernels.matching import significance, zncc
+from xoffset._kernels.matching import ambiguity, moments, significance, surface, zncc
 from xoffset.model.flags import FLAGS
 
 DTYPES = (np.float64, np.float32)
@@ -36,11 +36,12 @@ def unrelated(count, size, *, seed=0, **options):
     return one.copy(data=np.stack(scenes))
 
 
-def alarm(score, effective=40.0, candidates=225.0, rough=(0.8, 0.7), pixels=1024):
+def alarm(score, effective=40.0, candidates=225.0, rough=(0.8, 0.7), pixels=1024, excess=0.0):
     score = np.atleast_2d(np.asarray(score, dtype=np.float64))
     out = np.empty_like(score)
     effective = np.broadcast_to(np.asarray(effective, dtype=np.float64), score.shape).copy()
-    significance.false_alarm(score, effective, candidates, np.array(rough), pixels, out)
+    excess = np.full(score.shape, excess)
+    significance.false_alarm(score, effective, excess, candidates, np.array(rough), pixels, out)
     return out
 
 
@@ -149,9 +150,55 @@ def test_false_alarm_against_twin():
     for score in (-0.3, 0.0, 0.1, 0.4, 0.8, 0.99, np.nan):
         for effective in (0.0, 1.5, 9.0, 115.0, 1020.0):
             for candidates in (1.0, 7921.0):
-                found = alarm(score, effective, candidates)
-                expected = twin.false_alarm(score, effective, candidates, (0.8, 0.7), 1024)
-                np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-15)
+                for excess in (0.0, 0.3, 7.0, 250.0):
+                    found = alarm(score, effective, candidates, excess=excess)
+                    expected = twin.false_alarm(score, effective, candidates, (0.8, 0.7), 1024, excess)
+                    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-12)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("has_holes", [False, True])
+def test_excess_against_twin(dtype, has_holes):
+    where, generator = nodes(16), np.random.default_rng(1)
+    first, second = (generator.standard_normal((90, 90)) ** power for power in (3, 5))
+    valid = (generator.random((2, 90, 90)) < 0.8).astype(np.uint8)
+    peaks = np.zeros((3, 3, surface.PEAK_FIELDS), dtype)
+    peaks[..., :2] = generator.integers(-5, 6, (3, 3, 2))
+    peaks[1, 1] = np.nan
+    out = np.empty((3, 3))
+    known = valid if has_holes else np.empty((2, 0, 0), np.uint8)
+    moments.excess(first.astype(dtype), second.astype(dtype), known, where, peaks, out)
+    for row, column in np.ndindex(3, 3):
+        expected = 0.0
+        if (row, column) != (1, 1):
+            y, x = 20 + 16 * row, 20 + 16 * column
+            dy, dx = peaks[row, column, :2].astype(int)
+            here = (slice(y, y + 16), slice(x, x + 16)), (slice(y + dy, y + dy + 16), slice(x + dx, x + dx + 16))
+            windows = [
+                image[part][mask[part] > 0] if has_holes else image[part]
+                for image, mask, part in zip((first, second), valid, here, strict=True)
+            ]
+            expected = twin.excess(*windows)
+        assert out[row, column] == pytest.approx(expected, rel=1e-8 if dtype is np.float64 else 1e-3)
+    moments.excess(np.ones((90, 90), dtype), second.astype(dtype), known, where, peaks, out)
+    assert (out == 0.0).all()
+
+
+@pytest.mark.small
+def test_ambiguity_against_twin():
+    peaks = np.full((1, 7, surface.PEAK_FIELDS), 0.1)
+    tops, others = [0.9, 0.95, 0.6, 0.5, np.nan, 0.8, 0.8], [0.89, 0.2, 0.55, 0.49, 0.3, np.nan, surface.NO_OTHER]
+    peaks[0, :, 2], peaks[0, :, surface.OTHER] = tops, others
+    peaks[0, :, 5], peaks[0, :, 7], peaks[0, :, 9] = 0.3, 0.2, np.nan  # along x a neighbour is unknown
+    peaks[0, :, surface.OTHER + 1] = 0.02
+    effective, chance, out = np.full((1, 7), 60.0), np.full((1, 7), 0.01), np.empty((1, 7))
+    ambiguity.ambiguity(peaks, effective, chance, out)
+    for k in range(4):
+        rise = (0.1 - 0.3) ** 2 / (8.0 * (2.0 * tops[k] - 0.4))
+        assert out[0, k] == pytest.approx(twin.ambiguity((tops[k], rise), (others[k], 0.02), 60.0, 0.01))
+    assert np.isnan(out[0, 4:6]).all()
+    assert out[0, 6] == 0.0
 
 
 @pytest.mark.small
@@ -214,7 +261,84 @@ def test_clouds_and_holes_raise_no_false_alarms(options):
     assert found < 1.3 + 2.0 * np.sqrt(100.0 / count), f"{found:.2f} % of {count}"
 
 
+def bright_points(share, side, size, seed, bright=500.0):
+    """Two images of unrelated ground whose contrast few squares of `side` px carry, on a `share` of the pixels."""
+    generator = np.random.default_rng(seed)
+    points = (generator.random((2, size, size)) < share / side**2).astype(float)
+    return bright * scipy.ndimage.maximum_filter(points, (1, side, side)) + generator.standard_normal(points.shape)
+
+
+@pytest.mark.parametrize(
+    ("share", "side", "template", "search", "prefilter"),
+    [
+        (0.001, 1, 32, 8, "bandpass"), (0.01, 1, 32, 8, "bandpass"), (0.01, 1, 16, 4, "bandpass"),
+        (0.01, 3, 32, 8, "bandpass"), (0.03, 5, 48, 8, "bandpass"), (0.01, 3, 32, 8, None), (0.01, 1, 32, 8, None),
+    ],
+)  # fmt: skip
+def test_few_bright_points_raise_no_false_alarms(share, side, template, search, prefilter):
+    stack = unrelated(2, 224)
+    stack = stack.copy(data=bright_points(share, side, 224, 5).astype(stack.dtype))
+    found, count = share_passed(stack, template, search, 8, prefilter)
+    assert found <= 1.3, f"{found:.2f} % of {count}"
+
+
 # ---------------------------------------------------------------------------------------------------------- true match
+
+
+def test_true_matches_of_many_bright_points_are_significant():
+    generator = np.random.default_rng(2)
+    points = 500.0 * (generator.random((160, 160)) < 0.03)
+    images = np.stack([points, np.roll(points, (2, -3), (0, 1))]) + generator.standard_normal((2, 160, 160))
+    stack = unrelated(2, 160)
+    shifts = xoffset.correlate(
+        stack.copy(data=images.astype(stack.dtype)), xoffset.pairs(stack), search=6, template=32, step=16
+    )
+    assert (shifts.false_alarm.values[np.isfinite(shifts.dx.values)] < 0.01).mean() > 0.95
+
+
+# ----------------------------------------------------------------------------------------------------------- ambiguity
+
+
+PATTERNS = {
+    "grid": lambda y, x: np.sin(2 * np.pi * x / 8) * np.sin(2 * np.pi * y / 8),
+    "diagonal": lambda y, x: np.sin(2 * np.pi * x / 11) * np.sin(2 * np.pi * y / 11),
+    "short": lambda y, x: np.sin(2 * np.pi * x / 4.5) * np.sin(2 * np.pi * y / 4.5),
+    "furrows": lambda y, x: np.sin(2 * np.pi * (x + 0.4 * y) / 7),
+}
+
+
+@pytest.mark.parametrize("noise", [2.0, 20.0])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_repeated_ground_is_ambiguous(pattern, noise):
+    """Whether the match is right or an alias, and wherever between the pixels either lies."""
+    y, x = np.indices((128, 128)).astype(float)
+    generator = np.random.default_rng(3)
+    stack = unrelated(2, 128)
+    for dx, dy in ((2.0, 1.15), (2.5, 1.5)):
+        images = np.stack([100.0 * PATTERNS[pattern](y - k * dy, x - k * dx) for k in (0, 1)])
+        images += noise * generator.standard_normal(images.shape)
+        shifts = stack.copy(data=images.astype(stack.dtype)).offset.correlate(xoffset.pairs(stack), search=8, step=16)
+        is_matched = np.isfinite(shifts.dx.values)
+        assert (shifts.ambiguity.values[is_matched] > 0.03).all()
+
+
+@pytest.mark.parametrize(
+    ("template", "snr", "prefilter"), [(16, 2.0, "bandpass"), (32, 1.0, "bandpass"), (32, 4.0, None)]
+)
+def test_ordinary_ground_is_not_ambiguous(template, snr, prefilter):
+    stack, _ = synthetic.stack((160, 160), field="constant", velocity=23.0, direction=60.0, snr=snr, crs=None)
+    shifts = stack.offset.correlate(stack.offset.pairs(), template=template, search=8, prefilter=prefilter)
+    known = shifts.ambiguity.values[np.isfinite(shifts.dx.values)]
+    assert known.size > 50
+    assert (known < 0.01).mean() > 0.97
+
+
+@pytest.mark.small
+def test_a_narrow_search_knows_of_no_other_peak():
+    stack, _ = synthetic.stack((96, 96), field="constant", velocity=10.0, direction=60.0, crs=None)
+    shifts = stack.offset.correlate(stack.offset.pairs(), search=3)
+    assert np.isfinite(shifts.dx.values).any()
+    assert np.isnan(shifts.ambiguity.values).all()
 
 
 @pytest.mark.parametrize(("template", "search"), [(32, 8), (32, 2), (32, 1), (64, 20)])

@@ -155,7 +155,7 @@ def test_the_history_tells_parameters_and_version_but_no_time(products):
     }  # fmt: skip
     assert second == {
         "xoffset": xoffset.__version__, "function": "screen", "min_score": None, "min_peak_gap": 0.25,
-        "false_alarm": 0.01, "neighbourhood": True, "max_separation": None,
+        "false_alarm": 0.01, "ambiguity": 0.05, "neighbourhood": True, "max_separation": None,
     }  # fmt: skip
 
 
@@ -206,7 +206,7 @@ def has(flags, name):
     [({"min_score": 0.6}, "score", "low_score"), ({"min_peak_gap": 0.3}, "peak_gap", "low_gap")],
 )
 def test_a_threshold_takes_the_vector_and_leaves_its_reason(noisy, options, variable, flag):
-    screened = xoffset.screen(noisy, false_alarm=None, neighbourhood=False, **options)
+    screened = xoffset.screen(noisy, false_alarm=None, ambiguity=None, neighbourhood=False, **options)
     had = np.isfinite(noisy.dx)
     fails = had & ~(noisy[variable] >= next(iter(options.values())))
     assert 0 < int(fails.sum()) < int(had.sum())
@@ -241,7 +241,7 @@ def test_a_planted_outlier_is_found(products):
 
 
 def test_screening_without_any_test_changes_no_value(noisy):
-    same = xoffset.screen(noisy, false_alarm=None, neighbourhood=False)
+    same = xoffset.screen(noisy, false_alarm=None, ambiguity=None, neighbourhood=False)
     xr.testing.assert_equal(same, noisy)
     assert same.flags.dtype == "int64"
 

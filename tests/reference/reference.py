@@ -220,6 +220,7 @@ class Peak(NamedTuple):
     gap: float
     flags: int
     around: np.ndarray  # (3, 3) scores, NaN where there is none
+    other: tuple[float, float]  # score of the best other peak, and by how much it is higher between the pixels
 
 
 def find_peak(found: Surface) -> Peak:
@@ -231,7 +232,7 @@ def find_peak(found: Surface) -> Peak:
     if np.isnan(score).all():
         # what the most favourable candidate lacks
         flags = next(flag for flag in (FLAT, FEW_VALID, NODATA) if (reason == flag).any())
-        return Peak(0, 0, np.nan, np.nan, flags, np.full((3, 3), np.nan))
+        return Peak(0, 0, np.nan, np.nan, flags, np.full((3, 3), np.nan), (np.nan, np.nan))
     row, column = np.unravel_index(np.nanargmax(score), score.shape)
     i, j = np.indices(score.shape)
     outside = score[(abs(i - row) > 3) | (abs(j - column) > 3)]
@@ -245,7 +246,39 @@ def find_peak(found: Surface) -> Peak:
     if np.isin(reason[touched], (FEW_VALID, NODATA)).any():
         flags |= FEW_VALID
     around = np.pad(score, 1, constant_values=np.nan)[row : row + 3, column : column + 3]
-    return Peak(int(row), int(column), score[row, column], gap, flags, around)
+    return Peak(int(row), int(column), score[row, column], gap, flags, around, other_peak(score, row, column, gap))
+
+
+def other_peak(score: np.ndarray, row: int, column: int, gap: float) -> tuple[float, float]:
+    """Highest local maximum outside ±3 px of a peak, with the top of the parabolas through it.
+
+    (-1, 0) if there is none. Not sought where the gap says that none can compete: (best score outside, 0).
+    """
+    wide = np.pad(score, 1, constant_values=np.nan)
+    here = wide[row : row + 3, column : column + 3]
+    bends = [2.0 * here[1, 1] - line[0] - line[2] for line in (here[:, 1], here[1])]
+    top = score[row, column]
+    # beyond the rim and where a candidate has no score, scores count as very low
+    steep = sum(max(10.0 if np.isnan(bend) else bend, 0.0) for bend in bends)
+    if not gap < 0.3 + 0.25 * min(steep, 1.0):
+        return (np.nan if np.isnan(gap) else top - gap), 0.0
+    found = (-1.0, 0.0)
+    for i, j in np.argwhere(score >= top - 0.3).tolist():
+        patch = wide[i : i + 3, j : j + 3]
+        if (abs(i - row) <= 3 and abs(j - column) <= 3) or np.nanmax(patch) > score[i, j]:
+            continue
+        rise = 0.0
+        for line, bend in zip((patch[:, 1], patch[1]), np.maximum(np.nan_to_num(bends), 0.0), strict=True):
+            known = np.isfinite(line)
+            if known.all() and 2.0 * line[1] > line[0] + line[2]:
+                rise += (line[2] - line[0]) ** 2 / (8.0 * (2.0 * line[1] - line[0] - line[2]))
+            elif known.sum() == 2:
+                slope = max(line[1] - np.nanmax(line[[0, 2]]) - 0.5 * bend, 0.0)
+                away = min(slope / bend, 2.0) if bend > 0.0 else 2.0
+                rise += slope * away - 0.5 * bend * away**2
+        if score[i, j] + rise > sum(found) or found[0] == -1.0:
+            found = (score[i, j], rise)
+    return found
 
 
 def search(
@@ -257,13 +290,13 @@ def search(
     half: np.ndarray,
     least: list[int],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Peaks (size, rows, columns, 13) and flags of windows of several sides that share their centres.
+    """Peaks (size, rows, columns, 15) and flags of windows of several sides that share their centres.
 
     `nodes`: rows, columns, first row and column, step and side of the largest windows. A peak: shift along y and x,
-    score, gap, the nine scores around it by rows.
+    score, gap, the nine scores around it by rows, score and rise of the best other peak.
     """
     rows, columns, top, left, step, largest = nodes
-    out = np.full((len(sides), rows, columns, 13), np.nan)
+    out = np.full((len(sides), rows, columns, 15), np.nan)
     flags = np.zeros((len(sides), rows, columns), np.int32)
     for k, row, column in np.ndindex(len(sides), rows, columns):
         inset = (largest - sides[k]) // 2
@@ -273,7 +306,7 @@ def search(
         flags[k, row, column] = peak.flags
         if np.isfinite(peak.score):
             v, u = peak.row + middle[0] - reach[0], peak.column + middle[1] - reach[1]
-            out[k, row, column] = v, u, peak.score, peak.gap, *peak.around.ravel()
+            out[k, row, column] = v, u, peak.score, peak.gap, *peak.around.ravel(), *peak.other
     return out, flags
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.special
+import scipy.stats
 
 
 def block_products(image, lag_y, lag_x, block, shape):
@@ -37,7 +38,26 @@ def tail(score, freedom):
     return 0.5 * scipy.special.betainc(0.5 * freedom, 0.5, 1.0 - score**2)
 
 
-def false_alarm(score, effective, candidates, rough, pixels):
+def excess(window, other):
+    """Geometric mean of the excess kurtoses of two windows, 0 where either is negative."""
+    both = [max(scipy.stats.kurtosis(each, axis=None), 0.0) for each in (window, other)]
+    return np.sqrt(both[0] * both[1])
+
+
+def ambiguity(top, other, effective, chance):
+    """Tail of the difference of two correlations of one template (Williams 1959), by the general formula.
+
+    `top`, `other`: score of a peak and by how much it is higher between the pixels.
+    """
+    gap = max(sum(top) - sum(other), 0.0)
+    r = min(max(0.5 * (sum(top) + sum(other)), 0.0), 0.9999)
+    determinant = np.linalg.det([[1.0, r, r], [r, 1.0, r], [r, r, 1.0]])
+    variance = (2.0 * determinant + r**2 * (1.0 - r) ** 3) / ((1.0 + r) * effective)
+    deviation = np.sqrt(variance) + 0.12 * (top[1] + other[1])
+    return scipy.special.ndtr(-gap / deviation) * 0.02 / (0.02 + chance)
+
+
+def false_alarm(score, effective, candidates, rough, pixels, excess=0.0):
     """Expected number of maxima above a score turned into a probability; all scalars, Gaussian form."""
     if np.isnan(score):
         return np.nan
@@ -46,11 +66,19 @@ def false_alarm(score, effective, candidates, rough, pixels):
     freedom = effective - 1.0
     bend = (1.0 - min(effective / pixels, 1.0) ** 3) / 3.0
     log = -np.log(1.0 - score**2)
-    level = np.sqrt(freedom * log * (1.0 + bend * log)) * (8.0 * freedom + 1.0) / (8.0 * freedom + 3.0)
+    # few bright points: the large deviation of a number that follows Poisson, and what is left of the freedom
+    whole = log * (1.0 + bend * log)
+    u = score * excess
+    poisson = score**2 * (2.0 * ((1.0 + u) * np.log(1.0 + u) - u) / u**2 if u > 0.0 else 1.0)
+    points = max(effective / (1.0 + excess), 1.0) - 1.0
+    part = (poisson + points / freedom * (whole - score**2)) / whole
+    level = np.sqrt(freedom * whole * part) * (8.0 * freedom + 1.0) / (8.0 * freedom + 3.0)
     # how fast the square of the level grows with log(score)
-    steep = np.sqrt(freedom * (1.0 + 2.0 * bend * log) * score**2 / (1.0 - score**2)) if freedom >= 4.0 else level
-    share = 1.0
+    steep = (
+        np.sqrt(freedom * (1.0 + 2.0 * bend * log) * score**2 / (1.0 - score**2) * part) if freedom >= 4.0 else level
+    )
+    maxima = 1.0
     for rho in rough:
         above = scipy.special.ndtr(-max(steep, 2.0) * np.sqrt((1.0 - rho) / (1.0 + rho)))
-        share *= 1.0 - 2.0 * above + (1.0 - rho**2) * above**2
-    return 1.0 - np.exp(-candidates * scipy.special.ndtr(-level) * share)
+        maxima *= 1.0 - 2.0 * above + (1.0 - rho**2) * above**2
+    return 1.0 - np.exp(-candidates * scipy.special.ndtr(-level) * maxima)

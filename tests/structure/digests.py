@@ -477,7 +477,7 @@ def guess_by_pair() -> xr.Dataset:
 
 CHECKS: dict[str, Call] = {
     "screen": lambda: xoffset.screen(raw()),
-    "screen nothing": lambda: xoffset.screen(raw(), false_alarm=None, neighbourhood=False),
+    "screen nothing": lambda: xoffset.screen(raw(), false_alarm=None, ambiguity=None, neighbourhood=False),
     "screen scores": lambda: xoffset.screen(raw(), min_score=0.7, min_peak_gap=0.1, false_alarm=1e-6),
     "screen separation": lambda: xoffset.screen(raw(), max_separation="100D"),
     "screen separation auto": lambda: xoffset.screen(yearly(), max_separation="auto"),

@@ -437,6 +437,7 @@ GRIDDED = {
             "sigma_dy": "m",
             "cov_dxdy": "m2",
             "false_alarm": "1",
+            "ambiguity": "1",
         },
     ),
     "series": (("time", "y", "x"), {"dx": "m", "dy": "m", "sigma_dx": "m", "sigma_dy": "m"}),

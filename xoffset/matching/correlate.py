@@ -69,9 +69,10 @@ def correlate(
         the secondary date. `score`: correlation at the match, or at the whole-pixel peak where the refinement failed.
         `peak_gap`: whole-pixel peak minus the best score more than 3 px away (NaN if `search` is at most 3).
         `sigma_dx`, `sigma_dy`: standard errors in metres; `cov_dxdy`: covariance in m2. `false_alarm`: probability that
-        unrelated ground is accepted with so high a score (not with `"phase"`). `flags`: why dx and dy are NaN. With
-        several templates `template_size`: the side in pixels that was kept. Matched both ways `mismatch`: length in
-        metres of the sum of the displacement and the one back. The CRS is that of the stack.
+        unrelated ground is accepted with so high a score (not with `"phase"`). `ambiguity`: probability that another
+        peak, more than 3 px away, is the match (NaN if `search` is at most 3; not with `"phase"`). `flags`: why dx and
+        dy are NaN. With several templates `template_size`: the side in pixels that was kept. Matched both ways
+        `mismatch`: length in metres of the sum of the displacement and the one back. The CRS is that of the stack.
 
     Raises
     ------
@@ -120,6 +121,7 @@ def label_shifts(fields: dict[str, Any], stack: xr.DataArray, network: xr.Datase
         y=request.grid.y,
         like=stack,
         step={"function": "correlate"} | request.parameters,
+        sampling=request.sampling,
     )
 
 

@@ -109,7 +109,7 @@ def extend(
     }
     extended = products.shifts(
         fields, network, x=request.grid.x, y=request.grid.y, like=stack,
-        step={"function": "correlate"} | request.parameters,
+        step={"function": "correlate"} | request.parameters, sampling=request.sampling,
     )  # fmt: skip
     return _with_old_coordinates(shifts, extended)
 
@@ -151,8 +151,9 @@ def _check_whole(is_whole: np.ndarray) -> None:
 
 
 def _with_old_coordinates(shifts: xr.Dataset, extended: xr.Dataset) -> xr.Dataset:
-    """Result without a coordinate that older stores lack: what is appended must hold what the store holds."""
-    return extended if "baseline" in shifts.coords else extended.drop_vars("baseline")
+    """Result without the coordinates that older stores lack: what is appended must hold what the store holds."""
+    lacking = [name for name in ("baseline", *products.SAMPLING) if name not in shifts.coords]
+    return extended.drop_vars(lacking)
 
 
 def _steps(shifts: xr.Dataset) -> list[dict[str, Any]]:

@@ -95,6 +95,22 @@ class Request:
             "prior": None if prior is None else sorted(map(str, prior.data_vars)),
         }
 
+    @property
+    def sampling(self) -> dict[str, float]:
+        """Coordinates that tell how the images are sampled: sides of pixels and windows in metres, area searched."""
+        pixel = math.sqrt(abs(self.frame.spacing.x * self.frame.spacing.y))
+        half = np.array(self.guide.half, dtype=np.float64)
+        if isinstance(self.options.search, xr.DataArray):
+            ranges = self.guide.fields[0]
+            half = np.full(2, ranges[ranges > 0].min(initial=half[0]))
+        # a peak on the outermost ring is not accepted
+        candidates = float(np.prod(2.0 * half - 1.0))
+        return {
+            products.PIXEL_SIZE: pixel,
+            products.WINDOW_SIZE: self.lattice.template * pixel,
+            products.SEARCH_AREA: candidates * pixel**2,
+        }
+
 
 def prepare(stack: xr.DataArray, network: xr.Dataset, options: Options, caller: str = "correlate") -> Request:
     """Check everything and compute nothing of the images; the errors bear the name of the caller."""
@@ -142,7 +158,7 @@ def in_metres(fields: dict[str, Any], spacing: Spacing) -> dict[str, Any]:
         "cov_dxdy": fields["covariance"] * (spacing.x * spacing.y),
         "flags": fields["flags"],
     }
-    out |= {name: fields[name] for name in ("false_alarm", "template_size") if name in fields}
+    out |= {name: fields[name] for name in ("false_alarm", "ambiguity", "template_size") if name in fields}
     if "sum_dx" in fields:
         out["mismatch"] = np.hypot(fields["sum_dx"] * spacing.x, fields["sum_dy"] * spacing.y)
     return out

@@ -27,6 +27,10 @@ SHARES_NOISE = "shares_noise"
 DRIFT_GROWTH = "drift_growth"
 # Coordinate of a stack of which some dates were resampled from other pixel sizes.
 NATIVE_SIZE = "native_pixel_size"
+# Coordinates of shifts that tell how they were sampled: windows nearer than their side share pixels, and by chance a
+# match lies anywhere in the area. Of several pairs joined they may be on (pair).
+PIXEL_SIZE, WINDOW_SIZE, SEARCH_AREA = "pixel_size", "window_size", "search_area"
+SAMPLING = (PIXEL_SIZE, WINDOW_SIZE, SEARCH_AREA)
 
 # Labels of coordinates, whatever object has them.
 _LABELS = {
@@ -47,6 +51,9 @@ _LABELS = {
         "long_name": "growth of the variance of drift since the first date",
         "units": "yr2",
     },
+    PIXEL_SIZE: {"long_name": "side of a pixel of the images", "units": "m"},
+    WINDOW_SIZE: {"long_name": "side of the largest window", "units": "m"},
+    SEARCH_AREA: {"long_name": "area of the displacements that were searched, the least of all nodes", "units": "m2"},
     SHARES_NOISE: {"long_name": "the date has parts of the noise of others: smoothed, resampled, or summed up"},
 }
 
@@ -94,9 +101,11 @@ def shifts(
     y: np.ndarray,
     like: xr.DataArray,
     step: dict[str, Any],
+    sampling: Mapping[str, float] | None = None,
 ) -> xr.Dataset:
-    """Shifts (pair, y, x) from the fields of a matcher; CRS from `like`."""
+    """Shifts (pair, y, x) from the fields of a matcher; CRS from `like`, and the coordinates SAMPLING if known."""
     grid: dict[Hashable, Any] = {"y": ("y", y), "x": ("x", x)}
+    grid.update(sampling or {})
     coords = {name: network[name] for name in ("reference", "secondary")} | grid | _crs_coordinates(like)
     return _product(fields_with_new_names(fields), coords, SHIFTS, step, like)
 

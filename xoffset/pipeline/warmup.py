@@ -93,10 +93,14 @@ def _shifts() -> xr.Dataset:
     shape = (network.sizes["pair"], y.size, x.size)
     fields = {name: np.zeros(shape, np.float32) for name in ("dx", "dy")}
     fields |= {
-        name: np.ones(shape, np.float32) for name in ("score", "peak_gap", "sigma_dx", "sigma_dy", "false_alarm")
+        name: np.ones(shape, np.float32)
+        for name in ("score", "peak_gap", "sigma_dx", "sigma_dy", "false_alarm", "ambiguity")
     }
     fields["flags"] = np.zeros(shape, np.int64)
-    return products.shifts(fields, network, x=x, y=y[::-1], like=_images(), step={"function": "warmup"})
+    sampling = {products.PIXEL_SIZE: 1.0, products.WINDOW_SIZE: 4.0, products.SEARCH_AREA: 81.0}
+    return products.shifts(
+        fields, network, x=x, y=y[::-1], like=_images(), step={"function": "warmup"}, sampling=sampling
+    )
 
 
 def _match() -> None:

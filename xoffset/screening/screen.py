@@ -18,20 +18,15 @@ from xoffset.model import checks, grids, products
 from xoffset.model.dates import Duration, as_duration
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.points import places_of, takes_points
+from xoffset.screening.judgement import THRESHOLDS, Judgement, Sampling
 
 # Largest difference of two displacements over the distance of their nodes: a window that is sheared more does not
 # measure the motion of one place. A synthetic glacier under clouds keeps 1.4 % of outliers; with a tenth, 1.7 %.
 LARGEST_STRAIN = 1.0 / 12.0
 # Probability of a match by chance above which `screen` flags it, unless it is told another.
 DEFAULT_FALSE_ALARM = 0.01
-# What stands in place of failed tests where there is no value to test: below zero, like no combination of flags.
-NO_VALUE = np.int64(-1)
-# Variable that each limit holds for, and the flag of values beyond it.
-THRESHOLDS = {
-    "min_score": ("score", "low_score"),
-    "min_peak_gap": ("peak_gap", "low_gap"),
-    "false_alarm": ("false_alarm", "insignificant"),
-}
+# Probability of another match above which `screen` flags it, unless it is told another.
+DEFAULT_AMBIGUITY = 0.05
 
 
 @takes_points
@@ -41,6 +36,7 @@ def screen(
     min_score: float | None = None,
     min_peak_gap: float | None = None,
     false_alarm: float | None = DEFAULT_FALSE_ALARM,
+    ambiguity: float | None = DEFAULT_AMBIGUITY,
     neighbourhood: bool = True,
     max_separation: Literal["auto"] | Duration | None = None,
 ) -> xr.Dataset:
@@ -59,14 +55,26 @@ def screen(
     false_alarm
         Largest probability, 0 to 1, that unrelated ground would reach the score; above it a match is flagged
         `insignificant`. It depends on the size of the window, on the search and on the texture of both images, so one
-        number serves all of them. None tests nothing. Shifts that carry no such probability, such as those of other
+        number serves all of them. With `neighbourhood` a match is not judged alone: its score and the agreement of the
+        windows around it that share no pixel with it are one piece of evidence, see Notes; a weak match that they
+        confirm is kept, one that stands alone must be far more significant, and of unrelated ground about a hundredth
+        of `false_alarm` is left. None tests nothing. Shifts that carry no such probability, such as those of other
         software, are left untested at the default and refused at any other number.
+    ambiguity
+        Largest probability, 0 to 1, that another peak is the match; above it a match is flagged `ambiguous`, unless
+        `neighbourhood` is tested and windows that share no pixel with it, and have one peak only, agree with it.
+        Matches that are all ambiguous do not confirm each other, since on a pattern that repeats the wrong ones agree
+        too. None tests nothing; unknown (NaN) passes. Shifts without it are left untested at the default and refused
+        at any other number.
     neighbourhood
         Whether to flag as `neighbourhood` every vector that is far from the vector median of the nodes around it
         (5 x 5, as far as the grid and the search reach), and those of which less than half of these nodes hold a
         vector. Far is more than three times the distance that half of the neighbours keep, and more than four standard
-        errors; more than a twelfth of the distance over two nodes is always far. A single node has no neighbours
-        and is left untested.
+        errors; more than a twelfth of the distance over two nodes is always far. What `false_alarm` or another limit
+        removed does not count as a node; ambiguous matches, failed ones and ground without data do. A weak match
+        (`false_alarm` above 1e-6) is flagged too if it lies 0.85 to 3.5 px beside what the independent windows around
+        it found: noise moved it to the flank of the peak, where its standard error does not hold. A single node has no
+        neighbours and is left untested.
     max_separation
         Longest time between the two dates of a pair, in either direction, such as `"200D"`; longer pairs are flagged
         `separation`. `"auto"`: told from the data, pixel by pixel, among the pairs that pass all other tests. Where the
@@ -78,7 +86,7 @@ def screen(
     -------
     xarray.Dataset
         Shifts whose `dx`, `dy`, `sigma_dx`, `sigma_dy` and `cov_dxdy` are NaN where a test fails; `flags` tells
-        which. `score`, `peak_gap`, `false_alarm` and earlier flags stay. Lazy if `shifts` is.
+        which. `score`, `peak_gap`, `false_alarm`, `ambiguity` and earlier flags stay. Lazy if `shifts` is.
 
     Raises
     ------
@@ -88,6 +96,14 @@ def screen(
     Notes
     -----
     Vector median after Astola et al. (1990, Proc. IEEE 78, 678-689).
+
+    Evidence is a likelihood ratio against unrelated ground, whose matches lie anywhere in the area searched: that of
+    the false alarm (Vovk & Wang 2021, Ann. Stat. 49, 1736-1754), times that of the differences from up to 24 windows
+    at one and two window sides, as far as standard errors and a gradient of 3 % explain them. Its mean over unrelated
+    ground is at most one whatever the number of neighbours, so it exceeds 100·(1/false_alarm - 1) in no more than
+    about false_alarm/100 of the vectors. What it needs to know are the coordinates `pixel_size`, `window_size` and
+    `search_area` of `correlate`; without them each match is judged alone, and what is removed counts as missing.
+    The standard errors are those of matches on the right peak; errors above a pixel are what these tests are for.
 
     `max_separation="auto"` sorts the observations (matches of the same two dates are one) into the bins of ITS_LIVE: 0,
     16, 32, 64, 128, 256 and more days. From short to long, each bin of 6 or more is compared with all shorter ones
@@ -128,7 +144,11 @@ def screen(
     longest = _longest(max_separation)
     if _options.is_number(false_alarm) and false_alarm == DEFAULT_FALSE_ALARM and "false_alarm" not in shifts:
         false_alarm = None
-    asked = {"min_score": min_score, "min_peak_gap": min_peak_gap, "false_alarm": false_alarm}
+    if _options.is_number(ambiguity) and ambiguity == DEFAULT_AMBIGUITY and "ambiguity" not in shifts:
+        ambiguity = None
+    asked = {
+        "min_score": min_score, "min_peak_gap": min_peak_gap, "false_alarm": false_alarm, "ambiguity": ambiguity,
+    }  # fmt: skip
     # a single node has no neighbours, so nothing is at odds with it
     has_neighbours = neighbourhood and shifts.sizes["y"] * shifts.sizes["x"] > 1
     is_auto = max_separation is not None and longest is None
@@ -152,6 +172,7 @@ def screen(
         "min_score": None if min_score is None else float(min_score),
         "min_peak_gap": None if min_peak_gap is None else float(min_peak_gap),
         "false_alarm": None if false_alarm is None else float(false_alarm),
+        "ambiguity": None if ambiguity is None else float(ambiguity),
         "neighbourhood": neighbourhood,
         "max_separation": max_separation if longest is None else str(pd.Timedelta(longest)),
     }
@@ -174,44 +195,23 @@ def _failed(shifts: xr.Dataset, flags: Any, limits: dict[str, float], has_neighb
             raise ValueError(
                 f"screen() needs '{THRESHOLDS[name][0]}' for {name}; got shifts without it. Leave {name} out."
             )
-    names = ("dx", "dy", "sigma_dx", "sigma_dy", *(THRESHOLDS[name][0] for name in limits))
-    farthest, depth = None, 0
+    judgement = Judgement(limits)
     if has_neighbours:
         spacing = grids.spacing(shifts, "screen")
-        depth = neighbours.RADIUS
-        farthest = LARGEST_STRAIN * depth * max(abs(spacing.x), abs(spacing.y))
-    test = partial(_failed_of_block, limits=limits, farthest=farthest)
-    return halos.with_halo(test, [flags, *(shifts[name].data for name in names)], depth, np.dtype(np.int64))
+        farthest = LARGEST_STRAIN * neighbours.RADIUS * max(abs(spacing.x), abs(spacing.y))
+        judgement = Judgement(limits, (spacing.y, spacing.x), farthest, _sampling(shifts))
+    names = ("dx", "dy", "sigma_dx", "sigma_dy", *judgement.names)
+    fields = [flags, *(shifts[name].data for name in names)]
+    return halos.with_halo(judgement.failed, fields, judgement.depth, np.dtype(np.int64))
 
 
-def _failed_of_block(
-    flags: np.ndarray,
-    dx: np.ndarray,
-    dy: np.ndarray,
-    sigma_dx: np.ndarray,
-    sigma_dy: np.ndarray,
-    *tested: np.ndarray,
-    limits: dict[str, float],
-    farthest: float | None,
-) -> np.ndarray:
-    has_value = np.isfinite(dx) & np.isfinite(dy)
-    out = np.zeros(dx.shape, dtype=np.int64)
-    for (name, limit), values in zip(limits.items(), tested, strict=True):
-        # unknown is as bad as beyond the limit
-        is_good = values <= limit if name == "false_alarm" else values >= limit
-        out |= ~is_good * np.int64(FLAGS[THRESHOLDS[name][1]])
-    if farthest is not None:
-        keep = has_value & (out == 0)
-        # a node whose search leaves the image says nothing about its neighbours
-        x = np.where((flags & FLAGS["outside"]) > 0, dx.dtype.type(np.inf), np.where(keep, dx, dx.dtype.type(np.nan)))
-        y = np.where(keep, dy, dy.dtype.type(np.nan))
-        # along both axes together, so that a well-known component does not excuse a badly known one
-        sigma = np.sqrt(0.5 * (sigma_dx**2 + sigma_dy**2))
-        is_odd = np.empty(dx.shape, dtype=np.uint8)
-        for fields in zip(x, y, sigma, is_odd, strict=True):
-            neighbours.disagrees(*(np.ascontiguousarray(field) for field in fields[:3]), farthest, fields[3])
-        out |= is_odd * np.int64(FLAGS["neighbourhood"])
-    return np.where(has_value, out, NO_VALUE)
+def _sampling(shifts: xr.Dataset) -> Sampling | None:
+    """How the ground was sampled, of several pairs what makes the least of their agreement; None if unknown."""
+    if not set(products.SAMPLING) <= set(shifts.coords):
+        return None
+    sizes, windows, areas = (np.asarray(shifts[name].values, dtype=np.float64) for name in products.SAMPLING)
+    found = Sampling(*(float(value) for value in (sizes.min(), windows.max(), areas.min())))
+    return found if all(np.isfinite(value) and value > 0.0 for value in found) else None
 
 
 def _fails(_: np.ndarray, failed: np.ndarray) -> bool:

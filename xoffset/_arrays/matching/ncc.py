@@ -31,6 +31,7 @@ FIELDS: tuple[str, ...] = (
     "variance_dy",
     "covariance",
     "false_alarm",
+    "ambiguity",
     "flags",
 )
 
@@ -231,15 +232,17 @@ def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
         )
     else:
         found, flags = search.search(reference, secondary, scene.nodes, candidates, matcher.min_valid)
-    chance = significance.false_alarm(reference, secondary, scene.nodes, candidates, found)
+    chance, ambiguity = significance.doubts(reference, secondary, scene.nodes, candidates, found)
     if len(reference.templates) == 1:
-        found, flags, chance = found[0], flags[0], chance[0]
+        found, flags, chance, ambiguity = found[0], flags[0], chance[0], ambiguity[0]
         chosen = np.zeros(flags.shape, dtype=np.int64)
     else:
         suspect = np.where(chance <= LARGEST_CHANCE, flags, 1)
         chosen, disagrees = _smallest_that_passes(found, suspect, reference.templates, scene.nodes.step)
         found = np.ascontiguousarray(np.take_along_axis(found, chosen[None, ..., None], axis=0)[0])
-        flags, chance = (np.take_along_axis(each, chosen[None], axis=0)[0] for each in (flags, chance))
+        flags, chance, ambiguity = (
+            np.take_along_axis(each, chosen[None], axis=0)[0] for each in (flags, chance, ambiguity)
+        )
         flags[disagrees & (flags == 0)] |= bits.TEMPLATE_DISAGREES
     refined = np.full((*flags.shape, 6), np.nan, dtype=found.dtype)
     for size, template in enumerate(reference.templates):
@@ -252,7 +255,7 @@ def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
             of_noise + locking.variance(reference, shift, scene.native)
             for of_noise, shift in ((variance_x, u), (variance_y, v))
         )
-    fields = [u, v, score, found[..., 3], variance_x, variance_y, covariance, chance, flags]
+    fields = [u, v, score, found[..., 3], variance_x, variance_y, covariance, chance, ambiguity, flags]
     if len(reference.templates) > 1:
         fields.append(np.array(reference.templates)[chosen])
     return np.stack(fields, dtype=found.dtype, casting="unsafe")

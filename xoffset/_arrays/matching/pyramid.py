@@ -151,7 +151,9 @@ def search(
     peaks, flags = _try(reference[0], secondary[0], nodes, candidates, proposals, min_valid)
     # where nothing farther off was tried at full resolution, the widest search knows whether there are others
     is_same = (np.abs(peaks[..., :2] - where) <= 2.0 * 2**levels).all(axis=-1)
-    peaks[..., 3] = np.where(np.isnan(peaks[..., 3]) & is_same, gap, peaks[..., 3])
+    is_taken = np.isnan(peaks[..., 3]) & is_same
+    peaks[..., 3] = np.where(is_taken, gap, peaks[..., 3])
+    peaks[..., surface.OTHER] = np.where(is_taken, peaks[..., 2] - gap, peaks[..., surface.OTHER])
     return peaks, flags
 
 
@@ -242,4 +244,5 @@ def _best(peaks: list[np.ndarray], flags: list[np.ndarray]) -> tuple[np.ndarray,
     is_far = (np.abs(all_peaks[..., :2] - best[..., :2]) > surface.PEAK_RADIUS).any(axis=-1)
     second = np.where(is_far, score, surface.LOWEST).max(axis=0)
     best[..., 3] = np.where(second > surface.NO_SCORE, best[..., 2] - second, np.nan)
+    best[..., surface.OTHER] = np.where(second > surface.NO_SCORE, second, np.nan)
     return best, np.take_along_axis(all_flags, chosen[None], axis=0)[0]

@@ -8,27 +8,47 @@ import numpy as np
 
 from xoffset._arrays.matching.images import Image
 from xoffset._arrays.matching.search import Candidates
-from xoffset._kernels.matching import significance, zncc
+from xoffset._kernels.matching import ambiguity as ambiguities
+from xoffset._kernels.matching import moments, significance, surface, zncc
+
+# By how much points without a pre-filter count more: their pixels are all bright, and their share of a window is not
+# that of the tile, whose effective pixels hold there.
+UNFILTERED = 6.0
 
 _lags = cache(significance.lags)
 
 
-def false_alarm(
+def doubts(
     reference: Image, secondary: Image, nodes: zncc.Nodes, candidates: Candidates, peaks: np.ndarray
-) -> np.ndarray:
-    """Probability (size, rows, columns) that the best candidate of unrelated ground reaches the score of each peak.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (size, rows, columns) that speak against each peak: `false_alarm` and `ambiguity`.
 
-    All sizes of window are tries of their own. `peaks` (size, rows, columns, surface.PEAK_FIELDS).
+    That the best candidate of unrelated ground reaches its score, and that another peak is the match. All sizes of
+    window are tries of their own. `peaks` (size, rows, columns, surface.PEAK_FIELDS).
     """
-    out = np.empty(peaks.shape[:-1])
+    chance, ambiguity = np.empty(peaks.shape[:-1]), np.empty(peaks.shape[:-1])
+    tries = len(chance) * (2.0 * candidates.half - 1.0).prod(axis=-1)
     for size, template in enumerate(reference.templates):
         effective, rough = _effective_pixels(reference, secondary, nodes.of_size(template), candidates, peaks[size])
-        # of one candidate first: their number may differ by node
-        score = peaks[size, ..., 2].astype(np.float64)
-        significance.false_alarm(score, effective, 1.0, rough, template**2, out[size])
-    tries = len(out) * (2.0 * candidates.half - 1.0).prod(axis=-1)
-    with np.errstate(divide="ignore"):
-        return np.asarray(-np.expm1(tries * np.log1p(-out)))
+        of_other, excess = np.empty_like(effective), _excess(reference, secondary, nodes.of_size(template), peaks[size])
+        for field, out in ((2, chance[size]), (surface.OTHER, of_other)):
+            # of one candidate first: their number may differ by node
+            score = peaks[size, ..., field].astype(np.float64)
+            significance.false_alarm(score, effective, excess, 1.0, rough, template**2, out)
+            with np.errstate(divide="ignore"):
+                out[:] = -np.expm1(tries * np.log1p(-out))
+        ambiguities.ambiguity(peaks[size], effective / (1.0 + excess), of_other, ambiguity[size])
+    return chance, ambiguity
+
+
+def _excess(reference: Image, secondary: Image, windows: zncc.Nodes, peaks: np.ndarray) -> np.ndarray:
+    """How much less evenly than normal the contrast of both windows is spread, per effective pixel."""
+    out = np.empty(peaks.shape[:-1])
+    valid = np.empty((2, 0, 0), dtype=np.uint8)
+    if not (reference.valid.all() and secondary.valid.all()):
+        valid = np.stack([reference.valid, secondary.valid])
+    moments.excess(reference.filtered, secondary.filtered, valid, windows, peaks, out)
+    return out * UNFILTERED if reference.colour_reach == 0 else out
 
 
 def _effective_pixels(

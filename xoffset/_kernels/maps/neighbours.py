@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from xoffset._kernels._jit import kernel
-from xoffset._kernels.networks.order import _median, _select
 
-# Distance along each axis to which a node has neighbours, nodes.
+# Distance along each axis to which a node has neighbours, in nodes or in whole windows.
 RADIUS = 2
+# Neighbours of a node.
+COUNT = (2 * RADIUS + 1) ** 2 - 1
 # Largest gradient of the shifts that is believed, px per px: windows on ground that is strained more do not match.
 LARGEST_STRAIN = 0.2
+# Nodes of a row that are looked at together, so that what is known of their neighbours stays in the nearest cache.
+WIDTH = 128
+# Shares of right matches among the neighbours that are thought of, all as likely.
+SHARES = (0.2, 0.4, 0.8)
+# Distance from the peak of its neighbours at which a weak match may lie, px.
+NEAR = 0.85
+# Distance from which on it belongs to another one, px.
+REACH = 3.5
+# Largest evidence that is told; more would leave single precision.
+MOST_EVIDENCE = 1e30
+
+
+def _sorting_network(size: int) -> np.ndarray:
+    """Places to compare and exchange, one pair after the other, until all are in order (Batcher 1968)."""
+    pairs = []
+    whole = 1 << (size - 1).bit_length()
+    p = 1
+    while p < whole:
+        k = p
+        while k >= 1:
+            for j in range(k % p, whole - k, 2 * k):
+                for i in range(min(k, whole - j - k)):
+                    if (i + j) // (2 * p) == (i + j + k) // (2 * p):
+                        pairs.append((i + j, i + j + k))
+            k //= 2
+        p *= 2
+    # what lies beyond the end is as good as infinite, and stays there
+    return np.array([pair for pair in pairs if pair[1] < size])
+
+
+_NETWORK = _sorting_network(COUNT)
 
 
 @kernel
@@ -32,47 +66,329 @@ def disagrees(dx, dy, sigma, limit, out):
         (rows, columns) uint8.
     """
     rows, columns = dx.shape
-    side = 2 * RADIUS + 1
-    x = np.empty(side * side)
-    y = np.empty(side * side)
-    s = np.empty(side * side)
-    distance = np.empty(side * side)
+    around = np.empty(3 * COUNT * WIDTH, dx.dtype)
+    distances = np.empty(COUNT * WIDTH, dx.dtype)
+    errors = np.empty(COUNT * WIDTH, dx.dtype)
+    counts = np.empty(2 * WIDTH, dx.dtype)
+    median = np.empty(2 * WIDTH, dx.dtype)
+    fields = _known(dx, dy, sigma)
     for row in range(rows):
+        for first in range(0, columns, WIDTH):
+            width = min(WIDTH, columns - first)
+            out[row, first : first + width] = 0
+            if not fields[2, row, first : first + width].any():
+                continue
+            _gather(fields, row, first, width, 1, around, errors, counts)
+            _vector_median(around, width, distances, median)
+            _distances(around, median, width, distances)
+            _sort(distances, width)
+            _sort(errors, width)
+            for c in range(width):
+                if fields[2, row, first + c] == 0.0:
+                    continue
+                known, nodes = int(counts[c]), int(counts[WIDTH + c])
+                if known == 0 or 2 * known < nodes:
+                    out[row, first + c] = 1
+                    continue
+                # half of all nodes around, also of those without a vector
+                spread = distances[(nodes - 1) // 2 * WIDTH + c]
+                noise = _apart(_middle(errors, known, c), sigma[row, first + c])
+                most = max(limit, 4.0 * noise)
+                far = _apart(dx[row, first + c] - median[c], dy[row, first + c] - median[WIDTH + c])
+                if spread > most or not far <= min(max(3.0 * spread, 4.0 * noise), most):
+                    out[row, first + c] = 1
+
+
+@kernel
+def likelihood(false_alarm, out):
+    """Likelihood ratio that a false alarm makes against unrelated ground, on which its mean is 1.
+
+    (1 - p + p·log p) / (p·log² p), the mean over all powers of p that have this mean (Vovk & Wang 2021, Ann. Stat. 49,
+    1736-1754). False alarms that are not known count as 1. Both (rows, columns).
+    """
+    for row in range(out.shape[0]):
+        for column in range(out.shape[1]):
+            p = float(false_alarm[row, column])
+            p = min(max(p, 1e-12), 0.999) if p == p else 0.999
+            log = math.log(p)
+            out[row, column] = (1.0 - p + p * log) / (p * log * log)
+
+
+@kernel
+def evidence(dx, dy, variance, weight, floors, area, largest, stride, out):
+    """How much likelier vectors are with the neighbours they have than if all had been drawn by lot, out like `dx`.
+
+    Of two right matches the difference is distributed about zero, with a scale that their errors and the gradients of
+    the motion make and a long tail (Student's t of 2 degrees of freedom in two dimensions); matches of unrelated ground
+    lie anywhere in the area searched. With a share of right ones among the neighbours, each multiplies the likelihood
+    ratio by 1 - share + share·ratio. The mean over the SHARES is at most one, on average over unrelated ground, however
+    many neighbours were tried (an e-value, see `likelihood`).
+
+    Parameters
+    ----------
+    dx, dy
+        (rows, columns) displacement.
+    variance
+        (rows, columns) mean variance of its components.
+    weight
+        (rows, columns) what the agreement of a neighbour is multiplied by; 0 if it may confirm nothing, negative where
+        there is no vector.
+    floors
+        (COUNT,) square of the difference that motion makes between a node and each neighbour, by rows.
+    area
+        Area of the displacements that were searched, square of the unit of `dx`.
+    largest
+        Largest ratio that one neighbour makes.
+    stride
+        Nodes from a neighbour to the next: as many as it takes until windows share no pixel.
+    out
+        (rows, columns) likelihood ratio, at most MOST_EVIDENCE; of no meaning where there is no vector.
+    """
+    rows, columns = dx.shape
+    scales = np.array([area / math.pi, largest, 0.0]).astype(dx.dtype)
+    shares = np.array(SHARES).astype(dx.dtype)
+    products = np.empty((3, columns), dx.dtype)
+    ratio = np.empty(columns, dx.dtype)
+    for row in range(rows):
+        products[:] = 1.0
+        k = -1
+        for down in range(-RADIUS, RADIUS + 1):
+            for right in range(-RADIUS, RADIUS + 1):
+                if down == 0 and right == 0:
+                    continue
+                k += 1
+                i, shift = row + down * stride, right * stride
+                if i < 0 or i >= rows or abs(shift) >= columns:
+                    continue
+                first, last = max(-shift, 0), columns - max(shift, 0)
+                here = (dx[row, first:last], dy[row, first:last], variance[row, first:last])
+                first, last, start = first + shift, last + shift, first
+                there = (dx[i, first:last], dy[i, first:last], variance[i, first:last], weight[i, first:last])
+                scales[2] = floors[k]
+                _ratios(here, there, scales, ratio)
+                for share in range(3):
+                    _multiply(products[share, start:], ratio[: last - first], shares[share])
         for column in range(columns):
-            out[row, column] = 0
-            if not (np.isfinite(dx[row, column]) and np.isfinite(dy[row, column])):
+            out[row, column] = (products[0, column] + products[1, column] + products[2, column]) / 3.0
+
+
+@kernel
+def _ratios(here, there, scales, out):
+    """Likelihood ratios of vectors and one neighbour each, less 1; 0 where the neighbour has no vector."""
+    x, y, variance = here
+    other_x, other_y, other_variance, weight = there
+    scale, largest, floor = scales
+    zero, one, two = x.dtype.type(0.0), x.dtype.type(1.0), x.dtype.type(2.0)
+    for c in range(x.size):
+        u, v = x[c] - other_x[c], y[c] - other_y[c]
+        wide = two * (variance[c] + other_variance[c]) + floor
+        root = wide + u * u + v * v
+        ratio = scale * weight[c] * wide / (root * root)
+        ratio = ratio if ratio < largest else largest
+        out[c] = ratio - one if weight[c] >= zero else zero
+
+
+@kernel
+def _multiply(products, ratios, share):
+    one, most = products.dtype.type(1.0), products.dtype.type(MOST_EVIDENCE)
+    for c in range(ratios.size):
+        value = products[c] * (one + share * ratios[c])
+        products[c] = value if value < most else most
+
+
+@kernel
+def strays(dx, dy, sigma, is_weak, stride, pixel, out):
+    """Set out where a weak match lies beside the peak that its neighbours found.
+
+    Noise moves a peak by more than its standard error says once that comes near a pixel: the match then sits on the
+    flank of the right peak or on what noise raised beside it. Beside: farther than NEAR pixels (and than three times
+    what the spread of the neighbours exceeds that of their errors) and nearer than REACH; what is farther is no part of
+    this peak. The peak of the neighbours is the mean of those about their vector median.
+
+    Parameters
+    ----------
+    dx, dy, sigma
+        (rows, columns) displacement and its standard error; NaN or infinite where there is none.
+    is_weak
+        (rows, columns) uint8, which to look at.
+    stride
+        Nodes from a neighbour to the next: as many as it takes until windows share no pixel.
+    pixel
+        Side of a pixel, in the unit of `dx`.
+    out
+        (rows, columns) uint8.
+    """
+    rows, columns = dx.shape
+    around = np.empty(3 * COUNT * WIDTH, dx.dtype)
+    distances = np.empty(COUNT * WIDTH, dx.dtype)
+    errors = np.empty(COUNT * WIDTH, dx.dtype)
+    counts = np.empty(2 * WIDTH, dx.dtype)
+    median = np.empty(2 * WIDTH, dx.dtype)
+    fields = _known(dx, dy, sigma)
+    for row in range(rows):
+        for first in range(0, columns, WIDTH):
+            width = min(WIDTH, columns - first)
+            out[row, first : first + width] = 0
+            if not is_weak[row, first : first + width].any():
                 continue
-            count = 0
-            around = -1
-            for i in range(max(row - RADIUS, 0), min(row + RADIUS + 1, rows)):
-                for j in range(max(column - RADIUS, 0), min(column + RADIUS + 1, columns)):
-                    around += not np.isinf(dx[i, j])
-                    if (i != row or j != column) and np.isfinite(dx[i, j]) and np.isfinite(dy[i, j]):
-                        x[count], y[count], s[count] = dx[i, j], dy[i, j], sigma[i, j]
-                        count += 1
-            if count == 0 or 2 * count < around:
-                out[row, column] = 1
+            _gather(fields, row, first, width, stride, around, errors, counts)
+            _vector_median(around, width, distances, median)
+            _distances(around, median, width, distances)
+            _sort(distances, width)
+            _sort(errors, width)
+            for c in range(width):
+                known = int(counts[c])
+                if not is_weak[row, first + c] or known == 0:
+                    continue
+                noise = _middle(errors, known, c)
+                spread = distances[(known - 1) // 2 * WIDTH + c]
+                x, y = _mean_about(around, median, max(spread, noise), c)
+                far = _apart(dx[row, first + c] - x, dy[row, first + c] - y)
+                # half of the vectors that only errors move are within 1.18 of them
+                excess = max(spread - 2.0 * 1.18 * noise, 0.0)
+                allowed = min(4.0 * _apart(noise, sigma[row, first + c]), NEAR * pixel)
+                if max(allowed, 3.0 * excess) < far < REACH * pixel:
+                    out[row, first + c] = 1
+
+
+@kernel
+def _known(dx, dy, sigma):
+    """Fields (5, rows, columns): dx, dy, whether they are known, errors, and whether a node could hold a vector.
+
+    What is not known is 0, and its error infinite.
+    """
+    fields = np.zeros((5, *dx.shape), dx.dtype)
+    for row in range(dx.shape[0]):
+        for column in range(dx.shape[1]):
+            u, v = dx[row, column], dy[row, column]
+            fields[3, row, column] = np.inf
+            if np.isfinite(u) and np.isfinite(v):
+                fields[0, row, column], fields[1, row, column], fields[2, row, column] = u, v, 1.0
+                fields[3, row, column] = sigma[row, column]
+            fields[4, row, column] = not np.isinf(u)
+    return fields
+
+
+@kernel
+def _gather(fields, row, first, width, stride, around, errors, counts):
+    """What the neighbours of some nodes of a row hold, COUNT rows of WIDTH each, from the fields of `_known`.
+
+    `around`: dx, dy, and 1 where they are known. `counts`: number of vectors around, and of nodes that could hold one.
+    """
+    rows, columns = fields.shape[1:]
+    counts[:] = 0.0
+    k = -1
+    for down in range(-RADIUS, RADIUS + 1):
+        for right in range(-RADIUS, RADIUS + 1):
+            if down == 0 and right == 0:
                 continue
-            least = np.inf
-            median = 0
-            for i in range(count):
-                total = 0.0
-                for j in range(count):
-                    total += np.hypot(x[i] - x[j], y[i] - y[j])
-                if total < least:
-                    least = total
-                    median = i
-            for i in range(count):
-                distance[i] = np.hypot(x[i] - x[median], y[i] - y[median])
-            # half of all nodes around, also of those without a vector
-            nearest = (around - 1) // 2
-            _select(distance[:count], nearest, nearest)
-            spread = distance[nearest]
-            noise = np.hypot(_median(s[:count]), sigma[row, column])
-            allowed = min(max(3.0 * spread, 4.0 * noise), max(limit, 4.0 * noise))
-            far = np.hypot(dx[row, column] - x[median], dy[row, column] - y[median])
-            if spread > max(limit, 4.0 * noise) or not far <= allowed:
-                out[row, column] = 1
+            k += 1
+            start, end = k * WIDTH, k * WIDTH + width
+            i, j = row + down * stride, first + right * stride
+            low, high = max(-j, 0), min(columns - j, width)
+            is_outside = i < 0 or i >= rows or low >= high
+            x, y = around[start:end], around[COUNT * WIDTH + start : COUNT * WIDTH + end]
+            is_known, error = around[2 * COUNT * WIDTH + start : 2 * COUNT * WIDTH + end], errors[start:end]
+            if is_outside or high - low < width:
+                for c in range(width):
+                    x[c], y[c], is_known[c], error[c] = 0.0, 0.0, 0.0, np.inf
+            if is_outside:
+                continue
+            source = fields[:, i, j + low : j + high]
+            _copy(source[0], x[low:high])
+            _copy(source[1], y[low:high])
+            _copy(source[2], is_known[low:high])
+            _copy(source[3], error[low:high])
+            _add(source[2], counts[low:high])
+            _add(source[4], counts[WIDTH + low : WIDTH + high])
+
+
+@kernel
+def _copy(values, out):
+    for c in range(out.size):
+        out[c] = values[c]
+
+
+@kernel
+def _add(values, out):
+    for c in range(out.size):
+        out[c] += values[c]
+
+
+@kernel
+def _vector_median(around, width, totals, median):
+    """Vector with the least sum of distances to the others, of the neighbours of some nodes: x and y, WIDTH each."""
+    apart = np.empty(WIDTH, around.dtype)
+    y, known = COUNT * WIDTH, 2 * COUNT * WIDTH
+    totals[:] = 0.0
+    for i in range(0, COUNT * WIDTH, WIDTH):
+        for j in range(i + WIDTH, COUNT * WIDTH, WIDTH):
+            for c in range(width):
+                u = around[i + c] - around[j + c]
+                v = around[i + y + c] - around[j + y + c]
+                apart[c] = np.sqrt(u * u + v * v) * (around[i + known + c] * around[j + known + c])
+            for c in range(width):
+                totals[i + c] += apart[c]
+            for c in range(width):
+                totals[j + c] += apart[c]
+    least = apart
+    least[:] = np.inf
+    median[:] = np.nan
+    for i in range(0, COUNT * WIDTH, WIDTH):
+        for c in range(width):
+            if around[i + known + c] > 0.0 and totals[i + c] < least[c]:
+                least[c] = totals[i + c]
+                median[c], median[WIDTH + c] = around[i + c], around[i + y + c]
+
+
+@kernel
+def _distances(around, median, width, out):
+    """Distances of the neighbours from a vector; infinite where there is none."""
+    y, known = COUNT * WIDTH, 2 * COUNT * WIDTH
+    for i in range(0, COUNT * WIDTH, WIDTH):
+        for c in range(width):
+            u = around[i + c] - median[c]
+            v = around[i + y + c] - median[WIDTH + c]
+            apart = np.sqrt(u * u + v * v)
+            out[i + c] = apart if around[i + known + c] > 0.0 else np.inf
+
+
+@kernel
+def _sort(values, width):
+    """Put COUNT rows of WIDTH in order, column by column."""
+    for pair in range(_NETWORK.shape[0]):
+        i, j = _NETWORK[pair, 0] * WIDTH, _NETWORK[pair, 1] * WIDTH
+        low, high = values[i : i + width], values[j : j + width]
+        for c in range(width):
+            a, b = low[c], high[c]
+            low[c] = a if a < b else b
+            high[c] = b if a < b else a
+
+
+@kernel
+def _apart(u, v):
+    return math.sqrt(u * u + v * v)
+
+
+@kernel
+def _middle(ordered, count, c):
+    """Median of the first values of a column that is in order."""
+    return 0.5 * (ordered[(count - 1) // 2 * WIDTH + c] + ordered[count // 2 * WIDTH + c])
+
+
+@kernel
+def _mean_about(around, median, scale, c):
+    """Mean of the neighbours about their median, the less heavy the farther; none counts beyond three scales."""
+    x, y, total = 0.0, 0.0, 0.0
+    for i in range(c, COUNT * WIDTH, WIDTH):
+        u, v = around[i] - median[c], around[i + COUNT * WIDTH] - median[WIDTH + c]
+        far = (u * u + v * v) / (scale * scale)
+        if around[i + 2 * COUNT * WIDTH] > 0.0 and far < 9.0:
+            weight = 1.0 / (1.0 + far) ** 2
+            x += weight * u
+            y += weight * v
+            total += weight
+    return median[c] + x / total, median[WIDTH + c] + y / total
 
 
 @kernel

@@ -19,7 +19,9 @@ from xoffset._kernels.matching.surface import (
     ONE_VALUE,
     PEAK_FIELDS,
     PEAK_RADIUS,
+    _is_contested,
     _judge_patch,
+    _read_other,
     _verdict_without_peak,
 )
 
@@ -99,9 +101,9 @@ def _find_peaks(score, width, shifts_x, best, second, where):
 
 
 @hot_kernel
-def _write_peak(score, k, row, column, shape, best, second, out):
-    """One column of `score` as `surface._read_peak` would read the surface of that node."""
-    height, width = shape
+def _write_peak(score, k, row, column, surface, best, second, out):
+    """One column of `score` as `surface._read_peak` would read the surface of that node, which may be laid out."""
+    height, width = surface.shape
     if best <= NO_SCORE:
         for n in range(PEAK_FIELDS):
             out[n] = np.nan
@@ -114,6 +116,11 @@ def _write_peak(score, k, row, column, shape, best, second, out):
     for n in range(9):
         i, d = row + n // 3 - 1, column + n % 3 - 1
         out[4 + n] = score[i * width + d, k] if 0 <= i < height and 0 <= d < width else LOWEST
+    if _is_contested(second, out):
+        for i in range(height):
+            for d in range(width):
+                surface[i, d] = score[i * width + d, k]
+        _read_other(surface, height, width, out)
     return _judge_patch(height, width, out)
 
 
@@ -129,6 +136,7 @@ def search_densely(images, nodes, search, out, flags):
     dtype = images.first.dtype
     columns = np.empty((shifts_y * shifts_x, kinds, STRIP + template - 1), dtype)
     score = np.empty((shifts_y * shifts_x, STRIP), dtype)
+    surface = np.empty((shifts_y, shifts_x), dtype)
     sums = np.empty((kinds, STRIP), dtype)
     mean, best, second = np.empty(STRIP, dtype), np.empty(STRIP, dtype), np.empty(STRIP, dtype)
     where = np.empty((2, STRIP), np.int32)
@@ -181,7 +189,7 @@ def search_densely(images, nodes, search, out, flags):
                     x = k * step
                     peak = out[0, row, start + k]
                     flags[0, row, start + k] |= _write_peak(
-                        score, x, where[0, x], where[1, x], (shifts_y, shifts_x), best[x], second[x], peak
+                        score, x, where[0, x], where[1, x], surface, best[x], second[x], peak
                     )
                     peak[0] += shift_y
                     peak[1] += shift_x

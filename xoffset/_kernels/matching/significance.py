@@ -2,7 +2,8 @@
 
 Where two images have nothing in common the score scatters about zero with variance 1 / pixels_eff, and the best of all
 candidates is the highest maximum of a smooth random surface. `pixels_eff` follows from the autocorrelations of both
-windows, the number of maxima from the roughness of the surface.
+windows, the number of maxima from the roughness of the surface. Where few bright pixels hold the contrast, the meeting
+of two of them makes a high score: how few follows from the fourth moments of the windows.
 
 What a matcher does with it, for one pair on one tile (see `ncc._match`)::
 
@@ -10,7 +11,8 @@ What a matcher does with it, for one pair on one tile (see `ncc._match`)::
     texture(image, valid, lagged)                       # once an image: `image` is zero where not `valid`
     effective_pixels(first, second, lagged.weight, nodes, peaks, out)   # whole-pixel shift of each node's peak
     roughness(first, second, lagged)                    # correlation of scores one pixel apart along y, x
-    false_alarm(score, effective, candidates, roughness, template**2, out)
+    moments.excess(first_image, second_image, valid, nodes, peaks, out)
+    false_alarm(score, effective, excess, candidates, roughness, template**2, out)
 
 The score is that of the best whole-pixel candidate. `candidates` counts what could have won at full resolution: all
 but the outermost ring, (2·search_y - 1)·(2·search_x - 1), also where a pyramid or a prior spared most of them the
@@ -363,15 +365,31 @@ def _product(a, b):
     return total
 
 
+@hot_kernel
+def _bennett(u):
+    """2 ((1 + u) log(1 + u) - u) / u², which is 1 at 0."""
+    if u < 1e-3:
+        return 1.0 - u / 3.0
+    return 2.0 * ((1.0 + u) * math.log1p(u) - u) / (u * u)
+
+
 @kernel
-def false_alarm(score, effective, candidates, rough, pixels, out):
+def false_alarm(score, effective, excess, candidates, rough, pixels, out):
     """Probability that the best candidate of unrelated ground is accepted and scores this much, out like `score`.
 
     A correlation r of D effective pixels has tail probability Phi(-z) with z² = (D - 1)·h, L = -log(1 - r²) and
     h = L·(1 + k·L). For equal eigenvalues of the covariance of the pixels k is 0, and D the degrees of freedom of
     Student's t (normal form of Wallace 1959, Ann. Math. Stat. 30, 1121-1130). Eigenvalues that fall exponentially to
     zero, those of a smooth texture, have k = 1/3, which is the second-order term of the large deviation of the
-    quadratic form; between both k = (1 - (D / pixels)³) / 3. Of scores that high a share are maxima of their
+    quadratic form; between both k = (1 - (D / pixels)³) / 3.
+
+    Where few bright points hold the contrast, D pixels hold K = D / (1 + excess) of them, and chance decides how many
+    meet: their number follows Poisson, whose tail has z² = D·r²·B(u), with u = r·excess and
+    B(u) = 2 ((1 + u) log(1 + u) - u) / u² (Bennett 1962, J. Am. Stat. Assoc. 57, 33-45). What h adds to r² is due to
+    their contrasts, and has K - 1 degrees of freedom: z² = (D - 1)·r²·B(u) + (K - 1)·(h - r²), which is the above where
+    the excess is 0.
+
+    Of scores that high a share are maxima of their
     neighbours: along each axis the two beside it are lower (after Taylor, Worsley & Gosselin 2007, Biometrika 94,
     1-18). With n candidates, n·Phi(-z)·share such maxima are to be expected, 1 - exp(-that) is the probability.
 
@@ -381,6 +399,8 @@ def false_alarm(score, effective, candidates, rough, pixels, out):
         (rows, columns) best whole-pixel score; NaN gives NaN, and 0 or less 1.
     effective
         (rows, columns) effective pixels; where 0 the result is 1.
+    excess
+        (rows, columns) excess of the fourth moments of the pixels over those of a normal distribution, as of `excess`.
     candidates
         Candidates that can be accepted.
     rough
@@ -402,10 +422,13 @@ def false_alarm(score, effective, candidates, rough, pixels, out):
             freedom = max(d, LEAST_PIXELS) - 1.0
             bend = (1.0 - min(d / pixels, 1.0) ** 3) / 3.0
             log = -math.log(rest)
-            level = (8.0 * freedom + 1.0) / (8.0 * freedom + 3.0) * math.sqrt(freedom * log * (1.0 + bend * log))
+            whole = log * (1.0 + bend * log)
+            points = max((freedom + 1.0) / (1.0 + excess[row, column]) - 1.0, 0.0)
+            share = (r * r * _bennett(r * excess[row, column]) + points / freedom * (whole - r * r)) / whole
+            level = (8.0 * freedom + 1.0) / (8.0 * freedom + 3.0) * math.sqrt(freedom * whole * share)
             steepness = level
             if freedom >= LEAST_FREEDOM:
-                steepness = math.sqrt(freedom * (1.0 + 2.0 * bend * log) * r * r / rest)
+                steepness = math.sqrt(freedom * (1.0 + 2.0 * bend * log) * r * r / rest * share)
             expected = candidates * 0.5 * math.erfc(level / math.sqrt(2.0))
             for axis in range(2):
                 rho = rough[axis]

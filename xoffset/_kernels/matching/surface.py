@@ -22,8 +22,16 @@ FEW_COMMON = -3.0
 NOTHING_COMMON = -4.0
 # Outside of the surface: below all others, so that any candidate is higher.
 LOWEST = -9.0
-# what `_read_peak` tells of a surface: shift along y and x, score, gap, then the 3 x 3 scores around the peak by rows
-PEAK_FIELDS = 13
+# Where the gap is wider than this, no other peak is looked for: none of them can be the match.
+CLEAR_GAP = 0.3
+# Farthest that the top of a peak at the rim of a surface is sought beyond it, px.
+BEYOND = 2.0
+# what `_read_peak` tells of a surface: shift along y and x, score, gap, then the 3 x 3 scores around the peak by rows,
+# at last of the best other peak its score, and by how much its top between the pixels is higher
+PEAK_FIELDS = 15
+OTHER = 13
+# Score that stands for no other peak.
+NO_OTHER = -1.0
 
 
 @hot_kernel
@@ -139,7 +147,77 @@ def _read_peak(score, height, width, out):
     for k in range(9):
         i, d = row + k // 3 - 1, column + k % 3 - 1
         out[4 + k] = score[i, d] if 0 <= i < height and 0 <= d < width else LOWEST
+    if _is_contested(second, out):
+        _read_other(score, height, width, out)
     return _judge_patch(height, width, out)
+
+
+@hot_kernel
+def _is_contested(second, out):
+    """Whether the best score elsewhere comes so near the peak `out` that another peak may be the match."""
+    out[OTHER] = second if out[3] == out[3] else np.nan
+    out[OTHER + 1] = 0
+    bend = max(2.0 * out[2] - out[5] - out[11], 0.0) + max(2.0 * out[2] - out[7] - out[9], 0.0)
+    return out[3] < CLEAR_GAP + 0.25 * min(bend, 1.0)
+
+
+@hot_kernel
+def _read_other(score, height, width, out):
+    """Highest local maximum more than PEAK_RADIUS from the peak `out`, into its last two fields.
+
+    The flank of a wide peak is none. At the rim of the surface, where a maximum may go on beyond it, its top is
+    extrapolated with the curvature of the peak.
+    """
+    row, column = int(out[0]), int(out[1])
+    bend_y, bend_x = _bend(out[5], out[2], out[11]), _bend(out[7], out[2], out[9])
+    least = out[2] - CLEAR_GAP
+    best = out.dtype.type(LOWEST)
+    out[OTHER] = NO_OTHER
+    out[OTHER + 1] = 0
+    for i in range(height):
+        for d in range(width):
+            value = score[i, d]
+            if value < least or value <= NO_SCORE or (abs(i - row) <= PEAK_RADIUS and abs(d - column) <= PEAK_RADIUS):
+                continue
+            is_top = True
+            for m in range(max(i - 1, 0), min(i + 2, height)):
+                for n in range(max(d - 1, 0), min(d + 2, width)):
+                    is_top &= score[m, n] <= value
+            if not is_top:
+                continue
+            rise = _rise(
+                score[i - 1, d] if i > 0 else LOWEST, value, score[i + 1, d] if i + 1 < height else LOWEST, bend_y
+            )
+            rise += _rise(
+                score[i, d - 1] if d > 0 else LOWEST, value, score[i, d + 1] if d + 1 < width else LOWEST, bend_x
+            )
+            if value + rise > best:
+                best = value + rise
+                out[OTHER] = value
+                out[OTHER + 1] = rise
+
+
+@hot_kernel
+def _bend(before, here, after):
+    """Curvature at a maximum, as second difference; 0 where a neighbour is unknown."""
+    return max(2.0 * here - before - after, 0.0) if before > NO_SCORE and after > NO_SCORE else 0.0
+
+
+@hot_kernel
+def _rise(before, here, after, bend):
+    """By how much the top of the parabola through a maximum and its neighbours is higher.
+
+    Where a neighbour is unknown (at or below NO_SCORE) `bend` stands for the curvature, and the top lies at most
+    BEYOND px away.
+    """
+    if before > NO_SCORE and after > NO_SCORE:
+        own = 2.0 * here - before - after
+        return (after - before) ** 2 / (8.0 * own) if own > 0.0 else 0.0
+    if before <= NO_SCORE and after <= NO_SCORE:
+        return 0.0
+    slope = max(here - max(before, after) - 0.5 * bend, 0.0)
+    away = slope / bend if slope < BEYOND * bend else BEYOND
+    return slope * away - 0.5 * bend * away**2
 
 
 @hot_kernel
@@ -148,7 +226,7 @@ def _judge_patch(height, width, out):
     verdict = 0
     if out[0] == 0 or out[1] == 0 or out[0] == height - 1 or out[1] == width - 1:
         verdict |= bits.BORDER
-    for k in range(4, PEAK_FIELDS):
+    for k in range(4, OTHER):
         if out[k] <= NO_SCORE:
             if out[k] > LOWEST:
                 verdict |= bits.FLAT if out[k] == ONE_VALUE else bits.FEW_VALID
