@@ -119,7 +119,8 @@ class NCC:
     def fields(self, templates: tuple[int, ...]) -> tuple[str, ...]:
         """Names of what `match_tile` returns."""
         sizes = ("template_size",) if len(templates) > 1 else ()
-        return (*FIELDS, *sizes, *(("back_dx", "back_dy") if self.both_ways else ()))
+        strained = ("side",) if self.refine == "affine" else ()
+        return (*FIELDS, *sizes, *strained, *(("back_dx", "back_dy") if self.both_ways else ()))
 
     def check(self, lattice: Lattice, prefilter: Prefilter | None, *, is_uniform: bool) -> None:
         """Refuse nothing: every grid, search and pre-filter will do."""
@@ -246,6 +247,9 @@ def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
         # a node that is not wanted has no peak to start from
         is_wanted = (chosen == size) & candidates.wanted
         _refine(scene, template, found, is_wanted, refined, flags, matcher.refine)
+    sizes = np.array(reference.templates)[chosen]
+    if matcher.refine == "affine":
+        sides = _refine_strain(scene, sizes, candidates.wanted, refined, flags)
     u, v, score, variance_x, variance_y, covariance = np.moveaxis(refined, -1, 0)
     if scene.native > 1.0:
         variance_x, variance_y = (
@@ -254,7 +258,9 @@ def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
         )
     fields = [u, v, score, found[..., 3], variance_x, variance_y, covariance, chance, flags]
     if len(reference.templates) > 1:
-        fields.append(np.array(reference.templates)[chosen])
+        fields.append(sizes)
+    if matcher.refine == "affine":
+        fields.append(sides)
     return np.stack(fields, dtype=found.dtype, casting="unsafe")
 
 
@@ -281,8 +287,20 @@ def _refine(
     refinement.refine(
         *of_reference, secondary.coefficients, scene.valid, nodes, found, wanted, out, flags, form, locking
     )
-    if method == "affine":
-        affine.refine(*of_reference, secondary.coefficients, scene.valid, nodes, wanted, out, flags)
+
+
+def _refine_strain(
+    scene: Scene, sizes: np.ndarray, is_wanted: np.ndarray, out: np.ndarray, flags: np.ndarray
+) -> np.ndarray:
+    """Refine pure shifts `out` of windows of these sizes (rows, columns) with strain; return the sides used [px]."""
+    reference, secondary = scene.reference[0], scene.secondary[0]
+    gain = reference.filtered.dtype.type(reference.colour.gain)
+    images = (reference.filtered, reference.slopes, gain, secondary.coefficients, scene.valid)
+    sides = np.zeros(flags.shape, dtype=np.int64)
+    for template in reference.templates:
+        wanted = (is_wanted & (sizes == template)).astype(np.uint8)
+        affine.refine(*images, scene.nodes.of_size(template), wanted, out, flags, sides)
+    return sides
 
 
 def _smallest_that_passes(
