@@ -112,17 +112,14 @@ def test_factors_equal_the_slow_twin(shifts, calibrated, name):
     found = calibrated[f"sigma_factor_{name}"].values
     windows = (stable & np.isfinite(shifts.dx.values[0])).sum()
     values, raw, number, baselines = np.unique(found[np.isfinite(found)]), [], [], []
-    median = {each: shifts[each].where(stable).median(("y", "x")) for each in ("dx", "dy")}
-    ratios = np.stack([((shifts[each] - median[each]) / shifts[f"sigma_{each}"]).where(stable) for each in median])
-    alike = reference.correlated_nodes(ratios, calibrate.LEAST_CORRELATION)
     for value in values:
         held = found == value
         pairs = held.any(axis=(1, 2))
         scores = shifts.score.values[held].astype(float)
         expected = reference.factor(shifts, stable, pairs, (scores.min() - 1e-9, scores.max()), name)
-        independent = windows / alike
-        raw.append(expected * np.sqrt(independent / (independent - 1.0)))  # the median took one away
-        number.append(0.5 * (held & stable).sum() / alike)
+        # white errors: every window is one of its own, and the median took one away
+        raw.append(expected * np.sqrt(windows / (windows - 1.0)))
+        number.append(0.5 * (held & stable & np.isfinite(shifts.dx.values)).sum())
         baselines.append(pairs)
     shrunk, error = reference.towards_one(raw, number)
     np.testing.assert_allclose(values, shrunk, rtol=1e-4)
@@ -277,17 +274,16 @@ def test_strata_of_one_truth_get_one_factor():
         one = 3.0 * np.random.default_rng(seed).standard_normal(shifts.dx.shape) * shifts.sigma_dx
         found = xoffset.calibrate(shifts.assign(dx=one), everywhere(shifts))
         factors.append(np.unique(found.sigma_factor_dx.values[np.isfinite(found.sigma_factor_dx.values)]))
-    assert np.mean([each.size for each in factors]) > 3
-    error = np.log(np.concatenate(factors) / 3.0)
-    # strata alone scatter by 0.06; one factor of all windows is known to 0.025
-    assert np.sqrt(np.mean(error**2)) < 0.045
+    # there are vectors for six strata
+    assert np.mean([each.size for each in factors]) < 2.0
+    np.testing.assert_allclose(np.concatenate(factors), 3.0, rtol=0.1)
 
 
 @pytest.mark.parametrize("windows", [9, 4])
 def test_the_error_of_the_factor_is_that_seen_on_other_ground(windows):
     """Errors that neighbours share, far fewer than the nodes: the factor is off by as much as it says."""
     found, told_errors = [], []
-    for seed in range(30):
+    for seed in range(16):
         shifts = made_up((44, 44), pairs=PAIRS[:1], seed=seed)
         coarse = np.random.default_rng(100 + seed).standard_normal((1, windows, windows))
         error = np.kron(coarse, np.ones((1, 44 // windows + 1, 44 // windows + 1)))[:, :44, :44]
@@ -298,12 +294,12 @@ def test_the_error_of_the_factor_is_that_seen_on_other_ground(windows):
             continue
         found.append(np.log(float(calibrated.sigma_factor_dx.median())))
         told_errors.append(float(calibrated.sigma_factor_error.max()))
-    assert len(found) > 10
+    assert len(found) > 5
     assert 0.5 < np.std(found) / np.mean(told_errors) < 1.6
 
 
 def test_too_few_windows_are_told(shifts, caplog):
-    few = everywhere(shifts) & (shifts.x < shifts.x.values[6]) & (shifts.y > shifts.y.values[9])
+    few = everywhere(shifts) & (shifts.x < shifts.x.values[4]) & (shifts.y > shifts.y.values[9])
     found = xoffset.calibrate(shifts.isel(pair=[0, 1, 2]), few)
     assert "too few to tell strata of score and baseline apart" in caplog.text
     assert np.unique(found.sigma_factor_dx.values[np.isfinite(found.sigma_factor_dx.values)]).size == 1

@@ -128,7 +128,7 @@ def calibrate(shifts: xr.Dataset, stable: xr.DataArray, *, apply_to: xr.Dataset 
         out[f"sigma_factor_{name}"] = (("pair", "y", "x"), factor)
     if "sigma_factor_error" in target:
         error = np.sqrt(error**2 + target["sigma_factor_error"].data ** 2)
-    out["sigma_factor_error"] = ("pair", error)
+    out["sigma_factor_error"] = ("pair", error.astype(target["sigma_dx"].dtype))
     if "cov_dxdy" in target:
         out["cov_dxdy"] = target["cov_dxdy"] * (factors["dx"] * factors["dy"])
     return products.relabel(out, {"function": "calibrate", "apply_to": apply_to is not None})
