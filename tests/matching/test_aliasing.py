@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-import xoffset
 from xoffset import synthetic
 from xoffset._arrays.matching import aliasing
 
@@ -29,7 +28,7 @@ def test_variance_equals_the_slow_sum_over_all_frequencies(size):
 @pytest.mark.small
 def test_smooth_detail_and_strangers_have_no_such_bias():
     y, x = np.mgrid[:32, :32] / 32.0
-    smooth = np.fft.rfft2(np.cos(2.0 * np.pi * (3.0 * x + 2.0 * y)))[None]
+    smooth = np.fft.rfft2(np.cos(2.0 * np.pi * (2.0 * x + y)))[None]
     assert (aliasing.variance(smooth, smooth, np.full((1, 2), 0.25)) == 0.0).all()
     assert (aliasing.variance(smooth, -smooth, np.full((1, 2), 0.25)) == 0.0).all()
 
@@ -47,5 +46,5 @@ def test_sigma_of_phase_holds_on_sharp_images(redness):
         shifts = stack.offset.correlate(stack.offset.pairs(), template=64, search=4, step=32, matcher="phase")
         ratio += [(shifts.dx - right) / shifts.sigma_dx, (-shifts.dy - down) / shifts.sigma_dy]
     ratio = np.concatenate([each.values[np.isfinite(each.values)] for each in ratio])
-    assert ratio.size > 100
+    assert ratio.size >= 100
     assert 0.6 < np.sqrt(np.mean(ratio**2)) < 1.3

@@ -6,14 +6,14 @@ import numpy as np
 
 # Mean squared slope over mean squared value below which the bias is lost in that of interpolation, rad² px⁻².
 LEAST_BAND = 0.4
-# Amplitude of the bias where the band is one such unit wider, px; it grows with the square. Scenes of amplitude spectrum
-# 1/frequency^b, averaged over the area of a pixel, windows of 64 px: at b = 0, 0.4, 0.7, 1 the band is 1.40, 1.13, 0.89,
-# 0.61 rad² px⁻² and the bias 0.033, 0.015, 0.009, 0.005 px.
+# Amplitude of the bias where the band is one such unit wider, px; it grows with the square. Scenes of amplitude
+# spectrum 1/frequency^b, averaged over the area of a pixel, windows of 64 px: at b = 0, 0.4, 0.7, 1 the band is 1.40,
+# 1.13, 0.89, 0.61 rad² px⁻² and the bias 0.033, 0.015, 0.009, 0.005 px.
 AMPLITUDE = 0.034
 
 
 def variance(first: np.ndarray, second: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Squared bias (window, 2) of shifts (window, 2) [px²], from real spectra (window, size, size//2 + 1) laid together.
+    """Squared bias (window, 2) [px²] of shifts (window, 2), from half spectra (window, size, size//2 + 1) laid together.
 
     What is aliased moves with the wrong phase, and draws the shift by A·sin(2π·shift). How much of it there is follows
     from how sharp the detail is that both windows share, if images are taken as means over pixels.
