@@ -13,10 +13,11 @@ AMPLITUDE = 0.034
 
 
 def variance(first: np.ndarray, second: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Squared bias (window, 2) [px²] of shifts (window, 2), from half spectra (window, size, size//2 + 1) laid together.
+    """Squared bias (window, 2) [px²] of shifts (window, 2), from half spectra (window, size, size//2 + 1) of both.
 
     What is aliased moves with the wrong phase, and draws the shift by A·sin(2π·shift). How much of it there is follows
-    from how sharp the detail is that both windows share, if images are taken as means over pixels.
+    from how sharp the detail is that both windows share, if images are taken as means over pixels. The windows are cut
+    at the whole shift, and may still lie half a pixel apart.
     """
     size = first.shape[1]
     # columns between the first and the last stand for two frequencies
