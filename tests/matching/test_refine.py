@@ -259,7 +259,7 @@ def refine_strain(nodes, first, second, start, is_masked=False):
     wanted, out, flags = np.ones((1, 1), np.uint8), np.full((1, 1, 6), np.nan), np.zeros((1, 1), np.int32)
     refine.refine(first, slopes, 1.0, coefficients, valid, nodes, found, wanted, out, flags)
     pure = out[0, 0].copy()
-    affine.refine(first, slopes, 1.0, coefficients, valid, nodes, wanted, out, flags)
+    affine.refine(first, slopes, 1.0, coefficients, valid, nodes, wanted, out, flags, np.zeros((1, 1), np.int64))
     return pure, out[0, 0], int(flags[0, 0])
 
 
@@ -313,8 +313,9 @@ def test_strain_needs_slopes_in_both_directions():
     before = out.copy()
     slopes = np.stack([reference.derivative(stripes, axis) for axis in (1, 0)] * 2)
     affine.refine(
-        stripes, slopes, 1.0, stripes, np.empty((2, 0, 0), np.uint8), nodes, np.ones((1, 1), np.uint8), out, flags
-    )
+        stripes, slopes, 1.0, stripes, np.empty((2, 0, 0), np.uint8), nodes, np.ones((1, 1), np.uint8), out, flags,
+        np.zeros((1, 1), np.int64),
+    )  # fmt: skip
     np.testing.assert_array_equal(out, before)
 
 
@@ -334,7 +335,7 @@ def test_strain_of_unwanted_and_flagged_nodes_is_left_alone():
         out = np.array([[[0.3, -0.2, 0.9, 1.0, 1.0, 0.0]]])
         before = out.copy()
         flags = np.full((1, 1), flag, np.int32)
-        affine.refine(*arguments, np.full((1, 1), wanted, np.uint8), out, flags)
+        affine.refine(*arguments, np.full((1, 1), wanted, np.uint8), out, flags, np.zeros((1, 1), np.int64))
         np.testing.assert_array_equal(out, before)
         found = np.full((1, 1, 13), np.nan)
         found[0, 0, :4] = 0.0, 0.0, 0.5, 0.0

@@ -53,3 +53,20 @@ def factor(shifts, stable: np.ndarray, pairs: np.ndarray, scores: tuple[float, f
             if scores[0] < float(score[y, x]) <= scores[1]:
                 ratios.append(abs(float(d[y, x]) - level) / float(sigma[y, x]))
     return 1.4826 * float(np.median(ratios))
+
+
+def towards_one(factors: list[float], number: list[float]) -> tuple[list[float], list[float]]:
+    """Factors of strata with so many independent vectors, drawn towards their mean, and their relative errors."""
+    logs, chance = [np.log(each) for each in factors], [1.36 / each for each in number]
+    weights = [1.0 / each for each in chance]
+    mean = sum(w * v for w, v in zip(weights, logs, strict=True)) / sum(weights)
+    scatter = sum(w * (v - mean) ** 2 for w, v in zip(weights, logs, strict=True))
+    true = max(scatter - (len(logs) - 1), 0.0) / (sum(weights) - sum(w**2 for w in weights) / sum(weights))
+    weights = [1.0 / (each + true) for each in chance]
+    mean = sum(w * v for w, v in zip(weights, logs, strict=True)) / sum(weights)
+    shrunk, errors = [], []
+    for value, variance in zip(logs, chance, strict=True):
+        kept = true / (true + variance)
+        shrunk.append(float(np.exp(kept * value + (1.0 - kept) * mean)))
+        errors.append(float(np.sqrt(kept * variance + (1.0 - kept) ** 2 / sum(weights))))
+    return shrunk, errors

@@ -109,7 +109,12 @@ def plane(first, second, corner, size, search, *, share=0.9, rounds=4):
     shifted = np.conj(one) * other * turn[0] * turn[1]
     score = shifted.real.sum() / np.sqrt((np.abs(one) ** 2).sum() * (np.abs(other) ** 2).sum())
     u, v = place + moved[::-1]
-    return u, v, score, height - rival, covariance[0, 0], covariance[1, 1], covariance[0, 1]
+    # what is aliased draws to whole pixels, by how sharp the shared detail is
+    shared = (one * np.conj(other)).real
+    slopes = sum(((8.0 * np.sin(w) - np.sin(2.0 * w)) / 6.0) ** 2 for w in (x, y))
+    bias = 0.034 * max((shared * slopes).sum() / shared.sum() - 0.4, 0.0) ** 2 * np.sin(2.0 * np.pi * place)
+    variances = np.diag(covariance) + bias**2
+    return u, v, score, height - rival, *variances, covariance[0, 1]
 
 
 def directions(image):

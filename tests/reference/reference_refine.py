@@ -139,3 +139,34 @@ class StrainedWindow(reference.Window):
 
         found = scipy.optimize.root(steps, start / scale, tol=1e-10)
         return found.x * scale if np.abs(found.fun).max() < 1e-6 else np.full(6, np.nan)
+
+
+def curvature(shift: np.ndarray, sides: np.ndarray, row: int, column: int, step: int) -> float:
+    """Square of the bias of one node: side²/24 times the Laplacian, from neighbours half a side away."""
+
+    def at(down: int, right: int) -> float:
+        i, j = row + down, column + right
+        return float(shift[i, j]) if 0 <= i < shift.shape[0] and 0 <= j < shift.shape[1] else np.nan
+
+    def second(down: int, right: int) -> float:
+        # around the node, else around the one ahead, else around the one behind
+        for k in (0, 1, -1):
+            found = at((k + 1) * down, (k + 1) * right) + at((k - 1) * down, (k - 1) * right)
+            found -= 2.0 * at(k * down, k * right)
+            if np.isfinite(found):
+                return found
+        return np.nan
+
+    side = int(sides[row, column])
+    if side == 0:
+        return 0.0
+    lag = max(1, round(side / 2 / step))
+    both = [
+        (second(lag, 0) + second(0, lag)) / (lag * step) ** 2,
+        (second(lag, lag) + second(lag, -lag)) / (2 * (lag * step) ** 2),
+    ]
+    known = [each for each in both if np.isfinite(each)]
+    if not known:
+        return 0.0
+    mean, smaller = abs(sum(known) / len(known)), min(abs(each) for each in known)
+    return float((min(1.5 * mean, 3.0 * smaller) * side**2 / 24.0) ** 2)

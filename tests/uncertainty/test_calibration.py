@@ -111,16 +111,22 @@ def test_factors_equal_the_slow_twin(shifts, calibrated, name):
     stable = left(shifts).values
     found = calibrated[f"sigma_factor_{name}"].values
     windows = (stable & np.isfinite(shifts.dx.values[0])).sum()
-    strata = 0
-    for value in np.unique(found[np.isfinite(found)]):
+    values, raw, number, baselines = np.unique(found[np.isfinite(found)]), [], [], []
+    for value in values:
         held = found == value
         pairs = held.any(axis=(1, 2))
         scores = shifts.score.values[held].astype(float)
         expected = reference.factor(shifts, stable, pairs, (scores.min() - 1e-9, scores.max()), name)
         # white errors: every window is one of its own, and the median took one away
-        np.testing.assert_allclose(value, expected * np.sqrt(windows / (windows - 1.0)), rtol=1e-5)
-        strata += 1
-    assert strata >= 8
+        raw.append(expected * np.sqrt(windows / (windows - 1.0)))
+        number.append(0.5 * (held & stable & np.isfinite(shifts.dx.values)).sum())
+        baselines.append(pairs)
+    shrunk, error = reference.towards_one(raw, number)
+    np.testing.assert_allclose(values, shrunk, rtol=1e-4)
+    assert len(values) >= 8
+    for pair, told_error in enumerate(calibrated.sigma_factor_error.values):
+        mine = max(each for each, pairs in zip(error, baselines, strict=True) if pairs[pair])
+        assert told_error == pytest.approx(mine, rel=0.05)
 
 
 def test_one_stratum_covers_a_band_of_scores_and_of_baselines(shifts, calibrated):
@@ -158,7 +164,9 @@ def test_only_the_standard_errors_change(shifts, calibrated):
         shifts.cov_dxdy / (shifts.sigma_dx * shifts.sigma_dy),
         rtol=1e-5,
     )
-    assert set(calibrated.data_vars) - set(shifts.data_vars) == {"sigma_factor_dx", "sigma_factor_dy"}
+    assert set(calibrated.data_vars) - set(shifts.data_vars) == {
+        "sigma_factor_dx", "sigma_factor_dy", "sigma_factor_error",
+    }  # fmt: skip
     assert {each.dtype for each in calibrated.data_vars.values()} == {np.dtype("float32"), np.dtype("int64")}
     assert (calibrated.sigma_dx.attrs["units"], calibrated.cov_dxdy.attrs["units"]) == ("m", "m2")
     assert '"function": "calibrate", "apply_to": false' in calibrated.attrs["processing"]
@@ -256,6 +264,52 @@ def test_correlation_equals_the_slow_twin():
     np.testing.assert_allclose(
         calibrate._alike(ratio), reference.correlated_nodes(ratio, calibrate.LEAST_CORRELATION), rtol=1e-10
     )
+
+
+def test_strata_of_one_truth_get_one_factor():
+    """The errors are three times what sigma says whatever the score: what strata differ by is chance."""
+    factors = []
+    for seed in range(8):
+        shifts = made_up((30, 30), seed=seed)
+        one = 3.0 * np.random.default_rng(seed).standard_normal(shifts.dx.shape) * shifts.sigma_dx
+        found = xoffset.calibrate(shifts.assign(dx=one), everywhere(shifts))
+        factors.append(np.unique(found.sigma_factor_dx.values[np.isfinite(found.sigma_factor_dx.values)]))
+    # there are vectors for six strata
+    assert np.mean([each.size for each in factors]) < 2.0
+    np.testing.assert_allclose(np.concatenate(factors), 3.0, rtol=0.1)
+
+
+@pytest.mark.parametrize("windows", [9, 4])
+def test_the_error_of_the_factor_is_that_seen_on_other_ground(windows):
+    """Errors that neighbours share, far fewer than the nodes: the factor is off by as much as it says."""
+    found, told_errors = [], []
+    for seed in range(16):
+        shifts = made_up((44, 44), pairs=PAIRS[:1], seed=seed)
+        coarse = np.random.default_rng(100 + seed).standard_normal((1, windows, windows))
+        error = np.kron(coarse, np.ones((1, 44 // windows + 1, 44 // windows + 1)))[:, :44, :44]
+        shifts = shifts.assign(dx=shifts.sigma_dx * error, dy=shifts.sigma_dy * error[:, ::-1])
+        try:
+            calibrated = xoffset.calibrate(shifts, everywhere(shifts))
+        except ValueError:  # fewer than five independent windows
+            continue
+        found.append(np.log(float(calibrated.sigma_factor_dx.median())))
+        told_errors.append(float(calibrated.sigma_factor_error.max()))
+    assert len(found) > 5
+    assert 0.5 < np.std(found) / np.mean(told_errors) < 1.6
+
+
+def test_too_few_windows_are_told(shifts, caplog):
+    few = everywhere(shifts) & (shifts.x < shifts.x.values[4]) & (shifts.y > shifts.y.values[9])
+    found = xoffset.calibrate(shifts.isel(pair=[0, 1, 2]), few)
+    assert "too few to tell strata of score and baseline apart" in caplog.text
+    assert np.unique(found.sigma_factor_dx.values[np.isfinite(found.sigma_factor_dx.values)]).size == 1
+    assert (found.sigma_factor_error > 0.1).all()
+    caplog.clear()
+    again = xoffset.calibrate(shifts, everywhere(shifts))
+    assert caplog.text == ""
+    assert (again.sigma_factor_error < 0.1).all()
+    twice = xoffset.calibrate(again, everywhere(shifts))
+    assert (twice.sigma_factor_error > again.sigma_factor_error).all()
 
 
 # --------------------------------------------------------------------------------------------------------- apply to

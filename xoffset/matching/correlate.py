@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset._arrays.filters.options import Prefilter
+from xoffset._arrays.matching import curvature
 from xoffset._arrays.matching.options import Matcher, MatcherName
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._blocks import halos, tiles
@@ -109,7 +110,7 @@ def match_pairs(stack: xr.DataArray, request: Request) -> dict[str, Any]:
     )
     fields = dict(zip(request.names, found, strict=True))
     fields["flags"] = fields["flags"].astype(np.int64) | request.guide.is_blind * np.int64(FLAGS["no_prior"])
-    return _checked_both_ways(fields, request.lattice.step)
+    return _checked_both_ways(_with_curvature(fields, request), request.lattice.step)
 
 
 def label_shifts(fields: dict[str, Any], stack: xr.DataArray, network: xr.Dataset, request: Request) -> xr.Dataset:
@@ -123,6 +124,27 @@ def label_shifts(fields: dict[str, Any], stack: xr.DataArray, network: xr.Datase
         step={"function": "correlate"} | request.parameters,
         sampling=request.sampling,
     )
+
+
+def _with_curvature(fields: dict[str, Any], request: Request) -> dict[str, Any]:
+    """Fields whose variances hold what strain leaves of curved motion; those of matchers without strain as they are."""
+    if "side" not in fields:
+        return fields
+    step = request.lattice.step
+    depth = curvature.reach(max(request.lattice.templates), step)
+    names = ("dx", "dy", "variance_dx", "variance_dy", "side")
+    variances = halos.fields_with_halo(partial(_curved, step=step), [fields[name] for name in names], depth, 2)
+    return fields | {"variance_dx": variances[0], "variance_dy": variances[1]}
+
+
+def _curved(*fields: np.ndarray, step: int) -> np.ndarray:
+    """Variances along x and y (2, pair, rows, columns) with the square of what curvature leaves."""
+    out = np.stack(fields[2:4])
+    sides = np.nan_to_num(fields[4])
+    for pair in range(out.shape[1]):
+        for component in range(2):
+            out[component, pair] += curvature.variance(fields[component][pair], sides[pair], step)
+    return out
 
 
 def _checked_both_ways(fields: dict[str, Any], step: int) -> dict[str, Any]:

@@ -85,6 +85,7 @@ SHIFTS = _table(
     },
     signed=("dx", "dy", "cov_dxdy"),
 ) | _flags(_PAIR_MAPS)
+SHIFTS |= _table(("pair",), {"sigma_factor_error": ("1", "relative standard error of the factors of the pair")})
 
 SERIES = (
     _table(

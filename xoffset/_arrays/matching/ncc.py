@@ -68,8 +68,8 @@ class NCC:
         comparison with other tools, the vertex of a surface through the 3x3 scores around the best whole shift, which
         is drawn to whole pixels: `"parabola"`, `"gauss"` (of the logarithms), `"quadratic"` (least squares); or the
         whole shift itself, `"none"`. On ground that is not strained `"affine"` loses up to a fifth of the precision to
-        strain that noise suggests. The standard errors of the closed forms hold for natural textures; on others, such
-        as speckle of one size, they can be half of the error.
+        strain that noise suggests; its standard errors hold curvature that neighbours show. Those of the closed forms
+        hold for natural textures; on others, such as speckle of one size, they can be half of the error.
     min_valid
         Share of a window's pixels that must be valid in both images, above 0, at most 1. Below it a match is NaN and
         flagged `few_valid`.
@@ -120,7 +120,8 @@ class NCC:
     def fields(self, templates: tuple[int, ...]) -> tuple[str, ...]:
         """Names of what `match_tile` returns."""
         sizes = ("template_size",) if len(templates) > 1 else ()
-        return (*FIELDS, *sizes, *(("back_dx", "back_dy") if self.both_ways else ()))
+        strained = ("side",) if self.refine == "affine" else ()
+        return (*FIELDS, *sizes, *strained, *(("back_dx", "back_dy") if self.both_ways else ()))
 
     def check(self, lattice: Lattice, prefilter: Prefilter | None, *, is_uniform: bool) -> None:
         """Refuse nothing: every grid, search and pre-filter will do."""
@@ -249,6 +250,9 @@ def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
         # a node that is not wanted has no peak to start from
         is_wanted = (chosen == size) & candidates.wanted
         _refine(scene, template, found, is_wanted, refined, flags, matcher.refine)
+    sizes = np.array(reference.templates)[chosen]
+    if matcher.refine == "affine":
+        sides = _refine_strain(scene, sizes, candidates.wanted, refined, flags)
     u, v, score, variance_x, variance_y, covariance = np.moveaxis(refined, -1, 0)
     if scene.native > 1.0:
         variance_x, variance_y = (
@@ -257,7 +261,9 @@ def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
         )
     fields = [u, v, score, found[..., 3], variance_x, variance_y, covariance, chance, ambiguity, flags]
     if len(reference.templates) > 1:
-        fields.append(np.array(reference.templates)[chosen])
+        fields.append(sizes)
+    if matcher.refine == "affine":
+        fields.append(sides)
     return np.stack(fields, dtype=found.dtype, casting="unsafe")
 
 
@@ -284,8 +290,20 @@ def _refine(
     refinement.refine(
         *of_reference, secondary.coefficients, scene.valid, nodes, found, wanted, out, flags, form, locking
     )
-    if method == "affine":
-        affine.refine(*of_reference, secondary.coefficients, scene.valid, nodes, wanted, out, flags)
+
+
+def _refine_strain(
+    scene: Scene, sizes: np.ndarray, is_wanted: np.ndarray, out: np.ndarray, flags: np.ndarray
+) -> np.ndarray:
+    """Refine pure shifts `out` of windows of these sizes (rows, columns) with strain; return the sides used [px]."""
+    reference, secondary = scene.reference[0], scene.secondary[0]
+    gain = reference.filtered.dtype.type(reference.colour.gain)
+    images = (reference.filtered, reference.slopes, gain, secondary.coefficients, scene.valid)
+    sides = np.zeros(flags.shape, dtype=np.int64)
+    for template in reference.templates:
+        wanted = (is_wanted & (sizes == template)).astype(np.uint8)
+        affine.refine(*images, scene.nodes.of_size(template), wanted, out, flags, sides)
+    return sides
 
 
 def _smallest_that_passes(

@@ -14,7 +14,7 @@ import scipy.ndimage
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, locking, memory
+from xoffset._arrays.matching import aliasing, constant, locking, memory
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.images import prepare, working_dtype
 from xoffset._arrays.matching.search import Pair
@@ -283,6 +283,7 @@ def _fit_whole(
     shifted, _ = other.cut(one, fractions)
     fit = np.empty((len(fractions), 6), dtype=shifted.real.dtype)
     planes.fit_planes(shared[0], shifted, fractions, (matcher.mask, matcher.iterations), shared[1], fit, flags)
+    fit[:, 3:5] += aliasing.variance(shared[0], shifted, fit[:, :2])
     return fit, flags
 
 
@@ -311,4 +312,5 @@ def _fit_holed(
         flags |= np.where(is_far, bits.REFINE_FAILED, 0).astype(np.int32)
         fractions[flags != 0] = 0.0
     fit[:, :2] = np.where(flags[:, None] == 0, fractions[:, ::-1], np.nan)
+    fit[:, 3:5] += aliasing.variance(spectra, shifted, fit[:, :2])
     return fit, flags

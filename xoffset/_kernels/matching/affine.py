@@ -82,13 +82,13 @@ class Room(NamedTuple):
 
 
 @hot_kernel
-def refine(image, slopes, noise_gain, coefficients, valid, nodes, wanted, out, flags):
+def refine(image, slopes, noise_gain, coefficients, valid, nodes, wanted, out, flags, sides):
     """Refine pure shifts to those of the centres of strained windows.
 
     Parameters are those of `refine.refine`, whose result `out` (rows, columns, 6) comes in and is replaced where the
     strain is significant: by the shift, score and covariance of the largest window around the template's centre, up to
     the template itself, whose motion is a shift and a strain. Flagged nodes and those that are not wanted stay as they
-    are.
+    are. The side of the window that a match was made with goes into `sides` (rows, columns) [px].
     """
     size = nodes.template
     images = Images(image, slopes, noise_gain, coefficients)
@@ -99,14 +99,17 @@ def refine(image, slopes, noise_gain, coefficients, valid, nodes, wanted, out, f
         for column in range(nodes.columns):
             if wanted[row, column] == 0 or flags[row, column] != 0:
                 continue
+            sides[row, column] = size
             y = nodes.top + row * nodes.step
             x = nodes.left + column * nodes.step
             match[:] = out[row, column]
             if valid.size > 0:
                 near_x, near_y = int(np.floor(match[0] + 0.5)), int(np.floor(match[1] + 0.5))
                 common_pixels(valid, y, x, near_y, near_x, mask)
-            if _grow(images, y, x, mask, room, match):
+            side = _grow(images, y, x, mask, room, match)
+            if side > 0:
                 out[row, column] = match
+                sides[row, column] = side
 
 
 @hot_kernel
@@ -128,7 +131,7 @@ def _is_suspicious(images, y, x, mask, room, match):
 
 @hot_kernel
 def _grow(images, y, x, mask, room, match):
-    """Match ever larger windows; whether `match` is now that of a window that is strained."""
+    """Match ever larger windows; return the side of that which `match` now is of, 0 if it stays as it was."""
     size = mask.shape[0]
     pure_x, pure_y = match[0], match[1]
     is_suspicious = size < 2 * LEAST_SIDE or _is_suspicious(images, y, x, mask, room, match)
@@ -136,7 +139,7 @@ def _grow(images, y, x, mask, room, match):
     move[0], move[1] = pure_x, pure_y
     trial = np.empty(6)
     found = match.copy()
-    has_found, is_whole, chi_square = False, False, 0.0
+    has_found, is_whole, chi_square, found_side = False, False, 0.0, size
     side = min(LEAST_SIDE + (size - LEAST_SIDE) % 2, size)
     while not is_whole:
         is_whole = side == size
@@ -156,6 +159,7 @@ def _grow(images, y, x, mask, room, match):
                 is_whole = False
                 break
             _fill(window, trial, score, found)
+            found_side = side
             move[:] = trial
             half = 0.5 * (side - 1)
             trial[2:] *= half
@@ -163,7 +167,7 @@ def _grow(images, y, x, mask, room, match):
             has_found = True
             is_calm = chi_square < SUSPICIOUS and not _is_far(found, match, LARGEST_CHANGE)
             if not is_suspicious and is_calm:
-                return False
+                return 0
         elif has_found:
             is_whole = False
             break
@@ -175,14 +179,14 @@ def _grow(images, y, x, mask, room, match):
     move[0], move[1] = pure_x, pure_y
     is_new = chi_square > SIGNIFICANT or (not is_whole and _is_far(found, move, LARGEST_CHANGE))
     if not (has_found and is_near and is_new):
-        return False
+        return 0
     if max(found[3], found[4]) < LARGEST_SIGMA * LARGEST_SIGMA:
         match[:] = found
-    else:
-        # clouds and rims look like strain: neither shift is certain, and what moves with the ground is seldom so vague
-        match[3] += (found[0] - pure_x) ** 2
-        match[4] += (found[1] - pure_y) ** 2
-    return True
+        return found_side
+    # clouds and rims look like strain: neither shift is certain, and what moves with the ground is seldom so vague
+    match[3] += (found[0] - pure_x) ** 2
+    match[4] += (found[1] - pure_y) ** 2
+    return size
 
 
 @hot_kernel
