@@ -1,0 +1,269 @@
+"""Sub-pixel matching of windows that have holes in or beside them.
+
+A filter that meets a hole leaves what belongs to the hole and not to the ground: its output differs between two images
+whose holes differ, and stays where the holes stay. So both windows are filtered anew with the pixels that both images
+know, by normalised convolution (Knutsson & Westin 1993, CVPR, 515-523); the secondary at every step of Gauss-Newton,
+after it was moved. At the true shift the two then differ by noise alone, wherever the holes lie.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from xoffset._kernels import bits
+from xoffset._kernels._jit import hot_kernel
+from xoffset._kernels.images.filters import _fold_line, _smooth_two_rows
+from xoffset._kernels.matching.peaks import quadric
+from xoffset._kernels.matching.refine import (
+    ITERATIONS,
+    LONGEST_STEP,
+    SCORE_TOLERANCE,
+    TOLERANCE,
+    Moved,
+    _agreement,
+    _moved_window,
+    _sums,
+    coloured_products,
+    covariance,
+    cut_template,
+    judge_slopes,
+    new_template,
+    residual_products,
+    slopes,
+    spline_weights,
+)
+
+# Least weight of a low-pass on known pixels that it is divided by; with less its result is taken for zero.
+LEAST_WEIGHT = 1e-3
+# Pixels beyond a window that its slopes reach.
+RIM = 2
+
+
+class Around(NamedTuple):
+    """Working space for a window and what the filter reaches around it; `wide` is size + 2·RIM + 2·reach."""
+
+    mask: np.ndarray  # (wide, wide): 1 where both images are known
+    values: np.ndarray  # (wide, wide)
+    rows: np.ndarray  # (wide + 1, size + 2·RIM), the last row zero
+    pair: np.ndarray  # (2, size + 2·RIM)
+    gains: np.ndarray  # (2, size + 2·RIM, size + 2·RIM): one over the known weight of the fine and the coarse low-pass
+    low: np.ndarray  # (size + 2·RIM, size + 2·RIM)
+    filtered: np.ndarray  # (size + 2·RIM, size + 2·RIM)
+    slopes: np.ndarray  # (2, size + 2·RIM, size + 2·RIM)
+
+
+class Beyond(NamedTuple):
+    """Working space for the moved window of the secondary and what the filter reaches around it, without the rim."""
+
+    values: np.ndarray  # (size + 2·reach, size + 2·reach)
+    lines: np.ndarray  # (size + 2·reach + 3, size + 2·reach)
+    rows: np.ndarray  # (size + 2·reach + 1, size), the last row zero
+    pair: np.ndarray  # (2, size)
+    low: np.ndarray  # (size, size)
+
+
+@hot_kernel
+def refine(filled, coefficients, known, noise, halves, nodes, peaks, wanted, out, flags):
+    """Refine the integer shifts of the wanted templates as `refine.refine`, with a filter for what both images know.
+
+    Parameters
+    ----------
+    filled
+        (height, width) reference before the band-pass, its holes filled.
+    coefficients
+        (height, width) cubic spline coefficients of the secondary before the band-pass, its holes filled.
+    known
+        (2, height, width) uint8: pixels of reference and secondary that have a value.
+    noise
+        Slopes (4, height, width) of the filtered reference and the variance that the filter leaves of white noise, as
+        `slopes` and `noise_gain` of `refine.refine`.
+    halves
+        Fine and coarse low-pass of the band-pass, as in `filters.bandpass`.
+    nodes, peaks, wanted, out, flags
+        As in `refine.refine`.
+    """
+    size = nodes.template
+    one = filled.dtype.type(1.0)
+    reach = max(halves[0].size, halves[1].size) - 1
+    template = new_template(size, one)
+    moved = Moved(
+        np.empty((size, size), filled.dtype), np.empty((size + 3, size), filled.dtype), np.empty((2, 4), filled.dtype),
+        np.empty(5, filled.dtype),
+    )  # fmt: skip
+    around, beyond = _working_space(size, reach, one)
+    products = np.empty(3, filled.dtype)
+    match = np.empty(6, filled.dtype)
+    for row in range(nodes.rows):
+        for column in range(nodes.columns):
+            if wanted[row, column] == 0:
+                continue
+            peak = peaks[row, column]
+            out[row, column] = np.nan
+            out[row, column, 2] = peak[2]
+            if flags[row, column] != 0:
+                continue
+            y = nodes.top + row * nodes.step
+            x = nodes.left + column * nodes.step
+            count = _cut_reference(filled, known, y, x, peak, halves, template, around)
+            verdict = judge_slopes(template.sums)
+            if verdict == 0:
+                verdict = _gauss_newton(coefficients, y, x, peak, count, halves, template, moved, around, beyond, match)
+            flags[row, column] |= verdict
+            if verdict == 0:
+                agreement = _agreement(template, moved, match[3])
+                coloured_products(noise[0], template.weight, y, x, products)
+                residual_products(template, moved, count, match[3], noise[1], products)
+                covariance(template.sums, products, agreement, match)
+                out[row, column] = match
+
+
+@hot_kernel
+def _working_space(size, reach, one):
+    """Working space in the type of `one`."""
+    dtype = np.asarray(one).dtype
+    side = size + 2 * RIM
+    wide, inner = side + 2 * reach, size + 2 * reach
+    around = Around(
+        np.empty((wide, wide), dtype), np.empty((wide, wide), dtype), np.zeros((wide + 1, side), dtype),
+        np.empty((2, side), dtype), np.empty((2, side, side), dtype), np.empty((side, side), dtype),
+        np.empty((side, side), dtype), np.empty((2, side, side), dtype),
+    )  # fmt: skip
+    beyond = Beyond(
+        np.empty((inner, inner), dtype), np.empty((inner + 3, inner), dtype), np.zeros((inner + 1, size), dtype),
+        np.empty((2, size), dtype), np.empty((size, size), dtype),
+    )  # fmt: skip
+    return around, beyond
+
+
+@hot_kernel
+def _cut_reference(filled, known, y, x, peak, halves, template, around):
+    """Fill `template` with the window at (y, x), filtered with the pixels that both images know; return their number.
+
+    `around` keeps the mask and the gains.
+    """
+    size, side, wide = template.weight.shape[0], around.low.shape[0], around.mask.shape[0]
+    reach = (wide - side) // 2
+    top, left = y - RIM - reach, x - RIM - reach
+    shift_y, shift_x = int(peak[0]), int(peak[1])
+    for i in range(wide):
+        first, second = known[0, top + i, left:], known[1, top + shift_y + i, left + shift_x :]
+        source, mask, line = filled[top + i, left:], around.mask[i], around.values[i]
+        for j in range(wide):
+            both = first[j] & second[j]
+            mask[j] = both
+            line[j] = source[j] * both
+    for k in range(2):
+        _low_pass(around.mask, halves[k], around.rows, around.pair, around.gains[k])
+        for i in range(side):
+            gain = around.gains[k, i]
+            for j in range(side):
+                gain[j] = 1 / gain[j] if gain[j] > LEAST_WEIGHT else 0
+    _band_pass(around.values, halves, around.gains, 0, around.rows, around.pair, around.low, around.filtered)
+    slopes(around.filtered, around.slopes[0], around.slopes[1])
+    count = around.mask.dtype.type(0.0)
+    for i in range(size):
+        mask, weight = around.mask[reach + RIM + i, reach + RIM :], template.weight[i]
+        for j in range(size):
+            weight[j] = mask[j]
+            count += mask[j]
+    cut_template(around.filtered, around.slopes, RIM, RIM, max(count, 1), template)
+    return max(count, 1)
+
+
+@hot_kernel
+def _low_pass(values, half, rows, pair, out):
+    """Low-pass `out` (size, size) of the middle of `values` (size + 2·reach, size + 2·reach)."""
+    size = out.shape[0]
+    reach = (values.shape[0] - size) // 2
+    far = half.size - 1
+    middle = half[0]
+    for i in range(reach - far, reach + size + far):
+        source, line = values[i], rows[i]
+        ahead = source[reach:]
+        for j in range(size):
+            line[j] = middle * ahead[j]
+        _fold_line(source, reach, half, 1, line)
+    for i in range(0, size, 2):
+        _smooth_two_rows(rows, reach + i, half, pair)
+        for k in range(min(2, size - i)):
+            source, target = pair[k], out[i + k]
+            for j in range(size):
+                target[j] = source[j]
+
+
+@hot_kernel
+def _band_pass(values, halves, gains, offset, rows, pair, low, out):
+    """Difference of two low-passes, times the gains from (offset, offset) on."""
+    _low_pass(values, halves[0], rows, pair, out)
+    _low_pass(values, halves[1], rows, pair, low)
+    size = out.shape[0]
+    for i in range(size):
+        fine, coarse = gains[0, offset + i, offset:], gains[1, offset + i, offset:]
+        source, target = low[i], out[i]
+        for j in range(size):
+            target[j] = target[j] * fine[j] - source[j] * coarse[j]
+
+
+@hot_kernel
+def _compare(coefficients, y, x, shift, halves, template, moved, around, beyond):
+    """Move the secondary by shift = (x, y), filter what is known to both, and sum it against the template."""
+    side = beyond.values.shape[0]
+    reach = (side - template.weight.shape[0]) // 2
+    left, top = int(np.floor(shift[0])), int(np.floor(shift[1]))
+    spline_weights(shift[1] - top, moved.weights[0])
+    spline_weights(shift[0] - left, moved.weights[1])
+    _moved_window(coefficients, y - reach + top, x - reach + left, moved.weights, beyond.lines, beyond.values)
+    for i in range(side):
+        mask, line = around.mask[RIM + i, RIM:], beyond.values[i]
+        for j in range(side):
+            line[j] *= mask[j]
+    _band_pass(beyond.values, halves, around.gains, RIM, beyond.rows, beyond.pair, beyond.low, moved.values)
+    _sums(template, moved.values, moved.sums)
+
+
+@hot_kernel
+def _gauss_newton(coefficients, y, x, peak, count, halves, template, moved, around, beyond, out):
+    """Match one template: `out` and result as of `_gauss_newton` in `refine`.
+
+    Noise in the slopes of the template makes every step too short; the share of them that the moved window repeats
+    tells by how much.
+    """
+    energy = template.sums[0]
+    xx, xy, yy = template.sums[3], template.sums[4], template.sums[5]
+    determinant = xx * yy - xy * xy
+    shift = out[:2]
+    if not quadric(peak[4:], shift):
+        shift[:] = 0
+    shift[0] += peak[1]
+    shift[1] += peak[0]
+    least = energy - energy - 1
+    for iteration in range(ITERATIONS):
+        _compare(coefficients, y, x, shift, halves, template, moved, around, beyond)
+        spread = moved.sums[1] - moved.sums[0] * moved.sums[0] / count
+        if not spread > 0:
+            return bits.REFINE_FAILED
+        gain = np.sqrt(energy / spread)
+        error_x = gain * moved.sums[3] - template.sums[1]
+        error_y = gain * moved.sums[4] - template.sums[2]
+        hold = determinant * _agreement(template, moved, gain)
+        step_x = (yy * error_x - xy * error_y) / hold
+        step_y = (xx * error_y - xy * error_x) / hold
+        longest = max(abs(step_x), abs(step_y))
+        if longest > LONGEST_STEP:
+            step_x, step_y = step_x * LONGEST_STEP / longest, step_y * LONGEST_STEP / longest
+        shift[0] -= step_x
+        shift[1] -= step_y
+        if not (abs(shift[0] - peak[1]) <= 1 and abs(shift[1] - peak[0]) <= 1):
+            return bits.REFINE_FAILED
+        score = gain * moved.sums[2] / energy
+        if iteration == 0:
+            least = score
+        if longest < TOLERANCE:
+            if score < least - SCORE_TOLERANCE:
+                return bits.REFINE_FAILED
+            out[2] = min(score, 1)
+            out[3] = gain
+            return 0
+    return bits.REFINE_FAILED
