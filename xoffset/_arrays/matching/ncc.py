@@ -13,13 +13,13 @@ import numpy as np
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, locking, memory, pyramid, search, significance
+from xoffset._arrays.matching import constant, holed, locking, memory, pyramid, search, significance
 from xoffset._arrays.matching.images import Image, prepare, working_dtype
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._kernels import bits
 from xoffset._kernels.images import filters
 from xoffset._kernels.maps import neighbours
-from xoffset._kernels.matching import affine, holes, peaks, zncc
+from xoffset._kernels.matching import affine, peaks, zncc
 from xoffset._kernels.matching import refine as refinement
 
 FIELDS: tuple[str, ...] = (
@@ -278,10 +278,15 @@ def _refine(
     of_reference = (reference.filtered, reference.slopes, dtype.type(reference.colour.gain))
     always, shrinking = LOCKING.get(method, (0.0, 0.0))
     if method in ("icgn", "affine"):
-        beside = _beside_holes(scene, nodes, found) & is_wanted
+        rows, columns = np.nonzero(is_wanted)
+        corners = np.stack([nodes.top + nodes.step * rows, nodes.left + nodes.step * columns], axis=1)
+        beside = holed.beside_holes(reference, secondary, corners, found[rows, columns, :2], template)
         if beside.any():
-            _refine_beside_holes(scene, nodes, found, beside.astype(np.uint8), out, flags)
-            wanted = (is_wanted & ~beside).astype(np.uint8)
+            some = rows[beside], columns[beside]
+            out[some], flags[some] = holed.refine(
+                reference, secondary, corners[beside], found[some], flags[some], template
+            )
+            wanted[some] = 0
     form, locking = FORMS.get(method, peaks.ICGN), dtype.type(math.hypot(always, shrinking / template))
     refinement.refine(
         *of_reference, secondary.coefficients, scene.valid, nodes, found, wanted, out, flags, form, locking
@@ -290,40 +295,6 @@ def _refine(
         affine.refine(
             *of_reference, secondary.coefficients, scene.valid, nodes, is_wanted.astype(np.uint8), out, flags
         )  # fmt: skip
-
-
-def _beside_holes(scene: Scene, nodes: zncc.Nodes, found: np.ndarray) -> np.ndarray:
-    """Nodes (rows, columns) whose window, or what the filter reaches around it, has a hole in either image."""
-    images = scene.reference[0], scene.secondary[0]
-    has_holes = np.zeros(found.shape[:2], dtype=bool)
-    low_passes = images[0].low_passes
-    if low_passes is None or not any(image.has_holes for image in images):
-        return has_holes
-    reach = max(half.size for half in low_passes) - 1
-    rows, columns = np.indices(found.shape[:2])
-    corner = np.stack([nodes.top + nodes.step * rows, nodes.left + nodes.step * columns], axis=-1) - reach
-    shift = np.nan_to_num(found[..., :2]).astype(np.int64)
-    for image, moved in zip(images, (np.zeros_like(shift), shift), strict=True):
-        (top, left), side = np.moveaxis(corner + moved, -1, 0), nodes.template + 2 * reach
-        sums = image.hole_sums
-        (top, bottom), (left, right) = (
-            (np.clip(start, 0, size - 1), np.clip(start + side, 0, size - 1))
-            for start, size in zip((top, left), sums.shape, strict=True)
-        )
-        has_holes |= sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left] > 0
-    return has_holes
-
-
-def _refine_beside_holes(
-    scene: Scene, nodes: zncc.Nodes, found: np.ndarray, wanted: np.ndarray, out: np.ndarray, flags: np.ndarray
-) -> None:
-    """As `refine.refine`, filtered anew with the pixels that both images of a match know."""
-    reference, secondary = scene.reference[0], scene.secondary[0]
-    noise = (reference.slopes, reference.filtered.dtype.type(reference.colour.gain))
-    known = np.stack([reference.known, secondary.known])
-    holes.refine(
-        reference.filled, secondary.filled_coefficients, known, noise, reference.low_passes, nodes, found, wanted, out, flags
-    )  # fmt: skip
 
 
 def _smallest_that_passes(

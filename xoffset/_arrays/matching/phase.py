@@ -14,7 +14,7 @@ import scipy.ndimage
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, locking, memory
+from xoffset._arrays.matching import constant, holed, locking, memory
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.images import prepare, working_dtype
 from xoffset._arrays.matching.search import Pair
@@ -22,12 +22,11 @@ from xoffset._arrays.matching.spectra import BUFFER, Source, Windows, batches, d
 from xoffset._kernels import bits
 from xoffset._kernels.matching import orientations, planes
 from xoffset._kernels.matching.spectra import cut_windows, find_peaks, whiten
+from xoffset._kernels.matching.surface import PEAK_FIELDS
 
 FIELDS: tuple[str, ...] = ("dx", "dy", "score", "peak_gap", "variance_dx", "variance_dy", "covariance", "flags")
 # Indices of the fields that are NaN for a flagged match; its score and gap stay.
 VALUES = [FIELDS.index(name) for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance")]
-# Times that windows with holes are resampled at the shift found before.
-ROUNDS = 3
 # Least side of a window, px: a smaller one has too few frequencies for a plane.
 LEAST_TEMPLATE = 32
 # Of the valid pixels that two windows must share, the share that must also be far enough from holes to be matched.
@@ -250,12 +249,19 @@ def _refine(
         _fit_surfaces(one, other, fractions, fit, flags)
     if matcher.method != "orientation":
         spectra, statistics = first.own
-        is_whole = common[:, 1] == first.size**2
-        for which, fit_some in ((np.flatnonzero(is_whole), _fit_whole), (np.flatnonzero(~is_whole), _fit_holed)):
-            if which.size:
-                shared = spectra[usable[which]], statistics[usable[which], 1]
-                some = one.chosen(which), other.chosen(which)
-                fit[which], flags[which] = fit_some(some, shared, fractions[which], flags[which], matcher)
+        images = one.source.image, other.source.image
+        has_holes = (common[:, 1] < first.size**2) | holed.beside_holes(
+            *images, one.corners, other.corners - one.corners, first.size
+        )
+        which = np.flatnonzero(~has_holes)
+        if which.size:
+            shared = spectra[usable[which]], statistics[usable[which], 1]
+            some = one.chosen(which), other.chosen(which)
+            fit[which], flags[which] = _fit_whole(some, shared, fractions[which], flags[which], matcher)
+        which = np.flatnonzero(has_holes)
+        if which.size:
+            some = one.chosen(which), other.chosen(which)
+            fit[which], flags[which] = _fit_pixels(*some, fractions[which], flags[which])
     u, v, score, *covariance = fit.T.astype(np.float64)
     return np.stack([u + moved[:, 1], v + moved[:, 0], score, peaks[:, 3], *covariance])
 
@@ -286,29 +292,25 @@ def _fit_whole(
     return fit, flags
 
 
-def _fit_holed(
-    windows: tuple[Windows, Windows],
-    _: tuple[np.ndarray, np.ndarray],
-    fractions: np.ndarray,
-    flags: np.ndarray,
-    matcher: Phase,
+def _fit_pixels(
+    one: Windows, other: Windows, fractions: np.ndarray, flags: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fit and flags of windows with holes, which are left out of both.
+    """Fit and flags of windows with holes: Gauss-Newton on the pixels that both images know, as of `NCC`.
 
-    Holes do not move with the ground and pull the fraction toward none. So the second window is resampled at the
-    present fraction, until none is left.
+    Holes stay where they are when the ground moves. In a spectrum they are everywhere, and pull the phases of all
+    frequencies alike.
     """
-    one, other = windows
-    none = np.zeros_like(fractions)
-    spectra, statistics = one.cut(other, none)
-    fit = np.empty((len(fractions), 6), dtype=spectra.real.dtype)
-    for _round in range(ROUNDS):
-        shifted = other.resample(one, fractions)[0]
-        options = (matcher.mask, matcher.iterations)
-        planes.fit_planes(spectra, shifted, none, options, statistics[:, 1].copy(), fit, flags)
-        fractions += np.nan_to_num(fit[:, 1::-1])
-        is_far = np.abs(fractions).max(axis=1) > 1.0
-        flags |= np.where(is_far, bits.REFINE_FAILED, 0).astype(np.int32)
-        fractions[flags != 0] = 0.0
-    fit[:, :2] = np.where(flags[:, None] == 0, fractions[:, ::-1], np.nan)
+    image = one.source.image
+    whole = other.corners - one.corners
+    starts = np.full((len(whole), PEAK_FIELDS), np.nan, dtype=image.filtered.dtype)
+    starts[:, :2] = whole
+    # a correlation of phases is no score that could be compared with that of pixels
+    starts[:, 2] = -1.0
+    # on the top of a paraboloid about the fraction found so far the iteration starts
+    offset = np.arange(-1.0, 2.0)
+    starts[:, 4:] = -(
+        (offset[:, None] - fractions[:, :1, None]) ** 2 + (offset - fractions[:, 1:, None]) ** 2
+    ).reshape(-1, 9)
+    fit, flags = holed.refine(image, other.source.image, one.corners, starts, flags, one.size)
+    fit[:, :2] -= whole[:, ::-1]
     return fit, flags

@@ -19,7 +19,7 @@ from xoffset._kernels.matching.peaks import quadric
 from xoffset._kernels.matching.refine import (
     ITERATIONS,
     LONGEST_STEP,
-    SCORE_TOLERANCE,
+    LOCKED_TOLERANCE,
     TOLERANCE,
     Moved,
     _agreement,
@@ -65,8 +65,8 @@ class Beyond(NamedTuple):
 
 
 @hot_kernel
-def refine(filled, coefficients, known, noise, halves, nodes, peaks, wanted, out, flags):
-    """Refine the integer shifts of the wanted templates as `refine.refine`, with a filter for what both images know.
+def refine(filled, coefficients, known, noise, halves, size, corners, peaks, out, flags):
+    """Refine the integer shifts of windows as `refine.refine` does, with a filter for what both images know.
 
     Parameters
     ----------
@@ -81,10 +81,13 @@ def refine(filled, coefficients, known, noise, halves, nodes, peaks, wanted, out
         `slopes` and `noise_gain` of `refine.refine`.
     halves
         Fine and coarse low-pass of the band-pass, as in `filters.bandpass`.
-    nodes, peaks, wanted, out, flags
-        As in `refine.refine`.
+    size
+        Side of the windows.
+    corners
+        (window, 2) first row and column of each in the reference.
+    peaks, out, flags
+        (window, 13), (window, 6) and (window,) as in `refine.refine`.
     """
-    size = nodes.template
     one = filled.dtype.type(1.0)
     reach = max(halves[0].size, halves[1].size) - 1
     template = new_template(size, one)
@@ -95,28 +98,49 @@ def refine(filled, coefficients, known, noise, halves, nodes, peaks, wanted, out
     around, beyond = _working_space(size, reach, one)
     products = np.empty(3, filled.dtype)
     match = np.empty(6, filled.dtype)
+    for k in range(corners.shape[0]):
+        peak = peaks[k]
+        out[k] = np.nan
+        out[k, 2] = peak[2]
+        if flags[k] != 0:
+            continue
+        y, x = corners[k, 0], corners[k, 1]
+        count = _cut_reference(filled, known, y, x, peak, halves, template, around)
+        verdict = judge_slopes(template.sums)
+        if verdict == 0:
+            verdict = _gauss_newton(coefficients, y, x, peak, count, halves, template, moved, around, beyond, match)
+        flags[k] |= verdict
+        if verdict == 0:
+            agreement = _agreement(template, moved, match[3])
+            coloured_products(noise[0], template.weight, y, x, products)
+            residual_products(template, moved, count, match[3], noise[1], products)
+            covariance(template.sums, products, agreement, match)
+            out[k] = match
+
+
+@hot_kernel
+def flag_few(known, valid, nodes, wanted, least, peaks, flags):
+    """Flag peaks where two windows share too few pixels: less than least[0] of the known or least[1] of the valid ones.
+
+    `known` and `valid` (2, height, width) uint8 of reference and secondary; the rest as in `refine.refine`.
+    """
+    size = nodes.template
     for row in range(nodes.rows):
         for column in range(nodes.columns):
-            if wanted[row, column] == 0:
+            shift = peaks[row, column]
+            if wanted[row, column] == 0 or not abs(shift[0]) < np.inf:
                 continue
-            peak = peaks[row, column]
-            out[row, column] = np.nan
-            out[row, column, 2] = peak[2]
-            if flags[row, column] != 0:
-                continue
-            y = nodes.top + row * nodes.step
-            x = nodes.left + column * nodes.step
-            count = _cut_reference(filled, known, y, x, peak, halves, template, around)
-            verdict = judge_slopes(template.sums)
-            if verdict == 0:
-                verdict = _gauss_newton(coefficients, y, x, peak, count, halves, template, moved, around, beyond, match)
-            flags[row, column] |= verdict
-            if verdict == 0:
-                agreement = _agreement(template, moved, match[3])
-                coloured_products(noise[0], template.weight, y, x, products)
-                residual_products(template, moved, count, match[3], noise[1], products)
-                covariance(template.sums, products, agreement, match)
-                out[row, column] = match
+            y, x = nodes.top + row * nodes.step, nodes.left + column * nodes.step
+            top, left = y + int(shift[0]), x + int(shift[1])
+            of_known, of_valid = 0, 0
+            for i in range(size):
+                first, second = known[0, y + i, x : x + size], known[1, top + i, left : left + size]
+                fit, other = valid[0, y + i, x : x + size], valid[1, top + i, left : left + size]
+                for j in range(size):
+                    of_known += int(first[j] & second[j])
+                    of_valid += int(fit[j] & other[j])
+            if of_known < least[0] or of_valid < least[1]:
+                flags[row, column] |= bits.FEW_VALID
 
 
 @hot_kernel
@@ -261,7 +285,7 @@ def _gauss_newton(coefficients, y, x, peak, count, halves, template, moved, arou
         if iteration == 0:
             least = score
         if longest < TOLERANCE:
-            if score < least - SCORE_TOLERANCE:
+            if score < least - LOCKED_TOLERANCE:
                 return bits.REFINE_FAILED
             out[2] = min(score, 1)
             out[3] = gain
