@@ -17,9 +17,12 @@ from xoffset._kernels._jit import hot_kernel
 from xoffset._kernels.images.filters import _fold_line, _smooth_two_rows
 from xoffset._kernels.matching.peaks import quadric
 from xoffset._kernels.matching.refine import (
+    BLOCK,
+    BLOCK_GAIN,
     ITERATIONS,
-    LONGEST_STEP,
     LOCKED_TOLERANCE,
+    LONGEST_STEP,
+    PRIOR_BLOCKS,
     TOLERANCE,
     Moved,
     _agreement,
@@ -30,13 +33,14 @@ from xoffset._kernels.matching.refine import (
     cut_template,
     judge_slopes,
     new_template,
-    residual_products,
     slopes,
     spline_weights,
 )
 
 # Least weight of a low-pass on known pixels that it is divided by; with less its result is taken for zero.
 LEAST_WEIGHT = 1e-3
+# Least determinant of what a match keeps of its hold without one of its blocks.
+LEAST_REST = 0.05
 # Pixels beyond a window that its slopes reach.
 RIM = 2
 
@@ -113,7 +117,7 @@ def refine(filled, coefficients, known, noise, halves, size, corners, peaks, out
         if verdict == 0:
             agreement = _agreement(template, moved, match[3])
             coloured_products(noise[0], template.weight, y, x, products)
-            residual_products(template, moved, count, match[3], noise[1], products)
+            _residual_products(template, moved, count, match[3], noise[1], products)
             covariance(template.sums, products, agreement, match)
             out[k] = match
 
@@ -291,3 +295,52 @@ def _gauss_newton(coefficients, y, x, peak, count, halves, template, moved, arou
             out[3] = gain
             return 0
     return bits.REFINE_FAILED
+
+
+@hot_kernel
+def _residual_products(template, moved, count, gain, noise_gain, noise):
+    """Variance xx, xy, yy of the sums of slope times residual into `noise`, as `refine.residual_products`.
+
+    Where much of a window is unknown or of one value, few blocks hold the match, and it follows their noise: their
+    residuals are too small. So each block's sum is that of a match without the block, the jackknife over blocks (Bell &
+    McCaffrey 2002, Surv. Methodol. 28, 169-181, CR3), and the share of the coloured products in `noise` follows the
+    number of blocks that count.
+    """
+    size = template.weight.shape[0]
+    blocks = max(size // BLOCK, 1)
+    zero, one = noise.dtype.type(0.0), noise.dtype.type(1.0)
+    mean = moved.sums[0] / count
+    h_xx, h_xy, h_yy = template.sums[3], template.sums[4], template.sums[5]
+    determinant = h_xx * h_yy - h_xy * h_xy
+    square, hold, hold_square, xx, xy, yy = zero, zero, zero, zero, zero, zero
+    for row in range(blocks):
+        for column in range(blocks):
+            sum_x, sum_y, b_xx, b_xy, b_yy = zero, zero, zero, zero, zero
+            first, last = column * size // blocks, (column + 1) * size // blocks
+            for i in range(row * size // blocks, (row + 1) * size // blocks):
+                values, weight = template.values[i], template.weight[i]
+                slope_x, slope_y, line = template.slope_x[i], template.slope_y[i], moved.values[i]
+                for j in range(first, last):
+                    residual = gain * weight[j] * (line[j] - mean) - values[j]
+                    square += residual * residual
+                    sum_x += slope_x[j] * residual
+                    sum_y += slope_y[j] * residual
+                    b_xx += slope_x[j] * slope_x[j]
+                    b_xy += slope_x[j] * slope_y[j]
+                    b_yy += slope_y[j] * slope_y[j]
+            # (1 - B H⁻¹)⁻¹ times the sum of the block, with its own share B of the normal matrix H
+            a, b = 1 - (b_xx * h_yy - b_xy * h_xy) / determinant, -(b_xy * h_xx - b_xx * h_xy) / determinant
+            c, d = -(b_xy * h_yy - b_yy * h_xy) / determinant, 1 - (b_yy * h_xx - b_xy * h_xy) / determinant
+            rest = max(a * d - b * c, noise.dtype.type(LEAST_REST))
+            sum_x, sum_y = (d * sum_x - b * sum_y) / rest, (a * sum_y - c * sum_x) / rest
+            xx += sum_x * sum_x
+            xy += sum_x * sum_y
+            yy += sum_y * sum_y
+            hold += b_xx + b_yy
+            hold_square += (b_xx + b_yy) * (b_xx + b_yy)
+    number = hold * hold / max(hold_square, noise.dtype.type(1e-30))
+    of_blocks = noise.dtype.type(BLOCK_GAIN) * number / (number + PRIOR_BLOCKS)
+    of_white = square / max(count - 3, one) / noise_gain * PRIOR_BLOCKS / (number + PRIOR_BLOCKS)
+    noise[0] = of_blocks * xx + of_white * noise[0]
+    noise[1] = of_blocks * xy + of_white * noise[1]
+    noise[2] = of_blocks * yy + of_white * noise[2]
