@@ -45,7 +45,7 @@ def refine(
     if reference.low_passes is not None:
         known = np.stack([reference.known, secondary.known])
         holes.refine(
-            reference.filled, secondary.filled_coefficients, known, (reference.slopes, gain), reference.low_passes,
+            reference.unfiltered, secondary.filled_coefficients, known, (reference.slopes, gain), reference.low_passes,
             template, corners, peaks, out, flags,
         )  # fmt: skip
         return out, flags

@@ -21,6 +21,8 @@ from xoffset._kernels.matching import refine, significance, zncc
 SPLINE_REACH = 6
 # Distance over which filtered pixels are alike, in widths of the coarse low-pass; and that width if there is none, px.
 LIKENESS, COARSE = 8.0 / 3.0, 3.0
+# Radius of the coarse low-pass beside holes, in its widths, rounded up to whole folds.
+SHORT = 2.5
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,15 @@ def prepare(
 
 
 def _low_passes(prefilter: Bandpass | Highpass, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Middle and one side of the fine and the coarse Gaussian of a filter whose widths are settled."""
+    """Middle and one side of the fine and the coarse Gaussian of a filter whose widths are settled.
+
+    The coarse one is cut where it has fallen to a twentieth: both images are filtered alike, and what is farther away
+    costs time.
+    """
     fine = prefilter.fine if isinstance(prefilter, Bandpass) else 0.0
     assert not isinstance(fine, str)
     assert not isinstance(prefilter.coarse, str)
-    return half_of_taps(fine, dtype), half_of_taps(prefilter.coarse, dtype)
+    coarse = half_of_taps(prefilter.coarse, dtype)
+    size = 1 + filters.FOLD * math.ceil(SHORT * prefilter.coarse / filters.FOLD)
+    fine_taps = half_of_taps(fine, dtype)
+    return fine_taps, np.ascontiguousarray(coarse[: max(size, fine_taps.size)])

@@ -11,7 +11,7 @@ DEPTH = 8
 # Of these, the ones whose bend is made least.
 SMOOTHED = 3
 # Rounds that lessen the bend.
-ROUNDS = 10
+ROUNDS = 6
 
 
 @kernel

@@ -14,7 +14,7 @@ import numpy as np
 
 from xoffset._kernels import bits
 from xoffset._kernels._jit import hot_kernel
-from xoffset._kernels.images.filters import _fold_line, _smooth_two_rows
+from xoffset._kernels.images.filters import FOLD, _fold_line
 from xoffset._kernels.matching.peaks import quadric
 from xoffset._kernels.matching.refine import (
     BLOCK,
@@ -22,8 +22,8 @@ from xoffset._kernels.matching.refine import (
     ITERATIONS,
     LOCKED_TOLERANCE,
     LONGEST_STEP,
+    LARGEST_STRETCH,
     PRIOR_BLOCKS,
-    TOLERANCE,
     Moved,
     _agreement,
     _moved_window,
@@ -39,6 +39,8 @@ from xoffset._kernels.matching.refine import (
 
 # Least weight of a low-pass on known pixels that it is divided by; with less its result is taken for zero.
 LEAST_WEIGHT = 1e-3
+# Length of a step that ends the iteration, px; the error that is left is about a tenth of it.
+TOLERANCE = 5e-3
 # Least determinant of what a match keeps of its hold without one of its blocks.
 LEAST_REST = 0.05
 # Pixels beyond a window that its slopes reach.
@@ -50,8 +52,7 @@ class Around(NamedTuple):
 
     mask: np.ndarray  # (wide, wide): 1 where both images are known
     values: np.ndarray  # (wide, wide)
-    rows: np.ndarray  # (wide + 1, size + 2·RIM), the last row zero
-    pair: np.ndarray  # (2, size + 2·RIM)
+    rows: np.ndarray  # (size + 2·RIM, wide)
     gains: np.ndarray  # (2, size + 2·RIM, size + 2·RIM): one over the known weight of the fine and the coarse low-pass
     low: np.ndarray  # (size + 2·RIM, size + 2·RIM)
     filtered: np.ndarray  # (size + 2·RIM, size + 2·RIM)
@@ -63,19 +64,18 @@ class Beyond(NamedTuple):
 
     values: np.ndarray  # (size + 2·reach, size + 2·reach)
     lines: np.ndarray  # (size + 2·reach + 3, size + 2·reach)
-    rows: np.ndarray  # (size + 2·reach + 1, size), the last row zero
-    pair: np.ndarray  # (2, size)
+    rows: np.ndarray  # (size, size + 2·reach)
     low: np.ndarray  # (size, size)
 
 
 @hot_kernel
-def refine(filled, coefficients, known, noise, halves, size, corners, peaks, out, flags):
+def refine(image, coefficients, known, noise, halves, size, corners, peaks, out, flags):
     """Refine the integer shifts of windows as `refine.refine` does, with a filter for what both images know.
 
     Parameters
     ----------
-    filled
-        (height, width) reference before the band-pass, its holes filled.
+    image
+        (height, width) reference before the band-pass.
     coefficients
         (height, width) cubic spline coefficients of the secondary before the band-pass, its holes filled.
     known
@@ -92,16 +92,16 @@ def refine(filled, coefficients, known, noise, halves, size, corners, peaks, out
     peaks, out, flags
         (window, 13), (window, 6) and (window,) as in `refine.refine`.
     """
-    one = filled.dtype.type(1.0)
+    one = image.dtype.type(1.0)
     reach = max(halves[0].size, halves[1].size) - 1
     template = new_template(size, one)
     moved = Moved(
-        np.empty((size, size), filled.dtype), np.empty((size + 3, size), filled.dtype), np.empty((2, 4), filled.dtype),
-        np.empty(5, filled.dtype),
+        np.empty((size, size), image.dtype), np.empty((size + 3, size), image.dtype), np.empty((2, 4), image.dtype),
+        np.empty(5, image.dtype),
     )  # fmt: skip
     around, beyond = _working_space(size, reach, one)
-    products = np.empty(3, filled.dtype)
-    match = np.empty(6, filled.dtype)
+    products = np.empty(3, image.dtype)
+    match = np.empty(6, image.dtype)
     for k in range(corners.shape[0]):
         peak = peaks[k]
         out[k] = np.nan
@@ -109,7 +109,7 @@ def refine(filled, coefficients, known, noise, halves, size, corners, peaks, out
         if flags[k] != 0:
             continue
         y, x = corners[k, 0], corners[k, 1]
-        count = _cut_reference(filled, known, y, x, peak, halves, template, around)
+        count = _cut_reference(image, known, y, x, peak, halves, template, around)
         verdict = judge_slopes(template.sums)
         if verdict == 0:
             verdict = _gauss_newton(coefficients, y, x, peak, count, halves, template, moved, around, beyond, match)
@@ -154,19 +154,19 @@ def _working_space(size, reach, one):
     side = size + 2 * RIM
     wide, inner = side + 2 * reach, size + 2 * reach
     around = Around(
-        np.empty((wide, wide), dtype), np.empty((wide, wide), dtype), np.zeros((wide + 1, side), dtype),
-        np.empty((2, side), dtype), np.empty((2, side, side), dtype), np.empty((side, side), dtype),
-        np.empty((side, side), dtype), np.empty((2, side, side), dtype),
+        np.empty((wide, wide), dtype), np.empty((wide, wide), dtype), np.empty((side, wide), dtype),
+        np.empty((2, side, side), dtype), np.empty((side, side), dtype), np.empty((side, side), dtype),
+        np.empty((2, side, side), dtype),
     )  # fmt: skip
     beyond = Beyond(
-        np.empty((inner, inner), dtype), np.empty((inner + 3, inner), dtype), np.zeros((inner + 1, size), dtype),
-        np.empty((2, size), dtype), np.empty((size, size), dtype),
+        np.empty((inner, inner), dtype), np.empty((inner + 3, inner), dtype), np.empty((size, inner), dtype),
+        np.empty((size, size), dtype),
     )  # fmt: skip
     return around, beyond
 
 
 @hot_kernel
-def _cut_reference(filled, known, y, x, peak, halves, template, around):
+def _cut_reference(image, known, y, x, peak, halves, template, around):
     """Fill `template` with the window at (y, x), filtered with the pixels that both images know; return their number.
 
     `around` keeps the mask and the gains.
@@ -177,18 +177,18 @@ def _cut_reference(filled, known, y, x, peak, halves, template, around):
     shift_y, shift_x = int(peak[0]), int(peak[1])
     for i in range(wide):
         first, second = known[0, top + i, left:], known[1, top + shift_y + i, left + shift_x :]
-        source, mask, line = filled[top + i, left:], around.mask[i], around.values[i]
+        source, mask, line = image[top + i, left:], around.mask[i], around.values[i]
         for j in range(wide):
             both = first[j] & second[j]
             mask[j] = both
             line[j] = source[j] * both
     for k in range(2):
-        _low_pass(around.mask, halves[k], around.rows, around.pair, around.gains[k])
+        _low_pass(around.mask, halves[k], around.rows, around.gains[k])
         for i in range(side):
             gain = around.gains[k, i]
             for j in range(side):
                 gain[j] = 1 / gain[j] if gain[j] > LEAST_WEIGHT else 0
-    _band_pass(around.values, halves, around.gains, 0, around.rows, around.pair, around.low, around.filtered)
+    _band_pass(around.values, halves, around.gains, 0, around.rows, around.low, around.filtered)
     slopes(around.filtered, around.slopes[0], around.slopes[1])
     count = around.mask.dtype.type(0.0)
     for i in range(size):
@@ -201,31 +201,38 @@ def _cut_reference(filled, known, y, x, peak, halves, template, around):
 
 
 @hot_kernel
-def _low_pass(values, half, rows, pair, out):
-    """Low-pass `out` (size, size) of the middle of `values` (size + 2·reach, size + 2·reach)."""
+def _low_pass(values, half, rows, out):
+    """Low-pass `out` (size, size) of the middle of `values` (size + 2·reach, size + 2·reach); `rows` is scratch."""
     size = out.shape[0]
     reach = (values.shape[0] - size) // 2
     far = half.size - 1
-    middle = half[0]
-    for i in range(reach - far, reach + size + far):
-        source, line = values[i], rows[i]
-        ahead = source[reach:]
+    first, last = reach - far, reach + size + far
+    for i in range(size):
+        line, middle, tap = rows[i, first:last], values[reach + i, first:last], half[0]
+        for j in range(line.size):
+            line[j] = tap * middle[j]
+        for k in range(1, half.size, FOLD):
+            up, down = reach + i - k - FOLD + 1, reach + i + k
+            u0, u1, u2, u3 = values[up, first:], values[up + 1, first:], values[up + 2, first:], values[up + 3, first:]
+            d0, d1, d2, d3 = (
+                values[down, first:], values[down + 1, first:], values[down + 2, first:], values[down + 3, first:],
+            )  # fmt: skip
+            t0, t1, t2, t3 = half[k], half[k + 1], half[k + 2], half[k + 3]
+            for j in range(line.size):
+                near = t0 * (u3[j] + d0[j]) + t1 * (u2[j] + d1[j])
+                line[j] += near + (t2 * (u1[j] + d2[j]) + t3 * (u0[j] + d3[j]))
+    for i in range(size):
+        target, middle, tap = out[i], rows[i, reach:], half[0]
         for j in range(size):
-            line[j] = middle * ahead[j]
-        _fold_line(source, reach, half, 1, line)
-    for i in range(0, size, 2):
-        _smooth_two_rows(rows, reach + i, half, pair)
-        for k in range(min(2, size - i)):
-            source, target = pair[k], out[i + k]
-            for j in range(size):
-                target[j] = source[j]
+            target[j] = tap * middle[j]
+        _fold_line(rows[i], reach, half, 1, target)
 
 
 @hot_kernel
-def _band_pass(values, halves, gains, offset, rows, pair, low, out):
+def _band_pass(values, halves, gains, offset, rows, low, out):
     """Difference of two low-passes, times the gains from (offset, offset) on."""
-    _low_pass(values, halves[0], rows, pair, out)
-    _low_pass(values, halves[1], rows, pair, low)
+    _low_pass(values, halves[0], rows, out)
+    _low_pass(values, halves[1], rows, low)
     size = out.shape[0]
     for i in range(size):
         fine, coarse = gains[0, offset + i, offset:], gains[1, offset + i, offset:]
@@ -247,7 +254,7 @@ def _compare(coefficients, y, x, shift, halves, template, moved, around, beyond)
         mask, line = around.mask[RIM + i, RIM:], beyond.values[i]
         for j in range(side):
             line[j] *= mask[j]
-    _band_pass(beyond.values, halves, around.gains, RIM, beyond.rows, beyond.pair, beyond.low, moved.values)
+    _band_pass(beyond.values, halves, around.gains, RIM, beyond.rows, beyond.low, moved.values)
     _sums(template, moved.values, moved.sums)
 
 
@@ -255,8 +262,8 @@ def _compare(coefficients, y, x, shift, halves, template, moved, around, beyond)
 def _gauss_newton(coefficients, y, x, peak, count, halves, template, moved, around, beyond, out):
     """Match one template: `out` and result as of `_gauss_newton` in `refine`.
 
-    Noise in the slopes of the template makes every step too short; the share of them that the moved window repeats
-    tells by how much.
+    Noise in the slopes of the template makes every step too short. By how much tells at first the share of them that
+    the moved window repeats, then what the step before has left of the error.
     """
     energy = template.sums[0]
     xx, xy, yy = template.sums[3], template.sums[4], template.sums[5]
@@ -266,7 +273,8 @@ def _gauss_newton(coefficients, y, x, peak, count, halves, template, moved, arou
         shift[:] = 0
     shift[0] += peak[1]
     shift[1] += peak[0]
-    least = energy - energy - 1
+    zero = energy - energy
+    least, hold, last_x, last_y = zero - 1, zero, zero, zero
     for iteration in range(ITERATIONS):
         _compare(coefficients, y, x, shift, halves, template, moved, around, beyond)
         spread = moved.sums[1] - moved.sums[0] * moved.sums[0] / count
@@ -275,17 +283,25 @@ def _gauss_newton(coefficients, y, x, peak, count, halves, template, moved, arou
         gain = np.sqrt(energy / spread)
         error_x = gain * moved.sums[3] - template.sums[1]
         error_y = gain * moved.sums[4] - template.sums[2]
-        hold = determinant * _agreement(template, moved, gain)
+        if iteration == 0:
+            hold = determinant * _agreement(template, moved, gain)
+        elif last_x != 0 or last_y != 0:
+            left = (error_x * last_x + error_y * last_y) / (last_x * last_x + last_y * last_y)
+            hold *= min(max(1 - left, 1 / LARGEST_STRETCH), LARGEST_STRETCH)
+        last_x, last_y = error_x, error_y
         step_x = (yy * error_x - xy * error_y) / hold
         step_y = (xx * error_y - xy * error_x) / hold
         longest = max(abs(step_x), abs(step_y))
         if longest > LONGEST_STEP:
             step_x, step_y = step_x * LONGEST_STEP / longest, step_y * LONGEST_STEP / longest
+            # tells nothing of the hold
+            last_x, last_y = zero, zero
         shift[0] -= step_x
         shift[1] -= step_y
         if not (abs(shift[0] - peak[1]) <= 1 and abs(shift[1] - peak[0]) <= 1):
             return bits.REFINE_FAILED
-        score = gain * moved.sums[2] / energy
+        # with what the last step gains, to second order
+        score = gain * moved.sums[2] / energy + (step_x * error_x + step_y * error_y) / (2 * energy)
         if iteration == 0:
             least = score
         if longest < TOLERANCE:
