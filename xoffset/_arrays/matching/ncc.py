@@ -70,8 +70,8 @@ class NCC:
         strain that noise suggests. The standard errors of the closed forms hold for natural textures; on others, such
         as speckle of one size, they can be half of the error.
     min_valid
-        Share of a window's pixels that must be valid in both images, above 0, at most 1. Below it a match is NaN and
-        flagged `few_valid`.
+        Share of a window's pixels that must be known in both images, above 0, at most 1. Below it a match is NaN and
+        flagged `few_valid`. Shifts beside the match may share a fifth less.
     both_ways
         Whether to match every pair backwards too and to flag as `forward_backward` what comes back elsewhere. Where
         there is no match backwards `mismatch` is NaN, and the match was not checked.

@@ -57,13 +57,16 @@ class Phase:
     iterations
         How often the plane weighs the phases anew, 0 to 20; 0 makes it least squares. For the plane only.
     min_valid
-        Share of a window's pixels that must be valid in both images, above 0, at most 1. Below it a match is NaN and
+        Share of a window's pixels that must be known in both images, above 0, at most 1. Below it a match is NaN and
         flagged `few_valid`.
     flat_block
         As in `NCC`: side in pixels of a square of one exact value that shows no ground and counts as unknown.
 
     Notes
     -----
+    Where a window has holes, `mask` and `iterations` have nothing to weigh: holes are in all frequencies. There the
+    fraction of `"plane"` and `"orientation_plane"` comes from Gauss-Newton on the pixels that both images know.
+
     Phase plane after Leprince et al. (2007, IEEE Trans. Geosci. Remote Sens. 45, 1529-1558), orientation correlation
     after Fitch et al. (2002, BMVC, 133-142). `score` is the correlation of the tapered windows at the match, as far as
     it can be compared with that of `NCC`; `peak_gap` belongs to the surface that gave the whole-pixel shift, whose peak
@@ -308,9 +311,9 @@ def _fit_pixels(
     starts[:, 2] = -1.0
     # on the top of a paraboloid about the fraction found so far the iteration starts
     offset = np.arange(-1.0, 2.0)
-    starts[:, 4:] = -(
-        (offset[:, None] - fractions[:, :1, None]) ** 2 + (offset - fractions[:, 1:, None]) ** 2
-    ).reshape(-1, 9)
+    starts[:, 4:] = -((offset[:, None] - fractions[:, :1, None]) ** 2 + (offset - fractions[:, 1:, None]) ** 2).reshape(
+        -1, 9
+    )
     fit, flags = holed.refine(image, other.source.image, one.corners, starts, flags, one.size)
     fit[:, :2] -= whole[:, ::-1]
     return fit, flags

@@ -263,7 +263,9 @@ def _images(
         statistics,
         np.stack([reference.flat, secondary.flat], axis=1),
         np.array([reference.floor, secondary.floor], dtype=dtype),
-        np.array([math.ceil(LEAST_BESIDE * math.ceil(min_valid * size**2)) for size in reference.templates], dtype=dtype),
+        np.array(
+            [math.ceil(LEAST_BESIDE * math.ceil(min_valid * size**2)) for size in reference.templates], dtype=dtype
+        ),
     )
 
 

@@ -317,46 +317,64 @@ def _gauss_newton(coefficients, y, x, peak, count, halves, template, moved, arou
 def _residual_products(template, moved, count, gain, noise_gain, noise):
     """Variance xx, xy, yy of the sums of slope times residual into `noise`, as `refine.residual_products`.
 
-    Where much of a window is unknown or of one value, few blocks hold the match, and it follows their noise: their
-    residuals are too small. So each block's sum is that of a match without the block, the jackknife over blocks (Bell &
-    McCaffrey 2002, Surv. Methodol. 28, 169-181, CR3), and the share of the coloured products in `noise` follows the
-    number of blocks that count.
+    The share of the coloured products in `noise` follows the number of blocks that count. The residual replaces the
+    moved window.
     """
-    size = template.weight.shape[0]
-    blocks = max(size // BLOCK, 1)
     zero, one = noise.dtype.type(0.0), noise.dtype.type(1.0)
     mean = moved.sums[0] / count
-    h_xx, h_xy, h_yy = template.sums[3], template.sums[4], template.sums[5]
+    line, weight, values = moved.values.reshape(-1), template.weight.reshape(-1), template.values.reshape(-1)
+    square = zero
+    for k in range(line.size):
+        residual = gain * weight[k] * (line[k] - mean) - values[k]
+        line[k] = residual
+        square += residual * residual
+    scatter = moved.sums[:3]
+    number = scatter_of_blocks(template.slope_x, template.slope_y, moved.values, scatter)
+    of_blocks = noise.dtype.type(BLOCK_GAIN) * number / (number + PRIOR_BLOCKS)
+    of_white = square / max(count - 3, one) / noise_gain * PRIOR_BLOCKS / (number + PRIOR_BLOCKS)
+    for k in range(3):
+        noise[k] = of_blocks * scatter[k] + of_white * noise[k]
+
+
+@hot_kernel
+def scatter_of_blocks(slope_x, slope_y, residual, out):
+    """Variance xx, xy, yy of the sums of slope times residual, from sums over blocks; returns how many blocks count.
+
+    Where much of a window is unknown or of one value, few blocks hold the match, and it follows their noise: their
+    residuals are too small. So each block's sum is that of a match without the block, the jackknife over blocks (Bell &
+    McCaffrey 2002, Surv. Methodol. 28, 169-181, CR3).
+    """
+    size = residual.shape[0]
+    blocks = max(size // BLOCK, 1)
+    zero = residual.dtype.type(0.0)
+    h_xx, h_xy, h_yy = zero, zero, zero
+    for i in range(size):
+        for j in range(size):
+            h_xx += slope_x[i, j] * slope_x[i, j]
+            h_xy += slope_x[i, j] * slope_y[i, j]
+            h_yy += slope_y[i, j] * slope_y[i, j]
     determinant = h_xx * h_yy - h_xy * h_xy
-    square, hold, hold_square, xx, xy, yy = zero, zero, zero, zero, zero, zero
+    hold, hold_square = zero, zero
+    out[0], out[1], out[2] = 0, 0, 0
     for row in range(blocks):
         for column in range(blocks):
             sum_x, sum_y, b_xx, b_xy, b_yy = zero, zero, zero, zero, zero
             first, last = column * size // blocks, (column + 1) * size // blocks
             for i in range(row * size // blocks, (row + 1) * size // blocks):
-                values, weight = template.values[i], template.weight[i]
-                slope_x, slope_y, line = template.slope_x[i], template.slope_y[i], moved.values[i]
                 for j in range(first, last):
-                    residual = gain * weight[j] * (line[j] - mean) - values[j]
-                    square += residual * residual
-                    sum_x += slope_x[j] * residual
-                    sum_y += slope_y[j] * residual
-                    b_xx += slope_x[j] * slope_x[j]
-                    b_xy += slope_x[j] * slope_y[j]
-                    b_yy += slope_y[j] * slope_y[j]
+                    sum_x += slope_x[i, j] * residual[i, j]
+                    sum_y += slope_y[i, j] * residual[i, j]
+                    b_xx += slope_x[i, j] * slope_x[i, j]
+                    b_xy += slope_x[i, j] * slope_y[i, j]
+                    b_yy += slope_y[i, j] * slope_y[i, j]
             # (1 - B H⁻¹)⁻¹ times the sum of the block, with its own share B of the normal matrix H
             a, b = 1 - (b_xx * h_yy - b_xy * h_xy) / determinant, -(b_xy * h_xx - b_xx * h_xy) / determinant
             c, d = -(b_xy * h_yy - b_yy * h_xy) / determinant, 1 - (b_yy * h_xx - b_xy * h_xy) / determinant
-            rest = max(a * d - b * c, noise.dtype.type(LEAST_REST))
+            rest = max(a * d - b * c, residual.dtype.type(LEAST_REST))
             sum_x, sum_y = (d * sum_x - b * sum_y) / rest, (a * sum_y - c * sum_x) / rest
-            xx += sum_x * sum_x
-            xy += sum_x * sum_y
-            yy += sum_y * sum_y
+            out[0] += sum_x * sum_x
+            out[1] += sum_x * sum_y
+            out[2] += sum_y * sum_y
             hold += b_xx + b_yy
             hold_square += (b_xx + b_yy) * (b_xx + b_yy)
-    number = hold * hold / max(hold_square, noise.dtype.type(1e-30))
-    of_blocks = noise.dtype.type(BLOCK_GAIN) * number / (number + PRIOR_BLOCKS)
-    of_white = square / max(count - 3, one) / noise_gain * PRIOR_BLOCKS / (number + PRIOR_BLOCKS)
-    noise[0] = of_blocks * xx + of_white * noise[0]
-    noise[1] = of_blocks * xy + of_white * noise[1]
-    noise[2] = of_blocks * yy + of_white * noise[2]
+    return hold * hold / max(hold_square, residual.dtype.type(1e-30))
