@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import scipy.ndimage
 
@@ -86,8 +88,8 @@ def jackknife(slopes: np.ndarray, residual: np.ndarray, side: int, block: int) -
     normal = np.einsum("aij,bij->ab", slopes, slopes)
     scatter = np.zeros((2, 2))
     edges = [k * side // (side // block) for k in range(side // block + 1)]
-    for top, bottom in zip(edges[:-1], edges[1:], strict=True):
-        for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for top, bottom in itertools.pairwise(edges):
+        for left, right in itertools.pairwise(edges):
             part = (slice(None), slice(top, bottom), slice(left, right))
             own = np.einsum("aij,bij->ab", slopes[part], slopes[part])
             rest = normal - own

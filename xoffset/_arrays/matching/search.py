@@ -21,8 +21,8 @@ ADD = 0.5
 DENSE = 4.0
 # Search of the windows one by one, for one pixel of a window and candidate.
 ALONE = 2.0
-# Of the pixels that two matched windows must share, the share with which a candidate has a score: so that beside the best
-# one others can be told lower.
+# Of the pixels that two matched windows must share, the share with which a candidate has a score: so that those beside
+# the best one can be told to be lower.
 LEAST_BESIDE = 0.8
 
 

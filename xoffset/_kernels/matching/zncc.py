@@ -39,11 +39,11 @@ class Images(NamedTuple):
 
     `first`, `second` (1, height, width): the filtered images; or, where a pixel is missing, (6, height, width) factors
     of the masked sums, all zero where invalid: image·image, mask·mask, image·mask, mask·image, square·mask,
-    mask·square; then known·known if not all of the known pixels are valid. By template size and first pixel of the window: `statistics` (size, 4, height, width) sum
-    and inverse root spread of the reference, then of the secondary, unused if masked; `flat` (size, 2, height, width)
-    uint8, raw windows that hold one value only. `floors` (2): variance that each must exceed to be texture and not
-    rounding. `least_valid` (size): known pixels that two windows must share to
-    have a score.
+    mask·square; then known·known if not all of the known pixels are valid. By template size and first pixel of the
+    window: `statistics` (size, 4, height, width) sum and inverse root spread of the reference, then of the secondary,
+    unused if masked; `flat` (size, 2, height, width) uint8, raw windows that hold one value only. `floors` (2):
+    variance that each must exceed to be texture and not rounding. `least_valid` (size): known pixels that two windows
+    must share to have a score.
     """
 
     first: np.ndarray
