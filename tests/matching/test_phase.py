@@ -18,7 +18,7 @@ from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.search import Pair
 from xoffset._blocks import tiles
 from xoffset._kernels.matching import orientations, planes
-from xoffset._kernels.matching.spectra import find_lines, find_peaks, resample_windows
+from xoffset._kernels.matching.spectra import find_lines, find_peaks
 from xoffset.model import products
 from xoffset.model.dates import YEAR
 from xoffset.model.flags import FLAGS
@@ -148,21 +148,6 @@ def test_orientation_equals_its_twin(template, has_holes):
     found = shifts.isel(pair=0, y=1, x=1)
     np.testing.assert_allclose([found.dx, -found.dy, found.peak_gap], [u, v, gap], atol=1e-9)
     np.testing.assert_allclose([u, v], [1.25, -0.75], atol=0.2)
-
-
-@pytest.mark.small
-def test_resampled_windows_are_those_of_a_polynomial():
-    # a cubic B-spline with the coefficients of q(i) = i³ is i³ + i; constants and slopes are kept
-    rows, columns = np.indices((14, 15)).astype(float) - 7.0
-    coefficients = rows**3 - 2.0 * columns**3 + rows * columns
-    fractions = np.array([[0.3, -0.4], [-0.75, 0.0], [0.0, 1.0]])
-    corners = np.array([[3, 4], [2, 3], [3, 2]])
-    out = np.empty((3, 6, 6))
-    resample_windows(coefficients, corners, fractions, out)
-    for window, corner, fraction in zip(out, corners, fractions, strict=True):
-        y = np.arange(6)[:, None] + corner[0] + fraction[0] - 7.0
-        x = np.arange(6)[None] + corner[1] + fraction[1] - 7.0
-        np.testing.assert_allclose(window, y**3 + y - 2.0 * (x**3 + x) + y * x, atol=1e-10)
 
 
 def fit_planes(first, second, start=0.0, rounds=4):

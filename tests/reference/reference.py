@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import reference_holes
 import scipy.ndimage
 import scipy.optimize
 
+from xoffset._kernels.images.holes import fill_holes
+
+# Pixels around a window in which a hole counts.
+HOLE_REACH = 8
 # Public meaning of the flags, as in the contract.
 NODATA, FEW_VALID, FLAT, BORDER, REFINE_FAILED, ILL_CONDITIONED = (1 << bit for bit in range(1, 7))
 OUTSIDE = 1
@@ -422,6 +427,24 @@ def constant_blocks(raw: np.ndarray, side: int) -> np.ndarray:
     return out
 
 
+def beside_holes(
+    reference: Image, secondary: Image, y: int, x: int, side: int, shift: tuple[int, int]
+) -> tuple[np.ndarray, float]:
+    """Shift along x and y and score of a template that has a hole in or near it, in either image."""
+    known = (np.isfinite(reference.raw), np.isfinite(secondary.raw))
+    first, second = (
+        np.where(mask, image.raw - image.raw[mask].mean(), 0.0)
+        for mask, image in zip(known, (reference, secondary))  # noqa: B905
+    )
+    filled = np.empty_like(second)
+    # held against the equation that it solves elsewhere
+    fill_holes(second, known[1].astype(np.uint8), filled)
+    coarse = gaussian(3.0)
+    coarse = coarse[coarse.size // 2 - HOLE_REACH : coarse.size // 2 + HOLE_REACH + 1]
+    found, score = reference_holes.match((first, filled), known, (y, x), side, shift, (gaussian(0.7), coarse))
+    return found[::-1], score
+
+
 def correlate(
     reference: np.ndarray,
     secondary: np.ndarray,
@@ -435,6 +458,8 @@ def correlate(
     """One pair on the whole grid, node by node, in pixels."""
     pad = 30 + search
     images = [prepare(raw, prefilter, pad) for raw in (reference, secondary)]
+    images = [image._replace(valid=np.isfinite(image.raw)) for image in images]
+    holes = [np.pad(~np.isfinite(raw), pad) for raw in (reference, secondary)]
     counts = [(size - template) // step + 1 for size in reference.shape]
     out = {name: np.full(counts, np.nan) for name in ("dx", "dy", "score", "peak_gap")}
     flags = np.full(counts, OUTSIDE, dtype=np.int32)
@@ -444,13 +469,25 @@ def correlate(
         if any(start < search or start + template + search > size for start, size in zip((y, x), reference.shape)):  # noqa: B905
             continue
         y, x = y + pad, x + pad
-        peak = find_peak(surface(*images, y, x, template, (search, search), least))
+        # a shift with a fifth less may stand beside the peak
+        peak = find_peak(surface(*images, y, x, template, (search, search), int(np.ceil(0.8 * least))))
         flags[row, column] = peak.flags
         out["score"][row, column], out["peak_gap"][row, column] = peak.score, peak.gap
-        if peak.flags:
-            continue
         shift = (peak.row - search, peak.column - search)
-        found, score, flags[row, column] = refine(*images, y, x, template, shift)
+        corners = ((y, x), (y + shift[0], x + shift[1]))
+        if np.isfinite(peak.score):
+            both = [i.valid[v : v + template, u : u + template] for i, (v, u) in zip(images, corners)]  # noqa: B905
+            flags[row, column] |= FEW_VALID if (both[0] & both[1]).sum() < least else 0
+        if flags[row, column]:
+            continue
+        around = [
+            hole[v - HOLE_REACH : v + template + HOLE_REACH, u - HOLE_REACH : u + template + HOLE_REACH].any()
+            for hole, (v, u) in zip(holes, corners)  # noqa: B905
+        ]
+        if prefilter is not None and any(around):
+            found, score = beside_holes(*images, y, x, template, shift)
+        else:
+            found, score, flags[row, column] = refine(*images, y, x, template, shift)
         out["dx"][row, column], out["dy"][row, column] = found
         if not flags[row, column]:
             out["score"][row, column] = score

@@ -16,7 +16,7 @@ Filtered = tuple[np.ndarray, np.ndarray]
 def difference(image: np.ndarray, fine: float, coarse: float, gains: list[np.ndarray] | None = None) -> np.ndarray:
     """Fine minus coarse low-pass of an image that is zero beyond its edges; gains (2, height) and (2, width)."""
     height, width = image.shape
-    halves = [_half_of_taps(sigma, image.dtype) for sigma in (fine, coarse)]
+    halves = [half_of_taps(sigma, image.dtype) for sigma in (fine, coarse)]
     margin = max(half.size for half in halves)
     # rows of whole vector registers that start on a cache line take half the time
     stride = -(-width // 16) * 16
@@ -40,7 +40,7 @@ def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return store[start : start + size].view(dtype).reshape(shape)
 
 
-def _half_of_taps(sigma: float, dtype: np.dtype) -> np.ndarray:
+def half_of_taps(sigma: float, dtype: np.dtype) -> np.ndarray:
     """Middle tap of a Gaussian and those on one side, filled up with zeros for the kernels."""
     taps = filters.gaussian_taps(sigma, dtype)
     half = taps[taps.size // 2 :]

@@ -11,15 +11,18 @@ import numpy as np
 from xoffset._arrays.filters import apply, centre, noise, options
 from xoffset._arrays.filters import colour as colours
 from xoffset._arrays.filters.colour import WHITE, Colour
-from xoffset._arrays.filters.options import Prefilter
+from xoffset._arrays.filters.options import Bandpass, Highpass, Prefilter
+from xoffset._arrays.filters.smoothing import half_of_taps
 from xoffset._arrays.lattice import Tile
-from xoffset._kernels.images import filters, windows
+from xoffset._kernels.images import filters, holes, windows
 from xoffset._kernels.matching import refine, significance, zncc
 
 # Pixels after which the recursion of the spline has forgotten where it started.
 SPLINE_REACH = 6
 # Distance over which filtered pixels are alike, in widths of the coarse low-pass; and that width if there is none, px.
 LIKENESS, COARSE = 8.0 / 3.0, 3.0
+# Radius of the coarse low-pass beside holes, in its widths, rounded up to whole folds.
+SHORT = 2.5
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,16 @@ class Image:
     raw: np.ndarray  # as read, anything where unknown
     known: np.ndarray  # uint8, pixels with a value
     filtered: np.ndarray  # zero where far from any valid pixel
-    valid: np.ndarray  # uint8, those that are fit to be matched: the filter had enough known pixels around
+    valid: np.ndarray  # uint8, those that are fit to be matched: known, and of some filters all that they look at
     frame: Tile  # the part inside the image
     templates: tuple[int, ...]
     floor: float  # variance that a pixel must exceed to be texture and not rounding
     colour: Colour  # that the filter gave to the noise
     colour_reach: int  # distance in pixels over which the filter lets pixels be alike; 0 without a filter
+    unfiltered: np.ndarray  # zero where unknown
+    # of a band-pass, which can be repeated for the pixels that two images share; None of other filters
+    low_passes: tuple[np.ndarray, np.ndarray] | None
+    has_holes: bool  # whether pixels inside the frame are unknown
     textures: dict[int, significance.Texture] = field(default_factory=dict)  # by template, filled when first needed
 
     @cached_property
@@ -50,6 +57,28 @@ class Image:
         out = np.empty((4, *self.filtered.shape), dtype=self.filtered.dtype)
         refine.slopes(self.filtered, out[0], out[1])
         refine.slopes(self.colour.spread(self.filtered), out[2], out[3])
+        return out
+
+    @cached_property
+    def filled(self) -> np.ndarray:
+        """Pixels before the filter, continued into holes."""
+        out = np.empty_like(self.unfiltered)
+        holes.fill_holes(self.unfiltered, self.known, out)
+        return out
+
+    @cached_property
+    def filled_coefficients(self) -> np.ndarray:
+        """Coefficients of the cubic spline through the filled pixels."""
+        out = np.empty_like(self.filled)
+        filters.spline_coefficients(self.filled, out)
+        return out
+
+    @cached_property
+    def hole_sums(self) -> np.ndarray:
+        """Running sums (height + 1, width + 1) of the pixels inside the frame that are unknown."""
+        out = np.empty([side + 1 for side in self.known.shape], dtype=np.int32)
+        rows, columns = self.frame
+        holes.count_holes(self.known, rows.start, columns.start, rows.stop, columns.stop, out)
         return out
 
     @cached_property
@@ -106,14 +135,36 @@ def prepare(
     # in rows, whatever the memory order of the stack: sums follow it
     raw = np.ascontiguousarray(raw)
     centred, known, peak, _ = centre.centre(centre.brightness(prefilter, raw), dtype)
-    filtered, valid, colour = centred, known, WHITE
+    filtered, valid, colour, low_passes = centred, known, WHITE, None
+    has_holes = not known[frame].all()
     if prefilter is not None:
         prefilter = noise.settle(prefilter, centred, known, templates[-1])
         filtered, valid = apply.apply(prefilter, centred, known, frame)
+        if isinstance(prefilter, (Bandpass, Highpass)):
+            low_passes = _low_passes(prefilter, dtype)
+            # what the filter errs beside a hole hides no peak; where it lies to a fraction is found without
+            valid = known if has_holes else valid
         colour = colours.colour(prefilter, centred, known, frame, (filtered, valid))
     # what the sums of the filters may round to: the band-pass of a pure slope must not pass for texture
     floor = (max(32.0 * float(np.finfo(dtype).eps), 1e-12) * peak) ** 2
     if not options.keeps_units(prefilter):
         floor = apply.LEAST_TEXTURE**2
     reach = 0 if prefilter is None else math.ceil(LIKENESS * getattr(prefilter, "coarse", COARSE))
-    return Image(raw, known, filtered, valid, frame, templates, floor, colour, reach)
+    return Image(
+        raw, known, filtered, valid, frame, templates, floor, colour, reach, centred, low_passes, has_holes
+    )  # fmt: skip
+
+
+def _low_passes(prefilter: Bandpass | Highpass, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Middle and one side of the fine and the coarse Gaussian of a filter whose widths are settled.
+
+    The coarse one is cut where it has fallen to a twentieth: both images are filtered alike, and what is farther away
+    costs time.
+    """
+    fine = prefilter.fine if isinstance(prefilter, Bandpass) else 0.0
+    assert not isinstance(fine, str)
+    assert not isinstance(prefilter.coarse, str)
+    coarse = half_of_taps(prefilter.coarse, dtype)
+    size = 1 + filters.FOLD * math.ceil(SHORT * prefilter.coarse / filters.FOLD)
+    fine_taps = half_of_taps(fine, dtype)
+    return fine_taps, np.ascontiguousarray(coarse[: max(size, fine_taps.size)])

@@ -13,7 +13,7 @@ import numpy as np
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, locking, memory, pyramid, search, significance
+from xoffset._arrays.matching import constant, holed, locking, memory, pyramid, search, significance
 from xoffset._arrays.matching.images import Image, prepare, working_dtype
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._kernels import bits
@@ -71,8 +71,8 @@ class NCC:
         strain that noise suggests; its standard errors hold curvature that neighbours show. Those of the closed forms
         hold for natural textures; on others, such as speckle of one size, they can be half of the error.
     min_valid
-        Share of a window's pixels that must be valid in both images, above 0, at most 1. Below it a match is NaN and
-        flagged `few_valid`.
+        Share of a window's pixels that must be known in both images, above 0, at most 1. Below it a match is NaN and
+        flagged `few_valid`. Shifts beside the match may share a fifth less.
     both_ways
         Whether to match every pair backwards too and to flag as `forward_backward` what comes back elsewhere. Where
         there is no match backwards `mismatch` is NaN, and the match was not checked.
@@ -286,6 +286,16 @@ def _refine(
         return
     of_reference = (reference.filtered, reference.slopes, dtype.type(reference.colour.gain))
     always, shrinking = LOCKING.get(method, (0.0, 0.0))
+    if method in ("icgn", "affine"):
+        rows, columns = np.nonzero(is_wanted)
+        corners = np.stack([nodes.top + nodes.step * rows, nodes.left + nodes.step * columns], axis=1)
+        beside = holed.beside_holes(reference, secondary, corners, found[rows, columns, :2], template)
+        if beside.any():
+            some = rows[beside], columns[beside]
+            out[some], flags[some] = holed.refine(
+                reference, secondary, corners[beside], found[some], flags[some], template
+            )
+            wanted[some] = 0
     form, locking = FORMS.get(method, peaks.ICGN), dtype.type(math.hypot(always, shrinking / template))
     refinement.refine(
         *of_reference, secondary.coefficients, scene.valid, nodes, found, wanted, out, flags, form, locking

@@ -14,7 +14,7 @@ import scipy.ndimage
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import aliasing, constant, locking, memory
+from xoffset._arrays.matching import aliasing, constant, holed, locking, memory
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.images import prepare, working_dtype
 from xoffset._arrays.matching.search import Pair
@@ -22,12 +22,11 @@ from xoffset._arrays.matching.spectra import BUFFER, Source, Windows, batches, d
 from xoffset._kernels import bits
 from xoffset._kernels.matching import orientations, planes
 from xoffset._kernels.matching.spectra import cut_windows, find_peaks, whiten
+from xoffset._kernels.matching.surface import OTHER, PEAK_FIELDS
 
 FIELDS: tuple[str, ...] = ("dx", "dy", "score", "peak_gap", "variance_dx", "variance_dy", "covariance", "flags")
 # Indices of the fields that are NaN for a flagged match; its score and gap stay.
 VALUES = [FIELDS.index(name) for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance")]
-# Times that windows with holes are resampled at the shift found before.
-ROUNDS = 3
 # Least side of a window, px: a smaller one has too few frequencies for a plane.
 LEAST_TEMPLATE = 32
 # Of the valid pixels that two windows must share, the share that must also be far enough from holes to be matched.
@@ -58,13 +57,16 @@ class Phase:
     iterations
         How often the plane weighs the phases anew, 0 to 20; 0 makes it least squares. For the plane only.
     min_valid
-        Share of a window's pixels that must be valid in both images, above 0, at most 1. Below it a match is NaN and
+        Share of a window's pixels that must be known in both images, above 0, at most 1. Below it a match is NaN and
         flagged `few_valid`.
     flat_block
         As in `NCC`: side in pixels of a square of one exact value that shows no ground and counts as unknown.
 
     Notes
     -----
+    Where a window has holes, `mask` and `iterations` have nothing to weigh: holes are in all frequencies. There the
+    fraction of `"plane"` and `"orientation_plane"` comes from Gauss-Newton on the pixels that both images know.
+
     Phase plane after Leprince et al. (2007, IEEE Trans. Geosci. Remote Sens. 45, 1529-1558), orientation correlation
     after Fitch et al. (2002, BMVC, 133-142). `score` is the correlation of the tapered windows at the match, as far as
     it can be compared with that of `NCC`; `peak_gap` belongs to the surface that gave the whole-pixel shift, whose peak
@@ -250,12 +252,19 @@ def _refine(
         _fit_surfaces(one, other, fractions, fit, flags)
     if matcher.method != "orientation":
         spectra, statistics = first.own
-        is_whole = common[:, 1] == first.size**2
-        for which, fit_some in ((np.flatnonzero(is_whole), _fit_whole), (np.flatnonzero(~is_whole), _fit_holed)):
-            if which.size:
-                shared = spectra[usable[which]], statistics[usable[which], 1]
-                some = one.chosen(which), other.chosen(which)
-                fit[which], flags[which] = fit_some(some, shared, fractions[which], flags[which], matcher)
+        images = one.source.image, other.source.image
+        has_holes = (common[:, 1] < first.size**2) | holed.beside_holes(
+            *images, one.corners, other.corners - one.corners, first.size
+        )
+        which = np.flatnonzero(~has_holes)
+        if which.size:
+            shared = spectra[usable[which]], statistics[usable[which], 1]
+            some = one.chosen(which), other.chosen(which)
+            fit[which], flags[which] = _fit_whole(some, shared, fractions[which], flags[which], matcher)
+        which = np.flatnonzero(has_holes)
+        if which.size:
+            some = one.chosen(which), other.chosen(which)
+            fit[which], flags[which] = _fit_pixels(*some, fractions[which], flags[which])
     u, v, score, *covariance = fit.T.astype(np.float64)
     return np.stack([u + moved[:, 1], v + moved[:, 0], score, peaks[:, 3], *covariance])
 
@@ -287,30 +296,25 @@ def _fit_whole(
     return fit, flags
 
 
-def _fit_holed(
-    windows: tuple[Windows, Windows],
-    _: tuple[np.ndarray, np.ndarray],
-    fractions: np.ndarray,
-    flags: np.ndarray,
-    matcher: Phase,
+def _fit_pixels(
+    one: Windows, other: Windows, fractions: np.ndarray, flags: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fit and flags of windows with holes, which are left out of both.
+    """Fit and flags of windows with holes: Gauss-Newton on the pixels that both images know, as of `NCC`.
 
-    Holes do not move with the ground and pull the fraction toward none. So the second window is resampled at the
-    present fraction, until none is left.
+    Holes stay where they are when the ground moves. In a spectrum they are everywhere, and pull the phases of all
+    frequencies alike.
     """
-    one, other = windows
-    none = np.zeros_like(fractions)
-    spectra, statistics = one.cut(other, none)
-    fit = np.empty((len(fractions), 6), dtype=spectra.real.dtype)
-    for _round in range(ROUNDS):
-        shifted = other.resample(one, fractions)[0]
-        options = (matcher.mask, matcher.iterations)
-        planes.fit_planes(spectra, shifted, none, options, statistics[:, 1].copy(), fit, flags)
-        fractions += np.nan_to_num(fit[:, 1::-1])
-        is_far = np.abs(fractions).max(axis=1) > 1.0
-        flags |= np.where(is_far, bits.REFINE_FAILED, 0).astype(np.int32)
-        fractions[flags != 0] = 0.0
-    fit[:, :2] = np.where(flags[:, None] == 0, fractions[:, ::-1], np.nan)
-    fit[:, 3:5] += aliasing.variance(spectra, shifted, fit[:, :2])
+    image = one.source.image
+    whole = other.corners - one.corners
+    starts = np.full((len(whole), PEAK_FIELDS), np.nan, dtype=image.filtered.dtype)
+    starts[:, :2] = whole
+    # a correlation of phases is no score that could be compared with that of pixels
+    starts[:, 2] = -1.0
+    # on the top of a paraboloid about the fraction found so far the iteration starts
+    offset = np.arange(-1.0, 2.0)
+    starts[:, 4:OTHER] = -(
+        (offset[:, None] - fractions[:, :1, None]) ** 2 + (offset - fractions[:, 1:, None]) ** 2
+    ).reshape(-1, 9)
+    fit, flags = holed.refine(image, other.source.image, one.corners, starts, flags, one.size)
+    fit[:, :2] -= whole[:, ::-1]
     return fit, flags

@@ -11,7 +11,7 @@ import numpy as np
 
 from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._arrays.matching.images import Image
-from xoffset._kernels.matching import dense, surface, zncc
+from xoffset._kernels.matching import dense, holes, surface, zncc
 from xoffset._options import is_whole
 
 # Times of operations, in multiply-adds of a block product: measured, to choose the fastest way to search a tile.
@@ -21,6 +21,9 @@ ADD = 0.5
 DENSE = 4.0
 # Search of the windows one by one, for one pixel of a window and candidate.
 ALONE = 2.0
+# Of the pixels that two matched windows must share, the share with which a candidate has a score: so that those beside
+# the best one can be told to be lower.
+LEAST_BESIDE = 0.8
 
 
 class Pair(NamedTuple):
@@ -103,6 +106,11 @@ def search(
         by_blocks(images, nodes, request, block, peaks, flags)
     else:
         one_by_one(images, nodes, request, peaks, flags)
+    if len(images.first) > 1:
+        masks = [np.stack([getattr(image, kind) for image in (reference, secondary)]) for kind in ("known", "valid")]
+        for size, template in enumerate(sizes):
+            least = math.ceil(min_valid * template**2), surface.LEAST_FIT * math.ceil(min_valid * template**2)
+            holes.flag_few(*masks, nodes.of_size(template), wanted, least, peaks[size], flags[size])
     return peaks, flags
 
 
@@ -245,8 +253,9 @@ def _images(
         statistics = np.empty((len(reference.templates), 4, 0, 0), dtype=reference.filtered.dtype)
         known_a, mask_a, a, square_a = reference.masked
         known_b, mask_b, b, square_b = secondary.masked
-        first = np.stack([a, mask_a, a, mask_a, square_a, mask_a, known_a])
-        second = np.stack([b, mask_b, mask_b, b, mask_b, square_b, known_b])
+        all_fit = reference.valid is reference.known and secondary.valid is secondary.known
+        first = np.stack([a, mask_a, a, mask_a, square_a, mask_a, *([] if all_fit else [known_a])])
+        second = np.stack([b, mask_b, mask_b, b, mask_b, square_b, *([] if all_fit else [known_b])])
     dtype = reference.filtered.dtype
     return zncc.Images(
         first,
@@ -254,7 +263,9 @@ def _images(
         statistics,
         np.stack([reference.flat, secondary.flat], axis=1),
         np.array([reference.floor, secondary.floor], dtype=dtype),
-        np.array([math.ceil(min_valid * size**2) for size in reference.templates], dtype=dtype),
+        np.array(
+            [math.ceil(LEAST_BESIDE * math.ceil(min_valid * size**2)) for size in reference.templates], dtype=dtype
+        ),
     )
 
 

@@ -47,18 +47,7 @@ class Windows:
 
     def cut(self, others: Windows, fractions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Spectra of what is valid here and in the others, and their statistics as of `phase.cut_windows`."""
-        return self._taper(self.source.image.filtered, self.corners, others, fractions)
-
-    def resample(self, others: Windows, fractions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The same of the windows that lie fractions of a pixel (window, 2) further down and right."""
-        values = np.empty((len(self.corners), self.size, self.size), dtype=self.source.image.filtered.dtype)
-        spectra.resample_windows(self.source.image.coefficients, self.corners, fractions, values)
-        places = np.stack([self.size * np.arange(len(values)), np.zeros(len(values), dtype=np.int64)], axis=1)
-        return self._taper(values.reshape(-1, self.size), places, others, np.zeros_like(fractions))
-
-    def _taper(
-        self, pixels: np.ndarray, places: np.ndarray, others: Windows, fractions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+        pixels, places = self.source.image.filtered, self.corners
         out = np.empty((len(places), self.size, self.size), dtype=pixels.dtype)
         statistics = np.empty((len(places), 2))
         masks = (self.source.valid, others.source.valid)

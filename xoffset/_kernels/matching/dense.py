@@ -57,8 +57,9 @@ def _masked_line(sums, flat, flat_of_other, floors, least_valid, score):
     """ZNCC of the templates of a row at one shift, as `surface._masked_scores`."""
     one = score.dtype.type(1.0)
     least_fit = score.dtype.type(LEAST_FIT) * least_valid
+    of_known = 6 if sums.shape[0] > 6 else 1
     for x in range(score.size):
-        common, known = sums[1, x], sums[6, x]
+        common, known = sums[1, x], sums[of_known, x]
         count = max(common, one)
         spread = sums[4, x] - sums[2, x] * sums[2, x] / count
         spread_of_other = sums[5, x] - sums[3, x] * sums[3, x] / count

@@ -93,48 +93,6 @@ def cut_windows(image, places, masks, corners, fractions, out, statistics):
 
 
 @hot_kernel
-def resample_windows(coefficients, corners, fractions, out):
-    """Values of a cubic spline in windows that lie a fraction of a pixel beyond their corners.
-
-    Parameters
-    ----------
-    coefficients
-        (height, width) of the spline through the image.
-    corners
-        (window, 2) first row and column.
-    fractions
-        (window, 2) fraction of a pixel along y and x, within ±1.
-    out
-        (window, size, size).
-    """
-    count, size, _ = out.shape
-    rows = np.empty((size + 3, size), out.dtype)
-    for k in range(count):
-        below, right = np.floor(fractions[k, 0]), np.floor(fractions[k, 1])
-        y, x = corners[k, 0] + int(below) - 1, corners[k, 1] + int(right) - 1
-        w0, w1, w2, w3 = _spline_weights(out.dtype.type(fractions[k, 1] - right))
-        for i in range(size + 3):
-            source, line = coefficients[y + i, x : x + size + 3], rows[i]
-            for j in range(size):
-                line[j] = w0 * source[j] + w1 * source[j + 1] + w2 * source[j + 2] + w3 * source[j + 3]
-        w0, w1, w2, w3 = _spline_weights(out.dtype.type(fractions[k, 0] - below))
-        for i in range(size):
-            r0, r1, r2, r3, line = rows[i], rows[i + 1], rows[i + 2], rows[i + 3], out[k, i]
-            for j in range(size):
-                line[j] = w0 * r0[j] + w1 * r1[j] + w2 * r2[j] + w3 * r3[j]
-
-
-@hot_kernel
-def _spline_weights(fraction):
-    """Weights of the four coefficients around a point that lies `fraction` behind the second."""
-    rest = 1 - fraction
-    first = rest * rest * rest / 6
-    last = fraction * fraction * fraction / 6
-    second = (4 - 6 * fraction * fraction + 3 * fraction * fraction * fraction) / 6
-    return first, second, 1 - first - second - last, last
-
-
-@hot_kernel
 def count_common(first, second, corners, others, size, out):
     """Pixels that two windows share: out (window, 2) int64, known in both and fit to be matched in both.
 

@@ -67,17 +67,18 @@ def _plain_scores(products, first, lanes, count, total, inverse, totals, inverse
 def _masked_scores(sums, k, first, lanes, floors, least_valid, is_flat, flat, y, x, height, width, score):
     """ZNCC over the pixels valid in both windows (Padfield 2012, IEEE Trans. Image Process. 21, 2706-2718).
 
-    `sums[:, k]` (7, shifts·lanes): products, count, sum of either image over the common pixels, sums of their
-    squares; last the count of pixels that are known in both images, be they too near a hole to be matched or not.
+    `sums[:, k]` (6 or 7, shifts·lanes): products, count, sum of either image over the common pixels, sums of their
+    squares; last the count of pixels that are known in both images, if not all of these are fit to be matched.
     `is_flat`: whether the template holds one value only; `flat` marks such windows of the secondary; the rest is as in
     `_plain_scores`.
     """
     one = score.dtype.type(1.0)
     least_fit = score.dtype.type(LEAST_FIT) * least_valid
+    of_known = 6 if sums.shape[0] > 6 else 1
     for i in range(height):
         for d in range(width):
             place = first + i * lanes + d
-            products, common, known = sums[0, k, place], sums[1, k, place], sums[6, k, place]
+            products, common, known = sums[0, k, place], sums[1, k, place], sums[of_known, k, place]
             of_first, of_second = sums[2, k, place], sums[3, k, place]
             squares, other = sums[4, k, place], sums[5, k, place]
             count = max(common, one)

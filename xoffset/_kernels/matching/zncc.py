@@ -37,12 +37,13 @@ class Nodes(NamedTuple):
 class Images(NamedTuple):
     """What the search needs of the two images of a pair.
 
-    `first`, `second` (1, height, width): the filtered images; or, where a pixel is missing, (7, height, width) factors
+    `first`, `second` (1, height, width): the filtered images; or, where a pixel is missing, (6, height, width) factors
     of the masked sums, all zero where invalid: image·image, mask·mask, image·mask, mask·image, square·mask,
-    mask·square, known·known. By template size and first pixel of the window: `statistics` (size, 4, height, width) sum
-    and inverse root spread of the reference, then of the secondary, unused if masked; `flat` (size, 2, height, width)
-    uint8, raw windows that hold one value only. `floors` (2): variance that each must exceed to be texture and not
-    rounding. `least_valid` (size): known pixels that two windows must share.
+    mask·square; then known·known if not all of the known pixels are valid. By template size and first pixel of the
+    window: `statistics` (size, 4, height, width) sum and inverse root spread of the reference, then of the secondary,
+    unused if masked; `flat` (size, 2, height, width) uint8, raw windows that hold one value only. `floors` (2):
+    variance that each must exceed to be texture and not rounding. `least_valid` (size): known pixels that two windows
+    must share to have a score.
     """
 
     first: np.ndarray
@@ -253,7 +254,7 @@ def plain_peaks(sums, origin, shape, centre, half, wanted, statistics, y, x, cou
 def masked_peaks(
     sums, origin, shape, centre, half, wanted, floors, least_valid, flat, y, x, score, out, flags
 ):  # fmt: skip
-    """As `plain_peaks` over the pixels valid in both windows; sums (7, column, shifts·lanes or more).
+    """As `plain_peaks` over the pixels valid in both windows; sums (6 or 7, column, shifts·lanes or more).
 
     `floors`, `least_valid` and `flat` (2, height, width) are those of `Images` for this size.
     """
