@@ -312,9 +312,8 @@ def _fit_pixels(
     starts[:, 2] = -1.0
     # on the top of a paraboloid about the fraction found so far the iteration starts
     offset = np.arange(-1.0, 2.0)
-    starts[:, 4:OTHER] = -(
-        (offset[:, None] - fractions[:, :1, None]) ** 2 + (offset - fractions[:, 1:, None]) ** 2
-    ).reshape(-1, 9)
+    height = (offset[:, None] - fractions[:, :1, None]) ** 2 + (offset - fractions[:, 1:, None]) ** 2
+    starts[:, 4:OTHER] = -height.reshape(-1, 9)
     fit, flags = holed.refine(image, other.source.image, one.corners, starts, flags, one.size)
     fit[:, :2] -= whole[:, ::-1]
     return fit, flags

@@ -162,8 +162,7 @@ def _network(ends: np.ndarray, setup: Setup) -> Network:
         first = np.minimum(first, np.maximum(np.arange(first.size) - 2, 0))
     home = np.array(setup.home, dtype=np.int64)
     factor = np.ones((2, setup.times.size)) if setup.factor is None else setup.factor
-    by_baseline = np.argsort(setup.times[ends[:, 1]] - setup.times[ends[:, 0]], kind="stable")
-    return Network(ends, first, home, np.ascontiguousarray(setup.times), factor, by_baseline)
+    return Network(ends, first, home, np.ascontiguousarray(setup.times), factor)
 
 
 def _strip(fields: Sequence[np.ndarray], network: Network, pixels: int, needs_whole: bool) -> Strip:

@@ -19,7 +19,7 @@ class Network(NamedTuple):
 
     ends (pair, 2): earlier and later date of each pair, as indices; first (date,): first column of the envelope of each
     row; home: dates whose mean displacement is zero; times (date,): years; factor (2, date): of the variances of the
-    dates along x and y, as stable ground shows them; by_baseline (pair,): pairs from the shortest to the longest.
+    dates along x and y, as stable ground shows them.
     """
 
     ends: np.ndarray
@@ -27,7 +27,11 @@ class Network(NamedTuple):
     home: np.ndarray
     times: np.ndarray
     factor: np.ndarray
-    by_baseline: np.ndarray
+
+    @property
+    def by_baseline(self) -> np.ndarray:
+        """Pairs (pair,) from the shortest to the longest."""
+        return np.argsort(self.times[self.ends[:, 1]] - self.times[self.ends[:, 0]], kind="stable")
 
 
 class Method(NamedTuple):
