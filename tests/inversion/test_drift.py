@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import xoffset
-from xoffset._arrays.networks import adjustment, graph, solver, strips
+from xoffset._arrays.networks import adjustment, graph, linear, solver, strips
 from xoffset._kernels.networks import groups
 from xoffset.model import products
 
@@ -19,8 +19,8 @@ def found(ends, times, of_dates, of_pairs, share, factor=None, state=None):
     known = np.isfinite(of_pairs).all(axis=0)
     s.weight[:] = s.effective[:] = np.where(known, 2.0 / of_pairs.sum(axis=0), 0.0)
     s.n_pairs[:] = known.sum(axis=0)
-    adjustment._group(network, s, is_smooth=False)
-    adjustment._prepare(network, s)
+    adjustment._group(network, s, groups.NAN, is_smooth=False)
+    linear.prepare(network, s)
     s.factor[:], s.share[:] = s.band, share
     if state is not None:
         s.state[:] = state
