@@ -133,6 +133,20 @@ def test_a_pixel_that_lacks_the_first_date_has_its_other_intervals():
     assert np.isfinite(found.vx[0, 2:]).all()
 
 
+@pytest.mark.small
+@pytest.mark.parametrize("islands", ["separate", "bridge"])
+def test_a_series_that_lacks_the_reference_has_its_other_intervals(islands):
+    shifts = made(ALL, of_dates=0.1)
+    lacks = shifts.reference == shifts.reference.values[0]
+    shifts["dx"], shifts["dy"] = shifts.dx.where(~lacks), shifts.dy.where(~lacks)
+    found = xoffset.interval_velocity(xoffset.invert(shifts, reference=shifts.reference.values[0], islands=islands))
+    assert np.isnan(found.vx[0]).all()
+    assert (found.flags[0] > 0).all()
+    assert (found.flags[1:] == 0).all()
+    whole = xoffset.interval_velocity(xoffset.invert(shifts))
+    np.testing.assert_allclose(found.vx[1:], whole.vx[1:], atol=1e-9)
+
+
 def test_without_standard_errors_all_pairs_weigh_alike():
     shifts = made(ALL, of_pairs=0.3, shape=(20, 20))
     shifts["sigma_dx"][:, :10] = np.nan

@@ -16,6 +16,7 @@ from xoffset.model import checks, products, variables
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.points import takes_points
+from xoffset.motion import regression
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -139,15 +140,17 @@ def _of_series(series: xr.Dataset) -> tuple[np.ndarray, dict[str, Any]]:
         raise ValueError(
             f"interval_velocity() needs two dates or more; got {epochs.size}. Keep more of the series, or invert again."
         )
-    # the place of islands is unknown or guessed
-    known = checks.without_islands(series, "interval_velocity", is_bridge_known=False)
+    # the place of islands is unknown or guessed; a zero of its own leaves no difference
+    known = checks.without_islands(series, "interval_velocity", is_bridge_known=False, may_have_own_zero=True)
     flags = flags_of(series, "interval_velocity")
     found = {name: known[f"d{name[1:]}"].data for name in ("vx", "vy")}
     found = {name: each[1:] - each[:-1] for name, each in found.items()}
-    is_shared = "smooth" in series or bool(series.coords.get(products.SHARES_NOISE, np.False_).any())
+    is_shared = regression.shares_noise(series)
     for name in ("vx", "vy"):
         sigma = series[f"sigma_d{name[1:]}"].data
         sigma = np.sqrt(sigma[1:] ** 2 + sigma[:-1] ** 2)
         is_told = np.isfinite(found[name]) & (not is_shared)
         found[f"sigma_{name}"] = np.where(is_told, sigma, sigma.dtype.type(np.nan))
-    return epochs, found | {"flags": flags[1:] | flags[:-1]}
+    # which zero a group has, and how others are tied to it, does not matter within it
+    of_zero = np.isfinite(found["vx"]) * np.int64(FLAGS["no_reference"] | FLAGS["bridged"])
+    return epochs, found | {"flags": (flags[1:] | flags[:-1]) & ~of_zero}

@@ -63,7 +63,7 @@ class Fit(NamedTuple):
     bootstrap: Components | None
     used: Any  # (group, rows, columns) number of observations that took part
     dropped: Any  # (group, rows, columns) number of those that the separation test dropped
-    n_pairs: Any  # (rows, columns) pairs of dates that took part; of a series intervals between its dates
+    n_pairs: Any  # (rows, columns) pairs of dates that took part; of a series its dates
     n_dates: Any  # (rows, columns) dates that took part
     span: Components  # index of the first date and of the last one that took part, NaN if none
 
@@ -123,7 +123,7 @@ def fit(
         solve = partial(_solve_pairs, options, problem, layers, seen, pull)
     found = per_pixel(solve, given.fields, layers.count)
 
-    if given.ends is None and _shares_noise(given.data):
+    if given.ends is None and shares_noise(given.data):
         # the errors of the dates are not independent of each other, in a way that nobody knows any more
         for name in ("covariance_x", "covariance_y"):
             found[layers[name]] *= np.nan
@@ -173,7 +173,7 @@ def _growth(given: Source) -> np.ndarray:
     return graph.growth(in_years(given.epochs - given.epochs[0]), np.stack([each[:-1], each[1:]], axis=1))
 
 
-def _shares_noise(series: xr.Dataset) -> bool:
+def shares_noise(series: xr.Dataset) -> bool:
     """Whether dates of a series have parts of the noise of others: smoothed, or resampled.
 
     Of a series that does not say so, such as one of another program, each date is taken for an observation of its own.

@@ -112,17 +112,17 @@ class Judgement:
             out |= self._is_chance(vectors, has_value & (out == 0), tested["false_alarm"]) * np.int64(
                 FLAGS["insignificant"]
             )
-        # those who doubt a match keep its place: where many peaks may be right nobody is a witness
+        # ambiguous matches still count as nodes: where most are, a vector that is none has too few around it
         is_weak = out != 0
         if "ambiguity" in tested:
-            is_open = self._is_ambiguous(vectors, has_value & ~is_weak, tested["ambiguity"])
-            out |= is_open * np.int64(FLAGS["ambiguous"])
+            is_ambiguous = self._is_ambiguous(vectors, has_value & ~is_weak, tested["ambiguity"])
+            out |= is_ambiguous * np.int64(FLAGS["ambiguous"])
         if self.farthest is not None:
-            is_nobody = (flags & FLAGS["outside"]) > 0
+            is_left_out = (flags & FLAGS["outside"]) > 0
             if self.is_joint:
                 # what chance explains says nothing about its neighbours
-                is_nobody |= is_weak & has_value
-            is_odd = self._is_odd(vectors, has_value & (out == 0), is_nobody, tested.get("false_alarm"))
+                is_left_out |= is_weak & has_value
+            is_odd = self._is_odd(vectors, has_value & (out == 0), is_left_out, tested.get("false_alarm"))
             out |= is_odd * np.int64(FLAGS["neighbourhood"])
         return np.where(has_value, out, NO_VALUE)
 
@@ -156,13 +156,13 @@ class Judgement:
         return out
 
     def _is_odd(
-        self, vectors: tuple[np.ndarray, ...], keep: np.ndarray, is_nobody: np.ndarray, alarm: np.ndarray | None
+        self, vectors: tuple[np.ndarray, ...], keep: np.ndarray, is_left_out: np.ndarray, alarm: np.ndarray | None
     ) -> np.ndarray:
         """Where a vector is at odds with those around it, or beside the peak that the independent ones found."""
         assert self.farthest is not None
         dx, dy, variance = vectors
         kind = dx.dtype.type
-        x = np.where(keep, dx, np.where(is_nobody, kind(np.inf), kind(np.nan)))
+        x = np.where(keep, dx, np.where(is_left_out, kind(np.inf), kind(np.nan)))
         y = np.where(keep, dy, kind(np.nan))
         # along both axes together, so that a well-known component does not excuse a badly known one
         sigma = np.sqrt(variance)

@@ -221,14 +221,14 @@ def _table(ratio: np.ndarray, score: np.ndarray, used: np.ndarray, baseline: np.
             "calibrate() needs displacements that differ on stable ground; got the same in most of its windows. "
             "Match two different images."
         )
-    strata["factor"][:, number > 0.0], strata["error"][number > 0.0] = _towards_one(
+    strata["factor"][:, number > 0.0], strata["error"][number > 0.0] = _drawn_together(
         strata["factor"][:, number > 0.0], number[number > 0.0]
     )
     return table
 
 
-def _towards_one(factor: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Factors (component, stratum) drawn towards one, and their relative standard error (stratum,).
+def _drawn_together(factor: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Factors (component, stratum) drawn towards their mean, and their relative standard error (stratum,).
 
     `number` (stratum,): independent vectors. The scatter of the logarithms is that of chance, and what is left.
     """

@@ -22,15 +22,13 @@ from xoffset._arrays.matching.spectra import BUFFER, Source, Windows, batches, d
 from xoffset._kernels import bits
 from xoffset._kernels.matching import orientations, planes
 from xoffset._kernels.matching.spectra import cut_windows, find_peaks, whiten
-from xoffset._kernels.matching.surface import OTHER, PEAK_FIELDS
+from xoffset._kernels.matching.surface import LEAST_FIT, OTHER, PEAK_FIELDS
 
 FIELDS: tuple[str, ...] = ("dx", "dy", "score", "peak_gap", "variance_dx", "variance_dy", "covariance", "flags")
 # Indices of the fields that are NaN for a flagged match; its score and gap stay.
 VALUES = [FIELDS.index(name) for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance")]
 # Least side of a window, px: a smaller one has too few frequencies for a plane.
 LEAST_TEMPLATE = 32
-# Of the valid pixels that two windows must share, the share that must also be far enough from holes to be matched.
-LEAST_FIT = 0.8
 # Portions of spectra, of BUFFER bytes each, that the match of a pair needs for a while.
 PORTIONS = 3
 

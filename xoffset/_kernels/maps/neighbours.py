@@ -66,23 +66,15 @@ def disagrees(dx, dy, sigma, limit, out):
         (rows, columns) uint8.
     """
     rows, columns = dx.shape
-    around = np.empty(3 * COUNT * WIDTH, dx.dtype)
-    distances = np.empty(COUNT * WIDTH, dx.dtype)
-    errors = np.empty(COUNT * WIDTH, dx.dtype)
-    counts = np.empty(2 * WIDTH, dx.dtype)
-    median = np.empty(2 * WIDTH, dx.dtype)
-    fields = _known(dx, dy, sigma)
+    fields, space = _known(dx, dy, sigma), _working_space(dx)
+    _, distances, errors, counts, median = space
     for row in range(rows):
         for first in range(0, columns, WIDTH):
             width = min(WIDTH, columns - first)
             out[row, first : first + width] = 0
             if not fields[2, row, first : first + width].any():
                 continue
-            _gather(fields, row, first, width, 1, around, errors, counts)
-            _vector_median(around, width, distances, median)
-            _distances(around, median, width, distances)
-            _sort(distances, width)
-            _sort(errors, width)
+            _look_around(fields, row, first, width, 1, space)
             for c in range(width):
                 if fields[2, row, first + c] == 0.0:
                     continue
@@ -219,23 +211,15 @@ def strays(dx, dy, sigma, is_weak, stride, pixel, out):
         (rows, columns) uint8.
     """
     rows, columns = dx.shape
-    around = np.empty(3 * COUNT * WIDTH, dx.dtype)
-    distances = np.empty(COUNT * WIDTH, dx.dtype)
-    errors = np.empty(COUNT * WIDTH, dx.dtype)
-    counts = np.empty(2 * WIDTH, dx.dtype)
-    median = np.empty(2 * WIDTH, dx.dtype)
-    fields = _known(dx, dy, sigma)
+    fields, space = _known(dx, dy, sigma), _working_space(dx)
+    around, distances, errors, counts, median = space
     for row in range(rows):
         for first in range(0, columns, WIDTH):
             width = min(WIDTH, columns - first)
             out[row, first : first + width] = 0
             if not is_weak[row, first : first + width].any():
                 continue
-            _gather(fields, row, first, width, stride, around, errors, counts)
-            _vector_median(around, width, distances, median)
-            _distances(around, median, width, distances)
-            _sort(distances, width)
-            _sort(errors, width)
+            _look_around(fields, row, first, width, stride, space)
             for c in range(width):
                 known = int(counts[c])
                 if not is_weak[row, first + c] or known == 0:
@@ -267,6 +251,26 @@ def _known(dx, dy, sigma):
                 fields[3, row, column] = sigma[row, column]
             fields[4, row, column] = not np.isinf(u)
     return fields
+
+
+@kernel
+def _working_space(like):
+    """Arrays that `_look_around` fills: what neighbours hold, their distances and errors, counts, vector medians."""
+    return (
+        np.empty(3 * COUNT * WIDTH, like.dtype), np.empty(COUNT * WIDTH, like.dtype),
+        np.empty(COUNT * WIDTH, like.dtype), np.empty(2 * WIDTH, like.dtype), np.empty(2 * WIDTH, like.dtype),
+    )  # fmt: skip
+
+
+@kernel
+def _look_around(fields, row, first, width, stride, space):
+    """Neighbours of some nodes of a row and their vector medians; distances from these and errors in order."""
+    around, distances, errors, counts, median = space
+    _gather(fields, row, first, width, stride, around, errors, counts)
+    _vector_median(around, width, distances, median)
+    _distances(around, median, width, distances)
+    _sort(distances, width)
+    _sort(errors, width)
 
 
 @kernel

@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
+from xoffset._kernels.networks import observations
 
-# Least and largest standard error that counts as known, as in `observations`.
-LEAST, MOST = 1e-15, 1e15
+# Least and largest standard error that counts as known.
+LEAST, MOST = np.sqrt(observations.LEAST), np.sqrt(observations.MOST)
 # Square of the length of a displacement beyond which the ground moved, over its variance along x.
 FAR = 9.0
 
