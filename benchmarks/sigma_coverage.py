@@ -1,14 +1,12 @@
 """What sigma covers: errors beside standard errors by kind of images, networks and motion, and beside those of others.
 
 python benchmarks/sigma_coverage.py                     all, under two minutes
-python benchmarks/sigma_coverage.py markdown            the same as one table in Markdown; nothing is written
 python benchmarks/sigma_coverage.py networks            one part
 python benchmarks/sigma_coverage.py --small             few windows, to see that it works
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -342,28 +340,5 @@ def _locked(shape: tuple[int, int]) -> dict[str, Any]:
 PARTS = (matches, unrelated, networks)
 
 
-def markdown() -> str:
-    """Both tables of coverage as one in Markdown."""
-    names = (
-        "known %",
-        "covered %",
-        "rmse / sigma",
-        "flagged %",
-        "residual-scaled covered %",
-        "residual-scaled rmse / sigma",
-    )
-    lines = [
-        "| kind | quantity | known, % | covered, % | error / sigma | flagged, % | residuals: covered | error / sigma |"
-    ]
-    lines.append("|---|---|---:|---:|---:|---:|---:|---:|")
-    for each in (*matches("usual"), *networks("usual")):
-        cells = [f"{each[name]:.{2 if 'sigma' in name else 0}f}" if name in each else "" for name in names]
-        lines.append(f"| {each['kind']} | {each['quantity']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 if __name__ == "__main__":
-    if sys.argv[1:] == ["markdown"]:
-        print(markdown())
-    else:
-        run("sigma_coverage", PARTS)
+    run("sigma_coverage", PARTS)
