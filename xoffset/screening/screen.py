@@ -72,8 +72,9 @@ def screen(
         vector. Far is more than three times the distance that half of the neighbours keep, and more than four standard
         errors; more than a twelfth of the distance over two nodes is always far. What `false_alarm` or another limit
         removed does not count as a node; ambiguous matches, failed ones and ground without data do. A weak match
-        (`false_alarm` above 1e-6) is flagged too if it lies 0.85 to 3.5 px beside what the independent windows around
-        it found: noise moved it to the flank of the peak, where its standard error does not hold. A single node has no
+        (`false_alarm` above 1e-6) is flagged too if it lies up to 3.5 px beside what the independent windows around it
+        found, by more than 0.85 px, or where these are certain 0.4 px and two of their standard errors: noise, or the
+        edge of a cloud, moved it to the flank of the peak, where its standard error does not hold. A single node has no
         neighbours and is left untested.
     max_separation
         Longest time between the two dates of a pair, in either direction, such as `"200D"`; longer pairs are flagged
