@@ -162,12 +162,12 @@ def screen(
     if is_auto:
         failed = failed | _is_locked(shifts, failed) * np.int64(FLAGS["separation"])
 
-    out = shifts.copy()
+    new = {}
     for name in ("dx", "dy", "sigma_dx", "sigma_dy", "cov_dxdy"):
         if name in shifts:
             values = shifts[name].data
-            out[name] = shifts[name].copy(data=elements.apply_if(_fails, _without, [values, failed], values.dtype))
-    out["flags"] = shifts["dx"].copy(data=elements.apply_if(_fails, _with_reasons, [flags, failed], flags.dtype))
+            new[name] = shifts[name].copy(data=elements.apply_if(_fails, _without, [values, failed], values.dtype))
+    new["flags"] = shifts["dx"].copy(data=elements.apply_if(_fails, _with_reasons, [flags, failed], flags.dtype))
     step: dict[str, Any] = {
         "function": "screen",
         "min_score": None if min_score is None else float(min_score),
@@ -185,7 +185,7 @@ def screen(
             "largest_share": separation.LARGEST_SHARE,
             "slow": separation.SLOW,
         }
-    return products.relabel(out, step)
+    return products.relabel(shifts.assign(new), step)
 
 
 def _failed(shifts: xr.Dataset, flags: Any, limits: dict[str, float], has_neighbours: bool) -> Any:
