@@ -39,7 +39,7 @@ def evidence(dx, dy, variance, weight, floors, area, largest, stride):
 
 
 def strays(dx, dy, sigma, is_weak, stride, pixel):
-    """Weak vectors 0.85 to 3.5 px beside the mean of the neighbours about their vector median."""
+    """Weak vectors 0.4 or 0.85 to 3.5 px beside a plane through the neighbours about their vector median."""
     out = np.zeros(dx.shape, dtype=bool)
     known = np.isfinite(dx) & np.isfinite(dy)
     for here in np.argwhere(is_weak > 0):
@@ -55,8 +55,15 @@ def strays(dx, dy, sigma, is_weak, stride, pixel):
         noise = np.median([sigma[place] for place in places])
         relative = ((vectors - median) ** 2).sum(axis=1) / max(spread, noise) ** 2
         weights = np.where(relative < 9, 1 / (1 + relative) ** 2, 0)
-        centre = (weights[:, None] * vectors).sum(axis=0) / weights.sum()
-        far = np.hypot(*(np.array([dx[here], dy[here]]) - centre))
-        allowed = max(3 * max(spread - 2.36 * noise, 0), min(4 * np.hypot(noise, sigma[here]), 0.85 * pixel))
+        offsets = (np.array(places) - np.array(here)) / stride
+        design = np.column_stack([np.ones(len(places)), offsets])
+        # slopes are drawn to zero, with the weight of one neighbour at one node
+        normal = design.T @ (weights[:, None] * design) + np.diag([0, 1, 1])
+        plane = np.linalg.solve(normal, design.T @ (weights[:, None] * vectors))
+        squares = (weights[:, None] * vectors * (vectors - design @ plane)).sum()
+        far = np.hypot(*(np.array([dx[here], dy[here]]) - plane[0]))
+        excess = max(np.sqrt(max(squares, 0) / weights.sum()) - np.sqrt(2) * noise, 0)
+        near = min(0.4 * pixel + 2 * noise, 0.85 * pixel)
+        allowed = max(2 * excess, min(4 * np.hypot(noise, sigma[here]), near))
         out[here] = allowed < far < 3.5 * pixel
     return out

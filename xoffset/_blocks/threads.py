@@ -31,7 +31,13 @@ def cores() -> int:
 
 def in_threads(function: Callable[[Item], None], items: Iterable[Item], workers: int | None = None) -> None:
     """Call a function that releases the GIL on every item, on all cores; the order of the calls is not defined."""
-    with ThreadPoolExecutor(workers or cores()) as pool:
+    items = list(items)
+    if len(items) <= 1:
+        # to start a thread costs more than a small array does
+        for item in items:
+            function(item)
+        return
+    with ThreadPoolExecutor(min(workers or cores(), len(items))) as pool:
         try:
             for done in [pool.submit(function, item) for item in items]:
                 done.result()

@@ -72,8 +72,9 @@ def screen(
         vector. Far is more than three times the distance that half of the neighbours keep, and more than four standard
         errors; more than a twelfth of the distance over two nodes is always far. What `false_alarm` or another limit
         removed does not count as a node; ambiguous matches, failed ones and ground without data do. A weak match
-        (`false_alarm` above 1e-6) is flagged too if it lies 0.85 to 3.5 px beside what the independent windows around
-        it found: noise moved it to the flank of the peak, where its standard error does not hold. A single node has no
+        (`false_alarm` above 1e-6) is flagged too if it lies up to 3.5 px beside what the independent windows around it
+        found, by more than 0.85 px, or where these are certain 0.4 px and two of their standard errors: noise, or the
+        edge of a cloud, moved it to the flank of the peak, where its standard error does not hold. A single node has no
         neighbours and is left untested.
     max_separation
         Longest time between the two dates of a pair, in either direction, such as `"200D"`; longer pairs are flagged
@@ -161,12 +162,12 @@ def screen(
     if is_auto:
         failed = failed | _is_locked(shifts, failed) * np.int64(FLAGS["separation"])
 
-    out = shifts.copy()
+    new = {}
     for name in ("dx", "dy", "sigma_dx", "sigma_dy", "cov_dxdy"):
         if name in shifts:
             values = shifts[name].data
-            out[name] = shifts[name].copy(data=elements.apply_if(_fails, _without, [values, failed], values.dtype))
-    out["flags"] = shifts["dx"].copy(data=elements.apply_if(_fails, _with_reasons, [flags, failed], flags.dtype))
+            new[name] = shifts[name].copy(data=elements.apply_if(_fails, _without, [values, failed], values.dtype))
+    new["flags"] = shifts["dx"].copy(data=elements.apply_if(_fails, _with_reasons, [flags, failed], flags.dtype))
     step: dict[str, Any] = {
         "function": "screen",
         "min_score": None if min_score is None else float(min_score),
@@ -184,7 +185,7 @@ def screen(
             "largest_share": separation.LARGEST_SHARE,
             "slow": separation.SLOW,
         }
-    return products.relabel(out, step)
+    return products.relabel(shifts.assign(new), step)
 
 
 def _failed(shifts: xr.Dataset, flags: Any, limits: dict[str, float], has_neighbours: bool) -> Any:

@@ -18,8 +18,8 @@ LARGEST_STRAIN = 0.2
 WIDTH = 128
 # Shares of right matches among the neighbours that are thought of, all as likely.
 SHARES = (0.2, 0.4, 0.8)
-# Distance from the peak of its neighbours at which a weak match may lie, px.
-NEAR = 0.85
+# Distance from the peak of its neighbours at which a weak match may lie, px: at least and at most.
+NEAREST, NEAR = 0.4, 0.85
 # Distance from which on it belongs to another one, px.
 REACH = 3.5
 # Largest evidence that is told; more would leave single precision.
@@ -193,9 +193,11 @@ def strays(dx, dy, sigma, is_weak, stride, pixel, out):
     """Set out where a weak match lies beside the peak that its neighbours found.
 
     Noise moves a peak by more than its standard error says once that comes near a pixel: the match then sits on the
-    flank of the right peak or on what noise raised beside it. Beside: farther than NEAR pixels (and than three times
-    what the spread of the neighbours exceeds that of their errors) and nearer than REACH; what is farther is no part of
-    this peak. The peak of the neighbours is the mean of those about their vector median.
+    flank of the right peak or on what noise raised beside it; where its neighbours are certain, so does what spoils
+    this window alone, such as the edge of a cloud. Beside: farther than NEAREST pixels and two standard errors of the
+    neighbours, or than NEAR (and than twice what their scatter exceeds that of their errors), and nearer than REACH;
+    what is farther is no part of this peak. The peak of the neighbours is that of a plane through those about their
+    vector median.
 
     Parameters
     ----------
@@ -213,6 +215,7 @@ def strays(dx, dy, sigma, is_weak, stride, pixel, out):
     rows, columns = dx.shape
     fields, space = _known(dx, dy, sigma), _working_space(dx)
     around, distances, errors, counts, median = space
+    sums = np.empty((6, 5))
     for row in range(rows):
         for first in range(0, columns, WIDTH):
             width = min(WIDTH, columns - first)
@@ -226,12 +229,12 @@ def strays(dx, dy, sigma, is_weak, stride, pixel, out):
                     continue
                 noise = _middle(errors, known, c)
                 spread = distances[(known - 1) // 2 * WIDTH + c]
-                x, y = _mean_about(around, median, max(spread, noise), c)
+                x, y, scatter = _plane_about(around, median, max(spread, noise), c, sums)
                 far = _apart(dx[row, first + c] - x, dy[row, first + c] - y)
-                # half of the vectors that only errors move are within 1.18 of them
-                excess = max(spread - 2.0 * 1.18 * noise, 0.0)
-                allowed = min(4.0 * _apart(noise, sigma[row, first + c]), NEAR * pixel)
-                if max(allowed, 3.0 * excess) < far < REACH * pixel:
+                excess = max(scatter - math.sqrt(2.0) * noise, 0.0)
+                near = min(NEAREST * pixel + 2.0 * noise, NEAR * pixel)
+                allowed = max(min(4.0 * _apart(noise, sigma[row, first + c]), near), 2.0 * excess)
+                if allowed < far < REACH * pixel:
                     out[row, first + c] = 1
 
 
@@ -381,18 +384,34 @@ def _middle(ordered, count, c):
 
 
 @kernel
-def _mean_about(around, median, scale, c):
-    """Mean of the neighbours about their median, the less heavy the farther; none counts beyond three scales."""
-    x, y, total = 0.0, 0.0, 0.0
-    for i in range(c, COUNT * WIDTH, WIDTH):
-        u, v = around[i] - median[c], around[i + COUNT * WIDTH] - median[WIDTH + c]
+def _plane_about(around, median, scale, c, sums):
+    """What a plane through the neighbours is at their middle, and how they scatter about it.
+
+    Neighbours count the less the farther they are from their median; none does beyond three scales.
+    """
+    values = sums[5]
+    sums[:5] = 0.0
+    # a gradient is only believed with neighbours on both sides
+    sums[0, 0], sums[1, 1] = 1.0, 1.0
+    for k in range(COUNT):
+        at, place = k * WIDTH + c, k if k < COUNT // 2 else k + 1
+        u, v = around[at] - median[c], around[at + COUNT * WIDTH] - median[WIDTH + c]
         far = (u * u + v * v) / (scale * scale)
-        if around[i + 2 * COUNT * WIDTH] > 0.0 and far < 9.0:
+        if around[at + 2 * COUNT * WIDTH] > 0.0 and far < 9.0:
             weight = 1.0 / (1.0 + far) ** 2
-            x += weight * u
-            y += weight * v
-            total += weight
-    return median[c] + x / total, median[WIDTH + c] + y / total
+            values[0], values[1] = place // (2 * RADIUS + 1) - RADIUS, place % (2 * RADIUS + 1) - RADIUS
+            values[2], values[3], values[4] = 1.0, u, v
+            for i in range(5):
+                for j in range(i, 5):
+                    sums[i, j] += weight * values[i] * values[j]
+    total = sums[2, 2]
+    x = y = 0.0
+    for k in range(3):
+        x, y = sums[k, 3] / sums[k, k], sums[k, 4] / sums[k, k]
+        for i in range(k + 1, 5):
+            for j in range(i, 5):
+                sums[i, j] -= sums[k, i] * sums[k, j] / sums[k, k]
+    return median[c] + x, median[WIDTH + c] + y, math.sqrt(max(sums[3, 3] + sums[4, 4], 0.0) / total)
 
 
 @kernel
