@@ -95,12 +95,14 @@ def inputs() -> Inputs:
     def product(dim: str, count: int) -> xr.Dataset:
         dims, shape = (dim, "y", "x"), (count, NODES, NODES)
         fields = {name: random.standard_normal(shape) for name in ("dx", "dy")}
-        fields |= {name: np.ones(shape) for name in ("sigma_dx", "sigma_dy", "score", "false_alarm")}
+        fields |= {name: np.ones(shape) for name in ("sigma_dx", "sigma_dy", "score", "false_alarm", "ambiguity")}
         flags = {"flags": (dims, np.zeros(shape, np.int64))}
         nodes = {name: 80.0 * np.arange(NODES) for name in ("y", "x")}
         return xr.Dataset({name: (dims, field.astype(np.float32)) for name, field in fields.items()} | flags, nodes)
 
-    shifts = product("pair", network.sizes["pair"]).assign_coords(network.coords)
+    # without its sampling each match would be judged alone
+    sampling = {"pixel_size": 10.0, "window_size": 320.0, "search_area": 36100.0}
+    shifts = product("pair", network.sizes["pair"]).assign_coords(dict(network.coords) | sampling)
     return Inputs(stack, network, shifts, product("time", dates.size).assign_coords(time=dates))
 
 
