@@ -5,6 +5,7 @@ import pytest
 import reference
 import reference_refine
 import scipy.ndimage
+import xarray as xr
 
 import xoffset
 from xoffset import synthetic
@@ -379,3 +380,20 @@ def test_strain_costs_little_on_rigid_ground():
     truth = np.array([1.3, -0.6])[:, None, None]
     assert np.mean((found != pure)[np.isfinite(pure)]) < 0.1
     assert np.sqrt(np.nanmean((found - truth) ** 2)) < 1.1 * np.sqrt(np.nanmean((pure - truth) ** 2))
+
+
+@pytest.mark.small
+def test_sigma_holds_along_dunes_whose_slopes_are_mostly_noise():
+    y, x = np.indices((160, 160)).astype(float)
+    random = np.random.default_rng(0)
+    moved = [np.sin(2 * np.pi * (x - dx + 6 * np.sin((y - dy) / 25)) / 14) for dx, dy in ((0.0, 0.0), (2.0, 1.15))]
+    images = 100 * np.stack(moved) + random.normal(0.0, 5.0, (2, 160, 160))
+    stack = xr.DataArray(
+        images.astype("f4"),
+        dims=("time", "y", "x"),
+        coords={"time": np.array(["2020-01-01", "2021-01-01"], "M8[ns]"), "y": -10.0 * y[:, 0], "x": 10.0 * x[0]},
+    )
+    shifts = stack.offset.correlate(stack.offset.pairs(), template=32, search=5, step=8)
+    for error, sigma in ((shifts.dx - 20.0, shifts.sigma_dx), (shifts.dy + 11.5, shifts.sigma_dy)):
+        told = (np.abs(error) < 1.96 * sigma).where(np.abs(error) < 30.0)
+        assert float(told.mean()) > 0.9

@@ -158,7 +158,9 @@ def _output(stack: xr.DataArray, network: xr.Dataset, request: Request) -> int:
     shape = (len(request.guide.pairs), *request.lattice.nodes)
     variables = in_metres(number, request.frame.spacing)
     filled = {name: np.broadcast_to(value, shape) for name, value in variables.items()}
-    return int(products.shifts(filled, network, x=request.grid.x, y=request.grid.y, like=stack, step={}).nbytes)
+    grid, sampling = request.grid, request.sampling
+    found = products.shifts(filled, network, x=grid.x, y=grid.y, like=stack, step={}, sampling=sampling)
+    return int(found.nbytes)
 
 
 def _counted(number: int, noun: str) -> str:

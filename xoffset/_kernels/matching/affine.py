@@ -14,7 +14,6 @@ from xoffset._kernels._jit import hot_kernel
 from xoffset._kernels.matching.refine import (
     BLOCK,
     BLOCK_GAIN,
-    LEAST_AGREEMENT,
     PRIOR_BLOCKS,
     Template,
     add_bias,
@@ -22,6 +21,7 @@ from xoffset._kernels.matching.refine import (
     common_pixels,
     cut_template,
 )
+from xoffset._kernels.matching.ridges import LEAST_AGREEMENT
 
 # Most Gauss-Newton steps; a window that has not converged by then fails.
 ITERATIONS = 40

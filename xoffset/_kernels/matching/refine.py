@@ -14,6 +14,7 @@ import numpy as np
 from xoffset._kernels import bits
 from xoffset._kernels._jit import hot_kernel
 from xoffset._kernels.matching.peaks import ICGN, quadric, vertex
+from xoffset._kernels.matching.ridges import LEAST_AGREEMENT, loosen, weakest_hold
 
 # Most Gauss-Newton steps; a match that has not converged by then fails.
 ITERATIONS = 30
@@ -34,8 +35,6 @@ BLOCK = 4  # side of the blocks whose residuals are taken for independent of eac
 BLOCK_GAIN = 1.2
 # Weight, in blocks, of the covariance that filtered white noise would have: small windows have few blocks of their own.
 PRIOR_BLOCKS = 2
-# Least share of the slopes that both images have in common: small windows measure it badly.
-LEAST_AGREEMENT = 0.1
 # Most that Broyden's update may lengthen steps: it divides the determinant of the Jacobian by at most its square.
 LARGEST_STRETCH = 4.0
 LONGEST_STEP = 0.5  # along an axis, px
@@ -194,8 +193,7 @@ def refine(image, slopes, noise_gain, coefficients, valid, nodes, peaks, wanted,
         np.empty((size, size), image.dtype), np.empty((size + 3, size), image.dtype), np.empty((2, 4), image.dtype),
         np.empty(5, image.dtype),
     )  # fmt: skip
-    noise = np.empty(3, image.dtype)
-    match = np.empty(6, image.dtype)
+    noise, weak, match = np.empty(3, image.dtype), np.empty(3, image.dtype), np.empty(6, image.dtype)
     for row in range(nodes.rows):
         for column in range(nodes.columns):
             if wanted[row, column] == 0:
@@ -220,9 +218,11 @@ def refine(image, slopes, noise_gain, coefficients, valid, nodes, peaks, wanted,
             flags[row, column] |= verdict
             if verdict == 0:
                 agreement = _agreement(template, moved, match[3])
+                weakest_hold(template, moved, match[3], agreement, weak)
                 coloured_products(slopes, template.weight, y, x, noise)
                 residual_products(template, moved, count, match[3], noise_gain, noise)
                 covariance(template.sums, noise, agreement, match)
+                loosen(weak, match)
                 match[3] += locking * locking
                 match[4] += locking * locking
                 out[row, column] = match
