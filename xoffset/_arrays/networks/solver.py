@@ -162,7 +162,7 @@ def _network(ends: np.ndarray, setup: Setup) -> Network:
         first = np.minimum(first, np.maximum(np.arange(first.size) - 2, 0))
     home = np.array(setup.home, dtype=np.int64)
     factor = np.ones((2, setup.times.size)) if setup.factor is None else setup.factor
-    return Network(ends, first, home, np.ascontiguousarray(setup.times), factor)
+    return Network.of(ends, first, home, np.ascontiguousarray(setup.times), factor)
 
 
 def _strip(fields: Sequence[np.ndarray], network: Network, pixels: int, needs_whole: bool) -> Strip:
@@ -247,7 +247,7 @@ def date_variance(ends: np.ndarray, variance: np.ndarray, out: np.ndarray) -> No
     work = np.empty((3, *of_dates.shape), np.float32)
     for pixels in strips_of(flat.shape[1], lanes):
         of_pairs[:] = flat[:, pixels]
-        variances.split(ends, of_pairs, of_dates, work)
+        variances.split(ends, of_pairs, of_dates, work[0], work[1:])
         into[:, pixels] = of_dates
 
 
@@ -257,8 +257,8 @@ def slope_variance(network: Network, s: Strip, growth: np.ndarray, of_dates: np.
     Parameters
     ----------
     network, s
-        As `adjustment.invert` leaves them: with the factor of the normal matrix, the weights and the share of the
-        variances of the pairs that is their own.
+        As `adjustment.invert` leaves them: with the factor of the normal matrix, the weights, the variances of pairs and
+        dates, and the share of the variances of the pairs that is their own.
     growth
         (date,) [yr2] from `graph.growth`.
     of_dates
@@ -267,14 +267,10 @@ def slope_variance(network: Network, s: Strip, growth: np.ndarray, of_dates: np.
     out
         (2, lanes) result along x and y, squared per year; NaN where nothing tells.
     """
-    pairs, (dates, lanes) = len(network.ends), s.state.shape
-    lever, rise = np.empty((dates, lanes)), np.empty((1, dates, lanes))
-    weight, halves = np.empty((pairs, lanes)), np.empty((5, dates, lanes))
-    spread, used = np.empty((2, lanes))
-    of_pairs = s.merged[2:]
+    lever, rise, spread = np.empty(s.state.shape), np.empty((1, *s.state.shape)), np.empty(s.lanes)
     drift.levers(network.times, s.state, of_dates, lever, spread)
-    drift.gather(network.ends, of_dates, of_pairs, s.effective, weight, halves, used)
     drift.pull(s.root, lever, rise)
     systems.solve(network.first, s.factor, rise)
-    drift.add_up(network.ends, network.factor, of_dates, of_pairs, s.share, lever, rise, weight, halves, out)
-    drift.tell(growth, lever, used, spread, s.share, out)
+    drift.add_up(network.ends, s.effective, s.variance, s.least_of_date, s.share, rise, out)
+    drift.take_off(network.factor, of_dates, s.of_date, s.share, lever, out)
+    drift.tell(growth, lever, s.is_blind, spread, s.share, out)
