@@ -153,9 +153,8 @@ def product(
         coords=dict(coords or {}) | grid | _crs_coordinates(like),
         attrs={"Conventions": "CF-1.11", "processing": processed(like, step)},
     )
-    for name, (dims, values) in fields.items():
-        data[name] = (dims, values, attrs_of(table[name]))
-    return finish(data)
+    # all at once, since each assignment would align what is there
+    return finish(data.assign({name: (dims, values, attrs_of(table[name])) for name, (dims, values) in fields.items()}))
 
 
 def variables_of_shifts(data: xr.Dataset) -> list[str]:
@@ -195,9 +194,9 @@ def _product(
     like: xr.Dataset | xr.DataArray,
 ) -> xr.Dataset:
     data = xr.Dataset(coords=coords, attrs={"Conventions": "CF-1.11", "processing": processed(like, step)})
-    for name, values in fields.items():
-        data[name] = (table[name].dims, values, attrs_of(table[name]))
-    return finish(data)
+    return finish(
+        data.assign({name: (table[name].dims, values, attrs_of(table[name])) for name, values in fields.items()})
+    )
 
 
 def attrs_of(variable: Variable) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -48,6 +49,16 @@ class Setup:
     factor: np.ndarray | None = field(default=None)
     growth: np.ndarray | None = field(default=None)
 
+    @cached_property
+    def seen(self) -> Observations:
+        """Matches as observations."""
+        return Observations.of(self.ends)
+
+    @cached_property
+    def network(self) -> Network:
+        """Network of the observations."""
+        return _network(self.seen.ends, self)
+
     @property
     def layers(self) -> int:
         """Number of layers of the result of `solve`."""
@@ -72,8 +83,7 @@ def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
     """
     rows, columns = fields[0].shape[1:]
     flat = [array.reshape(array.shape[0], rows * columns) for array in fields]
-    seen = Observations.of(setup.ends)
-    network = _network(seen.ends, setup)
+    seen, network = setup.seen, setup.network
     method = Method(setup.loss, setup.islands, setup.smooth, setup.is_general)
     s = _strip(fields[:4], network, rows * columns, setup.is_general)
     dates = setup.times.size
@@ -99,7 +109,7 @@ def kept(*fields: np.ndarray, setup: Setup) -> np.ndarray:
     """
     count = fields[0].shape[1] * fields[0].shape[2]
     flat = [array.reshape(array.shape[0], count) for array in fields]
-    seen, dates = Observations.of(setup.ends), setup.times.size
+    seen, dates = setup.seen, setup.times.size
     lanes = max(1, min(NARROW, count))
     matches = np.empty((3, len(setup.ends), lanes), np.result_type(*fields[:3]))
     used, votes = np.empty((len(seen.ends), lanes), np.int16), np.empty(lanes, np.int16)
@@ -257,8 +267,8 @@ def slope_variance(network: Network, s: Strip, growth: np.ndarray, of_dates: np.
     Parameters
     ----------
     network, s
-        As `adjustment.invert` leaves them: with the factor of the normal matrix, the weights, the variances of pairs and
-        dates, and the share of the variances of the pairs that is their own.
+        As `adjustment.invert` leaves them: with the factor of the normal matrix, the weights, the variances of pairs
+        and dates, and the share of the variances of the pairs that is their own.
     growth
         (date,) [yr2] from `graph.growth`.
     of_dates

@@ -139,12 +139,13 @@ def strip(matches: int, dtype: Any, network: Network, lanes: int, needs_whole: b
         "weight": of_pairs, "trust": of_pairs, "effective": of_pairs, "redundancy": of_pairs, "length": of_pairs,
         "band": (dates, width), "factor": (dates, width), "inverse": (dates, 2 * width - 1),
         "whole": (dates, dates) if needs_whole else (0, 0), "solution": (2, dates), "change": (2, dates),
-        "sums": (1, dates), "of_date": (2, dates), "least_of_date": (2, dates), "work": (2, dates), "prior": (2, dates), "state": of_dates,
+        "sums": (1, dates), "of_date": (2, dates), "least_of_date": (2, dates), "work": (2, dates),
+        "prior": (2, dates), "state": of_dates,
         "root": of_dates, "far": of_dates, "total": (2,),
     }  # fmt: skip
-    dtypes: dict[str, Any] = dict.fromkeys(("variance", "of_date", "least_of_date", "work"), np.float32) | dict.fromkeys(
-        ("state", "root", "zero"), np.int64
-    )
+    dtypes: dict[str, Any] = dict.fromkeys(
+        ("variance", "of_date", "least_of_date", "work"), np.float32
+    ) | dict.fromkeys(("state", "root", "zero"), np.int64)
     dtypes["matches"] = dtype
     names = [each.name for each in fields(Strip)]
     return Strip(*(np.zeros((*shapes.get(name, ()), lanes), dtypes.get(name, np.float64)) for name in names))

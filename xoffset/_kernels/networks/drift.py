@@ -104,8 +104,8 @@ def tell(growth, lever, is_blind, spread, own, out):
     """Variances (2, lanes) that are not below zero, NaN where nothing tells.
 
     Of a slope through all dates of the network with equal weights, if drift grows from date to date as growth (date)
-    [yr2] does: a pixel that lacks dates then has the same drift as its neighbours. is_blind (lanes): 1 where no pair has
-    a variance.
+    [yr2] does: a pixel that lacks dates then has the same drift as its neighbours. is_blind (lanes): 1 where no pair
+    has a variance.
     """
     dates, lanes = lever.shape
     behind, seen = np.zeros(lanes), np.zeros(lanes)

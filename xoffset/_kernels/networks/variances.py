@@ -33,8 +33,8 @@ def split(ends, variance, out, least, work):
     """Variance of each date (date, lanes) whose sums over the ends of the pairs come closest to those of the pairs.
 
     variance (pair, lanes), NaN where a pair takes no part; out is NaN where a date has no pair. Where a network cannot
-    tell (a chain), each date keeps half a pair. least (date, lanes): what no date is below, by its best pair. All in single
-    precision, which is twice as fast; work (2, date, lanes).
+    tell (a chain), each date keeps half a pair. least (date, lanes): what no date is below, by its best pair. All in
+    single precision, which is twice as fast; work (2, date, lanes).
     """
     pairs, lanes = variance.shape
     rest, count = work[0], work[1]
