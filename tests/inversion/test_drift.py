@@ -234,3 +234,15 @@ def test_without_standard_errors_nothing_is_added():
     assert np.isnan(series.sigma_drift_dx).all()
     names = ["sigma_drift_dx", "sigma_drift_dy"]
     xr.testing.assert_equal(series.offset.velocity(), series.drop_vars(names).offset.velocity())
+
+
+@pytest.mark.small
+def test_pairs_without_standard_errors_drift_as_their_misclosure_tells():
+    """The noise of the pairs alone is known there: of the same pairs with the right errors it is the same."""
+    ends = np.array([(i, j) for i in range(14) for j in range(i + 1, min(i + 4, 14))])
+    shifts = made(0.0, 0.5, np.random.default_rng(3), ends, side=6)
+    plain = shifts.assign({name: shifts[name] * np.nan for name in ("sigma_dx", "sigma_dy")})
+    known = xoffset.invert(shifts, weights="uniform")
+    told = xoffset.invert(plain, weights="uniform")
+    ratio = told.sigma_drift_dx.median() / known.sigma_drift_dx.median()
+    assert 0.9 < float(ratio) < 1.1

@@ -60,11 +60,12 @@ def pull(root, lever, rise):
 
 
 @kernel
-def add_up(ends, effective, variance, least, own, rise, out):
+def add_up(ends, effective, variance, least, is_blind, own, rise, out):
     """Variance (2, lanes) of the slope by the noise of the pairs.
 
     effective (pair, lanes): weights with which the series was solved; variance (2, pair, lanes); least (2, date, lanes)
-    from `variances.split`; own (lanes): share of the variances of the pairs that is their own.
+    from `variances.split`; own (lanes): share of the variances of the pairs that is their own, all that is known where
+    `is_blind` (lanes) is 1.
     """
     lanes = own.size
     square = np.empty(lanes)
@@ -80,12 +81,12 @@ def add_up(ends, effective, variance, least, own, rise, out):
             for lane in range(lanes):
                 whole = np.float64(variance[axis, p, lane]) if effective[p, lane] > 0.0 else 0.0
                 usual = NOISIER * (np.float64(least[axis, i, lane]) + np.float64(least[axis, j, lane]))
-                rest = max(whole - usual, 0.0) * max(1.0 - own[lane], 0.0)
+                rest = max(whole - usual, 0.0) * max(1.0 - own[lane], 0.0) * (1.0 - is_blind[lane])
                 out[axis, lane] += square[lane] * (own[lane] * whole + rest)
 
 
 @kernel
-def take_off(factor, of_dates, of_date, own, lever, out):
+def take_off(factor, of_dates, of_date, is_blind, own, lever, out):
     """Take from out (2, lanes) what the variances of the dates of the series (2, date, lanes) hold of the pairs' noise.
 
     That is what they have beyond the noise of the dates themselves: of_date (2, date, lanes) times the factor (2, date)
@@ -94,18 +95,18 @@ def take_off(factor, of_dates, of_date, own, lever, out):
     for axis in range(2):
         for k in range(lever.shape[0]):
             for lane in range(own.size):
-                alone = max(factor[axis, k] - own[lane], 0.0) * np.float64(of_date[axis, k, lane])
+                share = max(factor[axis, k] - own[lane], 0.0) * (1.0 - is_blind[lane])
+                alone = share * np.float64(of_date[axis, k, lane])
                 rest = max(of_dates[axis, k, lane] - alone, 0.0) if lever[k, lane] != 0.0 else 0.0
                 out[axis, lane] -= lever[k, lane] ** 2 * rest
 
 
 @kernel
-def tell(growth, lever, is_blind, spread, own, out):
+def tell(growth, lever, spread, own, out):
     """Variances (2, lanes) that are not below zero, NaN where nothing tells.
 
     Of a slope through all dates of the network with equal weights, if drift grows from date to date as growth (date)
-    [yr2] does: a pixel that lacks dates then has the same drift as its neighbours. is_blind (lanes): 1 where no pair
-    has a variance.
+    [yr2] does: a pixel that lacks dates then has the same drift as its neighbours.
     """
     dates, lanes = lever.shape
     behind, seen = np.zeros(lanes), np.zeros(lanes)
@@ -116,5 +117,5 @@ def tell(growth, lever, is_blind, spread, own, out):
             seen[lane] += step * behind[lane] * behind[lane]
     for axis in range(2):
         for lane in range(lanes):
-            is_told = is_blind[lane] == 0.0 and spread[lane] > 0.0 and seen[lane] > 0.0 and np.isfinite(own[lane])
+            is_told = spread[lane] > 0.0 and seen[lane] > 0.0 and np.isfinite(own[lane])
             out[axis, lane] = max(out[axis, lane], 0.0) / seen[lane] if is_told else np.nan
