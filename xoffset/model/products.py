@@ -182,6 +182,9 @@ def finish(data: xr.Dataset) -> xr.Dataset:
         for variable in data.data_vars.values():
             if {"y", "x"} <= set(variable.dims):
                 variable.encoding["grid_mapping"] = "spatial_ref"
+    for variable in data.data_vars.values():
+        if variable.dtype.kind == "M":
+            variable.encoding |= DATE_ENCODING
     storage.encode(data)
     return data
 
