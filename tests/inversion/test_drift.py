@@ -6,19 +6,30 @@ import xarray as xr
 
 import xoffset
 from xoffset._arrays.networks import adjustment, graph, linear, solver, strips
-from xoffset._kernels.networks import groups
+from xoffset._kernels.networks import groups, variances
 from xoffset.model import products
+
+
+def split(ends, of_pairs, dates):
+    """Variances of the dates (2, date, lanes), and what none is below."""
+    of_pairs = np.float32(of_pairs)
+    of_date, least, work = np.empty((3, 2, dates, of_pairs.shape[-1]), np.float32)
+    for axis in range(2):
+        variances.split(ends, of_pairs[axis], of_date[axis], least[axis], work)
+    return of_date.astype(np.float64), least
 
 
 def found(ends, times, of_dates, of_pairs, share, factor=None, state=None):
     """Result (2, lanes) for pixels side by side: variances of dates and pairs (2, ..., lanes), share (lanes)."""
     factor = np.ones((2, times.size)) if factor is None else factor
-    network = strips.Network(ends, graph.envelope(times.size, ends), np.array([0]), times, factor)
+    network = strips.Network.of(ends, graph.envelope(times.size, ends), np.array([0]), times, factor)
     s = strips.strip(len(ends), np.float64, network, share.size, False)
-    s.merged[2:] = of_pairs
+    s.variance[:] = of_pairs
+    s.of_date[:], s.least_of_date[:] = split(ends, of_pairs, times.size)
     known = np.isfinite(of_pairs).all(axis=0)
     s.weight[:] = s.effective[:] = np.where(known, 2.0 / of_pairs.sum(axis=0), 0.0)
     s.n_pairs[:] = known.sum(axis=0)
+    s.is_blind[:] = s.n_pairs == 0.0
     adjustment._group(network, s, groups.NAN, is_smooth=False)
     linear.prepare(network, s)
     s.factor[:], s.share[:] = s.band, share
@@ -43,6 +54,8 @@ def exact(ends, times, of_dates, of_pairs, share):
     known = np.isfinite(of_dates).all(axis=0)
     design = np.zeros((len(ends), times.size))
     design[np.arange(len(ends)), ends[:, 0]], design[np.arange(len(ends)), ends[:, 1]] = -1.0, 1.0
+    halves = [[0.5 * np.nanmin(of_pairs[axis][(ends == k).any(axis=1)]) for k in range(times.size)] for axis in (0, 1)]
+    alone = split(ends, of_pairs[..., None], times.size)[0][..., 0]
     is_used = np.isfinite(of_pairs).all(axis=0) & known[ends].all(axis=1)
     design, ends, of_pairs = design[is_used], ends[is_used], of_pairs[:, is_used]
     weight = np.diag(1.0 / of_pairs.mean(axis=0))
@@ -52,14 +65,10 @@ def exact(ends, times, of_dates, of_pairs, share):
     lever = of_date * centred / (of_date @ centred**2)
     result = []
     for axis in range(2):
-        halves = [0.5 * of_pairs[axis][(ends == k).any(axis=1)] for k in range(times.size)]
-        least = np.array([half.min(initial=np.inf) for half in halves])
+        least = np.array(halves[axis])
         own = share * of_pairs[axis]
         own += (1.0 - share) * np.maximum(of_pairs[axis] - 1.5 * least[ends].sum(axis=1), 0.0)
-        held = [
-            max(of_dates[axis, k] - (1.0 - share) * half.mean(), 0.0) if half.size else 0.0
-            for k, half in enumerate(halves)
-        ]
+        held = np.where(lever != 0.0, np.maximum(of_dates[axis] - (1.0 - share) * alone[axis], 0.0), 0.0)
         gain = lever @ solve
         result.append(max(gain @ np.diag(own) @ gain - lever**2 @ held, 0.0))
     return np.array(result)
@@ -74,7 +83,7 @@ def test_the_drift_of_any_network_is_exact(longest, share):
     times = np.cumsum(generator.uniform(0.05, 0.4, dates))
     first, second = np.triu_indices(dates, 1)
     ends = np.stack([first, second], axis=1)[second - first <= longest]
-    of_pairs = generator.uniform(1.0, 4.0, (2, len(ends)))
+    of_pairs = generator.uniform(1.0, 4.0, (2, len(ends))).astype(np.float32).astype(np.float64)
     if longest == 5:
         of_pairs[:, generator.random(len(ends)) < 0.3] = np.nan
     of_dates = generator.uniform(0.02, 0.1, (2, dates))
@@ -225,3 +234,15 @@ def test_without_standard_errors_nothing_is_added():
     assert np.isnan(series.sigma_drift_dx).all()
     names = ["sigma_drift_dx", "sigma_drift_dy"]
     xr.testing.assert_equal(series.offset.velocity(), series.drop_vars(names).offset.velocity())
+
+
+@pytest.mark.small
+def test_pairs_without_standard_errors_drift_as_their_misclosure_tells():
+    """The noise of the pairs alone is known there: of the same pairs with the right errors it is the same."""
+    ends = np.array([(i, j) for i in range(14) for j in range(i + 1, min(i + 4, 14))])
+    shifts = made(0.0, 0.5, np.random.default_rng(3), ends, side=6)
+    plain = shifts.assign({name: shifts[name] * np.nan for name in ("sigma_dx", "sigma_dy")})
+    known = xoffset.invert(shifts, weights="uniform")
+    told = xoffset.invert(plain, weights="uniform")
+    ratio = told.sigma_drift_dx.median() / known.sigma_drift_dx.median()
+    assert 0.9 < float(ratio) < 1.1

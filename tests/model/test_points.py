@@ -12,9 +12,9 @@ ROWS, COLUMNS = np.array([2, 5, 1, 5, 3]), np.array([4, 1, 1, 6, 3])
 
 OF_SHIFTS = {
     "screen": lambda s: xoffset.screen(s, neighbourhood=False, min_score=0.6, max_separation="auto"),
-    "invert": xoffset.invert,
+    "invert": lambda s: xoffset.invert(s, reference=DATES[0]),
     "invert to one date": lambda s: xoffset.invert(s, loss="l1", reference=DATES[0], islands="bridge"),
-    "invert smooth": lambda s: xoffset.invert(s, smooth="gcv"),
+    "invert smooth": lambda s: xoffset.invert(s, smooth="gcv", reference=DATES[0]),
     "velocity": xoffset.velocity,
     "decompose": lambda s: xoffset.decompose(s, steps=[DATES[2]], exponential=[(DATES[1], 40.0)], seasonal=True),
     "coseismic": lambda s: xoffset.coseismic(s, "2020-05-01", trend=True, postseismic=20.0),

@@ -113,7 +113,7 @@ def test_without_a_crs_there_is_none(images):
 def test_dates_are_written_as_whole_microseconds(products, name):
     wanted = {"dtype": "int64", "units": "microseconds since 1970-01-01", "calendar": "proleptic_gregorian"}
     dates = [variable for variable in products[name].variables.values() if variable.dtype.kind == "M"]
-    assert len(dates) == {"network": 2, "shifts": 2, "series": 1, "rate": 0}[name]
+    assert len(dates) == {"network": 2, "shifts": 2, "series": 1, "rate": 2}[name]
     assert all(wanted.items() <= variable.encoding.items() for variable in dates)
 
 
@@ -435,7 +435,9 @@ def test_a_pixel_with_one_date_left_has_no_rate():
     series["dx"][1:, 0, 0] = np.nan
     rate = xoffset.velocity(series)
     assert int(rate.flags[0, 0]) == FLAGS["too_few_dates"]
-    assert all(np.isnan(rate[name][0, 0]) for name in rate.data_vars if name != "flags")
+    counts = {"n_pairs", "n_dates", "first", "last", "flags"}
+    assert all(np.isnan(rate[name][0, 0]) for name in set(rate.data_vars) - counts)
+    assert int(rate.n_dates[0, 0]) == 1
     assert (rate.flags.values.ravel()[1:] == 0).all()
 
 

@@ -111,7 +111,7 @@ def invert(
         is more than four times what it usually is in the pixel, `pair_share`, the share of the variance of the pairs
         that is their own, not that of their dates, `sigma_drift_dx` and `sigma_drift_dy`, what the noise of the pairs
         adds to the standard error of a velocity over all dates in m yr-1, as it piles up from date to date by the
-        coordinate `drift_growth` (NaN without standard errors), and `smooth` if the series is smoothed, which the
+        coordinate `drift_growth` (NaN if nothing tells), and `smooth` if the series is smoothed, which the
         coordinate `shares_noise` says by date. With `stable`, on (time), `geolocation_dx` and `geolocation_dy` in
         metres since the reference date: the median displacement of the stable
         ground, which is an error of the images' positions. It is not removed, and no part of sigma, since it is common

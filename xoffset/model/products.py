@@ -153,9 +153,8 @@ def product(
         coords=dict(coords or {}) | grid | _crs_coordinates(like),
         attrs={"Conventions": "CF-1.11", "processing": processed(like, step)},
     )
-    for name, (dims, values) in fields.items():
-        data[name] = (dims, values, attrs_of(table[name]))
-    return finish(data)
+    # all at once, since each assignment would align what is there
+    return finish(data.assign({name: (dims, values, attrs_of(table[name])) for name, (dims, values) in fields.items()}))
 
 
 def variables_of_shifts(data: xr.Dataset) -> list[str]:
@@ -183,6 +182,9 @@ def finish(data: xr.Dataset) -> xr.Dataset:
         for variable in data.data_vars.values():
             if {"y", "x"} <= set(variable.dims):
                 variable.encoding["grid_mapping"] = "spatial_ref"
+    for variable in data.data_vars.values():
+        if variable.dtype.kind == "M":
+            variable.encoding |= DATE_ENCODING
     storage.encode(data)
     return data
 
@@ -195,9 +197,9 @@ def _product(
     like: xr.Dataset | xr.DataArray,
 ) -> xr.Dataset:
     data = xr.Dataset(coords=coords, attrs={"Conventions": "CF-1.11", "processing": processed(like, step)})
-    for name, values in fields.items():
-        data[name] = (table[name].dims, values, attrs_of(table[name]))
-    return finish(data)
+    return finish(
+        data.assign({name: (table[name].dims, values, attrs_of(table[name])) for name, values in fields.items()})
+    )
 
 
 def attrs_of(variable: Variable) -> dict[str, Any]:

@@ -86,7 +86,11 @@ def encode(data: xr.Dataset | xr.DataArray) -> None:
 def _encode(name: Hashable, variable: xr.Variable) -> None:
     stored = np.dtype(variable.encoding.get("dtype", variable.dtype))
     is_packed = variable.dtype.kind == "f" and stored.kind != "f"
-    fill = variable.encoding.get("_FillValue") if is_packed else _fill(name, stored)
+    fill = (
+        variable.encoding.get("_FillValue")
+        if is_packed
+        else _fill(name, variable.dtype if variable.dtype.kind in "Mm" else stored)
+    )
     # a chunk of texts, truth values or pixels may be equal to any fill value
     ours = {"compressors": (Checksummed(),), "write_empty_chunks": True} | (
         {} if fill is None else {"fill_value": fill}

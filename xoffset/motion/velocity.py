@@ -143,7 +143,9 @@ def _pairs_of(given: Source, fitted: Fit) -> Any:
     if given.ends is not None:
         return fitted.n_pairs.astype(np.int32)
     if "n_pairs" in given.data and given.data["n_pairs"].dims == ("y", "x"):
-        return given.data["n_pairs"].data.astype(np.int32)
+        counted = given.data["n_pairs"].data
+        # fill values that a file declares are NaN
+        return np.where(np.isfinite(counted), counted, 0).astype(np.int32)
     return np.maximum(fitted.n_dates - 1, 0).astype(np.int32)
 
 

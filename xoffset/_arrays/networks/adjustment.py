@@ -49,7 +49,7 @@ def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
     _group(network, s, method.islands, is_smooth)
     _complete_variances(s)
     for axis in range(2):
-        variances.split(network.ends, s.variance[axis], s.of_date[axis], s.work)
+        variances.split(network.ends, s.variance[axis], s.of_date[axis], s.least_of_date[axis], s.work)
     _fit(network, s, method.loss)
     if not method.is_general and method.loss in (losses.LINEAR, losses.HUBER):
         linear.sum_inverse(network, s, has_inverse=method.loss == losses.HUBER)

@@ -45,7 +45,7 @@ def solve(*fields: np.ndarray, ends: np.ndarray, times: np.ndarray) -> np.ndarra
     # the envelope holds the covariances of neighbouring dates, whatever ties them
     first = np.minimum(graph.envelope(dates, seen.ends), np.maximum(np.arange(dates) - 1, 0))
     for home, pixels in _alike(seen.ends, is_used, is_blind):
-        network = Network(seen.ends, first, np.array([home]), times, np.ones((2, dates)))
+        network = Network.of(seen.ends, first, np.array([home]), times, np.ones((2, dates)))
         given = np.ones((len(seen.ends) * int(is_blind[pixels[0]]), 1))
         s = _strip(network, pixels.size)
         for few in strips.strips_of(pixels.size, s.lanes):
@@ -109,7 +109,7 @@ def _variance(network: Network, s: Strip) -> np.ndarray:
     dates tells more: as long as it counts the displacement is no worse than it, and no better if nothing checks it.
     """
     for axis in range(2):
-        variances.split(network.ends, s.variance[axis], s.of_date[axis], s.work)
+        variances.split(network.ends, s.variance[axis], s.of_date[axis], s.least_of_date[axis], s.work)
     systems.assemble(network.ends, s.effective, s.band)
     systems.ground(s.root, True, s.band)
     systems.factor(network.first, s.band)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -48,6 +49,16 @@ class Setup:
     factor: np.ndarray | None = field(default=None)
     growth: np.ndarray | None = field(default=None)
 
+    @cached_property
+    def seen(self) -> Observations:
+        """Matches as observations."""
+        return Observations.of(self.ends)
+
+    @cached_property
+    def network(self) -> Network:
+        """Network of the observations."""
+        return _network(self.seen.ends, self)
+
     @property
     def layers(self) -> int:
         """Number of layers of the result of `solve`."""
@@ -72,8 +83,7 @@ def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
     """
     rows, columns = fields[0].shape[1:]
     flat = [array.reshape(array.shape[0], rows * columns) for array in fields]
-    seen = Observations.of(setup.ends)
-    network = _network(seen.ends, setup)
+    seen, network = setup.seen, setup.network
     method = Method(setup.loss, setup.islands, setup.smooth, setup.is_general)
     s = _strip(fields[:4], network, rows * columns, setup.is_general)
     dates = setup.times.size
@@ -99,7 +109,7 @@ def kept(*fields: np.ndarray, setup: Setup) -> np.ndarray:
     """
     count = fields[0].shape[1] * fields[0].shape[2]
     flat = [array.reshape(array.shape[0], count) for array in fields]
-    seen, dates = Observations.of(setup.ends), setup.times.size
+    seen, dates = setup.seen, setup.times.size
     lanes = max(1, min(NARROW, count))
     matches = np.empty((3, len(setup.ends), lanes), np.result_type(*fields[:3]))
     used, votes = np.empty((len(seen.ends), lanes), np.int16), np.empty(lanes, np.int16)
@@ -162,7 +172,7 @@ def _network(ends: np.ndarray, setup: Setup) -> Network:
         first = np.minimum(first, np.maximum(np.arange(first.size) - 2, 0))
     home = np.array(setup.home, dtype=np.int64)
     factor = np.ones((2, setup.times.size)) if setup.factor is None else setup.factor
-    return Network(ends, first, home, np.ascontiguousarray(setup.times), factor)
+    return Network.of(ends, first, home, np.ascontiguousarray(setup.times), factor)
 
 
 def _strip(fields: Sequence[np.ndarray], network: Network, pixels: int, needs_whole: bool) -> Strip:
@@ -247,7 +257,7 @@ def date_variance(ends: np.ndarray, variance: np.ndarray, out: np.ndarray) -> No
     work = np.empty((3, *of_dates.shape), np.float32)
     for pixels in strips_of(flat.shape[1], lanes):
         of_pairs[:] = flat[:, pixels]
-        variances.split(ends, of_pairs, of_dates, work)
+        variances.split(ends, of_pairs, of_dates, work[0], work[1:])
         into[:, pixels] = of_dates
 
 
@@ -257,8 +267,8 @@ def slope_variance(network: Network, s: Strip, growth: np.ndarray, of_dates: np.
     Parameters
     ----------
     network, s
-        As `adjustment.invert` leaves them: with the factor of the normal matrix, the weights and the share of the
-        variances of the pairs that is their own.
+        As `adjustment.invert` leaves them: with the factor of the normal matrix, the weights, the variances of pairs
+        and dates, and the share of the variances of the pairs that is their own.
     growth
         (date,) [yr2] from `graph.growth`.
     of_dates
@@ -267,14 +277,10 @@ def slope_variance(network: Network, s: Strip, growth: np.ndarray, of_dates: np.
     out
         (2, lanes) result along x and y, squared per year; NaN where nothing tells.
     """
-    pairs, (dates, lanes) = len(network.ends), s.state.shape
-    lever, rise = np.empty((dates, lanes)), np.empty((1, dates, lanes))
-    weight, halves = np.empty((pairs, lanes)), np.empty((5, dates, lanes))
-    spread, used = np.empty((2, lanes))
-    of_pairs = s.merged[2:]
+    lever, rise, spread = np.empty(s.state.shape), np.empty((1, *s.state.shape)), np.empty(s.lanes)
     drift.levers(network.times, s.state, of_dates, lever, spread)
-    drift.gather(network.ends, of_dates, of_pairs, s.effective, weight, halves, used)
     drift.pull(s.root, lever, rise)
     systems.solve(network.first, s.factor, rise)
-    drift.add_up(network.ends, network.factor, of_dates, of_pairs, s.share, lever, rise, weight, halves, out)
-    drift.tell(growth, lever, used, spread, s.share, out)
+    drift.add_up(network.ends, s.effective, s.variance, s.least_of_date, s.is_blind, s.share, rise, out)
+    drift.take_off(network.factor, of_dates, s.of_date, s.is_blind, s.share, lever, out)
+    drift.tell(growth, lever, spread, s.share, out)

@@ -19,7 +19,7 @@ class Network(NamedTuple):
 
     ends (pair, 2): earlier and later date of each pair, as indices; first (date,): first column of the envelope of each
     row; home: dates whose mean displacement is zero; times (date,): years; factor (2, date): of the variances of the
-    dates along x and y, as stable ground shows them.
+    dates along x and y, as stable ground shows them; by_baseline (pair,): pairs from the shortest to the longest.
     """
 
     ends: np.ndarray
@@ -27,11 +27,14 @@ class Network(NamedTuple):
     home: np.ndarray
     times: np.ndarray
     factor: np.ndarray
+    by_baseline: np.ndarray
 
-    @property
-    def by_baseline(self) -> np.ndarray:
-        """Pairs (pair,) from the shortest to the longest."""
-        return np.argsort(self.times[self.ends[:, 1]] - self.times[self.ends[:, 0]], kind="stable")
+    @classmethod
+    def of(
+        cls, ends: np.ndarray, first: np.ndarray, home: np.ndarray, times: np.ndarray, factor: np.ndarray
+    ) -> Network:
+        """The same with its pairs in order."""
+        return cls(ends, first, home, times, factor, np.argsort(times[ends[:, 1]] - times[ends[:, 0]], kind="stable"))
 
 
 class Method(NamedTuple):
@@ -94,7 +97,8 @@ class Strip:
     change: np.ndarray  # (2, date) right-hand sides
     sums: np.ndarray  # (1, date) of the rows of the inverse
     of_date: np.ndarray  # (2, date) float32: variance that belongs to each date
-    work: np.ndarray  # (3, date) float32, of `variances.split`
+    least_of_date: np.ndarray  # (2, date) float32, variance that no date is below, by its best pair
+    work: np.ndarray  # (2, date) float32, of `variances.split`
     prior: np.ndarray  # (2, date) series that the smoothness refers to
     state: np.ndarray  # (date) int64
     root: np.ndarray  # (date) int64: first date of the group that the date belongs to
@@ -135,12 +139,13 @@ def strip(matches: int, dtype: Any, network: Network, lanes: int, needs_whole: b
         "weight": of_pairs, "trust": of_pairs, "effective": of_pairs, "redundancy": of_pairs, "length": of_pairs,
         "band": (dates, width), "factor": (dates, width), "inverse": (dates, 2 * width - 1),
         "whole": (dates, dates) if needs_whole else (0, 0), "solution": (2, dates), "change": (2, dates),
-        "sums": (1, dates), "of_date": (2, dates), "work": (3, dates), "prior": (2, dates), "state": of_dates,
+        "sums": (1, dates), "of_date": (2, dates), "least_of_date": (2, dates), "work": (2, dates),
+        "prior": (2, dates), "state": of_dates,
         "root": of_dates, "far": of_dates, "total": (2,),
     }  # fmt: skip
-    dtypes: dict[str, Any] = dict.fromkeys(("variance", "of_date", "work"), np.float32) | dict.fromkeys(
-        ("state", "root", "zero"), np.int64
-    )
+    dtypes: dict[str, Any] = dict.fromkeys(
+        ("variance", "of_date", "least_of_date", "work"), np.float32
+    ) | dict.fromkeys(("state", "root", "zero"), np.int64)
     dtypes["matches"] = dtype
     names = [each.name for each in fields(Strip)]
     return Strip(*(np.zeros((*shapes.get(name, ()), lanes), dtypes.get(name, np.float64)) for name in names))

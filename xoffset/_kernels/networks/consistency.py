@@ -15,7 +15,7 @@ FEWEST = 12
 CHANCE = 2.0 * np.log(1e4)
 # Least share of the motion of the short pairs that their misclosure adds up to: less may be shear, or tenths of pixels.
 LEAST = 0.2
-# Length beyond which a misclosure counts no more, in units of the scale: it may be an outlier.
+# Misclosure along an axis beyond which it counts no more, in units of the scale: it may be an outlier.
 OUTLIER = 4.0
 
 
@@ -31,31 +31,34 @@ def disagree(order, ends, weight, variance, observed, solution, scale, share, ou
     pairs, lanes = weight.shape
     sums, told = np.zeros((2, lanes)), np.zeros((2, lanes))
     whole, squares, expected = np.zeros((2, lanes)), np.zeros(lanes), np.zeros(lanes)
+    limit, root, rest = np.empty((3, lanes))
     for lane in range(lanes):
         out[lane] = 0.0
+        limit[lane] = OUTLIER * scale[lane] if scale[lane] > 0.0 else np.inf
     last, end = FEWEST, FEWEST
     while 4 * last <= pairs:
         last *= 2
     for q in range(last if 2 * last <= pairs else 0):
         p = order[q]
         i, j = ends[p, 0], ends[p, 1]
+        # few arrays in each loop, or the compiler does not look at all lanes together
         for lane in range(lanes):
-            root = np.sqrt(weight[p, lane])
-            along_x, along_y = root * observed[0, p, lane], root * observed[1, p, lane]
-            x = along_x - root * (solution[0, j, lane] - solution[0, i, lane])
-            y = along_y - root * (solution[1, j, lane] - solution[1, i, lane])
-            told[0, lane] += along_x
-            told[1, lane] += along_y
-            whole[0, lane] += x
-            whole[1, lane] += y
-            limit = OUTLIER * scale[lane]
-            length = np.sqrt(x * x + y * y)
-            trust = limit / max(length, limit) if limit > 0.0 else 1.0
-            sums[0, lane] += trust * x
-            sums[1, lane] += trust * y
-            squares[lane] += trust * trust * (x * x + y * y)
+            root[lane] = np.sqrt(weight[p, lane])
+        for lane in range(lanes):
             both = np.float64(variance[0, p, lane]) + np.float64(variance[1, p, lane])
             expected[lane] += 0.5 * weight[p, lane] * both if weight[p, lane] > 0.0 else 0.0
+        for axis in range(2):
+            for lane in range(lanes):
+                told[axis, lane] += root[lane] * observed[axis, p, lane]
+            for lane in range(lanes):
+                moved = solution[axis, j, lane] - solution[axis, i, lane]
+                rest[lane] = root[lane] * (observed[axis, p, lane] - moved)
+            for lane in range(lanes):
+                whole[axis, lane] += rest[lane]
+            for lane in range(lanes):
+                counted = min(max(rest[lane], -limit[lane]), limit[lane])
+                sums[axis, lane] += counted
+                squares[lane] += counted * counted
         if q + 1 == end:
             end *= 2
             for lane in range(lanes):

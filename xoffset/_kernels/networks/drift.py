@@ -6,11 +6,12 @@ import numpy as np
 
 from xoffset._kernels._jit import kernel
 from xoffset._kernels.networks.groups import CONNECTED
-from xoffset._kernels.networks.observations import LEAST, MOST
+from xoffset._kernels.networks.variances import LEAST_SHARE
 
 # A pair this many times as noisy as its dates are in their best pairs has noise of its own: where a cloud cuts its
 # window it sees other noise of the same dates. Less is what the variances themselves err by.
-NOISIER = 1.5
+# In units of the least variance that a date may have, which is a share of that of its best pair.
+NOISIER = 1.5 * 0.5 / LEAST_SHARE
 
 
 @kernel
@@ -45,48 +46,6 @@ def levers(times, state, of_dates, lever, spread):
 
 
 @kernel
-def gather(ends, of_dates, of_pairs, effective, weight, halves, used):
-    """Weights (pair, lanes) of the pairs between known dates, 0 for the others; `used` (lanes), their number.
-
-    effective (pair, lanes): with which the series was solved. halves (5, date, lanes): half the variance of the pairs
-    of each date, mean along x and y, least along x and y, and the number of pairs.
-    """
-    _, dates, lanes = halves.shape
-    for layer in range(5):
-        for k in range(dates):
-            for lane in range(lanes):
-                halves[layer, k, lane] = np.inf if 2 <= layer < 4 else 0.0
-    for lane in range(lanes):
-        used[lane] = 0.0
-    for p in range(ends.shape[0]):
-        i, j = ends[p, 0], ends[p, 1]
-        for lane in range(lanes):
-            x, y = of_pairs[0, p, lane], of_pairs[1, p, lane]
-            # a date is known along x and y alike, and a sum with NaN is not above zero
-            is_known = of_dates[0, i, lane] + of_dates[0, j, lane] >= 0.0
-            takes_part = (min(x, y) > LEAST) & (max(x, y) < MOST) & is_known & (effective[p, lane] > 0.0)
-            weight[p, lane] = effective[p, lane] if takes_part else 0.0
-            used[lane] += 1.0 if takes_part else 0.0
-    for p in range(ends.shape[0]):
-        for end in range(2):
-            k = ends[p, end]
-            for lane in range(lanes):
-                halves[4, k, lane] += 1.0 if weight[p, lane] > 0.0 else 0.0
-            for axis in range(2):
-                for lane in range(lanes):
-                    takes_part = weight[p, lane] > 0.0
-                    half = 0.5 * of_pairs[axis, p, lane]
-                    least = halves[2 + axis, k, lane]
-                    halves[axis, k, lane] += half if takes_part else 0.0
-                    halves[2 + axis, k, lane] = half if takes_part & (half < least) else least
-    for k in range(dates):
-        for lane in range(lanes):
-            number = max(halves[4, k, lane], 1.0)
-            halves[0, k, lane] /= number
-            halves[1, k, lane] /= number
-
-
-@kernel
 def pull(root, lever, rise):
     """Right-hand sides (1, date, lanes) of which the normal matrix of the network makes displacements.
 
@@ -101,32 +60,49 @@ def pull(root, lever, rise):
 
 
 @kernel
-def add_up(ends, factor, of_dates, of_pairs, own, lever, rise, weight, halves, out):
-    """Variance (2, lanes) of the slope by the noise of the pairs, less what the variances of the dates hold of it.
+def add_up(ends, effective, variance, least, is_blind, own, rise, out):
+    """Variance (2, lanes) of the slope by the noise of the pairs.
 
-    factor (2, date) and own (lanes): of the variances of the dates that stable ground shows, share of
-    those of the pairs that is their own; the other arrays from the kernels above.
+    effective (pair, lanes): weights with which the series was solved; variance (2, pair, lanes); least (2, date, lanes)
+    from `variances.split`; own (lanes): share of the variances of the pairs that is their own, all that is known where
+    `is_blind` (lanes) is 1.
     """
+    lanes = own.size
+    square = np.empty(lanes)
     for axis in range(2):
-        for lane in range(own.size):
+        for lane in range(lanes):
             out[axis, lane] = 0.0
-        for p in range(ends.shape[0]):
-            i, j = ends[p, 0], ends[p, 1]
-            for lane in range(own.size):
-                gain = weight[p, lane] * (rise[0, j, lane] - rise[0, i, lane])
-                least = NOISIER * (halves[2 + axis, i, lane] + halves[2 + axis, j, lane])
-                variance = of_pairs[axis, p, lane] if weight[p, lane] > 0.0 else 0.0
-                rest = (1.0 - own[lane]) * (variance - least) if (variance > least) & (own[lane] < 1.0) else 0.0
-                out[axis, lane] += gain * gain * (own[lane] * variance + rest)
-        for k in range(lever.shape[0]):
-            for lane in range(own.size):
-                alone = max(factor[axis, k] - own[lane], 0.0) * halves[axis, k, lane]
-                there = of_dates[axis, k, lane] if halves[4, k, lane] > 0.0 else 0.0
-                out[axis, lane] -= lever[k, lane] ** 2 * max(there - alone, 0.0)
+    for p in range(ends.shape[0]):
+        i, j = ends[p, 0], ends[p, 1]
+        for lane in range(lanes):
+            gain = effective[p, lane] * (rise[0, j, lane] - rise[0, i, lane])
+            square[lane] = gain * gain if effective[p, lane] > 0.0 else 0.0
+        for axis in range(2):
+            for lane in range(lanes):
+                whole = np.float64(variance[axis, p, lane]) if effective[p, lane] > 0.0 else 0.0
+                usual = NOISIER * (np.float64(least[axis, i, lane]) + np.float64(least[axis, j, lane]))
+                rest = max(whole - usual, 0.0) * max(1.0 - own[lane], 0.0) * (1.0 - is_blind[lane])
+                out[axis, lane] += square[lane] * (own[lane] * whole + rest)
 
 
 @kernel
-def tell(growth, lever, used, spread, own, out):
+def take_off(factor, of_dates, of_date, is_blind, own, lever, out):
+    """Take from out (2, lanes) what the variances of the dates of the series (2, date, lanes) hold of the pairs' noise.
+
+    That is what they have beyond the noise of the dates themselves: of_date (2, date, lanes) times the factor (2, date)
+    that stable ground shows, less the share `own` (lanes).
+    """
+    for axis in range(2):
+        for k in range(lever.shape[0]):
+            for lane in range(own.size):
+                share = max(factor[axis, k] - own[lane], 0.0) * (1.0 - is_blind[lane])
+                alone = share * np.float64(of_date[axis, k, lane])
+                rest = max(of_dates[axis, k, lane] - alone, 0.0) if lever[k, lane] != 0.0 else 0.0
+                out[axis, lane] -= lever[k, lane] ** 2 * rest
+
+
+@kernel
+def tell(growth, lever, spread, own, out):
     """Variances (2, lanes) that are not below zero, NaN where nothing tells.
 
     Of a slope through all dates of the network with equal weights, if drift grows from date to date as growth (date)
@@ -141,5 +117,5 @@ def tell(growth, lever, used, spread, own, out):
             seen[lane] += step * behind[lane] * behind[lane]
     for axis in range(2):
         for lane in range(lanes):
-            is_told = used[lane] > 0.0 and spread[lane] > 0.0 and seen[lane] > 0.0 and np.isfinite(own[lane])
+            is_told = spread[lane] > 0.0 and seen[lane] > 0.0 and np.isfinite(own[lane])
             out[axis, lane] = max(out[axis, lane], 0.0) / seen[lane] if is_told else np.nan

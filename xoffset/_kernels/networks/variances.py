@@ -29,14 +29,15 @@ TENTH = 10.0
 
 
 @kernel
-def split(ends, variance, out, work):
+def split(ends, variance, out, least, work):
     """Variance of each date (date, lanes) whose sums over the ends of the pairs come closest to those of the pairs.
 
     variance (pair, lanes), NaN where a pair takes no part; out is NaN where a date has no pair. Where a network cannot
-    tell (a chain), each date keeps half a pair. All in single precision, which is twice as fast; work (3, date, lanes).
+    tell (a chain), each date keeps half a pair. least (date, lanes): what no date is below, by its best pair. All in
+    single precision, which is twice as fast; work (2, date, lanes).
     """
     pairs, lanes = variance.shape
-    rest, count, least = work[0], work[1], work[2]
+    rest, count = work[0], work[1]
     dates = out.shape[0]
     zero, one, most = np.float32(0.0), np.float32(1.0), np.float32(np.inf)
     half, damping = np.float32(0.5), np.float32(DAMPING)
