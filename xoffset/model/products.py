@@ -184,7 +184,7 @@ def finish(data: xr.Dataset) -> xr.Dataset:
                 variable.encoding["grid_mapping"] = "spatial_ref"
     for variable in data.data_vars.values():
         if variable.dtype.kind == "M":
-            variable.encoding |= DATE_ENCODING
+            variable.encoding.update(DATE_ENCODING)
     storage.encode(data)
     return data
 
