@@ -58,13 +58,20 @@ def make(name: str, *, crs: pyproj.CRS | None = UTM, dates=DATES, shape=(5, 7), 
 
 
 def fields(table, shape, dtype):
-    made = {name: field(shape, seed, dtype) for seed, name in enumerate(table)}
+    of_pairs = {name for name, variable in table.items() if variable.dims == ("pair",)}
+    made = {
+        name: field(shape[:1] if name in of_pairs else shape, seed, dtype)
+        for seed, name in enumerate(table)
+        if name not in ("first", "last")
+    }
+    dates = np.array(["2020-01-01", "2021-06-30T12"], "M8[us]")
+    made |= {name: np.full(shape, date) for name, date in zip(("first", "last"), dates, strict=True) if name in table}
     return made | {"flags": np.random.default_rng(9).integers(0, 1 << 28, shape).astype("int32")}
 
 
 def field(shape, seed, dtype="float32"):
     values = np.random.default_rng(seed).normal(size=shape).astype(dtype)
-    values[..., 0, :3] = np.nan
+    values[(..., 0, slice(3)) if len(shape) > 1 else 0] = np.nan
     return values
 
 
