@@ -103,7 +103,8 @@ def test_a_complete_store_is_whole_to_xarray_too(product, tmp_path):
             continue
         plain = xr.open_zarr(tmp_path / "store.zarr", consolidated=False, decode_coords="all")
         xr.testing.assert_equal(plain.load(), data)
-        assert all(len(chunk_files(tmp_path / "store.zarr", name)) == 9 for name in data.data_vars)
+        maps = [name for name, variable in data.data_vars.items() if "y" in variable.dims]
+        assert all(len(chunk_files(tmp_path / "store.zarr", name)) == 9 for name in maps)
     # a template to be filled by region, of which nothing is
     with pytest.raises(OSError, match=r"lacks 9 of 9 chunks"):
         xoffset.open_result(tmp_path / "store.zarr")

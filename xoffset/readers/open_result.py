@@ -205,10 +205,14 @@ def _open_folder(place: str, *, is_partial: bool) -> tuple[xr.Dataset, dict[str,
 
 
 def _check_lines(lines: Mapping[str, xr.Variable], place: str) -> None:
-    """Read what has one dim at most, such as the axes that xarray reads at once, for errors that name it."""
+    """Read what xarray reads at once, for errors that name it: axes and the like, and both ends of maps of dates."""
     for name, variable in lines.items():
+        stored = Stored(place, name, variable, pieces_of(variable))
         if variable.ndim < 2:
-            Stored(place, name, variable, pieces_of(variable)).raw()
+            stored.raw()
+        elif " since " in str(variable.attrs.get("units")) and variable.size:
+            stored.raw((slice(0, 1),) * variable.ndim)
+            stored.raw(tuple(slice(size - 1, size) for size in variable.shape))
 
 
 def _check_netcdf(file: Path) -> None:
