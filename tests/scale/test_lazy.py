@@ -81,8 +81,12 @@ RECIPES = {
         shifts, min_score=0.5, min_peak_gap=0.1, max_separation="auto"
     ),
     "invert": lambda shifts, lazy, folder: xoffset.invert(shifts, reference=DATES[0]),
-    "rereference": lambda shifts, lazy, folder: xoffset.rereference(xoffset.invert(shifts, reference=DATES[0]), DATES[1:3]),
-    "resample": lambda shifts, lazy, folder: xoffset.resample(xoffset.invert(shifts, reference=DATES[0]), "30D", max_gap="200D"),
+    "rereference": lambda shifts, lazy, folder: xoffset.rereference(
+        xoffset.invert(shifts, reference=DATES[0]), DATES[1:3]
+    ),
+    "resample": lambda shifts, lazy, folder: xoffset.resample(
+        xoffset.invert(shifts, reference=DATES[0]), "30D", max_gap="200D"
+    ),
     "trajectory": lambda shifts, lazy, folder: xoffset.trajectory(
         xoffset.invert(shifts, reference=DATES[0]), [(float(lazy.x[30]), float(lazy.y[40]))], window=160.0
     ),
