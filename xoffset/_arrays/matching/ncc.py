@@ -68,7 +68,8 @@ class NCC:
         comparison with other tools, the vertex of a surface through the 3x3 scores around the best whole shift, which
         is drawn to whole pixels: `"parabola"`, `"gauss"` (of the logarithms), `"quadratic"` (least squares); or the
         whole shift itself, `"none"`. On ground that is not strained `"affine"` loses up to a fifth of the precision to
-        strain that noise suggests; its standard errors hold curvature that neighbours show. Those of the closed forms
+        strain that noise suggests; its standard errors hold curvature that neighbours show, and windows
+        near holes keep the shift of `"icgn"`. Those of the closed forms
         hold for natural textures; on others, such as speckle of one size, they can be half of the error.
     min_valid
         Share of a window's pixels that must be known in both images, above 0, at most 1. Below it a match is NaN and
@@ -252,7 +253,7 @@ def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
         _refine(scene, template, found, is_wanted, refined, flags, matcher.refine)
     sizes = np.array(reference.templates)[chosen]
     if matcher.refine == "affine":
-        sides = _refine_strain(scene, sizes, candidates.wanted, refined, flags)
+        sides = _refine_strain(scene, sizes, found, candidates.wanted, refined, flags)
     u, v, score, variance_x, variance_y, covariance = np.moveaxis(refined, -1, 0)
     if scene.native > 1.0:
         variance_x, variance_y = (
@@ -287,14 +288,9 @@ def _refine(
     of_reference = (reference.filtered, reference.slopes, dtype.type(reference.colour.gain))
     always, shrinking = LOCKING.get(method, (0.0, 0.0))
     if method in ("icgn", "affine"):
-        rows, columns = np.nonzero(is_wanted)
-        corners = np.stack([nodes.top + nodes.step * rows, nodes.left + nodes.step * columns], axis=1)
-        beside = holed.beside_holes(reference, secondary, corners, found[rows, columns, :2], template)
-        if beside.any():
-            some = rows[beside], columns[beside]
-            out[some], flags[some] = holed.refine(
-                reference, secondary, corners[beside], found[some], flags[some], template
-            )
+        some, corners = _beside_holes(scene, template, found, is_wanted)
+        if some[0].size:
+            out[some], flags[some] = holed.refine(reference, secondary, corners, found[some], flags[some], template)
             wanted[some] = 0
     form, locking = FORMS.get(method, peaks.ICGN), dtype.type(math.hypot(always, shrinking / template))
     refinement.refine(
@@ -302,16 +298,34 @@ def _refine(
     )
 
 
+def _beside_holes(
+    scene: Scene, template: int, found: np.ndarray, is_wanted: np.ndarray
+) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """Rows and columns of the wanted windows near holes, and their first pixels (window, 2)."""
+    nodes = scene.nodes.of_size(template)
+    rows, columns = np.nonzero(is_wanted)
+    corners = np.stack([nodes.top + nodes.step * rows, nodes.left + nodes.step * columns], axis=1)
+    images = scene.reference[0], scene.secondary[0]
+    beside = holed.beside_holes(*images, corners, found[rows, columns, :2], template)
+    return (rows[beside], columns[beside]), corners[beside]
+
+
 def _refine_strain(
-    scene: Scene, sizes: np.ndarray, is_wanted: np.ndarray, out: np.ndarray, flags: np.ndarray
+    scene: Scene, sizes: np.ndarray, found: np.ndarray, is_wanted: np.ndarray, out: np.ndarray, flags: np.ndarray
 ) -> np.ndarray:
-    """Refine pure shifts `out` of windows of these sizes (rows, columns) with strain; return the sides used [px]."""
+    """Refine pure shifts `out` of windows of these sizes (rows, columns) with strain; return the sides used [px].
+
+    Beside holes the filter errs, and pure shifts on the pixels that both images know stay.
+    """
     reference, secondary = scene.reference[0], scene.secondary[0]
     gain = reference.filtered.dtype.type(reference.colour.gain)
     images = (reference.filtered, reference.slopes, gain, secondary.coefficients, scene.valid)
     sides = np.zeros(flags.shape, dtype=np.int64)
     for template in reference.templates:
-        wanted = (is_wanted & (sizes == template)).astype(np.uint8)
+        of_size = is_wanted & (sizes == template)
+        wanted = of_size.astype(np.uint8)
+        wanted[_beside_holes(scene, template, found, of_size)[0]] = 0
+        sides[of_size & (wanted == 0) & (flags == 0)] = template
         affine.refine(*images, scene.nodes.of_size(template), wanted, out, flags, sides)
     return sides
 
