@@ -10,7 +10,7 @@ import numpy as np
 
 from xoffset._arrays.networks import linear, smoothness
 from xoffset._arrays.networks.strips import Method, Network, SeriesLayers, Strip
-from xoffset._kernels.networks import consistency, groups, losses, systems, variances
+from xoffset._kernels.networks import chains, consistency, groups, losses, systems, variances
 
 # A robust loss is solved in two stages: first with the same leverage for all pairs, then with that of each pair.
 # Most reweighting steps of the first stage: it only has to come near.
@@ -54,10 +54,12 @@ def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
     if not method.is_general and method.loss in (losses.LINEAR, losses.HUBER):
         linear.sum_inverse(network, s, has_inverse=method.loss == losses.HUBER)
         np.copyto(s.factor, s.band)
+    elif method.loss == losses.LINEAR:
+        systems.invert(network.first, s.band, s.inverse)
     if method.loss != losses.LINEAR:
         _settle_each(network, s, method.loss)
     losses.residuals(network.ends, s.weight, s.redundancy, s.observed, s.solution, s.length)
-    _share(s, method.loss)
+    _share(network, s, method.loss)
     of_pairs = s.weight, s.variance, s.observed, s.solution, s.scale, s.share
     consistency.disagree(network.by_baseline, network.ends, *of_pairs, out.is_inconsistent)
     plain = s.solution.copy() if is_smooth else s.solution
@@ -79,10 +81,12 @@ def noise(network: Network, s: Strip, loss: int) -> None:
     """Fill s.share and s.least_share of the variances that belongs to the pairs; s as for `invert`."""
     _group(network, s, groups.SEPARATE, is_smooth=False)
     _complete_variances(s)
+    for axis in range(2):
+        variances.split(network.ends, s.variance[axis], s.of_date[axis], s.least_of_date[axis], s.work)
     _fit(network, s, loss)
     _settle_each(network, s, loss)
     losses.residuals(network.ends, s.weight, s.redundancy, s.observed, s.solution, s.length)
-    _share(s, loss)
+    _share(network, s, loss)
 
 
 def _write(network: Network, method: Method, s: Strip, out: SeriesLayers) -> None:
@@ -200,9 +204,12 @@ def _complete_variances(s: Strip) -> None:
         variances.complete(s.weight, s.n_pairs, s.variance, s.is_blind)
 
 
-def _share(s: Strip, loss: int) -> None:
+def _share(network: Network, s: Strip, loss: int) -> None:
     """Share of the variances that is the pairs' own, outliers and misclosure."""
-    known = s.length, s.redundancy, s.weight, s.variance, s.scale, s.n_pairs, s.is_blind
+    if (s.redundant < chains.ENOUGH).any():
+        known = s.state, s.root, s.inverse, s.of_date, s.solution
+        chains.share_of_changes(network.times, *known, s.redundant, s.guess)
+    known = s.length, s.redundancy, s.weight, s.variance, s.scale, s.n_pairs, s.is_blind, s.guess
     variances.share_of_pairs(loss != losses.LINEAR, *known, s.share, s.least_share, s.n_outliers, s.misclosure)
 
 

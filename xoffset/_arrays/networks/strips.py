@@ -119,6 +119,7 @@ class Strip:
     far: np.ndarray  # (date) 1 where smoothing holds a date far from its pairs
     is_beyond: np.ndarray  # 1 where the smoothness is more than the noise explains
     share: np.ndarray  # of the variances that is the pairs' own
+    guess: np.ndarray  # of the share, from what the changes from date to date look like
     least_share: np.ndarray  # smallest that it may be where the pairs tell little of it
     n_outliers: np.ndarray
     misclosure: np.ndarray

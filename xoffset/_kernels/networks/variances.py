@@ -112,7 +112,7 @@ def complete(weight, n_pairs, variance, is_blind):
 
 @kernel
 def share_of_pairs(
-    is_robust, length, redundancy, weight, variance, scale, n_pairs, is_blind, share, least, outliers, rms
+    is_robust, length, redundancy, weight, variance, scale, n_pairs, is_blind, guess, share, least, outliers, rms
 ):  # fmt: skip
     """Share (lanes) of the variances that the misclosure shows to be the pairs' own; outliers; root mean square [m].
 
@@ -144,9 +144,8 @@ def share_of_pairs(
         if is_blind[lane] == 0.0:
             share[lane] = (share[lane] + PRIOR_SHARE) / (freedom[lane] + 1.0)
             untold = max(1.0 - freedom[lane] / ENOUGH, 0.0) ** 2
-            most = min(TENTH * share[lane] / freedom[lane], 1.0) if freedom[lane] > 0.0 else 1.0
             least[lane] = (1.0 - untold) * share[lane]
-            share[lane] = least[lane] + untold * max(most, share[lane])
+            share[lane] = least[lane] + untold * guess[lane]
         else:
             share[lane] = share[lane] / freedom[lane] if freedom[lane] > 0.0 else np.nan
             least[lane] = share[lane]
