@@ -206,9 +206,8 @@ def _complete_variances(s: Strip) -> None:
 
 def _share(network: Network, s: Strip, loss: int) -> None:
     """Share of the variances that is the pairs' own, outliers and misclosure."""
-    if (s.redundant < chains.ENOUGH).any():
-        known = s.state, s.root, s.inverse, s.of_date, s.solution
-        chains.share_of_changes(network.times, *known, s.redundant, s.guess)
+    known = s.state, s.root, s.inverse, s.of_date, s.solution
+    chains.share_of_changes(network.times, *known, s.redundant, s.guess)
     known = s.length, s.redundancy, s.weight, s.variance, s.scale, s.n_pairs, s.is_blind, s.guess
     variances.share_of_pairs(loss != losses.LINEAR, *known, s.share, s.least_share, s.n_outliers, s.misclosure)
 

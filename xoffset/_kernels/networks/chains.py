@@ -18,6 +18,8 @@ SHARES = (0.03, 0.1, 0.25, 0.5, 0.75, 1.0)
 # Redundant pairs from which on their misclosure tells the share.
 ENOUGH = 4.0
 PRIOR = (0.75, 0.05, 0.05, 0.05, 0.05, 0.05)
+# Mean before anything is seen.
+BEFORE = sum(share * likely for share, likely in zip(SHARES, PRIOR, strict=True))
 
 
 @kernel
@@ -48,6 +50,7 @@ def share_of_changes(times, state, root, inverse, of_date, solution, redundant, 
     data, before = np.empty(3), np.empty(3)
     likely = np.empty(len(SHARES))
     for lane in range(lanes):
+        out[lane] = BEFORE
         if not redundant[lane] < ENOUGH:
             continue
         for t in range(len(SHARES)):
