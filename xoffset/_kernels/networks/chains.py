@@ -17,7 +17,7 @@ from xoffset._kernels.networks.groups import CONNECTED
 SHARES = (0.03, 0.1, 0.25, 0.5, 0.75, 1.0)
 # Redundant pairs from which on their misclosure tells the share.
 ENOUGH = 4.0
-PRIOR = (0.75, 0.05, 0.05, 0.05, 0.05, 0.05)
+PRIOR = (0.91, 0.02, 0.02, 0.02, 0.015, 0.015)
 # Mean before anything is seen.
 BEFORE = sum(share * likely for share, likely in zip(SHARES, PRIOR, strict=True))
 
