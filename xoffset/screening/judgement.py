@@ -83,9 +83,8 @@ class Judgement:
     def floors(self) -> np.ndarray:
         """Square of the difference that motion makes between a node and each of its neighbours, m2."""
         assert self.sampling is not None
-        away = np.arange(-neighbours.RADIUS, neighbours.RADIUS + 1) * float(self.stride)
-        squares = np.add.outer((away * self.spacing[0]) ** 2, (away * self.spacing[1]) ** 2).ravel()
-        around = np.delete(squares, squares.size // 2)
+        away = neighbours.PLACES * float(self.stride) * np.array(self.spacing)
+        around = (away**2).sum(axis=1)
         return np.asarray(USUAL_STRAIN**2 * around + (LEAST_DIFFERENCE * self.sampling.pixel) ** 2)
 
     def failed(self, *fields: np.ndarray) -> np.ndarray:

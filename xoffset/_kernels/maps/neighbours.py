@@ -10,8 +10,10 @@ from xoffset._kernels._jit import kernel
 
 # Distance along each axis to which a node has neighbours, in nodes or in whole windows.
 RADIUS = 2
+# Rows and columns from a node to each of its neighbours, by rows.
+PLACES = np.delete(np.argwhere(np.ones((2 * RADIUS + 1,) * 2)) - RADIUS, 2 * RADIUS * (RADIUS + 1), axis=0)
 # Neighbours of a node.
-COUNT = (2 * RADIUS + 1) ** 2 - 1
+COUNT = len(PLACES)
 # Largest gradient of the shifts that is believed, px per px: windows on ground that is strained more do not match.
 LARGEST_STRAIN = 0.2
 # Nodes of a row that are looked at together, so that what is known of their neighbours stays in the nearest cache.
@@ -143,23 +145,19 @@ def evidence(dx, dy, variance, weight, floors, area, largest, stride, out):
     ratio = np.empty(columns, dx.dtype)
     for row in range(rows):
         products[:] = 1.0
-        k = -1
-        for down in range(-RADIUS, RADIUS + 1):
-            for right in range(-RADIUS, RADIUS + 1):
-                if down == 0 and right == 0:
-                    continue
-                k += 1
-                i, shift = row + down * stride, right * stride
-                if i < 0 or i >= rows or abs(shift) >= columns:
-                    continue
-                first, last = max(-shift, 0), columns - max(shift, 0)
-                here = (dx[row, first:last], dy[row, first:last], variance[row, first:last])
-                first, last, start = first + shift, last + shift, first
-                there = (dx[i, first:last], dy[i, first:last], variance[i, first:last], weight[i, first:last])
-                scales[2] = floors[k]
-                _ratios(here, there, scales, ratio)
-                for share in range(3):
-                    _multiply(products[share, start:], ratio[: last - first], shares[share])
+        for k in range(COUNT):
+            down, right = PLACES[k, 0], PLACES[k, 1]
+            i, shift = row + down * stride, right * stride
+            if i < 0 or i >= rows or abs(shift) >= columns:
+                continue
+            first, last = max(-shift, 0), columns - max(shift, 0)
+            here = (dx[row, first:last], dy[row, first:last], variance[row, first:last])
+            first, last, start = first + shift, last + shift, first
+            there = (dx[i, first:last], dy[i, first:last], variance[i, first:last], weight[i, first:last])
+            scales[2] = floors[k]
+            _ratios(here, there, scales, ratio)
+            for share in range(3):
+                _multiply(products[share, start:], ratio[: last - first], shares[share])
         for column in range(columns):
             out[row, column] = (products[0, column] + products[1, column] + products[2, column]) / 3.0
 
@@ -284,30 +282,26 @@ def _gather(fields, row, first, width, stride, around, errors, counts):
     """
     rows, columns = fields.shape[1:]
     counts[:] = 0.0
-    k = -1
-    for down in range(-RADIUS, RADIUS + 1):
-        for right in range(-RADIUS, RADIUS + 1):
-            if down == 0 and right == 0:
-                continue
-            k += 1
-            start, end = k * WIDTH, k * WIDTH + width
-            i, j = row + down * stride, first + right * stride
-            low, high = max(-j, 0), min(columns - j, width)
-            is_outside = i < 0 or i >= rows or low >= high
-            x, y = around[start:end], around[COUNT * WIDTH + start : COUNT * WIDTH + end]
-            is_known, error = around[2 * COUNT * WIDTH + start : 2 * COUNT * WIDTH + end], errors[start:end]
-            if is_outside or high - low < width:
-                for c in range(width):
-                    x[c], y[c], is_known[c], error[c] = 0.0, 0.0, 0.0, np.inf
-            if is_outside:
-                continue
-            source = fields[:, i, j + low : j + high]
-            _copy(source[0], x[low:high])
-            _copy(source[1], y[low:high])
-            _copy(source[2], is_known[low:high])
-            _copy(source[3], error[low:high])
-            _add(source[2], counts[low:high])
-            _add(source[4], counts[WIDTH + low : WIDTH + high])
+    for k in range(COUNT):
+        down, right = PLACES[k, 0], PLACES[k, 1]
+        start, end = k * WIDTH, k * WIDTH + width
+        i, j = row + down * stride, first + right * stride
+        low, high = max(-j, 0), min(columns - j, width)
+        is_outside = i < 0 or i >= rows or low >= high
+        x, y = around[start:end], around[COUNT * WIDTH + start : COUNT * WIDTH + end]
+        is_known, error = around[2 * COUNT * WIDTH + start : 2 * COUNT * WIDTH + end], errors[start:end]
+        if is_outside or high - low < width:
+            for c in range(width):
+                x[c], y[c], is_known[c], error[c] = 0.0, 0.0, 0.0, np.inf
+        if is_outside:
+            continue
+        source = fields[:, i, j + low : j + high]
+        _copy(source[0], x[low:high])
+        _copy(source[1], y[low:high])
+        _copy(source[2], is_known[low:high])
+        _copy(source[3], error[low:high])
+        _add(source[2], counts[low:high])
+        _add(source[4], counts[WIDTH + low : WIDTH + high])
 
 
 @kernel
@@ -394,12 +388,12 @@ def _plane_about(around, median, scale, c, sums):
     # a gradient is only believed with neighbours on both sides
     sums[0, 0], sums[1, 1] = 1.0, 1.0
     for k in range(COUNT):
-        at, place = k * WIDTH + c, k if k < COUNT // 2 else k + 1
+        at = k * WIDTH + c
         u, v = around[at] - median[c], around[at + COUNT * WIDTH] - median[WIDTH + c]
         far = (u * u + v * v) / (scale * scale)
         if around[at + 2 * COUNT * WIDTH] > 0.0 and far < 9.0:
             weight = 1.0 / (1.0 + far) ** 2
-            values[0], values[1] = place // (2 * RADIUS + 1) - RADIUS, place % (2 * RADIUS + 1) - RADIUS
+            values[0], values[1] = PLACES[k, 0], PLACES[k, 1]
             values[2], values[3], values[4] = 1.0, u, v
             for i in range(5):
                 for j in range(i, 5):
