@@ -68,9 +68,9 @@ class NCC:
         comparison with other tools, the vertex of a surface through the 3x3 scores around the best whole shift, which
         is drawn to whole pixels: `"parabola"`, `"gauss"` (of the logarithms), `"quadratic"` (least squares); or the
         whole shift itself, `"none"`. On ground that is not strained `"affine"` loses up to a fifth of the precision to
-        strain that noise suggests; its standard errors hold curvature that neighbours show, and windows
-        near holes keep the shift of `"icgn"`. Those of the closed forms
-        hold for natural textures; on others, such as speckle of one size, they can be half of the error.
+        strain that noise suggests; its standard errors hold curvature that neighbours show, and windows near holes keep
+        the shift of `"icgn"`. Those of the closed forms hold for natural textures; on others, such as speckle of one
+        size, they can be half of the error.
     min_valid
         Share of a window's pixels that must be known in both images, above 0, at most 1. Below it a match is NaN and
         flagged `few_valid`. Shifts beside the match may share a fifth less.
