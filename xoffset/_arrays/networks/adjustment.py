@@ -53,7 +53,6 @@ def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
     _fit(network, s, method.loss)
     if not method.is_general and method.loss in (losses.LINEAR, losses.HUBER):
         linear.sum_inverse(network, s, has_inverse=method.loss == losses.HUBER)
-        np.copyto(s.factor, s.band)
     elif method.loss == losses.LINEAR:
         systems.invert(network.first, s.band, s.inverse)
     if method.loss != losses.LINEAR:
@@ -69,7 +68,6 @@ def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
         _reject(network, method, s)
     if is_smooth:
         smoothness.judge(network, method, s, plain, out.variance)
-        np.copyto(s.factor, s.band)
     else:
         _covariance(network, method, s, out.variance)
     if method.islands == groups.BRIDGE and (s.n_groups.max() > 1.0 or s.lacks.any()):
@@ -78,7 +76,7 @@ def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
 
 
 def noise(network: Network, s: Strip, loss: int) -> None:
-    """Fill s.share and s.least_share of the variances that belongs to the pairs; s as for `invert`."""
+    """Fill s.of_date, and s.share and s.least_share of the variances that belongs to the pairs; s as for `invert`."""
     _group(network, s, groups.SEPARATE, is_smooth=False)
     _complete_variances(s)
     for axis in range(2):
@@ -206,8 +204,8 @@ def _complete_variances(s: Strip) -> None:
 
 def _share(network: Network, s: Strip, loss: int) -> None:
     """Share of the variances that is the pairs' own, outliers and misclosure."""
-    known = s.state, s.root, s.inverse, s.of_date, s.solution
-    chains.share_of_changes(network.times, *known, s.redundant, s.guess)
+    series = s.state, s.root, s.inverse, s.of_date, s.solution
+    chains.share_of_changes(network.times, *series, s.redundant, s.guess)
     known = s.length, s.redundancy, s.weight, s.variance, s.scale, s.n_pairs, s.is_blind, s.guess
     variances.share_of_pairs(loss != losses.LINEAR, *known, s.share, s.least_share, s.n_outliers, s.misclosure)
 
@@ -224,11 +222,9 @@ def _covariance(network: Network, method: Method, s: Strip, out: np.ndarray) -> 
     if method.is_general:
         linear.invert_whole(network, s, None)
         linear.general_covariance(network, s, excess, out)
-        np.copyto(s.factor, s.band)
         return
     if method.loss in (losses.TUKEY, losses.L1):
         linear.prepare(network, s)
         linear.sum_inverse(network, s, has_inverse=False)
-        np.copyto(s.factor, s.band)
     of_pairs = s.root, s.inverse, s.sums[0]
     variances.of_dates(network.factor, excess, *of_pairs, s.of_date, s.total, s.is_blind, s.share, out)

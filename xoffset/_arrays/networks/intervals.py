@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from xoffset._arrays.layers import Layers
-from xoffset._arrays.networks import adjustment, graph, strips
+from xoffset._arrays.networks import adjustment, graph, linear, strips
 from xoffset._arrays.networks.observations import Observations
 from xoffset._arrays.networks.solver import LANES, MATRICES
 from xoffset._arrays.networks.strips import Network, Strip
-from xoffset._kernels.networks import losses, systems, variances
+from xoffset._kernels.networks import losses, systems
 from xoffset._kernels.networks.observations import LEAST, MOST, load
 
 # States of an interval: pairs tie its dates; one of them has no pair; no chain of pairs leads from one to the other.
@@ -108,11 +108,7 @@ def _variance(network: Network, s: Strip) -> np.ndarray:
     The noise of both dates enters it whole, that of the pairs as the solution passes it on. A pair between the two
     dates tells more: as long as it counts the displacement is no worse than it, and no better if nothing checks it.
     """
-    for axis in range(2):
-        variances.split(network.ends, s.variance[axis], s.of_date[axis], s.least_of_date[axis], s.work)
-    systems.assemble(network.ends, s.effective, s.band)
-    systems.ground(s.root, True, s.band)
-    systems.factor(network.first, s.band)
+    linear.prepare(network, s)
     systems.invert(network.first, s.band, s.inverse)
     last = s.inverse.shape[1] // 2
     is_free = (s.root >= 0) & (s.root != np.arange(s.root.shape[0])[:, np.newaxis])

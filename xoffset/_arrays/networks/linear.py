@@ -42,11 +42,12 @@ def _is_alike(array: np.ndarray) -> bool:
 
 
 def sum_inverse(network: Network, s: Strip, has_inverse: bool) -> None:
-    """Sums of the rows of the inverse, and the inverse itself within the envelope, unless it is there."""
+    """Sums of the rows of the inverse, and itself within the envelope, unless it is there; the factor is kept."""
     if not has_inverse:
         systems.invert(network.first, s.band, s.inverse)
     systems.unknowns(s.root, s.sums[0])
     systems.solve(network.first, s.band, s.sums)
+    np.copyto(s.factor, s.band)
 
 
 def step(network: Network, s: Strip) -> None:
@@ -57,7 +58,7 @@ def step(network: Network, s: Strip) -> None:
 
 
 def invert_whole(network: Network, s: Strip, strength: np.ndarray | None) -> None:
-    """Whole inverse of the normal matrix, with a penalty of the strength (lanes) if there is one."""
+    """Whole inverse of the normal matrix, with a penalty of the strength (lanes) if there is one; keeps the factor."""
     if strength is None:
         prepare(network, s)
     else:
@@ -67,6 +68,7 @@ def invert_whole(network: Network, s: Strip, strength: np.ndarray | None) -> Non
     for k in range(network.first.size):
         s.whole[k, k] = s.sums[0, k]
         systems.solve(network.first, s.band, s.whole[k : k + 1])
+    np.copyto(s.factor, s.band)
 
 
 def general_covariance(network: Network, s: Strip, excess: float, out: np.ndarray, mean: float = 1.0) -> None:

@@ -150,20 +150,18 @@ def noise(ends: np.ndarray, dates: int, merged: np.ndarray, pull: np.ndarray) ->
     of the pairs, each by its `pull` (observation,) over its variance, err more; NaN without any variances.
     """
     _, observed, rows, columns = merged.shape
-    of_dates = np.empty((2, dates, rows, columns))
-    for axis in range(2):
-        date_variance(ends, merged[2 + axis], of_dates[axis])
-    share = np.empty(rows * columns)
-    flat, flat_of_dates = merged.reshape(4, observed, rows * columns), of_dates.reshape(2, dates, rows * columns)
+    flat = merged.reshape(4, observed, rows * columns)
+    of_dates, share = np.empty((2, dates, rows * columns)), np.empty(rows * columns)
     network = _network(ends, Setup(ends, np.arange(dates, dtype=np.float64)))
     s = _strip((merged[:0, 0],), network, share.size, False)
     for pixels in strips_of(share.size, s.lanes):
         s.merged[:] = flat[:, :, pixels]
         _load(s, None)
         adjustment.noise(network, s, losses.HUBER)
-        variances.worse(ends, pull, s.merged[2:], flat_of_dates[:, :, pixels], s.least_share, s.share)
-        share[pixels] = s.share
-    return of_dates, share.reshape(rows, columns)
+        known = np.where(s.is_blind > 0.0, np.nan, s.of_date)
+        variances.worse(ends, pull, s.merged[2:], known, s.least_share, s.share)
+        of_dates[:, :, pixels], share[pixels] = known, s.share
+    return of_dates.reshape(2, dates, rows, columns), share.reshape(rows, columns)
 
 
 def _network(ends: np.ndarray, setup: Setup) -> Network:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
+from xoffset._kernels.networks.correlation import _to_probability
 from xoffset._kernels.networks.groups import CONNECTED
+from xoffset._kernels.networks.variances import ENOUGH
 
 # Shares of the variances that belong to the pairs which are tried, and how probable they are before anything is seen:
 # matches of synthetic images have the first, those of real stacks a fifth and more.
 SHARES = (0.03, 0.1, 0.25, 0.5, 0.75, 1.0)
-# Redundant pairs from which on their misclosure tells the share.
-ENOUGH = 4.0
 PRIOR = (0.91, 0.02, 0.02, 0.02, 0.015, 0.015)
 # Mean before anything is seen.
 BEFORE = sum(share * likely for share, likely in zip(SHARES, PRIOR, strict=True))
@@ -94,9 +94,7 @@ def share_of_changes(times, state, root, inverse, of_date, solution, redundant, 
             else:
                 # of both components, freed of the velocity and of the scale
                 likely[t] = np.log(PRIOR[t]) - determinant - np.log(slope) - (count - 1) * np.log(squares)
-        most, total, mean = likely.max(), 0.0, 0.0
+        _to_probability(likely)
+        out[lane] = 0.0
         for t in range(len(SHARES)):
-            weight = np.exp(likely[t] - most)
-            total += weight
-            mean += weight * SHARES[t]
-        out[lane] = mean / total
+            out[lane] += likely[t] * SHARES[t]

@@ -22,10 +22,8 @@ OUTLIER = 4.0
 # Expected share of the variance of a pair that is its own noise and not that of its two images. It counts as much as
 # one redundant pair. Matches of synthetic images, with and without clouds, have 0.01 to 0.05.
 PRIOR_SHARE = 0.03
-# Redundant pairs from which on their misclosure tells the share. With fewer it may be larger: at one in ten it is more
-# than so many times what the misclosure shows, over the number of redundant pairs; without any it may be all.
+# Redundant pairs from which on their misclosure tells the share.
 ENOUGH = 4.0
-TENTH = 10.0
 
 
 @kernel
@@ -116,8 +114,8 @@ def share_of_pairs(
 ):  # fmt: skip
     """Share (lanes) of the variances that the misclosure shows to be the pairs' own; outliers; root mean square [m].
 
-    Where little is redundant, up to ENOUGH pairs, the share is the more uncertain: it is then the largest that it may
-    well be, all where nothing is redundant, and `least` (lanes) the smallest; else both are alike. Without variances
+    Where little is redundant, up to ENOUGH pairs, the more is left to a guess (lanes), all where nothing is redundant;
+    `least` (lanes) is what the misclosure tells without it, elsewhere both are alike. Without variances
     (is_blind) the misclosure alone tells, or nothing, and they are NaN. Least squares, not is_robust, has no scale to
     tell outliers by.
     """
