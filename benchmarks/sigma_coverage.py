@@ -270,13 +270,15 @@ def networks(extent: Extent) -> Rows:
     """Series and velocities of networks whose errors are known."""
     shape = (4, 5) if extent == "small" else (12, 25)
     rows = []
-    for kind, most, of_pairs in (
-        ("chain, noise of dates", 1, 0.02),
-        ("chain, noise of pairs", 1, 0.5),
-        ("3 pairs a date", 3, 0.1),
-        ("8 pairs a date", 8, 0.5),
+    for kind, dates, most, of_pairs in (
+        ("chain of 60 dates, noise of dates", 60, 1, 0.02),
+        ("chain of 60 dates, noise of pairs", 60, 1, 0.5),
+        ("chain of 10 dates, noise of dates", 10, 1, 0.02),
+        ("chain of 10 dates, noise of pairs", 10, 1, 0.5),
+        ("3 pairs a date", 30, 3, 0.1),
+        ("8 pairs a date", 30, 8, 0.5),
     ):
-        made = Simulated(30, most, shape=shape)
+        made = Simulated(dates, most, shape=shape)
         motion = 5.0 * made.years
         shifts = made.shifts(motion, made.noise(0.2), of_pairs)
         rows += [of_series(kind, made, shifts, motion), *of_velocity(kind, made, shifts, 5.0)]

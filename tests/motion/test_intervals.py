@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pytest
+import reference_inversion as twin
 import xarray as xr
 
 import xoffset
@@ -75,15 +76,15 @@ def test_a_single_pair_has_its_own_sigma():
 
 @pytest.mark.parametrize("ends", [ALL, CHAIN, [(0, 2), (1, 2), (1, 3), (2, 3), (3, 5), (4, 5), (4, 6), (5, 6)]])
 def test_sigma_is_that_of_the_dense_algebra(ends):
-    """Equal pairs that close, whose dates hold half of the variance each but for the share that experience gives."""
+    """Equal pairs that close, whose dates hold half of the variance each but for the share that is expected."""
     ends = np.asarray(ends)
     design = np.eye(7)[ends[:, 1]] - np.eye(7)[ends[:, 0]]
     inverse = np.linalg.pinv(design.T @ design)
     free = len(ends) - 6
-    share = 0.03 / (free + 1)
-    # the fewer are redundant, the nearer it is to the most that it may well be
-    doubt = max(1.0 - free / 4.0, 0.0) ** 2
-    share += doubt * ((min(10.0 * share / free, 1.0) if free else 1.0) - share)
+    moved = np.concatenate([[0.0], np.cumsum(SPEED * np.diff(PHOTOGRAPHS))])[:, None] * [0.8, -0.6]
+    of_dates, years = np.full((7, 2), 0.125), PHOTOGRAPHS - PHOTOGRAPHS[0]
+    shown = twin.share_of_changes(ends, np.full(len(ends), 4.0), of_dates, moved, list(range(7)), years)
+    share = (0.03 + max(1.0 - free / 4.0, 0.0) ** 2 * (shown - 0.03)) / (free + 1)
     between = np.diff(np.eye(7), axis=0)
     spread = np.einsum("ik,kl,il->i", between, inverse, between)
     # a pair that nothing checks is all that its interval has

@@ -307,11 +307,12 @@ def invert(
     misfit = ((observed - found.displacement[ends[:, 1]] + found.displacement[ends[:, 0]]) ** 2).sum(axis=1)
     own, freedom = np.sum((misfit / variance.sum(axis=1))[good]), found.redundancy[good].sum()
     if has_variance:
-        # a prior of one redundant pair
-        told, share = freedom, (own + 0.03) / (freedom + 1.0)
-        untold = max(1.0 - told / 4.0, 0.0) ** 2
-        most = max(min(10.0 * share / told, 1.0), share) if told > 0.0 else 1.0
-        share = (1.0 - untold) * share + untold * most
+        # what is expected, the more by the changes the less is redundant, counts as one redundant pair
+        redundant = len(sets if not smooth else [of_home]) + len(ends) - np.unique(ends).size
+        changes = share_of_changes(ends, weight * found.trust, of_dates, found.displacement, of_home, times)
+        untold = max(1.0 - freedom / 4.0, 0.0) ** 2
+        expected = 0.03 if redundant >= 4 else 0.03 + untold * (changes - 0.03)
+        share = (own + expected) / (freedom + 1.0)
     else:
         share = own / freedom if freedom > 0.0 else np.nan
     outliers = int(((found.redundancy > 0.0) & ~good).sum())
@@ -417,6 +418,37 @@ def kept_values(ends, has_value, dates):
 def of_dates_alone(of_dates, share, factor):
     rest = np.maximum((np.ones_like(of_dates) if factor is None else factor) - share, 0.0)
     return rest * np.nan_to_num(of_dates)
+
+
+SHARES = {0.03: 0.945, 0.1: 0.01, 0.25: 0.02, 0.5: 0.01, 0.75: 0.0075, 1.0: 0.0075}
+
+
+def share_of_changes(ends, pull, of_dates, displacement, members, times):
+    """Mean share of the pairs given the changes from date to date of a group, about a steady velocity of free scale.
+
+    Restricted likelihood in full: the noise of dates is shared by neighbouring changes, that of pairs is not.
+    """
+    if len(members) < 4:
+        return 0.03
+    dates, change = len(of_dates), np.diff(np.eye(len(members)), axis=0)
+    inside = np.isin(ends[:, 0], members)
+    matrix = design(ends[inside], dates)[:, members]
+    network = np.linalg.pinv(matrix.T @ (pull[inside, None] * matrix))
+    of_pairs = np.diag(np.diag(change @ network @ change.T))
+    alone = change @ np.diag(of_dates[members].mean(axis=1)) @ change.T
+    moved, apart = change @ displacement[members], np.diff(times[members])[:, None]
+    chance = []
+    for share, expected in SHARES.items():
+        weight = np.linalg.inv((1.0 - share) * alone + share * of_pairs)
+        normal = (apart.T @ weight @ apart).item()
+        rest = moved - apart @ (apart.T @ weight @ moved) / normal
+        squares = np.trace(rest.T @ weight @ rest)
+        if not squares > 0.0:
+            return 0.03
+        log = np.linalg.slogdet(weight)[1] - np.log(normal) - (len(moved) - 1) * np.log(squares)
+        chance.append(np.log(expected) + log)
+    chance = np.exp(np.array(chance) - max(chance))
+    return float(chance @ np.array(list(SHARES)) / chance.sum())
 
 
 def judge(ends, pull, variance, members, connected, of_dates, share, rows, apart):

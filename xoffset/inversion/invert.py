@@ -133,9 +133,10 @@ def invert(
     -----
     Weighted least squares per pixel on the graph of the pairs. Most noise of a match belongs to its two images and
     closes around every triplet; the variances of the pairs are therefore split into a share of each date, and only the
-    part that the misclosure reveals is treated as noise of the pairs, which redundancy reduces. A network without
-    redundancy reveals nothing: there all is taken for that of the pairs, the worse for displacements over many dates,
-    and with up to four redundant pairs as much as may well be.
+    part that the misclosure reveals is treated as noise of the pairs, which redundancy reduces. With fewer than four
+    redundant pairs the changes from date to date tell it too: noise of dates makes them alternate. A chain of fewer
+    than forty dates hardly tells, and its standard errors are those of good matches: too small by up to a half for
+    velocities if its pairs own most of the noise. A few pairs that skip a date tell.
     Of pairs without any standard error (`from_table`), the misclosure alone tells the noise, as that of the pairs.
 
     The bridge is the limit of the additional rows of NSBAS (López-Quiroz et al. 2009, J. Appl. Geophys. 69, 1-15) as

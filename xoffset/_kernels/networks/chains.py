@@ -12,14 +12,12 @@ import numpy as np
 from xoffset._kernels._jit import kernel
 from xoffset._kernels.networks.correlation import _to_probability
 from xoffset._kernels.networks.groups import CONNECTED
-from xoffset._kernels.networks.variances import ENOUGH
+from xoffset._kernels.networks.variances import ENOUGH, PRIOR_SHARE
 
 # Shares of the variances that belong to the pairs which are tried, and how probable they are before anything is seen:
 # matches of synthetic images have the first, those of real stacks a fifth and more.
-SHARES = (0.03, 0.1, 0.25, 0.5, 0.75, 1.0)
-PRIOR = (0.91, 0.02, 0.02, 0.02, 0.015, 0.015)
-# Mean before anything is seen.
-BEFORE = sum(share * likely for share, likely in zip(SHARES, PRIOR, strict=True))
+SHARES = (0.01, 0.03, 0.1, 0.25, 0.5, 1.0)
+PRIOR = (0.68, 0.275, 0.01, 0.015, 0.01, 0.01)
 
 
 @kernel
@@ -43,58 +41,60 @@ def share_of_changes(times, state, root, inverse, of_date, solution, redundant, 
     redundant
         (lanes) number of pairs that the dates do not need; with ENOUGH of them nothing is done.
     out
-        (lanes) result; the mean before anything is seen where there are fewer than three changes.
+        (lanes) result; PRIOR_SHARE where fewer than three changes tell nothing, or nothing is asked.
     """
-    dates, lanes = state.shape
-    last = inverse.shape[1] // 2
-    data, before = np.empty(3), np.empty(3)
     likely = np.empty(len(SHARES))
-    for lane in range(lanes):
-        out[lane] = BEFORE
+    for lane in range(state.shape[1]):
+        out[lane] = PRIOR_SHARE
         if not redundant[lane] < ENOUGH:
             continue
         for t in range(len(SHARES)):
-            share, count = SHARES[t], 0
-            determinant, slope, of_x, of_y, squares = 0.0, 0.0, 0.0, 0.0, 0.0
-            pivot, previous = 1.0, -1
-            for k in range(dates):
-                if state[k, lane] != CONNECTED:
-                    continue
-                if previous < 0:
-                    previous = k
-                    continue
-                i, j = previous, k
-                previous = k
-                ahead = 0.5 * (of_date[0, j, lane] + of_date[1, j, lane])
-                behind = 0.5 * (of_date[0, i, lane] + of_date[1, i, lane])
-                # the first date of a group is none of the unknowns
-                has_both = root[i, lane] != i and root[j, lane] != j and j - i <= last
-                of_pairs = inverse[i, last, lane] if root[i, lane] != i else 0.0
-                of_pairs += inverse[j, last, lane] if root[j, lane] != j else 0.0
-                of_pairs -= 2.0 * inverse[j, last + i - j, lane] if has_both else 0.0
-                variance = (1.0 - share) * (ahead + behind) + share * of_pairs
-                data[0] = times[j] - times[i]
-                data[1] = solution[0, j, lane] - solution[0, i, lane]
-                data[2] = solution[1, j, lane] - solution[1, i, lane]
-                # the date between two changes is in both, with opposite signs
-                factor = -(1.0 - share) * behind / pivot if count > 0 else 0.0
-                pivot = max(variance - factor * factor * pivot, 1e-12 * variance)
-                for c in range(3):
-                    data[c] -= factor * before[c] if count > 0 else 0.0
-                    before[c] = data[c]
-                determinant += np.log(pivot)
-                slope += data[0] * data[0] / pivot
-                of_x += data[0] * data[1] / pivot
-                of_y += data[0] * data[2] / pivot
-                squares += (data[1] * data[1] + data[2] * data[2]) / pivot
-                count += 1
-            squares -= (of_x * of_x + of_y * of_y) / slope if slope > 0.0 else 0.0
-            if count < 3 or not squares > 0.0:
-                likely[t] = np.log(PRIOR[t])
-            else:
-                # of both components, freed of the velocity and of the scale
-                likely[t] = np.log(PRIOR[t]) - determinant - np.log(slope) - (count - 1) * np.log(squares)
+            likely[t] = np.log(PRIOR[t]) + _likelihood(SHARES[t], times, state, root, inverse, of_date, solution, lane)
+        if not np.isfinite(likely).all():
+            continue
         _to_probability(likely)
         out[lane] = 0.0
         for t in range(len(SHARES)):
             out[lane] += likely[t] * SHARES[t]
+
+
+@kernel
+def _likelihood(share, times, state, root, inverse, of_date, solution, lane):
+    """Logarithm of the likelihood of a share; NaN where fewer than three changes or none that scatter tell nothing."""
+    last = inverse.shape[1] // 2
+    data, before = np.empty(3), np.empty(3)
+    determinant, slope, of_x, of_y, squares = 0.0, 0.0, 0.0, 0.0, 0.0
+    pivot, i, count = 1.0, -1, 0
+    for j in range(times.size):
+        if state[j, lane] != CONNECTED:
+            continue
+        if i >= 0:
+            ahead = 0.5 * (of_date[0, j, lane] + of_date[1, j, lane])
+            behind = 0.5 * (of_date[0, i, lane] + of_date[1, i, lane])
+            # the first date of a group is none of the unknowns
+            has_both = root[i, lane] != i and root[j, lane] != j and j - i <= last
+            of_pairs = inverse[i, last, lane] if root[i, lane] != i else 0.0
+            of_pairs += inverse[j, last, lane] if root[j, lane] != j else 0.0
+            of_pairs -= 2.0 * inverse[j, last + i - j, lane] if has_both else 0.0
+            variance = (1.0 - share) * (ahead + behind) + share * of_pairs
+            data[0] = times[j] - times[i]
+            data[1] = solution[0, j, lane] - solution[0, i, lane]
+            data[2] = solution[1, j, lane] - solution[1, i, lane]
+            # the date between two changes is in both, with opposite signs
+            factor = -(1.0 - share) * behind / pivot if count > 0 else 0.0
+            pivot = max(variance - factor * factor * pivot, 1e-12 * variance)
+            for c in range(3):
+                data[c] -= factor * before[c] if count > 0 else 0.0
+                before[c] = data[c]
+            determinant += np.log(pivot)
+            slope += data[0] * data[0] / pivot
+            of_x += data[0] * data[1] / pivot
+            of_y += data[0] * data[2] / pivot
+            squares += (data[1] * data[1] + data[2] * data[2]) / pivot
+            count += 1
+        i = j
+    squares -= (of_x * of_x + of_y * of_y) / slope if slope > 0.0 else 0.0
+    if count < 3 or not squares > 0.0:
+        return np.nan
+    # of both components, freed of the velocity and of the scale
+    return -determinant - np.log(slope) - (count - 1) * np.log(squares)

@@ -114,10 +114,10 @@ def share_of_pairs(
 ):  # fmt: skip
     """Share (lanes) of the variances that the misclosure shows to be the pairs' own; outliers; root mean square [m].
 
-    Where little is redundant, up to ENOUGH pairs, the more is left to a guess (lanes), all where nothing is redundant;
-    `least` (lanes) is what the misclosure tells without it, elsewhere both are alike. Without variances
-    (is_blind) the misclosure alone tells, or nothing, and they are NaN. Least squares, not is_robust, has no scale to
-    tell outliers by.
+    What is expected counts as one more redundant pair: PRIOR_SHARE, or the guess (lanes) where little is redundant, up
+    to ENOUGH pairs, the more the less there is. `least` (lanes) is what the misclosure tells without a guess, elsewhere
+    both are alike. Without variances (is_blind) the misclosure alone tells, or nothing, and they are NaN. Least
+    squares, not is_robust, has no scale to tell outliers by.
     """
     pairs, lanes = weight.shape
     freedom, limit = np.empty(lanes), np.empty(lanes)
@@ -140,10 +140,10 @@ def share_of_pairs(
             outliers[lane] += 1.0 if (checked > 0.0) & (not is_good) else 0.0
     for lane in range(lanes):
         if is_blind[lane] == 0.0:
-            share[lane] = (share[lane] + PRIOR_SHARE) / (freedom[lane] + 1.0)
             untold = max(1.0 - freedom[lane] / ENOUGH, 0.0) ** 2
-            least[lane] = (1.0 - untold) * share[lane]
-            share[lane] = least[lane] + untold * guess[lane]
+            expected = PRIOR_SHARE + untold * (guess[lane] - PRIOR_SHARE)
+            least[lane] = (1.0 - untold) * (share[lane] + PRIOR_SHARE) / (freedom[lane] + 1.0)
+            share[lane] = (share[lane] + expected) / (freedom[lane] + 1.0)
         else:
             share[lane] = share[lane] / freedom[lane] if freedom[lane] > 0.0 else np.nan
             least[lane] = share[lane]
