@@ -488,7 +488,12 @@ class TestRealGround:
         assert (early.sum(), late.sum()) == (3, 3)
         first, last = farmland.isel(pair=early), farmland.isel(pair=late)
         found = xoffset.calibrate(first, left(first), apply_to=last)
-        np.testing.assert_allclose(told(found, ~left(last), name), 1.0, atol=0.25)
+        off = told(found, ~left(last), name) - 1.0
+        # half of one field and two pairs of dates: the factor itself is known to 13 %, and says so
+        error = found.sigma_factor_error.values
+        assert (error < 0.14).all()
+        assert (np.abs(off) <= np.maximum(0.25, 2.0 * error)).all()
+        assert np.mean(np.abs(off)) < 0.25
 
     @pytest.mark.parametrize("side", ["left", "right"])
     @pytest.mark.parametrize("name", ["dx", "dy"])
