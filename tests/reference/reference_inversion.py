@@ -420,7 +420,7 @@ def of_dates_alone(of_dates, share, factor):
     return rest * np.nan_to_num(of_dates)
 
 
-SHARES = {0.03: 0.945, 0.1: 0.01, 0.25: 0.02, 0.5: 0.01, 0.75: 0.0075, 1.0: 0.0075}
+SHARES = {0.012: 0.68, 0.03: 0.275, 0.1: 0.01, 0.25: 0.015, 0.5: 0.01, 1.0: 0.01}
 
 
 def share_of_changes(ends, pull, of_dates, displacement, members, times):

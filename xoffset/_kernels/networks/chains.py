@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import kernel
-from xoffset._kernels.networks.correlation import _to_probability
+from xoffset._kernels.networks.correlation import to_probability
 from xoffset._kernels.networks.groups import CONNECTED
 from xoffset._kernels.networks.variances import ENOUGH, PRIOR_SHARE
 
 # Shares of the variances that belong to the pairs which are tried, and how probable they are before anything is seen:
-# matches of synthetic images have the first, those of real stacks a fifth and more.
-SHARES = (0.01, 0.03, 0.1, 0.25, 0.5, 1.0)
+# matches of synthetic images have the first two, those of real stacks a fifth and more.
+SHARES = (0.012, 0.03, 0.1, 0.25, 0.5, 1.0)
 PRIOR = (0.68, 0.275, 0.01, 0.015, 0.01, 0.01)
 
 
@@ -52,7 +52,7 @@ def share_of_changes(times, state, root, inverse, of_date, solution, redundant, 
             likely[t] = np.log(PRIOR[t]) + _likelihood(SHARES[t], times, state, root, inverse, of_date, solution, lane)
         if not np.isfinite(likely).all():
             continue
-        _to_probability(likely)
+        to_probability(likely)
         out[lane] = 0.0
         for t in range(len(SHARES)):
             out[lane] += likely[t] * SHARES[t]

@@ -75,7 +75,7 @@ def correlated(
                 state, seen, side,
             )  # fmt: skip
             likely[f] += np.log(PRIOR[f])
-        _to_probability(likely[:tried])
+        to_probability(likely[:tried])
         unfixed = 1.0 + (efficiency - 1.0) * (1.0 - told / n)
         for axis in range(2):
             per_walk = walk_x if axis == 0 else walk_y
@@ -166,7 +166,7 @@ def _likelihood(
 
 
 @kernel
-def _to_probability(likely):
+def to_probability(likely):
     """Probabilities from the logarithms of what they are proportional to, in place."""
     largest, total = likely.max(), 0.0
     for f in range(likely.size):
