@@ -221,10 +221,49 @@ def test_a_long_chain_tells_whose_noise_it_has(share):
     assert 0.85 < spread(shifts.offset.velocity(), "vx", "vy") < 1.2
 
 
-def test_a_short_chain_hardly_tells_and_keeps_to_experience():
-    for share, low, high in ((0.03, 0.03, 0.06), (1.0, 0.15, 0.5)):
-        shifts = made(np.sqrt(0.5 * (1.0 - share)), np.sqrt(share), np.random.default_rng(1))
-        assert low < float(shifts.offset.invert().pair_share.mean()) < high
+@pytest.mark.parametrize("share", [0.03, 0.25, 1.0])
+def test_of_short_chains_the_scene_tells(share):
+    """A pixel of ten dates hardly does; of one alone experience is kept to."""
+    shifts = made(np.sqrt(0.5 * (1.0 - share)), np.sqrt(share), np.random.default_rng(1))
+    series = shifts.offset.invert()
+    assert abs(float(series.pair_share.mean()) - share) < 0.2
+    for rate in (series.offset.velocity(), shifts.offset.velocity(), shifts.offset.mean_velocity()):
+        assert 0.8 < spread(rate, "vx", "vy") < 1.25
+    shares = [float(shifts.isel(y=[k], x=[k]).offset.invert().pair_share.mean()) for k in range(20)]
+    assert 0.015 < np.mean(shares) < max(0.05, 0.5 * share)
+
+
+def test_parts_of_a_scene_have_shares_of_their_own():
+    """One half has noise of its pairs, the other that of its dates: each pixel is told by its own changes too."""
+    parts = [made(*noise, np.random.default_rng(1), chain(16)) for noise in ((0.7, 0.17), (0.2, 1.0))]
+    parts[1] = parts[1].assign_coords(x=parts[1].x + 200.0)
+    series = xr.concat(parts, "x").offset.invert()
+    share = [float(part.pair_share.median()) for part in (series.isel(x=slice(20)), series.isel(x=slice(20, None)))]
+    assert share[0] < 0.15
+    assert share[1] > 0.6
+
+
+@pytest.mark.parametrize("cut", [(3, 31), (63, 17)])
+def test_the_scene_tells_the_same_in_any_blocks(cut):
+    """More nodes than are looked at; of lazy shifts all is counted when it is computed."""
+    shifts = made(0.3, 0.5, np.random.default_rng(4), chain(6), missing=0.1, side=66, dtype="float32")
+    lazy = shifts.chunk({"pair": 2, "y": cut[0], "x": cut[1]})
+    reference = str(shifts.reference.values[0])
+    for call in (
+        lambda given: xoffset.invert(given, reference=reference),
+        lambda given: xoffset.invert(given, reference=reference, stable=xr.ones_like(shifts.dx[0], bool)),
+        xoffset.velocity,
+        xoffset.mean_velocity,
+        xoffset.interval_velocity,
+    ):
+        expected, found = call(shifts), call(lazy)
+        assert all(found[name].chunks for name in found.data_vars if found[name].ndim > 1)
+        drop = [name for name in ("better_reference",) if name in expected.attrs]
+        expected.attrs = {name: value for name, value in expected.attrs.items() if name not in drop}
+        xr.testing.assert_identical(found.compute(), expected)
+
+
+def test_three_dates_tell_nothing():
     # three dates have two changes, which a velocity and a scale explain
     assert (made(0.0, 1.0, np.random.default_rng(1), chain(3)).offset.invert().pair_share == 0.03).all()
 
@@ -235,7 +274,8 @@ def test_the_share_that_changes_show_is_that_of_dense_algebra(missing):
     """Dates between that pairs leave out, and groups apart; the twin has the whole covariance of the changes."""
     generator = np.random.default_rng(7)
     dates, lanes = 12, 40
-    times, ends = np.cumsum(generator.uniform(0.05, 0.4, dates)), gaps_up_to(dates, 2)[[0, 2, 4, 5, 7, 8, 10, 12, 14, 16]]
+    times = np.cumsum(generator.uniform(0.05, 0.4, dates))
+    ends = gaps_up_to(dates, 2)[[0, 2, 4, 5, 7, 8, 10, 12, 14, 16]]
     network = strips.Network.of(ends, graph.envelope(dates, ends), np.array([0]), times, np.ones((2, dates)))
     s = strips.strip(len(ends), np.float64, network, lanes, False)
     s.weight[:] = s.effective[:] = generator.uniform(0.5, 2.0, (len(ends), lanes))
@@ -248,18 +288,23 @@ def test_the_share_that_changes_show_is_that_of_dense_algebra(missing):
     adjustment._group(network, s, groups.NAN, is_smooth=False)
     linear.prepare(network, s)
     linear.sum_inverse(network, s, has_inverse=False)
-    found = np.empty(lanes)
-    chains.share_of_changes(network.times, s.state, s.root, s.inverse, s.of_date, s.solution, s.redundant, found)
+    known = network.first, network.times, s.state, s.root, s.inverse, s.of_date, s.solution
+    chains.likelihoods(*known, s.redundant, s.likelihood)
+    found, before = np.empty(lanes), generator.dirichlet(np.ones(6))
+    chains.mean_share(s.likelihood, before, found)
     for lane in range(lanes):
         used = s.weight[:, lane] > 0.0
         members = twin.group_of([0], twin.groups(ends[used]), "nan")[0]
         of_dates, moved = s.of_date[:, :, lane].T, s.solution[:, :, lane].T
-        expected = twin.share_of_changes(ends[used], s.weight[used, lane], of_dates, moved, members, times)
-        assert found[lane] == pytest.approx(expected, rel=1e-9)
+        logs = twin.log_likelihoods(ends[used], s.weight[used, lane], of_dates, moved, members, times)
+        if logs is not None:
+            np.testing.assert_allclose(s.likelihood[:, lane], logs, rtol=1e-9, atol=1e-9)
+        assert found[lane] == pytest.approx(twin.mean_share(logs, before), rel=1e-9)
     assert np.ptp(found) > 0.1
     # enough other pairs tell by themselves
     s.redundant[:] = 4.0
-    chains.share_of_changes(network.times, s.state, s.root, s.inverse, s.of_date, s.solution, s.redundant, found)
+    chains.likelihoods(*known, s.redundant, s.likelihood)
+    chains.mean_share(s.likelihood, before, found)
     assert (found == 0.03).all()
 
 

@@ -94,6 +94,20 @@ def weight_of(shifts, weights, row, column, ends, variance):
     }[weights], True  # fmt: skip
 
 
+def likely_shares(shifts):
+    """How probable the shares of the pairs are in a scene; None where the network has redundant pairs that tell."""
+    dates = np.unique([shifts.reference.values, shifts.secondary.values])
+    ends = ends_of(shifts)
+    once = np.unique(np.sort(ends, axis=1), axis=0)
+    if twin.redundant(once, twin.groups(once)) >= 4:
+        return None
+    merged = []
+    for row, column in np.ndindex(*shifts.dx.shape[1:]):
+        dx, dy, error_x, error_y = (shifts[name].values[:, row, column] for name in FIELDS)
+        merged.append(twin.merge(ends, np.stack([dx, dy], 1), np.stack([error_x, error_y], 1))[:3])
+    return twin.shares_of_scene(merged, in_years(dates - dates[0]), twin.envelope(ends, dates.size))
+
+
 def pixel_twin(shifts, row, column, *, weights="sigma", reference=None, prior=None, **options):
     """Twin of one pixel; weights by name, or (pair,) or (pair, y, x)."""
     dates = np.unique([shifts.reference.values, shifts.secondary.values])
@@ -112,6 +126,8 @@ def pixel_twin(shifts, row, column, *, weights="sigma", reference=None, prior=No
         (found[3], True) if found[3] is not None else weight_of(shifts, weights, row, column, found[0], found[2])
     )
     home = [int(np.flatnonzero(dates == np.datetime64(each))[0]) for each in reference]
+    options.setdefault("before", likely_shares(shifts))
+    options["first"] = twin.envelope(ends, dates.size, 2 if options.get("smooth") else 1)
     moved = None if prior is None else np.stack([prior[name].values[:, row, column] for name in ("dx", "dy")], axis=1)
     return twin.invert(
         *found[:3], weight, in_years(dates - dates[0]), home, prior=moved, is_general=is_general, **options

@@ -83,14 +83,17 @@ def test_sigma_is_that_of_the_dense_algebra(ends):
     free = len(ends) - 6
     moved = np.concatenate([[0.0], np.cumsum(SPEED * np.diff(PHOTOGRAPHS))])[:, None] * [0.8, -0.6]
     of_dates, years = np.full((7, 2), 0.125), PHOTOGRAPHS - PHOTOGRAPHS[0]
-    shown = twin.share_of_changes(ends, np.full(len(ends), 4.0), of_dates, moved, list(range(7)), years)
+    logs = twin.log_likelihoods(ends, np.full(len(ends), 4.0), of_dates, moved, list(range(7)), years)
+    found = xoffset.interval_velocity(made(ends, sigma=0.5))
+    pixel = ends, moved[ends[:, 1]] - moved[ends[:, 0]], np.full((len(ends), 2), 0.25)
+    before = twin.shares_of_scene([pixel] * 20, years, twin.envelope(ends, 7)) if free < 4 else None
+    shown = twin.mean_share(logs, before)
     share = (0.03 + max(1.0 - free / 4.0, 0.0) ** 2 * (shown - 0.03)) / (free + 1)
     between = np.diff(np.eye(7), axis=0)
     spread = np.einsum("ik,kl,il->i", between, inverse, between)
     # a pair that nothing checks is all that its interval has
     is_alone = np.isclose(spread, 1.0)
     variance = 0.25 * np.where(is_alone, 1.0, 1.0 - share + share * spread)
-    found = xoffset.interval_velocity(made(ends, sigma=0.5))
     np.testing.assert_allclose(found.sigma_vx[:, 1, 1], np.sqrt(variance) / np.diff(PHOTOGRAPHS), rtol=1e-5)
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 import xoffset
 from xoffset import synthetic
-from xoffset._arrays.networks import solver
+from xoffset._arrays.networks import shares, solver
 from xoffset._kernels.networks import means
 from xoffset._kernels.networks.coherence import of_pairs, window_sum
 from xoffset.model import products
@@ -465,7 +465,7 @@ def test_twin_and_product_share_the_error_model():
     sigma = generator.uniform(0.5, 1.0, (len(ends), 1, 2))
     found = xoffset.mean_displacement(make(dx, dy, ends, sigma=sigma))
     merged = np.stack([dx, dy, sigma**2, sigma**2])
-    of_dates, share = solver.noise(ends, DATES.size, merged, np.ones(len(ends)))
+    of_dates, share = solver.noise(ends, in_years(DATES - DATES[0]), merged, np.ones(len(ends)), shares.usual())
     observed = merged[:, :, 0, 0]
     ones = np.ones(len(ends))
     expected = reference_stacking.combine(ends, ones, ones, False, observed, of_dates[..., 0, 0], share[0, 0])

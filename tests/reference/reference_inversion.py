@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from typing import NamedTuple
 
@@ -280,17 +281,18 @@ def invert(
     prior: np.ndarray | None = None,
     factor: np.ndarray | None = None,
     is_general: bool = False,
+    before: np.ndarray | None = None,
+    first: np.ndarray | None = None,
 ) -> Series:
     """One pixel from merged observations (pair, 2); a pair takes part if it is known and its weight is positive.
 
-    factor (date, 2) multiplies the shares of the dates in the variances. With `is_general` the variance of every date
-    is K·Sigma·K', else the sum of its share and of the network's part, which is the same if the weights are inverse
-    variances.
+    before (share,): how probable each of SHARES is; None: as usual. first (date,): of `envelope`. factor (date, 2)
+    multiplies the shares of the dates in the variances. With `is_general` the variance of every date is K·Sigma·K',
+    else the sum of its share and of the network's part, which is the same if the weights are inverse variances.
     """
     dates = times.size
     used = np.isfinite(observed).all(axis=1) & (np.nan_to_num(weight) > 0.0) & (weight < np.inf)
-    ends, observed, weight = ends[used], observed[used], weight[used]
-    variance, has_variance = complete(variance[used], weight)
+    ends, observed, weight, variance = ends[used], observed[used], weight[used], variance[used]
     displacement, spread = np.full((dates, 2), np.nan), np.full((dates, 2), np.nan)
     sets, state = groups(ends), np.full(dates, NO_PAIRS)
     of_home, lacks = group_of(home, sets, islands)
@@ -301,6 +303,8 @@ def invert(
         state[np.setdiff1d(ends, of_home)] = DISCONNECTED
         inside = np.isin(ends[:, 0], of_home)
         ends, observed, weight, variance = (array[inside] for array in (ends, observed, weight, variance))
+    # pairs of other groups say nothing where they take no part
+    variance, has_variance = complete(variance, weight)
     of_dates = np.stack([date_variance(ends, variance[:, axis], dates) for axis in (0, 1)], axis=1)
     found = fit(ends, observed, weight, [of_home] if smooth else sets, dates, loss)
     good = (found.redundancy > 0.0) & ((loss == "linear") | (found.length <= 4.0 * found.scale))
@@ -308,10 +312,11 @@ def invert(
     own, freedom = np.sum((misfit / variance.sum(axis=1))[good]), found.redundancy[good].sum()
     if has_variance:
         # what is expected, the more by the changes the less is redundant, counts as one redundant pair
-        redundant = len(sets if not smooth else [of_home]) + len(ends) - np.unique(ends).size
-        changes = share_of_changes(ends, weight * found.trust, of_dates, found.displacement, of_home, times)
+        logs = None
+        if redundant(ends, [of_home] if smooth else sets) < 4:
+            logs = log_likelihoods(ends, weight * found.trust, of_dates, found.displacement, of_home, times, first)
         untold = max(1.0 - freedom / 4.0, 0.0) ** 2
-        expected = 0.03 if redundant >= 4 else 0.03 + untold * (changes - 0.03)
+        expected = 0.03 + untold * (mean_share(logs, before) - 0.03)
         share = (own + expected) / (freedom + 1.0)
     else:
         share = own / freedom if freedom > 0.0 else np.nan
@@ -423,13 +428,24 @@ def of_dates_alone(of_dates, share, factor):
 SHARES = {0.012: 0.68, 0.03: 0.275, 0.1: 0.01, 0.25: 0.015, 0.5: 0.01, 1.0: 0.01}
 
 
-def share_of_changes(ends, pull, of_dates, displacement, members, times):
-    """Mean share of the pairs given the changes from date to date of a group, about a steady velocity of free scale.
+def envelope(ends, dates, neighbours=1):
+    """First date (date,) that a pair of a network, or `neighbours` dates before, ties to each."""
+    first = [max(k - neighbours, 0) for k in range(dates)]
+    for pair in ends:
+        first[max(pair)] = min(first[max(pair)], min(pair))
+    return np.array(first)
 
-    Restricted likelihood in full: the noise of dates is shared by neighbouring changes, that of pairs is not.
+
+def log_likelihoods(ends, pull, of_dates, displacement, members, times, first=None):
+    """Logarithms (share,) of those of SHARES by the changes of a group, about a steady velocity of free scale; or None.
+
+    Restricted likelihood in full: the noise of dates is shared by neighbouring changes, that of pairs is not. Unknown
+    where a date lies before the `first` (date,) that is tied to the next one.
     """
     if len(members) < 4:
-        return 0.03
+        return None
+    if first is not None and any(i < first[j] for i, j in itertools.pairwise(members[1:])):
+        return None
     dates, change = len(of_dates), np.diff(np.eye(len(members)), axis=0)
     inside = np.isin(ends[:, 0], members)
     matrix = design(ends[inside], dates)[:, members]
@@ -437,18 +453,52 @@ def share_of_changes(ends, pull, of_dates, displacement, members, times):
     of_pairs = np.diag(np.diag(change @ network @ change.T))
     alone = change @ np.diag(of_dates[members].mean(axis=1)) @ change.T
     moved, apart = change @ displacement[members], np.diff(times[members])[:, None]
-    chance = []
-    for share, expected in SHARES.items():
+    out = []
+    for share in SHARES:
         weight = np.linalg.inv((1.0 - share) * alone + share * of_pairs)
         normal = (apart.T @ weight @ apart).item()
         rest = moved - apart @ (apart.T @ weight @ moved) / normal
         squares = np.trace(rest.T @ weight @ rest)
         if not squares > 0.0:
-            return 0.03
-        log = np.linalg.slogdet(weight)[1] - np.log(normal) - (len(moved) - 1) * np.log(squares)
-        chance.append(np.log(expected) + log)
-    chance = np.exp(np.array(chance) - max(chance))
+            return None
+        out.append(np.linalg.slogdet(weight)[1] - np.log(normal) - (len(moved) - 1) * np.log(squares))
+    return np.array(out)
+
+
+def mean_share(logs, before=None):
+    """Mean share of the pairs, from the likelihoods and from how probable each share is before."""
+    if logs is None:
+        return 0.03
+    chance = np.array(list(SHARES.values()) if before is None else before) * np.exp(logs - logs.max())
     return float(chance @ np.array(list(SHARES)) / chance.sum())
+
+
+def redundant(ends, sets):
+    """Pairs that the dates do not need."""
+    return len(sets) + len(ends) - np.unique(ends).size
+
+
+def shares_of_scene(pixels, times, first):
+    """How probable each of SHARES is over pixels, each (ends, observed, variance) of one observation a pair."""
+    logs, usual = [], np.array(list(SHARES.values()))
+    for ends, observed, variance in pixels:
+        used = np.isfinite(observed).all(axis=1) & np.isfinite(variance).all(axis=1)
+        ends, observed, variance = ends[used], observed[used], variance[used]
+        sets = groups(ends)
+        if not sets or redundant(ends, sets) >= 4:
+            continue
+        members, _ = group_of([0], sets, "separate")
+        weight = 1.0 / variance.mean(axis=1)
+        found = fit(ends, observed, weight, sets, times.size, "linear")
+        of_dates = np.stack([date_variance(ends, variance[:, axis], times.size) for axis in (0, 1)], axis=1)
+        series = found.displacement, members, times, first
+        logs.append(log_likelihoods(ends, weight, of_dates, *series))
+    likely = np.array([np.exp(log - log.max()) for log in logs if log is not None]).reshape(-1, len(SHARES))
+    before = usual
+    for _ in range(40):
+        each = before * likely
+        before = (100.0 * usual + (each / each.sum(axis=1, keepdims=True)).sum(axis=0)) / (100.0 + len(likely))
+    return before
 
 
 def judge(ends, pull, variance, members, connected, of_dates, share, rows, apart):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,13 @@ def at_once(function: Callable[..., np.ndarray], arrays: list[Any], dtype: np.dt
         dtype=dtype,
         meta=np.empty((0,) * len(shape), dtype=dtype),
     )
+
+
+def sample(arrays: list[Any], most: int) -> list[Any]:
+    """Every so many rows and columns of arrays (..., rows, columns), so that about `most` nodes are left, or all."""
+    rows, columns = arrays[0].shape[-2:]
+    stride = max(math.ceil(math.sqrt(rows * columns / most)), 1)
+    return [array[..., ::stride, ::stride] for array in arrays]
 
 
 def gather(array: Any, rows: np.ndarray, columns: np.ndarray) -> Any:

@@ -20,6 +20,7 @@ from xoffset.inversion.weights import Weights, weighting
 from xoffset.model import checks, grids, products
 from xoffset.model.dates import Date, as_dates, in_years, index_of_date
 from xoffset.model.flags import FLAGS
+from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
 
 LOSSES = {"linear": losses.LINEAR, "huber": losses.HUBER, "tukey": losses.TUKEY, "l1": losses.L1}
@@ -134,9 +135,9 @@ def invert(
     Weighted least squares per pixel on the graph of the pairs. Most noise of a match belongs to its two images and
     closes around every triplet; the variances of the pairs are therefore split into a share of each date, and only the
     part that the misclosure reveals is treated as noise of the pairs, which redundancy reduces. With fewer than four
-    redundant pairs the changes from date to date tell it too: noise of dates makes them alternate. A chain of fewer
-    than forty dates hardly tells, and its standard errors are those of good matches: too small by up to a half for
-    velocities if its pairs own most of the noise. A few pairs that skip a date tell.
+    redundant pairs the changes from date to date tell it too: noise of dates makes them alternate. Of a network with so
+    few the pixels of the whole scene, up to 4000, are asked together; a single point of fewer than forty dates hardly
+    tells, and its standard errors are those of good matches. A few pairs that skip a date tell.
     Of pairs without any standard error (`from_table`), the misclosure alone tells the noise, as that of the pairs.
 
     The bridge is the limit of the additional rows of NSBAS (López-Quiroz et al. 2009, J. Appl. Geophys. 69, 1-15) as
@@ -175,13 +176,9 @@ def invert(
     if home is None and not is_lazy:
         home = (solver.best_reference(kept, ends),)
         setup = replace(setup, home=home)
-    table = None
-    if stable is not None or home is None:
-        table = scene.table(stable, shifts, order, setup, kept if home is None else None)
-    if table is None:
-        found = pixels.per_pixel(partial(solver.solve, setup=setup), fields, setup.layers)
-    else:
-        found = pixels.per_pixel_of(partial(scene.solve_with, setup=setup), fields, table, setup.layers)
+    likely = pair_shares(observed[:4], ends, times)
+    table = scene.table(stable, shifts, order, setup, likely, kept if home is None else None)
+    found = pixels.per_pixel_of(partial(scene.solve_with, setup=setup), fields, table, setup.layers)
     step = {
         "function": "invert", "weights": weights if isinstance(weights, str) else "array", "loss": loss,
         "smooth": smooth if isinstance(smooth, str) else float(smooth), "prior": prior is not None,
@@ -189,7 +186,7 @@ def invert(
         "stable": stable is not None,
     }  # fmt: skip
     names = ("geolocation_dx", "geolocation_dy")
-    places = {} if stable is None or table is None else {name: table[scene.TABLE.at(name)] for name in names}
+    places = {} if stable is None else {name: table[scene.TABLE.at(name)] for name in names}
     series = products.series(
         _fields(found, setup) | places, epochs, like=shifts, step=step, shares_noise=bool(strength), growth=setup.growth
     )

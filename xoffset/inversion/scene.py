@@ -15,6 +15,7 @@ from xoffset._arrays.networks import solver, strips
 from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks.whole import at_once
 from xoffset._kernels.networks import groups
+from xoffset._kernels.networks.chains import SHARES
 from xoffset.model.stable import on_nodes
 
 # Vectors that a pair needs on stable ground for its spread to count.
@@ -24,18 +25,20 @@ SAMPLE = 4_000_000
 # Stable ground tells the variance of a date with little noise poorly, so it may lower it to this share at most.
 LEAST_FACTOR = 0.1
 # Table of a scene (layer, date): factors of the variances along x and y, displacement of stable ground as a whole [m],
-# and 1 at the reference dates.
-TABLE = Layers(factor=2, geolocation_dx=(), geolocation_dy=(), is_home=())
+# 1 at the reference dates, and, at every date, how probable the shares of the pairs are.
+TABLE = Layers(factor=2, geolocation_dx=(), geolocation_dy=(), is_home=(), shares=len(SHARES))
 
 
-def table(stable: xr.DataArray | None, shifts: xr.Dataset, order: Any, setup: solver.Setup, kept: Any = None) -> Any:
+def table(
+    stable: xr.DataArray | None, shifts: xr.Dataset, order: Any, setup: solver.Setup, shares: Any, kept: Any = None
+) -> Any:
     """Table as `TABLE` says, NumPy or dask.
 
-    order: of the shifts in that of the ends. kept (2, date) from `solver.kept`: the reference is the date that it
-    tells; None: that of the setup is.
+    order: of the shifts in that of the ends. shares: from `pair_shares`. kept (2, date) from `solver.kept`: the
+    reference is the date that it tells; None: that of the setup is.
     """
     shape = (TABLE.count, setup.times.size)
-    counts = [] if kept is None else [kept]
+    counts = [shares] if kept is None else [shares, kept]
     if stable is None:
         return at_once(partial(_of_reference, setup=setup), counts, np.dtype(np.float64), shape)
     mask = on_nodes(stable, shifts, "invert")
@@ -46,18 +49,19 @@ def table(stable: xr.DataArray | None, shifts: xr.Dataset, order: Any, setup: so
 
 
 def solve_with(table: np.ndarray, *fields: np.ndarray, setup: solver.Setup) -> np.ndarray:
-    """`solver.solve` with the factors and the reference of a table."""
-    factor = np.ascontiguousarray(table[TABLE["factor"]])
-    return solver.solve(*fields, setup=replace(setup, factor=factor, home=_home(table)))
+    """`solver.solve` with the factors, the shares and the reference of a table."""
+    factor, shares = (np.ascontiguousarray(table[TABLE[name]]) for name in ("factor", "shares"))
+    return solver.solve(*fields, setup=replace(setup, factor=factor, shares=shares[:, 0].copy(), home=_home(table)))
 
 
 def _home(table: np.ndarray) -> tuple[int, ...]:
     return tuple(int(k) for k in np.flatnonzero(table[TABLE.at("is_home")]))
 
 
-def _of_reference(*kept: np.ndarray, setup: solver.Setup) -> np.ndarray:
+def _of_reference(shares: np.ndarray, *kept: np.ndarray, setup: solver.Setup) -> np.ndarray:
     """Table without stable ground."""
     table = np.ones((TABLE.count, setup.times.size))
+    table[TABLE["shares"]] = shares[:, np.newaxis]
     home = [solver.best_reference(kept[0], setup.ends)] if kept else list(setup.home)
     table[TABLE.at("is_home")] = 0.0
     table[TABLE.at("is_home"), home] = 1.0
@@ -65,7 +69,7 @@ def _of_reference(*kept: np.ndarray, setup: solver.Setup) -> np.ndarray:
 
 
 def _of_stable_ground(*fields: np.ndarray, setup: solver.Setup) -> np.ndarray:
-    """Table with stable ground. fields: those of the shifts, mask, and maybe the counts of the reference."""
+    """Table with stable ground. fields: those of the shifts, mask, shares, and maybe the counts of the reference."""
     observed = Observations.of(setup.ends)
     ends = observed.ends
     merged = observed.merge(*(field[:, fields[4]][:, np.newaxis] for field in fields[:4]))

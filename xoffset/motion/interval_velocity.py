@@ -11,10 +11,11 @@ import xarray as xr
 
 from xoffset._arrays import vectors
 from xoffset._arrays.networks import graph, intervals
-from xoffset._blocks.pixels import per_pixel
+from xoffset._blocks.pixels import per_pixel_of
 from xoffset.model import checks, products, variables
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS, flags_of
+from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
 from xoffset.motion import regression
 
@@ -115,8 +116,9 @@ def _of_shifts(shifts: xr.Dataset) -> tuple[np.ndarray, dict[str, Any]]:
         )
     fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     places = intervals.layers_of(epochs.size)
-    solve = partial(intervals.solve, ends=ends, times=in_years(epochs - epochs[0]))
-    found = places.split(per_pixel(solve, fields, places.count))
+    times = in_years(epochs - epochs[0])
+    solve = partial(intervals.solve, ends=ends, times=times)
+    found = places.split(per_pixel_of(solve, fields, pair_shares(fields, ends, times), places.count))
     (vx, vy), variance = found["displacement"], found["variance"]
     flags = (
         (found["state"] == intervals.NO_PAIRS) * np.int64(FLAGS["no_pairs"])

@@ -17,6 +17,7 @@ from xoffset._kernels.networks import means
 from xoffset.model import checks, variables
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
+from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
 from xoffset.motion.maps import on_grid
 
@@ -150,18 +151,27 @@ def _mean(shifts: xr.Dataset, power: float) -> Any:
     """Fields of `means.combine`, of displacements times a power of their baselines: 0 for the mean displacement."""
     order, epochs, ends = checks.sorted_pairs(shifts)
     seen = Observations.of(ends)
+    times = in_years(epochs - epochs[0])
     baseline = in_years(epochs[seen.ends[:, 1]] - epochs[seen.ends[:, 0]])
     strength = baseline ** (power + 1.0) if power else np.ones(baseline.size)
-    mean = partial(_mean_of_block, seen=seen, pull=baseline**power, strength=strength, is_weighted=power == 1.0)
+    mean = partial(
+        _mean_of_block, seen=seen, times=times, pull=baseline**power, strength=strength, is_weighted=power == 1.0
+    )
     fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
-    return pixels.per_pixel(mean, fields, 6)
+    return pixels.per_pixel_of(mean, fields, pair_shares(fields, ends, times), 6)
 
 
 def _mean_of_block(
-    *fields: np.ndarray, seen: Observations, pull: np.ndarray, strength: np.ndarray, is_weighted: bool
+    shares: np.ndarray,
+    *fields: np.ndarray,
+    seen: Observations,
+    times: np.ndarray,
+    pull: np.ndarray,
+    strength: np.ndarray,
+    is_weighted: bool,
 ) -> np.ndarray:
     observed = seen.merge(*fields)
-    of_dates, share = solver.noise(seen.ends, seen.dates, observed, pull)
+    of_dates, share = solver.noise(seen.ends, times, observed, pull, shares)
     out = np.empty((6, *observed.shape[2:]), dtype=fields[0].dtype)
     means.combine(seen.ends, pull, strength, is_weighted, observed, of_dates, share, out)
     return out

@@ -12,11 +12,12 @@ import xarray as xr
 from xoffset._arrays.layers import Layers
 from xoffset._arrays.networks import graph, separation, solver, trend
 from xoffset._arrays.networks.observations import Observations
-from xoffset._blocks.pixels import per_pixel
+from xoffset._blocks.pixels import per_pixel, per_pixel_of
 from xoffset._kernels.networks.trend import HUBER, L1, LINEAR, TUKEY
 from xoffset.model import checks
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS
+from xoffset.model.pair_shares import pair_shares
 from xoffset.model.products import DRIFT_GROWTH, SHARES_NOISE
 
 Loss = Literal["linear", "huber", "tukey", "l1"]
@@ -111,7 +112,7 @@ def fit(
         values, first = np.column_stack([np.ones(len(values)), values]), 1
         problem = _of_series(values, entries + 1, options)._replace(growth=_growth(given))
         layers = trend.layers(problem)
-        solve = partial(_solve_series, problem, layers)
+        found = per_pixel(partial(_solve_series, problem, layers), given.fields, layers.count)
     else:
         seen = Observations.of(given.ends)
         ends = seen.ends
@@ -120,8 +121,9 @@ def fit(
         problem = _of_pairs(values[ends[:, 1]] - values[ends[:, 0]], ends, spread, entries, options)
         layers = trend.layers(problem, 0 if options.group is None else options.group.shape[1])
         pull = lengths if options.is_wandering else problem.design[:, 0]
-        solve = partial(_solve_pairs, options, problem, layers, seen, pull)
-    found = per_pixel(solve, given.fields, layers.count)
+        times = in_years(given.epochs - given.epochs[0])
+        solve = partial(_solve_pairs, options, problem, layers, seen, times, pull)
+        found = per_pixel_of(solve, given.fields, pair_shares(given.fields, given.ends, times), layers.count)
 
     if given.ends is None and shares_noise(given.data):
         # the errors of the dates are not independent of each other, in a way that nobody knows any more
@@ -226,7 +228,9 @@ def _solve_pairs(
     problem: trend.Problem,
     layers: Layers,
     seen: Observations,
+    times: np.ndarray,
     pull: np.ndarray,
+    shares: np.ndarray,
     *fields: np.ndarray,
 ) -> np.ndarray:
     merged = seen.merge(*fields)
@@ -234,7 +238,11 @@ def _solve_pairs(
     if options.days is not None:
         merged[:, separation.is_locked(options.days, merged)] = np.nan
     weight = None if options.group is None else np.empty(merged.shape[1:])
-    out = trend.fit(problem, layers, (merged[:2], merged[2:]), _noise(seen, merged, pull), weight)
+    of_dates, share = solver.noise(seen.ends, times, merged, pull, shares)
+    # where no variances are known, the scatter about the model tells them
+    share = np.where(np.isnan(share), 0.0, share)
+    noise = np.maximum(1.0 - share, 0.0) * of_dates, share
+    out = trend.fit(problem, layers, (merged[:2], merged[2:]), noise, weight)
     if options.group is not None and weight is not None:
         is_left = np.isfinite(merged[0])
         out[layers["used"]] = np.einsum("pg,pyx->gyx", options.group, (weight > 0.0) & is_left)
@@ -263,14 +271,6 @@ def _tell_dates(
     intervals = np.minimum(is_used.sum(axis=0), number - 1)
     for name in ("covariance_x", "covariance_y"):
         out[layers[name]] = np.where(is_blind & (intervals < FEWEST_INTERVALS), np.nan, out[layers[name]])
-
-
-def _noise(seen: Observations, merged: np.ndarray, pull: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Variance of each date (2, date, rows, columns), and the share of the variances that belongs to the pairs."""
-    of_dates, share = solver.noise(seen.ends, seen.dates, merged, pull)
-    # where no variances are known, the scatter about the model tells them
-    share = np.where(np.isnan(share), 0.0, share)
-    return np.maximum(1.0 - share, 0.0) * of_dates, share
 
 
 def block_counts(dates: int, replicates: int, length: int, seed: int) -> np.ndarray:

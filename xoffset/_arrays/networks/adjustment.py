@@ -82,7 +82,10 @@ def noise(network: Network, s: Strip, loss: int) -> None:
     for axis in range(2):
         variances.split(network.ends, s.variance[axis], s.of_date[axis], s.least_of_date[axis], s.work)
     _fit(network, s, loss)
-    _settle_each(network, s, loss)
+    if loss == losses.LINEAR:
+        systems.invert(network.first, s.band, s.inverse)
+    else:
+        _settle_each(network, s, loss)
     losses.residuals(network.ends, s.weight, s.redundancy, s.observed, s.solution, s.length)
     _share(network, s, loss)
 
@@ -205,7 +208,8 @@ def _complete_variances(s: Strip) -> None:
 def _share(network: Network, s: Strip, loss: int) -> None:
     """Share of the variances that is the pairs' own, outliers and misclosure."""
     series = s.state, s.root, s.inverse, s.of_date, s.solution
-    chains.share_of_changes(network.times, *series, s.redundant, s.guess)
+    chains.likelihoods(network.first, network.times, *series, s.redundant, s.likelihood)
+    chains.mean_share(s.likelihood, network.shares, s.guess)
     known = s.length, s.redundancy, s.weight, s.variance, s.scale, s.n_pairs, s.is_blind, s.guess
     variances.share_of_pairs(loss != losses.LINEAR, *known, s.share, s.least_share, s.n_outliers, s.misclosure)
 

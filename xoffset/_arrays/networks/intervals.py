@@ -26,10 +26,10 @@ def layers_of(dates: int) -> Layers:
     return Layers(displacement=(2, each), variance=(2, each), state=(each,), n_pairs=(each,), is_open=())
 
 
-def solve(*fields: np.ndarray, ends: np.ndarray, times: np.ndarray) -> np.ndarray:
+def solve(shares: np.ndarray, *fields: np.ndarray, ends: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Results (layer, rows, columns) as `layers_of` says, of dx, dy and their standard errors (pair, rows, columns).
 
-    ends (pair, 2) of each match as indices into times (date,) [yr].
+    shares: of `Network`. ends (pair, 2) of each match as indices into times (date,) [yr].
     """
     seen, dates = Observations.of(ends), times.size
     merged = seen.merge(*fields).reshape(4, len(seen.ends), -1)
@@ -45,7 +45,7 @@ def solve(*fields: np.ndarray, ends: np.ndarray, times: np.ndarray) -> np.ndarra
     # the envelope holds the covariances of neighbouring dates, whatever ties them
     first = np.minimum(graph.envelope(dates, seen.ends), np.maximum(np.arange(dates) - 1, 0))
     for home, pixels in _alike(seen.ends, is_used, is_blind):
-        network = Network.of(seen.ends, first, np.array([home]), times, np.ones((2, dates)))
+        network = Network.of(seen.ends, first, np.array([home]), times, shares=shares)
         given = np.ones((len(seen.ends) * int(is_blind[pixels[0]]), 1))
         s = _strip(network, pixels.size)
         for few in strips.strips_of(pixels.size, s.lanes):

@@ -12,7 +12,7 @@ from xoffset._arrays.networks import adjustment, graph
 from xoffset._arrays.networks import strips as strips_of_pixels
 from xoffset._arrays.networks.observations import Observations
 from xoffset._arrays.networks.strips import Method, Network, SeriesLayers, Strip, strips_of
-from xoffset._kernels.networks import drift, groups, losses, observations, references, systems, variances
+from xoffset._kernels.networks import chains, drift, groups, losses, observations, references, systems, variances
 
 # Most pixels that are solved at a time: with as many, a call of a kernel costs little per pixel.
 LANES = 64
@@ -33,7 +33,8 @@ class Setup:
     ends (pair, 2) of each match, as indices into times (date,) [yr]; home: dates whose mean displacement is zero;
     `base`: weights of the matches (pair,) that take the place of the inverse variances, or multiply them
     (`is_relative`). None: a field of weights is given, or the inverse variances are the weights. A match whose given
-    weight is no positive finite number takes no part. growth (date,): of the drift, see `graph.growth`.
+    weight is no positive finite number takes no part. growth (date,): of the drift, see `graph.growth`. factor, shares:
+    of `Network`.
     """
 
     ends: np.ndarray
@@ -48,6 +49,7 @@ class Setup:
     has_prior: bool = False
     factor: np.ndarray | None = field(default=None)
     growth: np.ndarray | None = field(default=None)
+    shares: np.ndarray | None = field(default=None)
 
     @cached_property
     def seen(self) -> Observations:
@@ -142,35 +144,51 @@ def better_reference(kept: np.ndarray, ends: np.ndarray, home: Sequence[int]) ->
     return best if (kept[:, list(home)].min(axis=1) < ENOUGH * kept[:, best]).any() else None
 
 
-def noise(ends: np.ndarray, dates: int, merged: np.ndarray, pull: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def noise(
+    ends: np.ndarray, times: np.ndarray, merged: np.ndarray, pull: np.ndarray, shares: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Variances of the dates (2, date, rows, columns), and the share of those of the pairs that is their own.
 
-    ends (observation, 2), merged (4, observation, rows, columns) from `Observations.merge`. The share (rows, columns)
-    is what the misclosure shows. Where little is redundant it is, as far as nothing tells, the one that makes the sum
-    of the pairs, each by its `pull` (observation,) over its variance, err more; NaN without any variances.
+    ends (observation, 2), merged (4, observation, rows, columns) from `Observations.merge`; times (date,) [yr]; shares:
+    of `Network`. The share (rows, columns) is what the misclosure shows. Where little is redundant it is, as far as
+    nothing tells, the one that makes the sum of the pairs, each by its `pull` (observation,) over its variance, err
+    more; NaN without any variances.
     """
     _, observed, rows, columns = merged.shape
     flat = merged.reshape(4, observed, rows * columns)
-    of_dates, share = np.empty((2, dates, rows * columns)), np.empty(rows * columns)
-    network = _network(ends, Setup(ends, np.arange(dates, dtype=np.float64)))
-    s = _strip((merged[:0, 0],), network, share.size, False)
-    for pixels in strips_of(share.size, s.lanes):
-        s.merged[:] = flat[:, :, pixels]
-        _load(s, None)
-        adjustment.noise(network, s, losses.HUBER)
+    of_dates, share = np.empty((2, times.size, rows * columns)), np.empty(rows * columns)
+    for pixels, s in _noisy(_network(ends, Setup(ends, times, shares=shares)), flat, losses.HUBER):
         known = np.where(s.is_blind > 0.0, np.nan, s.of_date)
         variances.worse(ends, pull, s.merged[2:], known, s.least_share, s.share)
         of_dates[:, :, pixels], share[pixels] = known, s.share
-    return of_dates.reshape(2, dates, rows, columns), share.reshape(rows, columns)
+    return of_dates.reshape(2, times.size, rows, columns), share.reshape(rows, columns)
+
+
+def likelihoods(ends: np.ndarray, times: np.ndarray, merged: np.ndarray) -> np.ndarray:
+    """Logarithms of the likelihoods of `chains.SHARES`, (share, pixel), NaN where changes tell none; as for `noise`."""
+    flat = merged.reshape(*merged.shape[:2], -1)
+    out = np.empty((len(chains.SHARES), flat.shape[2]))
+    for pixels, s in _noisy(_network(ends, Setup(ends, times)), flat, losses.LINEAR):
+        out[:, pixels] = np.where(s.is_blind > 0.0, np.nan, s.likelihood)
+    return out
+
+
+def _noisy(network: Network, merged: np.ndarray, loss: int) -> Iterator[tuple[slice, Strip]]:
+    """Pixels (4, observation, pixel) strip by strip after `adjustment.noise`."""
+    s = _strip((merged[:0, 0],), network, merged.shape[2], False)
+    for pixels in strips_of(merged.shape[2], s.lanes):
+        s.merged[:] = merged[:, :, pixels]
+        _load(s, None)
+        adjustment.noise(network, s, loss)
+        yield pixels, s
 
 
 def _network(ends: np.ndarray, setup: Setup) -> Network:
+    # the envelope holds the covariances of neighbouring dates, whatever ties them, or two side diagonals
     first = graph.envelope(setup.times.size, ends)
-    if setup.smooth != 0.0:
-        first = np.minimum(first, np.maximum(np.arange(first.size) - 2, 0))
+    first = np.minimum(first, np.maximum(np.arange(first.size) - (1 if setup.smooth == 0.0 else 2), 0))
     home = np.array(setup.home, dtype=np.int64)
-    factor = np.ones((2, setup.times.size)) if setup.factor is None else setup.factor
-    return Network.of(ends, first, home, np.ascontiguousarray(setup.times), factor)
+    return Network.of(ends, first, home, setup.times, setup.factor, setup.shares)
 
 
 def _strip(fields: Sequence[np.ndarray], network: Network, pixels: int, needs_whole: bool) -> Strip:

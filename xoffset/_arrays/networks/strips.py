@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xoffset._arrays.layers import Layers
+from xoffset._kernels.networks.chains import PRIOR, SHARES
 
 
 class Network(NamedTuple):
@@ -19,7 +20,8 @@ class Network(NamedTuple):
 
     ends (pair, 2): earlier and later date of each pair, as indices; first (date,): first column of the envelope of each
     row; home: dates whose mean displacement is zero; times (date,): years; factor (2, date): of the variances of the
-    dates along x and y, as stable ground shows them; by_baseline (pair,): pairs from the shortest to the longest.
+    dates along x and y, as stable ground shows them; shares (share,): how probable each of `chains.SHARES` is in the
+    scene; by_baseline (pair,): pairs from the shortest to the longest.
     """
 
     ends: np.ndarray
@@ -27,14 +29,24 @@ class Network(NamedTuple):
     home: np.ndarray
     times: np.ndarray
     factor: np.ndarray
+    shares: np.ndarray
     by_baseline: np.ndarray
 
     @classmethod
     def of(
-        cls, ends: np.ndarray, first: np.ndarray, home: np.ndarray, times: np.ndarray, factor: np.ndarray
+        cls,
+        ends: np.ndarray,
+        first: np.ndarray,
+        home: np.ndarray,
+        times: np.ndarray,
+        factor: np.ndarray | None = None,
+        shares: np.ndarray | None = None,
     ) -> Network:
-        """The same with its pairs in order."""
-        return cls(ends, first, home, times, factor, np.argsort(times[ends[:, 1]] - times[ends[:, 0]], kind="stable"))
+        """The same with its pairs in order; factors are 1 and shares those that are usual where nothing is given."""
+        factor = np.ones((2, times.size)) if factor is None else factor
+        shares = np.array(PRIOR) if shares is None else shares
+        order = np.argsort(times[ends[:, 1]] - times[ends[:, 0]], kind="stable")
+        return cls(ends, first, home, np.ascontiguousarray(times), factor, shares, order)
 
 
 class Method(NamedTuple):
@@ -119,7 +131,8 @@ class Strip:
     far: np.ndarray  # (date) 1 where smoothing holds a date far from its pairs
     is_beyond: np.ndarray  # 1 where the smoothness is more than the noise explains
     share: np.ndarray  # of the variances that is the pairs' own
-    guess: np.ndarray  # of the share, from what the changes from date to date look like
+    likelihood: np.ndarray  # (share) logarithms of those of `chains.SHARES`, from the changes from date to date
+    guess: np.ndarray  # of the share, from these
     least_share: np.ndarray  # smallest that it may be where the pairs tell little of it
     n_outliers: np.ndarray
     misclosure: np.ndarray
@@ -142,7 +155,7 @@ def strip(matches: int, dtype: Any, network: Network, lanes: int, needs_whole: b
         "whole": (dates, dates) if needs_whole else (0, 0), "solution": (2, dates), "change": (2, dates),
         "sums": (1, dates), "of_date": (2, dates), "least_of_date": (2, dates), "work": (2, dates),
         "prior": (2, dates), "state": of_dates,
-        "root": of_dates, "far": of_dates, "total": (2,),
+        "root": of_dates, "far": of_dates, "total": (2,), "likelihood": (len(SHARES),),
     }  # fmt: skip
     dtypes: dict[str, Any] = dict.fromkeys(
         ("variance", "of_date", "least_of_date", "work"), np.float32

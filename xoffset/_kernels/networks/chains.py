@@ -21,15 +21,15 @@ PRIOR = (0.68, 0.275, 0.01, 0.015, 0.01, 0.01)
 
 
 @kernel
-def share_of_changes(times, state, root, inverse, of_date, solution, redundant, out):
-    """Mean share (lanes) of the pairs in the variances, given the changes from date to date.
+def likelihoods(first, times, state, root, inverse, of_date, solution, redundant, out):
+    """Logarithms of the likelihoods of SHARES (share, lanes), given the changes from date to date; NaN if unknown.
 
     Restricted likelihood of the changes about a steady velocity, along x and y, free of their scale.
 
     Parameters
     ----------
-    times
-        (date,) years.
+    first, times
+        (date,) first column of the envelope of each row, and years.
     state, root
         (date, lanes) states of the dates, and their groups.
     inverse
@@ -39,17 +39,29 @@ def share_of_changes(times, state, root, inverse, of_date, solution, redundant, 
     solution
         (2, date, lanes) displacements.
     redundant
-        (lanes) number of pairs that the dates do not need; with ENOUGH of them nothing is done.
+        (lanes) number of pairs that the dates do not need; with ENOUGH of them nothing is asked.
     out
-        (lanes) result; PRIOR_SHARE where fewer than three changes tell nothing, or nothing is asked.
+        (share, lanes) result; NaN where nothing is asked, fewer than three changes tell nothing, or the envelope does
+        not hold how two neighbouring dates are tied.
+    """
+    for lane in range(state.shape[1]):
+        for t in range(len(SHARES)):
+            out[t, lane] = np.nan
+            if redundant[lane] < ENOUGH:
+                out[t, lane] = _likelihood(SHARES[t], first, times, state, root, inverse, of_date, solution, lane)
+
+
+@kernel
+def mean_share(likelihood, before, out):
+    """Mean share (lanes) of the pairs in the variances; PRIOR_SHARE where the changes tell nothing.
+
+    likelihood (share, lanes) from `likelihoods`; before (share,): how probable each share is without it.
     """
     likely = np.empty(len(SHARES))
-    for lane in range(state.shape[1]):
-        out[lane] = PRIOR_SHARE
-        if not redundant[lane] < ENOUGH:
-            continue
+    for lane in range(out.size):
         for t in range(len(SHARES)):
-            likely[t] = np.log(PRIOR[t]) + _likelihood(SHARES[t], times, state, root, inverse, of_date, solution, lane)
+            likely[t] = np.log(before[t]) + likelihood[t, lane]
+        out[lane] = PRIOR_SHARE
         if not np.isfinite(likely).all():
             continue
         to_probability(likely)
@@ -59,8 +71,8 @@ def share_of_changes(times, state, root, inverse, of_date, solution, redundant, 
 
 
 @kernel
-def _likelihood(share, times, state, root, inverse, of_date, solution, lane):
-    """Logarithm of the likelihood of a share; NaN where fewer than three changes or none that scatter tell nothing."""
+def _likelihood(share, first, times, state, root, inverse, of_date, solution, lane):
+    """Logarithm of the likelihood of a share of a pixel, or NaN, as `likelihoods` says."""
     last = inverse.shape[1] // 2
     data, before = np.empty(3), np.empty(3)
     determinant, slope, of_x, of_y, squares = 0.0, 0.0, 0.0, 0.0, 0.0
@@ -72,7 +84,9 @@ def _likelihood(share, times, state, root, inverse, of_date, solution, lane):
             ahead = 0.5 * (of_date[0, j, lane] + of_date[1, j, lane])
             behind = 0.5 * (of_date[0, i, lane] + of_date[1, i, lane])
             # the first date of a group is none of the unknowns
-            has_both = root[i, lane] != i and root[j, lane] != j and j - i <= last
+            has_both = root[i, lane] != i and root[j, lane] != j
+            if has_both and i < first[j]:
+                return np.nan
             of_pairs = inverse[i, last, lane] if root[i, lane] != i else 0.0
             of_pairs += inverse[j, last, lane] if root[j, lane] != j else 0.0
             of_pairs -= 2.0 * inverse[j, last + i - j, lane] if has_both else 0.0
