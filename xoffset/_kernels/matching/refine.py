@@ -128,7 +128,7 @@ def common_pixels(valid, y, x, shift_y, shift_x, out):
         for j in range(size):
             both = valid[0, y + i, x + j] & valid[1, y + i + shift_y, x + j + shift_x]
             out[i, j] = both
-            count += both
+            count += 1 if both else 0
     return count
 
 

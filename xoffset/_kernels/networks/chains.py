@@ -81,8 +81,8 @@ def _likelihood(share, first, times, state, root, inverse, of_date, solution, la
         if state[j, lane] != CONNECTED:
             continue
         if i >= 0:
-            ahead = 0.5 * (of_date[0, j, lane] + of_date[1, j, lane])
-            behind = 0.5 * (of_date[0, i, lane] + of_date[1, i, lane])
+            ahead = 0.5 * (np.float64(of_date[0, j, lane]) + np.float64(of_date[1, j, lane]))
+            behind = 0.5 * (np.float64(of_date[0, i, lane]) + np.float64(of_date[1, i, lane]))
             # the first date of a group is none of the unknowns
             has_both = root[i, lane] != i and root[j, lane] != j
             if has_both and i < first[j]:
