@@ -295,7 +295,7 @@ def test_the_share_that_changes_show_is_that_of_dense_algebra(missing):
     for lane in range(lanes):
         used = s.weight[:, lane] > 0.0
         members = twin.group_of([0], twin.groups(ends[used]), "nan")[0]
-        of_dates, moved = s.of_date[:, :, lane].T, s.solution[:, :, lane].T
+        of_dates, moved = np.float64(s.of_date[:, :, lane].T), s.solution[:, :, lane].T
         logs = twin.log_likelihoods(ends[used], s.weight[used, lane], of_dates, moved, members, times)
         if logs is not None:
             np.testing.assert_allclose(s.likelihood[:, lane], logs, rtol=1e-9, atol=1e-9)
