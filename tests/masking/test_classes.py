@@ -139,6 +139,8 @@ def test_masks_of_clouds_of_a_product(tmp_path, kind):
     assert (found.values[0][fine["snow"] & ~is_cloud] == (SNOW if kind == "jp2" else CLEAR)).all()
     assert (found.values[0][~is_cloud & ~fine["snow"]] == CLEAR).all()
     assert found.attrs["not_told"] == "shadow snow water"
+    of_file = masking.classes(next(known.path.rglob(f"MSK_CL*_B00.{kind}")), like=like)
+    xr.testing.assert_identical(of_file, found)
 
 
 def test_bits_of_a_landsat_scene(tmp_path):
@@ -360,6 +362,7 @@ ERRORS = {
     ),
     "legend of bands": (lambda: dict.fromkeys(BANDS, stack((1, 2, 2))), {"legend": "scl"}, ValueError, r"Leave it out"),
     "no array": (lambda: {"blue": 3}, {}, TypeError, r"Open it: open_stack"),
+    "list of arrays": (lambda: [stack((1, 2, 2))], {}, TypeError, r"Pass what the stack was made of"),
     "a number": (lambda: 3, {}, TypeError, r"Pass what the stack was made of"),
     "nothing": (lambda: "no/*.tif", {}, FileNotFoundError, r"Check the pattern"),
 }  # fmt: skip
