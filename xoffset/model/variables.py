@@ -368,6 +368,8 @@ ANGLES = _table(
 )
 DETECTORS = _table(_TIME_MAPS, {"detector": (None, "number of the detector that saw the pixel, 0 where none did")})
 CLASSES = _table(_TIME_MAPS, {"classes": (None, "classes that the product gives to the pixel")})
+PIXEL_CLASSES = _table(_TIME_MAPS, {"classes": (None, "what the pixel shows")})
+USABLE = _table(_TIME_MAPS, {"usable": (None, "whether the pixel may be matched")})
 
 _OF_GRIDS: tuple[Table, ...] = (
     SHIFTS, SERIES, RATE, DECOMPOSITION, COSEISMIC, ANNUAL, INTERVALS, CLOSURE, DIAGNOSIS, MEAN_DISPLACEMENT,
@@ -384,6 +386,6 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
     },
     periods={"direction": _TURN},
 )
-TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES)
+TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, PIXEL_CLASSES, USABLE)
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}
