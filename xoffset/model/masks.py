@@ -88,9 +88,9 @@ def on_cells(
     places: Cells | Points
     if crs is None or wanted is None or grids.agree(crs, wanted):
         mask = in_metres(mask, caller)
+        start, own, size = _grid_of(mask, caller)
         if _are_same(mask["y"].values, y) and _are_same(mask["x"].values, x):
             return Laid(mask.data, "pixel by pixel")
-        start, own, size = _grid_of(mask, caller)
         places, how = Cells(Span.of(y, sides.y, start[0], own[0]), Span.of(x, sides.x, start[1], own[1]), size), _PLACED
     else:
         to_mask = partial(_between, wanted.to_wkt(), crs.to_wkt())
@@ -104,6 +104,12 @@ def on_cells(
 
 def _grid_of(mask: xr.DataArray, caller: str) -> tuple[tuple[float, float], tuple[float, float], tuple[int, int]]:
     """Centre of the first pixel of a mask, its signed spacing and its size, all along y and x."""
+    lacking = [name for name in ("y", "x") if name not in mask.coords]
+    if lacking:
+        raise ValueError(
+            f"{caller}() needs coordinates x and y [m] of the mask, which say where it lies; got none on '{lacking[0]}'. "
+            "Assign the pixel centres, such as those of the stack: mask.assign_coords(x=stack.x, y=stack.y)."
+        )
     sides = grids.spacing(mask, caller)
     return (float(mask["y"][0]), float(mask["x"][0])), (sides.y, sides.x), (mask.sizes["y"], mask.sizes["x"])
 
