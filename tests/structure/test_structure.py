@@ -46,8 +46,8 @@ LAYERS = (
     ("accessor", "cli", "flags"),
     ("pipeline",),
     (
-        "filtering", "formats", "inversion", "matching", "motion", "network", "plotting", "readers", "screening",
-        "synthetic", "uncertainty",
+        "filtering", "formats", "inversion", "masking", "matching", "motion", "network", "plotting", "readers",
+        "screening", "synthetic", "uncertainty",
     ),
     ("model",),
     ("_blocks",),
@@ -55,7 +55,8 @@ LAYERS = (
     ("_kernels", "_options"),
 )  # fmt: skip
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
-SIDEWAYS = {("network", "matching")}  # plan() measures a pair to plan the others
+# plan() measures a pair to plan the others; classes are read from products
+SIDEWAYS = {("network", "matching"), ("masking", "readers")}
 
 
 @functools.cache

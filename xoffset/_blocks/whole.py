@@ -8,6 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from xoffset._blocks.threads import in_threads
+
+# Rows whose places are looked at together.
+STRIP = 512
+
 
 def at_once(function: Callable[..., np.ndarray], arrays: list[Any], dtype: np.dtype, shape: tuple[int, ...]) -> Any:
     """Apply a function to whole arrays of any shapes: one task, which waits for all of them."""
@@ -68,4 +73,30 @@ def of_places(
         new_axes={"l": layers},
         dtype=np.float64,
         meta=np.empty((0, 0, 0)),
+    )
+
+
+def marked(
+    function: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    y: np.ndarray,
+    x: np.ndarray,
+    chunks: tuple[tuple[int, ...], ...] | None,
+) -> Any:
+    """What a function of the coordinates (rows,), (columns,) marks, boolean (rows, columns); dask if chunks are given.
+
+    It gets some rows or a block at a time, so that what it needs on the way stays small.
+    """
+    if chunks is None:
+        out = np.empty((y.size, x.size), dtype=np.bool_)
+
+        def mark(top: int) -> None:
+            out[top : top + STRIP] = function(y[top : top + STRIP], x)
+
+        in_threads(mark, range(0, y.size, STRIP))
+        return out
+    import dask.array as da
+
+    coordinates = [da.from_array(each, chunks=(sizes,)) for each, sizes in zip((y, x), chunks, strict=True)]
+    return da.blockwise(
+        function, "yx", coordinates[0], "y", coordinates[1], "x", dtype=np.bool_, meta=np.empty((0, 0), dtype=np.bool_)
     )

@@ -368,6 +368,20 @@ ANGLES = _table(
 )
 DETECTORS = _table(_TIME_MAPS, {"detector": (None, "number of the detector that saw the pixel, 0 where none did")})
 CLASSES = _table(_TIME_MAPS, {"classes": (None, "classes that the product gives to the pixel")})
+# of ground and of images, by the terrain and what is known of it
+TERRAIN = (
+    _table(
+        _MAP,
+        {
+            "slope": ("degree", "slope of the terrain from the horizontal"),
+            "aspect": ("degree", "direction in which the terrain falls, clockwise from grid north"),
+            "usable": (None, "pixel may be matched"),
+            "stable": (None, "ground is known to stand still"),
+        },
+        periods={"aspect": _TURN},
+    )
+    | _table(_ANY_MAPS, {"shadow": (None, "terrain keeps the sun away, or is not known")})
+)  # fmt: skip
 
 _OF_GRIDS: tuple[Table, ...] = (
     SHIFTS, SERIES, RATE, DECOMPOSITION, COSEISMIC, ANNUAL, INTERVALS, CLOSURE, DIAGNOSIS, MEAN_DISPLACEMENT,
@@ -384,6 +398,6 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
     },
     periods={"direction": _TURN},
 )
-TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES)
+TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, TERRAIN)
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}
