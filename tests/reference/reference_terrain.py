@@ -22,7 +22,7 @@ def horn(heights: np.ndarray, along_x: float, along_y: float) -> tuple[np.ndarra
 def shadows(
     heights: np.ndarray, azimuth: float, elevation: float, along_x: float, along_y: float, step: float
 ) -> np.ndarray:
-    """Whether the straight line toward the sun runs below the terrain, which is bilinear, looked at every `step` [m]."""
+    """Whether the straight line toward the sun runs below the bilinear terrain, looked at every so many metres."""
     rows, columns = np.mgrid[: heights.shape[0], : heights.shape[1]].astype(np.float64)
     found = np.zeros(heights.shape, bool)
     top = np.nanmax(heights)
