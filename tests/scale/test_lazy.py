@@ -152,6 +152,16 @@ def test_nothing_is_computed_while_building(name, lazy, network, tmp_path):
         assert not any(coordinate.chunks for coordinate in result.coords.values())
 
 
+def test_masks_compute_nothing(lazy, tmp_path):
+    found = [beside(xoffset.masking.classes, tmp_path)]
+    found.append(xoffset.masking.classes(lazy, like=lazy, legend="scl"))
+    bands = dict.fromkeys(("blue", "green", "red", "nir", "swir16"), lazy)
+    found.append(xoffset.masking.classes(bands, like=lazy))
+    found += [xoffset.masking.usable(each, buffer=30.0, closing=20.0, opening=20.0) for each in found]
+    assert all(each.chunks is not None for each in found)
+    assert not any(coordinate.chunks for each in found for coordinate in each.coords.values())
+
+
 def test_a_rate_of_a_series_is_lazy(lazy, network):
     rate = xoffset.velocity(xoffset.invert(xoffset.screen(xoffset.correlate(lazy, network, **OPTIONS))))
     assert all(variable.chunks is not None for variable in rate.data_vars.values())

@@ -34,7 +34,7 @@ from numba.core import event
 from numba.core.registry import cpu_target
 
 import xoffset
-from xoffset import filtering, synthetic
+from xoffset import filtering, masking, synthetic
 
 sys.path.append(str(Path(__file__).parents[1] / "readers"))
 import safe_products
@@ -295,6 +295,13 @@ def beside(function: Callable[..., Any], chunks: int | None = None, **options: A
         return result.to_dataset() if isinstance(result, xr.DataArray) else result
 
 
+def classified() -> xr.DataArray:
+    """Classes of bands that are all made of the same images."""
+    light = images() / 4000.0
+    bands = {"blue": 1.2, "green": 1.1, "red": 1.0, "nir": 1.3, "swir16": 0.7}
+    return masking.classes({name: (factor * light).astype("float32") for name, factor in bands.items()}, like=images())
+
+
 def reopened(product: xr.Dataset, suffix: str) -> xr.Dataset:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"product.{suffix}"
@@ -386,6 +393,10 @@ NETWORKS: dict[str, Call] = {
     "angles": lambda: beside(xoffset.angles, band="B11"),
     "angles dask": lambda: beside(xoffset.angles, chunks=30, band="B04"),
     "class_layer": lambda: beside(xoffset.class_layer),
+    "masking classes": lambda: beside(masking.classes),
+    "masking classes of bands": lambda: classified().to_dataset(),
+    "masking usable": lambda: masking.usable(classified(), buffer=25.0, closing=40.0, opening=15.0).to_dataset(),
+    "masking usable dask": lambda: masking.usable(classified().chunk(y=30, x=40), buffer=25.0).to_dataset(),
 }
 
 

@@ -45,6 +45,8 @@ CALLS = {
     "detectors": variables.DETECTORS,
     "angles": variables.ANGLES,
     "class_layer": variables.CLASSES,
+    "masking classes": variables.PIXEL_CLASSES,
+    "masking usable": variables.USABLE,
     "from_table": variables.SHIFTS,
     "from_table scattered points": variables.SHIFTS,
     "pair": variables.SHIFTS,
@@ -129,7 +131,8 @@ def test_variables_are_what_the_registry_says(call):
         expected = products.attrs_of(table[name])
         if call.startswith("ground") and name in variables.COMPONENTS.lengths - set(variables.GROUND):
             expected["long_name"] += ", metres of the grid"
-        of_classes = {key: data.attrs[key] for key in ("flag_masks", "flag_meanings") if call == "class_layer"}
+        told = ("flag_masks", "flag_values", "flag_meanings", "not_told", "laid") if name == "classes" else ()
+        of_classes = {key: data.attrs[key] for key in told if key in data.attrs}
         assert data.attrs == expected | of_classes, name
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,36 @@ def at_once(function: Callable[..., np.ndarray], arrays: list[Any], dtype: np.dt
         dtype=dtype,
         meta=np.empty((0,) * len(shape), dtype=dtype),
     )
+
+
+def each_layer(function: Callable[[np.ndarray], np.ndarray], array: Any, shape: tuple[int, int], chunks: Any) -> Any:
+    """Apply a function to each layer (rows, columns) of an array (n, rows, columns), whole: (n, *shape).
+
+    A dask array is cut into `chunks` along rows and columns afterwards, if there are any.
+    """
+    if isinstance(array, np.ndarray):
+        out = np.empty((array.shape[0], *shape), dtype=array.dtype)
+
+        def apply(layer: int) -> None:
+            out[layer] = function(array[layer])
+
+        in_threads(apply, range(array.shape[0]))
+        return out
+    import dask.array as da
+
+    layers = array.rechunk((1, -1, -1))
+    found = da.map_blocks(
+        partial(_of_layer, function),
+        layers,
+        chunks=((1,) * array.shape[0], (shape[0],), (shape[1],)),
+        dtype=array.dtype,
+        meta=np.empty((0, 0, 0), dtype=array.dtype),
+    )
+    return found if chunks is None else found.rechunk({1: chunks[0], 2: chunks[1]})
+
+
+def _of_layer(function: Callable[[np.ndarray], np.ndarray], block: np.ndarray) -> np.ndarray:
+    return function(block[0])[np.newaxis]
 
 
 def sample(arrays: list[Any], most: int) -> list[Any]:

@@ -375,13 +375,15 @@ TERRAIN = (
         {
             "slope": ("degree", "slope of the terrain from the horizontal"),
             "aspect": ("degree", "direction in which the terrain falls, clockwise from grid north"),
-            "usable": (None, "pixel may be matched"),
-            "stable": (None, "ground is known to stand still"),
+            "usable": (None, "whether the pixel may be matched"),
+            "stable": (None, "whether the ground is known to stand still"),
         },
         periods={"aspect": _TURN},
     )
-    | _table(_ANY_MAPS, {"shadow": (None, "terrain keeps the sun away, or is not known")})
+    | _table(_ANY_MAPS, {"shadow": (None, "whether terrain keeps the sun away, or is not known")})
 )  # fmt: skip
+PIXEL_CLASSES = _table(_TIME_MAPS, {"classes": (None, "what the pixel shows")})
+USABLE = _table(_TIME_MAPS, {"usable": (None, "whether the pixel may be matched")})
 
 _OF_GRIDS: tuple[Table, ...] = (
     SHIFTS, SERIES, RATE, DECOMPOSITION, COSEISMIC, ANNUAL, INTERVALS, CLOSURE, DIAGNOSIS, MEAN_DISPLACEMENT,
@@ -398,6 +400,6 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
     },
     periods={"direction": _TURN},
 )
-TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, TERRAIN)
+TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, PIXEL_CLASSES, USABLE, TERRAIN)
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}
