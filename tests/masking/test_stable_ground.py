@@ -15,7 +15,7 @@ from xoffset.model import grids
 
 UTM = pyproj.CRS.from_epsg(32632)
 X, Y = 600_000.0, 5_200_000.0
-RING = np.array([[150.0, 140.0], [420.0, 180.0], [380.0, 420.0], [260.0, 300.0], [120.0, 430.0]])
+RING = np.array([[151.3, 140.4], [422.1, 183.7], [380.6, 419.2], [257.9, 303.1], [122.4, 431.8]])
 
 
 def grid(side=10.0, size=(60, 64), crs=UTM, dates=None):
@@ -232,7 +232,7 @@ def test_all_have_to_agree():
     assert together.any()
 
 
-@pytest.mark.parametrize("lazy", [1, 13, 200])
+@pytest.mark.parametrize("lazy", [9, 200])
 def test_bits_do_not_depend_on_chunks(lazy):
     like, given = everything()
     lazy_like, lazy_given = everything(lazy)
@@ -247,7 +247,7 @@ def test_bits_do_not_depend_on_chunks(lazy):
 
 
 def test_it_serves_as_stable_ground_of_shifts():
-    stack, truth = xoffset.synthetic.stack((96, 112), velocity=40.0, seed=2)
+    stack, truth = xoffset.synthetic.stack((96, 112), dates=["2020-01-01", "2021-01-01"], velocity=40.0, seed=2)
     shifts = xoffset.correlate(stack, xoffset.pairs(stack), template=16, search=5, step=8)
     moving = np.hypot(truth.vx, truth.vy) > 2.0
     for like in (stack, shifts):

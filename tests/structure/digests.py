@@ -236,6 +236,25 @@ def stable() -> xr.DataArray:
     return np.hypot(truth.vx, truth.vy) < 10.0
 
 
+@functools.cache
+def terrain() -> xr.DataArray:
+    """Elevations around the landslide, on a grid of twice the pixel size, with a hole."""
+    stack = images()
+    y, x = (stack[name].values[::2] for name in ("y", "x"))
+    rows, columns = np.meshgrid(np.arange(y.size), np.arange(x.size), indexing="ij")
+    heights = 500.0 + 90.0 * np.sin(rows / 5.0) * np.cos(columns / 7.0 + 0.5) + 9.0 * np.abs(columns - 30.0)
+    heights[20:22, 40] = np.nan
+    return xr.DataArray(heights, dims=("y", "x"), coords={"y": y, "x": x, "spatial_ref": stack.spatial_ref})
+
+
+def outline() -> dict[str, Any]:
+    """Polygon around the landslide, in the coordinates of the stack."""
+    x, y = (images()[name].values for name in ("x", "y"))
+    corners = [(30, 30), (90, 25), (100, 80), (60, 60), (35, 85)]
+    named = {"crs": {"type": "name", "properties": {"name": "EPSG:32632"}}}
+    return {"type": "Polygon", "coordinates": [[(float(x[i]), float(y[j])) for i, j in corners]]} | named
+
+
 def everywhere(product: xr.Dataset) -> xr.DataArray:
     return xr.DataArray(np.ones(product.dx.shape[1:], bool), coords=product[["y", "x"]].coords, dims=("y", "x"))
 
@@ -395,6 +414,18 @@ NETWORKS: dict[str, Call] = {
     "class_layer": lambda: beside(xoffset.class_layer),
     "masking classes": lambda: beside(masking.classes),
     "masking classes of bands": lambda: classified().to_dataset(),
+    "masking slope": lambda: masking.slope(terrain()).to_dataset(),
+    "masking aspect": lambda: masking.aspect(terrain()).to_dataset(),
+    "masking slope_mask": lambda: masking.slope_mask(terrain(), removed=(0.0, 40.0)).to_dataset(),
+    "masking cast_shadow": lambda: masking.cast_shadow(
+        terrain(), sun_azimuth=205.0, sun_elevation=xr.DataArray([20.0, 45.0], dims="time", coords={"time": DATES[:2]})
+    ).to_dataset(),
+    "masking cast_shadow dask": lambda: masking.cast_shadow(
+        terrain().chunk(y=20, x=30), sun_azimuth=110.0, sun_elevation=30.0
+    ).to_dataset(),
+    "masking stable_ground": lambda: masking.stable_ground(
+        lazy(), moving=outline(), buffer=45.0, dem=terrain(), max_slope=50.0
+    ).to_dataset(),
     "masking usable": lambda: masking.usable(classified(), buffer=25.0, closing=40.0, opening=15.0).to_dataset(),
     "masking usable dask": lambda: masking.usable(classified().chunk(y=30, x=40), buffer=25.0).to_dataset(),
 }

@@ -13,6 +13,8 @@ from xoffset._kernels.maps import terrain as kernels
 STRIP = 256
 # Numbers that stand for no data in elevation models, declared or not: no land lies there.
 _FILLS = (-9999.0, -32767.0, -32768.0)
+# Light that moves by fewer pixels sideways, from row to row, moves straight on.
+_STRAIGHT = 1e-12
 # Beyond it a number is no height: infinity, and what libraries leave where nothing was written [m].
 _LARGEST = 1e15
 
@@ -49,10 +51,10 @@ def _of_gradient(values: np.ndarray, along_x: float, along_y: float, dtype: np.d
             x, y = found[:, top - wide.start :][:, :STRIP]
             part = out[layer, top : top + STRIP]
             if is_aspect:
-                azimuth = np.rad2deg(np.arctan2(-x, -y)) % 360.0
-                # to round up may end at a whole turn
-                rounded = azimuth.astype(dtype)
-                part[:] = np.where((x == 0.0) & (y == 0.0), np.nan, np.where(rounded < 360.0, rounded, 0.0))
+                part[:] = np.rad2deg(np.arctan2(-x, -y)) % 360.0
+                # rounding may end at a whole turn
+                part[part == 360.0] = 0.0
+                part[(x == 0.0) & (y == 0.0)] = np.nan
             else:
                 part[:] = np.rad2deg(np.arctan(np.hypot(x, y)))
     return out
@@ -79,7 +81,9 @@ class Light:
         rows = -math.cos(math.radians(azimuth)) / along_y
         axis, main, side = (0, rows, columns) if abs(rows) >= abs(columns) else (1, columns, rows)
         fall = math.tan(math.radians(elevation)) / abs(main)
-        return cls(axis, main < 0.0, side / abs(main), fall)
+        # along rows or columns to rounding, light moves along these and between no two others
+        drift = 0.0 if abs(side / main) < _STRAIGHT else side / abs(main)
+        return cls(axis, main < 0.0, drift, fall)
 
     def start(self, shape: tuple[int, int]) -> np.ndarray:
         """State before the first strip of a grid: the rays of all lines, which have met nothing."""

@@ -127,7 +127,16 @@ def marked(
         return out
     import dask.array as da
 
-    coordinates = [da.from_array(each, chunks=(sizes,)) for each, sizes in zip((y, x), chunks, strict=True)]
-    return da.blockwise(
-        function, "yx", coordinates[0], "y", coordinates[1], "x", dtype=np.bool_, meta=np.empty((0, 0), dtype=np.bool_)
-    )
+    meta = np.empty((0, 0), dtype=np.bool_)
+    return da.map_blocks(partial(_mark_block, function, y, x), chunks=chunks, dtype=np.bool_, meta=meta)
+
+
+def _mark_block(
+    function: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    y: np.ndarray,
+    x: np.ndarray,
+    *,
+    block_info: dict[Any, dict[str, Any]],
+) -> np.ndarray:
+    rows, columns = (slice(*ends) for ends in block_info[None]["array-location"])
+    return function(y[rows], x[columns])

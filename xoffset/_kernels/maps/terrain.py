@@ -38,11 +38,11 @@ def gradient(heights, along_x, along_y, out):
 
 @kernel
 def _between(lower, upper, share):
-    """Value a share of the way from one to another; of two of which one is unknown, the other."""
-    if share == 0.0 or np.isnan(upper):
+    """Value a share of the way from one to another; where one is unknown, that of the nearer one."""
+    if share == 0.0:
         return lower
-    if np.isnan(lower):
-        return upper
+    if np.isnan(lower) or np.isnan(upper):
+        return lower if share <= 0.5 else upper
     return lower + share * (upper - lower)
 
 
@@ -90,8 +90,6 @@ def shade(heights, first, drift, fall, before, horizon, out):
         for column in range(-1, columns):
             lower = heights[row, column] if column >= 0 else np.nan
             upper = heights[row, column + 1] if column + 1 < columns else np.nan
-            if column < 0 and share == 0.0:
-                continue
             met = _between(lower, upper, share) + fallen
             line = before - whole + column
             if not met <= horizon[line] and not np.isnan(met):
