@@ -25,6 +25,8 @@ WATER = np.array([
 # Light of the air itself, and the share of the light of sun and sky that the sky has.
 AIR = np.array([0.065, 0.038, 0.020, 0.008, 0.001])
 SKY = np.array([0.24, 0.18, 0.13, 0.08, 0.02])
+# Share of the sun that clouds let through and ground around scatters into their shadows, from and to.
+THROUGH = (0.05, 0.25)
 CLOUD = np.array([1.00, 1.00, 1.00, 1.02, 0.68])
 
 
@@ -35,7 +37,7 @@ def of(kind, count, seed=0):
     air = AIR * generator.uniform(0.7, 1.5, (count, 1))
     light = generator.uniform(0.75, 1.1, (count, 1))  # slopes, and how high the sun stands
     if kind == "shadow":
-        light = SKY * generator.uniform(0.9, 1.3, (count, 1)) + generator.uniform(0.0, 0.06, (count, 1))
+        light = SKY * generator.uniform(0.9, 1.3, (count, 1)) + generator.uniform(*THROUGH, (count, 1))
     seen = air + ground * light * (1 - air)
     cirrus = generator.uniform(0.0, 0.004, count)
     if kind == "cloud":

@@ -182,7 +182,7 @@ def test_rasters_with_dates_in_their_names(tmp_path):
 @pytest.mark.parametrize(
     "place",
     [
-        {"step": 20.0}, {"step": 60.0, "corner": (5e5 - 37.0, 5e6 + 55.0)},
+        {"step": 20.0}, {"step": 60.0, "corner": (5e5 - 37.0, 5e6 + 57.0)},
         {"step": 4.0, "corner": (5e5 + 44, 5e6 - 60)}, {"step": 10.0, "corner": (5e5 + 3.0, 5e6 + 4.0)},
     ],
 )  # fmt: skip
@@ -228,7 +228,7 @@ def test_another_crs_is_turned_to_the_nearest_pixel():
 def test_strips_of_a_large_grid_meet():
     generator = np.random.default_rng(3)
     layer = generator.integers(0, 250, (70, 40)).astype("uint8")
-    laying = Laying((Axis(0.0, 3.0, 70), Axis(0.0, 3.0, 40)), (Axis(-20.0, 0.5, 600), Axis(1.0, 2.0, 50)))
+    laying = Laying((Axis(0.0, 3.0, 70), Axis(0.0, 3.0, 40)), (Axis(-20.1, 0.5, 600), Axis(1.1, 2.0, 50)))
     onto = (laying.onto[0].centres, laying.onto[1].centres)
     of = (laying.of[0].centres, laying.of[1].centres)
     np.testing.assert_array_equal(laying.lay(layer, 255), reference.laid(layer, of, onto, 255))
@@ -369,7 +369,7 @@ ERRORS = {
 def test_a_source_that_is_none_is_refused_with_advice(case):
     make, options, error, advice = ERRORS[case]
     like = stack((1, 2, 2))
-    with pytest.raises(error, match=r"^classes\(\) needs .*; got .*\. \S") as caught:
+    with pytest.raises(error, match=r"^classes\(\) needs .*; (got|no file) .*\. \S") as caught:
         masking.classes(make(), like=like, **options)
     assert caught.match(advice)
     assert len(str(caught.value)) < 600

@@ -49,7 +49,7 @@ def class_of_light(blue, green, red, nir, swir, cirrus=None):
         return 4
     if cirrus is not None and cirrus > 0.012:
         return 2
-    if nir < 0.15 and ((nir + swir) < 0.85 * green or (swir < 0.25 * green and nir < green)):
+    if nir < 0.15 and (nir + 0.7 * swir) < 0.75 * green and nir < 1.1 * red:
         return 5
     if np.mean([blue, green, red]) > 0.17 and blue - 0.5 * red > 0.10 and nir > 0.75 * swir:
         return 2

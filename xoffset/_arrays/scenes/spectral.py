@@ -26,8 +26,8 @@ def classified(blue: np.ndarray, *others: np.ndarray) -> np.ndarray:
         # too, but reflects less in the near infrared than in green
         is_snow = (0.6 * green > 1.4 * swir) & (swir < 0.22) & (nir > 0.11) & (green > 0.10)
         is_snow &= (green > 0.30) | (nir > 0.75 * green)
-        is_water = (nir + swir < 0.85 * green) | ((swir < 0.25 * green) & (nir < green))
-        is_water &= nir < 0.15
+        # water drinks the infrared, of which a shadow keeps a share that goes with its ground
+        is_water = (nir + 0.7 * swir < 0.75 * green) & (nir < 1.1 * red) & (nir < 0.15)
         # clouds are bright, and bluer than bright soil; rock is brighter in the short-wave infrared
         is_cloud = (visible > 0.17) & (blue - 0.5 * red > 0.10) & (nir > 0.75 * swir)
         is_shadow = (nir < 0.15) & (nir + swir < 0.22) & (green < 0.13)
