@@ -9,6 +9,12 @@ import math
 
 from xoffset.model import components
 from xoffset.model.flags import flag_attrs
+from xoffset.model.pixel_variables import ANGLES as ANGLES
+from xoffset.model.pixel_variables import CLASSES as CLASSES
+from xoffset.model.pixel_variables import DETECTORS as DETECTORS
+from xoffset.model.pixel_variables import PIXEL_CLASSES as PIXEL_CLASSES
+from xoffset.model.pixel_variables import TERRAIN as TERRAIN
+from xoffset.model.pixel_variables import USABLE as USABLE
 from xoffset.model.tables import Table, Variable
 from xoffset.model.tables import components_of as _components
 from xoffset.model.tables import errors_of as _errors
@@ -354,36 +360,6 @@ TRAJECTORY = _table(
     },
     signed=("dx", "dy", "dx_eulerian", "dy_eulerian"),
 ) | _flags(("point", "time"))
-
-# what products of satellites tell of the pixels of a stack
-ANGLES = _table(
-    _TIME_MAPS,
-    {
-        "sun_azimuth": ("degree", "direction toward the sun, clockwise from true north"),
-        "sun_elevation": ("degree", "height of the sun above the horizon"),
-        "view_azimuth": ("degree", "direction toward the satellite, clockwise from true north"),
-        "view_zenith": ("degree", "angle between the satellite and the zenith"),
-    },
-    periods={"sun_azimuth": _TURN, "view_azimuth": _TURN},
-)
-DETECTORS = _table(_TIME_MAPS, {"detector": (None, "number of the detector that saw the pixel, 0 where none did")})
-CLASSES = _table(_TIME_MAPS, {"classes": (None, "classes that the product gives to the pixel")})
-# of ground and of images, by the terrain and what is known of it
-TERRAIN = (
-    _table(
-        _MAP,
-        {
-            "slope": ("degree", "slope of the terrain from the horizontal"),
-            "aspect": ("degree", "direction in which the terrain falls, clockwise from grid north"),
-            "usable": (None, "whether the pixel may be matched"),
-            "stable": (None, "whether the ground is known to stand still"),
-        },
-        periods={"aspect": _TURN},
-    )
-    | _table(_ANY_MAPS, {"shadow": (None, "whether terrain keeps the sun away, or is not known")})
-)  # fmt: skip
-PIXEL_CLASSES = _table(_TIME_MAPS, {"classes": (None, "what the pixel shows")})
-USABLE = _table(_TIME_MAPS, {"usable": (None, "whether the pixel may be matched")})
 
 _OF_GRIDS: tuple[Table, ...] = (
     SHIFTS, SERIES, RATE, DECOMPOSITION, COSEISMIC, ANNUAL, INTERVALS, CLOSURE, DIAGNOSIS, MEAN_DISPLACEMENT,
