@@ -108,7 +108,7 @@ CALLS = {
 # has no variables, only coordinates
 WITHOUT_VARIABLES = {"pairs"}
 # give one variable, as a DataArray
-ONE_VARIABLE = {"detectors", "class_layer"}
+ONE_VARIABLE = {"detectors", "class_layer", "masking"}
 # functions of `masking`, which give one variable too
 OF_MASKS = {"masking classes", "masking usable"}
 # of a rate that only velocity() gives, not mean_velocity(), whose table has them too
