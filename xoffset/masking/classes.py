@@ -90,10 +90,10 @@ def classes(source: Source, *, like: xr.DataArray, legend: str | Mapping[int, st
     >>> usable = xoffset.masking.usable(classes, buffer=100.0)  # doctest: +SKIP
     """
     like = checks.as_stack(like, "classes")
-    if bands.are_bands(source):
-        found, how = _by_light(bands.as_bands(source), like, legend)
-    elif isinstance(source, xr.DataArray):
+    if isinstance(source, xr.DataArray) and "band" not in source.dims:
         found, how = _of_array(source, like, legend)
+    elif isinstance(source, (xr.DataArray, Mapping)) and not isinstance(source, xr.DataTree):  # a tree is a product
+        found, how = _by_light(bands.as_bands(source), like, legend)
     elif isinstance(source, (str, os.PathLike, Iterable)):
         found, how = _of_files(source, like, legend)
     else:

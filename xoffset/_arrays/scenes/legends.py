@@ -54,7 +54,7 @@ def as_table(meanings: Sequence[Meaning]) -> np.ndarray:
         numbers = np.arange(SIZE)
         table[:] = CLEAR
         for each in sorted(bits, key=_rank, reverse=True):
-            table[(numbers & each.mask) == each.value] = MEANINGS[each.name]
+            table[(numbers & int(each.mask or 0)) == each.value] = MEANINGS[each.name]
         if any(each.name == "clear" for each in bits):
             # clear is a bit too: where none at all is set nobody has looked
             table[0] = NULL

@@ -37,17 +37,17 @@ def usable(classes: np.ndarray, outline: Outline) -> np.ndarray:
     is_null = classes == NULL
     is_set = np.isin(classes, outline.kinds)
     if not outline.reach:
-        return ~(is_set | is_null)
+        found: np.ndarray = ~(is_set | is_null)
+        return found
     out = np.empty(classes.shape, dtype=np.bool_)
     for layer in range(classes.shape[0]):
         for top in range(0, classes.shape[1], _PART):
             for left in range(0, classes.shape[2], _PART):
-                part = slice(top, top + _PART), slice(left, left + _PART)
-                starts = [max(each.start - outline.reach, 0) for each in part]
-                wide = [slice(start, each.stop + outline.reach) for start, each in zip(starts, part, strict=True)]
-                found = _moved(is_set[layer, *wide], is_null[layer, *wide], outline)
-                inner = [slice(each.start - start, each.stop - start) for start, each in zip(starts, part, strict=True)]
-                out[layer, *part] = ~found[*inner]
+                first = max(top - outline.reach, 0), max(left - outline.reach, 0)
+                wide = tuple(slice(k, k + _PART + 2 * outline.reach) for k in first)
+                moved = _moved(is_set[layer][wide], is_null[layer][wide], outline)
+                inner = moved[top - first[0] :, left - first[1] :][:_PART, :_PART]
+                out[layer, top : top + _PART, left : left + _PART] = ~inner
     out &= ~is_null
     return out
 
