@@ -108,9 +108,9 @@ CALLS = {
 # has no variables, only coordinates
 WITHOUT_VARIABLES = {"pairs"}
 # give one variable, as a DataArray
-ONE_VARIABLE = {"detectors", "class_layer", "masking"}
+ONE_VARIABLE = {"detectors", "class_layer"}
 # functions of `masking`, which give one variable too
-OF_MASKS = {"masking classes", "masking usable"}
+OF_MASKS = {call for call in CALLS if call.startswith("masking ")}
 # of a rate that only velocity() gives, not mean_velocity(), whose table has them too
 OF_VELOCITY = {"v_debiased", "sigma_vx_bootstrap", "sigma_vy_bootstrap", "n_dates", "first", "last"}
 

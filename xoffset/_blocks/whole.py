@@ -140,3 +140,12 @@ def _mark_block(
 ) -> np.ndarray:
     rows, columns = (slice(*ends) for ends in block_info[None]["array-location"])
     return function(y[rows], x[columns])
+
+
+def in_chunks(array: Any, chunks: tuple[tuple[int, ...], ...] | None) -> Any:
+    """A map (rows, columns) as dask in these chunks, or as it is if none are given."""
+    if chunks is None:
+        return array
+    import dask.array as da
+
+    return da.asarray(array).rechunk(chunks) if not isinstance(array, np.ndarray) else da.from_array(array, chunks)

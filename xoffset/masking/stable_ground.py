@@ -129,6 +129,7 @@ def stable_ground(
     values: Any = True
     for part in parts.values():
         values = values & part
+    values = whole.in_chunks(values, grid.chunks)
     _tell_if_none(values, parts)
     told = {"buffer": reach if moving is not None else None, "max_slope": steepest if dem is not None else None}
     step = {"function": _CALLER, "given": list(parts)} | {name: each for name, each in told.items() if each is not None}
