@@ -152,6 +152,17 @@ def test_nothing_is_computed_while_building(name, lazy, network, tmp_path):
         assert not any(coordinate.chunks for coordinate in result.coords.values())
 
 
+def test_terrain_computes_nothing(lazy):
+    masking, dem = xoffset.masking, (3.0 * lazy[0]).drop_vars("time")
+    times = xr.DataArray([20.0, 40.0], dims="time", coords={"time": lazy.time[:2]})
+    found = [function(dem) for function in (masking.slope, masking.aspect, masking.slope_mask)]
+    found.append(masking.cast_shadow(dem, sun_azimuth=200.0, sun_elevation=times))
+    found += [masking.stable_ground(lazy, **given) for given in ({"dem": dem}, {"moving": dem > 1}, {"classes": dem})]
+    found.append(masking.stable_ground(lazy, dem=xr.zeros_like(dem).copy(data=np.ones(dem.shape))))
+    assert all(each.chunks is not None for each in found)
+    assert not any(coordinate.chunks for each in found for coordinate in each.coords.values())
+
+
 def test_masks_compute_nothing(lazy, tmp_path):
     found = [beside(xoffset.masking.classes, tmp_path)]
     found.append(xoffset.masking.classes(lazy, like=lazy, legend="scl"))
@@ -178,6 +189,15 @@ def test_refusals_compute_nothing(lazy, network):
         xoffset.correlate(lazy.transpose("y", "x", "time"), network)
     with pytest.raises(ValueError, match="Use a smaller template"):
         xoffset.correlate(lazy, network, template=200)
+
+
+def test_a_lazy_mask_makes_a_lazy_result(stack, lazy, network):
+    mask = (lazy > 0).coarsen(y=2, x=2).all()
+    assert dask.is_dask_collection(xoffset.correlate(stack, network, mask=mask, **OPTIONS))
+    assert dask.is_dask_collection(xoffset.correlate(lazy, network, mask=stack > 0, **OPTIONS))
+    assert not dask.is_dask_collection(xoffset.correlate(stack, network, mask=stack > 0, **OPTIONS))
+    xoffset.estimate(lazy, network, **OPTIONS, mask=mask, calibrate=False)
+    xoffset.closure(xoffset.correlate(lazy, network, mask=mask, **OPTIONS), stable=mask[0])
 
 
 @pytest.mark.parametrize("name", EAGER)

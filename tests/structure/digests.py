@@ -99,6 +99,15 @@ def counts() -> xr.DataArray:
 
 
 @functools.cache
+def clear() -> xr.DataArray:
+    """Pixels that may be matched: all but a patch of each image, elsewhere on each date."""
+    values = np.ones(images().shape, dtype=bool)
+    for k, image in enumerate(values):
+        image[10 * k : 10 * k + 24, 60 - 8 * k : 90 - 8 * k] = False
+    return xr.DataArray(values, coords=images().coords, dims=images().dims)
+
+
+@functools.cache
 def lazy() -> xr.DataArray:
     return images().chunk(time=2, y=48, x=40)
 
@@ -225,6 +234,25 @@ def stable() -> xr.DataArray:
     """True on the ground around the landslide, on the grid of the stack."""
     truth = scene()[1]
     return np.hypot(truth.vx, truth.vy) < 10.0
+
+
+@functools.cache
+def terrain() -> xr.DataArray:
+    """Elevations around the landslide, on a grid of twice the pixel size, with a hole."""
+    stack = images()
+    y, x = (stack[name].values[::2] for name in ("y", "x"))
+    rows, columns = np.meshgrid(np.arange(y.size), np.arange(x.size), indexing="ij")
+    heights = 500.0 + 90.0 * np.sin(rows / 5.0) * np.cos(columns / 7.0 + 0.5) + 9.0 * np.abs(columns - 30.0)
+    heights[20:22, 40] = np.nan
+    return xr.DataArray(heights, dims=("y", "x"), coords={"y": y, "x": x, "spatial_ref": stack.spatial_ref})
+
+
+def outline() -> dict[str, Any]:
+    """Polygon around the landslide, in the coordinates of the stack."""
+    x, y = (images()[name].values for name in ("x", "y"))
+    corners = [(30, 30), (90, 25), (100, 80), (60, 60), (35, 85)]
+    named = {"crs": {"type": "name", "properties": {"name": "EPSG:32632"}}}
+    return {"type": "Polygon", "coordinates": [[(float(x[i]), float(y[j])) for i, j in corners]]} | named
 
 
 def everywhere(product: xr.Dataset) -> xr.DataArray:
@@ -386,6 +414,18 @@ NETWORKS: dict[str, Call] = {
     "class_layer": lambda: beside(xoffset.class_layer),
     "masking classes": lambda: beside(masking.classes),
     "masking classes of bands": lambda: classified().to_dataset(),
+    "masking slope": lambda: masking.slope(terrain()).to_dataset(),
+    "masking aspect": lambda: masking.aspect(terrain()).to_dataset(),
+    "masking slope_mask": lambda: masking.slope_mask(terrain(), removed=(0.0, 40.0)).to_dataset(),
+    "masking cast_shadow": lambda: masking.cast_shadow(
+        terrain(), sun_azimuth=205.0, sun_elevation=xr.DataArray([20.0, 45.0], dims="time", coords={"time": DATES[:2]})
+    ).to_dataset(),
+    "masking cast_shadow dask": lambda: masking.cast_shadow(
+        terrain().chunk(y=20, x=30), sun_azimuth=110.0, sun_elevation=30.0
+    ).to_dataset(),
+    "masking stable_ground": lambda: masking.stable_ground(
+        lazy(), moving=outline(), buffer=45.0, dem=terrain(), max_slope=50.0
+    ).to_dataset(),
     "masking usable": lambda: masking.usable(classified(), buffer=25.0, closing=40.0, opening=15.0).to_dataset(),
     "masking usable dask": lambda: masking.usable(classified().chunk(y=30, x=40), buffer=25.0).to_dataset(),
 }
@@ -427,6 +467,8 @@ MATCHES: dict[str, Call] = {
     "correlate both ways": lambda: correlated(matcher=xoffset.NCC(both_ways=True)),
     "correlate min_valid": lambda: correlated(matcher=xoffset.NCC(min_valid=0.95)),
     "correlate map of search": lambda: correlated(search=widths()),
+    "correlate mask": lambda: correlated(mask=clear()),
+    "correlate mask of another grid dask": lambda: correlated(mask=clear().coarsen(y=4, x=4).all().chunk(time=1, y=12)),
     "correlate prior": lambda: travelled(search=4, prior=guess()),
     "correlate prior by pair": lambda: travelled(search=4, prior=guess_by_pair()),
     "correlate pyramid": lambda: travelled(search=xoffset.Pyramid(24)),

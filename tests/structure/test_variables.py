@@ -47,6 +47,12 @@ CALLS = {
     "class_layer": variables.CLASSES,
     "masking classes": variables.PIXEL_CLASSES,
     "masking usable": variables.USABLE,
+    "masking slope": variables.TERRAIN,
+    "masking aspect": variables.TERRAIN,
+    "masking slope_mask": variables.TERRAIN,
+    "masking cast_shadow": variables.TERRAIN,
+    "masking cast_shadow dask": variables.TERRAIN,
+    "masking stable_ground": variables.TERRAIN,
     "from_table": variables.SHIFTS,
     "from_table scattered points": variables.SHIFTS,
     "pair": variables.SHIFTS,
@@ -104,7 +110,7 @@ WITHOUT_VARIABLES = {"pairs"}
 # give one variable, as a DataArray
 ONE_VARIABLE = {"detectors", "class_layer"}
 # functions of `masking`, which give one variable too
-OF_MASKS = {"masking classes", "masking usable"}
+OF_MASKS = {call for call in CALLS if call.startswith("masking ")}
 # of a rate that only velocity() gives, not mean_velocity(), whose table has them too
 OF_VELOCITY = {"v_debiased", "sigma_vx_bootstrap", "sigma_vy_bootstrap", "n_dates", "first", "last"}
 

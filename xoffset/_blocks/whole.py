@@ -11,6 +11,9 @@ import numpy as np
 
 from xoffset._blocks.threads import in_threads
 
+# Rows whose places are looked at together.
+STRIP = 512
+
 
 def at_once(function: Callable[..., np.ndarray], arrays: list[Any], dtype: np.dtype, shape: tuple[int, ...]) -> Any:
     """Apply a function to whole arrays of any shapes: one task, which waits for all of them."""
@@ -102,3 +105,47 @@ def of_places(
         dtype=np.float64,
         meta=np.empty((0, 0, 0)),
     )
+
+
+def marked(
+    function: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    y: np.ndarray,
+    x: np.ndarray,
+    chunks: tuple[tuple[int, ...], ...] | None,
+) -> Any:
+    """What a function of the coordinates (rows,), (columns,) marks, boolean (rows, columns); dask if chunks are given.
+
+    It gets some rows or a block at a time, so that what it needs on the way stays small.
+    """
+    if chunks is None:
+        out = np.empty((y.size, x.size), dtype=np.bool_)
+
+        def mark(top: int) -> None:
+            out[top : top + STRIP] = function(y[top : top + STRIP], x)
+
+        in_threads(mark, range(0, y.size, STRIP))
+        return out
+    import dask.array as da
+
+    meta = np.empty((0, 0), dtype=np.bool_)
+    return da.map_blocks(partial(_mark_block, function, y, x), chunks=chunks, dtype=np.bool_, meta=meta)
+
+
+def _mark_block(
+    function: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    y: np.ndarray,
+    x: np.ndarray,
+    *,
+    block_info: dict[Any, dict[str, Any]],
+) -> np.ndarray:
+    rows, columns = (slice(*ends) for ends in block_info[None]["array-location"])
+    return function(y[rows], x[columns])
+
+
+def in_chunks(array: Any, chunks: tuple[tuple[int, ...], ...] | None) -> Any:
+    """A map (rows, columns) as dask in these chunks, or as it is if none are given."""
+    if chunks is None:
+        return array
+    import dask.array as da
+
+    return da.asarray(array).rechunk(chunks) if not isinstance(array, np.ndarray) else da.from_array(array, chunks)
