@@ -44,7 +44,11 @@ LAYERS = (
     ("_kernels", "_options"),
 )  # fmt: skip
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
-SIDEWAYS = {("network", "matching")}  # plan() measures a pair to plan the others
+SIDEWAYS = {
+    ("network", "matching"),  # plan() measures a pair to plan the others
+    ("uncertainty", "readers"),  # area_mean() takes polygons of files
+    ("uncertainty", "motion"),  # compare() turns motion toward true north, as ground() does
+}
 
 
 @functools.cache

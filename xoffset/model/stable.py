@@ -35,7 +35,7 @@ def on_nodes(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> Any:
     stable = _as_map(stable, shifts, caller)
     rows, columns = _cells(stable, shifts, caller)
     of_nodes = partial(_of_nodes, rows=rows, columns=columns)
-    return whole.at_once(of_nodes, [stable.data], np.dtype(np.bool_), shifts["dx"].shape[1:])
+    return whole.at_once(of_nodes, [stable.data], np.dtype(np.bool_), (shifts.sizes["y"], shifts.sizes["x"]))
 
 
 def _as_map(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> xr.DataArray:

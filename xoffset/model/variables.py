@@ -9,6 +9,7 @@ import math
 
 from xoffset.model import components
 from xoffset.model.flags import flag_attrs
+from xoffset.model.quality_variables import AREA_MEAN, COMPARISON, COMPARISON_RATE, STABLE, STABLE_RATE
 from xoffset.model.tables import Table, Variable
 from xoffset.model.tables import components_of as _components
 from xoffset.model.tables import errors_of as _errors
@@ -355,6 +356,7 @@ TRAJECTORY = _table(
     signed=("dx", "dy", "dx_eulerian", "dy_eulerian"),
 ) | _flags(("point", "time"))
 
+
 # what products of satellites tell of the pixels of a stack
 ANGLES = _table(
     _TIME_MAPS,
@@ -384,6 +386,8 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
     },
     periods={"direction": _TURN},
 )
-TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES)
+TABLES: tuple[Table, ...] = (
+    *_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, STABLE, STABLE_RATE, AREA_MEAN, COMPARISON, COMPARISON_RATE,
+)  # fmt: skip
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}
