@@ -412,6 +412,67 @@ CASES = [
             ("CRS", lambda m: in_crs(m, 32633), r"got EPSG:32633\. Reproject it: search\.rio\.reproject\('EPSG"),
         )
     ),
+    # ---------------------------------------------------------------------------------------------------------- masks
+    *(
+        (f"correlate: mask, {name}", partial(lambda c, o: match(o.stack, mask=c(o.stack > 0)), change), error, advice)
+        for name, change, error, advice in (
+            ("array", lambda m: m.values, TypeError, r"boolean DataArray \(time, y, x\) or \(y, x\) as mask.*got ndarray"),
+            ("Dataset", lambda m: m.to_dataset(name="m"), TypeError, r"got Dataset\. Compare: mask = classes == 0"),
+            ("switch", lambda m: True, TypeError, r"got bool\. Compare: mask = classes == 0"),
+            ("numbers", lambda m: m.astype("uint8"), TypeError, r"got dtype uint8\. Compare: mask = classes == 0"),
+            ("share", lambda m: m.astype(float), TypeError, r"got dtype float64\. Compare: mask = classes == 0"),
+            ("bands", lambda m: m.expand_dims("band"), ValueError, r"Join them: mask\.all\(\['band'\]\)"),
+            ("one row", lambda m: m.isel(y=0), ValueError, r"\('y', 'x'\) for all dates; got \('time', 'x'\)\. Name them"),
+            ("degrees by name", lambda m: m.rename(x="lon", y="lat"), ValueError, r"\. (Join|Name) them: mask"),
+            ("nothing", lambda m: m.isel(x=[]), ValueError, r"at least one pixel; got shape \(3, 96, 0\)\. Check the"),
+            ("no places", lambda m: m.drop_vars("x"), ValueError, r"none on 'x'\. Assign .*: mask\.assign_coords\(x=st"),
+            ("uneven", lambda m: m.isel(x=[0, 1, 5]), ValueError, r"evenly spaced 'x'.*Resample to a regular grid"),
+            ("no dates", lambda m: m.drop_vars("time"), TypeError, r"on 'time' of mask; got none\. Take those of the s"),
+            ("years", lambda m: m.assign_coords(time=[1, 2, 3]), TypeError, r"of mask; got dtype int64\. Take those of"),
+            ("a date missing", lambda m: m.isel(time=[0, 1]), ValueError, r"got none on 1 of 3, the first is 2021-01-01"),
+            (
+                "other times of day",
+                lambda m: m.assign_coords(time=m.time + np.timedelta64(10, "h")),
+                ValueError,
+                r"none on 3 of 3.*Its days are there, at other times: mask\.assign_coords\(time=stack\.time\)",
+            ),
+            (
+                "other dates",
+                lambda m: m.assign_coords(time=m.time + np.timedelta64(10, "D")),
+                ValueError,
+                r"Make it of all dates, or say that the others are clear: mask\.reindex\(",
+            ),
+            (
+                "a date twice",
+                lambda m: xr.concat([m, m[:1]], "time"),
+                ValueError,
+                r"4 layers of 3 dates\. Keep one: mask\.drop_duplicates",
+            ),
+            ("NaT", lambda m: m.assign_coords(time=NOT_A_DATE), ValueError, r"every date of mask once.*Keep one"),
+            (
+                "elsewhere",
+                lambda m: m.assign_coords(x=m.x + 1e5),
+                ValueError,
+                r"mask to overlap the stack, x 500005 to 500955, .*EPSG:32632; got one of x 600005.*\. Check its coordin",
+            ),
+            ("another zone", lambda m: in_crs(m, 32639), ValueError, r"got one of .*EPSG:32639\. Check its coordinates"),
+            (
+                "degrees",
+                lambda m: in_crs(m, 4326, x=9.0 + 1e-4 * np.arange(96), y=10.0 + 1e-4 * np.arange(96)),
+                ValueError,
+                r"got one of x 9 to .*EPSG:4326\. Check its coordinates and its CRS",
+            ),
+            (
+                "made of values with a fill",
+                lambda m: m.assign_attrs(_FillValue=255),
+                ValueError,
+                r"nodata value is 255\. Mask those first.*mask = \(classes\.where\(classes != 255\) == 0\)",
+            ),
+        )
+    ),
+    ("estimate: mask", lambda o: xoffset.estimate(o.stack, o.network, mask=o.stack), TypeError, r"estimate\(\) needs .*Com"),
+    ("extend: mask", lambda o: extend(o, mask=o.stack), TypeError, r"extend\(\) needs a boolean DataArray.*Compare: mask"),
+    ("extend: another mask", lambda o: extend(o, mask=o.stack > 0), ValueError, r"instead of None\. Pass the old ones"),
     # --------------------------------------------------------------------------------------------------------- priors
     *(
         (f"correlate: prior, {name}", partial(lambda c, o: match(o.stack, prior=c(prior_of(o))), change), error, advice)
@@ -473,15 +534,15 @@ CASES = [
     ),
     (
         "closure: mask elsewhere",
-        lambda o: xoffset.closure(o.shifts, stable=(o.stack[0] > 0).assign_coords(x=o.stack.x + 3.0)),
+        lambda o: xoffset.closure(o.shifts, stable=(o.stack[0] > 0).assign_coords(x=o.stack.x + 3e4)),
         ValueError,
-        r"on the grid of the shifts.*Bring it there",
+        r"closure\(\) needs stable to overlap the shifts.*Check its coordinates",
     ),
     (
-        "closure: mask in another CRS",
+        "closure: mask in another CRS, elsewhere",
         lambda o: xoffset.closure(o.shifts, stable=in_crs(o.stack[0] > 0, 32633)),
         ValueError,
-        r"in the CRS of the shifts.*Reproject",
+        r"needs stable to overlap the shifts.*got one of .*EPSG:32633\. Check its coordinates and its CRS",
     ),
     ("correlate: matcher class", lambda o: match(o.stack, matcher=xoffset.NCC), ValueError, r"Pass matcher='ncc'"),
     ("correlate: prefilter", lambda o: match(o.stack, prefilter="gauss"), ValueError, r"Pass one of the names"),

@@ -170,6 +170,15 @@ def test_refusals_compute_nothing(lazy, network):
         xoffset.correlate(lazy, network, template=200)
 
 
+def test_a_lazy_mask_makes_a_lazy_result(stack, lazy, network):
+    mask = (lazy > 0).coarsen(y=2, x=2).all()
+    assert dask.is_dask_collection(xoffset.correlate(stack, network, mask=mask, **OPTIONS))
+    assert dask.is_dask_collection(xoffset.correlate(lazy, network, mask=stack > 0, **OPTIONS))
+    assert not dask.is_dask_collection(xoffset.correlate(stack, network, mask=stack > 0, **OPTIONS))
+    xoffset.estimate(lazy, network, **OPTIONS, mask=mask, calibrate=False)
+    xoffset.closure(xoffset.correlate(lazy, network, mask=mask, **OPTIONS), stable=mask[0])
+
+
 @pytest.mark.parametrize("name", EAGER)
 def test_eager_in_eager_out(name, stack, network, tmp_path):
     shifts = xoffset.correlate(stack, network, **OPTIONS)

@@ -99,6 +99,15 @@ def counts() -> xr.DataArray:
 
 
 @functools.cache
+def clear() -> xr.DataArray:
+    """Pixels that may be matched: all but a patch of each image, elsewhere on each date."""
+    values = np.ones(images().shape, dtype=bool)
+    for k, image in enumerate(values):
+        image[10 * k : 10 * k + 24, 60 - 8 * k : 90 - 8 * k] = False
+    return xr.DataArray(values, coords=images().coords, dims=images().dims)
+
+
+@functools.cache
 def lazy() -> xr.DataArray:
     return images().chunk(time=2, y=48, x=40)
 
@@ -416,6 +425,8 @@ MATCHES: dict[str, Call] = {
     "correlate both ways": lambda: correlated(matcher=xoffset.NCC(both_ways=True)),
     "correlate min_valid": lambda: correlated(matcher=xoffset.NCC(min_valid=0.95)),
     "correlate map of search": lambda: correlated(search=widths()),
+    "correlate mask": lambda: correlated(mask=clear()),
+    "correlate mask of another grid dask": lambda: correlated(mask=clear().coarsen(y=4, x=4).all().chunk(time=1, y=12)),
     "correlate prior": lambda: travelled(search=4, prior=guess()),
     "correlate prior by pair": lambda: travelled(search=4, prior=guess_by_pair()),
     "correlate pyramid": lambda: travelled(search=xoffset.Pyramid(24)),

@@ -27,7 +27,18 @@ MODULES = sorted(
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
     for path in PACKAGE.rglob("*.py")
 )
-HEAVY = ("dask", "rioxarray", "rasterio", "zarr", "scipy.signal", "matplotlib", "cmcrameri", "h5netcdf", "pyproj")
+HEAVY = (
+    "dask",
+    "rioxarray",
+    "rasterio",
+    "zarr",
+    "scipy.signal",
+    "matplotlib",
+    "cmcrameri",
+    "h5netcdf",
+    "pyproj",
+    "pyogrio",
+)
 
 # From top to bottom, by folders: a module may import what stands in a lower row, and its own folder.
 LAYERS = (

@@ -22,28 +22,31 @@ ReadImage = Callable[[slice, slice], np.ndarray]
 LARGEST_OUTPUT = 256 * 2**20
 
 
-def match_tiles(stack: Any, guide: np.ndarray, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int]) -> Any:
-    """Run a tile kernel over a stack (time, y, x): shape·(rows, columns), NumPy or dask like the stack.
+def match_tiles(
+    stack: Any, guide: np.ndarray, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int], mask: Any = None
+) -> Any:
+    """Run a tile kernel over a stack (time, y, x): shape·(rows, columns), NumPy if stack and mask are, dask otherwise.
 
-    The kernel gets the pixels of a tile's window as floats, NaN outside the image and where there is no data, the nodes
-    of the tile, and their part of the guide (field, rows, columns).
+    The kernel gets the pixels of a tile's window as floats, NaN outside the image, where there is no data and where the
+    mask (time or 1, y, x) is not True, the nodes of the tile, and their part of the guide (field, rows, columns).
     """
-    if not isinstance(stack, np.ndarray):
-        return _match_blocks(stack, guide, lattice, kernel, shape)
+    if not (isinstance(stack, np.ndarray) and isinstance(mask, (np.ndarray, type(None)))):
+        return _match_blocks(stack, mask, guide, lattice, kernel, shape)
     out = np.empty((*shape, *lattice.nodes), dtype=lattice.dtype)
 
     def match(tile: Tile) -> None:
-        out[:, :, tile[0], tile[1]] = kernel(_cut(stack, (0, 0), tile, lattice), tile, guide[:, *tile])
+        out[:, :, tile[0], tile[1]] = kernel(_cut(stack, mask, (0, 0), tile, lattice), tile, guide[:, *tile])
 
     in_threads(match, lattice.tiles())
     return out
 
 
 def _match_blocks(
-    stack: da.Array, guide: np.ndarray, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int]
+    stack: Any, mask: Any, guide: np.ndarray, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int]
 ) -> da.Array:
     import dask.array as da
 
+    stack = da.asarray(stack)
     before = lattice.margin
     after = lattice.margin + max(lattice.template - lattice.step, 0)
     most = math.isqrt(max(LARGEST_OUTPUT // (math.prod(shape) * lattice.dtype.itemsize), 1)) * lattice.step
@@ -55,16 +58,18 @@ def _match_blocks(
         tuple(np.diff([*(edge * lattice.step for edge in ends[:-1]), size]).tolist())
         for ends, size in zip(edges, stack.shape[1:], strict=True)
     ]
-    aligned = stack.rechunk((stack.shape[0], *pixels))
+    layers = [stack] if mask is None else [stack, da.asarray(mask)]
+    aligned = [each.rechunk((each.shape[0], *pixels)) for each in layers]
     # a single block has no neighbours, and may be thinner than the halo
     depth = {0: 0} | {axis + 1: (before, after) if len(ends) > 2 else 0 for axis, ends in enumerate(edges)}
-    padded = da.overlap.overlap(aligned, depth=depth, boundary="none")
+    padded, *masks = (da.overlap.overlap(each, depth=depth, boundary="none") for each in aligned)
     counts = [tuple(np.diff(ends).tolist()) for ends in edges]
     found: da.Array = da.map_blocks(
         _match_block,
         padded,
         # an array of its own, so that a task carries its own part only
         da.from_array(guide, chunks=(guide.shape[0], *counts)),
+        *masks,
         lattice=lattice,
         kernel=kernel,
         shape=shape,
@@ -80,6 +85,7 @@ def _match_blocks(
 def _match_block(
     padded: np.ndarray,
     guide: np.ndarray,
+    mask: np.ndarray | None = None,
     *,
     lattice: Lattice,
     kernel: TileKernel,
@@ -95,7 +101,7 @@ def _match_block(
         rows, columns = (
             slice(nodes.start - first, nodes.stop - first) for nodes, first in zip(tile, (top, left), strict=True)
         )
-        out[:, :, rows, columns] = kernel(_cut(padded, origin, tile, lattice), tile, guide[:, rows, columns])
+        out[:, :, rows, columns] = kernel(_cut(padded, mask, origin, tile, lattice), tile, guide[:, rows, columns])
     return out
 
 
@@ -111,8 +117,13 @@ def _block_edges(count: int, size: int, chunk: int, lattice: Lattice, halo: int)
         per_block += lattice.per_tile
 
 
-def _cut(array: np.ndarray, origin: tuple[int, int], tile: Tile, lattice: Lattice) -> np.ndarray:
-    """Window of a tile (time, rows, columns) as floats, NaN where there is no data; the array starts at `origin`."""
+def _cut(
+    array: np.ndarray, mask: np.ndarray | None, origin: tuple[int, int], tile: Tile, lattice: Lattice
+) -> np.ndarray:
+    """Window of a tile (time, rows, columns) as floats, NaN where there is no data or the mask says so.
+
+    Array and mask start at `origin`.
+    """
     inside, padding = [], []
     for part, start, size in zip(lattice.window(tile), origin, array.shape[1:], strict=True):
         first, last = max(part.start - start, 0), min(part.stop - start, size)
@@ -127,6 +138,8 @@ def _cut(array: np.ndarray, origin: tuple[int, int], tile: Tile, lattice: Lattic
     for nodata in lattice.nodata:
         if abs(nodata) <= float(np.finfo(values.dtype).max):
             values[values == nodata] = np.nan
+    if mask is not None:
+        np.copyto(values, np.nan, where=~mask[:, inside[0], inside[1]])
     return np.pad(values, ((0, 0), *padding), constant_values=np.nan)
 
 

@@ -13,7 +13,7 @@ from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.matching import curvature
 from xoffset._arrays.matching.options import Matcher, MatcherName
 from xoffset._arrays.matching.pyramid import Pyramid
-from xoffset._blocks import halos, tiles
+from xoffset._blocks import halos
 from xoffset._kernels.maps import neighbours
 from xoffset.matching.request import Options, Request, in_metres, prepare
 from xoffset.model import products
@@ -30,6 +30,7 @@ def correlate(
     matcher: MatcherName | Matcher = "ncc",
     prefilter: str | Prefilter | None = "bandpass",
     prior: xr.Dataset | None = None,
+    mask: xr.DataArray | None = None,
 ) -> xr.Dataset:
     """Displacement between the two images of every pair, with its uncertainty, on a grid.
 
@@ -61,6 +62,12 @@ def correlate(
         What the displacement is about, rounded to whole pixels: a Dataset (y, x) with `vx` and `vy` in metres a year,
         or `dx` and `dy` in metres, per pair if it has `pair`, on any grid of the stack's CRS. NaN means around zero;
         such nodes are flagged `no_prior`, and keep their match. It never moves where a match is reported.
+    mask
+        Pixels that may be matched, boolean: (time, y, x) with the dates of the network, or (y, x) for all of them.
+        False acts exactly like NaN in that image: at x in the reference and at x plus the displacement in the
+        secondary. A mask on another grid is laid on by position, one of another CRS by the nearest pixel, as the log
+        and the attribute `processing` say: a pixel may be matched where all of the mask that it touches is True, and
+        nowhere beyond the mask. A lazy mask makes the result lazy.
 
     Returns
     -------
@@ -78,10 +85,11 @@ def correlate(
     Raises
     ------
     TypeError
-        If stack, network or prior are of the wrong type, or the pixels are no real numbers.
+        If stack, network, prior or mask are of the wrong type, or the pixels are no real numbers.
     ValueError
         If dims, dates, grid or CRS are not those of a stack, a date of the network is not in it, template, search
-        and step do not fit the image or one another, or the prior is lazy or of another CRS.
+        and step do not fit the image or one another, or the prior is lazy or of another CRS; if the mask lacks a date
+        of the network, lies elsewhere, or was made of values with a nodata value.
 
     Notes
     -----
@@ -99,16 +107,13 @@ def correlate(
     >>> float(shifts.dx.median().round(1))
     12.0
     """
-    request = prepare(stack, network, Options(template, search, step, matcher, prefilter, prior))
+    request = prepare(stack, network, Options(template, search, step, matcher, prefilter, prior, mask))
     return label_shifts(match_pairs(stack, request), stack, network, request)
 
 
 def match_pairs(stack: xr.DataArray, request: Request) -> dict[str, Any]:
     """Fields of the matcher, in pixels."""
-    found = tiles.match_tiles(
-        stack.data, request.guide.fields, request.lattice, request.kernel(request.guide.pairs), request.shape
-    )
-    fields = dict(zip(request.names, found, strict=True))
+    fields = dict(zip(request.names, request.match(stack), strict=True))
     fields["flags"] = fields["flags"].astype(np.int64) | request.guide.is_blind * np.int64(FLAGS["no_prior"])
     return _checked_both_ways(_with_curvature(fields, request), request.lattice.step)
 

@@ -12,7 +12,6 @@ import xarray as xr
 from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._arrays.matching import pyramid, search
 from xoffset._arrays.matching.search import Pair
-from xoffset._blocks.tiles import match_tiles
 from xoffset.matching.request import Request
 
 # Most nodes, times kinds of pairs, whose shifts are counted one by one; of more pairs only a part is counted.
@@ -108,12 +107,10 @@ def count_scores(half: np.ndarray, request: Request) -> np.ndarray:
 
 def largest_task(stack: xr.DataArray, request: Request) -> tuple[int, int]:
     """Node rows and columns of the largest task: a tile, or a block of a dask array."""
-    if isinstance(stack.data, np.ndarray):
+    if request.is_eager(stack):
         rows, columns = (min(request.lattice.per_tile, count) for count in request.lattice.nodes)
         return rows, columns
-    kernel = request.kernel(request.guide.pairs)
-    found = match_tiles(stack.data, request.guide.fields, request.lattice, kernel, request.shape)
-    rows, columns = (max(sizes) for sizes in found.chunks[2:])
+    rows, columns = (max(sizes) for sizes in request.match(stack).chunks[2:])
     return rows, columns
 
 
@@ -130,7 +127,7 @@ def memory_of_core(stack: xr.DataArray, request: Request, side: tuple[int, int])
 
 def _block(stack: xr.DataArray, request: Request, side: tuple[int, int]) -> int:
     """Bytes of a dask task beyond those of a tile: the pixels of its block, as read and with a halo, and its result."""
-    if isinstance(stack.data, np.ndarray):
+    if request.is_eager(stack):
         return 0
     lattice = request.lattice
     pixels = math.prod(
@@ -138,11 +135,14 @@ def _block(stack: xr.DataArray, request: Request, side: tuple[int, int]) -> int:
         for count, size in zip(side, lattice.shape, strict=True)
     )
     results = math.prod(request.shape) * math.prod(side) * lattice.dtype.itemsize
-    return COPIES * len(request.frame.dates) * pixels * request.frame.dtype.itemsize + results
+    stored = len(request.frame.dates) * request.frame.dtype.itemsize
+    # a boolean of a mask takes one byte
+    stored += 0 if request.mask is None else len(request.mask.values)
+    return COPIES * pixels * stored + results
 
 
 def memory_shared(stack: xr.DataArray, request: Request) -> int:
     """Bytes of what the cores write into, beside the result that is made of it: of NumPy arrays only."""
-    if not isinstance(stack.data, np.ndarray):
+    if not request.is_eager(stack):
         return 0
     return math.prod((*request.shape, *request.lattice.nodes)) * request.lattice.dtype.itemsize

@@ -59,6 +59,7 @@ def estimate(
     matcher: MatcherName | Matcher = "ncc",
     prefilter: str | Prefilter | None = "bandpass",
     prior: xr.Dataset | None = None,
+    mask: xr.DataArray | None = None,
     calibrate: bool = True,
 ) -> Cost:
     """What `correlate` with the same arguments will cost, before it runs.
@@ -69,8 +70,8 @@ def estimate(
         Images (time, y, x) with x and y in metres. No pixel is looked at.
     network
         Pairs of dates, from `pairs`.
-    template, search, step, matcher, prefilter, prior
-        As in `correlate`.
+    template, search, step, matcher, prefilter, prior, mask
+        As in `correlate`; no value of a mask is looked at.
     calibrate
         Whether to time the matcher on one tile of made-up images. Where its kernels are not compiled yet this compiles
         them.
@@ -123,7 +124,8 @@ def estimate(
     (169, 1, 9801)
     """
     calibrate = _options.as_switch(calibrate, "calibrate", "estimate")
-    request = prepare(stack, network, Options(template, search, step, matcher, prefilter, prior), "estimate")
+    options = Options(template, search, step, matcher, prefilter, prior, mask)
+    request = prepare(stack, network, options, "estimate")
     work = count_work(request)
     cores = threads.cores()
     side = largest_task(stack, request)

@@ -34,6 +34,7 @@ def extend(
     matcher: MatcherName | Matcher | Recorded = "recorded",
     prefilter: str | Prefilter | None = "recorded",
     prior: xr.Dataset | Recorded | None = "recorded",
+    mask: xr.DataArray | Recorded | None = "recorded",
     only_new: bool = False,
 ) -> xr.Dataset:
     """Shifts of a network of which some pairs were matched before: only the new ones are.
@@ -48,9 +49,9 @@ def extend(
         Images (time, y, x) of all dates of the network. Only those of new pairs are read.
     network
         Pairs of dates, old and new, from `pairs`. Pairs of `shifts` that it does not name are left out.
-    template, search, step, matcher, prefilter, prior
+    template, search, step, matcher, prefilter, prior, mask
         As in `correlate`, and the same as those that the shifts were made with. What is left out is taken from the
-        record that they carry (`"recorded"`); of a prior and of a map of `search` only the names are on record: these
+        record that they carry (`"recorded"`); of a prior, a mask and a map of `search` no values are on record: these
         have to be given, and it is the caller who must see to it that they are the same.
     only_new
         Return the new pairs alone, to be appended to the store that holds `shifts`:
@@ -90,7 +91,7 @@ def extend(
     *before, record = _steps(shifts)
     given = {
         "template": template, "search": search, "step": step, "matcher": matcher, "prefilter": prefilter,
-        "prior": prior,
+        "prior": prior, "mask": mask,
     }  # fmt: skip
     request = prepare(stack, network, completed(given, record), "extend")
     _check_options(record, request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -14,9 +14,6 @@ from xoffset._arrays.matching.search import Pair, as_half_range
 from xoffset.model import checks, grids
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.declared import decoded, in_metres, units_of
-
-if TYPE_CHECKING:
-    import pyproj
 
 # Length to which a prior is limited, px or px per year: anything as long is far beyond the image.
 BEYOND = 1e9
@@ -217,20 +214,14 @@ def _as_map(data: xr.DataArray, frame: Frame, what: str, *, units: str | None) -
             )
     theirs, ours = grids.crs_of(data), frame.crs
     if not grids.agree(theirs, ours):
-        advice = f"Reproject it: {what}.rio.reproject({_name(ours)!r})."
+        advice = f"Reproject it: {what}.rio.reproject({grids.name_of(ours)!r})."
         if theirs is None:
-            advice = f"Name it if it is the same: {what}.rio.write_crs({_name(ours)!r})."
+            advice = f"Name it if it is the same: {what}.rio.write_crs({grids.name_of(ours)!r})."
         if ours is None:
-            advice = f"Name that of the stack: stack.rio.write_crs({_name(theirs)!r})."
+            advice = f"Name that of the stack: stack.rio.write_crs({grids.name_of(theirs)!r})."
         raise ValueError(
-            f"correlate() needs the {what} in the CRS of the stack, {_name(ours)}; got {_name(theirs)}. {advice}"
+            f"correlate() needs the {what} in the CRS of the stack, {grids.name_of(ours)}; got "
+            f"{grids.name_of(theirs)}. {advice}"
         )
     named = f"'{data.name}' of the {what}" if what == "prior" else f"the {what}"
     return in_metres(decoded(data.transpose(..., "y", "x"), named, "correlate", wanted=units), "correlate")
-
-
-def _name(crs: pyproj.CRS | None) -> str:
-    if crs is None:
-        return "no CRS"
-    authority = crs.to_authority()
-    return ":".join(authority) if authority else str(crs.name)

@@ -27,8 +27,11 @@ def completed(given: Mapping[str, Any], record: Mapping[str, Any]) -> Options:
 def _option(name: str, value: Any, record: Mapping[str, Any]) -> Any:
     if not (isinstance(value, str) and value == "recorded"):
         return value
-    kept = {"prior": "the names of its variables", "search": "that it was a map"}
-    if name not in record or (name == "prior" and record[name] is not None) or record[name] == "map":
+    if name == "mask" and record.get(name) is None:
+        return None  # older shifts had none, and say nothing of it
+    kept = {"prior": "the names of its variables", "mask": "what dims it had", "search": "that it was a map"}
+    is_array = name in ("prior", "mask") and record.get(name) is not None
+    if name not in record or is_array or record[name] == "map":
         raise ValueError(
             f"extend() needs {name}= as correlate() was given it; got none, and on record is "
             f"{'only ' + kept[name] if name in kept else 'nothing of it'}. Pass it."

@@ -23,7 +23,7 @@ from xoffset._arrays.matching.search import Pair
 from xoffset._blocks import tiles
 from xoffset._options import is_whole, speaking_as
 from xoffset.matching.guide import Grid, Guide, make_guide
-from xoffset.model import checks, grids, products
+from xoffset.model import checks, grids, masks, products
 
 
 class Options(NamedTuple):
@@ -35,6 +35,7 @@ class Options(NamedTuple):
     matcher: MatcherName | Matcher
     prefilter: str | Prefilter | None
     prior: xr.Dataset | None
+    mask: xr.DataArray | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Request:
     lattice: Lattice
     matcher: Matcher
     prefilter: Prefilter | None
+    mask: masks.Laid | None = None  # (1 or time, y, x) on the pixels of the stack
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -76,12 +78,27 @@ class Request:
             is_blind=self.guide.is_blind if len(self.guide.is_blind) == 1 else self.guide.is_blind[list(chosen)],
         )
         frame = dataclasses.replace(self.frame, dates=self.frame.dates[dates])
-        return dates, dataclasses.replace(self, guide=guide, frame=frame)
+        mask = self.mask
+        if mask is not None and len(mask.values) > 1:
+            mask = mask._replace(values=mask.values[dates])
+        return dates, dataclasses.replace(self, guide=guide, frame=frame, mask=mask)
+
+    def match(self, stack: xr.DataArray) -> Any:
+        """Fields of the matcher (field, pair, rows, columns), NumPy if stack and mask are, dask otherwise."""
+        mask = None if self.mask is None else self.mask.values
+        kernel = self.kernel(self.guide.pairs)
+        return tiles.match_tiles(stack.data, self.guide.fields, self.lattice, kernel, self.shape, mask)
+
+    def is_eager(self, stack: xr.DataArray) -> bool:
+        """Whether stack and mask are NumPy."""
+        arrays = [stack.data, *([] if self.mask is None else [self.mask.values])]
+        return all(isinstance(array, np.ndarray) for array in arrays)
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The options, to be written down."""
         templates, search, prior = self.lattice.templates, self.options.search, self.options.prior
+        mask, laid = self.options.mask, self.mask
         half = self.guide.half[0] if self.guide.half[0] == self.guide.half[1] else self.guide.half
         described: Any = "map" if isinstance(search, xr.DataArray) else half
         if isinstance(search, Pyramid):
@@ -93,6 +110,7 @@ class Request:
             "matcher": {"name": type(self.matcher).__name__.lower()} | dataclasses.asdict(self.matcher),
             "prefilter": prefilters.described(self.prefilter),
             "prior": None if prior is None else sorted(map(str, prior.data_vars)),
+            "mask": None if mask is None or laid is None else {"dims": list(map(str, mask.dims)), "laid": laid.how},
         }
 
     @property
@@ -130,7 +148,8 @@ def _prepared(stack: xr.DataArray, network: xr.Dataset, options: Options) -> Req
     guide = guide._replace(pairs=_with_native_sizes(guide.pairs, stack, frame.spacing))
     lattice = _lattice(frame, templates, step, guide, prefilter)
     matcher.check(lattice, prefilter, is_uniform=not isinstance(options.search, xr.DataArray))
-    return Request(options, frame, grid, guide, lattice, matcher, prefilter)
+    mask = None if options.mask is None else masks.on_stack(options.mask, stack, network, "correlate")
+    return Request(options, frame, grid, guide, lattice, matcher, prefilter, mask)
 
 
 def _with_native_sizes(pairs: list[Pair], stack: xr.DataArray, spacing: Spacing) -> list[Pair]:

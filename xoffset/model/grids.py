@@ -180,6 +180,14 @@ def agree(first: pyproj.CRS | None, second: pyproj.CRS | None) -> bool:
     return code is not None and code == second.to_epsg()
 
 
+def name_of(crs: pyproj.CRS | None) -> str:
+    """Short name of a CRS, for messages."""
+    if crs is None:
+        return "no CRS"
+    authority = crs.to_authority()
+    return ":".join(authority) if authority else str(crs.name)
+
+
 def is_same(first: xr.Dataset, second: xr.Dataset) -> bool:
     """Whether two products have one grid: nodes at the same places, to a thousandth of a step, of one CRS if known."""
     for name in ("y", "x"):

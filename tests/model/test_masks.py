@@ -1,0 +1,166 @@
+"""Masks on other grids: each cell has what the mask says of it, wherever the mask comes from and however it is cut."""
+
+import logging
+
+import dask
+import dask.array as da
+import numpy as np
+import pyproj
+import pytest
+import reference_masks as reference
+import xarray as xr
+
+from xoffset.model import grids, masks
+from xoffset.model.stable import on_nodes
+
+HERE = "EPSG:32632"
+
+
+def labelled(values, corner, sides, code=HERE):
+    """Array (..., y, x) from the centre of its first pixel (y, x) on."""
+    y, x = (corner[k] + sides[k] * np.arange(values.shape[k - 2]) for k in (0, 1))
+    coords = {"y": y, "x": x} | ({} if code is None else {"spatial_ref": grids.spatial_ref(pyproj.CRS(code))})
+    return xr.DataArray(values, coords=coords, dims=("time", "y", "x")[3 - values.ndim :])
+
+
+def random_mask(shape, share=0.7, seed=0):
+    return np.random.default_rng(seed).random(shape) < share
+
+
+STACK = labelled(np.zeros((1, 40, 50)), (5_000_000.0, 600_000.0), (-10.0, 10.0))
+
+
+def lay(mask, like=STACK, chunks=None):
+    return masks.on_cells(mask, like, masks.MASK, "correlate", chunks)
+
+
+def centres(data):
+    return data.y.values, data.x.values
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(
+    ("sides", "offset"),
+    [
+        ((-20.0, 20.0), (-5.0, 5.0)),  # coarser, edges on edges
+        ((-20.0, 20.0), (0.0, 0.0)),  # centres on edges
+        ((-60.0, 30.0), (-13.0, 7.0)),
+        ((-240.0, 240.0), (15.0, -100.0)),
+        ((-10.0, 10.0), (3.0, -4.0)),
+        ((-10.0, 10.0), (5.0, 5.0)),  # centres on corners
+        ((-5.0, 5.0), (2.5, -2.5)),  # finer, edges on edges
+        ((-4.0, 3.0), (0.3, 0.7)),
+        ((20.0, 20.0), (-390.0, 0.0)),  # upside down
+        ((-20.0, -20.0), (0.0, 490.0)),
+    ],
+)
+def test_a_mask_of_another_grid_equals_the_slow_twin(sides, offset):
+    size = [int(abs(n * 10.0 / side)) + 2 for n, side in zip((40, 50), sides, strict=True)]
+    mask = labelled(random_mask(size), (5_000_000.0 + offset[0], 600_000.0 + offset[1]), sides)
+    found = lay(mask)
+    expected = reference.by_position(mask.values, centres(mask), sides, centres(STACK), (-10.0, 10.0))
+    np.testing.assert_array_equal(found.values, expected)
+    assert 0 < expected.mean() < 0.9
+    assert found.how == "by position"
+
+
+@pytest.mark.small
+def test_what_lies_beyond_a_mask_is_not_true():
+    mask = labelled(np.ones((10, 10), bool), (4_999_900.0, 600_100.0), (-10.0, 10.0))
+    found = lay(mask).values
+    np.testing.assert_array_equal(np.argwhere(found).min(axis=0), [10, 10])
+    np.testing.assert_array_equal(np.argwhere(found).max(axis=0), [19, 19])
+    assert found.sum() == 100
+
+
+@pytest.mark.small
+def test_a_mask_on_the_grid_is_taken_as_it_is():
+    mask = labelled(random_mask((40, 50)), (5_000_000.0, 600_000.0), (-10.0, 10.0))
+    found = lay(mask)
+    assert found.values is mask.data
+    assert found.how == "pixel by pixel"
+    # nor does one without a CRS need one
+    assert lay(mask.drop_vars("spatial_ref")).values is mask.data
+
+
+@pytest.mark.parametrize(
+    ("code", "sides", "count"),
+    [("EPSG:32633", (-10.0, 10.0), 1), ("EPSG:32633", (-25.0, 25.0), 1), ("EPSG:32633", (-4.6, 4.6), 3),
+     ("EPSG:4326", (-0.0002, 0.0003), 1), ("EPSG:3857", (-40.0, 40.0), 1)],
+)  # fmt: skip
+def test_a_mask_of_another_crs_has_its_nearest_pixel(code, sides, count):
+    y, x = centres(STACK)
+    corners = pyproj.Transformer.from_crs(HERE, code, always_xy=True).transform(*np.meshgrid(x[[0, -1]], y[[0, -1]]))
+    west, north = corners[0].min() - 1.5 * sides[1], corners[1].max() + 1.5 * sides[0]
+    size = [int(np.ptp(each) / abs(side)) + 2 for each, side in zip(corners[::-1], sides, strict=True)]
+    mask = labelled(random_mask(size), (north, west), sides, code)
+    found = lay(mask)
+    expected = reference.nearest(mask.values, centres(mask), (HERE, code), (y, x), (-10.0, 10.0), count)
+    np.testing.assert_array_equal(found.values, expected)
+    assert 0 < expected.mean() < 0.9
+    assert found.how == f"nearest pixel, from {code}"
+
+
+def test_a_small_mask_in_a_large_grid_is_found():
+    wide = labelled(np.zeros((1, 4000, 4000), np.uint8), (5_000_000.0, 600_000.0), (-10.0, 10.0))
+    x, y = pyproj.Transformer.from_crs(HERE, "EPSG:32633", always_xy=True).transform(612_345.0, 4_987_655.0)
+    mask = labelled(np.ones((8, 8), bool), (y + 40.0, x - 40.0), (-10.0, 10.0), "EPSG:32633")
+    assert 40 < lay(mask.chunk(), wide, (10 * (400,), 10 * (400,))).values[1200:1270, 1200:1270].sum().compute() < 70
+
+
+@pytest.mark.parametrize("chunks", [((40,), (50,)), ((7, 33), (20, 30)), (10 * (4,), (1, 49))], ids=str)
+@pytest.mark.parametrize("code", [HERE, "EPSG:32633"])
+def test_chunks_change_no_bit_and_nothing_is_computed(chunks, code):
+    corner = (5_000_000.0 + 40.0, 600_000.0 - 40.0)
+    if code != HERE:
+        corner = pyproj.Transformer.from_crs(HERE, code, always_xy=True).transform(599_900.0, 5_000_100.0)[::-1]
+    mask = labelled(random_mask((3, 40, 50)), corner, (-14.0, 14.0), code)
+    eager = lay(mask).values
+    assert isinstance(eager, np.ndarray)
+    assert eager.shape == (3, 40, 50)
+
+    def refuse(dsk, keys, **kwargs):
+        raise AssertionError("computed while building")
+
+    with dask.config.set(scheduler=refuse):
+        lazy = [lay(mask.chunk(time=1, y=9, x=17), chunks=chunks), lay(mask.chunk(time=2, y=40, x=3)),
+                lay(mask, chunks=chunks)]  # fmt: skip
+    for each in lazy:
+        assert isinstance(each.values, da.Array)
+        assert each.values.dtype == bool
+        np.testing.assert_array_equal(each.values.compute(), eager)
+    assert lazy[0].values.chunks[1:] == chunks
+
+
+def test_a_block_reads_what_it_needs_of_the_mask():
+    read = []
+
+    def note(block, block_info=None):
+        read.append(block_info[0]["chunk-location"])
+        return block
+
+    mask = labelled(random_mask((60, 60)), (5_000_000.0, 600_000.0), (-10.0, 10.0)).chunk(y=10, x=10)
+    mask = mask.copy(data=da.map_blocks(note, mask.data, dtype=bool, meta=np.empty((0, 0), bool)))
+    lay(mask, chunks=((20, 20), (10, 20, 20))).values[..., :20, :10].compute()
+    assert sorted(set(read)) == [(0, 0), (1, 0)]
+
+
+def test_the_log_says_how_a_mask_was_laid_on(caplog):
+    caplog.set_level(logging.INFO, "xoffset")
+    lay(labelled(np.ones((40, 50), bool), (5_000_000.0, 600_000.0), (-10.0, 10.0)))
+    assert caplog.messages == []
+    lay(labelled(np.ones((40, 25), bool), (5_000_000.0, 600_005.0), (-10.0, 10.0)))
+    assert caplog.messages == [
+        "correlate(): mask lies on another grid, and is laid on by position.",
+        "correlate(): mask reaches 49 % of the grid; what lies beyond is not where pixels may be matched.",
+    ]
+
+
+def test_stable_ground_of_a_coarse_grid_holds_for_the_nodes_in_it():
+    """A raster of glaciers of 240 m: the nodes, 80 m apart, touch the pixels that hold them and no other."""
+    nodes = labelled(np.zeros((1, 18, 21)), (4_999_845.0, 600_155.0), (-80.0, 80.0))
+    shifts = xr.Dataset({"dx": nodes.rename(time="pair")})
+    coarse = labelled(random_mask((6, 7), 0.5), (4_999_765.0, 600_235.0), (-240.0, 240.0))
+    expected = np.kron(coarse.values, np.ones((3, 3), bool))
+    np.testing.assert_array_equal(on_nodes(coarse, shifts, "calibrate"), expected)
+    np.testing.assert_array_equal(on_nodes(coarse.chunk(y=2), shifts, "calibrate").compute(), expected)

@@ -1,0 +1,197 @@
+"""Outlines in files: GeoJSON, Shapefile, and the formats that pyogrio reads, such as GeoPackage."""
+
+from __future__ import annotations
+
+import json
+import struct
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Ring = np.ndarray  # (n, 2) x and y of its corners
+Polygon = list[Ring]  # outline and holes: inside is what an odd number of edges separates from far away
+
+# Types of shapes: polygon, with heights, with measures.
+_SHAPES = (5, 15, 25)
+_NULL_SHAPE = 0
+# Types of well-known binary.
+_WKB_POLYGON, _WKB_COLLECTIONS = 3, (6, 7)
+
+
+class Outlines(NamedTuple):
+    """Polygons, what states their CRS, None if nothing does, and whether they are GeoJSON that does not speak of it."""
+
+    polygons: list[Polygon]
+    crs: Any
+    is_silent: bool = False
+
+
+def read_file(path: Path, caller: str) -> Outlines:
+    """Polygons of a file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{caller}() needs a file of polygons; there is none at {path}. Check the path.")
+    suffix = path.suffix.lower()
+    if suffix in (".geojson", ".json"):
+        try:
+            data = json.loads(path.read_text(encoding="utf-8-sig"))
+        except ValueError as error:
+            raise ValueError(
+                f"{caller}() needs GeoJSON in {path}; got what is no JSON ({error}). Save the polygons anew."
+            ) from error
+        return of_geojson(data, str(path), caller)
+    return _shapefile(path, caller) if suffix == ".shp" else _by_pyogrio(path, caller)
+
+
+# ------------------------------------------------------------------------------------------------------------- GeoJSON
+
+
+def of_geojson(data: Any, name: str, caller: str) -> Outlines:
+    """Polygons of a GeoJSON object, and the CRS that it states; the name is for messages."""
+    if not isinstance(data, Mapping):
+        raise ValueError(
+            f"{caller}() needs a GeoJSON object as {name}; got {type(data).__name__}. Pass a FeatureCollection, a "
+            "Feature or a geometry."
+        )
+    polygons = [_of_corners(rings, name, caller) for rings in _of_object(data, name, caller)]
+    crs = data.get("crs")
+    if isinstance(crs, Mapping):
+        crs = crs.get("properties", {}).get("name") if crs.get("type") == "name" else crs
+    return Outlines(polygons, crs, "crs" not in data)
+
+
+def _of_object(data: Mapping[str, Any], name: str, caller: str) -> Iterator[Sequence[Any]]:
+    """Coordinates of each polygon of an object."""
+    kind = data.get("type")
+    if kind == "FeatureCollection":
+        for feature in data.get("features") or ():
+            yield from _of_object(feature, name, caller)
+    elif kind == "Feature":
+        # a feature may have no place
+        if data.get("geometry") is not None:
+            yield from _of_object(data["geometry"], name, caller)
+    elif kind == "GeometryCollection":
+        for geometry in data.get("geometries") or ():
+            yield from _of_object(geometry, name, caller)
+    elif kind == "MultiPolygon":
+        yield from (rings for rings in data.get("coordinates") or () if len(rings))
+    elif kind == "Polygon":
+        if data.get("coordinates"):
+            yield data["coordinates"]
+    else:
+        raise ValueError(
+            f"{caller}() needs polygons in {name}; got {str(kind)[:40]!r}. Draw areas: points and lines have none."
+        )
+
+
+def _of_corners(rings: Sequence[Any], name: str, caller: str) -> Polygon:
+    """Rings of a polygon without heights."""
+    try:
+        return [np.array([corner[:2] for corner in ring], dtype=np.float64).reshape(-1, 2) for ring in rings]
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"{caller}() needs rings of corners (x, y) in {name}; got {str(rings)[:60]}. Save the polygons anew."
+        ) from error
+
+
+# ----------------------------------------------------------------------------------------------------------- Shapefile
+
+
+def _shapefile(path: Path, caller: str) -> Outlines:
+    """Polygons of a Shapefile, with the CRS of the file beside it that ends in .prj."""
+    data = path.read_bytes()
+    try:
+        polygons = list(_of_shapes(data))
+    except (struct.error, ValueError) as error:
+        raise ValueError(
+            f"{caller}() needs a Shapefile of polygons in {path}; got {error}. Save the polygons anew, or copy the "
+            "file again if it is damaged."
+        ) from error
+    beside = [path.with_suffix(suffix) for suffix in (".prj", ".PRJ", ".Prj")]
+    crs = next((each.read_text(errors="replace").strip() for each in beside if each.is_file()), None)
+    return Outlines(polygons, crs or None)
+
+
+def _of_shapes(data: bytes) -> Iterator[Polygon]:
+    if struct.unpack_from(">i", data)[0] != 9994:
+        raise ValueError("no Shapefile")
+    place = 100
+    while place < len(data):
+        (words,) = struct.unpack_from(">i", data, place + 4)
+        (kind,) = struct.unpack_from("<i", data, place + 8)
+        if kind in _SHAPES:
+            count, corners = struct.unpack_from("<2i", data, place + 44)
+            starts = np.frombuffer(data, "<i4", count, place + 52)
+            points = np.frombuffer(data, "<f8", 2 * corners, place + 52 + 4 * count).reshape(-1, 2)
+            yield [part.astype(np.float64) for part in np.split(points, starts[1:])]
+        elif kind != _NULL_SHAPE:
+            raise ValueError(f"shapes of type {kind}, which are no polygons")
+        place += 8 + 2 * words
+
+
+# --------------------------------------------------------------------------------------------------------- other files
+
+
+def _by_pyogrio(path: Path, caller: str) -> Outlines:
+    """Polygons of the one layer of a file that has any."""
+    try:
+        import pyogrio
+    except ImportError as error:
+        raise ImportError(
+            f"{caller}() needs pyogrio to read {path.name}; it is not installed. Install it, "
+            "pip install xoffset[vector], or save the polygons as GeoJSON or Shapefile."
+        ) from error
+    try:
+        layers = [(str(name), str(kind)) for name, kind in pyogrio.list_layers(path)]
+        named = [name for name, kind in layers if "Polygon" in kind or kind.startswith(("Unknown", "Geometry"))]
+        if len(named) == 1:
+            with warnings.catch_warnings():  # of measures and heights, which are left out here
+                warnings.simplefilter("ignore")
+                meta, _, geometries, _ = pyogrio.raw.read(path, layer=named[0], columns=[])
+            return Outlines([polygon for each in geometries if each for polygon in _of_wkb(each)], meta["crs"])
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, struct.error, ValueError) as error:
+        raise ValueError(
+            f"{caller}() needs polygons in {path}; got what pyogrio cannot read as such ({str(error)[:100]}). "
+            "Save the polygons as GeoPackage, GeoJSON or Shapefile."
+        ) from error
+    got = ", ".join(f"{name} ({kind})" for name, kind in layers[:5]) or "none"
+    raise ValueError(
+        f"{caller}() needs one layer of polygons in {path}; got the layers {got}. Save the one that is meant as a "
+        "file of its own."
+    )
+
+
+def _of_wkb(data: bytes) -> list[Polygon]:
+    """Polygons of a geometry in well-known binary."""
+    polygons: list[Polygon] = []
+    _walk_wkb(data, 0, polygons)
+    return polygons
+
+
+def _walk_wkb(data: bytes, place: int, polygons: list[Polygon]) -> int:
+    """Append the polygons of the geometry that starts at a place; returns where it ends."""
+    order = "<" if data[place] == 1 else ">"
+    (code,) = struct.unpack_from(f"{order}I", data, place + 1)
+    # heights and measures are told by high bits, or by thousands
+    bits, kind, thousands = code >> 29, code % 2**28 % 1000, code % 2**28 // 1000
+    dims = 2 + (bool(bits & 4) or thousands in (1, 3)) + (bool(bits & 2) or thousands in (2, 3))
+    place += 9 if bits & 1 else 5
+    if kind != _WKB_POLYGON and kind not in _WKB_COLLECTIONS:
+        raise ValueError(f"geometries of type {kind}, which are no polygons")
+    (count,) = struct.unpack_from(f"{order}I", data, place)
+    place += 4
+    if kind in _WKB_COLLECTIONS:
+        for _ in range(count):
+            place = _walk_wkb(data, place, polygons)
+        return place
+    rings = []
+    for _ in range(count):
+        (corners,) = struct.unpack_from(f"{order}I", data, place)
+        values = np.frombuffer(data, f"{order}f8", corners * dims, place + 4).reshape(corners, dims)
+        rings.append(values[:, :2].astype(np.float64))
+        place += 4 + 8 * corners * dims
+    if rings:
+        polygons.append(rings)
+    return place

@@ -1,0 +1,300 @@
+"""Polygons of files and objects in the CRS of a grid, and the pixels whose centres lie in them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import xarray as xr
+
+from xoffset._kernels.maps import polygons as kernels
+from xoffset.model import grids
+from xoffset.readers import outlines
+from xoffset.readers.outlines import Outlines, Polygon
+
+if TYPE_CHECKING:
+    import pyproj
+
+_log = logging.getLogger(__name__)
+
+# Straight lines of one CRS are curves in another: corners are added until they are nearer than this to them [m].
+CURVE_TOLERANCE = 1.0
+# Halvings of an edge, at most.
+_HALVINGS = 16
+# A loop that an outline makes by crossing itself is a slip of the hand up to this share of its area.
+SLIP = 1e-3
+# Places are on a line when they are no further from it than this share of the largest coordinate.
+_ON_LINE = 1e-9
+# CRS of GeoJSON that states none.
+_LONGITUDE_LATITUDE = "OGC:CRS84"
+
+
+class HasGeometry(Protocol):
+    """An object of shapely, geopandas or others that tells its polygons as GeoJSON has them."""
+
+    @property
+    def __geo_interface__(self) -> Mapping[str, object]: ...
+
+
+# A file, a GeoJSON object, an object with geometry, or several of them.
+PolygonSource = str | os.PathLike[str] | Mapping[str, object] | HasGeometry
+Polygons = PolygonSource | Sequence[PolygonSource]
+
+
+def read(source: Any, crs: pyproj.CRS | None, caller: str, name: str) -> list[Polygon]:
+    """Polygons of a source, or of several, turned into a CRS; each is a list of rings (n, 2) of x and y.
+
+    Without a CRS, coordinates are those of the grid. The name is that of the argument.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ImportError
+        If it takes pyogrio to read it.
+    TypeError
+        If the source is none.
+    ValueError
+        If there are no polygons, or one crosses itself; if the CRS of one side only is known, or the polygons lie where
+        the other has no coordinates.
+    """
+    if isinstance(source, Sequence) and not isinstance(source, (str, bytes)):
+        if not source:
+            raise ValueError(
+                f"{caller}() needs polygons as {name}; got an empty list. Leave {name} out if there are none."
+            )
+        return [polygon for each in source for polygon in read(each, crs, caller, name)]
+    found, place = _outlines_of(source, caller, name)
+    polygons = [_checked(polygon, place, caller) for polygon in found.polygons]
+    if not polygons:
+        raise ValueError(
+            f"{caller}() needs at least one polygon in {place}; got none. Check the file or the selection."
+        )
+    # GeoJSON on a grid without a CRS is taken for what the grid has: metres of its own
+    stated = _crs_of(found, polygons, place, caller) if found.crs is not None or crs is not None else None
+    if stated is None and crs is None:
+        return polygons
+    if stated is None:
+        raise ValueError(f"{caller}() needs polygons whose CRS is known; got {place} without one. {_advice(source)}")
+    if crs is None:
+        raise ValueError(
+            f"{caller}() needs a grid with a CRS, to lay {place} in {stated.name} on it; got one without. Assign it: "
+            "data.rio.write_crs('EPSG:32632'); or leave the CRS of the polygons out if they are in its coordinates."
+        )
+    return polygons if grids.agree(stated, crs) else _turned(polygons, stated, crs, place, caller)
+
+
+def on_grid(polygons: Sequence[Polygon], y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Whether the places of a grid lie in any of the polygons: (rows, columns) bool; y and x may run either way."""
+    y, x = (np.asarray(values, dtype=np.float64) for values in (y, x))
+    out = np.zeros((y.size, x.size), dtype=np.bool_)
+    flips = tuple(slice(None, None, -1 if values[-1] < values[0] else 1) for values in (y, x))
+    edges = [_edges(polygon) for polygon in polygons]
+    first = np.cumsum([0, *map(len, edges)])
+    kernels.fill(
+        np.concatenate(edges), first, *(v[flip].copy() for v, flip in zip((y, x), flips, strict=True)), out[flips]
+    )
+    return out
+
+
+def inside(source: Any, like: xr.DataArray | xr.Dataset, caller: str, name: str) -> np.ndarray:
+    """Pixels of a grid with coordinates x and y whose centres lie in the polygons of a source: (rows, columns) bool.
+
+    Raises what `read` does, and ValueError if no pixel does.
+    """
+    polygons = read(source, grids.crs_of(like), caller, name)
+    y, x = like["y"].values, like["x"].values
+    check_overlap(polygons, y, x, 0.0, caller, name)
+    found = on_grid(polygons, y, x)
+    if not found.any():
+        raise ValueError(
+            f"{caller}() needs {name} that hold the centre of a pixel; got {len(polygons)} that lie between them. "
+            "Draw them wider, or take a finer grid."
+        )
+    return found
+
+
+def check_overlap(
+    polygons: Sequence[Polygon], y: np.ndarray, x: np.ndarray, margin: float, caller: str, name: str
+) -> None:
+    """Refuse polygons of which none reaches a grid, or a margin [m] around it."""
+    boxes = [np.concatenate([part.min(axis=0), part.max(axis=0)]) for part in map(np.concatenate, polygons)]
+    grid = (x.min() - margin, y.min() - margin, x.max() + margin, y.max() + margin)
+    if any(box[0] <= grid[2] and box[1] <= grid[3] and box[2] >= grid[0] and box[3] >= grid[1] for box in boxes):
+        return
+    least, most = np.min(boxes, axis=0)[:2], np.max(boxes, axis=0)[2:]
+    raise ValueError(
+        f"{caller}() needs {name} that reach the grid; got polygons from ({least[0]:.10g}, {least[1]:.10g}) to "
+        f"({most[0]:.10g}, {most[1]:.10g}) for a grid from ({x.min():.10g}, {y.min():.10g}) to ({x.max():.10g}, "
+        f"{y.max():.10g}), in its coordinates. Check the CRS of the polygons and the order of x and y."
+    )
+
+
+# -------------------------------------------------------------------------------------------------- what a source holds
+
+
+def _outlines_of(source: Any, caller: str, name: str) -> tuple[Outlines, str]:
+    """Polygons of a source, and its name for messages."""
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source).expanduser()
+        return outlines.read_file(path, caller), str(path)
+    if isinstance(source, Mapping):
+        return outlines.of_geojson(source, name, caller), name
+    if not hasattr(source, "__geo_interface__"):
+        raise TypeError(
+            f"{caller}() needs polygons as {name}: a file, a GeoJSON object, a shapely polygon or a GeoDataFrame; got "
+            f"{type(source).__name__}. Save them as GeoJSON, and pass the path."
+        )
+    found = outlines.of_geojson(source.__geo_interface__, name, caller)
+    return Outlines(found.polygons, getattr(source, "crs", None)), name
+
+
+def _checked(polygon: Polygon, place: str, caller: str) -> Polygon:
+    """Return a polygon whose rings are not closed by a corner of their own, after checking that it is one."""
+    rings = []
+    for ring in polygon:
+        # corners that follow one another at one place are one
+        is_new = np.ones(len(ring), dtype=np.bool_)
+        is_new[1:] = (ring[1:] != ring[:-1]).any(axis=1)
+        corners = ring[is_new]
+        corners = corners[:-1] if len(corners) > 1 and (corners[0] == corners[-1]).all() else corners
+        if len(corners) < 3 or not np.isfinite(corners).all():
+            raise ValueError(
+                f"{caller}() needs rings of three corners or more in {place}; got {ring[:3].tolist()}. Remove what is "
+                "no area, or draw it anew."
+            )
+        rings.append(corners)
+    while (found := _crossing(rings)) is not None:
+        _cut_loop(rings, found, place, caller)
+    return rings
+
+
+def _crossing(rings: Polygon) -> np.ndarray | None:
+    """Where two edges of a polygon cross, and the indices of the two (4,)."""
+    edges = _edges(rings)
+    last = np.cumsum([len(ring) for ring in rings]) - 1
+    before = np.arange(len(edges)) - 1
+    before[np.append(0, last[:-1] + 1)] = last
+    order = np.argsort(np.minimum(edges[:, 0], edges[:, 2]), kind="stable")
+    found = np.empty(4)
+    kernels.crossing(edges, before, order, _ON_LINE * np.abs(edges).max(), found)
+    return found if np.isfinite(found).all() else None
+
+
+def _cut_loop(rings: Polygon, found: np.ndarray, place: str, caller: str) -> None:
+    """Cut off the loop that a ring makes where it crosses itself, if it is a slip of the hand; refuse any other."""
+    starts = np.cumsum([0, *map(len, rings)])
+    first, second = (int(np.searchsorted(starts, edge, side="right")) - 1 for edge in found[2:])
+    crossed = found[np.newaxis, :2]
+    if first == second:
+        ring = rings[first]
+        i, j = (int(edge) - starts[first] for edge in found[2:])
+        loops = [
+            np.concatenate([crossed, ring[i + 1 : j + 1]]),
+            np.concatenate([ring[: i + 1], crossed, ring[j + 1 :]]),
+        ]
+        small, large = sorted(loops, key=_area)
+        if _area(small) <= SLIP * _area(large):
+            _log.warning(
+                "%s(): an outline in %s crosses itself at (%.10g, %.10g); the loop, %.1g of its area, is cut off.",
+                caller, place, *found[:2], _area(small) / _area(large),
+            )  # fmt: skip
+            rings[first] = large
+            return
+    raise ValueError(
+        f"{caller}() needs polygons whose outline does not cross itself; got one in {place} that does at "
+        f"({found[0]:.10g}, {found[1]:.10g}), so that its inside is open to doubt. Repair it: "
+        "geopandas.read_file(...).make_valid(), or 'Fix geometries' in QGIS."
+    )
+
+
+def _area(ring: np.ndarray) -> float:
+    x, y = (ring - ring[0]).T
+    return 0.5 * abs(float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))))
+
+
+def _edges(polygon: Polygon) -> np.ndarray:
+    """Edges (n, 4) of all rings of a polygon."""
+    return np.concatenate([np.column_stack([ring, np.roll(ring, -1, axis=0)]) for ring in polygon])
+
+
+# ----------------------------------------------------------------------------------------------------------------- CRS
+
+
+def _crs_of(found: Outlines, polygons: list[Polygon], place: str, caller: str) -> pyproj.CRS | None:
+    """CRS of polygons, None if it is unknown; that of GeoJSON which states none is longitude and latitude."""
+    import pyproj
+
+    stated = _LONGITUDE_LATITUDE if found.is_silent else found.crs
+    if stated is None:
+        return None
+    try:
+        crs = pyproj.CRS.from_user_input(stated.to_wkt() if hasattr(stated, "to_wkt") else stated)
+    except pyproj.exceptions.CRSError as error:
+        raise ValueError(
+            f"{caller}() needs a CRS of {place} that pyproj knows; got {str(stated)[:80]!r}. Correct it."
+        ) from error
+    corners = np.concatenate([ring for polygon in polygons for ring in polygon])
+    largest = np.abs(corners).max(axis=0)
+    if crs.is_geographic and crs.axis_info[0].unit_name == "degree" and (largest[0] > 360.0 or largest[1] > 90.0):
+        why = "as of GeoJSON that states none" if found.crs is None else "as it states"
+        raise ValueError(
+            f"{caller}() needs polygons whose CRS is known; got {place} in {crs.name}, {why}, with corners such as "
+            f"({corners[0, 0]:.10g}, {corners[0, 1]:.10g}), which are no longitude and latitude. State the CRS of "
+            'their coordinates, in GeoJSON as "crs": {"type": "name", "properties": {"name": "EPSG:32632"}}.'
+        )
+    return crs
+
+
+def _advice(source: Any) -> str:
+    if isinstance(source, (str, os.PathLike)):
+        return "Save it with its CRS; a Shapefile has it in the file beside it that ends in .prj."
+    if isinstance(source, Mapping):
+        return 'State it: "crs": {"type": "name", "properties": {"name": "EPSG:32632"}}.'
+    return "Give it one: geopandas.GeoSeries([polygon], crs='EPSG:32632')."
+
+
+def _turned(polygons: list[Polygon], source: pyproj.CRS, target: pyproj.CRS, place: str, caller: str) -> list[Polygon]:
+    """Polygons in another CRS, without those that lie where it has no coordinates."""
+    import pyproj
+
+    transformer = pyproj.Transformer.from_crs(source, target, always_xy=True)
+    turned = []
+    for polygon in polygons:
+        rings = [_turned_ring(ring, transformer) for ring in polygon]
+        is_known = np.isfinite(np.concatenate(rings)).all(axis=1)
+        if is_known.all():
+            turned.append(rings)
+        elif is_known.any():
+            raise ValueError(
+                f"{caller}() needs polygons that {target.name}, the CRS of the grid, has coordinates for; got one in "
+                f"{place} that lies there in part. Cut it to the surroundings of the grid first."
+            )
+    if not turned:
+        raise ValueError(
+            f"{caller}() needs polygons that reach the grid; got {place} where its CRS, {target.name}, has no "
+            "coordinates. Check the CRS of the polygons and the order of x and y."
+        )
+    return turned
+
+
+def _turned_ring(ring: np.ndarray, transformer: pyproj.Transformer) -> np.ndarray:
+    """Ring in another CRS, with more corners where its straight edges become curves."""
+    start, end = ring, np.roll(ring, -1, axis=0)
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (start + end)
+        a, b, c = (np.column_stack(transformer.transform(*each.T)) for each in (start, end, middle))
+        with np.errstate(invalid="ignore"):
+            bends = np.hypot(*(c - 0.5 * (a + b)).T) > CURVE_TOLERANCE
+        # no coordinates, no curve
+        bends &= np.isfinite(a).all(axis=1) & np.isfinite(b).all(axis=1) & np.isfinite(c).all(axis=1)
+        if not bends.any():
+            return a
+        half = np.flatnonzero(bends)
+        start = np.insert(start, half + 1, middle[half], axis=0)
+        end = np.roll(start, -1, axis=0)
+    return np.column_stack(transformer.transform(*start.T))
