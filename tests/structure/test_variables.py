@@ -60,6 +60,12 @@ CALLS = {
     "calibrate": variables.SHIFTS,
     "closure stable": variables.CLOSURE,
     "closure dask": variables.CLOSURE,
+    "stable_statistics": variables.STABLE,
+    "stable_statistics rate": variables.STABLE_RATE,
+    "area_mean": variables.AREA_MEAN,
+    "area_mean rate dask": variables.AREA_MEAN,
+    "compare": variables.COMPARISON_RATE,
+    "compare series dask": variables.COMPARISON,
     "diagnose": variables.DIAGNOSIS,
     "invert": variables.SERIES,
     "invert stable": variables.SERIES,
@@ -116,7 +122,7 @@ def fits(dims, registered, call):
     if "point" in call and registered[-2:] == ("y", "x"):
         registered = (*registered[:-2], "point")
     if registered[:1] == ("...",):
-        return dims[-len(registered) + 1 :] == registered[1:]
+        return dims[len(dims) - len(registered) + 1 :] == registered[1:]
     return dims == registered
 
 

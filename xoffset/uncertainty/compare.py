@@ -24,8 +24,8 @@ from xoffset.uncertainty.ground_truth import Measured
 OF_95_PERCENT = 1.96
 # Weight of the nodes around a point that must have a value.
 _LEAST_WEIGHT = 0.5
-# What the motion at a point consists of.
-_AT_POINT = Layers(x=(), y=(), sigma_x=(), sigma_y=(), covariance=(), flags=())
+# What is known at a point: the motion of the dataset, why there is none, and that of the table with its errors.
+_AT_POINT = Layers(x=(), y=(), sigma_x=(), sigma_y=(), covariance=(), flags=(), table=4)
 _SUMMARY = Layers(n=(), bias=2, rmse=2, coverage=2, length=())
 
 
@@ -103,12 +103,13 @@ def compare(
     has_errors = set(errors[:2]) <= set(data.data_vars)
     fields = [data[name].data for name in (*names, *(name for name in errors if has_errors and name in data))]
     layers = [whole.gather(field if field.ndim == 3 else field[np.newaxis], at.row, at.column) for field in fields]
-    find = partial(_at_points, at=at, when=_when(data, measured))
+    table_values = np.stack([measured.east, measured.north, measured.sigma_east, measured.sigma_north])
+    find = partial(_at_points, at=at, when=_when(data, measured), table=table_values)
     found = _AT_POINT.split(whole.at_once(find, layers, np.dtype(np.float64), (_AT_POINT.count, measured.x.size)))
     names_of_layers = dict(zip((*names, *errors), ("x", "y", "sigma_x", "sigma_y", "covariance"), strict=True))
     at_points = {name: found[layer] for name, layer in list(names_of_layers.items())[: len(fields)]}
-    values = _beside(_toward_true_north(at_points, data, measured), measured)
-    values["flags"] = found["flags"].astype(np.int64) | np.isnan(measured.east) * np.int64(FLAGS["nodata"])
+    values = _beside(_toward_true_north(at_points, data, measured), found["table"])
+    values["flags"] = found["flags"].astype(np.int64)
     residuals = [values[f"{each}residual_{way}"] for each in ("", "sigma_") for way in ("east", "north")]
     summary = _SUMMARY.split(whole.at_once(_of_residuals, residuals, np.dtype(np.float64), (_SUMMARY.count,)))
 
@@ -131,19 +132,18 @@ def _toward_true_north(layers: Mapping[str, Any], data: xr.Dataset, measured: Me
         {name: ("point", values) for name, values in layers.items()},
         {"x": ("point", measured.x), "y": ("point", measured.y), "spatial_ref": data["spatial_ref"]},
     )
-    return ground(points)
+    with _options.speaking_as("compare", "ground"):
+        return ground(points)
 
 
-def _beside(points: xr.Dataset, measured: Measured) -> dict[str, Any]:
+def _beside(points: xr.Dataset, table: Any) -> dict[str, Any]:
     """Motion of the dataset, of the table and their difference, with the standard errors that are known."""
     kind = "v" if "v_east" in points else "d"
     values: dict[str, Any] = {}
-    for way in ("east", "north"):
-        own, table = points[f"{kind}_{way}"].data, getattr(measured, way)
-        error = f"sigma_{kind}_{way}"
-        sigma = points[error].data if error in points else np.full(table.size, np.nan)
-        table_sigma = getattr(measured, f"sigma_{way}")
-        values |= {way: own, f"table_{way}": table, f"residual_{way}": own - table}
+    for k, way in enumerate(("east", "north")):
+        own, error = points[f"{kind}_{way}"].data, f"sigma_{kind}_{way}"
+        sigma, table_sigma = points[error].data if error in points else own * np.nan, table[2 + k]
+        values |= {way: own, f"table_{way}": table[k], f"residual_{way}": own - table[k]}
         values |= {f"sigma_{way}": sigma, f"table_sigma_{way}": table_sigma}
         # a table that knows no errors is taken for true
         values[f"sigma_residual_{way}"] = np.sqrt(sigma**2 + np.nan_to_num(table_sigma) ** 2)
@@ -229,7 +229,7 @@ def _when(data: xr.Dataset, measured: Measured) -> tuple[np.ndarray, np.ndarray,
 # ------------------------------------------------------------------------------------------------------------ on arrays
 
 
-def _at_points(*fields: np.ndarray, at: Around, when: tuple[np.ndarray, ...] | None) -> np.ndarray:
+def _at_points(*fields: np.ndarray, at: Around, when: tuple[np.ndarray, ...] | None, table: np.ndarray) -> np.ndarray:
     """Motion at the points as `_AT_POINT` says (layer, point), of fields (n, corner, point) of a map or of dates."""
     names = ("x", "y", "sigma_x", "sigma_y", "covariance")[: len(fields)]
     values = [np.asarray(field, dtype=np.float64) for field in fields]
@@ -259,7 +259,9 @@ def _at_points(*fields: np.ndarray, at: Around, when: tuple[np.ndarray, ...] | N
         sums = np.where(weight == 0.0, 0.0, of_dates * square).sum(axis=0)
         found[name][:] = np.sqrt(sums) if name.startswith("sigma") else sums
     reason = np.where(np.isnan(at.weight).all(axis=0), FLAGS["outside"], reason)
-    found["flags"][:] = np.where(np.isnan(found["x"]), reason, 0.0)
+    has_no_table = np.isnan(table[:2]).any(axis=0)
+    found["flags"][:] = np.where(np.isnan(found["x"]), reason, np.where(has_no_table, FLAGS["nodata"], 0))
+    found["table"][:] = table
     return out
 
 

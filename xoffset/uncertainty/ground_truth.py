@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from xoffset import _options
 from xoffset.model import grids
 from xoffset.model.dates import as_dates, as_instants, in_years
 from xoffset.model.declared import with_decoded
@@ -47,7 +48,8 @@ def measured(table: Any, data: xr.Dataset, *, axes: str, is_rate: bool) -> Measu
             f"{type(table).__name__}. Read a file first: pandas.read_csv(...)."
         )
     if axes == "grid":
-        points = ground(points)
+        with _options.speaking_as("compare", "ground"):
+            points = ground(points)
         names = _TRUE[_GRID.index(names)]
     found = _in_crs_of(data, _flat(points, names), points)
     if not (np.isfinite(found.east) & np.isfinite(found.north)).any():

@@ -11,12 +11,13 @@ import xarray as xr
 from xoffset import _options
 from xoffset._arrays.statistics import BINS, STATISTICS, of_map
 from xoffset._blocks import whole
-from xoffset.model import checks, grids, products, variables
+from xoffset.model import checks, grids, masks, products, variables
 from xoffset.model.stable import on_nodes
 
 # Statistics of both components, which bear their names, and of the map.
 _OF_COMPONENTS = ("median", "nmad", "rmse", "sigma_ratio", "uncertainty", "bias", "locking")
 _OF_MAP = ("n_stable", "valid_share", "wrong_share")
+MOVING = masks.Kind("moving", "where the ground flows", "speed", "> 5")
 
 
 def stable_statistics(
@@ -97,16 +98,18 @@ def stable_statistics(
     data = checks.without_islands(data, "stable_statistics")
     spacing = grids.spacing(data, "stable_statistics")
     pixel = _pixel(data, names, pixel_size)
-    is_stable = _mask(stable, data, "stable")
-    flows = None if moving is None else _mask(moving, data, "moving")
+    is_stable = on_nodes(stable, data, "stable_statistics")
+    flows = None if moving is None else _flows(moving, data)
+    for mask, name in ((is_stable, "stable"), (flows, "moving")):
+        _check_somewhere(mask, name)
 
     errors = checks.errors_of(names)[:2]
     has_errors = set(errors) <= set(data.data_vars)
     fields = [data[name].data for name in (*names, *(errors if has_errors else ()))]
-    masks = [is_stable, np.zeros(fields[0].shape[-2:], dtype=np.bool_) if flows is None else flows]
+    ground = [is_stable, np.zeros(fields[0].shape[-2:], dtype=np.bool_) if flows is None else flows]
     find = partial(of_map, spacing=spacing, pixel=pixel)
     maps = [[field[k] for field in fields] for k in range(len(fields[0]))] if fields[0].ndim == 3 else [fields]
-    found = [whole.at_once(find, [*masks, *each], np.dtype(np.float64), (STATISTICS.count,)) for each in maps]
+    found = [whole.at_once(find, [*ground, *each], np.dtype(np.float64), (STATISTICS.count,)) for each in maps]
     table = np.stack(found, axis=1) if fields[0].ndim == 3 else found[0]
 
     dims = data[names[0]].dims[:-2]
@@ -158,17 +161,21 @@ def _pixel(data: xr.Dataset, names: tuple[str, str], pixel_size: float | None) -
     return float(sides[0]) if sides.size == 1 and sides[0] > 0.0 else None
 
 
-def _mask(mask: xr.DataArray, data: xr.Dataset, name: str) -> Any:
-    """Nodes (rows, columns) where a mask is True; one in memory that is True nowhere is refused."""
-    if not isinstance(mask, xr.DataArray) or mask.dtype != np.bool_:
-        got = f"dtype {mask.dtype}" if isinstance(mask, xr.DataArray) else type(mask).__name__
-        raise TypeError(
-            f"stable_statistics() needs a boolean DataArray (y, x) as {name}; got {got}. Compare: {name} = slope < 20."
+def _flows(moving: xr.DataArray, data: xr.Dataset) -> Any:
+    """Nodes (rows, columns) whose ground flows."""
+    masks.check_boolean(moving, MOVING, "stable_statistics")
+    if set(moving.dims) != {"y", "x"}:
+        raise ValueError(
+            f"stable_statistics() needs dims ('y', 'x') of moving; got {moving.dims}. Join the others: "
+            "moving.any('time')."
         )
-    found = on_nodes(mask, data, "stable_statistics")
-    if isinstance(found, np.ndarray) and not found.any():
+    return masks.on_cells(moving.transpose("y", "x"), data, MOVING, "stable_statistics").values
+
+
+def _check_somewhere(mask: Any, name: str) -> None:
+    """Refuse a mask in memory that is True on no node."""
+    if isinstance(mask, np.ndarray) and not mask.any():
         raise ValueError(
             f"stable_statistics() needs {name} to be True on at least one node; got none. A node counts where all "
             "pixels of its cell are True: enlarge the mask, or check that it lies on the grid."
         )
-    return found
