@@ -62,7 +62,8 @@ def to_grid(x, y, crs, d_east, d_north):
     to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     geod = pyproj.CRS(crs).get_geod()
     longitude, latitude = to_degrees.transform(x, y)
-    azimuth, length = np.degrees(np.arctan2(d_east, d_north)), np.hypot(d_east, d_north)
+    azimuth = np.full(np.shape(x), np.degrees(np.arctan2(d_east, d_north)))
+    length = np.full(np.shape(x), np.hypot(d_east, d_north))
     there = geod.fwd(longitude, latitude, azimuth, length)
     end = to_degrees.transform(there[0], there[1], direction="INVERSE")
     return end[0] - x, end[1] - y

@@ -1,6 +1,7 @@
 """Means over areas: their standard error covers on fields of known correlation."""
 
 import numpy as np
+import pyproj
 import pytest
 import reference_quality
 import xarray as xr
@@ -59,7 +60,10 @@ def fields(count, shape, reach, kind, seed=0):
 def test_variance_of_a_sum_is_the_double_sum():
     rng = np.random.default_rng(1)
     weight = np.where(rng.random((7, 9)) < 0.6, rng.random((7, 9)), 0.0)
-    model = variogram.Correlation(2.0, 0.3, np.array([30.0, 90.0]), np.array([0.2, 0.1]), np.array([0.15, 0.25]))
+    kinds = {"exponential": 30.0, "gaussian": 90.0, "spherical": 150.0}
+    model = variogram.Correlation(
+        2.0, 1.0, tuple(variogram.Structure(kind, reach, 0.2) for kind, reach in kinds.items())
+    )
     found = variogram.variance_of_sum(weight, model, (30.0, 40.0))
     twin = reference_quality.variance_of_sum(weight, model.at, (30.0, 40.0))
     assert found == pytest.approx(twin, rel=1e-12)
@@ -67,22 +71,22 @@ def test_variance_of_a_sum_is_the_double_sum():
 
 CASES = {
     "white": ("white", 0.0), "windows": ("windows", 4.0), "gaussian": ("gaussian", 3.0),
-    "exponential": ("exponential", 3.0), "far": ("gaussian", 7.0),
+    "exponential": ("exponential", 3.0), "wide windows": ("windows", 8.0), "far": ("gaussian", 7.0),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_standard_error_covers(case):
-    """Of 120 means of a landslide that moves by 30 sigma, with noise whose correlation nobody told."""
+    """Of 48 means of a landslide that moves by 30 sigma, with noise whose correlation nobody told."""
     kind, reach = CASES[case]
-    shape, pairs = (60, 70), 60
+    shape, pairs = (60, 70), 24
     dx, dy = fields(2 * pairs, shape, reach, kind, seed=2).reshape(2, pairs, *shape)
     dx[:, 20:40, 25:50] += 30.0
     shifts = as_shifts(0.7 * dx, 0.7 * dy, sigma=0.7)
     found = xoffset.area_mean(shifts, box(shifts, (22, 37), (27, 47)))
     error = np.concatenate([found.dx - 21.0, found.dy])
     sigma = np.concatenate([found.sigma_dx, found.sigma_dy])
-    assert (np.abs(error) < 1.96 * sigma).mean() >= 0.88
+    assert (np.abs(error) < 1.96 * sigma).mean() >= 0.86
     assert 0.7 < np.sqrt((error**2).mean()) / np.sqrt((sigma**2).mean()) < 1.25
     # the number of independent vectors is that of the double sum
     distance = SIDE * np.hypot(*np.meshgrid(np.arange(-20, 21), np.arange(-15, 16)))
@@ -94,7 +98,7 @@ def test_the_standard_error_covers(case):
         "windows": np.outer(*(np.maximum(1.0 - np.abs(np.arange(-n, n + 1)) / max(reach, 1.0), 0.0) for n in (15, 20))),
     }[kind]
     true = (16 * 21) ** 2 / (pairs_at * shares).sum()
-    assert 0.6 < float(found.n_effective_x.median()) / true < 1.5
+    assert 0.5 < float(found.n_effective_x.median()) / true < 1.8
 
 
 def test_the_mean_is_that_of_the_nodes():
@@ -131,6 +135,7 @@ def test_without_standard_errors_the_variogram_tells_their_size():
     noise = fields(16, (60, 70), 2.0, "gaussian", seed=5)
     shifts = as_shifts(1.7 * noise[:8], 1.7 * noise[8:], sigma=1.7)
     rate = shifts[["dx", "dy"]].isel(pair=0, drop=True).rename(dx="vx", dy="vy")
+    rate = rate.assign({name: rate[name].assign_attrs(units="m yr-1") for name in ("vx", "vy")})
     area = box(shifts, (22, 37), (27, 47))
     with_errors = xoffset.area_mean(shifts.isel(pair=[0]), area)
     found = xoffset.area_mean(rate, area)
@@ -178,11 +183,10 @@ def test_chunks_change_no_bit(chunks):
     xr.testing.assert_identical(whole, lazy.compute())
 
 
-def test_any_crs_and_any_object():
-    import geopandas
-    import shapely
-
+def test_any_crs():
     shifts = as_shifts(*np.random.default_rng(10).normal(size=(2, 1, 30, 40)))
     area = box(shifts, (5, 14), (8, 27))
-    frame = geopandas.GeoDataFrame(geometry=[shapely.Polygon(area["coordinates"][0])], crs=CRS).to_crs("EPSG:4326")
-    xr.testing.assert_allclose(xoffset.area_mean(shifts, area), xoffset.area_mean(shifts, frame))
+    corners = np.array(area["coordinates"][0])
+    turned = pyproj.Transformer.from_crs(CRS, "EPSG:4326", always_xy=True).transform(*corners.T)
+    degrees = {"type": "Polygon", "coordinates": [np.column_stack(turned).tolist()]}
+    xr.testing.assert_identical(xoffset.area_mean(shifts, area), xoffset.area_mean(shifts, degrees))

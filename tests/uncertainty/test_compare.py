@@ -57,7 +57,7 @@ def test_the_same_motion_toward_true_north_leaves_nothing():
     np.testing.assert_allclose(found.residual_north, 0.0, atol=1e-3)
     assert np.hypot(rate.vx - 30.0, rate.vy + 12.0).min() > 2.0  # along the grid it would not
     np.testing.assert_allclose(found.sigma_east, 0.5, rtol=0.03)
-    np.testing.assert_allclose(found.sigma_residual_east, np.hypot(found.sigma_east, [0.1, 0.0, 0.2]))
+    np.testing.assert_allclose(found.sigma_residual_east, np.hypot(found.sigma_east.values, [0.1, 0.0, 0.2]))
     assert np.isnan(found.table_sigma_north).all()
     assert found.name.values.tolist() == ["A", "B", "C"]
     assert (int(found.n), float(found.coverage_east)) == (3, 1.0)

@@ -127,8 +127,8 @@ def test_numbers_put_in_come_out():
     np.testing.assert_allclose(found.sigma_ratio_dx, 0.5, rtol=0.2)
     np.testing.assert_allclose(found.nmad_dy, 0.6, rtol=0.05)
     np.testing.assert_allclose(found.rmse_dy, np.hypot(0.6, 0.3), rtol=0.05)
-    # most of what is wrong is outside, and a fiftieth of what is right
-    np.testing.assert_allclose(found.wrong_share, 0.1, atol=0.04)
+    # most of what is wrong is outside, and up to 9 % of what is right: beyond two standard deviations along x or y
+    assert ((found.wrong_share > 0.09) & (found.wrong_share < 0.19)).all()
     assert (found.uncertainty_dx > 0.8).all()
     assert (found.uncertainty_dy > 1.2).all()
 
@@ -185,7 +185,7 @@ def test_the_side_of_a_pixel_can_be_given():
     shifts = moved(share=1.0)
     still = everywhere(shifts) & (shifts.x < shifts.x[3])
     finer = xoffset.stable_statistics(shifts.drop_vars("pixel_size"), still, pixel_size=20.0)
-    np.testing.assert_allclose(finer.locking_dx, 0.0, atol=0.04)  # both whole and half pixels
+    np.testing.assert_allclose(finer.locking_dx, 0.0, atol=0.1)  # both whole and half pixels
     without = xoffset.stable_statistics(shifts.drop_vars("pixel_size"), still)
     assert not [name for name in without.variables if name.startswith(("locking", "fraction"))]
 

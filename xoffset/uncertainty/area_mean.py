@@ -76,10 +76,12 @@ def area_mean(
     Notes
     -----
     var = ΣΣ σ_i σ_j ρ(h_ij) / n², over all pairs of nodes of the area, h apart. ρ is that of a variogram of the vectors
-    in units of their standard errors, with medians in place of means (Dowd 1984), so that wrong matches do not matter:
-    a nugget, exponentials and Gaussians of many ranges, by least squares without negative parts. Differences are taken
-    of two nodes in the area or of two outside, not across its edge, up to half the map apart. Errors that reach farther
-    look like none: give `stable`, and remove them. Without any standard errors, σ is the sill of the variogram.
+    in units of their standard errors: a nugget and up to two structures (exponential, Gaussian or spherical), of which
+    each must be worth it; least squares without negative parts. Vectors further from the median than three times their
+    spread are left out of it, as wrong matches and as what moves; with `stable` they count for the size of the errors.
+    Differences are taken of two nodes in the area or of two outside, not across its edge, up to half the map apart.
+    Errors that reach farther look like none: give `stable`, and remove them. Without any standard errors, σ² is the
+    variance that the variogram ends at. Where a map is too small for one, all errors are taken for the same.
 
     Motion that changes from place to place looks like an error that reaches far. Without `stable`, it makes the
     standard errors too large where most of the map moves. What the mean lacks for want of some nodes of the area is
@@ -171,14 +173,19 @@ def _mean_of_map(*fields: np.ndarray, masks: int, spacing: tuple[float, float]) 
         sigma = np.where(errors[k] > 0.0, errors[k], np.nan) if errors else np.ones_like(field)
         model = variogram.fitted(np.where(is_known, field, np.nan) / sigma, region, spacing)
         variance, found["n_effective"][k] = _variance(sigma, used, model, spacing)
-        if is_stable or not errors:
-            variance *= math.nan if model is None else model.sill
+        if model is None:
+            variance = variance if errors else math.nan
+        elif is_stable:
+            variance *= model.variance * model.excess
+        elif not errors:
+            variance *= model.variance
         if is_stable:
             still = field[is_stable[0] & is_known]
             variance += float(np.median(still)) ** 2 if still.size else math.nan
         found["sigma"][k] = math.sqrt(variance)
     if len(errors) == 3:
-        alike = (errors[2][used] / (errors[0][used] * errors[1][used])).mean()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            alike = (errors[2][used] / (errors[0][used] * errors[1][used])).mean()
         out[_MEAN["covariance"]] = alike * found["sigma"].prod()
     return out
 
@@ -191,6 +198,5 @@ def _variance(
     Without a model all of them are one.
     """
     weight = np.where(used, sigma, 0.0) / used.sum()
-    whole_sum = float(weight.sum()) ** 2
-    variance = whole_sum if model is None else max(variogram.variance_of_sum(weight, model, spacing), 0.0)
+    variance = float(weight.sum()) ** 2 if model is None else variogram.variance_of_sum(weight, model, spacing)
     return variance, float((sigma[used] ** 2).mean()) / variance

@@ -130,7 +130,7 @@ def _toward_true_north(layers: Mapping[str, Any], data: xr.Dataset, measured: Me
     """Motion at the points (point,), by the names of the components and of their errors, toward true east and north."""
     points = xr.Dataset(
         {name: ("point", values) for name, values in layers.items()},
-        {"x": ("point", measured.x), "y": ("point", measured.y), "spatial_ref": data["spatial_ref"]},
+        {"x": ("point", measured.x), "y": ("point", measured.y), "spatial_ref": ground_truth.spatial_ref_of(data)},
     )
     with _options.speaking_as("compare", "ground"):
         return ground(points)

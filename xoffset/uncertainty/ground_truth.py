@@ -74,17 +74,18 @@ def _of_rows(rows: pd.DataFrame, data: xr.Dataset, axes: str) -> tuple[xr.Datase
             f"compare() needs columns {listed} in the table, for axes={axes!r}; got {', '.join(columns[:20])}. Rename "
             "them: table.rename(columns={'ve': 'v_east', ...})."
         )
-    fields = {name: ("point", _numbers(rows, name)) for name in (*names, *(f"sigma_{name}" for name in names)) if
-              name in columns}  # fmt: skip
+    errors = [f"sigma_{name}" for name in names]
+    fields = {name: ("point", _numbers(rows, name)) for name in (*names, *errors) if name in columns}
     coords: dict[str, Any] = dict(zip(("x", "y"), (("point", each) for each in _places(rows, data)), strict=True))
     if set(_DATES) <= set(columns):
         coords |= {name: ("point", _dates(rows, name)) for name in _DATES}
     if "name" in columns:
         coords["name"] = ("point", np.array([str(each) for each in rows["name"]]))
-    return grids.with_crs(xr.Dataset(fields, coords).assign_coords(spatial_ref=_spatial_ref(data))), names
+    return grids.with_crs(xr.Dataset(fields, coords).assign_coords(spatial_ref=spatial_ref_of(data))), names
 
 
-def _spatial_ref(data: xr.Dataset) -> xr.Variable:
+def spatial_ref_of(data: xr.Dataset) -> xr.Variable:
+    """Coordinate that holds the CRS of a dataset that has one."""
     crs = grids.crs_of(data)
     assert crs is not None
     return grids.spatial_ref(crs)
@@ -148,7 +149,7 @@ def _of_product(table: xr.Dataset, data: xr.Dataset, axes: str) -> tuple[xr.Data
             "with from_table(..., layout='points')."
         )
     if grids.crs_of(table) is None:
-        table = table.assign_coords(spatial_ref=_spatial_ref(data))
+        table = table.assign_coords(spatial_ref=spatial_ref_of(data))
     return with_decoded(grids.with_crs(table), "compare"), names
 
 

@@ -73,10 +73,11 @@ def stable_statistics(
     The density, its bandwidth and its contour are those of GLAFT (Zheng and others 2023, The Cryosphere 17, 4063-4078),
     and `uncertainty`, `bias` and `wrong_share` are its numbers. The bandwidth follows the standard deviation of all
     vectors, the wrong ones too, and widens the contour: where many are wrong `uncertainty` is more than twice `nmad`.
-    Both belong in a report, as do the strains: a map that is smoothed has the smallest spread on stable ground, and no
-    motion that it should have. GLAFT gives strains that are 8 times as large, since it does not divide the sums of
-    Sobel by 8, and takes the direction of flow from medians of angles, where here it is the mean of directions over
-    1500 m.
+    Of vectors whose errors are normal up to 9 % lie outside of the box: as few are no sign of wrong ones. `uncertainty`
+    and `nmad` belong in a report both, and with them the strains: a map that is smoothed has the smallest spread on
+    stable ground, and none of the motion that it should have. GLAFT gives strains that are 8 times as large, since it
+    does not divide the sums of Sobel by 8, and takes the direction of flow from medians of angles, where here it is the
+    mean of directions over 1500 m.
 
     Displacements on stable ground are near zero whatever the matcher does, so parts of a pixel are told of other
     ground. Only vectors within a whole number of pixels take part, lest the ends of their range look like a preference.
