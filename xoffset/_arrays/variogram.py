@@ -108,8 +108,8 @@ def _variogram(
                 difference = values[second].ravel()[some] - values[first].ravel()[some]
                 distance = float(np.hypot(right * spacing[0], down * spacing[1]))
                 found.append((distance, 0.5 * float((difference**2).mean()), float(both.size)))
-    distance, gamma, count = np.array(found, dtype=np.float64).reshape(-1, 3).T
-    return distance, gamma, count
+    table = np.array(found, dtype=np.float64).reshape(-1, 3)
+    return table[:, 0], table[:, 1], table[:, 2]
 
 
 def _fit(distance: np.ndarray, gamma: np.ndarray, count: np.ndarray) -> tuple[float, tuple[Structure, ...]]:

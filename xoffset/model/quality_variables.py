@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xoffset.model.flags import flag_attrs
-from xoffset.model.tables import Variable, components_of, table
+from xoffset.model.tables import Rows, Variable, components_of, table
 
 
 def _flags(dims: tuple[str, ...]) -> dict[str, Variable]:
@@ -92,8 +92,11 @@ def _comparison(units: str, noun: str) -> dict[str, Variable]:
             f"coverage_{way}": ("1", f"share of the residuals toward true {way} within 1.96 of their standard errors"),
         }
         found |= table((), summary, signed=(f"bias_{way}",))
-    summary = {"n": (None, "number of points compared"), "rmse": (units, "root mean square length of the residuals")}
-    return found | table((), summary) | _flags(("point",))
+    summary_of_both: Rows = {
+        "n": (None, "number of points compared"),
+        "rmse": (units, "root mean square length of the residuals"),
+    }
+    return found | table((), summary_of_both) | _flags(("point",))
 
 
 COMPARISON = _comparison("m", "displacement")

@@ -13,7 +13,7 @@ from xoffset import _options
 from xoffset._arrays import variogram
 from xoffset._arrays.layers import Layers
 from xoffset._blocks import whole
-from xoffset.model import checks, grids, products, variables
+from xoffset.model import checks, grids, products, quality_variables
 from xoffset.model.flags import FLAGS
 from xoffset.model.stable import on_nodes
 from xoffset.readers import polygons
@@ -117,7 +117,7 @@ def area_mean(
     found = [whole.at_once(find, [*masks, *each], np.dtype(np.float64), (_MEAN.count,)) for each in maps]
     table = np.stack(found, axis=1) if fields[0].ndim == 3 else found[0]
 
-    dims = data[names[0]].dims[:-2]
+    dims = tuple(map(str, data[names[0]].dims[:-2]))
     values = _labelled(_MEAN.split(table), names, float(min_valid) * int(is_area.sum()))
     values["valid_share"] = values["n_nodes"] / int(is_area.sum())
     if len(fields) < 5:
@@ -126,7 +126,7 @@ def area_mean(
         values[name] = values[name].astype(fields[0].dtype)
     return products.product(
         {name: (dims, each) for name, each in values.items()},
-        variables.AREA_MEAN,
+        quality_variables.AREA_MEAN,
         like=data,
         step={"function": "area_mean", "stable": stable is not None, "min_valid": float(min_valid)},
         coords=checks.layer_coords(data[names[0]]),

@@ -13,7 +13,7 @@ import xarray as xr
 from xoffset import _options
 from xoffset._arrays.layers import Layers
 from xoffset._blocks import whole
-from xoffset.model import checks, grids, products, variables
+from xoffset.model import checks, grids, products, quality_variables
 from xoffset.model.dates import as_dates
 from xoffset.model.flags import FLAGS
 from xoffset.motion.ground import ground
@@ -116,10 +116,10 @@ def compare(
     coords: dict[Hashable, Any] = {"x": ("point", measured.x), "y": ("point", measured.y)}
     own = {"name": measured.name, "reference": measured.reference, "secondary": measured.secondary}
     coords |= {name: ("point", each) for name, each in own.items() if each is not None}
-    variables_of = variables.COMPARISON if names[0] == "dx" else variables.COMPARISON_RATE
+    variables = quality_variables.COMPARISON if names[0] == "dx" else quality_variables.COMPARISON_RATE
     return products.product(
         {name: (("point",), each) for name, each in values.items()} | _summary(summary),
-        variables_of,
+        variables,
         like=data,
         step={"function": "compare", "axes": axes},
         coords=coords,

@@ -168,10 +168,11 @@ def _flat(points: xr.Dataset, names: Names) -> Measured:
     rows = [row[here] for row in rows]
     named = dict(zip(own, rows[4:], strict=True))
     numbers = [row.astype(np.float64) for row in rows[:4]]
-    dates = {name: as_dates(named[name]) for name in _DATES if name in named}
+    reference, secondary = (as_dates(named[name]) if name in named else None for name in _DATES)
     x, y = (named[name].astype(np.float64) for name in ("x", "y"))
     sigmas = [np.where(sigma > 0.0, sigma, np.nan) for sigma in numbers[2:]]
-    return Measured(x, y, *numbers[:2], *sigmas, **dates, name=named.get("name"))
+    east, north, sigma_east, sigma_north = (*numbers[:2], *sigmas)
+    return Measured(x, y, east, north, sigma_east, sigma_north, reference, secondary, named.get("name"))
 
 
 def _in_crs_of(data: xr.Dataset, found: Measured, points: xr.Dataset) -> Measured:

@@ -11,7 +11,7 @@ import xarray as xr
 from xoffset import _options
 from xoffset._arrays.statistics import BINS, STATISTICS, of_map
 from xoffset._blocks import whole
-from xoffset.model import checks, grids, masks, products, variables
+from xoffset.model import checks, grids, masks, products, quality_variables
 from xoffset.model.stable import on_nodes
 
 # Statistics of both components, which bear their names, and of the map.
@@ -115,16 +115,16 @@ def stable_statistics(
 
     dims = data[names[0]].dims[:-2]
     values = _labelled(STATISTICS.split(table), names, dims)
-    left_out = () if has_errors else ("sigma_ratio_",)
-    left_out += () if pixel is not None else ("locking_", "fraction_")
-    left_out += () if flows is not None else ("along_flow_",)
-    values = {name: each for name, each in values.items() if not name.startswith(left_out or ("\0",))}
+    told = {"sigma_ratio_": has_errors, "locking_": pixel is not None, "fraction_": pixel is not None}
+    told["along_flow_"] = flows is not None
+    left_out = tuple(name for name, is_told in told.items() if not is_told)
+    values = {name: each for name, each in values.items() if not name.startswith(left_out)}
     coords = checks.layer_coords(data[names[0]])
     if pixel is not None:
         coords |= {"fraction": ("fraction", (np.arange(BINS) + 0.5) / BINS - 0.5)}
     return products.product(
         values,
-        variables.STABLE if names[0] == "dx" else variables.STABLE_RATE,
+        quality_variables.STABLE if names[0] == "dx" else quality_variables.STABLE_RATE,
         like=data,
         step={"function": "stable_statistics", "moving": moving is not None, "pixel_size": pixel},
         coords=coords,
