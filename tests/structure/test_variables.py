@@ -26,6 +26,9 @@ MORE = {
     "ground steps": lambda: xoffset.ground(result("decompose steps searched")),
     "ground decays": lambda: xoffset.ground(result("decompose decays")),
     "profile shifts": lambda: xoffset.profile(digests.shifts(), digests.section(digests.rate())),
+    "area_mean covariance": lambda: xoffset.area_mean(
+        digests.rate().assign(cov_vxvy=xr.zeros_like(digests.rate().vx).assign_attrs(units="m2 yr-2")), digests.area()
+    ),
 }
 
 
@@ -64,6 +67,7 @@ CALLS = {
     "stable_statistics rate": variables.STABLE_RATE,
     "area_mean": variables.AREA_MEAN,
     "area_mean rate dask": variables.AREA_MEAN,
+    "area_mean covariance": variables.AREA_MEAN,
     "compare": variables.COMPARISON_RATE,
     "compare series dask": variables.COMPARISON,
     "diagnose": variables.DIAGNOSIS,
