@@ -11,6 +11,8 @@ from xoffset._arrays.layers import Layers
 
 # Bins of the histogram of the parts of a pixel.
 BINS = 20
+# Pixels that displacements span, at least, of which parts of a pixel are told.
+LEAST_SPAN = 2
 # Side of the window that the direction of flow is the mean of [m].
 FLOW_WINDOW = 1500.0
 
@@ -108,14 +110,15 @@ def parts_of_pixel(values: np.ndarray) -> tuple[float, np.ndarray]:
     """How far displacements [pixel] (n,) prefer whole pixels, -1 to 1, and the histogram of their parts of a pixel.
 
     Values are taken that lie within a whole number of pixels around the median, the most that 90 % of them span: of
-    such every part of a pixel is as likely if there is no preference. Of less than a pixel nothing can be told.
+    such every part of a pixel is about as likely if there is no preference. Of a span of less than two pixels nothing
+    can be told.
     """
     nothing = math.nan, np.full(BINS, np.nan)
     if values.size < LEAST * BINS:
         return nothing
     low, high = np.quantile(values, (0.05, 0.95))
     whole = math.floor(high - low)
-    if whole < 1:
+    if whole < LEAST_SPAN:
         return nothing
     start = 0.5 * (low + high - whole)
     values = values[(start <= values) & (values < start + whole)]

@@ -55,8 +55,8 @@ def stable_statistics(
 
         Of displacements whose pixel is known: `fraction_NAME` [1] (..., fraction), share of the vectors by their part
         of a pixel, -0.5 to 0.5, flat where matches prefer none; `locking_NAME` [1], their mean cosine, 1 if all are
-        whole pixels, 0 if they prefer none, -1 if all are half pixels. NaN where the displacements span less than a
-        pixel: that they are alike says nothing.
+        whole pixels, 0 if they prefer none, -1 if all are half pixels. NaN where the displacements span less than two
+        pixels: that they are alike says nothing.
 
         NaN where fewer than 10 nodes have a vector. Lazy if shifts or a mask are.
 
@@ -81,6 +81,7 @@ def stable_statistics(
 
     Displacements on stable ground are near zero whatever the matcher does, so parts of a pixel are told of other
     ground. Only vectors within a whole number of pixels take part, lest the ends of their range look like a preference.
+    Where much of the ground moves alike, that shows as one too: look at the mean over pairs of other baselines.
 
     Each pair needs its whole map. Save lazy shifts first, `open_result(...)` them and take the statistics of those:
     otherwise everything is matched before the first number is ready.
