@@ -8,7 +8,7 @@ import xarray as xr
 
 import xoffset
 from xoffset._arrays import variogram
-from xoffset.model import products
+from xoffset.model import grids, products
 from xoffset.model.flags import FLAGS
 
 CRS = "EPSG:32632"
@@ -17,7 +17,9 @@ SIDE = 40.0  # of a cell [m]
 
 def place(shape):
     y, x = 5e6 - SIDE * np.arange(shape[0]), 5e5 + SIDE * np.arange(shape[1])
-    return xr.DataArray(np.zeros(shape), coords={"y": y, "x": x}, dims=("y", "x")).rio.write_crs(CRS)
+    return xr.DataArray(np.zeros(shape), coords={"y": y, "x": x}, dims=("y", "x")).assign_coords(
+        spatial_ref=grids.spatial_ref(pyproj.CRS(CRS))
+    )
 
 
 def as_shifts(dx, dy, sigma=1.0, **more):

@@ -8,7 +8,7 @@ import reference_quality
 import xarray as xr
 
 import xoffset
-from xoffset.model import products
+from xoffset.model import grids, products
 from xoffset.model.flags import FLAGS
 
 POLAR = "EPSG:3413"
@@ -19,7 +19,9 @@ YEAR = np.timedelta64(31_557_600, "s")
 def place(shape=(12, 15), side=100.0, crs=POLAR):
     """Nodes in west Greenland, where the grid is turned by 5 degrees, or anywhere else."""
     y, x = -2.2e6 - side * np.arange(shape[0]), -2.0e5 + side * np.arange(shape[1])
-    return xr.DataArray(np.zeros(shape), coords={"y": y, "x": x}, dims=("y", "x")).rio.write_crs(crs)
+    return xr.DataArray(np.zeros(shape), coords={"y": y, "x": x}, dims=("y", "x")).assign_coords(
+        spatial_ref=grids.spatial_ref(pyproj.CRS(crs))
+    )
 
 
 def as_rate(east, north, sigma=0.5, noise=0.0, seed=0):

@@ -1,6 +1,7 @@
 """Statistics of stable ground: the published numbers of a glacier, and numbers put in that come out."""
 
 import numpy as np
+import pyproj
 import pytest
 import reference_quality
 import rioxarray
@@ -9,7 +10,7 @@ import xarray as xr
 import xoffset
 from xoffset._arrays import density, statistics
 from xoffset._kernels.maps.density import density as kernel
-from xoffset.model import products
+from xoffset.model import grids, products
 from xoffset.readers import polygons
 
 DATES = np.array(["2020-01-01", "2020-07-01", "2021-01-01"], "M8[us]")
@@ -19,7 +20,9 @@ CRS = "EPSG:32632"
 def grid(shape, side=40.0):
     """Rows going south."""
     y, x = 5e6 - side * np.arange(shape[0]), 5e5 + side * np.arange(shape[1])
-    return xr.DataArray(np.zeros(shape), coords={"y": y, "x": x}, dims=("y", "x")).rio.write_crs(CRS)
+    return xr.DataArray(np.zeros(shape), coords={"y": y, "x": x}, dims=("y", "x")).assign_coords(
+        spatial_ref=grids.spatial_ref(pyproj.CRS(CRS))
+    )
 
 
 def as_rate(vx, vy, side=40.0, **more):

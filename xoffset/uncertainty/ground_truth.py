@@ -170,9 +170,10 @@ def _flat(points: xr.Dataset, names: Names) -> Measured:
     numbers = [row.astype(np.float64) for row in rows[:4]]
     reference, secondary = (as_dates(named[name]) if name in named else None for name in _DATES)
     x, y = (named[name].astype(np.float64) for name in ("x", "y"))
-    sigmas = [np.where(sigma > 0.0, sigma, np.nan) for sigma in numbers[2:]]
-    east, north, sigma_east, sigma_north = (*numbers[:2], *sigmas)
-    return Measured(x, y, east, north, sigma_east, sigma_north, reference, secondary, named.get("name"))
+    sigma_east, sigma_north = (np.where(sigma > 0.0, sigma, np.nan) for sigma in numbers[2:])
+    return Measured(
+        x, y, numbers[0], numbers[1], sigma_east, sigma_north, reference, secondary, named.get("name")
+    )  # fmt: skip
 
 
 def _in_crs_of(data: xr.Dataset, found: Measured, points: xr.Dataset) -> Measured:
