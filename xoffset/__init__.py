@@ -41,8 +41,11 @@ from xoffset.readers.detectors import detectors
 from xoffset.readers.open_result import open_result
 from xoffset.readers.open_stack import open_stack
 from xoffset.screening.screen import screen
+from xoffset.uncertainty.area_mean import area_mean
 from xoffset.uncertainty.calibrate import calibrate
 from xoffset.uncertainty.closure import closure
+from xoffset.uncertainty.compare import compare
+from xoffset.uncertainty.stable_statistics import stable_statistics
 
 __version__ = _version("xoffset")
 
@@ -51,9 +54,11 @@ __all__ = [
     "Phase",
     "Pyramid",
     "angles",
+    "area_mean",
     "calibrate",
     "class_layer",
     "closure",
+    "compare",
     "correlate",
     "coseismic",
     "decompose",
@@ -82,6 +87,7 @@ __all__ = [
     "rereference",
     "resample",
     "screen",
+    "stable_statistics",
     "strain",
     "synthetic",
     "to_geotiff",

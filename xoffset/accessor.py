@@ -29,8 +29,11 @@ from xoffset.network.pair import pair
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
 from xoffset.screening.screen import screen
+from xoffset.uncertainty.area_mean import area_mean
 from xoffset.uncertainty.calibrate import calibrate
 from xoffset.uncertainty.closure import closure
+from xoffset.uncertainty.compare import compare
+from xoffset.uncertainty.stable_statistics import stable_statistics
 
 # Kinds of objects that hold vectors, and with them the methods for vectors.
 VECTORS = ("shifts", "series", "rate", "displacement")
@@ -74,6 +77,9 @@ class ProductAccessor(Accessor):
     strain = method(strain, *VECTORS, on_grid=True)
     profile = method(profile, *VECTORS, on_grid=True)
     ground = method(ground, *VECTORS)
+    stable_statistics = method(stable_statistics, *VECTORS, on_grid=True)
+    area_mean = method(area_mean, *VECTORS, on_grid=True)
+    compare = method(compare, "series", "rate", "displacement", on_grid=True)
     to_geotiff = method(to_geotiff, *GRIDDED, on_grid=True)
     flagged = method(flagged, *GRIDDED)
     flag_summary = method(flag_summary, *GRIDDED)

@@ -108,6 +108,35 @@ def by_pair(o):
     return prior_of(o, names=("dx", "dy")).expand_dims(pair=3).assign_coords(o.network.coords)
 
 
+STAKES = pd.DataFrame({"x": [0.0], "y": [0.0], "v_east": [1.0], "v_north": [2.0]})
+
+
+def statistics(o, changes):
+    return xoffset.stable_statistics(**({"shifts": o.shifts, "stable": o.shifts.dx[0].notnull()} | changes))
+
+
+def triangle(o, size=500.0, by=0.0):
+    """Triangle from the middle of the grid, as GeoJSON in its CRS."""
+    x, y = float(o.rate.x.mean()) + by, float(o.rate.y.mean()) + by
+    corners = [(x, y), (x + size, y), (x, y + size), (x, y)]
+    crs = {"type": "name", "properties": {"name": "EPSG:32632"}}
+    return {"type": "Polygon", "coordinates": [corners], "crs": crs}
+
+
+def crossing(o):
+    found = triangle(o)
+    (x, y), (right, _), (_, top), _ = found["coordinates"][0]
+    return found | {"coordinates": [[(x, y), (right, top), (right, y), (x, top), (x, y)]]}
+
+
+def mean_of(o, changes):
+    return xoffset.area_mean(**({"dataset": o.rate, "polygon": triangle(o)} | changes))
+
+
+def compared(o, changes):
+    return xoffset.compare(**({"dataset": o.rate, "table": STAKES} | changes))
+
+
 def degrees(stack):
     return stack.assign_coords(x=("x", np.linspace(8, 8.1, 96), {"units": "degrees_east"}))
 
@@ -731,6 +760,47 @@ CASES = [
     ("velocity: series without sigma", lambda o: xoffset.velocity(o.series.drop_vars("sigma_dy")), ValueError, "Use"),
     pytest.param(
         "velocity: series of no date", lambda o: xoffset.velocity(o.series.isel(time=[])), ValueError, r"\. \w+",
+    ),
+    # ------------------------------------------------------------------------------------------------------- quality
+    *(
+        (f"stable_statistics: {name}", partial(lambda c, o: statistics(o, c(o)), change), error, advice)
+        for name, change, error, advice in (
+            ("stack", lambda o: {"shifts": o.stack}, TypeError, r"See correlate\(\)"),
+            ("no vectors", lambda o: {"shifts": o.shifts[["score"]]}, ValueError, r"Use the result of correlate"),
+            ("no mask", lambda o: {"stable": o.stack[0]}, TypeError, r"Compare: stable = slope"),
+            ("no moving", lambda o: {"moving": o.stack[0]}, TypeError, r"as moving.*Compare: moving = speed > 5"),
+            ("moving of pairs", lambda o: {"moving": o.shifts.dx > 0.0}, ValueError, r"moving\.any\('time'\)"),
+            ("nowhere", lambda o: {"stable": o.stack[0] < 0}, ValueError, r"stable to be True on at least one node"),
+            ("nothing moves", lambda o: {"moving": o.stack[0] < 0}, ValueError, r"moving to be True on at least one"),
+            ("elsewhere", lambda o: {"stable": (o.stack[0] > 0).assign_coords(x=o.stack.x + 1e5)}, ValueError, "over"),
+            ("pixels", lambda o: {"pixel_size": 0.0}, ValueError, r"Pass one such as 10"),
+            ("pixels of a rate", lambda o: {"shifts": o.rate, "pixel_size": 10.0}, ValueError, r"Leave pixel_size out"),
+        )
+    ),
+    *(
+        (f"area_mean: {name}", partial(lambda c, o: mean_of(o, c(o)), change), error, advice)
+        for name, change, error, advice in (
+            ("stack", lambda o: {"dataset": o.stack}, TypeError, r"See correlate\(\)"),
+            ("no polygon", lambda o: {"polygon": 3.0}, TypeError, r"Save them as GeoJSON"),
+            ("no file", lambda o: {"polygon": "nowhere.geojson"}, FileNotFoundError, r"nowhere\.geojson"),
+            ("no CRS", lambda o: {"dataset": o.rate.drop_vars("spatial_ref")}, ValueError, r"write_crs"),
+            ("beside", lambda o: {"polygon": triangle(o, by=1e5)}, ValueError, r"reach the grid.*Check the CRS"),
+            ("between", lambda o: {"polygon": triangle(o, size=0.01, by=3.0)}, ValueError, r"Draw them wider"),
+            ("crossing", lambda o: {"polygon": crossing(o)}, ValueError, r"make_valid"),
+            ("empty", lambda o: {"polygon": {"type": "FeatureCollection", "features": []}}, ValueError, r"Check the"),
+            ("no mask", lambda o: {"stable": o.stack[0]}, TypeError, r"Compare: stable = slope"),
+            ("share", lambda o: {"min_valid": 2.0}, ValueError, r"Pass a share such as 0\.5"),
+        )
+    ),
+    *(
+        (f"compare: {name}", partial(lambda c, o: compared(o, c(o)), change), error, advice)
+        for name, change, error, advice in (
+            ("stack", lambda o: {"dataset": o.stack}, TypeError, r"See correlate\(\)"),
+            ("shifts", lambda o: {"dataset": o.shifts}, ValueError, r"invert\(shifts\), velocity\(shifts\)"),
+            ("path", lambda o: {"table": "stakes.csv"}, TypeError, r"pandas\.read_csv"),
+            ("axes", lambda o: {"axes": "south"}, ValueError, r"Choose one of these"),
+            ("far", lambda o: {}, ValueError, r"Check the CRS of the positions"),
+        )
     ),
     # ---------------------------------------------------------------------------- statistics of pairs, strain, profiles
     *(
@@ -1623,6 +1693,8 @@ SUBJECTS = {
     "strain": lambda o: (o.rate,),
     "profile": lambda o: (o.rate, line_of(o)),
     "ground": lambda o: (o.rate,),
+    "stable_statistics": lambda o: (o.shifts, o.shifts.dx[0].notnull()),
+    "compare": lambda o: (o.rate, STAKES.assign(x=o.rate.x.values[:1], y=o.rate.y.values[:1])),
 }
 
 

@@ -93,6 +93,14 @@ def points(product):
     return [(float(product.x[k]) + 3.0, float(product.y[k]) - 3.0) for k in (1, 4, 7)]
 
 
+def area(product):
+    """Polygon around most of the nodes, in the CRS of the product."""
+    (west, east), (south, north) = ((float(v.min()) + 30.0, float(v.max()) + 30.0) for v in (product.x, product.y))
+    corners = [(west, south), (east, south), (east, north), (west, north), (west, south)]
+    crs = {"type": "name", "properties": {"name": "EPSG:32632"}}
+    return {"type": "Polygon", "coordinates": [corners], "crs": crs}
+
+
 OF_SHIFTS = {
     "screen": xoffset.screen,
     "screen nothing": lambda s: xoffset.screen(s, false_alarm=None, ambiguity=None, neighbourhood=False),
@@ -103,6 +111,9 @@ OF_SHIFTS = {
         s.isel(pair=slice(0, 5)), stack(), xoffset.pairs(stack(), max_gap=1), template=16, search=5, step=8
     ),
     "closure": xoffset.closure,
+    "stable_statistics": lambda s: xoffset.stable_statistics(s, everywhere(s)),
+    "area_mean": lambda s: xoffset.area_mean(s, area(s)),
+    "area_mean stable": lambda s: xoffset.area_mean(s, area(s), stable=everywhere(s)),
     "invert": xoffset.invert,
     "invert linear": lambda s: xoffset.invert(s, loss="linear", weights="velocity"),
     "invert smooth": lambda s: xoffset.invert(s, smooth=0.1),

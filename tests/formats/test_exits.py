@@ -38,7 +38,8 @@ NAMES = [
     "coseismic postseismic", "annual", "annual all dask", "interval_velocity",
     "interval_velocity series dask", "mean_displacement", "mean_velocity", "vector_coherence dask", "quality",
     "strain", "strain shifts", "strain series dask", "profile", "profile swath", "profile series dask",
-    "ground", "ground series dask", *MORE,
+    "ground", "ground series dask", "stable_statistics", "stable_statistics rate", "area_mean", "area_mean rate dask",
+    "compare", "compare series dask", *MORE,
 ]  # fmt: skip
 
 
@@ -51,7 +52,9 @@ def is_map(data):
     return {"y", "x"} <= set(data.dims)
 
 
-MAPS = [name for name in NAMES if not name.startswith(("pairs", "diagnose", "trajectory", "profile", "from_table"))]
+# those without maps
+OTHERS = ("pairs", "diagnose", "trajectory", "profile", "from_table", "stable_statistics", "area_mean", "compare")
+MAPS = [name for name in NAMES if not name.startswith(OTHERS)]
 
 
 @pytest.mark.parametrize("name", MAPS)

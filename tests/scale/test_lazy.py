@@ -73,6 +73,18 @@ def beside(function, folder, **options):
     return function(folder, like=xoffset.open_stack(folder, band="B04", chunks=60), **options)
 
 
+def around(shifts):
+    """Polygon around all nodes but the first row, in their CRS."""
+    (west, east), (south, north) = ((float(v.min()) - 1.0, float(v.max()) + 1.0) for v in (shifts.x, shifts.y[1:]))
+    corners = [(west, south), (east, south), (east, north), (west, north), (west, south)]
+    crs = {"type": "name", "properties": {"name": "EPSG:32632"}}
+    return {"type": "Polygon", "coordinates": [corners], "crs": crs}
+
+
+def stake(shifts):
+    return pd.DataFrame({"x": [float(shifts.x[1])], "y": [float(shifts.y[1])], "v_east": [1.0], "v_north": [2.0]})
+
+
 # what each function makes of lazy input; dates and tables are always there
 RECIPES = {
     "correlate": lambda shifts, lazy, folder: xoffset.correlate(lazy, xoffset.pairs(lazy), **OPTIONS),
@@ -108,6 +120,11 @@ RECIPES = {
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
     ),
     "closure": lambda shifts, lazy, folder: xoffset.closure(shifts),
+    "stable_statistics": lambda shifts, lazy, folder: xoffset.stable_statistics(
+        shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
+    ),
+    "area_mean": lambda shifts, lazy, folder: xoffset.area_mean(shifts, around(shifts)),
+    "compare": lambda shifts, lazy, folder: xoffset.compare(xoffset.velocity(shifts), stake(shifts)),
     "estimate": lambda shifts, lazy, folder: xoffset.estimate(lazy, xoffset.pairs(lazy), **OPTIONS, calibrate=False),
     "plan": lambda shifts, lazy, folder: xoffset.plan(lazy, v_max=15.0).network,
     "pairs": lambda shifts, lazy, folder: xoffset.pairs(lazy),
@@ -127,6 +144,7 @@ WRITERS = {"to_geotiff", "warmup"}
 EAGER = [
     "correlate", "extend", "screen", "calibrate", "invert", "rereference", "resample", "trajectory", "velocity",
     "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile", "ground",
+    "stable_statistics", "area_mean", "compare",
 ]  # fmt: skip
 
 

@@ -253,6 +253,29 @@ def outline() -> dict[str, Any]:
     corners = [(30, 30), (90, 25), (100, 80), (60, 60), (35, 85)]
     named = {"crs": {"type": "name", "properties": {"name": "EPSG:32632"}}}
     return {"type": "Polygon", "coordinates": [[(float(x[i]), float(y[j])) for i, j in corners]]} | named
+def moving() -> xr.DataArray:
+    """True on the landslide, on the grid of the stack."""
+    truth = scene()[1]
+    return np.hypot(truth.vx, truth.vy) > 2.0
+
+
+def area() -> dict[str, Any]:
+    """A triangle on the landslide and around it, as GeoJSON in the CRS of the stack."""
+    x, y = images().x.values, images().y.values
+    corners = [(x[30], y[20]), (x[100], y[35]), (x[60], y[95]), (x[30], y[20])]
+    crs = {"type": "name", "properties": {"name": "EPSG:32632"}}
+    return {"type": "Polygon", "coordinates": [[tuple(map(float, each)) for each in corners]], "crs": crs}
+
+
+def stakes(kind: str) -> pd.DataFrame:
+    """Measurements on the ground: velocities, or displacements between two dates."""
+    at = pd.DataFrame(places(rate()), columns=["x", "y"])
+    at = at.assign(
+        **{f"{kind}_east": [1.0, 20.0, -3.0], f"{kind}_north": 2.0, f"sigma_{kind}_east": [0.1, 0.2, np.nan]}
+    )
+    return (
+        at if kind == "v" else at.assign(reference="2020-02-01", secondary=["2020-06-01", "2020-07-15", "2021-01-01"])
+    )
 
 
 def everywhere(product: xr.Dataset) -> xr.DataArray:
@@ -547,6 +570,13 @@ CHECKS: dict[str, Call] = {
     "closure stable": lambda: xoffset.closure(shifts(), stable=stable()),
     "closure messy": lambda: xoffset.closure(messy()),
     "closure dask": lambda: xoffset.closure(chunked(), stable=stable()),
+    "stable_statistics": lambda: xoffset.stable_statistics(raw(), stable(), moving=moving()),
+    "stable_statistics rate": lambda: xoffset.stable_statistics(rate(), stable(), moving=moving()),
+    "stable_statistics dask": lambda: xoffset.stable_statistics(chunked(), stable(), pixel_size=10.0),
+    "area_mean": lambda: xoffset.area_mean(shifts(), area()),
+    "area_mean rate dask": lambda: xoffset.area_mean(rate().chunk(y=5, x=6), area(), stable=stable()),
+    "compare": lambda: xoffset.compare(rate(), stakes("v")),
+    "compare series dask": lambda: xoffset.compare(series().chunk(y=5, x=6), stakes("d")),
 }
 
 SERIES: dict[str, Call] = {
@@ -669,6 +699,9 @@ def through_product() -> dict[str, xr.DataArray]:
         "profile": rate().offset.profile(section(rate())),
         "strain": rate().offset.strain(),
         "ground": rate().offset.ground(),
+        "stable_statistics": raw().offset.stable_statistics(stable()),
+        "area_mean": rate().offset.area_mean(area()),
+        "compare": rate().offset.compare(stakes("v")),
         "closure": shifts().offset.closure(),
         "diagnose": shifts().offset.diagnose(),
         "pair": shifts().offset.pair(DATES[1], DATES[3]),

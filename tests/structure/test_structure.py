@@ -57,6 +57,11 @@ LAYERS = (
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
 # plan() measures a pair to plan the others; classes are read from products
 SIDEWAYS = {("network", "matching"), ("masking", "readers")}
+SIDEWAYS = {
+    ("network", "matching"),  # plan() measures a pair to plan the others
+    ("uncertainty", "readers"),  # area_mean() takes polygons of files
+    ("uncertainty", "motion"),  # compare() turns motion toward true north, as ground() does
+}
 
 
 @functools.cache

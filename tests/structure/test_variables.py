@@ -26,6 +26,9 @@ MORE = {
     "ground steps": lambda: xoffset.ground(result("decompose steps searched")),
     "ground decays": lambda: xoffset.ground(result("decompose decays")),
     "profile shifts": lambda: xoffset.profile(digests.shifts(), digests.section(digests.rate())),
+    "area_mean covariance": lambda: xoffset.area_mean(
+        digests.rate().assign(cov_vxvy=xr.zeros_like(digests.rate().vx).assign_attrs(units="m2 yr-2")), digests.area()
+    ),
 }
 
 
@@ -68,6 +71,13 @@ CALLS = {
     "calibrate": variables.SHIFTS,
     "closure stable": variables.CLOSURE,
     "closure dask": variables.CLOSURE,
+    "stable_statistics": variables.STABLE,
+    "stable_statistics rate": variables.STABLE_RATE,
+    "area_mean": variables.AREA_MEAN,
+    "area_mean rate dask": variables.AREA_MEAN,
+    "area_mean covariance": variables.AREA_MEAN,
+    "compare": variables.COMPARISON_RATE,
+    "compare series dask": variables.COMPARISON,
     "diagnose": variables.DIAGNOSIS,
     "invert": variables.SERIES,
     "invert stable": variables.SERIES,
@@ -126,7 +136,7 @@ def fits(dims, registered, call):
     if "point" in call and registered[-2:] == ("y", "x"):
         registered = (*registered[:-2], "point")
     if registered[:1] == ("...",):
-        return dims[-len(registered) + 1 :] == registered[1:]
+        return dims[len(dims) - len(registered) + 1 :] == registered[1:]
     return dims == registered
 
 

@@ -46,6 +46,7 @@ _LABELS = {
     "exponential_tau": {"long_name": "time of the exponential decay", "units": "day"},
     "logarithmic_tau": {"long_name": "time of the logarithmic decay", "units": "day"},
     "year": {"long_name": "calendar year, UTC"},
+    "fraction": {"long_name": "part of a pixel, middle of the bin", "units": "pixel"},
     NATIVE_SIZE: {"long_name": "side of a pixel before it was resampled onto this grid", "units": "m"},
     DRIFT_GROWTH: {
         "long_name": "growth of the variance of drift since the first date",

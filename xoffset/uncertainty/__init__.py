@@ -1,1 +1,1 @@
-"""How certain displacements are: calibrate() and closure()."""
+"""How certain displacements are: calibrate(), closure(), stable_statistics(), area_mean() and compare()."""
