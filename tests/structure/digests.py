@@ -227,6 +227,12 @@ def stable() -> xr.DataArray:
     return np.hypot(truth.vx, truth.vy) < 10.0
 
 
+def eastward(product):
+    """Map of one direction on the nodes of a product."""
+    names = [name for name in product.dx.coords if set(product.dx[name].dims) & {"pair"}]
+    return xr.full_like(product.dx[0].drop_vars(names), 90.0)
+
+
 def everywhere(product: xr.Dataset) -> xr.DataArray:
     return xr.DataArray(np.ones(product.dx.shape[1:], bool), coords=product[["y", "x"]].coords, dims=("y", "x"))
 
@@ -479,6 +485,15 @@ CHECKS: dict[str, Call] = {
     "screen": lambda: xoffset.screen(raw()),
     "screen nothing": lambda: xoffset.screen(raw(), false_alarm=None, ambiguity=None, neighbourhood=False),
     "screen scores": lambda: xoffset.screen(raw(), min_score=0.7, min_peak_gap=0.1, false_alarm=1e-6),
+    "screen limits": lambda: xoffset.screen(
+        raw(), pycorr=(0.1, 0.9, 0.2), min_peak_ratio=1.2, max_displacement=30.0, max_speed=40.0,
+        direction=eastward(raw()),
+    ),
+    "screen around": lambda: xoffset.screen(raw(), false_alarm=None, ndc=0.1, median_test=2.0, min_clump=6),
+    "screen over time": lambda: xoffset.screen(
+        raw(), neighbourhood=False, max_angle_spread=30.0, max_deviation=3.0, max_closure=1.0
+    ),
+    "losses": lambda: xoffset.losses(shifts()),
     "screen separation": lambda: xoffset.screen(raw(), max_separation="100D"),
     "screen separation auto": lambda: xoffset.screen(yearly(), max_separation="auto"),
     "screen nested both ways": lambda: xoffset.screen(

@@ -44,6 +44,11 @@ def period_of(name: object, units: object) -> float | None:
     return _TURN if degrees == 1.0 and not is_angle else None
 
 
+def degrees_of(units: object) -> float | None:
+    """Size in degrees of a unit of angles; None if it is none."""
+    return _DEGREES.get(str(units))
+
+
 def is_cyclic(name: object, units: object) -> bool:
     """Whether values of a variable go round, so that a mean of them may be far from all."""
     known = _BY_NAME.get(str(name))
@@ -86,6 +91,15 @@ SHIFTS = _table(
     signed=("dx", "dy", "cov_dxdy"),
 ) | _flags(_PAIR_MAPS)
 SHIFTS |= _table(("pair",), {"sigma_factor_error": ("1", "relative standard error of the factors of the pair")})
+
+LOSSES = _table(
+    ("stage", "pair"),
+    {
+        "lost": (None, "number of vectors that the stage took, each counted at one stage"),
+        "flagged": (None, "number of missing vectors that bear the flag of the stage"),
+        "left": (None, "number of vectors that are left after the stage"),
+    },
+) | _table(("pair",), {"nodes": (None, "number of nodes")})
 
 SERIES = (
     _table(
@@ -384,6 +398,6 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
     },
     periods={"direction": _TURN},
 )
-TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES)
+TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, LOSSES)
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}
