@@ -64,7 +64,7 @@ def test_it_prints_as_a_table():
 
 
 def test_all_rejected_is_a_table_and_no_error():
-    gone = xoffset.screen(made(), max_displacement=0.001, min_score=1.0, **{"ndc": 0.2, "min_clump": 4})
+    gone = xoffset.screen(made(), max_displacement=0.001, min_score=1.0, ndc=0.2, min_clump=4)
     assert not gone.dx.notnull().any()
     text = str(gone.offset.losses())
     assert text.startswith("0 of 1,428 vectors left (0.0 %)")

@@ -134,9 +134,7 @@ def test_velocities_over_time_against_twin():
     limits = (np.deg2rad(45.0), 3.5)
     fields = [each[:, None] for each in (*vectors, *sigmas)]
     outliers.at_odds_in_time(years, *fields, *limits, out[:, None])
-    expected = [
-        reference.at_odds_in_time(years, vectors[:, :, k], sigmas[:, :, k], *limits) for k in range(60)
-    ]
+    expected = [reference.at_odds_in_time(years, vectors[:, :, k], sigmas[:, :, k], *limits) for k in range(60)]
     np.testing.assert_array_equal(out, np.transpose(expected))
     assert {0, 1, 2, 3} == set(np.unique(out))
 
@@ -410,7 +408,9 @@ def test_order_of_pairs_and_precision_do_not_matter():
 
 def test_points_are_tested_as_nodes_are():
     """Beside what compares neighbours, each stage gives a point what it gives the node of a grid."""
-    alone = {name: value for name, value in ALL.items() if name not in ("ndc", "median_test", "min_clump", "max_closure")}
+    alone = {
+        name: value for name, value in ALL.items() if name not in ("ndc", "median_test", "min_clump", "max_closure")
+    }
     places = {"y": xr.DataArray([0, 9, 5], dims="point"), "x": xr.DataArray([1, 16, 6], dims="point")}
     points = spoilt().isel(places)
     nodes = xoffset.screen(spoilt(), neighbourhood=False, direction=aspect_of(spoilt()), **alone).isel(places)

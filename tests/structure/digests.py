@@ -227,10 +227,9 @@ def stable() -> xr.DataArray:
     return np.hypot(truth.vx, truth.vy) < 10.0
 
 
-def eastward(product):
+def eastward(product: xr.Dataset) -> xr.DataArray:
     """Map of one direction on the nodes of a product."""
-    names = [name for name in product.dx.coords if set(product.dx[name].dims) & {"pair"}]
-    return xr.full_like(product.dx[0].drop_vars(names), 90.0)
+    return xr.full_like(product.dx[0].drop_attrs(), 90.0)
 
 
 def everywhere(product: xr.Dataset) -> xr.DataArray:
@@ -486,7 +485,11 @@ CHECKS: dict[str, Call] = {
     "screen nothing": lambda: xoffset.screen(raw(), false_alarm=None, ambiguity=None, neighbourhood=False),
     "screen scores": lambda: xoffset.screen(raw(), min_score=0.7, min_peak_gap=0.1, false_alarm=1e-6),
     "screen limits": lambda: xoffset.screen(
-        raw(), pycorr=(0.1, 0.9, 0.2), min_peak_ratio=1.2, max_displacement=30.0, max_speed=40.0,
+        raw(),
+        pycorr=(0.1, 0.9, 0.2),
+        min_peak_ratio=1.2,
+        max_displacement=30.0,
+        max_speed=40.0,
         direction=eastward(raw()),
     ),
     "screen around": lambda: xoffset.screen(raw(), false_alarm=None, ndc=0.1, median_test=2.0, min_clump=6),
@@ -632,6 +635,7 @@ def through_product() -> dict[str, xr.DataArray]:
         "strain": rate().offset.strain(),
         "ground": rate().offset.ground(),
         "closure": shifts().offset.closure(),
+        "losses": shifts().offset.losses(),
         "diagnose": shifts().offset.diagnose(),
         "pair": shifts().offset.pair(DATES[1], DATES[3]),
         "invert": shifts().offset.invert(),
