@@ -138,8 +138,8 @@ RECIPES = {
 WRITERS = {"to_geotiff", "warmup"}
 # those that are lazy only if their input is
 EAGER = [
-    "correlate", "extend", "screen", "losses", "calibrate", "invert", "rereference", "resample", "trajectory", "velocity",
-    "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile", "ground",
+    "correlate", "extend", "screen", "losses", "calibrate", "invert", "rereference", "resample", "trajectory",
+    "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile", "ground",
 ]  # fmt: skip
 
 
