@@ -91,9 +91,9 @@ def at_odds_in_time(
     for p in np.flatnonzero(known):
         if any(abs(velocity[k, p] - centre[k]) > deviation * max(spread[k], error[k, p]) for k in range(2)):
             out[p] |= 2
-        if is_clear and away(*velocity[:, p], tuple(centre / speed), angle) > 2.0 * math.sqrt(
-            (error[:, p] ** 2).mean()
-        ):
+        # what the twin calls nothing is no nearer than the directions that it tries
+        least = max(2.0 * math.sqrt((error[:, p] ** 2).mean()), 1e-3)
+        if is_clear and away(*velocity[:, p], tuple(centre / speed), angle) > least:
             out[p] |= 1
     return out
 

@@ -40,9 +40,10 @@ def test_a_flag_of_a_value_that_is_there_takes_nothing():
     shifts = planted("dx", (0, 3, 3), np.nan, shifts)
     assert int(xoffset.losses(shifts).lost.sel(stage="no_prior").sum()) == 1
     bare = planted("dx", (0, 3, 3), np.nan)
-    assert int(xoffset.losses(bare).lost.sel(stage="without a reason").sum()) == 1
-    unflagged = xoffset.losses(bare.drop_vars("flags"))
-    assert int(unflagged.lost.sel(stage="nodata").sum()) == 1
+    for unflagged in (bare, bare.drop_vars("flags")):
+        assert int(xoffset.losses(unflagged).lost.sel(stage="nodata").sum()) == 1
+    other = planted("flags", (0, 3, 3), FLAGS["no_pairs"], bare)
+    assert int(xoffset.losses(other).lost.sel(stage="without a reason").sum()) == 1
 
 
 def test_it_prints_as_a_table():

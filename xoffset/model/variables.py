@@ -46,7 +46,8 @@ def period_of(name: object, units: object) -> float | None:
 
 def degrees_of(units: object) -> float | None:
     """Size in degrees of a unit of angles; None if it is none."""
-    return _DEGREES.get(str(units))
+    size = _DEGREES.get(str(units))
+    return None if size is None else 1.0 / size
 
 
 def is_cyclic(name: object, units: object) -> bool:

@@ -121,7 +121,7 @@ def _counted(shifts: xr.Dataset) -> xr.Dataset:
         "left": (of_all, nodes - lost.cumsum(axis=0)),
         "nodes": (of_pairs, nodes),
     }
-    coords = {name: shifts[name] for name in ("reference", "secondary")}
+    coords: dict[Any, Any] = {name: shifts[name].variable for name in ("reference", "secondary")}
     coords |= {"stage": ("stage", list(STAGES)), "advice": ("stage", list(STAGES.values()))}
     return products.product(fields, variables.LOSSES, like=shifts, step={"function": "losses"}, coords=coords)
 
