@@ -594,7 +594,7 @@ CASES = [
             ("dims", lambda o: {"direction": o.stack}, ValueError, r"Take one date or the mean over time"),
             ("order", lambda o: {"direction": map_of(o).T}, ValueError, r"direction\.transpose\('y', 'x'\)"),
             ("no places", lambda o: {"direction": o.stack[0].drop_vars(["x", "y"])}, ValueError, r"coordinates"),
-            ("units", lambda o: {"direction": map_of(o).assign_attrs(units="%")}, ValueError, r"Convert it, or"),
+            ("units", lambda o: {"direction": map_of(o).assign_attrs(units="%")}, ValueError, r"Convert it and say so"),
             ("dates", lambda o: {"direction": o.series}, ValueError, r"Take one date or the mean over time"),
             ("no vectors", lambda o: {"direction": o.empty}, ValueError, r"Use the result of"),
             ("CRS", lambda o: {"direction": in_crs(map_of(o), 32635)}, ValueError, r"Reproject what it is made of"),

@@ -58,7 +58,7 @@ def test_it_prints_as_a_table():
     assert "Pairs with least left:" in text
     assert xoffset.losses(screened())._repr_html_().startswith("<pre>")
     whole = str(xoffset.losses(made()))
-    assert whole.splitlines()[0] == "1,428 of 1,428 vectors left (100.0 %), 6 pairs"
+    assert whole.splitlines()[0] == "1,428 of 1,428 vectors left (100.0 %) of 6 pairs"
     # a part of it is a Dataset like any other
     assert "Dimensions" in str(xoffset.losses(made()).isel(pair=0))
     assert isinstance(xoffset.losses(made()), xr.Dataset)

@@ -44,12 +44,6 @@ def period_of(name: object, units: object) -> float | None:
     return _TURN if degrees == 1.0 and not is_angle else None
 
 
-def degrees_of(units: object) -> float | None:
-    """Size in degrees of a unit of angles; None if it is none."""
-    size = _DEGREES.get(str(units))
-    return None if size is None else 1.0 / size
-
-
 def is_cyclic(name: object, units: object) -> bool:
     """Whether values of a variable go round, so that a mean of them may be far from all."""
     known = _BY_NAME.get(str(name))
@@ -93,14 +87,12 @@ SHIFTS = _table(
 ) | _flags(_PAIR_MAPS)
 SHIFTS |= _table(("pair",), {"sigma_factor_error": ("1", "relative standard error of the factors of the pair")})
 
-LOSSES = _table(
-    ("stage", "pair"),
-    {
-        "lost": (None, "number of vectors that the stage took, each counted at one stage"),
-        "flagged": (None, "number of missing vectors that bear the flag of the stage"),
-        "left": (None, "number of vectors that are left after the stage"),
-    },
-) | _table(("pair",), {"nodes": (None, "number of nodes")})
+_LOSSES = {
+    "lost": (None, "number of vectors that the stage took, each counted at one stage"),
+    "flagged": (None, "number of missing vectors that bear the flag of the stage"),
+    "left": (None, "number of vectors that are left after the stage"),
+}
+LOSSES = _table(("stage", "pair"), _LOSSES) | _table(("pair",), {"nodes": (None, "number of nodes")})
 
 SERIES = (
     _table(

@@ -55,8 +55,8 @@ class Consistency:
         sigmas = [shifts[name].data for name in ("sigma_dx", "sigma_dy")]
         out: Any = np.int64(0)
         if self.angle is not None or self.deviation is not None:
-            limits = (math.inf if limit is None else limit for limit in (self.angle, self.deviation))
-            test = partial(_at_odds_in_time, years=years, limits=tuple(limits))
+            angle, deviation = (math.inf if limit is None else limit for limit in (self.angle, self.deviation))
+            test = partial(_at_odds_in_time, years=years, limits=(angle, deviation))
             found = pixels.per_pixel(test, [dx, dy, *sigmas], len(years)).astype(np.int64)
             out = ((found & outliers.POINTS_ELSEWHERE) > 0) * np.int64(FLAGS["angle_spread"])
             out = out | ((found & outliers.IS_FAR) > 0) * np.int64(FLAGS["temporal_outlier"])
@@ -101,4 +101,4 @@ def _unconfirmed_of_block(
 ) -> np.ndarray:
     found = np.empty((len(seen.ends), *(size - 2 for size in fields[0].shape[1:])))
     unconfirmed(*network, seen.merge(*fields), found)
-    return found[of_pair].astype(fields[0].dtype)
+    return np.asarray(found[of_pair], dtype=fields[0].dtype)

@@ -10,7 +10,6 @@ import xarray as xr
 from xoffset._blocks import elements
 from xoffset.model import checks, grids
 from xoffset.model.declared import decoded, in_metres
-from xoffset.model.variables import degrees_of
 
 
 def toward(direction: xr.DataArray | xr.Dataset, shifts: xr.Dataset) -> tuple[Any, Any]:
@@ -45,7 +44,7 @@ def toward(direction: xr.DataArray | xr.Dataset, shifts: xr.Dataset) -> tuple[An
 
 def _unit(component: xr.DataArray, x: xr.DataArray, y: xr.DataArray) -> xr.DataArray:
     """Component of the vector of length one; NaN of a vector that has none."""
-    length = np.hypot(x, y)
+    length = (x**2 + y**2) ** 0.5
     return component / length.where(length > 0.0)
 
 
@@ -71,15 +70,9 @@ def _vectors(direction: xr.DataArray | xr.Dataset) -> tuple[xr.DataArray, xr.Dat
             f"{got}. Pass the aspect of a slope, or the rate of velocity()."
         )
     _check_dims(direction)
-    degrees = degrees_of(direction.attrs.get("units", "degree"))
-    if degrees is None:
-        raise ValueError(
-            f"screen() needs direction in degrees clockwise from north; got units {direction.attrs['units']!r}. "
-            "Convert it, or pass a Dataset with vx and vy."
-        )
-    field = decoded(in_metres(direction, "screen"), "direction", "screen", wanted=None).astype(np.float64)
-    azimuth = np.deg2rad(degrees * field.where(np.isfinite(field)))
-    return np.sin(azimuth), np.cos(azimuth)
+    known = decoded(in_metres(direction, "screen"), "direction", "screen", wanted="degree").astype(np.float64)
+    azimuth = (known.where(abs(known) < np.inf) * (np.pi / 180.0)).copy()
+    return azimuth.copy(data=np.sin(azimuth.data)), azimuth.copy(data=np.cos(azimuth.data))
 
 
 def _check_dims(field: xr.DataArray) -> None:

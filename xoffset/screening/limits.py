@@ -49,7 +49,7 @@ class Limits:
             out |= ~(is_clear & (score >= least)) * np.int64(FLAGS["pycorr"])
         if self.min_peak_ratio is not None:
             score, gap = tested["score"], tested["peak_gap"]
-            stands_out = (score > 0.0) & (score >= self.min_peak_ratio * (score - gap))
+            stands_out = (score > 0.0) & (score >= np.float64(self.min_peak_ratio) * (score - gap))
             out |= ~stands_out * np.int64(FLAGS["low_ratio"])
         if self.max_mismatch is not None:
             out |= ~(tested["mismatch"] <= self.max_mismatch) * np.int64(FLAGS["forward_backward"])

@@ -146,8 +146,11 @@ def _count(flags: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
 def _table(found: xr.Dataset) -> str:
     lost, left, nodes = (found[name].values for name in ("lost", "left", "nodes"))
     total, kept = int(nodes.sum()), int(left[-1].sum())
-    lines = [f"{kept:,} of {total:,} vectors left ({_percent(kept, total)}), {len(nodes)} pairs", ""]
-    rows = [("stage", "lost", "share", "left", "what it means")]
+    lines = [
+        f"{kept:,} of {total:,} vectors left ({_percent(kept, total)}) of {len(nodes)} pair{'s' * (len(nodes) > 1)}",
+        "",
+    ]
+    rows: list[tuple[str, ...]] = [("stage", "lost", "share", "left", "what it means")]
     for k, name in enumerate(found["stage"].values):
         number = int(lost[k].sum())
         if number:

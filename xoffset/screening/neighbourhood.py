@@ -99,7 +99,7 @@ def _is_near_median(dx: np.ndarray, dy: np.ndarray, noise: float, largest: float
         squares += ((field - median) / (spread + field.dtype.type(noise))) ** 2
     rows, columns = (_nodes_around(size, MEDIAN_RADIUS) for size in dx.shape)
     around = np.multiply.outer(rows, columns) - 1
-    return np.asarray((squares <= largest**2) & (2 * count.astype(np.int64) >= around))
+    return np.asarray((np.sqrt(squares) <= np.float64(largest)) & (2 * count.astype(np.int64) >= around))
 
 
 def _nodes_around(size: int, radius: int) -> np.ndarray:

@@ -37,7 +37,7 @@ class Stages:
     around: Around
     consistency: Consistency
     min_clump: int | None
-    record: Mapping[str, Any]  # of what was asked, for the history of the product
+    record: dict[str, Any]  # of what was asked, for the history of the product
 
     def of_vectors(self, shifts: xr.Dataset) -> Any:
         """Flags of the limits that vectors do not keep (pair, y, x), int64; None if there are none."""
@@ -99,9 +99,9 @@ def checked(shifts: xr.Dataset, asked: Mapping[str, Any]) -> Stages:
         record["max_angle"] = record.get("max_angle", USUAL_ANGLE)
     record |= {name: _CHECKS[name](value, name) for name, value in record.items() if name in _CHECKS}
     limits = Limits(
-        *(record.get(name) for name in ("pycorr", "min_peak_ratio", "max_mismatch", "max_displacement", "max_speed")),
-        angle=_radians(record.get("max_angle")),
-    )
+        record.get("pycorr"), record.get("min_peak_ratio"), record.get("max_mismatch"), record.get("max_displacement"),
+        record.get("max_speed"), _radians(record.get("max_angle")),
+    )  # fmt: skip
     around = Around(record.get("ndc"), record.get("median_test"))
     angle = _radians(record.get("max_angle_spread"))
     consistency = Consistency(angle, record.get("max_deviation"), record.get("max_closure"))
