@@ -105,3 +105,24 @@ def test_losses_refuses_what_is_no_shifts():
         xoffset.losses(xr.Dataset())
     with pytest.raises(TypeError, match=r"losses\(\) needs a Dataset"):
         xoffset.losses(made().dx)
+
+
+@pytest.mark.data
+def test_why_the_map_of_a_fast_glacier_is_empty(data_folder):
+    """The tongue of Yahtse Glacier moves by up to 20 px: a short search loses it on its rim, and the table says so."""
+    stack = xoffset.open_stack(data_folder / "yahtse_landsat8" / "LC8*.tif").sel(
+        x=slice(475_500, 481_100), y=slice(6_672_600, 6_667_400)
+    )
+    tongue = {"x": slice(477_700, 480_700), "y": slice(6_671_200, 6_668_400)}
+    options = {"template": 24, "step": 12}
+    found = {
+        search: stack.offset.correlate(stack.offset.pairs(), search=search, **options).sel(tongue).offset.screen()
+        for search in (3, 24)
+    }
+    short, long = (xoffset.losses(each) for each in found.values())
+    left = [int(each.left[-1].sum()) for each in (short, long)]
+    assert left[0] < 0.25 * int(short.nodes.sum())
+    assert left[1] > 3 * left[0]
+    assert str(short.stage.values[int(short.lost[:, 0].argmax())]) == "border"
+    assert "raise search" in str(short)
+    assert int(long.lost.sel(stage="border").sum()) == 0

@@ -97,7 +97,10 @@ def losses(shifts: xr.Dataset) -> xr.Dataset:
     >>> stack, _ = xoffset.synthetic.stack((128, 128), field="constant", velocity=12.0)
     >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack).isel(pair=[0]), search=8)
     >>> found = xoffset.losses(xoffset.screen(shifts, min_score=0.5, max_displacement=1.0))
-    >>> print(found)
+    >>> found.left.sel(stage=["outside", "amplitude"]).values.ravel()
+    array([121,   0])
+
+    `print(found)` shows the table.
     """
     with _options.speaking_as("losses", "_counted"):
         found = _counted(shifts)
