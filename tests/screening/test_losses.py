@@ -123,6 +123,6 @@ def test_why_the_map_of_a_fast_glacier_is_empty(data_folder):
     left = [int(each.left[-1].sum()) for each in (short, long)]
     assert left[0] < 0.25 * int(short.nodes.sum())
     assert left[1] > 3 * left[0]
-    assert str(short.stage.values[int(short.lost[:, 0].argmax())]) == "border"
+    assert str(short.stage.values[int(short.lost[:, 0].values.argmax())]) == "border"
     assert "raise search" in str(short)
     assert int(long.lost.sel(stage="border").sum()) == 0

@@ -92,7 +92,7 @@ _LOSSES = {
     "flagged": (None, "number of missing vectors that bear the flag of the stage"),
     "left": (None, "number of vectors that are left after the stage"),
 }
-LOSSES = _table(("stage", "pair"), _LOSSES) | _table(("pair",), {"nodes": (None, "number of nodes")})
+LOSSES = _table(("stage", "pair"), _LOSSES)
 
 SERIES = (
     _table(

@@ -58,7 +58,7 @@ class Losses(xr.Dataset):
 
     def __repr__(self) -> str:
         """Table of the stages over all pairs, and the pairs with least left; of lazy losses what any Dataset shows."""
-        is_whole = set(self.sizes) == {"stage", "pair"} and {"lost", "left", "nodes"} <= set(self.data_vars)
+        is_whole = set(self.sizes) == {"stage", "pair"} and {"lost", "left", "nodes"} <= set(self.variables)
         if not is_whole or not self.sizes["pair"] or any(each.chunks for each in self.variables.values()):
             return super().__repr__()
         return _table(self)
@@ -82,7 +82,7 @@ def losses(shifts: xr.Dataset) -> xr.Dataset:
         those of `screen`, in the order in which a match passes them. `lost`: vectors that are missing, each counted at
         the first stage whose flag it bears; `left`: what is left after the stage, so the last row is what is in `dx`
         and `dy`; `flagged`: missing vectors that bear the flag of the stage, each counted at all of its stages.
-        `nodes` (pair): what there was to match. The coordinate `advice` (stage) says what a stage looks for and what
+        The coordinates `nodes` (pair), what there was to match, and `advice` (stage), what a stage looks for and what
         helps. Flags of vectors that are there, such as `no_prior`, take nothing. Lazy if `shifts` is; once computed it
         prints as a table.
 
@@ -117,14 +117,14 @@ def _counted(shifts: xr.Dataset) -> xr.Dataset:
     counts = pixels.totals_of_layers(_count, [flags, shifts["dx"].data, shifts["dy"].data], 2 * stages)
     lost, flagged = counts[:stages], counts[stages:]
     nodes = np.full(shifts.sizes["pair"], shifts.sizes["y"] * shifts.sizes["x"], dtype=np.int64)
-    of_all, of_pairs = ("stage", "pair"), ("pair",)
+    of_all = ("stage", "pair")
     fields = {
         "lost": (of_all, lost),
         "flagged": (of_all, flagged),
         "left": (of_all, nodes - lost.cumsum(axis=0)),
-        "nodes": (of_pairs, nodes),
     }
     coords: dict[Any, Any] = {name: shifts[name].variable for name in ("reference", "secondary")}
+    coords["nodes"] = ("pair", nodes, {"long_name": "number of nodes"})
     coords |= {"stage": ("stage", list(STAGES)), "advice": ("stage", list(STAGES.values()))}
     return products.product(fields, variables.LOSSES, like=shifts, step={"function": "losses"}, coords=coords)
 
