@@ -40,6 +40,7 @@ from xoffset.readers.class_layer import class_layer
 from xoffset.readers.detectors import detectors
 from xoffset.readers.open_result import open_result
 from xoffset.readers.open_stack import open_stack
+from xoffset.screening.losses import losses
 from xoffset.screening.screen import screen
 from xoffset.uncertainty.area_mean import area_mean
 from xoffset.uncertainty.calibrate import calibrate
@@ -74,6 +75,7 @@ __all__ = [
     "interval_velocity",
     "invert",
     "masking",
+    "losses",
     "mean_displacement",
     "mean_velocity",
     "open_result",

@@ -28,6 +28,7 @@ from xoffset.network.diagnose import diagnose
 from xoffset.network.pair import pair
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
+from xoffset.screening.losses import losses
 from xoffset.screening.screen import screen
 from xoffset.uncertainty.area_mean import area_mean
 from xoffset.uncertainty.calibrate import calibrate
@@ -58,6 +59,7 @@ class ProductAccessor(Accessor):
     diagnose = method(diagnose, "network", "shifts", "map")
     pair = method(pair, "network", "shifts", "map")
     screen = method(screen, "shifts")
+    losses = method(losses, "shifts")
     calibrate = method(calibrate, "shifts", on_grid=True)
     closure = method(closure, "shifts")
     extend = method(extend, "shifts", on_grid=True)

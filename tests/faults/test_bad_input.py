@@ -658,6 +658,79 @@ CASES = [
     ),
     *(
         (
+            f"screen: {name}={value!r}",
+            partial(lambda k, o: xoffset.screen(o.shifts, **k), {name: value}),
+            ValueError,
+            advice,
+        )
+        for names, values, advice in (
+            (
+                ("max_displacement", "max_speed", "median_test", "max_deviation", "max_closure", "max_mismatch"),
+                (0, -1.0, np.nan, np.inf, "5", True, [5]),
+                r"Pass one such as",
+            ),
+            (("max_angle_spread",), (0, -45, np.nan, "45", 181.0), r"Pass one such as 45"),
+            (("ndc",), (-0.1, 1.5, np.nan, "0.2", True), r"Pass a share such as 0\.5"),
+            (("min_peak_ratio",), (0.9, -1, np.nan, "1.3", True), r"Pass one such as 2"),
+            (("min_clump",), (1, 0, -3, 4.5, "9", True), r"Pass min_clump=9"),
+            (("min_clump",), (10**7,), r"at most 10,000 nodes as min_clump; got 10,000,000\. Pass one such as 9"),
+            (("pycorr",), (0.05, (0.05, 1.0), "rule", True, {}), r"Pass pycorr=\(0\.05, 1\.0, 0\.0\)"),
+            (("pycorr",), ((0.05, 1.5, 0.0), (np.nan, 1.0, 0.0), (0.05, "1", 0.0)), r"Pass a share such as 0\.5"),
+            (("max_angle",), (45.0,), r"Pass direction, such as the aspect of the slope, or max_angle_spread"),
+        )
+        for name in names
+        for value in values
+    ),
+    *(
+        (f"screen: direction, {name}", partial(lambda c, o: xoffset.screen(o.shifts, **c(o)), make), error, advice)
+        for name, make, error, advice in (
+            ("text", lambda o: {"direction": "down"}, TypeError, r"Pass the aspect of a slope, or the rate"),
+            ("number", lambda o: {"direction": 90.0}, TypeError, r"Pass the aspect of a slope"),
+            ("switches", lambda o: {"direction": map_of(o) > 0}, TypeError, r"Pass the aspect of a slope"),
+            ("dims", lambda o: {"direction": o.stack}, ValueError, r"Take one date or the mean over time"),
+            ("order", lambda o: {"direction": map_of(o).T}, ValueError, r"direction\.transpose\('y', 'x'\)"),
+            ("no places", lambda o: {"direction": o.stack[0].drop_vars(["x", "y"])}, ValueError, r"coordinates"),
+            ("units", lambda o: {"direction": map_of(o).assign_attrs(units="%")}, ValueError, r"Convert it and say so"),
+            ("dates", lambda o: {"direction": o.series}, ValueError, r"Take one date or the mean over time"),
+            ("no vectors", lambda o: {"direction": o.empty}, ValueError, r"Use the result of"),
+            ("CRS", lambda o: {"direction": in_crs(map_of(o), 32635)}, ValueError, r"Reproject what it is made of"),
+            ("elsewhere", lambda o: {"direction": map_of(o).assign_coords(x=o.stack.x + 1e6)}, ValueError, r"extent"),
+            ("angle", lambda o: {"direction": map_of(o), "max_angle": 200.0}, ValueError, r"at most 180 degrees"),
+        )
+    ),
+    *(
+        (f"screen: {name}", partial(lambda c, o: xoffset.screen(**c(o)), make), ValueError, advice)
+        for name, make, advice in (
+            ("no mismatch", lambda o: {"shifts": o.shifts, "max_mismatch": 5.0}, r"Match with NCC\(both_ways=True\)"),
+            (
+                "no gap for pycorr",
+                lambda o: {"shifts": o.shifts.drop_vars("peak_gap"), "pycorr": (0.05, 1.0, 0.0)},
+                r"Leave pycorr and min_peak_ratio out",
+            ),
+            (
+                "no pixel size",
+                lambda o: {"shifts": o.shifts.drop_vars("pixel_size"), "median_test": 2.0},
+                r"Assign it: shifts\.assign_coords\(pixel_size=\.\.\.\), in metres\.",
+            ),
+            (
+                "no search",
+                lambda o: {"shifts": o.shifts.drop_vars("search_area"), "ndc": 0.2},
+                r"Assign it: shifts\.assign_coords\(search_area=\.\.\.\), in metres squared\.",
+            ),
+            ("few pairs", lambda o: {"shifts": o.shifts, "max_deviation": 3.5}, r"got 3\. Match more pairs"),
+            ("few to turn", lambda o: {"shifts": o.shifts, "max_angle_spread": 45.0}, r"got 3\. Match more pairs"),
+            (
+                "no triplet",
+                lambda o: {"shifts": o.shifts.isel(pair=[0, 1]), "max_closure": 3.0},
+                r"Match longer pairs too, pairs\(max_gap=2\), or leave max_closure out",
+            ),
+        )
+    ),
+    ("losses: series", lambda o: xoffset.losses(o.series), ValueError, r"losses\(\).*Make a network with"),
+    ("losses: no dy", lambda o: xoffset.losses(o.shifts.drop_vars("dy")), ValueError, r"losses\(\).*Use the result"),
+    ("losses: stack", lambda o: xoffset.losses(o.stack), TypeError, r"losses\(\).*See pairs\(\)"),
+    *(
+        (
             f"screen: max_separation={value}",
             partial(lambda v, o: xoffset.screen(o.shifts, max_separation=v), value),
             ValueError,
@@ -1577,6 +1650,8 @@ CALLS = {
     "pair": ("shifts", lambda shifts: xoffset.pair(shifts, *DATES[:2])),
     "invert of points": ("shifts", lambda shifts: xoffset.invert(scattered(shifts))),
     "screen": ("shifts", partial(xoffset.screen, min_score=0.9, min_peak_gap=0.2)),
+    "screen, more": ("shifts", partial(xoffset.screen, median_test=2.0, ndc=0.2, max_closure=3.0, min_clump=4)),
+    "losses": ("shifts", xoffset.losses),
     "invert": ("shifts", xoffset.invert),
     "rereference": ("series", lambda series: xoffset.rereference(series, DATES[1])),
     "resample": ("series", lambda series: xoffset.resample(series, "30D")),
@@ -1676,6 +1751,7 @@ ODD = {
 SUBJECTS = {
     "pairs": lambda o: (o.stack,),
     "screen": lambda o: (o.shifts,),
+    "losses": lambda o: (o.shifts,),
     "calibrate": lambda o: (o.shifts, o.stable),
     "closure": lambda o: (o.shifts,),
     "invert": lambda o: (o.shifts,),

@@ -104,6 +104,23 @@ def area(product):
 OF_SHIFTS = {
     "screen": xoffset.screen,
     "screen nothing": lambda s: xoffset.screen(s, false_alarm=None, ambiguity=None, neighbourhood=False),
+    "screen limits": lambda s: xoffset.screen(
+        s,
+        pycorr=(0.05, 1.0, 0.0),
+        min_peak_ratio=1.1,
+        max_speed=30.0,
+        direction=xr.full_like(s.dx[0].drop_attrs(), 90.0),
+    ),
+    "screen others": lambda s: xoffset.screen(
+        s,
+        false_alarm=None,
+        ndc=0.2,
+        median_test=3.0,
+        max_angle_spread=60.0,
+        max_deviation=5.0,
+        max_closure=3.0,
+        min_clump=3,
+    ),
     "screen auto": lambda s: xoffset.screen(s, max_separation="auto", min_score=0.3, min_peak_gap=0.01),
     "calibrate": lambda s: xoffset.calibrate(s, everywhere(s)),
     "calibrate apply_to": lambda s: xoffset.calibrate(plain(), everywhere(s), apply_to=s),

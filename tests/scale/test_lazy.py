@@ -90,8 +90,21 @@ RECIPES = {
     "correlate": lambda shifts, lazy, folder: xoffset.correlate(lazy, xoffset.pairs(lazy), **OPTIONS),
     "extend": lambda shifts, lazy, folder: xoffset.extend(shifts.isel(pair=[0]), lazy, xoffset.pairs(lazy), **OPTIONS),
     "screen": lambda shifts, lazy, folder: xoffset.screen(
-        shifts, min_score=0.5, min_peak_gap=0.1, max_separation="auto"
+        shifts,
+        min_score=0.5,
+        min_peak_gap=0.1,
+        max_separation="auto",
+        pycorr=(0.05, 1.0, 0.0),
+        max_speed=50.0,
+        ndc=0.2,
+        median_test=2.0,
+        max_angle_spread=45.0,
+        max_deviation=3.5,
+        max_closure=3.0,
+        min_clump=4,
+        direction=xr.full_like(shifts.dx[0].drop_attrs(), 90.0),
     ),
+    "losses": lambda shifts, lazy, folder: xoffset.losses(shifts),
     "invert": lambda shifts, lazy, folder: xoffset.invert(shifts, reference=DATES[0]),
     "rereference": lambda shifts, lazy, folder: xoffset.rereference(
         xoffset.invert(shifts, reference=DATES[0]), DATES[1:3]
@@ -145,6 +158,8 @@ EAGER = [
     "correlate", "extend", "screen", "calibrate", "invert", "rereference", "resample", "trajectory", "velocity",
     "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile", "ground",
     "stable_statistics", "area_mean", "compare",
+    "correlate", "extend", "screen", "losses", "calibrate", "invert", "rereference", "resample", "trajectory",
+    "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile", "ground",
 ]  # fmt: skip
 
 

@@ -276,6 +276,9 @@ def stakes(kind: str) -> pd.DataFrame:
     return (
         at if kind == "v" else at.assign(reference="2020-02-01", secondary=["2020-06-01", "2020-07-15", "2021-01-01"])
     )
+def eastward(product: xr.Dataset) -> xr.DataArray:
+    """Map of one direction on the nodes of a product."""
+    return xr.full_like(product.dx[0].drop_attrs(), 90.0)
 
 
 def everywhere(product: xr.Dataset) -> xr.DataArray:
@@ -555,6 +558,19 @@ CHECKS: dict[str, Call] = {
     "screen": lambda: xoffset.screen(raw()),
     "screen nothing": lambda: xoffset.screen(raw(), false_alarm=None, ambiguity=None, neighbourhood=False),
     "screen scores": lambda: xoffset.screen(raw(), min_score=0.7, min_peak_gap=0.1, false_alarm=1e-6),
+    "screen limits": lambda: xoffset.screen(
+        raw(),
+        pycorr=(0.1, 0.9, 0.2),
+        min_peak_ratio=1.2,
+        max_displacement=30.0,
+        max_speed=40.0,
+        direction=eastward(raw()),
+    ),
+    "screen around": lambda: xoffset.screen(raw(), false_alarm=None, ndc=0.1, median_test=2.0, min_clump=6),
+    "screen over time": lambda: xoffset.screen(
+        raw(), neighbourhood=False, max_angle_spread=30.0, max_deviation=3.0, max_closure=1.0
+    ),
+    "losses": lambda: xoffset.losses(shifts()),
     "screen separation": lambda: xoffset.screen(raw(), max_separation="100D"),
     "screen separation auto": lambda: xoffset.screen(yearly(), max_separation="auto"),
     "screen nested both ways": lambda: xoffset.screen(
@@ -703,6 +719,7 @@ def through_product() -> dict[str, xr.DataArray]:
         "area_mean": rate().offset.area_mean(area()),
         "compare": rate().offset.compare(stakes("v")),
         "closure": shifts().offset.closure(),
+        "losses": shifts().offset.losses(),
         "diagnose": shifts().offset.diagnose(),
         "pair": shifts().offset.pair(DATES[1], DATES[3]),
         "invert": shifts().offset.invert(),

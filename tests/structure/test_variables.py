@@ -68,6 +68,7 @@ CALLS = {
     "correlate both ways": variables.SHIFTS,
     "extend": variables.SHIFTS,
     "screen": variables.SHIFTS,
+    "losses": variables.LOSSES,
     "calibrate": variables.SHIFTS,
     "closure stable": variables.CLOSURE,
     "closure dask": variables.CLOSURE,

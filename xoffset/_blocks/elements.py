@@ -52,6 +52,16 @@ def apply_if(
     return out
 
 
+def on_layers_of(map_: Any, like: Any) -> Any:
+    """A map (rows, columns) on each layer of an array (n, rows, columns), not copied; lazy if one of the two is."""
+    if isinstance(map_, np.ndarray) and isinstance(like, np.ndarray):
+        return np.broadcast_to(map_, like.shape)
+    import dask.array as da
+
+    chunks = da.asarray(like).chunks
+    return da.broadcast_to(da.asarray(map_).rechunk(chunks[1:])[np.newaxis], like.shape, chunks=chunks)
+
+
 def _in_blocks(
     needs: Callable[..., bool], function: Callable[..., np.ndarray], arrays: list[Any], dtype: np.dtype
 ) -> Any:

@@ -20,20 +20,29 @@ Rims = list[list[np.ndarray]]
 _SIDES = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right)
 
 
-def with_halo(function: Callable[..., np.ndarray], arrays: list[Any], depth: int, dtype: np.dtype) -> Any:
+def with_halo(
+    function: Callable[..., np.ndarray],
+    arrays: list[Any],
+    depth: int,
+    dtype: np.dtype,
+    of_layers: np.ndarray | None = None,
+) -> Any:
     """Apply a function of (n, rows, columns) arrays that looks `depth` nodes around each.
 
-    What it gets ends at the edges of the grid, so it must take the end of an array for one.
+    What it gets ends at the edges of the grid, so it must take the end of an array for one. With numbers `of_layers`
+    (n, ...), the function gets those of its layers first.
     """
     if all(isinstance(array, np.ndarray) for array in arrays):
         out = np.empty(arrays[0].shape, dtype=dtype)
 
+        given = arrays if of_layers is None else [of_layers, *arrays]
+
         def apply(layer: int) -> None:
-            out[layer : layer + 1] = function(*(array[layer : layer + 1] for array in arrays))
+            out[layer : layer + 1] = function(*(array[layer : layer + 1] for array in given))
 
         in_threads(apply, range(arrays[0].shape[0]))
         return out
-    return _cut_like(_in_blocks(function, arrays, depth, None, dtype), arrays[0])
+    return _cut_like(_in_blocks(function, arrays, depth, None, dtype, of_layers), arrays[0])
 
 
 def fields_with_halo(function: Callable[..., np.ndarray], arrays: list[Any], depth: int, fields: int) -> Any:
@@ -51,7 +60,12 @@ def fields_with_halo(function: Callable[..., np.ndarray], arrays: list[Any], dep
 
 
 def _in_blocks(
-    function: Callable[..., np.ndarray], arrays: list[Any], depth: int, fields: int | None, dtype: np.dtype
+    function: Callable[..., np.ndarray],
+    arrays: list[Any],
+    depth: int,
+    fields: int | None,
+    dtype: np.dtype,
+    of_layers: np.ndarray | None = None,
 ) -> da.Array:
     """Two tasks a chunk: one cuts the rims that the chunks around need, one calls the function."""
     import dask.array as da
@@ -62,7 +76,8 @@ def _in_blocks(
     first = da.asarray(arrays[0])
     chunks = (first.chunks[0], *(_no_thinner(sizes, depth) for sizes in first.chunks[1:]))
     aligned = [da.asarray(array).rechunk(chunks) for array in arrays]
-    name = f"halo-{tokenize(function, depth, fields, dtype, *aligned)}"
+    name = f"halo-{tokenize(function, depth, fields, dtype, of_layers, *aligned)}"
+    ends = np.cumsum(chunks[0])
     layers, rows, columns = (len(sizes) for sizes in chunks)
     prefix = () if fields is None else (0,)
     graph: dict[Any, Any] = {}
@@ -75,7 +90,10 @@ def _in_blocks(
             else None
             for down, right in _SIDES
         ]
-        graph[(name, *prefix, *place)] = (_of_block, function, depth, blocks, around)
+        of_block = function
+        if of_layers is not None:
+            of_block = partial(function, of_layers[ends[layer] - chunks[0][layer] : ends[layer]])
+        graph[(name, *prefix, *place)] = (_of_block, of_block, depth, blocks, around)
         if any(around):
             graph[(f"rim-{name}", *place)] = (_rims, depth, blocks)
     return da.Array(

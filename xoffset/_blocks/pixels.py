@@ -57,6 +57,35 @@ def total(function: Callable[..., np.ndarray], arrays: list[Any], shape: tuple[i
     return counts.sum(axis=(1, 2)).reshape(shape)
 
 
+def totals_of_layers(function: Callable[..., np.ndarray], arrays: list[Any], kinds: int) -> Any:
+    """Sums (kinds, n) over the pixels of each layer of what a function of (n, rows, columns) arrays counts in them."""
+    if all(isinstance(array, np.ndarray) for array in arrays):
+        out = np.zeros((kinds, arrays[0].shape[0]), dtype=np.int64)
+
+        def count(layer: int) -> None:
+            out[:, layer : layer + 1] = function(*(array[layer : layer + 1] for array in arrays))
+
+        in_threads(count, range(arrays[0].shape[0]))
+        return out
+    import dask.array as da
+
+    chunks = next(array.chunks for array in arrays if not isinstance(array, np.ndarray))
+    counts = da.blockwise(
+        partial(_as_pixels, function),
+        "klyx",
+        *(part for array in arrays for part in (da.asarray(array).rechunk(chunks), "lyx")),
+        new_axes={"k": kinds},
+        adjust_chunks={"y": 1, "x": 1},
+        dtype=np.int64,
+        meta=np.empty((0, 0, 0, 0), dtype=np.int64),
+    )
+    return counts.sum(axis=(2, 3))
+
+
+def _as_pixels(function: Callable[..., np.ndarray], *blocks: np.ndarray) -> np.ndarray:
+    return function(*blocks)[..., np.newaxis, np.newaxis]
+
+
 def _as_pixel(function: Callable[..., np.ndarray], *blocks: np.ndarray) -> np.ndarray:
     return function(*blocks).reshape(-1, 1, 1)
 

@@ -37,6 +37,16 @@ FLAGS: Mapping[str, int] = {
     "ambiguous": 1 << 32,
     "oversmoothed": 1 << 33,
     "inconsistent": 1 << 34,
+    "pycorr": 1 << 35,
+    "low_ratio": 1 << 36,
+    "amplitude": 1 << 37,
+    "direction": 1 << 38,
+    "ndc": 1 << 39,
+    "median_test": 1 << 40,
+    "angle_spread": 1 << 41,
+    "temporal_outlier": 1 << 42,
+    "closure": 1 << 43,
+    "small_clump": 1 << 44,
 }
 
 

@@ -94,6 +94,13 @@ SHIFTS = _table(
 ) | _flags(_PAIR_MAPS)
 SHIFTS |= _table(("pair",), {"sigma_factor_error": ("1", "relative standard error of the factors of the pair")})
 
+_LOSSES = {
+    "lost": (None, "number of vectors that the stage took, each counted at one stage"),
+    "flagged": (None, "number of missing vectors that bear the flag of the stage"),
+    "left": (None, "number of vectors that are left after the stage"),
+}
+LOSSES = _table(("stage", "pair"), _LOSSES)
+
 SERIES = (
     _table(
         _TIME_MAPS,
@@ -396,5 +403,6 @@ TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, PIX
 TABLES: tuple[Table, ...] = (
     *_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, STABLE, STABLE_RATE, AREA_MEAN, COMPARISON, COMPARISON_RATE,
 )  # fmt: skip
+TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, LOSSES)
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}

@@ -53,6 +53,7 @@ class Judgement:
     spacing: tuple[float, float] = (1.0, 1.0)  # of the nodes along y and x, m
     farthest: float | None = None  # m that a vector may differ from those around it; None compares none
     sampling: Sampling | None = None  # None judges each match by itself
+    has_earlier: bool = False  # whether the last field holds flags of tests that came before
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,7 +91,7 @@ class Judgement:
     def failed(self, *fields: np.ndarray) -> np.ndarray:
         """Flags of the tests that vectors fail (n, rows, columns), int64; NO_VALUE where there is none to test.
 
-        Fields: `flags`, `dx`, `dy`, `sigma_dx`, `sigma_dy`, and what is tested.
+        Fields: `flags`, `dx`, `dy`, `sigma_dx`, `sigma_dy`, what is tested, and flags of tests that came before.
         """
         out = np.empty(fields[0].shape, dtype=np.int64)
         for layer, target in zip(zip(*fields, strict=True), out, strict=True):
@@ -99,9 +100,9 @@ class Judgement:
 
     def _failed_of_layer(self, flags: np.ndarray, dx: np.ndarray, dy: np.ndarray, *others: np.ndarray) -> np.ndarray:
         variance = dx.dtype.type(0.5) * (others[0] ** 2 + others[1] ** 2)
-        tested = dict(zip(self.limits, others[2:], strict=True))
+        tested = dict(zip(self.limits, others[2 : len(others) - self.has_earlier], strict=True))
         has_value = np.isfinite(dx) & np.isfinite(dy)
-        out = np.zeros(dx.shape, dtype=np.int64)
+        out = others[-1].copy() if self.has_earlier else np.zeros(dx.shape, dtype=np.int64)
         for name, values in tested.items():
             if name not in LARGEST:
                 # unknown is as bad as beyond the limit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -10,14 +9,13 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import _options
-from xoffset._arrays.networks.observations import Observations
-from xoffset._arrays.networks.separation import is_locked, spans_of
-from xoffset._blocks import elements, halos, pixels
-from xoffset._kernels.maps import neighbours, separation
+from xoffset._blocks import elements, halos
+from xoffset._kernels.maps import neighbours
 from xoffset.model import checks, grids, products
-from xoffset.model.dates import Duration, as_duration
+from xoffset.model.dates import Duration
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.points import places_of, takes_points
+from xoffset.screening import separation, stages
 from xoffset.screening.judgement import THRESHOLDS, Judgement, Sampling
 
 # Largest difference of two displacements over the distance of their nodes: a window that is sheared more does not
@@ -39,8 +37,23 @@ def screen(
     ambiguity: float | None = DEFAULT_AMBIGUITY,
     neighbourhood: bool = True,
     max_separation: Literal["auto"] | Duration | None = None,
+    pycorr: tuple[float, float, float] | None = None,
+    min_peak_ratio: float | None = None,
+    max_mismatch: float | None = None,
+    max_displacement: float | None = None,
+    max_speed: float | None = None,
+    direction: xr.DataArray | xr.Dataset | None = None,
+    max_angle: float | None = None,
+    ndc: float | None = None,
+    median_test: float | None = None,
+    max_angle_spread: float | None = None,
+    max_deviation: float | None = None,
+    max_closure: float | None = None,
+    min_clump: int | None = None,
 ) -> xr.Dataset:
     """Shifts without the matches that are weak, ambiguous, due to chance, at odds with others, or locked.
+
+    Nothing is deleted in silence: each stage has a flag of its own, and `losses` counts what each took.
 
     Parameters
     ----------
@@ -83,6 +96,51 @@ def screen(
         the ice), and their velocity is near zero. Pairs are sorted into bins of baselines; a bin is flagged if its
         median velocity is near zero while that of the shortest pairs is not. None tests nothing.
 
+    pycorr
+        The rule of pycorr, with its options dcam, cam and cam1, usually (0.05, 1.0, 0.0): a match is flagged `pycorr`
+        if `peak_gap < dcam` and `score < cam`, or if `score < cam1`. A gap that is unknown is taken for less.
+    min_peak_ratio
+        Least ratio of the peak to the best score elsewhere, `score / (score - peak_gap)`, at least 1; below it, or
+        where the gap is unknown, a match is flagged `low_ratio`. 1.3 is usual in particle image velocimetry.
+    max_mismatch
+        Largest `mismatch` in metres of the match and the one back; above it, or where there is none back, a match is
+        flagged `forward_backward`. It needs shifts of `NCC(both_ways=True)`, which has flagged the gross ones itself.
+    max_displacement, max_speed
+        Longest displacement in metres, and largest speed in metres a year; matches beyond are flagged `amplitude`.
+    direction
+        Where the ground moves to, on a map (y, x) that covers the nodes: azimuths in degrees clockwise from the north
+        of the grid, such as the aspect of the slope, or a Dataset with vx and vy, or dx and dy. A match is flagged
+        `direction` if it leaves all directions within `max_angle` of it by more than two standard errors, so that
+        ground that does not move is left alone. Nothing is tested where the map is unknown. Of another grid the nearest
+        pixel counts; of another CRS it is refused.
+    max_angle
+        Largest angle in degrees from `direction`; None takes 45.
+    ndc
+        Normalised displacement coherence as in autoRIFT: distance, as a share of the half-range of the search, at which
+        two displacements agree; autoRIFT takes 0.2. A match is flagged `ndc` if fewer than 8 of the 5 x 5 nodes around
+        it, itself included, agree with it along x and along y, three times in a row, or if it is farther from their
+        median than four times their median distance from it, and than 1/8 px, twice. The wider the search, the laxer.
+    median_test
+        Largest distance from the median of the 8 nodes around, in units of their median distance from it plus 0.1 px
+        (the normalised median test; 2 is usual). A match beyond is flagged `median_test`, as are those of which less
+        than half of these nodes hold a vector. Windows that overlap much make neighbours agree, so 3 suits them better.
+    max_angle_spread
+        Largest angle in degrees between a match and the median velocity of its pixel, as in TICOI, which takes 45;
+        beyond it, by more than two standard errors, a match is flagged `angle_spread`. Not tested where the median is
+        not clear, at three of its standard errors. It takes 5 pairs in a pixel.
+    max_deviation
+        Largest distance, along x or y, of the velocity of a match from the median of its pixel, in robust standard
+        deviations (1.4826·MAD) of these velocities and in standard errors of the match, whichever is larger; beyond it
+        a match is flagged `temporal_outlier`. TICOI takes 3.5. It takes 5 pairs in a pixel. Sudden motion is an outlier
+        too: leave this out for earthquakes and surges.
+    max_closure
+        Largest misclosure of three dates in its standard errors, beside what motion changes between the places of
+        matches. A match is flagged `closure` if it belongs to such triplets and none of them closes: one that does
+        confirms it. Matches without a triplet are not tested, and errors that belong to a date close always.
+    min_clump
+        Least number of vectors that must touch each other, at sides or corners, once all else is done; those of smaller
+        clumps are flagged `small_clump`.
+
     Returns
     -------
     xarray.Dataset
@@ -92,11 +150,20 @@ def screen(
     Raises
     ------
     TypeError, ValueError
-        If `shifts` is no result of `correlate`, a threshold is not a share, or a separation is no length of time.
+        If `shifts` is no result of `correlate`, a limit is out of range, a separation is no length of time, `direction`
+        is no map of one or lies elsewhere, or shifts lack what a test needs: a variable, a grid, or enough pairs.
 
     Notes
     -----
-    Vector median after Astola et al. (1990, Proc. IEEE 78, 678-689).
+    Stages, in order: limits of each match by itself (`pycorr`, `min_peak_ratio`, `max_mismatch`, `max_displacement`,
+    `max_speed`, `direction`, `min_score`, `min_peak_gap`), chance and ambiguity, the vector median, `ndc` and
+    `median_test`, `max_angle_spread`, `max_deviation` and `max_closure`, `max_separation`, `min_clump`. Each looks at
+    what the earlier ones left; those that stand together here do not look at each other. A vector may bear several
+    flags.
+
+    Vector median after Astola et al. (1990, Proc. IEEE 78, 678-689), normalised median test after Westerweel & Scarano
+    (2005, Exp. Fluids 39, 1096-1100), NDC after Gardner et al. (2018, The Cryosphere 12, 521-547), tests of angle and
+    deviation over time after Charrier et al. (2022, IEEE Trans. Geosci. Remote Sens. 60, 4411611).
 
     Evidence is a likelihood ratio against unrelated ground, whose matches lie anywhere in the area searched: that of
     the false alarm (Vovk & Wang 2021, Ann. Stat. 49, 1736-1754), times that of the differences from up to 24 windows
@@ -137,72 +204,90 @@ def screen(
     """
     shifts = checks.as_shifts(shifts, "screen")
     neighbourhood = _options.as_switch(neighbourhood, "neighbourhood", "screen")
-    if neighbourhood and places_of(shifts) is not None:
-        raise ValueError(
-            "screen() needs a grid to compare neighbours; got scattered points. Pass neighbourhood=False, or screen "
-            "the grid before you pick points of it."
-        )
-    longest = _longest(max_separation)
+    asked = {
+        "pycorr": pycorr, "min_peak_ratio": min_peak_ratio, "max_mismatch": max_mismatch,
+        "max_displacement": max_displacement, "max_speed": max_speed, "direction": direction, "max_angle": max_angle,
+        "ndc": ndc, "median_test": median_test, "max_angle_spread": max_angle_spread, "max_deviation": max_deviation,
+        "max_closure": max_closure, "min_clump": min_clump,
+    }  # fmt: skip
+    _check_grid(shifts, ["neighbourhood"] * neighbourhood + stages.of_grid(asked))
+    longest = separation.longest(max_separation)
     if _options.is_number(false_alarm) and false_alarm == DEFAULT_FALSE_ALARM and "false_alarm" not in shifts:
         false_alarm = None
     if _options.is_number(ambiguity) and ambiguity == DEFAULT_AMBIGUITY and "ambiguity" not in shifts:
         ambiguity = None
-    asked = {
+    scores = {
         "min_score": min_score, "min_peak_gap": min_peak_gap, "false_alarm": false_alarm, "ambiguity": ambiguity,
     }  # fmt: skip
     # a single node has no neighbours, so nothing is at odds with it
     has_neighbours = neighbourhood and shifts.sizes["y"] * shifts.sizes["x"] > 1
     is_auto = max_separation is not None and longest is None
     flags = flags_of(shifts, "screen")
-    limits = {name: limit for name, limit in asked.items() if limit is not None}
-    failed = _failed(shifts, flags, limits, has_neighbours)
+    thresholds = {name: limit for name, limit in scores.items() if limit is not None}
+    _check_thresholds(shifts, thresholds)
+    others = stages.checked(shifts, asked)
+
+    failed = _failed(shifts, flags, thresholds, has_neighbours, others.of_vectors(shifts))
+    failed = others.of_pixels(shifts, others.of_neighbours(shifts, failed))
     if longest is not None:
         is_long = np.abs((shifts["secondary"] - shifts["reference"]).values) > longest
         failed = failed | (is_long * np.int64(FLAGS["separation"]))[:, np.newaxis, np.newaxis]
     if is_auto:
-        failed = failed | _is_locked(shifts, failed) * np.int64(FLAGS["separation"])
+        failed = failed | separation.locked(shifts, failed) * np.int64(FLAGS["separation"])
+    failed = others.of_clumps(shifts, failed)
 
+    step: dict[str, Any] = {"function": "screen"}
+    step |= {name: None if limit is None else float(limit) for name, limit in scores.items()}
+    step |= {
+        "neighbourhood": neighbourhood,
+        "max_separation": max_separation if longest is None else str(pd.Timedelta(longest)),
+    } | others.record  # fmt: skip
+    if is_auto:
+        step["separation"] = separation.RULES
+    return _without_failed(shifts, flags, failed, step)
+
+
+def _without_failed(shifts: xr.Dataset, flags: Any, failed: Any, step: dict[str, Any]) -> xr.Dataset:
+    """Shifts without the vectors that failed, and why."""
     new = {}
     for name in ("dx", "dy", "sigma_dx", "sigma_dy", "cov_dxdy"):
         if name in shifts:
             values = shifts[name].data
-            new[name] = shifts[name].copy(data=elements.apply_if(_fails, _without, [values, failed], values.dtype))
-    new["flags"] = shifts["dx"].copy(data=elements.apply_if(_fails, _with_reasons, [flags, failed], flags.dtype))
-    step: dict[str, Any] = {
-        "function": "screen",
-        "min_score": None if min_score is None else float(min_score),
-        "min_peak_gap": None if min_peak_gap is None else float(min_peak_gap),
-        "false_alarm": None if false_alarm is None else float(false_alarm),
-        "ambiguity": None if ambiguity is None else float(ambiguity),
-        "neighbourhood": neighbourhood,
-        "max_separation": max_separation if longest is None else str(pd.Timedelta(longest)),
-    }
-    if is_auto:
-        step["separation"] = {
-            "edges_days": separation.EDGES,
-            "least_pairs": separation.LEAST,
-            "standard_errors": separation.SIGNIFICANT,
-            "largest_share": separation.LARGEST_SHARE,
-            "slow": separation.SLOW,
-        }
+            kept = elements.apply_if(stages.fails, stages.without, [values, failed], values.dtype)
+            new[name] = shifts[name].copy(data=kept)
+    reasons = elements.apply_if(stages.fails, _with_reasons, [flags, failed], flags.dtype)
+    new["flags"] = shifts["dx"].copy(data=reasons)
     return products.relabel(shifts.assign(new), step)
 
 
-def _failed(shifts: xr.Dataset, flags: Any, limits: dict[str, float], has_neighbours: bool) -> Any:
-    """Flags of the tests that vectors fail (pair, y, x), int64; NO_VALUE where there is none to test."""
-    for name, limit in limits.items():
+def _check_grid(shifts: xr.Dataset, asked: list[str]) -> None:
+    """Refuse to compare the neighbours of scattered points."""
+    if asked and places_of(shifts) is not None:
+        advice = "Pass neighbourhood=False" if asked[0] == "neighbourhood" else f"Leave {asked[0]} out"
+        raise ValueError(
+            f"screen() needs a grid to compare neighbours; got scattered points. {advice}, or screen the grid before "
+            "you pick points of it."
+        )
+
+
+def _check_thresholds(shifts: xr.Dataset, thresholds: dict[str, float]) -> None:
+    for name, limit in thresholds.items():
         _options.check_share(limit, name, "screen")
         if THRESHOLDS[name][0] not in shifts:
             raise ValueError(
                 f"screen() needs '{THRESHOLDS[name][0]}' for {name}; got shifts without it. Leave {name} out."
             )
-    judgement = Judgement(limits)
+
+
+def _failed(shifts: xr.Dataset, flags: Any, limits: dict[str, float], has_neighbours: bool, earlier: Any) -> Any:
+    """Flags of the tests that vectors fail (pair, y, x), int64; NO_VALUE where there is none to test."""
+    judgement = Judgement(limits, has_earlier=earlier is not None)
     if has_neighbours:
         spacing = grids.spacing(shifts, "screen")
         farthest = LARGEST_STRAIN * neighbours.RADIUS * max(abs(spacing.x), abs(spacing.y))
-        judgement = Judgement(limits, (spacing.y, spacing.x), farthest, _sampling(shifts))
+        judgement = Judgement(limits, (spacing.y, spacing.x), farthest, _sampling(shifts), earlier is not None)
     names = ("dx", "dy", "sigma_dx", "sigma_dy", *judgement.names)
-    fields = [flags, *(shifts[name].data for name in names)]
+    fields = [flags, *(shifts[name].data for name in names), *([] if earlier is None else [earlier])]
     return halos.with_halo(judgement.failed, fields, judgement.depth, np.dtype(np.int64))
 
 
@@ -215,41 +300,5 @@ def _sampling(shifts: xr.Dataset) -> Sampling | None:
     return found if all(np.isfinite(value) and value > 0.0 for value in found) else None
 
 
-def _fails(_: np.ndarray, failed: np.ndarray) -> bool:
-    return bool(failed.any())
-
-
-def _without(values: np.ndarray, failed: np.ndarray) -> np.ndarray:
-    return np.where(failed == 0, values, values.dtype.type(np.nan))
-
-
 def _with_reasons(flags: np.ndarray, failed: np.ndarray) -> np.ndarray:
     return flags | np.where(failed > 0, failed, 0)
-
-
-def _longest(max_separation: Literal["auto"] | Duration | None) -> np.timedelta64 | None:
-    """Limit of the separation, if there is one that needs no data."""
-    if max_separation is None or (isinstance(max_separation, str) and max_separation == "auto"):
-        return None
-    longest = as_duration(max_separation, "max_separation", "screen")
-    if longest <= np.timedelta64(0):
-        raise ValueError(
-            f"screen() needs a duration above zero as max_separation; got {max_separation!r}. Pass '200D', or 'auto'."
-        )
-    return longest
-
-
-def _is_locked(shifts: xr.Dataset, failed: Any) -> Any:
-    """Where a pair belongs to baselines that stand still while shorter ones move (pair, y, x), boolean."""
-    order, epochs, ends = checks.sorted_pairs(shifts)
-    seen = Observations.of(ends)
-    spans = spans_of(epochs, seen.ends)
-    test = partial(_is_locked_of_block, spans=spans, seen=seen, of_pair=seen.of_pairs(order))
-    fields = [shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
-    return pixels.per_pixel(test, [*(field[order] for field in fields), failed[order]], shifts.sizes["pair"]) > 0.0
-
-
-def _is_locked_of_block(*fields: np.ndarray, spans: np.ndarray, seen: Observations, of_pair: np.ndarray) -> np.ndarray:
-    dx, dy, sigma_dx, sigma_dy, failed = fields
-    dx, dy = (np.where(failed == 0, field, field.dtype.type(np.nan)) for field in (dx, dy))
-    return np.asarray(is_locked(spans, seen.merge(dx, dy, sigma_dx, sigma_dy))[of_pair], dtype=dx.dtype)

@@ -28,7 +28,7 @@ REACH = 3.5
 MOST_EVIDENCE = 1e30
 
 
-def _sorting_network(size: int) -> np.ndarray:
+def sorting_network(size: int) -> np.ndarray:
     """Places to compare and exchange, one pair after the other, until all are in order (Batcher 1968)."""
     pairs = []
     whole = 1 << (size - 1).bit_length()
@@ -46,7 +46,7 @@ def _sorting_network(size: int) -> np.ndarray:
     return np.array([pair for pair in pairs if pair[1] < size])
 
 
-_NETWORK = _sorting_network(COUNT)
+_NETWORK = sorting_network(COUNT)
 
 
 @kernel

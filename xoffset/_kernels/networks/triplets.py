@@ -9,6 +9,8 @@ from xoffset._kernels.maps.neighbours import LARGEST_STRAIN, _slope
 
 # Standard errors that a misclosure may reach: of one triplet of pure noise 2 % are beyond.
 ALLOWED = 2.0
+# Places in what `_read` finds of an observation, behind its displacement.
+NOISE, SLOPE, MOST, OWN, SIZE = 2, 3, 7, 8, 9
 
 
 @kernel
@@ -42,28 +44,15 @@ def misclosure(triplets, ends, is_backward, spacing_x, spacing_y, merged, out):
     _, _, rows, columns = merged.shape
     dates = (out.shape[0] - 3 * count) // 2
     has_vector = np.empty(count, np.bool_)
-    # of each observation: displacement, variance, derivatives, the change that is believed at most, and its own
-    vector = np.empty((count, 2))
-    noise = np.empty(count)
-    slope = np.empty((count, 4))
-    most = np.empty(count)
-    own = np.empty(count)
+    # of each observation: what `_read` finds
+    of_pair = np.empty((count, SIZE))
+    spacing = (spacing_x, spacing_y)
     # sums over its triplets: misclosure, noise, change of place, and their number
     total = np.empty((count, 4))
     of_date = np.empty((dates, 2))
     for row in range(1, rows - 1):
         for column in range(1, columns - 1):
-            for p in range(count):
-                for axis in range(2):
-                    field = merged[axis, p]
-                    here = field[row, column]
-                    vector[p, axis] = here
-                    slope[p, 2 * axis] = _slope(field[row, column - 1], here, field[row, column + 1]) / spacing_x
-                    slope[p, 2 * axis + 1] = _slope(field[row - 1, column], here, field[row + 1, column]) / spacing_y
-                has_vector[p] = np.isfinite(vector[p, 0]) and np.isfinite(vector[p, 1])
-                noise[p] = merged[2, p, row, column] + merged[3, p, row, column]
-                most[p] = LARGEST_STRAIN**2 * (vector[p, 0] * vector[p, 0] + vector[p, 1] * vector[p, 1])
-                own[p] = np.sqrt(_squared_change(vector[p], slope[p], most[p])) if is_backward[p] else 0.0
+            _read(merged[:, :, row - 1 : row + 2, column - 1 : column + 2], is_backward, spacing, has_vector, of_pair)
             for p in range(count):
                 for k in range(4):
                     total[p, k] = 0.0
@@ -73,14 +62,7 @@ def misclosure(triplets, ends, is_backward, spacing_x, spacing_y, merged, out):
                 ij, jk, ik = triplets[t, 0], triplets[t, 1], triplets[t, 2]
                 if not (has_vector[ij] and has_vector[jk] and has_vector[ik]):
                     continue
-                along_x = vector[ij, 0] + vector[jk, 0] - vector[ik, 0]
-                along_y = vector[ij, 1] + vector[jk, 1] - vector[ik, 1]
-                squared = along_x * along_x + along_y * along_y
-                allowed = noise[ij] + noise[jk] + noise[ik]
-                change = _squared_change(vector[ij], slope[jk], most[ij])
-                backward = own[ij] + own[jk] + own[ik]
-                if backward > 0.0:
-                    change = (np.sqrt(change) + backward) ** 2
+                squared, allowed, change = _of_triplet(of_pair, ij, jk, ik)
                 for p in (ij, jk, ik):
                     total[p, 0] += squared
                     total[p, 1] += allowed
@@ -102,6 +84,76 @@ def misclosure(triplets, ends, is_backward, spacing_x, spacing_y, merged, out):
                 pixel[3 * count + dates + k] = of_date[k, 1]
                 if of_date[k, 1] > 0.0:
                     pixel[3 * count + k] = np.sqrt(of_date[k, 0] / (3.0 * of_date[k, 1]))
+
+
+@kernel
+def unconfirmed(triplets, is_backward, spacing_x, spacing_y, limit, merged, out):
+    """Find the observations of which no triplet closes as well as standard errors and the motion allow.
+
+    A triplet that closes confirms all three of its observations; one that does not spoils only those that no other
+    triplet confirms. Arguments as for `misclosure`, and the largest misclosure in its standard errors.
+
+    Parameters
+    ----------
+    out
+        (observation, rows, columns), 1 where an observation has triplets and none closes, else 0. Where a standard
+        error is unknown a triplet tells nothing.
+    """
+    count = merged.shape[1]
+    _, _, rows, columns = merged.shape
+    has_vector = np.empty(count, np.bool_)
+    of_pair = np.empty((count, SIZE))
+    spacing = (spacing_x, spacing_y)
+    for row in range(1, rows - 1):
+        for column in range(1, columns - 1):
+            _read(merged[:, :, row - 1 : row + 2, column - 1 : column + 2], is_backward, spacing, has_vector, of_pair)
+            pixel = out[:, row - 1, column - 1]
+            for p in range(count):
+                pixel[p] = 0.0
+            for closes in (False, True):
+                for t in range(triplets.shape[0]):
+                    ij, jk, ik = triplets[t, 0], triplets[t, 1], triplets[t, 2]
+                    if not (has_vector[ij] and has_vector[jk] and has_vector[ik]):
+                        continue
+                    squared, allowed, change = _of_triplet(of_pair, ij, jk, ik)
+                    most = limit * np.sqrt(allowed) + np.sqrt(change)
+                    if np.isfinite(most) and (squared <= most * most) == closes:
+                        pixel[ij] = pixel[jk] = pixel[ik] = 0.0 if closes else 1.0
+
+
+@kernel
+def _read(around, is_backward, spacing, has_vector, of_pair):
+    """What is known of each observation of a pixel, from `merged` there and at the nodes beside it (4, n, 3, 3).
+
+    `of_pair` (n, SIZE): displacement along x and y, variance, derivatives of both along x and y, the square of the
+    change of place that is believed at most, and the change that a backward match makes of itself.
+    """
+    for p in range(around.shape[1]):
+        pair = of_pair[p]
+        for axis in range(2):
+            field = around[axis, p]
+            here = field[1, 1]
+            pair[axis] = here
+            pair[SLOPE + 2 * axis] = _slope(field[1, 0], here, field[1, 2]) / spacing[0]
+            pair[SLOPE + 2 * axis + 1] = _slope(field[0, 1], here, field[2, 1]) / spacing[1]
+        has_vector[p] = np.isfinite(pair[0]) and np.isfinite(pair[1])
+        pair[NOISE] = around[2, p, 1, 1] + around[3, p, 1, 1]
+        pair[MOST] = LARGEST_STRAIN**2 * (pair[0] * pair[0] + pair[1] * pair[1])
+        pair[OWN] = np.sqrt(_squared_change(pair, pair[SLOPE:], pair[MOST])) if is_backward[p] else 0.0
+
+
+@kernel
+def _of_triplet(of_pair, ij, jk, ik):
+    """Squared misclosure of a triplet, the variance that it has by noise, and by the change of place."""
+    along_x = of_pair[ij, 0] + of_pair[jk, 0] - of_pair[ik, 0]
+    along_y = of_pair[ij, 1] + of_pair[jk, 1] - of_pair[ik, 1]
+    squared = along_x * along_x + along_y * along_y
+    allowed = of_pair[ij, NOISE] + of_pair[jk, NOISE] + of_pair[ik, NOISE]
+    change = _squared_change(of_pair[ij], of_pair[jk, SLOPE:], of_pair[ij, MOST])
+    backward = of_pair[ij, OWN] + of_pair[jk, OWN] + of_pair[ik, OWN]
+    if backward > 0.0:
+        change = (np.sqrt(change) + backward) ** 2
+    return squared, allowed, change
 
 
 @kernel

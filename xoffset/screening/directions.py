@@ -1,0 +1,97 @@
+"""The direction in which the ground should move, from another field, at the nodes of shifts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xoffset._blocks import elements
+from xoffset.model import checks, grids
+from xoffset.model.declared import decoded, in_metres
+
+
+def toward(direction: xr.DataArray | xr.Dataset, shifts: xr.Dataset) -> tuple[Any, Any]:
+    """Unit vectors x and y (y, x) of the direction of motion at the nodes, NaN where unknown; lazy if it is.
+
+    The direction is a DataArray (y, x) of azimuths, or a Dataset with vx, vy or dx, dy. Each node takes the nearest
+    pixel of it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither, has other dims, units, or another CRS, or lies elsewhere.
+    """
+    x, y = _vectors(direction)
+    of_field, wanted = grids.crs_of(direction), grids.crs_of(shifts)
+    if of_field is not None and wanted is not None and not grids.agree(of_field, wanted):
+        raise ValueError(
+            f"screen() needs direction in the CRS of the shifts, {wanted.name}; got {of_field.name}. Reproject what it "
+            "is made of, such as the elevation model, and make it anew: dem.rio.reproject(shifts.rio.crs)."
+        )
+    places = {axis: _nearest(x[axis].values, shifts[axis].values) for axis in ("y", "x")}
+    is_outside = np.logical_or.outer(places["y"] < 0, places["x"] < 0)
+    if is_outside.all():
+        raise ValueError(
+            "screen() needs direction on the ground of the shifts; got one that no node lies on. Check the extent and "
+            "the CRS of both."
+        )
+    x, y = (_unit(each, x, y).isel(y=places["y"], x=places["x"]).data for each in (x, y))
+    x, y = (elements.apply_if(_any, _inside, [each, is_outside], shifts["dx"].dtype) for each in (x, y))
+    return x, y
+
+
+def _unit(component: xr.DataArray, x: xr.DataArray, y: xr.DataArray) -> xr.DataArray:
+    """Component of the vector of length one; NaN of a vector that has none."""
+    length = (x**2 + y**2) ** 0.5
+    return component / length.where(length > 0.0)
+
+
+def _any(_: np.ndarray, is_outside: np.ndarray) -> bool:
+    return bool(is_outside.any())
+
+
+def _inside(values: np.ndarray, is_outside: np.ndarray) -> np.ndarray:
+    return np.where(is_outside, np.nan, values)
+
+
+def _vectors(direction: xr.DataArray | xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+    """Components x and y (y, x) of a field, float64, of any length."""
+    if isinstance(direction, xr.Dataset):
+        field, names = checks.as_vectors(direction, "screen")
+        x, y = (field[name].astype(np.float64) for name in names)
+        _check_dims(x)
+        return x, y
+    if not isinstance(direction, xr.DataArray) or direction.dtype.kind not in "iuf":
+        got = f"dtype {direction.dtype}" if isinstance(direction, xr.DataArray) else type(direction).__name__
+        raise TypeError(
+            "screen() needs a DataArray (y, x) of azimuths in degrees, or a Dataset with vx and vy, as direction; got "
+            f"{got}. Pass the aspect of a slope, or the rate of velocity()."
+        )
+    _check_dims(direction)
+    known = decoded(in_metres(direction, "screen"), "direction", "screen", wanted="degree").astype(np.float64)
+    azimuth = (known.where(abs(known) < np.inf) * (np.pi / 180.0)).copy()
+    return azimuth.copy(data=np.sin(azimuth.data)), azimuth.copy(data=np.cos(azimuth.data))
+
+
+def _check_dims(field: xr.DataArray) -> None:
+    if field.dims != ("y", "x") or any(name not in field.coords for name in ("y", "x")) or not field.size:
+        raise ValueError(
+            f"screen() needs direction with dims ('y', 'x') and the coordinates of both; got dims {field.dims}, shape "
+            f"{field.shape}. Take one date or the mean over time, and reorder: direction.transpose('y', 'x')."
+        )
+
+
+def _nearest(field: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    """Index of the pixel that each node lies on, -1 of none."""
+    order = np.argsort(field, kind="stable")
+    ordered = field[order].astype(np.float64)
+    half = 0.5 * np.diff(ordered).min(initial=np.inf)
+    half = half if np.isfinite(half) else 0.0
+    after = np.clip(np.searchsorted(ordered, nodes), 1, max(len(ordered) - 1, 1))
+    after = np.minimum(after, len(ordered) - 1)
+    before = np.maximum(after - 1, 0)
+    nearest = np.where(nodes - ordered[before] <= ordered[after] - nodes, before, after)
+    is_on = np.abs(ordered[nearest] - nodes) <= half * (1.0 + 1e-6) + 1e-6
+    return np.where(is_on, order[nearest], -1)
