@@ -155,11 +155,9 @@ RECIPES = {
 WRITERS = {"to_geotiff", "warmup"}
 # those that are lazy only if their input is
 EAGER = [
-    "correlate", "extend", "screen", "calibrate", "invert", "rereference", "resample", "trajectory", "velocity",
-    "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile", "ground",
-    "stable_statistics", "area_mean", "compare",
     "correlate", "extend", "screen", "losses", "calibrate", "invert", "rereference", "resample", "trajectory",
     "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile", "ground",
+    "stable_statistics", "area_mean", "compare",
 ]  # fmt: skip
 
 

@@ -253,6 +253,8 @@ def outline() -> dict[str, Any]:
     corners = [(30, 30), (90, 25), (100, 80), (60, 60), (35, 85)]
     named = {"crs": {"type": "name", "properties": {"name": "EPSG:32632"}}}
     return {"type": "Polygon", "coordinates": [[(float(x[i]), float(y[j])) for i, j in corners]]} | named
+
+
 def moving() -> xr.DataArray:
     """True on the landslide, on the grid of the stack."""
     truth = scene()[1]
@@ -276,6 +278,8 @@ def stakes(kind: str) -> pd.DataFrame:
     return (
         at if kind == "v" else at.assign(reference="2020-02-01", secondary=["2020-06-01", "2020-07-15", "2021-01-01"])
     )
+
+
 def eastward(product: xr.Dataset) -> xr.DataArray:
     """Map of one direction on the nodes of a product."""
     return xr.full_like(product.dx[0].drop_attrs(), 90.0)

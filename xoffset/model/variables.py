@@ -370,20 +370,6 @@ TRAJECTORY = _table(
 ) | _flags(("point", "time"))
 
 
-# what products of satellites tell of the pixels of a stack
-ANGLES = _table(
-    _TIME_MAPS,
-    {
-        "sun_azimuth": ("degree", "direction toward the sun, clockwise from true north"),
-        "sun_elevation": ("degree", "height of the sun above the horizon"),
-        "view_azimuth": ("degree", "direction toward the satellite, clockwise from true north"),
-        "view_zenith": ("degree", "angle between the satellite and the zenith"),
-    },
-    periods={"sun_azimuth": _TURN, "view_azimuth": _TURN},
-)
-DETECTORS = _table(_TIME_MAPS, {"detector": (None, "number of the detector that saw the pixel, 0 where none did")})
-CLASSES = _table(_TIME_MAPS, {"classes": (None, "classes that the product gives to the pixel")})
-
 _OF_GRIDS: tuple[Table, ...] = (
     SHIFTS, SERIES, RATE, DECOMPOSITION, COSEISMIC, ANNUAL, INTERVALS, CLOSURE, DIAGNOSIS, MEAN_DISPLACEMENT,
     MEAN_VELOCITY, COHERENCE, QUALITY, STRAIN, STRAIN_RATE, PROFILE, PROFILE_RATE, TRAJECTORY,
@@ -399,10 +385,9 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
     },
     periods={"direction": _TURN},
 )
-TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, PIXEL_CLASSES, USABLE, TERRAIN)
 TABLES: tuple[Table, ...] = (
-    *_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, STABLE, STABLE_RATE, AREA_MEAN, COMPARISON, COMPARISON_RATE,
+    *_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, PIXEL_CLASSES, USABLE, TERRAIN, STABLE, STABLE_RATE, AREA_MEAN,
+    COMPARISON, COMPARISON_RATE, LOSSES,
 )  # fmt: skip
-TABLES: tuple[Table, ...] = (*_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, LOSSES)
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}
