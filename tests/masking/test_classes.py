@@ -304,8 +304,7 @@ def test_bands_of_several_sizes_and_counts():
     bands = {}
     for name, step, light in zip(("B02", "B03", "B04", "B08", "B11", "B10"), (1, 1, 1, 1, 2, 6), spectrum, strict=True):
         fine = np.rint(light[places] * 10000 + 1000).repeat(6 // step, axis=1).repeat(6 // step, axis=2)
-        told = {"quantification": ("time", [10000.0]), "radiometric_offset": ("time", [-1000.0])}
-        bands[name] = on_grid(fine.astype("float32"), step=10.0 * step).assign_coords(told)
+        bands[name] = on_grid(fine.astype("float32"), step=10.0 * step).assign_coords(COUNTS)
     like = bands["B04"]
     found = masking.classes(bands, like=like)
     np.testing.assert_array_equal(found, kinds)
@@ -344,6 +343,7 @@ def test_landsat_of_a_low_sun_is_corrected():
 
 # ----------------------------------------------------------------------------------------------------------- bad input
 
+COUNTS = {"quantification": ("time", [1e4]), "radiometric_offset": ("time", [-1e3])}
 ERRORS = {
     "no legend": (lambda: on_grid([[[0, 1], [1, 0]]]), {}, ValueError, r"Tell it: legend='scl'"),
     "unknown legend": (lambda: on_grid([[[0, 1], [1, 0]]]), {"legend": "fmask"}, ValueError, r"Choose one of these"),
@@ -366,6 +366,7 @@ ERRORS = {
     "counts": (
         lambda: dict.fromkeys(BANDS, on_grid(np.full((1, 2, 2), 2500.0))), {}, ValueError, r"scale them",
     ),
+    "scaled twice": (lambda: dict.fromkeys(BANDS, stack((1, 2, 2)).assign_coords(COUNTS) + 0.3), {}, ValueError, r"Drop"),
     "whole counts": (
         lambda: dict.fromkeys(BANDS, on_grid(np.full((1, 2, 2), 2500))), {}, ValueError, r"scale them",
     ),
