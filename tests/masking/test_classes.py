@@ -366,7 +366,9 @@ ERRORS = {
     "counts": (
         lambda: dict.fromkeys(BANDS, on_grid(np.full((1, 2, 2), 2500.0))), {}, ValueError, r"scale them",
     ),
-    "scaled twice": (lambda: dict.fromkeys(BANDS, stack((1, 2, 2)).assign_coords(COUNTS) + 0.3), {}, ValueError, r"Drop"),
+    "scaled twice": (
+        lambda: dict.fromkeys(BANDS, stack((1, 2, 2)).assign_coords(COUNTS) + 0.3), {}, ValueError, r"Drop the two",
+    ),
     "whole counts": (
         lambda: dict.fromkeys(BANDS, on_grid(np.full((1, 2, 2), 2500))), {}, ValueError, r"scale them",
     ),
