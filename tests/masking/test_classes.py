@@ -15,8 +15,11 @@ from mask_images import CLEAR, CLOUD, DATES, NULL, SHADOW, SNOW, UTM, WATER, on_
 import xoffset
 from xoffset import masking
 from xoffset._arrays.scenes.laying import Axis, Laying
+from xoffset._arrays.scenes.legends import MEANINGS
 from xoffset.model import grids
-from xoffset.readers.sentinel2.class_masks import SCENE_CLASSES
+from xoffset.readers import planetscope
+from xoffset.readers.landsat.bands import BITS_OF_PIXELS
+from xoffset.readers.sentinel2.class_masks import CLOUD_BITS, SCENE_CLASSES
 
 NAMES = ("clear", "null", "cloud", "shadow", "snow", "water")
 BANDS = ("blue", "green", "red", "nir", "swir16", "cirrus")
@@ -143,19 +146,25 @@ def test_masks_of_clouds_of_a_product(tmp_path, kind):
     xr.testing.assert_identical(of_file, found)
 
 
-def test_bits_of_a_landsat_scene(tmp_path):
-    written = write_scene(tmp_path)
+OF_LANDSAT = {
+    "02": {0: NULL, 1: CLOUD, 2: CLOUD, 3: CLOUD, 4: SHADOW, 5: SNOW, 7: WATER},
+    "01": {0: NULL, 1: NULL, 4: CLOUD, 12: CLOUD, 8: SHADOW, 10: SNOW},
+    "pre": {0: NULL, 1: NULL, 2: NULL, 15: CLOUD, 13: CLOUD, 11: SNOW, 5: WATER},
+}
+
+
+@pytest.mark.parametrize("collection", OF_LANDSAT)
+def test_bits_of_a_landsat_scene(tmp_path, collection):
+    written = write_scene(tmp_path, collection=collection)
     like = xoffset.open_stack(tmp_path, band="red")
     found = masking.classes(tmp_path, like=like)
-    bits = written.quality
-    is_set = {
-        name: (bits & (1 << bit)) > 0
-        for bit, name in enumerate(["fill", "dilated", "cirrus", "cloud", "shadow", "snow"])
-    }
-    is_cloud = is_set["dilated"] | is_set["cirrus"] | is_set["cloud"]
-    kinds = [is_set["fill"], is_cloud, is_set["shadow"], is_set["snow"], (bits & 128) > 0]
-    wanted = np.select(kinds, [NULL, CLOUD, SHADOW, SNOW, WATER], CLEAR)
+    wanted = np.zeros(written.quality.shape, int)
+    for kind in (WATER, SNOW, SHADOW, CLOUD, NULL):
+        for bit in (bit for bit, meant in OF_LANDSAT[collection].items() if meant == kind):
+            wanted[(written.quality & (1 << bit)) > 0] = kind
     np.testing.assert_array_equal(found[0], wanted)
+    not_told = {"02": "", "01": "water", "pre": "shadow"}[collection]
+    assert found.attrs.get("not_told", "") == not_told
 
 
 def test_rasters_with_dates_in_their_names(tmp_path):
@@ -295,8 +304,7 @@ def test_bands_of_several_sizes_and_counts():
     bands = {}
     for name, step, light in zip(("B02", "B03", "B04", "B08", "B11", "B10"), (1, 1, 1, 1, 2, 6), spectrum, strict=True):
         fine = np.rint(light[places] * 10000 + 1000).repeat(6 // step, axis=1).repeat(6 // step, axis=2)
-        told = {"quantification": ("time", [10000.0]), "radiometric_offset": ("time", [-1000.0])}
-        bands[name] = on_grid(fine.astype("float32"), step=10.0 * step).assign_coords(told)
+        bands[name] = on_grid(fine.astype("float32"), step=10.0 * step).assign_coords(COUNTS)
     like = bands["B04"]
     found = masking.classes(bands, like=like)
     np.testing.assert_array_equal(found, kinds)
@@ -335,6 +343,7 @@ def test_landsat_of_a_low_sun_is_corrected():
 
 # ----------------------------------------------------------------------------------------------------------- bad input
 
+COUNTS = {"quantification": ("time", [1e4]), "radiometric_offset": ("time", [-1e3])}
 ERRORS = {
     "no legend": (lambda: on_grid([[[0, 1], [1, 0]]]), {}, ValueError, r"Tell it: legend='scl'"),
     "unknown legend": (lambda: on_grid([[[0, 1], [1, 0]]]), {"legend": "fmask"}, ValueError, r"Choose one of these"),
@@ -356,6 +365,9 @@ ERRORS = {
     "few bands": (lambda: xr.Dataset({"blue": stack((1, 2, 2))}), {}, ValueError, r"without green, red, nir, swir16"),
     "counts": (
         lambda: dict.fromkeys(BANDS, on_grid(np.full((1, 2, 2), 2500.0))), {}, ValueError, r"scale them",
+    ),
+    "scaled twice": (
+        lambda: dict.fromkeys(BANDS, stack((1, 2, 2)).assign_coords(COUNTS) + 0.3), {}, ValueError, r"Drop the two",
     ),
     "whole counts": (
         lambda: dict.fromkeys(BANDS, on_grid(np.full((1, 2, 2), 2500))), {}, ValueError, r"scale them",
@@ -388,5 +400,7 @@ def test_a_lazy_source_is_refused_when_it_is_computed():
         counts.compute()
 
 
-def test_names_of_the_scene_classification_are_known():
+def test_all_classes_of_products_have_a_kind():
+    of_planetscope = {*planetscope._CLASSES, "no_data"}
+    assert {*SCENE_CLASSES, *CLOUD_BITS, *BITS_OF_PIXELS, *of_planetscope} <= MEANINGS.keys()
     assert len(SCENE_CLASSES) == len(SCL)

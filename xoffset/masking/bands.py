@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset._arrays.scenes.spectral import BANDS, CIRRUS
+from xoffset._arrays.scenes.spectral import BANDS, CIRRUS, LARGEST
 from xoffset.model import declared, platforms
 from xoffset.readers.bands import OF_SENTINEL2
 from xoffset.readers.landsat.bands import common
@@ -78,6 +78,7 @@ def _reflectance(band: xr.DataArray, name: str) -> xr.DataArray:
         )
     values = values.astype(np.float32)
     if is_scaled:
+        _check_counts(values, name)
         offset, divisor = (band[each].astype(np.float32) for each in ("radiometric_offset", "quantification"))
         values = (values + offset) / divisor
     is_landsat = {platforms.family(name) for name in _told(band, "platform")} == {platforms.LANDSAT}
@@ -85,6 +86,19 @@ def _reflectance(band: xr.DataArray, name: str) -> xr.DataArray:
         # level 1 of Landsat is not corrected for the height of the sun
         values = values / np.sin(np.deg2rad(band["sun_elevation"].astype(np.float32)))
     return values
+
+
+def _check_counts(values: xr.DataArray, name: str) -> None:
+    """Refuse values in memory that were scaled before, and whose coordinates still tell the scale of counts."""
+    if not isinstance(values.data, np.ndarray) or not (values["quantification"].values > 100 * LARGEST).all():
+        return
+    largest = np.max(np.abs(values.data), initial=0.0, where=np.isfinite(values.data))
+    if 0.0 < largest <= LARGEST:
+        raise ValueError(
+            f"classes() needs the counts that quantification and radiometric_offset of {name} speak of; got values up "
+            f"to {largest:g}, which are reflectances. Drop the two: "
+            "band.drop_vars(['quantification', 'radiometric_offset'])."
+        )
 
 
 def _told(band: xr.DataArray, name: str) -> list[str]:

@@ -10,7 +10,7 @@ from xoffset._arrays.scenes.legends import CLOUD, NULL, SHADOW, SNOW, WATER
 BANDS = ("blue", "green", "red", "nir", "swir16")
 CIRRUS = "cirrus"
 # A reflectance beyond it is a number of counts.
-_LARGEST = 5.0
+LARGEST = 5.0
 # Pixels that are looked at together.
 _PART = 1 << 15
 
@@ -62,7 +62,7 @@ def _of_part(blue: np.ndarray, *others: np.ndarray) -> np.ndarray:
 def _check(is_missing: np.ndarray, *bands: np.ndarray) -> None:
     for name, values in zip((*BANDS, CIRRUS), bands, strict=False):
         largest = np.max(np.abs(values), initial=0.0, where=~is_missing)
-        if largest > _LARGEST:
+        if largest > LARGEST:
             raise ValueError(
                 f"classes() needs reflectances, which end near 1; got {largest:g} in {name}. Take the bands that "
                 "open_stack() made of the products, or scale them: (counts + offset) / quantification."
