@@ -7,7 +7,7 @@ import difflib as _difflib
 from importlib.metadata import version as _version
 
 from xoffset import accessor as _accessor  # noqa: F401, registers `.offset`
-from xoffset import filtering, flags, formats, plotting, synthetic
+from xoffset import filtering, flags, formats, masking, plotting, synthetic
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.pyramid import Pyramid
@@ -73,6 +73,7 @@ __all__ = [
     "ground",
     "interval_velocity",
     "invert",
+    "masking",
     "mean_displacement",
     "mean_velocity",
     "open_result",

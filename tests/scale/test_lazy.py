@@ -170,6 +170,27 @@ def test_nothing_is_computed_while_building(name, lazy, network, tmp_path):
         assert not any(coordinate.chunks for coordinate in result.coords.values())
 
 
+def test_terrain_computes_nothing(lazy):
+    masking, dem = xoffset.masking, (3.0 * lazy[0]).drop_vars("time")
+    times = xr.DataArray([20.0, 40.0], dims="time", coords={"time": lazy.time[:2]})
+    found = [function(dem) for function in (masking.slope, masking.aspect, masking.slope_mask)]
+    found.append(masking.cast_shadow(dem, sun_azimuth=200.0, sun_elevation=times))
+    found += [masking.stable_ground(lazy, **given) for given in ({"dem": dem}, {"moving": dem > 1}, {"classes": dem})]
+    found.append(masking.stable_ground(lazy, dem=xr.zeros_like(dem).copy(data=np.ones(dem.shape))))
+    assert all(each.chunks is not None for each in found)
+    assert not any(coordinate.chunks for each in found for coordinate in each.coords.values())
+
+
+def test_masks_compute_nothing(lazy, tmp_path):
+    found = [beside(xoffset.masking.classes, tmp_path)]
+    found.append(xoffset.masking.classes(lazy, like=lazy, legend="scl"))
+    bands = dict.fromkeys(("blue", "green", "red", "nir", "swir16"), lazy)
+    found.append(xoffset.masking.classes(bands, like=lazy))
+    found += [xoffset.masking.usable(each, buffer=30.0, closing=20.0, opening=20.0) for each in found]
+    assert all(each.chunks is not None for each in found)
+    assert not any(coordinate.chunks for each in found for coordinate in each.coords.values())
+
+
 def test_a_rate_of_a_series_is_lazy(lazy, network):
     rate = xoffset.velocity(xoffset.invert(xoffset.screen(xoffset.correlate(lazy, network, **OPTIONS))))
     assert all(variable.chunks is not None for variable in rate.data_vars.values())

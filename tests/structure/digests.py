@@ -34,7 +34,7 @@ from numba.core import event
 from numba.core.registry import cpu_target
 
 import xoffset
-from xoffset import filtering, synthetic
+from xoffset import filtering, masking, synthetic
 
 sys.path.append(str(Path(__file__).parents[1] / "readers"))
 import safe_products
@@ -261,6 +261,25 @@ def stakes(kind: str) -> pd.DataFrame:
     )
 
 
+@functools.cache
+def terrain() -> xr.DataArray:
+    """Elevations around the landslide, on a grid of twice the pixel size, with a hole."""
+    stack = images()
+    y, x = (stack[name].values[::2] for name in ("y", "x"))
+    rows, columns = np.meshgrid(np.arange(y.size), np.arange(x.size), indexing="ij")
+    heights = 500.0 + 90.0 * np.sin(rows / 5.0) * np.cos(columns / 7.0 + 0.5) + 9.0 * np.abs(columns - 30.0)
+    heights[20:22, 40] = np.nan
+    return xr.DataArray(heights, dims=("y", "x"), coords={"y": y, "x": x, "spatial_ref": stack.spatial_ref})
+
+
+def outline() -> dict[str, Any]:
+    """Polygon around the landslide, in the coordinates of the stack."""
+    x, y = (images()[name].values for name in ("x", "y"))
+    corners = [(30, 30), (90, 25), (100, 80), (60, 60), (35, 85)]
+    named = {"crs": {"type": "name", "properties": {"name": "EPSG:32632"}}}
+    return {"type": "Polygon", "coordinates": [[(float(x[i]), float(y[j])) for i, j in corners]]} | named
+
+
 def everywhere(product: xr.Dataset) -> xr.DataArray:
     return xr.DataArray(np.ones(product.dx.shape[1:], bool), coords=product[["y", "x"]].coords, dims=("y", "x"))
 
@@ -318,6 +337,13 @@ def beside(function: Callable[..., Any], chunks: int | None = None, **options: A
         stack = xoffset.open_stack(folder, band="B04", bbox=box, chunks=chunks)
         result = function(folder, like=stack, **options).compute()
         return result.to_dataset() if isinstance(result, xr.DataArray) else result
+
+
+def classified() -> xr.DataArray:
+    """Classes of bands that are all made of the same images."""
+    light = images() / 4000.0
+    bands = {"blue": 1.2, "green": 1.1, "red": 1.0, "nir": 1.3, "swir16": 0.7}
+    return masking.classes({name: (factor * light).astype("float32") for name, factor in bands.items()}, like=images())
 
 
 def reopened(product: xr.Dataset, suffix: str) -> xr.Dataset:
@@ -411,6 +437,22 @@ NETWORKS: dict[str, Call] = {
     "angles": lambda: beside(xoffset.angles, band="B11"),
     "angles dask": lambda: beside(xoffset.angles, chunks=30, band="B04"),
     "class_layer": lambda: beside(xoffset.class_layer),
+    "masking classes": lambda: beside(masking.classes),
+    "masking classes of bands": lambda: classified().to_dataset(),
+    "masking slope": lambda: masking.slope(terrain()).to_dataset(),
+    "masking aspect": lambda: masking.aspect(terrain()).to_dataset(),
+    "masking slope_mask": lambda: masking.slope_mask(terrain(), removed=(0.0, 40.0)).to_dataset(),
+    "masking cast_shadow": lambda: masking.cast_shadow(
+        terrain(), sun_azimuth=205.0, sun_elevation=xr.DataArray([20.0, 45.0], dims="time", coords={"time": DATES[:2]})
+    ).to_dataset(),
+    "masking cast_shadow dask": lambda: masking.cast_shadow(
+        terrain().chunk(y=20, x=30), sun_azimuth=110.0, sun_elevation=30.0
+    ).to_dataset(),
+    "masking stable_ground": lambda: masking.stable_ground(
+        lazy(), moving=outline(), buffer=45.0, dem=terrain(), max_slope=50.0
+    ).to_dataset(),
+    "masking usable": lambda: masking.usable(classified(), buffer=25.0, closing=40.0, opening=15.0).to_dataset(),
+    "masking usable dask": lambda: masking.usable(classified().chunk(y=30, x=40), buffer=25.0).to_dataset(),
 }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import xoffset
-from xoffset import accessor, filtering, synthetic
+from xoffset import accessor, filtering, masking, synthetic
 
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="minutes without compilation")
 
@@ -72,6 +72,7 @@ def test_no_function_is_forgotten():
     public = {name for name in xoffset.__all__ if callable(getattr(xoffset, name))}
     assert public - WITHOUT_RESULT <= set().union(*[each for each in names if "xoffset" in each])
     assert functions_of(filtering) <= set().union(*[each for each in names if "filtering" in each])
+    assert set(masking.__all__) <= set().union(*[each for each in names if "masking" in each])
     assert functions_of(synthetic) <= set().union(*[each for each in names if "synthetic" in each])
 
 

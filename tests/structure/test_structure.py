@@ -46,8 +46,8 @@ LAYERS = (
     ("accessor", "cli", "flags"),
     ("pipeline",),
     (
-        "filtering", "formats", "inversion", "matching", "motion", "network", "plotting", "readers", "screening",
-        "synthetic", "uncertainty",
+        "filtering", "formats", "inversion", "masking", "matching", "motion", "network", "plotting", "readers",
+        "screening", "synthetic", "uncertainty",
     ),
     ("model",),
     ("_blocks",),
@@ -57,6 +57,7 @@ LAYERS = (
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
 SIDEWAYS = {
     ("network", "matching"),  # plan() measures a pair to plan the others
+    ("masking", "readers"),  # classes are read from products, stable ground from polygons
     ("uncertainty", "readers"),  # area_mean() takes polygons of files
     ("uncertainty", "motion"),  # compare() turns motion toward true north, as ground() does
 }

@@ -526,11 +526,8 @@ class TestRealGround:
         (lambda m: m.drop_vars("x"), ValueError, r"needs coordinates x and y"),
         (lambda m: ~m, ValueError, r"at least one pair; got at most 0 vectors.*Enlarge stable"),
         (lambda m: m & (m.x < m.x.values[2]) & (m.y > m.y.values[3]), ValueError, r"at most 2 vectors.*Enlarge stable"),
-        (lambda m: m.assign_coords(x=m.x + 17.0), ValueError, r"along x .* do not fit. Bring it there"),
-        (lambda m: m.assign_coords(y=m.y * 1.5), ValueError, r"got pixels of -120 m along y for nodes of -80 m"),
-        (lambda m: m.isel(y=slice(None, None, 2)), ValueError, r"interp_like"),
-        (lambda m: m.isel(y=slice(None, None, -1)), ValueError, r"got pixels of 80 m along y for nodes of -80 m"),
-        (lambda m: m.assign_coords(x=m.x + 1e6), ValueError, r"Enlarge stable"),
+        (lambda m: m.isel(x=[0, 2, 3]), ValueError, r"evenly spaced 'x'.*Resample to a regular grid"),
+        (lambda m: m.assign_coords(x=m.x + 1e6), ValueError, r"stable to overlap the shifts.*Check its coordinates"),
     ],
 )  # fmt: skip
 def test_a_wrong_mask_is_refused(shifts, change, error, message):
@@ -538,12 +535,26 @@ def test_a_wrong_mask_is_refused(shifts, change, error, message):
         xoffset.calibrate(shifts, change(everywhere(shifts)))
 
 
-def test_a_mask_of_another_crs_is_refused(shifts):
+@pytest.mark.parametrize("change", [lambda m: m[::-1], lambda m: m[1::3, 1::3], lambda m: m[1::3, ::-1]])
+def test_a_mask_of_another_grid_is_laid_on_by_position(shifts, change):
+    """Blocks of three by three nodes say the same as one pixel in the middle of each."""
+    blocks = np.kron(np.random.default_rng(0).random((20, 27)) < 0.6, np.ones((3, 3), bool))[:, :80]
+    stable = xr.DataArray(blocks, coords=shifts[["y", "x"]].coords, dims=("y", "x"))
+    xr.testing.assert_identical(xoffset.calibrate(shifts, change(stable)), xoffset.calibrate(shifts, stable))
+
+
+def test_a_mask_of_another_crs_is_brought_there(shifts):
     def in_crs(data, code):
         return data.assign_coords(spatial_ref=grids.spatial_ref(pyproj.CRS.from_user_input(code)))
 
-    with pytest.raises(ValueError, match=r"WGS 84 / UTM zone 32N; got WGS 84 / UTM zone 33N. Reproject"):
+    with pytest.raises(ValueError, match=r"EPSG:32632; got one of .*EPSG:32633. Check its coordinates and its CRS"):
         xoffset.calibrate(in_crs(shifts, 32632), in_crs(everywhere(shifts), 32633))
+    to_mask = pyproj.Transformer.from_crs(32632, 32633, always_xy=True)
+    west, north = to_mask.transform(float(shifts.x.min()) - 2000.0, float(shifts.y.max()) + 2000.0)
+    coords = {"y": north - 40.0 * np.arange(250), "x": west + 40.0 * np.arange(250)}
+    away = xr.DataArray(np.ones((250, 250), bool), coords=coords, dims=("y", "x"))
+    found = xoffset.calibrate(in_crs(shifts, 32632), in_crs(away, 32633))
+    xr.testing.assert_equal(found, xoffset.calibrate(in_crs(shifts, 32632), everywhere(shifts)))
     assert xoffset.calibrate(in_crs(shifts, 32632), everywhere(shifts)).spatial_ref.size == 1
 
 

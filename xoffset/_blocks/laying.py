@@ -56,12 +56,14 @@ def _block(mask: da.Array, places: Places, part: Part) -> da.Array:
     shape = [piece.stop - piece.start for piece in part]
     needed = mask[..., window[0], window[1]]
     if 0 in needed.shape:
-        return da.zeros((*mask.shape[:-2], *shape), dtype=bool, chunks=(*mask.chunks[:-2], *shape))
+        empty: da.Array = da.zeros((*mask.shape[:-2], *shape), dtype=bool, chunks=(*mask.chunks[:-2], *shape))
+        return empty
     needed = needed.rechunk({mask.ndim - 2: -1, mask.ndim - 1: -1})
-    return da.map_blocks(
+    found: da.Array = da.map_blocks(
         own.values,
         needed,
         chunks=(*needed.chunks[:-2], (shape[0],), (shape[1],)),
         dtype=bool,
         meta=np.empty((0,) * mask.ndim, dtype=bool),
     )
+    return found

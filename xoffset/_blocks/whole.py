@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
+
+from xoffset._blocks.threads import in_threads
+
+# Rows whose places are looked at together.
+STRIP = 512
 
 
 def at_once(function: Callable[..., np.ndarray], arrays: list[Any], dtype: np.dtype, shape: tuple[int, ...]) -> Any:
@@ -32,6 +38,36 @@ def at_once(function: Callable[..., np.ndarray], arrays: list[Any], dtype: np.dt
         dtype=dtype,
         meta=np.empty((0,) * len(shape), dtype=dtype),
     )
+
+
+def each_layer(function: Callable[[np.ndarray], np.ndarray], array: Any, shape: tuple[int, int], chunks: Any) -> Any:
+    """Apply a function to each layer (rows, columns) of an array (n, rows, columns), whole: (n, *shape).
+
+    A dask array is cut into `chunks` along rows and columns afterwards, if there are any.
+    """
+    if isinstance(array, np.ndarray):
+        out = np.empty((array.shape[0], *shape), dtype=array.dtype)
+
+        def apply(layer: int) -> None:
+            out[layer] = function(array[layer])
+
+        in_threads(apply, range(array.shape[0]))
+        return out
+    import dask.array as da
+
+    layers = array.rechunk((1, -1, -1))
+    found = da.map_blocks(
+        partial(_of_layer, function),
+        layers,
+        chunks=((1,) * array.shape[0], (shape[0],), (shape[1],)),
+        dtype=array.dtype,
+        meta=np.empty((0, 0, 0), dtype=array.dtype),
+    )
+    return found if chunks is None else found.rechunk({1: chunks[0], 2: chunks[1]})
+
+
+def _of_layer(function: Callable[[np.ndarray], np.ndarray], block: np.ndarray) -> np.ndarray:
+    return function(block[0])[np.newaxis]
 
 
 def sample(arrays: list[Any], most: int) -> list[Any]:
@@ -69,3 +105,47 @@ def of_places(
         dtype=np.float64,
         meta=np.empty((0, 0, 0)),
     )
+
+
+def marked(
+    function: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    y: np.ndarray,
+    x: np.ndarray,
+    chunks: tuple[tuple[int, ...], ...] | None,
+) -> Any:
+    """What a function of the coordinates (rows,), (columns,) marks, boolean (rows, columns); dask if chunks are given.
+
+    It gets some rows or a block at a time, so that what it needs on the way stays small.
+    """
+    if chunks is None:
+        out = np.empty((y.size, x.size), dtype=np.bool_)
+
+        def mark(top: int) -> None:
+            out[top : top + STRIP] = function(y[top : top + STRIP], x)
+
+        in_threads(mark, range(0, y.size, STRIP))
+        return out
+    import dask.array as da
+
+    meta = np.empty((0, 0), dtype=np.bool_)
+    return da.map_blocks(partial(_mark_block, function, y, x), chunks=chunks, dtype=np.bool_, meta=meta)
+
+
+def _mark_block(
+    function: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    y: np.ndarray,
+    x: np.ndarray,
+    *,
+    block_info: dict[Any, dict[str, Any]],
+) -> np.ndarray:
+    rows, columns = (slice(*ends) for ends in block_info[None]["array-location"])
+    return function(y[rows], x[columns])
+
+
+def in_chunks(array: Any, chunks: tuple[tuple[int, ...], ...] | None) -> Any:
+    """A map (rows, columns) as dask in these chunks, or as it is if none are given."""
+    if chunks is None:
+        return array
+    import dask.array as da
+
+    return da.asarray(array).rechunk(chunks) if not isinstance(array, np.ndarray) else da.from_array(array, chunks)

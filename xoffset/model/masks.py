@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
-from typing import Any, NamedTuple
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -14,6 +14,9 @@ from xoffset._blocks.laying import laid
 from xoffset.model import grids
 from xoffset.model.dates import as_dates
 from xoffset.model.declared import fills_of, in_metres
+
+if TYPE_CHECKING:
+    import pyproj
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +110,7 @@ def _grid_of(mask: xr.DataArray, caller: str) -> tuple[tuple[float, float], tupl
     lacking = [name for name in ("y", "x") if name not in mask.coords]
     if lacking:
         raise ValueError(
-            f"{caller}() needs coordinates x and y [m] of the mask, which say where it lies; got none on '{lacking[0]}'. "
+            f"{caller}() needs coordinates x and y of the mask, which say where it lies; got none on '{lacking[0]}'. "
             "Assign the pixel centres, such as those of the stack: mask.assign_coords(x=stack.x, y=stack.y)."
         )
     sides = grids.spacing(mask, caller)
@@ -122,10 +125,15 @@ def _are_same(ours: np.ndarray, theirs: np.ndarray) -> bool:
 
 def _between(origin: str, target: str, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates in another CRS, infinite where it has none; both are given as texts, which tasks can carry."""
+    found = _transformer(origin, target).transform(x, y)
+    return found[0], found[1]
+
+
+@lru_cache(maxsize=8)
+def _transformer(origin: str, target: str) -> pyproj.Transformer:
     import pyproj
 
-    found = pyproj.Transformer.from_crs(origin, target, always_xy=True).transform(x, y)
-    return found[0], found[1]
+    return pyproj.Transformer.from_crs(origin, target, always_xy=True)
 
 
 def _share(places: Cells | Points) -> float:

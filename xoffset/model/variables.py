@@ -9,7 +9,17 @@ import math
 
 from xoffset.model import components
 from xoffset.model.flags import flag_attrs
-from xoffset.model.quality_variables import AREA_MEAN, COMPARISON, COMPARISON_RATE, STABLE, STABLE_RATE
+from xoffset.model.pixel_variables import ANGLES as ANGLES
+from xoffset.model.pixel_variables import CLASSES as CLASSES
+from xoffset.model.pixel_variables import DETECTORS as DETECTORS
+from xoffset.model.pixel_variables import PIXEL_CLASSES as PIXEL_CLASSES
+from xoffset.model.pixel_variables import TERRAIN as TERRAIN
+from xoffset.model.pixel_variables import USABLE as USABLE
+from xoffset.model.quality_variables import AREA_MEAN as AREA_MEAN
+from xoffset.model.quality_variables import COMPARISON as COMPARISON
+from xoffset.model.quality_variables import COMPARISON_RATE as COMPARISON_RATE
+from xoffset.model.quality_variables import STABLE as STABLE
+from xoffset.model.quality_variables import STABLE_RATE as STABLE_RATE
 from xoffset.model.tables import Table, Variable
 from xoffset.model.tables import components_of as _components
 from xoffset.model.tables import errors_of as _errors
@@ -356,21 +366,6 @@ TRAJECTORY = _table(
     signed=("dx", "dy", "dx_eulerian", "dy_eulerian"),
 ) | _flags(("point", "time"))
 
-
-# what products of satellites tell of the pixels of a stack
-ANGLES = _table(
-    _TIME_MAPS,
-    {
-        "sun_azimuth": ("degree", "direction toward the sun, clockwise from true north"),
-        "sun_elevation": ("degree", "height of the sun above the horizon"),
-        "view_azimuth": ("degree", "direction toward the satellite, clockwise from true north"),
-        "view_zenith": ("degree", "angle between the satellite and the zenith"),
-    },
-    periods={"sun_azimuth": _TURN, "view_azimuth": _TURN},
-)
-DETECTORS = _table(_TIME_MAPS, {"detector": (None, "number of the detector that saw the pixel, 0 where none did")})
-CLASSES = _table(_TIME_MAPS, {"classes": (None, "classes that the product gives to the pixel")})
-
 _OF_GRIDS: tuple[Table, ...] = (
     SHIFTS, SERIES, RATE, DECOMPOSITION, COSEISMIC, ANNUAL, INTERVALS, CLOSURE, DIAGNOSIS, MEAN_DISPLACEMENT,
     MEAN_VELOCITY, COHERENCE, QUALITY, STRAIN, STRAIN_RATE, PROFILE, PROFILE_RATE, TRAJECTORY,
@@ -387,7 +382,8 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
     periods={"direction": _TURN},
 )
 TABLES: tuple[Table, ...] = (
-    *_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, STABLE, STABLE_RATE, AREA_MEAN, COMPARISON, COMPARISON_RATE,
+    *_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, PIXEL_CLASSES, USABLE, TERRAIN, STABLE, STABLE_RATE, AREA_MEAN,
+    COMPARISON, COMPARISON_RATE,
 )  # fmt: skip
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}

@@ -90,14 +90,26 @@ def read(source: Any, crs: pyproj.CRS | None, caller: str, name: str) -> list[Po
 
 def on_grid(polygons: Sequence[Polygon], y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Whether the places of a grid lie in any of the polygons: (rows, columns) bool; y and x may run either way."""
-    y, x = (np.asarray(values, dtype=np.float64) for values in (y, x))
     out = np.zeros((y.size, x.size), dtype=np.bool_)
-    flips = tuple(slice(None, None, -1 if values[-1] < values[0] else 1) for values in (y, x))
+    y, x, flips = _ascending(y, x)
     edges = [_edges(polygon) for polygon in polygons]
-    first = np.cumsum([0, *map(len, edges)])
-    kernels.fill(
-        np.concatenate(edges), first, *(v[flip].copy() for v, flip in zip((y, x), flips, strict=True)), out[flips]
-    )
+    kernels.fill(np.concatenate(edges), np.cumsum([0, *map(len, edges)]), y, x, out[flips])
+    return out
+
+
+def _ascending(y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[slice, slice]]:
+    """Ascending coordinates, and what turns an array of the grid so that it goes with them."""
+    flips = [slice(None, None, -1 if values[-1] < values[0] else 1) for values in (y, x)]
+    ways = [np.array(values[flip], dtype=np.float64) for values, flip in zip((y, x), flips, strict=True)]
+    return ways[0], ways[1], (flips[0], flips[1])
+
+
+def within(polygons: Sequence[Polygon], reach: float, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """As `on_grid`, of polygons that reach so far [m] beyond their outlines."""
+    out = on_grid(polygons, y, x)
+    if reach:
+        y, x, flips = _ascending(y, x)
+        kernels.around(np.concatenate([_edges(polygon) for polygon in polygons]), reach, y, x, out[flips])
     return out
 
 
@@ -110,12 +122,17 @@ def inside(source: Any, like: xr.DataArray | xr.Dataset, caller: str, name: str)
     y, x = like["y"].values, like["x"].values
     check_overlap(polygons, y, x, 0.0, caller, name)
     found = on_grid(polygons, y, x)
+    check_any(found, polygons, caller, name)
+    return found
+
+
+def check_any(found: np.ndarray, polygons: Sequence[Polygon], caller: str, name: str) -> None:
+    """Refuse polygons that hold no pixel."""
     if not found.any():
         raise ValueError(
             f"{caller}() needs {name} that hold the centre of a pixel; got {len(polygons)} that lie between them. "
             "Draw them wider, or take a finer grid."
         )
-    return found
 
 
 def check_overlap(

@@ -112,3 +112,63 @@ def crossing(edges, before, order, tolerance, out):
                 out[1] = b[1] + share * (b[3] - b[1])
                 out[2], out[3] = min(order[i], order[j]), max(order[i], order[j])
                 return
+
+
+@kernel
+def around(edges, reach, y, x, out):
+    """Mark the places of a grid that lie no further than a distance from an edge.
+
+    What lies no further from an edge is convex, so that it covers one run of places in each row.
+
+    Parameters
+    ----------
+    edges
+        (n, 4) x and y of both ends of each edge.
+    reach
+        Distance, above 0.
+    y, x
+        (rows,), (columns,) coordinates, ascending.
+    out
+        (rows, columns) bool, set True where an edge is near and left as it is elsewhere.
+    """
+    # number of edges that come near, and cease to be, at each place of a row
+    turns = np.zeros((y.size, x.size + 1), np.int32)
+    for k in range(edges.shape[0]):
+        x0, y0, x1, y1 = edges[k, 0], edges[k, 1], edges[k, 2], edges[k, 3]
+        # nothing of it is in the columns
+        if max(x0, x1) + reach < x[0] or min(x0, x1) - reach > x[-1]:
+            continue
+        length = np.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2)
+        # from the edge to its sides
+        to_x, to_y = -reach * (y1 - y0) / length, reach * (x1 - x0) / length
+        top = np.searchsorted(y, min(y0, y1) - reach)
+        for row in range(top, np.searchsorted(y, max(y0, y1) + reach, side="right")):
+            west, east = np.inf, -np.inf
+            for end in range(2):
+                ex, ey = (x0, y0) if end == 0 else (x1, y1)
+                square = reach**2 - (y[row] - ey) ** 2
+                if square >= 0.0:
+                    west, east = min(west, ex - np.sqrt(square)), max(east, ex + np.sqrt(square))
+            # rectangle along the edge, side by side
+            for side in range(4):
+                if side == 0:
+                    ax, ay, bx, by = x0 + to_x, y0 + to_y, x1 + to_x, y1 + to_y
+                elif side == 1:
+                    ax, ay, bx, by = x0 - to_x, y0 - to_y, x1 - to_x, y1 - to_y
+                elif side == 2:
+                    ax, ay, bx, by = x0 - to_x, y0 - to_y, x0 + to_x, y0 + to_y
+                else:
+                    ax, ay, bx, by = x1 - to_x, y1 - to_y, x1 + to_x, y1 + to_y
+                if ay != by and min(ay, by) <= y[row] <= max(ay, by):
+                    crossing = ax + (y[row] - ay) / (by - ay) * (bx - ax)
+                    west, east = min(west, crossing), max(east, crossing)
+            first, after = np.searchsorted(x, west), np.searchsorted(x, east, side="right")
+            if first < after:
+                turns[row, first] += 1
+                turns[row, after] -= 1
+    for row in range(y.size):
+        near = 0
+        for column in range(x.size):
+            near += turns[row, column]
+            if near > 0:
+                out[row, column] = True

@@ -18,7 +18,7 @@ _MSS_FROM_4 = {"green": "B4", "red": "B5", "nir08": "B6", "nir": "B7", "nir09": 
 _MSS_FROM_1 = {"green": "B1", "red": "B2", "nir08": "B3", "nir": "B4", "nir09": "B4"}
 
 # Bits by layer of quality. Of the confidences in two bits the upper one is taken, which is set from medium on.
-_QA_PIXEL = {
+BITS_OF_PIXELS = {
     "fill": 1 << 0, "dilated_cloud": 1 << 1, "cirrus": 1 << 2, "cloud": 1 << 3, "cloud_shadow": 1 << 4, "snow": 1 << 5,
     "clear": 1 << 6, "water": 1 << 7,
 }  # fmt: skip
@@ -100,5 +100,6 @@ def quality(metadata: Metadata) -> tuple[str, dict[str, int]]:
         return "BQA", _BQA_0
     if metadata.collection == "C1":
         return "BQA", _BQA_1_OLI if int(metadata.platform[2:]) >= 8 else _BQA_1_OTHERS
-    bits = _QA_PIXEL if int(metadata.platform[2:]) >= 8 else {k: v for k, v in _QA_PIXEL.items() if k != "cirrus"}
-    return "QA_PIXEL", bits
+    if int(metadata.platform[2:]) >= 8:
+        return "QA_PIXEL", BITS_OF_PIXELS
+    return "QA_PIXEL", {name: bit for name, bit in BITS_OF_PIXELS.items() if name != "cirrus"}

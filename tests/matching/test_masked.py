@@ -135,9 +135,11 @@ def test_a_pair_is_masked_at_x_in_its_first_image_and_at_x_plus_d_in_its_second(
     values = np.ones(pair.shape, bool)
     values[date, 60:100, 60:100] = False
     hidden = xr.DataArray(values, coords=pair.coords, dims=pair.dims)
-    found = xoffset.correlate(pair, xoffset.pairs(pair), template=16, search=14, step=2, mask=hidden).isel(pair=0)
-    lost = xoffset.flags.flagged(found, "few_valid", "nodata")
-    assert lost.sum() > 200
+    found = xoffset.correlate(pair, xoffset.pairs(pair), template=16, search=14, step=4, mask=hidden)
+    # where the ground cannot be seen again anything may be the most like it
+    found = found.offset.screen().isel(pair=0)
+    lost = np.isnan(found.dx) & ~xoffset.flags.flagged(found, "outside")
+    assert 50 < lost.sum() < 100
     centre = float(found.x.where(lost).mean()), float(found.y.where(lost).mean())
     block = float(pair.x[60:100].mean()), float(pair.y[60:100].mean())
     # the windows that saw it lie where it was on the first date
@@ -275,7 +277,7 @@ def test_what_a_mask_costs(stack, network, mask):
         return xoffset.estimate(images, network, calibrate=False, **OPTIONS | options)
 
     without, eager = estimate(stack), estimate(stack, mask=mask)
-    assert eager._replace(output=0) == without._replace(output=0)
+    assert (eager.memory, eager.shifts, eager.tiles) == (without.memory, without.shifts, without.tiles)
     assert eager.output == xoffset.correlate(stack, network, mask=mask, **OPTIONS).nbytes
     lazy = stack.chunk(y=50)
     pixels = stack.size  # a single block

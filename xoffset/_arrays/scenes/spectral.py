@@ -1,0 +1,69 @@
+"""Classes of pixels from the light that they reflect."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xoffset._arrays.scenes.legends import CLOUD, NULL, SHADOW, SNOW, WATER
+
+# Bands by their common names, in the order of `classified`, and the one that may be missing.
+BANDS = ("blue", "green", "red", "nir", "swir16")
+CIRRUS = "cirrus"
+# A reflectance beyond it is a number of counts.
+_LARGEST = 5.0
+# Pixels that are looked at together.
+_PART = 1 << 15
+
+
+def classified(*bands: np.ndarray) -> np.ndarray:
+    """Classes, uint8, of reflectances at the top of the atmosphere, in the order of BANDS, then cirrus if there is one.
+
+    A pixel that lacks a band is null.
+    """
+    out = np.empty(bands[0].shape, dtype=np.uint8)
+    flat = [band.reshape(-1) for band in bands]
+    target = out.reshape(-1)
+    # part by part, so that what is made on the way stays in the cache of a core
+    for start in range(0, target.size, _PART):
+        part = slice(start, start + _PART)
+        target[part] = _of_part(*(band[part] for band in flat))
+    return out
+
+
+def _of_part(blue: np.ndarray, *others: np.ndarray) -> np.ndarray:
+    """Classes of a part; every test is linear, so that no ratio of small numbers decides."""
+    green, red, nir, swir = others[:4]
+    is_missing = ~np.isfinite(blue)
+    for each in others:
+        is_missing |= ~np.isfinite(each)
+    _check(is_missing, blue, *others)
+    with np.errstate(invalid="ignore"):
+        visible = (blue + green + red) / 3
+        # snow is bright in green and dark in the short-wave infrared, where a cloud is not; sediment in water has that
+        # too, but reflects less in the near infrared than in green
+        is_snow = (0.6 * green > 1.4 * swir) & (swir < 0.22) & (nir > 0.11) & (green > 0.10)
+        is_snow &= (green > 0.30) | (nir > 0.75 * green)
+        # water drinks the infrared, of which a shadow keeps a share that goes with its ground
+        is_water = (nir + 0.7 * swir < 0.75 * green) & (nir < 1.1 * red) & (nir < 0.15)
+        # clouds are bright, and bluer than bright soil; rock is brighter in the short-wave infrared
+        is_cloud = (visible > 0.17) & (blue - 0.5 * red > 0.10) & (nir > 0.75 * swir)
+        is_shadow = (nir < 0.15) & (nir + swir < 0.22) & (green < 0.13)
+        out = np.zeros(blue.shape, dtype=np.uint8)
+        out[is_shadow] = SHADOW
+        out[is_cloud] = CLOUD
+        out[is_water] = WATER
+        if len(others) > 4:
+            out[others[4] > 0.012] = CLOUD
+        out[is_snow] = SNOW
+    out[is_missing] = NULL
+    return out
+
+
+def _check(is_missing: np.ndarray, *bands: np.ndarray) -> None:
+    for name, values in zip((*BANDS, CIRRUS), bands, strict=False):
+        largest = np.max(np.abs(values), initial=0.0, where=~is_missing)
+        if largest > _LARGEST:
+            raise ValueError(
+                f"classes() needs reflectances, which end near 1; got {largest:g} in {name}. Take the bands that "
+                "open_stack() made of the products, or scale them: (counts + offset) / quantification."
+            )

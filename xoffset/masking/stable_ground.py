@@ -1,0 +1,311 @@
+"""Ground that stands still, from polygons, rasters of classes and the slope of the terrain."""
+
+from __future__ import annotations
+
+import logging
+import math
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from xoffset import _options
+from xoffset._arrays import terrain
+from xoffset._blocks import halos, whole
+from xoffset._options import speaking_as
+from xoffset.masking.terrain import as_dem, slope
+from xoffset.model import grids, masks, products
+from xoffset.model.declared import decoded, in_metres
+from xoffset.model.variables import TERRAIN
+from xoffset.readers import polygons as shapes
+from xoffset.readers.polygons import Polygons
+
+_log = logging.getLogger(__name__)
+
+# What is taken around moving ground [m], and the steepest slope [degree], where nothing else is asked for.
+BUFFER, MAX_SLOPE = 1000.0, 40.0
+# Farthest that a buffer may reach [m].
+_FARTHEST = 100_000.0
+# Values of rasters of land, glacier and water; those that know no water have 0 there too.
+_LAND, _OTHERS = 1, (0, 2)
+# Names of the classes of single images that tell of the ground.
+_CLEAR, _COVERED = "clear", ("snow", "water")
+_CALLER = "stable_ground"
+
+
+class _Grid(NamedTuple):
+    """Where stable ground is wanted: coordinates and CRS, the chunks along y and x if it is to be lazy."""
+
+    data: xr.Dataset
+    chunks: tuple[tuple[int, ...], ...] | None
+
+
+def stable_ground(
+    like: xr.DataArray | xr.Dataset,
+    *,
+    polygons: Polygons | xr.DataArray | None = None,
+    moving: Polygons | xr.DataArray | None = None,
+    buffer: float | None = None,
+    classes: xr.DataArray | None = None,
+    dem: xr.DataArray | None = None,
+    max_slope: float | None = None,
+) -> xr.DataArray:
+    """Ground that stands still by all that is known of it, to be passed as `stable`.
+
+    Parameters
+    ----------
+    like
+        Stack, or shifts or another product, on whose grid (y, x) the ground is wanted.
+    polygons
+        Areas that are stable; all else is not. A path of GeoJSON or of a Shapefile; of a GeoPackage or another file
+        that pyogrio reads, with the extra ``xoffset[vector]``; a GeoJSON object, a shapely polygon of the coordinates
+        of a grid without a CRS, a GeoDataFrame; or a list of these. Or a boolean DataArray, True where it is stable.
+    moving
+        Areas that move, such as outlines of glaciers or landslides, given as `polygons` are. Of a DataArray, True where
+        it moves.
+    buffer
+        Distance [m] around `moving` that is not taken for stable either; 1000 if not given.
+    classes
+        Raster (y, x) with 1 on land, 0 on glaciers, 0 or 2 on water; or the result of `classes` (time, y, x), of which
+        a pixel is land if it is clear more often than it shows snow or water.
+    dem
+        Elevations (y, x) [m] on a regular grid in metres, as for `slope`.
+    max_slope
+        Steepest slope [degree] that is taken for stable; 40 if not given.
+
+    Returns
+    -------
+    xarray.DataArray
+        `stable` (y, x), boolean: True where everything that was given says that the ground is stable, False where any
+        of it does not, or does not know: beyond a raster or the model, in their holes. Polygons hold the pixels whose
+        centre they hold. Rasters on another grid are laid on by position, of another CRS by the nearest pixel: all that
+        a pixel touches has to be stable. Lazy if `like`, a raster or the model is.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file at a path.
+    ImportError
+        If it takes pyogrio to read a file, and it is not installed.
+    TypeError
+        If an argument is of another kind than what it needs.
+    ValueError
+        If nothing is given that tells stable ground; if polygons have no CRS, lie outside of the grid, cross themselves
+        or are none; if a raster lies elsewhere or has classes that are not known; if the elevations are not those that
+        `slope` needs, or an option is out of range or without what it belongs to.
+
+    Notes
+    -----
+    Coordinates of GeoJSON without a CRS are longitude and latitude (RFC 7946), or those of the grid if it has none
+    either. Edges are straight in the CRS of the polygons. An outline that crosses itself is refused, unless the loop is
+    a slip of the hand, less than a thousandth of its area, which is cut off and logged.
+
+    Examples
+    --------
+    >>> import xoffset, xoffset.synthetic
+    >>> stack, truth = xoffset.synthetic.stack((96, 96))
+    >>> fast = (truth.vx**2 + truth.vy**2) ** 0.5 > 1.0
+    >>> stable = xoffset.masking.stable_ground(stack, moving=fast, buffer=100.0)
+    >>> bool((stable & fast).any())
+    False
+    """
+    grid = _grid_of(like)
+    reach, steepest = _limits(moving, buffer, dem, max_slope)
+    parts: dict[str, Any] = {}
+    if polygons is not None:
+        parts["polygons"] = _marked(polygons, grid)
+    if moving is not None:
+        parts["moving"] = _left_by_moving(moving, reach, grid)
+    if classes is not None:
+        parts["classes"] = _laid(_land(classes), masks.Kind("classes", "land", "classes", "== 1"), grid)
+    if dem is not None:
+        parts["dem"] = _laid(_gentle(dem, steepest, grid), masks.Kind("dem", "known", "slope", "< 40"), grid)
+    if not parts:
+        raise ValueError(
+            "stable_ground() needs something that tells what is stable; got nothing. Pass polygons, moving, classes or "
+            "dem, such as moving='glaciers.geojson'."
+        )
+    values: Any = True
+    for part in parts.values():
+        values = values & part
+    values = whole.in_chunks(values, grid.chunks)
+    _tell_if_none(values, parts)
+    told = {"buffer": reach if moving is not None else None, "max_slope": steepest if dem is not None else None}
+    step = {"function": _CALLER, "given": list(parts)} | {name: each for name, each in told.items() if each is not None}
+    return products.product({"stable": (("y", "x"), values)}, TERRAIN, like=grid.data, step=step)["stable"]
+
+
+def _grid_of(like: Any) -> _Grid:
+    """Grid of a stack or a product, checked."""
+    if not isinstance(like, (xr.DataArray, xr.Dataset)):
+        raise TypeError(
+            f"stable_ground() needs a stack or shifts, on whose grid it lays the ground; got {type(like).__name__}. "
+            "Pass what is to be matched or corrected: stable_ground(stack, ...)."
+        )
+    if not {"y", "x"} <= set(like.dims) or not {"y", "x"} <= set(like.coords):
+        raise ValueError(
+            f"stable_ground() needs a grid with dims and coordinates y and x; got dims {tuple(map(str, like.dims))}. "
+            "Pass a stack (time, y, x), or shifts (pair, y, x)."
+        )
+    if not (like.sizes["y"] and like.sizes["x"]):
+        raise ValueError("stable_ground() needs at least one pixel; got an empty grid. Check the selection.")
+    fields = (
+        [like] if isinstance(like, xr.DataArray) else [each for each in like.values() if {"y", "x"} <= set(each.dims)]
+    )
+    chunks = next((tuple(each.chunksizes[dim] for dim in ("y", "x")) for each in fields if each.chunks), None)
+    grids.check_crs(grids.crs_of(like), like, _CALLER)
+    data = xr.Dataset(coords={name: like[name].variable for name in ("y", "x")}, attrs=dict(like.attrs))
+    crs = grids.crs_of(like)
+    data = in_metres(data if crs is None else data.assign_coords(spatial_ref=grids.spatial_ref(crs)), _CALLER)
+    grids.spacing(data, _CALLER)
+    return _Grid(data, chunks)
+
+
+def _limits(moving: Any, buffer: Any, dem: Any, max_slope: Any) -> tuple[float, float]:
+    """Buffer [m] and steepest slope [degree]."""
+    for value, name, owner, of in ((buffer, "buffer", moving, "moving"), (max_slope, "max_slope", dem, "dem")):
+        if value is not None and owner is None:
+            raise ValueError(
+                f"stable_ground() needs {of} where {name} is given; got {name}={value!r} alone. Pass {of}, or leave "
+                f"{name} out."
+            )
+    reach = BUFFER if buffer is None else _options.as_number(buffer, "buffer", _CALLER)
+    _options.check_count(reach, _FARTHEST, "metres as buffer", _CALLER, "It is the distance around what moves")
+    steepest = (
+        MAX_SLOPE
+        if max_slope is None
+        else _options.as_positive(max_slope, "max_slope", _CALLER, unit="degree", example=40.0)
+    )
+    if steepest > 90.0:
+        raise ValueError(
+            f"stable_ground() needs max_slope up to 90 degrees; got {max_slope!r}. Pass an angle such as 40, not a "
+            "gradient in percent."
+        )
+    return reach, steepest
+
+
+# ---------------------------------------------------------------------------------------------------- what is known
+
+
+def _marked(polygons: Any, grid: _Grid) -> Any:
+    """Pixels in polygons that are stable, or of a mask of stable ground."""
+    if isinstance(polygons, xr.DataArray):
+        kind = masks.Kind("polygons", "stable", "slope", "< 20")
+        return _laid(_boolean(polygons, kind), kind, grid)
+    return _in_polygons(polygons, 0.0, "polygons", grid)
+
+
+def _left_by_moving(moving: Any, reach: float, grid: _Grid) -> Any:
+    """Pixels farther than a reach from all that moves."""
+    if not isinstance(moving, xr.DataArray):
+        return ~_in_polygons(moving, reach, "moving", grid)
+    kind = masks.Kind("moving", "known", "speed", "> 5")
+    mask = _boolean(moving, kind)
+    if reach:
+        sides = grids.spacing(mask, _CALLER)
+        steps = abs(sides.y), abs(sides.x)
+        # ground moves up to the sides of a pixel
+        reach += 0.5 * max(steps)
+        near = partial(terrain.near, reach=reach, steps=steps)
+        depth = math.ceil(reach / min(steps)) + 1
+        mask = mask.copy(data=halos.with_halo(near, [mask.data[np.newaxis]], depth, np.dtype(np.bool_))[0])
+    return _laid(~mask, kind, grid)
+
+
+def _in_polygons(source: Any, reach: float, name: str, grid: _Grid) -> Any:
+    """Pixels whose centres lie in polygons, or no farther than a reach from them."""
+    found = shapes.read(source, grids.crs_of(grid.data), _CALLER, name)
+    y, x = grid.data["y"].values, grid.data["x"].values
+    shapes.check_overlap(found, y, x, reach, _CALLER, name)
+    values = whole.marked(partial(shapes.within, found, reach), y, x, grid.chunks)
+    if grid.chunks is None:
+        shapes.check_any(values, found, _CALLER, name)
+    return values
+
+
+def _land(classes: Any) -> xr.DataArray:
+    """Land by classes, on their own grid, boolean (y, x)."""
+    if not isinstance(classes, xr.DataArray) or classes.dtype.kind not in "iuf":
+        got = f"dtype {classes.dtype}" if isinstance(classes, xr.DataArray) else type(classes).__name__
+        raise TypeError(
+            f"stable_ground() needs a DataArray of numbers as classes; got {got}. Open the raster, "
+            "rioxarray.open_rasterio('land.tif')[0], or pass what is True as polygons or moving."
+        )
+    if "flag_meanings" in classes.attrs:
+        return _mostly_clear(classes)
+    flat = _flat(classes, "classes")
+    # a scale would turn classes into others: only what is declared as missing counts
+    values = decoded(flat, "the classes", _CALLER, wanted=None)
+    if isinstance(values.data, np.ndarray):
+        there = values.data[np.isfinite(values.data)] if values.dtype.kind == "f" else values.data
+        unknown = np.setdiff1d(np.unique(there), (_LAND, *_OTHERS))
+        if unknown.size:
+            raise ValueError(
+                f"stable_ground() needs classes 1 (land), 0 (glacier, or water) and 2 (water); got "
+                f"{', '.join(f'{value:g}' for value in unknown[:5])}. Translate them: xarray.where(classes == 7, 1, 0)."
+            )
+    return values == _LAND
+
+
+def _mostly_clear(classes: xr.DataArray) -> xr.DataArray:
+    """Ground that the classes of single images see more often than snow or water, boolean (y, x)."""
+    names = str(classes.attrs["flag_meanings"]).split()
+    numbers = np.ravel(classes.attrs.get("flag_values", ())).tolist()
+    known = dict(zip(names, numbers, strict=False))
+    if not {_CLEAR, *_COVERED} <= set(known) or set(classes.dims) - {"time", "y", "x"}:
+        raise ValueError(
+            f"stable_ground() needs classes of land, or those of xoffset.masking.classes(); got such with the names "
+            f"{' '.join(names[:6])}. Translate them: xoffset.masking.classes(classes, like=stack)."
+        )
+    seen = classes if "time" in classes.dims else classes.expand_dims("time")
+    clear = (seen == known[_CLEAR]).sum("time")
+    covered = sum((seen == known[name]).sum("time") for name in _COVERED)
+    is_land: xr.DataArray = clear > covered
+    return is_land.transpose("y", "x")
+
+
+def _gentle(dem: Any, steepest: float, grid: _Grid) -> xr.DataArray:
+    """Where terrain is not steeper than a slope, on its own grid."""
+    with speaking_as(_CALLER, "slope"):
+        land = as_dem(dem, _CALLER)
+        angle = slope(land)
+    own, wanted = (max(map(abs, grids.spacing(data, _CALLER))) for data in (land, grid.data))
+    if own > 1.5 * wanted:
+        _log.warning(
+            "stable_ground(): the elevations have pixels of %g m, coarser than the %g m of the grid; slopes within "
+            "them are not seen.", own, wanted,
+        )  # fmt: skip
+    # unknown slopes compare as False
+    return angle <= steepest
+
+
+# -------------------------------------------------------------------------------------------------------------- rasters
+
+
+def _boolean(mask: xr.DataArray, kind: masks.Kind) -> xr.DataArray:
+    masks.check_boolean(mask, kind, _CALLER)
+    return _flat(mask, kind.name)
+
+
+def _flat(data: xr.DataArray, name: str) -> xr.DataArray:
+    """Raster (y, x), without a dim of one band."""
+    others = [dim for dim in data.dims if dim not in ("y", "x")]
+    if not {"y", "x"} <= set(data.dims) or any(data.sizes[dim] != 1 for dim in others) or not data.size:
+        raise ValueError(
+            f"stable_ground() needs {name} with dims ('y', 'x'); got {dict(data.sizes)}. Take one band or date: "
+            f"{name}.isel(band=0)."
+        )
+    return data.squeeze(others, drop=True).transpose("y", "x")
+
+
+def _laid(mask: xr.DataArray, kind: masks.Kind, grid: _Grid) -> Any:
+    """A raster on the grid; what it does not reach is False."""
+    return masks.on_cells(mask, grid.data, kind, _CALLER, grid.chunks).values
+
+
+def _tell_if_none(values: Any, parts: dict[str, Any]) -> None:
+    """Log that nothing is left, and what took it; lazy values are not looked at."""
+    if isinstance(values, np.ndarray) and not values.any():
+        shares = ", ".join(f"{name} {100.0 * np.mean(part):.3g} %" for name, part in parts.items())
+        _log.warning("stable_ground(): no ground is stable by all that was given; each alone leaves: %s.", shares)

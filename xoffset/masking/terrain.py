@@ -1,0 +1,352 @@
+"""Slope, aspect and cast shadow of terrain, from an elevation model."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xoffset import _options
+from xoffset._arrays import terrain
+from xoffset._blocks import halos, sweeps
+from xoffset.model import grids, products
+from xoffset.model.declared import decoded, in_metres
+from xoffset.model.variables import TERRAIN
+
+# Pixels of 0 m that can be holes: those of a square of 7 x 7; and the height that land near water stays below [m].
+_LEAST_AREA, _LOW_LAND = 49, 100.0
+# Way along the ground that tells where true north lies on a grid [m].
+_STEP = 1000.0
+
+
+def slope(dem: xr.DataArray) -> xr.DataArray:
+    """Slope of the terrain from the horizontal.
+
+    Parameters
+    ----------
+    dem
+        Elevations (y, x) [m] on a regular grid in metres; a further dim of one band does not matter. NaN, a declared
+        nodata value, -9999, -32767 and -32768 are holes.
+
+    Returns
+    -------
+    xarray.DataArray
+        `slope` (y, x), 0 to 90 [degree]; NaN where the pixel or one of the eight around it is a hole, and along the
+        edges. Lazy if `dem` is.
+
+    Raises
+    ------
+    TypeError
+        If the elevations are no DataArray of real numbers.
+    ValueError
+        If dims, size, coordinates or CRS are not those of a regular grid in metres, or the units are none of length.
+
+    Notes
+    -----
+    Weighted differences of the eight neighbours (Horn 1981, Proc. IEEE 69, 14-47). A coarse model is smoother than the
+    ground: cliffs that are narrower than two pixels are less steep in it.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr, xoffset
+    >>> x, y = np.arange(5) * 10.0, np.arange(5) * -10.0
+    >>> dem = xr.DataArray(np.outer(np.ones(5), x), dims=("y", "x"), coords={"y": y, "x": x})
+    >>> round(xoffset.masking.slope(dem).item(2, 2), 3)
+    45.0
+    """
+    return _of_neighbours(dem, "slope")
+
+
+def aspect(dem: xr.DataArray) -> xr.DataArray:
+    """Direction in which the terrain falls.
+
+    Parameters
+    ----------
+    dem
+        Elevations (y, x) [m] on a regular grid in metres, as for `slope`.
+
+    Returns
+    -------
+    xarray.DataArray
+        `aspect` (y, x), direction of the steepest descent, 0 to 360 [degrees clockwise from grid north], as `direction`
+        of a velocity: what slides down moves there. NaN where the terrain is level, where the pixel or one of the eight
+        around it is a hole, and along the edges. Lazy if `dem` is.
+
+    Raises
+    ------
+    TypeError
+        If the elevations are no DataArray of real numbers.
+    ValueError
+        If dims, size, coordinates or CRS are not those of a regular grid in metres, or the units are none of length.
+
+    Notes
+    -----
+    Weighted differences of the eight neighbours (Horn 1981, Proc. IEEE 69, 14-47).
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr, xoffset
+    >>> x, y = np.arange(5) * 10.0, np.arange(5) * -10.0
+    >>> dem = xr.DataArray(np.outer(np.ones(5), x), dims=("y", "x"), coords={"y": y, "x": x})
+    >>> xoffset.masking.aspect(dem).item(2, 2)
+    270.0
+    """
+    return _of_neighbours(dem, "aspect")
+
+
+def slope_mask(dem: xr.DataArray, *, removed: tuple[float, float] = (80.0, 90.0)) -> xr.DataArray:
+    """Where the slope of the terrain lets images be matched: outside of an interval of slopes.
+
+    Parameters
+    ----------
+    dem
+        Elevations (y, x) [m] on a regular grid in metres, as for `slope`.
+    removed
+        Least and greatest slope [degree] that are taken out, both inclusive: walls by default; ``(0, 10)`` takes out
+        level ground.
+
+    Returns
+    -------
+    xarray.DataArray
+        `usable` (y, x), boolean, to be passed as `mask` of `correlate`: False where the slope lies in the interval, and
+        where it is not known. Lazy if `dem` is.
+
+    Raises
+    ------
+    TypeError
+        If the elevations are no DataArray of real numbers.
+    ValueError
+        If the interval is none from 0 to 90, or the elevations are not those that `slope` needs.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr, xoffset
+    >>> x, y = np.arange(5) * 10.0, np.arange(5) * -10.0
+    >>> dem = xr.DataArray(np.outer(np.ones(5), x), dims=("y", "x"), coords={"y": y, "x": x})
+    >>> xoffset.masking.slope_mask(dem, removed=(40.0, 90.0)).item(2, 2)
+    False
+    """
+    least, most = _interval(removed)
+    land = as_dem(dem, "slope_mask")
+    angle = _steepness(land, "slope")
+    # comparisons with NaN are False
+    values = (angle < least) | (angle > most)
+    return _labelled("usable", ("y", "x"), values, land, {"function": "slope_mask", "removed": [least, most]})
+
+
+def cast_shadow(
+    dem: xr.DataArray, *, sun_azimuth: float | xr.DataArray, sun_elevation: float | xr.DataArray
+) -> xr.DataArray:
+    """Where the terrain keeps the sun away: slopes that face away from it, and what lies in their shadow.
+
+    Parameters
+    ----------
+    dem
+        Elevations (y, x) [m] on a regular grid in metres, as for `slope`.
+    sun_azimuth, sun_elevation
+        Direction toward the sun, clockwise from true north, and its height above the horizon, above 0 to 90 [degree],
+        as products tell them. Numbers, or one for each date: ``stack.sun_azimuth, stack.sun_elevation``.
+
+    Returns
+    -------
+    xarray.DataArray
+        `shadow` (y, x), or (time, y, x) if the sun is given for each date, boolean: True in shadow, and in the holes of
+        the model, where nothing is known. ``~shadow`` is a `mask` of `correlate`. Lazy if `dem` is.
+
+    Raises
+    ------
+    TypeError
+        If the elevations are no DataArray of real numbers.
+    ValueError
+        If the sun is below the horizon, no number or on other dims than time; if the elevations are not those that
+        `slope` needs, or lie where their CRS has no coordinates.
+
+    Notes
+    -----
+    A pixel is in shadow where the straight line toward the sun runs below the terrain. Rays are followed over the whole
+    model, along parallel lines one pixel apart, between which heights are interpolated; shadows end where they should
+    to about a pixel. Light that is scattered into shadows, the width of the sun, refraction and the curvature of the
+    Earth are left out: the latter lowers a summit by 8 m at 10 km. What lies beyond the edges of the model or in its
+    holes casts no shadow, so the model should reach farther toward the sun than the images do. Without a CRS, north is
+    that of the grid.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr, xoffset
+    >>> x, y = np.arange(9) * 10.0, np.arange(5) * -10.0
+    >>> dem = xr.DataArray(np.zeros((5, 9)), dims=("y", "x"), coords={"y": y, "x": x})
+    >>> dem[:, 2] = 35.0  # a wall, and the sun west of it
+    >>> xoffset.masking.cast_shadow(dem, sun_azimuth=270.0, sun_elevation=45.0)[2].astype(int).values
+    array([0, 0, 0, 1, 1, 1, 0, 0, 0])
+    """
+    land = as_dem(dem, "cast_shadow")
+    azimuths, elevations, coords = _suns(sun_azimuth, sun_elevation)
+    spacing = grids.spacing(land, "cast_shadow")
+    turned = _from_grid_north(np.ravel(azimuths), land, "cast_shadow")
+    shape = land.shape[0], land.shape[1]
+    ways = []
+    for azimuth, elevation in zip(turned.tolist(), np.ravel(elevations).tolist(), strict=True):
+        light = terrain.Light.of(azimuth, elevation, spacing.x, spacing.y)
+        shadows = partial(_shadows, light=light, shape=shape)
+        ways.append(sweeps.Sweep(shadows, light.axis, light.is_reversed, light.start(shape)))
+    values = sweeps.sweep(land.data, ways, np.dtype(np.bool_))
+    dims: tuple[str, ...] = ("time", "y", "x") if azimuths.ndim else ("y", "x")
+    step: dict[str, Any] = {"function": "cast_shadow"}
+    step |= {"sun_azimuth": azimuths.tolist(), "sun_elevation": elevations.tolist()}
+    return _labelled("shadow", dims, values if azimuths.ndim else values[0], land, step, coords)
+
+
+# --------------------------------------------------------------------------------------------------- elevation models
+
+
+def as_dem(dem: xr.DataArray, caller: str) -> xr.DataArray:
+    """Return elevations (y, x) [m] after checking them; holes that were declared are NaN, others are left as they are.
+
+    Raises
+    ------
+    TypeError
+        If it is no DataArray of real numbers.
+    ValueError
+        If dims, size, coordinates, CRS or units are not those of elevations on a regular grid in metres.
+    """
+    if not isinstance(dem, xr.DataArray):
+        raise TypeError(
+            f"{caller}() needs a DataArray (y, x) of elevations; got {type(dem).__name__}. Open the file: "
+            "rioxarray.open_rasterio('dem.tif', masked=True)."
+        )
+    if dem.dtype.kind not in "iuf":
+        raise TypeError(
+            f"{caller}() needs elevations in numbers; got dtype {dem.dtype}. Convert them: dem.astype('float32')."
+        )
+    others = [dim for dim in dem.dims if dim not in ("y", "x")]
+    if not {"y", "x"} <= set(dem.dims) or any(dem.sizes[dim] != 1 for dim in others):
+        raise ValueError(
+            f"{caller}() needs elevations with dims ('y', 'x'); got {dict(dem.sizes)}. Name them, "
+            "dem.rename(lat='y', lon='x'), or take one band: dem.isel(band=0)."
+        )
+    dem = dem.squeeze(others, drop=True).transpose("y", "x")
+    if min(dem.shape) < 3:
+        raise ValueError(
+            f"{caller}() needs elevations of 3 x 3 pixels or more; got {dem.shape[0]} x {dem.shape[1]}. Take more of "
+            "the model."
+        )
+    if "x" in dem.coords and "y" in dem.coords:
+        grids.check_crs(grids.crs_of(dem), dem, caller)
+    dem = decoded(grids.with_crs(in_metres(dem, caller)), "the elevations", caller, wanted="m")
+    grids.spacing(dem, caller)
+    _check_zeros(dem.data, caller)
+    return dem
+
+
+def _check_zeros(values: Any, caller: str) -> None:
+    """Refuse elevations in memory of which many are 0 and no other is near: no data, which would be level ground."""
+    if not isinstance(values, np.ndarray):
+        return
+    zeros = int((values == 0).sum())
+    others = values[values > 0] if zeros >= _LEAST_AREA else values[:0]
+    if others.size and others.min() > _LOW_LAND and not (values < 0).any():
+        raise ValueError(
+            f"{caller}() needs elevations whose holes are NaN or declared; got {zeros} pixels of 0 m where no other is "
+            f"below {others.min():g} m, as if 0 meant no data. Say so: dem.where(dem != 0)."
+        )
+
+
+def _of_neighbours(dem: xr.DataArray, name: str) -> xr.DataArray:
+    land = as_dem(dem, name)
+    return _labelled(name, ("y", "x"), _steepness(land, name), land, {"function": name})
+
+
+def _steepness(land: xr.DataArray, name: str) -> Any:
+    """Slope or aspect of elevations that were checked."""
+    spacing = grids.spacing(land, name)
+    dtype = np.dtype(np.float64 if land.dtype.kind == "f" and land.dtype.itemsize > 4 else np.float32)
+    function = partial(getattr(terrain, name), along_x=spacing.x, along_y=spacing.y, dtype=dtype)
+    return halos.with_halo(function, [land.data[np.newaxis]], 1, dtype)[0]
+
+
+def _shadows(
+    values: np.ndarray, first: int, rays: np.ndarray, *, light: terrain.Light, shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    return light.shadows(values, first, rays, shape)
+
+
+def _labelled(
+    name: str,
+    dims: tuple[str, ...],
+    values: Any,
+    like: xr.DataArray,
+    step: dict[str, Any],
+    coords: dict[Any, Any] | None = None,
+) -> xr.DataArray:
+    fields = {name: (dims, values)}
+    return products.product(fields, TERRAIN, like=like.to_dataset(name="dem"), step=step, coords=coords)[name]
+
+
+def _interval(removed: Any) -> tuple[float, float]:
+    ends = np.ravel(np.asarray(removed, dtype=object)).tolist()
+    if len(ends) != 2 or not all(map(_options.is_number, ends)) or not 0.0 <= ends[0] < ends[1] <= 90.0:
+        raise ValueError(
+            f"slope_mask() needs removed=(least, greatest) slope from 0 to 90 degrees; got {removed!r}. "
+            "Pass an interval such as (80, 90)."
+        )
+    return float(ends[0]), float(ends[1])
+
+
+# -------------------------------------------------------------------------------------------------------------- the sun
+
+
+def _suns(azimuth: Any, elevation: Any) -> tuple[np.ndarray, np.ndarray, dict[Any, Any]]:
+    """Azimuths and elevations, one or one a date, and the coordinates of the dates."""
+    given = {"sun_azimuth": azimuth, "sun_elevation": elevation}
+    angles: dict[str, xr.DataArray] = {}
+    for name, each in given.items():
+        data = each if isinstance(each, xr.DataArray) else xr.DataArray(np.asarray(each))
+        if data.dims not in ((), ("time",)) or data.dtype.kind not in "iuf" or not data.size:
+            came = f"dims {data.dims}" if data.dims not in ((), ("time",)) else repr(each)[:60]
+            raise ValueError(
+                f"cast_shadow() needs {name} as a number, or one for each date on 'time'; got {came}. Pass "
+                f"stack.{name}, or the mean over the scene of a map of angles."
+            )
+        angles[name] = data
+    try:
+        azimuths, elevations = xr.align(*angles.values(), join="exact")
+    except ValueError as error:
+        raise ValueError(
+            "cast_shadow() needs sun_azimuth and sun_elevation of the same dates; got others. Take both from one stack."
+        ) from error
+    azimuths, elevations = xr.broadcast(azimuths, elevations)
+    for value in np.ravel(elevations.values).tolist():
+        if not 0.0 < value <= 90.0:
+            raise ValueError(
+                f"cast_shadow() needs the sun above the horizon, sun_elevation above 0 and up to 90 degrees; got "
+                f"{value:g}. Take that of the time of the image; 90 minus the zenith angle."
+            )
+    if not np.isfinite(azimuths.values).all():
+        raise ValueError("cast_shadow() needs a number as sun_azimuth; got NaN. Take that of the time of the image.")
+    coords = {name: each.variable for name, each in azimuths.coords.items() if each.dims == ("time",)}
+    return azimuths.values.astype(np.float64), elevations.values.astype(np.float64), coords
+
+
+def _from_grid_north(azimuths: np.ndarray, land: xr.DataArray, caller: str) -> np.ndarray:
+    """Azimuths clockwise from the north of the grid, at its middle; given from true north."""
+    crs = grids.crs_of(land)
+    if crs is None:
+        return azimuths
+    import pyproj
+
+    to_place = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
+    geod = crs.get_geod()
+    x, y = (0.5 * float(land[name].values[0] + land[name].values[-1]) for name in ("x", "y"))
+    longitude, latitude = to_place.transform(x, y)
+    if geod is None or not np.isfinite([longitude, latitude]).all():
+        raise ValueError(
+            f"{caller}() needs elevations that lie where {crs.name} has coordinates; got some around x = {x:g}, "
+            f"y = {y:g}. Check coordinates and CRS."
+        )
+    starts = np.full(azimuths.shape, longitude), np.full(azimuths.shape, latitude)
+    there = geod.fwd(*starts, azimuths, np.full(azimuths.shape, _STEP))
+    east, north = to_place.transform(there[0], there[1], direction="INVERSE")
+    turned: np.ndarray = np.rad2deg(np.arctan2(east - x, north - y)) % 360.0
+    return turned
