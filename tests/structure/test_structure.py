@@ -59,6 +59,7 @@ ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
 SIDEWAYS = {("network", "matching"), ("masking", "readers")}
 SIDEWAYS = {
     ("network", "matching"),  # plan() measures a pair to plan the others
+    ("masking", "readers"),  # classes are read from products, stable ground from polygons
     ("uncertainty", "readers"),  # area_mean() takes polygons of files
     ("uncertainty", "motion"),  # compare() turns motion toward true north, as ground() does
 }
