@@ -411,6 +411,23 @@ def test_chunks_change_no_bit(chunks):
     xr.testing.assert_identical(eager_map.compute(), screened())
 
 
+def test_what_limits_took_is_no_neighbour_in_any_chunks():
+    """The vector median does not see what an earlier limit took, and counts it neither way."""
+    generator = np.random.default_rng(9)
+    shifts = made(noise=1.0)
+    shifts = shifts.assign(false_alarm=0.0 * shifts.score + 1e-9)
+    is_wrong = generator.random(shifts.dx.shape) < 0.45
+    shifts.dx.values[is_wrong] += 90.0
+    options = {"false_alarm": 0.01, "max_displacement": 70.0}
+    together = xoffset.screen(shifts, **options)
+    kept = together.dx.notnull().values
+    assert not (kept & is_wrong).any()
+    assert kept[~is_wrong].mean() > 0.97
+    assert xoffset.screen(shifts, false_alarm=0.01).dx.notnull().values[~is_wrong].mean() < kept[~is_wrong].mean()
+    lazy = xoffset.screen(shifts.chunk(pair=4, y=3, x=5), **options)
+    xr.testing.assert_identical(lazy.compute(), together)
+
+
 def test_order_of_pairs_and_precision_do_not_matter():
     order = [3, 0, 5, 2, 4, 1]
     options = {"direction": known_in_part(), **ALL}
