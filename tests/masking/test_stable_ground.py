@@ -151,6 +151,13 @@ def test_land_glaciers_and_water_in_both_legends(water, dtype):
     np.testing.assert_array_equal(masking.stable_ground(like, classes=holed.expand_dims("band")), expected)
 
 
+def test_classes_that_bear_names():
+    like = grid()
+    numbers = np.arange(like.size, dtype="uint8").reshape(like.shape) % 4
+    named = raster(like, numbers).assign_attrs(flag_values=[3, 1, 2], flag_meanings="land ocean ice")
+    np.testing.assert_array_equal(masking.stable_ground(like, classes=named), numbers == 3)
+
+
 def test_classes_of_single_images():
     """Snow that lies on most dates is a glacier, and water is no ground; clouds and shadows tell nothing."""
     like = grid(size=(6, 4))
