@@ -23,6 +23,7 @@ from xoffset.plotting import maps
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 NOT_A_DATE = np.array(["2020-01-01", "NaT", "2021-01-01"], "M8[us]")
 VELOCITY = 20.0
+MASKING = xoffset.masking
 SCATTERED = {"position": ("x", "y"), "layout": "points"}
 TABLE = pd.DataFrame({"reference": DATES, "secondary": [*DATES[1:], DATES[0]], "dx": 1.0, "dy": 2.0})
 
@@ -887,6 +888,11 @@ CASES = [
     ("angles: no CRS", lambda o: xoffset.angles("no", like=without_crs(o.stack)), ValueError, r"rio\.write_crs"),
     ("class_layer: no dates", lambda o: xoffset.class_layer("no", like=o.stack[0]), ValueError, r"expand_dims"),
     ("class_layer: image", lambda o: xoffset.class_layer("no.tif", like=o.stack), ValueError, r"Give the products"),
+    ("classes: legend", lambda o: MASKING.classes(o.stack, like=o.stack), ValueError, r"legend='scl'"),
+    ("classes: bands", lambda o: MASKING.classes({"red": o.stack}, like=o.stack), ValueError, r"without blue, green"),
+    ("classes: no dates", lambda o: MASKING.classes("no", like=o.stack[0]), ValueError, r"expand_dims"),
+    ("usable: layer", lambda o: MASKING.usable(o.stack * 0 + 9), ValueError, r"Look whether the legend"),
+    ("usable: buffer", lambda o: MASKING.usable(o.stack, buffer="20 m"), ValueError, r"Pass one such as"),
     ("open_result: nothing", lambda o: xoffset.open_result("no.zarr"), FileNotFoundError, r"Check the path"),
     *(
         (

@@ -15,8 +15,11 @@ from mask_images import CLEAR, CLOUD, DATES, NULL, SHADOW, SNOW, UTM, WATER, on_
 import xoffset
 from xoffset import masking
 from xoffset._arrays.scenes.laying import Axis, Laying
+from xoffset._arrays.scenes.legends import MEANINGS
 from xoffset.model import grids
-from xoffset.readers.sentinel2.class_masks import SCENE_CLASSES
+from xoffset.readers import planetscope
+from xoffset.readers.landsat.bands import BITS_OF_PIXELS
+from xoffset.readers.sentinel2.class_masks import CLOUD_BITS, SCENE_CLASSES
 
 NAMES = ("clear", "null", "cloud", "shadow", "snow", "water")
 BANDS = ("blue", "green", "red", "nir", "swir16", "cirrus")
@@ -139,21 +142,29 @@ def test_masks_of_clouds_of_a_product(tmp_path, kind):
     assert (found.values[0][fine["snow"] & ~is_cloud] == (SNOW if kind == "jp2" else CLEAR)).all()
     assert (found.values[0][~is_cloud & ~fine["snow"]] == CLEAR).all()
     assert found.attrs["not_told"] == "shadow snow water"
+    of_file = masking.classes(next(known.path.rglob(f"MSK_CL*_B00.{kind}")), like=like)
+    xr.testing.assert_identical(of_file, found)
 
 
-def test_bits_of_a_landsat_scene(tmp_path):
-    written = write_scene(tmp_path)
+OF_LANDSAT = {
+    "02": {0: NULL, 1: CLOUD, 2: CLOUD, 3: CLOUD, 4: SHADOW, 5: SNOW, 7: WATER},
+    "01": {0: NULL, 1: NULL, 4: CLOUD, 12: CLOUD, 8: SHADOW, 10: SNOW},
+    "pre": {0: NULL, 1: NULL, 2: NULL, 15: CLOUD, 13: CLOUD, 11: SNOW, 5: WATER},
+}
+
+
+@pytest.mark.parametrize("collection", OF_LANDSAT)
+def test_bits_of_a_landsat_scene(tmp_path, collection):
+    written = write_scene(tmp_path, collection=collection)
     like = xoffset.open_stack(tmp_path, band="red")
     found = masking.classes(tmp_path, like=like)
-    bits = written.quality
-    is_set = {
-        name: (bits & (1 << bit)) > 0
-        for bit, name in enumerate(["fill", "dilated", "cirrus", "cloud", "shadow", "snow"])
-    }
-    is_cloud = is_set["dilated"] | is_set["cirrus"] | is_set["cloud"]
-    kinds = [is_set["fill"], is_cloud, is_set["shadow"], is_set["snow"], (bits & 128) > 0]
-    wanted = np.select(kinds, [NULL, CLOUD, SHADOW, SNOW, WATER], CLEAR)
+    wanted = np.zeros(written.quality.shape, int)
+    for kind in (WATER, SNOW, SHADOW, CLOUD, NULL):
+        for bit in (bit for bit, meant in OF_LANDSAT[collection].items() if meant == kind):
+            wanted[(written.quality & (1 << bit)) > 0] = kind
     np.testing.assert_array_equal(found[0], wanted)
+    not_told = {"02": "", "01": "water", "pre": "shadow"}[collection]
+    assert found.attrs.get("not_told", "") == not_told
 
 
 def test_rasters_with_dates_in_their_names(tmp_path):
@@ -360,6 +371,7 @@ ERRORS = {
     ),
     "legend of bands": (lambda: dict.fromkeys(BANDS, stack((1, 2, 2))), {"legend": "scl"}, ValueError, r"Leave it out"),
     "no array": (lambda: {"blue": 3}, {}, TypeError, r"Open it: open_stack"),
+    "list of arrays": (lambda: [stack((1, 2, 2))], {}, TypeError, r"Pass what the stack was made of"),
     "a number": (lambda: 3, {}, TypeError, r"Pass what the stack was made of"),
     "nothing": (lambda: "no/*.tif", {}, FileNotFoundError, r"Check the pattern"),
 }  # fmt: skip
@@ -385,5 +397,7 @@ def test_a_lazy_source_is_refused_when_it_is_computed():
         counts.compute()
 
 
-def test_names_of_the_scene_classification_are_known():
+def test_all_classes_of_products_have_a_kind():
+    of_planetscope = {*planetscope._CLASSES, "no_data"}
+    assert {*SCENE_CLASSES, *CLOUD_BITS, *BITS_OF_PIXELS, *of_planetscope} <= MEANINGS.keys()
     assert len(SCENE_CLASSES) == len(SCL)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,8 @@ from xoffset.readers.open_stack import open_stack
 from xoffset.readers.products import is_product
 from xoffset.readers.rasters import PathLike, find
 
+# Files of masks of clouds of Sentinel-2 L1C, of all namings.
+_MASK = re.compile(r"(.*_)?MSK_(CLASSI|CLOUDS)_.*")
 Source = PathLike | Iterable[PathLike] | xr.DataArray | xr.Dataset | Mapping[str, xr.DataArray]
 
 
@@ -78,9 +82,10 @@ def classes(source: Source, *, like: xr.DataArray, legend: str | Mapping[int, st
     Of bits that are set together the first of null, cloud, shadow, snow, water counts. Dark areas of the scene
     classification are shadow, its unclassified pixels clear. By its light a pixel is snow if the normalised difference
     of green and short-wave infrared is above 0.4 (Hall et al. 1995, Remote Sens. Environ. 54, 127-140) and it is
-    bright; cloud if it is bright, bluer than haze over bright soil, by the haze optimised transform of Zhu & Woodcock
-    (2012, Remote Sens. Environ. 118, 83-94), or reflects more than 0.012 in the cirrus band; water if it is dark in
-    both infrared bands beside green; shadow if it is dark in all.
+    bright; cloud if it reflects more than 0.012 in the cirrus band, or is bright, with blue less half of red, the haze
+    optimised transform of Zhu & Woodcock (2012, Remote Sens. Environ. 118, 83-94), above 0.10, and no darker in the
+    near than in three quarters of the short-wave infrared; water if both infrared bands are dark beside green; shadow
+    if all bands are dark. Deep shadow may pass for water, and water with the glint of the sun for shadow.
 
     Examples
     --------
@@ -94,13 +99,8 @@ def classes(source: Source, *, like: xr.DataArray, legend: str | Mapping[int, st
         found, how = _of_array(source, like, legend)
     elif isinstance(source, (xr.DataArray, Mapping)) and not isinstance(source, xr.DataTree):  # a tree is a product
         found, how = _by_light(bands.as_bands(source), like, legend)
-    elif isinstance(source, (str, os.PathLike, Iterable)):
-        found, how = _of_files(source, like, legend)
     else:
-        raise TypeError(
-            f"classes() needs products, rasters, an array of classes or bands by name; got "
-            f"{type(source).__name__}. Pass what the stack was made of: classes('scenes/*.SAFE', like=stack)."
-        )
+        found, how = _of_files(_as_places(source), like, legend)
     coords = {name: each.variable for name, each in like.coords.items() if each.dims == ("time",)}
     data = products.product(
         {"classes": (("time", "y", "x"), found)},
@@ -113,11 +113,25 @@ def classes(source: Source, *, like: xr.DataArray, legend: str | Mapping[int, st
     return data.assign_attrs(told | {name: text for name, text in how.items() if text})
 
 
+def _as_places(source: Any) -> Any:
+    """One path, or a list of several, refusing what is none."""
+    if isinstance(source, (str, os.PathLike, xr.DataTree)):
+        return source
+    places = list(source) if isinstance(source, Iterable) and not isinstance(source, bytes) else [source]
+    wrong = [type(each).__name__ for each in places if not isinstance(each, (str, os.PathLike, xr.DataTree))]
+    if wrong:
+        raise TypeError(
+            f"classes() needs products, rasters, an array of classes or bands by name; got {wrong[0]}. Pass what the "
+            "stack was made of: classes('scenes/*.SAFE', like=stack)."
+        )
+    return places
+
+
 def _of_files(source: Any, like: xr.DataArray, legend: Any) -> tuple[Any, dict[str, str]]:
     """Classes of products, which know what theirs mean, or of rasters."""
     with speaking_as("classes", "open_stack"):
-        are_products = [is_product(place) for place in find(source)]
-    if any(are_products):
+        source = [_product_of(place) for place in find(source)]
+    if any(is_product(place) for place in source):
         if legend is not None:
             raise ValueError(
                 f"classes() needs no legend for products, which know it; got {legend!r}. Leave it out, or pass rasters "
@@ -139,6 +153,13 @@ def _of_array(source: xr.DataArray, like: xr.DataArray, legend: Any) -> tuple[An
     found, how = _translated(layer, meanings, layer.data)
     values, laid = places.on_grid(layer.copy(data=found), like, kinds.NULL, "the source")
     return values, how | {"laid": laid}
+
+
+def _product_of(place: Any) -> Any:
+    """The product that a mask of clouds is of, which tells its date; any other place as it is."""
+    if isinstance(place, xr.DataTree) or not _MASK.match(Path(place).name):
+        return place
+    return next((str(folder) for folder in Path(place).parents if is_product(str(folder))), place)
 
 
 def _translated(layer: xr.DataArray, meanings: legends.Legend, values: Any) -> tuple[Any, dict[str, str]]:

@@ -79,7 +79,8 @@ def usable(
     switches = {"cloud": cloud, "shadow": shadow, "snow": snow, "water": water}
     taken = [name for name, value in switches.items() if _options.as_switch(value, name, "usable")]
     distances = {"buffer": buffer, "closing": closing, "opening": opening}
-    metres = {name: _options.as_number(value, name, "usable") for name, value in distances.items()}
+    # no image is as wide as the Earth
+    metres = {name: min(_options.as_number(value, name, "usable"), 1e7) for name, value in distances.items()}
     not_told = [name for name in str(classes.attrs.get("not_told", "")).split() if name in taken]
     if not_told:
         _logger.warning(

@@ -13,6 +13,8 @@ from xoffset._arrays.scenes.legends import NULL
 _PART = 1024
 # Distances that differ by less are the same: pixels of a third of a metre have no exact side.
 _SAME = 1.0 + 1e-9
+# Pixels that are more than any distance that is asked for.
+_FAR = 32767
 
 
 @dataclass(frozen=True)
@@ -63,14 +65,26 @@ def _moved(is_set: np.ndarray, is_null: np.ndarray, outline: Outline) -> np.ndar
 
 
 def _dilated(is_set: np.ndarray, radius: float, outline: Outline) -> np.ndarray:
-    """Pixels no farther than a radius [m] from one of a set, centre to centre."""
-    import scipy.ndimage
-
+    """Pixels no farther than a radius [m] from one of a set, centre to centre: a disc, row by row of it."""
     if not is_set.any() or is_set.all():
         return is_set
-    distance = scipy.ndimage.distance_transform_edt(~is_set, sampling=outline.steps)
-    near: np.ndarray = distance <= radius * _SAME
-    return near
+    beside = _in_row(is_set)
+    out = np.zeros_like(is_set)
+    rows = is_set.shape[0]
+    for k in range(min(int(radius * _SAME / outline.steps[0]) + 1, rows)):
+        width = math.sqrt(max((radius * _SAME) ** 2 - (k * outline.steps[0]) ** 2, 0.0)) / outline.steps[1]
+        is_near = beside <= min(int(width), _FAR - 1)
+        out[k:] |= is_near[: rows - k]
+        out[: rows - k] |= is_near[k:]
+    return out
+
+
+def _in_row(is_set: np.ndarray) -> np.ndarray:
+    """Columns to the nearest pixel of a set in the same row, int16; _FAR where there is none so near."""
+    column = np.arange(is_set.shape[1], dtype=np.int32)
+    before = np.maximum.accumulate(np.where(is_set, column, np.int32(-_FAR)), axis=1)
+    after = np.minimum.accumulate(np.where(is_set, column, np.int32(2 * _FAR))[:, ::-1], axis=1)[:, ::-1]
+    return np.minimum(np.minimum(column - before, after - column), _FAR).astype(np.int16)
 
 
 def _eroded(is_set: np.ndarray, is_null: np.ndarray, radius: float, outline: Outline) -> np.ndarray:
