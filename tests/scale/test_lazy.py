@@ -250,6 +250,18 @@ def test_graph_of_a_full_tile_is_small(chunks):
     assert time.process_time() - start < 5.0
 
 
+def test_graph_of_a_full_tile_with_a_mask_of_another_grid_is_small():
+    images, network = full_tile((1, 2048, 2048)), xoffset.pairs(full_tile((1, 2048, 2048)), max_gap=4)
+    coarse = (full_tile((1, 2048, 2048), side=5490) == 0).assign_coords(
+        y=5e6 - 5.0 - 20.0 * np.arange(5490), x=5e5 + 5.0 + 20.0 * np.arange(5490)
+    )
+    start = time.process_time()
+    shifts = xoffset.correlate(images, network, mask=coarse)
+    # a task a block and date for the mask
+    assert tasks(shifts.dx) - tasks(images) - tasks(coarse) < 15_000
+    assert time.process_time() - start < 5.0
+
+
 def test_whole_path_of_a_full_tile_is_built_in_seconds():
     images = full_tile((1, 1024, 1024))
     start = time.process_time()

@@ -8,7 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     import dask.array as da
-from xoffset._arrays.laying import Part, Places
+from xoffset._arrays.laying import Part, Places, Points
 from xoffset._blocks.threads import in_threads
 
 # Rows of cells that a thread lays at a time, and the side of a block if nothing else says what it should be.
@@ -58,7 +58,11 @@ def _block(mask: da.Array, places: Places, part: Part) -> da.Array:
     if 0 in needed.shape:
         empty: da.Array = da.zeros((*mask.shape[:-2], *shape), dtype=bool, chunks=(*mask.chunks[:-2], *shape))
         return empty
-    needed = needed.rechunk({mask.ndim - 2: -1, mask.ndim - 1: -1})
+    whole = [mask.ndim - 2, mask.ndim - 1]
+    if isinstance(own, Points):
+        # to bring places to another CRS takes most of the time, and is the same for all dates
+        whole = list(range(mask.ndim))
+    needed = needed.rechunk(dict.fromkeys(whole, -1))
     found: da.Array = da.map_blocks(
         own.values,
         needed,

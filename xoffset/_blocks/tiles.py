@@ -85,14 +85,14 @@ def _match_blocks(
 def _match_block(
     padded: np.ndarray,
     guide: np.ndarray,
-    mask: np.ndarray | None = None,
-    *,
+    *masks: np.ndarray,
     lattice: Lattice,
     kernel: TileKernel,
     shape: tuple[int, int],
     edges: list[list[int]],
     block_id: tuple[int, ...],
 ) -> np.ndarray:
+    mask = masks[0] if masks else None
     top, bottom = edges[0][block_id[2] : block_id[2] + 2]
     left, right = edges[1][block_id[3] : block_id[3] + 2]
     origin = (max(top * lattice.step - lattice.margin, 0), max(left * lattice.step - lattice.margin, 0))
