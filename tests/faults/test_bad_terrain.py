@@ -195,9 +195,9 @@ CASES = [
             ("classes of dates", lambda o: {"classes": 0 * o.stack}, ValueError, r"classes with dims \('y', 'x'\)"),
             (
                 "names of classes",
-                lambda o: {"classes": o.stack.assign_attrs(flag_meanings="land sea")},
+                lambda o: {"classes": o.stack.assign_attrs(flag_meanings="rock sea", flag_values=[0, 1])},
                 ValueError,
-                r"got such with the names land sea\. Translate them: xoffset\.masking\.classes",
+                r"got such with the names rock sea\. Translate them: xoffset\.masking\.classes",
             ),
             ("far dem", lambda o: {"dem": far(dem_of(o))}, ValueError, r"needs dem to overlap.*Check its coordinates"),
         )

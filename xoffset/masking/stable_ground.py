@@ -240,7 +240,8 @@ def _land(classes: Any) -> xr.DataArray:
     # a scale would turn classes into others: only what is declared as missing counts
     values = decoded(flat, "the classes", _CALLER, wanted=None)
     if names:
-        return values == names["land"]
+        is_land: xr.DataArray = values == names["land"]
+        return is_land
     if isinstance(values.data, np.ndarray):
         there = values.data[np.isfinite(values.data)] if values.dtype.kind == "f" else values.data
         unknown = np.setdiff1d(np.unique(there), (_LAND, *_OTHERS))
@@ -255,8 +256,8 @@ def _land(classes: Any) -> xr.DataArray:
 def _names_of(classes: xr.DataArray) -> dict[str, Any]:
     """Numbers of classes by the names that the attributes of CF tell, empty if they tell none."""
     names = str(classes.attrs.get("flag_meanings", "")).split()
-    numbers = np.ravel(classes.attrs.get("flag_values", [None] * len(names))).tolist()
-    return dict(zip(names, numbers, strict=False))
+    numbers = np.ravel(classes.attrs.get("flag_values", ())).tolist()
+    return dict(zip(names, numbers, strict=True)) if len(names) == len(numbers) else {}
 
 
 def _mostly_clear(classes: xr.DataArray, known: dict[str, Any]) -> xr.DataArray:
