@@ -72,6 +72,7 @@ def test_stable_polygons(crs, tmp_path):
     assert grids.agree(grids.crs_of(stable), UTM)
 
 
+@pytest.mark.small
 @pytest.mark.parametrize("buffer", [0.0, 5.0, 35.0, 120.0])
 @pytest.mark.parametrize("turn", [0.0, 0.4, 1.9])
 def test_moving_polygons_with_a_buffer(buffer, turn):
