@@ -67,6 +67,12 @@ CASES = [
         )
         for what, change, error, advice in (
             ("degrees", lambda d: in_crs(d, 4326, x=9.0 + 1e-4 * np.arange(96)), ValueError, r"to UTM zone 32N"),
+            (
+                "degrees without a CRS",
+                lambda d: d.drop_vars("spatial_ref").assign_coords(x=1e-4 * np.arange(96), y=1e-4 * np.arange(96)),
+                ValueError,
+                r"grid in metres; got pixels of 0\.0001 without a CRS.*Name the CRS and reproject",
+            ),
             ("feet", lambda d: in_crs(d, 2263), ValueError, r"US survey foot\. Reproject first"),
             ("uneven", lambda d: d.isel(x=[0, 1, 2, 5, 6]), ValueError, r"Resample to a regular grid"),
             ("no coordinates", lambda d: d.drop_vars("x"), ValueError, r"coordinates"),
@@ -189,9 +195,9 @@ CASES = [
             ("classes of dates", lambda o: {"classes": 0 * o.stack}, ValueError, r"classes with dims \('y', 'x'\)"),
             (
                 "names of classes",
-                lambda o: {"classes": o.stack.assign_attrs(flag_meanings="land sea")},
+                lambda o: {"classes": o.stack.assign_attrs(flag_meanings="rock sea", flag_values=[0, 1])},
                 ValueError,
-                r"got such with the names land sea\. Translate them: xoffset\.masking\.classes",
+                r"got such with the names rock sea\. Translate them: xoffset\.masking\.classes",
             ),
             ("far dem", lambda o: {"dem": far(dem_of(o))}, ValueError, r"needs dem to overlap.*Check its coordinates"),
         )

@@ -72,6 +72,7 @@ def test_stable_polygons(crs, tmp_path):
     assert grids.agree(grids.crs_of(stable), UTM)
 
 
+@pytest.mark.small
 @pytest.mark.parametrize("buffer", [0.0, 5.0, 35.0, 120.0])
 @pytest.mark.parametrize("turn", [0.0, 0.4, 1.9])
 def test_moving_polygons_with_a_buffer(buffer, turn):
@@ -149,6 +150,13 @@ def test_land_glaciers_and_water_in_both_legends(water, dtype):
     classes[50] = 99 if dtype != "float32" else np.nan
     holed = classes if dtype == "float32" else classes.assign_attrs(_FillValue=99)
     np.testing.assert_array_equal(masking.stable_ground(like, classes=holed.expand_dims("band")), expected)
+
+
+def test_classes_that_bear_names():
+    like = grid()
+    numbers = np.arange(like.size, dtype="uint8").reshape(like.shape) % 4
+    named = raster(like, numbers).assign_attrs(flag_values=[3, 1, 2], flag_meanings="land ocean ice")
+    np.testing.assert_array_equal(masking.stable_ground(like, classes=named), numbers == 3)
 
 
 def test_classes_of_single_images():

@@ -73,6 +73,7 @@ def test_cone():
     assert np.isnan(masking.aspect(cone).values[60, 60])
 
 
+@pytest.mark.small
 @pytest.mark.parametrize(("along_x", "along_y"), [(10.0, -10.0), (30.0, -20.0), (5.0, 8.0)])
 def test_slope_and_aspect_are_those_of_the_twin(along_x, along_y):
     land = hills((23, 31)).astype("float64")
@@ -84,6 +85,7 @@ def test_slope_and_aspect_are_those_of_the_twin(along_x, along_y):
     np.testing.assert_allclose(masking.aspect(land), aspect, rtol=1e-12)
 
 
+@pytest.mark.small
 def test_level_ground_has_no_aspect():
     flat = dem(lambda x, y: 0.0 * x, (5, 5))
     np.testing.assert_array_equal(inner(masking.slope(flat)), 0.0)
@@ -201,6 +203,7 @@ def test_shadows_are_those_of_rays(azimuth):
     assert not ((found.values != truth) & ~near_edges(truth)).any()
 
 
+@pytest.mark.small
 def test_holes_are_dark_and_hide_nothing():
     wall = dem(lambda x, y: 95.0 * (x == 0), (9, 41))
     wall[3] = wall[3].where(np.abs(wall.x) != 0)

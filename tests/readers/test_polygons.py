@@ -128,6 +128,7 @@ def test_random_stars_hold_what_they_hold():
         np.testing.assert_array_equal(found, expected(like, [(star,)]))
 
 
+@pytest.mark.small
 def test_a_place_on_a_common_edge_belongs_to_one():
     whole = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]])
     left, right = whole * [0.5, 1.0], whole * [0.5, 1.0] + [2.0, 0.0]
@@ -220,6 +221,7 @@ def test_a_grid_without_crs_takes_its_own_coordinates():
 # -------------------------------------------------------------------------------------------------------- what does not
 
 
+@pytest.mark.small
 def test_a_slip_of_the_hand_is_cut_off(caplog):
     """Where the end of an outline overshoots its start by little, as in drawn ones, nobody doubts what is meant."""
     slip = np.concatenate([STAR[0] + [[1.0, -1.0]], STAR[1:], STAR[0] + [[3.0, -4.0], [-2.0, -9.0]]])
@@ -230,6 +232,7 @@ def test_a_slip_of_the_hand_is_cut_off(caplog):
     assert (found != expected(like, [(STAR,)])).sum() < 5
 
 
+@pytest.mark.small
 def test_rings_that_touch_are_fine():
     """A hole may touch the outline in a corner of either, and an outline itself."""
     outline = np.array([[0.0, 0.0], [8.0, 0.0], [8.0, 8.0], [0.0, 8.0]])

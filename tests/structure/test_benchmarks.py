@@ -19,6 +19,7 @@ NAMES = (
     "matching_speed",
     "reading",
     "sigma_coverage",
+    "terrain",
 )
 
 

@@ -67,7 +67,8 @@ def stable_ground(
     buffer
         Distance [m] around `moving` that is not taken for stable either; 1000 if not given.
     classes
-        Raster (y, x) with 1 on land, 0 on glaciers, 0 or 2 on water; or the result of `classes` (time, y, x), of which
+        Raster (y, x) with 1 on land, 0 on glaciers, 0 or 2 on water, or with the attributes `flag_values` and
+        `flag_meanings`, of which one is "land"; or the result of `classes` (time, y, x), of which
         a pixel is land if it is clear more often than it shows snow or water.
     dem
         Elevations (y, x) [m] on a regular grid in metres, as for `slope`.
@@ -232,11 +233,15 @@ def _land(classes: Any) -> xr.DataArray:
             f"stable_ground() needs a DataArray of numbers as classes; got {got}. Open the raster, "
             "rioxarray.open_rasterio('land.tif')[0], or pass what is True as polygons or moving."
         )
-    if "flag_meanings" in classes.attrs:
-        return _mostly_clear(classes)
+    names = _names_of(classes)
+    if names and "land" not in names:
+        return _mostly_clear(classes, names)
     flat = _flat(classes, "classes")
     # a scale would turn classes into others: only what is declared as missing counts
     values = decoded(flat, "the classes", _CALLER, wanted=None)
+    if names:
+        is_land: xr.DataArray = values == names["land"]
+        return is_land
     if isinstance(values.data, np.ndarray):
         there = values.data[np.isfinite(values.data)] if values.dtype.kind == "f" else values.data
         unknown = np.setdiff1d(np.unique(there), (_LAND, *_OTHERS))
@@ -248,15 +253,19 @@ def _land(classes: Any) -> xr.DataArray:
     return values == _LAND
 
 
-def _mostly_clear(classes: xr.DataArray) -> xr.DataArray:
-    """Ground that the classes of single images see more often than snow or water, boolean (y, x)."""
-    names = str(classes.attrs["flag_meanings"]).split()
+def _names_of(classes: xr.DataArray) -> dict[str, Any]:
+    """Numbers of classes by the names that the attributes of CF tell, empty if they tell none."""
+    names = str(classes.attrs.get("flag_meanings", "")).split()
     numbers = np.ravel(classes.attrs.get("flag_values", ())).tolist()
-    known = dict(zip(names, numbers, strict=False))
+    return dict(zip(names, numbers, strict=True)) if len(names) == len(numbers) else {}
+
+
+def _mostly_clear(classes: xr.DataArray, known: dict[str, Any]) -> xr.DataArray:
+    """Ground that the classes of single images see more often than snow or water, boolean (y, x)."""
     if not {_CLEAR, *_COVERED} <= set(known) or set(classes.dims) - {"time", "y", "x"}:
         raise ValueError(
             f"stable_ground() needs classes of land, or those of xoffset.masking.classes(); got such with the names "
-            f"{' '.join(names[:6])}. Translate them: xoffset.masking.classes(classes, like=stack)."
+            f"{' '.join(list(known)[:6])}. Translate them: xoffset.masking.classes(classes, like=stack)."
         )
     seen = classes if "time" in classes.dims else classes.expand_dims("time")
     clear = (seen == known[_CLEAR]).sum("time")

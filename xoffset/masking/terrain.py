@@ -17,6 +17,8 @@ from xoffset.model.variables import TERRAIN
 
 # Pixels of 0 m that can be holes: those of a square of 7 x 7; and the height that land near water stays below [m].
 _LEAST_AREA, _LOW_LAND = 49, 100.0
+# Pixels of elevations without a CRS that are smaller are of degrees [m].
+_NO_PIXEL = 0.01
 # Way along the ground that tells where true north lies on a grid [m].
 _STEP = 1000.0
 
@@ -235,7 +237,12 @@ def as_dem(dem: xr.DataArray, caller: str) -> xr.DataArray:
     if "x" in dem.coords and "y" in dem.coords:
         grids.check_crs(grids.crs_of(dem), dem, caller)
     dem = decoded(grids.with_crs(in_metres(dem, caller)), "the elevations", caller, wanted="m")
-    grids.spacing(dem, caller)
+    sides = grids.spacing(dem, caller)
+    if max(abs(sides.x), abs(sides.y)) < _NO_PIXEL and grids.crs_of(dem) is None:
+        raise ValueError(
+            f"{caller}() needs elevations on a grid in metres; got pixels of {abs(sides.x):.3g} without a CRS, as of "
+            "degrees. Name the CRS and reproject: dem.rio.write_crs(4326).rio.reproject(dem.rio.estimate_utm_crs())."
+        )
     _check_zeros(dem.data, caller)
     return dem
 
