@@ -264,14 +264,6 @@ def test_extend_asks_for_the_mask_and_gives_what_all_pairs_would(stack, network,
     )
 
 
-def test_shifts_on_whose_record_no_mask_is_named_had_none(stack, network):
-    before = xoffset.correlate(stack[:2], xoffset.pairs(stack[:2]), **OPTIONS)
-    older = json.loads(before.attrs["processing"])
-    del older[-1]["mask"]
-    extended = xoffset.extend(before.assign_attrs(processing=json.dumps(older)), stack, network)
-    xr.testing.assert_identical(extended, xoffset.correlate(stack, network, **OPTIONS))
-
-
 def test_what_a_mask_costs(stack, network, mask):
     def estimate(images, **options):
         return xoffset.estimate(images, network, calibrate=False, **OPTIONS | options)
