@@ -61,7 +61,7 @@ def correlate(stack, mask, **options):
         {"prefilter": None},
         {"prefilter": "wallis"},
         {"template": (16, 32)},
-        {"step": 1, "template": 9, "search": 3},
+        {"step": 1, "template": 9, "search": 2, "prefilter": None},
         {"matcher": xoffset.NCC(refine="affine")},
         {"matcher": xoffset.NCC(both_ways=True)},
         {"search": xoffset.Pyramid(8)},
