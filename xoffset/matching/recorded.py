@@ -27,8 +27,8 @@ def completed(given: Mapping[str, Any], record: Mapping[str, Any]) -> Options:
 def _option(name: str, value: Any, record: Mapping[str, Any]) -> Any:
     if not (isinstance(value, str) and value == "recorded"):
         return value
-    if name == "mask" and record.get(name) is None:
-        return None  # older shifts had none, and say nothing of it
+    if name == "mask" and name not in record:
+        return None  # a match without a mask says nothing of it
     kept = {"prior": "the names of its variables", "mask": "what dims it had", "search": "that it was a map"}
     is_array = name in ("prior", "mask") and record.get(name) is not None
     if name not in record or is_array or record[name] == "map":

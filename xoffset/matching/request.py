@@ -103,6 +103,7 @@ class Request:
         described: Any = "map" if isinstance(search, xr.DataArray) else half
         if isinstance(search, Pyramid):
             described = {"search": half, "levels": search.levels}
+        told = {} if mask is None or laid is None else {"mask": {"dims": list(map(str, mask.dims)), "laid": laid.how}}
         return {
             "template": list(templates) if len(templates) > 1 else templates[0],
             "search": described,
@@ -110,8 +111,7 @@ class Request:
             "matcher": {"name": type(self.matcher).__name__.lower()} | dataclasses.asdict(self.matcher),
             "prefilter": prefilters.described(self.prefilter),
             "prior": None if prior is None else sorted(map(str, prior.data_vars)),
-            "mask": None if mask is None or laid is None else {"dims": list(map(str, mask.dims)), "laid": laid.how},
-        }
+        } | told
 
     @property
     def sampling(self) -> dict[str, float]:
