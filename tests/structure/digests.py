@@ -283,23 +283,6 @@ def stakes(kind: str) -> pd.DataFrame:
 def eastward(product: xr.Dataset) -> xr.DataArray:
     """Map of one direction on the nodes of a product."""
     return xr.full_like(product.dx[0].drop_attrs(), 90.0)
-@functools.cache
-def terrain() -> xr.DataArray:
-    """Elevations around the landslide, on a grid of twice the pixel size, with a hole."""
-    stack = images()
-    y, x = (stack[name].values[::2] for name in ("y", "x"))
-    rows, columns = np.meshgrid(np.arange(y.size), np.arange(x.size), indexing="ij")
-    heights = 500.0 + 90.0 * np.sin(rows / 5.0) * np.cos(columns / 7.0 + 0.5) + 9.0 * np.abs(columns - 30.0)
-    heights[20:22, 40] = np.nan
-    return xr.DataArray(heights, dims=("y", "x"), coords={"y": y, "x": x, "spatial_ref": stack.spatial_ref})
-
-
-def outline() -> dict[str, Any]:
-    """Polygon around the landslide, in the coordinates of the stack."""
-    x, y = (images()[name].values for name in ("x", "y"))
-    corners = [(30, 30), (90, 25), (100, 80), (60, 60), (35, 85)]
-    named = {"crs": {"type": "name", "properties": {"name": "EPSG:32632"}}}
-    return {"type": "Polygon", "coordinates": [[(float(x[i]), float(y[j])) for i, j in corners]]} | named
 
 
 def everywhere(product: xr.Dataset) -> xr.DataArray:

@@ -56,7 +56,6 @@ LAYERS = (
 )  # fmt: skip
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
 # plan() measures a pair to plan the others; classes are read from products
-SIDEWAYS = {("network", "matching"), ("masking", "readers")}
 SIDEWAYS = {
     ("network", "matching"),  # plan() measures a pair to plan the others
     ("masking", "readers"),  # classes are read from products, stable ground from polygons

@@ -15,7 +15,6 @@ from xoffset.model.pixel_variables import DETECTORS as DETECTORS
 from xoffset.model.pixel_variables import PIXEL_CLASSES as PIXEL_CLASSES
 from xoffset.model.pixel_variables import TERRAIN as TERRAIN
 from xoffset.model.pixel_variables import USABLE as USABLE
-from xoffset.model.quality_variables import AREA_MEAN, COMPARISON, COMPARISON_RATE, STABLE, STABLE_RATE
 from xoffset.model.quality_variables import AREA_MEAN as AREA_MEAN
 from xoffset.model.quality_variables import COMPARISON as COMPARISON
 from xoffset.model.quality_variables import COMPARISON_RATE as COMPARISON_RATE
@@ -393,7 +392,6 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
 TABLES: tuple[Table, ...] = (
     *_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, PIXEL_CLASSES, USABLE, TERRAIN, STABLE, STABLE_RATE, AREA_MEAN,
     COMPARISON, COMPARISON_RATE, LOSSES,
-    COMPARISON, COMPARISON_RATE,
 )  # fmt: skip
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}
