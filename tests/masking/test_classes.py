@@ -257,6 +257,48 @@ def test_layers_go_by_their_dates():
         masking.classes(source, like=like.isel(time=[1]).assign_coords(time=np.array(["2021-07-22T11:30"], "M8[us]")))
 
 
+def test_a_layer_of_a_day_is_of_no_other_day():
+    """A pass shortly before midnight has the layer of its own day, one shortly after that of the day that begins."""
+    days = np.arange("2021-06-21", "2021-06-25", dtype="M8[D]").astype("M8[us]")
+    source = on_grid(np.arange(4).repeat(6).reshape(4, 2, 3), dates=days)
+    dates = np.array(["2021-06-21T23:45", "2021-06-24T00:10"], "M8[us]")
+    like = stack((2, 2, 3)).assign_coords(time=dates)
+    assert masking.classes(source, like=like, legend="gdm").values[:, 0, 0].tolist() == [0, 3]
+    with pytest.raises(ValueError, match=r"got none for 2021-06-21T23:45:00\."):
+        masking.classes(source.isel(time=[1, 2, 3]), like=like, legend="gdm")
+    # and the other way round: layers with a time, a stack of days
+    timed = source.isel(time=[0, 1]).assign_coords(time=dates)
+    of_days = like.assign_coords(time=days[[0, 3]])
+    assert masking.classes(timed, like=of_days, legend="gdm").values[:, 0, 0].tolist() == [0, 1]
+    with pytest.raises(ValueError, match=r"got none for 2021-06-22T"):
+        masking.classes(timed, like=like.assign_coords(time=days[[1, 3]]), legend="gdm")
+
+
+def test_two_layers_of_a_day_are_not_chosen_from():
+    like = stack((1, 2, 3)).assign_coords(time=np.array(["2021-06-21"], "M8[us]"))
+    dates = np.array(["2021-06-21T10:10", "2021-06-21T11:50"], "M8[us]")
+    source = on_grid(np.zeros((2, 2, 3), "uint8"), dates=dates)
+    with pytest.raises(ValueError, match=r"one layer .*; got 2 of the day of .* at 10:10:00, 11:50:00\. Give the stack"):
+        masking.classes(source, like=like, legend="gdm")
+
+
+@pytest.mark.parametrize("step", [20.0, 4.0])
+def test_the_order_of_the_rows_decides_nothing(step):
+    """Centres of the stack that lie on edges of the layer go to the south and the east."""
+    values = np.random.default_rng(6).integers(0, 6, (1, 16, 16)).astype("uint8")
+    corner = (5e5 - 15.0, 5e6 + 15.0) if step == 20.0 else (5e5 + 5.0, 5e6 - 5.0)
+    source, like = on_grid(values, step=step, corner=corner), stack((1, 8, 8))
+    assert np.isin(like.y.values, source.y.values + step / 2).any()
+    expected = masking.classes(source, like=like, legend="gdm")
+    for rows, columns in ((-1, 1), (1, -1), (-1, -1)):
+        turned = source.isel(y=slice(None, None, rows), x=slice(None, None, columns))
+        xr.testing.assert_equal(masking.classes(turned, like=like, legend="gdm"), expected)
+        again = masking.classes(source, like=like.isel(y=slice(None, None, rows)), legend="gdm")
+        xr.testing.assert_equal(again.sortby("y"), expected.sortby("y"))
+    if step == 20.0:
+        assert expected[0, 0, 0] == values[0, 1, 1]
+
+
 # --------------------------------------------------------------------------------------------------------------- light
 
 

@@ -12,16 +12,12 @@ import xarray as xr
 from xoffset._arrays.scenes.laying import Axis, Laying, Turn
 from xoffset._blocks import whole
 from xoffset.model import checks, grids
-from xoffset.model.dates import as_dates
+from xoffset.model.dates import as_dates, of_same_pass
 
 if TYPE_CHECKING:
     import pyproj
 
 _logger = logging.getLogger(__name__)
-
-# A layer may bear the time of its tile, which a pass over the ground sees minutes before or after.
-_SAME_PASS = np.timedelta64(30, "m")
-_DAY = "datetime64[D]"
 
 
 def of_dates(layer: xr.DataArray, like: xr.DataArray, what: str) -> xr.DataArray:
@@ -42,26 +38,24 @@ def of_dates(layer: xr.DataArray, like: xr.DataArray, what: str) -> xr.DataArray
     wanted, there = as_dates(like["time"].values), as_dates(layer["time"].values)
     if np.array_equal(wanted, there):
         return layer
-    found = [_index_of(date, there) for date in wanted]
-    missing = [str(date)[:19] for date, k in zip(wanted, found, strict=True) if k is None]
+    # a layer may bear the time of its tile, which a pass over the ground sees minutes before or after
+    found = [of_same_pass(date, there) for date in wanted]
+    several = [(date, there[of]) for date, of in zip(wanted, found, strict=True) if of.size > 1]
+    if several:
+        date, of = several[0]
+        raise ValueError(
+            f"classes() needs one layer of {what} for each date of the stack; got {of.size} of the day of "
+            f"{str(date)[:19]}, at {', '.join(str(each)[11:19] for each in of[:5])}. Give the stack the time of day, "
+            "or pick the layer: layer.sel(time=[...])."
+        )
+    missing = [str(date)[:19] for date, of in zip(wanted, found, strict=True) if not of.size]
     if missing:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise ValueError(
             f"classes() needs {what} on every date of the stack; got none for {', '.join(missing[:5])}{more}. "
             "Add them, or leave the dates out: like.sel(time=[...])."
         )
-    return layer.isel(time=[k for k in found if k is not None])
-
-
-def _index_of(date: np.datetime64, there: np.ndarray) -> int | None:
-    gaps = np.abs(there - date)
-    nearest = int(gaps.argmin())
-    if gaps[nearest] <= _SAME_PASS:
-        return nearest
-    # one of the two is a day without a time
-    is_day = there == there.astype(_DAY)
-    is_same = (there.astype(_DAY) == date.astype(_DAY)) & (is_day | (date == date.astype(_DAY)))
-    return int(np.flatnonzero(is_same)[0]) if is_same.sum() == 1 else None
+    return layer.isel(time=np.concatenate(found))
 
 
 def on_grid(layer: xr.DataArray, like: xr.DataArray, outside: float, what: str) -> tuple[Any, str]:

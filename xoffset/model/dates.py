@@ -25,6 +25,9 @@ DATE_ENCODING: Mapping[str, str] = {
     "calendar": "proleptic_gregorian",
 }
 
+# Tiles of one pass over the ground are seen within minutes; the next pass over the same ground comes 100 minutes later.
+SAME_PASS = np.timedelta64(30, "m")
+
 NOT_A_DATE = np.datetime64("NaT", "us")
 
 # Calendar dates of ISO 8601, extended or basic, whole days or with a time. Years since photography began: an older one
@@ -170,6 +173,26 @@ def datetimes_from(time: Any) -> str:
 def as_dates(values: np.ndarray) -> np.ndarray:
     """Dates as datetime64[us], the one resolution of this package."""
     return np.asarray(values).astype("datetime64[us]")
+
+
+def of_same_pass(date: np.datetime64, dates: np.ndarray) -> np.ndarray:
+    """Places among dates of those of the same pass over the ground, the nearest alone if times tell it.
+
+    Two dates with a time of day are of one pass if they are no more than half an hour apart. One without, which stands
+    at midnight, is of its day and of no other: several may be found.
+    """
+    exact = np.flatnonzero(dates == date)
+    if exact.size:
+        return exact[:1]
+    days = dates.astype("datetime64[D]")
+    is_bare = dates == days
+    day = date.astype("datetime64[D]")
+    if date == day:
+        return np.flatnonzero(days == day)
+    timed = np.flatnonzero(~is_bare & (np.abs(dates - date) <= SAME_PASS))
+    if timed.size:
+        return timed[[np.abs(dates[timed] - date).argmin()]]
+    return np.flatnonzero(is_bare & (days == day))
 
 
 def in_days(values: Any) -> Any:

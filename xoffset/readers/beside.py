@@ -14,7 +14,7 @@ import xarray as xr
 from xoffset._blocks import threads, tiles
 from xoffset._options import speaking_as
 from xoffset.model import checks, products
-from xoffset.model.dates import as_dates
+from xoffset.model.dates import as_dates, of_same_pass
 from xoffset.model.grids import crs_of, spacing
 from xoffset.model.tables import Table
 from xoffset.readers.grids import Grid, as_rasterio
@@ -25,8 +25,6 @@ from xoffset.readers.selection import is_beside
 
 _logger = logging.getLogger(__name__)
 
-# Tiles of one pass over the ground are seen within minutes; the next pass over the same ground comes 100 minutes later.
-_SAME_PASS = np.timedelta64(30, "m")
 # Rows that are read together, over the whole width, where all pixels are wanted.
 _STRIP = 2048
 
@@ -91,7 +89,7 @@ def _grid_of(like: xr.DataArray, caller: str) -> Grid:
 def _of_date(k: int, found: Sequence[tuple[Product, Scene]], like: xr.DataArray, caller: str) -> tuple[Product, ...]:
     """Products of a date of a stack, one a tile, in the order of the names of the tiles."""
     dates = as_dates(like["time"].values)
-    here = [each for each in found if _index_of(each[1].date, dates) == k]
+    here = [each for each in found if of_same_pass(each[1].date, dates).tolist() == [k]]
     # what the stack tells of a date decides between products of it, where it leaves any
     for coordinate, name in _TOLD.items():
         if coordinate in like.coords and like[coordinate].dims == ("time",):
@@ -116,16 +114,6 @@ def _of_date(k: int, found: Sequence[tuple[Product, Scene]], like: xr.DataArray,
 
 # Coordinates on time that tell products of one date apart, and their names in scenes.
 _TOLD = {name: name for name in ("platform", "relative_orbit", "level", "tile")} | {"scene": "name"}
-
-
-def _index_of(when: np.datetime64, dates: np.ndarray) -> int | None:
-    """Position of the date of a product: the nearest within a pass, or the same day given without a time of day."""
-    gaps = np.abs(dates - when)
-    nearest = int(gaps.argmin())
-    if gaps[nearest] <= _SAME_PASS:
-        return nearest
-    same_day = np.flatnonzero(dates == when.astype("M8[D]"))
-    return int(same_day[0]) if same_day.size else None
 
 
 def _newest(found: Sequence[tuple[Product, Scene]], caller: str) -> Product:

@@ -13,6 +13,8 @@ _STRIP = 256
 _SAMPLES = (256, 2048)
 # Part of a pixel by which a centre may miss an edge and be taken to lie on it.
 _ON_EDGE = 1e-6
+# Of two pixels that share an edge the one in the south or in the east has what lies on it, in whatever order they come.
+_SOUTH, _EAST = -1.0, 1.0
 
 # From x and y of a grid to those of another CRS.
 Turn = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -31,9 +33,9 @@ class Axis:
         """Coordinates, float64."""
         return self.first + self.step * np.arange(self.size)
 
-    def index(self, places: np.ndarray) -> np.ndarray:
-        """Pixel that holds each place; -1 where none does."""
-        at = np.floor((places - self.first) / self.step + 0.5 + _ON_EDGE)
+    def index(self, places: np.ndarray, side: float) -> np.ndarray:
+        """Pixel that holds each place; -1 where none does. On an edge it is that of larger, or smaller, coordinates."""
+        at = np.floor((places - self.first) / self.step + 0.5 + np.copysign(_ON_EDGE, side * self.step))
         # an infinite place is one that the other CRS does not have
         is_inside = (at >= 0) & (at < self.size)
         return np.where(is_inside, at, -1).astype(np.int64)
@@ -84,6 +86,6 @@ class Laying:
     def _at(self, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Row and column of the layer for each y and x, which broadcast to (y, x)."""
         if self.turn is None:
-            return self.of[0].index(y)[:, np.newaxis], self.of[1].index(x)[np.newaxis]
+            return self.of[0].index(y, _SOUTH)[:, np.newaxis], self.of[1].index(x, _EAST)[np.newaxis]
         turned_x, turned_y = self.turn(*np.meshgrid(x, y))
-        return self.of[0].index(turned_y), self.of[1].index(turned_x)
+        return self.of[0].index(turned_y, _SOUTH), self.of[1].index(turned_x, _EAST)
