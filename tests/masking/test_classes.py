@@ -103,6 +103,13 @@ def test_attributes_tell_the_legend():
     np.testing.assert_array_equal(masking.classes(again, like=like), again)
 
 
+@pytest.mark.parametrize("values", ["0 1", "0b, 1b", "0UB,1UB", np.array([0, 1], "int8"), [0.0, 1.0], ("0", "1")])
+@pytest.mark.parametrize("names", ["clear cloud", "Clear, Cloud", ["clear", "cloud"]])
+def test_attributes_as_files_have_them(values, names):
+    found = masking.classes(on_grid([[[0, 1], [1, 0]]], flag_values=values, flag_meanings=names), like=stack((1, 2, 2)))
+    np.testing.assert_array_equal(found[0], [[CLEAR, CLOUD], [CLOUD, CLEAR]])
+
+
 def test_what_the_source_does_not_tell_is_said(caplog):
     like = stack((1, 2, 2))
     clouds = masking.classes(on_grid([[[0, 1], [1, 0]]]), like=like, legend={0: "clear", 1: "cloud"})
@@ -386,6 +393,7 @@ def test_landsat_of_a_low_sun_is_corrected():
 # ----------------------------------------------------------------------------------------------------------- bad input
 
 COUNTS = {"quantification": ("time", [1e4]), "radiometric_offset": ("time", [-1e3])}
+BOTH = {"flag_values": [0, 1], "flag_meanings": "clear cloud"}
 ERRORS = {
     "no legend": (lambda: on_grid([[[0, 1], [1, 0]]]), {}, ValueError, r"Tell it: legend='scl'"),
     "unknown legend": (lambda: on_grid([[[0, 1], [1, 0]]]), {"legend": "fmask"}, ValueError, r"Choose one of these"),
@@ -398,6 +406,16 @@ ERRORS = {
     "fewer values": (
         lambda: on_grid([[[0, 1], [1, 0]]], flag_values=[0], flag_meanings="clear cloud"), {}, ValueError, r"Correct",
     ),
+    **{
+        f"{name} {told}": (
+            lambda told=told, name=name: on_grid([[[0, 1], [1, 0]]], **BOTH | {name: told}), {}, ValueError, "Correct"
+        )
+        for name, told in (
+            ("flag_values", [0.5, 1]), ("flag_values", "a b"), ("flag_values", "0 1.5"), ("flag_values", None),
+            ("flag_values", [0, 65536]), ("flag_values", [False, True]), ("flag_values", [0, np.nan]),
+            ("flag_meanings", 5), ("flag_meanings", None), ("flag_meanings", ""), ("flag_masks", [0, 1 << 16]),
+        )
+    },
     "own legend": (lambda: on_grid([[[0, 1]]]), {"legend": {0: "fog"}}, ValueError, r"Choose one of these"),
     "own number": (lambda: on_grid([[[0, 1]]]), {"legend": {-1: "null"}}, ValueError, r"whole numbers from 0"),
     "elsewhere": (

@@ -158,6 +158,35 @@ def test_classes_that_bear_names():
     named = raster(like, numbers).assign_attrs(flag_values=[3, 1, 2], flag_meanings="land ocean ice")
     np.testing.assert_array_equal(masking.stable_ground(like, classes=named), numbers == 3)
 
+    # as files have them
+    told = {"flag_values": "3b, 1b, 2b", "flag_meanings": "Land Ocean Ice"}
+    np.testing.assert_array_equal(masking.stable_ground(like, classes=named.assign_attrs(told)), numbers == 3)
+    with pytest.raises(ValueError, match=r"got a\. Correct|whole numbers .*; got 'a'\. Correct"):
+        masking.stable_ground(like, classes=named.assign_attrs(flag_values="a b c"))
+    with pytest.raises(ValueError, match=r"one for each of the 3 flag_meanings; got 2\. Correct"):
+        masking.stable_ground(like, classes=named.assign_attrs(flag_values=[1, 0]))
+    with pytest.raises(ValueError, match=r"got bits, flag_masks\. Translate"):
+        masking.stable_ground(like, classes=named.assign_attrs(flag_masks=[1, 2, 4]))
+
+
+@pytest.mark.parametrize("name", ["SCL", "qa_pixel", "T32TMT_fmask"])
+def test_layers_of_images_are_no_raster_of_land(name):
+    """1 is a defective pixel of the scene classification, and fill of the bits of Landsat."""
+    like = grid()
+    with pytest.raises(ValueError, match=rf"got {name.lower()}, whose numbers mean something else\. Translate"):
+        masking.stable_ground(like, classes=raster(like, np.ones(like.shape, "uint8")).rename(name))
+
+
+def test_unknown_classes_are_refused_lazy_or_not():
+    like = grid()
+    classes = raster(like, np.ones(like.shape, "uint8"))
+    classes[3, 4] = 7
+    with pytest.raises(ValueError, match=r"got 7\. Translate"):
+        masking.stable_ground(like, classes=classes)
+    lazy = masking.stable_ground(like, classes=classes.chunk(y=20))
+    with pytest.raises(ValueError, match=r"got 7\. Translate"):
+        lazy.compute()
+
 
 def test_classes_of_single_images():
     """Snow that lies on most dates is a glacier, and water is no ground; clouds and shadows tell nothing."""

@@ -126,12 +126,22 @@ def test_values_that_are_missing_are_null():
     assert masking.usable(classes, water=False).values[0].tolist() == [[True, False], [False, True]]
 
 
+NAMES = ("clear", "null", "cloud", "shadow", "snow", "water")
 ERRORS = {
     "no array": (lambda c: masking.usable(3), TypeError, r"Pick one variable of a Dataset"),
     "boolean": (lambda c: masking.usable(c == 0), TypeError, r"Convert first"),
     "other classes": (lambda c: masking.usable(c + np.uint8(6)), ValueError, r"legend"),
     "layer": (
         lambda c: masking.usable(c.assign_attrs(flag_meanings="no_data cloud")), ValueError, r"Bring them to these",
+    ),
+    **{
+        name: (lambda c, name=name: masking.usable(c.rename(name)), ValueError, r"Bring them to these first")
+        for name in ("SCL", "QA_PIXEL", "T32TMT_20210717_SCL_20m", "fmask")
+    },
+    "band": (lambda c: masking.usable(c.assign_coords(band="SCL")), ValueError, r"got scl\. Bring them"),
+    "other numbers": (
+        lambda c: masking.usable(c.assign_attrs(flag_meanings=" ".join(NAMES), flag_values=[1, 0, 2, 3, 4, 5])),
+        ValueError, r"got these of other numbers",
     ),
     "no date": (lambda c: masking.usable(c[0]), ValueError, r"expand_dims"),
     "switch": (lambda c: masking.usable(c, cloud=1), TypeError, r"Pass one of the two"),
@@ -147,6 +157,11 @@ def test_wrong_input_is_refused_with_advice(case):
     with pytest.raises(error, match=r"^usable\(\) needs .*; got .*\. \S") as caught:
         call(on_grid(np.zeros((1, 4, 4), np.uint8)))
     assert caught.match(advice)
+
+
+def test_attributes_go_before_a_name():
+    classes = on_grid(np.zeros((1, 4, 4), np.uint8), name="SCL", flag_meanings=" ".join(NAMES))
+    assert masking.usable(classes).all()
 
 
 def test_all_may_be_out():

@@ -268,6 +268,15 @@ def test_products_are_found_by_their_dates(tmp_path):
     np.testing.assert_array_equal(xoffset.detectors(tmp_path, like=days, band="B04"), whole)
 
 
+def test_a_pass_before_midnight_is_of_its_own_day(tmp_path):
+    for k, date in enumerate(("2021-07-17T23:45:31", "2021-07-18T10:20:31")):
+        safe_products.write(tmp_path, date=date, seed=k)
+    stack = xoffset.open_stack(tmp_path, band="B04")
+    days = stack.assign_coords(time=stack.time.values.astype("M8[D]").astype("M8[us]")).drop_vars("scene")
+    whole = xoffset.detectors(tmp_path, like=stack, band="B04")
+    np.testing.assert_array_equal(xoffset.detectors(tmp_path, like=days, band="B04"), whole)
+
+
 def test_dates_without_a_product_are_listed(tmp_path):
     truths = [safe_products.write(tmp_path, date=date) for date in DATES]
     stack = xoffset.open_stack(tmp_path, band="B04")

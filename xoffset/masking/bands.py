@@ -16,7 +16,12 @@ from xoffset.readers.landsat.bands import common
 
 # Other names of bands, and bands that stand in where one is missing.
 _ALIASES = {"swir1": "swir16", "swir_1": "swir16", "swir_16": "swir16", "nir08": "nir", "nir_1": "nir"}
-_NUMBER = re.compile(r"(?:sr_)?b(?:and)?_?0?(\d{1,2}a?)(?:_\d+m)?", re.IGNORECASE)
+_NUMBER = re.compile(r"(?P<level>s[rt]_)?b(?:and)?_?(?P<zero>0?)(?P<number>\d{1,2}a?)(?:_\d+m)?", re.IGNORECASE)
+# Satellite as product names have it, or in words: LC08, landsat-8, Landsat 8.
+_LANDSAT = re.compile(r"l(?:andsat[-_ ]?|(?P<sensor>[a-z]))0?(?P<craft>\d)", re.IGNORECASE)
+# Numbers that each of the two has of the bands that are wanted, and those that only Sentinel-2 has.
+_FROM_LANDSAT, _FROM_SENTINEL2, _OF_SENTINEL2_ALONE = {"2", "3", "4", "5", "6"}, {"2", "3", "4", "11"}, {"8A", "12"}
+_RENAME = "Rename them to blue, green, red, nir, swir16 and cirrus"
 
 
 def as_bands(source: Mapping[Any, xr.DataArray] | xr.DataArray) -> dict[str, xr.DataArray]:
@@ -30,12 +35,12 @@ def as_bands(source: Mapping[Any, xr.DataArray] | xr.DataArray) -> dict[str, xr.
                 f"classes() needs a DataArray (time, y, x) for each band; got {type(band).__name__} as {given}. "
                 "Open it: open_stack('scenes/*.SAFE', band='B02')."
             )
-    numbers = _numbers(arrays)
+    matches = {given: _NUMBER.fullmatch(str(given)) for given in arrays}
+    names = _numbers(arrays, [match for match in matches.values() if match])
     found: dict[str, xr.DataArray] = {}
     for given, band in arrays.items():
-        name = str(given).lower()
-        match = _NUMBER.fullmatch(name)
-        name = numbers.get(match[1].upper(), "") if match else name
+        match = matches[given]
+        name = names.get(match["number"].upper(), "") if match else str(given).lower()
         # a band that bears the name itself goes before one that stands in for it
         if name in (*BANDS, CIRRUS):
             found[name] = band
@@ -51,18 +56,57 @@ def as_bands(source: Mapping[Any, xr.DataArray] | xr.DataArray) -> dict[str, xr.
     return {name: _reflectance(found[name], name) for name in (*BANDS, CIRRUS) if name in found}
 
 
-def _numbers(arrays: Mapping[Any, xr.DataArray]) -> dict[str, str]:
-    """Common names by the numbers of bands, which the satellite tells; of Sentinel-2 if none is told."""
-    told = [name for band in arrays.values() for name in _told(band, "platform")]
-    known = [each for each in told if platforms.family(each) in (platforms.LANDSAT, platforms.OLD_LANDSAT)]
+def _numbers(arrays: Mapping[Any, xr.DataArray], matches: list[re.Match[str]]) -> dict[str, str]:
+    """Common names by the numbers of bands, as the satellite has them; of Sentinel-2 if none is told or likely."""
+    told = sorted({name for band in arrays.values() for name in _told(band, "platform")})
+    known = [each for each in told if _LANDSAT.match(each)]
     if known and len(known) < len(told):
         raise ValueError(
-            f"classes() needs bands of one family of satellites; got {known[0]} beside others. Rename the bands to "
-            "blue, green, red, nir, swir16 and cirrus, or select the dates of one family."
+            f"classes() needs bands of one family of satellites; got {known[0]} beside others. {_RENAME}, or select "
+            "the dates of one family."
         )
-    if known and re.fullmatch(r"L[A-Z]\d\d", known[0]):
-        return {number.removeprefix("B"): name for name, number in reversed(common(known[0]).items())}
-    return {number.removeprefix("B").lstrip("0"): name for name, number in OF_SENTINEL2.items()}
+    if not matches:
+        return {}
+    if not told:
+        _check_numbers(matches)
+    if known:
+        kinds = {tuple(sorted(_of_landsat(name).items())) for name in known}
+    else:
+        others = [each for each in told if platforms.family(each) != platforms.SENTINEL2]
+        if others:
+            raise ValueError(
+                f"classes() needs to know the bands of a satellite by their numbers; got {others[0]}. {_RENAME}."
+            )
+        kinds = {tuple((name, number.lstrip("B0")) for name, number in OF_SENTINEL2.items())}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"classes() needs bands with the same numbers on all dates; got {' and '.join(known[:3])}. {_RENAME}, or "
+            "select the dates of one of them."
+        )
+    # the last of several names of one band is that which all sensors have
+    return {number: name for name, number in reversed(kinds.pop())}
+
+
+def _of_landsat(platform: str) -> dict[str, str]:
+    """Numbers of the bands of a Landsat by their common names."""
+    match = _LANDSAT.match(platform)
+    assert match is not None  # those that do not match are others
+    craft = int(match["craft"])
+    sensor = (match["sensor"] or {7: "E", 8: "C", 9: "C"}.get(craft, "T" if craft > 3 else "M")).upper()
+    return {name: number.removeprefix("B") for name, number in common(f"L{sensor}{craft:02}").items()}
+
+
+def _check_numbers(matches: list[re.Match[str]]) -> None:
+    """Refuse numbers of bands that may be those of two satellites."""
+    numbers = {match["number"].upper() for match in matches}
+    is_landsat = any(match["level"] for match in matches)
+    is_sentinel2 = bool(numbers & _OF_SENTINEL2_ALONE) or any(match["zero"] for match in matches)
+    if is_landsat or (_FROM_LANDSAT | _FROM_SENTINEL2 <= numbers and not is_sentinel2):
+        raise ValueError(
+            f"classes() needs to know the satellite of bands by their numbers; got "
+            f"{', '.join(match.string for match in matches[:12])} without a coordinate 'platform'. {_RENAME}, or say "
+            "it: band.assign_coords(platform='LC08')."
+        )
 
 
 def _reflectance(band: xr.DataArray, name: str) -> xr.DataArray:

@@ -12,8 +12,9 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset._arrays import terrain
-from xoffset._blocks import halos, whole
+from xoffset._blocks import elements, halos, whole
 from xoffset._options import speaking_as
+from xoffset.masking import legends
 from xoffset.masking.terrain import as_dem, slope
 from xoffset.model import grids, masks, products
 from xoffset.model.declared import decoded, in_metres
@@ -242,22 +243,45 @@ def _land(classes: Any) -> xr.DataArray:
     if names:
         is_land: xr.DataArray = values == names["land"]
         return is_land
-    if isinstance(values.data, np.ndarray):
-        there = values.data[np.isfinite(values.data)] if values.dtype.kind == "f" else values.data
-        unknown = np.setdiff1d(np.unique(there), (_LAND, *_OTHERS))
-        if unknown.size:
-            raise ValueError(
-                f"stable_ground() needs classes 1 (land), 0 (glacier, or water) and 2 (water); got "
-                f"{', '.join(f'{value:g}' for value in unknown[:5])}. Translate them: xarray.where(classes == 7, 1, 0)."
-            )
-    return values == _LAND
+    other = legends.name_of_others(classes)
+    if other is not None:
+        raise ValueError(
+            f"stable_ground() needs classes 1 (land), 0 (glacier, or water) and 2 (water); got {other}, whose numbers "
+            "mean something else. Translate them: xoffset.masking.classes(layer, like=stack)."
+        )
+    return values.copy(data=elements.apply_if(_always, _is_land, [values.data], np.dtype(np.bool_)))
 
 
-def _names_of(classes: xr.DataArray) -> dict[str, Any]:
+def _always(*_: np.ndarray) -> bool:
+    return True
+
+
+def _is_land(values: np.ndarray) -> np.ndarray:
+    """Land by numbers, refusing those that are no classes of the ground."""
+    is_land = values == _LAND
+    is_known = is_land | ~np.isfinite(values)
+    for number in _OTHERS:
+        is_known |= values == number
+    if not is_known.all():
+        unknown = np.unique(values[~is_known])
+        raise ValueError(
+            f"stable_ground() needs classes 1 (land), 0 (glacier, or water) and 2 (water); got "
+            f"{', '.join(f'{value:g}' for value in unknown[:5])}. Translate them: xarray.where(classes == 7, 1, 0)."
+        )
+    return np.asarray(is_land)
+
+
+def _names_of(classes: xr.DataArray) -> dict[str, int]:
     """Numbers of classes by the names that the attributes of CF tell, empty if they tell none."""
-    names = str(classes.attrs.get("flag_meanings", "")).split()
-    numbers = np.ravel(classes.attrs.get("flag_values", ())).tolist()
-    return dict(zip(names, numbers, strict=True)) if len(names) == len(numbers) else {}
+    if "flag_meanings" not in classes.attrs:
+        return {}
+    told = legends.numbers_of(classes.attrs, _CALLER)
+    if "flag_masks" in told:
+        raise ValueError(
+            "stable_ground() needs classes that are numbers, flag_values; got bits, flag_masks. Translate them: "
+            "xoffset.masking.classes(classes, like=stack)."
+        )
+    return dict(zip(told["flag_meanings"], told["flag_values"], strict=True))
 
 
 def _mostly_clear(classes: xr.DataArray, known: dict[str, Any]) -> xr.DataArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from xoffset import _options
 from xoffset._arrays.scenes import legends as kinds
 from xoffset._arrays.scenes import morphology
 from xoffset._blocks import halos
+from xoffset.masking import legends
 from xoffset.model import checks, grids, products
 from xoffset.model.declared import fills_of
 from xoffset.model.variables import USABLE
@@ -105,13 +107,28 @@ def usable(
 
 
 def _as_classes(classes: Any) -> xr.DataArray:
-    told = getattr(classes, "attrs", {}).get("flag_meanings")
-    if told is not None and str(told) != " ".join(kinds.NAMES):
-        raise ValueError(
-            f"usable() needs the classes {' '.join(kinds.NAMES)}; got {str(told)[:100]}. Bring them to these first: "
-            "masking.classes(layer, like=stack)."
-        )
+    """Classes, refusing those whose attributes or whose name tell that their numbers mean something else."""
+    if isinstance(classes, xr.DataArray):
+        other = legends.name_of_others(classes)
+        if "flag_meanings" in classes.attrs:
+            told = str(classes.attrs["flag_meanings"])
+            other = told[:100]
+            if told == " ".join(kinds.NAMES):
+                other = None if _are_counted(classes.attrs) else "these of other numbers"
+        if other is not None:
+            raise ValueError(
+                f"usable() needs the classes {' '.join(kinds.NAMES)}, counted from 0; got {other}. Bring them to these "
+                "first, masking.classes(layer, like=stack), or call them otherwise if they are these: "
+                "layer.rename('classes')."
+            )
     return checks.as_stack(classes, "usable")
+
+
+def _are_counted(attrs: Mapping[Any, Any]) -> bool:
+    """Whether the numbers of our names, if they are told, are ours too."""
+    if attrs.get("flag_values") is None:
+        return "flag_masks" not in attrs
+    return legends.numbers_of(attrs, "usable").get("flag_values") == list(range(len(kinds.NAMES)))
 
 
 def _of_block(fills: tuple[float, ...], outline: morphology.Outline, block: np.ndarray) -> np.ndarray:
