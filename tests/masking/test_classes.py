@@ -285,7 +285,9 @@ def test_two_layers_of_a_day_are_not_chosen_from():
     like = stack((1, 2, 3)).assign_coords(time=np.array(["2021-06-21"], "M8[us]"))
     dates = np.array(["2021-06-21T10:10", "2021-06-21T11:50"], "M8[us]")
     source = on_grid(np.zeros((2, 2, 3), "uint8"), dates=dates)
-    with pytest.raises(ValueError, match=r"one layer .*; got 2 of the day of .* at 10:10:00, 11:50:00\. Give the stack"):
+    with pytest.raises(
+        ValueError, match=r"one layer .*; got 2 of the day of .* at 10:10:00, 11:50:00\. Give the stack"
+    ):
         masking.classes(source, like=like, legend="gdm")
 
 
@@ -375,15 +377,41 @@ def test_bands_by_all_their_names():
         (("b02", "b03", "b04", "b08", "b11", "b10"), None),
         (("B2", "B3", "B4", "B5", "B6", "B9"), "LC09"),
         (("SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6", "B9"), "LC08"),
+        (("B2", "B3", "B4", "B5", "B6", "B9"), "landsat-8"),
+        (("B2", "B3", "B4", "B5", "B6", "B9"), "LANDSAT_9"),
     ):
         told = {} if platform is None else {"platform": ("time", [platform])}
         renamed = {name: band.assign_coords(told) for name, band in zip(names, bands.values(), strict=True)}
         np.testing.assert_array_equal(masking.classes(renamed, like=like), wanted)
 
 
-def test_landsat_of_a_low_sun_is_corrected():
+def test_pan_and_heat_of_landsat_are_not_those_of_sentinel2():
+    spectrum = np.concatenate([spectra.of(kind, 20, seed=3) for kind in NAMES[2:]], axis=1)
+    bands = bands_of(spectrum)
+    like = bands["red"]
+    names = dict(zip(("B2", "B3", "B4", "B5", "B6", "B9"), bands.values(), strict=True))
+    extra = {name: bands["blue"] for name in ("B1", "B7", "B8", "B10", "B11")}
+    told = {name: band.assign_coords(platform="landsat-8") for name, band in (names | extra).items()}
+    np.testing.assert_array_equal(masking.classes(told, like=like), masking.classes(bands, like=like))
+    # all of Sentinel-2 tell themselves by their names
+    all_of_sentinel2 = {f"B{k}": bands["blue"] for k in (1, 5, 6, 7, 9, "8A", 12)} | dict(
+        zip(("B2", "B3", "B4", "B8", "B11", "B10"), bands.values(), strict=True)
+    )
+    np.testing.assert_array_equal(masking.classes(all_of_sentinel2, like=like), masking.classes(bands, like=like))
+
+
+def test_single_glints_are_no_percent():
+    bands = bands_of(spectra.of("clear", 400, seed=1))
+    for band in bands.values():
+        band[0, 3, 4] = 2.5
+    found = masking.classes(bands, like=bands["red"])
+    assert (found == CLEAR).mean() > 0.95
+
+
+@pytest.mark.parametrize("platform", ["LC08", "LANDSAT_8"])
+def test_landsat_of_a_low_sun_is_corrected(platform):
     spectrum = spectra.of("cloud", 400, seed=8)
-    told = {"platform": ("time", ["LC08"]), "level": ("time", ["L1TP"]), "sun_elevation": ("time", [30.0])}
+    told = {"platform": ("time", [platform]), "level": ("time", ["L1TP"]), "sun_elevation": ("time", [30.0])}
     bright = bands_of(spectrum)
     dim = bands_of(spectrum * 0.5, **told)
     like = bright["red"]
@@ -429,6 +457,25 @@ ERRORS = {
     "scaled twice": (
         lambda: dict.fromkeys(BANDS, stack((1, 2, 2)).assign_coords(COUNTS) + 0.3), {}, ValueError, r"Drop the two",
     ),
+    "percent": (
+        lambda: dict.fromkeys(BANDS, on_grid(np.full((1, 2, 2), 4.0))), {}, ValueError, r"Divide what is in percent",
+    ),
+    "satellites that share numbers": (
+        lambda: {f"B{k}": stack((1, 2, 2)) for k in range(1, 12)}, {}, ValueError, r"platform='LC08'",
+    ),
+    "numbers of an unknown Landsat": (
+        lambda: {f"SR_B{k}": stack((1, 2, 2)) for k in range(1, 8)}, {}, ValueError, r"platform='LC08'",
+    ),
+    "numbers of an unknown satellite": (
+        lambda: {f"B{k}": stack((1, 2, 2)).assign_coords(platform="Terra") for k in range(1, 12)}, {}, ValueError,
+        r"got Terra\. Rename",
+    ),
+    "numbers that mean two bands": (
+        lambda: {
+            f"B{k}": stack((2, 2, 2)).assign_coords(platform=("time", ["LC08", "LE07"])) for k in range(1, 9)
+        },
+        {}, ValueError, r"got LC08 and LE07\. Rename",
+    ),
     "whole counts": (
         lambda: dict.fromkeys(BANDS, on_grid(np.full((1, 2, 2), 2500))), {}, ValueError, r"scale them",
     ),
@@ -452,6 +499,12 @@ def test_a_source_that_is_none_is_refused_with_advice(case):
 
 def test_a_lazy_source_is_refused_when_it_is_computed():
     like = stack((1, 2, 2))
+    scaled = (stack((1, 2, 2)).assign_coords(COUNTS) + 0.3).chunk()
+    with pytest.raises(ValueError, match=r"Drop the two"):
+        masking.classes(dict.fromkeys(BANDS, scaled), like=like).compute()
+    dark = masking.classes(dict.fromkeys(BANDS, on_grid(np.full((1, 2, 2), 4.0)).chunk()), like=like)
+    with pytest.raises(ValueError, match=r"Divide what is in percent"):
+        dark.compute()
     unknown = masking.classes(on_grid([[[0, 1], [1, 7]]]).chunk(), like=like, legend="fmask_python")
     with pytest.raises(ValueError, match=r"got 7\. Look whether"):
         unknown.compute()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from xoffset._arrays.scenes.spectral import BANDS, CIRRUS, LARGEST
+from xoffset._arrays.scenes.spectral import BANDS, CIRRUS, LARGEST, check_counts
+from xoffset._blocks import elements
 from xoffset.model import declared, platforms
 from xoffset.readers.bands import OF_SENTINEL2
 from xoffset.readers.landsat.bands import common
@@ -83,7 +85,7 @@ def _numbers(arrays: Mapping[Any, xr.DataArray], matches: list[re.Match[str]]) -
             f"classes() needs bands with the same numbers on all dates; got {' and '.join(known[:3])}. {_RENAME}, or "
             "select the dates of one of them."
         )
-    # the last of several names of one band is that which all sensors have
+    # of several names of one band the first counts
     return {number: name for name, number in reversed(kinds.pop())}
 
 
@@ -122,27 +124,31 @@ def _reflectance(band: xr.DataArray, name: str) -> xr.DataArray:
         )
     values = values.astype(np.float32)
     if is_scaled:
-        _check_counts(values, name)
+        values = _checked(values, name)
         offset, divisor = (band[each].astype(np.float32) for each in ("radiometric_offset", "quantification"))
         values = (values + offset) / divisor
-    is_landsat = {platforms.family(name) for name in _told(band, "platform")} == {platforms.LANDSAT}
-    if is_landsat and {name[:2] for name in _told(band, "level")} == {"L1"} and "sun_elevation" in band.coords:
+    told = _told(band, "platform")
+    if (
+        told
+        and all(map(_LANDSAT.match, told))
+        and {name[:2] for name in _told(band, "level")} == {"L1"}
+        and "sun_elevation" in band.coords
+    ):
         # level 1 of Landsat is not corrected for the height of the sun
         values = values / np.sin(np.deg2rad(band["sun_elevation"].astype(np.float32)))
     return values
 
 
-def _check_counts(values: xr.DataArray, name: str) -> None:
-    """Refuse values in memory that were scaled before, and whose coordinates still tell the scale of counts."""
-    if not isinstance(values.data, np.ndarray) or not (values["quantification"].values > 100 * LARGEST).all():
-        return
-    largest = np.max(np.abs(values.data), initial=0.0, where=np.isfinite(values.data))
-    if 0.0 < largest <= LARGEST:
-        raise ValueError(
-            f"classes() needs the counts that quantification and radiometric_offset of {name} speak of; got values up "
-            f"to {largest:g}, which are reflectances. Drop the two: "
-            "band.drop_vars(['quantification', 'radiometric_offset'])."
-        )
+def _checked(values: xr.DataArray, name: str) -> xr.DataArray:
+    """Counts, refused if they were scaled before while their coordinates still tell a scale; lazy ones when computed."""
+    if not (values["quantification"].values > 100 * LARGEST).all():
+        return values
+    look = partial(check_counts, name)
+    if isinstance(values.data, np.ndarray):
+        look(values.data)
+        return values
+    # nothing needs a change: they are looked at alone
+    return values.copy(data=elements.apply_if(look, np.positive, [values.data], values.dtype))
 
 
 def _told(band: xr.DataArray, name: str) -> list[str]:

@@ -11,6 +11,8 @@ BANDS = ("blue", "green", "red", "nir", "swir16")
 CIRRUS = "cirrus"
 # A reflectance beyond it is a number of counts.
 LARGEST = 5.0
+# Mean of the visible bands that single glints exceed, and no half of an image: values of percent do.
+_GLINT = 1.5
 # Pixels that are looked at together.
 _PART = 1 << 15
 
@@ -23,15 +25,38 @@ def classified(*bands: np.ndarray) -> np.ndarray:
     out = np.empty(bands[0].shape, dtype=np.uint8)
     flat = [band.reshape(-1) for band in bands]
     target = out.reshape(-1)
+    brighter = 0
     # part by part, so that what is made on the way stays in the cache of a core
     for start in range(0, target.size, _PART):
         part = slice(start, start + _PART)
-        target[part] = _of_part(*(band[part] for band in flat))
+        target[part], bright = _of_part(*(band[part] for band in flat))
+        brighter += bright
+    if 2 * brighter > np.count_nonzero(out != NULL):
+        raise ValueError(
+            f"classes() needs reflectances, which end near 1; got more than {_GLINT:g} in the visible bands of most "
+            "pixels. Divide what is in percent by 100."
+        )
     return out
 
 
-def _of_part(blue: np.ndarray, *others: np.ndarray) -> np.ndarray:
-    """Classes of a part; every test is linear, so that no ratio of small numbers decides."""
+def check_counts(name: str, values: np.ndarray) -> bool:
+    """Refuse reflectances where counts are told: all are small, and some not whole. Nothing is to be done else."""
+    is_known = np.isfinite(values)
+    largest = np.max(np.abs(values), initial=0.0, where=is_known)
+    if 0.0 < largest <= LARGEST and (is_known & (values != np.floor(values))).any():
+        raise ValueError(
+            f"classes() needs the counts that quantification and radiometric_offset of {name} speak of; got values up "
+            f"to {largest:g}, which are reflectances. Drop the two: "
+            "band.drop_vars(['quantification', 'radiometric_offset'])."
+        )
+    return False
+
+
+def _of_part(blue: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, int]:
+    """Classes of a part, and how many pixels are brighter than any but glints.
+
+    Every test is linear, so that no ratio of small numbers decides.
+    """
     green, red, nir, swir = others[:4]
     is_missing = ~np.isfinite(blue)
     for each in others:
@@ -56,7 +81,7 @@ def _of_part(blue: np.ndarray, *others: np.ndarray) -> np.ndarray:
             out[others[4] > 0.012] = CLOUD
         out[is_snow] = SNOW
     out[is_missing] = NULL
-    return out
+    return out, np.count_nonzero(~is_missing & (visible > _GLINT))
 
 
 def _check(is_missing: np.ndarray, *bands: np.ndarray) -> None:
