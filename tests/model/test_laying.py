@@ -10,6 +10,7 @@ import pytest
 import reference_masks as reference
 import xarray as xr
 
+from xoffset._arrays.laying import Points
 from xoffset.model import grids, masks
 from xoffset.model.stable import on_nodes
 
@@ -99,6 +100,26 @@ def test_a_mask_of_another_crs_has_its_nearest_pixel(code, sides, count):
     np.testing.assert_array_equal(found.values, expected)
     assert 0 < expected.mean() < 0.9
     assert found.how == f"nearest pixel, from {code}"
+
+
+@pytest.mark.parametrize("code", ["EPSG:3413", "EPSG:32701"])
+def test_a_cell_that_spans_all_longitudes_costs_no_more(code):
+    """The middle cell lies at the pole, or astride 180 degrees: its corners are all around on a mask of degrees."""
+    place = (0.0, 90.0) if code == "EPSG:3413" else (180.0, -17.0)
+    x, y = pyproj.Transformer.from_crs("EPSG:4326", code, always_xy=True).transform(*place)
+    like = labelled(np.zeros((1, 41, 41)), (y + 2000.0, x - 2000.0), (-100.0, 100.0), code)
+    latitudes = np.arange(place[1] + 0.03, place[1] - 0.03, -0.0005)
+    longitudes = np.arange(-179.995, 180.0, 0.01)
+    ones = np.ones((latitudes.size, longitudes.size), bool)
+    mask = labelled(ones, (latitudes[0], longitudes[0]), (-0.0005, 0.01), "EPSG:4326")
+    read = []
+    looked = Points._values_of
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Points, "_values_of", lambda self, *given: read.append(self.count) or looked(self, *given))
+        found = lay(mask, like)
+    assert found.values.mean() > 0.98
+    assert max(max(count) for count in read) <= 16
+    assert max(size for count in read for size in count) > 1
 
 
 def test_a_small_mask_in_a_large_grid_is_found():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
@@ -19,6 +18,10 @@ TOLERANCE = 0.01
 LARGER = 0.05
 # Places along each side of a part of the cells that tell which window of the mask it needs.
 SAMPLES = 33
+# Cells along each axis whose median size in pixels of the mask counts, and most points along a side of a cell.
+CELLS, MOST = 5, 1024
+# Times that one axis of the mask may be stretched against the other, as longitudes are up to 83 degrees north.
+STRETCH = 8.0
 # Pixels of the mask beyond these places.
 PADDING = 2
 # Places that are brought to the mask at a time.
@@ -128,14 +131,18 @@ class Points:
 
     def spread(self) -> Points:
         """With one point a cell, or as many as a cell has pixels of the mask if these are smaller."""
-        y, x = (
-            values[values.size // 2] + 0.5 * side * np.array([-1.0, 1.0])
-            for values, side in zip((self.y, self.x), self.sides, strict=True)
+        some = [values[np.unique(np.linspace(0, values.size - 1, CELLS).astype(int))] for values in (self.y, self.x)]
+        y, x = (_spread(values, 2, 2.0 * side) for values, side in zip(some, self.sides, strict=True))
+        # rows and columns of the mask at the corners of each cell
+        corners = np.stack(self.at(y, x)).reshape(2, some[0].size, 2, some[1].size, 2)
+        # the median of some cells: one at a pole or astride the end of the longitudes spans them all
+        pixels = np.array(
+            [[_median(np.abs(np.diff(each, axis=axis)).max(axis=(1, 3))) for each in corners] for axis in (1, 3)]
         )
-        at = np.stack(self.at(y, x))
-        pixels = (np.nan_to_num(np.abs(np.diff(at, axis=axis)).max()) for axis in (1, 2))
-        counts = [max(math.ceil(each - LARGER), 1) for each in pixels]
-        return replace(self, count=(counts[0], counts[1]))
+        step = np.abs(self.step)
+        pixels = np.minimum(pixels, STRETCH * (pixels * step).max(axis=0)[::-1] / step)
+        counts = np.clip(np.ceil(pixels.max(axis=1) - LARGER), 1, MOST).astype(int)
+        return replace(self, count=(int(counts[0]), int(counts[1])))
 
     def cut(self, part: Part) -> tuple[Points, Part]:
         """See `Places`."""
@@ -166,20 +173,29 @@ class Points:
         out = np.zeros((*mask.shape[:-2], self.y.size, self.x.size), dtype=bool)
         if 0 in mask.shape:
             return out
-        x = _spread(self.x, self.count[1], self.sides[1])
-        height = max(AT_ONCE // (x.size * self.count[0]), 1)
+        width = min(max(AT_ONCE // (self.count[0] * self.count[1]), 1), self.x.size)
+        height = max(AT_ONCE // (width * self.count[0] * self.count[1]), 1)
         for top in range(0, self.y.size, height):
-            y = _spread(self.y[top : top + height], self.count[0], self.sides[0])
-            inside = np.ones((y.size, x.size), dtype=bool)
-            places = []
-            for at, size in zip(self.at(y, x), mask.shape[-2:], strict=True):
-                nearest = np.rint(np.where(np.isfinite(at), at, -1.0))
-                inside &= (nearest >= 0) & (nearest < size)
-                places.append(np.clip(nearest, 0, size - 1).astype(np.int64))
-            found = mask[..., places[0], places[1]] & inside
-            parted = found.reshape(*mask.shape[:-2], -1, self.count[0], self.x.size, self.count[1])
-            out[..., top : top + height, :] = parted.all(axis=(-3, -1))
+            for left in range(0, self.x.size, width):
+                part = slice(top, top + height), slice(left, left + width)
+                out[..., part[0], part[1]] = self._values_of(mask, self.y[part[0]], self.x[part[1]])
         return out
+
+    def _values_of(self, mask: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """What the mask says of the cells of some rows and columns, all at a time."""
+        y, x = (
+            _spread(values, count, side)
+            for values, count, side in zip((rows, columns), self.count, self.sides, strict=True)
+        )
+        inside = np.ones((y.size, x.size), dtype=bool)
+        places = []
+        for at, size in zip(self.at(y, x), mask.shape[-2:], strict=True):
+            nearest = np.rint(np.where(np.isfinite(at), at, -1.0))
+            inside &= (nearest >= 0) & (nearest < size)
+            places.append(np.clip(nearest, 0, size - 1).astype(np.int64))
+        found = mask[..., places[0], places[1]] & inside
+        parted = found.reshape(*mask.shape[:-2], rows.size, self.count[0], columns.size, self.count[1])
+        return np.asarray(parted.all(axis=(-3, -1)))
 
     def share(self, count: int = 4 * SAMPLES) -> float:
         """Share of the cells that the mask reaches, by a sample of so many rows and columns of them."""
@@ -192,3 +208,9 @@ def _spread(centres: np.ndarray, count: int, side: float) -> np.ndarray:
     """Evenly spread points of cells, so many each."""
     offsets = (np.arange(count) - 0.5 * (count - 1)) / count * side
     return np.asarray((centres[:, np.newaxis] + offsets).ravel())
+
+
+def _median(values: np.ndarray) -> float:
+    """Median of those that are known, 0 if none is."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else 0.0

@@ -103,7 +103,7 @@ def _check_numbers(matches: list[re.Match[str]]) -> None:
     numbers = {match["number"].upper() for match in matches}
     is_landsat = any(match["level"] for match in matches)
     is_sentinel2 = bool(numbers & _OF_SENTINEL2_ALONE) or any(match["zero"] for match in matches)
-    if is_landsat or (_FROM_LANDSAT | _FROM_SENTINEL2 <= numbers and not is_sentinel2):
+    if is_landsat or (numbers >= _FROM_LANDSAT | _FROM_SENTINEL2 and not is_sentinel2):
         raise ValueError(
             f"classes() needs to know the satellite of bands by their numbers; got "
             f"{', '.join(match.string for match in matches[:12])} without a coordinate 'platform'. {_RENAME}, or say "
@@ -127,20 +127,16 @@ def _reflectance(band: xr.DataArray, name: str) -> xr.DataArray:
         values = _checked(values, name)
         offset, divisor = (band[each].astype(np.float32) for each in ("radiometric_offset", "quantification"))
         values = (values + offset) / divisor
-    told = _told(band, "platform")
-    if (
-        told
-        and all(map(_LANDSAT.match, told))
-        and {name[:2] for name in _told(band, "level")} == {"L1"}
-        and "sun_elevation" in band.coords
-    ):
+    platform, level = _told(band, "platform"), {name[:2] for name in _told(band, "level")}
+    is_landsat = bool(platform) and all(map(_LANDSAT.match, platform))
+    if is_landsat and level == {"L1"} and "sun_elevation" in band.coords:
         # level 1 of Landsat is not corrected for the height of the sun
         values = values / np.sin(np.deg2rad(band["sun_elevation"].astype(np.float32)))
     return values
 
 
 def _checked(values: xr.DataArray, name: str) -> xr.DataArray:
-    """Counts, refused if they were scaled before while their coordinates still tell a scale; lazy ones when computed."""
+    """Counts, refused if they were scaled before and still tell a scale; lazy ones when they are computed."""
     if not (values["quantification"].values > 100 * LARGEST).all():
         return values
     look = partial(check_counts, name)

@@ -96,7 +96,7 @@ def _whole_numbers(given: Any, kind: str, caller: str) -> list[int]:
     out = []
     for value in values:
         match = _WHOLE.fullmatch(value) if isinstance(value, str) else None
-        number = int(match[1]) if match else value
+        number: Any = int(match[1]) if match else value
         if isinstance(number, float) and number.is_integer():
             number = int(number)
         if not _options.is_whole(number) or not -SIZE // 2 <= number < SIZE:

@@ -81,7 +81,7 @@ def _of_part(blue: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, int]:
             out[others[4] > 0.012] = CLOUD
         out[is_snow] = SNOW
     out[is_missing] = NULL
-    return out, np.count_nonzero(~is_missing & (visible > _GLINT))
+    return out, int(np.count_nonzero(~is_missing & (visible > _GLINT)))
 
 
 def _check(is_missing: np.ndarray, *bands: np.ndarray) -> None:
