@@ -122,6 +122,15 @@ def test_a_cell_that_spans_all_longitudes_costs_no_more(code):
     assert max(size for count in read for size in count) > 1
 
 
+def test_chunks_change_nothing_at_a_pole():
+    like = labelled(np.zeros((1, 130, 130)), (6530.0, -6470.0), (-100.0, 100.0), "EPSG:3413")
+    mask = labelled(random_mask((150, 3600), 0.97), (89.99975, -179.95), (-0.0005, 0.1), "EPSG:4326")
+    eager = lay(mask, like).values
+    assert eager[60:70, 60:70].any()
+    for chunks in (((130,), (130,)), ((40, 90), (65, 65))):
+        np.testing.assert_array_equal(lay(mask, like, chunks).values.compute(), eager)
+
+
 def test_a_small_mask_in_a_large_grid_is_found():
     wide = labelled(np.zeros((1, 1600, 1600), np.uint8), (5_000_000.0, 600_000.0), (-10.0, 10.0))
     x, y = pyproj.Transformer.from_crs(HERE, "EPSG:32633", always_xy=True).transform(606_345.0, 4_993_655.0)

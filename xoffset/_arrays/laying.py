@@ -22,7 +22,7 @@ SAMPLES = 33
 CELLS, MOST = 5, 1024
 # Times that one axis of the mask may be stretched against the other, as longitudes are up to 83 degrees north.
 STRETCH = 8.0
-# Pixels of the mask beyond these places.
+# Pixels of the mask beyond these places, where the way to the other CRS has no bends.
 PADDING = 2
 # Places that are brought to the mask at a time.
 AT_ONCE = 1 << 18
@@ -165,7 +165,10 @@ class Points:
         for values in self.at(y, x):
             known = values[np.isfinite(values)]
             low, high = (known.min(), known.max()) if known.size else (0.0, -2.0 * PADDING)
-            found.append((np.floor(low) - PADDING, max(np.ceil(high) + PADDING + 1, np.floor(low) - PADDING)))
+            # between samples lie no larger extremes than these bends tell, not even at a pole
+            bends = [np.abs(np.diff(values, n=2, axis=axis)) for axis in (0, 1)]
+            padding = PADDING + max(np.max(each, initial=0.0, where=np.isfinite(each)) for each in bends)
+            found.append((np.floor(low - padding), max(np.ceil(high + padding) + 1, np.floor(low - padding))))
         return found
 
     def values(self, mask: np.ndarray) -> np.ndarray:
