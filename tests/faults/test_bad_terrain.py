@@ -113,6 +113,10 @@ CASES = [
                 (lambda o: {"sun_elevation": -3.0}, r"sun above the horizon.*got -3\. Take that of the time"),
                 (lambda o: {"sun_elevation": 0}, r"sun above the horizon"),
                 (lambda o: {"sun_elevation": 91.0}, r"up to 90"),
+                (
+                    lambda o: {"sun_elevation": of_dates(o, [0]).assign_attrs(units="m")},
+                    r"'sun_elevation' in degree; got units 'm'\. Convert",
+                ),
                 (lambda o: {"sun_elevation": np.nan}, r"sun above the horizon.*got nan"),
                 (lambda o: {"sun_azimuth": np.inf}, r"number as sun_azimuth"),
                 (lambda o: {"sun_azimuth": "south"}, r"sun_azimuth as a number.*got 'south'\. Pass stack\.sun_azimuth"),

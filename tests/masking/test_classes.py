@@ -414,6 +414,10 @@ def test_landsat_of_a_low_sun_is_corrected(platform):
     dim = bands_of(spectrum * 0.5, **told)
     like = bright["red"]
     xr.testing.assert_equal(masking.classes(dim, like=like), masking.classes(bright, like=like))
+    told["sun_elevation"] = ("time", np.deg2rad([30.0]), {"units": "rad"})
+    xr.testing.assert_equal(
+        masking.classes(bands_of(spectrum * 0.5, **told), like=like), masking.classes(dim, like=like)
+    )
 
 
 # ----------------------------------------------------------------------------------------------------------- bad input

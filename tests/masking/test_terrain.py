@@ -226,6 +226,9 @@ def test_each_date_has_its_sun():
     for k, time in enumerate(times):
         one = masking.cast_shadow(hills(), sun_azimuth=float(azimuth[k]), sun_elevation=float(elevation[k]))
         np.testing.assert_array_equal(shadows.sel(time=time), one)
+    turned = [np.deg2rad(each).assign_attrs(units="radian") for each in (azimuth, elevation)]
+    in_radians = masking.cast_shadow(hills(), sun_azimuth=turned[0], sun_elevation=turned[1])
+    np.testing.assert_array_equal(in_radians, shadows)
     fixed = masking.cast_shadow(hills(), sun_azimuth=200.0, sun_elevation=elevation)
     assert fixed.sizes["time"] == 3
 

@@ -122,6 +122,20 @@ def test_a_cell_that_spans_all_longitudes_costs_no_more(code):
     assert max(size for count in read for size in count) > 1
 
 
+def test_points_on_edges_go_the_same_way_in_any_order_and_chunk():
+    """A CRS with the same coordinates and another name: centres of the cells lie on edges of the mask."""
+    same = pyproj.CRS("+proj=tmerc +lon_0=9 +k=0.9996 +x_0=500020 +datum=WGS84 +units=m")
+    mask = labelled(random_mask((40, 50)), (5_000_005.0, 600_015.0), (-10.0, 10.0), same)
+    expected = lay(mask)
+    assert expected.how.startswith("nearest")
+    np.testing.assert_array_equal(expected.values[:39, :49], mask.values[1:, 1:])
+    for rows, columns in ((-1, 1), (1, -1), (-1, -1)):
+        turned = mask.isel(y=slice(None, None, rows), x=slice(None, None, columns))
+        np.testing.assert_array_equal(lay(turned).values, expected.values)
+    chunks = ((7, 8, 25), (9, 41))
+    np.testing.assert_array_equal(lay(mask, chunks=chunks).values.compute(), expected.values)
+
+
 def test_chunks_change_nothing_at_a_pole():
     like = labelled(np.zeros((1, 130, 130)), (6530.0, -6470.0), (-100.0, 100.0), "EPSG:3413")
     mask = labelled(random_mask((150, 3600), 0.97), (89.99975, -179.95), (-0.0005, 0.1), "EPSG:4326")

@@ -24,6 +24,9 @@ CELLS, MOST = 5, 1024
 STRETCH = 8.0
 # Pixels of the mask beyond these places, where the way to the other CRS has no bends.
 PADDING = 2
+# Share of a pixel of the mask within which a point lies on an edge, and the pixel that has it, along y and x: that in
+# the south and the east, in whatever order the rows come and wherever a window begins.
+ON_EDGE, TO_SOUTH_EAST = 1e-6, (-1.0, 1.0)
 # Places that are brought to the mask at a time.
 AT_ONCE = 1 << 18
 
@@ -192,8 +195,9 @@ class Points:
         )
         inside = np.ones((y.size, x.size), dtype=bool)
         places = []
-        for at, size in zip(self.at(y, x), mask.shape[-2:], strict=True):
-            nearest = np.rint(np.where(np.isfinite(at), at, -1.0))
+        for at, size, step, side in zip(self.at(y, x), mask.shape[-2:], self.step, TO_SOUTH_EAST, strict=True):
+            tie = np.copysign(ON_EDGE, side * step)
+            nearest = np.floor(np.where(np.isfinite(at), at, -1.0) + 0.5 + tie)
             inside &= (nearest >= 0) & (nearest < size)
             places.append(np.clip(nearest, 0, size - 1).astype(np.int64))
         found = mask[..., places[0], places[1]] & inside

@@ -131,7 +131,8 @@ def _reflectance(band: xr.DataArray, name: str) -> xr.DataArray:
     is_landsat = bool(platform) and all(map(_LANDSAT.match, platform))
     if is_landsat and level == {"L1"} and "sun_elevation" in band.coords:
         # level 1 of Landsat is not corrected for the height of the sun
-        values = values / np.sin(np.deg2rad(band["sun_elevation"].astype(np.float32)))
+        sun = declared.decoded(band["sun_elevation"], "'sun_elevation'", "classes", wanted="degree")
+        values = values / np.sin(np.deg2rad(sun.astype(np.float32)))
     return values
 
 

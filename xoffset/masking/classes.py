@@ -46,7 +46,8 @@ def classes(source: Source, *, like: xr.DataArray, legend: str | Mapping[int, st
         - bands by name, a mapping or a Dataset of arrays (time, y, x), or an array (band, time, y, x): blue, green,
           red, nir, swir16, and cirrus if there is one, by these names or those of Sentinel-2 or Landsat, in reflectance
           at the top of the atmosphere or as `open_stack` reads them. They are classified by their light. Only a mapping
-          holds bands of several pixel sizes as they are.
+          holds bands of several pixel sizes as they are. Numbers are those of the satellites of the coordinate
+          `platform`, of Sentinel-2 if there is none.
     like
         Stack (time, y, x) on whose grid and dates the classes are wanted. A layer belongs to the date nearest to its
         own, no more than half an hour away, or to its day where one of the two has no time of day.
@@ -75,7 +76,8 @@ def classes(source: Source, *, like: xr.DataArray, legend: str | Mapping[int, st
         If the stack or the source is none.
     ValueError
         If the legend is not known, a number is none of it (of lazy arrays when they are computed), a date has no
-        classes, the source lies elsewhere, a band is missing, or bands are no reflectances.
+        classes or two layers of its day, the source lies elsewhere, a band is missing or may be one of two, or bands
+        are no reflectances (of lazy bands when they are computed).
 
     Notes
     -----

@@ -149,7 +149,8 @@ def cast_shadow(
         Elevations (y, x) [m] on a regular grid in metres, as for `slope`.
     sun_azimuth, sun_elevation
         Direction toward the sun, clockwise from true north, and its height above the horizon, above 0 to 90 [degree],
-        as products tell them. Numbers, or one for each date: ``stack.sun_azimuth, stack.sun_elevation``.
+        as products tell them. Numbers, or one for each date: ``stack.sun_azimuth, stack.sun_elevation``; of angles
+        whose attribute `units` says so, in radians.
 
     Returns
     -------
@@ -316,7 +317,7 @@ def _suns(azimuth: Any, elevation: Any) -> tuple[np.ndarray, np.ndarray, dict[An
                 f"cast_shadow() needs {name} as a number, or one for each date on 'time'; got {came}. Pass "
                 f"stack.{name}, or the mean over the scene of a map of angles."
             )
-        angles[name] = data
+        angles[name] = decoded(data, f"'{name}'", "cast_shadow", wanted="degree")
     try:
         azimuths, elevations = xr.align(*angles.values(), join="exact")
     except ValueError as error:

@@ -61,8 +61,8 @@ def usable(
     TypeError
         If the classes are no DataArray of numbers, or a choice is neither True nor False.
     ValueError
-        If a distance is negative, dims, dates, grid or CRS are not those of a stack, or a number is none of the six
-        classes (of lazy classes when they are computed).
+        If a distance is negative, dims, dates, grid or CRS are not those of a stack, attributes or a name such as "SCL"
+        tell other classes, or a number is none of the six (of lazy classes when they are computed).
 
     Notes
     -----
