@@ -362,6 +362,19 @@ def test_bands_of_several_sizes_and_counts():
     assert lazy.chunks is not None
 
 
+@pytest.mark.parametrize("chunks", [None, 1])
+def test_small_counts_are_no_reflectances(chunks):
+    """A cirrus band that sees next to nothing, resampled to parts of counts; not even in chunks of a pixel."""
+    told = {"quantification": ("time", [1e4]), "radiometric_offset": ("time", [0.0])}
+    light = (900.0, 800.0, 700.0, 2500.0, 1900.0, 2.5)
+    bands = {
+        name: on_grid(np.full((1, 2, 3), count, "float32")).assign_coords(told)
+        for name, count in zip(BANDS, light, strict=True)
+    }
+    bands = bands if chunks is None else {name: band.chunk(y=chunks, x=chunks) for name, band in bands.items()}
+    assert (masking.classes(bands, like=bands["red"]) == CLEAR).all()
+
+
 def test_bands_by_all_their_names():
     spectrum = np.concatenate([spectra.of(kind, 20, seed=3) for kind in NAMES], axis=1)
     bands = bands_of(spectrum)

@@ -40,10 +40,10 @@ def classified(*bands: np.ndarray) -> np.ndarray:
 
 
 def check_counts(name: str, values: np.ndarray) -> bool:
-    """Refuse reflectances where counts are told: all are small, and some not whole. Nothing is to be done else."""
-    is_known = np.isfinite(values)
-    largest = np.max(np.abs(values), initial=0.0, where=is_known)
-    if 0.0 < largest <= LARGEST and (is_known & (values != np.floor(values))).any():
+    """Refuse reflectances where counts are told: all are small, some below 1 as no count is. Else nothing is to do."""
+    sizes = np.abs(values)
+    largest = np.max(sizes, initial=0.0, where=np.isfinite(values))
+    if 0.0 < largest <= LARGEST and ((sizes > 0.0) & (sizes < 1.0)).any():
         raise ValueError(
             f"classes() needs the counts that quantification and radiometric_offset of {name} speak of; got values up "
             f"to {largest:g}, which are reflectances. Drop the two: "
