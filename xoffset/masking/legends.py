@@ -42,17 +42,21 @@ def legend_of(data: xr.DataArray, given: str | Mapping[int, str] | None) -> Lege
         return _options.one_of(given, LEGENDS, "legend", "classes")
     if "flag_meanings" in data.attrs:
         return _of_attributes(data.attrs)
-    called = [data.name, data.attrs.get("band"), data.coords["band"].values if "band" in data.coords else None]
-    names = [str(each).lower() for each in called if each is not None]
-    if "scene" in data.coords:
-        names.append(_common_end([str(each).lower() for each in np.ravel(data.coords["scene"].values)]))
-    for legend, pattern in _CALLED.items():
-        if any(pattern.fullmatch(name) for name in names):
-            return LEGENDS[legend]
+    if (legend := called(data)) is not None:
+        return LEGENDS[legend]
     raise ValueError(
         f"classes() needs to know what the numbers of the source mean; got {data.name or 'an array'} without the "
         f"attributes flag_values and flag_meanings. {_TELL}; there are {', '.join(map(repr, LEGENDS))}."
     )
+
+
+def called(data: xr.DataArray) -> str | None:
+    """Legend that the name of an array, of its band or of the files it is made of speak of."""
+    told = [data.name, data.attrs.get("band"), data.coords["band"].values if "band" in data.coords else None]
+    names = [str(each).lower() for each in told if each is not None]
+    if "scene" in data.coords:
+        names.append(_common_end([str(each).lower() for each in np.ravel(data.coords["scene"].values)]))
+    return next((key for key, pattern in _CALLED.items() if any(map(pattern.fullmatch, names))), None)
 
 
 def _own(given: Mapping[int, str]) -> Legend:
