@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xoffset.readers.winding import by_winding
+
+_log = logging.getLogger(__name__)
 
 Ring = np.ndarray  # (n, 2) x and y of its corners
 Polygon = list[Ring]  # outline and holes: inside is what an odd number of edges separates from far away
@@ -124,18 +127,26 @@ def _shapefile(path: Path, caller: str) -> Outlines:
     """Polygons of a Shapefile, with the CRS of the file beside it that ends in .prj."""
     data = path.read_bytes()
     try:
-        polygons = list(_of_shapes(data))
+        shapes = list(_of_shapes(data))
     except (struct.error, ValueError) as error:
         raise ValueError(
             f"{caller}() needs a Shapefile of polygons in {path}; got {error}. Save the polygons anew, or copy the "
             "file again if it is damaged."
         ) from error
+    found = [by_winding(rings) for rings in shapes]
+    if within := sum(count for _, count in found):
+        _log.warning(
+            "%s(): %d parts of shapes in %s lie within another that runs the same way, and are areas as it is; holes "
+            "run the other way. Repair the file if they are holes: 'Fix geometries' in QGIS.", caller, within, path,
+        )  # fmt: skip
+    polygons = [polygon for each, _ in found for polygon in each]
     beside = [path.with_suffix(suffix) for suffix in (".prj", ".PRJ", ".Prj")]
     crs = next((each.read_text(errors="replace").strip() for each in beside if each.is_file()), None)
     return Outlines(polygons, crs or None)
 
 
-def _of_shapes(data: bytes) -> Iterator[Polygon]:
+def _of_shapes(data: bytes) -> Iterator[list[Ring]]:
+    """Rings of each shape."""
     if struct.unpack_from(">i", data)[0] != 9994:
         raise ValueError("no Shapefile")
     size = 2 * struct.unpack_from(">i", data, 24)[0]
@@ -149,7 +160,7 @@ def _of_shapes(data: bytes) -> Iterator[Polygon]:
         if words < 2 or end > len(data):
             raise ValueError(f"a record of {2 * words} bytes")
         if kind in _SHAPES:
-            yield from by_winding(_parts(data[place + 8 : end]))
+            yield _parts(data[place + 8 : end])
         elif kind != _NULL_SHAPE:
             raise ValueError(f"shapes of type {kind}, which are no polygons")
         place = end

@@ -15,19 +15,22 @@ def signed_area(ring: Ring) -> float:
 
 
 def directed(polygon: Polygon) -> Polygon:
-    """A polygon whose outline runs counterclockwise, and its holes clockwise."""
-    return [ring if (signed_area(ring) >= 0.0) == (k == 0) else ring[::-1] for k, ring in enumerate(polygon)]
+    """A polygon whose outline runs counterclockwise, and its holes clockwise, from the same corners."""
+    return [
+        ring if (signed_area(ring) >= 0.0) == (k == 0) else np.roll(ring[::-1], 1, axis=0)
+        for k, ring in enumerate(polygon)
+    ]
 
 
-def by_winding(rings: list[Ring]) -> list[Polygon]:
+def by_winding(rings: list[Ring]) -> tuple[list[Polygon], int]:
     """Polygons of the rings of a shape of which the direction alone tells what is an area and what is a hole.
 
     Each ring that runs as the outermost one around it does is an area of its own, wherever it lies; one that runs the
     other way is a hole of the smallest area that holds it. Which way the outermost runs does not matter, since not all
-    that write files keep to one.
+    that write files keep to one. Returns the number of areas that lie in another one, too.
     """
     if len(rings) == 1:
-        return [rings]
+        return [rings], 0
     areas = np.array([signed_area(ring) if len(ring) > 2 else 0.0 for ring in rings])
     boxes = np.array([[*ring.min(axis=0), *ring.max(axis=0)] for ring in rings])
     holders = [_holders(k, rings, areas, boxes) for k in range(len(rings))]
@@ -37,7 +40,8 @@ def by_winding(rings: list[Ring]) -> list[Polygon]:
     for k, held in enumerate(holders):
         if not is_area[k]:
             polygons[next(each for each in held if is_area[each])].append(rings[k])
-    return list(polygons.values())
+    in_others = sum(is_area[k] and any(is_area[each] for each in held) for k, held in enumerate(holders))
+    return list(polygons.values()), in_others
 
 
 def _holders(k: int, rings: list[Ring], areas: np.ndarray, boxes: np.ndarray) -> list[int]:

@@ -6,6 +6,9 @@ import numpy as np
 
 from xoffset._kernels._jit import kernel
 
+# Places along a line that two edges share where the others are looked at.
+_PLACES = 16
+
 
 @kernel
 def fill(edges, first, y, x, out):
@@ -171,12 +174,13 @@ def doubled(edges, order, tolerance, out):
             last = min((short[2] - long[0]) * dx + (short[3] - long[1]) * dy, length)
             if last - first <= 2.0 * tolerance:
                 continue
-            # no likely place of a corner
-            at = first + 0.4142 * (last - first)
-            x, y = long[0] + at * dx, long[1] + at * dy
-            if abs(_net(edges, long, x, y, tolerance)) > 1:
-                out[0], out[1] = x, y
-                return
+            # others may run the other way along parts of it; no place where a corner is likely
+            for part in range(_PLACES):
+                at = first + (part + 0.4142) / _PLACES * (last - first)
+                x, y = long[0] + at * dx, long[1] + at * dy
+                if abs(_net(edges, long, x, y, tolerance)) > 1:
+                    out[0], out[1] = x, y
+                    return
 
 
 @kernel
@@ -202,8 +206,9 @@ def outside(edges, places, tolerance, out):
             x0, y0, x1, y1 = edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3]
             if min(y0, y1) - tolerance > y or max(y0, y1) + tolerance < y:
                 continue
-            is_beside = min(x0, x1) - tolerance <= x <= max(x0, x1) + tolerance
-            if is_beside and _side(x, y, edges[e], tolerance) == 0:
+            dx, dy = x1 - x0, y1 - y0
+            share = min(max(((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy), 0.0), 1.0)
+            if (x - x0 - share * dx) ** 2 + (y - y0 - share * dy) ** 2 <= tolerance * tolerance:
                 is_known = True
                 break
             if (y0 > y) != (y1 > y) and x0 + (y - y0) / (y1 - y0) * (x1 - x0) <= x:
