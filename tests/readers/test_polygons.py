@@ -73,7 +73,9 @@ def shapefile(path, shapes=((STAR, HOLE), (BOX,)), kind=5, crs=UTM, as_is=False)
     """Write a Shapefile as its specification has it: outlines clockwise, holes counterclockwise."""
     records = b""
     for number, rings in enumerate(shapes, 1):
-        rings = rings if as_is else [ring if (area(ring) > 0) == (k > 0) else ring[::-1] for k, ring in enumerate(rings)]
+        rings = (
+            rings if as_is else [ring if (area(ring) > 0) == (k > 0) else ring[::-1] for k, ring in enumerate(rings)]
+        )
         closed = [np.concatenate([ring, ring[:1]]) for ring in rings]
         points = np.concatenate(closed)
         starts = np.cumsum([0, *map(len, closed)])[:-1].astype("<i4")
@@ -163,15 +165,19 @@ def test_parts_of_a_shape_are_areas_and_holes_by_their_direction(tmp_path, caplo
     """One that lies in another and runs the same way is no hole of it, and one that is there twice is there."""
     like = grid()
     large, inner, far = (-300, -300, 500), (-200, -200, 200), (250, 250, 120)
+    holed = square(*large), square(*inner)
     for shape, areas in (
         ([square(*large, True), square(*inner, True), square(*far, True)], [(square(*large),), (square(*far),)]),
         ([square(*large, True), square(*large, True), square(*far, True)], [(square(*large),), (square(*far),)]),
-        ([square(*far, True), square(*inner), square(*large, True)], [(square(*large), square(*inner)), (square(*far),)]),
+        (
+            [square(*far, True), square(*inner), square(*large, True)],
+            [holed, (square(*far),)],
+        ),
         # all the other way round, and an island in a lake
-        ([square(*large), square(*inner, True), square(*far)], [(square(*large), square(*inner)), (square(*far),)]),
+        ([square(*large), square(*inner, True), square(*far)], [holed, (square(*far),)]),
         (
             [square(*large, True), square(*inner), square(-150, -150, 60, True)],
-            [(square(*large), square(*inner)), (square(-150, -150, 60),)],
+            [holed, (square(-150, -150, 60),)],
         ),
     ):
         path = shapefile(tmp_path / "a.shp", [shape], as_is=True)
@@ -354,7 +360,7 @@ def crossing_at_a_corner():
         (lambda folder: geojson((BOX, BOX + 60.0)), ValueError, r"does not cross itself"),
         (lambda folder: geojson((STAR, STAR)), ValueError, r"hole that leaves nothing of it.*MultiPolygon"),
         (lambda folder: geojson((STAR, STAR[::-1])), ValueError, r"hole that leaves nothing of it"),
-        (lambda folder: geojson((STAR, BOX), crs="EPSG:32632"), ValueError, r"reaches out of its outline.*MultiPolygon"),
+        (lambda folder: geojson((STAR, BOX), crs="EPSG:32632"), ValueError, r"reaches out of its outline.*Multi"),
         (
             lambda folder: geojson((square(-300, -300, 300), square(-150, -300, 300)), crs="EPSG:32632"),
             ValueError,
@@ -363,7 +369,7 @@ def crossing_at_a_corner():
         (lambda folder: geojson((np.tile(STAR, (2, 1)),)), ValueError, r"runs twice along a line.*make_valid"),
         (lambda folder: geojson((STAR, HOLE, HOLE)), ValueError, r"runs twice along a line"),
         (
-            lambda folder: geojson((STAR, HOLE, HOLE + [30.0, 0.0]), crs="EPSG:32632"),
+            lambda folder: geojson((STAR, HOLE, np.add(HOLE, [30.0, 0.0])), crs="EPSG:32632"),
             ValueError,
             r"runs twice along a line|cross itself",
         ),

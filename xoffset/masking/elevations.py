@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -86,8 +85,8 @@ def _check_heights(values: np.ndarray, caller: str) -> None:
     odd = values[is_odd]
     if not (terrain.is_of_land(values) & ~terrain.is_fill(values)).any():
         raise ValueError(
-            f"{caller}() needs elevations in metres, -12000 to 9000; got {odd.min():g} to {odd.max():g}. Convert them, or "
-            "state their units: dem.assign_attrs(units='cm')."
+            f"{caller}() needs elevations in metres, -12000 to 9000; got {odd.min():g} to {odd.max():g}. Convert them, "
+            "or state their units: dem.assign_attrs(units='cm')."
         )
     _log.warning(
         "%s(): %d pixels have elevations that no ground has, such as %g m, and are taken for holes. Say so: "

@@ -105,7 +105,11 @@ def stable_ground(
     -----
     Coordinates of GeoJSON without a CRS are longitude and latitude (RFC 7946), or those of the grid if it has none
     either. Edges are straight in the CRS of the polygons. An outline that crosses itself is refused, unless the loop is
-    a slip of the hand, less than a thousandth of its area, which is cut off and logged.
+    a slip of the hand, less than a thousandth of its area, which is cut off and logged; so are one that runs along a
+    line twice the same way, holes that reach out of it or leave nothing of it, and edges of more than half around the
+    Earth. Of a Shapefile the direction of a part tells whether it is a hole.
+
+    Distances are those of the grid, of rasters of another CRS too, whose pixels have to be much of one size there.
 
     Examples
     --------
@@ -211,8 +215,10 @@ def _left_by_moving(moving: Any, reach: float, grid: _Grid) -> Any:
     mask = _on_coordinates(_boolean(moving, kind), grid)
     if reach:
         steps = _steps_of(mask, reach, grid)
-        # ground moves up to the sides of a pixel
-        reach += 0.5 * max(steps)
+        own = grids.spacing(grid.data, _CALLER)
+        is_alike = not _is_turned(mask, grid) and np.allclose(steps, (abs(own.y), abs(own.x)))
+        # ground moves up to the sides of a pixel, and that of another grid does around any place in it
+        reach += 0.5 * (max(steps) if is_alike else math.hypot(*steps))
         near = partial(terrain.near, reach=reach, steps=steps)
         depth = math.ceil(reach / min(steps)) + 1
         mask = mask.copy(data=halos.with_halo(near, [mask.data[np.newaxis]], depth, np.dtype(np.bool_))[0])
