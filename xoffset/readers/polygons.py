@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -261,12 +262,15 @@ def _check_doubled(rings: Polygon, place: str, caller: str) -> None:
 def _check_holes(rings: Polygon, place: str, caller: str) -> None:
     """Refuse a polygon with a hole that reaches out of its outline, or leaves nothing of it."""
     outline = _edges(rings[:1])
+    low, high = np.minimum(outline[:, 1], outline[:, 3]), np.maximum(outline[:, 1], outline[:, 3])
     whole = _area(rings[0])
     for hole in rings[1:]:
         area = _area(hole)
         places = np.concatenate([hole, 0.5 * (hole + np.roll(hole, -1, axis=0))])
         found = np.empty(1, dtype=np.int64)
-        kernels.outside(outline, places, max(_ON_LINE * np.abs(places).max(), SLIP * np.sqrt(area)), found)
+        tolerance = max(_ON_LINE * float(np.abs(places).max()), SLIP * math.sqrt(area))
+        is_beside = (high >= places[:, 1].min() - tolerance) & (low <= places[:, 1].max() + tolerance)
+        kernels.outside(outline[is_beside], places, tolerance, found)
         if found[0] >= 0 or area >= (1.0 - SLIP) * whole:
             at = places[max(found[0], 0)]
             fault = "reaches out of its outline" if found[0] >= 0 else "leaves nothing of it"
