@@ -103,7 +103,7 @@ def _members(data: Mapping[str, Any], key: str, name: str, caller: str) -> Seque
         raise ValueError(
             f"{caller}() needs a list as {key!r} of {name}; got {str(found)[:40]!r}. Save the polygons anew."
         )
-    return found
+    return list(found)
 
 
 def _is_empty(rings: Any) -> bool:
