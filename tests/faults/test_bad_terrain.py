@@ -180,7 +180,7 @@ CASES = [
                 "values",
                 lambda o: {"moving": o.stack[0]},
                 TypeError,
-                r"boolean DataArray .*moving.*Compare: moving = speed > 5",
+                r"boolean DataArray .*moving.*Compare: moving = ~\(speed <= 5\)\.",
             ),
             (
                 "dates",
@@ -195,6 +195,45 @@ CASES = [
                 r"needs moving to overlap.*Check its coordinates",
             ),
             ("classes", lambda o: {"classes": 7 + 0 * o.stack[0]}, ValueError, r"got 7\. Translate them"),
+            *(
+                (
+                    f"classes called {name}",
+                    lambda o, called=name: {"classes": (0 * o.stack[0]).astype("uint8").rename(called)},
+                    ValueError,
+                    r"called (SCL|QA_PIXEL), whose numbers mean others\. Translate it: xoffset\.masking\.classes",
+                )
+                for name in ("SCL", "T32TNS_20200101T101010_SCL_20m", "qa_pixel")
+            ),
+            (
+                "classes of a band",
+                lambda o: {"classes": (1 + 0 * o.stack[0]).astype("uint8").assign_coords(band="SCL")},
+                ValueError,
+                r"called SCL, whose numbers mean others",
+            ),
+            (
+                "moving of a fill",
+                lambda o: {"moving": (o.stack[0] > 0).assign_attrs(_FillValue=-9999)},
+                ValueError,
+                r"moving = \(~\(speed\.where\(speed != -9999\) <= 5\)\)\.drop_attrs",
+            ),
+            (
+                "moving around the pole",
+                lambda o: {
+                    "like": in_crs(o.stack, 3413, x=100.0 * np.arange(96.0), y=100.0 * np.arange(96.0)),
+                    "moving": in_crs(o.stack[0] > 0, 4326, x=np.arange(96.0) - 90, y=90 - 0.02 * np.arange(96.0)),
+                },
+                ValueError,
+                r"pixels are much of one size around the grid.*Reproject it: moving",
+            ),
+            (
+                "moving in feet on a grid without a CRS",
+                lambda o: {
+                    "like": o.stack.drop_vars("spatial_ref").drop_attrs().drop_encoding(),
+                    "moving": in_crs(o.stack[0] > 0, 2263),
+                },
+                ValueError,
+                r"US survey foot\. Reproject first",
+            ),
             ("boolean classes", lambda o: {"classes": o.stack[0] > 0}, TypeError, r"got dtype bool\. Open the raster"),
             ("classes of dates", lambda o: {"classes": 0 * o.stack}, ValueError, r"classes with dims \('y', 'x'\)"),
             (

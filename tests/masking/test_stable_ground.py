@@ -135,6 +135,55 @@ def test_masks_of_another_grid_are_laid_on_by_position(caplog):
     np.testing.assert_array_equal(stable, expected)
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(
+    ("crs", "step"), [(3857, 30.0), (4326, 0.0003), (32633, 30.0), (2062, 20.0), ("EPSG:2229", 60.0), (32632, 30.0)]
+)
+def test_buffers_are_metres_of_the_grid_whatever_the_raster_has(crs, step, lazy):
+    """Of Mercator, degrees, feet; from each pixel that moves, up to a few pixels."""
+    like, side = grid(size=(260, 260)), 10.0
+    if crs == "EPSG:2229":
+        los_angeles = pyproj.CRS.from_epsg(32611)
+        like = grid(size=(260, 260), crs=los_angeles).assign_coords(
+            x=380_000.0 + side * np.arange(260), y=3_770_000.0 - side * np.arange(260)
+        )
+    crs = pyproj.CRS.from_user_input(crs)
+    turn = pyproj.Transformer.from_crs(grids.crs_of(like), crs, always_xy=True)
+    places = np.stack(np.meshgrid(like.x, like.y))
+    there = np.stack(turn.transform(*places))
+    x, y = (np.arange(each.min() - 9 * step, each.max() + 9 * step, step) for each in there)
+    moves = np.zeros((y.size, x.size), bool)
+    moves[y.size // 3, x.size // 2] = moves[y.size // 2 + 3, x.size // 5] = True
+    moving = xr.DataArray(moves, dims=("y", "x"), coords={"y": y, "x": x, "spatial_ref": grids.spatial_ref(crs)})
+    found = masking.stable_ground(
+        like.chunk(y=99) if lazy else like, moving=moving.chunk(x=77) if lazy else moving, buffer=400.0
+    )
+    rows, columns = np.nonzero(moves)
+    centres = np.stack(turn.transform(x[columns], y[rows], direction="INVERSE"))
+    away = np.hypot(*(places[:, None] - centres[:, :, None, None])).min(axis=0)
+    assert not found.values[away <= 400.0].any()
+    assert found.values[away > 400.0 + 45.0].all()
+
+
+def test_buffers_of_coordinates_in_kilometres():
+    like = grid()
+    moving = raster(like, in_ring(like))
+    kilometres = moving.assign_coords({name: (name, like[name].values / 1000.0, {"units": "km"}) for name in "yx"})
+    np.testing.assert_array_equal(
+        masking.stable_ground(like, moving=kilometres, buffer=60.0),
+        masking.stable_ground(like, moving=moving, buffer=60.0),
+    )
+
+
+@pytest.mark.parametrize("buffer", [0.0, 0.05])
+def test_outlines_between_the_pixels_are_refused_of_lazy_grids_too(buffer):
+    between = polygon(np.array([[300.2, 300.2], [300.9, 300.2], [300.9, 300.9]]))
+    for like in (grid(), grid().chunk(y=7)):
+        with pytest.raises(ValueError, match=r"moving that hold the centre of a pixel.*Draw them wider"):
+            masking.stable_ground(like, moving=between, buffer=buffer)
+        assert not masking.stable_ground(like, moving=between, buffer=10.0).all()
+
+
 @pytest.mark.parametrize("water", [0, 2])
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
 def test_land_glaciers_and_water_in_both_legends(water, dtype):
@@ -205,6 +254,20 @@ def test_classes_of_single_images():
     np.testing.assert_array_equal(masking.stable_ground(like, classes=classes), expected)
 
 
+def test_classes_of_which_nothing_is_told(caplog):
+    """Lakes and snow that no one looked for are stable, and it is said."""
+    like = grid(size=(6, 4), dates=["2020-06-01"])
+    layer = like.astype("uint8")
+    classes = masking.classes(layer, like=like, legend={0: "clear", 1: "cloud", 2: "snow"})
+    with caplog.at_level(logging.WARNING):
+        assert masking.stable_ground(like, classes=classes).all()
+    assert "takes out water, of which the source of the classes tells nothing" in caplog.text
+    caplog.clear()
+    classes = masking.classes(layer, like=like, legend={0: "clear", 2: "snow", 3: "water"})
+    assert masking.stable_ground(like, classes=classes).all()
+    assert not caplog.text
+
+
 def test_slopes():
     like = grid()
     x = np.meshgrid(like.x - X, like.y)[0]
@@ -219,7 +282,7 @@ def test_slopes():
 def test_a_coarse_model_is_told_of(caplog):
     like = grid(size=(45, 48))
     coarse = grid(30.0, (15, 16))
-    dem = raster(coarse, 0.2 * np.meshgrid(coarse.x, coarse.y)[0])
+    dem = raster(coarse, 0.2 * np.meshgrid(coarse.x - X, coarse.y)[0])
     stable = masking.stable_ground(like, dem=dem)
     assert "coarser than the 10 m of the grid" in caplog.text
     np.testing.assert_array_equal(stable, np.kron(np.pad(np.ones((13, 14)), 1), np.ones((3, 3))) > 0)

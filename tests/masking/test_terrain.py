@@ -112,6 +112,83 @@ def test_types_units_and_holes_of_any_loader():
     np.testing.assert_allclose(masking.slope(in_feet), wanted, atol=1e-4)
 
 
+@pytest.mark.small
+@pytest.mark.parametrize(
+    "fill", [-9999, -10_000, -32_767, -32_768, -99_999, -100_000, 9999, 32_767, 65_535, -3.4e38, 3.4e38, np.inf]
+)
+def test_numbers_that_no_ground_has_are_holes(fill, caplog):
+    """Declared or not, in memory or not: as NaN is, and those that are no known fill are told of."""
+    land = hills((40, 44)) + 1000.0
+    hole = land.copy()
+    hole[10:25, 10:25] = fill
+    with caplog.at_level("WARNING"):
+        found = masking.slope(hole)
+    xr.testing.assert_identical(found, masking.slope(land.where(hole == land)))
+    np.testing.assert_array_equal(masking.slope(hole.chunk(y=11)), found)
+    assert np.isnan(found[9:26, 9:26]).all()
+    shadow = masking.cast_shadow(hole, sun_azimuth=180.0, sun_elevation=40.0)
+    assert shadow[10:25, 10:25].all()
+    assert ("225 pixels have elevations that no ground has" in caplog.text) == (
+        fill in (-100_000, 9999, 32_767, 65_535, -3.4e38, 3.4e38)
+    )
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "fill", "attrs"),
+    [
+        ("float32", -9999, {"units": "ft"}),
+        ("float64", -32_768, {"units": "cm"}),
+        ("int16", -32_768, {"scale_factor": 0.1}),
+        ("int16", 32_767, {"scale_factor": 0.1}),
+        ("uint16", 65_535, {"scale_factor": 0.1, "add_offset": -500.0}),
+        ("int32", -9999, {"scale_factor": 0.5, "add_offset": 4500.0}),
+        ("int16", -9999, {"scale_factor": 0.1, "_FillValue": -32_768}),
+    ],
+)
+def test_holes_are_known_by_what_was_stored(lazy, dtype, fill, attrs):
+    """No scale or unit makes ground of them."""
+    stored = (hills((40, 44)) + 4000.0).astype(dtype)
+    if "_FillValue" in attrs:
+        stored[0, 0] = attrs["_FillValue"]
+    stored[10:25, 10:25] = fill
+    stored = stored.assign_attrs(attrs)
+    slope = masking.slope(stored.chunk(y=11) if lazy else stored).values
+    assert np.isnan(slope[9:26, 9:26]).all()
+    assert np.isnan(slope[1:-1, 1:-1]).sum() <= 17 * 17 + 1
+
+
+def test_zeros_in_lazy_elevations_are_refused_when_they_are_computed():
+    land = hills((60, 64)) + 1000.0
+    land[10:35, 10:35] = 0.0
+    sun = {"sun_azimuth": 180.0, "sun_elevation": 40.0}
+    for function in (masking.slope, masking.aspect, masking.slope_mask, lambda dem: masking.cast_shadow(dem, **sun)):
+        for chunks in ({"y": 60, "x": 64}, {"y": 17, "x": 23}):
+            lazy = function(land.chunk(chunks))
+            with pytest.raises(ValueError, match=r"pixels of 0 m where no other is below.*dem\.where\(dem != 0\)"):
+                lazy.compute()
+        # the sea is no hole where there is a coast
+        coast = land.where(land > 0, 0.0)
+        coast[9:36, 9], coast[9:36, 35], coast[9, 9:36], coast[35, 9:36] = 20.0, 20.0, 20.0, 20.0
+        np.testing.assert_array_equal(function(coast.chunk(y=60, x=64)), function(coast))
+
+
+def test_elevations_of_other_units_are_no_holes():
+    with pytest.raises(ValueError, match=r"in metres, -12000 to 9000; got .*units='cm'"):
+        masking.slope(100.0 * (hills() + 1000.0))
+
+
+def test_the_date_of_a_model_is_not_that_of_the_sun():
+    angles = xr.DataArray([20.0, 40.0], dims="time")
+    dated = hills().assign_coords(time=np.datetime64("2015-01-01", "us"))
+    for given in (dated, dated.expand_dims("time"), hills()):
+        found = masking.cast_shadow(given, sun_azimuth=160.0, sun_elevation=angles)
+        assert found.dims == ("time", "y", "x")
+        assert "time" not in found.coords
+    assert "time" not in masking.cast_shadow(dated, sun_azimuth=160.0, sun_elevation=30.0).coords
+
+
 def test_slope_mask():
     walls = dem(lambda x, y: np.where(x > 0, 8.0 * x, 0.2 * x), (9, 21))
     walls[2, 3] = np.nan

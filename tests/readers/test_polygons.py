@@ -8,10 +8,12 @@ import numpy as np
 import pyproj
 import pytest
 import xarray as xr
+from reference_polygons import distance, runs_twice
 from reference_polygons import inside as winds_round
 
+from xoffset._kernels.maps import polygons as kernels
 from xoffset.model import grids
-from xoffset.readers import polygons
+from xoffset.readers import polygons, winding
 
 UTM = pyproj.CRS.from_epsg(32632)
 # a star with a hole, in metres around a place of UTM zone 32
@@ -61,10 +63,19 @@ def geojson(*shapes, crs=None, heights=False):
     return {"type": "FeatureCollection", "features": features} | named
 
 
-def shapefile(path, shapes=((STAR, HOLE), (BOX,)), kind=5, crs=UTM):
+def area(ring):
+    """Above 0 if it runs counterclockwise."""
+    x, y = (ring - ring[0]).T
+    return 0.5 * np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))
+
+
+def shapefile(path, shapes=((STAR, HOLE), (BOX,)), kind=5, crs=UTM, as_is=False):
     """Write a Shapefile as its specification has it: outlines clockwise, holes counterclockwise."""
     records = b""
     for number, rings in enumerate(shapes, 1):
+        rings = (
+            rings if as_is else [ring if (area(ring) > 0) == (k > 0) else ring[::-1] for k, ring in enumerate(rings)]
+        )
         closed = [np.concatenate([ring, ring[:1]]) for ring in rings]
         points = np.concatenate(closed)
         starts = np.cumsum([0, *map(len, closed)])[:-1].astype("<i4")
@@ -144,6 +155,90 @@ def test_overlapping_polygons_are_one_area():
     np.testing.assert_array_equal(polygons.inside(twice, like, "f", "polygons"), expected(like, [(STAR,)]))
 
 
+def square(x, y, side, clockwise=False):
+    ring = CENTRE + np.array([[x, y], [x + side, y], [x + side, y + side], [x, y + side]], float)
+    return ring[::-1] if clockwise else ring
+
+
+@pytest.mark.small
+def test_parts_of_a_shape_are_areas_and_holes_by_their_direction(tmp_path, caplog):
+    """One that lies in another and runs the same way is no hole of it, and one that is there twice is there."""
+    like = grid()
+    large, inner, far = (-300, -300, 500), (-200, -200, 200), (250, 250, 120)
+    holed = square(*large), square(*inner)
+    for shape, areas in (
+        ([square(*large, True), square(*inner, True), square(*far, True)], [(square(*large),), (square(*far),)]),
+        ([square(*large, True), square(*large, True), square(*far, True)], [(square(*large),), (square(*far),)]),
+        (
+            [square(*far, True), square(*inner), square(*large, True)],
+            [holed, (square(*far),)],
+        ),
+        # all the other way round, and an island in a lake
+        ([square(*large), square(*inner, True), square(*far)], [holed, (square(*far),)]),
+        (
+            [square(*large, True), square(*inner), square(-150, -150, 60, True)],
+            [holed, (square(-150, -150, 60),)],
+        ),
+    ):
+        path = shapefile(tmp_path / "a.shp", [shape], as_is=True)
+        with caplog.at_level(logging.WARNING):
+            found = polygons.inside(path, like, "f", "polygons")
+        np.testing.assert_array_equal(found, expected(like, areas))
+    assert caplog.text.count("within another that runs the same way") == 2
+
+
+@pytest.mark.small
+def test_lines_that_are_run_along_twice():
+    """Rectangles of a lattice, some of them to and fro, against every side of the lattice."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(300):
+        rings = []
+        for _ in range(rng.integers(1, 4)):
+            (x0, y0), (x1, y1) = rng.integers(0, 3, 2), rng.integers(3, 6, 2)
+            ring = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], float)
+            if rng.random() < 0.3:
+                ring = np.insert(ring, 1, [[x1 + 2, y0], [x0 + 1, y0]], axis=0)
+            rings.append(ring[:: rng.choice([-1, 1])])
+        edges = np.concatenate([np.column_stack([ring, np.roll(ring, -1, axis=0)]) for ring in rings])
+        out = np.empty(2)
+        kernels.doubled(edges, np.argsort(np.minimum(edges[:, 0], edges[:, 2]), kind="stable"), 1e-9, out)
+        found.append(np.isfinite(out).all())
+        assert found[-1] == runs_twice(rings)
+    assert 0.1 < np.mean(found) < 0.9
+
+
+@pytest.mark.small
+def test_places_outside_of_a_ring():
+    rng = np.random.default_rng(0)
+    for tolerance in (1e-9, 30.0):
+        places = CENTRE + rng.uniform(-500.0, 500.0, (400, 2))
+        is_out = ~winds_round(STAR, places) & (distance(STAR, places) > tolerance)
+        edges = np.column_stack([STAR, np.roll(STAR, -1, axis=0)])
+        out = np.empty(1, np.int64)
+        for place, is_far in zip(places, is_out, strict=True):
+            kernels.outside(edges, place[np.newaxis], tolerance, out)
+            assert out[0] == (0 if is_far else -1)
+        np.testing.assert_array_equal(winding.holds(STAR, places), winds_round(STAR, places))
+        assert 0.2 < is_out.mean() < 0.8
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_holes_and_spikes_may_run_along_a_line_to_and_fro(way):
+    """A hole beside the outline, a way to a hole within one ring, a spike, an outline that starts anew."""
+    like = grid()
+    outline, hole = square(-300, -300, 500), square(-300, -200, 200)
+    inner = square(-200, -200, 200, True)
+    keyhole = np.concatenate([outline, outline[:1], inner, inner[:1]])
+    spike = np.insert(outline, 1, [outline[1] + [200, 0], outline[1] - [50, 0]], axis=0)
+    again = np.concatenate([outline, outline[:2]])
+    for rings, holes in (
+        ([outline, hole], [hole]), ([keyhole], [inner]), ([spike], []), ([again], []),
+    ):  # fmt: skip
+        found = polygons.inside(geojson([ring[::way] for ring in rings], crs="EPSG:32632"), like, "f", "polygons")
+        np.testing.assert_array_equal(found, expected(like, [(outline, *holes)]))
+
+
 # --------------------------------------------------------------------------------------------------------- any source
 
 
@@ -209,6 +304,14 @@ def test_edges_that_turn_into_curves_stay_where_they_were():
     np.testing.assert_array_equal(found, (longitude > 6) & (longitude < 12) & (latitude > 46.9) & (latitude < 47.1))
 
 
+def test_edges_that_cross_their_chord_in_the_middle_are_curves_too():
+    """From the south-west to the north-east over the middle of a zone and the equator: one way, then the other."""
+    tilted = np.array([[6.0, -3.0], [12.0, 3.0], [6.0, 3.0]])
+    to_utm = pyproj.Transformer.from_crs(4326, 32632, always_xy=True)
+    edge = np.column_stack(to_utm.transform(np.linspace(6.0, 12.0, 801), np.linspace(-3.0, 3.0, 801)))
+    assert distance(polygons._turned_ring(tilted, to_utm), edge).max() < 2.0
+
+
 def test_a_grid_without_crs_takes_its_own_coordinates():
     like = grid(crs=None)
     bare = geojson(crs="EPSG:32632") | {"crs": None}
@@ -255,6 +358,40 @@ def crossing_at_a_corner():
         (lambda folder: geojson((BOWTIE,), crs="EPSG:32632"), ValueError, r"at \(600050, 5200050\).*make_valid"),
         (lambda folder: geojson((crossing_at_a_corner(),)), ValueError, r"does not cross itself"),
         (lambda folder: geojson((BOX, BOX + 60.0)), ValueError, r"does not cross itself"),
+        (lambda folder: geojson((STAR, STAR)), ValueError, r"hole that leaves nothing of it.*MultiPolygon"),
+        (lambda folder: geojson((STAR, STAR[::-1])), ValueError, r"hole that leaves nothing of it"),
+        (lambda folder: geojson((STAR, BOX), crs="EPSG:32632"), ValueError, r"reaches out of its outline.*Multi"),
+        (
+            lambda folder: geojson((square(-300, -300, 300), square(-150, -300, 300)), crs="EPSG:32632"),
+            ValueError,
+            r"reaches out of its outline",
+        ),
+        (lambda folder: geojson((np.tile(STAR, (2, 1)),)), ValueError, r"runs twice along a line.*make_valid"),
+        (lambda folder: geojson((STAR, HOLE, HOLE)), ValueError, r"runs twice along a line"),
+        (
+            lambda folder: geojson((STAR, HOLE, np.add(HOLE, [30.0, 0.0])), crs="EPSG:32632"),
+            ValueError,
+            r"runs twice along a line|cross itself",
+        ),
+        (
+            lambda folder: shapefile(folder / "a.shp", [(STAR, STAR[::-1])], as_is=True),
+            ValueError,
+            r"hole that leaves nothing|needs rings",
+        ),
+        (
+            lambda folder: {
+                "type": "Polygon", "coordinates": [[[179.0, 1.0], [-179.0, 1.0], [-179.0, 2.0], [179.0, 1.0]]]
+            },
+            ValueError,
+            r"\(179, 1\) over 358 degrees\. Split the polygon.*190 for -170",
+        ),
+        (lambda folder: geojson() | {"crs": {"type": "name", "properties": None}}, ValueError, r"pyproj knows; got"),
+        (lambda folder: {"type": "FeatureCollection", "features": [None]}, ValueError, r"got 'NoneType'\. Draw"),
+        (lambda folder: {"type": "FeatureCollection", "features": {"a": 1}}, ValueError, r"list as 'features'.*Save"),
+        (lambda folder: {"type": "Feature", "geometry": []}, ValueError, r"got 'list'\. Draw areas"),
+        (lambda folder: {"type": "Polygon", "coordinates": [5]}, ValueError, r"rings of corners.*got \[5\]\. Save"),
+        (lambda folder: {"type": "MultiPolygon", "coordinates": [5]}, ValueError, r"rings of corners.*got 5\. Save"),
+        (lambda folder: {"type": "Polygon", "coordinates": 5}, ValueError, r"list as 'coordinates'.*Save"),
         (lambda folder: Geometry(geojson()), ValueError, r"whose CRS is known; got polygons without.*GeoSeries"),
         (lambda folder: geojson() | {"crs": None}, ValueError, r"whose CRS is known; got polygons without.*State it"),
         (lambda folder: shapefile(folder / "a.shp", crs=None), ValueError, r"CRS is known; got .*a.shp without.*prj"),
@@ -282,6 +419,36 @@ def crossing_at_a_corner():
 def test_what_cannot_be_meant_is_refused(make, error, match, tmp_path):
     with pytest.raises(error, match=r"(?s)^f\(\) needs .*" + match):
         polygons.inside(make(tmp_path), grid(), "f", "polygons")
+
+
+def cut_shapefile(folder, words=None):
+    """A Shapefile of two shapes without the second, or whose first record tells of another length."""
+    path = shapefile(folder / "a.shp", [(STAR,), (BOX,)])
+    data = bytearray(path.read_bytes())
+    (first,) = struct.unpack_from(">i", data, 104)
+    if words is None:
+        data = data[: 108 + 2 * first]
+    else:
+        struct.pack_into(">i", data, 104, words)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("words", [None, -4, 0, 1, 10_000])
+def test_a_shapefile_that_ends_early_or_goes_astray_is_refused(words, tmp_path):
+    with pytest.raises(ValueError, match=r"needs a Shapefile of polygons.*bytes.*copy the file again"):
+        polygons.inside(cut_shapefile(tmp_path, words), grid(), "f", "polygons")
+
+
+@pytest.mark.parametrize(("place", "number"), [(144, -1), (144, 10**6), (148, 10**9), (152, 3)])
+def test_shapes_that_count_wrong_are_refused(place, number, tmp_path):
+    """Numbers of parts and corners, and where the first part starts."""
+    path = shapefile(tmp_path / "a.shp")
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<i", data, place, number)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"needs a Shapefile of polygons.*copy the file again"):
+        polygons.inside(path, grid(), "f", "polygons")
 
 
 @pytest.mark.parametrize("size", [0, 50, 108, 300])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,21 +12,35 @@ from xoffset._kernels.maps import terrain as kernels
 
 # Rows that are looked at together, so that what is made on the way stays small.
 STRIP = 256
-# Numbers that stand for no data in elevation models, declared or not: no land lies there.
-_FILLS = (-9999.0, -32767.0, -32768.0)
+# Numbers that stand for no data in elevation models, declared or not, in whatever units.
+_FILLS = (-9999.0, -10000.0, -32767.0, -32768.0, -99999.0)
+# No ground is lower or higher, not that of the sea either [m].
+_LOWEST, _HIGHEST = -12_000.0, 9000.0
 # Light that moves by fewer pixels sideways, from row to row, moves straight on.
 _STRAIGHT = 1e-12
-# Beyond it a number is no height: infinity, and what libraries leave where nothing was written [m].
-_LARGEST = 1e15
 
 
 def heights(values: np.ndarray) -> np.ndarray:
     """Heights as floats, NaN where a number is none of land."""
     floats = values.astype(np.float64 if values.dtype.kind == "f" and values.dtype.itemsize > 4 else np.float32)
-    floats[~(np.abs(floats) <= _LARGEST)] = np.nan
-    for fill in _FILLS:
-        floats[floats == fill] = np.nan
+    floats[~is_of_land(floats) | is_fill(floats)] = np.nan
     return floats
+
+
+def is_fill(values: Any) -> Any:
+    """Whether numbers, as they were stored, stand for no data; so does the largest of integers of two bytes or more."""
+    fills = list(_FILLS)
+    if values.dtype.kind in "iu" and values.dtype.itemsize > 1:
+        fills.append(float(np.iinfo(values.dtype).max))
+    found = values == fills[0]
+    for fill in fills[1:]:
+        found |= values == fill
+    return found
+
+
+def is_of_land(heights: np.ndarray) -> np.ndarray:
+    """Whether some ground is as low or high [m]; not where the height is unknown."""
+    return (heights >= _LOWEST) & (heights <= _HIGHEST)
 
 
 def slope(values: np.ndarray, *, along_x: float, along_y: float, dtype: np.dtype) -> np.ndarray:

@@ -13,9 +13,9 @@ import xarray as xr
 from xoffset import _options
 from xoffset._arrays import terrain
 from xoffset._blocks import elements, halos, whole
-from xoffset._options import speaking_as
 from xoffset.masking import legends
-from xoffset.masking.terrain import as_dem, slope
+from xoffset.masking.elevations import as_dem
+from xoffset.masking.terrain import steepness
 from xoffset.model import grids, masks, products
 from xoffset.model.declared import decoded, in_metres
 from xoffset.model.variables import TERRAIN
@@ -33,6 +33,10 @@ _LAND, _OTHERS = 1, (0, 2)
 # Names of the classes of single images that tell of the ground.
 _CLEAR, _COVERED = "clear", ("snow", "water")
 _CALLER = "stable_ground"
+# Places along each side of a grid where pixels of another CRS are measured.
+_SAMPLES = 17
+# Times by which their sides may differ from one another there.
+_UNEVEN = 1.5
 
 
 class _Grid(NamedTuple):
@@ -64,7 +68,7 @@ def stable_ground(
         of a grid without a CRS, a GeoDataFrame; or a list of these. Or a boolean DataArray, True where it is stable.
     moving
         Areas that move, such as outlines of glaciers or landslides, given as `polygons` are. Of a DataArray, True where
-        it moves.
+        it moves or nothing is known: ``~(speed <= 5)``.
     buffer
         Distance [m] around `moving` that is not taken for stable either; 1000 if not given.
     classes
@@ -101,7 +105,11 @@ def stable_ground(
     -----
     Coordinates of GeoJSON without a CRS are longitude and latitude (RFC 7946), or those of the grid if it has none
     either. Edges are straight in the CRS of the polygons. An outline that crosses itself is refused, unless the loop is
-    a slip of the hand, less than a thousandth of its area, which is cut off and logged.
+    a slip of the hand, less than a thousandth of its area, which is cut off and logged; so are one that runs along a
+    line twice the same way, holes that reach out of it or leave nothing of it, and edges of more than half around the
+    Earth. Of a Shapefile the direction of a part tells whether it is a hole.
+
+    Distances are those of the grid, of rasters of another CRS too, whose pixels have to be much of one size there.
 
     Examples
     --------
@@ -202,17 +210,63 @@ def _left_by_moving(moving: Any, reach: float, grid: _Grid) -> Any:
     """Pixels farther than a reach from all that moves."""
     if not isinstance(moving, xr.DataArray):
         return ~_in_polygons(moving, reach, "moving", grid)
-    kind = masks.Kind("moving", "known", "speed", "> 5")
-    mask = _boolean(moving, kind)
+    # what is not known moves
+    kind = masks.Kind("moving", "known", "speed", "<= 5", is_negated=True)
+    mask = _on_coordinates(_boolean(moving, kind), grid)
     if reach:
-        sides = grids.spacing(mask, _CALLER)
-        steps = abs(sides.y), abs(sides.x)
-        # ground moves up to the sides of a pixel
-        reach += 0.5 * max(steps)
+        steps = _steps_of(mask, reach, grid)
+        own = grids.spacing(grid.data, _CALLER)
+        is_alike = not _is_turned(mask, grid) and np.allclose(steps, (abs(own.y), abs(own.x)))
+        # ground moves up to the sides of a pixel, and that of another grid does around any place in it
+        reach += 0.5 * (max(steps) if is_alike else math.hypot(*steps))
         near = partial(terrain.near, reach=reach, steps=steps)
         depth = math.ceil(reach / min(steps)) + 1
         mask = mask.copy(data=halos.with_halo(near, [mask.data[np.newaxis]], depth, np.dtype(np.bool_))[0])
     return _laid(~mask, kind, grid)
+
+
+def _is_turned(mask: xr.DataArray, grid: _Grid) -> bool:
+    """Whether a raster is of another CRS than the grid."""
+    own, wanted = grids.crs_of(mask), grids.crs_of(grid.data)
+    return own is not None and wanted is not None and not grids.agree(own, wanted)
+
+
+def _on_coordinates(mask: xr.DataArray, grid: _Grid) -> xr.DataArray:
+    """A raster whose coordinates are those of the grid, in metres, unless it is of another CRS."""
+    if _is_turned(mask, grid):
+        return mask
+    if grids.crs_of(grid.data) is None and {"x", "y"} <= set(mask.coords):
+        grids.check_crs(grids.crs_of(mask), mask, _CALLER)
+    return in_metres(mask, _CALLER)
+
+
+def _steps_of(mask: xr.DataArray, reach: float, grid: _Grid) -> tuple[float, float]:
+    """Length of the sides of pixels along y and x [m]; of another CRS the least that they have around the grid."""
+    sides = grids.spacing(mask, _CALLER)
+    if not _is_turned(mask, grid):
+        return abs(sides.y), abs(sides.x)
+    import pyproj
+
+    y, x = (
+        np.linspace(ends.min() - reach, ends.max() + reach, _SAMPLES)
+        for ends in (grid.data[name].values for name in ("y", "x"))
+    )
+    transformer = pyproj.Transformer.from_crs(grids.crs_of(grid.data), grids.crs_of(mask), always_xy=True)
+    there_x, there_y = transformer.transform(*np.meshgrid(x, y))
+    start, up, right = (
+        np.stack(transformer.transform(there_x + dx, there_y + dy, direction="INVERSE"))
+        for dx, dy in ((0.0, 0.0), (0.0, sides.y), (sides.x, 0.0))
+    )
+    lengths = [np.hypot(*(end - start)) for end in (up, right)]
+    known = [each[np.isfinite(each)] for each in lengths]
+    found = [float(each.min(initial=np.inf)) for each in known]
+    if not np.isfinite(found).all() or any(each.max() > _UNEVEN * each.min() for each in known):
+        raise ValueError(
+            "stable_ground() needs moving in a CRS whose pixels are much of one size around the grid, where buffer is "
+            f"laid around what moves; got {grids.name_of(grids.crs_of(mask))}. Reproject it: "
+            "moving.astype('uint8').rio.reproject_match(stack) > 0."
+        )
+    return found[0], found[1]
 
 
 def _in_polygons(source: Any, reach: float, name: str, grid: _Grid) -> Any:
@@ -223,6 +277,8 @@ def _in_polygons(source: Any, reach: float, name: str, grid: _Grid) -> Any:
     values = whole.marked(partial(shapes.within, found, reach), y, x, grid.chunks)
     if grid.chunks is None:
         shapes.check_any(values, found, _CALLER, name)
+    elif not shapes.hold_any(found, reach, y, x):
+        shapes.check_any(np.zeros(1, dtype=np.bool_), found, _CALLER, name)
     return values
 
 
@@ -291,6 +347,13 @@ def _mostly_clear(classes: xr.DataArray, known: dict[str, Any]) -> xr.DataArray:
             f"stable_ground() needs classes of land, or those of xoffset.masking.classes(); got such with the names "
             f"{' '.join(list(known)[:6])}. Translate them: xoffset.masking.classes(classes, like=stack)."
         )
+    not_told = [name for name in str(classes.attrs.get("not_told", "")).split() if name in _COVERED]
+    if not_told:
+        _log.warning(
+            "stable_ground() takes out %s, of which the source of the classes tells nothing, or not on all dates: such "
+            "ground counts as stable. Classify the bands for them: masking.classes({'B02': ...}, like=stack), or pass "
+            "outlines of it as moving.", " and ".join(not_told),
+        )  # fmt: skip
     seen = classes if "time" in classes.dims else classes.expand_dims("time")
     clear = (seen == known[_CLEAR]).sum("time")
     covered = sum((seen == known[name]).sum("time") for name in _COVERED)
@@ -300,9 +363,7 @@ def _mostly_clear(classes: xr.DataArray, known: dict[str, Any]) -> xr.DataArray:
 
 def _gentle(dem: Any, steepest: float, grid: _Grid) -> xr.DataArray:
     """Where terrain is not steeper than a slope, on its own grid."""
-    with speaking_as(_CALLER, "slope"):
-        land = as_dem(dem, _CALLER)
-        angle = slope(land)
+    land = as_dem(dem, _CALLER)
     own, wanted = (max(map(abs, grids.spacing(data, _CALLER))) for data in (land, grid.data))
     if own > 1.5 * wanted:
         _log.warning(
@@ -310,7 +371,7 @@ def _gentle(dem: Any, steepest: float, grid: _Grid) -> xr.DataArray:
             "them are not seen.", own, wanted,
         )  # fmt: skip
     # unknown slopes compare as False
-    return angle <= steepest
+    return land.copy(data=steepness(land, "slope") <= steepest)
 
 
 # -------------------------------------------------------------------------------------------------------------- rasters

@@ -11,14 +11,10 @@ import xarray as xr
 from xoffset import _options
 from xoffset._arrays import terrain
 from xoffset._blocks import halos, sweeps
+from xoffset.masking.elevations import as_dem
 from xoffset.model import grids, products
-from xoffset.model.declared import decoded, in_metres
 from xoffset.model.variables import TERRAIN
 
-# Pixels of 0 m that can be holes: those of a square of 7 x 7; and the height that land near water stays below [m].
-_LEAST_AREA, _LOW_LAND = 49, 100.0
-# Pixels of elevations without a CRS that are smaller are of degrees [m].
-_NO_PIXEL = 0.01
 # Way along the ground that tells where true north lies on a grid [m].
 _STEP = 1000.0
 
@@ -29,8 +25,9 @@ def slope(dem: xr.DataArray) -> xr.DataArray:
     Parameters
     ----------
     dem
-        Elevations (y, x) [m] on a regular grid in metres; a further dim of one band does not matter. NaN, a declared
-        nodata value, -9999, -32767 and -32768 are holes.
+        Elevations (y, x) [m] on a regular grid in metres; a further dim of one band does not matter. Holes are NaN, a
+        declared nodata value, -9999, -10000, -32767, -32768, -99999 in whatever units, and what is below -12000 m or
+        above 9000 m. Many pixels of 0 m among high ground only are refused, those of lazy elevations when computed.
 
     Returns
     -------
@@ -132,7 +129,7 @@ def slope_mask(dem: xr.DataArray, *, removed: tuple[float, float] = (80.0, 90.0)
     """
     least, most = _interval(removed)
     land = as_dem(dem, "slope_mask")
-    angle = _steepness(land, "slope")
+    angle = steepness(land, "slope")
     # comparisons with NaN are False
     values = (angle < least) | (angle > most)
     return _labelled("usable", ("y", "x"), values, land, {"function": "slope_mask", "removed": [least, most]})
@@ -186,6 +183,8 @@ def cast_shadow(
     """
     land = as_dem(dem, "cast_shadow")
     azimuths, elevations, coords = _suns(sun_azimuth, sun_elevation)
+    # the date of the model is not that of the sun
+    land = land.drop_vars("time", errors="ignore")
     spacing = grids.spacing(land, "cast_shadow")
     turned = _from_grid_north(np.ravel(azimuths), land, "cast_shadow")
     shape = land.shape[0], land.shape[1]
@@ -201,72 +200,15 @@ def cast_shadow(
     return _labelled("shadow", dims, values if azimuths.ndim else values[0], land, step, coords)
 
 
-# --------------------------------------------------------------------------------------------------- elevation models
-
-
-def as_dem(dem: xr.DataArray, caller: str) -> xr.DataArray:
-    """Return elevations (y, x) [m] after checking them; holes that were declared are NaN, others are left as they are.
-
-    Raises
-    ------
-    TypeError
-        If it is no DataArray of real numbers.
-    ValueError
-        If dims, size, coordinates, CRS or units are not those of elevations on a regular grid in metres.
-    """
-    if not isinstance(dem, xr.DataArray):
-        raise TypeError(
-            f"{caller}() needs a DataArray (y, x) of elevations; got {type(dem).__name__}. Open the file: "
-            "rioxarray.open_rasterio('dem.tif', masked=True)."
-        )
-    if dem.dtype.kind not in "iuf":
-        raise TypeError(
-            f"{caller}() needs elevations in numbers; got dtype {dem.dtype}. Convert them: dem.astype('float32')."
-        )
-    others = [dim for dim in dem.dims if dim not in ("y", "x")]
-    if not {"y", "x"} <= set(dem.dims) or any(dem.sizes[dim] != 1 for dim in others):
-        raise ValueError(
-            f"{caller}() needs elevations with dims ('y', 'x'); got {dict(dem.sizes)}. Name them, "
-            "dem.rename(lat='y', lon='x'), or take one band: dem.isel(band=0)."
-        )
-    dem = dem.squeeze(others, drop=True).transpose("y", "x")
-    if min(dem.shape) < 3:
-        raise ValueError(
-            f"{caller}() needs elevations of 3 x 3 pixels or more; got {dem.shape[0]} x {dem.shape[1]}. Take more of "
-            "the model."
-        )
-    if "x" in dem.coords and "y" in dem.coords:
-        grids.check_crs(grids.crs_of(dem), dem, caller)
-    dem = decoded(grids.with_crs(in_metres(dem, caller)), "the elevations", caller, wanted="m")
-    sides = grids.spacing(dem, caller)
-    if max(abs(sides.x), abs(sides.y)) < _NO_PIXEL and grids.crs_of(dem) is None:
-        raise ValueError(
-            f"{caller}() needs elevations on a grid in metres; got pixels of {abs(sides.x):.3g} without a CRS, as of "
-            "degrees. Name the CRS and reproject: dem.rio.write_crs(4326).rio.reproject(dem.rio.estimate_utm_crs())."
-        )
-    _check_zeros(dem.data, caller)
-    return dem
-
-
-def _check_zeros(values: Any, caller: str) -> None:
-    """Refuse elevations in memory of which many are 0 and no other is near: no data, which would be level ground."""
-    if not isinstance(values, np.ndarray):
-        return
-    zeros = int((values == 0).sum())
-    others = values[values > 0] if zeros >= _LEAST_AREA else values[:0]
-    if others.size and others.min() > _LOW_LAND and not (values < 0).any():
-        raise ValueError(
-            f"{caller}() needs elevations whose holes are NaN or declared; got {zeros} pixels of 0 m where no other is "
-            f"below {others.min():g} m, as if 0 meant no data. Say so: dem.where(dem != 0)."
-        )
+# ------------------------------------------------------------------------------------------------------- neighbours
 
 
 def _of_neighbours(dem: xr.DataArray, name: str) -> xr.DataArray:
     land = as_dem(dem, name)
-    return _labelled(name, ("y", "x"), _steepness(land, name), land, {"function": name})
+    return _labelled(name, ("y", "x"), steepness(land, name), land, {"function": name})
 
 
-def _steepness(land: xr.DataArray, name: str) -> Any:
+def steepness(land: xr.DataArray, name: str) -> Any:
     """Slope or aspect of elevations that were checked."""
     spacing = grids.spacing(land, name)
     dtype = np.dtype(np.float64 if land.dtype.kind == "f" and land.dtype.itemsize > 4 else np.float32)

@@ -22,12 +22,20 @@ _log = logging.getLogger(__name__)
 
 
 class Kind(NamedTuple):
-    """What a mask is for, in words: the name of the argument, what True means, and how one is made of values."""
+    """What a mask is for, in words: the name of the argument, what True means, and how one is made of values.
+
+    Comparisons with NaN are False; where that is not what is meant of what is unknown, the test is of the opposite.
+    """
 
     name: str
     meaning: str
     values: str
     test: str
+    is_negated: bool = False
+
+    def made_of(self, values: str) -> str:
+        """How the mask is made of values."""
+        return f"~({values} {self.test})" if self.is_negated else f"{values} {self.test}"
 
 
 MASK = Kind("mask", "where pixels may be matched", "classes", "== 0")
@@ -179,14 +187,14 @@ def check_boolean(mask: xr.DataArray, kind: Kind, caller: str) -> None:
         dims = "(time, y, x) or (y, x)" if kind is MASK else "(y, x)"
         raise TypeError(
             f"{caller}() needs a boolean DataArray {dims} as {kind.name}, True {kind.meaning}; got {got}. "
-            f"Compare: {kind.name} = {kind.values} {kind.test}."
+            f"Compare: {kind.name} = {kind.made_of(kind.values)}."
         )
     fills = [value for value in fills_of(mask) if value not in (0.0, 1.0)]
     if fills:
         raise ValueError(
             f"{caller}() needs {kind.name} without a nodata value, which a boolean cannot hold; got one made of values "
             f"whose nodata value is {fills[0]:g}. Mask those first and drop the attribute: {kind.name} = "
-            f"({kind.values}.where({kind.values} != {fills[0]:g}) {kind.test}).drop_attrs(deep=False)."
+            f"({kind.made_of(f'{kind.values}.where({kind.values} != {fills[0]:g})')}).drop_attrs(deep=False)."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from xoffset.readers.winding import by_winding
+
+_log = logging.getLogger(__name__)
 
 Ring = np.ndarray  # (n, 2) x and y of its corners
 Polygon = list[Ring]  # outline and holes: inside is what an odd number of edges separates from far away
@@ -57,33 +62,52 @@ def of_geojson(data: Any, name: str, caller: str) -> Outlines:
         )
     polygons = [_of_corners(rings, name, caller) for rings in _of_object(data, name, caller)]
     crs = data.get("crs")
-    if isinstance(crs, Mapping):
-        crs = crs.get("properties", {}).get("name") if crs.get("type") == "name" else crs
+    if isinstance(crs, Mapping) and crs.get("type") == "name":
+        named = crs.get("properties")
+        # what names none is no CRS that could be known
+        crs = named.get("name", crs) if isinstance(named, Mapping) else crs
     return Outlines(polygons, crs, "crs" not in data)
 
 
 def _of_object(data: Mapping[str, Any], name: str, caller: str) -> Iterator[Sequence[Any]]:
     """Coordinates of each polygon of an object."""
-    kind = data.get("type")
+    kind = data.get("type") if isinstance(data, Mapping) else type(data).__name__
     if kind == "FeatureCollection":
-        for feature in data.get("features") or ():
+        for feature in _members(data, "features", name, caller):
             yield from _of_object(feature, name, caller)
     elif kind == "Feature":
         # a feature may have no place
         if data.get("geometry") is not None:
             yield from _of_object(data["geometry"], name, caller)
     elif kind == "GeometryCollection":
-        for geometry in data.get("geometries") or ():
+        for geometry in _members(data, "geometries", name, caller):
             yield from _of_object(geometry, name, caller)
     elif kind == "MultiPolygon":
-        yield from (rings for rings in data.get("coordinates") or () if len(rings))
+        yield from (rings for rings in _members(data, "coordinates", name, caller) if not _is_empty(rings))
     elif kind == "Polygon":
-        if data.get("coordinates"):
-            yield data["coordinates"]
+        rings = _members(data, "coordinates", name, caller)
+        if not _is_empty(rings):
+            yield rings
     else:
         raise ValueError(
             f"{caller}() needs polygons in {name}; got {str(kind)[:40]!r}. Draw areas: points and lines have none."
         )
+
+
+def _members(data: Mapping[str, Any], key: str, name: str, caller: str) -> Sequence[Any]:
+    """What an object holds, in a row."""
+    found = data.get(key)
+    if found is None:
+        return ()
+    if not isinstance(found, (Sequence, np.ndarray)) or isinstance(found, str):
+        raise ValueError(
+            f"{caller}() needs a list as {key!r} of {name}; got {str(found)[:40]!r}. Save the polygons anew."
+        )
+    return list(found)
+
+
+def _is_empty(rings: Any) -> bool:
+    return isinstance(rings, Sequence) and not len(rings)
 
 
 def _of_corners(rings: Sequence[Any], name: str, caller: str) -> Polygon:
@@ -103,32 +127,55 @@ def _shapefile(path: Path, caller: str) -> Outlines:
     """Polygons of a Shapefile, with the CRS of the file beside it that ends in .prj."""
     data = path.read_bytes()
     try:
-        polygons = list(_of_shapes(data))
+        shapes = list(_of_shapes(data))
     except (struct.error, ValueError) as error:
         raise ValueError(
             f"{caller}() needs a Shapefile of polygons in {path}; got {error}. Save the polygons anew, or copy the "
             "file again if it is damaged."
         ) from error
+    found = [by_winding(rings) for rings in shapes]
+    if within := sum(count for _, count in found):
+        _log.warning(
+            "%s(): %d parts of shapes in %s lie within another that runs the same way, and are areas as it is; holes "
+            "run the other way. Repair the file if they are holes: 'Fix geometries' in QGIS.", caller, within, path,
+        )  # fmt: skip
+    polygons = [polygon for each, _ in found for polygon in each]
     beside = [path.with_suffix(suffix) for suffix in (".prj", ".PRJ", ".Prj")]
     crs = next((each.read_text(errors="replace").strip() for each in beside if each.is_file()), None)
     return Outlines(polygons, crs or None)
 
 
-def _of_shapes(data: bytes) -> Iterator[Polygon]:
+def _of_shapes(data: bytes) -> Iterator[list[Ring]]:
+    """Rings of each shape."""
     if struct.unpack_from(">i", data)[0] != 9994:
         raise ValueError("no Shapefile")
+    size = 2 * struct.unpack_from(">i", data, 24)[0]
+    if size != len(data):
+        raise ValueError(f"{len(data)} bytes of {size} that its header tells of")
     place = 100
     while place < len(data):
         (words,) = struct.unpack_from(">i", data, place + 4)
         (kind,) = struct.unpack_from("<i", data, place + 8)
+        end = place + 8 + 2 * words
+        if words < 2 or end > len(data):
+            raise ValueError(f"a record of {2 * words} bytes")
         if kind in _SHAPES:
-            count, corners = struct.unpack_from("<2i", data, place + 44)
-            starts = np.frombuffer(data, "<i4", count, place + 52)
-            points = np.frombuffer(data, "<f8", 2 * corners, place + 52 + 4 * count).reshape(-1, 2)
-            yield [part.astype(np.float64) for part in np.split(points, starts[1:])]
+            yield _parts(data[place + 8 : end])
         elif kind != _NULL_SHAPE:
             raise ValueError(f"shapes of type {kind}, which are no polygons")
-        place += 8 + 2 * words
+        place = end
+
+
+def _parts(record: bytes) -> list[Ring]:
+    """Rings of a shape."""
+    count, corners = struct.unpack_from("<2i", record, 36)
+    if count < 1 or corners < 1 or 44 + 4 * count + 16 * corners > len(record):
+        raise ValueError(f"a shape of {count} parts and {corners} corners in {len(record)} bytes")
+    starts = np.frombuffer(record, "<i4", count, 44)
+    if starts[0] != 0 or (np.diff(starts) <= 0).any() or starts[-1] >= corners:
+        raise ValueError("parts of a shape that are in disorder")
+    points = np.frombuffer(record, "<f8", 2 * corners, 44 + 4 * count).reshape(-1, 2)
+    return [part.astype(np.float64) for part in np.split(points, starts[1:])]
 
 
 # --------------------------------------------------------------------------------------------------------- other files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from xoffset._kernels.maps import polygons as kernels
 from xoffset.model import grids
 from xoffset.readers import outlines
 from xoffset.readers.outlines import Outlines, Polygon
+from xoffset.readers.winding import directed, signed_area
 
 if TYPE_CHECKING:
     import pyproj
@@ -29,6 +31,9 @@ _HALVINGS = 16
 SLIP = 1e-3
 # Places are on a line when they are no further from it than this share of the largest coordinate.
 _ON_LINE = 1e-9
+_REPAIR = "Repair it: geopandas.read_file(...).make_valid(), or 'Fix geometries' in QGIS."
+# Rows of a grid that are looked at together.
+_STRIP = 512
 # CRS of GeoJSON that states none.
 _LONGITUDE_LATITUDE = "OGC:CRS84"
 
@@ -126,6 +131,13 @@ def inside(source: Any, like: xr.DataArray | xr.Dataset, caller: str, name: str)
     return found
 
 
+def hold_any(polygons: Sequence[Polygon], reach: float, y: np.ndarray, x: np.ndarray) -> bool:
+    """Whether any place of a grid is `within` polygons."""
+    heights = np.concatenate([ring[:, 1] for polygon in polygons for ring in polygon])
+    y = y[(y >= heights.min() - reach) & (y <= heights.max() + reach)]
+    return any(within(polygons, reach, y[top : top + _STRIP], x).any() for top in range(0, y.size, _STRIP))
+
+
 def check_any(found: np.ndarray, polygons: Sequence[Polygon], caller: str, name: str) -> None:
     """Refuse polygons that hold no pixel."""
     if not found.any():
@@ -185,8 +197,11 @@ def _checked(polygon: Polygon, place: str, caller: str) -> Polygon:
                 "no area, or draw it anew."
             )
         rings.append(corners)
+    rings = directed(rings)
     while (found := _crossing(rings)) is not None:
         _cut_loop(rings, found, place, caller)
+    _check_doubled(rings, place, caller)
+    _check_holes(rings, place, caller)
     return rings
 
 
@@ -224,14 +239,50 @@ def _cut_loop(rings: Polygon, found: np.ndarray, place: str, caller: str) -> Non
             return
     raise ValueError(
         f"{caller}() needs polygons whose outline does not cross itself; got one in {place} that does at "
-        f"({found[0]:.10g}, {found[1]:.10g}), so that its inside is open to doubt. Repair it: "
-        "geopandas.read_file(...).make_valid(), or 'Fix geometries' in QGIS."
+        f"({found[0]:.10g}, {found[1]:.10g}), so that its inside is open to doubt. {_REPAIR}"
     )
 
 
+def _check_doubled(rings: Polygon, place: str, caller: str) -> None:
+    """Refuse a polygon whose rings run along a line twice, the same way: by their number, what is inside would not be.
+
+    A line that is run to and fro, as to a hole or a spike, bounds nothing.
+    """
+    edges = _edges(rings)
+    found = np.empty(2)
+    order = np.argsort(np.minimum(edges[:, 0], edges[:, 2]), kind="stable")
+    kernels.doubled(edges, order, _ON_LINE * np.abs(edges).max(), found)
+    if np.isfinite(found).all():
+        raise ValueError(
+            f"{caller}() needs polygons whose rings bound each area once; got one in {place} that runs twice along a "
+            f"line at ({found[0]:.10g}, {found[1]:.10g}), so that its inside is open to doubt. {_REPAIR}"
+        )
+
+
+def _check_holes(rings: Polygon, place: str, caller: str) -> None:
+    """Refuse a polygon with a hole that reaches out of its outline, or leaves nothing of it."""
+    outline = _edges(rings[:1])
+    low, high = np.minimum(outline[:, 1], outline[:, 3]), np.maximum(outline[:, 1], outline[:, 3])
+    whole = _area(rings[0])
+    for hole in rings[1:]:
+        area = _area(hole)
+        places = np.concatenate([hole, 0.5 * (hole + np.roll(hole, -1, axis=0))])
+        found = np.empty(1, dtype=np.int64)
+        tolerance = max(_ON_LINE * float(np.abs(places).max()), SLIP * math.sqrt(area))
+        is_beside = (high >= places[:, 1].min() - tolerance) & (low <= places[:, 1].max() + tolerance)
+        kernels.outside(outline[is_beside], places, tolerance, found)
+        if found[0] >= 0 or area >= (1.0 - SLIP) * whole:
+            at = places[max(found[0], 0)]
+            fault = "reaches out of its outline" if found[0] >= 0 else "leaves nothing of it"
+            raise ValueError(
+                f"{caller}() needs polygons whose holes lie inside of their outline; got one in {place} with a hole "
+                f"that {fault}, at ({at[0]:.10g}, {at[1]:.10g}). Make a polygon of each area, a MultiPolygon of them; "
+                f"or repair it: {_REPAIR.removeprefix('Repair it: ')}"
+            )
+
+
 def _area(ring: np.ndarray) -> float:
-    x, y = (ring - ring[0]).T
-    return 0.5 * abs(float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))))
+    return abs(signed_area(ring))
 
 
 def _edges(polygon: Polygon) -> np.ndarray:
@@ -264,7 +315,23 @@ def _crs_of(found: Outlines, polygons: list[Polygon], place: str, caller: str) -
             f"({corners[0, 0]:.10g}, {corners[0, 1]:.10g}), which are no longitude and latitude. State the CRS of "
             'their coordinates, in GeoJSON as "crs": {"type": "name", "properties": {"name": "EPSG:32632"}}.'
         )
+    if crs.is_geographic and crs.axis_info[0].unit_name == "degree":
+        _check_seam(polygons, place, caller)
     return crs
+
+
+def _check_seam(polygons: list[Polygon], place: str, caller: str) -> None:
+    """Refuse longitudes that jump from one side of the Earth to the other; the whole way round is an edge of a map."""
+    for ring in (ring for polygon in polygons for ring in polygon):
+        spans = np.abs(ring[:, 0] - np.roll(ring[:, 0], -1))
+        jumps = (spans > 180.0) & (spans < 360.0)
+        if jumps.any():
+            corner = ring[int(np.flatnonzero(jumps)[0])]
+            raise ValueError(
+                f"{caller}() needs edges of polygons that go less than half around the Earth; got one in {place} from "
+                f"({corner[0]:.10g}, {corner[1]:.10g}) over {spans[jumps][0]:.6g} degrees. Split the polygon where it "
+                "crosses 180 degrees, or write longitudes beyond it: 190 for -170."
+            )
 
 
 def _advice(source: Any) -> str:
@@ -304,11 +371,15 @@ def _turned_ring(ring: np.ndarray, transformer: pyproj.Transformer) -> np.ndarra
     start, end = ring, np.roll(ring, -1, axis=0)
     for _ in range(_HALVINGS):
         middle = 0.5 * (start + end)
-        a, b, c = (np.column_stack(transformer.transform(*each.T)) for each in (start, end, middle))
-        with np.errstate(invalid="ignore"):
-            bends = np.hypot(*(c - 0.5 * (a + b)).T) > CURVE_TOLERANCE
-        # no coordinates, no curve
-        bends &= np.isfinite(a).all(axis=1) & np.isfinite(b).all(axis=1) & np.isfinite(c).all(axis=1)
+        a, b = (np.column_stack(transformer.transform(*each.T)) for each in (start, end))
+        bends = np.zeros(len(start), dtype=np.bool_)
+        # where a curve crosses its chord in the middle, it does not a quarter of the way on
+        for share in (0.25, 0.5, 0.75):
+            there = np.column_stack(transformer.transform(*(start + share * (end - start)).T))
+            with np.errstate(invalid="ignore"):
+                off = np.hypot(*(there - (a + share * (b - a))).T)
+            # no coordinates, no curve
+            bends |= np.isfinite(off) & (off > CURVE_TOLERANCE)
         if not bends.any():
             return a
         half = np.flatnonzero(bends)

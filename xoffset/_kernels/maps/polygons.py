@@ -6,6 +6,9 @@ import numpy as np
 
 from xoffset._kernels._jit import kernel
 
+# Places along a line that two edges share where the others are looked at.
+_PLACES = 16
+
 
 @kernel
 def fill(edges, first, y, x, out):
@@ -112,6 +115,107 @@ def crossing(edges, before, order, tolerance, out):
                 out[1] = b[1] + share * (b[3] - b[1])
                 out[2], out[3] = min(order[i], order[j]), max(order[i], order[j])
                 return
+
+
+@kernel
+def _net(edges, line, x, y, tolerance):
+    """Edges of a polygon that run through a place along a line, less those that run the other way."""
+    net = 0
+    along_x, along_y = line[2] - line[0], line[3] - line[1]
+    for k in range(edges.shape[0]):
+        x0, y0, x1, y1 = edges[k, 0], edges[k, 1], edges[k, 2], edges[k, 3]
+        if min(x0, x1) - tolerance > x or max(x0, x1) + tolerance < x:
+            continue
+        if min(y0, y1) - tolerance > y or max(y0, y1) + tolerance < y or _side(x, y, edges[k], tolerance) != 0:
+            continue
+        dot = (x1 - x0) * along_x + (y1 - y0) * along_y
+        square = ((x1 - x0) ** 2 + (y1 - y0) ** 2) * (along_x**2 + along_y**2)
+        # what crosses the line there does not count
+        if dot * dot > 0.98 * square:
+            net += 1 if dot > 0.0 else -1
+    return net
+
+
+@kernel
+def doubled(edges, order, tolerance, out):
+    """Look for a line along which more edges of a polygon run one way than one.
+
+    Parameters
+    ----------
+    edges
+        (n, 4) x and y of both ends of each edge.
+    order
+        (n,) indices of the edges by the smaller x of their ends.
+    tolerance
+        Distance below which a place counts as on a line.
+    out
+        (2,) a place on such a line, NaN if there is none.
+    """
+    out[:] = np.nan
+    for i in range(order.size):
+        a = edges[order[i]]
+        east = max(a[0], a[2]) + tolerance
+        south, north = min(a[1], a[3]) - tolerance, max(a[1], a[3]) + tolerance
+        for j in range(i + 1, order.size):
+            b = edges[order[j]]
+            if min(b[0], b[2]) > east:
+                break
+            if min(b[1], b[3]) > north or max(b[1], b[3]) < south:
+                continue
+            if (a[2] - a[0]) * (b[2] - b[0]) + (a[3] - a[1]) * (b[3] - b[1]) <= 0.0:
+                continue
+            length_a = np.sqrt((a[2] - a[0]) ** 2 + (a[3] - a[1]) ** 2)
+            length_b = np.sqrt((b[2] - b[0]) ** 2 + (b[3] - b[1]) ** 2)
+            long, short, length = (a, b, length_a) if length_a >= length_b else (b, a, length_b)
+            if _side(short[0], short[1], long, tolerance) != 0 or _side(short[2], short[3], long, tolerance) != 0:
+                continue
+            dx, dy = (long[2] - long[0]) / length, (long[3] - long[1]) / length
+            first = max((short[0] - long[0]) * dx + (short[1] - long[1]) * dy, 0.0)
+            last = min((short[2] - long[0]) * dx + (short[3] - long[1]) * dy, length)
+            if last - first <= 2.0 * tolerance:
+                continue
+            # others may run the other way along parts of it; no place where a corner is likely
+            for part in range(_PLACES):
+                at = first + (part + 0.4142) / _PLACES * (last - first)
+                x, y = long[0] + at * dx, long[1] + at * dy
+                if abs(_net(edges, long, x, y, tolerance)) > 1:
+                    out[0], out[1] = x, y
+                    return
+
+
+@kernel
+def outside(edges, places, tolerance, out):
+    """Look for a place outside of a ring, and farther than a tolerance from it.
+
+    Parameters
+    ----------
+    edges
+        (n, 4) x and y of both ends of each edge of the ring.
+    places
+        (places, 2) x and y.
+    tolerance
+        Distance up to which a place counts as on the ring.
+    out
+        (1,) int64, index of such a place, -1 if there is none.
+    """
+    out[0] = -1
+    for k in range(places.shape[0]):
+        x, y = places[k, 0], places[k, 1]
+        is_known = False
+        for e in range(edges.shape[0]):
+            x0, y0, x1, y1 = edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3]
+            if min(y0, y1) - tolerance > y or max(y0, y1) + tolerance < y:
+                continue
+            dx, dy = x1 - x0, y1 - y0
+            share = min(max(((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy), 0.0), 1.0)
+            if (x - x0 - share * dx) ** 2 + (y - y0 - share * dy) ** 2 <= tolerance * tolerance:
+                is_known = True
+                break
+            if (y0 > y) != (y1 > y) and x0 + (y - y0) / (y1 - y0) * (x1 - x0) <= x:
+                is_known = not is_known
+        if not is_known:
+            out[0] = k
+            return
 
 
 @kernel
