@@ -225,6 +225,23 @@ def test_points_of_a_grid_are_along_its_axes():
         np.testing.assert_allclose(xoffset.compare(event, xoffset.ground(table)).residual_east, 0.0, atol=1e-9)
 
 
+def test_a_table_on_a_grid_is_along_its_columns():
+    """One receiver, as `from_table` gives it by default."""
+    rows = moved(DATES[0], DATES[2]).iloc[[1]]
+    place_of = (float(rows.x.iloc[0]), float(rows.y.iloc[0]))
+    one = xoffset.from_table(rows, components=("d_east", "d_north"), sigma=None, position=place_of, crs=POLAR)
+    assert one.dx.dims == ("pair", "y", "x")
+    np.testing.assert_allclose(xoffset.compare(as_event(), one).residual_east, 0.0, atol=1e-3)
+
+
+def test_velocities_keep_what_their_table_says_of_dates():
+    dated = moved(DATES[0], DATES[2]).drop(columns=["d_east", "d_north"]).assign(v_east=30.0, v_north=-12.0)
+    found = xoffset.compare(as_rate(30.0, -12.0), dated)
+    np.testing.assert_array_equal(found.secondary, DATES[2])
+    named = dated.drop(columns="secondary").assign(reference="Smith 2020")
+    assert "reference" not in xoffset.compare(as_rate(30.0, -12.0), named).coords
+
+
 def test_components_along_the_grid():
     rate = as_rate(30.0, -12.0)
     like = rate.isel(x=2, y=3)

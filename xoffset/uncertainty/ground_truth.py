@@ -108,8 +108,8 @@ def _of_rows(rows: pd.DataFrame, data: xr.Dataset, wanted: tuple[Names, ...], ax
     errors = [f"sigma_{name}" for name in names]
     fields = {name: ("point", _numbers(rows, name)) for name in (*names, *errors) if name in columns}
     coords: dict[str, Any] = dict(zip(("x", "y"), (("point", each) for each in _places(rows, data)), strict=True))
-    # a velocity needs no dates, and what else a column of that name may hold is not looked at
-    if names[0].startswith("d"):
+    # a velocity needs no dates: a column "reference" alone may name its source
+    if names[0].startswith("d") or set(_DATES) <= set(columns):
         coords |= {name: ("point", _dates(rows, name)) for name in _DATES if name in columns}
     if "name" in columns:
         coords["name"] = ("point", np.array([str(each) for each in rows["name"]]))
@@ -201,8 +201,9 @@ def _check_product(table: xr.Dataset, names: Names, axes: str) -> None:
             f"compare() needs displacements between two dates in the table, or velocities; got a series, dims {dims}. "
             "Take the last date less the first, and name both: .assign_coords(reference=..., secondary=...)."
         )
+    # what was read from a table is along what its columns are; points without a history may be anybody's
     made_by = [step["function"] for step in history.steps(table)]
-    is_of_grid = {"y", "x"} <= set(dims) or (made_by and "from_table" not in made_by)
+    is_of_grid = "from_table" not in made_by and (bool(made_by) or {"y", "x"} <= set(dims))
     if axes == "true" and names in _GRID and is_of_grid:
         raise ValueError(
             f"compare() needs components along true east and north in the table, for axes='true'; got {names[0]} and "
