@@ -355,13 +355,13 @@ WRONG = {
         lambda: as_rate(1.0, 0.0),
         lambda: stakes(v_east=pd.Timestamp("2020-01-01"), v_north=1.0),
         TypeError,
-        r"numbers called 'v_east'.*datetime.*to_numeric",
+        r"numbers in 'v_east'.*datetime64\. Rename",
     ),
     "truth for numbers": (
         lambda: as_rate(1.0, 0.0),
         lambda: stakes(v_east=1.0, v_north=[True, None, False]),
         TypeError,
-        r"numbers called 'v_north'.*boolean",
+        r"numbers in 'v_north'.*boolean\. Rename",
     ),
     "truth in a product": (
         lambda: as_rate(1.0, 0.0),

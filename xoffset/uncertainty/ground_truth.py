@@ -141,10 +141,13 @@ def _places(rows: pd.DataFrame, data: xr.Dataset) -> tuple[np.ndarray, np.ndarra
 
 def _numbers(rows: pd.DataFrame, name: str) -> np.ndarray:
     """Column as float64, NaN where it is empty."""
+    kind = pd.api.types.infer_dtype(rows[name], skipna=True) if isinstance(rows[name], pd.Series) else ""
+    if kind in _NO_NUMBERS:
+        raise TypeError(
+            f"compare() needs numbers in {name!r} of the table; got values of the kind {kind}. Rename or "
+            "drop that column."
+        )
     try:
-        found = pd.api.types.infer_dtype(rows[name], skipna=True)
-        if found in _NO_NUMBERS:
-            raise TypeError(f"it holds values of the kind {found}")
         return np.asarray(pd.to_numeric(rows[name]).to_numpy(dtype=np.float64, na_value=np.nan))
     except (TypeError, ValueError) as error:
         raise TypeError(
