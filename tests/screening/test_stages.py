@@ -130,6 +130,9 @@ def test_velocities_over_time_against_twin():
     vectors[:, :, 1] -= np.array([3.0, -2.0])[:, None] * years  # stands still
     sigmas = generator.uniform(0.1, 0.5, (2, 11, 60))
     sigmas[:, 3, 5] = np.nan
+    # in coarse steps: most pairs tell the same, with known errors and without
+    vectors[:, :, 2:4] = np.where(np.arange(11) == 6, 4.0, 0.0)[None, :, None]
+    sigmas[:, :, 3] = np.nan
     out = np.empty((11, 60), np.uint8)
     limits = (np.deg2rad(45.0), 3.5)
     fields = [each[:, None] for each in (*vectors, *sigmas)]
@@ -137,6 +140,8 @@ def test_velocities_over_time_against_twin():
     expected = [reference.at_odds_in_time(years, vectors[:, :, k], sigmas[:, :, k], *limits) for k in range(60)]
     np.testing.assert_array_equal(out, np.transpose(expected))
     assert {0, 1, 2, 3} == set(np.unique(out))
+    assert out[:, 2].any()
+    assert not out[:, 3].any()
 
 
 def test_triplets_against_twin():
