@@ -89,7 +89,8 @@ def at_odds_in_time(
     speed = math.hypot(*centre)
     is_clear = speed > 3.0 * 1.2533 * math.sqrt((spread**2).mean() / known.sum())
     for p in np.flatnonzero(known):
-        if any(abs(velocity[k, p] - centre[k]) > deviation * max(spread[k], error[k, p]) for k in range(2)):
+        scale = [max(spread[k], error[k, p]) for k in range(2)]
+        if any(scale[k] > 0.0 and abs(velocity[k, p] - centre[k]) > deviation * scale[k] for k in range(2)):
             out[p] |= 2
         # what the twin calls nothing is no nearer than the directions that it tries
         least = max(2.0 * math.sqrt((error[:, p] ** 2).mean()), 1e-3)

@@ -130,6 +130,9 @@ def test_velocities_over_time_against_twin():
     vectors[:, :, 1] -= np.array([3.0, -2.0])[:, None] * years  # stands still
     sigmas = generator.uniform(0.1, 0.5, (2, 11, 60))
     sigmas[:, 3, 5] = np.nan
+    # in coarse steps: most pairs tell the same, with known errors and without
+    vectors[:, :, 2:4] = np.where(np.arange(11) == 6, 4.0, 0.0)[None, :, None]
+    sigmas[:, :, 3] = np.nan
     out = np.empty((11, 60), np.uint8)
     limits = (np.deg2rad(45.0), 3.5)
     fields = [each[:, None] for each in (*vectors, *sigmas)]
@@ -137,6 +140,8 @@ def test_velocities_over_time_against_twin():
     expected = [reference.at_odds_in_time(years, vectors[:, :, k], sigmas[:, :, k], *limits) for k in range(60)]
     np.testing.assert_array_equal(out, np.transpose(expected))
     assert {0, 1, 2, 3} == set(np.unique(out))
+    assert out[:, 2].any()
+    assert not out[:, 3].any()
 
 
 def test_triplets_against_twin():
@@ -270,6 +275,78 @@ def test_direction_of_a_field_of_velocities():
     assert not flagged(only(shifts, direction=0.0 * rate), "direction").any()  # points nowhere
     turned = rate.isel(y=slice(None, None, -1))
     xr.testing.assert_identical(only(shifts, direction=turned).flags, only(shifts, direction=rate).flags)
+
+
+def test_a_field_of_a_backward_pair_is_turned():
+    shifts = made()
+    one = shifts[["dx", "dy"]].isel(pair=0)
+    back = (-one).assign_coords(reference=one.secondary, secondary=one.reference)
+    for field in (one, back, back.drop_vars(["reference", "secondary"]) * -1.0):
+        assert not flagged(only(shifts, direction=field), "direction").any()
+    assert flagged(only(shifts, direction=-back), "direction").all()
+
+
+def test_direction_from_true_north_is_refused():
+    shifts = made()
+    turned = xoffset.ground(xoffset.velocity(shifts))
+    with pytest.raises(ValueError, match=r"from the north of the grid; got one from true north.*before ground\(\)"):
+        only(shifts, direction=turned.direction)
+    with pytest.raises(ValueError, match=r"from true north"):
+        only(shifts, direction=aspect_of(shifts, standard_name="azimuth_from_true_north"))
+    with pytest.raises(ValueError, match=r"before ground\(\)"):
+        only(shifts, direction=turned)
+    only(shifts, direction=xoffset.velocity(shifts).direction)
+
+
+@pytest.mark.parametrize("fill", [-9999.0, -9999, 9999.0, -1, np.inf, 32767])
+def test_what_is_no_azimuth_is_unknown(fill):
+    shifts = made(-40.0, -40.0)
+    toward = aspect_of(shifts, 225.0)
+    nowhere = toward.copy(data=np.full(toward.shape, fill))
+    assert not flagged(only(shifts, direction=nowhere), "direction").any()
+    assert flagged(only(shifts, direction=(toward - 180.0).round()), "direction").all()
+    assert not flagged(only(shifts, direction=toward - 360.0), "direction").any()
+
+
+def unsure(shifts):
+    """Shifts without standard errors."""
+    return shifts.assign(sigma_dx=np.nan * shifts.sigma_dx, sigma_dy=np.nan * shifts.sigma_dy)
+
+
+MONTHS = np.datetime64("2020-01-01", "us") + np.arange(8) * np.timedelta64(30, "D")
+
+
+def test_a_tenth_of_a_pixel_is_no_outlier():
+    """Without standard errors, of ground of which most pairs tell exactly the same."""
+    shifts = unsure(made(0.0, 0.0, dates=MONTHS))
+    near, far = (planted("dx", HERE, value, shifts) for value in (3.4, 3.6))
+    assert not (only(near, max_deviation=3.5).flags != 0).any()
+    found = flagged(only(far, max_deviation=3.5), "temporal_outlier")
+    assert np.argwhere(found).tolist() == [list(HERE)]
+    # nothing tells in shifts that do not know their pixel
+    unknown = far.drop_vars("pixel_size")
+    assert not (only(unknown, max_deviation=3.5).flags != 0).any()
+    unequal = unknown.assign(dx=unknown.dx + 0.1 * np.random.default_rng(1).standard_normal(unknown.dx.shape))
+    assert flagged(only(unequal, max_deviation=9.0), "temporal_outlier")[HERE]
+    lazy = only(far.chunk(pair=3, y=4), max_deviation=3.5).compute()
+    np.testing.assert_array_equal(flagged(lazy, "temporal_outlier"), found)
+
+
+def test_unknown_errors_are_a_tenth_of_a_pixel_for_angles():
+    shifts = unsure(made(0.0, 0.0, noise=1.0))
+    assert flagged(only(shifts, direction=aspect_of(shifts)), "direction").mean() < 0.12
+    steady = unsure(made(40.0, -20.0))
+    wrong = planted("dx", HERE, -60.0, steady)
+    assert np.argwhere(flagged(only(wrong, direction=aspect_of(shifts)), "direction")).tolist() == [list(HERE)]
+    slow = made(2.0, 0.0, dates=MONTHS)
+    still = planted("dx", HERE, -1.5, slow)
+    assert not flagged(only(unsure(still), max_angle_spread=45.0), "angle_spread").any()
+    certain = still.assign(sigma_dx=0.01 + 0.0 * still.sigma_dx, sigma_dy=0.01 + 0.0 * still.sigma_dy)
+    assert flagged(only(certain, max_angle_spread=45.0), "angle_spread")[HERE]
+
+
+def test_closure_needs_standard_errors():
+    assert not (only(unsure(planted("dx", HERE, 500.0)), max_closure=3.0).flags != 0).any()
 
 
 def test_ground_that_does_not_move_points_nowhere():

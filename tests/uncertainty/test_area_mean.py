@@ -133,6 +133,24 @@ def test_stable_ground_tells_the_size_of_the_errors_and_what_they_share():
     assert (np.abs(told.dx - 30.0) < 2.0 * told.sigma_dx).all()
 
 
+def test_stable_ground_must_be_somewhere():
+    shifts = as_shifts(*np.random.default_rng(8).normal(size=(2, 2, 30, 40)))
+    area = box(shifts, (5, 14), (8, 27))
+    nowhere = xr.zeros_like(shifts.dx[0], dtype=bool).drop_vars(["reference", "secondary", "baseline"])
+    with pytest.raises(ValueError, match=r"area_mean\(\) needs stable to be True on at least one node.*enlarge"):
+        xoffset.area_mean(shifts, area, stable=nowhere)
+    stable = nowhere.copy(deep=True)
+    stable[20:, :] = True
+    lost = shifts.where((shifts.y > shifts.y[18]) | xr.DataArray([False, True], dims="pair"))
+    for data, mask, flags in ((shifts, nowhere.chunk(), [FLAGS["nodata"]] * 2), (lost, stable, [FLAGS["nodata"], 0])):
+        found = xoffset.area_mean(data, area, stable=mask).compute()
+        assert found.flags.values.tolist() == flags
+        assert np.isfinite(found.dx).all()
+        assert np.isnan(found.sigma_dx.values).tolist() == [flag > 0 for flag in flags]
+    nothing = xoffset.area_mean(lost.where(False), area, stable=stable)
+    assert (nothing.flags == FLAGS["few_valid"]).all()
+
+
 def test_without_standard_errors_the_variogram_tells_their_size():
     noise = fields(16, (60, 70), 2.0, "gaussian", seed=5)
     shifts = as_shifts(1.7 * noise[:8], 1.7 * noise[8:], sigma=1.7)

@@ -139,6 +139,109 @@ def test_a_displacement_of_an_event():
     np.testing.assert_allclose(found.residual_north, [0.0, 0.0, -1.0], atol=1e-3)
 
 
+def as_event(first=DATES[0], second=DATES[2]):
+    """Displacement from one date to another, either way, of a velocity of 30 and -12 m/yr."""
+    years = (second - first) / YEAR
+    rate = as_rate(30.0 * years, -12.0 * years)
+    event = rate.rename(vx="dx", vy="dy", sigma_vx="sigma_dx", sigma_vy="sigma_dy")
+    return event.assign_coords(reference=first, secondary=second)
+
+
+def moved(first, second):
+    """Stakes that were measured on two dates each."""
+    years = (np.asarray(second, "M8[us]") - np.asarray(first, "M8[us]")) / YEAR
+    return stakes(reference=first, secondary=second, d_east=30.0 * years, d_north=-12.0 * years)
+
+
+@pytest.mark.parametrize("is_backward", [False, True])
+def test_a_displacement_counts_from_its_first_date(is_backward):
+    ends = DATES[[2, 0]] if is_backward else DATES[[0, 2]]
+    late = np.timedelta64(20, "h")
+    table = moved([DATES[0], DATES[2], DATES[0]], [DATES[2] + late, DATES[0], DATES[2]])
+    found = xoffset.compare(as_event(*ends), table)
+    assert int(found.n) == 3
+    np.testing.assert_allclose(found.residual_east, 0.0, atol=0.1)
+    np.testing.assert_allclose(np.sign(found.east), -1.0 if is_backward else 1.0)
+    np.testing.assert_array_equal(found.reference[1:], ends[0])
+    np.testing.assert_array_equal(found.secondary[1:], ends[1])
+
+
+@pytest.mark.parametrize("is_lazy", [False, True])
+def test_a_displacement_of_other_dates_tells_nothing(is_lazy):
+    event = as_event().chunk(y=5, x=4) if is_lazy else as_event()
+    found = xoffset.compare(event, moved(DATES[0], [DATES[2], DATES[1], DATES[2] + np.timedelta64(30, "h")]))
+    assert found.flags.values.tolist() == [0, FLAGS["too_few_dates"], FLAGS["too_few_dates"]]
+    np.testing.assert_array_equal(np.isfinite(found.residual_east), [True, False, False])
+    assert np.isfinite(found.table_east).all()
+    assert int(found.n) == 1
+    with pytest.raises(ValueError, match=r"between the dates of the dataset, 2020-01-01.*Select the pair"):
+        xoffset.compare(event, moved(DATES[0], DATES[1]))
+
+
+def test_a_displacement_without_dates_is_forward():
+    event = as_event().drop_vars(["reference", "secondary"])
+    found = xoffset.compare(event, moved([DATES[0], DATES[2], DATES[0]], [DATES[2], DATES[0], DATES[2]]))
+    np.testing.assert_allclose(found.residual_east, 0.0, atol=1e-3)
+    np.testing.assert_array_equal(found.reference, DATES[0])
+    with pytest.raises(ValueError, match=r"one date of a series\. Compare the series itself, or drop"):
+        xoffset.compare(as_series(30.0, -12.0).isel(time=-1), moved(DATES[0], DATES[3]))
+    undated = moved(DATES[0], DATES[3]).drop(columns=["reference", "secondary"])
+    np.testing.assert_allclose(
+        xoffset.compare(as_series(30.0, -12.0).isel(time=-1), undated).residual_east, 0.0, atol=1e-3
+    )
+
+
+def test_infinite_numbers_are_unknown():
+    table = stakes(v_east=[30.0, np.inf, 30.0], v_north=-12.0, sigma_v_east=[0.1, 0.1, np.inf], sigma_v_north=0.1)
+    as_points = xr.Dataset(
+        {name: ("point", table[name].values) for name in table.columns if "v_" in name},
+        {"x": ("point", table.x.values), "y": ("point", table.y.values)},
+    )
+    for each in (table, as_points):
+        found = xoffset.compare(as_rate(30.0, -12.0), each)
+        assert found.flags.values.tolist() == [0, FLAGS["nodata"], FLAGS["nodata"]]
+        assert np.isnan(found.residual_east.values).tolist() == [False, True, True]
+        assert np.isfinite(found.east).all()
+        assert (int(found.n), float(found.coverage_east)) == (1, 1.0)
+    unbounded = as_rate(30.0, -12.0, sigma=np.inf)
+    assert np.isnan(xoffset.compare(unbounded, table).coverage_east)
+
+
+def test_of_both_kinds_that_of_the_dataset_counts():
+    both = moved(DATES[0], DATES[2]).assign(v_east=30.0, v_north=-11.0)
+    found = xoffset.compare(as_series(30.0, -12.0), both)
+    np.testing.assert_allclose(found.residual_north, 0.0, atol=1e-3)
+    np.testing.assert_allclose(xoffset.compare(as_rate(30.0, -12.0), both).residual_north, -1.0, atol=1e-3)
+
+
+def test_points_of_a_grid_are_along_its_axes():
+    event = as_event()
+    event.attrs["processing"] = '[{"function": "correlate"}]'
+    points = event.isel(y=xr.DataArray([3, 8], dims="point"), x=xr.DataArray([2, 5], dims="point"))
+    for table in (points, event.isel(y=[3, 8], x=[2, 5])):
+        with pytest.raises(ValueError, match=r"along the axes of its grid\. Pass axes='grid'"):
+            xoffset.compare(event, table)
+        np.testing.assert_allclose(xoffset.compare(event, table, axes="grid").residual_east, 0.0, atol=1e-9)
+        np.testing.assert_allclose(xoffset.compare(event, xoffset.ground(table)).residual_east, 0.0, atol=1e-9)
+
+
+def test_a_table_on_a_grid_is_along_its_columns():
+    """One receiver, as `from_table` gives it by default."""
+    rows = moved(DATES[0], DATES[2]).iloc[[1]]
+    place_of = (float(rows.x.iloc[0]), float(rows.y.iloc[0]))
+    one = xoffset.from_table(rows, components=("d_east", "d_north"), sigma=None, position=place_of, crs=POLAR)
+    assert one.dx.dims == ("pair", "y", "x")
+    np.testing.assert_allclose(xoffset.compare(as_event(), one).residual_east, 0.0, atol=1e-3)
+
+
+def test_velocities_keep_what_their_table_says_of_dates():
+    dated = moved(DATES[0], DATES[2]).drop(columns=["d_east", "d_north"]).assign(v_east=30.0, v_north=-12.0)
+    found = xoffset.compare(as_rate(30.0, -12.0), dated)
+    np.testing.assert_array_equal(found.secondary, DATES[2])
+    named = dated.drop(columns="secondary").assign(reference="Smith 2020")
+    assert "reference" not in xoffset.compare(as_rate(30.0, -12.0), named).coords
+
+
 def test_components_along_the_grid():
     rate = as_rate(30.0, -12.0)
     like = rate.isel(x=2, y=3)
@@ -211,6 +314,80 @@ WRONG = {
         lambda: stakes(d_east=1.0, d_north=1.0, reference="01/02/2020", secondary="2020-03-01"),
         ValueError,
         r"ISO 8601.*pandas\.to_datetime",
+    ),
+    "dates out of order": (
+        lambda: as_series(1.0, 0.0).isel(time=[0, 2, 1, 3]),
+        lambda: moved(DATES[0], DATES[2]),
+        ValueError,
+        r"compare\(\) needs dates in order.*sortby",
+    ),
+    "dates twice": (
+        lambda: as_series(1.0, 0.0).isel(time=[0, 1, 1, 3]),
+        lambda: moved(DATES[0], DATES[2]),
+        ValueError,
+        r"every date once",
+    ),
+    "equal dates of a series": (
+        lambda: as_series(1.0, 0.0),
+        lambda: moved(DATES[0], [DATES[2], DATES[0], DATES[1]]),
+        ValueError,
+        r"two different dates",
+    ),
+    "equal dates of a displacement": (
+        as_event,
+        lambda: moved(DATES[0], [DATES[2], DATES[0], DATES[1]]),
+        ValueError,
+        r"two different dates",
+    ),
+    "one date": (
+        lambda: as_rate(1.0, 0.0),
+        lambda: moved(DATES[0], DATES[2]).drop(columns="secondary"),
+        ValueError,
+        r"got no 'secondary' in the table\. Add the column 'secondary'",
+    ),
+    "one date of a displacement": (
+        as_event,
+        lambda: moved(DATES[0], DATES[2]).drop(columns="reference"),
+        ValueError,
+        r"Add the column 'reference'",
+    ),
+    "dates for numbers": (
+        lambda: as_rate(1.0, 0.0),
+        lambda: stakes(v_east=pd.Timestamp("2020-01-01"), v_north=1.0),
+        TypeError,
+        r"numbers in 'v_east'.*datetime64\. Rename",
+    ),
+    "truth for numbers": (
+        lambda: as_rate(1.0, 0.0),
+        lambda: stakes(v_east=1.0, v_north=[True, None, False]),
+        TypeError,
+        r"numbers in 'v_north'.*boolean\. Rename",
+    ),
+    "truth in a product": (
+        lambda: as_rate(1.0, 0.0),
+        lambda: xr.Dataset(
+            {"v_east": ("point", [True]), "v_north": ("point", [1.0])}, {"x": ("point", [0]), "y": ("point", [0])}
+        ),
+        TypeError,
+        r"numbers in 'v_east' of the table; got dtype bool",
+    ),
+    "a series at points": (
+        lambda: as_series(1.0, 0.0),
+        lambda: as_series(1.0, 0.0).isel(y=xr.DataArray([3], dims="point"), x=xr.DataArray([2], dims="point")),
+        ValueError,
+        r"got a series.*last date less the first",
+    ),
+    "a grid along its axes": (
+        as_event,
+        lambda: as_event().isel(y=[3], x=[2]),
+        ValueError,
+        r"along the axes of its grid",
+    ),
+    "turned": (
+        lambda: xoffset.ground(as_rate(1.0, 0.0)),
+        lambda: stakes(**TABLE),
+        ValueError,
+        r"as it was before ground\(\)",
     ),
     "equal dates": (
         lambda: as_rate(1.0, 0.0),

@@ -231,3 +231,10 @@ def test_masks_that_touch_nothing_are_refused():
         xoffset.stable_statistics(shifts, nowhere)
     with pytest.raises(ValueError, match=r"moving to be True on at least one node; got none.*enlarge the mask"):
         xoffset.stable_statistics(shifts, ~nowhere, moving=nowhere)
+
+
+def test_a_lazy_mask_that_is_true_nowhere_counts_none():
+    shifts = as_shifts(*np.random.default_rng(3).normal(size=(2, 2, 20, 30)))
+    found = xoffset.stable_statistics(shifts, (~everywhere(shifts)).chunk()).compute()
+    assert (found.n_stable == 0).all()
+    assert np.isnan(found[["median_dx", "nmad_dy", "valid_share", "uncertainty_dx"]].to_array()).all()

@@ -131,9 +131,14 @@ def as_vectors(data: xr.Dataset, caller: str) -> tuple[xr.Dataset, tuple[str, st
     pairs = [("dx", "dy"), ("vx", "vy")]
     found = [pair for pair in pairs if isinstance(data, xr.Dataset) and set(pair) <= set(data.data_vars)]
     if isinstance(data, xr.Dataset) and not found:
+        is_turned = {"d_east", "v_east"} & set(data.data_vars)
+        advice = (
+            "Pass the product as it was before ground()"
+            if is_turned
+            else "Use the result of correlate(), invert() or velocity()"
+        )
         raise ValueError(
-            f"{caller}() needs variables dx and dy, or vx and vy; got {sorted(map(str, data.data_vars))}. "
-            "Use the result of correlate(), invert() or velocity()."
+            f"{caller}() needs variables dx and dy, or vx and vy; got {sorted(map(str, data.data_vars))}. {advice}."
         )
     names = found[0] if found else pairs[0]
     if len(found) == 2 and data["dx"].dims != data["vx"].dims:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from xoffset.model import masks
@@ -24,6 +25,15 @@ def on_nodes(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> Any:
         If its dims or coordinates are not those of a grid, it lies elsewhere, or was made of values with a fill.
     """
     return masks.on_cells(_as_map(stable, shifts, caller), shifts, masks.STABLE, caller).values
+
+
+def check_somewhere(mask: Any, name: str, caller: str) -> None:
+    """Refuse a mask of nodes in memory that is True on none; what a lazy one holds is not known yet."""
+    if isinstance(mask, np.ndarray) and not mask.any():
+        raise ValueError(
+            f"{caller}() needs {name} to be True on at least one node; got none. A node counts where all pixels of its "
+            "cell are True: enlarge the mask, or check that it lies on the grid."
+        )
 
 
 def _as_map(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> xr.DataArray:

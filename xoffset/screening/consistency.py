@@ -18,6 +18,7 @@ from xoffset._kernels.networks.triplets import unconfirmed
 from xoffset.model import checks, grids
 from xoffset.model.flags import FLAGS
 from xoffset.model.points import places_of
+from xoffset.screening.limits import usual_errors, with_usual
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Consistency:
         out: Any = np.int64(0)
         if self.angle is not None or self.deviation is not None:
             angle, deviation = (math.inf if limit is None else limit for limit in (self.angle, self.deviation))
-            test = partial(_at_odds_in_time, years=years, limits=(angle, deviation))
+            test = partial(_at_odds_in_time, years=years, usual=usual_errors(shifts), limits=(angle, deviation))
             found = pixels.per_pixel(test, [dx, dy, *sigmas], len(years)).astype(np.int64)
             out = ((found & outliers.POINTS_ELSEWHERE) > 0) * np.int64(FLAGS["angle_spread"])
             out = out | ((found & outliers.IS_FAR) > 0) * np.int64(FLAGS["temporal_outlier"])
@@ -65,10 +66,14 @@ class Consistency:
         return out
 
 
-def _at_odds_in_time(*fields: np.ndarray, years: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    out = np.empty(fields[0].shape, dtype=np.uint8)
-    outliers.at_odds_in_time(years, *fields, *limits, out)
-    return out.astype(fields[0].dtype)
+def _at_odds_in_time(
+    *fields: np.ndarray, years: np.ndarray, usual: np.ndarray, limits: tuple[float, float]
+) -> np.ndarray:
+    dx, dy, *sigmas = fields
+    out = np.empty(dx.shape, dtype=np.uint8)
+    errors = [with_usual(sigma, usual[:, np.newaxis, np.newaxis]) for sigma in sigmas]
+    outliers.at_odds_in_time(years, dx, dy, *errors, *limits, out)
+    return out.astype(dx.dtype)
 
 
 def _triplets(shifts: xr.Dataset) -> tuple[Observations, np.ndarray, slice | np.ndarray]:

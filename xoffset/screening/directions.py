@@ -11,17 +11,20 @@ from xoffset._blocks import elements
 from xoffset.model import checks, grids
 from xoffset.model.declared import decoded, in_metres
 
+# Largest azimuth [degree], with what rounding adds to a full turn.
+_LARGEST_AZIMUTH = 360.001
+
 
 def toward(direction: xr.DataArray | xr.Dataset, shifts: xr.Dataset) -> tuple[Any, Any]:
     """Unit vectors x and y (y, x) of the direction of motion at the nodes, NaN where unknown; lazy if it is.
 
-    The direction is a DataArray (y, x) of azimuths, or a Dataset with vx, vy or dx, dy. Each node takes the nearest
-    pixel of it.
+    The direction is a DataArray (y, x) of azimuths from grid north, or a Dataset with vx, vy or dx, dy. Each node takes
+    the nearest pixel of it.
 
     Raises
     ------
     TypeError, ValueError
-        If it is neither, has other dims, units, or another CRS, or lies elsewhere.
+        If it is neither, has other dims, units, another north or another CRS, or lies elsewhere.
     """
     x, y = _vectors(direction)
     of_field, wanted = grids.crs_of(direction), grids.crs_of(shifts)
@@ -60,7 +63,7 @@ def _vectors(direction: xr.DataArray | xr.Dataset) -> tuple[xr.DataArray, xr.Dat
     """Components x and y (y, x) of a field, float64, of any length."""
     if isinstance(direction, xr.Dataset):
         field, names = checks.as_vectors(direction, "screen")
-        x, y = (field[name].astype(np.float64) for name in names)
+        x, y = (_forward(field, names[0]) * field[name].astype(np.float64) for name in names)
         _check_dims(x)
         return x, y
     if not isinstance(direction, xr.DataArray) or direction.dtype.kind not in "iuf":
@@ -70,9 +73,30 @@ def _vectors(direction: xr.DataArray | xr.Dataset) -> tuple[xr.DataArray, xr.Dat
             f"{got}. Pass the aspect of a slope, or the rate of velocity()."
         )
     _check_dims(direction)
+    _check_north(direction)
     known = decoded(in_metres(direction, "screen"), "direction", "screen", wanted="degree").astype(np.float64)
-    azimuth = (known.where(abs(known) < np.inf) * (np.pi / 180.0)).copy()
+    # what no azimuth can be is a fill that nobody declared; -1 is level ground in aspects of other software
+    is_azimuth = (abs(known) <= _LARGEST_AZIMUTH) & (known != -1.0)
+    azimuth = (known.where(is_azimuth) * (np.pi / 180.0)).copy()
     return azimuth.copy(data=np.sin(azimuth.data)), azimuth.copy(data=np.cos(azimuth.data))
+
+
+def _forward(field: xr.Dataset, name: str) -> float:
+    """Sign that makes a displacement one forward in time: -1 of one from the later to the earlier date."""
+    ends = [field.coords[each] for each in ("reference", "secondary") if each in field.coords]
+    if name != "dx" or len(ends) < 2 or any(end.ndim or end.dtype.kind != "M" for end in ends):
+        return 1.0
+    return -1.0 if ends[0].values > ends[1].values else 1.0
+
+
+def _check_north(direction: xr.DataArray) -> None:
+    """Refuse azimuths that say that they count from true north."""
+    texts = [str(direction.name), *(f"{name} {text}" for name, text in direction.attrs.items())]
+    if any("true north" in text.lower().replace("_", " ").replace("-", " ") for text in texts):
+        raise ValueError(
+            "screen() needs direction clockwise from the north of the grid; got one from true north, as its attributes "
+            "say. Pass the direction of the product before ground(), or its dataset with vx and vy."
+        )
 
 
 def _check_dims(field: xr.DataArray) -> None:

@@ -5,9 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 
 from xoffset._kernels.maps import outliers
+from xoffset.model import products
 from xoffset.model.flags import FLAGS
+
+# Standard error in pixels of vectors that tell none: the noise that the normalised median test expects.
+USUAL_ERROR = 0.1
+
+
+def usual_errors(shifts: xr.Dataset) -> np.ndarray:
+    """Standard error [m] of the vectors of each pair that tell none (pair,); NaN where the pixel is unknown."""
+    pixel = shifts[products.PIXEL_SIZE].values if products.PIXEL_SIZE in shifts.coords else np.nan
+    return np.broadcast_to(USUAL_ERROR * np.asarray(pixel, dtype=np.float64), (shifts.sizes["pair"],))
+
+
+def with_usual(sigma: np.ndarray, usual: np.ndarray | float) -> np.ndarray:
+    """Standard errors, the usual one where they are unknown."""
+    return np.where(np.isnan(sigma), usual, sigma).astype(sigma.dtype, copy=False)
 
 
 @dataclass(frozen=True)
@@ -32,13 +48,15 @@ class Limits:
         has_peaks = self.pycorr is not None or self.min_peak_ratio is not None
         return ("score", "peak_gap") * has_peaks + ("mismatch",) * (self.max_mismatch is not None)
 
-    def failed(self, years: np.ndarray, *fields: np.ndarray) -> np.ndarray:
+    def failed(self, of_pairs: np.ndarray, *fields: np.ndarray) -> np.ndarray:
         """Flags of the tests that vectors fail (n, rows, columns), int64; of no meaning where there is no vector.
 
-        Years (n,) from the reference to the secondary date. Fields: `dx`, `dy`, the variables of `names`, and, if there
-        is an angle, `sigma_dx`, `sigma_dy` and a unit vector in direction of the motion, NaN where unknown.
+        Of pairs (n, 2): years from the reference to the secondary date, and `usual_errors`. Fields: `dx`, `dy`, the
+        variables of `names`, and, if there is an angle, `sigma_dx`, `sigma_dy` and a unit vector in direction of the
+        motion, NaN where unknown.
         """
         dx, dy = fields[:2]
+        years, usual = of_pairs.T
         tested = dict(zip(self.names, fields[2:], strict=False))
         out = np.zeros(dx.shape, dtype=np.int64)
         # unknown is as bad as beyond the limit
@@ -62,6 +80,7 @@ class Limits:
         if self.angle is not None:
             for layer, target in enumerate(out):
                 vectors = [field[layer] for field in (dx, dy, *fields[-4:])]
+                vectors[2:4] = (with_usual(sigma, usual[layer]) for sigma in vectors[2:4])
                 target |= self._points_elsewhere(years[layer], vectors) * np.int64(FLAGS["direction"])
         return out
 

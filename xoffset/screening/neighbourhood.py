@@ -8,12 +8,13 @@ import numpy as np
 
 from xoffset._kernels.maps import medians
 from xoffset.model.flags import FLAGS
+from xoffset.screening.limits import USUAL_ERROR
 
 # autoRIFT's NDC: half the side of its window, passes of the count and of the median, nodes that must agree, distance
 # from the median in median distances, and the distance in pixels that is always allowed (2 over an oversampling of 16).
 NDC_RADIUS, NDC_PASSES, NDC_LEAST, NDC_SPREADS, NDC_NEAR = 2, (3, 2), 8, 4.0, 0.125
 # The normalised median test: half the side of its window, and the noise in pixels that is always there.
-MEDIAN_RADIUS, MEDIAN_NOISE = 1, 0.1
+MEDIAN_RADIUS, MEDIAN_NOISE = 1, USUAL_ERROR
 _OF_NDC = medians.square(NDC_RADIUS, with_centre=True)
 _OF_MEDIAN = medians.square(MEDIAN_RADIUS, with_centre=False)
 

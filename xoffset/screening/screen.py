@@ -109,10 +109,13 @@ def screen(
         Longest displacement in metres, and largest speed in metres a year; matches beyond are flagged `amplitude`.
     direction
         Where the ground moves to, on a map (y, x) that covers the nodes: azimuths in degrees clockwise from the north
-        of the grid, such as the aspect of the slope, or a Dataset with vx and vy, or dx and dy. A match is flagged
+        of the grid, not true north, such as the aspect of the slope, or a Dataset with vx and vy, or dx and dy; one
+        displacement with the coordinates `reference` and `secondary` may be backward in time. A match is flagged
         `direction` if it leaves all directions within `max_angle` of it by more than two standard errors, so that
-        ground that does not move is left alone. Nothing is tested where the map is unknown. Of another grid the nearest
-        pixel counts; of another CRS it is refused.
+        ground that does not move is left alone; those that are unknown count as 0.1 px, as 0 in shifts that do not
+        tell their pixel. Nothing is tested where the map is unknown: NaN, beyond 360 degrees, or -1, which is level
+        ground in aspects of other software. Of another grid the nearest pixel counts; of another CRS, or from true
+        north as its attributes say, it is refused.
     max_angle
         Largest angle in degrees from `direction`; None takes 45.
     ndc
@@ -127,16 +130,20 @@ def screen(
     max_angle_spread
         Largest angle in degrees between a match and the median velocity of its pixel, as in TICOI, which takes 45;
         beyond it, by more than two standard errors, a match is flagged `angle_spread`. Not tested where the median is
-        not clear, at three of its standard errors. It takes 5 pairs in a pixel.
+        not clear, at three of its standard errors. It takes 5 pairs in a pixel. Unknown standard errors count as for
+        `direction`.
     max_deviation
         Largest distance, along x or y, of the velocity of a match from the median of its pixel, in robust standard
         deviations (1.4826·MAD) of these velocities and in standard errors of the match, whichever is larger; beyond it
-        a match is flagged `temporal_outlier`. TICOI takes 3.5. It takes 5 pairs in a pixel. Sudden motion is an outlier
-        too: leave this out for earthquakes and surges.
+        a match is flagged `temporal_outlier`. TICOI takes 3.5. It takes 5 pairs in a pixel. Standard errors that are
+        unknown count as 0.1 px; in shifts that do not tell their pixel only the deviations tell, and nothing is tested
+        where these are zero, as of displacements in whole pixels. Sudden motion is an outlier too: leave this out for
+        earthquakes and surges.
     max_closure
         Largest misclosure of three dates in its standard errors, beside what motion changes between the places of
         matches. A match is flagged `closure` if it belongs to such triplets and none of them closes: one that does
-        confirms it. Matches without a triplet are not tested, and errors that belong to a date close always.
+        confirms it. Matches without a triplet are not tested, nor are triplets of which a standard error is unknown;
+        errors that belong to a date close always.
     min_clump
         Least number of vectors that must touch each other, at sides or corners, once all else is done; those of smaller
         clumps are flagged `small_clump`.

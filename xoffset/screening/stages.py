@@ -17,7 +17,7 @@ from xoffset.model import products
 from xoffset.model.dates import in_years
 from xoffset.screening import directions
 from xoffset.screening.consistency import Consistency
-from xoffset.screening.limits import Limits
+from xoffset.screening.limits import Limits, usual_errors
 from xoffset.screening.neighbourhood import Around, is_small_clump
 
 # Angle in degrees within which the motion must follow `direction`, unless `screen` is told another.
@@ -48,7 +48,8 @@ class Stages:
         if self.direction is not None:
             fields += [shifts[name].data for name in ("sigma_dx", "sigma_dy")]
             fields += [elements.on_layers_of(each, fields[0]) for each in self.direction]
-        return halos.with_halo(self.limits.failed, fields, 0, np.dtype(np.int64), _years(shifts))
+        of_pairs = np.stack([_years(shifts), usual_errors(shifts)], axis=1)
+        return halos.with_halo(self.limits.failed, fields, 0, np.dtype(np.int64), of_pairs)
 
     def of_neighbours(self, shifts: xr.Dataset, failed: Any) -> Any:
         """Flags so far and those of vectors at odds with what earlier tests left around them."""

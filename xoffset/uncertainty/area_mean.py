@@ -15,7 +15,7 @@ from xoffset._arrays.layers import Layers
 from xoffset._blocks import whole
 from xoffset.model import checks, grids, products, quality_variables
 from xoffset.model.flags import FLAGS
-from xoffset.model.stable import on_nodes
+from xoffset.model.stable import check_somewhere, on_nodes
 from xoffset.readers import polygons
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Numbers of the regions of a map: differences are taken within each of them, not from one to the other.
 _AREA, _AROUND = 1, 2
 # What the mean of a map consists of.
-_MEAN = Layers(mean=2, sigma=2, covariance=(), n_nodes=(), n_effective=2)
+_MEAN = Layers(mean=2, sigma=2, covariance=(), n_nodes=(), n_effective=2, n_stable=())
 
 
 def area_mean(
@@ -61,7 +61,8 @@ def area_mean(
         their covariance, if `dataset` has one; `n_nodes`, number of nodes with a vector; `valid_share` [1] of the nodes
         in the area that have one; `n_effective_x`, `n_effective_y` [1], number of independent vectors that the means
         are as good as. The means are NaN, and `flags` says `few_valid`, where fewer nodes than `min_valid` have a
-        vector; the standard errors also where one of a vector is unknown. Lazy if `dataset` or `stable` is.
+        vector; the standard errors also where one of a vector is unknown, and where no stable node has a vector, which
+        `flags` tells as `nodata`. Lazy if `dataset` or `stable` is.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def area_mean(
         If `polygon` is none, `stable` is not boolean, or the dataset is of the wrong type.
     ValueError
         If there are no vectors on a regular grid, the polygons lie beside the grid, between its nodes, or cross
-        themselves, a CRS is missing, or a mask or an option is not as it should be.
+        themselves, a CRS is missing, a mask is True nowhere (one in memory), or an option is not as it should be.
 
     Notes
     -----
@@ -108,6 +109,8 @@ def area_mean(
     spacing = grids.spacing(data, "area_mean")
     is_area = polygons.inside(polygon, data, "area_mean", "polygon")
     masks = [is_area, *([] if stable is None else [on_nodes(stable, data, "area_mean")])]
+    for mask in masks[1:]:
+        check_somewhere(mask, "stable", "area_mean")
 
     errors = checks.errors_of(names)
     has_errors = set(errors[:2]) <= set(data.data_vars)
@@ -144,7 +147,9 @@ def _labelled(found: dict[str, Any], names: tuple[str, str], least: float) -> di
     values["n_nodes"] = found["n_nodes"].astype(np.int32)
     for k, axis in enumerate("xy"):
         values[f"n_effective_{axis}"] = np.where(is_enough, found["n_effective"][k], np.nan)
-    values["flags"] = (~is_enough) * np.int64(FLAGS["few_valid"])
+    is_measured = found["n_stable"] > 0.0
+    flags = (~is_enough) * np.int64(FLAGS["few_valid"])
+    values["flags"] = flags | (is_enough & ~is_measured) * np.int64(FLAGS["nodata"])
     return values
 
 
@@ -165,6 +170,8 @@ def _mean_of_map(*fields: np.ndarray, masks: int, spacing: tuple[float, float]) 
     out = np.full(_MEAN.count, np.nan)
     found = _MEAN.split(out)
     out[_MEAN["n_nodes"]] = used.sum()
+    # without a mask all vectors tell how large errors are
+    out[_MEAN["n_stable"]] = (is_known & is_stable[0] if is_stable else is_known).sum()
     if not used.any():
         return out
     region = np.where(is_stable[0], _AREA, 0) if is_stable else np.where(is_area, _AREA, _AROUND)

@@ -46,7 +46,11 @@ def compare(
         `sigma_v_east`, `sigma_v_north` or `sigma_d_east`, `sigma_d_north`, and `name`; and `reference` and `secondary`,
         the dates in ISO 8601 between which a displacement was measured. Or the result of
         `from_table(..., layout="points")`, whose `dx` and `dy` are then taken for east and north. A velocity is not
-        compared with a series, but a displacement between two dates is compared with a rate too.
+        compared with a series, but a displacement between two dates is compared with a rate too. Where the dataset is
+        a displacement with the coordinates `reference` and `secondary`, rows must be of these dates, to a day, in
+        either order; of a displacement or of rows that tell no dates, both are taken for the same, and a displacement
+        without dates for one forward in time. Of velocities and displacements in one table, those of the kind of the
+        dataset count.
     axes
         What the components of the table are along: `"true"` east and north, or the axes of the `"grid"` of its CRS, by
         the names of `vx`, `vy` or `dx`, `dy`, in metres of the grid.
@@ -58,7 +62,9 @@ def compare(
         dataset there, `table_east`, `table_north`, that of the table, `residual_east`, `residual_north`, the first less
         the second; `sigma_east` and so on, the standard error of each if it is known, that of the residual from both.
         NaN, and a flag, where the dataset has no value (`nodata`), the point lies beside it (`outside`), or a date
-        beside those of the series (`too_few_dates`), and `nodata` where the table has none.
+        beside those of the series or of the displacement (`too_few_dates`), and `nodata` where the table has none:
+        NaN, an infinite number, or one with an infinite standard error. What was measured from the later to the earlier
+        date of a displacement is turned, and so are its `reference` and `secondary`.
 
         Of all points together: `n`, number of residuals; `bias_east`, `bias_north`, their mean; `rmse_east`,
         `rmse_north`, root mean square, and `rmse`, that of their lengths; `coverage_east`, `coverage_north` [1], share
@@ -70,8 +76,9 @@ def compare(
     TypeError
         If dataset or table is of the wrong type, or columns hold no numbers or no dates.
     ValueError
-        If the dataset is of pairs, has no CRS or is no regular grid; the table has no measurements or lacks a column,
-        all points lie beside the dataset, a series meets velocities, or dates are missing.
+        If the dataset is of pairs, has no CRS or is no regular grid, or its dates are out of order or repeated; the
+        table has no measurements or lacks a column, is along the axes of a grid, all points lie beside the dataset, a
+        series meets velocities, or dates are missing, equal, or all other ones than those of a displacement.
 
     Notes
     -----
@@ -105,6 +112,7 @@ def compare(
     layers = [whole.gather(field if field.ndim == 3 else field[np.newaxis], at.row, at.column) for field in fields]
     table_values = np.stack([measured.east, measured.north, measured.sigma_east, measured.sigma_north])
     find = partial(_at_points, at=at, when=_when(data, measured), table=table_values)
+    find = partial(find, is_other=measured.is_of_other_dates)
     found = _AT_POINT.split(whole.at_once(find, layers, np.dtype(np.float64), (_AT_POINT.count, measured.x.size)))
     names_of_layers = dict(zip((*names, *errors), ("x", "y", "sigma_x", "sigma_y", "covariance"), strict=True))
     at_points = {name: found[layer] for name, layer in list(names_of_layers.items())[: len(fields)]}
@@ -161,13 +169,15 @@ def _summary(found: Mapping[str, Any]) -> dict[str, tuple[tuple[str, ...], Any]]
 
 
 def _check_dataset(data: xr.Dataset, names: tuple[str, str]) -> None:
-    """Refuse what is neither a rate nor a series nor a displacement, or lies nowhere."""
+    """Refuse what is neither a rate nor a series in order nor a displacement, or lies nowhere."""
     others = [str(dim) for dim in data[names[0]].dims[:-2]]
     if others not in ([], ["time"] if names[0] == "dx" else []):
         raise ValueError(
             f"compare() needs a rate (y, x), a series (time, y, x) or a displacement (y, x); got dims "
             f"{data[names[0]].dims}. Make one first: invert(shifts), velocity(shifts), or select: isel({others[0]}=0)."
         )
+    if others:
+        checks.check_times(data["time"], "compare")
     if grids.crs_of(data) is None:
         raise ValueError(
             "compare() needs the CRS of the grid, to tell true north; got a dataset without one. Name it: "
@@ -229,8 +239,17 @@ def _when(data: xr.Dataset, measured: Measured) -> tuple[np.ndarray, np.ndarray,
 # ------------------------------------------------------------------------------------------------------------ on arrays
 
 
-def _at_points(*fields: np.ndarray, at: Around, when: tuple[np.ndarray, ...] | None, table: np.ndarray) -> np.ndarray:
-    """Motion at the points as `_AT_POINT` says (layer, point), of fields (n, corner, point) of a map or of dates."""
+def _at_points(
+    *fields: np.ndarray,
+    at: Around,
+    when: tuple[np.ndarray, ...] | None,
+    table: np.ndarray,
+    is_other: np.ndarray | None,
+) -> np.ndarray:
+    """Motion at the points as `_AT_POINT` says (layer, point), of fields (n, corner, point) of a map or of dates.
+
+    Nothing is known at points that were measured between other dates than those of the map.
+    """
     names = ("x", "y", "sigma_x", "sigma_y", "covariance")[: len(fields)]
     values = [np.asarray(field, dtype=np.float64) for field in fields]
     is_known = np.isfinite(values[0]) & np.isfinite(values[1]) & (at.weight > 0.0)
@@ -251,7 +270,9 @@ def _at_points(*fields: np.ndarray, at: Around, when: tuple[np.ndarray, ...] | N
         reason[[step is None for step in steps]] = FLAGS["too_few_dates"]
         weight = np.transpose([np.full(dates.size, np.nan) if step is None else step for step in steps])
     else:
-        weight = np.ones((1, at.weight.shape[1]))
+        is_of_map = np.ones(at.weight.shape[1], dtype=np.bool_) if is_other is None else ~is_other
+        weight = np.where(is_of_map, 1.0, np.nan)[np.newaxis]
+        reason[~is_of_map] = FLAGS["too_few_dates"]
     for name, each in zip(names, means, strict=True):
         # errors at two dates are independent
         of_dates = weight if name in ("x", "y") else weight**2
@@ -259,8 +280,10 @@ def _at_points(*fields: np.ndarray, at: Around, when: tuple[np.ndarray, ...] | N
         sums = np.where(weight == 0.0, 0.0, of_dates * square).sum(axis=0)
         found[name][:] = np.sqrt(sums) if name.startswith("sigma") else sums
     reason = np.where(np.isnan(at.weight).all(axis=0), FLAGS["outside"], reason)
-    has_no_table = np.isnan(table[:2]).any(axis=0)
-    found["flags"][:] = np.where(np.isnan(found["x"]), reason, np.where(has_no_table, FLAGS["nodata"], 0))
+    has_no_table = ~np.isfinite(table[:2]).all(axis=0)
+    found["flags"][:] = np.where(
+        ~np.isfinite(found["x"] + found["y"]), reason, np.where(has_no_table, FLAGS["nodata"], 0)
+    )
     found["table"][:] = table
     return out
 
@@ -291,7 +314,7 @@ def _of_residuals(east: np.ndarray, north: np.ndarray, sigma_east: np.ndarray, s
     for k, (residual, sigma) in enumerate(((east[used], sigma_east[used]), (north[used], sigma_north[used]))):
         found["bias"][k] = residual.mean()
         found["rmse"][k] = np.sqrt((residual**2).mean())
-        has_error = sigma > 0.0
+        has_error = (sigma > 0.0) & (sigma < np.inf)
         if has_error.any():
             found["coverage"][k] = (np.abs(residual) <= OF_95_PERCENT * sigma)[has_error].mean()
     out[_SUMMARY["length"]] = np.hypot(*found["rmse"])

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import _options
-from xoffset.model import grids
+from xoffset.model import grids, history
 from xoffset.model.dates import as_dates, as_instants, in_years
 from xoffset.model.declared import with_decoded
 from xoffset.model.points import are_points
@@ -20,6 +20,10 @@ Names = tuple[str, str]
 _TRUE: tuple[Names, ...] = (("v_east", "v_north"), ("d_east", "d_north"))
 _GRID: tuple[Names, ...] = (("vx", "vy"), ("dx", "dy"))
 _DATES = ("reference", "secondary")
+# Dates of a measurement and of a displacement that differ by no more are the same.
+_SAME = np.timedelta64(1, "D")
+# What pandas finds in a column that it would make numbers of, though it holds none.
+_NO_NUMBERS = {"boolean", "datetime", "datetime64", "date", "time", "timedelta", "timedelta64", "period", "complex"}
 
 
 class Measured(NamedTuple):
@@ -34,19 +38,23 @@ class Measured(NamedTuple):
     reference: np.ndarray | None = None
     secondary: np.ndarray | None = None
     name: np.ndarray | None = None
+    is_of_other_dates: np.ndarray | None = None  # than the displacement that it is compared with
 
 
 def measured(table: Any, data: xr.Dataset, *, axes: str, is_rate: bool) -> Measured:
     """Measurements of a table, as velocities or as displacements, after checking that it has them."""
     if isinstance(table, pd.DataFrame):
-        points, names = _of_rows(table, data, axes)
+        points, names = _of_rows(table, data, _wanted(_TRUE if axes == "true" else _GRID, is_rate=is_rate), axes)
     elif isinstance(table, xr.Dataset):
-        points, names = _of_product(table, data, axes)
+        # from_table() calls the two columns dx and dy whatever they are along
+        wanted = _wanted((*_TRUE, _GRID[1]) if axes == "true" else _GRID, is_rate=is_rate)
+        points, names = _of_product(table, data, wanted, axes)
     else:
         raise TypeError(
             f"compare() needs a DataFrame, or the result of from_table(..., layout='points'), as table; got "
             f"{type(table).__name__}. Read a file first: pandas.read_csv(...)."
         )
+    points = _bounded(points, names)
     if axes == "grid":
         with _options.speaking_as("compare", "ground"):
             points = ground(points)
@@ -57,16 +65,39 @@ def measured(table: Any, data: xr.Dataset, *, axes: str, is_rate: bool) -> Measu
             f"compare() needs at least one measurement in the table; got {found.east.size} of which none is known. "
             "Check the selection, and the columns."
         )
-    return _of_kind(found, is_velocity=names[0].startswith("v"), is_rate=is_rate, is_series="time" in data.dims)
+    if names[0].startswith("v") and not is_rate:
+        raise ValueError(
+            "compare() needs displacements in the table, for a dataset of displacements; got velocities. Compare the "
+            "velocity: compare(velocity(series), table)."
+        )
+    if names[0].startswith("v"):
+        return found
+    _check_dates(found, are_needed=is_rate or "time" in data.dims)
+    if is_rate:
+        return _as_velocities(found)
+    return found if "time" in data.dims else _between_dates_of(data, found)
+
+
+def _bounded(points: xr.Dataset, names: Names) -> xr.Dataset:
+    """Measurements, NaN where one is infinite or errs without bounds: that tells nothing."""
+    is_known = np.isfinite(points[names[0]]) & np.isfinite(points[names[1]])
+    for name in (f"sigma_{name}" for name in names):
+        if name in points:
+            is_known = is_known & ~np.isinf(points[name])
+    return points.assign({name: points[name].where(is_known) for name in names})
+
+
+def _wanted(names: tuple[Names, ...], *, is_rate: bool) -> tuple[Names, ...]:
+    """Names of components, those of the kind that the dataset has first."""
+    return tuple(sorted(names, key=lambda pair: pair[0].startswith("v") != is_rate))
 
 
 # -------------------------------------------------------------------------------------------------------------- tables
 
 
-def _of_rows(rows: pd.DataFrame, data: xr.Dataset, axes: str) -> tuple[xr.Dataset, Names]:
+def _of_rows(rows: pd.DataFrame, data: xr.Dataset, wanted: tuple[Names, ...], axes: str) -> tuple[xr.Dataset, Names]:
     """Product (point,) of a table, in the CRS of the dataset, and the names of its components."""
     columns = list(map(str, rows.columns))
-    wanted = _TRUE if axes == "true" else _GRID
     names = next((pair for pair in wanted if set(pair) <= set(columns)), None)
     if names is None:
         listed = " or ".join(" and ".join(pair) for pair in wanted)
@@ -77,8 +108,9 @@ def _of_rows(rows: pd.DataFrame, data: xr.Dataset, axes: str) -> tuple[xr.Datase
     errors = [f"sigma_{name}" for name in names]
     fields = {name: ("point", _numbers(rows, name)) for name in (*names, *errors) if name in columns}
     coords: dict[str, Any] = dict(zip(("x", "y"), (("point", each) for each in _places(rows, data)), strict=True))
-    if set(_DATES) <= set(columns):
-        coords |= {name: ("point", _dates(rows, name)) for name in _DATES}
+    # a velocity needs no dates: a column "reference" alone may name its source
+    if names[0].startswith("d") or set(_DATES) <= set(columns):
+        coords |= {name: ("point", _dates(rows, name)) for name in _DATES if name in columns}
     if "name" in columns:
         coords["name"] = ("point", np.array([str(each) for each in rows["name"]]))
     return grids.with_crs(xr.Dataset(fields, coords).assign_coords(spatial_ref=spatial_ref_of(data))), names
@@ -109,6 +141,12 @@ def _places(rows: pd.DataFrame, data: xr.Dataset) -> tuple[np.ndarray, np.ndarra
 
 def _numbers(rows: pd.DataFrame, name: str) -> np.ndarray:
     """Column as float64, NaN where it is empty."""
+    kind = pd.api.types.infer_dtype(rows[name], skipna=True) if isinstance(rows[name], pd.Series) else ""
+    if kind in _NO_NUMBERS:
+        raise TypeError(
+            f"compare() needs numbers in {name!r} of the table; got values of the kind {kind}. Rename or "
+            "drop that column."
+        )
     try:
         return np.asarray(pd.to_numeric(rows[name]).to_numpy(dtype=np.float64, na_value=np.nan))
     except (TypeError, ValueError) as error:
@@ -130,10 +168,8 @@ def _dates(rows: pd.DataFrame, name: str) -> np.ndarray:
     return found
 
 
-def _of_product(table: xr.Dataset, data: xr.Dataset, axes: str) -> tuple[xr.Dataset, Names]:
+def _of_product(table: xr.Dataset, data: xr.Dataset, wanted: tuple[Names, ...], axes: str) -> tuple[xr.Dataset, Names]:
     """Product (..., point) of one at points or on the nodes of a grid, and the names of its components."""
-    # from_table() calls the two columns dx and dy whatever they are along
-    wanted = (*_TRUE, ("dx", "dy")) if axes == "true" else _GRID
     names = next((pair for pair in wanted if set(pair) <= set(table.data_vars)), None)
     if names is None:
         listed = ", or ".join(" and ".join(pair) for pair in wanted)
@@ -141,6 +177,7 @@ def _of_product(table: xr.Dataset, data: xr.Dataset, axes: str) -> tuple[xr.Data
             f"compare() needs {listed} in the table, for axes={axes!r}; got {sorted(map(str, table.data_vars))}. Use "
             "the result of from_table(); pass axes='grid' for what is along the axes of a grid."
         )
+    _check_product(table, names, axes)
     if {"y", "x"} <= set(table[names[0]].dims):
         table = table.stack(point=("y", "x")).reset_index("point")
     if not are_points(table):
@@ -151,6 +188,30 @@ def _of_product(table: xr.Dataset, data: xr.Dataset, axes: str) -> tuple[xr.Data
     if grids.crs_of(table) is None:
         table = table.assign_coords(spatial_ref=spatial_ref_of(data))
     return with_decoded(grids.with_crs(table), "compare"), names
+
+
+def _check_product(table: xr.Dataset, names: Names, axes: str) -> None:
+    """Refuse what is no table of the ground: values that are no numbers, a series, motion along the axes of a grid."""
+    for name in (*names, *(f"sigma_{name}" for name in names)):
+        if name in table and table[name].dtype.kind not in "iuf":
+            raise TypeError(
+                f"compare() needs numbers in {name!r} of the table; got dtype {table[name].dtype}. Convert it: "
+                "table.astype(float)."
+            )
+    dims = table[names[0]].dims
+    if "time" in dims:
+        raise ValueError(
+            f"compare() needs displacements between two dates in the table, or velocities; got a series, dims {dims}. "
+            "Take the last date less the first, and name both: .assign_coords(reference=..., secondary=...)."
+        )
+    # what was read from a table is along what its columns are; points without a history may be anybody's
+    made_by = [step["function"] for step in history.steps(table)]
+    is_of_grid = "from_table" not in made_by and (bool(made_by) or {"y", "x"} <= set(dims))
+    if axes == "true" and names in _GRID and is_of_grid:
+        raise ValueError(
+            f"compare() needs components along true east and north in the table, for axes='true'; got {names[0]} and "
+            f"{names[1]} of a product, which are along the axes of its grid. Pass axes='grid', or ground(table)."
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------- one by one
@@ -167,13 +228,11 @@ def _flat(points: xr.Dataset, names: Names) -> Measured:
     here = np.isfinite(rows[0].astype(np.float64)) if values[0].ndim > 1 else np.ones(rows[0].size, dtype=np.bool_)
     rows = [row[here] for row in rows]
     named = dict(zip(own, rows[4:], strict=True))
-    numbers = [row.astype(np.float64) for row in rows[:4]]
+    east, north, *sigmas = (row.astype(np.float64) for row in rows[:4])
     reference, secondary = (as_dates(named[name]) if name in named else None for name in _DATES)
     x, y = (named[name].astype(np.float64) for name in ("x", "y"))
-    sigma_east, sigma_north = (np.where(sigma > 0.0, sigma, np.nan) for sigma in numbers[2:])
-    return Measured(
-        x, y, numbers[0], numbers[1], sigma_east, sigma_north, reference, secondary, named.get("name")
-    )  # fmt: skip
+    sigma_east, sigma_north = (np.where((sigma > 0.0) & (sigma < np.inf), sigma, np.nan) for sigma in sigmas)
+    return Measured(x, y, east, north, sigma_east, sigma_north, reference, secondary, named.get("name"))
 
 
 def _in_crs_of(data: xr.Dataset, found: Measured, points: xr.Dataset) -> Measured:
@@ -187,28 +246,29 @@ def _in_crs_of(data: xr.Dataset, found: Measured, points: xr.Dataset) -> Measure
     return found._replace(x=np.asarray(x), y=np.asarray(y))
 
 
-def _of_kind(found: Measured, *, is_velocity: bool, is_rate: bool, is_series: bool) -> Measured:
-    """Measurements as velocities where the dataset has velocities, and as displacements where it has those."""
-    if is_velocity == is_rate and not (is_series and found.reference is None):
-        return found
-    if is_velocity:
-        raise ValueError(
-            "compare() needs displacements in the table, for a dataset of displacements; got velocities. Compare the "
-            "velocity: compare(velocity(series), table)."
-        )
-    if found.reference is None or found.secondary is None:
+def _check_dates(found: Measured, *, are_needed: bool) -> None:
+    """Refuse displacements between dates that are not told, or of which only one is, or that are equal."""
+    first, second = found.reference, found.secondary
+    lacking = [name for name, dates in zip(_DATES, (first, second), strict=True) if dates is None]
+    if len(lacking) == 1 or (lacking and are_needed):
+        got = "none in the table" if len(lacking) == 2 else f"no {lacking[0]!r} in the table"
+        advice = "Add both columns" if len(lacking) == 2 else f"Add the column {lacking[0]!r}"
         raise ValueError(
             "compare() needs the dates between which a displacement was measured, 'reference' and 'secondary'; got "
-            "none in the table. Add both columns, or compare velocities with a rate."
+            f"{got}. {advice}, or compare velocities with a rate."
         )
-    if not is_rate:
-        return found
-    years = in_years(found.secondary - found.reference)
-    if (years == 0.0).any():
+    if first is not None and second is not None and bool(np.any(first == second)):
         raise ValueError(
             "compare() needs two different dates a measurement; got equal ones. Drop such rows: "
             "table[table.reference != table.secondary]."
         )
+
+
+def _as_velocities(found: Measured) -> Measured:
+    """Displacements between two dates as mean velocities."""
+    assert found.reference is not None
+    assert found.secondary is not None
+    years = in_years(found.secondary - found.reference)
     length = np.abs(years)
     return found._replace(
         east=found.east / years,
@@ -216,3 +276,46 @@ def _of_kind(found: Measured, *, is_velocity: bool, is_rate: bool, is_series: bo
         sigma_east=found.sigma_east / length,
         sigma_north=found.sigma_north / length,
     )
+
+
+def _between_dates_of(data: xr.Dataset, found: Measured) -> Measured:
+    """Displacements in the order of the dates of a displacement (y, x), after checking that some are of these dates.
+
+    One that tells no dates counts forward in time.
+    """
+    if found.reference is None or found.secondary is None:
+        return found
+    own = _own_dates(data)
+    if own is None and "time" in data.coords and data.coords["time"].ndim == 0:
+        raise ValueError(
+            "compare() needs both dates of a displacement that it compares with a table of dates; got one date of a "
+            "series. Compare the series itself, or drop the columns: table.drop(columns=['reference', 'secondary'])."
+        )
+    dates = np.stack([found.reference, found.secondary])
+    is_turned, is_other = found.reference > found.secondary, np.zeros(found.x.shape, dtype=np.bool_)
+    if own is not None:
+        is_same = (np.abs(dates - own) <= _SAME).all(axis=0)
+        is_turned = (np.abs(dates - own[::-1]) <= _SAME).all(axis=0) & ~is_same
+        is_other = ~(is_same | is_turned)
+        if is_other.all():
+            raise ValueError(
+                f"compare() needs displacements between the dates of the dataset, {own[0, 0]} and {own[1, 0]}, to a "
+                f"day; got none, the first between {dates[0, 0]} and {dates[1, 0]}. Select the pair of these dates, or "
+                "compare the series."
+            )
+    sign = np.where(is_turned, -1.0, 1.0)
+    return found._replace(
+        east=sign * found.east,
+        north=sign * found.north,
+        reference=np.where(is_turned, found.secondary, found.reference),
+        secondary=np.where(is_turned, found.reference, found.secondary),
+        is_of_other_dates=is_other,
+    )
+
+
+def _own_dates(data: xr.Dataset) -> np.ndarray | None:
+    """Dates of a displacement (2, 1), from the first to the second; None if it does not tell both."""
+    own = [data.coords[name] for name in _DATES if name in data.coords]
+    if len(own) < 2 or any(date.ndim or date.dtype.kind != "M" or np.isnat(date.values) for date in own):
+        return None
+    return np.array([as_dates(date.values) for date in own]).reshape(2, 1)

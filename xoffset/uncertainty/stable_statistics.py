@@ -12,7 +12,7 @@ from xoffset import _options
 from xoffset._arrays.statistics import BINS, STATISTICS, of_map
 from xoffset._blocks import whole
 from xoffset.model import checks, grids, masks, products, quality_variables
-from xoffset.model.stable import on_nodes
+from xoffset.model.stable import check_somewhere, on_nodes
 
 # Statistics of both components, which bear their names, and of the map.
 _OF_COMPONENTS = ("median", "nmad", "rmse", "sigma_ratio", "uncertainty", "bias", "locking")
@@ -58,15 +58,16 @@ def stable_statistics(
         whole pixels, 0 if they prefer none, -1 if all are half pixels. NaN where the displacements span less than two
         pixels: that they are alike says nothing.
 
-        NaN where fewer than 10 nodes have a vector. Lazy if shifts or a mask are.
+        NaN where fewer than 10 nodes have a vector: all of it, with `n_stable` 0, where a lazy mask proves to be True
+        nowhere. Lazy if shifts or a mask are.
 
     Raises
     ------
     TypeError
         If a mask is not boolean, or the product is of the wrong type.
     ValueError
-        If there are no vectors on a regular grid, a mask is on another grid or True nowhere, or `pixel_size` is no
-        length or is given for velocities.
+        If there are no vectors on a regular grid, a mask is on another grid or (one in memory) True nowhere, or
+        `pixel_size` is no length or is given for velocities.
 
     Notes
     -----
@@ -103,7 +104,7 @@ def stable_statistics(
     is_stable = on_nodes(stable, data, "stable_statistics")
     flows = None if moving is None else _flows(moving, data)
     for mask, name in ((is_stable, "stable"), (flows, "moving")):
-        _check_somewhere(mask, name)
+        check_somewhere(mask, name, "stable_statistics")
 
     errors = checks.errors_of(names)[:2]
     has_errors = set(errors) <= set(data.data_vars)
@@ -172,12 +173,3 @@ def _flows(moving: xr.DataArray, data: xr.Dataset) -> Any:
             "moving.any('time')."
         )
     return masks.on_cells(moving.transpose("y", "x"), data, MOVING, "stable_statistics").values
-
-
-def _check_somewhere(mask: Any, name: str) -> None:
-    """Refuse a mask in memory that is True on no node."""
-    if isinstance(mask, np.ndarray) and not mask.any():
-        raise ValueError(
-            f"stable_statistics() needs {name} to be True on at least one node; got none. A node counts where all "
-            "pixels of its cell are True: enlarge the mask, or check that it lies on the grid."
-        )

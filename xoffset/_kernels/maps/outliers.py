@@ -52,8 +52,9 @@ def at_odds_in_time(years, dx, dy, sigma_x, sigma_y, angle, deviation, out):
     """Find the pairs of each pixel that point elsewhere than its median velocity, or are too far from it.
 
     Too far: by more than `deviation` robust standard deviations of the velocities along either axis, and than as many
-    standard errors of the pair, so that short pairs, whose velocities are noisy, are no outliers by that. Elsewhere: as
-    `points_elsewhere` says, if the median velocity is clearly not zero.
+    standard errors of the pair, so that short pairs, whose velocities are noisy, are no outliers by that. Where the
+    deviation is zero, as of values in coarse steps, and the standard error unknown or zero, nothing tells. Elsewhere:
+    as `points_elsewhere` says, if the median velocity is clearly not zero.
 
     Parameters
     ----------
@@ -90,9 +91,10 @@ def at_odds_in_time(years, dx, dy, sigma_x, sigma_y, angle, deviation, out):
                 span = abs(years[p])
                 error_x, error_y = sigma_x[p, row, column] / span, sigma_y[p, row, column] / span
                 found = 0
-                if abs(vx[k] - x) > deviation * _larger(spread_x, error_x):
+                scale_x, scale_y = _larger(spread_x, error_x), _larger(spread_y, error_y)
+                if scale_x > 0.0 and abs(vx[k] - x) > deviation * scale_x:
                     found = IS_FAR
-                if abs(vy[k] - y) > deviation * _larger(spread_y, error_y):
+                if scale_y > 0.0 and abs(vy[k] - y) > deviation * scale_y:
                     found = IS_FAR
                 if has_direction:
                     away = _away(vx[k], vy[k], x / speed, y / speed, angle)
