@@ -200,7 +200,7 @@ CASES = [
                     f"classes called {name}",
                     lambda o, called=name: {"classes": (0 * o.stack[0]).astype("uint8").rename(called)},
                     ValueError,
-                    r"called (SCL|QA_PIXEL), whose numbers mean others\. Translate it: xoffset\.masking\.classes",
+                    r"called (SCL|QA_PIXEL), whose numbers mean something else\. Translate them: xoffset\.masking\.classes",
                 )
                 for name in ("SCL", "T32TNS_20200101T101010_SCL_20m", "qa_pixel")
             ),

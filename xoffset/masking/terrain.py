@@ -13,6 +13,7 @@ from xoffset._arrays import terrain
 from xoffset._blocks import halos, sweeps
 from xoffset.masking.elevations import as_dem
 from xoffset.model import grids, products
+from xoffset.model.declared import decoded
 from xoffset.model.variables import TERRAIN
 
 # Way along the ground that tells where true north lies on a grid [m].
