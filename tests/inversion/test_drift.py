@@ -155,7 +155,7 @@ def test_no_pixel_depends_on_its_neighbours():
 
 def made(noise_of_dates, noise_of_pairs, generator, ends=None, missing=0.0, side=20, dtype="float64"):
     """Shifts of ground that does not move, every 30 days; a chain of 10 dates unless pairs are given."""
-    ends = np.stack([np.arange(9), np.arange(1, 10)], axis=1) if ends is None else ends
+    ends = chain(10) if ends is None else ends
     moment = np.datetime64("2020-01-01", "us") + 30 * np.arange(ends.max() + 1) * np.timedelta64(1, "D")
     of_dates = noise_of_dates * generator.standard_normal((2, moment.size, side, side))
     of_pairs = noise_of_pairs * generator.standard_normal((2, len(ends), side, side))

@@ -70,10 +70,9 @@ def _of_layer(function: Callable[[np.ndarray], np.ndarray], block: np.ndarray) -
     return function(block[0])[np.newaxis]
 
 
-def sample(arrays: list[Any], most: int) -> list[Any]:
-    """Every so many rows and columns of arrays (..., rows, columns), so that about `most` nodes are left, or all."""
-    rows, columns = arrays[0].shape[-2:]
-    stride = max(math.ceil(math.sqrt(rows * columns / most)), 1)
+def sample(arrays: list[Any], count: int, most: int) -> list[Any]:
+    """Every so many rows and columns of arrays (..., rows, columns): about `most` of `count` values are left."""
+    stride = max(math.ceil(math.sqrt(count / most)), 1)
     return [array[..., ::stride, ::stride] for array in arrays]
 
 

@@ -178,7 +178,7 @@ def invert(
         setup = replace(setup, home=home)
     likely = pair_shares(observed[:4], ends, times)
     table = scene.table(stable, shifts, order, setup, likely, kept if home is None else None)
-    found = pixels.per_pixel_of(partial(scene.solve_with, setup=setup), fields, table, setup.layers)
+    found = scene.solve(fields, table, setup)
     step = {
         "function": "invert", "weights": weights if isinstance(weights, str) else "array", "loss": loss,
         "smooth": smooth if isinstance(smooth, str) else float(smooth), "prior": prior is not None,

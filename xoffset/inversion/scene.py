@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,7 +12,7 @@ import xarray as xr
 from xoffset._arrays.layers import Layers
 from xoffset._arrays.networks import solver, strips
 from xoffset._arrays.networks.observations import Observations
-from xoffset._blocks.whole import at_once
+from xoffset._blocks import pixels, whole
 from xoffset._kernels.networks import groups
 from xoffset._kernels.networks.chains import SHARES
 from xoffset.model.stable import on_nodes
@@ -40,18 +39,29 @@ def table(
     shape = (TABLE.count, setup.times.size)
     counts = [shares] if kept is None else [shares, kept]
     if stable is None:
-        return at_once(partial(_of_reference, setup=setup), counts, np.dtype(np.float64), shape)
+        return whole.at_once(partial(_of_reference, setup=setup), counts, np.dtype(np.float64), shape)
     mask = on_nodes(stable, shifts, "invert")
-    stride = math.ceil(math.sqrt(shifts["dx"].size / SAMPLE))
-    fields = [shifts[name].data[order][..., ::stride, ::stride] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
+    fields = [shifts[name].data[order] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     fit = partial(_of_stable_ground, setup=setup)
-    return at_once(fit, [*fields, mask[::stride, ::stride], *counts], np.dtype(np.float64), shape)
+    sample = whole.sample([*fields, mask], shifts["dx"].size, SAMPLE)
+    return whole.at_once(fit, [*sample, *counts], np.dtype(np.float64), shape)
 
 
-def solve_with(table: np.ndarray, *fields: np.ndarray, setup: solver.Setup) -> np.ndarray:
-    """`solver.solve` with the factors, the shares and the reference of a table."""
-    factor, shares = (np.ascontiguousarray(table[TABLE[name]]) for name in ("factor", "shares"))
-    return solver.solve(*fields, setup=replace(setup, factor=factor, shares=shares[:, 0].copy(), home=_home(table)))
+def solve(fields: list[Any], table: Any, setup: solver.Setup) -> Any:
+    """`solver.solve` pixel by pixel, with the factors, the shares and the reference of a table, NumPy or dask."""
+    if isinstance(table, np.ndarray):
+        # the network is laid out once for all pixels
+        return pixels.per_pixel(partial(solver.solve, setup=_told(table, setup)), fields, setup.layers)
+    return pixels.per_pixel_of(partial(_solve_block, setup=setup), fields, table, setup.layers)
+
+
+def _solve_block(table: np.ndarray, *fields: np.ndarray, setup: solver.Setup) -> np.ndarray:
+    return solver.solve(*fields, setup=_told(table, setup))
+
+
+def _told(table: np.ndarray, setup: solver.Setup) -> solver.Setup:
+    factor, shares = np.ascontiguousarray(table[TABLE["factor"]]), table[TABLE["shares"], 0].copy()
+    return replace(setup, factor=factor, shares=shares, home=_home(table))
 
 
 def _home(table: np.ndarray) -> tuple[int, ...]:

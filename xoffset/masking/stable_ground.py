@@ -12,12 +12,12 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset._arrays import terrain
-from xoffset._blocks import elements, halos, whole
-from xoffset.masking import legends
+from xoffset._blocks import halos, whole
 from xoffset.masking.elevations import as_dem
+from xoffset.masking.land import flat, of_classes
 from xoffset.masking.terrain import steepness
 from xoffset.model import grids, masks, products
-from xoffset.model.declared import decoded, in_metres
+from xoffset.model.declared import in_metres
 from xoffset.model.variables import TERRAIN
 from xoffset.readers import polygons as shapes
 from xoffset.readers.polygons import Polygons
@@ -28,10 +28,6 @@ _log = logging.getLogger(__name__)
 BUFFER, MAX_SLOPE = 1000.0, 40.0
 # Farthest that a buffer may reach [m].
 _FARTHEST = 100_000.0
-# Values of rasters of land, glacier and water; those that know no water have 0 there too.
-_LAND, _OTHERS = 1, (0, 2)
-# Names of the classes of single images that tell of the ground.
-_CLEAR, _COVERED = "clear", ("snow", "water")
 _CALLER = "stable_ground"
 # Places along each side of a grid where pixels of another CRS are measured.
 _SAMPLES = 17
@@ -128,7 +124,7 @@ def stable_ground(
     if moving is not None:
         parts["moving"] = _left_by_moving(moving, reach, grid)
     if classes is not None:
-        parts["classes"] = _laid(_land(classes), masks.Kind("classes", "land", "classes", "== 1"), grid)
+        parts["classes"] = _laid(of_classes(classes, _CALLER), masks.Kind("classes", "land", "classes", "== 1"), grid)
     if dem is not None:
         parts["dem"] = _laid(_gentle(dem, steepest, grid), masks.Kind("dem", "known", "slope", "< 40"), grid)
     if not parts:
@@ -282,85 +278,6 @@ def _in_polygons(source: Any, reach: float, name: str, grid: _Grid) -> Any:
     return values
 
 
-def _land(classes: Any) -> xr.DataArray:
-    """Land by classes, on their own grid, boolean (y, x)."""
-    if not isinstance(classes, xr.DataArray) or classes.dtype.kind not in "iuf":
-        got = f"dtype {classes.dtype}" if isinstance(classes, xr.DataArray) else type(classes).__name__
-        raise TypeError(
-            f"stable_ground() needs a DataArray of numbers as classes; got {got}. Open the raster, "
-            "rioxarray.open_rasterio('land.tif')[0], or pass what is True as polygons or moving."
-        )
-    names = _names_of(classes)
-    if names and "land" not in names:
-        return _mostly_clear(classes, names)
-    flat = _flat(classes, "classes")
-    # a scale would turn classes into others: only what is declared as missing counts
-    values = decoded(flat, "the classes", _CALLER, wanted=None)
-    if names:
-        is_land: xr.DataArray = values == names["land"]
-        return is_land
-    other = legends.name_of_others(classes)
-    if other is not None:
-        raise ValueError(
-            f"stable_ground() needs classes 1 (land), 0 (glacier, or water) and 2 (water); got {other}, whose numbers "
-            "mean something else. Translate them: xoffset.masking.classes(layer, like=stack)."
-        )
-    return values.copy(data=elements.apply_if(_always, _is_land, [values.data], np.dtype(np.bool_)))
-
-
-def _always(*_: np.ndarray) -> bool:
-    return True
-
-
-def _is_land(values: np.ndarray) -> np.ndarray:
-    """Land by numbers, refusing those that are no classes of the ground."""
-    is_land = values == _LAND
-    is_known = is_land | ~np.isfinite(values)
-    for number in _OTHERS:
-        is_known |= values == number
-    if not is_known.all():
-        unknown = np.unique(values[~is_known])
-        raise ValueError(
-            f"stable_ground() needs classes 1 (land), 0 (glacier, or water) and 2 (water); got "
-            f"{', '.join(f'{value:g}' for value in unknown[:5])}. Translate them: xarray.where(classes == 7, 1, 0)."
-        )
-    return np.asarray(is_land)
-
-
-def _names_of(classes: xr.DataArray) -> dict[str, int]:
-    """Numbers of classes by the names that the attributes of CF tell, empty if they tell none."""
-    if "flag_meanings" not in classes.attrs:
-        return {}
-    told = legends.numbers_of(classes.attrs, _CALLER)
-    if "flag_masks" in told:
-        raise ValueError(
-            "stable_ground() needs classes that are numbers, flag_values; got bits, flag_masks. Translate them: "
-            "xoffset.masking.classes(classes, like=stack)."
-        )
-    return dict(zip(told["flag_meanings"], told["flag_values"], strict=True))
-
-
-def _mostly_clear(classes: xr.DataArray, known: dict[str, Any]) -> xr.DataArray:
-    """Ground that the classes of single images see more often than snow or water, boolean (y, x)."""
-    if not {_CLEAR, *_COVERED} <= set(known) or set(classes.dims) - {"time", "y", "x"}:
-        raise ValueError(
-            f"stable_ground() needs classes of land, or those of xoffset.masking.classes(); got such with the names "
-            f"{' '.join(list(known)[:6])}. Translate them: xoffset.masking.classes(classes, like=stack)."
-        )
-    not_told = [name for name in str(classes.attrs.get("not_told", "")).split() if name in _COVERED]
-    if not_told:
-        _log.warning(
-            "stable_ground() takes out %s, of which the source of the classes tells nothing, or not on all dates: such "
-            "ground counts as stable. Classify the bands for them: masking.classes({'B02': ...}, like=stack), or pass "
-            "outlines of it as moving.", " and ".join(not_told),
-        )  # fmt: skip
-    seen = classes if "time" in classes.dims else classes.expand_dims("time")
-    clear = (seen == known[_CLEAR]).sum("time")
-    covered = sum((seen == known[name]).sum("time") for name in _COVERED)
-    is_land: xr.DataArray = clear > covered
-    return is_land.transpose("y", "x")
-
-
 def _gentle(dem: Any, steepest: float, grid: _Grid) -> xr.DataArray:
     """Where terrain is not steeper than a slope, on its own grid."""
     land = as_dem(dem, _CALLER)
@@ -379,18 +296,7 @@ def _gentle(dem: Any, steepest: float, grid: _Grid) -> xr.DataArray:
 
 def _boolean(mask: xr.DataArray, kind: masks.Kind) -> xr.DataArray:
     masks.check_boolean(mask, kind, _CALLER)
-    return _flat(mask, kind.name)
-
-
-def _flat(data: xr.DataArray, name: str) -> xr.DataArray:
-    """Raster (y, x), without a dim of one band."""
-    others = [dim for dim in data.dims if dim not in ("y", "x")]
-    if not {"y", "x"} <= set(data.dims) or any(data.sizes[dim] != 1 for dim in others) or not data.size:
-        raise ValueError(
-            f"stable_ground() needs {name} with dims ('y', 'x'); got {dict(data.sizes)}. Take one band or date: "
-            f"{name}.isel(band=0)."
-        )
-    return data.squeeze(others, drop=True).transpose("y", "x")
+    return flat(mask, kind.name, _CALLER)
 
 
 def _laid(mask: xr.DataArray, kind: masks.Kind, grid: _Grid) -> Any:

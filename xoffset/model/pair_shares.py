@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,8 @@ def pair_shares(fields: list[Any], ends: np.ndarray, times: np.ndarray) -> Any:
     fields: dx, dy and their standard errors (pair, rows, columns); ends (pair, 2), indices into times (date,) [yr].
     """
     usual = shares.usual()
-    if not shares.are_asked(ends):
+    if not shares.are_asked(ends, times.size):
         return usual
     fit = partial(shares.of_scene, ends=ends, times=times)
-    return whole.at_once(fit, whole.sample(fields, SAMPLE), usual.dtype, usual.shape)
+    nodes = math.prod(fields[0].shape[1:])
+    return whole.at_once(fit, whole.sample(fields, nodes, SAMPLE), usual.dtype, usual.shape)

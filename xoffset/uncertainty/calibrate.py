@@ -108,9 +108,8 @@ def calibrate(shifts: xr.Dataset, stable: xr.DataArray, *, apply_to: xr.Dataset 
     target = shifts if apply_to is None else _as_shifts(apply_to)
     mask = on_nodes(stable, shifts, "calibrate")
 
-    stride = math.ceil(math.sqrt(shifts["dx"].size / SAMPLE))
     fields = [shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy", "score")]
-    sample = [field[..., ::stride, ::stride] for field in (*fields, mask)]
+    sample = whole.sample([*fields, mask], shifts["dx"].size, SAMPLE)
     fit = partial(_fit, baseline=_baseline(shifts), independent=_independent(shifts))
     table = whole.at_once(fit, sample, np.dtype(np.float64), (_STRATA.count, BASELINES, SCORES))
     score = target["score"].astype(target["sigma_dx"].dtype)
@@ -156,8 +155,7 @@ def _independent(shifts: xr.Dataset) -> float:
     """Share of the pairs that do not follow from the others, if errors belong to dates."""
     reference, secondary = (as_dates(shifts[name].values) for name in ("reference", "secondary"))
     epochs, ends = graph.incidence(reference, secondary)
-    groups = int(graph.components(epochs.size, ends).max()) + 1
-    return (epochs.size - groups) / len(ends)
+    return graph.rank(epochs.size, ends) / len(ends)
 
 
 # ------------------------------------------------------------------------------------------------------------ on arrays

@@ -13,8 +13,7 @@ import xarray as xr
 from xoffset._arrays.layers import Layers
 from xoffset._arrays.networks import graph, solver
 from xoffset._arrays.networks.observations import Observations
-from xoffset._blocks import halos
-from xoffset._blocks.whole import at_once
+from xoffset._blocks import halos, whole
 from xoffset._kernels.networks.triplets import misclosure
 from xoffset.model import checks, grids, products, variables
 from xoffset.model.flags import FLAGS, flags_of
@@ -156,10 +155,9 @@ def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dat
     of_block = partial(_misclosure, network=network, spacing=spacing)
     found = halos.around_pixel(of_block, vectors, 1, _maps(pairs, dates).count)
 
-    stride = math.ceil(math.sqrt(shifts["dx"].size / SAMPLE))
-    sample = [field[..., ::stride, ::stride] for field in (found, *vectors, *([] if mask is None else [mask]))]
+    sample = whole.sample([found, *vectors, *([] if mask is None else [mask])], shifts["dx"].size, SAMPLE)
     layout = _columns(pairs, dates)
-    table = at_once(partial(_table, network=network), sample, np.dtype(np.float64), (layout.count,))
+    table = whole.at_once(partial(_table, network=network), sample, np.dtype(np.float64), (layout.count,))
     table = table.astype(found.dtype)
 
     of_pairs, of_dates = ("pair", "y", "x"), ("time", "y", "x")

@@ -31,6 +31,11 @@ def components(dates: int, ends: np.ndarray) -> np.ndarray:
     return np.asarray(np.unique(root, return_inverse=True)[1])
 
 
+def rank(dates: int, ends: np.ndarray) -> int:
+    """Number of the pairs that the others do not contain: of the dates, less one of each connected component."""
+    return dates - int(components(dates, ends).max()) - 1
+
+
 def undirected(ends: np.ndarray) -> np.ndarray:
     """Pairs of which each direction was matched counted once."""
     return np.unique(np.sort(ends, axis=1), axis=0)
@@ -64,12 +69,13 @@ def degree(dates: int, ends: np.ndarray) -> np.ndarray:
     return np.bincount(ends.ravel(), minlength=dates)
 
 
-def envelope(dates: int, ends: np.ndarray) -> np.ndarray:
+def envelope(dates: int, ends: np.ndarray, diagonals: int = 0) -> np.ndarray:
     """First date (date,) that a pair, or a chain of pairs over earlier dates, ties to each: int64.
 
-    A Cholesky factor in the order of the dates has no entry left of it.
+    A Cholesky factor in the order of the dates has no entry left of it. With so many side diagonals at least, which
+    hold the covariances of dates that are near each other, whatever ties them.
     """
-    first = np.arange(dates)
+    first = np.maximum(np.arange(dates) - diagonals, 0)
     np.minimum.at(first, ends.max(axis=1), ends.min(axis=1))
     return first
 

@@ -42,8 +42,7 @@ def solve(shares: np.ndarray, *fields: np.ndarray, ends: np.ndarray, times: np.n
     # where no pair has standard errors all weigh alike
     is_blind = ~has_variance.any(axis=0)
     is_used = np.where(is_blind, is_known, has_variance)
-    # the envelope holds the covariances of neighbouring dates, whatever ties them
-    first = np.minimum(graph.envelope(dates, seen.ends), np.maximum(np.arange(dates) - 1, 0))
+    first = graph.envelope(dates, seen.ends, diagonals=1)
     for home, pixels in _alike(seen.ends, is_used, is_blind):
         network = Network.of(seen.ends, first, np.array([home]), times, shares=shares)
         given = np.ones((len(seen.ends) * int(is_blind[pixels[0]]), 1))

@@ -20,11 +20,9 @@ def usual() -> np.ndarray:
     return np.array(PRIOR)
 
 
-def are_asked(ends: np.ndarray) -> bool:
+def are_asked(ends: np.ndarray, dates: int) -> bool:
     """Whether a network, ends (pair, 2), has so few redundant pairs that changes from date to date have a say."""
-    seen = graph.undirected(ends)
-    group = graph.components(int(seen.max()) + 1, seen)[np.unique(seen)]
-    return bool(len(seen) - group.size + np.unique(group).size < ENOUGH)
+    return len(graph.undirected(ends)) - graph.rank(dates, ends) < ENOUGH
 
 
 def of_scene(*fields: np.ndarray, ends: np.ndarray, times: np.ndarray) -> np.ndarray:

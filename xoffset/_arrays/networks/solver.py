@@ -184,9 +184,8 @@ def _noisy(network: Network, merged: np.ndarray, loss: int) -> Iterator[tuple[sl
 
 
 def _network(ends: np.ndarray, setup: Setup) -> Network:
-    # the envelope holds the covariances of neighbouring dates, whatever ties them, or two side diagonals
-    first = graph.envelope(setup.times.size, ends)
-    first = np.minimum(first, np.maximum(np.arange(first.size) - (1 if setup.smooth == 0.0 else 2), 0))
+    # smoothness ties each date to the two before
+    first = graph.envelope(setup.times.size, ends, diagonals=1 if setup.smooth == 0.0 else 2)
     home = np.array(setup.home, dtype=np.int64)
     return Network.of(ends, first, home, setup.times, setup.factor, setup.shares)
 
