@@ -50,8 +50,8 @@ def variance_of_sum(weight, correlation, spacing):
     total = 0.0
     for a in places:
         for b in places:
-            distance = np.hypot((a[0] - b[0]) * spacing[1], (a[1] - b[1]) * spacing[0])
-            total += weight[tuple(a)] * weight[tuple(b)] * correlation(np.array(distance))
+            y, x = (a - b) * np.array(spacing[::-1])
+            total += weight[tuple(a)] * weight[tuple(b)] * correlation(np.array(x), np.array(y))
     return total
 
 

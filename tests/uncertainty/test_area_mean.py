@@ -64,7 +64,7 @@ def test_variance_of_a_sum_is_the_double_sum():
     weight = np.where(rng.random((7, 9)) < 0.6, rng.random((7, 9)), 0.0)
     kinds = {"exponential": 30.0, "gaussian": 90.0, "spherical": 150.0}
     model = variogram.Correlation(
-        2.0, 1.0, tuple(variogram.Structure(kind, reach, 0.2) for kind, reach in kinds.items())
+        2.0, 1.0, tuple(variogram.Structure(kind, reach, 0.2, 3.0, 0.4) for kind, reach in kinds.items())
     )
     found = variogram.variance_of_sum(weight, model, (30.0, 40.0))
     twin = reference_quality.variance_of_sum(weight, model.at, (30.0, 40.0))
@@ -101,6 +101,25 @@ def test_the_standard_error_covers(case):
     }[kind]
     true = (16 * 21) ** 2 / (pairs_at * shares).sum()
     assert 0.5 < float(found.n_effective_x.median()) / true < 1.8
+
+
+@pytest.mark.parametrize("tilt", [0.0, 90.0, 11.0, -45.0])
+@pytest.mark.parametrize("reach", [0.5, 3.0])
+def test_stripes_are_no_white_noise(tilt, reach):
+    """Half of the variance is alike along lines, as jitter and scan lines are; standard errors are right."""
+    rng = np.random.default_rng(7)
+    shape, pairs = (64, 64), 12
+    rows, columns = np.indices(shape)
+    across = rows * np.cos(np.radians(tilt)) - columns * np.sin(np.radians(tilt))
+    lines = across[..., np.newaxis] - np.arange(-64, 128)
+    kernel = np.exp(-((lines / reach) ** 2))
+    stripes = np.einsum("ln,yxn->lyx", rng.standard_normal((2 * pairs, 192)), kernel)
+    stripes /= np.sqrt((kernel**2).sum(axis=-1))
+    noise = (stripes + rng.standard_normal(stripes.shape)).reshape(2, pairs, *shape) / np.sqrt(2.0)
+    shifts = as_shifts(*noise)
+    found = xoffset.area_mean(shifts, box(shifts, (20, 49), (15, 44)))
+    error = np.concatenate([found.dx, found.dy]) / np.concatenate([found.sigma_dx, found.sigma_dy])
+    assert 0.7 < np.sqrt((error**2).mean()) < 1.4
 
 
 def test_the_mean_is_that_of_the_nodes():

@@ -28,6 +28,8 @@ _FILLS = (*_FILLS_OF_FILES, "fill_value", "fillvalue")
 _SCALES, _OFFSETS = ("scale_factor", "scales"), ("add_offset", "offsets")
 # what attributes say of values as they were stored, untrue of them once they are decoded
 _OF_STORED = (*_FILLS, *_SCALES, *_OFFSETS, "valid_range", "valid_min", "valid_max")
+# What the names of variables begin with that hold the errors of a component, or a part of it.
+_COMPANIONS = ("sigma_", "cov_", "removed_")
 # Share of an image that one value must fill before it is told of.
 _LEAST_SHARE = 0.01
 # Number of equal values that can be a fill: those of a square of 7 x 7.
@@ -98,8 +100,21 @@ def with_decoded(data: xr.Dataset, caller: str) -> xr.Dataset:
         if variable.dtype.kind in "iuf" and name != "flags":
             values = decoded(variable, f"'{name}'", caller, wanted=units_of(name))
             if values is not variable:
+                _check_companions(str(name), data, caller)
                 changed[name] = values
     return in_metres(data.assign(changed) if changed else data, caller)
+
+
+def _check_companions(name: str, data: xr.Dataset, caller: str) -> None:
+    """Refuse standard errors without units beside a component whose units are converted: theirs would be a guess."""
+    if not _stated(data[name]) or units.factor(_stated(data[name]), units_of(name) or "") in (None, 1.0):
+        return
+    for other in map(str, data.data_vars):
+        if other.startswith(_COMPANIONS) and name in other.split("_", 1)[1] and not _stated(data[other]):
+            raise ValueError(
+                f"{caller}() needs units of '{other}' beside those of '{name}', {_stated(data[name])!r}; got none. "
+                f"State them, dataset['{other}'].attrs['units'] = ..., since arithmetic drops attributes."
+            )
 
 
 def units_of(name: object) -> str | None:

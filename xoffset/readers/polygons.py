@@ -349,7 +349,13 @@ def _turned(polygons: list[Polygon], source: pyproj.CRS, target: pyproj.CRS, pla
     transformer = pyproj.Transformer.from_crs(source, target, always_xy=True)
     turned = []
     for polygon in polygons:
-        rings = [_turned_ring(ring, transformer) for ring in polygon]
+        found = [_turned_ring(ring, transformer) for ring in polygon]
+        if any(ring is None for ring in found):
+            raise ValueError(
+                f"{caller}() needs polygons that do not cross the seam of {target.name}, the CRS of the grid, where it "
+                f"is cut open; got one in {place} that does. Cut it to the surroundings of the grid, or split it there."
+            )
+        rings = [ring for ring in found if ring is not None]
         is_known = np.isfinite(np.concatenate(rings)).all(axis=1)
         if is_known.all():
             turned.append(rings)
@@ -366,10 +372,10 @@ def _turned(polygons: list[Polygon], source: pyproj.CRS, target: pyproj.CRS, pla
     return turned
 
 
-def _turned_ring(ring: np.ndarray, transformer: pyproj.Transformer) -> np.ndarray:
-    """Ring in another CRS, with more corners where its straight edges become curves."""
+def _turned_ring(ring: np.ndarray, transformer: pyproj.Transformer) -> np.ndarray | None:
+    """Ring in another CRS, with more corners where its straight edges become curves; None if one of them is torn."""
     start, end = ring, np.roll(ring, -1, axis=0)
-    for _ in range(_HALVINGS):
+    for halving in range(_HALVINGS + 1):
         middle = 0.5 * (start + end)
         a, b = (np.column_stack(transformer.transform(*each.T)) for each in (start, end))
         bends = np.zeros(len(start), dtype=np.bool_)
@@ -382,7 +388,10 @@ def _turned_ring(ring: np.ndarray, transformer: pyproj.Transformer) -> np.ndarra
             bends |= np.isfinite(off) & (off > CURVE_TOLERANCE)
         if not bends.any():
             return a
+        if halving == _HALVINGS:
+            break
         half = np.flatnonzero(bends)
         start = np.insert(start, half + 1, middle[half], axis=0)
         end = np.roll(start, -1, axis=0)
-    return np.column_stack(transformer.transform(*start.T))
+    # so short an edge that is not straight jumps from one side of the CRS to the other
+    return None

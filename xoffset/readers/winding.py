@@ -7,6 +7,9 @@ import numpy as np
 Ring = np.ndarray  # (n, 2) x and y of its corners
 Polygon = list[Ring]  # outline and holes
 
+# Corners of a ring that are looked for in another one, at most, and how far they are drawn towards its inside.
+_CORNERS, _DRAWN_IN = 64, 1e-3
+
 
 def signed_area(ring: Ring) -> float:
     """Area, above 0 if the ring runs counterclockwise."""
@@ -45,15 +48,19 @@ def by_winding(rings: list[Ring]) -> tuple[list[Polygon], int]:
 
 
 def _holders(k: int, rings: list[Ring], areas: np.ndarray, boxes: np.ndarray) -> list[int]:
-    """Larger rings that hold a ring, from the smallest on."""
-    own = boxes[k]
-    around = (boxes[:, :2] <= own[:2]).all(axis=1) & (boxes[:, 2:] >= own[2:]).all(axis=1)
-    larger = np.flatnonzero(around & (np.abs(areas) > np.abs(areas[k])))
+    """Larger rings that hold a ring, or part of it, from the smallest on; of two that are as large the first."""
+    own, sizes = boxes[k], np.abs(areas)
+    beside = (boxes[:, :2] <= own[2:]).all(axis=1) & (boxes[:, 2:] >= own[:2]).all(axis=1)
+    is_larger = (sizes > sizes[k]) | ((sizes == sizes[k]) & (np.arange(len(rings)) < k))
+    larger = np.flatnonzero(beside & is_larger)
     if not larger.size or not np.isfinite(rings[k]).all():
         return []
-    place = _place_inside(rings[k])
-    held = [int(each) for each in larger if holds(rings[each], place[np.newaxis])[0]]
-    return sorted(held, key=lambda each: abs(areas[each]))
+    # a hole that leaks is still one, for the checks to refuse; corners are drawn in, since those of neighbours touch
+    inside = _place_inside(rings[k])
+    corners = rings[k][:: -(-len(rings[k]) // _CORNERS)]
+    places = np.concatenate([inside[np.newaxis], corners + _DRAWN_IN * (inside - corners)])
+    held = [int(each) for each in larger if holds(rings[each], places).any()]
+    return sorted(held, key=lambda each: sizes[each])
 
 
 def _place_inside(ring: Ring) -> np.ndarray:

@@ -294,8 +294,10 @@ def _between_dates_of(data: xr.Dataset, found: Measured) -> Measured:
     dates = np.stack([found.reference, found.secondary])
     is_turned, is_other = found.reference > found.secondary, np.zeros(found.x.shape, dtype=np.bool_)
     if own is not None:
-        is_same = (np.abs(dates - own) <= _SAME).all(axis=0)
-        is_turned = (np.abs(dates - own[::-1]) <= _SAME).all(axis=0) & ~is_same
+        # of dates that are hours apart one must not stand for the other
+        near = min(_SAME, abs(own[1, 0] - own[0, 0]) / 4)
+        is_same = (np.abs(dates - own) <= near).all(axis=0)
+        is_turned = (np.abs(dates - own[::-1]) <= near).all(axis=0) & ~is_same
         is_other = ~(is_same | is_turned)
         if is_other.all():
             raise ValueError(
