@@ -492,3 +492,70 @@ def test_drawn_polygons_of_kaiserberg(data_folder, caplog):
     assert (moving & stable).mean() < 1e-3
     assert 0.25 < moving.mean() < 0.3
     assert 0.25 < stable.mean() < 0.3
+
+
+def test_polygons_at_the_seam_of_the_grid_are_refused():
+    """Turned they would reach around the whole Earth, and hold all that they do not."""
+    turn = pyproj.Transformer.from_crs(4326, 6933, always_xy=True)
+    x, y = turn.transform(10.0, -17.0)
+    far = grid().assign_coords(x=np.round(x) + 2000.0 * np.arange(40), y=np.round(y) - 2000.0 * np.arange(40))
+    far = far.assign_coords(spatial_ref=grids.spatial_ref(pyproj.CRS(6933)))
+    fiji = {"type": "Polygon", "coordinates": [[(179, -18), (181, -18), (181, -16), (179, -16), (179, -18)]]}
+    with pytest.raises(ValueError, match=r"do not cross the seam of .*Cut it to the surroundings"):
+        polygons.inside(fiji, far, "f", "polygons")
+
+
+@pytest.mark.parametrize("leak", [0.0, 1e-6, 0.1, 5.0])
+def test_a_hole_of_a_shapefile_that_leaks_stays_a_hole(tmp_path, leak):
+    """It is refused, or within rounding a hole; never an area."""
+    outline, hole = square(-300, -300, 500, True), square(-100, -200, 300)
+    hole[hole[:, 0] == hole[:, 0].max(), 0] += leak
+    path = shapefile(tmp_path / "a.shp", [[outline, hole]], as_is=True)
+    try:
+        found = polygons.inside(path, grid(), "f", "polygons")
+    except ValueError as error:
+        assert "reaches out of its outline" in str(error)
+        assert leak > 0.01
+    else:
+        assert leak < 0.01
+        np.testing.assert_array_equal(found, expected(grid(), [(square(-300, -300, 500), square(-100, -200, 300))]))
+
+
+def test_a_hole_as_large_as_its_outline_is_refused(tmp_path):
+    path = shapefile(tmp_path / "a.shp", [[square(-300, -300, 500, True), square(-300, -300, 500)]], as_is=True)
+    with pytest.raises(ValueError, match="leaves nothing of it"):
+        polygons.inside(path, grid(), "f", "polygons")
+
+
+def test_a_hole_in_a_hole_is_refused():
+    rings = square(-300, -300, 500), square(-200, -200, 300, True), square(-150, -150, 100)
+    with pytest.raises(ValueError, match="lies in another hole"):
+        polygons.inside(geojson(rings, crs="EPSG:32632"), grid(), "f", "polygons")
+
+
+@pytest.mark.parametrize("way", [1, -1])
+@pytest.mark.parametrize("turned", [False, True])
+def test_outlines_that_cross_at_their_corners_are_refused(way, turned):
+    """A bow tie, and a star, whose crossings are corners; two areas that touch at one are none."""
+    angle = np.radians(90.0 + 144.0 * np.arange(5))
+    tips = 300.0 * np.column_stack([np.cos(angle), np.sin(angle)])
+    inner = np.roll(tips, -1, axis=0)
+    star = []
+    for k in range(5):
+        other = [(tips[m], inner[m]) for m in range(5) if m not in (k, (k + 1) % 5, (k - 1) % 5)]
+        places = []
+        for a, b in other:
+            share = np.linalg.solve(np.column_stack([inner[k] - tips[k], a - b]), a - tips[k])[0]
+            places.append((share, tips[k] + share * (inner[k] - tips[k])))
+        star += [tips[k], *(place for _, place in sorted(places, key=lambda each: each[0]))]
+    tie = np.array([(-200, -200), (0, 0), (200, 200), (200, -200), (0, 0), (-200, 200)], dtype=float)
+    touching = np.array([(-200, -200), (0, 0), (200, -200), (200, 200), (0, 0), (-200, 200)], dtype=float)
+    middle = np.array([grid().x.values.mean(), grid().y.values.mean()])
+    for ring, is_right in ((np.round(star, 9), False), (tie, False), (touching, True)):
+        ring = (ring[:, ::-1] if turned else ring)[::way] + middle
+        source = geojson((np.vstack([ring, ring[:1]]),), crs="EPSG:32632")
+        if is_right:
+            assert polygons.inside(source, grid(), "f", "polygons").any()
+            continue
+        with pytest.raises(ValueError, match="does not cross itself"):
+            polygons.inside(source, grid(), "f", "polygons")

@@ -15,8 +15,9 @@ import xarray as xr
 from xoffset._kernels.maps import polygons as kernels
 from xoffset.model import grids
 from xoffset.readers import outlines
+from xoffset.readers.outline_checks import checked
 from xoffset.readers.outlines import Outlines, Polygon
-from xoffset.readers.winding import directed, signed_area
+from xoffset.readers.winding import edges_of
 
 if TYPE_CHECKING:
     import pyproj
@@ -27,11 +28,8 @@ _log = logging.getLogger(__name__)
 CURVE_TOLERANCE = 1.0
 # Halvings of an edge, at most.
 _HALVINGS = 16
-# A loop that an outline makes by crossing itself is a slip of the hand up to this share of its area.
-SLIP = 1e-3
-# Places are on a line when they are no further from it than this share of the largest coordinate.
-_ON_LINE = 1e-9
-_REPAIR = "Repair it: geopandas.read_file(...).make_valid(), or 'Fix geometries' in QGIS."
+# Places that are counted one by one, at most.
+_MANY = 4_000_000
 # Rows of a grid that are looked at together.
 _STRIP = 512
 # CRS of GeoJSON that states none.
@@ -74,7 +72,7 @@ def read(source: Any, crs: pyproj.CRS | None, caller: str, name: str) -> list[Po
             )
         return [polygon for each in source for polygon in read(each, crs, caller, name)]
     found, place = _outlines_of(source, caller, name)
-    polygons = [_checked(polygon, place, caller) for polygon in found.polygons]
+    polygons = [checked(polygon, place, caller) for polygon in found.polygons]
     if not polygons:
         raise ValueError(
             f"{caller}() needs at least one polygon in {place}; got none. Check the file or the selection."
@@ -97,7 +95,7 @@ def on_grid(polygons: Sequence[Polygon], y: np.ndarray, x: np.ndarray) -> np.nda
     """Whether the places of a grid lie in any of the polygons: (rows, columns) bool; y and x may run either way."""
     out = np.zeros((y.size, x.size), dtype=np.bool_)
     y, x, flips = _ascending(y, x)
-    edges = [_edges(polygon) for polygon in polygons]
+    edges = [edges_of(polygon) for polygon in polygons]
     kernels.fill(np.concatenate(edges), np.cumsum([0, *map(len, edges)]), y, x, out[flips])
     return out
 
@@ -114,21 +112,39 @@ def within(polygons: Sequence[Polygon], reach: float, y: np.ndarray, x: np.ndarr
     out = on_grid(polygons, y, x)
     if reach:
         y, x, flips = _ascending(y, x)
-        kernels.around(np.concatenate([_edges(polygon) for polygon in polygons]), reach, y, x, out[flips])
+        kernels.around(np.concatenate([edges_of(polygon) for polygon in polygons]), reach, y, x, out[flips])
     return out
 
 
 def inside(source: Any, like: xr.DataArray | xr.Dataset, caller: str, name: str) -> np.ndarray:
     """Pixels of a grid with coordinates x and y whose centres lie in the polygons of a source: (rows, columns) bool.
 
-    Raises what `read` does, and ValueError if no pixel does.
+    Raises what `read` and `marked` do.
     """
-    polygons = read(source, grids.crs_of(like), caller, name)
+    return marked(read(source, grids.crs_of(like), caller, name), like, caller, name)
+
+
+def marked(polygons: Sequence[Polygon], like: xr.DataArray | xr.Dataset, caller: str, name: str) -> np.ndarray:
+    """As `inside`, of polygons in the CRS of the grid. Raises ValueError if they hold no pixel."""
     y, x = like["y"].values, like["x"].values
     check_overlap(polygons, y, x, 0.0, caller, name)
     found = on_grid(polygons, y, x)
     check_any(found, polygons, caller, name)
     return found
+
+
+def count(polygons: Sequence[Polygon], y: np.ndarray, x: np.ndarray) -> int:
+    """Places that polygons hold of a grid that goes on beyond its edges; of a great many the number of some, scaled."""
+    corners = np.concatenate([ring for polygon in polygons for ring in polygon])
+    ways = []
+    for values, ends in ((y, corners[:, 1]), (x, corners[:, 0])):
+        step = abs(float(values[-1] - values[0])) / (values.size - 1)
+        first, last = (math.floor((end - values[0]) / step) for end in (ends.min(), ends.max()))
+        ways.append((float(values[0]), step, first, last + 1))
+    many = math.prod(last - first + 1 for _, _, first, last in ways)
+    stride = math.ceil(math.sqrt(many / _MANY))
+    lattice = [start + step * np.arange(first, last + 1, stride) for start, step, first, last in ways]
+    return int(on_grid(polygons, *lattice).sum()) * stride**2
 
 
 def hold_any(polygons: Sequence[Polygon], reach: float, y: np.ndarray, x: np.ndarray) -> bool:
@@ -180,114 +196,6 @@ def _outlines_of(source: Any, caller: str, name: str) -> tuple[Outlines, str]:
         )
     found = outlines.of_geojson(source.__geo_interface__, name, caller)
     return Outlines(found.polygons, getattr(source, "crs", None)), name
-
-
-def _checked(polygon: Polygon, place: str, caller: str) -> Polygon:
-    """Return a polygon whose rings are not closed by a corner of their own, after checking that it is one."""
-    rings = []
-    for ring in polygon:
-        # corners that follow one another at one place are one
-        is_new = np.ones(len(ring), dtype=np.bool_)
-        is_new[1:] = (ring[1:] != ring[:-1]).any(axis=1)
-        corners = ring[is_new]
-        corners = corners[:-1] if len(corners) > 1 and (corners[0] == corners[-1]).all() else corners
-        if len(corners) < 3 or not np.isfinite(corners).all():
-            raise ValueError(
-                f"{caller}() needs rings of three corners or more in {place}; got {ring[:3].tolist()}. Remove what is "
-                "no area, or draw it anew."
-            )
-        rings.append(corners)
-    rings = directed(rings)
-    while (found := _crossing(rings)) is not None:
-        _cut_loop(rings, found, place, caller)
-    _check_doubled(rings, place, caller)
-    _check_holes(rings, place, caller)
-    return rings
-
-
-def _crossing(rings: Polygon) -> np.ndarray | None:
-    """Where two edges of a polygon cross, and the indices of the two (4,)."""
-    edges = _edges(rings)
-    last = np.cumsum([len(ring) for ring in rings]) - 1
-    before = np.arange(len(edges)) - 1
-    before[np.append(0, last[:-1] + 1)] = last
-    order = np.argsort(np.minimum(edges[:, 0], edges[:, 2]), kind="stable")
-    found = np.empty(4)
-    kernels.crossing(edges, before, order, _ON_LINE * np.abs(edges).max(), found)
-    return found if np.isfinite(found).all() else None
-
-
-def _cut_loop(rings: Polygon, found: np.ndarray, place: str, caller: str) -> None:
-    """Cut off the loop that a ring makes where it crosses itself, if it is a slip of the hand; refuse any other."""
-    starts = np.cumsum([0, *map(len, rings)])
-    first, second = (int(np.searchsorted(starts, edge, side="right")) - 1 for edge in found[2:])
-    crossed = found[np.newaxis, :2]
-    if first == second:
-        ring = rings[first]
-        i, j = (int(edge) - starts[first] for edge in found[2:])
-        loops = [
-            np.concatenate([crossed, ring[i + 1 : j + 1]]),
-            np.concatenate([ring[: i + 1], crossed, ring[j + 1 :]]),
-        ]
-        small, large = sorted(loops, key=_area)
-        if _area(small) <= SLIP * _area(large):
-            _log.warning(
-                "%s(): an outline in %s crosses itself at (%.10g, %.10g); the loop, %.1g of its area, is cut off.",
-                caller, place, *found[:2], _area(small) / _area(large),
-            )  # fmt: skip
-            rings[first] = large
-            return
-    raise ValueError(
-        f"{caller}() needs polygons whose outline does not cross itself; got one in {place} that does at "
-        f"({found[0]:.10g}, {found[1]:.10g}), so that its inside is open to doubt. {_REPAIR}"
-    )
-
-
-def _check_doubled(rings: Polygon, place: str, caller: str) -> None:
-    """Refuse a polygon whose rings run along a line twice, the same way: by their number, what is inside would not be.
-
-    A line that is run to and fro, as to a hole or a spike, bounds nothing.
-    """
-    edges = _edges(rings)
-    found = np.empty(2)
-    order = np.argsort(np.minimum(edges[:, 0], edges[:, 2]), kind="stable")
-    kernels.doubled(edges, order, _ON_LINE * np.abs(edges).max(), found)
-    if np.isfinite(found).all():
-        raise ValueError(
-            f"{caller}() needs polygons whose rings bound each area once; got one in {place} that runs twice along a "
-            f"line at ({found[0]:.10g}, {found[1]:.10g}), so that its inside is open to doubt. {_REPAIR}"
-        )
-
-
-def _check_holes(rings: Polygon, place: str, caller: str) -> None:
-    """Refuse a polygon with a hole that reaches out of its outline, or leaves nothing of it."""
-    outline = _edges(rings[:1])
-    low, high = np.minimum(outline[:, 1], outline[:, 3]), np.maximum(outline[:, 1], outline[:, 3])
-    whole = _area(rings[0])
-    for hole in rings[1:]:
-        area = _area(hole)
-        places = np.concatenate([hole, 0.5 * (hole + np.roll(hole, -1, axis=0))])
-        found = np.empty(1, dtype=np.int64)
-        tolerance = max(_ON_LINE * float(np.abs(places).max()), SLIP * math.sqrt(area))
-        is_beside = (high >= places[:, 1].min() - tolerance) & (low <= places[:, 1].max() + tolerance)
-        kernels.outside(outline[is_beside], places, tolerance, found)
-        if found[0] >= 0 or area >= (1.0 - SLIP) * whole:
-            at = places[max(found[0], 0)]
-            fault = "reaches out of its outline" if found[0] >= 0 else "leaves nothing of it"
-            raise ValueError(
-                f"{caller}() needs polygons whose holes lie inside of their outline; got one in {place} with a hole "
-                f"that {fault}, at ({at[0]:.10g}, {at[1]:.10g}). Make a polygon of each area, a MultiPolygon of them; "
-                f"or repair it: {_REPAIR.removeprefix('Repair it: ')}"
-            )
-
-
-def _area(ring: np.ndarray) -> float:
-    return abs(signed_area(ring))
-
-
-def _edges(polygon: Polygon) -> np.ndarray:
-    """Edges (n, 4) of all rings of a polygon."""
-    return np.concatenate([np.column_stack([ring, np.roll(ring, -1, axis=0)]) for ring in polygon])
 
 
 # ----------------------------------------------------------------------------------------------------------------- CRS

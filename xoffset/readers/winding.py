@@ -43,7 +43,7 @@ def by_winding(rings: list[Ring]) -> tuple[list[Polygon], int]:
     for k, held in enumerate(holders):
         if not is_area[k]:
             polygons[next(each for each in held if is_area[each])].append(rings[k])
-    in_others = sum(is_area[k] and any(is_area[each] for each in held) for k, held in enumerate(holders))
+    in_others = sum(is_area[k] and bool(held) and is_area[held[0]] for k, held in enumerate(holders))
     return list(polygons.values()), in_others
 
 
@@ -56,14 +56,14 @@ def _holders(k: int, rings: list[Ring], areas: np.ndarray, boxes: np.ndarray) ->
     if not larger.size or not np.isfinite(rings[k]).all():
         return []
     # a hole that leaks is still one, for the checks to refuse; corners are drawn in, since those of neighbours touch
-    inside = _place_inside(rings[k])
+    inside = place_inside(rings[k])
     corners = rings[k][:: -(-len(rings[k]) // _CORNERS)]
     places = np.concatenate([inside[np.newaxis], corners + _DRAWN_IN * (inside - corners)])
     held = [int(each) for each in larger if holds(rings[each], places).any()]
     return sorted(held, key=lambda each: sizes[each])
 
 
-def _place_inside(ring: Ring) -> np.ndarray:
+def place_inside(ring: Ring) -> np.ndarray:
     """A place inside a ring: on a line between two of its corners, in the middle of the widest stretch inside."""
     heights = np.unique(ring[:, 1])
     gap = int(np.argmax(np.diff(heights))) if heights.size > 1 else 0
@@ -87,3 +87,8 @@ def holds(ring: Ring, places: np.ndarray) -> np.ndarray:
         (x0, y0), (x1, y1) = start[crosses].T, end[crosses].T
         found[k] = np.count_nonzero(x0 + (y - y0) / (y1 - y0) * (x1 - x0) <= x) % 2
     return found
+
+
+def edges_of(polygon: Polygon) -> np.ndarray:
+    """Edges (n, 4) of all rings of a polygon."""
+    return np.concatenate([np.column_stack([ring, np.roll(ring, -1, axis=0)]) for ring in polygon])

@@ -51,7 +51,7 @@ def area_mean(
         what stable ground is displaced by as a whole is added to the standard errors. None: the variogram is that of
         all vectors, and the size of the errors that of their standard errors.
     min_valid
-        Least share, 0 to 1, of the nodes in the area that have a vector.
+        Least share, 0 to 1, of the nodes that the area holds, beyond the map too, that have a vector.
 
     Returns
     -------
@@ -59,8 +59,9 @@ def area_mean(
         By pair or date, or of a rate without dims: `dx`, `dy` [m] or `vx`, `vy` [m yr-1], means over the nodes in the
         area that have a vector; `sigma_dx`, `sigma_dy` and so on, their standard errors; `cov_dxdy` or `cov_vxvy`,
         their covariance, if `dataset` has one; `n_nodes`, number of nodes with a vector; `valid_share` [1] of the nodes
-        in the area that have one; `n_effective_x`, `n_effective_y` [1], number of independent vectors that the means
-        are as good as. The means are NaN, and `flags` says `few_valid`, where fewer nodes than `min_valid` have a
+        that the area holds, beyond the map too, that have one; `n_effective_x`, `n_effective_y` [1], number of
+        independent vectors that the means are as good as, below 1 where an error common to all is larger than that of
+        one vector. The means are NaN, and `flags` says `few_valid`, where fewer nodes than `min_valid` have a
         vector; the standard errors also where one of a vector is unknown, and where no stable node has a vector, which
         `flags` tells as `nodata`. Lazy if `dataset` or `stable` is.
 
@@ -107,7 +108,10 @@ def area_mean(
     data = checks.without_islands(data, "area_mean")
     _options.check_share(min_valid, "min_valid", "area_mean")
     spacing = grids.spacing(data, "area_mean")
-    is_area = polygons.inside(polygon, data, "area_mean", "polygon")
+    area = polygons.read(polygon, grids.crs_of(data), "area_mean", "polygon")
+    is_area = polygons.marked(area, data, "area_mean", "polygon")
+    # the area may reach beyond the map
+    nodes = max(polygons.count(area, data["y"].values, data["x"].values), int(is_area.sum()))
     masks = [is_area, *([] if stable is None else [on_nodes(stable, data, "area_mean")])]
     for mask in masks[1:]:
         check_somewhere(mask, "stable", "area_mean")
@@ -121,8 +125,8 @@ def area_mean(
     table = np.stack(found, axis=1) if fields[0].ndim == 3 else found[0]
 
     dims = tuple(map(str, data[names[0]].dims[:-2]))
-    values = _labelled(_MEAN.split(table), names, float(min_valid) * int(is_area.sum()))
-    values["valid_share"] = values["n_nodes"] / int(is_area.sum())
+    values = _labelled(_MEAN.split(table), names, float(min_valid) * nodes)
+    values["valid_share"] = values["n_nodes"] / nodes
     if len(fields) < 5:
         del values[errors[2]]
     for name in {*names, *errors} & values.keys():
@@ -147,7 +151,7 @@ def _labelled(found: dict[str, Any], names: tuple[str, str], least: float) -> di
     values["n_nodes"] = found["n_nodes"].astype(np.int32)
     for k, axis in enumerate("xy"):
         values[f"n_effective_{axis}"] = np.where(is_enough, found["n_effective"][k], np.nan)
-    is_measured = found["n_stable"] > 0.0
+    is_measured = (found["n_stable"] > 0.0) & np.isfinite(found["sigma"]).all(axis=0)
     flags = (~is_enough) * np.int64(FLAGS["few_valid"])
     values["flags"] = flags | (is_enough & ~is_measured) * np.int64(FLAGS["nodata"])
     return values
@@ -178,18 +182,21 @@ def _mean_of_map(*fields: np.ndarray, masks: int, spacing: tuple[float, float]) 
     for k, field in enumerate(vector):
         found["mean"][k] = field[used].mean()
         sigma = np.where(errors[k] > 0.0, errors[k], np.nan) if errors else np.ones_like(field)
+        if errors and not errors[k][used].any():
+            # the reference date of a series
+            found["sigma"][k] = 0.0
+            continue
         model = variogram.fitted(np.where(is_known, field, np.nan) / sigma, region, spacing)
-        variance, found["n_effective"][k] = _variance(sigma, used, model, spacing)
-        if model is None:
-            variance = variance if errors else math.nan
-        elif is_stable:
-            variance *= model.variance * model.excess
-        elif not errors:
-            variance *= model.variance
+        of_mean, of_one = _variances(sigma, used, model, spacing)
+        size = 1.0
+        if is_stable or not errors:
+            size = model.variance * model.excess if model is not None else 1.0 if errors else math.nan
+        common = 0.0
         if is_stable:
             still = field[is_stable[0] & is_known]
-            variance += float(np.median(still)) ** 2 if still.size else math.nan
-        found["sigma"][k] = math.sqrt(variance)
+            common = float(np.median(still)) ** 2 if still.size else math.nan
+        found["sigma"][k] = math.sqrt(size * of_mean + common)
+        found["n_effective"][k] = size * of_one / (size * of_mean + common)
     if len(errors) == 3:
         with np.errstate(divide="ignore", invalid="ignore"):
             alike = (errors[2][used] / (errors[0][used] * errors[1][used])).mean()
@@ -197,13 +204,13 @@ def _mean_of_map(*fields: np.ndarray, masks: int, spacing: tuple[float, float]) 
     return out
 
 
-def _variance(
+def _variances(
     sigma: np.ndarray, used: np.ndarray, model: variogram.Correlation | None, spacing: tuple[float, float]
 ) -> tuple[float, float]:
-    """Variance of the mean of the errors of the nodes used, and the number of independent ones that it is that of.
+    """Variance of the mean of the errors of the nodes used, and the mean variance of one of them.
 
-    Without a model all of them are one.
+    Without a model all errors are one.
     """
     weight = np.where(used, sigma, 0.0) / used.sum()
     variance = float(weight.sum()) ** 2 if model is None else variogram.variance_of_sum(weight, model, spacing)
-    return variance, float((sigma[used] ** 2).mean()) / variance
+    return variance, float((sigma[used] ** 2).mean())

@@ -126,7 +126,7 @@ def spatial_ref_of(data: xr.Dataset) -> xr.Variable:
 def _places(rows: pd.DataFrame, data: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Places x and y of rows in the CRS of the dataset."""
     if {"x", "y"} <= set(rows.columns):
-        return _numbers(rows, "x"), _numbers(rows, "y")
+        return _each_known(rows, "x", "y")
     if not {"longitude", "latitude"} <= set(rows.columns):
         raise ValueError(
             "compare() needs columns x and y [m], or longitude and latitude [degrees], in the table; got "
@@ -135,8 +135,20 @@ def _places(rows: pd.DataFrame, data: xr.Dataset) -> tuple[np.ndarray, np.ndarra
     import pyproj
 
     transformer = pyproj.Transformer.from_crs("EPSG:4326", grids.crs_of(data), always_xy=True)
-    x, y = transformer.transform(_numbers(rows, "longitude"), _numbers(rows, "latitude"))
+    x, y = transformer.transform(*_each_known(rows, "longitude", "latitude"))
     return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+
+
+def _each_known(rows: pd.DataFrame, *names: str) -> tuple[np.ndarray, np.ndarray]:
+    """Places in two columns, of which none is empty."""
+    x, y = (_numbers(rows, name) for name in names)
+    wrong = np.flatnonzero(np.isnan(x) | np.isnan(y))
+    if wrong.size:
+        raise ValueError(
+            f"compare() needs a place in each row of the table; got none in row {wrong[0]}, counted from 0. Leave such "
+            f"rows out: table.dropna(subset={list(names)})."
+        )
+    return x, y
 
 
 def _numbers(rows: pd.DataFrame, name: str) -> np.ndarray:

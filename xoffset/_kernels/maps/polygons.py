@@ -8,6 +8,8 @@ from xoffset._kernels._jit import kernel
 
 # Places along a line that two edges share where the others are looked at.
 _PLACES = 16
+# Directions that differ by less are one [rad].
+_ALIKE = 1e-7
 
 
 @kernel
@@ -70,6 +72,22 @@ def _side(x, y, ends, tolerance):
 
 
 @kernel
+def _changes_sides(a_in, a_out, b_in, b_out):
+    """Whether a line comes from one side of another to the other at a corner that both have."""
+    start = np.arctan2(a_in[1] - a_in[3], a_in[0] - a_in[2])
+    # a line that is run to and fro, or along the other one, is not crossed
+    turn = (np.arctan2(a_out[3] - a_out[1], a_out[2] - a_out[0]) - start) % (2.0 * np.pi)
+    first = (np.arctan2(b_in[1] - b_in[3], b_in[0] - b_in[2]) - start) % (2.0 * np.pi)
+    second = (np.arctan2(b_out[3] - b_out[1], b_out[2] - b_out[0]) - start) % (2.0 * np.pi)
+    for angle in (turn, first, second):
+        if angle < _ALIKE or angle > 2.0 * np.pi - _ALIKE:
+            return False
+    if abs(first - turn) < _ALIKE or abs(second - turn) < _ALIKE:
+        return False
+    return (first < turn) != (second < turn)
+
+
+@kernel
 def crossing(edges, before, order, tolerance, out):
     """Look for two edges of a polygon that cross; rings that touch one another do not.
 
@@ -106,6 +124,11 @@ def crossing(edges, before, order, tolerance, out):
             elif a0 == 0 and b0 * b1 < 0:
                 previous = edges[before[order[i]]]
                 a0 = _side(previous[0], previous[1], b, tolerance)
+            meet = a0 == 0 and b0 == 0 and (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 <= tolerance * tolerance
+            if meet and _changes_sides(edges[before[order[i]]], a, edges[before[order[j]]], b):
+                out[0], out[1] = a[0], a[1]
+                out[2], out[3] = min(order[i], order[j]), max(order[i], order[j])
+                return
             if a0 * a1 < 0 and b0 * b1 < 0:
                 dx, dy = a[2] - a[0], a[3] - a[1]
                 from_b0 = dx * (b[1] - a[1]) - dy * (b[0] - a[0])
