@@ -15,7 +15,7 @@ from xoffset._arrays.layers import Layers
 from xoffset._blocks import whole
 from xoffset.model import checks, grids, products, quality_variables
 from xoffset.model.flags import FLAGS
-from xoffset.model.stable import check_somewhere, on_nodes
+from xoffset.model.stable import on_nodes
 from xoffset.readers import polygons
 
 if TYPE_CHECKING:
@@ -109,8 +109,6 @@ def area_mean(
     spacing = grids.spacing(data, "area_mean")
     is_area = polygons.inside(polygon, data, "area_mean", "polygon")
     masks = [is_area, *([] if stable is None else [on_nodes(stable, data, "area_mean")])]
-    for mask in masks[1:]:
-        check_somewhere(mask, "stable", "area_mean")
 
     errors = checks.errors_of(names)
     has_errors = set(errors[:2]) <= set(data.data_vars)
