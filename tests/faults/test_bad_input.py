@@ -1797,7 +1797,9 @@ def test_stable_ground_is_taken_by_these_functions_alone():
 @pytest.mark.parametrize("on", ["nodes", "pixels"])
 def test_ground_that_is_stable_nowhere_is_refused_before_computing(o, name, on):
     nowhere = xr.zeros_like(o.shifts.dx[0] if on == "nodes" else o.stack[0], dtype=bool)
-    with pytest.raises(ValueError, match=rf"{name}\(\) needs stable to be True on at least one node; got none.*enlarge"):
+    with pytest.raises(
+        ValueError, match=rf"{name}\(\) needs stable to be True on at least one node; got none.*enlarge"
+    ):
         TAKE_STABLE[name](o, nowhere)
     # what is not known yet is not computed for it
     with dask.config.set(scheduler=lambda *_, **__: pytest.fail("computed")):
