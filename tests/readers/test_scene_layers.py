@@ -533,10 +533,15 @@ def test_classes_in_another_crs_are_those_of_the_pixels_that_hold_the_centres(tm
     row = np.floor((stack.y.values[0] - y) / pixel + 0.5).astype(int)
     is_inside = (row >= 0) & (row < stack.sizes["y"]) & (column >= 0) & (column < stack.sizes["x"])
     assert 0.2 < is_inside.mean() < 0.8
+    # what lies on an edge, to a millionth of a pixel, may go either way
+    at = np.stack([(x - stack.x.values[0]) / pixel, (stack.y.values[0] - y) / pixel])
+    is_on_edge = (np.abs(at + 0.5 - np.rint(at + 0.5)) < 1e-5).any(axis=0)
+    assert is_on_edge.mean() < 1e-3
     nothing = own.attrs["flag_meanings"].split().index("fill" if kind == "Landsat" else "no_data")
     outside = np.ravel(own.attrs.get("flag_values", own.attrs.get("flag_masks")))[nothing]
     values = own.values[0][row.clip(0, stack.sizes["y"] - 1), column.clip(0, stack.sizes["x"] - 1)]
-    np.testing.assert_array_equal(found.values[0], np.where(is_inside, values, outside))
+    wanted = np.where(is_inside, values, outside)
+    np.testing.assert_array_equal(found.values[0][~is_on_edge], wanted[~is_on_edge])
     assert kind == "L1C without clouds" or np.unique(values[is_inside]).size > 2
 
     some = xoffset.class_layer(place, like=like.chunk(y=37, x=61))
@@ -544,7 +549,7 @@ def test_classes_in_another_crs_are_those_of_the_pixels_that_hold_the_centres(tm
     xr.testing.assert_identical(some.compute(), found)
     classes = xoffset.masking.classes(place, like=like)
     assert classes.attrs["laid"] == found.attrs["laid"]
-    assert (classes.values[0][~is_inside] == 1).all()
+    assert (classes.values[0][~is_inside & ~is_on_edge] == 1).all()
     upwards = like.isel(y=slice(None, None, -1))
     np.testing.assert_array_equal(xoffset.class_layer(place, like=upwards), found[:, ::-1])
 
