@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import dask
 import numpy as np
 import pandas as pd
 import pyproj
@@ -786,7 +787,7 @@ CASES = [
             ("prior elsewhere", lambda o: {"smooth": 1.0, "prior": o.series.isel(x=[0, 1])}, r"got another grid"),
             ("no reference", lambda o: {"reference": []}, r"got none\. Write it as '2020-06-01"),
             ("stable elsewhere", lambda o: {"stable": o.shifts.dx[0].notnull().isel(x=[0])}, r"stable"),
-            ("stable nowhere", lambda o: {"stable": o.shifts.dx[0] > 1e9}, r"needs 20 vectors on stable ground"),
+            ("stable nowhere", lambda o: {"stable": o.shifts.dx[0] > 1e9}, r"stable to be True on at least one node"),
         )
     ),
     ("invert: stable", lambda o: xoffset.invert(o.shifts, stable=o.shifts.dx[0]), TypeError, r"Compare: stable ="),
@@ -1776,6 +1777,33 @@ SUBJECTS = {
 
 def parameters_of(name):
     return list(inspect.signature(getattr(xoffset, name)).parameters)
+
+
+TAKE_STABLE = {
+    "area_mean": lambda o, stable: xoffset.area_mean(o.rate, triangle(o), stable=stable),
+    "calibrate": lambda o, stable: xoffset.calibrate(o.shifts, stable),
+    "closure": lambda o, stable: xoffset.closure(o.shifts, stable=stable),
+    "invert": lambda o, stable: xoffset.invert(o.shifts, stable=stable),
+    "stable_statistics": lambda o, stable: xoffset.stable_statistics(o.shifts, stable),
+}
+
+
+def test_stable_ground_is_taken_by_these_functions_alone():
+    functions = {name for name in xoffset.__all__ if inspect.isfunction(getattr(xoffset, name))}
+    assert {name for name in functions if "stable" in parameters_of(name)} == set(TAKE_STABLE)
+
+
+@pytest.mark.parametrize("name", TAKE_STABLE)
+@pytest.mark.parametrize("on", ["nodes", "pixels"])
+def test_ground_that_is_stable_nowhere_is_refused_before_computing(o, name, on):
+    nowhere = xr.zeros_like(o.shifts.dx[0] if on == "nodes" else o.stack[0], dtype=bool)
+    with pytest.raises(
+        ValueError, match=rf"{name}\(\) needs stable to be True on at least one node; got none.*enlarge"
+    ):
+        TAKE_STABLE[name](o, nowhere)
+    # what is not known yet is not computed for it
+    with dask.config.set(scheduler=lambda *_, **__: pytest.fail("computed")):
+        assert dask.is_dask_collection(TAKE_STABLE[name](o, nowhere.chunk()))
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)

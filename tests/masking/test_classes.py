@@ -411,6 +411,87 @@ def test_pan_and_heat_of_landsat_are_not_those_of_sentinel2():
     np.testing.assert_array_equal(masking.classes(all_of_sentinel2, like=like), masking.classes(bands, like=like))
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"B11": 290.0},  # K
+        {"B11": 8.0},  # W m-2 sr-1 um-1
+        {"B11": 2.5},
+        {"B8": 2.0},
+    ],
+)
+def test_heat_of_landsat_is_no_infrared_of_sentinel2(changed):
+    bands = dict(
+        zip(("B2", "B3", "B4", "B8", "B11"), bands_of(spectra.of("clear", 400, seed=1)).values(), strict=False)
+    )
+    like = bands["B4"]
+    masking.classes(bands, like=like)
+    for chunks in ({}, {"y": 7}):
+        wrong = {name: (0.0 * band + changed[name] if name in changed else band) for name, band in bands.items()}
+        wrong = {name: band.chunk(chunks) for name, band in wrong.items()} if chunks else wrong
+        with pytest.raises(ValueError, match=r"needs reflectances, which end near 1; got"):
+            masking.classes(wrong, like=like).compute()
+
+
+def test_a_finer_band_8_is_the_panchromatic_one_of_landsat():
+    bands = {f"B{k}": stack((1, 4, 4), step=30.0) for k in (2, 3, 4, 11)}
+    like = bands["B4"]
+    with pytest.raises(
+        ValueError, match=r"got B2, B3, B4, B11, B8 without a coordinate 'platform'\. .*platform='LC08'"
+    ):
+        masking.classes(bands | {"B8": stack((1, 8, 8), step=15.0)}, like=like)
+    # the red band of Sentinel-2 may come on coarser pixels, and is known by its name or its satellite
+    renamed = {f"B0{name[1:]}" if len(name) == 2 else name: band for name, band in bands.items()}
+    masking.classes(renamed | {"B08": stack((1, 8, 8), step=15.0)}, like=like)
+    told = {name: band.assign_coords(platform="S2A") for name, band in bands.items()}
+    masking.classes(told | {"B8": stack((1, 8, 8), step=15.0).assign_coords(platform="S2A")}, like=like)
+
+
+# Blue, green, red, near and short-wave infrared.
+SEA = {
+    "surface": (2.0, 1.5, 0.5, 0.3, 0.1),
+    "dark surface": (0.9, 0.7, 0.3, 0.15, 0.05),
+    "top": (9.0, 6.0, 3.0, 1.5, 0.5),
+}
+BRIGHT = {
+    "blue ice": (0.75, 0.70, 0.60, 0.30, 0.03), "melt pond": (0.60, 0.55, 0.30, 0.08, 0.01),
+    "snow in a low sun": (1.2, 1.15, 1.1, 0.95, 0.1), "cloud": (1.3, 1.3, 1.3, 1.3, 0.8),
+    "sea": (0.09, 0.06, 0.03, 0.015, 0.005),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("chunks", [None, 2])
+def test_percent_over_the_sea_is_no_cloud(chunks):
+    like = stack((1, 4, 5))
+
+    def found(light):
+        bands = {name: on_grid(np.full((1, 4, 5), value, "float32")) for name, value in zip(BANDS, light, strict=False)}
+        bands = bands if chunks is None else {name: band.chunk(y=chunks) for name, band in bands.items()}
+        return masking.classes(bands, like=like).compute()
+
+    for light in SEA.values():
+        with pytest.raises(ValueError, match=r"^classes\(\) needs reflectances, which end near 1; got"):
+            found(light)
+    assert (found(np.array(SEA["surface"]) / 100) == WATER).all()
+    for light in BRIGHT.values():
+        assert (found(light) != NULL).all()
+
+
+def test_units_of_reflectances_are_converted_or_refused():
+    bands = bands_of(np.concatenate([spectra.of(kind, 20, seed=3) for kind in NAMES], axis=1))
+    like = bands["red"]
+    wanted = masking.classes(bands, like=like)
+    percent = {name: (100.0 * band).assign_attrs(units="%") for name, band in bands.items()}
+    np.testing.assert_array_equal(masking.classes(percent, like=like), wanted)
+    for unit in ("1", "TOA reflectance", "reflectance"):
+        told = {name: band.assign_attrs(units=unit) for name, band in bands.items()}
+        np.testing.assert_array_equal(masking.classes(told, like=like), wanted)
+    for unit in ("K", "W m-2 sr-1 um-1", "reflectance in percent"):
+        told = bands | {"swir16": bands["swir16"].assign_attrs(units=unit)}
+        with pytest.raises(ValueError, match=rf"^classes\(\) needs swir16 in 1; got units '{unit}'\. Convert it"):
+            masking.classes(told, like=like)
+
+
 def test_single_glints_are_no_percent():
     bands = bands_of(spectra.of("clear", 400, seed=1))
     for band in bands.values():

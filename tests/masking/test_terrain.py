@@ -179,6 +179,29 @@ def test_elevations_of_other_units_are_no_holes():
         masking.slope(100.0 * (hills() + 1000.0))
 
 
+@pytest.mark.parametrize("chunks", [{"y": 60, "x": 64}, {"y": 17, "x": 23}])
+def test_lazy_elevations_of_other_units_are_refused_when_they_are_computed(chunks):
+    land = hills((60, 64)) + 3000.0
+    land[:9] = -9999.0
+    sun = {"sun_azimuth": 180.0, "sun_elevation": 40.0}
+    for function in (masking.slope, masking.aspect, masking.slope_mask, lambda dem: masking.cast_shadow(dem, **sun)):
+        for factor in (10.0, 100.0, 1000.0):
+            lazy = function(land.where(land < 0, factor * land).chunk(chunks))
+            with pytest.raises(ValueError, match=r"in metres, -12000 to 9000; got .*units='cm'"):
+                lazy.compute()
+
+
+@pytest.mark.parametrize("fill", [-9999.0, np.nan, -3.4028235e38, 1e20, 65535.0])
+def test_blocks_of_fills_alone_are_holes(fill):
+    """Whether anybody told of them or not; a block may hold two of them."""
+    land = hills((60, 64)) + 1000.0
+    land[:20], land[20:40, :20], land[30, 5] = fill, fill, -32768.0
+    expected = masking.slope(land)
+    assert expected[:19].isnull().all()
+    assert expected[41:-1, 1:-1].notnull().all()
+    np.testing.assert_array_equal(masking.slope(land.chunk(y=10, x=20)), expected)
+
+
 def test_the_date_of_a_model_is_not_that_of_the_sun():
     angles = xr.DataArray([20.0, 40.0], dims="time")
     dated = hills().assign_coords(time=np.datetime64("2015-01-01", "us"))

@@ -233,9 +233,10 @@ def test_clouds_of_l1c_are_bits(tmp_path):
     content = made.product(made.names("20220428", level="L1C"))
     (product,) = eopf.open_product(made.write(tmp_path, content), None)
     grid = Grid(made.CORNER[0] - 60, made.CORNER[1], 60.0, -60.0, 21, 20, product.layers("B01", None)[0].image.grid.crs)
-    values, names, are_bits = product.class_layer(grid)
+    values, names, are_bits, crs = product.class_layer(grid)
     np.testing.assert_array_equal(values[:, 1:], content.classes)
     assert are_bits
+    assert crs == grid.crs
     assert (values[:, 0] == names["no_data"]).all()  # outside of the tile nothing is known
 
 

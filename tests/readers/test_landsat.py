@@ -295,8 +295,9 @@ def test_declared_and_given_fill_values(tmp_path):
 )  # fmt: skip
 def test_class_layer(tmp_path, platform, collection, name, bit):
     written = write_scene(tmp_path, platform=platform, collection=collection, time="1999-07-18T20:37:06")
-    values, classes, are_bits = only(written.place).class_layer(GRID)
+    values, classes, are_bits, crs = only(written.place).class_layer(GRID)
     assert are_bits
+    assert crs == GRID.crs
     assert values.dtype == np.uint16
     np.testing.assert_array_equal(values, written.quality)
     assert classes[name] == 1 << bit
@@ -308,7 +309,7 @@ def test_class_layer_by_position(tmp_path):
     written = write_scene(tmp_path)
     # pixels of 15 m, half of them to the left of the scene
     grid = Grid(GRID.x - 750, GRID.y, 15.0, -15.0, 100, 10, GRID.crs)
-    values, classes, _ = only(written.place).class_layer(grid)
+    values, classes, *_ = only(written.place).class_layer(grid)
     assert (values[:, :50] == classes["fill"]).all()
     np.testing.assert_array_equal(values[:, 50:], written.quality[:5, :25].repeat(2, axis=0).repeat(2, axis=1))
 

@@ -98,7 +98,7 @@ def test_classes_of_the_mask(tmp_path, shift):
     pixel_shift = [round(each / 3) for each in shift]
     shift = shift if abs(shift[0]) < 3 else [3 * each for each in pixel_shift]
     moved = Grid(grid.x + shift[0], grid.y - shift[1], 3, -3, 80, 60, grid.crs)
-    classes, meanings, are_bits = product.class_layer(moved)
+    classes, meanings, are_bits, _ = product.class_layer(moved)
     assert are_bits
     assert list(meanings) == [*products.CLASSES, "unusable", "no_data"]
     expected = sum(mask[k].astype(int) * meanings[name] for k, name in enumerate(products.CLASSES))

@@ -424,12 +424,12 @@ def test_another_crs_is_refused(tmp_path, kind):
     stack = xoffset.open_stack(truth.path, band="B04")
     other = stack.drop_vars("spatial_ref").assign_coords(spatial_ref=spatial_ref(pyproj.CRS.from_epsg(32632)))
     for like in (other, lazy(other)):
-        for function in FUNCTIONS.values():
+        for name in ("detectors", "angles"):
             with pytest.raises(
                 ValueError,
                 match=r"^\w+\(\) needs a grid in the CRS of the product; got .* 32N.*reproject_match",
             ):
-                function(truth.path, like)
+                FUNCTIONS[name](truth.path, like)
 
 
 def test_another_crs_is_refused_of_every_product(tmp_path):
@@ -443,17 +443,128 @@ def test_another_crs_is_refused_of_every_product(tmp_path):
     planet = tmp_path / "planet"
     planetscope_products.write(planet, "20190811_103012_1032")
     dimap_products.write(tmp_path / "dimap")
-    for place, function in (
-        (landsat, xoffset.class_layer),
-        (planet, xoffset.class_layer),
-        (planet, xoffset.angles),
-        (tmp_path / "dimap", xoffset.angles),
-    ):
+    for place in (landsat, planet, tmp_path / "dimap"):
         stack = xoffset.open_stack(place, band="red")
-        function(place, like=stack)
+        xoffset.angles(place, like=stack)
         other = stack.drop_vars("spatial_ref").assign_coords(spatial_ref=spatial_ref(pyproj.CRS.from_epsg(32660)))
         with pytest.raises(ValueError, match=r"needs a grid in the CRS of the product; got .* 60N.*reproject_match"):
-            function(place, like=other)
+            xoffset.angles(place, like=other)
+
+
+# ------------------------------------------------------------------------------------------- classes in another CRS
+
+
+def _landsat(folder):
+    from landsat_products import write_scene
+
+    return write_scene(folder).place
+
+
+def _planet(folder):
+    import planetscope_products
+
+    planetscope_products.write(folder, "20190811_103012_1032")
+    return folder
+
+
+def _eopf(folder):
+    import eopf_products
+
+    return eopf_products.write(folder)
+
+
+def _gml_without_clouds(folder):
+    """Polygons tell their CRS, and where there are none only the tile does."""
+    truth = safe_products.write(folder, masks="gml", baseline="02.09")
+    (path,) = truth.path.rglob("MSK_CLOUDS_B00.gml")
+    text = path.read_text()
+    start, end = text.index("<eop:maskMembers>"), text.index("</eop:maskMembers>") + len("</eop:maskMembers>")
+    path.write_text(text[:start] + text[end:])
+    return truth.path
+
+
+PRODUCTS = {
+    "L2A": lambda folder: safe_products.write(folder, level="L2A").path,
+    "L1C raster": lambda folder: safe_products.write(folder, masks="jp2").path,
+    "L1C polygons": lambda folder: safe_products.write(folder, masks="gml", baseline="02.09").path,
+    "L1C without clouds": _gml_without_clouds,
+    "EOPF": _eopf,
+    "Landsat": _landsat,
+    "PlanetScope": _planet,
+}
+
+
+def turned(stack, zones, step):
+    """Stack on the grid of a zone of UTM beside, over the same ground and beyond it, and where its pixels are there."""
+    import pyproj
+
+    own = xoffset.model.grids.crs_of(stack)
+    code = own.to_epsg() + zones
+    there = pyproj.Transformer.from_crs(own, code, always_xy=True)
+    x, y = there.transform(float(stack.x.mean()), float(stack.y.mean()))
+    side = 0.7 * float(np.ptp(stack.x.values))
+    # not through the middle, where centres lie on edges
+    axis_x, axis_y = (np.arange(at - side + 0.123 * step, at + side, step) for at in (x, y))
+    like = xr.DataArray(
+        np.zeros((stack.sizes["time"], axis_y.size, axis_x.size), np.float32),
+        dims=("time", "y", "x"),
+        coords={"time": stack.time, "y": axis_y[::-1], "x": axis_x},
+    ).assign_coords(spatial_ref=spatial_ref(pyproj.CRS.from_epsg(code)))
+    places = there.transform(*np.meshgrid(like.x.values, like.y.values), direction="INVERSE")
+    return like, places
+
+
+@pytest.mark.parametrize(
+    ("kind", "zones", "step"), [*((kind, 1, 1.7) for kind in PRODUCTS), ("L2A", -1, 0.9), ("Landsat", -1, 0.9)]
+)
+def test_classes_in_another_crs_are_those_of_the_pixels_that_hold_the_centres(tmp_path, kind, zones, step, caplog):
+    place = PRODUCTS[kind](tmp_path)
+    stack = xoffset.open_stack(place, band="red")
+    pixel = float(stack.x[1] - stack.x[0])
+    own = xoffset.class_layer(place, like=stack)
+    assert "laid" not in own.attrs
+    like, (x, y) = turned(stack, zones, step * pixel)
+    with caplog.at_level("INFO"):
+        found = xoffset.class_layer(place, like=like)
+    assert caplog.text.count("lays the classes on the stack from another CRS") == 1
+    assert found.attrs["laid"] == "by position, from another CRS"
+
+    column = np.floor((x - stack.x.values[0]) / pixel + 0.5).astype(int)
+    row = np.floor((stack.y.values[0] - y) / pixel + 0.5).astype(int)
+    is_inside = (row >= 0) & (row < stack.sizes["y"]) & (column >= 0) & (column < stack.sizes["x"])
+    assert 0.2 < is_inside.mean() < 0.8
+    # what lies on an edge, to a millionth of a pixel, may go either way
+    at = np.stack([(x - stack.x.values[0]) / pixel, (stack.y.values[0] - y) / pixel])
+    is_on_edge = (np.abs(at + 0.5 - np.rint(at + 0.5)) < 1e-5).any(axis=0)
+    assert is_on_edge.mean() < 1e-3
+    nothing = own.attrs["flag_meanings"].split().index("fill" if kind == "Landsat" else "no_data")
+    outside = np.ravel(own.attrs.get("flag_values", own.attrs.get("flag_masks")))[nothing]
+    values = own.values[0][row.clip(0, stack.sizes["y"] - 1), column.clip(0, stack.sizes["x"] - 1)]
+    wanted = np.where(is_inside, values, outside)
+    np.testing.assert_array_equal(found.values[0][~is_on_edge], wanted[~is_on_edge])
+    assert kind == "L1C without clouds" or np.unique(values[is_inside]).size > 2
+
+    some = xoffset.class_layer(place, like=like.chunk(y=37, x=61))
+    assert some.chunks
+    xr.testing.assert_identical(some.compute(), found)
+    classes = xoffset.masking.classes(place, like=like)
+    assert classes.attrs["laid"] == found.attrs["laid"]
+    assert (classes.values[0][~is_inside & ~is_on_edge] == 1).all()
+    upwards = like.isel(y=slice(None, None, -1))
+    np.testing.assert_array_equal(xoffset.class_layer(place, like=upwards), found[:, ::-1])
+
+
+def test_tiles_of_two_zones_are_put_side_by_side(tmp_path):
+    """The tile in the east is of another zone than the stack, which takes from each what it has."""
+    west = safe_products.write(tmp_path, level="L2A")
+    stack = xoffset.open_stack(west.path, band="B04")
+    like, _ = turned(stack, 1, 20.0)
+    alone = xoffset.class_layer(west.path, like=like).values[0]
+    x, y = float(like.x.mean()), float(like.y.mean())
+    safe_products.write(tmp_path, level="L2A", tile="32TLQ", corner=(round(x, -2), round(y, -2) + 1200.0), seed=4)
+    both = xoffset.class_layer(tmp_path, like=like).values[0]
+    assert ((both != 0) & (alone == 0)).any()
+    np.testing.assert_array_equal(both[alone != 0], alone[alone != 0])
 
 
 def test_wrong_bands_are_refused(written):

@@ -266,6 +266,25 @@ def test_direction_takes_what_points_elsewhere():
     assert np.argwhere(flagged(found, "direction")).tolist() == [list(HERE)]
 
 
+def test_directions_in_radians_are_turned_or_told_of(caplog):
+    """Level ground of other software is -1, in whatever unit; no map turns all around within 6.3 degrees."""
+    shifts = made()
+    level = aspect_of(shifts, -1.0, units="radian")
+    assert not flagged(only(shifts, direction=level), "direction").any()
+    turning = aspect_of(shifts)
+    turning = turning.copy(data=np.linspace(0.0, 360.0, turning.size).reshape(turning.shape))
+    plain, told = only(shifts, direction=turning), np.deg2rad(turning).assign_attrs(units="radians")
+    np.testing.assert_array_equal(only(shifts, direction=told).flags, plain.flags)
+    toward_north = turning * 0.0 + 2.0
+    for harmless in (turning, told, toward_north, np.deg2rad(turning).chunk()):
+        only(shifts, direction=harmless)
+    assert "radians" not in caplog.text
+    only(shifts, direction=np.deg2rad(turning))
+    assert "azimuths of direction are from 0 to 6.28, as if in radians" in caplog.text
+    with pytest.raises(ValueError, match=r"needs direction in degree; got units 'gon'"):
+        only(shifts, direction=turning.assign_attrs(units="gon"))
+
+
 def test_direction_of_a_field_of_velocities():
     shifts = made()
     unit = xr.zeros_like(aspect_of(shifts))

@@ -10,6 +10,7 @@ pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 NAMES = (
+    "cloud_screening",
     "cold",
     "inversion",
     "inversion_calibration",

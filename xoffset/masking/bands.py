@@ -23,6 +23,8 @@ _NUMBER = re.compile(r"(?P<level>s[rt]_)?b(?:and)?_?(?P<zero>0?)(?P<number>\d{1,
 _LANDSAT = re.compile(r"l(?:andsat[-_ ]?|(?P<sensor>[a-z]))0?(?P<craft>\d)", re.IGNORECASE)
 # Numbers that each of the two has of the bands that are wanted, and those that only Sentinel-2 has.
 _FROM_LANDSAT, _FROM_SENTINEL2, _OF_SENTINEL2_ALONE = {"2", "3", "4", "5", "6"}, {"2", "3", "4", "11"}, {"8A", "12"}
+# Words that stand for the unit of a reflectance, which has none.
+_UNIT = re.compile(r"((toa|boa|surface|top[ _-]of[ _-]atmosphere)[ _-])?reflectance", re.IGNORECASE)
 _RENAME = "Rename them to blue, green, red, nir, swir16 and cirrus"
 
 
@@ -38,7 +40,7 @@ def as_bands(source: Mapping[Any, xr.DataArray] | xr.DataArray) -> dict[str, xr.
                 "Open it: open_stack('scenes/*.SAFE', band='B02')."
             )
     matches = {given: _NUMBER.fullmatch(str(given)) for given in arrays}
-    names = _numbers(arrays, [match for match in matches.values() if match])
+    names = _numbers(arrays, {given: match for given, match in matches.items() if match})
     found: dict[str, xr.DataArray] = {}
     for given, band in arrays.items():
         match = matches[given]
@@ -58,7 +60,7 @@ def as_bands(source: Mapping[Any, xr.DataArray] | xr.DataArray) -> dict[str, xr.
     return {name: _reflectance(found[name], name) for name in (*BANDS, CIRRUS) if name in found}
 
 
-def _numbers(arrays: Mapping[Any, xr.DataArray], matches: list[re.Match[str]]) -> dict[str, str]:
+def _numbers(arrays: Mapping[Any, xr.DataArray], matches: Mapping[Any, re.Match[str]]) -> dict[str, str]:
     """Common names by the numbers of bands, as the satellite has them; of Sentinel-2 if none is told or likely."""
     told = sorted({name for band in arrays.values() for name in _told(band, "platform")})
     known = [each for each in told if _LANDSAT.match(each)]
@@ -70,7 +72,7 @@ def _numbers(arrays: Mapping[Any, xr.DataArray], matches: list[re.Match[str]]) -
     if not matches:
         return {}
     if not told:
-        _check_numbers(matches)
+        _check_numbers(arrays, matches)
     if known:
         kinds = {tuple(sorted(_of_landsat(name).items())) for name in known}
     else:
@@ -98,17 +100,25 @@ def _of_landsat(platform: str) -> dict[str, str]:
     return {name: number.removeprefix("B") for name, number in common(f"L{sensor}{craft:02}").items()}
 
 
-def _check_numbers(matches: list[re.Match[str]]) -> None:
+def _check_numbers(arrays: Mapping[Any, xr.DataArray], matches: Mapping[Any, re.Match[str]]) -> None:
     """Refuse numbers of bands that may be those of two satellites."""
-    numbers = {match["number"].upper() for match in matches}
-    is_landsat = any(match["level"] for match in matches)
-    is_sentinel2 = bool(numbers & _OF_SENTINEL2_ALONE) or any(match["zero"] for match in matches)
-    if is_landsat or (numbers >= _FROM_LANDSAT | _FROM_SENTINEL2 and not is_sentinel2):
+    sides = {match["number"].upper(): _side(arrays[given]) for given, match in matches.items()}
+    numbers = set(sides)
+    # the near infrared of Sentinel-2 has the pixels of its red band, the panchromatic band of Landsat has finer ones
+    is_finer = sides.get("8", 1.0) < 0.75 * sides.get("4", 1.0)
+    is_landsat = any(match["level"] for match in matches.values())
+    is_sentinel2 = bool(numbers & _OF_SENTINEL2_ALONE) or any(match["zero"] for match in matches.values())
+    if is_landsat or (not is_sentinel2 and (is_finer or numbers >= _FROM_LANDSAT | _FROM_SENTINEL2)):
         raise ValueError(
-            f"classes() needs to know the satellite of bands by their numbers; got "
-            f"{', '.join(match.string for match in matches[:12])} without a coordinate 'platform'. {_RENAME}, or say "
-            "it: band.assign_coords(platform='LC08')."
+            "classes() needs to know the satellite of bands by their numbers; got "
+            f"{', '.join(map(str, matches))[:100]} without a coordinate 'platform'. {_RENAME}, or say it: "
+            "band.assign_coords(platform='LC08')."
         )
+
+
+def _side(band: xr.DataArray) -> float:
+    """Width of the pixels of a band; NaN where it is not told."""
+    return abs(float(band["x"][1] - band["x"][0])) if "x" in band.coords and band["x"].size > 1 else np.nan
 
 
 def _reflectance(band: xr.DataArray, name: str) -> xr.DataArray:
@@ -116,7 +126,7 @@ def _reflectance(band: xr.DataArray, name: str) -> xr.DataArray:
     if band.dtype.kind not in "iuf":
         raise TypeError(f"classes() needs real numbers in {name}; got dtype {band.dtype}. Convert them first.")
     is_scaled = {"quantification", "radiometric_offset"} <= set(band.coords)
-    values = declared.decoded(band, name, "classes", wanted=None)
+    values = declared.decoded(band, name, "classes", wanted=None if is_scaled or _is_named(band) else "1")
     if not is_scaled and values.dtype.kind != "f":
         raise ValueError(
             f"classes() needs reflectances; got whole numbers in {name} whose scale is not told. Take the bands that "
@@ -134,6 +144,11 @@ def _reflectance(band: xr.DataArray, name: str) -> xr.DataArray:
         sun = declared.decoded(band["sun_elevation"], "'sun_elevation'", "classes", wanted="degree")
         values = values / np.sin(np.deg2rad(sun.astype(np.float32)))
     return values
+
+
+def _is_named(band: xr.DataArray) -> bool:
+    """Whether a word stands in place of the unit of a band."""
+    return _UNIT.fullmatch(str(band.attrs.get("units", ""))) is not None
 
 
 def _checked(values: xr.DataArray, name: str) -> xr.DataArray:

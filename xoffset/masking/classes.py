@@ -141,7 +141,8 @@ def _of_files(source: Any, like: xr.DataArray, legend: Any) -> tuple[Any, dict[s
             )
         with speaking_as("classes", "class_layer"):
             layer = class_layer(source, like=like)
-        return _translated(layer, legends.legend_of(layer, None), layer.data)
+        values, how = _translated(layer, legends.legend_of(layer, None), layer.data)
+        return values, how | {"laid": layer.attrs.get("laid", "")}
     sides = None if isinstance(like.data, np.ndarray) else dict(zip("yx", (-1, -1), strict=True))
     with speaking_as("classes", "open_stack"):
         rasters = open_stack(source, chunks=sides)

@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 # Pixels of 0 m that can be holes beside as many others: those of a square of 7 x 7; and the height that land near water
 # stays below [m].
 _LEAST_AREA, _LOW_LAND = 49, 100.0
+# A block holds no more different numbers of no data, which are beyond any height in millimetres or alike all over.
+_MOST_FILLS, _LARGEST_HEIGHT = 4, 1.2e7
 # Pixels of elevations without a CRS that are smaller are of degrees [m].
 _NO_PIXEL = 0.01
 
@@ -67,7 +69,7 @@ def as_dem(dem: xr.DataArray, caller: str) -> xr.DataArray:
         _with_checked_zeros(dem.data, caller=caller)
         return dem
     # block by block, when they are computed
-    check = partial(_with_checked_zeros, caller=caller)
+    check = partial(_with_checked_block, caller=caller)
     return dem.copy(data=halos.with_halo(check, [dem.data[np.newaxis]], 0, dem.dtype)[0])
 
 
@@ -83,15 +85,33 @@ def _check_heights(values: np.ndarray, caller: str) -> None:
     if not is_odd.any():
         return
     odd = values[is_odd]
-    if not (terrain.is_of_land(values) & ~terrain.is_fill(values)).any():
-        raise ValueError(
-            f"{caller}() needs elevations in metres, -12000 to 9000; got {odd.min():g} to {odd.max():g}. Convert them, "
-            "or state their units: dem.assign_attrs(units='cm')."
-        )
+    if not _has_land(values):
+        raise _not_in_metres(odd, caller)
     _log.warning(
         "%s(): %d pixels have elevations that no ground has, such as %g m, and are taken for holes. Say so: "
         "dem.where(dem != %g).", caller, odd.size, odd[0], odd[0],
     )  # fmt: skip
+
+
+def _has_land(values: np.ndarray) -> bool:
+    return bool((terrain.is_of_land(values) & ~terrain.is_fill(values)).any())
+
+
+def _not_in_metres(odd: np.ndarray, caller: str) -> ValueError:
+    return ValueError(
+        f"{caller}() needs elevations in metres, -12000 to 9000; got {odd.min():g} to {odd.max():g}. Convert them, "
+        "or state their units: dem.assign_attrs(units='cm')."
+    )
+
+
+def _with_checked_block(values: np.ndarray, *, caller: str) -> np.ndarray:
+    """Refuse a block whose heights are none of land: of other units. One of fills alone may be part of a good model."""
+    if not _has_land(values):
+        is_height = np.isfinite(values) & (np.abs(values) <= _LARGEST_HEIGHT) & ~terrain.is_fill(values)
+        odd = values[is_height]
+        if np.unique(odd).size > _MOST_FILLS:
+            raise _not_in_metres(odd, caller)
+    return _with_checked_zeros(values, caller=caller)
 
 
 def _with_checked_zeros(values: np.ndarray, *, caller: str) -> np.ndarray:

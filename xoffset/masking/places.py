@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from xoffset._arrays.scenes.laying import Axis, Laying, Turn
+from xoffset._arrays.scenes.laying import Axis, Laying
 from xoffset._blocks import whole
 from xoffset.model import checks, grids
 from xoffset.model.dates import as_dates, of_same_pass
-
-if TYPE_CHECKING:
-    import pyproj
 
 _logger = logging.getLogger(__name__)
 
@@ -65,7 +62,7 @@ def on_grid(layer: xr.DataArray, like: xr.DataArray, outside: float, what: str) 
     outside of the layer gets the value `outside`.
     """
     of, onto = grids.crs_of(layer), grids.crs_of(like)
-    turn = None if of is None or onto is None or grids.agree(of, onto) else _turn(onto, of)
+    turn = None if of is None or onto is None or grids.agree(of, onto) else grids.turn(onto, of)
     laying = Laying(_axes(layer), _axes(like), turn)
     if turn is None and laying.is_same:
         return layer.data, ""
@@ -87,18 +84,6 @@ def _axes(data: xr.DataArray) -> tuple[Axis, Axis]:
     step = grids.spacing(data, "classes")
     y, x = (Axis(float(data[name].values[0]), getattr(step, name), data.sizes[name]) for name in ("y", "x"))
     return y, x
-
-
-def _turn(source: pyproj.CRS, target: pyproj.CRS) -> Turn:
-    return partial(_turned, source.to_wkt(), target.to_wkt())
-
-
-def _turned(source: str, target: str, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    # made anew by each thread, since a transformer is of one thread alone
-    import pyproj
-
-    turned_x, turned_y = pyproj.Transformer.from_crs(source, target, always_xy=True).transform(x, y)
-    return turned_x, turned_y
 
 
 def _span(data: xr.DataArray, name: str) -> str:

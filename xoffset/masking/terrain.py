@@ -28,7 +28,8 @@ def slope(dem: xr.DataArray) -> xr.DataArray:
     dem
         Elevations (y, x) [m] on a regular grid in metres; a further dim of one band does not matter. Holes are NaN, a
         declared nodata value, -9999, -10000, -32767, -32768, -99999 in whatever units, and what is below -12000 m or
-        above 9000 m. Many pixels of 0 m among high ground only are refused, those of lazy elevations when computed.
+        above 9000 m. Refused are many pixels of 0 m among high ground only, and elevations of which none is within that
+        range, as of other units: those of lazy elevations when a block is computed.
 
     Returns
     -------

@@ -136,7 +136,7 @@ def in_metres(data: Data, caller: str) -> Data:
         if name not in data.coords:
             continue
         coordinate = data.coords[name]
-        stated = units.parse(_stated(coordinate))
+        stated = units.parse(stated_units(coordinate))
         if _is_angle(coordinate) or stated == units.parse("degree"):
             raise ValueError(
                 f"{caller}() needs x and y in metres; got '{name}' in degrees. "
@@ -152,12 +152,12 @@ def in_metres(data: Data, caller: str) -> Data:
 def _is_angle(coordinate: xr.DataArray) -> bool:
     """Whether its name in CF is that of an angle, or the name for readers where no units are stated."""
     names = [str(coordinate.attrs.get("standard_name", ""))]
-    if not _stated(coordinate):
+    if not stated_units(coordinate):
         names.append(str(coordinate.attrs.get("long_name", "")))
     return any(word in name.lower() for name in names for word in ("longitude", "latitude", "angular"))
 
 
-def _stated(data: xr.DataArray) -> str:
+def stated_units(data: xr.DataArray) -> str:
     """Units that data state, empty if none."""
     stated = data.attrs.get("units")
     return "" if stated is None else str(stated).strip()
@@ -165,7 +165,7 @@ def _stated(data: xr.DataArray) -> str:
 
 def _ratio(data: xr.DataArray, what: str, wanted: str, caller: str) -> float:
     """Factor from the units stated to those wanted."""
-    stated = _stated(data)
+    stated = stated_units(data)
     ratio = units.factor(stated, wanted) if stated else 1.0
     if ratio is not None:
         return ratio

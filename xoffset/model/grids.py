@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from xoffset.model.declared import Data, fills_of
 
 if TYPE_CHECKING:
     import pyproj
+
+# From x and y in one CRS to those in another.
+Turn = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 # Attributes and coordinates in which loaders other than rioxarray leave the CRS, in lower case: rasterio's and xarray's
 # former ones, stackstac, the STAC projection extension and what is made of it.
@@ -168,6 +172,19 @@ def _of_mapping(variable: Any) -> Any:
 def _has_text(variable: Any) -> bool:
     """Whether it holds the well-known text of a CRS, which is all that rioxarray reads."""
     return bool(variable.attrs.get("crs_wkt") or variable.attrs.get("spatial_ref"))
+
+
+def turn(source: pyproj.CRS, target: pyproj.CRS) -> Turn:
+    """Way from x and y in one CRS to those in another, infinite where it has none; tasks can carry it."""
+    return partial(_turned, source.to_wkt(), target.to_wkt())
+
+
+def _turned(source: str, target: str, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    # made anew by each thread, since a transformer is of one thread alone
+    import pyproj
+
+    turned_x, turned_y = pyproj.Transformer.from_crs(source, target, always_xy=True).transform(x, y)
+    return turned_x, turned_y
 
 
 def agree(first: pyproj.CRS | None, second: pyproj.CRS | None) -> bool:

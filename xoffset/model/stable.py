@@ -22,9 +22,12 @@ def on_nodes(stable: xr.DataArray, shifts: xr.Dataset, caller: str) -> Any:
     TypeError
         If the mask is no boolean DataArray.
     ValueError
-        If its dims or coordinates are not those of a grid, it lies elsewhere, or was made of values with a fill.
+        If its dims or coordinates are not those of a grid, it lies elsewhere, was made of values with a fill, or is
+        one in memory that is True on no node.
     """
-    return masks.on_cells(_as_map(stable, shifts, caller), shifts, masks.STABLE, caller).values
+    values = masks.on_cells(_as_map(stable, shifts, caller), shifts, masks.STABLE, caller).values
+    check_somewhere(values, masks.STABLE.name, caller)
+    return values
 
 
 def check_somewhere(mask: Any, name: str, caller: str) -> None:

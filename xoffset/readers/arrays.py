@@ -207,7 +207,6 @@ def _check_place(data: xr.DataArray, grid: Grid, name: str) -> None:
 
 def sampled(stored: Stored, place: Grid, grid: Grid, outside: int) -> np.ndarray:
     """Values of the pixels of an array (y, x) that hold the pixel centres of a grid: by position, not interpolated."""
-    positions.check_crs(grid, place.crs, stored.place)
     out = np.full((grid.height, grid.width), outside, dtype=np.uint8)
     # of a layer that was opened with its fill value decoded, which is 0
     positions.lay(lambda window: np.nan_to_num(stored.raw(window)).astype(np.uint8), place, grid, out)

@@ -20,7 +20,7 @@ from xoffset.model.dates import as_instant
 from xoffset.readers import archives, mean_angles, pixels, xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
-from xoffset.readers.scenes import Layer, Product, Scene, refuse_tiles
+from xoffset.readers.scenes import Classes, Layer, Product, Scene, refuse_tiles
 
 _DOCUMENT = re.compile(r"(?!\.)(?:.*/)?DIM_[^/]*\.XML", re.IGNORECASE)
 _VOLUME = re.compile(r"VOL_.*\.XML", re.IGNORECASE)
@@ -250,7 +250,7 @@ class _Acquisition:
         """Angles of the centre, at every pixel of the image."""
         return mean_angles.fields(self.layers(band if band is not None else self._any, None)[0], grid)
 
-    def class_layer(self, grid: Grid) -> tuple[np.ndarray, dict[str, int], bool]:
+    def class_layer(self, grid: Grid) -> Classes:
         """Classes, which these products do not have as a raster."""
         raise ValueError(
             f"class_layer() needs products with a raster of classes; got {self.place}, a DIMAP product, which has "

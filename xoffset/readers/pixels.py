@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from xoffset.readers import files, grids, orientation, tiff
+from xoffset.readers import files, grids, orientation, positions, tiff
 from xoffset.readers.grids import Grid, Window
 from xoffset.readers.scenes import Image, floats_for
 
@@ -232,6 +232,15 @@ def _real_dtype(path: str, name: str) -> np.dtype:
 
 
 # -------------------------------------------------------------------------------------------------------------- reading
+
+
+def image_at(image: Image, grid: Grid) -> np.ndarray:
+    """Pixels of an image on a grid, by position and in whatever CRS, NaN where it has none."""
+    if positions.differ(image.grid.crs, grid.crs):
+        out = np.full((grid.height, grid.width), np.nan, dtype=image.result_dtype)
+        positions.lay(image.read, image.grid, grid, out)
+        return out
+    return Reader(image, grids.place(image.grid, grid), grid, grid.whole, "nearest", image.result_dtype)(*grid.whole)
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from xoffset.model.dates import as_instant
-from xoffset.readers import archives, grids, mean_angles, pixels, xml
+from xoffset.readers import archives, mean_angles, pixels, xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
-from xoffset.readers.positions import check_crs
-from xoffset.readers.scenes import Layer, Product, Scene, refuse_tiles
+from xoffset.readers.scenes import Classes, Layer, Product, Scene, refuse_tiles
 
 # Item: time to the second, of newer ones to the hundredth, and satellite.
 _ITEM = r"(?P<item>\d{8}_\d{6}_(?:\d{1,2}_)?[0-9a-f]{4})"
@@ -161,21 +160,19 @@ class _Acquisition:
         """Angles of the scene, at every pixel of its image."""
         return mean_angles.fields(self.layers(1 if band is None else band, None)[0], grid)
 
-    def class_layer(self, grid: Grid) -> tuple[np.ndarray, dict[str, int], bool]:
+    def class_layer(self, grid: Grid) -> Classes:
         """Classes of the UDM2 mask as bits; the confidence is no class."""
         name = self._mask
         classes = np.zeros((grid.height, grid.width), dtype=np.uint8)
         path = self.tree.gdal_path(name)
         images = pixels.describe_each(path, lambda dataset: _mask_bands(name, dataset.count), None, None)
         for image, (_, bit) in zip(images, _CLASSES.values(), strict=True):
-            check_crs(grid, image.grid.crs, image.name)
-            place = grids.place(image.grid, grid)
-            reader = pixels.Reader(image, place, grid, grid.whole, "nearest", np.dtype(np.float32))
-            values = reader(*grid.whole)
+            values = pixels.image_at(image, grid)
             classes[np.isfinite(values) & (values != 0)] |= np.uint8(bit)
         # the last one tells where there is nothing
         classes[np.isnan(values) | (np.nan_to_num(values).astype(np.int64) & _NOT_IMAGED != 0)] |= np.uint8(_NO_DATA)
-        return classes, {label: bit for label, (_, bit) in _CLASSES.items()} | {"no_data": _NO_DATA}, True
+        names = {label: bit for label, (_, bit) in _CLASSES.items()} | {"no_data": _NO_DATA}
+        return Classes(classes, names, True, images[0].grid.crs)
 
     @property
     def _mask(self) -> str:

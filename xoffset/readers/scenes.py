@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
 from xoffset.readers.grids import Grid, Window
+
+if TYPE_CHECKING:
+    from rasterio.crs import CRS
 
 _TILE = re.compile(r"T?(\d{2}[C-X][A-Z]{2}|\d{6})")
 
@@ -86,6 +89,18 @@ class Layer:
     image: Image
 
 
+class Classes(NamedTuple):
+    """Classes of the pixels of a grid (rows, columns), the value of each by name, and the CRS that they come from.
+
+    Bits may be set together.
+    """
+
+    values: np.ndarray
+    names: dict[str, int]
+    are_bits: bool
+    crs: CRS | None
+
+
 class Product(Protocol):
     """A scene as it is delivered: a folder, an archive or a store with metadata, bands and layers of quality.
 
@@ -112,11 +127,8 @@ class Product(Protocol):
         Named sun_azimuth, sun_elevation, view_azimuth and view_zenith.
         """
 
-    def class_layer(self, grid: Grid) -> tuple[np.ndarray, dict[str, int], bool]:
-        """Classes of each pixel of a grid as the product has them, (rows, columns), by position.
-
-        With the value of each class by name; True if these are bits that may be set together.
-        """
+    def class_layer(self, grid: Grid) -> Classes:
+        """Classes of each pixel of a grid as the product has them, by position, in whatever CRS the grid is."""
 
 
 class NoSuchTile(ValueError):

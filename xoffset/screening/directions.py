@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from xoffset._blocks import elements
-from xoffset.model import checks, grids
-from xoffset.model.declared import decoded, in_metres
+from xoffset.model import checks, grids, units
+from xoffset.model.declared import decoded, in_metres, stated_units
 
+_log = logging.getLogger(__name__)
+
+# Azimuths within two pi that are worth a word: of fewer it may be by chance.
+_MANY = 100
 # Largest azimuth [degree], with what rounding adds to a full turn.
 _LARGEST_AZIMUTH = 360.001
 
@@ -75,10 +80,27 @@ def _vectors(direction: xr.DataArray | xr.Dataset) -> tuple[xr.DataArray, xr.Dat
     _check_dims(direction)
     _check_north(direction)
     known = decoded(in_metres(direction, "screen"), "direction", "screen", wanted="degree").astype(np.float64)
-    # what no azimuth can be is a fill that nobody declared; -1 is level ground in aspects of other software
-    is_azimuth = (abs(known) <= _LARGEST_AZIMUTH) & (known != -1.0)
+    stated = stated_units(direction)
+    # what no azimuth can be is a fill that nobody declared; -1, of whatever unit, is level ground of other software
+    level = -(units.factor(stated, "degree") or 1.0) if stated else -1.0
+    is_azimuth = (abs(known) <= _LARGEST_AZIMUTH) & (abs(known - level) > 1e-5)
+    if not stated:
+        _tell_radians(known.where(is_azimuth))
     azimuth = (known.where(is_azimuth) * (np.pi / 180.0)).copy()
     return azimuth.copy(data=np.sin(azimuth.data)), azimuth.copy(data=np.cos(azimuth.data))
+
+
+def _tell_radians(azimuth: xr.DataArray) -> None:
+    """Log that azimuths in memory, which are taken for degrees, look like radians."""
+    if not isinstance(azimuth.data, np.ndarray):
+        return
+    values = azimuth.values[np.isfinite(azimuth.values)]
+    if values.size >= _MANY and abs(values).max() <= 2.0 * np.pi and np.ptp(values) > np.pi:
+        _log.warning(
+            "screen(): all %d azimuths of direction are from %.3g to %.3g, as if in radians; they are taken for "
+            "degrees. If they are none, say so: direction.assign_attrs(units='radian').",
+            values.size, values.min(), values.max(),
+        )  # fmt: skip
 
 
 def _forward(field: xr.Dataset, name: str) -> float:

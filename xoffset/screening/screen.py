@@ -113,9 +113,10 @@ def screen(
         displacement with the coordinates `reference` and `secondary` may be backward in time. A match is flagged
         `direction` if it leaves all directions within `max_angle` of it by more than two standard errors, so that
         ground that does not move is left alone; those that are unknown count as 0.1 px, as 0 in shifts that do not
-        tell their pixel. Nothing is tested where the map is unknown: NaN, beyond 360 degrees, or -1, which is level
-        ground in aspects of other software. Of another grid the nearest pixel counts; of another CRS, or from true
-        north as its attributes say, it is refused.
+        tell their pixel. Radians are turned into degrees where the attribute `units` says so; without it the log tells
+        of maps in memory that look like radians. Nothing is tested where the map is unknown: NaN, beyond 360 degrees,
+        or -1, which is level ground in aspects of other software. Of another grid the nearest pixel counts; of another
+        CRS, or from true north as its attributes say, it is refused.
     max_angle
         Largest angle in degrees from `direction`; None takes 45.
     ndc

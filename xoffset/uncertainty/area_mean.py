@@ -15,7 +15,7 @@ from xoffset._arrays.layers import Layers
 from xoffset._blocks import whole
 from xoffset.model import checks, grids, products, quality_variables
 from xoffset.model.flags import FLAGS
-from xoffset.model.stable import check_somewhere, on_nodes
+from xoffset.model.stable import on_nodes
 from xoffset.readers import polygons
 
 if TYPE_CHECKING:
@@ -113,8 +113,6 @@ def area_mean(
     # the area may reach beyond the map
     nodes = max(polygons.count(area, data["y"].values, data["x"].values), int(is_area.sum()))
     masks = [is_area, *([] if stable is None else [on_nodes(stable, data, "area_mean")])]
-    for mask in masks[1:]:
-        check_somewhere(mask, "stable", "area_mean")
 
     errors = checks.errors_of(names)
     has_errors = set(errors[:2]) <= set(data.data_vars)

@@ -67,8 +67,8 @@ def calibrate(shifts: xr.Dataset, stable: xr.DataArray, *, apply_to: xr.Dataset 
     TypeError
         If `stable` is not boolean, or the shifts are of the wrong type.
     ValueError
-        If `shifts` or `apply_to` are no result of `correlate`, `stable` is on another grid, or no pair has enough
-        stable ground, which lazy shifts tell when they are computed.
+        If `shifts` or `apply_to` are no result of `correlate`, `stable` is on another grid or, one in memory, True
+        nowhere, or no pair has enough stable ground, which lazy shifts tell when they are computed.
 
     Notes
     -----

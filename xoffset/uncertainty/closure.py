@@ -88,7 +88,7 @@ def closure(shifts: xr.Dataset, *, stable: xr.DataArray | None = None) -> xr.Dat
     TypeError
         If `stable` is not boolean, or the shifts are of the wrong type.
     ValueError
-        If `shifts` are no shifts, or `stable` is on another grid.
+        If `shifts` are no shifts, or `stable` is on another grid or, one in memory, True nowhere.
 
     Warns
     -----

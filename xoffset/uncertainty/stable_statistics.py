@@ -103,8 +103,7 @@ def stable_statistics(
     pixel = _pixel(data, names, pixel_size)
     is_stable = on_nodes(stable, data, "stable_statistics")
     flows = None if moving is None else _flows(moving, data)
-    for mask, name in ((is_stable, "stable"), (flows, "moving")):
-        check_somewhere(mask, name, "stable_statistics")
+    check_somewhere(flows, MOVING.name, "stable_statistics")
 
     errors = checks.errors_of(names)[:2]
     has_errors = set(errors) <= set(data.data_vars)

@@ -66,7 +66,7 @@ class Laying:
         """Layer (rows, columns) on the other grid; `outside` where it does not reach."""
         out = np.full(self.shape, outside, dtype=layer.dtype)
         for top in range(0, out.shape[0], _STRIP):
-            rows, columns = self._indices(slice(top, top + _STRIP))
+            rows, columns = self.indices(slice(top, top + _STRIP))
             is_inside = (rows >= 0) & (columns >= 0)
             out[top : top + _STRIP] = np.where(is_inside, layer[rows, columns], out[top : top + _STRIP])
         return out
@@ -80,7 +80,8 @@ class Laying:
                 return True
         return False
 
-    def _indices(self, part: slice) -> tuple[np.ndarray, np.ndarray]:
+    def indices(self, part: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column of the layer for each pixel of a part of the rows, -1 where it has none; they broadcast."""
         return self._at(self.onto[0].centres[part], self.onto[1].centres)
 
     def _at(self, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,8 +11,10 @@ BANDS = ("blue", "green", "red", "nir", "swir16")
 CIRRUS = "cirrus"
 # A reflectance beyond it is a number of counts.
 LARGEST = 5.0
-# Mean of the visible bands that single glints exceed, and no half of an image: values of percent do.
-_GLINT = 1.5
+# What single glints exceed, and no half of an image: a visible or an infrared reflectance, and what blue has more than
+# the near infrared, which snow, ice and clouds reflect too. Values of percent do, those of the sea too, and so do heat
+# and its radiance in the place of infrared bands.
+_GLINT, _BLUE_ALONE = 1.5, 0.6
 # Pixels that are looked at together.
 _PART = 1 << 15
 
@@ -25,16 +27,17 @@ def classified(*bands: np.ndarray) -> np.ndarray:
     out = np.empty(bands[0].shape, dtype=np.uint8)
     flat = [band.reshape(-1) for band in bands]
     target = out.reshape(-1)
-    brighter = 0
+    odd = 0
     # part by part, so that what is made on the way stays in the cache of a core
     for start in range(0, target.size, _PART):
         part = slice(start, start + _PART)
-        target[part], bright = _of_part(*(band[part] for band in flat))
-        brighter += bright
-    if 2 * brighter > np.count_nonzero(out != NULL):
+        target[part], of_part = _of_part(*(band[part] for band in flat))
+        odd += of_part
+    if 2 * odd > np.count_nonzero(out != NULL):
         raise ValueError(
-            f"classes() needs reflectances, which end near 1; got more than {_GLINT:g} in the visible bands of most "
-            "pixels. Divide what is in percent by 100."
+            "classes() needs reflectances, which end near 1; got values in most pixels that no ground has: more than "
+            f"{_GLINT:g}, or {_BLUE_ALONE:g} more in blue than in the near infrared. Divide what is in percent by 100; "
+            "if the bands are those of another satellite, say so: band.assign_coords(platform='LC08')."
         )
     return out
 
@@ -53,7 +56,7 @@ def check_counts(name: str, values: np.ndarray) -> bool:
 
 
 def _of_part(blue: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, int]:
-    """Classes of a part, and how many pixels are brighter than any but glints.
+    """Classes of a part, and how many pixels reflect what only glints do.
 
     Every test is linear, so that no ratio of small numbers decides.
     """
@@ -80,8 +83,9 @@ def _of_part(blue: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, int]:
         if len(others) > 4:
             out[others[4] > 0.012] = CLOUD
         out[is_snow] = SNOW
+        is_odd = (visible > _GLINT) | (nir > _GLINT) | (swir > _GLINT) | (blue - nir > _BLUE_ALONE)
     out[is_missing] = NULL
-    return out, int(np.count_nonzero(~is_missing & (visible > _GLINT)))
+    return out, int(np.count_nonzero(~is_missing & is_odd))
 
 
 def _check(is_missing: np.ndarray, *bands: np.ndarray) -> None:

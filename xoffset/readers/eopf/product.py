@@ -22,7 +22,8 @@ from xoffset.readers.eopf import metadata, zarr_stores
 from xoffset.readers.eopf.metadata import Bands, band_of
 from xoffset.readers.eopf.zarr_stores import as_text, open_store
 from xoffset.readers.grids import Grid, Window
-from xoffset.readers.scenes import Layer, NoSuchTile, Product, Scene
+from xoffset.readers.positions import check_crs
+from xoffset.readers.scenes import Classes, Layer, NoSuchTile, Product, Scene
 from xoffset.readers.sentinel2.class_masks import CLOUD_BITS, SCENE_CLASSES
 from xoffset.readers.stored import Stored, pieces_of, placed
 
@@ -175,9 +176,10 @@ class EopfProduct:
         if found is None:
             raise self._without(_DETECTORS, "detectors")
         stored, place = found
+        check_crs(grid, place.crs, stored.place)
         return arrays.sampled(stored, place, grid, outside=0)
 
-    def class_layer(self, grid: Grid) -> tuple[np.ndarray, dict[str, int], bool]:
+    def class_layer(self, grid: Grid) -> Classes:
         """Scene classification of L2A; clouds and snow of L1C, as bits."""
         for path, name in _CLASSES:
             steps = sorted(each for each in self.groups.names(path) if each.startswith("r"))
@@ -185,9 +187,10 @@ class EopfProduct:
                 found = self._layer(f"{path}/{step}", name)
                 if found is None:
                     continue
-                if name == "scl":
-                    return arrays.sampled(*found, grid, outside=0), dict(SCENE_CLASSES), False
-                return arrays.sampled(*found, grid, outside=CLOUD_BITS["no_data"]), dict(CLOUD_BITS), True
+                are_bits = name != "scl"
+                names = dict(CLOUD_BITS if are_bits else SCENE_CLASSES)
+                values = arrays.sampled(*found, grid, outside=names["no_data"])
+                return Classes(values, names, are_bits, found[1].crs)
         raise self._without(_CLASSES[-1][0], "class_layer")
 
     def angles(self, band: str | None, grid: Grid) -> dict[str, np.ndarray]:

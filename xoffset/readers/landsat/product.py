@@ -12,14 +12,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from xoffset.model.variables import ANGLES
-from xoffset.readers import archives, grids
+from xoffset.readers import archives
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
 from xoffset.readers.landsat import angles, bands, mtl
 from xoffset.readers.landsat.angles import Coefficients
-from xoffset.readers.pixels import RasterImage, Reader, describe
+from xoffset.readers.pixels import RasterImage, describe, image_at
 from xoffset.readers.positions import check_crs
-from xoffset.readers.scenes import Layer, NoSuchTile, Product, Scene
+from xoffset.readers.scenes import Classes, Layer, NoSuchTile, Product, Scene
 
 _logger = logging.getLogger(__name__)
 
@@ -182,7 +182,7 @@ class _LandsatScene:
             found[angle] = np.full(shape, np.nan if value is None else value, dtype=np.float32)
         return {angle: found[angle] for angle in ANGLES}
 
-    def class_layer(self, grid: Grid) -> tuple[np.ndarray, dict[str, int], bool]:
+    def class_layer(self, grid: Grid) -> Classes:
         """Bits of quality of each pixel: QA_PIXEL of Collection 2, BQA before it; outside of the scene "fill"."""
         name, bits = bands.quality(self.metadata)
         if name not in self.metadata.files:
@@ -191,9 +191,9 @@ class _LandsatScene:
                 "Fetch one of a collection, or leave it out."
             )
         image = replace(self._image(name, None), nodata=None)
-        values = _on_grid(image, grid)
+        values = image_at(image, grid)
         values[np.isnan(values)] = bits["fill"]
-        return values.astype(np.uint16), bits, True
+        return Classes(values.astype(np.uint16), bits, True, image.grid.crs)
 
     def _image(self, name: str, nodata: float | None) -> RasterImage:
         """Image of a band or layer, whose fill value is nodata."""
@@ -229,7 +229,9 @@ class _LandsatScene:
         for angle, layer in _ANGLE_LAYERS.items():
             file = self.metadata.files.get(layer)
             if file is not None and self._member(file) is not None:
-                found[angle] = _on_grid(replace(self._image(layer, None), nodata=None), grid)
+                image = replace(self._image(layer, None), nodata=None)
+                check_crs(grid, image.grid.crs, image.name)
+                found[angle] = image_at(image, grid)
         # 0 is an angle too, but not in all of them
         is_empty = np.all([np.nan_to_num(values) == 0 for values in found.values()], axis=0)
         for angle, hundredths in found.items():
@@ -267,13 +269,6 @@ def _scene(metadata: mtl.Metadata) -> Scene:
         sun_elevation=metadata.sun_elevation,
         has_gaps=metadata.has_gaps,
     )
-
-
-def _on_grid(image: RasterImage, grid: Grid) -> np.ndarray:
-    """Pixels of an image on a grid, by position, NaN where it has none."""
-    check_crs(grid, image.grid.crs, image.name)
-    reader = Reader(image, grids.place(image.grid, grid), grid, grid.whole, "nearest", image.result_dtype)
-    return reader(*grid.whole)
 
 
 def scene_beside(path: str) -> Scene | None:

@@ -8,9 +8,9 @@ import numpy as np
 
 from xoffset._arrays.scenes.angle_grids import angles_at
 from xoffset.readers.grids import Grid
-from xoffset.readers.positions import values_at
+from xoffset.readers.positions import check_crs, values_at
+from xoffset.readers.scenes import Classes
 from xoffset.readers.sentinel2 import angle_grids, class_masks, footprints
-from xoffset.readers.sentinel2.class_masks import Classes
 from xoffset.readers.sentinel2.files import whole_raster
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def detectors(product: Product, band: str | None, grid: Grid) -> np.ndarray:
             "Fetch the whole product: it is in QI_DATA of its tile."
         )
     if mask.is_raster:
-        values, _ = values_at(whole_raster(mask.tree, mask.name), grid)
+        values, _, crs = values_at(whole_raster(mask.tree, mask.name), grid)
+        check_crs(grid, crs, mask.name)
         footprints.check_numbers((values.min(), values.max()), mask.name)
         return np.asarray(values[0], dtype=np.uint8)
     return footprints.detectors(footprints.read_polygons(mask.root(), mask.name), name, grid)

@@ -15,7 +15,7 @@ from xoffset.readers.archives import Tree
 from xoffset.readers.bands import OF_SENTINEL2
 from xoffset.readers.grids import Grid
 from xoffset.readers.pixels import RasterImage, describe
-from xoffset.readers.scenes import Layer, NoSuchTile, Scene
+from xoffset.readers.scenes import Classes, Layer, NoSuchTile, Scene
 from xoffset.readers.scenes import Product as AnyProduct
 from xoffset.readers.sentinel2 import files, layers, metadata
 from xoffset.readers.sentinel2.files import Granule
@@ -96,7 +96,7 @@ class Product:
         """Angles of sun and view at each pixel of a grid."""
         return layers.angles(self, band, grid)
 
-    def class_layer(self, grid: Grid) -> tuple[np.ndarray, dict[str, int], bool]:
+    def class_layer(self, grid: Grid) -> Classes:
         """Classes of each pixel of a grid."""
         return layers.class_layer(self, grid)
 
