@@ -177,7 +177,8 @@ def in_metres(fields: dict[str, Any], spacing: Spacing) -> dict[str, Any]:
         "cov_dxdy": fields["covariance"] * (spacing.x * spacing.y),
         "flags": fields["flags"],
     }
-    out |= {name: fields[name] for name in ("false_alarm", "ambiguity", "template_size") if name in fields}
+    others = ("false_alarm", "ambiguity", "valid_fraction", "template_size")
+    out |= {name: fields[name] for name in others if name in fields}
     if "sum_dx" in fields:
         out["mismatch"] = np.hypot(fields["sum_dx"] * spacing.x, fields["sum_dy"] * spacing.y)
     return out

@@ -89,6 +89,7 @@ SHIFTS = _table(
         "cov_dxdy": ("m2", "covariance of the displacements along x and y"),
         "false_alarm": ("1", "probability that unrelated ground reaches the score"),
         "ambiguity": ("1", "probability that another peak is the match"),
+        "valid_fraction": ("1", "share of the window's pixels that both images know at the match"),
         "template_size": ("pixel", "side of the window"),
         "mismatch": ("m", "length of the displacement plus the one back"),
         "sigma_factor_dx": ("1", "factor that stable ground gave to the standard error along x"),
