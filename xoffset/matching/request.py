@@ -175,10 +175,10 @@ def in_metres(fields: dict[str, Any], spacing: Spacing) -> dict[str, Any]:
         "sigma_dx": np.sqrt(fields["variance_dx"]) * abs(spacing.x),
         "sigma_dy": np.sqrt(fields["variance_dy"]) * abs(spacing.y),
         "cov_dxdy": fields["covariance"] * (spacing.x * spacing.y),
+        "valid_fraction": fields["valid_fraction"],
         "flags": fields["flags"],
     }
-    others = ("false_alarm", "ambiguity", "valid_fraction", "template_size")
-    out |= {name: fields[name] for name in others if name in fields}
+    out |= {name: fields[name] for name in ("false_alarm", "ambiguity", "template_size") if name in fields}
     if "sum_dx" in fields:
         out["mismatch"] = np.hypot(fields["sum_dx"] * spacing.x, fields["sum_dy"] * spacing.y)
     return out
