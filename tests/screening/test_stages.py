@@ -192,7 +192,7 @@ HERE = (2, 5, 6)
         ({"max_mismatch": 3.0}, "forward_backward", "mismatch", np.nan, 0.0),
         ({"min_valid_fraction": 0.7}, "few_valid", "valid_fraction", 0.69, 0.7),
         ({"min_valid_fraction": np.float64(0.7)}, "few_valid", "valid_fraction", np.nan, 0.7),
-        ({"min_valid_fraction": 1}, "few_valid", "valid_fraction", 0.999, 1.0),
+        ({"min_valid_fraction": 0.9}, "few_valid", "valid_fraction", 0.899, 1.0),
         ({"max_displacement": 60.0}, "amplitude", "dx", 61.0, 50.0),
         ({"max_speed": 50.0}, "amplitude", "dy", -40.0, -17.0),
     ],
