@@ -671,7 +671,7 @@ CASES = [
                 r"Pass one such as",
             ),
             (("max_angle_spread",), (0, -45, np.nan, "45", 181.0), r"Pass one such as 45"),
-            (("ndc",), (-0.1, 1.5, np.nan, "0.2", True), r"Pass a share such as 0\.5"),
+            (("ndc", "min_valid_fraction"), (-0.1, 1.5, np.nan, "0.2", True), r"Pass a share such as 0\.5"),
             (("min_peak_ratio",), (0.9, -1, np.nan, "1.3", True), r"Pass one such as 2"),
             (("min_clump",), (1, 0, -3, 4.5, "9", True), r"Pass min_clump=9"),
             (("min_clump",), (10**7,), r"at most 10,000 nodes as min_clump; got 10,000,000\. Pass one such as 9"),
@@ -703,6 +703,11 @@ CASES = [
         (f"screen: {name}", partial(lambda c, o: xoffset.screen(**c(o)), make), ValueError, advice)
         for name, make, advice in (
             ("no mismatch", lambda o: {"shifts": o.shifts, "max_mismatch": 5.0}, r"Match with NCC\(both_ways=True\)"),
+            (
+                "no valid fraction",
+                lambda o: {"shifts": o.shifts.drop_vars("valid_fraction"), "min_valid_fraction": 0.7},
+                r"needs 'valid_fraction' for min_valid_fraction; .* Match again with correlate\(\), or leave",
+            ),
             (
                 "no gap for pycorr",
                 lambda o: {"shifts": o.shifts.drop_vars("peak_gap"), "pycorr": (0.05, 1.0, 0.0)},

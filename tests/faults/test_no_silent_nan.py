@@ -49,7 +49,7 @@ def spoilt(kind, seed=0):
     elif kind == "one sigma 0":
         fields["sigma_dx"][here] = 0.0
     elif kind.startswith("score"):
-        for name in ("score", "peak_gap", "false_alarm"):
+        for name in ("score", "peak_gap", "false_alarm", "valid_fraction"):
             fields[name][here] = float(kind.split()[1])
     elif kind == "flags":
         shifts = shifts.assign(flags=shifts.flags.astype("float64"))
@@ -106,6 +106,7 @@ OF_SHIFTS = {
     "screen nothing": lambda s: xoffset.screen(s, false_alarm=None, ambiguity=None, neighbourhood=False),
     "screen limits": lambda s: xoffset.screen(
         s,
+        min_valid_fraction=0.7,
         pycorr=(0.05, 1.0, 0.0),
         min_peak_ratio=1.1,
         max_speed=30.0,

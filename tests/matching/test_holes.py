@@ -12,6 +12,7 @@ from xoffset._arrays.matching.images import prepare
 from xoffset._kernels import bits
 from xoffset._kernels.images.holes import fill_holes
 from xoffset._kernels.matching import holes as kernels
+from xoffset._kernels.matching.surface import COMMON, PEAK_FIELDS
 from xoffset._kernels.matching.zncc import Nodes
 
 SIZE = 256
@@ -78,15 +79,16 @@ def test_variance_beside_holes_is_a_jackknife():
 
 
 @pytest.mark.small
-def test_peaks_that_share_too_few_pixels_are_flagged():
+def test_pixels_that_two_windows_share_are_counted_and_too_few_are_flagged():
     known = np.ones((2, 20, 20), dtype=np.uint8)
     known[0, :, 9:] = known[1, 8:] = 0
     valid = known.copy()
     valid[0, 0] = 0
-    peaks = np.array([[[0.0, 0.0], [3.0, 1.0], [np.nan, 0.0]]])
+    peaks = np.full((1, 3, PEAK_FIELDS), np.nan)
+    peaks[0, :, :2] = [[0.0, 0.0], [3.0, 1.0], [np.nan, 0.0]]
     for least in ((60, 0), (65, 0), (0, 41), (0, 65), (0, 0)):
         flags = np.zeros((1, 3), dtype=np.int32)
-        kernels.flag_few(known, valid, Nodes(1, 3, 0, 0, 1, 10), np.ones((1, 3), np.uint8), least, peaks, flags)
+        kernels.count_common(known, valid, Nodes(1, 3, 0, 0, 1, 10), np.ones((1, 3), np.uint8), least, peaks, flags)
         wanted = []
         for column, shift in ((0, (0, 0)), (1, (3, 1))):
             counts = [
@@ -94,7 +96,9 @@ def test_peaks_that_share_too_few_pixels_are_flagged():
                 for m in (known, valid)
             ]
             wanted.append(bits.FEW_VALID if counts[0] < least[0] or counts[1] < least[1] else 0)
+            assert peaks[0, column, COMMON] == counts[0] / 100.0
         assert flags[0].tolist() == [*wanted, 0]
+        assert np.isnan(peaks[0, 2, COMMON])
 
 
 # ------------------------------------------------------------------------------------------------------------- accuracy

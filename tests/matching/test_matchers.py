@@ -15,7 +15,9 @@ from xoffset._arrays.matching.options import MATCHERS, Matcher, as_matcher
 from xoffset.model.flags import FLAGS
 
 OPTIONS = {"template": 16, "search": 4, "step": 16}
-FIELDS = ("dx", "dy", "score", "peak_gap", "variance_dx", "variance_dy", "covariance", "flags")
+FIELDS = (
+    "dx", "dy", "score", "peak_gap", "variance_dx", "variance_dy", "covariance", "valid_fraction", "flags",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,7 @@ from xoffset.model.flags import FLAGS
 
 UNWRITTEN = FLAGS["unwritten"]
 # variables that no product needs, so that their loss shows only where they are asked for
-OPTIONAL = ("false_alarm", "ambiguity", "template_size", "mismatch")
+OPTIONAL = ("false_alarm", "ambiguity", "valid_fraction", "template_size", "mismatch")
 PRODUCTS = ("shifts", "series", "rate")
 PARTIAL = r"open_result\(path, partial=True\)"
 pytestmark = pytest.mark.filterwarnings("ignore:The codec `vlen-utf8` is currently not part in the Zarr format 3")

@@ -97,3 +97,11 @@ def jackknife(slopes: np.ndarray, residual: np.ndarray, side: int, block: int) -
             moved = normal @ np.linalg.solve(rest, (slopes[part] * residual[part[1:]]).sum((1, 2)))
             scatter += np.outer(moved, moved)
     return scatter
+
+
+def shared(known: np.ndarray, corner: tuple[int, int], shift: tuple[int, int], side: int) -> float:
+    """Share of the pixels of a window that two images (2, height, width) know, the second where they moved to."""
+    both = 0
+    for i, j in itertools.product(range(corner[0], corner[0] + side), range(corner[1], corner[1] + side)):
+        both += bool(known[0, i, j] and known[1, i + shift[0], j + shift[1]])
+    return both / side**2

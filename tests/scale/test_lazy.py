@@ -94,6 +94,7 @@ RECIPES = {
         min_score=0.5,
         min_peak_gap=0.1,
         max_separation="auto",
+        min_valid_fraction=0.7,
         pycorr=(0.05, 1.0, 0.0),
         max_speed=50.0,
         ndc=0.2,

@@ -39,6 +39,7 @@ def made(vx=40.0, vy=-20.0, *, dates=DATES, shape=SHAPE, noise=0.0, sigma=0.5, d
     fields |= {name: np.full(full, sigma, dtype) for name in ("sigma_dx", "sigma_dy")}
     fields |= {"score": np.full(full, 0.8, dtype), "peak_gap": np.full(full, 0.4, dtype)}
     fields |= {"mismatch": np.full(full, 1.0, dtype), "flags": np.zeros(full, np.int64)}
+    fields |= {"valid_fraction": np.full(full, 0.9, dtype)}
     x, y = 5e5 + 80.0 * np.arange(shape[1]), 5e6 - 80.0 * np.arange(shape[0])
     sampling = {products.PIXEL_SIZE: PIXEL, products.WINDOW_SIZE: 320.0, products.SEARCH_AREA: (17 * PIXEL) ** 2}
     return products.shifts(fields, network, x=x, y=y, like=images, step={"function": "made"}, sampling=sampling)
@@ -189,6 +190,9 @@ HERE = (2, 5, 6)
         ({"min_peak_ratio": 1.3}, "low_ratio", "peak_gap", np.nan, 0.9),
         ({"max_mismatch": 3.0}, "forward_backward", "mismatch", 3.1, 2.9),
         ({"max_mismatch": 3.0}, "forward_backward", "mismatch", np.nan, 0.0),
+        ({"min_valid_fraction": 0.7}, "few_valid", "valid_fraction", 0.69, 0.7),
+        ({"min_valid_fraction": np.float64(0.7)}, "few_valid", "valid_fraction", np.nan, 0.7),
+        ({"min_valid_fraction": 0.9}, "few_valid", "valid_fraction", 0.899, 1.0),
         ({"max_displacement": 60.0}, "amplitude", "dx", 61.0, 50.0),
         ({"max_speed": 50.0}, "amplitude", "dy", -40.0, -17.0),
     ],
@@ -443,12 +447,12 @@ def test_small_clumps_are_what_is_left_of_the_others():
 ALL = {
     "min_score": 0.3, "max_separation": "250D", "pycorr": (0.05, 0.9, 0.1), "min_peak_ratio": 1.2, "max_mismatch": 4.0,
     "max_displacement": 75.0, "max_speed": 200.0, "ndc": 0.2, "median_test": 3.0, "max_angle_spread": 45.0,
-    "max_deviation": 3.5, "max_closure": 3.0, "min_clump": 7, "neighbourhood": False,
+    "max_deviation": 3.5, "max_closure": 3.0, "min_clump": 7, "neighbourhood": False, "min_valid_fraction": 0.7,
 }  # fmt: skip
 # names of the flags that the stages set
 OF_ALL = {
     "low_score", "separation", "pycorr", "low_ratio", "forward_backward", "amplitude", "direction", "ndc",
-    "median_test", "angle_spread", "temporal_outlier", "closure", "small_clump",
+    "median_test", "angle_spread", "temporal_outlier", "closure", "small_clump", "few_valid",
 }  # fmt: skip
 
 
@@ -461,6 +465,8 @@ def spoilt(shape=SHAPE):
     is_wrong = generator.random(full) < 0.12
     for name in ("dx", "dy"):
         shifts[name].values[is_wrong] += generator.uniform(-70.0, 70.0, is_wrong.sum())
+    is_short = np.random.default_rng(10).random(full) < 0.05
+    shifts.valid_fraction.values[is_short] = 0.6
     for name, low, high in (("score", 0.0, 1.0), ("peak_gap", 0.0, 0.4), ("mismatch", 0.0, 5.0)):
         values = generator.uniform(low, high, full)
         shifts[name].values[:] = np.where(generator.random(full) < 0.2, values, shifts[name].values)

@@ -570,6 +570,7 @@ CHECKS: dict[str, Call] = {
         max_speed=40.0,
         direction=eastward(raw()),
     ),
+    "screen valid fraction": lambda: xoffset.screen(raw(), min_valid_fraction=0.9, neighbourhood=False),
     "screen around": lambda: xoffset.screen(raw(), false_alarm=None, ndc=0.1, median_test=2.0, min_clump=6),
     "screen over time": lambda: xoffset.screen(
         raw(), neighbourhood=False, max_angle_spread=30.0, max_deviation=3.0, max_closure=1.0

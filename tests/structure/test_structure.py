@@ -455,6 +455,7 @@ GRIDDED = {
             "cov_dxdy": "m2",
             "false_alarm": "1",
             "ambiguity": "1",
+            "valid_fraction": "1",
         },
     ),
     "series": (("time", "y", "x"), {"dx": "m", "dy": "m", "sigma_dx": "m", "sigma_dy": "m"}),

@@ -78,9 +78,12 @@ def correlate(
         `peak_gap`: whole-pixel peak minus the best score more than 3 px away (NaN if `search` is at most 3).
         `sigma_dx`, `sigma_dy`: standard errors in metres; `cov_dxdy`: covariance in m2. `false_alarm`: probability that
         unrelated ground is accepted with so high a score (not with `"phase"`). `ambiguity`: probability that another
-        peak, more than 3 px away, is the match (NaN if `search` is at most 3; not with `"phase"`). `flags`: why dx and
-        dy are NaN. With several templates `template_size`: the side in pixels that was kept. Matched both ways
-        `mismatch`: length in metres of the sum of the displacement and the one back. The CRS is that of the stack.
+        peak, more than 3 px away, is the match (NaN if `search` is at most 3; not with `"phase"`). `valid_fraction`:
+        share of the pixels of the window in the reference whose partners at the whole-pixel peak are known, too, of
+        the template that was kept; 1 without holes, NaN where `score` is, at least `min_valid` wherever dx is not.
+        `flags`: why dx and dy are NaN. With several templates `template_size`: the side in pixels that was kept.
+        Matched both ways `mismatch`: length in metres of the sum of the displacement and the one back. The CRS is that
+        of the stack.
 
     Raises
     ------

@@ -175,6 +175,7 @@ def in_metres(fields: dict[str, Any], spacing: Spacing) -> dict[str, Any]:
         "sigma_dx": np.sqrt(fields["variance_dx"]) * abs(spacing.x),
         "sigma_dy": np.sqrt(fields["variance_dy"]) * abs(spacing.y),
         "cov_dxdy": fields["covariance"] * (spacing.x * spacing.y),
+        "valid_fraction": fields["valid_fraction"],
         "flags": fields["flags"],
     }
     out |= {name: fields[name] for name in ("false_alarm", "ambiguity", "template_size") if name in fields}

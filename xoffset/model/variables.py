@@ -87,6 +87,7 @@ SHIFTS = _table(
         "sigma_dx": ("m", "standard error of the displacement along x"),
         "sigma_dy": ("m", "standard error of the displacement along y"),
         "cov_dxdy": ("m2", "covariance of the displacements along x and y"),
+        "valid_fraction": ("1", "share of the window's pixels that both images know at the match"),
         "false_alarm": ("1", "probability that unrelated ground reaches the score"),
         "ambiguity": ("1", "probability that another peak is the match"),
         "template_size": ("pixel", "side of the window"),

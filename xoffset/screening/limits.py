@@ -36,6 +36,7 @@ class Limits:
     max_displacement: float | None = None  # m
     max_speed: float | None = None  # m/yr
     angle: float | None = None  # rad, from a direction
+    min_valid_fraction: float | None = None
 
     @property
     def are_asked(self) -> bool:
@@ -46,7 +47,8 @@ class Limits:
     def names(self) -> tuple[str, ...]:
         """Variables that are tested, beside the displacement."""
         has_peaks = self.pycorr is not None or self.min_peak_ratio is not None
-        return ("score", "peak_gap") * has_peaks + ("mismatch",) * (self.max_mismatch is not None)
+        of_pixels = ("valid_fraction",) * (self.min_valid_fraction is not None)
+        return of_pixels + ("score", "peak_gap") * has_peaks + ("mismatch",) * (self.max_mismatch is not None)
 
     def failed(self, of_pairs: np.ndarray, *fields: np.ndarray) -> np.ndarray:
         """Flags of the tests that vectors fail (n, rows, columns), int64; of no meaning where there is no vector.
@@ -60,6 +62,8 @@ class Limits:
         tested = dict(zip(self.names, fields[2:], strict=False))
         out = np.zeros(dx.shape, dtype=np.int64)
         # unknown is as bad as beyond the limit
+        if self.min_valid_fraction is not None:
+            out |= ~(tested["valid_fraction"] >= self.min_valid_fraction) * np.int64(FLAGS["few_valid"])
         if self.pycorr is not None:
             least_gap, enough, least = self.pycorr
             score = tested["score"]

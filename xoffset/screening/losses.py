@@ -21,7 +21,7 @@ STAGES: Mapping[str, str] = {
     "unwritten": "the store was never written here: finish the run that makes it",
     "outside": "the window or its search leaves the image: larger images, a smaller search",
     "nodata": "no common valid pixels, or removed by the caller: check masks and the overlap of the scenes",
-    "few_valid": "too few common valid pixels: other dates, or a lower NCC(min_valid=)",
+    "few_valid": "too few common valid pixels: other dates, or lower min_valid of NCC or min_valid_fraction of screen",
     "flat": "one value in the whole window: water, saturated snow, or fill values that are not declared",
     "border": "the peak lies on the rim of the search: raise search",
     "refine_failed": "no sub-pixel position near the peak: often the edge of a cloud",

@@ -37,6 +37,7 @@ def screen(
     ambiguity: float | None = DEFAULT_AMBIGUITY,
     neighbourhood: bool = True,
     max_separation: Literal["auto"] | Duration | None = None,
+    min_valid_fraction: float | None = None,
     pycorr: tuple[float, float, float] | None = None,
     min_peak_ratio: float | None = None,
     max_mismatch: float | None = None,
@@ -96,6 +97,10 @@ def screen(
         the ice), and their velocity is near zero. Pairs are sorted into bins of baselines; a bin is flagged if its
         median velocity is near zero while that of the shortest pairs is not. None tests nothing.
 
+    min_valid_fraction
+        Least share, 0 to 1, of the pixels of a window that both images must know at the match (`valid_fraction`); below
+        it, or where it is unknown, a match is flagged `few_valid`, as are those below `min_valid` of the matcher, half
+        unless told otherwise. None tests nothing. What is told by few pixels leans on one part of its window.
     pycorr
         The rule of pycorr, with its options dcam, cam and cam1, usually (0.05, 1.0, 0.0): a match is flagged `pycorr`
         if `peak_gap < dcam` and `score < cam`, or if `score < cam1`. A gap that is unknown is taken for less.
@@ -153,7 +158,8 @@ def screen(
     -------
     xarray.Dataset
         Shifts whose `dx`, `dy`, `sigma_dx`, `sigma_dy` and `cov_dxdy` are NaN where a test fails; `flags` tells
-        which. `score`, `peak_gap`, `false_alarm`, `ambiguity` and earlier flags stay. Lazy if `shifts` is.
+        which. `score`, `peak_gap`, `false_alarm`, `ambiguity`, `valid_fraction` and earlier flags stay. Lazy if
+        `shifts` is.
 
     Raises
     ------
@@ -163,11 +169,11 @@ def screen(
 
     Notes
     -----
-    Stages, in order: limits of each match by itself (`pycorr`, `min_peak_ratio`, `max_mismatch`, `max_displacement`,
-    `max_speed`, `direction`, `min_score`, `min_peak_gap`), chance and ambiguity, the vector median, `ndc` and
-    `median_test`, `max_angle_spread`, `max_deviation` and `max_closure`, `max_separation`, `min_clump`. Each looks at
-    what the earlier ones left; those that stand together here do not look at each other. A vector may bear several
-    flags.
+    Stages, in order: limits of each match by itself (`min_valid_fraction`, `pycorr`, `min_peak_ratio`, `max_mismatch`,
+    `max_displacement`, `max_speed`, `direction`, `min_score`, `min_peak_gap`), chance and ambiguity, the vector median,
+    `ndc` and `median_test`, `max_angle_spread`, `max_deviation` and `max_closure`, `max_separation`, `min_clump`. Each
+    looks at what the earlier ones left; those that stand together here do not look at each other. A vector may bear
+    several flags.
 
     Vector median after Astola et al. (1990, Proc. IEEE 78, 678-689), normalised median test after Westerweel & Scarano
     (2005, Exp. Fluids 39, 1096-1100), NDC after Gardner et al. (2018, The Cryosphere 12, 521-547), tests of angle and
@@ -213,10 +219,11 @@ def screen(
     shifts = checks.as_shifts(shifts, "screen")
     neighbourhood = _options.as_switch(neighbourhood, "neighbourhood", "screen")
     asked = {
-        "pycorr": pycorr, "min_peak_ratio": min_peak_ratio, "max_mismatch": max_mismatch,
-        "max_displacement": max_displacement, "max_speed": max_speed, "direction": direction, "max_angle": max_angle,
-        "ndc": ndc, "median_test": median_test, "max_angle_spread": max_angle_spread, "max_deviation": max_deviation,
-        "max_closure": max_closure, "min_clump": min_clump,
+        "min_valid_fraction": min_valid_fraction, "pycorr": pycorr, "min_peak_ratio": min_peak_ratio,
+        "max_mismatch": max_mismatch, "max_displacement": max_displacement, "max_speed": max_speed,
+        "direction": direction, "max_angle": max_angle, "ndc": ndc, "median_test": median_test,
+        "max_angle_spread": max_angle_spread, "max_deviation": max_deviation, "max_closure": max_closure,
+        "min_clump": min_clump,
     }  # fmt: skip
     _check_grid(shifts, ["neighbourhood"] * neighbourhood + stages.of_grid(asked))
     longest = separation.longest(max_separation)

@@ -24,6 +24,11 @@ from xoffset.screening.neighbourhood import Around, is_small_clump
 USUAL_ANGLE = 45.0
 # Those that compare nodes of a grid.
 _OF_GRID = ("ndc", "median_test", "min_clump")
+# Which test needs a variable that shifts may lack, and what to do about it.
+_OWNERS = {
+    "valid_fraction": ("min_valid_fraction", "Match again with correlate(), or leave"),
+    "mismatch": ("max_mismatch", "Match with NCC(both_ways=True), or leave"),
+}
 # Largest clump that is worth a name, in nodes: each chunk needs as many nodes around it.
 _LARGEST_CLUMP = 10_000
 
@@ -101,7 +106,7 @@ def checked(shifts: xr.Dataset, asked: Mapping[str, Any]) -> Stages:
     record |= {name: _CHECKS[name](value, name) for name, value in record.items() if name in _CHECKS}
     limits = Limits(
         record.get("pycorr"), record.get("min_peak_ratio"), record.get("max_mismatch"), record.get("max_displacement"),
-        record.get("max_speed"), _radians(record.get("max_angle")),
+        record.get("max_speed"), _radians(record.get("max_angle")), record.get("min_valid_fraction"),
     )  # fmt: skip
     around = Around(record.get("ndc"), record.get("median_test"))
     angle = _radians(record.get("max_angle_spread"))
@@ -109,8 +114,7 @@ def checked(shifts: xr.Dataset, asked: Mapping[str, Any]) -> Stages:
     consistency.check(shifts)
     for name in limits.names:
         if name not in shifts:
-            owner = "max_mismatch" if name == "mismatch" else "pycorr and min_peak_ratio"
-            advice = "Match with NCC(both_ways=True), or leave" if name == "mismatch" else "Leave"
+            owner, advice = _OWNERS.get(name, ("pycorr and min_peak_ratio", "Leave"))
             raise ValueError(f"screen() needs '{name}' for {owner}; got shifts without it. {advice} {owner} out.")
     toward = None if direction is None else directions.toward(direction, shifts)
     if around.are_asked:
@@ -188,6 +192,7 @@ def _clump(value: Any, name: str) -> int:
 
 
 _CHECKS: Mapping[str, Any] = {
+    "min_valid_fraction": _share,
     "pycorr": _rule,
     "min_peak_ratio": lambda value, name: _options.as_number(value, name, "screen", least=1.0),
     "max_mismatch": partial(_above_zero, unit="m", example=5.0),

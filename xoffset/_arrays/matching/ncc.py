@@ -19,7 +19,7 @@ from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._kernels import bits
 from xoffset._kernels.images import filters
 from xoffset._kernels.maps import neighbours
-from xoffset._kernels.matching import affine, peaks, zncc
+from xoffset._kernels.matching import affine, peaks, surface, zncc
 from xoffset._kernels.matching import refine as refinement
 
 FIELDS: tuple[str, ...] = (
@@ -32,6 +32,7 @@ FIELDS: tuple[str, ...] = (
     "covariance",
     "false_alarm",
     "ambiguity",
+    "valid_fraction",
     "flags",
 )
 
@@ -260,7 +261,8 @@ def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
             of_noise + locking.variance(reference, shift, scene.native)
             for of_noise, shift in ((variance_x, u), (variance_y, v))
         )
-    fields = [u, v, score, found[..., 3], variance_x, variance_y, covariance, chance, ambiguity, flags]
+    covariances = (variance_x, variance_y, covariance)
+    fields = [u, v, score, found[..., 3], *covariances, chance, ambiguity, found[..., surface.COMMON], flags]
     if len(reference.templates) > 1:
         fields.append(sizes)
     if matcher.refine == "affine":

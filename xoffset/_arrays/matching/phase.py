@@ -24,8 +24,18 @@ from xoffset._kernels.matching import orientations, planes
 from xoffset._kernels.matching.spectra import cut_windows, find_peaks, whiten
 from xoffset._kernels.matching.surface import LEAST_FIT, OTHER, PEAK_FIELDS
 
-FIELDS: tuple[str, ...] = ("dx", "dy", "score", "peak_gap", "variance_dx", "variance_dy", "covariance", "flags")
-# Indices of the fields that are NaN for a flagged match; its score and gap stay.
+FIELDS: tuple[str, ...] = (
+    "dx",
+    "dy",
+    "score",
+    "peak_gap",
+    "variance_dx",
+    "variance_dy",
+    "covariance",
+    "valid_fraction",
+    "flags",
+)
+# Indices of the fields that are NaN for a flagged match; the others stay.
 VALUES = [FIELDS.index(name) for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance")]
 # Least side of a window, px: a smaller one has too few frequencies for a plane.
 LEAST_TEMPLATE = 32
@@ -209,7 +219,7 @@ def _match(first: Windows, second: Windows, flags: np.ndarray, search: int, matc
         peaks = np.empty((usable.size, 6))
         verdicts = np.where(first.has_lines_only[usable], bits.ILL_CONDITIONED, 0).astype(np.int32)
         find_peaks(_surfaces(first, second, usable, matcher), search, peaks, verdicts)
-        out[:7, usable] = _refine(first, second, usable, peaks, verdicts, matcher)
+        out[:-1, usable] = _refine(first, second, usable, peaks, verdicts, matcher)
         flags[usable] = verdicts
     out[np.ix_(VALUES, flags != 0)] = np.nan
     out[-1] = flags
@@ -237,7 +247,7 @@ def _surfaces(first: Windows, second: Windows, which: np.ndarray, matcher: Phase
 def _refine(
     first: Windows, second: Windows, usable: np.ndarray, peaks: np.ndarray, flags: np.ndarray, matcher: Phase
 ) -> np.ndarray:
-    """(7, window) of FIELDS but the flags, to which bits are added, from peaks as of `phase.find_peaks`."""
+    """(8, window) of FIELDS but the flags, to which bits are added, from peaks as of `phase.find_peaks`."""
     moved = peaks[:, :2].astype(np.int64)
     one, other = first.chosen(usable), second.chosen(usable, moved)
     common = one.counts_with(other)
@@ -264,7 +274,8 @@ def _refine(
             some = one.chosen(which), other.chosen(which)
             fit[which], flags[which] = _fit_pixels(*some, fractions[which], flags[which])
     u, v, score, *covariance = fit.T.astype(np.float64)
-    return np.stack([u + moved[:, 1], v + moved[:, 0], score, peaks[:, 3], *covariance])
+    share = common[:, 0] / first.size**2
+    return np.stack([u + moved[:, 1], v + moved[:, 0], score, peaks[:, 3], *covariance, share])
 
 
 def _fit_surfaces(one: Windows, other: Windows, fractions: np.ndarray, fit: np.ndarray, flags: np.ndarray) -> None:

@@ -110,7 +110,10 @@ def search(
         masks = [np.stack([getattr(image, kind) for image in (reference, secondary)]) for kind in ("known", "valid")]
         for size, template in enumerate(sizes):
             least = math.ceil(min_valid * template**2), surface.LEAST_FIT * math.ceil(min_valid * template**2)
-            holes.flag_few(*masks, nodes.of_size(template), wanted, least, peaks[size], flags[size])
+            holes.count_common(*masks, nodes.of_size(template), wanted, least, peaks[size], flags[size])
+    else:
+        # NaN where there is no peak
+        peaks[..., surface.COMMON] = np.where(np.isnan(peaks[..., 2]), np.nan, 1.0)
     return peaks, flags
 
 

@@ -36,6 +36,7 @@ from xoffset._kernels.matching.refine import (
     slopes,
     spline_weights,
 )
+from xoffset._kernels.matching.surface import COMMON
 
 # Least weight of a low-pass on known pixels that it is divided by; with less its result is taken for zero.
 LEAST_WEIGHT = 1e-3
@@ -123,10 +124,11 @@ def refine(image, coefficients, known, noise, halves, size, corners, peaks, out,
 
 
 @hot_kernel
-def flag_few(known, valid, nodes, wanted, least, peaks, flags):
-    """Flag peaks where two windows share too few pixels: less than least[0] of the known or least[1] of the valid ones.
+def count_common(known, valid, nodes, wanted, least, peaks, flags):
+    """Share of the pixels of each window that both images know at its peak, into peaks[..., COMMON].
 
-    `known` and `valid` (2, height, width) uint8 of reference and secondary; the rest as in `refine.refine`.
+    Flags peaks where two windows share too few: less than least[0] of the known or least[1] of the valid ones. `known`
+    and `valid` (2, height, width) uint8 of reference and secondary; the rest as in `refine.refine`.
     """
     size = nodes.template
     for row in range(nodes.rows):
@@ -143,6 +145,7 @@ def flag_few(known, valid, nodes, wanted, least, peaks, flags):
                 for j in range(size):
                     of_known += int(first[j] & second[j])
                     of_valid += int(fit[j] & other[j])
+            shift[COMMON] = of_known / size**2
             if of_known < least[0] or of_valid < least[1]:
                 flags[row, column] |= bits.FEW_VALID
 

@@ -27,9 +27,11 @@ CLEAR_GAP = 0.3
 # Farthest that the top of a peak at the rim of a surface is sought beyond it, px.
 BEYOND = 2.0
 # what `_read_peak` tells of a surface: shift along y and x, score, gap, then the 3 x 3 scores around the peak by rows,
-# at last of the best other peak its score, and by how much its top between the pixels is higher
-PEAK_FIELDS = 15
+# then of the best other peak its score, and by how much its top between the pixels is higher; at last the share of the
+# window's pixels that both images know there, which `holes.count_common` counts
+PEAK_FIELDS = 16
 OTHER = 13
+COMMON = 15
 # Score that stands for no other peak.
 NO_OTHER = -1.0
 
