@@ -166,12 +166,26 @@ def test_zeros_in_lazy_elevations_are_refused_when_they_are_computed():
     for function in (masking.slope, masking.aspect, masking.slope_mask, lambda dem: masking.cast_shadow(dem, **sun)):
         for chunks in ({"y": 60, "x": 64}, {"y": 17, "x": 23}):
             lazy = function(land.chunk(chunks))
-            with pytest.raises(ValueError, match=r"pixels of 0 m where no other is below.*dem\.where\(dem != 0\)"):
+            with pytest.raises(ValueError, match=r"pixels of 0 m where no other is within.*dem\.where\(dem != 0\)"):
                 lazy.compute()
         # the sea is no hole where there is a coast
         coast = land.where(land > 0, 0.0)
         coast[9:36, 9], coast[9:36, 35], coast[9, 9:36], coast[35, 9:36] = 20.0, 20.0, 20.0, 20.0
-        np.testing.assert_array_equal(function(coast.chunk(y=60, x=64)), function(coast))
+        for chunks in ({"y": 60, "x": 64}, {"y": 17, "x": 23}, {"y": 10, "x": 10}):
+            np.testing.assert_array_equal(function(coast.chunk(chunks)), function(coast))
+
+
+@pytest.mark.parametrize("number", [0.0, -1.0, -99.0, -999.0, 255.0])
+@pytest.mark.parametrize("chunks", [None, {"y": 30, "x": 32}, {"y": 17, "x": 64}])
+def test_a_tile_that_is_missing_is_no_level_ground(number, chunks):
+    """Whether it fills a chunk or not."""
+    land = hills((60, 64)) + 1000.0
+    land[:30, :32] = number
+    if number == 255.0:
+        land = land.astype("int16")
+    land = land if chunks is None else land.chunk(chunks)
+    with pytest.raises(ValueError, match=rf"pixels of {number:g} m .*Say so: dem\.where\(dem != {number:g}\)"):
+        masking.slope(land).compute()
 
 
 def test_elevations_of_other_units_are_no_holes():

@@ -498,7 +498,8 @@ def test_polygons_at_the_seam_of_the_grid_are_refused():
     """Turned they would reach around the whole Earth, and hold all that they do not."""
     turn = pyproj.Transformer.from_crs(4326, 6933, always_xy=True)
     x, y = turn.transform(10.0, -17.0)
-    far = grid().assign_coords(x=np.round(x) + 2000.0 * np.arange(40), y=np.round(y) - 2000.0 * np.arange(40))
+    sides = {"y": np.round(y) - 2000.0 * np.arange(40), "x": np.round(x) + 2000.0 * np.arange(40)}
+    far = xr.DataArray(np.zeros((40, 40)), dims=("y", "x"), coords=sides)
     far = far.assign_coords(spatial_ref=grids.spatial_ref(pyproj.CRS(6933)))
     fiji = {"type": "Polygon", "coordinates": [[(179, -18), (181, -18), (181, -16), (179, -16), (179, -18)]]}
     with pytest.raises(ValueError, match=r"do not cross the seam of .*Cut it to the surroundings"):
@@ -511,13 +512,11 @@ def test_a_hole_of_a_shapefile_that_leaks_stays_a_hole(tmp_path, leak):
     outline, hole = square(-300, -300, 500, True), square(-100, -200, 300)
     hole[hole[:, 0] == hole[:, 0].max(), 0] += leak
     path = shapefile(tmp_path / "a.shp", [[outline, hole]], as_is=True)
-    try:
-        found = polygons.inside(path, grid(), "f", "polygons")
-    except ValueError as error:
-        assert "reaches out of its outline" in str(error)
-        assert leak > 0.01
+    if leak > 0.01:
+        with pytest.raises(ValueError, match=r"reaches out of its outline|does not cross itself"):
+            polygons.inside(path, grid(), "f", "polygons")
     else:
-        assert leak < 0.01
+        found = polygons.inside(path, grid(), "f", "polygons")
         np.testing.assert_array_equal(found, expected(grid(), [(square(-300, -300, 500), square(-100, -200, 300))]))
 
 

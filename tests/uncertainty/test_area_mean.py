@@ -229,3 +229,56 @@ def test_any_crs():
     turned = pyproj.Transformer.from_crs(CRS, "EPSG:4326", always_xy=True).transform(*corners.T)
     degrees = {"type": "Polygon", "coordinates": [np.column_stack(turned).tolist()]}
     xr.testing.assert_identical(xoffset.area_mean(shifts, area), xoffset.area_mean(shifts, degrees))
+
+
+def test_what_lies_beyond_the_map_counts():
+    shifts = as_shifts(*np.random.default_rng(5).normal(size=(2, 1, 40, 40)))
+    corner = box(shifts, (0, 9), (0, 9))
+    ring = np.array(corner["coordinates"][0])
+    # ten times as wide and high, from the same corner out of the map
+    far = np.array([ring[:, 0].max(), ring[:, 1].min()])
+    wide = corner | {"coordinates": [(far + 10.0 * (ring - far)).tolist()]}
+    found = xoffset.area_mean(shifts, wide)
+    assert int(found.n_nodes[0]) == 100
+    np.testing.assert_allclose(found.valid_share, 0.01, rtol=0.05)
+    assert found.flags.values.tolist() == [FLAGS["few_valid"]]
+    assert np.isfinite(xoffset.area_mean(shifts, wide, min_valid=0.005).dx).all()
+
+
+@pytest.mark.parametrize("case", ["stable", "no errors"])
+def test_wrong_matches_count_in_the_standard_error(case):
+    """One in twenty errs twenty times as much."""
+    rng = np.random.default_rng(6)
+    noise = rng.normal(size=(2, 24, 40, 40))
+    noise = np.where(rng.random(noise.shape) < 0.05, 20.0 * noise, noise)
+    shifts = as_shifts(*noise)
+    more = {}
+    if case == "stable":
+        more["stable"] = xr.ones_like(shifts.dx[0], dtype=bool).drop_vars(["reference", "secondary", "baseline"])
+    else:
+        shifts = shifts.drop_vars(["sigma_dx", "sigma_dy"])
+    found = xoffset.area_mean(shifts, box(shifts, (10, 29), (10, 29)), **more)
+    z = np.concatenate([found.dx / found.sigma_dx, found.dy / found.sigma_dy])
+    assert 0.6 < np.sqrt((z**2).mean()) < 1.5
+
+
+def test_the_number_of_vectors_knows_what_they_share():
+    """All of the map is displaced by 1 m, as much as one vector errs: the mean is worth one vector."""
+    dx, dy = np.random.default_rng(8).normal(size=(2, 4, 40, 40))
+    shifts = as_shifts(dx + 1.0, dy)
+    stable = xr.ones_like(shifts.dx[0], dtype=bool).drop_vars(["reference", "secondary", "baseline"])
+    found = xoffset.area_mean(shifts, box(shifts, (10, 29), (10, 29)), stable=stable)
+    np.testing.assert_allclose(found.n_effective_x, 1.0, rtol=0.2)
+    np.testing.assert_allclose(found.sigma_dx, 1.0, rtol=0.1)
+
+
+def test_the_reference_date_of_a_series_does_not_err():
+    shifts = as_shifts(*np.random.default_rng(9).normal(size=(2, 1, 20, 20)), sigma=0.0)
+    found = xoffset.area_mean(shifts, box(shifts, (5, 14), (5, 14)))
+    assert found.sigma_dx.values.tolist() == [0.0]
+    assert found.flags.values.tolist() == [0]
+    unknown = shifts.assign(sigma_dx=shifts.sigma_dx + 1.0)
+    unknown.sigma_dx[0, 7, 7] = np.nan
+    found = xoffset.area_mean(unknown, box(shifts, (5, 14), (5, 14)))
+    assert np.isnan(found.sigma_dx).all()
+    assert found.flags.values.tolist() == [FLAGS["nodata"]]

@@ -166,6 +166,28 @@ def test_a_displacement_counts_from_its_first_date(is_backward):
     np.testing.assert_array_equal(found.secondary[1:], ends[1])
 
 
+@pytest.mark.parametrize("hours", [8, 24, 40])
+@pytest.mark.parametrize("is_backward", [False, True])
+def test_dates_of_a_few_hours_are_not_taken_for_each_other(hours, is_backward):
+    first, second = DATES[0], DATES[0] + np.timedelta64(hours, "h")
+    event = as_event(*((second, first) if is_backward else (first, second)))
+    found = xoffset.compare(event, moved([first, second, first], [second, first, second]))
+    assert int(found.n) == 3
+    np.testing.assert_allclose(found.residual_east, 0.0, atol=1e-3)
+
+
+def test_standard_errors_without_units_beside_converted_components_are_refused():
+    rate = as_rate(30.0, -12.0)
+    for name in ("vx", "vy"):
+        rate[name].attrs["units"] = "m d-1"
+    with pytest.raises(ValueError, match=r"needs units of 'sigma_vx' beside those of 'vx', 'm d-1'; got none\. State"):
+        xoffset.compare(rate, stakes(**TABLE))
+    # of the units that are wanted nothing is converted, so nothing can be wrong
+    for name in ("vx", "vy"):
+        rate[name].attrs["units"] = "m yr-1"
+    assert int(xoffset.compare(rate, stakes(**TABLE)).n) == 3
+
+
 @pytest.mark.parametrize("is_lazy", [False, True])
 def test_a_displacement_of_other_dates_tells_nothing(is_lazy):
     event = as_event().chunk(y=5, x=4) if is_lazy else as_event()
@@ -299,6 +321,12 @@ WRONG = {
     "text": (lambda: as_rate(1.0, 0.0), lambda: stakes(v_east="much", v_north=1.0), TypeError, r"pandas\.to_numeric"),
     "nothing": (lambda: as_rate(1.0, 0.0), lambda: stakes(v_east=np.nan, v_north=1.0), ValueError, r"none is known"),
     "no row": (lambda: as_rate(1.0, 0.0), lambda: stakes(**TABLE).iloc[:0], ValueError, r"Check the selection"),
+    "unknown place": (
+        lambda: as_rate(1.0, 0.0),
+        lambda: stakes(**TABLE).assign(y=[-2.2e6, np.nan, -2.2e6]),
+        ValueError,
+        r"a place in each row of the table; got none in row 1.*dropna",
+    ),
     "velocities": (lambda: as_series(1.0, 0.0), lambda: stakes(**TABLE), ValueError, r"compare\(velocity\(series\)"),
     "no dates": (lambda: as_series(1.0, 0.0), lambda: stakes(d_east=1.0, d_north=1.0), ValueError, r"Add both columns"),
     "no dates of a rate": (

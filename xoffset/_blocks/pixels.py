@@ -82,6 +82,15 @@ def totals_of_layers(function: Callable[..., np.ndarray], arrays: list[Any], kin
     return counts.sum(axis=(2, 3))
 
 
+def summaries(function: Callable[..., np.ndarray], array: Any, kinds: int) -> Any:
+    """What a function of (1, rows, columns) tells (kinds,) of the parts of a map: (kinds, parts down, parts across)."""
+    if isinstance(array, np.ndarray):
+        return function(array[np.newaxis]).reshape(kinds, 1, 1)
+    return _blocks_of_pixels(
+        partial(_as_pixel, function), [], [array[np.newaxis]], kinds, np.dtype(np.float64), is_reduced=True
+    )
+
+
 def _as_pixels(function: Callable[..., np.ndarray], *blocks: np.ndarray) -> np.ndarray:
     return function(*blocks)[..., np.newaxis, np.newaxis]
 

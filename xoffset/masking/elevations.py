@@ -9,17 +9,19 @@ import numpy as np
 import xarray as xr
 
 from xoffset._arrays import terrain
-from xoffset._blocks import halos
+from xoffset._arrays.layers import Layers
+from xoffset._blocks import pixels, whole
 from xoffset.model import grids
 from xoffset.model.declared import decoded, in_metres
 
 _log = logging.getLogger(__name__)
 
-# Pixels of 0 m that can be holes beside as many others: those of a square of 7 x 7; and the height that land near water
-# stays below [m].
-_LEAST_AREA, _LOW_LAND = 49, 100.0
-# A block holds no more different numbers of no data, which are beyond any height in millimetres or alike all over.
-_MOST_FILLS, _LARGEST_HEIGHT = 4, 1.2e7
+# Numbers that stand for no data and could be heights; pixels that have one of them, and as many others, before it is
+# taken for such; and how near to it some other height is where it is one [m], as land at a coast is to the sea.
+_SUSPECTS, _LEAST_AREA, _LOW_LAND = (0.0, -1.0, -99.0, -999.0, 255.0), 49, 100.0
+# What is told of a model: pixels of land, those of numbers that are neither land nor a known fill, the least, the
+# largest and the first of these; of each suspect the pixels that have it, and the distance to the next height [m].
+_SUMMARY = Layers(land=(), odd=(), lowest=(), highest=(), first=(), suspects=2 * len(_SUSPECTS))
 # Pixels of elevations without a CRS that are smaller are of degrees [m].
 _NO_PIXEL = 0.01
 
@@ -64,13 +66,12 @@ def as_dem(dem: xr.DataArray, caller: str) -> xr.DataArray:
             f"{caller}() needs elevations on a grid in metres; got pixels of {abs(sides.x):.3g} without a CRS, as of "
             "degrees. Name the CRS and reproject: dem.rio.write_crs(4326).rio.reproject(dem.rio.estimate_utm_crs())."
         )
+    # of the whole model at once, so that chunks do not matter: of a lazy one when it is computed
+    summaries = pixels.summaries(_summary, dem.data, _SUMMARY.count)
+    told = whole.at_once(partial(_checked, caller=caller), [summaries], np.dtype(np.float64), (_SUMMARY.count,))
     if isinstance(dem.data, np.ndarray):
-        _check_heights(dem.data, caller)
-        _with_checked_zeros(dem.data, caller=caller)
         return dem
-    # block by block, when they are computed
-    check = partial(_with_checked_block, caller=caller)
-    return dem.copy(data=halos.with_halo(check, [dem.data[np.newaxis]], 0, dem.dtype)[0])
+    return dem.copy(data=pixels.per_pixel_of(_as_it_is, [dem.data[np.newaxis]], told, 1)[0])
 
 
 def _in_metres(dem: xr.DataArray, caller: str) -> xr.DataArray:
@@ -79,48 +80,52 @@ def _in_metres(dem: xr.DataArray, caller: str) -> xr.DataArray:
     return land if land is dem else land.where(~terrain.is_fill(dem))
 
 
-def _check_heights(values: np.ndarray, caller: str) -> None:
-    """Refuse elevations in memory of which none is one of land, and tell of those that are none."""
-    is_odd = ~(terrain.is_of_land(values) | terrain.is_fill(values)) & np.isfinite(values)
-    if not is_odd.any():
-        return
-    odd = values[is_odd]
-    if not _has_land(values):
-        raise _not_in_metres(odd, caller)
-    _log.warning(
-        "%s(): %d pixels have elevations that no ground has, such as %g m, and are taken for holes. Say so: "
-        "dem.where(dem != %g).", caller, odd.size, odd[0], odd[0],
-    )  # fmt: skip
+def _summary(values: np.ndarray) -> np.ndarray:
+    """Numbers of a part of a model that tell, as `_SUMMARY` says, whether all of it is one of heights in metres."""
+    out = np.array([0.0, 0.0, np.inf, -np.inf, np.nan, *(0.0, np.inf) * len(_SUSPECTS)])
+    is_land = terrain.is_of_land(values) & ~terrain.is_fill(values)
+    out[_SUMMARY.at("land")] = is_land.sum()
+    is_odd = ~is_land & ~terrain.is_fill(values) & np.isfinite(values)
+    if is_odd.any():
+        odd = values[is_odd]
+        out[:5] = out[0], odd.size, odd.min(), odd.max(), odd[0]
+    land = values[is_land]
+    for number, suspect in zip(_SUSPECTS, _SUMMARY.split(out)["suspects"].reshape(-1, 2), strict=True):
+        others = land[land != number]
+        suspect[:] = land.size - others.size, np.abs(others - number).min(initial=np.inf)
+    return out
 
 
-def _has_land(values: np.ndarray) -> bool:
-    return bool((terrain.is_of_land(values) & ~terrain.is_fill(values)).any())
+def _checked(summaries: np.ndarray, *, caller: str) -> np.ndarray:
+    """Summary of the whole model from those of its parts, after refusing one that is of no heights in metres.
 
-
-def _not_in_metres(odd: np.ndarray, caller: str) -> ValueError:
-    return ValueError(
-        f"{caller}() needs elevations in metres, -12000 to 9000; got {odd.min():g} to {odd.max():g}. Convert them, "
-        "or state their units: dem.assign_attrs(units='cm')."
-    )
-
-
-def _with_checked_block(values: np.ndarray, *, caller: str) -> np.ndarray:
-    """Refuse a block whose heights are none of land: of other units. One of fills alone may be part of a good model."""
-    if not _has_land(values):
-        is_height = np.isfinite(values) & (np.abs(values) <= _LARGEST_HEIGHT) & ~terrain.is_fill(values)
-        odd = values[is_height]
-        if np.unique(odd).size > _MOST_FILLS:
-            raise _not_in_metres(odd, caller)
-    return _with_checked_zeros(values, caller=caller)
-
-
-def _with_checked_zeros(values: np.ndarray, *, caller: str) -> np.ndarray:
-    """Refuse elevations of which many are 0 and no other is near: no data, which would be level ground."""
-    zeros = int((values == 0).sum())
-    others = values[values > 0] if zeros >= _LEAST_AREA else values[:0]
-    if others.size >= _LEAST_AREA and others.min() > _LOW_LAND and not ((values < 0) & ~terrain.is_fill(values)).any():
+    Raises ValueError where none of the heights is one of land, or many are one number of no data and no other is near:
+    it would be level ground.
+    """
+    parts = _SUMMARY.split(summaries.reshape(_SUMMARY.count, -1))
+    land, odd = parts["land"].sum(), parts["odd"].sum()
+    lowest, highest = parts["lowest"].min(), parts["highest"].max()
+    if odd and not land:
         raise ValueError(
-            f"{caller}() needs elevations whose holes are NaN or declared; got {zeros} pixels of 0 m where no other is "
-            f"below {others.min():g} m, as if 0 meant no data. Say so: dem.where(dem != 0)."
+            f"{caller}() needs elevations in metres, -12000 to 9000; got {lowest:g} to {highest:g}. Convert them, "
+            "or state their units: dem.assign_attrs(units='cm')."
         )
-    return values
+    if odd:
+        first = parts["first"][np.isfinite(parts["first"])][0]
+        _log.warning(
+            "%s(): %d pixels have elevations that no ground has, such as %g m, and are taken for holes. Say so: "
+            "dem.where(dem != %g).", caller, odd, first, first,
+        )  # fmt: skip
+    counts, distances = parts["suspects"].reshape(len(_SUSPECTS), 2, -1).transpose(1, 0, 2)
+    for number, count, distance in zip(_SUSPECTS, counts.sum(axis=1), distances.min(axis=1), strict=True):
+        if count >= _LEAST_AREA and land - count >= _LEAST_AREA and distance > _LOW_LAND:
+            raise ValueError(
+                f"{caller}() needs elevations whose holes are NaN or declared; got {count:.0f} pixels of {number:g} m "
+                f"where no other is within {distance:g} m, as if {number:g} meant no data. Say so: "
+                f"dem.where(dem != {number:g})."
+            )
+    return summaries.reshape(_SUMMARY.count, -1)[:, 0]
+
+
+def _as_it_is(_: np.ndarray, heights: np.ndarray) -> np.ndarray:
+    return heights

@@ -107,13 +107,13 @@ def with_decoded(data: xr.Dataset, caller: str) -> xr.Dataset:
 
 def _check_companions(name: str, data: xr.Dataset, caller: str) -> None:
     """Refuse standard errors without units beside a component whose units are converted: theirs would be a guess."""
-    if not _stated(data[name]) or units.factor(_stated(data[name]), units_of(name) or "") in (None, 1.0):
+    if not stated_units(data[name]) or units.factor(stated_units(data[name]), units_of(name) or "") in (None, 1.0):
         return
     for other in map(str, data.data_vars):
-        if other.startswith(_COMPANIONS) and name in other.split("_", 1)[1] and not _stated(data[other]):
+        if other.startswith(_COMPANIONS) and name in other.split("_", 1)[1] and not stated_units(data[other]):
             raise ValueError(
-                f"{caller}() needs units of '{other}' beside those of '{name}', {_stated(data[name])!r}; got none. "
-                f"State them, dataset['{other}'].attrs['units'] = ..., since arithmetic drops attributes."
+                f"{caller}() needs units of '{other}' beside those of '{name}', {stated_units(data[name])!r}; got "
+                f"none. State them, dataset['{other}'].attrs['units'] = ..., since arithmetic drops attributes."
             )
 
 
