@@ -55,7 +55,6 @@ LAYERS = (
     ("_kernels", "_options"),
 )  # fmt: skip
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
-# plan() measures a pair to plan the others; classes are read from products
 SIDEWAYS = {
     ("network", "matching"),  # plan() measures a pair to plan the others
     ("masking", "readers"),  # classes are read from products, stable ground from polygons

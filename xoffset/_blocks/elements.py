@@ -52,6 +52,15 @@ def apply_if(
     return out
 
 
+def apply(function: Callable[..., np.ndarray], arrays: list[Any], dtype: np.dtype) -> Any:
+    """Apply a function of arrays of one shape, which returns one like them, everywhere."""
+    return apply_if(_always, function, arrays, dtype)
+
+
+def _always(*_: np.ndarray) -> bool:
+    return True
+
+
 def on_layers_of(map_: Any, like: Any) -> Any:
     """A map (rows, columns) on each layer of an array (n, rows, columns), not copied; lazy if one of the two is."""
     if isinstance(map_, np.ndarray) and isinstance(like, np.ndarray):

@@ -40,6 +40,19 @@ def at_once(function: Callable[..., np.ndarray], arrays: list[Any], dtype: np.dt
     )
 
 
+def of_maps(
+    function: Callable[..., np.ndarray], common: list[Any], fields: list[Any], count: int, dtype: np.dtype
+) -> Any:
+    """What a function tells of whole maps: (count, n) of fields (n, rows, columns), (count,) of (rows, columns).
+
+    It gets the common arrays, then those of one layer; each layer is a task of its own.
+    """
+    if fields[0].ndim == 2:
+        return at_once(function, [*common, *fields], dtype, (count,))
+    layers = [[field[k] for field in fields] for k in range(len(fields[0]))]
+    return np.stack([at_once(function, [*common, *each], dtype, (count,)) for each in layers], axis=1)
+
+
 def each_layer(function: Callable[[np.ndarray], np.ndarray], array: Any, shape: tuple[int, int], chunks: Any) -> Any:
     """Apply a function to each layer (rows, columns) of an array (n, rows, columns), whole: (n, *shape).
 

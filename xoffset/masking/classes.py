@@ -167,7 +167,7 @@ def _product_of(place: Any) -> Any:
 
 def _translated(layer: xr.DataArray, meanings: legends.Legend, values: Any) -> tuple[Any, dict[str, str]]:
     translate = partial(kinds.translated, table=kinds.as_table(meanings), fills=fills_of(layer), caller="classes")
-    found = elements.apply_if(_always, translate, [values], np.dtype(np.uint8))
+    found = elements.apply(translate, [values], np.dtype(np.uint8))
     told = {kinds.MEANINGS[each.name] for each in meanings}
     if any(each.name == "snow_unknown" for each in meanings):
         told -= {kinds.SNOW}
@@ -183,9 +183,5 @@ def _by_light(named: Mapping[str, xr.DataArray], like: xr.DataArray, legend: Any
     for name, band in named.items():
         values, laid[name] = places.on_grid(places.of_dates(band, like, name), like, np.nan, name)
         arrays.append(values)
-    found = elements.apply_if(_always, spectral.classified, arrays, np.dtype(np.uint8))
+    found = elements.apply(spectral.classified, arrays, np.dtype(np.uint8))
     return found, {"laid": next(filter(None, laid.values()), "")}
-
-
-def _always(*_: np.ndarray) -> bool:
-    return True

@@ -44,9 +44,7 @@ def of_classes(classes: Any, caller: str) -> xr.DataArray:
             f"{caller}() needs classes 1 (land), 0 (glacier, or water) and 2 (water); got {other}, whose numbers "
             "mean something else. Translate them: xoffset.masking.classes(layer, like=stack)."
         )
-    return values.copy(
-        data=elements.apply_if(_always, partial(_is_land, caller=caller), [values.data], np.dtype(np.bool_))
-    )
+    return values.copy(data=elements.apply(partial(_is_land, caller=caller), [values.data], np.dtype(np.bool_)))
 
 
 def flat(data: xr.DataArray, name: str, caller: str) -> xr.DataArray:
@@ -58,10 +56,6 @@ def flat(data: xr.DataArray, name: str, caller: str) -> xr.DataArray:
             f"{name}.isel(band=0)."
         )
     return data.squeeze(others, drop=True).transpose("y", "x")
-
-
-def _always(*_: np.ndarray) -> bool:
-    return True
 
 
 def _is_land(values: np.ndarray, *, caller: str) -> np.ndarray:

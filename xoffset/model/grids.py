@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -180,11 +180,15 @@ def turn(source: pyproj.CRS, target: pyproj.CRS) -> Turn:
 
 
 def _turned(source: str, target: str, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    # made anew by each thread, since a transformer is of one thread alone
+    turned_x, turned_y = _transformer(source, target).transform(x, y)
+    return turned_x, turned_y
+
+
+@lru_cache(maxsize=8)
+def _transformer(source: str, target: str) -> pyproj.Transformer:
     import pyproj
 
-    turned_x, turned_y = pyproj.Transformer.from_crs(source, target, always_xy=True).transform(x, y)
-    return turned_x, turned_y
+    return pyproj.Transformer.from_crs(source, target, always_xy=True)
 
 
 def agree(first: pyproj.CRS | None, second: pyproj.CRS | None) -> bool:

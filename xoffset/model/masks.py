@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -14,9 +13,6 @@ from xoffset._blocks.laying import laid
 from xoffset.model import grids
 from xoffset.model.dates import as_dates
 from xoffset.model.declared import fills_of, in_metres
-
-if TYPE_CHECKING:
-    import pyproj
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +100,7 @@ def on_cells(
             return Laid(mask.data, "pixel by pixel")
         places, how = Cells(Span.of(y, sides.y, start[0], own[0]), Span.of(x, sides.x, start[1], own[1]), size), _PLACED
     else:
-        to_mask = partial(_between, wanted.to_wkt(), crs.to_wkt())
+        to_mask = grids.turn(wanted, crs)
         places = Points(y, x, (sides.y, sides.x), to_mask, *_grid_of(mask, caller)).spread()
         how = f"nearest pixel, from {grids.name_of(crs)}"
     share = _share(places)
@@ -129,19 +125,6 @@ def _are_same(ours: np.ndarray, theirs: np.ndarray) -> bool:
     """Whether coordinates are the same, to a thousandth of a step."""
     step = np.abs(np.diff(theirs)).min(initial=1.0)
     return ours.shape == theirs.shape and bool(np.abs(ours - theirs).max(initial=0.0) <= 1e-3 * step)
-
-
-def _between(origin: str, target: str, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates in another CRS, infinite where it has none; both are given as texts, which tasks can carry."""
-    found = _transformer(origin, target).transform(x, y)
-    return found[0], found[1]
-
-
-@lru_cache(maxsize=8)
-def _transformer(origin: str, target: str) -> pyproj.Transformer:
-    import pyproj
-
-    return pyproj.Transformer.from_crs(origin, target, always_xy=True)
 
 
 def _share(places: Cells | Points) -> float:

@@ -62,7 +62,7 @@ class Stages:
         if not self.around.are_asked or shifts.sizes["y"] * shifts.sizes["x"] == 1:
             return failed
         fields = [failed, shifts["dx"].data, shifts["dy"].data]
-        depth, sampling = self.around.depth, _sampling(shifts, self.around)
+        depth, sampling = self.around.depth, _scales(shifts, self.around)
         return failed | halos.with_halo(self.around.failed, fields, depth, np.dtype(np.int64), sampling)
 
     def of_pixels(self, shifts: xr.Dataset, failed: Any) -> Any:
@@ -118,7 +118,7 @@ def checked(shifts: xr.Dataset, asked: Mapping[str, Any]) -> Stages:
             raise ValueError(f"screen() needs '{name}' for {owner}; got shifts without it. {advice} {owner} out.")
     toward = None if direction is None else directions.toward(direction, shifts)
     if around.are_asked:
-        _sampling(shifts, around)
+        _scales(shifts, around)
     # netCDF holds no fields in attributes
     return Stages(
         limits, toward, around, consistency, record.get("min_clump"),
@@ -136,7 +136,7 @@ def _years(shifts: xr.Dataset) -> np.ndarray:
     return np.asarray(in_years((shifts["secondary"] - shifts["reference"]).values), dtype=np.float64)
 
 
-def _sampling(shifts: xr.Dataset, around: Around) -> np.ndarray:
+def _scales(shifts: xr.Dataset, around: Around) -> np.ndarray:
     """Side of a pixel and half-range of the search of each pair [m] (pair, 2), as far as it is needed."""
     needed = {products.PIXEL_SIZE: True, products.SEARCH_AREA: around.ndc is not None}
     found = np.ones((shifts.sizes["pair"], 2))

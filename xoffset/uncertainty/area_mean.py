@@ -118,9 +118,7 @@ def area_mean(
     has_errors = set(errors[:2]) <= set(data.data_vars)
     fields = [data[name].data for name in (*names, *(name for name in errors if has_errors and name in data))]
     find = partial(_mean_of_map, masks=len(masks), spacing=(abs(spacing.x), abs(spacing.y)))
-    maps = [[field[k] for field in fields] for k in range(len(fields[0]))] if fields[0].ndim == 3 else [fields]
-    found = [whole.at_once(find, [*masks, *each], np.dtype(np.float64), (_MEAN.count,)) for each in maps]
-    table = np.stack(found, axis=1) if fields[0].ndim == 3 else found[0]
+    table = whole.of_maps(find, masks, fields, _MEAN.count, np.dtype(np.float64))
 
     dims = tuple(map(str, data[names[0]].dims[:-2]))
     values = _labelled(_MEAN.split(table), names, float(min_valid) * nodes)

@@ -110,9 +110,7 @@ def stable_statistics(
     fields = [data[name].data for name in (*names, *(errors if has_errors else ()))]
     ground = [is_stable, np.zeros(fields[0].shape[-2:], dtype=np.bool_) if flows is None else flows]
     find = partial(of_map, spacing=spacing, pixel=pixel)
-    maps = [[field[k] for field in fields] for k in range(len(fields[0]))] if fields[0].ndim == 3 else [fields]
-    found = [whole.at_once(find, [*ground, *each], np.dtype(np.float64), (STATISTICS.count,)) for each in maps]
-    table = np.stack(found, axis=1) if fields[0].ndim == 3 else found[0]
+    table = whole.of_maps(find, ground, fields, STATISTICS.count, np.dtype(np.float64))
 
     dims = data[names[0]].dims[:-2]
     values = _labelled(STATISTICS.split(table), names, dims)
