@@ -15,6 +15,7 @@ from xoffset._arrays import terrain
 from xoffset._blocks import halos, whole
 from xoffset.masking.elevations import as_dem
 from xoffset.masking.land import flat, of_classes
+from xoffset.masking.land import tell as tell_land
 from xoffset.masking.terrain import steepness
 from xoffset.model import grids, masks, products
 from xoffset.model.declared import in_metres
@@ -70,7 +71,9 @@ def stable_ground(
     classes
         Raster (y, x) with 1 on land, 0 on glaciers, 0 or 2 on water, or with the attributes `flag_values` and
         `flag_meanings`, of which one is "land"; or the result of `classes` (time, y, x), of which
-        a pixel is land if it is clear more often than it shows snow or water.
+        a pixel is land if it is clear more often than it shows snow or water. Masks of ice, glaciers or water have 1 on
+        what moves: they belong into `moving`, ``moving=ice == 1``. One that is called so is refused here; of one
+        without a telling name 1 is land, and the log says how much of the grid that is.
     dem
         Elevations (y, x) [m] on a regular grid in metres, as for `slope`.
     max_slope
@@ -125,6 +128,7 @@ def stable_ground(
         parts["moving"] = _left_by_moving(moving, reach, grid)
     if classes is not None:
         parts["classes"] = _laid(of_classes(classes, _CALLER), masks.Kind("classes", "land", "classes", "== 1"), grid)
+        tell_land(classes, parts["classes"], _CALLER)
     if dem is not None:
         parts["dem"] = _laid(_gentle(dem, steepest, grid), masks.Kind("dem", "known", "slope", "< 40"), grid)
     if not parts:
