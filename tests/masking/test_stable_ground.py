@@ -227,11 +227,12 @@ def test_layers_of_images_are_no_raster_of_land(name):
 
 
 OF_ICE = [
-    ("glacierice", {}, {}), ("landice", {}, {}), ("N45_0240m_landice", {}, {}), ("GIMPIceMask", {}, {}), ("ice", {}, {}),
+    ("glacierice", {}, {}), ("landice", {}, {}), ("N45_0240m_landice", {}, {}), ("GIMPIceMask", {}, {}),
     (None, {}, {"source": "/home/me/land/everest_glacierice_240m.tif"}), (None, {}, {"source": r"C:\land\rgi60.tif"}),
-    ("band_data", {"long_name": "Glacier outlines of 2015"}, {}), (None, {"standard_name": "land_ice_area_fraction"}, {}),
-    (None, {"long_name": ("Ocean",)}, {}), ("water_mask", {}, {}), ("GimpOceanMask_30m", {}, {}), ("rock-glaciers", {}, {}),
-    ("landslides", {}, {}), ("lakes", {}, {}), ("snow_cover", {}, {}), ("isMoving", {}, {}),
+    ("band_data", {"long_name": "Glacier outlines of 2015"}, {}), ("ice", {}, {}), ("isMoving", {}, {}),
+    (None, {"standard_name": "land_ice_area_fraction"}, {}), (None, {"long_name": ("Ocean",)}, {}),
+    ("water_mask", {}, {}), ("GimpOceanMask_30m", {}, {}), ("rock-glaciers", {}, {}), ("landslides", {}, {}),
+    ("lakes", {}, {}), ("snow_cover", {}, {}),
 ]  # fmt: skip
 
 
