@@ -116,7 +116,7 @@ def _mostly_clear(classes: xr.DataArray, known: dict[str, Any], caller: str) -> 
             f"{caller}() needs classes of land, or those of xoffset.masking.classes(); got such with the names "
             f"{' '.join(list(known)[:6])}. Translate them: xoffset.masking.classes(classes, like=stack)."
         )
-    not_told = [name for name in str(classes.attrs.get("not_told", "")).split() if name in _COVERED]
+    not_told = [name for name in str(classes.attrs.get("classes_not_known", "")).split() if name in _COVERED]
     if not_told:
         _log.warning(
             "%s() takes out %s, of which the source of the classes tells nothing, or not on all dates: such "

@@ -25,7 +25,8 @@ from xoffset.readers.polygons import Polygons
 
 _log = logging.getLogger(__name__)
 
-# What is taken around moving ground [m], and the steepest slope [degree], where nothing else is asked for.
+# What is taken around moving ground [m], and the steepest slope [degree], where nothing else is asked for. The signature
+# has None, so that one that is given without what it belongs to can be told and refused.
 BUFFER, MAX_SLOPE = 1000.0, 40.0
 # Farthest that a buffer may reach [m].
 _FARTHEST = 100_000.0
@@ -67,7 +68,7 @@ def stable_ground(
         Areas that move, such as outlines of glaciers or landslides, given as `polygons` are. Of a DataArray, True where
         it moves or nothing is known: ``~(speed <= 5)``.
     buffer
-        Distance [m] around `moving` that is not taken for stable either; 1000 if not given.
+        Distance [m] around `moving` that is not taken for stable either; None takes 1000.
     classes
         Raster (y, x) with 1 on land, 0 on glaciers, 0 or 2 on water, or with the attributes `flag_values` and
         `flag_meanings`, of which one is "land"; or the result of `classes` (time, y, x), of which
@@ -77,7 +78,7 @@ def stable_ground(
     dem
         Elevations (y, x) [m] on a regular grid in metres, as for `slope`.
     max_slope
-        Steepest slope [degree] that is taken for stable; 40 if not given.
+        Steepest slope [degree] that is taken for stable; None takes 40.
 
     Returns
     -------
