@@ -25,8 +25,8 @@ from xoffset.readers.polygons import Polygons
 
 _log = logging.getLogger(__name__)
 
-# What is taken around moving ground [m], and the steepest slope [degree], where nothing else is asked for. The signature
-# has None, so that one that is given without what it belongs to can be told and refused.
+# What is taken around moving ground [m], and the steepest slope [degree], where nothing else is asked for. The
+# signature has None, so that one that is given without what it belongs to can be told and refused.
 BUFFER, MAX_SLOPE = 1000.0, 40.0
 # Farthest that a buffer may reach [m].
 _FARTHEST = 100_000.0

@@ -48,8 +48,8 @@ def usable(
     closing
         Gaps in what is taken out that are narrower than twice this [m] go too: ground between clouds.
     opening
-        Patches of what is taken out that are narrower than twice this [m] stay: bright roofs that are called clouds, and
-        small clouds too.
+        Patches of what is taken out that are narrower than twice this [m] stay: bright roofs that are called clouds,
+        and small clouds, too.
 
     Returns
     -------

@@ -115,7 +115,8 @@ def screen(
         ground that does not move is left alone; those that are unknown count as 0.1 px, as 0 in shifts that do not
         tell their pixel. Nothing is tested where the map is unknown: NaN, beyond 360 degrees, or -1, which is level
         ground in aspects of other software. Of another grid the nearest pixel counts; of another CRS, or from true
-        north as its attributes say, it is refused.
+        north as its attributes say, it is refused. Correct the shifts before: misplaced images move stable ground, too.
+        Smooth elevations to the size of a window before their aspect: the slope of a boulder is none of the ground.
     max_angle
         Largest angle in degrees from `direction`; None takes 45.
     ndc
