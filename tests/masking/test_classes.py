@@ -113,13 +113,13 @@ def test_attributes_as_files_have_them(values, names):
 def test_what_the_source_does_not_tell_is_said(caplog):
     like = stack((1, 2, 2))
     clouds = masking.classes(on_grid([[[0, 1], [1, 0]]]), like=like, legend={0: "clear", 1: "cloud"})
-    assert clouds.attrs["not_told"] == "shadow snow water"
+    assert clouds.attrs["classes_not_known"] == "shadow snow water"
     masking.usable(clouds, snow=False)
     assert "shadow, water" in caplog.text
     caplog.clear()
     masking.usable(clouds, shadow=False, snow=False, water=False)
     assert not caplog.text
-    assert "not_told" not in masking.classes(on_grid([[[4, 5], [6, 8]]]), like=like, legend="scl").attrs
+    assert "classes_not_known" not in masking.classes(on_grid([[[4, 5], [6, 8]]]), like=like, legend="scl").attrs
 
 
 # ------------------------------------------------------------------------------------------------------------ products
@@ -133,7 +133,7 @@ def test_scene_classification_of_a_product(tmp_path, chunks):
     assert (found.chunks is None) == (chunks is None)
     wanted = np.array(SCL)[known.classes["SCL_20m"]].repeat(2, axis=0).repeat(2, axis=1)
     np.testing.assert_array_equal(found[0], wanted)
-    assert "not_told" not in found.attrs
+    assert "classes_not_known" not in found.attrs
     assert found.coords["platform"].values == "S2A"
 
 
@@ -148,7 +148,7 @@ def test_masks_of_clouds_of_a_product(tmp_path, kind):
     assert (found.values[0][is_cloud] == CLOUD).all()
     assert (found.values[0][fine["snow"] & ~is_cloud] == (SNOW if kind == "jp2" else CLEAR)).all()
     assert (found.values[0][~is_cloud & ~fine["snow"]] == CLEAR).all()
-    assert found.attrs["not_told"] == "shadow snow water"
+    assert found.attrs["classes_not_known"] == "shadow snow water"
     of_file = masking.classes(next(known.path.rglob(f"MSK_CL*_B00.{kind}")), like=like)
     xr.testing.assert_identical(of_file, found)
 
@@ -171,7 +171,7 @@ def test_bits_of_a_landsat_scene(tmp_path, collection):
             wanted[(written.quality & (1 << bit)) > 0] = kind
     np.testing.assert_array_equal(found[0], wanted)
     not_told = {"02": "", "01": "water", "pre": "shadow"}[collection]
-    assert found.attrs.get("not_told", "") == not_told
+    assert found.attrs.get("classes_not_known", "") == not_told
 
 
 def test_rasters_with_dates_in_their_names(tmp_path):

@@ -226,6 +226,67 @@ def test_layers_of_images_are_no_raster_of_land(name):
         masking.stable_ground(like, classes=raster(like, np.ones(like.shape, "uint8")).rename(name))
 
 
+OF_ICE = [
+    ("glacierice", {}, {}), ("landice", {}, {}), ("N45_0240m_landice", {}, {}), ("GIMPIceMask", {}, {}),
+    (None, {}, {"source": "/home/me/land/everest_glacierice_240m.tif"}), (None, {}, {"source": r"C:\land\rgi60.tif"}),
+    ("band_data", {"long_name": "Glacier outlines of 2015"}, {}), ("ice", {}, {}), ("isMoving", {}, {}),
+    (None, {"standard_name": "land_ice_area_fraction"}, {}), (None, {"long_name": ("Ocean",)}, {}),
+    ("water_mask", {}, {}), ("GimpOceanMask_30m", {}, {}), ("rock-glaciers", {}, {}), ("landslides", {}, {}),
+    ("lakes", {}, {}), ("snow_cover", {}, {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "attrs", "encoding"), OF_ICE)
+def test_rasters_of_ice_or_water_by_name_are_no_land(name, attrs, encoding):
+    """Of these 1 is what moves: taken for land it would make glaciers stable."""
+    like = grid()
+    classes = raster(like, np.ones(like.shape, "uint8")).rename(name).assign_attrs(attrs)
+    classes.encoding |= encoding
+    for layer in (classes, classes.chunk(y=20)):
+        with pytest.raises(ValueError, match=r"needs classes with 1 on land; got a layer called .*moving=classes == 1"):
+            masking.stable_ground(like, classes=layer)
+    # whoever knows better says so
+    told = classes.assign_attrs(flag_values=[0, 1], flag_meanings="water land")
+    assert masking.stable_ground(like, classes=told).all()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "land",
+        "iceland_landmask",
+        "land_glacier_ocean",
+        "LandWater",
+        "venice",
+        "device_7",
+        "icefree",
+        "off-glacier",
+        "watershed",
+    ],
+)
+def test_rasters_of_land_by_name(name):
+    like = grid()
+    classes = raster(like, np.ones(like.shape, "uint8")).rename(name)
+    assert masking.stable_ground(like, classes=classes).all()
+
+
+def test_what_is_taken_for_land_is_told(caplog):
+    like = grid()
+    classes = raster(like, np.zeros(like.shape, "uint8")).rename("band_data")
+    classes[:15] = 1
+    with caplog.at_level(logging.INFO):
+        masking.stable_ground(like, classes=classes)
+    assert "stable_ground(): 1 of classes is taken for land, 25 % of the grid" in caplog.text
+    assert [record.levelname for record in caplog.records if "taken for land" in record.message] == ["WARNING"]
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        masking.stable_ground(like, classes=classes.rename("land"))
+        masking.stable_ground(like.chunk(y=9), classes=classes.chunk(y=9))
+    told = [(record.levelname, record.message) for record in caplog.records if "taken for land" in record.message]
+    assert [level for level, _ in told] == ["INFO", "WARNING"]
+    assert "%" not in told[1][1]
+
+
 def test_unknown_classes_are_refused_lazy_or_not():
     like = grid()
     classes = raster(like, np.ones(like.shape, "uint8"))
@@ -373,6 +434,8 @@ def test_khumbu(data_folder):
         masking.stable_ground(image, dem=dem)
     stable = masking.stable_ground(image, moving=ice == 1, buffer=300.0, dem=dem.where(dem != 0), max_slope=35.0)
     assert 0.01 < stable.mean() < 0.1
+    with pytest.raises(ValueError, match=r"1 on land; got a layer called everest_glacierice_240m\.tif"):
+        masking.stable_ground(image, classes=ice)
     of_ice = ice.interp_like(image, method="nearest")
     assert (of_ice.values[stable.values] == 0).all()
     height = dem.interp_like(image, method="nearest")

@@ -60,8 +60,15 @@ def test_it_prints_as_a_table():
     whole = str(xoffset.losses(made()))
     assert whole.splitlines()[0] == "1,428 of 1,428 vectors left (100.0 %) of 6 pairs"
     # a part of it is a Dataset like any other
-    assert "Dimensions" in str(xoffset.losses(made()).isel(pair=0))
+    assert "Dimensions" in str(xoffset.losses(made()).isel(stage=0))
     assert isinstance(xoffset.losses(made()), xr.Dataset)
+
+
+def test_one_pair_prints_as_a_table():
+    found = xoffset.losses(screened())
+    one = str(found.isel(pair=1))
+    assert one == str(found.isel(pair=[1]))
+    assert one.splitlines()[0].endswith("of 1 pair")
 
 
 def test_all_rejected_is_a_table_and_no_error():
@@ -78,6 +85,9 @@ def test_lazy_losses_are_the_same():
     lazy = xoffset.losses(screened().chunk(pair=4, y=5, x=7))
     assert lazy.lost.chunks is not None
     assert "Dimensions" in str(lazy)
+    for each in (lazy, lazy.isel(pair=0)):
+        assert str(each).endswith("Not computed yet: losses.compute() prints as a table.")
+    assert "compute()" not in str(lazy.isel(stage=0))
     xr.testing.assert_identical(lazy.compute(), xoffset.losses(screened()))
     assert str(lazy.compute()) == str(xoffset.losses(screened()))
 

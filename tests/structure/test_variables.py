@@ -150,7 +150,7 @@ def test_variables_are_what_the_registry_says(call):
         expected = products.attrs_of(table[name])
         if call.startswith("ground") and name in variables.COMPONENTS.lengths - set(variables.GROUND):
             expected["long_name"] += ", metres of the grid"
-        told = ("flag_masks", "flag_values", "flag_meanings", "not_told", "laid") if name == "classes" else ()
+        told = ("flag_masks", "flag_values", "flag_meanings", "classes_not_known", "laid") if name == "classes" else ()
         of_classes = {key: data.attrs[key] for key in told if key in data.attrs}
         assert data.attrs == expected | of_classes, name
 

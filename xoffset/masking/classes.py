@@ -63,8 +63,9 @@ def classes(source: Source, *, like: xr.DataArray, legend: str | Mapping[int, st
         `classes` (time, y, x), uint8: 0 clear, 1 null, 2 cloud, 3 shadow, 4 snow, 5 water, as the attributes
         `flag_values` and `flag_meanings` say. Null is where the source does not reach or has no value. A pixel of the
         stack takes the pixel of the source that holds its centre, also of another grid or CRS; nothing is interpolated.
-        The attribute `laid` says so where grids differ. The attribute `not_told` names the classes that the source does
-        not tell, or not for all dates: their pixels are clear. Lazy if the arrays are, of files if the stack is.
+        The attribute `laid` says so where grids differ. The attribute `classes_not_known` names the classes that the
+        source does not tell, or not for all dates: their pixels are clear. Lazy if the arrays are, of files if the
+        stack is.
 
     Raises
     ------
@@ -171,7 +172,8 @@ def _translated(layer: xr.DataArray, meanings: legends.Legend, values: Any) -> t
     told = {kinds.MEANINGS[each.name] for each in meanings}
     if any(each.name == "snow_unknown" for each in meanings):
         told -= {kinds.SNOW}
-    return found, {"not_told": " ".join(kinds.NAMES[k] for k in range(kinds.CLOUD, len(kinds.NAMES)) if k not in told)}
+    not_known = [kinds.NAMES[k] for k in range(kinds.CLOUD, len(kinds.NAMES)) if k not in told]
+    return found, {"classes_not_known": " ".join(not_known)}
 
 
 def _by_light(named: Mapping[str, xr.DataArray], like: xr.DataArray, legend: Any) -> tuple[Any, dict[str, str]]:

@@ -10,13 +10,14 @@ import numpy as np
 import xarray as xr
 
 from xoffset._blocks import elements
-from xoffset.masking import legends
+from xoffset.masking import legends, titles
 from xoffset.model.declared import decoded
 
 _log = logging.getLogger(__name__)
 
 # Values of rasters of land, glacier and water; those that know no water have 0 there too.
 _LAND, _OTHERS = 1, (0, 2)
+_DOUBT = " If 1 is ice, water or what moves, pass it as moving: moving=classes == 1."
 # Names of the classes of single images that tell of the ground.
 _CLEAR, _COVERED = "clear", ("snow", "water")
 
@@ -44,7 +45,23 @@ def of_classes(classes: Any, caller: str) -> xr.DataArray:
             f"{caller}() needs classes 1 (land), 0 (glacier, or water) and 2 (water); got {other}, whose numbers "
             "mean something else. Translate them: xoffset.masking.classes(layer, like=stack)."
         )
+    moves = titles.of_moving(classes)
+    if moves is not None:
+        raise ValueError(
+            f"{caller}() needs classes with 1 on land; got a layer called {moves}, of which 1 may be what moves. Pass "
+            "moving=classes == 1; or, if 1 is land, say so: classes.assign_attrs(flag_values=[0, 1], "
+            "flag_meanings='other land')."
+        )
     return values.copy(data=elements.apply(partial(_is_land, caller=caller), [values.data], np.dtype(np.bool_)))
+
+
+def tell(classes: xr.DataArray, is_land: Any, caller: str) -> None:
+    """Log which numbers were taken for land, and of values in memory how much of the grid that is."""
+    if "flag_meanings" in classes.attrs:
+        return
+    share = f", {100.0 * np.mean(is_land):.3g} % of the grid" if isinstance(is_land, np.ndarray) else ""
+    level, doubt = (logging.INFO, "") if titles.is_ground(classes) else (logging.WARNING, _DOUBT)
+    _log.log(level, "%s(): 1 of classes is taken for land%s.%s", caller, share, doubt)
 
 
 def flat(data: xr.DataArray, name: str, caller: str) -> xr.DataArray:
@@ -93,7 +110,7 @@ def _mostly_clear(classes: xr.DataArray, known: dict[str, Any], caller: str) -> 
             f"{caller}() needs classes of land, or those of xoffset.masking.classes(); got such with the names "
             f"{' '.join(list(known)[:6])}. Translate them: xoffset.masking.classes(classes, like=stack)."
         )
-    not_told = [name for name in str(classes.attrs.get("not_told", "")).split() if name in _COVERED]
+    not_told = [name for name in str(classes.attrs.get("classes_not_known", "")).split() if name in _COVERED]
     if not_told:
         _log.warning(
             "%s() takes out %s, of which the source of the classes tells nothing, or not on all dates: such "

@@ -15,6 +15,7 @@ from xoffset._arrays import terrain
 from xoffset._blocks import halos, whole
 from xoffset.masking.elevations import as_dem
 from xoffset.masking.land import flat, of_classes
+from xoffset.masking.land import tell as tell_land
 from xoffset.masking.terrain import steepness
 from xoffset.model import grids, masks, products
 from xoffset.model.declared import in_metres
@@ -24,7 +25,8 @@ from xoffset.readers.polygons import Polygons
 
 _log = logging.getLogger(__name__)
 
-# What is taken around moving ground [m], and the steepest slope [degree], where nothing else is asked for.
+# What is taken around moving ground [m], and the steepest slope [degree], where nothing else is asked for. The
+# signature has None, so that one that is given without what it belongs to can be told and refused.
 BUFFER, MAX_SLOPE = 1000.0, 40.0
 # Farthest that a buffer may reach [m].
 _FARTHEST = 100_000.0
@@ -66,15 +68,17 @@ def stable_ground(
         Areas that move, such as outlines of glaciers or landslides, given as `polygons` are. Of a DataArray, True where
         it moves or nothing is known: ``~(speed <= 5)``.
     buffer
-        Distance [m] around `moving` that is not taken for stable either; 1000 if not given.
+        Distance [m] around `moving` that is not taken for stable either; None takes 1000.
     classes
         Raster (y, x) with 1 on land, 0 on glaciers, 0 or 2 on water, or with the attributes `flag_values` and
         `flag_meanings`, of which one is "land"; or the result of `classes` (time, y, x), of which
-        a pixel is land if it is clear more often than it shows snow or water.
+        a pixel is land if it is clear more often than it shows snow or water. Masks of ice, glaciers or water have 1 on
+        what moves: they belong into `moving`, ``moving=ice == 1``. One that is called so is refused here; of one
+        without a telling name 1 is land, and the log says how much of the grid that is.
     dem
         Elevations (y, x) [m] on a regular grid in metres, as for `slope`.
     max_slope
-        Steepest slope [degree] that is taken for stable; 40 if not given.
+        Steepest slope [degree] that is taken for stable; None takes 40.
 
     Returns
     -------
@@ -125,6 +129,7 @@ def stable_ground(
         parts["moving"] = _left_by_moving(moving, reach, grid)
     if classes is not None:
         parts["classes"] = _laid(of_classes(classes, _CALLER), masks.Kind("classes", "land", "classes", "== 1"), grid)
+        tell_land(classes, parts["classes"], _CALLER)
     if dem is not None:
         parts["dem"] = _laid(_gentle(dem, steepest, grid), masks.Kind("dem", "known", "slope", "< 40"), grid)
     if not parts:

@@ -48,7 +48,8 @@ def usable(
     closing
         Gaps in what is taken out that are narrower than twice this [m] go too: ground between clouds.
     opening
-        Patches of what is taken out that are narrower than twice this [m] stay: bright roofs are no clouds.
+        Patches of what is taken out that are narrower than twice this [m] stay: bright roofs that are called clouds,
+        and small clouds, too.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def usable(
     distances = {"buffer": buffer, "closing": closing, "opening": opening}
     # no image is as wide as the Earth
     metres = {name: min(_options.as_number(value, name, "usable"), 1e7) for name, value in distances.items()}
-    not_told = [name for name in str(classes.attrs.get("not_told", "")).split() if name in taken]
+    not_told = [name for name in str(classes.attrs.get("classes_not_known", "")).split() if name in taken]
     if not_told:
         _logger.warning(
             "usable() takes out %s, of which the source of the classes tells nothing, or not on all dates: such pixels "

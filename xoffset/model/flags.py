@@ -126,6 +126,10 @@ def flag_summary(dataset: xr.Dataset) -> pd.DataFrame:
         A row for each reason that occurs, by name, and `good` for values without any. `values`: their number; `share`:
         of all values, 0 to 1. A value may have several reasons.
 
+    See Also
+    --------
+    xoffset.losses : missing vectors of shifts by stage and pair, each counted once, and what helps.
+
     Raises
     ------
     TypeError

@@ -49,6 +49,8 @@ STAGES: Mapping[str, str] = {
 }
 # Rows of the printed table that name pairs.
 _EMPTIEST = 3
+# What the table is made of.
+_PRINTED = ("lost", "left", "nodes", "advice", "reference", "secondary")
 
 
 class Losses(xr.Dataset):
@@ -57,11 +59,13 @@ class Losses(xr.Dataset):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Table of the stages over all pairs, and the pairs with least left; of lazy losses what any Dataset shows."""
-        is_whole = set(self.sizes) == {"stage", "pair"} and {"lost", "left", "nodes"} <= set(self.variables)
-        if not is_whole or not self.sizes["pair"] or any(each.chunks for each in self.variables.values()):
+        """Table of the stages over all pairs, and the pairs with least left; of other parts what any Dataset shows."""
+        is_table = "stage" in self.sizes and set(self.sizes) <= {"stage", "pair"}
+        if not is_table or not set(_PRINTED) <= set(self.variables) or not self.sizes.get("pair", 1):
             return super().__repr__()
-        return _table(self)
+        if any(each.chunks for each in self.variables.values()):
+            return f"{super().__repr__()}\n\nNot computed yet: losses.compute() prints as a table."
+        return _table(self if "pair" in self.dims else _with_pairs(self))
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"
@@ -83,8 +87,12 @@ def losses(shifts: xr.Dataset) -> xr.Dataset:
         the first stage whose flag it bears; `left`: what is left after the stage, so the last row is what is in `dx`
         and `dy`; `flagged`: missing vectors that bear the flag of the stage, each counted at all of its stages.
         The coordinates `nodes` (pair), what there was to match, and `advice` (stage), what a stage looks for and what
-        helps. Flags of vectors that are there, such as `no_prior`, take nothing. Lazy if `shifts` is; once computed it
-        prints as a table.
+        helps. Flags of vectors that are there, such as `no_prior`, take nothing. Lazy if `shifts` is: `compute()` it
+        for the table. A file does not keep the table: save the shifts, and call this on what `open_result` opens.
+
+    See Also
+    --------
+    xoffset.flags.flag_summary : values by reason, of any product with `flags`, each counted at all of its reasons.
 
     Raises
     ------
@@ -144,6 +152,13 @@ def _count(flags: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
 
 
 # ------------------------------------------------------------------------------------------------------------ the table
+
+
+def _with_pairs(one: xr.Dataset) -> xr.Dataset:
+    """Losses of a single pair with the dim that it was picked from."""
+    of_pair = {name: ("pair", [one[name].values]) for name in ("nodes", "reference", "secondary")}
+    fields = {name: (("stage", "pair"), one[name].values[:, None]) for name in ("lost", "left")}
+    return xr.Dataset(fields, {"stage": one["stage"], "advice": one["advice"], **of_pair})
 
 
 def _table(found: xr.Dataset) -> str:

@@ -121,7 +121,9 @@ def screen(
         tell their pixel. Radians are turned into degrees where the attribute `units` says so; without it the log tells
         of maps in memory that look like radians. Nothing is tested where the map is unknown: NaN, beyond 360 degrees,
         or -1, which is level ground in aspects of other software. Of another grid the nearest pixel counts; of another
-        CRS, or from true north as its attributes say, it is refused.
+        CRS, or from true north as its attributes say, it is refused. Correct the shifts before: misplaced images move
+        stable ground, too. Smooth elevations to the size of a window before their aspect: the slope of a boulder is
+        none of the ground.
     max_angle
         Largest angle in degrees from `direction`; None takes 45.
     ndc

@@ -20,7 +20,8 @@ from xoffset.screening.consistency import Consistency
 from xoffset.screening.limits import Limits, usual_errors
 from xoffset.screening.neighbourhood import Around, is_small_clump
 
-# Angle in degrees within which the motion must follow `direction`, unless `screen` is told another.
+# Angle in degrees within which the motion must follow `direction`, unless `screen` is told another. The signature has
+# None, so that an angle without a direction can be told and refused.
 USUAL_ANGLE = 45.0
 # Those that compare nodes of a grid.
 _OF_GRID = ("ndc", "median_test", "min_clump")
