@@ -195,7 +195,7 @@ def _gathered(
     )
 
 
-# ---------------------------------------------------------------------------------------------------- from the whole scene
+# ------------------------------------------------------------------------------------------------ from the whole scene
 
 
 def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
@@ -226,7 +226,7 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
     return table, statistics
 
 
-# ------------------------------------------------------------------------------------------------------------- by blocks
+# ----------------------------------------------------------------------------------------------------------- by blocks
 
 
 def _removed(shifts: xr.Dataset, given: _Given, table: Any, setup: Setup) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Stripes(NamedTuple):
 
     values: Any
     ends: np.ndarray  # (pair, 2): of the reference and of the secondary image
-    count: int
+    number: int  # of the stripes
 
     def of_pairs(self) -> dict[str, Any]:
         """Stripes of both images of each pair (pair, rows, columns)."""
@@ -33,7 +33,7 @@ class Stripes(NamedTuple):
 
 def with_stripes(setup: Setup, stripes: Stripes) -> Setup:
     """The setup with steps of stripes."""
-    return replace(setup, stripes=stripes.count)
+    return replace(setup, stripes=stripes.number)
 
 
 def stripes_on_nodes(stripes: xr.DataArray, shifts: xr.Dataset) -> Stripes:
@@ -49,8 +49,8 @@ def stripes_on_nodes(stripes: xr.DataArray, shifts: xr.Dataset) -> Stripes:
     if not isinstance(stripes, xr.DataArray) or stripes.dtype.kind not in "iu":
         came = f"dtype {stripes.dtype}" if isinstance(stripes, xr.DataArray) else type(stripes).__name__
         raise TypeError(
-            f"correct() needs a DataArray of whole numbers as stripes; got {came}. Use xoffset.detectors(...), or number "
-            "the stripes from 1 on, 0 where there is none: stripes.fillna(0).astype('uint8')."
+            f"correct() needs a DataArray of whole numbers as stripes; got {came}. Use xoffset.detectors(...), or "
+            "number the stripes from 1 on, 0 where there is none: stripes.fillna(0).astype('uint8')."
         )
     if set(stripes.dims) not in ({"time", "y", "x"}, {"y", "x"}):
         raise ValueError(

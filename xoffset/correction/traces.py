@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def _side(line: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     shape = np.broadcast_shapes(x.shape, y.shape)
     nearest, across = np.full(shape, np.inf), np.zeros(shape)
     last = len(line) - 2
-    for k, (start, end) in enumerate(zip(line[:-1], line[1:], strict=True)):
+    for k, (start, end) in enumerate(pairwise(line)):
         way = (end - start) / np.hypot(*(end - start))
         length = float(np.hypot(*(end - start)))
         along = (x - start[0]) * way[0] + (y - start[1]) * way[1]
@@ -68,7 +69,7 @@ def _check_reach(line: np.ndarray, shifts: xr.Dataset) -> None:
     ends = {name: shifts[name].values for name in ("x", "y")}
     low = np.array([ends["x"].min(), ends["y"].min()])
     high = np.array([ends["x"].max(), ends["y"].max()])
-    if not any(_touches(start, end, low, high) for start, end in zip(line[:-1], line[1:], strict=True)):
+    if not any(_touches(start, end, low, high) for start, end in pairwise(line)):
         least, most = line.min(axis=0), line.max(axis=0)
         raise ValueError(
             f"correct() needs a trace that crosses the grid, x {low[0]:.10g} to {high[0]:.10g}, y {low[1]:.10g} to "
@@ -167,7 +168,7 @@ def _of_geojson(data: Any, shifts: xr.Dataset) -> np.ndarray:
     if grids.agree(crs, target):
         return line
     share = np.linspace(0.0, 1.0, _POINTS, endpoint=False)[:, np.newaxis]
-    parts = [start + share * (end - start) for start, end in zip(line[:-1], line[1:], strict=True)]
+    parts = [start + share * (end - start) for start, end in pairwise(line)]
     fine = np.concatenate([*parts, line[-1:]])
     turned = pyproj.Transformer.from_crs(crs, target, always_xy=True).transform(fine[:, 0], fine[:, 1])
     return _checked(np.column_stack(turned))

@@ -101,7 +101,7 @@ def _alike(residuals: list[np.ndarray], used: np.ndarray) -> float:
     return min(alike(ratio), float(used.sum()))
 
 
-# ------------------------------------------------------------------------------------------------- several terms at once
+# ----------------------------------------------------------------------------------------------- several terms at once
 
 
 class _Attempt(NamedTuple):
@@ -170,7 +170,7 @@ def _variance_of_ramp(fit: robust.Fit, order: int) -> np.ndarray:
     u, v = (each.ravel() for each in np.meshgrid(along, along))
     number = OF_ORDER[order]
     terms = np.stack(ramp(u, v, number))
-    return np.einsum("ip,ij,jp->p", terms, fit.covariance[:number, :number], terms)
+    return np.asarray(np.einsum("ip,ij,jp->p", terms, fit.covariance[:number, :number], terms))
 
 
 def _is_carried(fits: list[robust.Fit], order: int, neighbours: float) -> bool:
@@ -226,7 +226,7 @@ def _put(best: _Attempt, places: Places, setup: Setup, out: np.ndarray, kinds: t
     out[setup.table.at("sigma_shift")] = math.sqrt(0.5 * sum(errors))
 
 
-# ------------------------------------------------------------------------------------------------------- what it is worth
+# ---------------------------------------------------------------------------------------------------- what it is worth
 
 
 def statistics(sample: Sample, errors: tuple[np.ndarray, np.ndarray], pair: np.ndarray, setup: Setup) -> np.ndarray:

@@ -60,7 +60,7 @@ def checked(table: np.ndarray, *, setup: Setup) -> np.ndarray:
         )
     if lowered.any():
         _log.warning(
-            "correct(): the stable ground of %d of %d pairs cannot carry a ramp of order %s, and they take a lower one.",
+            "correct(): the stable ground of %d of %d pairs cannot carry a ramp of order %s: they take a lower one.",
             lowered.sum(), lowered.size, setup.order,
         )  # fmt: skip
     if not corrected.all():
