@@ -24,6 +24,8 @@ from xoffset.readers.polygons import HasGeometry
 
 # Nodes of a pair that a correction is told from, at most.
 SAMPLE = 200_000
+# Flags of a pair, or of nodes.
+_BITS = (FLAGS["unreferenced"], FLAGS["not_corrected"])
 # Ratio of the locking depths that are tried.
 _RATIO = 1.5
 
@@ -144,7 +146,7 @@ def correct(
         setup = layers.with_stripes(setup, given.stripes)
 
     table, statistics = _told(shifts, given, setup)
-    parts = _removed(shifts, given, table, setup)
+    parts = _applied(shifts, given, table, setup)
     out = _labelled(shifts, parts, setup.table.split(table), STATISTICS.split(statistics))
     step = {
         "function": "correct",
@@ -240,20 +242,25 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
 # ----------------------------------------------------------------------------------------------------------- by blocks
 
 
-def _removed(shifts: xr.Dataset, given: _Given, table: Any, setup: Setup) -> dict[str, Any]:
-    """What is taken off at every node: `dx`, `dy` [m], and where a part is unknown, above 0 (pair, rows, columns)."""
-    pairs = shifts.sizes["pair"]
-    parts = Layers(dx=pairs, dy=pairs, unknown=pairs if given.stripes is not None or setup.has_elevation else 0)
-    dx = shifts["dx"].data
-    arrays = {"dx": dx, "places": whole.of_places(_both, given.v, given.u, dx, 2)}
+def _applied(shifts: xr.Dataset, given: _Given, table: Any, setup: Setup) -> dict[str, Any]:
+    """Corrected shifts and what was taken off [m], and flags, each (pair, rows, columns)."""
+    pairs, has_unknown = shifts.sizes["pair"], given.stripes is not None or setup.has_elevation
+    parts = Layers(dx=pairs, dy=pairs, removed_dx=pairs, removed_dy=pairs, unknown=pairs if has_unknown else 0)
+    dtype = np.result_type(shifts["dx"].dtype, shifts["dy"].dtype)
+    arrays = {name: shifts[name].data.astype(dtype, copy=False) for name in ("dx", "dy")}
+    arrays["places"] = whole.of_places(_both, given.v, given.u, arrays["dx"], 2)
+    arrays |= {name: shifts[name].data for name in ("removed_dx", "removed_dy") if name in shifts}
     if given.stripes is not None:
         arrays["stripes"] = given.stripes.values
     if given.elevation is not None:
         arrays["elevation"] = given.elevation[np.newaxis]
     ends = None if given.stripes is None else given.stripes.ends
-    evaluate = partial(scene.removed, names=tuple(arrays), ends=ends, setup=setup)
-    found = pixels.per_pixel_of(evaluate, list(arrays.values()), table, parts.count)
-    return parts.split(found)
+    apply = partial(scene.applied, names=tuple(arrays), ends=ends, setup=setup)
+    found: dict[str, Any] = parts.split(pixels.per_pixel_of(apply, list(arrays.values()), table, parts.count))
+    unknown = found.pop("unknown")
+    flags = [flags_of(shifts, "correct"), *([unknown] if has_unknown else [])]
+    found["flags"] = pixels.per_pixel_of(partial(scene.flagged, setup=setup, bits=_BITS), flags, table, pairs)
+    return found
 
 
 def _both(v: np.ndarray, u: np.ndarray) -> np.ndarray:
@@ -264,33 +271,19 @@ def _both(v: np.ndarray, u: np.ndarray) -> np.ndarray:
 def _labelled(
     shifts: xr.Dataset, parts: Mapping[str, Any], told: Mapping[str, Any], statistics: Mapping[str, Any]
 ) -> xr.Dataset:
-    dims, dtype = ("pair", "y", "x"), shifts["dx"].dtype
-    out = shifts.copy()
-    for name in ("dx", "dy"):
-        removed = parts[name].astype(shifts[name].dtype)
-        out[name] = shifts[name] - xr.DataArray(removed, dims=dims)
-        before = f"removed_{name}"
-        out[before] = (dims, removed + shifts[before].data if before in shifts else removed)
-        k = int(name == "dy")
-        for each in ("median_before", "median_after", "nmad_before", "nmad_after", "sigma_ratio"):
-            out[f"{each}_{name}"] = ("pair", statistics[each][k].astype(dtype))
-
-    state = told["state"]
+    dtype = parts["dx"].dtype
     sigma = told["sigma_shift"]
     if "sigma_shift" in shifts:
         sigma = np.where(np.isfinite(sigma), sigma, shifts["sigma_shift"].data)
-    out["sigma_shift"] = ("pair", sigma.astype(dtype))
-    out["n_stable"] = ("pair", told["n_stable"].astype(np.int64))
-    out["order"] = ("pair", told["order"].astype(np.int8))
-
-    # what an earlier correction could not do no longer holds of a pair that this one corrects
-    of_pair = (state == terms.UNREFERENCED) * FLAGS["unreferenced"] + (state == terms.NOT_CORRECTED) * FLAGS[
-        "not_corrected"
-    ]
-    settled = (state != terms.NOT_CORRECTED) * (FLAGS["unreferenced"] | FLAGS["not_corrected"])
-    new, old = (each.astype(np.int64)[:, np.newaxis, np.newaxis] for each in (of_pair, settled))
-    flags = (flags_of(shifts, "correct") & ~old) | new
-    if parts["unknown"].shape[0]:
-        flags = flags | (parts["unknown"] > 0) * np.int64(FLAGS["not_corrected"])
-    out["flags"] = (dims, flags)
-    return out
+    of_pairs = {
+        "sigma_shift": sigma.astype(dtype),
+        "n_stable": told["n_stable"].astype(np.int64),
+        "order": told["order"].astype(np.int8),
+    }
+    for k, name in enumerate(("dx", "dy")):
+        for each in ("median_before", "median_after", "nmad_before", "nmad_after", "sigma_ratio"):
+            of_pairs[f"{each}_{name}"] = statistics[each][k].astype(dtype)
+    return shifts.assign(
+        {name: (("pair", "y", "x"), values) for name, values in parts.items()}
+        | {name: ("pair", values) for name, values in of_pairs.items()}
+    )

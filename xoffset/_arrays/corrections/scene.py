@@ -8,7 +8,7 @@ import numpy as np
 
 from xoffset._arrays.corrections import fit, terms
 from xoffset._arrays.corrections.fit import Sample
-from xoffset._arrays.corrections.terms import NOT_CORRECTED, Places, Setup
+from xoffset._arrays.corrections.terms import NOT_CORRECTED, UNREFERENCED, Places, Setup
 
 # Spread on stable ground, in units of the standard errors, above which it is said that the ground may move.
 _LARGE_RATIO = 3.0
@@ -72,23 +72,55 @@ def checked(table: np.ndarray, *, setup: Setup) -> np.ndarray:
     return table
 
 
-def removed(
+def applied(
     table: np.ndarray, *arrays: np.ndarray, names: tuple[str, ...], ends: np.ndarray | None, setup: Setup
 ) -> np.ndarray:
-    """What is taken off along x and along y [m], and where a part of it is unknown, 1 (layer, rows, columns)."""
+    """Corrected shifts along x and y, all that was taken off so far, and 1 where a part of it is unknown.
+
+    Each has a layer for every pair: (4 or 5 times pair, rows, columns). ends (pair, 2): layers of the stripes of its
+    reference and of its secondary image.
+    """
     given = dict(zip(names, arrays, strict=True))
-    dx, places = given["dx"], given["places"]
+    shifts, (u, v) = (given["dx"], given["dy"]), given["places"]
     has_unknown = setup.stripes > 0 or setup.has_elevation
-    out = np.zeros((2 + has_unknown, *dx.shape), dtype=dx.dtype)
+    out = np.zeros((4 + has_unknown, *shifts[0].shape), dtype=shifts[0].dtype)
     for pair, numbers in enumerate(table.T):
         told = setup.table.split(numbers)
         stripes: dict[str, np.ndarray] = {}
         if ends is not None:
             stripes = {name: given["stripes"][ends[pair, k]] for k, name in enumerate(("reference", "secondary"))}
         elevation = given["elevation"][0] if "elevation" in given else None
-        here = Places(places[0], places[1], **stripes, elevation=elevation)
-        parts, unknown = terms.removed(told["coefficient"], here, told["elevation"], setup)
-        out[0, pair], out[1, pair] = parts
+        parts, unknown = terms.removed(
+            told["coefficient"], Places(u, v, **stripes, elevation=elevation), told["elevation"], setup
+        )
+        for k, (name, part) in enumerate(zip(("removed_dx", "removed_dy"), parts, strict=True)):
+            removed = out[2 + k, pair]
+            removed[:] = part
+            # what is taken off is what was rounded, so that it can be put back
+            out[k, pair] = shifts[k][pair] - removed
+            if name in given:
+                removed += given[name][pair]
         if has_unknown and unknown is not None and told["state"] != NOT_CORRECTED:
-            out[2, pair] = unknown
-    return out.reshape(-1, *dx.shape[1:])
+            out[4, pair] = unknown
+    return out.reshape(-1, *shifts[0].shape[1:])
+
+
+def flagged(
+    table: np.ndarray, flags: np.ndarray, *unknown: np.ndarray, setup: Setup, bits: tuple[int, int]
+) -> np.ndarray:
+    """Flags (pair, rows, columns) with the bits for no stable ground, and for what was not corrected.
+
+    What an earlier correction could not do no longer holds of a pair that this one corrects.
+    """
+    unreferenced, not_corrected = (np.int64(bit) for bit in bits)
+    out = np.empty(flags.shape, dtype=np.int64)
+    for pair, state in enumerate(table[setup.table.at("state")]):
+        if state == NOT_CORRECTED:
+            out[pair] = flags[pair] | not_corrected
+            continue
+        out[pair] = flags[pair] & ~(unreferenced | not_corrected)
+        if state == UNREFERENCED:
+            out[pair] |= unreferenced
+        if unknown:
+            out[pair][unknown[0][pair] > 0.0] |= not_corrected
+    return out
