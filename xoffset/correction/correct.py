@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
-from xoffset._arrays.corrections import scene, terms
+from xoffset._arrays.corrections import edges, scene, terms
 from xoffset._arrays.corrections.fit import STATISTICS
 from xoffset._arrays.corrections.terms import Setup
 from xoffset._arrays.layers import Layers
@@ -24,6 +24,7 @@ from xoffset.readers.polygons import HasGeometry
 
 # Nodes of a pair that a correction is told from, at most.
 SAMPLE = 200_000
+_FLOAT = np.dtype(np.float64)
 # Flags of a pair, or of nodes.
 _BITS = (FLAGS["unreferenced"], FLAGS["not_corrected"])
 # Ratio of the locking depths that are tried.
@@ -35,7 +36,7 @@ def correct(
     *,
     stable: xr.DataArray | None = None,
     order: Literal[0, 1, 2, "auto"] = 0,
-    stripes: xr.DataArray | None = None,
+    stripes: Literal["auto"] | xr.DataArray | None = None,
     trace: str
     | os.PathLike[str]
     | Mapping[str, object]
@@ -68,7 +69,9 @@ def correct(
         the stable ground cannot carry: pairs then take a lower order, as `order` of the result says.
     stripes
         Number of the detector that saw each pixel, (time, y, x) as `xoffset.detectors` gives it or (y, x) for all
-        dates, whole numbers, 0 where none did: one step for each of them.
+        dates, whole numbers, 0 where none did: one step for each of them. `"auto"`: straight edges, parallel to one
+        another and within 45 degrees of grid north, are found in the displacements of all pairs, which must be of one
+        orbit.
     trace
         Trace of a fault: a file of GeoJSON, a GeoJSON object, a LineString, or vertices (x, y) of the grid. The motion
         across it is fitted, as a step or as that of a fault that is locked down to some depth, and stays in the shifts,
@@ -141,7 +144,10 @@ def correct(
         else _options.as_positive(max_shift, "max_shift", "correct", unit="m", example=30.0),
     )
     _options.check_share(min_share, "min_share", "correct")
-    given = _gathered(shifts, stable, stripes, trace, dem)
+    if isinstance(stripes, str):
+        _options.check_name(stripes, ("auto",), "stripes", "correct")
+        setup = layers.with_edges(setup, shifts)
+    given = _gathered(shifts, stable, None if isinstance(stripes, str) else stripes, trace, dem)
     if given.stripes is not None:
         setup = layers.with_stripes(setup, given.stripes)
 
@@ -152,7 +158,7 @@ def correct(
         "function": "correct",
         "stable": stable is not None,
         "order": order,
-        "stripes": stripes is not None,
+        "stripes": stripes if isinstance(stripes, str) else stripes is not None,
         "trace": trace is not None,
         "dem": dem is not None,
         "min_nodes": min_nodes,
@@ -227,16 +233,20 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
         scene.counts, [shifts["dx"].data, shifts["dy"].data, given.stable[np.newaxis]], (shifts.sizes["pair"], 2)
     )
 
+    if setup.half is not None:
+        find = partial(scene.found_edges, names=(*fields, *shared), u=places[0], v=places[1], setup=setup)
+        find = partial(find, width=2.0 * setup.half[0] / max(places[0].shape[-1] - 1, 1))
+        shared["edges"] = whole.at_once(find, [*fields.values(), *shared.values()], _FLOAT, (edges.SIZE,))
     names = (*fields, "counts", *shared)
     fit = partial(scene.fit_pair, names=names, u=places[0], v=places[1], setup=setup)
     table = whole.each_pair(fit, [*fields.values(), counts], list(shared.values()), setup.table.count)
     table = whole.at_once(
-        partial(scene.checked, setup=setup), [table], np.dtype(np.float64), (setup.table.count, shifts.sizes["pair"])
+        partial(scene.checked, setup=setup), [table], _FLOAT, (setup.table.count, shifts.sizes["pair"])
     )
     names = (*fields, "table", *shared)
     judge = partial(scene.judge_pair, names=names, u=places[0], v=places[1], setup=setup)
     statistics = whole.each_pair(judge, [*fields.values(), table.T], list(shared.values()), STATISTICS.count)
-    return table, statistics
+    return table, whole.at_once(scene.judged, [statistics], _FLOAT, (STATISTICS.count, shifts.sizes["pair"]))
 
 
 # ----------------------------------------------------------------------------------------------------------- by blocks
@@ -244,7 +254,7 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
 
 def _applied(shifts: xr.Dataset, given: _Given, table: Any, setup: Setup) -> dict[str, Any]:
     """Corrected shifts and what was taken off [m], and flags, each (pair, rows, columns)."""
-    pairs, has_unknown = shifts.sizes["pair"], given.stripes is not None or setup.has_elevation
+    pairs, has_unknown = shifts.sizes["pair"], setup.stripes > 0 or setup.has_elevation
     parts = Layers(dx=pairs, dy=pairs, removed_dx=pairs, removed_dy=pairs, unknown=pairs if has_unknown else 0)
     dtype = np.result_type(shifts["dx"].dtype, shifts["dy"].dtype)
     arrays = {name: shifts[name].data.astype(dtype, copy=False) for name in ("dx", "dy")}
