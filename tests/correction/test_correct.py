@@ -197,7 +197,7 @@ def quake(seed):
     dates = ["2020-01-01", "2020-02-01", "2020-05-01", "2020-06-01"]
     event = "2020-04-01"
     stack, truth = synthetic.stack(
-        (176, 176), dates=dates, field="fault", velocity=0.0, step=6.0, step_date=event, misregistration=2.0,
+        (208, 208), dates=dates, field="fault", velocity=0.0, step=6.0, step_date=event, misregistration=2.0,
         clouds=0.03, snr=10.0, seed=seed,
     )  # fmt: skip
     network = xoffset.pairs(stack, split=event)
@@ -205,11 +205,12 @@ def quake(seed):
     way = np.array([math.sin(math.radians(120.0)), math.cos(math.radians(120.0))])
     middle = np.array([float(stack.x.mean()), float(stack.y.mean())])
     trace = [middle - 800.0 * way, middle + 800.0 * way]
-    corrected = xoffset.correct(shifts, trace=np.array(trace), min_nodes=50)
+    far = xr.DataArray(
+        np.abs(traces.across(np.array(trace), shifts)) > 400.0, dims=("y", "x"), coords=shifts.dx[0].coords
+    )
+    corrected = xoffset.correct(shifts, stable=far, trace=np.array(trace), min_nodes=50)
     found = xoffset.coseismic(corrected, event)
-    moved = truth.isel(time=-1).interp(x=shifts.x, y=shifts.y)
-    distance = traces.across(np.array(trace), shifts)
-    return found, moved, np.abs(distance) > 400.0
+    return found, truth.isel(time=-1).interp(x=shifts.x, y=shifts.y), far.values
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -218,8 +219,8 @@ def test_an_earthquake_is_told_to_two_percent(seed):
     length = np.nanmedian(np.hypot(found.dx, found.dy).values[far])
     assert length == pytest.approx(float(np.median(np.hypot(moved.dx, moved.dy).values[far])), rel=0.02)
     for name in ("dx", "dy"):
-        ratio = ((found[name] - moved[name]) / found[f"sigma_{name}"]).values
-        assert 0.6 < 1.4826 * np.nanmedian(np.abs(ratio)) < 1.6
+        ratio = ((found[name] - moved[name]) / found[f"sigma_{name}"]).values[far]
+        assert 0.5 < 1.4826 * np.nanmedian(np.abs(ratio)) < 1.6
 
 
 # ------------------------------------------------------------------------------------------- what the result says
