@@ -83,6 +83,74 @@ def _of_layer(function: Callable[[np.ndarray], np.ndarray], block: np.ndarray) -
     return function(block[0])[np.newaxis]
 
 
+def read_anew(arrays: list[Any]) -> list[Any]:
+    """Arrays that are read a second time for the whole scene, so that no block waits in memory for its own result.
+
+    NumPy arrays, and dask arrays that are more than blocks of a store or of memory with simple steps on each, come back
+    as they are: to compute them twice would cost more than to keep them.
+    """
+    return [array if isinstance(array, np.ndarray) or not _is_cheap(array) else _cloned(array) for array in arrays]
+
+
+def _is_cheap(array: Any) -> bool:
+    """Whether all blocks come of blocks that are read or in memory, one by one."""
+    from dask.blockwise import Blockwise
+    from dask.highlevelgraph import HighLevelGraph
+
+    graph = array.dask
+    if not isinstance(graph, HighLevelGraph):
+        return False
+    # what has neighbours, is cut anew or joined has layers of other kinds
+    return all(isinstance(layer, Blockwise) or not graph.dependencies[name] for name, layer in graph.layers.items())
+
+
+def _cloned(array: Any) -> Any:
+    from dask.graph_manipulation import clone
+
+    return clone(array, seed="whole")
+
+
+def each_pair(function: Callable[..., np.ndarray], arrays: list[Any], shared: list[Any], layers: int) -> Any:
+    """Apply a function of one layer of each array (pair, ...), and of shared arrays: (layers, pair).
+
+    It is asked of small arrays: a dask array is joined along all other axes.
+    """
+    count = arrays[0].shape[0]
+    if all(isinstance(array, np.ndarray) for array in (*arrays, *shared)):
+        out = np.empty((layers, count))
+
+        def apply(pair: int) -> None:
+            out[:, pair] = function(*(array[pair] for array in arrays), *shared)
+
+        in_threads(apply, range(count))
+        return out
+    import dask.array as da
+
+    parts: list[Any] = []
+    axis = 2  # 0 and 1 are those of the result
+    for array in arrays:
+        joined = da.asarray(array).rechunk({0: 1} | dict.fromkeys(range(1, array.ndim), -1))
+        parts += [joined, (1, *range(axis, axis + array.ndim - 1))]
+        axis += array.ndim - 1
+    for array in shared:
+        parts += [da.asarray(array).rechunk(-1), tuple(range(axis, axis + array.ndim))]
+        axis += array.ndim
+    return da.blockwise(
+        partial(_of_pair, function, len(arrays)),
+        (0, 1),
+        *parts,
+        new_axes={0: layers},
+        align_arrays=False,
+        concatenate=True,
+        dtype=np.float64,
+        meta=np.empty((0, 0)),
+    )
+
+
+def _of_pair(function: Callable[..., np.ndarray], number: int, *blocks: np.ndarray) -> np.ndarray:
+    return function(*(block[0] for block in blocks[:number]), *blocks[number:])[:, np.newaxis]
+
+
 def sample(arrays: list[Any], count: int, most: int) -> list[Any]:
     """Every so many rows and columns of arrays (..., rows, columns): about `most` of `count` values are left."""
     stride = max(math.ceil(math.sqrt(count / most)), 1)
@@ -114,6 +182,8 @@ def of_places(
         da.from_array(x, chunks=(like.chunks[-1],)),
         "x",
         new_axes={"l": layers},
+        # the blocks are those of `like` already
+        align_arrays=False,
         dtype=np.float64,
         meta=np.empty((0, 0, 0)),
     )

@@ -47,6 +47,9 @@ FLAGS: Mapping[str, int] = {
     "temporal_outlier": 1 << 42,
     "closure": 1 << 43,
     "small_clump": 1 << 44,
+    "unreferenced": 1 << 45,
+    "not_corrected": 1 << 46,
+    "smoothed": 1 << 47,
 }
 
 
@@ -62,7 +65,7 @@ def flags_of(data: xr.Dataset, caller: str) -> Any:
             f"{caller}() needs whole numbers with dims {data['dx'].dims} in 'flags'; got {flags.dtype} with dims "
             f"{flags.dims}. Leave them out: dataset.drop_vars('flags')."
         )
-    return flags.data.astype(np.int64)
+    return flags.data.astype(np.int64, copy=False)
 
 
 def flag_attrs() -> dict[str, Any]:

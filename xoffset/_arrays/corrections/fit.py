@@ -1,0 +1,146 @@
+"""Correction of a pair, from displacements of stable ground."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from xoffset._arrays.corrections import robust
+from xoffset._arrays.corrections.joint import Ground, fitted, known, neighbours_of, variance_of_ramp
+from xoffset._arrays.corrections.terms import (
+    CORRECTED,
+    LEAST,
+    NOT_CORRECTED,
+    OF_ORDER,
+    UNREFERENCED,
+    Places,
+    Setup,
+    offset,
+    removed,
+)
+from xoffset._arrays.layers import Layers
+
+# What the variance of a median has more than that of a mean, in variances of a value (normal errors that are
+# independent; what neighbours share counts in both alike).
+_OF_MEDIAN = 0.5 * math.pi - 1.0
+# Statistics of a pair: median and spread of its vectors on stable ground before and after [m], and the spread in units
+# of the standard errors, without what moves across a trace.
+STATISTICS = Layers(median_before=2, median_after=2, nmad_before=2, nmad_after=2, sigma_ratio=2)
+
+
+class Sample(NamedTuple):
+    """Nodes of a pair (rows, columns) that the correction is told from, and all that is known of them."""
+
+    dx: np.ndarray
+    dy: np.ndarray
+    used: np.ndarray
+    places: Places
+
+    def at_used(self) -> tuple[list[np.ndarray], Places]:
+        """Displacements and places of the nodes that are used (node,)."""
+        return [each[self.used].astype(np.float64) for each in (self.dx, self.dy)], self.places.at(self.used)
+
+
+def of_pair(sample: Sample, counts: np.ndarray, setup: Setup) -> np.ndarray:
+    """Numbers of a pair (layer,) as `Setup.table` says.
+
+    counts: vectors on stable ground, and all vectors of the pair, of the whole scene.
+    """
+    out = np.full(setup.table.count, np.nan)
+    table = setup.table.split(out)
+    n_stable, n_all = int(counts[0]), int(counts[1])
+    out[setup.table.at("n_stable")] = n_stable
+    out[setup.table.at("order")] = 0.0
+    out[setup.table.at("is_lowered")] = 0.0
+    out[setup.table.at("state")] = NOT_CORRECTED
+    table["coefficient"][:] = 0.0
+    table["variance"][:] = np.inf
+    values, places = sample.at_used()
+    if not values[0].size:
+        return out
+    shifts = [float(np.median(value)) if setup.is_referenced else robust.half_sample_mode(value) for value in values]
+    away = [value - shift for value, shift in zip(values, shifts, strict=True)]
+    alike = neighbours_of(away, sample.used)
+    errors = [robust.spread(each) ** 2 * (alike + _OF_MEDIAN) / each.size for each in away]
+    ground = known(values, places, sample.used, setup)
+    # of the nodes of the sample, which stand for all
+    number = (n_stable if setup.is_referenced else n_all) * ground.values[0].size / values[0].size
+    if number < max(setup.least[0], setup.least[1] * n_all) or math.hypot(*shifts) > setup.largest:
+        # what is not taken off remains as an error
+        out[setup.table.at("sigma_shift")] = math.sqrt(0.5 * sum(s**2 + e for s, e in zip(shifts, errors, strict=True)))
+        return out
+    out[setup.table.at("state")] = CORRECTED if setup.is_referenced else UNREFERENCED
+    if setup.is_constant:
+        out[setup.table.at("alike")] = alike
+        table["coefficient"][:, 0] = shifts
+        table["variance"][:, 0] = errors
+        out[setup.table.at("sigma_shift")] = math.sqrt(0.5 * sum(errors))
+    else:
+        away = _put(ground, setup, out)
+    if not setup.is_referenced:
+        # without stable ground any of the motions of the field may be the error
+        out[setup.table.at("sigma_shift")] = math.hypot(*map(robust.spread, away)) / math.sqrt(2.0)
+    return out
+
+
+def _put(ground: Ground, setup: Setup, out: np.ndarray) -> list[np.ndarray]:
+    """Fill the numbers of a pair with those of a fit of all terms; what this leaves of both components (node,)."""
+    table = setup.table.split(out)
+    found = fitted(ground)
+    out[setup.table.at("order")] = found.order
+    out[setup.table.at("is_lowered")] = float(setup.order is not None and found.order < setup.order)
+    out[setup.table.at("alike")] = found.neighbours
+    out[setup.table.at("depth")] = np.nan if found.depth is None else found.depth
+    table["elevation"][:] = ground.ends
+    number, has_trace = OF_ORDER[found.order], found.depth is not None
+    for component, fit in enumerate(found.fits):
+        variance = found.neighbours * np.diag(fit.covariance)
+        for name, each in (("coefficient", fit.coefficients), ("variance", variance)):
+            row = table[name][component]
+            row[:number] = each[:number]
+            start = number + has_trace
+            for kind in ("elevation", "secondary", "reference"):
+                size = row[setup.terms[kind]].size
+                if kind == "reference" and ground.is_same:
+                    # the steps of both images are those of the secondary one
+                    continue
+                row[setup.terms[kind]] = each[start : start + size]
+                start += size
+        table["trace"][component] = fit.coefficients[number] if has_trace else np.nan
+    for name, stripe in (("secondary", ground.places.secondary), ("reference", ground.places.reference)):
+        if stripe is not None and (name == "secondary" or not ground.is_same):
+            few = np.bincount(stripe, minlength=setup.stripes + 1)[1:] < LEAST
+            table["coefficient"][:, setup.terms[name]][:, few] = np.nan
+            table["variance"][:, setup.terms[name]][:, few] = np.inf
+    errors = [found.neighbours * variance_of_ramp(fit, found.order).mean() for fit in found.fits]
+    out[setup.table.at("sigma_shift")] = math.sqrt(0.5 * sum(errors))
+    return [fit.residual for fit in found.fits]
+
+
+# ---------------------------------------------------------------------------------------------------- what it is worth
+
+
+def statistics(sample: Sample, errors: tuple[np.ndarray, np.ndarray], pair: np.ndarray, setup: Setup) -> np.ndarray:
+    """Statistics (layer,) of a pair as `STATISTICS` says; errors are the standard errors of its vectors."""
+    out = np.full(STATISTICS.count, np.nan)
+    found = STATISTICS.split(out)
+    table = setup.table.split(pair)
+    values, places = sample.at_used()
+    if not values[0].size:
+        return out
+    parts, _ = removed(table["coefficient"], places, table["elevation"], setup)
+    for k, (before, part, error) in enumerate(zip(values, parts, errors, strict=True)):
+        after = before - part
+        for name, value in (("before", before), ("after", after)):
+            found[f"median_{name}"][k] = np.median(value)
+            found[f"nmad_{name}"][k] = robust.spread(value - np.median(value))
+        still = after
+        if places.across is not None and np.isfinite(table["trace"][k]):
+            still = after - table["trace"][k] * offset(places.across, float(table["depth"]))
+        sigma = error[sample.used].astype(np.float64)
+        known = sigma > 0.0
+        if known.sum() >= LEAST:
+            found["sigma_ratio"][k] = robust.spread((still - np.median(still))[known] / sigma[known])
+    return out

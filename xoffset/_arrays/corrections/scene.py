@@ -1,0 +1,172 @@
+"""What is asked of the arrays of a scene: counts, the fit of each pair, what it is worth, and what it takes off."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+
+from xoffset._arrays.corrections import edges, fit, joint, terms
+from xoffset._arrays.corrections.fit import Sample
+from xoffset._arrays.corrections.terms import NOT_CORRECTED, UNREFERENCED, Places, Setup
+
+# Spread on stable ground, in units of the standard errors, above which it is said that the ground may move.
+_LARGE_RATIO = 3.0
+# Pairs that tell the edges of stripes, at most.
+_OF_EDGES = 30
+
+_log = logging.getLogger(__name__)
+
+
+def counts(dx: np.ndarray, dy: np.ndarray, stable: np.ndarray) -> np.ndarray:
+    """Vectors on stable ground, and all vectors, of each pair (pair, 2)."""
+    known = np.isfinite(dx) & np.isfinite(dy)
+    return np.stack([(known & stable).sum(axis=(1, 2)), known.sum(axis=(1, 2))], axis=1)
+
+
+def fit_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, setup: Setup) -> np.ndarray:
+    """Numbers of a pair (layer,) as `Setup.table` says."""
+    given = dict(zip(names, arrays, strict=True))
+    out = fit.of_pair(_sample(given, u, v, setup), given["counts"], setup)
+    if setup.half is not None:
+        out[setup.table["edges"]] = given["edges"]
+    return out
+
+
+def judge_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, setup: Setup) -> np.ndarray:
+    """Statistics (layer,) of a pair as `fit.STATISTICS` says."""
+    given = dict(zip(names, arrays, strict=True))
+    errors = given["sigma_dx"], given["sigma_dy"]
+    return fit.statistics(_sample(given, u, v, setup), errors, given["table"], setup)
+
+
+def _sample(given: dict[str, np.ndarray], u: np.ndarray, v: np.ndarray, setup: Setup) -> Sample:
+    layers = {name: given[name] for name in ("secondary", "reference", "elevation", "across") if name in given}
+    used = given["used"] & np.isfinite(given["dx"]) & np.isfinite(given["dy"])
+    places = Places(u, v, **layers)
+    if setup.half is not None:
+        places = terms.with_found(places, given["edges"], setup)
+    return Sample(given["dx"], given["dy"], used, places)
+
+
+def found_edges(
+    *arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, width: float, setup: Setup
+) -> np.ndarray:
+    """Edges of stripes in all pairs together, as `edges.found` tells them."""
+    given = dict(zip(names, arrays, strict=True))
+    assert setup.half is not None
+    plain = replace(setup, stripes=0, half=None)
+    pairs = len(given["dx"])
+    shape = given["used"].shape
+    residuals = []
+    for pair in range(0, pairs, -(-pairs // _OF_EDGES)):
+        of_pair = {name: given[name] if name in ("used", "across") else given[name][pair] for name in names}
+        sample = _sample(of_pair, u, v, plain)
+        nodes = np.flatnonzero(sample.used)
+        ground = joint.known(*sample.at_used(), sample.used, plain)
+        if nodes.size >= terms.LEAST:
+            found = joint.fitted(ground)
+            residuals += [(nodes, each) for each in ground.residuals(found.fits, found.order, found.depth)]
+    x, y = (np.broadcast_to(each * half, shape).ravel() for each, half in zip((u, v), setup.half, strict=True))
+    told = edges.found(residuals, x, y, width)
+    _log.info("correct(): found %d edges of stripes, tilted by %g degrees.", np.isfinite(told[1:]).sum(), told[0])
+    return told
+
+
+def checked(table: np.ndarray, *, setup: Setup) -> np.ndarray:
+    """The table (layer, pair), after it is told what could not be done.
+
+    Raises
+    ------
+    ValueError
+        If the ground can carry the order that is wanted in no pair.
+    """
+    told = setup.table.split(table)
+    corrected = told["state"] != NOT_CORRECTED
+    lowered = corrected & (told["is_lowered"] > 0.0)
+    if corrected.any() and lowered[corrected].all():
+        raise ValueError(
+            f"correct() needs stable ground all around to carry a ramp of order {setup.order}, and so much of it that "
+            "the ramp is known better than a single vector; got ground that carries no more than order "
+            f"{int(told['order'][corrected].max())}. Enlarge stable, or lower the order."
+        )
+    if lowered.any():
+        _log.warning(
+            "correct(): the stable ground of %d of %d pairs cannot carry a ramp of order %s: they take a lower one.",
+            lowered.sum(), lowered.size, setup.order,
+        )  # fmt: skip
+    if not corrected.all():
+        _log.warning(
+            "correct(): %d of %d pairs have too little stable ground or too large a shift, and stay as they are. "
+            "Enlarge stable, or change min_nodes, min_share or max_shift.",
+            (~corrected).sum(), corrected.size,
+        )  # fmt: skip
+    return table
+
+
+def judged(statistics: np.ndarray) -> np.ndarray:
+    """The statistics (layer, pair), after it is told of ground that may move."""
+    ratio = fit.STATISTICS.split(statistics)["sigma_ratio"]
+    if np.isfinite(ratio).any() and np.nanmedian(ratio) > _LARGE_RATIO:
+        _log.warning(
+            "correct(): what is left on stable ground spreads %.1f times as far as the standard errors say. Is it "
+            "stable? See sigma_ratio_dx, sigma_ratio_dy; shrink stable, or calibrate() the errors first.",
+            np.nanmedian(ratio),
+        )
+    return statistics
+
+
+def applied(
+    table: np.ndarray, *arrays: np.ndarray, names: tuple[str, ...], ends: np.ndarray | None, setup: Setup
+) -> np.ndarray:
+    """Corrected shifts along x and y, all that was taken off so far, and 1 where a part of it is unknown.
+
+    Each has a layer for every pair: (4 or 5 times pair, rows, columns). ends (pair, 2): layers of the stripes of its
+    reference and of its secondary image.
+    """
+    given = dict(zip(names, arrays, strict=True))
+    shifts, (u, v) = (given["dx"], given["dy"]), given["places"]
+    has_unknown = setup.stripes > 0 or setup.has_elevation
+    out = np.zeros((4 + has_unknown, *shifts[0].shape), dtype=shifts[0].dtype)
+    for pair, numbers in enumerate(table.T):
+        told = setup.table.split(numbers)
+        stripes: dict[str, np.ndarray] = {}
+        if ends is not None:
+            stripes = {name: given["stripes"][ends[pair, k]] for k, name in enumerate(("reference", "secondary"))}
+        elevation = given["elevation"][0] if "elevation" in given else None
+        here = Places(u, v, **stripes, elevation=elevation)
+        if setup.half is not None:
+            here = terms.with_found(here, told["edges"], setup)
+        parts, unknown = terms.removed(told["coefficient"], here, told["elevation"], setup)
+        for k, (name, part) in enumerate(zip(("removed_dx", "removed_dy"), parts, strict=True)):
+            removed = out[2 + k, pair]
+            removed[:] = part
+            # what is taken off is what was rounded, so that it can be put back
+            out[k, pair] = shifts[k][pair] - removed
+            if name in given:
+                removed += given[name][pair]
+        if has_unknown and unknown is not None and told["state"] != NOT_CORRECTED:
+            out[4, pair] = unknown
+    return out.reshape(-1, *shifts[0].shape[1:])
+
+
+def flagged(
+    table: np.ndarray, flags: np.ndarray, *unknown: np.ndarray, setup: Setup, bits: tuple[int, int]
+) -> np.ndarray:
+    """Flags (pair, rows, columns) with the bits for no stable ground, and for what was not corrected.
+
+    What an earlier correction could not do no longer holds of a pair that this one corrects.
+    """
+    unreferenced, not_corrected = (np.int64(bit) for bit in bits)
+    out = np.empty(flags.shape, dtype=np.int64)
+    for pair, state in enumerate(table[setup.table.at("state")]):
+        if state == NOT_CORRECTED:
+            out[pair] = flags[pair] | not_corrected
+            continue
+        out[pair] = flags[pair] & ~(unreferenced | not_corrected)
+        if state == UNREFERENCED:
+            out[pair] |= unreferenced
+        if unknown:
+            out[pair][unknown[0][pair] > 0.0] |= not_corrected
+    return out
