@@ -12,6 +12,7 @@ from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset.correction.correct import correct
+from xoffset.correction.jitter import Jitter
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.tables import from_table
 from xoffset.inversion.invert import invert
@@ -53,6 +54,7 @@ __version__ = _version("xoffset")
 
 __all__ = [
     "NCC",
+    "Jitter",
     "Phase",
     "Pyramid",
     "angles",

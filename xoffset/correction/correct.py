@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +18,7 @@ from xoffset._arrays.corrections.terms import Setup
 from xoffset._arrays.layers import Layers
 from xoffset._blocks import pixels, whole
 from xoffset.correction import layers, traces
+from xoffset.correction.jitter import Jitter, as_jitter, flight, track_of
 from xoffset.model import checks, products
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.stable import check_somewhere, on_nodes
@@ -32,6 +34,7 @@ def correct(
     stable: xr.DataArray | None = None,
     order: Literal[0, 1, 2, "auto"] = 0,
     stripes: xr.DataArray | None = None,
+    jitter: Literal["profile", "wavelet"] | bool | Jitter | None = None,
     trace: str
     | os.PathLike[str]
     | Mapping[str, object]
@@ -65,6 +68,9 @@ def correct(
     stripes
         Number of the detector that saw each pixel, (time, y, x) as `xoffset.detectors` gives it or (y, x) for all
         dates, whole numbers, 0 where none did: one step for each of them.
+    jitter
+        Take off what the shaking of the sensor shifts from line to line, as stable ground shows it: `True` or
+        `"profile"`, `"wavelet"`, or a `Jitter` with a heading or wavelengths of its own. None: it stays.
     trace
         Trace of a fault: a file of GeoJSON, a GeoJSON object, a LineString, or vertices (x, y) of the grid. The motion
         across it is fitted as one step and stays in the shifts, so that neither shift nor ramp takes it off. The line
@@ -92,7 +98,7 @@ def correct(
 
         Flags: `unreferenced` where there was no stable ground; `not_corrected` in pairs that have too little of it or
         are shifted by more than `max_shift`, which stay as they are, and on nodes whose stripe or elevation is not
-        known, from which the rest was taken off. Lazy if shifts, stable, stripes or dem are.
+        known, or whose jitter, from which the rest was taken off. Lazy if shifts, stable, stripes or dem are.
 
     Raises
     ------
@@ -137,9 +143,14 @@ def correct(
         else _options.as_positive(max_shift, "max_shift", "correct", unit="m", example=30.0),
     )
     _options.check_share(min_share, "min_share", "correct")
+    waves = as_jitter(jitter, stable is not None, stripes is not None)
     given = _gathered(shifts, stable, stripes, trace, dem)
     if given.stripes is not None:
         setup = layers.with_stripes(setup, given.stripes)
+
+    if waves is not None:
+        setup = replace(setup, track=track_of(waves, shifts, setup.stripes, SAMPLE))
+        given = given._replace(flight=flight(waves, given.stripes, shifts, SAMPLE))
 
     table, statistics = _told(shifts, given, setup)
     parts = _removed(shifts, given, table, setup)
@@ -149,6 +160,7 @@ def correct(
         "stable": stable is not None,
         "order": order,
         "stripes": stripes is not None,
+        "jitter": None if waves is None else asdict(waves),
         "trace": trace is not None,
         "dem": dem is not None,
         "min_nodes": min_nodes,
@@ -167,6 +179,7 @@ class _Given(NamedTuple):
     stripes: layers.Stripes | None
     side: np.ndarray | None
     elevation: Any
+    flight: Any = None  # direction (1,) in degrees
 
 
 def _order(order: Any) -> int | None:
@@ -209,6 +222,8 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
     fields, shared = (
         dict(zip(each, whole.sample(list(each.values()), nodes, SAMPLE), strict=True)) for each in (fields, shared)
     )
+    if given.flight is not None:
+        shared["heading"] = given.flight
     places = whole.sample([given.u[np.newaxis], given.v[:, np.newaxis]], nodes, SAMPLE)
     counts = pixels.total(
         scene.counts, [shifts["dx"].data, shifts["dy"].data, given.stable[np.newaxis]], (shifts.sizes["pair"], 2)
@@ -232,7 +247,7 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
 def _removed(shifts: xr.Dataset, given: _Given, table: Any, setup: Setup) -> dict[str, Any]:
     """What is taken off at every node: `dx`, `dy` [m], and where a part is unknown, above 0 (pair, rows, columns)."""
     pairs = shifts.sizes["pair"]
-    parts = Layers(dx=pairs, dy=pairs, unknown=pairs if given.stripes is not None or setup.has_elevation else 0)
+    parts = Layers(dx=pairs, dy=pairs, unknown=pairs if setup.has_unknown else 0)
     dx = shifts["dx"].data
     arrays = {"dx": dx, "places": whole.of_places(_both, given.v, given.u, dx, 2)}
     if given.stripes is not None:

@@ -13,7 +13,7 @@ from xoffset._arrays.corrections.track import FINE, Track
 # Vectors that a stripe needs, and bins that both of its halves must see.
 LEAST, LEAST_BINS = 100, 8
 # Rounds of weighting and solving.
-_ROUNDS = 2
+ROUNDS = 2
 # Variance of the waves that stay, in units of that of all bins: they take whatever they can.
 _OPEN = 100.0
 # Change of the solution, relative to it, at which it is one, and most steps towards it.
@@ -24,7 +24,7 @@ _TOLERANCE, _STEPS = 1e-4, 300
 
 
 def of_pair(
-    values: list[np.ndarray], along: np.ndarray, across: np.ndarray, stripe: np.ndarray, track: Track
+    values: list[np.ndarray], along: np.ndarray, across: np.ndarray, stripe: np.ndarray, track: Track, rounds: int
 ) -> np.ndarray:
     """Jitter [m] of a pair (component, stripe, column, bin), NaN where it is not known.
 
@@ -37,7 +37,7 @@ def of_pair(
         if track.is_wavelet:
             out[component] = _fields(value, bins, across, stripe, track)
         else:
-            out[component, :, 0] = _profiles(value, along, bins, _halves(across, stripe, track), track)
+            out[component, :, 0] = _profiles(value, along, bins, _halves(across, stripe, track), track, rounds)
     return out
 
 
@@ -51,15 +51,18 @@ def _halves(across: np.ndarray, stripe: np.ndarray, track: Track) -> np.ndarray:
     return out
 
 
-def _profiles(value: np.ndarray, along: np.ndarray, bins: np.ndarray, half: np.ndarray, track: Track) -> np.ndarray:
+def _profiles(
+    value: np.ndarray, along: np.ndarray, bins: np.ndarray, half: np.ndarray, track: Track, rounds: int
+) -> np.ndarray:
     """Profiles (stripe, bin) of one component."""
     shape = (track.stripes, 2, track.shape[3])
     place = half * shape[2] + bins
     stripe = half // 2
     grid = np.arange(shape[2], dtype=np.float64)
     model = np.zeros((shape[0], shape[2]))
-    found, weights = model, np.zeros(shape)
-    for step in range(_ROUNDS):
+    found: np.ndarray = model
+    weights: np.ndarray = np.zeros(shape)
+    for step in range(rounds):
         residual = value - _at(along, stripe, model) if step else value - np.median(value)
         scale = robust.spread(residual)
         if not scale > 0.0:
@@ -144,7 +147,7 @@ def _looseness(weight: np.ndarray, moment: np.ndarray, slow: np.ndarray) -> np.n
 
 
 def _prior(slow: np.ndarray, power: np.ndarray, number: np.ndarray, track: Track) -> np.ndarray:
-    """Variance of each coefficient (row, frequency): power (row, band) [m2] of the bands, which have so many of them."""
+    """Variance of each coefficient (row, frequency); power (row, band) [m2] is that of all `number` of a band."""
     out = np.zeros((len(slow), track.bands.size))
     is_slow = track.bands == -1
     out[:, is_slow] = (_OPEN * track.size / (2.0 * is_slow.sum())) * slow[:, np.newaxis]
@@ -178,7 +181,7 @@ def _posterior(weight: np.ndarray, moment: np.ndarray, prior: np.ndarray, track:
 
     def applied(state: np.ndarray) -> np.ndarray:
         signal = scipy.fft.irfft(root * state, size, axis=1, norm="ortho")[:, :bins]
-        return state + transformed(weight * signal)
+        return np.asarray(state + transformed(weight * signal))
 
     def product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return np.asarray((twice * (first.real * second.real + first.imag * second.imag)).sum(axis=1, keepdims=True))

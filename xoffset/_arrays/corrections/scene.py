@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 
-from xoffset._arrays.corrections import fit, terms
+from xoffset._arrays.corrections import fit, jitter, jittered, terms
 from xoffset._arrays.corrections.fit import Sample
 from xoffset._arrays.corrections.terms import NOT_CORRECTED, Places, Setup
 
@@ -25,7 +25,29 @@ def counts(dx: np.ndarray, dy: np.ndarray, stable: np.ndarray) -> np.ndarray:
 def fit_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, setup: Setup) -> np.ndarray:
     """Numbers of a pair (layer,) as `Setup.table` says."""
     given = dict(zip(names, arrays, strict=True))
-    return fit.of_pair(_sample(given, u, v), given["counts"], setup)
+    sample = _sample(given, u, v)
+    numbers = fit.of_pair(sample, given["counts"], setup)
+    if setup.track is None:
+        return numbers
+    # jitter looks like noise that all neighbours share, and leaks into the other terms: once it is known, they are
+    # fitted to what it leaves, and it is told anew from what they leave
+    values, places = sample.at_used()
+    for rounds in (1, jitter.ROUNDS):
+        if rounds > 1:
+            numbers = fit.of_pair(_calmed(sample, values, places, setup, numbers), given["counts"], setup)
+        setup.table.split(numbers)["heading"][:] = given["heading"]
+        jittered.fill(values, places, setup, numbers, rounds)
+    return numbers
+
+
+def _calmed(sample: Sample, values: list[np.ndarray], places: Places, setup: Setup, numbers: np.ndarray) -> Sample:
+    """The sample without jitter, where it is known."""
+    told = setup.table.split(numbers)
+    waves = jittered.At.of(places, float(told["heading"][0]), setup).jitter(told["jitter"])
+    out = [np.full(sample.used.shape, np.nan) for _ in values]
+    for field, value, wave in zip(out, values, waves, strict=True):
+        field[sample.used] = value - np.nan_to_num(wave)
+    return sample._replace(dx=out[0], dy=out[1])
 
 
 def judge_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, setup: Setup) -> np.ndarray:
@@ -78,8 +100,9 @@ def removed(
     """What is taken off along x and along y [m], and where a part of it is unknown, 1 (layer, rows, columns)."""
     given = dict(zip(names, arrays, strict=True))
     dx, places = given["dx"], given["places"]
-    has_unknown = setup.stripes > 0 or setup.has_elevation
+    has_unknown = setup.has_unknown
     out = np.zeros((2 + has_unknown, *dx.shape), dtype=dx.dtype)
+    at: jittered.At | None = None
     for pair, numbers in enumerate(table.T):
         told = setup.table.split(numbers)
         stripes: dict[str, np.ndarray] = {}
@@ -88,6 +111,9 @@ def removed(
         elevation = given["elevation"][0] if "elevation" in given else None
         here = Places(places[0], places[1], **stripes, elevation=elevation)
         parts, unknown = terms.removed(told["coefficient"], here, told["elevation"], setup)
+        if setup.track is not None:
+            at = jittered.At.of(here, float(told["heading"][0]), setup) if at is None else at.of_stripe(here)
+            parts, unknown = jittered.added(parts, unknown, told, at)
         out[0, pair], out[1, pair] = parts
         if has_unknown and unknown is not None and told["state"] != NOT_CORRECTED:
             out[2, pair] = unknown
