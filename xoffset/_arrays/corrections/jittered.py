@@ -44,8 +44,9 @@ def fill(
         return
     parts, _ = terms.removed(told["coefficient"], places, told["elevation"], setup)
     left = [value - part for value, part in zip(values, parts, strict=True)]
-    if places.side is not None:
-        left = [rest - np.nan_to_num(step) * places.side for rest, step in zip(left, told["trace"], strict=True)]
+    if places.across is not None and np.isfinite(told["depth"]):
+        step = terms.offset(places.across, float(told["depth"]))
+        left = [rest - np.nan_to_num(size) * step for rest, size in zip(left, told["trace"], strict=True)]
     stripe = stripe_of(places)
     keep = stripe >= 0
     along, across = (
