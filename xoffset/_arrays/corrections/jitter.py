@@ -58,7 +58,6 @@ def _profiles(
     shape = (track.stripes, 2, track.shape[3])
     place = half * shape[2] + bins
     stripe = half // 2
-    grid = np.arange(shape[2], dtype=np.float64)
     model = np.zeros((shape[0], shape[2]))
     found: np.ndarray = model
     weights: np.ndarray = np.zeros(shape)
@@ -73,7 +72,7 @@ def _profiles(
         inside = value - _at(along, stripe, model) + model[stripe, bins]
         moments = np.bincount(place, weight * inside, math.prod(shape)).reshape(shape)
         model, found = _solved(weights / scale**2, moments / scale**2, track)
-    return np.where(_known(weights, grid, track), found, np.nan)
+    return np.where(_known(weights), found, np.nan)
 
 
 def _at(along: np.ndarray, stripe: np.ndarray, profiles: np.ndarray) -> np.ndarray:
@@ -88,17 +87,20 @@ def _biweight(residual: np.ndarray, scale: float) -> np.ndarray:
     return np.asarray(np.clip(1.0 - (residual / (robust.TUKEY * scale)) ** 2, 0.0, None) ** 2)
 
 
-def _known(weights: np.ndarray, grid: np.ndarray, track: Track) -> np.ndarray:
-    """Bins (stripe, bin) that lie within half of the shortest wavelength from one that is seen."""
-    known = np.zeros((track.stripes, grid.size), dtype=np.bool_)
+def _known(weights: np.ndarray) -> np.ndarray:
+    """Bins (stripe, bin) that are near to one that is seen, where both halves (stripe, half, bin) see enough."""
+    known = np.zeros((weights.shape[0], weights.shape[2]), dtype=np.bool_)
     for k, weight in enumerate(weights):
-        seen = np.flatnonzero(weight.sum(axis=0) > 0.0)
         both = np.count_nonzero((weight > 0.0).all(axis=0))
         if weight.sum() >= LEAST and both >= LEAST_BINS:
-            next_one = np.searchsorted(seen, grid).clip(max=seen.size - 1)
-            away = np.minimum(np.abs(seen[next_one] - grid), np.abs(grid - seen[np.maximum(next_one - 1, 0)]))
-            known[k] = away <= FINE // 2
+            known[k] = _near(weight.sum(axis=0) > 0.0)
     return known
+
+
+def _near(seen: np.ndarray) -> np.ndarray:
+    """Bins (bin,) that lie within half of the shortest wavelength from one that is seen."""
+    window = np.ones(2 * (FINE // 2) + 1)
+    return np.asarray(np.convolve(seen, window, mode="same") > 0.5)
 
 
 # ---------------------------------------------------------------------------------------- waves that two halves share
@@ -222,10 +224,9 @@ def _fields(value: np.ndarray, bins: np.ndarray, across: np.ndarray, stripe: np.
     for k in range(shape[0]):
         seen = weights[k].sum(axis=0) > 0.0
         if weights[k].sum() >= LEAST and seen.sum() >= LEAST_BINS:
-            first, last = np.flatnonzero(seen)[[0, -1]]
+            first, last = np.flatnonzero(_near(seen))[[0, -1]]
             inside = slice(first, last + 1)
-            cells = np.divide(
-                moments[k], weights[k], out=np.full(shape[1:], np.nan), where=weights[k] > 0.0
-            )[:, inside]  # fmt: skip
-            out[k, :, inside] = wavelets.common(cells, track.width, (track.shortest, track.longest))
+            mean = np.divide(moments[k], weights[k], out=np.full(shape[1:], np.nan), where=weights[k] > 0.0)
+            waves = wavelets.common(mean[:, inside], track.width, (track.shortest, track.longest))
+            out[k, :, inside] = np.where(_near(seen)[inside], waves, np.nan)
     return out
