@@ -296,7 +296,7 @@ def test_wavelets_take_waves_of_the_band_that_go_across():
         ({"jitter": "waves"}, ValueError, r"got 'waves'\. Choose one of these"),
         ({"jitter": 3.0}, TypeError, r"got float\. Pass xoffset\.Jitter\(heading=192\.0\)"),
         ({"jitter": xoffset.Jitter(longest=1000.0, shortest=400.0), "coarse": True}, ValueError, r"smaller step"),
-        ({"jitter": True, "one": True}, ValueError, r"without an edge in the scene\. Pass it in degrees"),
+        ({"jitter": True, "one": True}, ValueError, r"got no edge in the scene\. Pass it in degrees"),
     ],
     ids=["no stable ground", "no direction", "name", "type", "nodes far apart", "one stripe"],
 )  # fmt: skip

@@ -138,14 +138,21 @@ def track_of(jitter: Jitter, shifts: xr.Dataset, stripes: int, most: int) -> Tra
 
 
 def flight(jitter: Jitter, stripes: Stripes | None, shifts: xr.Dataset, most: int) -> Any:
-    """Direction of flight (1,) in degrees, dask if the stripes are."""
-    if jitter.heading is not None or stripes is None:
-        return np.array([jitter.heading], dtype=np.float64)
+    """Direction of flight (1,) in degrees, dask if the stripes are; None if edges of stripes are still to be found."""
+    if jitter.heading is not None:
+        return np.array([jitter.heading])
+    if stripes is None:
+        return None
     values = whole.sample([stripes.values], shifts.sizes["y"] * shifts.sizes["x"], most)[0]
     sides = grids.spacing(shifts, "correct")
     stride = _stride(shifts, most)
     find = partial(jittered.heading, spacing=(stride * sides.x, stride * sides.y))
     return whole.at_once(find, [values], np.dtype(np.float64), (1,))
+
+
+def along_edges(edges: Any) -> Any:
+    """Direction of flight (1,) in degrees, of the edges of stripes that were found; dask if these are."""
+    return whole.at_once(jittered.along_edges, [edges], np.dtype(np.float64), (1,))
 
 
 def _stride(shifts: xr.Dataset, most: int) -> int:

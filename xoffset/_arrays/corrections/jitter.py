@@ -71,7 +71,9 @@ def _profiles(
         # within a bin the jitter changes along the track
         inside = value - _at(along, stripe, model) + model[stripe, bins]
         moments = np.bincount(place, weight * inside, math.prod(shape)).reshape(shape)
-        model, found = _solved(weights / scale**2, moments / scale**2, track)
+        some = weights.any(axis=(1, 2))
+        model, found = np.zeros_like(model), np.zeros_like(model)
+        model[some], found[some] = _solved(weights[some] / scale**2, moments[some] / scale**2, track)
     return np.where(_known(weights), found, np.nan)
 
 

@@ -21,11 +21,26 @@ def heading(stripes: np.ndarray, *, spacing: tuple[float, float]) -> np.ndarray:
     ValueError
         If there are no edges.
     """
-    found = heading_of_edges(stripes, spacing)
+    return _checked(heading_of_edges(stripes, spacing))
+
+
+def along_edges(edges: np.ndarray) -> np.ndarray:
+    """Direction of flight (1,) in degrees, from edges of stripes as `edges.found` tells them.
+
+    Raises
+    ------
+    ValueError
+        If there are no edges.
+    """
+    tilt, *places = edges
+    return _checked(180.0 + float(tilt) if np.isfinite(places).any() else np.nan)
+
+
+def _checked(found: float) -> np.ndarray:
     if not np.isfinite(found):
         raise ValueError(
-            "correct() needs the direction of flight for jitter, which edges between stripes show; got stripes without "
-            "an edge in the scene. Pass it in degrees clockwise from grid north: jitter=xoffset.Jitter(heading=192.0)."
+            "correct() needs the direction of flight for jitter, which edges between stripes show; got no "
+            "edge in the scene. Pass it in degrees clockwise from grid north: jitter=xoffset.Jitter(heading=192.0)."
         )
     return np.array([found])
 
