@@ -12,6 +12,7 @@ from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset.correction.correct import correct
+from xoffset.correction.denoise import denoise
 from xoffset.correction.jitter import Jitter
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.tables import from_table
@@ -67,6 +68,7 @@ __all__ = [
     "correlate",
     "coseismic",
     "decompose",
+    "denoise",
     "detectors",
     "diagnose",
     "estimate",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from xoffset.correction.correct import correct
+from xoffset.correction.denoise import denoise
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
@@ -62,6 +63,7 @@ class ProductAccessor(Accessor):
     screen = method(screen, "shifts")
     losses = method(losses, "shifts")
     correct = method(correct, "shifts", on_grid=True)
+    denoise = method(denoise, "shifts", on_grid=True)
     calibrate = method(calibrate, "shifts", on_grid=True)
     closure = method(closure, "shifts")
     extend = method(extend, "shifts", on_grid=True)
