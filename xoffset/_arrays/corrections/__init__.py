@@ -1,0 +1,1 @@
+"""What is not ground motion, found and removed, on arrays."""
