@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from xoffset.model import components
+from xoffset.model.correction_variables import OF_CORRECTION
 from xoffset.model.flags import flag_attrs
 from xoffset.model.pixel_variables import ANGLES as ANGLES
 from xoffset.model.pixel_variables import CLASSES as CLASSES
@@ -97,6 +98,7 @@ SHIFTS = _table(
     signed=("dx", "dy", "cov_dxdy"),
 ) | _flags(_PAIR_MAPS)
 SHIFTS |= _table(("pair",), {"sigma_factor_error": ("1", "relative standard error of the factors of the pair")})
+SHIFTS |= OF_CORRECTION
 
 _LOSSES = {
     "lost": (None, "number of vectors that the stage took, each counted at one stage"),

@@ -1,1 +1,1 @@
-"""What is not ground motion, found and removed, on arrays."""
+"""Errors of whole images and of sensors, fitted to displacements of stable ground."""
