@@ -16,7 +16,7 @@ from xoffset._arrays.corrections.fit import STATISTICS
 from xoffset._arrays.corrections.terms import Setup
 from xoffset._arrays.layers import Layers
 from xoffset._blocks import pixels, whole
-from xoffset.correction import layers, traces
+from xoffset.correction import dates, layers, traces
 from xoffset.model import checks, products
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.stable import check_somewhere, on_nodes
@@ -32,6 +32,7 @@ def correct(
     stable: xr.DataArray | None = None,
     order: Literal[0, 1, 2, "auto"] = 0,
     stripes: xr.DataArray | None = None,
+    by_date: bool = False,
     trace: str
     | os.PathLike[str]
     | Mapping[str, object]
@@ -65,6 +66,10 @@ def correct(
     stripes
         Number of the detector that saw each pixel, (time, y, x) as `xoffset.detectors` gives it or (y, x) for all
         dates, whole numbers, 0 where none did: one step for each of them.
+    by_date
+        Whether shifts, ramps and steps are told for each date by all of its pairs, robustly, and a pair takes what its
+        second date has more than its first. Pairs that fail are told by the others, noise falls with the number of
+        pairs, and sums around triplets stay as they are. A network in parts is adjusted part by part.
     trace
         Trace of a fault: a file of GeoJSON, a GeoJSON object, a LineString, or vertices (x, y) of the grid. The motion
         across it is fitted as one step and stays in the shifts, so that neither shift nor ramp takes it off. The line
@@ -137,11 +142,12 @@ def correct(
         else _options.as_positive(max_shift, "max_shift", "correct", unit="m", example=30.0),
     )
     _options.check_share(min_share, "min_share", "correct")
+    is_by_date = _options.as_switch(by_date, "by_date", "correct")
     given = _gathered(shifts, stable, stripes, trace, dem)
     if given.stripes is not None:
         setup = layers.with_stripes(setup, given.stripes)
 
-    table, statistics = _told(shifts, given, setup)
+    table, statistics = _told(shifts, given, setup, is_by_date)
     parts = _removed(shifts, given, table, setup)
     out = _labelled(shifts, parts, setup.table.split(table), STATISTICS.split(statistics))
     step = {
@@ -149,6 +155,7 @@ def correct(
         "stable": stable is not None,
         "order": order,
         "stripes": stripes is not None,
+        "by_date": is_by_date,
         "trace": trace is not None,
         "dem": dem is not None,
         "min_nodes": min_nodes,
@@ -198,7 +205,7 @@ def _gathered(
 # ---------------------------------------------------------------------------------------------------- from the whole scene
 
 
-def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
+def _told(shifts: xr.Dataset, given: _Given, setup: Setup, is_by_date: bool) -> tuple[Any, Any]:
     """Numbers of the pairs (layer, pair) as `Setup.table` says, and their `STATISTICS` (layer, pair)."""
     fields = {name: shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")}
     if given.stripes is not None:
@@ -214,9 +221,12 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
         scene.counts, [shifts["dx"].data, shifts["dy"].data, given.stable[np.newaxis]], (shifts.sizes["pair"], 2)
     )
 
-    names = (*fields, "counts", *shared)
-    fit = partial(scene.fit_pair, names=names, u=places[0], v=places[1], setup=setup)
-    table = whole.each_pair(fit, [*fields.values(), counts], list(shared.values()), setup.table.count)
+    def fit(orders: list[Any]) -> Any:
+        names = (*fields, "counts", *["order"][: len(orders)], *shared)
+        of_pair = partial(scene.fit_pair, names=names, u=places[0], v=places[1], setup=setup)
+        return whole.each_pair(of_pair, [*fields.values(), counts, *orders], list(shared.values()), setup.table.count)
+
+    table = dates.adjusted(fit, shifts, setup, "correct") if is_by_date else fit([])
     table = whole.at_once(
         partial(scene.checked, setup=setup), [table], np.dtype(np.float64), (setup.table.count, shifts.sizes["pair"])
     )

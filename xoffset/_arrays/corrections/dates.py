@@ -37,13 +37,15 @@ class Adjusted(NamedTuple):
 
     `of_dates` (date, set, number) is zero on the mean of the dates that pairs tie together, NaN for a date that none
     ties. `of_pairs` (pair, set, number) is that of the second date less that of the first, NaN where no chain of pairs
-    leads from one to the other, and `variance` its variance. `trust` (pair, set), 0 to 1, is what weight the pair kept,
-    NaN of one without numbers. `part` (date, set, number) tells which dates are tied together, by the first of them.
+    leads from one to the other, and `variance` its variance; `own` is that of the pair alone, or, of a pair without
+    numbers, the sum of those of its dates. `trust` (pair, set), 0 to 1, is what weight the pair kept, NaN of one
+    without numbers. `part` (date, set, number) tells which dates are tied together, by the first of them.
     """
 
     of_dates: np.ndarray
     of_pairs: np.ndarray
     variance: np.ndarray
+    own: np.ndarray
     trust: np.ndarray
     part: np.ndarray
 
@@ -74,13 +76,15 @@ def adjust(values: np.ndarray, variance: np.ndarray, ends: np.ndarray, dates: in
     first, second = ends.T
     is_tied = part[first] == part[second]
     of_pairs = np.where(is_tied, of_dates[second] - of_dates[first], np.nan)
-    total = np.maximum(1.0 - share, 0.0)[:, np.newaxis] * network.of_two_dates() + share[:, np.newaxis] * reach
+    own = network.of_two_dates()
+    total = np.maximum(1.0 - share, 0.0)[:, np.newaxis] * own + share[:, np.newaxis] * reach
     # a date without pairs has nothing that it differs from
     size = (part[:, np.newaxis] == part).sum(axis=1)
     return Adjusted(
         np.where(size > 1, of_dates, np.nan),
         of_pairs,
         np.where(is_tied, total, np.nan),
+        own,
         np.where((network.weight > 0.0).any(axis=2), trust, np.nan),
         part,
     )

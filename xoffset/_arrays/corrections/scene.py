@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,6 +26,8 @@ def counts(dx: np.ndarray, dy: np.ndarray, stable: np.ndarray) -> np.ndarray:
 def fit_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, setup: Setup) -> np.ndarray:
     """Numbers of a pair (layer,) as `Setup.table` says."""
     given = dict(zip(names, arrays, strict=True))
+    if "order" in given:
+        setup = replace(setup, order=int(given["order"]))
     return fit.of_pair(_sample(given, u, v), given["counts"], setup)
 
 

@@ -50,12 +50,13 @@ class Setup:
 
         Coefficients [m] of x and of y, NaN of what is unknown, with their variances [m2]; order of the ramp; what came
         of the pair; number of vectors that it was told from, and how many of them err alike; lowest and highest
-        elevation there [m]; offset across the trace [m], which stays; standard error of the shift [m].
+        elevation there [m]; offset across the trace [m], which stays; standard error of the shift [m]; weight that
+        the pair kept in the adjustment by date.
         """
         each = (2, self.terms.count)
         return Layers(
             coefficient=each, variance=each, order=(), is_lowered=(), state=(), n_stable=(), alike=(), elevation=2,
-            trace=2, sigma_shift=(),
+            trace=2, sigma_shift=(), trust=(),
         )  # fmt: skip
 
     @property
