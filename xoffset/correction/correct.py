@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -143,7 +143,7 @@ def correct(
     )
     _options.check_share(min_share, "min_share", "correct")
     is_by_date = _options.as_switch(by_date, "by_date", "correct")
-    given = _gathered(shifts, stable, stripes, trace, dem)
+    given = gathered(shifts, stable, stripes, trace, dem)
     if given.stripes is not None:
         setup = layers.with_stripes(setup, given.stripes)
 
@@ -165,7 +165,7 @@ def correct(
     return products.relabel(out, step)
 
 
-class _Given(NamedTuple):
+class Given(NamedTuple):
     """What is known of the nodes, (rows, columns) where nothing else is said, NumPy or dask."""
 
     stable: Any
@@ -184,15 +184,15 @@ def _order(order: Any) -> int | None:
     return int(order)
 
 
-def _gathered(
+def gathered(
     shifts: xr.Dataset, stable: xr.DataArray | None, stripes: xr.DataArray | None, trace: Any, dem: xr.DataArray | None
-) -> _Given:
+) -> Given:
     mask: Any = np.ones(shifts["dx"].shape[1:], dtype=np.bool_)
     if stable is not None:
         mask = on_nodes(stable, shifts, "correct")
         check_somewhere(mask, "stable", "correct")
     x, y = (np.asarray(shifts[name].values, dtype=np.float64) for name in ("x", "y"))
-    return _Given(
+    return Given(
         mask,
         terms.scaled(x),
         terms.scaled(y),
@@ -205,8 +205,13 @@ def _gathered(
 # ---------------------------------------------------------------------------------------------------- from the whole scene
 
 
-def _told(shifts: xr.Dataset, given: _Given, setup: Setup, is_by_date: bool) -> tuple[Any, Any]:
-    """Numbers of the pairs (layer, pair) as `Setup.table` says, and their `STATISTICS` (layer, pair)."""
+def fitting(
+    shifts: xr.Dataset, given: Given, setup: Setup
+) -> tuple[Callable[[list[Any]], Any], dict[str, Any], dict[str, Any], list[Any]]:
+    """What makes the table (layer, pair) of `Setup.table`, of the orders (pair,) of ramps if it is given them.
+
+    And what it makes it of: fields of the pairs and of all, and coordinates along x and y, of a sample of the nodes.
+    """
     fields = {name: shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")}
     if given.stripes is not None:
         fields |= given.stripes.of_pairs()
@@ -226,6 +231,12 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup, is_by_date: bool) -> 
         of_pair = partial(scene.fit_pair, names=names, u=places[0], v=places[1], setup=setup)
         return whole.each_pair(of_pair, [*fields.values(), counts, *orders], list(shared.values()), setup.table.count)
 
+    return fit, fields, shared, places
+
+
+def _told(shifts: xr.Dataset, given: Given, setup: Setup, is_by_date: bool) -> tuple[Any, Any]:
+    """Numbers of the pairs (layer, pair) as `Setup.table` says, and their `STATISTICS` (layer, pair)."""
+    fit, fields, shared, places = fitting(shifts, given, setup)
     table = dates.adjusted(fit, shifts, setup, "correct") if is_by_date else fit([])
     table = whole.at_once(
         partial(scene.checked, setup=setup), [table], np.dtype(np.float64), (setup.table.count, shifts.sizes["pair"])
@@ -239,7 +250,7 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup, is_by_date: bool) -> 
 # ------------------------------------------------------------------------------------------------------------- by blocks
 
 
-def _removed(shifts: xr.Dataset, given: _Given, table: Any, setup: Setup) -> dict[str, Any]:
+def _removed(shifts: xr.Dataset, given: Given, table: Any, setup: Setup) -> dict[str, Any]:
     """What is taken off at every node: `dx`, `dy` [m], and where a part is unknown, above 0 (pair, rows, columns)."""
     pairs = shifts.sizes["pair"]
     parts = Layers(dx=pairs, dy=pairs, unknown=pairs if given.stripes is not None or setup.has_elevation else 0)
