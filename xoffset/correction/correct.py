@@ -132,7 +132,7 @@ def correct(
     """
     shifts = checks.as_shifts(shifts, "correct")
     setup = Setup(
-        order=_order(order),
+        order=as_order(order, "correct"),
         has_elevation=dem is not None,
         has_trace=trace is not None,
         is_referenced=stable is not None,
@@ -176,11 +176,12 @@ class Given(NamedTuple):
     elevation: Any
 
 
-def _order(order: Any) -> int | None:
+def as_order(order: Any, caller: str) -> int | None:
+    """Order of a ramp as a number, None where it is told from the data."""
     if isinstance(order, str) and order == "auto":
         return None
     if not _options.is_whole(order) or order not in (0, 1, 2):
-        raise ValueError(f"correct() needs order 0, 1, 2 or 'auto'; got {order!r}. Choose one of these.")
+        raise ValueError(f"{caller}() needs order 0, 1, 2 or 'auto'; got {order!r}. Choose one of these.")
     return int(order)
 
 

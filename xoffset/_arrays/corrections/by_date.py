@@ -8,10 +8,14 @@ import numpy as np
 
 from xoffset._arrays.corrections import dates
 from xoffset._arrays.corrections.terms import CORRECTED, NOT_CORRECTED, OF_ORDER, POWERS, UNREFERENCED, Setup
+from xoffset._arrays.layers import Layers
 from xoffset._arrays.networks import solver
 
 # Variance [m2] below which nothing is known better: errors far below a thousandth of a pixel.
 _LEAST_VARIANCE = 1e-12
+# Numbers of a date: terms of the ramp along x and y [m], its order, standard error of the shift [m], first date that it is tied
+# to, and number of the pairs that tell of it.
+OF_DATES = Layers(ramp=(2, len(POWERS)), order=(), sigma_shift=(), part=(), n_pairs=())
 
 
 def common_order(table: np.ndarray, ends: np.ndarray, setup: Setup) -> int:
@@ -30,15 +34,10 @@ def adjusted(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
     """
     out = table.copy()
     told = setup.table.split(out)
-    known = told["state"] != NOT_CORRECTED
-    if not known.any():
+    if not (told["state"] != NOT_CORRECTED).any():
         return out
-    order = int(told["order"][known].max())
-    is_used = known & (told["order"] == order)
-    _to_common_elevation(told, is_used)
-    values, variance = _differences(told, is_used, setup)
-    found = dates.adjust(_flat(values), _flat(variance), ends, int(ends.max()) + 1)
-
+    found, order, is_used = _adjusted(told, ends, setup)
+    variance = _differences(told, is_used, setup)[1]
     is_wanted = np.isfinite(variance).any(axis=2)[:, :, np.newaxis]
     of_pairs, of_dates = _unflat(found.of_pairs), _unflat(found.of_dates)
     apart = _steps_of_both(told, of_dates, ends, setup)
@@ -58,6 +57,43 @@ def adjusted(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
     if setup.is_referenced:
         _tell_errors(told["sigma_shift"], found, is_used, is_tied, ends)
     return out
+
+
+def of_dates(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
+    """Ramps of the dates, `OF_DATES` (layer, date), from the table (layer, pair) of `Setup.table`.
+
+    Those of dates that pairs tie together are zero on their mean; NaN for a date that no pair ties.
+    """
+    count = int(ends.max()) + 1
+    out = np.full((OF_DATES.count, count), np.nan)
+    told = setup.table.split(table.copy())
+    parts = OF_DATES.split(out)
+    parts["n_pairs"][:] = 0.0
+    if not (told["state"] != NOT_CORRECTED).any():
+        return out
+    found, order, is_used = _adjusted(told, ends, setup)
+    number = OF_ORDER[order]
+    ramp = _unflat(found.of_dates)[:, : len(POWERS)]
+    ramp[:, number:] = np.where(np.isfinite(ramp[:, :1]), 0.0, np.nan)
+    parts["ramp"][:] = ramp
+    parts["sigma_shift"][:] = np.sqrt(_unflat(found.of_dates_variance)[:, 0].mean(axis=0))
+    parts["order"][:] = order
+    parts["part"][:] = _unflat(found.part)[0, 0]
+    keeps = is_used & (found.trust[:, 0] >= dates.REJECTED)
+    parts["n_pairs"][:] = np.bincount(ends[keeps].ravel(), minlength=count)
+    return out
+
+
+def _adjusted(
+    told: Mapping[str, np.ndarray], ends: np.ndarray, setup: Setup
+) -> tuple[dates.Adjusted, int, np.ndarray]:
+    """Numbers of the dates from those of the pairs, the order of the ramp, and the pairs that told it (pair,)."""
+    known = told["state"] != NOT_CORRECTED
+    order = int(told["order"][known].max())
+    is_used = known & (told["order"] == order)
+    _to_common_elevation(told, is_used)
+    values, variance = _differences(told, is_used, setup)
+    return dates.adjust(_flat(values), _flat(variance), ends, int(ends.max()) + 1), order, is_used
 
 
 def _flat(numbers: np.ndarray) -> np.ndarray:

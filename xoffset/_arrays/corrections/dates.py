@@ -36,13 +36,14 @@ class Adjusted(NamedTuple):
     """Tables of dates, and what pairs take from them.
 
     `of_dates` (date, set, number) is zero on the mean of the dates that pairs tie together, NaN for a date that none
-    ties. `of_pairs` (pair, set, number) is that of the second date less that of the first, NaN where no chain of pairs
+    ties, and `of_dates_variance` its variance. `of_pairs` (pair, set, number) is that of the second date less that of the first, NaN where no chain of pairs
     leads from one to the other, and `variance` its variance; `own` is that of the pair alone, or, of a pair without
     numbers, the sum of those of its dates. `trust` (pair, set), 0 to 1, is what weight the pair kept, NaN of one
     without numbers. `part` (date, set, number) tells which dates are tied together, by the first of them.
     """
 
     of_dates: np.ndarray
+    of_dates_variance: np.ndarray
     of_pairs: np.ndarray
     variance: np.ndarray
     own: np.ndarray
@@ -72,16 +73,21 @@ def adjust(values: np.ndarray, variance: np.ndarray, ends: np.ndarray, dates: in
     network = _Network.of(values, variance, ends, dates)
     trust, share = _trust(network)
     weight = network.weight * np.where(trust >= REJECTED, trust, 0.0)[:, :, np.newaxis]
-    of_dates, reach, part = network.solve(weight), network.reach(weight), network.parts(weight)
+    of_dates, (reach, spread), part = network.solve(weight), network.reach(weight), network.parts(weight)
     first, second = ends.T
     is_tied = part[first] == part[second]
     of_pairs = np.where(is_tied, of_dates[second] - of_dates[first], np.nan)
-    own = network.of_two_dates()
-    total = np.maximum(1.0 - share, 0.0)[:, np.newaxis] * own + share[:, np.newaxis] * reach
+    own, of_date = network.of_two_dates()
+    # what residuals do not show stays
+    total, of_dates_variance = (
+        np.maximum(1.0 - share, 0.0)[:, np.newaxis] * stays + share[:, np.newaxis] * falls
+        for stays, falls in ((own, reach), (of_date, spread))
+    )
     # a date without pairs has nothing that it differs from
-    size = (part[:, np.newaxis] == part).sum(axis=1)
+    is_alone = _size(part) == 1
     return Adjusted(
-        np.where(size > 1, of_dates, np.nan),
+        np.where(is_alone, np.nan, of_dates),
+        np.where(is_alone, np.nan, of_dates_variance),
         of_pairs,
         np.where(is_tied, total, np.nan),
         own,
@@ -108,7 +114,7 @@ class _Network:
     @cached_property
     def redundancy(self) -> np.ndarray:
         """Share of the error of each number that its residual shows, 1 less its leverage; 0 where it is unknown."""
-        reach = self.reach(self.weight)
+        reach = self.reach(self.weight)[0]
         return np.where(self.weight > 0.0, np.clip(1.0 - self.weight * reach, 0.0, 1.0), 0.0)
 
     def residuals(self, of_dates: np.ndarray) -> np.ndarray:
@@ -122,15 +128,15 @@ class _Network:
         total = self.redundancy.sum(axis=2)
         return np.sqrt(np.divide(square.sum(axis=2), total, out=np.full(total.shape, np.nan), where=total > CHECKED))
 
-    def of_two_dates(self) -> np.ndarray:
-        """Variance of each pair as the sum of those of its dates, which also pairs without numbers have."""
+    def of_two_dates(self) -> tuple[np.ndarray, np.ndarray]:
+        """Variances of the pairs, of those without numbers as the sum of those of their dates, and those of dates."""
         flat = self.weight.reshape(len(self.weight), -1, 1)
         variance = np.divide(1.0, flat, out=np.full(flat.shape, np.nan), where=flat > 0.0)
         out = np.empty((self.dates, *flat.shape[1:]))
         solver.date_variance(self.ends, variance, out)
         first, second = self.ends.T
         own = np.where(flat > 0.0, variance, out[first] + out[second])
-        return np.asarray(own.reshape(self.weight.shape))
+        return own.reshape(self.weight.shape), out.reshape(self.dates, *self.weight.shape[1:])
 
     def solve(self, weight: np.ndarray) -> np.ndarray:
         """Numbers of the dates (date, set, number), of mean zero in each part, with these weights."""
@@ -140,17 +146,23 @@ class _Network:
 
         return self._each(found, weight, self.dates)
 
-    def reach(self, weight: np.ndarray) -> np.ndarray:
-        """Variance (pair, set, number) of the differences of the dates, if the weights are the inverse variances."""
+    def reach(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Variances (pair, set, number) of the differences of dates, if the weights are the inverse variances.
+
+        And those of the dates (date, set, number) since the mean of their part.
+        """
         first, second = self.ends.T
 
         def found(normal: np.ndarray, _: np.ndarray) -> np.ndarray:
             inverse = np.linalg.inv(normal)
             diagonal = np.einsum("kii->ik", inverse)
-            return np.asarray(diagonal[first] + diagonal[second] - 2.0 * inverse[:, first, second].T)
+            of_pairs = diagonal[first] + diagonal[second] - 2.0 * inverse[:, first, second].T
+            return np.concatenate([of_pairs, diagonal])
 
-        unit = _unit(weight)
-        return self._each(found, weight, len(self.ends)) / unit
+        out = self._each(found, weight, len(self.ends) + self.dates)
+        # the condition on the mean of n dates has added 1/n²
+        of_dates = out[len(self.ends) :] - 1.0 / _size(self.parts(weight)) ** 2
+        return out[: len(self.ends)] / _unit(weight), np.maximum(of_dates, 0.0) / _unit(weight)
 
     def parts(self, weight: np.ndarray) -> np.ndarray:
         """First of the dates (date, set, number) that a chain of pairs with a weight ties to each date."""
@@ -187,6 +199,11 @@ class _Network:
                 right[i] -= pull[pair, some]
             out[:, some] = found(np.ascontiguousarray(np.moveaxis(normal, 2, 0)), np.ascontiguousarray(right.T))
         return out.reshape(rows, *weight.shape[1:])
+
+
+def _size(part: np.ndarray) -> np.ndarray:
+    """Number of dates (date, set, number) in the part of each."""
+    return np.stack([(part == each).sum(axis=0) for each in part])
 
 
 def _unit(weight: np.ndarray) -> np.ndarray:

@@ -76,9 +76,10 @@ class Places(NamedTuple):
     side: np.ndarray | None = None  # of the trace: -0.5 or 0.5
 
 
-def scaled(values: np.ndarray) -> np.ndarray:
-    """Coordinates of nodes brought to -1 ... 1."""
+def scaled(values: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
+    """Coordinates of nodes, or of other places beside them, brought to -1 ... 1 over the nodes."""
     low, high = float(values.min()), float(values.max())
+    values = values if others is None else others
     return np.asarray((values - 0.5 * (low + high)) / max(0.5 * (high - low), 1e-9))
 
 
