@@ -22,7 +22,7 @@ from xoffset._options import speaking_as
 from xoffset.correction import dates
 from xoffset.correction.correct import Given, as_order, fitting
 from xoffset.matching.correlate import correlate
-from xoffset.model import checks, grids, history, products
+from xoffset.model import checks, grids, history, masks, products
 from xoffset.model.correction_variables import COREGISTRATION
 from xoffset.model.dates import Date, as_dates, index_of_date
 from xoffset.model.stable import check_somewhere, on_nodes
@@ -69,7 +69,8 @@ def coregister(
         Images (time, y, x). NaN, infinity and a declared nodata value are left out. NumPy gives a computed result, dask
         a lazy one with the same bits.
     stable
-        True where the ground does not move (y, x), boolean, on the grid of the stack or any other. None: the position
+        True where the ground does not move (y, x), boolean, on the grid of the stack or any other. Nothing else is
+        matched: windows see no other pixels. None: the position
         of a pair is the mode of its whole field (half-sample mode), which most of the ground must share.
     order
         How an image lies beside the others: 0 by one shift, 1 by a plane, 2 by a surface of second order; `"auto"`
@@ -156,10 +157,10 @@ def coregister(
     with speaking_as("coregister", "correlate"):
         shifts = correlate(
             stack, chosen, template=template, search=search, step=_step(frame.shape) if step is None else step,
-            matcher=matcher, prefilter=prefilter, mask=mask,
+            matcher=matcher, prefilter=prefilter, mask=_matched(stack, stable, mask, chosen),
         )  # fmt: skip
     shifts = shifts.assign({name: shifts[name].where(shifts["score"] >= min_score) for name in ("dx", "dy")})
-    table, moves = _positions(shifts, stable, setup, (frame.dates, home, longest))
+    table, moves = _positions(shifts, setup, (frame.dates, home, longest))
     told = {
         "function": "coregister", "stable": stable is not None, "order": order,
         "reference": "mean" if home is None else str(frame.dates[home]), "pairs": chosen.sizes["pair"],
@@ -180,23 +181,37 @@ def _step(shape: tuple[int, int]) -> int:
     return max(math.ceil(math.sqrt(shape[0] * shape[1] / WINDOWS)), LEAST_STEP)
 
 
+def _matched(
+    stack: xr.DataArray, stable: xr.DataArray | None, mask: xr.DataArray | None, network: xr.Dataset
+) -> xr.DataArray | None:
+    """Pixels that are matched: those of stable ground alone, since a window sees all that it covers."""
+    if stable is None:
+        return mask
+    still = on_nodes(stable, stack, "coregister")
+    check_somewhere(still, "stable", "coregister")
+    coords = {name: stack[name] for name in ("y", "x")}
+    if mask is None:
+        return xr.DataArray(still, coords, ("y", "x"))
+    laid = masks.on_stack(mask, stack, network, "coregister").values
+    if laid.shape[0] == 1:
+        return xr.DataArray(still & laid[0], coords, ("y", "x"))
+    return xr.DataArray(still & laid, coords | {"time": stack["time"]}, stack.dims)
+
+
 # -------------------------------------------------------------------------------------------------------- of the network
 
 
 def _positions(
-    shifts: xr.Dataset, stable: xr.DataArray | None, setup: Setup, wanted: tuple[np.ndarray, int | None, float]
+    shifts: xr.Dataset, setup: Setup, wanted: tuple[np.ndarray, int | None, float]
 ) -> tuple[Any, Any]:
     """Table `OF_DATES` (layer, date) of all dates of the stack, and the ramps (date, 2, term) [m] that are taken off.
 
     wanted: dates of the stack, place of the reference among them, and the longest displacement [m].
     """
     every = wanted[0]
-    mask: Any = np.ones(shifts["dx"].shape[1:], dtype=np.bool_)
-    if stable is not None:
-        mask = on_nodes(stable, shifts, "coregister")
-        check_somewhere(mask, "stable", "coregister")
+    everywhere = np.ones(shifts["dx"].shape[1:], dtype=np.bool_)
     x, y = (np.asarray(shifts[name].values, dtype=np.float64) for name in ("x", "y"))
-    given = Given(mask, terms.scaled(x), terms.scaled(y), None, None, None)
+    given = Given(everywhere, terms.scaled(x), terms.scaled(y), None, None, None)
     fit = fitting(shifts, given, setup)[0]
     table = dates.of_dates(fit, shifts, setup, "coregister")
     own = np.unique(np.concatenate([as_dates(shifts[name].values) for name in ("reference", "secondary")]))
