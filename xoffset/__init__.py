@@ -13,6 +13,8 @@ from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset.correction.coregister import coregister
 from xoffset.correction.correct import correct
+from xoffset.correction.denoise import denoise
+from xoffset.correction.jitter import Jitter
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.tables import from_table
 from xoffset.inversion.invert import invert
@@ -54,6 +56,7 @@ __version__ = _version("xoffset")
 
 __all__ = [
     "NCC",
+    "Jitter",
     "Phase",
     "Pyramid",
     "angles",
@@ -67,6 +70,7 @@ __all__ = [
     "correlate",
     "coseismic",
     "decompose",
+    "denoise",
     "detectors",
     "diagnose",
     "estimate",

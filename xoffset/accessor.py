@@ -6,6 +6,7 @@ import xarray as xr
 
 from xoffset.correction.coregister import coregister
 from xoffset.correction.correct import correct
+from xoffset.correction.denoise import denoise
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
@@ -64,6 +65,7 @@ class ProductAccessor(Accessor):
     screen = method(screen, "shifts")
     losses = method(losses, "shifts")
     correct = method(correct, "shifts", on_grid=True)
+    denoise = method(denoise, "shifts", on_grid=True)
     calibrate = method(calibrate, "shifts", on_grid=True)
     closure = method(closure, "shifts")
     extend = method(extend, "shifts", on_grid=True)

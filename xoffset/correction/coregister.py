@@ -212,7 +212,7 @@ def _positions(
     everywhere = np.ones(shifts["dx"].shape[1:], dtype=np.bool_)
     x, y = (np.asarray(shifts[name].values, dtype=np.float64) for name in ("x", "y"))
     given = Given(everywhere, terms.scaled(x), terms.scaled(y), None, None, None)
-    fit = fitting(shifts, given, setup)[0]
+    fit = fitting(shifts, given, setup).fit
     table = dates.of_dates(fit, shifts, setup, "coregister")
     own = np.unique(np.concatenate([as_dates(shifts[name].values) for name in ("reference", "secondary")]))
     spread = partial(_of_all, place=np.searchsorted(every, own), count=every.size)

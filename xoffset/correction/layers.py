@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from xoffset._arrays.corrections import edges
 from xoffset._arrays.corrections.terms import Setup
 from xoffset._options import speaking_as
 from xoffset.masking import elevations, places
+from xoffset.model import grids
 from xoffset.model.dates import as_dates
 
 # Stripes of a sensor, at most.
@@ -24,7 +26,7 @@ class Stripes(NamedTuple):
 
     values: Any
     ends: np.ndarray  # (pair, 2): of the reference and of the secondary image
-    count: int
+    number: int  # of the stripes
 
     def of_pairs(self) -> dict[str, Any]:
         """Stripes of both images of each pair (pair, rows, columns)."""
@@ -33,7 +35,14 @@ class Stripes(NamedTuple):
 
 def with_stripes(setup: Setup, stripes: Stripes) -> Setup:
     """The setup with steps of stripes."""
-    return replace(setup, stripes=stripes.count)
+    return replace(setup, stripes=stripes.number)
+
+
+def with_edges(setup: Setup, shifts: xr.Dataset) -> Setup:
+    """The setup with steps of stripes whose edges are to be found."""
+    sides = grids.spacing(shifts, "correct")
+    half = 0.5 * abs(sides.x) * (shifts.sizes["x"] - 1), 0.5 * abs(sides.y) * (shifts.sizes["y"] - 1)
+    return replace(setup, stripes=edges.MOST + 1, half=half)
 
 
 def stripes_on_nodes(stripes: xr.DataArray, shifts: xr.Dataset) -> Stripes:
@@ -49,8 +58,8 @@ def stripes_on_nodes(stripes: xr.DataArray, shifts: xr.Dataset) -> Stripes:
     if not isinstance(stripes, xr.DataArray) or stripes.dtype.kind not in "iu":
         came = f"dtype {stripes.dtype}" if isinstance(stripes, xr.DataArray) else type(stripes).__name__
         raise TypeError(
-            f"correct() needs a DataArray of whole numbers as stripes; got {came}. Use xoffset.detectors(...), or number "
-            "the stripes from 1 on, 0 where there is none: stripes.fillna(0).astype('uint8')."
+            f"correct() needs a DataArray of whole numbers as stripes; got {came}. Use xoffset.detectors(...), or "
+            "number the stripes from 1 on, 0 where there is none: stripes.fillna(0).astype('uint8')."
         )
     if set(stripes.dims) not in ({"time", "y", "x"}, {"y", "x"}):
         raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ _LONGITUDE_LATITUDE = "OGC:CRS84"
 _KINDS = "a file of GeoJSON, a GeoJSON object, a LineString of shapely, or vertices (x, y) of the grid"
 
 
-def sides(trace: Any, shifts: xr.Dataset, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Side of the trace that nodes are on: 0.5 to the left of who walks along it, -0.5 to the right (rows, columns).
+def across(trace: Any, shifts: xr.Dataset) -> np.ndarray:
+    """Distance of the nodes from a trace [m], positive to the left of who walks along it (rows, columns).
 
-    Beyond its ends the line goes straight on. u and v are the coordinates x (columns,) and y (rows,) of the nodes.
+    Beyond its ends the line goes straight on.
 
     Raises
     ------
@@ -40,15 +41,15 @@ def sides(trace: Any, shifts: xr.Dataset, u: np.ndarray, v: np.ndarray) -> np.nd
     line = np.concatenate([line[:1], line[1:][length > 0.0]])
     if len(line) < 2:
         raise ValueError("correct() needs a trace with two different vertices; got one point. Draw it longer.")
-    return _side(line, u[np.newaxis], v[:, np.newaxis])
+    return _distance(line, shifts["x"].values[np.newaxis], shifts["y"].values[:, np.newaxis])
 
 
-def _side(line: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Side of the nearest segment; where two are equally near, of that which sees the place more from the side."""
+def _distance(line: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Distance from a line, with the sign of the nearest segment; of two equally near that which is seen more aside."""
     shape = np.broadcast_shapes(x.shape, y.shape)
     nearest, across = np.full(shape, np.inf), np.zeros(shape)
     last = len(line) - 2
-    for k, (start, end) in enumerate(zip(line[:-1], line[1:], strict=True)):
+    for k, (start, end) in enumerate(pairwise(line)):
         way = (end - start) / np.hypot(*(end - start))
         length = float(np.hypot(*(end - start)))
         along = (x - start[0]) * way[0] + (y - start[1]) * way[1]
@@ -60,7 +61,7 @@ def _side(line: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
             (np.abs(distance - nearest) <= tolerance) & (np.abs(offset) > np.abs(across))
         )
         nearest, across = np.where(is_nearer, distance, nearest), np.where(is_nearer, offset, across)
-    return np.where(across >= 0.0, 0.5, -0.5)
+    return np.where(across >= 0.0, nearest, -nearest)
 
 
 def _check_reach(line: np.ndarray, shifts: xr.Dataset) -> None:
@@ -68,7 +69,7 @@ def _check_reach(line: np.ndarray, shifts: xr.Dataset) -> None:
     ends = {name: shifts[name].values for name in ("x", "y")}
     low = np.array([ends["x"].min(), ends["y"].min()])
     high = np.array([ends["x"].max(), ends["y"].max()])
-    if not any(_touches(start, end, low, high) for start, end in zip(line[:-1], line[1:], strict=True)):
+    if not any(_touches(start, end, low, high) for start, end in pairwise(line)):
         least, most = line.min(axis=0), line.max(axis=0)
         raise ValueError(
             f"correct() needs a trace that crosses the grid, x {low[0]:.10g} to {high[0]:.10g}, y {low[1]:.10g} to "
@@ -167,7 +168,7 @@ def _of_geojson(data: Any, shifts: xr.Dataset) -> np.ndarray:
     if grids.agree(crs, target):
         return line
     share = np.linspace(0.0, 1.0, _POINTS, endpoint=False)[:, np.newaxis]
-    parts = [start + share * (end - start) for start, end in zip(line[:-1], line[1:], strict=True)]
+    parts = [start + share * (end - start) for start, end in pairwise(line)]
     fine = np.concatenate([*parts, line[-1:]])
     turned = pyproj.Transformer.from_crs(crs, target, always_xy=True).transform(fine[:, 0], fine[:, 1])
     return _checked(np.column_stack(turned))

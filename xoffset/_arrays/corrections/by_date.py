@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from xoffset._arrays.corrections import dates
+from xoffset._arrays.corrections import dates, jitter_by_date
 from xoffset._arrays.corrections.terms import CORRECTED, NOT_CORRECTED, OF_ORDER, POWERS, UNREFERENCED, Setup
 from xoffset._arrays.layers import Layers
 from xoffset._arrays.networks import solver
@@ -54,6 +54,9 @@ def adjusted(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
     told["coefficient"][:, :, ~is_tied] = 0.0
     told["variance"][:, :, ~is_tied] = np.inf
     told["trust"][:] = found.trust[:, 0]
+    if setup.track is not None:
+        waves = told["jitter"].reshape(-1, len(ends))
+        waves[:] = jitter_by_date.adjusted(waves, np.where(is_used, np.nan_to_num(found.trust[:, 0]), 0.0), ends)
     if setup.is_referenced:
         _tell_errors(told["sigma_shift"], found, is_used, is_tied, ends)
     return out

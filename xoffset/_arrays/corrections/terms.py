@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xoffset._arrays.corrections import edges
 from xoffset._arrays.corrections.robust import Design
+from xoffset._arrays.corrections.track import Track
 from xoffset._arrays.layers import Layers
 
 # Powers of x and of y in the terms of a ramp, and how many of them belong to each order.
@@ -28,11 +30,13 @@ class Setup:
 
     order: int | None = 0  # None: told from the data
     stripes: int = 0  # of the sensor, each with a step; 0 if they are not told
+    half: tuple[float, float] | None = None  # half of the scene [m] along x and y if edges of stripes are to be found
     has_elevation: bool = False
-    has_trace: bool = False
+    depths: tuple[float, ...] = ()  # locking depths [m] that the motion across a trace may have; none without a trace
     is_referenced: bool = True  # to ground that is stable
     least: tuple[float, float] = (500, 0.005)  # vectors on stable ground, and their share of all
     largest: float = np.inf  # shift [m] that is taken off
+    track: Track | None = None  # of the jitter; None: it stays
 
     @cached_property
     def terms(self) -> Layers:
@@ -50,19 +54,26 @@ class Setup:
 
         Coefficients [m] of x and of y, NaN of what is unknown, with their variances [m2]; order of the ramp; what came
         of the pair; number of vectors that it was told from, and how many of them err alike; lowest and highest
-        elevation there [m]; offset across the trace [m], which stays; standard error of the shift [m]; weight that
-        the pair kept in the adjustment by date.
+        elevation there [m]; offset across the trace [m], which stays, and its locking depth [m]; standard error of the
+        shift [m]; weight that the pair kept in the adjustment by date; edges of stripes that were found, the same for all pairs; direction of flight in degrees, and the
+        jitter [m] as `Track` has it, NaN where it is not known.
         """
         each = (2, self.terms.count)
         return Layers(
             coefficient=each, variance=each, order=(), is_lowered=(), state=(), n_stable=(), alike=(), elevation=2,
-            trace=2, sigma_shift=(), trust=(),
+            trace=2, depth=(), sigma_shift=(), trust=(), edges=0 if self.half is None else edges.SIZE,
+            heading=int(self.track is not None), jitter=self.track.shape if self.track is not None else 0,
         )  # fmt: skip
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether a part of the correction may be unknown at some nodes."""
+        return self.stripes > 0 or self.has_elevation or self.track is not None
 
     @property
     def is_constant(self) -> bool:
         """Whether nothing but one shift is wanted."""
-        return self.order == 0 and not (self.stripes or self.has_elevation or self.has_trace)
+        return self.order == 0 and not (self.stripes or self.has_elevation or self.depths)
 
 
 class Places(NamedTuple):
@@ -73,7 +84,20 @@ class Places(NamedTuple):
     secondary: np.ndarray | None = None  # number of the stripe in the secondary image, 0 where there is none
     reference: np.ndarray | None = None
     elevation: np.ndarray | None = None  # [m]
-    side: np.ndarray | None = None  # of the trace: -0.5 or 0.5
+    across: np.ndarray | None = None  # distance from the trace [m], with a sign for each side
+
+    def at(self, index: np.ndarray) -> Places:
+        """Some of the nodes: by their numbers (node,), or where a boolean array of their shape is True."""
+        shape = index.shape if index.dtype == np.bool_ else self.u.shape
+        return Places(*(None if each is None else np.broadcast_to(each, shape)[index] for each in self))  # type: ignore[arg-type]
+
+
+def with_found(places: Places, found: np.ndarray, setup: Setup) -> Places:
+    """Nodes with the stripes between the edges that were found."""
+    if setup.half is None:
+        return places
+    stripes = edges.numbers(places.u * setup.half[0], places.v * setup.half[1], found)
+    return places._replace(secondary=stripes, reference=stripes)
 
 
 def scaled(values: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
@@ -97,15 +121,24 @@ def elevation_terms(elevation: np.ndarray, ends: np.ndarray) -> list[np.ndarray]
     return [height ** (k + 1) for k in range(ELEVATION)]
 
 
-def design(places: Places, order: int, ends: np.ndarray, has_sides: bool, is_same: bool, stripes: int) -> Design:
+def offset(across: np.ndarray, depth: float) -> np.ndarray:
+    """Motion of both sides of a fault that is locked down to a depth [m], -0.5 to 0.5 far from it.
+
+    Savage & Burford 1973, Journal of Geophysical Research 78, 832-845. At a depth of 0 it is a step.
+    """
+    return np.where(across >= 0.0, 0.5, -0.5) if depth == 0.0 else np.arctan(across / depth) / np.pi
+
+
+def design(places: Places, order: int, ends: np.ndarray, depth: float | None, is_same: bool, stripes: int) -> Design:
     """Terms at nodes (node,) that are fitted.
 
-    is_same: both images were seen by the same stripes, of which one step each is told.
+    depth: locking depth of the trace [m], None without a trace. is_same: both images were seen by the same stripes, of
+    which one step each is told.
     """
     dense = ramp(places.u, places.v, OF_ORDER[order])
     strong = len(dense)
-    if has_sides and places.side is not None:
-        dense.append(places.side)
+    if depth is not None and places.across is not None:
+        dense.append(offset(places.across, depth))
         strong += 1
     if places.elevation is not None:
         dense += elevation_terms(places.elevation, ends)
