@@ -16,12 +16,13 @@ from xoffset._kernels.networks.variances import PRIOR_SHARE
 START, STEPS = 10, 30
 # Residual, as a share of the scale, below which the start weighs pairs alike.
 ALIKE = 0.1
-# Residual in units of the scale beyond which a pair does not count (Tukey), for vectors of two components.
-TUKEY = 5.123
-# Median length of a vector of two components whose standard errors are 1.
-MEDIAN_LENGTH = 1.1774
+# Root mean square residual in units of the scale beyond which a pair does not count (Tukey): that of vectors of two
+# components, whatever a pair tells, since its numbers may go wrong together.
+TUKEY = 5.123 / np.sqrt(2.0)
 # Trust below which a pair is left out: it ties no dates any more.
 REJECTED = 0.01
+# Trust from which on a pair counts in full for what is known of the dates.
+FULL = 0.5
 # Change of the trust at which the weights have settled.
 TOLERANCE = 1e-3
 # Share of its error that the residual of a pair must show for the pair to be checked by others.
@@ -73,7 +74,9 @@ def adjust(values: np.ndarray, variance: np.ndarray, ends: np.ndarray, dates: in
     network = _Network.of(values, variance, ends, dates)
     trust, share = _trust(network)
     weight = network.weight * np.where(trust >= REJECTED, trust, 0.0)[:, :, np.newaxis]
-    of_dates, (reach, spread), part = network.solve(weight), network.reach(weight), network.parts(weight)
+    of_dates, part = network.solve(weight), network.parts(weight)
+    # a pair that fits tells all that it knows, though its weight is a little lowered
+    reach, spread = network.reach(network.weight * np.minimum(trust / FULL, 1.0)[:, :, np.newaxis] * (weight > 0.0))
     first, second = ends.T
     is_tied = part[first] == part[second]
     of_pairs = np.where(is_tied, of_dates[second] - of_dates[first], np.nan)
@@ -219,8 +222,9 @@ def _trust(network: _Network) -> tuple[np.ndarray, np.ndarray]:
     scale = np.zeros(trust.shape[1])
     for step in range(START + STEPS):
         length = network.residuals(network.solve(network.weight * trust[:, :, np.newaxis]))
-        scale = np.maximum(_scale(length), least)
-        ratio = np.divide(length, scale, out=np.zeros(length.shape), where=scale > 0.0)
+        scale = np.maximum(_scale(length, network), least)
+        # what nothing checks is trusted
+        ratio = np.divide(length, scale, out=np.zeros(length.shape), where=(scale > 0.0) & np.isfinite(length))
         before = trust
         if step < START:
             trust = np.where(ratio > ALIKE, ALIKE / np.maximum(ratio, ALIKE), 1.0)
@@ -232,10 +236,15 @@ def _trust(network: _Network) -> tuple[np.ndarray, np.ndarray]:
     return trust, (redundant * scale**2 + PRIOR_SHARE) / (redundant + 1.0)
 
 
-def _scale(length: np.ndarray) -> np.ndarray:
-    """Scale (set,) of the residuals of pairs (pair, set), 0 where none is checked."""
+def _scale(length: np.ndarray, network: _Network) -> np.ndarray:
+    """Scale (set,) of the residuals of pairs (pair, set), 0 where none is checked.
+
+    It is 1 where residuals are as large as the standard errors, if the numbers of a pair err each for itself.
+    """
     checked = np.isfinite(length)
     out = np.zeros(length.shape[1])
     for k in np.flatnonzero(checked.any(axis=0)):
-        out[k] = np.median(length[checked[:, k], k]) / MEDIAN_LENGTH * np.sqrt(2.0)
+        numbers = (network.weight[checked[:, k], k] > 0.0).sum(axis=1).mean()
+        # median of the mean square of so many normal numbers (Wilson & Hilferty 1931)
+        out[k] = np.median(length[checked[:, k], k]) / (1.0 - 2.0 / (9.0 * numbers)) ** 1.5
     return out
