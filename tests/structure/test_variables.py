@@ -72,6 +72,8 @@ CALLS = {
     "correct jitter": variables.SHIFTS,
     "denoise": variables.SHIFTS,
     "calibrate": variables.SHIFTS,
+    "correct": variables.SHIFTS,
+    "correct ramp stripes elevation": variables.SHIFTS,
     "closure stable": variables.CLOSURE,
     "closure dask": variables.CLOSURE,
     "stable_statistics": variables.STABLE,
