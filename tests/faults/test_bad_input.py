@@ -336,6 +336,7 @@ CASES = [
             ("profile", lambda s: xoffset.profile(s, [(0.0, 0.0), (1.0, 1.0)]), r"before you pick points"),
             ("trajectory", lambda s: xoffset.trajectory(xoffset.invert(s), [(0.0, 0.0)]), r"before you pick points"),
             ("calibrate", lambda s: xoffset.calibrate(s, s.x > 0.0), r"before you pick points"),
+            ("correct", xoffset.correct, r"before you pick points"),
             ("screen", xoffset.screen, r"Pass neighbourhood=False"),
             ("to_geotiff", lambda s: xoffset.to_geotiff(s, "none"), r"to_dataframe"),
         )
@@ -556,6 +557,14 @@ CASES = [
     ("plan: no stack", lambda o: xoffset.plan(o.network, v_max=9.0), TypeError, r"\. \w+"),
     ("calibrate: no shifts", lambda o: xoffset.calibrate(o.stack, o.stack[0] > 0), TypeError, r"\. \w+"),
     ("calibrate: no mask", lambda o: xoffset.calibrate(o.shifts, o.stack[0]), TypeError, r"\. \w+"),
+    ("correct: stack", lambda o: xoffset.correct(o.stack), TypeError, r"See pairs\(\)"),
+    ("correct: series", lambda o: xoffset.correct(o.series), ValueError, r"Make a network with"),
+    ("correct: no mask", lambda o: xoffset.correct(o.shifts, stable=o.stack[0]), TypeError, r"Compare: stable = slope"),
+    ("correct: order", lambda o: xoffset.correct(o.shifts, order=4), ValueError, r"Choose one of these"),
+    ("correct: trace elsewhere", lambda o: xoffset.correct(o.shifts, trace=[(0.0, 0.0), (1.0, 1.0)]), ValueError,
+        r"crosses the grid.*Check its CRS"),
+    ("correct: stripes of no date", lambda o: xoffset.correct(o.shifts, stripes=xr.ones_like(o.stack[:1], "uint8")),
+        ValueError, r"stripes of every date.*xoffset\.detectors"),
     ("closure: stack", lambda o: xoffset.closure(o.stack), TypeError, r"See pairs\(\)"),
     ("closure: series", lambda o: xoffset.closure(o.series), ValueError, r"Make a network with"),
     ("closure: no sigma", lambda o: xoffset.closure(o.shifts.drop_vars("sigma_dx")), ValueError, r"Use the result of"),
@@ -726,6 +735,12 @@ CASES = [
             ),
         )
     ),
+    ("denoise: series", lambda o: xoffset.denoise(o.series), ValueError, r"denoise\(\).*Make a network with"),
+    ("denoise: method", lambda o: xoffset.denoise(o.shifts, method="mean"), ValueError, r"Choose one of these"),
+    ("denoise: size", lambda o: xoffset.denoise(o.shifts, size=2), ValueError, r"Pass a number such as size=5"),
+    ("denoise: large", lambda o: xoffset.denoise(o.shifts, size=99), ValueError, r"Pass size=3"),
+    ("Jitter: method", lambda o: xoffset.Jitter(method="mean"), ValueError, r"Choose one of these"),
+    ("Jitter: waves", lambda o: xoffset.Jitter(shortest=900.0, longest=1000.0), ValueError, r"Pass longest=7200"),
     ("losses: series", lambda o: xoffset.losses(o.series), ValueError, r"losses\(\).*Make a network with"),
     ("losses: no dy", lambda o: xoffset.losses(o.shifts.drop_vars("dy")), ValueError, r"losses\(\).*Use the result"),
     ("losses: stack", lambda o: xoffset.losses(o.stack), TypeError, r"losses\(\).*See pairs\(\)"),
@@ -1652,6 +1667,7 @@ CALLS = {
     "screen": ("shifts", partial(xoffset.screen, min_score=0.9, min_peak_gap=0.2)),
     "screen, more": ("shifts", partial(xoffset.screen, median_test=2.0, ndc=0.2, max_closure=3.0, min_clump=4)),
     "losses": ("shifts", xoffset.losses),
+    "denoise": ("shifts", partial(xoffset.denoise, method="nlm")),
     "invert": ("shifts", xoffset.invert),
     "rereference": ("series", lambda series: xoffset.rereference(series, DATES[1])),
     "resample": ("series", lambda series: xoffset.resample(series, "30D")),
@@ -1752,7 +1768,9 @@ SUBJECTS = {
     "pairs": lambda o: (o.stack,),
     "screen": lambda o: (o.shifts,),
     "losses": lambda o: (o.shifts,),
+    "denoise": lambda o: (o.shifts,),
     "calibrate": lambda o: (o.shifts, o.stable),
+    "correct": lambda o: (o.shifts,),
     "closure": lambda o: (o.shifts,),
     "invert": lambda o: (o.shifts,),
     "rereference": lambda o: (o.series, DATES[1]),
@@ -1787,7 +1805,7 @@ def test_an_option_of_any_type_is_taken_or_refused_in_three_parts(o, name, optio
     arguments = inspect.signature(function).bind_partial(*SUBJECTS[name](o)).arguments | {option: odd}
     try:
         function(**arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, FileNotFoundError) as error:
         assert re.match(rf"{name}\(\) needs .*; ?(got|found|came)?.*\. \S.*", str(error), re.DOTALL), str(error)  # noqa: PT017
 
 

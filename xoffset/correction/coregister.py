@@ -201,9 +201,7 @@ def _matched(
 # -------------------------------------------------------------------------------------------------------- of the network
 
 
-def _positions(
-    shifts: xr.Dataset, setup: Setup, wanted: tuple[np.ndarray, int | None, float]
-) -> tuple[Any, Any]:
+def _positions(shifts: xr.Dataset, setup: Setup, wanted: tuple[np.ndarray, int | None, float]) -> tuple[Any, Any]:
     """Table `OF_DATES` (layer, date) of all dates of the stack, and the ramps (date, 2, term) [m] that are taken off.
 
     wanted: dates of the stack, place of the reference among them, and the longest displacement [m].

@@ -87,9 +87,7 @@ def of_dates(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
     return out
 
 
-def _adjusted(
-    told: Mapping[str, np.ndarray], ends: np.ndarray, setup: Setup
-) -> tuple[dates.Adjusted, int, np.ndarray]:
+def _adjusted(told: Mapping[str, np.ndarray], ends: np.ndarray, setup: Setup) -> tuple[dates.Adjusted, int, np.ndarray]:
     """Numbers of the dates from those of the pairs, the order of the ramp, and the pairs that told it (pair,)."""
     known = told["state"] != NOT_CORRECTED
     order = int(told["order"][known].max())
