@@ -31,7 +31,7 @@ from xoffset.network.pairs import pairs
 # Dates of which all pairs are matched, and the most acquisitions between the two dates of a pair if there are more.
 FEW, GAP = 30, 10
 # Windows of a pair, about, and the least distance between two [pixel].
-WINDOWS, LEAST_STEP = 2500, 4
+WINDOWS, LEAST_STEP = 1000, 4
 # Part of the longest displacement by which images are cut larger: between the places that are looked at it may be more.
 MARGIN = 1.5
 # Places along x and y where a displacement is looked at.
@@ -82,7 +82,7 @@ def coregister(
         of more dates each with its next ten. Where seasons look different, name pairs of like seasons.
     template, search, step
         Side of the windows, largest displacement that is looked for, and distance between windows, in pixels. Step
-        None: some 2500 windows a pair.
+        None: some 1000 windows a pair.
     matcher, prefilter, mask
         As in `correlate`.
     min_score
@@ -313,7 +313,8 @@ def _described(
     }
     if has_ramp:
         fields |= {"ramp_dx": moves[:, 0], "ramp_dy": moves[:, 1]}
-    coords = {"time": stack["time"]} | ({"term": ["1", "u", "v", "u2", "uv", "v2"]} if has_ramp else {})
+    # an image may bear its position from an earlier step
+    coords = {"time": stack["time"].reset_coords(drop=True)} | ({"term": ["1", "u", "v", "u2", "uv", "v2"]} if has_ramp else {})
     labelled = {
         name: (COREGISTRATION[name].dims, values, products.attrs_of(COREGISTRATION[name]))
         for name, values in fields.items()
