@@ -11,7 +11,10 @@ from xoffset import filtering, flags, formats, masking, plotting, synthetic
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.pyramid import Pyramid
+from xoffset.correction.coregister import coregister
 from xoffset.correction.correct import correct
+from xoffset.correction.denoise import denoise
+from xoffset.correction.jitter import Jitter
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.tables import from_table
 from xoffset.inversion.invert import invert
@@ -52,6 +55,7 @@ from xoffset.uncertainty.stable_statistics import stable_statistics
 __version__ = _version("xoffset")
 
 __all__ = [
+    "Jitter",
     "NCC",
     "Phase",
     "Pyramid",
@@ -61,10 +65,12 @@ __all__ = [
     "class_layer",
     "closure",
     "compare",
+    "coregister",
     "correct",
     "correlate",
     "coseismic",
     "decompose",
+    "denoise",
     "detectors",
     "diagnose",
     "estimate",

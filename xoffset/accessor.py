@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import xarray as xr
 
+from xoffset.correction.coregister import coregister
 from xoffset.correction.correct import correct
+from xoffset.correction.denoise import denoise
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
@@ -49,6 +51,7 @@ class StackAccessor(Accessor):
 
     pairs = method(pairs, "stack")
     plan = method(plan, "stack")
+    coregister = method(coregister, "stack")
     correlate = method(correlate, "stack")
     estimate = method(estimate, "stack")
 
@@ -62,6 +65,7 @@ class ProductAccessor(Accessor):
     screen = method(screen, "shifts")
     losses = method(losses, "shifts")
     correct = method(correct, "shifts", on_grid=True)
+    denoise = method(denoise, "shifts", on_grid=True)
     calibrate = method(calibrate, "shifts", on_grid=True)
     closure = method(closure, "shifts")
     extend = method(extend, "shifts", on_grid=True)

@@ -19,6 +19,7 @@ import xarray as xr
 if TYPE_CHECKING:
     import pyproj
 from xoffset import _options
+from xoffset._arrays import acquisition
 from xoffset._blocks import threads
 from xoffset._kernels.images import warp
 from xoffset.model import checks, grids, products
@@ -93,6 +94,9 @@ def stack(
     clouds: float = 0.0,
     nodata: float = 0.0,
     misregistration: float = 0.0,
+    ramp: float = 0.0,
+    stripes: float = 0.0,
+    jitter: float = 0.0,
     pixel_size: float = 10.0,
     crs: str | None = "EPSG:32632",
     ground: xr.DataArray | None = None,
@@ -132,6 +136,14 @@ def stack(
         Share of each image lost in a slanted strip, elsewhere on each date: NaN.
     misregistration
         Standard deviation in m of a shift of each image but the first, along x and y.
+    ramp
+        Largest displacement in m, at a corner, by a ramp of each image but the first, along x and y.
+    stripes
+        Standard deviation in m of a shift of each of four detectors, which see stripes along the flight toward 192
+        degrees, in each image but the first, along x and y.
+    jitter
+        Amplitude in m of an undulation of each image but the first, along x and y: a wave of 2 km along the flight,
+        with smaller ones of 0.8, 1.3 and 3.2 km. Detectors of odd and even number see two of them.
     pixel_size
         Side of a pixel, in m.
     crs
@@ -149,7 +161,9 @@ def stack(
         `dx`, `dy` (time, y, x): displacement in m, positive toward increasing x and y, since the first date, of the
         ground point that was at the pixel's centre on the first date; bilinear in between. `vx`, `vy` (y, x): steady
         velocity in m yr-1. `misregistration_dx`, `misregistration_dy` (time): shift in m of the whole image, which is
-        not part of `dx`, `dy`. `cloud` (time, y, x): True where a cloud covers the ground.
+        not part of `dx`, `dy`. `cloud` (time, y, x): True where a cloud covers the ground. With `ramp`, `stripes` or
+        `jitter`, `geometry_dx`, `geometry_dy` (time, y, x): their sum, the shift in m of what a pixel of the image
+        shows, which is not part of `dx`, `dy` either; with `stripes`, `detector` (y, x): number of the detector.
 
     Raises
     ------
@@ -167,7 +181,7 @@ def stack(
     times = _times(dates)
     numbers = {
         "velocity": velocity, "direction": direction, "season": season, "step": step, "illumination": illumination,
-        "misregistration": misregistration,
+        "misregistration": misregistration, "ramp": ramp, "stripes": stripes, "jitter": jitter,
     }  # fmt: skip
     for name, value in numbers.items():
         _options.check_finite(value, name, "stack")
@@ -195,7 +209,9 @@ def stack(
 
     pixels_x = (history * east / pixel_size, shift[0] / pixel_size)
     pixels_y = (-history * north / pixel_size, -shift[1] / pixel_size)
-    images = _photograph(ground.values, moves, pixels_x, pixels_y)
+    size = (float(ramp), float(stripes), float(jitter))
+    geometry = acquisition.geometry(moves.shape, pixel_size, times.size, size, seed) if any(size) else None
+    images = _photograph(ground.values, moves, pixels_x, pixels_y, _in_pixels(geometry, pixel_size, times.size))
     cover = _degrade(images, generator, snr=snr, illumination=illumination, clouds=clouds, nodata=nodata)
     images_labelled = _label_stack(images, times, pixel_size, crs)
 
@@ -212,6 +228,10 @@ def stack(
         },
         coords=images_labelled.coords,
     )
+    if geometry is not None:
+        truth["geometry_dx"], truth["geometry_dy"] = ((("time", "y", "x"), error, unit) for error in geometry.error)
+        if stripes:
+            truth["detector"] = (("y", "x"), geometry.detector)
     return images_labelled, products.finish(truth)
 
 
@@ -266,21 +286,30 @@ def _history(times: np.ndarray, velocity: float, season: float, step: float, ste
     return np.asarray(moved - moved[0])
 
 
+def _in_pixels(geometry: acquisition.Geometry | None, pixel_size: float, dates: int) -> np.ndarray:
+    """Errors of position (time, component, rows, columns) [px], y down; without rows if there are none."""
+    if geometry is None:
+        return np.empty((dates, 2, 0, 0))
+    signs = np.array([1.0, -1.0]) / pixel_size
+    return np.asarray(geometry.error.swapaxes(0, 1) * signs[:, None, None])
+
+
 def _photograph(
     spline: np.ndarray,
     moves: np.ndarray,
     pixels_x: tuple[np.ndarray, np.ndarray],
     pixels_y: tuple[np.ndarray, np.ndarray],
+    geometry: np.ndarray,
 ) -> np.ndarray:
-    """Clean images (time, rows, columns), float32, of ground moved by moves·history + shift, in pixels."""
+    """Clean images (time, rows, columns), float32, of ground moved by moves·history + shift + geometry, in pixels."""
     images = np.empty((pixels_x[0].size, *moves.shape), dtype=np.float32)
     still = np.empty(moves.shape, dtype=np.float32)
-    warp.render(spline, OVERSAMPLING, still[:0], moves, 0.0, 0.0, 0.0, 0.0, still)
+    warp.render(spline, OVERSAMPLING, still[:0], moves, 0.0, 0.0, 0.0, 0.0, geometry[0, :, :0], still)
 
     def take(date: int) -> None:
         warp.render(
             spline, OVERSAMPLING, still, moves,
-            pixels_x[0][date], pixels_y[0][date], pixels_x[1][date], pixels_y[1][date], images[date],
+            pixels_x[0][date], pixels_y[0][date], pixels_x[1][date], pixels_y[1][date], geometry[date], images[date],
         )  # fmt: skip
 
     threads.in_threads(take, range(images.shape[0]))

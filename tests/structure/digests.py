@@ -411,6 +411,9 @@ IMAGES: dict[str, Call] = {
         (40, 48), dates=YEARS[:4], field="fault", velocity=0.0, step=20.0, step_date="2020-03-01"
     ),
     "stack glacier season": lambda: synthetic.stack((40, 48), field="glacier", season=10.0, dates=YEARS[:4]),
+    "stack landslide with errors of geometry": lambda: synthetic.stack(
+        (40, 48), dates=YEARS[:3], ramp=3.0, stripes=2.0, jitter=1.5, seed=2
+    ),
     "filter bandpass": lambda: filtering.bandpass(images()),
     "filter bandpass snr": lambda: filtering.bandpass(images(), fine="snr", coarse=5.0),
     "filter bandpass dask": lambda: filtering.bandpass(lazy(), fine=0.5),
@@ -593,6 +596,14 @@ CHECKS: dict[str, Call] = {
         raw(), neighbourhood=False, max_angle_spread=30.0, max_deviation=3.0, max_closure=1.0
     ),
     "losses": lambda: xoffset.losses(shifts()),
+    "correct jitter": lambda: xoffset.correct(
+        correlated(step=4),
+        stable=stable(),
+        min_nodes=50,
+        jitter=xoffset.Jitter(heading=192.0, shortest=160.0, longest=640.0),
+    ),
+    "denoise": lambda: xoffset.denoise(raw()),
+    "denoise nlm dask": lambda: xoffset.denoise(chunked(), method="nlm", size=5),
     "screen separation": lambda: xoffset.screen(raw(), max_separation="100D"),
     "screen separation auto": lambda: xoffset.screen(yearly(), max_separation="auto"),
     "screen nested both ways": lambda: xoffset.screen(
@@ -749,6 +760,7 @@ def through_product() -> dict[str, xr.DataArray]:
         "compare": rate().offset.compare(stakes("v")),
         "closure": shifts().offset.closure(),
         "losses": shifts().offset.losses(),
+        "denoise": raw().offset.denoise(),
         "diagnose": shifts().offset.diagnose(),
         "pair": shifts().offset.pair(DATES[1], DATES[3]),
         "invert": shifts().offset.invert(),
