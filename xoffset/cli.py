@@ -15,10 +15,15 @@ import xarray as xr
 
 from xoffset import plotting, synthetic
 from xoffset._blocks import threads
+from xoffset.correction.correct import correct
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.inversion.invert import invert
+from xoffset.masking.classes import classes
+from xoffset.masking.stable_ground import stable_ground
+from xoffset.masking.usable import usable
 from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import estimate
+from xoffset.model.flags import FLAGS
 from xoffset.motion.velocity import velocity
 from xoffset.network.diagnose import diagnose
 from xoffset.network.pairs import pairs
@@ -31,8 +36,10 @@ from xoffset.screening.screen import screen
 MARKER = "xoffset-results.txt"
 # Least time between two lines that tell how many kernels were compiled, seconds.
 SILENCE = 5.0
+# Vectors on stable ground that the demo needs, whose images may be small.
+DEMO_NODES = 50
 # Names of the files and folders that a run writes.
-PRODUCTS = ("shifts.zarr", "series.zarr", "velocity.zarr", "velocity", "maps")
+PRODUCTS = ("shifts.zarr", "corrected.zarr", "series.zarr", "velocity.zarr", "velocity", "maps")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -92,12 +99,9 @@ def demo(out: Path, size: int) -> None:
     shifts = screen(correlate(stack, network, search=6), min_score=0.5)
     _announce(stack, network, shifts, search=6)
     shifts = _store(shifts, out / "shifts.zarr", "Matching").load()
-    # the images are misplaced by a few metres: stable ground tells by how much
-    ground = is_stable.sel(x=shifts.x, y=shifts.y, method="nearest").assign_coords(x=shifts.x, y=shifts.y)
-    shifts = shifts.assign(
-        {name: shifts[name] - shifts[name].where(ground).median(("y", "x")) for name in ("dx", "dy")}
-    )
-    rate = _follow(shifts, out, None, truth)
+    # the images are misplaced by a few metres: stable ground tells by how much; small ones have few windows of it
+    shifts = _corrected(correct(shifts, stable=is_stable, min_nodes=DEMO_NODES), out)
+    rate = _follow(shifts, out, None, truth=truth)
     _compare(rate, truth)
     click.echo(f"Done in {time.monotonic() - start:.0f} s. Results: {out.resolve()}")
 
@@ -135,6 +139,18 @@ def compile_beforehand(workers: int | None) -> None:
 @click.option("--step", type=int, default=8, show_default=True, help="Distance between windows, pixels.")
 @click.option("--min-score", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Least correlation.")
 @click.option("--reference", help="Date of zero displacement.  [default: the best-connected date]")
+@click.option(
+    "--mask",
+    help="What to leave out: 'classes' for clouds, shadows, snow and water of the products; or rasters of classes.",
+)
+@click.option("--stable", type=click.Path(exists=True), help="Polygons of ground that stands still: correct by it.")
+@click.option("--moving", type=click.Path(exists=True), help="Outlines of what moves: what is farther off is stable.")
+@click.option("--buffer", type=click.FloatRange(0), help="Distance from what moves, metres.  [default: 1000]")
+@click.option(
+    "--order", type=click.Choice(["0", "1", "2", "auto"]), help="Ramp to take off: 0 is a shift.  [default: 0]"
+)
+@click.option("--by-date", is_flag=True, help="Correct dates, from all of their pairs, not pairs.")
+@click.option("--min-nodes", type=click.IntRange(1), help="Least vectors on stable ground of a pair.  [default: 500]")
 @click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run in the folder.")
 def run(
     files: tuple[str, ...],
@@ -154,9 +170,16 @@ def run(
     step: int,
     min_score: float,
     reference: str | None,
+    mask: str | None,
+    stable: str | None,
+    moving: str | None,
+    buffer: float | None,
+    order: str | None,
+    by_date: bool,
+    min_nodes: int | None,
     overwrite: bool,
 ) -> None:
-    """Measure the motion in FILES: shifts, displacement through time and velocity."""
+    """Measure the motion in FILES: shifts, what of them is no motion, displacement through time and velocity."""
     try:
         source = files[0] if len(files) == 1 else list(files)
         chosen = int(band) if band is not None and band.isdigit() else band
@@ -166,13 +189,26 @@ def run(
         )  # fmt: skip
         stack = _in_blocks(stack)
         network = pairs(stack, max_gap=max_gap, max_baseline=max_baseline)
-        options = {"template": template, "search": search, "step": step}
-        shifts = screen(correlate(stack, network, **options), min_score=min_score)  # type: ignore[arg-type]
+        options: dict[str, Any] = {"template": template, "search": search, "step": step}
+        if mask is not None:
+            options["mask"] = usable(classes(source if mask == "classes" else mask, like=stack))
+        shifts = screen(correlate(stack, network, **options), min_score=min_score)
+        ground = None
+        if stable is not None or moving is not None or buffer is not None:
+            ground = stable_ground(shifts, polygons=stable, moving=moving, buffer=buffer)
+        asked: dict[str, Any] = {"by_date": by_date} | ({} if min_nodes is None else {"min_nodes": min_nodes})
+        if order is not None:
+            asked["order"] = int(order) if order.isdigit() else order
+        is_corrected = ground is not None or order is not None or by_date
         # lazily, so that bad options are refused before anything is computed or replaced
-        invert(shifts, reference=reference)
+        checked = correct(shifts, stable=ground, **asked) if is_corrected else shifts
+        invert(checked, reference=reference, stable=ground)
         _make_room(out, overwrite)
         _announce(stack, network, shifts, **options)
-        _follow(_store(shifts, out / "shifts.zarr", "Matching"), out, reference)
+        shifts = _store(shifts, out / "shifts.zarr", "Matching")
+        if is_corrected:
+            shifts = _corrected(correct(shifts, stable=ground, **asked), out)
+        _follow(shifts, out, reference, stable=ground)
     except (ValueError, TypeError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Done. Results: {out.resolve()}")
@@ -204,9 +240,26 @@ def _in_blocks(stack: xr.DataArray) -> xr.DataArray:
     return stack.chunk({"time": 1, "y": side, "x": side})
 
 
-def _follow(shifts: xr.Dataset, out: Path, reference: str | None, truth: xr.Dataset | None = None) -> xr.Dataset:
+def _corrected(shifts: xr.Dataset, out: Path) -> xr.Dataset:
+    """Store corrected shifts, and say what could not be corrected."""
+    found = _store(shifts, out / "corrected.zarr", "Correcting")
+    for name, what in (("not_corrected", "stay as they are"), ("unreferenced", "count from the mode of their motion")):
+        count = int(((found["flags"] & FLAGS[name]) > 0).any(("y", "x")).sum())
+        if count:
+            click.echo(f"Warning: {count} of {found.sizes['pair']} pairs lack stable ground and {what} ({name}).")
+    return found
+
+
+def _follow(
+    shifts: xr.Dataset,
+    out: Path,
+    reference: str | None,
+    *,
+    stable: xr.DataArray | None = None,
+    truth: xr.Dataset | None = None,
+) -> xr.Dataset:
     """Displacement through time and velocity, into stores, files and maps; returns the velocity."""
-    _store(invert(shifts, reference=reference), out / "series.zarr", "Inverting")
+    _store(invert(shifts, reference=reference, stable=stable), out / "series.zarr", "Inverting")
     # from the pairs, since a series has no value where its reference date is under a cloud
     rate = _store(velocity(shifts), out / "velocity.zarr", "Fitting velocity").load()
     for path in sorted(to_geotiff(rate, out / "velocity")):
