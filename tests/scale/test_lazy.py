@@ -162,8 +162,8 @@ WRITERS = {"to_geotiff", "warmup"}
 # those that are lazy only if their input is
 EAGER = [
     "correlate", "extend", "screen", "losses", "calibrate", "correct", "invert", "rereference", "resample",
-    "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile", "ground",
-    "stable_statistics", "area_mean", "compare",
+    "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile",
+    "ground", "stable_statistics", "area_mean", "compare",
 ]  # fmt: skip
 
 
