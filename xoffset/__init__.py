@@ -55,8 +55,8 @@ from xoffset.uncertainty.stable_statistics import stable_statistics
 __version__ = _version("xoffset")
 
 __all__ = [
-    "NCC",
     "Jitter",
+    "NCC",
     "Phase",
     "Pyramid",
     "angles",

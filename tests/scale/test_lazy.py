@@ -139,6 +139,7 @@ RECIPES = {
         order="auto",
         stripes="auto",
     ),
+    "coregister": lambda shifts, lazy, folder: xoffset.coregister(lazy, template=16, search=4, step=8),
     "closure": lambda shifts, lazy, folder: xoffset.closure(shifts),
     "stable_statistics": lambda shifts, lazy, folder: xoffset.stable_statistics(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
@@ -162,7 +163,7 @@ RECIPES = {
 WRITERS = {"to_geotiff", "warmup"}
 # those that are lazy only if their input is
 EAGER = [
-    "correlate", "extend", "screen", "losses", "denoise", "calibrate", "correct", "invert", "rereference", "resample",
+    "correlate", "extend", "screen", "losses", "denoise", "calibrate", "coregister", "correct", "invert", "rereference", "resample",
     "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile",
     "ground",
     "stable_statistics", "area_mean", "compare",

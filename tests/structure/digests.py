@@ -619,6 +619,16 @@ CHECKS: dict[str, Call] = {
     "correct ramp stripes elevation": lambda: xoffset.correct(
         tied(), stable=everywhere(tied()), order=2, stripes=detected(), dem=heights(), max_shift=50.0
     ),
+    "correct by_date": lambda: xoffset.correct(
+        tied(), stable=everywhere(tied()), order="auto", stripes=detected(), by_date=True
+    ),
+    "coregister": lambda: xoffset.coregister(images(), template=32, search=4, step=8),
+    "coregister ramp dask": lambda: xoffset.coregister(
+        counts().chunk(y=48, x=40), order="auto", reference=DATES[2], template=32, search=4, step=8
+    ),
+    "coregister positions": lambda: xoffset.coregister(
+        images(), order=1, mask=clear(), template=32, search=4, step=8, min_nodes=10, apply=False
+    ),
     "correct found trace dask": lambda: xoffset.correct(
         tied().chunk(y=25, x=40), order="auto", stripes="auto", trace=section(tied())
     ),

@@ -73,6 +73,8 @@ CALLS = {
     "denoise": variables.SHIFTS,
     "calibrate": variables.SHIFTS,
     "correct": variables.SHIFTS,
+    "correct by_date": variables.SHIFTS,
+    "coregister positions": variables.COREGISTRATION,
     "correct ramp stripes elevation": variables.SHIFTS,
     "closure stable": variables.CLOSURE,
     "closure dask": variables.CLOSURE,
