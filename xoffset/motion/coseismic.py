@@ -10,12 +10,14 @@ from xoffset._arrays.networks.terms import velocity
 from xoffset.model import products, variables
 from xoffset.model.dates import Date
 from xoffset.model.points import takes_points
+from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion import regression
 from xoffset.motion.components import event, fields_of
 from xoffset.motion.regression import Loss, Options
 
 
 @takes_points
+@carries_shift_error(variables.COSEISMIC, "dx")
 def coseismic(
     shifts_or_series: xr.Dataset,
     date: Date,

@@ -14,6 +14,7 @@ from xoffset._arrays.networks.terms import YEAR_DAYS
 from xoffset.model import products, variables
 from xoffset.model.dates import Date, as_instant
 from xoffset.model.points import takes_points
+from xoffset.model.shift_errors import carries_shift_error
 from xoffset.model.renamed import renamed_argument
 from xoffset.motion import regression
 from xoffset.motion.components import SEASONS, Fields, decay, event, fields_of, list_of, season_terms
@@ -22,6 +23,7 @@ from xoffset.motion.regression import Fit, Loss, Options
 
 @takes_points
 @renamed_argument("annual", "seasonal")
+@carries_shift_error(variables.DECOMPOSITION, "vx")
 def decompose(
     shifts_or_series: xr.Dataset,
     *,

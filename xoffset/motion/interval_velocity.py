@@ -17,12 +17,14 @@ from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
+from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion import regression
 
 _LOGGER = logging.getLogger(__name__)
 
 
 @takes_points
+@carries_shift_error(variables.INTERVALS, "vx")
 def interval_velocity(shifts_or_series: xr.Dataset) -> xr.Dataset:
     """Velocity of each interval between two consecutive dates.
 

@@ -19,6 +19,7 @@ from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
 from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
+from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion.maps import on_grid
 
 # Power of the baseline that a displacement counts with in the mean velocity: 1 in a slope, -1 makes it a velocity.
@@ -26,6 +27,7 @@ ESTIMATORS = {"weighted": 1.0, "mpic": -1.0}
 
 
 @takes_points
+@carries_shift_error(variables.MEAN_DISPLACEMENT, "dx")
 def mean_displacement(shifts: xr.Dataset) -> xr.Dataset:
     """Mean displacement of all pairs, whatever their baselines.
 
@@ -85,6 +87,7 @@ def mean_displacement(shifts: xr.Dataset) -> xr.Dataset:
 
 
 @takes_points
+@carries_shift_error(variables.MEAN_VELOCITY, "vx")
 def mean_velocity(shifts: xr.Dataset, *, estimator: Literal["weighted", "mpic"] = "weighted") -> xr.Dataset:
     """Mean velocity of all pairs, as a weighted slope or as MPIC takes it.
 

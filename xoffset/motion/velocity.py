@@ -10,9 +10,10 @@ import xarray as xr
 from xoffset import _options
 from xoffset._arrays import vectors
 from xoffset._arrays.networks import terms as motion_terms
-from xoffset.model import products
+from xoffset.model import products, variables
 from xoffset.model.flags import FLAGS
 from xoffset.model.points import takes_points
+from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion import regression
 from xoffset.motion.regression import VELOCITY, Fit, Loss, Source
 
@@ -21,6 +22,7 @@ MOST_REPLICATES = 100_000
 
 
 @takes_points
+@carries_shift_error(variables.RATE, "vx")
 def velocity(
     shifts_or_series: xr.Dataset,
     *,

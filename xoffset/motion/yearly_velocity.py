@@ -16,6 +16,7 @@ from xoffset.model import checks, products, variables
 from xoffset.model.dates import Duration, as_dates, as_duration
 from xoffset.model.flags import FLAGS
 from xoffset.model.points import takes_points
+from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion import regression
 from xoffset.motion.components import Fields, season_terms
 from xoffset.motion.regression import Loss, Options
@@ -24,6 +25,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 @takes_points
+@carries_shift_error(variables.ANNUAL, "vx")
 def yearly_velocity(
     shifts: xr.Dataset,
     *,
