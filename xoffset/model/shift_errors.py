@@ -15,7 +15,7 @@ from typing import Any, ParamSpec
 import numpy as np
 import xarray as xr
 
-from xoffset._arrays.networks import graph, solver
+from xoffset._arrays.networks import solver
 from xoffset._blocks import whole
 from xoffset.model import checks, products
 from xoffset.model.declared import decoded
@@ -70,8 +70,21 @@ def of_dates(sigma: Any, ends: np.ndarray, dates: int) -> Any:
 
 def _of_dates(sigma: np.ndarray, ends: np.ndarray, dates: int) -> np.ndarray:
     variance = np.empty((dates, 1, 1))
-    solver.date_variance(graph.undirected(ends), (sigma**2)[:, np.newaxis, np.newaxis], variance)
+    solver.date_variance(ends, (sigma**2)[:, np.newaxis, np.newaxis], variance)
     return np.sqrt(variance[:, 0, 0])
+
+
+def with_shift_error(data: xr.Dataset, caller: str) -> xr.Dataset:
+    """Shifts or a series whose standard errors hold those of the reference; any other product comes back as it is."""
+    values = shift_error(data, caller) if {"pair", "time"} & set(data.dims) else None
+    if values is None:
+        return data
+    sigma = xr.DataArray(values, dims=data[SHIFT_ERROR].dims)
+    errors = {SHIFT_ERROR: sigma}
+    for name in ("sigma_dx", "sigma_dy"):
+        total = ((data[name].astype(np.float64) ** 2 + sigma**2) ** 0.5).astype(data[name].dtype)
+        errors[name] = total.assign_attrs(data[name].attrs)
+    return data.assign(errors)
 
 
 def without_shift_error(data: xr.Dataset, names: tuple[str, str]) -> xr.Dataset:
@@ -82,14 +95,9 @@ def without_shift_error(data: xr.Dataset, names: tuple[str, str]) -> xr.Dataset:
     if SHIFT_ERROR not in data or {"pair", "time"} & set(data[SHIFT_ERROR].dims):
         return data
     shared = data[SHIFT_ERROR] ** 2
-    errors = checks.errors_of(names)[:2]
-    return data.assign(
-        {
-            name: np.sqrt((data[name] ** 2 - shared).clip(min=0.0)).astype(data[name].dtype).transpose(*data[name].dims)
-            for name in errors
-            if name in data
-        }
-    )
+    errors = [name for name in checks.errors_of(names)[:2] if name in data]
+    rest = {name: (data[name] ** 2 - shared).clip(min=0.0) ** 0.5 for name in errors}
+    return data.assign({name: each.astype(data[name].dtype) for name, each in rest.items()})
 
 
 def carries_shift_error(table: Table, main: str) -> Callable[[Callable[P, xr.Dataset]], Callable[P, xr.Dataset]]:
@@ -112,7 +120,10 @@ def carries_shift_error(table: Table, main: str) -> Callable[[Callable[P, xr.Dat
                 return function(*args, **options)
             asked: Any = {each: value for each, value in options.items() if each != name}
             asked |= dict(zip(list(options_of)[1:], args[1:], strict=False))
-            whole_scene = _with_total(subject, function.__name__)
+            caller = function.__name__
+            is_pairs = "pair" in subject.dims
+            subject = checks.as_shifts(subject, caller) if is_pairs else checks.as_series(subject, caller)
+            whole_scene = with_shift_error(subject, caller)
             ask: Any = function
             plain = asked | {each: value for each, value in _PLAIN.items() if each in options_of}
             for each, value in _OF_DATA.items():
@@ -129,18 +140,6 @@ def carries_shift_error(table: Table, main: str) -> Callable[[Callable[P, xr.Dat
         return call
 
     return carry
-
-
-def _with_total(subject: xr.Dataset, caller: str) -> xr.Dataset:
-    """Shifts or series whose standard errors hold those of the reference."""
-    is_pairs = "pair" in subject.dims
-    data = checks.as_shifts(subject, caller) if is_pairs else checks.as_series(subject, caller)
-    sigma = xr.DataArray(shift_error(data, caller), dims=data[SHIFT_ERROR].dims)
-    errors = {}
-    for name in ("sigma_dx", "sigma_dy"):
-        chunked = sigma.chunk({dim: data[name].chunksizes[dim] for dim in sigma.dims}) if data[name].chunks else sigma
-        errors[name] = np.hypot(data[name], chunked).astype(data[name].dtype).assign_attrs(data[name].attrs)
-    return data.assign(errors | {SHIFT_ERROR: sigma})
 
 
 def _moved(data: xr.Dataset) -> xr.Dataset:

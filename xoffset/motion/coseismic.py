@@ -49,7 +49,9 @@ def coseismic(
         `vx`, `vy` in m yr-1; with `postseismic` the amplitude `postseismic_dx`, `postseismic_dy` in metres. Each has
         its standard error `sigma_...`. `rms`: root mean square residual in m of the mean component. NaN where the dates
         of a pixel do not tell a parameter; `flags` says so, and where the weights did not converge. Lazy if the input
-        is. `ground` turns both displacement and velocity, `strain` and `profile` take the displacement.
+        is. `ground` turns both displacement and velocity, `strain` and `profile` take the displacement. Of input with
+        `sigma_shift` the standard errors hold it, and `sigma_shift` [m], `sigma_shift_v` [m yr-1] and
+        `sigma_shift_postseismic` [m] (no dims) are the parts that all of the map shares, see `velocity`.
 
     Raises
     ------

@@ -14,8 +14,8 @@ from xoffset._arrays.networks.terms import YEAR_DAYS
 from xoffset.model import products, variables
 from xoffset.model.dates import Date, as_instant
 from xoffset.model.points import takes_points
-from xoffset.model.shift_errors import carries_shift_error
 from xoffset.model.renamed import renamed_argument
+from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion import regression
 from xoffset.motion.components import SEASONS, Fields, decay, event, fields_of, list_of, season_terms
 from xoffset.motion.regression import Fit, Loss, Options
@@ -69,7 +69,10 @@ def decompose(
         step). `exponential_dx` (exponential, y, x) and `logarithmic_dx` (logarithmic, y, x): amplitudes in m that
         multiply the functions above. Each has its standard error `sigma_...`. `rms`: root mean square residual in m of
         the mean component, outliers included. NaN where the dates of a pixel do not tell a parameter; `flags` says so,
-        and where the weights did not converge. Lazy if the input is.
+        and where the weights did not converge. Of input with `sigma_shift` the standard errors hold it; the part of it
+        that all of the map shares is `sigma_shift` [m yr-1] for the velocity, and `sigma_shift_a`, `sigma_shift_step`
+        (step), `sigma_shift_annual_sin` and so on for the others, see `velocity`: not for a step that is searched, as
+        if none were. Lazy if the input is.
 
     Raises
     ------
