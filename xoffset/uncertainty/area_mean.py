@@ -88,7 +88,7 @@ def area_mean(
 
     Motion that changes from place to place looks like an error that reaches far. Without `stable`, it makes the
     standard errors too large where most of the map moves. What the mean lacks for want of some nodes of the area is
-    not in the standard errors; see `valid_share`. `sigma_shift` of the dataset, which all nodes share, is in them whole.
+    not in the standard errors; see `valid_share`. `sigma_shift`, which all nodes share, is in them whole.
 
     All of a map is needed at once. Save lazy shifts first, `open_result(...)` them and take their means.
 
