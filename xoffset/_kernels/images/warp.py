@@ -94,3 +94,10 @@ def render(spline, oversampling, still, shape, amplitude_x, amplitude_y, shift_x
                         y, x = _origin(shape, amplitude_y, amplitude_x, seen_y, seen_x)
                     total += _spline_value(spline, oversampling * y + half, oversampling * x + half)
             out[row, column] = total / (oversampling * oversampling)
+
+
+@kernel
+def values(spline, y, x, out):
+    """Values out (n,) of a periodic scene at points y, x (n,), given in coefficients of its spline as in `render`."""
+    for k in range(out.size):
+        out[k] = _spline_value(spline, y[k], x[k])
