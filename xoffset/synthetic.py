@@ -137,7 +137,7 @@ def stack(
     misregistration
         Standard deviation in m of a shift of each image but the first, along x and y.
     shadows
-        Share of the brightness, 0 to 1, that is lost in the shadow of the terrain: rugged hills, lit by the sun of the
+        Share of the brightness, 0 to 1, that is lost in the shadow of the terrain: hills with rocks, lit by the sun of the
         date at 10:30 mean solar time, when Sentinel-2 and Landsat pass. Shadows stay with the terrain where the ground
         moves.
     pixel_size

@@ -47,6 +47,9 @@ FLAGS: Mapping[str, int] = {
     "temporal_outlier": 1 << 42,
     "closure": 1 << 43,
     "small_clump": 1 << 44,
+    "unreferenced": 1 << 45,
+    "not_corrected": 1 << 46,
+    "smoothed": 1 << 47,
 }
 
 

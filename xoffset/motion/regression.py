@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset._arrays.layers import Layers
-from xoffset._arrays.networks import graph, separation, solver, trend
+from xoffset._arrays.networks import graph, nuisance, separation, solver, trend
 from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks.pixels import per_pixel, per_pixel_of
 from xoffset._kernels.networks.trend import HUBER, L1, LINEAR, TUKEY
@@ -149,6 +149,20 @@ def fit(
         n_dates=found[layers.at("n_dates")],
         span=(found[layers.at("span", 0)], found[layers.at("span", 1)]),
     )
+
+
+def condition(given: Source, terms: Mapping[str, np.ndarray]) -> Any:
+    """Condition number (rows, columns) of terms at the dates that each pixel has, see `nuisance.condition`."""
+    values = np.stack(list(terms.values()), axis=1)
+    seen = None if given.ends is None else Observations.of(given.ends)
+    design = values if seen is None else values[seen.ends[:, 1]] - values[seen.ends[:, 0]]
+    return per_pixel(partial(_conditions, design, seen), given.fields[:4], 1)[0]
+
+
+def _conditions(design: np.ndarray, seen: Observations | None, *fields: np.ndarray) -> np.ndarray:
+    merged = np.stack(fields) if seen is None else seen.merge(*fields)
+    is_used = nuisance.used(merged[:2], merged[2:] if seen is not None else merged[2:] ** 2)
+    return nuisance.condition(design, is_used, is_series=seen is None)[np.newaxis].astype(fields[0].dtype)
 
 
 def _of_series(values: np.ndarray, entries: np.ndarray, options: Options) -> trend.Problem:

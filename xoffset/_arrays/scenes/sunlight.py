@@ -15,11 +15,11 @@ from xoffset._kernels.images import warp
 HOUR = 10.5
 # Obliquity of the ecliptic [degree].
 _OBLIQUITY = 23.439
-# Shortest and longest waves of the ruggedness [px], and root mean square of its slope [degree]: as steep as rocks and
-# trees, which cast shadows in summer too.
-_ROUGH = (3.0, 12.0, 60.0)
 # Longest and shortest waves of the hills, as shares of the side, and root mean square of their slope [degree].
-_HILLS = (0.25, 1.0, 12.0)
+_HILLS = (0.25, 1.0, 10.0)
+# Shortest and longest waves of the pattern whose highest fifth are rocks [px], from so many of its standard deviations
+# on; their height [px], and the width of their walls in standard deviations. Walls cast shadows in summer too.
+_ROCKS, _FROM, _HEIGHT, _WALL = (3.0, 8.0), 0.8, 1.5, 0.1
 # Points along the side of a pixel at which the light is looked at.
 _FINE = 4
 
@@ -47,24 +47,35 @@ def position(dates: np.ndarray, latitude: float) -> tuple[np.ndarray, np.ndarray
 
 @dataclass(frozen=True)
 class Relief:
-    """Rugged hills that repeat themselves: `spline` holds the coefficients of their heights (rows, columns) [px]."""
+    """Hills strewn with rocks, which repeat themselves: coefficients (rows, columns) of splines.
 
-    spline: np.ndarray
+    hills: of heights [px]; rocks: of the pattern of rocks, in its standard deviations.
+    """
+
+    hills: np.ndarray
+    rocks: np.ndarray
 
     @classmethod
     def of(cls, shape: tuple[int, int], generator: np.random.Generator) -> Relief:
         """Random relief under an image of this shape."""
-        side = min(shape)
-        rough = _waves(shape, generator, *_ROUGH)
-        return cls(rough + _waves(shape, generator, _HILLS[0] * side, _HILLS[1] * side, _HILLS[2]))
+        pattern, side = _waves(shape, generator, *_ROCKS), min(shape)
+        hills = _waves(shape, generator, _HILLS[0] * side, _HILLS[1] * side)
+        rise = math.sqrt(sum(float((np.diff(hills, axis=axis) ** 2).mean()) for axis in (0, 1)))
+        hills *= math.tan(math.radians(_HILLS[2])) / rise if rise > 0.0 else 0.0
+        return cls(hills, pattern / (pattern.std() or 1.0))
 
     @property
     def heights(self) -> np.ndarray:
         """Heights (rows, columns) [px] at the centres of the pixels."""
-        y, x = np.indices(self.spline.shape, dtype=np.float64)
-        out = np.empty(y.size)
-        warp.values(self.spline, y.ravel(), x.ravel(), out)
-        return out.reshape(y.shape)
+        y, x = np.indices(self.hills.shape, dtype=np.float64)
+        return self._at(y, x)
+
+    def _at(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Heights [px] at places [px], (rows, columns)."""
+        hills, rocks = np.empty((2, y.size))
+        for spline, out in ((self.hills, hills), (self.rocks, rocks)):
+            warp.values(spline, y.ravel(), x.ravel(), out)
+        return np.asarray(hills + _HEIGHT * np.clip((rocks - _FROM) / _WALL + 0.5, 0.0, 1.0)).reshape(y.shape)
 
     def shadow(self, azimuth: float, elevation: float, moved: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """Share of each pixel (rows, columns) that lies in the shadow of the relief.
@@ -73,9 +84,9 @@ class Relief:
         is displaced, a number each or one a pixel. The relief is looked at where it is seen, so no image is ever
         interpolated.
         """
-        shape, fall = self.spline.shape, math.tan(math.radians(elevation))
+        shape, fall = self.hills.shape, math.tan(math.radians(elevation))
         # shadows come in from beyond the edges that face the sun
-        reach = min(np.ptp(self.spline) / fall, 2.0 * max(shape))
+        reach = min((np.ptp(self.hills) + _HEIGHT) / fall, 2.0 * max(shape))
         toward = -math.cos(math.radians(azimuth)), math.sin(math.radians(azimuth))
         edges = [(2 + math.ceil(reach * max(-each, 0.0)), 2 + math.ceil(reach * max(each, 0.0))) for each in toward]
         around = [np.pad(np.broadcast_to(each, shape), edges, mode="edge") for each in moved]
@@ -84,24 +95,18 @@ class Relief:
         y, x = (
             (k + 0.5) / _FINE - 0.5 - before - each for k, (before, _), each in zip(places, edges, fine, strict=True)
         )
-        heights = np.empty(y.size)
-        warp.values(self.spline, y.ravel(), x.ravel(), heights)
         light = terrain.Light.of(azimuth, elevation, 1.0 / _FINE, -1.0 / _FINE)
         size = y.shape[0], y.shape[1]
-        dark = light.shadows(heights.reshape(size), 0, light.start(size), size)[0]
+        dark = light.shadows(self._at(y, x), 0, light.start(size), size)[0]
         inside = tuple(slice(_FINE * before, -_FINE * after) for before, after in edges)
         return np.asarray(dark[inside].reshape(shape[0], _FINE, shape[1], _FINE).mean(axis=(1, 3)))
 
 
-def _waves(
-    shape: tuple[int, int], generator: np.random.Generator, shortest: float, longest: float, slope: float
-) -> np.ndarray:
-    """Random heights (rows, columns) [px] of waves between two lengths [px], with this root mean square slope."""
+def _waves(shape: tuple[int, int], generator: np.random.Generator, shortest: float, longest: float) -> np.ndarray:
+    """Random heights (rows, columns) of waves between two lengths [px]."""
     spectrum = scipy.fft.rfft2(generator.standard_normal(shape))
     frequency = np.hypot(scipy.fft.fftfreq(shape[0])[:, None], scipy.fft.rfftfreq(shape[1])[None])
     frequency[0, 0] = np.inf
-    # two tiny images have no such wave
+    # tiny images may have no such wave
     is_wave = (frequency >= 1.0 / longest) & (frequency <= 1.0 / shortest)
-    heights = scipy.fft.irfft2(np.where(is_wave, spectrum / frequency, 0.0), s=shape)
-    rise = math.sqrt(sum(float((np.diff(heights, axis=axis) ** 2).mean()) for axis in (0, 1)))
-    return np.asarray(heights * (math.tan(math.radians(slope)) / rise if rise > 0.0 else 0.0))
+    return np.asarray(scipy.fft.irfft2(np.where(is_wave, spectrum / frequency, 0.0), s=shape))
