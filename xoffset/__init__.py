@@ -11,6 +11,7 @@ from xoffset import filtering, flags, formats, masking, plotting, synthetic
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.pyramid import Pyramid
+from xoffset.correction.correct import correct
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.tables import from_table
 from xoffset.inversion.invert import invert
@@ -60,6 +61,7 @@ __all__ = [
     "class_layer",
     "closure",
     "compare",
+    "correct",
     "correlate",
     "coseismic",
     "decompose",

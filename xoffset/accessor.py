@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
+from xoffset.correction.correct import correct
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
@@ -60,6 +61,7 @@ class ProductAccessor(Accessor):
     pair = method(pair, "network", "shifts", "map")
     screen = method(screen, "shifts")
     losses = method(losses, "shifts")
+    correct = method(correct, "shifts", on_grid=True)
     calibrate = method(calibrate, "shifts", on_grid=True)
     closure = method(closure, "shifts")
     extend = method(extend, "shifts", on_grid=True)

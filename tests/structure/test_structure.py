@@ -46,8 +46,8 @@ LAYERS = (
     ("accessor", "cli", "flags"),
     ("pipeline",),
     (
-        "filtering", "formats", "inversion", "masking", "matching", "motion", "network", "plotting", "readers",
-        "screening", "synthetic", "uncertainty",
+        "correction", "filtering", "formats", "inversion", "masking", "matching", "motion", "network", "plotting",
+        "readers", "screening", "synthetic", "uncertainty",
     ),
     ("model",),
     ("_blocks",),
@@ -60,6 +60,10 @@ SIDEWAYS = {
     ("network", "matching"),  # plan() measures a pair to plan the others
     ("masking", "readers"),  # classes are read from products, stable ground from polygons
     ("uncertainty", "readers"),  # area_mean() takes polygons of files
+    ("correction", "masking"),  # elevations and detectors are checked and laid on the grid as masks are
+    ("correction", "matching"),  # coregister() matches images
+    ("correction", "network"),
+    ("correction", "readers"),
     ("uncertainty", "motion"),  # compare() turns motion toward true north, as ground() does
 }
 

@@ -11,6 +11,7 @@ import xarray as xr
 
 import xoffset
 from xoffset import synthetic
+from xoffset._arrays import neighbours
 from xoffset.model import grids, products
 from xoffset.model import stable as stable_ground
 from xoffset.model.dates import in_years
@@ -252,7 +253,7 @@ def test_overlapping_windows_count_by_their_own_ground(windows):
     """A mean over n x n white values has the correlation of windows that overlap by 1 - 1/n: one in n² is new."""
     white = np.random.default_rng(1).standard_normal((2, 1, 200 + windows - 1, 240 + windows - 1))
     view = np.lib.stride_tricks.sliding_window_view(white, (windows, windows), axis=(2, 3))
-    assert calibrate._alike(view.mean(axis=(4, 5))) == pytest.approx(windows**2, rel=0.15)
+    assert neighbours.alike(view.mean(axis=(4, 5))) == pytest.approx(windows**2, rel=0.15)
 
 
 @pytest.mark.small
@@ -262,7 +263,7 @@ def test_correlation_equals_the_slow_twin():
     ratio[0, 0, 3, 4] = 300.0
     ratio[:, 1, 5:8, 2] = np.nan
     np.testing.assert_allclose(
-        calibrate._alike(ratio), reference.correlated_nodes(ratio, calibrate.LEAST_CORRELATION), rtol=1e-10
+        neighbours.alike(ratio), reference.correlated_nodes(ratio, neighbours.LEAST_CORRELATION), rtol=1e-10
     )
 
 

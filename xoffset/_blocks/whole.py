@@ -70,6 +70,47 @@ def _of_layer(function: Callable[[np.ndarray], np.ndarray], block: np.ndarray) -
     return function(block[0])[np.newaxis]
 
 
+def each_pair(function: Callable[..., np.ndarray], arrays: list[Any], shared: list[Any], layers: int) -> Any:
+    """Apply a function of one layer of each array (pair, ...), and of shared arrays: (layers, pair).
+
+    It is asked of small arrays: a dask array is joined along all other axes.
+    """
+    count = arrays[0].shape[0]
+    if all(isinstance(array, np.ndarray) for array in (*arrays, *shared)):
+        out = np.empty((layers, count))
+
+        def apply(pair: int) -> None:
+            out[:, pair] = function(*(array[pair] for array in arrays), *shared)
+
+        in_threads(apply, range(count))
+        return out
+    import dask.array as da
+
+    parts: list[Any] = []
+    axis = 2  # 0 and 1 are those of the result
+    for array in arrays:
+        joined = da.asarray(array).rechunk({0: 1} | dict.fromkeys(range(1, array.ndim), -1))
+        parts += [joined, (1, *range(axis, axis + array.ndim - 1))]
+        axis += array.ndim - 1
+    for array in shared:
+        parts += [da.asarray(array).rechunk(-1), tuple(range(axis, axis + array.ndim))]
+        axis += array.ndim
+    return da.blockwise(
+        partial(_of_pair, function, len(arrays)),
+        (0, 1),
+        *parts,
+        new_axes={0: layers},
+        align_arrays=False,
+        concatenate=True,
+        dtype=np.float64,
+        meta=np.empty((0, 0)),
+    )
+
+
+def _of_pair(function: Callable[..., np.ndarray], number: int, *blocks: np.ndarray) -> np.ndarray:
+    return function(*(block[0] for block in blocks[:number]), *blocks[number:])[:, np.newaxis]
+
+
 def sample(arrays: list[Any], count: int, most: int) -> list[Any]:
     """Every so many rows and columns of arrays (..., rows, columns): about `most` of `count` values are left."""
     stride = max(math.ceil(math.sqrt(count / most)), 1)

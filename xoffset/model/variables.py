@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from xoffset.model import components
+from xoffset.model.correction_variables import OF_CORRECTION
 from xoffset.model.flags import flag_attrs
 from xoffset.model.light_variables import LIGHT as LIGHT
 from xoffset.model.light_variables import OF_REMOVAL, OF_SUN
@@ -99,6 +100,7 @@ SHIFTS = _table(
     signed=("dx", "dy", "cov_dxdy"),
 ) | _flags(_PAIR_MAPS)
 SHIFTS |= _table(("pair",), {"sigma_factor_error": ("1", "relative standard error of the factors of the pair")})
+SHIFTS |= OF_CORRECTION
 
 _LOSSES = {
     "lost": (None, "number of vectors that the stage took, each counted at one stage"),

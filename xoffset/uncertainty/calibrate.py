@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
+from xoffset._arrays import neighbours
 from xoffset._arrays.layers import Layers
 from xoffset._arrays.networks import graph
 from xoffset._blocks import pixels, whole
@@ -22,8 +23,6 @@ BASELINES, SCORES = 4, 5
 LEAST, LEAST_OF_PAIR = 50, 5
 # Vectors that are gathered at most, as even a share of the nodes.
 SAMPLE = 2_000_000
-# Correlation of neighbours below which no farther neighbour counts as alike.
-LEAST_CORRELATION = 0.1
 # Variance of the logarithm of a median absolute deviation, times the number of independent values (normal errors).
 OF_MEDIAN = 1.36
 # Table (layer, baseline, score): upper edges of the strata, of baseline [yr] and of score, then factors of x and y, and
@@ -172,7 +171,7 @@ def _fit(*fields: np.ndarray, baseline: np.ndarray, independent: float) -> np.nd
                 ratio[component, pair, here] = (d[here] - np.median(d[here])) / sigma[here]
 
     count = used.sum(axis=(1, 2))
-    alike = _alike(ratio) if count.any() else 1.0
+    alike = neighbours.alike(ratio) if count.any() else 1.0
     windows = count / alike
     is_fit = windows >= LEAST_OF_PAIR
     if not is_fit.any():
@@ -259,30 +258,6 @@ def _edges(values: np.ndarray, parts: int, least: int) -> np.ndarray:
         edges.append(0.5 * (distinct[cut] + distinct[cut + 1]))
         start = int(below[cut])
     return np.array(edges)
-
-
-def _alike(ratio: np.ndarray) -> float:
-    """Number of neighbouring nodes that share one error: the product of the correlation lengths along y and x."""
-    has = np.isfinite(ratio)
-    limit = 3.0 * 1.4826 * np.median(np.abs(ratio[has]))
-    # outliers are no part of what neighbours share
-    value = np.where(has, np.clip(ratio, -limit, limit), 0.0)
-    variance = (value**2).sum() / has.sum()
-    alike = 1.0
-    if not variance > 0.0:
-        return alike
-    for axis in (2, 3):
-        length = 1.0
-        for lag in range(1, ratio.shape[axis] // 2 + 1):
-            near, far = slice(None, -lag), slice(lag, None)
-            index = [(slice(None),) * axis + (part,) for part in (near, far)]
-            both = (has[index[0]] & has[index[1]]).sum()
-            correlation = (value[index[0]] * value[index[1]]).sum() / both / variance if both else 0.0
-            if correlation < LEAST_CORRELATION:
-                break
-            length += 2.0 * correlation
-        alike *= length
-    return alike
 
 
 def _factors(table: np.ndarray, score: np.ndarray, *, baseline: np.ndarray) -> np.ndarray:

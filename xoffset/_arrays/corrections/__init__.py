@@ -1,0 +1,1 @@
+"""Errors of whole images and of sensors, fitted to displacements of stable ground."""

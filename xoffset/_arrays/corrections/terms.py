@@ -1,0 +1,147 @@
+"""Terms of a correction: the table of their coefficients, and the displacement that they add up to at any node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from xoffset._arrays.corrections.robust import Design
+from xoffset._arrays.layers import Layers
+
+# Powers of x and of y in the terms of a ramp, and how many of them belong to each order.
+POWERS = ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
+OF_ORDER = (1, 3, 6)
+# Powers of the elevation.
+ELEVATION = 2
+# What came of a pair: corrected; corrected by the mode of the whole field; left as it was.
+CORRECTED, UNREFERENCED, NOT_CORRECTED = 0, 1, 2
+# Vectors on stable ground that a step needs.
+LEAST = 20
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is to be corrected, as plain numbers."""
+
+    order: int | None = 0  # None: told from the data
+    stripes: int = 0  # of the sensor, each with a step; 0 if they are not told
+    has_elevation: bool = False
+    has_trace: bool = False
+    is_referenced: bool = True  # to ground that is stable
+    least: tuple[float, float] = (500, 0.005)  # vectors on stable ground, and their share of all
+    largest: float = np.inf  # shift [m] that is taken off
+
+    @cached_property
+    def terms(self) -> Layers:
+        """Coefficients of one component."""
+        return Layers(
+            ramp=len(POWERS),
+            elevation=ELEVATION if self.has_elevation else 0,
+            secondary=self.stripes,
+            reference=self.stripes,
+        )
+
+    @cached_property
+    def table(self) -> Layers:
+        """Numbers of a pair.
+
+        Coefficients [m] of x and of y, NaN of what is unknown, with their variances [m2]; order of the ramp; what came
+        of the pair; number of vectors that it was told from, and how many of them err alike; lowest and highest
+        elevation there [m]; offset across the trace [m], which stays; standard error of the shift [m].
+        """
+        each = (2, self.terms.count)
+        return Layers(
+            coefficient=each, variance=each, order=(), is_lowered=(), state=(), n_stable=(), alike=(), elevation=2,
+            trace=2, sigma_shift=(),
+        )  # fmt: skip
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether nothing but one shift is wanted."""
+        return self.order == 0 and not (self.stripes or self.has_elevation or self.has_trace)
+
+
+class Places(NamedTuple):
+    """Nodes of any shape: where they are, and what the sensor and the ground are there."""
+
+    u: np.ndarray  # along x, -1 to 1 over the scene
+    v: np.ndarray  # along y
+    secondary: np.ndarray | None = None  # number of the stripe in the secondary image, 0 where there is none
+    reference: np.ndarray | None = None
+    elevation: np.ndarray | None = None  # [m]
+    side: np.ndarray | None = None  # of the trace: -0.5 or 0.5
+
+
+def scaled(values: np.ndarray) -> np.ndarray:
+    """Coordinates of nodes brought to -1 ... 1."""
+    low, high = float(values.min()), float(values.max())
+    return np.asarray((values - 0.5 * (low + high)) / max(0.5 * (high - low), 1e-9))
+
+
+def ramp(u: np.ndarray, v: np.ndarray, number: int) -> list[np.ndarray]:
+    """The first terms of a ramp."""
+    return [u**i * v**j for i, j in POWERS[:number]]
+
+
+def elevation_terms(elevation: np.ndarray, ends: np.ndarray) -> list[np.ndarray]:
+    """Powers of the elevation, -1 to 1 between its ends and no farther: beyond them nothing is known of it."""
+    half = 0.5 * float(ends[1] - ends[0])
+    if not half > 0.0:
+        return [np.zeros(elevation.shape)] * ELEVATION
+    height = np.clip((elevation - (ends[0] + half)) / half, -1.0, 1.0)
+    return [height ** (k + 1) for k in range(ELEVATION)]
+
+
+def design(places: Places, order: int, ends: np.ndarray, has_sides: bool, is_same: bool, stripes: int) -> Design:
+    """Terms at nodes (node,) that are fitted.
+
+    is_same: both images were seen by the same stripes, of which one step each is told.
+    """
+    dense = ramp(places.u, places.v, OF_ORDER[order])
+    strong = len(dense)
+    if has_sides and places.side is not None:
+        dense.append(places.side)
+        strong += 1
+    if places.elevation is not None:
+        dense += elevation_terms(places.elevation, ends)
+    steps, signs = [], []
+    if places.secondary is not None and places.reference is not None:
+        steps, signs = [places.secondary.astype(np.int64) - 1], [1.0]
+        if not is_same:
+            steps, signs = [*steps, places.reference.astype(np.int64) - 1], [1.0, -1.0]
+    return Design(np.stack(dense), tuple(steps), tuple(signs), stripes, len(dense) - strong)
+
+
+def removed(
+    coefficients: np.ndarray, places: Places, ends: np.ndarray, setup: Setup
+) -> tuple[list[np.ndarray], np.ndarray | None]:
+    """Displacement [m] along x and y that the coefficients (2, term) of a pair are worth, and where a part is unknown.
+
+    Where the step of a stripe or the elevation is unknown, the rest is given.
+    """
+    unknown: np.ndarray | None = None
+    parts = setup.terms.split(coefficients.T)
+    number = int(np.flatnonzero(parts["ramp"].any(axis=1)).max(initial=0)) + 1
+    out = [np.zeros(np.broadcast_shapes(places.u.shape, places.v.shape)) for _ in range(2)]
+    # the same operations in the same order at every node, whatever the block
+    for k, term in enumerate(ramp(places.u, places.v, number)):
+        for total, factor in zip(out, parts["ramp"][k], strict=True):
+            total += factor * term
+    if places.elevation is not None:
+        unknown = ~np.isfinite(places.elevation)
+        for k, term in enumerate(elevation_terms(places.elevation, ends)):
+            for total, factor in zip(out, parts["elevation"][k], strict=True):
+                total += np.where(unknown, 0.0, factor * term)
+    for name, stripe, sign in (("secondary", places.secondary, 1.0), ("reference", places.reference, -1.0)):
+        if stripe is None or not np.asarray(parts[name]).any():
+            continue
+        lacks = np.zeros(stripe.shape, dtype=np.bool_)
+        for total, factor in zip(out, parts[name].T, strict=True):
+            step = np.concatenate([[np.nan], factor])[stripe]
+            lacks |= np.isnan(step)
+            total += sign * np.where(np.isnan(step), 0.0, step)
+        unknown = lacks if unknown is None else unknown | lacks
+    return out, unknown

@@ -1,0 +1,1 @@
+"""What is not ground motion comes off the shifts, measured and reversible."""

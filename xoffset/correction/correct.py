@@ -1,0 +1,285 @@
+"""correct(): what moves an image as a whole comes off its shifts, and is kept beside them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from xoffset import _options
+from xoffset._arrays.corrections import scene, terms
+from xoffset._arrays.corrections.fit import STATISTICS
+from xoffset._arrays.corrections.terms import Setup
+from xoffset._arrays.layers import Layers
+from xoffset._blocks import pixels, whole
+from xoffset.correction import layers, traces
+from xoffset.model import checks, products
+from xoffset.model.flags import FLAGS, flags_of
+from xoffset.model.stable import check_somewhere, on_nodes
+from xoffset.readers.polygons import HasGeometry
+
+# Nodes of a pair that a correction is told from, at most.
+SAMPLE = 200_000
+
+
+def correct(
+    shifts: xr.Dataset,
+    *,
+    stable: xr.DataArray | None = None,
+    order: Literal[0, 1, 2, "auto"] = 0,
+    stripes: xr.DataArray | None = None,
+    trace: str
+    | os.PathLike[str]
+    | Mapping[str, object]
+    | HasGeometry
+    | Sequence[tuple[float, float]]
+    | np.ndarray
+    | None = None,
+    dem: xr.DataArray | None = None,
+    min_nodes: int = 500,
+    min_share: float = 0.005,
+    max_shift: float | None = None,
+) -> xr.Dataset:
+    """Shifts without what moves an image as a whole, which is kept beside them.
+
+    An image lies a little beside the others, is turned or stretched, and has steps where two detectors of its sensor
+    meet. Ground that does not move shows it. All of it is fitted at once and taken off; what was taken off can be put
+    back.
+
+    Parameters
+    ----------
+    shifts
+        Shifts (pair, y, x) from `correlate`, best after `screen`.
+    stable
+        True where the ground does not move (y, x), boolean, on the grid of the shifts or on the finer one of the stack.
+        None: there is no such ground, and the shift of a pair is the mode of its whole field (half-sample mode), with
+        the flag `unreferenced`; a ramp is then told from the whole field too, and takes off motion that looks like one.
+    order
+        Order of the ramp: 0 is one shift, 1 a plane, 2 a surface of second order. `"auto"` takes the order with the
+        least AICc, pair by pair. A ramp that is known worse at some place of the scene than a single vector is one that
+        the stable ground cannot carry: pairs then take a lower order, as `order` of the result says.
+    stripes
+        Number of the detector that saw each pixel, (time, y, x) as `xoffset.detectors` gives it or (y, x) for all
+        dates, whole numbers, 0 where none did: one step for each of them.
+    trace
+        Trace of a fault: a file of GeoJSON, a GeoJSON object, a LineString, or vertices (x, y) of the grid. The motion
+        across it is fitted as one step and stays in the shifts, so that neither shift nor ramp takes it off. The line
+        goes straight on beyond its ends. Both sides are taken to move by half of the step unless the stable ground lies
+        on one side alone.
+    dem
+        Elevations (y, x) [m], of any grid and CRS, for sensors whose images were laid on a wrong terrain or that look
+        from the side: a polynomial of second order in the elevation.
+    min_nodes, min_share
+        Vectors on stable ground that a pair needs, and their share of all its vectors: both.
+    max_shift
+        Longest shift in metres that is taken off. A pair that is shifted by more stays as it is, with the flag
+        `not_corrected`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Shifts with corrected `dx`, `dy` [m], and what was taken off as `removed_dx`, `removed_dy` [m] (pair, y, x):
+        corrected plus removed are the shifts that were given. Of shifts that were corrected before, it is added to what
+        is there. On (pair): `n_stable`, number of vectors on stable ground; `median_before_dx`, `median_after_dx`,
+        `nmad_before_dx`, `nmad_after_dx` [m] and so for `dy`, median and spread of these; `sigma_ratio_dx`,
+        `sigma_ratio_dy` [1], the spread in units of the standard errors: ground that moves, or matches that are worse
+        than they say, make it large; `order` of the ramp; `sigma_shift` [m], standard error of the pair as a whole,
+        which all of its vectors share and `sigma_dx`, `sigma_dy` do not hold.
+
+        Flags: `unreferenced` where there was no stable ground; `not_corrected` in pairs that have too little of it or
+        are shifted by more than `max_shift`, which stay as they are, and on nodes whose stripe or elevation is not
+        known, from which the rest was taken off. Lazy if shifts, stable, stripes or dem are.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file of the trace.
+    TypeError
+        If stable is not boolean, or shifts, stripes, trace or dem are of the wrong type.
+    ValueError
+        If a layer lies elsewhere, stripes lack a date, the trace misses the grid, a number is out of range, or in no
+        pair the stable ground can carry the order, which lazy shifts tell when they are computed.
+
+    Notes
+    -----
+    The shift is the median on stable ground. Ramp, steps and trace are fitted together, since steps that are fitted
+    afterwards leak into the ramp, by Tukey's biweight (4.685 times the spread) from a start of least absolute
+    deviations. Standard errors count vectors that err on their own: their number is divided by the number of neighbours
+    that err alike, from the autocorrelation of the residuals. `sigma_shift` is the root mean square, over the scene and
+    both components, of the standard error of the ramp. Without stable ground it is the spread of the field, since any
+    of its motions may be the wrong one; of a pair that was not corrected it is the shift itself.
+
+    Of grids with more than 200 000 nodes every so many rows and columns are taken. All of the scene is needed before
+    the first block of the result: save lazy shifts first and correct `open_result(...)` of these.
+
+    Examples
+    --------
+    >>> import xoffset, xoffset.synthetic
+    >>> stack, truth = xoffset.synthetic.stack((256, 256), misregistration=3.0, snr=8.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack), search=8)
+    >>> corrected = xoffset.correct(shifts, stable=abs(truth.vx) + abs(truth.vy) == 0.0, min_nodes=100)
+    >>> bool(abs(corrected.removed_dx.mean() - truth.misregistration_dx[1]) < 0.3)
+    True
+    """
+    shifts = checks.as_shifts(shifts, "correct")
+    setup = Setup(
+        order=_order(order),
+        has_elevation=dem is not None,
+        has_trace=trace is not None,
+        is_referenced=stable is not None,
+        least=(_options.as_whole_number(min_nodes, "min_nodes", "correct", least=1, example=500), min_share),
+        largest=np.inf
+        if max_shift is None
+        else _options.as_positive(max_shift, "max_shift", "correct", unit="m", example=30.0),
+    )
+    _options.check_share(min_share, "min_share", "correct")
+    given = _gathered(shifts, stable, stripes, trace, dem)
+    if given.stripes is not None:
+        setup = layers.with_stripes(setup, given.stripes)
+
+    table, statistics = _told(shifts, given, setup)
+    parts = _removed(shifts, given, table, setup)
+    out = _labelled(shifts, parts, setup.table.split(table), STATISTICS.split(statistics))
+    step = {
+        "function": "correct",
+        "stable": stable is not None,
+        "order": order,
+        "stripes": stripes is not None,
+        "trace": trace is not None,
+        "dem": dem is not None,
+        "min_nodes": min_nodes,
+        "min_share": min_share,
+        "max_shift": max_shift,
+    }
+    return products.relabel(out, step)
+
+
+class _Given(NamedTuple):
+    """What is known of the nodes, (rows, columns) where nothing else is said, NumPy or dask."""
+
+    stable: Any
+    u: np.ndarray  # (columns,), -1 to 1
+    v: np.ndarray  # (rows,)
+    stripes: layers.Stripes | None
+    side: np.ndarray | None
+    elevation: Any
+
+
+def _order(order: Any) -> int | None:
+    if isinstance(order, str) and order == "auto":
+        return None
+    if not _options.is_whole(order) or order not in (0, 1, 2):
+        raise ValueError(f"correct() needs order 0, 1, 2 or 'auto'; got {order!r}. Choose one of these.")
+    return int(order)
+
+
+def _gathered(
+    shifts: xr.Dataset, stable: xr.DataArray | None, stripes: xr.DataArray | None, trace: Any, dem: xr.DataArray | None
+) -> _Given:
+    mask: Any = np.ones(shifts["dx"].shape[1:], dtype=np.bool_)
+    if stable is not None:
+        mask = on_nodes(stable, shifts, "correct")
+        check_somewhere(mask, "stable", "correct")
+    x, y = (np.asarray(shifts[name].values, dtype=np.float64) for name in ("x", "y"))
+    return _Given(
+        mask,
+        terms.scaled(x),
+        terms.scaled(y),
+        None if stripes is None else layers.stripes_on_nodes(stripes, shifts),
+        None if trace is None else traces.sides(trace, shifts, x, y),
+        None if dem is None else layers.elevation_on_nodes(dem, shifts),
+    )
+
+
+# ------------------------------------------------------------------------------------------------ from the whole scene
+
+
+def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
+    """Numbers of the pairs (layer, pair) as `Setup.table` says, and their `STATISTICS` (layer, pair)."""
+    fields = {name: shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")}
+    if given.stripes is not None:
+        fields |= given.stripes.of_pairs()
+    shared = {"used": given.stable, "side": given.side, "elevation": given.elevation}
+    shared = {name: values for name, values in shared.items() if values is not None}
+    nodes = shifts.sizes["y"] * shifts.sizes["x"]
+    fields, shared = (
+        dict(zip(each, whole.sample(list(each.values()), nodes, SAMPLE), strict=True)) for each in (fields, shared)
+    )
+    places = whole.sample([given.u[np.newaxis], given.v[:, np.newaxis]], nodes, SAMPLE)
+    counts = pixels.total(
+        scene.counts, [shifts["dx"].data, shifts["dy"].data, given.stable[np.newaxis]], (shifts.sizes["pair"], 2)
+    )
+
+    names = (*fields, "counts", *shared)
+    fit = partial(scene.fit_pair, names=names, u=places[0], v=places[1], setup=setup)
+    table = whole.each_pair(fit, [*fields.values(), counts], list(shared.values()), setup.table.count)
+    table = whole.at_once(
+        partial(scene.checked, setup=setup), [table], np.dtype(np.float64), (setup.table.count, shifts.sizes["pair"])
+    )
+    names = (*fields, "table", *shared)
+    judge = partial(scene.judge_pair, names=names, u=places[0], v=places[1], setup=setup)
+    statistics = whole.each_pair(judge, [*fields.values(), table.T], list(shared.values()), STATISTICS.count)
+    return table, statistics
+
+
+# ----------------------------------------------------------------------------------------------------------- by blocks
+
+
+def _removed(shifts: xr.Dataset, given: _Given, table: Any, setup: Setup) -> dict[str, Any]:
+    """What is taken off at every node: `dx`, `dy` [m], and where a part is unknown, above 0 (pair, rows, columns)."""
+    pairs = shifts.sizes["pair"]
+    parts = Layers(dx=pairs, dy=pairs, unknown=pairs if given.stripes is not None or setup.has_elevation else 0)
+    dx = shifts["dx"].data
+    arrays = {"dx": dx, "places": whole.of_places(_both, given.v, given.u, dx, 2)}
+    if given.stripes is not None:
+        arrays["stripes"] = given.stripes.values
+    if given.elevation is not None:
+        arrays["elevation"] = given.elevation[np.newaxis]
+    ends = None if given.stripes is None else given.stripes.ends
+    evaluate = partial(scene.removed, names=tuple(arrays), ends=ends, setup=setup)
+    found = pixels.per_pixel_of(evaluate, list(arrays.values()), table, parts.count)
+    return parts.split(found)
+
+
+def _both(v: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """Coordinates u and v (2, rows, columns) of each node."""
+    return np.stack(np.broadcast_arrays(u[np.newaxis], v[:, np.newaxis]))
+
+
+def _labelled(
+    shifts: xr.Dataset, parts: Mapping[str, Any], told: Mapping[str, Any], statistics: Mapping[str, Any]
+) -> xr.Dataset:
+    dims, dtype = ("pair", "y", "x"), shifts["dx"].dtype
+    out = shifts.copy()
+    for name in ("dx", "dy"):
+        removed = parts[name].astype(shifts[name].dtype)
+        out[name] = shifts[name] - xr.DataArray(removed, dims=dims)
+        before = f"removed_{name}"
+        out[before] = (dims, removed + shifts[before].data if before in shifts else removed)
+        k = int(name == "dy")
+        for each in ("median_before", "median_after", "nmad_before", "nmad_after", "sigma_ratio"):
+            out[f"{each}_{name}"] = ("pair", statistics[each][k].astype(dtype))
+
+    state = told["state"]
+    sigma = told["sigma_shift"]
+    if "sigma_shift" in shifts:
+        sigma = np.where(np.isfinite(sigma), sigma, shifts["sigma_shift"].data)
+    out["sigma_shift"] = ("pair", sigma.astype(dtype))
+    out["n_stable"] = ("pair", told["n_stable"].astype(np.int64))
+    out["order"] = ("pair", told["order"].astype(np.int8))
+
+    # what an earlier correction could not do no longer holds of a pair that this one corrects
+    of_pair = (state == terms.UNREFERENCED) * FLAGS["unreferenced"] + (state == terms.NOT_CORRECTED) * FLAGS[
+        "not_corrected"
+    ]
+    settled = (state != terms.NOT_CORRECTED) * (FLAGS["unreferenced"] | FLAGS["not_corrected"])
+    new, old = (each.astype(np.int64)[:, np.newaxis, np.newaxis] for each in (of_pair, settled))
+    flags = (flags_of(shifts, "correct") & ~old) | new
+    if parts["unknown"].shape[0]:
+        flags = flags | (parts["unknown"] > 0) * np.int64(FLAGS["not_corrected"])
+    out["flags"] = (dims, flags)
+    return out

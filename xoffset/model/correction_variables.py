@@ -1,0 +1,36 @@
+"""Variables that corrections add to shifts."""
+
+from __future__ import annotations
+
+from xoffset.model.tables import table
+
+
+def _of_axis(axis: str) -> dict[str, tuple[str | None, str]]:
+    of = f"displacement along {axis} on stable ground"
+    return {
+        f"median_before_d{axis}": ("m", f"median of the {of} before the correction"),
+        f"median_after_d{axis}": ("m", f"median of the {of} after the correction"),
+        f"nmad_before_d{axis}": ("m", f"spread of the {of} before the correction, 1.4826 times the median deviation"),
+        f"nmad_after_d{axis}": ("m", f"spread of the {of} after the correction, 1.4826 times the median deviation"),
+        f"sigma_ratio_d{axis}": ("1", f"spread of the {of} after the correction in units of its standard errors"),
+    }
+
+
+OF_CORRECTION = table(
+    ("pair", "y", "x"),
+    {
+        "removed_dx": ("m", "displacement along x that corrections took off"),
+        "removed_dy": ("m", "displacement along y that corrections took off"),
+    },
+    signed=("removed_dx", "removed_dy"),
+) | table(
+    ("pair",),
+    {
+        "n_stable": (None, "number of vectors on stable ground"),
+        "sigma_shift": ("m", "standard error of the pair as a whole, common to all its vectors"),
+        "order": (None, "order of the ramp that was taken off"),
+        **_of_axis("x"),
+        **_of_axis("y"),
+    },
+    signed=("median_before_dx", "median_before_dy", "median_after_dx", "median_after_dy"),
+)
