@@ -18,6 +18,7 @@ import xarray as xr
 if TYPE_CHECKING:
     import pyproj
 from xoffset import _options
+from xoffset._arrays import acquisition
 from xoffset._arrays.scenes import sunlight, weather
 from xoffset._blocks import threads
 from xoffset._kernels.images import warp
@@ -96,6 +97,9 @@ def stack(
     clouds: float = 0.0,
     nodata: float = 0.0,
     misregistration: float = 0.0,
+    ramp: float = 0.0,
+    stripes: float = 0.0,
+    jitter: float = 0.0,
     shadows: float = 0.0,
     pixel_size: float = 10.0,
     crs: str | None = "EPSG:32632",
@@ -136,10 +140,18 @@ def stack(
         Share of each image lost in a slanted strip, elsewhere on each date: NaN.
     misregistration
         Standard deviation in m of a shift of each image but the first, along x and y.
+    ramp
+        Largest displacement in m, at a corner, by a ramp of each image but the first, along x and y.
+    stripes
+        Standard deviation in m of a shift of each of four detectors, which see stripes along the flight toward 192
+        degrees, in each image but the first, along x and y.
+    jitter
+        Amplitude in m of an undulation of each image but the first, along x and y: a wave of 2 km along the flight,
+        with smaller ones of 0.8, 1.3 and 3.2 km. Detectors of odd and even number see two of them.
     shadows
-        Share of the brightness, 0 to 1, that is lost in the shadow of the terrain: hills with rocks, lit by the sun of the
-        date at 10:30 mean solar time, when Sentinel-2 and Landsat pass. Shadows stay with the terrain where the ground
-        moves.
+        Share of the brightness, 0 to 1, that is lost in the shadow of the terrain: hills with rocks, lit by the sun of
+        the date at 10:30 mean solar time, when Sentinel-2 and Landsat pass. Shadows stay with the terrain where the
+        ground moves.
     pixel_size
         Side of a pixel, in m.
     crs
@@ -157,8 +169,10 @@ def stack(
         `dx`, `dy` (time, y, x): displacement in m, positive toward increasing x and y, since the first date, of the
         ground point that was at the pixel's centre on the first date; bilinear in between. `vx`, `vy` (y, x): steady
         velocity in m yr-1. `misregistration_dx`, `misregistration_dy` (time): shift in m of the whole image, which is
-        not part of `dx`, `dy`. `cloud` (time, y, x): True where a cloud covers the ground. With shadows, `elevation`
-        (y, x): height of the terrain in m.
+        not part of `dx`, `dy`. `cloud` (time, y, x): True where a cloud covers the ground. With `ramp`, `stripes` or
+        `jitter`, `geometry_dx`, `geometry_dy` (time, y, x): their sum, the shift in m of what a pixel of the image
+        shows, which is not part of `dx`, `dy` either; with `stripes`, `detector` (y, x): number of the detector. With
+        `shadows`, `elevation` (y, x): height of the terrain in m.
 
     Raises
     ------
@@ -176,7 +190,7 @@ def stack(
     times = _times(dates)
     numbers = {
         "velocity": velocity, "direction": direction, "season": season, "step": step, "illumination": illumination,
-        "misregistration": misregistration,
+        "misregistration": misregistration, "ramp": ramp, "stripes": stripes, "jitter": jitter,
     }  # fmt: skip
     for name, value in numbers.items():
         _options.check_finite(value, name, "stack")
@@ -205,9 +219,12 @@ def stack(
 
     pixels_x = (history * east / pixel_size, shift[0] / pixel_size)
     pixels_y = (-history * north / pixel_size, -shift[1] / pixel_size)
-    images = _photograph(ground.values, moves, pixels_x, pixels_y)
+    size = (float(ramp), float(stripes), float(jitter))
+    geometry = acquisition.geometry(moves.shape, pixel_size, times.size, size, seed) if any(size) else None
+    errors = _in_pixels(geometry, pixel_size, times.size)
+    images = _photograph(ground.values, moves, pixels_x, pixels_y, errors)
     images_labelled = _label_stack(images, times, pixel_size, crs)
-    sun, terrain = _cast_shadows(images_labelled, shadows, (pixels_y[1], pixels_x[1]), seed) if shadows else ({}, {})
+    sun, terrain = _cast_shadows(images_labelled, shadows, shift, errors, seed) if shadows else ({}, {})
     cover = weather.degrade(images, generator, snr=snr, illumination=illumination, clouds=clouds, nodata=nodata)
     images_labelled = images_labelled.copy(data=images).assign_coords(sun)
 
@@ -225,6 +242,10 @@ def stack(
         | terrain,
         coords=images_labelled.coords,
     )
+    if geometry is not None:
+        truth["geometry_dx"], truth["geometry_dy"] = ((("time", "y", "x"), error, unit) for error in geometry.error)
+        if stripes:
+            truth["detector"] = (("y", "x"), geometry.detector)
     return images_labelled, products.finish(truth)
 
 
@@ -279,21 +300,30 @@ def _history(times: np.ndarray, velocity: float, season: float, step: float, ste
     return np.asarray(moved - moved[0])
 
 
+def _in_pixels(geometry: acquisition.Geometry | None, pixel_size: float, dates: int) -> np.ndarray:
+    """Errors of position (time, component, rows, columns) [px], y down; without rows if there are none."""
+    if geometry is None:
+        return np.empty((dates, 2, 0, 0))
+    signs = np.array([1.0, -1.0]) / pixel_size
+    return np.asarray(geometry.error.swapaxes(0, 1) * signs[:, None, None])
+
+
 def _photograph(
     spline: np.ndarray,
     moves: np.ndarray,
     pixels_x: tuple[np.ndarray, np.ndarray],
     pixels_y: tuple[np.ndarray, np.ndarray],
+    geometry: np.ndarray,
 ) -> np.ndarray:
-    """Clean images (time, rows, columns), float32, of ground moved by moves·history + shift, in pixels."""
+    """Clean images (time, rows, columns), float32, of ground moved by moves·history + shift + geometry, in pixels."""
     images = np.empty((pixels_x[0].size, *moves.shape), dtype=np.float32)
     still = np.empty(moves.shape, dtype=np.float32)
-    warp.render(spline, OVERSAMPLING, still[:0], moves, 0.0, 0.0, 0.0, 0.0, still)
+    warp.render(spline, OVERSAMPLING, still[:0], moves, 0.0, 0.0, 0.0, 0.0, geometry[0, :, :0], still)
 
     def take(date: int) -> None:
         warp.render(
             spline, OVERSAMPLING, still, moves,
-            pixels_x[0][date], pixels_y[0][date], pixels_x[1][date], pixels_y[1][date], images[date],
+            pixels_x[0][date], pixels_y[0][date], pixels_x[1][date], pixels_y[1][date], geometry[date], images[date],
         )  # fmt: skip
 
     threads.in_threads(take, range(images.shape[0]))
@@ -301,11 +331,11 @@ def _photograph(
 
 
 def _cast_shadows(
-    stack: xr.DataArray, darkness: float, moved: tuple[np.ndarray, np.ndarray], seed: int
+    stack: xr.DataArray, darkness: float, shift: np.ndarray, errors: np.ndarray, seed: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Darken images (time, y, x) in place; return the sun of the dates as coordinates, and the terrain.
 
-    moved: displacement of each image along y and x [px].
+    shift (2, time): of each image along x and y [m]; errors: of its pixels, as from `_in_pixels`.
     """
     place = north.middle(stack, "the images", "stack")
     azimuths, elevations = sunlight.position(stack["time"].values, _LATITUDE if place is None else place[1])
@@ -315,15 +345,17 @@ def _cast_shadows(
             f"stack() needs the sun above the horizon where there are shadows; got {elevations.min():.1f} degrees on "
             f"{date}. Choose other dates, or a CRS whose origin is farther from the pole."
         )
-    relief = sunlight.Relief.of(stack.shape[1:], np.random.default_rng([seed, 2]))
+    relief = sunlight.Relief.of(stack.shape[1:], np.random.default_rng([seed, 3]))
+    side = abs(float(stack["x"][1] - stack["x"][0]))
     turned = north.from_grid_north(azimuths, stack, "the images", "stack")
 
     def darken(date: int) -> None:
-        dark = relief.shadow(turned[date], elevations[date], (moved[0][date], moved[1][date]))
+        along_x, along_y = errors[date] if errors.size else (0.0, 0.0)
+        moved = np.asarray(along_y - shift[1, date] / side), np.asarray(along_x + shift[0, date] / side)
+        dark = relief.shadow(turned[date], elevations[date], moved)
         stack.values[date] *= (1.0 - darkness * dark).astype(np.float32)
 
     threads.in_threads(darken, range(azimuths.size))
-    side = abs(float(stack["x"][1] - stack["x"][0]))
     label = {"units": "m", "long_name": "height of the terrain"}
     angles = {"sun_azimuth": azimuths, "sun_elevation": elevations}
     coords = {name: ("time", values, products.attrs_of(ANGLES[name])) for name, values in angles.items()}

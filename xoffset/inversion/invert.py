@@ -131,10 +131,11 @@ def invert(
     Raises
     ------
     TypeError, ValueError
-        If `shifts` are no shifts, the sun is not known at their dates or does not move between them, the reference is none of their dates, an option is unknown, smoothing is to join
-        islands, weights are negative or infinite, the weights are on other pairs or another grid, need standard errors
-        or scores that are not there, stable is on another grid or holds too little ground. What takes a look at the
-        values is refused for eager shifts; of lazy ones, the pairs take no part, or stable is refused when computed.
+        If `shifts` are no shifts, the sun is not known at their dates or does not move between them, the reference is
+        none of their dates, an option is unknown, smoothing is to join islands, weights are negative or infinite, the
+        weights are on other pairs or another grid, need standard errors or scores that are not there, stable is on
+        another grid or holds too little ground. What takes a look at the values is refused for eager shifts; of lazy
+        ones, the pairs take no part, or stable is refused when computed.
 
     Notes
     -----

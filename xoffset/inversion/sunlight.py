@@ -56,9 +56,7 @@ def _outer(line: Any, field: Any) -> Any:
     return line[:, np.newaxis, np.newaxis] * field[np.newaxis]
 
 
-def without(
-    shifts: xr.Dataset, light: xr.DataArray | xr.Dataset, weights: Any, loss: int
-) -> tuple[xr.Dataset, Light]:
+def without(shifts: xr.Dataset, light: xr.DataArray | xr.Dataset, weights: Any, loss: int) -> tuple[xr.Dataset, Light]:
     """Shifts without what moves with the sun, and what that was."""
     order, epochs, ends = checks.sorted_pairs(shifts)
     slants = sun.slants(sun.angles_of(light, epochs, "sun", "invert"))

@@ -48,8 +48,8 @@ def angles_of(sun: xr.DataArray | xr.Dataset, dates: np.ndarray, what: str, call
     for k, name in enumerate(_NAMES):
         if given[name].dims != ("time",) or given[name].dtype.kind not in "iuf":
             raise ValueError(
-                f"{caller}() needs '{name}' of {what} as a number for each date on 'time'; got {given[name].dtype} with "
-                f"dims {given[name].dims}. Take that of the scene as a whole: the mean over y and x."
+                f"{caller}() needs '{name}' of {what} as a number for each date on 'time'; got {given[name].dtype} "
+                f"with dims {given[name].dims}. Take that of the scene as a whole: the mean over y and x."
             )
         found[k] = decoded(given[name], f"'{name}'", caller, wanted="degree").values[order]
     bad = ~np.isfinite(found).all(axis=0) | ~((found[1] > 0.0) & (found[1] <= 90.0))

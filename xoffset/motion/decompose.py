@@ -76,15 +76,15 @@ def decompose(
         multiply the functions above. `sun_east_dx`, `sun_north_dx` and so on: metres per unit of
         cot(elevation)·sin(azimuth) and of cot(elevation)·cos(azimuth) of the sun, and `sun_condition`, the condition
         number of the fit with a cycle of a year beside the sun's, NaN where nothing tells the two apart: a yearly
-        motion of the ground that is not asked for goes with the light. Each has its standard error `sigma_...`. `rms`: root mean square residual in m of
-        the mean component, outliers included. NaN where the dates of a pixel do not tell a parameter; `flags` says so,
-        and where the weights did not converge. Lazy if the input is.
+        motion of the ground that is not asked for goes with the light. Each has its standard error `sigma_...`. `rms`:
+        root mean square residual in m of the mean component, outliers included. NaN where the dates of a pixel do not
+        tell a parameter; `flags` says so, and where the weights did not converge. Lazy if the input is.
 
     Raises
     ------
     TypeError, ValueError
-        If the input is neither shifts nor a series, the sun is not known at its dates, a date or an option is none, a date is outside the data, or steps
-        are searched in shifts.
+        If the input is neither shifts nor a series, the sun is not known at its dates, a date or an option is none, a
+        date is outside the data, or steps are searched in shifts.
 
     Notes
     -----
@@ -134,7 +134,9 @@ def decompose(
     for name, function in (("exponential", motion_terms.exponential), ("logarithmic", motion_terms.logarithmic)):
         terms |= {f"{name} {k}": function(given.epochs, *entry) for k, entry in enumerate(decays[name])}
     if sun is not None:
-        terms |= dict(zip(_SUN, sunlight.slants(sunlight.angles_of(sun, given.epochs, "sun", "decompose")).T, strict=True))
+        terms |= dict(
+            zip(_SUN, sunlight.slants(sunlight.angles_of(sun, given.epochs, "sun", "decompose")).T, strict=True)
+        )
     asked = list(terms)
     if is_search:
         terms["step"] = np.zeros(given.epochs.size)

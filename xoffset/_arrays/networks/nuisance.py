@@ -200,9 +200,7 @@ def _of_matches(nuisance: Nuisance) -> np.ndarray:
     return np.asarray(nuisance.terms[nuisance.ends[:, 1]] - nuisance.terms[nuisance.ends[:, 0]])
 
 
-def _share(
-    design: np.ndarray, observed: np.ndarray, values: np.ndarray, is_used: np.ndarray, count: int
-) -> np.ndarray:
+def _share(design: np.ndarray, observed: np.ndarray, values: np.ndarray, is_used: np.ndarray, count: int) -> np.ndarray:
     """Share of the squares about the slow motion that the last `count` terms take, 0 to 1, of both components."""
     before, after = np.zeros((2, *is_used.shape[1:]))
     for axis in range(2):
