@@ -17,13 +17,15 @@ from xoffset._arrays.corrections.terms import Setup
 from xoffset._arrays.layers import Layers
 from xoffset._blocks import pixels, whole
 from xoffset.correction import layers, traces
-from xoffset.model import checks, products
+from xoffset.model import checks, grids, products
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.stable import check_somewhere, on_nodes
 from xoffset.readers.polygons import HasGeometry
 
 # Nodes of a pair that a correction is told from, at most.
 SAMPLE = 200_000
+# Ratio of the locking depths that are tried.
+_RATIO = 1.5
 
 
 def correct(
@@ -67,9 +69,9 @@ def correct(
         dates, whole numbers, 0 where none did: one step for each of them.
     trace
         Trace of a fault: a file of GeoJSON, a GeoJSON object, a LineString, or vertices (x, y) of the grid. The motion
-        across it is fitted as one step and stays in the shifts, so that neither shift nor ramp takes it off. The line
-        goes straight on beyond its ends. Both sides are taken to move by half of the step unless the stable ground lies
-        on one side alone.
+        across it is fitted, as a step or as that of a fault that is locked down to some depth, and stays in the shifts,
+        so that neither shift nor ramp takes it off. The line goes straight on beyond its ends. Both sides are taken to
+        move by half of the offset unless the stable ground lies on one side alone.
     dem
         Elevations (y, x) [m], of any grid and CRS, for sensors whose images were laid on a wrong terrain or that look
         from the side: a polynomial of second order in the elevation.
@@ -129,7 +131,7 @@ def correct(
     setup = Setup(
         order=_order(order),
         has_elevation=dem is not None,
-        has_trace=trace is not None,
+        depths=() if trace is None else _depths(shifts),
         is_referenced=stable is not None,
         least=(_options.as_whole_number(min_nodes, "min_nodes", "correct", least=1, example=500), min_share),
         largest=np.inf
@@ -165,7 +167,7 @@ class _Given(NamedTuple):
     u: np.ndarray  # (columns,), -1 to 1
     v: np.ndarray  # (rows,)
     stripes: layers.Stripes | None
-    side: np.ndarray | None
+    across: np.ndarray | None  # distance from the trace [m]
     elevation: Any
 
 
@@ -175,6 +177,15 @@ def _order(order: Any) -> int | None:
     if not _options.is_whole(order) or order not in (0, 1, 2):
         raise ValueError(f"correct() needs order 0, 1, 2 or 'auto'; got {order!r}. Choose one of these.")
     return int(order)
+
+
+def _depths(shifts: xr.Dataset) -> tuple[float, ...]:
+    """Locking depths [m] from far less than the distance of nodes to an eighth of the scene, the first of them 0."""
+    sides = grids.spacing(shifts, "correct")
+    nodes = min(abs(sides.x), abs(sides.y))
+    scene = max(abs(sides.x) * shifts.sizes["x"], abs(sides.y) * shifts.sizes["y"])
+    number = max(int(np.log(scene / (2.0 * nodes)) / np.log(_RATIO)) + 1, 0)
+    return (0.0, *(0.25 * nodes * _RATIO**k for k in range(number)))
 
 
 def _gathered(
@@ -190,7 +201,7 @@ def _gathered(
         terms.scaled(x),
         terms.scaled(y),
         None if stripes is None else layers.stripes_on_nodes(stripes, shifts),
-        None if trace is None else traces.sides(trace, shifts, x, y),
+        None if trace is None else traces.across(trace, shifts),
         None if dem is None else layers.elevation_on_nodes(dem, shifts),
     )
 
@@ -203,7 +214,7 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
     fields = {name: shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")}
     if given.stripes is not None:
         fields |= given.stripes.of_pairs()
-    shared = {"used": given.stable, "side": given.side, "elevation": given.elevation}
+    shared = {"used": given.stable, "across": given.across, "elevation": given.elevation}
     shared = {name: values for name, values in shared.items() if values is not None}
     nodes = shifts.sizes["y"] * shifts.sizes["x"]
     fields, shared = (

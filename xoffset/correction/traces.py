@@ -21,10 +21,10 @@ _LONGITUDE_LATITUDE = "OGC:CRS84"
 _KINDS = "a file of GeoJSON, a GeoJSON object, a LineString of shapely, or vertices (x, y) of the grid"
 
 
-def sides(trace: Any, shifts: xr.Dataset, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Side of the trace that nodes are on: 0.5 to the left of who walks along it, -0.5 to the right (rows, columns).
+def across(trace: Any, shifts: xr.Dataset) -> np.ndarray:
+    """Distance of the nodes from a trace [m], positive to the left of who walks along it (rows, columns).
 
-    Beyond its ends the line goes straight on. u and v are the coordinates x (columns,) and y (rows,) of the nodes.
+    Beyond its ends the line goes straight on.
 
     Raises
     ------
@@ -41,11 +41,11 @@ def sides(trace: Any, shifts: xr.Dataset, u: np.ndarray, v: np.ndarray) -> np.nd
     line = np.concatenate([line[:1], line[1:][length > 0.0]])
     if len(line) < 2:
         raise ValueError("correct() needs a trace with two different vertices; got one point. Draw it longer.")
-    return _side(line, u[np.newaxis], v[:, np.newaxis])
+    return _distance(line, shifts["x"].values[np.newaxis], shifts["y"].values[:, np.newaxis])
 
 
-def _side(line: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Side of the nearest segment; where two are equally near, of that which sees the place more from the side."""
+def _distance(line: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Distance from a line, with the sign of the nearest segment; of two equally near that which is seen more aside."""
     shape = np.broadcast_shapes(x.shape, y.shape)
     nearest, across = np.full(shape, np.inf), np.zeros(shape)
     last = len(line) - 2
@@ -61,7 +61,7 @@ def _side(line: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
             (np.abs(distance - nearest) <= tolerance) & (np.abs(offset) > np.abs(across))
         )
         nearest, across = np.where(is_nearer, distance, nearest), np.where(is_nearer, offset, across)
-    return np.where(across >= 0.0, 0.5, -0.5)
+    return np.where(across >= 0.0, nearest, -nearest)
 
 
 def _check_reach(line: np.ndarray, shifts: xr.Dataset) -> None:

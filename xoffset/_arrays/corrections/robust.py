@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+
+from xoffset._kernels.corrections.normal import normal_equations
 
 # Tuning constant of Tukey's biweight: 95 % as good as least squares where errors are normal.
 TUKEY = 4.685
@@ -27,6 +30,11 @@ class Design:
     count: int  # of the steps of each kind
     weak: int  # of the last dense terms, how many may be undetermined
 
+    @cached_property
+    def by_node(self) -> np.ndarray:
+        """Dense terms (node, term)."""
+        return np.ascontiguousarray(self.dense.T)
+
     @property
     def size(self) -> int:
         """Number of terms."""
@@ -42,43 +50,38 @@ class Design:
             out += sign * coefficients[start : start + self.count][step]
         return out
 
-    def normal(self, weight: np.ndarray) -> np.ndarray:
-        """Normal equations (term, term); every step, and what may be undetermined, has a weak prior of 0."""
-        number = len(self.dense)
-        out = np.zeros((self.size, self.size))
-        weighted = weight * self.dense
-        for k in range(number):
-            for other in range(k + 1):
-                # a plain sum, whose bits do not depend on threads as those of BLAS may
-                out[k, other] = out[other, k] = (weighted[k] * self.dense[other]).sum()
-        for k, (step, sign) in enumerate(zip(self.steps, self.signs, strict=True)):
-            start = number + k * self.count
-            here = slice(start, start + self.count)
-            for term in range(number):
-                out[term, here] = sign * np.bincount(step, weighted[term], self.count)
-                out[here, term] = out[term, here]
-            out[here, here] = np.diag(np.bincount(step, weight, self.count))
-            for other in range(k):
-                there = slice(number + other * self.count, number + (other + 1) * self.count)
-                both = np.bincount(step * self.count + self.steps[other], weight, self.count**2)
-                out[here, there] = sign * self.signs[other] * both.reshape(self.count, self.count)
-                out[there, here] = out[here, there].T
-        first = number - self.weak
-        out[range(first, self.size), range(first, self.size)] += _PRIOR
-        return out
+    def normal(self, weight: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Normal equations (term, term) and their right-hand side (term,) for values with weights.
 
-    def moments(self, weighted: np.ndarray) -> np.ndarray:
-        """Right-hand side (term,) of values times their weights."""
-        dense = [(term * weighted).sum() for term in self.dense]
-        steps = [
-            sign * np.bincount(step, weighted, self.count) for step, sign in zip(self.steps, self.signs, strict=True)
-        ]
-        return np.concatenate([np.array(dense), *steps])
+        Every step, and what may be undetermined, has a weak prior of 0. The steps of a kind add up to 0, since what is
+        common to all of them is a shift.
+        """
+        number = len(self.dense)
+        out = np.empty((self.size, self.size + 1))
+        columns = [number + k * self.count + step for k, step in enumerate(self.steps)]
+        normal_equations(
+            self.by_node,
+            np.array(columns, dtype=np.int64).reshape(len(columns), weight.size),
+            np.array(self.signs, dtype=np.float64),
+            weight,
+            value,
+            out,
+        )
+        left = out[:, :-1].copy()
+        for k in range(len(self.steps)):
+            here = slice(number + k * self.count, number + (k + 1) * self.count)
+            total = np.diag(left)[here]
+            is_there = (total > 0.0).astype(np.float64)
+            left[here, here] += total.sum() * np.outer(is_there, is_there)
+        first = number - self.weak
+        left[range(first, self.size), range(first, self.size)] += _PRIOR
+        return left, out[:, -1]
 
     def is_determined(self) -> bool:
         """Whether the nodes tell all terms that are not weak from each other."""
         strong = len(self.dense) - self.weak
-        block = self.normal(np.ones(self.dense.shape[1]))[:strong, :strong]
+        ones = np.ones(self.dense.shape[1])
+        block = self.normal(ones, ones)[0][:strong, :strong]
         return bool(np.linalg.cond(block) < _WORST)
 
 
@@ -108,14 +111,15 @@ def fit(design: Design, value: np.ndarray) -> Fit:
         before = coefficients
         coefficients = _solve(design, _biweight(residual / scale), value)
         residual = value - design.at(coefficients)
-        if np.abs(coefficients - before).max() < 1e-3 * scale / np.sqrt(value.size):
+        # by far less than their standard errors
+        if np.abs(coefficients - before).max() < 1e-2 * scale / np.sqrt(value.size):
             break
     scale = spread(residual)
     return Fit(coefficients, residual, scale, _covariance(design, residual, scale))
 
 
 def _solve(design: Design, weight: np.ndarray, value: np.ndarray) -> np.ndarray:
-    return np.asarray(np.linalg.solve(design.normal(weight), design.moments(weight * value)))
+    return np.asarray(np.linalg.solve(*design.normal(weight, value)))
 
 
 def _biweight(ratio: np.ndarray) -> np.ndarray:
@@ -124,7 +128,7 @@ def _biweight(ratio: np.ndarray) -> np.ndarray:
 
 def _covariance(design: Design, residual: np.ndarray, scale: float) -> np.ndarray:
     """Covariance of an M-estimate (Huber 1981): mean of psi squared over the square of the mean of its slope."""
-    inverse = np.linalg.inv(design.normal(np.ones(residual.size)))
+    inverse = np.linalg.inv(design.normal(np.ones(residual.size), residual)[0])
     if not scale > 0.0:
         return np.asarray(0.0 * inverse)
     square = np.clip(1.0 - (residual / (TUKEY * scale)) ** 2, 0.0, None)

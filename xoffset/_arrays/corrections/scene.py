@@ -36,7 +36,7 @@ def judge_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np
 
 
 def _sample(given: dict[str, np.ndarray], u: np.ndarray, v: np.ndarray) -> Sample:
-    layers = {name: given[name] for name in ("secondary", "reference", "elevation", "side") if name in given}
+    layers = {name: given[name] for name in ("secondary", "reference", "elevation", "across") if name in given}
     used = given["used"] & np.isfinite(given["dx"]) & np.isfinite(given["dy"])
     return Sample(given["dx"], given["dy"], used, Places(u, v, **layers))
 

@@ -29,7 +29,7 @@ class Setup:
     order: int | None = 0  # None: told from the data
     stripes: int = 0  # of the sensor, each with a step; 0 if they are not told
     has_elevation: bool = False
-    has_trace: bool = False
+    depths: tuple[float, ...] = ()  # locking depths [m] that the motion across a trace may have; none without a trace
     is_referenced: bool = True  # to ground that is stable
     least: tuple[float, float] = (500, 0.005)  # vectors on stable ground, and their share of all
     largest: float = np.inf  # shift [m] that is taken off
@@ -50,18 +50,19 @@ class Setup:
 
         Coefficients [m] of x and of y, NaN of what is unknown, with their variances [m2]; order of the ramp; what came
         of the pair; number of vectors that it was told from, and how many of them err alike; lowest and highest
-        elevation there [m]; offset across the trace [m], which stays; standard error of the shift [m].
+        elevation there [m]; offset across the trace [m], which stays, and its locking depth [m]; standard error of the
+        shift [m].
         """
         each = (2, self.terms.count)
         return Layers(
             coefficient=each, variance=each, order=(), is_lowered=(), state=(), n_stable=(), alike=(), elevation=2,
-            trace=2, sigma_shift=(),
+            trace=2, depth=(), sigma_shift=(),
         )  # fmt: skip
 
     @property
     def is_constant(self) -> bool:
         """Whether nothing but one shift is wanted."""
-        return self.order == 0 and not (self.stripes or self.has_elevation or self.has_trace)
+        return self.order == 0 and not (self.stripes or self.has_elevation or self.depths)
 
 
 class Places(NamedTuple):
@@ -72,7 +73,12 @@ class Places(NamedTuple):
     secondary: np.ndarray | None = None  # number of the stripe in the secondary image, 0 where there is none
     reference: np.ndarray | None = None
     elevation: np.ndarray | None = None  # [m]
-    side: np.ndarray | None = None  # of the trace: -0.5 or 0.5
+    across: np.ndarray | None = None  # distance from the trace [m], with a sign for each side
+
+    def at(self, index: np.ndarray) -> Places:
+        """Some of the nodes: by their numbers (node,), or where a boolean array of their shape is True."""
+        shape = index.shape if index.dtype == np.bool_ else self.u.shape
+        return Places(*(None if each is None else np.broadcast_to(each, shape)[index] for each in self))  # type: ignore[arg-type]
 
 
 def scaled(values: np.ndarray) -> np.ndarray:
@@ -95,15 +101,24 @@ def elevation_terms(elevation: np.ndarray, ends: np.ndarray) -> list[np.ndarray]
     return [height ** (k + 1) for k in range(ELEVATION)]
 
 
-def design(places: Places, order: int, ends: np.ndarray, has_sides: bool, is_same: bool, stripes: int) -> Design:
+def offset(across: np.ndarray, depth: float) -> np.ndarray:
+    """Motion of both sides of a fault that is locked down to a depth [m], -0.5 to 0.5 far from it.
+
+    Savage & Burford 1973, Journal of Geophysical Research 78, 832-845. At a depth of 0 it is a step.
+    """
+    return np.where(across >= 0.0, 0.5, -0.5) if depth == 0.0 else np.arctan(across / depth) / np.pi
+
+
+def design(places: Places, order: int, ends: np.ndarray, depth: float | None, is_same: bool, stripes: int) -> Design:
     """Terms at nodes (node,) that are fitted.
 
-    is_same: both images were seen by the same stripes, of which one step each is told.
+    depth: locking depth of the trace [m], None without a trace. is_same: both images were seen by the same stripes, of
+    which one step each is told.
     """
     dense = ramp(places.u, places.v, OF_ORDER[order])
     strong = len(dense)
-    if has_sides and places.side is not None:
-        dense.append(places.side)
+    if depth is not None and places.across is not None:
+        dense.append(offset(places.across, depth))
         strong += 1
     if places.elevation is not None:
         dense += elevation_terms(places.elevation, ends)

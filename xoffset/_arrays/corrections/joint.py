@@ -1,0 +1,173 @@
+"""Shift, ramp, steps of stripes, elevation and the motion across a trace of a pair, all at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from xoffset._arrays.corrections import robust, terms
+from xoffset._arrays.corrections.terms import LEAST, OF_ORDER, Places, Setup
+from xoffset._arrays.neighbours import alike
+
+# Nodes of a pair that the terms are fitted to, and that tell the locking depth of a fault, at most.
+MOST, OF_DEPTH = 20_000, 5_000
+# Share of the nodes whose stripes must be the same in both images for one step each.
+SAME = 0.9
+# By how much twice the logarithm of the likelihood must rise for another locking depth than 0.
+WORTH = 8.0
+# Places along x and y where it is asked how well a ramp is known.
+_PLACES = 9
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Nodes of a pair where all terms are known."""
+
+    values: tuple[np.ndarray, ...]  # displacement of each component (node,)
+    places: Places
+    used: np.ndarray  # where they are on the grid, boolean (rows, columns)
+    is_same: bool  # whether both images were seen by the same stripes
+    setup: Setup
+
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """Lowest and highest elevation [m]."""
+        elevation = self.places.elevation
+        return np.array([np.nan, np.nan]) if elevation is None else np.array([elevation.min(), elevation.max()])
+
+    def some(self, most: int) -> Ground:
+        """As many of the nodes at most, drawn from all over the ground."""
+        number = self.values[0].size
+        if number <= most:
+            return self
+        index = np.sort(np.random.default_rng(0).permutation(number)[:most])
+        used = np.zeros(self.used.shape, dtype=np.bool_)
+        used.ravel()[np.flatnonzero(self.used)[index]] = True
+        values = tuple(value[index] for value in self.values)
+        return Ground(values, self.places.at(index), used, self.is_same, self.setup)
+
+    def fits(self, order: int, depth: float | None, ends: np.ndarray) -> list[robust.Fit]:
+        """Fits of both components; none if the ground does not tell the terms apart."""
+        found = terms.design(self.places, order, ends, depth, self.is_same, self.setup.stripes)
+        if order and not (found.is_determined() and self.values[0].size > 2 * found.dense.shape[0]):
+            return []
+        return [robust.fit(found, value) for value in self.values]
+
+    def residuals(self, fits: list[robust.Fit], order: int, depth: float | None) -> list[np.ndarray]:
+        """What fits, maybe to some of the nodes, leave of the displacements (component)(node,)."""
+        found = terms.design(self.places, order, self.ends, depth, self.is_same, self.setup.stripes)
+        return [value - found.at(fit.coefficients) for value, fit in zip(self.values, fits, strict=True)]
+
+
+class Found(NamedTuple):
+    """Fit of both components with a ramp of some order."""
+
+    order: int
+    fits: list[robust.Fit]
+    depth: float | None  # locking depth of the fault [m], None without one
+    neighbours: float  # of the nodes that were fitted, how many err alike
+
+
+def known(values: list[np.ndarray], places: Places, used: np.ndarray, setup: Setup) -> Ground:
+    """The nodes where all terms are known, of displacements (component)(node,) at nodes `used` (rows, columns)."""
+    keep = np.ones(values[0].shape, dtype=np.bool_)
+    is_same = True
+    if places.secondary is not None and places.reference is not None:
+        keep = (places.secondary > 0) & (places.reference > 0)
+        agree = (places.secondary == places.reference) & keep
+        is_same = bool(agree.sum() >= SAME * keep.sum())
+        keep = agree if is_same else keep
+    if places.elevation is not None:
+        keep = keep & np.isfinite(places.elevation)
+    here = np.zeros(used.shape, dtype=np.bool_)
+    here[used] = keep
+    return Ground(tuple(value[keep] for value in values), places.at(keep), here, is_same, setup)
+
+
+def fitted(ground: Ground) -> Found:
+    """The fit with the order that is wanted, or the highest that the ground carries; with the best one if none is."""
+    few = ground.some(MOST)
+    share = few.values[0].size / ground.values[0].size
+    setup = ground.setup
+    depth = _depth(ground)
+    found: list[Found] = []
+    neighbours = 0.0
+    for order in (2, 1, 0) if setup.order is None else range(setup.order, -1, -1):
+        fits = few.fits(order, depth, ground.ends)
+        if fits and not neighbours:
+            # of the most terms, lest what they would take off counts as noise that neighbours share
+            neighbours = max(share * neighbours_of(ground.residuals(fits, order, depth), ground.used), 1.0)
+        if fits and (order == 0 or _is_carried(fits, order, neighbours)):
+            found.append(Found(order, fits, depth, neighbours))
+            if setup.order is not None:
+                break
+    return _best(found)
+
+
+def neighbours_of(residuals: list[np.ndarray], used: np.ndarray) -> float:
+    """Number of neighbouring nodes that err alike, of both components (node,) at nodes `used` (rows, columns)."""
+    ratio = np.full((2, 1, *used.shape), np.nan)
+    for component, residual in enumerate(residuals):
+        scale = robust.spread(residual)
+        ratio[component, 0, used] = residual / scale if scale > 0.0 else 0.0
+    return min(alike(ratio), float(used.sum()))
+
+
+def variance_of_ramp(fit: robust.Fit, order: int) -> np.ndarray:
+    """Variance [m2] of the ramp at places all over the scene, if the errors of nodes were independent."""
+    along = np.linspace(-1.0, 1.0, _PLACES)
+    u, v = (each.ravel() for each in np.meshgrid(along, along))
+    number = OF_ORDER[order]
+    each = np.stack(terms.ramp(u, v, number))
+    return np.asarray(np.einsum("ip,ij,jp->p", each, fit.covariance[:number, :number], each))
+
+
+def _is_carried(fits: list[robust.Fit], order: int, neighbours: float) -> bool:
+    """Whether a ramp is known everywhere better than one vector is."""
+    return all(neighbours * variance_of_ramp(fit, order).max() <= fit.scale**2 for fit in fits if fit.scale > 0.0)
+
+
+def _best(found: list[Found]) -> Found:
+    """What has the least AICc, of both components together (Hurvich & Tsai 1989, Biometrika 76, 297-307).
+
+    What counts is the number of vectors that err on their own.
+    """
+    scales = [fit.scale for fit in found[0].fits]
+    number = found[0].fits[0].residual.size / found[0].neighbours
+    criteria = []
+    for each in found:
+        size = OF_ORDER[each.order] + 1
+        penalty = 2.0 * size + 2.0 * size * (size + 1) / max(number - size - 1, 1e-3)
+        criteria.append(number * _log_loss(each.fits, scales) + len(scales) * penalty)
+    return found[int(np.argmin(criteria))]
+
+
+def _log_loss(fits: list[robust.Fit], scales: list[float]) -> float:
+    """Logarithm of the mean loss, the sum of both components."""
+    losses = [robust.loss(fit.residual, scale) for fit, scale in zip(fits, scales, strict=True) if scale > 0.0]
+    return sum(math.log(max(each, 1e-30)) for each in losses)
+
+
+def _depth(ground: Ground) -> float | None:
+    """Locking depth [m] of the motion across the trace; None without a trace, or where all is on one side of it."""
+    across, order = ground.places.across, ground.setup.order
+    if across is None or min((across > 0.0).sum(), (across < 0.0).sum()) < LEAST:
+        return None
+    if order == 0:
+        # no ramp could take the motion off, and a step has nothing to go wrong
+        return 0.0
+    order = 2 if order is None else order
+    few = ground.some(OF_DEPTH)
+    trials = {depth: few.fits(order, depth, ground.ends) for depth in ground.setup.depths}
+    trials = {depth: fits for depth, fits in trials.items() if fits}
+    if 0.0 not in trials:
+        return 0.0
+    scales = [fit.scale for fit in trials[0.0]]
+    losses = {depth: _log_loss(fits, scales) for depth, fits in trials.items()}
+    best = min(losses, key=lambda depth: losses[depth])
+    number = ground.values[0].size / neighbours_of(ground.residuals(trials[best], order, best), ground.used)
+    return best if number * (losses[0.0] - losses[best]) > WORTH else 0.0
