@@ -12,6 +12,8 @@ from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset.correction.correct import correct
+from xoffset.correction.light import light
+from xoffset.correction.remove_season import remove_season
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.tables import from_table
 from xoffset.inversion.invert import invert
@@ -76,6 +78,7 @@ __all__ = [
     "ground",
     "interval_velocity",
     "invert",
+    "light",
     "losses",
     "masking",
     "mean_displacement",
@@ -88,6 +91,7 @@ __all__ = [
     "plotting",
     "profile",
     "quality",
+    "remove_season",
     "rereference",
     "resample",
     "screen",

@@ -114,6 +114,49 @@ def remove(shares: np.ndarray, *fields: np.ndarray, nuisance: Nuisance) -> np.nd
     return out
 
 
+def carried(dates: int) -> Layers:
+    """Where the results of `carry` are."""
+    return Layers(
+        removed_dx=dates, removed_dy=dates, sigma_dx=dates, sigma_dy=dates, sigma_drift_dx=(), sigma_drift_dy=()
+    )
+
+
+def carry(is_home: np.ndarray, *fields: np.ndarray, nuisance: Nuisance) -> np.ndarray:
+    """What was removed of a series and what that adds to its errors, `carried` of a block (layer, rows, columns).
+
+    is_home (date, 1 or rows, 1 or columns): 1 at the dates whose mean displacement is zero, else 0; fields: dx, dy and
+    their standard errors (date, ...), the errors of the drift along x and y (1, ...), values and covariances as in
+    `Nuisance.layers`.
+    """
+    displacement, sigma, drift = fields[:2], fields[2:4], fields[4:6]
+    count, functions = nuisance.terms.shape[1], nuisance.terms
+    values, spread = (each.astype(np.float64) for each in fields[6:8])
+    layers = carried(len(functions))
+    out = np.empty((layers.count, *displacement[0].shape[1:]), displacement[0].dtype)
+    parts, centred = layers.split(out), functions - functions.mean(axis=0)
+    lever = nuisance.times - nuisance.times.mean()
+    slope = (lever[:, np.newaxis] * functions).sum(axis=0) / (lever * lever).sum()
+    weight = is_home.sum(axis=0)
+    for axis, name in enumerate(("dx", "dy")):
+        removed = combined(functions, values[axis * count :][:count])
+        zero = np.zeros(removed.shape[1:])
+        for k, there in enumerate(is_home):
+            zero = zero + there * removed[k]
+        parts[f"removed_{name}"][:] = np.where(np.isnan(displacement[axis]), np.nan, removed - zero / weight)
+        entries = spread[axis * count**2 :][: count**2]
+        # the difference of two dates is off by no more than the root of the sum of both squares
+        own = 2.0 * combined(_products(centred), entries)
+        parts[f"sigma_{name}"][:] = np.sqrt(sigma[axis].astype(np.float64) ** 2 + own)
+        more = combined(_products(slope[np.newaxis]), entries)[0]
+        parts[f"sigma_drift_{name}"][:] = np.sqrt(drift[axis][0].astype(np.float64) ** 2 + more)
+    return out
+
+
+def _products(functions: np.ndarray) -> np.ndarray:
+    """Products of all two of some functions (n, term): (n, term·term)."""
+    return np.asarray(np.einsum("ni,nj->nij", functions, functions).reshape(len(functions), -1))
+
+
 def combined(functions: np.ndarray, parameters: np.ndarray) -> np.ndarray:
     """Sum of functions (n, term) times parameters (term, ...): (n, ...), in one order of sums whatever the shape."""
     total = np.multiply.outer(functions[:, 0], parameters[0])
