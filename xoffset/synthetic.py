@@ -150,8 +150,8 @@ def stack(
         with smaller ones of 0.8, 1.3 and 3.2 km. Detectors of odd and even number see two of them.
     shadows
         Share of the brightness, 0 to 1, that is lost in the shadow of the terrain: hills with rocks, lit by the sun of
-        the date at 10:30 mean solar time, when Sentinel-2 and Landsat pass. Shadows stay with the terrain where the
-        ground moves.
+        the date at 10:30 mean solar time, when Sentinel-2 and Landsat pass. Rocks move with the ground, hills do
+        not.
     pixel_size
         Side of a pixel, in m.
     crs
@@ -224,7 +224,10 @@ def stack(
     errors = _in_pixels(geometry, pixel_size, times.size)
     images = _photograph(ground.values, moves, pixels_x, pixels_y, errors)
     images_labelled = _label_stack(images, times, pixel_size, crs)
-    sun, terrain = _cast_shadows(images_labelled, shadows, shift, errors, seed) if shadows else ({}, {})
+    sun, terrain = {}, {}
+    if shadows:
+        relief = sunlight.Relief.of(moves, np.random.default_rng([seed, 3]))
+        sun, terrain = _cast_shadows(images_labelled, shadows, relief, (pixels_y, pixels_x), errors)
     cover = weather.degrade(images, generator, snr=snr, illumination=illumination, clouds=clouds, nodata=nodata)
     images_labelled = images_labelled.copy(data=images).assign_coords(sun)
 
@@ -331,11 +334,15 @@ def _photograph(
 
 
 def _cast_shadows(
-    stack: xr.DataArray, darkness: float, shift: np.ndarray, errors: np.ndarray, seed: int
+    stack: xr.DataArray,
+    darkness: float,
+    relief: sunlight.Relief,
+    moved: tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+    errors: np.ndarray,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Darken images (time, y, x) in place; return the sun of the dates as coordinates, and the terrain.
 
-    shift (2, time): of each image along x and y [m]; errors: of its pixels, as from `_in_pixels`.
+    moved: along y and x, of the ground and of the image on each date [px]; errors: of pixels, as from `_in_pixels`.
     """
     place = north.middle(stack, "the images", "stack")
     azimuths, elevations = sunlight.position(stack["time"].values, _LATITUDE if place is None else place[1])
@@ -345,17 +352,17 @@ def _cast_shadows(
             f"stack() needs the sun above the horizon where there are shadows; got {elevations.min():.1f} degrees on "
             f"{date}. Choose other dates, or a CRS whose origin is farther from the pole."
         )
-    relief = sunlight.Relief.of(stack.shape[1:], np.random.default_rng([seed, 3]))
-    side = abs(float(stack["x"][1] - stack["x"][0]))
     turned = north.from_grid_north(azimuths, stack, "the images", "stack")
 
     def darken(date: int) -> None:
-        along_x, along_y = errors[date] if errors.size else (0.0, 0.0)
-        moved = np.asarray(along_y - shift[1, date] / side), np.asarray(along_x + shift[0, date] / side)
-        dark = relief.shadow(turned[date], elevations[date], moved)
+        of_pixels = errors[date, ::-1] if errors.size else np.zeros(2)
+        displaced = tuple(np.asarray(each[1][date] + more) for each, more in zip(moved, of_pixels, strict=True))
+        ground = moved[0][0][date], moved[1][0][date]
+        dark = relief.shadow((turned[date], elevations[date]), ground, (displaced[0], displaced[1]))
         stack.values[date] *= (1.0 - darkness * dark).astype(np.float32)
 
     threads.in_threads(darken, range(azimuths.size))
+    side = abs(float(stack["x"][1] - stack["x"][0]))
     label = {"units": "m", "long_name": "height of the terrain"}
     angles = {"sun_azimuth": azimuths, "sun_elevation": elevations}
     coords = {name: ("time", values, products.attrs_of(ANGLES[name])) for name, values in angles.items()}

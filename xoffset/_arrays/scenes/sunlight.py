@@ -47,49 +47,56 @@ def position(dates: np.ndarray, latitude: float) -> tuple[np.ndarray, np.ndarray
 
 @dataclass(frozen=True)
 class Relief:
-    """Hills strewn with rocks, which repeat themselves: coefficients (rows, columns) of splines.
+    """Hills strewn with rocks, which repeat themselves, under images of the same shape (rows, columns).
 
-    hills: of heights [px]; rocks: of the pattern of rocks, in its standard deviations.
+    hills: coefficients of the spline of heights [px]; rocks: of that of the pattern of rocks, in its standard
+    deviations; moves: share of the motion of the ground at each pixel: rocks move with it, and hills do not.
     """
 
     hills: np.ndarray
     rocks: np.ndarray
+    moves: np.ndarray
 
     @classmethod
-    def of(cls, shape: tuple[int, int], generator: np.random.Generator) -> Relief:
-        """Random relief under an image of this shape."""
-        pattern, side = _waves(shape, generator, *_ROCKS), min(shape)
+    def of(cls, moves: np.ndarray, generator: np.random.Generator) -> Relief:
+        """Random relief."""
+        rows, columns = moves.shape
+        shape, side = (rows, columns), min(moves.shape)
+        pattern = _waves(shape, generator, *_ROCKS)
         hills = _waves(shape, generator, _HILLS[0] * side, _HILLS[1] * side)
         rise = math.sqrt(sum(float((np.diff(hills, axis=axis) ** 2).mean()) for axis in (0, 1)))
         hills *= math.tan(math.radians(_HILLS[2])) / rise if rise > 0.0 else 0.0
-        return cls(hills, pattern / (pattern.std() or 1.0))
+        return cls(hills, pattern / (pattern.std() or 1.0), moves)
 
     @property
     def heights(self) -> np.ndarray:
-        """Heights (rows, columns) [px] at the centres of the pixels."""
+        """Heights (rows, columns) [px] at the centres of the pixels, before the ground moved."""
         y, x = np.indices(self.hills.shape, dtype=np.float64)
-        return self._at(y, x)
+        return self._at(y, x, (0.0, 0.0))
 
-    def _at(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """Heights [px] at places [px], (rows, columns)."""
+    def _at(self, y: np.ndarray, x: np.ndarray, moved: tuple[float, float]) -> np.ndarray:
+        """Heights [px] at places [px], (rows, columns), after motion along y and x [px]."""
         hills, rocks = np.empty((2, y.size))
-        for spline, out in ((self.hills, hills), (self.rocks, rocks)):
-            warp.values(spline, y.ravel(), x.ravel(), out)
+        warp.values(self.hills, self.moves, 0.0, 0.0, y.ravel(), x.ravel(), hills)
+        warp.values(self.rocks, self.moves, moved[0], moved[1], y.ravel(), x.ravel(), rocks)
         return np.asarray(hills + _HEIGHT * np.clip((rocks - _FROM) / _WALL + 0.5, 0.0, 1.0)).reshape(y.shape)
 
-    def shadow(self, azimuth: float, elevation: float, moved: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    def shadow(
+        self, sun: tuple[float, float], moved: tuple[float, float], displaced: tuple[np.ndarray, np.ndarray]
+    ) -> np.ndarray:
         """Share of each pixel (rows, columns) that lies in the shadow of the relief.
 
-        azimuth [degree] of the sun, clockwise from the top, and elevation; moved: how far along y and x [px] the image
-        is displaced, a number each or one a pixel. The relief is looked at where it is seen, so no image is ever
-        interpolated.
+        sun: azimuth, clockwise from the top, and elevation [degree]; moved: motion of the ground along y and x [px]
+        where it moves most; displaced: how far the image is, along y and x [px], a number each or one a pixel. The
+        relief is looked at where it is seen, so no image is ever interpolated.
         """
+        azimuth, elevation = sun
         shape, fall = self.hills.shape, math.tan(math.radians(elevation))
         # shadows come in from beyond the edges that face the sun
         reach = min((np.ptp(self.hills) + _HEIGHT) / fall, 2.0 * max(shape))
         toward = -math.cos(math.radians(azimuth)), math.sin(math.radians(azimuth))
         edges = [(2 + math.ceil(reach * max(-each, 0.0)), 2 + math.ceil(reach * max(each, 0.0))) for each in toward]
-        around = [np.pad(np.broadcast_to(each, shape), edges, mode="edge") for each in moved]
+        around = [np.pad(np.broadcast_to(each, shape), edges, mode="edge") for each in displaced]
         fine = [np.repeat(np.repeat(each, _FINE, axis=0), _FINE, axis=1) for each in around]
         places = np.indices(fine[0].shape, dtype=np.float64)
         y, x = (
@@ -97,7 +104,7 @@ class Relief:
         )
         light = terrain.Light.of(azimuth, elevation, 1.0 / _FINE, -1.0 / _FINE)
         size = y.shape[0], y.shape[1]
-        dark = light.shadows(self._at(y, x), 0, light.start(size), size)[0]
+        dark = light.shadows(self._at(y, x, moved), 0, light.start(size), size)[0]
         inside = tuple(slice(_FINE * before, -_FINE * after) for before, after in edges)
         return np.asarray(dark[inside].reshape(shape[0], _FINE, shape[1], _FINE).mean(axis=(1, 3)))
 

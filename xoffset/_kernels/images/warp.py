@@ -101,7 +101,15 @@ def render(spline, oversampling, still, shape, amplitude_x, amplitude_y, shift_x
 
 
 @kernel
-def values(spline, y, x, out):
-    """Values out (n,) of a periodic scene at points y, x (n,), given in coefficients of its spline as in `render`."""
+def values(spline, shape, amplitude_y, amplitude_x, y, x, out):
+    """Values out (n,) of a periodic scene where its points are now seen at y, x (n,).
+
+    The scene is the spline with the coefficients `spline` (rows, columns), whose points have moved by
+    shape(point)·amplitude, as in `render`. All distances are coefficients; `shape` is bilinear in between.
+    """
+    is_still = amplitude_y == 0.0 and amplitude_x == 0.0
     for k in range(out.size):
-        out[k] = _spline_value(spline, y[k], x[k])
+        from_y, from_x = y[k], x[k]
+        if not is_still:
+            from_y, from_x = _origin(shape, amplitude_y, amplitude_x, from_y, from_x)
+        out[k] = _spline_value(spline, from_y, from_x)
