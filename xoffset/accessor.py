@@ -5,6 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from xoffset.correction.correct import correct
+from xoffset.correction.denoise import denoise
 from xoffset.correction.light import light
 from xoffset.correction.remove_season import remove_season
 from xoffset.formats.geotiff import to_geotiff
@@ -64,6 +65,7 @@ class ProductAccessor(Accessor):
     screen = method(screen, "shifts")
     losses = method(losses, "shifts")
     correct = method(correct, "shifts", on_grid=True)
+    denoise = method(denoise, "shifts", on_grid=True)
     light = method(light, "shifts", on_grid=True)
     calibrate = method(calibrate, "shifts", on_grid=True)
     closure = method(closure, "shifts")

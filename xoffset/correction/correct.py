@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +18,7 @@ from xoffset._arrays.corrections.terms import Setup
 from xoffset._arrays.layers import Layers
 from xoffset._blocks import pixels, whole
 from xoffset.correction import layers, traces
+from xoffset.correction.jitter import Jitter, along_edges, as_jitter, flight, track_of
 from xoffset.model import checks, grids, products
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.stable import check_somewhere, on_nodes
@@ -37,6 +39,7 @@ def correct(
     stable: xr.DataArray | None = None,
     order: Literal[0, 1, 2, "auto"] = 0,
     stripes: Literal["auto"] | xr.DataArray | None = None,
+    jitter: Literal["profile", "wavelet"] | bool | Jitter | None = None,
     trace: str
     | os.PathLike[str]
     | Mapping[str, object]
@@ -72,6 +75,9 @@ def correct(
         dates, whole numbers, 0 where none did: one step for each of them. `"auto"`: straight edges, parallel to one
         another and within 45 degrees of grid north, are found in the displacements of all pairs, which must be of one
         orbit.
+    jitter
+        Take off what the shaking of the sensor shifts from line to line, as stable ground shows it: `True` or
+        `"profile"`, `"wavelet"`, or a `Jitter` with a heading or wavelengths of its own. None: it stays.
     trace
         Trace of a fault: a file of GeoJSON, a GeoJSON object, a LineString, or vertices (x, y) of the grid. The motion
         across it is fitted, as a step or as that of a fault that is locked down to some depth, and stays in the shifts,
@@ -99,7 +105,7 @@ def correct(
 
         Flags: `unreferenced` where there was no stable ground; `not_corrected` in pairs that have too little of it or
         are shifted by more than `max_shift`, which stay as they are, and on nodes whose stripe or elevation is not
-        known, from which the rest was taken off. Lazy if shifts, stable, stripes or dem are.
+        known, or whose jitter, from which the rest was taken off. Lazy if shifts, stable, stripes or dem are.
 
     Raises
     ------
@@ -144,12 +150,17 @@ def correct(
         else _options.as_positive(max_shift, "max_shift", "correct", unit="m", example=30.0),
     )
     _options.check_share(min_share, "min_share", "correct")
+    waves = as_jitter(jitter, stable is not None, stripes is not None)
     if isinstance(stripes, str):
         _options.check_name(stripes, ("auto",), "stripes", "correct")
         setup = layers.with_edges(setup, shifts)
     given = _gathered(shifts, stable, None if isinstance(stripes, str) else stripes, trace, dem)
     if given.stripes is not None:
         setup = layers.with_stripes(setup, given.stripes)
+
+    if waves is not None:
+        setup = replace(setup, track=track_of(waves, shifts, setup.stripes, SAMPLE))
+        given = given._replace(flight=flight(waves, given.stripes, shifts, SAMPLE))
 
     table, statistics = _told(shifts, given, setup)
     parts = _applied(shifts, given, table, setup)
@@ -159,6 +170,7 @@ def correct(
         "stable": stable is not None,
         "order": order,
         "stripes": stripes if isinstance(stripes, str) else stripes is not None,
+        "jitter": None if waves is None else asdict(waves),
         "trace": trace is not None,
         "dem": dem is not None,
         "min_nodes": min_nodes,
@@ -177,6 +189,7 @@ class _Given(NamedTuple):
     stripes: layers.Stripes | None
     across: np.ndarray | None  # distance from the trace [m]
     elevation: Any
+    flight: Any = None  # direction (1,) in degrees; None: that of the edges of stripes that are found
 
 
 def _order(order: Any) -> int | None:
@@ -237,6 +250,8 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
         find = partial(scene.found_edges, names=(*fields, *shared), u=places[0], v=places[1], setup=setup)
         find = partial(find, width=2.0 * setup.half[0] / max(places[0].shape[-1] - 1, 1))
         shared["edges"] = whole.at_once(find, [*fields.values(), *shared.values()], _FLOAT, (edges.SIZE,))
+    if setup.track is not None:
+        shared["heading"] = along_edges(shared["edges"]) if given.flight is None else given.flight
     names = (*fields, "counts", *shared)
     fit = partial(scene.fit_pair, names=names, u=places[0], v=places[1], setup=setup)
     table = whole.each_pair(fit, [*fields.values(), counts], list(shared.values()), setup.table.count)
@@ -254,8 +269,8 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
 
 def _applied(shifts: xr.Dataset, given: _Given, table: Any, setup: Setup) -> dict[str, Any]:
     """Corrected shifts and what was taken off [m], and flags, each (pair, rows, columns)."""
-    pairs, has_unknown = shifts.sizes["pair"], setup.stripes > 0 or setup.has_elevation
-    parts = Layers(dx=pairs, dy=pairs, removed_dx=pairs, removed_dy=pairs, unknown=pairs if has_unknown else 0)
+    pairs = shifts.sizes["pair"]
+    parts = Layers(dx=pairs, dy=pairs, removed_dx=pairs, removed_dy=pairs, unknown=pairs if setup.has_unknown else 0)
     dtype = np.result_type(shifts["dx"].dtype, shifts["dy"].dtype)
     arrays = {name: shifts[name].data.astype(dtype, copy=False) for name in ("dx", "dy")}
     arrays["places"] = whole.of_places(_both, given.v, given.u, arrays["dx"], 2)
@@ -268,7 +283,7 @@ def _applied(shifts: xr.Dataset, given: _Given, table: Any, setup: Setup) -> dic
     apply = partial(scene.applied, names=tuple(arrays), ends=ends, setup=setup)
     found: dict[str, Any] = parts.split(pixels.per_pixel_of(apply, list(arrays.values()), table, parts.count))
     unknown = found.pop("unknown")
-    flags = [flags_of(shifts, "correct"), *([unknown] if has_unknown else [])]
+    flags = [flags_of(shifts, "correct"), *([unknown] if setup.has_unknown else [])]
     found["flags"] = pixels.per_pixel_of(partial(scene.flagged, setup=setup, bits=_BITS), flags, table, pairs)
     return found
 

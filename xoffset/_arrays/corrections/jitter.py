@@ -13,7 +13,7 @@ from xoffset._arrays.corrections.track import FINE, Track
 # Vectors that a stripe needs, and bins that both of its halves must see.
 LEAST, LEAST_BINS = 100, 8
 # Rounds of weighting and solving.
-_ROUNDS = 2
+ROUNDS = 2
 # Variance of the waves that stay, in units of that of all bins: they take whatever they can.
 _OPEN = 100.0
 # Change of the solution, relative to it, at which it is one, and most steps towards it.
@@ -24,7 +24,7 @@ _TOLERANCE, _STEPS = 1e-4, 300
 
 
 def of_pair(
-    values: list[np.ndarray], along: np.ndarray, across: np.ndarray, stripe: np.ndarray, track: Track
+    values: list[np.ndarray], along: np.ndarray, across: np.ndarray, stripe: np.ndarray, track: Track, rounds: int
 ) -> np.ndarray:
     """Jitter [m] of a pair (component, stripe, column, bin), NaN where it is not known.
 
@@ -37,7 +37,7 @@ def of_pair(
         if track.is_wavelet:
             out[component] = _fields(value, bins, across, stripe, track)
         else:
-            out[component, :, 0] = _profiles(value, along, bins, _halves(across, stripe, track), track)
+            out[component, :, 0] = _profiles(value, along, bins, _halves(across, stripe, track), track, rounds)
     return out
 
 
@@ -51,15 +51,17 @@ def _halves(across: np.ndarray, stripe: np.ndarray, track: Track) -> np.ndarray:
     return out
 
 
-def _profiles(value: np.ndarray, along: np.ndarray, bins: np.ndarray, half: np.ndarray, track: Track) -> np.ndarray:
+def _profiles(
+    value: np.ndarray, along: np.ndarray, bins: np.ndarray, half: np.ndarray, track: Track, rounds: int
+) -> np.ndarray:
     """Profiles (stripe, bin) of one component."""
     shape = (track.stripes, 2, track.shape[3])
     place = half * shape[2] + bins
     stripe = half // 2
-    grid = np.arange(shape[2], dtype=np.float64)
     model = np.zeros((shape[0], shape[2]))
-    found, weights = model, np.zeros(shape)
-    for step in range(_ROUNDS):
+    found: np.ndarray = model
+    weights: np.ndarray = np.zeros(shape)
+    for step in range(rounds):
         residual = value - _at(along, stripe, model) if step else value - np.median(value)
         scale = robust.spread(residual)
         if not scale > 0.0:
@@ -69,8 +71,10 @@ def _profiles(value: np.ndarray, along: np.ndarray, bins: np.ndarray, half: np.n
         # within a bin the jitter changes along the track
         inside = value - _at(along, stripe, model) + model[stripe, bins]
         moments = np.bincount(place, weight * inside, math.prod(shape)).reshape(shape)
-        model, found = _solved(weights / scale**2, moments / scale**2, track)
-    return np.where(_known(weights, grid, track), found, np.nan)
+        some = weights.any(axis=(1, 2))
+        model, found = np.zeros_like(model), np.zeros_like(model)
+        model[some], found[some] = _solved(weights[some] / scale**2, moments[some] / scale**2, track)
+    return np.where(_known(weights), found, np.nan)
 
 
 def _at(along: np.ndarray, stripe: np.ndarray, profiles: np.ndarray) -> np.ndarray:
@@ -85,17 +89,20 @@ def _biweight(residual: np.ndarray, scale: float) -> np.ndarray:
     return np.asarray(np.clip(1.0 - (residual / (robust.TUKEY * scale)) ** 2, 0.0, None) ** 2)
 
 
-def _known(weights: np.ndarray, grid: np.ndarray, track: Track) -> np.ndarray:
-    """Bins (stripe, bin) that lie within half of the shortest wavelength from one that is seen."""
-    known = np.zeros((track.stripes, grid.size), dtype=np.bool_)
+def _known(weights: np.ndarray) -> np.ndarray:
+    """Bins (stripe, bin) that are near to one that is seen, where both halves (stripe, half, bin) see enough."""
+    known = np.zeros((weights.shape[0], weights.shape[2]), dtype=np.bool_)
     for k, weight in enumerate(weights):
-        seen = np.flatnonzero(weight.sum(axis=0) > 0.0)
         both = np.count_nonzero((weight > 0.0).all(axis=0))
         if weight.sum() >= LEAST and both >= LEAST_BINS:
-            next_one = np.searchsorted(seen, grid).clip(max=seen.size - 1)
-            away = np.minimum(np.abs(seen[next_one] - grid), np.abs(grid - seen[np.maximum(next_one - 1, 0)]))
-            known[k] = away <= FINE // 2
+            known[k] = _near(weight.sum(axis=0) > 0.0)
     return known
+
+
+def _near(seen: np.ndarray) -> np.ndarray:
+    """Bins (bin,) that lie within half of the shortest wavelength from one that is seen."""
+    window = np.ones(2 * (FINE // 2) + 1)
+    return np.asarray(np.convolve(seen, window, mode="same") > 0.5)
 
 
 # ---------------------------------------------------------------------------------------- waves that two halves share
@@ -144,7 +151,7 @@ def _looseness(weight: np.ndarray, moment: np.ndarray, slow: np.ndarray) -> np.n
 
 
 def _prior(slow: np.ndarray, power: np.ndarray, number: np.ndarray, track: Track) -> np.ndarray:
-    """Variance of each coefficient (row, frequency): power (row, band) [m2] of the bands, which have so many of them."""
+    """Variance of each coefficient (row, frequency); power (row, band) [m2] is that of all `number` of a band."""
     out = np.zeros((len(slow), track.bands.size))
     is_slow = track.bands == -1
     out[:, is_slow] = (_OPEN * track.size / (2.0 * is_slow.sum())) * slow[:, np.newaxis]
@@ -178,7 +185,7 @@ def _posterior(weight: np.ndarray, moment: np.ndarray, prior: np.ndarray, track:
 
     def applied(state: np.ndarray) -> np.ndarray:
         signal = scipy.fft.irfft(root * state, size, axis=1, norm="ortho")[:, :bins]
-        return state + transformed(weight * signal)
+        return np.asarray(state + transformed(weight * signal))
 
     def product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return np.asarray((twice * (first.real * second.real + first.imag * second.imag)).sum(axis=1, keepdims=True))
@@ -219,10 +226,9 @@ def _fields(value: np.ndarray, bins: np.ndarray, across: np.ndarray, stripe: np.
     for k in range(shape[0]):
         seen = weights[k].sum(axis=0) > 0.0
         if weights[k].sum() >= LEAST and seen.sum() >= LEAST_BINS:
-            first, last = np.flatnonzero(seen)[[0, -1]]
+            first, last = np.flatnonzero(_near(seen))[[0, -1]]
             inside = slice(first, last + 1)
-            cells = np.divide(
-                moments[k], weights[k], out=np.full(shape[1:], np.nan), where=weights[k] > 0.0
-            )[:, inside]  # fmt: skip
-            out[k, :, inside] = wavelets.common(cells, track.width, (track.shortest, track.longest))
+            mean = np.divide(moments[k], weights[k], out=np.full(shape[1:], np.nan), where=weights[k] > 0.0)
+            waves = wavelets.common(mean[:, inside], track.width, (track.shortest, track.longest))
+            out[k, :, inside] = np.where(_near(seen)[inside], waves, np.nan)
     return out

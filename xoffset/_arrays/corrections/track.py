@@ -53,12 +53,12 @@ class Track:
 
     @cached_property
     def size(self) -> int:
-        """Length of the transforms: the bins, and room for one longest wave, so that the ends are free of each other."""
+        """Length of the transforms: the bins, and room for the longest wave, so that the two ends are on their own."""
         return int(scipy.fft.next_fast_len(self.shape[3] + math.ceil(self.longest / self.width), real=True))
 
     @cached_property
     def bands(self) -> np.ndarray:
-        """Band of each frequency of a transform: -1 of the longer waves, then an octave or so each, down to the shortest."""
+        """Band of each frequency of a transform: -1 of the longer waves, then octaves or so, down to the shortest."""
         length = self.size * self.width
         wave = length / np.maximum(np.arange(int(length / self.shortest) + 1), 1e-9)
         number = max(round(math.log2(self.longest / self.shortest)), 1)
