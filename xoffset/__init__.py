@@ -12,6 +12,13 @@ from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset.correction.correct import correct
+<<<<<<< HEAD
+from xoffset.correction.light import light
+from xoffset.correction.remove_season import remove_season
+=======
+from xoffset.correction.denoise import denoise
+from xoffset.correction.jitter import Jitter
+>>>>>>> i15-jitter
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.tables import from_table
 from xoffset.inversion.invert import invert
@@ -53,6 +60,7 @@ __version__ = _version("xoffset")
 
 __all__ = [
     "NCC",
+    "Jitter",
     "Phase",
     "Pyramid",
     "angles",
@@ -65,6 +73,7 @@ __all__ = [
     "correlate",
     "coseismic",
     "decompose",
+    "denoise",
     "detectors",
     "diagnose",
     "estimate",
@@ -76,6 +85,7 @@ __all__ = [
     "ground",
     "interval_velocity",
     "invert",
+    "light",
     "losses",
     "masking",
     "mean_displacement",
@@ -88,6 +98,7 @@ __all__ = [
     "plotting",
     "profile",
     "quality",
+    "remove_season",
     "rereference",
     "resample",
     "screen",

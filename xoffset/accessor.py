@@ -5,6 +5,9 @@ from __future__ import annotations
 import xarray as xr
 
 from xoffset.correction.correct import correct
+from xoffset.correction.denoise import denoise
+from xoffset.correction.light import light
+from xoffset.correction.remove_season import remove_season
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
@@ -62,6 +65,8 @@ class ProductAccessor(Accessor):
     screen = method(screen, "shifts")
     losses = method(losses, "shifts")
     correct = method(correct, "shifts", on_grid=True)
+    denoise = method(denoise, "shifts", on_grid=True)
+    light = method(light, "shifts", on_grid=True)
     calibrate = method(calibrate, "shifts", on_grid=True)
     closure = method(closure, "shifts")
     extend = method(extend, "shifts", on_grid=True)
@@ -75,6 +80,7 @@ class ProductAccessor(Accessor):
     velocity = method(velocity, "shifts", "series")
     decompose = method(decompose, "shifts", "series")
     coseismic = method(coseismic, "shifts", "series")
+    remove_season = method(remove_season, "series")
     rereference = method(rereference, "series")
     resample = method(resample, "series")
     trajectory = method(trajectory, "series", on_grid=True)

@@ -394,6 +394,9 @@ IMAGES: dict[str, Call] = {
         (40, 48), dates=YEARS[:4], field="fault", velocity=0.0, step=20.0, step_date="2020-03-01"
     ),
     "stack glacier season": lambda: synthetic.stack((40, 48), field="glacier", season=10.0, dates=YEARS[:4]),
+    "stack landslide with errors of geometry": lambda: synthetic.stack(
+        (40, 48), dates=YEARS[:3], ramp=3.0, stripes=2.0, jitter=1.5, seed=2
+    ),
     "filter bandpass": lambda: filtering.bandpass(images()),
     "filter bandpass snr": lambda: filtering.bandpass(images(), fine="snr", coarse=5.0),
     "filter bandpass dask": lambda: filtering.bandpass(lazy(), fine=0.5),

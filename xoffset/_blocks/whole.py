@@ -142,6 +142,8 @@ def of_places(
         da.from_array(x, chunks=(like.chunks[-1],)),
         "x",
         new_axes={"l": layers},
+        # the blocks are those of `like` already
+        align_arrays=False,
         dtype=np.float64,
         meta=np.empty((0, 0, 0)),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -11,12 +12,13 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
-from xoffset._arrays.corrections import scene, terms
+from xoffset._arrays.corrections import edges, scene, terms
 from xoffset._arrays.corrections.fit import STATISTICS
 from xoffset._arrays.corrections.terms import Setup
 from xoffset._arrays.layers import Layers
 from xoffset._blocks import pixels, whole
 from xoffset.correction import layers, traces
+from xoffset.correction.jitter import Jitter, along_edges, as_jitter, flight, track_of
 from xoffset.model import checks, grids, products
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.stable import check_somewhere, on_nodes
@@ -24,6 +26,9 @@ from xoffset.readers.polygons import HasGeometry
 
 # Nodes of a pair that a correction is told from, at most.
 SAMPLE = 200_000
+_FLOAT = np.dtype(np.float64)
+# Flags of a pair, or of nodes.
+_BITS = (FLAGS["unreferenced"], FLAGS["not_corrected"])
 # Ratio of the locking depths that are tried.
 _RATIO = 1.5
 
@@ -33,7 +38,8 @@ def correct(
     *,
     stable: xr.DataArray | None = None,
     order: Literal[0, 1, 2, "auto"] = 0,
-    stripes: xr.DataArray | None = None,
+    stripes: Literal["auto"] | xr.DataArray | None = None,
+    jitter: Literal["profile", "wavelet"] | bool | Jitter | None = None,
     trace: str
     | os.PathLike[str]
     | Mapping[str, object]
@@ -66,7 +72,12 @@ def correct(
         the stable ground cannot carry: pairs then take a lower order, as `order` of the result says.
     stripes
         Number of the detector that saw each pixel, (time, y, x) as `xoffset.detectors` gives it or (y, x) for all
-        dates, whole numbers, 0 where none did: one step for each of them.
+        dates, whole numbers, 0 where none did: one step for each of them. `"auto"`: straight edges, parallel to one
+        another and within 45 degrees of grid north, are found in the displacements of all pairs, which must be of one
+        orbit.
+    jitter
+        Take off what the shaking of the sensor shifts from line to line, as stable ground shows it: `True` or
+        `"profile"`, `"wavelet"`, or a `Jitter` with a heading or wavelengths of its own. None: it stays.
     trace
         Trace of a fault: a file of GeoJSON, a GeoJSON object, a LineString, or vertices (x, y) of the grid. The motion
         across it is fitted, as a step or as that of a fault that is locked down to some depth, and stays in the shifts,
@@ -94,7 +105,7 @@ def correct(
 
         Flags: `unreferenced` where there was no stable ground; `not_corrected` in pairs that have too little of it or
         are shifted by more than `max_shift`, which stay as they are, and on nodes whose stripe or elevation is not
-        known, from which the rest was taken off. Lazy if shifts, stable, stripes or dem are.
+        known, or whose jitter, from which the rest was taken off. Lazy if shifts, stable, stripes or dem are.
 
     Raises
     ------
@@ -139,18 +150,27 @@ def correct(
         else _options.as_positive(max_shift, "max_shift", "correct", unit="m", example=30.0),
     )
     _options.check_share(min_share, "min_share", "correct")
-    given = _gathered(shifts, stable, stripes, trace, dem)
+    waves = as_jitter(jitter, stable is not None, stripes is not None)
+    if isinstance(stripes, str):
+        _options.check_name(stripes, ("auto",), "stripes", "correct")
+        setup = layers.with_edges(setup, shifts)
+    given = _gathered(shifts, stable, None if isinstance(stripes, str) else stripes, trace, dem)
     if given.stripes is not None:
         setup = layers.with_stripes(setup, given.stripes)
 
+    if waves is not None:
+        setup = replace(setup, track=track_of(waves, shifts, setup.stripes, SAMPLE))
+        given = given._replace(flight=flight(waves, given.stripes, shifts, SAMPLE))
+
     table, statistics = _told(shifts, given, setup)
-    parts = _removed(shifts, given, table, setup)
+    parts = _applied(shifts, given, table, setup)
     out = _labelled(shifts, parts, setup.table.split(table), STATISTICS.split(statistics))
     step = {
         "function": "correct",
         "stable": stable is not None,
         "order": order,
-        "stripes": stripes is not None,
+        "stripes": stripes if isinstance(stripes, str) else stripes is not None,
+        "jitter": None if waves is None else asdict(waves),
         "trace": trace is not None,
         "dem": dem is not None,
         "min_nodes": min_nodes,
@@ -169,6 +189,7 @@ class _Given(NamedTuple):
     stripes: layers.Stripes | None
     across: np.ndarray | None  # distance from the trace [m]
     elevation: Any
+    flight: Any = None  # direction (1,) in degrees; None: that of the edges of stripes that are found
 
 
 def _order(order: Any) -> int | None:
@@ -225,35 +246,46 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
         scene.counts, [shifts["dx"].data, shifts["dy"].data, given.stable[np.newaxis]], (shifts.sizes["pair"], 2)
     )
 
+    if setup.half is not None:
+        find = partial(scene.found_edges, names=(*fields, *shared), u=places[0], v=places[1], setup=setup)
+        find = partial(find, width=2.0 * setup.half[0] / max(places[0].shape[-1] - 1, 1))
+        shared["edges"] = whole.at_once(find, [*fields.values(), *shared.values()], _FLOAT, (edges.SIZE,))
+    if setup.track is not None:
+        shared["heading"] = along_edges(shared["edges"]) if given.flight is None else given.flight
     names = (*fields, "counts", *shared)
     fit = partial(scene.fit_pair, names=names, u=places[0], v=places[1], setup=setup)
     table = whole.each_pair(fit, [*fields.values(), counts], list(shared.values()), setup.table.count)
     table = whole.at_once(
-        partial(scene.checked, setup=setup), [table], np.dtype(np.float64), (setup.table.count, shifts.sizes["pair"])
+        partial(scene.checked, setup=setup), [table], _FLOAT, (setup.table.count, shifts.sizes["pair"])
     )
     names = (*fields, "table", *shared)
     judge = partial(scene.judge_pair, names=names, u=places[0], v=places[1], setup=setup)
     statistics = whole.each_pair(judge, [*fields.values(), table.T], list(shared.values()), STATISTICS.count)
-    return table, statistics
+    return table, whole.at_once(scene.judged, [statistics], _FLOAT, (STATISTICS.count, shifts.sizes["pair"]))
 
 
 # ----------------------------------------------------------------------------------------------------------- by blocks
 
 
-def _removed(shifts: xr.Dataset, given: _Given, table: Any, setup: Setup) -> dict[str, Any]:
-    """What is taken off at every node: `dx`, `dy` [m], and where a part is unknown, above 0 (pair, rows, columns)."""
+def _applied(shifts: xr.Dataset, given: _Given, table: Any, setup: Setup) -> dict[str, Any]:
+    """Corrected shifts and what was taken off [m], and flags, each (pair, rows, columns)."""
     pairs = shifts.sizes["pair"]
-    parts = Layers(dx=pairs, dy=pairs, unknown=pairs if given.stripes is not None or setup.has_elevation else 0)
-    dx = shifts["dx"].data
-    arrays = {"dx": dx, "places": whole.of_places(_both, given.v, given.u, dx, 2)}
+    parts = Layers(dx=pairs, dy=pairs, removed_dx=pairs, removed_dy=pairs, unknown=pairs if setup.has_unknown else 0)
+    dtype = np.result_type(shifts["dx"].dtype, shifts["dy"].dtype)
+    arrays = {name: shifts[name].data.astype(dtype, copy=False) for name in ("dx", "dy")}
+    arrays["places"] = whole.of_places(_both, given.v, given.u, arrays["dx"], 2)
+    arrays |= {name: shifts[name].data for name in ("removed_dx", "removed_dy") if name in shifts}
     if given.stripes is not None:
         arrays["stripes"] = given.stripes.values
     if given.elevation is not None:
         arrays["elevation"] = given.elevation[np.newaxis]
     ends = None if given.stripes is None else given.stripes.ends
-    evaluate = partial(scene.removed, names=tuple(arrays), ends=ends, setup=setup)
-    found = pixels.per_pixel_of(evaluate, list(arrays.values()), table, parts.count)
-    return parts.split(found)
+    apply = partial(scene.applied, names=tuple(arrays), ends=ends, setup=setup)
+    found: dict[str, Any] = parts.split(pixels.per_pixel_of(apply, list(arrays.values()), table, parts.count))
+    unknown = found.pop("unknown")
+    flags = [flags_of(shifts, "correct"), *([unknown] if setup.has_unknown else [])]
+    found["flags"] = pixels.per_pixel_of(partial(scene.flagged, setup=setup, bits=_BITS), flags, table, pairs)
+    return found
 
 
 def _both(v: np.ndarray, u: np.ndarray) -> np.ndarray:
@@ -264,33 +296,19 @@ def _both(v: np.ndarray, u: np.ndarray) -> np.ndarray:
 def _labelled(
     shifts: xr.Dataset, parts: Mapping[str, Any], told: Mapping[str, Any], statistics: Mapping[str, Any]
 ) -> xr.Dataset:
-    dims, dtype = ("pair", "y", "x"), shifts["dx"].dtype
-    out = shifts.copy()
-    for name in ("dx", "dy"):
-        removed = parts[name].astype(shifts[name].dtype)
-        out[name] = shifts[name] - xr.DataArray(removed, dims=dims)
-        before = f"removed_{name}"
-        out[before] = (dims, removed + shifts[before].data if before in shifts else removed)
-        k = int(name == "dy")
-        for each in ("median_before", "median_after", "nmad_before", "nmad_after", "sigma_ratio"):
-            out[f"{each}_{name}"] = ("pair", statistics[each][k].astype(dtype))
-
-    state = told["state"]
+    dtype = parts["dx"].dtype
     sigma = told["sigma_shift"]
     if "sigma_shift" in shifts:
         sigma = np.where(np.isfinite(sigma), sigma, shifts["sigma_shift"].data)
-    out["sigma_shift"] = ("pair", sigma.astype(dtype))
-    out["n_stable"] = ("pair", told["n_stable"].astype(np.int64))
-    out["order"] = ("pair", told["order"].astype(np.int8))
-
-    # what an earlier correction could not do no longer holds of a pair that this one corrects
-    of_pair = (state == terms.UNREFERENCED) * FLAGS["unreferenced"] + (state == terms.NOT_CORRECTED) * FLAGS[
-        "not_corrected"
-    ]
-    settled = (state != terms.NOT_CORRECTED) * (FLAGS["unreferenced"] | FLAGS["not_corrected"])
-    new, old = (each.astype(np.int64)[:, np.newaxis, np.newaxis] for each in (of_pair, settled))
-    flags = (flags_of(shifts, "correct") & ~old) | new
-    if parts["unknown"].shape[0]:
-        flags = flags | (parts["unknown"] > 0) * np.int64(FLAGS["not_corrected"])
-    out["flags"] = (dims, flags)
-    return out
+    of_pairs = {
+        "sigma_shift": sigma.astype(dtype),
+        "n_stable": told["n_stable"].astype(np.int64),
+        "order": told["order"].astype(np.int8),
+    }
+    for k, name in enumerate(("dx", "dy")):
+        for each in ("median_before", "median_after", "nmad_before", "nmad_after", "sigma_ratio"):
+            of_pairs[f"{each}_{name}"] = statistics[each][k].astype(dtype)
+    return shifts.assign(
+        {name: (("pair", "y", "x"), values) for name, values in parts.items()}
+        | {name: ("pair", values) for name, values in of_pairs.items()}
+    )

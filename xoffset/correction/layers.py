@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from xoffset._arrays.corrections import edges
 from xoffset._arrays.corrections.terms import Setup
 from xoffset._options import speaking_as
 from xoffset.masking import elevations, places
+from xoffset.model import grids
 from xoffset.model.dates import as_dates
 
 # Stripes of a sensor, at most.
@@ -34,6 +36,13 @@ class Stripes(NamedTuple):
 def with_stripes(setup: Setup, stripes: Stripes) -> Setup:
     """The setup with steps of stripes."""
     return replace(setup, stripes=stripes.number)
+
+
+def with_edges(setup: Setup, shifts: xr.Dataset) -> Setup:
+    """The setup with steps of stripes whose edges are to be found."""
+    sides = grids.spacing(shifts, "correct")
+    half = 0.5 * abs(sides.x) * (shifts.sizes["x"] - 1), 0.5 * abs(sides.y) * (shifts.sizes["y"] - 1)
+    return replace(setup, stripes=edges.MOST + 1, half=half)
 
 
 def stripes_on_nodes(stripes: xr.DataArray, shifts: xr.Dataset) -> Stripes:

@@ -65,7 +65,7 @@ def flags_of(data: xr.Dataset, caller: str) -> Any:
             f"{caller}() needs whole numbers with dims {data['dx'].dims} in 'flags'; got {flags.dtype} with dims "
             f"{flags.dims}. Leave them out: dataset.drop_vars('flags')."
         )
-    return flags.data.astype(np.int64)
+    return flags.data.astype(np.int64, copy=False)
 
 
 def flag_attrs() -> dict[str, Any]:

@@ -9,6 +9,8 @@ import math
 
 from xoffset.model import components
 from xoffset.model.correction_variables import OF_CORRECTION
+from xoffset.model.light_variables import LIGHT as LIGHT
+from xoffset.model.light_variables import OF_REMOVAL, OF_SUN
 from xoffset.model.pixel_variables import ANGLES as ANGLES
 from xoffset.model.pixel_variables import CLASSES as CLASSES
 from xoffset.model.pixel_variables import DETECTORS as DETECTORS
@@ -132,6 +134,7 @@ SERIES = (
             "smooth": ("yr m-1", "strength of the smoothness"),
         },
     )
+    | OF_REMOVAL
     | _table(
         ("time",),
         {
@@ -181,6 +184,7 @@ DECOMPOSITION = (
     | _components(_MAP, "a{}", "m yr-2", "acceleration")
     | _season("annual", "year", _YEAR_DAYS)
     | _season("semiannual", "half year", _YEAR_DAYS / 2.0)
+    | OF_SUN
     # steps of given dates have a dim of their own, the one that is searched has none
     | _components(_ANY_MAPS, "step_d{}", "m", "step")
     | _components(("exponential", *_MAP), "exponential_d{}", "m", "amplitude of the exponential decay")

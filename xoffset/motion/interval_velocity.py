@@ -12,13 +12,12 @@ import xarray as xr
 from xoffset._arrays import vectors
 from xoffset._arrays.networks import graph, intervals
 from xoffset._blocks.pixels import per_pixel_of
-from xoffset.model import checks, products, variables
+from xoffset.model import checks, noise, products, variables
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
 from xoffset.model.shift_errors import carries_shift_error
-from xoffset.motion import regression
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -150,7 +149,7 @@ def _of_series(series: xr.Dataset) -> tuple[np.ndarray, dict[str, Any]]:
     flags = flags_of(series, "interval_velocity")
     found = {name: known[f"d{name[1:]}"].data for name in ("vx", "vy")}
     found = {name: each[1:] - each[:-1] for name, each in found.items()}
-    is_shared = regression.shares_noise(series)
+    is_shared = noise.shares_noise(series)
     for name in ("vx", "vy"):
         sigma = series[f"sigma_d{name[1:]}"].data
         sigma = np.sqrt(sigma[1:] ** 2 + sigma[:-1] ** 2)

@@ -79,6 +79,11 @@ def rereference(series: xr.Dataset, reference: Date | Sequence[Date] | xr.DataAr
     out = series.copy()
     for name, values in (("dx", found[: dates.size]), ("dy", found[dates.size : -1])):
         out[name] = (series[name].dims, values, series[name].attrs)
+    for name in ("removed_dx", "removed_dy"):
+        if name in series:
+            removed = series[name].data
+            zero = sum(removed[k] for k in chosen) / len(chosen)
+            out[name] = (series[name].dims, removed - zero, series[name].attrs)
     own_zero, bridged = np.int64(FLAGS["no_reference"]), np.int64(FLAGS["bridged"])
     is_own = (flags & own_zero) != 0
     # a reference within the group leaves nothing of it to a guess

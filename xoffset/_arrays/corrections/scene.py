@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 
-from xoffset._arrays.corrections import fit, terms
+from xoffset._arrays.corrections import edges, fit, jitter, jittered, joint, terms
 from xoffset._arrays.corrections.fit import Sample
-from xoffset._arrays.corrections.terms import NOT_CORRECTED, Places, Setup
+from xoffset._arrays.corrections.terms import NOT_CORRECTED, UNREFERENCED, Places, Setup
 
 # Spread on stable ground, in units of the standard errors, above which it is said that the ground may move.
 _LARGE_RATIO = 3.0
+# Pairs that tell the edges of stripes, at most.
+_OF_EDGES = 30
 
 _log = logging.getLogger(__name__)
 
@@ -25,20 +28,76 @@ def counts(dx: np.ndarray, dy: np.ndarray, stable: np.ndarray) -> np.ndarray:
 def fit_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, setup: Setup) -> np.ndarray:
     """Numbers of a pair (layer,) as `Setup.table` says."""
     given = dict(zip(names, arrays, strict=True))
-    return fit.of_pair(_sample(given, u, v), given["counts"], setup)
+    sample = _sample(given, u, v, setup)
+    numbers = fit.of_pair(sample, given["counts"], setup)
+    if setup.track is not None:
+        numbers = _with_jitter(sample, numbers, given, setup)
+    if setup.half is not None:
+        numbers[setup.table["edges"]] = given["edges"]
+    return numbers
+
+
+def _with_jitter(sample: Sample, numbers: np.ndarray, given: dict[str, np.ndarray], setup: Setup) -> np.ndarray:
+    """Numbers of a pair (layer,) with its jitter, from those that were fitted without."""
+    # jitter looks like noise that all neighbours share, and leaks into the other terms: once it is known, they are
+    # fitted to what it leaves, and it is told anew from what they leave
+    values, places = sample.at_used()
+    for rounds in (1, jitter.ROUNDS):
+        if rounds > 1:
+            numbers = fit.of_pair(_calmed(sample, values, places, setup, numbers), given["counts"], setup)
+        setup.table.split(numbers)["heading"][:] = given["heading"]
+        jittered.fill(values, places, setup, numbers, rounds)
+    return numbers
+
+
+def _calmed(sample: Sample, values: list[np.ndarray], places: Places, setup: Setup, numbers: np.ndarray) -> Sample:
+    """The sample without jitter, where it is known."""
+    told = setup.table.split(numbers)
+    waves = jittered.At.of(places, float(told["heading"][0]), setup).jitter(told["jitter"])
+    out = [np.full(sample.used.shape, np.nan) for _ in values]
+    for field, value, wave in zip(out, values, waves, strict=True):
+        field[sample.used] = value - np.nan_to_num(wave)
+    return sample._replace(dx=out[0], dy=out[1])
 
 
 def judge_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, setup: Setup) -> np.ndarray:
     """Statistics (layer,) of a pair as `fit.STATISTICS` says."""
     given = dict(zip(names, arrays, strict=True))
     errors = given["sigma_dx"], given["sigma_dy"]
-    return fit.statistics(_sample(given, u, v), errors, given["table"], setup)
+    return fit.statistics(_sample(given, u, v, setup), errors, given["table"], setup)
 
 
-def _sample(given: dict[str, np.ndarray], u: np.ndarray, v: np.ndarray) -> Sample:
+def _sample(given: dict[str, np.ndarray], u: np.ndarray, v: np.ndarray, setup: Setup) -> Sample:
     layers = {name: given[name] for name in ("secondary", "reference", "elevation", "across") if name in given}
     used = given["used"] & np.isfinite(given["dx"]) & np.isfinite(given["dy"])
-    return Sample(given["dx"], given["dy"], used, Places(u, v, **layers))
+    places = Places(u, v, **layers)
+    if setup.half is not None:
+        places = terms.with_found(places, given["edges"], setup)
+    return Sample(given["dx"], given["dy"], used, places)
+
+
+def found_edges(
+    *arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, width: float, setup: Setup
+) -> np.ndarray:
+    """Edges of stripes in all pairs together, as `edges.found` tells them."""
+    given = dict(zip(names, arrays, strict=True))
+    assert setup.half is not None
+    plain = replace(setup, stripes=0, half=None)
+    pairs = len(given["dx"])
+    shape = given["used"].shape
+    residuals = []
+    for pair in range(0, pairs, -(-pairs // _OF_EDGES)):
+        of_pair = {name: given[name] if name in ("used", "across") else given[name][pair] for name in names}
+        sample = _sample(of_pair, u, v, plain)
+        nodes = np.flatnonzero(sample.used)
+        ground = joint.known(*sample.at_used(), sample.used, plain)
+        if nodes.size >= terms.LEAST:
+            found = joint.fitted(ground)
+            residuals += [(nodes, each) for each in ground.residuals(found.fits, found.order, found.depth)]
+    x, y = (np.broadcast_to(each * half, shape).ravel() for each, half in zip((u, v), setup.half, strict=True))
+    told = edges.found(residuals, x, y, width)
+    _log.info("correct(): found %d edges of stripes, tilted by %g degrees.", np.isfinite(told[1:]).sum(), told[0])
+    return told
 
 
 def checked(table: np.ndarray, *, setup: Setup) -> np.ndarray:
@@ -72,23 +131,72 @@ def checked(table: np.ndarray, *, setup: Setup) -> np.ndarray:
     return table
 
 
-def removed(
+def judged(statistics: np.ndarray) -> np.ndarray:
+    """The statistics (layer, pair), after it is told of ground that may move."""
+    ratio = fit.STATISTICS.split(statistics)["sigma_ratio"]
+    if np.isfinite(ratio).any() and np.nanmedian(ratio) > _LARGE_RATIO:
+        _log.warning(
+            "correct(): what is left on stable ground spreads %.1f times as far as the standard errors say. Is it "
+            "stable? See sigma_ratio_dx, sigma_ratio_dy; shrink stable, or calibrate() the errors first.",
+            np.nanmedian(ratio),
+        )
+    return statistics
+
+
+def applied(
     table: np.ndarray, *arrays: np.ndarray, names: tuple[str, ...], ends: np.ndarray | None, setup: Setup
 ) -> np.ndarray:
-    """What is taken off along x and along y [m], and where a part of it is unknown, 1 (layer, rows, columns)."""
+    """Corrected shifts along x and y, all that was taken off so far, and 1 where a part of it is unknown.
+
+    Each has a layer for every pair: (4 or 5 times pair, rows, columns). ends (pair, 2): layers of the stripes of its
+    reference and of its secondary image.
+    """
     given = dict(zip(names, arrays, strict=True))
-    dx, places = given["dx"], given["places"]
-    has_unknown = setup.stripes > 0 or setup.has_elevation
-    out = np.zeros((2 + has_unknown, *dx.shape), dtype=dx.dtype)
+    shifts, (u, v) = (given["dx"], given["dy"]), given["places"]
+    has_unknown = setup.has_unknown
+    out = np.zeros((4 + has_unknown, *shifts[0].shape), dtype=shifts[0].dtype)
+    at: jittered.At | None = None
     for pair, numbers in enumerate(table.T):
         told = setup.table.split(numbers)
         stripes: dict[str, np.ndarray] = {}
         if ends is not None:
             stripes = {name: given["stripes"][ends[pair, k]] for k, name in enumerate(("reference", "secondary"))}
         elevation = given["elevation"][0] if "elevation" in given else None
-        here = Places(places[0], places[1], **stripes, elevation=elevation)
+        here = Places(u, v, **stripes, elevation=elevation)
+        if setup.half is not None:
+            here = terms.with_found(here, told["edges"], setup)
         parts, unknown = terms.removed(told["coefficient"], here, told["elevation"], setup)
-        out[0, pair], out[1, pair] = parts
+        if setup.track is not None:
+            at = jittered.At.of(here, float(told["heading"][0]), setup) if at is None else at.of_stripe(here)
+            parts, unknown = jittered.added(parts, unknown, told, at)
+        for k, (name, part) in enumerate(zip(("removed_dx", "removed_dy"), parts, strict=True)):
+            removed = out[2 + k, pair]
+            removed[:] = part
+            # what is taken off is what was rounded, so that it can be put back
+            out[k, pair] = shifts[k][pair] - removed
+            if name in given:
+                removed += given[name][pair]
         if has_unknown and unknown is not None and told["state"] != NOT_CORRECTED:
-            out[2, pair] = unknown
-    return out.reshape(-1, *dx.shape[1:])
+            out[4, pair] = unknown
+    return out.reshape(-1, *shifts[0].shape[1:])
+
+
+def flagged(
+    table: np.ndarray, flags: np.ndarray, *unknown: np.ndarray, setup: Setup, bits: tuple[int, int]
+) -> np.ndarray:
+    """Flags (pair, rows, columns) with the bits for no stable ground, and for what was not corrected.
+
+    What an earlier correction could not do no longer holds of a pair that this one corrects.
+    """
+    unreferenced, not_corrected = (np.int64(bit) for bit in bits)
+    out = np.empty(flags.shape, dtype=np.int64)
+    for pair, state in enumerate(table[setup.table.at("state")]):
+        if state == NOT_CORRECTED:
+            out[pair] = flags[pair] | not_corrected
+            continue
+        out[pair] = flags[pair] & ~(unreferenced | not_corrected)
+        if state == UNREFERENCED:
+            out[pair] |= unreferenced
+        if unknown:
+            out[pair][unknown[0][pair] > 0.0] |= not_corrected
+    return out

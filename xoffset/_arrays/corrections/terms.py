@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xoffset._arrays.corrections import edges
 from xoffset._arrays.corrections.robust import Design
+from xoffset._arrays.corrections.track import Track
 from xoffset._arrays.layers import Layers
 
 # Powers of x and of y in the terms of a ramp, and how many of them belong to each order.
@@ -28,11 +30,13 @@ class Setup:
 
     order: int | None = 0  # None: told from the data
     stripes: int = 0  # of the sensor, each with a step; 0 if they are not told
+    half: tuple[float, float] | None = None  # half of the scene [m] along x and y if edges of stripes are to be found
     has_elevation: bool = False
     depths: tuple[float, ...] = ()  # locking depths [m] that the motion across a trace may have; none without a trace
     is_referenced: bool = True  # to ground that is stable
     least: tuple[float, float] = (500, 0.005)  # vectors on stable ground, and their share of all
     largest: float = np.inf  # shift [m] that is taken off
+    track: Track | None = None  # of the jitter; None: it stays
 
     @cached_property
     def terms(self) -> Layers:
@@ -51,13 +55,20 @@ class Setup:
         Coefficients [m] of x and of y, NaN of what is unknown, with their variances [m2]; order of the ramp; what came
         of the pair; number of vectors that it was told from, and how many of them err alike; lowest and highest
         elevation there [m]; offset across the trace [m], which stays, and its locking depth [m]; standard error of the
-        shift [m].
+        shift [m]; edges of stripes that were found, the same for all pairs; direction of flight in degrees, and the
+        jitter [m] as `Track` has it, NaN where it is not known.
         """
         each = (2, self.terms.count)
         return Layers(
             coefficient=each, variance=each, order=(), is_lowered=(), state=(), n_stable=(), alike=(), elevation=2,
-            trace=2, depth=(), sigma_shift=(),
+            trace=2, depth=(), sigma_shift=(), edges=0 if self.half is None else edges.SIZE,
+            heading=int(self.track is not None), jitter=self.track.shape if self.track is not None else 0,
         )  # fmt: skip
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether a part of the correction may be unknown at some nodes."""
+        return self.stripes > 0 or self.has_elevation or self.track is not None
 
     @property
     def is_constant(self) -> bool:
@@ -79,6 +90,14 @@ class Places(NamedTuple):
         """Some of the nodes: by their numbers (node,), or where a boolean array of their shape is True."""
         shape = index.shape if index.dtype == np.bool_ else self.u.shape
         return Places(*(None if each is None else np.broadcast_to(each, shape)[index] for each in self))  # type: ignore[arg-type]
+
+
+def with_found(places: Places, found: np.ndarray, setup: Setup) -> Places:
+    """Nodes with the stripes between the edges that were found."""
+    if setup.half is None:
+        return places
+    stripes = edges.numbers(places.u * setup.half[0], places.v * setup.half[1], found)
+    return places._replace(secondary=stripes, reference=stripes)
 
 
 def scaled(values: np.ndarray) -> np.ndarray:
