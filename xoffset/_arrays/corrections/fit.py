@@ -77,15 +77,15 @@ def of_pair(sample: Sample, counts: np.ndarray, setup: Setup) -> np.ndarray:
         table["variance"][:, 0] = errors
         out[setup.table.at("sigma_shift")] = math.sqrt(0.5 * sum(errors))
     else:
-        _put(ground, setup, out)
+        away = _put(ground, setup, out)
     if not setup.is_referenced:
         # without stable ground any of the motions of the field may be the error
         out[setup.table.at("sigma_shift")] = math.hypot(*map(robust.spread, away)) / math.sqrt(2.0)
     return out
 
 
-def _put(ground: Ground, setup: Setup, out: np.ndarray) -> None:
-    """Fill the numbers of a pair with those of a fit of all terms."""
+def _put(ground: Ground, setup: Setup, out: np.ndarray) -> list[np.ndarray]:
+    """Fill the numbers of a pair with those of a fit of all terms; what this leaves of both components (node,)."""
     table = setup.table.split(out)
     found = fitted(ground)
     out[setup.table.at("order")] = found.order
@@ -115,6 +115,7 @@ def _put(ground: Ground, setup: Setup, out: np.ndarray) -> None:
             table["variance"][:, setup.terms[name]][:, few] = np.inf
     errors = [found.neighbours * variance_of_ramp(fit, found.order).mean() for fit in found.fits]
     out[setup.table.at("sigma_shift")] = math.sqrt(0.5 * sum(errors))
+    return [fit.residual for fit in found.fits]
 
 
 # ---------------------------------------------------------------------------------------------------- what it is worth
