@@ -32,6 +32,8 @@ from xoffset.model.tables import components_of as _components
 from xoffset.model.tables import flags as _flags
 from xoffset.model.tables import shared_errors_of as _shared_errors
 from xoffset.model.tables import table as _table
+from xoffset.model.topography_variables import OF_TOPOGRAPHY
+from xoffset.model.topography_variables import THINNING as THINNING
 
 _TURN = 360.0  # [degree] after which a direction is the same again
 # Size of a degree in the units of angles.
@@ -100,7 +102,7 @@ SHIFTS = _table(
     signed=("dx", "dy", "cov_dxdy"),
 ) | _flags(_PAIR_MAPS)
 SHIFTS |= _table(("pair",), {"sigma_factor_error": ("1", "relative standard error of the factors of the pair")})
-SHIFTS |= OF_CORRECTION
+SHIFTS |= OF_CORRECTION | OF_TOPOGRAPHY
 
 _LOSSES = {
     "lost": (None, "number of vectors that the stage took, each counted at one stage"),
@@ -346,7 +348,7 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
 )
 TABLES: tuple[Table, ...] = (
     *_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, PIXEL_CLASSES, USABLE, TERRAIN, STABLE, STABLE_RATE, AREA_MEAN,
-    COMPARISON, COMPARISON_RATE, LOSSES,
+    COMPARISON, COMPARISON_RATE, LOSSES, THINNING,
 )  # fmt: skip
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}
