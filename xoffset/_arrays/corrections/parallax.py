@@ -28,22 +28,13 @@ def layers_of(pairs: int) -> Layers:
     return Layers(height=(), error=(), dx=(pairs,), dy=(pairs,), own_x=(pairs,), own_y=(pairs,), unknown=(pairs,))
 
 
-def solve(
-    dx: np.ndarray,
-    dy: np.ndarray,
-    sigma_x: np.ndarray,
-    sigma_y: np.ndarray,
-    zenith: np.ndarray,
-    azimuth: np.ndarray,
-    *,
-    ends: np.ndarray,
-    times: np.ndarray,
-) -> np.ndarray:
+def solve(*fields: np.ndarray, ends: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Results (layer, rows, columns) as `layers_of` says.
 
-    Displacements and standard errors (pair, rows, columns), angles (date, rows, columns); ends (pair, 2) of each pair
-    as indices into times (date,) [yr].
+    fields: displacements along x and y and their standard errors (pair, rows, columns), then zenith and azimuth as of
+    `look_of` (date, rows, columns). ends (pair, 2): dates of each pair as indices into times (date,) [yr].
     """
+    dx, dy, sigma_x, sigma_y, zenith, azimuth = fields
     seen = Observations.of(ends)
     merged = seen.merge(dx, dy, sigma_x, sigma_y)
     look = look_of(zenith.astype(np.float64), azimuth.astype(np.float64))
