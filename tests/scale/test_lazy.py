@@ -132,6 +132,12 @@ RECIPES = {
     "calibrate": lambda shifts, lazy, folder: xoffset.calibrate(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
     ),
+    "correct": lambda shifts, lazy, folder: xoffset.correct(
+        shifts,
+        stable=xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x")),
+        order="auto",
+        stripes="auto",
+    ),
     "closure": lambda shifts, lazy, folder: xoffset.closure(shifts),
     "stable_statistics": lambda shifts, lazy, folder: xoffset.stable_statistics(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
@@ -155,8 +161,8 @@ RECIPES = {
 WRITERS = {"to_geotiff", "warmup"}
 # those that are lazy only if their input is
 EAGER = [
-    "correlate", "extend", "screen", "losses", "calibrate", "invert", "rereference", "resample", "trajectory",
-    "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile", "ground",
+    "correlate", "extend", "screen", "losses", "calibrate", "correct", "invert", "rereference", "resample",
+    "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile", "ground",
     "stable_statistics", "area_mean", "compare",
 ]  # fmt: skip
 

@@ -170,8 +170,7 @@ def correct(
     _options.check_share(min_share, "min_share", "correct")
     waves = as_jitter(jitter, stable is not None, stripes is not None)
     if isinstance(stripes, str):
-        _options.check_name(stripes, ("auto",), "stripes", "correct")
-        setup = layers.with_edges(setup, shifts)
+        setup = layers.with_edges(setup, stripes, shifts)
     given = _gathered(shifts, stable, None if isinstance(stripes, str) else stripes, trace, dem)
     if given.stripes is not None:
         setup = layers.with_stripes(setup, given.stripes)
