@@ -12,13 +12,10 @@ from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset.correction.correct import correct
-<<<<<<< HEAD
-from xoffset.correction.light import light
-from xoffset.correction.remove_season import remove_season
-=======
 from xoffset.correction.denoise import denoise
 from xoffset.correction.jitter import Jitter
->>>>>>> i15-jitter
+from xoffset.correction.light import light
+from xoffset.correction.remove_season import remove_season
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.tables import from_table
 from xoffset.inversion.invert import invert
