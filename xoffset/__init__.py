@@ -58,8 +58,8 @@ from xoffset.uncertainty.stable_statistics import stable_statistics
 __version__ = _version("xoffset")
 
 __all__ = [
-    "Jitter",
     "NCC",
+    "Jitter",
     "Phase",
     "Pyramid",
     "angles",

@@ -110,7 +110,7 @@ def test_parallax_comes_off_and_one_orbit_stays(heights):
     np.testing.assert_allclose(found.dx + found.removed_dx, data.dx, atol=1e-9)
     np.testing.assert_allclose(found.dy + found.removed_dy, data.dy, atol=1e-9)
     # closure is kept: what comes off belongs to dates
-    triplet = [int(np.flatnonzero((ENDS == pair).all(axis=1))[0]) for pair in ((0, 1), (1, 2), (0, 2))]
+    triplet = [int(np.flatnonzero((pair == ENDS).all(axis=1))[0]) for pair in ((0, 1), (1, 2), (0, 2))]
     removed = (found.removed_dx - plain.removed_dx).values[triplet]
     np.testing.assert_allclose(removed[0] + removed[1], removed[2], atol=1e-9)
     again = corrected(found)
@@ -185,7 +185,11 @@ def test_views_of_pixels_are_laid_on_the_nodes(heights):
         (VIEW.expand_dims("band"), ValueError, "with dims"),
         (VIEW.assign(view_zenith=-VIEW.view_zenith), ValueError, "from 0 to 90 degrees; got -8"),
         (VIEW.assign(view_azimuth=10.0 * VIEW.view_azimuth), ValueError, "from -360 to 360 degrees"),
-        (VIEW.assign(view_zenith=VIEW.view_zenith.assign_attrs(units="m")), ValueError, "needs 'view_zenith' in degree"),
+        (
+            VIEW.assign(view_zenith=VIEW.view_zenith.assign_attrs(units="m")),
+            ValueError,
+            "needs 'view_zenith' in degree",
+        ),
         (VIEW.assign(view_zenith=("time", ["8"] * NUMBER)), TypeError, "needs numbers in 'view_zenith'"),
     ],
 )

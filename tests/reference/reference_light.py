@@ -1,5 +1,7 @@
 """Slow twins of what comes back with the sun or the seasons: plain NumPy, one pixel at a time, from the equations."""
 
+from itertools import pairwise
+
 import numpy as np
 
 YEAR = 365.25
@@ -13,7 +15,7 @@ def slow(dates):
     """Displacement of one unit of velocity in each of some equal intervals of a year or more."""
     time = years(dates)
     edges = np.linspace(0.0, time[-1], max(int(time[-1]), 1) + 1)
-    return np.stack([np.clip(time, a, b) - a for a, b in zip(edges[:-1], edges[1:], strict=True)], axis=1)
+    return np.stack([np.clip(time, a, b) - a for a, b in pairwise(edges)], axis=1)
 
 
 def season(dates):

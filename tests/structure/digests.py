@@ -227,6 +227,12 @@ def heights() -> xr.DataArray:
 
 
 @functools.cache
+def lit() -> xr.DataArray:
+    """Two years of images of terrain with shadows, and the sun of the dates."""
+    return synthetic.stack((24, 24), dates=YEARS, shadows=0.6, snr=8.0, misregistration=2.0, seed=9)[0]
+
+
+@functools.cache
 def series() -> xr.Dataset:
     return xoffset.invert(shifts())
 
@@ -411,6 +417,9 @@ IMAGES: dict[str, Call] = {
         (40, 48), dates=YEARS[:4], field="fault", velocity=0.0, step=20.0, step_date="2020-03-01"
     ),
     "stack glacier season": lambda: synthetic.stack((40, 48), field="glacier", season=10.0, dates=YEARS[:4]),
+    "stack landslide with shadows": lambda: synthetic.stack(
+        (40, 48), dates=YEARS[:3], shadows=0.7, misregistration=3.0, jitter=2.0, velocity=20.0
+    ),
     "stack landslide with errors of geometry": lambda: synthetic.stack(
         (40, 48), dates=YEARS[:3], ramp=3.0, stripes=2.0, jitter=1.5, seed=2
     ),
@@ -432,6 +441,7 @@ NETWORKS: dict[str, Call] = {
     "pairs gaps and baselines": lambda: xoffset.pairs(
         images(), min_gap=1, max_gap=3, min_baseline="50D", max_baseline="120D"
     ),
+    "pairs season and sun": lambda: xoffset.pairs(lit(), max_season_gap="40D", max_sun_gap=20.0),
     "pairs split both": lambda: xoffset.pairs(images(), split="2020-04-01", direction="both"),
     "pairs same orbit": lambda: xoffset.pairs(
         images().assign_coords(relative_orbit=("time", [8, 108, 8, 108, 8, 108])), same_orbit=True
@@ -640,6 +650,9 @@ SERIES: dict[str, Call] = {
     "invert table": lambda: xoffset.invert(xoffset.from_table(rows()), weights="uniform", loss="linear"),
     "invert long": lambda: xoffset.invert(yearly()),
     "invert dask": lambda: xoffset.invert(chunked()),
+    "invert sun": lambda: xoffset.invert(yearly(), sun=lit()),
+    "remove_season": lambda: xoffset.remove_season(long_series(), semiannual=True),
+    "remove_season dask": lambda: xoffset.remove_season(long_series().chunk(y=3, x=4), loss="tukey"),
     "invert weights by pair": lambda: xoffset.invert(shifts(), weights=np.linspace(0.0, 2.0, 15)),
     "invert weights by pixel": lambda: xoffset.invert(shifts(), weights=raw().score ** 2),
     "invert reference": lambda: xoffset.invert(shifts(), reference="2020-01-01"),
@@ -679,6 +692,8 @@ MOTION: dict[str, Call] = {
         long_series(), acceleration=True, seasonal=True, semiannual=True, epoch="2020-06-01"
     ),
     "decompose steps searched": lambda: xoffset.decompose(long_series(), steps="search", loss="tukey"),
+    "decompose sun": lambda: xoffset.decompose(yearly(), sun=lit()),
+    "light": lambda: xoffset.light(yearly(), dem=terrain(), sun=lit(), sectors=4, min_slope=5.0),
     "decompose decays": lambda: xoffset.decompose(
         long_series(), exponential=[("2020-06-01", 60.0)], logarithmic=[("2021-01-10", 30.0)], loss="linear"
     ),

@@ -24,6 +24,8 @@ MORE = {
     "ground coseismic": lambda: xoffset.ground(result("coseismic postseismic")),
     "ground seasons": lambda: xoffset.ground(result("decompose seasons")),
     "ground steps": lambda: xoffset.ground(result("decompose steps searched")),
+    "ground sun": lambda: xoffset.ground(result("decompose sun")),
+    "ground removed": lambda: xoffset.ground(result("invert sun")),
     "ground decays": lambda: xoffset.ground(result("decompose decays")),
     "profile shifts": lambda: xoffset.profile(digests.shifts(), digests.section(digests.rate())),
     "area_mean covariance": lambda: xoffset.area_mean(
@@ -87,6 +89,9 @@ CALLS = {
     "invert": variables.SERIES,
     "invert stable": variables.SERIES,
     "invert smooth": variables.SERIES,
+    "invert sun": variables.SERIES,
+    "remove_season": variables.SERIES,
+    "light": variables.LIGHT,
     "rereference": variables.SERIES,
     "resample": variables.SERIES,
     "open_result zarr": variables.SERIES,
@@ -97,6 +102,7 @@ CALLS = {
     "decompose shifts": variables.DECOMPOSITION,
     "decompose steps searched": variables.DECOMPOSITION,
     "decompose decays": variables.DECOMPOSITION,
+    "decompose sun": variables.DECOMPOSITION,
     "coseismic postseismic": variables.COSEISMIC,
     "annual": variables.ANNUAL,
     "interval_velocity": variables.INTERVALS,
@@ -119,6 +125,8 @@ CALLS = {
     "ground seasons": variables.DECOMPOSITION | variables.GROUND,
     "ground steps": variables.DECOMPOSITION | variables.GROUND,
     "ground decays": variables.DECOMPOSITION | variables.GROUND,
+    "ground sun": variables.DECOMPOSITION | variables.GROUND,
+    "ground removed": variables.SERIES | variables.GROUND,
 }
 # has no variables, only coordinates
 WITHOUT_VARIABLES = {"pairs"}
