@@ -172,10 +172,9 @@ RECIPES = {
 WRITERS = {"to_geotiff", "warmup"}
 # those that are lazy only if their input is
 EAGER = [
-    "correlate", "extend", "screen", "losses", "denoise", "calibrate", "correct", "invert", "light", "rereference", "resample",
-    "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile",
-    "ground",
-    "stable_statistics", "area_mean", "compare",
+    "correlate", "extend", "screen", "losses", "denoise", "calibrate", "correct", "invert", "light", "rereference",
+    "resample", "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain",
+    "profile", "ground", "stable_statistics", "area_mean", "compare", "thinning_bias",
 ]  # fmt: skip
 
 
