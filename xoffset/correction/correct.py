@@ -116,9 +116,9 @@ def correct(
         which all of its vectors share and `sigma_dx`, `sigma_dy` do not hold.
 
         With `view`, on (y, x), `dem_error` [m], height of the ground above the terrain model, and its standard error
-        `sigma_dem_error`, NaN where the views do not tell it from motion. It counts from that of the stable ground, since
-        what all of it has in common is a shift. `sigma_dx` and `sigma_dy` of the pairs across orbits hold the error of
-        what was taken off.
+        `sigma_dem_error`, NaN where the views do not tell it from motion. Heights count from that of the stable ground,
+        since what all of it has in common is a shift. `sigma_dx` and `sigma_dy` of the pairs across orbits hold the
+        error of what was taken off.
 
         Flags: `unreferenced` where there was no stable ground; `not_corrected` in pairs that have too little of it or
         are shifted by more than `max_shift`, which stay as they are, and on nodes whose stripe, elevation, jitter or
