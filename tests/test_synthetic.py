@@ -272,6 +272,93 @@ def test_images_and_truth_agree_on_directions():
         np.testing.assert_allclose(shifts[f"d{axis}"].median(), wanted, atol=0.1)
 
 
+# ------------------------------------------------------------------------------------------------------------ geometry
+
+GEOMETRY = {"ramp": 3.0, "stripes": 2.0, "jitter": 1.5}
+
+
+def test_geometry_is_left_out_unless_asked_for():
+    plain, exact = make(**SPOILT)
+    images, truth = make(**SPOILT, **GEOMETRY)
+    xr.testing.assert_identical(plain[0], images[0])
+    assert not np.array_equal(plain[1], images[1], equal_nan=True)
+    xr.testing.assert_identical(exact, truth.drop_vars(["geometry_dx", "geometry_dy", "detector"]))
+    xr.testing.assert_identical(make(**GEOMETRY, seed=4)[1], make(**GEOMETRY, seed=4)[1])
+    assert not np.allclose(make(**GEOMETRY)[1].geometry_dx[1], make(**GEOMETRY, seed=4)[1].geometry_dx[1], atol=0.5)
+
+
+def test_parts_of_the_geometry_add_up_and_scale():
+    parts = [make(**{name: value})[1] for name, value in GEOMETRY.items() if name != "jitter"]
+    parts.append(make(stripes=1e-9, jitter=1.5)[1])  # whose detectors see two parts of the shaking
+    whole = make(**GEOMETRY)[1]
+    for name in ("geometry_dx", "geometry_dy"):
+        np.testing.assert_allclose(whole[name], sum(part[name] for part in parts), atol=1e-7)
+        assert (whole[name].dims, whole[name].attrs["units"]) == (("time", "y", "x"), "m")
+        assert not whole[name][0].any()
+        np.testing.assert_allclose(make(ramp=6.0)[1][name], 2.0 * parts[0][name], atol=1e-12)
+
+
+def test_a_ramp_is_a_plane_whose_largest_value_is_told():
+    dates = np.arange("2020-01", "2020-07", dtype="M8[M]").astype("M8[us]")
+    _, truth = make(ramp=3.0, dates=dates)
+    for name in ("geometry_dx", "geometry_dy"):
+        field = truth[name].values[1:]
+        np.testing.assert_allclose(np.abs(field).max((1, 2)), 3.0, rtol=1e-12)
+        np.testing.assert_allclose(np.diff(field, 2, axis=1), 0.0, atol=1e-12)
+        np.testing.assert_allclose(np.diff(field, 2, axis=2), 0.0, atol=1e-12)
+        np.testing.assert_allclose(field.mean((1, 2)), 0.0, atol=1e-12)
+
+
+def test_stripes_are_shifted_each_by_itself_and_tilted():
+    dates = np.arange("2000-01", "2020-01", dtype="M8[M]").astype("M8[us]")
+    _, truth = make((40, 40), stripes=2.0, dates=dates)
+    assert np.unique(truth.detector).tolist() == [1, 2, 3, 4]
+    steps = np.stack(
+        [
+            truth[f"geometry_d{axis}"].where(truth.detector == k).mean(("y", "x"))[1:]
+            for axis in "xy"
+            for k in (1, 2, 3, 4)
+        ]
+    )
+    assert 1.8 < steps.std() < 2.2
+    assert np.abs(np.corrcoef(steps) - np.eye(8)).max() < 0.25
+    for k in (1, 2, 3, 4):
+        assert float(truth.geometry_dx.where(truth.detector == k).std(("y", "x")).max()) < 1e-12
+    # edges lean to the east toward north, by 12 degrees; the first detector sees the east
+    edge = (truth.detector == 1).sum("x").values
+    assert np.polyfit(np.arange(40.0)[8:32], edge[8:32], 1)[0] == pytest.approx(np.tan(np.deg2rad(12.0)), abs=0.05)
+
+
+def test_jitter_is_a_wave_along_the_track():
+    _, truth = make((400, 300), jitter=1.5, velocity=0.0)
+    heading = np.deg2rad(192.0)
+    y, x = truth.y - truth.y.mean(), truth.x - truth.x.mean()
+    along = (y * np.cos(heading) + x * np.sin(heading)).values.ravel()
+    for name in ("geometry_dx", "geometry_dy"):
+        field = truth[name].values[1].ravel()
+        found = [
+            np.hypot(*(2.0 * np.mean(field * part(2.0 * np.pi * along / length)) for part in (np.sin, np.cos)))
+            for length in (2000.0, 5000.0, 500.0)
+        ]
+        assert found[0] == pytest.approx(1.5, rel=0.15)
+        assert max(found[1:]) < 0.45
+        # it is the same everywhere across the track
+        order = np.argsort(along)
+        assert np.abs(np.diff(field[order])).max() < 0.05
+
+
+def test_geometry_is_what_matching_finds():
+    images, truth = make(
+        (160, 160), velocity=0.0, ramp=8.0, stripes=6.0, dates=["2020-01-01", "2020-02-01", "2020-03-01"]
+    )
+    shifts = xoffset.correlate(images, xoffset.pairs(images), template=16, search=4, step=8)
+    inside = truth.detector.sel(x=shifts.x, y=shifts.y, method="nearest") == 2
+    for axis in ("x", "y"):
+        known = truth[f"geometry_d{axis}"].interp(x=shifts.x, y=shifts.y)
+        error = shifts[f"d{axis}"].values - known.values[[1, 2, 2]] + known.values[[0, 0, 1]]
+        assert np.abs(np.nanmedian(np.where(inside, error, np.nan), axis=(1, 2))).max() < 0.25
+
+
 # -------------------------------------------------------------------------------------------------------------- errors
 
 

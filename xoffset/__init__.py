@@ -11,7 +11,13 @@ from xoffset import filtering, flags, formats, masking, plotting, synthetic
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.pyramid import Pyramid
+from xoffset.correction.coregister import coregister
 from xoffset.correction.correct import correct
+from xoffset.correction.denoise import denoise
+from xoffset.correction.jitter import Jitter
+from xoffset.correction.light import light
+from xoffset.correction.remove_season import remove_season
+from xoffset.correction.thinning_bias import thinning_bias
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.tables import from_table
 from xoffset.inversion.invert import invert
@@ -52,6 +58,7 @@ from xoffset.uncertainty.stable_statistics import stable_statistics
 __version__ = _version("xoffset")
 
 __all__ = [
+    "Jitter",
     "NCC",
     "Phase",
     "Pyramid",
@@ -61,10 +68,12 @@ __all__ = [
     "class_layer",
     "closure",
     "compare",
+    "coregister",
     "correct",
     "correlate",
     "coseismic",
     "decompose",
+    "denoise",
     "detectors",
     "diagnose",
     "estimate",
@@ -76,6 +85,7 @@ __all__ = [
     "ground",
     "interval_velocity",
     "invert",
+    "light",
     "losses",
     "masking",
     "mean_displacement",
@@ -88,12 +98,14 @@ __all__ = [
     "plotting",
     "profile",
     "quality",
+    "remove_season",
     "rereference",
     "resample",
     "screen",
     "stable_statistics",
     "strain",
     "synthetic",
+    "thinning_bias",
     "to_geotiff",
     "trajectory",
     "vector_coherence",

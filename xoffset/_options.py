@@ -108,12 +108,12 @@ def check_count(value: float, most: float, what: str, caller: str, advice: str) 
         raise ValueError(f"{caller}() needs at most {most:,.0f} {what}; got {value:,.0f}. {advice}.")
 
 
-def as_radius(window: Any, caller: str, *, least: int) -> int:
+def as_radius(window: Any, caller: str, *, least: int, name: str = "window") -> int:
     """Half the side of a window of nodes around a node: an odd number of at least `least`."""
     if not is_whole(window) or window < least or window % 2 == 0:
         raise ValueError(
-            f"{caller}() needs an odd number of at least {least} nodes as window; got {window!r}. "
-            "Pass a number such as window=5."
+            f"{caller}() needs an odd number of at least {least} nodes as {name}; got {window!r}. "
+            f"Pass a number such as {name}=5."
         )
     return int(window) // 2
 

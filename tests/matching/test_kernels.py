@@ -997,6 +997,8 @@ def test_what_comes_back_over_strained_ground_is_kept():
 
 # --------------------------------------------------------------------------------------------------------------- scene
 
+NO_GEOMETRY = np.empty((2, 0, 0))
+
 
 @pytest.mark.small
 @pytest.mark.parametrize(
@@ -1007,14 +1009,24 @@ def test_render(amplitude, shift):
     shape = np.random.default_rng(6).random((5, 6))
     shape[:2] = 0.0
     out = np.empty((5, 6))
-    warp.render(spline, 4, out[:0], shape, amplitude[1], amplitude[0], shift[1], shift[0], out)
+    warp.render(spline, 4, out[:0], shape, amplitude[1], amplitude[0], shift[1], shift[0], NO_GEOMETRY, out)
     # fixed-point iterations stop at 1e-6 px, a texture of slope about 1 per fine pixel
     np.testing.assert_allclose(out, reference.photograph(spline, 4, shape, amplitude, shift), atol=1e-5)
+
+
+@pytest.mark.small
+def test_render_with_a_shift_of_each_pixel():
+    spline = texture((20, 24), sigma=2.0)
+    generator = np.random.default_rng(6)
+    shape, geometry, out = generator.random((5, 6)), generator.normal(size=(2, 5, 6)), np.empty((5, 6))
+    warp.render(spline, 4, out[:0], shape, -0.5, 0.8, 0.3, -0.7, geometry, out)
+    shift = geometry[::-1] + np.array([-0.7, 0.3])[:, None, None]
+    np.testing.assert_allclose(out, reference.photograph(spline, 4, shape, (0.8, -0.5), shift), atol=1e-5)
 
 
 @pytest.mark.small
 def test_render_copies_what_does_not_move():
     still = np.arange(30.0).reshape(5, 6)
     out = np.empty((5, 6))
-    warp.render(texture((20, 24)), 4, still, np.zeros((5, 6)), 3.0, 3.0, 0.0, 0.0, out)
+    warp.render(texture((20, 24)), 4, still, np.zeros((5, 6)), 3.0, 3.0, 0.0, 0.0, NO_GEOMETRY, out)
     np.testing.assert_array_equal(out, still)

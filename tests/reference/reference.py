@@ -577,14 +577,22 @@ def fails_to_come_back(shift: np.ndarray, back: np.ndarray, variance: np.ndarray
 
 
 def photograph(
-    spline: np.ndarray, oversampling: int, shape: np.ndarray, amplitude: tuple[float, float], shift: tuple[float, float]
+    spline: np.ndarray,
+    oversampling: int,
+    shape: np.ndarray,
+    amplitude: tuple[float, float],
+    shift: tuple[float, float] | np.ndarray,
 ) -> np.ndarray:
-    """Image of a periodic spline scene whose points moved by shape·amplitude + shift (each along y, x), in pixels."""
+    """Image of a periodic spline scene whose points moved by shape·amplitude + shift (each along y, x), in pixels.
+
+    The shift holds for the whole image, or is one of each of its pixels (2, rows, columns).
+    """
+    shifts = np.zeros((2, *shape.shape)) + np.reshape(shift, (2, *(np.shape(shift)[1:] or (1, 1))))
     out = np.zeros(shape.shape)
     offsets = (np.arange(oversampling) - 0.5 * (oversampling - 1)) / oversampling
     for row, column in np.ndindex(*shape.shape):
         seen = np.array([[row + a, column + b] for a in offsets for b in offsets]).T
-        origin = seen - np.array(shift)[:, None]
+        origin = seen - shifts[:, row, column, None]
         start = origin.copy()
         for _ in range(200):
             share = scipy.ndimage.map_coordinates(shape, origin, order=1, mode="nearest")

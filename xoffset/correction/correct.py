@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -16,7 +17,9 @@ from xoffset._arrays.corrections.fit import STATISTICS
 from xoffset._arrays.corrections.terms import Setup
 from xoffset._arrays.layers import Layers
 from xoffset._blocks import pixels, whole
-from xoffset.correction import layers, traces
+from xoffset.correction import dates, layers, traces
+from xoffset.correction.jitter import Jitter, along_edges, as_jitter, flight, track_of
+from xoffset.correction.topography import without_parallax
 from xoffset.model import checks, grids, products
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.stable import check_somewhere, on_nodes
@@ -37,6 +40,8 @@ def correct(
     stable: xr.DataArray | None = None,
     order: Literal[0, 1, 2, "auto"] = 0,
     stripes: Literal["auto"] | xr.DataArray | None = None,
+    jitter: Literal["profile", "wavelet"] | bool | Jitter | None = None,
+    by_date: bool = False,
     trace: str
     | os.PathLike[str]
     | Mapping[str, object]
@@ -45,6 +50,7 @@ def correct(
     | np.ndarray
     | None = None,
     dem: xr.DataArray | None = None,
+    view: xr.Dataset | None = None,
     min_nodes: int = 500,
     min_share: float = 0.005,
     max_shift: float | None = None,
@@ -72,6 +78,14 @@ def correct(
         dates, whole numbers, 0 where none did: one step for each of them. `"auto"`: straight edges, parallel to one
         another and within 45 degrees of grid north, are found in the displacements of all pairs, which must be of one
         orbit.
+    jitter
+        Take off what the shaking of the sensor shifts from line to line, as stable ground shows it: `True` or
+        `"profile"`, `"wavelet"`, or a `Jitter` with a heading or wavelengths of its own. None: it stays.
+    by_date
+        Whether shifts, ramps, steps and jitter are told for each date by all of its pairs, robustly, and a pair takes
+        what its second date has more than its first. Pairs that fail are told by the others, noise falls with the
+        number of pairs, and sums around triplets stay as they are. The ramps of all pairs have one order. A network in
+        parts is adjusted part by part, as a line in the log says.
     trace
         Trace of a fault: a file of GeoJSON, a GeoJSON object, a LineString, or vertices (x, y) of the grid. The motion
         across it is fitted, as a step or as that of a fault that is locked down to some depth, and stays in the shifts,
@@ -80,6 +94,10 @@ def correct(
     dem
         Elevations (y, x) [m], of any grid and CRS, for sensors whose images were laid on a wrong terrain or that look
         from the side: a polynomial of second order in the elevation.
+    view
+        Dataset with `view_zenith` and `view_azimuth` [degree] on (time, y, x), as `xoffset.angles` gives it, or on
+        (time) for scenes as wholes, of all dates: at each node the error of the terrain model is told from pairs that
+        look at it from two sides, and what it makes of these is taken off. Pairs of one orbit stay as they are.
     min_nodes, min_share
         Vectors on stable ground that a pair needs, and their share of all its vectors: both.
     max_shift
@@ -97,19 +115,25 @@ def correct(
         than they say, make it large; `order` of the ramp; `sigma_shift` [m], standard error of the pair as a whole,
         which all of its vectors share and `sigma_dx`, `sigma_dy` do not hold.
 
+        With `view`, on (y, x), `dem_error` [m], height of the ground above the terrain model, and its standard error
+        `sigma_dem_error`, NaN where the views do not tell it from motion. Heights count from that of the stable ground,
+        since what all of it has in common is a shift. `sigma_dx` and `sigma_dy` of the pairs across orbits hold the
+        error of what was taken off.
+
         Flags: `unreferenced` where there was no stable ground; `not_corrected` in pairs that have too little of it or
-        are shifted by more than `max_shift`, which stay as they are, and on nodes whose stripe or elevation is not
-        known, from which the rest was taken off. Lazy if shifts, stable, stripes or dem are.
+        are shifted by more than `max_shift`, which stay as they are, and on nodes whose stripe, elevation, jitter or
+        height above the terrain model is not known, from which the rest was taken off. Lazy if shifts, stable, stripes,
+        dem or view are.
 
     Raises
     ------
     FileNotFoundError
         If there is no file of the trace.
     TypeError
-        If stable is not boolean, or shifts, stripes, trace or dem are of the wrong type.
+        If stable is not boolean, or shifts, stripes, trace, dem or view are of the wrong type.
     ValueError
-        If a layer lies elsewhere, stripes lack a date, the trace misses the grid, a number is out of range, or in no
-        pair the stable ground can carry the order, which lazy shifts tell when they are computed.
+        If a layer lies elsewhere, stripes or view lack a date, the trace misses the grid, a number is out of range, or
+        in no pair the stable ground can carry the order, which lazy shifts tell when they are computed.
 
     Notes
     -----
@@ -119,6 +143,12 @@ def correct(
     that err alike, from the autocorrelation of the residuals. `sigma_shift` is the root mean square, over the scene and
     both components, of the standard error of the ramp. Without stable ground it is the spread of what is left of the
     field, since any of its motions may be the wrong one; of a pair that was not corrected it is the shift itself.
+
+    A point at height h above the terrain model is drawn away from the satellite by h·tan(zenith). With `view`, the
+    corrected shifts of each node are fitted by a steady velocity and one height, ``d = v·Δt + h·(tan θ1 e1 - tan θ2
+    e2)``, with e toward the satellite, by weighted least squares with Huber's loss. It takes pairs across two orbits,
+    and beside them others of one orbit, both ways round or of other lengths. Views that differ by less than 0.01 m per
+    metre are taken for one. Motion that is not steady is noise to it.
 
     Of grids with more than 200 000 nodes every so many rows and columns are taken. All of the scene is needed before
     the first block of the result: save lazy shifts first and correct `open_result(...)` of these.
@@ -134,7 +164,7 @@ def correct(
     """
     shifts = checks.as_shifts(shifts, "correct")
     setup = Setup(
-        order=_order(order),
+        order=as_order(order, "correct"),
         has_elevation=dem is not None,
         depths=() if trace is None else _depths(shifts),
         blur=_blur(shifts),
@@ -145,22 +175,33 @@ def correct(
         else _options.as_positive(max_shift, "max_shift", "correct", unit="m", example=30.0),
     )
     _options.check_share(min_share, "min_share", "correct")
+    waves = as_jitter(jitter, stable is not None, stripes is not None)
     if isinstance(stripes, str):
         setup = layers.with_edges(setup, stripes, shifts)
+    is_by_date = _options.as_switch(by_date, "by_date", "correct")
     given = _gathered(shifts, stable, None if isinstance(stripes, str) else stripes, trace, dem)
     if given.stripes is not None:
         setup = layers.with_stripes(setup, given.stripes)
 
-    table, statistics = _told(shifts, given, setup)
+    if waves is not None:
+        setup = replace(setup, track=track_of(waves, shifts, setup.stripes, SAMPLE))
+        given = given._replace(flight=flight(waves, given.stripes, shifts, SAMPLE))
+
+    table, statistics = _told(shifts, given, setup, is_by_date)
     parts = _applied(shifts, given, table, setup)
     out = _labelled(shifts, parts, setup.table.split(table), STATISTICS.split(statistics))
+    if view is not None:
+        out = without_parallax(out, view)
     step = {
         "function": "correct",
         "stable": stable is not None,
         "order": order,
         "stripes": stripes if isinstance(stripes, str) else stripes is not None,
+        "jitter": None if waves is None else asdict(waves),
+        "by_date": is_by_date,
         "trace": trace is not None,
         "dem": dem is not None,
+        "view": view is not None,
         "min_nodes": min_nodes,
         "min_share": min_share,
         "max_shift": max_shift,
@@ -168,7 +209,7 @@ def correct(
     return products.relabel(out, step)
 
 
-class _Given(NamedTuple):
+class Given(NamedTuple):
     """What is known of the nodes, (rows, columns) where nothing else is said, NumPy or dask."""
 
     stable: Any
@@ -177,13 +218,15 @@ class _Given(NamedTuple):
     stripes: layers.Stripes | None
     across: np.ndarray | None  # distance from the trace [m]
     elevation: Any
+    flight: Any = None  # direction (1,) in degrees; None: that of the edges of stripes that are found
 
 
-def _order(order: Any) -> int | None:
+def as_order(order: Any, caller: str) -> int | None:
+    """Order of a ramp as a number, None where it is told from the data."""
     if isinstance(order, str) and order == "auto":
         return None
     if not _options.is_whole(order) or order not in (0, 1, 2):
-        raise ValueError(f"correct() needs order 0, 1, 2 or 'auto'; got {order!r}. Choose one of these.")
+        raise ValueError(f"{caller}() needs order 0, 1, 2 or 'auto'; got {order!r}. Choose one of these.")
     return int(order)
 
 
@@ -205,13 +248,13 @@ def _blur(shifts: xr.Dataset) -> float:
 
 def _gathered(
     shifts: xr.Dataset, stable: xr.DataArray | None, stripes: xr.DataArray | None, trace: Any, dem: xr.DataArray | None
-) -> _Given:
+) -> Given:
     mask: Any = np.ones(shifts["dx"].shape[1:], dtype=np.bool_)
     if stable is not None:
         mask = on_nodes(stable, shifts, "correct")
         check_somewhere(mask, "stable", "correct")
     x, y = (np.asarray(shifts[name].values, dtype=np.float64) for name in ("x", "y"))
-    return _Given(
+    return Given(
         mask,
         terms.scaled(x),
         terms.scaled(y),
@@ -224,8 +267,17 @@ def _gathered(
 # ------------------------------------------------------------------------------------------------ from the whole scene
 
 
-def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
-    """Numbers of the pairs (layer, pair) as `Setup.table` says, and their `STATISTICS` (layer, pair)."""
+class Fitting(NamedTuple):
+    """What the numbers of the pairs are told from, in a sample of the nodes, and what tells them."""
+
+    fit: Callable[[list[Any]], Any]  # table (layer, pair), of the orders (pair,) of ramps if it is given them
+    fields: dict[str, Any]  # (pair, rows, columns)
+    shared: dict[str, Any]  # of all pairs
+    places: list[Any]  # coordinates along x and y
+
+
+def fitting(shifts: xr.Dataset, given: Given, setup: Setup) -> Fitting:
+    """What makes the table (layer, pair) of `Setup.table`."""
     fields = {name: shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")}
     fields = dict(zip(fields, whole.read_anew(list(fields.values())), strict=True))
     all_nodes = [fields["dx"], fields["dy"], given.stable[np.newaxis]]
@@ -244,9 +296,21 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
         find = partial(scene.found_edges, names=(*fields, *shared), u=places[0], v=places[1], setup=setup)
         find = partial(find, width=2.0 * setup.half[0] / max(places[0].shape[-1] - 1, 1))
         shared["edges"] = whole.at_once(find, [*fields.values(), *shared.values()], _FLOAT, (edges.SIZE,))
-    names = (*fields, "counts", *shared)
-    fit = partial(scene.fit_pair, names=names, u=places[0], v=places[1], setup=setup)
-    table = whole.each_pair(fit, [*fields.values(), counts], list(shared.values()), setup.table.count)
+    if setup.track is not None:
+        shared["heading"] = along_edges(shared["edges"]) if given.flight is None else given.flight
+
+    def fit(orders: list[Any]) -> Any:
+        names = (*fields, "counts", *["order"][: len(orders)], *shared)
+        of_pair = partial(scene.fit_pair, names=names, u=places[0], v=places[1], setup=setup)
+        return whole.each_pair(of_pair, [*fields.values(), counts, *orders], list(shared.values()), setup.table.count)
+
+    return Fitting(fit, fields, shared, places)
+
+
+def _told(shifts: xr.Dataset, given: Given, setup: Setup, is_by_date: bool) -> tuple[Any, Any]:
+    """Numbers of the pairs (layer, pair) as `Setup.table` says, and their `STATISTICS` (layer, pair)."""
+    fit, fields, shared, places = fitting(shifts, given, setup)
+    table = dates.adjusted(fit, shifts, setup, "correct") if is_by_date else fit([])
     table = whole.at_once(
         partial(scene.checked, setup=setup), [table], _FLOAT, (setup.table.count, shifts.sizes["pair"])
     )
@@ -261,10 +325,10 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
 # ----------------------------------------------------------------------------------------------------------- by blocks
 
 
-def _applied(shifts: xr.Dataset, given: _Given, table: Any, setup: Setup) -> dict[str, Any]:
+def _applied(shifts: xr.Dataset, given: Given, table: Any, setup: Setup) -> dict[str, Any]:
     """Corrected shifts and what was taken off [m], and flags, each (pair, rows, columns)."""
-    pairs, has_unknown = shifts.sizes["pair"], setup.stripes > 0 or setup.has_elevation
-    parts = Layers(dx=pairs, dy=pairs, removed_dx=pairs, removed_dy=pairs, unknown=pairs if has_unknown else 0)
+    pairs = shifts.sizes["pair"]
+    parts = Layers(dx=pairs, dy=pairs, removed_dx=pairs, removed_dy=pairs, unknown=pairs if setup.has_unknown else 0)
     dtype = np.result_type(shifts["dx"].dtype, shifts["dy"].dtype)
     arrays = {name: shifts[name].data.astype(dtype, copy=False) for name in ("dx", "dy")}
     arrays["places"] = whole.of_places(_both, given.v, given.u, arrays["dx"], 2)
@@ -277,7 +341,7 @@ def _applied(shifts: xr.Dataset, given: _Given, table: Any, setup: Setup) -> dic
     apply = partial(scene.applied, names=tuple(arrays), ends=ends, setup=setup)
     found: dict[str, Any] = parts.split(pixels.per_pixel_of(apply, list(arrays.values()), table, parts.count))
     unknown = found.pop("unknown")
-    flags = [flags_of(shifts, "correct"), *([unknown] if has_unknown else [])]
+    flags = [flags_of(shifts, "correct"), *([unknown] if setup.has_unknown else [])]
     found["flags"] = pixels.per_pixel_of(partial(scene.flagged, setup=setup, bits=_BITS), flags, table, pairs)
     return found
 

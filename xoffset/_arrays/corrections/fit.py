@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xoffset._arrays.corrections import robust
+from xoffset._arrays.corrections import jittered, robust
 from xoffset._arrays.corrections.joint import Ground, fitted, known, neighbours_of, variance_of_removed
 from xoffset._arrays.corrections.terms import (
     CORRECTED,
@@ -130,7 +130,10 @@ def statistics(sample: Sample, errors: tuple[np.ndarray, np.ndarray], pair: np.n
     values, places = sample.at_used()
     if not values[0].size:
         return out
-    parts, _ = removed(table["coefficient"], places, table["elevation"], setup)
+    parts, unknown = removed(table["coefficient"], places, table["elevation"], setup)
+    if setup.track is not None:
+        at = jittered.At.of(places, float(table["heading"][0]), setup)
+        parts, _ = jittered.added(parts, unknown, table, at)
     for k, (before, part, error) in enumerate(zip(values, parts, errors, strict=True)):
         after = before - part
         for name, value in (("before", before), ("after", after)):

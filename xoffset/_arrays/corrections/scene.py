@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from xoffset._arrays.corrections import edges, fit, joint, terms
+from xoffset._arrays.corrections import edges, fit, jitter, jittered, joint, terms
 from xoffset._arrays.corrections.fit import Sample
 from xoffset._arrays.corrections.terms import NOT_CORRECTED, UNREFERENCED, Places, Setup
 
@@ -28,10 +28,38 @@ def counts(dx: np.ndarray, dy: np.ndarray, stable: np.ndarray) -> np.ndarray:
 def fit_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, setup: Setup) -> np.ndarray:
     """Numbers of a pair (layer,) as `Setup.table` says."""
     given = dict(zip(names, arrays, strict=True))
-    out = fit.of_pair(_sample(given, u, v, setup), given["counts"], setup)
+    if "order" in given:
+        setup = replace(setup, order=int(given["order"]))
+    sample = _sample(given, u, v, setup)
+    numbers = fit.of_pair(sample, given["counts"], setup)
+    if setup.track is not None:
+        numbers = _with_jitter(sample, numbers, given, setup)
     if setup.half is not None:
-        out[setup.table["edges"]] = given["edges"]
-    return out
+        numbers[setup.table["edges"]] = given["edges"]
+    return numbers
+
+
+def _with_jitter(sample: Sample, numbers: np.ndarray, given: dict[str, np.ndarray], setup: Setup) -> np.ndarray:
+    """Numbers of a pair (layer,) with its jitter, from those that were fitted without."""
+    # jitter looks like noise that all neighbours share, and leaks into the other terms: once it is known, they are
+    # fitted to what it leaves, and it is told anew from what they leave
+    values, places = sample.at_used()
+    for rounds in (1, jitter.ROUNDS):
+        if rounds > 1:
+            numbers = fit.of_pair(_calmed(sample, values, places, setup, numbers), given["counts"], setup)
+        setup.table.split(numbers)["heading"][:] = given["heading"]
+        jittered.fill(values, places, setup, numbers, rounds)
+    return numbers
+
+
+def _calmed(sample: Sample, values: list[np.ndarray], places: Places, setup: Setup, numbers: np.ndarray) -> Sample:
+    """The sample without jitter, where it is known."""
+    told = setup.table.split(numbers)
+    waves = jittered.At.of(places, float(told["heading"][0]), setup).jitter(told["jitter"])
+    out = [np.full(sample.used.shape, np.nan) for _ in values]
+    for field, value, wave in zip(out, values, waves, strict=True):
+        field[sample.used] = value - np.nan_to_num(wave)
+    return sample._replace(dx=out[0], dy=out[1])
 
 
 def judge_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, setup: Setup) -> np.ndarray:
@@ -127,8 +155,9 @@ def applied(
     """
     given = dict(zip(names, arrays, strict=True))
     shifts, (u, v) = (given["dx"], given["dy"]), given["places"]
-    has_unknown = setup.stripes > 0 or setup.has_elevation
+    has_unknown = setup.has_unknown
     out = np.zeros((4 + has_unknown, *shifts[0].shape), dtype=shifts[0].dtype)
+    at: jittered.At | None = None
     for pair, numbers in enumerate(table.T):
         told = setup.table.split(numbers)
         stripes: dict[str, np.ndarray] = {}
@@ -139,6 +168,9 @@ def applied(
         if setup.half is not None:
             here = terms.with_found(here, told["edges"], setup)
         parts, unknown = terms.removed(told["coefficient"], here, told["elevation"], setup)
+        if setup.track is not None:
+            at = jittered.At.of(here, float(told["heading"][0]), setup) if at is None else at.of_stripe(here)
+            parts, unknown = jittered.added(parts, unknown, told, at)
         for k, (name, part) in enumerate(zip(("removed_dx", "removed_dy"), parts, strict=True)):
             removed = out[2 + k, pair]
             removed[:] = part

@@ -10,6 +10,7 @@ import numpy as np
 
 from xoffset._arrays.corrections import edges
 from xoffset._arrays.corrections.robust import Design
+from xoffset._arrays.corrections.track import Track
 from xoffset._arrays.layers import Layers
 
 # Powers of x and of y in the terms of a ramp, and how many of them belong to each order.
@@ -36,6 +37,7 @@ class Setup:
     is_referenced: bool = True  # to ground that is stable
     least: tuple[float, float] = (500, 0.005)  # vectors on stable ground, and their share of all
     largest: float = np.inf  # shift [m] that is taken off
+    track: Track | None = None  # of the jitter; None: it stays
 
     @cached_property
     def terms(self) -> Layers:
@@ -54,13 +56,20 @@ class Setup:
         Coefficients [m] of x and of y, NaN of what is unknown, with their variances [m2]; order of the ramp; what came
         of the pair; number of vectors that it was told from, and how many of them err alike; lowest and highest
         elevation there [m]; offset across the trace [m], which stays, and its locking depth [m]; standard error of the
-        shift [m]; edges of stripes that were found, the same for all pairs.
+        shift [m]; weight that the pair kept in the adjustment by date; edges of stripes that were found, the same for all pairs; direction of flight in degrees, and the
+        jitter [m] as `Track` has it, NaN where it is not known.
         """
         each = (2, self.terms.count)
         return Layers(
             coefficient=each, variance=each, order=(), is_lowered=(), state=(), n_stable=(), alike=(), elevation=2,
-            trace=2, depth=(), sigma_shift=(), edges=0 if self.half is None else edges.SIZE,
+            trace=2, depth=(), sigma_shift=(), trust=(), edges=0 if self.half is None else edges.SIZE,
+            heading=int(self.track is not None), jitter=self.track.shape if self.track is not None else 0,
         )  # fmt: skip
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether a part of the correction may be unknown at some nodes."""
+        return self.stripes > 0 or self.has_elevation or self.track is not None
 
     @property
     def is_constant(self) -> bool:
@@ -92,9 +101,10 @@ def with_found(places: Places, found: np.ndarray, setup: Setup) -> Places:
     return places._replace(secondary=stripes, reference=stripes)
 
 
-def scaled(values: np.ndarray) -> np.ndarray:
-    """Coordinates of nodes brought to -1 ... 1."""
+def scaled(values: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
+    """Coordinates of nodes, or of other places beside them, brought to -1 ... 1 over the nodes."""
     low, high = float(values.min()), float(values.max())
+    values = values if others is None else others
     return np.asarray((values - 0.5 * (low + high)) / max(0.5 * (high - low), 1e-9))
 
 

@@ -63,19 +63,23 @@ def _origin(shape, amplitude_y, amplitude_x, seen_y, seen_x):
 
 
 @kernel
-def render(spline, oversampling, still, shape, amplitude_x, amplitude_y, shift_x, shift_y, out):
+def render(spline, oversampling, still, shape, amplitude_x, amplitude_y, shift_x, shift_y, geometry, out):
     """Area-average a periodic scene whose points have moved by shape(point)·amplitude + shift.
 
     The scene is the cubic B-spline with the coefficients `spline` (fine rows, fine columns), so that its value anywhere
     is exact and no image is ever interpolated. All distances are pixels of `out` (rows, columns); `shape` has its size,
     is bilinear in between and constant beyond. `still` is the image without any motion, copied where nothing moves, or
-    empty. A pixel of `out` averages oversampling² points.
+    empty. A pixel of `out` averages oversampling² points. `geometry` (2, rows, columns): what each pixel of `out` is
+    shifted by beyond that, along x and y; without rows there is none.
     """
     rows, columns = out.shape
     half = 0.5 * (oversampling - 1)
-    is_registered = shift_x == 0.0 and shift_y == 0.0
+    own_x, own_y = shift_x, shift_y
     for row in range(rows):
         for column in range(columns):
+            if geometry.shape[1] > 0:
+                own_x, own_y = shift_x + geometry[0, row, column], shift_y + geometry[1, row, column]
+            is_registered = own_x == 0.0 and own_y == 0.0
             moves = False
             for i in range(max(row - 1, 0), min(row + 2, rows)):
                 for j in range(max(column - 1, 0), min(column + 2, columns)):
@@ -87,10 +91,25 @@ def render(spline, oversampling, still, shape, amplitude_x, amplitude_y, shift_x
             total = 0.0
             for i in range(oversampling):
                 for j in range(oversampling):
-                    seen_y = row + (i - half) / oversampling - shift_y
-                    seen_x = column + (j - half) / oversampling - shift_x
+                    seen_y = row + (i - half) / oversampling - own_y
+                    seen_x = column + (j - half) / oversampling - own_x
                     y, x = seen_y, seen_x
                     if moves or not is_registered:
                         y, x = _origin(shape, amplitude_y, amplitude_x, seen_y, seen_x)
                     total += _spline_value(spline, oversampling * y + half, oversampling * x + half)
             out[row, column] = total / (oversampling * oversampling)
+
+
+@kernel
+def values(spline, shape, amplitude_y, amplitude_x, y, x, out):
+    """Values out (n,) of a periodic scene where its points are now seen at y, x (n,).
+
+    The scene is the spline with the coefficients `spline` (rows, columns), whose points have moved by
+    shape(point)·amplitude, as in `render`. All distances are coefficients; `shape` is bilinear in between.
+    """
+    is_still = amplitude_y == 0.0 and amplitude_x == 0.0
+    for k in range(out.size):
+        from_y, from_x = y[k], x[k]
+        if not is_still:
+            from_y, from_x = _origin(shape, amplitude_y, amplitude_x, from_y, from_x)
+        out[k] = _spline_value(spline, from_y, from_x)
