@@ -224,7 +224,8 @@ def stack(
     errors = _in_pixels(geometry, pixel_size, times.size)
     images = _photograph(ground.values, moves, pixels_x, pixels_y, errors)
     images_labelled = _label_stack(images, times, pixel_size, crs)
-    sun, terrain = {}, {}
+    sun: dict[str, Any] = {}
+    terrain: dict[str, Any] = {}
     if shadows:
         relief = sunlight.Relief.of(moves, np.random.default_rng([seed, 3]))
         sun, terrain = _cast_shadows(images_labelled, shadows, relief, (pixels_y, pixels_x), errors)

@@ -364,6 +364,7 @@ CASES = [
             ("profile", lambda s: xoffset.profile(s, [(0.0, 0.0), (1.0, 1.0)]), r"before you pick points"),
             ("trajectory", lambda s: xoffset.trajectory(xoffset.invert(s), [(0.0, 0.0)]), r"before you pick points"),
             ("calibrate", lambda s: xoffset.calibrate(s, s.x > 0.0), r"before you pick points"),
+            ("correct", xoffset.correct, r"before you pick points"),
             ("screen", xoffset.screen, r"Pass neighbourhood=False"),
             ("to_geotiff", lambda s: xoffset.to_geotiff(s, "none"), r"to_dataframe"),
         )
@@ -584,6 +585,14 @@ CASES = [
     ("plan: no stack", lambda o: xoffset.plan(o.network, v_max=9.0), TypeError, r"\. \w+"),
     ("calibrate: no shifts", lambda o: xoffset.calibrate(o.stack, o.stack[0] > 0), TypeError, r"\. \w+"),
     ("calibrate: no mask", lambda o: xoffset.calibrate(o.shifts, o.stack[0]), TypeError, r"\. \w+"),
+    ("correct: stack", lambda o: xoffset.correct(o.stack), TypeError, r"See pairs\(\)"),
+    ("correct: series", lambda o: xoffset.correct(o.series), ValueError, r"Make a network with"),
+    ("correct: no mask", lambda o: xoffset.correct(o.shifts, stable=o.stack[0]), TypeError, r"Compare: stable = slope"),
+    ("correct: order", lambda o: xoffset.correct(o.shifts, order=4), ValueError, r"Choose one of these"),
+    ("correct: trace elsewhere", lambda o: xoffset.correct(o.shifts, trace=[(0.0, 0.0), (1.0, 1.0)]), ValueError,
+        r"crosses the grid.*Check its CRS"),
+    ("correct: stripes of no date", lambda o: xoffset.correct(o.shifts, stripes=xr.ones_like(o.stack[:1], "uint8")),
+        ValueError, r"stripes of every date.*xoffset\.detectors"),
     ("closure: stack", lambda o: xoffset.closure(o.stack), TypeError, r"See pairs\(\)"),
     ("closure: series", lambda o: xoffset.closure(o.series), ValueError, r"Make a network with"),
     ("closure: no sigma", lambda o: xoffset.closure(o.shifts.drop_vars("sigma_dx")), ValueError, r"Use the result of"),
@@ -1826,6 +1835,7 @@ SUBJECTS = {
     "screen": lambda o: (o.shifts,),
     "losses": lambda o: (o.shifts,),
     "calibrate": lambda o: (o.shifts, o.stable),
+    "correct": lambda o: (o.shifts,),
     "closure": lambda o: (o.shifts,),
     "invert": lambda o: (o.shifts,),
     "rereference": lambda o: (o.series, DATES[1]),
@@ -1860,7 +1870,7 @@ def test_an_option_of_any_type_is_taken_or_refused_in_three_parts(o, name, optio
     arguments = inspect.signature(function).bind_partial(*SUBJECTS[name](o)).arguments | {option: odd}
     try:
         function(**arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, FileNotFoundError) as error:
         assert re.match(rf"{name}\(\) needs .*; ?(got|found|came)?.*\. \S.*", str(error), re.DOTALL), str(error)  # noqa: PT017
 
 

@@ -80,6 +80,11 @@ KINDS = (
 )  # fmt: skip
 
 
+def across(data):
+    """Line through the middle of the grid."""
+    return [(float(data.x.mean()), float(data.y.min())), (float(data.x.mean()), float(data.y.max()))]
+
+
 def everywhere(product):
     return xr.DataArray(np.ones(product.dx.shape[1:], bool), coords=product[["y", "x"]].coords, dims=("y", "x"))
 
@@ -123,6 +128,8 @@ OF_SHIFTS = {
     ),
     "screen auto": lambda s: xoffset.screen(s, max_separation="auto", min_score=0.3, min_peak_gap=0.01),
     "calibrate": lambda s: xoffset.calibrate(s, everywhere(s)),
+    "correct": lambda s: xoffset.correct(s, stable=everywhere(s), min_nodes=20),
+    "correct trace": lambda s: xoffset.correct(s, order=1, trace=across(s), min_nodes=20),
     "calibrate apply_to": lambda s: xoffset.calibrate(plain(), everywhere(s), apply_to=s),
     "extend": lambda s: xoffset.extend(
         s.isel(pair=slice(0, 5)), stack(), xoffset.pairs(stack(), max_gap=1), template=16, search=5, step=8

@@ -142,6 +142,12 @@ RECIPES = {
     "calibrate": lambda shifts, lazy, folder: xoffset.calibrate(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
     ),
+    "correct": lambda shifts, lazy, folder: xoffset.correct(
+        shifts,
+        stable=xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x")),
+        order="auto",
+        stripes="auto",
+    ),
     "closure": lambda shifts, lazy, folder: xoffset.closure(shifts),
     "stable_statistics": lambda shifts, lazy, folder: xoffset.stable_statistics(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
@@ -165,8 +171,8 @@ RECIPES = {
 WRITERS = {"to_geotiff", "warmup"}
 # those that are lazy only if their input is
 EAGER = [
-    "correlate", "extend", "screen", "losses", "calibrate", "invert", "light", "rereference", "resample", "trajectory",
-    "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile", "ground",
+    "correlate", "extend", "screen", "losses", "calibrate", "correct", "light", "invert", "rereference",
+    "resample", "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile", "ground",
     "stable_statistics", "area_mean", "compare",
 ]  # fmt: skip
 

@@ -209,6 +209,23 @@ def tied() -> xr.Dataset:
     return base.drop_vars(list(base.data_vars)).assign(made).assign_coords(places)
 
 
+def detected() -> xr.DataArray:
+    """Three stripes on the nodes of `tied`, for each of its dates a little elsewhere."""
+    nodes = tied()
+    dates = np.unique([nodes.reference.values, nodes.secondary.values])
+    stripes = [1 + (np.arange(60) + 3 * k) // 21 for k in range(dates.size)]
+    values = np.broadcast_to(np.array(stripes, dtype="uint8")[:, np.newaxis], (dates.size, 60, 60))
+    return xr.DataArray(values, dims=("time", "y", "x"), coords={"time": dates, "y": nodes.y, "x": nodes.x})
+
+
+def heights() -> xr.DataArray:
+    """Elevations on the nodes of `tied`, some unknown."""
+    nodes = tied()
+    values = 500.0 + 40.0 * np.sin(np.add.outer(np.arange(60) / 4.0, np.arange(60) / 9.0))
+    values[:5, :7] = np.nan
+    return xr.DataArray(values, dims=("y", "x"), coords={"y": nodes.y, "x": nodes.x})
+
+
 @functools.cache
 def lit() -> xr.DataArray:
     """Two years of images of terrain with shadows, and the sun of the dates."""
@@ -599,6 +616,13 @@ CHECKS: dict[str, Call] = {
     "calibrate apply_to": lambda: xoffset.calibrate(tied(), everywhere(tied()), apply_to=raw()),
     "calibrate dask": lambda: xoffset.calibrate(
         tied().chunk(y=25, x=40), everywhere(tied()) & (tied().x < tied().x[35])
+    ),
+    "correct": lambda: xoffset.correct(shifts(), stable=stable(), min_nodes=20),
+    "correct ramp stripes elevation": lambda: xoffset.correct(
+        tied(), stable=everywhere(tied()), order=2, stripes=detected(), dem=heights(), max_shift=50.0
+    ),
+    "correct found trace dask": lambda: xoffset.correct(
+        tied().chunk(y=25, x=40), order="auto", stripes="auto", trace=section(tied())
     ),
     "closure stable": lambda: xoffset.closure(shifts(), stable=stable()),
     "closure messy": lambda: xoffset.closure(messy()),

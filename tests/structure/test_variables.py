@@ -72,6 +72,8 @@ CALLS = {
     "screen": variables.SHIFTS,
     "losses": variables.LOSSES,
     "calibrate": variables.SHIFTS,
+    "correct": variables.SHIFTS,
+    "correct ramp stripes elevation": variables.SHIFTS,
     "closure stable": variables.CLOSURE,
     "closure dask": variables.CLOSURE,
     "stable_statistics": variables.STABLE,

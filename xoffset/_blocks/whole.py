@@ -70,6 +70,33 @@ def _of_layer(function: Callable[[np.ndarray], np.ndarray], block: np.ndarray) -
     return function(block[0])[np.newaxis]
 
 
+def read_anew(arrays: list[Any]) -> list[Any]:
+    """Arrays that are read a second time for the whole scene, so that no block waits in memory for its own result.
+
+    NumPy arrays, and dask arrays that are more than blocks of a store or of memory with simple steps on each, come back
+    as they are: to compute them twice would cost more than to keep them.
+    """
+    return [array if isinstance(array, np.ndarray) or not _is_cheap(array) else _cloned(array) for array in arrays]
+
+
+def _is_cheap(array: Any) -> bool:
+    """Whether all blocks come of blocks that are read or in memory, one by one."""
+    from dask.blockwise import Blockwise
+    from dask.highlevelgraph import HighLevelGraph
+
+    graph = array.dask
+    if not isinstance(graph, HighLevelGraph):
+        return False
+    # what has neighbours, is cut anew or joined has layers of other kinds
+    return all(isinstance(layer, Blockwise) or not graph.dependencies[name] for name, layer in graph.layers.items())
+
+
+def _cloned(array: Any) -> Any:
+    from dask.graph_manipulation import clone
+
+    return clone(array, seed="whole")
+
+
 def each_pair(function: Callable[..., np.ndarray], arrays: list[Any], shared: list[Any], layers: int) -> Any:
     """Apply a function of one layer of each array (pair, ...), and of shared arrays: (layers, pair).
 

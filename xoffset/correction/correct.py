@@ -123,8 +123,8 @@ def correct(
     afterwards leak into the ramp, by Tukey's biweight (4.685 times the spread) from a start of least absolute
     deviations. Standard errors count vectors that err on their own: their number is divided by the number of neighbours
     that err alike, from the autocorrelation of the residuals. `sigma_shift` is the root mean square, over the scene and
-    both components, of the standard error of the ramp. Without stable ground it is the spread of the field, since any
-    of its motions may be the wrong one; of a pair that was not corrected it is the shift itself.
+    both components, of the standard error of the ramp. Without stable ground it is the spread of what is left of the
+    field, since any of its motions may be the wrong one; of a pair that was not corrected it is the shift itself.
 
     Of grids with more than 200 000 nodes every so many rows and columns are taken. All of the scene is needed before
     the first block of the result: save lazy shifts first and correct `open_result(...)` of these.
@@ -152,8 +152,7 @@ def correct(
     _options.check_share(min_share, "min_share", "correct")
     waves = as_jitter(jitter, stable is not None, stripes is not None)
     if isinstance(stripes, str):
-        _options.check_name(stripes, ("auto",), "stripes", "correct")
-        setup = layers.with_edges(setup, shifts)
+        setup = layers.with_edges(setup, stripes, shifts)
     given = _gathered(shifts, stable, None if isinstance(stripes, str) else stripes, trace, dem)
     if given.stripes is not None:
         setup = layers.with_stripes(setup, given.stripes)
@@ -233,6 +232,8 @@ def _gathered(
 def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
     """Numbers of the pairs (layer, pair) as `Setup.table` says, and their `STATISTICS` (layer, pair)."""
     fields = {name: shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")}
+    fields = dict(zip(fields, whole.read_anew(list(fields.values())), strict=True))
+    all_nodes = [fields["dx"], fields["dy"], given.stable[np.newaxis]]
     if given.stripes is not None:
         fields |= given.stripes.of_pairs()
     shared = {"used": given.stable, "across": given.across, "elevation": given.elevation}
@@ -242,9 +243,7 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
         dict(zip(each, whole.sample(list(each.values()), nodes, SAMPLE), strict=True)) for each in (fields, shared)
     )
     places = whole.sample([given.u[np.newaxis], given.v[:, np.newaxis]], nodes, SAMPLE)
-    counts = pixels.total(
-        scene.counts, [shifts["dx"].data, shifts["dy"].data, given.stable[np.newaxis]], (shifts.sizes["pair"], 2)
-    )
+    counts = pixels.total(scene.counts, all_nodes, (shifts.sizes["pair"], 2))
 
     if setup.half is not None:
         find = partial(scene.found_edges, names=(*fields, *shared), u=places[0], v=places[1], setup=setup)

@@ -38,8 +38,12 @@ def with_stripes(setup: Setup, stripes: Stripes) -> Setup:
     return replace(setup, stripes=stripes.number)
 
 
-def with_edges(setup: Setup, shifts: xr.Dataset) -> Setup:
+def with_edges(setup: Setup, stripes: str, shifts: xr.Dataset) -> Setup:
     """The setup with steps of stripes whose edges are to be found."""
+    if stripes != "auto":
+        raise ValueError(
+            f"correct() needs stripes 'auto', or a DataArray of them; got {stripes!r}. Use xoffset.detectors(...)."
+        )
     sides = grids.spacing(shifts, "correct")
     half = 0.5 * abs(sides.x) * (shifts.sizes["x"] - 1), 0.5 * abs(sides.y) * (shifts.sizes["y"] - 1)
     return replace(setup, stripes=edges.MOST + 1, half=half)

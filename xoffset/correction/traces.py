@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xoffset import _options
 from xoffset.model import grids
 
 # Points that a straight line of another CRS is turned at.
@@ -97,7 +98,7 @@ def _touches(start: np.ndarray, end: np.ndarray, low: np.ndarray, high: np.ndarr
 def _vertices(trace: Any, shifts: xr.Dataset) -> np.ndarray:
     """Vertices (n, 2) in the coordinates of the grid."""
     if isinstance(trace, (str, os.PathLike)):
-        return _of_geojson(_read(Path(trace)), shifts)
+        return _of_geojson(_read(_options.as_path(trace, "trace", "correct")), shifts)
     if isinstance(trace, Mapping):
         return _of_geojson(trace, shifts)
     # an object without a CRS of its own is in the coordinates of the grid

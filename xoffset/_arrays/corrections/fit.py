@@ -22,8 +22,9 @@ from xoffset._arrays.corrections.terms import (
 )
 from xoffset._arrays.layers import Layers
 
-# Variance of a median over that of a mean (normal errors).
-_OF_MEDIAN = 0.5 * math.pi
+# What the variance of a median has more than that of a mean, in variances of a value (normal errors that are
+# independent; what neighbours share counts in both alike).
+_OF_MEDIAN = 0.5 * math.pi - 1.0
 # Statistics of a pair: median and spread of its vectors on stable ground before and after [m], and the spread in units
 # of the standard errors, without what moves across a trace.
 STATISTICS = Layers(median_before=2, median_after=2, nmad_before=2, nmad_after=2, sigma_ratio=2)
@@ -62,7 +63,7 @@ def of_pair(sample: Sample, counts: np.ndarray, setup: Setup) -> np.ndarray:
     shifts = [float(np.median(value)) if setup.is_referenced else robust.half_sample_mode(value) for value in values]
     away = [value - shift for value, shift in zip(values, shifts, strict=True)]
     alike = neighbours_of(away, sample.used)
-    errors = [_OF_MEDIAN * robust.spread(each) ** 2 * alike / each.size for each in away]
+    errors = [robust.spread(each) ** 2 * (alike + _OF_MEDIAN) / each.size for each in away]
     ground = known(values, places, sample.used, setup)
     # of the nodes of the sample, which stand for all
     number = (n_stable if setup.is_referenced else n_all) * ground.values[0].size / values[0].size
@@ -77,15 +78,15 @@ def of_pair(sample: Sample, counts: np.ndarray, setup: Setup) -> np.ndarray:
         table["variance"][:, 0] = errors
         out[setup.table.at("sigma_shift")] = math.sqrt(0.5 * sum(errors))
     else:
-        _put(ground, setup, out)
+        away = _put(ground, setup, out)
     if not setup.is_referenced:
         # without stable ground any of the motions of the field may be the error
         out[setup.table.at("sigma_shift")] = math.hypot(*map(robust.spread, away)) / math.sqrt(2.0)
     return out
 
 
-def _put(ground: Ground, setup: Setup, out: np.ndarray) -> None:
-    """Fill the numbers of a pair with those of a fit of all terms."""
+def _put(ground: Ground, setup: Setup, out: np.ndarray) -> list[np.ndarray]:
+    """Fill the numbers of a pair with those of a fit of all terms; what this leaves of both components (node,)."""
     table = setup.table.split(out)
     found = fitted(ground)
     out[setup.table.at("order")] = found.order
@@ -115,6 +116,7 @@ def _put(ground: Ground, setup: Setup, out: np.ndarray) -> None:
             table["variance"][:, setup.terms[name]][:, few] = np.inf
     errors = [found.neighbours * variance_of_ramp(fit, found.order).mean() for fit in found.fits]
     out[setup.table.at("sigma_shift")] = math.sqrt(0.5 * sum(errors))
+    return [fit.residual for fit in found.fits]
 
 
 # ---------------------------------------------------------------------------------------------------- what it is worth

@@ -19,6 +19,8 @@ MOST, OF_DEPTH = 20_000, 5_000
 SAME = 0.9
 # By how much twice the logarithm of the likelihood must rise for another locking depth than 0.
 WORTH = 8.0
+# Factors of locking depths around the best one.
+_CLOSER = (1.22, 1.1)
 # Places along x and y where it is asked how well a ramp is known.
 _PLACES = 9
 
@@ -53,7 +55,7 @@ class Ground:
     def fits(self, order: int, depth: float | None, ends: np.ndarray) -> list[robust.Fit]:
         """Fits of both components; none if the ground does not tell the terms apart."""
         found = terms.design(self.places, order, ends, depth, self.is_same, self.setup.stripes)
-        if order and not (found.is_determined() and self.values[0].size > 2 * found.dense.shape[0]):
+        if order and not (found.is_determined() and self.values[0].size > 2 * len(found.dense)):
             return []
         return [robust.fit(found, value) for value in self.values]
 
@@ -162,12 +164,23 @@ def _depth(ground: Ground) -> float | None:
         return 0.0
     order = 2 if order is None else order
     few = ground.some(OF_DEPTH)
-    trials = {depth: few.fits(order, depth, ground.ends) for depth in ground.setup.depths}
-    trials = {depth: fits for depth, fits in trials.items() if fits}
-    if 0.0 not in trials:
+    trials: dict[float, list[robust.Fit]] = {}
+    losses: dict[float, float] = {}
+
+    def attempt(depths: tuple[float, ...]) -> float:
+        """The best depth of all so far."""
+        for depth in depths:
+            fits = few.fits(order, depth, ground.ends)
+            if fits:
+                trials[depth] = fits
+                losses[depth] = _log_loss(fits, [fit.scale for fit in trials[0.0]])
+        return min(losses, key=lambda depth: losses[depth], default=0.0)
+
+    best = attempt(ground.setup.depths[:1])
+    if not trials:
         return 0.0
-    scales = [fit.scale for fit in trials[0.0]]
-    losses = {depth: _log_loss(fits, scales) for depth, fits in trials.items()}
-    best = min(losses, key=lambda depth: losses[depth])
+    best = attempt(ground.setup.depths[1:])
+    for factor in _CLOSER if best > 0.0 else ():
+        best = attempt((best / factor, best * factor))
     number = ground.values[0].size / neighbours_of(ground.residuals(trials[best], order, best), ground.used)
     return best if number * (losses[0.0] - losses[best]) > WORTH else 0.0

@@ -128,11 +128,14 @@ def _biweight(ratio: np.ndarray) -> np.ndarray:
 
 def _covariance(design: Design, residual: np.ndarray, scale: float) -> np.ndarray:
     """Covariance of an M-estimate (Huber 1981): mean of psi squared over the square of the mean of its slope."""
-    inverse = np.linalg.inv(design.normal(np.ones(residual.size), residual)[0])
+    normal, _ = design.normal(np.ones(residual.size), residual)
+    inverse = np.linalg.inv(normal)
+    # room is made for more steps than there are
+    terms = len(design.dense) + sum(np.unique(step).size for step in design.steps)
     if not scale > 0.0:
         return np.asarray(0.0 * inverse)
     square = np.clip(1.0 - (residual / (TUKEY * scale)) ** 2, 0.0, None)
-    influence = ((residual * square**2) ** 2).sum() / max(residual.size - design.size, 1)
+    influence = ((residual * square**2) ** 2).sum() / max(residual.size - terms, 1)
     slope = (square * (5.0 * square - 4.0) * (square > 0.0)).mean()
     return np.asarray(inverse * influence / max(slope, 0.1) ** 2)
 

@@ -1,0 +1,65 @@
+"""Slow twins of corrections: from the equations, one node after the other."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+
+
+def half_sample_mode(values):
+    """The shortest half, of this the shortest half, and so on, until three values or less are left."""
+    values = sorted(float(value) for value in values)
+    while len(values) > 3:
+        half = math.ceil(len(values) / 2)
+        widths = [values[k + half - 1] - values[k] for k in range(len(values) - half + 1)]
+        best = [k for k, width in enumerate(widths) if width == min(widths)]
+        start = best[(len(best) - 1) // 2]
+        values = values[start : start + half]
+    if len(values) == 3:
+        low, high = values[1] - values[0], values[2] - values[1]
+        if low == high:
+            return values[1]
+        values = values[:2] if low < high else values[1:]
+    return sum(values) / len(values)
+
+
+def normal_equations(dense, steps, signs, count, weight, value):
+    """Products of all columns of a full matrix (node, column), and with the value in the last column."""
+    full = np.zeros((len(value), dense.shape[1] + len(steps) * count))
+    full[:, : dense.shape[1]] = dense
+    for kind, step in enumerate(steps):
+        for node, number in enumerate(step):
+            full[node, dense.shape[1] + kind * count + number] = signs[kind]
+    return np.column_stack([full.T @ (weight[:, None] * full), full.T @ (weight * value)])
+
+
+def tukey(matrix, value, steps=200):
+    """Coefficients that minimise Tukey's loss at the scale of the residuals, from least absolute deviations."""
+    coefficients = np.linalg.lstsq(matrix, value, rcond=None)[0]
+    for _ in range(steps):
+        residual = value - matrix @ coefficients
+        root = 1.0 / np.sqrt(np.maximum(np.abs(residual), 1e-6))
+        coefficients = np.linalg.lstsq(matrix * root[:, None], value * root, rcond=None)[0]
+    for _ in range(steps):
+        residual = value - matrix @ coefficients
+        ratio = residual / (4.685 * 1.4826 * np.median(np.abs(residual)))
+        root = np.where(np.abs(ratio) < 1.0, 1.0 - ratio**2, 0.0)
+        coefficients = np.linalg.lstsq(matrix * root[:, None], value * root, rcond=None)[0]
+    return coefficients
+
+
+def side_of(line, x, y):
+    """Side of a broken line, straight on beyond its ends, by the nearest of many points on it; left is positive."""
+    line = np.asarray(line, float)
+    first, last = line[0] - 50.0 * (line[1] - line[0]), line[-1] + 50.0 * (line[-1] - line[-2])
+    line = np.concatenate([[first], line, [last]])
+    best = None
+    for start, end in pairwise(line):
+        length = np.hypot(*(end - start))
+        share = np.clip(((x - start[0]) * (end - start)[0] + (y - start[1]) * (end - start)[1]) / length**2, 0.0, 1.0)
+        distance = math.hypot(x - start[0] - share * (end - start)[0], y - start[1] - share * (end - start)[1])
+        across = ((end - start)[0] * (y - start[1]) - (end - start)[1] * (x - start[0])) / length
+        key = (round(distance, 6), -abs(across))
+        if best is None or key < best[0]:
+            best = key, across
+    return math.copysign(best[0][0], best[1])
