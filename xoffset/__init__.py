@@ -11,6 +11,7 @@ from xoffset import filtering, flags, formats, masking, plotting, synthetic
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.pyramid import Pyramid
+from xoffset.correction.coregister import coregister
 from xoffset.correction.correct import correct
 from xoffset.correction.denoise import denoise
 from xoffset.correction.jitter import Jitter
@@ -56,8 +57,8 @@ from xoffset.uncertainty.stable_statistics import stable_statistics
 __version__ = _version("xoffset")
 
 __all__ = [
-    "NCC",
     "Jitter",
+    "NCC",
     "Phase",
     "Pyramid",
     "angles",
@@ -66,6 +67,7 @@ __all__ = [
     "class_layer",
     "closure",
     "compare",
+    "coregister",
     "correct",
     "correlate",
     "coseismic",

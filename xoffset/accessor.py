@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
+from xoffset.correction.coregister import coregister
 from xoffset.correction.correct import correct
 from xoffset.correction.denoise import denoise
 from xoffset.correction.light import light
@@ -52,6 +53,7 @@ class StackAccessor(Accessor):
 
     pairs = method(pairs, "stack")
     plan = method(plan, "stack")
+    coregister = method(coregister, "stack")
     correlate = method(correlate, "stack")
     estimate = method(estimate, "stack")
 

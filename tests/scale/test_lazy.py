@@ -109,6 +109,7 @@ RECIPES = {
         direction=xr.full_like(shifts.dx[0].drop_attrs(), 90.0),
     ),
     "losses": lambda shifts, lazy, folder: xoffset.losses(shifts),
+    "denoise": lambda shifts, lazy, folder: xoffset.denoise(shifts, method="nlm"),
     "invert": lambda shifts, lazy, folder: xoffset.invert(shifts, reference=DATES[0]),
     "light": lambda shifts, lazy, folder: xoffset.light(
         shifts, dem=lazy[0].drop_vars("time").astype("float32"), sun=SUN, min_slope=0.0
@@ -171,8 +172,9 @@ RECIPES = {
 WRITERS = {"to_geotiff", "warmup"}
 # those that are lazy only if their input is
 EAGER = [
-    "correlate", "extend", "screen", "losses", "calibrate", "correct", "light", "invert", "rereference",
-    "resample", "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile", "ground",
+    "correlate", "extend", "screen", "losses", "denoise", "calibrate", "correct", "invert", "light", "rereference",
+    "resample", "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile",
+    "ground",
     "stable_statistics", "area_mean", "compare",
 ]  # fmt: skip
 

@@ -605,6 +605,14 @@ CHECKS: dict[str, Call] = {
         raw(), neighbourhood=False, max_angle_spread=30.0, max_deviation=3.0, max_closure=1.0
     ),
     "losses": lambda: xoffset.losses(shifts()),
+    "correct jitter": lambda: xoffset.correct(
+        correlated(step=4),
+        stable=stable(),
+        min_nodes=50,
+        jitter=xoffset.Jitter(heading=192.0, shortest=160.0, longest=640.0),
+    ),
+    "denoise": lambda: xoffset.denoise(raw()),
+    "denoise nlm dask": lambda: xoffset.denoise(chunked(), method="nlm", size=5),
     "screen separation": lambda: xoffset.screen(raw(), max_separation="100D"),
     "screen separation auto": lambda: xoffset.screen(yearly(), max_separation="auto"),
     "screen nested both ways": lambda: xoffset.screen(
@@ -766,6 +774,7 @@ def through_product() -> dict[str, xr.DataArray]:
         "compare": rate().offset.compare(stakes("v")),
         "closure": shifts().offset.closure(),
         "losses": shifts().offset.losses(),
+        "denoise": raw().offset.denoise(),
         "diagnose": shifts().offset.diagnose(),
         "pair": shifts().offset.pair(DATES[1], DATES[3]),
         "invert": shifts().offset.invert(),

@@ -71,6 +71,8 @@ CALLS = {
     "extend": variables.SHIFTS,
     "screen": variables.SHIFTS,
     "losses": variables.LOSSES,
+    "correct jitter": variables.SHIFTS,
+    "denoise": variables.SHIFTS,
     "calibrate": variables.SHIFTS,
     "correct": variables.SHIFTS,
     "correct ramp stripes elevation": variables.SHIFTS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -17,7 +17,7 @@ from xoffset._arrays.corrections.fit import STATISTICS
 from xoffset._arrays.corrections.terms import Setup
 from xoffset._arrays.layers import Layers
 from xoffset._blocks import pixels, whole
-from xoffset.correction import layers, traces
+from xoffset.correction import dates, layers, traces
 from xoffset.correction.jitter import Jitter, along_edges, as_jitter, flight, track_of
 from xoffset.model import checks, grids, products
 from xoffset.model.flags import FLAGS, flags_of
@@ -40,6 +40,7 @@ def correct(
     order: Literal[0, 1, 2, "auto"] = 0,
     stripes: Literal["auto"] | xr.DataArray | None = None,
     jitter: Literal["profile", "wavelet"] | bool | Jitter | None = None,
+    by_date: bool = False,
     trace: str
     | os.PathLike[str]
     | Mapping[str, object]
@@ -78,6 +79,11 @@ def correct(
     jitter
         Take off what the shaking of the sensor shifts from line to line, as stable ground shows it: `True` or
         `"profile"`, `"wavelet"`, or a `Jitter` with a heading or wavelengths of its own. None: it stays.
+    by_date
+        Whether shifts, ramps, steps and jitter are told for each date by all of its pairs, robustly, and a pair takes
+        what its second date has more than its first. Pairs that fail are told by the others, noise falls with the
+        number of pairs, and sums around triplets stay as they are. The ramps of all pairs have one order. A network in
+        parts is adjusted part by part, as a line in the log says.
     trace
         Trace of a fault: a file of GeoJSON, a GeoJSON object, a LineString, or vertices (x, y) of the grid. The motion
         across it is fitted, as a step or as that of a fault that is locked down to some depth, and stays in the shifts,
@@ -140,7 +146,7 @@ def correct(
     """
     shifts = checks.as_shifts(shifts, "correct")
     setup = Setup(
-        order=_order(order),
+        order=as_order(order, "correct"),
         has_elevation=dem is not None,
         depths=() if trace is None else _depths(shifts),
         is_referenced=stable is not None,
@@ -153,6 +159,7 @@ def correct(
     waves = as_jitter(jitter, stable is not None, stripes is not None)
     if isinstance(stripes, str):
         setup = layers.with_edges(setup, stripes, shifts)
+    is_by_date = _options.as_switch(by_date, "by_date", "correct")
     given = _gathered(shifts, stable, None if isinstance(stripes, str) else stripes, trace, dem)
     if given.stripes is not None:
         setup = layers.with_stripes(setup, given.stripes)
@@ -161,7 +168,7 @@ def correct(
         setup = replace(setup, track=track_of(waves, shifts, setup.stripes, SAMPLE))
         given = given._replace(flight=flight(waves, given.stripes, shifts, SAMPLE))
 
-    table, statistics = _told(shifts, given, setup)
+    table, statistics = _told(shifts, given, setup, is_by_date)
     parts = _applied(shifts, given, table, setup)
     out = _labelled(shifts, parts, setup.table.split(table), STATISTICS.split(statistics))
     step = {
@@ -170,6 +177,7 @@ def correct(
         "order": order,
         "stripes": stripes if isinstance(stripes, str) else stripes is not None,
         "jitter": None if waves is None else asdict(waves),
+        "by_date": is_by_date,
         "trace": trace is not None,
         "dem": dem is not None,
         "min_nodes": min_nodes,
@@ -179,7 +187,7 @@ def correct(
     return products.relabel(out, step)
 
 
-class _Given(NamedTuple):
+class Given(NamedTuple):
     """What is known of the nodes, (rows, columns) where nothing else is said, NumPy or dask."""
 
     stable: Any
@@ -191,11 +199,12 @@ class _Given(NamedTuple):
     flight: Any = None  # direction (1,) in degrees; None: that of the edges of stripes that are found
 
 
-def _order(order: Any) -> int | None:
+def as_order(order: Any, caller: str) -> int | None:
+    """Order of a ramp as a number, None where it is told from the data."""
     if isinstance(order, str) and order == "auto":
         return None
     if not _options.is_whole(order) or order not in (0, 1, 2):
-        raise ValueError(f"correct() needs order 0, 1, 2 or 'auto'; got {order!r}. Choose one of these.")
+        raise ValueError(f"{caller}() needs order 0, 1, 2 or 'auto'; got {order!r}. Choose one of these.")
     return int(order)
 
 
@@ -210,13 +219,13 @@ def _depths(shifts: xr.Dataset) -> tuple[float, ...]:
 
 def _gathered(
     shifts: xr.Dataset, stable: xr.DataArray | None, stripes: xr.DataArray | None, trace: Any, dem: xr.DataArray | None
-) -> _Given:
+) -> Given:
     mask: Any = np.ones(shifts["dx"].shape[1:], dtype=np.bool_)
     if stable is not None:
         mask = on_nodes(stable, shifts, "correct")
         check_somewhere(mask, "stable", "correct")
     x, y = (np.asarray(shifts[name].values, dtype=np.float64) for name in ("x", "y"))
-    return _Given(
+    return Given(
         mask,
         terms.scaled(x),
         terms.scaled(y),
@@ -229,8 +238,17 @@ def _gathered(
 # ------------------------------------------------------------------------------------------------ from the whole scene
 
 
-def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
-    """Numbers of the pairs (layer, pair) as `Setup.table` says, and their `STATISTICS` (layer, pair)."""
+class Fitting(NamedTuple):
+    """What the numbers of the pairs are told from, in a sample of the nodes, and what tells them."""
+
+    fit: Callable[[list[Any]], Any]  # table (layer, pair), of the orders (pair,) of ramps if it is given them
+    fields: dict[str, Any]  # (pair, rows, columns)
+    shared: dict[str, Any]  # of all pairs
+    places: list[Any]  # coordinates along x and y
+
+
+def fitting(shifts: xr.Dataset, given: Given, setup: Setup) -> Fitting:
+    """What makes the table (layer, pair) of `Setup.table`."""
     fields = {name: shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")}
     fields = dict(zip(fields, whole.read_anew(list(fields.values())), strict=True))
     all_nodes = [fields["dx"], fields["dy"], given.stable[np.newaxis]]
@@ -251,9 +269,19 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
         shared["edges"] = whole.at_once(find, [*fields.values(), *shared.values()], _FLOAT, (edges.SIZE,))
     if setup.track is not None:
         shared["heading"] = along_edges(shared["edges"]) if given.flight is None else given.flight
-    names = (*fields, "counts", *shared)
-    fit = partial(scene.fit_pair, names=names, u=places[0], v=places[1], setup=setup)
-    table = whole.each_pair(fit, [*fields.values(), counts], list(shared.values()), setup.table.count)
+
+    def fit(orders: list[Any]) -> Any:
+        names = (*fields, "counts", *["order"][: len(orders)], *shared)
+        of_pair = partial(scene.fit_pair, names=names, u=places[0], v=places[1], setup=setup)
+        return whole.each_pair(of_pair, [*fields.values(), counts, *orders], list(shared.values()), setup.table.count)
+
+    return Fitting(fit, fields, shared, places)
+
+
+def _told(shifts: xr.Dataset, given: Given, setup: Setup, is_by_date: bool) -> tuple[Any, Any]:
+    """Numbers of the pairs (layer, pair) as `Setup.table` says, and their `STATISTICS` (layer, pair)."""
+    fit, fields, shared, places = fitting(shifts, given, setup)
+    table = dates.adjusted(fit, shifts, setup, "correct") if is_by_date else fit([])
     table = whole.at_once(
         partial(scene.checked, setup=setup), [table], _FLOAT, (setup.table.count, shifts.sizes["pair"])
     )
@@ -266,7 +294,7 @@ def _told(shifts: xr.Dataset, given: _Given, setup: Setup) -> tuple[Any, Any]:
 # ----------------------------------------------------------------------------------------------------------- by blocks
 
 
-def _applied(shifts: xr.Dataset, given: _Given, table: Any, setup: Setup) -> dict[str, Any]:
+def _applied(shifts: xr.Dataset, given: Given, table: Any, setup: Setup) -> dict[str, Any]:
     """Corrected shifts and what was taken off [m], and flags, each (pair, rows, columns)."""
     pairs = shifts.sizes["pair"]
     parts = Layers(dx=pairs, dy=pairs, removed_dx=pairs, removed_dy=pairs, unknown=pairs if setup.has_unknown else 0)

@@ -16,6 +16,23 @@ def _of_axis(axis: str) -> dict[str, tuple[str | None, str]]:
     }
 
 
+COREGISTRATION = table(
+    ("time",),
+    {
+        "misregistration_dx": ("m", "displacement along x of the image as a whole"),
+        "misregistration_dy": ("m", "displacement along y of the image as a whole"),
+        "sigma_shift": ("m", "standard error of the position of the image"),
+        "n_pairs": (None, "number of pairs that tell of the date"),
+    },
+    signed=("misregistration_dx", "misregistration_dy"),
+) | table(
+    ("time", "term"),
+    {
+        "ramp_dx": ("m", "factor of a term of the displacement along x of the image"),
+        "ramp_dy": ("m", "factor of a term of the displacement along y of the image"),
+    },
+    signed=("ramp_dx", "ramp_dy"),
+)
 OF_CORRECTION = table(
     ("pair", "y", "x"),
     {

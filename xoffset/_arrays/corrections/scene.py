@@ -28,6 +28,8 @@ def counts(dx: np.ndarray, dy: np.ndarray, stable: np.ndarray) -> np.ndarray:
 def fit_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, setup: Setup) -> np.ndarray:
     """Numbers of a pair (layer,) as `Setup.table` says."""
     given = dict(zip(names, arrays, strict=True))
+    if "order" in given:
+        setup = replace(setup, order=int(given["order"]))
     sample = _sample(given, u, v, setup)
     numbers = fit.of_pair(sample, given["counts"], setup)
     if setup.track is not None:

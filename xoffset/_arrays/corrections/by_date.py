@@ -1,0 +1,185 @@
+"""Corrections of pairs as differences of corrections of dates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from xoffset._arrays.corrections import dates, jitter_by_date
+from xoffset._arrays.corrections.terms import CORRECTED, NOT_CORRECTED, OF_ORDER, POWERS, UNREFERENCED, Setup
+from xoffset._arrays.layers import Layers
+from xoffset._arrays.networks import solver
+
+# Variance [m2] below which nothing is known better: errors far below a thousandth of a pixel.
+_LEAST_VARIANCE = 1e-12
+# Numbers of a date: terms of the ramp along x and y [m], its order, standard error of the shift [m], first date that it is tied
+# to, and number of the pairs that tell of it.
+OF_DATES = Layers(ramp=(2, len(POWERS)), order=(), sigma_shift=(), part=(), n_pairs=())
+
+
+def common_order(table: np.ndarray, ends: np.ndarray, setup: Setup) -> int:
+    """Order of the ramp that all pairs take: the largest that at least half of the pairs of some date chose."""
+    told = setup.table.split(table)
+    known = told["state"] != NOT_CORRECTED
+    chosen = [told["order"][known & (ends == date).any(axis=1)] for date in range(ends.max(initial=-1) + 1)]
+    return int(max((np.sort(each)[each.size // 2] for each in chosen if each.size), default=0))
+
+
+def adjusted(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
+    """The table (layer, pair) of `Setup.table` with what the dates of each pair say: that of its second less its first.
+
+    Pairs that were not corrected, and pairs whose ground carries a lower order than that of others, tell nothing, and
+    take what the others tell. Where no chain of pairs leads from one date to the other, a pair is not corrected.
+    """
+    out = table.copy()
+    told = setup.table.split(out)
+    if not (told["state"] != NOT_CORRECTED).any():
+        return out
+    found, order, is_used = _adjusted(told, ends, setup)
+    variance = _differences(told, is_used, setup)[1]
+    is_wanted = np.isfinite(variance).any(axis=2)[:, :, np.newaxis]
+    of_pairs, of_dates = _unflat(found.of_pairs), _unflat(found.of_dates)
+    apart = _steps_of_both(told, of_dates, ends, setup)
+    told["coefficient"][:] = np.where(is_wanted, of_pairs, 0.0)
+    told["variance"][:] = np.where(np.isfinite(of_pairs), _unflat(found.variance), np.inf)
+    for slot, steps in apart.items():
+        told["coefficient"][:, setup.terms[slot]] = np.where(
+            np.isfinite(steps[0]), steps, told["coefficient"][:, setup.terms[slot]]
+        )
+    of_ramp = told["coefficient"][:, : OF_ORDER[order]]
+    is_tied = np.isfinite(of_ramp).all(axis=(0, 1)) & (np.hypot(*of_ramp[:, 0]) <= setup.largest)
+    told["state"][:] = np.where(is_tied, CORRECTED if setup.is_referenced else UNREFERENCED, NOT_CORRECTED)
+    told["order"][:] = np.where(is_tied, order, 0)
+    told["coefficient"][:, :, ~is_tied] = 0.0
+    told["variance"][:, :, ~is_tied] = np.inf
+    told["trust"][:] = found.trust[:, 0]
+    if setup.track is not None:
+        waves = told["jitter"].reshape(-1, len(ends))
+        waves[:] = jitter_by_date.adjusted(waves, np.where(is_used, np.nan_to_num(found.trust[:, 0]), 0.0), ends)
+    if setup.is_referenced:
+        _tell_errors(told["sigma_shift"], found, is_used, is_tied, ends)
+    return out
+
+
+def of_dates(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
+    """Ramps of the dates, `OF_DATES` (layer, date), from the table (layer, pair) of `Setup.table`.
+
+    Those of dates that pairs tie together are zero on their mean; NaN for a date that no pair ties.
+    """
+    count = int(ends.max()) + 1
+    out = np.full((OF_DATES.count, count), np.nan)
+    told = setup.table.split(table.copy())
+    parts = OF_DATES.split(out)
+    parts["n_pairs"][:] = 0.0
+    if not (told["state"] != NOT_CORRECTED).any():
+        return out
+    found, order, is_used = _adjusted(told, ends, setup)
+    number = OF_ORDER[order]
+    ramp = _unflat(found.of_dates)[:, : len(POWERS)]
+    ramp[:, number:] = np.where(np.isfinite(ramp[:, :1]), 0.0, np.nan)
+    parts["ramp"][:] = ramp
+    parts["sigma_shift"][:] = np.sqrt(_unflat(found.of_dates_variance)[:, 0].mean(axis=0))
+    parts["order"][:] = order
+    parts["part"][:] = _unflat(found.part)[0, 0]
+    keeps = is_used & (found.trust[:, 0] >= dates.REJECTED)
+    parts["n_pairs"][:] = np.bincount(ends[keeps].ravel(), minlength=count)
+    return out
+
+
+def _adjusted(told: Mapping[str, np.ndarray], ends: np.ndarray, setup: Setup) -> tuple[dates.Adjusted, int, np.ndarray]:
+    """Numbers of the dates from those of the pairs, the order of the ramp, and the pairs that told it (pair,)."""
+    known = told["state"] != NOT_CORRECTED
+    order = int(told["order"][known].max())
+    is_used = known & (told["order"] == order)
+    _to_common_elevation(told, is_used)
+    values, variance = _differences(told, is_used, setup)
+    return dates.adjust(_flat(values), _flat(variance), ends, int(ends.max()) + 1), order, is_used
+
+
+def _flat(numbers: np.ndarray) -> np.ndarray:
+    """Numbers (2, term, pair) as one set a pair (pair, 1, number)."""
+    return np.ascontiguousarray(numbers.reshape(-1, numbers.shape[2]).T[:, np.newaxis])
+
+
+def _unflat(numbers: np.ndarray) -> np.ndarray:
+    """The way back from `_flat`, of pairs or of dates."""
+    return np.moveaxis(numbers.reshape(len(numbers), 2, -1), 0, 2)
+
+
+def _to_common_elevation(told: Mapping[str, np.ndarray], is_used: np.ndarray) -> None:
+    """Express the polynomials of all pairs in elevations between the same ends."""
+    ends = told["elevation"]
+    rises = is_used & (ends[1] > ends[0])
+    if not rises.any():
+        return
+    low, high = float(ends[0, rises].min()), float(ends[1, rises].max())
+    half = np.where(rises, 0.5 * (ends[1] - ends[0]), 1.0)
+    stretch = 0.5 * (high - low) / half
+    offset = np.where(rises, 0.5 * (high + low - ends[0] - ends[1]), 0.0) / half
+    # the terms follow those of the ramp, see `Setup.terms`
+    first, second = len(POWERS), len(POWERS) + 1
+    coefficient, variance = told["coefficient"], told["variance"]
+    linear, square = coefficient[:, first].copy(), coefficient[:, second].copy()
+    coefficient[:, 0] += linear * offset + square * offset**2
+    coefficient[:, first] = stretch * (linear + 2.0 * square * offset)
+    coefficient[:, second] = stretch**2 * square
+    variance[:, first] *= stretch**2
+    variance[:, second] *= stretch**4
+    ends[0], ends[1] = low, high
+
+
+def _differences(told: Mapping[str, np.ndarray], is_used: np.ndarray, setup: Setup) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers that are differences of those of dates, and their variances (2, term, pair), NaN where unknown.
+
+    Where steps of stripes were told for both images apart, their difference counts.
+    """
+    values, variance = told["coefficient"].copy(), told["variance"].copy()
+    second, first = setup.terms["secondary"], setup.terms["reference"]
+    is_apart = _are_apart(told, setup)
+    values[:, second] -= np.where(is_apart, values[:, first], 0.0)
+    variance[:, second] += np.where(is_apart, variance[:, first], 0.0)
+    variance[:, first] = np.inf
+    is_known = is_used & np.isfinite(values) & np.isfinite(variance)
+    return np.where(is_known, values, np.nan), np.where(is_known, np.maximum(variance, _LEAST_VARIANCE), np.nan)
+
+
+def _are_apart(told: Mapping[str, np.ndarray], setup: Setup) -> np.ndarray:
+    """Pairs (pair,) whose images were seen by different stripes, so that the steps of both were told apart."""
+    return np.isfinite(told["variance"][:, setup.terms["reference"]]).any(axis=(0, 1))
+
+
+def _steps_of_both(
+    told: Mapping[str, np.ndarray], of_dates: np.ndarray, ends: np.ndarray, setup: Setup
+) -> dict[str, np.ndarray]:
+    """Steps of the stripes (2, stripe, pair) of both images of pairs that were told apart, NaN of the others.
+
+    Differences leave open what is common to all dates: the median of what such pairs show beyond them.
+    """
+    is_apart = _are_apart(told, setup)
+    if not is_apart.any():
+        return {}
+    steps = of_dates[:, setup.terms["secondary"]]
+    slots = {"secondary": steps[:, :, ends[:, 1]], "reference": steps[:, :, ends[:, 0]]}
+    beyond = np.stack([told["coefficient"][:, setup.terms[slot]] - each for slot, each in slots.items()])
+    beyond[:, :, :, ~is_apart] = np.nan
+    common = np.zeros(beyond.shape[1:3])
+    for place in np.ndindex(common.shape):
+        shown = beyond[:, *place].ravel()
+        shown = shown[np.isfinite(shown)]
+        common[place] = np.median(shown) if shown.size else 0.0
+    return {slot: np.where(is_apart, each + common[:, :, np.newaxis], np.nan) for slot, each in slots.items()}
+
+
+def _tell_errors(
+    sigma: np.ndarray, found: dates.Adjusted, is_used: np.ndarray, is_tied: np.ndarray, ends: np.ndarray
+) -> None:
+    """Standard errors (pair,) of the pairs as a whole, lowered as those of their shifts are; those of others told."""
+    square = np.where(is_used, np.maximum(sigma, 0.0) ** 2, np.nan)
+    of_dates = np.empty((int(ends.max()) + 1, 1, 1))
+    solver.date_variance(ends, square.reshape(-1, 1, 1), of_dates)
+    own = np.where(is_used, square, of_dates[ends[:, 0], 0, 0] + of_dates[ends[:, 1], 0, 0])
+    # the shift is the first term of each component
+    shift = [0, found.variance.shape[2] // 2]
+    factor = (found.variance / found.own)[:, 0, shift].mean(axis=1)
+    sigma[is_tied] = np.sqrt(own * factor)[is_tied]
