@@ -12,6 +12,7 @@ from xoffset.model.correction_variables import COREGISTRATION, OF_CORRECTION
 from xoffset.model.flags import flag_attrs
 from xoffset.model.light_variables import LIGHT as LIGHT
 from xoffset.model.light_variables import OF_REMOVAL, OF_SUN
+from xoffset.model.network_variables import DIAGNOSIS as DIAGNOSIS
 from xoffset.model.pixel_variables import ANGLES as ANGLES
 from xoffset.model.pixel_variables import CLASSES as CLASSES
 from xoffset.model.pixel_variables import DETECTORS as DETECTORS
@@ -264,14 +265,6 @@ CLOSURE = (
         },
     )
     | _flags(_PAIR_MAPS)
-)
-
-DIAGNOSIS = _table(
-    ("time",),
-    {"n_pairs": (None, "number of pairs of the date"), "component": (None, "connected group of dates")},
-) | _table(
-    (),
-    {"n_components": (None, "number of unconnected groups of dates"), "redundancy": ("1", "pairs per unknown")},
 )
 
 # matches of the same two dates are one pair
