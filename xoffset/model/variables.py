@@ -390,7 +390,7 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
 )
 TABLES: tuple[Table, ...] = (
     *_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, PIXEL_CLASSES, USABLE, TERRAIN, STABLE, STABLE_RATE, AREA_MEAN,
-    COMPARISON, COMPARISON_RATE, LOSSES, COREGISTRATION,
+    COMPARISON, COMPARISON_RATE, LOSSES, COREGISTRATION, LIGHT,
 )  # fmt: skip
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}
