@@ -17,6 +17,7 @@ from xoffset.correction.denoise import denoise
 from xoffset.correction.jitter import Jitter
 from xoffset.correction.light import light
 from xoffset.correction.remove_season import remove_season
+from xoffset.correction.thinning_bias import thinning_bias
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.tables import from_table
 from xoffset.inversion.invert import invert
@@ -104,6 +105,7 @@ __all__ = [
     "stable_statistics",
     "strain",
     "synthetic",
+    "thinning_bias",
     "to_geotiff",
     "trajectory",
     "vector_coherence",

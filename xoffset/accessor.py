@@ -9,6 +9,7 @@ from xoffset.correction.correct import correct
 from xoffset.correction.denoise import denoise
 from xoffset.correction.light import light
 from xoffset.correction.remove_season import remove_season
+from xoffset.correction.thinning_bias import thinning_bias
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
@@ -89,6 +90,7 @@ class ProductAccessor(Accessor):
     strain = method(strain, *VECTORS, on_grid=True)
     profile = method(profile, *VECTORS, on_grid=True)
     ground = method(ground, *VECTORS)
+    thinning_bias = method(thinning_bias, *VECTORS, on_grid=True)
     stable_statistics = method(stable_statistics, *VECTORS, on_grid=True)
     area_mean = method(area_mean, *VECTORS, on_grid=True)
     compare = method(compare, "series", "rate", "displacement", on_grid=True)

@@ -108,6 +108,12 @@ def by_pair(o):
     return prior_of(o, names=("dx", "dy")).expand_dims(pair=3).assign_coords(o.network.coords)
 
 
+def view_of(o):
+    """Views of scenes as wholes, from two orbits in turn."""
+    angles = {"view_zenith": ("time", [8.0, 9.0, 8.0]), "view_azimuth": ("time", [285.0, 104.0, 285.0])}
+    return xr.Dataset(angles, {"time": o.stack.time})
+
+
 STAKES = pd.DataFrame({"x": [0.0], "y": [0.0], "v_east": [1.0], "v_north": [2.0]})
 
 
@@ -589,6 +595,14 @@ CASES = [
     ("correct: series", lambda o: xoffset.correct(o.series), ValueError, r"Make a network with"),
     ("correct: no mask", lambda o: xoffset.correct(o.shifts, stable=o.stack[0]), TypeError, r"Compare: stable = slope"),
     ("correct: order", lambda o: xoffset.correct(o.shifts, order=4), ValueError, r"Choose one of these"),
+    ("correct: view of no date", lambda o: xoffset.correct(o.shifts, view=view_of(o).isel(time=[0])), ValueError,
+     r"Read the angles of all scenes"),
+    ("correct: view of a stack", lambda o: xoffset.correct(o.shifts, view=o.stack), TypeError, r"Use xoffset\.angles"),
+    ("thinning_bias: no azimuth", lambda o: xoffset.thinning_bias(o.shifts, view_of(o)[["view_zenith"]]), ValueError,
+     r"got none of \['view_azimuth'\]"),
+    ("thinning_bias: network", lambda o: xoffset.thinning_bias(o.network, view_of(o)), ValueError, r"dx and dy"),
+    ("velocity: sigma_shift of nodes", lambda o: xoffset.velocity(o.shifts.assign(sigma_shift=o.shifts.sigma_dx)),
+     ValueError, r"Keep what correct\(\) or invert\(\) gave"),
     ("correct: trace elsewhere", lambda o: xoffset.correct(o.shifts, trace=[(0.0, 0.0), (1.0, 1.0)]), ValueError,
         r"crosses the grid.*Check its CRS"),
     ("correct: stripes of no date", lambda o: xoffset.correct(o.shifts, stripes=xr.ones_like(o.stack[:1], "uint8")),
@@ -763,6 +777,12 @@ CASES = [
             ),
         )
     ),
+    ("coregister: shifts", lambda o: xoffset.coregister(o.shifts), TypeError, r"coregister\(\).*Pick one variable"),
+    ("coregister: one date", lambda o: xoffset.coregister(o.stack[:1]), ValueError, r"coregister\(\).*Add images"),
+    ("coregister: no mask", lambda o: xoffset.coregister(o.stack, stable=o.stack[0]), TypeError, r"Compare: stable ="),
+    ("coregister: order", lambda o: xoffset.coregister(o.stack, order=3), ValueError, r"Choose one of these"),
+    ("coregister: other dates", lambda o: xoffset.coregister(o.stack[:2], network=o.network), ValueError,
+        r"coregister\(\).*Build the network from this stack"),
     ("denoise: series", lambda o: xoffset.denoise(o.series), ValueError, r"denoise\(\).*Make a network with"),
     ("denoise: method", lambda o: xoffset.denoise(o.shifts, method="mean"), ValueError, r"Choose one of these"),
     ("denoise: size", lambda o: xoffset.denoise(o.shifts, size=2), ValueError, r"Pass a number such as size=5"),
@@ -1843,8 +1863,10 @@ SUBJECTS = {
     "losses": lambda o: (o.shifts,),
     "denoise": lambda o: (o.shifts,),
     "calibrate": lambda o: (o.shifts, o.stable),
+    "coregister": lambda o: (o.stack,),
     "correct": lambda o: (o.shifts,),
     "closure": lambda o: (o.shifts,),
+    "thinning_bias": lambda o: (o.rate, view_of(o)),
     "invert": lambda o: (o.shifts,),
     "rereference": lambda o: (o.series, DATES[1]),
     "resample": lambda o: (o.series, "90D"),

@@ -22,6 +22,10 @@ SUN = xr.Dataset(
     {"sun_azimuth": ("time", [150.0, 140.0, 145.0, 151.0]), "sun_elevation": ("time", [20.0, 55.0, 50.0, 21.0])},
     coords={"time": np.array(DATES, "M8[us]")},
 )
+VIEW = xr.Dataset(
+    {"view_zenith": ("time", [8.0, 9.0, 8.0, 9.0]), "view_azimuth": ("time", [285.0, 104.0, 285.0, 104.0])},
+    coords={"time": np.array(DATES, "M8[us]")},
+)
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +152,9 @@ RECIPES = {
         stable=xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x")),
         order="auto",
         stripes="auto",
+        view=VIEW,
     ),
+    "thinning_bias": lambda shifts, lazy, folder: xoffset.thinning_bias(shifts, VIEW),
     "closure": lambda shifts, lazy, folder: xoffset.closure(shifts),
     "stable_statistics": lambda shifts, lazy, folder: xoffset.stable_statistics(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
@@ -172,10 +178,9 @@ RECIPES = {
 WRITERS = {"to_geotiff", "warmup"}
 # those that are lazy only if their input is
 EAGER = [
-    "correlate", "extend", "screen", "losses", "denoise", "calibrate", "correct", "invert", "light", "rereference",
-    "resample", "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile",
-    "ground",
-    "stable_statistics", "area_mean", "compare",
+    "correlate", "extend", "screen", "losses", "denoise", "calibrate", "coregister", "correct", "invert", "light",
+    "rereference", "resample", "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain",
+    "profile", "ground", "stable_statistics", "area_mean", "compare", "thinning_bias",
 ]  # fmt: skip
 
 

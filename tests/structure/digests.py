@@ -218,6 +218,19 @@ def detected() -> xr.DataArray:
     return xr.DataArray(values, dims=("time", "y", "x"), coords={"time": dates, "y": nodes.y, "x": nodes.x})
 
 
+def views(dates: np.ndarray) -> xr.Dataset:
+    """Views of scenes as wholes, from two orbits in turn."""
+    is_east = np.arange(dates.size) % 2 == 1
+    angles = {"view_zenith": np.where(is_east, 9.0, 8.0), "view_azimuth": np.where(is_east, 104.0, 285.0)}
+    return xr.Dataset({name: ("time", values) for name, values in angles.items()}, {"time": dates})
+
+
+def uneven() -> xr.Dataset:
+    """Shifts that are known worse as wholes in some pairs than in others."""
+    sigma = np.linspace(0.1, 0.6, shifts().sizes["pair"])
+    return shifts().assign(sigma_shift=("pair", sigma, {"units": "m"}))
+
+
 def heights() -> xr.DataArray:
     """Elevations on the nodes of `tied`, some unknown."""
     nodes = tied()
@@ -629,9 +642,29 @@ CHECKS: dict[str, Call] = {
     "correct ramp stripes elevation": lambda: xoffset.correct(
         tied(), stable=everywhere(tied()), order=2, stripes=detected(), dem=heights(), max_shift=50.0
     ),
+    "correct by_date": lambda: xoffset.correct(
+        tied(), stable=everywhere(tied()), order="auto", stripes=detected(), by_date=True
+    ),
+    "coregister": lambda: xoffset.coregister(images(), template=32, search=4, step=8),
+    "coregister ramp dask": lambda: xoffset.coregister(
+        counts().chunk(y=48, x=40), order="auto", reference=DATES[2], template=32, search=4, step=8
+    ),
+    "coregister positions": lambda: xoffset.coregister(
+        images(), order=1, mask=clear(), template=32, search=4, step=8, min_nodes=10, apply=False
+    ),
     "correct found trace dask": lambda: xoffset.correct(
         tied().chunk(y=25, x=40), order="auto", stripes="auto", trace=section(tied())
     ),
+    "correct view": lambda: xoffset.correct(shifts(), stable=stable(), min_nodes=20, view=views(DATES)),
+    "correct view dask": lambda: xoffset.correct(chunked(), stable=stable(), min_nodes=20, view=views(DATES)),
+    "thinning_bias": lambda: xoffset.thinning_bias(shifts(), views(DATES)),
+    "thinning_bias rate dask": lambda: xoffset.thinning_bias(rate().chunk(y=5, x=6), views(DATES)),
+    "velocity shared": lambda: xoffset.velocity(uneven()),
+    "velocity series shared": lambda: xoffset.velocity(xoffset.invert(uneven())),
+    "decompose shared": lambda: xoffset.decompose(uneven(), acceleration=True, steps=["2020-04-15"]),
+    "coseismic shared": lambda: xoffset.coseismic(uneven(), "2020-04-15", trend=True),
+    "mean_displacement shared": lambda: xoffset.mean_displacement(uneven()),
+    "interval_velocity shared": lambda: xoffset.interval_velocity(uneven()),
     "closure stable": lambda: xoffset.closure(shifts(), stable=stable()),
     "closure messy": lambda: xoffset.closure(messy()),
     "closure dask": lambda: xoffset.closure(chunked(), stable=stable()),
@@ -773,6 +806,7 @@ def through_product() -> dict[str, xr.DataArray]:
         "area_mean": rate().offset.area_mean(area()),
         "compare": rate().offset.compare(stakes("v")),
         "closure": shifts().offset.closure(),
+        "thinning_bias": rate().offset.thinning_bias(views(DATES)),
         "losses": shifts().offset.losses(),
         "denoise": raw().offset.denoise(),
         "diagnose": shifts().offset.diagnose(),

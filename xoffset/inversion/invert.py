@@ -22,6 +22,8 @@ from xoffset.model.dates import Date, as_dates, in_years, index_of_date
 from xoffset.model.flags import FLAGS
 from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
+from xoffset.model.shift_errors import of_dates, shift_error
+from xoffset.model.tables import SHIFT_ERROR
 
 LOSSES = {"linear": losses.LINEAR, "huber": losses.HUBER, "tukey": losses.TUKEY, "l1": losses.L1}
 ISLANDS = {"nan": groups.NAN, "bridge": groups.BRIDGE, "separate": groups.SEPARATE}
@@ -120,7 +122,10 @@ def invert(
         coordinate `shares_noise` says by date. With `stable`, on (time), `geolocation_dx` and `geolocation_dy` in
         metres since the reference date: the median displacement of the stable
         ground, which is an error of the images' positions. It is not removed, and no part of sigma, since it is common
-        to all pixels; subtract it, or `correct` before. NaN where no pairs with enough stable ground tell.
+        to all pixels; subtract it, or `correct` before. NaN where no pairs with enough stable ground tell. Of shifts
+        that were corrected, `sigma_shift` on (time): standard error in metres of the position of each date as a whole,
+        which follows from those of the pairs. It is in no other error, since all pixels share it, and counts for a
+        displacement between two dates as the root of the sum of their squares.
         With `sun`, `removed_dx` and `removed_dy` (time, y, x): what was removed, in metres since the reference date,
         0 and flagged `not_corrected` where the dates do not tell it, and on (y, x) `sun_condition`.
         Lazy if `shifts` or `stable` are.
@@ -169,6 +174,7 @@ def invert(
     3
     """
     shifts = checks.as_shifts(shifts, "invert")
+    shared = shift_error(shifts, "invert")
     loss_code = _options.one_of(loss, LOSSES, "loss", "invert")
     islands_code = _options.one_of(islands, ISLANDS, "islands", "invert")
     strength = _strength(smooth, islands, prior)
@@ -205,6 +211,8 @@ def invert(
     } | ({} if sun is None else {"sun": True})  # fmt: skip
     names = ("geolocation_dx", "geolocation_dy")
     places = {} if stable is None else {name: table[scene.TABLE.at(name)] for name in names}
+    if shared is not None:
+        places[SHIFT_ERROR] = of_dates(shared[order], ends, epochs.size).astype(shifts["dx"].dtype)
     variables = _fields(found, setup)
     if sun is not None:
         variables = light.carried(variables, table[scene.TABLE.at("is_home")])

@@ -16,6 +16,7 @@ from xoffset.model import sun as sunlight
 from xoffset.model.dates import Date, as_instant
 from xoffset.model.points import takes_points
 from xoffset.model.renamed import renamed_argument
+from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion import regression
 from xoffset.motion.components import SEASONS, Fields, decay, event, fields_of, list_of, season_terms
 from xoffset.motion.regression import Fit, Loss, Options
@@ -26,6 +27,7 @@ _SUN = ("sun_east", "sun_north")
 
 @takes_points
 @renamed_argument("annual", "seasonal")
+@carries_shift_error(variables.DECOMPOSITION, "vx")
 def decompose(
     shifts_or_series: xr.Dataset,
     *,
@@ -78,7 +80,10 @@ def decompose(
         number of the fit with a cycle of a year beside the sun's, NaN where nothing tells the two apart: a yearly
         motion of the ground that is not asked for goes with the light. Each has its standard error `sigma_...`. `rms`:
         root mean square residual in m of the mean component, outliers included. NaN where the dates of a pixel do not
-        tell a parameter; `flags` says so, and where the weights did not converge. Lazy if the input is.
+        tell a parameter; `flags` says so, and where the weights did not converge. Of input with `sigma_shift` the
+        standard errors hold it; the part of it that all of the map shares is `sigma_shift` [m yr-1] for the velocity,
+        and `sigma_shift_a`, `sigma_shift_step` (step), `sigma_shift_annual_sin` and so on for the others, see
+        `velocity`: not for a step that is searched, as if none were. Lazy if the input is.
 
     Raises
     ------

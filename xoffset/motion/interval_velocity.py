@@ -17,11 +17,13 @@ from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
+from xoffset.model.shift_errors import carries_shift_error
 
 _LOGGER = logging.getLogger(__name__)
 
 
 @takes_points
+@carries_shift_error(variables.INTERVALS, "vx")
 def interval_velocity(shifts_or_series: xr.Dataset) -> xr.Dataset:
     """Velocity of each interval between two consecutive dates.
 
@@ -44,7 +46,8 @@ def interval_velocity(shifts_or_series: xr.Dataset) -> xr.Dataset:
         increasing x and y; `sigma_vx`, `sigma_vy`: standard errors in m yr-1; `v`: speed in m yr-1 (never below
         zero, so noise makes it too large where nothing moves); `direction`: degrees clockwise from grid north, NaN
         where the speed is zero; of shifts, `n_pairs`: pairs of dates with a value that begin and end on both sides of
-        the interval, or at its ends. Lazy if the input is.
+        the interval, or at its ends. Of input with `sigma_shift` the standard errors hold it, and `sigma_shift`
+        (interval) in m yr-1 is the part that all of the map shares, see `velocity`. Lazy if the input is.
 
         NaN where no chain of pairs ties the two dates: `flags` says `no_pairs` where one of them has none in the pixel,
         even if a longer pair passes over it (that tells nothing of where it was between), and `disconnected` where the
