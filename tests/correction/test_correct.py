@@ -15,6 +15,7 @@ import xarray as xr
 import xoffset
 from xoffset import synthetic
 from xoffset._arrays.corrections import edges, robust
+from xoffset._blocks import whole
 from xoffset._kernels.corrections.normal import normal_equations
 from xoffset.correction import traces
 from xoffset.model import grids
@@ -279,9 +280,9 @@ def test_the_order_is_told_from_the_data(order):
     assert (corrected.order == order).all()
 
 
-@pytest.mark.parametrize("chunks", [{"pair": 1, "y": 40, "x": 55}, {"pair": 2, "y": 7, "x": 110}])
+@pytest.mark.parametrize("chunks", [{"pair": 1, "y": 40, "x": 33}, {"pair": 2, "y": 17, "x": 70}])
 def test_chunks_change_no_bit(chunks):
-    scene = Scene(20, ramp=1, steps=0.5, differ=True).fault(10.0)
+    scene = Scene(20, side=70, ramp=1, steps=0.5, differ=True).fault(10.0)
     scene.noise[:, :, 30:40, 20:50] = np.nan
     dem = scene.map(300.0 + 0.05 * scene.grid_x + 50.0 * np.sin(scene.grid_y / 900.0))
     options = {
@@ -591,3 +592,23 @@ def test_options_are_checked(options, error, message):
     scene = Scene(37, side=20)
     with pytest.raises(error, match=rf"correct\(\) needs .*{message}"):
         xoffset.correct(scene.shifts, stable=scene.stable, **options)
+
+
+# -------------------------------------------------------------------------------------------------------------- memory
+
+
+def test_blocks_of_a_store_are_read_again_and_matches_are_not_computed_again(tmp_path):
+    """Otherwise a stored scene would wait in memory for the numbers of the whole, and a lazy one be matched twice."""
+    scene = Scene(40, side=40)
+    scene.shifts.chunk(y=20, x=20).to_zarr(tmp_path / "shifts.zarr", consolidated=False)
+    stored = xr.open_zarr(tmp_path / "shifts.zarr", consolidated=False)
+    stack, _ = synthetic.stack((64, 64))
+    matched = xoffset.correlate(stack.chunk(time=1, y=32, x=32), xoffset.pairs(stack), template=16, search=3, step=16)
+    arrays = [(stored.dx + stored.dy).data, matched.dx.data, scene.shifts.dx.values]
+    again = whole.read_anew(arrays)
+    assert again[0].name != arrays[0].name
+    assert again[1] is arrays[1]
+    assert again[2] is arrays[2]
+    np.testing.assert_array_equal(again[0].compute(), arrays[0].compute())
+    eager = xoffset.correct(scene.shifts, stable=scene.stable)
+    xr.testing.assert_identical(xoffset.correct(stored, stable=scene.stable).compute().drop_attrs(), eager.drop_attrs())

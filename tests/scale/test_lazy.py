@@ -164,8 +164,7 @@ WRITERS = {"to_geotiff", "warmup"}
 EAGER = [
     "correlate", "extend", "screen", "losses", "denoise", "calibrate", "correct", "invert", "rereference", "resample",
     "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile",
-    "ground",
-    "stable_statistics", "area_mean", "compare",
+    "ground", "stable_statistics", "area_mean", "compare",
 ]  # fmt: skip
 
 

@@ -149,6 +149,7 @@ def correct(
         order=as_order(order, "correct"),
         has_elevation=dem is not None,
         depths=() if trace is None else _depths(shifts),
+        blur=_blur(shifts),
         is_referenced=stable is not None,
         least=(_options.as_whole_number(min_nodes, "min_nodes", "correct", least=1, example=500), min_share),
         largest=np.inf
@@ -215,6 +216,13 @@ def _depths(shifts: xr.Dataset) -> tuple[float, ...]:
     scene = max(abs(sides.x) * shifts.sizes["x"], abs(sides.y) * shifts.sizes["y"])
     number = max(int(np.log(scene / (2.0 * nodes)) / np.log(_RATIO)) + 1, 0)
     return (0.0, *(0.25 * nodes * _RATIO**k for k in range(number)))
+
+
+def _blur(shifts: xr.Dataset) -> float:
+    """Half the diagonal of the largest window [m], 0 if it is not known."""
+    if products.WINDOW_SIZE not in shifts.coords:
+        return 0.0
+    return float(np.sqrt(0.5) * np.nanmax(shifts[products.WINDOW_SIZE].values))
 
 
 def _gathered(

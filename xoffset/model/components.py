@@ -71,10 +71,10 @@ def turned(tables: Iterable[Mapping[str, Variable]], found: Components) -> dict[
             out[name] = replace(
                 registered[of], name=name, dims=("...", "y", "x"), long_name=f"{text}, metres of ground"
             )
-            if x in found.vectors:
+            if x in found.vectors and f"sigma_{x}" in registered:
                 error = f"sigma_{name}"
                 out[error] = replace(out[name], name=error, long_name=f"standard error of the {text}", is_signed=False)
-        if x in found.vectors:
+        if x in found.vectors and f"sigma_{x}" in registered:
             name = covariance_on_ground(x, y)
             text = registered[x].long_name.replace(" along x", " toward true east and toward true north")
             units = _SQUARES[registered[x].units or ""]

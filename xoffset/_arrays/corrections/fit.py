@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._arrays.corrections import jittered, robust
-from xoffset._arrays.corrections.joint import Ground, fitted, known, neighbours_of, variance_of_ramp
+from xoffset._arrays.corrections.joint import Ground, fitted, known, neighbours_of, variance_of_removed
 from xoffset._arrays.corrections.terms import (
     CORRECTED,
     LEAST,
@@ -57,14 +57,14 @@ def of_pair(sample: Sample, counts: np.ndarray, setup: Setup) -> np.ndarray:
     out[setup.table.at("state")] = NOT_CORRECTED
     table["coefficient"][:] = 0.0
     table["variance"][:] = np.inf
-    values, places = sample.at_used()
+    values, _ = sample.at_used()
     if not values[0].size:
         return out
     shifts = [float(np.median(value)) if setup.is_referenced else robust.half_sample_mode(value) for value in values]
     away = [value - shift for value, shift in zip(values, shifts, strict=True)]
     alike = neighbours_of(away, sample.used)
     errors = [robust.spread(each) ** 2 * (alike + _OF_MEDIAN) / each.size for each in away]
-    ground = known(values, places, sample.used, setup)
+    ground = known(values, sample.places, sample.used, setup)
     # of the nodes of the sample, which stand for all
     number = (n_stable if setup.is_referenced else n_all) * ground.values[0].size / values[0].size
     if number < max(setup.least[0], setup.least[1] * n_all) or math.hypot(*shifts) > setup.largest:
@@ -114,7 +114,7 @@ def _put(ground: Ground, setup: Setup, out: np.ndarray) -> list[np.ndarray]:
             few = np.bincount(stripe, minlength=setup.stripes + 1)[1:] < LEAST
             table["coefficient"][:, setup.terms[name]][:, few] = np.nan
             table["variance"][:, setup.terms[name]][:, few] = np.inf
-    errors = [found.neighbours * variance_of_ramp(fit, found.order).mean() for fit in found.fits]
+    errors = [found.neighbours * variance_of_removed(fit, found.order, ground).mean() for fit in found.fits]
     out[setup.table.at("sigma_shift")] = math.sqrt(0.5 * sum(errors))
     return [fit.residual for fit in found.fits]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ class Ground:
     values: tuple[np.ndarray, ...]  # displacement of each component (node,)
     places: Places
     used: np.ndarray  # where they are on the grid, boolean (rows, columns)
+    probes: Places  # some places all over the scene
     is_same: bool  # whether both images were seen by the same stripes
     setup: Setup
 
@@ -50,7 +51,7 @@ class Ground:
         used = np.zeros(self.used.shape, dtype=np.bool_)
         used.ravel()[np.flatnonzero(self.used)[index]] = True
         values = tuple(value[index] for value in self.values)
-        return Ground(values, self.places.at(index), used, self.is_same, self.setup)
+        return replace(self, values=values, places=self.places.at(index), used=used)
 
     def fits(self, order: int, depth: float | None, ends: np.ndarray) -> list[robust.Fit]:
         """Fits of both components; none if the ground does not tell the terms apart."""
@@ -74,8 +75,9 @@ class Found(NamedTuple):
     neighbours: float  # of the nodes that were fitted, how many err alike
 
 
-def known(values: list[np.ndarray], places: Places, used: np.ndarray, setup: Setup) -> Ground:
+def known(values: list[np.ndarray], scene: Places, used: np.ndarray, setup: Setup) -> Ground:
     """The nodes where all terms are known, of displacements (component)(node,) at nodes `used` (rows, columns)."""
+    places = scene.at(used)
     keep = np.ones(values[0].shape, dtype=np.bool_)
     is_same = True
     if places.secondary is not None and places.reference is not None:
@@ -85,9 +87,16 @@ def known(values: list[np.ndarray], places: Places, used: np.ndarray, setup: Set
         keep = agree if is_same else keep
     if places.elevation is not None:
         keep = keep & np.isfinite(places.elevation)
+    if places.across is not None and setup.blur > 0.0:
+        # a window on both sides of a fault measures neither
+        is_far = np.abs(places.across) >= setup.blur
+        keep = keep & is_far if (keep & is_far).any() else keep
     here = np.zeros(used.shape, dtype=np.bool_)
     here[used] = keep
-    return Ground(tuple(value[keep] for value in values), places.at(keep), here, is_same, setup)
+    probed = np.zeros(used.shape, dtype=np.bool_)
+    probed[np.ix_(*(np.linspace(0, size - 1, _PLACES).round().astype(np.int64) for size in used.shape))] = True
+    values = [value[keep] for value in values]
+    return Ground(tuple(values), places.at(keep), here, scene.at(probed), is_same, setup)
 
 
 def fitted(ground: Ground) -> Found:
@@ -103,7 +112,7 @@ def fitted(ground: Ground) -> Found:
         if fits and not neighbours:
             # of the most terms, lest what they would take off counts as noise that neighbours share
             neighbours = max(share * neighbours_of(ground.residuals(fits, order, depth), ground.used), 1.0)
-        if fits and (order == 0 or _is_carried(fits, order, neighbours)):
+        if fits and (order == 0 or _is_carried(fits, order, neighbours, few)):
             found.append(Found(order, fits, depth, neighbours))
             if setup.order is not None:
                 break
@@ -119,18 +128,29 @@ def neighbours_of(residuals: list[np.ndarray], used: np.ndarray) -> float:
     return min(alike(ratio), float(used.sum()))
 
 
-def variance_of_ramp(fit: robust.Fit, order: int) -> np.ndarray:
-    """Variance [m2] of the ramp at places all over the scene, if the errors of nodes were independent."""
-    along = np.linspace(-1.0, 1.0, _PLACES)
-    u, v = (each.ravel() for each in np.meshgrid(along, along))
-    number = OF_ORDER[order]
-    each = np.stack(terms.ramp(u, v, number))
-    return np.asarray(np.einsum("ip,ij,jp->p", each, fit.covariance[:number, :number], each))
+def variance_of_removed(fit: robust.Fit, order: int, ground: Ground) -> np.ndarray:
+    """Variance [m2] of ramp and steps at places all over the scene, if the errors of nodes were independent."""
+    probes, number = ground.probes, OF_ORDER[order]
+    kinds = (("secondary", 1.0),) if ground.is_same else (("secondary", 1.0), ("reference", -1.0))
+    stripes = [(getattr(probes, name), getattr(ground.places, name), sign) for name, sign in kinds]
+    stripes = [] if probes.secondary is None else stripes
+    count = ground.setup.stripes
+    start = fit.coefficients.size - len(stripes) * count
+    columns = np.zeros((fit.coefficients.size, probes.u.size))
+    columns[:number] = terms.ramp(probes.u, probes.v, number)
+    is_told = np.ones(probes.u.size, dtype=np.bool_)
+    for k, (stripe, seen, sign) in enumerate(stripes):
+        enough = np.bincount(seen, minlength=count + 1) >= LEAST
+        is_told &= (stripe > 0) & enough[stripe]
+        columns[start + k * count + stripe - 1, np.arange(stripe.size)] = sign
+    columns = columns[:, is_told]
+    return np.asarray(np.einsum("ip,ij,jp->p", columns, fit.covariance, columns))
 
 
-def _is_carried(fits: list[robust.Fit], order: int, neighbours: float) -> bool:
-    """Whether a ramp is known everywhere better than one vector is."""
-    return all(neighbours * variance_of_ramp(fit, order).max() <= fit.scale**2 for fit in fits if fit.scale > 0.0)
+def _is_carried(fits: list[robust.Fit], order: int, neighbours: float, ground: Ground) -> bool:
+    """Whether what is removed is known everywhere better than one vector is."""
+    variances = [(variance_of_removed(fit, order, ground).max(initial=0.0), fit.scale) for fit in fits]
+    return all(neighbours * variance <= scale**2 for variance, scale in variances if scale > 0.0)
 
 
 def _best(found: list[Found]) -> Found:

@@ -96,7 +96,7 @@ def found_edges(
         of_pair = {name: given[name] if name in ("used", "across") else given[name][pair] for name in names}
         sample = _sample(of_pair, u, v, plain)
         nodes = np.flatnonzero(sample.used)
-        ground = joint.known(*sample.at_used(), sample.used, plain)
+        ground = joint.known(sample.at_used()[0], sample.places, sample.used, plain)
         if nodes.size >= terms.LEAST:
             found = joint.fitted(ground)
             residuals += [(nodes, each) for each in ground.residuals(found.fits, found.order, found.depth)]

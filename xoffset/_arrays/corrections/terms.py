@@ -33,6 +33,7 @@ class Setup:
     half: tuple[float, float] | None = None  # half of the scene [m] along x and y if edges of stripes are to be found
     has_elevation: bool = False
     depths: tuple[float, ...] = ()  # locking depths [m] that the motion across a trace may have; none without a trace
+    blur: float = 0.0  # distance from a trace [m] up to which windows lie on both sides of it
     is_referenced: bool = True  # to ground that is stable
     least: tuple[float, float] = (500, 0.005)  # vectors on stable ground, and their share of all
     largest: float = np.inf  # shift [m] that is taken off
