@@ -15,6 +15,9 @@ from xoffset.correction.coregister import coregister
 from xoffset.correction.correct import correct
 from xoffset.correction.denoise import denoise
 from xoffset.correction.jitter import Jitter
+from xoffset.correction.light import light
+from xoffset.correction.remove_season import remove_season
+from xoffset.correction.thinning_bias import thinning_bias
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.tables import from_table
 from xoffset.inversion.invert import invert
@@ -82,6 +85,7 @@ __all__ = [
     "ground",
     "interval_velocity",
     "invert",
+    "light",
     "losses",
     "masking",
     "mean_displacement",
@@ -94,12 +98,14 @@ __all__ = [
     "plotting",
     "profile",
     "quality",
+    "remove_season",
     "rereference",
     "resample",
     "screen",
     "stable_statistics",
     "strain",
     "synthetic",
+    "thinning_bias",
     "to_geotiff",
     "trajectory",
     "vector_coherence",

@@ -7,6 +7,9 @@ import xarray as xr
 from xoffset.correction.coregister import coregister
 from xoffset.correction.correct import correct
 from xoffset.correction.denoise import denoise
+from xoffset.correction.light import light
+from xoffset.correction.remove_season import remove_season
+from xoffset.correction.thinning_bias import thinning_bias
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
@@ -66,6 +69,7 @@ class ProductAccessor(Accessor):
     losses = method(losses, "shifts")
     correct = method(correct, "shifts", on_grid=True)
     denoise = method(denoise, "shifts", on_grid=True)
+    light = method(light, "shifts", on_grid=True)
     calibrate = method(calibrate, "shifts", on_grid=True)
     closure = method(closure, "shifts")
     extend = method(extend, "shifts", on_grid=True)
@@ -79,12 +83,14 @@ class ProductAccessor(Accessor):
     velocity = method(velocity, "shifts", "series")
     decompose = method(decompose, "shifts", "series")
     coseismic = method(coseismic, "shifts", "series")
+    remove_season = method(remove_season, "series")
     rereference = method(rereference, "series")
     resample = method(resample, "series")
     trajectory = method(trajectory, "series", on_grid=True)
     strain = method(strain, *VECTORS, on_grid=True)
     profile = method(profile, *VECTORS, on_grid=True)
     ground = method(ground, *VECTORS)
+    thinning_bias = method(thinning_bias, *VECTORS, on_grid=True)
     stable_statistics = method(stable_statistics, *VECTORS, on_grid=True)
     area_mean = method(area_mean, *VECTORS, on_grid=True)
     compare = method(compare, "series", "rate", "displacement", on_grid=True)

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import pandas as pd
 import scipy.fft
-import scipy.ndimage
 import xarray as xr
 
 if TYPE_CHECKING:
     import pyproj
 from xoffset import _options
 from xoffset._arrays import acquisition
+from xoffset._arrays.scenes import sunlight, weather
 from xoffset._blocks import threads
 from xoffset._kernels.images import warp
-from xoffset.model import checks, grids, products
+from xoffset.model import checks, grids, north, products
 from xoffset.model.dates import as_instant, in_years
+from xoffset.model.variables import ANGLES
 
 Field = Literal["constant", "landslide", "fault", "glacier"]
 
@@ -31,6 +32,8 @@ Field = Literal["constant", "landslide", "fault", "glacier"]
 OVERSAMPLING = 4
 # Mean brightness of the ground, digital numbers.
 _LEVEL = 1500.0
+# Mean height of the terrain [m], and its latitude without a CRS [degree].
+_LEVEL_OF_LAND, _LATITUDE = 1500.0, 45.0
 # Standard deviation of the brightness of the ground, digital numbers.
 _CONTRAST = 200.0
 
@@ -97,6 +100,7 @@ def stack(
     ramp: float = 0.0,
     stripes: float = 0.0,
     jitter: float = 0.0,
+    shadows: float = 0.0,
     pixel_size: float = 10.0,
     crs: str | None = "EPSG:32632",
     ground: xr.DataArray | None = None,
@@ -144,6 +148,10 @@ def stack(
     jitter
         Amplitude in m of an undulation of each image but the first, along x and y: a wave of 2 km along the flight,
         with smaller ones of 0.8, 1.3 and 3.2 km. Detectors of odd and even number see two of them.
+    shadows
+        Share of the brightness, 0 to 1, that is lost in the shadow of the terrain: hills with rocks, lit by the sun of
+        the date at 10:30 mean solar time, when Sentinel-2 and Landsat pass. Rocks move with the ground, hills do
+        not.
     pixel_size
         Side of a pixel, in m.
     crs
@@ -156,19 +164,20 @@ def stack(
     Returns
     -------
     stack : xarray.DataArray
-        Images (time, y, x), float32; NaN is nodata.
+        Images (time, y, x), float32; NaN is nodata. With shadows, `sun_azimuth` and `sun_elevation` (time) [degree].
     truth : xarray.Dataset
         `dx`, `dy` (time, y, x): displacement in m, positive toward increasing x and y, since the first date, of the
         ground point that was at the pixel's centre on the first date; bilinear in between. `vx`, `vy` (y, x): steady
         velocity in m yr-1. `misregistration_dx`, `misregistration_dy` (time): shift in m of the whole image, which is
         not part of `dx`, `dy`. `cloud` (time, y, x): True where a cloud covers the ground. With `ramp`, `stripes` or
         `jitter`, `geometry_dx`, `geometry_dy` (time, y, x): their sum, the shift in m of what a pixel of the image
-        shows, which is not part of `dx`, `dy` either; with `stripes`, `detector` (y, x): number of the detector.
+        shows, which is not part of `dx`, `dy` either; with `stripes`, `detector` (y, x): number of the detector. With
+        `shadows`, `elevation` (y, x): height of the terrain in m.
 
     Raises
     ------
     ValueError
-        If shape, field or ground do not fit, or a step has no date.
+        If shape, field or ground do not fit, a step has no date, or shadows no sun above the horizon.
 
     Examples
     --------
@@ -188,6 +197,7 @@ def stack(
     _options.as_whole_number(seed, "seed", "stack", least=0, example=0)
     _options.check_share(clouds, "clouds", "stack")
     _options.check_share(nodata, "nodata", "stack")
+    _options.check_share(shadows, "shadows", "stack")
     _options.as_positive(pixel_size, "pixel_size", "stack", unit="m", example=10.0)
     if not (isinstance(snr, float) and snr == np.inf):
         _options.as_positive(snr, "snr", "stack", unit="1", example=10.0)
@@ -211,9 +221,15 @@ def stack(
     pixels_y = (-history * north / pixel_size, -shift[1] / pixel_size)
     size = (float(ramp), float(stripes), float(jitter))
     geometry = acquisition.geometry(moves.shape, pixel_size, times.size, size, seed) if any(size) else None
-    images = _photograph(ground.values, moves, pixels_x, pixels_y, _in_pixels(geometry, pixel_size, times.size))
-    cover = _degrade(images, generator, snr=snr, illumination=illumination, clouds=clouds, nodata=nodata)
+    errors = _in_pixels(geometry, pixel_size, times.size)
+    images = _photograph(ground.values, moves, pixels_x, pixels_y, errors)
     images_labelled = _label_stack(images, times, pixel_size, crs)
+    sun, terrain = {}, {}
+    if shadows:
+        relief = sunlight.Relief.of(moves, np.random.default_rng([seed, 3]))
+        sun, terrain = _cast_shadows(images_labelled, shadows, relief, (pixels_y, pixels_x), errors)
+    cover = weather.degrade(images, generator, snr=snr, illumination=illumination, clouds=clouds, nodata=nodata)
+    images_labelled = images_labelled.copy(data=images).assign_coords(sun)
 
     unit = {"units": "m"}
     truth = xr.Dataset(
@@ -225,7 +241,8 @@ def stack(
             "misregistration_dx": ("time", shift[0], unit),
             "misregistration_dy": ("time", shift[1], unit),
             "cloud": (("time", "y", "x"), cover),
-        },
+        }
+        | terrain,
         coords=images_labelled.coords,
     )
     if geometry is not None:
@@ -316,50 +333,40 @@ def _photograph(
     return images
 
 
-def _degrade(
-    images: np.ndarray, generator: np.random.Generator, *, snr: float, illumination: float, clouds: float, nodata: float
-) -> np.ndarray:
-    """Add what a real acquisition adds to clean images, in place; return where clouds are."""
-    detail = np.std(images[0] - scipy.ndimage.gaussian_filter(images[0], 3.0, mode="wrap"))
-    cover = np.zeros(images.shape, dtype=bool)
-    for image, covered in zip(images, cover, strict=True):
-        if illumination:
-            image *= 1.0 + illumination * _smooth(image.shape, 0.3, generator)
-        if clouds:
-            thickness = _smooth(image.shape, 0.1, generator)
-            edge = np.quantile(thickness, 1.0 - clouds)
-            opacity = np.clip((thickness - edge) / 0.1 + 0.5, 0.0, 1.0)
-            veil = _LEVEL + 1000.0 + 300.0 * _smooth(image.shape, 0.03, generator)
-            image += (opacity * (veil - image)).astype(np.float32)
-            covered[:] = opacity > 0.0
-        if snr < 1e30:  # what is less is lost in the rounding
-            image += (detail / snr * generator.standard_normal(image.shape)).astype(np.float32)
-        if nodata:
-            image[_strip(image.shape, nodata, generator)] = np.nan
-    return cover
+def _cast_shadows(
+    stack: xr.DataArray,
+    darkness: float,
+    relief: sunlight.Relief,
+    moved: tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+    errors: np.ndarray,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Darken images (time, y, x) in place; return the sun of the dates as coordinates, and the terrain.
 
+    moved: along y and x, of the ground and of the image on each date [px]; errors: of pixels, as from `_in_pixels`.
+    """
+    place = north.middle(stack, "the images", "stack")
+    azimuths, elevations = sunlight.position(stack["time"].values, _LATITUDE if place is None else place[1])
+    if elevations.min() <= 0.0:
+        date = str(stack["time"].values[elevations.argmin()])[:10]
+        raise ValueError(
+            f"stack() needs the sun above the horizon where there are shadows; got {elevations.min():.1f} degrees on "
+            f"{date}. Choose other dates, or a CRS whose origin is farther from the pole."
+        )
+    turned = north.from_grid_north(azimuths, stack, "the images", "stack")
 
-def _smooth(shape: tuple[int, ...], scale: float, generator: np.random.Generator) -> np.ndarray:
-    """Smooth random field within ±1 whose features measure `scale` times the shorter side."""
-    coarse = scipy.ndimage.gaussian_filter(
-        generator.standard_normal([int(np.ceil(3.0 * size / (scale * min(shape)))) + 4 for size in shape]), 1.0
-    )
-    factors = [(size - 1) / (coarse_size - 4) for size, coarse_size in zip(shape, coarse.shape, strict=True)]
-    points = np.meshgrid(*[1.5 + np.arange(size) / f for size, f in zip(shape, factors, strict=True)], indexing="ij")
-    values = scipy.ndimage.map_coordinates(coarse, points, order=3, mode="nearest")
-    return np.asarray(values / np.abs(values).max())
+    def darken(date: int) -> None:
+        of_pixels = errors[date, ::-1] if errors.size else np.zeros(2)
+        displaced = tuple(np.asarray(each[1][date] + more) for each, more in zip(moved, of_pixels, strict=True))
+        ground = moved[0][0][date], moved[1][0][date]
+        dark = relief.shadow((turned[date], elevations[date]), ground, (displaced[0], displaced[1]))
+        stack.values[date] *= (1.0 - darkness * dark).astype(np.float32)
 
-
-def _strip(shape: tuple[int, ...], share: float, generator: np.random.Generator) -> np.ndarray:
-    """Slanted strip that covers about this share of an image."""
-    rows, columns = shape
-    angle = generator.uniform(0.0, np.pi)
-    y, x = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
-    distance = x * np.cos(angle) + y * np.sin(angle)
-    start = np.quantile(distance, generator.uniform(0.0, max(1.0 - share, 0.0)))
-    return np.asarray(
-        (distance >= start) & (distance <= np.quantile(distance, min((distance < start).mean() + share, 1.0)))
-    )
+    threads.in_threads(darken, range(azimuths.size))
+    side = abs(float(stack["x"][1] - stack["x"][0]))
+    label = {"units": "m", "long_name": "height of the terrain"}
+    angles = {"sun_azimuth": azimuths, "sun_elevation": elevations}
+    coords = {name: ("time", values, products.attrs_of(ANGLES[name])) for name, values in angles.items()}
+    return coords, {"elevation": (("y", "x"), _LEVEL_OF_LAND + side * relief.heights, label)}
 
 
 def _crs(crs: Any) -> pyproj.CRS:

@@ -187,6 +187,19 @@ def test_elevation_is_told_by_date_whatever_ground_a_pair_knows():
     assert rms(removed(result) - error) < 0.02
 
 
+@pytest.mark.parametrize(("number", "order"), [(5, 1), (12, 2)])
+def test_a_ramp_that_a_date_cannot_carry_is_lowered_for_all_unless_it_is_one_of_many(number, order):
+    ends = ends_of(number)
+    shifts, error = shifts_of(ramps(number, (30, 30), 1), ends)
+    of_first = (ends == 0).any(axis=1)
+    shifts["dx"][of_first, :, 10:] = np.nan
+    result = xoffset.correct(shifts, stable=everywhere(shifts), order=2, by_date=True, min_nodes=100)
+    corrected = ((result.flags & FLAGS["not_corrected"]) == 0).all(("y", "x")).values
+    assert (corrected == (~of_first | (order == 1))).all()
+    assert (result.order[corrected] == order).all()
+    assert rms((removed(result) - error)[corrected]) < 0.03
+
+
 # ------------------------------------------------------------------------------------------------------ what is not told
 
 

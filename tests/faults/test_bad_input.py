@@ -108,6 +108,12 @@ def by_pair(o):
     return prior_of(o, names=("dx", "dy")).expand_dims(pair=3).assign_coords(o.network.coords)
 
 
+def view_of(o):
+    """Views of scenes as wholes, from two orbits in turn."""
+    angles = {"view_zenith": ("time", [8.0, 9.0, 8.0]), "view_azimuth": ("time", [285.0, 104.0, 285.0])}
+    return xr.Dataset(angles, {"time": o.stack.time})
+
+
 STAKES = pd.DataFrame({"x": [0.0], "y": [0.0], "v_east": [1.0], "v_north": [2.0]})
 
 
@@ -135,6 +141,30 @@ def mean_of(o, changes):
 
 def compared(o, changes):
     return xoffset.compare(**({"dataset": o.rate, "table": STAKES} | changes))
+
+
+def sun_of(o, elevation=(20.0, 50.0, 20.0), azimuth=(150.0, 140.0, 150.0), **names):
+    """Sun of the dates of the stack."""
+    angles = {"sun_azimuth": ("time", list(azimuth)), "sun_elevation": ("time", list(elevation))}
+    return xr.Dataset(angles, coords={"time": o.stack.time}).rename(names)
+
+
+def sun_in_metres(o):
+    sun = sun_of(o)
+    return sun.assign(sun_azimuth=sun.sun_azimuth.assign_attrs(units="m"))
+
+
+def sunlit(o, changes):
+    """Light on the ground of the shifts."""
+    return xoffset.light(**({"shifts": o.shifts, "dem": map_of(o), "sun": sun_of(o)} | changes))
+
+
+# each of the functions that are told the sun of the shifts
+LIT = {
+    "invert": lambda o, sun: xoffset.invert(o.shifts, sun=sun),
+    "decompose": lambda o, sun: xoffset.decompose(o.shifts, sun=sun),
+    "light": lambda o, sun: sunlit(o, {"sun": sun}),
+}
 
 
 def degrees(stack):
@@ -281,6 +311,10 @@ CASES = [
             ({"split": 2020}, r"Write it as '2020-06-01T10:30'"),
             ({"direction": "backward"}, r"Choose one of these"),
             ({"direction": None}, r"Choose one of these"),
+            ({"max_season_gap": 30}, r"Give a number and a unit: '10D'"),
+            ({"max_season_gap": "1h"}, r"Of 3 pairs none has so like a sun: allow more with max_season_gap"),
+            ({"max_sun_gap": 10.0}, r"Assign them: stack\.assign_coords\(sun_azimuth="),
+            ({"max_sun_gap": 0}, r"max_sun_gap \[degree\]; got 0\. Pass one such as 10"),
             ({"same_orbit": True}, r"Assign it: stack\.assign_coords\(relative_orbit="),
             ({"same_geometry": True}, r"Assign it: stack\.assign_coords\(geometry="),
         )
@@ -561,6 +595,14 @@ CASES = [
     ("correct: series", lambda o: xoffset.correct(o.series), ValueError, r"Make a network with"),
     ("correct: no mask", lambda o: xoffset.correct(o.shifts, stable=o.stack[0]), TypeError, r"Compare: stable = slope"),
     ("correct: order", lambda o: xoffset.correct(o.shifts, order=4), ValueError, r"Choose one of these"),
+    ("correct: view of no date", lambda o: xoffset.correct(o.shifts, view=view_of(o).isel(time=[0])), ValueError,
+     r"Read the angles of all scenes"),
+    ("correct: view of a stack", lambda o: xoffset.correct(o.shifts, view=o.stack), TypeError, r"Use xoffset\.angles"),
+    ("thinning_bias: no azimuth", lambda o: xoffset.thinning_bias(o.shifts, view_of(o)[["view_zenith"]]), ValueError,
+     r"got none of \['view_azimuth'\]"),
+    ("thinning_bias: network", lambda o: xoffset.thinning_bias(o.network, view_of(o)), ValueError, r"dx and dy"),
+    ("velocity: sigma_shift of nodes", lambda o: xoffset.velocity(o.shifts.assign(sigma_shift=o.shifts.sigma_dx)),
+     ValueError, r"Keep what correct\(\) or invert\(\) gave"),
     ("correct: trace elsewhere", lambda o: xoffset.correct(o.shifts, trace=[(0.0, 0.0), (1.0, 1.0)]), ValueError,
         r"crosses the grid.*Check its CRS"),
     ("correct: stripes of no date", lambda o: xoffset.correct(o.shifts, stripes=xr.ones_like(o.stack[:1], "uint8")),
@@ -735,6 +777,12 @@ CASES = [
             ),
         )
     ),
+    ("coregister: shifts", lambda o: xoffset.coregister(o.shifts), TypeError, r"coregister\(\).*Pick one variable"),
+    ("coregister: one date", lambda o: xoffset.coregister(o.stack[:1]), ValueError, r"coregister\(\).*Add images"),
+    ("coregister: no mask", lambda o: xoffset.coregister(o.stack, stable=o.stack[0]), TypeError, r"Compare: stable ="),
+    ("coregister: order", lambda o: xoffset.coregister(o.stack, order=3), ValueError, r"Choose one of these"),
+    ("coregister: other dates", lambda o: xoffset.coregister(o.stack[:2], network=o.network), ValueError,
+        r"coregister\(\).*Build the network from this stack"),
     ("denoise: series", lambda o: xoffset.denoise(o.series), ValueError, r"denoise\(\).*Make a network with"),
     ("denoise: method", lambda o: xoffset.denoise(o.shifts, method="mean"), ValueError, r"Choose one of these"),
     ("denoise: size", lambda o: xoffset.denoise(o.shifts, size=2), ValueError, r"Pass a number such as size=5"),
@@ -982,6 +1030,50 @@ CASES = [
     ),
     ("ground: degrees", lambda o: xoffset.ground(in_crs(o.rate, 4326)), ValueError, r"Reproject to UTM zone"),
     ("ground: feet", lambda o: xoffset.ground(in_crs(o.rate, 2263)), ValueError, r"US survey foot\. Reproject first"),
+    # ------------------------------------------------------------------------------------------ light and seasons
+    *(
+        (f"{name}: sun, {what}", partial(lambda f, c, o: f(o, c(o)), function, choose), error, advice)
+        for name, function in LIT.items()
+        for what, choose, error, advice in (
+            ("array", lambda o: np.ones((3, 2)), TypeError, r"Pass the stack that was matched"),
+            ("none", lambda o: o.stack, ValueError, r"Assign them: stack\.assign_coords\(sun_azimuth="),
+            ("zenith", lambda o: sun_of(o, sun_elevation="zenith"), ValueError, r"got none of \['sun_elevation'\]"),
+            ("two dates", lambda o: sun_of(o).isel(time=[0, 2]), ValueError, r"1 are not there, the first is 2020-07"),
+            ("night", lambda o: sun_of(o, (20.0, -3.0, 20.0)), ValueError, r"and elevation -3 on 2020-07.*leave the"),
+            ("radians", lambda o: sun_of(o, (0.3, 0.8, np.nan)), ValueError, r"got azimuth 150 and elevation nan"),
+            ("maps", lambda o: sun_of(o).expand_dims(x=2), ValueError, r"the mean over y and x"),
+            ("units", lambda o: sun_in_metres(o), ValueError, r"in degree; got"),
+        )
+    ),
+    ("invert: sun of few dates", lambda o: LIT["invert"](o, sun_of(o)), ValueError, r"7 dates.*pairs\(max_season_gap"),
+    ("remove_season: few dates", lambda o: xoffset.remove_season(o.series), ValueError, r"7 dates or more over a year"),
+    (
+        "remove_season: half a year",
+        lambda o: xoffset.remove_season(xoffset.resample(o.series, "10D").isel(time=slice(20))),
+        ValueError,
+        r"got 20 over 0\.52 years.*add images",
+    ),
+    ("remove_season: shifts", lambda o: xoffset.remove_season(o.shifts), ValueError, r"Reorder: dataset\.transpose"),
+    ("remove_season: rate", lambda o: xoffset.remove_season(o.rate), ValueError, r"Use the result of invert\(\)"),
+    (
+        "remove_season: semiannual", lambda o: xoffset.remove_season(o.series, semiannual=1), TypeError,
+        r"Pass one of the two",
+    ),
+    ("remove_season: loss", lambda o: xoffset.remove_season(o.series, loss="l2"), ValueError, r"Choose one of these"),
+    *(
+        (f"light: {what}", partial(lambda c, o: sunlit(o, c(o)), choose), error, advice)
+        for what, choose, error, advice in (
+            ("stack", lambda o: {"shifts": o.stack}, TypeError, r"See pairs\(\)"),
+            ("series", lambda o: {"shifts": o.series}, ValueError, r"Make a network"),
+            ("no dem", lambda o: {"dem": None}, TypeError, r"rioxarray\.open_rasterio"),
+            ("dem elsewhere", lambda o: {"dem": in_crs(map_of(o), 32632, x=map_of(o).x + 1e5)}, ValueError, r"Check"),
+            ("dem in degrees", lambda o: {"dem": in_crs(map_of(o), 4326)}, ValueError, r"Reproject"),
+            ("sectors", lambda o: {"sectors": 0}, ValueError, r"Pass sectors=8"),
+            ("slope", lambda o: {"min_slope": -1.0}, ValueError, r"min_slope; got -1\.0\. Pass one such as"),
+            ("nothing stable", lambda o: {"stable": map_of(o) < 0.0}, ValueError, r"enlarge the mask"),
+            ("stable of numbers", lambda o: {"stable": map_of(o)}, TypeError, r"stable"),
+        )
+    ),
     # ----------------------------------------------------------------------------------------------- models of motion
     *(
         (f"velocity: {options}", partial(lambda k, o: xoffset.velocity(o.shifts, **k), options), ValueError, advice)
@@ -1295,7 +1387,8 @@ CASES = [
             {"dates": []}, {"dates": ["2021-01-01", "2020-01-01"]}, {"dates": ["2020-01-01", "2020-01-01"]},
             {"dates": ["soon"]}, {"step": 1.0, "step_date": "soon"}, {"snr": 0.0}, {"snr": -1.0}, {"clouds": 1.5},
             {"clouds": -0.1}, {"nodata": 1.5}, {"nodata": -0.1}, {"pixel_size": 0.0}, {"pixel_size": -10.0},
-            {"crs": "EPSG:4326"},
+            {"crs": "EPSG:4326"}, {"shadows": 1.5}, {"shadows": True},
+            {"shadows": 0.5, "crs": "+proj=stere +lat_0=90 +x_0=500000 +y_0=5000000 +datum=WGS84 +units=m"},
         )
     ),
 ]  # fmt: skip
@@ -1770,8 +1863,10 @@ SUBJECTS = {
     "losses": lambda o: (o.shifts,),
     "denoise": lambda o: (o.shifts,),
     "calibrate": lambda o: (o.shifts, o.stable),
+    "coregister": lambda o: (o.stack,),
     "correct": lambda o: (o.shifts,),
     "closure": lambda o: (o.shifts,),
+    "thinning_bias": lambda o: (o.rate, view_of(o)),
     "invert": lambda o: (o.shifts,),
     "rereference": lambda o: (o.series, DATES[1]),
     "resample": lambda o: (o.series, "90D"),

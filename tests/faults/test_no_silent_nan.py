@@ -85,6 +85,13 @@ def across(data):
     return [(float(data.x.mean()), float(data.y.min())), (float(data.x.mean()), float(data.y.max()))]
 
 
+def views():
+    """Views from two orbits in turn."""
+    is_east = np.arange(DATES.size) % 2 == 1
+    angles = {"view_zenith": np.where(is_east, 9.0, 8.0), "view_azimuth": np.where(is_east, 104.0, 285.0)}
+    return xr.Dataset({name: ("time", values) for name, values in angles.items()}, {"time": DATES})
+
+
 def everywhere(product):
     return xr.DataArray(np.ones(product.dx.shape[1:], bool), coords=product[["y", "x"]].coords, dims=("y", "x"))
 
@@ -129,6 +136,8 @@ OF_SHIFTS = {
     "screen auto": lambda s: xoffset.screen(s, max_separation="auto", min_score=0.3, min_peak_gap=0.01),
     "calibrate": lambda s: xoffset.calibrate(s, everywhere(s)),
     "correct": lambda s: xoffset.correct(s, stable=everywhere(s), min_nodes=20),
+    "correct view": lambda s: xoffset.correct(s, stable=everywhere(s), min_nodes=20, view=views()),
+    "velocity shared": lambda s: xoffset.velocity(s.assign(sigma_shift=("pair", np.full(s.sizes["pair"], 0.2)))),
     "correct trace": lambda s: xoffset.correct(s, order=1, trace=across(s), min_nodes=20),
     "calibrate apply_to": lambda s: xoffset.calibrate(plain(), everywhere(s), apply_to=s),
     "extend": lambda s: xoffset.extend(

@@ -18,6 +18,14 @@ from xoffset import synthetic
 
 DATES = ["2020-01-01", "2020-05-01", "2020-09-01", "2021-01-01"]
 OPTIONS = {"template": 16, "search": 3, "step": 8}
+SUN = xr.Dataset(
+    {"sun_azimuth": ("time", [150.0, 140.0, 145.0, 151.0]), "sun_elevation": ("time", [20.0, 55.0, 50.0, 21.0])},
+    coords={"time": np.array(DATES, "M8[us]")},
+)
+VIEW = xr.Dataset(
+    {"view_zenith": ("time", [8.0, 9.0, 8.0, 9.0]), "view_azimuth": ("time", [285.0, 104.0, 285.0, 104.0])},
+    coords={"time": np.array(DATES, "M8[us]")},
+)
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +115,12 @@ RECIPES = {
     "losses": lambda shifts, lazy, folder: xoffset.losses(shifts),
     "denoise": lambda shifts, lazy, folder: xoffset.denoise(shifts, method="nlm"),
     "invert": lambda shifts, lazy, folder: xoffset.invert(shifts, reference=DATES[0]),
+    "light": lambda shifts, lazy, folder: xoffset.light(
+        shifts, dem=lazy[0].drop_vars("time").astype("float32"), sun=SUN, min_slope=0.0
+    ),
+    "remove_season": lambda shifts, lazy, folder: xoffset.remove_season(
+        xoffset.resample(xoffset.invert(shifts, reference=DATES[0]), "20D")
+    ),
     "rereference": lambda shifts, lazy, folder: xoffset.rereference(
         xoffset.invert(shifts, reference=DATES[0]), DATES[1:3]
     ),
@@ -138,7 +152,9 @@ RECIPES = {
         stable=xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x")),
         order="auto",
         stripes="auto",
+        view=VIEW,
     ),
+    "thinning_bias": lambda shifts, lazy, folder: xoffset.thinning_bias(shifts, VIEW),
     "closure": lambda shifts, lazy, folder: xoffset.closure(shifts),
     "stable_statistics": lambda shifts, lazy, folder: xoffset.stable_statistics(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
@@ -162,9 +178,9 @@ RECIPES = {
 WRITERS = {"to_geotiff", "warmup"}
 # those that are lazy only if their input is
 EAGER = [
-    "correlate", "extend", "screen", "losses", "denoise", "calibrate", "correct", "invert", "rereference", "resample",
-    "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain", "profile",
-    "ground", "stable_statistics", "area_mean", "compare",
+    "correlate", "extend", "screen", "losses", "denoise", "calibrate", "coregister", "correct", "invert", "light",
+    "rereference", "resample", "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain",
+    "profile", "ground", "stable_statistics", "area_mean", "compare", "thinning_bias",
 ]  # fmt: skip
 
 

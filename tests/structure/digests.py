@@ -218,12 +218,31 @@ def detected() -> xr.DataArray:
     return xr.DataArray(values, dims=("time", "y", "x"), coords={"time": dates, "y": nodes.y, "x": nodes.x})
 
 
+def views(dates: np.ndarray) -> xr.Dataset:
+    """Views of scenes as wholes, from two orbits in turn."""
+    is_east = np.arange(dates.size) % 2 == 1
+    angles = {"view_zenith": np.where(is_east, 9.0, 8.0), "view_azimuth": np.where(is_east, 104.0, 285.0)}
+    return xr.Dataset({name: ("time", values) for name, values in angles.items()}, {"time": dates})
+
+
+def uneven() -> xr.Dataset:
+    """Shifts that are known worse as wholes in some pairs than in others."""
+    sigma = np.linspace(0.1, 0.6, shifts().sizes["pair"])
+    return shifts().assign(sigma_shift=("pair", sigma, {"units": "m"}))
+
+
 def heights() -> xr.DataArray:
     """Elevations on the nodes of `tied`, some unknown."""
     nodes = tied()
     values = 500.0 + 40.0 * np.sin(np.add.outer(np.arange(60) / 4.0, np.arange(60) / 9.0))
     values[:5, :7] = np.nan
     return xr.DataArray(values, dims=("y", "x"), coords={"y": nodes.y, "x": nodes.x})
+
+
+@functools.cache
+def lit() -> xr.DataArray:
+    """Two years of images of terrain with shadows, and the sun of the dates."""
+    return synthetic.stack((24, 24), dates=YEARS, shadows=0.6, snr=8.0, misregistration=2.0, seed=9)[0]
 
 
 @functools.cache
@@ -411,6 +430,9 @@ IMAGES: dict[str, Call] = {
         (40, 48), dates=YEARS[:4], field="fault", velocity=0.0, step=20.0, step_date="2020-03-01"
     ),
     "stack glacier season": lambda: synthetic.stack((40, 48), field="glacier", season=10.0, dates=YEARS[:4]),
+    "stack landslide with shadows": lambda: synthetic.stack(
+        (40, 48), dates=YEARS[:3], shadows=0.7, misregistration=3.0, jitter=2.0, velocity=20.0
+    ),
     "stack landslide with errors of geometry": lambda: synthetic.stack(
         (40, 48), dates=YEARS[:3], ramp=3.0, stripes=2.0, jitter=1.5, seed=2
     ),
@@ -432,6 +454,7 @@ NETWORKS: dict[str, Call] = {
     "pairs gaps and baselines": lambda: xoffset.pairs(
         images(), min_gap=1, max_gap=3, min_baseline="50D", max_baseline="120D"
     ),
+    "pairs season and sun": lambda: xoffset.pairs(lit(), max_season_gap="40D", max_sun_gap=20.0),
     "pairs split both": lambda: xoffset.pairs(images(), split="2020-04-01", direction="both"),
     "pairs same orbit": lambda: xoffset.pairs(
         images().assign_coords(relative_orbit=("time", [8, 108, 8, 108, 8, 108])), same_orbit=True
@@ -619,9 +642,29 @@ CHECKS: dict[str, Call] = {
     "correct ramp stripes elevation": lambda: xoffset.correct(
         tied(), stable=everywhere(tied()), order=2, stripes=detected(), dem=heights(), max_shift=50.0
     ),
+    "correct by_date": lambda: xoffset.correct(
+        tied(), stable=everywhere(tied()), order="auto", stripes=detected(), by_date=True
+    ),
+    "coregister": lambda: xoffset.coregister(images(), template=32, search=4, step=8),
+    "coregister ramp dask": lambda: xoffset.coregister(
+        counts().chunk(y=48, x=40), order="auto", reference=DATES[2], template=32, search=4, step=8
+    ),
+    "coregister positions": lambda: xoffset.coregister(
+        images(), order=1, mask=clear(), template=32, search=4, step=8, min_nodes=10, apply=False
+    ),
     "correct found trace dask": lambda: xoffset.correct(
         tied().chunk(y=25, x=40), order="auto", stripes="auto", trace=section(tied())
     ),
+    "correct view": lambda: xoffset.correct(shifts(), stable=stable(), min_nodes=20, view=views(DATES)),
+    "correct view dask": lambda: xoffset.correct(chunked(), stable=stable(), min_nodes=20, view=views(DATES)),
+    "thinning_bias": lambda: xoffset.thinning_bias(shifts(), views(DATES)),
+    "thinning_bias rate dask": lambda: xoffset.thinning_bias(rate().chunk(y=5, x=6), views(DATES)),
+    "velocity shared": lambda: xoffset.velocity(uneven()),
+    "velocity series shared": lambda: xoffset.velocity(xoffset.invert(uneven())),
+    "decompose shared": lambda: xoffset.decompose(uneven(), acceleration=True, steps=["2020-04-15"]),
+    "coseismic shared": lambda: xoffset.coseismic(uneven(), "2020-04-15", trend=True),
+    "mean_displacement shared": lambda: xoffset.mean_displacement(uneven()),
+    "interval_velocity shared": lambda: xoffset.interval_velocity(uneven()),
     "closure stable": lambda: xoffset.closure(shifts(), stable=stable()),
     "closure messy": lambda: xoffset.closure(messy()),
     "closure dask": lambda: xoffset.closure(chunked(), stable=stable()),
@@ -640,6 +683,9 @@ SERIES: dict[str, Call] = {
     "invert table": lambda: xoffset.invert(xoffset.from_table(rows()), weights="uniform", loss="linear"),
     "invert long": lambda: xoffset.invert(yearly()),
     "invert dask": lambda: xoffset.invert(chunked()),
+    "invert sun": lambda: xoffset.invert(yearly(), sun=lit()),
+    "remove_season": lambda: xoffset.remove_season(long_series(), semiannual=True),
+    "remove_season dask": lambda: xoffset.remove_season(long_series().chunk(y=3, x=4), loss="tukey"),
     "invert weights by pair": lambda: xoffset.invert(shifts(), weights=np.linspace(0.0, 2.0, 15)),
     "invert weights by pixel": lambda: xoffset.invert(shifts(), weights=raw().score ** 2),
     "invert reference": lambda: xoffset.invert(shifts(), reference="2020-01-01"),
@@ -679,6 +725,8 @@ MOTION: dict[str, Call] = {
         long_series(), acceleration=True, seasonal=True, semiannual=True, epoch="2020-06-01"
     ),
     "decompose steps searched": lambda: xoffset.decompose(long_series(), steps="search", loss="tukey"),
+    "decompose sun": lambda: xoffset.decompose(yearly(), sun=lit()),
+    "light": lambda: xoffset.light(yearly(), dem=terrain(), sun=lit(), sectors=4, min_slope=5.0),
     "decompose decays": lambda: xoffset.decompose(
         long_series(), exponential=[("2020-06-01", 60.0)], logarithmic=[("2021-01-10", 30.0)], loss="linear"
     ),
@@ -758,6 +806,7 @@ def through_product() -> dict[str, xr.DataArray]:
         "area_mean": rate().offset.area_mean(area()),
         "compare": rate().offset.compare(stakes("v")),
         "closure": shifts().offset.closure(),
+        "thinning_bias": rate().offset.thinning_bias(views(DATES)),
         "losses": shifts().offset.losses(),
         "denoise": raw().offset.denoise(),
         "diagnose": shifts().offset.diagnose(),

@@ -129,8 +129,8 @@ def coregister(
     --------
     >>> import xoffset, xoffset.synthetic
     >>> dates = ["2020-01-01", "2020-02-01", "2020-03-01"]
-    >>> stack, truth = xoffset.synthetic.stack((256, 256), dates=dates, velocity=0.0, misregistration=8.0)
-    >>> placed = xoffset.coregister(stack, reference="2020-01-01", apply=False)
+    >>> stack, truth = xoffset.synthetic.stack((128, 128), dates=dates, velocity=0.0, misregistration=8.0)
+    >>> placed = xoffset.coregister(stack, reference="2020-01-01", template=32, step=8, apply=False)
     >>> bool(abs(placed.misregistration_dx - truth.misregistration_dx).max() < 0.5)
     True
     """
@@ -169,7 +169,8 @@ def coregister(
     places = _places(stack, shifts)
     if not apply:
         return _described(stack, table, moves, places, told, order != 0)
-    return _resampled(stack, frame, moves, places, math.ceil(MARGIN * longest / side), told)
+    reach = min(MARGIN * longest / side, max(frame.shape))
+    return _resampled(stack, frame, moves, places, math.ceil(reach), told)
 
 
 def _network(stack: xr.DataArray) -> xr.Dataset:

@@ -19,6 +19,7 @@ from xoffset._arrays.layers import Layers
 from xoffset._blocks import pixels, whole
 from xoffset.correction import dates, layers, traces
 from xoffset.correction.jitter import Jitter, along_edges, as_jitter, flight, track_of
+from xoffset.correction.topography import without_parallax
 from xoffset.model import checks, grids, products
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.stable import check_somewhere, on_nodes
@@ -49,6 +50,7 @@ def correct(
     | np.ndarray
     | None = None,
     dem: xr.DataArray | None = None,
+    view: xr.Dataset | None = None,
     min_nodes: int = 500,
     min_share: float = 0.005,
     max_shift: float | None = None,
@@ -92,6 +94,10 @@ def correct(
     dem
         Elevations (y, x) [m], of any grid and CRS, for sensors whose images were laid on a wrong terrain or that look
         from the side: a polynomial of second order in the elevation.
+    view
+        Dataset with `view_zenith` and `view_azimuth` [degree] on (time, y, x), as `xoffset.angles` gives it, or on
+        (time) for scenes as wholes, of all dates: at each node the error of the terrain model is told from pairs that
+        look at it from two sides, and what it makes of these is taken off. Pairs of one orbit stay as they are.
     min_nodes, min_share
         Vectors on stable ground that a pair needs, and their share of all its vectors: both.
     max_shift
@@ -104,24 +110,30 @@ def correct(
         Shifts with corrected `dx`, `dy` [m], and what was taken off as `removed_dx`, `removed_dy` [m] (pair, y, x):
         corrected plus removed are the shifts that were given. Of shifts that were corrected before, it is added to what
         is there. On (pair): `n_stable`, number of vectors on stable ground; `median_before_dx`, `median_after_dx`,
-        `nmad_before_dx`, `nmad_after_dx` [m] and so for `dy`, median and spread of these; `sigma_ratio_dx`,
-        `sigma_ratio_dy` [1], the spread in units of the standard errors: ground that moves, or matches that are worse
+        `nmad_before_dx`, `nmad_after_dx` [m] and so for `dy`, median and spread of these, or of all vectors if there is no
+        stable ground; `sigma_ratio_dx`, `sigma_ratio_dy` [1], the spread in units of the standard errors: ground that moves, or matches that are worse
         than they say, make it large; `order` of the ramp; `sigma_shift` [m], standard error of the pair as a whole,
         which all of its vectors share and `sigma_dx`, `sigma_dy` do not hold.
 
+        With `view`, on (y, x), `dem_error` [m], height of the ground above the terrain model, and its standard error
+        `sigma_dem_error`, NaN where the views do not tell it from motion. Heights count from that of the stable ground,
+        since what all of it has in common is a shift. `sigma_dx` and `sigma_dy` of the pairs across orbits hold the
+        error of what was taken off.
+
         Flags: `unreferenced` where there was no stable ground; `not_corrected` in pairs that have too little of it or
-        are shifted by more than `max_shift`, which stay as they are, and on nodes whose stripe or elevation is not
-        known, or whose jitter, from which the rest was taken off. Lazy if shifts, stable, stripes or dem are.
+        are shifted by more than `max_shift`, which stay as they are, and on nodes whose stripe, elevation, jitter or
+        height above the terrain model is not known, from which the rest was taken off. Lazy if shifts, stable, stripes,
+        dem or view are.
 
     Raises
     ------
     FileNotFoundError
         If there is no file of the trace.
     TypeError
-        If stable is not boolean, or shifts, stripes, trace or dem are of the wrong type.
+        If stable is not boolean, or shifts, stripes, trace, dem or view are of the wrong type.
     ValueError
-        If a layer lies elsewhere, stripes lack a date, the trace misses the grid, a number is out of range, or in no
-        pair the stable ground can carry the order, which lazy shifts tell when they are computed.
+        If a layer lies elsewhere, stripes or view lack a date, the trace misses the grid, a number is out of range, or
+        in no pair the stable ground can carry the order, which lazy shifts tell when they are computed.
 
     Notes
     -----
@@ -131,6 +143,12 @@ def correct(
     that err alike, from the autocorrelation of the residuals. `sigma_shift` is the root mean square, over the scene and
     both components, of the standard error of the ramp. Without stable ground it is the spread of what is left of the
     field, since any of its motions may be the wrong one; of a pair that was not corrected it is the shift itself.
+
+    A point at height h above the terrain model is drawn away from the satellite by h·tan(zenith). With `view`, the
+    corrected shifts of each node are fitted by a steady velocity and one height, ``d = v·Δt + h·(tan θ1 e1 - tan θ2
+    e2)``, with e toward the satellite, by weighted least squares with Huber's loss. It takes pairs across two orbits,
+    and beside them others of one orbit, both ways round or of other lengths. Views that differ by less than 0.01 m per
+    metre are taken for one. Motion that is not steady is noise to it.
 
     Of grids with more than 200 000 nodes every so many rows and columns are taken. All of the scene is needed before
     the first block of the result: save lazy shifts first and correct `open_result(...)` of these.
@@ -172,6 +190,8 @@ def correct(
     table, statistics = _told(shifts, given, setup, is_by_date)
     parts = _applied(shifts, given, table, setup)
     out = _labelled(shifts, parts, setup.table.split(table), STATISTICS.split(statistics))
+    if view is not None:
+        out = without_parallax(out, view)
     step = {
         "function": "correct",
         "stable": stable is not None,
@@ -181,6 +201,7 @@ def correct(
         "by_date": is_by_date,
         "trace": trace is not None,
         "dem": dem is not None,
+        "view": view is not None,
         "min_nodes": min_nodes,
         "min_share": min_share,
         "max_shift": max_shift,
@@ -296,7 +317,9 @@ def _told(shifts: xr.Dataset, given: Given, setup: Setup, is_by_date: bool) -> t
     names = (*fields, "table", *shared)
     judge = partial(scene.judge_pair, names=names, u=places[0], v=places[1], setup=setup)
     statistics = whole.each_pair(judge, [*fields.values(), table.T], list(shared.values()), STATISTICS.count)
-    return table, whole.at_once(scene.judged, [statistics], _FLOAT, (STATISTICS.count, shifts.sizes["pair"]))
+    if setup.is_referenced:
+        statistics = whole.at_once(scene.judged, [statistics], _FLOAT, (STATISTICS.count, shifts.sizes["pair"]))
+    return table, statistics
 
 
 # ----------------------------------------------------------------------------------------------------------- by blocks

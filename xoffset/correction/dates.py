@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset._arrays.corrections import by_date
-from xoffset._arrays.corrections.terms import Setup
+from xoffset._arrays.corrections.terms import NOT_CORRECTED, Setup
 from xoffset._arrays.networks import graph
 from xoffset._blocks import whole
 from xoffset.model.dates import as_dates
@@ -49,12 +49,24 @@ def _fitted(
             caller, parts,
         )  # fmt: skip
     table = fit([])
-    if setup.order is None:
-        # one order for all, since those of dates differ by what those of pairs are
-        choose = partial(_orders, ends=ends, setup=setup)
-        table = fit([whole.at_once(choose, [table], np.dtype(np.float64), (len(ends),))])
+    # one order for all, since those of dates differ by what those of pairs are
+    choices = [by_date.common_order] if setup.order is None else []
+    for choose in [*choices, by_date.carried_order] if setup.order != 0 else []:
+        orders = whole.at_once(
+            partial(_orders, choose=choose, ends=ends, setup=setup), [table], np.dtype(np.float64), (len(ends),)
+        )
+        if not _are_alike(table, orders, setup):
+            table = fit([orders])
     return table, ends, epochs.size
 
 
-def _orders(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
-    return np.full(len(ends), by_date.common_order(table, ends, setup), dtype=np.float64)
+def _orders(table: np.ndarray, choose: Callable[..., int], ends: np.ndarray, setup: Setup) -> np.ndarray:
+    return np.full(len(ends), choose(table, ends, setup), dtype=np.float64)
+
+
+def _are_alike(table: Any, orders: Any, setup: Setup) -> bool:
+    """Whether a table that is in memory has these orders already."""
+    if not isinstance(table, np.ndarray):
+        return False
+    told = setup.table.split(table)
+    return bool((told["order"] == orders)[told["state"] != NOT_CORRECTED].all())

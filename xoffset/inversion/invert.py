@@ -15,13 +15,15 @@ from xoffset import _options
 from xoffset._arrays.networks import graph, solver, strips
 from xoffset._blocks import pixels
 from xoffset._kernels.networks import groups, losses
-from xoffset.inversion import scene
+from xoffset.inversion import scene, sunlight
 from xoffset.inversion.weights import Weights, weighting
 from xoffset.model import checks, grids, products
 from xoffset.model.dates import Date, as_dates, in_years, index_of_date
 from xoffset.model.flags import FLAGS
 from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
+from xoffset.model.shift_errors import of_dates, shift_error
+from xoffset.model.tables import SHIFT_ERROR
 
 LOSSES = {"linear": losses.LINEAR, "huber": losses.HUBER, "tukey": losses.TUKEY, "l1": losses.L1}
 ISLANDS = {"nan": groups.NAN, "bridge": groups.BRIDGE, "separate": groups.SEPARATE}
@@ -49,6 +51,7 @@ def invert(
     islands: Literal["nan", "bridge", "separate"] = "nan",
     reference: Date | Sequence[Date] | None = None,
     stable: xr.DataArray | None = None,
+    sun: xr.DataArray | xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Displacement at every date from a network of pairwise shifts.
 
@@ -95,6 +98,9 @@ def invert(
         dims in any order, and along one that it lacks it holds for all.
         The standard errors of each date are scaled to the spread seen there, and the displacement of this ground as a
         whole is reported by date, apart from them. None: the standard errors of the matches are believed.
+    sun
+        Stack, or Dataset, with `sun_azimuth` and `sun_elevation` on (time) [degree] at the dates of the shifts: what
+        moves with the shadows is told from the motion and removed. None: nothing is.
 
     Returns
     -------
@@ -116,7 +122,12 @@ def invert(
         coordinate `shares_noise` says by date. With `stable`, on (time), `geolocation_dx` and `geolocation_dy` in
         metres since the reference date: the median displacement of the stable
         ground, which is an error of the images' positions. It is not removed, and no part of sigma, since it is common
-        to all pixels; subtract it, or `correct` before. NaN where no pairs with enough stable ground tell.
+        to all pixels; subtract it, or `correct` before. NaN where no pairs with enough stable ground tell. Of shifts
+        that were corrected, `sigma_shift` on (time): standard error in metres of the position of each date as a whole,
+        which follows from those of the pairs. It is in no other error, since all pixels share it, and counts for a
+        displacement between two dates as the root of the sum of their squares.
+        With `sun`, `removed_dx` and `removed_dy` (time, y, x): what was removed, in metres since the reference date,
+        0 and flagged `not_corrected` where the dates do not tell it, and on (y, x) `sun_condition`.
         Lazy if `shifts` or `stable` are.
 
         The attribute `best_connected` names the date with the most pairs, and, of eager shifts, `better_reference` the
@@ -125,10 +136,11 @@ def invert(
     Raises
     ------
     TypeError, ValueError
-        If `shifts` are no shifts, the reference is none of their dates, an option is unknown, smoothing is to join
-        islands, weights are negative or infinite, the weights are on other pairs or another grid, need standard errors
-        or scores that are not there, stable is on another grid or holds too little ground. What takes a look at the
-        values is refused for eager shifts; of lazy ones, the pairs take no part, or stable is refused when computed.
+        If `shifts` are no shifts, the sun is not known at their dates or does not move between them, the reference is
+        none of their dates, an option is unknown, smoothing is to join islands, weights are negative or infinite, the
+        weights are on other pairs or another grid, need standard errors or scores that are not there, stable is on
+        another grid or holds too little ground. What takes a look at the values is refused for eager shifts; of lazy
+        ones, the pairs take no part, or stable is refused when computed.
 
     Notes
     -----
@@ -139,6 +151,15 @@ def invert(
     few the pixels of the whole scene, up to 4000, are asked together; a single point of fewer than forty dates hardly
     tells, and its standard errors are those of good matches. A few pairs that skip a date tell.
     Of pairs without any standard error (`from_table`), the misclosure alone tells the noise, as that of the pairs.
+
+    Shadows end on the other side of the sun, farther the lower it stands, and textures that hold shadows seem to move
+    with them, back and forth each year. With `sun`, each component of a shift holds β·(s_j - s_i) of the sun at its
+    dates, s = cot(elevation)·(sin(azimuth), cos(azimuth)), beside the motion of the ground. β is fitted pixel by pixel
+    together with a velocity that may change from year to year, and its part is taken off the shifts before they are
+    inverted: a pixel needs three dates more than there are unknowns. Motion with the seasons looks much alike and goes
+    with it. `sun_condition` is the condition number of the fit with a yearly motion beside the sun's: near 1 the dates
+    tell the two apart, from about 30 on hardly. What the standard error of β adds is in `sigma_dx`, `sigma_dy` and, of
+    velocities, in `sigma_drift_dx`, `sigma_drift_dy`.
 
     The bridge is the limit of the additional rows of NSBAS (López-Quiroz et al. 2009, J. Appl. Geophys. 69, 1-15) as
     their weight tends to zero: it moves groups, and deforms none. Thresholds of the losses are those on the length of a
@@ -153,9 +174,12 @@ def invert(
     3
     """
     shifts = checks.as_shifts(shifts, "invert")
+    shared = shift_error(shifts, "invert")
     loss_code = _options.one_of(loss, LOSSES, "loss", "invert")
     islands_code = _options.one_of(islands, ISLANDS, "islands", "invert")
     strength = _strength(smooth, islands, prior)
+    if sun is not None:
+        shifts, light = sunlight.without(shifts, sun, weights, loss_code)
     order, epochs, ends = checks.sorted_pairs(shifts)
     home = None if reference is None else _home(epochs, reference)
 
@@ -184,11 +208,16 @@ def invert(
         "smooth": smooth if isinstance(smooth, str) else float(smooth), "prior": prior is not None,
         "islands": islands, "reference": ", ".join(str(epochs[k]) for k in home) if home else COUNTED,
         "stable": stable is not None,
-    }  # fmt: skip
+    } | ({} if sun is None else {"sun": True})  # fmt: skip
     names = ("geolocation_dx", "geolocation_dy")
     places = {} if stable is None else {name: table[scene.TABLE.at(name)] for name in names}
+    if shared is not None:
+        places[SHIFT_ERROR] = of_dates(shared[order], ends, epochs.size).astype(shifts["dx"].dtype)
+    variables = _fields(found, setup)
+    if sun is not None:
+        variables = light.carried(variables, table[scene.TABLE.at("is_home")])
     series = products.series(
-        _fields(found, setup) | places, epochs, like=shifts, step=step, shares_noise=bool(strength), growth=setup.growth
+        variables | places, epochs, like=shifts, step=step, shares_noise=bool(strength), growth=setup.growth
     )
     series.attrs["reference"] = step["reference"]
     best = graph.degree(epochs.size, graph.undirected(ends))

@@ -12,12 +12,9 @@ from xoffset import _options
 from xoffset._arrays import terrain
 from xoffset._blocks import halos, sweeps
 from xoffset.masking.elevations import as_dem
-from xoffset.model import grids, products
+from xoffset.model import grids, north, products
 from xoffset.model.declared import decoded
 from xoffset.model.variables import TERRAIN
-
-# Way along the ground that tells where true north lies on a grid [m].
-_STEP = 1000.0
 
 
 def slope(dem: xr.DataArray) -> xr.DataArray:
@@ -187,7 +184,7 @@ def cast_shadow(
     # the date of the model is not that of the sun
     land = land.drop_vars("time", errors="ignore")
     spacing = grids.spacing(land, "cast_shadow")
-    turned = _from_grid_north(np.ravel(azimuths), land, "cast_shadow")
+    turned = north.from_grid_north(np.ravel(azimuths), land, "the elevations", "cast_shadow")
     shape = land.shape[0], land.shape[1]
     ways = []
     for azimuth, elevation in zip(turned.tolist(), np.ravel(elevations).tolist(), strict=True):
@@ -278,26 +275,3 @@ def _suns(azimuth: Any, elevation: Any) -> tuple[np.ndarray, np.ndarray, dict[An
         raise ValueError("cast_shadow() needs a number as sun_azimuth; got NaN. Take that of the time of the image.")
     coords = {name: each.variable for name, each in azimuths.coords.items() if each.dims == ("time",)}
     return azimuths.values.astype(np.float64), elevations.values.astype(np.float64), coords
-
-
-def _from_grid_north(azimuths: np.ndarray, land: xr.DataArray, caller: str) -> np.ndarray:
-    """Azimuths clockwise from the north of the grid, at its middle; given from true north."""
-    crs = grids.crs_of(land)
-    if crs is None:
-        return azimuths
-    import pyproj
-
-    to_place = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
-    geod = crs.get_geod()
-    x, y = (0.5 * float(land[name].values[0] + land[name].values[-1]) for name in ("x", "y"))
-    longitude, latitude = to_place.transform(x, y)
-    if geod is None or not np.isfinite([longitude, latitude]).all():
-        raise ValueError(
-            f"{caller}() needs elevations that lie where {crs.name} has coordinates; got some around x = {x:g}, "
-            f"y = {y:g}. Check coordinates and CRS."
-        )
-    starts = np.full(azimuths.shape, longitude), np.full(azimuths.shape, latitude)
-    there = geod.fwd(*starts, azimuths, np.full(azimuths.shape, _STEP))
-    east, north = to_place.transform(there[0], there[1], direction="INVERSE")
-    turned: np.ndarray = np.rad2deg(np.arctan2(east - x, north - y)) % 360.0
-    return turned

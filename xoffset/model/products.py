@@ -163,11 +163,11 @@ def variables_of_shifts(data: xr.Dataset) -> list[str]:
     return [str(name) for name in data.data_vars if name in SHIFTS]
 
 
-def relabel(data: xr.Dataset, step: dict[str, Any]) -> xr.Dataset:
-    """Set the attributes of shifts anew after a step that changed their values."""
+def relabel(data: xr.Dataset, step: dict[str, Any], table: Table = SHIFTS) -> xr.Dataset:
+    """Set the attributes of shifts, or what else a table says, anew after a step that changed their values."""
     for name, variable in data.data_vars.items():
-        if name in SHIFTS:
-            variable.attrs = attrs_of(SHIFTS[str(name)])
+        if name in table:
+            variable.attrs = attrs_of(table[str(name)])
     data.attrs = data.attrs | {"processing": processed(data, step)}
     return finish(data)
 

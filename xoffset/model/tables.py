@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from xoffset.model.flags import flag_attrs
+
+# Name of standard errors that a whole map shares.
+SHIFT_ERROR = "sigma_shift"
+
 
 @dataclass(frozen=True)
 class Variable:
@@ -53,3 +58,26 @@ def errors_of(values: Table, words: str = "standard error of the ") -> dict[str,
     """Standard errors of variables, which have no sign and no period."""
     rows = {f"sigma_{each.name}": (each, f"{words}{each.long_name}") for each in values.values()}
     return {name: Variable(name, each.dims, each.units, long_name) for name, (each, long_name) in rows.items()}
+
+
+def flags(dims: tuple[str, ...]) -> dict[str, Variable]:
+    """Flags of values with these dims."""
+    return table(dims, {"flags": (None, flag_attrs()["long_name"])})
+
+
+def shared_error_of(name: str, main: str) -> str:
+    """Name of the standard error that a whole map shares in a component: `sigma_shift` of the main one."""
+    if name == main:
+        return SHIFT_ERROR
+    return f"{SHIFT_ERROR}_{name.removesuffix('_dx') if name.endswith('_dx') else name[:-1]}"
+
+
+def shared_errors_of(values: Table, main: str) -> dict[str, Variable]:
+    """Standard errors that a whole map shares, one for both components of each quantity that has standard errors."""
+    out = {}
+    for each in values.values():
+        if each.is_signed and each.name.endswith("x") and f"sigma_{each.name}" in values:
+            name = shared_error_of(each.name, main)
+            text = f"standard error of the {each.long_name.removesuffix(' along x')} that the whole map shares"
+            out[name] = Variable(name, each.dims[:-2], each.units, text)
+    return out

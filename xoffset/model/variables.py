@@ -9,7 +9,8 @@ import math
 
 from xoffset.model import components
 from xoffset.model.correction_variables import COREGISTRATION, OF_CORRECTION
-from xoffset.model.flags import flag_attrs
+from xoffset.model.light_variables import LIGHT as LIGHT
+from xoffset.model.light_variables import OF_REMOVAL, OF_SUN
 from xoffset.model.pixel_variables import ANGLES as ANGLES
 from xoffset.model.pixel_variables import CLASSES as CLASSES
 from xoffset.model.pixel_variables import DETECTORS as DETECTORS
@@ -21,13 +22,20 @@ from xoffset.model.quality_variables import COMPARISON as COMPARISON
 from xoffset.model.quality_variables import COMPARISON_RATE as COMPARISON_RATE
 from xoffset.model.quality_variables import STABLE as STABLE
 from xoffset.model.quality_variables import STABLE_RATE as STABLE_RATE
+from xoffset.model.section_variables import PROFILE as PROFILE
+from xoffset.model.section_variables import PROFILE_RATE as PROFILE_RATE
+from xoffset.model.section_variables import STRAIN as STRAIN
+from xoffset.model.section_variables import STRAIN_RATE as STRAIN_RATE
+from xoffset.model.section_variables import TRAJECTORY as TRAJECTORY
 from xoffset.model.tables import Table, Variable
 from xoffset.model.tables import components_of as _components
-from xoffset.model.tables import errors_of as _errors
+from xoffset.model.tables import flags as _flags
+from xoffset.model.tables import shared_errors_of as _shared_errors
 from xoffset.model.tables import table as _table
+from xoffset.model.topography_variables import OF_TOPOGRAPHY
+from xoffset.model.topography_variables import THINNING as THINNING
 
 _TURN = 360.0  # [degree] after which a direction is the same again
-_HALF_TURN = 180.0  # [degree] after which an axis, which has no head, is the same again
 # Size of a degree in the units of angles.
 _DEGREES = dict.fromkeys(("degree", "degrees", "deg", "°"), 1.0)
 _DEGREES |= dict.fromkeys(("rad", "radian", "radians"), math.pi / 180.0)
@@ -65,10 +73,6 @@ def is_cyclic(name: object, units: object) -> bool:
 # ---------------------------------------------------------------------------------------------------------------- dims
 
 
-def _flags(dims: tuple[str, ...]) -> dict[str, Variable]:
-    return _table(dims, {"flags": (None, flag_attrs()["long_name"])})
-
-
 _MAP = ("y", "x")
 _PAIR_MAPS = ("pair", *_MAP)
 _TIME_MAPS = ("time", *_MAP)
@@ -98,7 +102,7 @@ SHIFTS = _table(
     signed=("dx", "dy", "cov_dxdy"),
 ) | _flags(_PAIR_MAPS)
 SHIFTS |= _table(("pair",), {"sigma_factor_error": ("1", "relative standard error of the factors of the pair")})
-SHIFTS |= OF_CORRECTION
+SHIFTS |= OF_CORRECTION | OF_TOPOGRAPHY
 
 _LOSSES = {
     "lost": (None, "number of vectors that the stage took, each counted at one stage"),
@@ -132,11 +136,13 @@ SERIES = (
             "smooth": ("yr m-1", "strength of the smoothness"),
         },
     )
+    | OF_REMOVAL
     | _table(
         ("time",),
         {
             "geolocation_dx": ("m", "displacement along x of stable ground as a whole, not removed"),
             "geolocation_dy": ("m", "displacement along y of stable ground as a whole, not removed"),
+            "sigma_shift": ("m", "standard error of this date as a whole, which the whole map shares"),
         },
         signed=("geolocation_dx", "geolocation_dy"),
     )
@@ -162,6 +168,7 @@ RATE = _table(
     signed=("vx", "vy"),
     periods={"direction": _TURN},
 ) | _flags(_MAP)
+RATE |= _shared_errors(RATE, "vx")
 
 
 def _season(season: str, period: str, days: float) -> dict[str, Variable]:
@@ -179,6 +186,7 @@ DECOMPOSITION = (
     | _components(_MAP, "a{}", "m yr-2", "acceleration")
     | _season("annual", "year", _YEAR_DAYS)
     | _season("semiannual", "half year", _YEAR_DAYS / 2.0)
+    | OF_SUN
     # steps of given dates have a dim of their own, the one that is searched has none
     | _components(_ANY_MAPS, "step_d{}", "m", "step")
     | _components(("exponential", *_MAP), "exponential_d{}", "m", "amplitude of the exponential decay")
@@ -192,6 +200,7 @@ DECOMPOSITION = (
     )
     | _flags(_MAP)
 )
+DECOMPOSITION |= _shared_errors(DECOMPOSITION, "vx")
 
 COSEISMIC = (
     _components(_MAP, "d{}", "m", "displacement of the event")
@@ -200,6 +209,7 @@ COSEISMIC = (
     | _table(_MAP, {"rms": ("m", "root mean square residual")})
     | _flags(_MAP)
 )
+COSEISMIC |= _shared_errors(COSEISMIC, "dx")
 
 ANNUAL = (
     _components(_YEAR_MAPS, "v{}", "m yr-1", "mean velocity of the year")
@@ -209,6 +219,7 @@ ANNUAL = (
     )
     | _flags(_YEAR_MAPS)
 )
+ANNUAL |= _shared_errors(ANNUAL, "vx")
 
 INTERVALS = (
     _components(_INTERVAL_MAPS, "v{}", "m yr-1", "mean velocity of the interval")
@@ -223,6 +234,7 @@ INTERVALS = (
     )
     | _flags(_INTERVAL_MAPS)
 )
+INTERVALS |= _shared_errors(INTERVALS, "vx")
 
 CLOSURE = (
     _table(
@@ -289,6 +301,7 @@ MEAN_DISPLACEMENT = (
     | _PAIRS
     | _flags(_MAP)
 )
+MEAN_DISPLACEMENT |= _shared_errors(MEAN_DISPLACEMENT, "dx")
 
 MEAN_VELOCITY = RATE | _PAIRS
 
@@ -318,64 +331,6 @@ QUALITY = _table(
     },
 ) | _flags(_MAP)
 
-_STRAIN_NAMES = {
-    "exx": "extension along x",
-    "eyy": "extension along y",
-    "exy": "shear strain of x and y",
-    "dilatation": "change of area",
-    "rotation": "rotation, counterclockwise, in radians",
-    "max_shear": "largest shear strain",
-    "e1": "larger principal extension",
-    "e2": "smaller principal extension",
-}
-
-_STRAIN_ERRORS = ("exx", "eyy", "exy", "dilatation", "rotation")
-
-_AZIMUTH = {"azimuth": ("degree", "direction of the larger principal extension, clockwise from grid north")}
-
-
-def _strain_table(units: str, suffix: str) -> dict[str, Variable]:
-    rows = {name: (units, f"{text}{suffix}") for name, text in _STRAIN_NAMES.items()}
-    values = _table(_ANY_MAPS, rows, signed=(*_STRAIN_ERRORS, "e1", "e2"))
-    errors = _errors({name: values[name] for name in _STRAIN_ERRORS}, "standard error: ")
-    azimuth = _table(_ANY_MAPS, _AZIMUTH, periods={"azimuth": _HALF_TURN})
-    return values | errors | azimuth | _flags(_ANY_MAPS)
-
-
-STRAIN = _strain_table("1", "")
-STRAIN_RATE = _strain_table("yr-1", ", per year")
-
-
-def _profile_table(units: str, noun: str) -> dict[str, Variable]:
-    dims = ("...", "distance")
-    rows = {
-        "parallel": (units, f"{noun} toward the strike"),
-        "normal": (units, f"{noun} toward the right of the strike"),
-    }
-    values = _table(dims, rows, signed=tuple(rows))
-    return values | _errors(values, "standard error: ") | _flags(dims)
-
-
-PROFILE = _profile_table("m", "displacement")
-PROFILE_RATE = _profile_table("m yr-1", "velocity")
-
-
-TRAJECTORY = _table(
-    ("point", "time"),
-    {
-        "x": ("m", "x coordinate of the place of the point"),
-        "y": ("m", "y coordinate of the place of the point"),
-        "dx": ("m", "displacement along x since the start, along the path of the point"),
-        "dy": ("m", "displacement along y since the start, along the path of the point"),
-        "sigma_dx": ("m", "standard error of the displacement along x since the start"),
-        "sigma_dy": ("m", "standard error of the displacement along y since the start"),
-        "dx_eulerian": ("m", "displacement along x since the start of what passed the place of the start"),
-        "dy_eulerian": ("m", "displacement along y since the start of what passed the place of the start"),
-    },
-    signed=("dx", "dy", "dx_eulerian", "dy_eulerian"),
-) | _flags(("point", "time"))
-
-
 _OF_GRIDS: tuple[Table, ...] = (
     SHIFTS, SERIES, RATE, DECOMPOSITION, COSEISMIC, ANNUAL, INTERVALS, CLOSURE, DIAGNOSIS, MEAN_DISPLACEMENT,
     MEAN_VELOCITY, COHERENCE, QUALITY, STRAIN, STRAIN_RATE, PROFILE, PROFILE_RATE, TRAJECTORY,
@@ -393,7 +348,7 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
 )
 TABLES: tuple[Table, ...] = (
     *_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, PIXEL_CLASSES, USABLE, TERRAIN, STABLE, STABLE_RATE, AREA_MEAN,
-    COMPARISON, COMPARISON_RATE, LOSSES, COREGISTRATION,
+    COMPARISON, COMPARISON_RATE, LOSSES, COREGISTRATION, THINNING,
 )  # fmt: skip
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}

@@ -10,12 +10,14 @@ from xoffset._arrays.networks.terms import velocity
 from xoffset.model import products, variables
 from xoffset.model.dates import Date
 from xoffset.model.points import takes_points
+from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion import regression
 from xoffset.motion.components import event, fields_of
 from xoffset.motion.regression import Loss, Options
 
 
 @takes_points
+@carries_shift_error(variables.COSEISMIC, "dx")
 def coseismic(
     shifts_or_series: xr.Dataset,
     date: Date,
@@ -47,7 +49,9 @@ def coseismic(
         `vx`, `vy` in m yr-1; with `postseismic` the amplitude `postseismic_dx`, `postseismic_dy` in metres. Each has
         its standard error `sigma_...`. `rms`: root mean square residual in m of the mean component. NaN where the dates
         of a pixel do not tell a parameter; `flags` says so, and where the weights did not converge. Lazy if the input
-        is. `ground` turns both displacement and velocity, `strain` and `profile` take the displacement.
+        is. `ground` turns both displacement and velocity, `strain` and `profile` take the displacement. Of input with
+        `sigma_shift` the standard errors hold it, and `sigma_shift` [m], `sigma_shift_v` [m yr-1] and
+        `sigma_shift_postseismic` [m] (no dims) are the parts that all of the map shares, see `velocity`.
 
     Raises
     ------

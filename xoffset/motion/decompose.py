@@ -12,16 +12,22 @@ from xoffset import _options
 from xoffset._arrays.networks import terms as motion_terms
 from xoffset._arrays.networks.terms import YEAR_DAYS
 from xoffset.model import products, variables
+from xoffset.model import sun as sunlight
 from xoffset.model.dates import Date, as_instant
 from xoffset.model.points import takes_points
 from xoffset.model.renamed import renamed_argument
+from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion import regression
 from xoffset.motion.components import SEASONS, Fields, decay, event, fields_of, list_of, season_terms
 from xoffset.motion.regression import Fit, Loss, Options
 
+# Terms of the sun: to the east and to the north.
+_SUN = ("sun_east", "sun_north")
+
 
 @takes_points
 @renamed_argument("annual", "seasonal")
+@carries_shift_error(variables.DECOMPOSITION, "vx")
 def decompose(
     shifts_or_series: xr.Dataset,
     *,
@@ -33,6 +39,7 @@ def decompose(
     logarithmic: Sequence[tuple[Date, float]] | None = None,
     epoch: Date | None = None,
     loss: Loss = "huber",
+    sun: xr.DataArray | xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Velocity, acceleration, seasons, steps and decays of a motion, with their uncertainty.
 
@@ -55,6 +62,9 @@ def decompose(
         Date of the velocity. None: halfway between the first and the last date; the attribute `epoch` says which.
     loss
         How residuals count: `"linear"`, `"huber"`, `"tukey"` or `"l1"`, see `velocity`.
+    sun
+        Stack, or Dataset, with `sun_azimuth` and `sun_elevation` on (time) [degree] at the dates of the data: fit what
+        moves with shadows beside the motion, see `invert`.
 
     Returns
     -------
@@ -65,15 +75,21 @@ def decompose(
         days from 1 January (the first of the year, and NaN without a cycle); the same for `semiannual`. `step_dx`,
         `step_dy` in m: (step, y, x) for given dates, else (y, x) with `step_date` (NaT, and NaN, where there is no
         step). `exponential_dx` (exponential, y, x) and `logarithmic_dx` (logarithmic, y, x): amplitudes in m that
-        multiply the functions above. Each has its standard error `sigma_...`. `rms`: root mean square residual in m of
-        the mean component, outliers included. NaN where the dates of a pixel do not tell a parameter; `flags` says so,
-        and where the weights did not converge. Lazy if the input is.
+        multiply the functions above. `sun_east_dx`, `sun_north_dx` and so on: metres per unit of
+        cot(elevation)·sin(azimuth) and of cot(elevation)·cos(azimuth) of the sun, and `sun_condition`, the condition
+        number of the fit with a cycle of a year beside the sun's, NaN where nothing tells the two apart: a yearly
+        motion of the ground that is not asked for goes with the light. Each has its standard error `sigma_...`. `rms`:
+        root mean square residual in m of the mean component, outliers included. NaN where the dates of a pixel do not
+        tell a parameter; `flags` says so, and where the weights did not converge. Of input with `sigma_shift` the
+        standard errors hold it; the part of it that all of the map shares is `sigma_shift` [m yr-1] for the velocity,
+        and `sigma_shift_a`, `sigma_shift_step` (step), `sigma_shift_annual_sin` and so on for the others, see
+        `velocity`: not for a step that is searched, as if none were. Lazy if the input is.
 
     Raises
     ------
     TypeError, ValueError
-        If the input is neither shifts nor a series, a date or an option is none, a date is outside the data, or steps
-        are searched in shifts.
+        If the input is neither shifts nor a series, the sun is not known at its dates, a date or an option is none, a
+        date is outside the data, or steps are searched in shifts.
 
     Notes
     -----
@@ -122,6 +138,10 @@ def decompose(
     terms |= {f"step {k}": motion_terms.step(given.epochs, date) for k, date in enumerate(dates)}
     for name, function in (("exponential", motion_terms.exponential), ("logarithmic", motion_terms.logarithmic)):
         terms |= {f"{name} {k}": function(given.epochs, *entry) for k, entry in enumerate(decays[name])}
+    if sun is not None:
+        terms |= dict(
+            zip(_SUN, sunlight.slants(sunlight.angles_of(sun, given.epochs, "sun", "decompose")).T, strict=True)
+        )
     asked = list(terms)
     if is_search:
         terms["step"] = np.zeros(given.epochs.size)
@@ -131,6 +151,10 @@ def decompose(
     fields = fields_of(fitted, {"v": "v{}"} | ({"a": "a{}"} if "a" in terms else {}))
     for name in seasons:
         fields |= _season_fields(fitted, name)
+    if sun is not None:
+        fields |= fields_of(fitted, {name: name + "_d{}" for name in _SUN})
+        motion = season_terms(given.epochs, ["annual"]) | {name: terms[name] for name in asked}
+        fields["sun_condition"] = (("y", "x"), regression.condition(given, motion))
     coords: dict[Hashable, Any] = {}
     fields |= _list_fields(fitted, "step", len(dates), coords, np.array(dates, "datetime64[us]"))
     for name, entries in decays.items():

@@ -12,17 +12,18 @@ import xarray as xr
 from xoffset._arrays import vectors
 from xoffset._arrays.networks import graph, intervals
 from xoffset._blocks.pixels import per_pixel_of
-from xoffset.model import checks, products, variables
+from xoffset.model import checks, noise, products, variables
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
-from xoffset.motion import regression
+from xoffset.model.shift_errors import carries_shift_error
 
 _LOGGER = logging.getLogger(__name__)
 
 
 @takes_points
+@carries_shift_error(variables.INTERVALS, "vx")
 def interval_velocity(shifts_or_series: xr.Dataset) -> xr.Dataset:
     """Velocity of each interval between two consecutive dates.
 
@@ -45,7 +46,8 @@ def interval_velocity(shifts_or_series: xr.Dataset) -> xr.Dataset:
         increasing x and y; `sigma_vx`, `sigma_vy`: standard errors in m yr-1; `v`: speed in m yr-1 (never below
         zero, so noise makes it too large where nothing moves); `direction`: degrees clockwise from grid north, NaN
         where the speed is zero; of shifts, `n_pairs`: pairs of dates with a value that begin and end on both sides of
-        the interval, or at its ends. Lazy if the input is.
+        the interval, or at its ends. Of input with `sigma_shift` the standard errors hold it, and `sigma_shift`
+        (interval) in m yr-1 is the part that all of the map shares, see `velocity`. Lazy if the input is.
 
         NaN where no chain of pairs ties the two dates: `flags` says `no_pairs` where one of them has none in the pixel,
         even if a longer pair passes over it (that tells nothing of where it was between), and `disconnected` where the
@@ -147,7 +149,7 @@ def _of_series(series: xr.Dataset) -> tuple[np.ndarray, dict[str, Any]]:
     flags = flags_of(series, "interval_velocity")
     found = {name: known[f"d{name[1:]}"].data for name in ("vx", "vy")}
     found = {name: each[1:] - each[:-1] for name, each in found.items()}
-    is_shared = regression.shares_noise(series)
+    is_shared = noise.shares_noise(series)
     for name in ("vx", "vy"):
         sigma = series[f"sigma_d{name[1:]}"].data
         sigma = np.sqrt(sigma[1:] ** 2 + sigma[:-1] ** 2)

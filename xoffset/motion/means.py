@@ -19,6 +19,7 @@ from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
 from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
+from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion.maps import on_grid
 
 # Power of the baseline that a displacement counts with in the mean velocity: 1 in a slope, -1 makes it a velocity.
@@ -26,6 +27,7 @@ ESTIMATORS = {"weighted": 1.0, "mpic": -1.0}
 
 
 @takes_points
+@carries_shift_error(variables.MEAN_DISPLACEMENT, "dx")
 def mean_displacement(shifts: xr.Dataset) -> xr.Dataset:
     """Mean displacement of all pairs, whatever their baselines.
 
@@ -45,7 +47,8 @@ def mean_displacement(shifts: xr.Dataset) -> xr.Dataset:
         their standard errors in metres, NaN where one of the pairs has none; `magnitude`, length of the mean
         displacement in metres; `mean_magnitude`, mean of the lengths in metres, which noise makes too large: it is not
         zero where nothing moves; `n_pairs`, pairs of dates with a value. All but the last are NaN, and `flags` says
-        `no_pairs`, where there is none. Lazy if `shifts` is.
+        `no_pairs`, where there is none. Of shifts with `sigma_shift` the standard errors hold it, and `sigma_shift` (no
+        dims) in metres is the part that all of the map shares, see `velocity`. Lazy if `shifts` is.
 
     Raises
     ------
@@ -85,6 +88,7 @@ def mean_displacement(shifts: xr.Dataset) -> xr.Dataset:
 
 
 @takes_points
+@carries_shift_error(variables.MEAN_VELOCITY, "vx")
 def mean_velocity(shifts: xr.Dataset, *, estimator: Literal["weighted", "mpic"] = "weighted") -> xr.Dataset:
     """Mean velocity of all pairs, as a weighted slope or as MPIC takes it.
 
@@ -106,7 +110,8 @@ def mean_velocity(shifts: xr.Dataset, *, estimator: Literal["weighted", "mpic"] 
         and y; `sigma_vx`, `sigma_vy`: standard errors in m yr-1, NaN where the pairs have none; `v`: speed in m yr-1
         (never below zero, so noise makes it too large where nothing moves); `direction`: degrees clockwise from grid
         north, NaN where the speed is zero; `n_pairs`: pairs of dates that take part. All but the last are NaN, and
-        `flags` says `no_pairs`, where none does. Lazy if `shifts` is.
+        `flags` says `no_pairs`, where none does. Of shifts with `sigma_shift` the standard errors hold it, and
+        `sigma_shift` (no dims) in m yr-1 is the part that all of the map shares, see `velocity`. Lazy if `shifts` is.
 
     Raises
     ------

@@ -10,15 +10,14 @@ import numpy as np
 import xarray as xr
 
 from xoffset._arrays.layers import Layers
-from xoffset._arrays.networks import graph, separation, solver, trend
+from xoffset._arrays.networks import nuisance, separation, solver, trend
 from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks.pixels import per_pixel, per_pixel_of
 from xoffset._kernels.networks.trend import HUBER, L1, LINEAR, TUKEY
-from xoffset.model import checks
+from xoffset.model import checks, noise
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS
 from xoffset.model.pair_shares import pair_shares
-from xoffset.model.products import DRIFT_GROWTH, SHARES_NOISE
 
 Loss = Literal["linear", "huber", "tukey", "l1"]
 # Time over which velocity changes, years. Chosen at Columbia glacier, where the yearly medians of pairs of up to 60
@@ -110,7 +109,7 @@ def fit(
     if given.ends is None:
         # the free intercept takes the noise of the reference date, which all dates share
         values, first = np.column_stack([np.ones(len(values)), values]), 1
-        problem = _of_series(values, entries + 1, options)._replace(growth=_growth(given))
+        problem = _of_series(values, entries + 1, options)._replace(growth=noise.drift_growth(given.data))
         layers = trend.layers(problem)
         found = per_pixel(partial(_solve_series, problem, layers), given.fields, layers.count)
     else:
@@ -125,7 +124,7 @@ def fit(
         solve = partial(_solve_pairs, options, problem, layers, seen, times, pull)
         found = per_pixel_of(solve, given.fields, pair_shares(given.fields, given.ends, times), layers.count)
 
-    if given.ends is None and shares_noise(given.data):
+    if given.ends is None and noise.shares_noise(given.data):
         # the errors of the dates are not independent of each other, in a way that nobody knows any more
         for name in ("covariance_x", "covariance_y"):
             found[layers[name]] *= np.nan
@@ -151,6 +150,20 @@ def fit(
     )
 
 
+def condition(given: Source, terms: Mapping[str, np.ndarray]) -> Any:
+    """Condition number (rows, columns) of terms at the dates that each pixel has, see `nuisance.condition`."""
+    values = np.stack(list(terms.values()), axis=1)
+    seen = None if given.ends is None else Observations.of(given.ends)
+    design = values if seen is None else values[seen.ends[:, 1]] - values[seen.ends[:, 0]]
+    return per_pixel(partial(_conditions, design, seen), given.fields[:4], 1)[0]
+
+
+def _conditions(design: np.ndarray, seen: Observations | None, *fields: np.ndarray) -> np.ndarray:
+    merged = np.stack(fields) if seen is None else seen.merge(*fields)
+    is_used = nuisance.used(merged[:2], merged[2:] if seen is not None else merged[2:] ** 2)
+    return nuisance.condition(design, is_used, is_series=seen is None)[np.newaxis].astype(fields[0].dtype)
+
+
 def _of_series(values: np.ndarray, entries: np.ndarray, options: Options) -> trend.Problem:
     dates = np.arange(len(values))
     # no date stands between two observations: each has its own noise
@@ -164,23 +177,6 @@ def _of_pairs(
 ) -> trend.Problem:
     draws = None if options.counts is None else trend.Draws(options.counts, ends, 0)
     return trend.Problem(values, ends, spread, entries, options.loss, options.has_step, draws)
-
-
-def _growth(given: Source) -> np.ndarray:
-    """How what the noise of pairs adds up to grows through the dates of a series [yr2]."""
-    if DRIFT_GROWTH in given.data.coords and given.data[DRIFT_GROWTH].dims == ("time",):
-        return np.asarray(given.data[DRIFT_GROWTH].values, dtype=np.float64)
-    # of a series that does not say, alike from date to date
-    each = np.arange(given.epochs.size)
-    return graph.growth(in_years(given.epochs - given.epochs[0]), np.stack([each[:-1], each[1:]], axis=1))
-
-
-def shares_noise(series: xr.Dataset) -> bool:
-    """Whether dates of a series have parts of the noise of others: smoothed, or resampled.
-
-    Of a series that does not say so, such as one of another program, each date is taken for an observation of its own.
-    """
-    return "smooth" in series or (SHARES_NOISE in series and bool(np.any(series[SHARES_NOISE].values)))
 
 
 def _wandering(lengths: np.ndarray) -> np.ndarray:

@@ -12,12 +12,14 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import _options
-from xoffset._blocks import pixels
+from xoffset._blocks import pixels, whole
 from xoffset._kernels.maps import resampling
-from xoffset.model import checks, history, products
+from xoffset.model import checks, history, products, variables
 from xoffset.model.dates import Date, Duration, as_dates, as_duration, as_instant, index_of_date
 from xoffset.model.flags import FLAGS, flag_attrs, flags_of
 from xoffset.model.points import takes_points
+from xoffset.model.shift_errors import shift_error
+from xoffset.model.tables import SHIFT_ERROR
 
 # Longest gap between dates that is bridged where no limit is given, in the integer time unit of the dates.
 _FOREVER = np.iinfo(np.int64).max
@@ -77,6 +79,11 @@ def rereference(series: xr.Dataset, reference: Date | Sequence[Date] | xr.DataAr
     out = series.copy()
     for name, values in (("dx", found[: dates.size]), ("dy", found[dates.size : -1])):
         out[name] = (series[name].dims, values, series[name].attrs)
+    for name in ("removed_dx", "removed_dy"):
+        if name in series:
+            removed = series[name].data
+            zero = sum(removed[k] for k in chosen) / len(chosen)
+            out[name] = (series[name].dims, removed - zero, series[name].attrs)
     own_zero, bridged = np.int64(FLAGS["no_reference"]), np.int64(FLAGS["bridged"])
     is_own = (flags & own_zero) != 0
     # a reference within the group leaves nothing of it to a guess
@@ -115,7 +122,8 @@ def resample(
         way from one to the other; at a date of the series its own. Nothing is extrapolated: NaN, and flagged
         `too_few_dates`, before the first value of a pixel, after its last, and in longer gaps. A value has the flags of
         both neighbours. The coordinate `shares_noise` says that dates have parts of each other's noise.
-        Maps such as `rms` are those of the series. Lazy if `series` is.
+        Maps such as `rms` are those of the series; `sigma_shift`, if it has one, is resampled as the other standard
+        errors. Lazy if `series` is.
 
     Raises
     ------
@@ -164,6 +172,12 @@ def resample(
         },
         shares_noise=True,
     )
+    sigma = shift_error(series, "resample")
+    if sigma is not None:
+        between = partial(_shift_errors, when=when)
+        sigma = whole.at_once(between, [sigma], np.dtype(np.float64), wanted.shape)
+        attrs = products.attrs_of(variables.SERIES[SHIFT_ERROR])
+        out[SHIFT_ERROR] = ("time", sigma.astype(dx.dtype), attrs)
     if "reference" in series.attrs:
         out.attrs["reference"] = series.attrs["reference"]
     return products.finish(
@@ -234,6 +248,12 @@ def _interpolate(*fields: np.ndarray, when: tuple[Any, ...]) -> np.ndarray:
     out = np.empty((4, when[1].size, *dx.shape[1:]), dtype=dx.dtype)
     resampling.interpolate(*when, dx, dy, sigma_x, sigma_y, out)
     return out.reshape(-1, *dx.shape[1:])
+
+
+def _shift_errors(sigma: np.ndarray, when: tuple[Any, ...]) -> np.ndarray:
+    column = sigma[:, np.newaxis, np.newaxis]
+    here = np.where(np.isfinite(column), 0.0, np.nan)
+    return _interpolate(here, here, column, column, when=when)[2 * when[1].size : 3 * when[1].size, 0, 0]
 
 
 def _flags_between(flags: np.ndarray, dx: np.ndarray, dy: np.ndarray, when: tuple[Any, ...]) -> np.ndarray:

@@ -14,6 +14,7 @@ from xoffset._blocks import halos
 from xoffset._kernels.maps import gradient
 from xoffset.model import checks, grids, products, variables
 from xoffset.model.flags import FLAGS
+from xoffset.model.shift_errors import without_shift_error
 
 # in the order of `_strain_of_block`; the standard errors of five of them follow
 _NAMES = ("exx", "eyy", "exy", "dilatation", "rotation", "max_shear", "e1", "e2", "azimuth")
@@ -47,7 +48,8 @@ def strain(dataset: xr.Dataset, *, window: int = 5, overlap: float = 4.0, min_va
         ground spreads; `rotation`, in radians, positive counterclockwise; `max_shear`, largest shear strain; `e1` ≥
         `e2`, principal extensions; `azimuth`, direction of `e1`, 0 to 180 degrees clockwise from grid north, NaN where
         they are equal. `sigma_exx`, `sigma_eyy`, `sigma_exy`, `sigma_dilatation`, `sigma_rotation`: standard errors,
-        NaN where a vector has none, left out if `dataset` has none. All are NaN, and `flags` says `few_valid`, where
+        NaN where a vector has none, left out if `dataset` has none; `sigma_shift` is not in them, since all vectors
+        share it. All are NaN, and `flags` says `few_valid`, where
         too few vectors are left, or all of them on one line. Lazy if `dataset` is.
 
     Raises
@@ -76,6 +78,7 @@ def strain(dataset: xr.Dataset, *, window: int = 5, overlap: float = 4.0, min_va
     0.03
     """
     data, names = checks.as_vectors(dataset, "strain")
+    data = without_shift_error(data, names)
     data = checks.without_islands(data, "strain")
     radius = _options.as_radius(window, "strain", least=3)
     overlap = _options.as_number(overlap, "overlap", "strain", least=1.0)

@@ -15,6 +15,7 @@ from xoffset._kernels.maps import paths
 from xoffset.model import checks, grids, products, variables
 from xoffset.model.dates import Date, as_dates, index_of_date
 from xoffset.model.flags import FLAGS
+from xoffset.model.shift_errors import with_shift_error
 
 # Fields of a path, in the order of the kernel.
 _FIELDS = ("x", "y", "dx", "dy", "sigma_dx", "sigma_dy", "dx_eulerian", "dy_eulerian", "state")
@@ -53,7 +54,8 @@ def trajectory(
         positive toward increasing x and y, and its standard errors `sigma_dx`, `sigma_dy`; `dx_eulerian`,
         `dy_eulerian`: what the series tells at the place of the start, in metres since then. NaN where the series has
         no value around the point (`flags` says `nodata`; the next step goes over such a date), after the point has left
-        the grid (`outside`), and throughout where there is no value at the start (`no_reference`). The attribute
+        the grid (`outside`), and throughout where there is no value at the start (`no_reference`). The standard errors
+        hold the `sigma_shift` of the series, if it has one. The attribute
         `start` holds the date. Lazy if `series` is.
 
     Raises
@@ -80,6 +82,7 @@ def trajectory(
     20.0
     """
     series = checks.without_islands(checks.as_series(series, "trajectory"), "trajectory")
+    series = with_shift_error(series, "trajectory")
     spacing = grids.spacing(series, "trajectory")
     places = _places(points, series)
     dates = as_dates(series["time"].values)

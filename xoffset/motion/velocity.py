@@ -10,9 +10,10 @@ import xarray as xr
 from xoffset import _options
 from xoffset._arrays import vectors
 from xoffset._arrays.networks import terms as motion_terms
-from xoffset.model import products
+from xoffset.model import products, variables
 from xoffset.model.flags import FLAGS
 from xoffset.model.points import takes_points
+from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion import regression
 from xoffset.motion.regression import VELOCITY, Fit, Loss, Source
 
@@ -21,6 +22,7 @@ MOST_REPLICATES = 100_000
 
 
 @takes_points
+@carries_shift_error(variables.RATE, "vx")
 def velocity(
     shifts_or_series: xr.Dataset,
     *,
@@ -63,8 +65,10 @@ def velocity(
         error is NaN where neither the input nor the scatter tells it: of fewer than three independent intervals the
         scatter alone tells nothing. `flags` says why, and where the weights did not converge. What the velocity stands
         on: `n_pairs`, pairs of dates that took part (of a series those of the pixel that it says, else the intervals
-        between its dates), `n_dates`, dates that took part, `first` and `last` of them (UTC, NaT where none). Lazy if
-        the input is.
+        between its dates), `n_dates`, dates that took part, `first` and `last` of them (UTC, NaT where none). Of input
+        with `sigma_shift`, as `correct` and `invert` give it, `sigma_vx` and `sigma_vy` hold that error too, and
+        `sigma_shift` (no dims) in m yr-1 is the part of it that all of the map shares: differences within the map do
+        not have it. Lazy if the input is.
 
     Raises
     ------
@@ -86,6 +90,11 @@ def velocity(
     that grow through the whole series, such as a trend of the images' positions: they cannot be told from motion. The
     noise of a smoothed or resampled series, which has the coordinate `shares_noise`, is unknown, and the standard
     errors are NaN. Dates of islands, bridged or not, take no part: their place is unknown or guessed.
+
+    What is left of the shift of a pair after a correction, by its standard error `sigma_shift`, is taken to belong to
+    the two dates, as noise of images does. It adds to the variance of each vector, and lowers the weight of a pair that
+    is badly known as a whole; a pair whose `sigma_shift` is NaN counts as one without standard errors. The part that
+    the map shares is that of a pixel with the pairs and the standard errors that are usual in the scene.
 
     Residuals are studentised and compared with their scale, the median of their lengths over 1.1774. The thresholds
     are those of two components: 1.856 is the quantile (82 %) that Huber's 1.345 is for one, 5.123 gives the biweight

@@ -16,6 +16,7 @@ from xoffset.model import checks, products, variables
 from xoffset.model.dates import Duration, as_dates, as_duration
 from xoffset.model.flags import FLAGS
 from xoffset.model.points import takes_points
+from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion import regression
 from xoffset.motion.components import Fields, season_terms
 from xoffset.motion.regression import Loss, Options
@@ -24,6 +25,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 @takes_points
+@carries_shift_error(variables.ANNUAL, "vx")
 def yearly_velocity(
     shifts: xr.Dataset,
     *,
@@ -53,7 +55,8 @@ def yearly_velocity(
         `sigma_vx`, `sigma_vy`; the speed `v`; `n_pairs`, the number of pairs of dates centred in the year that took
         part. All years from the first date to the last are there; NaN where no pair is centred in the year or the pairs
         do not tell it apart from other years, which a line of the log counts; never filled from other years. `flags`
-        says why, and where long pairs were left out. Lazy if `shifts` is.
+        says why, and where long pairs were left out. Of shifts with `sigma_shift` the standard errors hold it, and
+        `sigma_shift` (year) in m yr-1 is the part that all of the map shares, see `velocity`. Lazy if `shifts` is.
 
     Raises
     ------

@@ -10,8 +10,9 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import _options
-from xoffset.model import checks, platforms, products
-from xoffset.model.dates import Duration, as_dates, as_duration, as_event
+from xoffset._arrays.networks import graph
+from xoffset.model import checks, platforms, products, sun
+from xoffset.model.dates import YEAR, Duration, as_dates, as_duration, as_event
 
 _logger = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ def pairs(
     direction: Literal["forward", "both"] = "forward",
     same_orbit: bool | None = None,
     same_geometry: bool | None = None,
+    max_season_gap: Duration | None = None,
+    max_sun_gap: float | None = None,
 ) -> xr.Dataset:
     """Pairs of dates to be matched: by default every date with every later one.
 
@@ -65,7 +68,12 @@ def pairs(
     ------
     ValueError
         If there are fewer than two dates, the limits contradict each other or leave no pair, a needed coordinate is
-        missing, or images were taken on the day of a split given without its time.
+        missing, the sun of a date is not known, or images were taken on the day of a split given without its time.
+
+    Notes
+    -----
+    A split overrides gap and baseline; orbit, geometry, season and sun hold with it too. Limits of season and sun may
+    part the network, of which the log tells: `diagnose` says into which groups of dates.
 
     Examples
     --------
@@ -91,6 +99,12 @@ def pairs(
         instant = as_event(split, time, "split", "pairs")
         keep = (time[first] < instant) & (time[second] >= instant)
     within = keep.copy()
+    if max_season_gap is not None:
+        keep &= _season_gap(time[second] - time[first]) <= as_duration(max_season_gap, "max_season_gap", "pairs")
+    if max_sun_gap is not None:
+        largest = _options.as_positive(max_sun_gap, "max_sun_gap", "pairs", unit="degree", example=10.0)
+        keep &= sun.apart(sun.angles_of(stack, time, "stack", "pairs"), first, second) <= largest
+    _tell_of_parts(time.size, np.stack([first, second], axis=1), within, keep)
     for option, wanted in (("same_orbit", same_orbit), ("same_geometry", same_geometry)):
         classes = _classes(stack, option, wanted)
         if classes is not None:
@@ -100,7 +114,9 @@ def pairs(
             keep &= same
     if not keep.any():
         advice = "Widen the gap or the baseline, or allow other orbits with same_orbit=False"
-        if within.any():
+        if within.any() and not (max_season_gap is None and max_sun_gap is None):
+            advice = f"Of {within.sum()} pairs none has so like a sun: allow more with max_season_gap and max_sun_gap"
+        elif within.any():
             advice = f"Of {within.sum()} pairs none has one orbit and one class of processing geometry: allow other "
             advice += "orbits with same_orbit=False, other classes with same_geometry=False"
         raise ValueError(
@@ -111,6 +127,25 @@ def pairs(
         ends = np.concatenate([ends, ends[:, ::-1]])
         ends = ends[np.lexsort((ends[:, 1], ends[:, 0]))]
     return products.network(time[ends[:, 0]], time[ends[:, 1]])
+
+
+def _season_gap(baseline: np.ndarray) -> np.ndarray:
+    """Time between two dates within the year: how much a baseline differs from the nearest number of whole years."""
+    year = YEAR.astype("timedelta64[us]")
+    beyond = baseline.astype("timedelta64[us]") % year
+    return np.minimum(beyond, year - beyond)
+
+
+def _tell_of_parts(dates: int, ends: np.ndarray, before: np.ndarray, after: np.ndarray) -> None:
+    """Tell where a limit leaves dates in more groups that no pair connects."""
+    groups = [dates - graph.rank(dates, ends[kept]) for kept in (before, after)]
+    if groups[1] > groups[0] and after.any():
+        _logger.warning(
+            "pairs(): limits of season and sun leave %d groups of dates that no pair connects, before %d. Widen them, "
+            "or bridge the groups: invert(islands='bridge').",
+            groups[1],
+            groups[0],
+        )
 
 
 def times(stack: xr.DataArray, caller: str) -> np.ndarray:

@@ -15,7 +15,9 @@ from xoffset._arrays.layers import Layers
 from xoffset._blocks import whole
 from xoffset.model import checks, grids, products, quality_variables
 from xoffset.model.flags import FLAGS
+from xoffset.model.shift_errors import without_shift_error
 from xoffset.model.stable import check_somewhere, on_nodes
+from xoffset.model.tables import SHIFT_ERROR
 from xoffset.readers import polygons
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def area_mean(
 
     Motion that changes from place to place looks like an error that reaches far. Without `stable`, it makes the
     standard errors too large where most of the map moves. What the mean lacks for want of some nodes of the area is
-    not in the standard errors; see `valid_share`.
+    not in the standard errors; see `valid_share`. `sigma_shift`, which all nodes share, is in them whole.
 
     All of a map is needed at once. Save lazy shifts first, `open_result(...)` them and take their means.
 
@@ -104,7 +106,7 @@ def area_mean(
     True
     """
     data, names = checks.as_vectors(dataset, "area_mean")
-    data = checks.without_islands(data, "area_mean")
+    data = without_shift_error(checks.without_islands(data, "area_mean"), names)
     _options.check_share(min_valid, "min_valid", "area_mean")
     spacing = grids.spacing(data, "area_mean")
     is_area = polygons.inside(polygon, data, "area_mean", "polygon")
@@ -123,6 +125,9 @@ def area_mean(
     dims = tuple(map(str, data[names[0]].dims[:-2]))
     values = _labelled(_MEAN.split(table), names, float(min_valid) * int(is_area.sum()))
     values["valid_share"] = values["n_nodes"] / int(is_area.sum())
+    if SHIFT_ERROR in data:
+        # no mean makes less of what all nodes share
+        values |= {name: np.hypot(values[name], data[SHIFT_ERROR].data) for name in errors[:2]}
     if len(fields) < 5:
         del values[errors[2]]
     for name in {*names, *errors} & values.keys():

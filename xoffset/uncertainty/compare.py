@@ -16,6 +16,7 @@ from xoffset._blocks import whole
 from xoffset.model import checks, grids, products, quality_variables
 from xoffset.model.dates import as_dates
 from xoffset.model.flags import FLAGS
+from xoffset.model.shift_errors import with_shift_error
 from xoffset.motion.ground import ground
 from xoffset.uncertainty import ground_truth
 from xoffset.uncertainty.ground_truth import Measured
@@ -101,6 +102,7 @@ def compare(
     """
     data, names = checks.as_vectors(dataset, "compare")
     data = checks.without_islands(data, "compare", may_have_own_zero=True)
+    data = with_shift_error(data, "compare")
     _options.check_name(axes, ("true", "grid"), "axes", "compare")
     _check_dataset(data, names)
     measured = ground_truth.measured(table, data, axes=axes, is_rate=names[0] == "vx")

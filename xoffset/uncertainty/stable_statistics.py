@@ -12,6 +12,7 @@ from xoffset import _options
 from xoffset._arrays.statistics import BINS, STATISTICS, of_map
 from xoffset._blocks import whole
 from xoffset.model import checks, grids, masks, products, quality_variables
+from xoffset.model.shift_errors import without_shift_error
 from xoffset.model.stable import check_somewhere, on_nodes
 
 # Statistics of both components, which bear their names, and of the map.
@@ -98,7 +99,7 @@ def stable_statistics(
     True
     """
     data, names = checks.as_vectors(shifts, "stable_statistics")
-    data = checks.without_islands(data, "stable_statistics")
+    data = without_shift_error(checks.without_islands(data, "stable_statistics"), names)
     spacing = grids.spacing(data, "stable_statistics")
     pixel = _pixel(data, names, pixel_size)
     is_stable = on_nodes(stable, data, "stable_statistics")

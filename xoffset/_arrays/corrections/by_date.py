@@ -13,6 +13,8 @@ from xoffset._arrays.networks import solver
 
 # Variance [m2] below which nothing is known better: errors far below a thousandth of a pixel.
 _LEAST_VARIANCE = 1e-12
+# Share of the dates that must carry the order of the ramp; the pairs of the others are not corrected.
+NEARLY_ALL = 0.9
 # Numbers of a date: terms of the ramp along x and y [m], its order, standard error of the shift [m], first date that it is tied
 # to, and number of the pairs that tell of it.
 OF_DATES = Layers(ramp=(2, len(POWERS)), order=(), sigma_shift=(), part=(), n_pairs=())
@@ -24,6 +26,14 @@ def common_order(table: np.ndarray, ends: np.ndarray, setup: Setup) -> int:
     known = told["state"] != NOT_CORRECTED
     chosen = [told["order"][known & (ends == date).any(axis=1)] for date in range(ends.max(initial=-1) + 1)]
     return int(max((np.sort(each)[each.size // 2] for each in chosen if each.size), default=0))
+
+
+def carried_order(table: np.ndarray, ends: np.ndarray, setup: Setup) -> int:
+    """Largest order of the ramp that nearly all dates have a pair for whose ground carries it."""
+    told = setup.table.split(table)
+    known = told["state"] != NOT_CORRECTED
+    dates_of = [np.unique(ends[known & (told["order"] >= order)]).size for order in range(len(OF_ORDER))]
+    return int(max(order for order, count in enumerate(dates_of) if count >= NEARLY_ALL * dates_of[0]))
 
 
 def adjusted(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:

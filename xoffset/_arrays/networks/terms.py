@@ -11,6 +11,8 @@ import numpy as np
 YEAR_DAYS = 365.25
 # Instant at which the phase of the seasonal terms is zero.
 ORIGIN = np.datetime64("2000-01-01", "us")
+# Most intervals of slow motion, each of which costs time in every pixel.
+MOST_INTERVALS = 10
 # A day, in the unit of the instants.
 DAY = np.timedelta64(86_400_000_000, "us")
 
@@ -51,6 +53,17 @@ def logarithmic(epochs: np.ndarray, instant: np.datetime64, tau: float) -> np.nd
     """ln(1 + t/tau) of the days since the instant, zero before."""
     elapsed = np.maximum(days(epochs, instant), 0.0)
     return np.asarray(np.log1p(elapsed / tau))
+
+
+def slow(epochs: np.ndarray) -> np.ndarray:
+    """Time [yr] spent until each date in equal intervals (date, interval) of a year or more, at most `MOST_INTERVALS`.
+
+    Their parameters are the velocities of motion that changes from year to year: a cycle of a year is none of it.
+    """
+    whole = days(epochs, epochs[0]) / YEAR_DAYS
+    count = min(max(int(whole[-1]), 1), MOST_INTERVALS)
+    edges = whole[-1] * np.arange(count) / count
+    return np.asarray(np.clip(whole[:, None] - edges, 0.0, whole[-1] / count))
 
 
 def years(epochs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

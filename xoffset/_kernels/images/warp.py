@@ -98,3 +98,18 @@ def render(spline, oversampling, still, shape, amplitude_x, amplitude_y, shift_x
                         y, x = _origin(shape, amplitude_y, amplitude_x, seen_y, seen_x)
                     total += _spline_value(spline, oversampling * y + half, oversampling * x + half)
             out[row, column] = total / (oversampling * oversampling)
+
+
+@kernel
+def values(spline, shape, amplitude_y, amplitude_x, y, x, out):
+    """Values out (n,) of a periodic scene where its points are now seen at y, x (n,).
+
+    The scene is the spline with the coefficients `spline` (rows, columns), whose points have moved by
+    shape(point)·amplitude, as in `render`. All distances are coefficients; `shape` is bilinear in between.
+    """
+    is_still = amplitude_y == 0.0 and amplitude_x == 0.0
+    for k in range(out.size):
+        from_y, from_x = y[k], x[k]
+        if not is_still:
+            from_y, from_x = _origin(shape, amplitude_y, amplitude_x, from_y, from_x)
+        out[k] = _spline_value(spline, from_y, from_x)

@@ -1,0 +1,238 @@
+"""Errors of the reference of whole pairs: what a correction does not know, carried on to series, rates and events."""
+
+import numpy as np
+import pytest
+import rioxarray  # noqa: F401
+import xarray as xr
+from test_standard_errors import DATES, series_of, shifts_of
+
+import xoffset
+
+NUMBER = 10
+ENDS = np.array([(i, j) for i in range(NUMBER) for j in range(i + 1, min(i + 4, NUMBER))])
+YEARS = np.arange(NUMBER) * 20.0 / 365.25
+EVENT = str(DATES[5])
+OF_DATE = 0.3
+
+
+def incidence():
+    lever = np.zeros((len(ENDS), NUMBER))
+    lever[np.arange(len(ENDS)), ENDS[:, 0]], lever[np.arange(len(ENDS)), ENDS[:, 1]] = -1.0, 1.0
+    return lever
+
+
+def shifts(of_date=OF_DATE, *, maps=1, side=4, noise=0.2):
+    """Shifts whose dates err by `noise` at every node, and by `of_date` as a whole; some maps one below the other."""
+    generator = np.random.default_rng(0)
+    of_date = np.broadcast_to(of_date, NUMBER)
+    whole = np.repeat(generator.standard_normal((2, NUMBER, maps, 1)) * of_date[:, None, None], side, axis=2)
+    error = noise * generator.standard_normal((2, NUMBER, maps * side, side)) + whole
+    found = shifts_of(error[:, ENDS[:, 1]] - error[:, ENDS[:, 0]], ENDS, noise * np.sqrt(2.0))
+    sigma = np.hypot(of_date[ENDS[:, 0]], of_date[ENDS[:, 1]])
+    return found.assign(sigma_shift=("pair", sigma, {"units": "m"}))
+
+
+def twin(terms, of_date=OF_DATE):
+    """Standard error of each parameter of terms (date, term) by the error of all dates as wholes."""
+    design = incidence() @ terms
+    estimator = np.linalg.pinv(design)
+    return of_date * np.sqrt(((estimator @ incidence()) ** 2).sum(axis=1))
+
+
+STEP = (np.arange(NUMBER) >= 5).astype(float)
+# function, component, sigma_shift as the twin tells it
+CASES = {
+    "velocity": (xoffset.velocity, "vx", lambda: twin(YEARS[:, None])[0]),
+    "mean_velocity": (xoffset.mean_velocity, "vx", lambda: twin(YEARS[:, None])[0]),
+    "mean_displacement": (
+        xoffset.mean_displacement,
+        "dx",
+        lambda: OF_DATE * np.sqrt((incidence().mean(axis=0) ** 2).sum()),
+    ),
+    "coseismic": (lambda data: xoffset.coseismic(data, EVENT), "dx", lambda: twin(STEP[:, None])[0]),
+    "decompose": (xoffset.decompose, "vx", lambda: twin(YEARS[:, None])[0]),
+    "velocity of a series": (
+        lambda data: xoffset.velocity(xoffset.invert(data)),
+        "vx",
+        lambda: OF_DATE / np.sqrt(((YEARS - YEARS.mean()) ** 2).sum()),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_shared_errors_are_those_of_the_twin(name):
+    function, component, expected = CASES[name]
+    data = shifts()
+    found, plain = function(data), function(data.drop_vars("sigma_shift"))
+    assert found.sigma_shift.dims == ()
+    assert found.sigma_shift.attrs["units"] == found[component].attrs["units"]
+    np.testing.assert_allclose(found.sigma_shift, expected(), rtol=1e-5)
+    assert "sigma_shift" not in plain
+    # vectors whose weights are all alike stay where they are
+    if name in ("mean_displacement", "mean_velocity"):
+        np.testing.assert_allclose(found[component], plain[component], rtol=1e-9)
+        total = np.hypot(plain[f"sigma_{component}"], found.sigma_shift)
+        np.testing.assert_allclose(found[f"sigma_{component}"], total, rtol=0.05)
+
+
+def test_intervals_and_years_have_their_own():
+    data = shifts()
+    intervals = xoffset.interval_velocity(data).sigma_shift
+    assert intervals.dims == ("interval",)
+    np.testing.assert_allclose(intervals, OF_DATE * np.sqrt(2.0) / (20.0 / 365.25), rtol=1e-5)
+    years = xoffset.yearly_velocity(data)
+    assert years.sigma_shift.dims == ("year",)
+    assert (years.sigma_shift > 0.0).all()
+
+
+def test_each_parameter_has_its_own():
+    data = shifts()
+    found = xoffset.decompose(data, acceleration=True, steps=[EVENT])
+    moment = YEARS - YEARS.mean()
+    expected = twin(np.stack([moment, 0.5 * moment**2, STEP], axis=1))
+    told = [found.sigma_shift, found.sigma_shift_a, found.sigma_shift_step.isel(step=0)]
+    np.testing.assert_allclose(told, expected, rtol=1e-4)
+    assert found.sigma_shift_step.dims == ("step",)
+    event = xoffset.coseismic(data, EVENT, trend=True)
+    expected = twin(np.stack([STEP, moment], axis=1))
+    np.testing.assert_allclose([event.sigma_shift, event.sigma_shift_v], expected, rtol=1e-4)
+    searched = xoffset.decompose(xoffset.invert(data), steps="search")
+    assert "sigma_shift" in searched
+    assert "sigma_shift_step" not in searched
+
+
+@pytest.mark.parametrize("function", [xoffset.velocity, lambda data: xoffset.velocity(xoffset.invert(data))])
+def test_total_and_shared_errors_cover_what_is_seen(function):
+    of_date = np.linspace(0.1, 0.5, NUMBER)
+    found = function(shifts(of_date, maps=100))
+    maps = np.stack([found.vx, found.vy]).reshape(2, 100, 16)
+    whole = maps.mean(axis=2, keepdims=True)
+    of_node = np.sqrt((found.sigma_vx**2 - found.sigma_shift**2).clip(0.0)).median()
+    assert 0.8 < (found.vx / found.sigma_vx).std() < 1.1
+    assert 0.85 < whole.std() / found.sigma_shift < 1.15
+    assert 0.85 < (maps - whole).std() / of_node < 1.15
+
+
+def test_dates_have_the_shares_of_their_pairs():
+    of_date = np.linspace(0.1, 0.5, NUMBER)
+    series = xoffset.invert(shifts(of_date))
+    assert series.sigma_shift.dims == ("time",)
+    np.testing.assert_allclose(series.sigma_shift, of_date, atol=0.03)
+    plain = xoffset.invert(shifts(of_date).drop_vars("sigma_shift"))
+    xr.testing.assert_equal(series.drop_vars("sigma_shift"), plain)
+    other = xoffset.rereference(series, str(DATES[3]))
+    xr.testing.assert_equal(other.sigma_shift, series.sigma_shift)
+    between = xoffset.resample(series, [str(DATES[2]), str(DATES[2] + np.timedelta64(10, "D"))]).sigma_shift.values
+    near = series.sigma_shift.values[2:4]
+    np.testing.assert_allclose(between, [near[0], 0.5 * np.hypot(*near)], rtol=1e-6)
+
+
+def test_a_pair_and_its_reverse_count_as_one():
+    data = shifts()
+    turned = data.assign_coords(reference=("pair", data.secondary.values), secondary=("pair", data.reference.values))
+    turned = turned.assign(dx=-data.dx, dy=-data.dy)
+    both = xr.concat([data, turned], dim="pair").drop_vars("baseline")
+    np.testing.assert_allclose(xoffset.velocity(both).sigma_shift, xoffset.velocity(data).sigma_shift, rtol=1e-5)
+    np.testing.assert_allclose(xoffset.invert(both).sigma_shift, xoffset.invert(data).sigma_shift, rtol=1e-5)
+
+
+def test_a_pair_that_is_badly_referenced_loses_its_weight():
+    data = shifts(0.02, noise=0.05)
+    data["dx"][-1] += 8.0
+    sigma = data.sigma_shift.copy()
+    sigma[-1] = 8.0
+    found = xoffset.velocity(data.assign(sigma_shift=sigma), loss="linear")
+    plain = xoffset.velocity(data, loss="linear")
+    assert abs(plain.vx).min() > 4.0 * abs(found.vx).max()
+    # an unknown error takes it out
+    sigma[-1] = np.nan
+    left = xoffset.velocity(data.assign(sigma_shift=sigma))
+    without = xoffset.velocity(data.isel(pair=slice(-1)))
+    np.testing.assert_array_equal(left.vx, without.vx)
+    np.testing.assert_allclose(left.sigma_shift, without.sigma_shift, rtol=1e-4)
+    assert (left.n_pairs == len(ENDS) - 1).all()
+
+
+def test_unknown_errors_stay_unknown():
+    data = shifts().assign(sigma_shift=("pair", np.full(len(ENDS), np.nan)))
+    found = xoffset.velocity(data)
+    assert np.isnan(found.sigma_shift)
+    assert np.isfinite(found.vx).all()
+    assert np.isnan(xoffset.invert(data).sigma_shift).all()
+
+
+@pytest.mark.parametrize("name", ["mean_velocity", "velocity of a series"])
+def test_lazy_shifts_give_the_same_bits(name):
+    data, function = shifts(), CASES[name][0]
+    for chunks in ({"y": 3, "x": 2}, {"pair": 5, "y": 4, "x": 4}):
+        found = function(data.chunk(chunks))
+        assert found.sigma_shift.chunks is not None
+        xr.testing.assert_equal(found.compute(), function(data))
+
+
+def test_points_and_no_error():
+    data = shifts()
+    points = data.isel(y=xr.DataArray([0, 2], dims="point"), x=xr.DataArray([1, 3], dims="point"))
+    np.testing.assert_allclose(xoffset.velocity(points).sigma_shift, xoffset.velocity(data).sigma_shift, rtol=1e-6)
+    nothing = xoffset.velocity(data.assign(sigma_shift=0.0 * data.sigma_shift))
+    assert nothing.sigma_shift == 0.0
+    xr.testing.assert_allclose(nothing.drop_vars("sigma_shift"), xoffset.velocity(data.drop_vars("sigma_shift")))
+
+
+def test_units_are_minded():
+    data = shifts()
+    other = data.assign(sigma_shift=(100.0 * data.sigma_shift).assign_attrs(units="cm"))
+    np.testing.assert_allclose(xoffset.velocity(other).sigma_shift, xoffset.velocity(data).sigma_shift, rtol=1e-6)
+
+
+@pytest.mark.parametrize("function", [xoffset.velocity, xoffset.invert])
+@pytest.mark.parametrize(
+    ("sigma", "error", "match"),
+    [
+        (xr.DataArray(0.1), ValueError, "with the dim 'pair'"),
+        (xr.DataArray(np.full(len(ENDS), "a"), dims="pair"), TypeError, "needs real numbers in 'sigma_shift'"),
+        (xr.DataArray(np.ones(len(ENDS)), dims="pair", attrs={"units": "s"}), ValueError, "needs 'sigma_shift' in m"),
+    ],
+)
+def test_errors_of_another_kind_are_refused(function, sigma, error, match):
+    with pytest.raises(error, match=match):
+        function(shifts().assign(sigma_shift=sigma))
+
+
+# ------------------------------------------------------------------------------------------------- what is made of maps
+
+
+def test_differences_within_a_map_do_not_have_them():
+    rate = xoffset.velocity(shifts(noise=0.05, side=8))
+    alone = rate.drop_vars("sigma_shift")
+    found, plain = xoffset.strain(rate), xoffset.strain(alone)
+    assert (found.sigma_exx / plain.sigma_exx).max() < 0.5
+    np.testing.assert_array_equal(found.exx, plain.exx)
+    still = xr.ones_like(rate.vx, dtype=bool)
+    ratio = [xoffset.stable_statistics(each, still).sigma_ratio_vx for each in (rate, alone)]
+    assert 0.6 < ratio[0] < 1.6
+    assert ratio[1] < 0.5 * ratio[0]
+
+
+def test_a_mean_of_an_area_keeps_them():
+    rate = xoffset.velocity(shifts(noise=0.05, side=8)).rio.write_crs("EPSG:32632")
+    square = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.0, 0.0)]) * 70.0 - [1.0, 71.0]
+    crs = {"type": "name", "properties": {"name": "EPSG:32632"}}
+    area = {"type": "Polygon", "coordinates": [square.tolist()], "crs": crs}
+    mean = xoffset.area_mean(rate, area)
+    assert rate.sigma_shift < mean.sigma_vx < 1.2 * rate.sigma_shift
+    series = xoffset.invert(shifts(noise=0.05, side=8)).isel(time=[0, 4]).rio.write_crs("EPSG:32632")
+    assert (xoffset.area_mean(series, area).sigma_dx > 0.9 * series.sigma_shift).all()
+
+
+def test_paths_of_points_have_them():
+    series = series_of(np.zeros((2, 6, 3, 3)), 0.1).assign(sigma_shift=("time", np.full(6, 0.4)))
+    path, plain = (xoffset.trajectory(each, [(10.0, -10.0)]) for each in (series, series.drop_vars("sigma_shift")))
+    ratio = (path.sigma_dx / plain.sigma_dx).values[0, 1:]
+    np.testing.assert_allclose(ratio, np.hypot(0.1, 0.4) / 0.1, rtol=1e-6)
+
+
+def test_they_are_kept_in_files(tmp_path):
+    rate = xoffset.velocity(shifts())
+    rate.to_zarr(tmp_path / "rate.zarr", consolidated=False)
+    xr.testing.assert_identical(xoffset.open_result(tmp_path / "rate.zarr").compute(), rate)

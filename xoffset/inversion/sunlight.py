@@ -1,0 +1,74 @@
+"""What moves with the sun and not with the ground, told from the shifts and taken off before they are inverted."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from xoffset._arrays.networks import nuisance, terms
+from xoffset._blocks import pixels
+from xoffset.inversion.weights import weighting
+from xoffset.model import checks, sun
+from xoffset.model.dates import in_years
+from xoffset.model.flags import FLAGS
+from xoffset.model.pair_shares import pair_shares
+
+
+class Light(NamedTuple):
+    """What was taken off the shifts: as `nuisance.remove` finds it."""
+
+    what: nuisance.Nuisance
+    found: Any  # (layer, rows, columns)
+
+    def carried(self, fields: dict[str, Any], is_home: Any) -> dict[str, Any]:
+        """Variables of a series with what was removed, and with its errors in theirs; is_home (date,): 1 or 0."""
+        parts = self.what.layers.split(self.found)
+        drift = [fields[f"sigma_drift_{name}"][np.newaxis] for name in ("dx", "dy")]
+        series = [fields[name] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
+        given = [self.found[self.what.layers[name]] for name in ("value", "covariance")]
+        layers = nuisance.carried(len(self.what.times))
+        carry = partial(nuisance.carry, nuisance=self.what)
+        home = is_home[:, np.newaxis, np.newaxis]
+        more = pixels.per_pixel_of(carry, [*series, *drift, *given], home, layers.count)
+        is_left = (parts["is_told"] == 0.0) & np.isfinite(fields["dx"])
+        flags = fields["flags"] | is_left * np.int64(FLAGS["not_corrected"])
+        return fields | layers.split(more) | {"flags": flags, "sun_condition": parts["condition"]}
+
+
+def without(shifts: xr.Dataset, light: xr.DataArray | xr.Dataset, weights: Any, loss: int) -> tuple[xr.Dataset, Light]:
+    """Shifts without what moves with the sun, and what that was."""
+    order, epochs, ends = checks.sorted_pairs(shifts)
+    slants = sun.slants(sun.angles_of(light, epochs, "sun", "invert"))
+    times, season = in_years(epochs - epochs[0]), np.stack(terms.season(epochs, 1), axis=1)
+    # in the order of the shifts, which are given back as they came
+    given = np.empty_like(ends)
+    given[order] = ends
+    fields, base = [shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")], None
+    if not isinstance(weights, str):
+        options, more = weighting(weights, shifts, slice(None), times[given[:, 1]] - times[given[:, 0]])
+        base, fields = options.get("base"), fields + more
+    what = nuisance.Nuisance(slants, terms.slow(epochs), season, times, given, loss, base=base)
+    _check(what)
+    remove, shares = partial(nuisance.remove, nuisance=what), pair_shares(fields[:4], given, times)
+    found = pixels.per_pixel_of(remove, fields, shares, what.layers.count)
+    dims, parts = shifts["dx"].dims, what.layers.split(found)
+    return shifts.assign({name: (dims, parts[name]) for name in ("dx", "dy")}), Light(what, found)
+
+
+def _check(what: nuisance.Nuisance) -> None:
+    """Refuse dates that do not tell light from motion in any pixel."""
+    needed, dates = what.unknowns + nuisance.SPARE, what.times.size
+    if dates < needed:
+        raise ValueError(
+            f"invert() needs {needed} dates to tell light from motion; got {dates}. Leave sun out, and pair dates of "
+            "one season: pairs(max_season_gap='30D')."
+        )
+    columns = np.concatenate([np.ones((dates, 1)), what.slow, what.terms], axis=1)
+    if np.linalg.matrix_rank(columns / np.linalg.norm(columns, axis=0), tol=1e-6) < columns.shape[1]:
+        raise ValueError(
+            "invert() needs a sun that moves between the dates, up and down and along the horizon; got the same on "
+            "all, or one that moves as steadily as the ground may. Leave sun out: nobody can tell what such light does."
+        )

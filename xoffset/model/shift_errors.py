@@ -1,0 +1,197 @@
+"""Errors of the reference of whole pairs, which all nodes of a map share, carried on to what is made of the pairs.
+
+A correction tells the shift of a pair from the vectors on stable ground, and knows it as well as these allow. Its
+standard error `sigma_shift` is beside those of the vectors: it adds to each of them and cancels in their differences.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, ParamSpec
+
+import numpy as np
+import xarray as xr
+
+from xoffset._arrays.networks import solver
+from xoffset._blocks import whole
+from xoffset.model import checks, products
+from xoffset.model.declared import decoded
+from xoffset.model.tables import SHIFT_ERROR, Table, shared_error_of
+
+P = ParamSpec("P")
+
+# Nodes of which the median tells the standard error that a pair or a date usually has, at most.
+SAMPLE = 4000
+# Displacement [m] of the date whose part in a result is asked for: far below any noise, so that it changes no weight.
+_SMALL = 1e-6
+# Options that leave the weights to the standard errors alone, and values of options that the data decide.
+_PLAIN = {"loss": "linear", "bootstrap": 0, "min_pairs": 1}
+_OF_DATA = {"steps": "search", "max_separation": "auto"}
+
+
+def shift_error(data: xr.Dataset, caller: str) -> Any | None:
+    """Standard errors of the reference of each pair or date [m], NumPy or dask, NaN where unknown; None if none are.
+
+    Raises
+    ------
+    TypeError
+        If they are no real numbers.
+    ValueError
+        If their dims are not those of pairs or dates, or their units no lengths.
+    """
+    if SHIFT_ERROR not in data:
+        return None
+    dim = "pair" if "pair" in data.dims else "time"
+    sigma = data[SHIFT_ERROR]
+    if sigma.dims != (dim,):
+        raise ValueError(
+            f"{caller}() needs '{SHIFT_ERROR}' with the dim '{dim}'; got {sigma.dims}. Keep what correct() or invert() "
+            f"gave, or leave it out: drop_vars('{SHIFT_ERROR}')."
+        )
+    if sigma.dtype.kind not in "iuf":
+        raise TypeError(
+            f"{caller}() needs real numbers in '{SHIFT_ERROR}'; got dtype {sigma.dtype}. Keep what correct() gave."
+        )
+    values = decoded(sigma, f"'{SHIFT_ERROR}'", caller, wanted="m").data.astype(np.float64)
+    return np.where(np.isfinite(values) & (values >= 0.0), values, np.nan)
+
+
+def of_dates(sigma: Any, ends: np.ndarray, dates: int) -> Any:
+    """Standard error (date,) that each date has of those of its pairs (pair,), NumPy or dask; NaN where none is known.
+
+    As with the noise of images, errors of stable ground belong to dates: those of a pair are the sum of both.
+    ends (pair, 2).
+    """
+    return whole.at_once(partial(_of_dates, ends=ends, dates=dates), [sigma], np.dtype(np.float64), (dates,))
+
+
+def _of_dates(sigma: np.ndarray, ends: np.ndarray, dates: int) -> np.ndarray:
+    variance = np.empty((dates, 1, 1))
+    solver.date_variance(ends, (sigma**2)[:, np.newaxis, np.newaxis], variance)
+    return np.sqrt(variance[:, 0, 0])
+
+
+def with_shift_error(data: xr.Dataset, caller: str) -> xr.Dataset:
+    """Shifts or a series whose standard errors hold those of the reference; any other product comes back as it is."""
+    values = shift_error(data, caller) if {"pair", "time"} & set(data.dims) else None
+    if values is None:
+        return data
+    sigma = xr.DataArray(values, dims=data[SHIFT_ERROR].dims)
+    errors = {SHIFT_ERROR: sigma}
+    for name in ("sigma_dx", "sigma_dy"):
+        total = ((data[name].astype(np.float64) ** 2 + sigma**2) ** 0.5).astype(data[name].dtype)
+        errors[name] = total.assign_attrs(data[name].attrs)
+    return data.assign(errors)
+
+
+def without_shift_error(data: xr.Dataset, names: tuple[str, str]) -> xr.Dataset:
+    """Product whose standard errors are those of differences within a map, without what all of its nodes share.
+
+    names: of the components. Shifts and series have it apart already and come back as they are.
+    """
+    if SHIFT_ERROR not in data or {"pair", "time"} & set(data[SHIFT_ERROR].dims):
+        return data
+    shared = data[SHIFT_ERROR] ** 2
+    errors = [name for name in checks.errors_of(names)[:2] if name in data]
+    rest = {name: (data[name] ** 2 - shared).clip(min=0.0) ** 0.5 for name in errors}
+    return data.assign({name: each.astype(data[name].dtype) for name, each in rest.items()})
+
+
+def carries_shift_error(table: Table, main: str) -> Callable[[Callable[P, xr.Dataset]], Callable[P, xr.Dataset]]:
+    """Let a function of shifts or a series add their `sigma_shift`, where they have it, to its standard errors.
+
+    It sees vectors whose standard errors hold `sigma_shift`, and weighs them by these. What is common to the whole map
+    is kept apart in the result: how much an error of each date moves the result, the function itself is asked, with
+    the standard errors that are usual in the scene. table: of the variables of the result. main: component that
+    `sigma_shift` belongs to; those of others are called after them.
+    """
+
+    def carry(function: Callable[P, xr.Dataset]) -> Callable[P, xr.Dataset]:
+        options_of = inspect.signature(function).parameters
+
+        @functools.wraps(function)
+        def call(*args: P.args, **options: P.kwargs) -> xr.Dataset:
+            name = next(iter(options_of))
+            subject = args[0] if args else options.get(name)
+            if not isinstance(subject, xr.Dataset) or SHIFT_ERROR not in subject:
+                return function(*args, **options)
+            asked: Any = {each: value for each, value in options.items() if each != name}
+            asked |= dict(zip(list(options_of)[1:], args[1:], strict=False))
+            caller = function.__name__
+            is_pairs = "pair" in subject.dims
+            subject = checks.as_shifts(subject, caller) if is_pairs else checks.as_series(subject, caller)
+            whole_scene = with_shift_error(subject, caller)
+            ask: Any = function
+            plain = asked | {each: value for each, value in _PLAIN.items() if each in options_of}
+            for each, value in _OF_DATA.items():
+                if each in options_of and asked.get(each, options_of[each].default) is value:
+                    plain[each] = None
+            found: xr.Dataset = ask(whole_scene, **asked)
+            moved = ask(_moved(whole_scene), **plain)
+            # both components have the same levers
+            names = [str(each) for each in found.data_vars if str(each).endswith("x") and each in moved]
+            labels = {shared_error_of(each, main): each for each in names}
+            levers = {label: moved[each] for label, each in labels.items() if label in table}
+            return _labelled(found, levers, whole_scene, table)
+
+        return call
+
+    return carry
+
+
+def _moved(data: xr.Dataset) -> xr.Dataset:
+    """The same pairs or dates on a row of nodes, in each of which the image of one date lies beside the others."""
+    if "pair" in data.dims:
+        order, epochs, ends = checks.sorted_pairs(data)
+        lever = np.zeros((len(ends), 1, epochs.size))
+        pairs = np.arange(len(ends))
+        lever[pairs, 0, ends[:, 0]] -= _SMALL
+        lever[pairs, 0, ends[:, 1]] += _SMALL
+        data, dim = data.isel(pair=order), "pair"
+    else:
+        dim = "time"
+        lever = np.eye(data.sizes["time"])[:, np.newaxis] * _SMALL
+    fields = [data[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
+    nodes = data.sizes["y"] * data.sizes["x"]
+    usual = whole.at_once(_usual, whole.sample(fields, nodes, SAMPLE), np.dtype(np.float64), (len(lever),))
+    dims, dtype = (dim, "y", "x"), data["dx"].dtype
+    sigma = (usual[:, np.newaxis, np.newaxis] * np.ones(lever.shape)).astype(dtype)
+    values = lever.astype(dtype)
+    coords: dict[Any, Any] = {name: each.variable for name, each in data.coords.items() if each.dims == (dim,)}
+    return xr.Dataset(
+        {"dx": (dims, values), "dy": (dims, 0.0 * values), "sigma_dx": (dims, sigma), "sigma_dy": (dims, sigma)},
+        coords=coords | {"y": [0.0], "x": np.arange(lever.shape[2], dtype=np.float64)},
+    )
+
+
+def _usual(dx: np.ndarray, dy: np.ndarray, sigma_x: np.ndarray, sigma_y: np.ndarray) -> np.ndarray:
+    """Median over the nodes of the standard error of a vector (n,), NaN where no vector has one."""
+    variance = 0.5 * (sigma_x.astype(np.float64) ** 2 + sigma_y.astype(np.float64) ** 2)
+    is_known = np.isfinite(dx) & np.isfinite(dy) & (variance > 0.0)
+    out = np.full(len(dx), np.nan)
+    for k, known in enumerate(is_known):
+        if known.any():
+            out[k] = np.sqrt(np.median(variance[k][known]))
+    return out
+
+
+def _labelled(found: xr.Dataset, levers: Mapping[str, xr.DataArray], data: xr.Dataset, table: Table) -> xr.Dataset:
+    """The result with what the errors of all dates together add to each of its components.
+
+    levers (..., 1, date): by the name of that error, how far a component moves with each date, times `_SMALL`.
+    """
+    sigma = data[SHIFT_ERROR].data
+    if "pair" in data.dims:
+        order, epochs, ends = checks.sorted_pairs(data)
+        sigma = of_dates(sigma[order], ends, epochs.size)
+    errors = {}
+    for name, moved in levers.items():
+        lever = moved.data[..., 0, :].astype(np.float64) / _SMALL
+        # the error of a date that takes no part may be unknown
+        square = np.where(lever == 0.0, 0.0, (lever * sigma) ** 2)
+        values = np.sqrt(square.sum(axis=-1)).astype(moved.dtype)
+        errors[name] = (moved.dims[:-2], values, products.attrs_of(table[name]))
+    return products.finish(found.assign(errors))

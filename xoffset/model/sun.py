@@ -1,0 +1,83 @@
+"""The sun of each date, as stacks and products of angles tell it, and how it moves shadows."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from xoffset.model.dates import as_dates
+from xoffset.model.declared import decoded
+
+_NAMES = ("sun_azimuth", "sun_elevation")
+
+
+def angles_of(sun: xr.DataArray | xr.Dataset, dates: np.ndarray, what: str, caller: str) -> np.ndarray:
+    """Azimuth and elevation (2, date) [degree] of the sun at some dates.
+
+    sun: stack or Dataset with `sun_azimuth`, `sun_elevation` on (time), of these dates at least; what: its name.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    ValueError
+        If angles are missing, on other dims, unknown, or of a sun below the horizon.
+    """
+    if not isinstance(sun, (xr.DataArray, xr.Dataset)):
+        raise TypeError(
+            f"{caller}() needs a stack or a Dataset with 'sun_azimuth' and 'sun_elevation' on 'time' as {what}; got "
+            f"{type(sun).__name__}. Pass the stack that was matched."
+        )
+    given = {str(name): sun.coords[name] for name in sun.coords}
+    given |= {str(name): each for name, each in sun.data_vars.items()} if isinstance(sun, xr.Dataset) else {}
+    lacking = [name for name in _NAMES if name not in given]
+    if lacking or "time" not in sun.coords:
+        raise ValueError(
+            f"{caller}() needs 'sun_azimuth' and 'sun_elevation' [degree] on 'time' of {what}; got none of "
+            f"{lacking or ['time']}. Assign them: stack.assign_coords(sun_azimuth=('time', [...]), ...)."
+        )
+    found = np.empty((2, dates.size))
+    have = as_dates(np.atleast_1d(sun["time"].values))
+    missing = dates[~np.isin(dates, have)]
+    if missing.size:
+        raise ValueError(
+            f"{caller}() needs the sun of all dates in {what}; {missing.size} are not there, the first is "
+            f"{missing[0]}. Pass the stack that was matched."
+        )
+    order = np.array([int(np.flatnonzero(have == date)[0]) for date in dates])
+    for k, name in enumerate(_NAMES):
+        if given[name].dims != ("time",) or given[name].dtype.kind not in "iuf":
+            raise ValueError(
+                f"{caller}() needs '{name}' of {what} as a number for each date on 'time'; got {given[name].dtype} "
+                f"with dims {given[name].dims}. Take that of the scene as a whole: the mean over y and x."
+            )
+        found[k] = decoded(given[name], f"'{name}'", caller, wanted="degree").values[order]
+    bad = ~np.isfinite(found).all(axis=0) | ~((found[1] > 0.0) & (found[1] <= 90.0))
+    if bad.any():
+        azimuth, elevation = found[:, bad][:, 0]
+        raise ValueError(
+            f"{caller}() needs the sun of each date above the horizon, sun_elevation above 0 and up to 90 degrees; got "
+            f"azimuth {azimuth:g} and elevation {elevation:g} on {dates[bad][0]}. Take those of the time of the image, "
+            "or leave the date out."
+        )
+    return found
+
+
+def slants(angles: np.ndarray) -> np.ndarray:
+    """How far the sun stands off the vertical (date, 2), east and north, in units of height: cot(elevation).
+
+    The shadow of what is one metre high ends so many metres on the other side.
+    """
+    azimuth, elevation = np.deg2rad(angles)
+    length = 1.0 / np.tan(elevation)
+    return np.stack([length * np.sin(azimuth), length * np.cos(azimuth)], axis=1)
+
+
+def apart(angles: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Angle [degree] between the directions toward the sun at the dates of each pair, as indices."""
+    azimuth, elevation = np.deg2rad(angles)
+    toward = np.stack(
+        [np.cos(elevation) * np.sin(azimuth), np.cos(elevation) * np.cos(azimuth), np.sin(elevation)], axis=1
+    )
+    across = np.linalg.norm(np.cross(toward[first], toward[second]), axis=1)
+    return np.asarray(np.rad2deg(np.arctan2(across, (toward[first] * toward[second]).sum(axis=1))))
