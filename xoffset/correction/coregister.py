@@ -315,7 +315,9 @@ def _described(
     if has_ramp:
         fields |= {"ramp_dx": moves[:, 0], "ramp_dy": moves[:, 1]}
     # an image may bear its position from an earlier step
-    coords = {"time": stack["time"].reset_coords(drop=True)} | ({"term": ["1", "u", "v", "u2", "uv", "v2"]} if has_ramp else {})
+    coords = {"time": stack["time"].reset_coords(drop=True)} | (
+        {"term": ["1", "u", "v", "u2", "uv", "v2"]} if has_ramp else {}
+    )
     labelled = {
         name: (COREGISTRATION[name].dims, values, products.attrs_of(COREGISTRATION[name]))
         for name, values in fields.items()
