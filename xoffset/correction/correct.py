@@ -110,10 +110,10 @@ def correct(
         Shifts with corrected `dx`, `dy` [m], and what was taken off as `removed_dx`, `removed_dy` [m] (pair, y, x):
         corrected plus removed are the shifts that were given. Of shifts that were corrected before, it is added to what
         is there. On (pair): `n_stable`, number of vectors on stable ground; `median_before_dx`, `median_after_dx`,
-        `nmad_before_dx`, `nmad_after_dx` [m] and so for `dy`, median and spread of these, or of all vectors if there is no
-        stable ground; `sigma_ratio_dx`, `sigma_ratio_dy` [1], the spread in units of the standard errors: ground that moves, or matches that are worse
-        than they say, make it large; `order` of the ramp; `sigma_shift` [m], standard error of the pair as a whole,
-        which all of its vectors share and `sigma_dx`, `sigma_dy` do not hold.
+        `nmad_before_dx`, `nmad_after_dx` [m] and so for `dy`, median and spread of these, or of all vectors if there is
+        no stable ground; `sigma_ratio_dx`, `sigma_ratio_dy` [1], the spread in units of the standard errors: ground
+        that moves, or matches that are worse than they say, make it large; `order` of the ramp; `sigma_shift` [m],
+        standard error of the pair as a whole, which all of its vectors share and `sigma_dx`, `sigma_dy` do not hold.
 
         With `view`, on (y, x), `dem_error` [m], height of the ground above the terrain model, and its standard error
         `sigma_dem_error`, NaN where the views do not tell it from motion. Heights count from that of the stable ground,
