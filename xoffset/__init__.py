@@ -57,7 +57,7 @@ from xoffset.uncertainty.stable_statistics import stable_statistics
 
 __version__ = _version("xoffset")
 
-__all__ = [
+__all__ = [  # noqa: RUF022, as sorted() sorts
     "Jitter",
     "NCC",
     "Phase",

@@ -125,7 +125,7 @@ def test_variances_hold_whether_errors_are_those_of_pairs_or_of_dates(date_share
     assert 0.7 < np.mean(of_dates) < 1.3
 
 
-# ----------------------------------------------------------------------------------------------------------------- truth
+# ---------------------------------------------------------------------------------------------------------------- truth
 
 
 @pytest.mark.parametrize("date_share", [0.0, 0.5])
@@ -200,7 +200,7 @@ def test_a_ramp_that_a_date_cannot_carry_is_lowered_for_all_unless_it_is_one_of_
     assert rms((removed(result) - error)[corrected]) < 0.03
 
 
-# ------------------------------------------------------------------------------------------------------ what is not told
+# ----------------------------------------------------------------------------------------------------- what is not told
 
 
 def test_a_pair_without_stable_ground_takes_what_the_others_tell():

@@ -179,8 +179,8 @@ WRITERS = {"to_geotiff", "warmup"}
 # those that are lazy only if their input is
 EAGER = [
     "correlate", "extend", "screen", "losses", "denoise", "calibrate", "coregister", "correct", "invert", "light",
-    "rereference", "resample", "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence", "quality", "strain",
-    "profile", "ground", "stable_statistics", "area_mean", "compare", "thinning_bias",
+    "rereference", "resample", "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence",
+    "quality", "strain", "profile", "ground", "stable_statistics", "area_mean", "compare", "thinning_bias",
 ]  # fmt: skip
 
 

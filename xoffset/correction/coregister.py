@@ -188,7 +188,7 @@ def _matched(
     """Pixels that are matched: those of stable ground alone, since a window sees all that it covers."""
     if stable is None:
         return mask
-    still = on_nodes(stable, stack, "coregister")
+    still = on_nodes(stable, stack.to_dataset(name="image"), "coregister")
     check_somewhere(still, "stable", "coregister")
     coords = {name: stack[name] for name in ("y", "x")}
     if mask is None:
@@ -199,7 +199,7 @@ def _matched(
     return xr.DataArray(still & laid, coords | {"time": stack["time"]}, stack.dims)
 
 
-# -------------------------------------------------------------------------------------------------------- of the network
+# ------------------------------------------------------------------------------------------------------- of the network
 
 
 def _positions(shifts: xr.Dataset, setup: Setup, wanted: tuple[np.ndarray, int | None, float]) -> tuple[Any, Any]:

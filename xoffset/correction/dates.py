@@ -45,7 +45,7 @@ def _fitted(
     parts = int(graph.components(epochs.size, ends).max()) + 1
     if parts > 1:
         _log.warning(
-            "%s(): no chain of pairs ties all dates together; the network has %d parts, and each is adjusted by itself.",
+            "%s(): no chain of pairs ties all dates together; the network has %d parts, each adjusted by itself.",
             caller, parts,
         )  # fmt: skip
     table = fit([])

@@ -15,8 +15,8 @@ from xoffset._arrays.networks import solver
 _LEAST_VARIANCE = 1e-12
 # Share of the dates that must carry the order of the ramp; the pairs of the others are not corrected.
 NEARLY_ALL = 0.9
-# Numbers of a date: terms of the ramp along x and y [m], its order, standard error of the shift [m], first date that it is tied
-# to, and number of the pairs that tell of it.
+# Numbers of a date: terms of the ramp along x and y [m], its order, standard error of the shift [m], first date that it
+# is tied to, and number of the pairs that tell of it.
 OF_DATES = Layers(ramp=(2, len(POWERS)), order=(), sigma_shift=(), part=(), n_pairs=())
 
 
@@ -156,7 +156,7 @@ def _differences(told: Mapping[str, np.ndarray], is_used: np.ndarray, setup: Set
 
 def _are_apart(told: Mapping[str, np.ndarray], setup: Setup) -> np.ndarray:
     """Pairs (pair,) whose images were seen by different stripes, so that the steps of both were told apart."""
-    return np.isfinite(told["variance"][:, setup.terms["reference"]]).any(axis=(0, 1))
+    return np.asarray(np.isfinite(told["variance"][:, setup.terms["reference"]]).any(axis=(0, 1)))
 
 
 def _steps_of_both(

@@ -1,4 +1,4 @@
-"""Tables of numbers of pairs as differences of tables of dates: robust adjustment of a network, a few numbers a pair."""
+"""Numbers of pairs as differences of those of dates: robust adjustment of a network, a few numbers a pair."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ class Adjusted(NamedTuple):
     """Tables of dates, and what pairs take from them.
 
     `of_dates` (date, set, number) is zero on the mean of the dates that pairs tie together, NaN for a date that none
-    ties, and `of_dates_variance` its variance. `of_pairs` (pair, set, number) is that of the second date less that of the first, NaN where no chain of pairs
-    leads from one to the other, and `variance` its variance; `own` is that of the pair alone, or, of a pair without
-    numbers, the sum of those of its dates. `trust` (pair, set), 0 to 1, is what weight the pair kept, NaN of one
-    without numbers. `part` (date, set, number) tells which dates are tied together, by the first of them.
+    ties, and `of_dates_variance` its variance. `of_pairs` (pair, set, number) is that of the second date less that of
+    the first, NaN where no chain of pairs leads from one to the other, and `variance` its variance; `own` is that of
+    the pair alone, or, of a pair without numbers, the sum of those of its dates. `trust` (pair, set), 0 to 1, is what
+    weight the pair kept, NaN of one without numbers. `part` (date, set, number) tells which dates are tied together,
+    by the first of them.
     """
 
     of_dates: np.ndarray
@@ -129,7 +130,8 @@ class _Network:
         away = self.values - (of_dates[second] - of_dates[first])
         square = self.weight * away**2 * (self.redundancy > CHECKED)
         total = self.redundancy.sum(axis=2)
-        return np.sqrt(np.divide(square.sum(axis=2), total, out=np.full(total.shape, np.nan), where=total > CHECKED))
+        mean = np.divide(square.sum(axis=2), total, out=np.full(total.shape, np.nan), where=total > CHECKED)
+        return np.asarray(np.sqrt(mean))
 
     def of_two_dates(self) -> tuple[np.ndarray, np.ndarray]:
         """Variances of the pairs, of those without numbers as the sum of those of their dates, and those of dates."""
@@ -219,7 +221,7 @@ def _trust(network: _Network) -> tuple[np.ndarray, np.ndarray]:
     """Factor of the weights of each pair (pair, set), and the share of the variances that is the pairs' own (set,)."""
     trust = np.ones(network.weight.shape[:2])
     least = ROUNDING * np.sqrt((network.weight * network.values**2).mean(axis=(0, 2)))
-    scale = np.zeros(trust.shape[1])
+    scale = np.zeros(network.weight.shape[1])
     for step in range(START + STEPS):
         length = network.residuals(network.solve(network.weight * trust[:, :, np.newaxis]))
         scale = np.maximum(_scale(length, network), least)

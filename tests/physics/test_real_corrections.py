@@ -1,0 +1,86 @@
+"""What corrections by date make of real images; the figures are those of the README of each data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import scipy.ndimage
+import xarray as xr
+
+import xoffset
+from xoffset import filtering
+
+pytestmark = [pytest.mark.data, pytest.mark.slow]
+
+
+def in_squares(data: xr.Dataset) -> xr.DataArray:
+    """Squares of 4 x 4 nodes of a chessboard."""
+    y, x = np.indices((data.sizes["y"], data.sizes["x"]))
+    return xr.DataArray((x // 4 + y // 4) % 2 == 0, dims=("y", "x"), coords={"y": data.y, "x": data.x})
+
+
+def test_kaiserberg_keeps_to_its_standard_errors_after_a_ramp_by_date(data_folder: Path) -> None:
+    """The right-hand third stands still: half of it tells the ramps, the other half what they are worth."""
+    stack = xoffset.open_stack(data_folder / "kaiserberg_rock_glacier" / "ortho_*.tif", date="ortho_%Y")
+    third = stack.sel(time=slice("2003", None)).isel(x=slice(2 * stack.sizes["x"] // 3, None))
+    shifts = third.offset.correlate(third.offset.pairs(), search=24, step=16).offset.screen(min_score=0.5)
+    still = in_squares(shifts)
+    corrected = shifts.offset.correct(stable=still, order=2, by_date=True, min_nodes=50)
+    assert not xoffset.flags.flagged(corrected, "not_corrected").any()
+    series = corrected.offset.invert(reference="2003-01-01", stable=still)
+    others, home = series.isel(time=slice(1, None)), series.isel(time=0)
+    for name in ("dx", "dy"):
+        ratio = (others[name] / np.hypot(others[f"sigma_{name}"], home[f"sigma_{name}"])).where(~still)
+        spread = 1.4826 * abs(ratio - ratio.median(("y", "x"))).median(("y", "x"))
+        assert 0.8 <= float(spread.min()) <= float(spread.max()) <= 1.25
+        before, after = (float(abs(each[name].where(~still)).median()) for each in (shifts, corrected))
+        assert after < 0.6 * before
+
+
+def test_perito_moreno_lies_on_top_of_itself(data_folder: Path) -> None:
+    """Images of two orbits, cut to the glacier: what is left beside the ice shows how far they lie apart."""
+    folder = data_folder / "perito_moreno_s2"
+    stack = xoffset.open_stack(folder / "2020*.jpg", band=1, date="%Y%m%d", pixel_size=1.0)
+    stack = stack.sel(time=["2020-02-07", "2020-02-10", "2020-02-20", "2020-02-22"])
+    with rasterio.open(f"vrt://{folder / 'mask.jpg'}?a_ullr=0,0,1,-1") as mask:
+        is_ice = mask.read(1) > 128
+    # compression smears the black around the cut into the pixels next to it
+    inside = scipy.ndimage.binary_erosion((stack > 10).all("time").values, iterations=12)
+    still = xr.DataArray(inside & ~is_ice, dims=("y", "x"), coords={"y": stack.y, "x": stack.x})
+
+    def apart(images: xr.DataArray) -> np.ndarray:
+        network = xoffset.pairs(images).isel(pair=[0, 5])
+        shifts = xoffset.correlate(images, network, step=16, mask=still).offset.screen(min_score=0.5)
+        return np.stack([shifts[name].median(("y", "x")).values for name in ("dx", "dy")])
+
+    assert np.hypot(*apart(stack))[1] > 0.4
+    placed = xoffset.coregister(stack, stable=still)
+    assert np.hypot(*apart(placed)).max() < 0.2
+
+
+def test_naip_lies_where_it_should(data_folder: Path) -> None:
+    stack = xoffset.open_stack(data_folder / "naip_stable", date="naip_%Y%m%d", align="cubic")
+    still = xr.ones_like(stack.isel(time=0, drop=True), dtype=bool)
+    placed = stack.offset.coregister(stable=still, reference="2020-08-31", apply=False) / 5.0
+    moved = np.maximum(abs(placed.misregistration_dx), abs(placed.misregistration_dy))
+    assert float(moved[:2].max()) < 0.4
+    assert float(moved[2:].max()) < 0.3
+
+
+def test_forest_of_slovenia_lies_apart_in_summer(data_folder: Path) -> None:
+    """Summers look unlike springs: the position of a date hangs on how fine a detail is matched."""
+    data = xr.open_dataset(data_folder / "s2_ndvi_slovenia" / "s2_ndvi_68dates.nc").drop_duplicates("time")
+    is_clear = (data.valid == 1) & (data.cloud == 0)
+    stack = data.ndvi.where(is_clear).isel(time=is_clear.mean(("y", "x")) > 0.98).rio.write_crs("EPSG:32633")
+    placed = stack.offset.coregister(
+        reference="2017-04-01", search=4, prefilter=filtering.Highpass(0.7), min_nodes=8, apply=False
+    )
+    along_y = placed.misregistration_dy / 10.0
+    for date, known in (("2017-08-04", -1.4), ("2017-08-24", -1.6)):
+        assert float(along_y.sel(time=date).squeeze()) == pytest.approx(known, abs=0.2)
+    for date, known in (("2015-07-11", -0.9), ("2017-07-20", -0.9)):
+        assert float(along_y.sel(time=date).squeeze()) == pytest.approx(known, abs=0.4)
+    assert float(abs(along_y).median()) < 0.6
