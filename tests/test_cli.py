@@ -4,6 +4,7 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -24,7 +25,9 @@ from xoffset.model import grids
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 # small windows, so that small images have many
 WINDOWS = ["--template", "16", "--search", "4", "--step", "8"]
-RESULTS = sorted([*cli.PRODUCTS, cli.MARKER])
+CORRECTED = sorted([*cli.PRODUCTS, cli.MARKER])
+# of a run that corrects nothing
+RESULTS = [name for name in CORRECTED if name != "corrected.zarr"]
 ZARR = ("shifts.zarr", "series.zarr", "velocity.zarr")
 
 
@@ -86,7 +89,7 @@ def test_the_cost_of_matching_is_told_before_it_begins(request, command):
 
 def test_demo_writes_every_product(demo):
     out = demo[1]
-    assert contents(out) == RESULTS
+    assert contents(out) == CORRECTED
     shifts, series, rate = (xoffset.open_result(out / name) for name in ZARR)
     assert shifts.dx.dims == ("pair", "y", "x")
     assert series.sizes["time"] == 12
@@ -113,7 +116,7 @@ def test_demo_measures_the_same_again_and_replaces_only_its_own(demo, tmp_path):
     (out / "notes.txt").write_text("mine")
     result = call("demo", "--size", 192, "-o", out)
     assert result.exit_code == 0
-    assert contents(out) == sorted([*RESULTS, "notes.txt"])
+    assert contents(out) == sorted([*CORRECTED, "notes.txt"])
     for name in ZARR:
         xr.testing.assert_identical(xoffset.open_result(out / name), xoffset.open_result(demo[1] / name))
 
@@ -223,6 +226,78 @@ def test_run_takes_products_of_one_tile_and_orbit(tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
+def polygons_of(path, *boxes):
+    """GeoJSON of boxes (west, south, east, north) in the CRS of the files."""
+    rings = [[(w, s), (e, s), (e, n), (w, n), (w, s)] for w, s, e, n in boxes]
+    path.write_text(
+        json.dumps(
+            {
+                "type": "MultiPolygon",
+                "coordinates": [[ring] for ring in rings],
+                "crs": {"type": "name", "properties": {"name": "EPSG:32632"}},
+            }
+        )
+    )
+    return path
+
+
+@pytest.mark.parametrize("kind", ["stable", "moving"])
+def test_run_corrects_by_stable_ground(files, tmp_path, kind):
+    """All moves alike, so that nothing is left where half of it is said to stand still."""
+    place = polygons_of(tmp_path / "place.geojson", (5e5, 4_999_200.0, 500_480.0, 5e6))
+    out = tmp_path / "out"
+    options = [f"--{kind}", place, "--order", "0", "--by-date", "--min-nodes", 20]
+    options += ["--buffer", 0] if kind == "moving" else []
+    result = call("run", *files, "-o", out, "--date", "ortho_%Y%m%d", *WINDOWS, *options)
+    assert result.exit_code == 0, result.output
+    assert contents(out) == CORRECTED
+    shifts, found = (xoffset.open_result(out / f"{name}.zarr").load() for name in ("shifts", "corrected"))
+    argument = {"polygons": place} if kind == "stable" else {"moving": place, "buffer": 0.0}
+    stable = xoffset.masking.stable_ground(shifts, **argument)
+    assert 0.3 < float(stable.mean()) < 0.7
+    expected = xoffset.correct(shifts, stable=stable, by_date=True, min_nodes=20)
+    for name in ("dx", "dy", "removed_dx", "removed_dy"):
+        np.testing.assert_array_equal(found[name], expected[name])
+    assert abs(float(found.dx.median())) < 0.5 < abs(float(shifts.dx.median()))
+    assert "not_corrected" not in result.output
+
+
+def test_run_says_which_pairs_lack_stable_ground(files, tmp_path):
+    place = polygons_of(tmp_path / "place.geojson", (5e5, 4_999_200.0, 500_480.0, 5e6))
+    result = call("run", *files, "-o", tmp_path / "out", "--date", "ortho_%Y%m%d", *WINDOWS, "--stable", place)
+    assert result.exit_code == 0, result.output
+    assert "Warning: 3 of 3 pairs lack stable ground and stay as they are (not_corrected)." in result.output
+
+
+def test_run_leaves_out_what_is_masked(files, tmp_path):
+    """Clouds over the western half of one date, by a layer beside the images."""
+    layers = tmp_path / "layers"
+    layers.mkdir()
+    for date in DATES:
+        values = np.full((80, 96), 5, np.uint8)
+        values[:, :48] = 9 if date == DATES[1] else 5
+        place = {"crs": "EPSG:32632", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
+        with rasterio.open(
+            layers / f"{date.replace('-', '')}_SCL.tif",
+            "w",
+            driver="GTiff",
+            height=80,
+            width=96,
+            count=1,
+            dtype="uint8",
+            **place,
+        ) as file:
+            file.write(values, 1)
+    out = tmp_path / "out"
+    result = call("run", *files, "-o", out, "--date", "ortho_%Y%m%d", *WINDOWS, "--mask", layers / "*.tif")
+    assert result.exit_code == 0, result.output
+    found = xoffset.open_result(out / "shifts.zarr").dx.notnull()
+    is_cloudy = (found.reference == np.datetime64(DATES[1])) | (found.secondary == np.datetime64(DATES[1]))
+    west = found.x < 500_400.0
+    assert not found.where(west, drop=True)[is_cloudy.values].any()
+    assert found[~is_cloudy.values].mean() > 0.5
+
+
 def test_run_warns_of_groups_of_dates_that_no_pair_connects(files, tmp_path):
     dates = ["2020-01-01", "2020-01-05", "2021-01-01", "2021-01-05"]
     for date, path in zip(dates, [*files, files[0]], strict=True):
