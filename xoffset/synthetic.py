@@ -195,20 +195,12 @@ def stack(
     for name, value in numbers.items():
         _options.check_finite(value, name, "stack")
     _options.as_whole_number(seed, "seed", "stack", least=0, example=0)
-    _options.check_share(clouds, "clouds", "stack")
-    _options.check_share(nodata, "nodata", "stack")
-    _options.check_share(shadows, "shadows", "stack")
+    for name, share in {"clouds": clouds, "nodata": nodata, "shadows": shadows}.items():
+        _options.check_share(share, name, "stack")
     _options.as_positive(pixel_size, "pixel_size", "stack", unit="m", example=10.0)
     if not (isinstance(snr, float) and snr == np.inf):
         _options.as_positive(snr, "snr", "stack", unit="1", example=10.0)
-    if ground is None:
-        ground = scene(shape, seed=seed)
-    if not isinstance(ground, xr.DataArray):
-        raise TypeError(f"stack() needs a DataArray as ground; got {type(ground).__name__}. Use scene(shape).")
-    if ground.shape != (OVERSAMPLING * shape[0], OVERSAMPLING * shape[1]):
-        raise ValueError(
-            f"stack() needs ground of {OVERSAMPLING} times the shape {shape}; got {ground.shape}. Use scene({shape})."
-        )
+    ground = _ground(ground, shape, seed)
     generator = np.random.default_rng([seed, 1])
     _options.check_name(field, get_args(Field), "field", "stack")
     moves = _shape_of_field(field, shape, direction)
@@ -216,20 +208,18 @@ def stack(
     east, north = np.sin(np.deg2rad(direction)), np.cos(np.deg2rad(direction))
     shift = misregistration * generator.standard_normal((2, times.size))
     shift[:, 0] = 0.0
-
     pixels_x = (history * east / pixel_size, shift[0] / pixel_size)
     pixels_y = (-history * north / pixel_size, -shift[1] / pixel_size)
     size = (float(ramp), float(stripes), float(jitter))
     geometry = acquisition.geometry(moves.shape, pixel_size, times.size, size, seed) if any(size) else None
     errors = _in_pixels(geometry, pixel_size, times.size)
     images = _photograph(ground.values, moves, pixels_x, pixels_y, errors)
-    images_labelled = _label_stack(images, times, pixel_size, crs)
-    sun, terrain = {}, {}
-    if shadows:
-        relief = sunlight.Relief.of(moves, np.random.default_rng([seed, 3]))
-        sun, terrain = _cast_shadows(images_labelled, shadows, relief, (pixels_y, pixels_x), errors)
+    relief = sunlight.Relief.of(moves, np.random.default_rng([seed, 3])) if shadows else None
+    clear = _label_stack(images, times, pixel_size, crs)
+    sun, terrain = _cast_shadows(clear, shadows, relief, (pixels_y, pixels_x), errors)
     cover = weather.degrade(images, generator, snr=snr, illumination=illumination, clouds=clouds, nodata=nodata)
-    images_labelled = images_labelled.copy(data=images).assign_coords(sun)
+    images_labelled = clear.copy(data=images).assign_coords(sun)
+    products.finish_stack(images_labelled)
 
     unit = {"units": "m"}
     truth = xr.Dataset(
@@ -256,6 +246,19 @@ def _check_shape(shape: tuple[int, int], caller: str) -> None:
     is_pair = isinstance(shape, (tuple, list)) and len(shape) == 2 and all(map(_options.is_whole, shape))
     if not is_pair or min(shape) < 2:
         raise ValueError(f"{caller}() needs at least 2 rows and 2 columns; got {shape}. Pass shape=(rows, columns).")
+
+
+def _ground(ground: xr.DataArray | None, shape: tuple[int, int], seed: int) -> xr.DataArray:
+    """Ground for images of this shape, checked; new ground if there is none."""
+    if ground is None:
+        ground = scene(shape, seed=seed)
+    if not isinstance(ground, xr.DataArray):
+        raise TypeError(f"stack() needs a DataArray as ground; got {type(ground).__name__}. Use scene(shape).")
+    if ground.shape != (OVERSAMPLING * shape[0], OVERSAMPLING * shape[1]):
+        raise ValueError(
+            f"stack() needs ground of {OVERSAMPLING} times the shape {shape}; got {ground.shape}. Use scene({shape})."
+        )
+    return ground
 
 
 def _times(dates: Sequence[str] | np.ndarray) -> np.ndarray:
@@ -336,7 +339,7 @@ def _photograph(
 def _cast_shadows(
     stack: xr.DataArray,
     darkness: float,
-    relief: sunlight.Relief,
+    relief: sunlight.Relief | None,
     moved: tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
     errors: np.ndarray,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -344,6 +347,8 @@ def _cast_shadows(
 
     moved: along y and x, of the ground and of the image on each date [px]; errors: of pixels, as from `_in_pixels`.
     """
+    if relief is None:
+        return {}, {}
     place = north.middle(stack, "the images", "stack")
     azimuths, elevations = sunlight.position(stack["time"].values, _LATITUDE if place is None else place[1])
     if elevations.min() <= 0.0:

@@ -141,6 +141,18 @@ def test_a_fault_that_is_given_keeps_its_offset():
     assert (lost - error)[up].mean() - (lost - error)[down].mean() > 0.1 * 6.0
 
 
+def test_edges_that_are_found_show_the_direction_of_flight():
+    shifts, error, _ = geometry.shifts(pairs=[(0, 1), (1, 2)], jitter=1.5, stripes=4.0)
+    result = corrected(shifts, stripes="auto", jitter=True)
+    assert float(result.nmad_after_dx.max()) < 0.11 * PIXEL
+    # the edges are found to a node
+    away = np.abs(removed(result) - error)
+    assert np.quantile(away, 0.9) < 0.06 * PIXEL
+    plain, _, _ = geometry.shifts(noise=1.0)
+    with pytest.raises(ValueError, match=r"got no edge in the scene\. Pass it in degrees"):
+        corrected(plain, stripes="auto", jitter=True)
+
+
 # --------------------------------------------------------------------------------------------------------------- masks
 
 

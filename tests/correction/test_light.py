@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import reference_light as reference
+import scipy.ndimage
 import xarray as xr
 
 import xoffset
 from xoffset import synthetic
 from xoffset._arrays.networks import nuisance, terms
 from xoffset._arrays.scenes import sunlight
+from xoffset._kernels.images import warp
 from xoffset.model.flags import FLAGS
 
 # from deep winter to the height of summer: what comes back each year makes a trend
@@ -58,6 +60,17 @@ def test_the_sun_stands_where_other_formulas_put_it(latitude):
     wanted = reference.place_of_sun(pd.DatetimeIndex(dates).day_of_year.values, latitude, sunlight.HOUR)
     assert np.abs(found[1] - wanted[1]).max() < 1.0
     assert np.abs((found[0] - wanted[0] + 180.0) % 360.0 - 180.0).max() < 1.5
+
+
+def test_a_spline_is_seen_where_its_points_have_moved():
+    generator = np.random.default_rng(0)
+    spline, places = generator.standard_normal((9, 7)), generator.uniform(-12.0, 20.0, (2, 200))
+    out = np.empty(200)
+    for moved in ((0.0, 0.0), (1.3, -0.4)):
+        warp.values(spline, np.ones((9, 7)), *moved, *places, out)
+        came_from = places - np.array(moved)[:, None]
+        wanted = scipy.ndimage.map_coordinates(spline, came_from, order=3, mode="grid-wrap", prefilter=False)
+        np.testing.assert_allclose(out, wanted, atol=1e-6)
 
 
 def test_shadows_darken_what_the_terrain_keeps_from_the_sun():

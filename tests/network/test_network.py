@@ -286,3 +286,68 @@ def test_a_chain_of_any_length_is_one_component(dates):
     when = np.datetime64("2020-01-01", "us") + np.timedelta64(5, "D") * np.arange(dates)
     found = xoffset.diagnose(xoffset.pairs(stack(when), max_gap=1))
     assert (int(found.n_components), float(found.redundancy)) == (1, 1.0)
+
+
+# ------------------------------------------------------------------------------------------------------ season and sun
+
+SEASONS = np.array(["2019-02-10", "2019-07-05", "2020-02-20", "2020-07-01", "2021-01-25", "2024-12-20"], "M8[us]")
+
+
+@pytest.mark.parametrize(
+    ("limit", "wanted"),
+    [
+        ("3D", []),
+        ("5D", [(1, 3)]),
+        ("12D", [(0, 2), (1, 3)]),
+        ("26D", [(0, 2), (0, 4), (1, 3), (2, 4)]),
+        # a season goes on over the turn of the year
+        ("36D", [(0, 2), (0, 4), (1, 3), (2, 4), (4, 5)]),
+        ("183D", [(i, j) for i in range(6) for j in range(i + 1, 6)]),
+    ],
+)
+def test_dates_of_one_season_in_whatever_year(limit, wanted):
+    given = stack(SEASONS)
+    if not wanted:
+        with pytest.raises(ValueError, match="allow more with max_season_gap"):
+            xoffset.pairs(given, max_season_gap=limit)
+        return
+    assert numbers(xoffset.pairs(given, max_season_gap=limit), SEASONS) == wanted
+
+
+def test_a_split_keeps_to_the_season():
+    given = stack(SEASONS)
+    assert numbers(xoffset.pairs(given, split="2020-01-01", max_season_gap="12D"), SEASONS) == [(0, 2), (1, 3)]
+
+
+def lit(azimuth, elevation):
+    return stack(SEASONS[:4]).assign_coords(sun_azimuth=("time", azimuth), sun_elevation=("time", elevation))
+
+
+def test_the_angle_between_two_suns_counts():
+    # over the north, at the same height, near the zenith, and 8 degrees lower
+    given = lit([359.0, 3.0, 180.0, 359.0], [30.0, 30.0, 89.0, 22.0])
+    across = 2.0 * np.rad2deg(np.arcsin(np.cos(np.deg2rad(30.0)) * np.sin(np.deg2rad(2.0))))
+    assert numbers(xoffset.pairs(given, max_sun_gap=across + 0.01), SEASONS) == [(0, 1)]
+    with pytest.raises(ValueError, match="allow more with max_season_gap and max_sun_gap"):
+        xoffset.pairs(given, max_sun_gap=across - 0.01)
+    assert numbers(xoffset.pairs(given, max_sun_gap=8.01), SEASONS) == [(0, 1), (0, 3)]
+    assert (2, 3) not in numbers(xoffset.pairs(given, max_sun_gap=61.5), SEASONS)
+    assert numbers(xoffset.pairs(given, max_sun_gap=70.0), SEASONS) == [
+        (i, j) for i in range(4) for j in range(i + 1, 4)
+    ]
+
+
+def test_angles_may_be_in_radians():
+    given = lit(np.deg2rad([359.0, 3.0, 180.0, 359.0]), np.deg2rad([30.0, 30.0, 89.0, 22.0]))
+    for name in ("sun_azimuth", "sun_elevation"):
+        given[name].attrs["units"] = "radian"
+    assert numbers(xoffset.pairs(given, max_sun_gap=8.01), SEASONS) == [(0, 1), (0, 3)]
+
+
+def test_limits_that_part_the_network_are_told(caplog):
+    given = stack(SEASONS)
+    xoffset.pairs(given, max_season_gap="26D")
+    assert "leave 3 groups of dates that no pair connects, before 1" in caplog.text
+    caplog.clear()
+    xoffset.pairs(given, max_season_gap="183D")
+    assert not caplog.text

@@ -119,7 +119,7 @@ RECIPES = {
         shifts, dem=lazy[0].drop_vars("time").astype("float32"), sun=SUN, min_slope=0.0
     ),
     "remove_season": lambda shifts, lazy, folder: xoffset.remove_season(
-        xoffset.resample(xoffset.invert(shifts, reference=DATES[0]), "20D")
+        xoffset.resample(xoffset.invert(shifts, reference=DATES[0]), "61D")
     ),
     "rereference": lambda shifts, lazy, folder: xoffset.rereference(
         xoffset.invert(shifts, reference=DATES[0]), DATES[1:3]

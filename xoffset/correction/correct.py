@@ -110,10 +110,10 @@ def correct(
         Shifts with corrected `dx`, `dy` [m], and what was taken off as `removed_dx`, `removed_dy` [m] (pair, y, x):
         corrected plus removed are the shifts that were given. Of shifts that were corrected before, it is added to what
         is there. On (pair): `n_stable`, number of vectors on stable ground; `median_before_dx`, `median_after_dx`,
-        `nmad_before_dx`, `nmad_after_dx` [m] and so for `dy`, median and spread of these; `sigma_ratio_dx`,
-        `sigma_ratio_dy` [1], the spread in units of the standard errors: ground that moves, or matches that are worse
-        than they say, make it large; `order` of the ramp; `sigma_shift` [m], standard error of the pair as a whole,
-        which all of its vectors share and `sigma_dx`, `sigma_dy` do not hold.
+        `nmad_before_dx`, `nmad_after_dx` [m] and so for `dy`, median and spread of these, or of all vectors if there is
+        no stable ground; `sigma_ratio_dx`, `sigma_ratio_dy` [1], the spread in units of the standard errors: ground
+        that moves, or matches that are worse than they say, make it large; `order` of the ramp; `sigma_shift` [m],
+        standard error of the pair as a whole, which all of its vectors share and `sigma_dx`, `sigma_dy` do not hold.
 
         With `view`, on (y, x), `dem_error` [m], height of the ground above the terrain model, and its standard error
         `sigma_dem_error`, NaN where the views do not tell it from motion. Heights count from that of the stable ground,
@@ -317,7 +317,9 @@ def _told(shifts: xr.Dataset, given: Given, setup: Setup, is_by_date: bool) -> t
     names = (*fields, "table", *shared)
     judge = partial(scene.judge_pair, names=names, u=places[0], v=places[1], setup=setup)
     statistics = whole.each_pair(judge, [*fields.values(), table.T], list(shared.values()), STATISTICS.count)
-    return table, whole.at_once(scene.judged, [statistics], _FLOAT, (STATISTICS.count, shifts.sizes["pair"]))
+    if setup.is_referenced:
+        statistics = whole.at_once(scene.judged, [statistics], _FLOAT, (STATISTICS.count, shifts.sizes["pair"]))
+    return table, statistics
 
 
 # ----------------------------------------------------------------------------------------------------------- by blocks

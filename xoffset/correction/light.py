@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -109,7 +111,7 @@ def light(
     )
     found["n_nodes"] = found["n_nodes"].astype(np.int32)
     step = {"function": "light", "stable": stable is not None, "sectors": count, "min_slope": least}
-    coords = {"aspect": ("aspect", 360.0 / count * np.arange(count))}
+    coords: dict[Hashable, Any] = {"aspect": ("aspect", 360.0 / count * np.arange(count))}
     variables = {name: (("aspect",), values) for name, values in found.items()}
     return products.product(variables, LIGHT, like=shifts, step=step, coords=coords)
 

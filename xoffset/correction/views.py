@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from xoffset._blocks import whole
 from xoffset._options import speaking_as
 from xoffset.masking import places
 from xoffset.model import north
@@ -92,7 +94,11 @@ def _check_range(angle: xr.DataArray, caller: str) -> None:
 
 def _on_nodes(angle: xr.DataArray, like: xr.DataArray, caller: str) -> Any:
     if angle.ndim == 1:
-        shape = (angle.size, *like.shape[-2:])
-        return np.broadcast_to(np.asarray(angle.values)[:, np.newaxis, np.newaxis], shape)
+        y, x = (np.asarray(like[name].values) for name in ("y", "x"))
+        return whole.of_places(partial(_everywhere, np.asarray(angle.values)), y, x, like.data, angle.size)
     with speaking_as(caller, "classes"):
         return places.on_grid(angle, like, np.nan, "view")[0]
+
+
+def _everywhere(values: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return np.broadcast_to(values[:, np.newaxis, np.newaxis], (values.size, y.size, x.size))

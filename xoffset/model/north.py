@@ -42,7 +42,9 @@ def from_grid_north(azimuths: np.ndarray, data: xr.DataArray | xr.Dataset, what:
     import pyproj
 
     longitude, latitude = (np.full(azimuths.shape, each) for each in place)
-    there = crs.get_geod().fwd(longitude, latitude, azimuths, np.full(azimuths.shape, _STEP))
+    geod = crs.get_geod()
+    assert geod is not None  # `middle` has refused it
+    there = geod.fwd(longitude, latitude, azimuths, np.full(azimuths.shape, _STEP))
     to_grid = pyproj.Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True)
     (x, y), (east, north) = _centre(data), to_grid.transform(there[0], there[1])
     turned: np.ndarray = np.rad2deg(np.arctan2(east - x, north - y)) % 360.0

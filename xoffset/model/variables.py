@@ -11,6 +11,7 @@ from xoffset.model import components
 from xoffset.model.correction_variables import COREGISTRATION, OF_CORRECTION
 from xoffset.model.light_variables import LIGHT as LIGHT
 from xoffset.model.light_variables import OF_REMOVAL, OF_SUN
+from xoffset.model.network_variables import DIAGNOSIS as DIAGNOSIS
 from xoffset.model.pixel_variables import ANGLES as ANGLES
 from xoffset.model.pixel_variables import CLASSES as CLASSES
 from xoffset.model.pixel_variables import DETECTORS as DETECTORS
@@ -274,14 +275,6 @@ CLOSURE = (
     | _flags(_PAIR_MAPS)
 )
 
-DIAGNOSIS = _table(
-    ("time",),
-    {"n_pairs": (None, "number of pairs of the date"), "component": (None, "connected group of dates")},
-) | _table(
-    (),
-    {"n_components": (None, "number of unconnected groups of dates"), "redundancy": ("1", "pairs per unknown")},
-)
-
 # matches of the same two dates are one pair
 _PAIRS = _table(_MAP, {"n_pairs": (None, "number of pairs of dates with a value")})
 
@@ -348,7 +341,7 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
 )
 TABLES: tuple[Table, ...] = (
     *_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, PIXEL_CLASSES, USABLE, TERRAIN, STABLE, STABLE_RATE, AREA_MEAN,
-    COMPARISON, COMPARISON_RATE, LOSSES, COREGISTRATION, THINNING,
+    COMPARISON, COMPARISON_RATE, LOSSES, COREGISTRATION, THINNING, LIGHT,
 )  # fmt: skip
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}

@@ -138,23 +138,16 @@ def decompose(
     terms |= {f"step {k}": motion_terms.step(given.epochs, date) for k, date in enumerate(dates)}
     for name, function in (("exponential", motion_terms.exponential), ("logarithmic", motion_terms.logarithmic)):
         terms |= {f"{name} {k}": function(given.epochs, *entry) for k, entry in enumerate(decays[name])}
-    if sun is not None:
-        terms |= dict(
-            zip(_SUN, sunlight.slants(sunlight.angles_of(sun, given.epochs, "sun", "decompose")).T, strict=True)
-        )
+    terms |= {} if sun is None else _sun_terms(given, sun)
     asked = list(terms)
     if is_search:
         terms["step"] = np.zeros(given.epochs.size)
     crossed = [(f"{name}_sin", f"{name}_cos") for name in seasons]
     fitted = regression.fit(given, terms, Options(code, has_step=is_search), crossed)
-
     fields = fields_of(fitted, {"v": "v{}"} | ({"a": "a{}"} if "a" in terms else {}))
     for name in seasons:
         fields |= _season_fields(fitted, name)
-    if sun is not None:
-        fields |= fields_of(fitted, {name: name + "_d{}" for name in _SUN})
-        motion = season_terms(given.epochs, ["annual"]) | {name: terms[name] for name in asked}
-        fields["sun_condition"] = (("y", "x"), regression.condition(given, motion))
+    fields |= {} if sun is None else _sun_fields(given, fitted, {name: terms[name] for name in asked})
     coords: dict[Hashable, Any] = {}
     fields |= _list_fields(fitted, "step", len(dates), coords, np.array(dates, "datetime64[us]"))
     for name, entries in decays.items():
@@ -176,6 +169,18 @@ def decompose(
     result = products.product(fields, variables.DECOMPOSITION, like=given.data, step=step, coords=coords)
     result.attrs["epoch"] = str(moment)
     return result
+
+
+def _sun_terms(given: regression.Source, sun: xr.DataArray | xr.Dataset) -> dict[str, np.ndarray]:
+    slants = sunlight.slants(sunlight.angles_of(sun, given.epochs, "sun", "decompose"))
+    return dict(zip(_SUN, slants.T, strict=True))
+
+
+def _sun_fields(given: regression.Source, fitted: Fit, terms: dict[str, np.ndarray]) -> Fields:
+    """What moves with the sun, and how well the dates tell it from a cycle of a year."""
+    fields = fields_of(fitted, {name: name + "_d{}" for name in _SUN})
+    told = regression.condition(given, season_terms(given.epochs, ["annual"]) | terms)
+    return fields | {"sun_condition": (("y", "x"), told)}
 
 
 def _season_fields(fitted: Fit, name: str) -> Fields:

@@ -58,6 +58,13 @@ def pairs(
         in one way, by one generation of the processing, with or without refinement against reference images, and with
         one elevation model. Between classes images are shifted against each other, more where relief is high. None: yes
         where the stack has `geometry`. Dates that are left without any pair are told in the log.
+    max_season_gap
+        Longest time between the two dates within the year, such as "30D": baselines may be so much longer or shorter
+        than whole years of 365.25 days. Images of one season have their shadows alike, which otherwise seem to move.
+        No limit if None.
+    max_sun_gap
+        Largest angle [degree] between the directions toward the sun on the two dates; the stack has `sun_azimuth` and
+        `sun_elevation` on `time`. 10 keeps images whose shadows differ little. No limit if None.
 
     Returns
     -------
@@ -133,7 +140,7 @@ def _season_gap(baseline: np.ndarray) -> np.ndarray:
     """Time between two dates within the year: how much a baseline differs from the nearest number of whole years."""
     year = YEAR.astype("timedelta64[us]")
     beyond = baseline.astype("timedelta64[us]") % year
-    return np.minimum(beyond, year - beyond)
+    return np.asarray(np.minimum(beyond, year - beyond))
 
 
 def _tell_of_parts(dates: int, ends: np.ndarray, before: np.ndarray, after: np.ndarray) -> None:

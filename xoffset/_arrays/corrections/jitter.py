@@ -12,32 +12,37 @@ from xoffset._arrays.corrections.track import FINE, Track
 
 # Vectors that a stripe needs, and bins that both of its halves must see.
 LEAST, LEAST_BINS = 100, 8
-# Rounds of weighting and solving.
-ROUNDS = 2
 # Variance of the waves that stay, in units of that of all bins: they take whatever they can.
 _OPEN = 100.0
 # Change of the solution, relative to it, at which it is one, and most steps towards it.
-_TOLERANCE, _STEPS = 1e-4, 300
+_TOLERANCE, _STEPS = 1e-3, 300
 
 
 # -------------------------------------------------------------------------------------------------------- what is told
 
 
 def of_pair(
-    values: list[np.ndarray], along: np.ndarray, across: np.ndarray, stripe: np.ndarray, track: Track, rounds: int
+    values: list[np.ndarray],
+    along: np.ndarray,
+    across: np.ndarray,
+    stripe: np.ndarray,
+    before: np.ndarray,
+    track: Track,
 ) -> np.ndarray:
     """Jitter [m] of a pair (component, stripe, column, bin), NaN where it is not known.
 
     values: displacements (component)(node,) that are left when all else is taken off; along, across: places of the
-    nodes as `Track` has them; stripe: from 0 on.
+    nodes as `Track` has them; stripe: from 0 on; before: the jitter that is known so far.
     """
     out = np.full(track.shape, np.nan)
     bins = np.clip(np.rint(along).astype(np.int64), 0, track.shape[3] - 1)
+    half = _halves(across, stripe, track)
     for component, value in enumerate(values):
+        start = np.nan_to_num(before[component, :, 0])
         if track.is_wavelet:
             out[component] = _fields(value, bins, across, stripe, track)
         else:
-            out[component, :, 0] = _profiles(value, along, bins, _halves(across, stripe, track), track, rounds)
+            out[component, :, 0] = _profiles(value, along, bins, half, start, track)
     return out
 
 
@@ -52,28 +57,24 @@ def _halves(across: np.ndarray, stripe: np.ndarray, track: Track) -> np.ndarray:
 
 
 def _profiles(
-    value: np.ndarray, along: np.ndarray, bins: np.ndarray, half: np.ndarray, track: Track, rounds: int
+    value: np.ndarray, along: np.ndarray, bins: np.ndarray, half: np.ndarray, start: np.ndarray, track: Track
 ) -> np.ndarray:
-    """Profiles (stripe, bin) of one component."""
+    """Profiles (stripe, bin) of one component, from those that are known so far, 0 where none are."""
     shape = (track.stripes, 2, track.shape[3])
-    place = half * shape[2] + bins
-    stripe = half // 2
-    model = np.zeros((shape[0], shape[2]))
-    found: np.ndarray = model
-    weights: np.ndarray = np.zeros(shape)
-    for step in range(rounds):
-        residual = value - _at(along, stripe, model) if step else value - np.median(value)
-        scale = robust.spread(residual)
-        if not scale > 0.0:
-            break
-        weight = _biweight(residual, scale)
-        weights = np.bincount(place, weight, math.prod(shape)).reshape(shape)
-        # within a bin the jitter changes along the track
-        inside = value - _at(along, stripe, model) + model[stripe, bins]
-        moments = np.bincount(place, weight * inside, math.prod(shape)).reshape(shape)
-        some = weights.any(axis=(1, 2))
-        model, found = np.zeros_like(model), np.zeros_like(model)
-        model[some], found[some] = _solved(weights[some] / scale**2, moments[some] / scale**2, track)
+    place, stripe = half * shape[2] + bins, half // 2
+    known_part = _at(along, stripe, start)
+    residual = value - known_part
+    residual -= np.median(residual)
+    scale = robust.spread(residual)
+    if not scale > 0.0:
+        return np.where(_known(np.bincount(place, minlength=math.prod(shape)).reshape(shape)), start, np.nan)
+    weight = _biweight(residual, scale)
+    # within a bin the jitter changes along the track
+    inside = value - known_part + start[stripe, bins]
+    weights, moments = (np.bincount(place, each, math.prod(shape)).reshape(shape) for each in (weight, weight * inside))
+    found = np.zeros_like(start)
+    some = weights.any(axis=(1, 2))
+    found[some] = _solved(weights[some] / scale**2, moments[some] / scale**2, track)
     return np.where(_known(weights), found, np.nan)
 
 
@@ -108,8 +109,8 @@ def _near(seen: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------------------------------- waves that two halves share
 
 
-def _solved(weight: np.ndarray, moment: np.ndarray, track: Track) -> tuple[np.ndarray, np.ndarray]:
-    """All waves (stripe, bin), and those of the jitter alone, of weights and weighted sums (stripe, half, bin).
+def _solved(weight: np.ndarray, moment: np.ndarray, track: Track) -> np.ndarray:
+    """Jitter (stripe, bin) from weights and weighted sums (stripe, half, bin).
 
     The jitter is a random process whose power, band by band, is what the two halves of a stripe have in common: they
     share neither noise nor, if it is small, motion of the ground. The waves that are longer stay where they are.
@@ -135,7 +136,7 @@ def _solved(weight: np.ndarray, moment: np.ndarray, track: Track) -> tuple[np.nd
     calmed = total / loose[:, np.newaxis]
     prior = _prior(power, np.maximum(shared, 0.0), number, track)
     whole = _posterior(calmed, summed / loose[:, np.newaxis], prior, track)
-    return _waves(whole, np.True_, track), _waves(whole, track.bands >= 0, track)
+    return _waves(whole, track.bands >= 0, track)
 
 
 def _looseness(weight: np.ndarray, moment: np.ndarray, slow: np.ndarray) -> np.ndarray:
@@ -161,7 +162,7 @@ def _prior(slow: np.ndarray, power: np.ndarray, number: np.ndarray, track: Track
     return out
 
 
-def _waves(coefficients: np.ndarray, which: np.ndarray | np.bool_, track: Track) -> np.ndarray:
+def _waves(coefficients: np.ndarray, which: np.ndarray, track: Track) -> np.ndarray:
     """Sum (row, bin) of some of the waves."""
     found = scipy.fft.irfft(np.where(which, coefficients, 0.0), track.size, axis=1, norm="ortho")
     return np.asarray(found[:, : track.shape[3]])

@@ -45,12 +45,10 @@ def _checked(found: float) -> np.ndarray:
     return np.array([found])
 
 
-def fill(
-    values: list[np.ndarray], places: Places, setup: Setup, numbers: np.ndarray, rounds: int = jitter.ROUNDS
-) -> None:
+def fill(values: list[np.ndarray], places: Places, before: np.ndarray, setup: Setup, numbers: np.ndarray) -> None:
     """Fill in the jitter of a pair, among its numbers (layer,) as `Setup.table` says, from what other terms leave.
 
-    values: displacements (component)(node,) on stable ground.
+    values: displacements (component)(node,) on stable ground; before: the jitter that is known so far, NaN if none is.
     """
     told, track = setup.table.split(numbers), setup.track
     assert track is not None
@@ -68,7 +66,7 @@ def fill(
         np.broadcast_to(place(places.u, places.v, float(told["heading"][0])), stripe.shape)[keep]
         for place in (track.along, track.across)
     )
-    told["jitter"][:] = jitter.of_pair([rest[keep] for rest in left], along, across, stripe[keep], track, rounds)
+    told["jitter"][:] = jitter.of_pair([rest[keep] for rest in left], along, across, stripe[keep], before, track)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from xoffset._arrays.corrections import edges, fit, jitter, jittered, joint, terms
+from xoffset._arrays.corrections import edges, fit, jittered, joint, terms
 from xoffset._arrays.corrections.fit import Sample
 from xoffset._arrays.corrections.terms import NOT_CORRECTED, UNREFERENCED, Places, Setup
 
@@ -41,14 +41,18 @@ def fit_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.n
 
 def _with_jitter(sample: Sample, numbers: np.ndarray, given: dict[str, np.ndarray], setup: Setup) -> np.ndarray:
     """Numbers of a pair (layer,) with its jitter, from those that were fitted without."""
+    values, places = sample.at_used()
+
+    def told(numbers: np.ndarray, before: np.ndarray) -> np.ndarray:
+        setup.table.split(numbers)["heading"][:] = given["heading"]
+        jittered.fill(values, places, before, setup, numbers)
+        return np.asarray(setup.table.split(numbers)["jitter"])
+
     # jitter looks like noise that all neighbours share, and leaks into the other terms: once it is known, they are
     # fitted to what it leaves, and it is told anew from what they leave
-    values, places = sample.at_used()
-    for rounds in (1, jitter.ROUNDS):
-        if rounds > 1:
-            numbers = fit.of_pair(_calmed(sample, values, places, setup, numbers), given["counts"], setup)
-        setup.table.split(numbers)["heading"][:] = given["heading"]
-        jittered.fill(values, places, setup, numbers, rounds)
+    first = told(numbers, setup.table.split(numbers)["jitter"])
+    numbers = fit.of_pair(_calmed(sample, values, places, setup, numbers), given["counts"], setup)
+    told(numbers, first)
     return numbers
 
 

@@ -58,7 +58,7 @@ class Nuisance:
     @property
     def unknowns(self) -> int:
         """Number of parameters, a place to count from included."""
-        return 1 + self.slow.shape[1] + self.terms.shape[1]
+        return 1 + int(self.slow.shape[1] + self.terms.shape[1])
 
     @cached_property
     def seen(self) -> Observations | None:
@@ -79,7 +79,7 @@ class Nuisance:
             design, first = np.column_stack([np.ones(len(design)), design]), first + 1
         else:
             ends = self.seen.ends
-        entries = first + np.stack(np.indices((count, count)), axis=-1).reshape(-1, 2)
+        entries = first + np.moveaxis(np.indices((count, count)), 0, -1).reshape(-1, 2)
         return trend.Problem(design, ends, np.zeros(len(design)), entries, self.loss, growth=self.growth)
 
 

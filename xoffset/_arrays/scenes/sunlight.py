@@ -71,8 +71,8 @@ class Relief:
     @property
     def heights(self) -> np.ndarray:
         """Heights (rows, columns) [px] at the centres of the pixels, before the ground moved."""
-        y, x = np.indices(self.hills.shape, dtype=np.float64)
-        return self._at(y, x, (0.0, 0.0))
+        places = np.indices(self.hills.shape, dtype=np.float64)
+        return self._at(places[0], places[1], (0.0, 0.0))
 
     def _at(self, y: np.ndarray, x: np.ndarray, moved: tuple[float, float]) -> np.ndarray:
         """Heights [px] at places [px], (rows, columns), after motion along y and x [px]."""
