@@ -148,7 +148,7 @@ def test_lazy_images_stay_lazy_and_keep_their_bits(slide, stable):
     xr.testing.assert_identical(lazy.compute(), expected)
     placed = xoffset.coregister(stack.chunk(), stable=stable, apply=False, **QUICK)
     assert placed.misregistration_dx.chunks is not None
-    np.testing.assert_array_equal(placed.misregistration_dx, expected.misregistration_dx)
+    xr.testing.assert_identical(placed.compute(), xoffset.coregister(stack, stable=stable, apply=False, **QUICK))
 
 
 def test_what_is_no_data_stays_so(slide, stable):
@@ -168,7 +168,6 @@ def test_a_date_that_no_pair_tells_of_is_left_out(slide, stable, caplog):
         found = xoffset.coregister(stack, stable=stable, min_score=0.6, **QUICK)
     assert "1 of 4 dates have no pair" in caplog.text
     assert found[2].isnull().all()
-    assert np.isnan(found.misregistration_dx[2])
     assert found[[0, 1, 3], 20:-20, 20:-20].notnull().all()
 
 

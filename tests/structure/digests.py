@@ -651,7 +651,7 @@ CHECKS: dict[str, Call] = {
         counts().chunk(y=48, x=40), order="auto", reference=DATES[2], template=32, search=4, step=8
     ),
     "coregister positions": lambda: xoffset.coregister(
-        images(), order=1, mask=clear(), template=32, search=4, step=8, min_nodes=10, apply=False
+        images(), order="auto", mask=clear(), template=32, search=4, step=8, min_nodes=10, apply=False
     ),
     "correct found trace dask": lambda: xoffset.correct(
         tied().chunk(y=25, x=40), order="auto", stripes="auto", trace=section(tied())

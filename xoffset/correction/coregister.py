@@ -99,11 +99,10 @@ def coregister(
     xarray.DataArray or xarray.Dataset
         Images (time, y, x), floats, in the unit of the stack: a feature lies where it does on the reference date or on
         the mean of all. NaN where a pixel that the value needs is unknown or beyond the image, and throughout of a date
-        whose position no pair tells. Coordinates on (time): `misregistration_dx`, `misregistration_dy` [m], how far
-        the image lay beside the others, on average over the image, positive toward increasing x and y; it was moved
-        back by as much. The attribute `processing` records the resampling.
+        whose position no pair tells. The attribute `processing` records the resampling.
 
-        With `apply=False` a Dataset on (time): `misregistration_dx`, `misregistration_dy` [m]; `sigma_shift` [m], the
+        With `apply=False` a Dataset on (time): `misregistration_dx`, `misregistration_dy` [m], how far the image lies
+        beside the others, on average over the image, positive toward increasing x and y; `sigma_shift` [m], the
         standard error of the position of the date itself, root mean square of both components; `n_pairs`, the pairs
         that tell of it; with ramps `ramp_dx`, `ramp_dy` [m] (time, term), factors of 1, u, v, u², uv, v² with u and v
         from -1 to 1 along x and y over the windows. Lazy if the stack, stable or mask are.
@@ -314,7 +313,6 @@ def _described(
     }
     if has_ramp:
         fields |= {"ramp_dx": moves[:, 0], "ramp_dy": moves[:, 1]}
-    # an image may bear its position from an earlier step
     coords = {"time": stack["time"].reset_coords(drop=True)} | (
         {"term": ["1", "u", "v", "u2", "uv", "v2"]} if has_ramp else {}
     )
@@ -340,9 +338,6 @@ def _resampled(
     attrs = {name: stack.attrs[name] for name in ("long_name", "units") if name in stack.attrs}
     attrs["processing"] = history.processed(stack, step | {"resampling": "cubic"})
     out = xr.DataArray(found, dims=stack.dims, coords=stack.coords, name=stack.name, attrs=attrs)
-    means = _means(moves, places)
-    for k, name in enumerate(("misregistration_dx", "misregistration_dy")):
-        out = out.assign_coords({name: ("time", means[:, k], products.attrs_of(COREGISTRATION[name]))})
     mapping = stack.encoding.get("grid_mapping", stack.attrs.get("grid_mapping"))
     if mapping is not None:
         out.encoding["grid_mapping"] = mapping
