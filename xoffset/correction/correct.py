@@ -361,6 +361,7 @@ def _labelled(
     of_pairs = {
         "sigma_shift": sigma.astype(dtype),
         "n_stable": told["n_stable"].astype(np.int64),
+        "is_corrected": told["state"] != terms.NOT_CORRECTED,
         "order": told["order"].astype(np.int8),
     }
     for k, name in enumerate(("dx", "dy")):

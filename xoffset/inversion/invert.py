@@ -22,7 +22,7 @@ from xoffset.model.dates import Date, as_dates, in_years, index_of_date
 from xoffset.model.flags import FLAGS
 from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
-from xoffset.model.shift_errors import of_dates, shift_error
+from xoffset.model.shift_errors import of_dates, shift_error, without_uncorrected
 from xoffset.model.tables import SHIFT_ERROR
 
 LOSSES = {"linear": losses.LINEAR, "huber": losses.HUBER, "tukey": losses.TUKEY, "l1": losses.L1}
@@ -174,6 +174,7 @@ def invert(
     3
     """
     shifts = checks.as_shifts(shifts, "invert")
+    shifts = without_uncorrected(shifts, "invert")
     shared = shift_error(shifts, "invert")
     loss_code = _options.one_of(loss, LOSSES, "loss", "invert")
     islands_code = _options.one_of(islands, ISLANDS, "islands", "invert")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ParamSpec
@@ -19,17 +20,18 @@ from xoffset._arrays.networks import solver
 from xoffset._blocks import whole
 from xoffset.model import checks, products
 from xoffset.model.declared import decoded
-from xoffset.model.tables import SHIFT_ERROR, Table, shared_error_of
+from xoffset.model.tables import IS_CORRECTED, SHIFT_ERROR, Table, shared_error_of
 
 P = ParamSpec("P")
+_log = logging.getLogger(__name__)
 
 # Nodes of which the median tells the standard error that a pair or a date usually has, at most.
 SAMPLE = 4000
 # Displacement [m] of the date whose part in a result is asked for: far below any noise, so that it changes no weight.
 _SMALL = 1e-6
 # Options that leave the weights to the standard errors alone, and values of options that the data decide.
-_PLAIN = {"loss": "linear", "bootstrap": 0, "min_pairs": 1}
-_OF_DATA = {"steps": "search", "max_separation": "auto"}
+WITH_PLAIN_WEIGHTS = {"loss": "linear", "bootstrap": 0, "min_pairs": 1}
+TOLD_BY_DATA = {"steps": "search", "max_separation": "auto"}
 
 
 def shift_error(data: xr.Dataset, caller: str) -> Any | None:
@@ -74,6 +76,55 @@ def _of_dates(sigma: np.ndarray, ends: np.ndarray, dates: int) -> np.ndarray:
     return np.sqrt(variance[:, 0, 0])
 
 
+def without_uncorrected(data: xr.Dataset, caller: str) -> xr.Dataset:
+    """Shifts in which pairs that `correct` left as they were hold no vectors; anything else comes back as it is.
+
+    They are wrong by their whole shift, which their standard errors do not hold: where they tie dates together, all
+    later dates would be. So are pairs whose `sigma_shift` is not known, unless none is. A line in the log counts both.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If what tells them is not of pairs, or of another kind.
+    """
+    if "pair" not in data.dims or not {IS_CORRECTED, SHIFT_ERROR} & set(data.variables):
+        return data
+    sigma, is_corrected = shift_error(data, caller), _is_corrected(data, caller)
+    given = [is_corrected] if sigma is None else [is_corrected, sigma]
+    shape = (data.sizes["pair"],)
+    takes_part = whole.at_once(partial(_takes_part, caller=caller), given, np.dtype(np.bool_), shape)
+    if isinstance(takes_part, np.ndarray) and takes_part.all():
+        return data
+    stays = xr.DataArray(takes_part, dims="pair")
+    names = ("dx", "dy") if sigma is None else ("dx", "dy", SHIFT_ERROR)
+    return data.assign({name: data[name].where(stays) for name in names})
+
+
+def _is_corrected(data: xr.Dataset, caller: str) -> Any:
+    """Whether the shift of each pair was taken off (pair,), NumPy or dask; of shifts that do not tell it was."""
+    if IS_CORRECTED not in data.variables:
+        return np.ones(data.sizes["pair"], dtype=np.bool_)
+    told = data[IS_CORRECTED]
+    if told.dims != ("pair",) or told.dtype.kind not in "biu":
+        raise ValueError(
+            f"{caller}() needs booleans with the dim 'pair' in '{IS_CORRECTED}'; got {told.dtype} with {told.dims}. "
+            f"Keep what correct() gave, or leave it out: drop_vars('{IS_CORRECTED}')."
+        )
+    return told.data != 0
+
+
+def _takes_part(is_corrected: np.ndarray, *sigma: np.ndarray, caller: str) -> np.ndarray:
+    is_known = np.isfinite(sigma[0]) if sigma else np.ones_like(is_corrected)
+    takes_part = is_corrected & (is_known | ~is_known.any())
+    if not takes_part.all():
+        _log.warning(
+            "%s(): %d of %d pairs were not corrected, or nobody knows how well, and take no part: they are wrong by "
+            "their whole shift. See is_corrected and sigma_shift.",
+            caller, (~takes_part).sum(), takes_part.size,
+        )  # fmt: skip
+    return takes_part
+
+
 def with_shift_error(data: xr.Dataset, caller: str) -> xr.Dataset:
     """Shifts or a series whose standard errors hold those of the reference; any other product comes back as it is."""
     values = shift_error(data, caller) if {"pair", "time"} & set(data.dims) else None
@@ -116,30 +167,37 @@ def carries_shift_error(table: Table, main: str) -> Callable[[Callable[P, xr.Dat
         def call(*args: P.args, **options: P.kwargs) -> xr.Dataset:
             name = next(iter(options_of))
             subject = args[0] if args else options.get(name)
-            if not isinstance(subject, xr.Dataset) or SHIFT_ERROR not in subject:
+            if not isinstance(subject, xr.Dataset) or not {IS_CORRECTED, SHIFT_ERROR} & set(subject.variables):
                 return function(*args, **options)
-            asked: Any = {each: value for each, value in options.items() if each != name}
-            asked |= dict(zip(list(options_of)[1:], args[1:], strict=False))
+            given: Any = {each: value for each, value in options.items() if each != name}
+            given |= dict(zip(list(options_of)[1:], args[1:], strict=False))
             caller = function.__name__
             is_pairs = "pair" in subject.dims
             subject = checks.as_shifts(subject, caller) if is_pairs else checks.as_series(subject, caller)
-            whole_scene = with_shift_error(subject, caller)
-            ask: Any = function
-            plain = asked | {each: value for each, value in _PLAIN.items() if each in options_of}
-            for each, value in _OF_DATA.items():
-                if each in options_of and asked.get(each, options_of[each].default) is value:
-                    plain[each] = None
-            found: xr.Dataset = ask(whole_scene, **asked)
-            moved = ask(_moved(whole_scene), **plain)
+            with_total_errors = with_shift_error(without_uncorrected(subject, caller), caller)
+            of_data: Callable[..., xr.Dataset] = function
+            found = of_data(with_total_errors, **given)
+            if SHIFT_ERROR not in subject:
+                return found
+            of_dates_alone = of_data(_moved(with_total_errors), **(given | _plain(given, options_of)))
             # both components have the same levers
-            names = [str(each) for each in found.data_vars if str(each).endswith("x") and each in moved]
+            names = [str(each) for each in found.data_vars if str(each).endswith("x") and each in of_dates_alone]
             labels = {shared_error_of(each, main): each for each in names}
-            levers = {label: moved[each] for label, each in labels.items() if label in table}
-            return _labelled(found, levers, whole_scene, table)
+            levers = {label: of_dates_alone[each] for label, each in labels.items() if label in table}
+            return _labelled(found, levers, with_total_errors, table)
 
         return call
 
     return carry
+
+
+def _plain(given: Mapping[str, Any], options_of: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
+    """Options with which the standard errors alone are the weights, of a function with these parameters."""
+    plain: dict[str, Any] = {name: value for name, value in WITH_PLAIN_WEIGHTS.items() if name in options_of}
+    for name, value in TOLD_BY_DATA.items():
+        if name in options_of and given.get(name, options_of[name].default) is value:
+            plain[name] = None
+    return plain
 
 
 def _moved(data: xr.Dataset) -> xr.Dataset:
@@ -151,6 +209,8 @@ def _moved(data: xr.Dataset) -> xr.Dataset:
         lever[pairs, 0, ends[:, 0]] -= _SMALL
         lever[pairs, 0, ends[:, 1]] += _SMALL
         data, dim = data.isel(pair=order), "pair"
+        # pairs that take no part move nothing
+        lever = np.where(np.isnan(data[SHIFT_ERROR].data)[:, np.newaxis, np.newaxis], np.nan, lever)
     else:
         dim = "time"
         lever = np.eye(data.sizes["time"])[:, np.newaxis] * _SMALL

@@ -9,6 +9,8 @@ from xoffset.model.flags import flag_attrs
 
 # Name of standard errors that a whole map shares.
 SHIFT_ERROR = "sigma_shift"
+# Name of the variable that tells pairs that a correction left as they were, which are wrong by their whole shift.
+IS_CORRECTED = "is_corrected"
 
 
 @dataclass(frozen=True)
