@@ -81,6 +81,17 @@ class Scene:
     def stable(self):
         return self.map(self.still)
 
+    def pairs(self, ends, beside):
+        """Shifts of ground that stands still, of pairs of images that lie so many metres beside the first."""
+        noise = np.random.default_rng(5).standard_normal((2, len(beside), *self.still.shape))
+        noise[0] += beside[:, None, None]
+        dx, dy = noise[:, ends[:, 1]] - noise[:, ends[:, 0]]
+        sigma = np.full(dx.shape, np.sqrt(2.0))
+        data = {"dx": (DIMS, dx), "dy": (DIMS, dy), "sigma_dx": (DIMS, sigma), "sigma_dy": (DIMS, sigma)}
+        self.dates = np.datetime64("2020-01-01T10:00", "us") + np.arange(len(beside)) * np.timedelta64(20, "D")
+        dates = {"reference": ("pair", self.dates[ends[:, 0]]), "secondary": ("pair", self.dates[ends[:, 1]])}
+        return xr.Dataset(data, coords={"y": self.y, "x": self.x} | dates)
+
     @property
     def shifts(self):
         values = (self.planted + self.moved + self.noise).astype("float32")
@@ -379,6 +390,34 @@ def test_a_mask_that_is_true_nowhere_is_refused():
         xoffset.correct(scene.shifts, stable=scene.map(~scene.still))
 
 
+def test_what_a_correction_left_does_not_move_what_is_made_of_it(caplog):
+    """Clouds lie over the stable ground of all pairs that lead to the image that lies beside the others."""
+    scene = Scene(28, side=40)
+    ends = np.array([(0, 1), (0, 2), (1, 2), (2, 3), (3, 4)])
+    shifts = scene.pairs(ends, 5.0 * (np.arange(5) >= 3))
+    stable = scene.map(scene.grid_x < 0.0)
+    shifts["dx"][3] = shifts.dx[3].where(~stable)
+    corrected = xoffset.correct(shifts, stable=stable, min_nodes=50)
+    assert corrected.is_corrected.values.tolist() == [1, 1, 1, 0, 1]
+    for data in (corrected, corrected.chunk({"y": 15})):
+        with caplog.at_level(logging.WARNING):
+            series = xoffset.invert(data, reference=scene.dates[0]).compute()
+        assert "1 of 5 pairs were not corrected" in caplog.text
+        caplog.clear()
+        assert abs(series.dx[:3].mean(("y", "x"))).max() < 0.3
+        assert np.isnan(series.dx[3:]).all()
+        assert ((series.flags[3:] & FLAGS["disconnected"]) != 0).all()
+    # so do pairs whose shift is too long to take off
+    limited = xoffset.correct(scene.pairs(ends, 5.0 * (np.arange(5) >= 3)), stable=stable, min_nodes=50, max_shift=4.0)
+    assert limited.is_corrected.values.tolist() == [1, 1, 1, 0, 1]
+    assert np.isnan(xoffset.invert(limited, reference=scene.dates[0]).dx[3:]).all()
+    # once it is corrected it takes part
+    again = xoffset.correct(limited, stable=stable, min_nodes=50)
+    assert (again.is_corrected == 1).all()
+    assert not again.flags.any()
+    assert abs(xoffset.invert(again, reference=scene.dates[0]).dx.mean(("y", "x"))).max() < 0.3
+
+
 # ---------------------------------------------------------------------------------------------------------------- order
 
 
@@ -422,6 +461,10 @@ def test_nodes_without_a_detector_and_stripes_without_stable_ground_are_flagged(
     assert rms(scene.missed(corrected)[:, :, ~expected.values]) < 0.01
     # the shift was taken off all the same
     assert np.abs(scene.missed(corrected)).max() < 0.3
+    # the steps are still in it after another correction
+    for data in (corrected, corrected.chunk({"y": 30})):
+        again = xoffset.correct(data, stable=stable, order=1)
+        np.testing.assert_array_equal(again.flags, corrected.flags)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import xarray as xr
 
 import xoffset
 from xoffset._arrays.corrections import parallax
+from xoffset.correction.topography import without_parallax
 from xoffset.model.flags import FLAGS
 
 sys.path.append(str(Path(__file__).parents[1] / "motion"))
@@ -115,6 +116,31 @@ def test_parallax_comes_off_and_one_orbit_stays(heights):
     np.testing.assert_allclose(removed[0] + removed[1], removed[2], atol=1e-9)
     again = corrected(found)
     np.testing.assert_allclose(again.dem_error, heights, atol=0.5)
+
+
+def test_pairs_that_were_not_corrected_tell_no_height(heights):
+    """One that is wrong by its whole shift would be one vote among the others."""
+    data = shifts(heights, velocity=(0.0, 0.0), noise=0.1)
+    still = xr.ones_like(data.dx.isel(pair=0), dtype=bool)
+    wrong = np.flatnonzero(ACROSS)[::3]
+    data["dx"][wrong] += 30.0
+    found = xoffset.correct(data, stable=still, min_nodes=1, view=VIEW, max_shift=10.0)
+    assert (np.flatnonzero(found.is_corrected == 0) == wrong).all()
+    without = corrected(data.isel(pair=np.delete(np.arange(len(ENDS)), wrong)))
+    np.testing.assert_allclose(found.dem_error, without.dem_error, rtol=1e-9)
+    np.testing.assert_allclose(found.sigma_dem_error, without.sigma_dem_error, rtol=1e-9)
+
+
+def test_a_badly_known_shift_counts_little_for_heights(heights):
+    data = shifts(heights, velocity=(0.0, 0.0), noise=0.1).assign(
+        sigma_shift=("pair", np.full(len(ENDS), 0.01)), is_corrected=("pair", np.ones(len(ENDS), "int8"))
+    )
+    wrong = np.flatnonzero(ACROSS)[::3]
+    data["dx"][wrong] += 3.0
+    trusting = without_parallax(data, VIEW)
+    data["sigma_shift"][wrong] = 3.0
+    knowing = without_parallax(data, VIEW)
+    assert abs(knowing.dem_error - heights).max() < 0.5 * abs(trusting.dem_error - heights).max()
 
 
 def test_motion_is_no_height():

@@ -1,5 +1,8 @@
 """Errors of the reference of whole pairs: what a correction does not know, carried on to series, rates and events."""
 
+import inspect
+import logging
+
 import numpy as np
 import pytest
 import rioxarray  # noqa: F401
@@ -7,6 +10,8 @@ import xarray as xr
 from test_standard_errors import DATES, series_of, shifts_of
 
 import xoffset
+from xoffset.model import shift_errors
+from xoffset.model.flags import FLAGS
 
 NUMBER = 10
 ENDS = np.array([(i, j) for i in range(NUMBER) for j in range(i + 1, min(i + 4, NUMBER))])
@@ -151,6 +156,107 @@ def test_a_pair_that_is_badly_referenced_loses_its_weight():
     np.testing.assert_array_equal(left.vx, without.vx)
     np.testing.assert_allclose(left.sigma_shift, without.sigma_shift, rtol=1e-4)
     assert (left.n_pairs == len(ENDS) - 1).all()
+
+
+# ------------------------------------------------------------------------------- pairs that a correction left as they were
+
+# no pair but those that a correction left leads over the middle
+LEFT = (ENDS[:, 0] < 5) & (ENDS[:, 1] >= 5)
+TAKING_PAIRS = {
+    "invert": lambda data: xoffset.invert(data, reference=DATES[0]),
+    "velocity": xoffset.velocity,
+    "mean_velocity": xoffset.mean_velocity,
+    "mpic": lambda data: xoffset.mean_velocity(data, estimator="mpic"),
+    "mean_displacement": xoffset.mean_displacement,
+    "decompose": xoffset.decompose,
+    "interval_velocity": xoffset.interval_velocity,
+    "yearly_velocity": lambda data: xoffset.yearly_velocity(data, max_separation=None),
+}
+
+
+def with_left(how):
+    """Ground that stands still, and images from the sixth on 5 m beside the others, which some pairs still hold."""
+    data = shifts(0.02, noise=0.1)
+    data["dx"][LEFT] += 5.0
+    is_left = xr.DataArray(LEFT, dims="pair")
+    if how == "unknown":
+        return data.assign(sigma_shift=data.sigma_shift.where(~is_left))
+    # what a fit knew of them that was not applied
+    return data.assign(is_corrected=(~is_left).astype("int8"))
+
+
+@pytest.mark.parametrize("how", ["left", "unknown"])
+@pytest.mark.parametrize("name", TAKING_PAIRS)
+def test_pairs_that_were_not_corrected_take_no_part(name, how, caplog):
+    data = with_left(how)
+    with caplog.at_level(logging.WARNING):
+        found = TAKING_PAIRS[name](data)
+    assert f"{LEFT.sum()} of {len(ENDS)} pairs were not corrected" in caplog.text
+    without = TAKING_PAIRS[name](data.isel(pair=~LEFT))
+    component = "dx" if "dx" in found else "vx"
+    np.testing.assert_array_equal(found[component], without[component])
+    np.testing.assert_array_equal(found[f"sigma_{component}"], without[f"sigma_{component}"])
+    np.testing.assert_allclose(found.sigma_shift, without.sigma_shift, rtol=1e-6)
+    lazy = TAKING_PAIRS[name](data.chunk({"pair": 4, "y": 3, "x": 2}))
+    assert lazy[component].chunks is not None
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        xr.testing.assert_equal(lazy.compute(), found)
+    assert "pairs were not corrected" in caplog.text
+
+
+def test_dates_that_only_such_pairs_reach_are_apart():
+    series = xoffset.invert(with_left("left"), reference=DATES[0])
+    assert np.isnan(series.dx[5:]).all()
+    assert ((series.flags[5:] & FLAGS["disconnected"]) != 0).all()
+    assert abs(series.dx[:5]).max() < 1.0
+    # whoever tells weights of his own does not bring them back
+    weighed = xoffset.invert(with_left("left"), weights="uniform", reference=DATES[0])
+    assert np.isnan(weighed.dx[5:]).all()
+
+
+def test_shifts_of_which_none_was_corrected_tell_nothing():
+    data = shifts(0.02).assign(is_corrected=("pair", np.zeros(len(ENDS), "int8")))
+    assert np.isnan(xoffset.velocity(data).vx).all()
+    assert np.isnan(xoffset.invert(data).sigma_shift).all()
+    alone = xoffset.velocity(data.drop_vars("sigma_shift"))
+    assert np.isnan(alone.vx).all()
+    assert "sigma_shift" not in alone
+
+
+def test_what_was_corrected_keeps_every_bit():
+    data = shifts()
+    told = data.assign(is_corrected=("pair", np.ones(len(ENDS), "int8")))
+    for function in (xoffset.invert, xoffset.velocity):
+        xr.testing.assert_identical(function(told), function(data))
+        plain = data.drop_vars("sigma_shift")
+        xr.testing.assert_identical(function(told.drop_vars("sigma_shift")), function(plain))
+
+
+@pytest.mark.parametrize("function", [xoffset.velocity, xoffset.invert])
+def test_what_tells_of_the_correction_is_of_pairs(function):
+    for told in (xr.DataArray(1), xr.DataArray(np.full(len(ENDS), "a"), dims="pair")):
+        with pytest.raises(ValueError, match=r"needs 1 or 0 with the dim 'pair' in 'is_corrected'.*drop_vars"):
+            function(shifts().assign(is_corrected=told))
+
+
+# options that change what is fitted, or what is done with it, and not what a date weighs in the fit
+OF_THE_MODEL = {
+    "acceleration", "block", "date", "epoch", "estimator", "exponential", "logarithmic", "postseismic", "seasonal", "seed",
+    "semiannual", "sun", "trend",
+}  # fmt: skip
+
+
+def test_every_option_of_what_carries_them_is_known():
+    """One that makes weights of the data would change what the errors of dates are found to do."""
+    names = {"coseismic", "decompose", "interval_velocity", "mean_displacement", "mean_velocity", "velocity"}
+    options = {each for name in {*names, "yearly_velocity"} for each in list(inspect.signature(getattr(xoffset, name)).parameters)[1:]}
+    known = {*shift_errors.WITH_PLAIN_WEIGHTS, *shift_errors.TOLD_BY_DATA, *OF_THE_MODEL}
+    assert options <= known, options - known
+    assert known <= options, known - options
+
+
+# ------------------------------------------------------------------------------------------------------- what is unknown
 
 
 def test_unknown_errors_stay_unknown():

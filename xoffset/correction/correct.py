@@ -22,7 +22,9 @@ from xoffset.correction.jitter import Jitter, along_edges, as_jitter, flight, tr
 from xoffset.correction.topography import without_parallax
 from xoffset.model import checks, grids, products
 from xoffset.model.flags import FLAGS, flags_of
+from xoffset.model.shift_errors import is_corrected_of
 from xoffset.model.stable import check_somewhere, on_nodes
+from xoffset.model.tables import IS_CORRECTED
 from xoffset.readers.polygons import HasGeometry
 
 # Nodes of a pair that a correction is told from, at most.
@@ -113,7 +115,9 @@ def correct(
         `nmad_before_dx`, `nmad_after_dx` [m] and so for `dy`, median and spread of these, or of all vectors if there is
         no stable ground; `sigma_ratio_dx`, `sigma_ratio_dy` [1], the spread in units of the standard errors: ground
         that moves, or matches that are worse than they say, make it large; `order` of the ramp; `sigma_shift` [m],
-        standard error of the pair as a whole, which all of its vectors share and `sigma_dx`, `sigma_dy` do not hold.
+        standard error of the pair as a whole by the last correction that tells one, which all of its vectors share and
+        `sigma_dx`, `sigma_dy` do not hold; `is_corrected`, 1, or 0 of a pair that the last correction left as it was:
+        series, velocities and other motion leave it out.
 
         With `view`, on (y, x), `dem_error` [m], height of the ground above the terrain model, and its standard error
         `sigma_dem_error`, NaN where the views do not tell it from motion. Heights count from that of the stable ground,
@@ -122,8 +126,8 @@ def correct(
 
         Flags: `unreferenced` where there was no stable ground; `not_corrected` in pairs that have too little of it or
         are shifted by more than `max_shift`, which stay as they are, and on nodes whose stripe, elevation, jitter or
-        height above the terrain model is not known, from which the rest was taken off. Lazy if shifts, stable, stripes,
-        dem or view are.
+        height above the terrain model is not known, from which the rest was taken off; later corrections leave those of
+        nodes. Lazy if shifts, stable, stripes, dem or view are.
 
     Raises
     ------
@@ -141,7 +145,10 @@ def correct(
     afterwards leak into the ramp, by Tukey's biweight (4.685 times the spread) from a start of least absolute
     deviations. Standard errors count vectors that err on their own: their number is divided by the number of neighbours
     that err alike, from the autocorrelation of the residuals. `sigma_shift` is the root mean square, over the scene and
-    both components, of the standard error of the ramp. Without stable ground it is the spread of what is left of the
+    both components, of the standard error of the ramp: of a higher order differences within a map hold a part of it,
+    which is known no better than `sigma_shift` says of the whole. By date each term is adjusted by its own variances
+    alone: pairs whose clouds leave different ground err in shift and slope together, which costs a little of what the
+    network gains and biases nothing. Without stable ground it is the spread of what is left of the
     field, since any of its motions may be the wrong one; of a pair that was not corrected it is the shift itself.
 
     A point at height h above the terrain model is drawn away from the satellite by h·tan(zenith). With `view`, the
@@ -341,9 +348,18 @@ def _applied(shifts: xr.Dataset, given: Given, table: Any, setup: Setup) -> dict
     apply = partial(scene.applied, names=tuple(arrays), ends=ends, setup=setup)
     found: dict[str, Any] = parts.split(pixels.per_pixel_of(apply, list(arrays.values()), table, parts.count))
     unknown = found.pop("unknown")
-    flags = [flags_of(shifts, "correct"), *([unknown] if setup.has_unknown else [])]
+    flags = [_flags_before(shifts), *([unknown] if setup.has_unknown else [])]
     found["flags"] = pixels.per_pixel_of(partial(scene.flagged, setup=setup, bits=_BITS), flags, table, pairs)
     return found
+
+
+def _flags_before(shifts: xr.Dataset) -> Any:
+    """Flags (pair, rows, columns) without those of whole pairs that an earlier correction left as they were."""
+    flags = flags_of(shifts, "correct")
+    if IS_CORRECTED not in shifts:
+        return flags
+    was_left = ~is_corrected_of(shifts, "correct")[:, np.newaxis, np.newaxis]
+    return flags & ~(was_left * np.int64(FLAGS["not_corrected"]))
 
 
 def _both(v: np.ndarray, u: np.ndarray) -> np.ndarray:
@@ -361,7 +377,7 @@ def _labelled(
     of_pairs = {
         "sigma_shift": sigma.astype(dtype),
         "n_stable": told["n_stable"].astype(np.int64),
-        "is_corrected": told["state"] != terms.NOT_CORRECTED,
+        "is_corrected": (told["state"] != terms.NOT_CORRECTED).astype(np.int8),
         "order": told["order"].astype(np.int8),
     }
     for k, name in enumerate(("dx", "dy")):

@@ -45,7 +45,7 @@ OF_CORRECTION = table(
     {
         "n_stable": (None, "number of vectors on stable ground"),
         "sigma_shift": ("m", "standard error of the pair as a whole, common to all its vectors"),
-        "is_corrected": (None, "whether the last correction took off the shift of the pair"),
+        "is_corrected": (None, "1 if the last correction took off the shift of the pair, 0 if it left it"),
         "order": (None, "order of the ramp that was taken off"),
         **_of_axis("x"),
         **_of_axis("y"),

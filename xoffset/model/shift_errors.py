@@ -89,7 +89,7 @@ def without_uncorrected(data: xr.Dataset, caller: str) -> xr.Dataset:
     """
     if "pair" not in data.dims or not {IS_CORRECTED, SHIFT_ERROR} & set(data.variables):
         return data
-    sigma, is_corrected = shift_error(data, caller), _is_corrected(data, caller)
+    sigma, is_corrected = shift_error(data, caller), is_corrected_of(data, caller)
     given = [is_corrected] if sigma is None else [is_corrected, sigma]
     shape = (data.sizes["pair"],)
     takes_part = whole.at_once(partial(_takes_part, caller=caller), given, np.dtype(np.bool_), shape)
@@ -100,17 +100,23 @@ def without_uncorrected(data: xr.Dataset, caller: str) -> xr.Dataset:
     return data.assign({name: data[name].where(stays) for name in names})
 
 
-def _is_corrected(data: xr.Dataset, caller: str) -> Any:
-    """Whether the shift of each pair was taken off (pair,), NumPy or dask; of shifts that do not tell it was."""
+def is_corrected_of(data: xr.Dataset, caller: str) -> Any:
+    """Whether the shift of each pair was taken off (pair,), NumPy or dask; true of shifts that do not tell.
+
+    Raises
+    ------
+    ValueError
+        If it is told of something else than pairs, or in another type.
+    """
     if IS_CORRECTED not in data.variables:
         return np.ones(data.sizes["pair"], dtype=np.bool_)
     told = data[IS_CORRECTED]
-    if told.dims != ("pair",) or told.dtype.kind not in "biu":
+    if told.dims != ("pair",) or told.dtype.kind not in "biuf":
         raise ValueError(
-            f"{caller}() needs booleans with the dim 'pair' in '{IS_CORRECTED}'; got {told.dtype} with {told.dims}. "
+            f"{caller}() needs 1 or 0 with the dim 'pair' in '{IS_CORRECTED}'; got {told.dtype} with {told.dims}. "
             f"Keep what correct() gave, or leave it out: drop_vars('{IS_CORRECTED}')."
         )
-    return told.data != 0
+    return told.data == 1
 
 
 def _takes_part(is_corrected: np.ndarray, *sigma: np.ndarray, caller: str) -> np.ndarray:

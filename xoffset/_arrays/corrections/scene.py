@@ -192,7 +192,8 @@ def flagged(
 ) -> np.ndarray:
     """Flags (pair, rows, columns) with the bits for no stable ground, and for what was not corrected.
 
-    What an earlier correction could not do no longer holds of a pair that this one corrects.
+    A pair that an earlier correction could not refer to stable ground may be now. What it did not know of single nodes
+    is still in their shifts, and stays flagged.
     """
     unreferenced, not_corrected = (np.int64(bit) for bit in bits)
     out = np.empty(flags.shape, dtype=np.int64)
@@ -200,7 +201,7 @@ def flagged(
         if state == NOT_CORRECTED:
             out[pair] = flags[pair] | not_corrected
             continue
-        out[pair] = flags[pair] & ~(unreferenced | not_corrected)
+        out[pair] = flags[pair] & ~unreferenced
         if state == UNREFERENCED:
             out[pair] |= unreferenced
         if unknown:
