@@ -132,15 +132,16 @@ def test_pairs_that_were_not_corrected_tell_no_height(heights):
 
 
 def test_a_badly_known_shift_counts_little_for_heights(heights):
-    data = shifts(heights, velocity=(0.0, 0.0), noise=0.1).assign(
+    data = shifts(heights, velocity=(0.0, 0.0), noise=0.02).assign(
         sigma_shift=("pair", np.full(len(ENDS), 0.01)), is_corrected=("pair", np.ones(len(ENDS), "int8"))
     )
-    wrong = np.flatnonzero(ACROSS)[::3]
+    wrong = np.flatnonzero(ACROSS)[::2]
     data["dx"][wrong] += 3.0
     trusting = without_parallax(data, VIEW)
     data["sigma_shift"][wrong] = 3.0
     knowing = without_parallax(data, VIEW)
-    assert abs(knowing.dem_error - heights).max() < 0.5 * abs(trusting.dem_error - heights).max()
+    missed = [float(np.sqrt(((found.dem_error - heights) ** 2).mean())) for found in (knowing, trusting)]
+    assert missed[0] < 0.6 * missed[1], missed
 
 
 def test_motion_is_no_height():

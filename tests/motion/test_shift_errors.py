@@ -158,7 +158,7 @@ def test_a_pair_that_is_badly_referenced_loses_its_weight():
     assert (left.n_pairs == len(ENDS) - 1).all()
 
 
-# ------------------------------------------------------------------------------- pairs that a correction left as they were
+# ----------------------------------------------------------------------------- pairs that a correction left as they were
 
 # no pair but those that a correction left leads over the middle
 LEFT = (ENDS[:, 0] < 5) & (ENDS[:, 1] >= 5)
@@ -242,21 +242,22 @@ def test_what_tells_of_the_correction_is_of_pairs(function):
 
 # options that change what is fitted, or what is done with it, and not what a date weighs in the fit
 OF_THE_MODEL = {
-    "acceleration", "block", "date", "epoch", "estimator", "exponential", "logarithmic", "postseismic", "seasonal", "seed",
-    "semiannual", "sun", "trend",
+    "acceleration", "block", "date", "epoch", "estimator", "exponential", "logarithmic", "postseismic", "seasonal",
+    "seed", "semiannual", "sun", "trend",
 }  # fmt: skip
 
 
 def test_every_option_of_what_carries_them_is_known():
     """One that makes weights of the data would change what the errors of dates are found to do."""
-    names = {"coseismic", "decompose", "interval_velocity", "mean_displacement", "mean_velocity", "velocity"}
-    options = {each for name in {*names, "yearly_velocity"} for each in list(inspect.signature(getattr(xoffset, name)).parameters)[1:]}
+    names = ("coseismic", "decompose", "interval_velocity", "mean_displacement", "mean_velocity", "velocity")
+    functions = [getattr(xoffset, name) for name in (*names, "yearly_velocity")]
+    options = {name for function in functions for name in [*inspect.signature(function).parameters][1:]}
     known = {*shift_errors.WITH_PLAIN_WEIGHTS, *shift_errors.TOLD_BY_DATA, *OF_THE_MODEL}
     assert options <= known, options - known
     assert known <= options, known - options
 
 
-# ------------------------------------------------------------------------------------------------------- what is unknown
+# ----------------------------------------------------------------------------------------------------- what is unknown
 
 
 def test_unknown_errors_stay_unknown():

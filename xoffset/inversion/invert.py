@@ -59,7 +59,8 @@ def invert(
     ----------
     shifts
         Shifts (pair, y, x) from `correlate` or `screen`; pairs may be missing (NaN) in any pixel. All matches of the
-        same two dates, repeated or backward, count as one.
+        same two dates, repeated or backward, count as one. Pairs that `correct` left as they were (`is_corrected` 0, or
+        `sigma_shift` NaN in some of the pairs) take no part, as a line in the log says.
     weights
         One weight for both components of a pair. `"sigma"`: the inverse of the mean of the two variances; a pair
         without positive finite standard errors takes no part. `"score"`: score / (1 − score), which the variance of a
@@ -125,7 +126,7 @@ def invert(
         to all pixels; subtract it, or `correct` before. NaN where no pairs with enough stable ground tell. Of shifts
         that were corrected, `sigma_shift` on (time): standard error in metres of the position of each date as a whole,
         which follows from those of the pairs. It is in no other error, since all pixels share it, and counts for a
-        displacement between two dates as the root of the sum of their squares.
+        displacement between two dates as the root of the sum of their squares; no weight knows of it.
         With `sun`, `removed_dx` and `removed_dy` (time, y, x): what was removed, in metres since the reference date,
         0 and flagged `not_corrected` where the dates do not tell it, and on (y, x) `sun_condition`.
         Lazy if `shifts` or `stable` are.

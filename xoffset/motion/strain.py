@@ -49,8 +49,9 @@ def strain(dataset: xr.Dataset, *, window: int = 5, overlap: float = 4.0, min_va
         `e2`, principal extensions; `azimuth`, direction of `e1`, 0 to 180 degrees clockwise from grid north, NaN where
         they are equal. `sigma_exx`, `sigma_eyy`, `sigma_exy`, `sigma_dilatation`, `sigma_rotation`: standard errors,
         NaN where a vector has none, left out if `dataset` has none; `sigma_shift` is not in them, since all vectors
-        share it. All are NaN, and `flags` says `few_valid`, where
-        too few vectors are left, or all of them on one line. Lazy if `dataset` is.
+        share it, nor is the tilt that the ramp of a correction errs by: about `sigma_shift` over half the scene. All
+        are NaN, and `flags` says `few_valid`, where too few vectors are left, or all of them on one line. Lazy if
+        `dataset` is.
 
     Raises
     ------
