@@ -135,8 +135,9 @@ def test_a_badly_known_shift_counts_little_for_heights(heights):
     data = shifts(heights, velocity=(0.0, 0.0), noise=0.02).assign(
         sigma_shift=("pair", np.full(len(ENDS), 0.01)), is_corrected=("pair", np.ones(len(ENDS), "int8"))
     )
-    wrong = np.flatnonzero(ACROSS)[::2]
-    data["dx"][wrong] += 3.0
+    wrong = np.flatnonzero(ACROSS)[::3]
+    # alike for heights: those of one sign
+    data["dx"][wrong] += np.where(IS_EAST[ENDS[wrong, 1]], 3.0, -3.0)[:, None, None]
     trusting = without_parallax(data, VIEW)
     data["sigma_shift"][wrong] = 3.0
     knowing = without_parallax(data, VIEW)

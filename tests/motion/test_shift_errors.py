@@ -158,7 +158,7 @@ def test_a_pair_that_is_badly_referenced_loses_its_weight():
     assert (left.n_pairs == len(ENDS) - 1).all()
 
 
-# ----------------------------------------------------------------------------- pairs that a correction left as they were
+# ---------------------------------------------------------------------------- pairs that a correction left as they were
 
 # no pair but those that a correction left leads over the middle
 LEFT = (ENDS[:, 0] < 5) & (ENDS[:, 1] >= 5)
