@@ -181,7 +181,7 @@ def correct(
     is_by_date = _options.as_switch(by_date, "by_date", "correct")
     given = _gathered(shifts, stable, None if isinstance(stripes, str) else stripes, trace, dem)
     if given.stripes is not None:
-        setup = layers.with_stripes(setup, given.stripes)
+        setup = replace(setup, stripes=terms.STRIPES)
 
     if waves is not None:
         setup = replace(setup, track=track_of(waves, shifts, setup.stripes, SAMPLE))

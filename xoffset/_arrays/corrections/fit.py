@@ -11,6 +11,7 @@ from xoffset._arrays.corrections import jittered, robust
 from xoffset._arrays.corrections.joint import Ground, fitted, known, neighbours_of, variance_of_removed
 from xoffset._arrays.corrections.terms import (
     CORRECTED,
+    ELEVATION,
     LEAST,
     NOT_CORRECTED,
     OF_ORDER,
@@ -95,23 +96,24 @@ def _put(ground: Ground, setup: Setup, out: np.ndarray) -> list[np.ndarray]:
     out[setup.table.at("depth")] = np.nan if found.depth is None else found.depth
     table["elevation"][:] = ground.ends
     number, has_trace = OF_ORDER[found.order], found.depth is not None
+    slots = {"elevation": np.arange(ELEVATION if setup.has_elevation else 0), "secondary": ground.stripes - 1}
+    if not ground.is_same:
+        # otherwise the steps of both images are those of the secondary one
+        slots["reference"] = slots["secondary"]
     for component, fit in enumerate(found.fits):
         variance = found.neighbours * np.diag(fit.covariance)
         for name, each in (("coefficient", fit.coefficients), ("variance", variance)):
             row = table[name][component]
             row[:number] = each[:number]
             start = number + has_trace
-            for kind in ("elevation", "secondary", "reference"):
-                size = row[setup.terms[kind]].size
-                if kind == "reference" and ground.is_same:
-                    # the steps of both images are those of the secondary one
-                    continue
-                row[setup.terms[kind]] = each[start : start + size]
-                start += size
+            for kind, place in slots.items():
+                row[setup.terms[kind]][place] = each[start : start + place.size]
+                start += place.size
         table["trace"][component] = fit.coefficients[number] if has_trace else np.nan
     for name, stripe in (("secondary", ground.places.secondary), ("reference", ground.places.reference)):
         if stripe is not None and (name == "secondary" or not ground.is_same):
-            few = np.bincount(stripe, minlength=setup.stripes + 1)[1:] < LEAST
+            few = np.ones(setup.stripes, dtype=np.bool_)
+            few[ground.stripes - 1] = np.bincount(stripe, minlength=ground.stripes.size + 1)[1:] < LEAST
             table["coefficient"][:, setup.terms[name]][:, few] = np.nan
             table["variance"][:, setup.terms[name]][:, few] = np.inf
     errors = [found.neighbours * variance_of_removed(fit, found.order, ground).mean() for fit in found.fits]

@@ -130,12 +130,10 @@ def _covariance(design: Design, residual: np.ndarray, scale: float) -> np.ndarra
     """Covariance of an M-estimate (Huber 1981): mean of psi squared over the square of the mean of its slope."""
     normal, _ = design.normal(np.ones(residual.size), residual)
     inverse = np.linalg.inv(normal)
-    # room is made for more steps than there are
-    terms = len(design.dense) + sum(np.unique(step).size for step in design.steps)
     if not scale > 0.0:
         return np.asarray(0.0 * inverse)
     square = np.clip(1.0 - (residual / (TUKEY * scale)) ** 2, 0.0, None)
-    influence = ((residual * square**2) ** 2).sum() / max(residual.size - terms, 1)
+    influence = ((residual * square**2) ** 2).sum() / max(residual.size - design.size, 1)
     slope = (square * (5.0 * square - 4.0) * (square > 0.0)).mean()
     return np.asarray(inverse * influence / max(slope, 0.1) ** 2)
 

@@ -22,6 +22,8 @@ ELEVATION = 2
 CORRECTED, UNREFERENCED, NOT_CORRECTED = 0, 1, 2
 # Vectors on stable ground that a step needs.
 LEAST = 20
+# Highest number of a stripe of a sensor.
+STRIPES = 32
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,28 @@ def with_found(places: Places, found: np.ndarray, setup: Setup) -> Places:
         return places
     stripes = edges.numbers(places.u * setup.half[0], places.v * setup.half[1], found)
     return places._replace(secondary=stripes, reference=stripes)
+
+
+def checked_stripes(lowest: np.ndarray, highest: np.ndarray) -> np.ndarray:
+    """The highest number of a stripe of each date (date,), after it is told that the numbers are none.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or all of them are 0.
+    """
+    low, high = int(lowest.min(initial=0)), int(highest.max(initial=0))
+    if low < 0 or high > STRIPES or high == 0:
+        raise ValueError(
+            f"correct() needs stripes numbered from 1 to {STRIPES} at most, 0 where there is none; got {low} to "
+            f"{high} on the nodes. Number them anew, or leave stripes out."
+        )
+    return highest.astype(np.int64)
+
+
+def stripes_of(_: np.ndarray, stripes: np.ndarray) -> np.ndarray:
+    """The stripes (date, rows, columns), once `checked_stripes` has seen all of them."""
+    return stripes
 
 
 def scaled(values: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
