@@ -79,3 +79,83 @@ def test_a_pair_whose_few_places_lie_in_no_stripe_has_an_error_of_its_shift():
         shifts, stable=everywhere(shifts), stripes=on_grid(stripes, shifts), min_nodes=100, min_share=0.0
     )
     assert 0.02 < corrected.sigma_shift[0] < 0.2
+
+
+# -------------------------------------------------------------------------------------------------------------- by date
+
+
+def chain(dates, bad, shape=(40, 40), ramp=0.0, seed=3):
+    """Shifts of a network of dates, and of one pair beside it whose few vectors in a corner are `bad` [m] off."""
+    generator = np.random.default_rng(seed)
+    ends = [(i, j) for i in range(dates) for j in range(i + 1, dates) if j - i <= 3]
+    of_dates = ramp * generator.standard_normal((dates, 2, 1, 1)) * np.linspace(-1.0, 1.0, shape[1])
+    values = np.stack([of_dates[j] - of_dates[i] for i, j in ends] + [np.zeros((2, *shape))])
+    values += generator.standard_normal(values.shape)
+    values[-1, 0] += bad
+    values[-1, :, 8:], values[-1, :, :, 8:] = np.nan, np.nan
+    return shifts_of(values, [*ends, (dates, dates + 1)])
+
+
+def test_a_pair_beside_the_network_has_an_order_of_its_own(caplog):
+    shifts = chain(6, 10.0, ramp=4.0)
+    options = {"stable": everywhere(shifts), "order": 1, "min_nodes": 40, "min_share": 0.001, "by_date": True}
+    with caplog.at_level(logging.WARNING):
+        corrected = xoffset.correct(shifts, **options)
+    assert corrected.order.values.tolist() == [1] * 12 + [0]
+    assert "1 of 13 pairs cannot carry a ramp of order 1" in caplog.text
+    left = corrected.dx[:-1].mean("y").values
+    assert np.abs(left[:, -8:].mean(axis=1) - left[:, :8].mean(axis=1)).max() < 0.3
+    # the shift alone comes off
+    assert abs(float(corrected.dx[-1].mean())) < 1.0
+    assert not corrected.flags.any()
+
+
+def test_a_pair_that_by_date_stays_as_it_is_has_an_error_of_its_shift():
+    generator = np.random.default_rng(4)
+    of_dates = np.array([0.0, 5.0, 10.2])
+    ends = [(0, 1), (1, 2), (0, 2)]
+    values = generator.standard_normal((3, 2, 40, 40))
+    values[:, 0] += np.array([of_dates[j] - of_dates[i] for i, j in ends])[:, None, None]
+    values[2, 0] -= 0.4  # below the limit by itself, above it by the dates
+    shifts = shifts_of(values, ends)
+    corrected = xoffset.correct(shifts, stable=everywhere(shifts), by_date=True, max_shift=10.0)
+    is_left = (corrected.flags == FLAGS["not_corrected"]).all(("y", "x")).values
+    assert is_left.tolist() == [False, False, True]
+    assert (corrected.removed_dx[2] == 0.0).all()
+    assert corrected.sigma_shift[2] == pytest.approx(9.8 / np.sqrt(2.0), abs=0.2)
+    assert (corrected.sigma_shift[:2] < 0.1).all()
+
+
+def test_by_date_pairs_without_a_stripe_have_the_zero_of_the_others():
+    generator = np.random.default_rng(5)
+    detector = np.tile(np.arange(60) // 15, (60, 1))
+    ends = [(i, j) for i in range(5) for j in range(i + 1, 5)]
+    steps = 3.0 * generator.standard_normal((5, 2, 4))[:, :, detector]
+    values = np.stack([steps[j] - steps[i] for i, j in ends])
+    planted = values.copy()
+    values += 0.5 * generator.standard_normal(values.shape)
+    # clouds over one stripe of some pairs
+    values[[1, 4, 6]] = np.where(detector == 3, np.nan, values[[1, 4, 6]])
+    shifts = shifts_of(values, ends)
+    stripes = on_grid((detector + 1).astype("uint8"), shifts)
+    corrected = xoffset.correct(shifts, stable=everywhere(shifts), stripes=stripes, by_date=True, min_nodes=100)
+    removed = np.stack([corrected.removed_dx, corrected.removed_dy], axis=1)
+    assert np.abs(removed - planted).max() < 0.1
+    assert not corrected.flags.any()
+
+
+@pytest.mark.parametrize("by_date", [False, True])
+def test_max_shift_is_that_of_stable_ground_not_of_the_middle_of_the_terms(by_date):
+    generator = np.random.default_rng(6)
+    rows, columns = np.mgrid[:40, :40]
+    # 40 m at the height of the stable ground, 0 at that of the middle of the scene: far above it
+    height = 100.0 * (columns >= 30) + 900.0 * (columns < 2) + rows
+    ends = [(0, 1), (1, 2), (0, 2)]
+    values = generator.standard_normal((3, 2, 40, 40))
+    values += np.array([j - i for i, j in ends])[:, None, None, None] * 0.02 * (height - 500.0)
+    shifts = shifts_of(values, ends)
+    corrected = xoffset.correct(
+        shifts, stable=everywhere(shifts), dem=on_grid(height, shifts), by_date=by_date, max_shift=16.0
+    )
+    is_left = (corrected.flags == FLAGS["not_corrected"]).all(("y", "x")).values
+    assert is_left.tolist() == [False, False, True]

@@ -23,6 +23,7 @@ class Stripes(NamedTuple):
 
     values: Any
     ends: np.ndarray  # (pair, 2): of the reference and of the secondary image
+    highest: int  # number of a stripe, or what it may be if that is not in memory
 
     def of_pairs(self) -> dict[str, Any]:
         """Stripes of both images of each pair (pair, rows, columns)."""
@@ -74,7 +75,8 @@ def stripes_on_nodes(stripes: xr.DataArray, shifts: xr.Dataset) -> Stripes:
     ends_of = [values.min(axis=(1, 2)), values.max(axis=(1, 2))]
     shape = (values.shape[0],)
     table = whole.at_once(terms.checked_stripes, ends_of, np.dtype(np.int64), shape)
-    return Stripes(pixels.per_pixel_of(terms.stripes_of, [values], table, shape[0]), ends)
+    highest = int(table.max()) if isinstance(table, np.ndarray) else terms.STRIPES
+    return Stripes(pixels.per_pixel_of(terms.stripes_of, [values], table, shape[0]), ends, highest)
 
 
 def _ends(stripes: xr.DataArray, shifts: xr.Dataset) -> np.ndarray:

@@ -65,12 +65,15 @@ def of_pair(sample: Sample, counts: np.ndarray, setup: Setup) -> np.ndarray:
     away = [value - shift for value, shift in zip(values, shifts, strict=True)]
     alike = neighbours_of(away, sample.used)
     errors = [robust.spread(each) ** 2 * (alike + _OF_MEDIAN) / each.size for each in away]
+    table["shift"][:] = shifts
+    # what is not taken off remains as an error
+    left = math.sqrt(0.5 * sum(s**2 + e for s, e in zip(shifts, errors, strict=True)))
+    out[setup.table.at("sigma_left")] = left
     ground = known(values, sample.places, sample.used, setup)
     # of the nodes of the sample, which stand for all
     number = (n_stable if setup.is_referenced else n_all) * ground.values[0].size / values[0].size
     if number < max(setup.least[0], setup.least[1] * n_all) or math.hypot(*shifts) > setup.largest:
-        # what is not taken off remains as an error
-        out[setup.table.at("sigma_shift")] = math.sqrt(0.5 * sum(s**2 + e for s, e in zip(shifts, errors, strict=True)))
+        out[setup.table.at("sigma_shift")] = left
         return out
     out[setup.table.at("state")] = CORRECTED if setup.is_referenced else UNREFERENCED
     if setup.is_constant:
