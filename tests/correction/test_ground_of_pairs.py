@@ -159,3 +159,60 @@ def test_max_shift_is_that_of_stable_ground_not_of_the_middle_of_the_terms(by_da
     )
     is_left = (corrected.flags == FLAGS["not_corrected"]).all(("y", "x")).values
     assert is_left.tolist() == [False, False, True]
+
+
+# --------------------------------------------------------------------------------------------------------------- errors
+
+
+def shared_noise(shape, window, generator):
+    """Noise of unit variance whose neighbours share a window of so many nodes along both axes."""
+    noise = generator.standard_normal((*shape[:-2], *(side + window - 1 for side in shape[-2:])))
+    return np.lib.stride_tricks.sliding_window_view(noise, (window, window), axis=(-2, -1)).mean(axis=(-2, -1)) * window
+
+
+def apart(count):
+    """Pairs of which no two have a date in common."""
+    return [(2 * k, 2 * k + 1) for k in range(count)]
+
+
+def ratio_of_errors(shifts, stable, **options):
+    """Root mean square of what is removed, where nothing is to be, over that of sigma_shift."""
+    corrected = xoffset.correct(shifts, stable=on_grid(stable, shifts), **options)
+    return rms([corrected.removed_dx, corrected.removed_dy]) / rms(corrected.sigma_shift)
+
+
+def test_the_error_of_the_shift_holds_on_grids_of_which_a_part_is_fitted():
+    generator = np.random.default_rng(7)
+    values = shared_noise((8, 2, 200, 200), 2, generator)
+    shifts = shifts_of(values, apart(8))
+    assert 0.8 < ratio_of_errors(shifts, np.ones((200, 200), dtype=bool), order=1) < 1.2
+
+
+@pytest.mark.parametrize(("window", "order"), [(3, 0), (3, 1), (6, 0)])
+def test_the_error_of_the_shift_holds_on_scattered_ground(window, order):
+    generator = np.random.default_rng(8)
+    stable = generator.random((60, 60)) < 0.2
+    shifts = shifts_of(shared_noise((60, 2, 60, 60), window, generator), apart(60))
+    assert 0.75 < ratio_of_errors(shifts, stable, order=order, min_nodes=100) < 1.25
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 5])
+def test_few_nodes_are_not_told_to_be_exact(number):
+    generator = np.random.default_rng(9)
+    stable = np.arange(64).reshape(8, 8) < number
+    shifts = shifts_of(generator.standard_normal((60, 2, 8, 8)), apart(60))
+    corrected = xoffset.correct(shifts, stable=on_grid(stable, shifts), min_nodes=1, min_share=0.0)
+    error = np.stack([corrected.removed_dx, corrected.removed_dy])[:, :, 0, 0] / corrected.sigma_shift.values
+    assert (np.abs(error) > 3.0).mean() < 0.03
+    assert 0.6 < rms(error) < 1.2
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_without_stable_ground_the_shift_is_that_of_one_side_not_half_of_both(seed):
+    generator = np.random.default_rng(seed)
+    values = generator.standard_normal((1, 2, 60, 60))
+    sides = np.array([[8.0, -8.0], [-3.0, 5.0]])
+    values += np.where(np.arange(60) < 30, sides[0][:, None, None], sides[1][:, None, None])
+    corrected = xoffset.correct(shifts_of(values))
+    removed = np.array([corrected.removed_dx[0, 0, 0], corrected.removed_dy[0, 0, 0]])
+    assert np.hypot(*(removed - sides).T).min() < 1.0

@@ -26,6 +26,8 @@ from xoffset._arrays.layers import Layers
 # What the variance of a median has more than that of a mean, in variances of a value (normal errors that are
 # independent; what neighbours share counts in both alike).
 _OF_MEDIAN = 0.5 * math.pi - 1.0
+# Vectors whose spread tells their standard error.
+FEW = 10
 # Statistics of a pair: median and spread of its vectors on stable ground before and after [m], and the spread in units
 # of the standard errors, without what moves across a trace.
 STATISTICS = Layers(median_before=2, median_after=2, nmad_before=2, nmad_after=2, sigma_ratio=2)
@@ -38,10 +40,15 @@ class Sample(NamedTuple):
     dy: np.ndarray
     used: np.ndarray
     places: Places
+    errors: tuple[np.ndarray, np.ndarray]  # standard errors of dx and dy
 
     def at_used(self) -> tuple[list[np.ndarray], Places]:
         """Displacements and places of the nodes that are used (node,)."""
         return [each[self.used].astype(np.float64) for each in (self.dx, self.dy)], self.places.at(self.used)
+
+    def usual_errors(self) -> list[float]:
+        """Root mean square of the standard errors of each component where it is used, NaN if one of them is unknown."""
+        return [float(np.sqrt(np.mean(each[self.used].astype(np.float64) ** 2))) for each in self.errors]
 
 
 def of_pair(sample: Sample, counts: np.ndarray, setup: Setup) -> np.ndarray:
@@ -61,10 +68,14 @@ def of_pair(sample: Sample, counts: np.ndarray, setup: Setup) -> np.ndarray:
     values, _ = sample.at_used()
     if not values[0].size:
         return out
-    shifts = [float(np.median(value)) if setup.is_referenced else robust.half_sample_mode(value) for value in values]
+    shifts = tuple(map(float, map(np.median, values))) if setup.is_referenced else robust.mode_of_vectors(*values)
     away = [value - shift for value, shift in zip(values, shifts, strict=True)]
     alike = neighbours_of(away, sample.used)
-    errors = [robust.spread(each) ** 2 * (alike + _OF_MEDIAN) / each.size for each in away]
+    spreads = [robust.spread(each) for each in away]
+    if values[0].size < FEW:
+        # so few may lie close together by chance
+        spreads = [max(spread, error) for spread, error in zip(spreads, sample.usual_errors(), strict=True)]
+    errors = [spread**2 * (alike + _OF_MEDIAN) / values[0].size for spread in spreads]
     table["shift"][:] = shifts
     # what is not taken off remains as an error
     left = math.sqrt(0.5 * sum(s**2 + e for s, e in zip(shifts, errors, strict=True)))
@@ -127,8 +138,8 @@ def _put(ground: Ground, setup: Setup, out: np.ndarray) -> list[np.ndarray]:
 # ---------------------------------------------------------------------------------------------------- what it is worth
 
 
-def statistics(sample: Sample, errors: tuple[np.ndarray, np.ndarray], pair: np.ndarray, setup: Setup) -> np.ndarray:
-    """Statistics (layer,) of a pair as `STATISTICS` says; errors are the standard errors of its vectors."""
+def statistics(sample: Sample, pair: np.ndarray, setup: Setup) -> np.ndarray:
+    """Statistics (layer,) of a pair as `STATISTICS` says."""
     out = np.full(STATISTICS.count, np.nan)
     found = STATISTICS.split(out)
     table = setup.table.split(pair)
@@ -139,7 +150,7 @@ def statistics(sample: Sample, errors: tuple[np.ndarray, np.ndarray], pair: np.n
     if setup.track is not None:
         at = jittered.At.of(places, float(table["heading"][0]), setup)
         parts, _ = jittered.added(parts, unknown, table, at)
-    for k, (before, part, error) in enumerate(zip(values, parts, errors, strict=True)):
+    for k, (before, part, error) in enumerate(zip(values, parts, sample.errors, strict=True)):
         after = before - part
         for name, value in (("before", before), ("after", after)):
             found[f"median_{name}"][k] = np.median(value)

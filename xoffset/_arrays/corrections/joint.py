@@ -11,7 +11,7 @@ import numpy as np
 
 from xoffset._arrays.corrections import robust, terms
 from xoffset._arrays.corrections.terms import LEAST, OF_ORDER, Places, Setup
-from xoffset._arrays.neighbours import alike
+from xoffset._arrays.neighbours import alike_of_some
 
 # Nodes of a pair that the terms are fitted to, and that tell the locking depth of a fault, at most.
 MOST, OF_DEPTH = 20_000, 5_000
@@ -128,7 +128,8 @@ def fitted(ground: Ground) -> Found:
         fits = few.fits(order, depth, ground.ends)
         if fits and not neighbours:
             # of the most terms, lest what they would take off counts as noise that neighbours share
-            neighbours = max(share * neighbours_of(ground.residuals(fits, order, depth), ground.used), 1.0)
+            # a node always errs like itself, drawn or not
+            neighbours = 1.0 + share * (neighbours_of(ground.residuals(fits, order, depth), ground.used) - 1.0)
         if fits and (order == 0 or _is_carried(fits, order, neighbours, few)):
             found.append(Found(order, fits, depth, neighbours))
             if setup.order is not None:
@@ -142,7 +143,7 @@ def neighbours_of(residuals: list[np.ndarray], used: np.ndarray) -> float:
     for component, residual in enumerate(residuals):
         scale = robust.spread(residual)
         ratio[component, 0, used] = residual / scale if scale > 0.0 else 0.0
-    return min(alike(ratio), float(used.sum()))
+    return float(np.clip(alike_of_some(ratio), 1.0, used.sum()))
 
 
 def variance_of_removed(fit: robust.Fit, order: int, ground: Ground) -> np.ndarray:

@@ -69,8 +69,7 @@ def _calmed(sample: Sample, values: list[np.ndarray], places: Places, setup: Set
 def judge_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, setup: Setup) -> np.ndarray:
     """Statistics (layer,) of a pair as `fit.STATISTICS` says."""
     given = dict(zip(names, arrays, strict=True))
-    errors = given["sigma_dx"], given["sigma_dy"]
-    return fit.statistics(_sample(given, u, v, setup), errors, given["table"], setup)
+    return fit.statistics(_sample(given, u, v, setup), given["table"], setup)
 
 
 def _sample(given: dict[str, np.ndarray], u: np.ndarray, v: np.ndarray, setup: Setup) -> Sample:
@@ -79,7 +78,7 @@ def _sample(given: dict[str, np.ndarray], u: np.ndarray, v: np.ndarray, setup: S
     places = Places(u, v, **layers)
     if setup.half is not None:
         places = terms.with_found(places, given["edges"], setup)
-    return Sample(given["dx"], given["dy"], used, places)
+    return Sample(given["dx"], given["dy"], used, places, (given["sigma_dx"], given["sigma_dy"]))
 
 
 def found_edges(
