@@ -52,9 +52,8 @@ def _fitted(
     # one order for all, since those of dates differ by what those of pairs are
     choices = [by_date.common_order] if setup.order is None else []
     for choose in [*choices, by_date.carried_order] if setup.order != 0 else []:
-        orders = whole.at_once(
-            partial(_orders, choose=choose, ends=ends, setup=setup, caller=caller), [table], np.dtype(np.float64), (len(ends),)
-        )
+        tell = partial(_orders, choose=choose, ends=ends, setup=setup, caller=caller)
+        orders = whole.at_once(tell, [table], np.dtype(np.float64), (len(ends),))
         if not _are_alike(table, orders, setup):
             table = fit([orders])
     return table, ends, epochs.size

@@ -17,7 +17,6 @@ from xoffset.model import grids
 from xoffset.model.dates import as_dates
 
 
-
 class Stripes(NamedTuple):
     """Stripes on the nodes (time, rows, columns), 0 where there are none, NumPy or dask, and which dates pairs have."""
 

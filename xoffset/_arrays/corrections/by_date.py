@@ -146,7 +146,7 @@ def _beyond(order: np.ndarray, setup: Setup) -> np.ndarray:
 def _adjusted(
     told: Mapping[str, np.ndarray], ends: np.ndarray, setup: Setup
 ) -> tuple[dates.Adjusted, np.ndarray, np.ndarray]:
-    """Numbers of the dates from those of the pairs, orders of their ramps (pair,), and the pairs that told it (pair,)."""
+    """Numbers of the dates from those of the pairs, orders of ramps (pair,), and the pairs that told it (pair,)."""
     known = told["state"] != NOT_CORRECTED
     order = _of_parts(lambda here: int(told["order"][known & here].max(initial=0)), ends)
     is_used = known & (told["order"] == order)
