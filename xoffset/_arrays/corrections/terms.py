@@ -66,7 +66,8 @@ class Setup:
         return Layers(
             coefficient=each, variance=each, order=(), is_lowered=(), state=(), n_stable=(), alike=(), elevation=2,
             trace=2, depth=(), sigma_shift=(), shift=2, sigma_left=(), trust=(),
-            edges=0 if self.half is None else edges.SIZE, heading=int(self.track is not None), jitter=self.track.shape if self.track is not None else 0,
+            edges=0 if self.half is None else edges.SIZE, heading=int(self.track is not None),
+            jitter=self.track.shape if self.track is not None else 0,
         )  # fmt: skip
 
     @property
