@@ -589,10 +589,10 @@ def test_where_the_elevation_is_unknown_the_rest_comes_off():
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 8, 33])
-def test_the_mode_equals_its_slow_twin(size):
+def test_the_mode_of_vectors_equals_its_slow_twin(size):
     generator = np.random.default_rng(size)
-    for values in (generator.standard_normal(size), generator.integers(0, 4, size).astype(float)):
-        assert robust.half_sample_mode(values) == pytest.approx(reference.half_sample_mode(values), abs=1e-12)
+    for values in (generator.standard_normal((2, size)), generator.integers(0, 4, (2, size)).astype(float)):
+        assert robust.mode_of_vectors(*values) == pytest.approx(reference.mode_of_vectors(*values), abs=1e-12)
 
 
 @pytest.mark.parametrize("kinds", [0, 1, 2])

@@ -6,21 +6,22 @@ from itertools import pairwise
 import numpy as np
 
 
-def half_sample_mode(values):
-    """The shortest half, of this the shortest half, and so on, until three values or less are left."""
-    values = sorted(float(value) for value in values)
-    while len(values) > 3:
-        half = math.ceil(len(values) / 2)
-        widths = [values[k + half - 1] - values[k] for k in range(len(values) - half + 1)]
+def mode_of_vectors(x, y):
+    """The half that is shortest along the longer axis, of this the half, and so on, until three vectors are left."""
+    vectors = [(float(first), float(second)) for first, second in zip(x, y, strict=True)]
+    while len(vectors) > 3:
+        sides = [max(v[k] for v in vectors) - min(v[k] for v in vectors) for k in range(2)]
+        axis = 0 if sides[0] >= sides[1] else 1
+        # of equal ones in the order that they came in
+        places = sorted(range(len(vectors)), key=lambda place: (vectors[place][axis], place))
+        half = math.ceil(len(vectors) / 2)
+        widths = [
+            vectors[places[k + half - 1]][axis] - vectors[places[k]][axis] for k in range(len(vectors) - half + 1)
+        ]
         best = [k for k, width in enumerate(widths) if width == min(widths)]
         start = best[(len(best) - 1) // 2]
-        values = values[start : start + half]
-    if len(values) == 3:
-        low, high = values[1] - values[0], values[2] - values[1]
-        if low == high:
-            return values[1]
-        values = values[:2] if low < high else values[1:]
-    return sum(values) / len(values)
+        vectors = [vectors[place] for place in sorted(places[start : start + half])]
+    return tuple(float(np.median([v[k] for v in vectors])) for k in range(2))
 
 
 def normal_equations(dense, steps, signs, count, weight, value):

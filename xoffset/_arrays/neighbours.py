@@ -13,16 +13,34 @@ def alike(ratio: np.ndarray) -> float:
 
     ratio (component, pair, rows, columns): residuals in units of their spread, NaN where there is none.
     """
+    along_y, along_x = correlations(ratio)
+    return (1.0 + sum(2.0 * each for each, _ in along_y)) * (1.0 + sum(2.0 * each for each, _ in along_x))
+
+
+def alike_of_some(ratio: np.ndarray) -> float:
+    """As `alike`, of nodes that are used alone: a neighbour counts by the share of the nodes that have it."""
+    along_y, along_x = correlations(ratio)
+    found = 1.0 + sum(2.0 * each * share for each, share in (*along_y, *along_x))
+    # neighbours in all four directions, of which as many are used as along the axis with fewer of them
+    for of_y, share_y in along_y:
+        found += sum(4.0 * of_y * of_x * min(share_y, share_x) for of_x, share_x in along_x)
+    return found
+
+
+def correlations(ratio: np.ndarray) -> list[list[tuple[float, float]]]:
+    """Correlations with the first, second, ... neighbour along y and along x, down to the last that counts as alike.
+
+    Each with the share of the nodes that have this neighbour. ratio: as for `alike`.
+    """
+    found: list[list[tuple[float, float]]] = [[], []]
     has = np.isfinite(ratio)
     limit = 3.0 * 1.4826 * np.median(np.abs(ratio[has]))
     # outliers are no part of what neighbours share
     value = np.where(has, np.clip(ratio, -limit, limit), 0.0)
     variance = (value**2).sum() / has.sum()
-    found = 1.0
     if not variance > 0.0:
         return found
-    for axis in (2, 3):
-        length = 1.0
+    for axis, lags in zip((2, 3), found, strict=True):
         for lag in range(1, ratio.shape[axis] // 2 + 1):
             near, far = slice(None, -lag), slice(lag, None)
             index = [(slice(None),) * axis + (part,) for part in (near, far)]
@@ -30,6 +48,5 @@ def alike(ratio: np.ndarray) -> float:
             correlation = (value[index[0]] * value[index[1]]).sum() / both / variance if both else 0.0
             if correlation < LEAST_CORRELATION:
                 break
-            length += 2.0 * correlation
-        found *= length
+            lags.append((float(correlation), float(both / has.sum())))
     return found

@@ -246,6 +246,11 @@ def _moves(table: np.ndarray, wanted: tuple[np.ndarray, int | None, float], orde
             f"coregister() needs ground all around to carry a ramp of order {order}; got such that carries no more "
             f"than order {int(np.nanmax(told['order']))}. Enlarge stable, or lower the order."
         )
+    if order is not None and (told["order"][is_told] < order).any():
+        _log.warning(
+            "coregister(): the ground of %d of %d dates cannot carry a ramp of order %d: they take a lower one.",
+            (told["order"][is_told] < order).sum(), is_told.sum(), order,
+        )  # fmt: skip
     ramp = np.moveaxis(told["ramp"], 2, 0).copy()
     if home is not None:
         if not is_told[home]:

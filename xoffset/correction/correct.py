@@ -188,10 +188,11 @@ def correct(
     is_by_date = _options.as_switch(by_date, "by_date", "correct")
     given = _gathered(shifts, stable, None if isinstance(stripes, str) else stripes, trace, dem)
     if given.stripes is not None:
-        setup = layers.with_stripes(setup, given.stripes)
+        setup = replace(setup, stripes=terms.STRIPES)
 
     if waves is not None:
-        setup = replace(setup, track=track_of(waves, shifts, setup.stripes, SAMPLE))
+        highest = setup.stripes if given.stripes is None else given.stripes.highest
+        setup = replace(setup, track=track_of(waves, shifts, highest, SAMPLE))
         given = given._replace(flight=flight(waves, given.stripes, shifts, SAMPLE))
 
     table, statistics = _told(shifts, given, setup, is_by_date)
@@ -319,7 +320,10 @@ def _told(shifts: xr.Dataset, given: Given, setup: Setup, is_by_date: bool) -> t
     fit, fields, shared, places = fitting(shifts, given, setup)
     table = dates.adjusted(fit, shifts, setup, "correct") if is_by_date else fit([])
     table = whole.at_once(
-        partial(scene.checked, setup=setup), [table], _FLOAT, (setup.table.count, shifts.sizes["pair"])
+        partial(scene.checked, setup=setup, is_by_date=is_by_date),
+        [table],
+        _FLOAT,
+        (setup.table.count, shifts.sizes["pair"]),
     )
     names = (*fields, "table", *shared)
     judge = partial(scene.judge_pair, names=names, u=places[0], v=places[1], setup=setup)

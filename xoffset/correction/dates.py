@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset._arrays.corrections import by_date
+from xoffset._arrays.corrections import by_date, scene
 from xoffset._arrays.corrections.terms import NOT_CORRECTED, Setup
 from xoffset._arrays.networks import graph
 from xoffset._blocks import whole
@@ -52,16 +52,18 @@ def _fitted(
     # one order for all, since those of dates differ by what those of pairs are
     choices = [by_date.common_order] if setup.order is None else []
     for choose in [*choices, by_date.carried_order] if setup.order != 0 else []:
-        orders = whole.at_once(
-            partial(_orders, choose=choose, ends=ends, setup=setup), [table], np.dtype(np.float64), (len(ends),)
-        )
+        tell = partial(_orders, choose=choose, ends=ends, setup=setup, caller=caller)
+        orders = whole.at_once(tell, [table], np.dtype(np.float64), (len(ends),))
         if not _are_alike(table, orders, setup):
             table = fit([orders])
     return table, ends, epochs.size
 
 
-def _orders(table: np.ndarray, choose: Callable[..., int], ends: np.ndarray, setup: Setup) -> np.ndarray:
-    return np.full(len(ends), choose(table, ends, setup), dtype=np.float64)
+def _orders(
+    table: np.ndarray, choose: Callable[..., np.ndarray], ends: np.ndarray, setup: Setup, caller: str
+) -> np.ndarray:
+    scene.check_carried(table, setup, caller)
+    return choose(table, ends, setup).astype(np.float64)
 
 
 def _are_alike(table: Any, orders: Any, setup: Setup) -> bool:

@@ -8,17 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset._arrays.corrections import edges
+from xoffset._arrays.corrections import edges, terms
 from xoffset._arrays.corrections.terms import Setup
+from xoffset._blocks import pixels, whole
 from xoffset._options import speaking_as
 from xoffset.masking import elevations, places
 from xoffset.model import grids
 from xoffset.model.dates import as_dates
-
-# Stripes of a sensor, at most.
-MOST = 32
-# Stripes that are made room for where their numbers are not in memory: those of Sentinel-2 are twelve.
-_OF_LAZY = 16
 
 
 class Stripes(NamedTuple):
@@ -26,16 +22,11 @@ class Stripes(NamedTuple):
 
     values: Any
     ends: np.ndarray  # (pair, 2): of the reference and of the secondary image
-    number: int  # of the stripes
+    highest: int  # number of a stripe, or what it may be if that is not in memory
 
     def of_pairs(self) -> dict[str, Any]:
         """Stripes of both images of each pair (pair, rows, columns)."""
         return {"secondary": self.values[self.ends[:, 1]], "reference": self.values[self.ends[:, 0]]}
-
-
-def with_stripes(setup: Setup, stripes: Stripes) -> Setup:
-    """The setup with steps of stripes."""
-    return replace(setup, stripes=stripes.number)
 
 
 def with_edges(setup: Setup, stripes: str, shifts: xr.Dataset) -> Setup:
@@ -79,16 +70,12 @@ def stripes_on_nodes(stripes: xr.DataArray, shifts: xr.Dataset) -> Stripes:
     like = shifts["dx"].isel(pair=0)
     with speaking_as("correct", "classes"):
         values, _ = places.on_grid(stripes, like, 0, "stripes")
-    count = _OF_LAZY
-    if isinstance(values, np.ndarray):
-        highest, lowest = int(values.max(initial=0)), int(values.min(initial=0))
-        if lowest < 0 or highest > MOST or highest == 0:
-            raise ValueError(
-                f"correct() needs stripes numbered from 1 to {MOST} at most, 0 where there is none; got {lowest} to "
-                f"{highest} on the nodes. Number them anew, or leave stripes out."
-            )
-        count = highest
-    return Stripes(values, ends, count)
+    # no block is used before all are looked at: a number out of range would be a place beyond a table
+    ends_of = [values.min(axis=(1, 2)), values.max(axis=(1, 2))]
+    shape = (values.shape[0],)
+    table = whole.at_once(terms.checked_stripes, ends_of, np.dtype(np.int64), shape)
+    highest = int(table.max()) if isinstance(table, np.ndarray) else terms.STRIPES
+    return Stripes(pixels.per_pixel_of(terms.stripes_of, [values], table, shape[0]), ends, highest)
 
 
 def _ends(stripes: xr.DataArray, shifts: xr.Dataset) -> np.ndarray:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from xoffset._arrays.corrections import dates, jitter_by_date
 from xoffset._arrays.corrections.terms import CORRECTED, NOT_CORRECTED, OF_ORDER, POWERS, UNREFERENCED, Setup
 from xoffset._arrays.layers import Layers
-from xoffset._arrays.networks import solver
+from xoffset._arrays.networks import graph, solver
 
 # Variance [m2] below which nothing is known better: errors far below a thousandth of a pixel.
 _LEAST_VARIANCE = 1e-12
@@ -20,20 +20,44 @@ NEARLY_ALL = 0.9
 OF_DATES = Layers(ramp=(2, len(POWERS)), order=(), sigma_shift=(), part=(), n_pairs=())
 
 
-def common_order(table: np.ndarray, ends: np.ndarray, setup: Setup) -> int:
-    """Order of the ramp that all pairs take: the largest that at least half of the pairs of some date chose."""
+def common_order(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
+    """Order of the ramp that each pair takes (pair,): one for all that chains of pairs tie together.
+
+    It is the largest that at least half of the pairs of some date chose.
+    """
     told = setup.table.split(table)
     known = told["state"] != NOT_CORRECTED
-    chosen = [told["order"][known & (ends == date).any(axis=1)] for date in range(ends.max(initial=-1) + 1)]
-    return int(max((np.sort(each)[each.size // 2] for each in chosen if each.size), default=0))
+
+    def common(here: np.ndarray) -> int:
+        of_dates = (told["order"][known & here & (ends == date).any(axis=1)] for date in np.unique(ends[here]))
+        return int(max((np.sort(each)[each.size // 2] for each in of_dates if each.size), default=0))
+
+    return _of_parts(common, ends)
 
 
-def carried_order(table: np.ndarray, ends: np.ndarray, setup: Setup) -> int:
-    """Largest order of the ramp that nearly all dates have a pair for whose ground carries it."""
+def carried_order(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
+    """Order of the ramp that each pair takes (pair,): one for all that chains of pairs tie together.
+
+    It is the largest that nearly all of their dates have a pair for whose ground carries it.
+    """
     told = setup.table.split(table)
     known = told["state"] != NOT_CORRECTED
-    dates_of = [np.unique(ends[known & (told["order"] >= order)]).size for order in range(len(OF_ORDER))]
-    return int(max(order for order, count in enumerate(dates_of) if count >= NEARLY_ALL * dates_of[0]))
+
+    def carried(here: np.ndarray) -> int:
+        chosen = (known & here & (told["order"] >= order) for order in range(len(OF_ORDER)))
+        dates_of = [np.unique(ends[each]).size for each in chosen]
+        return int(max(order for order, count in enumerate(dates_of) if count >= NEARLY_ALL * dates_of[0]))
+
+    return _of_parts(carried, ends)
+
+
+def _of_parts(choose: Callable[[np.ndarray], int], ends: np.ndarray) -> np.ndarray:
+    """What is chosen for the pairs (pair,) of each connected part of the network."""
+    part = graph.components(int(ends.max(initial=-1)) + 1, ends)[ends[:, 0]]
+    out = np.zeros(len(ends), dtype=np.int64)
+    for each in np.unique(part):
+        out[part == each] = choose(part == each)
+    return out
 
 
 def adjusted(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
@@ -44,23 +68,26 @@ def adjusted(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
     """
     out = table.copy()
     told = setup.table.split(out)
-    if not (told["state"] != NOT_CORRECTED).any():
+    known = told["state"] != NOT_CORRECTED
+    if not known.any():
         return out
     found, order, is_used = _adjusted(told, ends, setup)
     variance = _differences(told, is_used, setup)[1]
-    is_wanted = np.isfinite(variance).any(axis=2)[:, :, np.newaxis]
+    is_wanted = np.isfinite(variance).any(axis=2)[:, :, np.newaxis] & ~_beyond(order, setup)
     of_pairs, of_dates = _unflat(found.of_pairs), _unflat(found.of_dates)
     apart = _steps_of_both(told, of_dates, ends, setup)
+    length = np.hypot(*_shifts(told, is_used, ends))
     told["coefficient"][:] = np.where(is_wanted, of_pairs, 0.0)
     told["variance"][:] = np.where(np.isfinite(of_pairs), _unflat(found.variance), np.inf)
     for slot, steps in apart.items():
         told["coefficient"][:, setup.terms[slot]] = np.where(
             np.isfinite(steps[0]), steps, told["coefficient"][:, setup.terms[slot]]
         )
-    of_ramp = told["coefficient"][:, : OF_ORDER[order]]
-    is_tied = np.isfinite(of_ramp).all(axis=(0, 1)) & (np.hypot(*of_ramp[:, 0]) <= setup.largest)
+    of_ramp = told["coefficient"][:, : len(POWERS)]
+    is_tied = np.isfinite(of_ramp).all(axis=(0, 1)) & ~(length > setup.largest)
     told["state"][:] = np.where(is_tied, CORRECTED if setup.is_referenced else UNREFERENCED, NOT_CORRECTED)
     told["order"][:] = np.where(is_tied, order, 0)
+    told["is_lowered"][:] = is_tied & (order < (0 if setup.order is None else setup.order))
     told["coefficient"][:, :, ~is_tied] = 0.0
     told["variance"][:, :, ~is_tied] = np.inf
     told["trust"][:] = found.trust[:, 0]
@@ -69,6 +96,10 @@ def adjusted(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
         waves[:] = jitter_by_date.adjusted(waves, np.where(is_used, np.nan_to_num(found.trust[:, 0]), 0.0), ends)
     if setup.is_referenced:
         _tell_errors(told["sigma_shift"], found, is_used, is_tied, ends)
+    else:
+        # the spread of what is left of a field, which is much the same in all of them
+        told["sigma_shift"][is_tied & ~known] = np.median(told["sigma_shift"][known])
+    told["sigma_shift"][~is_tied] = told["sigma_left"][~is_tied]
     return out
 
 
@@ -85,24 +116,42 @@ def of_dates(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
     if not (told["state"] != NOT_CORRECTED).any():
         return out
     found, order, is_used = _adjusted(told, ends, setup)
-    number = OF_ORDER[order]
+    parts["order"][ends] = order[:, np.newaxis]
     ramp = _unflat(found.of_dates)[:, : len(POWERS)]
-    ramp[:, number:] = np.where(np.isfinite(ramp[:, :1]), 0.0, np.nan)
-    parts["ramp"][:] = ramp
+    beyond = _beyond(parts["order"], setup)[: len(POWERS)]
+    parts["ramp"][:] = np.where(beyond & np.isfinite(ramp[:, :1]), 0.0, ramp)
     parts["sigma_shift"][:] = np.sqrt(_unflat(found.of_dates_variance)[:, 0].mean(axis=0))
-    parts["order"][:] = order
     parts["part"][:] = _unflat(found.part)[0, 0]
     keeps = is_used & (found.trust[:, 0] >= dates.REJECTED)
     parts["n_pairs"][:] = np.bincount(ends[keeps].ravel(), minlength=count)
     return out
 
 
-def _adjusted(told: Mapping[str, np.ndarray], ends: np.ndarray, setup: Setup) -> tuple[dates.Adjusted, int, np.ndarray]:
-    """Numbers of the dates from those of the pairs, the order of the ramp, and the pairs that told it (pair,)."""
+def _shifts(told: Mapping[str, np.ndarray], is_used: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Shifts of the ground (2, pair) [m] as the dates say, NaN where they do not tell.
+
+    The first term of a ramp is none: it counts from the middle of the scene and from the zero of steps and elevations.
+    """
+    values, variance = (np.where(is_used, each, np.nan) for each in (told["shift"], told["variance"][:, 0]))
+    flat = (_flat(each[:, np.newaxis]) for each in (values, np.maximum(variance, _LEAST_VARIANCE)))
+    return _unflat(dates.adjust(*flat, ends, int(ends.max()) + 1).of_pairs)[:, 0]
+
+
+def _beyond(order: np.ndarray, setup: Setup) -> np.ndarray:
+    """Terms (term, n) of the ramp that are none of ramps of these orders (n,)."""
+    term = np.arange(setup.terms.count)[:, np.newaxis]
+    return np.asarray((term >= np.array(OF_ORDER)[order.astype(np.int64)]) & (term < len(POWERS)))
+
+
+def _adjusted(
+    told: Mapping[str, np.ndarray], ends: np.ndarray, setup: Setup
+) -> tuple[dates.Adjusted, np.ndarray, np.ndarray]:
+    """Numbers of the dates from those of the pairs, orders of ramps (pair,), and the pairs that told it (pair,)."""
     known = told["state"] != NOT_CORRECTED
-    order = int(told["order"][known].max())
+    order = _of_parts(lambda here: int(told["order"][known & here].max(initial=0)), ends)
     is_used = known & (told["order"] == order)
     _to_common_elevation(told, is_used)
+    _to_common_steps(told, is_used, setup)
     values, variance = _differences(told, is_used, setup)
     return dates.adjust(_flat(values), _flat(variance), ends, int(ends.max()) + 1), order, is_used
 
@@ -137,6 +186,19 @@ def _to_common_elevation(told: Mapping[str, np.ndarray], is_used: np.ndarray) ->
     variance[:, first] *= stretch**2
     variance[:, second] *= stretch**4
     ends[0], ends[1] = low, high
+
+
+def _to_common_steps(told: Mapping[str, np.ndarray], is_used: np.ndarray, setup: Setup) -> None:
+    """Let the steps of all pairs add up to 0 over the stripes that all of them know, not over those of each pair."""
+    for kind, sign in (("secondary", 1.0), ("reference", -1.0)):
+        steps, variance = (told[name][:, setup.terms[kind]] for name in ("coefficient", "variance"))
+        known = (np.isfinite(steps) & np.isfinite(variance)).all(axis=0)
+        has_steps = is_used & known.any(axis=0)
+        common = known[:, has_steps].all(axis=1)
+        if has_steps.any() and common.any():
+            mean = np.where(has_steps, steps[:, common].mean(axis=1), 0.0)
+            told["coefficient"][:, 0] += sign * mean
+            steps -= mean[:, np.newaxis]
 
 
 def _differences(told: Mapping[str, np.ndarray], is_used: np.ndarray, setup: Setup) -> tuple[np.ndarray, np.ndarray]:

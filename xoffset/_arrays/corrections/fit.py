@@ -11,6 +11,7 @@ from xoffset._arrays.corrections import jittered, robust
 from xoffset._arrays.corrections.joint import Ground, fitted, known, neighbours_of, variance_of_removed
 from xoffset._arrays.corrections.terms import (
     CORRECTED,
+    ELEVATION,
     LEAST,
     NOT_CORRECTED,
     OF_ORDER,
@@ -25,6 +26,8 @@ from xoffset._arrays.layers import Layers
 # What the variance of a median has more than that of a mean, in variances of a value (normal errors that are
 # independent; what neighbours share counts in both alike).
 _OF_MEDIAN = 0.5 * math.pi - 1.0
+# Vectors whose spread tells their standard error.
+FEW = 10
 # Statistics of a pair: median and spread of its vectors on stable ground before and after [m], and the spread in units
 # of the standard errors, without what moves across a trace.
 STATISTICS = Layers(median_before=2, median_after=2, nmad_before=2, nmad_after=2, sigma_ratio=2)
@@ -37,10 +40,15 @@ class Sample(NamedTuple):
     dy: np.ndarray
     used: np.ndarray
     places: Places
+    errors: tuple[np.ndarray, np.ndarray]  # standard errors of dx and dy
 
     def at_used(self) -> tuple[list[np.ndarray], Places]:
         """Displacements and places of the nodes that are used (node,)."""
         return [each[self.used].astype(np.float64) for each in (self.dx, self.dy)], self.places.at(self.used)
+
+    def usual_errors(self) -> list[float]:
+        """Root mean square of the standard errors of each component where it is used, NaN if one of them is unknown."""
+        return [float(np.sqrt(np.mean(each[self.used].astype(np.float64) ** 2))) for each in self.errors]
 
 
 def of_pair(sample: Sample, counts: np.ndarray, setup: Setup) -> np.ndarray:
@@ -60,16 +68,23 @@ def of_pair(sample: Sample, counts: np.ndarray, setup: Setup) -> np.ndarray:
     values, _ = sample.at_used()
     if not values[0].size:
         return out
-    shifts = [float(np.median(value)) if setup.is_referenced else robust.half_sample_mode(value) for value in values]
+    shifts = tuple(map(float, map(np.median, values))) if setup.is_referenced else robust.mode_of_vectors(*values)
     away = [value - shift for value, shift in zip(values, shifts, strict=True)]
     alike = neighbours_of(away, sample.used)
-    errors = [robust.spread(each) ** 2 * (alike + _OF_MEDIAN) / each.size for each in away]
+    spreads = [robust.spread(each) for each in away]
+    if values[0].size < FEW:
+        # so few may lie close together by chance
+        spreads = [max(spread, error) for spread, error in zip(spreads, sample.usual_errors(), strict=True)]
+    errors = [spread**2 * (alike + _OF_MEDIAN) / values[0].size for spread in spreads]
+    table["shift"][:] = shifts
+    # what is not taken off remains as an error
+    left = math.sqrt(0.5 * sum(s**2 + e for s, e in zip(shifts, errors, strict=True)))
+    out[setup.table.at("sigma_left")] = left
     ground = known(values, sample.places, sample.used, setup)
     # of the nodes of the sample, which stand for all
     number = (n_stable if setup.is_referenced else n_all) * ground.values[0].size / values[0].size
     if number < max(setup.least[0], setup.least[1] * n_all) or math.hypot(*shifts) > setup.largest:
-        # what is not taken off remains as an error
-        out[setup.table.at("sigma_shift")] = math.sqrt(0.5 * sum(s**2 + e for s, e in zip(shifts, errors, strict=True)))
+        out[setup.table.at("sigma_shift")] = left
         return out
     out[setup.table.at("state")] = CORRECTED if setup.is_referenced else UNREFERENCED
     if setup.is_constant:
@@ -95,23 +110,24 @@ def _put(ground: Ground, setup: Setup, out: np.ndarray) -> list[np.ndarray]:
     out[setup.table.at("depth")] = np.nan if found.depth is None else found.depth
     table["elevation"][:] = ground.ends
     number, has_trace = OF_ORDER[found.order], found.depth is not None
+    slots = {"elevation": np.arange(ELEVATION if setup.has_elevation else 0), "secondary": ground.stripes - 1}
+    if not ground.is_same:
+        # otherwise the steps of both images are those of the secondary one
+        slots["reference"] = slots["secondary"]
     for component, fit in enumerate(found.fits):
         variance = found.neighbours * np.diag(fit.covariance)
         for name, each in (("coefficient", fit.coefficients), ("variance", variance)):
             row = table[name][component]
             row[:number] = each[:number]
             start = number + has_trace
-            for kind in ("elevation", "secondary", "reference"):
-                size = row[setup.terms[kind]].size
-                if kind == "reference" and ground.is_same:
-                    # the steps of both images are those of the secondary one
-                    continue
-                row[setup.terms[kind]] = each[start : start + size]
-                start += size
+            for kind, place in slots.items():
+                row[setup.terms[kind]][place] = each[start : start + place.size]
+                start += place.size
         table["trace"][component] = fit.coefficients[number] if has_trace else np.nan
     for name, stripe in (("secondary", ground.places.secondary), ("reference", ground.places.reference)):
         if stripe is not None and (name == "secondary" or not ground.is_same):
-            few = np.bincount(stripe, minlength=setup.stripes + 1)[1:] < LEAST
+            few = np.ones(setup.stripes, dtype=np.bool_)
+            few[ground.stripes - 1] = np.bincount(stripe, minlength=ground.stripes.size + 1)[1:] < LEAST
             table["coefficient"][:, setup.terms[name]][:, few] = np.nan
             table["variance"][:, setup.terms[name]][:, few] = np.inf
     errors = [found.neighbours * variance_of_removed(fit, found.order, ground).mean() for fit in found.fits]
@@ -122,8 +138,8 @@ def _put(ground: Ground, setup: Setup, out: np.ndarray) -> list[np.ndarray]:
 # ---------------------------------------------------------------------------------------------------- what it is worth
 
 
-def statistics(sample: Sample, errors: tuple[np.ndarray, np.ndarray], pair: np.ndarray, setup: Setup) -> np.ndarray:
-    """Statistics (layer,) of a pair as `STATISTICS` says; errors are the standard errors of its vectors."""
+def statistics(sample: Sample, pair: np.ndarray, setup: Setup) -> np.ndarray:
+    """Statistics (layer,) of a pair as `STATISTICS` says."""
     out = np.full(STATISTICS.count, np.nan)
     found = STATISTICS.split(out)
     table = setup.table.split(pair)
@@ -134,7 +150,7 @@ def statistics(sample: Sample, errors: tuple[np.ndarray, np.ndarray], pair: np.n
     if setup.track is not None:
         at = jittered.At.of(places, float(table["heading"][0]), setup)
         parts, _ = jittered.added(parts, unknown, table, at)
-    for k, (before, part, error) in enumerate(zip(values, parts, errors, strict=True)):
+    for k, (before, part, error) in enumerate(zip(values, parts, sample.errors, strict=True)):
         after = before - part
         for name, value in (("before", before), ("after", after)):
             found[f"median_{name}"][k] = np.median(value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from xoffset._arrays.networks import graph
+
 
 def adjusted(jitter: np.ndarray, trust: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Jitter (number, pair) with what the dates of each pair say, that of its second less that of its first.
@@ -40,8 +42,5 @@ def _from_pairs(weight: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.nd
     root = np.sqrt(weight)[:, np.newaxis]
     matrix = rows @ np.linalg.pinv(root * rows) * root[:, 0]
     # the difference of two dates follows from the others if it is one of their differences
-    part = np.arange(dates)
-    for _ in range(dates):
-        for first, second in ends[weight > 0.0]:
-            part[[first, second]] = min(part[first], part[second])
+    part = graph.components(dates, ends[weight > 0.0])
     return matrix, part[ends[:, 0]] == part[ends[:, 1]]

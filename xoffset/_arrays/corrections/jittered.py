@@ -92,16 +92,18 @@ class At:
     def jitter(self, table: np.ndarray) -> np.ndarray:
         """Values (component, ...) of a table (component, stripe, column, bin), NaN where it is not known."""
         components, stripes, columns, bins = table.shape
-        # a stripe more stands for none
-        flat = np.append(table, np.full((components, 1, columns, bins), np.nan), axis=1).reshape(components, -1)
-        stripe = self.stripe % (stripes + 1)
+        flat = table.reshape(components, -1)
+        stripe = np.clip(self.stripe, 0, stripes - 1)
         first, part = _between(self.along, bins)
         if self.across is None:
-            return _mixed(flat, stripe * bins + first, part)
+            return self._where_seen(_mixed(flat, stripe * bins + first, part))
         column, share = _between(self.across, columns)
         places = (stripe * columns + column) * bins + first
         near, far = _mixed(flat, places, part), _mixed(flat, places + bins, part)
-        return np.asarray((1.0 - share) * near + share * far)
+        return self._where_seen((1.0 - share) * near + share * far)
+
+    def _where_seen(self, values: np.ndarray) -> np.ndarray:
+        return np.where(self.stripe >= 0, values, np.nan)
 
 
 def stripe_of(places: Places) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from xoffset._arrays.corrections import robust, terms
 from xoffset._arrays.corrections.terms import LEAST, OF_ORDER, Places, Setup
-from xoffset._arrays.neighbours import alike
+from xoffset._arrays.neighbours import alike_of_some
 
 # Nodes of a pair that the terms are fitted to, and that tell the locking depth of a fault, at most.
 MOST, OF_DEPTH = 20_000, 5_000
@@ -34,6 +34,7 @@ class Ground:
     used: np.ndarray  # where they are on the grid, boolean (rows, columns)
     probes: Places  # some places all over the scene
     is_same: bool  # whether both images were seen by the same stripes
+    stripes: np.ndarray  # numbers of the stripes of the sensor that places and probes count 1, 2, ..., 0 the others
     setup: Setup
 
     @cached_property
@@ -55,14 +56,14 @@ class Ground:
 
     def fits(self, order: int, depth: float | None, ends: np.ndarray) -> list[robust.Fit]:
         """Fits of both components; none if the ground does not tell the terms apart."""
-        found = terms.design(self.places, order, ends, depth, self.is_same, self.setup.stripes)
+        found = terms.design(self.places, order, ends, depth, self.is_same, self.stripes.size)
         if order and not (found.is_determined() and self.values[0].size > 2 * len(found.dense)):
             return []
         return [robust.fit(found, value) for value in self.values]
 
     def residuals(self, fits: list[robust.Fit], order: int, depth: float | None) -> list[np.ndarray]:
         """What fits, maybe to some of the nodes, leave of the displacements (component)(node,)."""
-        found = terms.design(self.places, order, self.ends, depth, self.is_same, self.setup.stripes)
+        found = terms.design(self.places, order, self.ends, depth, self.is_same, self.stripes.size)
         return [value - found.at(fit.coefficients) for value, fit in zip(self.values, fits, strict=True)]
 
 
@@ -96,7 +97,23 @@ def known(values: list[np.ndarray], scene: Places, used: np.ndarray, setup: Setu
     probed = np.zeros(used.shape, dtype=np.bool_)
     probed[np.ix_(*(np.linspace(0, size - 1, _PLACES).round().astype(np.int64) for size in used.shape))] = True
     values = [value[keep] for value in values]
-    return Ground(tuple(values), places.at(keep), here, scene.at(probed), is_same, setup)
+    # only the steps that there are: room for more would change the last bits
+    places, probes = places.at(keep), scene.at(probed)
+    there = [each for each in (places.secondary, places.reference) if each is not None]
+    stripes = np.unique(np.concatenate(there)) if there else np.empty(0, dtype=np.int64)
+    places, probes = (_numbered(each, stripes) for each in (places, probes))
+    return Ground(tuple(values), places, here, probes, is_same, stripes, setup)
+
+
+def _numbered(places: Places, stripes: np.ndarray) -> Places:
+    """Places whose stripes are counted 1, 2, ... in the order of these numbers, 0 for any other."""
+    if places.secondary is None or places.reference is None:
+        return places
+    found = []
+    for stripe in (places.secondary, places.reference):
+        index = np.searchsorted(stripes, stripe).clip(max=max(stripes.size - 1, 0))
+        found.append(np.where(np.isin(stripe, stripes), index + 1, 0))
+    return places._replace(secondary=found[0], reference=found[1])
 
 
 def fitted(ground: Ground) -> Found:
@@ -111,7 +128,8 @@ def fitted(ground: Ground) -> Found:
         fits = few.fits(order, depth, ground.ends)
         if fits and not neighbours:
             # of the most terms, lest what they would take off counts as noise that neighbours share
-            neighbours = max(share * neighbours_of(ground.residuals(fits, order, depth), ground.used), 1.0)
+            # a node always errs like itself, drawn or not
+            neighbours = 1.0 + share * (neighbours_of(ground.residuals(fits, order, depth), ground.used) - 1.0)
         if fits and (order == 0 or _is_carried(fits, order, neighbours, few)):
             found.append(Found(order, fits, depth, neighbours))
             if setup.order is not None:
@@ -125,16 +143,25 @@ def neighbours_of(residuals: list[np.ndarray], used: np.ndarray) -> float:
     for component, residual in enumerate(residuals):
         scale = robust.spread(residual)
         ratio[component, 0, used] = residual / scale if scale > 0.0 else 0.0
-    return min(alike(ratio), float(used.sum()))
+    return float(np.clip(alike_of_some(ratio), 1.0, used.sum()))
 
 
 def variance_of_removed(fit: robust.Fit, order: int, ground: Ground) -> np.ndarray:
-    """Variance [m2] of ramp and steps at places all over the scene, if the errors of nodes were independent."""
-    probes, number = ground.probes, OF_ORDER[order]
+    """Variance [m2] of ramp and steps at places all over the scene, if the errors of nodes were independent.
+
+    Where none of these places lies in a stripe with enough nodes, it is that at the nodes themselves.
+    """
+    found = _variance_at(ground.probes, fit, order, ground)
+    return found if found.size else _variance_at(ground.some(_PLACES**2).places, fit, order, ground)
+
+
+def _variance_at(probes: Places, fit: robust.Fit, order: int, ground: Ground) -> np.ndarray:
+    """Variance [m2] of ramp and steps at places, of those whose stripes have enough nodes."""
+    number = OF_ORDER[order]
     kinds = (("secondary", 1.0),) if ground.is_same else (("secondary", 1.0), ("reference", -1.0))
     stripes = [(getattr(probes, name), getattr(ground.places, name), sign) for name, sign in kinds]
     stripes = [] if probes.secondary is None else stripes
-    count = ground.setup.stripes
+    count = ground.stripes.size
     start = fit.coefficients.size - len(stripes) * count
     columns = np.zeros((fit.coefficients.size, probes.u.size))
     columns[:number] = terms.ramp(probes.u, probes.v, number)

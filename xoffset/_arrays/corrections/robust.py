@@ -130,12 +130,10 @@ def _covariance(design: Design, residual: np.ndarray, scale: float) -> np.ndarra
     """Covariance of an M-estimate (Huber 1981): mean of psi squared over the square of the mean of its slope."""
     normal, _ = design.normal(np.ones(residual.size), residual)
     inverse = np.linalg.inv(normal)
-    # room is made for more steps than there are
-    terms = len(design.dense) + sum(np.unique(step).size for step in design.steps)
     if not scale > 0.0:
         return np.asarray(0.0 * inverse)
     square = np.clip(1.0 - (residual / (TUKEY * scale)) ** 2, 0.0, None)
-    influence = ((residual * square**2) ** 2).sum() / max(residual.size - terms, 1)
+    influence = ((residual * square**2) ** 2).sum() / max(residual.size - design.size, 1)
     slope = (square * (5.0 * square - 4.0) * (square > 0.0)).mean()
     return np.asarray(inverse * influence / max(slope, 0.1) ** 2)
 
@@ -151,20 +149,26 @@ def loss(residual: np.ndarray, scale: float) -> float:
     return float(TUKEY**2 / 3.0 * (1.0 - square**3).mean())
 
 
-def half_sample_mode(values: np.ndarray) -> float:
-    """Mode of values (n,): the shortest half of them, of this the shortest half, and so on.
+def _shortest_half(values: np.ndarray) -> tuple[int, int]:
+    """Start and size of the shortest half of sorted values (n,)."""
+    half = (values.size + 1) // 2
+    width = values[half - 1 :] - values[: values.size - half + 1]
+    shortest = np.flatnonzero(width == width.min())
+    # of equal ones that in the middle
+    return int(shortest[(shortest.size - 1) // 2]), half
 
-    Bickel & Fruehwirth 2006, Computational Statistics & Data Analysis 50, 3500-3530.
+
+def mode_of_vectors(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Mode of vectors (n,), told from the same ones along x and along y, so that it is the motion of some ground.
+
+    The half of them that lies closest together along the axis where they spread most, of this the half, and so on: the
+    half-sample mode of Bickel & Fruehwirth 2006, Computational Statistics & Data Analysis 50, 3500-3530, of two
+    components.
     """
-    values = np.sort(values)
-    while values.size > 3:
-        half = (values.size + 1) // 2
-        width = values[half - 1 :] - values[: values.size - half + 1]
-        shortest = np.flatnonzero(width == width.min())
-        # of equal ones that in the middle
-        start = int(shortest[(shortest.size - 1) // 2])
-        values = values[start : start + half]
-    if values.size == 3:
-        first, second = np.diff(values)
-        values = values[:2] if first < second else values[1:] if second < first else values[1:2]
-    return float(values.mean())
+    while x.size > 3:
+        along = x if np.ptp(x) >= np.ptp(y) else y
+        order = np.argsort(along, kind="stable")
+        start, half = _shortest_half(along[order])
+        keep = np.sort(order[start : start + half])
+        x, y = x[keep], y[keep]
+    return float(np.median(x)), float(np.median(y))

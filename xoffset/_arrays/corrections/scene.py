@@ -69,8 +69,7 @@ def _calmed(sample: Sample, values: list[np.ndarray], places: Places, setup: Set
 def judge_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, setup: Setup) -> np.ndarray:
     """Statistics (layer,) of a pair as `fit.STATISTICS` says."""
     given = dict(zip(names, arrays, strict=True))
-    errors = given["sigma_dx"], given["sigma_dy"]
-    return fit.statistics(_sample(given, u, v, setup), errors, given["table"], setup)
+    return fit.statistics(_sample(given, u, v, setup), given["table"], setup)
 
 
 def _sample(given: dict[str, np.ndarray], u: np.ndarray, v: np.ndarray, setup: Setup) -> Sample:
@@ -79,7 +78,7 @@ def _sample(given: dict[str, np.ndarray], u: np.ndarray, v: np.ndarray, setup: S
     places = Places(u, v, **layers)
     if setup.half is not None:
         places = terms.with_found(places, given["edges"], setup)
-    return Sample(given["dx"], given["dy"], used, places)
+    return Sample(given["dx"], given["dy"], used, places, (given["sigma_dx"], given["sigma_dy"]))
 
 
 def found_edges(
@@ -106,7 +105,25 @@ def found_edges(
     return told
 
 
-def checked(table: np.ndarray, *, setup: Setup) -> np.ndarray:
+def check_carried(table: np.ndarray, setup: Setup, caller: str) -> None:
+    """Check that the ground carries the order that is wanted in some pair of a table (layer, pair).
+
+    Raises
+    ------
+    ValueError
+        If it does so in none.
+    """
+    told = setup.table.split(table)
+    corrected = told["state"] != NOT_CORRECTED
+    if corrected.any() and (told["is_lowered"][corrected] > 0.0).all():
+        raise ValueError(
+            f"{caller}() needs stable ground all around to carry a ramp of order {setup.order}, and so much of it that "
+            "the ramp is known better than a single vector; got ground that carries no more than order "
+            f"{int(told['order'][corrected].max())}. Enlarge stable, or lower the order."
+        )
+
+
+def checked(table: np.ndarray, *, setup: Setup, is_by_date: bool = False) -> np.ndarray:
     """The table (layer, pair), after it is told what could not be done.
 
     Raises
@@ -114,15 +131,12 @@ def checked(table: np.ndarray, *, setup: Setup) -> np.ndarray:
     ValueError
         If the ground can carry the order that is wanted in no pair.
     """
+    if not is_by_date:
+        # otherwise the pairs themselves were looked at, before they took one order
+        check_carried(table, setup, "correct")
     told = setup.table.split(table)
     corrected = told["state"] != NOT_CORRECTED
     lowered = corrected & (told["is_lowered"] > 0.0)
-    if corrected.any() and lowered[corrected].all():
-        raise ValueError(
-            f"correct() needs stable ground all around to carry a ramp of order {setup.order}, and so much of it that "
-            "the ramp is known better than a single vector; got ground that carries no more than order "
-            f"{int(told['order'][corrected].max())}. Enlarge stable, or lower the order."
-        )
     if lowered.any():
         _log.warning(
             "correct(): the stable ground of %d of %d pairs cannot carry a ramp of order %s: they take a lower one.",

@@ -22,6 +22,8 @@ ELEVATION = 2
 CORRECTED, UNREFERENCED, NOT_CORRECTED = 0, 1, 2
 # Vectors on stable ground that a step needs.
 LEAST = 20
+# Highest number of a stripe of a sensor.
+STRIPES = 32
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,16 @@ class Setup:
         Coefficients [m] of x and of y, NaN of what is unknown, with their variances [m2]; order of the ramp; what came
         of the pair; number of vectors that it was told from, and how many of them err alike; lowest and highest
         elevation there [m]; offset across the trace [m], which stays, and its locking depth [m]; standard error of the
-        shift [m]; weight that the pair kept in the adjustment by date; edges of stripes that were found, the same for
-        all pairs; direction of flight in degrees, and the jitter [m] as `Track` has it, NaN where it is not known.
+        shift [m]; shift of the pair by itself [m], and standard error of a pair that keeps it [m]; weight that the
+        pair kept in the adjustment by date; edges of stripes that were found, the same for all pairs; direction of
+        flight in degrees, and the jitter [m] as `Track` has it, NaN where it is not known.
         """
         each = (2, self.terms.count)
         return Layers(
             coefficient=each, variance=each, order=(), is_lowered=(), state=(), n_stable=(), alike=(), elevation=2,
-            trace=2, depth=(), sigma_shift=(), trust=(), edges=0 if self.half is None else edges.SIZE,
-            heading=int(self.track is not None), jitter=self.track.shape if self.track is not None else 0,
+            trace=2, depth=(), sigma_shift=(), shift=2, sigma_left=(), trust=(),
+            edges=0 if self.half is None else edges.SIZE, heading=int(self.track is not None),
+            jitter=self.track.shape if self.track is not None else 0,
         )  # fmt: skip
 
     @property
@@ -99,6 +103,28 @@ def with_found(places: Places, found: np.ndarray, setup: Setup) -> Places:
         return places
     stripes = edges.numbers(places.u * setup.half[0], places.v * setup.half[1], found)
     return places._replace(secondary=stripes, reference=stripes)
+
+
+def checked_stripes(lowest: np.ndarray, highest: np.ndarray) -> np.ndarray:
+    """The highest number of a stripe of each date (date,), after it is told that the numbers are none.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or all of them are 0.
+    """
+    low, high = int(lowest.min(initial=0)), int(highest.max(initial=0))
+    if low < 0 or high > STRIPES or high == 0:
+        raise ValueError(
+            f"correct() needs stripes numbered from 1 to {STRIPES} at most, 0 where there is none; got {low} to "
+            f"{high} on the nodes. Number them anew, or leave stripes out."
+        )
+    return highest.astype(np.int64)
+
+
+def stripes_of(_: np.ndarray, stripes: np.ndarray) -> np.ndarray:
+    """The stripes (date, rows, columns), once `checked_stripes` has seen all of them."""
+    return stripes
 
 
 def scaled(values: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
