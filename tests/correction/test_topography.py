@@ -117,6 +117,24 @@ def test_parallax_comes_off_and_one_orbit_stays(heights):
     np.testing.assert_allclose(again.dem_error, heights, atol=0.5)
 
 
+def test_pairs_that_lie_beside_the_others_have_no_say(heights):
+    """Clouds over the stable ground of a pair, which is off by metres and stays so."""
+    data = shifts(heights, velocity=(0.0, 0.0))
+    clean = corrected(data)
+    wrong = np.flatnonzero(ACROSS)[:6]
+    data.dx.values[wrong] += 30.0
+    still = xr.ones_like(data.dx.isel(pair=0), dtype=bool)
+    still[:, 7:] = False
+    data.dx.values[wrong, :, :7] = np.nan
+    found = xoffset.correct(data, stable=still, min_nodes=1, view=VIEW).isel(x=slice(7, None))
+    assert np.isnan(found.sigma_shift[wrong]).all()
+    # heights count from those of the stable ground
+    error = found.dem_error - heights[:, 7:]
+    assert abs(error.median()) < 5.0
+    assert ((error - error.median()) / found.sigma_dem_error).std() < 1.4
+    assert clean.sigma_dem_error.mean() < found.sigma_dem_error.mean() < 2.0 * clean.sigma_dem_error.mean()
+
+
 def test_motion_is_no_height():
     found = corrected(shifts(np.zeros((4, 4)), noise=0.0).assign(), order=0)
     # the median of all took the common motion: what is left is none

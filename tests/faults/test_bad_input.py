@@ -1872,7 +1872,7 @@ SUBJECTS = {
     "coregister": lambda o: (o.stack,),
     "correct": lambda o: (o.shifts,),
     "closure": lambda o: (o.shifts,),
-    "thinning_bias": lambda o: (o.rate, view_of(o)),
+    "thinning_bias": lambda o: (o.rate,),
     "invert": lambda o: (o.shifts,),
     "rereference": lambda o: (o.series, DATES[1]),
     "resample": lambda o: (o.series, "90D"),
@@ -1930,7 +1930,9 @@ def test_an_option_of_any_type_is_taken_or_refused_in_three_parts(o, name, optio
     """Each option in turn, the subject included, is given all kinds of objects."""
     function = getattr(xoffset, name)
     o.stable = o.shifts.dx[0].notnull()
-    arguments = inspect.signature(function).bind_partial(*SUBJECTS[name](o)).arguments | {option: odd}
+    arguments = inspect.signature(function).bind_partial(*SUBJECTS[name](o)).arguments
+    arguments |= {"view": view_of(o)} if name == "thinning_bias" else {}
+    arguments |= {option: odd}
     try:
         function(**arguments)
     except (TypeError, ValueError, FileNotFoundError) as error:

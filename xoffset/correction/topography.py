@@ -15,6 +15,7 @@ from xoffset._blocks import pixels
 from xoffset.correction.views import views_on_nodes
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS, flags_of
+from xoffset.model.shift_errors import with_shift_error
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +28,9 @@ def without_parallax(shifts: xr.Dataset, view: xr.Dataset) -> xr.Dataset:
     reference, secondary = (as_dates(shifts[name].values) for name in ("reference", "secondary"))
     epochs, ends = graph.incidence(reference, secondary)
     angles = views_on_nodes(view, shifts["dx"].isel(pair=0), epochs, "correct")
-    fields = [shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
+    # a pair that is known badly as a whole counts little, one that nothing tells not at all
+    weighed = with_shift_error(shifts, "correct")
+    fields = [weighed[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     layers = parallax.layers_of(len(ends))
     solve = partial(parallax.solve, ends=ends, times=in_years(epochs - epochs[0]))
     found = layers.split(pixels.per_pixel(solve, [*fields, *angles], layers.count))
