@@ -75,9 +75,9 @@ def correct(
         the stable ground cannot carry: pairs then take a lower order, as `order` of the result says.
     stripes
         Number of the detector that saw each pixel, (time, y, x) as `xoffset.detectors` gives it or (y, x) for all
-        dates, whole numbers from 1 to 32 at most, 0 where none did: one step for each of them. `"auto"`: straight edges, parallel to one
-        another and within 45 degrees of grid north, are found in the displacements of all pairs, which must be of one
-        orbit.
+        dates, whole numbers from 1 to 32 at most, 0 where none did: one step for each of them. `"auto"`: straight
+        edges, parallel to one another and within 45 degrees of grid north, are found in the displacements of all pairs,
+        which must be of one orbit.
     jitter
         Take off what the shaking of the sensor shifts from line to line, as stable ground shows it: `True` or
         `"profile"`, `"wavelet"`, or a `Jitter` with a heading or wavelengths of its own. None: it stays.
@@ -97,8 +97,8 @@ def correct(
     view
         Dataset with `view_zenith` and `view_azimuth` [degree] on (time, y, x), as `xoffset.angles` gives it, or on
         (time) for scenes as wholes, of all dates; azimuths point from the ground toward the satellite, clockwise from
-        true north. At each node the error of the terrain model is told from pairs that
-        look at it from two sides, and what it makes of these is taken off. Pairs of one orbit stay as they are.
+        true north. At each node the error of the terrain model is told from pairs that look at it from two sides, and
+        what it makes of these is taken off. Pairs of one orbit stay as they are.
     min_nodes, min_share
         Vectors on stable ground that a pair needs, and their share of all its vectors: both.
     max_shift
@@ -112,9 +112,10 @@ def correct(
         corrected plus removed are the shifts that were given. Of shifts that were corrected before, it is added to what
         is there. On (pair): `n_stable`, number of vectors on stable ground; `median_before_dx`, `median_after_dx`,
         `nmad_before_dx`, `nmad_after_dx` [m] and so for `dy`, median and spread of these, or of all vectors if there is
-        no stable ground (of large grids as told by the nodes that are looked at, see Notes); `sigma_ratio_dx`, `sigma_ratio_dy` [1], the spread in units of the standard errors: ground
-        that moves, or matches that are worse than they say, make it large; `order` of the ramp; `sigma_shift` [m],
-        standard error of the pair as a whole, which all of its vectors share and `sigma_dx`, `sigma_dy` do not hold.
+        no stable ground (of large grids as told by the nodes that are looked at, see Notes); `sigma_ratio_dx`,
+        `sigma_ratio_dy` [1], the spread in units of the standard errors: ground that moves, or matches that are worse
+        than they say, make it large; `order` of the ramp; `sigma_shift` [m], standard error of the pair as a whole,
+        which all of its vectors share and `sigma_dx`, `sigma_dy` do not hold.
 
         With `view`, on (y, x), `dem_error` [m], height of the ground above the terrain model, and its standard error
         `sigma_dem_error`, NaN where the views do not tell it from motion. Heights count from that of the stable ground,
@@ -149,14 +150,15 @@ def correct(
 
     A point at height h above the terrain model is drawn away from the satellite by h·tan(zenith). With `view`, the
     corrected shifts of each node are fitted by a steady velocity and one height, ``d = v·Δt + h·(tan θ1 e1 - tan θ2
-    e2)``, with e toward the satellite, by weighted least squares with Huber's loss; weights hold `sigma_shift`, and pairs
-    without it take no part. It takes pairs across two orbits,
-    and beside them others of one orbit, both ways round or of other lengths. Views that differ by less than 0.01 m per
-    metre are taken for one. Motion that is not steady is noise to it.
+    e2)``, with e toward the satellite, by weighted least squares with Huber's loss; weights hold `sigma_shift`, and
+    pairs without it take no part. It takes pairs across two orbits, and beside them others of one orbit, both ways
+    round or of other lengths. Views that differ by less than 0.01 m per metre are taken for one. Motion that is not
+    steady is noise to it.
 
     Of grids with more than 200 000 nodes every so many rows and columns are looked at: corrections and statistics are
-    told from these alone, and the shortest wave of the jitter is two of them long, as `processing` says. All of the scene is needed before
-    the first block of the result: save lazy shifts first and correct `open_result(...)` of these.
+    told from these alone, and the shortest wave of the jitter is two of them long, as `processing` says. All of the
+    scene is needed before the first block of the result: save lazy shifts first and correct `open_result(...)` of
+    these.
 
     Examples
     --------

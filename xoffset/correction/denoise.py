@@ -39,10 +39,10 @@ def denoise(shifts: xr.Dataset, *, method: Literal["median", "nlm"] = "median", 
     -------
     xarray.Dataset
         Shifts with smoothed `dx`, `dy` [m] and the flag `smoothed` where they are. What was taken off adds to
-        `removed_dx`, `removed_dy` [m], so that smoothed plus removed are the shifts of the matcher. What is NaN stays NaN, and is not
-        filled. Standard errors stay those of the matches: how much smaller the noise is depends on how far it is shared
-        by neighbours, and a smoothed vector is no independent one. With `"nlm"`, vectors without a standard error above
-        0 stay as they are, without the flag. Lazy if the shifts are.
+        `removed_dx`, `removed_dy` [m], so that smoothed plus removed are the shifts of the matcher. What is NaN stays
+        NaN, and is not filled. Standard errors stay those of the matches: how much smaller the noise is depends on how
+        far it is shared by neighbours, and a smoothed vector is no independent one. With `"nlm"`, vectors without a
+        standard error above 0 stay as they are, without the flag. Lazy if the shifts are.
 
     Raises
     ------
