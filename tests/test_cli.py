@@ -96,8 +96,11 @@ def test_demo_writes_every_product(demo):
     assert np.isfinite(rate.v).mean() > 0.7
     assert all(grids.crs_of(product).to_epsg() == 32632 for product in (shifts, series, rate))
     assert [path.name for path in sorted((out / "velocity").glob("*.tif"))] == sorted(
-        f"{name}.tif" for name in rate.data_vars
+        f"{name}.tif" for name, data in rate.data_vars.items() if data.ndim == 2
     )
+    # one number of the whole map is no file, but is told
+    common = re.search(r"All of the map shares an error of (\S+) m/yr", demo[0].output)
+    assert float(common[1]) == pytest.approx(float(rate.sigma_shift), abs=5e-4)
     with rasterio.open(out / "velocity" / "vx.tif") as file:
         np.testing.assert_array_equal(file.read(1), rate.vx)
         assert file.units == ("m yr-1",)
@@ -225,7 +228,6 @@ def test_run_takes_products_of_one_tile_and_orbit(tmp_path):
     assert float(abs(shifts.dx).max()) < 0.1  # the same pixels twice
 
 
-@pytest.mark.usefixtures("quick")
 def polygons_of(path, *boxes):
     """GeoJSON of boxes (west, south, east, north) in the CRS of the files."""
     rings = [[(w, s), (e, s), (e, n), (w, n), (w, s)] for w, s, e, n in boxes]
@@ -241,6 +243,7 @@ def polygons_of(path, *boxes):
     return path
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("kind", ["stable", "moving"])
 def test_run_corrects_by_stable_ground(files, tmp_path, kind):
     """All moves alike, so that nothing is left where half of it is said to stand still."""
@@ -262,6 +265,15 @@ def test_run_corrects_by_stable_ground(files, tmp_path, kind):
     assert "not_corrected" not in result.output
 
 
+@pytest.mark.usefixtures("quick")
+def test_run_refuses_a_number_of_nodes_that_nothing_would_look_at(files, tmp_path):
+    result = call("run", *files, "-o", tmp_path / "out", "--date", "ortho_%Y%m%d", *WINDOWS, "--min-nodes", 20)
+    assert result.exit_code == 1
+    assert "run needs --stable, --moving, --order or --by-date beside --min-nodes" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("quick")
 def test_run_says_which_pairs_lack_stable_ground(files, tmp_path):
     place = polygons_of(tmp_path / "place.geojson", (5e5, 4_999_200.0, 500_480.0, 5e6))
     result = call("run", *files, "-o", tmp_path / "out", "--date", "ortho_%Y%m%d", *WINDOWS, "--stable", place)
@@ -269,6 +281,7 @@ def test_run_says_which_pairs_lack_stable_ground(files, tmp_path):
     assert "Warning: 3 of 3 pairs lack stable ground and stay as they are (not_corrected)." in result.output
 
 
+@pytest.mark.usefixtures("quick")
 def test_run_leaves_out_what_is_masked(files, tmp_path):
     """Clouds over the western half of one date, by a layer beside the images."""
     layers = tmp_path / "layers"
@@ -298,6 +311,7 @@ def test_run_leaves_out_what_is_masked(files, tmp_path):
     assert found[~is_cloudy.values].mean() > 0.5
 
 
+@pytest.mark.usefixtures("quick")
 def test_run_warns_of_groups_of_dates_that_no_pair_connects(files, tmp_path):
     dates = ["2020-01-01", "2020-01-05", "2021-01-01", "2021-01-05"]
     for date, path in zip(dates, [*files, files[0]], strict=True):

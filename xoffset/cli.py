@@ -24,6 +24,7 @@ from xoffset.masking.usable import usable
 from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import estimate
 from xoffset.model.flags import FLAGS
+from xoffset.model.tables import SHIFT_ERROR
 from xoffset.motion.velocity import velocity
 from xoffset.network.diagnose import diagnose
 from xoffset.network.pairs import pairs
@@ -200,6 +201,11 @@ def run(
         if order is not None:
             asked["order"] = int(order) if order.isdigit() else order
         is_corrected = ground is not None or order is not None or by_date
+        if min_nodes is not None and not is_corrected:
+            raise ValueError(
+                f"run needs --stable, --moving, --order or --by-date beside --min-nodes; got --min-nodes {min_nodes} "
+                "alone, and nothing is corrected without them. Name one, or leave it out."
+            )
         # lazily, so that bad options are refused before anything is computed or replaced
         checked = correct(shifts, stable=ground, **asked) if is_corrected else shifts
         invert(checked, reference=reference, stable=ground)
@@ -264,6 +270,8 @@ def _follow(
     rate = _store(velocity(shifts), out / "velocity.zarr", "Fitting velocity").load()
     for path in sorted(to_geotiff(rate, out / "velocity")):
         click.echo(f"  {path.relative_to(out)}")
+    if SHIFT_ERROR in rate:
+        click.echo(f"  All of the map shares an error of {float(rate[SHIFT_ERROR]):.3f} m/yr, which the sigma hold.")
     if importlib.util.find_spec("matplotlib") is None:
         click.echo("  no maps: they need matplotlib, pip install 'xoffset[plot]'")
     else:

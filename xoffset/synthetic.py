@@ -357,7 +357,7 @@ def _cast_shadows(
             f"stack() needs the sun above the horizon where there are shadows; got {elevations.min():.1f} degrees on "
             f"{date}. Choose other dates, or a CRS whose origin is farther from the pole."
         )
-    turned = north.from_grid_north(azimuths, stack, "the images", "stack")
+    turned = north.to_grid_north(azimuths, stack, "the images", "stack")
 
     def darken(date: int) -> None:
         of_pixels = errors[date, ::-1] if errors.size else np.zeros(2)

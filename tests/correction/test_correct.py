@@ -577,11 +577,20 @@ def test_elevations_of_another_crs_are_laid_on_the_nodes():
 
 
 def test_where_the_elevation_is_unknown_the_rest_comes_off():
+    """Holes are NaN, or a number that stands for no data, which nobody declared."""
     scene = Scene(36, side=60)
     dem = hills(scene)
     dem[10:20, 10:30] = np.nan
     corrected = xoffset.correct(scene.shifts, stable=scene.stable, dem=scene.map(dem))
     np.testing.assert_array_equal(corrected.flags[1] == FLAGS["not_corrected"], np.isnan(dem))
+    for hole, dtype in ((-9999.0, float), (-32768, "int16"), (32767, "int16"), (9.97e36, float), (-1e5, "float32")):
+        rounded = np.round(dem)
+        told = scene.map(np.where(np.isnan(dem), hole, rounded).astype(dtype))
+        expected = xoffset.correct(scene.shifts, stable=scene.stable, dem=scene.map(rounded))
+        for each in (told, told.chunk(x=17)):
+            found = xoffset.correct(scene.shifts, stable=scene.stable, dem=each)
+            np.testing.assert_array_equal(found.flags, expected.flags)
+            np.testing.assert_allclose(found.dx, expected.dx, atol=1e-4)
     assert np.abs(scene.missed(corrected)).max() < 0.1
 
 

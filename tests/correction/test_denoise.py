@@ -80,6 +80,18 @@ def test_noise_falls_and_an_edge_stays(method, noise, beside):
     assert f'"method": "{method}"' in smooth.attrs["processing"]
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_what_was_smoothed_away_can_be_put_back(method):
+    shifts = edge()[0]
+    corrected = xoffset.correct(shifts)
+    for start in (shifts, corrected):
+        smooth = xoffset.denoise(start, method=method)
+        for name in ("dx", "dy"):
+            np.testing.assert_allclose(smooth[name] + smooth[f"removed_{name}"], shifts[name], atol=1e-9)
+            assert smooth[f"removed_{name}"].attrs["units"] == "m"
+            assert 0.5 < float((smooth[name] - start[name]).std()) < 1.5
+
+
 def test_what_stands_out_by_more_than_its_error_is_no_noise():
     shifts, _, _ = edge()
     shifts["dy"][0, 40, 50] = 30.0

@@ -225,7 +225,7 @@ def test_bad_views_are_refused(heights, view, error, match):
     with pytest.raises(error, match=match):
         corrected(shifts(heights), view=view)
     with pytest.raises(error, match=match):
-        xoffset.thinning_bias(shifts(heights), view)
+        xoffset.thinning_bias(shifts(heights), view=view)
 
 
 # ------------------------------------------------------------------------------------------------------------- thinning
@@ -234,7 +234,7 @@ def test_bad_views_are_refused(heights, view, error, match):
 def test_a_surface_that_sinks_is_drawn_toward_the_satellite():
     data = shifts(np.zeros((2, 3)))
     west = np.flatnonzero(~ACROSS & ~IS_EAST[ENDS[:, 0]])
-    bias = xoffset.thinning_bias(data, VIEW)
+    bias = xoffset.thinning_bias(data, view=VIEW)
     assert bias.bias_x.dims == ("pair", "y", "x")
     moved = -1.0 * np.array([bias.bias_x[west[0], 0, 0], bias.bias_y[west[0], 0, 0]])
     np.testing.assert_allclose(moved, drawn_at(-1.0, np.radians(8.0), np.radians(285.0)), rtol=1e-4)
@@ -245,16 +245,16 @@ def test_a_surface_that_sinks_is_drawn_toward_the_satellite():
 
 def test_thinning_of_series_and_rates():
     data = shifts(np.zeros((2, 3)))
-    of_dates = xoffset.thinning_bias(xoffset.invert(data), VIEW).bias_x
+    of_dates = xoffset.thinning_bias(xoffset.invert(data), view=VIEW).bias_x
     np.testing.assert_allclose(of_dates[:, 0, 0], LOOK[0], rtol=1e-4)
     rate = xoffset.velocity(data)
-    bias = xoffset.thinning_bias(rate, VIEW)
+    bias = xoffset.thinning_bias(rate, view=VIEW)
     assert bias.bias_y.dims == ("y", "x")
     np.testing.assert_allclose(bias.bias_y[0, 0], LOOK[1].mean(), rtol=1e-3)
     view = VIEW.copy(deep=True)
     view.view_zenith[:-1] = np.nan
-    np.testing.assert_allclose(xoffset.thinning_bias(rate, view).bias_x[0, 0], LOOK[0, -1], rtol=1e-4)
-    lazy = xoffset.thinning_bias(rate.chunk(), VIEW.chunk())
+    np.testing.assert_allclose(xoffset.thinning_bias(rate, view=view).bias_x[0, 0], LOOK[0, -1], rtol=1e-4)
+    lazy = xoffset.thinning_bias(rate.chunk(), view=VIEW.chunk())
     xr.testing.assert_equal(lazy.compute(), bias)
 
 
@@ -263,7 +263,7 @@ def test_azimuths_are_from_true_north():
     rate = xoffset.velocity(shifts(np.zeros((3, 3))))
     place = {"x": 400e3 + 10.0 * np.arange(3), "y": -1000e3 - 10.0 * np.arange(3)}
     there = rate.assign_coords(place).rio.write_crs("EPSG:3413")
-    found, plain = xoffset.thinning_bias(there, VIEW), xoffset.thinning_bias(rate, VIEW)
+    found, plain = xoffset.thinning_bias(there, view=VIEW), xoffset.thinning_bias(rate, view=VIEW)
     turn = np.arctan2(place["x"][1], -place["y"][1])
     x, y = plain.bias_x[1, 1], plain.bias_y[1, 1]
     np.testing.assert_allclose(found.bias_x[1, 1], x * np.cos(turn) - y * np.sin(turn), rtol=1e-3)

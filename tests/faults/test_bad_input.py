@@ -599,9 +599,9 @@ CASES = [
     ("correct: view of no date", lambda o: xoffset.correct(o.shifts, view=view_of(o).isel(time=[0])), ValueError,
      r"Read the angles of all scenes"),
     ("correct: view of a stack", lambda o: xoffset.correct(o.shifts, view=o.stack), TypeError, r"Use xoffset\.angles"),
-    ("thinning_bias: no azimuth", lambda o: xoffset.thinning_bias(o.shifts, view_of(o)[["view_zenith"]]), ValueError,
-     r"got none of \['view_azimuth'\]"),
-    ("thinning_bias: network", lambda o: xoffset.thinning_bias(o.network, view_of(o)), ValueError, r"dx and dy"),
+    ("thinning_bias: no azimuth", lambda o: xoffset.thinning_bias(o.shifts, view=view_of(o)[["view_zenith"]]),
+     ValueError, r"got none of \['view_azimuth'\]"),
+    ("thinning_bias: network", lambda o: xoffset.thinning_bias(o.network, view=view_of(o)), ValueError, r"dx and dy"),
     ("velocity: sigma_shift of nodes", lambda o: xoffset.velocity(o.shifts.assign(sigma_shift=o.shifts.sigma_dx)),
      ValueError, r"Keep what correct\(\) or invert\(\) gave"),
     ("correct: trace elsewhere", lambda o: xoffset.correct(o.shifts, trace=[(0.0, 0.0), (1.0, 1.0)]), ValueError,
@@ -1872,7 +1872,7 @@ SUBJECTS = {
     "coregister": lambda o: (o.stack,),
     "correct": lambda o: (o.shifts,),
     "closure": lambda o: (o.shifts,),
-    "thinning_bias": lambda o: (o.rate, view_of(o)),
+    "thinning_bias": lambda o: (o.rate,),
     "invert": lambda o: (o.shifts,),
     "rereference": lambda o: (o.series, DATES[1]),
     "resample": lambda o: (o.series, "90D"),
@@ -1930,7 +1930,9 @@ def test_an_option_of_any_type_is_taken_or_refused_in_three_parts(o, name, optio
     """Each option in turn, the subject included, is given all kinds of objects."""
     function = getattr(xoffset, name)
     o.stable = o.shifts.dx[0].notnull()
-    arguments = inspect.signature(function).bind_partial(*SUBJECTS[name](o)).arguments | {option: odd}
+    arguments = inspect.signature(function).bind_partial(*SUBJECTS[name](o)).arguments
+    arguments |= {"view": view_of(o)} if name == "thinning_bias" else {}
+    arguments |= {option: odd}
     try:
         function(**arguments)
     except (TypeError, ValueError, FileNotFoundError) as error:

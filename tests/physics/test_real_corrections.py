@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,3 +88,27 @@ def test_forest_of_slovenia_lies_apart_in_summer(data_folder: Path) -> None:
     for date, known in (("2015-07-11", -0.9), ("2017-07-20", -0.9)):
         assert float(along_y.sel(time=date).squeeze()) == pytest.approx(known, abs=0.4)
     assert float(abs(along_y).median()) < 0.6
+
+
+def test_the_guide_to_a_map_runs_on_kaiserberg(
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its code is taken from the page, so that the page stays true."""
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "publish.md").read_text()
+    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(code) == 6
+    (tmp_path / "kaiserberg_rock_glacier").symlink_to(data_folder / "kaiserberg_rock_glacier")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec("\n".join(code), names)
+    assert "0 pairs were left as they are" in capsys.readouterr().out
+    for ratio in names["ratios"].values():
+        assert 0.8 < float(ratio.min()) <= float(ratio.max()) < 1.4
+    # the lower lobe moves right and up, by 1.2 to 1.6 m a year at most
+    rate, mean = names["rate"], names["mean"]
+    assert 1.0 < float(rate.v.quantile(0.99)) < 1.8
+    for name in ("vx", "vy"):
+        assert 3.0 * float(mean[f"sigma_{name}"]) < float(mean[name]) < 1.0
+    assert 0.0 < float(rate.sigma_shift) < float(rate.sigma_vx.median())
+    assert {path.name for path in (tmp_path / "map" / "all").glob("*.tif")} >= {"vx.tif", "sigma_vx.tif", "flags.tif"}
+    assert xoffset.open_result(tmp_path / "map" / "corrected.zarr").sizes["pair"] == 10

@@ -158,7 +158,7 @@ RECIPES = {
         stripes="auto",
         view=VIEW,
     ),
-    "thinning_bias": lambda shifts, lazy, folder: xoffset.thinning_bias(shifts, VIEW),
+    "thinning_bias": lambda shifts, lazy, folder: xoffset.thinning_bias(shifts, view=VIEW),
     "closure": lambda shifts, lazy, folder: xoffset.closure(shifts),
     "stable_statistics": lambda shifts, lazy, folder: xoffset.stable_statistics(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))

@@ -38,7 +38,7 @@ def is_fill(values: Any) -> Any:
     return found
 
 
-def is_of_land(heights: np.ndarray) -> np.ndarray:
+def is_of_land(heights: Any) -> Any:
     """Whether some ground is as low or high [m]; not where the height is unknown."""
     return (heights >= _LOWEST) & (heights <= _HIGHEST)
 

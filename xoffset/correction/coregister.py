@@ -70,8 +70,8 @@ def coregister(
         a lazy one with the same bits.
     stable
         True where the ground does not move (y, x), boolean, on the grid of the stack or any other. Nothing else is
-        matched: windows see no other pixels. None: the position
-        of a pair is the mode of its whole field (half-sample mode), which most of the ground must share.
+        matched: windows see no other pixels. None: the position of a pair is the mode of its whole field (half-sample
+        mode), which most of the ground must share.
     order
         How an image lies beside the others: 0 by one shift, 1 by a plane, 2 by a surface of second order; `"auto"`
         takes the order with the least AICc.

@@ -77,9 +77,9 @@ def correct(
         the stable ground cannot carry: pairs then take a lower order, as `order` of the result says.
     stripes
         Number of the detector that saw each pixel, (time, y, x) as `xoffset.detectors` gives it or (y, x) for all
-        dates, whole numbers, 0 where none did: one step for each of them. `"auto"`: straight edges, parallel to one
-        another and within 45 degrees of grid north, are found in the displacements of all pairs, which must be of one
-        orbit.
+        dates, whole numbers from 1 to 32 at most, 0 where none did: one step for each of them. `"auto"`: straight
+        edges, parallel to one another and within 45 degrees of grid north, are found in the displacements of all pairs,
+        which must be of one orbit.
     jitter
         Take off what the shaking of the sensor shifts from line to line, as stable ground shows it: `True` or
         `"profile"`, `"wavelet"`, or a `Jitter` with a heading or wavelengths of its own. None: it stays.
@@ -98,8 +98,9 @@ def correct(
         from the side: a polynomial of second order in the elevation.
     view
         Dataset with `view_zenith` and `view_azimuth` [degree] on (time, y, x), as `xoffset.angles` gives it, or on
-        (time) for scenes as wholes, of all dates: at each node the error of the terrain model is told from pairs that
-        look at it from two sides, and what it makes of these is taken off. Pairs of one orbit stay as they are.
+        (time) for scenes as wholes, of all dates; azimuths point from the ground toward the satellite, clockwise from
+        true north. At each node the error of the terrain model is told from pairs that look at it from two sides, and
+        what it makes of these is taken off. Pairs of one orbit stay as they are.
     min_nodes, min_share
         Vectors on stable ground that a pair needs, and their share of all its vectors: both.
     max_shift
@@ -113,7 +114,7 @@ def correct(
         corrected plus removed are the shifts that were given. Of shifts that were corrected before, it is added to what
         is there. On (pair): `n_stable`, number of vectors on stable ground; `median_before_dx`, `median_after_dx`,
         `nmad_before_dx`, `nmad_after_dx` [m] and so for `dy`, median and spread of these, or of all vectors if there is
-        no stable ground; `sigma_ratio_dx`, `sigma_ratio_dy` [1], the spread in units of the standard errors: ground
+        no stable ground (of large grids as told by the nodes that are looked at, see Notes); `sigma_ratio_dx`, `sigma_ratio_dy` [1], the spread in units of the standard errors: ground
         that moves, or matches that are worse than they say, make it large; `order` of the ramp; `sigma_shift` [m],
         standard error of the pair as a whole by the last correction that tells one, which all of its vectors share and
         `sigma_dx`, `sigma_dy` do not hold; `is_corrected`, 1, or 0 of a pair that the last correction left as it was:
@@ -133,6 +134,8 @@ def correct(
     ------
     FileNotFoundError
         If there is no file of the trace.
+    ImportError
+        If jitter is to be told by wavelets and PyWavelets is not installed (extra `wavelets`).
     TypeError
         If stable is not boolean, or shifts, stripes, trace, dem or view are of the wrong type.
     ValueError
@@ -153,12 +156,15 @@ def correct(
 
     A point at height h above the terrain model is drawn away from the satellite by h·tan(zenith). With `view`, the
     corrected shifts of each node are fitted by a steady velocity and one height, ``d = v·Δt + h·(tan θ1 e1 - tan θ2
-    e2)``, with e toward the satellite, by weighted least squares with Huber's loss. It takes pairs across two orbits,
-    and beside them others of one orbit, both ways round or of other lengths. Views that differ by less than 0.01 m per
-    metre are taken for one. Motion that is not steady is noise to it.
+    e2)``, with e toward the satellite, by weighted least squares with Huber's loss; weights hold `sigma_shift`, and
+    pairs without it take no part. It takes pairs across two orbits, and beside them others of one orbit, both ways
+    round or of other lengths. Views that differ by less than 0.01 m per metre are taken for one. Motion that is not
+    steady is noise to it.
 
-    Of grids with more than 200 000 nodes every so many rows and columns are taken. All of the scene is needed before
-    the first block of the result: save lazy shifts first and correct `open_result(...)` of these.
+    Of grids with more than 200 000 nodes every so many rows and columns are looked at: corrections and statistics are
+    told from these alone, and the shortest wave of the jitter is two of them long, as `processing` says. All of the
+    scene is needed before the first block of the result: save lazy shifts first and correct `open_result(...)` of
+    these.
 
     Examples
     --------
@@ -192,7 +198,8 @@ def correct(
 
     if waves is not None:
         highest = setup.stripes if given.stripes is None else given.stripes.highest
-        setup = replace(setup, track=track_of(waves, shifts, highest, SAMPLE))
+        track = track_of(waves, shifts, highest, SAMPLE)
+        setup, waves = replace(setup, track=track), replace(waves, shortest=track.shortest)
         given = given._replace(flight=flight(waves, given.stripes, shifts, SAMPLE))
 
     table, statistics = _told(shifts, given, setup, is_by_date)

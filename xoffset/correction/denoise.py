@@ -38,10 +38,11 @@ def denoise(shifts: xr.Dataset, *, method: Literal["median", "nlm"] = "median", 
     Returns
     -------
     xarray.Dataset
-        Shifts with smoothed `dx`, `dy` [m] and the flag `smoothed` where they are. What is NaN stays NaN, and is not
-        filled. Standard errors stay those of the matches: how much smaller the noise is depends on how far it is shared
-        by neighbours, and a smoothed vector is no independent one. With `"nlm"`, vectors without a standard error above
-        0 stay as they are, without the flag. Lazy if the shifts are.
+        Shifts with smoothed `dx`, `dy` [m] and the flag `smoothed` where they are. What was taken off adds to
+        `removed_dx`, `removed_dy` [m], so that smoothed plus removed are the shifts of the matcher. What is NaN stays
+        NaN, and is not filled. Standard errors stay those of the matches: how much smaller the noise is depends on how
+        far it is shared by neighbours, and a smoothed vector is no independent one. With `"nlm"`, vectors without a
+        standard error above 0 stay as they are, without the flag. Lazy if the shifts are.
 
     Raises
     ------
@@ -79,6 +80,10 @@ def denoise(shifts: xr.Dataset, *, method: Literal["median", "nlm"] = "median", 
     dims = shifts["dx"].dims
     is_smooth = np.isfinite(found[0])
     for k, name in enumerate(("dx", "dy")):
-        out[name] = (dims, np.where(is_smooth, found[k], shifts[name].data).astype(shifts[name].dtype))
+        given = shifts[name].data
+        out[name] = (dims, np.where(is_smooth, found[k], given).astype(given.dtype))
+        taken = np.where(is_smooth, given - found[k], 0.0).astype(given.dtype)
+        removed = f"removed_{name}"
+        out[removed] = (dims, taken + shifts[removed].data if removed in shifts else taken)
     out["flags"] = (dims, flags_of(shifts, "denoise") | is_smooth * np.int64(FLAGS["smoothed"]))
     return products.relabel(out, {"function": "denoise", "method": method, "size": 2 * radius + 1})

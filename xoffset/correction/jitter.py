@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, get_args
@@ -16,6 +17,8 @@ from xoffset._arrays.corrections.track import Track
 from xoffset._blocks import whole
 from xoffset.correction.layers import Stripes
 from xoffset.model import grids
+
+_log = logging.getLogger(__name__)
 
 Method = Literal["profile", "wavelet"]
 # Nodes in the shortest wave, at least.
@@ -41,7 +44,9 @@ class Jitter:
         Direction of flight in degrees clockwise from grid north; the opposite one is as good. None: along the edges
         between the stripes of `correct`.
     shortest, longest
-        Wavelengths in metres that are taken off. The shortest is no less than two nodes of the grid.
+        Wavelengths in metres that are taken off. The shortest is no less than two of the nodes that are looked at: of
+        grids with more than 200 000 nodes every so many rows and columns. A line in the log says so, and `processing`
+        of the result holds the one that was used.
 
     Raises
     ------
@@ -132,6 +137,11 @@ def track_of(jitter: Jitter, shifts: xr.Dataset, stripes: int, most: int) -> Tra
             f"correct() needs four nodes in the longest wave of the jitter, {jitter.longest:g} m; got nodes that are "
             f"{apart:g} m apart. Match with a smaller step, or pass jitter=xoffset.Jitter(longest={8.0 * apart:g})."
         )
+    if shortest > jitter.shortest:
+        _log.info(
+            "correct(): nodes that are looked at lie %g m apart: jitter comes off from waves of %g m on, not of %g m.",
+            apart, shortest, jitter.shortest,
+        )  # fmt: skip
     y, x = (np.asarray(shifts[name].values, dtype=np.float64) for name in ("y", "x"))
     half = (max(0.5 * float(np.ptp(x)), 1e-9), max(0.5 * float(np.ptp(y)), 1e-9))
     return Track(half, shortest, jitter.longest, max(stripes, 1), jitter.method == "wavelet")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from xoffset._arrays import terrain
 from xoffset._arrays.corrections import edges, terms
 from xoffset._arrays.corrections.terms import Setup
 from xoffset._blocks import pixels, whole
@@ -97,6 +98,8 @@ def _ends(stripes: xr.DataArray, shifts: xr.Dataset) -> np.ndarray:
 def elevation_on_nodes(dem: xr.DataArray, shifts: xr.Dataset) -> Any:
     """Elevations [m] on the nodes (rows, columns), of the pixels that hold them; NaN where there is none.
 
+    A number that stands for no data is none, declared or not, nor is one that no ground has.
+
     Raises
     ------
     TypeError
@@ -105,8 +108,7 @@ def elevation_on_nodes(dem: xr.DataArray, shifts: xr.Dataset) -> Any:
         If dims, grid, CRS or units are not those of elevations, or they lie elsewhere.
     """
     land = elevations.as_dem(dem, "correct")
-    if land.dtype.kind != "f":
-        land = land.astype(np.float64)
+    land = land.where(terrain.is_of_land(land) & ~terrain.is_fill(land))
     like = shifts["dx"].isel(pair=0)
     with speaking_as("correct", "classes"):
         values, _ = places.on_grid(land.expand_dims("time"), like, np.nan, "dem")

@@ -119,7 +119,7 @@ def light(
 def _slants(shifts: xr.Dataset, light: xr.DataArray | xr.Dataset, epochs: np.ndarray) -> np.ndarray:
     """`sun.slants` (date, 2) along x and y of the grid."""
     azimuth, elevation = sunlight.angles_of(light, epochs, "sun", "light")
-    turned = north.from_grid_north(azimuth, shifts, "the shifts", "light")
+    turned = north.to_grid_north(azimuth, shifts, "the shifts", "light")
     return sunlight.slants(np.stack([turned, elevation]))
 
 

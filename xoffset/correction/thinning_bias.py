@@ -13,7 +13,7 @@ from xoffset.model.dates import as_dates
 from xoffset.model.topography_variables import THINNING
 
 
-def thinning_bias(dataset: xr.Dataset, view: xr.Dataset) -> xr.Dataset:
+def thinning_bias(dataset: xr.Dataset, *, view: xr.Dataset) -> xr.Dataset:
     """Horizontal motion that seems to be there for each metre that the surface rises.
 
     Images are laid on one terrain model. Where a glacier thins below it, what the satellite sees is drawn elsewhere:
@@ -55,7 +55,7 @@ def thinning_bias(dataset: xr.Dataset, view: xr.Dataset) -> xr.Dataset:
     >>> import xarray as xr, xoffset, xoffset.synthetic
     >>> stack, truth = xoffset.synthetic.stack((96, 96))
     >>> names = {"view_zenith": ("time", [8.0] * stack.time.size), "view_azimuth": ("time", [285.0] * stack.time.size)}
-    >>> bias = xoffset.thinning_bias(truth[["vx", "vy"]], xr.Dataset(names, {"time": stack.time}))
+    >>> bias = xoffset.thinning_bias(truth[["vx", "vy"]], view=xr.Dataset(names, {"time": stack.time}))
     >>> round(float(bias.bias_x.mean()), 2)
     0.14
     """

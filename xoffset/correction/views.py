@@ -47,7 +47,7 @@ def views_on_nodes(view: xr.Dataset, like: xr.DataArray, dates: np.ndarray | Non
     zenith, azimuth = (_angle(view[name], index, caller) for name in _NAMES)
     for angle in (zenith, azimuth):
         _check_range(angle, caller)
-    to_grid = float(north.from_grid_north(np.zeros(1), like, "the nodes", caller)[0])
+    to_grid = float(north.to_grid_north(np.zeros(1), like, "the nodes", caller)[0])
     return [_on_nodes(zenith, like, caller), _on_nodes(azimuth, like, caller) + to_grid]
 
 

@@ -185,7 +185,7 @@ def cast_shadow(
     # the date of the model is not that of the sun
     land = land.drop_vars("time", errors="ignore")
     spacing = grids.spacing(land, "cast_shadow")
-    turned = north.from_grid_north(np.ravel(azimuths), land, "the elevations", "cast_shadow")
+    turned = north.to_grid_north(np.ravel(azimuths), land, "the elevations", "cast_shadow")
     shape = land.shape[0], land.shape[1]
     ways = []
     for azimuth, elevation in zip(turned.tolist(), np.ravel(elevations).tolist(), strict=True):

@@ -34,7 +34,7 @@ def middle(data: xr.DataArray | xr.Dataset, what: str, caller: str) -> tuple[flo
     return float(place[0]), float(place[1])
 
 
-def from_grid_north(azimuths: np.ndarray, data: xr.DataArray | xr.Dataset, what: str, caller: str) -> np.ndarray:
+def to_grid_north(azimuths: np.ndarray, data: xr.DataArray | xr.Dataset, what: str, caller: str) -> np.ndarray:
     """Azimuths (n,) clockwise from the north of the grid, at its middle; given from true north, in degrees."""
     place, crs = middle(data, what, caller), grids.crs_of(data)
     if place is None or crs is None:
