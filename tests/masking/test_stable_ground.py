@@ -430,7 +430,7 @@ def test_khumbu(data_folder):
         xr.open_dataarray(folder / f"everest_{name}.tif", engine="rasterio", mask_and_scale=False)[0]
         for name in ("landsat7_B4_20001030", "glacierice_240m", "hma_dem_8m")
     )
-    with pytest.raises(ValueError, match=r"of 0 m where no other is below.*dem.where\(dem != 0\)"):
+    with pytest.raises(ValueError, match=r"of 0 m where no other is within.*dem.where\(dem != 0\)"):
         masking.stable_ground(image, dem=dem)
     stable = masking.stable_ground(image, moving=ice == 1, buffer=300.0, dem=dem.where(dem != 0), max_slope=35.0)
     assert 0.01 < stable.mean() < 0.1

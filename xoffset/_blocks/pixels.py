@@ -85,7 +85,14 @@ def totals_of_layers(function: Callable[..., np.ndarray], arrays: list[Any], kin
 def summaries(function: Callable[..., np.ndarray], array: Any, kinds: int) -> Any:
     """What a function of (1, rows, columns) tells (kinds,) of the parts of a map: (kinds, parts down, parts across)."""
     if isinstance(array, np.ndarray):
-        return function(array[np.newaxis]).reshape(kinds, 1, 1)
+        tops = range(0, array.shape[0], STRIP)
+        found = np.empty((kinds, len(tops), 1))
+
+        def tell(k: int) -> None:
+            found[:, k, 0] = function(array[np.newaxis, tops[k] : tops[k] + STRIP])
+
+        in_threads(tell, list(range(len(tops))))
+        return found
     return _blocks_of_pixels(
         partial(_as_pixel, function), [], [array[np.newaxis]], kinds, np.dtype(np.float64), is_reduced=True
     )

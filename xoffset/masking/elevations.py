@@ -83,16 +83,21 @@ def _in_metres(dem: xr.DataArray, caller: str) -> xr.DataArray:
 def _summary(values: np.ndarray) -> np.ndarray:
     """Numbers of a part of a model that tell, as `_SUMMARY` says, whether all of it is one of heights in metres."""
     out = np.array([0.0, 0.0, np.inf, -np.inf, np.nan, *(0.0, np.inf) * len(_SUSPECTS)])
-    is_land = terrain.is_of_land(values) & ~terrain.is_fill(values)
-    out[_SUMMARY.at("land")] = is_land.sum()
-    is_odd = ~is_land & ~terrain.is_fill(values) & np.isfinite(values)
-    if is_odd.any():
-        odd = values[is_odd]
-        out[:5] = out[0], odd.size, odd.min(), odd.max(), odd[0]
-    land = values[is_land]
+    is_fill, is_of_land = terrain.is_fill(values), terrain.is_of_land(values)
+    land, odd = values[is_of_land & ~is_fill], values[~(is_of_land | is_fill) & np.isfinite(values)]
+    out[0] = land.size
+    if odd.size:
+        out[1:5] = odd.size, odd.min(), odd.max(), odd[0]
+    if not land.size:
+        return out
+    low, high = land.min(), land.max()
     for number, suspect in zip(_SUSPECTS, _SUMMARY.split(out)["suspects"].reshape(-1, 2), strict=True):
-        others = land[land != number]
-        suspect[:] = land.size - others.size, np.abs(others - number).min(initial=np.inf)
+        # a number beyond all heights is the height of none, and the lowest or the highest is the nearest to it
+        if low <= number <= high:
+            others = land[land != number]
+            suspect[:] = land.size - others.size, np.abs(others - number).min(initial=np.inf)
+        else:
+            suspect[:] = 0.0, min(abs(low - number), abs(high - number))
     return out
 
 
