@@ -114,7 +114,8 @@ def correct(
         corrected plus removed are the shifts that were given. Of shifts that were corrected before, it is added to what
         is there. On (pair): `n_stable`, number of vectors on stable ground; `median_before_dx`, `median_after_dx`,
         `nmad_before_dx`, `nmad_after_dx` [m] and so for `dy`, median and spread of these, or of all vectors if there is
-        no stable ground (of large grids as told by the nodes that are looked at, see Notes); `sigma_ratio_dx`, `sigma_ratio_dy` [1], the spread in units of the standard errors: ground
+        no stable ground (of large grids as told by the nodes that are looked at, see Notes); `sigma_ratio_dx`,
+        `sigma_ratio_dy` [1], the spread in units of the standard errors: ground
         that moves, or matches that are worse than they say, make it large; `order` of the ramp; `sigma_shift` [m],
         standard error of the pair as a whole by the last correction that tells one, which all of its vectors share and
         `sigma_dx`, `sigma_dy` do not hold; `is_corrected`, 1, or 0 of a pair that the last correction left as it was:

@@ -133,8 +133,8 @@ def _shifts(told: Mapping[str, np.ndarray], is_used: np.ndarray, ends: np.ndarra
     The first term of a ramp is none: it counts from the middle of the scene and from the zero of steps and elevations.
     """
     values, variance = (np.where(is_used, each, np.nan) for each in (told["shift"], told["variance"][:, 0]))
-    flat = (_flat(each[:, np.newaxis]) for each in (values, np.maximum(variance, _LEAST_VARIANCE)))
-    return _unflat(dates.adjust(*flat, ends, int(ends.max()) + 1).of_pairs)[:, 0]
+    values, variance = _flat(values[:, np.newaxis]), _flat(np.maximum(variance, _LEAST_VARIANCE)[:, np.newaxis])
+    return _unflat(dates.adjust(values, variance, ends, int(ends.max()) + 1).of_pairs)[:, 0]
 
 
 def _beyond(order: np.ndarray, setup: Setup) -> np.ndarray:
