@@ -150,6 +150,10 @@ def sun_of(o, elevation=(20.0, 50.0, 20.0), azimuth=(150.0, 140.0, 150.0), **nam
     return xr.Dataset(angles, coords={"time": o.stack.time}).rename(names)
 
 
+def sun_in_radians(o):
+    return sun_of(o, (0.3, 0.9, 0.3), (2.6, -2.4, 6.2))
+
+
 def sun_in_metres(o):
     sun = sun_of(o)
     return sun.assign(sun_azimuth=sun.sun_azimuth.assign_attrs(units="m"))
@@ -314,6 +318,7 @@ CASES = [
             ({"direction": None}, r"Choose one of these"),
             ({"max_season_gap": 30}, r"Give a number and a unit: '10D'"),
             ({"max_season_gap": "1h"}, r"Of 3 pairs none has so like a sun: allow more with max_season_gap"),
+            ({"max_season_gap": "-5D"}, r"of at least 0 as max_season_gap; got '-5D'\. Pass one such as '30D'"),
             ({"max_sun_gap": 10.0}, r"Assign them: stack\.assign_coords\(sun_azimuth="),
             ({"max_sun_gap": 0}, r"max_sun_gap \[degree\]; got 0\. Pass one such as 10"),
             ({"same_orbit": True}, r"Assign it: stack\.assign_coords\(relative_orbit="),
@@ -1049,6 +1054,7 @@ CASES = [
             ("radians", lambda o: sun_of(o, (0.3, 0.8, np.nan)), ValueError, r"got azimuth 150 and elevation nan"),
             ("maps", lambda o: sun_of(o).expand_dims(x=2), ValueError, r"the mean over y and x"),
             ("units", lambda o: sun_in_metres(o), ValueError, r"in degree; got"),
+            ("no units", lambda o: sun_in_radians(o), ValueError, r"like radians: azimuth 2.6, elev.*units='degree'"),
         )
     ),
     ("invert: sun of few dates", lambda o: LIT["invert"](o, sun_of(o)), ValueError, r"7 dates.*pairs\(max_season_gap"),

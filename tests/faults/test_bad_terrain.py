@@ -117,6 +117,7 @@ CASES = [
                     lambda o: {"sun_elevation": of_dates(o, [0]).assign_attrs(units="m")},
                     r"'sun_elevation' in degree; got units 'm'\. Convert",
                 ),
+                (lambda o: {"sun_azimuth": 2.8, "sun_elevation": 0.5}, r"in degrees.*Convert them, numpy\.degrees"),
                 (lambda o: {"sun_elevation": np.nan}, r"sun above the horizon.*got nan"),
                 (lambda o: {"sun_azimuth": np.inf}, r"number as sun_azimuth"),
                 (lambda o: {"sun_azimuth": "south"}, r"sun_azimuth as a number.*got 'south'\. Pass stack\.sun_azimuth"),

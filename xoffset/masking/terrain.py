@@ -12,7 +12,7 @@ from xoffset import _options
 from xoffset._arrays import terrain
 from xoffset._blocks import halos, sweeps
 from xoffset.masking.elevations import as_dem
-from xoffset.model import grids, north, products
+from xoffset.model import grids, north, products, sun
 from xoffset.model.declared import decoded
 from xoffset.model.variables import TERRAIN
 
@@ -250,6 +250,7 @@ def _suns(azimuth: Any, elevation: Any) -> tuple[np.ndarray, np.ndarray, dict[An
     """Azimuths and elevations, one or one a date, and the coordinates of the dates."""
     given = {"sun_azimuth": azimuth, "sun_elevation": elevation}
     angles: dict[str, xr.DataArray] = {}
+    stated = []
     for name, each in given.items():
         data = each if isinstance(each, xr.DataArray) else xr.DataArray(np.asarray(each))
         if data.dims not in ((), ("time",)) or data.dtype.kind not in "iuf" or not data.size:
@@ -258,6 +259,7 @@ def _suns(azimuth: Any, elevation: Any) -> tuple[np.ndarray, np.ndarray, dict[An
                 f"cast_shadow() needs {name} as a number, or one for each date on 'time'; got {came}. Pass "
                 f"stack.{name}, or the mean over the scene of a map of angles."
             )
+        stated.append(data)
         angles[name] = decoded(data, f"'{name}'", "cast_shadow", wanted="degree")
     try:
         azimuths, elevations = xr.align(*angles.values(), join="exact")
@@ -274,5 +276,6 @@ def _suns(azimuth: Any, elevation: Any) -> tuple[np.ndarray, np.ndarray, dict[An
             )
     if not np.isfinite(azimuths.values).all():
         raise ValueError("cast_shadow() needs a number as sun_azimuth; got NaN. Take that of the time of the image.")
+    sun.check_degrees(np.stack([azimuths.values.ravel(), elevations.values.ravel()]), stated, "cast_shadow")
     coords = {name: each.variable for name, each in azimuths.coords.items() if each.dims == ("time",)}
     return azimuths.values.astype(np.float64), elevations.values.astype(np.float64), coords

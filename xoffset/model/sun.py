@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
 from xoffset.model.dates import as_dates
-from xoffset.model.declared import decoded
+from xoffset.model.declared import decoded, stated_units
 
+# The largest elevation and azimuth in radians, and what rounding may add.
+_LARGEST = np.array([[2.0 * np.pi], [0.5 * np.pi]]) + 1e-6
 _NAMES = ("sun_azimuth", "sun_elevation")
 
 
@@ -21,7 +25,7 @@ def angles_of(sun: xr.DataArray | xr.Dataset, dates: np.ndarray, what: str, call
     TypeError
         If it is neither.
     ValueError
-        If angles are missing, on other dims, unknown, or of a sun below the horizon.
+        If angles are missing, on other dims, unknown, of a sun below the horizon, or in radians without saying so.
     """
     if not isinstance(sun, (xr.DataArray, xr.Dataset)):
         raise TypeError(
@@ -52,6 +56,7 @@ def angles_of(sun: xr.DataArray | xr.Dataset, dates: np.ndarray, what: str, call
                 f"with dims {given[name].dims}. Take that of the scene as a whole: the mean over y and x."
             )
         found[k] = decoded(given[name], f"'{name}'", caller, wanted="degree").values[order]
+    check_degrees(found, [given[name] for name in _NAMES], caller)
     bad = ~np.isfinite(found).all(axis=0) | ~((found[1] > 0.0) & (found[1] <= 90.0))
     if bad.any():
         azimuth, elevation = found[:, bad][:, 0]
@@ -61,6 +66,22 @@ def angles_of(sun: xr.DataArray | xr.Dataset, dates: np.ndarray, what: str, call
             "or leave the date out."
         )
     return found
+
+
+def check_degrees(angles: np.ndarray, given: Sequence[xr.DataArray], caller: str) -> None:
+    """Refuse azimuths and elevations (2, date) that state no units, as given, and can all be radians.
+
+    As degrees they would be those of a sun that grazes the horizon close to north on every date.
+    """
+    is_stated = np.array([[bool(stated_units(each))] for each in given])
+    if is_stated[1] or not (is_stated | (np.abs(angles) <= _LARGEST)).all():
+        return
+    azimuth, elevation = angles[:, 0]
+    raise ValueError(
+        f"{caller}() needs sun_azimuth and sun_elevation in degrees, or their units; got no units, and angles that are "
+        f"all like radians: azimuth {azimuth:g}, elevation {elevation:g}. Convert them, numpy.degrees(angle), or state "
+        "their units: angle.assign_attrs(units='degree')."
+    )
 
 
 def slants(angles: np.ndarray) -> np.ndarray:

@@ -107,7 +107,7 @@ def pairs(
         keep = (time[first] < instant) & (time[second] >= instant)
     within = keep.copy()
     if max_season_gap is not None:
-        keep &= _season_gap(time[second] - time[first]) <= as_duration(max_season_gap, "max_season_gap", "pairs")
+        keep &= _season_gap(time[second] - time[first]) <= _longest(max_season_gap)
     if max_sun_gap is not None:
         largest = _options.as_positive(max_sun_gap, "max_sun_gap", "pairs", unit="degree", example=10.0)
         keep &= sun.apart(sun.angles_of(stack, time, "stack", "pairs"), first, second) <= largest
@@ -134,6 +134,15 @@ def pairs(
         ends = np.concatenate([ends, ends[:, ::-1]])
         ends = ends[np.lexsort((ends[:, 1], ends[:, 0]))]
     return products.network(time[ends[:, 0]], time[ends[:, 1]])
+
+
+def _longest(max_season_gap: Duration) -> np.timedelta64:
+    longest = as_duration(max_season_gap, "max_season_gap", "pairs")
+    if longest < np.timedelta64(0):
+        raise ValueError(
+            f"pairs() needs a duration of at least 0 as max_season_gap; got {max_season_gap!r}. Pass one such as '30D'."
+        )
+    return longest
 
 
 def _season_gap(baseline: np.ndarray) -> np.ndarray:
