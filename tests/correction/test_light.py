@@ -293,6 +293,63 @@ def test_a_season_of_dates_that_share_noise_has_no_known_error():
     assert np.isfinite(found.dx).all()
 
 
+def in_parts(shifts, groups):
+    """Shifts of pairs whose dates belong to one group, by the number of each date."""
+    first, second = (np.searchsorted(DATES, shifts[name].values) for name in ("reference", "secondary"))
+    return shifts.isel(pair=np.asarray(groups)[first] == np.asarray(groups)[second])
+
+
+PARTS = {
+    "in a row": [0] * 8 + [1] * 5,
+    "interleaved": [0, 1] * 6 + [0],
+    "before the reference": [1] * 4 + [0] * 9,
+    "three": [0, 1, 0, 2, 0, 1, 0, 2, 0, 1, 0, 2, 0],
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("lacks", [False, True])
+def test_groups_with_a_zero_of_their_own_keep_it(name, lacks):
+    spoilt = positions(by_sun=(0.8, -0.5), noise=0.01)
+    shifts = in_parts(shifts_of(spoilt, max_gap=9, noise=0.01), PARTS[name])
+    home = DATES[6]
+    if lacks:
+        # the reference date has no pairs here, and the largest group stands in for its own
+        is_other = (shifts.reference != home) & (shifts.secondary != home)
+        shifts = shifts.where(is_other | (shifts.x > shifts.x[0]))
+    plain, series = (xoffset.invert(shifts, islands="separate", reference=home, **more) for more in ({}, {"sun": SUN}))
+    assert bool(((plain.flags & FLAGS["disconnected"]) > 0).any())
+    for component in ("dx", "dy"):
+        removed = series[f"removed_{component}"]
+        np.testing.assert_allclose(series[component] + removed, plain[component], atol=1e-9)
+        assert bool((removed.values[plain[component].values == 0.0] == 0.0).all())
+    moved = xoffset.rereference(series, DATES[9])
+    wanted = xoffset.rereference(plain, DATES[9])
+    np.testing.assert_allclose(moved.dx + moved.removed_dx.where(moved.dx.notnull()), wanted.dx, atol=1e-9)
+
+    found = xoffset.remove_season(plain)
+    np.testing.assert_allclose(found.dx + found.removed_dx, plain.dx, atol=1e-9)
+    assert bool((found.dx.values[plain.dx.values == 0.0] == 0.0).all())
+    is_left = (found.flags & FLAGS["not_corrected"]) > 0
+    np.testing.assert_array_equal(found.removed_dx.values[is_left], 0.0)
+    np.testing.assert_array_equal(found.sigma_dx.values[is_left], plain.sigma_dx.values[is_left])
+    groups = np.array(PARTS[name])
+    # of two islands nobody knows which date is whose from the first of the second on
+    unclear = (groups > 0) & (np.arange(DATES.size) >= 3) if name == "three" else np.zeros(DATES.size, bool)
+    if not lacks:
+        np.testing.assert_array_equal(is_left, np.broadcast_to(unclear[:, None, None], is_left.shape))
+    removed = found.removed_dx.values[:, 1, 1]
+    zero = {number: removed[np.flatnonzero(groups == number)[0] if number else 6] for number in set(groups)}
+    steps = [removed[k] - zero[groups[k]] for k in range(DATES.size)]
+    season = reference.season(DATES)
+    told = np.where(unclear, 0.0, 1.0)
+    design = np.stack([season[k] - season[6 if not groups[k] else np.flatnonzero(groups == groups[k])[0]]
+                       for k in range(DATES.size)])  # fmt: skip
+    fitted = design @ np.linalg.lstsq(design[told > 0], np.array(steps)[told > 0], rcond=None)[0]
+    np.testing.assert_allclose(steps, np.where(told > 0, fitted, 0.0), atol=1e-9)
+    xr.testing.assert_equal(xoffset.remove_season(plain.chunk(time=5, y=3, x=4)).compute(), found)
+
+
 # --------------------------------------------------------------------------------------------------------------- aspect
 
 

@@ -51,7 +51,9 @@ def remove_season(
     xarray.Dataset
         Series with `dx`, `dy` (time, y, x) [m] less the cycle, and `removed_dx`, `removed_dy` [m], positive toward
         increasing x and y, what was removed, zero where the displacement was: both add up to what came. A second
-        removal, or that of the light by ``invert(sun=)``, adds to it. `season_share` (y, x) [1]: share of the variance
+        removal, or that of the light by ``invert(sun=)``, adds to it. Groups of dates with a zero of their own, flagged
+        `disconnected`, keep it; where there are several in a pixel, dates from the second zero on are left, flagged
+        `not_corrected`, since nobody knows to which group they belong. `season_share` (y, x) [1]: share of the variance
         about slow motion that the cycle took, of both components. Where a pixel has too few dates, three more than
         unknowns, nothing is removed, 0, and the dates are flagged `not_corrected`. What the standard error of the cycle
         adds is in `sigma_dx`, `sigma_dy` [m] and, of velocities, in `sigma_drift_dx`, `sigma_drift_dy` [m yr-1]; these
@@ -94,7 +96,8 @@ def remove_season(
     fields = [series[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
     given = [found[what.layers[name]] for name in ("value", "covariance")]
     layers = nuisance.carried(epochs.size)
-    more = layers.split(pixels.per_pixel(partial(_carry, what), [*fields, *drift, *given], layers.count))
+    is_apart = flags_of(series, "remove_season") & np.int64(FLAGS["disconnected"])
+    more = layers.split(pixels.per_pixel(partial(_carry, what), [*fields, *drift, *given, is_apart], layers.count))
     return _labelled(series, more, parts, {"function": "remove_season", "semiannual": len(cycles) > 1, "loss": loss})
 
 
@@ -112,24 +115,44 @@ def _fitted(data: xr.Dataset, what: nuisance.Nuisance) -> Any:
 
 
 def _carry(what: nuisance.Nuisance, *fields: np.ndarray) -> np.ndarray:
-    """`nuisance.carry`, with the date of each pixel whose displacement is zero; the mean of all where none is."""
-    is_zero = (fields[0] == 0.0) & (fields[1] == 0.0)
-    is_first = is_zero & (np.cumsum(is_zero, axis=0) == 1)
-    return nuisance.carry(np.where(is_zero.any(axis=0), is_first, True), *fields, nuisance=what)
+    """`nuisance.carry`, with the date of each pixel whose displacement is zero; the mean of all where none is.
+
+    The last field is not 0 at dates that count from a zero of their own group.
+    """
+    is_zero, is_apart = (fields[0] == 0.0) & (fields[1] == 0.0), fields[-1] != 0
+    is_home = is_zero & ~is_apart
+    is_first = is_home & (np.cumsum(is_home, axis=0) == 1)
+    is_first = np.where(is_home.any(axis=0), is_first, True)
+    if not is_apart.any():
+        return nuisance.carry(is_first, *fields[:-1], nuisance=what)
+    root = np.where(is_apart, _zeros(is_zero & is_apart), -1.0)
+    return nuisance.carry(is_first, *fields[:-1], root, nuisance=what)
+
+
+def _zeros(is_zero: np.ndarray) -> np.ndarray:
+    """Index of the zero (date, ...) that each date counts from, NaN where there is none until then, or several.
+
+    Each group of dates counts from its first date: after two zeros nobody knows to which of them a date belongs.
+    """
+    number = np.cumsum(is_zero, axis=0)
+    last = np.maximum.accumulate(np.where(is_zero, np.arange(len(is_zero))[:, np.newaxis, np.newaxis], 0), axis=0)
+    return np.where(number == 1, last, np.nan)
 
 
 def _labelled(series: xr.Dataset, more: dict[str, Any], parts: dict[str, Any], step: dict[str, Any]) -> xr.Dataset:
     dims = series["dx"].dims
     changed: dict[str, Any] = {"season_share": (dims[1:], parts["share"])}
     for name in ("dx", "dy"):
-        removed = more[f"removed_{name}"]
+        is_known = np.isfinite(more[f"removed_{name}"]) | np.isnan(series[name].data)
+        removed = np.where(is_known, more[f"removed_{name}"], 0.0)
         changed[name] = (dims, series[name].data - removed)
         before = series[f"removed_{name}"].data if f"removed_{name}" in series else 0.0
         changed[f"removed_{name}"] = (dims, removed + before)
-        changed[f"sigma_{name}"] = (dims, more[f"sigma_{name}"])
+        sigma = series[f"sigma_{name}"].data
+        changed[f"sigma_{name}"] = (dims, np.where(is_known, more[f"sigma_{name}"], sigma))
         if f"sigma_drift_{name}" in series:
             changed[f"sigma_drift_{name}"] = (dims[1:], more[f"sigma_drift_{name}"])
-    is_left = (parts["is_told"] == 0.0) & np.isfinite(series["dx"].data)
+    is_left = ((parts["is_told"] == 0.0) | np.isnan(more["removed_dx"])) & np.isfinite(series["dx"].data)
     flags = flags_of(series, "remove_season") | is_left * np.int64(FLAGS["not_corrected"])
     out = series.assign(changed | {"flags": (dims, flags)})
     return products.relabel(out, step, SERIES)

@@ -217,7 +217,8 @@ def invert(
         places[SHIFT_ERROR] = of_dates(shared[order], ends, epochs.size).astype(shifts["dx"].dtype)
     variables = _fields(found, setup)
     if sun is not None:
-        variables = light.carried(variables, table[scene.TABLE.at("is_home")])
+        root = strips.SeriesLayers.of(found, epochs.size).root
+        variables = light.carried(variables, table[scene.TABLE.at("is_home")], root)
     series = products.series(
         variables | places, epochs, like=shifts, step=step, shares_noise=bool(strength), growth=setup.growth
     )

@@ -23,8 +23,11 @@ class Light(NamedTuple):
     what: nuisance.Nuisance
     found: Any  # (layer, rows, columns)
 
-    def carried(self, fields: dict[str, Any], is_home: Any) -> dict[str, Any]:
-        """Variables of a series with what was removed, and with its errors in theirs; is_home (date,): 1 or 0."""
+    def carried(self, fields: dict[str, Any], is_home: Any, root: Any) -> dict[str, Any]:
+        """Variables of a series with what was removed, and with its errors in theirs.
+
+        is_home (date,): 1 or 0; root: of `SeriesLayers`.
+        """
         parts = self.what.layers.split(self.found)
         drift = [fields[f"sigma_drift_{name}"][np.newaxis] for name in ("dx", "dy")]
         series = [fields[name] for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
@@ -32,7 +35,8 @@ class Light(NamedTuple):
         layers = nuisance.carried(len(self.what.times))
         carry = partial(nuisance.carry, nuisance=self.what)
         home = is_home[:, np.newaxis, np.newaxis]
-        more = pixels.per_pixel_of(carry, [*series, *drift, *given], home, layers.count)
+        roots = [root] if root.shape[0] else []
+        more = pixels.per_pixel_of(carry, [*series, *drift, *given, *roots], home, layers.count)
         is_left = (parts["is_told"] == 0.0) & np.isfinite(fields["dx"])
         flags = fields["flags"] | is_left * np.int64(FLAGS["not_corrected"])
         return fields | layers.split(more) | {"flags": flags, "sun_condition": parts["condition"]}

@@ -79,11 +79,13 @@ def rereference(series: xr.Dataset, reference: Date | Sequence[Date] | xr.DataAr
     out = series.copy()
     for name, values in (("dx", found[: dates.size]), ("dy", found[dates.size : -1])):
         out[name] = (series[name].dims, values, series[name].attrs)
+    # islands with a zero of their own keep it
+    counts = (flags & np.int64(FLAGS["disconnected"])) == 0
     for name in ("removed_dx", "removed_dy"):
         if name in series:
             removed = series[name].data
             zero = sum(removed[k] for k in chosen) / len(chosen)
-            out[name] = (series[name].dims, removed - zero, series[name].attrs)
+            out[name] = (series[name].dims, np.where(counts, removed - zero, removed), series[name].attrs)
     own_zero, bridged = np.int64(FLAGS["no_reference"]), np.int64(FLAGS["bridged"])
     is_own = (flags & own_zero) != 0
     # a reference within the group leaves nothing of it to a guess

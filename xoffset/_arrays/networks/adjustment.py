@@ -94,6 +94,9 @@ def _write(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
     groups.write(network.home, s.lacks, method.islands, s.state, s.root, s.solution, out.displacement, out.variance)
     if method.islands == groups.SEPARATE and (s.n_groups.max() > 1.0 or s.lacks.any()):
         groups.separate(s.lacks, s.state, s.root, s.solution, out.displacement)
+    if len(out.root):
+        has_own_zero = (s.state == groups.DISCONNECTED) | ((s.state == groups.CONNECTED) & (s.lacks > 0.0))
+        out.root[:] = np.where(has_own_zero, s.root, -1)
     out.state[:] = s.state
     if method.islands != groups.NAN:
         out.state[(s.lacks > 0.0) & (s.state == groups.CONNECTED)] = groups.OWN_ZERO

@@ -126,7 +126,8 @@ def carry(is_home: np.ndarray, *fields: np.ndarray, nuisance: Nuisance) -> np.nd
 
     is_home (date, 1 or rows, 1 or columns): 1 at the dates whose mean displacement is zero, else 0; fields: dx, dy and
     their standard errors (date, ...), the errors of the drift along x and y (1, ...), values and covariances as in
-    `Nuisance.layers`.
+    `Nuisance.layers`; then maybe, of groups of dates that have zeros of their own, the index of that date (date, ...),
+    -1 at dates that count from home, NaN where nobody knows: there what was removed is unknown.
     """
     displacement, sigma, drift = fields[:2], fields[2:4], fields[4:6]
     count, functions = nuisance.terms.shape[1], nuisance.terms
@@ -142,7 +143,8 @@ def carry(is_home: np.ndarray, *fields: np.ndarray, nuisance: Nuisance) -> np.nd
         zero = np.zeros(removed.shape[1:])
         for k, there in enumerate(is_home):
             zero = zero + there * removed[k]
-        parts[f"removed_{name}"][:] = np.where(np.isnan(displacement[axis]), np.nan, removed - zero / weight)
+        own_zero = _at(fields[8], removed, zero / weight) if len(fields) > 8 else zero / weight
+        parts[f"removed_{name}"][:] = np.where(np.isnan(displacement[axis]), np.nan, removed - own_zero)
         entries = spread[axis * count**2 :][: count**2]
         # the difference of two dates is off by no more than the root of the sum of both squares
         own = 2.0 * combined(_products(centred), entries)
@@ -150,6 +152,13 @@ def carry(is_home: np.ndarray, *fields: np.ndarray, nuisance: Nuisance) -> np.nd
         more = combined(_products(slope[np.newaxis]), entries)[0]
         parts[f"sigma_drift_{name}"][:] = np.sqrt(drift[axis][0].astype(np.float64) ** 2 + more)
     return out
+
+
+def _at(root: np.ndarray, values: np.ndarray, of_home: np.ndarray) -> np.ndarray:
+    """Values (date, rows, columns) at the date `root` that each of the dates counts from, see `carry`."""
+    whole = np.where(root >= 0.0, root, 0.0).astype(np.int64)
+    there = np.where(root >= 0.0, np.take_along_axis(values, whole, axis=0), of_home)
+    return np.where(np.isnan(root), np.nan, there)
 
 
 def _products(functions: np.ndarray) -> np.ndarray:

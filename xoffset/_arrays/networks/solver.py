@@ -64,7 +64,7 @@ class Setup:
     @property
     def layers(self) -> int:
         """Number of layers of the result of `solve`."""
-        return SeriesLayers.places(self.times.size).count
+        return SeriesLayers.places(self.times.size, has_root=self.islands == groups.SEPARATE).count
 
     @property
     def is_general(self) -> bool:

@@ -73,19 +73,22 @@ class SeriesLayers(NamedTuple):
     smooth: Any
     is_inconsistent: Any  # whether short and long pairs tell different motion
     drift: Any  # (2) variance that the noise of the pairs adds to a velocity
+    root: Any  # (date) of groups that are separate the date of their zero, -1 where that is the reference; or nothing
 
     @classmethod
-    def places(cls, dates: int) -> Layers:
+    def places(cls, dates: int, has_root: bool = False) -> Layers:
         """Where each of them is in an array (layer, *pixels) for so many dates."""
         shapes: dict[str, tuple[int, ...]] = {
             "displacement": (2, dates), "variance": (2, dates), "state": (dates,), "drift": (2,),
+            "root": (dates * has_root,),
         }  # fmt: skip
         return Layers(**{name: shapes.get(name, ()) for name in cls._fields})
 
     @classmethod
     def of(cls, found: Any, dates: int) -> SeriesLayers:
         """Results by name from an array (layer, *pixels)."""
-        return cls(**cls.places(dates).split(found))
+        has_root = found.shape[0] > cls.places(dates).count
+        return cls(**cls.places(dates, has_root).split(found))
 
 
 @dataclass(frozen=True)
