@@ -123,8 +123,6 @@ def test_dates_have_the_shares_of_their_pairs():
     series = xoffset.invert(shifts(of_date))
     assert series.sigma_shift.dims == ("time",)
     np.testing.assert_allclose(series.sigma_shift, of_date, atol=0.03)
-    plain = xoffset.invert(shifts(of_date).drop_vars("sigma_shift"))
-    xr.testing.assert_equal(series.drop_vars("sigma_shift"), plain)
     other = xoffset.rereference(series, str(DATES[3]))
     xr.testing.assert_equal(other.sigma_shift, series.sigma_shift)
     between = xoffset.resample(series, [str(DATES[2]), str(DATES[2] + np.timedelta64(10, "D"))]).sigma_shift.values
@@ -156,6 +154,58 @@ def test_a_pair_that_is_badly_referenced_loses_its_weight():
     np.testing.assert_array_equal(left.vx, without.vx)
     np.testing.assert_allclose(left.sigma_shift, without.sigma_shift, rtol=1e-4)
     assert (left.n_pairs == len(ENDS) - 1).all()
+
+
+def weighed(data, variance):
+    """Displacement along x (date, rows, columns) since the first date by least squares with the variances of pairs."""
+    design = incidence()[:, 1:] / np.sqrt(variance)[:, None]
+    observed = data.dx.values.reshape(len(ENDS), -1) / np.sqrt(variance)[:, None]
+    found = np.linalg.lstsq(design, observed, rcond=None)[0]
+    return np.concatenate([np.zeros((1, found.shape[1])), found]).reshape(NUMBER, *data.dx.shape[1:])
+
+
+@pytest.mark.parametrize("weights", ["sigma", "baseline"])
+def test_series_weigh_pairs_by_their_total_errors(weights):
+    data = shifts(0.02, noise=0.05)
+    data["dx"][5] += 8.0
+    sigma = data.sigma_shift.copy()
+    sigma[5] = 8.0
+    data = data.assign(sigma_shift=sigma)
+    options = {"loss": "linear", "weights": weights, "reference": DATES[0]}
+    series = xoffset.invert(data, **options)
+    factor = 1.0 if weights == "sigma" else np.diff(ENDS, axis=1)[:, 0]
+    total = factor * (data.sigma_dx.values[:, 0, 0] ** 2 + sigma.values**2)
+    np.testing.assert_allclose(series.dx, weighed(data, total), atol=1e-6)
+    assert abs(series.dx).max() < 0.5 < 0.3 * abs(weighed(data, total * 0.0 + 1.0)).max()
+    lazy = xoffset.invert(data.chunk({"pair": 4, "y": 3, "x": 2}), **options)
+    xr.testing.assert_equal(lazy.compute(), series)
+    # whoever tells weights of his own has them
+    own = xoffset.invert(data, weights="uniform", loss="linear", reference=DATES[0])
+    np.testing.assert_allclose(own.dx, weighed(data, total * 0.0 + 1.0), atol=1e-6)
+    alone = data.assign(sigma_dx=data.sigma_dx.where(data.pair != 3), sigma_dy=data.sigma_dy.where(data.pair != 3))
+    np.testing.assert_array_equal(
+        xoffset.invert(alone, **options).dx, xoffset.invert(alone.where(alone.pair != 3), **options).dx
+    )
+
+
+def test_shared_errors_that_change_no_weight_change_no_bit():
+    for of_date in (0.02, 0.3):
+        data = shifts(of_date)
+        plain = xoffset.invert(data.drop_vars("sigma_shift"))
+        xr.testing.assert_equal(xoffset.invert(data).drop_vars("sigma_shift"), plain)
+
+
+@pytest.mark.parametrize("of_date", [0.02, np.linspace(0.02, 0.6, NUMBER)])
+def test_errors_of_series_hold_whatever_pairs_share(of_date):
+    data = shifts(of_date, maps=60)
+    series = xoffset.invert(data, reference=DATES[0])
+    maps = np.stack([series.dx, series.dy])[:, 1:].reshape(2, NUMBER - 1, 60, 16)
+    whole = maps.mean(axis=3, keepdims=True)
+    sigma = np.hypot(series.sigma_dx[1:], series.sigma_dx[0]).values.reshape(NUMBER - 1, 60, 16)
+    shared = np.hypot(series.sigma_shift[1:], series.sigma_shift[0]).values
+    assert 0.85 < ((maps - whole) / sigma).std() < 1.1
+    noise = 0.2 * np.sqrt(2.0) / 4.0
+    assert 0.85 < (whole[..., 0] / np.hypot(shared, noise)[:, None]).std() < 1.15
 
 
 # ---------------------------------------------------------------------------- pairs that a correction left as they were
@@ -213,6 +263,67 @@ def test_dates_that_only_such_pairs_reach_are_apart():
     # whoever tells weights of his own does not bring them back
     weighed = xoffset.invert(with_left("left"), weights="uniform", reference=DATES[0])
     assert np.isnan(weighed.dx[5:]).all()
+
+
+AT = (slice(None), 1, 2)
+TAKING_NODES = TAKING_PAIRS | {
+    "coseismic": lambda data: xoffset.coseismic(data, EVENT),
+    "resample": lambda data: xoffset.resample(xoffset.invert(data, reference=DATES[0]), "25D"),
+}
+
+
+def with_left_node(left=LEFT):
+    """Ground that stands still, and one node that is 5 m off in some pairs, and flagged there."""
+    data = shifts(0.02, noise=0.1).assign(is_corrected=("pair", np.ones(len(ENDS), "int8")))
+    data["dx"].values[AT] += 5.0 * left
+    flags = np.zeros(data.dx.shape, "int64")
+    flags[AT] = left * FLAGS["not_corrected"]
+    return data.assign(flags=(data.dx.dims, flags))
+
+
+@pytest.mark.parametrize("name", TAKING_NODES)
+def test_nodes_that_were_not_corrected_take_no_part(name, caplog):
+    data = with_left_node()
+    with caplog.at_level(logging.WARNING):
+        found = TAKING_NODES[name](data)
+    assert f"{LEFT.sum()} vectors of single nodes" in caplog.text
+    missing = data.drop_vars("flags")
+    for component in ("dx", "dy"):
+        missing[component].values[AT] = np.where(LEFT, np.nan, missing[component].values[AT])
+    xr.testing.assert_equal(found, TAKING_NODES[name](missing))
+    component = "dx" if "dx" in found else "vx"
+    at_node = found[component][..., 1, 2]
+    assert not (abs(at_node) > 3.0 * np.hypot(found[f"sigma_{component}"][..., 1, 2], 0.2)).any()
+    lazy = TAKING_NODES[name](data.chunk({"pair": 4, "y": 3, "x": 2}))
+    assert lazy[component].chunks is not None
+    xr.testing.assert_equal(lazy.compute(), found)
+
+
+@pytest.mark.parametrize("left", ["bridge", "first", "all"])
+def test_dates_of_a_node_that_only_such_pairs_reach_are_apart(left):
+    is_left = {"bridge": LEFT, "first": ENDS[:, 0] == 0, "all": np.ones(len(ENDS), bool)}[left]
+    series = xoffset.invert(with_left_node(is_left), reference=DATES[1])
+    lost = {"bridge": np.arange(NUMBER) >= 5, "first": np.arange(NUMBER) == 0, "all": np.ones(NUMBER, bool)}[left]
+    name = {"bridge": "disconnected", "first": "no_pairs", "all": "no_reference"}[left]
+    np.testing.assert_array_equal(np.isnan(series.dx[AT]), lost)
+    assert ((series.flags[AT].values[lost] & (FLAGS[name] | FLAGS["no_pairs"])) != 0).all()
+    assert abs(series.dx[AT]).max() < 1.0 or left == "all"
+    assert np.isfinite(series.dx[:, 0, 0]).all()
+
+
+def test_what_correct_does_not_know_of_nodes_gets_no_number():
+    data = shifts(0.0, maps=6, noise=0.1)
+    height = xr.DataArray(np.arange(24.0)[:, None] * 20.0 + np.zeros(4), dims=("y", "x"), coords=data.dx[0].coords)
+    of_pair = xr.DataArray(YEARS[ENDS[:, 1]] - YEARS[ENDS[:, 0]], dims="pair")
+    data["dx"] = data.dx + 0.1 * of_pair * height.drop_vars(("reference", "secondary"), errors="ignore")
+    hole = height.where((height.y != height.y[12]) | (height.x != height.x[1]))
+    options = {"stable": hole.notnull(), "dem": hole, "min_nodes": 20, "min_share": 0.0}
+    corrected = xoffset.correct(data.drop_vars("sigma_shift"), **options)
+    for found in (xoffset.invert(corrected).dx, xoffset.velocity(corrected).vx):
+        is_known = np.isfinite(found).values.reshape(-1, 24, 4)
+        assert not is_known[:, 12, 1].any()
+        assert is_known.sum() == 95 * len(is_known)
+        assert abs(found).max() < 3.0
 
 
 def test_shifts_of_which_none_was_corrected_tell_nothing():

@@ -19,6 +19,7 @@ from xoffset.masking.terrain import steepness
 from xoffset.model import checks, grids, north, products
 from xoffset.model import sun as sunlight
 from xoffset.model.dates import as_dates, in_years
+from xoffset.model.shift_errors import without_uncorrected
 from xoffset.model.stable import check_somewhere, on_nodes
 from xoffset.model.variables import LIGHT
 
@@ -43,7 +44,8 @@ def light(
     Parameters
     ----------
     shifts
-        Shifts (pair, y, x) from `correlate`, best after `screen` and `correct`.
+        Shifts (pair, y, x) from `correlate`, best after `screen` and `correct`; what `correct` left as it was takes no
+        part, as in `invert`.
     dem
         Elevations (y, x) [m] on a regular grid in metres, as for `masking.slope`; their mean over the distance of the
         nodes counts.
@@ -92,7 +94,7 @@ def light(
     """
     count = _options.as_whole_number(sectors, "sectors", "light", least=1, example=8)
     least = _options.as_number(min_slope, "min_slope", "light")
-    shifts = checks.as_shifts(shifts, "light")
+    shifts = without_uncorrected(checks.as_shifts(shifts, "light"), "light")
     first, second = (as_dates(shifts[name].values) for name in ("reference", "secondary"))
     epochs, ends = graph.incidence(first, second)
     slants = _slants(shifts, sun, epochs)

@@ -22,7 +22,7 @@ from xoffset.model.dates import Date, as_dates, in_years, index_of_date
 from xoffset.model.flags import FLAGS
 from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
-from xoffset.model.shift_errors import of_dates, shift_error, without_uncorrected
+from xoffset.model.shift_errors import of_dates, shift_error, uneven, without_uncorrected
 from xoffset.model.tables import SHIFT_ERROR
 
 LOSSES = {"linear": losses.LINEAR, "huber": losses.HUBER, "tukey": losses.TUKEY, "l1": losses.L1}
@@ -60,10 +60,12 @@ def invert(
     shifts
         Shifts (pair, y, x) from `correlate` or `screen`; pairs may be missing (NaN) in any pixel. All matches of the
         same two dates, repeated or backward, count as one. Pairs that `correct` left as they were (`is_corrected` 0, or
-        `sigma_shift` NaN in some of the pairs) take no part, as a line in the log says.
+        `sigma_shift` NaN in some of the pairs) and nodes that it flagged `not_corrected` take no part, as a line in the
+        log says.
     weights
         One weight for both components of a pair. `"sigma"`: the inverse of the mean of the two variances; a pair
-        without positive finite standard errors takes no part. `"score"`: score / (1 − score), which the variance of a
+        without positive finite standard errors takes no part. Of shifts with `sigma_shift`, its square is added to these
+        variances where that changes how the pairs weigh to one another by more than a tenth. `"score"`: score / (1 − score), which the variance of a
         match is inverse to on ground of one texture. `"uniform"`: all alike. `"velocity"`: the inverse of the squared
         baseline, which fits velocities instead of displacements. `"baseline"`, `"long_baseline"`: that of `"sigma"`
         times median baseline over baseline, or the other way round. Or an array (pair,) or (pair, y, x) in the order
@@ -126,7 +128,7 @@ def invert(
         to all pixels; subtract it, or `correct` before. NaN where no pairs with enough stable ground tell. Of shifts
         that were corrected, `sigma_shift` on (time): standard error in metres of the position of each date as a whole,
         which follows from those of the pairs. It is in no other error, since all pixels share it, and counts for a
-        displacement between two dates as the root of the sum of their squares; no weight knows of it.
+        displacement between two dates as the root of the sum of their squares.
         With `sun`, `removed_dx` and `removed_dy` (time, y, x): what was removed, in metres since the reference date,
         0 and flagged `not_corrected` where the dates do not tell it, and on (y, x) `sun_condition`.
         Lazy if `shifts` or `stable` are.
@@ -204,7 +206,9 @@ def invert(
         setup = replace(setup, home=home)
     likely = pair_shares(observed[:4], ends, times)
     table = scene.table(stable, shifts, order, setup, likely, kept if home is None else None)
-    found = scene.solve(fields, table, setup)
+    has_sigma_weights = setup.is_relative or not setup.is_weighted
+    total = None if shared is None or not has_sigma_weights else uneven(shared[order], observed[:4])
+    found = scene.solve(fields, table, setup, total)
     step = {
         "function": "invert", "weights": weights if isinstance(weights, str) else "array", "loss": loss,
         "smooth": smooth if isinstance(smooth, str) else float(smooth), "prior": prior is not None,

@@ -47,8 +47,14 @@ def table(
     return whole.at_once(fit, [*sample, *counts], np.dtype(np.float64), shape)
 
 
-def solve(fields: list[Any], table: Any, setup: solver.Setup) -> Any:
-    """`solver.solve` pixel by pixel, with the factors, the shares and the reference of a table, NumPy or dask."""
+def solve(fields: list[Any], table: Any, setup: solver.Setup, shared: Any = None) -> Any:
+    """`solver.solve` pixel by pixel, with the factors, the shares and the reference of a table, NumPy or dask.
+
+    shared (match,): variance of each that all pixels share, from `shift_errors.uneven`, NumPy or dask; None: none.
+    """
+    if shared is not None:
+        shape = (TABLE.count * setup.times.size + len(setup.ends),)
+        table = whole.at_once(_in_one, [table, shared], np.dtype(np.float64), shape)
     if isinstance(table, np.ndarray):
         # the network is laid out once for all pixels
         return pixels.per_pixel(partial(solver.solve, setup=_told(table, setup)), fields, setup.layers)
@@ -59,9 +65,16 @@ def _solve_block(table: np.ndarray, *fields: np.ndarray, setup: solver.Setup) ->
     return solver.solve(*fields, setup=_told(table, setup))
 
 
-def _told(table: np.ndarray, setup: solver.Setup) -> solver.Setup:
+def _in_one(table: np.ndarray, shared: np.ndarray) -> np.ndarray:
+    return np.concatenate([table.ravel(), shared])
+
+
+def _told(told: np.ndarray, setup: solver.Setup) -> solver.Setup:
+    dates = setup.times.size
+    table, shared = np.split(told.ravel(), [TABLE.count * dates])
+    table = table.reshape(TABLE.count, dates)
     factor, shares = np.ascontiguousarray(table[TABLE["factor"]]), table[TABLE["shares"], 0].copy()
-    return replace(setup, factor=factor, shares=shares, home=_home(table))
+    return replace(setup, factor=factor, shares=shares, home=_home(table), shared=shared if shared.any() else None)
 
 
 def _home(table: np.ndarray) -> tuple[int, ...]:

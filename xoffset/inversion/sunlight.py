@@ -15,6 +15,7 @@ from xoffset.model import checks, sun
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
 from xoffset.model.pair_shares import pair_shares
+from xoffset.model.shift_errors import with_shift_error
 
 
 class Light(NamedTuple):
@@ -50,7 +51,8 @@ def without(shifts: xr.Dataset, light: xr.DataArray | xr.Dataset, weights: Any, 
     # in the order of the shifts, which are given back as they came
     given = np.empty_like(ends)
     given[order] = ends
-    fields, base = [shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")], None
+    told = with_shift_error(shifts, "invert")
+    fields, base = [told[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")], None
     if not isinstance(weights, str):
         options, more = weighting(weights, shifts, slice(None), times[given[:, 1]] - times[given[:, 0]])
         base, fields = options.get("base"), fields + more

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ParamSpec
@@ -20,6 +21,7 @@ from xoffset._arrays.networks import solver
 from xoffset._blocks import whole
 from xoffset.model import checks, products
 from xoffset.model.declared import decoded
+from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.tables import IS_CORRECTED, SHIFT_ERROR, Table, shared_error_of
 
 P = ParamSpec("P")
@@ -29,6 +31,8 @@ _log = logging.getLogger(__name__)
 SAMPLE = 4000
 # Displacement [m] of the date whose part in a result is asked for: far below any noise, so that it changes no weight.
 _SMALL = 1e-6
+# Ratio of the weights of two pairs from which on it matters that they do not know the errors of the pairs as wholes.
+_UNEVEN = 1.1
 # Options that leave the weights to the standard errors alone, and values of options that the data decide.
 WITH_PLAIN_WEIGHTS = {"loss": "linear", "bootstrap": 0, "min_pairs": 1}
 TOLD_BY_DATA = {"steps": "search", "max_separation": "auto"}
@@ -76,11 +80,31 @@ def _of_dates(sigma: np.ndarray, ends: np.ndarray, dates: int) -> np.ndarray:
     return np.sqrt(variance[:, 0, 0])
 
 
+def uneven(sigma: Any, fields: list[Any]) -> Any:
+    """Variances [m²] of the reference of pairs (pair,), NumPy or dask, to be added to those of their vectors as weights.
+
+    All are 0 where that changes hardly how the pairs weigh to one another, at nodes with the standard errors that are
+    usual in each. sigma (pair,): of `shift_error`; fields: dx, dy and their standard errors (pair, rows, columns).
+    """
+    nodes = math.prod(fields[0].shape[1:])
+    given = [sigma, *whole.sample(fields, nodes, SAMPLE)]
+    return whole.at_once(_uneven, given, np.dtype(np.float64), sigma.shape)
+
+
+def _uneven(sigma: np.ndarray, *fields: np.ndarray) -> np.ndarray:
+    variance = np.where(np.isfinite(sigma), sigma**2, 0.0)
+    growth = 1.0 + variance / _usual(*fields) ** 2
+    known = growth[np.isfinite(growth)]
+    is_alike = not known.size or known.max() <= _UNEVEN * known.min()
+    return np.zeros_like(variance) if is_alike else variance
+
+
 def without_uncorrected(data: xr.Dataset, caller: str) -> xr.Dataset:
-    """Shifts in which pairs that `correct` left as they were hold no vectors; anything else comes back as it is.
+    """Shifts without the vectors that `correct` left as they were; anything else comes back as it is.
 
     They are wrong by their whole shift, which their standard errors do not hold: where they tie dates together, all
-    later dates would be. So are pairs whose `sigma_shift` is not known, unless none is. A line in the log counts both.
+    later dates would be. They are those of pairs that were not corrected, or whose `sigma_shift` is not known unless
+    none is, and of nodes flagged `not_corrected`. A line in the log counts them.
 
     Raises
     ------
@@ -93,11 +117,29 @@ def without_uncorrected(data: xr.Dataset, caller: str) -> xr.Dataset:
     given = [is_corrected] if sigma is None else [is_corrected, sigma]
     shape = (data.sizes["pair"],)
     takes_part = whole.at_once(partial(_takes_part, caller=caller), given, np.dtype(np.bool_), shape)
-    if isinstance(takes_part, np.ndarray) and takes_part.all():
+    if not (isinstance(takes_part, np.ndarray) and takes_part.all()):
+        stays = xr.DataArray(takes_part, dims="pair")
+        names = ("dx", "dy") if sigma is None else ("dx", "dy", SHIFT_ERROR)
+        data = data.assign({name: data[name].where(stays) for name in names})
+    return _without_nodes(data, caller)
+
+
+def _without_nodes(data: xr.Dataset, caller: str) -> xr.Dataset:
+    """Shifts without the vectors of nodes that are flagged `not_corrected`."""
+    if "flags" not in data:
         return data
-    stays = xr.DataArray(takes_part, dims="pair")
-    names = ("dx", "dy") if sigma is None else ("dx", "dy", SHIFT_ERROR)
-    return data.assign({name: data[name].where(stays) for name in names})
+    is_left = (flags_of(data, caller) & np.int64(FLAGS["not_corrected"])) != 0
+    if isinstance(is_left, np.ndarray):
+        lost = int((is_left & np.isfinite(data["dx"].data)).sum()) if is_left.any() else 0
+        if not lost:
+            return data
+        _log.warning(
+            "%s(): %d vectors of single nodes, whose stripe, elevation, jitter or height was not known, were not "
+            "corrected and take no part: see the flag not_corrected.",
+            caller, lost,
+        )  # fmt: skip
+    stays = xr.DataArray(~is_left, dims=data["dx"].dims)
+    return data.assign({name: data[name].where(stays) for name in ("dx", "dy")})
 
 
 def is_corrected_of(data: xr.Dataset, caller: str) -> Any:

@@ -33,8 +33,9 @@ class Setup:
     ends (pair, 2) of each match, as indices into times (date,) [yr]; home: dates whose mean displacement is zero;
     `base`: weights of the matches (pair,) that take the place of the inverse variances, or multiply them
     (`is_relative`). None: a field of weights is given, or the inverse variances are the weights. A match whose given
-    weight is no positive finite number takes no part. growth (date,): of the drift, see `graph.growth`. factor, shares:
-    of `Network`.
+    weight is no positive finite number takes no part. shared (pair,): variance [m²] of each match that all pixels share,
+    which the inverse variances hold as weights and the standard errors do not. growth (date,): of the drift, see
+    `graph.growth`. factor, shares: of `Network`.
     """
 
     ends: np.ndarray
@@ -50,6 +51,7 @@ class Setup:
     factor: np.ndarray | None = field(default=None)
     growth: np.ndarray | None = field(default=None)
     shares: np.ndarray | None = field(default=None)
+    shared: np.ndarray | None = field(default=None)
 
     @cached_property
     def seen(self) -> Observations:
@@ -74,7 +76,7 @@ class Setup:
     @property
     def is_weighted(self) -> bool:
         """Whether weights are given."""
-        return self.base is not None or self.has_field
+        return self.base is not None or self.has_field or self.shared is not None
 
 
 def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
@@ -223,7 +225,8 @@ def _fill(
     seen.merge_strip(s.matches, s.merged)
     if given is not None:
         given = _mean_of_matches(given, s.matches, seen.group, len(s.weight))
-        given = given * 2.0 / (s.merged[2] + s.merged[3]) if setup.is_relative else given
+        needs_sigma = setup.is_relative and setup.shared is None
+        given = given * 2.0 / (s.merged[2] + s.merged[3]) if needs_sigma else given
     _load(s, given)
     if setup.has_prior:
         s.prior[0], s.prior[1] = (array[:, pixels] for array in fields[-2:])
@@ -235,10 +238,23 @@ def _leave_out(
     """Weights that are given (pair, lanes), if any; matches whose weight is no positive finite number become NaN."""
     if not setup.is_weighted:
         return None
-    given = setup.base[:, None] if setup.base is not None else fields[4][:, pixels].astype(np.float64)
+    if setup.shared is not None:
+        given = _total_weight(matches, setup)
+    else:
+        given = setup.base[:, None] if setup.base is not None else fields[4][:, pixels].astype(np.float64)
     given = np.broadcast_to(given, matches.shape[1:])
     matches[:2, ~((given > 0.0) & (given < np.inf))] = np.nan
     return given
+
+
+def _total_weight(matches: np.ndarray, setup: Setup) -> np.ndarray:
+    """Inverse of the mean of the two variances (match, lanes) with what all pixels share, times the base if there is.
+
+    It is NaN of a match that has no standard errors of its own.
+    """
+    sigma = np.where(matches[2:4] > 0.0, matches[2:4], np.nan).astype(np.float64)
+    weight = 2.0 / (sigma[0] ** 2 + sigma[1] ** 2 + 2.0 * setup.shared[:, np.newaxis])
+    return weight if setup.base is None else weight * setup.base[:, np.newaxis]
 
 
 def _load(s: Strip, given: np.ndarray | None) -> None:
