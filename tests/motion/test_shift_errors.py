@@ -294,6 +294,8 @@ def test_nodes_that_were_not_corrected_take_no_part(name, caplog):
     component = "dx" if "dx" in found else "vx"
     at_node = found[component][..., 1, 2]
     assert not (abs(at_node) > 3.0 * np.hypot(found[f"sigma_{component}"][..., 1, 2], 0.2)).any()
+    if name not in ("invert", "velocity"):
+        return
     lazy = TAKING_NODES[name](data.chunk({"pair": 4, "y": 3, "x": 2}))
     assert lazy[component].chunks is not None
     xr.testing.assert_equal(lazy.compute(), found)

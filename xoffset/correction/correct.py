@@ -119,7 +119,7 @@ def correct(
         that moves, or matches that are worse than they say, make it large; `order` of the ramp; `sigma_shift` [m],
         standard error of the pair as a whole by the last correction that tells one, which all of its vectors share and
         `sigma_dx`, `sigma_dy` do not hold; `is_corrected`, 1, or 0 of a pair that the last correction left as it was:
-        series, velocities and other motion leave it out.
+        series, velocities and other motion leave it out, as they do nodes flagged `not_corrected`.
 
         With `view`, on (y, x), `dem_error` [m], height of the ground above the terrain model, and its standard error
         `sigma_dem_error`, NaN where the views do not tell it from motion. Heights count from that of the stable ground,
