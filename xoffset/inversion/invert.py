@@ -60,17 +60,17 @@ def invert(
     shifts
         Shifts (pair, y, x) from `correlate` or `screen`; pairs may be missing (NaN) in any pixel. All matches of the
         same two dates, repeated or backward, count as one. Pairs that `correct` left as they were (`is_corrected` 0, or
-        `sigma_shift` NaN in some of the pairs) and nodes that it flagged `not_corrected` take no part, as a line in the
-        log says.
+        `sigma_shift` NaN in some of the pairs) and nodes that it flagged `not_corrected` take no part, of which the log
+        tells.
     weights
         One weight for both components of a pair. `"sigma"`: the inverse of the mean of the two variances; a pair
-        without positive finite standard errors takes no part. Of shifts with `sigma_shift`, its square is added to these
-        variances where that changes how the pairs weigh to one another by more than a tenth. `"score"`: score / (1 − score), which the variance of a
-        match is inverse to on ground of one texture. `"uniform"`: all alike. `"velocity"`: the inverse of the squared
-        baseline, which fits velocities instead of displacements. `"baseline"`, `"long_baseline"`: that of `"sigma"`
-        times median baseline over baseline, or the other way round. Or an array (pair,) or (pair, y, x) in the order
-        of the shifts; a weight that is zero or NaN takes the pair out, and so does one that is negative or infinite
-        where that is not seen before computing.
+        without positive finite standard errors takes no part. The square of `sigma_shift` is added to both where that
+        changes how the pairs weigh to one another by more than a tenth. `"score"`: score / (1 − score), which the
+        variance of a match is inverse to on ground of one texture. `"uniform"`: all alike. `"velocity"`: the inverse of
+        the squared baseline, which fits velocities instead of displacements. `"baseline"`, `"long_baseline"`: that of
+        `"sigma"` times median baseline over baseline, or the other way round. Or an array (pair,) or (pair, y, x) in
+        the order of the shifts; a weight that is zero or NaN takes the pair out, and so does one that is negative or
+        infinite where that is not seen before computing.
     loss
         How misclosure counts: `"linear"` squared; `"huber"` squared up to 1.856 and linearly beyond; `"tukey"` not at
         all beyond 5.123; `"l1"` linearly. In units of the pixel's own median misclosure, of the vector, and corrected

@@ -81,7 +81,7 @@ def _of_dates(sigma: np.ndarray, ends: np.ndarray, dates: int) -> np.ndarray:
 
 
 def uneven(sigma: Any, fields: list[Any]) -> Any:
-    """Variances [m²] of the reference of pairs (pair,), NumPy or dask, to be added to those of their vectors as weights.
+    """Variances [m²] of the reference of pairs (pair,), NumPy or dask, to be added to those that weigh their vectors.
 
     All are 0 where that changes hardly how the pairs weigh to one another, at nodes with the standard errors that are
     usual in each. sigma (pair,): of `shift_error`; fields: dx, dy and their standard errors (pair, rows, columns).

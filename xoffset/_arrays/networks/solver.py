@@ -33,8 +33,8 @@ class Setup:
     ends (pair, 2) of each match, as indices into times (date,) [yr]; home: dates whose mean displacement is zero;
     `base`: weights of the matches (pair,) that take the place of the inverse variances, or multiply them
     (`is_relative`). None: a field of weights is given, or the inverse variances are the weights. A match whose given
-    weight is no positive finite number takes no part. shared (pair,): variance [m²] of each match that all pixels share,
-    which the inverse variances hold as weights and the standard errors do not. growth (date,): of the drift, see
+    weight is no positive finite number takes no part. shared (pair,): variance [m²] of each match which all pixels
+    share, which the inverse variances hold as weights and the standard errors do not. growth (date,): of the drift, see
     `graph.growth`. factor, shares: of `Network`.
     """
 
@@ -239,7 +239,7 @@ def _leave_out(
     if not setup.is_weighted:
         return None
     if setup.shared is not None:
-        given = _total_weight(matches, setup)
+        given = _total_weight(matches, setup.shared, setup.base)
     else:
         given = setup.base[:, None] if setup.base is not None else fields[4][:, pixels].astype(np.float64)
     given = np.broadcast_to(given, matches.shape[1:])
@@ -247,14 +247,14 @@ def _leave_out(
     return given
 
 
-def _total_weight(matches: np.ndarray, setup: Setup) -> np.ndarray:
+def _total_weight(matches: np.ndarray, shared: np.ndarray, base: np.ndarray | None) -> np.ndarray:
     """Inverse of the mean of the two variances (match, lanes) with what all pixels share, times the base if there is.
 
     It is NaN of a match that has no standard errors of its own.
     """
     sigma = np.where(matches[2:4] > 0.0, matches[2:4], np.nan).astype(np.float64)
-    weight = 2.0 / (sigma[0] ** 2 + sigma[1] ** 2 + 2.0 * setup.shared[:, np.newaxis])
-    return weight if setup.base is None else weight * setup.base[:, np.newaxis]
+    variance = sigma[0] ** 2 + sigma[1] ** 2 + 2.0 * shared[:, np.newaxis]
+    return np.asarray(2.0 / variance if base is None else 2.0 / variance * base[:, np.newaxis])
 
 
 def _load(s: Strip, given: np.ndarray | None) -> None:
