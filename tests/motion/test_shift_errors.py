@@ -292,6 +292,26 @@ def test_units_are_minded():
     np.testing.assert_allclose(xoffset.velocity(other).sigma_shift, xoffset.velocity(data).sigma_shift, rtol=1e-6)
 
 
+def test_units_must_be_stated_beside_others():
+    data, names = shifts(), ("dx", "dy", "sigma_dx", "sigma_dy", "sigma_shift")
+    feet = data.assign({name: (data[name] / 0.3048).assign_attrs(units="ft") for name in names})
+    np.testing.assert_allclose(xoffset.velocity(feet).sigma_shift, xoffset.velocity(data).sigma_shift, rtol=1e-6)
+    bare = feet.assign(sigma_shift=feet.sigma_shift.drop_attrs())
+    for function in (xoffset.velocity, xoffset.invert):
+        with pytest.raises(ValueError, match=r"needs units of 'sigma_shift' beside those of 'd[xy]', 'ft'"):
+            function(bare)
+
+
+def test_dates_that_were_made_of_others_are_no_evidence():
+    series = xoffset.invert(shifts())
+    smooth = xoffset.invert(shifts(), smooth=0.1)
+    for each in (xoffset.resample(series, "5D"), xoffset.resample(series, "20D"), smooth):
+        for function in (xoffset.velocity, xoffset.decompose, lambda data: xoffset.coseismic(data, EVENT)):
+            found = function(each)
+            assert np.isnan(found.sigma_shift)
+        assert np.isnan(xoffset.interval_velocity(each).sigma_shift).all()
+
+
 @pytest.mark.parametrize("function", [xoffset.velocity, xoffset.invert])
 @pytest.mark.parametrize(
     ("sigma", "error", "match"),

@@ -23,6 +23,7 @@ COREGISTRATION = table(
         "misregistration_dy": ("m", "displacement along y of the image as a whole"),
         "sigma_shift": ("m", "standard error of the position of the image"),
         "n_pairs": (None, "number of pairs that tell of the date"),
+        "group": (None, "number of the group of dates that pairs tie together, 0 for a date that none ties"),
     },
     signed=("misregistration_dx", "misregistration_dy"),
 ) | table(

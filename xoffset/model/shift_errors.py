@@ -18,7 +18,7 @@ import xarray as xr
 
 from xoffset._arrays.networks import solver
 from xoffset._blocks import whole
-from xoffset.model import checks, products
+from xoffset.model import checks, noise, products
 from xoffset.model.declared import decoded
 from xoffset.model.tables import IS_CORRECTED, SHIFT_ERROR, Table, shared_error_of
 
@@ -253,6 +253,9 @@ def _labelled(found: xr.Dataset, levers: Mapping[str, xr.DataArray], data: xr.Da
     if "pair" in data.dims:
         order, epochs, ends = checks.sorted_pairs(data)
         sigma = of_dates(sigma[order], ends, epochs.size)
+    elif noise.shares_noise(data):
+        # dates that have parts of each other's errors are no evidence of their own
+        sigma = np.nan * sigma
     errors = {}
     for name, moved in levers.items():
         lever = moved.data[..., 0, :].astype(np.float64) / _SMALL
