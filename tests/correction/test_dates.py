@@ -125,6 +125,32 @@ def test_variances_hold_whether_errors_are_those_of_pairs_or_of_dates(date_share
     assert 0.7 < np.mean(of_dates) < 1.3
 
 
+@pytest.mark.parametrize(("date_share", "low", "high"), [(0.0, 0.8, 1.0), (0.5, 0.3, 0.7), (1.0, 0.0, 0.1)])
+def test_residuals_tell_which_part_of_the_errors_is_that_of_pairs(date_share, low, high):
+    ends = ends_of(9)
+    generator = np.random.default_rng(0)
+    noise = np.sqrt(0.5 * date_share) * generator.standard_normal((9, 1, 40))
+    own = np.sqrt(1.0 - date_share) * generator.standard_normal((len(ends), 1, 40))
+    values = noise[ends[:, 1]] - noise[ends[:, 0]] + own
+    assert low < dates.adjust(values, np.ones(values.shape), ends, 9).share[0] <= high
+
+
+@pytest.mark.parametrize("date_share", [0.0, 1.0])
+@pytest.mark.parametrize("by_date", [False, True])
+def test_both_parts_of_the_errors_of_pairs_are_told(by_date, date_share):
+    ends = ends_of(12)
+    shifts, _ = shifts_of(ramps(12, (10, 10)), ends, noise=1.0, date_share=date_share)
+    found = xoffset.correct(shifts, stable=everywhere(shifts), by_date=by_date, min_nodes=20)
+    total = np.hypot(found.sigma_shift_dates, found.sigma_shift_own)
+    share = float(((found.sigma_shift_own / total) ** 2).mean())
+    assert share > 0.6 if date_share == 0.0 else share < 0.45
+    # medians of differences are no differences of medians: some is always of the pairs. A network lowers that
+    ratio = float((found.sigma_shift / total).mean())
+    assert ratio < 0.7 if by_date and date_share == 0.0 else 0.8 < ratio < 1.001
+    of_field = xoffset.correct(shifts, by_date=by_date, min_nodes=20)
+    assert of_field.sigma_shift_own.isnull().all()
+
+
 # ---------------------------------------------------------------------------------------------------------------- truth
 
 

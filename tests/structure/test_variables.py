@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="minutes 
 
 # calls that the table of digests lacks
 MORE = {
-    "invert shared": lambda: xoffset.invert(digests.uneven()),
+    "invert shared": lambda: xoffset.invert(result("correct")),
     "decompose seasons shared": lambda: xoffset.decompose(result("invert shared"), seasonal=True, semiannual=True),
     "decompose decays shared": lambda: xoffset.decompose(
         result("invert shared"), exponential=[("2020-03-01", 60.0)], logarithmic=[("2020-05-15", 30.0)]
@@ -36,6 +36,7 @@ MORE = {
     "ground coseismic": lambda: xoffset.ground(result("coseismic postseismic")),
     "ground seasons": lambda: xoffset.ground(result("decompose seasons")),
     "ground steps": lambda: xoffset.ground(result("decompose steps searched")),
+    "ground shared": lambda: xoffset.ground(result("invert shared")),
     "ground sun": lambda: xoffset.ground(result("decompose sun")),
     "ground removed": lambda: xoffset.ground(result("invert sun")),
     "ground decays": lambda: xoffset.ground(result("decompose decays")),
@@ -161,6 +162,7 @@ CALLS = {
     "ground seasons": variables.DECOMPOSITION | variables.GROUND,
     "ground steps": variables.DECOMPOSITION | variables.GROUND,
     "ground decays": variables.DECOMPOSITION | variables.GROUND,
+    "ground shared": variables.SERIES | variables.GROUND,
     "ground sun": variables.DECOMPOSITION | variables.GROUND,
     "ground removed": variables.SERIES | variables.GROUND,
 }

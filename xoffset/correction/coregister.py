@@ -106,7 +106,8 @@ def coregister(
         beside the others, on average over the image, positive toward increasing x and y; `sigma_shift` [m], the
         standard error of the position of the date itself, root mean square of both components; `n_pairs`, the pairs
         that tell of it; `group`, a number for the dates that pairs tie together, from 1, and 0 for a date that none
-        ties: dates of different groups do not lie on top of each other; with ramps `ramp_dx`, `ramp_dy` [m] (time, term), factors of 1, u, v, u², uv, v² with u and v
+        ties: dates of different groups do not lie on top of each other; with ramps
+        `ramp_dx`, `ramp_dy` [m] (time, term), factors of 1, u, v, u², uv, v² with u and v
         from -1 to 1 along x and y over the windows. Lazy if the stack, stable or mask are.
 
     Raises

@@ -103,12 +103,35 @@ def adjusted(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
         waves = told["jitter"].reshape(-1, len(ends))
         waves[:] = jitter_by_date.adjusted(waves, np.where(is_used, np.nan_to_num(found.trust[:, 0]), 0.0), ends)
     if setup.is_referenced:
-        _tell_errors(told["sigma_shift"], adjustment, is_tied, ends)
+        _tell_errors(told, adjustment, is_tied, ends)
     else:
         # the spread of what is left of a field, which is much the same in all of them
         told["sigma_shift"][is_tied & ~known] = np.median(told["sigma_shift"][known])
     told["sigma_shift"][~is_tied] = told["sigma_left"][~is_tied]
     return out
+
+
+def with_parts(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
+    """The table (layer, pair) of `Setup.table` with both parts of the errors of pairs that are corrected one by one.
+
+    How badly their shifts close around the network tells which part is their own.
+    """
+    out = table.copy()
+    told, trial = setup.table.split(out), setup.table.split(table.copy())
+    known = told["state"] == CORRECTED
+    if known.any():
+        if setup.has_elevation:
+            common.to_common_elevation(trial, known, ends)
+        common.to_common_steps(trial, known, setup)
+        values, variance = (each[:, :1] for each in _differences(trial, known, setup))
+        share = dates.adjust(_flat(values), _flat(variance), ends, int(ends.max()) + 1).share[0]
+        told["sigma_parts"][:] = np.where(known, _parts(told["sigma_shift"] ** 2, share), np.nan)
+    return out
+
+
+def _parts(square: np.ndarray, share: float) -> np.ndarray:
+    """Standard errors (2, pair) that belong to the dates of the pairs, and to the pairs, of variances (pair,)."""
+    return np.sqrt(np.stack([(1.0 - share) * square, share * square]))
 
 
 def of_dates(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
@@ -232,9 +255,11 @@ def _steps_of_both(
     return {slot: each + shared[:, :, np.newaxis] for slot, each in slots.items()}
 
 
-def _tell_errors(sigma: np.ndarray, adjustment: _Adjustment, is_tied: np.ndarray, ends: np.ndarray) -> None:
+def _tell_errors(
+    told: Mapping[str, np.ndarray], adjustment: _Adjustment, is_tied: np.ndarray, ends: np.ndarray
+) -> None:
     """Standard errors (pair,) of the pairs as a whole, lowered as those of their shifts are; those of others told."""
-    found, tells = adjustment.found, adjustment.tells_shift
+    found, tells, sigma = adjustment.found, adjustment.tells_shift, told["sigma_shift"]
     square = np.where(tells, np.maximum(sigma, 0.0) ** 2, np.nan)
     of_dates = np.empty((int(ends.max()) + 1, 1, 1))
     solver.date_variance(ends, square.reshape(-1, 1, 1), of_dates)
@@ -246,3 +271,4 @@ def _tell_errors(sigma: np.ndarray, adjustment: _Adjustment, is_tied: np.ndarray
         # the shift is the first term of each component
         factor = ratio[:, [0, ratio.shape[1] // 2]].mean(axis=1)
     sigma[is_tied] = np.sqrt(own * factor)[is_tied]
+    told["sigma_parts"][:] = np.where(is_tied, _parts(own, found.share[0]), np.nan)

@@ -56,7 +56,7 @@ def _widest(span: np.ndarray, is_used: np.ndarray, ends: np.ndarray) -> np.ndarr
     wanted = of_dates[ends].min(axis=1)
     parts = graph.components(dates, ends[is_used]).max()
     for share in _SHARES:
-        tells = is_used & (span >= share * wanted)
+        tells = np.asarray(is_used & (span >= share * wanted))
         if graph.components(dates, ends[tells]).max() == parts:
             return tells
     return is_used
