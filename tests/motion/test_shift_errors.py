@@ -126,7 +126,9 @@ def test_they_pile_up_in_a_series():
     # without knowing, the pairs count as their dates
     assert xoffset.velocity(xoffset.invert(data.drop_vars("sigma_shift_own"))).sigma_shift < 0.9 * expected
     assert (found.sigma_vx > found.sigma_shift).all()
-    xr.testing.assert_equal(xoffset.invert(data.chunk({"pair": 5})).compute().sigma_shift_drift, series.sigma_shift_drift)
+    xr.testing.assert_equal(
+        xoffset.invert(data.chunk({"pair": 5})).compute().sigma_shift_drift, series.sigma_shift_drift
+    )
     pairs = xoffset.velocity(data).sigma_shift
     np.testing.assert_allclose(found.sigma_shift, pairs, rtol=0.1)
 
