@@ -190,6 +190,30 @@ def test_groups_of_dates_are_put_on_their_own_mean(slide, stable, caplog):
         assert np.abs(missed(placed.isel(time=group), truth.isel(time=group))).max() < 0.03 * PIXEL
 
 
+@pytest.mark.parametrize("is_lazy", [False, True])
+def test_dates_that_nothing_ties_to_the_reference_are_left_out(slide, stable, is_lazy, caplog):
+    stack, truth = slide
+    stack = stack.chunk() if is_lazy else stack
+    options = {"stable": stable, "network": xoffset.pairs(stack).isel(pair=[0, 5]), **QUICK}
+    with caplog.at_level(logging.WARNING):
+        placed = xoffset.coregister(stack, reference=DATES[2], apply=False, **options).compute()
+    assert "those without the reference are left out" in caplog.text
+    assert placed.misregistration_dx.isnull().values.tolist() == [True, True, False, False]
+    assert placed.misregistration_dy.isnull().values.tolist() == [True, True, False, False]
+    assert np.abs(missed(placed.isel(time=[2, 3]), truth.isel(time=[2, 3]), 0)).max() < 0.03 * PIXEL
+    images = xoffset.coregister(stack, reference=DATES[2], **options).compute()
+    assert images[:2].isnull().all()
+    np.testing.assert_array_equal(images[2], stack[2])
+
+
+def test_groups_are_told(slide, stable):
+    stack = slide[0]
+    for chosen, groups in (([0, 5], [1, 1, 2, 2]), ([2], [1, 0, 0, 1]), ([0, 1, 2], [1, 1, 1, 1])):
+        network = xoffset.pairs(stack).isel(pair=chosen)
+        placed = xoffset.coregister(stack, stable=stable, network=network, apply=False, **QUICK)
+        assert placed.group.values.tolist() == groups
+
+
 def test_masks_hold_beside_stable_ground(slide, stable):
     stack, truth = slide
     mask = xr.ones_like(stack, dtype=bool)
@@ -225,7 +249,7 @@ def test_wrong_options_are_refused(slide, options, message):
 def test_ground_that_cannot_carry_a_ramp_is_refused(slide, stable):
     few = stable.copy(data=np.zeros(stable.shape, dtype=bool))
     few[10:50, 10:50] = True
-    with pytest.raises(ValueError, match=r"coregister\(\) needs ground all around to carry a ramp of order 2"):
+    with pytest.raises(ValueError, match=r"coregister\(\) needs stable ground all around to carry a ramp of order 2"):
         xoffset.coregister(slide[0], stable=few, order=2, min_nodes=1, **QUICK)
 
 

@@ -125,6 +125,32 @@ def test_variances_hold_whether_errors_are_those_of_pairs_or_of_dates(date_share
     assert 0.7 < np.mean(of_dates) < 1.3
 
 
+@pytest.mark.parametrize(("date_share", "low", "high"), [(0.0, 0.8, 1.0), (0.5, 0.3, 0.7), (1.0, 0.0, 0.1)])
+def test_residuals_tell_which_part_of_the_errors_is_that_of_pairs(date_share, low, high):
+    ends = ends_of(9)
+    generator = np.random.default_rng(0)
+    noise = np.sqrt(0.5 * date_share) * generator.standard_normal((9, 1, 40))
+    own = np.sqrt(1.0 - date_share) * generator.standard_normal((len(ends), 1, 40))
+    values = noise[ends[:, 1]] - noise[ends[:, 0]] + own
+    assert low < dates.adjust(values, np.ones(values.shape), ends, 9).share[0] <= high
+
+
+@pytest.mark.parametrize("date_share", [0.0, 1.0])
+@pytest.mark.parametrize("by_date", [False, True])
+def test_both_parts_of_the_errors_of_pairs_are_told(by_date, date_share):
+    ends = ends_of(12)
+    shifts, _ = shifts_of(ramps(12, (10, 10)), ends, noise=1.0, date_share=date_share)
+    found = xoffset.correct(shifts, stable=everywhere(shifts), by_date=by_date, min_nodes=20)
+    total = np.hypot(found.sigma_shift_dates, found.sigma_shift_own)
+    share = float(((found.sigma_shift_own / total) ** 2).mean())
+    assert share > 0.6 if date_share == 0.0 else share < 0.45
+    # medians of differences are no differences of medians: some is always of the pairs. A network lowers that
+    ratio = float((found.sigma_shift / total).mean())
+    assert ratio < 0.7 if by_date and date_share == 0.0 else 0.8 < ratio < 1.001
+    of_field = xoffset.correct(shifts, by_date=by_date, min_nodes=20)
+    assert of_field.sigma_shift_own.isnull().all()
+
+
 # ---------------------------------------------------------------------------------------------------------------- truth
 
 
@@ -209,6 +235,100 @@ def test_elevation_is_told_by_date_whatever_ground_a_pair_knows():
     dem = everywhere(shifts).copy(data=height)
     result = xoffset.correct(shifts, stable=everywhere(shifts), dem=dem, by_date=True)
     assert rms(removed(result) - error) < 0.02
+
+
+def stripes_of(shifts, stripe):
+    """Stripes (date, rows, columns) of the images."""
+    days = np.unique(np.concatenate([shifts.reference.values, shifts.secondary.values]))
+    return xr.DataArray(stripe, coords={"time": days, "y": shifts.y, "x": shifts.x}, dims=("time", "y", "x"))
+
+
+@pytest.mark.parametrize("by_date", [False, True])
+@pytest.mark.parametrize("is_same", [True, False])
+def test_stripes_without_stable_ground_stay_unknown_and_are_flagged(is_same, by_date):
+    ends, shape = ends_of(5), (30, 40)
+    steps = 2.0 * np.random.default_rng(3).standard_normal((5, 2, 5))
+    stripe = np.broadcast_to(1 + np.arange(40) // 10, (5, *shape)).copy()
+    if not is_same:
+        stripe[3:] = 1 + (np.arange(40) + 5) // 10
+    shifts, error = shifts_of(np.stack([step[:, seen - 1] for step, seen in zip(steps, stripe, strict=True)]), ends)
+    stable = everywhere(shifts).copy(data=np.broadcast_to(np.arange(40) < 25, shape))
+    options = {"stable": stable, "stripes": stripes_of(shifts, stripe), "min_nodes": 100, "by_date": by_date}
+    result = xoffset.correct(shifts, **options)
+    is_flagged = ((result.flags & FLAGS["not_corrected"]) != 0).values
+    # the fourth stripe of the one sensor, and the fourth and fifth of the other
+    hidden = np.stack([np.maximum(stripe[i], stripe[j] - (not is_same and j > 2)) == 4 for i, j in ends])
+    assert (is_flagged[hidden]).all()
+    assert is_flagged.mean() < 0.5
+    known = np.broadcast_to(~is_flagged[:, np.newaxis], error.shape)
+    assert rms((removed(result) - error)[known]) < 0.03
+
+
+def test_a_pair_that_tells_nothing_takes_the_steps_of_both_its_images():
+    ends, shape = ends_of(5), (30, 40)
+    steps = 2.0 * np.random.default_rng(3).standard_normal((5, 2, 4))
+    stripe = np.broadcast_to(1 + np.arange(40) // 10, (5, *shape)).copy()
+    stripe[3:] = 1 + (np.arange(40) + 5) // 10 % 4
+    shifts, error = shifts_of(np.stack([step[:, seen - 1] for step, seen in zip(steps, stripe, strict=True)]), ends)
+    stable = everywhere(shifts)
+    stable[:, 38:] = False
+    # clouds on all stable ground
+    shifts["dx"][2, :, :38] = np.nan
+    result = xoffset.correct(shifts, stable=stable, stripes=stripes_of(shifts, stripe), by_date=True)
+    assert result.n_stable[2] == 0
+    assert tuple(ends[2]) == (0, 3)
+    assert rms(removed(result)[2] - error[2]) < 0.03
+
+
+def test_steps_are_told_where_each_pair_lacks_another_stripe():
+    ends, shape = ends_of(6), (30, 40)
+    steps = 2.0 * np.random.default_rng(3).standard_normal((6, 2, 4))
+    stripe = np.broadcast_to(1 + np.arange(40) // 10, (6, *shape))
+    shifts, error = shifts_of(np.stack([step[:, seen - 1] for step, seen in zip(steps, stripe, strict=True)]), ends)
+    for pair in range(len(ends)):
+        shifts["dx"][pair].values[stripe[0] == 1 + pair % 4] = np.nan
+    options = {"stable": everywhere(shifts), "stripes": stripes_of(shifts, stripe)}
+    alone, together = (xoffset.correct(shifts, by_date=by_date, **options) for by_date in (False, True))
+    assert ((alone.flags & FLAGS["not_corrected"]) != 0).any()
+    assert not (together.flags & FLAGS["not_corrected"]).any()
+    off = [removed(each) - error for each in (alone, together)]
+    hidden = np.broadcast_to(((alone.flags & FLAGS["not_corrected"]) != 0).values[:, np.newaxis], error.shape)
+    assert rms(off[1][~hidden]) <= rms(off[0][~hidden])
+    assert rms(off[1]) < 0.01
+    assert 0.5 < rms(off[1]) / float(together.sigma_shift.mean()) < 1.5
+
+
+def high_and_low(seed=3):
+    """Eight dates that err by a shift and with the elevation: shifts of pairs, errors, and elevations [m]."""
+    generator, ends = np.random.default_rng(seed), np.array([(i, j) for i, j in ends_of(8) if j - i <= 3])
+    height = 500.0 + 20.0 * np.arange(30) * np.ones((30, 1))
+    of_date, factor = 4.0 * generator.standard_normal((8, 2, 1, 1)), 0.01 * generator.standard_normal((8, 2, 1, 1))
+    shifts, error = shifts_of(of_date + factor * (height - 500.0), ends, noise=0.3)
+    return shifts, error, everywhere(shifts).copy(data=height)
+
+
+def test_pairs_that_see_low_ground_alone_do_not_spoil_those_that_see_all():
+    shifts, error, dem = high_and_low()
+    shifts["dx"][::2, :, 10:] = np.nan
+    result = xoffset.correct(shifts, stable=everywhere(shifts), dem=dem, by_date=True, min_nodes=50)
+    assert result.is_corrected.all()
+    off = removed(result) - error
+    assert rms(off) < 0.03
+    assert 0.5 < rms(off) / float(result.sigma_shift.mean()) < 2.0
+
+
+def test_a_date_that_only_low_ground_tells_is_known_there():
+    shifts, error, dem = high_and_low()
+    of_first = (shifts.reference == shifts.reference[0]).values
+    shifts["dx"][of_first, :, 10:] = np.nan
+    result = xoffset.correct(shifts, stable=everywhere(shifts), dem=dem, by_date=True, min_nodes=50)
+    assert result.is_corrected.all()
+    off = removed(result) - error
+    assert rms(off[~of_first]) < 0.03
+    assert rms(off[of_first][..., :10]) < 0.06
+    # beyond it the polynomial stays where it ends, as that of a pair by itself does
+    high = removed(result)[of_first][..., 10:]
+    np.testing.assert_allclose(high, np.broadcast_to(high[..., :1], high.shape), atol=1e-9)
 
 
 @pytest.mark.parametrize(("number", "order"), [(5, 1), (12, 2)])

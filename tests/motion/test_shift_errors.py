@@ -80,6 +80,59 @@ def test_shared_errors_are_those_of_the_twin(name):
         np.testing.assert_allclose(found[f"sigma_{component}"], total, rtol=0.05)
 
 
+OF_PAIR = 0.4
+
+
+def with_own(data):
+    """Pairs that err by themselves, beside their dates, as told by a correction."""
+    names = {"sigma_shift_dates": data.sigma_shift.values, "sigma_shift_own": np.full(len(ENDS), OF_PAIR)}
+    parts = {name: ("pair", values, {"units": "m"}) for name, values in names.items()}
+    total = np.hypot(data.sigma_shift, OF_PAIR).assign_attrs(units="m")
+    return data.assign(parts).assign(sigma_shift=total)
+
+
+def test_errors_of_the_pairs_themselves_are_added_pair_by_pair():
+    data = with_own(shifts())
+    estimator = np.linalg.pinv(incidence() @ YEARS[:, None])[0]
+    expected = np.hypot(twin(YEARS[:, None])[0], OF_PAIR * np.sqrt((estimator**2).sum()))
+    for function in (xoffset.velocity, xoffset.decompose, xoffset.mean_velocity):
+        np.testing.assert_allclose(function(data).sigma_shift, expected, rtol=1e-5)
+    mean = np.hypot(OF_DATE * np.sqrt((incidence().mean(axis=0) ** 2).sum()), OF_PAIR / np.sqrt(len(ENDS)))
+    np.testing.assert_allclose(xoffset.mean_displacement(data).sigma_shift, mean, rtol=1e-5)
+    order = np.random.default_rng(0).permutation(len(ENDS))
+    np.testing.assert_allclose(xoffset.velocity(data.isel(pair=order)).sigma_shift, expected, rtol=1e-5)
+    lazy = xoffset.velocity(data.chunk({"pair": 5, "y": 2}))
+    assert lazy.sigma_shift.chunks is not None
+    xr.testing.assert_equal(lazy.compute(), xoffset.velocity(data))
+
+
+def test_of_many_pairs_they_are_drawn_by_lot(monkeypatch):
+    data = with_own(shifts())
+    exact = float(xoffset.velocity(data).sigma_shift)
+    monkeypatch.setattr(shift_errors, "PROBES", 20)
+    np.testing.assert_allclose(xoffset.velocity(data).sigma_shift, exact, rtol=0.3)
+
+
+def test_they_pile_up_in_a_series():
+    data = with_own(shifts())
+    lever = YEARS - YEARS.mean()
+    lever = lever / (lever @ lever)
+    of_pairs = lever @ np.linalg.pinv(incidence())
+    expected = np.hypot(OF_DATE * np.linalg.norm(lever), OF_PAIR * np.linalg.norm(of_pairs))
+    series = xoffset.invert(data)
+    assert series.sigma_shift_drift.dims == ()
+    found = xoffset.velocity(series)
+    np.testing.assert_allclose(found.sigma_shift, expected, rtol=0.02)
+    # without knowing, the pairs count as their dates
+    assert xoffset.velocity(xoffset.invert(data.drop_vars("sigma_shift_own"))).sigma_shift < 0.9 * expected
+    assert (found.sigma_vx > found.sigma_shift).all()
+    xr.testing.assert_equal(
+        xoffset.invert(data.chunk({"pair": 5})).compute().sigma_shift_drift, series.sigma_shift_drift
+    )
+    pairs = xoffset.velocity(data).sigma_shift
+    np.testing.assert_allclose(found.sigma_shift, pairs, rtol=0.1)
+
+
 def test_intervals_and_years_have_their_own():
     data = shifts()
     intervals = xoffset.interval_velocity(data).sigma_shift
@@ -403,6 +456,26 @@ def test_units_are_minded():
     data = shifts()
     other = data.assign(sigma_shift=(100.0 * data.sigma_shift).assign_attrs(units="cm"))
     np.testing.assert_allclose(xoffset.velocity(other).sigma_shift, xoffset.velocity(data).sigma_shift, rtol=1e-6)
+
+
+def test_units_must_be_stated_beside_others():
+    data, names = shifts(), ("dx", "dy", "sigma_dx", "sigma_dy", "sigma_shift")
+    feet = data.assign({name: (data[name] / 0.3048).assign_attrs(units="ft") for name in names})
+    np.testing.assert_allclose(xoffset.velocity(feet).sigma_shift, xoffset.velocity(data).sigma_shift, rtol=1e-6)
+    bare = feet.assign(sigma_shift=feet.sigma_shift.drop_attrs())
+    for function in (xoffset.velocity, xoffset.invert):
+        with pytest.raises(ValueError, match=r"needs units of 'sigma_shift' beside those of 'd[xy]', 'ft'"):
+            function(bare)
+
+
+def test_dates_that_were_made_of_others_are_no_evidence():
+    series = xoffset.invert(shifts())
+    smooth = xoffset.invert(shifts(), smooth=0.1)
+    for each in (xoffset.resample(series, "5D"), xoffset.resample(series, "20D"), smooth):
+        for function in (xoffset.velocity, xoffset.decompose, lambda data: xoffset.coseismic(data, EVENT)):
+            found = function(each)
+            assert np.isnan(found.sigma_shift)
+        assert np.isnan(xoffset.interval_velocity(each).sigma_shift).all()
 
 
 @pytest.mark.parametrize("function", [xoffset.velocity, xoffset.invert])

@@ -16,6 +16,17 @@ pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="minutes 
 
 # calls that the table of digests lacks
 MORE = {
+    "invert shared": lambda: xoffset.invert(result("correct")),
+    "decompose seasons shared": lambda: xoffset.decompose(result("invert shared"), seasonal=True, semiannual=True),
+    "decompose decays shared": lambda: xoffset.decompose(
+        result("invert shared"), exponential=[("2020-03-01", 60.0)], logarithmic=[("2020-05-15", 30.0)]
+    ),
+    "decompose sun shared": lambda: xoffset.decompose(wholes(digests.yearly()), sun=digests.lit()),
+    "coseismic postseismic shared": lambda: xoffset.coseismic(
+        digests.uneven(), "2020-04-15", trend=True, postseismic=20.0
+    ),
+    "annual shared": lambda: xoffset.yearly_velocity(wholes(digests.yearly())),
+    "mean_velocity shared": lambda: xoffset.mean_velocity(digests.uneven()),
     "ground shifts": lambda: xoffset.ground(digests.raw()),
     "ground mean_displacement": lambda: xoffset.ground(xoffset.mean_displacement(digests.shifts())),
     "ground calibrate": lambda: xoffset.ground(xoffset.calibrate(digests.tied(), digests.everywhere(digests.tied()))),
@@ -25,6 +36,7 @@ MORE = {
     "ground coseismic": lambda: xoffset.ground(result("coseismic postseismic")),
     "ground seasons": lambda: xoffset.ground(result("decompose seasons")),
     "ground steps": lambda: xoffset.ground(result("decompose steps searched")),
+    "ground shared": lambda: xoffset.ground(result("invert shared")),
     "ground sun": lambda: xoffset.ground(result("decompose sun")),
     "ground removed": lambda: xoffset.ground(result("invert sun")),
     "ground decays": lambda: xoffset.ground(result("decompose decays")),
@@ -33,6 +45,11 @@ MORE = {
         digests.rate().assign(cov_vxvy=xr.zeros_like(digests.rate().vx).assign_attrs(units="m2 yr-2")), digests.area()
     ),
 }
+
+
+def wholes(shifts):
+    """Shifts whose pairs are known alike as wholes."""
+    return shifts.assign(sigma_shift=("pair", [0.2] * shifts.sizes["pair"], {"units": "m"}))
 
 
 def at_points(data):
@@ -78,8 +95,15 @@ CALLS = {
     "thinning_bias rate dask": variables.THINNING,
     "velocity shared": variables.RATE,
     "velocity series shared": variables.RATE,
+    "invert shared": variables.SERIES,
     "decompose shared": variables.DECOMPOSITION,
+    "decompose seasons shared": variables.DECOMPOSITION,
+    "decompose decays shared": variables.DECOMPOSITION,
+    "decompose sun shared": variables.DECOMPOSITION,
     "coseismic shared": variables.COSEISMIC,
+    "coseismic postseismic shared": variables.COSEISMIC,
+    "annual shared": variables.ANNUAL,
+    "mean_velocity shared": variables.MEAN_VELOCITY,
     "mean_displacement shared": variables.MEAN_DISPLACEMENT,
     "interval_velocity shared": variables.INTERVALS,
     "denoise": variables.SHIFTS,
@@ -138,13 +162,14 @@ CALLS = {
     "ground seasons": variables.DECOMPOSITION | variables.GROUND,
     "ground steps": variables.DECOMPOSITION | variables.GROUND,
     "ground decays": variables.DECOMPOSITION | variables.GROUND,
+    "ground shared": variables.SERIES | variables.GROUND,
     "ground sun": variables.DECOMPOSITION | variables.GROUND,
     "ground removed": variables.SERIES | variables.GROUND,
 }
 # has no variables, only coordinates
 WITHOUT_VARIABLES = {"pairs"}
-# give one variable, as a DataArray
-ONE_VARIABLE = {"detectors", "class_layer"}
+# give one variable, as a DataArray, always or at times
+ONE_VARIABLE = {"detectors", "class_layer", "coregister"}
 # functions of `masking`, which give one variable too
 OF_MASKS = {call for call in CALLS if call.startswith("masking ")}
 # of a rate that only velocity() gives, not mean_velocity(), whose table has them too

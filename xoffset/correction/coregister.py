@@ -76,7 +76,8 @@ def coregister(
         How an image lies beside the others: 0 by one shift, 1 by a plane, 2 by a surface of second order; `"auto"`
         takes the order with the least AICc.
     reference
-        Date on which the others are put, whose image stays as it is. None: the mean position of all dates.
+        Date on which the others are put, whose image stays as it is; what no chain of pairs ties to it is NaN. None:
+        the mean position of all dates that pairs tie together.
     network
         Pairs to be matched, from `pairs`. None: all pairs of up to 30 dates, across orbits and classes of processing;
         of more dates each with its next ten. Where seasons look different, name pairs of like seasons.
@@ -98,13 +99,15 @@ def coregister(
     -------
     xarray.DataArray or xarray.Dataset
         Images (time, y, x), floats, in the unit of the stack: a feature lies where it does on the reference date or on
-        the mean of all. NaN where a pixel that the value needs is unknown or beyond the image, and throughout of a date
-        whose position no pair tells. The attribute `processing` records the resampling.
+        the mean of its group. NaN where a pixel that the value needs is unknown or beyond the image, and throughout of
+        a date whose position no pair tells. The attribute `processing` records the resampling.
 
         With `apply=False` a Dataset on (time): `misregistration_dx`, `misregistration_dy` [m], how far the image lies
         beside the others, on average over the image, positive toward increasing x and y; `sigma_shift` [m], the
         standard error of the position of the date itself, root mean square of both components; `n_pairs`, the pairs
-        that tell of it; with ramps `ramp_dx`, `ramp_dy` [m] (time, term), factors of 1, u, v, u², uv, v² with u and v
+        that tell of it; `group`, a number for the dates that pairs tie together, from 1, and 0 for a date that none
+        ties: dates of different groups do not lie on top of each other; with ramps
+        `ramp_dx`, `ramp_dy` [m] (time, term), factors of 1, u, v, u², uv, v² with u and v
         from -1 to 1 along x and y over the windows. Lazy if the stack, stable or mask are.
 
     Raises
@@ -121,8 +124,8 @@ def coregister(
     Cubic convolution (Keys 1981, IEEE Trans. Acoust., Speech, Signal Process. 29, 1153-1160) makes an image a little
     smoother, the more the farther from whole pixels it is moved: matches of images that were moved by different parts
     of a pixel are a little worse. To keep the pixels as they are, take the error off the shifts instead:
-    `correct(..., by_date=True)`. Dates that no chain of pairs ties together are put on the mean of their own group,
-    which a line in the log says.
+    `correct(..., by_date=True)`. Dates that no chain of pairs ties together are put on the mean of their own group
+    where no reference is asked for, which a line in the log says.
 
     Examples
     --------
@@ -258,13 +261,14 @@ def _moves(table: np.ndarray, wanted: tuple[np.ndarray, int | None, float], orde
                 f"coregister() needs pairs that tell of the reference date; got none of {every[home]} with enough "
                 "matches on stable ground. Choose another reference, or enlarge stable."
             )
-        ramp[told["part"] == told["part"][home]] -= ramp[home].copy()
-    groups = np.unique(told["part"][is_told]).size
+        ramp -= ramp[home].copy()
+        # nothing tells where the others lie
+        ramp[told["part"] != told["part"][home]] = np.nan
+    groups = _groups(table).max()
     if groups > 1:
         _log.warning(
-            "coregister(): no chain of pairs ties all dates together; they fall into %d groups, and each is put on its "
-            "own mean, or on the reference if it is in it.",
-            groups,
+            "coregister(): no chain of pairs ties all dates together; they fall into %d groups, and %s.",
+            groups, "each is put on its own mean" if home is None else "those without the reference are left out",
         )  # fmt: skip
     along = np.linspace(-1.0, 1.0, PLACES)
     u, v = (each.ravel() for each in np.meshgrid(along, along))
@@ -274,11 +278,20 @@ def _moves(table: np.ndarray, wanted: tuple[np.ndarray, int | None, float], orde
     lost = ~np.isfinite(ramp[:, 0, 0])
     if lost.any():
         _log.warning(
-            "coregister(): %d of %d dates have no pair with enough matches, or lie farther off than %g m, and are left "
-            "out: %s.",
+            "coregister(): %d of %d dates have no pair with enough matches, are not tied to the reference, or lie "
+            "farther off than %g m, and are left out: %s.",
             lost.sum(), lost.size, longest, ", ".join(str(each)[:10] for each in every[lost][:5]),
         )  # fmt: skip
     return np.asarray(ramp)
+
+
+def _groups(table: np.ndarray) -> np.ndarray:
+    """Number of the group of each date (date,) that pairs tie together, from 1 on; 0 of a date that none ties."""
+    told = OF_DATES.split(table)
+    is_told = np.isfinite(told["ramp"][0, 0])
+    out = np.zeros(is_told.size, dtype=np.int64)
+    out[is_told] = np.unique(told["part"][is_told], return_inverse=True)[1] + 1
+    return out
 
 
 def _places(stack: xr.DataArray, shifts: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -315,6 +328,7 @@ def _described(
         "misregistration_dy": means[:, 1],
         "sigma_shift": told["sigma_shift"],
         "n_pairs": told["n_pairs"].astype(np.int64),
+        "group": whole.at_once(_groups, [table], np.dtype(np.int64), told["n_pairs"].shape),
     }
     if has_ramp:
         fields |= {"ramp_dx": moves[:, 0], "ramp_dy": moves[:, 1]}

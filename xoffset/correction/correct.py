@@ -22,7 +22,7 @@ from xoffset.correction.jitter import Jitter, along_edges, as_jitter, flight, tr
 from xoffset.correction.topography import without_parallax
 from xoffset.model import checks, grids, products
 from xoffset.model.flags import FLAGS, flags_of
-from xoffset.model.shift_errors import is_corrected_of
+from xoffset.model.shift_errors import after_correction, is_corrected_of
 from xoffset.model.stable import check_somewhere, on_nodes
 from xoffset.model.tables import IS_CORRECTED
 from xoffset.readers.polygons import HasGeometry
@@ -118,7 +118,9 @@ def correct(
         `sigma_ratio_dy` [1], the spread in units of the standard errors: ground
         that moves, or matches that are worse than they say, make it large; `order` of the ramp; `sigma_shift` [m],
         standard error of the pair as a whole by the last correction that tells one, which all of its vectors share and
-        `sigma_dx`, `sigma_dy` do not hold; `is_corrected`, 1, or 0 of a pair that the last correction left as it was:
+        `sigma_dx`, `sigma_dy` do not hold; `sigma_shift_dates`, `sigma_shift_own` [m], the parts of it that belong to
+        the two dates and to the pair (the latter before `by_date` lowers it), NaN without stable ground;
+        `is_corrected`, 1, or 0 of a pair that the last correction left as it was:
         series, velocities and other motion leave it out, as they do nodes flagged `not_corrected`.
 
         With `view`, on (y, x), `dem_error` [m], height of the ground above the terrain model, and its standard error
@@ -326,7 +328,7 @@ def fitting(shifts: xr.Dataset, given: Given, setup: Setup) -> Fitting:
 def _told(shifts: xr.Dataset, given: Given, setup: Setup, is_by_date: bool) -> tuple[Any, Any]:
     """Numbers of the pairs (layer, pair) as `Setup.table` says, and their `STATISTICS` (layer, pair)."""
     fit, fields, shared, places = fitting(shifts, given, setup)
-    table = dates.adjusted(fit, shifts, setup, "correct") if is_by_date else fit([])
+    table = dates.adjusted(fit, shifts, setup, "correct") if is_by_date else dates.with_parts(fit([]), shifts, setup)
     table = whole.at_once(
         partial(scene.checked, setup=setup, is_by_date=is_by_date),
         [table],
@@ -383,11 +385,8 @@ def _labelled(
     shifts: xr.Dataset, parts: Mapping[str, Any], told: Mapping[str, Any], statistics: Mapping[str, Any]
 ) -> xr.Dataset:
     dtype = parts["dx"].dtype
-    sigma = told["sigma_shift"]
-    if "sigma_shift" in shifts:
-        sigma = np.where(np.isfinite(sigma), sigma, shifts["sigma_shift"].data)
-    of_pairs = {
-        "sigma_shift": sigma.astype(dtype),
+    errors = after_correction(shifts, told["sigma_shift"], told["sigma_parts"])
+    of_pairs = {name: each.astype(dtype) for name, each in errors.items()} | {
         "n_stable": told["n_stable"].astype(np.int64),
         "is_corrected": (told["state"] != terms.NOT_CORRECTED).astype(np.int8),
         "order": told["order"].astype(np.int8),

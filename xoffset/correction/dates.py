@@ -36,6 +36,14 @@ def adjusted(fit: Callable[[list[Any]], Any], shifts: xr.Dataset, setup: Setup, 
     return whole.at_once(adjust, [table], np.dtype(np.float64), (setup.table.count, len(ends)))
 
 
+def with_parts(table: Any, shifts: xr.Dataset, setup: Setup) -> Any:
+    """Table (layer, pair) of pairs, each by itself, with the parts of their errors that belong to dates and pairs."""
+    reference, secondary = (as_dates(shifts[name].values) for name in ("reference", "secondary"))
+    ends = graph.incidence(reference, secondary)[1]
+    tell = partial(by_date.with_parts, ends=ends, setup=setup)
+    return whole.at_once(tell, [table], np.dtype(np.float64), (setup.table.count, len(ends)))
+
+
 def _fitted(
     fit: Callable[[list[Any]], Any], shifts: xr.Dataset, setup: Setup, caller: str
 ) -> tuple[Any, np.ndarray, int]:

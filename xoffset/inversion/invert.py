@@ -22,8 +22,8 @@ from xoffset.model.dates import Date, as_dates, in_years, index_of_date
 from xoffset.model.flags import FLAGS
 from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
-from xoffset.model.shift_errors import of_dates, shift_error, uneven, without_uncorrected
-from xoffset.model.tables import SHIFT_ERROR
+from xoffset.model.shift_errors import drift, of_dates, shift_error, uneven, without_uncorrected
+from xoffset.model.tables import SHIFT_DRIFT, SHIFT_ERROR
 
 LOSSES = {"linear": losses.LINEAR, "huber": losses.HUBER, "tukey": losses.TUKEY, "l1": losses.L1}
 ISLANDS = {"nan": groups.NAN, "bridge": groups.BRIDGE, "separate": groups.SEPARATE}
@@ -128,7 +128,9 @@ def invert(
         to all pixels; subtract it, or `correct` before. NaN where no pairs with enough stable ground tell. Of shifts
         that were corrected, `sigma_shift` on (time): standard error in metres of the position of each date as a whole,
         which follows from those of the pairs. It is in no other error, since all pixels share it, and counts for a
-        displacement between two dates as the root of the sum of their squares.
+        displacement between two dates as the root of the sum of their squares. Where a
+        correction tells which part belongs to the pairs, `sigma_shift_drift` (no dims) in m yr-1: what that part adds
+        to the standard error of a velocity over all dates, as it piles up from date to date.
         With `sun`, `removed_dx` and `removed_dy` (time, y, x): what was removed, in metres since the reference date,
         0 and flagged `not_corrected` where the dates do not tell it, and on (y, x) `sun_condition`.
         Lazy if `shifts` or `stable` are.
@@ -219,6 +221,8 @@ def invert(
     places = {} if stable is None else {name: table[scene.TABLE.at(name)] for name in names}
     if shared is not None:
         places[SHIFT_ERROR] = of_dates(shared[order], ends, epochs.size).astype(shifts["dx"].dtype)
+        walked = drift(shifts, "invert")
+        places |= {} if walked is None else {SHIFT_DRIFT: walked.astype(shifts["dx"].dtype)}
     variables = _fields(found, setup)
     if sun is not None:
         root = strips.SeriesLayers.of(found, epochs.size).root

@@ -23,6 +23,7 @@ COREGISTRATION = table(
         "misregistration_dy": ("m", "displacement along y of the image as a whole"),
         "sigma_shift": ("m", "standard error of the position of the image"),
         "n_pairs": (None, "number of pairs that tell of the date"),
+        "group": (None, "number of the group of dates that pairs tie together, 0 for a date that none ties"),
     },
     signed=("misregistration_dx", "misregistration_dy"),
 ) | table(
@@ -45,6 +46,8 @@ OF_CORRECTION = table(
     {
         "n_stable": (None, "number of vectors on stable ground"),
         "sigma_shift": ("m", "standard error of the pair as a whole, common to all its vectors"),
+        "sigma_shift_dates": ("m", "part of the standard error of the pair as a whole that belongs to its two dates"),
+        "sigma_shift_own": ("m", "part of the standard error of the pair as a whole that is its own, by itself"),
         "is_corrected": (None, "1 if the last correction took off the shift of the pair, 0 if it left it"),
         "order": (None, "order of the ramp that was taken off"),
         **_of_axis("x"),

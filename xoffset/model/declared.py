@@ -15,6 +15,7 @@ import xarray as xr
 
 from xoffset._options import is_number
 from xoffset.model import units
+from xoffset.model.tables import SHIFT_ERROR
 from xoffset.model.variables import TABLES
 
 _LOGGER = logging.getLogger(__name__)
@@ -110,7 +111,9 @@ def _check_companions(name: str, data: xr.Dataset, caller: str) -> None:
     if not stated_units(data[name]) or units.factor(stated_units(data[name]), units_of(name) or "") in (None, 1.0):
         return
     for other in map(str, data.data_vars):
-        if other.startswith(_COMPANIONS) and name in other.split("_", 1)[1] and not stated_units(data[other]):
+        is_shared = other.startswith(SHIFT_ERROR) and f"sigma_{name}" in data
+        is_companion = other.startswith(_COMPANIONS) and (is_shared or name in other.split("_", 1)[1])
+        if is_companion and not stated_units(data[other]):
             raise ValueError(
                 f"{caller}() needs units of '{other}' beside those of '{name}', {stated_units(data[name])!r}; got "
                 f"none. State them, dataset['{other}'].attrs['units'] = ..., since arithmetic drops attributes."

@@ -17,12 +17,13 @@ from typing import Any, ParamSpec
 import numpy as np
 import xarray as xr
 
-from xoffset._arrays.networks import solver
+from xoffset._arrays.networks import graph, solver
 from xoffset._blocks import whole
-from xoffset.model import checks, products
+from xoffset.model import checks, noise, products
+from xoffset.model.dates import in_years
 from xoffset.model.declared import decoded
 from xoffset.model.flags import FLAGS, flags_of
-from xoffset.model.tables import IS_CORRECTED, SHIFT_ERROR, Table, shared_error_of
+from xoffset.model.tables import IS_CORRECTED, SHIFT_DRIFT, SHIFT_ERROR, SHIFT_ERROR_PARTS, Table, shared_error_of
 
 P = ParamSpec("P")
 _log = logging.getLogger(__name__)
@@ -33,13 +34,17 @@ SAMPLE = 4000
 _SMALL = 1e-6
 # Ratio of the weights of two pairs from which on it matters that they do not know the errors of the pairs as wholes.
 _UNEVEN = 1.1
+# Nodes in which pairs err by themselves, at most: of more pairs the error is told to some 3 %.
+PROBES = 400
 # Options that leave the weights to the standard errors alone, and values of options that the data decide.
 WITH_PLAIN_WEIGHTS = {"loss": "linear", "bootstrap": 0, "min_pairs": 1}
 TOLD_BY_DATA = {"steps": "search", "max_separation": "auto"}
 
 
-def shift_error(data: xr.Dataset, caller: str) -> Any | None:
+def shift_error(data: xr.Dataset, caller: str, name: str = SHIFT_ERROR) -> Any | None:
     """Standard errors of the reference of each pair or date [m], NumPy or dask, NaN where unknown; None if none are.
+
+    name: of the variable that holds them, or a part of them.
 
     Raises
     ------
@@ -48,21 +53,88 @@ def shift_error(data: xr.Dataset, caller: str) -> Any | None:
     ValueError
         If their dims are not those of pairs or dates, or their units no lengths.
     """
-    if SHIFT_ERROR not in data:
+    if name not in data:
         return None
     dim = "pair" if "pair" in data.dims else "time"
-    sigma = data[SHIFT_ERROR]
+    sigma = data[name]
     if sigma.dims != (dim,):
         raise ValueError(
-            f"{caller}() needs '{SHIFT_ERROR}' with the dim '{dim}'; got {sigma.dims}. Keep what correct() or invert() "
-            f"gave, or leave it out: drop_vars('{SHIFT_ERROR}')."
+            f"{caller}() needs '{name}' with the dim '{dim}'; got {sigma.dims}. Keep what correct() or invert() "
+            f"gave, or leave it out: drop_vars('{name}')."
         )
     if sigma.dtype.kind not in "iuf":
         raise TypeError(
-            f"{caller}() needs real numbers in '{SHIFT_ERROR}'; got dtype {sigma.dtype}. Keep what correct() gave."
+            f"{caller}() needs real numbers in '{name}'; got dtype {sigma.dtype}. Keep what correct() gave."
         )
-    values = decoded(sigma, f"'{SHIFT_ERROR}'", caller, wanted="m").data.astype(np.float64)
+    values = decoded(sigma, f"'{name}'", caller, wanted="m").data.astype(np.float64)
     return np.where(np.isfinite(values) & (values >= 0.0), values, np.nan)
+
+
+def parts_of(data: xr.Dataset, caller: str) -> tuple[Any, Any]:
+    """Parts (pair,) of `sigma_shift` [m] that belong to the two dates of each pair, and to the pair alone.
+
+    Where they are not told, all of it belongs to the dates. NaN where `sigma_shift` is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `shift_error`.
+    """
+    total: Any = shift_error(data, caller)
+    of_dates, own = (shift_error(data, caller, name) for name in SHIFT_ERROR_PARTS)
+    if of_dates is None or own is None:
+        return total, 0.0 * total
+    is_told = np.isfinite(of_dates) & np.isfinite(own)
+    return np.where(is_told, of_dates + 0.0 * total, total), np.where(is_told, own, 0.0) + 0.0 * total
+
+
+def after_correction(shifts: xr.Dataset, sigma: Any, parts: Any) -> dict[str, Any]:
+    """Standard errors (pair,) of pairs as wholes and their parts (2, pair) by name, after a correction of the shifts.
+
+    Where it tells none, those of an earlier one stay.
+    """
+    errors = dict(zip((SHIFT_ERROR, *SHIFT_ERROR_PARTS), (sigma, *parts), strict=True))
+    if SHIFT_ERROR not in shifts:
+        return errors
+    before = {name: shifts[name].data if name in shifts else np.nan for name in errors}
+    return {name: np.where(np.isfinite(sigma), each, before[name]) for name, each in errors.items()}
+
+
+def drift(data: xr.Dataset, caller: str) -> Any | None:
+    """Standard error [m yr-1] of a velocity through the series of these pairs, by errors of pairs that pile up.
+
+    It is what a line through all dates, which count alike, errs by beyond the standard errors of the dates. None of
+    pairs that do not tell which part of their errors is their own.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `shift_error`.
+    """
+    if not set(SHIFT_ERROR_PARTS) <= set(data.variables):
+        return None
+    order, epochs, ends = checks.sorted_pairs(data)
+    total: Any = shift_error(data, caller)
+    errors = [each[order] for each in (total, *parts_of(data, caller))]
+    times = in_years(epochs - epochs[0])
+    return whole.at_once(partial(_drift, ends=ends, times=times), errors, np.dtype(np.float64), (1,))[0]
+
+
+def _drift(total: np.ndarray, of_dates: np.ndarray, own: np.ndarray, ends: np.ndarray, times: np.ndarray) -> np.ndarray:
+    known = np.isfinite(total)
+    ends, dates = ends[known], times.size
+    lever = times - times.mean()
+    lever /= max(lever @ lever, 1e-300)
+    # a pair moves all that comes after it, as far as no other pair holds it
+    normal = np.equal.outer(*2 * [graph.components(dates, ends)]).astype(np.float64)
+    np.add.at(normal, (ends, ends), 1.0)
+    np.subtract.at(normal, (ends, ends[:, ::-1]), 1.0)
+    rise = np.linalg.solve(normal, lever)
+    of_pairs = (rise[ends[:, 1]] - rise[ends[:, 0]]) * own[known]
+    alone, held = (_of_dates(each[known], ends, dates) for each in (of_dates, total))
+    # dates without pairs have neither
+    square = of_pairs @ of_pairs + np.nansum(lever**2 * (alone**2 - held**2))
+    return np.array([np.sqrt(max(square, 0.0)) if known.any() else np.nan])
 
 
 def of_dates(sigma: Any, ends: np.ndarray, dates: int) -> Any:
@@ -119,7 +191,7 @@ def without_uncorrected(data: xr.Dataset, caller: str) -> xr.Dataset:
     takes_part = whole.at_once(partial(_takes_part, caller=caller), given, np.dtype(np.bool_), shape)
     if not (isinstance(takes_part, np.ndarray) and takes_part.all()):
         stays = xr.DataArray(takes_part, dims="pair")
-        names = ("dx", "dy") if sigma is None else ("dx", "dy", SHIFT_ERROR)
+        names = [name for name in ("dx", "dy", SHIFT_ERROR, *SHIFT_ERROR_PARTS) if name in data]
         data = data.assign({name: data[name].where(stays) for name in names})
     return _without_nodes(data, caller)
 
@@ -183,6 +255,10 @@ def with_shift_error(data: xr.Dataset, caller: str) -> xr.Dataset:
     for name in ("sigma_dx", "sigma_dy"):
         total = ((data[name].astype(np.float64) ** 2 + sigma**2) ** 0.5).astype(data[name].dtype)
         errors[name] = total.assign_attrs(data[name].attrs)
+    if SHIFT_DRIFT in data:
+        for name in {"sigma_drift_dx", "sigma_drift_dy"} & set(data.data_vars):
+            total = (data[name].astype(np.float64) ** 2 + data[SHIFT_DRIFT] ** 2) ** 0.5
+            errors[name] = total.astype(data[name].dtype).assign_attrs(data[name].attrs)
     return data.assign(errors)
 
 
@@ -227,12 +303,12 @@ def carries_shift_error(table: Table, main: str) -> Callable[[Callable[P, xr.Dat
             found = of_data(with_total_errors, **given)
             if SHIFT_ERROR not in subject:
                 return found
-            of_dates_alone = of_data(_moved(with_total_errors), **(given | _plain(given, options_of)))
+            of_dates_alone = of_data(_moved(with_total_errors, caller), **(given | _plain(given, options_of)))
             # both components have the same levers
             names = [str(each) for each in found.data_vars if str(each).endswith("x") and each in of_dates_alone]
             labels = {shared_error_of(each, main): each for each in names}
             levers = {label: of_dates_alone[each] for label, each in labels.items() if label in table}
-            return _labelled(found, levers, with_total_errors, table)
+            return _labelled(found, levers, with_total_errors, table, caller)
 
         return call
 
@@ -248,8 +324,11 @@ def _plain(given: Mapping[str, Any], options_of: Mapping[str, inspect.Parameter]
     return plain
 
 
-def _moved(data: xr.Dataset) -> xr.Dataset:
-    """The same pairs or dates on a row of nodes, in each of which the image of one date lies beside the others."""
+def _moved(data: xr.Dataset, caller: str) -> xr.Dataset:
+    """The same pairs or dates on a row of nodes, in each of which the image of one date lies beside the others.
+
+    Of pairs that have errors of their own, more nodes follow in which pairs alone err.
+    """
     if "pair" in data.dims:
         order, epochs, ends = checks.sorted_pairs(data)
         lever = np.zeros((len(ends), 1, epochs.size))
@@ -257,6 +336,10 @@ def _moved(data: xr.Dataset) -> xr.Dataset:
         lever[pairs, 0, ends[:, 0]] -= _SMALL
         lever[pairs, 0, ends[:, 1]] += _SMALL
         data, dim = data.isel(pair=order), "pair"
+        if _has_own(data):
+            own = parts_of(data, caller)[1]
+            alone = whole.at_once(_of_pairs_alone, [own], np.dtype(np.float64), (len(ends), min(len(ends), PROBES)))
+            lever = np.concatenate([lever, alone[:, np.newaxis]], axis=2)
         # pairs that take no part move nothing
         lever = np.where(np.isnan(data[SHIFT_ERROR].data)[:, np.newaxis, np.newaxis], np.nan, lever)
     else:
@@ -275,6 +358,23 @@ def _moved(data: xr.Dataset) -> xr.Dataset:
     )
 
 
+def _has_own(data: xr.Dataset) -> bool:
+    """Whether pairs tell which part of their errors as wholes is their own."""
+    return "pair" in data.dims and set(SHIFT_ERROR_PARTS) <= set(data.variables)
+
+
+def _of_pairs_alone(own: np.ndarray) -> np.ndarray:
+    """Displacements (pair, node) whose squares, in what is linear in them, add up to the variance by errors (pair,).
+
+    One pair a node, or, of many pairs, all of them with signs drawn by lot.
+    """
+    own = np.nan_to_num(own)
+    if own.size <= PROBES:
+        return np.diag(_SMALL * own)
+    signs = np.random.default_rng(0).integers(0, 2, (own.size, PROBES)) * 2.0 - 1.0
+    return np.asarray(_SMALL / np.sqrt(PROBES) * own[:, np.newaxis] * signs)
+
+
 def _usual(dx: np.ndarray, dy: np.ndarray, sigma_x: np.ndarray, sigma_y: np.ndarray) -> np.ndarray:
     """Median over the nodes of the standard error of a vector (n,), NaN where no vector has one."""
     variance = 0.5 * (sigma_x.astype(np.float64) ** 2 + sigma_y.astype(np.float64) ** 2)
@@ -286,7 +386,9 @@ def _usual(dx: np.ndarray, dy: np.ndarray, sigma_x: np.ndarray, sigma_y: np.ndar
     return out
 
 
-def _labelled(found: xr.Dataset, levers: Mapping[str, xr.DataArray], data: xr.Dataset, table: Table) -> xr.Dataset:
+def _labelled(
+    found: xr.Dataset, levers: Mapping[str, xr.DataArray], data: xr.Dataset, table: Table, caller: str
+) -> xr.Dataset:
     """The result with what the errors of all dates together add to each of its components.
 
     levers (..., 1, date): by the name of that error, how far a component moves with each date, times `_SMALL`.
@@ -294,12 +396,26 @@ def _labelled(found: xr.Dataset, levers: Mapping[str, xr.DataArray], data: xr.Da
     sigma = data[SHIFT_ERROR].data
     if "pair" in data.dims:
         order, epochs, ends = checks.sorted_pairs(data)
-        sigma = of_dates(sigma[order], ends, epochs.size)
+        sigma = of_dates(parts_of(data, caller)[0][order], ends, epochs.size)
+    elif noise.shares_noise(data):
+        # dates that have parts of each other's errors are no evidence of their own
+        sigma = np.nan * sigma
     errors = {}
     for name, moved in levers.items():
-        lever = moved.data[..., 0, :].astype(np.float64) / _SMALL
+        every = moved.data[..., 0, :].astype(np.float64) / _SMALL
+        lever, own = every[..., : sigma.size], every[..., sigma.size :]
         # the error of a date that takes no part may be unknown
-        square = np.where(lever == 0.0, 0.0, (lever * sigma) ** 2)
-        values = np.sqrt(square.sum(axis=-1)).astype(moved.dtype)
+        square = np.where(lever == 0.0, 0.0, (lever * sigma) ** 2).sum(axis=-1)
+        if _has_own(data):
+            square = square + (own**2).sum(axis=-1)
+        if SHIFT_DRIFT in data:
+            square = square + data[SHIFT_DRIFT].data ** 2 * _walked(lever, data)
+        values = np.sqrt(square).astype(moved.dtype)
         errors[name] = (moved.dims[:-2], values, products.attrs_of(table[name]))
     return products.finish(found.assign(errors))
+
+
+def _walked(lever: Any, data: xr.Dataset) -> Any:
+    """Variance (...) of what levers (..., date) make of a walk of the dates of a series, see `noise.drift_growth`."""
+    behind = np.flip(np.cumsum(np.flip(lever, -1), axis=-1), -1)
+    return (behind[..., 1:] ** 2 * np.diff(noise.drift_growth(data))).sum(axis=-1)

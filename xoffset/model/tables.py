@@ -9,6 +9,10 @@ from xoffset.model.flags import flag_attrs
 
 # Name of standard errors that a whole map shares.
 SHIFT_ERROR = "sigma_shift"
+# Names of those of its parts that belong to the two dates of a pair, and to the pair alone.
+SHIFT_ERROR_PARTS = (f"{SHIFT_ERROR}_dates", f"{SHIFT_ERROR}_own")
+# Name of that of a velocity [m yr-1] through a series, by errors of pairs as wholes that pile up from date to date.
+SHIFT_DRIFT = f"{SHIFT_ERROR}_drift"
 # Name of the variable that tells pairs that a correction left as they were, which are wrong by their whole shift.
 IS_CORRECTED = "is_corrected"
 

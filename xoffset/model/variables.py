@@ -148,6 +148,10 @@ SERIES = (
         },
         signed=("geolocation_dx", "geolocation_dy"),
     )
+    | _table(
+        (),
+        {"sigma_shift_drift": ("m yr-1", "standard error of a velocity that the map shares, by errors that pile up")},
+    )
 )
 
 RATE = _table(

@@ -125,7 +125,7 @@ def resample(
         `too_few_dates`, before the first value of a pixel, after its last, and in longer gaps. A value has the flags of
         both neighbours. The coordinate `shares_noise` says that dates have parts of each other's noise.
         Maps such as `rms` are those of the series; `sigma_shift`, if it has one, is resampled as the other standard
-        errors. Lazy if `series` is.
+        errors, and like theirs that of a velocity through these dates is unknown, NaN. Lazy if `series` is.
 
     Raises
     ------

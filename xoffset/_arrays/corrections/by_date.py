@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from xoffset._arrays.corrections import dates, jitter_by_date
+from xoffset._arrays.corrections import common, dates, jitter_by_date
 from xoffset._arrays.corrections.terms import CORRECTED, NOT_CORRECTED, OF_ORDER, POWERS, UNREFERENCED, Setup
 from xoffset._arrays.layers import Layers
 from xoffset._arrays.networks import graph, solver
@@ -28,11 +29,11 @@ def common_order(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarra
     told = setup.table.split(table)
     known = told["state"] != NOT_CORRECTED
 
-    def common(here: np.ndarray) -> int:
+    def usual(here: np.ndarray) -> int:
         of_dates = (told["order"][known & here & (ends == date).any(axis=1)] for date in np.unique(ends[here]))
         return int(max((np.sort(each)[each.size // 2] for each in of_dates if each.size), default=0))
 
-    return _of_parts(common, ends)
+    return _of_parts(usual, ends)
 
 
 def carried_order(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
@@ -71,21 +72,28 @@ def adjusted(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
     known = told["state"] != NOT_CORRECTED
     if not known.any():
         return out
-    found, order, is_used = _adjusted(told, ends, setup)
-    variance = _differences(told, is_used, setup)[1]
-    is_wanted = np.isfinite(variance).any(axis=2)[:, :, np.newaxis] & ~_beyond(order, setup)
-    of_pairs, of_dates = _unflat(found.of_pairs), _unflat(found.of_dates)
-    apart = _steps_of_both(told, of_dates, ends, setup)
+    adjustment = _adjusted(told, ends, setup)
+    found, order, is_used = adjustment.found, adjustment.order, adjustment.is_used
+    is_wanted = ~_beyond(order, setup)
+    # the steps of the secondary images are those of both, but where these were seen by different stripes
+    is_wanted[setup.terms["reference"]] = False
+    # and where the shift is a part of each step there is none beside
+    is_wanted[0] = not adjustment.is_in_steps
+    of_pairs = _unflat(found.of_pairs)
+    apart, is_apart = _steps_of_both(told, found, ends, setup), _are_apart(told, setup) | ~known
     length = np.hypot(*_shifts(told, is_used, ends))
     told["coefficient"][:] = np.where(is_wanted, of_pairs, 0.0)
     told["variance"][:] = np.where(np.isfinite(of_pairs), _unflat(found.variance), np.inf)
     for slot, steps in apart.items():
-        told["coefficient"][:, setup.terms[slot]] = np.where(
-            np.isfinite(steps[0]), steps, told["coefficient"][:, setup.terms[slot]]
-        )
-    of_ramp = told["coefficient"][:, : len(POWERS)]
-    is_tied = np.isfinite(of_ramp).all(axis=(0, 1)) & ~(length > setup.largest)
+        told["coefficient"][:, setup.terms[slot]][:, :, is_apart] = steps[:, :, is_apart]
+    # stripes that no pair tells of stay unknown, NaN
+    of_steps = setup.terms["secondary"]
+    is_tied = np.isfinite(told["coefficient"][:, : of_steps.start]).all(axis=(0, 1)) & ~(length > setup.largest)
+    if adjustment.is_in_steps:
+        is_tied &= np.isfinite(told["coefficient"][:, of_steps]).any(axis=(0, 1))
     told["state"][:] = np.where(is_tied, CORRECTED if setup.is_referenced else UNREFERENCED, NOT_CORRECTED)
+    if setup.has_elevation:
+        common.to_known_elevation(told, adjustment.known_ends)
     told["order"][:] = np.where(is_tied, order, 0)
     told["is_lowered"][:] = is_tied & (order < (0 if setup.order is None else setup.order))
     told["coefficient"][:, :, ~is_tied] = 0.0
@@ -95,12 +103,35 @@ def adjusted(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
         waves = told["jitter"].reshape(-1, len(ends))
         waves[:] = jitter_by_date.adjusted(waves, np.where(is_used, np.nan_to_num(found.trust[:, 0]), 0.0), ends)
     if setup.is_referenced:
-        _tell_errors(told["sigma_shift"], found, is_used, is_tied, ends)
+        _tell_errors(told, adjustment, is_tied, ends)
     else:
         # the spread of what is left of a field, which is much the same in all of them
         told["sigma_shift"][is_tied & ~known] = np.median(told["sigma_shift"][known])
     told["sigma_shift"][~is_tied] = told["sigma_left"][~is_tied]
     return out
+
+
+def with_parts(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
+    """The table (layer, pair) of `Setup.table` with both parts of the errors of pairs that are corrected one by one.
+
+    How badly their shifts close around the network tells which part is their own.
+    """
+    out = table.copy()
+    told, trial = setup.table.split(out), setup.table.split(table.copy())
+    known = told["state"] == CORRECTED
+    if known.any():
+        if setup.has_elevation:
+            common.to_common_elevation(trial, known, ends)
+        common.to_common_steps(trial, known, setup)
+        values, variance = (each[:, :1] for each in _differences(trial, known, setup))
+        share = dates.adjust(_flat(values), _flat(variance), ends, int(ends.max()) + 1).share[0]
+        told["sigma_parts"][:] = np.where(known, _parts(told["sigma_shift"] ** 2, share), np.nan)
+    return out
+
+
+def _parts(square: np.ndarray, share: float) -> np.ndarray:
+    """Standard errors (2, pair) that belong to the dates of the pairs, and to the pairs, of variances (pair,)."""
+    return np.sqrt(np.stack([(1.0 - share) * square, share * square]))
 
 
 def of_dates(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
@@ -115,7 +146,7 @@ def of_dates(table: np.ndarray, ends: np.ndarray, setup: Setup) -> np.ndarray:
     parts["n_pairs"][:] = 0.0
     if not (told["state"] != NOT_CORRECTED).any():
         return out
-    found, order, is_used = _adjusted(told, ends, setup)
+    found, order, is_used = _adjusted(told, ends, setup)[:3]
     parts["order"][ends] = order[:, np.newaxis]
     ramp = _unflat(found.of_dates)[:, : len(POWERS)]
     beyond = _beyond(parts["order"], setup)[: len(POWERS)]
@@ -143,17 +174,30 @@ def _beyond(order: np.ndarray, setup: Setup) -> np.ndarray:
     return np.asarray((term >= np.array(OF_ORDER)[order.astype(np.int64)]) & (term < len(POWERS)))
 
 
-def _adjusted(
-    told: Mapping[str, np.ndarray], ends: np.ndarray, setup: Setup
-) -> tuple[dates.Adjusted, np.ndarray, np.ndarray]:
-    """Numbers of the dates from those of the pairs, orders of ramps (pair,), and the pairs that told it (pair,)."""
+class _Adjustment(NamedTuple):
+    """Numbers of the dates from those of the pairs."""
+
+    found: dates.Adjusted
+    order: np.ndarray  # of the ramps (pair,)
+    is_used: np.ndarray  # pairs (pair,) that told it
+    tells_shift: np.ndarray  # and those of them that told of shift and elevation
+    known_ends: np.ndarray  # elevations [m] between which the dates of each pair are known (2, pair)
+    is_in_steps: bool  # whether the shift is a part of each step
+
+
+def _adjusted(told: Mapping[str, np.ndarray], ends: np.ndarray, setup: Setup) -> _Adjustment:
     known = told["state"] != NOT_CORRECTED
     order = _of_parts(lambda here: int(told["order"][known & here].max(initial=0)), ends)
     is_used = known & (told["order"] == order)
-    _to_common_elevation(told, is_used)
-    _to_common_steps(told, is_used, setup)
+    tells_shift, known_ends = is_used, told["elevation"]
+    if setup.has_elevation:
+        tells_shift, known_ends = common.to_common_elevation(told, is_used, ends)
+    is_in_steps = common.to_common_steps(told, is_used, setup)
     values, variance = _differences(told, is_used, setup)
-    return dates.adjust(_flat(values), _flat(variance), ends, int(ends.max()) + 1), order, is_used
+    values[:, 0, ~tells_shift] = np.nan
+    values[:, setup.terms["elevation"], ~tells_shift] = np.nan
+    found = dates.adjust(_flat(values), _flat(variance), ends, int(ends.max()) + 1)
+    return _Adjustment(found, order, is_used, tells_shift, known_ends, is_in_steps)
 
 
 def _flat(numbers: np.ndarray) -> np.ndarray:
@@ -164,41 +208,6 @@ def _flat(numbers: np.ndarray) -> np.ndarray:
 def _unflat(numbers: np.ndarray) -> np.ndarray:
     """The way back from `_flat`, of pairs or of dates."""
     return np.moveaxis(numbers.reshape(len(numbers), 2, -1), 0, 2)
-
-
-def _to_common_elevation(told: Mapping[str, np.ndarray], is_used: np.ndarray) -> None:
-    """Express the polynomials of all pairs in elevations between the same ends."""
-    ends = told["elevation"]
-    rises = is_used & (ends[1] > ends[0])
-    if not rises.any():
-        return
-    low, high = float(ends[0, rises].min()), float(ends[1, rises].max())
-    half = np.where(rises, 0.5 * (ends[1] - ends[0]), 1.0)
-    stretch = 0.5 * (high - low) / half
-    offset = np.where(rises, 0.5 * (high + low - ends[0] - ends[1]), 0.0) / half
-    # the terms follow those of the ramp, see `Setup.terms`
-    first, second = len(POWERS), len(POWERS) + 1
-    coefficient, variance = told["coefficient"], told["variance"]
-    linear, square = coefficient[:, first].copy(), coefficient[:, second].copy()
-    coefficient[:, 0] += linear * offset + square * offset**2
-    coefficient[:, first] = stretch * (linear + 2.0 * square * offset)
-    coefficient[:, second] = stretch**2 * square
-    variance[:, first] *= stretch**2
-    variance[:, second] *= stretch**4
-    ends[0], ends[1] = low, high
-
-
-def _to_common_steps(told: Mapping[str, np.ndarray], is_used: np.ndarray, setup: Setup) -> None:
-    """Let the steps of all pairs add up to 0 over the stripes that all of them know, not over those of each pair."""
-    for kind, sign in (("secondary", 1.0), ("reference", -1.0)):
-        steps, variance = (told[name][:, setup.terms[kind]] for name in ("coefficient", "variance"))
-        known = (np.isfinite(steps) & np.isfinite(variance)).all(axis=0)
-        has_steps = is_used & known.any(axis=0)
-        common = known[:, has_steps].all(axis=1)
-        if has_steps.any() and common.any():
-            mean = np.where(has_steps, steps[:, common].mean(axis=1), 0.0)
-            told["coefficient"][:, 0] += sign * mean
-            steps -= mean[:, np.newaxis]
 
 
 def _differences(told: Mapping[str, np.ndarray], is_used: np.ndarray, setup: Setup) -> tuple[np.ndarray, np.ndarray]:
@@ -222,36 +231,44 @@ def _are_apart(told: Mapping[str, np.ndarray], setup: Setup) -> np.ndarray:
 
 
 def _steps_of_both(
-    told: Mapping[str, np.ndarray], of_dates: np.ndarray, ends: np.ndarray, setup: Setup
+    told: Mapping[str, np.ndarray], found: dates.Adjusted, ends: np.ndarray, setup: Setup
 ) -> dict[str, np.ndarray]:
-    """Steps of the stripes (2, stripe, pair) of both images of pairs that were told apart, NaN of the others.
+    """Steps of the stripes (2, stripe, pair) of both images of the pairs, none if no pair told them apart.
 
     Differences leave open what is common to all dates: the median of what such pairs show beyond them.
     """
     is_apart = _are_apart(told, setup)
     if not is_apart.any():
         return {}
-    steps = of_dates[:, setup.terms["secondary"]]
+    # of dates that no chain of pairs ties to most of the others, nothing is common to all
+    size = np.stack([(found.part == each).sum(axis=0) for each in found.part])
+    main = np.take_along_axis(found.part, size.argmax(axis=0)[np.newaxis], axis=0)
+    steps = _unflat(np.where(found.part == main, found.of_dates, np.nan))[:, setup.terms["secondary"]]
     slots = {"secondary": steps[:, :, ends[:, 1]], "reference": steps[:, :, ends[:, 0]]}
     beyond = np.stack([told["coefficient"][:, setup.terms[slot]] - each for slot, each in slots.items()])
     beyond[:, :, :, ~is_apart] = np.nan
-    common = np.zeros(beyond.shape[1:3])
-    for place in np.ndindex(common.shape):
+    shared = np.full(beyond.shape[1:3], np.nan)
+    for place in np.ndindex(shared.shape):
         shown = beyond[:, *place].ravel()
         shown = shown[np.isfinite(shown)]
-        common[place] = np.median(shown) if shown.size else 0.0
-    return {slot: np.where(is_apart, each + common[:, :, np.newaxis], np.nan) for slot, each in slots.items()}
+        shared[place] = np.median(shown) if shown.size else np.nan
+    return {slot: each + shared[:, :, np.newaxis] for slot, each in slots.items()}
 
 
 def _tell_errors(
-    sigma: np.ndarray, found: dates.Adjusted, is_used: np.ndarray, is_tied: np.ndarray, ends: np.ndarray
+    told: Mapping[str, np.ndarray], adjustment: _Adjustment, is_tied: np.ndarray, ends: np.ndarray
 ) -> None:
     """Standard errors (pair,) of the pairs as a whole, lowered as those of their shifts are; those of others told."""
-    square = np.where(is_used, np.maximum(sigma, 0.0) ** 2, np.nan)
+    found, tells, sigma = adjustment.found, adjustment.tells_shift, told["sigma_shift"]
+    square = np.where(tells, np.maximum(sigma, 0.0) ** 2, np.nan)
     of_dates = np.empty((int(ends.max()) + 1, 1, 1))
     solver.date_variance(ends, square.reshape(-1, 1, 1), of_dates)
-    own = np.where(is_used, square, of_dates[ends[:, 0], 0, 0] + of_dates[ends[:, 1], 0, 0])
-    # the shift is the first term of each component
-    shift = [0, found.variance.shape[2] // 2]
-    factor = (found.variance / found.own)[:, 0, shift].mean(axis=1)
+    own = np.where(tells, square, of_dates[ends[:, 0], 0, 0] + of_dates[ends[:, 1], 0, 0])
+    ratio = (found.variance / found.own)[:, 0]
+    if adjustment.is_in_steps:
+        factor = np.array([each[np.isfinite(each)].mean() if np.isfinite(each).any() else np.nan for each in ratio])
+    else:
+        # the shift is the first term of each component
+        factor = ratio[:, [0, ratio.shape[1] // 2]].mean(axis=1)
     sigma[is_tied] = np.sqrt(own * factor)[is_tied]
+    told["sigma_parts"][:] = np.where(is_tied, _parts(own, found.share[0]), np.nan)

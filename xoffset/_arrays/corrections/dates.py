@@ -41,7 +41,7 @@ class Adjusted(NamedTuple):
     the first, NaN where no chain of pairs leads from one to the other, and `variance` its variance; `own` is that of
     the pair alone, or, of a pair without numbers, the sum of those of its dates. `trust` (pair, set), 0 to 1, is what
     weight the pair kept, NaN of one without numbers. `part` (date, set, number) tells which dates are tied together,
-    by the first of them.
+    by the first of them. `share` (set,) of the variances is the pairs' own.
     """
 
     of_dates: np.ndarray
@@ -51,6 +51,7 @@ class Adjusted(NamedTuple):
     own: np.ndarray
     trust: np.ndarray
     part: np.ndarray
+    share: np.ndarray
 
 
 def adjust(values: np.ndarray, variance: np.ndarray, ends: np.ndarray, dates: int) -> Adjusted:
@@ -97,6 +98,7 @@ def adjust(values: np.ndarray, variance: np.ndarray, ends: np.ndarray, dates: in
         own,
         np.where((network.weight > 0.0).any(axis=2), trust, np.nan),
         part,
+        np.minimum(share, 1.0),
     )
 
 

@@ -58,14 +58,15 @@ class Setup:
         Coefficients [m] of x and of y, NaN of what is unknown, with their variances [m2]; order of the ramp; what came
         of the pair; number of vectors that it was told from, and how many of them err alike; lowest and highest
         elevation there [m]; offset across the trace [m], which stays, and its locking depth [m]; standard error of the
-        shift [m]; shift of the pair by itself [m], and standard error of a pair that keeps it [m]; weight that the
+        shift [m], and the parts of it that belong to the two dates and to the pair alone, the latter before a network
+        lowers it; shift of the pair by itself [m], and standard error of a pair that keeps it [m]; weight that the
         pair kept in the adjustment by date; edges of stripes that were found, the same for all pairs; direction of
         flight in degrees, and the jitter [m] as `Track` has it, NaN where it is not known.
         """
         each = (2, self.terms.count)
         return Layers(
             coefficient=each, variance=each, order=(), is_lowered=(), state=(), n_stable=(), alike=(), elevation=2,
-            trace=2, depth=(), sigma_shift=(), shift=2, sigma_left=(), trust=(),
+            trace=2, depth=(), sigma_shift=(), sigma_parts=2, shift=2, sigma_left=(), trust=(),
             edges=0 if self.half is None else edges.SIZE, heading=int(self.track is not None),
             jitter=self.track.shape if self.track is not None else 0,
         )  # fmt: skip
