@@ -1,12 +1,14 @@
 """correct() where ground is scarce, scattered or split, and where sensors number their stripes otherwise."""
 
 import logging
+import math
 
 import numpy as np
 import pytest
 import xarray as xr
 
 import xoffset
+from xoffset.correction import scene
 from xoffset.model.flags import FLAGS
 
 SPACING = 80.0  # of the nodes [m]
@@ -216,3 +218,61 @@ def test_without_stable_ground_the_shift_is_that_of_one_side_not_half_of_both(se
     corrected = xoffset.correct(shifts_of(values))
     removed = np.array([corrected.removed_dx[0, 0, 0], corrected.removed_dy[0, 0, 0]])
     assert np.hypot(*(removed - sides).T).min() < 1.0
+
+
+# --------------------------------------------------------------------------------------------------------- large scenes
+
+
+def ground(kind, shape):
+    """Stable nodes that repeat along the grid, that are few of it, or all."""
+    row, column = np.indices(shape)
+    period = {"every second": 2, "every third": 3}.get(kind)
+    if period:
+        return (row % period == 1) & (column % period == 1)
+    few = np.random.default_rng(3).random(shape) < 0.02
+    return {"chessboard": (row + column) % 2 == 1, "few": few, "all": np.ones(shape, dtype=bool)}[kind]
+
+
+@pytest.mark.parametrize("kind", ["every second", "every third", "chessboard", "few", "all"])
+@pytest.mark.parametrize("most", [2_000_000, 4000])
+def test_of_large_scenes_stable_ground_is_looked_at_wherever_it_lies(kind, most, monkeypatch):
+    monkeypatch.setattr(scene, "SAMPLE", 1000)
+    monkeypatch.setattr(scene, "MOST", most)
+    shape = (180, 120)
+    stable = ground(kind, shape)
+    values = np.random.default_rng(4).standard_normal((12, 2, *shape))
+    shifts = shifts_of(values, apart(12))
+    corrected = xoffset.correct(shifts, stable=on_grid(stable, shifts), min_nodes=100, min_share=0.0)
+    assert (corrected.is_corrected == 1).all()
+    assert (corrected.n_stable == stable.sum()).all()
+    ratio = rms([corrected.removed_dx, corrected.removed_dy]) / rms(corrected.sigma_shift)
+    assert 0.75 < ratio < 1.25
+    if most > stable.size:
+        # no fewer than the stable ground has, and no more than may be looked at
+        told = math.sqrt(0.5 * math.pi / min(stable.sum(), 1000))
+        np.testing.assert_allclose(corrected.sigma_shift, told, rtol=0.15)
+
+
+@pytest.mark.parametrize("most", [2_000_000, 3000])
+@pytest.mark.parametrize("is_lazy_mask", [False, True])
+def test_of_large_scenes_lazy_shifts_give_the_same_bits(most, is_lazy_mask, monkeypatch):
+    monkeypatch.setattr(scene, "SAMPLE", 1000)
+    monkeypatch.setattr(scene, "MOST", most)
+    values = np.random.default_rng(5).standard_normal((3, 2, 90, 80))
+    values[1, :, 20:40] = np.nan
+    shifts = shifts_of(values, [(0, 1), (1, 2), (0, 2)])
+    stable = on_grid(ground("every second", (90, 80)) | (np.indices((90, 80))[0] > 50), shifts)
+    stripes = on_grid(np.arange(80) // 20 + np.ones((90, 1), dtype=int), shifts)
+    for options in (
+        {"order": 1, "stripes": stripes, "by_date": True},
+        {"stripes": "auto"},
+        {"jitter": xoffset.Jitter(heading=190.0)},
+    ):
+        eager = xoffset.correct(shifts, stable=stable, **options)
+        lazy = {
+            name: value.chunk(y=33, x=70) if isinstance(value, xr.DataArray) else value
+            for name, value in options.items()
+        }
+        mask = stable.chunk(y=20) if is_lazy_mask else stable
+        for chunks in ({"pair": 1}, {"pair": 2, "y": 31, "x": 50}):
+            xr.testing.assert_identical(xoffset.correct(shifts.chunk(chunks), stable=mask, **lazy).compute(), eager)

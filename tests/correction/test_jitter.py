@@ -11,7 +11,7 @@ import xoffset
 from xoffset import synthetic
 from xoffset._arrays.corrections import jitter, jitter_by_date, track, wavelets
 from xoffset._arrays.corrections.jittered import At
-from xoffset.correction import correct as correct_module
+from xoffset.correction import scene as scene_module
 from xoffset.model.flags import FLAGS
 
 SHAPE = (150, 150)
@@ -160,7 +160,7 @@ def test_edges_that_are_found_show_the_direction_of_flight():
 def test_of_large_grids_the_shortest_wave_is_told(monkeypatch, caplog):
     """Of every fourth row and column waves below 640 m cannot be told."""
     caplog.set_level("INFO", "xoffset")
-    monkeypatch.setattr(correct_module, "SAMPLE", 2000)
+    monkeypatch.setattr(scene_module, "MOST", 2000)
     shifts, _, _ = geometry.shifts((150, 150), jitter=2.0)
     found = corrected(shifts, jitter=xoffset.Jitter(heading=192.0))
     assert '"shortest": 640.0' in found.attrs["processing"]

@@ -94,15 +94,20 @@ def known(values: list[np.ndarray], scene: Places, used: np.ndarray, setup: Setu
         keep = keep & is_far if (keep & is_far).any() else keep
     here = np.zeros(used.shape, dtype=np.bool_)
     here[used] = keep
-    probed = np.zeros(used.shape, dtype=np.bool_)
-    probed[np.ix_(*(np.linspace(0, size - 1, _PLACES).round().astype(np.int64) for size in used.shape))] = True
     values = [value[keep] for value in values]
     # only the steps that there are: room for more would change the last bits
-    places, probes = places.at(keep), scene.at(probed)
+    places, probes = places.at(keep), scene.at(probed(used.shape))
     there = [each for each in (places.secondary, places.reference) if each is not None]
     stripes = np.unique(np.concatenate(there)) if there else np.empty(0, dtype=np.int64)
     places, probes = (_numbered(each, stripes) for each in (places, probes))
     return Ground(tuple(values), places, here, probes, is_same, stripes, setup)
+
+
+def probed(shape: tuple[int, ...]) -> np.ndarray:
+    """Some nodes all over a scene, boolean (rows, columns)."""
+    out = np.zeros(shape, dtype=np.bool_)
+    out[np.ix_(*(np.linspace(0, size - 1, _PLACES).round().astype(np.int64) for size in shape))] = True
+    return out
 
 
 def _numbered(places: Places, stripes: np.ndarray) -> Places:

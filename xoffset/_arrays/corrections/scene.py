@@ -25,6 +25,21 @@ def counts(dx: np.ndarray, dy: np.ndarray, stable: np.ndarray) -> np.ndarray:
     return np.stack([(known & stable).sum(axis=(1, 2)), known.sum(axis=(1, 2))], axis=1)
 
 
+def thinned(used: np.ndarray, most: int) -> np.ndarray:
+    """Nodes (rows, columns) that are used, as many as `most` of them, drawn at random."""
+    nodes = np.flatnonzero(used)
+    if nodes.size <= most:
+        return used
+    out = np.zeros(used.shape, dtype=np.bool_)
+    out.ravel()[np.random.default_rng(0).permutation(nodes)[:most]] = True
+    return out
+
+
+def with_probes(used: np.ndarray) -> np.ndarray:
+    """Nodes (rows, columns) that are used, and those where it is asked how well a ramp is known."""
+    return used | joint.probed(used.shape)
+
+
 def fit_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, setup: Setup) -> np.ndarray:
     """Numbers of a pair (layer,) as `Setup.table` says."""
     given = dict(zip(names, arrays, strict=True))
@@ -72,7 +87,19 @@ def judge_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np
     return fit.statistics(_sample(given, u, v, setup), given["table"], setup)
 
 
+def _on_grid(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A field (rows, columns), if need be of the numbers of some of its nodes and the values there; 0 elsewhere."""
+    if values.dtype != object:
+        return values
+    parts = list(values.ravel())
+    out = np.zeros(shape, dtype=parts[0][1].dtype)
+    for nodes, here in parts:
+        out.ravel()[nodes] = here
+    return out
+
+
 def _sample(given: dict[str, np.ndarray], u: np.ndarray, v: np.ndarray, setup: Setup) -> Sample:
+    given = {name: _on_grid(values, given["used"].shape) for name, values in given.items()}
     layers = {name: given[name] for name in ("secondary", "reference", "elevation", "across") if name in given}
     used = given["used"] & np.isfinite(given["dx"]) & np.isfinite(given["dy"])
     places = Places(u, v, **layers)
