@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 import xoffset
+from xoffset._arrays import neighbours
 from xoffset.correction import scene
 from xoffset.model.flags import FLAGS
 
@@ -276,3 +277,15 @@ def test_of_large_scenes_lazy_shifts_give_the_same_bits(most, is_lazy_mask, monk
         mask = stable.chunk(y=20) if is_lazy_mask else stable
         for chunks in ({"pair": 1}, {"pair": 2, "y": 31, "x": 50}):
             xr.testing.assert_identical(xoffset.correct(shifts.chunk(chunks), stable=mask, **lazy).compute(), eager)
+
+
+@pytest.mark.parametrize("window", [1, 3, 6])
+def test_neighbours_in_a_list_are_those_on_the_grid(window, monkeypatch):
+    generator = np.random.default_rng(6)
+    used = generator.random((50, 70)) < np.where(np.arange(70) < 30, 1.0, 0.2)
+    ratio = shared_noise((2, 50, 70), window, generator)[:, used]
+    on_the_grid = neighbours.alike_of_some(ratio, used)
+    monkeypatch.setattr(neighbours, "LARGE", 0)
+    assert neighbours.alike_of_some(ratio, used) == pytest.approx(on_the_grid, rel=1e-9)
+    assert neighbours.alike_of_some(0.0 * ratio, used) == 1.0
+    assert on_the_grid > 0.3 * window**2

@@ -144,11 +144,12 @@ def fitted(ground: Ground) -> Found:
 
 def neighbours_of(residuals: list[np.ndarray], used: np.ndarray) -> float:
     """Number of neighbouring nodes that err alike, of both components (node,) at nodes `used` (rows, columns)."""
-    ratio = np.full((2, 1, *used.shape), np.nan)
-    for component, residual in enumerate(residuals):
-        scale = robust.spread(residual)
-        ratio[component, 0, used] = residual / scale if scale > 0.0 else 0.0
-    return float(np.clip(alike_of_some(ratio), 1.0, used.sum()))
+    scales = [robust.spread(residual) for residual in residuals]
+    ratio = [
+        residual / scale if scale > 0.0 else np.zeros(residual.size)
+        for residual, scale in zip(residuals, scales, strict=True)
+    ]
+    return float(np.clip(alike_of_some(np.stack(ratio), used), 1.0, used.sum()))
 
 
 def variance_of_removed(fit: robust.Fit, order: int, ground: Ground) -> np.ndarray:
