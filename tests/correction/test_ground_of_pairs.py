@@ -221,6 +221,26 @@ def test_without_stable_ground_the_shift_is_that_of_one_side_not_half_of_both(se
     assert np.hypot(*(removed - sides).T).min() < 1.0
 
 
+@pytest.mark.parametrize("by_date", [False, True])
+def test_elevations_that_no_stable_ground_has_are_told(by_date):
+    """Stable ground lies in the valley, and what moves above it, where what is to be removed is off by metres."""
+    elevation = 500.0 + 10.0 * np.arange(60)[:, np.newaxis] * np.ones(60)
+    values = 0.1 * np.random.default_rng(11).standard_normal((3, 2, 60, 60))
+    values += 0.01 * np.array([1.0, 2.0, 3.0])[:, None, None, None] * (elevation - 500.0)
+    shifts = shifts_of(values, [(0, 1), (1, 2), (0, 2)])
+    stable = (elevation >= 600.0) & (elevation <= 800.0)
+    options = {"stable": on_grid(stable, shifts), "dem": on_grid(elevation, shifts), "by_date": by_date}
+    for data in (shifts, shifts.chunk({"y": 25})):
+        corrected = xoffset.correct(data, **options)
+        is_told = (corrected.flags & FLAGS["not_corrected"]).values == 0
+        np.testing.assert_array_equal(is_told[0], (elevation >= 580.0) & (elevation <= 820.0))
+        assert abs(corrected.dx.values[is_told]).max() < 0.6 + 0.03 * 20.0
+    # on ground of one elevation nothing is told of any other
+    corrected = xoffset.correct(shifts, **(options | {"stable": on_grid(elevation <= 500.0, shifts), "min_nodes": 50}))
+    is_told = (corrected.flags & FLAGS["not_corrected"]).values == 0
+    np.testing.assert_array_equal(is_told[0], elevation == 500.0)
+
+
 # --------------------------------------------------------------------------------------------------------- large scenes
 
 

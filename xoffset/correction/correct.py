@@ -94,7 +94,9 @@ def correct(
         move by half of the offset unless the stable ground lies on one side alone.
     dem
         Elevations (y, x) [m], of any grid and CRS, for sensors whose images were laid on a wrong terrain or that look
-        from the side: a polynomial of second order in the elevation.
+        from the side: a polynomial of second order in the elevation. Beyond the elevations of the stable ground it
+        stays as it is at the last of them; nodes that lie higher or lower by more than a tenth of their range bear the
+        flag `not_corrected`.
     view
         Dataset with `view_zenith` and `view_azimuth` [degree] on (time, y, x), as `xoffset.angles` gives it, or on
         (time) for scenes as wholes, of all dates; azimuths point from the ground toward the satellite, clockwise from
@@ -127,8 +129,8 @@ def correct(
 
         Flags: `unreferenced` where there was no stable ground; `not_corrected` in pairs that have too little of it or
         are shifted by more than `max_shift`, which stay as they are, and on nodes whose stripe, elevation, jitter or
-        height above the terrain model is not known, from which the rest was taken off; later corrections leave those of
-        nodes. Lazy if shifts, stable, stripes, dem or view are.
+        height above the terrain model is not known, or whose elevation no stable ground has, from which the rest was
+        taken off; later corrections leave those of nodes. Lazy if shifts, stable, stripes, dem or view are.
 
     Raises
     ------
