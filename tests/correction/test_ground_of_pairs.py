@@ -221,6 +221,30 @@ def test_without_stable_ground_the_shift_is_that_of_one_side_not_half_of_both(se
     assert np.hypot(*(removed - sides).T).min() < 1.0
 
 
+@pytest.mark.parametrize(("window", "pairs"), [(1, 1), (2, 1), (4, 1), (4, 4)])
+def test_no_edges_are_found_in_noise_that_neighbours_share(window, pairs, caplog):
+    generator = np.random.default_rng(12)
+    for _ in range(8):
+        shifts = shifts_of(shared_noise((pairs, 2, 60, 60), window, generator), apart(pairs))
+        plain = xoffset.correct(shifts, stable=everywhere(shifts))
+        found = xoffset.correct(shifts, stable=everywhere(shifts), stripes="auto")
+        np.testing.assert_allclose(found.removed_dx, plain.removed_dx, atol=plain.sigma_shift.values.max())
+        assert np.unique(found.removed_dx[0]).size == 1
+    assert "edges of stripes" not in caplog.text
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_steps_in_noise_that_neighbours_share_are_found_and_told(window, caplog):
+    stripes = np.ones((60, 1), dtype=int) * np.repeat([0, 1, 2], [14, 24, 22])
+    steps = np.array([[0.0, 1.5, -1.0], [1.0, 0.0, 1.5]])[:, stripes]
+    shifts = shifts_of(steps + shared_noise((2, 2, 60, 60), window, np.random.default_rng(13)), apart(2))
+    found = xoffset.correct(shifts, stable=everywhere(shifts), stripes="auto")
+    missed = np.stack([found.removed_dx, found.removed_dy], axis=1) - steps
+    assert rms(missed - missed.mean(axis=(2, 3), keepdims=True)) < 0.06 * window
+    assert "found 2 edges of stripes" in caplog.text
+    assert "A straight fault" in caplog.text
+
+
 @pytest.mark.parametrize("by_date", [False, True])
 def test_elevations_that_no_stable_ground_has_are_told(by_date):
     """Stable ground lies in the valley, and what moves above it, where what is to be removed is off by metres."""

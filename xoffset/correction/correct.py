@@ -78,7 +78,8 @@ def correct(
         Number of the detector that saw each pixel, (time, y, x) as `xoffset.detectors` gives it or (y, x) for all
         dates, whole numbers from 1 to 32 at most, 0 where none did: one step for each of them. `"auto"`: straight
         edges, parallel to one another and within 45 degrees of grid north, are found in the displacements of all pairs,
-        which must be of one orbit.
+        which must be of one orbit. A straight fault or margin of moving ground is such an edge too, and its offset
+        comes off, unless `trace` tells of it: a warning in the log says where edges were found.
     jitter
         Take off what the shaking of the sensor shifts from line to line, as stable ground shows it: `True` or
         `"profile"`, `"wavelet"`, or a `Jitter` with a heading or wavelengths of its own. None: it stays.
