@@ -210,6 +210,33 @@ def test_few_nodes_are_not_told_to_be_exact(number):
     assert 0.6 < rms(error) < 1.2
 
 
+@pytest.mark.parametrize("options", [{}, {"stable": None}, {"order": 1}])
+def test_whole_pixels_are_not_told_to_be_exact(options):
+    """Of vectors in steps of 2.5 m the median is one of the steps, wherever the ground lies between two of them."""
+    generator = np.random.default_rng(14)
+    true = generator.uniform(-1.25, 1.25, (60, 2, 1, 1))
+    values = np.round((true + 0.6 * generator.standard_normal((60, 2, 40, 40))) / 2.5) * 2.5
+    shifts = shifts_of(values, apart(60))
+    corrected = xoffset.correct(shifts, **({"stable": everywhere(shifts)} | options))
+    error = np.stack([corrected.removed_dx, corrected.removed_dy], axis=1) - true
+    if options.get("order") != 1:
+        assert 0.3 < rms(error) / rms(corrected.sigma_shift) < 1.2
+    assert (corrected.sigma_shift > 0.01).all()
+
+
+@pytest.mark.parametrize("value", [0.3, 3.0, -1000.0])
+def test_a_component_that_is_the_same_everywhere_carries_any_order(value):
+    shifts = shifts_of(np.random.default_rng(15).standard_normal((1, 2, 40, 40)))
+    for order in (0, 1, 2):
+        found = []
+        for each in (0.0, value):
+            shifts["dy"][:] = each
+            found.append(xoffset.correct(shifts, stable=everywhere(shifts), order=order))
+            assert (found[-1].order == order).all()
+            np.testing.assert_allclose(found[-1].removed_dy, each, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(found[1].sigma_shift, found[0].sigma_shift, rtol=1e-6)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_without_stable_ground_the_shift_is_that_of_one_side_not_half_of_both(seed):
     generator = np.random.default_rng(seed)

@@ -70,7 +70,7 @@ def of_pair(sample: Sample, counts: np.ndarray, setup: Setup) -> np.ndarray:
         return out
     shifts = tuple(map(float, map(np.median, values))) if setup.is_referenced else robust.mode_of_vectors(*values)
     away = [value - shift for value, shift in zip(values, shifts, strict=True)]
-    spreads = [robust.spread(each) for each in away]
+    spreads = [robust.spread_of_some(each) for each in away]
     if values[0].size < FEW:
         # so few may lie close together by chance
         spreads = [max(spread, error) for spread, error in zip(spreads, sample.usual_errors(), strict=True)]
@@ -83,7 +83,10 @@ def of_pair(sample: Sample, counts: np.ndarray, setup: Setup) -> np.ndarray:
         size, alike = values[0].size, neighbours_of(away, sample.used)
     else:
         size, alike = found.fits[0].residual.size, found.neighbours
-    errors = [spread**2 * (alike + _OF_MEDIAN) / size for spread in spreads]
+    errors = [
+        max(spread**2 * (alike + _OF_MEDIAN) / size, _of_steps(each))
+        for spread, each in zip(spreads, away, strict=True)
+    ]
     table["shift"][:] = shifts
     # what is not taken off remains as an error
     left = math.sqrt(0.5 * sum(s**2 + e for s, e in zip(shifts, errors, strict=True)))
@@ -102,8 +105,17 @@ def of_pair(sample: Sample, counts: np.ndarray, setup: Setup) -> np.ndarray:
         away = [fit.residual for fit in found.fits]
     if not setup.is_referenced:
         # without stable ground any of the motions of the field may be the error
-        out[setup.table.at("sigma_shift")] = math.hypot(*map(robust.spread, away)) / math.sqrt(2.0)
+        out[setup.table.at("sigma_shift")] = math.hypot(*map(robust.spread_of_some, away)) / math.sqrt(2.0)
     return out
+
+
+def _of_steps(away: np.ndarray) -> float:
+    """Variance [m2] of a median that most values are equal to, as those of whole pixels may be; 0 otherwise.
+
+    It may lie anywhere between them and the next ones, however many there are.
+    """
+    beside = np.abs(away[away != 0.0])
+    return float(beside.min()) ** 2 / 12.0 if 0 < beside.size < 0.5 * away.size else 0.0
 
 
 def _put(found: Found, ground: Ground, setup: Setup, out: np.ndarray) -> None:

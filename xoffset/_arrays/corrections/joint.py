@@ -64,7 +64,7 @@ class Ground:
     def residuals(self, fits: list[robust.Fit], order: int, depth: float | None) -> list[np.ndarray]:
         """What fits, maybe to some of the nodes, leave of the displacements (component)(node,)."""
         found = terms.design(self.places, order, self.ends, depth, self.is_same, self.stripes.size)
-        return [value - found.at(fit.coefficients) for value, fit in zip(self.values, fits, strict=True)]
+        return [robust.left(found, fit.coefficients, value)[0] for value, fit in zip(self.values, fits, strict=True)]
 
 
 class Found(NamedTuple):
