@@ -152,9 +152,10 @@ def correct(
     deviations. Standard errors count vectors that err on their own: their number is divided by the number of neighbours
     that err alike, from the autocorrelation of the residuals. `sigma_shift` is the root mean square, over the scene and
     both components, of the standard error of the ramp: of a higher order differences within a map hold a part of it,
-    which is known no better than `sigma_shift` says of the whole. By date each term is adjusted by its own variances
-    alone: pairs whose clouds leave different ground err in shift and slope together, which costs a little of what the
-    network gains and biases nothing. Without stable ground it is the spread of what is left of the
+    which is known no better than `sigma_shift` says of the whole. It also holds by what the jitter that was taken off
+    may be wrong, which lines of the map share (of wavelets what noise makes of it). By date each term is adjusted by
+    its own variances alone: pairs whose clouds leave different ground err in shift and slope together, which costs a
+    little of what the network gains and biases nothing. Without stable ground it is the spread of what is left of the
     field, since any of its motions may be the wrong one; of a pair that was not corrected it is the shift itself.
 
     A point at height h above the terrain model is drawn away from the satellite by h·tan(zenith). With `view`, the
