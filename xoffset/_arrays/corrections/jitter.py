@@ -154,7 +154,7 @@ def _variance(weight: np.ndarray, prior: np.ndarray, known: np.ndarray, track: T
     # the slow waves are as strong as all that is seen, however freely they are fitted
     power = np.where(track.bands == -1, prior / _OPEN, prior)
     drawn = np.sqrt(0.5 * power) * (real + 1j * imaginary)
-    seen = _waves(drawn, np.True_, track)
+    seen = _waves(drawn, np.ones(track.bands.shape, dtype=np.bool_), track)
     moment = weight * seen + np.sqrt(weight) * generator.standard_normal(weight.shape)
     missed = _waves(_posterior(weight, moment, prior, track) - drawn, track.bands >= 0, track)
     square = (missed**2).reshape(_DRAWS, *known.shape).mean(axis=0)

@@ -39,7 +39,7 @@ def thinned(used: np.ndarray, most: int) -> np.ndarray:
 
 def with_probes(used: np.ndarray) -> np.ndarray:
     """Nodes (rows, columns) that are used, and those where it is asked how well a ramp is known."""
-    return used | joint.probed(used.shape)
+    return np.asarray(used | joint.probed(used.shape))
 
 
 def fit_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, setup: Setup) -> np.ndarray:

@@ -153,7 +153,7 @@ def elevation_terms(elevation: np.ndarray, ends: np.ndarray) -> list[np.ndarray]
 def _beyond(elevation: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Where there is no elevation, or one that lies too far beyond the ends of those that tell the polynomial."""
     margin = BEYOND * float(ends[1] - ends[0])
-    return ~np.isfinite(elevation) | (elevation < ends[0] - margin) | (elevation > ends[1] + margin)
+    return np.asarray(~np.isfinite(elevation) | (elevation < ends[0] - margin) | (elevation > ends[1] + margin))
 
 
 def offset(across: np.ndarray, depth: float) -> np.ndarray:
