@@ -150,7 +150,7 @@ def test_edges_of_stripes_are_found(tilt):
 def test_where_there_are_no_edges_none_are_found():
     scene = Scene(6, ramp=2)
     rows = [(np.arange(SIDE**2), noise.ravel()) for pair in scene.noise for noise in pair]
-    found = edges.found(rows, scene.grid_x.ravel(), scene.grid_y.ravel(), NODES)
+    found = edges.found(rows, np.ones(len(rows)), scene.grid_x.ravel(), scene.grid_y.ravel(), NODES)
     assert not np.isfinite(found[1:]).any()
     plain = xoffset.correct(scene.shifts, stable=scene.stable, order=2)
     corrected = xoffset.correct(scene.shifts, stable=scene.stable, order=2, stripes="auto")

@@ -1,12 +1,15 @@
 """correct() where ground is scarce, scattered or split, and where sensors number their stripes otherwise."""
 
 import logging
+import math
 
 import numpy as np
 import pytest
 import xarray as xr
 
 import xoffset
+from xoffset._arrays import neighbours
+from xoffset.correction import scene
 from xoffset.model.flags import FLAGS
 
 SPACING = 80.0  # of the nodes [m]
@@ -207,6 +210,33 @@ def test_few_nodes_are_not_told_to_be_exact(number):
     assert 0.6 < rms(error) < 1.2
 
 
+@pytest.mark.parametrize("options", [{}, {"stable": None}, {"order": 1}])
+def test_whole_pixels_are_not_told_to_be_exact(options):
+    """Of vectors in steps of 2.5 m the median is one of the steps, wherever the ground lies between two of them."""
+    generator = np.random.default_rng(14)
+    true = generator.uniform(-1.25, 1.25, (60, 2, 1, 1))
+    values = np.round((true + 0.6 * generator.standard_normal((60, 2, 40, 40))) / 2.5) * 2.5
+    shifts = shifts_of(values, apart(60))
+    corrected = xoffset.correct(shifts, **({"stable": everywhere(shifts)} | options))
+    error = np.stack([corrected.removed_dx, corrected.removed_dy], axis=1) - true
+    if options.get("order") != 1:
+        assert 0.3 < rms(error) / rms(corrected.sigma_shift) < 1.2
+    assert (corrected.sigma_shift > 0.01).all()
+
+
+@pytest.mark.parametrize("value", [0.3, 3.0, -1000.0])
+def test_a_component_that_is_the_same_everywhere_carries_any_order(value):
+    shifts = shifts_of(np.random.default_rng(15).standard_normal((1, 2, 40, 40)))
+    for order in (0, 1, 2):
+        found = []
+        for each in (0.0, value):
+            shifts["dy"][:] = each
+            found.append(xoffset.correct(shifts, stable=everywhere(shifts), order=order))
+            assert (found[-1].order == order).all()
+            np.testing.assert_allclose(found[-1].removed_dy, each, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(found[1].sigma_shift, found[0].sigma_shift, rtol=1e-6)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_without_stable_ground_the_shift_is_that_of_one_side_not_half_of_both(seed):
     generator = np.random.default_rng(seed)
@@ -216,3 +246,117 @@ def test_without_stable_ground_the_shift_is_that_of_one_side_not_half_of_both(se
     corrected = xoffset.correct(shifts_of(values))
     removed = np.array([corrected.removed_dx[0, 0, 0], corrected.removed_dy[0, 0, 0]])
     assert np.hypot(*(removed - sides).T).min() < 1.0
+
+
+@pytest.mark.parametrize(("window", "pairs"), [(1, 1), (2, 1), (4, 1), (4, 4)])
+def test_no_edges_are_found_in_noise_that_neighbours_share(window, pairs, caplog):
+    generator = np.random.default_rng(12)
+    for _ in range(8):
+        shifts = shifts_of(shared_noise((pairs, 2, 60, 60), window, generator), apart(pairs))
+        plain = xoffset.correct(shifts, stable=everywhere(shifts))
+        found = xoffset.correct(shifts, stable=everywhere(shifts), stripes="auto")
+        np.testing.assert_allclose(found.removed_dx, plain.removed_dx, atol=plain.sigma_shift.values.max())
+        assert np.unique(found.removed_dx[0]).size == 1
+    assert "edges of stripes" not in caplog.text
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_steps_in_noise_that_neighbours_share_are_found_and_told(window, caplog):
+    stripes = np.ones((60, 1), dtype=int) * np.repeat([0, 1, 2], [14, 24, 22])
+    steps = np.array([[0.0, 1.5, -1.0], [1.0, 0.0, 1.5]])[:, stripes]
+    shifts = shifts_of(steps + shared_noise((2, 2, 60, 60), window, np.random.default_rng(13)), apart(2))
+    found = xoffset.correct(shifts, stable=everywhere(shifts), stripes="auto")
+    missed = np.stack([found.removed_dx, found.removed_dy], axis=1) - steps
+    assert rms(missed - missed.mean(axis=(2, 3), keepdims=True)) < 0.06 * window
+    assert "found 2 edges of stripes" in caplog.text
+    assert "A straight fault" in caplog.text
+
+
+@pytest.mark.parametrize("by_date", [False, True])
+def test_elevations_that_no_stable_ground_has_are_told(by_date):
+    """Stable ground lies in the valley, and what moves above it, where what is to be removed is off by metres."""
+    elevation = 500.0 + 10.0 * np.arange(60)[:, np.newaxis] * np.ones(60)
+    values = 0.1 * np.random.default_rng(11).standard_normal((3, 2, 60, 60))
+    values += 0.01 * np.array([1.0, 2.0, 3.0])[:, None, None, None] * (elevation - 500.0)
+    shifts = shifts_of(values, [(0, 1), (1, 2), (0, 2)])
+    stable = (elevation >= 600.0) & (elevation <= 800.0)
+    options = {"stable": on_grid(stable, shifts), "dem": on_grid(elevation, shifts), "by_date": by_date}
+    for data in (shifts, shifts.chunk({"y": 25})):
+        corrected = xoffset.correct(data, **options)
+        is_told = (corrected.flags & FLAGS["not_corrected"]).values == 0
+        np.testing.assert_array_equal(is_told[0], (elevation >= 580.0) & (elevation <= 820.0))
+        assert abs(corrected.dx.values[is_told]).max() < 0.6 + 0.03 * 20.0
+    # on ground of one elevation nothing is told of any other
+    corrected = xoffset.correct(shifts, **(options | {"stable": on_grid(elevation <= 500.0, shifts), "min_nodes": 50}))
+    is_told = (corrected.flags & FLAGS["not_corrected"]).values == 0
+    np.testing.assert_array_equal(is_told[0], elevation == 500.0)
+
+
+# --------------------------------------------------------------------------------------------------------- large scenes
+
+
+def ground(kind, shape):
+    """Stable nodes that repeat along the grid, that are few of it, or all."""
+    row, column = np.indices(shape)
+    period = {"every second": 2, "every third": 3}.get(kind)
+    if period:
+        return (row % period == 1) & (column % period == 1)
+    few = np.random.default_rng(3).random(shape) < 0.02
+    return {"chessboard": (row + column) % 2 == 1, "few": few, "all": np.ones(shape, dtype=bool)}[kind]
+
+
+@pytest.mark.parametrize("kind", ["every second", "every third", "chessboard", "few", "all"])
+@pytest.mark.parametrize("most", [2_000_000, 4000])
+def test_of_large_scenes_stable_ground_is_looked_at_wherever_it_lies(kind, most, monkeypatch):
+    monkeypatch.setattr(scene, "SAMPLE", 1000)
+    monkeypatch.setattr(scene, "MOST", most)
+    shape = (180, 120)
+    stable = ground(kind, shape)
+    values = np.random.default_rng(4).standard_normal((12, 2, *shape))
+    shifts = shifts_of(values, apart(12))
+    corrected = xoffset.correct(shifts, stable=on_grid(stable, shifts), min_nodes=100, min_share=0.0)
+    assert (corrected.is_corrected == 1).all()
+    assert (corrected.n_stable == stable.sum()).all()
+    ratio = rms([corrected.removed_dx, corrected.removed_dy]) / rms(corrected.sigma_shift)
+    assert 0.75 < ratio < 1.25
+    if most > stable.size:
+        # no fewer than the stable ground has, and no more than may be looked at
+        told = math.sqrt(0.5 * math.pi / min(stable.sum(), 1000))
+        np.testing.assert_allclose(corrected.sigma_shift, told, rtol=0.15)
+
+
+@pytest.mark.parametrize("most", [2_000_000, 3000])
+@pytest.mark.parametrize("is_lazy_mask", [False, True])
+def test_of_large_scenes_lazy_shifts_give_the_same_bits(most, is_lazy_mask, monkeypatch):
+    monkeypatch.setattr(scene, "SAMPLE", 1000)
+    monkeypatch.setattr(scene, "MOST", most)
+    values = np.random.default_rng(5).standard_normal((3, 2, 90, 80))
+    values[1, :, 20:40] = np.nan
+    shifts = shifts_of(values, [(0, 1), (1, 2), (0, 2)])
+    stable = on_grid(ground("every second", (90, 80)) | (np.indices((90, 80))[0] > 50), shifts)
+    stripes = on_grid(np.arange(80) // 20 + np.ones((90, 1), dtype=int), shifts)
+    for options in (
+        {"order": 1, "stripes": stripes, "by_date": True},
+        {"stripes": "auto"},
+        {"jitter": xoffset.Jitter(heading=190.0)},
+    ):
+        eager = xoffset.correct(shifts, stable=stable, **options)
+        lazy = {
+            name: value.chunk(y=33, x=70) if isinstance(value, xr.DataArray) else value
+            for name, value in options.items()
+        }
+        mask = stable.chunk(y=20) if is_lazy_mask else stable
+        for chunks in ({"pair": 1}, {"pair": 2, "y": 31, "x": 50}):
+            xr.testing.assert_identical(xoffset.correct(shifts.chunk(chunks), stable=mask, **lazy).compute(), eager)
+
+
+@pytest.mark.parametrize("window", [1, 3, 6])
+def test_neighbours_in_a_list_are_those_on_the_grid(window, monkeypatch):
+    generator = np.random.default_rng(6)
+    used = generator.random((50, 70)) < np.where(np.arange(70) < 30, 1.0, 0.2)
+    ratio = shared_noise((2, 50, 70), window, generator)[:, used]
+    on_the_grid = neighbours.alike_of_some(ratio, used)
+    monkeypatch.setattr(neighbours, "LARGE", 0)
+    assert neighbours.alike_of_some(ratio, used) == pytest.approx(on_the_grid, rel=1e-9)
+    assert neighbours.alike_of_some(0.0 * ratio, used) == 1.0
+    assert on_the_grid > 0.3 * window**2

@@ -11,7 +11,7 @@ import xoffset
 from xoffset import synthetic
 from xoffset._arrays.corrections import jitter, jitter_by_date, track, wavelets
 from xoffset._arrays.corrections.jittered import At
-from xoffset.correction import correct as correct_module
+from xoffset.correction import scene as scene_module
 from xoffset.model.flags import FLAGS
 
 SHAPE = (150, 150)
@@ -102,6 +102,26 @@ def test_where_there_is_none_next_to_nothing_comes_off():
     assert away.std() < 0.005 * PIXEL
 
 
+@pytest.mark.parametrize(
+    ("method", "size"), [("profile", 0.0), ("profile", 0.5), ("profile", 1.5), ("wavelet", 0.0), ("wavelet", 0.5)]
+)
+def test_what_is_removed_errs_by_what_the_pair_is_told_to(method, size):
+    """Waves of three lengths, over all of the ground or a part of it."""
+    generator = np.random.default_rng(3)
+    where, pairs = along((80, 80)), 5
+    phase, height = generator.uniform(0.0, 2.0 * np.pi, (2, pairs, 1, 1, 3)), generator.standard_normal((3,))
+    waves = np.sin(2.0 * np.pi * where[..., np.newaxis] / np.array([3000.0, 1800.0, 900.0]) + phase)
+    error = size * (waves * height).sum(axis=-1) / np.sqrt(0.5 * (height**2).sum())
+    shifts, _, _ = geometry.shifts((80, 80), pairs=[(2 * k, 2 * k + 1) for k in range(pairs)])
+    for name, each in zip(("dx", "dy"), error, strict=True):
+        shifts[name] = shifts[name] + each
+    row, column = np.indices((80, 80))
+    for stable in (row >= 0, (column < 40) & ((row < 30) | (row > 38))):
+        result = corrected(shifts, stable, jitter=xoffset.Jitter(method, heading=192.0))
+        away = (removed(result) - error)[:, result.flags.values == 0]
+        assert 0.35 < np.sqrt((away**2).mean()) / np.sqrt((result.sigma_shift**2).mean()) < 1.6
+
+
 def test_motion_longer_than_the_longest_wave_stays():
     shape = (300, 80)
     motion = np.stack([np.sin(2.0 * np.pi * along(shape) / 9000.0), np.zeros(shape)])
@@ -160,7 +180,7 @@ def test_edges_that_are_found_show_the_direction_of_flight():
 def test_of_large_grids_the_shortest_wave_is_told(monkeypatch, caplog):
     """Of every fourth row and column waves below 640 m cannot be told."""
     caplog.set_level("INFO", "xoffset")
-    monkeypatch.setattr(correct_module, "SAMPLE", 2000)
+    monkeypatch.setattr(scene_module, "MOST", 2000)
     shifts, _, _ = geometry.shifts((150, 150), jitter=2.0)
     found = corrected(shifts, jitter=xoffset.Jitter(heading=192.0))
     assert '"shortest": 640.0' in found.attrs["processing"]

@@ -116,6 +116,9 @@ def test_parallax_comes_off_and_one_orbit_stays(heights):
     np.testing.assert_allclose(removed[0] + removed[1], removed[2], atol=1e-9)
     again = corrected(found)
     np.testing.assert_allclose(again.dem_error, heights, atol=0.5)
+    # errors hold that of the height once
+    np.testing.assert_array_equal(again.sigma_dx, found.sigma_dx)
+    np.testing.assert_array_equal(corrected(found.chunk({"y": 5})).sigma_dy, found.sigma_dy)
 
 
 def test_pairs_that_were_not_corrected_tell_no_height(heights):

@@ -157,6 +157,54 @@ def sample(arrays: list[Any], count: int, most: int) -> list[Any]:
     return [array[..., ::stride, ::stride] for array in arrays]
 
 
+def lattice(shape: tuple[int, int], most: int) -> tuple[Any, Any]:
+    """Rows and columns of a grid of which about `most` nodes are left, as indices.
+
+    One is drawn of every so many, so that they do not keep step with what repeats along the grid.
+    """
+    stride = max(math.ceil(math.sqrt(shape[0] * shape[1] / most)), 1)
+    if stride == 1:
+        return slice(None), slice(None)
+    generator = np.random.default_rng(0)
+    starts = [np.arange(0, size, stride) for size in shape]
+    rows, columns = (
+        start + generator.integers(0, np.minimum(stride, size - start))
+        for start, size in zip(starts, shape, strict=True)
+    )
+    return rows, columns
+
+
+def where_wanted(array: Any, wanted: Any) -> Any:
+    """What a dask array (n, rows, columns) is where a map (rows, columns) is True, so that little of it is kept.
+
+    An array (n, blocks down, blocks across) of pairs: numbers of the nodes, row by row of the whole map, and values
+    there. A NumPy array comes back as it is.
+    """
+    if isinstance(array, np.ndarray):
+        return array
+    import dask.array as da
+
+    layers, *chunks = array.chunks
+    return da.map_blocks(
+        partial(_pick, array.shape[2]),
+        array,
+        da.asarray(wanted).rechunk(tuple(chunks))[np.newaxis],
+        chunks=(layers, *((1,) * len(each) for each in chunks)),
+        dtype=object,
+        meta=np.empty((0, 0, 0), dtype=object),
+    )
+
+
+def _pick(width: int, block: np.ndarray, wanted: np.ndarray, *, block_info: dict[Any, dict[str, Any]]) -> np.ndarray:
+    _, (top, _), (left, _) = block_info[0]["array-location"]
+    row, column = np.nonzero(wanted[0])
+    nodes = (row + top) * width + column + left
+    out = np.empty((len(block), 1, 1), dtype=object)
+    for k, layer in enumerate(block):
+        out[k, 0, 0] = nodes, layer[row, column]
+    return out
+
+
 def gather(array: Any, rows: np.ndarray, columns: np.ndarray) -> Any:
     """Nodes of an array (n, rows, columns) by their indices: (n, *indices). Of a dask array no block is joined."""
     if isinstance(array, np.ndarray):

@@ -20,7 +20,7 @@ from xoffset._blocks import moved as moved_blocks
 from xoffset._blocks import whole
 from xoffset._options import speaking_as
 from xoffset.correction import dates
-from xoffset.correction.correct import Given, as_order, fitting
+from xoffset.correction.scene import Given, as_order, fitting
 from xoffset.matching.correlate import correlate
 from xoffset.model import checks, grids, history, masks, products
 from xoffset.model.correction_variables import COREGISTRATION

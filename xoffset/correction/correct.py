@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
 from xoffset import _options
-from xoffset._arrays.corrections import edges, scene, terms
+from xoffset._arrays.corrections import scene, terms
 from xoffset._arrays.corrections.fit import STATISTICS
 from xoffset._arrays.corrections.terms import Setup
 from xoffset._arrays.layers import Layers
 from xoffset._blocks import pixels, whole
 from xoffset.correction import dates, layers, traces
-from xoffset.correction.jitter import Jitter, along_edges, as_jitter, flight, track_of
+from xoffset.correction.jitter import Jitter, as_jitter
+from xoffset.correction.scene import Given, as_order, fitting, with_track
 from xoffset.correction.topography import without_parallax
 from xoffset.model import checks, grids, products
 from xoffset.model.flags import FLAGS, flags_of
@@ -27,8 +28,6 @@ from xoffset.model.stable import check_somewhere, on_nodes
 from xoffset.model.tables import IS_CORRECTED
 from xoffset.readers.polygons import HasGeometry
 
-# Nodes of a pair that a correction is told from, at most.
-SAMPLE = 200_000
 _FLOAT = np.dtype(np.float64)
 # Flags of a pair, or of nodes.
 _BITS = (FLAGS["unreferenced"], FLAGS["not_corrected"])
@@ -79,7 +78,8 @@ def correct(
         Number of the detector that saw each pixel, (time, y, x) as `xoffset.detectors` gives it or (y, x) for all
         dates, whole numbers from 1 to 32 at most, 0 where none did: one step for each of them. `"auto"`: straight
         edges, parallel to one another and within 45 degrees of grid north, are found in the displacements of all pairs,
-        which must be of one orbit.
+        which must be of one orbit. A straight fault or margin of moving ground is such an edge too, and its offset
+        comes off, unless `trace` tells of it: a warning in the log says where edges were found.
     jitter
         Take off what the shaking of the sensor shifts from line to line, as stable ground shows it: `True` or
         `"profile"`, `"wavelet"`, or a `Jitter` with a heading or wavelengths of its own. None: it stays.
@@ -95,7 +95,9 @@ def correct(
         move by half of the offset unless the stable ground lies on one side alone.
     dem
         Elevations (y, x) [m], of any grid and CRS, for sensors whose images were laid on a wrong terrain or that look
-        from the side: a polynomial of second order in the elevation.
+        from the side: a polynomial of second order in the elevation. Beyond the elevations of the stable ground it
+        stays as it is at the last of them; nodes that lie higher or lower by more than a tenth of their range bear the
+        flag `not_corrected`.
     view
         Dataset with `view_zenith` and `view_azimuth` [degree] on (time, y, x), as `xoffset.angles` gives it, or on
         (time) for scenes as wholes, of all dates; azimuths point from the ground toward the satellite, clockwise from
@@ -130,8 +132,8 @@ def correct(
 
         Flags: `unreferenced` where there was no stable ground; `not_corrected` in pairs that have too little of it or
         are shifted by more than `max_shift`, which stay as they are, and on nodes whose stripe, elevation, jitter or
-        height above the terrain model is not known, from which the rest was taken off; later corrections leave those of
-        nodes. Lazy if shifts, stable, stripes, dem or view are.
+        height above the terrain model is not known, or whose elevation no stable ground has, from which the rest was
+        taken off; later corrections leave those of nodes. Lazy if shifts, stable, stripes, dem or view are.
 
     Raises
     ------
@@ -152,9 +154,10 @@ def correct(
     deviations. Standard errors count vectors that err on their own: their number is divided by the number of neighbours
     that err alike, from the autocorrelation of the residuals. `sigma_shift` is the root mean square, over the scene and
     both components, of the standard error of the ramp: of a higher order differences within a map hold a part of it,
-    which is known no better than `sigma_shift` says of the whole. By date each term is adjusted by its own variances
-    alone: pairs whose clouds leave different ground err in shift and slope together, which costs a little of what the
-    network gains and biases nothing. Without stable ground it is the spread of what is left of the
+    which is known no better than `sigma_shift` says of the whole. It also holds by what the jitter that was taken off
+    may be wrong, which lines of the map share (of wavelets what noise makes of it). By date each term is adjusted by
+    its own variances alone: pairs whose clouds leave different ground err in shift and slope together, which costs a
+    little of what the network gains and biases nothing. Without stable ground it is the spread of what is left of the
     field, since any of its motions may be the wrong one; of a pair that was not corrected it is the shift itself.
 
     A point at height h above the terrain model is drawn away from the satellite by h·tan(zenith). With `view`, the
@@ -164,10 +167,10 @@ def correct(
     round or of other lengths. Views that differ by less than 0.01 m per metre are taken for one. Motion that is not
     steady is noise to it.
 
-    Of grids with more than 200 000 nodes every so many rows and columns are looked at: corrections and statistics are
-    told from these alone, and the shortest wave of the jitter is two of them long, as `processing` says. All of the
-    scene is needed before the first block of the result: save lazy shifts first and correct `open_result(...)` of
-    these.
+    Corrections and statistics of a scene with more stable nodes than 200 000 are told from so many of them, drawn at
+    random. Of grids with more than two million nodes one row and one column of every few are looked at, and the
+    shortest wave of the jitter is two of them long, as `processing` says. All of the scene is needed before the first
+    block of the result: save lazy shifts first and correct `open_result(...)` of these.
 
     Examples
     --------
@@ -179,32 +182,27 @@ def correct(
     True
     """
     shifts = checks.as_shifts(shifts, "correct")
+    is_by_date = _options.as_switch(by_date, "by_date", "correct")
     setup = Setup(
         order=as_order(order, "correct"),
         has_elevation=dem is not None,
         depths=() if trace is None else _depths(shifts),
         blur=_blur(shifts),
         is_referenced=stable is not None,
-        least=(_options.as_whole_number(min_nodes, "min_nodes", "correct", least=1, example=500), min_share),
+        least=_least(min_nodes, min_share),
         largest=np.inf
         if max_shift is None
         else _options.as_positive(max_shift, "max_shift", "correct", unit="m", example=30.0),
     )
-    _options.check_share(min_share, "min_share", "correct")
-    waves = as_jitter(jitter, stable is not None, stripes is not None)
-    if isinstance(stripes, str):
-        setup = layers.with_edges(setup, stripes, shifts)
-    is_by_date = _options.as_switch(by_date, "by_date", "correct")
-    given = _gathered(shifts, stable, None if isinstance(stripes, str) else stripes, trace, dem)
-    if given.stripes is not None:
-        setup = replace(setup, stripes=terms.STRIPES)
-
-    if waves is not None:
-        highest = setup.stripes if given.stripes is None else given.stripes.highest
-        track = track_of(waves, shifts, highest, SAMPLE)
-        setup, waves = replace(setup, track=track), replace(waves, shortest=track.shortest)
-        given = given._replace(flight=flight(waves, given.stripes, shifts, SAMPLE))
-
+    setup, given, waves = _gathered(
+        shifts,
+        setup,
+        as_jitter(jitter, stable is not None, stripes is not None),
+        stable=stable,
+        stripes=stripes,
+        trace=trace,
+        dem=dem,
+    )
     table, statistics = _told(shifts, given, setup, is_by_date)
     parts = _applied(shifts, given, table, setup)
     out = _labelled(shifts, parts, setup.table.split(table), STATISTICS.split(statistics))
@@ -227,27 +225,6 @@ def correct(
     return products.relabel(out, step)
 
 
-class Given(NamedTuple):
-    """What is known of the nodes, (rows, columns) where nothing else is said, NumPy or dask."""
-
-    stable: Any
-    u: np.ndarray  # (columns,), -1 to 1
-    v: np.ndarray  # (rows,)
-    stripes: layers.Stripes | None
-    across: np.ndarray | None  # distance from the trace [m]
-    elevation: Any
-    flight: Any = None  # direction (1,) in degrees; None: that of the edges of stripes that are found
-
-
-def as_order(order: Any, caller: str) -> int | None:
-    """Order of a ramp as a number, None where it is told from the data."""
-    if isinstance(order, str) and order == "auto":
-        return None
-    if not _options.is_whole(order) or order not in (0, 1, 2):
-        raise ValueError(f"{caller}() needs order 0, 1, 2 or 'auto'; got {order!r}. Choose one of these.")
-    return int(order)
-
-
 def _depths(shifts: xr.Dataset) -> tuple[float, ...]:
     """Locking depths [m] from far less than the distance of nodes to an eighth of the scene, the first of them 0."""
     sides = grids.spacing(shifts, "correct")
@@ -264,15 +241,28 @@ def _blur(shifts: xr.Dataset) -> float:
     return float(np.sqrt(0.5) * np.nanmax(shifts[products.WINDOW_SIZE].values))
 
 
+def _least(min_nodes: Any, min_share: Any) -> tuple[float, float]:
+    """Vectors on stable ground that a pair needs, and their share of all."""
+    _options.check_share(min_share, "min_share", "correct")
+    return _options.as_whole_number(min_nodes, "min_nodes", "correct", least=1, example=500), min_share
+
+
 def _gathered(
-    shifts: xr.Dataset, stable: xr.DataArray | None, stripes: xr.DataArray | None, trace: Any, dem: xr.DataArray | None
-) -> Given:
+    shifts: xr.Dataset, setup: Setup, waves: Jitter | None, **asked: Any
+) -> tuple[Setup, Given, Jitter | None]:
+    """What is known of the nodes, and with it the setup and the jitter as they are told.
+
+    asked: `stable`, `stripes`, `trace` and `dem` of `correct`.
+    """
+    stable, stripes, trace, dem = (asked[name] for name in ("stable", "stripes", "trace", "dem"))
+    if isinstance(stripes, str):
+        setup, stripes = layers.with_edges(setup, stripes, shifts), None
     mask: Any = np.ones(shifts["dx"].shape[1:], dtype=np.bool_)
     if stable is not None:
         mask = on_nodes(stable, shifts, "correct")
         check_somewhere(mask, "stable", "correct")
     x, y = (np.asarray(shifts[name].values, dtype=np.float64) for name in ("x", "y"))
-    return Given(
+    given = Given(
         mask,
         terms.scaled(x),
         terms.scaled(y),
@@ -280,49 +270,12 @@ def _gathered(
         None if trace is None else traces.across(trace, shifts),
         None if dem is None else layers.elevation_on_nodes(dem, shifts),
     )
+    if given.stripes is not None:
+        setup = replace(setup, stripes=terms.STRIPES)
+    return (setup, given, None) if waves is None else with_track(shifts, given, setup, waves)
 
 
 # ------------------------------------------------------------------------------------------------ from the whole scene
-
-
-class Fitting(NamedTuple):
-    """What the numbers of the pairs are told from, in a sample of the nodes, and what tells them."""
-
-    fit: Callable[[list[Any]], Any]  # table (layer, pair), of the orders (pair,) of ramps if it is given them
-    fields: dict[str, Any]  # (pair, rows, columns)
-    shared: dict[str, Any]  # of all pairs
-    places: list[Any]  # coordinates along x and y
-
-
-def fitting(shifts: xr.Dataset, given: Given, setup: Setup) -> Fitting:
-    """What makes the table (layer, pair) of `Setup.table`."""
-    fields = {name: shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")}
-    fields = dict(zip(fields, whole.read_anew(list(fields.values())), strict=True))
-    all_nodes = [fields["dx"], fields["dy"], given.stable[np.newaxis]]
-    if given.stripes is not None:
-        fields |= given.stripes.of_pairs()
-    shared = {"used": given.stable, "across": given.across, "elevation": given.elevation}
-    shared = {name: values for name, values in shared.items() if values is not None}
-    nodes = shifts.sizes["y"] * shifts.sizes["x"]
-    fields, shared = (
-        dict(zip(each, whole.sample(list(each.values()), nodes, SAMPLE), strict=True)) for each in (fields, shared)
-    )
-    places = whole.sample([given.u[np.newaxis], given.v[:, np.newaxis]], nodes, SAMPLE)
-    counts = pixels.total(scene.counts, all_nodes, (shifts.sizes["pair"], 2))
-
-    if setup.half is not None:
-        find = partial(scene.found_edges, names=(*fields, *shared), u=places[0], v=places[1], setup=setup)
-        find = partial(find, width=2.0 * setup.half[0] / max(places[0].shape[-1] - 1, 1))
-        shared["edges"] = whole.at_once(find, [*fields.values(), *shared.values()], _FLOAT, (edges.SIZE,))
-    if setup.track is not None:
-        shared["heading"] = along_edges(shared["edges"]) if given.flight is None else given.flight
-
-    def fit(orders: list[Any]) -> Any:
-        names = (*fields, "counts", *["order"][: len(orders)], *shared)
-        of_pair = partial(scene.fit_pair, names=names, u=places[0], v=places[1], setup=setup)
-        return whole.each_pair(of_pair, [*fields.values(), counts, *orders], list(shared.values()), setup.table.count)
-
-    return Fitting(fit, fields, shared, places)
 
 
 def _told(shifts: xr.Dataset, given: Given, setup: Setup, is_by_date: bool) -> tuple[Any, Any]:

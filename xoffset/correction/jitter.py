@@ -45,8 +45,8 @@ class Jitter:
         between the stripes of `correct`.
     shortest, longest
         Wavelengths in metres that are taken off. The shortest is no less than two of the nodes that are looked at: of
-        grids with more than 200 000 nodes every so many rows and columns. A line in the log says so, and `processing`
-        of the result holds the one that was used.
+        grids with more than two million nodes one row and column of every few. A line in the log says so, and
+        `processing` of the result holds the one that was used.
 
     Raises
     ------

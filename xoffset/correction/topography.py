@@ -38,13 +38,18 @@ def without_parallax(shifts: xr.Dataset, view: xr.Dataset) -> xr.Dataset:
 
     out = shifts.copy()
     dims = shifts["dx"].dims
+    own = {axis: found[f"own_{axis}"] for axis in "xy"}
+    if "sigma_dem_error" in shifts:
+        # the errors of the pairs hold that of the height already
+        is_new = np.isnan(shifts["sigma_dem_error"].data)
+        own = {axis: each * is_new for axis, each in own.items()}
     for axis in "xy":
-        removed, own = found[f"d{axis}"], found[f"own_{axis}"]
+        removed = found[f"d{axis}"]
         _add(out, f"removed_d{axis}", removed, dims)
         out[f"d{axis}"] = (dims, shifts[f"d{axis}"].data - removed)
-        out[f"sigma_d{axis}"] = (dims, np.hypot(shifts[f"sigma_d{axis}"].data, own))
+        out[f"sigma_d{axis}"] = (dims, np.hypot(shifts[f"sigma_d{axis}"].data, own[axis]))
     if "cov_dxdy" in shifts:
-        out["cov_dxdy"] = (dims, shifts["cov_dxdy"].data + found["own_x"] * found["own_y"])
+        out["cov_dxdy"] = (dims, shifts["cov_dxdy"].data + own["x"] * own["y"])
     _add(out, "dem_error", found["height"], dims[1:])
     out["sigma_dem_error"] = (dims[1:], found["error"])
     unknown = (found["unknown"] > 0.0) * np.int64(FLAGS["not_corrected"])

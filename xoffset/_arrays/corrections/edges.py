@@ -28,7 +28,7 @@ _FAR = 3.0
 
 @dataclass(frozen=True)
 class Profiles:
-    """Means of residuals across the track, in units of their spread: one row for each pair and component."""
+    """Means of residuals across the track, in units of their errors: one row for each pair and component."""
 
     mean: np.ndarray  # (row, bin), 0 where there are too few nodes
     count: np.ndarray  # (bin,)
@@ -68,15 +68,32 @@ def _across(x: np.ndarray, y: np.ndarray, tilt: float) -> np.ndarray:
     return np.asarray(np.cos(angle) * x - np.sin(angle) * y)
 
 
-def found(residuals: list[tuple[np.ndarray, np.ndarray]], x: np.ndarray, y: np.ndarray, width: float) -> np.ndarray:
+def without_lines(
+    values: np.ndarray, used: np.ndarray, x: np.ndarray, y: np.ndarray, width: float, tilt: float
+) -> np.ndarray:
+    """Values at nodes `used` (rows, columns) without the mean of each line across a track of some tilt."""
+    nodes = np.flatnonzero(used)
+    along = _across(y[nodes], -x[nodes], tilt)
+    lines = ((along - along.min()) / width).astype(np.int64)
+    return np.asarray(values - (np.bincount(lines, values) / np.maximum(np.bincount(lines), 1))[lines])
+
+
+def found(
+    residuals: list[tuple[np.ndarray, np.ndarray]], alike: np.ndarray, x: np.ndarray, y: np.ndarray, width: float
+) -> np.ndarray:
     """Tilt of the track and the edges across it, (SIZE,).
 
-    residuals: what a ramp leaves, of each pair and component: numbers of nodes, and displacements [m] there. x, y [m]
-    (node,): places of all nodes. width: distance of the nodes [m].
+    residuals: what a ramp leaves, of each pair and component: numbers of nodes, and displacements [m] there. alike: how
+    many nodes of each err alike. x, y [m] (node,): places of all nodes. width: distance of the nodes [m].
     """
     out = np.full(SIZE, np.inf)
     out[0] = 0.0
-    rows = [(nodes, _unit(values)) for nodes, values in residuals if nodes.size]
+    # as small as if each node erred on its own
+    rows = [
+        (nodes, _unit(values) / np.sqrt(number))
+        for (nodes, values), number in zip(residuals, alike, strict=True)
+        if nodes.size
+    ]
     if not rows:
         return out
     generator = np.random.default_rng(0)

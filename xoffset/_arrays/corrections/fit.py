@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._arrays.corrections import jittered, robust
-from xoffset._arrays.corrections.joint import Ground, fitted, known, neighbours_of, variance_of_removed
+from xoffset._arrays.corrections.joint import Found, Ground, fitted, known, neighbours_of, variance_of_removed
 from xoffset._arrays.corrections.terms import (
     CORRECTED,
     ELEVATION,
@@ -70,40 +70,57 @@ def of_pair(sample: Sample, counts: np.ndarray, setup: Setup) -> np.ndarray:
         return out
     shifts = tuple(map(float, map(np.median, values))) if setup.is_referenced else robust.mode_of_vectors(*values)
     away = [value - shift for value, shift in zip(values, shifts, strict=True)]
-    alike = neighbours_of(away, sample.used)
-    spreads = [robust.spread(each) for each in away]
+    spreads = [robust.spread_of_some(each) for each in away]
     if values[0].size < FEW:
         # so few may lie close together by chance
         spreads = [max(spread, error) for spread, error in zip(spreads, sample.usual_errors(), strict=True)]
-    errors = [spread**2 * (alike + _OF_MEDIAN) / values[0].size for spread in spreads]
+    ground = known(values, sample.places, sample.used, setup)
+    # of the nodes of the sample, which stand for all
+    number = (n_stable if setup.is_referenced else n_all) * ground.values[0].size / values[0].size
+    is_left = number < max(setup.least[0], setup.least[1] * n_all) or math.hypot(*shifts) > setup.largest
+    found = None if is_left or setup.is_constant else fitted(ground)
+    if found is None:
+        size, alike = values[0].size, neighbours_of(away, sample.used)
+    else:
+        size, alike = found.fits[0].residual.size, found.neighbours
+    errors = [
+        max(spread**2 * (alike + _OF_MEDIAN) / size, _of_steps(each))
+        for spread, each in zip(spreads, away, strict=True)
+    ]
     table["shift"][:] = shifts
     # what is not taken off remains as an error
     left = math.sqrt(0.5 * sum(s**2 + e for s, e in zip(shifts, errors, strict=True)))
     out[setup.table.at("sigma_left")] = left
-    ground = known(values, sample.places, sample.used, setup)
-    # of the nodes of the sample, which stand for all
-    number = (n_stable if setup.is_referenced else n_all) * ground.values[0].size / values[0].size
-    if number < max(setup.least[0], setup.least[1] * n_all) or math.hypot(*shifts) > setup.largest:
+    if is_left:
         out[setup.table.at("sigma_shift")] = left
         return out
     out[setup.table.at("state")] = CORRECTED if setup.is_referenced else UNREFERENCED
-    if setup.is_constant:
+    if found is None:
         out[setup.table.at("alike")] = alike
         table["coefficient"][:, 0] = shifts
         table["variance"][:, 0] = errors
         out[setup.table.at("sigma_shift")] = math.sqrt(0.5 * sum(errors))
     else:
-        away = _put(ground, setup, out)
+        _put(found, ground, setup, out)
+        away = [fit.residual for fit in found.fits]
     if not setup.is_referenced:
         # without stable ground any of the motions of the field may be the error
-        out[setup.table.at("sigma_shift")] = math.hypot(*map(robust.spread, away)) / math.sqrt(2.0)
+        out[setup.table.at("sigma_shift")] = math.hypot(*map(robust.spread_of_some, away)) / math.sqrt(2.0)
     return out
 
 
-def _put(ground: Ground, setup: Setup, out: np.ndarray) -> list[np.ndarray]:
-    """Fill the numbers of a pair with those of a fit of all terms; what this leaves of both components (node,)."""
+def _of_steps(away: np.ndarray) -> float:
+    """Variance [m2] of a median that most values are equal to, as those of whole pixels may be; 0 otherwise.
+
+    It may lie anywhere between them and the next ones, however many there are.
+    """
+    beside = np.abs(away[away != 0.0])
+    return float(beside.min()) ** 2 / 12.0 if 0 < beside.size < 0.5 * away.size else 0.0
+
+
+def _put(found: Found, ground: Ground, setup: Setup, out: np.ndarray) -> None:
+    """Fill the numbers of a pair with those of a fit of all terms."""
     table = setup.table.split(out)
-    found = fitted(ground)
     out[setup.table.at("order")] = found.order
     out[setup.table.at("is_lowered")] = float(setup.order is not None and found.order < setup.order)
     out[setup.table.at("alike")] = found.neighbours
@@ -132,7 +149,6 @@ def _put(ground: Ground, setup: Setup, out: np.ndarray) -> list[np.ndarray]:
             table["variance"][:, setup.terms[name]][:, few] = np.inf
     errors = [found.neighbours * variance_of_removed(fit, found.order, ground).mean() for fit in found.fits]
     out[setup.table.at("sigma_shift")] = math.sqrt(0.5 * sum(errors))
-    return [fit.residual for fit in found.fits]
 
 
 # ---------------------------------------------------------------------------------------------------- what it is worth

@@ -16,6 +16,8 @@ LEAST, LEAST_BINS = 100, 8
 _OPEN = 100.0
 # Change of the solution, relative to it, at which it is one, and most steps towards it.
 _TOLERANCE, _STEPS = 1e-3, 300
+# Waves that are drawn to see how far the solution misses them.
+_DRAWS = 4
 
 
 # -------------------------------------------------------------------------------------------------------- what is told
@@ -28,22 +30,22 @@ def of_pair(
     stripe: np.ndarray,
     before: np.ndarray,
     track: Track,
-) -> np.ndarray:
-    """Jitter [m] of a pair (component, stripe, column, bin), NaN where it is not known.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Jitter [m] of a pair (component, stripe, column, bin), NaN where it is not known, and its variance (component,).
 
     values: displacements (component)(node,) that are left when all else is taken off; along, across: places of the
     nodes as `Track` has them; stripe: from 0 on; before: the jitter that is known so far.
     """
-    out = np.full(track.shape, np.nan)
+    out, variance = np.full(track.shape, np.nan), np.zeros(len(values))
     bins = np.clip(np.rint(along).astype(np.int64), 0, track.shape[3] - 1)
     half = _halves(across, stripe, track)
     for component, value in enumerate(values):
         start = np.nan_to_num(before[component, :, 0])
         if track.is_wavelet:
-            out[component] = _fields(value, bins, across, stripe, track)
+            out[component], variance[component] = _fields(value, bins, across, stripe, track)
         else:
-            out[component, :, 0] = _profiles(value, along, bins, half, start, track)
-    return out
+            out[component, :, 0], variance[component] = _profiles(value, along, bins, half, start, track)
+    return out, variance
 
 
 def _halves(across: np.ndarray, stripe: np.ndarray, track: Track) -> np.ndarray:
@@ -58,8 +60,8 @@ def _halves(across: np.ndarray, stripe: np.ndarray, track: Track) -> np.ndarray:
 
 def _profiles(
     value: np.ndarray, along: np.ndarray, bins: np.ndarray, half: np.ndarray, start: np.ndarray, track: Track
-) -> np.ndarray:
-    """Profiles (stripe, bin) of one component, from those that are known so far, 0 where none are."""
+) -> tuple[np.ndarray, float]:
+    """Profiles (stripe, bin) of one component, from those that are known so far, 0 where none are; their variance."""
     shape = (track.stripes, 2, track.shape[3])
     place, stripe = half * shape[2] + bins, half // 2
     known_part = _at(along, stripe, start)
@@ -67,15 +69,20 @@ def _profiles(
     residual -= np.median(residual)
     scale = robust.spread(residual)
     if not scale > 0.0:
-        return np.where(_known(np.bincount(place, minlength=math.prod(shape)).reshape(shape)), start, np.nan)
+        return np.where(_known(np.bincount(place, minlength=math.prod(shape)).reshape(shape)), start, np.nan), 0.0
     weight = _biweight(residual, scale)
     # within a bin the jitter changes along the track
     inside = value - known_part + start[stripe, bins]
     weights, moments = (np.bincount(place, each, math.prod(shape)).reshape(shape) for each in (weight, weight * inside))
-    found = np.zeros_like(start)
-    some = weights.any(axis=(1, 2))
-    found[some] = _solved(weights[some] / scale**2, moments[some] / scale**2, track)
-    return np.where(_known(weights), found, np.nan)
+    found, variance = np.zeros_like(start), np.zeros(len(start))
+    some, known = weights.any(axis=(1, 2)), _known(weights)
+    found[some], variance[some] = _solved(weights[some] / scale**2, moments[some] / scale**2, known[some], track)
+    return np.where(known, found, np.nan), _mean(variance, weights.sum(axis=(1, 2)) * known.any(axis=1))
+
+
+def _mean(variance: np.ndarray, weight: np.ndarray) -> float:
+    """Mean over the stripes (stripe,), 0 if none has a weight."""
+    return float(np.average(variance, weights=weight)) if weight.any() else 0.0
 
 
 def _at(along: np.ndarray, stripe: np.ndarray, profiles: np.ndarray) -> np.ndarray:
@@ -109,8 +116,8 @@ def _near(seen: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------------------------------- waves that two halves share
 
 
-def _solved(weight: np.ndarray, moment: np.ndarray, track: Track) -> np.ndarray:
-    """Jitter (stripe, bin) from weights and weighted sums (stripe, half, bin).
+def _solved(weight: np.ndarray, moment: np.ndarray, known: np.ndarray, track: Track) -> tuple[np.ndarray, np.ndarray]:
+    """Jitter (stripe, bin) from weights and weighted sums (stripe, half, bin), and its variance (stripe,) where known.
 
     The jitter is a random process whose power, band by band, is what the two halves of a stripe have in common: they
     share neither noise nor, if it is small, motion of the ground. The waves that are longer stay where they are.
@@ -136,7 +143,22 @@ def _solved(weight: np.ndarray, moment: np.ndarray, track: Track) -> np.ndarray:
     calmed = total / loose[:, np.newaxis]
     prior = _prior(power, np.maximum(shared, 0.0), number, track)
     whole = _posterior(calmed, summed / loose[:, np.newaxis], prior, track)
-    return _waves(whole, track.bands >= 0, track)
+    return _waves(whole, track.bands >= 0, track), _variance(calmed, prior, known, track)
+
+
+def _variance(weight: np.ndarray, prior: np.ndarray, known: np.ndarray, track: Track) -> np.ndarray:
+    """Variance (row,) of the jitter at bins where it is known: how far it misses waves and noise that are drawn."""
+    generator = np.random.default_rng(0)
+    weight, prior = np.tile(weight, (_DRAWS, 1)), np.tile(prior, (_DRAWS, 1))
+    real, imaginary = generator.standard_normal((2, *prior.shape))
+    # the slow waves are as strong as all that is seen, however freely they are fitted
+    power = np.where(track.bands == -1, prior / _OPEN, prior)
+    drawn = np.sqrt(0.5 * power) * (real + 1j * imaginary)
+    seen = _waves(drawn, np.ones(track.bands.shape, dtype=np.bool_), track)
+    moment = weight * seen + np.sqrt(weight) * generator.standard_normal(weight.shape)
+    missed = _waves(_posterior(weight, moment, prior, track) - drawn, track.bands >= 0, track)
+    square = (missed**2).reshape(_DRAWS, *known.shape).mean(axis=0)
+    return np.asarray((square * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
 
 
 def _looseness(weight: np.ndarray, moment: np.ndarray, slow: np.ndarray) -> np.ndarray:
@@ -215,21 +237,31 @@ def _posterior(weight: np.ndarray, moment: np.ndarray, prior: np.ndarray, track:
 # ------------------------------------------------------------------------------------------------------------ wavelets
 
 
-def _fields(value: np.ndarray, bins: np.ndarray, across: np.ndarray, stripe: np.ndarray, track: Track) -> np.ndarray:
-    """Fields (stripe, column, bin) of one component."""
+def _fields(
+    value: np.ndarray, bins: np.ndarray, across: np.ndarray, stripe: np.ndarray, track: Track
+) -> tuple[np.ndarray, float]:
+    """Fields (stripe, column, bin) of one component, and their variance if nodes err on their own."""
     shape = track.shape[1:]
     column = np.clip(np.rint(across).astype(np.int64), 0, shape[1] - 1)
     place = (stripe * shape[1] + column) * shape[2] + bins
     scale = robust.spread(value - np.median(value))
     weight = _biweight(value - np.median(value), scale) if scale > 0.0 else np.ones(value.shape)
     weights, moments = (np.bincount(place, each, math.prod(shape)).reshape(shape) for each in (weight, weight * value))
-    out = np.full(shape, np.nan)
+    out, variance = np.full(shape, np.nan), np.zeros(shape[0])
+    generator = np.random.default_rng(0)
     for k in range(shape[0]):
         seen = weights[k].sum(axis=0) > 0.0
         if weights[k].sum() >= LEAST and seen.sum() >= LEAST_BINS:
             first, last = np.flatnonzero(_near(seen))[[0, -1]]
             inside = slice(first, last + 1)
             mean = np.divide(moments[k], weights[k], out=np.full(shape[1:], np.nan), where=weights[k] > 0.0)
-            waves = wavelets.common(mean[:, inside], track.width, (track.shortest, track.longest))
+            band = (track.shortest, track.longest)
+            waves = wavelets.common(mean[:, inside], track.width, band)
             out[k, :, inside] = np.where(_near(seen)[inside], waves, np.nan)
-    return out
+            # what noise that is as large as what is left becomes
+            here = stripe == k
+            error = robust.spread(value[here] - np.median(value[here]) - out[k][column[here], bins[here]])
+            noise = np.where(weights[k] > 0.0, generator.standard_normal(shape[1:]), np.nan)
+            noise *= error / np.sqrt(np.maximum(weights[k], 1e-9))
+            variance[k] = np.mean(wavelets.common(noise[:, inside], track.width, band)[:, seen[inside]] ** 2)
+    return out, _mean(variance, weights.sum(axis=(1, 2)) * np.isfinite(out).any(axis=(1, 2)))

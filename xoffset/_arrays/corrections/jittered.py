@@ -48,6 +48,8 @@ def _checked(found: float) -> np.ndarray:
 def fill(values: list[np.ndarray], places: Places, before: np.ndarray, setup: Setup, numbers: np.ndarray) -> None:
     """Fill in the jitter of a pair, among its numbers (layer,) as `Setup.table` says, from what other terms leave.
 
+    What it may be wrong by adds to the standard error of the shift.
+
     values: displacements (component)(node,) on stable ground; before: the jitter that is known so far, NaN if none is.
     """
     told, track = setup.table.split(numbers), setup.track
@@ -66,7 +68,13 @@ def fill(values: list[np.ndarray], places: Places, before: np.ndarray, setup: Se
         np.broadcast_to(place(places.u, places.v, float(told["heading"][0])), stripe.shape)[keep]
         for place in (track.along, track.across)
     )
-    told["jitter"][:] = jitter.of_pair([rest[keep] for rest in left], along, across, stripe[keep], before, track)
+    left = [rest[keep] for rest in left]
+    told["jitter"][:], variance = jitter.of_pair(left, along, across, stripe[keep], before, track)
+    if track.is_wavelet:
+        # a profile counts what neighbours share by itself
+        variance *= float(told["alike"])
+    sigma = setup.table.at("sigma_shift")
+    numbers[sigma] = np.sqrt(numbers[sigma] ** 2 + variance.mean())
 
 
 @dataclass(frozen=True)

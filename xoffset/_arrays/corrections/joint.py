@@ -64,7 +64,7 @@ class Ground:
     def residuals(self, fits: list[robust.Fit], order: int, depth: float | None) -> list[np.ndarray]:
         """What fits, maybe to some of the nodes, leave of the displacements (component)(node,)."""
         found = terms.design(self.places, order, self.ends, depth, self.is_same, self.stripes.size)
-        return [value - found.at(fit.coefficients) for value, fit in zip(self.values, fits, strict=True)]
+        return [robust.left(found, fit.coefficients, value)[0] for value, fit in zip(self.values, fits, strict=True)]
 
 
 class Found(NamedTuple):
@@ -94,15 +94,20 @@ def known(values: list[np.ndarray], scene: Places, used: np.ndarray, setup: Setu
         keep = keep & is_far if (keep & is_far).any() else keep
     here = np.zeros(used.shape, dtype=np.bool_)
     here[used] = keep
-    probed = np.zeros(used.shape, dtype=np.bool_)
-    probed[np.ix_(*(np.linspace(0, size - 1, _PLACES).round().astype(np.int64) for size in used.shape))] = True
     values = [value[keep] for value in values]
     # only the steps that there are: room for more would change the last bits
-    places, probes = places.at(keep), scene.at(probed)
+    places, probes = places.at(keep), scene.at(probed(used.shape))
     there = [each for each in (places.secondary, places.reference) if each is not None]
     stripes = np.unique(np.concatenate(there)) if there else np.empty(0, dtype=np.int64)
     places, probes = (_numbered(each, stripes) for each in (places, probes))
     return Ground(tuple(values), places, here, probes, is_same, stripes, setup)
+
+
+def probed(shape: tuple[int, ...]) -> np.ndarray:
+    """Some nodes all over a scene, boolean (rows, columns)."""
+    out = np.zeros(shape, dtype=np.bool_)
+    out[np.ix_(*(np.linspace(0, size - 1, _PLACES).round().astype(np.int64) for size in shape))] = True
+    return out
 
 
 def _numbered(places: Places, stripes: np.ndarray) -> Places:
@@ -139,11 +144,12 @@ def fitted(ground: Ground) -> Found:
 
 def neighbours_of(residuals: list[np.ndarray], used: np.ndarray) -> float:
     """Number of neighbouring nodes that err alike, of both components (node,) at nodes `used` (rows, columns)."""
-    ratio = np.full((2, 1, *used.shape), np.nan)
-    for component, residual in enumerate(residuals):
-        scale = robust.spread(residual)
-        ratio[component, 0, used] = residual / scale if scale > 0.0 else 0.0
-    return float(np.clip(alike_of_some(ratio), 1.0, used.sum()))
+    scales = [robust.spread(residual) for residual in residuals]
+    ratio = [
+        residual / scale if scale > 0.0 else np.zeros(residual.size)
+        for residual, scale in zip(residuals, scales, strict=True)
+    ]
+    return float(np.clip(alike_of_some(np.stack(ratio), used), 1.0, used.sum()))
 
 
 def variance_of_removed(fit: robust.Fit, order: int, ground: Ground) -> np.ndarray:

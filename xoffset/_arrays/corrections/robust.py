@@ -18,6 +18,8 @@ _START, _STEPS = 8, 30
 _PRIOR = 0.1
 # Largest condition number of the ramp that the stable ground can carry.
 _WORST = 1e10
+# Size of residuals, in units of the largest value, that is one of rounding.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -97,25 +99,32 @@ class Fit(NamedTuple):
 def fit(design: Design, value: np.ndarray) -> Fit:
     """Coefficients with Tukey's biweight, from a start that minimises absolute deviations."""
     coefficients = _solve(design, np.ones_like(value), value)
-    residual = value - design.at(coefficients)
+    residual, scale = left(design, coefficients, value)
     for _ in range(_START):
-        scale = spread(residual)
         if not scale > 0.0:
             break
         coefficients = _solve(design, 1.0 / np.maximum(np.abs(residual) / scale, 0.05), value)
-        residual = value - design.at(coefficients)
+        residual, scale = left(design, coefficients, value)
     for _ in range(_STEPS):
-        scale = spread(residual)
         if not scale > 0.0:
             break
-        before = coefficients
+        before, spread_before = coefficients, scale
         coefficients = _solve(design, _biweight(residual / scale), value)
-        residual = value - design.at(coefficients)
+        residual, scale = left(design, coefficients, value)
         # by far less than their standard errors
-        if np.abs(coefficients - before).max() < 1e-2 * scale / np.sqrt(value.size):
+        if np.abs(coefficients - before).max() < 1e-2 * spread_before / np.sqrt(value.size):
             break
-    scale = spread(residual)
     return Fit(coefficients, residual, scale, _covariance(design, residual, scale))
+
+
+def left(design: Design, coefficients: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, float]:
+    """Residuals (node,) and their scale; where most are nothing but rounding of the values, both are 0 there."""
+    residual = value - design.at(coefficients)
+    scale = spread(residual)
+    least = _ROUNDING * float(np.abs(value).max(initial=0.0))
+    if scale > least:
+        return residual, scale
+    return np.where(np.abs(residual) > least, residual, 0.0), 0.0
 
 
 def _solve(design: Design, weight: np.ndarray, value: np.ndarray) -> np.ndarray:
@@ -131,7 +140,8 @@ def _covariance(design: Design, residual: np.ndarray, scale: float) -> np.ndarra
     normal, _ = design.normal(np.ones(residual.size), residual)
     inverse = np.linalg.inv(normal)
     if not scale > 0.0:
-        return np.asarray(0.0 * inverse)
+        # most values are fitted as they are, and the others tell how far that may be from true
+        return np.asarray(inverse * np.mean(residual**2))
     square = np.clip(1.0 - (residual / (TUKEY * scale)) ** 2, 0.0, None)
     influence = ((residual * square**2) ** 2).sum() / max(residual.size - design.size, 1)
     slope = (square * (5.0 * square - 4.0) * (square > 0.0)).mean()
@@ -141,6 +151,12 @@ def _covariance(design: Design, residual: np.ndarray, scale: float) -> np.ndarra
 def spread(residual: np.ndarray) -> float:
     """Standard deviation of most values around zero, from their median size."""
     return 1.4826 * float(np.median(np.abs(residual)))
+
+
+def spread_of_some(residual: np.ndarray) -> float:
+    """As `spread`, or the standard deviation around zero where most values are zero but not all."""
+    scale = spread(residual)
+    return scale if scale > 0.0 else float(np.sqrt(np.mean(residual**2)))
 
 
 def loss(residual: np.ndarray, scale: float) -> float:

@@ -15,6 +15,8 @@ from xoffset._arrays.corrections.terms import NOT_CORRECTED, UNREFERENCED, Place
 _LARGE_RATIO = 3.0
 # Pairs that tell the edges of stripes, at most.
 _OF_EDGES = 30
+# What is the same for all pairs.
+_OF_ALL = ("used", "across", "elevation", "edges")
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +25,21 @@ def counts(dx: np.ndarray, dy: np.ndarray, stable: np.ndarray) -> np.ndarray:
     """Vectors on stable ground, and all vectors, of each pair (pair, 2)."""
     known = np.isfinite(dx) & np.isfinite(dy)
     return np.stack([(known & stable).sum(axis=(1, 2)), known.sum(axis=(1, 2))], axis=1)
+
+
+def thinned(used: np.ndarray, most: int) -> np.ndarray:
+    """Nodes (rows, columns) that are used, as many as `most` of them, drawn at random."""
+    nodes = np.flatnonzero(used)
+    if nodes.size <= most:
+        return used
+    out = np.zeros(used.shape, dtype=np.bool_)
+    out.ravel()[np.random.default_rng(0).permutation(nodes)[:most]] = True
+    return out
+
+
+def with_probes(used: np.ndarray) -> np.ndarray:
+    """Nodes (rows, columns) that are used, and those where it is asked how well a ramp is known."""
+    return np.asarray(used | joint.probed(used.shape))
 
 
 def fit_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np.ndarray, setup: Setup) -> np.ndarray:
@@ -72,7 +89,19 @@ def judge_pair(*arrays: np.ndarray, names: tuple[str, ...], u: np.ndarray, v: np
     return fit.statistics(_sample(given, u, v, setup), given["table"], setup)
 
 
+def _on_grid(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A field (rows, columns), if need be of the numbers of some of its nodes and the values there; 0 elsewhere."""
+    if values.dtype != object:
+        return values
+    parts = list(values.ravel())
+    out = np.zeros(shape, dtype=parts[0][1].dtype)
+    for nodes, here in parts:
+        out.ravel()[nodes] = here
+    return out
+
+
 def _sample(given: dict[str, np.ndarray], u: np.ndarray, v: np.ndarray, setup: Setup) -> Sample:
+    given = {name: _on_grid(values, given["used"].shape) for name, values in given.items()}
     layers = {name: given[name] for name in ("secondary", "reference", "elevation", "across") if name in given}
     used = given["used"] & np.isfinite(given["dx"]) & np.isfinite(given["dy"])
     places = Places(u, v, **layers)
@@ -87,22 +116,46 @@ def found_edges(
     """Edges of stripes in all pairs together, as `edges.found` tells them."""
     given = dict(zip(names, arrays, strict=True))
     assert setup.half is not None
-    plain = replace(setup, stripes=0, half=None)
-    pairs = len(given["dx"])
     shape = given["used"].shape
-    residuals = []
-    for pair in range(0, pairs, -(-pairs // _OF_EDGES)):
-        of_pair = {name: given[name] if name in ("used", "across") else given[name][pair] for name in names}
-        sample = _sample(of_pair, u, v, plain)
-        nodes = np.flatnonzero(sample.used)
-        ground = joint.known(sample.at_used()[0], sample.places, sample.used, plain)
-        if nodes.size >= terms.LEAST:
-            found = joint.fitted(ground)
-            residuals += [(nodes, each) for each in ground.residuals(found.fits, found.order, found.depth)]
     x, y = (np.broadcast_to(each * half, shape).ravel() for each, half in zip((u, v), setup.half, strict=True))
-    told = edges.found(residuals, x, y, width)
-    _log.info("correct(): found %d edges of stripes, tilted by %g degrees.", np.isfinite(told[1:]).sum(), told[0])
+    left = _left(given, u, v, replace(setup, stripes=0, half=None))
+    rows = [(np.flatnonzero(used), each) for values, used in left for each in values]
+    told = edges.found(rows, np.ones(len(rows)), x, y, width)
+    if np.isfinite(told[1:]).any():
+        # what the steps themselves have in common is no noise that neighbours share, nor is jitter, which moves both
+        # sides of an edge
+        alike = [
+            joint.neighbours_of([edges.without_lines(each, used, x, y, width, told[0]) for each in values], used)
+            for values, used in _left(given | {"edges": told}, u, v, setup)
+        ]
+        told = edges.found(rows, np.repeat(alike, 2), x, y, width)
+    places = told[1:][np.isfinite(told[1:])]
+    if not places.size:
+        _log.info("correct(): found no edges of stripes.")
+        return told
+    _log.warning(
+        "correct(): found %d edges of stripes, tilted by %g degrees from grid north, %s m from the middle of the "
+        "scene, and takes the steps there off. A straight fault or margin looks alike: see removed_dx and removed_dy, "
+        "and pass trace, or stripes=xoffset.detectors(...) if an edge is none of the sensor.",
+        places.size, told[0], ", ".join(f"{place:.0f}" for place in places),
+    )  # fmt: skip
     return told
+
+
+def _left(
+    given: dict[str, np.ndarray], u: np.ndarray, v: np.ndarray, setup: Setup
+) -> list[tuple[list[np.ndarray], np.ndarray]]:
+    """What a fit leaves of both components (node,) of some of the pairs, at nodes `used` (rows, columns)."""
+    pairs = len(given["dx"])
+    out = []
+    for pair in range(0, pairs, -(-pairs // _OF_EDGES)):
+        of_pair = {name: each if name in _OF_ALL else each[pair] for name, each in given.items()}
+        sample = _sample(of_pair, u, v, setup)
+        ground = joint.known(sample.at_used()[0], sample.places, sample.used, setup)
+        if ground.values[0].size >= terms.LEAST:
+            found = joint.fitted(ground)
+            out.append((ground.residuals(found.fits, found.order, found.depth), ground.used))
+    return out
 
 
 def check_carried(table: np.ndarray, setup: Setup, caller: str) -> None:

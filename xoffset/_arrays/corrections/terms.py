@@ -18,6 +18,8 @@ POWERS = ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
 OF_ORDER = (1, 3, 6)
 # Powers of the elevation.
 ELEVATION = 2
+# How far beyond the elevations of stable ground the polynomial holds, in their range.
+BEYOND = 0.1
 # What came of a pair: corrected; corrected by the mode of the whole field; left as it was.
 CORRECTED, UNREFERENCED, NOT_CORRECTED = 0, 1, 2
 # Vectors on stable ground that a step needs.
@@ -149,6 +151,12 @@ def elevation_terms(elevation: np.ndarray, ends: np.ndarray) -> list[np.ndarray]
     return [height ** (k + 1) for k in range(ELEVATION)]
 
 
+def _beyond(elevation: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Where there is no elevation, or one that lies too far beyond the ends of those that tell the polynomial."""
+    margin = BEYOND * float(ends[1] - ends[0])
+    return np.asarray(~np.isfinite(elevation) | (elevation < ends[0] - margin) | (elevation > ends[1] + margin))
+
+
 def offset(across: np.ndarray, depth: float) -> np.ndarray:
     """Motion of both sides of a fault that is locked down to a depth [m], -0.5 to 0.5 far from it.
 
@@ -183,7 +191,8 @@ def removed(
 ) -> tuple[list[np.ndarray], np.ndarray | None]:
     """Displacement [m] along x and y that the coefficients (2, term) of a pair are worth, and where a part is unknown.
 
-    Where the step of a stripe or the elevation is unknown, the rest is given.
+    Where the step of a stripe or the elevation is unknown, the rest is given; where the elevation lies beyond those of
+    stable ground, what the polynomial is at its end.
     """
     unknown: np.ndarray | None = None
     parts = setup.terms.split(coefficients.T)
@@ -194,7 +203,7 @@ def removed(
         for total, factor in zip(out, parts["ramp"][k], strict=True):
             total += factor * term
     if places.elevation is not None:
-        unknown = ~np.isfinite(places.elevation)
+        unknown = _beyond(places.elevation, ends)
         for k, term in enumerate(elevation_terms(places.elevation, ends)):
             for total, factor in zip(out, parts["elevation"][k], strict=True):
                 total += np.where(unknown, 0.0, factor * term)
