@@ -278,7 +278,7 @@ def test_an_earthquake_counts_from_the_side_that_is_masked(quakes, sign):
 
 
 def test_two_sides_that_part_are_no_zero_without_their_trace(quakes, caplog):
-    """The far ground of both sides, and no trace: the offset stays, and that nothing is known of the zero is told."""
+    """The far ground of both sides, and no trace: the offset stays, and it is said that this is no stable ground."""
     for shifts, moved, _, side in quakes[:3]:
         with caplog.at_level(logging.WARNING):
             corrected = xoffset.correct(shifts, stable=abs(side) > 400.0, min_nodes=50)
@@ -286,7 +286,8 @@ def test_two_sides_that_part_are_no_zero_without_their_trace(quakes, caplog):
         caplog.clear()
         found = xoffset.coseismic(corrected, EVENT)
         assert np.hypot(*(slipped(found, side) - slipped(moved, side))) < 0.02 * np.hypot(*slipped(moved, side))
-        assert float(found.sigma_shift) > 0.35 * np.hypot(*slipped(moved, side))
+        for name in ("dx", "dy"):
+            assert (corrected[f"sigma_ratio_{name}"] > 5.0).all()
 
 
 # ------------------------------------------------------------------------------------------- what the result says

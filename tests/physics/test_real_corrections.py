@@ -75,7 +75,7 @@ def test_naip_lies_where_it_should(data_folder: Path) -> None:
 
 
 def by_phase(first: np.ndarray, second: np.ndarray, *, is_tapered: bool) -> np.ndarray:
-    """How far the second image lies beside the first along x and y [pixel], by the phases of the finest detail alone."""
+    """How far the second image lies beside the first along x and y [pixel], by phases alone."""
     sides = first.shape
     taper = np.outer(*(np.hanning(side) if is_tapered else np.ones(side) for side in sides))
     spectra = []
