@@ -107,7 +107,7 @@ def test_forest_of_slovenia_lies_apart_in_summer(data_folder: Path) -> None:
         assert both[:, 1].mean() == pytest.approx(known, abs=0.25)
         told = placed.sel(time=date).squeeze()
         found = np.array([told.misregistration_dx, told.misregistration_dy]) / 10.0
-        np.testing.assert_allclose(found, both.mean(axis=0), atol=(0.3, 0.2))
+        assert (np.abs(found - both.mean(axis=0)) < [0.3, 0.2]).all()
         if date != "2015-07-11":
             assert found[1] == pytest.approx(known, abs=0.2)
     assert float(abs(placed.misregistration_dy).median()) < 6.0
