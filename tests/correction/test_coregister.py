@@ -94,7 +94,7 @@ def test_positions_are_those_of_the_images(slide, stable):
     assert np.abs(missed(placed, truth)).max() < 0.02 * PIXEL
     assert (placed.n_pairs == 3).all()
     ratio = missed(placed, truth) / placed.sigma_shift.values
-    assert np.sqrt((ratio**2).mean()) < 2.0
+    assert 0.5 < np.sqrt((ratio**2).mean()) < 2.0
     home = xoffset.coregister(stack, stable=stable, reference=DATES[1], apply=False, **QUICK)
     assert home.misregistration_dx[1] == home.misregistration_dy[1] == 0.0
     assert np.abs(missed(home, truth, 1)).max() < 0.03 * PIXEL

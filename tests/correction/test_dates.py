@@ -164,10 +164,10 @@ def test_shifts_by_date_are_better_than_medians_of_pairs(date_share):
     shifts["dx"][bad] += 8.0
     options = {"stable": everywhere(shifts).copy(data=stable), "min_nodes": 20}
     by_pair, by_date = (removed(xoffset.correct(shifts, by_date=each, **options)) - error for each in (False, True))
-    assert rms(by_date) < 0.6 * rms(by_pair)
-    if date_share == 0.0:
-        # of the pairs that do not fail, too
-        assert rms(by_date[~bad]) < 0.6 * rms(by_pair[~bad])
+    # of the pairs that do not fail: each date is told by 19 pairs, and what is its own stays
+    assert rms(by_date[~bad]) < (0.6 if date_share == 0.0 else 0.85) * rms(by_pair[~bad])
+    # the others err no more than these
+    assert rms(by_date[bad]) < 1.4 * rms(by_date[~bad])
 
 
 @pytest.mark.parametrize("order", [0, 1, 2])

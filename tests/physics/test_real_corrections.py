@@ -39,7 +39,7 @@ def test_kaiserberg_keeps_to_its_standard_errors_after_a_ramp_by_date(data_folde
     for name in ("dx", "dy"):
         ratio = (others[name] / np.hypot(others[f"sigma_{name}"], home[f"sigma_{name}"])).where(~still)
         spread = 1.4826 * abs(ratio - ratio.median(("y", "x"))).median(("y", "x"))
-        assert 0.75 <= float(spread.min()) <= float(spread.max()) <= 1.25
+        assert 0.8 <= float(spread.min()) <= float(spread.max()) <= 1.25
         before, after = (float(abs(each[name].where(~still)).median()) for each in (shifts, corrected))
         assert after < 0.6 * before
 
@@ -74,20 +74,43 @@ def test_naip_lies_where_it_should(data_folder: Path) -> None:
     assert float(moved[2:].max()) < 0.3
 
 
+def by_phase(first: np.ndarray, second: np.ndarray, *, is_tapered: bool) -> np.ndarray:
+    """How far the second image lies beside the first along x and y [pixel], by phases alone."""
+    sides = first.shape
+    taper = np.outer(*(np.hanning(side) if is_tapered else np.ones(side) for side in sides))
+    spectra = []
+    for image in (first, second):
+        filled = np.where(np.isfinite(image), image, np.nanmean(image))
+        spectra.append(np.fft.fft2(taper * (filled - scipy.ndimage.gaussian_filter(filled, 1.0))))
+    cross = spectra[0].conj() * spectra[1]
+    phase = cross / np.maximum(np.abs(cross), 1e-12)
+    trial = np.arange(-4.0, 4.0, 0.02)
+    rows, columns = (np.exp(2j * np.pi * np.outer(trial, np.fft.fftfreq(side))) for side in sides)
+    row, column = np.unravel_index((rows @ phase @ columns.T).real.argmax(), (trial.size, trial.size))
+    return np.array([trial[column], -trial[row]])
+
+
 def test_forest_of_slovenia_lies_apart_in_summer(data_folder: Path) -> None:
-    """Summers look unlike springs: the position of a date hangs on how fine a detail is matched."""
+    """Light and leaves of a summer shift coarse detail by up to 3 pixels against spring: only the finest tells."""
     data = xr.open_dataset(data_folder / "s2_ndvi_slovenia" / "s2_ndvi_68dates.nc").drop_duplicates("time")
     is_clear = (data.valid == 1) & (data.cloud == 0)
     stack = data.ndvi.where(is_clear).isel(time=is_clear.mean(("y", "x")) > 0.98).rio.write_crs("EPSG:32633")
     placed = stack.offset.coregister(
-        reference="2017-04-01", search=4, prefilter=filtering.Highpass(0.7), min_nodes=8, apply=False
+        reference="2017-04-01", search=4, prefilter=filtering.Highpass(0.5), min_nodes=8, apply=False
     )
-    along_y = placed.misregistration_dy / 10.0
-    for date, known in (("2017-08-04", -1.4), ("2017-08-24", -1.6)):
-        assert float(along_y.sel(time=date).squeeze()) == pytest.approx(known, abs=0.2)
-    for date, known in (("2015-07-11", -0.9), ("2017-07-20", -0.9)):
-        assert float(along_y.sel(time=date).squeeze()) == pytest.approx(known, abs=0.4)
-    assert float(abs(along_y).median()) < 0.6
+    home = stack.sel(time="2017-04-01").squeeze().values
+    for date, known in (("2017-07-20", -0.9), ("2017-08-04", -1.4), ("2017-08-24", -1.6), ("2015-07-11", -0.9)):
+        there = stack.sel(time=date).squeeze().values
+        # without the rim of the image and with it: they differ by a third of a pixel, no better is any number known
+        both = np.array([by_phase(home, there, is_tapered=each) for each in (True, False)])
+        assert 0.2 < np.ptp(both, axis=0)[1] < 0.5
+        assert both[:, 1].mean() == pytest.approx(known, abs=0.25)
+        told = placed.sel(time=date).squeeze()
+        found = np.array([told.misregistration_dx, told.misregistration_dy]) / 10.0
+        assert (np.abs(found - both.mean(axis=0)) < [0.3, 0.2]).all()
+        if date != "2015-07-11":
+            assert found[1] == pytest.approx(known, abs=0.2)
+    assert float(abs(placed.misregistration_dy).median()) < 6.0
 
 
 def test_the_guide_to_a_map_runs_on_kaiserberg(

@@ -104,10 +104,30 @@ def is_below(name, libraries):
     return any(name == library or name.startswith(f"{library}.") for library in libraries)
 
 
+def each_of(modules):
+    """One test of all these modules, which names all that fail: a test for each would cost more than what it reads."""
+
+    def decorate(check):
+        def test():
+            wrong = []
+            for module in modules:
+                try:
+                    check(module)
+                except AssertionError as error:
+                    wrong.append(f"{module}: {error}")
+            assert modules
+            assert not wrong, "\n".join(wrong)
+
+        test.__name__, test.__doc__ = check.__name__, check.__doc__
+        return test
+
+    return decorate
+
+
 # -------------------------------------------------------------------------------------------------------------- layers
 
 
-@pytest.mark.parametrize("module", MODULES)
+@each_of(MODULES)
 def test_imports_point_down(module):
     here = part(module)
     assert here in ROW, f"say in LAYERS where {here} stands"
@@ -116,7 +136,7 @@ def test_imports_point_down(module):
     assert not wrong, f"{module} must not import {wrong}"
 
 
-@pytest.mark.parametrize("module", MODULES)
+@each_of(MODULES)
 def test_only_blocks_knows_dask_and_threads(module):
     tree = source(module)
     libraries = ("dask", "distributed", "concurrent", "threading", "multiprocessing")
@@ -129,14 +149,14 @@ def test_only_blocks_knows_dask_and_threads(module):
     assert part(module) == "_blocks" or not found
 
 
-@pytest.mark.parametrize("module", MODULES)
+@each_of(MODULES)
 def test_a_file_is_read_at_a_sitting(module):
     path = PACKAGE.parent.joinpath(*module.split("."))
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     assert len(path.read_text().splitlines()) <= (500 if "_kernels" in module else 400)
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if "_kernels" not in name])
+@each_of([name for name in MODULES if "_kernels" not in name])
 def test_a_function_fits_a_screen(module):
     def length(function):
         body = function.body[1:] if ast.get_docstring(function) else function.body
@@ -145,7 +165,7 @@ def test_a_function_fits_a_screen(module):
     assert {each.name: length(each) for each in functions(source(module)) if length(each) > 60} == {}
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if "_kernels" in name])
+@each_of([name for name in MODULES if "_kernels" in name])
 def test_kernels_know_arrays_only(module):
     allowed = ["numpy", "typing", "math", "__future__", "xoffset._kernels"]
     if module.endswith(("._jit", "._cache", "._compile", "._linking")):
@@ -153,13 +173,13 @@ def test_kernels_know_arrays_only(module):
     assert [name for name in imports(source(module)) if not is_below(name, allowed)] == []
 
 
-@pytest.mark.parametrize("module", MODULES)
+@each_of(MODULES)
 def test_rasterio_is_for_readers_and_export(module):
     if part(module) not in ("readers", "formats"):
         assert [name for name in imports(source(module)) if is_below(name, ["rasterio", "rioxarray", "affine"])] == []
 
 
-@pytest.mark.parametrize("module", MODULES)
+@each_of(MODULES)
 def test_importing_a_module_loads_nothing_heavy(module):
     outside = [node for node in without_types(source(module)) if not isinstance(node, (ast.FunctionDef, ast.ClassDef))]
     found = [name for node in outside for name in imports(node)]
@@ -173,13 +193,13 @@ def test_import_of_the_package_loads_nothing_heavy():
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name != "xoffset.cli"])
+@each_of([name for name in MODULES if name != "xoffset.cli"])
 def test_nothing_prints_or_exits(module):
     called = {ast.unparse(node.func) for node in ast.walk(source(module)) if isinstance(node, ast.Call)}
     assert not called & {"print", "exit", "quit", "sys.exit", "os._exit", "breakpoint"}
 
 
-@pytest.mark.parametrize("module", MODULES)
+@each_of(MODULES)
 def test_warnings_are_never_silenced_for_the_caller(module):
     tree = source(module)
     guarded = {
@@ -196,7 +216,7 @@ def test_warnings_are_never_silenced_for_the_caller(module):
     assert all(id(node) in guarded for node in filters)
 
 
-@pytest.mark.parametrize("module", MODULES)
+@each_of(MODULES)
 def test_there_is_no_state(module):
     """No module-level variable is ever rebound or filled; what a function remembers follows from its arguments."""
     tree = source(module)
@@ -213,7 +233,7 @@ def test_there_is_no_state(module):
     assert not {"cache", "lru_cache", "functools.cache"} & set(decorators)
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name != "xoffset._options"])
+@each_of([name for name in MODULES if name != "xoffset._options"])
 def test_only_options_tells_numbers_from_switches(module):
     """Python takes True for 1 and NumPy takes a duration for a whole number: one place minds that."""
     types = {"bool", "np.bool_", "np.integer", "np.floating"}
@@ -237,7 +257,7 @@ def is_public(module, function):
     return module == "xoffset.accessor" or (known is not None and known.__module__ == module)
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if "_kernels" not in name])
+@each_of([name for name in MODULES if "_kernels" not in name])
 def test_functions_fit_on_a_screen(module):
     def length(function):
         first = function.body[0]
@@ -247,7 +267,7 @@ def test_functions_fit_on_a_screen(module):
     assert {f.name: length(f) for f in functions(source(module)) if length(f) > 80} == {}
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if "_kernels" not in name])
+@each_of([name for name in MODULES if "_kernels" not in name])
 def test_internal_functions_have_at_most_seven_parameters(module):
     def count(function):
         names = [each.arg for each in function.args.posonlyargs + function.args.args + function.args.kwonlyargs]
