@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import time
+from functools import partial
 from typing import Any
 
 # idle threads of a library would count as CPU time of its calls
@@ -64,10 +65,15 @@ def shifts(side: int) -> tuple[xr.Dataset, xr.DataArray, xr.DataArray]:
     for name in ("dx", "dy"):
         of_dates = generator.normal(0.0, (5.0, 2.0, 2.0, 1.0), (DATES, 4))
         weights = np.column_stack([of_dates[ends[:, 1]] - of_dates[ends[:, 0]], generator.choice((-1.0, 1.0), len(ends))])
-        fields[name] = sum(
-            da.from_array(weight.astype(np.float32)[:, np.newaxis, np.newaxis], chunks=(PAIRS, 1, 1))
-            * da.from_array(pattern[np.newaxis], chunks=(1, chunk, chunk))
-            for weight, pattern in zip(weights.T, patterns, strict=True)
+        fields[name] = da.blockwise(
+            partial(np.tensordot, axes=1),
+            "pyx",
+            da.from_array(weights.astype(np.float32), chunks=(PAIRS, -1)),
+            "pk",
+            da.from_array(np.stack(patterns), chunks=(-1, chunk, chunk)),
+            "kyx",
+            concatenate=True,
+            dtype=np.float32,
         )
         fields[f"sigma_{name}"] = da.full_like(fields[name], NOISE)
     moment = np.datetime64("2020-01-01") + 12 * np.arange(DATES)
