@@ -64,7 +64,9 @@ def shifts(side: int) -> tuple[xr.Dataset, xr.DataArray, xr.DataArray]:
     fields = {}
     for name in ("dx", "dy"):
         of_dates = generator.normal(0.0, (5.0, 2.0, 2.0, 1.0), (DATES, 4))
-        weights = np.column_stack([of_dates[ends[:, 1]] - of_dates[ends[:, 0]], generator.choice((-1.0, 1.0), len(ends))])
+        weights = np.column_stack(
+            [of_dates[ends[:, 1]] - of_dates[ends[:, 0]], generator.choice((-1.0, 1.0), len(ends))]
+        )
         fields[name] = da.blockwise(
             partial(np.tensordot, axes=1),
             "pyx",
