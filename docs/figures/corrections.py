@@ -2,7 +2,7 @@
 """Figures of the corrections on real images, for the pages of the documentation.
 
 python docs/figures/corrections.py FOLDER               all, some minutes
-python docs/figures/corrections.py FOLDER shift fault   some
+python docs/figures/corrections.py FOLDER shift ramp    some
 
 FOLDER holds the sets of images, each in a folder of its own. They are not part of the project; the captions of the
 pages name them and whom they come from.
@@ -92,31 +92,6 @@ def smoothing(folder: Path) -> None:
     draw("smoothing", rows, limit=12.0, label="dx [m]")
 
 
-def fault(folder: Path) -> None:
-    """Offsets that MicMac found at a rupture, in pixels: a plane with and without the trace."""
-    place = folder / "fault_offset_micmac"
-    score, *offsets = (rasterio.open(place / name).read(1) for name in ("Correl.tif", "Px1.tif", "Px2.tif"))
-    is_known = scipy.ndimage.binary_erosion(score > 0.51, iterations=2) & (abs(offsets[0]) < 2.0)
-    y, x = -np.arange(score.shape[0], dtype=float), np.arange(score.shape[1], dtype=float)
-    shifts = as_shifts(
-        {f"d{name}": np.where(is_known, values, np.nan) for name, values in zip("xy", offsets, strict=True)},
-        {"y": y, "x": x}, sigma=0.3, dates=("2000-01-01", "2001-01-01"),
-    )  # fmt: skip
-    shifts = shifts.isel(x=slice(None, None, 4), y=slice(None, None, 4))
-    rows = []
-    for title, options in (("plane", {}), ("plane with the trace", {"trace": TRACE})):
-        corrected = shifts.offset.correct(order=1, **options)
-        tell(title, corrected)
-        rows.append((title, shifts.dx[0], corrected.dx[0]))
-    part = {"x": slice(40, 430), "y": slice(-110, -260)}
-    rows = [(title, *(each.sel(part) for each in fields)) for title, *fields in rows]
-    draw("fault", rows, limit=0.6, label="offset along x [px]", line=TRACE, height=1.75)
-
-
-# Trace of the rupture in columns and rows, as the step in the offsets shows it.
-TRACE = [(60.0, -190.0), (420.0, -222.0)]
-
-
 def light(folder: Path) -> None:
     """Sentinel-2, forest in Slovenia: what goes with the sun in the series of a place that stands still."""
     data = xr.open_dataset(folder / "s2_ndvi_slovenia" / "s2_ndvi_68dates.nc").drop_duplicates("time")
@@ -144,26 +119,23 @@ def light(folder: Path) -> None:
 
 
 def coregistration(folder: Path) -> None:
-    """Sentinel-2, Perito Moreno glacier: shifts of two images of two orbits before and after."""
+    """Sentinel-2, Perito Moreno glacier: shifts of images of two orbits before and after."""
     place = folder / "perito_moreno_s2"
-    stack = xoffset.open_stack(
-        [place / f"{date}.jpg" for date in ("20200207", "20200210")], band=1, date="%Y%m%d", pixel_size=1.0
-    )
     with rasterio.open(f"vrt://{place / 'mask.jpg'}?a_ullr=0,0,1,-1") as mask:
         is_ice = mask.read(1) > 128
-    # compression smears the black around the cut into the pixels next to it
-    inside = scipy.ndimage.binary_erosion((stack > 10).all("time").values, iterations=12)
-    known, still = (stack.isel(time=0, drop=True).copy(data=values) for values in (inside, inside & ~is_ice))
-    placed = xoffset.coregister(stack, stable=still, reference="2020-02-07", search=4)
-    found = [
-        xoffset.correlate(each, xoffset.pairs(each), search=6, step=16, mask=known).offset.screen(min_score=0.5)
-        for each in (stack, placed)
-    ]
-    on_nodes = still.sel(x=found[0].x, y=found[0].y)
-    for title, each in zip(("given", "coregistered"), found, strict=True):
-        print(title, *(round(float(each[name].where(on_nodes).median()), 3) for name in ("dx", "dy")))
-    rows = [(name, *(each[name][0] for each in found)) for name in ("dx", "dy")]
-    draw("coregistration", rows, limit=2.0, label="[px]")
+    rows = []
+    for dates in (("20200207", "20200210"), ("20200220", "20200222")):
+        stack = xoffset.open_stack([place / f"{date}.jpg" for date in dates], band=1, date="%Y%m%d", pixel_size=1.0)
+        # compression smears the black around the cut into the pixels next to it
+        inside = scipy.ndimage.binary_erosion((stack > 10).all("time").values, iterations=12)
+        known, still = (stack.isel(time=0, drop=True).copy(data=values) for values in (inside, inside & ~is_ice))
+        placed = xoffset.coregister(stack, stable=still, search=4)
+        for title, each in (("given", stack), ("coregistered", placed)):
+            beside = matched(each, still)
+            print(*dates, title, *(round(float(beside[name].median()), 3) for name in ("dx", "dy")))
+        maps = [matched(each, known).dy[0] for each in (stack, placed)]
+        rows.append((f"{int(dates[0][-2:])} and {int(dates[1][-2:])} February", *maps))
+    draw("coregistration", rows, limit=2.0, label="dy [px]")
 
 
 # ---------------------------------------------------------------------------------------------------------------- data
@@ -172,6 +144,10 @@ def coregistration(folder: Path) -> None:
 def yahtse(folder: Path) -> xr.Dataset:
     stack = xoffset.open_stack(folder / "yahtse_landsat8" / "LC8*.tif")
     return stack.offset.correlate(stack.offset.pairs(), template=32, search=24, step=8).offset.screen().compute()
+
+
+def matched(stack: xr.DataArray, mask: xr.DataArray) -> xr.Dataset:
+    return xoffset.correlate(stack, xoffset.pairs(stack), search=6, step=16, mask=mask).offset.screen(min_score=0.5)
 
 
 def kaskawulsh(folder: Path) -> tuple[xr.Dataset, xr.DataArray]:
@@ -224,7 +200,6 @@ def draw(
     limit: float,
     label: str,
     height: float = 2.3,
-    line: list[tuple[float, float]] | None = None,
 ) -> None:
     """Fields (y, x) before and after, and what was removed, one row for each correction."""
     figure, axes = plt.subplots(
@@ -241,8 +216,6 @@ def draw(
             )  # fmt: skip
             axis.set_title(f"{title}: {head}", fontsize=9)
             axis.set(xticks=[], yticks=[])
-            if line is not None:
-                axis.plot(*np.array(line).T, color="black", lw=0.8)
     figure.colorbar(shown, ax=axes, label=label, shrink=0.8, extend="both")
     save(figure, name)
 
@@ -250,12 +223,12 @@ def draw(
 def save(figure: plt.Figure, name: str) -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / f"{name}.webp"
-    figure.savefig(path, dpi=100, pil_kwargs={"quality": 80})
+    figure.savefig(path, dpi=100, pil_kwargs={"quality": 65})
     plt.close(figure)
     print(path.name, path.stat().st_size // 1000, "kB")
 
 
-FIGURES: tuple[Callable[[Path], None], ...] = (shift, ramp, stripes, fault, light, smoothing, coregistration)
+FIGURES: tuple[Callable[[Path], None], ...] = (shift, ramp, stripes, light, smoothing, coregistration)
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Figures of the corrections on real images.")
