@@ -1,6 +1,7 @@
-"""Corrections: wall and CPU time and memory for 100 pairs of a Sentinel-2 tile, block by block on all cores.
+"""Corrections: wall and CPU time and memory for pairs of a Sentinel-2 tile, block by block on all cores.
 
-python benchmarks/corrections.py                a minute or two
+python benchmarks/corrections.py                10 pairs, a minute
+python benchmarks/corrections.py --full         100 pairs too, some minutes
 python benchmarks/corrections.py --small        few nodes, to see that it works
 """
 
@@ -26,6 +27,7 @@ from xoffset.model import products
 
 # Nodes along a side of a tile of 10 980 px with step 8, pairs, and dates that are at most LONGEST apart.
 SIDES = {"small": 48, "usual": 1372, "full": 1372}
+COUNTS = {"small": (10,), "usual": (10,), "full": (10, 100)}
 DATES, LONGEST = 23, 5
 PAIRS = 10  # of a block
 NOISE, DETECTORS = 1.0, 6
@@ -39,11 +41,13 @@ KINDS: dict[str, dict[str, Any]] = {
 def tile(extent: Extent) -> Rows:
     """Wall and CPU seconds and peak memory of each kind of correction, every one in a fresh process."""
     rows = []
-    for kind in KINDS:
-        command = [sys.executable, __file__, "--correct", kind, str(SIDES[extent])]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        wall, cpu, memory = map(float, done.stdout.split())
-        rows.append({"correction": kind, "nodes": SIDES[extent] ** 2, "wall s": wall, "CPU s": cpu, "peak GB": memory})
+    for count in COUNTS[extent]:
+        for kind in KINDS:
+            command = [sys.executable, __file__, "--correct", kind, str(count), str(SIDES[extent])]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            wall, cpu, memory = map(float, done.stdout.split())
+            row = {"correction": kind, "pairs": count, "nodes": SIDES[extent] ** 2}
+            rows.append(row | {"wall s": wall, "CPU s": cpu, "peak GB": memory})
     return rows
 
 
@@ -94,12 +98,13 @@ class Nowhere:
         pass
 
 
-def correct(kind: str, side: int) -> None:
+def correct(kind: str, count: int, side: int) -> None:
     """Correct all blocks and print wall and CPU seconds and peak memory [GB]."""
     options = dict(KINDS[kind])
     is_striped = options.pop("is_striped", False)
     for size in (SIDES["small"], side):  # the first compiles
         data, stable, detector = shifts(size)
+        data = data.isel(pair=slice(0, count))
         stripes = detector if is_striped else None
         start, used = time.perf_counter(), time.process_time()
         lazy = data.offset.correct(stable=stable, stripes=stripes, **options)
@@ -113,6 +118,6 @@ PARTS = (tile,)
 
 if __name__ == "__main__":
     if "--correct" in sys.argv:
-        correct(sys.argv[-2], int(sys.argv[-1]))
+        correct(sys.argv[-3], int(sys.argv[-2]), int(sys.argv[-1]))
     else:
         run("corrections", PARTS)
