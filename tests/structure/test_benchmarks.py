@@ -12,6 +12,7 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 NAMES = (
     "cloud_screening",
     "cold",
+    "corrections",
     "inversion",
     "inversion_calibration",
     "matching_accuracy",
