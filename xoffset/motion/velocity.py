@@ -94,9 +94,9 @@ def velocity(
     What is left of the shift of a pair after a correction, by its standard error `sigma_shift`, is taken to belong to
     the two dates, as noise of images does, but for the part that `sigma_shift_own` says is the pair's; of a series
     `sigma_shift_drift` says what that part piles up to. It adds to the variance of each vector, and lowers the weight
-    of a pair that is badly known as a whole. A pair that `correct` left as it was (`is_corrected` 0) takes no part, nor one whose
-    `sigma_shift` is NaN, unless all are, nor a node that it flagged `not_corrected`. The part that the map shares is
-    that of a pixel with the pairs and the standard errors that are usual in the scene.
+    of a pair that is badly known as a whole. A pair that `correct` left as it was (`is_corrected` 0) takes no part, nor
+    one whose `sigma_shift` is NaN, unless all are, nor a node that it flagged `not_corrected`. The part that the map
+    shares is that of a pixel with the pairs and the standard errors that are usual in the scene.
 
     Residuals are studentised and compared with their scale, the median of their lengths over 1.1774. The thresholds
     are those of two components: 1.856 is the quantile (82 %) that Huber's 1.345 is for one, 5.123 gives the biweight
