@@ -133,6 +133,13 @@ def test_they_pile_up_in_a_series():
     np.testing.assert_allclose(found.sigma_shift, pairs, rtol=0.1)
 
 
+def test_what_no_pair_tells_does_not_pile_up():
+    data = with_own(shifts())
+    unknown = data.assign({name: data[name] * np.nan for name in data if name.startswith("sigma_shift")})
+    for given in (unknown, unknown.chunk({"pair": 5})):
+        assert np.isnan(xoffset.invert(given).compute().sigma_shift_drift)
+
+
 def test_intervals_and_years_have_their_own():
     data = shifts()
     intervals = xoffset.interval_velocity(data).sigma_shift

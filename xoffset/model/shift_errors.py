@@ -122,6 +122,8 @@ def drift(data: xr.Dataset, caller: str) -> Any | None:
 
 def _drift(total: np.ndarray, of_dates: np.ndarray, own: np.ndarray, ends: np.ndarray, times: np.ndarray) -> np.ndarray:
     known = np.isfinite(total)
+    if not known.any():
+        return np.array([np.nan])
     ends, dates = ends[known], times.size
     lever = times - times.mean()
     lever /= max(lever @ lever, 1e-300)
@@ -134,7 +136,7 @@ def _drift(total: np.ndarray, of_dates: np.ndarray, own: np.ndarray, ends: np.nd
     alone, held = (_of_dates(each[known], ends, dates) for each in (of_dates, total))
     # dates without pairs have neither
     square = of_pairs @ of_pairs + np.nansum(lever**2 * (alone**2 - held**2))
-    return np.array([np.sqrt(max(square, 0.0)) if known.any() else np.nan])
+    return np.array([np.sqrt(max(square, 0.0))])
 
 
 def of_dates(sigma: Any, ends: np.ndarray, dates: int) -> Any:

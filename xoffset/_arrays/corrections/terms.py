@@ -206,7 +206,7 @@ def removed(
         unknown = _beyond(places.elevation, ends)
         for k, term in enumerate(elevation_terms(places.elevation, ends)):
             for total, factor in zip(out, parts["elevation"][k], strict=True):
-                total += np.where(unknown, 0.0, factor * term)
+                total += np.where(np.isfinite(term), factor * term, 0.0)
     for name, stripe, sign in (("secondary", places.secondary, 1.0), ("reference", places.reference, -1.0)):
         if stripe is None or not np.asarray(parts[name]).any():
             continue
