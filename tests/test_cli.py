@@ -277,8 +277,10 @@ def test_run_refuses_a_number_of_nodes_that_nothing_would_look_at(files, tmp_pat
 def test_run_says_which_pairs_lack_stable_ground(files, tmp_path):
     place = polygons_of(tmp_path / "place.geojson", (5e5, 4_999_200.0, 500_480.0, 5e6))
     result = call("run", *files, "-o", tmp_path / "out", "--date", "ortho_%Y%m%d", *WINDOWS, "--stable", place)
-    assert result.exit_code == 0, result.output
-    assert "Warning: 3 of 3 pairs lack stable ground and stay as they are (not_corrected)." in result.output
+    assert result.exit_code == 1
+    assert "Error: run needs enough stable ground in at least one pair; got" in result.output
+    assert "Enlarge --stable, or lower --min-nodes." in result.output
+    assert (xoffset.open_result(tmp_path / "out" / "corrected.zarr").is_corrected == 0).all()
 
 
 @pytest.mark.usefixtures("quick")

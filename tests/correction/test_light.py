@@ -364,8 +364,8 @@ def test_light_is_told_by_aspect():
     shifts = shifts_of(moved)
     found = xoffset.light(shifts, dem=dem, sun=SUN, sectors=4)
     np.testing.assert_array_equal(found.aspect, [0.0, 90.0, 180.0, 270.0])
-    np.testing.assert_allclose(found.height, [2.0, 0.0, 0.0, 0.0], atol=0.1)
-    np.testing.assert_allclose(found.across, 0.0, atol=0.1)
+    np.testing.assert_allclose(found.shadow_height, [2.0, 0.0, 0.0, 0.0], atol=0.1)
+    np.testing.assert_allclose(found.shadow_across, 0.0, atol=0.1)
     assert (found.n_nodes > 200).all()
     reach = max(np.hypot(*(SLANTS[j] - SLANTS[i])) for i in range(13) for j in range(i + 1, min(i + 5, 13)))
     assert found.largest.values[0] == pytest.approx(2.0 * reach, rel=0.05)
@@ -388,7 +388,10 @@ def test_the_error_of_light_holds():
         common = 0.5 * np.random.default_rng(seed).standard_normal((2, DATES.size, 1, 1))
         moved = positions(shape=(20, 20), velocity=0.0, noise=0.1, seed=seed) + common
         found = xoffset.light(shifts_of(moved), dem=dem, sun=SUN, sectors=1)
-        ratios += [found.height.item() / found.sigma_height.item(), found.across.item() / found.sigma_across.item()]
+        ratios += [
+            found.shadow_height.item() / found.sigma_shadow_height.item(),
+            found.shadow_across.item() / found.sigma_shadow_across.item(),
+        ]
     assert 0.75 < np.sqrt(np.mean(np.square(ratios))) < 1.35
 
 

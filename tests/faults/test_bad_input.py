@@ -1906,6 +1906,11 @@ def parameters_of(name):
 TAKE_STABLE = {
     "area_mean": lambda o, stable: xoffset.area_mean(o.rate, triangle(o), stable=stable),
     "calibrate": lambda o, stable: xoffset.calibrate(o.shifts, stable),
+    "coregister": lambda o, stable: xoffset.coregister(o.stack, stable=stable, min_nodes=5),
+    "correct": lambda o, stable: xoffset.correct(o.shifts, stable=stable, min_nodes=5),
+    "light": lambda o, stable: xoffset.light(
+        o.shifts, dem=(0.0 * o.stack[0] + 0.3 * o.stack.x).drop_vars("time"), sun=sun_of(o), stable=stable
+    ),
     "closure": lambda o, stable: xoffset.closure(o.shifts, stable=stable),
     "invert": lambda o, stable: xoffset.invert(o.shifts, stable=stable),
     "stable_statistics": lambda o, stable: xoffset.stable_statistics(o.shifts, stable),

@@ -151,7 +151,16 @@ def test_the_accessor_offers_what_works(kind, shifts):
             getattr(data.offset, name)(**OPTIONS.get(name, {}))
     # and no less than that
     beside = {"calibrate", "extend", "vector_coherence", "trajectory", "strain", "profile", "to_geotiff"}
-    beside |= {"area_mean", "compare", "stable_statistics"}
+    beside |= {
+        "area_mean",
+        "compare",
+        "stable_statistics",
+        "correct",
+        "denoise",
+        "light",
+        "thinning_bias",
+        "remove_season",
+    }
     assert set(dir(on_grid.offset)) - beside == set(dir(data.offset))
 
 

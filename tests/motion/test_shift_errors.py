@@ -10,7 +10,7 @@ import xarray as xr
 from test_standard_errors import DATES, series_of, shifts_of
 
 import xoffset
-from xoffset.model import shift_errors
+from xoffset.model import carried_errors
 from xoffset.model.flags import FLAGS
 
 NUMBER = 10
@@ -109,7 +109,7 @@ def test_errors_of_the_pairs_themselves_are_added_pair_by_pair():
 def test_of_many_pairs_they_are_drawn_by_lot(monkeypatch):
     data = with_own(shifts())
     exact = float(xoffset.velocity(data).sigma_shift)
-    monkeypatch.setattr(shift_errors, "PROBES", 20)
+    monkeypatch.setattr(carried_errors, "PROBES", 20)
     np.testing.assert_allclose(xoffset.velocity(data).sigma_shift, exact, rtol=0.3)
 
 
@@ -425,7 +425,7 @@ def test_every_option_of_what_carries_them_is_known():
     names = ("coseismic", "decompose", "interval_velocity", "mean_displacement", "mean_velocity", "velocity")
     functions = [getattr(xoffset, name) for name in (*names, "yearly_velocity")]
     options = {name for function in functions for name in [*inspect.signature(function).parameters][1:]}
-    known = {*shift_errors.WITH_PLAIN_WEIGHTS, *shift_errors.TOLD_BY_DATA, *OF_THE_MODEL}
+    known = {*carried_errors.WITH_PLAIN_WEIGHTS, *carried_errors.TOLD_BY_DATA, *OF_THE_MODEL}
     assert options <= known, options - known
     assert known <= options, known - options
 

@@ -58,9 +58,9 @@ def make(name: str, *, crs: pyproj.CRS | None = UTM, dates=DATES, shape=(5, 7), 
 
 
 def fields(table, shape, dtype):
-    of_pairs = {name for name, variable in table.items() if variable.dims == ("pair",)}
+    sizes = {("pair",): shape[:1], ("y", "x"): shape[-2:]}
     made = {
-        name: field(shape[:1] if name in of_pairs else shape, seed, dtype)
+        name: field(sizes.get(table[name].dims, shape), seed, dtype)
         for seed, name in enumerate(table)
         if name not in ("first", "last")
     }

@@ -107,7 +107,8 @@ def test_every_flag_of_shifts_is_a_stage():
         "no_pairs", "disconnected", "no_reference", "too_few_dates", "not_converged", "bridged", "oversmoothed",
         "inconsistent",
     }  # fmt: skip
-    assert set(STAGES) == set(FLAGS) - of_series | {"without a reason"}
+    without_loss = {"unreferenced", "not_corrected", "smoothed"}
+    assert set(STAGES) == set(FLAGS) - of_series - without_loss | {"without a reason"}
 
 
 def test_losses_refuses_what_is_no_shifts():

@@ -646,7 +646,7 @@ CHECKS: dict[str, Call] = {
     "correct by_date": lambda: xoffset.correct(
         tied(), stable=everywhere(tied()), order="auto", stripes=detected(), by_date=True
     ),
-    "coregister": lambda: xoffset.coregister(images(), template=32, search=4, step=8),
+    "coregister": lambda: images().offset.coregister(template=32, search=4, step=8),
     "coregister ramp dask": lambda: xoffset.coregister(
         counts().chunk(y=48, x=40), order="auto", reference=DATES[2], template=32, search=4, step=8
     ),

@@ -95,9 +95,8 @@ def correct(
         move by half of the offset unless the stable ground lies on one side alone.
     dem
         Elevations (y, x) [m], of any grid and CRS, for sensors whose images were laid on a wrong terrain or that look
-        from the side: a polynomial of second order in the elevation. Beyond the elevations of the stable ground it
-        stays as it is at the last of them; nodes that lie higher or lower by more than a tenth of their range bear the
-        flag `not_corrected`.
+        from the side: a polynomial of second order in the elevation. It holds for the elevations of the stable ground
+        and a tenth of their range more; farther on it stays as it is there, with the flag `not_corrected`.
     view
         Dataset with `view_zenith` and `view_azimuth` [degree] on (time, y, x), as `xoffset.angles` gives it, or on
         (time) for scenes as wholes, of all dates; azimuths point from the ground toward the satellite, clockwise from

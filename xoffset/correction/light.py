@@ -62,9 +62,10 @@ def light(
     Returns
     -------
     xarray.Dataset
-        On `aspect`, the middle of each sector, clockwise from the north of the grid [degree]: `height`, how high what
-        casts the shadows would be if ground moved with their ends [m], positive away from the sun, and `across`, the
-        same at right angles, clockwise of the sun, where no light leads; each with `sigma_...`. `largest`: the largest
+        On `aspect`, the middle of each sector, clockwise from the north of the grid [degree]: `shadow_height`, how high
+        what casts the shadows would be if ground moved with their ends [m], positive away from the sun, and
+        `shadow_across`, the same at right angles, clockwise of the sun, where no light leads; each with `sigma_...`.
+        `largest`: the largest
         displacement between two dates [m] that this makes. `n_nodes`: stable nodes of such slopes. NaN where there are
         too few nodes or dates. Lazy if shifts, stable or dem are.
 
@@ -78,9 +79,9 @@ def light(
     -----
     The median displacement of a sector is fitted pair by pair by ``-height·Δs``, ``s = cot(elevation)·(sin(azimuth),
     cos(azimuth))``, turned to the grid, by the same at right angles, and by a steady velocity. Standard errors follow
-    from the scatter of the pairs about that, of which no more are independent than there are dates. A `height` that is
-    many times its `sigma_height`, while `across` is not, is made by light: pair dates of one season
-    (``pairs(max_season_gap=)``, ``pairs(max_sun_gap=)``), mask `masking.cast_shadow`, or ``invert(sun=)``.
+    from the scatter of the pairs about that, of which no more are independent than there are dates. A `shadow_height`
+    that is many times its `sigma_shadow_height`, while `shadow_across` is not, is made by light: pair dates of one
+    season (``pairs(max_season_gap=)``, ``pairs(max_sun_gap=)``), mask `masking.cast_shadow`, or ``invert(sun=)``.
 
     Examples
     --------
@@ -89,7 +90,7 @@ def light(
     >>> stack, truth = xoffset.synthetic.stack((128, 128), dates=dates, velocity=0.0, shadows=0.5)
     >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=2), search=4)
     >>> found = xoffset.light(shifts, dem=truth.elevation, sun=stack, sectors=1, min_slope=0.0)
-    >>> bool(found.height.item() > 3.0 * found.sigma_height.item())
+    >>> bool(found.shadow_height.item() > 3.0 * found.sigma_shadow_height.item())
     True
     """
     count = _options.as_whole_number(sectors, "sectors", "light", least=1, example=8)

@@ -34,10 +34,10 @@ _SECTORS = ("aspect",)
 _OF_SECTORS = _table(
     _SECTORS,
     {
-        "height": ("m", "height of what casts the shadows that ground seems to move with"),
-        "across": ("m", "the same across the direction of the sun"),
+        "shadow_height": ("m", "height of what casts the shadows that ground seems to move with"),
+        "shadow_across": ("m", "the same across the direction of the sun"),
     },
-    signed=("height", "across"),
+    signed=("shadow_height", "shadow_across"),
 )
 LIGHT = (
     _OF_SECTORS

@@ -8,9 +8,9 @@ from xoffset import _options
 from xoffset._arrays.networks import terms as motion_terms
 from xoffset._arrays.networks.terms import velocity
 from xoffset.model import products, variables
+from xoffset.model.carried_errors import carries_shift_error
 from xoffset.model.dates import Date
 from xoffset.model.points import takes_points
-from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion import regression
 from xoffset.motion.components import event, fields_of
 from xoffset.motion.regression import Loss, Options

@@ -13,10 +13,10 @@ from xoffset._arrays.networks import terms as motion_terms
 from xoffset._arrays.networks.terms import YEAR_DAYS
 from xoffset.model import products, variables
 from xoffset.model import sun as sunlight
+from xoffset.model.carried_errors import carries_shift_error
 from xoffset.model.dates import Date, as_instant
 from xoffset.model.points import takes_points
 from xoffset.model.renamed import renamed_argument
-from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion import regression
 from xoffset.motion.components import SEASONS, Fields, decay, event, fields_of, list_of, season_terms
 from xoffset.motion.regression import Fit, Loss, Options

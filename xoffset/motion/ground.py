@@ -110,7 +110,7 @@ def _turned(data: xr.Dataset, turn: Any) -> dict[str, Field]:
         else:
             values = dict(zip(names, (a * x + b * y, c * x + d * y), strict=True))
             sigma_x, sigma_y, covariance = checks.errors_of(pair)
-            if sigma_x in data and sigma_y in data:
+            if sigma_x in data and sigma_y in data and f"sigma_{names[0]}" in variables.GROUND:
                 along_x, along_y = _layers(data, sigma_x, sigma_y)[1]
                 xy = _layers(data, covariance)[1][0] if covariance in data else 0.0
                 labels = (*(f"sigma_{name}" for name in names), components.covariance_on_ground(*pair))

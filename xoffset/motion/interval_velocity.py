@@ -13,11 +13,11 @@ from xoffset._arrays import vectors
 from xoffset._arrays.networks import graph, intervals
 from xoffset._blocks.pixels import per_pixel_of
 from xoffset.model import checks, noise, products, variables
+from xoffset.model.carried_errors import carries_shift_error
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS, flags_of
 from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
-from xoffset.model.shift_errors import carries_shift_error
 
 _LOGGER = logging.getLogger(__name__)
 

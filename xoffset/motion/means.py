@@ -15,11 +15,11 @@ from xoffset._arrays.networks.observations import Observations
 from xoffset._blocks import pixels
 from xoffset._kernels.networks import means
 from xoffset.model import checks, variables
+from xoffset.model.carried_errors import carries_shift_error
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
 from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
-from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion.maps import on_grid
 
 # Power of the baseline that a displacement counts with in the mean velocity: 1 in a slope, -1 makes it a velocity.

@@ -11,9 +11,9 @@ from xoffset import _options
 from xoffset._arrays import vectors
 from xoffset._arrays.networks import terms as motion_terms
 from xoffset.model import products, variables
+from xoffset.model.carried_errors import carries_shift_error
 from xoffset.model.flags import FLAGS
 from xoffset.model.points import takes_points
-from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion import regression
 from xoffset.motion.regression import VELOCITY, Fit, Loss, Source
 

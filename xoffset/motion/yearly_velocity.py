@@ -13,10 +13,10 @@ from xoffset._arrays.networks import separation
 from xoffset._arrays.networks import terms as motion_terms
 from xoffset._arrays.networks.observations import Observations
 from xoffset.model import checks, products, variables
+from xoffset.model.carried_errors import carries_shift_error
 from xoffset.model.dates import Duration, as_dates, as_duration
 from xoffset.model.flags import FLAGS
 from xoffset.model.points import takes_points
-from xoffset.model.shift_errors import carries_shift_error
 from xoffset.motion import regression
 from xoffset.motion.components import Fields, season_terms
 from xoffset.motion.regression import Loss, Options

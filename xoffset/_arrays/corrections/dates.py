@@ -21,6 +21,8 @@ ALIKE = 0.1
 TUKEY = 5.123 / np.sqrt(2.0)
 # Trust below which a pair is left out: it ties no dates any more.
 REJECTED = 0.01
+# Residual, in the standard errors that pairs claim, up to which they tell how much of these is their own.
+CLAIMED = 5.0
 # Trust from which on a pair counts in full for what is known of the dates.
 FULL = 0.5
 # Change of the trust at which the weights have settled.
@@ -236,8 +238,25 @@ def _trust(network: _Network) -> tuple[np.ndarray, np.ndarray]:
             trust = np.where(ratio < TUKEY, (1.0 - np.minimum(ratio / TUKEY, 1.0) ** 2) ** 2, 0.0)
         if step > START and np.abs(trust - before).max(initial=0.0) < TOLERANCE:
             break
-    redundant = network.redundancy.mean(axis=2).sum(axis=0)
-    return trust, (redundant * scale**2 + PRIOR_SHARE) / (redundant + 1.0)
+    return trust, _share(network, trust)
+
+
+def _share(network: _Network, trust: np.ndarray) -> np.ndarray:
+    """Share of the variances (set,) that is the pairs' own: chi-square of the residuals over its expectation.
+
+    Of pairs that claim much more than they err, as where most noise is that of the dates, the scale of the robust
+    weights would leave out good ones; so all count that are as good as they claim, and alike.
+    """
+    robust = network.solve(network.weight * np.where(trust >= REJECTED, trust, 0.0)[:, :, np.newaxis])
+    keeps = ~(network.residuals(robust) > CLAIMED)
+    weight = network.weight * keeps[:, :, np.newaxis]
+    of_dates = network.solve(weight)
+    away = network.values - (of_dates[network.ends[:, 1]] - of_dates[network.ends[:, 0]])
+    free = np.where(weight > 0.0, np.clip(1.0 - weight * network.reach(weight)[0], 0.0, 1.0), 0.0)
+    total, square = free.sum(axis=(0, 2)), (weight * away**2).sum(axis=(0, 2))
+    redundant = free.mean(axis=2).sum(axis=0)
+    mean = np.divide(square, total, out=np.zeros(total.shape), where=total > CHECKED)
+    return np.asarray((redundant * mean + PRIOR_SHARE) / (redundant + 1.0))
 
 
 def _scale(length: np.ndarray, network: _Network) -> np.ndarray:

@@ -28,6 +28,9 @@ from xoffset._arrays.layers import Layers
 _OF_MEDIAN = 0.5 * math.pi - 1.0
 # Vectors whose spread tells their standard error.
 FEW = 10
+# How often stable ground is halved, to see whether its parts move alike; share of them whose difference tells by how
+# much they do not; and how often that must be what noise makes of it, to count.
+_HALVED, _USUAL, _BEYOND_NOISE = 3, 0.683, 3.0
 # Statistics of a pair: median and spread of its vectors on stable ground before and after [m], and the spread in units
 # of the standard errors, without what moves across a trace.
 STATISTICS = Layers(median_before=2, median_after=2, nmad_before=2, nmad_after=2, sigma_ratio=2)
@@ -87,6 +90,8 @@ def of_pair(sample: Sample, counts: np.ndarray, setup: Setup) -> np.ndarray:
         max(spread**2 * (alike + _OF_MEDIAN) / size, _of_steps(each))
         for spread, each in zip(spreads, away, strict=True)
     ]
+    if found is None and setup.is_referenced:
+        errors = list(map(max, errors, _of_parts(away, sample)))
     table["shift"][:] = shifts
     # what is not taken off remains as an error
     left = math.sqrt(0.5 * sum(s**2 + e for s, e in zip(shifts, errors, strict=True)))
@@ -116,6 +121,42 @@ def _of_steps(away: np.ndarray) -> float:
     """
     beside = np.abs(away[away != 0.0])
     return float(beside.min()) ** 2 / 12.0 if 0 < beside.size < 0.5 * away.size else 0.0
+
+
+def _of_parts(away: list[np.ndarray], sample: Sample) -> list[float]:
+    """Variances [m2] by which parts of the ground differ from a shift, 0 where noise explains it.
+
+    Where both sides of a fault are taken for stable, the median lies on one of them, among vectors that agree well.
+    """
+    parts = _halved(sample.places.at(sample.used), _HALVED)
+    if min(part.size for part in parts) < FEW:
+        return [0.0] * len(away)
+    medians = [np.array([np.median(each[part]) for part in parts]) for each in away]
+    inner = [each.copy() for each in away]
+    for each, of_parts in zip(inner, medians, strict=True):
+        for part, median in zip(parts, of_parts, strict=True):
+            each[part] -= median
+    differs = [float(np.quantile(np.abs(each), _USUAL)) ** 2 for each in medians]
+    of_noise = [len(parts) * robust.spread_of_some(each) ** 2 / each.size for each in inner]
+    limit = _BEYOND_NOISE**2 * (1.0 + _OF_MEDIAN)
+    if not any(one > limit * noise for one, noise in zip(differs, of_noise, strict=True)):
+        return [0.0] * len(away)
+    limit = _BEYOND_NOISE**2 * (neighbours_of(inner, sample.used) + _OF_MEDIAN)
+    return [one if one > limit * noise else 0.0 for one, noise in zip(differs, of_noise, strict=True)]
+
+
+def _halved(places: Places, times: int) -> list[np.ndarray]:
+    """Indices of nodes in parts of equal number, by cutting so many times across the longer side."""
+    u, v = np.broadcast_arrays(places.u, places.v)
+    parts = [np.arange(u.size)]
+    for _ in range(times):
+        cut = []
+        for part in parts:
+            along = max((u[part], v[part]), key=lambda each: np.ptp(each) if each.size else 0.0)
+            order = part[np.argsort(along, kind="stable")]
+            cut += np.array_split(order, 2)
+        parts = cut
+    return parts
 
 
 def _put(found: Found, ground: Ground, setup: Setup, out: np.ndarray) -> None:

@@ -206,13 +206,16 @@ def checked(table: np.ndarray, *, setup: Setup, is_by_date: bool = False) -> np.
 
 def judged(statistics: np.ndarray) -> np.ndarray:
     """The statistics (layer, pair), after it is told of ground that may move."""
-    ratio = fit.STATISTICS.split(statistics)["sigma_ratio"]
-    if np.isfinite(ratio).any() and np.nanmedian(ratio) > _LARGE_RATIO:
+    # one component alone may move, and few pairs span the event that moves it
+    ratio = np.nan_to_num(fit.STATISTICS.split(statistics)["sigma_ratio"]).max(axis=0)
+    moves = ratio > _LARGE_RATIO
+    if moves.any():
         _log.warning(
-            "correct(): what is left on stable ground spreads %.1f times as far as the standard errors say. Is it "
-            "stable? See sigma_ratio_dx, sigma_ratio_dy; shrink stable, or calibrate() the errors first.",
-            np.nanmedian(ratio),
-        )
+            "correct(): in %d of %d pairs what is left on stable ground spreads more than %.0f times as far as the "
+            "standard errors say, up to %.1f times. Is it stable? See sigma_ratio_dx, sigma_ratio_dy; shrink stable, "
+            "give the trace of a fault that crosses it, or calibrate() the errors first.",
+            moves.sum(), moves.size, _LARGE_RATIO, ratio.max(),
+        )  # fmt: skip
     return statistics
 
 

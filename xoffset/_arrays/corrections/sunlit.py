@@ -9,7 +9,9 @@ import numpy as np
 from xoffset._arrays.layers import Layers
 
 # Results by sector.
-SECTORS = Layers(n_nodes=(), height=(), across=(), sigma_height=(), sigma_across=(), largest=())
+SECTORS = Layers(
+    n_nodes=(), shadow_height=(), shadow_across=(), sigma_shadow_height=(), sigma_shadow_across=(), largest=()
+)
 # Vectors that a pair needs in a sector for their median to count, and pairs of it beyond as many as there are unknowns.
 _LEAST_VECTORS, _LEAST_PAIRS = 5, 3
 
@@ -47,10 +49,10 @@ def by_aspect(*fields: np.ndarray, light: Light) -> np.ndarray:
         medians = _medians(dx[:, here], dy[:, here])
         found = _fit(medians, light)
         if found is not None:
-            (parts["height"][k], parts["across"][k]), errors = found
-            parts["sigma_height"][k], parts["sigma_across"][k] = errors
+            (parts["shadow_height"][k], parts["shadow_across"][k]), errors = found
+            parts["sigma_shadow_height"][k], parts["sigma_shadow_across"][k] = errors
             reach = np.hypot(*light.slants[np.isfinite(medians[0])].T).max()
-            parts["largest"][k] = reach * np.hypot(parts["height"][k], parts["across"][k])
+            parts["largest"][k] = reach * np.hypot(parts["shadow_height"][k], parts["shadow_across"][k])
     return out
 
 

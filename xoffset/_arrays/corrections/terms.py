@@ -143,11 +143,12 @@ def ramp(u: np.ndarray, v: np.ndarray, number: int) -> list[np.ndarray]:
 
 
 def elevation_terms(elevation: np.ndarray, ends: np.ndarray) -> list[np.ndarray]:
-    """Powers of the elevation, -1 to 1 between its ends and no farther: beyond them nothing is known of it."""
+    """Powers of the elevation, -1 to 1 between its ends and a little farther, as far as the polynomial is to hold."""
     half = 0.5 * float(ends[1] - ends[0])
     if not half > 0.0:
         return [np.zeros(elevation.shape)] * ELEVATION
-    height = np.clip((elevation - (ends[0] + half)) / half, -1.0, 1.0)
+    last = 1.0 + 2.0 * BEYOND
+    height = np.clip((elevation - (ends[0] + half)) / half, -last, last)
     return [height ** (k + 1) for k in range(ELEVATION)]
 
 
@@ -191,8 +192,8 @@ def removed(
 ) -> tuple[list[np.ndarray], np.ndarray | None]:
     """Displacement [m] along x and y that the coefficients (2, term) of a pair are worth, and where a part is unknown.
 
-    Where the step of a stripe or the elevation is unknown, the rest is given; where the elevation lies beyond those of
-    stable ground, what the polynomial is at its end.
+    Where the step of a stripe or the elevation is unknown, the rest is given; where the elevation lies too far beyond
+    those of stable ground, what the polynomial is where it ends.
     """
     unknown: np.ndarray | None = None
     parts = setup.terms.split(coefficients.T)
