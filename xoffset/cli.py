@@ -253,8 +253,8 @@ def _corrected(shifts: xr.Dataset, out: Path) -> xr.Dataset:
         count = int(((found["flags"] & FLAGS[name]) > 0).any(("y", "x")).sum())
         if name == "not_corrected" and not found["is_corrected"].any():
             raise ValueError(
-                f"run needs enough stable ground in at least one pair; got {int(found['n_stable'].max())} vectors on it "
-                f"at most, and {out / 'corrected.zarr'} holds {count} pairs as they were. Enlarge --stable, or lower "
+                f"run needs enough stable ground in at least one pair; got {int(found['n_stable'].max())} vectors "
+                f"on it at most, and {out / 'corrected.zarr'} holds {count} pairs as they were. Enlarge --stable, or lower "
                 "--min-nodes."
             )
         if count:

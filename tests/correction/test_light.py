@@ -371,7 +371,7 @@ def test_light_is_told_by_aspect():
     assert found.largest.values[0] == pytest.approx(2.0 * reach, rel=0.05)
     stable = xr.DataArray(np.broadcast_to((y < y.mean())[:, None], hill.shape), dims=("y", "x"), coords=dem.coords)
     fewer = xoffset.light(shifts, dem=dem, sun=SUN, sectors=4, stable=stable)
-    assert np.isnan(fewer.height[0])
+    assert np.isnan(fewer.shadow_height[0])
     assert fewer.n_nodes[2] == found.n_nodes[2]
     lazy = xoffset.light(
         shifts.chunk(y=7, x=11).assign_coords(reference=shifts.reference, secondary=shifts.secondary),

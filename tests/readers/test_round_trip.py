@@ -58,7 +58,7 @@ def make(name: str, *, crs: pyproj.CRS | None = UTM, dates=DATES, shape=(5, 7), 
 
 
 def fields(table, shape, dtype):
-    sizes = {("pair",): shape[:1], ("y", "x"): shape[-2:]}
+    sizes = {("pair",): shape[:1], ("y", "x"): shape[-2:], (): ()}
     made = {
         name: field(sizes.get(table[name].dims, shape), seed, dtype)
         for seed, name in enumerate(table)
@@ -75,7 +75,9 @@ def numbers(data):
 
 
 def field(shape, seed, dtype="float32"):
-    values = np.random.default_rng(seed).normal(size=shape).astype(dtype)
+    values = np.asarray(np.random.default_rng(seed).normal(size=shape), dtype=dtype)
+    if not shape:
+        return values
     values[(..., 0, slice(3)) if len(shape) > 1 else 0] = np.nan
     return values
 
