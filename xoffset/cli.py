@@ -254,8 +254,8 @@ def _corrected(shifts: xr.Dataset, out: Path) -> xr.Dataset:
         if name == "not_corrected" and not found["is_corrected"].any():
             raise ValueError(
                 f"run needs enough stable ground in at least one pair; got {int(found['n_stable'].max())} vectors "
-                f"on it at most, and {out / 'corrected.zarr'} holds {count} pairs as they were. Enlarge --stable, or lower "
-                "--min-nodes."
+                f"on it at most, and {out / 'corrected.zarr'} holds {count} pairs as they were. Enlarge --stable, or "
+                "lower --min-nodes."
             )
         if count:
             click.echo(f"Warning: {count} of {found.sizes['pair']} pairs lack stable ground and {what} ({name}).")
