@@ -10,6 +10,7 @@ from xoffset import accessor as _accessor  # noqa: F401, registers `.offset`
 from xoffset import filtering, flags, formats, masking, plotting, synthetic
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
+from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset.correction.coregister import coregister
 from xoffset.correction.correct import correct
@@ -59,6 +60,7 @@ __version__ = _version("xoffset")
 
 __all__ = [  # noqa: RUF022, as sorted() sorts
     "Jitter",
+    "Matcher",
     "NCC",
     "Phase",
     "Pyramid",

@@ -11,7 +11,8 @@ import xarray as xr
 
 import xoffset
 from xoffset import synthetic
-from xoffset._arrays.matching.options import MATCHERS, Matcher, as_matcher
+from xoffset._arrays.matching.options import MATCHERS, as_matcher
+from xoffset._arrays.matching.protocol import Matcher
 from xoffset.model.flags import FLAGS
 
 OPTIONS = {"template": 16, "search": 4, "step": 16}
@@ -21,15 +22,10 @@ FIELDS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Still:
+class Still(Matcher):
     """Finds that nothing has moved, with a score of its own."""
 
     score: float = 0.5
-    ways = 1
-    kernels = ()
-
-    def fields(self, templates):
-        return FIELDS
 
     def check(self, lattice, prefilter, *, is_uniform):
         if len(lattice.templates) > 1:

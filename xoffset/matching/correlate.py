@@ -11,7 +11,8 @@ import xarray as xr
 
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.matching import curvature
-from xoffset._arrays.matching.options import Matcher, MatcherName
+from xoffset._arrays.matching.options import MatcherName
+from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._blocks import halos
 from xoffset._kernels.maps import neighbours
@@ -24,7 +25,7 @@ def correlate(
     stack: xr.DataArray,
     network: xr.Dataset,
     *,
-    template: int | Sequence[int] = 32,
+    template: int | Sequence[int] | None = None,
     search: int | tuple[int, int] | xr.DataArray | Pyramid = 8,
     step: int = 8,
     matcher: MatcherName | Matcher = "ncc",
@@ -43,7 +44,8 @@ def correlate(
     network
         Pairs of dates, from `pairs`.
     template
-        Side of the square window, in pixels. Several sides, such as (16, 32, 64), are all tried, and each node keeps
+        Side of the square window, in pixels. None: 32, or the window of a matcher that has one of its own, which takes
+        no other. Several sides, such as (16, 32, 64), are all tried, and each node keeps
         the smallest whose match stands out and agrees with its neighbours; they differ by multiples of twice the
         greatest common divisor of step and templates, so that all share their centre.
     search
