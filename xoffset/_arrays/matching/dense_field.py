@@ -59,9 +59,11 @@ class Views:
 
     images: np.ndarray  # (3, height, width): the first one and its slopes along x and y
     weight: np.ndarray  # (height, width) of the first one
+    first: Even
     other: Even
     origin: tuple[int, int]  # (y, x) in the second image of the first pixel
     side: int  # of the square whose correlation a block is judged by, in blocks, odd
+    min_valid: float  # share of a window's pixels that both images must know
 
     @property
     def blocks(self) -> tuple[int, int]:

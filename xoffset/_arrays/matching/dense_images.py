@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy.ndimage
 
 from xoffset._arrays.filters import apply, centre, noise, options
 from xoffset._arrays.filters.options import Bandpass, Highpass, Laplacian, Log, Prefilter
 from xoffset._arrays.lattice import Tile
-from xoffset._kernels.images import filters
+from xoffset._kernels.images import filters, windows
 from xoffset._kernels.matching import refine
 from xoffset._kernels.matching.residuals import box
 
 # Side of the window whose contrast a pixel is divided by, px.
 EVEN = 31
+# Pixels that a slope is taken from.
+STENCIL = np.array([[0, 0, 1, 0, 0], [0, 0, 1, 0, 0], [1, 1, 1, 1, 1], [0, 0, 1, 0, 0], [0, 0, 1, 0, 0]], dtype=bool)
 # Least contrast, as a part of the mean one: what is smoother stays faint.
 LEAST_CONTRAST = 1e-3
 
@@ -26,7 +29,10 @@ class Even:
 
     values: np.ndarray  # of about zero mean and unit variance, zero where not valid
     weight: np.ndarray  # 1 where the pre-filter knew enough, else 0
+    raw: np.ndarray  # as read, NaN where unknown
     known: np.ndarray  # uint8, pixels with a value
+    frame: Tile  # the part inside the image
+    window: int  # side of the windows that are judged, px
 
     @cached_property
     def coefficients(self) -> np.ndarray:
@@ -41,6 +47,33 @@ class Even:
         out = np.empty((3, *self.values.shape), dtype=np.float32)
         out[0] = self.values
         refine.slopes(self.values, out[1], out[2])
+        if not self.weight.all():
+            # what lies beside a hole has the slope of its edge, which stays where it is
+            out[1:] *= scipy.ndimage.minimum_filter(self.weight, footprint=STENCIL, mode="constant")
+        return out
+
+    @cached_property
+    def counts(self) -> np.ndarray | None:
+        """Known pixels of the windows by first pixel (rows, columns) int32; None if there are no holes."""
+        if self.known.all():
+            return None
+        sums = np.zeros((self.known.shape[0] + 1, self.known.shape[1] + 1), dtype=np.int32)
+        np.cumsum(np.cumsum(self.known, axis=0, dtype=np.int32), axis=1, out=sums[1:, 1:])
+        n = self.window
+        return np.asarray(sums[n:, n:] - sums[:-n, n:] - sums[n:, :-n] + sums[:-n, :-n])
+
+    @cached_property
+    def flat(self) -> np.ndarray | None:
+        """Windows that hold one value only, by first pixel (rows, columns) uint8; None if there is none."""
+        raw, known = (np.ascontiguousarray(array[self.frame]) for array in (self.raw, self.known))
+        n = self.window
+        if min(raw.shape) < n or (known.all() and windows.has_texture(raw, n)):
+            return None
+        out = np.zeros([size - n + 1 for size in self.raw.shape], dtype=np.uint8)
+        inner = np.empty([size - n + 1 for size in raw.shape], dtype=np.uint8)
+        windows.flat_windows(raw, known, n, inner)
+        top, left = (part.start for part in self.frame)
+        out[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
         return out
 
 
@@ -54,10 +87,10 @@ def prepare(raw: np.ndarray, frame: Tile, prefilter: Prefilter | None, window: i
         filtered, valid = apply.apply(settled, centred, known, frame)
     weight = valid.astype(np.float32)
     is_level = isinstance(prefilter, (Bandpass, Highpass, Laplacian, Log))
-    return Even(_even(filtered, weight, frame, is_level=is_level), weight, known)
+    return Even(_even(filtered, weight, is_level=is_level), weight, raw, known, frame, window)
 
 
-def _even(filtered: np.ndarray, weight: np.ndarray, frame: Tile, *, is_level: bool) -> np.ndarray:
+def _even(filtered: np.ndarray, weight: np.ndarray, *, is_level: bool) -> np.ndarray:
     """Pixels over the root mean square of those around; if not `is_level`, without the mean of these first."""
     pixels = filtered * weight
     count, power = np.empty_like(pixels), np.empty_like(pixels)

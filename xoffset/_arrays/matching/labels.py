@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from xoffset._arrays.matching.dense_field import Prior
 from xoffset._kernels.matching import regularized as kernels
 
 # What a change of the shift by a pixel between blocks costs, and the most that a change costs, of SCALE.
@@ -48,23 +49,30 @@ def costs(first: np.ndarray, second: np.ndarray, half: tuple[int, int], weights:
     return out
 
 
-def optimise(cost: np.ndarray, half: tuple[int, int], strength: float) -> np.ndarray:
-    """Shift (2, rows, columns) along x and y of least cost under the prior; strength 1 is the usual one."""
+def optimise(cost: np.ndarray, half: tuple[int, int], prior: Prior) -> np.ndarray:
+    """Shift (2, rows, columns) along x and y of least cost under the prior."""
     count = (2 * half[0] + 1, 2 * half[1] + 1)
-    change, most = (np.int16(min(each * strength, LARGEST_MOST)) for each in (CHANGE, MOST))
     total = np.zeros_like(cost)
-    for is_reversed in (False, True):
-        for slope in (-1, 0, 1):
-            kernels.sweep(cost, *count, slope, is_reversed, change, most, total)
+    for slope in (-1, 0, 1):
+        for is_reversed in (False, True):
+            kernels.sweep(cost, *count, slope, is_reversed, *_price(slope, 1, prior), total)
     turned = np.empty(cost.shape[::-1], dtype=np.int16)
     kernels.turn(cost, turned)
     across = np.zeros_like(turned)
     for is_reversed in (False, True):
-        kernels.sweep(turned, *count, 0, is_reversed, change, most, across)
+        kernels.sweep(turned, *count, 0, is_reversed, *_price(1, 0, prior), across)
     kernels.add_turned(across, total)
     field = np.empty((2, cost.shape[0], cost.shape[2]), dtype=np.float32)
     kernels.cheapest(total, *count, np.empty(field.shape[1:], dtype=np.int16), field[0], field[1])
     return field
+
+
+def _price(right: int, down: int, prior: Prior) -> tuple[np.int16, np.int16]:
+    """What a change by a pixel costs on the way to the next block, and the most that one costs."""
+    xx, xy, yy = prior.metric[:3].astype(np.float64)
+    length = (xx * right * right + 2 * xy * right * down + yy * down * down) / (right * right + down * down)
+    factor = prior.strength * np.sqrt(length)
+    return np.int16(min(CHANGE * factor, LARGEST_MOST)), np.int16(min(MOST * factor, LARGEST_MOST))
 
 
 def starts(field: np.ndarray) -> list[np.ndarray]:
