@@ -1,0 +1,175 @@
+"""A displacement field of two images, dense: linear equations of the pixels under total variation of the field."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from xoffset._arrays.matching.dense_images import Even
+from xoffset._kernels.matching import residuals, variation
+
+# Factor between the noise of sums of slopes times residual and that of a white residual, of the default pre-filter.
+COLOUR = 2.4
+# Side of the square around a block whose information counts as that of its surroundings, in blocks.
+SURROUNDINGS = 31
+# Side of the square whose contrast gives the gain of a block, in blocks.
+GAIN_SIDE = 9
+# Mean squared residual, in times that of the noise, at which a block has half of its weight; least variance of the
+# noise that this is counted from, of images of unit variance.
+TOLERANCE, LEAST_NOISE = 6.0, 0.02
+# Step of the field over a block, px, above which it costs less a pixel.
+SOFT_STEP = 0.6
+# Correlation by which the start must be better than the solution for a block to return to it, and by which one start
+# must be better than another.
+RETURN, CHANGE = 0.1, 0.02
+# Iterations of each look at the second image, on grids of 2, 4, 8 ... px; coarser ones take the last number.
+PLANS = ((12, 20, 30, 40), (20, 20, 20, 20), (40, 20, 20, 20))
+# Least side of a grid, in nodes.
+LEAST_GRID = 4
+# Step of the field over the inverse of the mean information.
+RATE = 0.07
+
+
+class Prior(NamedTuple):
+    """How a field is expected to vary."""
+
+    strength: float  # 1: as usual
+    metric: np.ndarray  # (6,) float32, see `variation.descend`
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A field on blocks of 2x2 px, and what it was made of; arrays are (..., rows, columns) float32."""
+
+    field: np.ndarray  # (2, rows, columns) along x and y, px
+    system: np.ndarray  # (5, rows, columns), see `residuals.equations`
+    limit: np.ndarray  # weight of the variation
+    dual: np.ndarray  # (4, rows, columns)
+    gain: np.ndarray  # of the second image
+    residual: np.ndarray  # mean squared one around each block
+    noise: float  # variance of the residual
+
+
+@dataclass(frozen=True)
+class Views:
+    """Two images over the pixels where a field is sought; all are float32."""
+
+    images: np.ndarray  # (3, height, width): the first one and its slopes along x and y
+    weight: np.ndarray  # (height, width) of the first one
+    first: Even
+    other: Even
+    origin: tuple[int, int]  # (y, x) in the second image of the first pixel
+    side: int  # of the square whose correlation a block is judged by, in blocks, odd
+    min_valid: float  # share of a window's pixels that both images must know
+
+    @property
+    def blocks(self) -> tuple[int, int]:
+        """Rows and columns of the field."""
+        return self.weight.shape[0] // residuals.BLOCK, self.weight.shape[1] // residuals.BLOCK
+
+
+class Seen(NamedTuple):
+    """The second image at a field."""
+
+    pixels: np.ndarray  # (2, height, width): its values, and the weight where it is known
+    sums: np.ndarray  # (4, rows, columns) around each block, see `residuals.look`
+    near: np.ndarray  # the same of wider squares, of the two energies only
+    score: np.ndarray  # (rows, columns)
+
+
+def look(views: Views, field: np.ndarray) -> Seen:
+    """Second image at a field (2, rows, columns)."""
+    pixels = np.empty((2, *views.weight.shape), dtype=np.float32)
+    sums = np.empty((4, *views.blocks), dtype=np.float32)
+    residuals.look(
+        views.images[0], views.weight, views.other.coefficients, views.other.weight, views.origin, field[0], field[1],
+        pixels[0], pixels[1], sums,
+    )  # fmt: skip
+    around, near = np.empty_like(sums), np.empty_like(sums[:2])
+    for one, target in zip(sums, around, strict=True):
+        residuals.box(one, views.side, target)
+    for one, target in zip(sums[:2], near, strict=True):
+        residuals.box(one, GAIN_SIDE, target)
+    score = np.empty(views.blocks, dtype=np.float32)
+    residuals.correlation(around, score)
+    return Seen(pixels, around, near, score)
+
+
+def solve(views: Views, starts: list[np.ndarray], prior: Prior) -> Solution:
+    """Field of least variation that explains the second image by the first, from the best of some starts by block."""
+    start, seen = starts[0].copy(), look(views, starts[0])
+    for other in starts[1:]:
+        found = look(views, other)
+        residuals.adopt(np.float32(CHANGE), start, seen.pixels, seen.score, other, found.pixels, found.score)
+    if len(starts) > 1:
+        seen = look(views, start)
+    level = np.empty(views.blocks, dtype=np.float32)
+    energy = np.empty(views.blocks, dtype=np.float32)
+    variation.halve(views.weight * (views.images[1] ** 2 + views.images[2] ** 2), np.float32(0.5), energy)
+    residuals.box(energy, SURROUNDINGS, level)
+    level /= np.float32(SURROUNDINGS**2)
+    field, first = start.copy(), seen
+    dual = np.zeros((4, *views.blocks), dtype=np.float32)
+    for round_, plan in enumerate(PLANS):
+        if round_ > 0:
+            seen = look(views, field)
+            residuals.adopt(
+                np.float32(RETURN * max(prior.strength, 1.0)), field, seen.pixels, seen.score, start, first.pixels,
+                first.score,
+            )  # fmt: skip
+        system, gain, residual, noise = _equations(views, seen, field)
+        limit = np.float32(2.5 * prior.strength) * np.sqrt(level / np.float32(COLOUR * noise) + np.float32(1e-6))
+        variation.soften(field[0], field[1], np.float32(SOFT_STEP * max(prior.strength, 1.0)), limit)
+        settle(system, limit, prior.metric, plan, field, dual)
+    return Solution(field, system, limit, dual, gain, residual, noise)
+
+
+def _equations(views: Views, seen: Seen, field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Equations of the pixels at a field, gains, mean squared residuals by block, and the variance of the noise."""
+    gain, residual = np.empty_like(field[0]), np.empty_like(field[0])
+    residuals.gains(seen.near[0], seen.near[1], gain)
+    residuals.mean_residual(seen.sums, gain, residual)
+    some = (slice(None, None, 3),) * 2
+    known = residual[some][seen.sums[residuals.COUNT][some] > 0]
+    noise = max(float(np.median(known)), 1e-6) if known.size else 1.0
+    system = np.empty((5, *views.blocks), dtype=np.float32)
+    residuals.equations(
+        views.images, seen.pixels[0], seen.pixels[1], gain, residual, field[0], field[1],
+        np.array([noise, COLOUR], dtype=np.float32), np.float32(TOLERANCE * max(noise, LEAST_NOISE)), system,
+    )  # fmt: skip
+    return system, gain, residual, noise
+
+
+def settle(
+    system: np.ndarray, limit: np.ndarray, metric: np.ndarray, plan: tuple[int, ...], field: np.ndarray, dual: np.ndarray
+) -> None:
+    """Minimise, coarse grids first, which carry the long waves; field (2, rows, columns) and dual are replaced."""
+    rows, columns = (size // 2 for size in field.shape[1:])
+    if min(rows, columns) >= LEAST_GRID:
+        coarse = np.empty((5, rows, columns), dtype=np.float32)
+        for fine, target in zip(system, coarse, strict=True):
+            variation.halve(fine, np.float32(1.0), target)
+        weight, before = np.empty((rows, columns), dtype=np.float32), np.empty((2, rows, columns), dtype=np.float32)
+        variation.halve(limit, np.float32(0.5), weight)
+        for fine, target in zip(field, before, strict=True):
+            variation.halve(fine, np.float32(0.25), target)
+        after = before.copy()
+        settle(coarse, weight, metric, plan[1:] or plan, after, np.zeros((4, rows, columns), dtype=np.float32))
+        for component in range(2):
+            variation.add_change(after[component], before[component], field[component])
+    information = 0.5 * float(system[0].mean(dtype=np.float64) + system[2].mean(dtype=np.float64))
+    tau = np.float32(RATE / max(information, 1e-6))
+    work = np.empty((5, *field.shape[1:]), dtype=np.float32)
+    variation.descend(system, limit, metric, tau, plan[0], field[0], field[1], dual, work)
+
+
+def metric_along(radians: float | None, across: float) -> np.ndarray:
+    """Metric of the variation: 1 along a direction clockwise from up, on rows that count down, `across` beside it."""
+    if radians is None:
+        return np.array([1, 0, 1, 1, 0, 1], dtype=np.float32)
+    x, y = math.sin(radians), -math.cos(radians)
+    xx, xy, yy = x * x + across * y * y, (1 - across) * x * y, y * y + across * x * x
+    return np.array([xx, xy, yy, yy / across, -xy / across, xx / across], dtype=np.float32)
