@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._arrays.matching.dense_images import Even
-from xoffset._kernels.matching import residuals, variation
+from xoffset._kernels.matching import growth, residuals, variation
 
 # Factor between the noise of sums of slopes times residual and that of a white residual, of the default pre-filter.
 COLOUR = 2.4
@@ -22,9 +22,12 @@ GAIN_SIDE = 9
 TOLERANCE, LEAST_NOISE = 6.0, 0.02
 # Step of the field over a block, px, above which it costs less a pixel.
 SOFT_STEP = 0.6
-# Correlation by which the start must be better than the solution for a block to return to it, and by which one start
-# must be better than another.
-RETURN, CHANGE = 0.1, 0.02
+SOFT_GROW = 1.4
+# Correlation by which the start must be better than the solution for a block to return to it, and by which the shift of
+# a neighbour must be better than that of a block; below LIKELY all are alike.
+RETURN, CHANGE, LIKELY = 0.1, 0.02, 0.75
+# Distances in blocks of the neighbours whose shifts a block tries.
+GROWTH = (2, 1, 2, 1)
 # Iterations of each look at the second image, on grids of 2, 4, 8 ... px; coarser ones take the last number.
 PLANS = ((12, 20, 30, 40), (20, 20, 20, 20), (40, 20, 20, 20))
 # Least side of a grid, in nodes.
@@ -98,14 +101,22 @@ def look(views: Views, field: np.ndarray) -> Seen:
     return Seen(pixels, around, near, score)
 
 
-def solve(views: Views, starts: list[np.ndarray], prior: Prior) -> Solution:
-    """Field of least variation that explains the second image by the first, from the best of some starts by block."""
-    start, seen = starts[0].copy(), look(views, starts[0])
-    for other in starts[1:]:
-        found = look(views, other)
-        residuals.adopt(np.float32(CHANGE), start, seen.pixels, seen.score, other, found.pixels, found.score)
-    if len(starts) > 1:
-        seen = look(views, start)
+def grown(views: Views, start: np.ndarray) -> np.ndarray:
+    """Start whose blocks have taken over the shifts of neighbours that suit them better."""
+    field = start.astype(np.float32)
+    score = np.full(views.blocks, growth.UNSEEN, dtype=np.float32)
+    for distance in GROWTH:
+        growth.grow(
+            views.images[0], views.weight, views.other.coefficients, views.other.weight, views.origin, views.side,
+            distance, np.float32(LIKELY), np.float32(CHANGE), field.copy(), field, score,
+        )  # fmt: skip
+    return field
+
+
+def solve(views: Views, start: np.ndarray, prior: Prior) -> Solution:
+    """Field of least variation that explains the second image by the first, from a start that is about right."""
+    start = grown(views, start)
+    seen = look(views, start)
     level = np.empty(views.blocks, dtype=np.float32)
     energy = np.empty(views.blocks, dtype=np.float32)
     variation.halve(views.weight * (views.images[1] ** 2 + views.images[2] ** 2), np.float32(0.5), energy)
@@ -122,8 +133,7 @@ def solve(views: Views, starts: list[np.ndarray], prior: Prior) -> Solution:
             )  # fmt: skip
         system, gain, residual, noise = _equations(views, seen, field)
         limit = np.float32(2.5 * prior.strength) * np.sqrt(level / np.float32(COLOUR * noise) + np.float32(1e-6))
-        variation.soften(field[0], field[1], np.float32(SOFT_STEP * max(prior.strength, 1.0)), limit)
-        settle(system, limit, prior.metric, plan, field, dual)
+        settle(system, limit, prior, plan, field, dual)
     return Solution(field, system, limit, dual, gain, residual, noise)
 
 
@@ -144,7 +154,7 @@ def _equations(views: Views, seen: Seen, field: np.ndarray) -> tuple[np.ndarray,
 
 
 def settle(
-    system: np.ndarray, limit: np.ndarray, metric: np.ndarray, plan: tuple[int, ...], field: np.ndarray, dual: np.ndarray
+    system: np.ndarray, limit: np.ndarray, prior: Prior, plan: tuple[int, ...], field: np.ndarray, dual: np.ndarray, level=0
 ) -> None:
     """Minimise, coarse grids first, which carry the long waves; field (2, rows, columns) and dual are replaced."""
     rows, columns = (size // 2 for size in field.shape[1:])
@@ -157,19 +167,22 @@ def settle(
         for fine, target in zip(field, before, strict=True):
             variation.halve(fine, np.float32(0.25), target)
         after = before.copy()
-        settle(coarse, weight, metric, plan[1:] or plan, after, np.zeros((4, rows, columns), dtype=np.float32))
+        settle(coarse, weight, prior, plan[1:] or plan, after, np.zeros((4, rows, columns), dtype=np.float32), level+1)
         for component in range(2):
             variation.add_change(after[component], before[component], field[component])
+    limit = limit.copy()
+    variation.soften(field[0], field[1], np.float32(SOFT_STEP*SOFT_GROW**level * max(prior.strength, 1.0)), limit)
     information = 0.5 * float(system[0].mean(dtype=np.float64) + system[2].mean(dtype=np.float64))
     tau = np.float32(RATE / max(information, 1e-6))
     work = np.empty((5, *field.shape[1:]), dtype=np.float32)
-    variation.descend(system, limit, metric, tau, plan[0], field[0], field[1], dual, work)
+    variation.descend(system, limit, prior.metric, tau, plan[0], field[0], field[1], dual, work)
 
 
-def metric_along(radians: float | None, across: float) -> np.ndarray:
-    """Metric of the variation: 1 along a direction clockwise from up, on rows that count down, `across` beside it."""
-    if radians is None:
+def metric_along(direction: tuple[float, float] | None, across: float) -> np.ndarray:
+    """Metric of the variation: 1 along a direction of columns and rows, `across` beside it; alike if it is None."""
+    if direction is None:
         return np.array([1, 0, 1, 1, 0, 1], dtype=np.float32)
-    x, y = math.sin(radians), -math.cos(radians)
+    length = math.hypot(*direction)
+    x, y = direction[0] / length, direction[1] / length
     xx, xy, yy = x * x + across * y * y, (1 - across) * x * y, y * y + across * x * x
     return np.array([xx, xy, yy, yy / across, -xy / across, xx / across], dtype=np.float32)

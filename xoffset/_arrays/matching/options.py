@@ -8,11 +8,13 @@ from typing import Any, Literal
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.protocol import Matcher
+from xoffset._arrays.matching.regularized import Regularized
 
-MatcherName = Literal["ncc", "phase"]
+MatcherName = Literal["ncc", "phase", "regularized"]
 MATCHERS: dict[MatcherName, Callable[[], Matcher]] = {
     "ncc": NCC,
     "phase": Phase,
+    "regularized": Regularized,
 }
 
 

@@ -177,17 +177,22 @@ class Regularized(Matcher):
 
     def _match(self, views: Views, part: Part, nodes: Candidates, lattice: Lattice) -> np.ndarray:
         """Fields (field, rows, columns) of one pair."""
-        strength = self.smoothness / USUAL
-        radians = None if self.direction is None else math.radians(self.direction)
-        prior = Prior(strength, metric_along(radians, ACROSS))
+        prior = Prior(self.smoothness / USUAL, self._metric(lattice.spacing))
         centre = dense_nodes.centre_of(nodes, part, lattice)
         second = dense_nodes.second_around(views, centre, lattice.search)
         costs = labels.costs(views.images[0], second, lattice.search, labels.weights_of(self.window), self.cost_floor)
         field = labels.optimise(costs, lattice.search, prior)
         del costs
-        solution = dense_field.solve(views, [start + centre for start in labels.starts(field)], prior)
+        solution = dense_field.solve(views, labels.on_blocks_of_two(field) + centre, prior)
         variances = dense_certainty.variances(views, solution, prior)
         return dense_nodes.describe(views, solution.field, variances, part.first, nodes, lattice)
+
+    def _metric(self, spacing: tuple[float, float]) -> np.ndarray:
+        """How much variation counts by its direction, see `variation.descend`; spacing of rows and columns, m."""
+        if self.direction is None:
+            return metric_along(None, 1.0)
+        east, north = math.sin(math.radians(self.direction)), math.cos(math.radians(self.direction))
+        return metric_along((east / spacing[1], north / spacing[0]), ACROSS)
 
     def memory(self, lattice: Lattice, prefilter: Prefilter | None, pairs: Sequence[Pair]) -> float:
         """Bytes of the images of a tile, of the volume of one pair and of its equations."""
