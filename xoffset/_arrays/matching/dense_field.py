@@ -23,9 +23,10 @@ TOLERANCE, LEAST_NOISE = 6.0, 0.02
 # Step of the field over a block, px, above which it costs less a pixel.
 SOFT_STEP = 0.6
 SOFT_GROW = 1.4
-# Correlation by which the start must be better than the solution for a block to return to it, and by which the shift of
-# a neighbour must be better than that of a block; below LIKELY all are alike.
-RETURN, CHANGE, LIKELY = 0.1, 0.02, 0.75
+# Correlation by which the shift of a neighbour must be better than that of a block; below LIKELY all are alike.
+CHANGE, LIKELY = 0.02, 0.65
+# Weight of the variation, over the root of the information around a block, of a prior of strength 1.
+USUAL = 2.5
 # Distances in blocks of the neighbours whose shifts a block tries.
 GROWTH = (2, 1, 2, 1)
 # Iterations of each look at the second image, on grids of 2, 4, 8 ... px; coarser ones take the last number.
@@ -48,6 +49,7 @@ class Solution:
     """A field on blocks of 2x2 px, and what it was made of; arrays are (..., rows, columns) float32."""
 
     field: np.ndarray  # (2, rows, columns) along x and y, px
+    before: np.ndarray  # the field that the equations were made at
     system: np.ndarray  # (5, rows, columns), see `residuals.equations`
     limit: np.ndarray  # weight of the variation
     dual: np.ndarray  # (4, rows, columns)
@@ -80,7 +82,6 @@ class Seen(NamedTuple):
     pixels: np.ndarray  # (2, height, width): its values, and the weight where it is known
     sums: np.ndarray  # (4, rows, columns) around each block, see `residuals.look`
     near: np.ndarray  # the same of wider squares, of the two energies only
-    score: np.ndarray  # (rows, columns)
 
 
 def look(views: Views, field: np.ndarray) -> Seen:
@@ -96,9 +97,7 @@ def look(views: Views, field: np.ndarray) -> Seen:
         residuals.box(one, views.side, target)
     for one, target in zip(sums[:2], near, strict=True):
         residuals.box(one, GAIN_SIDE, target)
-    score = np.empty(views.blocks, dtype=np.float32)
-    residuals.correlation(around, score)
-    return Seen(pixels, around, near, score)
+    return Seen(pixels, around, near)
 
 
 def grown(views: Views, start: np.ndarray) -> np.ndarray:
@@ -115,26 +114,19 @@ def grown(views: Views, start: np.ndarray) -> np.ndarray:
 
 def solve(views: Views, start: np.ndarray, prior: Prior) -> Solution:
     """Field of least variation that explains the second image by the first, from a start that is about right."""
-    start = grown(views, start)
-    seen = look(views, start)
-    level = np.empty(views.blocks, dtype=np.float32)
-    energy = np.empty(views.blocks, dtype=np.float32)
+    field = grown(views, start)
+    level, energy = np.empty_like(field[0]), np.empty_like(field[0])
     variation.halve(views.weight * (views.images[1] ** 2 + views.images[2] ** 2), np.float32(0.5), energy)
     residuals.box(energy, SURROUNDINGS, level)
     level /= np.float32(SURROUNDINGS**2)
-    field, first = start.copy(), seen
     dual = np.zeros((4, *views.blocks), dtype=np.float32)
-    for round_, plan in enumerate(PLANS):
-        if round_ > 0:
-            seen = look(views, field)
-            residuals.adopt(
-                np.float32(RETURN * max(prior.strength, 1.0)), field, seen.pixels, seen.score, start, first.pixels,
-                first.score,
-            )  # fmt: skip
+    for plan in PLANS:
+        before = field.copy()
+        seen = look(views, field)
         system, gain, residual, noise = _equations(views, seen, field)
-        limit = np.float32(2.5 * prior.strength) * np.sqrt(level / np.float32(COLOUR * noise) + np.float32(1e-6))
+        limit = np.float32(USUAL * prior.strength) * np.sqrt(level / np.float32(COLOUR * noise) + np.float32(1e-6))
         settle(system, limit, prior, plan, field, dual)
-    return Solution(field, system, limit, dual, gain, residual, noise)
+    return Solution(field, before, system, limit, dual, gain, residual, noise)
 
 
 def _equations(views: Views, seen: Seen, field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
