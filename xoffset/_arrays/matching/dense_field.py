@@ -52,6 +52,7 @@ class Solution:
     before: np.ndarray  # the field that the equations were made at
     system: np.ndarray  # (5, rows, columns), see `residuals.equations`
     limit: np.ndarray  # weight of the variation
+    level: np.ndarray  # mean information around each block, if all pixels were trusted; of any unit
     dual: np.ndarray  # (4, rows, columns)
     gain: np.ndarray  # of the second image
     residual: np.ndarray  # mean squared one around each block
@@ -126,7 +127,7 @@ def solve(views: Views, start: np.ndarray, prior: Prior) -> Solution:
         system, gain, residual, noise = _equations(views, seen, field)
         limit = np.float32(USUAL * prior.strength) * np.sqrt(level / np.float32(COLOUR * noise) + np.float32(1e-6))
         settle(system, limit, prior, plan, field, dual)
-    return Solution(field, before, system, limit, dual, gain, residual, noise)
+    return Solution(field, before, system, limit, level, dual, gain, residual, noise)
 
 
 def _equations(views: Views, seen: Seen, field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:

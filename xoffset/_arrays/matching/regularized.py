@@ -184,7 +184,7 @@ class Regularized(Matcher):
         field = labels.optimise(costs, lattice.search, prior)
         del costs
         solution = dense_field.solve(views, labels.on_blocks_of_two(field) + centre, prior)
-        variances = dense_certainty.variances(views, solution, prior)
+        variances = dense_certainty.variances(solution, prior)
         return dense_nodes.describe(views, solution.field, variances, part.first, nodes, lattice)
 
     def _metric(self, spacing: tuple[float, float]) -> np.ndarray:
