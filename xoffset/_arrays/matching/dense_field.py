@@ -144,7 +144,12 @@ def _equations(views: Views, seen: Seen, field: np.ndarray) -> tuple[np.ndarray,
 
 
 def settle(
-    system: np.ndarray, limit: np.ndarray, metric: np.ndarray, plan: tuple[int, ...], field: np.ndarray, dual: np.ndarray
+    system: np.ndarray,
+    limit: np.ndarray,
+    metric: np.ndarray,
+    plan: tuple[int, ...],
+    field: np.ndarray,
+    dual: np.ndarray,
 ) -> None:
     """Minimise, coarse grids first, which carry the long waves; field (2, rows, columns) and dual are replaced."""
     rows, columns = (size // 2 for size in field.shape[1:])

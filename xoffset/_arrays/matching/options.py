@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
+from xoffset._arrays.matching.flow import Flow
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.protocol import Matcher
 
-MatcherName = Literal["ncc", "phase"]
+MatcherName = Literal["ncc", "phase", "flow"]
 MATCHERS: dict[MatcherName, Callable[[], Matcher]] = {
     "ncc": NCC,
     "phase": Phase,
+    "flow": Flow,
 }
 
 

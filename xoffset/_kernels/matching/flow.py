@@ -11,8 +11,8 @@ from xoffset._kernels._jit import hot_kernel
 def solve(sums, damping, field_x, field_y):
     """Replace the field by the solution of (J + damping) d = r + damping·d.
 
-    `sums` (5, rows, columns): J along x, across and along y, r along x and y, see `residuals.equations`. Where little is
-    known the field stays.
+    `sums` (5, rows, columns): J along x, across and along y, r along x and y, see `residuals.equations`. Where little
+    is known the field stays.
     """
     for row in range(field_x.shape[0]):
         a, b, c, p, q = sums[0, row], sums[1, row], sums[2, row], sums[3, row], sums[4, row]
