@@ -26,6 +26,8 @@ LEAST_SIDE = 16
 FIRST_LOOKS = 4
 # Correlation below minus which the contrast of a window counts as inverted.
 INVERTED = 0.1
+# Mean squared residual that takes no weight from a block.
+NO_LIMIT = 1e6
 # Side of the square whose residual tells the weight of a block, in blocks.
 NEAR = 3
 # Least number of known neighbours for a rank, as a part of all: a corner of the image has more.
@@ -109,17 +111,22 @@ def solve(first: list[Even], second: list[Even], part: Part, centre: np.ndarray,
         if field is None:
             field = np.broadcast_to(about, (2, *views.blocks)).copy()
             for _ in range(FIRST_LOOKS):
-                _improve(views, field, plan.radii[0], about, near, plan)
+                _improve(views, field, plan.radii[0], (about, near), plan, is_near=False)
         else:
             field = _enlarged(field, views.blocks)
         for radius in plan.radii:
             for _ in range(plan.iterations):
-                found = _improve(views, field, radius, about, near, plan)
+                found = _improve(views, field, radius, (about, near), plan, is_near=level == 0)
     return found
 
 
-def _improve(views: Views, field: np.ndarray, radius: int, about: np.ndarray, half: float, plan: Plan) -> Motion:
-    """One look at the second image and the motion of windows that follows; `field` is replaced."""
+def _improve(
+    views: Views, field: np.ndarray, radius: int, bounds: tuple[np.ndarray, float], plan: Plan, *, is_near: bool
+) -> Motion:
+    """One look at the second image and the motion of windows that follows; `field` is replaced.
+
+    `bounds`: middle of the search and its half-range. `is_near`: whether a large residual tells of other ground.
+    """
     side = radius // BLOCK * 2 + 1
     seen = dense_field.look(views, field)
     gain, residual = np.empty_like(field[0]), np.empty_like(field[0])
@@ -133,14 +140,17 @@ def _improve(views: Views, field: np.ndarray, radius: int, about: np.ndarray, ha
     some = (slice(None, None, 3),) * 2
     known = residual[some][seen.sums[residuals.COUNT][some] > 0]
     noise = max(float(np.median(known)), 1e-6) if known.size else 1.0
+    # ground that is still to be found at another place leaves residuals like those of clouds
+    limits = (noise, TOLERANCE * max(noise, LEAST_NOISE)) if is_near else (1.0, NO_LIMIT)
     system, sums = (np.empty((5, *views.blocks), dtype=np.float32) for _ in range(2))
     residuals.equations(
         views.images, seen.pixels[0], seen.pixels[1], gain, residual, field[0], field[1],
-        np.array([noise, COLOUR], dtype=np.float32), np.float32(TOLERANCE * max(noise, LEAST_NOISE)), system,
+        np.array([limits[0], COLOUR], dtype=np.float32), np.float32(limits[1]), system,
     )  # fmt: skip
     for one, target in zip(system, sums, strict=True):
         residuals.box(one, side, target)
     flow.solve(sums, np.float32(DAMPING), field[0], field[1])
+    about, half = bounds
     np.clip(field, about - np.float32(half), about + np.float32(half), out=field)
     return Motion(field, system, sums, gain, residual, noise)
 
