@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import scipy.ndimage
 
-from xoffset._arrays.filters import apply, centre, noise, options
+from xoffset._arrays.filters import apply, centre, noise
 from xoffset._arrays.filters.options import Bandpass, Highpass, Laplacian, Log, Prefilter
 from xoffset._arrays.lattice import Tile
 from xoffset._kernels.images import filters, windows
@@ -77,8 +78,11 @@ class Even:
         return out
 
 
-def prepare(raw: np.ndarray, frame: Tile, prefilter: Prefilter | None, window: int) -> Even:
-    """Filter one image of a tile, NaN where there is no pixel; `frame` is the part inside the image."""
+def prepare(raw: np.ndarray, frame: Tile, prefilter: Prefilter | None, window: int, *, is_even: bool = True) -> Even:
+    """Filter one image of a tile, NaN where there is no pixel; `frame` is the part inside the image.
+
+    If not `is_even`, the contrast stays as uneven as it is, and only the image as a whole has unit variance.
+    """
     raw = np.ascontiguousarray(raw)
     # what lies beyond the image is no hole
     inner = np.ascontiguousarray(raw[frame])
@@ -93,11 +97,20 @@ def prepare(raw: np.ndarray, frame: Tile, prefilter: Prefilter | None, window: i
             filtered, valid = apply.apply(settled, filtered, known, whole)
     weight = valid.astype(np.float32)
     is_level = isinstance(prefilter, (Bandpass, Highpass, Laplacian, Log))
-    values = _even(filtered, weight, is_level=is_level)
+    values = _even(filtered, weight, is_level=is_level) if is_even else _scaled(filtered, weight)
     beyond = [(part.start, size - part.stop) for part, size in zip(frame, raw.shape, strict=True)]
     if any(map(any, beyond)):
         values, weight, known = (np.pad(each, beyond) for each in (values, weight, known))
     return Even(values, weight, raw, known, frame, window)
+
+
+def _scaled(filtered: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Pixels over their root mean square."""
+    pixels = filtered * weight
+    count = max(float(np.count_nonzero(weight)), 1.0)
+    power = float(np.square(pixels).sum(dtype=np.float64)) / count
+    pixels *= np.float32(1.0 / math.sqrt(power + 1e-30))
+    return pixels
 
 
 def _even(filtered: np.ndarray, weight: np.ndarray, *, is_level: bool) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._arrays.matching import constant, dense_nodes, flow_certainty, flow_field
 from xoffset._arrays.matching import search as searching
-from xoffset._arrays.matching.dense_images import Even
+from xoffset._arrays.matching.dense_images import Even, prepare
 from xoffset._arrays.matching.dense_nodes import Part
 from xoffset._arrays.matching.flow_field import Plan
 from xoffset._arrays.matching.protocol import FIELDS, Matcher
@@ -22,7 +23,7 @@ from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._kernels.matching import flow as kernels
 
 # Pixels around the windows of a tile on which the field is solved too, and those over which tiles fade into each other.
-CONTEXT, FADE = 32, 16
+CONTEXT, FADE = 16, 16
 # Motion that the lowest resolution is left to find, in pixels of it.
 NEAR = 2
 # Most resolutions.
@@ -161,12 +162,15 @@ class Flow(Matcher):
         wanted = self.levels or _levels_for(max(lattice.search))
         part = dense_nodes.part_of(lattice, tile, CONTEXT, 2**wanted)
         levels = flow_field.levels_of(part, wanted)
+        # ranks do not see how even the contrast is
+        is_even = self.rank == 0 or self.smoothness > 0.0
+        filtered = partial(prepare, prefilter=prefilter, window=self.window, is_even=is_even)
         kept: dict[int, list[Even]] = {}
         sought: dict[int, list[Even]] = {}
         sums = {}
         for date in sorted({date for pair in pairs for date in pair[:2]}):
             pixels, sums[date] = constant.without_constant(images[date], self.flat_block)
-            kept[date] = flow_field.pyramid(pixels, lattice.frame(tile), part, prefilter, self.window, levels)
+            kept[date] = flow_field.pyramid(pixels, lattice.frame(tile), part, levels, filtered)
             sought[date] = [flow_field.ranked(each, self.rank) for each in kept[date]] if self.rank else kept[date]
         shape = tuple(nodes.stop - nodes.start for nodes in tile)
         out = np.empty((len(FIELDS), len(pairs), *shape), dtype=lattice.dtype)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Tile
-from xoffset._arrays.matching import dense_field, dense_nodes
-from xoffset._arrays.matching.dense_field import COLOUR, LEAST_NOISE, TOLERANCE, Views
-from xoffset._arrays.matching.dense_images import Even, prepare
+from xoffset._arrays.matching import dense_nodes
+from xoffset._arrays.matching.dense_field import LEAST_NOISE, TOLERANCE, Views
+from xoffset._arrays.matching.dense_images import Even
 from xoffset._arrays.matching.dense_nodes import Part
 from xoffset._kernels.images import filters, ranks
 from xoffset._kernels.matching import flow, residuals
@@ -26,12 +26,15 @@ LEAST_SIDE = 16
 FIRST_LOOKS = 4
 # Correlation below minus which the contrast of a window counts as inverted.
 INVERTED = 0.1
-# Mean squared residual that takes no weight from a block.
-NO_LIMIT = 1e6
+# Residual above which a pixel loses weight, in standard deviations of the noise; and one that none exceeds.
+HUBER, NO_LIMIT = 2.5, 1e6
 # Side of the square whose residual tells the weight of a block, in blocks.
 NEAR = 3
 # Least number of known neighbours for a rank, as a part of all: a corner of the image has more.
 LEAST_KNOWN = 0.25
+
+
+Filtered = Callable[[np.ndarray, Tile], Even]
 
 
 class Plan(NamedTuple):
@@ -47,11 +50,11 @@ class Motion(NamedTuple):
     """Motion of windows, on blocks of 2x2 px; arrays are (..., rows, columns) float32."""
 
     field: np.ndarray  # (2, rows, columns) along x and y, px
-    system: np.ndarray  # (5, rows, columns) equations of the blocks, see `residuals.equations`
-    sums: np.ndarray  # the same of the narrowest windows
-    gain: np.ndarray  # of the second image, negative where its contrast is inverted
-    residual: np.ndarray  # mean squared one around each block
-    noise: float  # variance of the residual
+    sums: np.ndarray  # (5, rows, columns) equations of the narrowest windows, see `flow.gather`
+    system: np.ndarray  # the same of the blocks
+    sign: np.ndarray  # -1 where the contrast is inverted
+    square: np.ndarray  # sum of the squared residuals around each block
+    count: np.ndarray  # of its pixels
 
 
 def levels_of(part: Part, wanted: int) -> int:
@@ -62,25 +65,24 @@ def levels_of(part: Part, wanted: int) -> int:
     return levels
 
 
-def pyramid(
-    raw: np.ndarray, frame: Tile, part: Part, prefilter: Prefilter | None, window: int, levels: int
-) -> list[Even]:
-    """One image of a tile at full resolution, then at a half, a quarter ... of it; pixels of the part stay whole."""
-    images = [prepare(raw, frame, prefilter, window)]
+def pyramid(raw: np.ndarray, frame: Tile, part: Part, levels: int, filtered: Filtered) -> list[Even]:
+    """One image of a tile at full resolution, then at a half, a quarter ... of it; pixels of the part stay whole.
+
+    `filtered` makes an image of raw pixels and the part of them that lies inside the image.
+    """
+    images = [filtered(raw, frame)]
     for level in range(1, levels):
         factor = 2**level
         skipped = [pixels.start % factor for pixels in part.pixels]
         sides = [(size - skip) // factor for size, skip in zip(raw.shape, skipped, strict=True)]
-        rows, columns = (
-            slice(skip, skip + side * factor) for skip, side in zip(skipped, sides, strict=True)
-        )  # fmt: skip
+        rows, columns = (slice(skip, skip + side * factor) for skip, side in zip(skipped, sides, strict=True))
         coarse = np.empty(sides, dtype=raw.dtype)
         filters.decimate(np.ascontiguousarray(raw[rows, columns]), factor, coarse)
-        inside = tuple(
+        top, left = (
             slice(-(-(each.start - skip) // factor), (each.stop - skip) // factor)
             for each, skip in zip(frame, skipped, strict=True)
         )
-        images.append(prepare(coarse, (inside[0], inside[1]), prefilter, window))
+        images.append(filtered(coarse, (top, left)))
     return images
 
 
@@ -89,9 +91,12 @@ def ranked(image: Even, radius: int) -> Even:
     known = image.weight.astype(np.uint8)
     values, count = np.empty_like(image.values), np.empty(known.shape, dtype=np.int32)
     ranks.rank(image.values, known, radius, values, count)
-    weight = known * (count >= LEAST_KNOWN * ((2 * radius + 1) ** 2 - 1)).astype(np.float32)
     values -= np.float32(0.5)
-    values *= np.float32(math.sqrt(12.0)) * weight
+    values *= np.float32(math.sqrt(12.0))
+    if known.all():
+        return replace(image, values=values)
+    weight = known * (count >= LEAST_KNOWN * ((2 * radius + 1) ** 2 - 1)).astype(np.float32)
+    values *= weight
     return replace(image, values=values, weight=weight)
 
 
@@ -101,58 +106,65 @@ def solve(first: list[Even], second: list[Even], part: Part, centre: np.ndarray,
     `first` and `second`: images at full resolution, then at lower ones.
     """
     levels = len(first)
-    field = None
+    field = np.empty((2, 0, 0), dtype=np.float32)
     for level in range(levels - 1, -1, -1):
         factor = 2**level
-        coarse = _part_at(part, factor)
-        views = dense_nodes.views_of(first[level], second[level], coarse, BLOCK * NEAR, 0.0)
+        views = dense_nodes.views_of(first[level], second[level], _part_at(part, factor), BLOCK, 0.0)
         about = _reduced(centre, factor)
-        near = (half + 1.0) / factor
-        if field is None:
+        radii = list(plan.radii) * plan.iterations
+        if level == levels - 1:
             field = np.broadcast_to(about, (2, *views.blocks)).copy()
-            for _ in range(FIRST_LOOKS):
-                _improve(views, field, plan.radii[0], (about, near), plan, is_near=False)
+            radii = [plan.radii[0]] * FIRST_LOOKS + radii
         else:
             field = _enlarged(field, views.blocks)
-        for radius in plan.radii:
-            for _ in range(plan.iterations):
-                found = _improve(views, field, radius, (about, near), plan, is_near=level == 0)
+        # ground that is still to be found at another place leaves residuals like those of clouds
+        found = _settle(
+            views, field, sorted(radii, reverse=True), _bounds(about, (half + 1.0) / factor), plan, level == 0
+        )
     return found
 
 
-def _improve(
-    views: Views, field: np.ndarray, radius: int, bounds: tuple[np.ndarray, float], plan: Plan, *, is_near: bool
-) -> Motion:
-    """One look at the second image and the motion of windows that follows; `field` is replaced.
+def _settle(views: Views, field: np.ndarray, radii: list[int], bounds: np.ndarray, plan: Plan, is_last: bool) -> Motion:
+    """Motion of windows of these radii, one after the other; `field` is replaced.
 
-    `bounds`: middle of the search and its half-range. `is_near`: whether a large residual tells of other ground.
+    If `is_last`, blocks whose residual stays far above that of most lose their weight.
     """
-    side = radius // BLOCK * 2 + 1
-    seen = dense_field.look(views, field)
-    gain, residual = np.empty_like(field[0]), np.empty_like(field[0])
-    residuals.gains(seen.near[0], seen.near[1], gain)
-    if plan.inversion:
-        around = np.empty((3, *views.blocks), dtype=np.float32)
-        for one, target in zip(seen.sums[:3], around, strict=True):
-            residuals.box(one, side, target)
-        flow.turn(around, np.float32(INVERTED), gain)
-    residuals.mean_residual(seen.sums, gain, residual)
-    some = (slice(None, None, 3),) * 2
-    known = residual[some][seen.sums[residuals.COUNT][some] > 0]
-    noise = max(float(np.median(known)), 1e-6) if known.size else 1.0
-    # ground that is still to be found at another place leaves residuals like those of clouds
-    limits = (noise, TOLERANCE * max(noise, LEAST_NOISE)) if is_near else (1.0, NO_LIMIT)
+    factor = np.ones((2, *views.blocks), dtype=np.float32)
     system, sums = (np.empty((5, *views.blocks), dtype=np.float32) for _ in range(2))
-    residuals.equations(
-        views.images, seen.pixels[0], seen.pixels[1], gain, residual, field[0], field[1],
-        np.array([limits[0], COLOUR], dtype=np.float32), np.float32(limits[1]), system,
-    )  # fmt: skip
-    for one, target in zip(system, sums, strict=True):
-        residuals.box(one, side, target)
-    flow.solve(sums, np.float32(DAMPING), field[0], field[1])
-    about, half = bounds
-    np.clip(field, about - np.float32(half), about + np.float32(half), out=field)
-    return Motion(field, system, sums, gain, residual, noise)
+    seen, around = (np.empty((3, *views.blocks), dtype=np.float32) for _ in range(2))
+    limit = NO_LIMIT
+    for radius in radii:
+        side = radius // BLOCK * 2 + 1
+        flow.gather(
+            views.images, views.weight, views.other.coefficients, views.other.weight, views.origin, field[0], field[1],
+            factor, np.float32(limit), system, seen,
+        )  # fmt: skip
+        for one, target in zip(system, sums, strict=True):
+            residuals.box(one, side, target)
+        flow.solve(sums, np.float32(DAMPING), bounds, field[0], field[1])
+        if plan.inversion:
+            for k in (0, 2):
+                residuals.box(seen[k], side, around[k])
+            flow.turn(around[0], around[2], np.float32(INVERTED), factor[0])
+        if is_last:
+            for k in (1, 2):
+                residuals.box(seen[k], NEAR, around[k])
+            noise = _typical(around[1], around[2])
+            limit = HUBER * math.sqrt(noise)
+            flow.trust(around[1], around[2], np.float32(TOLERANCE * max(noise, LEAST_NOISE)), factor[1])
+    return Motion(field, sums, system, factor[0], around[1], around[2])
+
+
+def _typical(square: np.ndarray, count: np.ndarray) -> float:
+    """Median of the mean squared residual of some blocks."""
+    some = (slice(None, None, 4),) * 2
+    known = count[some] > 0
+    return max(float(np.median(square[some][known] / count[some][known])), 1e-6) if known.any() else 1.0
+
+
+def _bounds(about: np.ndarray, half: float) -> np.ndarray:
+    """Least and largest displacement along x, then along y (4, rows, columns)."""
+    return np.stack([about[0] - half, about[0] + half, about[1] - half, about[1] + half]).astype(np.float32)
 
 
 def _part_at(part: Part, factor: int) -> Part:

@@ -66,7 +66,9 @@ def judge(
             row, column = (y + int(np.rint(dy)), x + int(np.rint(dx))) if is_known else (y, x)
             share = count[i, j] / (side * side)
             is_few = share < least
-            leaves = row < frame[0, 0] or row > frame[0, 1] - side or column < frame[1, 0] or column > frame[1, 1] - side
+            leaves = (
+                row < frame[0, 0] or row > frame[0, 1] - side or column < frame[1, 0] or column > frame[1, 1] - side
+            )
             flag = 0
             if is_left_out[i, j] or (is_few and leaves):
                 flag = bits.OUTSIDE
