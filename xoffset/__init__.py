@@ -8,6 +8,7 @@ from importlib.metadata import version as _version
 
 from xoffset import accessor as _accessor  # noqa: F401, registers `.offset`
 from xoffset import filtering, flags, formats, masking, plotting, synthetic
+from xoffset._arrays.matching.flow import Flow
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.regularized import Regularized
@@ -60,6 +61,7 @@ from xoffset.uncertainty.stable_statistics import stable_statistics
 __version__ = _version("xoffset")
 
 __all__ = [  # noqa: RUF022, as sorted() sorts
+    "Flow",
     "Jitter",
     "Matcher",
     "NCC",

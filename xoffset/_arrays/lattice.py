@@ -16,7 +16,7 @@ LARGE_TILE = 512
 # Side from which an image is large, px.
 LARGE_IMAGE = 2048
 # Side up to which the field of a tile is solved at once, px, where it may be larger; tiles are alike.
-FADED_TILE = 640
+FADED_TILE = 768
 # Largest side of a dask block, px.
 LARGEST_BLOCK = 2048
 # Memory that a tile of all dates may take in one thread, bytes; a large tile that needs more becomes an ordinary one.

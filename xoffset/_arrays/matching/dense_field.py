@@ -20,9 +20,9 @@ GAIN_SIDE = 9
 # Mean squared residual, in times that of the noise, at which a block has half of its weight; least variance of the
 # noise that this is counted from, of images of unit variance.
 TOLERANCE, LEAST_NOISE = 6.0, 0.02
-# Step of the field over a block, px, above which it costs less a pixel.
-SOFT_STEP = 0.6
-SOFT_GROW = 1.4
+# Step of the field over a block, px, above which it costs less a pixel; and how it grows with each coarser grid.
+SOFT_STEP, SOFT_GROWTH = 0.6, 1.4
+
 # Correlation by which the shift of a neighbour must be better than that of a block; below LIKELY all are alike.
 CHANGE, LIKELY = 0.02, 0.65
 # Weight of the variation, over the root of the information around a block, of a prior of strength 1.
@@ -49,7 +49,6 @@ class Solution:
     """A field on blocks of 2x2 px, and what it was made of; arrays are (..., rows, columns) float32."""
 
     field: np.ndarray  # (2, rows, columns) along x and y, px
-    before: np.ndarray  # the field that the equations were made at
     system: np.ndarray  # (5, rows, columns), see `residuals.equations`
     limit: np.ndarray  # weight of the variation
     level: np.ndarray  # mean information around each block, if all pixels were trusted; of any unit
@@ -122,12 +121,11 @@ def solve(views: Views, start: np.ndarray, prior: Prior) -> Solution:
     level /= np.float32(SURROUNDINGS**2)
     dual = np.zeros((4, *views.blocks), dtype=np.float32)
     for plan in PLANS:
-        before = field.copy()
         seen = look(views, field)
         system, gain, residual, noise = _equations(views, seen, field)
         limit = np.float32(USUAL * prior.strength) * np.sqrt(level / np.float32(COLOUR * noise) + np.float32(1e-6))
         settle(system, limit, prior, plan, field, dual)
-    return Solution(field, before, system, limit, level, dual, gain, residual, noise)
+    return Solution(field, system, limit, level, dual, gain, residual, noise)
 
 
 def _equations(views: Views, seen: Seen, field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
@@ -147,7 +145,13 @@ def _equations(views: Views, seen: Seen, field: np.ndarray) -> tuple[np.ndarray,
 
 
 def settle(
-    system: np.ndarray, limit: np.ndarray, prior: Prior, plan: tuple[int, ...], field: np.ndarray, dual: np.ndarray, level=0
+    system: np.ndarray,
+    limit: np.ndarray,
+    prior: Prior,
+    plan: tuple[int, ...],
+    field: np.ndarray,
+    dual: np.ndarray,
+    soft_step: float = SOFT_STEP,
 ) -> None:
     """Minimise, coarse grids first, which carry the long waves; field (2, rows, columns) and dual are replaced."""
     rows, columns = (size // 2 for size in field.shape[1:])
@@ -160,11 +164,14 @@ def settle(
         for fine, target in zip(field, before, strict=True):
             variation.halve(fine, np.float32(0.25), target)
         after = before.copy()
-        settle(coarse, weight, prior, plan[1:] or plan, after, np.zeros((4, rows, columns), dtype=np.float32), level+1)
+        settle(
+            coarse, weight, prior, plan[1:] or plan, after, np.zeros((4, rows, columns), dtype=np.float32),
+            SOFT_GROWTH * soft_step,
+        )  # fmt: skip
         for component in range(2):
             variation.add_change(after[component], before[component], field[component])
     limit = limit.copy()
-    variation.soften(field[0], field[1], np.float32(SOFT_STEP*SOFT_GROW**level * max(prior.strength, 1.0)), limit)
+    variation.soften(field[0], field[1], np.float32(soft_step * max(prior.strength, 1.0)), limit)
     information = 0.5 * float(system[0].mean(dtype=np.float64) + system[2].mean(dtype=np.float64))
     tau = np.float32(RATE / max(information, 1e-6))
     work = np.empty((5, *field.shape[1:]), dtype=np.float32)

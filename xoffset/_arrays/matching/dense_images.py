@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import scipy.ndimage
 
-from xoffset._arrays.filters import apply, centre, noise, options
+from xoffset._arrays.filters import apply, centre, noise
 from xoffset._arrays.filters.options import Bandpass, Highpass, Laplacian, Log, Prefilter
 from xoffset._arrays.lattice import Tile
 from xoffset._kernels.images import filters, windows
@@ -77,17 +78,39 @@ class Even:
         return out
 
 
-def prepare(raw: np.ndarray, frame: Tile, prefilter: Prefilter | None, window: int) -> Even:
-    """Filter one image of a tile, NaN where there is no pixel; `frame` is the part inside the image."""
+def prepare(raw: np.ndarray, frame: Tile, prefilter: Prefilter | None, window: int, *, is_even: bool = True) -> Even:
+    """Filter one image of a tile, NaN where there is no pixel; `frame` is the part inside the image.
+
+    If not `is_even`, the contrast stays as uneven as it is, and only the image as a whole has unit variance.
+    """
     raw = np.ascontiguousarray(raw)
-    centred, known, _, _ = centre.centre(centre.brightness(prefilter, raw), np.dtype(np.float32))
-    filtered, valid = centred, known
-    if prefilter is not None:
-        settled = noise.settle(prefilter, centred, known, window)
-        filtered, valid = apply.apply(settled, centred, known, frame)
+    # what lies beyond the image is no hole
+    inner = np.ascontiguousarray(raw[frame])
+    whole: Tile = (slice(0, inner.shape[0]), slice(0, inner.shape[1]))
+    filtered, valid = inner, np.zeros(inner.shape, dtype=np.uint8)
+    known = valid
+    if inner.size:
+        filtered, known, _, _ = centre.centre(centre.brightness(prefilter, inner), np.dtype(np.float32))
+        valid = known
+        if prefilter is not None:
+            settled = noise.settle(prefilter, filtered, known, window)
+            filtered, valid = apply.apply(settled, filtered, known, whole)
     weight = valid.astype(np.float32)
     is_level = isinstance(prefilter, (Bandpass, Highpass, Laplacian, Log))
-    return Even(_even(filtered, weight, is_level=is_level), weight, raw, known, frame, window)
+    values = _even(filtered, weight, is_level=is_level) if is_even else _scaled(filtered, weight)
+    beyond = [(part.start, size - part.stop) for part, size in zip(frame, raw.shape, strict=True)]
+    if any(map(any, beyond)):
+        values, weight, known = (np.pad(each, beyond) for each in (values, weight, known))
+    return Even(values, weight, raw, known, frame, window)
+
+
+def _scaled(filtered: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Pixels over their root mean square."""
+    pixels = filtered * weight
+    count = max(float(np.count_nonzero(weight)), 1.0)
+    power = float(np.square(pixels).sum(dtype=np.float64)) / count
+    pixels *= np.float32(1.0 / math.sqrt(power + 1e-30))
+    return pixels
 
 
 def _even(filtered: np.ndarray, weight: np.ndarray, *, is_level: bool) -> np.ndarray:

@@ -11,8 +11,7 @@ from xoffset._arrays.matching.dense_field import Views, look
 from xoffset._arrays.matching.dense_images import Even
 from xoffset._arrays.matching.protocol import FIELDS
 from xoffset._arrays.matching.search import Candidates
-from xoffset._kernels import bits
-from xoffset._kernels.matching import residuals
+from xoffset._kernels.matching import judging, residuals
 from xoffset._kernels.matching.residuals import BLOCK
 
 
@@ -109,42 +108,21 @@ def describe(
     seen = look(views, field)
     score, count = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
     residuals.scores(views.images[0], *seen.pixels, window, *first, step, score, count)
-    share = count / np.float32(window**2)
-    flags = _verdicts(layers[:2], share, score, views, nodes, lattice)
+    centre = np.moveaxis(nodes.centre[..., ::-1], -1, 0).astype(np.float32)
+    is_left_out = (nodes.half < 1).any(axis=-1)
+    images = [layer for image in (views.first, views.other) for layer in (image.counts, image.flat)]
     out = np.empty((len(FIELDS), *shape), dtype=np.float32)
-    for name, layer in zip(("dx", "dy", "variance_dx", "variance_dy", "covariance"), layers, strict=True):
-        out[FIELDS.index(name)] = np.where(flags == 0, layer, np.nan)
-    out[FIELDS.index("score")] = np.where(share >= views.min_valid, score, np.nan)
-    out[FIELDS.index("peak_gap")] = np.nan
-    out[FIELDS.index("valid_fraction")] = np.where(share >= views.min_valid, share, np.nan)
-    out[FIELDS.index("flags")] = flags
+    judging.judge(
+        layers, score, count, centre, is_left_out, _counts(images[0]), _flat(images[1]), _counts(images[2]), _flat(images[3]),
+        np.array([(part.start, part.stop) for part in views.other.frame]), (lattice.margin, step, window),
+        (views.min_valid, *lattice.search), out,
+    )  # fmt: skip
     return out
 
 
-def _verdicts(
-    shift: np.ndarray, share: np.ndarray, score: np.ndarray, views: Views, nodes: Candidates, lattice: Lattice
-) -> np.ndarray:
-    """Bits (rows, columns) against nodes whose shift (2, rows, columns) was found."""
-    size = lattice.template
-    at_rest = np.meshgrid(*(lattice.margin + lattice.step * np.arange(n) for n in share.shape), indexing="ij")
-    moved = [np.rint(at + by).astype(np.int64) for at, by in zip(at_rest, shift[::-1], strict=True)]
-    leaves = np.zeros(share.shape, dtype=bool)
-    for at, inside in zip(moved, views.other.frame, strict=True):
-        leaves |= (at < inside.start) | (at > inside.stop - size)
-    is_empty, is_flat = np.zeros(share.shape, dtype=bool), ~np.isfinite(score)
-    for image, (y, x) in ((views.first, at_rest), (views.other, moved)):
-        for layer, value, found in ((image.counts, 0, is_empty), (image.flat, 1, is_flat)):
-            if layer is not None:
-                rows, columns = np.clip(y, 0, layer.shape[0] - 1), np.clip(x, 0, layer.shape[1] - 1)
-                found |= layer[rows, columns] == value
-    is_few = share < views.min_valid
-    distance = np.abs(shift[::-1] - np.moveaxis(nodes.centre, -1, 0))
-    is_far = (distance > np.moveaxis(nodes.half, -1, 0) - 0.5).any(axis=0)
-    verdicts = {
-        bits.OUTSIDE: (nodes.half < 1).any(axis=-1) | (is_few & leaves),
-        bits.NODATA: is_empty,
-        bits.FEW_VALID: is_few,
-        bits.FLAT: is_flat,
-        bits.BORDER: is_far,
-    }
-    return np.select(list(verdicts.values()), list(verdicts), 0).astype(np.int32)
+def _counts(layer: np.ndarray | None) -> np.ndarray:
+    return np.empty((0, 0), dtype=np.int32) if layer is None else layer
+
+
+def _flat(layer: np.ndarray | None) -> np.ndarray:
+    return np.empty((0, 0), dtype=np.uint8) if layer is None else layer

@@ -21,7 +21,9 @@ def weights_of(window: int) -> np.ndarray:
     return np.array([1.0] * (1 + int(beside)) + [beside % 1.0] * (beside % 1.0 > 0.0), dtype=np.float32)
 
 
-def costs(first: np.ndarray, second: np.ndarray, half: tuple[int, int], weights: np.ndarray, floor: float) -> np.ndarray:
+def costs(
+    first: np.ndarray, second: np.ndarray, half: tuple[int, int], weights: np.ndarray, floor: float
+) -> np.ndarray:
     """Costs (row, shift, column) int16 of blocks of the first image, whose sides are multiples of 4.
 
     `second` holds `half` (y, x) pixels more on each side.

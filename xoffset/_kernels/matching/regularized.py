@@ -152,7 +152,11 @@ def block_costs(products, inverse, inverse_of_other, half_y, half_x, weights, fl
                 for x in range(blocks):
                     inner[x] = weights[0] * source[x]
                 for k in range(1, reach + 1):
-                    up, down, weight = products[max(row - k, 0), shift], products[min(row + k, rows - 1), shift], weights[k]
+                    up, down, weight = (
+                        products[max(row - k, 0), shift],
+                        products[min(row + k, rows - 1), shift],
+                        weights[k],
+                    )
                     for x in range(blocks):
                         inner[x] += weight * np.float32(np.int32(up[x]) + np.int32(down[x]))
                 for k in range(reach):

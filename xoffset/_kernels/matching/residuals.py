@@ -180,19 +180,26 @@ def equations(images, values, shared, gain, residual, field_x, field_y, noise, t
 def at_nodes(layers, first_y, first_x, step, out):
     """Bilinear values at pixels of layers (n, rows, columns) on blocks: out (n, node rows, node columns)."""
     rows, columns = layers.shape[1:]
+    count = out.shape[2]
+    left, part = np.empty(count, np.int32), np.empty(count, np.float32)
+    for j in range(count):
+        at_x = min(max((first_x + j * step - 0.5) / BLOCK, 0.0), columns - 1.0)
+        left[j] = min(int(at_x), max(columns - 2, 0))
+        part[j] = at_x - left[j]
+    # the last column once more, for fields of one
+    line = np.empty(columns + 1, np.float32)
     for k in range(layers.shape[0]):
         for i in range(out.shape[1]):
             at_y = min(max((first_y + i * step - 0.5) / BLOCK, 0.0), rows - 1.0)
             top = min(int(at_y), max(rows - 2, 0))
-            below, part_y = min(top + 1, rows - 1), np.float32(at_y - top)
-            upper, lower, line = layers[k, top], layers[k, below], out[k, i]
-            for j in range(out.shape[2]):
-                at_x = min(max((first_x + j * step - 0.5) / BLOCK, 0.0), columns - 1.0)
-                left = min(int(at_x), max(columns - 2, 0))
-                right, part_x = min(left + 1, columns - 1), np.float32(at_x - left)
-                above = upper[left] + part_x * (upper[right] - upper[left])
-                under = lower[left] + part_x * (lower[right] - lower[left])
-                line[j] = above + part_y * (under - above)
+            upper, lower, part_y = layers[k, top], layers[k, min(top + 1, rows - 1)], np.float32(at_y - top)
+            for x in range(columns):
+                line[x] = upper[x] + part_y * (lower[x] - upper[x])
+            line[columns] = line[columns - 1]
+            target = out[k, i]
+            for j in range(count):
+                at = left[j]
+                target[j] = line[at] + part[j] * (line[at + 1] - line[at])
 
 
 @hot_kernel

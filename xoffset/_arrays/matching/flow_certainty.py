@@ -1,0 +1,27 @@
+"""Variances of the motion of windows: the noise of the images, and how much the motion bends within a window."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xoffset._arrays.matching.flow_field import BLOCK, Motion
+from xoffset._kernels.matching import flow, residuals
+
+# Least ratio of the eigenvalues of the structure of a window: below, it has lines of one direction only.
+LEAST_RATIO = 0.01
+# Largest variance of a shift, px^2: above, there is nothing to hold on to.
+LARGEST = 0.25
+# Factor between the noise of sums of slopes times residual and that of a white residual.
+COLOUR = 2.4
+
+
+def variances(motion: Motion, radius: int) -> np.ndarray:
+    """Variances along x and y and their covariance (3, rows, columns), px²."""
+    side = radius // BLOCK * 2 + 1
+    square, count = np.empty_like(motion.square), np.empty_like(motion.count)
+    residuals.box(motion.square, side, square)
+    residuals.box(motion.count, side, count)
+    noise = COLOUR * square / np.maximum(count, np.float32(1.0)) + np.float32(1e-6)
+    out = np.empty((3, *motion.field.shape[1:]), dtype=np.float32)
+    flow.covariances(motion.sums, LEAST_RATIO, LARGEST, noise, out)
+    return out
