@@ -69,6 +69,7 @@ class Views:
     origin: tuple[int, int]  # (y, x) in the second image of the first pixel
     side: int  # of the square whose correlation a block is judged by, in blocks, odd
     min_valid: float  # share of a window's pixels that both images must know
+    support: int = 1  # side of the square over which equations are averaged, in blocks, odd
 
     @property
     def blocks(self) -> tuple[int, int]:
@@ -141,6 +142,11 @@ def _equations(views: Views, seen: Seen, field: np.ndarray) -> tuple[np.ndarray,
         views.images, seen.pixels[0], seen.pixels[1], gain, residual, field[0], field[1],
         np.array([noise, COLOUR], dtype=np.float32), np.float32(TOLERANCE * max(noise, LEAST_NOISE)), system,
     )  # fmt: skip
+    if views.support > 1:
+        mean = np.empty_like(gain)
+        for layer in system:
+            residuals.box(layer, views.support, mean)
+            np.multiply(mean, np.float32(1.0 / views.support**2), out=layer)
     return system, gain, residual, noise
 
 
