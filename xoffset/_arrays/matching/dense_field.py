@@ -31,6 +31,8 @@ USUAL = 2.5
 GROWTH = (2, 1, 2, 1)
 # Iterations of each look at the second image, on grids of 2, 4, 8 ... px; coarser ones take the last number.
 PLANS = ((12, 20, 30, 40), (20, 20, 20, 20), (40, 20, 20, 20))
+# Strength of the prior above which there are more iterations, in proportion, and how many times more at most.
+STRONG, LONGEST = 2.0, 20.0
 # Least side of a grid, in nodes.
 LEAST_GRID = 4
 # Step of the field over the inverse of the mean information.
@@ -179,9 +181,11 @@ def settle(
     limit = limit.copy()
     variation.soften(field[0], field[1], np.float32(soft_step * max(prior.strength, 1.0)), limit)
     information = 0.5 * float(system[0].mean(dtype=np.float64) + system[2].mean(dtype=np.float64))
-    tau = np.float32(RATE / max(information, 1e-6))
+    # the stronger the prior, the farther must what one block tells be carried
+    longer = min(max(prior.strength / STRONG, 1.0), LONGEST)
+    tau = np.float32(RATE / math.sqrt(longer) / max(information, 1e-6))
     work = np.empty((5, *field.shape[1:]), dtype=np.float32)
-    variation.descend(system, limit, prior.metric, tau, plan[0], field[0], field[1], dual, work)
+    variation.descend(system, limit, prior.metric, tau, round(longer * plan[0]), field[0], field[1], dual, work)
 
 
 def metric_along(direction: tuple[float, float] | None, across: float) -> np.ndarray:
