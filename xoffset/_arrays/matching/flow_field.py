@@ -24,6 +24,10 @@ DAMPING = 1.0
 LEAST_SIDE = 16
 # Looks at the second image with the widest window where nothing is known yet.
 FIRST_LOOKS = 4
+# Radius up to which windows are tried again at a higher resolution, in times of the narrowest.
+WIDEST = 2
+# Looks at the second image without what differs from it.
+ROBUST_LOOKS = 1
 # Correlation below minus which the contrast of a window counts as inverted.
 INVERTED = 0.1
 # Residual above which a pixel loses weight, in standard deviations of the noise; and one that none exceeds.
@@ -111,29 +115,33 @@ def solve(first: list[Even], second: list[Even], part: Part, centre: np.ndarray,
         factor = 2**level
         views = dense_nodes.views_of(first[level], second[level], _part_at(part, factor), BLOCK, 0.0)
         about = _reduced(centre, factor)
-        radii = list(plan.radii) * plan.iterations
+        radii = list(plan.radii)
         if level == levels - 1:
             field = np.broadcast_to(about, (2, *views.blocks)).copy()
             radii = [plan.radii[0]] * FIRST_LOOKS + radii
         else:
             field = _enlarged(field, views.blocks)
-        # ground that is still to be found at another place leaves residuals like those of clouds
-        found = _settle(
-            views, field, sorted(radii, reverse=True), _bounds(about, (half + 1.0) / factor), plan, level == 0
-        )
+            # wider windows were told by the lower resolution
+            radii = [radius for radius in radii if radius <= WIDEST * radii[-1]]
+        radii = sorted(radii * plan.iterations, reverse=True)
+        bounds = _bounds(about, (half + 1.0) / factor)
+        found = _settle(views, field, radii, bounds, plan.inversion, robust=ROBUST_LOOKS * (level == 0))
     return found
 
 
-def _settle(views: Views, field: np.ndarray, radii: list[int], bounds: np.ndarray, plan: Plan, is_last: bool) -> Motion:
+def _settle(
+    views: Views, field: np.ndarray, radii: list[int], bounds: np.ndarray, inversion: bool, *, robust: int
+) -> Motion:
     """Motion of windows of these radii, one after the other; `field` is replaced.
 
-    If `is_last`, blocks whose residual stays far above that of most lose their weight.
+    Then of the narrowest again, so many times, where blocks whose residual stays far above that of most lose their
+    weight. Not before: ground that is still to be found at another place leaves residuals like those of clouds.
     """
     factor = np.ones((2, *views.blocks), dtype=np.float32)
     system, sums = (np.empty((5, *views.blocks), dtype=np.float32) for _ in range(2))
     seen, around = (np.empty((3, *views.blocks), dtype=np.float32) for _ in range(2))
     limit = NO_LIMIT
-    for radius in radii:
+    for k, radius in enumerate(radii + [radii[-1]] * robust):
         side = radius // BLOCK * 2 + 1
         flow.gather(
             views.images, views.weight, views.other.coefficients, views.other.weight, views.origin, field[0], field[1],
@@ -142,13 +150,13 @@ def _settle(views: Views, field: np.ndarray, radii: list[int], bounds: np.ndarra
         for one, target in zip(system, sums, strict=True):
             residuals.box(one, side, target)
         flow.solve(sums, np.float32(DAMPING), bounds, field[0], field[1])
-        if plan.inversion:
-            for k in (0, 2):
-                residuals.box(seen[k], side, around[k])
+        if inversion:
+            for layer in (0, 2):
+                residuals.box(seen[layer], side, around[layer])
             flow.turn(around[0], around[2], np.float32(INVERTED), factor[0])
-        if is_last:
-            for k in (1, 2):
-                residuals.box(seen[k], NEAR, around[k])
+        if robust and k >= len(radii) - 1:
+            for layer in (1, 2):
+                residuals.box(seen[layer], NEAR, around[layer])
             noise = _typical(around[1], around[2])
             limit = HUBER * math.sqrt(noise)
             flow.trust(around[1], around[2], np.float32(TOLERANCE * max(noise, LEAST_NOISE)), factor[1])
