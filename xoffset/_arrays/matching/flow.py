@@ -159,7 +159,7 @@ class Flow(Matcher):
         prefilter: Prefilter | None,
     ) -> np.ndarray:
         """Match all pairs on the nodes of one tile, see `protocol.Matcher`."""
-        wanted = self.levels or _levels_for(max(lattice.search))
+        wanted = self.levels or levels_for(max(lattice.search))
         part = dense_nodes.part_of(lattice, tile, CONTEXT, 2**wanted)
         levels = flow_field.levels_of(part, wanted)
         # ranks do not see how even the contrast is
@@ -204,7 +204,7 @@ class Flow(Matcher):
         return float(pixels * (dates * OF_IMAGE + OF_PAIR))
 
 
-def _levels_for(search: int) -> int:
+def levels_for(search: int) -> int:
     """Number of resolutions of which the lowest one is left a small motion."""
     levels = 1
     while search > NEAR * 2 ** (levels - 1) and levels < LEVELS:
