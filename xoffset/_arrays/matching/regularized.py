@@ -72,10 +72,11 @@ class Regularized(Matcher):
 
     Notes
     -----
-    Whole-pixel shifts up to 11 px by dynamic programming along eight directions (Hirschmueller 2008, IEEE Trans. Pattern Anal.
-    Mach. Intell. 30, 328-341), beyond by `Flow`; then linear equations of single pixels under total variation, solved by primal-dual
-    steps (Chambolle & Pock 2011, J. Math. Imaging Vis. 40, 120-145). `window` and `cost_floor` are SzW and CorrelMin of
-    MicMac. `peak_gap` is NaN. The standard errors hold what noise does to a solution, and what the prior does to it.
+    Up to 11 px whole-pixel shifts by dynamic programming along eight directions (Hirschmueller 2008, IEEE Trans. Pattern
+    Anal. Mach. Intell. 30, 328-341), beyond it the motion by `Flow`; from there linear equations of the pixels under
+    total variation, solved by primal-dual steps (Chambolle & Pock 2011, J. Math. Imaging Vis. 40, 120-145). `window`
+    and `cost_floor` are SzW and CorrelMin of MicMac. `peak_gap` is NaN. The standard errors hold what noise does to a
+    solution, and what the prior does to it: the field that was found is given noise and solved for once more.
 
     Examples
     --------
