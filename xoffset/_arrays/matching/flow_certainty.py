@@ -11,6 +11,8 @@ from xoffset._kernels.matching import flow, residuals
 LEAST_RATIO = 0.01
 # Largest variance of a shift, px^2: above, there is nothing to hold on to.
 LARGEST = 0.25
+# Square of what bending takes away, in times of what it takes away from the field that was found.
+BENDING = 1.0
 # Factor between the noise of sums of slopes times residual and that of a white residual.
 COLOUR = 2.4
 
@@ -24,4 +26,22 @@ def variances(motion: Motion, radius: int) -> np.ndarray:
     noise = COLOUR * square / np.maximum(count, np.float32(1.0)) + np.float32(1e-6)
     out = np.empty((3, *motion.field.shape[1:]), dtype=np.float32)
     flow.covariances(motion.sums, LEAST_RATIO, LARGEST, noise, out)
+    out += np.float32(BENDING) * _bends(motion, side)
     return out
+
+
+def _bends(motion: Motion, side: int) -> np.ndarray:
+    """Squares along x and y, and product, of what a window takes away from a field that bends (3, rows, columns).
+
+    It is what a second look through the same windows takes away from the field that was found through them.
+    """
+    moved = np.empty_like(motion.field)
+    flow.multiply(motion.system, motion.field[0], motion.field[1], moved[0], moved[1])
+    again = motion.sums.copy()
+    for component in range(2):
+        residuals.box(moved[component], side, again[3 + component])
+    lost, mean = np.empty_like(again[:3]), np.empty_like(again[:3])
+    flow.differ(again, motion.field[0], motion.field[1], lost)
+    for one, target in zip(lost, mean, strict=True):
+        residuals.box(one, side, target)
+    return mean / np.float32(side**2)
