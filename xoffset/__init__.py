@@ -11,6 +11,7 @@ from xoffset import filtering, flags, formats, masking, plotting, synthetic
 from xoffset._arrays.matching.flow import Flow
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
+from xoffset._arrays.matching.regularized import Regularized
 from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset.correction.coregister import coregister
@@ -65,6 +66,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "Matcher",
     "NCC",
     "Phase",
+    "Regularized",
     "Pyramid",
     "angles",
     "area_mean",

@@ -47,6 +47,7 @@ class Lattice:
     dates: int  # that a tile keeps at a time
     nodata: tuple[float, ...]
     dtype: np.dtype
+    spacing: tuple[float, float] = (-1.0, 1.0)  # metres of the grid from one row to the next, and column
     fade: int = 0  # nodes on either side of the edge of a tile over which its values fade into those of the next one
 
     @property

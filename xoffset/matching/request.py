@@ -265,4 +265,5 @@ def _lattice(frame: Frame, templates: tuple[int, ...], step: int, guide: Guide, 
         dates=len({date for pair in guide.pairs for date in pair[:2]}),
         nodata=frame.nodata,
         dtype=frame.working,
+        spacing=(frame.spacing.y, frame.spacing.x),
     )

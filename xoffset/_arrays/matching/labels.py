@@ -17,7 +17,7 @@ LEAST_ENERGY = 0.05
 
 def weights_of(window: int) -> np.ndarray:
     """Weights of the blocks 0, 1, ... away, so that a window of that side is covered."""
-    beside = max((window + 1) / kernels.BLOCK - 1.0, 0.0) / 2.0
+    beside = max(window / kernels.BLOCK - 1.0, 0.0) / 2.0
     return np.array([1.0] * (1 + int(beside)) + [beside % 1.0] * (beside % 1.0 > 0.0), dtype=np.float32)
 
 
@@ -77,14 +77,6 @@ def _price(right: int, down: int, prior: Prior) -> tuple[np.int16, np.int16]:
     return np.int16(min(CHANGE * factor, LARGEST_MOST)), np.int16(min(MOST * factor, LARGEST_MOST))
 
 
-def starts(field: np.ndarray) -> list[np.ndarray]:
-    """Shifts of blocks of 4 px on blocks of 2 px: the own, that of the block beside, and of the one above or below."""
-    own = np.repeat(np.repeat(field, 2, axis=1), 2, axis=2)
-    padded = np.pad(field, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    beside, above = np.empty_like(own), np.empty_like(own)
-    rows, columns = field.shape[1:]
-    for i in range(2):
-        for j in range(2):
-            beside[:, i::2, j::2] = padded[:, 1:-1, 2 * j : 2 * j + columns]
-            above[:, i::2, j::2] = padded[:, 2 * i : 2 * i + rows, 1:-1]
-    return [own, beside, above]
+def on_blocks_of_two(field: np.ndarray) -> np.ndarray:
+    """Shifts (2, rows, columns) of blocks of 4 px on blocks of 2 px."""
+    return np.repeat(np.repeat(field, 2, axis=1), 2, axis=2)

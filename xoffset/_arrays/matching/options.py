@@ -9,11 +9,13 @@ from xoffset._arrays.matching.flow import Flow
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
 from xoffset._arrays.matching.protocol import Matcher
+from xoffset._arrays.matching.regularized import Regularized
 
-MatcherName = Literal["ncc", "phase", "flow"]
+MatcherName = Literal["ncc", "phase", "regularized", "flow"]
 MATCHERS: dict[MatcherName, Callable[[], Matcher]] = {
     "ncc": NCC,
     "phase": Phase,
+    "regularized": Regularized,
     "flow": Flow,
 }
 

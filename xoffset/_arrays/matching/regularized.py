@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,8 +30,12 @@ USUAL = 0.3
 CONTEXT, FADE = 16, 16
 # Sides of the part of an image on which fields are solved are multiples of it, px.
 MULTIPLE = 8
+# Strength of the prior along a direction, over that which it has if there is none.
+ALONG = 1.5
 # Part of the variation across a direction that counts, over that along it.
-ACROSS = 0.02
+ACROSS = 0.25
+# Side of a window, less 2, up to which each block of 2x2 px has its own equations, px: then a step stays sharp.
+SINGLE = 5
 # Largest half-range of the search, px.
 LARGEST_SEARCH = 11
 # Bytes a pixel of what is kept of an image, and of what solving a pair needs.
@@ -169,6 +174,7 @@ class Regularized(Matcher):
         for k, pair in enumerate(pairs):
             nodes = searching.candidates(guide, pair, tile, lattice)
             views = dense_nodes.views_of(kept[pair.reference], kept[pair.secondary], part, self.window, self.min_valid)
+            views = dataclasses.replace(views, support=max((self.window - SINGLE) // 2 | 1, 1))
             out[:, k] = self._match(views, part, nodes, lattice)
             flags = out[-1, k].astype(np.int32)
             constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), nodes, lattice)
@@ -177,17 +183,23 @@ class Regularized(Matcher):
 
     def _match(self, views: Views, part: Part, nodes: Candidates, lattice: Lattice) -> np.ndarray:
         """Fields (field, rows, columns) of one pair."""
-        strength = self.smoothness / USUAL
-        radians = None if self.direction is None else math.radians(self.direction)
-        prior = Prior(strength, metric_along(radians, ACROSS))
+        along = 1.0 if self.direction is None else ALONG
+        prior = Prior(along * self.smoothness / USUAL, self._metric(lattice.spacing))
         centre = dense_nodes.centre_of(nodes, part, lattice)
         second = dense_nodes.second_around(views, centre, lattice.search)
         costs = labels.costs(views.images[0], second, lattice.search, labels.weights_of(self.window), self.cost_floor)
         field = labels.optimise(costs, lattice.search, prior)
         del costs
-        solution = dense_field.solve(views, [start + centre for start in labels.starts(field)], prior)
-        variances = dense_certainty.variances(views, solution, prior)
+        solution = dense_field.solve(views, labels.on_blocks_of_two(field) + centre, prior)
+        variances = dense_certainty.variances(solution, prior)
         return dense_nodes.describe(views, solution.field, variances, part.first, nodes, lattice)
+
+    def _metric(self, spacing: tuple[float, float]) -> np.ndarray:
+        """How much variation counts by its direction, see `variation.descend`; spacing of rows and columns, m."""
+        if self.direction is None:
+            return metric_along(None, 1.0)
+        east, north = math.sin(math.radians(self.direction)), math.cos(math.radians(self.direction))
+        return metric_along((east / spacing[1], north / spacing[0]), ACROSS)
 
     def memory(self, lattice: Lattice, prefilter: Prefilter | None, pairs: Sequence[Pair]) -> float:
         """Bytes of the images of a tile, of the volume of one pair and of its equations."""

@@ -111,35 +111,6 @@ def look(first, weight, spline, known, origin, field_x, field_y, values, shared,
 
 
 @hot_kernel
-def correlation(sums, out):
-    """Correlation of band-passed images about zero from sums as of `look`; 0 where there is nothing."""
-    tiny = np.float32(1e-6)
-    for row in range(out.shape[0]):
-        one, two, product, line = sums[0, row], sums[1, row], sums[2, row], out[row]
-        for x in range(line.size):
-            line[x] = product[x] / np.sqrt(max(one[x] * two[x], tiny))
-
-
-@kernel
-def adopt(margin, field, seen, score, other_field, other_seen, other_score):
-    """Take over the blocks that correlate better elsewhere by a margin: their field and what is seen with it.
-
-    field (2, rows, columns); seen (2, 2·rows, 2·columns): values and shared, as from `look`; score (rows, columns).
-    """
-    rows, columns = score.shape
-    for row in range(rows):
-        for column in range(columns):
-            if other_score[row, column] > score[row, column] + margin:
-                score[row, column] = other_score[row, column]
-                for component in range(2):
-                    field[component, row, column] = other_field[component, row, column]
-                    for i in range(BLOCK):
-                        for j in range(BLOCK):
-                            y, x = BLOCK * row + i, BLOCK * column + j
-                            seen[component, y, x] = other_seen[component, y, x]
-
-
-@hot_kernel
 def gains(one, two, out):
     """Factor of the second image that gives it the energy of the first, from sums of both (rows, columns)."""
     tiny, low, high = np.float32(1e-3), np.float32(0.25), np.float32(4.0)
