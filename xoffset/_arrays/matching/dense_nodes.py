@@ -16,7 +16,7 @@ from xoffset._kernels.matching.residuals import BLOCK
 
 
 class Part(NamedTuple):
-    """Pixels of the window of a tile on which a field is solved, and where the first window of the nodes begins there."""
+    """Pixels of the window of a tile on which a field is solved, and where the first window of its nodes begins."""
 
     pixels: Tile
     first: tuple[int, int]
@@ -113,7 +113,8 @@ def describe(
     images = [layer for image in (views.first, views.other) for layer in (image.counts, image.flat)]
     out = np.empty((len(FIELDS), *shape), dtype=np.float32)
     judging.judge(
-        layers, score, count, centre, is_left_out, _counts(images[0]), _flat(images[1]), _counts(images[2]), _flat(images[3]),
+        layers, score, count, centre, is_left_out,
+        _counts(images[0]), _flat(images[1]), _counts(images[2]), _flat(images[3]),
         np.array([(part.start, part.stop) for part in views.other.frame]), (lattice.margin, step, window),
         (views.min_valid, *lattice.search), out,
     )  # fmt: skip

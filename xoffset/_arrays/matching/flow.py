@@ -13,14 +13,17 @@ import numpy as np
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, dense_nodes, flow_certainty, flow_field
+from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_certainty, flow_field
 from xoffset._arrays.matching import search as searching
+from xoffset._arrays.matching.dense_field import Prior, metric_along
 from xoffset._arrays.matching.dense_images import Even, prepare
 from xoffset._arrays.matching.dense_nodes import Part
 from xoffset._arrays.matching.flow_field import Plan
 from xoffset._arrays.matching.protocol import FIELDS, Matcher
+from xoffset._arrays.matching.regularized import USUAL
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._kernels.matching import flow as kernels
+from xoffset._kernels.matching.residuals import BLOCK
 
 # Pixels around the windows of a tile on which the field is solved too, and those over which tiles fade into each other.
 CONTEXT, FADE = 16, 16
@@ -192,8 +195,21 @@ class Flow(Matcher):
     ) -> np.ndarray:
         """Fields (field, rows, columns) of one pair."""
         views = dense_nodes.views_of(first, second, part, self.window, self.min_valid)
-        variances = flow_certainty.variances(motion, self.radius[-1])
-        return dense_nodes.describe(views, motion.field, variances, part.first, nodes, lattice)
+        field, sign = motion.field, motion.sign
+        variances = flow_certainty.variances(motion, self.radius[-1], is_ranked=self.rank > 0)
+        if self.smoothness > 0.0:
+            prior = Prior(self.smoothness / USUAL, metric_along(None, 1.0))
+            solution = dense_field.solve(views, field, prior)
+            # equations of single pixels know of no inverted contrast
+            field = np.where(sign < 0, field, solution.field)
+            variances = np.where(sign < 0, variances, dense_certainty.variances(solution, prior))
+        found = dense_nodes.describe(views, field, variances, part.first, nodes, lattice)
+        rows, columns = (
+            (start + (self.window - 1) // 2 + lattice.step * np.arange(count)) // BLOCK
+            for start, count in zip(part.first, found.shape[1:], strict=True)
+        )
+        found[FIELDS.index("score")] *= sign[np.ix_(rows, columns)]
+        return found
 
     def memory(self, lattice: Lattice, prefilter: Prefilter | None, pairs: Sequence[Pair]) -> float:
         """Bytes of the images of a tile and of solving one pair."""

@@ -101,8 +101,8 @@ def trust(square, count, tolerance, out):
 def solve(sums, damping, bounds, field_x, field_y):
     """Replace the field by the solution of (J + damping) d = r + damping·d, but for what lies beyond the bounds.
 
-    `sums` (5, rows, columns): J and r as of `gather`. Where little is known the field stays. `bounds` (4, rows, columns)
-    or (4, 1, 1): least and largest displacement along x, then along y.
+    `sums` (5, rows, columns): J and r as of `gather`. Where little is known the field stays. `bounds`, (4, rows,
+    columns) or (4, 1, 1): least and largest displacement along x, then along y.
     """
     for row in range(field_x.shape[0]):
         a, b, c, p, q = sums[0, row], sums[1, row], sums[2, row], sums[3, row], sums[4, row]
@@ -127,7 +127,7 @@ def solve(sums, damping, bounds, field_x, field_y):
 
 @hot_kernel
 def turn(product, count, least, sign):
-    """Sign -1 where windows of unit variance correlate below -`least`, else 1; all (rows, columns), sums over windows."""
+    """Sign -1 where windows of unit variance correlate below -`least`, else 1; sums over windows (rows, columns)."""
     one = np.float32(1.0)
     for row in range(sign.shape[0]):
         a, n, line = product[row], count[row], sign[row]
