@@ -130,12 +130,12 @@ def test_signs_and_weights_of_blocks():
 # -------------------------------------------------------------------------------------------------------------- motion
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("rank", [4, 0])
+@pytest.mark.parametrize(("rank", "seed"), [(4, 0), (0, 1)])
 def test_a_constant_shift(rank, seed):
     shifts = match(moving(2.3, -1.4, snr=10.0, seed=seed), xoffset.Flow(rank=rank))
     assert set(shifts.data_vars) == {
         "dx", "dy", "score", "peak_gap", "sigma_dx", "sigma_dy", "cov_dxdy", "valid_fraction", "flags",
+        "false_alarm",
     }  # fmt: skip
     error = errors(shifts, 2.3, -1.4)[:, 6:-6, 6:-6]
     assert np.abs(np.median(error, axis=(1, 2))).max() < 0.005
@@ -161,9 +161,10 @@ def test_motion_about_a_prior_and_beyond_the_search():
     assert np.nanmax(np.abs(errors(near, 12.3, -7.6)[:, 8:-8, 8:-8])) < 0.2
     assert np.isfinite(near.dx[0, 8:-8, 8:-8]).all()
     lost = match(stack, search=4)
-    inner = lost.isel(y=slice(8, -8), x=slice(8, -8))
-    assert np.isnan(inner.dx).mean() > 0.9
-    assert ((inner.flags.values & FLAGS["border"]) != 0).mean() > 0.5
+    assert np.isnan(lost.dx).mean() > 0.97
+    assert ((lost.flags.values & (FLAGS["border"] | FLAGS["refine_failed"])) != 0).mean() > 0.5
+    assert lost.false_alarm.median() > 0.01
+    assert near.false_alarm[0, 8:-8, 8:-8].max() < 1e-6
 
 
 def test_a_landslide_and_its_sigma():
@@ -207,12 +208,16 @@ def test_inverted_contrast():
 
 def test_lines_of_one_direction_have_no_motion():
     stack = moving(0.0, 0.0)
-    lines = np.broadcast_to(stack.values[:, :1], stack.shape).copy()
+    across = np.add.outer(np.arange(160), np.arange(176))
+    profile = np.random.default_rng(0).normal(size=336).astype(np.float32)
+    lines = np.broadcast_to(1000.0 + 100.0 * profile[across], stack.shape).copy()
     for matcher in (xoffset.Flow(), xoffset.Flow(rank=0)):
         shifts = match(stack.copy(data=lines), matcher)
-        assert np.isnan(shifts.dx).all()
-        assert np.isnan(shifts.sigma_dx).all()
-        assert (shifts.flags.values & FLAGS["ill_conditioned"]).mean() > 0.9 * FLAGS["ill_conditioned"]
+        # at the edges of the image the filter bends lines
+        inner = shifts.isel(y=slice(4, -4), x=slice(4, -4))
+        assert np.isnan(inner.dx).all()
+        assert np.isnan(inner.sigma_dx).all()
+        assert (inner.flags.values == FLAGS["ill_conditioned"]).all()
 
 
 def test_flat_and_missing_ground():
@@ -295,7 +300,7 @@ def test_options_that_are_none(options, message):
 @pytest.mark.small
 def test_searches_and_windows_that_do_not_suit():
     stack = moving(1.0, 0.0, shape=(64, 60))
-    search = xr.DataArray(np.full((64, 60), 3), coords={"y": stack.y, "x": stack.x}, dims=("y", "x"))
+    search = (0 * stack[0] + 3).drop_vars("time").drop_attrs(deep=False)
     for options, message in (
         ({"search": search}, "one search for all nodes"),
         ({"search": xoffset.Pyramid(8)}, "one search for all nodes"),
