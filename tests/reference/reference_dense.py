@@ -69,6 +69,7 @@ def swept(cost, half, slope, is_reversed, change, most):
 
 def spline_at(coefficients, y, x):
     """Value of a cubic B-spline from its coefficients, by the sum over the sixteen around."""
+
     def basis(t):
         t = abs(t)
         return 2 / 3 - t * t + t**3 / 2 if t < 1 else (2 - t) ** 3 / 6 if t < 2 else 0.0

@@ -560,6 +560,12 @@ MATCHES: dict[str, Call] = {
     "correlate phase unfiltered": lambda: phased(matcher="phase", prefilter=None),
     "correlate phase prior": lambda: phased(matcher="phase", prior=guess()),
     "correlate phase dask": lambda: phased(fast()[0].chunk(time=1, y=80, x=72), matcher="phase"),
+    "correlate flow": lambda: flowing(matcher="flow"),
+    "correlate flow options": lambda: flowing(
+        matcher=xoffset.Flow((16, 6), levels=2, iterations=2, rank=0, contrast_inversion=False), prior=guess()
+    ),
+    "correlate flow smooth": lambda: flowing(matcher=xoffset.Flow(smoothness=0.3), prefilter="highpass"),
+    "correlate flow dask": lambda: flowing(fast()[0].chunk(time=1, y=80, x=72), matcher="flow"),
 }
 for _refine in ("affine", "parabola", "gauss", "quadratic", "none"):
     MATCHES[f"correlate refine {_refine}"] = lambda refine=_refine: correlated(matcher=xoffset.NCC(refine=refine))
@@ -575,6 +581,10 @@ def travelled(stack: xr.DataArray | None = None, **options: Any) -> xr.Dataset:
 
 def phased(stack: xr.DataArray | None = None, **options: Any) -> xr.Dataset:
     return travelled(stack, **WIDE | options)
+
+
+def flowing(stack: xr.DataArray | None = None, **options: Any) -> xr.Dataset:
+    return travelled(stack, **{"template": None, "search": 12} | options)
 
 
 def widths() -> xr.DataArray:

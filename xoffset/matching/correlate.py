@@ -56,7 +56,9 @@ def correlate(
     step
         Distance between windows, in pixels.
     matcher
-        `"ncc"`; `"phase"` for windows of 64 px and more; or an `NCC` or a `Phase` with options of its own.
+        `"ncc"`; `"phase"` for windows of 64 px and more; `"regularized"` and `"flow"` for a value at every pixel from
+        small windows, whose neighbours help; or an `NCC`, `Phase`, `Regularized` or `Flow` with options of its own, or
+        another `Matcher`.
     prefilter
         `"bandpass"` removes detail finer than 0.7 px (noise) and coarser than 3 px (light and shade) before matching;
         None matches the pixels as they are.
@@ -79,8 +81,8 @@ def correlate(
         the secondary date. `score`: correlation at the match, or at the whole-pixel peak where the refinement failed.
         `peak_gap`: whole-pixel peak minus the best score more than 3 px away (NaN if `search` is at most 3).
         `sigma_dx`, `sigma_dy`: standard errors in metres; `cov_dxdy`: covariance in m2. `false_alarm`: probability that
-        unrelated ground is accepted with so high a score (not with `"phase"`). `ambiguity`: probability that another
-        peak, more than 3 px away, is the match (NaN if `search` is at most 3; not with `"phase"`). `valid_fraction`:
+        unrelated ground is accepted with so high a score (with `"ncc"` and `"flow"`). `ambiguity`: probability that
+        another peak, more than 3 px away, is the match (NaN if `search` is at most 3; with `"ncc"`). `valid_fraction`:
         share of the pixels of the window in the reference whose partners at the whole-pixel peak are known, too, of
         the template that was kept; 1 without holes, NaN where `score` is, at least `min_valid` wherever dx is not.
         `flags`: why dx and dy are NaN. With several templates `template_size`: the side in pixels that was kept.

@@ -110,7 +110,7 @@ def _scaled(filtered: np.ndarray, weight: np.ndarray) -> np.ndarray:
     count = max(float(np.count_nonzero(weight)), 1.0)
     power = float(np.square(pixels).sum(dtype=np.float64)) / count
     pixels *= np.float32(1.0 / math.sqrt(power + 1e-30))
-    return pixels
+    return np.asarray(pixels)
 
 
 def _even(filtered: np.ndarray, weight: np.ndarray, *, is_level: bool) -> np.ndarray:
@@ -129,4 +129,4 @@ def _even(filtered: np.ndarray, weight: np.ndarray, *, is_level: bool) -> np.nda
     power += np.float32(LEAST_CONTRAST * mean + 1e-30)
     np.sqrt(power, out=power)
     pixels /= power
-    return pixels
+    return np.asarray(pixels)

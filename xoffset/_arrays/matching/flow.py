@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+import scipy.special
 
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, dense_nodes, flow_certainty, flow_field
+from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_certainty, flow_field
 from xoffset._arrays.matching import search as searching
+from xoffset._arrays.matching.dense_field import Prior, metric_along
 from xoffset._arrays.matching.dense_images import Even, prepare
 from xoffset._arrays.matching.dense_nodes import Part
 from xoffset._arrays.matching.flow_field import Plan
+from xoffset._arrays.matching.ncc import INDEPENDENT
 from xoffset._arrays.matching.protocol import FIELDS, Matcher
+from xoffset._arrays.matching.regularized import USUAL
 from xoffset._arrays.matching.search import Candidates, Pair
+from xoffset._kernels import bits
 from xoffset._kernels.matching import flow as kernels
+from xoffset._kernels.matching.residuals import BLOCK
 
 # Pixels around the windows of a tile on which the field is solved too, and those over which tiles fade into each other.
 CONTEXT, FADE = 16, 16
@@ -28,6 +34,11 @@ CONTEXT, FADE = 16, 16
 NEAR = 2
 # Most resolutions.
 LEVELS = 6
+# Places that flow could have come to rest at in unrelated ground, where it climbs to the next good one.
+PLACES = 10.0
+# Probability that unrelated ground matches so well, above which flow has found nothing.
+LARGEST_CHANCE = 0.001
+FLAG = FIELDS.index("flags")
 # Bytes a pixel of what is kept of an image, and of what solving a pair needs.
 OF_IMAGE, OF_PAIR = 90, 130
 
@@ -61,8 +72,10 @@ class Flow(Matcher):
     Notes
     -----
     Lucas & Kanade (1981, IJCAI, 674-679) on a pyramid, with ranks and narrowing windows after GeFolki (Brigot et al.
-    2016, IEEE J. Sel. Top. Appl. Earth Obs. Remote Sens. 9, 2923-2939), whose names the parameters have. Motion beyond
-    `search` is flagged `border`; windows that have no texture, or lines of one direction only, `ill_conditioned`.
+    2016, IEEE J. Sel. Top. Appl. Earth Obs. Remote Sens. 9, 2923-2939), whose names the parameters have. Radii above
+    twice the narrowest serve at the lowest resolution only. NaN is what nothing was found of: `border` where the motion
+    goes beyond `search`, `ill_conditioned` where a window has no texture or lines of one direction only,
+    `refine_failed` where it matches no better than unrelated ground. `false_alarm` is of a window at one place.
     `score` is the correlation of the pre-filtered windows of the narrowest radius, and of the negative where the
     contrast is inverted. The standard errors hold the noise of the images and how much the field bends within a window.
 
@@ -129,6 +142,10 @@ class Flow(Matcher):
         """Kernels that every match calls."""
         return (kernels.solve,)
 
+    def fields(self, templates: tuple[int, ...]) -> tuple[str, ...]:
+        """Names of what `match_tile` returns."""
+        return (*FIELDS, "false_alarm")
+
     def check(self, lattice: Lattice, prefilter: Prefilter | None, *, is_uniform: bool) -> None:
         """Refuse searches and windows that this matcher cannot serve; `is_uniform`: whether all nodes search alike.
 
@@ -173,7 +190,7 @@ class Flow(Matcher):
             kept[date] = flow_field.pyramid(pixels, lattice.frame(tile), part, levels, filtered)
             sought[date] = [flow_field.ranked(each, self.rank) for each in kept[date]] if self.rank else kept[date]
         shape = tuple(nodes.stop - nodes.start for nodes in tile)
-        out = np.empty((len(FIELDS), len(pairs), *shape), dtype=lattice.dtype)
+        out = np.empty((len(FIELDS) + 1, len(pairs), *shape), dtype=lattice.dtype)
         for k, pair in enumerate(pairs):
             nodes = searching.candidates(guide, pair, tile, lattice)
             centre = dense_nodes.centre_of(nodes, part, lattice)
@@ -182,9 +199,11 @@ class Flow(Matcher):
                 sought[pair.reference], sought[pair.secondary], part, centre, max(lattice.search), plan
             )
             out[:, k] = self._describe(kept[pair.reference][0], kept[pair.secondary][0], motion, part, nodes, lattice)
-            flags = out[-1, k].astype(np.int32)
-            constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), nodes, lattice)
-            out[-1, k] = flags
+            flags = out[FLAG, k].astype(np.int32)
+            # windows whose search leaves the image are matched too
+            every = replace(nodes, wanted=np.ones_like(nodes.wanted))
+            constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), every, lattice)
+            out[FLAG, k] = flags
         return out
 
     def _describe(
@@ -192,8 +211,21 @@ class Flow(Matcher):
     ) -> np.ndarray:
         """Fields (field, rows, columns) of one pair."""
         views = dense_nodes.views_of(first, second, part, self.window, self.min_valid)
-        variances = flow_certainty.variances(motion, self.radius[-1])
-        return dense_nodes.describe(views, motion.field, variances, part.first, nodes, lattice)
+        field, sign = motion.field, motion.sign
+        variances = flow_certainty.variances(motion, self.radius[-1], is_ranked=self.rank > 0)
+        if self.smoothness > 0.0:
+            prior = Prior(self.smoothness / USUAL, metric_along(None, 1.0))
+            solution = dense_field.solve(views, field, prior)
+            # equations of single pixels know of no inverted contrast
+            field = np.where(sign < 0, field, solution.field)
+            variances = np.where(sign < 0, variances, dense_certainty.variances(solution, prior))
+        found = dense_nodes.describe(views, field, variances, part.first, nodes, lattice)
+        rows, columns = (
+            (start + (self.window - 1) // 2 + lattice.step * np.arange(count)) // BLOCK
+            for start, count in zip(part.first, found.shape[1:], strict=True)
+        )
+        found[FIELDS.index("score")] *= sign[np.ix_(rows, columns)]
+        return _judged(found, self.window)
 
     def memory(self, lattice: Lattice, prefilter: Prefilter | None, pairs: Sequence[Pair]) -> float:
         """Bytes of the images of a tile and of solving one pair."""
@@ -202,6 +234,21 @@ class Flow(Matcher):
         )  # fmt: skip
         dates = len({date for pair in pairs for date in pair[:2]})
         return float(pixels * (dates * OF_IMAGE + OF_PAIR))
+
+
+def _judged(found: np.ndarray, window: int) -> np.ndarray:
+    """Fields (field, rows, columns) and the probability that unrelated ground has so high a score.
+
+    Where that is large there is no match: the ground is not to be seen, or has moved beyond what flow can follow.
+    """
+    score, share = found[FIELDS.index("score")], found[FIELDS.index("valid_fraction")]
+    pixels = np.float32(INDEPENDENT * window**2) * share
+    chance = np.minimum(np.float32(PLACES) * scipy.special.ndtr(-score * np.sqrt(pixels)), np.float32(1.0))
+    is_lost = (found[FLAG] == 0) & (chance > LARGEST_CHANCE)
+    found[FLAG, is_lost] = bits.REFINE_FAILED
+    for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance"):
+        found[FIELDS.index(name), is_lost] = np.nan
+    return np.concatenate([found, chance[None]])
 
 
 def levels_for(search: int) -> int:

@@ -101,8 +101,8 @@ def trust(square, count, tolerance, out):
 def solve(sums, damping, bounds, field_x, field_y):
     """Replace the field by the solution of (J + damping) d = r + damping·d, but for what lies beyond the bounds.
 
-    `sums` (5, rows, columns): J and r as of `gather`. Where little is known the field stays. `bounds` (4, rows, columns)
-    or (4, 1, 1): least and largest displacement along x, then along y.
+    `sums` (5, rows, columns): J and r as of `gather`. Where little is known the field stays. `bounds`, (4, rows,
+    columns) or (4, 1, 1): least and largest displacement along x, then along y.
     """
     for row in range(field_x.shape[0]):
         a, b, c, p, q = sums[0, row], sums[1, row], sums[2, row], sums[3, row], sums[4, row]
@@ -127,7 +127,7 @@ def solve(sums, damping, bounds, field_x, field_y):
 
 @hot_kernel
 def turn(product, count, least, sign):
-    """Sign -1 where windows of unit variance correlate below -`least`, else 1; all (rows, columns), sums over windows."""
+    """Sign -1 where windows of unit variance correlate below -`least`, else 1; sums over windows (rows, columns)."""
     one = np.float32(1.0)
     for row in range(sign.shape[0]):
         a, n, line = product[row], count[row], sign[row]
@@ -136,14 +136,32 @@ def turn(product, count, least, sign):
 
 
 @hot_kernel
-def multiply(system, field_x, field_y, out):
-    """J times a field in the place of r, and J itself: out (5, rows, columns)."""
+def multiply(system, field_x, field_y, out_x, out_y):
+    """J times a field; `system` (5, rows, columns) as of `gather`, all others (rows, columns)."""
     for row in range(field_x.shape[0]):
-        a, b, c = system[0, row], system[1, row], system[2, row]
-        u, v = field_x[row], field_y[row]
+        a, b, c, u, v = system[0, row], system[1, row], system[2, row], field_x[row], field_y[row]
+        to_x, to_y = out_x[row], out_y[row]
         for x in range(u.size):
-            out[0, row, x], out[1, row, x], out[2, row, x] = a[x], b[x], c[x]
-            out[3, row, x], out[4, row, x] = a[x] * u[x] + b[x] * v[x], b[x] * u[x] + c[x] * v[x]
+            to_x[x], to_y[x] = a[x] * u[x] + b[x] * v[x], b[x] * u[x] + c[x] * v[x]
+
+
+@hot_kernel
+def differ(sums, field_x, field_y, out):
+    """Squares along x and y, and product, of a field minus the solution of J d = r: out (3, rows, columns).
+
+    `sums` (5, rows, columns): J and r. Zero where J is singular.
+    """
+    for row in range(field_x.shape[0]):
+        a, b, c, p, q = sums[0, row], sums[1, row], sums[2, row], sums[3, row], sums[4, row]
+        u, v, xx, yy, xy = field_x[row], field_y[row], out[0, row], out[1, row], out[2, row]
+        for x in range(u.size):
+            trace = a[x] + c[x]
+            determinant = a[x] * c[x] - b[x] * b[x]
+            is_fit = determinant > np.float32(1e-4) * trace * trace
+            inverse = (1 if is_fit else 0) / (determinant if is_fit else np.float32(1.0))
+            dx = inverse * (a[x] * c[x] * u[x] - b[x] * b[x] * u[x] - (c[x] * p[x] - b[x] * q[x]))
+            dy = inverse * (a[x] * c[x] * v[x] - b[x] * b[x] * v[x] - (a[x] * q[x] - b[x] * p[x]))
+            xx[x], yy[x], xy[x] = dx * dx, dy * dy, dx * dy
 
 
 @kernel
