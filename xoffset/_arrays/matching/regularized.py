@@ -16,7 +16,7 @@ from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_field, labels
 from xoffset._arrays.matching import search as searching
-from xoffset._arrays.matching.dense_field import Prior, Views, metric_along
+from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, Views, metric_along
 from xoffset._arrays.matching.dense_images import prepare
 from xoffset._arrays.matching.dense_nodes import Part
 from xoffset._arrays.matching.flow import Flow, levels_for
@@ -27,8 +27,6 @@ from xoffset._arrays.matching.protocol import FIELDS, Matcher
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._kernels.matching import variation
 
-# Smoothness with which the prior is as strong as it usually should be.
-USUAL = 0.3
 # Pixels around the windows of a tile on which the field is solved too, and those over which tiles fade into each other.
 CONTEXT, FADE = 16, 16
 # Sides of the part of an image on which fields are solved are multiples of it, px.
@@ -86,7 +84,7 @@ class Regularized(Matcher):
     """
 
     window: int = 7
-    smoothness: float = USUAL
+    smoothness: float = SMOOTHNESS
     direction: float | None = None
     cost_floor: float = 0.5
     min_valid: float = 0.5
@@ -209,7 +207,7 @@ class Regularized(Matcher):
 
     def _prior(self, lattice: Lattice) -> Prior:
         """How much variation costs, in all directions or mostly along one."""
-        strength = self.smoothness / USUAL
+        strength = self.smoothness / SMOOTHNESS
         if self.direction is None:
             return Prior(strength, metric_along(None, 1.0))
         east, north = math.sin(math.radians(self.direction)), math.cos(math.radians(self.direction))
