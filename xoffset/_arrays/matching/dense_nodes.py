@@ -16,7 +16,7 @@ from xoffset._kernels.matching.residuals import BLOCK
 
 
 class Part(NamedTuple):
-    """Pixels of the window of a tile on which a field is solved, and where the first window of its nodes begins."""
+    """Pixels of the window of a tile on which a field is solved, and where the first window of the nodes begins."""
 
     pixels: Tile
     first: tuple[int, int]
@@ -109,7 +109,8 @@ def describe(
     score, count = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
     residuals.scores(views.images[0], *seen.pixels, window, *first, step, score, count)
     centre = np.moveaxis(nodes.centre[..., ::-1], -1, 0).astype(np.float32)
-    is_left_out = (nodes.half < 1).any(axis=-1)
+    # what moves out of the image is found elsewhere
+    is_left_out = ~nodes.wanted
     images = [layer for image in (views.first, views.other) for layer in (image.counts, image.flat)]
     out = np.empty((len(FIELDS), *shape), dtype=np.float32)
     judging.judge(

@@ -16,13 +16,12 @@ from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_certainty, flow_field
 from xoffset._arrays.matching import search as searching
-from xoffset._arrays.matching.dense_field import Prior, metric_along
+from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, metric_along
 from xoffset._arrays.matching.dense_images import Even, prepare
 from xoffset._arrays.matching.dense_nodes import Part
 from xoffset._arrays.matching.flow_field import Plan
 from xoffset._arrays.matching.ncc import INDEPENDENT
 from xoffset._arrays.matching.protocol import FIELDS, Matcher
-from xoffset._arrays.matching.regularized import USUAL
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._kernels import bits
 from xoffset._kernels.matching import flow as kernels
@@ -176,7 +175,7 @@ class Flow(Matcher):
         prefilter: Prefilter | None,
     ) -> np.ndarray:
         """Match all pairs on the nodes of one tile, see `protocol.Matcher`."""
-        wanted = self.levels or _levels_for(max(lattice.search))
+        wanted = self.levels or levels_for(max(lattice.search))
         part = dense_nodes.part_of(lattice, tile, CONTEXT, 2**wanted)
         levels = flow_field.levels_of(part, wanted)
         # ranks do not see how even the contrast is
@@ -214,7 +213,7 @@ class Flow(Matcher):
         field, sign = motion.field, motion.sign
         variances = flow_certainty.variances(motion, self.radius[-1], is_ranked=self.rank > 0)
         if self.smoothness > 0.0:
-            prior = Prior(self.smoothness / USUAL, metric_along(None, 1.0))
+            prior = Prior(self.smoothness / SMOOTHNESS, metric_along(None, 1.0))
             solution = dense_field.solve(views, field, prior)
             # equations of single pixels know of no inverted contrast
             field = np.where(sign < 0, field, solution.field)
@@ -251,7 +250,7 @@ def _judged(found: np.ndarray, window: int) -> np.ndarray:
     return np.concatenate([found, chance[None]])
 
 
-def _levels_for(search: int) -> int:
+def levels_for(search: int) -> int:
     """Number of resolutions of which the lowest one is left a small motion."""
     levels = 1
     while search > NEAR * 2 ** (levels - 1) and levels < LEVELS:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,19 @@ import numpy as np
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, labels
+from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_field, labels
 from xoffset._arrays.matching import search as searching
-from xoffset._arrays.matching.dense_field import Prior, Views, metric_along
+from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, Views, metric_along
 from xoffset._arrays.matching.dense_images import prepare
 from xoffset._arrays.matching.dense_nodes import Part
+from xoffset._arrays.matching.flow import Flow, levels_for
+from xoffset._arrays.matching.flow_field import Plan
 from xoffset._arrays.matching.ncc import FIELDS as FIELDS_OF_NCC
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.protocol import FIELDS, Matcher
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._kernels.matching import variation
 
-# Smoothness with which the prior is as strong as it usually should be.
-USUAL = 0.3
 # Pixels around the windows of a tile on which the field is solved too, and those over which tiles fade into each other.
 CONTEXT, FADE = 16, 16
 # Sides of the part of an image on which fields are solved are multiples of it, px.
@@ -36,8 +37,9 @@ ALONG = 1.5
 ACROSS = 0.25
 # Side of a window, less 2, up to which each block of 2x2 px has its own equations, px: then a step stays sharp.
 SINGLE = 5
-# Largest half-range of the search, px.
+# Largest half-range of a search by whole-pixel shifts, px; beyond it optical flow with these options is the start.
 LARGEST_SEARCH = 11
+OF_FLOW = Flow(contrast_inversion=False)
 # Bytes a pixel of what is kept of an image, and of what solving a pair needs.
 OF_IMAGE, OF_PAIR = 40, 180
 
@@ -68,10 +70,11 @@ class Regularized(Matcher):
 
     Notes
     -----
-    Whole-pixel shifts by dynamic programming along eight directions (Hirschmueller 2008, IEEE Trans. Pattern Anal.
-    Mach. Intell. 30, 328-341), then linear equations of single pixels under total variation, solved by primal-dual
-    steps (Chambolle & Pock 2011, J. Math. Imaging Vis. 40, 120-145). `window` and `cost_floor` are SzW and CorrelMin of
-    MicMac. `peak_gap` is NaN. The standard errors hold what noise does to a solution, and what the prior does to it.
+    Up to 11 px whole-pixel shifts by dynamic programming along eight directions (Hirschmueller 2008, IEEE Trans. Pattern
+    Anal. Mach. Intell. 30, 328-341), beyond it the motion by `Flow`; from there linear equations of the pixels under
+    total variation, solved by primal-dual steps (Chambolle & Pock 2011, J. Math. Imaging Vis. 40, 120-145). `window`
+    and `cost_floor` are SzW and CorrelMin of MicMac. `peak_gap` is NaN. The standard errors hold what noise does to a
+    solution, and what the prior does to it: the field that was found is given noise and solved for once more.
 
     Examples
     --------
@@ -81,7 +84,7 @@ class Regularized(Matcher):
     """
 
     window: int = 7
-    smoothness: float = USUAL
+    smoothness: float = SMOOTHNESS
     direction: float | None = None
     cost_floor: float = 0.5
     min_valid: float = 0.5
@@ -135,7 +138,7 @@ class Regularized(Matcher):
         Raises
         ------
         ValueError
-            If the search differs by node, is larger than 11 pixels or goes from coarse to fine.
+            If the search differs by node or goes from coarse to fine.
         """
         if self._without_prior:
             return
@@ -143,11 +146,6 @@ class Regularized(Matcher):
             raise ValueError(
                 "correlate() needs one search for all nodes for matcher='regularized'; got a map or a Pyramid. Pass a "
                 "number and a prior, or matcher='ncc'."
-            )
-        if max(lattice.search) > LARGEST_SEARCH:
-            raise ValueError(
-                f"correlate() needs a search of at most {LARGEST_SEARCH} pixels for matcher='regularized'; got "
-                f"{lattice.search}. Pass search={LARGEST_SEARCH} and a prior, or matcher='flow', which needs no range."
             )
 
     def match_tile(
@@ -164,42 +162,57 @@ class Regularized(Matcher):
         plain = self._without_prior
         if plain:
             return plain.match_tile(images, tile, guide, pairs=pairs, lattice=lattice, prefilter=prefilter)
-        kept, sums = {}, {}
+        is_far = max(lattice.search) > LARGEST_SEARCH
+        wanted = levels_for(max(lattice.search)) if is_far else 1
+        part = dense_nodes.part_of(lattice, tile, CONTEXT, max(MULTIPLE, 2**wanted))
+        levels = flow_field.levels_of(part, wanted)
+        filtered = partial(prepare, prefilter=prefilter, window=self.window)
+        kept, sought, sums = {}, {}, {}
         for date in sorted({date for pair in pairs for date in pair[:2]}):
             pixels, sums[date] = constant.without_constant(images[date], self.flat_block)
-            kept[date] = prepare(pixels, lattice.frame(tile), prefilter, self.window)
-        part = dense_nodes.part_of(lattice, tile, CONTEXT, MULTIPLE)
+            kept[date] = flow_field.pyramid(pixels, lattice.frame(tile), part, levels, filtered)
+            sought[date] = [flow_field.ranked(each, OF_FLOW.rank) for each in kept[date]] if is_far else []
         shape = tuple(nodes.stop - nodes.start for nodes in tile)
         out = np.empty((len(FIELDS), len(pairs), *shape), dtype=lattice.dtype)
         for k, pair in enumerate(pairs):
             nodes = searching.candidates(guide, pair, tile, lattice)
-            views = dense_nodes.views_of(kept[pair.reference], kept[pair.secondary], part, self.window, self.min_valid)
+            centre = dense_nodes.centre_of(nodes, part, lattice)
+            one, two = kept[pair.reference][0], kept[pair.secondary][0]
+            views = dense_nodes.views_of(one, two, part, self.window, self.min_valid)
             views = dataclasses.replace(views, support=max((self.window - SINGLE) // 2 | 1, 1))
-            out[:, k] = self._match(views, part, nodes, lattice)
+            if is_far:
+                plan = Plan(OF_FLOW.radius, levels, OF_FLOW.iterations, OF_FLOW.contrast_inversion)
+                first, second = sought[pair.reference], sought[pair.secondary]
+                start = flow_field.solve(first, second, part, centre, max(lattice.search), plan).field
+            else:
+                start = self._start(views, centre, lattice)
+            out[:, k] = self._match(views, start, part, nodes, lattice)
             flags = out[-1, k].astype(np.int32)
             constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), nodes, lattice)
             out[-1, k] = flags
         return out
 
-    def _match(self, views: Views, part: Part, nodes: Candidates, lattice: Lattice) -> np.ndarray:
-        """Fields (field, rows, columns) of one pair."""
-        along = 1.0 if self.direction is None else ALONG
-        prior = Prior(along * self.smoothness / USUAL, self._metric(lattice.spacing))
-        centre = dense_nodes.centre_of(nodes, part, lattice)
+    def _start(self, views: Views, centre: np.ndarray, lattice: Lattice) -> np.ndarray:
+        """Displacement on blocks from whole-pixel shifts about a centre."""
         second = dense_nodes.second_around(views, centre, lattice.search)
         costs = labels.costs(views.images[0], second, lattice.search, labels.weights_of(self.window), self.cost_floor)
-        field = labels.optimise(costs, lattice.search, prior)
-        del costs
-        solution = dense_field.solve(views, labels.on_blocks_of_two(field) + centre, prior)
+        return labels.on_blocks_of_two(labels.optimise(costs, lattice.search, self._prior(lattice))) + centre
+
+    def _match(self, views: Views, start: np.ndarray, part: Part, nodes: Candidates, lattice: Lattice) -> np.ndarray:
+        """Fields (field, rows, columns) of one pair."""
+        prior = self._prior(lattice)
+        solution = dense_field.solve(views, start, prior)
         variances = dense_certainty.variances(solution, prior)
         return dense_nodes.describe(views, solution.field, variances, part.first, nodes, lattice)
 
-    def _metric(self, spacing: tuple[float, float]) -> np.ndarray:
-        """How much variation counts by its direction, see `variation.descend`; spacing of rows and columns, m."""
+    def _prior(self, lattice: Lattice) -> Prior:
+        """How much variation costs, in all directions or mostly along one."""
+        strength = self.smoothness / SMOOTHNESS
         if self.direction is None:
-            return metric_along(None, 1.0)
+            return Prior(strength, metric_along(None, 1.0))
         east, north = math.sin(math.radians(self.direction)), math.cos(math.radians(self.direction))
-        return metric_along((east / spacing[1], north / spacing[0]), ACROSS)
+        along = east / lattice.spacing[1], north / lattice.spacing[0]
+        return Prior(ALONG * strength, metric_along(along, ACROSS))
 
     def memory(self, lattice: Lattice, prefilter: Prefilter | None, pairs: Sequence[Pair]) -> float:
         """Bytes of the images of a tile, of the volume of one pair and of its equations."""
@@ -210,4 +223,6 @@ class Regularized(Matcher):
         )  # fmt: skip
         dates = len({date for pair in pairs for date in pair[:2]})
         shifts = math.prod(2 * half + 1 for half in lattice.search)
-        return float(pixels * (dates * OF_IMAGE + OF_PAIR + shifts))
+        # beyond the largest search the start is flow, whose images are twice as many
+        is_far = max(lattice.search) > LARGEST_SEARCH
+        return float(pixels * (dates * OF_IMAGE * (1 + is_far) + OF_PAIR + (0 if is_far else shifts / 2)))

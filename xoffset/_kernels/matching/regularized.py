@@ -1,4 +1,4 @@
-"""Whole-pixel shifts of blocks of 4x4 pixels: the volume of their costs, and dynamic programming along eight directions.
+"""Whole-pixel shifts of blocks of 4x4 pixels: the volume of their costs, and dynamic programming in eight directions.
 
 All numbers of the volume are int16, so that a vector register holds many; lanes run along the blocks of a row. Images
 are split by column modulo 4, which makes every shift a contiguous load.
@@ -35,10 +35,10 @@ def quantise(image, out):
 def block_products(first, second, half_y, half_x, out):
     """Sums of products over 4x4 pixels at all whole shifts: out (row, shift, column) int16, a quarter of the sum.
 
-    first (4, height, blocks) as from `quantise`; second (4, height + 2·half_y, blocks + 2·pad) the same of an image that
-    starts half_y rows and 4·pad columns earlier. Shifts are counted along x first.
+    first (4, height, blocks) as from `quantise`; second (4, height + 2·half_y, blocks + 2·pad) the same of an image
+    that starts half_y rows and 4·pad columns earlier. Shifts are counted along x first.
     """
-    rows, shifts, blocks = out.shape
+    rows, _, blocks = out.shape
     pad = (second.shape[2] - blocks) // 2
     sums = np.empty(blocks, np.int16)
     for row in range(rows):
@@ -137,7 +137,7 @@ def block_costs(products, inverse, inverse_of_other, half_y, half_x, weights, fl
     out
         int16, like the products.
     """
-    rows, shifts, blocks = products.shape
+    rows, _, blocks = products.shape
     pad = (inverse_of_other.shape[2] - blocks) // 2
     reach = weights.size - 1
     line = np.empty(blocks + 2 * reach, np.float32)

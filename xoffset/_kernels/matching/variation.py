@@ -79,9 +79,10 @@ def _ascend(e0, e1, f0, f1, limit, metric, step, p0, p1, p2, p3):
         square = ixx * (u0 * u0 + u2 * u2) + 2 * ixy * (u0 * u1 + u2 * u3) + iyy * (u1 * u1 + u3 * u3)
         factor = limit[x] / max(np.sqrt(square), limit[x])
         p0[x], p1[x], p2[x], p3[x] = factor * u0, factor * u1, factor * u2, factor * u3
+    # beyond the last column there is no slope along x
     u1 = p1[last] + step * yy * (e1[last] - e0[last])
     u3 = p3[last] + step * yy * (f1[last] - f0[last])
-    factor = limit[last] / max(np.sqrt(iyy * (u1 * u1 + u3 * u3)), limit[last])
+    factor = limit[last] / max(np.sqrt((u1 * u1 + u3 * u3) / max(yy, np.float32(1e-9))), limit[last])
     p0[last], p1[last], p2[last], p3[last] = 0, factor * u1, 0, factor * u3
 
 
@@ -129,6 +130,9 @@ def descend(system, limit, metric, tau, iterations, field_x, field_y, dual, work
     rows, columns = field_x.shape
     step = np.float32(1.0) / (8 * tau)
     nothing = np.zeros(columns, np.float32)
+    # beyond the last row there is no slope along y
+    of_last = np.zeros(6, np.float32)
+    of_last[0], of_last[3] = metric[0], 1 / metric[0]
     _invert(system, tau, work[2:])
     for y in range(rows):
         a, b, c, d = field_x[y], field_y[y], work[0, y], work[1, y]
@@ -138,11 +142,8 @@ def descend(system, limit, metric, tau, iterations, field_x, field_y, dual, work
         for y in range(rows):
             below = min(y + 1, rows - 1)
             p0, p1, p2, p3 = dual[0, y], dual[1, y], dual[2, y], dual[3, y]
-            _ascend(work[0, y], work[0, below], work[1, y], work[1, below], limit[y], metric, step, p0, p1, p2, p3)
-            if y == rows - 1:
-                # there is no slope beyond the last row
-                for x in range(columns):
-                    p1[x], p3[x] = 0, 0
+            weights = metric if y < rows - 1 else of_last
+            _ascend(work[0, y], work[0, below], work[1, y], work[1, below], limit[y], weights, step, p0, p1, p2, p3)
             q1, q3 = (dual[1, y - 1], dual[3, y - 1]) if y > 0 else (nothing, nothing)
             _descend(
                 system[3, y], system[4, y], work[2, y], work[3, y], work[4, y], p0, p1, p2, p3, q1, q3, tau,
