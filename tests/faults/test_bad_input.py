@@ -417,7 +417,8 @@ CASES = [
     ("correlate: template of a dense match",
      lambda o: match(o.stack, matcher="regularized", template=7), ValueError, r"Leave template"),
     ("correlate: map for a dense match",
-     lambda o: match(o.stack, matcher="regularized", search=map_of(o), template=None), ValueError, r"or a Pyramid\. Pass a number"),
+     lambda o: match(o.stack, matcher="regularized", search=map_of(o), template=None), ValueError,
+     r"or a Pyramid\. Pass a number"),
     *(
         (f"Regularized: {options}", partial(lambda v, o: xoffset.Regularized(**v), options), ValueError, advice)
         for options, advice in (
@@ -428,8 +429,8 @@ CASES = [
             ({"cost_floor": 1.0}, r"Pass a correlation"),
         )
     ),
-    ("correlate: template of a flow", lambda o: match(o.stack, matcher="flow", template=16), ValueError, r"Leave template"),
-    ("correlate: nested flow", lambda o: match(o.stack, matcher="flow", template=(8, 16)), ValueError, r"Leave template"),
+    ("correlate: window of a flow", lambda o: match(o.stack, matcher="flow", template=9), ValueError, r"Leave temp"),
+    ("correlate: nested flow", lambda o: match(o.stack, matcher="flow", template=(8, 16)), ValueError, r"Leave temp"),
     ("correlate: pyramid of a flow",
      lambda o: match(o.stack, matcher="flow", search=xoffset.Pyramid(8)), ValueError, r"or a Pyramid\. Pass a number"),
     ("correlate: wide flow",

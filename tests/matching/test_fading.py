@@ -222,3 +222,14 @@ def test_cost_counts_what_fades():
         for fade in (6, 1)
     )
     assert fading.memory_per_core > plain.memory_per_core
+
+
+@pytest.mark.small
+def test_time_of_a_dense_matcher_is_that_of_its_pairs():
+    stack = textured(dates=6)
+    network = xoffset.pairs(stack)
+    options = OPTIONS | {"step": 1}
+    few = xoffset.estimate(stack, network.isel(pair=[0]), **options)
+    many = xoffset.estimate(stack, network, **options)
+    assert few.cpu_seconds > 0.0
+    assert many.cpu_seconds > few.cpu_seconds

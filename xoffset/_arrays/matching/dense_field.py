@@ -29,6 +29,8 @@ CHANGE, LIKELY = 0.02, 0.65
 SMOOTHNESS = 0.3
 # Weight of the variation, over the root of the information around a block, of a prior of strength 1.
 USUAL = 2.5
+# Smoothness with which the prior has a strength of 1: as it usually should be.
+SMOOTHNESS = 0.3
 # Distances in blocks of the neighbours whose shifts a block tries.
 GROWTH = (2, 1, 2, 1)
 # Iterations of each look at the second image, on grids of 2, 4, 8 ... px; coarser ones take the last number.

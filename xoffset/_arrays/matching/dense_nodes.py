@@ -16,7 +16,7 @@ from xoffset._kernels.matching.residuals import BLOCK
 
 
 class Part(NamedTuple):
-    """Pixels of the window of a tile on which a field is solved, and where the first window of its nodes begins."""
+    """Pixels of the window of a tile on which a field is solved, and where the first window of the nodes begins."""
 
     pixels: Tile
     first: tuple[int, int]

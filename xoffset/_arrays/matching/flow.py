@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -199,9 +199,7 @@ class Flow(Matcher):
             )
             out[:, k] = self._describe(kept[pair.reference][0], kept[pair.secondary][0], motion, part, nodes, lattice)
             flags = out[FLAG, k].astype(np.int32)
-            # windows whose search leaves the image are matched too
-            every = replace(nodes, wanted=np.ones_like(nodes.wanted))
-            constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), every, lattice)
+            constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), nodes, lattice)
             out[FLAG, k] = flags
         return out
 

@@ -10,7 +10,7 @@ from xoffset._kernels._jit import kernel
 
 @kernel
 def _is_empty(counts, row, column):
-    """Whether the window that begins here has no known pixel; counts without rows are of images without holes."""
+    """Whether the window that begins at this pixel has no known pixel; counts without rows: there are no holes."""
     if counts.shape[0] == 0:
         return False
     row, column = min(max(row, 0), counts.shape[0] - 1), min(max(column, 0), counts.shape[1] - 1)
