@@ -39,15 +39,16 @@ def costs(
     shifts = (2 * half[0] + 1) * (2 * half[1] + 1)
     products = np.empty((rows, shifts, blocks), dtype=np.int16)
     kernels.block_products(one, two, half[0], half[1], products)
-    energy, other = np.empty(one.shape, dtype=np.float32), np.empty(two.shape, dtype=np.float32)
+    energy: np.ndarray = np.empty(one.shape, dtype=np.float32)
+    other: np.ndarray = np.empty(two.shape, dtype=np.float32)
     kernels.energies(one, weights, energy)
     kernels.energies(two, weights, other)
     own = energy[0, :: kernels.BLOCK]
     least = np.float32(max(LEAST_ENERGY * float(own.mean(dtype=np.float64)), 1e-3))
     inverse = np.float32(4.0) / np.sqrt(np.maximum(own, least))
-    other = np.float32(1.0) / np.sqrt(np.maximum(other, least))
+    inverse_of_other = np.float32(1.0) / np.sqrt(np.maximum(other, least))
     out = np.empty_like(products)
-    kernels.block_costs(products, inverse, other, half[0], half[1], weights, np.float32(floor), out)
+    kernels.block_costs(products, inverse, inverse_of_other, half[0], half[1], weights, np.float32(floor), out)
     return out
 
 

@@ -196,7 +196,9 @@ class Regularized(Matcher):
         """Displacement on blocks from whole-pixel shifts about a centre."""
         second = dense_nodes.second_around(views, centre, lattice.search)
         costs = labels.costs(views.images[0], second, lattice.search, labels.weights_of(self.window), self.cost_floor)
-        return labels.on_blocks_of_two(labels.optimise(costs, lattice.search, self._prior(lattice))) + centre
+        return np.asarray(
+            labels.on_blocks_of_two(labels.optimise(costs, lattice.search, self._prior(lattice))) + centre
+        )
 
     def _match(self, views: Views, start: np.ndarray, part: Part, nodes: Candidates, lattice: Lattice) -> np.ndarray:
         """Fields (field, rows, columns) of one pair."""
