@@ -120,7 +120,7 @@ def _tile(template: int, search: int, step: int) -> Tile:
     lattice = request.prepare(stack, stack.offset.pairs(), options).lattice
     start = -(-64 // step)
     part = (slice(start, start + lattice.per_tile),) * 2
-    raw = tiles._cut(stack.values, None, (0, 0), part, lattice)
+    raw = tiles.cut(stack.values, None, (0, 0), part, lattice)
     frame = lattice.frame(part)
     images = tuple(imaging.prepare(each, frame, (template,), filtered, lattice.dtype) for each in raw)
     nodes = zncc.Nodes(lattice.per_tile, lattice.per_tile, lattice.reach, lattice.reach, step, template)

@@ -8,9 +8,12 @@ from importlib.metadata import version as _version
 
 from xoffset import accessor as _accessor  # noqa: F401, registers `.offset`
 from xoffset import filtering, flags, formats, masking, plotting, synthetic
+from xoffset._arrays.matching.flow import Flow
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
+from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.pyramid import Pyramid
+from xoffset._arrays.matching.regularized import Regularized
 from xoffset.correction.coregister import coregister
 from xoffset.correction.correct import correct
 from xoffset.correction.denoise import denoise
@@ -58,9 +61,12 @@ from xoffset.uncertainty.stable_statistics import stable_statistics
 __version__ = _version("xoffset")
 
 __all__ = [  # noqa: RUF022, as sorted() sorts
+    "Flow",
     "Jitter",
+    "Matcher",
     "NCC",
     "Phase",
+    "Regularized",
     "Pyramid",
     "angles",
     "area_mean",

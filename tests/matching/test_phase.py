@@ -475,7 +475,7 @@ def cut_tile(stack, search, margin, template=64, step=16):
         dtype=np.dtype(np.float32),
     )
     (tile,) = lattice.tiles()
-    return tiles._cut(stack.values, None, (0, 0), tile, lattice), tile, lattice
+    return tiles.cut(stack.values, None, (0, 0), tile, lattice), tile, lattice
 
 
 @pytest.mark.parametrize("method", ["plane", "orientation"])

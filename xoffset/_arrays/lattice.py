@@ -15,6 +15,8 @@ TILE = 256
 LARGE_TILE = 512
 # Side from which an image is large, px.
 LARGE_IMAGE = 2048
+# Side up to which the field of a tile is solved at once, px, where it may be larger; tiles are alike.
+FADED_TILE = 768
 # Largest side of a dask block, px.
 LARGEST_BLOCK = 2048
 # Memory that a tile of all dates may take in one thread, bytes; a large tile that needs more becomes an ordinary one.
@@ -45,6 +47,8 @@ class Lattice:
     dates: int  # that a tile keeps at a time
     nodata: tuple[float, ...]
     dtype: np.dtype
+    spacing: tuple[float, float] = (-1.0, 1.0)  # metres of the grid from one row to the next, and column
+    fade: int = 0  # nodes on either side of the edge of a tile over which its values fade into those of the next one
 
     @property
     def template(self) -> int:
@@ -59,7 +63,13 @@ class Lattice:
 
     @property
     def per_tile(self) -> int:
-        """Nodes along the side of a tile: TILE or LARGE_TILE pixels, or what keeps products of blocks in BUFFER."""
+        """Nodes along the side of a tile: TILE or LARGE_TILE pixels, or what keeps products of blocks in BUFFER.
+
+        Tiles that fade into each other are as large as memory lets them, all alike, and the last one is no smaller than
+        what its neighbours need of it.
+        """
+        if self.fade:
+            return self._per_faded_tile()
         block = math.gcd(self.step, self.template, *(self.template - size for size in self.templates))
         # a strip of the products of blocks for each of the rows of blocks that a window holds
         rows = sum(-(-size // block) for size in self.templates)
@@ -68,6 +78,38 @@ class Lattice:
         is_large = min(self.shape) >= LARGE_IMAGE and self.dates * window * BYTES_PER_PIXEL <= IMAGES
         side = min(LARGE_TILE if is_large else TILE, max(BUFFER // per_node * self.step, SMALLEST_TILE))
         return max(1, side // self.step)
+
+    def _per_faded_tile(self) -> int:
+        side = math.isqrt(IMAGES // (self.dates * BYTES_PER_PIXEL)) - 2 * self.halo
+        along = max(self.nodes)
+        tiles = -(-along * self.step // min(max(side, TILE), FADED_TILE))
+        while True:
+            per_tile = max(-(-along // tiles), self.fade)
+            lasts = [(count - 1) // per_tile * per_tile for count in self.nodes]
+            if tiles == 1 or all(
+                last == 0 or size - last * self.step >= self.halo for last, size in zip(lasts, self.shape, strict=True)
+            ):
+                return per_tile
+            tiles -= 1
+
+    @property
+    def halo(self) -> int:
+        """Pixels around the first windows of its nodes that a tile may need."""
+        return self.margin + self.fade * self.step + self.template
+
+    def faded(self, tile: Tile) -> Tile:
+        """Nodes of a tile and those beyond, as far as there are any, over which its values fade out."""
+        rows, columns = (
+            slice(max(part.start - self.fade, 0), min(part.stop + self.fade, count))
+            for part, count in zip(tile, self.nodes, strict=True)
+        )
+        return rows, columns
+
+    @property
+    def most(self) -> tuple[int, int]:
+        """Node rows and columns that are matched for a full tile."""
+        rows, columns = (min(self.per_tile + 2 * self.fade, count) for count in self.nodes)
+        return rows, columns
 
     def tiles(self, block: Tile | None = None) -> Iterator[Tile]:
         """Node rows and columns of each tile, of all or of those within a block of whole tiles."""

@@ -35,7 +35,7 @@ def match_tiles(
     out = np.empty((*shape, *lattice.nodes), dtype=lattice.dtype)
 
     def match(tile: Tile) -> None:
-        out[:, :, tile[0], tile[1]] = kernel(_cut(stack, mask, (0, 0), tile, lattice), tile, guide[:, *tile])
+        out[:, :, tile[0], tile[1]] = kernel(cut(stack, mask, (0, 0), tile, lattice), tile, guide[:, *tile])
 
     in_threads(match, lattice.tiles())
     return out
@@ -101,7 +101,7 @@ def _match_block(
         rows, columns = (
             slice(nodes.start - first, nodes.stop - first) for nodes, first in zip(tile, (top, left), strict=True)
         )
-        out[:, :, rows, columns] = kernel(_cut(padded, mask, origin, tile, lattice), tile, guide[:, rows, columns])
+        out[:, :, rows, columns] = kernel(cut(padded, mask, origin, tile, lattice), tile, guide[:, rows, columns])
     return out
 
 
@@ -117,7 +117,7 @@ def _block_edges(count: int, size: int, chunk: int, lattice: Lattice, halo: int)
         per_block += lattice.per_tile
 
 
-def _cut(
+def cut(
     array: np.ndarray, mask: np.ndarray | None, origin: tuple[int, int], tile: Tile, lattice: Lattice
 ) -> np.ndarray:
     """Window of a tile (time, rows, columns) as floats, NaN where there is no data or the mask says so.

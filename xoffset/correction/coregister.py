@@ -15,7 +15,8 @@ from xoffset._arrays.corrections import moved, terms
 from xoffset._arrays.corrections.by_date import OF_DATES
 from xoffset._arrays.corrections.terms import Setup
 from xoffset._arrays.filters.options import Prefilter
-from xoffset._arrays.matching.options import Matcher, MatcherName
+from xoffset._arrays.matching.options import MatcherName
+from xoffset._arrays.matching.protocol import Matcher
 from xoffset._blocks import moved as moved_blocks
 from xoffset._blocks import whole
 from xoffset._options import speaking_as

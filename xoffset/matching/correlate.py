@@ -11,7 +11,8 @@ import xarray as xr
 
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.matching import curvature
-from xoffset._arrays.matching.options import Matcher, MatcherName
+from xoffset._arrays.matching.options import MatcherName
+from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._blocks import halos
 from xoffset._kernels.maps import neighbours
@@ -24,7 +25,7 @@ def correlate(
     stack: xr.DataArray,
     network: xr.Dataset,
     *,
-    template: int | Sequence[int] = 32,
+    template: int | Sequence[int] | None = None,
     search: int | tuple[int, int] | xr.DataArray | Pyramid = 8,
     step: int = 8,
     matcher: MatcherName | Matcher = "ncc",
@@ -43,7 +44,8 @@ def correlate(
     network
         Pairs of dates, from `pairs`.
     template
-        Side of the square window, in pixels. Several sides, such as (16, 32, 64), are all tried, and each node keeps
+        Side of the square window, in pixels. None: 32, or the window of a matcher that has one of its own, which takes
+        no other. Several sides, such as (16, 32, 64), are all tried, and each node keeps
         the smallest whose match stands out and agrees with its neighbours; they differ by multiples of twice the
         greatest common divisor of step and templates, so that all share their centre.
     search
@@ -54,7 +56,9 @@ def correlate(
     step
         Distance between windows, in pixels.
     matcher
-        `"ncc"`; `"phase"` for windows of 64 px and more; or an `NCC` or a `Phase` with options of its own.
+        `"ncc"`; `"phase"` for windows of 64 px and more; `"regularized"` and `"flow"` for a value at every pixel from
+        small windows, whose neighbours help; or an `NCC`, `Phase`, `Regularized` or `Flow` with options of its own, or
+        another `Matcher`.
     prefilter
         `"bandpass"` removes detail finer than 0.7 px (noise) and coarser than 3 px (light and shade) before matching;
         None matches the pixels as they are.
@@ -77,8 +81,8 @@ def correlate(
         the secondary date. `score`: correlation at the match, or at the whole-pixel peak where the refinement failed.
         `peak_gap`: whole-pixel peak minus the best score more than 3 px away (NaN if `search` is at most 3).
         `sigma_dx`, `sigma_dy`: standard errors in metres; `cov_dxdy`: covariance in m2. `false_alarm`: probability that
-        unrelated ground is accepted with so high a score (not with `"phase"`). `ambiguity`: probability that another
-        peak, more than 3 px away, is the match (NaN if `search` is at most 3; not with `"phase"`). `valid_fraction`:
+        unrelated ground is accepted with so high a score (with `"ncc"` and `"flow"`). `ambiguity`: probability that
+        another peak, more than 3 px away, is the match (NaN if `search` is at most 3; with `"ncc"`). `valid_fraction`:
         share of the pixels of the window in the reference whose partners at the whole-pixel peak are known, too, of
         the template that was kept; 1 without holes, NaN where `score` is, at least `min_valid` wherever dx is not.
         `flags`: why dx and dy are NaN. With several templates `template_size`: the side in pixels that was kept.

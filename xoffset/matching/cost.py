@@ -38,7 +38,7 @@ def count_work(request: Request) -> list[Part]:
     """
     lattice, guide = request.lattice, request.guide
     tiles = list(lattice.tiles())
-    windows = [lattice.window(tile) for tile in tiles]
+    windows = [lattice.window(lattice.faded(tile)) for tile in tiles]
     pixels = np.array([math.prod(part.stop - part.start for part in window) for window in windows])
     is_inside = np.array(
         [all(part.start >= 0 and part.stop <= size for part, size in zip(window, lattice.shape, strict=True))
@@ -117,7 +117,7 @@ def largest_task(stack: xr.DataArray, request: Request) -> tuple[int, int]:
 def memory_of_core(stack: xr.DataArray, request: Request, side: tuple[int, int]) -> int:
     """Bytes that a core works with, on a task of so many node rows and columns."""
     lattice = request.lattice
-    shape = [min(lattice.per_tile, count) for count in lattice.nodes]
+    shape = lattice.most
     pixels = math.prod((count - 1) * lattice.step + lattice.template + 2 * lattice.margin for count in shape)
     working = request.matcher.memory(lattice, request.prefilter, request.guide.pairs)
     results = 2 * math.prod(request.shape) * math.prod(shape)
@@ -131,7 +131,7 @@ def _block(stack: xr.DataArray, request: Request, side: tuple[int, int]) -> int:
         return 0
     lattice = request.lattice
     pixels = math.prod(
-        min((count - 1) * lattice.step + lattice.template + 2 * lattice.margin, size)
+        min((count + 2 * lattice.fade - 1) * lattice.step + lattice.template + 2 * lattice.margin, size)
         for count, size in zip(side, lattice.shape, strict=True)
     )
     results = math.prod(request.shape) * math.prod(side) * lattice.dtype.itemsize

@@ -12,7 +12,8 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
-from xoffset._arrays.matching.options import Matcher, MatcherName
+from xoffset._arrays.matching.options import MatcherName
+from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._blocks import threads
 from xoffset._kernels import _cache
@@ -53,7 +54,7 @@ def estimate(
     stack: xr.DataArray,
     network: xr.Dataset,
     *,
-    template: int | Sequence[int] = 32,
+    template: int | Sequence[int] | None = None,
     search: int | tuple[int, int] | xr.DataArray | Pyramid = 8,
     step: int = 8,
     matcher: MatcherName | Matcher = "ncc",

@@ -12,7 +12,8 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
-from xoffset._arrays.matching.options import Matcher, MatcherName
+from xoffset._arrays.matching.options import MatcherName
+from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._blocks import pixels
 from xoffset.matching.correlate import label_shifts, match_pairs
@@ -28,7 +29,7 @@ def extend(
     stack: xr.DataArray,
     network: xr.Dataset,
     *,
-    template: int | Sequence[int] | Recorded = "recorded",
+    template: int | Sequence[int] | Recorded | None = "recorded",
     search: int | tuple[int, int] | xr.DataArray | Pyramid | Recorded = "recorded",
     step: int | Recorded = "recorded",
     matcher: MatcherName | Matcher | Recorded = "recorded",

@@ -29,9 +29,13 @@ def _option(name: str, value: Any, record: Mapping[str, Any]) -> Any:
         return value
     if name == "mask" and name not in record:
         return None  # a match without a mask says nothing of it
-    kept = {"prior": "the names of its variables", "mask": "what dims it had", "search": "that it was a map"}
+    kept = {
+        "prior": "the names of its variables", "mask": "what dims it had", "search": "that it was a map",
+        "matcher": "the options of one that is not of this library",
+    }  # fmt: skip
     is_array = name in ("prior", "mask") and record.get(name) is not None
-    if name not in record or is_array or record[name] == "map":
+    is_unknown = name == "matcher" and record.get(name, {}).get("name") not in _matchers()
+    if name not in record or is_array or is_unknown or record[name] == "map":
         raise ValueError(
             f"extend() needs {name}= as correlate() was given it; got none, and on record is "
             f"{'only ' + kept[name] if name in kept else 'nothing of it'}. Pass it."
@@ -52,8 +56,11 @@ def _search(recorded: Any) -> Any:
 
 
 def _matcher(recorded: dict[str, Any]) -> Any:
-    kinds = {type(make()).__name__.lower(): type(make()) for make in MATCHERS.values()}
-    return kinds[recorded["name"]](**_without_name(recorded))
+    return _matchers()[recorded["name"]](**_without_name(recorded))
+
+
+def _matchers() -> dict[str, Any]:
+    return {type(make()).__name__.lower(): type(make()) for make in MATCHERS.values()}
 
 
 def _prefilter(recorded: Any) -> Any:

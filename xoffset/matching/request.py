@@ -16,20 +16,24 @@ from xoffset._arrays.filters import options as prefilters
 from xoffset._arrays.filters.options import Prefilter, as_prefilter
 from xoffset._arrays.frame import Frame, Spacing
 from xoffset._arrays.lattice import Lattice
-from xoffset._arrays.matching import images, pyramid
-from xoffset._arrays.matching.options import Matcher, MatcherName, as_matcher
+from xoffset._arrays.matching import crossfade, images, pyramid
+from xoffset._arrays.matching.options import MatcherName, as_matcher
+from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._arrays.matching.search import Pair
-from xoffset._blocks import tiles
+from xoffset._blocks import fading, tiles
 from xoffset._options import is_whole, speaking_as
 from xoffset.matching.guide import Grid, Guide, make_guide
 from xoffset.model import checks, grids, masks, products
+
+# Side of the window of a matcher that has none of its own, px.
+TEMPLATE = 32
 
 
 class Options(NamedTuple):
     """What `correlate` was asked for, as given."""
 
-    template: int | Sequence[int]
+    template: int | Sequence[int] | None
     search: int | tuple[int, int] | xr.DataArray | Pyramid
     step: int
     matcher: MatcherName | Matcher
@@ -87,6 +91,11 @@ class Request:
         """Fields of the matcher (field, pair, rows, columns), NumPy if stack and mask are, dask otherwise."""
         mask = None if self.mask is None else self.mask.values
         kernel = self.kernel(self.guide.pairs)
+        if self.lattice.fade > 0:
+            blend = partial(crossfade.blend, lattice=self.lattice, names=self.names)
+            return fading.match_tiles(
+                stack.data, self.guide.fields, self.lattice, kernel, self.shape, blend, mask
+            )  # fmt: skip
         return tiles.match_tiles(stack.data, self.guide.fields, self.lattice, kernel, self.shape, mask)
 
     def is_eager(self, stack: xr.DataArray) -> bool:
@@ -104,8 +113,9 @@ class Request:
         if isinstance(search, Pyramid):
             described = {"search": half, "levels": search.levels}
         told = {} if mask is None or laid is None else {"mask": {"dims": list(map(str, mask.dims)), "laid": laid.how}}
+        template = list(templates) if len(templates) > 1 else templates[0]
         return {
-            "template": list(templates) if len(templates) > 1 else templates[0],
+            "template": template if self.matcher.window is None else None,
             "search": described,
             "step": self.lattice.step,
             "matcher": {"name": type(self.matcher).__name__.lower()} | dataclasses.asdict(self.matcher),
@@ -141,12 +151,13 @@ def _prepared(stack: xr.DataArray, network: xr.Dataset, options: Options) -> Req
     network = checks.as_network(network, stack, "correlate")
     matcher, prefilter = as_matcher(options.matcher, "correlate"), as_prefilter(options.prefilter)
     step = _as_size(options.step, "step", 1)
-    templates = _as_templates(options.template, step)
+    templates = _as_templates(options.template, matcher, step)
     frame = grids.frame_of(stack, "correlate")
     grid = Grid.of(stack, frame.spacing, templates[-1], step)
     guide = make_guide(frame, network, options.search, options.prior, grid)
     guide = guide._replace(pairs=_with_native_sizes(guide.pairs, stack, frame.spacing))
     lattice = _lattice(frame, templates, step, guide, prefilter)
+    lattice = _with_surroundings(lattice, matcher)
     matcher.check(lattice, prefilter, is_uniform=not isinstance(options.search, xr.DataArray))
     mask = None if options.mask is None else masks.on_stack(options.mask, stack, network, "correlate")
     return Request(options, frame, grid, guide, lattice, matcher, prefilter, mask)
@@ -193,8 +204,16 @@ def _as_size(value: Any, name: str, least: int) -> int:
     return int(value)
 
 
-def _as_templates(template: int | Sequence[int], step: int) -> tuple[int, ...]:
+def _as_templates(template: int | Sequence[int] | None, matcher: Matcher, step: int) -> tuple[int, ...]:
     """Sides of the windows, ascending, after checking that they share their centres and the grid of blocks."""
+    if matcher.window is not None:
+        if template is not None:
+            raise ValueError(
+                f"correlate() needs no template for a matcher with a window of its own; got template={template!r} with "
+                f"{matcher}. Leave template out, and pass another matcher if the window does not suit."
+            )
+        return (_as_size(matcher.window, "window", 1),)
+    template = TEMPLATE if template is None else template
     sides: Sequence[int] = template if isinstance(template, (tuple, list)) else (template,)
     sizes = sorted({_as_size(side, "template", 5) for side in sides})
     if not sizes:
@@ -207,6 +226,15 @@ def _as_templates(template: int | Sequence[int], step: int) -> tuple[int, ...]:
             f"sides such as {sizes[0]}, {sizes[0] + apart} and {sizes[0] + 3 * apart}."
         )
     return tuple(sizes)
+
+
+def _with_surroundings(lattice: Lattice, matcher: Matcher) -> Lattice:
+    """Lattice whose tiles have the pixels and nodes around that a dense matcher needs."""
+    context = matcher.context
+    fade = -(-matcher.fade // lattice.step)
+    return dataclasses.replace(
+        lattice, reach=lattice.reach + context, margin=lattice.margin + context, fade=fade
+    )  # fmt: skip
 
 
 def _lattice(frame: Frame, templates: tuple[int, ...], step: int, guide: Guide, prefilter: Prefilter | None) -> Lattice:
@@ -237,4 +265,5 @@ def _lattice(frame: Frame, templates: tuple[int, ...], step: int, guide: Guide, 
         dates=len({date for pair in guide.pairs for date in pair[:2]}),
         nodata=frame.nodata,
         dtype=frame.working,
+        spacing=(frame.spacing.y, frame.spacing.x),
     )

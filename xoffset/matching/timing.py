@@ -34,6 +34,8 @@ def cpu_seconds(request: Request, work: Part) -> float:
     fields = request.guide.fields[:, *tile]
     candidates = search.candidates(fields, work.pair, tile, request.lattice)
     images = _images_of(tile, np.median(candidates.centre[candidates.wanted], axis=0), request.lattice)
+    if request.lattice.fade > 0:
+        return _of_whole_tiles(request, work, images, tile)
     # a single window, the one in the middle of those that are wanted
     places = np.argwhere(candidates.wanted)
     row, column = places[np.abs(places - places.mean(axis=0)).sum(axis=1).argmin()]
@@ -51,6 +53,16 @@ def cpu_seconds(request: Request, work: Part) -> float:
     beyond = len(pairs) * max(int(scores.sum() - scores[row, column]), 1)
     dates = len(references | secondaries)
     return float(of_images / 2 * dates * work.pixels / images[0].size + of_pairs * work.shifts / beyond)
+
+
+def _of_whole_tiles(request: Request, work: Part, images: np.ndarray, tile: Tile) -> float:
+    """As `cpu_seconds`, of a matcher that solves for all pixels of a tile at once, whatever is asked for."""
+    pairs = [Pair(0, 1, work.pair.prior, work.pair.scale), Pair(1, 0, work.pair.prior, -work.pair.scale)]
+    fields = request.guide.fields[:, *tile]
+    one, two = (_timed(request.kernel(pairs[:count]), images, tile, fields) for count in (1, 2))
+    of_pair = max(two - one, 0.0)
+    seconds = (one - of_pair) / 2 * request.lattice.dates + of_pair * len(request.guide.pairs)
+    return float(seconds * work.pixels / images[0].size)
 
 
 def _no_larger(work: Part, request: Request) -> Tile:

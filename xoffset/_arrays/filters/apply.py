@@ -30,7 +30,7 @@ from xoffset._arrays.filters.smoothing import (
     stencil,
 )
 from xoffset._arrays.lattice import Tile
-from xoffset._kernels.images import filters
+from xoffset._kernels.images import filters, ranks
 
 # Standard deviation below which the result of a filter that knows no contrast is no texture.
 LEAST_TEXTURE = 1e-2
@@ -141,7 +141,7 @@ def _count_in_frame(shape: tuple[int, int], frame: Tile, side: int) -> np.ndarra
 
 def _rank(prefilter: Rank, centred: np.ndarray, known: np.ndarray, frame: Tile) -> Filtered:
     out, count = np.empty_like(centred), np.empty(centred.shape, dtype=np.int32)
-    filters.rank(centred, known, prefilter.radius, out, count)
+    ranks.rank(centred, known, prefilter.radius, out, count)
     inside = _count_in_frame(centred.shape, frame, 2 * prefilter.radius + 1) - 1.0
     is_fit = (count > 0) & (count >= filters.LEAST_WEIGHT * inside)
     return np.where(known, out, 0).astype(out.dtype), known & is_fit.astype(np.uint8)

@@ -36,9 +36,7 @@ def of_search(lattice: Lattice, prefilter: Prefilter | None) -> int:
 
 def _pixels(lattice: Lattice, beyond: int) -> int:
     """Pixels of a full tile, with so many on each side."""
-    return math.prod(
-        (min(lattice.per_tile, count) - 1) * lattice.step + lattice.template + 2 * beyond for count in lattice.nodes
-    )
+    return math.prod((count - 1) * lattice.step + lattice.template + 2 * beyond for count in lattice.most)
 
 
 def _of_image(sizes: int, width: int) -> int:

@@ -15,6 +15,7 @@ from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._arrays.matching import constant, holed, locking, memory, pyramid, search, significance
 from xoffset._arrays.matching.images import Image, prepare, working_dtype
+from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._kernels import bits
 from xoffset._kernels.images import filters
@@ -58,7 +59,7 @@ LARGEST_SPREAD = 2.0
 
 
 @dataclass(frozen=True)
-class NCC:
+class NCC(Matcher):
     """Masked zero-mean normalised cross-correlation, refined to a fraction of a pixel.
 
     Parameters
@@ -124,9 +125,6 @@ class NCC:
         sizes = ("template_size",) if len(templates) > 1 else ()
         strained = ("side",) if self.refine == "affine" else ()
         return (*FIELDS, *sizes, *strained, *(("back_dx", "back_dy") if self.both_ways else ()))
-
-    def check(self, lattice: Lattice, prefilter: Prefilter | None, *, is_uniform: bool) -> None:
-        """Refuse nothing: every grid, search and pre-filter will do."""
 
     def match_tile(
         self,

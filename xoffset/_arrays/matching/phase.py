@@ -17,6 +17,7 @@ from xoffset._arrays.lattice import Lattice, Tile
 from xoffset._arrays.matching import aliasing, constant, holed, locking, memory
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.images import prepare, working_dtype
+from xoffset._arrays.matching.protocol import FIELDS, Matcher
 from xoffset._arrays.matching.search import Pair
 from xoffset._arrays.matching.spectra import BUFFER, Source, Windows, batches, directions
 from xoffset._kernels import bits
@@ -24,17 +25,6 @@ from xoffset._kernels.matching import orientations, planes
 from xoffset._kernels.matching.spectra import cut_windows, find_peaks, whiten
 from xoffset._kernels.matching.surface import LEAST_FIT, OTHER, PEAK_FIELDS
 
-FIELDS: tuple[str, ...] = (
-    "dx",
-    "dy",
-    "score",
-    "peak_gap",
-    "variance_dx",
-    "variance_dy",
-    "covariance",
-    "valid_fraction",
-    "flags",
-)
 # Indices of the fields that are NaN for a flagged match; the others stay.
 VALUES = [FIELDS.index(name) for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance")]
 # Least side of a window, px: a smaller one has too few frequencies for a plane.
@@ -44,7 +34,7 @@ PORTIONS = 3
 
 
 @dataclass(frozen=True)
-class Phase:
+class Phase(Matcher):
     """Shifts from the phase of the cross-spectrum, for windows of 64 pixels and more.
 
     Use it for wide and smooth motion where the light changes, or where images have stripes or holes. The taper costs
@@ -112,18 +102,9 @@ class Phase:
         object.__setattr__(self, "flat_block", constant.as_side(self.flat_block, "Phase"))
 
     @property
-    def ways(self) -> int:
-        """How often each pair is matched."""
-        return 1
-
-    @property
     def kernels(self) -> tuple[Any, ...]:
         """Kernels that every match calls."""
         return (cut_windows,)
-
-    def fields(self, templates: tuple[int, ...]) -> tuple[str, ...]:
-        """Names of what `match_tile` returns."""
-        return FIELDS
 
     def check(self, lattice: Lattice, prefilter: Prefilter | None, *, is_uniform: bool) -> None:
         """Refuse windows and searches that this matcher cannot serve; `is_uniform`: whether all nodes search alike.
@@ -195,10 +176,6 @@ class Phase:
         for flags, pair, where in zip(out[-1], pairs, candidates, strict=True):
             constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), where, lattice)
         return out
-
-    def scores_per_shift(self, templates: tuple[int, ...]) -> int:
-        """One: there is one window."""
-        return 1
 
     def memory(self, lattice: Lattice, prefilter: Prefilter | None, pairs: Sequence[Pair]) -> float:
         """Bytes of the images of a tile, and of the spectra of the windows in work."""

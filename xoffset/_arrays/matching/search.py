@@ -301,11 +301,17 @@ def candidates(guide: np.ndarray, pair: Pair, tile: Tile, lattice: Lattice) -> C
     if guide.shape[0] > 2:
         prior = guide[2 + 2 * pair.prior : 4 + 2 * pair.prior] * pair.scale
         centre[:] = np.moveaxis(np.rint(np.where(np.isfinite(prior).all(axis=0), prior, 0.0)), 0, -1)
+    if guide.shape[0] == 0:
+        inside = []
+        for part, size, reach in zip(tile, lattice.shape, lattice.search, strict=True):
+            start = np.arange(part.start, part.stop) * lattice.step
+            inside.append((start >= reach) & (start + reach <= size - lattice.template))
+        return Candidates(centre, half, np.logical_and.outer(*inside), True)
     for axis, (part, size) in enumerate(zip(tile, lattice.shape, strict=True)):
         start = np.expand_dims(np.arange(part.start, part.stop) * lattice.step, 1 - axis)
         wanted &= start + centre[..., axis] >= half[..., axis]
         wanted &= start + centre[..., axis] + half[..., axis] <= size - lattice.template
-    return Candidates(centre, half, wanted, guide.shape[0] == 0)
+    return Candidates(centre, half, wanted, False)
 
 
 def as_half_range(search: int | Sequence[int], caller: str) -> tuple[int, int]:

@@ -341,32 +341,6 @@ def fit_pixels(known, weight, centre, of_frame_y, of_frame_x, out):
             target[x] = mark[x] if is_fit else 0
 
 
-@kernel
-def rank(image, known, radius, out, count):
-    """Share of the known neighbours within `radius` rows and columns that are smaller, ties half.
-
-    `count` (int32) is the number of known ones; `out` is zero where it is. Beyond the edges is a hole.
-    """
-    height, width = image.shape
-    for y in range(height):
-        line, target, others = image[y], out[y], count[y]
-        for x in range(width):
-            target[x] = 0
-            others[x] = 0
-        for i in range(max(y - radius, 0), min(y + radius + 1, height)):
-            for j in range(-radius, radius + 1):
-                if i == y and j == 0:
-                    continue
-                for x in range(max(-j, 0), min(width - j, width)):
-                    if known[i, x + j]:
-                        other = image[i, x + j]
-                        others[x] += 1
-                        target[x] += 1.0 if other < line[x] else (0.5 if other == line[x] else 0.0)
-        for x in range(width):
-            if others[x] > 0:
-                target[x] /= others[x]
-
-
 @hot_kernel
 def correlate(image, taps, out):
     """Correlation with a small (n, n) kernel, n odd; the image is zero beyond its edges."""

@@ -1,0 +1,220 @@
+"""The kernels of dense matching against their slow twins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference_dense as twin
+import scipy.optimize
+
+from xoffset._arrays.matching import dense_field, labels
+from xoffset._kernels.images import filters
+from xoffset._kernels.matching import growth, regularized, residuals, variation
+
+RNG = np.random.default_rng(5)
+
+
+def smooth(shape, sigma=1.2):
+    import scipy.ndimage
+
+    image = scipy.ndimage.gaussian_filter(RNG.standard_normal(shape), sigma)
+    return (image / image.std()).astype(np.float32)
+
+
+@pytest.mark.parametrize(("half", "window"), [((2, 3), 7), ((1, 1), 3), ((3, 1), 17)])
+def test_costs_of_blocks(half, window):
+    weights = labels.weights_of(window)
+    second = smooth((16 + 2 * half[0], 24 + 2 * half[1]))
+    second[:4, :6] = 0.0
+    first = second[half[0] + 1 : half[0] + 17, half[1] - 1 : half[1] + 23] + 0.3 * smooth((16, 24))
+    found = labels.costs(np.ascontiguousarray(first), second, half, weights, 0.3)
+    expected = twin.block_costs(first, second, half, weights, 0.3)
+    assert found.dtype == np.int16
+    np.testing.assert_allclose(found, expected, atol=2.0)
+    # the shift by which the second image is the first
+    shift = (half[0] + 1) * (2 * half[1] + 1) + half[1] - 1
+    assert (found.argmin(axis=1)[1:-1, 1:-1] == shift).mean() > 0.8
+
+
+@pytest.mark.parametrize("slope", [-1, 0, 1])
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_paths(slope, is_reversed):
+    half = (1, 2)
+    cost = RNG.integers(0, 1000, (6, 15, 5)).astype(np.int16)
+    total = np.zeros_like(cost)
+    regularized.sweep(cost, 3, 5, slope, is_reversed, np.int16(90), np.int16(300), total)
+    np.testing.assert_array_equal(total, twin.swept(cost, half, slope, is_reversed, 90, 300))
+
+
+def test_paths_across_are_those_down_turned():
+    cost = RNG.integers(0, 1000, (6, 9, 37)).astype(np.int16)
+    turned = np.empty((37, 9, 6), dtype=np.int16)
+    regularized.turn(cost, turned)
+    np.testing.assert_array_equal(turned, cost.transpose(2, 1, 0))
+    regularized.add_turned(turned, cost)
+    np.testing.assert_array_equal(cost, 2 * turned.transpose(2, 1, 0))
+
+
+def test_cheapest_shift_and_the_vertex_beside_it():
+    place = np.array([[-1.0, 0.5], [0.25, 1.0]])  # of blocks (1, 2) along y, x
+    y, x = np.mgrid[-2:3, -2:3]
+    total = 100.0 * ((y.ravel()[:, None] - place[0]) ** 2 + (x.ravel()[:, None] - place[1]) ** 2)
+    best, dx, dy = np.empty((1, 2), np.int16), np.empty((1, 2), np.float32), np.empty((1, 2), np.float32)
+    regularized.cheapest(np.rint(total)[None].astype(np.int16), 5, 5, best, dx, dy)
+    np.testing.assert_allclose(dx[0], place[1], atol=0.02)
+    np.testing.assert_allclose(dy[0], place[0], atol=0.02)
+    # at the rim there is no vertex
+    total = 100.0 * ((y.ravel()[:, None] - 2.4) ** 2 + x.ravel()[:, None] ** 2)
+    regularized.cheapest(np.rint(total)[None].astype(np.int16), 5, 5, best[:, :1], dx[:, :1], dy[:, :1])
+    assert dy[0, 0] == 2.0
+    assert dx[0, 0] == 0.0
+
+
+@pytest.mark.parametrize("side", [1, 3, 31])
+def test_box(side):
+    image = smooth((13, 17))
+    found = np.empty_like(image)
+    residuals.box(image, side, found)
+    padded = np.pad(image.astype(np.float64), side // 2)
+    expected = np.lib.stride_tricks.sliding_window_view(padded, (side, side)).sum((-2, -1))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def seen(field, hole=False):
+    """What `residuals.look` makes of two images of 12 x 16 px, the second one 5 px larger on each side."""
+    first, second = smooth((12, 16)), smooth((22, 26))
+    weight, known = np.ones_like(first), np.ones_like(second)
+    if hole:
+        weight[2, 3], known[9, 9:12] = 0.0, 0.0
+    spline = np.empty_like(second)
+    filters.spline_coefficients(second, spline)
+    values, shared, sums = np.empty_like(first), np.empty_like(first), np.empty((4, 6, 8), np.float32)
+    residuals.look(first, weight, spline, known, (5, 5), field[0], field[1], values, shared, sums)
+    return first, weight, spline, known, values, shared, sums
+
+
+@pytest.mark.parametrize("hole", [False, True])
+def test_second_image_at_the_field(hole):
+    field = RNG.uniform(-2.0, 2.0, (2, 6, 8)).astype(np.float32)
+    field[:, 0, 0] = -6.0
+    field[:, 1, 1] = np.nan
+    first, weight, spline, known, values, shared, sums = seen(field, hole)
+    for y, x in np.ndindex(first.shape):
+        dx, dy = field[:, y // 2, x // 2]
+        if (y // 2, x // 2) in ((0, 0), (1, 1)):
+            assert shared[y, x] == 0.0
+            continue
+        at_y, at_x = y + 5 + dy, x + 5 + dx
+        top, left = int(at_y), int(at_x)
+        assert shared[y, x] == weight[y, x] * known[top : top + 2, left : left + 2].min()
+        np.testing.assert_allclose(values[y, x], twin.spline_at(spline.astype(float), at_y, at_x), atol=2e-5)
+    layers = np.stack([first * first, values * values, first * values, np.ones_like(first)]) * shared
+    np.testing.assert_allclose(sums, layers.reshape(4, 6, 2, 8, 2).sum(axis=(2, 4)), atol=1e-4)
+
+
+def test_gains_and_residuals_of_blocks():
+    first, _, _, _, values, shared, sums = seen(np.zeros((2, 6, 8), np.float32), hole=True)
+    gain, residual = np.empty((6, 8), np.float32), np.empty((6, 8), np.float32)
+    residuals.gains(sums[0], sums[1], gain)
+    residuals.mean_residual(sums, gain, residual)
+    blocks = np.repeat(np.repeat(gain, 2, 0), 2, 1)
+    square = ((first - blocks * values) ** 2 * shared).reshape(6, 2, 8, 2).sum(axis=(1, 3))
+    np.testing.assert_allclose(residual, square / np.maximum(sums[3], 1), atol=1e-4)
+    np.testing.assert_allclose(gain, np.clip(np.sqrt((sums[0] + 1e-3) / (sums[1] + 1e-3)), 0.25, 4.0), rtol=1e-5)
+
+
+def test_equations():
+    field = RNG.uniform(-1.0, 1.0, (2, 6, 8)).astype(np.float32)
+    first, _, _, _, values, shared, _ = seen(field, hole=True)
+    images = np.stack([first, smooth(first.shape), smooth(first.shape)])
+    gain = RNG.uniform(0.5, 2.0, (6, 8)).astype(np.float32)
+    residual = RNG.uniform(0.0, 4.0, (6, 8)).astype(np.float32)
+    system = np.empty((5, 6, 8), np.float32)
+    residuals.equations(
+        images, values, shared, gain, residual, *field, np.array([0.2, 2.4], np.float32), np.float32(1.5), system
+    )
+    large = [np.repeat(np.repeat(each.astype(float), 2, 0), 2, 1) for each in (gain, residual, *field)]
+    error = first - large[0] * values
+    weight = shared / (0.2 * 2.4) / (1.0 + (large[1] / 1.5) ** 2)
+    weight *= np.minimum(1.0, 2.5 * np.sqrt(0.2) / np.abs(error))
+    u, v = images[1:].astype(float)
+    right = u * large[2] + v * large[3] + error
+    layers = weight * np.stack([u * u, u * v, v * v, u * right, v * right])
+    np.testing.assert_allclose(system, layers.reshape(5, 6, 2, 8, 2).sum(axis=(2, 4)), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("direction", [None, (1.0, 0.0), (0.6, -0.8)])
+def test_descent_finds_the_least_energy(direction):
+    metric = dense_field.metric_along(direction, 0.25)
+    shape = (5, 6)
+    information = RNG.uniform(0.5, 2.0, (2, *shape))
+    system = np.stack([information[0], 0.3 * information.min(0), information[1], *RNG.standard_normal((2, *shape))])
+    limit = np.full(shape, 0.3)
+    single = [each.astype(np.float32) for each in (system, limit)]
+    dx, dy = (np.zeros(shape, np.float32) for _ in range(2))
+    dual, work = np.zeros((4, *shape), np.float32), np.empty((5, *shape), np.float32)
+    variation.descend(*single, metric, np.float32(0.1), 600, dx, dy, dual, work)
+
+    def energy(flat):
+        return twin.energy_of(flat.reshape(2, *shape), system, limit, metric)
+
+    found = np.stack([dx, dy]).astype(float).ravel()
+    best = scipy.optimize.minimize(energy, found, method="Powell", options={"maxiter": 3, "xtol": 1e-4})
+    assert energy(found) < energy(np.zeros_like(found)) - 0.1
+    assert energy(found) <= best.fun + 2e-3
+
+
+def test_halves_and_what_they_change():
+    image = smooth((7, 9))
+    half = np.empty((3, 4), np.float32)
+    variation.halve(image, np.float32(0.25), half)
+    np.testing.assert_allclose(half, image[:6, :8].reshape(3, 2, 4, 2).mean(axis=(1, 3)), atol=1e-6)
+    out = np.zeros_like(image)
+    variation.add_change(half + 1.0, half, out)
+    np.testing.assert_allclose(out, 1.0, atol=1e-6)
+
+
+def test_steps_cost_less():
+    field = np.zeros((2, 4, 6), np.float32)
+    field[0, :, 3:] = 3.0
+    weight = np.ones((4, 6), np.float32)
+    variation.soften(field[0], field[1], np.float32(0.6), weight)
+    assert (weight[:, [0, 1, 3, 4]] == 1.0).all()
+    np.testing.assert_allclose(weight[:, 2], 1.0 / (1.0 + 25.0**2), rtol=1e-5)
+
+
+def test_scores_of_windows():
+    first, second = smooth((20, 24)), smooth((20, 24))
+    second[:, :12] = first[:, :12]
+    shared = np.ones_like(first)
+    shared[3:9, 15:22] = 0.0
+    score, count = np.empty((3, 3), np.float32), np.empty((3, 3), np.float32)
+    residuals.scores(first, second, shared, 5, 1, 2, 6, score, count)
+    for i, j in np.ndindex(score.shape):
+        window = slice(1 + 6 * i, 6 + 6 * i), slice(2 + 6 * j, 7 + 6 * j)
+        expected = twin.window_score(first[window].astype(float), second[window].astype(float), shared[window])
+        np.testing.assert_allclose(score[i, j], expected, atol=1e-5)
+        assert count[i, j] == shared[window].sum()
+
+
+def test_blocks_take_over_the_shift_of_a_neighbour_that_suits():
+    second = smooth((60, 60))
+    spline = np.empty_like(second)
+    filters.spline_coefficients(second, spline)
+    # the middle has moved by (2, -1), the rest is at rest
+    first = second[10:50, 10:50].copy()
+    first[14:26, 14:26] = second[23:35, 26:38]
+    known, weight = np.ones_like(second), np.ones_like(first)
+    before = np.zeros((2, 20, 20), np.float32)
+    before[0, 9:11, 9:11], before[1, 9:11, 9:11] = 2.0, -1.0
+    field, score = before.copy(), np.full((20, 20), growth.UNSEEN, np.float32)
+    for _ in range(4):
+        growth.grow(
+            first, weight, spline, known, (10, 10), 3, 1, np.float32(0.65), np.float32(0.02), field.copy(), field, score
+        )
+    grown = field[0] == 2.0
+    assert grown[8:12, 8:12].all()
+    assert grown.sum() <= 64
+    assert not grown[:5].any()
+    # where nothing suits better nothing changes, and only edges are looked at
+    assert (score[:4] == growth.UNSEEN).all()

@@ -1,0 +1,235 @@
+"""Dense matchers: tiles that fade into each other, whatever the chunks; windows of their own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+
+import xoffset
+from xoffset import synthetic
+from xoffset._arrays import lattice as lattices
+from xoffset._arrays.matching import crossfade
+from xoffset._arrays.matching.crossfade import Part
+from xoffset._arrays.matching.protocol import FIELDS, Matcher
+from xoffset.model.flags import FLAGS
+
+
+@dataclasses.dataclass(frozen=True)
+class Means(Matcher):
+    """A dense matcher whose values are those of its tile: the mean of all its pixels, and the pixel of the node."""
+
+    window: int = 5
+    context: int = 3
+    fade: int = 6
+
+    def match_tile(self, images, tile, guide, *, pairs, lattice, prefilter):
+        shape = [part.stop - part.start for part in tile]
+        out = np.empty((len(FIELDS), len(pairs), *shape), dtype=lattice.dtype)
+        first = lattice.margin + self.window // 2
+        places = np.ix_(*(first + lattice.step * np.arange(count) for count in shape))
+        for k, pair in enumerate(pairs):
+            known = [images[date] for date in pair[:2]]
+            here = known[1][places]
+            out[:, k] = np.nanmean(known[0]) - 1000.0 + 0.01 * np.nan_to_num(here)
+            if len(guide):
+                out[:, k] += guide[2]
+            is_lost = ~np.isfinite(known[0][places])
+            out[[0, 1, 4, 5, 6], k] = np.where(is_lost, np.nan, out[:5, k])
+            out[-1, k] = np.where(is_lost, FLAGS["nodata"], 0)
+        return out
+
+
+@pytest.fixture(autouse=True)
+def small_tiles(monkeypatch):
+    monkeypatch.setattr(lattices, "FADED_TILE", 40)
+    monkeypatch.setattr(lattices, "TILE", 24)
+
+
+def textured(shape=(150, 131), dates=2, seed=5):
+    values = 1000.0 + np.random.default_rng(seed).normal(size=(dates, *shape)).cumsum(axis=1).cumsum(axis=2)
+    values[0, 60:75, 40:70] = np.nan
+    days = [f"2020-0{k + 1}-01" for k in range(dates)]
+    return synthetic.stack(shape, dates=days, field="constant")[0].copy(data=values.astype(np.float32))
+
+
+OPTIONS = {"matcher": Means(), "search": 2, "prefilter": None}
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(
+    ("step", "chunks"), [(1, {"y": 37, "x": 200}), (4, {"y": 150, "x": 11}), (7, {"y": (5, 100, 45), "x": 64})]
+)
+def test_same_bits_whatever_the_chunks(step, chunks):
+    stack = textured()
+    network = xoffset.pairs(stack)
+    options = OPTIONS | {"step": step}
+    eager = xoffset.correlate(stack, network, **options)
+    lazy = xoffset.correlate(stack.chunk(chunks), network, **options)
+    assert not isinstance(lazy.dx.data, np.ndarray)
+    xr.testing.assert_identical(lazy.compute(), eager)
+    prior = xr.Dataset({"dx": stack[0].drop_vars("time") * 0 + 9.0, "dy": stack[0].drop_vars("time") * 0 + 13.0})
+    mask = xr.DataArray(np.indices(stack.shape[1:]).sum(axis=0) % 90 > 4, coords=stack[0].drop_vars("time").coords)
+    guided = options | {"prior": prior}
+    eager = xoffset.correlate(stack, network, **guided, mask=mask)
+    lazy = xoffset.correlate(stack, network, **guided, mask=mask.chunk(x=50))
+    assert isinstance(lazy.dx.data, da.Array)
+    xr.testing.assert_identical(lazy.compute(), eager)
+
+
+@pytest.mark.small
+def test_a_value_is_the_mean_of_those_of_the_tiles_by_the_distance_to_their_edges():
+    stack = textured(dates=3)
+    options = OPTIONS | {"step": 2}
+    request = xoffset.matching.request.prepare(
+        stack, xoffset.pairs(stack), xoffset.matching.request.Options(None, 2, 2, Means(), None, None)
+    )
+    lattice = request.lattice
+    assert lattice.fade == 3
+    tiles = list(lattice.tiles())
+    assert len(tiles) >= 9
+    values, weights = [], []
+    for tile in tiles:
+        nodes = lattice.faded(tile)
+        whole = np.full((*request.shape, *lattice.nodes), np.nan)
+        weight = np.zeros(lattice.nodes)
+        cut = xoffset._blocks.tiles.cut(stack.values, None, (0, 0), nodes, lattice)
+        whole[:, :, *nodes] = request.kernel(request.guide.pairs)(cut, nodes, request.guide.fields[:, *nodes])
+        for row in range(nodes[0].start, nodes[0].stop):
+            for column in range(nodes[1].start, nodes[1].stop):
+                share = 1.0
+                for at, own, count in ((row, tile[0], lattice.nodes[0]), (column, tile[1], lattice.nodes[1])):
+                    for edge, sign in ((own.start, 1), (own.stop, -1)):
+                        if 0 < edge < count:
+                            share *= min(max(0.5 + sign * (at + 0.5 - edge) / (2 * lattice.fade), 0.0), 1.0)
+                weight[row, column] = share
+        values.append(whole)
+        weights.append(weight)
+    np.testing.assert_allclose(sum(weights), 1.0)
+    found = xoffset.correlate(stack, xoffset.pairs(stack), **options)
+    # the gap of peaks is a plain mean, and is known everywhere
+    place = FIELDS.index("peak_gap")
+    wanted = sum(np.nan_to_num(each[place]) * weight for each, weight in zip(values, weights, strict=True))
+    is_good = found.flags.values == 0
+    np.testing.assert_allclose(found.peak_gap.values[is_good], wanted[is_good], rtol=1e-5)
+    found = np.stack(values)[:, place]
+    assert (np.nanmax(found, axis=0) - np.nanmin(found, axis=0)).max() > 0.1
+
+
+def parts_of_two(first, second, flags=(0, 0)):
+    """Two tiles side by side on a grid of 4 x 20 nodes that fade over 3 nodes on either side of column 10."""
+    lattice = lattices.Lattice(
+        shape=(4, 20), step=1, templates=(1,), search=(1, 1), reach=0, margin=0, levels=0, dates=2, nodata=(),
+        dtype=np.dtype(np.float64), fade=3,
+    )  # fmt: skip
+    tiles = [(slice(0, 4), slice(0, 10)), (slice(0, 4), slice(10, 20))]
+    parts = []
+    for tile, values, flag in zip(tiles, (first, second), flags, strict=True):
+        nodes = lattice.faded(tile)
+        layers = np.empty((len(FIELDS), 1, 4, nodes[1].stop - nodes[1].start))
+        for name, layer in zip(FIELDS, layers, strict=True):
+            layer[:] = values.get(name, 0.5)
+        layers[-1] = flag
+        parts.append(Part(tile, nodes, layers))
+    return [dict(zip(FIELDS, crossfade.blend(tile, parts, lattice, FIELDS)[:, 0, 1], strict=True)) for tile in tiles]
+
+
+@pytest.mark.small
+def test_variances_grow_where_tiles_disagree():
+    one, two = parts_of_two(
+        {"dx": 1.0, "variance_dx": 0.01, "covariance": 0.0},
+        {"dx": 2.0, "variance_dx": 0.03, "dy": 1.5, "covariance": 0.0},
+    )
+    share = (np.arange(6) + 0.5) / 6
+    dx = np.concatenate([one["dx"][7:], two["dx"][:3]])
+    np.testing.assert_allclose(dx, 1.0 + share)
+    np.testing.assert_allclose(one["dx"][:7], 1.0)
+    np.testing.assert_allclose(two["dx"][3:], 2.0)
+    variance = np.concatenate([one["variance_dx"][7:], two["variance_dx"][:3]])
+    np.testing.assert_allclose(variance, 0.01 * (1 - share) + 0.03 * share + share * (1 - share))
+    covariance = np.concatenate([one["covariance"][7:], two["covariance"][:3]])
+    np.testing.assert_allclose(covariance, share * (1 - share))
+    np.testing.assert_allclose(one["variance_dx"][:7], 0.01)
+
+
+@pytest.mark.small
+def test_a_node_keeps_what_its_own_tile_says_against_it():
+    lost = {"dx": np.nan, "dy": np.nan, "variance_dx": np.nan, "score": 0.1}
+    one, two = parts_of_two(lost, {"dx": 2.0, "score": 0.9}, flags=(2, 0))
+    assert np.isnan(one["dx"]).all()
+    assert (one["flags"] == 2).all()
+    np.testing.assert_array_equal(one["score"], 0.1)
+    # and where the other tile knows nothing, its own value is all there is
+    np.testing.assert_array_equal(two["dx"], 2.0)
+    np.testing.assert_array_equal(two["variance_dx"], 0.5)
+    assert not two["flags"].any()
+
+
+@pytest.mark.small
+def test_windows_of_a_dense_matcher():
+    stack = textured()
+    network = xoffset.pairs(stack)
+    shifts = xoffset.correlate(stack, network, **OPTIONS, step=1)
+    assert shifts.sizes["y"] == 150 - 5 + 1
+    assert shifts.x[0] == stack.x[2]
+    assert shifts.window_size == 50.0
+    *_, last = json.loads(shifts.attrs["processing"])
+    assert last["template"] is None
+    assert last["matcher"]["window"] == 5
+    for template in (5, 32, (16, 32)):
+        with pytest.raises(ValueError, match=r"correlate\(\) needs no template .* Leave template out"):
+            xoffset.correlate(stack, network, **OPTIONS, template=template)
+    again = xoffset.extend(shifts, stack, network, matcher=Means())
+    xr.testing.assert_identical(again, shifts)
+    with pytest.raises(ValueError, match=r"extend\(\) needs matcher= .* Pass it"):
+        xoffset.extend(shifts, stack, network)
+
+
+@pytest.mark.small
+def test_left_out_a_template_is_32_px_for_other_matchers():
+    stack = synthetic.stack((64, 64))[0]
+    network = xoffset.pairs(stack)
+    given = xoffset.correlate(stack, network, template=32, search=3)
+    xr.testing.assert_identical(xoffset.correlate(stack, network, search=3), given)
+    xr.testing.assert_identical(xoffset.correlate(stack, network, search=3, template=None), given)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("shape", [(30, 400), (400, 30), (97, 98), (641, 90), (45, 45)])
+def test_tiles_are_alike_and_none_is_smaller_than_what_its_neighbours_need(shape):
+    lattice = lattices.Lattice(
+        shape=shape, step=3, templates=(7,), search=(4, 4), reach=20, margin=20, levels=0, dates=2, nodata=(),
+        dtype=np.dtype(np.float32), fade=2,
+    )  # fmt: skip
+    tiles = list(lattice.tiles())
+    sides = {part.stop - part.start for tile in tiles for part in tile}
+    assert max(sides) == min(lattice.per_tile, max(lattice.nodes))
+    for axis in range(2):
+        starts = sorted({tile[axis].start for tile in tiles})
+        assert len(starts) == 1 or shape[axis] - starts[-1] * 3 >= lattice.halo
+
+
+@pytest.mark.small
+def test_cost_counts_what_fades():
+    stack = textured()
+    network = xoffset.pairs(stack)
+    fading, plain = (
+        xoffset.estimate(stack, network, **OPTIONS | {"matcher": Means(fade=fade)}, step=1, calibrate=False)
+        for fade in (6, 1)
+    )
+    assert fading.memory_per_core > plain.memory_per_core
+
+
+@pytest.mark.small
+def test_time_of_a_dense_matcher_is_that_of_its_pairs():
+    stack = textured(dates=6)
+    network = xoffset.pairs(stack)
+    options = OPTIONS | {"step": 1}
+    few = xoffset.estimate(stack, network.isel(pair=[0]), **options)
+    many = xoffset.estimate(stack, network, **options)
+    assert few.cpu_seconds > 0.0
+    assert many.cpu_seconds > few.cpu_seconds

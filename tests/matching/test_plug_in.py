@@ -1,0 +1,50 @@
+"""The matcher of the documentation: another library's flow in the place of ours."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import xoffset
+from xoffset import synthetic
+from xoffset._arrays import lattice as lattices
+from xoffset.model.flags import FLAGS
+
+pytest.importorskip("cv2")
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture
+def matcher(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    sys.modules.pop("dis_matcher", None)
+    import dis_matcher
+
+    return dis_matcher.DIS()
+
+
+def test_dense_inverse_search_as_a_matcher(matcher, monkeypatch):
+    assert len((DOCS / "dis_matcher.py").read_text().splitlines()) <= 50
+    monkeypatch.setattr(lattices, "FADED_TILE", 80)
+    monkeypatch.setattr(lattices, "TILE", 64)
+    stack, _ = synthetic.stack((180, 200), field="constant", velocity=18.0, direction=90.0, snr=20.0)
+    stack[0, 80:100, 60:90] = np.nan
+    network = xoffset.pairs(stack)
+    options = {"matcher": matcher, "prefilter": None, "step": 2, "search": 6}
+    shifts = xoffset.correlate(stack, network, **options)
+    true = 18.0 * float(shifts.baseline[0]) / 365.25
+    good = shifts.flags == 0
+    assert abs(float(shifts.dx.where(good).median()) - true) < 0.5
+    assert abs(float(shifts.dy.where(good).median())) < 0.5
+    assert good.mean() > 0.9
+    hole = shifts.isel(y=slice(42, 46), x=slice(32, 40))
+    assert hole.dx.isnull().all()
+    assert (hole.flags == FLAGS["nodata"]).all()
+    lazy = xoffset.correlate(stack.chunk(y=70, x=55), network, **options)
+    xr.testing.assert_identical(lazy.compute(), shifts)
+    with pytest.raises(ValueError, match="Pass prefilter=None"):
+        xoffset.correlate(stack, network, matcher=matcher)

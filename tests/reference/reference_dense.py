@@ -1,0 +1,103 @@
+"""Slow twins of dense matching, in plain NumPy and SciPy, from the equations."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import scipy.ndimage
+
+
+def quantised(image):
+    """Pixels as whole numbers of an eighth, at most 31 of these."""
+    return np.clip(np.rint(8.0 * image), -31, 31)
+
+
+def block_costs(first, second, half, weights, floor):
+    """Costs (row, shift, column): 1024·(1 - max(correlation, floor)) of blocks of 4 px and those around, by weights.
+
+    The products of the blocks beyond the first and the last one are those of these; `second` holds `half` pixels more.
+    """
+    a, b = quantised(first), quantised(second)
+    rows, columns = first.shape[0] // 4, first.shape[1] // 4
+    reach = len(weights) - 1
+    kernel = np.array([weights[abs(k)] for k in range(-reach, reach + 1)])
+    taps = np.repeat(kernel, 4)
+
+    def energy(image, top, left):
+        total = 0.0
+        for i, j in itertools.product(range(len(taps)), repeat=2):
+            y, x = top - 4 * reach + i, left - 4 * reach + j
+            if 0 <= y < image.shape[0] and 0 <= x < image.shape[1]:
+                total += taps[i] * taps[j] * image[y, x] ** 2
+        return total
+
+    own = np.array([[energy(a, 4 * row, 4 * column) for column in range(columns)] for row in range(rows)])
+    least = max(0.05 * own.mean(), 1e-3)
+    out = []
+    for dy, dx in itertools.product(range(-half[0], half[0] + 1), range(-half[1], half[1] + 1)):
+        part = b[half[0] + dy : half[0] + dy + a.shape[0], half[1] + dx : half[1] + dx + a.shape[1]]
+        # a quarter of the sum, rounded down
+        products = np.floor((a * part).reshape(rows, 4, columns, 4).sum(axis=(1, 3)) / 4.0)
+        sums = scipy.ndimage.correlate1d(products, kernel, axis=0, mode="nearest")
+        sums = 4.0 * scipy.ndimage.correlate1d(sums, kernel, axis=1, mode="nearest")
+        other = np.array(
+            [[energy(b, half[0] + dy + 4 * row, half[1] + dx + 4 * column) for column in range(columns)]
+             for row in range(rows)]
+        )  # fmt: skip
+        score = sums / np.sqrt(np.maximum(own, least) * np.maximum(other, least))
+        out.append(1024.0 * (1.0 - np.maximum(np.minimum(score, 1.0), floor)))
+    return np.moveaxis(np.stack(out), 0, 1)
+
+
+def swept(cost, half, slope, is_reversed, change, most):
+    """Least cost of all paths that come from one side, counted from the least one, by trying every step."""
+    rows, shifts, columns = cost.shape
+    places = np.array(list(itertools.product(range(2 * half[0] + 1), range(2 * half[1] + 1))))
+    price = np.minimum(change * np.abs(places[:, None] - places[None]).sum(axis=-1), most)
+    out = np.zeros_like(cost)
+    order = range(rows - 1, -1, -1) if is_reversed else range(rows)
+    last = None
+    for row in order:
+        for column in range(columns):
+            came = column - slope
+            before = last[:, came] if last is not None and 0 <= came < columns else np.zeros(shifts, dtype=cost.dtype)
+            out[row, :, column] = cost[row, :, column] + (before[:, None] + price).min(axis=0) - before.min()
+        last = out[row]
+    return out
+
+
+def spline_at(coefficients, y, x):
+    """Value of a cubic B-spline from its coefficients, by the sum over the sixteen around."""
+
+    def basis(t):
+        t = abs(t)
+        return 2 / 3 - t * t + t**3 / 2 if t < 1 else (2 - t) ** 3 / 6 if t < 2 else 0.0
+
+    total = 0.0
+    for i in range(int(np.floor(y)) - 1, int(np.floor(y)) + 3):
+        for j in range(int(np.floor(x)) - 1, int(np.floor(x)) + 3):
+            total += basis(y - i) * basis(x - j) * coefficients[i, j]
+    return total
+
+
+def energy_of(field, system, limit, metric):
+    """Σ ½ d'Jd - r'd + limit·√(Σ g'Tg), g the forward differences of a component, none beyond the last ones."""
+    xx, xy, yy, rx, ry = system
+    dx, dy = field
+    data = 0.5 * (xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy) - rx * dx - ry * dy
+    square = np.zeros_like(dx)
+    for component in field:
+        along, down = np.zeros_like(component), np.zeros_like(component)
+        along[:, :-1], down[:-1] = np.diff(component, axis=1), np.diff(component, axis=0)
+        square += metric[0] * along**2 + 2 * metric[1] * along * down + metric[2] * down**2
+    return float((data + limit * np.sqrt(square)).sum())
+
+
+def window_score(first, second, weight):
+    """Zero-mean correlation of the pixels with a weight, NaN where there are none."""
+    a, b = first[weight > 0], second[weight > 0]
+    if a.size < 2:
+        return np.nan
+    a, b = a - a.mean(), b - b.mean()
+    return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))

@@ -1,0 +1,256 @@
+"""Optical flow as a matcher."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+from xoffset import _options
+from xoffset._arrays.filters.options import Prefilter
+from xoffset._arrays.lattice import Lattice, Tile
+from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_certainty, flow_field
+from xoffset._arrays.matching import search as searching
+from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, metric_along
+from xoffset._arrays.matching.dense_images import Even, prepare
+from xoffset._arrays.matching.dense_nodes import Part
+from xoffset._arrays.matching.flow_field import Plan
+from xoffset._arrays.matching.ncc import INDEPENDENT
+from xoffset._arrays.matching.protocol import FIELDS, Matcher
+from xoffset._arrays.matching.search import Candidates, Pair
+from xoffset._kernels import bits
+from xoffset._kernels.matching import flow as kernels
+from xoffset._kernels.matching.residuals import BLOCK
+
+# Pixels around the windows of a tile on which the field is solved too, and those over which tiles fade into each other.
+CONTEXT, FADE = 16, 16
+# Motion that the lowest resolution is left to find, in pixels of it.
+NEAR = 2
+# Most resolutions.
+LEVELS = 6
+# Places that flow could have come to rest at in unrelated ground, where it climbs to the next good one.
+PLACES = 10.0
+# Probability that unrelated ground matches so well, above which flow has found nothing.
+LARGEST_CHANCE = 0.001
+FLAG = FIELDS.index("flags")
+# Bytes a pixel of what is kept of an image, and of what solving a pair needs.
+OF_IMAGE, OF_PAIR = 90, 130
+
+
+@dataclass(frozen=True)
+class Flow(Matcher):
+    """A displacement at every pixel by optical flow: fast, smooth, and without a score for every shift.
+
+    Use it for smooth motion, however far, where the light changes or seasons invert contrasts. What is smaller than
+    the narrowest window and moves by more than its own texture is lost.
+
+    Parameters
+    ----------
+    radius
+        Radii of the square windows in pixels, from wide to narrow, each 2 to 128: a wide one finds the motion, the
+        narrowest tells it. A window has 2·radius + 1 pixels a side.
+    levels
+        How many resolutions are gone through, 1 to 6, each half of the one before. None: as many as the search needs.
+    iterations
+        How often the field is improved for each radius at each resolution, 1 to 10.
+    rank
+        Radius in pixels, 1 to 16, within which the rank of a pixel takes the place of its value, after the pre-filter:
+        a rank ignores how strong a contrast is. 0: values.
+    contrast_inversion
+        Whether the contrast of a window may be inverted in the secondary, as that of snow and rock between seasons.
+    smoothness
+        Above 0, the field is refined as by `Regularized` with this smoothness, which makes steps sharp. 0: it is not.
+    min_valid, flat_block
+        As in `NCC`.
+
+    Notes
+    -----
+    Lucas & Kanade (1981, IJCAI, 674-679) on a pyramid, with ranks and narrowing windows after GeFolki (Brigot et al.
+    2016, IEEE J. Sel. Top. Appl. Earth Obs. Remote Sens. 9, 2923-2939), whose names the parameters have. Radii above
+    twice the narrowest serve at the lowest resolution only. NaN is what nothing was found of: `border` where the motion
+    goes beyond `search`, `ill_conditioned` where a window has no texture or lines of one direction only,
+    `refine_failed` where it matches no better than unrelated ground. `false_alarm` is of a window at one place.
+    `score` is the correlation of the pre-filtered windows of the narrowest radius, and of the negative where the
+    contrast is inverted. The standard errors hold the noise of the images and how much the field bends within a window.
+
+    Examples
+    --------
+    >>> import xoffset
+    >>> xoffset.Flow(radius=(16, 8)).window
+    17
+    """
+
+    radius: tuple[int, ...] = (32, 24, 16, 8)
+    levels: int | None = None
+    iterations: int = 1
+    rank: int = 4
+    contrast_inversion: bool = True
+    smoothness: float = 0.0
+    min_valid: float = 0.5
+    flat_block: int = 7
+
+    def __post_init__(self) -> None:
+        radii = tuple(self.radius) if isinstance(self.radius, (tuple, list)) else (self.radius,)
+        is_fit = bool(radii) and all(_options.is_whole(each) and 2 <= each <= 128 for each in radii)
+        if not is_fit or list(radii) != sorted(set(radii), reverse=True):
+            raise ValueError(
+                f"Flow() needs whole numbers from 2 to 128 pixels as radius, from wide to narrow; got {self.radius!r}. "
+                "Pass radii such as (32, 16, 8)."
+            )
+        object.__setattr__(self, "radius", tuple(int(each) for each in radii))
+        for name, least, most in (("levels", 1, LEVELS), ("iterations", 1, 10), ("rank", 0, 16)):
+            value = getattr(self, name)
+            if value is None and name == "levels":
+                continue
+            if not _options.is_whole(value) or not least <= value <= most:
+                raise ValueError(
+                    f"Flow() needs a whole number from {least} to {most} as {name}; got {value!r}. Leave {name} out."
+                )
+            object.__setattr__(self, name, int(value))
+        inversion = _options.as_switch(self.contrast_inversion, "contrast_inversion", "Flow")
+        object.__setattr__(self, "contrast_inversion", inversion)
+        object.__setattr__(self, "smoothness", _options.as_number(self.smoothness, "smoothness", "Flow"))
+        _options.check_share(self.min_valid, "min_valid", "Flow")
+        if self.min_valid == 0.0:
+            raise ValueError("Flow() needs min_valid above 0; got 0. Pass a share such as 0.5.")
+        object.__setattr__(self, "min_valid", float(self.min_valid))
+        object.__setattr__(self, "flat_block", constant.as_side(self.flat_block, "Flow"))
+
+    @property
+    def window(self) -> int:
+        """Side in pixels of the narrowest window."""
+        return 2 * self.radius[-1] + 1
+
+    @property
+    def context(self) -> int:
+        """Pixels around the windows of a tile on which the field is solved too."""
+        return CONTEXT
+
+    @property
+    def fade(self) -> int:
+        """Pixels on either side of the edge of a tile over which it fades into the next one."""
+        return FADE
+
+    @property
+    def kernels(self) -> tuple[Any, ...]:
+        """Kernels that every match calls."""
+        return (kernels.solve,)
+
+    def fields(self, templates: tuple[int, ...]) -> tuple[str, ...]:
+        """Names of what `match_tile` returns."""
+        return (*FIELDS, "false_alarm")
+
+    def check(self, lattice: Lattice, prefilter: Prefilter | None, *, is_uniform: bool) -> None:
+        """Refuse searches and windows that this matcher cannot serve; `is_uniform`: whether all nodes search alike.
+
+        Raises
+        ------
+        ValueError
+            If the search differs by node or is a Pyramid, or a window is larger than the image.
+        """
+        if not is_uniform or lattice.levels > 0:
+            raise ValueError(
+                "correlate() needs one search for all nodes for matcher='flow'; got a map or a Pyramid. Pass a number, "
+                "or matcher='ncc'."
+            )
+        if self.radius[0] >= min(lattice.shape):
+            raise ValueError(
+                f"correlate() needs images larger than the radius for matcher='flow'; got {lattice.shape[0]} x "
+                f"{lattice.shape[1]} pixels and radius={self.radius}. Pass narrower windows: Flow(radius=(8, 4))."
+            )
+
+    def match_tile(
+        self,
+        images: np.ndarray,
+        tile: Tile,
+        guide: np.ndarray,
+        *,
+        pairs: Sequence[Pair],
+        lattice: Lattice,
+        prefilter: Prefilter | None,
+    ) -> np.ndarray:
+        """Match all pairs on the nodes of one tile, see `protocol.Matcher`."""
+        wanted = self.levels or levels_for(max(lattice.search))
+        part = dense_nodes.part_of(lattice, tile, CONTEXT, 2**wanted)
+        levels = flow_field.levels_of(part, wanted)
+        # ranks do not see how even the contrast is
+        is_even = self.rank == 0 or self.smoothness > 0.0
+        filtered = partial(prepare, prefilter=prefilter, window=self.window, is_even=is_even)
+        kept: dict[int, list[Even]] = {}
+        sought: dict[int, list[Even]] = {}
+        sums = {}
+        for date in sorted({date for pair in pairs for date in pair[:2]}):
+            pixels, sums[date] = constant.without_constant(images[date], self.flat_block)
+            kept[date] = flow_field.pyramid(pixels, lattice.frame(tile), part, levels, filtered)
+            sought[date] = [flow_field.ranked(each, self.rank) for each in kept[date]] if self.rank else kept[date]
+        shape = tuple(nodes.stop - nodes.start for nodes in tile)
+        out = np.empty((len(FIELDS) + 1, len(pairs), *shape), dtype=lattice.dtype)
+        for k, pair in enumerate(pairs):
+            nodes = searching.candidates(guide, pair, tile, lattice)
+            centre = dense_nodes.centre_of(nodes, part, lattice)
+            plan = Plan(self.radius, levels, self.iterations, self.contrast_inversion)
+            motion = flow_field.solve(
+                sought[pair.reference], sought[pair.secondary], part, centre, max(lattice.search), plan
+            )
+            out[:, k] = self._describe(kept[pair.reference][0], kept[pair.secondary][0], motion, part, nodes, lattice)
+            flags = out[FLAG, k].astype(np.int32)
+            constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), nodes, lattice)
+            out[FLAG, k] = flags
+        return out
+
+    def _describe(
+        self, first: Even, second: Even, motion: flow_field.Motion, part: Part, nodes: Candidates, lattice: Lattice
+    ) -> np.ndarray:
+        """Fields (field, rows, columns) of one pair."""
+        views = dense_nodes.views_of(first, second, part, self.window, self.min_valid)
+        field, sign = motion.field, motion.sign
+        variances = flow_certainty.variances(motion, self.radius[-1], is_ranked=self.rank > 0)
+        if self.smoothness > 0.0:
+            prior = Prior(self.smoothness / SMOOTHNESS, metric_along(None, 1.0))
+            solution = dense_field.solve(views, field, prior)
+            # equations of single pixels know of no inverted contrast
+            field = np.where(sign < 0, field, solution.field)
+            variances = np.where(sign < 0, variances, dense_certainty.variances(solution, prior))
+        found = dense_nodes.describe(views, field, variances, part.first, nodes, lattice)
+        rows, columns = (
+            (start + (self.window - 1) // 2 + lattice.step * np.arange(count)) // BLOCK
+            for start, count in zip(part.first, found.shape[1:], strict=True)
+        )
+        found[FIELDS.index("score")] *= sign[np.ix_(rows, columns)]
+        return _judged(found, self.window)
+
+    def memory(self, lattice: Lattice, prefilter: Prefilter | None, pairs: Sequence[Pair]) -> float:
+        """Bytes of the images of a tile and of solving one pair."""
+        pixels = math.prod(
+            (count - 1) * lattice.step + self.window + 2 * lattice.margin for count in lattice.most
+        )  # fmt: skip
+        dates = len({date for pair in pairs for date in pair[:2]})
+        return float(pixels * (dates * OF_IMAGE + OF_PAIR))
+
+
+def _judged(found: np.ndarray, window: int) -> np.ndarray:
+    """Fields (field, rows, columns) and the probability that unrelated ground has so high a score.
+
+    Where that is large there is no match: the ground is not to be seen, or has moved beyond what flow can follow.
+    """
+    score, share = found[FIELDS.index("score")], found[FIELDS.index("valid_fraction")]
+    pixels = np.float32(INDEPENDENT * window**2) * share
+    chance = np.minimum(np.float32(PLACES) * scipy.special.ndtr(-score * np.sqrt(pixels)), np.float32(1.0))
+    is_lost = (found[FLAG] == 0) & (chance > LARGEST_CHANCE)
+    found[FLAG, is_lost] = bits.REFINE_FAILED
+    for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance"):
+        found[FIELDS.index(name), is_lost] = np.nan
+    return np.concatenate([found, chance[None]])
+
+
+def levels_for(search: int) -> int:
+    """Number of resolutions of which the lowest one is left a small motion."""
+    levels = 1
+    while search > NEAR * 2 ** (levels - 1) and levels < LEVELS:
+        levels += 1
+    return levels

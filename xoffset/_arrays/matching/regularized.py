@@ -1,0 +1,230 @@
+"""Dense matching under the prior that neighbours move alike."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from xoffset import _options
+from xoffset._arrays.filters.options import Prefilter
+from xoffset._arrays.lattice import Lattice, Tile
+from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_field, labels
+from xoffset._arrays.matching import search as searching
+from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, Views, metric_along
+from xoffset._arrays.matching.dense_images import prepare
+from xoffset._arrays.matching.dense_nodes import Part
+from xoffset._arrays.matching.flow import Flow, levels_for
+from xoffset._arrays.matching.flow_field import Plan
+from xoffset._arrays.matching.ncc import FIELDS as FIELDS_OF_NCC
+from xoffset._arrays.matching.ncc import NCC
+from xoffset._arrays.matching.protocol import FIELDS, Matcher
+from xoffset._arrays.matching.search import Candidates, Pair
+from xoffset._kernels.matching import variation
+
+# Pixels around the windows of a tile on which the field is solved too, and those over which tiles fade into each other.
+CONTEXT, FADE = 16, 16
+# Sides of the part of an image on which fields are solved are multiples of it, px.
+MULTIPLE = 8
+# Strength of the prior along a direction, over that which it has if there is none.
+ALONG = 1.5
+# Part of the variation across a direction that counts, over that along it.
+ACROSS = 0.25
+# Side of a window, less 2, up to which each block of 2x2 px has its own equations, px: then a step stays sharp.
+SINGLE = 5
+# Largest half-range of a search by whole-pixel shifts, px; beyond it optical flow with these options is the start.
+LARGEST_SEARCH = 11
+OF_FLOW = Flow(contrast_inversion=False)
+# Bytes a pixel of what is kept of an image, and of what solving a pair needs.
+OF_IMAGE, OF_PAIR = 40, 180
+
+
+@dataclass(frozen=True)
+class Regularized(Matcher):
+    """A displacement at every pixel from small windows, under the prior that neighbours move alike.
+
+    Where plain correlation of small windows is noise, the ground around tells what is likely: a step of the motion
+    costs something, but no more where it is sharp, so that faults stay faults.
+
+    Parameters
+    ----------
+    window
+        Side in pixels of the square that a shift is first found by, and judged by in the end; odd, at least 3.
+    smoothness
+        What variation of the motion costs, above which noise it must rise. 0.3 suits most images; 1 and more leave only
+        what is large and certain, until all moves alike. 0 is the dense matching of `NCC` with this window, each pixel
+        for itself.
+    direction
+        Direction in degrees clockwise from grid north along which the motion varies little, such as the strike of a
+        fault: the prior holds strongly along it and weakly across. None: all directions are alike.
+    cost_floor
+        Correlation of a window, from 0 up to below 1, below which one shift is as unlikely as any other: what is hidden
+        by clouds does not pull at its surroundings.
+    min_valid, flat_block
+        As in `NCC`.
+
+    Notes
+    -----
+    Up to 11 px whole-pixel shifts by dynamic programming in eight directions (Hirschmueller 2008, IEEE Trans. Pattern
+    Anal. Mach. Intell. 30, 328-341), beyond it the motion by `Flow`; from there linear equations of the pixels under
+    total variation, solved by primal-dual steps (Chambolle & Pock 2011, J. Math. Imaging Vis. 40, 120-145). `window`
+    and `cost_floor` are SzW and CorrelMin of MicMac. `peak_gap` is NaN. The standard errors hold what noise does to a
+    solution, and what the prior does to it: the field that was found is given noise and solved for once more.
+
+    Examples
+    --------
+    >>> import xoffset
+    >>> xoffset.Regularized(smoothness=0.1)
+    Regularized(window=7, smoothness=0.1, direction=None, cost_floor=0.5, min_valid=0.5, flat_block=7)
+    """
+
+    window: int = 7
+    smoothness: float = SMOOTHNESS
+    direction: float | None = None
+    cost_floor: float = 0.5
+    min_valid: float = 0.5
+    flat_block: int = 7
+
+    def __post_init__(self) -> None:
+        if not _options.is_whole(self.window) or not 3 <= self.window <= 63 or self.window % 2 == 0:
+            raise ValueError(
+                f"Regularized() needs an odd number from 3 to 63 pixels as window; got {self.window!r}. Pass window=7."
+            )
+        object.__setattr__(self, "window", int(self.window))
+        object.__setattr__(self, "smoothness", _options.as_number(self.smoothness, "smoothness", "Regularized"))
+        if self.direction is not None:
+            object.__setattr__(self, "direction", _options.as_azimuth(self.direction, "direction", "Regularized"))
+        for name in ("cost_floor", "min_valid"):
+            _options.check_share(getattr(self, name), name, "Regularized")
+            object.__setattr__(self, name, float(getattr(self, name)))
+        if self.cost_floor == 1.0:
+            raise ValueError("Regularized() needs cost_floor below 1; got 1. Pass a correlation such as 0.5.")
+        if self.min_valid == 0.0:
+            raise ValueError("Regularized() needs min_valid above 0; got 0. Pass a share such as 0.5.")
+        object.__setattr__(self, "flat_block", constant.as_side(self.flat_block, "Regularized"))
+
+    @property
+    def _without_prior(self) -> NCC | None:
+        """The matcher of windows that it is if neighbours tell nothing."""
+        return NCC(min_valid=self.min_valid, flat_block=self.flat_block) if self.smoothness == 0.0 else None
+
+    @property
+    def context(self) -> int:
+        """Pixels around the windows of a tile on which the field is solved too."""
+        return 0 if self._without_prior else CONTEXT
+
+    @property
+    def fade(self) -> int:
+        """Pixels on either side of the edge of a tile over which it fades into the next one."""
+        return 0 if self._without_prior else FADE
+
+    @property
+    def kernels(self) -> tuple[Any, ...]:
+        """Kernels that every match calls."""
+        return self._without_prior.kernels if self._without_prior else (variation.descend,)
+
+    def fields(self, templates: tuple[int, ...]) -> tuple[str, ...]:
+        """Names of what `match_tile` returns."""
+        return FIELDS_OF_NCC if self._without_prior else FIELDS
+
+    def check(self, lattice: Lattice, prefilter: Prefilter | None, *, is_uniform: bool) -> None:
+        """Refuse searches that this matcher cannot serve; `is_uniform`: whether all nodes search alike.
+
+        Raises
+        ------
+        ValueError
+            If the search differs by node or goes from coarse to fine.
+        """
+        if self._without_prior:
+            return
+        if not is_uniform or lattice.levels > 0:
+            raise ValueError(
+                "correlate() needs one search for all nodes for matcher='regularized'; got a map or a Pyramid. Pass a "
+                "number and a prior, or matcher='ncc'."
+            )
+
+    def match_tile(
+        self,
+        images: np.ndarray,
+        tile: Tile,
+        guide: np.ndarray,
+        *,
+        pairs: Sequence[Pair],
+        lattice: Lattice,
+        prefilter: Prefilter | None,
+    ) -> np.ndarray:
+        """Match all pairs on the nodes of one tile, see `protocol.Matcher`."""
+        plain = self._without_prior
+        if plain:
+            return plain.match_tile(images, tile, guide, pairs=pairs, lattice=lattice, prefilter=prefilter)
+        is_far = max(lattice.search) > LARGEST_SEARCH
+        wanted = levels_for(max(lattice.search)) if is_far else 1
+        part = dense_nodes.part_of(lattice, tile, CONTEXT, max(MULTIPLE, 2**wanted))
+        levels = flow_field.levels_of(part, wanted)
+        filtered = partial(prepare, prefilter=prefilter, window=self.window)
+        kept, sought, sums = {}, {}, {}
+        for date in sorted({date for pair in pairs for date in pair[:2]}):
+            pixels, sums[date] = constant.without_constant(images[date], self.flat_block)
+            kept[date] = flow_field.pyramid(pixels, lattice.frame(tile), part, levels, filtered)
+            sought[date] = [flow_field.ranked(each, OF_FLOW.rank) for each in kept[date]] if is_far else []
+        shape = tuple(nodes.stop - nodes.start for nodes in tile)
+        out = np.empty((len(FIELDS), len(pairs), *shape), dtype=lattice.dtype)
+        for k, pair in enumerate(pairs):
+            nodes = searching.candidates(guide, pair, tile, lattice)
+            centre = dense_nodes.centre_of(nodes, part, lattice)
+            one, two = kept[pair.reference][0], kept[pair.secondary][0]
+            views = dense_nodes.views_of(one, two, part, self.window, self.min_valid)
+            views = dataclasses.replace(views, support=max((self.window - SINGLE) // 2 | 1, 1))
+            if is_far:
+                plan = Plan(OF_FLOW.radius, levels, OF_FLOW.iterations, OF_FLOW.contrast_inversion)
+                first, second = sought[pair.reference], sought[pair.secondary]
+                start = flow_field.solve(first, second, part, centre, max(lattice.search), plan).field
+            else:
+                start = self._start(views, centre, lattice)
+            out[:, k] = self._match(views, start, part, nodes, lattice)
+            flags = out[-1, k].astype(np.int32)
+            constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), nodes, lattice)
+            out[-1, k] = flags
+        return out
+
+    def _start(self, views: Views, centre: np.ndarray, lattice: Lattice) -> np.ndarray:
+        """Displacement on blocks from whole-pixel shifts about a centre."""
+        second = dense_nodes.second_around(views, centre, lattice.search)
+        costs = labels.costs(views.images[0], second, lattice.search, labels.weights_of(self.window), self.cost_floor)
+        return np.asarray(
+            labels.on_blocks_of_two(labels.optimise(costs, lattice.search, self._prior(lattice))) + centre
+        )
+
+    def _match(self, views: Views, start: np.ndarray, part: Part, nodes: Candidates, lattice: Lattice) -> np.ndarray:
+        """Fields (field, rows, columns) of one pair."""
+        prior = self._prior(lattice)
+        solution = dense_field.solve(views, start, prior)
+        variances = dense_certainty.variances(solution, prior)
+        return dense_nodes.describe(views, solution.field, variances, part.first, nodes, lattice)
+
+    def _prior(self, lattice: Lattice) -> Prior:
+        """How much variation costs, in all directions or mostly along one."""
+        strength = self.smoothness / SMOOTHNESS
+        if self.direction is None:
+            return Prior(strength, metric_along(None, 1.0))
+        east, north = math.sin(math.radians(self.direction)), math.cos(math.radians(self.direction))
+        along = east / lattice.spacing[1], north / lattice.spacing[0]
+        return Prior(ALONG * strength, metric_along(along, ACROSS))
+
+    def memory(self, lattice: Lattice, prefilter: Prefilter | None, pairs: Sequence[Pair]) -> float:
+        """Bytes of the images of a tile, of the volume of one pair and of its equations."""
+        if self._without_prior:
+            return self._without_prior.memory(lattice, prefilter, pairs)
+        pixels = math.prod(
+            (count - 1) * lattice.step + self.window + 2 * lattice.margin for count in lattice.most
+        )  # fmt: skip
+        dates = len({date for pair in pairs for date in pair[:2]})
+        shifts = math.prod(2 * half + 1 for half in lattice.search)
+        # beyond the largest search the start is flow, whose images are twice as many
+        is_far = max(lattice.search) > LARGEST_SEARCH
+        return float(pixels * (dates * OF_IMAGE * (1 + is_far) + OF_PAIR + (0 if is_far else shifts / 2)))
