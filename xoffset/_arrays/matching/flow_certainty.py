@@ -11,6 +11,8 @@ from xoffset._kernels.matching import flow, residuals
 LEAST_RATIO = 0.01
 # Largest variance of a shift, px^2: above, there is nothing to hold on to.
 LARGEST = 0.25
+# Square of what a window takes away from the true field, over that of what a second look takes away from the found one.
+BENDING = 3.0
 # Part of the variance by noise that shows as bending of the field.
 NOISE_THAT_BENDS = 0.25
 # Factor between the noise of sums of slopes times residual and that of a white residual: of values and of ranks, with
@@ -30,7 +32,7 @@ def variances(motion: Motion, radius: int, *, is_ranked: bool) -> np.ndarray:
     flow.covariances(motion.sums, LEAST_RATIO, LARGEST, noise, out)
     bends = _bends(motion, side)
     beyond = np.maximum(1.0 - NOISE_THAT_BENDS * (out[0] + out[1]) / (bends[0] + bends[1] + np.float32(1e-12)), 0.0)
-    out += beyond * bends
+    out += np.float32(BENDING) * beyond * bends
     return out
 
 
