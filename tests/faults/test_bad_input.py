@@ -414,6 +414,21 @@ CASES = [
     ("correlate: large search", lambda o: match(o.stack, search=41), ValueError, r"98 x 98.*smaller template"),
     ("correlate: small image", lambda o: match(o.stack[:, :20]), ValueError, r"got 20 x 96\. Use a smaller template"),
     ("correlate: matcher", lambda o: match(o.stack, matcher="fft"), ValueError, r"Pass matcher='ncc'"),
+    ("correlate: template of a dense match",
+     lambda o: match(o.stack, matcher="regularized", template=7), ValueError, r"Leave template"),
+    ("correlate: map for a dense match",
+     lambda o: match(o.stack, matcher="regularized", search=map_of(o), template=None), ValueError,
+     r"or a Pyramid\. Pass a number"),
+    *(
+        (f"Regularized: {options}", partial(lambda v, o: xoffset.Regularized(**v), options), ValueError, advice)
+        for options, advice in (
+            ({"window": 4}, r"Pass window=7"),
+            ({"smoothness": -1.0}, r"Pass one such as"),
+            ({"smoothness": float("inf")}, r"Pass one such as"),
+            ({"direction": "N"}, r"Pass one from 0 to 360"),
+            ({"cost_floor": 1.0}, r"Pass a correlation"),
+        )
+    ),
     ("correlate: window of a flow", lambda o: match(o.stack, matcher="flow", template=9), ValueError, r"Leave temp"),
     ("correlate: nested flow", lambda o: match(o.stack, matcher="flow", template=(8, 16)), ValueError, r"Leave temp"),
     ("correlate: pyramid of a flow",

@@ -82,7 +82,7 @@ def spline_at(coefficients, y, x):
 
 
 def energy_of(field, system, limit, metric):
-    """Σ ½ d'Jd - r'd + limit·√(Σ g'Tg), g the forward differences of a component, none beyond the last row and column."""
+    """Σ ½ d'Jd - r'd + limit·√(Σ g'Tg), g the forward differences of a component, none beyond the last ones."""
     xx, xy, yy, rx, ry = system
     dx, dy = field
     data = 0.5 * (xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy) - rx * dx - ry * dy

@@ -560,6 +560,13 @@ MATCHES: dict[str, Call] = {
     "correlate phase unfiltered": lambda: phased(matcher="phase", prefilter=None),
     "correlate phase prior": lambda: phased(matcher="phase", prior=guess()),
     "correlate phase dask": lambda: phased(fast()[0].chunk(time=1, y=80, x=72), matcher="phase"),
+    "correlate regularized": lambda: flowing(matcher="regularized", search=8),
+    "correlate regularized far": lambda: flowing(matcher="regularized"),
+    "correlate regularized options": lambda: flowing(
+        matcher=xoffset.Regularized(window=11, smoothness=0.1, direction=30.0, cost_floor=0.3), prior=guess(), search=5
+    ),
+    "correlate regularized plain": lambda: flowing(matcher=xoffset.Regularized(smoothness=0.0), search=6),
+    "correlate regularized dask": lambda: flowing(fast()[0].chunk(time=1, y=80, x=72), matcher="regularized", search=8),
     "correlate flow": lambda: flowing(matcher="flow"),
     "correlate flow options": lambda: flowing(
         matcher=xoffset.Flow((16, 6), levels=2, iterations=2, rank=0, contrast_inversion=False), prior=guess()

@@ -25,6 +25,8 @@ SOFT_STEP, SOFT_GROWTH = 0.6, 1.4
 
 # Correlation by which the shift of a neighbour must be better than that of a block; below LIKELY all are alike.
 CHANGE, LIKELY = 0.02, 0.65
+# Smoothness with which the prior is as strong as it usually should be: strength 1.
+SMOOTHNESS = 0.3
 # Weight of the variation, over the root of the information around a block, of a prior of strength 1.
 USUAL = 2.5
 # Smoothness with which the prior has a strength of 1: as it usually should be.

@@ -70,7 +70,7 @@ class Regularized(Matcher):
 
     Notes
     -----
-    Up to 11 px whole-pixel shifts by dynamic programming along eight directions (Hirschmueller 2008, IEEE Trans. Pattern
+    Up to 11 px whole-pixel shifts by dynamic programming in eight directions (Hirschmueller 2008, IEEE Trans. Pattern
     Anal. Mach. Intell. 30, 328-341), beyond it the motion by `Flow`; from there linear equations of the pixels under
     total variation, solved by primal-dual steps (Chambolle & Pock 2011, J. Math. Imaging Vis. 40, 120-145). `window`
     and `cost_floor` are SzW and CorrelMin of MicMac. `peak_gap` is NaN. The standard errors hold what noise does to a

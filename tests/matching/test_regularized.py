@@ -1,0 +1,342 @@
+"""Regularised matching on ground whose motion is known, and what its options mean."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import xarray as xr
+
+import xoffset
+from xoffset import synthetic
+from xoffset.model import products
+from xoffset.model.flags import FLAGS
+
+PIXEL = 10.0
+DATES = ["2020-01-01T00:00", "2020-12-31T06:00"]  # a year of 365.25 days
+DENSE = {"matcher": "regularized", "step": 1, "search": 4}
+SEEDS = (0, 1)
+
+
+def pair(size=160, **options):
+    return synthetic.stack((size, size), dates=DATES, pixel_size=PIXEL, **options)
+
+
+def stack_of(images):
+    """Two images (2, rows, columns) with pixels of 10 m, rows from north to south."""
+    rows, columns = (PIXEL * (np.arange(size) + 0.5) for size in images.shape[1:])
+    time = np.array(DATES, dtype="datetime64[us]")
+    return products.stack(images.astype(np.float32), time=time, x=columns, y=-rows, crs=None, attrs={})
+
+
+def cut_out(inside, shift=(11, -8), snr=4.0, seed=0):
+    """Images whose part `inside` (rows, columns) has moved by quarters of a pixel (right, down) over the rest.
+
+    The ground is sampled four times finer, moved there by whole samples, and averaged: nothing is interpolated.
+    """
+    rng = np.random.default_rng(seed)
+    fine = synthetic.scene(inside.shape, seed=seed).values.astype(float)
+    large = np.repeat(np.repeat(inside, 4, axis=0), 4, axis=1)
+    moved = np.where(np.roll(large, shift[::-1], (0, 1)), np.roll(fine, shift[::-1], (0, 1)), fine)
+    rows, columns = inside.shape
+    images = np.stack([each.reshape(rows, 4, columns, 4).mean(axis=(1, 3)) for each in (fine, moved)])
+    detail = images[0] - scipy.ndimage.gaussian_filter(images[0], 3.0, mode="wrap")
+    return stack_of(images + rng.standard_normal(images.shape) * detail.std() / snr)
+
+
+def match(stack, **options):
+    return xoffset.correlate(stack, xoffset.pairs(stack), **DENSE | options)
+
+
+def in_pixels(shifts):
+    """Displacement of the first pair (2, rows, columns) to the right and down."""
+    return np.stack([shifts.dx.values[0], -shifts.dy.values[0]]) / PIXEL
+
+
+def errors(shifts, truth):
+    at = truth.isel(time=1).interp(x=shifts.x, y=shifts.y)
+    return in_pixels(shifts) - np.stack([at.dx.values, -at.dy.values]) / PIXEL
+
+
+def nmad(values):
+    values = values[np.isfinite(values)]
+    return 1.4826 * np.median(np.abs(values - np.median(values)))
+
+
+def rmse(values):
+    return np.sqrt(np.nanmean(values**2))
+
+
+# ----------------------------------------------------------------------------------------------------------- accuracy
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_constant_shift_has_no_bias(seed):
+    stack, truth = pair(field="constant", velocity=26.9, direction=121.3, snr=10.0, seed=seed)
+    error = errors(match(stack), truth)
+    assert np.abs(np.nanmedian(error, axis=(1, 2))).max() < 0.004
+    assert rmse(error) < 0.006
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_landslide(seed):
+    stack, truth = pair(288, field="landslide", velocity=30.0, snr=4.0, illumination=0.1, seed=seed)
+    shifts = match(stack)
+    error = errors(shifts, truth)
+    moves = np.hypot(*(in_pixels(shifts) - error)) > 0.1
+    assert nmad(error[:, ~moves]) < 0.012
+    assert rmse(error[:, moves]) < 0.07
+    assert np.nanmax(np.hypot(*error)) < 0.5
+    # the standard errors tell both
+    sigma = np.stack([shifts.sigma_dx.values[0], shifts.sigma_dy.values[0]]) / PIXEL
+    for where in (moves, ~moves):
+        assert 0.7 < nmad((error / sigma)[:, where]) < 1.3
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_fault_stays_a_fault(seed):
+    stack, truth = pair(192, field="fault", velocity=10.0, direction=70.0, snr=4.0, seed=seed)
+    shifts = match(stack)
+    error = errors(shifts, truth)
+    assert rmse(error) < 0.055
+    # 8 px beside the trace there is 0.70 of the motion
+    turn = np.deg2rad(70.0)
+    y, x = np.meshgrid(shifts.y - float(stack.y.mean()), shifts.x - float(stack.x.mean()), indexing="ij")
+    across = (x * np.cos(turn) - y * np.sin(turn)) / PIXEL
+    along = in_pixels(shifts)[0] * np.sin(turn) - in_pixels(shifts)[1] * np.cos(turn)
+    beside = np.abs(np.abs(across) - 8.0) < 0.5
+    assert 0.66 < np.nanmean(np.sign(across)[beside] * along[beside] * np.sign(np.nanmean(along * across))) < 0.75
+
+
+def discs(radius, size=160):
+    y, x = np.mgrid[:size, :size]
+    middles = [(cy, cx) for cy in (40, 80, 120) for cx in (40, 80, 120)]
+    return np.any([np.hypot(y - cy, x - cx) < radius for cy, cx in middles], axis=0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("radius", "limit"), [(8, 0.7), (12, 0.15)])
+def test_small_objects_are_found(radius, limit, seed):
+    inside = discs(radius)
+    shifts = match(cut_out(inside, seed=seed))
+    found = np.pad(in_pixels(shifts), ((0, 0), (3, 3), (3, 3)), constant_values=np.nan)
+    error = np.hypot(found[0] - 2.75, found[1] + 2.0)
+    assert np.nanmedian(error[inside]) < limit
+    # and nothing far from them moves
+    away = ~scipy.ndimage.binary_dilation(inside, iterations=8)
+    assert np.nanmean(np.hypot(*found)[away] > 0.5) < 0.002
+
+
+def test_beside_a_step_it_is_as_sharp_as_small_windows():
+    inside = np.zeros((160, 160), dtype=bool)
+    inside[80:] = True
+    stack = cut_out(inside, shift=(12, 0))
+    true = np.where(np.arange(160) >= 80, 3.0, 0.0)[3:-3]
+    near = np.abs(np.arange(3, 157) - 79.5) < 5.5
+    error = [
+        np.nanmean(np.hypot(found[0] - true[:, None], found[1])[near])
+        for found in (in_pixels(match(stack)), in_pixels(match(stack, matcher="ncc", template=7)))
+    ]
+    assert error[0] < error[1]
+
+
+def test_clouds_and_holes_do_not_spread():
+    stack, truth = pair(288, field="landslide", velocity=30.0, snr=4.0, clouds=0.1, nodata=0.05, seed=3)
+    shifts = match(stack)
+    error = errors(shifts, truth)
+    rows, columns = (slice(3, size - 3) for size in stack.shape[1:])
+    is_bad = (truth.cloud.values | np.isnan(stack.values)).any(axis=0)[rows, columns]
+    # as far as the pre-filter sees a cloud
+    is_bad = scipy.ndimage.binary_dilation(is_bad, iterations=10)
+    assert np.nanmean(np.hypot(*error)[~is_bad] > 0.5) < 0.003
+    assert rmse(error[:, ~is_bad]) < 0.09
+    # what is hidden is uncertain
+    hidden = scipy.ndimage.binary_erosion(truth.cloud.values.any(axis=0)[rows, columns], iterations=6)
+    sigma = shifts.sigma_dx.values[0]
+    assert np.nanmedian(sigma[hidden]) > 4.0 * np.nanmedian(sigma[~is_bad])
+
+
+@pytest.mark.parametrize("search", [11, 24])
+def test_far_motion(search):
+    speed = 80.0 if search == 11 else 200.0
+    stack, truth = pair(256, field="constant", velocity=speed, direction=60.0, snr=10.0)
+    shifts = match(stack, search=search, step=2)
+    assert np.isfinite(shifts.dx).mean() > 0.5
+    assert np.nanpercentile(np.abs(errors(shifts, truth)), 99.9) < 0.1
+
+
+# ------------------------------------------------------------------------------------------------------------ options
+
+
+@pytest.fixture(scope="module")
+def landslide():
+    return pair(128, field="landslide", velocity=30.0, snr=4.0)
+
+
+def test_without_smoothness_it_is_dense_ncc(landslide):
+    stack, _ = landslide
+    found = match(stack, matcher=xoffset.Regularized(smoothness=0.0), step=4)
+    plain = match(stack, matcher="ncc", template=7, step=4)
+    for name in plain.data_vars:
+        np.testing.assert_array_equal(found[name], plain[name])
+
+
+def test_the_smoother_the_less_noise_until_all_moves_alike(landslide):
+    stack, truth = landslide
+    found = {s: match(stack, matcher=xoffset.Regularized(smoothness=s), step=2) for s in (0.03, 0.3, 10.0, 1e6)}
+    noise = [nmad(errors(found[s], truth)) for s in (0.03, 0.3)]
+    assert noise[0] > 3.0 * noise[1]
+    spread = [float(found[s].dx.std()) / PIXEL for s in (0.3, 10.0, 1e6)]
+    assert spread[0] > 0.3
+    assert max(spread[1:]) < 0.01
+
+
+@pytest.mark.parametrize("is_south_up", [False, True])
+@pytest.mark.parametrize("strike", [45.0, 135.0])
+def test_direction_smooths_along_and_not_across(strike, is_south_up):
+    stack, truth = pair(160, field="fault", velocity=10.0, direction=strike, snr=3.0)
+    if is_south_up:
+        stack = stack.isel(y=slice(None, None, -1))
+    found = {
+        azimuth: rmse(errors(match(stack, matcher=xoffset.Regularized(direction=azimuth), step=2), truth))
+        for azimuth in (strike, strike - 180.0, strike + 90.0)
+    }
+    assert found[strike] == found[strike - 180.0]
+    assert found[strike] < 0.9 * found[strike + 90.0]
+
+
+def test_the_window_is_the_support():
+    stack = cut_out(discs(10))
+    found = [np.nanmean(in_pixels(match(stack, matcher=xoffset.Regularized(window=w)))[0][37, 37]) for w in (5, 31)]
+    # the disc fills the small window, and is a tenth of the large one
+    assert found[0] > 2.0
+    assert found[1] < 1.5
+
+
+def test_a_mask_acts_like_nodata(landslide):
+    stack, _ = landslide
+    hole = np.zeros(stack.shape, dtype=bool)
+    hole[1, 50:80, 60:90] = True
+    mask = xr.DataArray(~hole, dims=stack.dims, coords=stack.coords)
+    xr.testing.assert_equal(match(stack, mask=mask, step=2), match(stack.where(~hole), step=2))
+
+
+@pytest.mark.parametrize("chunks", [{"y": 64, "x": 50}, {"y": 30, "x": -1}])
+def test_any_chunks_give_the_same_bits(chunks):
+    stack, _ = pair(200, field="landslide", velocity=30.0, snr=4.0, nodata=0.05)
+    stack = stack.isel(y=slice(0, 150))
+    for options in ({"step": 1}, {"step": 8, "search": (3, 5)}):
+        xr.testing.assert_identical(match(stack.chunk(chunks), **options).compute(), match(stack, **options))
+
+
+def test_sparse_nodes_sample_the_dense_field(landslide):
+    stack, _ = landslide
+    dense, sparse = match(stack), match(stack, step=4)
+    np.testing.assert_allclose(sparse.dx, dense.dx[:, ::4, ::4], atol=0.02)
+
+
+def test_a_prior_moves_the_search():
+    stack, truth = pair(160, field="constant", velocity=120.0, direction=90.0, snr=10.0)
+    coarse = truth[["vx", "vy"]].isel(y=slice(4, None, 8), x=slice(4, None, 8))
+    # known a little wrong, with a trend, and not everywhere
+    prior = coarse + xr.full_like(coarse.x, 1.0) * (coarse.x - coarse.x.mean()) * 0.01
+    shifts = match(stack, search=3, prior=prior, step=2)
+    assert np.nanmax(np.abs(errors(shifts, truth))) < 0.15
+    assert np.isfinite(shifts.dx).mean() > 0.7
+    prior.vx[:2] = np.nan
+    partly = match(stack, search=3, prior=prior, step=2)
+    assert (partly.flags.values & FLAGS["no_prior"]).any()
+    assert np.nanpercentile(np.abs(errors(partly, truth)[:, 30:-30, 30:-30]), 99) < 0.15
+
+
+# -------------------------------------------------------------------------------------------------------------- flags
+
+
+def test_what_is_not_told_has_a_flag(landslide):
+    stack, _ = landslide
+    images = stack.values.copy()
+    images[0, 20:50, 20:50] = np.nan
+    images[1, 80:100, 80:110] = 777.0
+    changed = stack.copy(data=images)
+    shifts = match(changed)
+    names = {name for name, bit in FLAGS.items() if (shifts.flags.values & bit).any()}
+    assert {"outside", "nodata", "few_valid", "flat"} <= names
+    assert (np.isnan(shifts.dx) == (shifts.flags != 0)).all()
+    for name in ("sigma_dx", "sigma_dy", "cov_dxdy"):
+        assert (np.isnan(shifts[name]) == np.isnan(shifts.dx)).all()
+    assert float(shifts.valid_fraction.where(shifts.flags == 0).min()) >= 0.5
+
+
+def test_motion_beyond_the_search_is_not_told():
+    stack, _ = pair(128, field="constant", velocity=40.0, direction=90.0, snr=10.0)
+    shifts = match(stack, search=3, step=4)
+    assert not (np.abs(in_pixels(shifts) - np.array([4.0, 0.0])[:, None, None]) < 0.5).any()
+    assert (shifts.flags.values & (FLAGS["border"] | FLAGS["outside"])).any()
+
+
+@pytest.mark.parametrize("value", [np.nan, 5.0])
+def test_images_without_ground(landslide, value):
+    stack, _ = landslide
+    for which in (0, 1, slice(None)):
+        images = stack.values.copy()
+        images[which] = value
+        shifts = match(stack.copy(data=images), step=4)
+        assert np.isnan(shifts.dx).all()
+        assert (shifts.flags != 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, ">f4", np.uint8, ">u2"])
+def test_types_of_pixels(landslide, dtype):
+    stack, _ = landslide
+    scaled = np.rint((stack - stack.min()) / (stack.max() - stack.min()) * 250.0)
+    one, other = match(scaled, step=4), match(scaled.astype(dtype), step=4)
+    np.testing.assert_allclose(other.dx, one.dx, atol=0.02)
+    assert other.dx.dtype == (np.float64 if dtype == np.float64 else np.float32)
+
+
+@pytest.mark.parametrize("prefilter", [None, "highpass", "wallis", "rank", "naof"])
+def test_other_filters(landslide, prefilter):
+    stack, truth = landslide
+    assert rmse(errors(match(stack, prefilter=prefilter, step=2), truth)) < 0.2
+
+
+def test_options_are_recorded(landslide):
+    stack, _ = landslide
+    shifts = match(stack, matcher=xoffset.Regularized(direction=370.0), step=8)
+    *_, last = json.loads(shifts.attrs["processing"])
+    assert last["matcher"] == {
+        "name": "regularized", "window": 7, "smoothness": 0.3, "direction": 10.0, "cost_floor": 0.5, "min_valid": 0.5,
+        "flat_block": 7,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({"window": 1}, "Pass window=7"),
+        ({"window": 8}, "Pass window=7"),
+        ({"smoothness": -0.1}, "Pass one such as"),
+        ({"smoothness": np.inf}, "Pass one such as"),
+        ({"direction": "north"}, "Pass one from 0 to 360"),
+        ({"cost_floor": 1.0}, "Pass a correlation"),
+        ({"min_valid": 0.0}, "Pass a share"),
+        ({"flat_block": 1}, "Leave it out"),
+    ],
+)
+def test_wrong_options(options, advice):
+    with pytest.raises(ValueError, match=advice):
+        xoffset.Regularized(**options)
+
+
+def test_what_it_cannot_serve(landslide):
+    stack, _ = landslide
+    wide = xr.full_like(stack[0], 3.0)
+    for options in ({"search": wide}, {"search": xoffset.Pyramid(8)}):
+        with pytest.raises(ValueError, match="Pass a number"):
+            match(stack, **options)
+    with pytest.raises(ValueError, match="Leave template out"):
+        match(stack, template=(16, 32))
+    with pytest.raises(ValueError, match="search"):
+        match(stack, search=0)
