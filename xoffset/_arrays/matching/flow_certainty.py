@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from xoffset._arrays.matching.flow_field import BLOCK, Motion
+from xoffset._arrays.matching.flow_field import Motion
 from xoffset._kernels.matching import flow, residuals
+from xoffset._kernels.matching.residuals import BLOCK
 
 # Least ratio of the eigenvalues of the structure of a window: below, it has lines of one direction only.
 LEAST_RATIO = 0.01
@@ -23,9 +24,9 @@ COLOUR, COLOUR_OF_RANKS = 2.4, 2.1
 def variances(motion: Motion, radius: int, *, is_ranked: bool) -> np.ndarray:
     """Variances along x and y and their covariance (3, rows, columns), px²; NaN where a window has nothing to hold."""
     side = radius // BLOCK * 2 + 1
-    square, count = np.empty_like(motion.square), np.empty_like(motion.count)
+    square, count = np.empty_like(motion.square), np.empty_like(motion.pixels)
     residuals.box(motion.square, side, square)
-    residuals.box(motion.count, side, count)
+    residuals.box(motion.pixels, side, count)
     colour = np.float32(COLOUR_OF_RANKS if is_ranked else COLOUR)
     noise = colour * square / np.maximum(count, np.float32(1.0)) + np.float32(1e-6)
     out = np.empty((3, *motion.field.shape[1:]), dtype=np.float32)
