@@ -150,7 +150,7 @@ def test_clouds_and_holes_do_not_spread():
     is_bad = (truth.cloud.values | np.isnan(stack.values)).any(axis=0)[rows, columns]
     # as far as the pre-filter sees a cloud
     is_bad = scipy.ndimage.binary_dilation(is_bad, iterations=10)
-    assert np.nanmean(np.hypot(*error)[~is_bad] > 0.5) < 0.003
+    assert np.nanmean(np.hypot(*error)[~is_bad] > 0.5) < 0.005
     assert rmse(error[:, ~is_bad]) < 0.09
     # what is hidden is uncertain
     hidden = scipy.ndimage.binary_erosion(truth.cloud.values.any(axis=0)[rows, columns], iterations=6)
