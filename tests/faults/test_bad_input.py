@@ -432,15 +432,9 @@ CASES = [
     ("correlate: window of a flow", lambda o: match(o.stack, matcher="flow", template=9), ValueError, r"Leave temp"),
     ("correlate: nested flow", lambda o: match(o.stack, matcher="flow", template=(8, 16)), ValueError, r"Leave temp"),
     ("correlate: pyramid of a flow",
-<<<<<<< HEAD
      lambda o: match(o.stack, matcher="flow", template=None, search=xoffset.Pyramid(8)), ValueError, r"Pass a number"),
     ("correlate: wide flow",
      lambda o: match(o.stack, matcher=xoffset.Flow((128, 8)), template=None), ValueError, r"Pass narrower"),
-=======
-     lambda o: match(o.stack, matcher="flow", search=xoffset.Pyramid(8), template=None), ValueError, r"or a Pyramid\. Pass a number"),
-    ("correlate: wide flow",
-     lambda o: match(o.stack, matcher=xoffset.Flow((128, 8)), template=None), ValueError, r"Pass narrower windows: Flow"),
->>>>>>> i16-engine
     ("correlate: phase of small windows", lambda o: match(o.stack, matcher="phase"), ValueError, r"Pass template=64"),
     *(
         (f"correlate: phase, {name}", partial(lambda k, o: match(o.stack, matcher="phase", **k(o)), options), e, advice)
