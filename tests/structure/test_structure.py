@@ -413,7 +413,11 @@ def test_docstrings_are_complete(name):
     assert ("Raises" in found) == raises(function.__module__, name, set()), "Raises"
 
 
-@pytest.mark.parametrize("name", [name for name in xoffset.__all__ if inspect.isclass(getattr(xoffset, name))])
+# a protocol is derived from, not called
+CLASSES = [name for name in xoffset.__all__ if inspect.isclass(getattr(xoffset, name)) and name != "Matcher"]
+
+
+@pytest.mark.parametrize("name", CLASSES)
 def test_docstrings_of_classes_are_complete(name):
     found = sections(inspect.getdoc(getattr(xoffset, name)))
     assert documented(found["Parameters"]) == list(inspect.signature(getattr(xoffset, name)).parameters)

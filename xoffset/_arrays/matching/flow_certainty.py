@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from xoffset._arrays.matching.flow_field import BLOCK, Motion
+from xoffset._arrays.matching.flow_field import Motion
 from xoffset._kernels.matching import flow, residuals
+from xoffset._kernels.matching.residuals import BLOCK
 
 # Least ratio of the eigenvalues of the structure of a window: below, it has lines of one direction only.
 LEAST_RATIO = 0.01
 # Largest variance of a shift, px^2: above, there is nothing to hold on to.
 LARGEST = 0.25
+# Square of what a window takes away from the true field, over that of what a second look takes away from the found one.
+BENDING = 3.0
 # Part of the variance by noise that shows as bending of the field.
 NOISE_THAT_BENDS = 0.25
 # Factor between the noise of sums of slopes times residual and that of a white residual: of values and of ranks, with
@@ -21,16 +24,16 @@ COLOUR, COLOUR_OF_RANKS = 2.4, 2.1
 def variances(motion: Motion, radius: int, *, is_ranked: bool) -> np.ndarray:
     """Variances along x and y and their covariance (3, rows, columns), px²; NaN where a window has nothing to hold."""
     side = radius // BLOCK * 2 + 1
-    square, count = np.empty_like(motion.square), np.empty_like(motion.count)
+    square, count = np.empty_like(motion.square), np.empty_like(motion.pixels)
     residuals.box(motion.square, side, square)
-    residuals.box(motion.count, side, count)
+    residuals.box(motion.pixels, side, count)
     colour = np.float32(COLOUR_OF_RANKS if is_ranked else COLOUR)
     noise = colour * square / np.maximum(count, np.float32(1.0)) + np.float32(1e-6)
     out = np.empty((3, *motion.field.shape[1:]), dtype=np.float32)
     flow.covariances(motion.sums, LEAST_RATIO, LARGEST, noise, out)
     bends = _bends(motion, side)
     beyond = np.maximum(1.0 - NOISE_THAT_BENDS * (out[0] + out[1]) / (bends[0] + bends[1] + np.float32(1e-12)), 0.0)
-    out += beyond * bends
+    out += np.float32(BENDING) * beyond * bends
     return out
 
 

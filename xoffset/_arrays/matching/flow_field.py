@@ -58,7 +58,7 @@ class Motion(NamedTuple):
     system: np.ndarray  # the same of the blocks
     sign: np.ndarray  # -1 where the contrast is inverted
     square: np.ndarray  # sum of the squared residuals around each block
-    count: np.ndarray  # of its pixels
+    pixels: np.ndarray  # how many are known there
 
 
 def levels_of(part: Part, wanted: int) -> int:

@@ -71,6 +71,7 @@ class Matcher(Protocol):
 
     def check(self, lattice: Lattice, prefilter: Prefilter | None, *, is_uniform: bool) -> None:
         """Refuse a grid, a search or a pre-filter that does not suit; `is_uniform`: whether all nodes search alike."""
+        return
 
     def match_tile(
         self,
