@@ -38,7 +38,7 @@ MARKER = "xoffset-results.txt"
 # Least time between two lines that tell how many kernels were compiled, seconds.
 SILENCE = 5.0
 # Vectors on stable ground that the demo needs, whose images may be small.
-DEMO_NODES = 50
+DEMO_NODES = 10
 # Names of the files and folders that a run writes.
 PRODUCTS = ("shifts.zarr", "corrected.zarr", "series.zarr", "velocity.zarr", "velocity", "maps")
 
