@@ -728,6 +728,7 @@ MOTION: dict[str, Call] = {
     "decompose steps searched": lambda: xoffset.decompose(long_series(), steps="search", loss="tukey"),
     "decompose sun": lambda: xoffset.decompose(yearly(), sun=lit()),
     "light": lambda: yearly().offset.light(dem=terrain(), sun=lit(), sectors=4, min_slope=5.0),
+    "light dask": lambda: xoffset.light(yearly().chunk(pair=4, y=5, x=6), dem=terrain(), sun=lit(), sectors=4),
     "decompose decays": lambda: xoffset.decompose(
         long_series(), exponential=[("2020-06-01", 60.0)], logarithmic=[("2021-01-10", 30.0)], loss="linear"
     ),
