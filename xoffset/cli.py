@@ -38,7 +38,7 @@ MARKER = "xoffset-results.txt"
 # Least time between two lines that tell how many kernels were compiled, seconds.
 SILENCE = 5.0
 # Vectors on stable ground that the demo needs, whose images may be small.
-DEMO_NODES = 50
+DEMO_NODES = 10
 # Names of the files and folders that a run writes.
 PRODUCTS = ("shifts.zarr", "corrected.zarr", "series.zarr", "velocity.zarr", "velocity", "maps")
 
@@ -249,14 +249,14 @@ def _in_blocks(stack: xr.DataArray) -> xr.DataArray:
 def _corrected(shifts: xr.Dataset, out: Path) -> xr.Dataset:
     """Store corrected shifts, and say what could not be corrected."""
     found = _store(shifts, out / "corrected.zarr", "Correcting")
+    if not found["is_corrected"].any():
+        raise ValueError(
+            f"run needs enough stable ground in at least one pair; got {int(found['n_stable'].max())} vectors "
+            f"on it at most, and {out / 'corrected.zarr'} holds {found.sizes['pair']} pairs as they were. Enlarge "
+            "--stable, or lower --min-nodes."
+        )
     for name, what in (("not_corrected", "stay as they are"), ("unreferenced", "count from the mode of their motion")):
         count = int(((found["flags"] & FLAGS[name]) > 0).any(("y", "x")).sum())
-        if name == "not_corrected" and not found["is_corrected"].any():
-            raise ValueError(
-                f"run needs enough stable ground in at least one pair; got {int(found['n_stable'].max())} vectors "
-                f"on it at most, and {out / 'corrected.zarr'} holds {count} pairs as they were. Enlarge --stable, or "
-                "lower --min-nodes."
-            )
         if count:
             click.echo(f"Warning: {count} of {found.sizes['pair']} pairs lack stable ground and {what} ({name}).")
     return found

@@ -1933,7 +1933,10 @@ TAKE_STABLE = {
     "coregister": lambda o, stable: xoffset.coregister(o.stack, stable=stable, min_nodes=5),
     "correct": lambda o, stable: xoffset.correct(o.shifts, stable=stable, min_nodes=5),
     "light": lambda o, stable: xoffset.light(
-        o.shifts, dem=(0.0 * o.stack[0] + 0.3 * o.stack.x).drop_vars("time"), sun=sun_of(o), stable=stable
+        o.shifts,
+        dem=(0.0 * o.stack[0] + 0.3 * (o.stack.x - o.stack.x[0])).drop_vars("time"),
+        sun=sun_of(o),
+        stable=stable,
     ),
     "closure": lambda o, stable: xoffset.closure(o.shifts, stable=stable),
     "invert": lambda o, stable: xoffset.invert(o.shifts, stable=stable),

@@ -642,7 +642,7 @@ CHECKS: dict[str, Call] = {
         min_nodes=50,
         jitter=xoffset.Jitter(heading=192.0, shortest=160.0, longest=640.0),
     ),
-    "denoise": lambda: xoffset.denoise(raw()),
+    "denoise": lambda: raw().offset.denoise(),
     "denoise nlm dask": lambda: xoffset.denoise(chunked(), method="nlm", size=5),
     "screen separation": lambda: xoffset.screen(raw(), max_separation="100D"),
     "screen separation auto": lambda: xoffset.screen(yearly(), max_separation="auto"),
@@ -656,7 +656,7 @@ CHECKS: dict[str, Call] = {
     "calibrate dask": lambda: xoffset.calibrate(
         tied().chunk(y=25, x=40), everywhere(tied()) & (tied().x < tied().x[35])
     ),
-    "correct": lambda: xoffset.correct(shifts(), stable=stable(), min_nodes=20),
+    "correct": lambda: shifts().offset.correct(stable=stable(), min_nodes=20),
     "correct ramp stripes elevation": lambda: xoffset.correct(
         tied(), stable=everywhere(tied()), order=2, stripes=detected(), dem=heights(), max_shift=50.0
     ),
@@ -675,7 +675,7 @@ CHECKS: dict[str, Call] = {
     ),
     "correct view": lambda: xoffset.correct(shifts(), stable=stable(), min_nodes=20, view=views(DATES)),
     "correct view dask": lambda: xoffset.correct(chunked(), stable=stable(), min_nodes=20, view=views(DATES)),
-    "thinning_bias": lambda: xoffset.thinning_bias(shifts(), view=views(DATES)),
+    "thinning_bias": lambda: shifts().offset.thinning_bias(view=views(DATES)),
     "thinning_bias rate dask": lambda: xoffset.thinning_bias(rate().chunk(y=5, x=6), view=views(DATES)),
     "velocity shared": lambda: xoffset.velocity(uneven()),
     "velocity series shared": lambda: xoffset.velocity(xoffset.invert(uneven())),
@@ -702,7 +702,7 @@ SERIES: dict[str, Call] = {
     "invert long": lambda: xoffset.invert(yearly()),
     "invert dask": lambda: xoffset.invert(chunked()),
     "invert sun": lambda: xoffset.invert(yearly(), sun=lit()),
-    "remove_season": lambda: xoffset.remove_season(long_series(), semiannual=True),
+    "remove_season": lambda: long_series().offset.remove_season(semiannual=True),
     "remove_season dask": lambda: xoffset.remove_season(long_series().chunk(y=3, x=4), loss="tukey"),
     "invert weights by pair": lambda: xoffset.invert(shifts(), weights=np.linspace(0.0, 2.0, 15)),
     "invert weights by pixel": lambda: xoffset.invert(shifts(), weights=raw().score ** 2),
@@ -744,7 +744,8 @@ MOTION: dict[str, Call] = {
     ),
     "decompose steps searched": lambda: xoffset.decompose(long_series(), steps="search", loss="tukey"),
     "decompose sun": lambda: xoffset.decompose(yearly(), sun=lit()),
-    "light": lambda: xoffset.light(yearly(), dem=terrain(), sun=lit(), sectors=4, min_slope=5.0),
+    "light": lambda: yearly().offset.light(dem=terrain(), sun=lit(), sectors=4, min_slope=5.0),
+    "light dask": lambda: xoffset.light(yearly().chunk(pair=4, y=5, x=6), dem=terrain(), sun=lit(), sectors=4),
     "decompose decays": lambda: xoffset.decompose(
         long_series(), exponential=[("2020-06-01", 60.0)], logarithmic=[("2021-01-10", 30.0)], loss="linear"
     ),

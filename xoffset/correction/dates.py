@@ -38,8 +38,7 @@ def adjusted(fit: Callable[[list[Any]], Any], shifts: xr.Dataset, setup: Setup, 
 
 def with_parts(table: Any, shifts: xr.Dataset, setup: Setup) -> Any:
     """Table (layer, pair) of pairs, each by itself, with the parts of their errors that belong to dates and pairs."""
-    reference, secondary = (as_dates(shifts[name].values) for name in ("reference", "secondary"))
-    ends = graph.incidence(reference, secondary)[1]
+    ends = _ends(shifts)[1]
     tell = partial(by_date.with_parts, ends=ends, setup=setup)
     return whole.at_once(tell, [table], np.dtype(np.float64), (setup.table.count, len(ends)))
 
@@ -48,8 +47,7 @@ def _fitted(
     fit: Callable[[list[Any]], Any], shifts: xr.Dataset, setup: Setup, caller: str
 ) -> tuple[Any, np.ndarray, int]:
     """Table of the pairs with ramps of one order, the dates of each pair as numbers (pair, 2), and their number."""
-    reference, secondary = (as_dates(shifts[name].values) for name in ("reference", "secondary"))
-    epochs, ends = graph.incidence(reference, secondary)
+    epochs, ends = _ends(shifts)
     parts = int(graph.components(epochs.size, ends).max()) + 1
     if parts > 1:
         _log.warning(
@@ -65,6 +63,12 @@ def _fitted(
         if not _are_alike(table, orders, setup):
             table = fit([orders])
     return table, ends, epochs.size
+
+
+def _ends(shifts: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Dates of the network, and those of each pair by their number (pair, 2)."""
+    reference, secondary = (as_dates(shifts[name].values) for name in ("reference", "secondary"))
+    return graph.incidence(reference, secondary)
 
 
 def _orders(

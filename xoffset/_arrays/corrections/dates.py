@@ -121,18 +121,24 @@ class _Network:
 
     @cached_property
     def redundancy(self) -> np.ndarray:
-        """Share of the error of each number that its residual shows, 1 less its leverage; 0 where it is unknown."""
-        reach = self.reach(self.weight)[0]
-        return np.where(self.weight > 0.0, np.clip(1.0 - self.weight * reach, 0.0, 1.0), 0.0)
+        """Share of the error of each number that its residual shows; 0 where it is unknown."""
+        return self.shown(self.weight)
+
+    def shown(self, weight: np.ndarray) -> np.ndarray:
+        """Share of the error of each number that its residual shows with these weights, 1 less its leverage."""
+        return np.where(weight > 0.0, np.clip(1.0 - weight * self.reach(weight)[0], 0.0, 1.0), 0.0)
+
+    def away(self, of_dates: np.ndarray) -> np.ndarray:
+        """Residuals (pair, set, number): what each pair says beyond its dates."""
+        first, second = self.ends.T
+        return np.asarray(self.values - (of_dates[second] - of_dates[first]))
 
     def residuals(self, of_dates: np.ndarray) -> np.ndarray:
         """Root mean square (pair, set) of the residuals in their own standard errors, NaN of a pair nothing checks.
 
         Numbers of a pair that are checked poorly count by how far they are.
         """
-        first, second = self.ends.T
-        away = self.values - (of_dates[second] - of_dates[first])
-        square = self.weight * away**2 * (self.redundancy > CHECKED)
+        square = self.weight * self.away(of_dates) ** 2 * (self.redundancy > CHECKED)
         total = self.redundancy.sum(axis=2)
         mean = np.divide(square.sum(axis=2), total, out=np.full(total.shape, np.nan), where=total > CHECKED)
         return np.asarray(np.sqrt(mean))
@@ -250,10 +256,8 @@ def _share(network: _Network, trust: np.ndarray) -> np.ndarray:
     robust = network.solve(network.weight * np.where(trust >= REJECTED, trust, 0.0)[:, :, np.newaxis])
     keeps = ~(network.residuals(robust) > CLAIMED)
     weight = network.weight * keeps[:, :, np.newaxis]
-    of_dates = network.solve(weight)
-    away = network.values - (of_dates[network.ends[:, 1]] - of_dates[network.ends[:, 0]])
-    free = np.where(weight > 0.0, np.clip(1.0 - weight * network.reach(weight)[0], 0.0, 1.0), 0.0)
-    total, square = free.sum(axis=(0, 2)), (weight * away**2).sum(axis=(0, 2))
+    free = network.shown(weight)
+    total, square = free.sum(axis=(0, 2)), (weight * network.away(network.solve(weight)) ** 2).sum(axis=(0, 2))
     redundant = free.mean(axis=2).sum(axis=0)
     mean = np.divide(square, total, out=np.zeros(total.shape), where=total > CHECKED)
     return np.asarray((redundant * mean + PRIOR_SHARE) / (redundant + 1.0))
