@@ -46,6 +46,23 @@ def test_paths(slope, is_reversed):
     np.testing.assert_array_equal(total, twin.swept(cost, half, slope, is_reversed, 90, 300))
 
 
+@pytest.mark.parametrize("direction", [(1.0, -1.0), (1.0, 1.0), (2.0, -1.0), None])
+def test_shifts_of_a_turned_volume_are_turned(direction):
+    """Upside down with the direction mirrored, and by half a turn with the same direction."""
+    half = (2, 1)
+    cost = np.random.default_rng(1).integers(0, 1000, (9, 15, 11)).astype(np.int16)
+    by_shift = cost.reshape(9, 5, 3, 11)
+    mirrored = None if direction is None else (direction[0], -direction[1])
+    prior, other = (
+        dense_field.Prior(1.0, dense_field.metric_along(each, 0.1)) for each in (direction, mirrored)
+    )
+    dx, dy = labels.optimise(cost, half, prior)
+    flipped = np.ascontiguousarray(by_shift[::-1, ::-1]).reshape(cost.shape)
+    np.testing.assert_array_equal(labels.optimise(flipped, half, other), [dx[::-1], -dy[::-1]])
+    turned = np.ascontiguousarray(by_shift[::-1, ::-1, ::-1, ::-1]).reshape(cost.shape)
+    np.testing.assert_array_equal(labels.optimise(turned, half, prior), [-dx[::-1, ::-1], -dy[::-1, ::-1]])
+
+
 def test_paths_across_are_those_down_turned():
     cost = RNG.integers(0, 1000, (6, 9, 37)).astype(np.int16)
     turned = np.empty((37, 9, 6), dtype=np.int16)

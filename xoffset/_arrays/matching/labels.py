@@ -58,7 +58,9 @@ def optimise(cost: np.ndarray, half: tuple[int, int], prior: Prior) -> np.ndarra
     total = np.zeros_like(cost)
     for slope in (-1, 0, 1):
         for is_reversed in (False, True):
-            kernels.sweep(cost, *count, slope, is_reversed, *_price(slope, 1, prior), total)
+            # a way that goes up and to the right lies on the same line as one down and to the left
+            right = -slope if is_reversed else slope
+            kernels.sweep(cost, *count, slope, is_reversed, *_price(right, 1, prior), total)
     turned = np.empty(cost.shape[::-1], dtype=np.int16)
     kernels.turn(cost, turned)
     across = np.zeros_like(turned)

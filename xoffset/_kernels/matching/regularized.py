@@ -210,7 +210,7 @@ def sweep(cost, count_y, count_x, slope, is_reversed, change, most, total):
     """Add to `total` the least cost of all paths that come from one side, from row to row; int16 like the cost.
 
     A path pays `change` for every pixel by which its shift changes from one row to the next, and at most `most`. It
-    moves by `slope` columns a row. Costs are counted from the least one, so that they do not grow with the way
+    moves by `slope` columns from each row to the next, upward if reversed. Costs are counted from the least one, so that they do not grow with the way
     (Hirschmueller 2008, IEEE Trans. Pattern Anal. Mach. Intell. 30, 328-341).
     """
     rows, shifts, blocks = cost.shape
