@@ -111,10 +111,11 @@ def grown(views: Views, start: np.ndarray) -> np.ndarray:
     """Start whose blocks have taken over the shifts of neighbours that suit them better."""
     field = start.astype(np.float32)
     score = np.full(views.blocks, growth.UNSEEN, dtype=np.float32)
+    limits = np.array([LIKELY, CHANGE, views.min_valid], dtype=np.float32)
     for distance in GROWTH:
         growth.grow(
             views.images[0], views.weight, views.other.coefficients, views.other.weight, views.origin, views.side,
-            distance, np.float32(LIKELY), np.float32(CHANGE), field.copy(), field, score,
+            distance, limits, field.copy(), field, score,
         )  # fmt: skip
     return field
 

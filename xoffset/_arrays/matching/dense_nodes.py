@@ -107,7 +107,8 @@ def describe(
     residuals.at_nodes(np.concatenate([field, variances]), *middle, step, layers)
     seen = look(views, field)
     score, count = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
-    residuals.scores(views.images[0], *seen.pixels, window, *first, step, score, count)
+    least = views.first.least, views.other.least
+    residuals.scores(views.images[0], *seen.pixels, least, window, *first, step, score, count)
     centre = np.moveaxis(nodes.centre[..., ::-1], -1, 0).astype(np.float32)
     # what moves out of the image is found elsewhere
     is_left_out = ~nodes.wanted

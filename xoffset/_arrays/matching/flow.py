@@ -9,23 +9,27 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_certainty, flow_field
+from xoffset._arrays.matching import (
+    constant,
+    dense_certainty,
+    dense_chance,
+    dense_field,
+    dense_nodes,
+    flow_certainty,
+    flow_field,
+)
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, metric_along
 from xoffset._arrays.matching.dense_images import Even, prepare
 from xoffset._arrays.matching.dense_nodes import Part
 from xoffset._arrays.matching.flow_field import Plan
-from xoffset._arrays.matching.ncc import INDEPENDENT
 from xoffset._arrays.matching.protocol import FIELDS, Matcher
 from xoffset._arrays.matching.search import Candidates, Pair
-from xoffset._kernels import bits
 from xoffset._kernels.matching import flow as kernels
-from xoffset._kernels.matching.residuals import BLOCK
 
 # Pixels around the windows of a tile on which the field is solved too, and those over which tiles fade into each other.
 CONTEXT, FADE = 16, 16
@@ -33,10 +37,6 @@ CONTEXT, FADE = 16, 16
 NEAR = 2
 # Most resolutions.
 LEVELS = 6
-# Places that flow could have come to rest at in unrelated ground, where it climbs to the next good one.
-PLACES = 10.0
-# Probability that unrelated ground matches so well, above which flow has found nothing.
-LARGEST_CHANCE = 0.001
 FLAG = FIELDS.index("flags")
 # Bytes a pixel of what is kept of an image, and of what solving a pair needs.
 OF_IMAGE, OF_PAIR = 90, 130
@@ -143,7 +143,7 @@ class Flow(Matcher):
 
     def fields(self, templates: tuple[int, ...]) -> tuple[str, ...]:
         """Names of what `match_tile` returns."""
-        return (*FIELDS, "false_alarm")
+        return dense_chance.FIELDS_WITH_CHANCE
 
     def check(self, lattice: Lattice, prefilter: Prefilter | None, *, is_uniform: bool) -> None:
         """Refuse searches and windows that this matcher cannot serve; `is_uniform`: whether all nodes search alike.
@@ -189,7 +189,7 @@ class Flow(Matcher):
             kept[date] = flow_field.pyramid(pixels, lattice.frame(tile), part, levels, filtered)
             sought[date] = [flow_field.ranked(each, self.rank) for each in kept[date]] if self.rank else kept[date]
         shape = tuple(nodes.stop - nodes.start for nodes in tile)
-        out = np.empty((len(FIELDS) + 1, len(pairs), *shape), dtype=lattice.dtype)
+        out = np.empty((len(dense_chance.FIELDS_WITH_CHANCE), len(pairs), *shape), dtype=lattice.dtype)
         for k, pair in enumerate(pairs):
             nodes = searching.candidates(guide, pair, tile, lattice)
             centre = dense_nodes.centre_of(nodes, part, lattice)
@@ -217,12 +217,9 @@ class Flow(Matcher):
             field = np.where(sign < 0, field, solution.field)
             variances = np.where(sign < 0, variances, dense_certainty.variances(solution, prior))
         found = dense_nodes.describe(views, field, variances, part.first, nodes, lattice)
-        rows, columns = (
-            (start + (self.window - 1) // 2 + lattice.step * np.arange(count)) // BLOCK
-            for start, count in zip(part.first, found.shape[1:], strict=True)
-        )
-        found[FIELDS.index("score")] *= sign[np.ix_(rows, columns)]
-        return _judged(found, self.window)
+        return dense_chance.judged(
+            found, first, second, lattice, self.min_valid, inversion=self.contrast_inversion
+        )  # fmt: skip
 
     def memory(self, lattice: Lattice, prefilter: Prefilter | None, pairs: Sequence[Pair]) -> float:
         """Bytes of the images of a tile and of solving one pair."""
@@ -231,21 +228,6 @@ class Flow(Matcher):
         )  # fmt: skip
         dates = len({date for pair in pairs for date in pair[:2]})
         return float(pixels * (dates * OF_IMAGE + OF_PAIR))
-
-
-def _judged(found: np.ndarray, window: int) -> np.ndarray:
-    """Fields (field, rows, columns) and the probability that unrelated ground has so high a score.
-
-    Where that is large there is no match: the ground is not to be seen, or has moved beyond what flow can follow.
-    """
-    score, share = found[FIELDS.index("score")], found[FIELDS.index("valid_fraction")]
-    pixels = np.float32(INDEPENDENT * window**2) * share
-    chance = np.minimum(np.float32(PLACES) * scipy.special.ndtr(-score * np.sqrt(pixels)), np.float32(1.0))
-    is_lost = (found[FLAG] == 0) & (chance > LARGEST_CHANCE)
-    found[FLAG, is_lost] = bits.REFINE_FAILED
-    for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance"):
-        found[FIELDS.index(name), is_lost] = np.nan
-    return np.concatenate([found, chance[None]])
 
 
 def levels_for(search: int) -> int:

@@ -14,7 +14,15 @@ import numpy as np
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_field, labels
+from xoffset._arrays.matching import (
+    constant,
+    dense_certainty,
+    dense_chance,
+    dense_field,
+    dense_nodes,
+    flow_field,
+    labels,
+)
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, Views, metric_along
 from xoffset._arrays.matching.dense_images import prepare
@@ -23,7 +31,7 @@ from xoffset._arrays.matching.flow import Flow, levels_for
 from xoffset._arrays.matching.flow_field import Plan
 from xoffset._arrays.matching.ncc import FIELDS as FIELDS_OF_NCC
 from xoffset._arrays.matching.ncc import NCC
-from xoffset._arrays.matching.protocol import FIELDS, Matcher
+from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._kernels.matching import variation
 
@@ -39,6 +47,7 @@ ACROSS = 0.25
 SINGLE = 5
 # Largest half-range of a search by whole-pixel shifts, px; beyond it optical flow with these options is the start.
 LARGEST_SEARCH = 11
+FLAG = dense_chance.FIELDS_WITH_CHANCE.index("flags")
 OF_FLOW = Flow(contrast_inversion=False)
 # Bytes a pixel of what is kept of an image, and of what solving a pair needs.
 OF_IMAGE, OF_PAIR = 40, 180
@@ -130,7 +139,7 @@ class Regularized(Matcher):
 
     def fields(self, templates: tuple[int, ...]) -> tuple[str, ...]:
         """Names of what `match_tile` returns."""
-        return FIELDS_OF_NCC if self._without_prior else FIELDS
+        return FIELDS_OF_NCC if self._without_prior else dense_chance.FIELDS_WITH_CHANCE
 
     def check(self, lattice: Lattice, prefilter: Prefilter | None, *, is_uniform: bool) -> None:
         """Refuse searches that this matcher cannot serve; `is_uniform`: whether all nodes search alike.
@@ -173,7 +182,7 @@ class Regularized(Matcher):
             kept[date] = flow_field.pyramid(pixels, lattice.frame(tile), part, levels, filtered)
             sought[date] = [flow_field.ranked(each, OF_FLOW.rank) for each in kept[date]] if is_far else []
         shape = tuple(nodes.stop - nodes.start for nodes in tile)
-        out = np.empty((len(FIELDS), len(pairs), *shape), dtype=lattice.dtype)
+        out = np.empty((len(dense_chance.FIELDS_WITH_CHANCE), len(pairs), *shape), dtype=lattice.dtype)
         for k, pair in enumerate(pairs):
             nodes = searching.candidates(guide, pair, tile, lattice)
             centre = dense_nodes.centre_of(nodes, part, lattice)
@@ -187,25 +196,25 @@ class Regularized(Matcher):
             else:
                 start = self._start(views, centre, lattice)
             out[:, k] = self._match(views, start, part, nodes, lattice)
-            flags = out[-1, k].astype(np.int32)
+            flags = out[FLAG, k].astype(np.int32)
             constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), nodes, lattice)
-            out[-1, k] = flags
+            out[FLAG, k] = flags
         return out
 
     def _start(self, views: Views, centre: np.ndarray, lattice: Lattice) -> np.ndarray:
         """Displacement on blocks from whole-pixel shifts about a centre."""
         second = dense_nodes.second_around(views, centre, lattice.search)
         costs = labels.costs(views.images[0], second, lattice.search, labels.weights_of(self.window), self.cost_floor)
-        return np.asarray(
-            labels.on_blocks_of_two(labels.optimise(costs, lattice.search, self._prior(lattice))) + centre
-        )
+        shift = labels.optimise(costs, lattice.search, self._prior(lattice))
+        return labels.about(labels.on_blocks_of_two(shift), centre)
 
     def _match(self, views: Views, start: np.ndarray, part: Part, nodes: Candidates, lattice: Lattice) -> np.ndarray:
         """Fields (field, rows, columns) of one pair."""
         prior = self._prior(lattice)
         solution = dense_field.solve(views, start, prior)
         variances = dense_certainty.variances(solution, prior)
-        return dense_nodes.describe(views, solution.field, variances, part.first, nodes, lattice)
+        found = dense_nodes.describe(views, solution.field, variances, part.first, nodes, lattice)
+        return dense_chance.judged(found, views.first, views.other, lattice, self.min_valid)
 
     def _prior(self, lattice: Lattice) -> Prior:
         """How much variation costs, in all directions or mostly along one."""
