@@ -193,7 +193,9 @@ def test_inverted_contrast():
     shifts = match(other)
     left, right = shifts.isel(x=slice(4, 14)), shifts.isel(x=slice(26, 36))
     assert left.score.median() > 0.8
-    assert right.score.median() > 0.8
+    # the correlation is told as it is
+    assert right.score.median() < -0.8
+    assert right.false_alarm.max() < 1e-6
     for half in (left, right):
         assert np.abs(errors(half, 1.3, 0.8)[:, 6:-6]).max() < 0.15
     plain = match(other, xoffset.Flow(contrast_inversion=False)).isel(x=slice(26, 36), y=slice(6, -6))

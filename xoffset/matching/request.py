@@ -17,7 +17,7 @@ from xoffset._arrays.filters.options import Prefilter, as_prefilter
 from xoffset._arrays.frame import Frame, Spacing
 from xoffset._arrays.lattice import Lattice
 from xoffset._arrays.matching import crossfade, images, pyramid
-from xoffset._arrays.matching.options import MatcherName, as_matcher
+from xoffset._arrays.matching.options import MatcherName, as_matcher, described_matcher
 from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._arrays.matching.search import Pair
@@ -118,7 +118,7 @@ class Request:
             "template": template if self.matcher.window is None else None,
             "search": described,
             "step": self.lattice.step,
-            "matcher": {"name": type(self.matcher).__name__.lower()} | dataclasses.asdict(self.matcher),
+            "matcher": described_matcher(self.matcher),
             "prefilter": prefilters.described(self.prefilter),
             "prior": None if prior is None else sorted(map(str, prior.data_vars)),
         } | told
@@ -135,7 +135,7 @@ class Request:
         candidates = float(np.prod(2.0 * half - 1.0))
         return {
             products.PIXEL_SIZE: pixel,
-            products.WINDOW_SIZE: self.lattice.template * pixel,
+            products.WINDOW_SIZE: max(self.lattice.template, self.matcher.tied or 0) * pixel,
             products.SEARCH_AREA: candidates * pixel**2,
         }
 

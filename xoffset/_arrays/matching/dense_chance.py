@@ -23,7 +23,7 @@ ALIKE = 1.0
 # Largest side of a window that is wider than that of the matcher, px.
 WIDEST = 35
 # Probability above which nothing has been found.
-LARGEST = 0.001
+LARGEST = 0.01
 # Names of fields that a matcher returns with the probability.
 FIELDS_WITH_CHANCE = (*FIELDS, "false_alarm")
 _PLACES = [FIELDS.index(name) for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance")]

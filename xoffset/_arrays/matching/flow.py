@@ -55,14 +55,16 @@ class Flow(Matcher):
         Radii of the square windows in pixels, from wide to narrow, each 2 to 128: a wide one finds the motion, the
         narrowest tells it. A window has 2·radius + 1 pixels a side.
     levels
-        How many resolutions are gone through, 1 to 6, each half of the one before. None: as many as the search needs.
+        How many resolutions are gone through, 1 to 6, each half of the one before, of which the lowest must have 16
+        pixels a side. None: as many as the search needs and the image has.
     iterations
         How often the field is improved for each radius at each resolution, 1 to 10.
     rank
         Radius in pixels, 1 to 16, within which the rank of a pixel takes the place of its value, after the pre-filter:
         a rank ignores how strong a contrast is. 0: values.
     contrast_inversion
-        Whether the contrast of a window may be inverted in the secondary, as that of snow and rock between seasons.
+        Whether the contrast of a window may be inverted in the secondary, as that of snow and rock between seasons:
+        where the negative matches clearly better than any motion that is found.
     smoothness
         Above 0, the field is refined as by `Regularized` with this smoothness, which makes steps sharp. 0: it is not.
     min_valid, flat_block
@@ -74,9 +76,12 @@ class Flow(Matcher):
     2016, IEEE J. Sel. Top. Appl. Earth Obs. Remote Sens. 9, 2923-2939), whose names the parameters have. Radii above
     twice the narrowest serve at the lowest resolution only. NaN is what nothing was found of: `border` where the motion
     goes beyond `search`, `ill_conditioned` where a window has no texture or lines of one direction only,
-    `refine_failed` where it matches no better than unrelated ground. `false_alarm` is of a window at one place.
-    `score` is the correlation of the pre-filtered windows of the narrowest radius, and of the negative where the
-    contrast is inverted. The standard errors hold the noise of the images and how much the field bends within a window.
+    `refine_failed` where `false_alarm` exceeds 0.01. That is the probability that a window as narrow, or twice as wide,
+    of unrelated ground correlates so well at the best of all shifts that were searched, with either sign if the
+    contrast may be inverted. `score` is the correlation of the pre-filtered windows of the narrowest radius, negative
+    where the contrast is inverted: `screen(min_score=)` removes these. `peak_gap` is NaN: `screen` can test no
+    `min_peak_gap`. Nodes closer than the widest window are no evidence for one another. Pixels are computed in float32,
+    whatever their type. The standard errors hold the noise of the images and how much the field bends within a window.
 
     Examples
     --------
@@ -132,6 +137,11 @@ class Flow(Matcher):
         return CONTEXT
 
     @property
+    def tied(self) -> int:
+        """Side in pixels of the square within which nodes are no evidence for each other."""
+        return 2 * self.radius[0] + 1
+
+    @property
     def fade(self) -> int:
         """Pixels on either side of the edge of a tile over which it fades into the next one."""
         return FADE
@@ -151,7 +161,7 @@ class Flow(Matcher):
         Raises
         ------
         ValueError
-            If the search differs by node or is a Pyramid, or a window is larger than the image.
+            If the search differs by node or is a Pyramid, or the image is too small for a window or for the levels.
         """
         if not is_uniform or lattice.levels > 0:
             raise ValueError(
@@ -162,6 +172,12 @@ class Flow(Matcher):
             raise ValueError(
                 f"correlate() needs images larger than the radius for matcher='flow'; got {lattice.shape[0]} x "
                 f"{lattice.shape[1]} pixels and radius={self.radius}. Pass narrower windows: Flow(radius=(8, 4))."
+            )
+        least = flow_field.LEAST_SIDE * 2 ** ((self.levels or 1) - 1)
+        if self.levels is not None and min(lattice.shape) < least:
+            raise ValueError(
+                f"correlate() needs images of at least {least} pixels a side for Flow(levels={self.levels}); got "
+                f"{lattice.shape[0]} x {lattice.shape[1]}. Pass fewer levels, or leave levels out."
             )
 
     def match_tile(

@@ -42,6 +42,14 @@ class Matcher(Protocol):
         return None
 
     @property
+    def tied(self) -> int | None:
+        """Side in pixels of the square within which nodes are no evidence for each other; None: that of the window.
+
+        A dense matcher ties its values to those around, and a whole patch may be wrong alike.
+        """
+        return None
+
+    @property
     def context(self) -> int:
         """Pixels that it needs around the windows of a tile, beyond the search, the prior and the pre-filter."""
         return 0

@@ -45,6 +45,10 @@ ALONG = 1.5
 ACROSS = 0.25
 # Side of a window, less 2, up to which each block of 2x2 px has its own equations, px: then a step stays sharp.
 SINGLE = 5
+# Least side of a window whose neighbours tell nothing, px.
+LEAST_ALONE = 5
+# Correlation below which all shifts are alike, unless told otherwise.
+COST_FLOOR = 0.5
 # Largest half-range of a search by whole-pixel shifts, px; beyond it optical flow with these options is the start.
 LARGEST_SEARCH = 11
 FLAG = dense_chance.FIELDS_WITH_CHANCE.index("flags")
@@ -63,17 +67,19 @@ class Regularized(Matcher):
     Parameters
     ----------
     window
-        Side in pixels of the square that a shift is first found by, and judged by in the end; odd, at least 3.
+        Side in pixels of the square that a shift is first found by, and judged by in the end; odd, at least 3. Its
+        fraction of a pixel comes from blocks of 2 x 2 px, up to 7 px, or wider ones.
     smoothness
         What variation of the motion costs, above which noise it must rise. 0.3 suits most images; 1 and more leave only
         what is large and certain, until all moves alike. 0 is the dense matching of `NCC` with this window, each pixel
-        for itself.
+        for itself; the window has at least 5 px then. Large images are solved in tiles that fade into each other, so
+        that they do not move alike beyond a tile.
     direction
         Direction in degrees clockwise from grid north along which the motion varies little, such as the strike of a
         fault: the prior holds strongly along it and weakly across. None: all directions are alike.
     cost_floor
         Correlation of a window, from 0 up to below 1, below which one shift is as unlikely as any other: what is hidden
-        by clouds does not pull at its surroundings.
+        by clouds does not pull at its surroundings. Of no use beyond 11 px of `search`.
     min_valid, flat_block
         As in `NCC`.
 
@@ -82,7 +88,12 @@ class Regularized(Matcher):
     Up to 11 px whole-pixel shifts by dynamic programming in eight directions (Hirschmueller 2008, IEEE Trans. Pattern
     Anal. Mach. Intell. 30, 328-341), beyond it the motion by `Flow`; from there linear equations of the pixels under
     total variation, solved by primal-dual steps (Chambolle & Pock 2011, J. Math. Imaging Vis. 40, 120-145). `window`
-    and `cost_floor` are SzW and CorrelMin of MicMac. `peak_gap` is NaN. The standard errors hold what noise does to a
+    and `cost_floor` are SzW and CorrelMin of MicMac. `peak_gap` is NaN: `screen` can test no `min_peak_gap`. `score` is
+    the correlation of the window at the field that was found, which bends until small windows match, on unrelated
+    ground too. `false_alarm` is therefore of wider windows that move as one: the least of those up to about 35 px at
+    the nodes around, of all shifts that were searched. Where it exceeds 0.01 nothing is told (`refine_failed`). Nodes
+    are tied to each other: those less than about 35 px apart are no evidence for one another. Pixels are computed in
+    float32, whatever their type. The standard errors hold what noise does to a
     solution, and what the prior does to it: the field that was found is given noise and solved for once more.
 
     Examples
@@ -95,7 +106,7 @@ class Regularized(Matcher):
     window: int = 7
     smoothness: float = SMOOTHNESS
     direction: float | None = None
-    cost_floor: float = 0.5
+    cost_floor: float = COST_FLOOR
     min_valid: float = 0.5
     flat_block: int = 7
 
@@ -113,9 +124,26 @@ class Regularized(Matcher):
             object.__setattr__(self, name, float(getattr(self, name)))
         if self.cost_floor == 1.0:
             raise ValueError("Regularized() needs cost_floor below 1; got 1. Pass a correlation such as 0.5.")
+        self._check_without_prior()
         if self.min_valid == 0.0:
             raise ValueError("Regularized() needs min_valid above 0; got 0. Pass a share such as 0.5.")
         object.__setattr__(self, "flat_block", constant.as_side(self.flat_block, "Regularized"))
+
+    def _check_without_prior(self) -> None:
+        """Refuse what would be ignored, or is too small, where neighbours tell nothing."""
+        if self.smoothness > 0.0:
+            return
+        if self.window < LEAST_ALONE:
+            raise ValueError(
+                f"Regularized() needs a window of at least {LEAST_ALONE} pixels with smoothness=0; got {self.window}. "
+                f"Pass window={LEAST_ALONE}, or a smoothness above 0."
+            )
+        if self.direction is not None or self.cost_floor != COST_FLOOR:
+            raise ValueError(
+                f"Regularized() needs a smoothness above 0 for direction and cost_floor; got smoothness=0 with "
+                f"direction={self.direction!r} and cost_floor={self.cost_floor!r}. Leave them out, or pass "
+                "smoothness=0.3."
+            )
 
     @property
     def _without_prior(self) -> NCC | None:
@@ -126,6 +154,11 @@ class Regularized(Matcher):
     def context(self) -> int:
         """Pixels around the windows of a tile on which the field is solved too."""
         return 0 if self._without_prior else CONTEXT
+
+    @property
+    def tied(self) -> int:
+        """Side in pixels of the square within which nodes are no evidence for each other."""
+        return self.window if self._without_prior else dense_chance.sides(self.window)[-1]
 
     @property
     def fade(self) -> int:
@@ -147,7 +180,7 @@ class Regularized(Matcher):
         Raises
         ------
         ValueError
-            If the search differs by node or goes from coarse to fine.
+            If the search differs by node, goes from coarse to fine, or leaves an option without use.
         """
         if self._without_prior:
             return
@@ -155,6 +188,12 @@ class Regularized(Matcher):
             raise ValueError(
                 "correlate() needs one search for all nodes for matcher='regularized'; got a map or a Pyramid. Pass a "
                 "number and a prior, or matcher='ncc'."
+            )
+        if max(lattice.search) > LARGEST_SEARCH and self.cost_floor != COST_FLOOR:
+            raise ValueError(
+                f"correlate() needs a search of at most {LARGEST_SEARCH} pixels for Regularized(cost_floor=...), since "
+                f"beyond it shifts are not found by costs; got {max(lattice.search)}. Leave cost_floor out, or pass a "
+                "prior and a smaller search."
             )
 
     def match_tile(
