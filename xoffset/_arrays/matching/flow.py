@@ -47,7 +47,7 @@ class Flow(Matcher):
     """A displacement at every pixel by optical flow: fast, smooth, and without a score for every shift.
 
     Use it for smooth motion, however far, where the light changes or seasons invert contrasts. What is smaller than
-    the narrowest window and moves by more than its own texture is lost.
+    the narrowest window is lost once it moves farther than about the size of its details.
 
     Parameters
     ----------

@@ -61,8 +61,8 @@ OF_IMAGE, OF_PAIR = 40, 180
 class Regularized(Matcher):
     """A displacement at every pixel from small windows, under the prior that neighbours move alike.
 
-    Where plain correlation of small windows is noise, the ground around tells what is likely: a step of the motion
-    costs something, but no more where it is sharp, so that faults stay faults.
+    Where plain correlation of small windows is noise, the ground around tells what is likely. A step of the motion
+    costs as much as a gradient over the same difference, so that faults stay sharp.
 
     Parameters
     ----------
@@ -70,10 +70,10 @@ class Regularized(Matcher):
         Side in pixels of the square that a shift is first found by, and judged by in the end; odd, at least 3. Its
         fraction of a pixel comes from blocks of 2 x 2 px, up to 7 px, or wider ones.
     smoothness
-        What variation of the motion costs, above which noise it must rise. 0.3 suits most images; 1 and more leave only
-        what is large and certain, until all moves alike. 0 is the dense matching of `NCC` with this window, each pixel
-        for itself; the window has at least 5 px then. Large images are solved in tiles that fade into each other, so
-        that they do not move alike beyond a tile.
+        How much a motion that varies must explain: what noise could as well is smoothed away. 0.3 suits most images; 1
+        and more leave only what is large and certain, until all of a tile moves alike: large images are solved in tiles
+        that fade into each other. 0 is the dense matching of `NCC` with this window, of at least 5 px, each pixel for
+        itself.
     direction
         Direction in degrees clockwise from grid north along which the motion varies little, such as the strike of a
         fault: the prior holds strongly along it and weakly across. None: all directions are alike.
