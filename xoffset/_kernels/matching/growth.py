@@ -53,10 +53,13 @@ def _score(first, weight, spline, known, place, size, shift, least, is_centred, 
     # few pixels are alike by chance
     if count < least * np.float32(rows * columns):
         return np.float32(0.0)
+    least_energy = np.float32(1e-6)
     if is_centred:
         one, two = max(one - total * total / count, np.float32(0.0)), max(two - other * other / count, np.float32(0.0))
         product -= total * other / count
-    return product / np.sqrt(max(one * two, np.float32(1e-6)))
+        # any contrast counts
+        least_energy = np.float32(1e-30)
+    return product / np.sqrt(max(one * two, least_energy))
 
 
 @kernel
