@@ -208,10 +208,10 @@ def test_blocks_take_over_the_shift_of_a_neighbour_that_suits():
     before = np.zeros((2, 20, 20), np.float32)
     before[0, 9:11, 9:11], before[1, 9:11, 9:11] = 2.0, -1.0
     field, score = before.copy(), np.full((20, 20), growth.UNSEEN, np.float32)
+    limits = np.float32(0.65), np.float32(0.02)
     for _ in range(4):
-        growth.grow(
-            first, weight, spline, known, (10, 10), 3, 1, np.float32(0.65), np.float32(0.02), field.copy(), field, score
-        )
+        last = field.copy()
+        growth.grow(first, weight, spline, known, (10, 10), 3, 1, *limits, last, field, score)
     grown = field[0] == 2.0
     assert grown[8:12, 8:12].all()
     assert grown.sum() <= 64
