@@ -51,8 +51,6 @@ def test_paths_across_are_those_down_turned():
     turned = np.empty((37, 9, 6), dtype=np.int16)
     regularized.turn(cost, turned)
     np.testing.assert_array_equal(turned, cost.transpose(2, 1, 0))
-    regularized.add_turned(turned, cost)
-    np.testing.assert_array_equal(cost, 2 * turned.transpose(2, 1, 0))
 
 
 def test_cheapest_shift_and_the_vertex_beside_it():

@@ -44,11 +44,13 @@ def box(image, side, out):
 @hot_kernel
 def _weights(fraction, out):
     """Weights of the four coefficients of a cubic B-spline around a fraction of a pixel."""
-    rest = 1 - fraction
-    out[0] = rest * rest * rest / 6
-    out[3] = fraction * fraction * fraction / 6
-    out[1] = np.float32(2.0 / 3.0) - fraction * fraction * (1 - fraction / 2)
-    out[2] = 1 - out[0] - out[1] - out[3]
+    # whole numbers would make doubles of all
+    one, sixth, half = np.float32(1.0), np.float32(1.0 / 6.0), np.float32(0.5)
+    rest = one - fraction
+    out[0] = rest * rest * rest * sixth
+    out[3] = fraction * fraction * fraction * sixth
+    out[1] = np.float32(2.0 / 3.0) - fraction * fraction * (one - half * fraction)
+    out[2] = one - out[0] - out[1] - out[3]
 
 
 @hot_kernel
@@ -123,11 +125,11 @@ def gains(one, two, out):
 @hot_kernel
 def mean_residual(sums, gain, out):
     """Mean squared residual of the first image minus gain times the second, from sums as of `look`."""
-    one = np.float32(1.0)
+    nothing, one, two = np.float32(0.0), np.float32(1.0), np.float32(2.0)
     for row in range(out.shape[0]):
         a, b, c, n, g, line = sums[0, row], sums[1, row], sums[2, row], sums[3, row], gain[row], out[row]
         for x in range(line.size):
-            line[x] = max(a[x] - 2 * g[x] * c[x] + g[x] * g[x] * b[x], 0) / max(n[x], one)
+            line[x] = max(a[x] - two * g[x] * c[x] + g[x] * g[x] * b[x], nothing) / max(n[x], one)
 
 
 @hot_kernel
@@ -152,13 +154,14 @@ def equations(images, values, shared, gain, residual, field_x, field_y, noise, t
         J along x, across and along y, r along x and y.
     """
     limit = np.float32(2.5) * np.sqrt(noise[0])
-    scale, one, tiny = 1 / (noise[0] * noise[1]), np.float32(1.0), np.float32(1e-9)
+    one, tiny = np.float32(1.0), np.float32(1e-9)
+    scale = one / (noise[0] * noise[1])
     per_tolerance = one / tolerance
     nothing = np.float32(0.0)
     for row in range(field_x.shape[0]):
         for column in range(field_x.shape[1]):
             excess = residual[row, column] * per_tolerance
-            of_block, factor = scale / (1 + excess * excess), gain[row, column]
+            of_block, factor = scale / (one + excess * excess), gain[row, column]
             xx, xy, yy, rx, ry = nothing, nothing, nothing, nothing, nothing
             for i in range(BLOCK):
                 for j in range(BLOCK):
