@@ -208,16 +208,23 @@ def test_blocks_take_over_the_shift_of_a_neighbour_that_suits():
     before = np.zeros((2, 20, 20), np.float32)
     before[0, 9:11, 9:11], before[1, 9:11, 9:11] = 2.0, -1.0
     field, score = before.copy(), np.full((20, 20), growth.UNSEEN, np.float32)
-    limits = np.float32(0.65), np.float32(0.02)
+    limits = np.float32(0.5), np.float32(0.65), np.float32(0.02)
     for _ in range(4):
         last = field.copy()
-        growth.grow(first, weight, spline, known, (10, 10), 3, 1, *limits, last, field, score)
+        growth.grow(first, weight, spline, known, (10, 10), 3, 1, limits, last, field, score)
     grown = field[0] == 2.0
     assert grown[8:12, 8:12].all()
     assert grown.sum() <= 64
     assert not grown[:5].any()
     # where nothing suits better nothing changes, and only edges are looked at
     assert (score[:4] == growth.UNSEEN).all()
+    # of three pixels nothing is told, however alike they are
+    weight[:] = 0.0
+    weight[::6, ::6] = 1.0
+    field = before.copy()
+    score[:] = growth.UNSEEN
+    growth.grow(first, weight, spline, known, (10, 10), 3, 1, limits, before, field, score)
+    np.testing.assert_array_equal(field, before)
 
 
 @pytest.mark.parametrize("step", [1, 3])

@@ -109,11 +109,12 @@ def grown(views: Views, start: np.ndarray) -> np.ndarray:
     """Start whose blocks have taken over the shifts of neighbours that suit them better."""
     field = start.astype(np.float32)
     score = np.full(views.blocks, growth.UNSEEN, dtype=np.float32)
+    limits = tuple(np.float32(each) for each in (views.min_valid, LIKELY, CHANGE))
     for distance in GROWTH:
         before = field.copy()
         growth.grow(
             views.images[0], views.weight, views.other.coefficients, views.other.weight, views.origin, views.side,
-            distance, np.float32(LIKELY), np.float32(CHANGE), before, field, score,
+            distance, limits, before, field, score,
         )  # fmt: skip
     return field
 
