@@ -11,7 +11,7 @@ import xoffset
 from xoffset import synthetic
 from xoffset._arrays.matching import dense_chance
 from xoffset._kernels.images import filters
-from xoffset._kernels.matching import growth, residuals
+from xoffset._kernels.matching import growth
 from xoffset.model.flags import FLAGS
 
 DATES = ["2020-01-01T00:00", "2020-12-31T06:00"]
@@ -167,18 +167,6 @@ def test_nodes_take_over_the_chance_of_those_around_that_move_alike():
     assert found[0, 1] == 1.0
 
 
-@pytest.mark.small
-@pytest.mark.parametrize("step", [1, 3])
-def test_a_plane_on_blocks_is_the_same_plane_at_nodes(step):
-    y, x = np.indices((8, 9)) * 2 + 0.5  # middles of blocks of 2 px
-    layers = np.stack([0.5 + 0.3 * x - 0.2 * y, 1.0 * y]).astype(np.float32)
-    out = np.empty((2, 4, 5), np.float32)
-    residuals.at_nodes(layers, 2, 1, step, out)
-    rows, columns = np.meshgrid(2 + step * np.arange(4), 1 + step * np.arange(5), indexing="ij")
-    np.testing.assert_allclose(out[0], 0.5 + 0.3 * columns - 0.2 * rows, atol=1e-5)
-    np.testing.assert_allclose(out[1], rows, atol=1e-5)
-
-
 # ------------------------------------------------------------------------------------------------------------ contrasts
 
 
@@ -222,6 +210,6 @@ def test_shadow_beside_snow_is_not_flat(matcher):
     images = stack.values - stack.values.mean()
     images[:, :, :80] *= 2e-4
     found = match(stack.copy(data=1000.0 + images), matcher)
-    dark = found.isel(x=slice(6, 26), y=slice(8, -8))
+    dark = found.isel(x=slice(6, 18), y=slice(8, -8))  # as far as no filter sees the snow
     assert not (dark.flags == FLAGS["flat"]).any()
     assert np.isfinite(dark.dx).mean() > 0.95

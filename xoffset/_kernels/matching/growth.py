@@ -15,10 +15,9 @@ UNSEEN = -2.0
 
 @hot_kernel
 def _score(first, weight, spline, known, place, size, shift, least, is_centred, lines, taps):
-    """Correlation of a window at one shift, about zero unless it is centred; 0 where too little is known.
+    """Correlation of a window at one shift, about zero unless it is centred; 0 where fewer than `least` px are known.
 
-    least: share of its pixels that must be known; place: row and column of its first pixel in the first image, then in
-    the second one; size: its rows and columns;
+    place: row and column of its first pixel in the first image, then in the second one; size: its rows and columns;
     shift: (x, y); lines (rows + 3, columns) and taps (2, 4) are scratch.
     """
     rows, columns = size
@@ -50,8 +49,8 @@ def _score(first, weight, spline, known, place, size, shift, least, is_centred, 
             count += fit
             total += fit * a[j]
             other += fit * value
-    # few pixels are alike by chance
-    if count < least * np.float32(rows * columns):
+    # one pixel is always like another
+    if count < least:
         return np.float32(0.0)
     least_energy = np.float32(1e-6)
     if is_centred:
@@ -75,8 +74,8 @@ def grow(first, weight, spline, known, origin, side, distance, limits, before, f
     distance
         Of the four neighbours that are tried, in blocks.
     limits
-        Correlation below which all are alike; by how much one must be better than another; share of the pixels of a
-        window that must be known; float32.
+        Share of the pixels of a window that must be known; correlation below which all are alike; margin by which one
+        must be better than another.
     before
         (2, rows, columns): shifts along x and y.
     field
@@ -86,8 +85,8 @@ def grow(first, weight, spline, known, origin, side, distance, limits, before, f
     """
     rows, columns = score.shape
     lines, taps = np.empty((BLOCK * side + 3, BLOCK * side), np.float32), np.empty((2, 4), np.float32)
+    share, floor, margin = limits
     reach = side // 2
-    floor, margin, least = limits
     for row in range(rows):
         for column in range(columns):
             own_x, own_y = before[0, row, column], before[1, row, column]
@@ -106,6 +105,7 @@ def grow(first, weight, spline, known, origin, side, distance, limits, before, f
                 bottom, right = min(row + reach + 1, rows), min(column + reach + 1, columns)
                 size = (BLOCK * (bottom - top), BLOCK * (right - left))
                 place = (BLOCK * top, BLOCK * left, origin[0] + BLOCK * top, origin[1] + BLOCK * left)
+                least = np.float32(share * size[0] * size[1])
                 if score[row, column] == UNSEEN:
                     score[row, column] = _score(
                         first, weight, spline, known, place, size, (own_x, own_y), least, False, lines, taps
@@ -136,6 +136,7 @@ def scores(first, weight, spline, known, grid, side, least, shifts, out):
         (2, rows, columns) along x and y; NaN gives NaN.
     """
     start, step = grid
+    count = np.float32(max(least * side * side, 1))
     lines, taps = np.empty((side + 3, side), np.float32), np.empty((2, 4), np.float32)
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
@@ -145,7 +146,7 @@ def scores(first, weight, spline, known, grid, side, least, shifts, out):
                 continue
             y, x = start + i * step, start + j * step
             out[i, j] = _score(
-                first, weight, spline, known, (y, x, y, x), (side, side), shift, least, True, lines, taps
+                first, weight, spline, known, (y, x, y, x), (side, side), shift, count, True, lines, taps
             )  # fmt: skip
 
 
