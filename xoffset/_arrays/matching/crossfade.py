@@ -11,6 +11,9 @@ from xoffset._arrays.lattice import Lattice, Tile
 
 # Fields that are no quantity: those of the tile to which a node belongs hold.
 KEPT = ("flags", "template_size", "side")
+# Distance between what two tiles say, px, above which one of them is wrong; and that below which both may be right,
+# with more than that many standard errors of the difference between.
+APART, NEAR, ERRORS = 0.5, 0.1, 3.0
 
 
 class Part(NamedTuple):
@@ -25,8 +28,9 @@ def blend(tile: Tile, parts: Sequence[Part], lattice: Lattice, names: tuple[str,
     """Values of a tile, where they fade into those of the tiles around; (field, pair, rows, columns).
 
     A value is the mean of those of all tiles that know it, each with a weight that falls linearly over the nodes on
-    both sides of its edges. Variances are those of a mixture, so that they grow where tiles disagree. Where its own
-    tile has a flag, a node keeps what that tile says of it.
+    both sides of its edges. Where tiles contradict each other, no mean of them is true: the one with the best score
+    holds, of equal ones that to which the node belongs, with those that agree with it. Variances are those of a mixture
+    of all, so that they grow where tiles disagree. Where its own tile has a flag, a node keeps what that tile says.
 
     Parameters
     ----------
@@ -45,7 +49,9 @@ def blend(tile: Tile, parts: Sequence[Part], lattice: Lattice, names: tuple[str,
         some = [part for part in parts if _holds(part.nodes, piece)]
         if len(some) > 1:
             where = (slice(None), slice(None), *_within(tile, piece))
-            out[where] = _mixture(out[where], piece, some, lattice, names)
+            # its own tile first, which holds where scores are equal
+            place = [part.tile for part in some].index(tile)
+            out[where] = _mixture(out[where], piece, some, place, lattice, names)
     return out
 
 
@@ -61,12 +67,13 @@ def _pieces(tile: Tile, parts: Sequence[Part]) -> Iterator[Tile]:
 
 
 def _mixture(
-    own: np.ndarray, piece: Tile, parts: Sequence[Part], lattice: Lattice, names: tuple[str, ...]
+    own: np.ndarray, piece: Tile, parts: Sequence[Part], home: int, lattice: Lattice, names: tuple[str, ...]
 ) -> np.ndarray:
     """Weighted means of the values of several tiles on a piece that all of them know, but for what `own` must keep."""
     values = [part.values[:, :, *_within(part.nodes, piece)] for part in parts]
-    weights = [_weights(part.tile, piece, lattice) for part in parts]
     place = {name: k for k, name in enumerate(names)}
+    shares = [_weights(part.tile, piece, lattice) for part in parts]
+    weights = _without_contradiction(values, shares, home, place)
     means = {
         name: _mean([each[k] for each in values], weights) for name, k in place.items() if name not in KEPT
     }  # fmt: skip
@@ -76,12 +83,36 @@ def _mixture(
         ("covariance", "dx", "dy"),
     ):
         products = [(each[place[first]] - means[first]) * (each[place[second]] - means[second]) for each in values]
-        means[name] = means[name] + _mean(products, weights)
+        means[name] = means[name] + _mean(products, shares)
     out = own.copy()
     is_free = own[place["flags"]] == 0
     for name, mean in means.items():
         np.copyto(out[place[name]], mean, where=is_free)
     return out
+
+
+def _without_contradiction(
+    values: Sequence[np.ndarray], weights: Sequence[np.ndarray], home: int, place: dict[str, int]
+) -> list[np.ndarray]:
+    """Weights (pair, rows, columns), zero where a tile contradicts the one with the best score."""
+    known = [np.isfinite(each[place["dx"]]) & np.isfinite(each[place["dy"]]) for each in values]
+    best = values[home][[place[name] for name in ("score", "dx", "dy", "variance_dx", "variance_dy")]].copy()
+    best[0] = np.where(known[home], np.nan_to_num(best[0], nan=-np.inf), -np.inf)
+    is_led = known[home].copy()
+    for each, is_known in zip(values, known, strict=True):
+        score = np.nan_to_num(each[place["score"]], nan=-np.inf)
+        is_better = is_known & ((score > best[0]) | ~is_led)
+        is_led |= is_better
+        best[0] = np.where(is_better, score, best[0])
+        for layer, name in zip(best[1:], ("dx", "dy", "variance_dx", "variance_dy"), strict=True):
+            np.copyto(layer, each[place[name]], where=is_better)
+    kept = []
+    for each, weight, is_known in zip(values, weights, known, strict=True):
+        square = (each[place["dx"]] - best[1]) ** 2 + (each[place["dy"]] - best[2]) ** 2
+        error = each[place["variance_dx"]] + each[place["variance_dy"]] + best[3] + best[4]
+        is_other = (square > APART**2) | ((square > NEAR**2) & (square > ERRORS**2 * error))
+        kept.append(np.where(is_known & is_other, 0, weight).astype(best.dtype))
+    return kept
 
 
 def _mean(values: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +13,15 @@ import scipy.special
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_certainty, flow_field
+from xoffset._arrays.matching import (
+    constant,
+    dense_certainty,
+    dense_field,
+    dense_nodes,
+    flow_certainty,
+    flow_field,
+    memory,
+)
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, metric_along
 from xoffset._arrays.matching.dense_images import Even, prepare
@@ -226,11 +233,7 @@ class Flow(Matcher):
 
     def memory(self, lattice: Lattice, prefilter: Prefilter | None, pairs: Sequence[Pair]) -> float:
         """Bytes of the images of a tile and of solving one pair."""
-        pixels = math.prod(
-            (count - 1) * lattice.step + self.window + 2 * lattice.margin for count in lattice.most
-        )  # fmt: skip
-        dates = len({date for pair in pairs for date in pair[:2]})
-        return float(pixels * (dates * OF_IMAGE + OF_PAIR))
+        return memory.of_dense(lattice, pairs, (OF_IMAGE, lattice.margin), (OF_PAIR, CONTEXT))
 
 
 def _judged(found: np.ndarray, window: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_field, labels
+from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_field, labels, memory
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, Views, metric_along
 from xoffset._arrays.matching.dense_images import prepare
@@ -40,8 +40,8 @@ SINGLE = 5
 # Largest half-range of a search by whole-pixel shifts, px; beyond it optical flow with these options is the start.
 LARGEST_SEARCH = 11
 OF_FLOW = Flow(contrast_inversion=False)
-# Bytes a pixel of what is kept of an image, and of what solving a pair needs.
-OF_IMAGE, OF_PAIR = 40, 180
+# Bytes a pixel of what is kept of an image, of what solving a pair needs, and of the search before it for each shift.
+OF_IMAGE, OF_PAIR, OF_SHIFT = 40, 110, 0.5
 
 
 @dataclass(frozen=True)
@@ -220,11 +220,9 @@ class Regularized(Matcher):
         """Bytes of the images of a tile, of the volume of one pair and of its equations."""
         if self._without_prior:
             return self._without_prior.memory(lattice, prefilter, pairs)
-        pixels = math.prod(
-            (count - 1) * lattice.step + self.window + 2 * lattice.margin for count in lattice.most
-        )  # fmt: skip
-        dates = len({date for pair in pairs for date in pair[:2]})
         shifts = math.prod(2 * half + 1 for half in lattice.search)
         # beyond the largest search the start is flow, whose images are twice as many
         is_far = max(lattice.search) > LARGEST_SEARCH
-        return float(pixels * (dates * OF_IMAGE * (1 + is_far) + OF_PAIR + (0 if is_far else shifts / 2)))
+        of_pair = OF_PAIR if is_far else max(OF_PAIR, OF_SHIFT * shifts)
+        images = OF_IMAGE * (1 + is_far), lattice.margin
+        return memory.of_dense(lattice, pairs, images, (of_pair, CONTEXT))
