@@ -46,7 +46,7 @@ PLACES = 10.0
 LARGEST_CHANCE = 0.001
 FLAG = FIELDS.index("flags")
 # Bytes a pixel of what is kept of an image, and of what solving a pair needs.
-OF_IMAGE, OF_PAIR = 90, 130
+OF_IMAGE, OF_PAIR = 55, 125
 
 
 @dataclass(frozen=True)

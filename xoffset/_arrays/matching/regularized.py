@@ -41,7 +41,7 @@ SINGLE = 5
 LARGEST_SEARCH = 11
 OF_FLOW = Flow(contrast_inversion=False)
 # Bytes a pixel of what is kept of an image, of what solving a pair needs, and of the search before it for each shift.
-OF_IMAGE, OF_PAIR, OF_SHIFT = 40, 110, 0.5
+OF_IMAGE, OF_PAIR, OF_SHIFT = 30, 120, 0.42
 
 
 @dataclass(frozen=True)
