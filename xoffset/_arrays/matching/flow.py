@@ -62,7 +62,8 @@ class Flow(Matcher):
         Radii of the square windows in pixels, from wide to narrow, each 2 to 128: a wide one finds the motion, the
         narrowest tells it. A window has 2·radius + 1 pixels a side.
     levels
-        How many resolutions are gone through, 1 to 6, each half of the one before. None: as many as the search needs.
+        How many resolutions are gone through, 1 to 6, each half of the one before; images must have 16 pixels a side at
+        the lowest. None: as many as the search needs and the image has room for.
     iterations
         How often the field is improved for each radius at each resolution, 1 to 10.
     rank
@@ -158,7 +159,7 @@ class Flow(Matcher):
         Raises
         ------
         ValueError
-            If the search differs by node or is a Pyramid, or a window is larger than the image.
+            If the search differs by node or is a Pyramid, or a window or a level does not fit the image.
         """
         if not is_uniform or lattice.levels > 0:
             raise ValueError(
@@ -169,6 +170,12 @@ class Flow(Matcher):
             raise ValueError(
                 f"correlate() needs images larger than the radius for matcher='flow'; got {lattice.shape[0]} x "
                 f"{lattice.shape[1]} pixels and radius={self.radius}. Pass narrower windows: Flow(radius=(8, 4))."
+            )
+        if self.levels and flow_field.levels_of(lattice.shape, self.levels) < self.levels:
+            raise ValueError(
+                f"correlate() needs images of at least {flow_field.least_of(self.levels)} pixels a side for "
+                f"Flow(levels={self.levels}); got {lattice.shape[0]} x {lattice.shape[1]}. Leave levels out: then there "
+                "are as many as the image has room for."
             )
 
     def match_tile(
@@ -182,9 +189,8 @@ class Flow(Matcher):
         prefilter: Prefilter | None,
     ) -> np.ndarray:
         """Match all pairs on the nodes of one tile, see `protocol.Matcher`."""
-        wanted = self.levels or levels_for(max(lattice.search))
-        part = dense_nodes.part_of(lattice, tile, CONTEXT, 2**wanted)
-        levels = flow_field.levels_of(part, wanted)
+        levels = flow_field.levels_of(lattice.shape, self.levels or levels_for(max(lattice.search)))
+        part = dense_nodes.part_of(lattice, tile, CONTEXT, 2**levels, flow_field.least_of(levels))
         # ranks do not see how even the contrast is
         is_even = self.rank == 0 or self.smoothness > 0.0
         filtered = partial(prepare, prefilter=prefilter, window=self.window, is_even=is_even)

@@ -163,9 +163,9 @@ class Regularized(Matcher):
         if plain:
             return plain.match_tile(images, tile, guide, pairs=pairs, lattice=lattice, prefilter=prefilter)
         is_far = max(lattice.search) > LARGEST_SEARCH
-        wanted = levels_for(max(lattice.search)) if is_far else 1
-        part = dense_nodes.part_of(lattice, tile, CONTEXT, max(MULTIPLE, 2**wanted))
-        levels = flow_field.levels_of(part, wanted)
+        levels = flow_field.levels_of(lattice.shape, levels_for(max(lattice.search))) if is_far else 1
+        least = flow_field.least_of(levels)
+        part = dense_nodes.part_of(lattice, tile, CONTEXT, max(MULTIPLE, 2**levels), least)
         filtered = partial(prepare, prefilter=prefilter, window=self.window)
         kept, sought, sums = {}, {}, {}
         for date in sorted({date for pair in pairs for date in pair[:2]}):
