@@ -48,7 +48,9 @@ class Lattice:
     nodata: tuple[float, ...]
     dtype: np.dtype
     spacing: tuple[float, float] = (-1.0, 1.0)  # metres of the grid from one row to the next, and column
-    fade: int = 0  # nodes on either side of the edge of a tile over which its values fade into those of the next one
+    fade: int = (
+        0  # half the nodes beyond the last edges of a tile over which its values fade into those of the next one
+    )
     side: int = FADED_TILE  # of tiles that fade, px, at most; the same for any number of dates and pairs
 
     @property
@@ -89,14 +91,17 @@ class Lattice:
             per_tile = -(-count // tiles)
             last = count - (tiles - 1) * per_tile
             # what fades reaches no farther than into the next tile
-            if tiles == 1 or last >= max(self.fade, per_tile / 2):
+            if tiles == 1 or last >= max(2 * self.fade, per_tile / 2):
                 return per_tile
         return count
 
     def faded(self, tile: Tile) -> Tile:
-        """Nodes of a tile and those beyond, as far as there are any, over which its values fade out."""
+        """Nodes of a tile and those of the next ones, as far as there are any, over which its values fade out.
+
+        None of those before: so a tile is done as soon as it and those before are, and waits for no other.
+        """
         rows, columns = (
-            slice(max(part.start - self.fade, 0), min(part.stop + self.fade, count))
+            slice(part.start, min(part.stop + 2 * self.fade, count))
             for part, count in zip(tile, self.nodes, strict=True)
         )
         return rows, columns

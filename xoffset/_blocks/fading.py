@@ -1,10 +1,10 @@
-"""Tiles that fade into each other: each is matched with a rim of nodes that belong to its neighbours."""
+"""Tiles that fade into each other: each is matched with a rim of nodes that belong to the next ones."""
 
 from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,11 +17,11 @@ from xoffset._arrays.matching.crossfade import Part
 from xoffset._blocks.threads import in_threads
 from xoffset._blocks.tiles import TileKernel, cut
 
-# Values of a tile (field, pair, rows, columns) from its own and those of the tiles around, see `crossfade.blend`.
+# Values of a tile (field, pair, rows, columns) from its own and those of the tiles before, see `crossfade.blend`.
 Blend = Callable[[Tile, Sequence[Part]], np.ndarray]
 Place = tuple[int, int]
-_STEPS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
-_AROUND = [step for step in _STEPS if step != (0, 0)]
+# From a tile to the next ones, into which it fades.
+_STEPS = [(0, 1), (1, 0), (1, 1)]
 
 
 class Batch(NamedTuple):
@@ -52,7 +52,7 @@ def match_tiles(
 
 
 class _Mosaic:
-    """The tiles of one batch, which are mixed in place as soon as those around are there."""
+    """The tiles of one batch, which are mixed in place as soon as those before are there."""
 
     def __init__(
         self, stack: Any, mask: Any, guide: np.ndarray, lattice: Lattice, batch: Batch, blend: Blend, out: np.ndarray
@@ -62,7 +62,6 @@ class _Mosaic:
         self._guide, self._lattice, self._kernel, self._blend, self._out = guide, lattice, batch.kernel, blend, out
         self._rims: dict[Place, dict[Place, Part]] = {}
         self._begun: set[Place] = set()
-        self._ended: set[Place] = set()
         self._lock = threading.Lock()
 
     def match(self, place: Place) -> None:
@@ -74,23 +73,23 @@ class _Mosaic:
         del values, own
         with self._lock:
             self._rims[place] = rims
-            ready = [
-                each
-                for each in (place, *_around(place, self.tiles))
-                if each not in self._begun
-                and each in self._rims
-                and all(other in self._rims for other in _around(each, self.tiles))
-            ]
+            ready = [each for each in (place, *_beside(place, self.tiles, 1)) if self._is_ready(each)]
             self._begun.update(ready)
-            parts = [[self._rims[other] for other in _around(each, self.tiles)] for each in ready]
+            # each is needed by one tile only
+            parts = [
+                [self._rims[other].pop((each[0] - other[0], each[1] - other[1])) for other in self._before(each)]
+                for each in ready
+            ]
         for each, of_each in zip(ready, parts, strict=True):
             tile = self.tiles[each]
-            self._out[:, :, *tile] = _blended(self._out[:, :, *tile], of_each, self._blend, tile, each, self.tiles)
-        with self._lock:
-            self._ended.update(ready)
-            for other in {other for each in ready for other in _around(each, self.tiles)}:
-                if self._ended.issuperset(_around(other, self.tiles)):
-                    self._rims[other] = {}
+            self._out[:, :, *tile] = _blended(self._out[:, :, *tile], of_each, self._blend, tile)
+
+    def _is_ready(self, place: Place) -> bool:
+        is_there = place in self._rims and all(other in self._rims for other in self._before(place))
+        return is_there and place not in self._begun
+
+    def _before(self, place: Place) -> list[Place]:
+        return _beside(place, self.tiles, -1)
 
 
 def _by_place(lattice: Lattice) -> dict[Place, Tile]:
@@ -99,45 +98,30 @@ def _by_place(lattice: Lattice) -> dict[Place, Tile]:
     return {(tile[0].start // down, tile[1].start // right): tile for tile in lattice.tiles()}
 
 
-def _around(place: Place, tiles: dict[Place, Tile]) -> list[Place]:
-    """Places of the tiles around one, in the order of the tiles."""
-    near = [(place[0] + down, place[1] + right) for down, right in _AROUND]
+def _beside(place: Place, tiles: Container[Place], sense: int) -> list[Place]:
+    """Places of the tiles next to one (sense 1), or before it (-1)."""
+    near = [(place[0] + sense * down, place[1] + sense * right) for down, right in _STEPS]
     return [each for each in near if each in tiles]
 
 
 def _divided(lattice: Lattice, tile: Tile, values: np.ndarray) -> tuple[np.ndarray, dict[Place, Part]]:
-    """What a tile says of its own nodes, and of those of the tiles around, by the step to each of them."""
-    nodes = lattice.faded(tile)
-    ends = [
-        {-1: slice(whole.start, own.start), 0: own, 1: slice(own.stop, whole.stop)}
-        for whole, own in zip(nodes, tile, strict=True)
-    ]
+    """What a tile says of its own nodes, and of those of the next tiles, by the step to each of them."""
+    ends = [(own, slice(own.stop, whole.stop)) for whole, own in zip(lattice.faded(tile), tile, strict=True)]
     pieces = {}
-    for down, right in _STEPS:
+    for down, right in [(0, 0), *_STEPS]:
         piece = ends[0][down], ends[1][right]
         rows, columns = (
-            slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(piece, nodes, strict=True)
+            slice(part.start - own.start, part.stop - own.start) for part, own in zip(piece, tile, strict=True)
         )
-        # a copy, so that the whole of the values need not be kept
-        pieces[down, right] = Part(tile, piece, np.ascontiguousarray(values[:, :, rows, columns]))
+        # a copy, so that the whole of the values is not kept
+        pieces[down, right] = Part(tile, piece, values[:, :, rows, columns].copy())
     return pieces.pop((0, 0)).values, pieces
 
 
-def _blended(
-    own: np.ndarray,
-    rims: Sequence[dict[Place, Part]],
-    blend: Blend,
-    tile: Tile,
-    place: Place,
-    tiles: dict[Place, Tile],
-) -> np.ndarray:
-    """Values of a tile from its own and the rims of the tiles around."""
-    parts = {
-        other: of_other[place[0] - other[0], place[1] - other[1]]
-        for other, of_other in zip(_around(place, tiles), rims, strict=True)
-    }
-    parts[place] = Part(tile, tile, own)
-    return blend(tile, [parts[each] for each in sorted(parts)])
+def _blended(own: np.ndarray, rims: Sequence[Part], blend: Blend, tile: Tile) -> np.ndarray:
+    """Values of a tile from its own and the rims of the tiles before."""
+    parts = [Part(tile, tile, own), *rims]
+    return blend(tile, sorted(parts, key=lambda part: (part.tile[0].start, part.tile[1].start)))
 
 
 def _match_blocks(
@@ -164,10 +148,12 @@ def _match_blocks(
         graph[matched] = (match, pixels)
         graph[(f"own-{token}", *place)] = (_first, matched)
         graph[(f"rims-{token}", *place)] = (_second, matched)
-        rims = [(f"rims-{token}", *each) for each in _around(place, tiles)]
-        near = {each: tiles[each] for each in (place, *_around(place, tiles))}
-        mix = partial(_blended, blend=blend, tile=tile, place=place, tiles=near)
-        graph[(name, 0, 0, *place)] = (mix, (f"own-{token}", *place), rims)
+        before = _beside(place, tiles, -1)
+        rims = [(f"rims-{token}", *each) for each in before]
+        steps = [(place[0] - each[0], place[1] - each[1]) for each in before]
+        graph[(name, 0, 0, *place)] = (
+            partial(_blend_block, blend, tile, steps), (f"own-{token}", *place), rims
+        )  # fmt: skip
     counts = [
         tuple(tile[axis].stop - tile[axis].start for place, tile in tiles.items() if place[1 - axis] == 0)
         for axis in range(2)
@@ -226,6 +212,12 @@ def _match_block(
     nodes = lattice.faded(tile)
     stack, mask = pixels[0], pixels[1] if len(pixels) > 1 else None
     return _divided(lattice, tile, kernel(cut(stack, mask, origin, nodes, lattice), nodes, guide))
+
+
+def _blend_block(
+    blend: Blend, tile: Tile, steps: Sequence[Place], own: np.ndarray, rims: Sequence[dict[Place, Part]]
+) -> np.ndarray:
+    return _blended(own, [of_other[step] for step, of_other in zip(steps, rims, strict=True)], blend, tile)
 
 
 def _first(pair: tuple[Any, Any]) -> Any:

@@ -174,8 +174,8 @@ class Flow(Matcher):
         if self.levels and flow_field.levels_of(lattice.shape, self.levels) < self.levels:
             raise ValueError(
                 f"correlate() needs images of at least {flow_field.least_of(self.levels)} pixels a side for "
-                f"Flow(levels={self.levels}); got {lattice.shape[0]} x {lattice.shape[1]}. Leave levels out: then there "
-                "are as many as the image has room for."
+                f"Flow(levels={self.levels}); got {lattice.shape[0]} x {lattice.shape[1]}. Leave levels out: there are "
+                "then as many as the image has room for."
             )
 
     def match_tile(
