@@ -127,7 +127,10 @@ def _blended(own: np.ndarray, rims: Sequence[Part], blend: Blend, tile: Tile) ->
 def _match_blocks(
     layers: Sequence[da.Array], guide: np.ndarray, lattice: Lattice, batch: Batch, fields: int, blend: Blend
 ) -> da.Array:
-    """Tasks of a tile: its pixels, its match, what of it is its own and what reaches beyond, and the mixture."""
+    """Tasks of a tile: its pixels, its match, what of it is its own and what reaches beyond, and the mixture.
+
+    A tile is matched after those before, so that none waits in memory for others, whatever order a scheduler likes.
+    """
     import dask.array as da
     from dask.base import tokenize
     from dask.highlevelgraph import HighLevelGraph
@@ -145,11 +148,11 @@ def _match_blocks(
         pixels = [_window(each, batch.dates, (rows, columns)) for each in layers]
         match = partial(_match_block, lattice, batch.kernel, tile, (rows.start, columns.start), guide[:, *nodes])
         matched = (f"matched-{token}", *place)
-        graph[matched] = (match, pixels)
+        rims = [(f"rims-{token}", *each) for each in _beside(place, tiles, -1)]
+        graph[matched] = (match, pixels, rims)
         graph[(f"own-{token}", *place)] = (_first, matched)
         graph[(f"rims-{token}", *place)] = (_second, matched)
         before = _beside(place, tiles, -1)
-        rims = [(f"rims-{token}", *each) for each in before]
         steps = [(place[0] - each[0], place[1] - each[1]) for each in before]
         graph[(name, 0, 0, *place)] = (
             partial(_blend_block, blend, tile, steps), (f"own-{token}", *place), rims
@@ -208,6 +211,7 @@ def _match_block(
     origin: tuple[int, int],
     guide: np.ndarray,
     pixels: Sequence[np.ndarray],
+    _before: Any,
 ) -> tuple[np.ndarray, dict[Place, Part]]:
     nodes = lattice.faded(tile)
     stack, mask = pixels[0], pixels[1] if len(pixels) > 1 else None
