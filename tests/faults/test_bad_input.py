@@ -462,7 +462,7 @@ CASES = [
     ),
     ("correlate: levels of a small image",
      lambda o: match(o.stack, matcher=xoffset.Flow((8, 4), levels=4), template=None), ValueError,
-     r"at least 128 pixels a side for Flow\(levels=4\); got 96 x 96\. Pass fewer levels"),
+     r"at least 128 pixels a side for Flow\(levels=4\); got 96 x 96\. Leave levels out"),
     ("correlate: cost_floor of a far search",
      lambda o: match(o.stack, matcher=xoffset.Regularized(cost_floor=0.3), search=20, template=None), ValueError,
      r"at most 11 pixels for Regularized\(cost_floor.*; got 20\. Leave cost_floor out"),

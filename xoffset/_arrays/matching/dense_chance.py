@@ -61,12 +61,10 @@ def _chance(
     every = max(SPACING // lattice.step, 1)
     some = np.ascontiguousarray(shifts[:, ::every, ::every])
     tried = sides(lattice.template)
-    # windows that are wider than those of the nodes may reach beyond the pixels of the tile
-    pad = (tried[-1] - lattice.template) // 2
-    one, one_weight, two, two_weight, spline = (
-        np.pad(layer, pad) for layer in (first.values, first.weight, second.values, second.weight, second.coefficients)
-    )
-    valid = np.stack([one_weight, two_weight]).astype(np.uint8)
+    # the surroundings of a tile hold the widest windows, too, see `Matcher.context`
+    one, two = first.values, second.values
+    valid = np.stack([first.weight, second.weight]).astype(np.uint8)
+    holes = np.empty((2, 0, 0), dtype=np.uint8) if valid.all() else valid
     peaks = np.rint(np.moveaxis(some[::-1], 0, -1)).astype(np.float64)
     peaks = np.ascontiguousarray(peaks)
     # each size of window, each node around, and each sign of the contrast is a try of its own
@@ -74,15 +72,16 @@ def _chance(
     tries *= max(2 * lattice.search[0] - 1, 1) * max(2 * lattice.search[1] - 1, 1)
     best = np.ones(some.shape[1:])
     for side in tried:
-        top = lattice.margin + pad - (side - lattice.template) // 2
+        top = lattice.margin - (side - lattice.template) // 2
         nodes = zncc.Nodes(*some.shape[1:], top, top, every * lattice.step, side)
         score = np.empty(some.shape[1:], dtype=np.float32)
         growth.scores(
-            one, one_weight, spline, two_weight, (top, nodes.step), side, np.float32(min_valid), some, score
+            one, first.weight, second.coefficients, second.weight, (top, nodes.step), side, np.float32(min_valid),
+            some, score,
         )  # fmt: skip
         effective, rough = _effective_pixels(one, two, valid, nodes, peaks, max(lattice.search), first.reach)
         excess = np.empty(score.shape)
-        moments.excess(one, two, valid, nodes, peaks, excess)
+        moments.excess(one, two, holes, nodes, peaks, excess)
         excess *= UNFILTERED if first.reach == 0 else 1.0
         out = np.empty(score.shape)
         strength = np.abs(score) if inversion else score

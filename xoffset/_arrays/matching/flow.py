@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from xoffset._arrays.matching import (
     dense_nodes,
     flow_certainty,
     flow_field,
+    memory,
 )
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, metric_along
@@ -39,7 +39,7 @@ NEAR = 2
 LEVELS = 6
 FLAG = FIELDS.index("flags")
 # Bytes a pixel of what is kept of an image, and of what solving a pair needs.
-OF_IMAGE, OF_PAIR = 90, 130
+OF_IMAGE, OF_PAIR = 55, 125
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Flow(Matcher):
         Radii of the square windows in pixels, from wide to narrow, each 2 to 128: a wide one finds the motion, the
         narrowest tells it. A window has 2·radius + 1 pixels a side.
     levels
-        How many resolutions are gone through, 1 to 6, each half of the one before, of which the lowest must have 16
-        pixels a side. None: as many as the search needs and the image has.
+        How many resolutions are gone through, 1 to 6, each half of the one before; images must have 16 pixels a side at
+        the lowest. None: as many as the search needs and the image has room for.
     iterations
         How often the field is improved for each radius at each resolution, 1 to 10.
     rank
@@ -161,7 +161,7 @@ class Flow(Matcher):
         Raises
         ------
         ValueError
-            If the search differs by node or is a Pyramid, or the image is too small for a window or for the levels.
+            If the search differs by node or is a Pyramid, or a window or a level does not fit the image.
         """
         if not is_uniform or lattice.levels > 0:
             raise ValueError(
@@ -173,11 +173,11 @@ class Flow(Matcher):
                 f"correlate() needs images larger than the radius for matcher='flow'; got {lattice.shape[0]} x "
                 f"{lattice.shape[1]} pixels and radius={self.radius}. Pass narrower windows: Flow(radius=(8, 4))."
             )
-        least = flow_field.LEAST_SIDE * 2 ** ((self.levels or 1) - 1)
-        if self.levels is not None and min(lattice.shape) < least:
+        if self.levels and flow_field.levels_of(lattice.shape, self.levels) < self.levels:
             raise ValueError(
-                f"correlate() needs images of at least {least} pixels a side for Flow(levels={self.levels}); got "
-                f"{lattice.shape[0]} x {lattice.shape[1]}. Pass fewer levels, or leave levels out."
+                f"correlate() needs images of at least {flow_field.least_of(self.levels)} pixels a side for "
+                f"Flow(levels={self.levels}); got {lattice.shape[0]} x {lattice.shape[1]}. Leave levels out: there are "
+                "then as many as the image has room for."
             )
 
     def match_tile(
@@ -191,9 +191,8 @@ class Flow(Matcher):
         prefilter: Prefilter | None,
     ) -> np.ndarray:
         """Match all pairs on the nodes of one tile, see `protocol.Matcher`."""
-        wanted = self.levels or levels_for(max(lattice.search))
-        part = dense_nodes.part_of(lattice, tile, CONTEXT, 2**wanted)
-        levels = flow_field.levels_of(part, wanted)
+        levels = flow_field.levels_of(lattice.shape, self.levels or levels_for(max(lattice.search)))
+        part = dense_nodes.part_of(lattice, tile, CONTEXT, 2**levels, flow_field.least_of(levels))
         # ranks do not see how even the contrast is
         is_even = self.rank == 0 or self.smoothness > 0.0
         filtered = partial(prepare, prefilter=prefilter, window=self.window, is_even=is_even)
@@ -239,11 +238,7 @@ class Flow(Matcher):
 
     def memory(self, lattice: Lattice, prefilter: Prefilter | None, pairs: Sequence[Pair]) -> float:
         """Bytes of the images of a tile and of solving one pair."""
-        pixels = math.prod(
-            (count - 1) * lattice.step + self.window + 2 * lattice.margin for count in lattice.most
-        )  # fmt: skip
-        dates = len({date for pair in pairs for date in pair[:2]})
-        return float(pixels * (dates * OF_IMAGE + OF_PAIR))
+        return memory.of_dense(lattice, pairs, (OF_IMAGE, lattice.margin), (OF_PAIR, CONTEXT))
 
 
 def levels_for(search: int) -> int:

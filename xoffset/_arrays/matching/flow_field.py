@@ -62,12 +62,17 @@ class Motion(NamedTuple):
     pixels: np.ndarray  # how many are known there
 
 
-def levels_of(part: Part, wanted: int) -> int:
-    """Number of resolutions that a part of an image has room for."""
+def levels_of(shape: tuple[int, int], wanted: int) -> int:
+    """Number of resolutions that an image has room for: the same for all of its tiles."""
     levels = 1
-    while levels < wanted and min(part.shape) >> levels >= LEAST_SIDE:
+    while levels < wanted and min(shape) >> levels >= LEAST_SIDE:
         levels += 1
     return levels
+
+
+def least_of(levels: int) -> int:
+    """Side of a part that is large enough for so many resolutions, px."""
+    return LEAST_SIDE << (levels - 1)
 
 
 def pyramid(raw: np.ndarray, frame: Tile, part: Part, levels: int, filtered: Filtered) -> list[Even]:

@@ -56,7 +56,7 @@ class Matcher(Protocol):
 
     @property
     def fade(self) -> int:
-        """Pixels on either side of the edge of a tile over which its values fade into those of the next tile.
+        """Half the pixels beyond the last edges of a tile over which its values fade into those of the next tile.
 
         Above 0, `match_tile` is asked for the nodes of a tile and for those that far beyond. 0 if a value does not
         depend on the tile.

@@ -22,6 +22,7 @@ from xoffset._arrays.matching import (
     dense_nodes,
     flow_field,
     labels,
+    memory,
 )
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, Views, metric_along
@@ -53,8 +54,8 @@ COST_FLOOR = 0.5
 LARGEST_SEARCH = 11
 FLAG = dense_chance.FIELDS_WITH_CHANCE.index("flags")
 OF_FLOW = Flow(contrast_inversion=False)
-# Bytes a pixel of what is kept of an image, and of what solving a pair needs.
-OF_IMAGE, OF_PAIR = 40, 180
+# Bytes a pixel of what is kept of an image, of what solving a pair needs, and of the search before it for each shift.
+OF_IMAGE, OF_PAIR, OF_SHIFT = 30, 120, 0.42
 
 
 @dataclass(frozen=True)
@@ -211,9 +212,9 @@ class Regularized(Matcher):
         if plain:
             return plain.match_tile(images, tile, guide, pairs=pairs, lattice=lattice, prefilter=prefilter)
         is_far = max(lattice.search) > LARGEST_SEARCH
-        wanted = levels_for(max(lattice.search)) if is_far else 1
-        part = dense_nodes.part_of(lattice, tile, CONTEXT, max(MULTIPLE, 2**wanted))
-        levels = flow_field.levels_of(part, wanted)
+        levels = flow_field.levels_of(lattice.shape, levels_for(max(lattice.search))) if is_far else 1
+        least = flow_field.least_of(levels)
+        part = dense_nodes.part_of(lattice, tile, CONTEXT, max(MULTIPLE, 2**levels), least)
         filtered = partial(prepare, prefilter=prefilter, window=self.window)
         kept, sought, sums = {}, {}, {}
         for date in sorted({date for pair in pairs for date in pair[:2]}):
@@ -268,11 +269,9 @@ class Regularized(Matcher):
         """Bytes of the images of a tile, of the volume of one pair and of its equations."""
         if self._without_prior:
             return self._without_prior.memory(lattice, prefilter, pairs)
-        pixels = math.prod(
-            (count - 1) * lattice.step + self.window + 2 * lattice.margin for count in lattice.most
-        )  # fmt: skip
-        dates = len({date for pair in pairs for date in pair[:2]})
         shifts = math.prod(2 * half + 1 for half in lattice.search)
         # beyond the largest search the start is flow, whose images are twice as many
         is_far = max(lattice.search) > LARGEST_SEARCH
-        return float(pixels * (dates * OF_IMAGE * (1 + is_far) + OF_PAIR + (0 if is_far else shifts / 2)))
+        of_pair = OF_PAIR if is_far else max(OF_PAIR, OF_SHIFT * shifts)
+        images = OF_IMAGE * (1 + is_far), lattice.margin
+        return memory.of_dense(lattice, pairs, images, (of_pair, CONTEXT))
