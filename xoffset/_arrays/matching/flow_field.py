@@ -123,6 +123,8 @@ def solve(first: list[Even], second: list[Even], part: Part, centre: np.ndarray,
         about = _reduced(centre, factor)
         if level == levels - 1:
             field, is_inverted = _first_looks(views, about, plan, (half + 1.0) / factor)
+            if level > 0:
+                continue
             radii = list(plan.radii[-1:])
         else:
             field = _enlarged(field, views.blocks)
