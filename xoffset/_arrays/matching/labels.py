@@ -92,7 +92,9 @@ def about(shift: np.ndarray, centre: np.ndarray) -> np.ndarray:
         return np.asarray(shift + centre)
     rows, columns = np.indices(shift.shape[1:], dtype=np.float32)
     ends = rows + shift[1] / np.float32(2.0), columns + shift[0] / np.float32(2.0)
-    return np.asarray(shift + np.stack([scipy.ndimage.map_coordinates(each, ends, order=1, mode="nearest") for each in centre]))
+    return np.asarray(
+        shift + np.stack([scipy.ndimage.map_coordinates(each, ends, order=1, mode="nearest") for each in centre])
+    )
 
 
 def on_blocks_of_two(field: np.ndarray) -> np.ndarray:
