@@ -180,7 +180,7 @@ def test_steps_cost_less():
     weight = np.ones((4, 6), np.float32)
     variation.soften(field[0], field[1], np.float32(0.6), weight)
     assert (weight[:, [0, 1, 3, 4]] == 1.0).all()
-    np.testing.assert_allclose(weight[:, 2], 1.0 / (1.0 + 25.0**2), rtol=1e-5)
+    np.testing.assert_allclose(weight[:, 2], 1.0 / (1.0 + 25.0**3), rtol=1e-5)
 
 
 def test_scores_of_windows():

@@ -48,7 +48,7 @@ def soften(field_x, field_y, scale, weight):
             beside = min(x + 1, columns - 1)
             a, b, c, d = x0[beside] - x0[x], x1[x] - x0[x], y0[beside] - y0[x], y1[x] - y0[x]
             square = (a * a + b * b + c * c + d * d) * per_square
-            line[x] = max(line[x] / (one + square * square), np.float32(1e-12))
+            line[x] = max(line[x] / (one + square * square * square), np.float32(1e-12))
 
 
 @hot_kernel
