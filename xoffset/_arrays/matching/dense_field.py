@@ -24,6 +24,8 @@ TOLERANCE, LEAST_NOISE = 6.0, 0.02
 # whose nodes average over what is small. With half of it, motion that changes by a tenth of a pixel each pixel breaks
 # into steps; with more, or the same on all grids, objects of 8 px that move by 2 px are lost.
 SOFT_STEP, OF_COARSER = 1.2, 0.7
+# Information of a block, over that of those around if they were trusted, up to which its steps count for less.
+LITTLE = 1 / 16
 # Correlation by which the shift of a neighbour must be better than that of a block; below LIKELY all are alike.
 CHANGE, LIKELY = 0.02, 0.65
 # Weight of the variation, over the root of the information around a block, of a prior of strength 1.
@@ -184,7 +186,10 @@ def settle(
         for component in range(2):
             variation.add_change(after[component], before[component], field[component])
     limit = limit.copy()
-    variation.soften(field[0], field[1], np.float32(soft_step * max(prior.strength, 1.0)), limit)
+    # the limit holds the root of the information that there usually is, of one component
+    full = np.float32(0.5 * (USUAL * prior.strength) ** 2 / LITTLE)
+    step = np.float32(soft_step * max(prior.strength, 1.0))
+    variation.soften(field[0], field[1], system[0], system[2], step, full, limit)
     information = 0.5 * float(system[0].mean(dtype=np.float64) + system[2].mean(dtype=np.float64))
     # the stronger the prior, the farther must what one block tells be carried
     longer = min(max(prior.strength / STRONG, 1.0), LONGEST)
