@@ -206,9 +206,13 @@ def test_steps_cost_less():
     field = np.zeros((2, 4, 6), np.float32)
     field[0, :, 3:] = 3.0
     weight = np.ones((4, 6), np.float32)
-    variation.soften(field[0], field[1], np.float32(0.6), weight)
+    known = np.full((4, 6), 0.5, np.float32)
+    # beneath a cloud
+    known[3, 3] = 0.01
+    variation.soften(field[0], field[1], known, known, np.float32(0.6), np.float32(2.0), weight)
     assert (weight[:, [0, 1, 3, 4]] == 1.0).all()
-    np.testing.assert_allclose(weight[:, 2], 1.0 / (1.0 + 25.0**2), rtol=1e-5)
+    np.testing.assert_allclose(weight[:3, 2], 1.0 / (1.0 + 25.0**3), rtol=1e-5)
+    np.testing.assert_allclose(weight[3, 2], 1.0 / (1.0 + (25.0 * 0.04**2) ** 3), rtol=1e-5)
 
 
 def test_scores_of_windows():

@@ -20,9 +20,12 @@ GAIN_SIDE = 9
 # Mean squared residual, in times that of the noise, at which a block has half of its weight; least variance of the
 # noise that this is counted from, of images of unit variance.
 TOLERANCE, LEAST_NOISE = 6.0, 0.02
-# Step of the field from one node to the next, px, above which it costs less a pixel; the same on all grids. With half
-# of it, motion that changes by a tenth of a pixel each pixel breaks into steps; with more, objects of 8 px are lost.
-SOFT_STEP = 1.2
+# Step of the field from one node to the next, px, above which it costs less a pixel; and its part on each coarser grid,
+# whose nodes average over what is small. With half of it, motion that changes by a tenth of a pixel each pixel breaks
+# into steps; with more, or the same on all grids, objects of 8 px that move by 2 px are lost.
+SOFT_STEP, OF_COARSER = 1.2, 0.7
+# Information of a block, over that of those around if they were trusted, up to which its steps count for less.
+LITTLE = 1 / 16
 # Correlation by which the shift of a neighbour must be better than that of a block; below LIKELY all are alike.
 CHANGE, LIKELY = 0.02, 0.65
 # Weight of the variation, over the root of the information around a block, of a prior of strength 1.
@@ -163,6 +166,7 @@ def settle(
     plan: tuple[int, ...],
     field: np.ndarray,
     dual: np.ndarray,
+    soft_step: float = SOFT_STEP,
 ) -> None:
     """Minimise, coarse grids first, which carry the long waves; field (2, rows, columns) and dual are replaced."""
     rows, columns = (size // 2 for size in field.shape[1:])
@@ -175,11 +179,17 @@ def settle(
         for fine, target in zip(field, before, strict=True):
             variation.halve(fine, np.float32(0.25), target)
         after = before.copy()
-        settle(coarse, weight, prior, plan[1:] or plan, after, np.zeros((4, rows, columns), dtype=np.float32))
+        settle(
+            coarse, weight, prior, plan[1:] or plan, after, np.zeros((4, rows, columns), dtype=np.float32),
+            OF_COARSER * soft_step,
+        )  # fmt: skip
         for component in range(2):
             variation.add_change(after[component], before[component], field[component])
     limit = limit.copy()
-    variation.soften(field[0], field[1], np.float32(SOFT_STEP * max(prior.strength, 1.0)), limit)
+    # the limit holds the root of the information that there usually is, of one component
+    full = np.float32(0.5 * (USUAL * prior.strength) ** 2 / LITTLE)
+    step = np.float32(soft_step * max(prior.strength, 1.0))
+    variation.soften(field[0], field[1], system[0], system[2], step, full, limit)
     information = 0.5 * float(system[0].mean(dtype=np.float64) + system[2].mean(dtype=np.float64))
     # the stronger the prior, the farther must what one block tells be carried
     longer = min(max(prior.strength / STRONG, 1.0), LONGEST)

@@ -94,8 +94,9 @@ class Regularized(Matcher):
     ground too. `false_alarm` is therefore of wider windows that move as one: the least of those up to about 35 px at
     the nodes around, of all shifts that were searched. Where it exceeds 0.01 nothing is told (`refine_failed`). Nodes
     are tied to each other: those less than about 35 px apart are no evidence for one another. Pixels are computed in
-    float32, whatever their type. The standard errors hold what noise does to a
-    solution, and what the prior does to it: the field that was found is given noise and solved for once more.
+    float32, whatever their type. The standard errors hold what noise does to a solution, and what the prior does to
+    it: the field that was found is given noise and solved for once more. Where neighbouring blocks of 2 px differ by
+    more than a pixel, a node tells the motion of its own block, not a mean.
 
     Examples
     --------

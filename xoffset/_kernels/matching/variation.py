@@ -32,23 +32,28 @@ def add_change(after, before, out):
 
 
 @kernel
-def soften(field_x, field_y, scale, weight):
+def soften(field_x, field_y, first, second, scale, full, weight):
     """Lower the weight (rows, columns) where the field steps by more than `scale` from one node to the next.
 
-    A step then costs less for each pixel that it is high, so that a sharp one is not spread over several nodes.
+    A step then costs less for each pixel that it is high, so that a sharp one is not spread over several nodes. Not
+    where one of these nodes knows little, as beneath clouds: then the step is of no ground. `first` and `second`:
+    information along x and y; `full`: inverse of that with which a step counts, over the square of the weight.
     """
     rows, columns = weight.shape
-    one = np.float32(1.0)
+    one, tiny = np.float32(1.0), np.float32(1e-12)
     per_square = one / (scale * scale)
     for y in range(rows):
-        x0, x1 = field_x[y], field_x[min(y + 1, rows - 1)]
-        y0, y1 = field_y[y], field_y[min(y + 1, rows - 1)]
+        under = min(y + 1, rows - 1)
+        x0, x1, y0, y1 = field_x[y], field_x[under], field_y[y], field_y[under]
         line = weight[y]
         for x in range(columns):
             beside = min(x + 1, columns - 1)
             a, b, c, d = x0[beside] - x0[x], x1[x] - x0[x], y0[beside] - y0[x], y1[x] - y0[x]
-            square = (a * a + b * b + c * c + d * d) * per_square
-            line[x] = max(line[x] / (one + square * square), np.float32(1e-12))
+            known = min(first[y, x] + second[y, x], first[y, beside] + second[y, beside])
+            known = min(known, first[under, x] + second[under, x])
+            share = min(one, full * known / max(line[x] * line[x], tiny))
+            square = (a * a + b * b + c * c + d * d) * per_square * share * share
+            line[x] = max(line[x] / (one + square * square * square), tiny)
 
 
 @hot_kernel
