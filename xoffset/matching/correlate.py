@@ -54,11 +54,11 @@ def correlate(
         pixels. A peak on the outermost ring is not accepted: choose at least one pixel more than the motion. A
         `Pyramid` goes from coarse to fine.
     step
-        Distance between windows, in pixels.
+        Distance between windows, in pixels; 1 for a value at every pixel, as `"regularized"` and `"flow"` can tell.
     matcher
-        `"ncc"`; `"phase"` for windows of 64 px and more; `"regularized"` and `"flow"` for a value at every pixel from
-        small windows, whose neighbours help; or an `NCC`, `Phase`, `Regularized` or `Flow` with options of its own, or
-        another `Matcher`.
+        `"ncc"`; `"phase"` for windows of 64 px and more; `"regularized"` and `"flow"` for a value at every pixel
+        (`step=1`) from small windows, whose neighbours help; or an `NCC`, `Phase`, `Regularized` or `Flow` with options
+        of its own, or another `Matcher`.
     prefilter
         `"bandpass"` removes detail finer than 0.7 px (noise) and coarser than 3 px (light and shade) before matching;
         None matches the pixels as they are.
