@@ -329,3 +329,29 @@ def test_time_of_a_dense_matcher_is_that_of_its_pairs():
     many = xoffset.estimate(stack, network, **options)
     assert few.cpu_seconds > 0.0
     assert many.cpu_seconds > few.cpu_seconds
+
+
+@pytest.mark.parametrize(("matcher", "clean", "beside"), [("regularized", 0.01, 0.05), ("flow", 0.01, 0.05)])
+def test_tiles_leave_no_seams(matcher, clean, beside, monkeypatch):
+    stack, _ = synthetic.stack((420, 430), field="landslide", velocity=25.0, snr=10.0, seed=3)
+    stack[1, 150:190, 120:330] = np.nan
+    network = xoffset.pairs(stack)
+    found = []
+    for side in (140, 768):
+        monkeypatch.setattr(lattices, "FADED_TILE", side)
+        found.append(xoffset.correlate(stack, network, matcher=matcher, search=4, step=2))
+    many, one = found
+    apart = np.stack([many.dx - one.dx, many.dy - one.dy])[:, 0] / 10.0
+    difference = np.hypot(*apart)
+    rows, columns = np.indices(difference.shape) * 2
+    is_near = (rows > 110) & (rows < 230) & (columns > 80) & (columns < 370)
+    # on clean ground not even the field differs, beside clouds it jumps no more than that of a single tile
+    assert np.nanpercentile(difference[~is_near], 99.0) < clean
+    for axis in (1, 2):
+        jump = np.hypot(*np.diff(apart, axis=axis))
+        near = is_near[1:] if axis == 1 else is_near[:, 1:]
+        assert np.nanpercentile(jump[near], 99.0) < beside
+        assert np.nanpercentile(jump[~near], 99.0) < clean
+    monkeypatch.setattr(lattices, "FADED_TILE", 140)
+    lazy = xoffset.correlate(stack.chunk(y=130, x=97), network, matcher=matcher, search=4, step=2)
+    xr.testing.assert_identical(lazy.compute(), many)

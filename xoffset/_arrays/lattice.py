@@ -92,7 +92,7 @@ class Lattice:
             last = count - (tiles - 1) * per_tile
             # what fades reaches no farther than into the next tile
             if tiles == 1 or last >= max(2 * self.fade, per_tile / 2):
-                return per_tile
+                return int(per_tile)
         return count
 
     def faded(self, tile: Tile) -> Tile:

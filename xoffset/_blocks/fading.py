@@ -125,7 +125,7 @@ def _blended(own: np.ndarray, rims: Sequence[Part], blend: Blend, tile: Tile) ->
 
 
 def _match_blocks(
-    layers: Sequence[da.Array], guide: np.ndarray, lattice: Lattice, batch: Batch, fields: int, blend: Blend
+    layers: Sequence[Any], guide: np.ndarray, lattice: Lattice, batch: Batch, fields: int, blend: Blend
 ) -> da.Array:
     """Tasks of a tile: its pixels, its match, what of it is its own and what reaches beyond, and the mixture.
 
@@ -177,7 +177,7 @@ def _window(layer: da.Array, dates: Sequence[int], window: Tile) -> tuple[Any, .
     """
     wanted = [np.asarray(dates) if layer.shape[0] > 1 else np.zeros(1, dtype=np.int64)]
     wanted += [np.arange(part.start, part.stop) for part in window]
-    along = []
+    along: list[list[tuple[Any, ...]]] = []
     for places, sizes in zip(wanted, layer.chunks, strict=True):
         starts = np.cumsum([0, *sizes])
         block = np.searchsorted(starts, places, side="right") - 1

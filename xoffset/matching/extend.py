@@ -64,7 +64,8 @@ def extend(
         Shifts (pair, y, x) of all pairs of the network in its order: `dx`, `dy`, their standard errors and the other
         variables that `shifts` have, in the units and with the signs of `correlate`, NaN where there is no match. The
         same as `correlate(stack, network)`: to the last bit, unless that would cut large images into other tiles for
-        more dates, or give tiles another margin for a prior of more motion; then within rounding. Lazy if `stack` or
+        more dates (not with a dense matcher), or give tiles another margin for a prior of more motion; then within
+        rounding, or of a dense matcher, whose values depend on the tile, within the standard errors. Lazy if `stack` or
         `shifts` are; where no pair is new, if `shifts` are. With `only_new` those of the new pairs, of which there may
         be none; lazy if `stack` is.
 

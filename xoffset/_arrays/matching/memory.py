@@ -17,7 +17,7 @@ from xoffset._kernels.matching import dense, zncc
 TRANSIENT = 8
 # Bytes that a tile which fades may take, with its pixels and its results but without what dask holds of its blocks;
 # and those of results alone if there are several pairs, since tiles wait for the ones around.
-FADED, WAITING = 185 * 10**6, 32 * 10**6
+FADED, WAITING = 150 * 10**6, 32 * 10**6
 # By how much the side of a tile that needs more is made smaller, px.
 LESS = 32
 

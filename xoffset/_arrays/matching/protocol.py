@@ -9,8 +9,8 @@ import numpy as np
 
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import memory
-from xoffset._arrays.matching.search import Pair
+from xoffset._arrays.matching import memory, search
+from xoffset._arrays.matching.search import Candidates, Pair
 
 FIELDS: tuple[str, ...] = (
     "dx",
@@ -81,6 +81,14 @@ class Matcher(Protocol):
         """Refuse a grid, a search or a pre-filter that does not suit; `is_uniform`: whether all nodes search alike."""
         return
 
+    def candidates(self, guide: np.ndarray, pair: Pair, tile: Tile, lattice: Lattice) -> Candidates:
+        """Where to search at the nodes of a tile: around the prior, or around zero.
+
+        Its `centre` and `half` (rows, columns, 2) are middle and half-range of the displacement along y and x, in whole
+        pixels; `wanted` (rows, columns) is False where the search would leave the image.
+        """
+        return search.candidates(guide, pair, tile, lattice)
+
     def match_tile(
         self,
         images: np.ndarray,
@@ -101,9 +109,9 @@ class Matcher(Protocol):
         tile
             Node rows and columns to match, with those that fade out.
         guide
-            (field, rows, columns) where to search, see `search.candidates`.
+            (field, rows, columns) where to search, as `candidates` tells.
         pairs
-            Which images belong together.
+            Which images belong together. Those of a network may come in batches, with the images of each.
         lattice
             The sampling grid.
         prefilter

@@ -71,10 +71,10 @@ class Regularized(Matcher):
         Side in pixels of the square that a shift is first found by, and judged by in the end; odd, at least 3. Its
         fraction of a pixel comes from blocks of 2 x 2 px, up to 7 px, or wider ones.
     smoothness
-        How much a motion that varies must explain: what noise could as well is smoothed away. 0.3 suits most images; 1
-        and more leave only what is large and certain, until all of a tile moves alike: large images are solved in tiles
-        that fade into each other. 0 is the dense matching of `NCC` with this window, of at least 5 px, each pixel for
-        itself.
+        What variation of the motion costs, above which noise it must rise. 0.3 suits most images; 1 and more leave only
+        what is large and certain, until all moves alike within a tile of up to 768 pixels a side. Tiles know nothing of
+        each other: where each moves alike, the motion changes from one to the next over 32 pixels, which is no strain.
+        0 is the dense matching of `NCC` with this window, of at least 5 px, each pixel for itself.
     direction
         Direction in degrees clockwise from grid north along which the motion varies little, such as the strike of a
         fault: the prior holds strongly along it and weakly across. None: all directions are alike.
