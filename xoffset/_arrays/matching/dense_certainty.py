@@ -17,15 +17,16 @@ SHARE = 0.8
 # Sides in blocks of the squares over which changes are averaged, a near and a wide one, and what their squares count:
 # how much the prior takes away differs from place to place, but one draw of noise tells little of a place.
 NEAR, WIDE = 9, 61
-OF_NEAR, OF_WIDE = 0.75, 0.12
+OF_NEAR, OF_WIDE = 0.75, 0.15
 # Side of the square within which a field that bends was made too flat, and of that over which this is averaged, blocks;
 # and what its square counts.
 BEND, AROUND = 7, 5
 OF_BEND = 0.65
 # Side of the square whose information counts as that of a block, in blocks.
 SIDE = 15
-# Mean size of a normal number over its standard deviation.
-MEAN_SIZE = math.sqrt(2.0 / math.pi)
+# Mean size of a normal number over its standard deviation, and mean root of the size over the root of it. Few large
+# changes, as beside a step, shall count little far from them.
+MEAN_SIZE, MEAN_ROOT = math.sqrt(2.0 / math.pi), 0.822
 # Bias of interpolation, px.
 INTERPOLATION = 0.002
 # Largest factor for information that is missing.
@@ -49,9 +50,9 @@ def variances(solution: Solution, prior: Prior) -> np.ndarray:
     for component in range(2):
         found = solution.field[component]
         near = _mean(change[component], NEAR)
-        wide = _mean(change[component] * scale, WIDE) / scale
+        wide = _mean(np.sqrt(change[component] * scale), WIDE) ** 2 / scale
         bend = _mean(np.abs(found - _mean(found, BEND)), AROUND)
-        out[component] = (OF_NEAR * near * near + OF_WIDE * wide * wide) / MEAN_SIZE**2
+        out[component] = OF_NEAR * near * near / MEAN_SIZE**2 + OF_WIDE * wide * wide / MEAN_ROOT**4
         out[component] += OF_BEND * bend * bend
     first, both, second = (_mean(layer, SIDE) for layer in solution.system[:3])
     out[:2] *= _missing(solution, first + second)

@@ -14,7 +14,15 @@ import scipy.special
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_certainty, flow_field
+from xoffset._arrays.matching import (
+    constant,
+    dense_certainty,
+    dense_field,
+    dense_nodes,
+    flow_certainty,
+    flow_field,
+    locking,
+)
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, metric_along
 from xoffset._arrays.matching.dense_images import Even, prepare
@@ -197,7 +205,9 @@ class Flow(Matcher):
             motion = flow_field.solve(
                 sought[pair.reference], sought[pair.secondary], part, centre, max(lattice.search), plan
             )
-            out[:, k] = self._describe(kept[pair.reference][0], kept[pair.secondary][0], motion, part, nodes, lattice)
+            first = kept[pair.reference][0]
+            out[:, k] = self._describe(first, kept[pair.secondary][0], motion, part, nodes, lattice)
+            locking.widen(out[:, k], first.values, first.slopes[1:], first.weight, pair.native)
             flags = out[FLAG, k].astype(np.int32)
             constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), nodes, lattice)
             out[FLAG, k] = flags

@@ -14,7 +14,7 @@ import numpy as np
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_field, labels
+from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_field, labels, locking
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, Views, metric_along
 from xoffset._arrays.matching.dense_images import prepare
@@ -187,6 +187,7 @@ class Regularized(Matcher):
             else:
                 start = self._start(views, centre, lattice)
             out[:, k] = self._match(views, start, part, nodes, lattice)
+            locking.widen(out[:, k], one.values, one.slopes[1:], one.weight, pair.native)
             flags = out[-1, k].astype(np.int32)
             constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), nodes, lattice)
             out[-1, k] = flags
