@@ -12,7 +12,8 @@ from xoffset._arrays.matching.dense_colour import colour as measured
 from xoffset._arrays.matching.dense_images import Even
 from xoffset._kernels.matching import growth, residuals, variation
 
-# Factor between the noise of sums of slopes times residual and that of a white residual: until it is measured.
+# Factor between the noise of sums of slopes times residual and that of a white residual: until it is measured,
+# and at most.
 COLOUR = 2.9
 # Side of the square around a block whose information counts as that of its surroundings, in blocks.
 SURROUNDINGS = 31
@@ -133,9 +134,10 @@ def solve(views: Views, start: np.ndarray, prior: Prior) -> Solution:
         seen = look(views, field)
         gain = np.empty_like(field[0])
         residuals.gains(seen.near[0], seen.near[1], gain)
-        # what the start has left to find is no noise
+        # what the start has left to find is no noise, and what clouds hide is of a larger colour than noise
         if k > 0:
-            colour = measured(views.images, views.weight, views.other, views.origin, field, gain) or COLOUR
+            found = measured(views.images, views.weight, views.other, views.origin, field, gain)
+            colour = min(found or COLOUR, COLOUR)
         system, residual, noise = _equations(views, seen, field, gain, colour)
         limit = np.float32(USUAL * prior.strength) * np.sqrt(level / np.float32(colour * noise) + np.float32(1e-6))
         settle(system, limit, prior, plan, field, dual)
