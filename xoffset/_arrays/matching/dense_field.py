@@ -12,7 +12,7 @@ from xoffset._arrays.matching.dense_colour import colour as measured
 from xoffset._arrays.matching.dense_images import Even
 from xoffset._kernels.matching import growth, residuals, variation
 
-# Factor between the noise of sums of slopes times residual and that of a white residual: until it is measured,
+# Factor between the noise of sums of slopes times residual and that of a white one: until it is measured,
 # and at most.
 COLOUR = 2.9
 # Side of the square around a block whose information counts as that of its surroundings, in blocks.

@@ -21,7 +21,7 @@ def variance(
 ) -> np.ndarray:
     """Squared bias [px²] of shifts [px] of an image resampled from pixels of `native` px, along one axis.
 
-    Of the reference: `filtered` (height, width), `slopes` along x and y (2, height, width), and where these are `valid`.
+    Of the reference: `filtered` (height, width), `slopes` along x and y (2, height, width), where these are `valid`.
     """
     fit = valid[2:-2, 2:-2] > 0
     energy = float((filtered[2:-2, 2:-2][fit].astype(np.float64) ** 2).sum())
