@@ -20,6 +20,7 @@ from xoffset._arrays.matching import (
     dense_nodes,
     flow_certainty,
     flow_field,
+    locking,
     memory,
 )
 from xoffset._arrays.matching import search as searching
@@ -212,7 +213,9 @@ class Flow(Matcher):
             motion = flow_field.solve(
                 sought[pair.reference], sought[pair.secondary], part, centre, max(lattice.search), plan
             )
-            out[:, k] = self._describe(kept[pair.reference][0], kept[pair.secondary][0], motion, part, nodes, lattice)
+            first = kept[pair.reference][0]
+            out[:, k] = self._describe(first, kept[pair.secondary][0], motion, part, nodes, lattice)
+            locking.widen(out[:, k], first.values, first.slopes[1:], first.weight, pair.native)
             flags = out[FLAG, k].astype(np.int32)
             constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), nodes, lattice)
             out[FLAG, k] = flags

@@ -256,7 +256,7 @@ def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
     u, v, score, variance_x, variance_y, covariance = np.moveaxis(refined, -1, 0)
     if scene.native > 1.0:
         variance_x, variance_y = (
-            of_noise + locking.variance(reference, shift, scene.native)
+            of_noise + locking.variance(reference.filtered, reference.slopes[:2], reference.valid, shift, scene.native)
             for of_noise, shift in ((variance_x, u), (variance_y, v))
         )
     covariances = (variance_x, variance_y, covariance)

@@ -169,9 +169,8 @@ class Phase(Matcher):
                 found = _match(windows[pair.reference], second, flags, lattice.search[0], self)
                 found[:2] += centre[:, ::-1].T
                 if pair.native > 1.0:
-                    for shift, of_noise in (("dx", "variance_dx"), ("dy", "variance_dy")):
-                        image, along = sources[pair.reference].image, found[FIELDS.index(shift)]
-                        found[FIELDS.index(of_noise)] += locking.variance(image, along, pair.native)
+                    image = sources[pair.reference].image
+                    locking.widen(found, image.filtered, image.slopes[:2], image.valid, pair.native)
                 out[:, k, batch[:, 0], batch[:, 1]] = found
         for flags, pair, where in zip(out[-1], pairs, candidates, strict=True):
             constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), where, lattice)

@@ -22,6 +22,7 @@ from xoffset._arrays.matching import (
     dense_nodes,
     flow_field,
     labels,
+    locking,
     memory,
 )
 from xoffset._arrays.matching import search as searching
@@ -237,6 +238,7 @@ class Regularized(Matcher):
             else:
                 start = self._start(views, centre, lattice)
             out[:, k] = self._match(views, start, part, nodes, lattice)
+            locking.widen(out[:, k], one.values, one.slopes[1:], one.weight, pair.native)
             flags = out[FLAG, k].astype(np.int32)
             constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), nodes, lattice)
             out[FLAG, k] = flags
