@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.ndimage
 import xarray as xr
 
 import xoffset
@@ -36,51 +35,6 @@ def decorrelated(size: int, part: float, **options: Any) -> tuple[xr.DataArray, 
     level = float(stack[1].mean())
     second = level + np.sqrt(1.0 - part) * (stack[1] - level) + np.sqrt(part) * (other[1] - level)
     return xr.concat([stack[0], second.assign_coords(time=stack.time[1])], dim="time").assign_attrs(stack.attrs), truth
-
-
-def bent(share: np.ndarray, right: float, down: float, *, snr: float, seed: int) -> xr.DataArray:
-    """Two images of ground that moves by share (rows, columns) times (right, down) pixels, in changing light.
-
-    The spline of `synthetic.scene` is sampled four times finer where each sample of the second image came from, and
-    averaged: nothing interpolates an image.
-    """
-    ground = synthetic.scene(share.shape, seed=seed).values
-    fine = [(np.arange(4 * size) + 0.5) / 4.0 - 0.5 for size in share.shape]
-    rows, columns = np.meshgrid(*fine, indexing="ij")
-    came = [rows, columns]
-    for _ in range(8):
-        moved = scipy.ndimage.map_coordinates(share, came, order=1, mode="nearest")
-        came = [rows - down * moved, columns - right * moved]
-    images = [
-        scipy.ndimage.map_coordinates(
-            ground, [4.0 * each + 1.5 for each in places], order=3, prefilter=False, mode="grid-wrap"
-        )
-        for places in ([rows, columns], came)
-    ]
-    return _noisy(images, snr, seed)
-
-
-def cut_out(inside: np.ndarray, quarters: tuple[int, int], *, snr: float, seed: int) -> xr.DataArray:
-    """Two images whose part `inside` (rows, columns) has moved by quarters of a pixel (right, down) over the rest."""
-    spline = synthetic.scene(inside.shape, seed=seed).values
-    fine = scipy.ndimage.convolve1d(spline, [1 / 6, 4 / 6, 1 / 6], axis=0, mode="wrap")
-    fine = scipy.ndimage.convolve1d(fine, [1 / 6, 4 / 6, 1 / 6], axis=1, mode="wrap")
-    there, ground = (np.roll(each, quarters[::-1], (0, 1)) for each in (np.kron(inside, np.ones((4, 4), bool)), fine))
-    return _noisy([fine, np.where(there, ground, fine)], snr, seed)
-
-
-def _noisy(fine: list[np.ndarray], snr: float, seed: int) -> xr.DataArray:
-    """A stack of two images from scenes four times finer, with changing light and noise."""
-    rng = np.random.default_rng(seed + 1000)
-    rows, columns = (size // 4 for size in fine[0].shape)
-    images = np.stack([each.reshape(rows, 4, columns, 4).mean(axis=(1, 3)) for each in fine])
-    detail = images[0] - scipy.ndimage.gaussian_filter(images[0], 3.0, mode="wrap")
-    light = scipy.ndimage.gaussian_filter(rng.standard_normal((rows, columns)), rows / 12, mode="wrap")
-    images[1] *= 1.05 + 0.15 * light / np.abs(light).max()
-    images += rng.standard_normal(images.shape) * detail.std() / snr
-    x, y = (PIXEL * (np.arange(size) + 0.5) for size in (columns, rows))
-    time = np.array(DATES, dtype="datetime64[us]")
-    return products.stack(images.astype(np.float32), time=time, x=x, y=-y, crs=None, attrs={})
 
 
 def tiled(size: int, pairs: int = 1) -> tuple[xr.DataArray, xr.Dataset]:

@@ -20,10 +20,14 @@ import numpy as np
 import scipy.ndimage
 import xarray as xr
 from _measure import Extent, Rows, least_cpu_seconds, on_one_core, run
-from _scenes import PIXEL, bent, constant, cut_out, errors, in_pixels, pair
+from _scenes import PIXEL, constant, errors, in_pixels, pair
 from matching_scaling import TILE, match_files, write_images
 
 import xoffset
+
+# scenes that the tests have too
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "reference"))
+from reference_scenes import bent, cut_out
 
 # Images of every row of accuracy: the worse of them counts.
 SEEDS = (11, 12)
@@ -135,17 +139,21 @@ def _landslide(size: int, seed: int) -> Rows:
 
 
 def _fault(size: int, seed: int) -> Rows:
-    across = distance((size, size))
-    share = 2.0 / np.pi * np.arctan(across / 6.0)
-    stack = bent(share, *ALONG, snr=4.0, seed=seed)
+    shape = (size, size)
+
+    def share(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        return 2.0 / np.pi * np.arctan(across(rows, columns, shape) / 6.0)
+
+    stack = bent(share, shape, *ALONG, snr=4.0, seed=seed)
     rmse, beside = {}, {}
     for name in names():
         shifts = matched(stack, name, 4, step=4 if name == "NCC 32 px" else 1)
-        at = _at_nodes(share, shifts, stack)
-        error = inner(in_pixels(shifts) - at * ALONG[:, None, None], shifts, stack)
-        rmse[name] = root_mean_square(error)
-        away = inner(_at_nodes(across, shifts, stack), shifts, stack)
-        along = np.tensordot(ALONG, inner(in_pixels(shifts), shifts, stack), 1)
+        places = node_places(shifts, stack)
+        found = in_pixels(shifts)
+        error = found - share(*places) * ALONG[:, None, None]
+        rmse[name] = root_mean_square(inner(error, shifts, stack))
+        away = inner(across(*places, shape), shifts, stack)
+        along = inner(np.tensordot(ALONG, found, 1), shifts, stack)
         near = np.abs(np.abs(away) - 8.0) < 0.5
         beside[name] = np.nanmean((np.sign(away) * along)[near])
     scene = "fault ±1 px, SNR 4"
@@ -314,10 +322,15 @@ def moving(truth: xr.Dataset, shifts: xr.Dataset) -> np.ndarray:
     return np.hypot(true.dx.values, true.dy.values) / PIXEL
 
 
-def distance(shape: tuple[int, int]) -> np.ndarray:
-    """Distance in pixels from a trace through the middle that runs 20 degrees off the rows."""
-    y, x = np.indices(shape) - (np.array(shape)[:, None, None] - 1) / 2.0
-    return y * ALONG[0] - x * ALONG[1]
+def across(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Distance in pixels of places from a trace through the middle that runs along the motion."""
+    return (rows - 0.5 * (shape[0] - 1)) * ALONG[0] - (columns - 0.5 * (shape[1] - 1)) * ALONG[1]
+
+
+def node_places(shifts: xr.Dataset, stack: xr.DataArray) -> list[np.ndarray]:
+    """Rows and columns (rows, columns) of nodes in pixels of the image."""
+    y, x = np.meshgrid(shifts.y, shifts.x, indexing="ij")
+    return [(float(stack.y[0]) - y) / PIXEL, (x - float(stack.x[0])) / PIXEL]
 
 
 def _error(shifts: xr.Dataset, stack: xr.DataArray, right: float, down: float) -> np.ndarray:
