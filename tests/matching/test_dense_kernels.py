@@ -7,9 +7,11 @@ import pytest
 import reference_dense as twin
 import scipy.optimize
 
-from xoffset._arrays.matching import dense_field, labels
+from xoffset._arrays.matching import dense_certainty, dense_field, labels
+from xoffset._arrays.matching.dense_field import Solution
+from xoffset._kernels import bits
 from xoffset._kernels.images import filters
-from xoffset._kernels.matching import growth, regularized, residuals, variation
+from xoffset._kernels.matching import growth, judging, regularized, residuals, variation
 
 RNG = np.random.default_rng(5)
 
@@ -51,8 +53,6 @@ def test_paths_across_are_those_down_turned():
     turned = np.empty((37, 9, 6), dtype=np.int16)
     regularized.turn(cost, turned)
     np.testing.assert_array_equal(turned, cost.transpose(2, 1, 0))
-    regularized.add_turned(turned, cost)
-    np.testing.assert_array_equal(cost, 2 * turned.transpose(2, 1, 0))
 
 
 def test_cheapest_shift_and_the_vertex_beside_it():
@@ -180,7 +180,7 @@ def test_steps_cost_less():
     weight = np.ones((4, 6), np.float32)
     variation.soften(field[0], field[1], np.float32(0.6), weight)
     assert (weight[:, [0, 1, 3, 4]] == 1.0).all()
-    np.testing.assert_allclose(weight[:, 2], 1.0 / (1.0 + 25.0**2), rtol=1e-5)
+    np.testing.assert_allclose(weight[:, 2], 1.0 / (1.0 + 25.0**3), rtol=1e-5)
 
 
 def test_scores_of_windows():
@@ -208,13 +208,116 @@ def test_blocks_take_over_the_shift_of_a_neighbour_that_suits():
     before = np.zeros((2, 20, 20), np.float32)
     before[0, 9:11, 9:11], before[1, 9:11, 9:11] = 2.0, -1.0
     field, score = before.copy(), np.full((20, 20), growth.UNSEEN, np.float32)
+    limits = np.float32(0.5), np.float32(0.65), np.float32(0.02)
     for _ in range(4):
-        growth.grow(
-            first, weight, spline, known, (10, 10), 3, 1, np.float32(0.65), np.float32(0.02), field.copy(), field, score
-        )
+        last = field.copy()
+        growth.grow(first, weight, spline, known, (10, 10), 3, 1, limits, last, field, score)
     grown = field[0] == 2.0
     assert grown[8:12, 8:12].all()
     assert grown.sum() <= 64
     assert not grown[:5].any()
     # where nothing suits better nothing changes, and only edges are looked at
     assert (score[:4] == growth.UNSEEN).all()
+    # of three pixels nothing is told, however alike they are
+    weight[:] = 0.0
+    weight[::6, ::6] = 1.0
+    field = before.copy()
+    score[:] = growth.UNSEEN
+    growth.grow(first, weight, spline, known, (10, 10), 3, 1, limits, before, field, score)
+    np.testing.assert_array_equal(field, before)
+
+
+@pytest.mark.parametrize("step", [1, 3])
+@pytest.mark.parametrize("shape", [(9, 11), (1, 6), (5, 1)])
+def test_values_at_nodes_are_bilinear_between_the_middles_of_blocks(step, shape):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    # a linear field of pixels is one of the middles of blocks
+    plane = 0.1 * (2 * x + 0.5) - 0.05 * (2 * y + 0.5)
+    layers = np.stack([plane, -0.5 * plane, 0.3 * RNG.standard_normal(shape)]).astype(np.float32)
+    found = np.empty((3, 4, 5), np.float32)
+    residuals.at_nodes(layers, 2, 1, step, np.float32(1.0), found)
+    for k, i, j in np.ndindex(found.shape):
+        expected = twin.value_at(layers[k].astype(float), 2 + step * i, 1 + step * j)
+        np.testing.assert_allclose(found[k, i, j], expected, atol=1e-5)
+    if shape == (9, 11):
+        rows, columns = np.mgrid[:4, :5]
+        np.testing.assert_allclose(found[0], 0.1 * (1 + step * columns) - 0.05 * (2 + step * rows), atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_between_blocks_that_move_apart_the_nearest_one_tells(axis):
+    layers = np.zeros((3, 6, 6), np.float32)
+    layers[:, 3:] = np.array([0.4, 3.0, 7.0])[:, None, None]
+    if axis == 1:
+        layers = np.ascontiguousarray(layers.swapaxes(1, 2))
+    found = np.empty((3, 12, 12), np.float32)
+    residuals.at_nodes(layers, 0, 0, 1, np.float32(1.0), found)
+    np.testing.assert_array_equal(found, np.repeat(np.repeat(layers, 2, axis=1), 2, axis=2))
+    # a little step is none
+    layers *= np.float32(0.3)
+    residuals.at_nodes(layers, 0, 0, 1, np.float32(1.0), found)
+    assert len(np.unique(found[1].round(4))) == 4
+
+
+def test_why_a_node_tells_nothing():
+    side, step, first, least, half = 5, 2, 4, 0.5, (3, 4)
+    shape = (9, 10)
+    layers = np.stack([RNG.uniform(-5.0, 5.0, shape), RNG.uniform(-4.0, 4.0, shape), *np.full((3, *shape), 0.01)])
+    layers = layers.astype(np.float32)
+    layers[0, 0, 0], layers[1, 1, 1], layers[2, 2, 2], layers[3, 3, 3] = np.nan, np.inf, np.nan, np.nan
+    score = RNG.uniform(0.0, 1.0, shape).astype(np.float32)
+    score[RNG.random(shape) < 0.1] = np.nan
+    count = RNG.integers(0, side**2 + 1, shape).astype(np.float32)
+    count[RNG.random(shape) < 0.7] = side**2
+    centre = RNG.uniform(-1.0, 1.0, (2, *shape)).astype(np.float32)
+    left_out = RNG.random(shape) < 0.1
+    frame = np.array([(2, 26), (3, 28)])
+    windows = [
+        (RNG.integers(0, 6, (26, 28)).astype(np.int32), (RNG.random((26, 28)) < 0.1).astype(np.uint8)) for _ in range(2)
+    ]
+    out = np.empty((9, *shape), np.float32)
+    limits = (first, step, side), (least, *half)
+    judging.judge(layers, score, count, centre, left_out, *windows[0], *windows[1], frame, *limits, out)
+
+    def at(layer):
+        return lambda y, x: layer[min(max(y, 0), layer.shape[0] - 1), min(max(x, 0), layer.shape[1] - 1)]
+
+    looks = [(at(known), at(flat)) for known, flat in windows]
+    seen = set()
+    for i, j in np.ndindex(shape):
+        place = first + step * i, first + step * j
+        node = (*layers[:2, i, j], layers[2:4, i, j], score[i, j], count[i, j], centre[:, i, j], left_out[i, j], place)
+        name = twin.verdict(node, looks, frame, side, least, half)
+        seen.add(name)
+        assert out[8, i, j] == (0 if name is None else getattr(bits, name))
+        told = np.where([name is None] * 5, layers[:, i, j], np.nan)
+        np.testing.assert_array_equal(out[[0, 1, 4, 5, 6], i, j], told)
+        is_few = count[i, j] < least * side**2
+        share = np.float32(count[i, j] / side**2)
+        np.testing.assert_array_equal(out[[2, 7], i, j], [np.nan] * 2 if is_few else [score[i, j], share])
+    assert {None, "OUTSIDE", "NODATA", "FEW_VALID", "FLAT", "BORDER"} <= seen
+    # nothing else can be wrong with it where holes and flat windows are not to be had
+    none = np.empty((0, 0), np.int32), np.empty((0, 0), np.uint8)
+    judging.judge(
+        layers, np.abs(np.nan_to_num(score)), np.full_like(count, side**2), centre, np.zeros_like(left_out), *none,
+        *none, frame, *limits, out,
+    )  # fmt: skip
+    assert set(np.unique(out[8])) == {0.0, bits.BORDER, bits.ILL_CONDITIONED}
+
+
+def test_information_that_is_missing():
+    shape = (140, 150)
+    system = np.zeros((5, *shape), np.float32)
+    system[0], system[2] = 2.0, 3.0
+    # distrusted: a tenth of what is known there counts
+    system[:, 10:30, 20:40] *= 0.1
+    level = np.full(shape, 7.0, np.float32)
+    nothing = np.zeros(shape, np.float32)
+    field = np.zeros((2, *shape), np.float32)
+    solution = Solution(field, system, nothing, level, np.zeros((4, *shape), np.float32), nothing, nothing, 1.0)
+    found = dense_certainty._missing(solution)
+    side = dense_certainty.SIDE // 2
+    for y, x in [(0, 0), (20, 30), (10, 20), (139, 25), (30, 12)]:
+        square = slice(max(y - side, 0), y + side + 1), slice(max(x - side, 0), x + side + 1)
+        np.testing.assert_allclose(found[y, x], 5.0 / (system[0] + system[2])[square].mean(), rtol=1e-3)
+    assert found[20, 30] == pytest.approx(10.0, rel=1e-3)

@@ -101,3 +101,36 @@ def window_score(first, second, weight):
         return np.nan
     a, b = a - a.mean(), b - b.mean()
     return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
+
+
+def value_at(layer, y, x):
+    """Bilinear value at a pixel of a layer on blocks of 2x2 px, whose middles lie at 0.5, 2.5, ... px."""
+    rows, columns = layer.shape
+    at_y, at_x = np.clip((y - 0.5) / 2.0, 0, rows - 1), np.clip((x - 0.5) / 2.0, 0, columns - 1)
+    total = 0.0
+    for i, j in np.ndindex(rows, columns):
+        total += max(0.0, 1.0 - abs(at_y - i)) * max(0.0, 1.0 - abs(at_x - j)) * layer[i, j]
+    return total
+
+
+def verdict(node, windows, frame, side, least, half):
+    """Name of the flag of one node, None if it is told; the first that holds of what may be wrong, by definition.
+
+    node: dx, dy, their variances, score, pixels known in both, centre (x, y), whether it is left out, first pixel (y,
+    x) of its window; windows: functions of a first pixel, for either image: known pixels, whether it has one value.
+    """
+    dx, dy, variances, score, count, centre, is_left_out, (y, x) = node
+    is_known = np.isfinite([dx, dy]).all()
+    to = (y + int(np.rint(dy)), x + int(np.rint(dx))) if is_known else (y, x)
+    (known, is_flat), (known_there, is_flat_there) = windows
+    is_few = count < least * side**2
+    is_beyond = any(to[k] < frame[k][0] or to[k] + side > frame[k][1] for k in (0, 1))
+    checks = {
+        "OUTSIDE": is_left_out or (is_few and is_beyond),
+        "NODATA": known(y, x) == 0 or known_there(*to) == 0,
+        "FEW_VALID": is_few,
+        "FLAT": np.isnan(score) or is_flat(y, x) or is_flat_there(*to),
+        "BORDER": abs(dx - centre[0]) > half[1] - 0.5 or abs(dy - centre[1]) > half[0] - 0.5,
+        "ILL_CONDITIONED": not (is_known and np.isfinite(variances).all()),
+    }
+    return next((name for name, holds in checks.items() if holds), None)

@@ -20,13 +20,12 @@ GAIN_SIDE = 9
 # Mean squared residual, in times that of the noise, at which a block has half of its weight; least variance of the
 # noise that this is counted from, of images of unit variance.
 TOLERANCE, LEAST_NOISE = 6.0, 0.02
-# Step of the field over a block, px, above which it costs less a pixel; and how it grows with each coarser grid.
-SOFT_STEP, SOFT_GROWTH = 0.6, 1.4
-
+# Step of the field from one node to the next, px, above which it costs less a pixel; and its part on each coarser grid,
+# whose nodes average over what is small. With half of it, motion that changes by a tenth of a pixel each pixel breaks
+# into steps; with more, or the same on all grids, objects of 8 px that move by 2 px are lost.
+SOFT_STEP, OF_COARSER = 1.2, 0.7
 # Correlation by which the shift of a neighbour must be better than that of a block; below LIKELY all are alike.
 CHANGE, LIKELY = 0.02, 0.65
-# Smoothness with which the prior is as strong as it usually should be: strength 1.
-SMOOTHNESS = 0.3
 # Weight of the variation, over the root of the information around a block, of a prior of strength 1.
 USUAL = 2.5
 # Smoothness with which the prior has a strength of 1: as it usually should be.
@@ -111,10 +110,12 @@ def grown(views: Views, start: np.ndarray) -> np.ndarray:
     """Start whose blocks have taken over the shifts of neighbours that suit them better."""
     field = start.astype(np.float32)
     score = np.full(views.blocks, growth.UNSEEN, dtype=np.float32)
+    limits = tuple(np.float32(each) for each in (views.min_valid, LIKELY, CHANGE))
     for distance in GROWTH:
+        before = field.copy()
         growth.grow(
             views.images[0], views.weight, views.other.coefficients, views.other.weight, views.origin, views.side,
-            distance, np.float32(LIKELY), np.float32(CHANGE), field.copy(), field, score,
+            distance, limits, before, field, score,
         )  # fmt: skip
     return field
 
@@ -178,7 +179,7 @@ def settle(
         after = before.copy()
         settle(
             coarse, weight, prior, plan[1:] or plan, after, np.zeros((4, rows, columns), dtype=np.float32),
-            SOFT_GROWTH * soft_step,
+            OF_COARSER * soft_step,
         )  # fmt: skip
         for component in range(2):
             variation.add_change(after[component], before[component], field[component])

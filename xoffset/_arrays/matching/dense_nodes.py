@@ -14,6 +14,9 @@ from xoffset._arrays.matching.search import Candidates
 from xoffset._kernels.matching import judging, residuals
 from xoffset._kernels.matching.residuals import BLOCK
 
+# Difference of the motion of neighbouring blocks from which nodes between them move like the nearest one, px.
+LARGEST_STEP = 1.0
+
 
 class Part(NamedTuple):
     """Pixels of the window of a tile on which a field is solved, and where the first window of the nodes begins."""
@@ -104,7 +107,7 @@ def describe(
     shape, window, step = nodes.wanted.shape, lattice.template, lattice.step
     middle = [start + (window - 1) // 2 for start in first]
     layers = np.empty((5, *shape), dtype=np.float32)
-    residuals.at_nodes(np.concatenate([field, variances]), *middle, step, layers)
+    residuals.at_nodes(np.concatenate([field, variances]), *middle, step, np.float32(LARGEST_STEP), layers)
     seen = look(views, field)
     score, count = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
     residuals.scores(views.images[0], *seen.pixels, window, *first, step, score, count)

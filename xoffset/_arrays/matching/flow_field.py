@@ -192,6 +192,6 @@ def _reduced(centre: np.ndarray, factor: int) -> np.ndarray:
 def _enlarged(field: np.ndarray, blocks: tuple[int, int]) -> np.ndarray:
     """Displacement on blocks of an image of twice the resolution, in pixels of it; bilinear."""
     out = np.empty((2, *blocks), dtype=np.float32)
-    residuals.at_nodes(field, 0.0, 0.0, 1, out)
+    residuals.at_nodes(field, 0.0, 0.0, 1, np.float32(np.inf), out)
     out *= 2
     return out

@@ -55,16 +55,18 @@ def costs(
 def optimise(cost: np.ndarray, half: tuple[int, int], prior: Prior) -> np.ndarray:
     """Shift (2, rows, columns) along x and y of least cost under the prior."""
     count = (2 * half[0] + 1, 2 * half[1] + 1)
-    total = np.zeros_like(cost)
-    for slope in (-1, 0, 1):
-        for is_reversed in (False, True):
-            kernels.sweep(cost, *count, slope, is_reversed, *_price(slope, 1, prior), total)
     turned = np.empty(cost.shape[::-1], dtype=np.int16)
     kernels.turn(cost, turned)
     across = np.zeros_like(turned)
     for is_reversed in (False, True):
         kernels.sweep(turned, *count, 0, is_reversed, *_price(1, 0, prior), across)
-    kernels.add_turned(across, total)
+    # memory that was used before is fast
+    total = turned.reshape(cost.shape)
+    kernels.turn(across, total)
+    del across
+    for slope in (-1, 0, 1):
+        for is_reversed in (False, True):
+            kernels.sweep(cost, *count, slope, is_reversed, *_price(slope, 1, prior), total)
     field = np.empty((2, cost.shape[0], cost.shape[2]), dtype=np.float32)
     kernels.cheapest(total, *count, np.empty(field.shape[1:], dtype=np.int16), field[0], field[1])
     return field

@@ -57,7 +57,8 @@ class Regularized(Matcher):
         Side in pixels of the square that a shift is first found by, and judged by in the end; odd, at least 3.
     smoothness
         What variation of the motion costs, above which noise it must rise. 0.3 suits most images; 1 and more leave only
-        what is large and certain, until all moves alike. 0 is the dense matching of `NCC` with this window, each pixel
+        what is large and certain, until all moves alike within a tile (some 768 px, which fade into each other; for one
+        shift of a whole image take the median). 0 is the dense matching of `NCC` with this window, each pixel
         for itself.
     direction
         Direction in degrees clockwise from grid north along which the motion varies little, such as the strike of a
@@ -74,7 +75,8 @@ class Regularized(Matcher):
     Anal. Mach. Intell. 30, 328-341), beyond it the motion by `Flow`; from there linear equations of the pixels under
     total variation, solved by primal-dual steps (Chambolle & Pock 2011, J. Math. Imaging Vis. 40, 120-145). `window`
     and `cost_floor` are SzW and CorrelMin of MicMac. `peak_gap` is NaN. The standard errors hold what noise does to a
-    solution, and what the prior does to it: the field that was found is given noise and solved for once more.
+    solution, and what the prior does to it: the field that was found is given noise and solved for once more. Where
+    neighbouring blocks of 2 px differ by more than a pixel, a node tells the motion of its own block, not a mean.
 
     Examples
     --------

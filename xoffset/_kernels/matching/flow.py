@@ -5,16 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels._jit import hot_kernel, kernel
-
-
-@hot_kernel
-def _weights(fraction, out):
-    """Weights of the four coefficients of a cubic B-spline around a fraction of a pixel."""
-    rest = 1 - fraction
-    out[0] = rest * rest * rest / 6
-    out[3] = fraction * fraction * fraction / 6
-    out[1] = np.float32(2.0 / 3.0) - fraction * fraction * (1 - fraction / 2)
-    out[2] = 1 - out[0] - out[1] - out[3]
+from xoffset._kernels.matching.residuals import _weights
 
 
 @hot_kernel

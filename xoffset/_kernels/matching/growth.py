@@ -14,8 +14,8 @@ UNSEEN = -2.0
 
 
 @hot_kernel
-def _score(first, weight, spline, known, place, size, shift, lines, taps):
-    """Correlation about zero of a window of band-passed images at one shift; 0 where nothing is known.
+def _score(first, weight, spline, known, place, size, shift, least, lines, taps):
+    """Correlation about zero of a window of band-passed images at one shift; 0 where fewer than `least` px are known.
 
     place: row and column of its first pixel in the first image, then in the second one; size: its rows and columns;
     shift: (x, y); lines (rows + 3, columns) and taps (2, 4) are scratch.
@@ -34,7 +34,7 @@ def _score(first, weight, spline, known, place, size, shift, lines, taps):
         for j in range(columns):
             near = along_x[0] * source[j] + along_x[1] * source[j + 1]
             line[j] = near + along_x[2] * source[j + 2] + along_x[3] * source[j + 3]
-    one, two, product = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+    one, two, product, count = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
     for i in range(rows):
         a, w = first[place[0] + i, place[1] :], weight[place[0] + i, place[1] :]
         upper, lower = known[top + i, left:], known[top + i + 1, left:]
@@ -45,11 +45,15 @@ def _score(first, weight, spline, known, place, size, shift, lines, taps):
             one += fit * a[j] * a[j]
             two += fit * value * value
             product += fit * a[j] * value
+            count += fit
+    # one pixel is always like another
+    if count < least:
+        return np.float32(0.0)
     return product / np.sqrt(max(one * two, np.float32(1e-6)))
 
 
 @kernel
-def grow(first, weight, spline, known, origin, side, distance, floor, margin, before, field, score):
+def grow(first, weight, spline, known, origin, side, distance, limits, before, field, score):
     """Let blocks take over the shift of a neighbour where their window correlates better with it.
 
     Parameters
@@ -60,8 +64,9 @@ def grow(first, weight, spline, known, origin, side, distance, floor, margin, be
         Of the window, in blocks, odd.
     distance
         Of the four neighbours that are tried, in blocks.
-    floor, margin
-        Correlations below `floor` are alike; one must be better than another by `margin`.
+    limits
+        Share of the pixels of a window that must be known; correlation below which all are alike; margin by which one
+        must be better than another.
     before
         (2, rows, columns): shifts along x and y.
     field
@@ -71,6 +76,7 @@ def grow(first, weight, spline, known, origin, side, distance, floor, margin, be
     """
     rows, columns = score.shape
     lines, taps = np.empty((BLOCK * side + 3, BLOCK * side), np.float32), np.empty((2, 4), np.float32)
+    share, floor, margin = limits
     reach = side // 2
     for row in range(rows):
         for column in range(columns):
@@ -90,11 +96,12 @@ def grow(first, weight, spline, known, origin, side, distance, floor, margin, be
                 bottom, right = min(row + reach + 1, rows), min(column + reach + 1, columns)
                 size = (BLOCK * (bottom - top), BLOCK * (right - left))
                 place = (BLOCK * top, BLOCK * left, origin[0] + BLOCK * top, origin[1] + BLOCK * left)
+                least = np.float32(share * size[0] * size[1])
                 if score[row, column] == UNSEEN:
                     score[row, column] = _score(
-                        first, weight, spline, known, place, size, (own_x, own_y), lines, taps
+                        first, weight, spline, known, place, size, (own_x, own_y), least, lines, taps
                     )  # fmt: skip
-                found = _score(first, weight, spline, known, place, size, (new_x, new_y), lines, taps)
+                found = _score(first, weight, spline, known, place, size, (new_x, new_y), least, lines, taps)
                 if max(found, floor) > max(score[row, column], floor) + margin:
                     score[row, column] = found
                     field[0, row, column], field[1, row, column] = new_x, new_y

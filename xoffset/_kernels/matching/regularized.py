@@ -252,19 +252,6 @@ def turn(volume, out):
 
 
 @kernel
-def add_turned(volume, out):
-    """As `turn`, added to what is there."""
-    rows, shifts, blocks = volume.shape
-    for y in range(0, rows, 32):
-        for x in range(0, blocks, 32):
-            for shift in range(shifts):
-                for column in range(x, min(x + 32, blocks)):
-                    target = out[column, shift]
-                    for row in range(y, min(y + 32, rows)):
-                        target[row] += volume[row, shift, column]
-
-
-@kernel
 def cheapest(total, count_y, count_x, best, dx, dy):
     """Shift of least total of every block, moved to the vertex of parabolas along x and y, px; and its number."""
     rows, shifts, blocks = total.shape

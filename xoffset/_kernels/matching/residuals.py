@@ -44,11 +44,13 @@ def box(image, side, out):
 @hot_kernel
 def _weights(fraction, out):
     """Weights of the four coefficients of a cubic B-spline around a fraction of a pixel."""
-    rest = 1 - fraction
-    out[0] = rest * rest * rest / 6
-    out[3] = fraction * fraction * fraction / 6
-    out[1] = np.float32(2.0 / 3.0) - fraction * fraction * (1 - fraction / 2)
-    out[2] = 1 - out[0] - out[1] - out[3]
+    # whole numbers would make doubles of all
+    one, sixth, half = np.float32(1.0), np.float32(1.0 / 6.0), np.float32(0.5)
+    rest = one - fraction
+    out[0] = rest * rest * rest * sixth
+    out[3] = fraction * fraction * fraction * sixth
+    out[1] = np.float32(2.0 / 3.0) - fraction * fraction * (one - half * fraction)
+    out[2] = one - out[0] - out[1] - out[3]
 
 
 @hot_kernel
@@ -123,11 +125,11 @@ def gains(one, two, out):
 @hot_kernel
 def mean_residual(sums, gain, out):
     """Mean squared residual of the first image minus gain times the second, from sums as of `look`."""
-    one = np.float32(1.0)
+    nothing, one, two = np.float32(0.0), np.float32(1.0), np.float32(2.0)
     for row in range(out.shape[0]):
         a, b, c, n, g, line = sums[0, row], sums[1, row], sums[2, row], sums[3, row], gain[row], out[row]
         for x in range(line.size):
-            line[x] = max(a[x] - 2 * g[x] * c[x] + g[x] * g[x] * b[x], 0) / max(n[x], one)
+            line[x] = max(a[x] - two * g[x] * c[x] + g[x] * g[x] * b[x], nothing) / max(n[x], one)
 
 
 @hot_kernel
@@ -152,13 +154,14 @@ def equations(images, values, shared, gain, residual, field_x, field_y, noise, t
         J along x, across and along y, r along x and y.
     """
     limit = np.float32(2.5) * np.sqrt(noise[0])
-    scale, one, tiny = 1 / (noise[0] * noise[1]), np.float32(1.0), np.float32(1e-9)
+    one, tiny = np.float32(1.0), np.float32(1e-9)
+    scale = one / (noise[0] * noise[1])
     per_tolerance = one / tolerance
     nothing = np.float32(0.0)
     for row in range(field_x.shape[0]):
         for column in range(field_x.shape[1]):
             excess = residual[row, column] * per_tolerance
-            of_block, factor = scale / (1 + excess * excess), gain[row, column]
+            of_block, factor = scale / (one + excess * excess), gain[row, column]
             xx, xy, yy, rx, ry = nothing, nothing, nothing, nothing, nothing
             for i in range(BLOCK):
                 for j in range(BLOCK):
@@ -176,9 +179,24 @@ def equations(images, values, shared, gain, residual, field_x, field_y, noise, t
             system[3, row, column], system[4, row, column] = rx + xx * d + xy * f, ry + xy * d + yy * f
 
 
+@hot_kernel
+def _steps(x0, x1, y0, y1, largest, out):
+    """1 where the four blocks of two rows around a point differ by more than `largest` along x or y, else 0."""
+    for x in range(out.size):
+        low = min(min(x0[x], x0[x + 1]), min(x1[x], x1[x + 1]))
+        high = max(max(x0[x], x0[x + 1]), max(x1[x], x1[x + 1]))
+        least = min(min(y0[x], y0[x + 1]), min(y1[x], y1[x + 1]))
+        most = max(max(y0[x], y0[x + 1]), max(y1[x], y1[x + 1]))
+        out[x] = 1 if max(high - low, most - least) > largest else 0
+
+
 @kernel
-def at_nodes(layers, first_y, first_x, step, out):
-    """Bilinear values at pixels of layers (n, rows, columns) on blocks: out (n, node rows, node columns)."""
+def at_nodes(layers, first_y, first_x, step, largest, out):
+    """Values at pixels of layers (n, rows, columns) on blocks: out (n, node rows, node columns).
+
+    They are bilinear, but for where the first two layers, a displacement, differ by more than `largest` between the
+    four blocks around: a fault has no motion between those of its sides, and what is told is that of the nearest block.
+    """
     rows, columns = layers.shape[1:]
     count = out.shape[2]
     left, part = np.empty(count, np.int32), np.empty(count, np.float32)
@@ -188,18 +206,23 @@ def at_nodes(layers, first_y, first_x, step, out):
         part[j] = at_x - left[j]
     # the last column once more, for fields of one
     line = np.empty(columns + 1, np.float32)
-    for k in range(layers.shape[0]):
-        for i in range(out.shape[1]):
-            at_y = min(max((first_y + i * step - 0.5) / BLOCK, 0.0), rows - 1.0)
-            top = min(int(at_y), max(rows - 2, 0))
-            upper, lower, part_y = layers[k, top], layers[k, min(top + 1, rows - 1)], np.float32(at_y - top)
+    is_step = np.zeros(columns, np.uint8)
+    half = np.float32(0.5)
+    for i in range(out.shape[1]):
+        at_y = min(max((first_y + i * step - 0.5) / BLOCK, 0.0), rows - 1.0)
+        top = min(int(at_y), max(rows - 2, 0))
+        bottom, part_y = min(top + 1, rows - 1), np.float32(at_y - top)
+        _steps(layers[0, top], layers[0, bottom], layers[1, top], layers[1, bottom], largest, is_step[: columns - 1])
+        nearest = bottom if part_y > half else top
+        for k in range(layers.shape[0]):
+            upper, lower, near, target = layers[k, top], layers[k, bottom], layers[k, nearest], out[k, i]
             for x in range(columns):
                 line[x] = upper[x] + part_y * (lower[x] - upper[x])
             line[columns] = line[columns - 1]
-            target = out[k, i]
             for j in range(count):
                 at = left[j]
-                target[j] = line[at] + part[j] * (line[at + 1] - line[at])
+                value = line[at] + part[j] * (line[at + 1] - line[at])
+                target[j] = near[min(at + (part[j] > half), columns - 1)] if is_step[at] else value
 
 
 @hot_kernel

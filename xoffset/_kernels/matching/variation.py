@@ -6,6 +6,9 @@ import numpy as np
 
 from xoffset._kernels._jit import hot_kernel, kernel
 
+# Iterations that go through the rows together: what they touch, some 150 kB a thousand columns, stays in the cache.
+TOGETHER = 8
+
 
 @hot_kernel
 def halve(image, share, out):
@@ -35,7 +38,8 @@ def soften(field_x, field_y, scale, weight):
     A step then costs less for each pixel that it is high, so that a sharp one is not spread over several nodes.
     """
     rows, columns = weight.shape
-    per_square = np.float32(1.0) / (scale * scale)
+    one = np.float32(1.0)
+    per_square = one / (scale * scale)
     for y in range(rows):
         x0, x1 = field_x[y], field_x[min(y + 1, rows - 1)]
         y0, y1 = field_y[y], field_y[min(y + 1, rows - 1)]
@@ -44,7 +48,7 @@ def soften(field_x, field_y, scale, weight):
             beside = min(x + 1, columns - 1)
             a, b, c, d = x0[beside] - x0[x], x1[x] - x0[x], y0[beside] - y0[x], y1[x] - y0[x]
             square = (a * a + b * b + c * c + d * d) * per_square
-            line[x] = max(line[x] / (1 + square * square), np.float32(1e-12))
+            line[x] = max(line[x] / (one + square * square * square), np.float32(1e-12))
 
 
 @hot_kernel
@@ -61,44 +65,80 @@ def _invert(system, tau, inverse):
 
 
 @hot_kernel
-def _ascend(e0, e1, f0, f1, limit, metric, step, p0, p1, p2, p3):
-    """A step of the dual variables of a row, brought back to where their length is at most the limit.
-
-    e0, f0: components of the extrapolated field in this row, e1, f1: in the next; p0, p1: dual of the slopes of the
-    first component along x and y; p2, p3: of the second.
-    """
-    xx, xy, yy, ixx, ixy, iyy = metric[0], metric[1], metric[2], metric[3], metric[4], metric[5]
-    last = limit.size - 1
-    for x in range(last):
-        a, b = e0[x + 1] - e0[x], e1[x] - e0[x]
-        c, d = f0[x + 1] - f0[x], f1[x] - f0[x]
-        u0 = p0[x] + step * (xx * a + xy * b)
-        u1 = p1[x] + step * (xy * a + yy * b)
-        u2 = p2[x] + step * (xx * c + xy * d)
-        u3 = p3[x] + step * (xy * c + yy * d)
-        square = ixx * (u0 * u0 + u2 * u2) + 2 * ixy * (u0 * u1 + u2 * u3) + iyy * (u1 * u1 + u3 * u3)
-        factor = limit[x] / max(np.sqrt(square), limit[x])
-        p0[x], p1[x], p2[x], p3[x] = factor * u0, factor * u1, factor * u2, factor * u3
-    # beyond the last column there is no slope along x
-    u1 = p1[last] + step * yy * (e1[last] - e0[last])
-    u3 = p3[last] + step * yy * (f1[last] - f0[last])
-    factor = limit[last] / max(np.sqrt((u1 * u1 + u3 * u3) / max(yy, np.float32(1e-9))), limit[last])
-    p0[last], p1[last], p2[last], p3[last] = 0, factor * u1, 0, factor * u3
+def _climb(ahead, y, below, a, b, c, dual, k):
+    """A step of layers k and k + 1 of the dual of row y, those of the slopes along x and y of one component."""
+    for x in range(ahead.shape[1] - 1):
+        right, under = ahead[y, x + 1] - ahead[y, x], ahead[below, x] - ahead[y, x]
+        dual[k, y, x] += a * right + b * under
+        dual[k + 1, y, x] += b * right + c * under
 
 
 @hot_kernel
-def _descend(r0, r1, i0, i1, i2, p0, p1, p2, p3, q1, q3, tau, d0, d1, e0, f0):
-    """A step of a row of the field d0, d1, and its extrapolation e0, f0; q1, q3: dual of the row above along y."""
-    u = d0[0] + tau * (p0[0] + p1[0] - q1[0] + r0[0])
-    v = d1[0] + tau * (p2[0] + p3[0] - q3[0] + r1[0])
-    a, b = i0[0] * u + i1[0] * v, i1[0] * u + i2[0] * v
-    e0[0], f0[0], d0[0], d1[0] = 2 * a - d0[0], 2 * b - d1[0], a, b
-    for x in range(1, d0.size):
-        u = d0[x] + tau * (p0[x] - p0[x - 1] + p1[x] - q1[x] + r0[x])
-        v = d1[x] + tau * (p2[x] - p2[x - 1] + p3[x] - q3[x] + r1[x])
-        a, b = i0[x] * u + i1[x] * v, i1[x] * u + i2[x] * v
-        e0[x], f0[x] = 2 * a - d0[x], 2 * b - d1[x]
-        d0[x], d1[x] = a, b
+def _shrink(factor, dual, k, y):
+    for x in range(factor.size):
+        dual[k, y, x] *= factor[x]
+        dual[k + 1, y, x] *= factor[x]
+
+
+@hot_kernel
+def _ascend(ahead_x, ahead_y, y, limit, metric, step, dual, factor):
+    """A step of the dual of row y, brought back to where its length is at most the limit.
+
+    ahead_x, ahead_y: components of the extrapolated field; factor: scratch. Loops are short, since a compiler makes
+    vectors of those only that write to few arrays.
+    """
+    xx, xy, yy, ixx, ixy, iyy = metric[0], metric[1], metric[2], metric[3], metric[4], metric[5]
+    # a whole number would make doubles of all
+    both = ixy + ixy
+    last, below = limit.shape[1] - 1, min(y + 1, limit.shape[0] - 1)
+    _climb(ahead_x, y, below, step * xx, step * xy, step * yy, dual, 0)
+    _climb(ahead_y, y, below, step * xx, step * xy, step * yy, dual, 2)
+    for x in range(last):
+        square = ixx * (dual[0, y, x] * dual[0, y, x] + dual[2, y, x] * dual[2, y, x])
+        square += iyy * (dual[1, y, x] * dual[1, y, x] + dual[3, y, x] * dual[3, y, x])
+        square += both * (dual[0, y, x] * dual[1, y, x] + dual[2, y, x] * dual[3, y, x])
+        factor[x] = limit[y, x] / max(np.sqrt(square), limit[y, x])
+    # beyond the last column there is no slope along x
+    dual[0, y, last], dual[2, y, last] = 0, 0
+    dual[1, y, last] += step * yy * (ahead_x[below, last] - ahead_x[y, last])
+    dual[3, y, last] += step * yy * (ahead_y[below, last] - ahead_y[y, last])
+    square = dual[1, y, last] * dual[1, y, last] + dual[3, y, last] * dual[3, y, last]
+    square /= max(yy, np.float32(1e-9))
+    factor[last] = limit[y, last] / max(np.sqrt(square), limit[y, last])
+    _shrink(factor, dual, 0, y)
+    _shrink(factor, dual, 2, y)
+
+
+@hot_kernel
+def _pull(field, y, right, tau, dual, k, out):
+    """Row y of a component moved by tau times what the data, `right`, and its dual ask for."""
+    out[0] = field[y, 0] + tau * (dual[k, y, 0] + dual[k + 1, y, 0] + right[y, 0])
+    for x in range(1, out.size):
+        out[x] = field[y, x] + tau * (dual[k, y, x] - dual[k, y, x - 1] + dual[k + 1, y, x] + right[y, x])
+    if y > 0:
+        for x in range(out.size):
+            out[x] -= tau * dual[k + 1, y - 1, x]
+
+
+@hot_kernel
+def _extrapolate(inverse, k, y, u, v, field, out):
+    """Twice the new component of row y, by layers k and k + 1 of the inverse, minus the old one."""
+    two = np.float32(2.0)
+    for x in range(u.size):
+        out[y, x] = two * (inverse[k, y, x] * u[x] + inverse[k + 1, y, x] * v[x]) - field[y, x]
+
+
+@hot_kernel
+def _descend(right_x, right_y, inverse, dual, y, tau, field_x, field_y, ahead_x, ahead_y, u, v):
+    """A step of row y of the field, and its extrapolation; u, v: scratch."""
+    _pull(field_x, y, right_x, tau, dual, 0, u)
+    _pull(field_y, y, right_y, tau, dual, 2, v)
+    _extrapolate(inverse, 0, y, u, v, field_x, ahead_x)
+    _extrapolate(inverse, 1, y, u, v, field_y, ahead_y)
+    half = np.float32(0.5)
+    for x in range(u.size):
+        field_x[y, x] = half * (field_x[y, x] + ahead_x[y, x])
+        field_y[y, x] = half * (field_y[y, x] + ahead_y[y, x])
 
 
 @hot_kernel
@@ -128,24 +168,22 @@ def descend(system, limit, metric, tau, iterations, field_x, field_y, dual, work
         (5, rows, columns) scratch.
     """
     rows, columns = field_x.shape
-    step = np.float32(1.0) / (8 * tau)
-    nothing = np.zeros(columns, np.float32)
+    step = np.float32(1.0) / (np.float32(8.0) * tau)
+    u, v = np.empty(columns, np.float32), np.empty(columns, np.float32)
     # beyond the last row there is no slope along y
     of_last = np.zeros(6, np.float32)
-    of_last[0], of_last[3] = metric[0], 1 / metric[0]
-    _invert(system, tau, work[2:])
+    of_last[0], of_last[3] = metric[0], np.float32(1.0) / metric[0]
+    ahead_x, ahead_y, inverse, right_x, right_y = work[0], work[1], work[2:], system[3], system[4]
+    _invert(system, tau, inverse)
     for y in range(rows):
-        a, b, c, d = field_x[y], field_y[y], work[0, y], work[1, y]
         for x in range(columns):
-            c[x], d[x] = a[x], b[x]
-    for _ in range(iterations):
-        for y in range(rows):
-            below = min(y + 1, rows - 1)
-            p0, p1, p2, p3 = dual[0, y], dual[1, y], dual[2, y], dual[3, y]
-            weights = metric if y < rows - 1 else of_last
-            _ascend(work[0, y], work[0, below], work[1, y], work[1, below], limit[y], weights, step, p0, p1, p2, p3)
-            q1, q3 = (dual[1, y - 1], dual[3, y - 1]) if y > 0 else (nothing, nothing)
-            _descend(
-                system[3, y], system[4, y], work[2, y], work[3, y], work[4, y], p0, p1, p2, p3, q1, q3, tau,
-                field_x[y], field_y[y], work[0, y], work[1, y],
-            )  # fmt: skip
+            ahead_x[y, x], ahead_y[y, x] = field_x[y, x], field_y[y, x]
+    for begun in range(0, iterations, TOGETHER):
+        together = min(iterations - begun, TOGETHER)
+        # an iteration needs of the last one the next row only: some follow each other while the rows are at hand
+        for front in range(rows + together - 1):
+            for k in range(max(front - rows + 1, 0), min(front + 1, together)):
+                y = front - k
+                weights = metric if y < rows - 1 else of_last
+                _ascend(ahead_x, ahead_y, y, limit, weights, step, dual, u)
+                _descend(right_x, right_y, inverse, dual, y, tau, field_x, field_y, ahead_x, ahead_y, u, v)
