@@ -260,3 +260,10 @@ def test_one_image_and_no_stable_ground_are_refused(slide, stable):
         xoffset.coregister(slide[0], stable=stable & False)
     with pytest.raises(TypeError, match=r"coregister\(\) needs apply to be True or False"):
         xoffset.coregister(slide[0], apply=None)
+
+
+@pytest.mark.parametrize("matcher", ["regularized", xoffset.Flow((16, 8))])
+def test_dense_matchers_tell_positions_too(slide, matcher):
+    images, truth = slide
+    placed = xoffset.coregister(images, matcher=matcher, search=4, step=8, apply=False)
+    assert np.abs(missed(placed, truth)).max() < 0.1 * PIXEL

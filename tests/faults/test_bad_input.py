@@ -428,12 +428,49 @@ CASES = [
         (f"Regularized: {options}", partial(lambda v, o: xoffset.Regularized(**v), options), ValueError, advice)
         for options, advice in (
             ({"window": 4}, r"Pass window=7"),
+            ({"window": 1}, r"Pass window=7"),
+            ({"window": 7.0}, r"Pass window=7"),
+            ({"window": 3, "smoothness": 0.0}, r"at least 5 pixels with smoothness=0; got 3\. Pass window=5"),
+            ({"direction": 30.0, "smoothness": 0.0}, r"above 0 for direction.*; got.*Leave them out"),
+            ({"cost_floor": 0.2, "smoothness": 0.0}, r"above 0 for direction.*; got.*Leave them out"),
+            ({"direction": float("nan")}, r"Pass one from 0 to 360"),
             ({"smoothness": -1.0}, r"Pass one such as"),
             ({"smoothness": float("inf")}, r"Pass one such as"),
             ({"direction": "N"}, r"Pass one from 0 to 360"),
             ({"cost_floor": 1.0}, r"Pass a correlation"),
         )
     ),
+    *(
+        (f"correlate: {name} for {matcher}",
+         partial(lambda m, k, o: match(o.stack, **{"matcher": m, "template": None} | k(o)), matcher, make),
+         ValueError, advice)
+        for matcher in ("regularized", "flow")
+        for name, make, advice in (
+            ("no search", lambda o: {"search": 0}, r"at least 1 pixels as search"),
+            ("nested windows", lambda o: {"template": (16, 32)}, r"no template.*\(16, 32\).*Leave template"),
+            ("Pyramid", lambda o: {"search": xoffset.Pyramid(8)}, r"one search for all nodes.*Pyramid\. Pass"),
+            ("map", lambda o: {"search": map_of(o)}, r"one search for all nodes.*map.*\. Pass a number"),
+            ("orientation", lambda o: {"prefilter": "orientation"}, r"needs prefilter.*Pass one of the names"),
+            ("search beyond the image", lambda o: {"search": 60}, r"needs images of at least"),
+        )
+    ),
+    *(
+        (f"correlate: one pixel {along} for {matcher}",
+         partial(lambda m, d, o: match(o.stack.isel({d: slice(0, 1)}), matcher=m, template=None), matcher, along),
+         ValueError, r"needs images of at least .*; got .*\. Use a smaller")
+        for matcher in ("regularized", "flow") for along in ("x", "y")
+    ),
+    ("correlate: levels of a small image",
+     lambda o: match(o.stack, matcher=xoffset.Flow((8, 4), levels=4), template=None), ValueError,
+     r"at least 128 pixels a side for Flow\(levels=4\); got 96 x 96\. Leave levels out"),
+    ("correlate: cost_floor of a far search",
+     lambda o: match(o.stack, matcher=xoffset.Regularized(cost_floor=0.3), search=20, template=None), ValueError,
+     r"at most 11 pixels for Regularized\(cost_floor.*; got 20\. Leave cost_floor out"),
+    ("coregister: dense matcher with a template",
+     lambda o: xoffset.coregister(o.stack, matcher="flow", template=64), ValueError, r"Leave template out"),
+    ("extend: dense matcher of windows",
+     lambda o: extend(o, template="recorded", matcher="regularized"), ValueError,
+     r"with; got matcher=.*Pass the old ones"),
     ("correlate: window of a flow", lambda o: match(o.stack, matcher="flow", template=9), ValueError, r"Leave temp"),
     ("correlate: nested flow", lambda o: match(o.stack, matcher="flow", template=(8, 16)), ValueError, r"Leave temp"),
     ("correlate: pyramid of a flow",
@@ -1654,6 +1691,84 @@ def test_disconnected_dates_are_never_joined(islands, reference, lost):
 
 def test_disconnected_pairs_still_tell_a_velocity(islands):
     np.testing.assert_allclose(inner(xoffset.velocity(islands)).vx, VELOCITY, atol=1.0)
+
+
+# ------------------------------------------------------------------------------------------------------ dense matchers
+
+DENSE = {"regularized": xoffset.Regularized(), "flow": xoffset.Flow(radius=(16, 8))}
+
+
+@pytest.fixture(scope="module", params=DENSE)
+def dense(request, plain):
+    """A dense match of good images, by name."""
+    call = partial(match, matcher=DENSE[request.param], template=None, step=4)
+    return SimpleNamespace(name=request.param, match=call, usual=call(plain))
+
+
+@pytest.mark.parametrize("which", [0, 1, slice(None)], ids=["reference", "secondary", "both"])
+@pytest.mark.parametrize(("value", "flag"), [(np.nan, "nodata"), (5.0, "flat")])
+def test_dense_match_of_images_without_ground(dense, plain, which, value, flag):
+    images = plain[:2].values.copy()
+    images[which] = value
+    shifts = dense.match(plain[:2].copy(data=images))
+    for name in ("dx", "dy", "sigma_dx", "sigma_dy", "cov_dxdy", "false_alarm"):
+        assert np.isnan(shifts[name]).all()
+    assert (shifts.flags.values & (FLAGS[flag] | FLAGS["outside"]) != 0).all()
+    assert (shifts.flags.values & FLAGS[flag] != 0).any()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "uint8", ">f4", ">u2", "int16"])
+def test_dense_match_of_any_type_of_pixels(dense, plain, dtype):
+    scaled = ((plain - plain.min()) / (plain.max() - plain.min()) * 250.0).round()
+    one, other = dense.match(scaled), dense.match(scaled.astype(dtype))
+    assert other.dx.dtype == (np.float64 if dtype == "float64" else np.float32)
+    np.testing.assert_allclose(other.dx, one.dx, atol=0.1)
+    np.testing.assert_array_equal(other.flags, one.flags)
+
+
+@pytest.mark.parametrize("direction", [370.0, -350.0, 10.0, 360.0, 0.0])
+def test_directions_beyond_the_circle_are_those_within(direction):
+    assert xoffset.Regularized(direction=direction).direction == direction % 360.0
+
+
+def test_dense_match_about_a_prior_with_nan(dense, plain):
+    places = plain[0, ::4, ::4].drop_vars("time")
+    prior = xr.Dataset({"dx": 0.0 * places + 10.0, "dy": 0.0 * places})
+    whole = dense.match(plain[:2], prior=prior)
+    partly = dense.match(plain[:2], prior=prior.where(prior.x > prior.x.median()))
+    assert np.isfinite(whole.dx).any()
+    lost = (partly.flags.values & FLAGS["no_prior"]) != 0
+    assert lost.any()
+    assert not lost.all()
+    away = slice(0, -6)
+    both = np.isfinite(partly.dx.values) & np.isfinite(whole.dx.values)
+    assert np.abs(partly.dx.values - whole.dx.values)[both][away].max() < 5.0
+    assert both.sum() > 0.5 * np.isfinite(whole.dx.values).sum()
+    nothing = dense.match(plain[:2], prior=prior.where(False))
+    assert (nothing.flags.values & FLAGS["no_prior"] != 0).all()
+
+
+def test_dense_match_about_a_prior_longer_than_the_image(dense, plain):
+    places = plain[0, ::4, ::4].drop_vars("time")
+    prior = xr.Dataset({"dx": 0.0 * places + 5000.0, "dy": 0.0 * places})
+    shifts = dense.match(plain[:2], prior=prior)
+    assert np.isnan(shifts.dx).all()
+    assert (shifts.flags.values & FLAGS["outside"] != 0).all()
+
+
+def test_dense_match_that_searches_a_rectangle(dense, plain):
+    wide, narrow = dense.match(plain[:2], search=(4, 4)), dense.match(plain[:2], search=(2, 5))
+    both = np.isfinite(wide.dx.values) & np.isfinite(narrow.dx.values)
+    assert both.any()
+    assert np.median(np.abs(wide.dx.values - narrow.dx.values)[both]) < 0.5
+
+
+def test_dense_match_of_images_that_just_hold_a_window(dense, plain):
+    side = dense.match(plain[:2]).attrs and {"regularized": 15, "flow": 25}[dense.name]
+    small = plain[:2, :side, :side]
+    shifts = dense.match(small, step=1)
+    assert shifts.sizes["y"] >= 1
+    assert (np.isnan(shifts.dx) == (shifts.flags != 0)).all()
 
 
 # ------------------------------------------------------------------------------------------------------ unusual arrays

@@ -48,6 +48,34 @@ def test_paths(slope, is_reversed):
     np.testing.assert_array_equal(total, twin.swept(cost, half, slope, is_reversed, 90, 300))
 
 
+@pytest.mark.parametrize("direction", [(1.0, -1.0), (1.0, 1.0), (2.0, -1.0), None])
+def test_shifts_of_a_turned_volume_are_turned(direction):
+    """Upside down with the direction mirrored, and by half a turn with the same direction."""
+    half = (2, 1)
+    cost = np.random.default_rng(1).integers(0, 1000, (9, 15, 11)).astype(np.int16)
+    by_shift = cost.reshape(9, 5, 3, 11)
+    mirrored = None if direction is None else (direction[0], -direction[1])
+    prior, other = (dense_field.Prior(1.0, dense_field.metric_along(each, 0.1)) for each in (direction, mirrored))
+    dx, dy = labels.optimise(cost, half, prior)
+    flipped = np.ascontiguousarray(by_shift[::-1, ::-1]).reshape(cost.shape)
+    np.testing.assert_array_equal(labels.optimise(flipped, half, other), [dx[::-1], -dy[::-1]])
+    turned = np.ascontiguousarray(by_shift[::-1, ::-1, ::-1, ::-1]).reshape(cost.shape)
+    np.testing.assert_array_equal(labels.optimise(turned, half, prior), [-dx[::-1, ::-1], -dy[::-1, ::-1]])
+
+
+def test_shifts_about_a_centre_that_varies():
+    y, x = np.indices((8, 10)) * 2.0  # px
+    centre = np.stack([3.0 + 0.1 * x - 0.05 * y, -2.0 + 0.2 * y]).astype(np.float32)
+    shift = np.zeros((2, 8, 10), np.float32)
+    shift[0, 2:6, 2:7], shift[1, 2:6, 2:7] = 4.0, -3.0
+    found = labels.about(shift, centre)
+    inner = (slice(2, 6), slice(2, 7))
+    np.testing.assert_allclose(found[0][inner], (4.0 + 3.0 + 0.1 * (x + 4.0) - 0.05 * (y - 3.0))[inner], atol=1e-5)
+    np.testing.assert_allclose(found[1][inner], (-3.0 - 2.0 + 0.2 * (y - 3.0))[inner], atol=1e-5)
+    np.testing.assert_allclose(found[:, 0], centre[:, 0], atol=1e-6)
+    np.testing.assert_array_equal(labels.about(shift, centre[:, :1, :1]), shift + centre[:, :1, :1])
+
+
 def test_paths_across_are_those_down_turned():
     cost = RNG.integers(0, 1000, (6, 9, 37)).astype(np.int16)
     turned = np.empty((37, 9, 6), dtype=np.int16)
@@ -189,12 +217,14 @@ def test_scores_of_windows():
     shared = np.ones_like(first)
     shared[3:9, 15:22] = 0.0
     score, count = np.empty((3, 3), np.float32), np.empty((3, 3), np.float32)
-    residuals.scores(first, second, shared, 5, 1, 2, 6, score, count)
+    residuals.scores(first, second, shared, (1e-6, 1e-6), 5, 1, 2, 6, score, count)
     for i, j in np.ndindex(score.shape):
         window = slice(1 + 6 * i, 6 + 6 * i), slice(2 + 6 * j, 7 + 6 * j)
         expected = twin.window_score(first[window].astype(float), second[window].astype(float), shared[window])
         np.testing.assert_allclose(score[i, j], expected, atol=1e-5)
         assert count[i, j] == shared[window].sum()
+    residuals.scores(first, second, shared, (0.0, 1e3), 5, 1, 2, 6, score, count)
+    assert np.isnan(score).all()
 
 
 def test_blocks_take_over_the_shift_of_a_neighbour_that_suits():

@@ -1,5 +1,7 @@
 """A network that grew: what was matched is kept, what is new is matched, and nothing tells the two apart."""
 
+import dataclasses
+
 import dask
 import dask.array as da
 import numpy as np
@@ -227,6 +229,8 @@ RECORDED = {
     "pyramid": {"search": xoffset.Pyramid((6, 7), levels=1)},
     "NCC": {"matcher": xoffset.NCC(min_valid=0.8, both_ways=True)},
     "Phase": {"matcher": xoffset.Phase(mask=0.8), "template": 32, "prefilter": None},
+    "Regularized": {"matcher": xoffset.Regularized(smoothness=0.2, direction=20.0), "template": None},
+    "Flow": {"matcher": xoffset.Flow((12, 6)), "template": None},
     "no filter": {"prefilter": None},
     "filter by name": {"prefilter": "highpass"},
     "filter": {"prefilter": filtering_options.Bandpass(fine=0.8, coarse=4.0)},
@@ -255,6 +259,18 @@ def test_what_is_not_on_record_is_asked_for(stack, network, name, option, messag
         xoffset.extend(before, stack, network)
     given = {option: options[option]}
     assert xoffset.extend(before, stack, network, **given).sizes["pair"] == 6
+
+
+def test_a_matcher_of_somebody_else_is_asked_for_whatever_its_name(stack, network):
+    @dataclasses.dataclass(frozen=True)
+    class NCC(xoffset.NCC):
+        pass
+
+    options = OPTIONS | {"matcher": NCC()}
+    before = xoffset.correlate(stack[:3], xoffset.pairs(stack[:3]), **options)
+    with pytest.raises(ValueError, match=r"needs matcher= .*not of this library\. Pass it"):
+        xoffset.extend(before, stack, network)
+    assert xoffset.extend(before, stack, network, matcher=NCC()).sizes["pair"] == 6
 
 
 def test_errors_of_the_request_name_extend(stack, before, network):

@@ -13,7 +13,7 @@ import xarray as xr
 import xoffset
 from xoffset import synthetic
 from xoffset._arrays import lattice as lattices
-from xoffset._arrays.matching import crossfade
+from xoffset._arrays.matching import crossfade, memory
 from xoffset._arrays.matching.crossfade import Part
 from xoffset._arrays.matching.protocol import FIELDS, Matcher
 from xoffset.model.flags import FLAGS
@@ -26,6 +26,7 @@ class Means(Matcher):
     window: int = 5
     context: int = 3
     fade: int = 6
+    unit: float = 1.0
 
     def match_tile(self, images, tile, guide, *, pairs, lattice, prefilter):
         shape = [part.stop - part.start for part in tile]
@@ -38,8 +39,10 @@ class Means(Matcher):
             out[:, k] = np.nanmean(known[0]) - 1000.0 + 0.01 * np.nan_to_num(here)
             if len(guide):
                 out[:, k] += guide[2]
+            out[:, k] *= self.unit
             is_lost = ~np.isfinite(known[0][places])
             out[[0, 1, 4, 5, 6], k] = np.where(is_lost, np.nan, out[:5, k])
+            out[4:6, k] = np.abs(out[4:6, k])
             out[-1, k] = np.where(is_lost, FLAGS["nodata"], 0)
         return out
 
@@ -84,9 +87,11 @@ def test_same_bits_whatever_the_chunks(step, chunks):
 @pytest.mark.small
 def test_a_value_is_the_mean_of_those_of_the_tiles_by_the_distance_to_their_edges():
     stack = textured(dates=3)
-    options = OPTIONS | {"step": 2}
+    # tiles that differ by so little do not contradict each other
+    matcher = Means(unit=1e-4)
+    options = OPTIONS | {"step": 2, "matcher": matcher}
     request = xoffset.matching.request.prepare(
-        stack, xoffset.pairs(stack), xoffset.matching.request.Options(None, 2, 2, Means(), None, None)
+        stack, xoffset.pairs(stack), xoffset.matching.request.Options(None, 2, 2, matcher, None, None)
     )
     lattice = request.lattice
     assert lattice.fade == 3
@@ -105,7 +110,8 @@ def test_a_value_is_the_mean_of_those_of_the_tiles_by_the_distance_to_their_edge
                 for at, own, count in ((row, tile[0], lattice.nodes[0]), (column, tile[1], lattice.nodes[1])):
                     for edge, sign in ((own.start, 1), (own.stop, -1)):
                         if 0 < edge < count:
-                            share *= min(max(0.5 + sign * (at + 0.5 - edge) / (2 * lattice.fade), 0.0), 1.0)
+                            rise = min(max((at + 0.5 - edge) / (2 * lattice.fade), 0.0), 1.0)
+                            share *= rise if sign > 0 else 1.0 - rise
                 weight[row, column] = share
         values.append(whole)
         weights.append(weight)
@@ -117,11 +123,11 @@ def test_a_value_is_the_mean_of_those_of_the_tiles_by_the_distance_to_their_edge
     is_good = found.flags.values == 0
     np.testing.assert_allclose(found.peak_gap.values[is_good], wanted[is_good], rtol=1e-5)
     found = np.stack(values)[:, place]
-    assert (np.nanmax(found, axis=0) - np.nanmin(found, axis=0)).max() > 0.1
+    assert (np.nanmax(found, axis=0) - np.nanmin(found, axis=0)).max() > 1e-5
 
 
 def parts_of_two(first, second, flags=(0, 0)):
-    """Two tiles side by side on a grid of 4 x 20 nodes that fade over 3 nodes on either side of column 10."""
+    """Two tiles side by side on a grid of 4 x 20 nodes that fade over 6 nodes from column 10 on."""
     lattice = lattices.Lattice(
         shape=(4, 20), step=1, templates=(1,), search=(1, 1), reach=0, margin=0, levels=0, dates=2, nodata=(),
         dtype=np.dtype(np.float64), fade=3,
@@ -142,31 +148,63 @@ def parts_of_two(first, second, flags=(0, 0)):
 def test_variances_grow_where_tiles_disagree():
     one, two = parts_of_two(
         {"dx": 1.0, "variance_dx": 0.01, "covariance": 0.0},
-        {"dx": 2.0, "variance_dx": 0.03, "dy": 1.5, "covariance": 0.0},
+        {"dx": 1.4, "variance_dx": 0.03, "dy": 0.7, "covariance": 0.0},
     )
     share = (np.arange(6) + 0.5) / 6
-    dx = np.concatenate([one["dx"][7:], two["dx"][:3]])
-    np.testing.assert_allclose(dx, 1.0 + share)
-    np.testing.assert_allclose(one["dx"][:7], 1.0)
-    np.testing.assert_allclose(two["dx"][3:], 2.0)
-    variance = np.concatenate([one["variance_dx"][7:], two["variance_dx"][:3]])
-    np.testing.assert_allclose(variance, 0.01 * (1 - share) + 0.03 * share + share * (1 - share))
-    covariance = np.concatenate([one["covariance"][7:], two["covariance"][:3]])
-    np.testing.assert_allclose(covariance, share * (1 - share))
-    np.testing.assert_allclose(one["variance_dx"][:7], 0.01)
+    np.testing.assert_allclose(one["dx"], 1.0)
+    np.testing.assert_allclose(two["dx"][:6], 1.0 + 0.4 * share)
+    np.testing.assert_allclose(two["dx"][6:], 1.4)
+    mixed = 0.01 * (1 - share) + 0.03 * share + 0.16 * share * (1 - share)
+    np.testing.assert_allclose(two["variance_dx"][:6], mixed)
+    np.testing.assert_allclose(two["covariance"][:6], 0.08 * share * (1 - share))
+    np.testing.assert_allclose(one["variance_dx"], 0.01)
 
 
 @pytest.mark.small
-def test_a_node_keeps_what_its_own_tile_says_against_it():
+@pytest.mark.parametrize(
+    ("first", "second", "wanted"),
+    [
+        # three pixels apart: the one with the better score, whichever that is
+        ({"dx": 1.0, "score": 0.6}, {"dx": 4.0, "score": 0.9}, [4.0] * 6),
+        ({"dy": 1.0, "score": 0.9}, {"dy": -2.0, "score": 0.6}, [1.0] * 6),
+        # equally good, or of no known score: the one to which the node belongs
+        ({"dx": 1.0}, {"dx": 4.0}, [1.0] * 3 + [4.0] * 3),
+        ({"dx": 1.0, "score": np.nan}, {"dx": 4.0, "score": np.nan}, [1.0] * 3 + [4.0] * 3),
+        ({"dx": 1.0, "variance_dx": np.nan}, {"dx": 4.0, "variance_dx": np.nan}, [1.0] * 3 + [4.0] * 3),
+        # many standard errors apart, and no more than a tenth of a pixel
+        ({"dx": 1.0, "variance_dx": 1e-4, "variance_dy": 0.0}, {"dx": 1.2, "variance_dx": 1e-4, "variance_dy": 0.0},
+         [1.0] * 3 + [1.2] * 3),
+        ({"dx": 1.0, "variance_dx": 1e-6, "variance_dy": 0.0}, {"dx": 1.09, "variance_dx": 1e-6, "variance_dy": 0.0},
+         1.0 + 0.09 * (np.arange(6) + 0.5) / 6),
+    ],
+)  # fmt: skip
+def test_tiles_that_contradict_each_other_are_not_mixed(first, second, wanted):
+    one, two = parts_of_two(first, second)
+    name = "dy" if "dy" in first else "dx"
+    np.testing.assert_allclose(two[name][:6], wanted)
+    np.testing.assert_allclose(one[name], first[name])
+    np.testing.assert_allclose(two[name][6:], second[name])
+    if "score" in first:
+        score = two["score"][:6]
+        np.testing.assert_allclose(score, np.where(np.array(wanted) == first[name], first["score"], second["score"]))
+    spread = f"variance_{name}"
+    between = two[spread][:6] - first.get(spread, 0.5)
+    assert np.isnan(between).all() or (between > 0.0).all()
+
+
+@pytest.mark.small
+def test_a_node_keeps_what_its_tile_says_against_it():
     lost = {"dx": np.nan, "dy": np.nan, "variance_dx": np.nan, "score": 0.1}
     one, two = parts_of_two(lost, {"dx": 2.0, "score": 0.9}, flags=(2, 0))
     assert np.isnan(one["dx"]).all()
-    assert (one["flags"] == 2).all()
-    np.testing.assert_array_equal(one["score"], 0.1)
+    # the tile that has more weight
+    assert np.isnan(two["dx"][:3]).all()
+    flags = np.concatenate([one["flags"], two["flags"]])
+    np.testing.assert_array_equal(flags, [2] * 13 + [0] * 7)
+    np.testing.assert_array_equal(np.concatenate([one["score"], two["score"][:3]]), 0.1)
     # and where the other tile knows nothing, its own value is all there is
-    np.testing.assert_array_equal(two["dx"], 2.0)
-    np.testing.assert_array_equal(two["variance_dx"], 0.5)
-    assert not two["flags"].any()
+    np.testing.assert_array_equal(two["dx"][3:], 2.0)
+    np.testing.assert_array_equal(two["variance_dx"][3:], 0.5)
 
 
 @pytest.mark.small
@@ -199,18 +237,76 @@ def test_left_out_a_template_is_32_px_for_other_matchers():
 
 
 @pytest.mark.small
-@pytest.mark.parametrize("shape", [(30, 400), (400, 30), (97, 98), (641, 90), (45, 45)])
-def test_tiles_are_alike_and_none_is_smaller_than_what_its_neighbours_need(shape):
+@pytest.mark.parametrize("shape", [(30, 400), (400, 30), (97, 98), (641, 90), (45, 45), (768, 41)])
+@pytest.mark.parametrize("margin", [20, 300])
+def test_tiles_are_alike_no_larger_than_they_may_be_and_the_last_is_not_narrow(shape, margin):
     lattice = lattices.Lattice(
-        shape=shape, step=3, templates=(7,), search=(4, 4), reach=20, margin=20, levels=0, dates=2, nodata=(),
-        dtype=np.dtype(np.float32), fade=2,
+        shape=shape, step=3, templates=(7,), search=(4, 4), reach=margin, margin=margin, levels=0, dates=2, nodata=(),
+        dtype=np.dtype(np.float32), fade=2, side=40,
     )  # fmt: skip
     tiles = list(lattice.tiles())
-    sides = {part.stop - part.start for tile in tiles for part in tile}
-    assert max(sides) == min(lattice.per_tile, max(lattice.nodes))
-    for axis in range(2):
-        starts = sorted({tile[axis].start for tile in tiles})
-        assert len(starts) == 1 or shape[axis] - starts[-1] * 3 >= lattice.halo
+    for axis, (per_side, count) in enumerate(zip(lattice.per_side, lattice.nodes, strict=True)):
+        sides = {(tile[axis].start, tile[axis].stop - tile[axis].start) for tile in tiles}
+        counts = [size for _, size in sorted(sides)]
+        assert sum(counts) == count
+        assert counts[0] * 3 <= 40 + 2
+        assert set(counts[:-1]) <= {per_side}
+        assert len(counts) == 1 or counts[-1] >= max(4, per_side / 2)
+
+
+def test_a_tile_may_be_smaller_than_what_it_needs_around_it():
+    stack = textured()
+    network = xoffset.pairs(stack)
+    options = OPTIONS | {"matcher": Means(context=50), "step": 3}
+    eager = xoffset.correlate(stack, network, **options)
+    xr.testing.assert_identical(xoffset.correlate(stack.chunk(y=37, x=41), network, **options).compute(), eager)
+
+
+def lazy_zeros(dates, dtype="uint16", side=3000):
+    days = np.datetime64("2020-01-01") + 5 * np.arange(dates)
+    small = synthetic.stack((4, 4), dates=[str(day) for day in days], field="constant")[0]
+    values = da.zeros((dates, side, side), chunks=(1, 1000, 1000), dtype=dtype)
+    axis = 10.0 * np.arange(side)
+    coords = {"time": small.time, "y": axis[::-1], "x": axis}
+    return xr.DataArray(values, dims=("time", "y", "x"), coords=coords, attrs=small.attrs)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float64"])
+@pytest.mark.parametrize(("matcher", "search"), [("regularized", 4), ("regularized", 11), ("regularized", 40),
+                                                 ("flow", 8), ("flow", 60)])  # fmt: skip
+def test_memory_does_not_grow_with_dates_and_pairs(matcher, search, dtype, monkeypatch):
+    monkeypatch.undo()
+    lattice = []
+    for dates in (2, 12):
+        stack = lazy_zeros(dates, dtype)
+        network = xoffset.pairs(stack)
+        options = {"matcher": matcher, "search": search, "step": 1}
+        cost = xoffset.estimate(stack, network, **options, calibrate=False)
+        assert cost.memory_per_core <= 250e6
+        given = xoffset.matching.request.Options(None, search, 1, matcher, "bandpass", None)
+        lattice.append(xoffset.matching.request.prepare(stack, network, given).lattice)
+    # so that old pairs have the same bits beside new ones
+    assert lattice[0].per_side == lattice[1].per_side
+    assert 300 < lattice[0].per_side[0] <= 768
+
+
+@pytest.mark.small
+def test_pairs_have_the_same_bits_in_batches(monkeypatch):
+    stack = textured(dates=4)
+    network = xoffset.pairs(stack)
+    mask = xr.DataArray(np.indices(stack.shape).sum(axis=0) % 90 > 4, coords=stack.coords)
+    options = OPTIONS | {"step": 4, "mask": mask}
+    whole = xoffset.correlate(stack, network, **options)
+    given = xoffset.matching.request.Options(None, 2, 4, Means(), None, None, mask)
+    request = xoffset.matching.request.prepare(stack, network, given)
+    assert len(request.batches) == 1
+    monkeypatch.setattr(memory, "WAITING", 4 * len(FIELDS) * 4 * np.prod(request.lattice.most))
+    assert [list(batch) for batch in request.batches] == [[0, 1, 2], [3, 4, 5]]
+    xr.testing.assert_identical(xoffset.correlate(stack, network, **options), whole)
+    lazy = xoffset.correlate(stack.chunk(time=3, y=70), network, **options)
+    xr.testing.assert_identical(lazy.compute(), whole)
+    old = xoffset.correlate(stack[:3], xoffset.pairs(stack[:3]), **options | {"mask": mask[:3]})
+    xr.testing.assert_identical(xoffset.extend(old, stack, network, matcher=Means(), mask=mask), whole)
 
 
 @pytest.mark.small

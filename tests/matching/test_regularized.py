@@ -152,11 +152,10 @@ def test_clouds_and_holes_do_not_spread():
     is_bad = scipy.ndimage.binary_dilation(is_bad, iterations=10)
     assert np.nanmean(np.hypot(*error)[~is_bad] > 0.5) < 0.005
     assert rmse(error[:, ~is_bad]) < 0.09
-    # what is hidden is as uncertain as it is wrong
+    # what is hidden is not told, or uncertain
     hidden = scipy.ndimage.binary_erosion(truth.cloud.values.any(axis=0)[rows, columns], iterations=6)
-    sigma = shifts.sigma_dx.values[0] / PIXEL
-    assert np.nanmedian(sigma[hidden]) > 2.0 * np.nanmedian(sigma[~is_bad])
-    assert nmad(error[0][hidden] / sigma[hidden]) < 1.15
+    sigma = shifts.sigma_dx.values[0]
+    assert np.median(np.nan_to_num(sigma[hidden], nan=np.inf)) > 4.0 * np.nanmedian(sigma[~is_bad])
 
 
 @pytest.mark.parametrize("search", [11, 24])

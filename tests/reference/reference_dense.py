@@ -16,7 +16,7 @@ def quantised(image):
 def block_costs(first, second, half, weights, floor):
     """Costs (row, shift, column): 1024·(1 - max(correlation, floor)) of blocks of 4 px and those around, by weights.
 
-    The products of the blocks beyond the first and the last one are those of these; `second` holds `half` pixels more.
+    Beyond the first and the last block there is nothing; `second` holds `half` pixels more.
     """
     a, b = quantised(first), quantised(second)
     rows, columns = first.shape[0] // 4, first.shape[1] // 4
@@ -39,8 +39,8 @@ def block_costs(first, second, half, weights, floor):
         part = b[half[0] + dy : half[0] + dy + a.shape[0], half[1] + dx : half[1] + dx + a.shape[1]]
         # a quarter of the sum, rounded down
         products = np.floor((a * part).reshape(rows, 4, columns, 4).sum(axis=(1, 3)) / 4.0)
-        sums = scipy.ndimage.correlate1d(products, kernel, axis=0, mode="nearest")
-        sums = 4.0 * scipy.ndimage.correlate1d(sums, kernel, axis=1, mode="nearest")
+        sums = scipy.ndimage.correlate1d(products, kernel, axis=0, mode="constant")
+        sums = 4.0 * scipy.ndimage.correlate1d(sums, kernel, axis=1, mode="constant")
         other = np.array(
             [[energy(b, half[0] + dy + 4 * row, half[1] + dx + 4 * column) for column in range(columns)]
              for row in range(rows)]

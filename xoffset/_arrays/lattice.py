@@ -15,8 +15,8 @@ TILE = 256
 LARGE_TILE = 512
 # Side from which an image is large, px.
 LARGE_IMAGE = 2048
-# Side up to which the field of a tile is solved at once, px, where it may be larger; tiles are alike.
-FADED_TILE = 768
+# Sides of tiles that fade into each other, px: at most so many, and no fewer to save memory.
+FADED_TILE, LEAST_FADED_TILE = 768, 128
 # Largest side of a dask block, px.
 LARGEST_BLOCK = 2048
 # Memory that a tile of all dates may take in one thread, bytes; a large tile that needs more becomes an ordinary one.
@@ -48,7 +48,10 @@ class Lattice:
     nodata: tuple[float, ...]
     dtype: np.dtype
     spacing: tuple[float, float] = (-1.0, 1.0)  # metres of the grid from one row to the next, and column
-    fade: int = 0  # nodes on either side of the edge of a tile over which its values fade into those of the next one
+    fade: int = (
+        0  # half the nodes beyond the last edges of a tile over which its values fade into those of the next one
+    )
+    side: int = FADED_TILE  # of tiles that fade, px, at most; the same for any number of dates and pairs
 
     @property
     def template(self) -> int:
@@ -63,13 +66,7 @@ class Lattice:
 
     @property
     def per_tile(self) -> int:
-        """Nodes along the side of a tile: TILE or LARGE_TILE pixels, or what keeps products of blocks in BUFFER.
-
-        Tiles that fade into each other are as large as memory lets them, all alike, and the last one is no smaller than
-        what its neighbours need of it.
-        """
-        if self.fade:
-            return self._per_faded_tile()
+        """Nodes along the side of a tile: TILE or LARGE_TILE pixels, or what keeps products of blocks in BUFFER."""
         block = math.gcd(self.step, self.template, *(self.template - size for size in self.templates))
         # a strip of the products of blocks for each of the rows of blocks that a window holds
         rows = sum(-(-size // block) for size in self.templates)
@@ -79,28 +76,32 @@ class Lattice:
         side = min(LARGE_TILE if is_large else TILE, max(BUFFER // per_node * self.step, SMALLEST_TILE))
         return max(1, side // self.step)
 
-    def _per_faded_tile(self) -> int:
-        side = math.isqrt(IMAGES // (self.dates * BYTES_PER_PIXEL)) - 2 * self.halo
-        along = max(self.nodes)
-        tiles = -(-along * self.step // min(max(side, TILE), FADED_TILE))
-        while True:
-            per_tile = max(-(-along // tiles), self.fade)
-            lasts = [(count - 1) // per_tile * per_tile for count in self.nodes]
-            if tiles == 1 or all(
-                last == 0 or size - last * self.step >= self.halo for last, size in zip(lasts, self.shape, strict=True)
-            ):
-                return per_tile
-            tiles -= 1
-
     @property
-    def halo(self) -> int:
-        """Pixels around the first windows of its nodes that a tile may need."""
-        return self.margin + self.fade * self.step + self.template
+    def per_side(self) -> tuple[int, int]:
+        """Nodes along the sides of a tile."""
+        if not self.fade:
+            return self.per_tile, self.per_tile
+        rows, columns = map(self._per_faded_side, self.nodes)
+        return rows, columns
+
+    def _per_faded_side(self, count: int) -> int:
+        """Nodes along the side of a tile that fades, of so many: all alike, and the last at least half as many."""
+        least = -(-count * self.step // self.side)
+        for tiles in (*range(least, 2 * least), *range(least - 1, 0, -1)):
+            per_tile = -(-count // tiles)
+            last = count - (tiles - 1) * per_tile
+            # what fades reaches no farther than into the next tile
+            if tiles == 1 or last >= max(2 * self.fade, per_tile / 2):
+                return per_tile
+        return count
 
     def faded(self, tile: Tile) -> Tile:
-        """Nodes of a tile and those beyond, as far as there are any, over which its values fade out."""
+        """Nodes of a tile and those of the next ones, as far as there are any, over which its values fade out.
+
+        None of those before: so a tile is done as soon as it and those before are, and waits for no other.
+        """
         rows, columns = (
-            slice(max(part.start - self.fade, 0), min(part.stop + self.fade, count))
+            slice(part.start, min(part.stop + 2 * self.fade, count))
             for part, count in zip(tile, self.nodes, strict=True)
         )
         return rows, columns
@@ -108,18 +109,18 @@ class Lattice:
     @property
     def most(self) -> tuple[int, int]:
         """Node rows and columns that are matched for a full tile."""
-        rows, columns = (min(self.per_tile + 2 * self.fade, count) for count in self.nodes)
+        rows, columns = (
+            min(per_side + 2 * self.fade, count) for per_side, count in zip(self.per_side, self.nodes, strict=True)
+        )
         return rows, columns
 
     def tiles(self, block: Tile | None = None) -> Iterator[Tile]:
         """Node rows and columns of each tile, of all or of those within a block of whole tiles."""
         rows, columns = block or tuple(slice(0, count) for count in self.nodes)
-        for top in range(rows.start, rows.stop, self.per_tile):
-            for left in range(columns.start, columns.stop, self.per_tile):
-                yield (
-                    slice(top, min(top + self.per_tile, rows.stop)),
-                    slice(left, min(left + self.per_tile, columns.stop)),
-                )
+        down, right = self.per_side
+        for top in range(rows.start, rows.stop, down):
+            for left in range(columns.start, columns.stop, right):
+                yield slice(top, min(top + down, rows.stop)), slice(left, min(left + right, columns.stop))
 
     def window(self, tile: Tile) -> Tile:
         """Pixels that the tile needs; they may lie outside the image."""

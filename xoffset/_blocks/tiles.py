@@ -118,18 +118,23 @@ def _block_edges(count: int, size: int, chunk: int, lattice: Lattice, halo: int)
 
 
 def cut(
-    array: np.ndarray, mask: np.ndarray | None, origin: tuple[int, int], tile: Tile, lattice: Lattice
+    array: np.ndarray,
+    mask: np.ndarray | None,
+    origin: tuple[int, int],
+    tile: Tile,
+    lattice: Lattice,
+    dates: Any = slice(None),
 ) -> np.ndarray:
     """Window of a tile (time, rows, columns) as floats, NaN where there is no data or the mask says so.
 
-    Array and mask start at `origin`.
+    Array and mask start at `origin`; of both only these dates are wanted, or all.
     """
     inside, padding = [], []
     for part, start, size in zip(lattice.window(tile), origin, array.shape[1:], strict=True):
         first, last = max(part.start - start, 0), min(part.stop - start, size)
         inside.append(slice(first, last))
         padding.append((first - (part.start - start), (part.stop - start) - last))
-    values = array[:, inside[0], inside[1]]
+    values = array[dates, inside[0], inside[1]]
     is_exact = values.dtype.itemsize <= (4 if values.dtype.kind == "f" else 2)
     values = values.astype(np.float32 if is_exact else np.float64)
     if array.dtype.kind == "f":
@@ -139,7 +144,7 @@ def cut(
         if abs(nodata) <= float(np.finfo(values.dtype).max):
             values[values == nodata] = np.nan
     if mask is not None:
-        np.copyto(values, np.nan, where=~mask[:, inside[0], inside[1]])
+        np.copyto(values, np.nan, where=~mask[dates if len(mask) > 1 else slice(None), inside[0], inside[1]])
     return np.pad(values, ((0, 0), *padding), constant_values=np.nan)
 
 

@@ -15,7 +15,7 @@ from xoffset._arrays.corrections import moved, terms
 from xoffset._arrays.corrections.by_date import OF_DATES
 from xoffset._arrays.corrections.terms import Setup
 from xoffset._arrays.filters.options import Prefilter
-from xoffset._arrays.matching.options import MatcherName
+from xoffset._arrays.matching.options import MatcherName, as_matcher
 from xoffset._arrays.matching.protocol import Matcher
 from xoffset._blocks import moved as moved_blocks
 from xoffset._blocks import whole
@@ -31,6 +31,8 @@ from xoffset.network.pairs import pairs
 
 # Dates of which all pairs are matched, and the most acquisitions between the two dates of a pair if there are more.
 FEW, GAP = 30, 10
+# Side of the windows of a matcher that has none of its own, px.
+TEMPLATE = 64
 # Windows of a pair, about, and the least distance between two [pixel].
 WINDOWS, LEAST_STEP = 1000, 4
 # Part of the longest displacement by which images are cut larger: between the places that are looked at it may be more.
@@ -48,7 +50,7 @@ def coregister(
     order: Literal[0, 1, 2, "auto"] = 0,
     reference: Date | None = None,
     network: xr.Dataset | None = None,
-    template: int = 64,
+    template: int | None = None,
     search: int = 8,
     step: int | None = None,
     matcher: MatcherName | Matcher = "ncc",
@@ -83,8 +85,8 @@ def coregister(
         Pairs to be matched, from `pairs`. None: all pairs of up to 30 dates, across orbits and classes of processing;
         of more dates each with its next ten. Where seasons look different, name pairs of like seasons.
     template, search, step
-        Side of the windows, largest displacement that is looked for, and distance between windows, in pixels. Step
-        None: some 1000 windows a pair.
+        Side of the windows, largest displacement that is looked for, and distance between windows, in pixels. Template
+        None: 64, or the window of a matcher that has one of its own. Step None: some 1000 windows a pair.
     matcher, prefilter, mask
         As in `correlate`.
     min_score
@@ -157,6 +159,8 @@ def coregister(
         is_referenced=stable is not None,
         least=(_options.as_whole_number(min_nodes, "min_nodes", "coregister", least=1, example=20), 0.0),
     )
+    if template is None and as_matcher(matcher, "coregister").window is None:
+        template = TEMPLATE
     with speaking_as("coregister", "correlate"):
         shifts = correlate(
             stack, chosen, template=template, search=search, step=_step(frame.shape) if step is None else step,

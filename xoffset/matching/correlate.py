@@ -45,20 +45,20 @@ def correlate(
         Pairs of dates, from `pairs`.
     template
         Side of the square window, in pixels. None: 32, or the window of a matcher that has one of its own, which takes
-        no other. Several sides, such as (16, 32, 64), are all tried, and each node keeps
-        the smallest whose match stands out and agrees with its neighbours; they differ by multiples of twice the
-        greatest common divisor of step and templates, so that all share their centre.
+        no other. Several sides, such as (16, 32, 64), are all tried, and each node keeps the smallest whose match
+        stands out and agrees with its neighbours; they differ by multiples of twice the greatest common divisor of step
+        and templates, so that all share their centre.
     search
         Largest displacement looked for around the prior, in pixels, inclusive: one number, `(y, x)`, or a DataArray
         (y, x) of numbers, of which the nearest holds for a node (0 or NaN leaves it out), whose `units`, if stated, are
         pixels. A peak on the outermost ring is not accepted: choose at least one pixel more than the motion. A
         `Pyramid` goes from coarse to fine.
     step
-        Distance between windows, in pixels.
+        Distance between windows, in pixels; 1 for a value at every pixel.
     matcher
-        `"ncc"`; `"phase"` for windows of 64 px and more; `"regularized"` and `"flow"` for a value at every pixel from
-        small windows, whose neighbours help; or an `NCC`, `Phase`, `Regularized` or `Flow` with options of its own, or
-        another `Matcher`.
+        `"ncc"`; `"phase"` for windows of 64 px and more; the dense matchers `"regularized"` and `"flow"` for small
+        windows whose neighbours help, with `step=1` for a value at every pixel; or an `NCC`, `Phase`, `Regularized` or
+        `Flow` with options of its own, or another `Matcher`.
     prefilter
         `"bandpass"` removes detail finer than 0.7 px (noise) and coarser than 3 px (light and shade) before matching;
         None matches the pixels as they are.
@@ -78,13 +78,15 @@ def correlate(
     xarray.Dataset
         Shifts (pair, y, x) at the window centres in the reference image. `dx`, `dy`: displacement in metres of the
         grid, positive toward increasing x and y; a feature at (x, y) on the reference date is at (x + dx, y + dy) on
-        the secondary date. `score`: correlation at the match, or at the whole-pixel peak where the refinement failed.
-        `peak_gap`: whole-pixel peak minus the best score more than 3 px away (NaN if `search` is at most 3).
+        the secondary date. `score`: correlation at the match, or at the whole-pixel peak where the refinement failed;
+        of `Flow` negative where the contrast is inverted. `peak_gap`: whole-pixel peak minus the best score more than
+        3 px away (NaN if `search` is at most 3, and of dense matchers).
         `sigma_dx`, `sigma_dy`: standard errors in metres; `cov_dxdy`: covariance in m2. `false_alarm`: probability that
-        unrelated ground is accepted with so high a score (with `"ncc"` and `"flow"`). `ambiguity`: probability that
-        another peak, more than 3 px away, is the match (NaN if `search` is at most 3; with `"ncc"`). `valid_fraction`:
-        share of the pixels of the window in the reference whose partners at the whole-pixel peak are known, too, of
-        the template that was kept; 1 without holes, NaN where `score` is, at least `min_valid` wherever dx is not.
+        unrelated ground is accepted with so high a score (not with `"phase"`; of dense matchers see there).
+        `ambiguity`: probability that another peak, more than 3 px away, is the match (NaN if `search` is at most 3;
+        with `"ncc"`). `valid_fraction`: share of the pixels of the window in the reference whose partners at the match,
+        to a whole pixel, are known, too, of the template that was kept; 1 without holes, NaN where `score` is, at least
+        `min_valid` wherever dx is not.
         `flags`: why dx and dy are NaN. With several templates `template_size`: the side in pixels that was kept.
         Matched both ways `mismatch`: length in metres of the sum of the displacement and the one back. The CRS is that
         of the stack.
@@ -101,7 +103,8 @@ def correlate(
     Notes
     -----
     Masked zero-mean normalised correlation after Padfield (2012, IEEE Trans. Image Process. 21, 2706-2718); sub-pixel
-    refinement by inverse-compositional Gauss-Newton. The standard errors come from the Hessian and the residual of the
+    refinement by inverse-compositional Gauss-Newton; dense matchers have notes of their own. The standard errors of
+    windows come from the Hessian and the residual of the
     fit, corrected for the colour that the pre-filter gives to noise, and contain the 0.002 px of interpolation bias.
     Two images that were both resampled from one larger pixel size (coordinate `native_pixel_size`) are drawn to whole
     pixels of that size; their standard errors contain this bias too, as measured on natural textures.

@@ -73,7 +73,7 @@ def _count_all_shifts(
         inside = [_count_inside(lattice, axis, np.array(ends)[:, axis]) for axis in (0, 1)]
         counts = inside[0] * inside[1] * count_scores(np.array(lattice.search), request)
         return np.zeros(len(tiles), dtype=np.int64), np.arange(len(tiles)), counts.astype(np.float64)
-    most = max(1, COUNTED // min(lattice.per_tile**2, math.prod(lattice.nodes)))
+    most = max(1, COUNTED // min(math.prod(lattice.per_side), math.prod(lattice.nodes)))
     chosen = np.random.default_rng(0).permutation(len(kinds) * len(tiles))[:most]
     which, where = np.divmod(np.sort(chosen), len(tiles))
     counts = [count_shifts(request, Pair(0, 1, *kinds[k]), tiles[n]) for k, n in zip(which, where, strict=True)]
@@ -108,7 +108,7 @@ def count_scores(half: np.ndarray, request: Request) -> np.ndarray:
 def largest_task(stack: xr.DataArray, request: Request) -> tuple[int, int]:
     """Node rows and columns of the largest task: a tile, or a block of a dask array."""
     if request.is_eager(stack):
-        rows, columns = (min(request.lattice.per_tile, count) for count in request.lattice.nodes)
+        rows, columns = map(min, request.lattice.per_side, request.lattice.nodes)
         return rows, columns
     rows, columns = (max(sizes) for sizes in request.match(stack).chunks[2:])
     return rows, columns
@@ -116,6 +116,9 @@ def largest_task(stack: xr.DataArray, request: Request) -> tuple[int, int]:
 
 def memory_of_core(stack: xr.DataArray, request: Request, side: tuple[int, int]) -> int:
     """Bytes that a core works with, on a task of so many node rows and columns."""
+    if request.lattice.fade > 0:
+        tile = max(map(request.bytes_of, request.batches))
+        return round(tile + _block(stack, request, side))
     lattice = request.lattice
     shape = lattice.most
     pixels = math.prod((count - 1) * lattice.step + lattice.template + 2 * lattice.margin for count in shape)
@@ -134,11 +137,20 @@ def _block(stack: xr.DataArray, request: Request, side: tuple[int, int]) -> int:
         min((count + 2 * lattice.fade - 1) * lattice.step + lattice.template + 2 * lattice.margin, size)
         for count, size in zip(side, lattice.shape, strict=True)
     )
-    results = math.prod(request.shape) * math.prod(side) * lattice.dtype.itemsize
-    stored = len(request.frame.dates) * request.frame.dtype.itemsize
+    pairs, dates = most_at_a_time(request)
+    results = len(request.names) * pairs * math.prod(side) * lattice.dtype.itemsize
+    stored = dates * request.frame.dtype.itemsize
     # a boolean of a mask takes one byte
-    stored += 0 if request.mask is None else len(request.mask.values)
+    stored += 0 if request.mask is None else min(dates, len(request.mask.values))
     return COPIES * pixels * stored + results
+
+
+def most_at_a_time(request: Request) -> tuple[int, int]:
+    """Largest numbers of pairs that a task matches, and of dates that it reads."""
+    if request.lattice.fade == 0:
+        return len(request.guide.pairs), len(request.frame.dates)
+    dates = max(len(request.only(batch)[0]) for batch in request.batches)
+    return max(map(len, request.batches)), dates
 
 
 def memory_shared(stack: xr.DataArray, request: Request) -> int:

@@ -132,6 +132,7 @@ def estimate(
     side = largest_task(stack, request)
     per_core = memory_of_core(stack, request, side)
     tasks = math.prod(math.ceil(count / size) for count, size in zip(request.lattice.nodes, side, strict=True))
+    tasks *= len(request.batches)
     is_cold = not all(_cache.is_ready(kernel) for kernel in request.matcher.kernels)
     start = time.thread_time()
     seconds = sum(cpu_seconds(request, part) for part in work) if calibrate else math.nan

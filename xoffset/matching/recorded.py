@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from xoffset._arrays.filters import options as prefilters
-from xoffset._arrays.matching.options import MATCHERS
+from xoffset._arrays.matching.options import classes
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset.matching.request import Options
 
@@ -21,7 +21,11 @@ def completed(given: Mapping[str, Any], record: Mapping[str, Any]) -> Options:
     ValueError
         If one that was left out cannot be had from the record.
     """
-    return Options(**{name: _option(name, value, record) for name, value in given.items()})
+    options = Options(**{name: _option(name, value, record) for name, value in given.items()})
+    if getattr(options.matcher, "window", None) is None and options.matcher not in ("regularized", "flow"):
+        return options
+    # a matcher that was passed may have a window of its own, beside which no template of the record can stand
+    return options._replace(template=None) if given["template"] == "recorded" else options
 
 
 def _option(name: str, value: Any, record: Mapping[str, Any]) -> Any:
@@ -34,7 +38,8 @@ def _option(name: str, value: Any, record: Mapping[str, Any]) -> Any:
         "matcher": "the options of one that is not of this library",
     }  # fmt: skip
     is_array = name in ("prior", "mask") and record.get(name) is not None
-    is_unknown = name == "matcher" and record.get(name, {}).get("name") not in _matchers()
+    recorded = record.get(name) if name == "matcher" else None
+    is_unknown = recorded is not None and (recorded.get("name") not in classes() or "module" in recorded)
     if name not in record or is_array or is_unknown or record[name] == "map":
         raise ValueError(
             f"extend() needs {name}= as correlate() was given it; got none, and on record is "
@@ -56,11 +61,7 @@ def _search(recorded: Any) -> Any:
 
 
 def _matcher(recorded: dict[str, Any]) -> Any:
-    return _matchers()[recorded["name"]](**_without_name(recorded))
-
-
-def _matchers() -> dict[str, Any]:
-    return {type(make()).__name__.lower(): type(make()) for make in MATCHERS.values()}
+    return classes()[recorded["name"]](**_without_name(recorded))
 
 
 def _prefilter(recorded: Any) -> Any:

@@ -16,8 +16,8 @@ from xoffset._arrays.filters import options as prefilters
 from xoffset._arrays.filters.options import Prefilter, as_prefilter
 from xoffset._arrays.frame import Frame, Spacing
 from xoffset._arrays.lattice import Lattice
-from xoffset._arrays.matching import crossfade, images, pyramid
-from xoffset._arrays.matching.options import MatcherName, as_matcher
+from xoffset._arrays.matching import crossfade, images, memory, pyramid
+from xoffset._arrays.matching.options import MatcherName, as_matcher, described_matcher
 from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset._arrays.matching.search import Pair
@@ -90,13 +90,35 @@ class Request:
     def match(self, stack: xr.DataArray) -> Any:
         """Fields of the matcher (field, pair, rows, columns), NumPy if stack and mask are, dask otherwise."""
         mask = None if self.mask is None else self.mask.values
-        kernel = self.kernel(self.guide.pairs)
-        if self.lattice.fade > 0:
-            blend = partial(crossfade.blend, lattice=self.lattice, names=self.names)
-            return fading.match_tiles(
-                stack.data, self.guide.fields, self.lattice, kernel, self.shape, blend, mask
-            )  # fmt: skip
-        return tiles.match_tiles(stack.data, self.guide.fields, self.lattice, kernel, self.shape, mask)
+        given = stack.data, self.guide.fields, self.lattice
+        if self.lattice.fade == 0:
+            return tiles.match_tiles(*given, self.kernel(self.guide.pairs), self.shape, mask)
+        batches = []
+        for batch in self.batches:
+            dates, request = self.only(batch)
+            batches.append(fading.Batch(dates, slice(batch.start, batch.stop), request.kernel(request.guide.pairs)))
+        blend = partial(crossfade.blend, lattice=self.lattice, names=self.names)
+        return fading.match_tiles(*given, batches, len(self.names), blend, mask)
+
+    @property
+    def batches(self) -> list[range]:
+        """Pairs that are matched at a time: all, or as many alike as memory lets where tiles fade."""
+        count = len(self.guide.pairs)
+        most = count
+        while True:
+            batches = [range(first, min(first + most, count)) for first in range(0, count, most)]
+            if self.lattice.fade == 0 or most == 1 or all(map(self._is_small, batches)):
+                return batches
+            most = -(-most // 2)
+
+    def _is_small(self, batch: range) -> bool:
+        waiting = len(self.names) * len(batch) * math.prod(self.lattice.most) * self.lattice.dtype.itemsize
+        return waiting <= memory.WAITING and self.bytes_of(batch) <= memory.FADED
+
+    def bytes_of(self, batch: range) -> float:
+        """Bytes that a core needs for a full tile of some pairs."""
+        pairs = [self.guide.pairs[k] for k in batch]
+        return _bytes(self.lattice, self.matcher, self.prefilter, pairs)
 
     def is_eager(self, stack: xr.DataArray) -> bool:
         """Whether stack and mask are NumPy."""
@@ -118,7 +140,7 @@ class Request:
             "template": template if self.matcher.window is None else None,
             "search": described,
             "step": self.lattice.step,
-            "matcher": {"name": type(self.matcher).__name__.lower()} | dataclasses.asdict(self.matcher),
+            "matcher": described_matcher(self.matcher),
             "prefilter": prefilters.described(self.prefilter),
             "prior": None if prior is None else sorted(map(str, prior.data_vars)),
         } | told
@@ -135,7 +157,7 @@ class Request:
         candidates = float(np.prod(2.0 * half - 1.0))
         return {
             products.PIXEL_SIZE: pixel,
-            products.WINDOW_SIZE: self.lattice.template * pixel,
+            products.WINDOW_SIZE: max(self.lattice.template, self.matcher.tied or 0) * pixel,
             products.SEARCH_AREA: candidates * pixel**2,
         }
 
@@ -157,7 +179,7 @@ def _prepared(stack: xr.DataArray, network: xr.Dataset, options: Options) -> Req
     guide = make_guide(frame, network, options.search, options.prior, grid)
     guide = guide._replace(pairs=_with_native_sizes(guide.pairs, stack, frame.spacing))
     lattice = _lattice(frame, templates, step, guide, prefilter)
-    lattice = _with_surroundings(lattice, matcher)
+    lattice = _with_surroundings(lattice, matcher, prefilter)
     matcher.check(lattice, prefilter, is_uniform=not isinstance(options.search, xr.DataArray))
     mask = None if options.mask is None else masks.on_stack(options.mask, stack, network, "correlate")
     return Request(options, frame, grid, guide, lattice, matcher, prefilter, mask)
@@ -228,13 +250,25 @@ def _as_templates(template: int | Sequence[int] | None, matcher: Matcher, step: 
     return tuple(sizes)
 
 
-def _with_surroundings(lattice: Lattice, matcher: Matcher) -> Lattice:
-    """Lattice whose tiles have the pixels and nodes around that a dense matcher needs."""
+def _with_surroundings(lattice: Lattice, matcher: Matcher, prefilter: Prefilter | None) -> Lattice:
+    """Lattice whose tiles have the pixels and nodes around that a dense matcher needs, and sides that memory allows.
+
+    The sides are those of one pair, however many there are, so that a pair has the same bits in any network.
+    """
     context = matcher.context
     fade = -(-matcher.fade // lattice.step)
-    return dataclasses.replace(
+    lattice = dataclasses.replace(
         lattice, reach=lattice.reach + context, margin=lattice.margin + context, fade=fade
     )  # fmt: skip
+    if fade == 0:
+        return lattice
+    return memory.with_sides(lattice, partial(_bytes, matcher=matcher, prefilter=prefilter, pairs=[Pair(0, 1)]))
+
+
+def _bytes(lattice: Lattice, matcher: Matcher, prefilter: Prefilter | None, pairs: Sequence[Pair]) -> float:
+    """Bytes that a core needs to match some pairs on a full tile."""
+    working = matcher.memory(lattice, prefilter, pairs)
+    return memory.of_task(lattice, pairs, len(matcher.fields(lattice.templates)), working)
 
 
 def _lattice(frame: Frame, templates: tuple[int, ...], step: int, guide: Guide, prefilter: Prefilter | None) -> Lattice:

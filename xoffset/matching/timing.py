@@ -61,7 +61,8 @@ def _of_whole_tiles(request: Request, work: Part, images: np.ndarray, tile: Tile
     fields = request.guide.fields[:, *tile]
     one, two = (_timed(request.kernel(pairs[:count]), images, tile, fields) for count in (1, 2))
     of_pair = max(two - one, 0.0)
-    seconds = (one - of_pair) / 2 * request.lattice.dates + of_pair * len(request.guide.pairs)
+    dates = sum(len(request.only(batch)[0]) for batch in request.batches)
+    seconds = (one - of_pair) / 2 * dates + of_pair * len(request.guide.pairs)
     return float(seconds * work.pixels / images[0].size)
 
 

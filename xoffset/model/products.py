@@ -53,7 +53,7 @@ _LABELS = {
         "units": "yr2",
     },
     PIXEL_SIZE: {"long_name": "side of a pixel of the images", "units": "m"},
-    WINDOW_SIZE: {"long_name": "side of the largest window", "units": "m"},
+    WINDOW_SIZE: {"long_name": "side of the largest window, or of the area that is tied together", "units": "m"},
     SEARCH_AREA: {"long_name": "area of the displacements that were searched, the least of all nodes", "units": "m2"},
     SHARES_NOISE: {"long_name": "the date has parts of the noise of others: smoothed, resampled, or summed up"},
 }

@@ -65,7 +65,7 @@ def screen(
         clouds leave at 32 px windows.
     min_peak_gap
         Least difference between the peak and the best score elsewhere; below it, or where the gap is unknown, a match
-        is flagged `low_gap`. None tests nothing.
+        is flagged `low_gap`. None tests nothing. Dense matchers know no gap: this would remove all of their matches.
     false_alarm
         Largest probability, 0 to 1, that unrelated ground would reach the score; above it a match is flagged
         `insignificant`. It depends on the size of the window, on the search and on the texture of both images, so one

@@ -9,8 +9,11 @@ import numpy as np
 
 from xoffset._arrays.lattice import Lattice, Tile
 
-# Fields that are no quantity: those of the tile to which a node belongs hold.
+# Fields that are no quantity: those of the tile with the largest weight hold.
 KEPT = ("flags", "template_size", "side")
+# Distance between what two tiles say, px, above which one of them is wrong; and that below which both may be right,
+# with more than that many standard errors of the difference between.
+APART, NEAR, ERRORS = 0.5, 0.1, 3.0
 
 
 class Part(NamedTuple):
@@ -24,9 +27,10 @@ class Part(NamedTuple):
 def blend(tile: Tile, parts: Sequence[Part], lattice: Lattice, names: tuple[str, ...]) -> np.ndarray:
     """Values of a tile, where they fade into those of the tiles around; (field, pair, rows, columns).
 
-    A value is the mean of those of all tiles that know it, each with a weight that falls linearly over the nodes on
-    both sides of its edges. Variances are those of a mixture, so that they grow where tiles disagree. Where its own
-    tile has a flag, a node keeps what that tile says of it.
+    A value is the mean of those of all tiles that know it, each with a weight that falls linearly over the first nodes
+    of the next tile. Where tiles contradict each other, no mean of them is true: the one with the best score holds, of
+    equal ones that with the largest weight, with those that agree with it. Variances are those of a mixture of all, so
+    that they grow where tiles disagree. Where the tile with the largest weight has a flag, what it says is kept.
 
     Parameters
     ----------
@@ -45,7 +49,7 @@ def blend(tile: Tile, parts: Sequence[Part], lattice: Lattice, names: tuple[str,
         some = [part for part in parts if _holds(part.nodes, piece)]
         if len(some) > 1:
             where = (slice(None), slice(None), *_within(tile, piece))
-            out[where] = _mixture(out[where], piece, some, lattice, names)
+            out[where] = _mixture(piece, some, lattice, names)
     return out
 
 
@@ -60,13 +64,16 @@ def _pieces(tile: Tile, parts: Sequence[Part]) -> Iterator[Tile]:
             yield slice(top, bottom), slice(left, right)
 
 
-def _mixture(
-    own: np.ndarray, piece: Tile, parts: Sequence[Part], lattice: Lattice, names: tuple[str, ...]
-) -> np.ndarray:
-    """Weighted means of the values of several tiles on a piece that all of them know, but for what `own` must keep."""
+def _mixture(piece: Tile, parts: Sequence[Part], lattice: Lattice, names: tuple[str, ...]) -> np.ndarray:
+    """Weighted means of the values of several tiles on a piece that all of them know, but for what one must keep."""
     values = [part.values[:, :, *_within(part.nodes, piece)] for part in parts]
-    weights = [_weights(part.tile, piece, lattice) for part in parts]
     place = {name: k for k, name in enumerate(names)}
+    shares = [_weights(part.tile, piece, lattice) for part in parts]
+    out = values[0].copy()
+    home = np.argmax(shares, axis=0)
+    for k, each in enumerate(values):
+        np.copyto(out, each, where=home == k)
+    weights = _without_contradiction(out, values, shares, place)
     means = {
         name: _mean([each[k] for each in values], weights) for name, k in place.items() if name not in KEPT
     }  # fmt: skip
@@ -76,12 +83,37 @@ def _mixture(
         ("covariance", "dx", "dy"),
     ):
         products = [(each[place[first]] - means[first]) * (each[place[second]] - means[second]) for each in values]
-        means[name] = means[name] + _mean(products, weights)
-    out = own.copy()
-    is_free = own[place["flags"]] == 0
+        means[name] = means[name] + _mean(products, shares)
+    is_free = out[place["flags"]] == 0
     for name, mean in means.items():
         np.copyto(out[place[name]], mean, where=is_free)
     return out
+
+
+def _without_contradiction(
+    home: np.ndarray, values: Sequence[np.ndarray], weights: Sequence[np.ndarray], place: dict[str, int]
+) -> list[np.ndarray]:
+    """Weights (pair, rows, columns), zero where a tile contradicts the one with the best score.
+
+    Of equal ones `home` (field, pair, rows, columns) is the best.
+    """
+    known = [np.isfinite(each[place["dx"]]) & np.isfinite(each[place["dy"]]) for each in values]
+    some = [place[name] for name in ("dx", "dy", "variance_dx", "variance_dy", "score")]
+    best = home[some]
+    is_led = np.isfinite(best[0]) & np.isfinite(best[1])
+    for each, is_known in zip(values, known, strict=True):
+        # a score that is not known is worse than any
+        score, highest = (np.nan_to_num(layer, nan=-np.inf) for layer in (each[place["score"]], best[4]))
+        is_better = is_known & ((score > highest) | ~is_led)
+        is_led |= is_better
+        np.copyto(best, each[some], where=is_better)
+    kept = []
+    for each, weight, is_known in zip(values, weights, known, strict=True):
+        square = (each[place["dx"]] - best[0]) ** 2 + (each[place["dy"]] - best[1]) ** 2
+        error = each[place["variance_dx"]] + each[place["variance_dy"]] + best[2] + best[3]
+        is_other = (square > APART**2) | ((square > NEAR**2) & (square > ERRORS**2 * error))
+        kept.append(np.where(is_known & is_other, 0, weight).astype(best.dtype))
+    return kept
 
 
 def _mean(values: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
@@ -105,12 +137,12 @@ def _weights(tile: Tile, piece: Tile, lattice: Lattice) -> np.ndarray:
 
 
 def _rise(at: np.ndarray, edge: int, count: int, fade: int) -> np.ndarray:
-    """From 0 before an edge between two tiles to 1 after it; 1 from the first edge of the grid on, 0 up to the last."""
+    """From 0 before an edge between two tiles to 1 beyond it; 1 from the first of the grid on, 0 up to the last."""
     if edge == 0:
         return np.ones(at.size)
     if edge == count:
         return np.zeros(at.size)
-    return np.asarray(np.clip((at - edge + fade + 0.5) / (2.0 * fade), 0.0, 1.0))
+    return np.asarray(np.clip((at - edge + 0.5) / (2.0 * fade), 0.0, 1.0))
 
 
 def _within(outer: Tile, inner: Tile) -> Tile:

@@ -9,9 +9,10 @@ from functools import cached_property
 import numpy as np
 import scipy.ndimage
 
-from xoffset._arrays.filters import apply, centre, noise
+from xoffset._arrays.filters import apply, centre, noise, options
 from xoffset._arrays.filters.options import Bandpass, Highpass, Laplacian, Log, Prefilter
 from xoffset._arrays.lattice import Tile
+from xoffset._arrays.matching.images import COARSE, LIKENESS
 from xoffset._kernels.images import filters, windows
 from xoffset._kernels.matching import refine
 from xoffset._kernels.matching.residuals import box
@@ -22,6 +23,10 @@ EVEN = 31
 STENCIL = np.array([[0, 0, 1, 0, 0], [0, 0, 1, 0, 0], [1, 1, 1, 1, 1], [0, 0, 1, 0, 0], [0, 0, 1, 0, 0]], dtype=bool)
 # Least contrast, as a part of the mean one: what is smoother stays faint.
 LEAST_CONTRAST = 1e-3
+# Variance of a window of even contrast that has none.
+LEAST_VARIANCE = 1e-6
+# What sums of filters may round to, as a part of the largest pixel.
+ROUNDING = 32.0 * float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Even:
     known: np.ndarray  # uint8, pixels with a value
     frame: Tile  # the part inside the image
     window: int  # side of the windows that are judged, px
+    least: float  # variance of a window that is no more than rounding
+    reach: int  # distance over which the pre-filter lets pixels be alike, px; 0 without one
 
     @cached_property
     def coefficients(self) -> np.ndarray:
@@ -87,30 +94,36 @@ def prepare(raw: np.ndarray, frame: Tile, prefilter: Prefilter | None, window: i
     # what lies beyond the image is no hole
     inner = np.ascontiguousarray(raw[frame])
     whole: Tile = (slice(0, inner.shape[0]), slice(0, inner.shape[1]))
-    filtered, valid = inner, np.zeros(inner.shape, dtype=np.uint8)
+    filtered, valid, peak, reach = inner, np.zeros(inner.shape, dtype=np.uint8), 0.0, 0
     known = valid
     if inner.size:
-        filtered, known, _, _ = centre.centre(centre.brightness(prefilter, inner), np.dtype(np.float32))
+        filtered, known, peak, _ = centre.centre(centre.brightness(prefilter, inner), np.dtype(np.float32))
         valid = known
         if prefilter is not None:
             settled = noise.settle(prefilter, filtered, known, window)
             filtered, valid = apply.apply(settled, filtered, known, whole)
+            reach = math.ceil(LIKENESS * getattr(settled, "coarse", COARSE))
     weight = valid.astype(np.float32)
     is_level = isinstance(prefilter, (Bandpass, Highpass, Laplacian, Log))
-    values = _even(filtered, weight, is_level=is_level) if is_even else _scaled(filtered, weight)
+    if is_even:
+        values, least = _even(filtered, weight, is_level=is_level), LEAST_VARIANCE
+    else:
+        rounding = ROUNDING * peak if options.keeps_units(prefilter) else apply.LEAST_TEXTURE
+        values, least = _scaled(filtered, weight, rounding)
     beyond = [(part.start, size - part.stop) for part, size in zip(frame, raw.shape, strict=True)]
     if any(map(any, beyond)):
         values, weight, known = (np.pad(each, beyond) for each in (values, weight, known))
-    return Even(values, weight, raw, known, frame, window)
+    return Even(values, weight, raw, known, frame, window, least, reach)
 
 
-def _scaled(filtered: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Pixels over their root mean square."""
-    pixels = filtered * weight
+def _scaled(filtered: np.ndarray, weight: np.ndarray, rounding: float) -> tuple[np.ndarray, float]:
+    """Pixels without their mean, over their root mean square, and the variance that rounding has then."""
     count = max(float(np.count_nonzero(weight)), 1.0)
+    pixels = filtered * weight
+    pixels -= np.float32(pixels.sum(dtype=np.float64) / count) * weight
     power = float(np.square(pixels).sum(dtype=np.float64)) / count
     pixels *= np.float32(1.0 / math.sqrt(power + 1e-30))
-    return np.asarray(pixels)
+    return np.asarray(pixels), rounding**2 / (power + 1e-30)
 
 
 def _even(filtered: np.ndarray, weight: np.ndarray, *, is_level: bool) -> np.ndarray:

@@ -31,14 +31,17 @@ class Part(NamedTuple):
         return rows.stop - rows.start, columns.stop - columns.start
 
 
-def part_of(lattice: Lattice, tile: Tile, context: int, multiple: int) -> Part:
-    """Part of the window of a tile on which its field is solved: what lies inside the image, in whole multiples."""
+def part_of(lattice: Lattice, tile: Tile, context: int, multiple: int, least: int = 0) -> Part:
+    """Part of the window of a tile on which its field is solved: what lies inside the image, in whole multiples.
+
+    A narrow tile has pixels of no weight beyond, so that its part has the least side that it needs.
+    """
     parts = []
     for nodes, inside in zip(tile, lattice.frame(tile), strict=True):
         last = lattice.margin + (nodes.stop - nodes.start - 1) * lattice.step + lattice.template
         start = max(lattice.margin - context, inside.start)
         stop = min(last + context, inside.stop)
-        parts.append(slice(start, start + -(-(stop - start) // multiple) * multiple))
+        parts.append(slice(start, start + -(-max(stop - start, least) // multiple) * multiple))
     return Part((parts[0], parts[1]), (lattice.margin - parts[0].start, lattice.margin - parts[1].start))
 
 
@@ -110,7 +113,8 @@ def describe(
     residuals.at_nodes(np.concatenate([field, variances]), *middle, step, np.float32(LARGEST_STEP), layers)
     seen = look(views, field)
     score, count = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
-    residuals.scores(views.images[0], *seen.pixels, window, *first, step, score, count)
+    least = views.first.least, views.other.least
+    residuals.scores(views.images[0], *seen.pixels, least, window, *first, step, score, count)
     centre = np.moveaxis(nodes.centre[..., ::-1], -1, 0).astype(np.float32)
     # what moves out of the image is found elsewhere
     is_left_out = ~nodes.wanted

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_certainty, flow_field
+from xoffset._arrays.matching import (
+    constant,
+    dense_certainty,
+    dense_chance,
+    dense_field,
+    dense_nodes,
+    flow_certainty,
+    flow_field,
+    memory,
+)
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, metric_along
 from xoffset._arrays.matching.dense_images import Even, prepare
 from xoffset._arrays.matching.dense_nodes import Part
 from xoffset._arrays.matching.flow_field import Plan
-from xoffset._arrays.matching.ncc import INDEPENDENT
 from xoffset._arrays.matching.protocol import FIELDS, Matcher
 from xoffset._arrays.matching.search import Candidates, Pair
-from xoffset._kernels import bits
 from xoffset._kernels.matching import flow as kernels
-from xoffset._kernels.matching.residuals import BLOCK
 
 # Pixels around the windows of a tile on which the field is solved too, and those over which tiles fade into each other.
 CONTEXT, FADE = 16, 16
@@ -33,13 +37,9 @@ CONTEXT, FADE = 16, 16
 NEAR = 2
 # Most resolutions.
 LEVELS = 6
-# Places that flow could have come to rest at in unrelated ground, where it climbs to the next good one.
-PLACES = 10.0
-# Probability that unrelated ground matches so well, above which flow has found nothing.
-LARGEST_CHANCE = 0.001
 FLAG = FIELDS.index("flags")
 # Bytes a pixel of what is kept of an image, and of what solving a pair needs.
-OF_IMAGE, OF_PAIR = 90, 130
+OF_IMAGE, OF_PAIR = 55, 125
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Flow(Matcher):
     """A displacement at every pixel by optical flow: fast, smooth, and without a score for every shift.
 
     Use it for smooth motion, however far, where the light changes or seasons invert contrasts. What is smaller than
-    the narrowest window and moves by more than its own texture is lost.
+    the narrowest window is lost once it moves farther than about the size of its details.
 
     Parameters
     ----------
@@ -55,14 +55,16 @@ class Flow(Matcher):
         Radii of the square windows in pixels, from wide to narrow, each 2 to 128: a wide one finds the motion, the
         narrowest tells it. A window has 2·radius + 1 pixels a side.
     levels
-        How many resolutions are gone through, 1 to 6, each half of the one before. None: as many as the search needs.
+        How many resolutions are gone through, 1 to 6, each half of the one before; images must have 16 pixels a side at
+        the lowest. None: as many as the search needs and the image has room for.
     iterations
         How often the field is improved for each radius at each resolution, 1 to 10.
     rank
         Radius in pixels, 1 to 16, within which the rank of a pixel takes the place of its value, after the pre-filter:
         a rank ignores how strong a contrast is. 0: values.
     contrast_inversion
-        Whether the contrast of a window may be inverted in the secondary, as that of snow and rock between seasons.
+        Whether the contrast of a window may be inverted in the secondary, as that of snow and rock between seasons:
+        where the negative matches clearly better than any motion that is found.
     smoothness
         Above 0, the field is refined as by `Regularized` with this smoothness, which makes steps sharp. 0: it is not.
     min_valid, flat_block
@@ -74,9 +76,12 @@ class Flow(Matcher):
     2016, IEEE J. Sel. Top. Appl. Earth Obs. Remote Sens. 9, 2923-2939), whose names the parameters have. Radii above
     twice the narrowest serve at the lowest resolution only. NaN is what nothing was found of: `border` where the motion
     goes beyond `search`, `ill_conditioned` where a window has no texture or lines of one direction only,
-    `refine_failed` where it matches no better than unrelated ground. `false_alarm` is of a window at one place.
-    `score` is the correlation of the pre-filtered windows of the narrowest radius, and of the negative where the
-    contrast is inverted. The standard errors hold the noise of the images and how much the field bends within a window.
+    `refine_failed` where `false_alarm` exceeds 0.01. That is the probability that a window as narrow, or twice as wide,
+    of unrelated ground correlates so well at the best of all shifts that were searched, with either sign if the
+    contrast may be inverted. `score` is the correlation of the pre-filtered windows of the narrowest radius, negative
+    where the contrast is inverted: `screen(min_score=)` removes these. `peak_gap` is NaN: `screen` can test no
+    `min_peak_gap`. Nodes closer than the widest window are no evidence for one another. Pixels are computed in float32,
+    whatever their type. The standard errors hold the noise of the images and how much the field bends within a window.
 
     Examples
     --------
@@ -132,6 +137,11 @@ class Flow(Matcher):
         return CONTEXT
 
     @property
+    def tied(self) -> int:
+        """Side in pixels of the square within which nodes are no evidence for each other."""
+        return 2 * self.radius[0] + 1
+
+    @property
     def fade(self) -> int:
         """Pixels on either side of the edge of a tile over which it fades into the next one."""
         return FADE
@@ -143,7 +153,7 @@ class Flow(Matcher):
 
     def fields(self, templates: tuple[int, ...]) -> tuple[str, ...]:
         """Names of what `match_tile` returns."""
-        return (*FIELDS, "false_alarm")
+        return dense_chance.FIELDS_WITH_CHANCE
 
     def check(self, lattice: Lattice, prefilter: Prefilter | None, *, is_uniform: bool) -> None:
         """Refuse searches and windows that this matcher cannot serve; `is_uniform`: whether all nodes search alike.
@@ -151,7 +161,7 @@ class Flow(Matcher):
         Raises
         ------
         ValueError
-            If the search differs by node or is a Pyramid, or a window is larger than the image.
+            If the search differs by node or is a Pyramid, or a window or a level does not fit the image.
         """
         if not is_uniform or lattice.levels > 0:
             raise ValueError(
@@ -162,6 +172,12 @@ class Flow(Matcher):
             raise ValueError(
                 f"correlate() needs images larger than the radius for matcher='flow'; got {lattice.shape[0]} x "
                 f"{lattice.shape[1]} pixels and radius={self.radius}. Pass narrower windows: Flow(radius=(8, 4))."
+            )
+        if self.levels and flow_field.levels_of(lattice.shape, self.levels) < self.levels:
+            raise ValueError(
+                f"correlate() needs images of at least {flow_field.least_of(self.levels)} pixels a side for "
+                f"Flow(levels={self.levels}); got {lattice.shape[0]} x {lattice.shape[1]}. Leave levels out: there are "
+                "then as many as the image has room for."
             )
 
     def match_tile(
@@ -175,9 +191,8 @@ class Flow(Matcher):
         prefilter: Prefilter | None,
     ) -> np.ndarray:
         """Match all pairs on the nodes of one tile, see `protocol.Matcher`."""
-        wanted = self.levels or levels_for(max(lattice.search))
-        part = dense_nodes.part_of(lattice, tile, CONTEXT, 2**wanted)
-        levels = flow_field.levels_of(part, wanted)
+        levels = flow_field.levels_of(lattice.shape, self.levels or levels_for(max(lattice.search)))
+        part = dense_nodes.part_of(lattice, tile, CONTEXT, 2**levels, flow_field.least_of(levels))
         # ranks do not see how even the contrast is
         is_even = self.rank == 0 or self.smoothness > 0.0
         filtered = partial(prepare, prefilter=prefilter, window=self.window, is_even=is_even)
@@ -189,7 +204,7 @@ class Flow(Matcher):
             kept[date] = flow_field.pyramid(pixels, lattice.frame(tile), part, levels, filtered)
             sought[date] = [flow_field.ranked(each, self.rank) for each in kept[date]] if self.rank else kept[date]
         shape = tuple(nodes.stop - nodes.start for nodes in tile)
-        out = np.empty((len(FIELDS) + 1, len(pairs), *shape), dtype=lattice.dtype)
+        out = np.empty((len(dense_chance.FIELDS_WITH_CHANCE), len(pairs), *shape), dtype=lattice.dtype)
         for k, pair in enumerate(pairs):
             nodes = searching.candidates(guide, pair, tile, lattice)
             centre = dense_nodes.centre_of(nodes, part, lattice)
@@ -217,35 +232,13 @@ class Flow(Matcher):
             field = np.where(sign < 0, field, solution.field)
             variances = np.where(sign < 0, variances, dense_certainty.variances(solution, prior))
         found = dense_nodes.describe(views, field, variances, part.first, nodes, lattice)
-        rows, columns = (
-            (start + (self.window - 1) // 2 + lattice.step * np.arange(count)) // BLOCK
-            for start, count in zip(part.first, found.shape[1:], strict=True)
-        )
-        found[FIELDS.index("score")] *= sign[np.ix_(rows, columns)]
-        return _judged(found, self.window)
+        return dense_chance.judged(
+            found, first, second, lattice, self.min_valid, inversion=self.contrast_inversion
+        )  # fmt: skip
 
     def memory(self, lattice: Lattice, prefilter: Prefilter | None, pairs: Sequence[Pair]) -> float:
         """Bytes of the images of a tile and of solving one pair."""
-        pixels = math.prod(
-            (count - 1) * lattice.step + self.window + 2 * lattice.margin for count in lattice.most
-        )  # fmt: skip
-        dates = len({date for pair in pairs for date in pair[:2]})
-        return float(pixels * (dates * OF_IMAGE + OF_PAIR))
-
-
-def _judged(found: np.ndarray, window: int) -> np.ndarray:
-    """Fields (field, rows, columns) and the probability that unrelated ground has so high a score.
-
-    Where that is large there is no match: the ground is not to be seen, or has moved beyond what flow can follow.
-    """
-    score, share = found[FIELDS.index("score")], found[FIELDS.index("valid_fraction")]
-    pixels = np.float32(INDEPENDENT * window**2) * share
-    chance = np.minimum(np.float32(PLACES) * scipy.special.ndtr(-score * np.sqrt(pixels)), np.float32(1.0))
-    is_lost = (found[FLAG] == 0) & (chance > LARGEST_CHANCE)
-    found[FLAG, is_lost] = bits.REFINE_FAILED
-    for name in ("dx", "dy", "variance_dx", "variance_dy", "covariance"):
-        found[FIELDS.index(name), is_lost] = np.nan
-    return np.concatenate([found, chance[None]])
+        return memory.of_dense(lattice, pairs, (OF_IMAGE, lattice.margin), (OF_PAIR, CONTEXT))
 
 
 def levels_for(search: int) -> int:

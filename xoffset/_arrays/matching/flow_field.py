@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import scipy.ndimage
 
 from xoffset._arrays.lattice import Tile
 from xoffset._arrays.matching import dense_nodes
@@ -28,7 +29,7 @@ FIRST_LOOKS = 4
 WIDEST = 2
 # Looks at the second image without what differs from it.
 ROBUST_LOOKS = 1
-# Correlation below minus which the contrast of a window counts as inverted.
+# By how much a window must correlate better with the negative to count as inverted.
 INVERTED = 0.1
 # Residual above which a pixel loses weight, in standard deviations of the noise; and one that none exceeds.
 HUBER, NO_LIMIT = 2.5, 1e6
@@ -61,12 +62,17 @@ class Motion(NamedTuple):
     pixels: np.ndarray  # how many are known there
 
 
-def levels_of(part: Part, wanted: int) -> int:
-    """Number of resolutions that a part of an image has room for."""
+def levels_of(shape: tuple[int, int], wanted: int) -> int:
+    """Number of resolutions that an image has room for: the same for all of its tiles."""
     levels = 1
-    while levels < wanted and min(part.shape) >> levels >= LEAST_SIDE:
+    while levels < wanted and min(shape) >> levels >= LEAST_SIDE:
         levels += 1
     return levels
+
+
+def least_of(levels: int) -> int:
+    """Side of a part that is large enough for so many resolutions, px."""
+    return LEAST_SIDE << (levels - 1)
 
 
 def pyramid(raw: np.ndarray, frame: Tile, part: Part, levels: int, filtered: Filtered) -> list[Even]:
@@ -110,50 +116,99 @@ def solve(first: list[Even], second: list[Even], part: Part, centre: np.ndarray,
     `first` and `second`: images at full resolution, then at lower ones.
     """
     levels = len(first)
-    field = np.empty((2, 0, 0), dtype=np.float32)
+    field, is_inverted = np.empty((2, 0, 0), dtype=np.float32), np.empty((0, 0), dtype=bool)
     for level in range(levels - 1, -1, -1):
         factor = 2**level
         views = dense_nodes.views_of(first[level], second[level], _part_at(part, factor), BLOCK, 0.0)
         about = _reduced(centre, factor)
-        radii = list(plan.radii)
         if level == levels - 1:
-            field = np.broadcast_to(about, (2, *views.blocks)).copy()
-            radii = [plan.radii[0]] * FIRST_LOOKS + radii
+            field, is_inverted = _first_looks(views, about, plan, (half + 1.0) / factor)
+            radii = list(plan.radii[-1:])
         else:
             field = _enlarged(field, views.blocks)
+            is_inverted = np.repeat(np.repeat(is_inverted, 2, axis=0), 2, axis=1)
             # wider windows were told by the lower resolution
-            radii = [radius for radius in radii if radius <= WIDEST * radii[-1]]
+            radii = [radius for radius in plan.radii if radius <= WIDEST * plan.radii[-1]]
         radii = sorted(radii * plan.iterations, reverse=True)
         bounds = _bounds(about, (half + 1.0) / factor)
-        found = _settle(views, field, radii, bounds, plan.inversion, robust=ROBUST_LOOKS * (level == 0))
+        found = _settle(views, field, radii, bounds, is_inverted, robust=ROBUST_LOOKS * (level == 0))
     return found
 
 
-def _settle(
-    views: Views, field: np.ndarray, radii: list[int], bounds: np.ndarray, inversion: bool, *, robust: int
-) -> Motion:
-    """Motion of windows of these radii, one after the other; `field` is replaced.
+def _first_looks(views: Views, about: np.ndarray, plan: Plan, half: float) -> tuple[np.ndarray, np.ndarray]:
+    """Displacement on blocks where nothing is known yet, and whether the contrast may be inverted there.
 
-    Then of the narrowest again, so many times, where blocks whose residual stays far above that of most lose their
-    weight. Not before: ground that is still to be found at another place leaves residuals like those of clouds.
+    The field is sought with either sign of the contrast. Motion comes first: what repeats and has moved by half of its
+    distance looks like its negative at rest.
     """
-    factor = np.ones((2, *views.blocks), dtype=np.float32)
+    bounds = _bounds(about, half)
+    radii = sorted(([plan.radii[0]] * FIRST_LOOKS + list(plan.radii)) * plan.iterations, reverse=True)
+    fields, scores = [], []
+    for sign in (1.0, -1.0) if plan.inversion else (1.0,):
+        field = np.broadcast_to(about, (2, *views.blocks)).copy()
+        factor = np.ones((2, *views.blocks), dtype=np.float32)
+        factor[0] = sign
+        _, _, seen = _look(views, field, radii, bounds, factor)
+        product, count = np.empty_like(seen[0]), np.empty_like(seen[0])
+        residuals.box(seen[0], radii[-1] // BLOCK * 2 + 1, product)
+        residuals.box(seen[2], radii[-1] // BLOCK * 2 + 1, count)
+        fields.append(field)
+        scores.append(np.float32(sign) * product / np.maximum(count, np.float32(1.0)))
+    is_inverted = scores[-1] > scores[0] + np.float32(INVERTED)
+    field = fields[0]
+    if is_inverted.any():
+        # once more, each part of a window with its own sign
+        field = np.broadcast_to(about, (2, *views.blocks)).copy()
+        factor[0] = np.where(is_inverted, np.float32(-1.0), np.float32(1.0))
+        _look(views, field, radii, bounds, factor)
+    # windows do not tell exactly where it ends
+    return field, scipy.ndimage.binary_dilation(is_inverted, iterations=max(radii[-1] // BLOCK, 1))
+
+
+def _look(
+    views: Views,
+    field: np.ndarray,
+    radii: list[int],
+    bounds: np.ndarray,
+    factor: np.ndarray,
+    limit: float = NO_LIMIT,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Look at the second image once for each radius: equations of windows and of blocks, and what was seen.
+
+    `field` is replaced; `factor`: sign of the contrast and weight of each block.
+    """
     system, sums = (np.empty((5, *views.blocks), dtype=np.float32) for _ in range(2))
-    seen, around = (np.empty((3, *views.blocks), dtype=np.float32) for _ in range(2))
-    limit = NO_LIMIT
-    for k, radius in enumerate(radii + [radii[-1]] * robust):
-        side = radius // BLOCK * 2 + 1
+    seen = np.empty((3, *views.blocks), dtype=np.float32)
+    for radius in radii:
         flow.gather(
             views.images, views.weight, views.other.coefficients, views.other.weight, views.origin, field[0], field[1],
             factor, np.float32(limit), system, seen,
         )  # fmt: skip
         for one, target in zip(system, sums, strict=True):
-            residuals.box(one, side, target)
+            residuals.box(one, radius // BLOCK * 2 + 1, target)
         flow.solve(sums, np.float32(DAMPING), bounds, field[0], field[1])
-        if inversion:
+    return sums, system, seen
+
+
+def _settle(
+    views: Views, field: np.ndarray, radii: list[int], bounds: np.ndarray, is_inverted: np.ndarray, *, robust: int
+) -> Motion:
+    """Motion of windows of these radii, one after the other; `field` is replaced.
+
+    Then of the narrowest again, so many times, where blocks whose residual stays far above that of most lose their
+    weight. Not before: ground that is still to be found at another place leaves residuals like those of clouds.
+    `is_inverted`: where the contrast may be inverted.
+    """
+    factor = np.ones((2, *views.blocks), dtype=np.float32)
+    around = np.empty((3, *views.blocks), dtype=np.float32)
+    limit = NO_LIMIT
+    for k, radius in enumerate(radii + [radii[-1]] * robust):
+        sums, system, seen = _look(views, field, [radius], bounds, factor, limit)
+        if is_inverted.any():
             for layer in (0, 2):
-                residuals.box(seen[layer], side, around[layer])
+                residuals.box(seen[layer], radius // BLOCK * 2 + 1, around[layer])
             flow.turn(around[0], around[2], np.float32(INVERTED), factor[0])
+            factor[0][~is_inverted] = 1.0
         if robust and k >= len(radii) - 1:
             for layer in (1, 2):
                 residuals.box(seen[layer], NEAR, around[layer])

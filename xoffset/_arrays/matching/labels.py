@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.ndimage
 
 from xoffset._arrays.matching.dense_field import Prior
 from xoffset._kernels.matching import regularized as kernels
@@ -66,7 +67,9 @@ def optimise(cost: np.ndarray, half: tuple[int, int], prior: Prior) -> np.ndarra
     del across
     for slope in (-1, 0, 1):
         for is_reversed in (False, True):
-            kernels.sweep(cost, *count, slope, is_reversed, *_price(slope, 1, prior), total)
+            # a way that goes up and to the right lies on the same line as one down and to the left
+            right = -slope if is_reversed else slope
+            kernels.sweep(cost, *count, slope, is_reversed, *_price(right, 1, prior), total)
     field = np.empty((2, cost.shape[0], cost.shape[2]), dtype=np.float32)
     kernels.cheapest(total, *count, np.empty(field.shape[1:], dtype=np.int16), field[0], field[1])
     return field
@@ -78,6 +81,18 @@ def _price(right: int, down: int, prior: Prior) -> tuple[np.int16, np.int16]:
     length = (xx * right * right + 2 * xy * right * down + yy * down * down) / (right * right + down * down)
     factor = prior.strength * np.sqrt(length)
     return np.int16(min(CHANGE * factor, LARGEST_MOST)), np.int16(min(MOST * factor, LARGEST_MOST))
+
+
+def about(shift: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Displacement (2, rows, columns) on blocks of 2 px of shifts that were found about a centre that may vary.
+
+    The second image was looked at from where the shift ends, as far away as the centre is there.
+    """
+    if centre[0].size == 1:
+        return np.asarray(shift + centre)
+    rows, columns = np.indices(shift.shape[1:], dtype=np.float32)
+    ends = rows + shift[1] / np.float32(2.0), columns + shift[0] / np.float32(2.0)
+    return shift + np.stack([scipy.ndimage.map_coordinates(each, ends, order=1, mode="nearest") for each in centre])
 
 
 def on_blocks_of_two(field: np.ndarray) -> np.ndarray:

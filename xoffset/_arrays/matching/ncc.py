@@ -136,7 +136,7 @@ class NCC(Matcher):
         lattice: Lattice,
         prefilter: Prefilter | None,
     ) -> np.ndarray:
-        """Match all pairs on the nodes of one tile, see `options.Matcher`."""
+        """Match all pairs on the nodes of one tile, see `protocol.Matcher`."""
         shape = tuple(part.stop - part.start for part in tile)
         count = len(self.fields(lattice.templates))
         out = np.full((count, len(pairs), *shape), np.nan, dtype=lattice.dtype)

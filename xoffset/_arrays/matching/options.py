@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -18,6 +19,19 @@ MATCHERS: dict[MatcherName, Callable[[], Matcher]] = {
     "regularized": Regularized,
     "flow": Flow,
 }
+
+
+def classes() -> dict[str, type]:
+    """Classes of the matchers by the name under which they are recorded."""
+    return {type(make()).__name__.lower(): type(make()) for make in MATCHERS.values()}
+
+
+def described_matcher(matcher: Matcher) -> dict[str, Any]:
+    """Name and options of a matcher, to be written down; of one of another library also where it comes from."""
+    name = type(matcher).__name__.lower()
+    is_ours = classes().get(name) is type(matcher)
+    origin = {} if is_ours else {"module": type(matcher).__module__}
+    return dataclasses.asdict(matcher) | {"name": name} | origin
 
 
 def as_matcher(value: Any, caller: str) -> Matcher:

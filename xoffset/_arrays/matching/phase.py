@@ -143,7 +143,7 @@ class Phase(Matcher):
         lattice: Lattice,
         prefilter: Prefilter | None,
     ) -> np.ndarray:
-        """Match all pairs on the nodes of one tile, see `options.Matcher`."""
+        """Match all pairs on the nodes of one tile, see `protocol.Matcher`."""
         rows, columns = tile
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         out = np.empty((len(FIELDS), len(pairs), *shape), dtype=lattice.dtype)

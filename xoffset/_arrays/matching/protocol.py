@@ -42,13 +42,21 @@ class Matcher(Protocol):
         return None
 
     @property
+    def tied(self) -> int | None:
+        """Side in pixels of the square within which nodes are no evidence for each other; None: that of the window.
+
+        A dense matcher ties its values to those around, and a whole patch may be wrong alike.
+        """
+        return None
+
+    @property
     def context(self) -> int:
         """Pixels that it needs around the windows of a tile, beyond the search, the prior and the pre-filter."""
         return 0
 
     @property
     def fade(self) -> int:
-        """Pixels on either side of the edge of a tile over which its values fade into those of the next tile.
+        """Half the pixels beyond the last edges of a tile over which its values fade into those of the next tile.
 
         Above 0, `match_tile` is asked for the nodes of a tile and for those that far beyond. 0 if a value does not
         depend on the tile.

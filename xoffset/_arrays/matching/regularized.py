@@ -14,7 +14,16 @@ import numpy as np
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, dense_certainty, dense_field, dense_nodes, flow_field, labels
+from xoffset._arrays.matching import (
+    constant,
+    dense_certainty,
+    dense_chance,
+    dense_field,
+    dense_nodes,
+    flow_field,
+    labels,
+    memory,
+)
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, Views, metric_along
 from xoffset._arrays.matching.dense_images import prepare
@@ -23,7 +32,7 @@ from xoffset._arrays.matching.flow import Flow, levels_for
 from xoffset._arrays.matching.flow_field import Plan
 from xoffset._arrays.matching.ncc import FIELDS as FIELDS_OF_NCC
 from xoffset._arrays.matching.ncc import NCC
-from xoffset._arrays.matching.protocol import FIELDS, Matcher
+from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._kernels.matching import variation
 
@@ -37,35 +46,41 @@ ALONG = 1.5
 ACROSS = 0.25
 # Side of a window, less 2, up to which each block of 2x2 px has its own equations, px: then a step stays sharp.
 SINGLE = 5
+# Least side of a window whose neighbours tell nothing, px.
+LEAST_ALONE = 5
+# Correlation below which all shifts are alike, unless told otherwise.
+COST_FLOOR = 0.5
 # Largest half-range of a search by whole-pixel shifts, px; beyond it optical flow with these options is the start.
 LARGEST_SEARCH = 11
+FLAG = dense_chance.FIELDS_WITH_CHANCE.index("flags")
 OF_FLOW = Flow(contrast_inversion=False)
-# Bytes a pixel of what is kept of an image, and of what solving a pair needs.
-OF_IMAGE, OF_PAIR = 40, 180
+# Bytes a pixel of what is kept of an image, of what solving a pair needs, and of the search before it for each shift.
+OF_IMAGE, OF_PAIR, OF_SHIFT = 30, 120, 0.42
 
 
 @dataclass(frozen=True)
 class Regularized(Matcher):
     """A displacement at every pixel from small windows, under the prior that neighbours move alike.
 
-    Where plain correlation of small windows is noise, the ground around tells what is likely: a step of the motion
-    costs something, but no more where it is sharp, so that faults stay faults.
+    Where plain correlation of small windows is noise, the ground around tells what is likely. A step of the motion
+    costs as much as a gradient over the same difference, so that faults stay sharp.
 
     Parameters
     ----------
     window
-        Side in pixels of the square that a shift is first found by, and judged by in the end; odd, at least 3.
+        Side in pixels of the square that a shift is first found by, and judged by in the end; odd, at least 3. Its
+        fraction of a pixel comes from blocks of 2 x 2 px, up to 7 px, or wider ones.
     smoothness
-        What variation of the motion costs, above which noise it must rise. 0.3 suits most images; 1 and more leave only
-        what is large and certain, until all moves alike within a tile (some 768 px, which fade into each other; for one
-        shift of a whole image take the median). 0 is the dense matching of `NCC` with this window, each pixel
-        for itself.
+        How much a motion that varies must explain: what noise could as well is smoothed away. 0.3 suits most images; 1
+        and more leave only what is large and certain, until all of a tile moves alike: large images are solved in tiles
+        that fade into each other. 0 is the dense matching of `NCC` with this window, of at least 5 px, each pixel for
+        itself.
     direction
         Direction in degrees clockwise from grid north along which the motion varies little, such as the strike of a
         fault: the prior holds strongly along it and weakly across. None: all directions are alike.
     cost_floor
         Correlation of a window, from 0 up to below 1, below which one shift is as unlikely as any other: what is hidden
-        by clouds does not pull at its surroundings.
+        by clouds does not pull at its surroundings. Of no use beyond 11 px of `search`.
     min_valid, flat_block
         As in `NCC`.
 
@@ -74,9 +89,14 @@ class Regularized(Matcher):
     Up to 11 px whole-pixel shifts by dynamic programming in eight directions (Hirschmueller 2008, IEEE Trans. Pattern
     Anal. Mach. Intell. 30, 328-341), beyond it the motion by `Flow`; from there linear equations of the pixels under
     total variation, solved by primal-dual steps (Chambolle & Pock 2011, J. Math. Imaging Vis. 40, 120-145). `window`
-    and `cost_floor` are SzW and CorrelMin of MicMac. `peak_gap` is NaN. The standard errors hold what noise does to a
-    solution, and what the prior does to it: the field that was found is given noise and solved for once more. Where
-    neighbouring blocks of 2 px differ by more than a pixel, a node tells the motion of its own block, not a mean.
+    and `cost_floor` are SzW and CorrelMin of MicMac. `peak_gap` is NaN: `screen` can test no `min_peak_gap`. `score` is
+    the correlation of the window at the field that was found, which bends until small windows match, on unrelated
+    ground too. `false_alarm` is therefore of wider windows that move as one: the least of those up to about 35 px at
+    the nodes around, of all shifts that were searched. Where it exceeds 0.01 nothing is told (`refine_failed`). Nodes
+    are tied to each other: those less than about 35 px apart are no evidence for one another. Pixels are computed in
+    float32, whatever their type. The standard errors hold what noise does to a
+    solution, and what the prior does to it: the field that was found is given noise and solved for once more.
+    Where neighbouring blocks of 2 px differ by more than a pixel, a node tells the motion of its own block, not a mean.
 
     Examples
     --------
@@ -88,7 +108,7 @@ class Regularized(Matcher):
     window: int = 7
     smoothness: float = SMOOTHNESS
     direction: float | None = None
-    cost_floor: float = 0.5
+    cost_floor: float = COST_FLOOR
     min_valid: float = 0.5
     flat_block: int = 7
 
@@ -106,9 +126,26 @@ class Regularized(Matcher):
             object.__setattr__(self, name, float(getattr(self, name)))
         if self.cost_floor == 1.0:
             raise ValueError("Regularized() needs cost_floor below 1; got 1. Pass a correlation such as 0.5.")
+        self._check_without_prior()
         if self.min_valid == 0.0:
             raise ValueError("Regularized() needs min_valid above 0; got 0. Pass a share such as 0.5.")
         object.__setattr__(self, "flat_block", constant.as_side(self.flat_block, "Regularized"))
+
+    def _check_without_prior(self) -> None:
+        """Refuse what would be ignored, or is too small, where neighbours tell nothing."""
+        if self.smoothness > 0.0:
+            return
+        if self.window < LEAST_ALONE:
+            raise ValueError(
+                f"Regularized() needs a window of at least {LEAST_ALONE} pixels with smoothness=0; got {self.window}. "
+                f"Pass window={LEAST_ALONE}, or a smoothness above 0."
+            )
+        if self.direction is not None or self.cost_floor != COST_FLOOR:
+            raise ValueError(
+                f"Regularized() needs a smoothness above 0 for direction and cost_floor; got smoothness=0 with "
+                f"direction={self.direction!r} and cost_floor={self.cost_floor!r}. Leave them out, or pass "
+                "smoothness=0.3."
+            )
 
     @property
     def _without_prior(self) -> NCC | None:
@@ -119,6 +156,11 @@ class Regularized(Matcher):
     def context(self) -> int:
         """Pixels around the windows of a tile on which the field is solved too."""
         return 0 if self._without_prior else CONTEXT
+
+    @property
+    def tied(self) -> int:
+        """Side in pixels of the square within which nodes are no evidence for each other."""
+        return self.window if self._without_prior else dense_chance.sides(self.window)[-1]
 
     @property
     def fade(self) -> int:
@@ -132,7 +174,7 @@ class Regularized(Matcher):
 
     def fields(self, templates: tuple[int, ...]) -> tuple[str, ...]:
         """Names of what `match_tile` returns."""
-        return FIELDS_OF_NCC if self._without_prior else FIELDS
+        return FIELDS_OF_NCC if self._without_prior else dense_chance.FIELDS_WITH_CHANCE
 
     def check(self, lattice: Lattice, prefilter: Prefilter | None, *, is_uniform: bool) -> None:
         """Refuse searches that this matcher cannot serve; `is_uniform`: whether all nodes search alike.
@@ -140,7 +182,7 @@ class Regularized(Matcher):
         Raises
         ------
         ValueError
-            If the search differs by node or goes from coarse to fine.
+            If the search differs by node, goes from coarse to fine, or leaves an option without use.
         """
         if self._without_prior:
             return
@@ -148,6 +190,12 @@ class Regularized(Matcher):
             raise ValueError(
                 "correlate() needs one search for all nodes for matcher='regularized'; got a map or a Pyramid. Pass a "
                 "number and a prior, or matcher='ncc'."
+            )
+        if max(lattice.search) > LARGEST_SEARCH and self.cost_floor != COST_FLOOR:
+            raise ValueError(
+                f"correlate() needs a search of at most {LARGEST_SEARCH} pixels for Regularized(cost_floor=...), since "
+                f"beyond it shifts are not found by costs; got {max(lattice.search)}. Leave cost_floor out, or pass a "
+                "prior and a smaller search."
             )
 
     def match_tile(
@@ -165,9 +213,9 @@ class Regularized(Matcher):
         if plain:
             return plain.match_tile(images, tile, guide, pairs=pairs, lattice=lattice, prefilter=prefilter)
         is_far = max(lattice.search) > LARGEST_SEARCH
-        wanted = levels_for(max(lattice.search)) if is_far else 1
-        part = dense_nodes.part_of(lattice, tile, CONTEXT, max(MULTIPLE, 2**wanted))
-        levels = flow_field.levels_of(part, wanted)
+        levels = flow_field.levels_of(lattice.shape, levels_for(max(lattice.search))) if is_far else 1
+        least = flow_field.least_of(levels)
+        part = dense_nodes.part_of(lattice, tile, CONTEXT, max(MULTIPLE, 2**levels), least)
         filtered = partial(prepare, prefilter=prefilter, window=self.window)
         kept, sought, sums = {}, {}, {}
         for date in sorted({date for pair in pairs for date in pair[:2]}):
@@ -175,7 +223,7 @@ class Regularized(Matcher):
             kept[date] = flow_field.pyramid(pixels, lattice.frame(tile), part, levels, filtered)
             sought[date] = [flow_field.ranked(each, OF_FLOW.rank) for each in kept[date]] if is_far else []
         shape = tuple(nodes.stop - nodes.start for nodes in tile)
-        out = np.empty((len(FIELDS), len(pairs), *shape), dtype=lattice.dtype)
+        out = np.empty((len(dense_chance.FIELDS_WITH_CHANCE), len(pairs), *shape), dtype=lattice.dtype)
         for k, pair in enumerate(pairs):
             nodes = searching.candidates(guide, pair, tile, lattice)
             centre = dense_nodes.centre_of(nodes, part, lattice)
@@ -189,25 +237,25 @@ class Regularized(Matcher):
             else:
                 start = self._start(views, centre, lattice)
             out[:, k] = self._match(views, start, part, nodes, lattice)
-            flags = out[-1, k].astype(np.int32)
+            flags = out[FLAG, k].astype(np.int32)
             constant.explain(flags, (sums[pair.reference], sums[pair.secondary]), nodes, lattice)
-            out[-1, k] = flags
+            out[FLAG, k] = flags
         return out
 
     def _start(self, views: Views, centre: np.ndarray, lattice: Lattice) -> np.ndarray:
         """Displacement on blocks from whole-pixel shifts about a centre."""
         second = dense_nodes.second_around(views, centre, lattice.search)
         costs = labels.costs(views.images[0], second, lattice.search, labels.weights_of(self.window), self.cost_floor)
-        return np.asarray(
-            labels.on_blocks_of_two(labels.optimise(costs, lattice.search, self._prior(lattice))) + centre
-        )
+        shift = labels.optimise(costs, lattice.search, self._prior(lattice))
+        return labels.about(labels.on_blocks_of_two(shift), centre)
 
     def _match(self, views: Views, start: np.ndarray, part: Part, nodes: Candidates, lattice: Lattice) -> np.ndarray:
         """Fields (field, rows, columns) of one pair."""
         prior = self._prior(lattice)
         solution = dense_field.solve(views, start, prior)
         variances = dense_certainty.variances(solution, prior)
-        return dense_nodes.describe(views, solution.field, variances, part.first, nodes, lattice)
+        found = dense_nodes.describe(views, solution.field, variances, part.first, nodes, lattice)
+        return dense_chance.judged(found, views.first, views.other, lattice, self.min_valid)
 
     def _prior(self, lattice: Lattice) -> Prior:
         """How much variation costs, in all directions or mostly along one."""
@@ -222,11 +270,9 @@ class Regularized(Matcher):
         """Bytes of the images of a tile, of the volume of one pair and of its equations."""
         if self._without_prior:
             return self._without_prior.memory(lattice, prefilter, pairs)
-        pixels = math.prod(
-            (count - 1) * lattice.step + self.window + 2 * lattice.margin for count in lattice.most
-        )  # fmt: skip
-        dates = len({date for pair in pairs for date in pair[:2]})
         shifts = math.prod(2 * half + 1 for half in lattice.search)
         # beyond the largest search the start is flow, whose images are twice as many
         is_far = max(lattice.search) > LARGEST_SEARCH
-        return float(pixels * (dates * OF_IMAGE * (1 + is_far) + OF_PAIR + (0 if is_far else shifts / 2)))
+        of_pair = OF_PAIR if is_far else max(OF_PAIR, OF_SHIFT * shifts)
+        images = OF_IMAGE * (1 + is_far), lattice.margin
+        return memory.of_dense(lattice, pairs, images, (of_pair, CONTEXT))

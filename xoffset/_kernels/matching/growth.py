@@ -1,4 +1,4 @@
-"""Shifts of neighbours tried on blocks where fields have edges: small objects grow to where they end."""
+"""Correlation of windows at a shift of their own: small objects grow to where they end, and chance is told."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ UNSEEN = -2.0
 
 
 @hot_kernel
-def _score(first, weight, spline, known, place, size, shift, least, lines, taps):
-    """Correlation about zero of a window of band-passed images at one shift; 0 where fewer than `least` px are known.
+def _score(first, weight, spline, known, place, size, shift, least, is_centred, lines, taps):
+    """Correlation of a window at one shift, about zero unless it is centred; 0 where fewer than `least` px are known.
 
     place: row and column of its first pixel in the first image, then in the second one; size: its rows and columns;
     shift: (x, y); lines (rows + 3, columns) and taps (2, 4) are scratch.
@@ -35,6 +35,7 @@ def _score(first, weight, spline, known, place, size, shift, least, lines, taps)
             near = along_x[0] * source[j] + along_x[1] * source[j + 1]
             line[j] = near + along_x[2] * source[j + 2] + along_x[3] * source[j + 3]
     one, two, product, count = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
+    total, other = np.float32(0.0), np.float32(0.0)
     for i in range(rows):
         a, w = first[place[0] + i, place[1] :], weight[place[0] + i, place[1] :]
         upper, lower = known[top + i, left:], known[top + i + 1, left:]
@@ -46,10 +47,18 @@ def _score(first, weight, spline, known, place, size, shift, least, lines, taps)
             two += fit * value * value
             product += fit * a[j] * value
             count += fit
+            total += fit * a[j]
+            other += fit * value
     # one pixel is always like another
     if count < least:
         return np.float32(0.0)
-    return product / np.sqrt(max(one * two, np.float32(1e-6)))
+    least_energy = np.float32(1e-6)
+    if is_centred:
+        one, two = max(one - total * total / count, np.float32(0.0)), max(two - other * other / count, np.float32(0.0))
+        product -= total * other / count
+        # any contrast counts
+        least_energy = np.float32(1e-30)
+    return product / np.sqrt(max(one * two, least_energy))
 
 
 @kernel
@@ -99,9 +108,73 @@ def grow(first, weight, spline, known, origin, side, distance, limits, before, f
                 least = np.float32(share * size[0] * size[1])
                 if score[row, column] == UNSEEN:
                     score[row, column] = _score(
-                        first, weight, spline, known, place, size, (own_x, own_y), least, lines, taps
+                        first, weight, spline, known, place, size, (own_x, own_y), least, False, lines, taps
                     )  # fmt: skip
-                found = _score(first, weight, spline, known, place, size, (new_x, new_y), least, lines, taps)
+                found = _score(
+                    first, weight, spline, known, place, size, (new_x, new_y), least, False, lines, taps
+                )  # fmt: skip
                 if max(found, floor) > max(score[row, column], floor) + margin:
                     score[row, column] = found
                     field[0, row, column], field[1, row, column] = new_x, new_y
+
+
+@kernel
+def scores(first, weight, spline, known, grid, side, least, shifts, out):
+    """Zero-mean correlation of the windows of nodes, each at its shift as a whole: out (rows, columns).
+
+    Parameters
+    ----------
+    first, weight, spline, known
+        As in `residuals.look`, of one size and origin.
+    grid
+        First pixel of the first window along either axis, and step.
+    side
+        Of the windows, px.
+    least
+        Share of the pixels of a window that both images must know; 0 where they know less.
+    shifts
+        (2, rows, columns) along x and y; NaN gives NaN.
+    """
+    start, step = grid
+    count = np.float32(max(least * side * side, 1))
+    lines, taps = np.empty((side + 3, side), np.float32), np.empty((2, 4), np.float32)
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            shift = (shifts[0, i, j], shifts[1, i, j])
+            if not (abs(shift[0]) < np.inf and abs(shift[1]) < np.inf):
+                out[i, j] = np.nan
+                continue
+            y, x = start + i * step, start + j * step
+            out[i, j] = _score(
+                first, weight, spline, known, (y, x, y, x), (side, side), shift, count, True, lines, taps
+            )  # fmt: skip
+
+
+@kernel
+def take_over(shifts, some, values, every, apart, out):
+    """Least of the values of the nodes around whose shifts are alike, 1 where none is; NaN where there is no shift.
+
+    Parameters
+    ----------
+    shifts
+        (2, rows, columns).
+    some, values
+        Shifts and values of one node in `every` along either axis, from the first one on.
+    apart
+        Largest difference of shifts that are alike.
+    out
+        (rows, columns).
+    """
+    last_row, last_column = values.shape[0] - 1, values.shape[1] - 1
+    for i in range(out.shape[0]):
+        top = i // every
+        bottom = min(top + (i % every > 0), last_row)
+        for j in range(out.shape[1]):
+            left = j // every
+            right = min(left + (j % every > 0), last_column)
+            x, y = shifts[0, i, j], shifts[1, i, j]
+            best = np.float32(1.0)
+            for row, column in ((top, left), (top, right), (bottom, left), (bottom, right)):
+                if abs(some[0, row, column] - x) <= apart and abs(some[1, row, column] - y) <= apart:
+                    best = min(best, values[row, column])
+            out[i, j] = best if abs(x) < np.inf and abs(y) < np.inf else np.nan

@@ -140,7 +140,7 @@ def block_costs(products, inverse, inverse_of_other, half_y, half_x, weights, fl
     rows, _, blocks = products.shape
     pad = (inverse_of_other.shape[2] - blocks) // 2
     reach = weights.size - 1
-    line = np.empty(blocks + 2 * reach, np.float32)
+    line = np.zeros(blocks + 2 * reach, np.float32)
     found = np.empty(blocks, np.float32)
     scale, one = np.float32(SCALE), np.float32(1.0)
     for row in range(rows):
@@ -152,16 +152,15 @@ def block_costs(products, inverse, inverse_of_other, half_y, half_x, weights, fl
                 for x in range(blocks):
                     inner[x] = weights[0] * source[x]
                 for k in range(1, reach + 1):
-                    up, down, weight = (
-                        products[max(row - k, 0), shift],
-                        products[min(row + k, rows - 1), shift],
-                        weights[k],
-                    )
-                    for x in range(blocks):
-                        inner[x] += weight * np.float32(np.int32(up[x]) + np.int32(down[x]))
-                for k in range(reach):
-                    line[k] = inner[0]
-                    line[reach + blocks + k] = inner[blocks - 1]
+                    # beyond the edges there is nothing, of the products as of the energies
+                    if row - k >= 0:
+                        up = products[row - k, shift]
+                        for x in range(blocks):
+                            inner[x] += weights[k] * up[x]
+                    if row + k < rows:
+                        down = products[row + k, shift]
+                        for x in range(blocks):
+                            inner[x] += weights[k] * down[x]
                 _weighted(line, weights, found)
                 start = pad + dx // BLOCK
                 own = inverse[row]
@@ -210,8 +209,8 @@ def sweep(cost, count_y, count_x, slope, is_reversed, change, most, total):
     """Add to `total` the least cost of all paths that come from one side, from row to row; int16 like the cost.
 
     A path pays `change` for every pixel by which its shift changes from one row to the next, and at most `most`. It
-    moves by `slope` columns a row. Costs are counted from the least one, so that they do not grow with the way
-    (Hirschmueller 2008, IEEE Trans. Pattern Anal. Mach. Intell. 30, 328-341).
+    moves by `slope` columns from each row to the next, upward if reversed. Costs are counted from the least one, so
+    that they do not grow with the way (Hirschmueller 2008, IEEE Trans. Pattern Anal. Mach. Intell. 30, 328-341).
     """
     rows, shifts, blocks = cost.shape
     previous = np.zeros((shifts, blocks + 2), np.int16)

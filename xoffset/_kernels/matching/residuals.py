@@ -239,11 +239,12 @@ def _column_sums(first, values, shared, sign, sums):
 
 
 @kernel
-def scores(first, values, shared, side, first_y, first_x, step, out, count):
+def scores(first, values, shared, least, side, first_y, first_x, step, out, count):
     """Zero-mean correlation of the windows of nodes, and the pixels known in both: out, count (node rows, columns).
 
     The window of node (i, j) begins at pixel (first_y + i·step, first_x + j·step) of first, values and shared (rows,
-    columns), as of `look`. NaN where a window has no contrast.
+    columns), as of `look`. NaN where a window has no contrast: the variance of either image is at most its `least`
+    (first, second).
     """
     columns = first.shape[1]
     sums = np.zeros((6, columns), np.float64)
@@ -274,5 +275,5 @@ def scores(first, values, shared, side, first_y, first_x, step, out, count):
             if n > 1.5:
                 a, b = totals[1, x] / n, totals[2, x] / n
                 aa, bb, ab = totals[3, x] / n - a * a, totals[4, x] / n - b * b, totals[5, x] / n - a * b
-                if aa > 1e-6 and bb > 1e-6:
+                if aa > least[0] and bb > least[1]:
                     out[i, j] = max(min(ab / np.sqrt(aa * bb), 1.0), -1.0)
