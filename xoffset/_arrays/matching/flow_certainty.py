@@ -16,9 +16,10 @@ LARGEST = 0.25
 BENDING = 3.0
 # Part of the variance by noise that shows as bending of the field.
 NOISE_THAT_BENDS = 0.25
-# Factor between the noise of sums of slopes times residual and that of a white residual: of values and of ranks, with
-# the usual pre-filter.
-COLOUR, COLOUR_OF_RANKS = 2.4, 2.1
+# Factor between the noise of sums of slopes times residual and that of a white residual, where there is none to ask.
+COLOUR = 2.5
+# Bias of interpolation, px: of smooth pixels, and of ranks, which are less so.
+INTERPOLATION, OF_RANKS = 0.002, 0.004
 
 
 def variances(motion: Motion, radius: int, *, is_ranked: bool) -> np.ndarray:
@@ -27,13 +28,14 @@ def variances(motion: Motion, radius: int, *, is_ranked: bool) -> np.ndarray:
     square, count = np.empty_like(motion.square), np.empty_like(motion.pixels)
     residuals.box(motion.square, side, square)
     residuals.box(motion.pixels, side, count)
-    colour = np.float32(COLOUR_OF_RANKS if is_ranked else COLOUR)
+    colour = np.float32(motion.colour or COLOUR)
     noise = colour * square / np.maximum(count, np.float32(1.0)) + np.float32(1e-6)
     out = np.empty((3, *motion.field.shape[1:]), dtype=np.float32)
     flow.covariances(motion.sums, LEAST_RATIO, LARGEST, noise, out)
     bends = _bends(motion, side)
     beyond = np.maximum(1.0 - NOISE_THAT_BENDS * (out[0] + out[1]) / (bends[0] + bends[1] + np.float32(1e-12)), 0.0)
     out += np.float32(BENDING) * beyond * bends
+    out[:2] += np.float32((OF_RANKS if is_ranked else INTERPOLATION) ** 2)
     return out
 
 

@@ -12,6 +12,7 @@ import scipy.ndimage
 
 from xoffset._arrays.lattice import Tile
 from xoffset._arrays.matching import dense_nodes
+from xoffset._arrays.matching.dense_colour import colour
 from xoffset._arrays.matching.dense_field import LEAST_NOISE, TOLERANCE, Views
 from xoffset._arrays.matching.dense_images import Even
 from xoffset._arrays.matching.dense_nodes import Part
@@ -60,6 +61,7 @@ class Motion(NamedTuple):
     sign: np.ndarray  # -1 where the contrast is inverted
     square: np.ndarray  # sum of the squared residuals around each block
     pixels: np.ndarray  # how many are known there
+    colour: float | None = None  # see `dense_colour.colour`
 
 
 def levels_of(shape: tuple[int, int], wanted: int) -> int:
@@ -132,7 +134,8 @@ def solve(first: list[Even], second: list[Even], part: Part, centre: np.ndarray,
         radii = sorted(radii * plan.iterations, reverse=True)
         bounds = _bounds(about, (half + 1.0) / factor)
         found = _settle(views, field, radii, bounds, is_inverted, robust=ROBUST_LOOKS * (level == 0))
-    return found
+    gain = found.sign if plan.inversion else np.ones_like(found.sign)
+    return found._replace(colour=colour(views.images, views.weight, views.other, views.origin, found.field, gain))
 
 
 def _first_looks(views: Views, about: np.ndarray, plan: Plan, half: float) -> tuple[np.ndarray, np.ndarray]:
