@@ -103,6 +103,7 @@ def dic_challenge(folder: Path) -> None:
     )
     figure, axes = plt.subplots(2, 1, figsize=(9.5, 5.0), layout="constrained")
     kinds = {"NCC, 21 px": {"template": 21}, **{name: MATCHERS[name] for name in DENSE}}
+    kinds["Regularized, smoothness 0.05"] = {"matcher": xoffset.Regularized(smoothness=0.05)}
     for name, options in kinds.items():
         shifts = stack.offset.correlate(stack.offset.pairs(), search=3, step=2, **options).isel(pair=0)
         wavelength, left, error = resolution(shifts, commanded)
@@ -175,7 +176,8 @@ def still(scene: str, found: dict[str, xr.Dataset], stable: dict[str, np.ndarray
         moved = 100.0 * np.nanmean(np.hypot(*(each - level for each, level in zip(values, middle, strict=True))) > 1.0)
         print(
             f"{scene} stable, {name}: median {middle[0]:+.3f} {middle[1]:+.3f}, "
-            f"spread {spread[0]:.3f} {spread[1]:.3f} px, {moved:.2f} % move by more than 1 px, {np.isfinite(values[0]).sum()} nodes"
+            f"spread {spread[0]:.3f} {spread[1]:.3f} px, {moved:.2f} % move by more than 1 px, "
+            f"{np.isfinite(values[0]).sum()} nodes"
         )
 
 
@@ -184,7 +186,9 @@ def still(scene: str, found: dict[str, xr.Dataset], stable: dict[str, np.ndarray
 
 def draw(title: str, found: dict[str, xr.Dataset], *, name: str, limit: float) -> None:
     """One component of every matcher, in pixels."""
-    figure, axes = plt.subplots(2, 2, figsize=(9.5, 6.0), layout="constrained", sharex=True, sharey=True)
+    _, rows, columns = next(iter(found.values())).dx.shape
+    height = 8.6 * rows / columns + 0.8
+    figure, axes = plt.subplots(2, 2, figsize=(9.5, height), layout="constrained", sharex=True, sharey=True)
     for axis, (label, shifts) in zip(axes.flat, found.items(), strict=True):
         pixel = float(shifts.x[1] - shifts.x[0]) / STEP
         axis.set_facecolor("0.7")  # no match

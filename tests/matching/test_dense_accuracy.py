@@ -15,15 +15,15 @@ from xoffset import synthetic
 SEEDS = (0, 1)
 SHAPE = (256, 256)
 # Motion where the share is 1, right and down [px].
-SLIDE = np.array([2.6, 1.5])
+SLIDE = np.array([3.4, 2.0])
 ALONG = np.array([np.cos(np.deg2rad(20.0)), np.sin(np.deg2rad(20.0))])
 FLOW = np.array([18.8, -6.8])
 REFINED_FLOW = xoffset.Flow(smoothness=0.3)
 
 
 def slide(rows, columns):
-    """A quarter of a landslide that is 450 px wide and 740 px long."""
-    inside = np.clip(1.0 - (rows / 225.0) ** 2 - (columns / 370.0) ** 2, 0.0, None)
+    """A part of a landslide that is 450 px wide and 740 px long, and twice as much ground that stands."""
+    inside = np.clip(1.0 - ((rows + 110.0) / 225.0) ** 2 - (columns / 370.0) ** 2, 0.0, None)
     return 1.0 - (1.0 - inside**2) ** 2
 
 
@@ -53,7 +53,7 @@ def matched(name, seed, snr, matcher, search=4, template=None):
     stack = scene(name, seed, snr)
     shifts = match(stack, matcher=matcher, search=search, template=template)
     share, motion = {"slide": (slide, SLIDE), "fault": (fault, ALONG), "glacier": (glacier, FLOW)}[name]
-    places = nodes(shifts)
+    places = nodes(shifts, stack)
     true = share(*places) * motion[:, None, None]
     sigma = np.stack([shifts[each].values[0] for each in ("sigma_dx", "sigma_dy")]) / PIXEL
     return tuple(inner(each) for each in (in_pixels(shifts) - true, sigma, true, np.stack(places)))
@@ -68,9 +68,9 @@ def in_pixels(shifts):
     return np.stack([shifts.dx.values[0], -shifts.dy.values[0]]) / PIXEL
 
 
-def nodes(shifts):
+def nodes(shifts, stack):
     """Rows and columns of nodes in pixels of the image."""
-    rows, columns = -shifts.y.values / PIXEL - 0.5, shifts.x.values / PIXEL - 0.5
+    rows, columns = (stack.y[0] - shifts.y).values / PIXEL, (shifts.x - stack.x[0]).values / PIXEL
     return np.meshgrid(rows, columns, indexing="ij")
 
 
@@ -115,7 +115,8 @@ def test_fractions_of_a_pixel_have_no_bias(fraction, seed, matcher):
 def test_a_landslide(seed, matcher):
     error, _, true, _ = matched("slide", seed, 4.0, matcher)
     moves = np.hypot(*true) > 0.1
-    assert nmad(error[:, ~moves]) < 0.012
+    assert 0.2 < moves.mean() < 0.5
+    assert nmad(error) < 0.012
     assert rmse(error[:, moves]) < 0.035
     assert np.isfinite(error).all()
 
@@ -152,8 +153,9 @@ def discs(radius, size=160):
 @pytest.mark.parametrize(("radius", "limit"), [(8, 0.5), (12, 0.15)])
 def test_small_objects_are_found(radius, limit, seed):
     inside = discs(radius)
-    shifts = match(cut_out(inside, (11, -8), snr=4.0, seed=seed), matcher="regularized")
-    rows, columns = (places.astype(int) for places in nodes(shifts))
+    stack = cut_out(inside, (11, -8), snr=4.0, seed=seed)
+    shifts = match(stack, matcher="regularized")
+    rows, columns = (np.rint(places).astype(int) for places in nodes(shifts, stack))
     found, is_inside = in_pixels(shifts), inside[rows, columns]
     error = np.hypot(found[0] - 2.75, found[1] + 2.0)[is_inside]
     assert np.median(np.nan_to_num(error, nan=3.4)) < limit
@@ -167,7 +169,7 @@ def test_beside_a_step_it_is_as_sharp_as_small_windows(seed):
     error = []
     for options in ({"matcher": "regularized"}, {"template": 7}):
         shifts = match(stack, **options)
-        away = nodes(shifts)[0] - 79.5
+        away = nodes(shifts, stack)[0] - 79.5
         found = in_pixels(shifts) - np.stack([np.where(away > 0.0, 3.0, 0.0), np.zeros_like(away)])
         error.append(np.nanmean(np.hypot(*found)[np.abs(away) < 5.5]))
     assert error[0] < error[1]
@@ -191,12 +193,12 @@ def test_clouds_and_holes_do_not_pull(is_masked, seed, matcher):
     stack, truth = cloudy(seed)
     shifts = match(stack, matcher=matcher, mask=~truth.cloud if is_masked else None)
     hidden = (truth.cloud | stack.isnull()).values
-    rows, columns = nodes(shifts)
+    rows, columns = nodes(shifts, stack)
     true = truth.isel(time=1).interp(x=shifts.x, y=shifts.y)
     true = np.stack([true.dx.values, -true.dy.values]) / PIXEL
     error = in_pixels(shifts) - true
     went = np.rint(rows + true[1]).astype(int).clip(0, 383), np.rint(columns + true[0]).astype(int).clip(0, 383)
-    is_hidden = hidden[0][rows.astype(int), columns.astype(int)] | hidden[1][went]
+    is_hidden = hidden[0][np.rint(rows).astype(int), np.rint(columns).astype(int)] | hidden[1][went]
     seen = inner(np.where(is_hidden, np.nan, error))
     assert outliers(seen) < 0.0005
     assert np.isfinite(seen[0]).sum() > 0.8 * (~inner(is_hidden)).sum()
@@ -206,11 +208,12 @@ def test_clouds_and_holes_do_not_pull(is_masked, seed, matcher):
 
 
 @pytest.mark.parametrize("matcher", ["regularized", "flow"])
-@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("snr", [4.0, 10.0])
-def test_standard_errors_hold_where_it_moves_and_where_it_stands(snr, seed, matcher):
-    error, sigma, true, _ = matched("slide", seed, snr, matcher)
-    moves = np.hypot(*true) > 0.1
-    for where in (moves, ~moves):
-        for each in (error / sigma)[:, where]:
-            assert 0.85 < nmad(each) < 1.15
+@pytest.mark.parametrize("is_moving", [True, False])
+def test_standard_errors_hold_where_it_moves_and_where_it_stands(is_moving, snr, matcher):
+    """Of all seeds together: errors are alike over tens of pixels, so that one small scene says little."""
+    ratios = []
+    for seed in SEEDS:
+        error, sigma, true, _ = matched("slide", seed, snr, matcher)
+        ratios.append((error / sigma)[:, (np.hypot(*true) > 0.1) == is_moving].ravel())
+    assert 0.85 < nmad(np.concatenate(ratios)) < 1.15

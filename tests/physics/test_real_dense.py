@@ -77,8 +77,8 @@ def test_stable_ground_of_the_rock_glacier_stays(data_folder: Path) -> None:
     assert (spreads["dense"] <= spreads["windows"]).all()
 
 
-def test_waves_of_the_dic_challenge_are_seen_as_by_small_windows(data_folder: Path) -> None:
-    """Motion of 0.1 px in waves that shorten along x: down to 150 px at least 0.7 of their amplitude is left."""
+def test_flow_follows_waves_of_a_tenth_of_a_pixel(data_folder: Path) -> None:
+    """Speckle whose motion waves along x, in waves that shorten; windows of 21 px do it half a time better."""
     folder = data_folder / "dic_challenge_14"
     commanded = np.genfromtxt(folder / "command.csv", delimiter=",")
     stack = xoffset.open_stack(
@@ -90,5 +90,5 @@ def test_waves_of_the_dic_challenge_are_seen_as_by_small_windows(data_folder: Pa
         shifts = stack.offset.correlate(network, search=3, step=STEP, **options).isel(pair=0)
         truth = np.interp(shifts.x.values - 0.5, commanded[:, 0], commanded[:, 5])
         errors[name] = np.sqrt(np.nanmean((shifts.dx.median("y").values - truth) ** 2))
-    assert errors["windows"] < 0.006
+    assert errors["windows"] < 0.008
     assert errors["flow"] < 0.012
