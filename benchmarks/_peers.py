@@ -90,6 +90,19 @@ def opencv_sliding(images: np.ndarray, template: int, search: int) -> np.ndarray
     return out
 
 
+def opencv_dis(images: np.ndarray) -> np.ndarray:
+    """Optical flow of OpenCV with its preset for quality at medium speed, on 8 bits; holes hold the mean."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    low, high = np.nanpercentile(images, (0.5, 99.5))
+    grey = [np.clip(255.0 * (image - low) / (high - low), 0.0, 255.0) for image in images]
+    grey = [np.where(np.isnan(image), np.nanmean(image), image).astype(np.uint8) for image in grey]
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None)
+    is_known = np.isfinite(images).all(axis=0)
+    return np.where(is_known, np.moveaxis(flow, 2, 0), np.nan)
+
+
 def skimage_phase(images: np.ndarray, template: int, search: int, step: int, upsample: int = 100) -> np.ndarray:
     """Upsampled phase correlation of windows as wide as template and search together, window by window."""
     from skimage.registration import phase_cross_correlation

@@ -39,6 +39,8 @@ CALLS: dict[str, Callable[[Inputs], Any]] = {
     "correlate": lambda made: xoffset.correlate(made.stack, made.network),
     "correlate, with gaps": lambda made: xoffset.correlate(with_gaps(made.stack), made.network),
     "correlate, phase": lambda made: xoffset.correlate(made.stack, made.network, template=64, matcher="phase"),
+    "correlate, regularized": lambda made: xoffset.correlate(made.stack, made.network, matcher="regularized"),
+    "correlate, flow": lambda made: xoffset.correlate(made.stack, made.network, matcher="flow"),
     "screen": lambda made: xoffset.screen(made.shifts, min_score=0.5),
     "invert": lambda made: xoffset.invert(made.shifts),
     "velocity of a series": lambda made: xoffset.velocity(made.series),

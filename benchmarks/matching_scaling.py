@@ -89,7 +89,7 @@ def files(extent: Extent) -> Rows:
     rows = []
     for side in {"small": (512,), "usual": (2048,), "full": (2048, 5490, TILE)}[extent]:
         with tempfile.TemporaryDirectory() as folder:
-            _write_images(side, Path(folder))
+            write_images(side, Path(folder))
             command = [sys.executable, __file__, MATCH_FILES, folder]
             # a cache of compiled kernels must be there, as after any earlier use
             found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -97,7 +97,7 @@ def files(extent: Extent) -> Rows:
     return rows
 
 
-def _write_images(side: int, folder: Path) -> None:
+def write_images(side: int, folder: Path) -> None:
     """Two GeoTIFFs as Sentinel-2 scenes come: uint16, in blocks, compressed."""
     import rasterio
 
@@ -110,16 +110,16 @@ def _write_images(side: int, folder: Path) -> None:
             file.write(image, 1)
 
 
-def match_files(folder: Path) -> None:
+def match_files(folder: Path, options: dict[str, Any]) -> None:
     """Open, match, write; print seconds and memory of this process as JSON."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, range(os.cpu_count() or 1))
     # compiled kernels are loaded once a process: not what is measured here
     small, _ = xoffset.synthetic.stack((128, 128))
-    xoffset.correlate(small, xoffset.pairs(small), **USUAL)
+    xoffset.correlate(small, xoffset.pairs(small), **options)
     wall, cpu = time.perf_counter(), time.process_time()
     stack = xoffset.open_stack(sorted(map(str, folder.glob("*.tif"))), chunks=1024)
-    xoffset.correlate(stack, xoffset.pairs(stack), **USUAL).to_zarr(folder / "shifts.zarr", consolidated=False)
+    xoffset.correlate(stack, xoffset.pairs(stack), **options).to_zarr(folder / "shifts.zarr", consolidated=False)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     written = xoffset.open_result(folder / "shifts.zarr")
     valid = float(np.isfinite(written.dx).mean())
@@ -146,7 +146,7 @@ PARTS = (size, pairs, search, window, step, files)
 
 if __name__ == "__main__":
     if MATCH_FILES in sys.argv:
-        match_files(Path(sys.argv[-1]))
+        match_files(Path(sys.argv[-1]), USUAL)
     else:
         on_one_core()
         run("matching_scaling", PARTS)

@@ -13,6 +13,7 @@ NAMES = (
     "cloud_screening",
     "cold",
     "corrections",
+    "dense_matching",
     "inversion",
     "inversion_calibration",
     "matching_accuracy",

@@ -34,8 +34,8 @@ def warmup(*, workers: int | None = None) -> Path:
 
     Kernels are compiled when they are first used and kept in a folder, beside the package where that can be written,
     else with the user, or where `NUMBA_CACHE_DIR` says. This calls what most runs call, on tiny images: matching, with
-    and without missing pixels, screening, inversion and velocity. Call it when a container is built or before the
-    workers of a cluster start, with the processor and the folder that they will have.
+    and without missing pixels and at every pixel, screening, inversion and velocity. Call it when a container is built
+    or before the workers of a cluster start, with the processor and the folder that they will have.
 
     Parameters
     ----------
@@ -111,8 +111,18 @@ def _match() -> None:
     correlate(stack, network)
 
 
+def _match_every_pixel() -> None:
+    """Both dense matchers, and the far start of the first."""
+    stack = _images().isel(time=[0, 1])
+    network = pairs(stack)
+    correlate(stack, network, search=4, matcher="regularized")
+    correlate(stack, network, search=12, matcher="regularized")
+    correlate(stack, network, search=4, matcher="flow")
+
+
 PARTS: Mapping[str, Callable[[], object]] = {
     "matching": _match,
+    "dense matching": _match_every_pixel,
     "inversion": lambda: velocity(invert(_shifts())),
     "velocity": lambda: velocity(_shifts()),
     "screening": lambda: screen(_shifts(), min_score=0.5),
