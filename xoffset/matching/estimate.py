@@ -22,7 +22,7 @@ from xoffset.matching.request import Options, Request, in_metres, prepare
 from xoffset.matching.timing import cpu_seconds
 from xoffset.model import products
 
-# CPU seconds that compiling the kernels of a first call usually takes, see `benchmarks/cold.py`.
+# CPU seconds that compiling the kernels of a first call usually takes, of any matcher, see `benchmarks/cold.py`.
 COMPILING = 15.0
 
 
