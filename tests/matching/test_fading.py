@@ -16,6 +16,7 @@ from xoffset._arrays import lattice as lattices
 from xoffset._arrays.matching import crossfade, memory
 from xoffset._arrays.matching.crossfade import Part
 from xoffset._arrays.matching.protocol import FIELDS, Matcher
+from xoffset._blocks import fading
 from xoffset.model.flags import FLAGS
 
 
@@ -167,6 +168,8 @@ def test_variances_grow_where_tiles_disagree():
         # three pixels apart: the one with the better score, whichever that is
         ({"dx": 1.0, "score": 0.6}, {"dx": 4.0, "score": 0.9}, [4.0] * 6),
         ({"dy": 1.0, "score": 0.9}, {"dy": -2.0, "score": 0.6}, [1.0] * 6),
+        # inverted contrast has a negative one
+        ({"dy": 1.0, "score": -0.9}, {"dy": -2.0, "score": 0.6}, [1.0] * 6),
         # equally good, or of no known score: the one to which the node belongs
         ({"dx": 1.0}, {"dx": 4.0}, [1.0] * 3 + [4.0] * 3),
         ({"dx": 1.0, "score": np.nan}, {"dx": 4.0, "score": np.nan}, [1.0] * 3 + [4.0] * 3),
@@ -205,6 +208,7 @@ def test_a_node_keeps_what_its_tile_says_against_it():
     # and where the other tile knows nothing, its own value is all there is
     np.testing.assert_array_equal(two["dx"][3:], 2.0)
     np.testing.assert_array_equal(two["variance_dx"][3:], 0.5)
+    np.testing.assert_array_equal(two["score"][3:], 0.9)
 
 
 @pytest.mark.small
@@ -252,6 +256,25 @@ def test_tiles_are_alike_no_larger_than_they_may_be_and_the_last_is_not_narrow(s
         assert counts[0] * 3 <= 40 + 2
         assert set(counts[:-1]) <= {per_side}
         assert len(counts) == 1 or counts[-1] >= max(4, per_side / 2)
+
+
+def test_a_part_of_a_lazy_result_is_matched_alone(monkeypatch):
+    stack = textured((300, 300))
+    matched = []
+    match = Means.match_tile
+
+    def counted(self, images, tile, *options, **keywords):
+        matched.append(tile)
+        return match(self, images, tile, *options, **keywords)
+
+    monkeypatch.setattr(Means, "match_tile", counted)
+    shifts = xoffset.correlate(stack.chunk(y=50, x=60), xoffset.pairs(stack), **OPTIONS, step=1)
+    corner = shifts.dx[:, -3:, -3:].compute(scheduler="synchronous")
+    assert np.isfinite(corner).all()
+    # the last tile, those that fade into it, and what they follow in their groups
+    assert len(matched) <= 4 * fading.GROUP**2
+    shifts.dx.compute(scheduler="synchronous")
+    assert len(matched) > 100
 
 
 def test_a_tile_may_be_smaller_than_what_it_needs_around_it():

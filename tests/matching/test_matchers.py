@@ -62,7 +62,7 @@ def test_a_matcher_that_the_library_does_not_know(stack, is_lazy):
         assert (shifts[name] == value).all()
     assert not {"false_alarm", "template_size", "mismatch"} & set(shifts)
     *_, last = json.loads(shifts.attrs["processing"])
-    assert last["matcher"] == {"name": "still", "score": 0.25}
+    assert last["matcher"] == {"name": "still", "score": 0.25, "module": __name__}
 
 
 @pytest.mark.small

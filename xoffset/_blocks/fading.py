@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import threading
 from collections.abc import Callable, Container, Sequence
 from functools import partial
@@ -20,6 +21,8 @@ from xoffset._blocks.tiles import TileKernel, cut
 # Values of a tile (field, pair, rows, columns) from its own and those of the tiles before, see `crossfade.blend`.
 Blend = Callable[[Tile, Sequence[Part]], np.ndarray]
 Place = tuple[int, int]
+# Tiles along the sides of a group of tiles of a lazy result.
+GROUP = 4
 # From a tile to the next ones, into which it fades.
 _STEPS = [(0, 1), (1, 0), (1, 1)]
 
@@ -104,6 +107,11 @@ def _beside(place: Place, tiles: Container[Place], sense: int) -> list[Place]:
     return [each for each in near if each in tiles]
 
 
+def _share(one: Place, other: Place) -> bool:
+    """Whether two tiles are of one group."""
+    return all(first // GROUP == second // GROUP for first, second in zip(one, other, strict=True))
+
+
 def _divided(lattice: Lattice, tile: Tile, values: np.ndarray) -> tuple[np.ndarray, dict[Place, Part]]:
     """What a tile says of its own nodes, and of those of the next tiles, by the step to each of them."""
     ends = [(own, slice(own.stop, whole.stop)) for whole, own in zip(lattice.faded(tile), tile, strict=True)]
@@ -129,7 +137,8 @@ def _match_blocks(
 ) -> da.Array:
     """Tasks of a tile: its pixels, its match, what of it is its own and what reaches beyond, and the mixture.
 
-    A tile is matched after those before, so that none waits in memory for others, whatever order a scheduler likes.
+    Within a group a tile is matched after those before it, so that few wait in memory for others, whatever order a
+    scheduler likes; and not beyond, so that a part of the result can be had without the whole.
     """
     import dask.array as da
     from dask.base import tokenize
@@ -148,11 +157,11 @@ def _match_blocks(
         pixels = [_window(each, batch.dates, (rows, columns)) for each in layers]
         match = partial(_match_block, lattice, batch.kernel, tile, (rows.start, columns.start), guide[:, *nodes])
         matched = (f"matched-{token}", *place)
-        rims = [(f"rims-{token}", *each) for each in _beside(place, tiles, -1)]
-        graph[matched] = (match, pixels, rims)
-        graph[(f"own-{token}", *place)] = (_first, matched)
-        graph[(f"rims-{token}", *place)] = (_second, matched)
         before = _beside(place, tiles, -1)
+        rims = [(f"rims-{token}", *each) for each in before]
+        graph[matched] = (match, pixels, [rim for rim, each in zip(rims, before, strict=True) if _share(place, each)])
+        graph[(f"own-{token}", *place)] = (operator.itemgetter(0), matched)
+        graph[(f"rims-{token}", *place)] = (operator.itemgetter(1), matched)
         steps = [(place[0] - each[0], place[1] - each[1]) for each in before]
         graph[(name, 0, 0, *place)] = (
             partial(_blend_block, blend, tile, steps), (f"own-{token}", *place), rims
@@ -222,11 +231,3 @@ def _blend_block(
     blend: Blend, tile: Tile, steps: Sequence[Place], own: np.ndarray, rims: Sequence[dict[Place, Part]]
 ) -> np.ndarray:
     return _blended(own, [of_other[step] for step, of_other in zip(steps, rims, strict=True)], blend, tile)
-
-
-def _first(pair: tuple[Any, Any]) -> Any:
-    return pair[0]
-
-
-def _second(pair: tuple[Any, Any]) -> Any:
-    return pair[1]

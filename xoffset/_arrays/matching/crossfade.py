@@ -93,9 +93,10 @@ def _mixture(piece: Tile, parts: Sequence[Part], lattice: Lattice, names: tuple[
 def _without_contradiction(
     home: np.ndarray, values: Sequence[np.ndarray], weights: Sequence[np.ndarray], place: dict[str, int]
 ) -> list[np.ndarray]:
-    """Weights (pair, rows, columns), zero where a tile contradicts the one with the best score.
+    """Weights (pair, rows, columns), zero where a tile knows nothing or contradicts the one with the best score.
 
-    Of equal ones `home` (field, pair, rows, columns) is the best.
+    The best score is the largest, of either sign: that of inverted contrast is negative. Of equal ones `home` (field,
+    pair, rows, columns) is the best.
     """
     known = [np.isfinite(each[place["dx"]]) & np.isfinite(each[place["dy"]]) for each in values]
     some = [place[name] for name in ("dx", "dy", "variance_dx", "variance_dy", "score")]
@@ -103,7 +104,7 @@ def _without_contradiction(
     is_led = np.isfinite(best[0]) & np.isfinite(best[1])
     for each, is_known in zip(values, known, strict=True):
         # a score that is not known is worse than any
-        score, highest = (np.nan_to_num(layer, nan=-np.inf) for layer in (each[place["score"]], best[4]))
+        score, highest = (np.nan_to_num(np.abs(layer), nan=-1.0) for layer in (each[place["score"]], best[4]))
         is_better = is_known & ((score > highest) | ~is_led)
         is_led |= is_better
         np.copyto(best, each[some], where=is_better)
@@ -112,7 +113,7 @@ def _without_contradiction(
         square = (each[place["dx"]] - best[0]) ** 2 + (each[place["dy"]] - best[1]) ** 2
         error = each[place["variance_dx"]] + each[place["variance_dy"]] + best[2] + best[3]
         is_other = (square > APART**2) | ((square > NEAR**2) & (square > ERRORS**2 * error))
-        kept.append(np.where(is_known & is_other, 0, weight).astype(best.dtype))
+        kept.append(np.where(is_known & ~is_other, weight, 0).astype(best.dtype))
     return kept
 
 
