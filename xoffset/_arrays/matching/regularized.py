@@ -216,7 +216,9 @@ class Regularized(Matcher):
         is_far = max(lattice.search) > LARGEST_SEARCH
         levels = flow_field.levels_of(lattice.shape, levels_for(max(lattice.search))) if is_far else 1
         least = flow_field.least_of(levels)
-        part = dense_nodes.part_of(lattice, tile, CONTEXT, max(MULTIPLE, 2**levels), least)
+        # at low resolution a narrow tile is a few pixels: what the search has read around it helps
+        around = min(2 * CONTEXT, lattice.margin) if is_far else CONTEXT
+        part = dense_nodes.part_of(lattice, tile, around, max(MULTIPLE, 2**levels), least)
         filtered = partial(prepare, prefilter=prefilter, window=self.window)
         kept, sought, sums = {}, {}, {}
         for date in sorted({date for pair in pairs for date in pair[:2]}):
