@@ -259,6 +259,7 @@ def test_tiles_are_alike_no_larger_than_they_may_be_and_the_last_is_not_narrow(s
 
 
 def test_a_part_of_a_lazy_result_is_matched_alone(monkeypatch):
+    monkeypatch.setattr(fading, "GROUP", 4)
     stack = textured((300, 300))
     matched = []
     match = Means.match_tile

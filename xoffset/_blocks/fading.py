@@ -22,7 +22,7 @@ from xoffset._blocks.tiles import TileKernel, cut
 Blend = Callable[[Tile, Sequence[Part]], np.ndarray]
 Place = tuple[int, int]
 # Tiles along the sides of a group of tiles of a lazy result.
-GROUP = 4
+GROUP = 8
 # From a tile to the next ones, into which it fades.
 _STEPS = [(0, 1), (1, 0), (1, 1)]
 
