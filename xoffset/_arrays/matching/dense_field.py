@@ -10,7 +10,7 @@ import numpy as np
 
 from xoffset._arrays.matching.dense_colour import colour as measured
 from xoffset._arrays.matching.dense_images import Even
-from xoffset._kernels.matching import growth, residuals, variation
+from xoffset._kernels.matching import growth, refine, residuals, variation
 
 # Factor between the noise of sums of slopes times residual and that of a white one: until it is measured,
 # and at most.
@@ -70,6 +70,8 @@ class Solution:
     gain: np.ndarray  # of the second image
     residual: np.ndarray  # mean squared one around each block
     noise: float  # variance of the residual, about: the median of those of blocks
+    shared: np.ndarray  # (3, rows, columns): sums of products of slopes of both images, along x, across and along y
+    known: np.ndarray  # 1 for blocks with pixels that both images know, else 0
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,8 @@ def solve(views: Views, start: np.ndarray, prior: Prior) -> Solution:
         system, residual, noise = _equations(views, seen, field, gain, colour)
         limit = np.float32(USUAL * prior.strength) * np.sqrt(level / np.float32(colour * noise) + np.float32(1e-6))
         settle(system, limit, prior, plan, field, dual)
-    return Solution(field, system, limit, level, dual, gain, residual, noise)
+    known = (seen.sums[residuals.COUNT] > 0).astype(np.float32)
+    return Solution(field, system, limit, level, dual, gain, residual, noise, _shared(views, seen, gain, system), known)
 
 
 def _level(views: Views) -> np.ndarray:
@@ -158,6 +161,28 @@ def _level(views: Views) -> np.ndarray:
     residuals.box(share, SURROUNDINGS, count)
     level /= np.maximum(count, np.float32(1.0))
     return level
+
+
+def _shared(views: Views, seen: Seen, gain: np.ndarray, system: np.ndarray) -> np.ndarray:
+    """Sums over blocks of products of slopes of the first and of the second image, weighted like the equations.
+
+    The noise of an image has slopes too, which the products of its own slopes hold, in any direction. It has none in
+    common with that of the other image.
+    """
+    first_x, first_y = views.images[1:]
+    second_x, second_y = np.empty_like(first_x), np.empty_like(first_y)
+    refine.slopes(seen.pixels[0], second_x, second_y)
+    both = seen.pixels[1]
+    of_block = np.empty_like(gain)
+    variation.halve(both * (first_x * first_x + first_y * first_y), np.float32(1.0), of_block)
+    weight = gain * (system[0] + system[2]) / np.maximum(of_block, np.float32(1e-12))
+    out = np.empty((3, *views.blocks), dtype=np.float32)
+    for products, target in zip(
+        (first_x * second_x, (first_x * second_y + first_y * second_x) / 2, first_y * second_y), out, strict=True
+    ):
+        variation.halve(both * products, np.float32(1.0), target)
+        target *= weight
+    return out
 
 
 def _equations(
@@ -221,7 +246,7 @@ def settle(
     full = np.float32(0.5 * (USUAL * prior.strength) ** 2 / LITTLE)
     step = np.float32(soft_step * max(prior.strength, 1.0))
     variation.soften(field[0], field[1], system[0], system[2], step, full, limit)
-    information = _mean_information(system)
+    information = mean_information(system)
     # the stronger the prior, the farther must what one block tells be carried
     longer = min(max(prior.strength / STRONG, 1.0), LONGEST)
     tau = np.float32(RATE / math.sqrt(longer) / max(information, 1e-6))
@@ -229,7 +254,7 @@ def settle(
     variation.descend(system, limit, prior.metric, tau, round(longer * plan[0]), field[0], field[1], dual, work)
 
 
-def _mean_information(system: np.ndarray) -> float:
+def mean_information(system: np.ndarray) -> float:
     """Mean information along an axis of the blocks that know something."""
     both = system[0] + system[2]
     least = LEAST_INFORMATION * float(both.mean(dtype=np.float64))
