@@ -142,7 +142,7 @@ def _unsettled(solution: Solution, of_start: np.ndarray | float) -> np.ndarray:
 
 def _around(layer: np.ndarray, side: int, known: np.ndarray) -> np.ndarray:
     """Mean over the known blocks of the square around each block."""
-    return _mean(layer * known, side) / np.maximum(_mean(known, side), np.float32(1e-6))
+    return np.asarray(_mean(layer * known, side) / np.maximum(_mean(known, side), np.float32(1e-6)))
 
 
 def _mean(layer: np.ndarray, side: int) -> np.ndarray:

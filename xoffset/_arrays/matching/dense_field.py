@@ -177,11 +177,13 @@ def _shared(views: Views, seen: Seen, gain: np.ndarray, system: np.ndarray) -> n
     variation.halve(both * (first_x * first_x + first_y * first_y), np.float32(1.0), of_block)
     weight = gain * (system[0] + system[2]) / np.maximum(of_block, np.float32(1e-12))
     out = np.empty((3, *views.blocks), dtype=np.float32)
-    for products, target in zip(
-        (first_x * second_x, (first_x * second_y + first_y * second_x) / 2, first_y * second_y), out, strict=True
-    ):
-        variation.halve(both * products, np.float32(1.0), target)
-        target *= weight
+    mixed = np.empty_like(weight)
+    for one, other, target in (
+        (first_x, second_x, out[0]), (first_y, second_y, out[2]), (first_x, second_y, out[1]), (first_y, second_x, mixed)
+    ):  # fmt: skip
+        variation.halve(both * one * other, np.float32(1.0), target)
+    out[1] = (out[1] + mixed) / 2
+    out *= weight
     return out
 
 
