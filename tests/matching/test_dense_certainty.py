@@ -11,8 +11,8 @@ from reference_scenes import stack_of
 
 import xoffset
 from xoffset import synthetic
-from xoffset._arrays.matching import dense_certainty, dense_field
-from xoffset._arrays.matching.dense_colour import _alike
+from xoffset._arrays.matching import dense_certainty, dense_colour, dense_field
+from xoffset._arrays.matching.dense_images import prepare
 from xoffset.model.flags import FLAGS
 
 PIXEL = 10.0
@@ -204,6 +204,49 @@ def test_holes_elsewhere_change_no_standard_errors(name):
     assert 0.75 < ratio < 1.35
 
 
+def test_clouds_elsewhere_change_no_standard_errors_of_windows():
+    stack, _ = large()
+    rng = np.random.default_rng(0)
+    clouds = np.stack([scipy.ndimage.gaussian_filter(rng.standard_normal((320, 320)), 2.0) for _ in range(2)])
+    # all but a strip, and 20 px beside it: more than half of the tile
+    is_clear = scipy.ndimage.binary_dilation(np.isin(stack.x, stack.x[large()[1]["x"]]), iterations=20)
+    values = np.where(is_clear, stack, float(stack.mean()) + float(stack.std()) * clouds / clouds.std()).astype(
+        np.float32
+    )
+    ratio = sigma_of(stack.copy(data=values), xoffset.Flow()) / sigma_of(stack, xoffset.Flow())
+    assert 0.85 < ratio < 1.15
+
+
+@pytest.mark.parametrize(("side", "most"), [(64, 1.1), (110, 1.25)])
+def test_colour_is_that_of_clear_ground(side, most):
+    rng = np.random.default_rng(0)
+    ground = scipy.ndimage.gaussian_filter(rng.standard_normal((192, 192)), 1.0)
+    images = ground + 0.05 * rng.standard_normal((2, 192, 192))
+    clouds = scipy.ndimage.gaussian_filter(rng.standard_normal((192, 192)), 2.0)
+    clouds[side:], clouds[:, side:] = 0.0, 0.0
+    whole = (slice(0, 192),) * 2
+    found = []
+    for amount in (0.0, 2.0):
+        second = images[1] + amount * clouds / clouds[:side, :side].std()
+        # noise and clouds shall keep their size
+        first, other = (
+            prepare(1000.0 + each.astype(np.float32), whole, None, 7, is_even=False) for each in (images[0], second)
+        )
+        gain = np.full((96, 96), second.std() / images[0].std(), np.float32)
+        found.append(
+            dense_colour.colour(first.slopes, first.weight, other, (0, 0), np.zeros((2, 96, 96), np.float32), gain)
+        )
+    assert found[0] == pytest.approx(1.0, abs=0.1)
+    assert 1.0 / most < found[1] / found[0] < most
+
+
+def test_standard_errors_hold_for_filters_that_leave_coarse_noise():
+    prefilter = xoffset.filtering.Bandpass(fine=3.0, coarse=9.0)
+    both = [ratios("constant", 4.0, seed, xoffset.Regularized(), prefilter=prefilter)[0] for seed in (0, 1)]
+    found = spread(np.concatenate(both, axis=1))
+    assert np.all((found > 0.7) & (found < 1.4)), found
+
+
 @pytest.mark.parametrize("name", MATCHERS)
 def test_clean_images_are_no_more_certain_than_interpolation(name):
     stack, _ = ground("constant", np.inf, 0)
@@ -225,10 +268,10 @@ def test_pixels_made_of_larger_ones_have_the_standard_error_of_locking(name):
 def test_hidden_ground_is_not_the_usual_one():
     rng = np.random.default_rng(0)
     clear, clouds = rng.chisquare(4, 4000) / 4.0, 30.0 * rng.chisquare(4, 6000) / 4.0
-    usual = dense_field.typical(clear)
+    usual = dense_colour.typical(clear)
     assert usual == pytest.approx(np.median(clear))
-    assert dense_field.typical(np.concatenate([clear, clouds])) < 4.0 * usual
-    assert dense_field.typical(np.empty(0)) == 1.0
+    assert dense_colour.typical(np.concatenate([clear, clouds])) < 4.0 * usual
+    assert dense_colour.typical(np.empty(0)) == 1.0
 
 
 def test_information_of_a_tile_is_that_of_its_ground():
@@ -239,7 +282,7 @@ def test_information_of_a_tile_is_that_of_its_ground():
 
 def test_colour_by_autocorrelation():
     image = np.random.default_rng(1).standard_normal((2, 9, 12))
-    found = _alike(image)
+    found = dense_colour._alike(image)
     for y, x in ((0, 0), (2, -3), (-4, 4)):
         rows, columns = slice(max(y, 0), 9 + min(y, 0)), slice(max(x, 0), 12 + min(x, 0))
         back = slice(max(-y, 0), 9 - max(y, 0)), slice(max(-x, 0), 12 - max(x, 0))

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._arrays.matching.dense_colour import colour as measured
+from xoffset._arrays.matching.dense_colour import typical
 from xoffset._arrays.matching.dense_images import Even
 from xoffset._kernels.matching import growth, refine, residuals, variation
 
-# Factor between the noise of sums of slopes times residual and that of a white one: until it is measured,
-# and at most.
+# Factor between the noise of sums of slopes times residual and that of a white one, until it is measured.
 COLOUR = 2.9
 # Side of the square around a block whose information counts as that of its surroundings, in blocks.
 SURROUNDINGS = 31
@@ -47,8 +47,6 @@ LEAST_GRID = 4
 RATE = 0.07
 # Blocks with less than this part of the mean information do not count for the mean: there is no ground, or a cloud.
 LEAST_INFORMATION = 0.02
-# Quartile of the residual, in medians of clear ground: above, most blocks are hidden. It is 0.57 of normal noise.
-QUARTILE = 0.45
 
 
 class Prior(NamedTuple):
@@ -141,10 +139,9 @@ def solve(views: Views, start: np.ndarray, prior: Prior) -> Solution:
         seen = look(views, field)
         gain = np.empty_like(field[0])
         residuals.gains(seen.near[0], seen.near[1], gain)
-        # what the start has left to find is no noise, and what clouds hide is of a larger colour than noise
+        # what the start has left to find is no noise
         if k > 0:
-            found = measured(views.images, views.weight, views.other, views.origin, field, gain)
-            colour = min(found or COLOUR, COLOUR)
+            colour = measured(views.images, views.weight, views.other, views.origin, field, gain) or COLOUR
         system, residual, noise = _equations(views, seen, field, gain, colour)
         limit = np.float32(USUAL * prior.strength) * np.sqrt(level / np.float32(colour * noise) + np.float32(1e-6))
         settle(system, limit, prior, plan, field, dual)
@@ -179,8 +176,11 @@ def _shared(views: Views, seen: Seen, gain: np.ndarray, system: np.ndarray) -> n
     out = np.empty((3, *views.blocks), dtype=np.float32)
     mixed = np.empty_like(weight)
     for one, other, target in (
-        (first_x, second_x, out[0]), (first_y, second_y, out[2]), (first_x, second_y, out[1]), (first_y, second_x, mixed)
-    ):  # fmt: skip
+        (first_x, second_x, out[0]),
+        (first_y, second_y, out[2]),
+        (first_x, second_y, out[1]),
+        (first_y, second_x, mixed),
+    ):
         variation.halve(both * one * other, np.float32(1.0), target)
     out[1] = (out[1] + mixed) / 2
     out *= weight
@@ -207,14 +207,6 @@ def _equations(
             residuals.box(layer, views.support, mean)
             np.multiply(mean, np.float32(1.0 / views.support**2), out=layer)
     return system, residual, noise
-
-
-def typical(squares: np.ndarray) -> float:
-    """Mean squared residual of a block of clear ground: the median, unless most blocks are hidden by clouds."""
-    if not squares.size:
-        return 1.0
-    quarter, half = np.percentile(squares, (25, 50))
-    return max(min(float(half), float(quarter) / QUARTILE), 1e-6)
 
 
 def settle(
