@@ -348,10 +348,17 @@ def test_information_that_is_missing():
     level = np.full(shape, 7.0, np.float32)
     nothing = np.zeros(shape, np.float32)
     field = np.zeros((2, *shape), np.float32)
-    solution = Solution(field, system, nothing, level, np.zeros((4, *shape), np.float32), nothing, nothing, 1.0)
+    known = np.ones(shape, np.float32)
+    dual = np.zeros((4, *shape), np.float32)
+    solution = Solution(field, system, nothing, level, dual, nothing, nothing, 1.0, system[:3], known)
     found = dense_certainty._missing(solution)
     side = dense_certainty.SIDE // 2
     for y, x in [(0, 0), (20, 30), (10, 20), (139, 25), (30, 12)]:
         square = slice(max(y - side, 0), y + side + 1), slice(max(x - side, 0), x + side + 1)
         np.testing.assert_allclose(found[y, x], 5.0 / (system[0] + system[2])[square].mean(), rtol=1e-3)
     assert found[20, 30] == pytest.approx(10.0, rel=1e-3)
+    # most of the tile is a hole, or distrusted: the same elsewhere
+    known[50:], system[:, 50:], level[50:] = 0.0, 0.0, 0.0
+    np.testing.assert_allclose(dense_certainty._missing(solution)[:40], found[:40], rtol=1e-3)
+    known[50:], system[:, 50:], level[50:] = 1.0, 0.02, 7.0
+    np.testing.assert_allclose(dense_certainty._missing(solution)[:40], np.maximum(found[:40] / 1.15, 1.0), rtol=1e-3)

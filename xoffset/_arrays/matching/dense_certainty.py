@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from xoffset._arrays.matching.dense_field import Prior, Solution, settle
+from xoffset._arrays.matching.dense_field import Prior, Solution, mean_information, settle
 from xoffset._kernels.matching import residuals
 
 # Iterations of the second solution, on grids of 2, 4, 8 ... px. With fewer it keeps more of the noise that it is given.
@@ -29,11 +29,20 @@ SIDE = 15
 MEAN_SIZE, MEAN_ROOT = math.sqrt(2.0 / math.pi), 0.822
 # Bias of interpolation, px.
 INTERPOLATION = 0.002
+# Largest correlation of the errors along both axes.
+MOST_ALIKE = 0.98
+# Variance of the error of a start by whole pixels, px². The error falls by the factor e while what the solution goes
+# through has the mean information once for SETTLED; measured on lines that are not quite straight.
+OF_START, SETTLED = 1.0 / 8.0, 20.0
+# Least ratio of the eigenvalues of the slopes that both images share: below, there are lines of one direction only.
+LEAST_RATIO = 0.01
+# Median of the information that is missing over its lower quartile, at most, of ground that is mostly clear.
+QUARTILE = 1.15
 # Largest factor for information that is missing.
 LARGEST = 1e4
 
 
-def variances(solution: Solution, prior: Prior) -> np.ndarray:
+def variances(solution: Solution, prior: Prior, of_start: np.ndarray | float = OF_START) -> np.ndarray:
     """Variances along x and y and their covariance (3, rows, columns), px².
 
     A parametric bootstrap: the field that was found is taken for the truth, gets noise as large as the residual around,
@@ -42,25 +51,45 @@ def variances(solution: Solution, prior: Prior) -> np.ndarray:
     distrusted, the difference would be small since nothing contradicts the prior; there variances grow by the share of
     the information that is missing.
     """
-    change = np.abs(_change_by_noise(solution, prior))
-    residual = _mean(solution.residual, AROUND) + np.float32(1e-9)
-    # what one of two grounds alike tells by chance, both tell better
+    signed = _change_by_noise(solution, prior)
+    change = np.abs(signed)
+    residual = _around(solution.residual, AROUND, solution.known) + np.float32(1e-9)
+    # equal ground shares what its noise does: one draw tells little of a place
     scale = np.sqrt(solution.level / residual) + np.float32(1e-6)
     out = np.empty((3, *scale.shape), dtype=np.float32)
     for component in range(2):
-        found = solution.field[component]
         near = _mean(change[component], NEAR)
-        wide = _mean(np.sqrt(change[component] * scale), WIDE) ** 2 / scale
-        bend = _mean(np.abs(found - _mean(found, BEND)), AROUND)
+        wide = _around(np.sqrt(change[component] * scale), WIDE, solution.known) ** 2 / scale
         out[component] = OF_NEAR * near * near / MEAN_SIZE**2 + OF_WIDE * wide * wide / MEAN_ROOT**4
-        out[component] += OF_BEND * bend * bend
-    first, both, second = (_mean(layer, SIDE) for layer in solution.system[:3])
-    out[:2] *= _missing(solution, first + second)
+    out[2] = _correlation(solution, signed) * np.sqrt(out[0] * out[1])
+    out += np.float32(OF_BEND) * _bends(solution.field)
+    out *= _missing(solution)
+    out += _unsettled(solution, of_start)
     out[:2] += np.float32(INTERPOLATION**2)
-    # the sign and size that the texture gives it: lines leave open the motion along them
-    correlation = -both / np.sqrt(np.maximum(first * second, np.float32(1e-20)))
-    out[2] = np.clip(correlation, -0.99, 0.99) * np.sqrt(out[0] * out[1])
     return out
+
+
+def _correlation(solution: Solution, change: np.ndarray) -> np.ndarray:
+    """Correlation of what noise changes along x and along y (rows, columns).
+
+    One draw tells little of how both go together at a place. It is as far as the draw confirms it, over the whole
+    tile, what it would be without a prior, by the slopes around each block.
+    """
+    xx, xy, yy = (_mean(layer, SIDE) for layer in solution.shared)
+    # noisy slopes may have more in common than they are long
+    alone = np.clip(-xy / np.sqrt(np.maximum(xx * yy, np.float32(1e-20))), -MOST_ALIKE, MOST_ALIKE) * solution.known
+    confirmed = float((change[0] * change[1] * alone).sum(dtype=np.float64))
+    expected = 0.5 * float(((change[0] ** 2 + change[1] ** 2) * alone**2).sum(dtype=np.float64))
+    return np.asarray(alone * np.float32(min(max(confirmed / max(expected, 1e-20), 0.0), 1.0)))
+
+
+def _bends(field: np.ndarray) -> np.ndarray:
+    """Squares along x and y, and product, of what a square takes away from a field (3, rows, columns)."""
+    lost = field - np.stack([_mean(each, BEND) for each in field])
+    x, y = (_mean(np.abs(each), AROUND) for each in lost)
+    diagonal, other = (_mean(np.abs(lost[0] + sign * lost[1]), AROUND) for sign in (1, -1))
+    most = np.float32(MOST_ALIKE) * x * y
+    return np.stack([x * x, y * y, np.clip((diagonal * diagonal - other * other) / 4, -most, most)])
 
 
 def _change_by_noise(solution: Solution, prior: Prior) -> np.ndarray:
@@ -69,7 +98,7 @@ def _change_by_noise(solution: Solution, prior: Prior) -> np.ndarray:
     root = np.sqrt(np.maximum(first, np.float32(1e-12)))
     lower = both / root
     rest = np.sqrt(np.maximum(second - lower * lower, np.float32(0.0)))
-    amount = np.float32(SHARE) * np.sqrt(_mean(solution.residual, SIDE) / np.float32(solution.noise))
+    amount = np.float32(SHARE) * np.sqrt(_around(solution.residual, SIDE, solution.known) / np.float32(solution.noise))
     # one pattern for all tiles
     noise = np.random.default_rng(0).standard_normal(solution.field.shape, dtype=np.float32) * amount
     system = solution.system.copy()
@@ -81,11 +110,39 @@ def _change_by_noise(solution: Solution, prior: Prior) -> np.ndarray:
     return np.asarray(again - found)
 
 
-def _missing(solution: Solution, used: np.ndarray) -> np.ndarray:
-    """Information that there should be around a block over that which is used, 1 for most blocks."""
-    share = solution.level / np.maximum(used, np.float32(1e-12))
-    usual = np.median(share[::3, ::3])
-    return np.asarray(np.clip(share / max(float(usual), 1e-12), 1.0, LARGEST), dtype=np.float32)
+def _missing(solution: Solution) -> np.ndarray:
+    """Information that there should be around a block over that which is used, 1 for most known blocks."""
+    first, second = (_mean(layer, SIDE) for layer in solution.system[::2][:2])
+    share = solution.level / np.maximum(first + second, np.float32(1e-12))
+    known = share[::3, ::3][solution.known[::3, ::3] > 0]
+    if not known.size:
+        return np.full_like(share, LARGEST)
+    quarter, half = np.percentile(known, (25, 50))
+    usual = max(min(float(half), float(quarter) * QUARTILE), 1e-12)
+    return np.asarray(np.clip(share / usual, 1.0, LARGEST), dtype=np.float32)
+
+
+def _unsettled(solution: Solution, of_start: np.ndarray | float) -> np.ndarray:
+    """Squares along x and y, and product, of what is left of the error of the start (3, rows, columns), px².
+
+    The weaker the slopes along a direction that both images share, the slower a solution leaves its start. NaN where
+    there are lines of one direction only.
+    """
+    xx, xy, yy = (_mean(layer, SIDE) for layer in solution.shared)
+    half, root = np.float32(0.5) * (xx + yy), np.hypot(np.float32(0.5) * (xx - yy), xy)
+    rate = np.float32(-2.0 * SETTLED / max(mean_information(solution.system), 1e-12))
+    start = np.minimum(np.float32(OF_START), of_start)
+    best, least = (start * np.exp(rate * np.maximum(each, 0.0)) for each in (half + root, half - root))
+    least[half - root <= np.float32(LEAST_RATIO) * (half + root)] = np.nan
+    # doubled angle from the x axis to the direction of the best
+    cosine, sine = np.float32(0.5) * (xx - yy) / (root + np.float32(1e-12)), xy / (root + np.float32(1e-12))
+    mean, apart = (best + least) / 2, (best - least) / 2
+    return np.stack([mean + apart * cosine, mean - apart * cosine, apart * sine])
+
+
+def _around(layer: np.ndarray, side: int, known: np.ndarray) -> np.ndarray:
+    """Mean over the known blocks of the square around each block."""
+    return np.asarray(_mean(layer * known, side) / np.maximum(_mean(known, side), np.float32(1e-6)))
 
 
 def _mean(layer: np.ndarray, side: int) -> np.ndarray:

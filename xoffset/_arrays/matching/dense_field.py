@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._arrays.matching.dense_colour import colour as measured
+from xoffset._arrays.matching.dense_colour import typical
 from xoffset._arrays.matching.dense_images import Even
-from xoffset._kernels.matching import growth, residuals, variation
+from xoffset._kernels.matching import growth, refine, residuals, variation
 
-# Factor between the noise of sums of slopes times residual and that of a white one: until it is measured,
-# and at most.
+# Factor between the noise of sums of slopes times residual and that of a white one, until it is measured.
 COLOUR = 2.9
 # Side of the square around a block whose information counts as that of its surroundings, in blocks.
 SURROUNDINGS = 31
@@ -47,8 +47,6 @@ LEAST_GRID = 4
 RATE = 0.07
 # Blocks with less than this part of the mean information do not count for the mean: there is no ground, or a cloud.
 LEAST_INFORMATION = 0.02
-# Quartile of the residual, in medians of clear ground: above, most blocks are hidden. It is 0.57 of normal noise.
-QUARTILE = 0.45
 
 
 class Prior(NamedTuple):
@@ -70,6 +68,8 @@ class Solution:
     gain: np.ndarray  # of the second image
     residual: np.ndarray  # mean squared one around each block
     noise: float  # variance of the residual, about: the median of those of blocks
+    shared: np.ndarray  # (3, rows, columns): sums of products of slopes of both images, along x, across and along y
+    known: np.ndarray  # 1 for blocks with pixels that both images know, else 0
 
 
 @dataclass(frozen=True)
@@ -139,14 +139,14 @@ def solve(views: Views, start: np.ndarray, prior: Prior) -> Solution:
         seen = look(views, field)
         gain = np.empty_like(field[0])
         residuals.gains(seen.near[0], seen.near[1], gain)
-        # what the start has left to find is no noise, and what clouds hide is of a larger colour than noise
+        # what the start has left to find is no noise
         if k > 0:
-            found = measured(views.images, views.weight, views.other, views.origin, field, gain)
-            colour = min(found or COLOUR, COLOUR)
+            colour = measured(views.images, views.weight, views.other, views.origin, field, gain) or COLOUR
         system, residual, noise = _equations(views, seen, field, gain, colour)
         limit = np.float32(USUAL * prior.strength) * np.sqrt(level / np.float32(colour * noise) + np.float32(1e-6))
         settle(system, limit, prior, plan, field, dual)
-    return Solution(field, system, limit, level, dual, gain, residual, noise)
+    known = (seen.sums[residuals.COUNT] > 0).astype(np.float32)
+    return Solution(field, system, limit, level, dual, gain, residual, noise, _shared(views, seen, gain, system), known)
 
 
 def _level(views: Views) -> np.ndarray:
@@ -158,6 +158,33 @@ def _level(views: Views) -> np.ndarray:
     residuals.box(share, SURROUNDINGS, count)
     level /= np.maximum(count, np.float32(1.0))
     return level
+
+
+def _shared(views: Views, seen: Seen, gain: np.ndarray, system: np.ndarray) -> np.ndarray:
+    """Sums over blocks of products of slopes of the first and of the second image, weighted like the equations.
+
+    The noise of an image has slopes too, which the products of its own slopes hold, in any direction. It has none in
+    common with that of the other image.
+    """
+    first_x, first_y = views.images[1:]
+    second_x, second_y = np.empty_like(first_x), np.empty_like(first_y)
+    refine.slopes(seen.pixels[0], second_x, second_y)
+    both = seen.pixels[1]
+    of_block = np.empty_like(gain)
+    variation.halve(both * (first_x * first_x + first_y * first_y), np.float32(1.0), of_block)
+    weight = gain * (system[0] + system[2]) / np.maximum(of_block, np.float32(1e-12))
+    out = np.empty((3, *views.blocks), dtype=np.float32)
+    mixed = np.empty_like(weight)
+    for one, other, target in (
+        (first_x, second_x, out[0]),
+        (first_y, second_y, out[2]),
+        (first_x, second_y, out[1]),
+        (first_y, second_x, mixed),
+    ):
+        variation.halve(both * one * other, np.float32(1.0), target)
+    out[1] = (out[1] + mixed) / 2
+    out *= weight
+    return out
 
 
 def _equations(
@@ -180,14 +207,6 @@ def _equations(
             residuals.box(layer, views.support, mean)
             np.multiply(mean, np.float32(1.0 / views.support**2), out=layer)
     return system, residual, noise
-
-
-def typical(squares: np.ndarray) -> float:
-    """Mean squared residual of a block of clear ground: the median, unless most blocks are hidden by clouds."""
-    if not squares.size:
-        return 1.0
-    quarter, half = np.percentile(squares, (25, 50))
-    return max(min(float(half), float(quarter) / QUARTILE), 1e-6)
 
 
 def settle(
@@ -221,7 +240,7 @@ def settle(
     full = np.float32(0.5 * (USUAL * prior.strength) ** 2 / LITTLE)
     step = np.float32(soft_step * max(prior.strength, 1.0))
     variation.soften(field[0], field[1], system[0], system[2], step, full, limit)
-    information = _mean_information(system)
+    information = mean_information(system)
     # the stronger the prior, the farther must what one block tells be carried
     longer = min(max(prior.strength / STRONG, 1.0), LONGEST)
     tau = np.float32(RATE / math.sqrt(longer) / max(information, 1e-6))
@@ -229,7 +248,7 @@ def settle(
     variation.descend(system, limit, prior.metric, tau, round(longer * plan[0]), field[0], field[1], dual, work)
 
 
-def _mean_information(system: np.ndarray) -> float:
+def mean_information(system: np.ndarray) -> float:
     """Mean information along an axis of the blocks that know something."""
     both = system[0] + system[2]
     least = LEAST_INFORMATION * float(both.mean(dtype=np.float64))

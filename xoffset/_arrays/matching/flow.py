@@ -233,7 +233,8 @@ class Flow(Matcher):
             solution = dense_field.solve(views, field, prior)
             # equations of single pixels know of no inverted contrast
             field = np.where(sign < 0, field, solution.field)
-            variances = np.where(sign < 0, variances, dense_certainty.variances(solution, prior))
+            refined = dense_certainty.variances(solution, prior, variances[0] + variances[1])
+            variances = np.where(sign < 0, variances, refined)
         found = dense_nodes.describe(views, field, variances, part.first, nodes, lattice)
         return dense_chance.judged(
             found, first, second, lattice, self.min_valid, inversion=self.contrast_inversion
