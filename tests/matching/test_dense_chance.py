@@ -9,7 +9,10 @@ import xarray as xr
 
 import xoffset
 from xoffset import synthetic
-from xoffset._arrays.matching import dense_chance
+from xoffset._arrays.filters.options import as_prefilter
+from xoffset._arrays.lattice import Lattice
+from xoffset._arrays.matching import dense_chance, dense_images
+from xoffset._arrays.matching.protocol import FIELDS
 from xoffset._kernels.images import filters
 from xoffset._kernels.matching import growth
 from xoffset.model.flags import FLAGS
@@ -107,6 +110,34 @@ def test_one_image_is_other_ground_in_one_half():
         found = match(stack, matcher)
         assert np.isfinite(found.dx.isel(x=slice(8, 28), y=slice(8, -8))).mean() > 0.99
         assert np.isfinite(found.dx.isel(x=slice(-24, -8))).mean() < 0.01
+
+
+@pytest.mark.parametrize("size", [7, 9])
+def test_an_object_between_the_nodes_that_are_looked_at_is_looked_at_itself(size):
+    """A square that moved by 3 px to the right over ground that stands: its middle lies between nodes 24 and 32."""
+    count, margin, middle = 64, 24, 28
+    side = 2 * margin + count + 6
+    first = np.random.default_rng(0).normal(size=(side, side)).astype(np.float32)
+    second = first.copy()
+    rows = margin + 3 + middle + np.arange(size) - size // 2
+    second[np.ix_(rows, rows + 3)] = first[np.ix_(rows, rows)]
+    frame = (slice(0, side), slice(0, side))
+    even = [dense_images.prepare(each, frame, as_prefilter("bandpass"), 7) for each in (first, second)]
+    lattice = Lattice(
+        shape=first.shape, step=1, templates=(7,), search=(4, 4), reach=margin, margin=margin, levels=0, dates=2,
+        nodata=(), dtype=np.dtype(np.float32),
+    )  # fmt: skip
+    found = np.zeros((len(FIELDS), count, count), np.float32)
+    found[0, middle - 1 : middle + 2, middle - 1 : middle + 2] = 3.0
+    found[0, 40, 44] = -2.0  # and one that moved nowhere
+    *fields, chance = dense_chance.judged(found.copy(), *even, lattice, 0.5)
+    assert chance[middle, middle] < 1e-3
+    assert fields[0][middle, middle] == 3.0
+    assert fields[-1][middle, middle] == 0
+    assert 0.01 < chance[40, 44] <= 1.0
+    assert fields[-1][40, 44] == FLAGS["refine_failed"]
+    # ground all around moves as the nodes there that were looked at
+    assert (chance[found[0] == 0.0] < 1e-6).all()
 
 
 # -------------------------------------------------------------------------------------------------------------- kernels
