@@ -95,12 +95,13 @@ def _least(
     one, two = first.values, second.values
     valid = np.stack([first.weight, second.weight]).astype(np.uint8)
     holes = np.empty((2, 0, 0), dtype=np.uint8) if valid.all() else valid
-    best = [np.ones(shifts.shape[1:]) for shifts, _ in looks]
+    best = [np.ones(shifts[0].shape) for shifts, _ in looks]
     for side in tried:
         top = lattice.margin - (side - lattice.template) // 2
         worth, rough = _effective_pixels(one, two, valid, side, max(lattice.search), first.reach)
         for (shifts, every), least in zip(looks, best, strict=True):
-            nodes = zncc.Nodes(least.shape[0], least.shape[1], top, top, every * lattice.step, side)
+            rows, columns = least.shape
+            nodes = zncc.Nodes(rows, columns, top, top, every * lattice.step, side)
             peaks = np.ascontiguousarray(np.rint(np.moveaxis(shifts[::-1], 0, -1)).astype(np.float64))
             score = np.empty(least.shape, dtype=np.float32)
             growth.scores(
