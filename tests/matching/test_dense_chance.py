@@ -81,8 +81,61 @@ def test_other_options_find_nothing_either(matcher, options):
     assert np.isfinite(found.dx).mean() < 0.01
 
 
+@pytest.mark.parametrize("search", [4, 24])
 @pytest.mark.parametrize("name", MATCHERS)
-def test_a_patch_that_is_wrong_alike_does_not_confirm_itself(name):
+def test_a_patch_of_150_px_that_is_wrong_alike_does_not_confirm_itself(name, search):
+    """Each of its values has a chance of 0.005, which the matcher lets pass."""
+    found = match(scene(3, size=224), MATCHERS[name], search=search, step=5)
+    assert found.tied_size == np.inf
+    y, x = (np.arange(found.sizes[dim]) for dim in ("y", "x"))
+    is_wrong = (np.abs(y[:, None] - y[-1] // 2) <= 15) & (np.abs(x - x[-1] // 2) <= 15)
+    assert is_wrong.sum() == 31 * 31
+    wrong = found.assign(
+        dx=xr.where(is_wrong, 12.0, found.dx), dy=xr.where(is_wrong, -8.0, found.dy),
+        false_alarm=xr.where(is_wrong, 0.005, found.false_alarm),
+    )  # fmt: skip
+    screened = xoffset.screen(wrong)
+    assert np.isnan(screened.dx.values[0, is_wrong]).all()
+    assert (screened.flags.values[0, is_wrong] & FLAGS["insignificant"]).all()
+    # as it would if the windows were independent
+    loose = xoffset.screen(wrong.drop_vars("tied_size"))
+    assert np.isfinite(loose.dx.values[0, is_wrong]).mean() > 0.5
+    # ground that is there needs none to confirm it
+    right = ~is_wrong & np.isfinite(found.dx.values[0])
+    sure = right & (found.false_alarm.values[0] < 1e-4)
+    assert sure.sum() > 0.9 * right.sum()
+    alone = xoffset.screen(wrong, neighbourhood=False)
+    assert np.isfinite(alone.dx.values[0, sure]).all()
+
+
+@pytest.mark.parametrize("name", MATCHERS)
+def test_the_window_is_that_of_the_matcher_and_what_is_tied_is_told_beside_it(name):
+    stack = scene(5, size=96)
+    found = match(stack, MATCHERS[name], step=8)
+    assert found.window_size == MATCHERS[name].window * PIXEL
+    assert found.tied_size.attrs["units"] == "m"
+    for made in (found, xoffset.screen(found), xoffset.correct(found, min_nodes=4), xoffset.invert(found)):
+        assert made.tied_size == np.inf
+    for plain in (match(stack, "ncc", template=16), match(stack, xoffset.Regularized(smoothness=0.0))):
+        assert "tied_size" not in plain.coords
+
+
+@pytest.mark.parametrize("name", MATCHERS)
+def test_ground_beside_a_trace_counts_from_half_the_diagonal_of_the_window_on(name):
+    found = match(scene(5, size=160), MATCHERS[name], step=4)
+    middle = float(found.x.mean())
+    trace = [(middle, float(found.y[0]) + 1e4), (middle, float(found.y[-1]) - 1e4)]
+    away = np.abs(found.x - middle) / (MATCHERS[name].window * PIXEL * np.sqrt(0.5))
+    removed = [
+        xoffset.correct(found.assign(dx=found.dx + 1.0 * is_other), order=0, trace=trace, min_nodes=4).removed_dx
+        for is_other in (False, away < 1.0, (away > 1.0) & (away < 2.0))
+    ]
+    np.testing.assert_allclose(removed[1], removed[0], atol=1e-6)
+    assert np.abs(removed[2] - removed[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", MATCHERS)
+def test_a_patch_of_unrelated_ground_does_not_confirm_itself(name):
     found = match(unrelated(3), MATCHERS[name], step=1)
     # as though nothing had been flagged, each patch of the field with the shift of one node
     wrong = xr.where(found.false_alarm.notnull(), 12.0, np.nan)
@@ -92,7 +145,6 @@ def test_a_patch_that_is_wrong_alike_does_not_confirm_itself(name):
     )  # fmt: skip
     patch = shifts.isel(y=slice(40, 70), x=slice(40, 70))
     assert np.isnan(xoffset.screen(patch).dx).mean() > 0.9
-    assert float(found.window_size) >= 31 * PIXEL
 
 
 @pytest.mark.parametrize("snr", [4.0, 1.5])
