@@ -62,7 +62,7 @@ def test_a_matcher_that_the_library_does_not_know(stack, is_lazy):
         assert (shifts[name] == value).all()
     assert not {"false_alarm", "template_size", "mismatch"} & set(shifts)
     *_, last = json.loads(shifts.attrs["processing"])
-    assert last["matcher"] == {"name": "still", "score": 0.25}
+    assert last["matcher"] == {"name": "still", "score": 0.25, "module": __name__}
 
 
 @pytest.mark.small
@@ -124,6 +124,15 @@ def test_an_object_that_is_no_dataclass_is_refused(stack):
     assert as_matcher(Loose(), "correlate") == Loose()
     with pytest.raises(ValueError, match="needs matcher"):
         xoffset.correlate(stack, xoffset.pairs(stack), matcher=plain)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", ["name", "module"])
+def test_options_whose_names_the_record_needs_are_refused(name):
+    fields = [(name, str, dataclasses.field(default="mine"))]
+    matcher = dataclasses.make_dataclass("Named", fields, bases=(Still,), frozen=True)()
+    with pytest.raises(ValueError, match=f"got Named with '{name}'. Rename that option"):
+        as_matcher(matcher, "correlate")
 
 
 def test_ncc_says_its_ways_and_layers():

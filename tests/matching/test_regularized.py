@@ -1,4 +1,4 @@
-"""What the options of regularised matching mean, and far or hidden ground; `test_dense_accuracy` tells how good it is."""
+"""What the options of regularised matching mean, and far or hidden ground; for accuracy see `test_dense_accuracy`."""
 
 from __future__ import annotations
 
