@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pytest
 import scipy.ndimage
-from reference_scenes import PIXEL, bent, cut_out
+from reference_scenes import PIXEL, bent, cut_out, discs
 
 import xoffset
 from xoffset import synthetic
@@ -154,12 +154,6 @@ def test_a_glacier(seed, matcher):
 
 
 # -------------------------------------------------------------------------------------------------------------- steps
-
-
-def discs(radius, size=160):
-    y, x = np.indices((size, size))
-    middles = [(row, column) for row in (40, 80, 120) for column in (40, 80, 120)]
-    return np.any([np.hypot(y - row, x - column) < radius for row, column in middles], axis=0)
 
 
 @pytest.mark.parametrize(

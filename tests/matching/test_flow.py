@@ -143,8 +143,6 @@ def test_a_constant_shift(rank, seed):
     assert np.sqrt(np.mean(error**2)) < 0.03
     assert not shifts.flags[0, 6:-6, 6:-6].any()
     assert shifts.score[0, 6:-6, 6:-6].min() > 0.8
-    ratio = error[0] / (shifts.sigma_dx.values[0, 6:-6, 6:-6] / PIXEL)
-    assert 0.6 < 1.4826 * np.median(np.abs(ratio - np.median(ratio))) < 1.3
 
 
 @pytest.mark.parametrize("smoothness", [0.0, 0.3])
@@ -182,7 +180,7 @@ def test_motion_about_a_prior_and_beyond_the_search():
     assert near.false_alarm[0, 8:-8, 8:-8].max() < 1e-6
 
 
-def test_a_landslide_and_its_sigma():
+def test_a_landslide():
     stack, truth = synthetic.stack(
         (256, 256), dates=DATES, pixel_size=PIXEL, field="landslide", velocity=24.0, snr=10.0
     )
@@ -193,11 +191,6 @@ def test_a_landslide_and_its_sigma():
     )
     assert np.sqrt(np.mean(error**2)) < 0.06
     assert np.median(np.abs(error)) < 0.02
-    sigma = np.stack([shifts.sigma_dx.values[0], shifts.sigma_dy.values[0]])[:, 4:-4, 4:-4] / PIXEL
-    moves = np.hypot(true.dx.values, true.dy.values)[4:-4, 4:-4] > 3.0
-    for where in (moves, ~moves):
-        ratio = np.abs(error / sigma)[:, where]
-        assert 0.5 < 1.4826 * np.median(ratio) < 1.6
 
 
 def test_inverted_contrast():

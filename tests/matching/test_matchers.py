@@ -126,6 +126,15 @@ def test_an_object_that_is_no_dataclass_is_refused(stack):
         xoffset.correlate(stack, xoffset.pairs(stack), matcher=plain)
 
 
+@pytest.mark.small
+@pytest.mark.parametrize("name", ["name", "module"])
+def test_options_whose_names_the_record_needs_are_refused(name):
+    fields = [(name, str, dataclasses.field(default="mine"))]
+    matcher = dataclasses.make_dataclass("Named", fields, bases=(Still,), frozen=True)()
+    with pytest.raises(ValueError, match=f"got Named with '{name}'. Rename that option"):
+        as_matcher(matcher, "correlate")
+
+
 def test_ncc_says_its_ways_and_layers():
     both = xoffset.NCC(both_ways=True)
     assert both.ways == 2

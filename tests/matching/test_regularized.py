@@ -1,4 +1,4 @@
-"""Regularised matching on ground whose motion is known, and what its options mean."""
+"""What the options of regularised matching mean, and far or hidden ground; for accuracy see `test_dense_accuracy`."""
 
 from __future__ import annotations
 
@@ -8,42 +8,18 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import xarray as xr
+from reference_scenes import DATES, PIXEL, cut_out, discs
 
 import xoffset
 from xoffset import synthetic
-from xoffset.model import products
 from xoffset.model.flags import FLAGS
 
-PIXEL = 10.0
-DATES = ["2020-01-01T00:00", "2020-12-31T06:00"]  # a year of 365.25 days
 DENSE = {"matcher": "regularized", "step": 1, "search": 4}
 SEEDS = (0, 1)
 
 
 def pair(size=160, **options):
     return synthetic.stack((size, size), dates=DATES, pixel_size=PIXEL, **options)
-
-
-def stack_of(images):
-    """Two images (2, rows, columns) with pixels of 10 m, rows from north to south."""
-    rows, columns = (PIXEL * (np.arange(size) + 0.5) for size in images.shape[1:])
-    time = np.array(DATES, dtype="datetime64[us]")
-    return products.stack(images.astype(np.float32), time=time, x=columns, y=-rows, crs=None, attrs={})
-
-
-def cut_out(inside, shift=(11, -8), snr=4.0, seed=0):
-    """Images whose part `inside` (rows, columns) has moved by quarters of a pixel (right, down) over the rest.
-
-    The ground is sampled four times finer, moved there by whole samples, and averaged: nothing is interpolated.
-    """
-    rng = np.random.default_rng(seed)
-    fine = synthetic.scene(inside.shape, seed=seed).values.astype(float)
-    large = np.repeat(np.repeat(inside, 4, axis=0), 4, axis=1)
-    moved = np.where(np.roll(large, shift[::-1], (0, 1)), np.roll(fine, shift[::-1], (0, 1)), fine)
-    rows, columns = inside.shape
-    images = np.stack([each.reshape(rows, 4, columns, 4).mean(axis=(1, 3)) for each in (fine, moved)])
-    detail = images[0] - scipy.ndimage.gaussian_filter(images[0], 3.0, mode="wrap")
-    return stack_of(images + rng.standard_normal(images.shape) * detail.std() / snr)
 
 
 def match(stack, **options):
@@ -80,58 +56,9 @@ def test_a_constant_shift_has_no_bias(seed):
     assert rmse(error) < 0.006
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_landslide(seed):
-    stack, truth = pair(288, field="landslide", velocity=30.0, snr=4.0, illumination=0.1, seed=seed)
-    shifts = match(stack)
-    error = errors(shifts, truth)
-    moves = np.hypot(*(in_pixels(shifts) - error)) > 0.1
-    assert nmad(error[:, ~moves]) < 0.012
-    assert rmse(error[:, moves]) < 0.07
-    assert np.nanmax(np.hypot(*error)) < 0.5
-    # the standard errors tell both
-    sigma = np.stack([shifts.sigma_dx.values[0], shifts.sigma_dy.values[0]]) / PIXEL
-    for where in (moves, ~moves):
-        assert 0.7 < nmad((error / sigma)[:, where]) < 1.3
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_fault_stays_a_fault(seed):
-    stack, truth = pair(192, field="fault", velocity=10.0, direction=70.0, snr=4.0, seed=seed)
-    shifts = match(stack)
-    error = errors(shifts, truth)
-    assert rmse(error) < 0.055
-    # 8 px beside the trace there is 0.70 of the motion
-    turn = np.deg2rad(70.0)
-    y, x = np.meshgrid(shifts.y - float(stack.y.mean()), shifts.x - float(stack.x.mean()), indexing="ij")
-    across = (x * np.cos(turn) - y * np.sin(turn)) / PIXEL
-    along = in_pixels(shifts)[0] * np.sin(turn) - in_pixels(shifts)[1] * np.cos(turn)
-    beside = np.abs(np.abs(across) - 8.0) < 0.5
-    assert 0.66 < np.nanmean(np.sign(across)[beside] * along[beside] * np.sign(np.nanmean(along * across))) < 0.75
-
-
-def discs(radius, size=160):
-    y, x = np.mgrid[:size, :size]
-    middles = [(cy, cx) for cy in (40, 80, 120) for cx in (40, 80, 120)]
-    return np.any([np.hypot(y - cy, x - cx) < radius for cy, cx in middles], axis=0)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize(("radius", "limit"), [(8, 0.7), (12, 0.15)])
-def test_small_objects_are_found(radius, limit, seed):
-    inside = discs(radius)
-    shifts = match(cut_out(inside, seed=seed))
-    found = np.pad(in_pixels(shifts), ((0, 0), (3, 3), (3, 3)), constant_values=np.nan)
-    error = np.hypot(found[0] - 2.75, found[1] + 2.0)
-    assert np.nanmedian(error[inside]) < limit
-    # and nothing far from them moves
-    away = ~scipy.ndimage.binary_dilation(inside, iterations=8)
-    assert np.nanmean(np.hypot(*found)[away] > 0.5) < 0.002
-
-
 def test_small_objects_that_move_little_are_found():
     inside = discs(8)
-    shifts = match(cut_out(inside, shift=(6, 5), seed=4))
+    shifts = match(cut_out(inside, (6, 5), snr=4.0, seed=4))
     found = np.pad(in_pixels(shifts), ((0, 0), (3, 3), (3, 3)), constant_values=np.nan)
     assert np.nanmedian(np.hypot(found[0] - 1.5, found[1] - 1.25)[inside]) < 0.5
 
@@ -142,20 +69,7 @@ def test_steep_motion_does_not_break_into_steps(seed):
     assert rmse(errors(match(stack, search=7), truth)[:, 16:-16, 16:-16]) < 0.035
 
 
-def test_beside_a_step_it_is_as_sharp_as_small_windows():
-    inside = np.zeros((160, 160), dtype=bool)
-    inside[80:] = True
-    stack = cut_out(inside, shift=(12, 0))
-    true = np.where(np.arange(160) >= 80, 3.0, 0.0)[3:-3]
-    near = np.abs(np.arange(3, 157) - 79.5) < 5.5
-    error = [
-        np.nanmean(np.hypot(found[0] - true[:, None], found[1])[near])
-        for found in (in_pixels(match(stack)), in_pixels(match(stack, matcher="ncc", template=7)))
-    ]
-    assert error[0] < error[1]
-
-
-def test_clouds_and_holes_do_not_spread():
+def test_what_clouds_hide_is_not_told_or_as_uncertain_as_it_is_wrong():
     stack, truth = pair(288, field="landslide", velocity=30.0, snr=4.0, clouds=0.1, nodata=0.05, seed=3)
     shifts = match(stack)
     error = errors(shifts, truth)
@@ -163,9 +77,6 @@ def test_clouds_and_holes_do_not_spread():
     is_bad = (truth.cloud.values | np.isnan(stack.values)).any(axis=0)[rows, columns]
     # as far as the pre-filter sees a cloud
     is_bad = scipy.ndimage.binary_dilation(is_bad, iterations=10)
-    assert np.nanmean(np.hypot(*error)[~is_bad] > 0.5) < 0.005
-    assert rmse(error[:, ~is_bad]) < 0.09
-    # what is hidden is not told, or as uncertain as it is wrong
     hidden = scipy.ndimage.binary_erosion(truth.cloud.values.any(axis=0)[rows, columns], iterations=6)
     sigma = shifts.sigma_dx.values[0] / PIXEL
     assert np.median(np.nan_to_num(sigma[hidden], nan=np.inf)) > 2.0 * np.nanmedian(sigma[~is_bad])
@@ -223,7 +134,7 @@ def test_direction_smooths_along_and_not_across(strike, is_south_up):
 
 
 def test_the_window_is_the_support():
-    stack = cut_out(discs(10))
+    stack = cut_out(discs(10), (11, -8), snr=4.0, seed=0)
     found = [np.nanmean(in_pixels(match(stack, matcher=xoffset.Regularized(window=w)))[0][37, 37]) for w in (5, 31)]
     # the disc fills the small window, and is a tenth of the large one
     assert found[0] > 2.0

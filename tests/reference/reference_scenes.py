@@ -59,6 +59,13 @@ def cut_out(
     return _averaged([ground, np.where(there, brought, ground)], snr, light, seed)
 
 
+def discs(radius: int, size: int = 160) -> np.ndarray:
+    """Where nine discs of a radius are, their middles 40 px apart (size, size)."""
+    y, x = np.indices((size, size))
+    middles = [(row, column) for row in (40, 80, 120) for column in (40, 80, 120)]
+    return np.any([np.hypot(y - row, x - column) < radius for row, column in middles], axis=0)
+
+
 def _averaged(fine: list[np.ndarray], snr: float, light: float, seed: int) -> xr.DataArray:
     """A stack of two images from scenes four times finer, with changing light and noise."""
     rng = np.random.default_rng(seed + 1000)

@@ -167,3 +167,23 @@ def test_joint_evidence_has_the_same_bits_for_any_chunks(chunks):
     pieces = xoffset.screen(shifts.chunk(chunks))
     xr.testing.assert_equal(pieces.compute(), whole)
     assert pieces.dx.chunksizes["x"][0] == chunks["x"]
+
+
+def test_matches_nearer_than_what_is_tied_are_no_evidence():
+    shifts = planted(1e-3, 0.0)
+    assert np.isfinite(xoffset.screen(shifts).dx).all()
+    for tied, share in ((0.0, 1.0), (float(shifts.window_size), 1.0), (1e4, 0.0), (np.inf, 0.0)):
+        screened = xoffset.screen(shifts.assign_coords(tied_size=tied))
+        assert float(np.isfinite(screened.dx).mean()) == share
+        # of pairs that were joined the largest counts
+        two = xr.concat([shifts.assign_coords(tied_size=each) for each in (0.0, tied)], "pair", coords=["tied_size"])
+        assert two.tied_size.dims == ("pair",)
+        assert float(np.isfinite(xoffset.screen(two).dx).mean()) == share
+    # alone, a hundredth of false_alarm
+    for chance, limit, is_kept in ((1e-4, 0.01, True), (2e-4, 0.01, False), (2e-4, 0.05, True), (0.5, 1.0, True)):
+        screened = xoffset.screen(planted(chance, 0.0).assign_coords(tied_size=np.inf), false_alarm=limit)
+        assert bool(np.isfinite(screened.dx).all()) == is_kept
+    # nothing tells the ambiguous ones
+    mixed = np.where(np.indices((9, 9)).sum(axis=0) % 2 == 0, 0.4, 1e-3)
+    found = xoffset.screen(planted(1e-9, mixed).assign_coords(tied_size=np.inf))
+    assert (((found.flags.values[0] & FLAGS["ambiguous"]) > 0) == (mixed > 0.1)).all()

@@ -155,8 +155,8 @@ def _check_whole(is_whole: np.ndarray) -> None:
 
 def _with_old_coordinates(shifts: xr.Dataset, extended: xr.Dataset) -> xr.Dataset:
     """Result without the coordinates that older stores lack: what is appended must hold what the store holds."""
-    lacking = [name for name in ("baseline", *products.SAMPLING) if name not in shifts.coords]
-    return extended.drop_vars(lacking)
+    lacking = [name for name in ("baseline", *products.SAMPLING, products.TIED_SIZE) if name not in shifts.coords]
+    return extended.drop_vars(lacking, errors="ignore")
 
 
 def _steps(shifts: xr.Dataset) -> list[dict[str, Any]]:

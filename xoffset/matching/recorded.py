@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from xoffset._arrays.filters import options as prefilters
-from xoffset._arrays.matching.options import classes
+from xoffset._arrays.matching.options import as_matcher, classes
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset.matching.request import Options
 
@@ -22,7 +22,7 @@ def completed(given: Mapping[str, Any], record: Mapping[str, Any]) -> Options:
         If one that was left out cannot be had from the record.
     """
     options = Options(**{name: _option(name, value, record) for name, value in given.items()})
-    if getattr(options.matcher, "window", None) is None and options.matcher not in ("regularized", "flow"):
+    if as_matcher(options.matcher, "extend").window is None:
         return options
     # a matcher that was passed may have a window of its own, beside which no template of the record can stand
     return options._replace(template=None) if given["template"] == "recorded" else options

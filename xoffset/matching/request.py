@@ -155,11 +155,12 @@ class Request:
             half = np.full(2, ranges[ranges > 0].min(initial=half[0]))
         # a peak on the outermost ring is not accepted
         candidates = float(np.prod(2.0 * half - 1.0))
+        tied = self.matcher.tied
         return {
             products.PIXEL_SIZE: pixel,
-            products.WINDOW_SIZE: max(self.lattice.template, self.matcher.tied or 0) * pixel,
+            products.WINDOW_SIZE: self.lattice.templates[-1] * pixel,
             products.SEARCH_AREA: candidates * pixel**2,
-        }
+        } | ({} if tied is None else {products.TIED_SIZE: tied * pixel})
 
 
 def prepare(stack: xr.DataArray, network: xr.Dataset, options: Options, caller: str = "correlate") -> Request:

@@ -28,9 +28,11 @@ DRIFT_GROWTH = "drift_growth"
 # Coordinate of a stack of which some dates were resampled from other pixel sizes.
 NATIVE_SIZE = "native_pixel_size"
 # Coordinates of shifts that tell how they were sampled: windows nearer than their side share pixels, and by chance a
-# match lies anywhere in the area. Of several pairs joined they may be on (pair).
+# match lies anywhere in the area. Of several pairs joined they may be on (pair). The last one is there only where the
+# matcher ties values to those around: those nearer to each other may be wrong alike, infinity means all of them.
 PIXEL_SIZE, WINDOW_SIZE, SEARCH_AREA = "pixel_size", "window_size", "search_area"
 SAMPLING = (PIXEL_SIZE, WINDOW_SIZE, SEARCH_AREA)
+TIED_SIZE = "tied_size"
 
 # Labels of coordinates, whatever object has them.
 _LABELS = {
@@ -53,7 +55,8 @@ _LABELS = {
         "units": "yr2",
     },
     PIXEL_SIZE: {"long_name": "side of a pixel of the images", "units": "m"},
-    WINDOW_SIZE: {"long_name": "side of the largest window, or of the area that is tied together", "units": "m"},
+    WINDOW_SIZE: {"long_name": "side of the largest window", "units": "m"},
+    TIED_SIZE: {"long_name": "distance of values from which they are evidence for each other", "units": "m"},
     SEARCH_AREA: {"long_name": "area of the displacements that were searched, the least of all nodes", "units": "m2"},
     SHARES_NOISE: {"long_name": "the date has parts of the noise of others: smoothed, resampled, or summed up"},
 }
@@ -104,7 +107,7 @@ def shifts(
     step: dict[str, Any],
     sampling: Mapping[str, float] | None = None,
 ) -> xr.Dataset:
-    """Shifts (pair, y, x) from the fields of a matcher; CRS from `like`, and the coordinates SAMPLING if known."""
+    """Shifts (pair, y, x) from the fields of a matcher; CRS from `like`, and the coordinates of `sampling`."""
     grid: dict[Hashable, Any] = {"y": ("y", y), "x": ("x", x)}
     grid.update(sampling or {})
     coords = {name: network[name] for name in ("reference", "secondary")} | grid | _crs_coordinates(like)

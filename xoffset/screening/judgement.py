@@ -41,7 +41,7 @@ class Sampling(NamedTuple):
     """How the ground was sampled, in metres and square metres."""
 
     pixel: float
-    window: float
+    apart: float  # distance from which matches are evidence for each other; infinity if none are
     area: float
 
 
@@ -65,19 +65,24 @@ class Judgement:
         """Whether matches are judged together with those around them."""
         return self.farthest is not None and self.sampling is not None
 
+    @property
+    def has_witnesses(self) -> bool:
+        """Whether matches are evidence for each other if they lie far enough apart."""
+        return self.is_joint and self.sampling is not None and math.isfinite(self.sampling.apart)
+
     @cached_property
     def stride(self) -> int:
-        """Nodes from a window to the next one that shares no pixel with it."""
-        if self.sampling is None:
+        """Nodes from a match to the next one that is evidence for it."""
+        if self.sampling is None or not math.isfinite(self.sampling.apart):
             return 1
-        return max(math.ceil(self.sampling.window / min(map(abs, self.spacing)) - 1e-6), 1)
+        return max(math.ceil(self.sampling.apart / min(map(abs, self.spacing)) - 1e-6), 1)
 
     @property
     def depth(self) -> int:
         """Nodes around each that have a say."""
         if self.farthest is None:
             return 0
-        passes = ("false_alarm" in self.limits) * 2 + ("ambiguity" in self.limits) if self.is_joint else 0
+        passes = ("false_alarm" in self.limits) * 2 + ("ambiguity" in self.limits) if self.has_witnesses else 0
         return neighbours.RADIUS * (1 + passes * self.stride)
 
     @cached_property
@@ -131,17 +136,20 @@ class Judgement:
         limit = self.limits["false_alarm"]
         if not self.is_joint:
             return np.asarray(~(alarm <= limit))
+        needed = np.inf if limit == 0.0 else (1.0 / limit - 1.0) / SHARE_LEFT
+        if not self.has_witnesses:
+            # as few vectors of unrelated ground as are left where others have a say
+            return np.asarray(~(alarm <= 1.0 / (1.0 + needed)))
         own = np.empty_like(vectors[0])
         neighbours.likelihood(alarm, own)
         weight = np.where(is_there, np.minimum(own, own.dtype.type(LARGEST_OF_NEIGHBOUR)), own.dtype.type(-1.0))
-        needed = np.inf if limit == 0.0 else (1.0 / limit - 1.0) / SHARE_LEFT
         return np.asarray(~(self._agreement(vectors, weight, LARGEST_RATIO) >= needed / own))
 
     def _is_ambiguous(self, vectors: tuple[np.ndarray, ...], is_there: np.ndarray, chance: np.ndarray) -> np.ndarray:
         """Where another peak may be the match, and no neighbours that have only one tell which; not where unknown."""
         limit = self.limits["ambiguity"]
         is_doubtful = chance > limit
-        if not (self.is_joint and is_doubtful.any()):
+        if not (self.has_witnesses and is_doubtful.any()):
             return np.asarray(is_doubtful)
         one, none = (vectors[0].dtype.type(value) for value in (1.0, -1.0))
         weight = np.where(is_there, one * (chance <= limit), none)
@@ -168,7 +176,7 @@ class Judgement:
         sigma = np.sqrt(variance)
         is_odd = np.empty(dx.shape, dtype=np.uint8)
         neighbours.disagrees(x, y, sigma, self.farthest, is_odd)
-        if not self.is_joint or alarm is None or self.sampling is None:
+        if not self.has_witnesses or alarm is None or self.sampling is None:
             return is_odd > 0
         keep = keep & (is_odd == 0)
         is_weak = (keep & (alarm > WEAK)).astype(np.uint8)

@@ -72,7 +72,8 @@ def screen(
         number serves all of them. With `neighbourhood` a match is not judged alone: its score and the agreement of the
         windows around it that share no pixel with it are one piece of evidence, see Notes; a weak match that they
         confirm is kept, one that stands alone must be far more significant, and of unrelated ground about a hundredth
-        of `false_alarm` is left. None tests nothing. Shifts that carry no such probability, such as those of other
+        of `false_alarm` is left; so it is of dense matches, which are judged by their own chance alone, since those
+        around may be wrong alike. None tests nothing. Shifts that carry no such probability, such as those of other
         software, are left untested at the default and refused at any other number.
     ambiguity
         Largest probability, 0 to 1, that another peak is the match; above it a match is flagged `ambiguous`, unless
@@ -187,6 +188,9 @@ def screen(
     ground is at most one whatever the number of neighbours, so it exceeds 100·(1/false_alarm - 1) in no more than
     about false_alarm/100 of the vectors. What it needs to know are the coordinates `pixel_size`, `window_size` and
     `search_area` of `correlate`; without them each match is judged alone, and what is removed counts as missing.
+    Dense matches are tied to those around, and patches of any size may be wrong alike: where the coordinate `tied_size`
+    says so (infinity; a finite one stands for the window), a match has to have a chance below about `false_alarm`/100
+    by itself.
     The standard errors are those of matches on the right peak; errors above a pixel are what these tests are for.
 
     `max_separation="auto"` sorts the observations (matches of the same two dates are one) into the bins of ITS_LIVE: 0,
@@ -313,8 +317,12 @@ def _sampling(shifts: xr.Dataset) -> Sampling | None:
     if not set(products.SAMPLING) <= set(shifts.coords):
         return None
     sizes, windows, areas = (np.asarray(shifts[name].values, dtype=np.float64) for name in products.SAMPLING)
-    found = Sampling(*(float(value) for value in (sizes.min(), windows.max(), areas.min())))
-    return found if all(np.isfinite(value) and value > 0.0 for value in found) else None
+    apart = windows.max()
+    if products.TIED_SIZE in shifts.coords:
+        apart = np.fmax(apart, shifts[products.TIED_SIZE].values).max()
+    found = Sampling(float(sizes.min()), float(apart), float(areas.min()))
+    is_known = np.isfinite([sizes.min(), windows.max(), areas.min()]).all() and min(found) > 0.0
+    return found if is_known else None
 
 
 def _with_reasons(flags: np.ndarray, failed: np.ndarray) -> np.ndarray:

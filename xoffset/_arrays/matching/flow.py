@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -81,8 +82,9 @@ class Flow(Matcher):
     of unrelated ground correlates so well at the best of all shifts that were searched, with either sign if the
     contrast may be inverted. `score` is the correlation of the pre-filtered windows of the narrowest radius, negative
     where the contrast is inverted: `screen(min_score=)` removes these. `peak_gap` is NaN: `screen` can test no
-    `min_peak_gap`. Nodes closer than the widest window are no evidence for one another. Pixels are computed in float32,
-    whatever their type. The standard errors hold the noise of the images and how much the field bends within a window.
+    `min_peak_gap`. Patches of any size may be wrong alike, so that for `screen` no value is evidence for another one
+    (coordinate `tied_size`). Pixels are computed in float32, whatever their type. The standard errors hold the noise of
+    the images and how much the field bends within a window.
 
     Examples
     --------
@@ -138,9 +140,9 @@ class Flow(Matcher):
         return CONTEXT
 
     @property
-    def tied(self) -> int:
-        """Side in pixels of the square within which nodes are no evidence for each other."""
-        return 2 * self.radius[0] + 1
+    def tied(self) -> float:
+        """Distance in pixels from which values are evidence for each other: none, since patches may be wrong alike."""
+        return math.inf
 
     @property
     def fade(self) -> int:

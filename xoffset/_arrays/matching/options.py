@@ -40,12 +40,18 @@ def as_matcher(value: Any, caller: str) -> Matcher:
     Raises
     ------
     ValueError
-        If it is none.
+        If it is none, or if an option has a name that the record of results needs.
     """
     if isinstance(value, str) and value in MATCHERS:
         return MATCHERS[value]()
     # a class has all that its instances have
     if isinstance(value, Matcher) and not isinstance(value, type) and hasattr(value, "__dataclass_fields__"):
+        taken = {field.name for field in dataclasses.fields(value)} & {"name", "module"}
+        if taken:
+            raise ValueError(
+                f"{caller}() needs matchers whose options have other names than 'name' and 'module', by which results "
+                f"record the matcher; got {type(value).__name__} with {min(taken)!r}. Rename that option."
+            )
         return value
     names = ", ".join(repr(name) for name in MATCHERS)
     raise ValueError(

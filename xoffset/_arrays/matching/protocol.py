@@ -42,10 +42,11 @@ class Matcher(Protocol):
         return None
 
     @property
-    def tied(self) -> int | None:
-        """Side in pixels of the square within which nodes are no evidence for each other; None: that of the window.
+    def tied(self) -> float | None:
+        """Distance in pixels from which values are evidence for each other; None: the side of the window.
 
-        A dense matcher ties its values to those around, and a whole patch may be wrong alike.
+        A dense matcher ties its values to those around, so that a whole patch may be wrong alike. Infinity: of any
+        size, so that `screen` judges each value by its own chance alone.
         """
         return None
 

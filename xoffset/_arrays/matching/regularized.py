@@ -93,11 +93,11 @@ class Regularized(Matcher):
     and `cost_floor` are SzW and CorrelMin of MicMac. `peak_gap` is NaN: `screen` can test no `min_peak_gap`. `score` is
     the correlation of the window at the field that was found, which bends until small windows match, on unrelated
     ground too. `false_alarm` is therefore of wider windows that move as one: the least of those up to about 35 px at
-    the nodes around, of all shifts that were searched. Where it exceeds 0.01 nothing is told (`refine_failed`). Nodes
-    are tied to each other: those less than about 35 px apart are no evidence for one another. Pixels are computed in
-    float32, whatever their type. The standard errors hold what noise does to a solution, and what the prior does to
-    it: the field that was found is given noise and solved for once more. Where neighbouring blocks of 2 px differ by
-    more than a pixel, a node tells the motion of its own block, not a mean.
+    the nodes around that move alike, of all shifts that were searched. Where it exceeds 0.01 nothing is told
+    (`refine_failed`). Patches of any size may be wrong alike, so that for `screen` no value is evidence for another one
+    (coordinate `tied_size`). Pixels are computed in float32, whatever their type. The standard errors hold what noise
+    does to a solution, and what the prior does to it: the field that was found is given noise and solved for once more.
+    Where neighbouring blocks of 2 px differ by more than a pixel, a node tells the motion of its own block, not a mean.
 
     Examples
     --------
@@ -159,9 +159,9 @@ class Regularized(Matcher):
         return 0 if self._without_prior else CONTEXT
 
     @property
-    def tied(self) -> int:
-        """Side in pixels of the square within which nodes are no evidence for each other."""
-        return self.window if self._without_prior else dense_chance.sides(self.window)[-1]
+    def tied(self) -> float | None:
+        """Distance in pixels from which values are evidence for each other: none, since patches may be wrong alike."""
+        return None if self._without_prior else math.inf
 
     @property
     def fade(self) -> int:
