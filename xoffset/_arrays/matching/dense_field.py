@@ -34,7 +34,7 @@ CHANGE, LIKELY = 0.02, 0.65
 SMOOTHNESS = 0.3
 # Weight of the variation, over the root of the information around a block, of a prior of strength 1. Chosen with the
 # landslide, the fault and the discs of the benchmarks: less leaves more noise, more takes away small objects.
-USUAL = 2.3
+USUAL = 2.6
 # Distances in blocks of the neighbours whose shifts a block tries.
 GROWTH = (2, 1, 2, 1)
 # Iterations of each look at the second image, on grids of 2, 4, 8 ... px; coarser ones take the last number.
