@@ -312,7 +312,7 @@ def test_memory_does_not_grow_with_dates_and_pairs(matcher, search, dtype, monke
         lattice.append(xoffset.matching.request.prepare(stack, network, given).lattice)
     # so that old pairs have the same bits beside new ones
     assert lattice[0].per_side == lattice[1].per_side
-    assert 300 < lattice[0].per_side[0] <= 768
+    assert 300 < lattice[0].per_side[0] <= 512
 
 
 @pytest.mark.small

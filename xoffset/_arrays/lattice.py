@@ -15,8 +15,9 @@ TILE = 256
 LARGE_TILE = 512
 # Side from which an image is large, px.
 LARGE_IMAGE = 2048
-# Sides of tiles that fade into each other, px: at most so many, and no fewer to save memory.
-FADED_TILE, LEAST_FADED_TILE = 768, 128
+# Largest side of tiles that fade into each other, px, and the one below which none is made smaller to save memory: wider
+# ones spend less on their margins, but many results wait in memory at a time.
+FADED_TILE, LEAST_FADED_TILE = 512, 128
 # Largest side of a dask block, px.
 LARGEST_BLOCK = 2048
 # Memory that a tile of all dates may take in one thread, bytes; a large tile that needs more becomes an ordinary one.

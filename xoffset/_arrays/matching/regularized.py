@@ -73,7 +73,7 @@ class Regularized(Matcher):
         fraction of a pixel comes from blocks of 2 x 2 px, up to 7 px, or wider ones.
     smoothness
         What variation of the motion costs, above which noise it must rise. 0.3 suits most images; 1 and more leave only
-        what is large and certain, until all moves alike within a tile of up to 768 pixels a side. Tiles know nothing of
+        what is large and certain, until all moves alike within a tile of up to 512 pixels a side. Tiles know nothing of
         each other: where each moves alike, the motion changes from one to the next over 32 pixels, which is no strain.
         0 is the dense matching of `NCC` with this window, of at least 5 px, each pixel for itself.
     direction
