@@ -96,8 +96,9 @@ class Regularized(Matcher):
     the nodes around, of all shifts that were searched. Where it exceeds 0.01 nothing is told (`refine_failed`). Nodes
     are tied to each other: those less than about 35 px apart are no evidence for one another. Pixels are computed in
     float32, whatever their type. The standard errors hold what noise does to a solution, and what the prior does to
-    it: the field that was found is given noise and solved for once more. Where neighbouring blocks of 2 px differ by
-    more than a pixel, a node tells the motion of its own block, not a mean.
+    it: the field that was found is given noise and solved for once more. Nothing is told (`ill_conditioned`) where the
+    ground within 31 px has lines of one direction only; where it nearly has, standard errors are large along them.
+    Where neighbouring blocks of 2 px differ by more than a pixel, a node tells the motion of its own block, not a mean.
 
     Examples
     --------
