@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from xoffset._arrays.matching.dense_field import Prior, Solution, mean_information, settle
+from xoffset._arrays.matching.flow_certainty import LEAST_RATIO
 from xoffset._kernels.matching import residuals
 
 # Iterations of the second solution, on grids of 2, 4, 8 ... px. With fewer it keeps more of the noise that it is given.
@@ -34,8 +35,6 @@ MOST_ALIKE = 0.98
 # Variance of the error of a start by whole pixels, px². The error falls by the factor e while what the solution goes
 # through has the mean information once for SETTLED; measured on lines that are not quite straight.
 OF_START, SETTLED = 1.0 / 8.0, 20.0
-# Least ratio of the eigenvalues of the slopes that both images share: below, there are lines of one direction only.
-LEAST_RATIO = 0.01
 # Median of the information that is missing over its lower quartile, at most, of ground that is mostly clear.
 QUARTILE = 1.15
 # Largest factor for information that is missing.
@@ -43,13 +42,16 @@ LARGEST = 1e4
 
 
 def variances(solution: Solution, prior: Prior, of_start: np.ndarray | float = OF_START) -> np.ndarray:
-    """Variances along x and y and their covariance (3, rows, columns), px².
+    """Variances along x and y and their covariance (3, rows, columns), px²; NaN where lines have one direction only.
+
+    `of_start`: variance of the error of the start, at most that of one by whole pixels.
 
     A parametric bootstrap: the field that was found is taken for the truth, gets noise as large as the residual around,
     and is solved for once more. What comes out differs by the effect of noise and by what the prior takes away. The
     first solution has lost already what bends most: what a square takes away from it is added. Where pixels were
     distrusted, the difference would be small since nothing contradicts the prior; there variances grow by the share of
-    the information that is missing.
+    the information that is missing. Along lines the second solution stays where the first one stayed, at its start:
+    what is left of the error of the start is added.
     """
     signed = _change_by_noise(solution, prior)
     change = np.abs(signed)

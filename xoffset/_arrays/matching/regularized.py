@@ -97,6 +97,8 @@ class Regularized(Matcher):
     (`refine_failed`). Patches of any size may be wrong alike, so that for `screen` no value is evidence for another one
     (coordinate `tied_size`). Pixels are computed in float32, whatever their type. The standard errors hold what noise
     does to a solution, and what the prior does to it: the field that was found is given noise and solved for once more.
+    Nothing is told (`ill_conditioned`) where the ground within 31 px has lines of one direction only; where it nearly
+    has, standard errors are large along them.
     Where neighbouring blocks of 2 px differ by more than a pixel, a node tells the motion of its own block, not a mean.
 
     Examples
