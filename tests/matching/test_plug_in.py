@@ -50,6 +50,27 @@ def test_dense_inverse_search_as_a_matcher(matcher, monkeypatch):
         xoffset.correlate(stack, network, matcher=matcher)
 
 
+def test_holes_of_the_secondary_are_asked_for_where_the_ground_has_gone(matcher):
+    stack, _ = synthetic.stack((180, 200), field="constant", velocity=250.0, direction=90.0, snr=20.0)
+    network = xoffset.pairs(stack)
+    moved = 250.0 * float(network.baseline[0]) / 365.25 / 10.0
+    assert moved > 9.0
+    stack[1, 70:110, 80:120] = np.nan
+    search = int(moved) + 4
+    shifts = xoffset.correlate(stack, network, matcher=matcher, prefilter=None, step=2, search=search).isel(pair=0)
+    # pixels of the image that nodes end at
+    row = np.rint((float(stack.y[0]) - shifts.y.values) / 10.0)[:, None]
+    column = np.rint((shifts.x.values - float(stack.x[0])) / 10.0 + moved)
+    inside = (row >= 70) & (row < 110) & (column >= 80) & (column < 120)
+    assert np.isnan(shifts.dx.values[inside]).all()
+    assert (shifts.flags.values[inside] == FLAGS["nodata"]).all()
+    # ground that lay where the hole is now, and has left it
+    left = (row >= 70) & (row < 110) & (column - moved < 120) & (column > 128)
+    assert np.isfinite(shifts.dx.values[left]).mean() > 0.9
+    error = shifts.dx.values / 10.0 - moved
+    assert np.nanpercentile(np.abs(error), 99) < 0.5
+
+
 def test_the_prior_is_what_it_starts_from(matcher):
     stack, _ = synthetic.stack((180, 200), field="constant", velocity=250.0, direction=90.0, snr=20.0)
     network = xoffset.pairs(stack)

@@ -104,8 +104,8 @@ def correlate(
     -----
     Masked zero-mean normalised correlation after Padfield (2012, IEEE Trans. Image Process. 21, 2706-2718); sub-pixel
     refinement by inverse-compositional Gauss-Newton; dense matchers have notes of their own. The standard errors of
-    windows come from the Hessian and the residual of the
-    fit, corrected for the colour that the pre-filter gives to noise, and contain the 0.002 px of interpolation bias.
+    windows come from the Hessian and the residual of the fit, corrected for the colour that the pre-filter gives to
+    noise, and contain the 0.002 px of interpolation bias.
     Two images that were both resampled from one larger pixel size (coordinate `native_pixel_size`) are drawn to whole
     pixels of that size; their standard errors contain this bias too, as measured on natural textures.
 

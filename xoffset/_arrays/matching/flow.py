@@ -32,6 +32,7 @@ from xoffset._arrays.matching.flow_field import Plan
 from xoffset._arrays.matching.protocol import FIELDS, Matcher
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._kernels.matching import flow as kernels
+from xoffset._kernels.matching import growth
 
 # Pixels around the windows of a tile on which the field is solved too, and those over which tiles fade into each other.
 CONTEXT, FADE = 16, 16
@@ -152,7 +153,7 @@ class Flow(Matcher):
     @property
     def kernels(self) -> tuple[Any, ...]:
         """Kernels that every match calls."""
-        return (kernels.solve,)
+        return (kernels.solve, growth.scores)
 
     def fields(self, templates: tuple[int, ...]) -> tuple[str, ...]:
         """Names of what `match_tile` returns."""

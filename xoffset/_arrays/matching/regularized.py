@@ -35,7 +35,7 @@ from xoffset._arrays.matching.ncc import FIELDS as FIELDS_OF_NCC
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.search import Candidates, Pair
-from xoffset._kernels.matching import variation
+from xoffset._kernels.matching import growth, variation
 
 # Pixels around the windows of a tile on which the field is solved too, and those over which tiles fade into each other.
 CONTEXT, FADE = 16, 16
@@ -173,7 +173,7 @@ class Regularized(Matcher):
     @property
     def kernels(self) -> tuple[Any, ...]:
         """Kernels that every match calls."""
-        return self._without_prior.kernels if self._without_prior else (variation.descend,)
+        return self._without_prior.kernels if self._without_prior else (variation.descend, growth.scores)
 
     def fields(self, templates: tuple[int, ...]) -> tuple[str, ...]:
         """Names of what `match_tile` returns."""
