@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 import pytest
+import scipy.ndimage
 
 import xoffset
 from xoffset import synthetic
@@ -109,6 +110,18 @@ def test_pixels_made_of_larger_ones_have_the_standard_error_of_locking(name):
     np.testing.assert_array_equal(coarse.dx, plain.dx)
     # a shift of 2.3 px is 0.15 of such a pixel from a whole one
     assert float((coarse.sigma_dx / plain.sigma_dx).median()) > 1.5
+
+
+@pytest.mark.parametrize("name", ["regularized", xoffset.Flow(smoothness=0.3)])
+def test_ground_that_is_masked_does_not_make_the_rest_uncertain(name):
+    stack, _ = ground("constant", 4.0, 1)
+    level = scipy.ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(stack.shape[1:]), 12.0, mode="wrap")
+    mask = stack.isel(time=0, drop=True).copy(data=level < 0.7 * level.std())
+    whole, masked = (match(stack, name, **options) for options in ({}, {"mask": mask}))
+    grown = (masked.sigma_dx / whole.sigma_dx).values
+    assert np.isfinite(grown).mean() > 0.4
+    assert 0.8 < np.nanmedian(grown) < 2.0
+    assert np.nanpercentile(grown, 95) < 5.0
 
 
 def test_hidden_ground_is_not_the_usual_one():

@@ -42,15 +42,17 @@ def variances(solution: Solution, prior: Prior) -> np.ndarray:
     distrusted, the difference would be small since nothing contradicts the prior; there variances grow by the share of
     the information that is missing.
     """
-    change = np.abs(_change_by_noise(solution, prior))
-    residual = _mean(solution.residual, AROUND) + np.float32(1e-9)
+    # where nothing is known there is neither a residual nor noise that could move anything
+    known = (solution.system[0] + solution.system[2] > 0).astype(np.float32)
+    change = np.abs(_change_by_noise(solution, prior, known))
+    residual = _known_mean(solution.residual, known, AROUND, solution.noise) + np.float32(1e-9)
     # what one of two grounds alike tells by chance, both tell better
     scale = np.sqrt(solution.level / residual) + np.float32(1e-6)
     out = np.empty((3, *scale.shape), dtype=np.float32)
     for component in range(2):
         found = solution.field[component]
         near = _mean(change[component], NEAR)
-        wide = _mean(np.sqrt(change[component] * scale), WIDE) ** 2 / scale
+        wide = _known_mean(np.sqrt(change[component] * scale), known, WIDE, 0.0) ** 2 / scale
         bend = _mean(np.abs(found - _mean(found, BEND)), AROUND)
         out[component] = OF_NEAR * near * near / MEAN_SIZE**2 + OF_WIDE * wide * wide / MEAN_ROOT**4
         out[component] += OF_BEND * bend * bend
@@ -63,13 +65,15 @@ def variances(solution: Solution, prior: Prior) -> np.ndarray:
     return out
 
 
-def _change_by_noise(solution: Solution, prior: Prior) -> np.ndarray:
+def _change_by_noise(solution: Solution, prior: Prior, known: np.ndarray) -> np.ndarray:
     """What a solution of the same equations with noise is more than the field that was found (2, rows, columns)."""
     first, both, second = solution.system[:3]
     root = np.sqrt(np.maximum(first, np.float32(1e-12)))
     lower = both / root
     rest = np.sqrt(np.maximum(second - lower * lower, np.float32(0.0)))
-    amount = np.float32(SHARE) * np.sqrt(_mean(solution.residual, SIDE) / np.float32(solution.noise))
+    amount = np.float32(SHARE) * np.sqrt(
+        _known_mean(solution.residual, known, SIDE, solution.noise) / np.float32(solution.noise)
+    )
     # one pattern for all tiles
     noise = np.random.default_rng(0).standard_normal(solution.field.shape, dtype=np.float32) * amount
     system = solution.system.copy()
@@ -86,6 +90,15 @@ def _missing(solution: Solution, used: np.ndarray) -> np.ndarray:
     share = solution.level / np.maximum(used, np.float32(1e-12))
     usual = np.median(share[::3, ::3])
     return np.asarray(np.clip(share / max(float(usual), 1e-12), 1.0, LARGEST), dtype=np.float32)
+
+
+def _known_mean(layer: np.ndarray, known: np.ndarray, side: int, otherwise: float) -> np.ndarray:
+    """Mean over the known blocks, 1 if known and else 0, of the square around each; a value where there are none."""
+    share = _mean(known, side)
+    is_there = share > np.float32(0.5 / side**2)
+    return np.where(
+        is_there, _mean(layer * known, side) / np.where(is_there, share, np.float32(1.0)), np.float32(otherwise)
+    )
 
 
 def _mean(layer: np.ndarray, side: int) -> np.ndarray:
