@@ -124,6 +124,25 @@ def test_ground_that_is_masked_does_not_make_the_rest_uncertain(name):
     assert np.nanpercentile(grown, 95) < 5.0
 
 
+def test_wide_windows_know_that_they_blur():
+    stack, truth = ground("fault", 10.0, 0)
+    shifts = match(stack, xoffset.Regularized(window=41), step=2)
+    at = truth.interp(x=shifts.x, y=shifts.y)
+    ratio = ((shifts.dx - at.dx) / shifts.sigma_dx).values
+    assert np.nanmean(np.abs(ratio) > 5.0) < 0.005
+
+
+@pytest.mark.parametrize("matcher", [xoffset.Regularized(smoothness=100.0), xoffset.Flow(smoothness=100.0)])
+def test_a_strong_prior_is_not_certain_where_pixels_contradict_it(matcher):
+    stack, truth = ground("fault", 4.0, 0)
+    shifts = match(stack, matcher, step=2)
+    at = truth.interp(x=shifts.x, y=shifts.y)
+    ratio = ((shifts.dx - at.dx) / shifts.sigma_dx).values
+    # all moves alike, although the sides of the fault move against each other
+    assert float((shifts.dx - at.dx).std()) > 0.5 * PIXEL
+    assert np.nanmean(np.abs(ratio) > 5.0) < 0.2
+
+
 def test_hidden_ground_is_not_the_usual_one():
     rng = np.random.default_rng(0)
     clear, clouds = rng.chisquare(4, 4000) / 4.0, 30.0 * rng.chisquare(4, 6000) / 4.0

@@ -27,21 +27,26 @@ SIDE = 15
 # Mean size of a normal number over its standard deviation, and mean root of the size over the root of it. Few large
 # changes, as beside a step, shall count little far from them.
 MEAN_SIZE, MEAN_ROOT = math.sqrt(2.0 / math.pi), 0.822
+# How far the pixels of a square of SIDE blocks may pull at a field that the prior holds, in standard errors and px; and
+# standard error over what they pull beyond: they know little of a motion that is farther away than a pixel.
+HELD, LEAST_PULL, PER_PULL = 3.0, 0.1, 3.0
 # Bias of interpolation, px.
 INTERPOLATION = 0.002
 # Largest factor for information that is missing.
 LARGEST = 1e4
 
 
-def variances(solution: Solution, prior: Prior) -> np.ndarray:
+def variances(solution: Solution, prior: Prior, support: int = 1) -> np.ndarray:
     """Variances along x and y and their covariance (3, rows, columns), px².
 
     A parametric bootstrap: the field that was found is taken for the truth, gets noise as large as the residual around,
     and is solved for once more. What comes out differs by the effect of noise and by what the prior takes away. The
     first solution has lost already what bends most: what a square takes away from it is added. Where pixels were
     distrusted, the difference would be small since nothing contradicts the prior; there variances grow by the share of
-    the information that is missing.
+    the information that is missing. `support`: side of the square over which equations were averaged, in blocks.
     """
+    # a field that wide windows told is too flat over all of their width
+    bend_side, bend_around = max(BEND, support), max(AROUND, support)
     # where nothing is known there is neither a residual nor noise that could move anything
     known = (solution.system[0] + solution.system[2] > 0).astype(np.float32)
     change = np.abs(_change_by_noise(solution, prior, known))
@@ -53,11 +58,13 @@ def variances(solution: Solution, prior: Prior) -> np.ndarray:
         found = solution.field[component]
         near = _mean(change[component], NEAR)
         wide = _known_mean(np.sqrt(change[component] * scale), known, WIDE, 0.0) ** 2 / scale
-        bend = _mean(np.abs(found - _mean(found, BEND)), AROUND)
+        bend = _mean(np.abs(found - _mean(found, bend_side)), bend_around)
         out[component] = OF_NEAR * near * near / MEAN_SIZE**2 + OF_WIDE * wide * wide / MEAN_ROOT**4
         out[component] += OF_BEND * bend * bend
     first, both, second = (_mean(layer, SIDE) for layer in solution.system[:3])
     out[:2] *= _missing(solution, first + second)
+    allowed = np.maximum(np.float32(HELD) * np.sqrt(out[0] + out[1]), np.float32(LEAST_PULL))
+    out[:2] += np.square(np.float32(PER_PULL) * np.maximum(_pull(solution) - allowed, np.float32(0.0)))
     out[:2] += np.float32(INTERPOLATION**2)
     # the sign and size that the texture gives it: lines leave open the motion along them
     correlation = -both / np.sqrt(np.maximum(first * second, np.float32(1e-20)))
@@ -83,6 +90,20 @@ def _change_by_noise(solution: Solution, prior: Prior, known: np.ndarray) -> np.
     again = found.copy()
     settle(system, solution.limit, prior, PLAN, again, solution.dual.copy())
     return np.asarray(again - found)
+
+
+def _pull(solution: Solution) -> np.ndarray:
+    """How far all pixels of the square around would move a field if there were no prior (rows, columns), px.
+
+    A strong prior holds a field however wrong it is, and noise does not move it.
+    """
+    system, (dx, dy) = solution.system, solution.field
+    xx, xy, yy = (_mean(layer, SIDE) for layer in system[:3])
+    # a square that knows nothing pulls at nothing
+    xx, yy = xx + np.float32(1.0 / SIDE**2), yy + np.float32(1.0 / SIDE**2)
+    x = _mean(system[3] - system[0] * dx - system[1] * dy, SIDE)
+    y = _mean(system[4] - system[1] * dx - system[2] * dy, SIDE)
+    return np.hypot(yy * x - xy * y, xx * y - xy * x) / np.maximum(xx * yy - xy * xy, np.float32(1e-12))
 
 
 def _missing(solution: Solution, used: np.ndarray) -> np.ndarray:
