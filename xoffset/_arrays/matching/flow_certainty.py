@@ -12,7 +12,8 @@ from xoffset._kernels.matching.residuals import BLOCK
 LEAST_RATIO = 0.01
 # Correlation of the slopes of both images along the direction of least contrast, below which these are noise: of lines
 # 95 % are below 0.25, of any texture as faint as its noise 1 % below 0.38.
-LEAST_LIKENESS = 0.3
+# It must be less than along the other direction, too: ground that has changed is alike nowhere.
+LEAST_LIKENESS, LESS_ALIKE = 0.3, 0.4
 # Largest variance of a shift, px^2: above, there is nothing to hold on to.
 LARGEST = 0.25
 # Square of what a window takes away from the true field, over that of what a second look takes away from the found one.
@@ -50,7 +51,7 @@ def is_of_lines(motion: Motion) -> np.ndarray:
     """Blocks (rows, columns) around which both images share nothing along one direction, but something across it."""
     assert motion.likeness is not None
     most, least = motion.likeness
-    return np.asarray((least < LEAST_LIKENESS) & (most >= LEAST_LIKENESS))
+    return np.asarray((least < LEAST_LIKENESS) & (most - least > LESS_ALIKE))
 
 
 def _bends(motion: Motion, side: int) -> np.ndarray:
