@@ -265,6 +265,37 @@ def test_pixels_made_of_larger_ones_have_the_standard_error_of_locking(name):
     assert float((coarse.sigma_dx / plain.sigma_dx).median()) > 1.5
 
 
+@pytest.mark.parametrize("name", ["regularized", xoffset.Flow(smoothness=0.3)])
+def test_ground_that_is_masked_does_not_make_the_rest_uncertain(name):
+    stack, _ = ground("constant", 4.0, 1)
+    level = scipy.ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(stack.shape[1:]), 12.0, mode="wrap")
+    mask = stack.isel(time=0, drop=True).copy(data=level < 0.7 * level.std())
+    whole, masked = (match(stack, name, **options) for options in ({}, {"mask": mask}))
+    grown = (masked.sigma_dx / whole.sigma_dx).values
+    assert np.isfinite(grown).mean() > 0.4
+    assert 0.8 < np.nanmedian(grown) < 2.0
+    assert np.nanpercentile(grown, 95) < 5.0
+
+
+def test_wide_windows_know_that_they_blur():
+    stack, truth = ground("fault", 10.0, 0)
+    shifts = match(stack, xoffset.Regularized(window=41), step=2)
+    at = truth.interp(x=shifts.x, y=shifts.y)
+    ratio = ((shifts.dx - at.dx) / shifts.sigma_dx).values
+    assert np.nanmean(np.abs(ratio) > 5.0) < 0.005
+
+
+@pytest.mark.parametrize("matcher", [xoffset.Regularized(smoothness=100.0), xoffset.Flow(smoothness=100.0)])
+def test_a_strong_prior_is_not_certain_where_pixels_contradict_it(matcher):
+    stack, truth = ground("fault", 4.0, 0)
+    shifts = match(stack, matcher, step=2)
+    at = truth.interp(x=shifts.x, y=shifts.y)
+    ratio = ((shifts.dx - at.dx) / shifts.sigma_dx).values
+    # all moves alike, although the sides of the fault move against each other
+    assert float((shifts.dx - at.dx).std()) > 0.5 * PIXEL
+    assert np.nanmean(np.abs(ratio) > 5.0) < 0.2
+
+
 def test_hidden_ground_is_not_the_usual_one():
     rng = np.random.default_rng(0)
     clear, clouds = rng.chisquare(4, 4000) / 4.0, 30.0 * rng.chisquare(4, 6000) / 4.0

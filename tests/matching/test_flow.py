@@ -230,6 +230,19 @@ def test_lines_of_one_direction_have_no_motion():
         assert (inner.flags.values == FLAGS["ill_conditioned"]).all()
 
 
+@pytest.mark.parametrize("matcher", [xoffset.Flow(), xoffset.Flow(rank=0), xoffset.Flow(smoothness=0.3)])
+def test_noise_on_lines_is_no_texture(matcher):
+    rng = np.random.default_rng(0)
+    stack = moving(0.0, 0.0)
+    profile = np.convolve(rng.normal(size=400), np.ones(3) / 3, mode="same").astype(np.float32)
+    # lines along y, whose motion along y is not to be seen
+    lines = np.stack([np.broadcast_to(profile[10:186], (160, 176)), np.broadcast_to(profile[8:184], (160, 176))])
+    noise = rng.normal(size=stack.shape).astype(np.float32) * 0.05
+    shifts = match(stack.copy(data=1000.0 + 100.0 * (lines + noise)), matcher)
+    assert np.isfinite(shifts.dx).mean() < 0.01
+    assert (shifts.flags.isel(y=slice(8, -8), x=slice(8, -8)) == FLAGS["ill_conditioned"]).mean() > 0.9
+
+
 def test_flat_and_missing_ground():
     stack = moving(1.2, 0.4)
     empty = match(stack.where(stack.time == stack.time[0]))

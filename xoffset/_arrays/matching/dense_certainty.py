@@ -28,6 +28,9 @@ SIDE = 15
 # Mean size of a normal number over its standard deviation, and mean root of the size over the root of it. Few large
 # changes, as beside a step, shall count little far from them.
 MEAN_SIZE, MEAN_ROOT = math.sqrt(2.0 / math.pi), 0.822
+# How far the pixels of a square of SIDE blocks may pull at a field that the prior holds, in standard errors and px; and
+# standard error over what they pull beyond: they know little of a motion that is farther away than a pixel.
+HELD, LEAST_PULL, PER_PULL = 3.0, 0.1, 3.0
 # Bias of interpolation, px.
 INTERPOLATION = 0.002
 # Largest correlation of the errors along both axes.
@@ -41,10 +44,13 @@ QUARTILE = 1.15
 LARGEST = 1e4
 
 
-def variances(solution: Solution, prior: Prior, of_start: np.ndarray | float = OF_START) -> np.ndarray:
+def variances(
+    solution: Solution, prior: Prior, of_start: np.ndarray | float = OF_START, support: int = 1
+) -> np.ndarray:
     """Variances along x and y and their covariance (3, rows, columns), px²; NaN where lines have one direction only.
 
-    `of_start`: variance of the error of the start, at most that of one by whole pixels.
+    `of_start`: variance of the error of the start, at most that of one by whole pixels; `support`: side of the square
+    over which equations were averaged, in blocks.
 
     A parametric bootstrap: the field that was found is taken for the truth, gets noise as large as the residual around,
     and is solved for once more. What comes out differs by the effect of noise and by what the prior takes away. The
@@ -64,9 +70,11 @@ def variances(solution: Solution, prior: Prior, of_start: np.ndarray | float = O
         wide = _around(np.sqrt(change[component] * scale), WIDE, solution.known) ** 2 / scale
         out[component] = OF_NEAR * near * near / MEAN_SIZE**2 + OF_WIDE * wide * wide / MEAN_ROOT**4
     out[2] = _correlation(solution, signed) * np.sqrt(out[0] * out[1])
-    out += np.float32(OF_BEND) * _bends(solution.field)
+    out += np.float32(OF_BEND) * _bends(solution.field, support)
     out *= _missing(solution)
     out += _unsettled(solution, of_start)
+    allowed = np.maximum(np.float32(HELD) * np.sqrt(out[0] + out[1]), np.float32(LEAST_PULL))
+    out[:2] += np.square(np.float32(PER_PULL) * np.maximum(_pull(solution) - allowed, np.float32(0.0)))
     out[:2] += np.float32(INTERPOLATION**2)
     return out
 
@@ -85,11 +93,13 @@ def _correlation(solution: Solution, change: np.ndarray) -> np.ndarray:
     return np.asarray(alone * np.float32(min(max(confirmed / max(expected, 1e-20), 0.0), 1.0)))
 
 
-def _bends(field: np.ndarray) -> np.ndarray:
+def _bends(field: np.ndarray, support: int) -> np.ndarray:
     """Squares along x and y, and product, of what a square takes away from a field (3, rows, columns)."""
-    lost = field - np.stack([_mean(each, BEND) for each in field])
-    x, y = (_mean(np.abs(each), AROUND) for each in lost)
-    diagonal, other = (_mean(np.abs(lost[0] + sign * lost[1]), AROUND) for sign in (1, -1))
+    # a field that wide windows told is too flat over all of their width
+    side, around = max(BEND, support), max(AROUND, support)
+    lost = field - np.stack([_mean(each, side) for each in field])
+    x, y = (_mean(np.abs(each), around) for each in lost)
+    diagonal, other = (_mean(np.abs(lost[0] + sign * lost[1]), around) for sign in (1, -1))
     most = np.float32(MOST_ALIKE) * x * y
     return np.stack([x * x, y * y, np.clip((diagonal * diagonal - other * other) / 4, -most, most)])
 
@@ -140,6 +150,20 @@ def _unsettled(solution: Solution, of_start: np.ndarray | float) -> np.ndarray:
     cosine, sine = np.float32(0.5) * (xx - yy) / (root + np.float32(1e-12)), xy / (root + np.float32(1e-12))
     mean, apart = (best + least) / 2, (best - least) / 2
     return np.stack([mean + apart * cosine, mean - apart * cosine, apart * sine])
+
+
+def _pull(solution: Solution) -> np.ndarray:
+    """How far all pixels of the square around would move a field if there were no prior (rows, columns), px.
+
+    A strong prior holds a field however wrong it is, and noise does not move it.
+    """
+    system, (dx, dy) = solution.system, solution.field
+    xx, xy, yy = (_mean(layer, SIDE) for layer in system[:3])
+    # a square that knows nothing pulls at nothing
+    xx, yy = xx + np.float32(1.0 / SIDE**2), yy + np.float32(1.0 / SIDE**2)
+    x = _mean(system[3] - system[0] * dx - system[1] * dy, SIDE)
+    y = _mean(system[4] - system[1] * dx - system[2] * dy, SIDE)
+    return np.hypot(yy * x - xy * y, xx * y - xy * x) / np.maximum(xx * yy - xy * xy, np.float32(1e-12))
 
 
 def _around(layer: np.ndarray, side: int, known: np.ndarray) -> np.ndarray:

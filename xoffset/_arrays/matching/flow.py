@@ -78,7 +78,7 @@ class Flow(Matcher):
     Lucas & Kanade (1981, IJCAI, 674-679) on a pyramid, with ranks and narrowing windows after GeFolki (Brigot et al.
     2016, IEEE J. Sel. Top. Appl. Earth Obs. Remote Sens. 9, 2923-2939), whose names the parameters have. Radii above
     twice the narrowest serve at the lowest resolution only. NaN is what nothing was found of: `border` where the motion
-    goes beyond `search`, `ill_conditioned` where a window has no texture or lines of one direction only,
+    goes beyond `search`, `ill_conditioned` where a window has no texture or lines of one direction and noise only,
     `refine_failed` where `false_alarm` exceeds 0.01. That is the probability that a window as narrow, or twice as wide,
     of unrelated ground correlates so well at the best of all shifts that were searched, with either sign if the
     contrast may be inverted. `score` is the correlation of the pre-filtered windows of the narrowest radius, negative
@@ -238,6 +238,7 @@ class Flow(Matcher):
             field = np.where(sign < 0, field, solution.field)
             refined = dense_certainty.variances(solution, prior, variances[0] + variances[1])
             variances = np.where(sign < 0, variances, refined)
+            variances[:, flow_certainty.is_of_lines(motion)] = np.nan
         found = dense_nodes.describe(views, field, variances, part.first, nodes, lattice)
         return dense_chance.judged(
             found, first, second, lattice, self.min_valid, inversion=self.contrast_inversion

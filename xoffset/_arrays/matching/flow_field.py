@@ -14,10 +14,10 @@ from xoffset._arrays.lattice import Tile
 from xoffset._arrays.matching import dense_nodes
 from xoffset._arrays.matching.dense_colour import colour
 from xoffset._arrays.matching.dense_field import LEAST_NOISE, TOLERANCE, Views
-from xoffset._arrays.matching.dense_images import Even
+from xoffset._arrays.matching.dense_images import STENCIL, Even
 from xoffset._arrays.matching.dense_nodes import Part
 from xoffset._kernels.images import filters, ranks
-from xoffset._kernels.matching import flow, residuals
+from xoffset._kernels.matching import flow, refine, residuals, variation
 from xoffset._kernels.matching.residuals import BLOCK
 
 # Inverse of the variance with which a window is expected where it was found before, px^-2.
@@ -36,6 +36,8 @@ INVERTED = 0.1
 HUBER, NO_LIMIT = 2.5, 1e6
 # Side of the square whose residual tells the weight of a block, in blocks.
 NEAR = 3
+# Least radius of the windows in which the slopes of both images are compared, px.
+LEAST_RADIUS = 8
 # Least number of known neighbours for a rank, as a part of all: a corner of the image has more.
 LEAST_KNOWN = 0.25
 
@@ -62,6 +64,7 @@ class Motion(NamedTuple):
     square: np.ndarray  # sum of the squared residuals around each block
     pixels: np.ndarray  # how many are known there
     colour: float | None = None  # see `dense_colour.colour`
+    likeness: np.ndarray | None = None  # see `_likeness`
 
 
 def levels_of(shape: tuple[int, int], wanted: int) -> int:
@@ -137,7 +140,53 @@ def solve(first: list[Even], second: list[Even], part: Part, centre: np.ndarray,
         bounds = _bounds(about, (half + 1.0) / factor)
         found = _settle(views, field, radii, bounds, is_inverted, robust=ROBUST_LOOKS * (level == 0))
     gain = found.sign if plan.inversion else np.ones_like(found.sign)
-    return found._replace(colour=colour(views.images, views.weight, views.other, views.origin, found.field, gain))
+    noise = colour(views.images, views.weight, views.other, views.origin, found.field, gain)
+    return found._replace(colour=noise, likeness=_likeness(views, found.field, gain, plan.radii[-1]))
+
+
+def _likeness(views: Views, field: np.ndarray, gain: np.ndarray, radius: int) -> np.ndarray:
+    """Correlation of the slopes of both images (2, rows, columns) along the directions that the first one varies in.
+
+    The direction of most contrast, then that of least. Of lines, which say nothing of the motion along them, noise
+    alone varies there, and both images have their own.
+    """
+    height, width = views.weight.shape
+    values, weight = np.empty((height, width), dtype=np.float32), np.empty((height, width), dtype=np.float32)
+    sums = np.empty((4, *views.blocks), dtype=np.float32)
+    residuals.look(
+        views.images[0], views.weight, views.other.coefficients, views.other.weight, views.origin, field[0], field[1],
+        values, weight, sums,
+    )  # fmt: skip
+    other_x, other_y = np.empty_like(values), np.empty_like(values)
+    refine.slopes(values, other_x, other_y)
+    # what is beside a pixel that is not known has no slope
+    weight = weight * scipy.ndimage.minimum_filter(weight, footprint=STENCIL, mode="nearest")
+    x, y = views.images[1], views.images[2]
+    side = max(radius, LEAST_RADIUS) // BLOCK * 2 + 1
+    layers = []
+    for product in (
+        x * x,
+        x * y,
+        y * y,
+        x * other_x,
+        (x * other_y + y * other_x) / 2,
+        y * other_y,
+        other_x * other_x,
+        other_x * other_y,
+        other_y * other_y,
+    ):
+        block, around = np.empty_like(gain), np.empty_like(gain)
+        variation.halve(product * weight, np.float32(1.0), block)
+        residuals.box(block, side, around)
+        layers.append(around)
+    xx, xy, yy = layers[:3]
+    turn = np.float32(0.5) * np.arctan2(2 * xy, xx - yy)
+    c, s = np.cos(turn), np.sin(turn)
+    out = np.empty((2, *gain.shape), dtype=np.float32)
+    for target, x, y in zip(out, (c, -s), (s, c), strict=True):
+        own, shared, other = (layers[k] * x * x + 2 * layers[k + 1] * x * y + layers[k + 2] * y * y for k in (0, 3, 6))
+        target[:] = gain * shared / np.sqrt(np.maximum(own * other, np.float32(1e-20)))
+    return out
 
 
 def _first_looks(views: Views, about: np.ndarray, plan: Plan, half: float) -> tuple[np.ndarray, np.ndarray]:

@@ -259,7 +259,7 @@ class Regularized(Matcher):
         """Fields (field, rows, columns) of one pair."""
         prior = self._prior(lattice)
         solution = dense_field.solve(views, start, prior)
-        variances = dense_certainty.variances(solution, prior)
+        variances = dense_certainty.variances(solution, prior, support=views.support)
         found = dense_nodes.describe(views, solution.field, variances, part.first, nodes, lattice)
         return dense_chance.judged(found, views.first, views.other, lattice, self.min_valid)
 
