@@ -15,8 +15,8 @@ TILE = 256
 LARGE_TILE = 512
 # Side from which an image is large, px.
 LARGE_IMAGE = 2048
-# Largest side of tiles that fade into each other, px, and the one below which none is made smaller to save memory: wider
-# ones spend less on their margins, but many results wait in memory at a time.
+# Largest side of tiles that fade into each other, px, and the one below which none is made smaller to save memory.
+# Wider ones spend less on their margins, but the results of many tiles wait in memory at a time.
 FADED_TILE, LEAST_FADED_TILE = 512, 128
 # Largest side of a dask block, px.
 LARGEST_BLOCK = 2048

@@ -156,11 +156,13 @@ class Request:
         # a peak on the outermost ring is not accepted
         candidates = float(np.prod(2.0 * half - 1.0))
         tied = self.matcher.tied
+        # inf counts as unknown: no two values of an image are farther apart than its corners
+        farthest = math.hypot(*self.lattice.shape)
         return {
             products.PIXEL_SIZE: pixel,
             products.WINDOW_SIZE: self.lattice.templates[-1] * pixel,
             products.SEARCH_AREA: candidates * pixel**2,
-        } | ({} if tied is None else {products.TIED_SIZE: tied * pixel})
+        } | ({} if tied is None else {products.TIED_SIZE: min(tied, farthest) * pixel})
 
 
 def prepare(stack: xr.DataArray, network: xr.Dataset, options: Options, caller: str = "correlate") -> Request:

@@ -29,7 +29,7 @@ DRIFT_GROWTH = "drift_growth"
 NATIVE_SIZE = "native_pixel_size"
 # Coordinates of shifts that tell how they were sampled: windows nearer than their side share pixels, and by chance a
 # match lies anywhere in the area. Of several pairs joined they may be on (pair). The last one is there only where the
-# matcher ties values to those around: those nearer to each other may be wrong alike, infinity means all of them.
+# matcher ties values to those around: those nearer to each other may be wrong alike.
 PIXEL_SIZE, WINDOW_SIZE, SEARCH_AREA = "pixel_size", "window_size", "search_area"
 SAMPLING = (PIXEL_SIZE, WINDOW_SIZE, SEARCH_AREA)
 TIED_SIZE = "tied_size"
