@@ -1740,9 +1740,8 @@ def test_dense_match_about_a_prior_with_nan(dense, plain):
     lost = (partly.flags.values & FLAGS["no_prior"]) != 0
     assert lost.any()
     assert not lost.all()
-    away = slice(0, -6)
     both = np.isfinite(partly.dx.values) & np.isfinite(whole.dx.values)
-    assert np.abs(partly.dx.values - whole.dx.values)[both][away].max() < 5.0
+    assert np.abs(partly.dx.values - whole.dx.values)[both].max() < 5.0
     assert both.sum() > 0.5 * np.isfinite(whole.dx.values).sum()
     nothing = dense.match(plain[:2], prior=prior.where(False))
     assert (nothing.flags.values & FLAGS["no_prior"] != 0).all()
@@ -1764,7 +1763,7 @@ def test_dense_match_that_searches_a_rectangle(dense, plain):
 
 
 def test_dense_match_of_images_that_just_hold_a_window(dense, plain):
-    side = dense.match(plain[:2]).attrs and {"regularized": 15, "flow": 25}[dense.name]
+    side = {"regularized": 15, "flow": 25}[dense.name]
     small = plain[:2, :side, :side]
     shifts = dense.match(small, step=1)
     assert shifts.sizes["y"] >= 1
