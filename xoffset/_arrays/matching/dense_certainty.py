@@ -103,7 +103,7 @@ def _pull(solution: Solution) -> np.ndarray:
     xx, yy = xx + np.float32(1.0 / SIDE**2), yy + np.float32(1.0 / SIDE**2)
     x = _mean(system[3] - system[0] * dx - system[1] * dy, SIDE)
     y = _mean(system[4] - system[1] * dx - system[2] * dy, SIDE)
-    return np.hypot(yy * x - xy * y, xx * y - xy * x) / np.maximum(xx * yy - xy * xy, np.float32(1e-12))
+    return np.asarray(np.hypot(yy * x - xy * y, xx * y - xy * x) / np.maximum(xx * yy - xy * xy, np.float32(1e-12)))
 
 
 def _missing(solution: Solution, used: np.ndarray) -> np.ndarray:
