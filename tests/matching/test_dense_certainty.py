@@ -153,6 +153,8 @@ def test_covariances_are_of_the_same_noise_as_the_variances(of_noise, told, monk
     # windows alone would have errors of a correlation of 0.9; what there is of it, the prior tells
     system = np.ones((5, *shape), dtype=np.float32)
     system[1] = -0.9
+    # and nothing pulls at the field
+    system[3:] = 0.0
     plane = np.ones(shape, dtype=np.float32)
     solution = dense_field.Solution(
         np.zeros((2, *shape), np.float32), system, plane, plane, system[:4], plane, plane, 1.0, system[:3], plane
@@ -165,7 +167,7 @@ def test_covariances_are_of_the_same_noise_as_the_variances(of_noise, told, monk
 def test_covariances_of_motion_that_bends():
     columns = np.indices((60, 70))[1]
     step = np.where(columns > 35, 1.0, -1.0)
-    found = dense_certainty._bends(np.stack([2.0 * step, -step]).astype(np.float32))
+    found = dense_certainty._bends(np.stack([2.0 * step, -step]).astype(np.float32), 1)
     np.testing.assert_allclose(found[0], 4.0 * found[1], rtol=1e-4)
     # along the step nothing else moves
     beside = np.abs(columns - 35) < 3
