@@ -159,5 +159,5 @@ def test_bad_flags_are_refused(made):
 def test_an_unknown_name_is_told_the_nearest():
     with pytest.raises(AttributeError, match=r"got 'correlat'\. Did you mean 'correlate'\?"):
         xoffset.correlat  # noqa: B018
-    with pytest.raises(AttributeError, match="There are: Jitter, NCC, Phase"):
+    with pytest.raises(AttributeError, match="There are: Flow, Jitter, Matcher, NCC, Phase"):
         xoffset.zzzzzz  # noqa: B018
