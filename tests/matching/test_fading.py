@@ -64,7 +64,6 @@ def textured(shape=(150, 131), dates=2, seed=5):
 OPTIONS = {"matcher": Means(), "search": 2, "prefilter": None}
 
 
-@pytest.mark.small
 @pytest.mark.parametrize(
     ("step", "chunks"), [(1, {"y": 37, "x": 200}), (4, {"y": 150, "x": 11}), (7, {"y": (5, 100, 45), "x": 64})]
 )
@@ -85,7 +84,6 @@ def test_same_bits_whatever_the_chunks(step, chunks):
     xr.testing.assert_identical(lazy.compute(), eager)
 
 
-@pytest.mark.small
 def test_a_value_is_the_mean_of_those_of_the_tiles_by_the_distance_to_their_edges():
     stack = textured(dates=3)
     # tiles that differ by so little do not contradict each other
@@ -211,7 +209,6 @@ def test_a_node_keeps_what_its_tile_says_against_it():
     np.testing.assert_array_equal(two["score"][3:], 0.9)
 
 
-@pytest.mark.small
 def test_windows_of_a_dense_matcher():
     stack = textured()
     network = xoffset.pairs(stack)
@@ -231,7 +228,6 @@ def test_windows_of_a_dense_matcher():
         xoffset.extend(shifts, stack, network)
 
 
-@pytest.mark.small
 def test_left_out_a_template_is_32_px_for_other_matchers():
     stack = synthetic.stack((64, 64))[0]
     network = xoffset.pairs(stack)
@@ -315,7 +311,6 @@ def test_memory_does_not_grow_with_dates_and_pairs(matcher, search, dtype, monke
     assert 300 < lattice[0].per_side[0] <= 512
 
 
-@pytest.mark.small
 def test_pairs_have_the_same_bits_in_batches(monkeypatch):
     stack = textured(dates=4)
     network = xoffset.pairs(stack)
@@ -334,7 +329,6 @@ def test_pairs_have_the_same_bits_in_batches(monkeypatch):
     xr.testing.assert_identical(xoffset.extend(old, stack, network, matcher=Means(), mask=mask), whole)
 
 
-@pytest.mark.small
 def test_cost_counts_what_fades():
     stack = textured()
     network = xoffset.pairs(stack)
@@ -345,7 +339,6 @@ def test_cost_counts_what_fades():
     assert fading.memory_per_core > plain.memory_per_core
 
 
-@pytest.mark.small
 def test_time_of_a_dense_matcher_is_that_of_its_pairs():
     stack = textured(dates=6)
     network = xoffset.pairs(stack)
