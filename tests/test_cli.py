@@ -20,6 +20,7 @@ from click.testing import CliRunner
 
 import xoffset
 from xoffset import cli, synthetic
+from xoffset.matching import request
 from xoffset.model import grids
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
@@ -481,9 +482,11 @@ def test_every_option_is_explained():
 def test_defaults_are_those_of_the_functions():
     options = {option.name: option.default for option in cli.run.params}
     function = inspect.signature(xoffset.correlate).parameters
-    assert {name: options[name] for name in ("template", "search", "step")} == {
-        name: function[name].default for name in ("template", "search", "step")
+    assert {name: options[name] for name in ("search", "step")} == {
+        name: function[name].default for name in ("search", "step")
     }
+    # what it is if it is left out
+    assert options["template"] == request.TEMPLATE
 
 
 def test_the_console_script_is_installed():
