@@ -10,8 +10,6 @@ pages name them and whom they come from.
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ import rasterio
 import rioxarray
 import scipy.ndimage
 import xarray as xr
+from _command import draw_asked
 
 import xoffset
 from xoffset.readers import polygons
@@ -229,13 +228,5 @@ def save(figure: plt.Figure, name: str) -> None:
     print(path.name, path.stat().st_size // 1000, "kB")
 
 
-FIGURES: tuple[Callable[[Path], None], ...] = (shift, ramp, stripes, light, smoothing, coregistration)
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Figures of the corrections on real images.")
-    parser.add_argument("folder", type=Path, help="folder of the sets of images")
-    parser.add_argument("figures", nargs="*", help=f"of {', '.join(each.__name__ for each in FIGURES)}; all if none")
-    given = parser.parse_args()
-    for each in FIGURES:
-        if not given.figures or each.__name__ in given.figures:
-            each(given.folder)
+    draw_asked("Figures of the corrections on real images.", (shift, ramp, stripes, light, smoothing, coregistration))

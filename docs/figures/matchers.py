@@ -10,8 +10,7 @@ pages name them and whom they come from.
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,15 @@ mpl.use("agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-import rasterio
-import scipy.ndimage
 import xarray as xr
+from _command import draw_asked
 
 import xoffset
 from xoffset.readers import polygons
+
+# pairs of images that the tests have too
+sys.path.append(str(Path(__file__).parents[2] / "tests" / "reference"))
+import reference_places
 
 OUT = Path(__file__).parents[1] / "_static" / "matchers"
 MATCHERS: dict[str, dict[str, Any]] = {
@@ -42,7 +44,7 @@ STEP = 4
 def kaiserberg(folder: Path) -> None:
     """Aerial photographs of a rock glacier, 2020 to 2023: motion of up to 9 px, and stable ground beside it."""
     place = folder / "kaiserberg_rock_glacier"
-    stack = xoffset.open_stack(place / "ortho_*.tif", date="ortho_%Y").sel(time=["2020", "2023"])
+    stack = reference_places.kaiserberg(folder)
     found = matched(stack, search=11)
     compare("kaiserberg", found, stack)
     stable = {}
@@ -58,7 +60,7 @@ def kaiserberg(folder: Path) -> None:
 
 def yahtse(folder: Path) -> None:
     """Landsat 8, a tidewater glacier: up to 20 px in 16 days, with cloud and sea."""
-    stack = xoffset.open_stack(folder / "yahtse_landsat8" / "LC8*.tif")
+    stack = reference_places.yahtse(folder)
     found = matched(stack, search=24)
     compare("yahtse", found, stack)
     draw("yahtse", found, name="dy", limit=10.0)
@@ -66,15 +68,8 @@ def yahtse(folder: Path) -> None:
 
 def perito_moreno(folder: Path) -> None:
     """Sentinel-2, a glacier in Patagonia: up to 2.5 px in 7 days."""
-    place = folder / "perito_moreno_s2"
-    stack = xoffset.open_stack(
-        [place / f"{date}.jpg" for date in ("20200131", "20200207")], band=1, date="%Y%m%d", pixel_size=1.0
-    )
-    with rasterio.open(f"vrt://{place / 'mask.jpg'}?a_ullr=0,0,1,-1") as file:
-        is_ice = file.read(1) > 128
-    # compression smears the black around the cut into the pixels next to it
-    inside = scipy.ndimage.binary_erosion((stack > 10).all("time").values, iterations=12) & is_ice
-    found = matched(stack.where(xr.DataArray(inside, dims=("y", "x"))), search=6)
+    stack = reference_places.perito_moreno(folder)
+    found = matched(stack, search=6)
     compare("perito_moreno", found, stack)
     draw("perito_moreno", found, name="dx", limit=3.0)
 
@@ -211,13 +206,5 @@ def save(figure: plt.Figure, name: str) -> None:
     print(path.name, path.stat().st_size // 1000, "kB")
 
 
-FIGURES: tuple[Callable[[Path], None], ...] = (kaiserberg, yahtse, perito_moreno, naip, dic_challenge)
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Dense matchers on real images.")
-    parser.add_argument("folder", type=Path, help="folder of the sets of images")
-    parser.add_argument("figures", nargs="*", help=f"of {', '.join(each.__name__ for each in FIGURES)}; all if none")
-    given = parser.parse_args()
-    for each in FIGURES:
-        if not given.figures or each.__name__ in given.figures:
-            each(given.folder)
+    draw_asked("Dense matchers on real images.", (kaiserberg, yahtse, perito_moreno, naip, dic_challenge))

@@ -49,9 +49,7 @@ class Lattice:
     nodata: tuple[float, ...]
     dtype: np.dtype
     spacing: tuple[float, float] = (-1.0, 1.0)  # metres of the grid from one row to the next, and column
-    fade: int = (
-        0  # half the nodes beyond the last edges of a tile over which its values fade into those of the next one
-    )
+    fade: int = 0  # half the nodes beyond the last edges of a tile over which its values fade into the next one's
     side: int = FADED_TILE  # of tiles that fade, px, at most; the same for any number of dates and pairs
 
     @property

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from xoffset._arrays.matching.dense_field import Prior, Solution, mean_information, settle
-from xoffset._arrays.matching.flow_certainty import LEAST_RATIO
+from xoffset._arrays.matching.flow_certainty import INTERPOLATION, LEAST_RATIO
 from xoffset._kernels.matching import residuals
 
 # Iterations of the second solution, on grids of 2, 4, 8 ... px. With fewer it keeps more of the noise that it is given.
@@ -31,8 +31,6 @@ MEAN_SIZE, MEAN_ROOT = math.sqrt(2.0 / math.pi), 0.822
 # How far the pixels of a square of SIDE blocks may pull at a field that the prior holds, in standard errors and px; and
 # standard error over what they pull beyond: they know little of a motion that is farther away than a pixel.
 HELD, LEAST_PULL, PER_PULL = 3.0, 0.1, 3.0
-# Bias of interpolation, px.
-INTERPOLATION = 0.002
 # Largest correlation of the errors along both axes.
 MOST_ALIKE = 0.98
 # Variance of the error of a start by whole pixels, px². The error falls by the factor e while what the solution goes

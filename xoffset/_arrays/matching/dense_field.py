@@ -99,14 +99,20 @@ class Seen(NamedTuple):
     near: np.ndarray  # the same of wider squares, of the two energies only
 
 
-def look(views: Views, field: np.ndarray) -> Seen:
-    """Second image at a field (2, rows, columns)."""
+def pixels_at(views: Views, field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Second image at a field (2, rows, columns), and sums over blocks: as `pixels` of `Seen`, see `residuals.look`."""
     pixels = np.empty((2, *views.weight.shape), dtype=np.float32)
     sums = np.empty((4, *views.blocks), dtype=np.float32)
     residuals.look(
         views.images[0], views.weight, views.other.coefficients, views.other.weight, views.origin, field[0], field[1],
         pixels[0], pixels[1], sums,
     )  # fmt: skip
+    return pixels, sums
+
+
+def look(views: Views, field: np.ndarray) -> Seen:
+    """Second image at a field (2, rows, columns)."""
+    pixels, sums = pixels_at(views, field)
     around, near = np.empty_like(sums), np.empty_like(sums[:2])
     for one, target in zip(sums, around, strict=True):
         residuals.box(one, views.side, target)

@@ -13,7 +13,7 @@ import scipy.ndimage
 from xoffset._arrays.lattice import Tile
 from xoffset._arrays.matching import dense_nodes
 from xoffset._arrays.matching.dense_colour import colour
-from xoffset._arrays.matching.dense_field import LEAST_NOISE, TOLERANCE, Views
+from xoffset._arrays.matching.dense_field import LEAST_NOISE, TOLERANCE, Views, pixels_at
 from xoffset._arrays.matching.dense_images import STENCIL, Even
 from xoffset._arrays.matching.dense_nodes import Part
 from xoffset._kernels.images import filters, ranks
@@ -150,17 +150,12 @@ def _likeness(views: Views, field: np.ndarray, gain: np.ndarray, radius: int) ->
     The direction of most contrast, then that of least. Of lines, which say nothing of the motion along them, noise
     alone varies there, and both images have their own.
     """
-    height, width = views.weight.shape
-    values, weight = np.empty((height, width), dtype=np.float32), np.empty((height, width), dtype=np.float32)
-    sums = np.empty((4, *views.blocks), dtype=np.float32)
-    residuals.look(
-        views.images[0], views.weight, views.other.coefficients, views.other.weight, views.origin, field[0], field[1],
-        values, weight, sums,
-    )  # fmt: skip
+    (values, weight), _ = pixels_at(views, field)
     other_x, other_y = np.empty_like(values), np.empty_like(values)
     refine.slopes(values, other_x, other_y)
     # what is beside a pixel that is not known has no slope
-    weight = weight * scipy.ndimage.minimum_filter(weight, footprint=STENCIL, mode="nearest")
+    if not (weight == 1.0).all():
+        weight = weight * scipy.ndimage.minimum_filter(weight, footprint=STENCIL, mode="nearest")
     x, y = views.images[1], views.images[2]
     side = max(radius, LEAST_RADIUS) // BLOCK * 2 + 1
     layers = []

@@ -29,7 +29,7 @@ from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, Views, metric_along
 from xoffset._arrays.matching.dense_images import prepare
 from xoffset._arrays.matching.dense_nodes import Part
-from xoffset._arrays.matching.flow import Flow, levels_for
+from xoffset._arrays.matching.flow import CONTEXT, FADE, Flow, levels_for
 from xoffset._arrays.matching.flow_field import Plan
 from xoffset._arrays.matching.ncc import FIELDS as FIELDS_OF_NCC
 from xoffset._arrays.matching.ncc import NCC
@@ -37,8 +37,6 @@ from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._kernels.matching import growth, variation
 
-# Pixels around the windows of a tile on which the field is solved too, and those over which tiles fade into each other.
-CONTEXT, FADE = 16, 16
 # Sides of the part of an image on which fields are solved are multiples of it, px.
 MULTIPLE = 8
 # Strength of the prior along a direction, over that which it has if there is none.
