@@ -290,7 +290,7 @@ data = xr.Dataset({name: (("time", "y", "x"), values) for name in ("dx", "dy")},
                   {"y": -np.arange(120.0), "x": np.arange(120.0)})
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 try:
-    xoffset.to_geotiff(data, sys.argv[1])
+    xoffset.to_geotiff(data, sys.argv[1], overwrite=True)
 except OSError as error:
     print(error)
 """
