@@ -38,7 +38,9 @@ def make_shifts(*, crs=UTM, is_north_up=True, dates=DATES, per_pair=False):
     for name in ("dx", "dy", "sigma_dx", "sigma_dy"):
         fields[name][is_lost] = np.nan
     fields["flags"] = is_lost * np.int64(FLAGS["nodata"])
-    like = xr.DataArray(np.zeros(shape[1:]), {"y": y, "x": x, "spatial_ref": ((), 0, {"crs_wkt": crs.to_wkt()})}, ("y", "x"))
+    like = xr.DataArray(
+        np.zeros(shape[1:]), {"y": y, "x": x, "spatial_ref": ((), 0, {"crs_wkt": crs.to_wkt()})}, ("y", "x")
+    )
     reference, secondary = (dates[[pair[end] for pair in PAIRS]] for end in (0, 1))
     network = products.network(reference, secondary)
     shifts = products.shifts(fields, network, x=x, y=y, like=like, step={"function": "test"})
@@ -78,7 +80,9 @@ def check_same(name, found, expected):
     length = np.abs((expected.secondary - expected.reference) / np.timedelta64(1, "D")).values[:, None, None]
     per = {"m yr-1": length / 365.25, "m d-1": length, "m": 1.0, "pixel": PIXEL}[system.units]
     # half of the least step, and what the dates lost
-    step = 0.5001 * system.quantum * per + 90.0 * (1.0 / length if system.dates == "D" and "-1" in system.units else 0.0)
+    step = 0.5001 * system.quantum * per + 90.0 * (
+        1.0 / length if system.dates == "D" and "-1" in system.units else 0.0
+    )
     for component in ("dx", "dy"):
         np.testing.assert_array_equal(np.isnan(found[component]), np.isnan(expected[component]))
         assert (np.abs(found[component] - expected[component]).fillna(0) <= step + 1e-4).all(), component
