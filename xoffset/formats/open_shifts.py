@@ -156,7 +156,8 @@ def _known_by(look: looks.Look, system: str | None) -> list[str]:
         return [system] if look.kind != "folder" or module_of(system).recognises(look) else []
     # several rows of one module are kinds of its files, which it tells apart itself
     names = [name for name in SYSTEMS if module_of(name).recognises(look)]
-    return list({SYSTEMS[name].module: name for name in reversed(names)}.values())
+    modules = [SYSTEMS[name].module for name in names]
+    return [name for k, name in enumerate(names) if modules[k] not in modules[:k]]
 
 
 def _only(names: list[str], look: looks.Look, system: str | None) -> str:
