@@ -8,7 +8,7 @@ import test_pycorr as pycorr_files
 import xarray as xr
 
 import xoffset
-from xoffset.formats import border, itslive, pycorr
+from xoffset.formats import border, itslive, joining, pycorr
 from xoffset.formats.border import Place
 from xoffset.formats.names import SYSTEMS, System
 from xoffset.formats.open_shifts import module_of, open_shifts
@@ -211,7 +211,7 @@ class TestBorder:
     def test_nodes_beyond_a_grid_are_flagged(self):
         one = open_shifts_of_one()
         moved = one.assign_coords(x=one.x + 30.0)
-        found = border.joined([one, moved], "f")
+        found = joining.joined([one, moved], "f")
         assert (found.flags.values[0, :, -3:] == FLAGS["nodata"]).all()
         assert found.dx.dtype == one.dx.dtype
         assert found.x.size == one.x.size + 3

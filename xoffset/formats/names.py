@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+# Coordinates on (pair) of shifts of others: which system, and which file, granule or row they are from.
+SYSTEM, SOURCE = "system", "source"
+
 
 @dataclass(frozen=True)
 class System:
