@@ -39,10 +39,44 @@ class System:
 
 
 _VELOCITY = {"dx": "vx", "dy": "vy"}
+_PX = {"dx": "Px1", "dy": "Px2", "score": "Correl"}
+# A score of 0 to 1 is 128 to 255.
+_EIGHT_BIT = (1.0 / 127.0, -128.0 / 127.0)
 
 SYSTEMS: Mapping[str, System] = {
     "itslive": System(
         "ITS_LIVE image pairs and HyP3 autoRIFT", "itslive", _VELOCITY, "m yr-1", nodata=(-32767.0,),
         writes="pair", quantum=1.0, sigma="pair",
+    ),
+    "micmac": System(
+        "MicMac", "micmac", _PX, "pixel", (1, -1), score=_EIGHT_BIT, sigma="none",
+    ),
+    "mpic": System(
+        "MPIC-OPT", "mpic", _PX, "pixel", (1, -1), score=_EIGHT_BIT, writes="pair", dates="D", sigma="none",
+    ),
+    "gdm": System(
+        "GDM-OPT", "gdm", {"dx": "EW_displ", "dy": "NS_displ", "score": "Corr"}, "pixel", (1, -1), score=_EIGHT_BIT,
+        writes="pair", dates="D", sigma="none",
+    ),
+    "asp": System("Ames Stereo Pipeline", "asp", {"dx": "1", "dy": "2", "valid": "3"}, "pixel", (1, -1), sigma="none"),
+    "carst": System(
+        "CARST", "carst", _VELOCITY | {"sigma_dx": "errx", "sigma_dy": "erry", "snr": "snr"}, "m d-1",
+        nodata=(-9999.0,),
+    ),
+    "cosicorr": System(
+        "COSI-Corr", "cosicorr", {"dx": "East/West", "dy": "North/South", "snr": "SNR"}, "m",
+        writes="pair", dates="D", sigma="none",
+    ),
+    "mintpy": System(
+        "MintPy", "mintpy",
+        {
+            "dx": "rangeOffset", "dy": "azimuthOffset", "sigma_dx": "rangeOffsetStd", "sigma_dy": "azimuthOffsetStd",
+            "snr": "offsetSNR",
+        },
+        writes="stack", dates="D", suffixes=(".h5",),
+    ),
+    "ticoi": System(
+        "TICOI cube", "ticoi", _VELOCITY | {"sigma_dx": "errorx", "sigma_dy": "errory"}, "m yr-1",
+        writes="stack", suffixes=(".nc", ".zarr"),
     ),
 }  # fmt: skip

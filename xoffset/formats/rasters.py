@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +22,14 @@ if TYPE_CHECKING:
 class Raster:
     """Bands of a file: values (band, y, x), NaN where the file declares none, by their descriptions and grid.
 
-    `pixel` are the sides of its pixels along x and y in metres. `is_whole` tells that they are stored as whole numbers.
+    `pixel` are the steps of its columns toward increasing x and of its rows toward decreasing y, in metres: both are
+    positive where rows run southward.
     """
 
     values: np.ndarray
     names: Sequence[str]
     place: Place
     pixel: tuple[float, float]
-    is_whole: bool
 
 
 def read(
@@ -59,7 +58,7 @@ def read(
         raise FileNotFoundError(f"{caller}() needs a raster file; got {path}, where there is none. Check the path.")
     try:
         with rasterio.open(path) as file:
-            values, names, is_whole = _values(file), [name or "" for name in file.descriptions], _is_whole(file)
+            values, names = _values(file), [name or "" for name in file.descriptions]
             transform, stated, shape = file.transform, file.crs, file.shape
     except rasterio.errors.RasterioError as error:
         raise OSError(f"{caller}() needs a whole raster file; got {path}, of which GDAL says: {error}.") from error
@@ -70,7 +69,7 @@ def read(
         )
     known = own if own is not None or crs is None else _parsed(crs)
     place, pixel = _grid(transform, shape, known, _sizes(pixel_size, caller), path, caller)
-    return Raster(values, names, place, pixel, is_whole)
+    return Raster(values, names, place, pixel)
 
 
 def _values(file: Any) -> np.ndarray:
@@ -83,10 +82,6 @@ def _values(file: Any) -> np.ndarray:
         if (file.scales[band], file.offsets[band]) != (1.0, 0.0):
             numbers[band] = numbers[band] * file.scales[band] + file.offsets[band]
     return np.asarray(numbers)
-
-
-def _is_whole(file: Any) -> bool:
-    return all(np.dtype(each).kind in "iu" for each in file.dtypes)
 
 
 def _parsed(crs: Any) -> Any:
@@ -116,8 +111,8 @@ def _grid(
     if transform.is_identity or (transform.a, abs(transform.e), crs) == (1.0, 1.0, None):  # no georeference
         if given is None:
             raise ValueError(
-                f"{caller}() needs the grid of {path.name}, which has no georeference; got no pixel_size. Pass the side "
-                "of a pixel in metres, pixel_size=10.0, or write the georeference of the matched image into the file."
+                f"{caller}() needs the grid of {path.name}, which has no georeference; got no pixel_size. Pass the "
+                "side of a pixel in metres, pixel_size=10.0, or give the file the georeference of the matched image."
             )
         return Place(given[0] * columns, -given[1] * rows, crs), given
     if given is not None and not np.allclose(given, (abs(transform.a), abs(transform.e)), rtol=1e-6):
@@ -126,7 +121,7 @@ def _grid(
             f"{abs(transform.e):g} m; got {given}. Leave it out."
         )
     x, y = transform.c + transform.a * (columns + 0.5), transform.f + transform.e * (rows + 0.5)
-    return Place(x, y, crs), (abs(transform.a), abs(transform.e))
+    return Place(x, y, crs), (transform.a, -transform.e)
 
 
 # ------------------------------------------------------------------------------------------------------------- writing
@@ -165,8 +160,3 @@ def write(
             if name:
                 file.set_band_description(band, name)
         file.update_tags(**tags)
-
-
-def names_of(paths: Sequence[str | os.PathLike[str]]) -> str:
-    """Names of files for an error, without where they lie."""
-    return ", ".join(Path(each).name for each in paths)

@@ -68,7 +68,8 @@ def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
     is_missing = (fields["dx"] == 0) | (fields["dy"] == 0)
     fields |= {key: np.where(is_missing, np.float32(np.nan), fields[key]) for key in ("dx", "dy")}
     first, second = (_instants(cube[each], name, caller) for each in _DATES)
-    place = Place(*(np.asarray(cube[axis].values, dtype=np.float64) for axis in ("x", "y")), _crs(cube))
+    x, y = (np.asarray(cube[axis].values, dtype=np.float64) for axis in ("x", "y"))
+    place = Place(x, y, _crs(cube))
     source_names = [f"{name} {number}" for number in range(first.size)]
     return border.to_shifts("ticoi", fields, first, second, place, source=source_names, caller=caller)
 
@@ -111,7 +112,9 @@ def write(shifts: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool =
     target = _options.as_path(path, "path", caller)
     is_free = _options.as_switch(overwrite, "overwrite", caller)
     if target.suffix not in SYSTEMS["ticoi"].suffixes:
-        raise ValueError(f"{caller}() needs a name that ends in .nc or .zarr; got {target}. TICOI tells formats by that.")
+        raise ValueError(
+            f"{caller}() needs a name that ends in .nc or .zarr; got {target}. TICOI tells formats by that."
+        )
     cube = _cube(shifts, caller)
     with writing.replaced(target, overwrite=is_free, caller=caller) as scratch:
         if target.suffix == ".nc":
@@ -127,8 +130,9 @@ def _cube(shifts: xr.Dataset, caller: str) -> xr.Dataset:
     backward = np.flatnonzero(theirs.secondary < theirs.reference)
     if backward.size:
         raise ValueError(
-            f"{caller}() needs pairs forward in time, which is all that TICOI takes; got {backward.size} backward ones, "
-            f"the first is pair {backward[0]}. Leave them out: shifts.isel(pair=shifts.secondary > shifts.reference)."
+            f"{caller}() needs pairs forward in time, which is all that TICOI takes; got {backward.size} backward "
+            f"ones, the first is pair {backward[0]}. Leave them out: "
+            "shifts.isel(pair=shifts.secondary > shifts.reference)."
         )
     middle = theirs.reference + (theirs.secondary - theirs.reference) // 2
     coords: dict[str, Any] = {"mid_date": middle, "y": theirs.place.y, "x": theirs.place.x}
@@ -148,7 +152,7 @@ def _cube(shifts: xr.Dataset, caller: str) -> xr.Dataset:
 
 
 def _are_errors_known(fields: Any, caller: str) -> bool:
-    """Whether the values have standard errors; refuse cubes in which only some have, of which TICOI would lose the rest."""
+    """Whether values have standard errors; refuse cubes in which only some have, since TICOI would lose the rest."""
     lacks = np.asarray((np.isfinite(fields["dx"]) & ~np.isfinite(fields["sigma_dx"])).any(axis=(1, 2)))
     has = np.asarray(np.isfinite(fields["sigma_dx"]).any(axis=(1, 2)))
     if lacks.any() and has.any():
@@ -161,13 +165,11 @@ def _are_errors_known(fields: Any, caller: str) -> bool:
 
 
 def _with_crs(cube: xr.Dataset, crs: Any) -> xr.Dataset:
-    import warnings
-
     if crs is None:
         return cube
-    with warnings.catch_warnings():  # what a text of PROJ cannot tell, the grid mapping does
-        warnings.simplefilter("ignore", UserWarning)
-        cube.attrs["proj4"] = crs.to_proj4()
+    # all that TICOI keeps of the CRS; it takes any text that pyproj does, and a text of PROJ would say less
+    code = crs.to_epsg()
+    cube.attrs["proj4"] = crs.to_wkt() if code is None else f"EPSG:{code}"
     cube = cube.assign_coords(spatial_ref=grids.spatial_ref(crs))
     for name in _NAMES.values():
         if name in cube:
@@ -194,8 +196,8 @@ def _instants(values: xr.DataArray, name: str, caller: str) -> np.ndarray:
     if values.dtype.kind in "OSUT":
         return stores.dates(values.values, f"{values.name} of {name}", caller)
     raise ValueError(
-        f"{caller}() needs dates in '{values.name}' with CF units, such as 'days since 1970-01-01'; got numbers in {name}, "
-        "which may count anything. Open it with xarray, set attrs['units'], decode, and pass the Dataset."
+        f"{caller}() needs dates in '{values.name}' with CF units, such as 'days since 1970-01-01'; got numbers in "
+        f"{name}, which may count anything. Open it with xarray, set attrs['units'], decode, and pass the Dataset."
     )
 
 
