@@ -148,7 +148,7 @@ def write(
         file["bperp"] = np.zeros(len(pairs), dtype=np.float32)
         file["dropIfgram"] = np.ones(len(pairs), dtype=np.bool_)
         _write_maps(file, fields)
-        file.attrs.update(attrs)
+        file.attrs.update({name: str(value) for name, value in attrs.items()})
     return target
 
 
@@ -202,7 +202,7 @@ def _write_series(
                 file["date"] = days.astype("S8")
                 file["bperp"] = np.zeros(days.size, dtype=np.float32)
                 _write_maps(file, {"timeseries": series[component].data})
-                file.attrs.update(attrs)
+                file.attrs.update({name: str(value) for name, value in attrs.items()})
     return folder
 
 

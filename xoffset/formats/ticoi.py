@@ -146,8 +146,8 @@ def _cube(shifts: xr.Dataset, caller: str) -> xr.Dataset:
         cube = cube.drop_vars([_NAMES["sigma_dx"], _NAMES["sigma_dy"]])
     for name, values in zip(_DATES, (theirs.reference, theirs.secondary), strict=True):
         cube[name] = ("mid_date", values)
-    cube["sensor"] = ("mid_date", np.full(middle.size, "Unknown", dtype=object))
-    cube.attrs = {"author": "xoffset", "source": "xoffset", "Conventions": "CF-1.11"}
+    # one text for all: TICOI opens no Zarr store with a variable of texts
+    cube.attrs = {"author": "xoffset", "source": "xoffset", "sensor": "Unknown", "Conventions": "CF-1.11"}
     return _with_encoding(_with_crs(cube, theirs.place.crs))
 
 
