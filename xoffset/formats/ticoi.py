@@ -20,20 +20,26 @@ _DIMS = ("mid_date", "y", "x")
 _DATES = ("date1", "date2")
 # TICOI takes a velocity of exactly 0 for a missing one; this one is 0 for all purposes but that.
 _TINY = np.float32(1e-30)
+# What its inversion writes: displacements between two dates, in metres that it makes of velocities with years of 365
+# days.
+_DISPLACEMENTS, _YEAR_DAYS = {"dx": "dx", "dy": "dy"}, 365.0
 # The author of cubes whose vy points south, which TICOI turns.
 _SOUTHWARD = "E. Ducasse"
 
 
 def recognises(look: looks.Look) -> bool:
-    """Whether a file or store is a cube of velocities between two dates."""
-    return look.kind in ("hdf5", "zarr") and {*_DATES, "mid_date", _NAMES["dx"], _NAMES["dy"]} <= look.names
+    """Whether a file or store is a cube of velocities or displacements between two dates."""
+    is_cube = look.kind in ("hdf5", "zarr") and {*_DATES, "mid_date"} <= look.names
+    return is_cube and any({names["dx"], names["dy"]} <= look.names for names in (_NAMES, _DISPLACEMENTS))
 
 
 def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
-    """Shifts of a cube that TICOI reads, or that it has written as velocities between two dates.
+    """Shifts of a cube that TICOI reads, or that it has written.
 
     Velocities are multiplied by the time between the dates, in years of 365.25 days. A velocity of exactly 0 is a
-    missing one, as it is to TICOI. Errors are standard errors of the velocities, (mid_date, y, x) or one a pair.
+    missing one, as it is to TICOI. Errors are standard errors of the velocities, (mid_date, y, x) or one a pair. Of
+    cubes with displacements between two dates, which TICOI makes of velocities with years of 365 days, the same is
+    turned back: they become 0.07 % shorter.
 
     Parameters
     ----------
@@ -57,17 +63,22 @@ def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
     caller = "ticoi.read"
     cube = stores.opened(source, caller, chunks={})
     name = stores.name_of(source)
-    stores.check_has(cube, (_NAMES["dx"], _NAMES["dy"], *_DATES, "x", "y"), name, caller)
+    is_inverted = _NAMES["dx"] not in cube.variables and {*_DATES, *_DISPLACEMENTS} <= set(cube.variables)
+    names = _DISPLACEMENTS if is_inverted else _NAMES
+    stores.check_has(cube, (names["dx"], names["dy"], *_DATES, "x", "y"), name, caller)
     _check_author(cube, name, caller)
     fields: dict[str, Any] = {}
-    for ours, theirs in _NAMES.items():
+    for ours, theirs in names.items():
         if theirs in cube.variables:
             dims = [dim for dim in _DIMS if dim in cube[theirs].dims]
             fields[ours] = cube[theirs].transpose(*dims).data
-    # it leaves out a value of which either component is 0
-    is_missing = (fields["dx"] == 0) | (fields["dy"] == 0)
-    fields |= {key: np.where(is_missing, np.float32(np.nan), fields[key]) for key in ("dx", "dy")}
     first, second = (_instants(cube[each], name, caller) for each in _DATES)
+    if is_inverted:
+        days = np.asarray((second - first) / np.timedelta64(1, "D"), dtype=np.float32)[:, np.newaxis, np.newaxis]
+        fields = {ours: values * (np.float32(_YEAR_DAYS) / days) for ours, values in fields.items()}
+    else:  # it leaves out a velocity of which either component is 0
+        is_missing = (fields["dx"] == 0) | (fields["dy"] == 0)
+        fields |= {key: np.where(is_missing, np.float32(np.nan), fields[key]) for key in ("dx", "dy")}
     x, y = (np.asarray(cube[axis].values, dtype=np.float64) for axis in ("x", "y"))
     place = Place(x, y, _crs(cube))
     source_names = [f"{name} {number}" for number in range(first.size)]
