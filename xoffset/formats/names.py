@@ -20,7 +20,8 @@ class System:
 
     What a writer keeps: one file or set of files a `"pair"`, or all pairs in one `"stack"`; dates to `dates`; values to
     a multiple of `quantum` in the units of the system, exact to single precision where it is 0; standard errors of
-    every `"node"`, one a `"pair"`, or `"none"`. `suffixes` are those that a writer of stacks takes.
+    every `"node"`, one a `"pair"`, or `"none"`. `backward` tells whether pairs may run backward in time. `suffixes` are
+    those that a writer of stacks takes.
     """
 
     title: str
@@ -35,6 +36,7 @@ class System:
     dates: Literal["us", "s", "D"] = "us"
     quantum: float = 0.0
     sigma: Literal["node", "pair", "none"] = "node"
+    backward: bool = True
     suffixes: tuple[str, ...] = field(default=())
 
 
@@ -77,6 +79,34 @@ SYSTEMS: Mapping[str, System] = {
     ),
     "ticoi": System(
         "TICOI cube", "ticoi", _VELOCITY | {"sigma_dx": "errorx", "sigma_dy": "errory"}, "m yr-1",
-        writes="stack", suffixes=(".nc", ".zarr"),
+        writes="stack", backward=False, suffixes=(".nc", ".zarr"),
+    ),
+    "itslive_cube": System(
+        "ITS_LIVE datacube", "itslive_cube", _VELOCITY | {"sigma_dx": "vx_error", "sigma_dy": "vy_error"}, "m yr-1",
+        nodata=(-32767.0,), writes="stack", dates="s", quantum=1.0, sigma="pair", suffixes=(".zarr", ".nc"),
+    ),
+    "autorift": System(
+        "autoRIFT offset.tif", "autorift", {"dx": "1", "dy": "2"}, "pixel", writes="pair", dates="D", sigma="none",
+    ),
+    "nisar": System(
+        "NISAR GOFF", "nisar",
+        {
+            "dx": "slantRangeOffset", "dy": "alongTrackOffset", "sigma_dx": "slantRangeOffsetVariance",
+            "sigma_dy": "alongTrackOffsetVariance", "cov_dxdy": "crossOffsetVariance",
+            "score": "correlationSurfacePeak",
+        },
+        north="true",
+    ),
+    "nisar_roff": System(
+        "NISAR ROFF", "nisar",
+        {
+            "dx": "slantRangeOffset", "dy": "alongTrackOffset", "sigma_dx": "slantRangeOffsetVariance",
+            "sigma_dy": "alongTrackOffsetVariance", "cov_dxdy": "crossOffsetVariance",
+            "score": "correlationSurfacePeak",
+        },
+    ),
+    "pycorr": System(
+        "pycorr", "pycorr", {"dx": "vx", "dy": "vy", "score": "corr", "peak_gap": "del_corr"}, "m d-1",
+        nodata=(-99.0,), writes="pair", sigma="none",
     ),
 }  # fmt: skip

@@ -61,7 +61,7 @@ def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
         If it is no such cube, or its dates cannot be read.
     """
     caller = "ticoi.read"
-    cube = stores.opened(source, caller, chunks={})
+    cube = stores.opened(source, caller)
     name = stores.name_of(source)
     is_inverted = _NAMES["dx"] not in cube.variables and {*_DATES, *_DISPLACEMENTS} <= set(cube.variables)
     names = _DISPLACEMENTS if is_inverted else _NAMES
@@ -143,7 +143,7 @@ def _cube(shifts: xr.Dataset, caller: str) -> xr.Dataset:
         raise ValueError(
             f"{caller}() needs pairs forward in time, which is all that TICOI takes; got {backward.size} backward "
             f"ones, the first is pair {backward[0]}. Leave them out: "
-            "shifts.isel(pair=shifts.secondary > shifts.reference)."
+            "shifts.isel(pair=(shifts.secondary > shifts.reference).values)."
         )
     middle = theirs.reference + (theirs.secondary - theirs.reference) // 2
     coords: dict[str, Any] = {"mid_date": middle, "y": theirs.place.y, "x": theirs.place.x}
