@@ -20,6 +20,7 @@ from xoffset.formats.open_shifts import open_shifts
 from xoffset.formats.tables import from_table
 
 __all__ = [
-    "asp", "autorift", "carst", "cosicorr", "from_table", "gdm", "itslive", "itslive_cube", "micmac", "mintpy", "mpic",
-    "nisar", "open_shifts", "pycorr", "ticoi", "to_geotiff",
+    "asp", "autorift", "carst", "cosicorr", "from_table", "gdm", "gnss", "itslive", "itslive_cube", "itslive_table",
+    "micmac", "mintpy", "mpic", "nisar", "open_shifts", "planet2mintpy", "pycorr", "table", "ticoi", "ticoi_table",
+    "to_geotiff",
 ]  # fmt: skip

@@ -41,6 +41,7 @@ class System:
 
 
 _VELOCITY = {"dx": "vx", "dy": "vy"}
+_OURS = {name: name for name in ("dx", "dy", "sigma_dx", "sigma_dy")}
 _PX = {"dx": "Px1", "dy": "Px2", "score": "Correl"}
 # A score of 0 to 1 is 128 to 255.
 _EIGHT_BIT = (1.0 / 127.0, -128.0 / 127.0)
@@ -109,4 +110,18 @@ SYSTEMS: Mapping[str, System] = {
         "pycorr", "pycorr", {"dx": "vx", "dy": "vy", "score": "corr", "peak_gap": "del_corr"}, "m d-1",
         nodata=(-99.0,), writes="pair", sigma="none",
     ),
+    "itslive_table": System(
+        "ITS_LIVE table of image pairs", "itslive_table",
+        {"dx": "vx [m/yr]", "dy": "vy [m/yr]", "sigma_dx": "vx_error [m/yr]", "sigma_dy": "vy_error [m/yr]"}, "m yr-1",
+        nodata=(-32767.0,),
+    ),
+    "ticoi_rate": System("TICOI table, RLF_result.csv", "ticoi_table", _VELOCITY, "m yr-1", sigma="none"),
+    "ticoi_displacement": System(
+        "TICOI table, ILF_result.csv", "ticoi_table", {"dx": "result_dx", "dy": "result_dy"}, sigma="none",
+    ),
+    "planet2mintpy": System(
+        "Planet2MintPy table", "planet2mintpy", {"dx": "dx", "dy": "dy"}, "pixel", (1, -1), sigma="none",
+    ),
+    "gnss": System("GNSS positions", "gnss", _OURS, north="true"),
+    "table": System("CSV or Parquet table", "table", _OURS),
 }  # fmt: skip

@@ -66,7 +66,7 @@ def read(
             f"{caller}() needs no crs for {path.name}, which tells {grids.name_of(own)}; got {crs!r}. Leave it out."
         )
     known = own if own is not None or crs is None else _parsed(crs)
-    place, pixel = _grid(transform if is_placed else None, shape, known, _sizes(pixel_size, caller), path, caller)
+    place, pixel = _grid(transform if is_placed else None, shape, known, sizes(pixel_size, caller), path, caller)
     return Raster(values, names, place, pixel)
 
 
@@ -105,7 +105,8 @@ def _parsed(crs: Any) -> Any:
     return pyproj.CRS.from_user_input(crs)
 
 
-def _sizes(pixel_size: Any, caller: str) -> tuple[float, float] | None:
+def sizes(pixel_size: Any, caller: str) -> tuple[float, float] | None:
+    """Sides of a pixel along x and along y [m] of one number or two; None of none."""
     if pixel_size is None:
         return None
     both = tuple(pixel_size) if isinstance(pixel_size, (tuple, list)) else (pixel_size, pixel_size)

@@ -22,7 +22,8 @@ _DATES = ("date1", "date2")
 _TINY = np.float32(1e-30)
 # What its inversion writes: displacements between two dates, in metres that it makes of velocities with years of 365
 # days.
-_DISPLACEMENTS, _YEAR_DAYS = {"dx": "dx", "dy": "dy"}, 365.0
+YEAR_DAYS = 365.0
+_DISPLACEMENTS = {"dx": "dx", "dy": "dy"}
 # The author of cubes whose vy points south, which TICOI turns.
 _SOUTHWARD = "E. Ducasse"
 
@@ -75,7 +76,7 @@ def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
     first, second = (_instants(cube[each], name, caller) for each in _DATES)
     if is_inverted:
         days = np.asarray((second - first) / np.timedelta64(1, "D"), dtype=np.float32)[:, np.newaxis, np.newaxis]
-        fields = {ours: values * (np.float32(_YEAR_DAYS) / days) for ours, values in fields.items()}
+        fields = {ours: values * (np.float32(YEAR_DAYS) / days) for ours, values in fields.items()}
     else:  # it leaves out a velocity of which either component is 0
         is_missing = (fields["dx"] == 0) | (fields["dy"] == 0)
         fields |= {key: np.where(is_missing, np.float32(np.nan), fields[key]) for key in ("dx", "dy")}
