@@ -2,9 +2,9 @@
 
 import itslive_files
 import numpy as np
+import pycorr_files
 import pyproj
 import pytest
-import test_pycorr as pycorr_files
 import xarray as xr
 
 import xoffset
