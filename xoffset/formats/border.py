@@ -11,7 +11,9 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset.formats.joining import joined as joined
-from xoffset.formats.names import SOURCE, SYSTEM, SYSTEMS, System
+from xoffset.formats.names import SOURCE as SOURCE
+from xoffset.formats.names import SYSTEM as SYSTEM
+from xoffset.formats.names import SYSTEMS, System
 from xoffset.model import checks, grids, north, products
 from xoffset.model.dates import as_dates, in_years
 from xoffset.model.flags import FLAGS
