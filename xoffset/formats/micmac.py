@@ -72,6 +72,17 @@ def read(
         If `Px1` or `Px2` is not there.
     ValueError
         If dates or the size of pixels lack, or the files are not on one grid.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4).isel(pair=[0])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for path in xoffset.formats.mpic.write(shifts, folder):
+    ...         _ = path.rename(pathlib.Path(folder) / f"{path.name.split('_')[0]}.tif")
+    ...     xoffset.formats.micmac.read(folder, dates=("2020-01-01", "2020-07-01")).sizes["pair"]
+    1
     """
     caller = "micmac.read"
     place = _options.as_path(path, "path", caller)
