@@ -90,7 +90,7 @@ def _check_whole(place: str, names: Sequence[str], caller: str) -> None:
         if not is_told and array.dtype.kind != "u" and array.nchunks_initialized < array.nchunks:
             raise OSError(
                 f"{caller}() needs a whole store; got {place} with {array.nchunks_initialized} of {array.nchunks} "
-                f"chunks of '{name}', of which the missing ones would be read as {array.fill_value or 0}. Fetch it again."
+                f"chunks of '{name}'; the missing ones would be read as {array.fill_value or 0}. Fetch it again."
             )
 
 
