@@ -261,3 +261,24 @@ def test_pairs_backward_in_time_and_other_endings_are_refused(tmp_path):
         formats.ticoi.write(shifts, tmp_path / "cube.h5")
     with pytest.raises(ValueError, match="for shifts"):
         formats.mintpy.write(shifts, tmp_path / "cube.nc")
+
+
+def test_dates_beyond_reason_are_refused(tmp_path):
+    path = made.mintpy(tmp_path / "made.h5")
+    with h5py.File(path, "a") as file:
+        file["date"][1, 1] = b"22190805"
+    with pytest.raises(ValueError, match="2219-08-05"):
+        xoffset.open_shifts(path)
+    with h5py.File(path, "a") as file:
+        file["date"][1, 1] = b"20191305"
+    with pytest.raises(ValueError, match="dates YYYYMMDD"):
+        xoffset.open_shifts(path)
+
+
+def test_repeated_pairs_and_cubes_without_a_value(tmp_path):
+    cube = xr.open_dataset(made.ticoi(tmp_path / "cube.nc"), engine="h5netcdf").load()
+    twice = xr.concat([cube, cube], "mid_date", data_vars="minimal")
+    check(formats.ticoi.read(twice), 0, 1, 2, 0, 1, 2)
+    empty = formats.ticoi.read(cube.assign(vx=cube.vx * 0, vy=cube.vy * 0))
+    assert np.isnan(empty.dx).all()
+    assert (empty.flags == FLAGS["nodata"]).all()

@@ -87,6 +87,13 @@ def test_micmac_needs_dates(tmp_path):
         formats.micmac.read(tmp_path / "..")
 
 
+def test_steps_of_a_stage_of_micmac_are_no_pixels(tmp_path):
+    for name in ("Px1", "Px2"):
+        made.raster(tmp_path / f"{name}_Num6_DeZoom1.tif", np.ones((1, made.ROWS, made.COLUMNS), np.int16))
+    with pytest.raises(ValueError, match="got int16 in Px1_Num6_DeZoom1"):
+        xoffset.open_shifts(tmp_path / "Px2_Num6_DeZoom1.tif", dates=("2019-07-01", "2019-08-05"))
+
+
 def write_mpic(folder, pair, name=None):
     stem = name or "_".join(made.DATES[pair])
     right, down = made.pixels(pair)
@@ -263,6 +270,71 @@ def test_a_file_that_ends_too_early_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(OSError, match="needs whole images"):
         formats.cosicorr.read(path)
+
+
+def test_no_valid_pixel_at_all_is_all_flags(tmp_path):
+    nothing = np.full((1, made.ROWS, made.COLUMNS), np.nan, np.float32)
+    for name in ("Px1", "Px2"):
+        made.raster(tmp_path / f"{name}_20190701_20190805.tif", nothing)
+    shifts = xoffset.open_shifts(tmp_path)
+    assert np.isnan(shifts.dx).all()
+    assert (shifts.flags == FLAGS["nodata"]).all()
+
+
+def test_repeated_pairs_are_kept_and_named(tmp_path):
+    write_mpic(tmp_path, 0)
+    write_mpic(tmp_path, 0, "20190701_20190805_2")
+    shifts = xoffset.open_shifts(tmp_path)
+    check(shifts, 0, 0)
+    assert len(set(shifts.source.values)) == 2
+
+
+@pytest.mark.parametrize("layout", ["geotiff", "envi"])
+def test_cosicorr_is_written_as_it_is_read(tmp_path, layout):
+    write_mpic(tmp_path, 0)
+    shifts = formats.mpic.read(tmp_path)
+    (path,) = formats.cosicorr.write(shifts, tmp_path / "out", layout=layout)
+    with rasterio.open(path) as file:
+        assert file.descriptions == ("East/West", "North/South", "SNR")
+        assert file.dtypes == ("float32",) * 3
+        np.testing.assert_allclose(file.read(2), made.displacement(0)[1], rtol=1e-5)
+        assert np.isnan(file.read(3)).all()
+    check(xoffset.open_shifts(tmp_path / "out"), 0)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        formats.cosicorr.write(shifts, tmp_path / "out", layout=layout)
+    expected = [".img", ".hdr"] if layout == "envi" else [".tif"]
+    assert {each.suffix for each in (tmp_path / "out").iterdir()} == set(expected)
+
+
+def test_pixels_and_scores_as_the_services_count(tmp_path):
+    write_mpic(tmp_path, 0)
+    shifts = formats.mpic.read(tmp_path)
+    shifts["score"] = shifts.score.where(shifts.x > float(shifts.x[0]), -0.5)
+    right, down, score = formats.mpic.write(shifts, tmp_path / "out")
+    names = [f"{name}_20190701_20190805.tif" for name in ("Px1", "Px2", "Correl")]
+    assert [path.name for path in (right, down, score)] == names
+    for path, truth in zip((right, down), made.pixels(0), strict=True):
+        with rasterio.open(path) as file:
+            np.testing.assert_allclose(file.read(1), truth, rtol=1e-5)
+    with rasterio.open(score) as file:
+        numbers, expected = file.read(1), made.correlation()[1]
+        assert numbers.dtype == np.uint8
+        expected[:, 0] = 128
+        np.testing.assert_array_equal(numbers, expected)
+    gdm = formats.gdm.write(shifts, tmp_path / "gdm", tile="32TLR", stage="filtered")
+    assert [str(path.relative_to(tmp_path / "gdm")) for path in gdm] == [
+        "Displacements/MM_EW_displ_32TLR_20190701_vs_20190805_FILTER_Displmax.tif",
+        "Displacements/MM_NS_displ_32TLR_20190701_vs_20190805_FILTER_Displmax.tif",
+        "Displacements/MM_Corr_32TLR_20190701_20190805.tif",
+    ]
+
+
+def test_two_dates_of_one_day_have_no_name(tmp_path):
+    write_mpic(tmp_path, 0)
+    shifts = formats.mpic.read(tmp_path)
+    near = shifts.assign_coords(secondary=shifts.reference + np.timedelta64(3, "h"))
+    with pytest.raises(ValueError, match="two days a pair"):
+        formats.mpic.write(near, tmp_path / "out")
 
 
 # --------------------------------------------------------------------------------------------------------- real files

@@ -63,6 +63,7 @@ SIDEWAYS = {
     ("correction", "matching"),  # coregister() matches images
     ("correction", "network"),
     ("correction", "readers"),
+    ("formats", "readers"),  # rasters of others are opened, and their ends found missing, as images are
     ("uncertainty", "motion"),  # compare() turns motion toward true north, as ground() does
 }
 

@@ -64,6 +64,19 @@ def read(
         If there is no such file.
     ValueError
         If it has another number of bands, or dates or the size of pixels lack.
+
+    Examples
+    --------
+    >>> import numpy, pathlib, rasterio, tempfile, xoffset
+    >>> grid = {"driver": "GTiff", "width": 4, "height": 3, "count": 2, "dtype": "float32", "crs": "EPSG:32632"}
+    >>> grid["transform"] = rasterio.Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 5000000.0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "20200101_20200131-F.tif"
+    ...     with rasterio.open(path, "w", **grid) as file:
+    ...         file.write(numpy.ones((2, 3, 4), "float32"))
+    ...     shifts = xoffset.formats.asp.read(path)
+    >>> float(shifts.dx[0, 0, 0]), float(shifts.dy[0, 0, 0])
+    (10.0, -10.0)
     """
     caller = "asp.read"
     place = _options.as_path(path, "path", caller)

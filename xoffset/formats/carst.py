@@ -64,6 +64,20 @@ def read(
         If one of the two components is not there.
     ValueError
         If the dates lack, or the files are not on one grid.
+
+    Examples
+    --------
+    >>> import numpy, pathlib, rasterio, tempfile, xoffset
+    >>> grid = {"driver": "GTiff", "width": 4, "height": 3, "count": 1, "dtype": "float32", "crs": "EPSG:32632"}
+    >>> grid["transform"] = rasterio.Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 5000000.0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("vx", "vy"):
+    ...         path = pathlib.Path(folder) / f"20200101-20200131_velo-raw_{name}.tif"
+    ...         with rasterio.open(path, "w", **grid) as file:
+    ...             file.write(numpy.ones((1, 3, 4), "float32"))
+    ...     shifts = xoffset.formats.carst.read(path)
+    >>> float(shifts.dx[0, 0, 0])
+    30.0
     """
     caller = "carst.read"
     files = _of_pair(_options.as_path(path, "path", caller), caller)

@@ -67,6 +67,16 @@ def read(
         If there is no such file.
     ValueError
         If it lacks bands of these names, or dates or the grid lack.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = xoffset.formats.cosicorr.write(shifts, folder)
+    ...     xoffset.formats.cosicorr.read(files[0]).sizes["pair"]
+    1
     """
     caller = "cosicorr.read"
     place = _options.as_path(path, "path", caller)
@@ -124,6 +134,16 @@ def write(
         If a file is there and `overwrite` is False.
     ValueError
         If these are no shifts, or the two dates of a pair fall on one day.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = xoffset.formats.cosicorr.write(shifts, folder)
+    ...     xoffset.formats.cosicorr.read(files[0]).sizes["pair"]
+    1
     """
     caller = "cosicorr.write"
     target = _options.as_path(folder, "folder", caller)

@@ -79,6 +79,16 @@ def read(
         If the folder has no displacements of that stage, or one of the two components is not there.
     ValueError
         If the size of pixels lacks, or the files are not on one grid.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = xoffset.formats.gdm.write(shifts, folder)
+    ...     xoffset.formats.gdm.read(folder).load().sizes["pair"] == shifts.sizes["pair"]
+    True
     """
     caller = "gdm.read"
     place = _options.as_path(path, "path", caller)
@@ -128,6 +138,16 @@ def write(
         If a file is there and `overwrite` is False.
     ValueError
         If these are no shifts, or the two dates of a pair fall on one day.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = xoffset.formats.gdm.write(shifts, folder)
+    ...     xoffset.formats.gdm.read(folder).load().sizes["pair"] == shifts.sizes["pair"]
+    True
     """
     caller = "gdm.write"
     target = _options.as_path(folder, "folder", caller) / _FOLDER

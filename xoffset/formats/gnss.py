@@ -37,7 +37,7 @@ def recognises(look: looks.Look) -> bool:
 
 
 def read(path: str | os.PathLike[str], *, crs: str | int | pyproj.CRS | None = None) -> xr.Dataset:
-    """Shifts of a GNSS station from each of its dates to the next, in metres of a grid.
+    r"""Shifts of a GNSS station from each of its dates to the next, in metres of a grid.
 
     Positions east and north are those of true directions on the ground; they are turned and scaled to the axes of the
     CRS at the station, with their standard errors. Two positions of `u` and `v` make a displacement of standard error
@@ -63,6 +63,19 @@ def read(path: str | os.PathLike[str], *, crs: str | int | pyproj.CRS | None = N
         If there is no such file.
     ValueError
         If it is of another kind, has less than two dates or no place of the station, or no CRS is given.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, xoffset
+    >>> head = "site YYMMMDD yyyy.yyyy MJD week d reflon e0(m) east(m) n0(m) north(m) u0(m) up(m) ant(m) sig_e(m) "
+    >>> head += "sig_n(m) sig_u(m) corr_en corr_eu corr_nu latitude(deg) longitude(deg) height(m)\n"
+    >>> row = "ABCD 20JAN01 2020.0 {} 2086 3 9 7 {} 5 0.1 9 0 0 0.002 0.002 0.005 0 0 0 46.0 9.0 900\n"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "ABCD.tenv3"
+    ...     _ = path.write_text(head + row.format(58849, 0.1) + row.format(58949, 0.6))
+    ...     shifts = xoffset.formats.gnss.read(path, crs="EPSG:32632")
+    >>> shifts.dx.values.ravel().round(4)
+    array([0.4998])
     """
     caller = "gnss.read"
     place = _options.as_path(path, "path", caller)

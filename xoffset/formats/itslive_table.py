@@ -23,7 +23,7 @@ def recognises(look: looks.Look) -> bool:
 
 
 def read(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Shifts of the points of a table of image pairs, as the web site of ITS_LIVE gives it.
+    r"""Shifts of the points of a table of image pairs, as the web site of ITS_LIVE gives it.
 
     The two dates are half a separation before and after the middle date. Separations are whole days while middle dates
     have their time of day, so that dates are off by up to half a day and the same image may have several; `floor` them
@@ -48,6 +48,17 @@ def read(path: str | os.PathLike[str]) -> xr.Dataset:
         If columns hold no numbers.
     ValueError
         If a column lacks, dates cannot be read, or rows are of several CRS.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, xoffset
+    >>> table = "mid_date,lat,lon,vx [m/yr],vy [m/yr],date_dt [days],epsg\n2020-01-09,61.2,-147.0,730.5,0.0,16,3413\n"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "point.csv"
+    ...     _ = path.write_text(table)
+    ...     shifts = xoffset.formats.itslive_table.read(path)
+    >>> shifts.dx.values.ravel()
+    array([32.])
     """
     import pyproj
 

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
-from xoffset.formats import file_sets, looks
+from xoffset.formats import file_sets, looks, rasters
 from xoffset.formats.file_sets import LEAST_SCORE, MOST_SCORE, Given
 from xoffset.formats.mpic import has_pair_dates
 from xoffset.formats.names import SYSTEMS
@@ -71,12 +71,38 @@ def read(
     FileNotFoundError
         If `Px1` or `Px2` is not there.
     ValueError
-        If dates or the size of pixels lack, or the files are not on one grid.
+        If dates or the size of pixels lack, the files are not on one grid, or hold whole numbers: steps, not pixels.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4).isel(pair=[0])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for path in xoffset.formats.mpic.write(shifts, folder):
+    ...         _ = path.rename(pathlib.Path(folder) / f"{path.name.split('_')[0]}.tif")
+    ...     xoffset.formats.micmac.read(folder, dates=("2020-01-01", "2020-07-01")).sizes["pair"]
+    1
     """
     caller = "micmac.read"
     place = _options.as_path(path, "path", caller)
     files = _of_pair(_only_set(place, caller) if place.is_dir() else place, caller)
+    for component in ("dx", "dy"):
+        _check_counts_pixels(files[component], caller)
     return file_sets.read_files("micmac", files, Given(dates, pixel_size, crs), caller, change=_without_outside)
+
+
+def _check_counts_pixels(path: Path, caller: str) -> None:
+    """Refuse the files of single stages, which hold whole numbers of steps of the matching."""
+    if not path.exists():
+        return  # which is told with all else that lacks
+    with rasters.opened(path, caller) as file:
+        dtype = file.dtypes[0]
+    if np.dtype(dtype).kind in "iu":
+        raise ValueError(
+            f"{caller}() needs pixels, as floats; got {dtype} in {path.name}, as stages of MicMac save whole steps of "
+            "their matching. Give the final files, or multiply by the step of the stage and save as float32."
+        )
 
 
 def _without_outside(fields: dict[str, np.ndarray]) -> np.ndarray | None:

@@ -61,6 +61,16 @@ def read(path: str | os.PathLike[str], *, dropped: bool = False) -> xr.Dataset:
         If the `netcdf` extra, which brings h5py, is not installed.
     ValueError
         If the file holds no offsets, is in radar geometry or in degrees, or all pairs are dropped.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = xoffset.formats.mintpy.write(shifts, f"{folder}/ifgramStack.h5")
+    ...     xoffset.formats.mintpy.read(files).load().sizes["pair"] == shifts.sizes["pair"]
+    True
     """
     caller = "mintpy.read"
     place = _options.as_path(path, "path", caller)
@@ -128,6 +138,16 @@ def write(
     ValueError
         If it is neither shifts nor a series, two dates fall on one day, which MintPy could not tell apart, or `stable`
         lies outside.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = xoffset.formats.mintpy.write(shifts, f"{folder}/ifgramStack.h5")
+    ...     xoffset.formats.mintpy.read(files).load().sizes["pair"] == shifts.sizes["pair"]
+    True
     """
     caller = "mintpy.write"
     target = _options.as_path(path, "path", caller)

@@ -69,6 +69,16 @@ def read(
         If `Px1` or `Px2` of a pair is not there, or the folder has none.
     ValueError
         If the name tells no dates, the size of pixels lacks, or the files are not on one grid.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = xoffset.formats.mpic.write(shifts, folder)
+    ...     xoffset.formats.mpic.read(folder).load().sizes["pair"] == shifts.sizes["pair"]
+    True
     """
     caller = "mpic.read"
     place = _options.as_path(path, "path", caller)
@@ -108,6 +118,16 @@ def write(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool
         If a file is there and `overwrite` is False.
     ValueError
         If these are no shifts, or the two dates of a pair fall on one day.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = xoffset.formats.mpic.write(shifts, folder)
+    ...     xoffset.formats.mpic.read(folder).load().sizes["pair"] == shifts.sizes["pair"]
+    True
     """
     caller = "mpic.write"
     target = _options.as_path(folder, "folder", caller)

@@ -30,7 +30,7 @@ def read(
     position: tuple[float, float] = (0.0, 0.0),
     crs: str | int | pyproj.CRS | None = None,
 ) -> xr.Dataset:
-    """Shifts of one point, a pair a row, from disparities of the Ames Stereo Pipeline in pixels.
+    r"""Shifts of one point, a pair a row, from disparities of the Ames Stereo Pipeline in pixels.
 
     The column `dx` counts toward the right, `dy` downwards: its sign is turned. Dates, with their time of day, are
     those of the names of the files, which are made of the identifiers of two PlanetScope scenes.
@@ -59,6 +59,16 @@ def read(
         If columns hold no numbers.
     ValueError
         If a column or the size of pixels lacks, or a name does not tell two dates.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, xoffset
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "points.csv"
+    ...     _ = path.write_text("name:,dx,dy\n20180513_135849_0f12_20180817_140218_1042_L3B-F.tif,0.5,-0.25\n")
+    ...     shifts = xoffset.formats.planet2mintpy.read(path, pixel_size=3.0)
+    >>> shifts.dx.values.ravel(), shifts.dy.values.ravel()
+    (array([1.5]), array([0.75]))
     """
     caller = "planet2mintpy.read"
     place = _options.as_path(path, "path", caller)

@@ -24,7 +24,7 @@ def recognises(look: looks.Look) -> bool:
 
 
 def read(path: str | os.PathLike[str], *, crs: str | int | pyproj.CRS | None = None) -> xr.Dataset:
-    """Shifts of a table whose columns are called `reference`, `secondary`, `dx`, `dy`.
+    r"""Shifts of a table whose columns are called `reference`, `secondary`, `dx`, `dy`.
 
     Displacements are in metres toward increasing x and y, dates are texts in ISO 8601 or datetimes. There may be
     `sigma_dx` and `sigma_dy`; `x` and `y` of nodes of a regular grid, or of scattered points if there is a `name` too.
@@ -52,6 +52,16 @@ def read(path: str | os.PathLike[str], *, crs: str | int | pyproj.CRS | None = N
         If columns hold no dates or no numbers.
     ValueError
         If a column lacks, dates are equal or cannot be read, or nodes lie on no regular grid.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, xoffset
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "shifts.csv"
+    ...     _ = path.write_text("reference,secondary,dx,dy\n2020-01-01,2020-07-01,1.5,-0.5\n")
+    ...     shifts = xoffset.formats.table.read(path, crs="EPSG:32632")
+    >>> shifts.dx.values.ravel()
+    array([1.5])
     """
     caller = "table.read"
     place = _options.as_path(path, "path", caller)

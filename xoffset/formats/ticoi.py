@@ -60,6 +60,16 @@ def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
         If it is a netCDF file and the `netcdf` extra is not installed.
     ValueError
         If it is no such cube, or its dates cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = xoffset.formats.ticoi.write(shifts, f"{folder}/cube.zarr")
+    ...     xoffset.formats.ticoi.read(files).load().sizes["pair"] == shifts.sizes["pair"]
+    True
     """
     caller = "ticoi.read"
     cube = stores.opened(source, caller)
@@ -119,6 +129,16 @@ def write(shifts: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool =
     ValueError
         If these are no shifts, pairs run backward in time, which TICOI does not take, standard errors lack for some of
         the pairs, or the name has another ending.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = xoffset.formats.ticoi.write(shifts, f"{folder}/cube.zarr")
+    ...     xoffset.formats.ticoi.read(files).load().sizes["pair"] == shifts.sizes["pair"]
+    True
     """
     caller = "ticoi.write"
     target = _options.as_path(path, "path", caller)

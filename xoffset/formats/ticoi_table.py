@@ -39,7 +39,7 @@ def read(
     position: tuple[float, float] = (0.0, 0.0),
     crs: str | int | pyproj.CRS | None = None,
 ) -> xr.Dataset:
-    """Shifts of one pixel that TICOI has inverted, between the two dates of each row.
+    r"""Shifts of one pixel that TICOI has inverted, between the two dates of each row.
 
     Displacements, which TICOI makes of velocities with years of 365 days, become those of years of 365.25 days.
 
@@ -66,6 +66,16 @@ def read(
         If columns hold no dates or no numbers.
     ValueError
         If a column lacks, or dates are equal or cannot be read.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, xoffset
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "RLF_result.csv"
+    ...     _ = path.write_text(",date1,date2,vx,vy\n0,2020-01-01,2021-01-01,36.525,0.0\n")
+    ...     shifts = xoffset.formats.ticoi_table.read(path)
+    >>> shifts.dx.values.ravel().round(3)
+    array([36.6])
     """
     caller = "ticoi_table.read"
     place = _options.as_path(path, "path", caller)
