@@ -233,17 +233,10 @@ class TestWriting:
         (path,) = itslive.write(self.shifts(100.0), tmp_path)
         assert path.name == "20200101_X_20200111_G0320V02.nc"
         with xr.open_dataset(path, engine="h5netcdf", decode_cf=False) as file:
-            assert set(file.variables) == {
-                "vx",
-                "vy",
-                "v",
-                "v_error",
-                "interp_mask",
-                "x",
-                "y",
-                "mapping",
-                "img_pair_info",
-            }
+            maps = {"vx", "vy", "v", "v_error", "interp_mask", "chip_size_width", "chip_size_height"}
+            assert set(file.variables) == {*maps, "x", "y", "mapping", "img_pair_info"}
+            assert set(file.chip_size_width.values.ravel()) <= {0, 320}
+            assert file.chip_size_width.attrs["x_pixel_size"] == 10.0
             assert file.vx.dtype == file.v_error.dtype == np.int16
             assert (file.vx.attrs["_FillValue"], file.vx.attrs["units"]) == (-32767, "meter/year")
             assert file.vx.attrs["standard_name"] == "land_ice_surface_x_velocity"
@@ -260,6 +253,7 @@ class TestWriting:
             assert cube.vx.dtype == np.int16
             assert "author" not in cube.attrs
             assert cube.date_dt.values[0] == 10.0
+            assert set(cube.chip_size_height.values.ravel()) <= {0, 320}
             assert float(cube.mid_date[0]) == 18_267.0
         assert (path / ".zgroup").exists()
 

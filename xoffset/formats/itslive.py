@@ -13,15 +13,21 @@ import xarray as xr
 from xoffset import _options
 from xoffset.formats import border, looks, stores, writing
 from xoffset.formats.border import Place, Theirs
-from xoffset.model import north
+from xoffset.model import north, products
 from xoffset.model.flags import FLAGS
 
 _SYSTEM = "itslive"
 _READ, _WRITE = "itslive.read", "itslive.write"
 _FILL = -32767
+# Numbers for no value, of signed and of unsigned whole numbers.
+FILLS = {"i": _FILL, "u": 0}
 _UNITS = "meter/year"
 # Names of the attributes with the dates, in granules of version 2 and of version 1.
 _DATES = ("acquisition_date_img", "acquisition_img")
+# Variables of shifts that granules and cubes take.
+CHIP = "chip_size"
+CHIPS = ("chip_size_width", "chip_size_height")
+WRITTEN = ("dx", "dy", "sigma_dx", "sigma_dy", "flags", CHIP)
 # Attributes of a component with its standard error, the best one first.
 _ERRORS = ("error", "vx_error", "vy_error", "stable_rmse")
 
@@ -79,9 +85,9 @@ def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
     for component in ("x", "y"):
         error = stores.number(data[f"v{component}"].attrs, *_ERRORS)
         fields[f"sigma_d{component}"] = np.array([error])
-    chip, side = data.get("chip_size_width"), float("nan")
-    if chip is not None:
-        side = stores.number(chip.attrs, "x_pixel_size")
+    chip = data.get("chip_size_width")
+    side = float("nan") if chip is None else stores.number(chip.attrs, "x_pixel_size")
+    if chip is not None and np.isfinite(side):
         fields["template_size"] = chip.astype(np.float32).data / side
     flags = None
     if "interp_mask" in data:
@@ -137,15 +143,38 @@ def write(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool
     target = _options.as_path(folder, "folder", _WRITE)
     is_asked = _options.as_switch(overwrite, "overwrite", _WRITE)
     looks.optional("h5netcdf", "netcdf", _WRITE)
-    theirs = border.from_shifts(_SYSTEM, shifts, caller=_WRITE)
+    theirs = border.from_shifts(_SYSTEM, with_chips(shifts), caller=_WRITE, fields=WRITTEN)
     border.check_has_crs(theirs, _WRITE)
+    sides = np.broadcast_to(shifts.coords.get(products.PIXEL_SIZE, np.nan), len(theirs.reference))
     names = [f"{stem}_G{abs(theirs.step.x):04.0f}V02.nc" for stem in border.stems(theirs, "_X_")]
     with writing.replaced_all(target, names, overwrite=is_asked, caller=_WRITE) as scratch:
         for pair, name in enumerate(names):
             granule = _granule(theirs, pair)
+            for axis, key in zip("xy", CHIPS, strict=True):
+                if key in granule:
+                    granule[key].attrs[f"{axis}_pixel_size"] = float(sides[pair])
             with writing.explained(target, _WRITE):
                 granule.to_netcdf(scratch / name, engine="h5netcdf")
     return [target / name for name in names]
+
+
+def with_chips(shifts: xr.Dataset) -> xr.Dataset:
+    """Shifts with the side of the windows in metres, where they tell it."""
+    if not isinstance(shifts, xr.Dataset) or products.PIXEL_SIZE not in shifts.coords or "dx" not in shifts:
+        return shifts
+    if "template_size" in shifts:
+        return shifts.assign(
+            {CHIP: (shifts["template_size"] * shifts[products.PIXEL_SIZE]).transpose(*shifts["dx"].dims)}
+        )
+    if products.WINDOW_SIZE not in shifts.coords:
+        return shifts
+    is_known = shifts["dx"].notnull()
+    return shifts.assign({CHIP: shifts[products.WINDOW_SIZE].where(is_known).transpose(*shifts["dx"].dims)})
+
+
+def packed_chips(chips: np.ndarray) -> np.ndarray:
+    """Sides of windows in metres as granules and cubes have them, 0 where there is none."""
+    return border.packed(chips, "uint16", 0, "chip_size_width", "m", _WRITE)
 
 
 def _granule(theirs: Theirs, pair: int) -> xr.Dataset:
@@ -162,6 +191,8 @@ def _granule(theirs: Theirs, pair: int) -> xr.Dataset:
     for key in ("x", "y"):
         whole[f"v{key}"][2]["error"] = root_mean_square(values[f"sigma_d{key}"])
         whole[f"v{key}"][2]["error_description"] = "root mean square of the standard errors of the values"
+    for key in CHIPS if CHIP in values else ():
+        whole[key] = (("y", "x"), packed_chips(values[CHIP]), about(key))
     share = 100.0 * float(np.isfinite(vx).mean())
     data = xr.Dataset(
         whole | {"interp_mask": (("y", "x"), is_smoothed.astype(np.uint8), about("interp_mask"))},
@@ -174,7 +205,7 @@ def _granule(theirs: Theirs, pair: int) -> xr.Dataset:
         variable.encoding = {"_FillValue": None}
         if variable.ndim == 2:
             variable.attrs["grid_mapping"] = "mapping"
-            fill = {} if name == "interp_mask" else {"_FillValue": np.int16(_FILL)}
+            fill = {} if name == "interp_mask" else {"_FillValue": variable.dtype.type(FILLS[variable.dtype.kind])}
             rows = min(640, variable.shape[0])
             variable.encoding |= fill | {"zlib": True, "complevel": 2, "shuffle": True}
             variable.encoding["chunksizes"] = (rows, variable.shape[1])
@@ -238,6 +269,8 @@ _TEXTS = {
     "vy": ("land_ice_surface_y_velocity", "velocity component in y direction"),
     "v": ("land_ice_surface_velocity", "velocity magnitude"),
     "v_error": ("velocity_error", "velocity magnitude error"),
+    "chip_size_width": ("chip_size_width", "width of search template (chip)"),
+    "chip_size_height": ("chip_size_height", "height of search template (chip)"),
     "interp_mask": ("interpolated_value_mask", "true where values have been interpolated"),
 }
 ROOT = {
@@ -257,4 +290,6 @@ def about(name: str) -> dict[str, Any]:
     told: dict[str, Any] = {"standard_name": standard, "description": text}
     if name == "interp_mask":
         return told | {"flag_values": np.array([0, 1], np.uint8), "flag_meanings": "measured interpolated"}
+    if name.startswith("chip_size"):
+        return told | {"units": "m", "chip_size_coordinates": "image projection geometry: width = x, height = y"}
     return told | {"units": _UNITS}

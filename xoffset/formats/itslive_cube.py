@@ -142,7 +142,7 @@ def write(shifts: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool =
     target = _options.as_path(path, "path", _WRITE)
     is_asked = _options.as_switch(overwrite, "overwrite", _WRITE)
     stores.check_suffix(target, SYSTEMS[_SYSTEM].suffixes, _WRITE)
-    theirs = border.from_shifts(_SYSTEM, shifts, caller=_WRITE)
+    theirs = border.from_shifts(_SYSTEM, itslive.with_chips(shifts), caller=_WRITE, fields=itslive.WRITTEN)
     border.check_has_crs(theirs, _WRITE)
     with writing.replaced(target, overwrite=is_asked, caller=_WRITE) as place:
         stores.save(_cube(theirs), place, _encoding(theirs), target, _WRITE)
@@ -165,6 +165,9 @@ def _cube(theirs: Theirs) -> xr.Dataset:
     if "flags" in theirs.fields:
         mask = ((theirs.fields["flags"] & np.int64(FLAGS["smoothed"])) != 0).astype(np.uint8)
         data["interp_mask"] = (dims, mask, itslive.about("interp_mask"))
+    for key in itslive.CHIPS if itslive.CHIP in theirs.fields else ():
+        chips = elements.apply(itslive.packed_chips, [theirs.fields[itslive.CHIP]], np.dtype(np.uint16))
+        data[key] = (dims, chips, itslive.about(key))
     per_pair = {
         "acquisition_date_img1": in_days(theirs.reference), "acquisition_date_img2": in_days(theirs.secondary),
         "date_center": in_days(data["mid_date"].values), "date_dt": theirs.days,
@@ -178,9 +181,9 @@ def _cube(theirs: Theirs) -> xr.Dataset:
         data[name] = ("mid_date", np.sqrt(mean.values), {"units": "meter/year"})
     data["granule_url"] = ("mid_date", np.array(theirs.source, dtype=object))
     data["mapping"] = ((), np.int8(0), itslive.mapping(theirs))
-    for key in (*maps, "interp_mask"):
-        if key in data:
-            data[key].attrs["grid_mapping"] = "mapping"
+    for variable in data.data_vars.values():
+        if variable.ndim == 3:
+            variable.attrs["grid_mapping"] = "mapping"
     return data
 
 
@@ -198,4 +201,4 @@ def _packed(values: Any, name: str) -> Any:
 def _encoding(theirs: Theirs) -> dict[str, Any]:
     """Chunks and fills by the number of dims of a variable and its type."""
     pairs, rows, columns = theirs.fields["dx"].shape
-    return {"chunks": (min(pairs, _PAIRS), min(rows, _NODES), min(columns, _NODES)), "fill": _FILL}
+    return {"chunks": (min(pairs, _PAIRS), min(rows, _NODES), min(columns, _NODES)), "fills": {"i2": _FILL, "u2": 0}}

@@ -198,13 +198,14 @@ def check_suffix(path: Path, suffixes: tuple[str, ...], caller: str) -> None:
 def save(data: xr.Dataset, place: Path, encoding: Any, target: Path, caller: str) -> None:
     """Write a Dataset whose maps are packed already to a Zarr store of version 2 or a netCDF file, by its suffix.
 
-    `encoding` has the `chunks` of maps (any, y, x) and the `fill` of those that are int16.
+    `encoding` has the `chunks` of maps (any, y, x) and the `fills` of those of some types, such as "i2".
     """
     is_zarr = place.suffix == ".zarr"
     for name, variable in data.variables.items():
         variable.encoding = {} if variable.dtype.kind == "O" else {"_FillValue": None}
         if variable.ndim == 3:
-            fill = {"_FillValue": np.int16(encoding["fill"])} if variable.dtype == np.int16 else {}
+            fill = encoding["fills"].get(variable.dtype.str[1:])
+            fill = {} if fill is None else {"_FillValue": variable.dtype.type(fill)}
             chunks = {"chunks" if is_zarr else "chunksizes": encoding["chunks"]}
             variable.encoding |= fill | chunks | ({} if is_zarr else {"zlib": True, "complevel": 2})
             data[name] = (
