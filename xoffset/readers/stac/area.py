@@ -84,7 +84,7 @@ def _is_in_footprint(image: ItemImage, area: Area) -> bool:
         return True
     from rasterio.crs import CRS
 
-    box = area.box if area.crs is not None else Area(area.box, image.grid.crs).within(CRS.from_epsg(4326))
+    box = area.within(CRS.from_epsg(4326))
     lon, lat = (np.linspace(low, high, 2 * _PLACES + 1)[1::2] for low, high in ((box[0], box[2]), (box[1], box[3])))
     return bool(polygons.covered(rings, lon, lat).any())
 

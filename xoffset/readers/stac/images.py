@@ -84,8 +84,11 @@ class ItemImage:
 def _reading(action: Any, href: str) -> Any:
     import rasterio
 
-    with rasterio.Env(**gdal_options()):
-        return patiently(action, href)
+    def attempt(is_again: bool) -> Any:
+        with rasterio.Env(**gdal_options(href, is_again=is_again)):
+            return action()
+
+    return patiently(attempt, href)
 
 
 def _described(href: str, modify: Modify | None, band: int | None, nodata: float | None) -> RasterImage:

@@ -198,7 +198,7 @@ def document(place: str) -> Mapping[str, Any]:
             f"open_stac() needs the file of an item or a catalogue; there is none at {place}. Check the path, and the "
             f"working folder {Path.cwd()}."
         )
-    found = patiently(lambda: _parsed(place), place)
+    found = patiently(lambda _: _parsed(place), place)
     if not isinstance(found, Mapping):
         raise ValueError(
             f"open_stac() needs a JSON object; got a {type(found).__name__} from {bare(place)}. Give the address of an "
@@ -216,7 +216,7 @@ def _parsed(place: str) -> Any:
     try:
         return json.loads(content)
     except ValueError as error:  # a page of a portal, or an answer that was cut
-        raise OSError(f"what is no JSON ({error})") from error
+        raise OSError(f"what is no JSON ({error})") from None
 
 
 def search(place: str, query: Query) -> Iterator[Item]:
@@ -230,12 +230,12 @@ def search(place: str, query: Query) -> Iterator[Item]:
         If nothing limits the search.
     """
     if not query.collections or query.box is None:
-        lacking = "collection" if not query.collections else "bbox"
+        lacking = "collection=" if not query.collections else "bbox= in degrees"
         advice = (
-            "collection='sentinel-2-l2a'" if lacking == "collection" else "bbox=(west, south, east, north) in degrees"
+            "collection='sentinel-2-l2a'" if not query.collections else "bbox=(west, south, east, north) in degrees"
         )
         raise ValueError(
-            f"open_stac() needs {lacking}= to search the API at {bare(place)}, which holds the whole world; got none. "
+            f"open_stac() needs {lacking} to search the API at {bare(place)}, which holds the whole world; got none. "
             f"Pass {advice}."
         )
     try:

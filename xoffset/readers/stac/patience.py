@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from xoffset.model.dates import as_instants
+from xoffset.readers.files import in_place
 
 Result = TypeVar("Result")
 # Signs the address of a file.
@@ -37,8 +38,11 @@ def bare(place: str) -> str:
     return re.split(r"[?#]", place, maxsplit=1)[0] if is_remote(place) else place
 
 
-def patiently(action: Callable[[], Result], place: str) -> Result:
+def patiently(action: Callable[[bool], Result], place: str) -> Result:
     """Result of what reads from a place, tried again where the server may have failed for the moment.
+
+    The action is told whether it is tried again. What no further try would change is tried once more, too: the first
+    answer may be one that was kept.
 
     Raises
     ------
@@ -47,13 +51,13 @@ def patiently(action: Callable[[], Result], place: str) -> Result:
     """
     for k in range(TRIES):
         try:
-            return action()
+            return action(k > 0)
         except (OSError, HTTPException) as error:
             reason = _reason(error)
             final = _FINAL.search(reason)
-            if final or k == TRIES - 1 or not is_remote(place):
+            if (final and k > 0) or k == TRIES - 1 or not is_remote(place):
                 raise _failure(place, reason, k + 1, final and final["status"]) from error
-        time.sleep(PAUSE * 2**k)
+        time.sleep(0 if final else PAUSE * 2**k)
     raise AssertionError
 
 
@@ -78,8 +82,11 @@ def _failure(place: str, reason: str, tries: int, status: str | None) -> OSError
     return OSError(f"open_stac() needs answers of a server; got '{reason}' of {bare(place)} {times}. {advice}")
 
 
-def gdal_options() -> dict[str, Any]:
-    """Options with which GDAL does not wait for a dead server, nor lists folders; those that the user has set win."""
+def gdal_options(place: str, *, is_again: bool) -> dict[str, Any]:
+    """Options with which GDAL does not wait for a dead server, nor lists folders; those that the user has set win.
+
+    Of a place that is tried again it is to forget what it has kept: failures, too.
+    """
     from rasterio.env import getenv, hasenv
 
     options: dict[str, Any] = {
@@ -88,6 +95,8 @@ def gdal_options() -> dict[str, Any]:
         "GDAL_HTTP_LOW_SPEED_TIME": str(SILENCE),
         "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
     }
+    if is_again:
+        options["CPL_VSIL_CURL_NON_CACHED"] = in_place(bare(place))
     set_already = {*os.environ, *(getenv() if hasenv() else {})}
     return {name: value for name, value in options.items() if name not in set_already}
 

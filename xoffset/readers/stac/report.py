@@ -151,7 +151,7 @@ def _gaps(layers: Sequence[Layer], others: Sequence[np.datetime64], season: Seas
         step = np.timedelta64(days, "D")
         there = np.sort(np.array([*dates, *others]))
         for expected in np.arange(min(dates), max(dates), step):
-            first, last = np.searchsorted(there, (expected - _NEAR, expected + _NEAR))
+            first, last = np.searchsorted(there, np.array([expected - _NEAR, expected + _NEAR]))
             is_wanted = season is None or season.holds(expected)
             if is_wanted and first == last:
                 found.append((expected, f"{platform} orbit {orbit}"))

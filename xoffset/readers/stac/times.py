@@ -105,7 +105,7 @@ def one_a_year(dates: Sequence[np.datetime64], season: Season | None) -> list[in
 
     Of a season that goes on into the next year the days there belong to the year in which it began.
     """
-    days = pd.DatetimeIndex(np.array(dates, dtype="datetime64[us]")).dayofyear.to_numpy()
+    days = pd.DatetimeIndex(np.array(dates, dtype="datetime64[us]")).day_of_year.to_numpy()
     years = [_year(date, season) for date in dates]
     return [int(k) for k in year_days.one_each(days, np.array(years))]
 
