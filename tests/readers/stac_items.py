@@ -115,3 +115,28 @@ def save(path, *found):
     )
     Path(path).write_text(json.dumps(document))
     return str(path)
+
+
+def without_files(count, side=SIDE):
+    """Items of a Sentinel-2 tile, one each five days, whose files do not exist."""
+    kind = {"href": "https://a.example/{}.tif", "type": "image/tiff; application=geotiff", "roles": ["data"]}
+    place = {"proj:shape": [side, side], "proj:transform": [STEP, 0.0, CORNER[0], 0.0, -STEP, CORNER[1]]}
+    entries = {
+        f"B{number:02}": kind
+        | {"eo:bands": [{"name": f"B{number:02}"}], "href": f"https://a.example/B{number:02}.tif"}
+        | place
+        for number in range(1, 13)
+    }
+    found = []
+    for k in range(count):
+        when = np.datetime64("2016-01-01T10:20:31") + np.timedelta64(5 * k, "D")
+        found.append({
+            "type": "Feature", "id": f"item-{k}", "collection": "c", "assets": entries,
+            "geometry": footprint(side=side * STEP),
+            "properties": {
+                "datetime": f"{when}Z", "platform": f"sentinel-2{'ab'[k % 2]}", "proj:code": f"EPSG:{EPSG}",
+                "s2:mgrs_tile": "32TMR", "sat:relative_orbit": 65, "s2:processing_baseline": "05.00",
+                "processing:level": "L2A", "eo:cloud_cover": 1.0,
+            },
+        })  # fmt: skip
+    return found

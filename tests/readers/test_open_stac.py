@@ -12,7 +12,7 @@ import pytest
 import rioxarray  # noqa: F401, registers `.rio`
 import stac_items
 import xarray as xr
-from stac_items import CORNER, landsat, pixels, save, sentinel2
+from stac_items import CORNER, landsat, pixels, save, sentinel2, without_files
 from unreliable_server import serving
 
 import xoffset
@@ -703,31 +703,8 @@ def test_refinement_where_a_catalogue_tells_it(value, expected):
 # ---------------------------------------------------------------------------------------------------- speed, real items
 
 
-def many(count):
-    """Items of a tile, one each five days, without files."""
-    kind = {"href": "https://a.example/{}.tif", "type": "image/tiff; application=geotiff", "roles": ["data"]}
-    found = []
-    for k in range(count):
-        when = np.datetime64("2016-01-01T10:20:31") + np.timedelta64(5 * k, "D")
-        entries = {
-            f"B{number:02}": kind
-            | {"eo:bands": [{"name": f"B{number:02}"}]}
-            | stac_items.projection(np.empty((240, 240)))
-            for number in range(1, 13)
-        }
-        found.append({
-            "type": "Feature", "id": f"item-{k}", "collection": "c", "assets": entries,
-            "properties": {
-                "datetime": f"{when}Z", "platform": f"sentinel-2{'ab'[k % 2]}", "proj:code": "EPSG:32632",
-                "s2:mgrs_tile": "32TMR", "sat:relative_orbit": 65, "s2:processing_baseline": "05.00",
-                "processing:level": "L2A", "eo:cloud_cover": 1.0,
-            },
-        })  # fmt: skip
-    return found
-
-
 def test_hundreds_of_items_are_planned_in_seconds():
-    found = many(500)
+    found = without_files(500)
     start = time.process_time()
     stack = open_stac(found, band="B04", chunks=64)
     assert time.process_time() - start < 3
@@ -740,7 +717,7 @@ def test_hundreds_of_items_are_planned_in_seconds():
 
 def test_gaps(caplog):
     caplog.set_level(logging.INFO)
-    found = many(20)
+    found = without_files(20)
     stack = open_stac([*found[:7], *found[9:]], band="B04", chunks=-1)
     assert report(stack)["passes_without_item"] == ["2016-02-05 S2B orbit 65", "2016-02-10 S2A orbit 65"]
     assert "2 passes of the satellites have no item" in caplog.text
@@ -748,7 +725,7 @@ def test_gaps(caplog):
     stack = open_stac(found, band="B04", chunks=-1, datetime="2016-01-20/..")
     assert report(stack)["passes_without_item"] == []
     assert len(report(stack)["left_out"]["outside of datetime"]) == 4
-    yearly = open_stac([*many(60), *many(300)[230:]], band="B04", chunks=-1, one_a_year=True)
+    yearly = open_stac([*without_files(60), *without_files(300)[230:]], band="B04", chunks=-1, one_a_year=True)
     assert report(yearly)["years_without_image"] == [2017, 2018]
 
 
