@@ -700,6 +700,27 @@ def test_refinement_where_a_catalogue_tells_it(value, expected):
     assert told.scene.geometry == f"baseline 05.00 or alike, {expected}, DEM unknown"
 
 
+@pytest.mark.parametrize("flag", ["REFINED", "NOT_REFINED", None])
+def test_refinement_from_the_data_strip(tmp_path, flag):
+    item = sentinel2(tmp_path, root="{root}")
+    item["assets"]["datastrip-metadata"] = {"href": "{root}/MTD_DS.xml", "type": "application/xml"}
+    text = "" if flag is None else f'<Image_Refining flag="{flag}">'
+    (tmp_path / "MTD_DS.xml").write_text(f"<a>{text}{'x' * 3_000_000}</a>")
+    save(tmp_path / "a.json", item)
+    expected = {"REFINED": "refined", "NOT_REFINED": "not refined", None: "unknown"}[flag]
+    with serving(tmp_path) as server:
+        place = f"{server.address}/503x1-a/a.json"
+        stack = open_stac(place, band="B04", refinement=True, modify=lambda address: f"{address}?sig=a", chunks=-1)
+        assert stack.refinement.values.tolist() == [expected]
+        told = "refinement unknown" if flag is None else expected
+        assert stack.geometry.item() == f"baseline 03.00 or alike, {told}, DEM unknown"
+        assert server.requests()[-1][1].endswith("MTD_DS.xml?sig=a")
+        assert open_stac(place, band="B04", chunks=-1).refinement.item() == "unknown"
+        (tmp_path / "MTD_DS.xml").unlink()
+        with pytest.raises(OSError, match="404"):
+            open_stac(place, band="B04", refinement=True, chunks=-1)
+
+
 # ---------------------------------------------------------------------------------------------------- speed, real items
 
 

@@ -22,10 +22,10 @@ from xoffset.readers.stac import items as catalogue
 from xoffset.readers.stac.area import Area
 from xoffset.readers.stac.assets import Asset
 from xoffset.readers.stac.images import ItemImage, parts_of
-from xoffset.readers.stac.items import WORKERS, Item, Query
+from xoffset.readers.stac.items import WORKERS, Item, Query, Source
 from xoffset.readers.stac.patience import Modify
 from xoffset.readers.stac.report import Account
-from xoffset.readers.stac.scenes import Told, band_of, date_of, scale_of, told_by
+from xoffset.readers.stac.scenes import Told, band_of, date_of, scale_of, told_by, with_refinement
 from xoffset.readers.stac.times import Season
 from xoffset.readers.stacking import Chunks
 
@@ -33,7 +33,7 @@ Interval = str | Date | Sequence[Date | None]
 
 
 def open_stac(
-    items: Any,
+    items: Source,
     *,
     band: str,
     collection: str | Iterable[str] | None = None,
@@ -44,6 +44,7 @@ def open_stac(
     season: tuple[str, str] | None = None,
     max_cloud: float | None = None,
     one_a_year: bool = False,
+    refinement: bool = False,
     modify: Modify | None = None,
     nodata: float | None = None,
     align: Align | None = None,
@@ -86,6 +87,9 @@ def open_stac(
     one_a_year
         Keep one image a year, those whose days of the year spread least: sun and snow are then alike. Of a season over
         the new year the year is that of its first day.
+    refinement
+        Read whether the geometry of each image was tied to reference images from the metadata of its data strip, where
+        an item of Sentinel-2 names them: a request of up to a megabyte for each.
     modify
         Function that takes the address of a file and returns it signed, such as ``planetary_computer.sign``; called
         each time that a file is read, since signatures expire.
@@ -138,6 +142,7 @@ def open_stac(
         times.as_season(season),
         nodata,
         modify,
+        refinement,
     )
     account = Account()
     with _options.speaking_as("open_stac", "open_stack"):
@@ -154,7 +159,8 @@ def open_stac(
         parameters = {
             "band": band, "collection": collection, "tile": tile, "orbit": orbit, "bbox": bbox,
             "datetime": None if datetime is None else times.as_text(wanted.interval), "season": season,
-            "max_cloud": max_cloud, "one_a_year": one_a_year or None, "nodata": nodata,
+            "max_cloud": max_cloud, "one_a_year": one_a_year or None, "refinement": refinement or None,
+            "nodata": nodata,
         }  # fmt: skip
         stack = stacking.stacked(layers, stacking.Request(align, box, chunks, WORKERS), "open_stac", parameters)
     stack = stack.assign_coords(report.coordinates(layers, clouds))
@@ -171,6 +177,7 @@ class _Wanted(NamedTuple):
     season: Season | None
     nodata: float | None
     modify: Modify | None
+    has_refinement: bool
 
     @property
     def query(self) -> Query:
@@ -232,7 +239,9 @@ def _layers(found: Sequence[Item], wanted: _Wanted, account: Account) -> list[La
         layers[k] = _layer(kept[k], found_in[k], wanted)
 
     # threads are worth it where servers are waited for
-    is_told = all(asset is None or assets.grid_of(item, asset) for item, asset in zip(kept, found_in, strict=True))
+    is_told = not wanted.has_refinement and all(
+        asset is None or assets.grid_of(item, asset) for item, asset in zip(kept, found_in, strict=True)
+    )
     threads.in_threads(plan, range(len(kept)), 1 if is_told else WORKERS)
     there = [layer for layer in layers if layer is not None]
     for item, layer in zip(kept, layers, strict=True):
@@ -278,6 +287,8 @@ def _layer(item: Item, asset: Asset | None, wanted: _Wanted) -> Layer | None:
     if asset is None:
         return None
     told = told_by(item)
+    if wanted.has_refinement:
+        told = with_refinement(told, images.refinement_of(item, wanted.modify))
     image = images.image_of(item, told, asset, wanted.modify, wanted.nodata)
     return Layer(_scene(told, band_of(asset.names, asset.common, told.scene.platform), asset.stated), image)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import urllib.request
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,8 @@ from xoffset.readers.grids import Grid, Window
 from xoffset.readers.landsat import bands as landsat_bands
 from xoffset.readers.pixels import RasterImage
 from xoffset.readers.scenes import Image, floats_for
-from xoffset.readers.stac import assets
+from xoffset.readers.sentinel2.metadata import flag_in
+from xoffset.readers.stac import assets, patience
 from xoffset.readers.stac.assets import Asset
 from xoffset.readers.stac.items import Item
 from xoffset.readers.stac.patience import Modify, bare, gdal_options, is_remote, patiently, signed
@@ -124,6 +128,29 @@ def image_of(item: Item, told: Told, asset: Asset, modify: Modify | None, nodata
     if fill is None and is_known:
         fill = 0.0 if kind == SENTINEL2 else landsat_bands.fill(asset.names[-1])
     return ItemImage(item, told, href, modify, asset.number, grid, floats_for(dtype), nodata, fill, strip)
+
+
+def refinement_of(item: Item, modify: Modify | None) -> bool | None:
+    """Whether the geometry was refined, from the metadata of the data strip; None if the item has none, or they do not.
+
+    They are read up to the flag, no further.
+    """
+    entries = [each for key, each in item.assets.items() if _STRIP.search(key) or _STRIP.search(str(each["href"]))]
+    if not entries:
+        return None
+    href = item.href(entries[0])
+
+    def read(_: bool) -> bool | None:
+        if not is_remote(href):
+            with Path(href).open("rb") as stream:
+                return flag_in(stream)
+        with urllib.request.urlopen(signed(href, modify), timeout=patience.SILENCE) as stream:
+            return flag_in(stream)
+
+    return patiently(read, href)
+
+
+_STRIP = re.compile(r"data_?-?strip_?-?metadata|MTD_DS\.xml", re.IGNORECASE)
 
 
 def parts_of(image: Image) -> list[ItemImage]:

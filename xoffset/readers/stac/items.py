@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urljoin
 
 from xoffset._blocks import threads
@@ -19,6 +19,24 @@ from xoffset.readers.stac.patience import bare, is_remote, patiently
 
 # Documents that are fetched at once, and how many there may be.
 WORKERS, MOST = 16, 20_000
+
+
+class ObjectOfPystac(Protocol):
+    """An item, a collection of items or a catalogue of pystac."""
+
+    def to_dict(self) -> dict[str, object]:
+        """What it is as JSON."""
+
+
+class SearchOfPystac(Protocol):
+    """A search of pystac-client."""
+
+    def items_as_dicts(self) -> Iterator[dict[str, object]]:
+        """What it finds as JSON."""
+
+
+Document = str | os.PathLike[str] | Mapping[str, object] | ObjectOfPystac | SearchOfPystac
+Source = Document | Iterable[Document]
 
 
 @dataclass(frozen=True)

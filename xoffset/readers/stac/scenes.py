@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,16 @@ def told_by(item: Item) -> Told:
         cloud_cover=_number(told, "eo:cloud_cover"),
         has_applied_offset=next((bool(told[key]) for key in told if str(key).endswith("boa_offset_applied")), None),
     )
+
+
+def with_refinement(told: Told, is_refined: bool | None) -> Told:
+    """What is told, with what the metadata of the data strip add."""
+    if is_refined is None or told.refined != "unknown":
+        return told
+    text = "refined" if is_refined else "not refined"
+    known = told.scene.geometry
+    scene = replace(told.scene, geometry=known and known.replace("refinement unknown", text))
+    return replace(told, scene=scene, refined=text)
 
 
 def date_of(item: Item) -> np.datetime64:
