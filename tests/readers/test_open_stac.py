@@ -425,6 +425,21 @@ def test_nodata(tmp_path):
     assert np.isnan(open_stac(save(tmp_path / "a.json", item), band="B04")).values.sum() == 10 * 240
 
 
+def test_zeros_that_nobody_declares(tmp_path, caplog):
+    values = pixels()
+    values[:50] = 0
+    item = sentinel2(tmp_path, values=values)
+    item["properties"]["platform"] = "another"
+    item["id"] = "another"
+    place = save(tmp_path / "a.json", item)
+    assert "undeclared_zeros" not in open_stac(place, band="B04").attrs  # the file declares 0
+    stac_items.write_tiff(tmp_path / item["assets"]["B04"]["href"], values, nodata=None)
+    found = open_stac(place, band="B04")
+    assert "undeclared_zeros" in found.attrs
+    assert "areas of zeros look like nodata" in caplog.text
+    assert not np.isnan(found).any()
+
+
 def test_dates_that_are_none(three, tmp_path):
     place = changed(three, tmp_path, lambda item: item["properties"].update(datetime=None))
     with pytest.raises(ValueError, match="tells no datetime, or an interval longer than an hour"):

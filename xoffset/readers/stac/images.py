@@ -54,6 +54,14 @@ class ItemImage:
         """Items lie on the globe."""
         return False
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether neither the caller nor the item nor the file, whose header is read, says what means "no data"."""
+        if self.nodata is not None or self.fill is not None:
+            return False
+        image: RasterImage = _reading(lambda: _described(self.href, self.modify, self.band, None), self.href)
+        return image.nodata is None and image.alpha is None and not image.is_masked
+
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         return self.href, self.band, self.grid, str(self.result_dtype), self.nodata, self.fill
 
