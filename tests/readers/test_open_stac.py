@@ -749,6 +749,7 @@ def test_hundreds_of_items_are_planned_in_seconds():
     years = yearly.time.dt.year.values.tolist()
     assert years == list(range(2016, 2023))
     assert np.ptp(yearly.time.dt.dayofyear.values) <= 4
+    assert len(report(yearly)["left_out"]["less like the other years"]) == report(yearly)["passes"] - 7
 
 
 def test_gaps(caplog):

@@ -106,7 +106,7 @@ def open_stac(
         Pixel values (time, y, x), float32 or float64, NaN where there is no data, with the coordinates of `open_stack`
         as far as all items tell them, and with `collection`, `processing_baseline`, `refinement` ("refined", "not
         refined" or "unknown") and `cloud_cover` [%] of each date. The attribute `selection` (JSON) is the report:
-        how many images of which collections, baselines and refinement; passes of the satellites that have no item;
+        how many images, of how many passes, collections, baselines and refinement; passes of the satellites that have no item;
         years without an image; and what was left out, by reason.
 
     Raises
@@ -152,12 +152,12 @@ def open_stac(
         layers, clouds = _clear(seen, area, max_cloud, account)
         years: list[int] = []
         if one_a_year:
-            layers = [layers[k] for k in times.one_a_year([each.scene.date for each in layers], wanted.season)]
-            years = times.missing_years([each.scene.date for each in layers], wanted.season)
+            layers, years = _yearly(layers, wanted.season, account)
         layers = sorted(layers, key=lambda layer: layer.scene.date)
         box = areas.in_metres(area, [layer.image for layer in layers])
         parameters = {
-            "band": band, "collection": collection, "tile": tile, "orbit": orbit, "bbox": bbox,
+            "band": band, "collection": wanted.collections or None, "tile": wanted.tiles, "orbit": wanted.orbits,
+            "bbox": bbox,
             "datetime": None if datetime is None else times.as_text(wanted.interval), "season": season,
             "max_cloud": max_cloud, "one_a_year": one_a_year or None, "refinement": refinement or None,
             "nodata": nodata,
@@ -343,6 +343,15 @@ def _clear(
             f"{least:.3g} %. Raise max_cloud, or look for more dates."
         )
     return kept, clouds
+
+
+def _yearly(layers: Sequence[Layer], season: Season | None, account: Account) -> tuple[list[Layer], list[int]]:
+    """One layer of each year, and the years in between that have none."""
+    chosen = times.one_a_year([each.scene.date for each in layers], season)
+    for k in set(range(len(layers))).difference(chosen):
+        account.leave("less like the other years", layers[k].scene.date, layers[k].scene.name)
+    kept = [layers[k] for k in chosen]
+    return kept, times.missing_years([each.scene.date for each in kept], season)
 
 
 def _nothing(found: Sequence[Any], account: Account, what: str) -> ValueError:

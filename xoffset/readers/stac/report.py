@@ -69,6 +69,7 @@ def attributes(
     gaps = _gaps(seen, [date for names in account.left_out.values() for date, _ in names], season)
     told: dict[str, Any] = {
         "images": len(layers),
+        "passes": len(seen),
         "collections": dict(kinds["collection"]),
         "baselines": dict(kinds["processing_baseline"]),
         "refinement": dict(kinds["refinement"]),
