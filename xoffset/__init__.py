@@ -50,6 +50,7 @@ from xoffset.readers.angles import angles
 from xoffset.readers.class_layer import class_layer
 from xoffset.readers.detectors import detectors
 from xoffset.readers.open_result import open_result
+from xoffset.readers.open_stac import open_stac
 from xoffset.readers.open_stack import open_stack
 from xoffset.screening.losses import losses
 from xoffset.screening.screen import screen
@@ -99,6 +100,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "mean_velocity",
     "open_result",
     "open_shifts",
+    "open_stac",
     "open_stack",
     "pair",
     "pairs",

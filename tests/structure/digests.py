@@ -38,6 +38,7 @@ from xoffset import filtering, masking, synthetic
 
 sys.path.append(str(Path(__file__).parents[1] / "readers"))
 import safe_products
+import stac_items
 
 TABLE = Path(__file__).with_suffix(".json")
 # old name -> new name of variables and dims, for a change that renames but keeps every bit; empty it with --renew
@@ -369,6 +370,15 @@ def opened(*, shift: float = 0.0, **options: Any) -> xr.DataArray:
         return xoffset.open_stack(_written(Path(folder), shift), date="%Y%m%d", **options).compute()
 
 
+def of_items(**options: Any) -> xr.DataArray:
+    """Two dates of a catalogue, and an area of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        days = ("2021-07-02", "2021-07-12")
+        values = counts().values[:, 40:88, 40:96]
+        items = [stac_items.sentinel2(folder, f"{day}T10:20:31", values=values[k]) for k, day in enumerate(days)]
+        return xoffset.open_stac(stac_items.save(f"{folder}/items.json", *items), band="red", **options).compute()
+
+
 def beside(function: Callable[..., Any], chunks: int | None = None, **options: Any) -> xr.Dataset:
     """What a Sentinel-2 product with polygons of detectors and clouds tells of a part of its pixels."""
     with tempfile.TemporaryDirectory() as folder:
@@ -485,6 +495,8 @@ NETWORKS: dict[str, Call] = {
         name="stake",
         crs="EPSG:3413",
     ),
+    "open_stac": lambda: of_items(),
+    "open_stac area dask": lambda: of_items(bbox=(500_100.0, 4_999_700.0, 500_400.0, 4_999_900.0), chunks=16),
     "open_stack": lambda: opened(),
     "open_stack crop": lambda: opened(bbox=(500_100.0, 4_999_700.0, 500_400.0, 4_999_900.0), nodata=1500.0),
     "open_stack cubic": lambda: opened(shift=3.7, align="cubic"),

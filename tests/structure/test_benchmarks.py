@@ -10,6 +10,7 @@ pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 NAMES = (
+    "catalogues",
     "cloud_screening",
     "cold",
     "corrections",

@@ -174,9 +174,11 @@ def lazy_images(
     """
     import dask.array as da
 
-    # one array an image, so that a task carries its own image only
     chunks = da.core.normalize_chunks((1, *sides), shape=(1, *shape), dtype=dtype)
     meta = np.empty((0, 0, 0), dtype=dtype)
+    if not any(heights):
+        return _lazy_blocks(reads, chunks[1:], meta)
+    # one array an image, so that a task carries its own image only
     images = []
     for read, strips in zip(reads, heights, strict=True):
         read_in = ((1,), _merged(strips, chunks[1][0]), (shape[1],)) if strips else chunks
@@ -184,6 +186,39 @@ def lazy_images(
         images.append(image.rechunk(chunks))
     stack: da.Array = da.concatenate(images)
     return stack
+
+
+def _lazy_blocks(
+    reads: Sequence[ReadImage], chunks: tuple[tuple[int, ...], tuple[int, ...]], meta: np.ndarray
+) -> da.Array:
+    """Dask array (time, y, x) whose blocks are read each for itself; of hundreds of images it is made at once.
+
+    Images and edges are blocks of arrays, too, so that a task carries its own image only.
+    """
+    import dask.array as da
+
+    edges = [[slice(end - side, end) for side, end in zip(sides, np.cumsum(sides), strict=True)] for sides in chunks]
+    images, rows, columns = (_as_blocks(each) for each in (reads, *edges))
+    found: da.Array = da.blockwise(
+        _read_at, "tyx", images, "t", rows, "y", columns, "x",
+        adjust_chunks=dict(zip("yx", chunks, strict=True)), dtype=meta.dtype, meta=meta, align_arrays=False,
+    )  # fmt: skip
+    return found
+
+
+def _as_blocks(values: Sequence[Any]) -> da.Array:
+    """Dask array of objects, one a block."""
+    import dask.array as da
+    from dask.base import tokenize
+
+    objects = np.empty(len(values), dtype=object)
+    objects[:] = values
+    blocks: da.Array = da.from_array(objects, chunks=1, name=f"objects-{tokenize(list(values))}")
+    return blocks
+
+
+def _read_at(read: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    return np.asarray(read[0](rows[0], columns[0]))[np.newaxis]
 
 
 def lazy_layers(

@@ -58,13 +58,24 @@ def header(path: str) -> bytes:
 
     try:
         with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO", **_READ_ONLY), MemoryFile(ext=".vrt") as memory:
-            rasterio.shutil.copy(path, memory.name, driver="VRT")
+            rasterio.shutil.copy(in_place(path), memory.name, driver="VRT")
             text = bytes(memory.read())
     except (CPLE_BaseError, RasterioError) as error:
         raise _failure(path, error) from error
     if b"<VRTRasterBand" not in text:
         raise ValueError(_several(path))
     return text
+
+
+def in_place(path: str) -> str:
+    """Path by which GDAL reads parts of a remote file; of an address as it is it would fetch the whole file."""
+    scheme, separator, rest = path.partition("://")
+    if not separator or scheme not in _REMOTE:
+        return path
+    return f"/vsi{_REMOTE[scheme]}/{path if scheme.startswith('http') else rest}"
+
+
+_REMOTE = {"http": "curl", "https": "curl", "s3": "s3", "gs": "gs", "az": "az"}
 
 
 def _several(path: str) -> str:

@@ -36,6 +36,10 @@ class Grid:
     height: int
     crs: CRS | None
 
+    def __dask_tokenize__(self) -> tuple[float | str, ...]:
+        crs = "" if self.crs is None else self.crs.to_string()
+        return self.x, self.y, self.dx, self.dy, self.width, self.height, crs
+
     @property
     def x_centres(self) -> np.ndarray:
         """Pixel centres along x [m]."""

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
 import xarray as xr
 
 from xoffset import _options
-from xoffset._blocks import threads, tiles
-from xoffset.model import history, products
 from xoffset.model.dates import Date
-from xoffset.readers import arrays, dated, grids, objects, saved_stack, selection, zeros
-from xoffset.readers.pixels import Align, Reader
+from xoffset.readers import dated, objects, saved_stack, selection, stacking
+from xoffset.readers.pixels import Align
 from xoffset.readers.products import is_product, open_all
-from xoffset.readers.rasters import PathLike, arrange, find
-from xoffset.readers.scenes import Layer, Scene, as_tiles, coordinates, gaps
+from xoffset.readers.rasters import PathLike, find
+from xoffset.readers.scenes import Layer, as_tiles
 from xoffset.readers.selection import as_orbits, choose
+from xoffset.readers.stacking import Chunks, sides_of
 
-Chunks = int | Mapping[str, int]
-# Part of a pixel by which sizes may differ and be taken for the same, such as those of neighbouring zones.
-_SAME_SIZE = 1e-3
 Source = PathLike | objects.Loaded | Iterable[PathLike | objects.Loaded]
 
 
@@ -132,47 +127,17 @@ def open_stack(
     if saved_stack.is_saved(source) and not is_product(str(source)):
         given = {"date": date, "nodata": nodata, "align": align, "pixel_size": pixel_size, "tile": tile, "orbit": orbit}
         saved_stack.check_options(given)
-        sides = None if chunks is None else _sides(chunks)
+        sides = None if chunks is None else sides_of(chunks)
         return saved_stack.read(source, band=band, bbox=bbox, chunks=sides)  # type: ignore[arg-type]
     if objects.are_loaded(source):
         given = {"align": align, "pixel_size": pixel_size, "tile": tile, "orbit": orbit}
         saved_stack.check_options(given, "arrays of another loader")
-        sides = None if chunks is None else _sides(chunks)
+        sides = None if chunks is None else sides_of(chunks)
         return objects.read(source, objects.Options(band, date, nodata, bbox, sides))
     wanted = as_tiles(tile), as_orbits(orbit)
     layers = choose(*_layers(find(source), band, date, nodata, pixel_size, wanted[0]), *wanted)
-    order = np.argsort([layer.scene.date for layer in layers], kind="stable")
-    scenes, images = [layers[k].scene for k in order], [layers[k].image for k in order]
-    frame, window, places = arrange(images, align, bbox)
-    dtype = np.result_type(*(image.result_dtype for image in images))
-    readers = [
-        Reader(image, place, frame, window, align or "nearest", dtype)
-        for image, place in zip(images, places, strict=True)
-    ]
-    shape = window[0].stop - window[0].start, window[1].stop - window[1].start
-    pixels: Any
-    sides = arrays.lazy_sides(images) if chunks is None else _sides(chunks)
-    if sides is None:
-        pixels, zeros_in = _read_all(readers, shape, dtype)
-    else:
-        heights = [reader.heights for reader in readers]
-        pixels, zeros_in = tiles.lazy_images(readers, heights, shape, dtype, sides), zeros.in_samples(readers)
-    stack = products.stack(
-        pixels,
-        time=np.array([scene.date for scene in scenes]),
-        x=frame.x_centres[window[1]],
-        y=frame.y_centres[window[0]],
-        crs=grids.as_pyproj(frame.crs),
-        attrs=_history(
-            {"band": band, "tile": tile, "orbit": orbit, "bbox": bbox, "nodata": nodata, "pixel_size": pixel_size},
-            readers,
-        )
-        | zeros.tell(zeros_in)
-        | gaps(scenes),
-    )
-    stack = stack.assign_coords(coordinates(scenes) | _native_sizes(readers, scenes))
-    products.finish_stack(stack)
-    return stack
+    parameters = {"band": band, "tile": tile, "orbit": orbit, "bbox": bbox, "nodata": nodata, "pixel_size": pixel_size}
+    return stacking.stacked(layers, stacking.Request(align, bbox, chunks), "open_stack", parameters)
 
 
 def _layers(
@@ -213,55 +178,3 @@ def _check_arguments(align: Align | None, pixel_size: float | None) -> None:
         _options.check_name(align, get_args(Align), "align", "open_stack")
     if pixel_size is not None:
         _options.as_positive(pixel_size, "pixel_size", "open_stack", unit="m", example=10.0)
-
-
-def _sides(chunks: Chunks) -> tuple[int, int]:
-    """Side of the blocks along y and x, -1 for the whole axis."""
-    sides = dict(chunks) if isinstance(chunks, Mapping) else dict.fromkeys("yx", chunks)
-    fits = (_options.is_whole(side) and (side > 0 or side == -1) for side in sides.values())
-    if not set(sides) <= {"y", "x"} or not all(fits):
-        raise ValueError(
-            f"open_stack() needs chunks= as a number of pixels or {{'y': ..., 'x': ...}}; got {chunks!r}. "
-            "Give -1 for a whole axis; along time there is always one date a block."
-        )
-    return sides.get("y", -1), sides.get("x", -1)
-
-
-def _read_all(readers: Sequence[Reader], shape: tuple[int, int], dtype: np.dtype) -> tuple[np.ndarray, list[str]]:
-    """Pixels of all dates, and the images with areas of zeros that no file declares to be nodata."""
-    out = np.empty((len(readers), *shape), dtype=dtype)
-    has_zeros = np.zeros(len(readers), dtype=bool)
-
-    def read(k: int) -> None:
-        out[k] = readers[k](slice(0, shape[0]), slice(0, shape[1]))
-        has_zeros[k] = zeros.is_undeclared(readers[k]) and zeros.has_area(out[k])
-
-    threads.in_threads(read, range(len(readers)))
-    return out, [reader.image.name for reader, found in zip(readers, has_zeros, strict=True) if found]
-
-
-def _native_sizes(readers: Sequence[Reader], scenes: Sequence[Scene]) -> dict[str, tuple[str, np.ndarray]]:
-    """Coordinate that tells the pixel size of each date before it was resampled, where one had another than the stack.
-
-    `correlate` needs it: detail that is made up between the pixels of an image moves with them, not with the ground.
-    """
-    sizes = [
-        scene.native_pixel_size or float(np.sqrt(abs(reader.image.grid.dx * reader.image.grid.dy)))
-        for reader, scene in zip(readers, scenes, strict=True)
-    ]
-    own = [float(np.sqrt(abs(reader.frame.dx * reader.frame.dy))) for reader in readers]
-    if np.allclose(sizes, own, rtol=_SAME_SIZE, atol=0.0):
-        return {}
-    return {products.NATIVE_SIZE: ("time", np.where(np.isclose(sizes, own, rtol=_SAME_SIZE, atol=0.0), own, sizes))}
-
-
-def _history(parameters: dict[str, Any], readers: Sequence[Reader]) -> dict[str, Any]:
-    """Attributes that tell how the stack was made; names in one text, since netCDF unpacks a list of one."""
-    step = {"function": "open_stack"}
-    step |= {name: np.asarray(value).tolist() for name, value in parameters.items() if value is not None}
-    resampled = ", ".join(reader.image.name for reader in readers if reader.place is None)
-    if not resampled:
-        return {"processing": history.processed(xr.DataArray(), step)}
-    align = readers[0].align
-    processing = history.processed(xr.DataArray(), step | {"align": align})
-    return {"align": align, "resampled": resampled, "processing": processing}

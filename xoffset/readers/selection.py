@@ -194,8 +194,12 @@ def _check_numbers(scenes: Sequence[Scene]) -> None:
 def _newest(layers: Sequence[Layer]) -> list[Layer]:
     """Of the products of one acquisition the one that was made last."""
     kept: list[Layer] = []
+    # by time, in slots as long as a pass: of hundreds of dates not each is compared with each
+    near: dict[int, list[Layer]] = {}
     for layer in sorted(layers, key=lambda layer: (str(layer.scene.processed), layer.scene.name)):
-        for older in [each for each in kept if _is_same(layer.scene, each.scene)]:
+        slot = int((layer.scene.date - np.datetime64(0, "us")) // _ONE_PASS)
+        others = [each for k in (slot - 1, slot, slot + 1) for each in near.get(k, ())]
+        for older in [each for each in others if _is_same(layer.scene, each.scene)]:
             times = older.scene.processed, layer.scene.processed
             if times[0] == times[1] is not None and older.scene.name == layer.scene.name:
                 _log.warning("open_stack(): %s is there twice; the first one found counts.", layer.scene.name)
@@ -212,8 +216,11 @@ def _newest(layers: Sequence[Layer]) -> list[Layer]:
                 older.scene.name,
             )
             kept.remove(older)
+            for members in near.values():
+                members[:] = [each for each in members if each is not older]
         else:
             kept.append(layer)
+            near.setdefault(slot, []).append(layer)
     return kept
 
 

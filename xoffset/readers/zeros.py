@@ -12,6 +12,7 @@ from xoffset.readers import grids
 from xoffset.readers.grids import Window
 from xoffset.readers.mosaics import Mosaic
 from xoffset.readers.pixels import WHOLE_ONLY, RasterImage, Reader, read_pixels
+from xoffset.readers.stac.images import ItemImage
 
 NOTICE = "areas of zeros look like nodata, which no file declares: open with nodata=0 where they are"
 
@@ -30,7 +31,9 @@ def is_undeclared(reader: Reader) -> bool:
     image = reader.image
     parts = image.parts if isinstance(image, Mosaic) else (image,)
     return any(
-        isinstance(part, RasterImage) and part.nodata is None and part.alpha is None and not part.is_masked
+        part.nodata is None and part.alpha is None and not part.is_masked
+        if isinstance(part, RasterImage)
+        else isinstance(part, ItemImage) and part.is_silent
         for part in parts
     )
 
@@ -57,7 +60,8 @@ def in_samples(readers: Sequence[Reader]) -> list[str]:
     Formats that are read as a whole are looked at as a whole. Files that are not local, or damaged, are left alone.
     """
     ends = dict.fromkeys((0, len(readers) - 1))
-    return [readers[k].image.name for k in ends if is_undeclared(readers[k]) and _is_seen(readers[k])]
+    local = [readers[k] for k in ends if isinstance(readers[k].image, RasterImage)]
+    return [reader.image.name for reader in local if is_undeclared(reader) and _is_seen(reader)]
 
 
 def _is_seen(reader: Reader) -> bool:

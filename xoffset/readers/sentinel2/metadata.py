@@ -7,7 +7,7 @@ import math
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -281,15 +281,20 @@ def _is_refined(granule: Granule, tile: Element) -> bool | None:
 
 
 def _flag(tree: Tree, name: str) -> bool | None:
+    with tree.opened(name) as stream:
+        return flag_in(stream)
+
+
+def flag_in(stream: IO[bytes]) -> bool | None:
+    """Whether the metadata of a data strip say that its geometry was tied to reference images; None if they do not."""
     # Read in pieces and without a parser: behind the flag stand all states of the satellite, tens of megabytes.
     piece = b""
-    with tree.opened(name) as stream:
-        while more := stream.read(_PIECE):
-            piece = piece[-_LONGEST_TAG:] + more
-            # a word is found ten times as fast as a pattern
-            found = _REFINING.search(piece) if b"Image_Refining" in piece else None
-            if found:
-                return {b"REFINED": True, b"NOT_REFINED": False}.get(found[1])
+    while more := stream.read(_PIECE):
+        piece = piece[-_LONGEST_TAG:] + more
+        # a word is found ten times as fast as a pattern
+        found = _REFINING.search(piece) if b"Image_Refining" in piece else None
+        if found:
+            return {b"REFINED": True, b"NOT_REFINED": False}.get(found[1])
     return None
 
 

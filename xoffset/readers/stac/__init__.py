@@ -1,0 +1,1 @@
+"""Items of SpatioTemporal Asset Catalogs (STAC): where they come from, what they tell, and their files."""
