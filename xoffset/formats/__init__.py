@@ -1,6 +1,7 @@
 """Other systems' files and tables: reader and writer of each side by side, since they share names, signs and units."""
 
+from xoffset.formats import cf, geojson, geoparquet, geozarr, icechunk, points
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.tables import from_table
 
-__all__ = ["from_table", "to_geotiff"]
+__all__ = ["cf", "from_table", "geojson", "geoparquet", "geozarr", "icechunk", "points", "to_geotiff"]
