@@ -22,6 +22,7 @@ from xoffset.correction.light import light
 from xoffset.correction.remove_season import remove_season
 from xoffset.correction.thinning_bias import thinning_bias
 from xoffset.formats.geotiff import to_geotiff
+from xoffset.formats.open_shifts import open_shifts
 from xoffset.formats.tables import from_table
 from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
@@ -97,6 +98,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "mean_displacement",
     "mean_velocity",
     "open_result",
+    "open_shifts",
     "open_stack",
     "pair",
     "pairs",

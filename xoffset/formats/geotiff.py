@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 import zlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
+from xoffset.formats import writing
 from xoffset.model import checks, grids
 from xoffset.model.dates import DAYS, as_dates, in_days
 from xoffset.model.declared import with_decoded
@@ -30,7 +29,11 @@ _BLOCK_BYTES = 32 * 2**20
 
 
 def to_geotiff(
-    dataset: xr.Dataset, folder: str | os.PathLike[str], *, variables: str | Sequence[str] | None = None
+    dataset: xr.Dataset,
+    folder: str | os.PathLike[str],
+    *,
+    variables: str | Sequence[str] | None = None,
+    overwrite: bool = False,
 ) -> list[Path]:
     """Cloud-optimised GeoTIFFs for QGIS and GDAL, one `<variable>.tif` for each variable on the grid.
 
@@ -39,7 +42,7 @@ def to_geotiff(
     or `time`, ISO 8601, UTC), or its year, and its unit; the file says `units`, `long_name` and `processing`. Floats
     have nodata NaN, integers (`flags`, counts) have none. Values that are dates, such as `step_date`, become days since
     1970-01-01, NaN where there is none. Overviews hold means, but of integers, flags, dates and cyclic quantities such
-    as `direction` the nearest value. An existing file is replaced as a whole, never left half-written.
+    as `direction` the nearest value. No file is ever left half-written.
 
     All variables are computed together, a strip of rows at a time, so that lazy data are computed once and need never
     fit in memory. Meanwhile the folder needs room for the uncompressed variables as well.
@@ -53,6 +56,8 @@ def to_geotiff(
         Where the files go; made if it is not there.
     variables
         Names of the variables to write. None: all that have dims y and x; scalars and the like are passed over.
+    overwrite
+        Replace files of these names that are there; otherwise they are refused before anything is computed.
 
     Returns
     -------
@@ -67,7 +72,7 @@ def to_geotiff(
         If there are no variables on y and x, a variable is unknown, empty or has more than three dims, or the grid is
         uneven.
     FileExistsError
-        If the folder is a file.
+        If the folder is a file, or a file is there already and `overwrite` is not set.
     OSError
         If the files cannot be written, such as on a full disk; nothing is left of them.
 
@@ -85,15 +90,14 @@ def to_geotiff(
     names = _names(dataset, variables)
     dataset = _north_up(_with_days(dataset[names]))
     profile = _profile(dataset)
-    _make(target)
-    with _scratch(target) as scratch:
+    files = [f"{name}.tif" for name in names]
+    is_asked = _options.as_switch(overwrite, "overwrite", "to_geotiff")
+    with writing.replaced_all(target, files, overwrite=is_asked, caller="to_geotiff") as scratch:
         sums = _write_plain(dataset, scratch, profile)
-        with _explained(target):
+        with writing.explained(target, "to_geotiff"):
             for name in names:
                 _optimise(dataset[name], scratch)
                 _check_whole(_finished(name, scratch), _strips(dataset), sums[name])
-            for name in names:
-                _finished(name, scratch).replace(target / f"{name}.tif")
     return [target / f"{name}.tif" for name in names]
 
 
@@ -193,37 +197,6 @@ def _profile(dataset: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _make(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"to_geotiff() needs a folder to write into; got the file {folder}. Give another path.")
-    with _explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-
-
-@contextlib.contextmanager
-def _scratch(target: Path) -> Iterator[Path]:
-    """Hidden folder beside the files, on the same disk, which is gone afterwards."""
-    with _explained(target):
-        folder = tempfile.TemporaryDirectory(prefix=".to_geotiff-", dir=target)
-    with folder as path:
-        yield Path(path)
-
-
-@contextlib.contextmanager
-def _explained(target: Path) -> Iterator[None]:
-    """Tell what a failure to write means; nothing else may fail within."""
-    try:
-        yield
-    except Exception as error:  # GDAL's errors are of many types, some of which rasterio does not show
-        place = next(path for path in (target, *target.absolute().parents) if path.exists())
-        came = error.__cause__ or error
-        free = shutil.disk_usage(place).free / 1e6
-        raise OSError(
-            f"to_geotiff() needs to write into {target}, the uncompressed variables first; got '{came}' with "
-            f"{free:.0f} MB free on that disk. Make room or give another folder; no file has been changed."
-        ) from error
-
-
 def _plain(name: str, scratch: Path) -> Path:
     return scratch / f"{name}.plain.tif"
 
@@ -243,7 +216,7 @@ def _write_plain(dataset: xr.Dataset, scratch: Path, profile: dict[str, Any]) ->
     sums = dict.fromkeys(map(str, dataset.data_vars), 0)
     with contextlib.ExitStack() as opened:
         files = {}
-        with _explained(scratch.parent):
+        with writing.explained(scratch.parent, "to_geotiff"):
             for name, data in dataset.data_vars.items():
                 options = profile | {"count": data[..., 0, 0].size, "dtype": _dtype(data), "bigtiff": "IF_SAFER"}
                 if data.dtype.kind == "f":
@@ -255,13 +228,13 @@ def _write_plain(dataset: xr.Dataset, scratch: Path, profile: dict[str, Any]) ->
         for rows in _strips(dataset):
             strip = dataset.isel(y=rows).compute()
             window = Window(0, rows.start, dataset.sizes["x"], rows.stop - rows.start)
-            with _explained(scratch.parent):
+            with writing.explained(scratch.parent, "to_geotiff"):
                 for name, file in files.items():
                     values = strip[name].values
                     bands = values.reshape(-1, *values.shape[-2:]).astype(_dtype(strip[name]), copy=False)
                     file.write(bands, window=window)
                     sums[name] = zlib.crc32(bands.tobytes(), sums[name])
-        with _explained(scratch.parent):
+        with writing.explained(scratch.parent, "to_geotiff"):
             for file in files.values():
                 file.close()
     return sums

@@ -51,6 +51,27 @@ def to_grid_north(azimuths: np.ndarray, data: xr.DataArray | xr.Dataset, what: s
     return turned
 
 
+def onto_ground(x: np.ndarray, y: np.ndarray, crs: str) -> np.ndarray:
+    """East per x, east per y, north per x, north per y (4, ...): metres of ground per metre of grid."""
+    import pyproj
+
+    projection = pyproj.Proj(pyproj.CRS.from_wkt(crs))
+    longitude, latitude = projection(x, y, inverse=True)
+    factors = projection.get_factors(longitude, latitude)
+    # radii of curvature along the parallel and the meridian, in units of the major axis as the derivatives are
+    geod = projection.crs.get_geod()
+    square = geod.es if geod is not None else 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        root = 1.0 - square * np.sin(np.radians(latitude)) ** 2
+        parallel = np.cos(np.radians(latitude)) / np.sqrt(root)
+        meridian = (1.0 - square) / (root * np.sqrt(root))
+        x_east, x_north = factors.dx_dlam / parallel, factors.dx_dphi / meridian
+        y_east, y_north = factors.dy_dlam / parallel, factors.dy_dphi / meridian
+        determinant = x_east * y_north - x_north * y_east
+        turn = np.stack([y_north, -x_north, -y_east, x_east]) / determinant
+    return np.where(np.isfinite(turn), turn, np.nan)
+
+
 def _centre(data: xr.DataArray | xr.Dataset) -> tuple[float, float]:
     x, y = (0.5 * float(data[name].values[0] + data[name].values[-1]) for name in ("x", "y"))
     return x, y

@@ -10,7 +10,7 @@ import xarray as xr
 
 from xoffset._arrays import vectors
 from xoffset._blocks import whole
-from xoffset.model import checks, components, grids, history, products, variables
+from xoffset.model import checks, components, grids, history, north, products, variables
 from xoffset.model.flags import FLAGS, flag_attrs
 from xoffset.model.points import places_of, takes_points
 
@@ -74,7 +74,7 @@ def ground(dataset: xr.Dataset) -> xr.Dataset:
     if points is None:
         turn = whole.of_places(partial(_turn, crs=crs.to_wkt()), rows, columns, vectors_of_grid.data, 4)
     else:
-        turn = _turn_at(*points, crs.to_wkt())
+        turn = north.onto_ground(*points, crs.to_wkt())
     found = _turned(data, turn)
     found |= {name: each for name, each in _lengths(found).items() if name in data}
 
@@ -153,27 +153,6 @@ def _lengths(found: dict[str, Field]) -> dict[str, Field]:
 
 
 def _turn(y: np.ndarray, x: np.ndarray, crs: str) -> np.ndarray:
-    """Turn as of `_turn_at` at the nodes of a grid (4, rows, columns)."""
+    """Turn as of `north.onto_ground` at the nodes of a grid (4, rows, columns)."""
     columns, rows = np.meshgrid(x, y)
-    return _turn_at(columns, rows, crs)
-
-
-def _turn_at(x: np.ndarray, y: np.ndarray, crs: str) -> np.ndarray:
-    """East per x, east per y, north per x, north per y (4, ...): metres of ground per metre of grid."""
-    import pyproj
-
-    projection = pyproj.Proj(pyproj.CRS.from_wkt(crs))
-    longitude, latitude = projection(x, y, inverse=True)
-    factors = projection.get_factors(longitude, latitude)
-    # radii of curvature along the parallel and the meridian, in units of the major axis as the derivatives are
-    geod = projection.crs.get_geod()
-    square = geod.es if geod is not None else 0.0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        root = 1.0 - square * np.sin(np.radians(latitude)) ** 2
-        parallel = np.cos(np.radians(latitude)) / np.sqrt(root)
-        meridian = (1.0 - square) / (root * np.sqrt(root))
-        x_east, x_north = factors.dx_dlam / parallel, factors.dx_dphi / meridian
-        y_east, y_north = factors.dy_dlam / parallel, factors.dy_dphi / meridian
-        determinant = x_east * y_north - x_north * y_east
-        turn = np.stack([y_north, -x_north, -y_east, x_east]) / determinant
-    return np.where(np.isfinite(turn), turn, np.nan)
+    return north.onto_ground(columns, rows, crs)

@@ -1,0 +1,398 @@
+"""The border: numbers of another system become shifts, and shifts become its numbers, as its row of the table says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from xoffset.formats.names import SYSTEMS, System
+from xoffset.model import checks, grids, north, products
+from xoffset.model.dates import as_dates, in_years
+from xoffset.model.flags import FLAGS
+from xoffset.model.nonsense import without_nonsense
+
+if TYPE_CHECKING:
+    import pyproj
+
+# Coordinates on (pair) of shifts of others: which system, and which file, granule or row they are from.
+SYSTEM, SOURCE = "system", "source"
+# No image of the ground that is matched is older or newer than these.
+FIRST, LAST = np.datetime64("1900-01-01", "us"), np.datetime64("2100-01-01", "us")
+_ERRORS = ("sigma_dx", "sigma_dy")
+_DAY = np.timedelta64(1, "D")
+# Names of the two components, their errors and covariance, in that order.
+_VECTOR = ("dx", "dy", *_ERRORS, "cov_dxdy")
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where values lie: centres of columns and rows in metres of the CRS, in the order of the arrays."""
+
+    x: np.ndarray
+    y: np.ndarray
+    crs: pyproj.CRS | None
+
+
+@dataclass(frozen=True, eq=False)
+class Theirs:
+    """Values in the numbers of a system, NaN where there are none, by our names: (pair, y, x) with y from the north."""
+
+    fields: Mapping[str, Any]
+    reference: np.ndarray
+    secondary: np.ndarray
+    place: Place
+    step: grids.Spacing
+    source: Sequence[str]
+
+    @property
+    def days(self) -> np.ndarray:
+        """Baseline of each pair [day], negative for a backward one."""
+        return np.asarray((self.secondary - self.reference) / _DAY, dtype=np.float64)
+
+
+def to_shifts(
+    name: str,
+    fields: Mapping[str, Any],
+    reference: Any,
+    secondary: Any,
+    place: Place,
+    *,
+    source: Sequence[str],
+    caller: str,
+    pixel: tuple[float, float] | None = None,
+    flags: Any = None,
+) -> xr.Dataset:
+    """Shifts (pair, y, x) of values in the numbers of a system.
+
+    Parameters
+    ----------
+    name
+        System, a key of `SYSTEMS`.
+    fields
+        Values by our names, such as `dx` and `sigma_dx`, NumPy or dask: (pair, y, x), or (y, x) of one pair. Standard
+        errors may be one number a pair, (pair,), NaN if not known; those left out are NaN. A declared scale is to be
+        applied before.
+    reference, secondary
+        Dates of each pair, UTC, in the direction of the displacement.
+    place
+        Grid of the values.
+    source
+        Name of the file, granule or row of each pair.
+    caller
+        Function that errors name.
+    pixel
+        Size of the pixels that displacements in pixels count, along x and y, metres; of systems with such units.
+    flags
+        Bits to set beside `nodata`, (pair, y, x) or (y, x).
+
+    Raises
+    ------
+    ValueError
+        If dates are missing, equal or beyond reason, the grid is uneven or not in metres, or the size of pixels is
+        needed and not given.
+    """
+    system = SYSTEMS[name]
+    first, second = (np.atleast_1d(as_dates(dates)) for dates in (reference, secondary))
+    _check_dates(first, second, source, caller)
+    like = _labelled(place, caller)
+    factor_x, factor_y = _factors(system, first, second, pixel, caller)
+    ours = {key: _maps(values) for key, values in fields.items() if key not in _ERRORS}
+    ours = {key: _without(values, system.nodata) for key, values in ours.items()}
+    is_known = np.isfinite(ours["dx"]) & np.isfinite(ours["dy"])
+    made: dict[str, Any] = {
+        "dx": _scaled(ours.pop("dx"), factor_x, is_known),
+        "dy": _scaled(ours.pop("dy"), factor_y, is_known),
+    }
+    for key, factor in zip(_ERRORS, (factor_x, factor_y), strict=True):
+        made[key] = _error(fields.get(key), np.abs(factor), is_known, system, made["dx"].dtype)
+    if "cov_dxdy" in ours:
+        made["cov_dxdy"] = _scaled(ours.pop("cov_dxdy"), factor_x * factor_y, is_known)
+    if "score" in ours:
+        gain, offset = system.score
+        ours["score"] = ours["score"] * gain + offset
+    if system.north == "true":
+        made = _onto_grid(made, place, caller)
+    bits = np.where(is_known, np.int64(0), np.int64(FLAGS["nodata"]))
+    made |= ours | {"flags": bits if flags is None else bits | _maps(flags).astype(np.int64)}
+    shifts = products.shifts(
+        made, products.network(first, second), x=place.x, y=place.y, like=like,
+        step={"function": caller, "system": name},
+    )  # fmt: skip
+    shifts = shifts.assign_coords(
+        {SYSTEM: ("pair", np.full(first.size, name, dtype=object)), SOURCE: ("pair", np.array(source, dtype=object))}
+    )
+    return products.finish(without_nonsense(shifts, ("dx", "dy"), ("sigma_dx", "sigma_dy", "cov_dxdy")))
+
+
+def from_shifts(
+    name: str,
+    shifts: xr.Dataset,
+    *,
+    caller: str,
+    pixel: tuple[float, float] | None = None,
+    fields: Sequence[str] = ("dx", "dy", "sigma_dx", "sigma_dy", "score", "cov_dxdy", "flags"),
+) -> Theirs:
+    """Values of shifts in the numbers of a system, rows from the north, columns from the west; lazy if they are.
+
+    Without `pixel` displacements in pixels count those of the matched images, which shifts of `correlate` tell.
+
+    Raises
+    ------
+    TypeError
+        If it is no Dataset.
+    ValueError
+        If these are no shifts on a grid, or the size of pixels is needed and not known.
+    """
+    system = SYSTEMS[name]
+    shifts = checks.as_shifts(shifts, caller)
+    step = grids.spacing(shifts, caller)
+    flips = {label: slice(None, None, -1) for label, flip in (("y", step.y > 0), ("x", step.x < 0)) if flip}
+    shifts = shifts.isel(flips)
+    first, second = (as_dates(shifts[label].values) for label in ("reference", "secondary"))
+    if pixel is None and products.PIXEL_SIZE in shifts.coords:
+        side = float(np.max(shifts[products.PIXEL_SIZE].values))
+        pixel = (side, side)
+    factors = dict(zip(("dx", "dy"), _factors(system, first, second, pixel, caller), strict=True))
+    factors |= {f"sigma_{key}": np.abs(factor) for key, factor in factors.items()}
+    factors["cov_dxdy"] = factors["dx"] * factors["dy"]
+    values: dict[str, Any] = {}
+    for key in (each for each in fields if each in shifts and shifts[each].dims == ("pair", "y", "x")):
+        data = shifts[key].data
+        values[key] = data if key not in factors else data / factors[key].astype(data.dtype)
+    if "score" in values:
+        gain, offset = system.score
+        values["score"] = (values["score"] - offset) / gain
+    x, y = (np.asarray(shifts[label].values, dtype=np.float64) for label in ("x", "y"))
+    place = Place(x, y, grids.crs_of(shifts))
+    source = list(shifts[SOURCE].values) if SOURCE in shifts.coords else [""] * first.size
+    return Theirs(values, first, second, place, grids.spacing(shifts, caller), source)
+
+
+def packed(values: np.ndarray, dtype: str, fill: int, what: str, unit: str, caller: str) -> np.ndarray:
+    """Whole numbers of a type, the fill where values are NaN.
+
+    Raises
+    ------
+    ValueError
+        If a value lies beyond the range of the type, or is the fill.
+    """
+    whole = np.rint(values)
+    limits = np.iinfo(dtype)
+    least, most = (limits.min + (fill == limits.min), limits.max - (fill == limits.max))
+    # ITS_LIVE's fill is one above the least number that the type has
+    least = max(least, fill + 1) if fill < 0 else least
+    wrong = np.isfinite(whole) & ((whole < least) | (whole > most))
+    if wrong.any():
+        raise ValueError(
+            f"{caller}() needs {what} between {least} and {most} {unit}, which {dtype} holds; got "
+            f"{np.nanmin(whole):.0f} to {np.nanmax(whole):.0f}. Screen the shifts, leave out short baselines, or save "
+            "them with to_zarr()."
+        )
+    return np.where(np.isfinite(whole), whole, fill).astype(dtype)
+
+
+def joined(parts: Sequence[xr.Dataset], caller: str) -> xr.Dataset:
+    """Shifts of all pairs of several, on the least grid that holds them all, NaN and flagged where one has no nodes.
+
+    Pairs stay as they are, also those of the same two dates: their coordinates `system` and `source` tell them apart.
+
+    Raises
+    ------
+    ValueError
+        If CRS or steps differ, or the nodes of one lie between those of another.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    for part in parts[1:]:
+        _check_same_lattice(parts[0], part, caller)
+    x, y = (_union([part[label].values for part in parts]) for label in ("x", "y"))
+    placed = [_placed(part, x, y) for part in parts]
+    names = dict.fromkeys(name for part in placed for name in part.data_vars)
+    # what a part lacks is not known there
+    filled = [
+        part.assign({name: xr.full_like(part["dx"], np.nan) for name in names if name not in part}) for part in placed
+    ]
+    out = xr.concat(
+        filled, dim="pair", data_vars="minimal", coords="minimal", compat="override", join="override",
+        combine_attrs="override",
+    )  # fmt: skip
+    return products.relabel(out, {"function": caller})
+
+
+def _check_same_lattice(first: xr.Dataset, other: xr.Dataset, caller: str) -> None:
+    ours, theirs = (grids.spacing(data, caller) for data in (first, other))
+    crs = grids.crs_of(first), grids.crs_of(other)
+    names = [str(data[SOURCE].values[0]) if SOURCE in data.coords else "shifts" for data in (first, other)]
+    if not grids.agree(*crs):
+        raise ValueError(
+            f"{caller}() needs one CRS; got {grids.name_of(crs[0])} of {names[0]} and {grids.name_of(crs[1])} of "
+            f"{names[1]}. Open them one by one and reproject: resample values before they are joined."
+        )
+    for label, a, b in (("x", ours.x, theirs.x), ("y", ours.y, theirs.y)):
+        apart = (float(other[label][0]) - float(first[label][0])) / a
+        if abs(abs(b) - abs(a)) > 1e-6 * abs(a) or abs(apart - round(apart)) > 1e-3:
+            raise ValueError(
+                f"{caller}() needs nodes of one grid; got steps of {abs(a):g} and {abs(b):g} m along {label}, "
+                f"{abs(apart - round(apart)):.3f} of a step apart, of {names[0]} and {names[1]}. Open them one by one "
+                "and interpolate: shifts.interp(x=..., y=...)."
+            )
+
+
+def _union(axes: Sequence[np.ndarray]) -> np.ndarray:
+    """Centres of the least axis that holds all, in the direction of the first and with its numbers."""
+    first = np.asarray(axes[0], dtype=np.float64)
+    step = next((float(axis[-1] - axis[0]) / (axis.size - 1) for axis in axes if axis.size > 1), 1.0)
+    step = step if first.size < 2 else float(first[-1] - first[0]) / (first.size - 1)
+    places = [np.rint((np.asarray(axis) - first[0]) / step).astype(np.int64) for axis in axes]
+    least, most = min(place.min() for place in places), max(place.max() for place in places)
+    whole = first[0] + step * np.arange(least, most + 1)
+    whole[-least : first.size - least] = first
+    return np.asarray(whole)
+
+
+def _placed(part: xr.Dataset, x: np.ndarray, y: np.ndarray) -> xr.Dataset:
+    """Shifts on a larger grid of the same lattice."""
+    axes = {"x": x, "y": y}
+    if all(part[label].size == axis.size and (part[label].values == axis).all() for label, axis in axes.items()):
+        return part
+    near = {
+        label: axis[[int(np.abs(axis - value).argmin()) for value in part[label].values]]
+        for label, axis in axes.items()
+    }
+    fill: dict[Any, Any] = {name: np.nan for name in part.data_vars if part[name].dtype.kind == "f"}
+    fill |= {"flags": FLAGS["nodata"]} if "flags" in part else {}
+    return part.assign_coords(near).reindex(axes, fill_value=fill)
+
+
+def _check_dates(first: np.ndarray, second: np.ndarray, source: Sequence[str], caller: str) -> None:
+    for kind, wrong in (
+        ("two dates", np.isnat(first) | np.isnat(second)),
+        ("two different dates", first == second),
+        (f"dates from {FIRST.item().year} to {LAST.item().year}", _is_beyond(first) | _is_beyond(second)),
+    ):
+        if wrong.any():
+            k = int(np.flatnonzero(wrong)[0])
+            raise ValueError(
+                f"{caller}() needs {kind} a pair; got {first[k]} and {second[k]} in pair {k} ({source[k]}), the first "
+                f"of {int(wrong.sum())}. Correct them, or leave such pairs out before you pass the data."
+            )
+
+
+def _is_beyond(dates: np.ndarray) -> np.ndarray:
+    return np.asarray((dates < FIRST) | (dates > LAST))
+
+
+def _labelled(place: Place, caller: str) -> xr.DataArray:
+    """Grid (y, x) without values, checked."""
+    coords: dict[Any, Any] = {"y": np.asarray(place.y), "x": np.asarray(place.x)}
+    if place.crs is not None:
+        coords["spatial_ref"] = grids.spatial_ref(place.crs)
+    like = xr.DataArray(np.broadcast_to(np.nan, (place.y.size, place.x.size)), dims=("y", "x"), coords=coords)
+    grids.check_crs(place.crs, like, caller)
+    grids.spacing(like, caller)
+    return like
+
+
+def _factors(
+    system: System, first: np.ndarray, second: np.ndarray, pixel: tuple[float, float] | None, caller: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Metres toward increasing x and y that are one of the system's numbers, for each pair (pair, 1, 1), float64."""
+    sizes: tuple[float, float] = (1.0, 1.0)
+    length = np.ones(first.size)
+    match system.units:
+        case "pixel":
+            if pixel is None:
+                raise ValueError(
+                    f"{caller}() needs the size of a pixel of the matched images, since {system.title} counts pixels; "
+                    "got none. Pass it in metres: pixel_size=10.0."
+                )
+            sizes = pixel
+        case "m yr-1":
+            length = in_years(second - first)
+        case "m d-1":
+            length = np.asarray((second - first) / _DAY, dtype=np.float64)
+    x, y = (sign * size * length[:, np.newaxis, np.newaxis] for sign, size in zip(system.signs, sizes, strict=True))
+    return x, y
+
+
+def _maps(values: Any) -> Any:
+    """Values (pair, y, x) as floats, whole numbers as they are."""
+    return values if values.ndim == 3 else values[np.newaxis]
+
+
+def _without(values: Any, nodata: Sequence[float]) -> Any:
+    """Floats, NaN where the value is one of those that stand for none."""
+    if values.dtype.kind != "f":
+        values = values.astype(np.float64 if values.dtype.itemsize > 4 else np.float32)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    for number in nodata:
+        values = np.where(values == values.dtype.type(number), values.dtype.type(np.nan), values)
+    return values
+
+
+def _scaled(values: Any, factor: np.ndarray, is_known: Any) -> Any:
+    return np.where(is_known, values * factor.astype(values.dtype), values.dtype.type(np.nan))
+
+
+def _error(given: Any, factor: np.ndarray, is_known: Any, system: System, dtype: np.dtype) -> Any:
+    """Standard errors in metres, NaN where they or the vector are not known: they are never invented."""
+    errors = np.full(factor.shape, np.nan) if given is None else given
+    if errors.ndim == 1:
+        errors = np.asarray(errors, dtype=np.float64)[:, np.newaxis, np.newaxis]
+    errors = _without(_maps(errors), system.nodata).astype(dtype)
+    errors = errors * factor.astype(dtype)
+    return np.where(is_known & (errors > 0.0) & np.isfinite(errors), errors, dtype.type(np.nan))
+
+
+def _onto_grid(made: Mapping[str, Any], place: Place, caller: str) -> dict[str, Any]:
+    """Vectors toward true east and north, in metres of ground, as metres of the grid."""
+    if place.crs is None:
+        raise ValueError(
+            f"{caller}() needs the CRS of the grid, since components are toward true north; got none. "
+            "Pass crs='EPSG:...'."
+        )
+    columns, rows = np.meshgrid(place.x, place.y)
+    a, b, c, d = north.onto_ground(columns, rows, place.crs.to_wkt())
+    size = a * d - b * c
+    turn = d / size, -b / size, -c / size, a / size
+    dtype = made["dx"].dtype
+    east, up, sigma_east, sigma_up = (made[key].astype(np.float64) for key in _VECTOR[:4])
+    both = made["cov_dxdy"].astype(np.float64) if "cov_dxdy" in made else 0.0
+    a, b, c, d = turn
+    turned = {
+        "dx": a * east + b * up,
+        "dy": c * east + d * up,
+        "sigma_dx": np.sqrt((a * sigma_east) ** 2 + (b * sigma_up) ** 2 + 2 * a * b * both),
+        "sigma_dy": np.sqrt((c * sigma_east) ** 2 + (d * sigma_up) ** 2 + 2 * c * d * both),
+        "cov_dxdy": a * c * sigma_east**2 + b * d * sigma_up**2 + (a * d + b * c) * both,
+    }
+    return {**made, **{key: values.astype(dtype) for key, values in turned.items()}}
+
+
+def check_has_crs(theirs: Theirs, caller: str) -> None:
+    """Refuse shifts without a CRS, for formats that are nothing without one."""
+    if theirs.place.crs is None:
+        raise ValueError(f"{caller}() needs shifts with a CRS; got none. Name it: shifts.rio.write_crs('EPSG:...').")
+
+
+def mapping_of(theirs: Theirs) -> xr.Variable:
+    """Coordinate that holds the CRS."""
+    assert theirs.place.crs is not None  # `check_has_crs` has refused it
+    return grids.spatial_ref(theirs.place.crs)
+
+
+def stems(theirs: Theirs, between: str) -> list[str]:
+    """Name for a file of each pair: its dates, with their time of day if any has one, numbered where pairs repeat."""
+    dates = np.stack([theirs.reference, theirs.secondary])
+    form = "%Y%m%d" if (dates == dates.astype("datetime64[D]")).all() else "%Y%m%dT%H%M%S"
+    names = [between.join(date.item().strftime(form) for date in pair) for pair in dates.T]
+    counts: dict[str, int] = {}
+    unique = []
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+        unique.append(name if counts[name] == 1 else f"{name}_{counts[name]}")
+    return unique

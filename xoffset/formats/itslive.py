@@ -1,0 +1,254 @@
+"""ITS_LIVE image pairs: netCDF granules of version 1 and 2, which HyP3 makes too with autoRIFT."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from xoffset import _options
+from xoffset.formats import border, looks, stores, writing
+from xoffset.formats.border import Place, Theirs
+from xoffset.model import north
+from xoffset.model.flags import FLAGS
+
+_SYSTEM = "itslive"
+_READ, _WRITE = "itslive.read", "itslive.write"
+_FILL = -32767
+_UNITS = "meter/year"
+# Names of the attributes with the dates, in granules of version 2 and of version 1.
+_DATES = ("acquisition_date_img", "acquisition_img")
+# Attributes of a component with its standard error, the best one first.
+_ERRORS = ("error", "vx_error", "vy_error", "stable_rmse")
+
+
+def recognises(look: looks.Look) -> bool:
+    """Whether it is a granule."""
+    return look.kind == "hdf5" and {"vx", "vy", "img_pair_info"} <= look.names
+
+
+def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
+    """Shifts of an ITS_LIVE image pair.
+
+    The velocity is multiplied by the time between the images, with their time of day. Standard errors are those that
+    the granule tells for the whole pair, NaN where it tells none. Values that were interpolated have the flag
+    `smoothed`.
+
+    Parameters
+    ----------
+    source
+        netCDF file of version 1 or 2, of ITS_LIVE or of HyP3, or what xarray makes of it.
+
+    Returns
+    -------
+    xarray.Dataset
+        Shifts (pair, y, x) of one pair, lazy.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ImportError
+        If the extra `netcdf` is not installed.
+    ValueError
+        If it is no granule, or its dates cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = xoffset.formats.itslive.write(shifts, folder)
+    ...     dict(xoffset.formats.itslive.read(files[0]).load().sizes)["pair"]
+    1
+    """
+    data = stores.opened(source, _READ, chunks={})
+    name = stores.name_of(source)
+    stores.check_has(data, ("vx", "vy", "img_pair_info", "x", "y"), name, _READ)
+    about = data["img_pair_info"].attrs
+    key = next((key for key in _DATES if f"{key}1" in about), _DATES[0])
+    reference, secondary = (
+        stores.dates(about.get(f"{key}{number}", ""), f"{key}{number} of {name}", _READ) for number in (1, 2)
+    )
+    fields: dict[str, Any] = {"dx": data["vx"].data, "dy": data["vy"].data}
+    for component in ("x", "y"):
+        error = stores.number(data[f"v{component}"].attrs, *_ERRORS)
+        fields[f"sigma_d{component}"] = np.array([error])
+    chip, side = data.get("chip_size_width"), float("nan")
+    if chip is not None:
+        side = stores.number(chip.attrs, "x_pixel_size")
+        fields["template_size"] = chip.astype(np.float32).data / side
+    flags = None
+    if "interp_mask" in data:
+        flags = (data["interp_mask"].fillna(0).data == 1) * np.int64(FLAGS["smoothed"])
+    place = Place(data["x"].values, data["y"].values, stores.crs_of(data))
+    return border.to_shifts(
+        _SYSTEM, fields, reference, secondary, place, source=[name], caller=_READ, flags=flags,
+    )  # fmt: skip
+
+
+def write(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
+    """Granules in the layout of ITS_LIVE version 2, one netCDF file a pair.
+
+    Velocities are whole metres a year, as in all granules: displacements that are slower are lost, and pairs of a few
+    days may be beyond what 16 bits hold. The standard error of a pair is the root mean square of those of its values.
+
+    Parameters
+    ----------
+    shifts
+        Shifts (pair, y, x) with a CRS; lazy ones are computed pair by pair.
+    folder
+        Where the files go; made if it is not there.
+    overwrite
+        Replace files of the same names.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files, in the order of the pairs.
+
+    Raises
+    ------
+    TypeError
+        If it is no Dataset.
+    ImportError
+        If the extra `netcdf` is not installed.
+    ValueError
+        If these are no shifts, they have no CRS, or a velocity is beyond ±32766 m/yr.
+    FileExistsError
+        If a file is there and `overwrite` is not set.
+    OSError
+        If the files cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     len(xoffset.formats.itslive.write(shifts, folder)) == shifts.sizes["pair"]
+    True
+    """
+    target = _options.as_path(folder, "folder", _WRITE)
+    is_asked = _options.as_switch(overwrite, "overwrite", _WRITE)
+    looks.optional("h5netcdf", "netcdf", _WRITE)
+    theirs = border.from_shifts(_SYSTEM, shifts, caller=_WRITE)
+    border.check_has_crs(theirs, _WRITE)
+    names = [f"{stem}_G{abs(theirs.step.x):04.0f}V02.nc" for stem in border.stems(theirs, "_X_")]
+    with writing.replaced_all(target, names, overwrite=is_asked, caller=_WRITE) as scratch:
+        for pair, name in enumerate(names):
+            granule = _granule(theirs, pair)
+            with writing.explained(target, _WRITE):
+                granule.to_netcdf(scratch / name, engine="h5netcdf")
+    return [target / name for name in names]
+
+
+def _granule(theirs: Theirs, pair: int) -> xr.Dataset:
+    """Dataset of one pair in the layout of version 2."""
+    values = {key: np.asarray(data[pair]) for key, data in theirs.fields.items()}
+    vx, vy = values["dx"], values["dy"]
+    speed = np.hypot(vx, vy)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = np.hypot(vx * values["sigma_dx"], vy * values["sigma_dy"]) / speed
+    is_smoothed = (values.get("flags", np.zeros(vx.shape, np.int64)) & FLAGS["smoothed"]) != 0
+    maps = {"vx": vx, "vy": vy, "v": speed, "v_error": np.where(speed > 0, spread, np.nan)}
+    whole = {
+        key: (("y", "x"), border.packed(each, "int16", _FILL, key, "m/yr", _WRITE), _about(key))
+        for key, each in maps.items()
+    }
+    for key in ("x", "y"):
+        whole[f"v{key}"][2]["error"] = root_mean_square(values[f"sigma_d{key}"])
+        whole[f"v{key}"][2]["error_description"] = "root mean square of the standard errors of the values"
+    share = 100.0 * float(np.isfinite(vx).mean())
+    data = xr.Dataset(
+        whole | {"interp_mask": (("y", "x"), is_smoothed.astype(np.uint8), _about("interp_mask"))},
+        coords={key: (key, getattr(theirs.place, key), _AXES[key]) for key in ("y", "x")},
+        attrs=dict(_ROOT),
+    )
+    data["mapping"] = ((), np.int8(0), mapping(theirs))
+    data["img_pair_info"] = ((), np.int8(0), _pair_info(theirs, pair, share))
+    for name, variable in data.variables.items():
+        variable.encoding = {"_FillValue": None}
+        if variable.ndim == 2:
+            variable.attrs["grid_mapping"] = "mapping"
+            fill = {} if name == "interp_mask" else {"_FillValue": np.int16(_FILL)}
+            rows = min(640, variable.shape[0])
+            variable.encoding |= fill | {"zlib": True, "complevel": 2, "shuffle": True}
+            variable.encoding["chunksizes"] = (rows, variable.shape[1])
+    return data
+
+
+def root_mean_square(values: np.ndarray) -> float:
+    """Of the values that are known; NaN if none is."""
+    known = values[np.isfinite(values)].astype(np.float64)
+    return float(np.sqrt(np.mean(known**2))) if known.size else float("nan")
+
+
+def mapping(theirs: Theirs) -> dict[str, Any]:
+    """Attributes of the grid mapping."""
+    place, step = theirs.place, theirs.step
+    assert place.crs is not None
+    corner = place.x[0] - step.x / 2, place.y[0] - step.y / 2
+    text = place.crs.to_wkt("WKT1_GDAL")
+    about = place.crs.to_cf() | {"crs_wkt": text, "spatial_ref": text}
+    code = place.crs.to_epsg()
+    about |= {"GeoTransform": f"{corner[0]} {step.x} 0.0 {corner[1]} 0.0 {step.y}"}
+    return about | ({} if code is None else {"spatial_epsg": code})
+
+
+def _pair_info(theirs: Theirs, pair: int, share: float) -> dict[str, Any]:
+    first, second = theirs.reference[pair], theirs.secondary[pair]
+    like = xr.Dataset(coords={"x": theirs.place.x, "y": theirs.place.y, "spatial_ref": border.mapping_of(theirs)})
+    longitude, latitude = north.middle(like, "the grid", _WRITE) or (float("nan"), float("nan"))
+    about: dict[str, Any] = {
+        "standard_name": "image_pair_information",
+        "acquisition_date_img1": basic(first), "acquisition_date_img2": basic(second),
+        "time_standard_img1": "UTC", "time_standard_img2": "UTC",
+        "date_center": basic(first + (second - first) // 2), "date_dt": float(theirs.days[pair]),
+        "latitude": round(latitude, 2), "longitude": round(longitude, 2), "roi_valid_percentage": round(share, 1),
+    }  # fmt: skip
+    return about | ({"id_pair": theirs.source[pair]} if theirs.source[pair] else {})
+
+
+def basic(date: np.datetime64) -> str:
+    """Date as granules have it."""
+    return pd.Timestamp(date).strftime("%Y%m%dT%H:%M:%S.%f")
+
+
+_AXES = {
+    name: {
+        "standard_name": f"projection_{name}_coordinate",
+        "description": f"{name} coordinate of projection",
+        "units": "m",
+    }
+    for name in ("x", "y")
+}  # fmt: skip
+_TEXTS = {
+    "vx": ("land_ice_surface_x_velocity", "velocity component in x direction"),
+    "vy": ("land_ice_surface_y_velocity", "velocity component in y direction"),
+    "v": ("land_ice_surface_velocity", "velocity magnitude"),
+    "v_error": ("velocity_error", "velocity magnitude error"),
+    "interp_mask": ("interpolated_value_mask", "true where values have been interpolated"),
+}
+_ROOT = {
+    "GDAL_AREA_OR_POINT": "Area",
+    "Conventions": "CF-1.8",
+    "title": "image-pair surface velocities",
+    "scene_pair_type": "optical",
+    "motion_detection_method": "feature",
+    "motion_coordinates": "map",
+    "source": "xoffset",
+}
+
+
+def _about(name: str) -> dict[str, Any]:
+    standard, text = _TEXTS[name]
+    about: dict[str, Any] = {"standard_name": standard, "description": text}
+    if name == "interp_mask":
+        return about | {"flag_values": np.array([0, 1], np.uint8), "flag_meanings": "measured interpolated"}
+    return about | {"units": _UNITS}
