@@ -50,10 +50,11 @@ def write(
 ) -> Path:
     """One netCDF4 file of any product, by the CF conventions 1.11.
 
-    Rows, columns and values are as they are. Dates are seconds since 1970-01-01, float64, UTC, exact to the microsecond;
-    floats that are missing are NaN, which is their `_FillValue`. Each quantity names its standard errors, score and
-    flags as `ancillary_variables`, and the CRS as `grid_mapping`. A unit that the conventions do not know, the pixel,
-    becomes 1 and is said in the long name. There is no standard name for displacements of the ground, only for glaciers.
+    Rows, columns and values are as they are. Dates are seconds since 1970-01-01, float64, UTC, exact to the
+    microsecond; floats that are missing are NaN, which is their `_FillValue`. Each quantity names its standard errors,
+    score and flags as `ancillary_variables`, and the CRS as `grid_mapping`. A unit that the conventions do not know,
+    the pixel, becomes 1 and is said in the long name. There is no standard name for displacements of the ground, only
+    for velocities of glaciers.
 
     Parameters
     ----------

@@ -136,7 +136,7 @@ def _encoding(variable: xr.Variable, *, on_grid: bool) -> dict[str, Any]:
     if variable.ndim:
         encoding["chunks"] = tuple(_side(str(dim), size) for dim, size in variable.sizes.items())
     if variable.dtype.kind == "M":
-        return encoding | DATE_ENCODING
+        return encoding | dict(DATE_ENCODING)
     if variable.dtype.kind == "f":
         encoding |= {"fill_value": np.nan, "_FillValue": np.nan if on_grid else None}
     # what is equal to the fill value of integers, 0, is a value

@@ -36,9 +36,7 @@ def decoded(dataset: xr.Dataset, caller: str) -> xr.Dataset:
     """Any product, decoded, in the units of the registry, whose CRS is a coordinate."""
     if "spatial_ref" in dataset.data_vars:  # opened without decode_coords="all": the CRS must not be lost for that
         dataset = dataset.set_coords("spatial_ref")
-    data = with_decoded(with_new_names(dataset), caller)
-    grids.check_crs(grids.crs_of(data), data, caller)
-    return data
+    return with_decoded(with_new_names(dataset), caller)
 
 
 def _advice(dataset: xr.Dataset) -> str:

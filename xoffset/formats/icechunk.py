@@ -55,8 +55,8 @@ def write(
     Notes
     -----
     `xarray.open_zarr(session.store, consolidated=False, decode_coords="all")` reads a version, where `session` is
-    `repository.readonly_session(branch="main")` or `readonly_session(snapshot_id=...)`. Lazy products are computed by the
-    threads of this process, as workers of a cluster would each write to a session of their own.
+    `repository.readonly_session(branch="main")` or `readonly_session(snapshot_id=...)`. Lazy products are computed by
+    the threads of this process, as workers of a cluster would each write to a session of their own.
     """
     target = _options.as_path(path, "path", "icechunk.write")
     replace = _options.as_switch(overwrite, "overwrite", "icechunk.write")
@@ -82,7 +82,7 @@ def _library() -> Any:
         return importlib.import_module("icechunk")
     except ImportError as error:
         raise ImportError(
-            f"icechunk.write() needs icechunk; got '{error}'. Install it: pip install icechunk."
+            f"icechunk.write() needs icechunk; got '{error}'. Install it: pip install 'xoffset[icechunk]'."
         ) from error
 
 

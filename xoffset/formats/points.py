@@ -1,4 +1,4 @@
-"""Points with a velocity and a column for each date: GeoPackage, shapefile or CSV, as InSAR Explorer in QGIS reads them."""
+"""Points with a velocity and a column a date, as InSAR Explorer in QGIS reads them: GeoPackage, shapefile or CSV."""
 
 from __future__ import annotations
 
@@ -194,7 +194,9 @@ def _components(series: xr.Dataset | None, rate: xr.Dataset, azimuth: float | No
         # a component that has no part must not spread its gaps
         variance = _sum(v[2] ** 2, v[3] ** 2, east**2, north**2) + 2.0 * east * north * covariance
         found.append(
-            Component(name, _sum(*d, east, north), _sum(v[0], v[1], east, north), np.sqrt(np.maximum(variance, 0.0)))
+            Component(
+                name, _sum(d[0], d[1], east, north), _sum(v[0], v[1], east, north), np.sqrt(np.maximum(variance, 0.0))
+            )
         )
     return found
 
