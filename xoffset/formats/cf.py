@@ -12,7 +12,7 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset.formats import gridded, writing
-from xoffset.model import grids, history
+from xoffset.model import grids, history, products
 from xoffset.model.kinds import kind_of
 from xoffset.model.variables import is_signed
 
@@ -127,7 +127,7 @@ def described(dataset: xr.Dataset, caller: str) -> xr.Dataset:
             "Make a DataArray one: data.to_dataset(name='image')."
         )
     # attributes and encoding are changed below, the caller's must stay
-    data = gridded.decoded(dataset, caller).copy()
+    data = products.finish(gridded.decoded(dataset, caller).copy())
     for name, variable in data.variables.items():
         variable.attrs = _attrs(name, variable)
         variable.encoding = _encoding(name, variable, data)

@@ -11,7 +11,7 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset.formats import gridded, writing
-from xoffset.model import grids
+from xoffset.model import grids, products
 from xoffset.model.dates import DATE_ENCODING
 from xoffset.model.storage import Checksummed
 
@@ -118,7 +118,7 @@ def _write_level(data: xr.Dataset, store: Path, level: int) -> None:
 def _ready(data: xr.Dataset) -> xr.Dataset:
     """Level with its attributes, its encoding and its chunks."""
     crs = grids.crs_of(data)
-    data = data.copy()
+    data = products.finish(data.copy())
     data.attrs = dict(data.attrs) | _place(data)
     for name, variable in data.variables.items():
         on_grid = {"y", "x"} <= set(variable.dims)

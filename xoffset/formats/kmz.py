@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import zipfile
 from collections.abc import Iterator
@@ -212,7 +213,7 @@ def _turned(layer: xr.DataArray, data: xr.Dataset) -> Picture:
         )
     transform, width, height = calculate_default_transform(source, target, columns, rows, *bounds)
     factor = max(1.0 / _FINER, max(width, height) / _MOST_PIXELS)
-    width, height = max(1, int(width / factor)), max(1, int(height / factor))
+    width, height = math.ceil(width / factor), math.ceil(height / factor)
     a, _, west, _, e, north = tuple(transform)[:6]
     a, e = a * factor, e * factor
     values = np.full((height, width), np.nan)
