@@ -247,7 +247,7 @@ class TestLazy:
         lazy = make_rate().chunk(y=2)
         lazy["vy"] = xr.apply_ufunc(fail, lazy["vy"], dask="parallelized", output_dtypes=["float32"])
         with pytest.raises(RuntimeError, match="on fire"):
-            to_geotiff(lazy, tmp_path)
+            to_geotiff(lazy, tmp_path, overwrite=True)
         assert (tmp_path / "vx.tif").read_bytes() == before
         assert sorted(path.name for path in tmp_path.iterdir()) == ["direction.tif", "vx.tif", "vy.tif"]
 
@@ -290,7 +290,7 @@ data = xr.Dataset({name: (("time", "y", "x"), values) for name in ("dx", "dy")},
                   {"y": -np.arange(120.0), "x": np.arange(120.0)})
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 try:
-    xoffset.to_geotiff(data, sys.argv[1])
+    xoffset.to_geotiff(data, sys.argv[1], overwrite=True)
 except OSError as error:
     print(error)
 """
@@ -353,9 +353,11 @@ class TestChoice:
         data = make_rate().assign(mean=3.0, by_row=("y", np.arange(6)))
         assert [path.stem for path in to_geotiff(data, tmp_path)] == ["vx", "vy", "direction"]
 
-    def test_overwrites(self, tmp_path):
+    def test_overwrites_when_it_is_asked_to(self, tmp_path):
         to_geotiff(make_rate(), tmp_path)
-        to_geotiff(make_rate() * 2, tmp_path)
+        with pytest.raises(FileExistsError, match=r"vx\.tif and 2 more.*overwrite=True"):
+            to_geotiff(make_rate() * 2, tmp_path)
+        to_geotiff(make_rate() * 2, tmp_path, overwrite=True)
         with rasterio.open(tmp_path / "vx.tif") as file:
             np.testing.assert_array_equal(file.read(1), make_rate()["vx"].values * 2)
 

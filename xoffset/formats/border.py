@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from xoffset import _options
 from xoffset.formats.names import SYSTEMS, System
 from xoffset.model import checks, grids, north, products
 from xoffset.model.dates import as_dates, in_years
@@ -170,6 +171,17 @@ def from_shifts(
     place = Place(x, y, grids.crs_of(shifts))
     source = list(shifts[SOURCE].values) if SOURCE in shifts.coords else [""] * first.size
     return Theirs(values, first, second, place, grids.spacing(shifts, caller), source)
+
+
+def sides(pixel_size: Any, caller: str) -> tuple[float, float] | None:
+    """Sides of a pixel along x and y that a caller gave, one for both or two, checked; None if none is given."""
+    if pixel_size is None:
+        return None
+    both = tuple(pixel_size) if isinstance(pixel_size, (tuple, list)) else (pixel_size, pixel_size)
+    if len(both) != 2:
+        raise ValueError(f"{caller}() needs one pixel_size, or one along x and one along y; got {pixel_size!r}.")
+    x, y = (_options.as_positive(each, "pixel_size", caller, unit="m", example=10.0) for each in both)
+    return x, y
 
 
 def packed(values: np.ndarray, dtype: str, fill: int, what: str, unit: str, caller: str) -> np.ndarray:

@@ -67,7 +67,7 @@ def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
     ...     dict(xoffset.formats.itslive.read(files[0]).load().sizes)["pair"]
     1
     """
-    data = stores.opened(source, _READ, chunks={})
+    data = stores.opened(source, _READ)
     name = stores.name_of(source)
     stores.check_has(data, ("vx", "vy", "img_pair_info", "x", "y"), name, _READ)
     about = data["img_pair_info"].attrs
@@ -152,13 +152,11 @@ def _granule(theirs: Theirs, pair: int) -> xr.Dataset:
     """Dataset of one pair in the layout of version 2."""
     values = {key: np.asarray(data[pair]) for key, data in theirs.fields.items()}
     vx, vy = values["dx"], values["dy"]
-    speed = np.hypot(vx, vy)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        spread = np.hypot(vx * values["sigma_dx"], vy * values["sigma_dy"]) / speed
+    spread = error_of_speed(vx, vy, values["sigma_dx"], values["sigma_dy"])
     is_smoothed = (values.get("flags", np.zeros(vx.shape, np.int64)) & FLAGS["smoothed"]) != 0
-    maps = {"vx": vx, "vy": vy, "v": speed, "v_error": np.where(speed > 0, spread, np.nan)}
+    maps = {"vx": vx, "vy": vy, "v": np.hypot(vx, vy), "v_error": spread}
     whole = {
-        key: (("y", "x"), border.packed(each, "int16", _FILL, key, "m/yr", _WRITE), _about(key))
+        key: (("y", "x"), border.packed(each, "int16", _FILL, key, "m/yr", _WRITE), about(key))
         for key, each in maps.items()
     }
     for key in ("x", "y"):
@@ -166,9 +164,9 @@ def _granule(theirs: Theirs, pair: int) -> xr.Dataset:
         whole[f"v{key}"][2]["error_description"] = "root mean square of the standard errors of the values"
     share = 100.0 * float(np.isfinite(vx).mean())
     data = xr.Dataset(
-        whole | {"interp_mask": (("y", "x"), is_smoothed.astype(np.uint8), _about("interp_mask"))},
-        coords={key: (key, getattr(theirs.place, key), _AXES[key]) for key in ("y", "x")},
-        attrs=dict(_ROOT),
+        whole | {"interp_mask": (("y", "x"), is_smoothed.astype(np.uint8), about("interp_mask"))},
+        coords={key: (key, getattr(theirs.place, key), AXES[key]) for key in ("y", "x")},
+        attrs=dict(ROOT),
     )
     data["mapping"] = ((), np.int8(0), mapping(theirs))
     data["img_pair_info"] = ((), np.int8(0), _pair_info(theirs, pair, share))
@@ -181,6 +179,13 @@ def _granule(theirs: Theirs, pair: int) -> xr.Dataset:
             variable.encoding |= fill | {"zlib": True, "complevel": 2, "shuffle": True}
             variable.encoding["chunksizes"] = (rows, variable.shape[1])
     return data
+
+
+def error_of_speed(vx: np.ndarray, vy: np.ndarray, along_x: np.ndarray, along_y: np.ndarray) -> np.ndarray:
+    """Standard error of the length of vectors, to first order; NaN where nothing moves."""
+    speed = np.hypot(vx, vy)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(speed > 0, np.hypot(vx * along_x, vy * along_y) / speed, np.nan).astype(vx.dtype)
 
 
 def root_mean_square(values: np.ndarray) -> float:
@@ -220,7 +225,7 @@ def basic(date: np.datetime64) -> str:
     return pd.Timestamp(date).strftime("%Y%m%dT%H:%M:%S.%f")
 
 
-_AXES = {
+AXES = {
     name: {
         "standard_name": f"projection_{name}_coordinate",
         "description": f"{name} coordinate of projection",
@@ -235,7 +240,7 @@ _TEXTS = {
     "v_error": ("velocity_error", "velocity magnitude error"),
     "interp_mask": ("interpolated_value_mask", "true where values have been interpolated"),
 }
-_ROOT = {
+ROOT = {
     "GDAL_AREA_OR_POINT": "Area",
     "Conventions": "CF-1.8",
     "title": "image-pair surface velocities",
@@ -246,9 +251,10 @@ _ROOT = {
 }
 
 
-def _about(name: str) -> dict[str, Any]:
+def about(name: str) -> dict[str, Any]:
+    """Attributes of a map, as granules and cubes have them."""
     standard, text = _TEXTS[name]
-    about: dict[str, Any] = {"standard_name": standard, "description": text}
+    told: dict[str, Any] = {"standard_name": standard, "description": text}
     if name == "interp_mask":
-        return about | {"flag_values": np.array([0, 1], np.uint8), "flag_meanings": "measured interpolated"}
-    return about | {"units": _UNITS}
+        return told | {"flag_values": np.array([0, 1], np.uint8), "flag_meanings": "measured interpolated"}
+    return told | {"units": _UNITS}

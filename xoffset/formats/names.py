@@ -45,4 +45,32 @@ SYSTEMS: Mapping[str, System] = {
         "ITS_LIVE image pairs and HyP3 autoRIFT", "itslive", _VELOCITY, "m yr-1", nodata=(-32767.0,),
         writes="pair", quantum=1.0, sigma="pair",
     ),
+    "itslive_cube": System(
+        "ITS_LIVE datacube", "itslive_cube", _VELOCITY | {"sigma_dx": "vx_error", "sigma_dy": "vy_error"}, "m yr-1",
+        nodata=(-32767.0,), writes="stack", dates="s", quantum=1.0, sigma="pair", suffixes=(".zarr", ".nc"),
+    ),
+    "autorift": System(
+        "autoRIFT offset.tif", "autorift", {"dx": "1", "dy": "2"}, "pixel", writes="pair", dates="D", sigma="none",
+    ),
+    "nisar": System(
+        "NISAR GOFF", "nisar",
+        {
+            "dx": "slantRangeOffset", "dy": "alongTrackOffset", "sigma_dx": "slantRangeOffsetVariance",
+            "sigma_dy": "alongTrackOffsetVariance", "cov_dxdy": "crossOffsetVariance",
+            "score": "correlationSurfacePeak",
+        },
+        north="true",
+    ),
+    "nisar_roff": System(
+        "NISAR ROFF", "nisar",
+        {
+            "dx": "slantRangeOffset", "dy": "alongTrackOffset", "sigma_dx": "slantRangeOffsetVariance",
+            "sigma_dy": "alongTrackOffsetVariance", "cov_dxdy": "crossOffsetVariance",
+            "score": "correlationSurfacePeak",
+        },
+    ),
+    "pycorr": System(
+        "pycorr", "pycorr", {"dx": "vx", "dy": "vy", "score": "corr", "peak_gap": "del_corr"}, "m d-1",
+        nodata=(-99.0,), writes="pair", sigma="none",
+    ),
 }  # fmt: skip

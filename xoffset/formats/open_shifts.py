@@ -154,7 +154,10 @@ def _known_by(look: looks.Look, system: str | None) -> list[str]:
     """Systems that take a file for theirs; the one that is named takes all but folders that it does not know."""
     if system is not None:
         return [system] if look.kind != "folder" or module_of(system).recognises(look) else []
-    return [name for name in SYSTEMS if module_of(name).recognises(look)]
+    # several rows of one module are kinds of its files, which it tells apart itself
+    names = [name for name in SYSTEMS if module_of(name).recognises(look)]
+    modules = [SYSTEMS[name].module for name in names]
+    return [name for k, name in enumerate(names) if modules[k] not in modules[:k]]
 
 
 def _only(names: list[str], look: looks.Look, system: str | None) -> str:

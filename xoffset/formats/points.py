@@ -89,7 +89,7 @@ def write(
     >>> stack, truth = xoffset.synthetic.stack((32, 32))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     files = xoffset.formats.points.write(truth[["vx", "vy"]], f"{folder}/velocity.csv", azimuth=90.0)
-    ...     files[0].open().readline().strip()
+    ...     files[0].read_text().splitlines()[0]
     'id,x,y,longitude,latitude,velocity,sigma'
     """
     target = _options.as_path(path, "path", "points.write")

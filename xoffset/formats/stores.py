@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +15,24 @@ import xarray as xr
 from xoffset import _options
 from xoffset.formats import looks
 from xoffset.model import grids
-from xoffset.model.dates import as_instants
+from xoffset.model.dates import NOT_A_DATE, as_dates, as_instants
 
 _DECODING: dict[str, Any] = {
     "decode_coords": "all",
-    "decode_times": xr.coders.CFDatetimeCoder(time_unit="us"),
+    # days in floating point are no whole microseconds
+    "decode_times": xr.coders.CFDatetimeCoder(time_unit="ns"),
     "decode_timedelta": False,
 }
+# Memory up to which stored chunks are joined to one dask chunk, bytes.
+_TASK_BYTES = 16 * 2**20
+# Seconds of the units of dates in CF, singular.
+_SECONDS = {"day": 86_400.0, "hour": 3600.0, "minute": 60.0, "second": 1.0, "millisecond": 1e-3, "microsecond": 1e-6}
 
 
-def opened(source: Any, caller: str, *, chunks: Any = "auto") -> xr.Dataset:
+def opened(source: Any, caller: str, *, are_dates_read: bool = True) -> xr.Dataset:
     """Dataset of a netCDF4 file or a Zarr store, lazy, with fills and scales applied; one that is opened as it is.
+
+    Without `are_dates_read` dates stay numbers, for `dates_of`, which says which one is wrong.
 
     Raises
     ------
@@ -39,17 +49,36 @@ def opened(source: Any, caller: str, *, chunks: Any = "auto") -> xr.Dataset:
         return source
     place = os.fspath(_options.as_path(source, "source", caller)) if not isinstance(source, str) else source
     look = looks.look(place if "://" in place else str(Path(place).expanduser()), caller)
+    decoding = _DECODING if are_dates_read else _DECODING | {"decode_times": False}
     match look.kind:
         case "hdf5":
             looks.optional("h5netcdf", "netcdf", caller)
-            return xr.open_dataset(look.place, engine="h5netcdf", chunks=chunks, **_DECODING)
+            return _lazy(xr.open_dataset(look.place, engine="h5netcdf", chunks=None, **decoding))
         case "zarr":
             is_summed = None if "://" in place else False
-            store: xr.Dataset = xr.open_zarr(look.place, consolidated=is_summed, chunks=chunks, **_DECODING)
-            return store
+            return _lazy(xr.open_zarr(look.place, consolidated=is_summed, chunks=None, **decoding))
     raise ValueError(
         f"{caller}() needs a netCDF4 file or a Zarr store; got {place} ({look.kind}). Check the path, or convert it."
     )
+
+
+def _lazy(data: xr.Dataset) -> xr.Dataset:
+    """Dataset whose maps are dask arrays of whole stored chunks, as many as make a task worth its overhead."""
+    maps = [
+        str(name) for name, each in data.variables.items() if {"y", "x"} <= set(each.dims) and each.dtype.kind in "iuf"
+    ]
+    if not maps:
+        return data
+    largest = max((data.variables[name] for name in maps), key=lambda each: each.size)
+    stored = largest.encoding.get("preferred_chunks", {})
+    chunks = {dim: min(int(stored.get(dim, size)), size) for dim, size in zip(largest.dims, largest.shape, strict=True)}
+    for dim in sorted(chunks, key=lambda dim: {"x": 1, "y": 2}.get(str(dim), 0)):
+        size = 4 * math.prod(chunks.values())
+        chunks[dim] = min(chunks[dim] * max(1, _TASK_BYTES // size), data.sizes[dim])
+    # the random token keeps a cluster from mistaking a rewritten file for the one it has already read
+    token = uuid.uuid4().hex
+    lazy = {name: {dim: chunks.get(dim, -1) for dim in data[name].dims} for name in maps}
+    return data.assign({name: data[name].chunk(sides, token=f"{name}-{token}") for name, sides in lazy.items()})
 
 
 def dates(values: Any, what: str, caller: str) -> np.ndarray:
@@ -69,6 +98,32 @@ def dates(values: Any, what: str, caller: str) -> np.ndarray:
             "Dataset with the right one."
         )
     return found
+
+
+def dates_of(values: xr.DataArray, name: str, caller: str) -> np.ndarray:
+    """Dates of a variable as datetime64[us], NaT where there is none: dates, texts, or numbers with units of CF.
+
+    Raises
+    ------
+    ValueError
+        If these are numbers of units that are not known.
+    """
+    if values.dtype.kind == "M":
+        return as_dates(values.values)
+    if values.dtype.kind not in "fiu":
+        return as_instants(values.values.tolist())
+    stated = re.fullmatch(r"\s*(\w+)\s+since\s+(.+?)\s*", str(values.attrs.get("units", "")))
+    length = _SECONDS.get(stated[1].rstrip("s")) if stated else None
+    start = as_instants([stated[2].removesuffix(".0")])[0] if stated else NOT_A_DATE
+    if length is None or np.isnat(start):
+        raise ValueError(
+            f"{caller}() needs dates in {values.name!r} with units such as 'days since 1970-01-01'; got "
+            f"{values.attrs.get('units')!r} in {name}. Correct the attribute, or pass the opened Dataset with dates."
+        )
+    seconds = np.asarray(values.values, dtype=np.float64) * length
+    is_known = np.abs(seconds) < 1e12
+    found = start + np.rint(np.where(is_known, seconds, 0.0) * 1e6).astype("timedelta64[us]")
+    return np.asarray(np.where(is_known, found, NOT_A_DATE))
 
 
 def check_has(data: xr.Dataset, names: Any, place: str, caller: str) -> None:
@@ -99,3 +154,36 @@ def number(attrs: Any, *names: str) -> float:
         if name in attrs:
             return float(np.ravel(attrs[name])[0])
     return float("nan")
+
+
+def check_suffix(path: Path, suffixes: tuple[str, ...], caller: str) -> None:
+    """Refuse a path that ends otherwise: it tells the kind of store."""
+    if path.suffix not in suffixes:
+        raise ValueError(
+            f"{caller}() needs a path that ends in {' or '.join(suffixes)}; got {path.name}. The end tells what is "
+            "written: rename it."
+        )
+
+
+def save(data: xr.Dataset, place: Path, encoding: Any, target: Path, caller: str) -> None:
+    """Write a Dataset whose maps are packed already to a Zarr store of version 2 or a netCDF file, by its suffix.
+
+    `encoding` has the `chunks` of maps (any, y, x) and the `fill` of those that are int16.
+    """
+    is_zarr = place.suffix == ".zarr"
+    for name, variable in data.variables.items():
+        variable.encoding = {} if variable.dtype.kind == "O" else {"_FillValue": None}
+        if variable.ndim == 3:
+            fill = {"_FillValue": np.int16(encoding["fill"])} if variable.dtype == np.int16 else {}
+            chunks = {"chunks" if is_zarr else "chunksizes": encoding["chunks"]}
+            variable.encoding |= fill | chunks | ({} if is_zarr else {"zlib": True, "complevel": 2})
+            data[name] = (
+                variable.chunk(dict(zip(variable.dims, encoding["chunks"], strict=True)))
+                if (variable.chunks is not None)
+                else variable
+            )
+    if is_zarr:
+        data.to_zarr(place, zarr_format=2, consolidated=True)
+    else:
+        looks.optional("h5netcdf", "netcdf", caller)
+        data.to_netcdf(place, engine="h5netcdf")

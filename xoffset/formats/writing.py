@@ -74,7 +74,7 @@ def explained(target: Path, caller: str) -> Iterator[None]:
         free = shutil.disk_usage(place).free / 1e6
         raise OSError(
             f"{caller}() needs to write into {target}, a copy first; got '{came}' with {free:.0f} MB free on that "
-            "disk. Make room or give another folder; nothing has been changed."
+            "disk. Make room or give another folder; no file has been changed."
         ) from error
 
 

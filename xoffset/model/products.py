@@ -48,6 +48,8 @@ _LABELS = {
     "exponential_tau": {"long_name": "time of the exponential decay", "units": "day"},
     "logarithmic_tau": {"long_name": "time of the logarithmic decay", "units": "day"},
     "year": {"long_name": "calendar year, UTC"},
+    "system": {"long_name": "system that measured the pair"},
+    "source": {"long_name": "file, granule or row that the pair is from"},
     "fraction": {"long_name": "part of a pixel, middle of the bin", "units": "pixel"},
     NATIVE_SIZE: {"long_name": "side of a pixel before it was resampled onto this grid", "units": "m"},
     DRIFT_GROWTH: {

@@ -1,0 +1,95 @@
+"""Safe writing: what is there stays until all of the new is."""
+
+import pytest
+
+from xoffset.formats import writing
+
+
+class TestReplaced:
+    def test_has_the_name_of_the_target_beside_it(self, tmp_path):
+        with writing.replaced(tmp_path / "new" / "a.nc", overwrite=False, caller="f") as place:
+            assert place.name == "a.nc"
+            assert place.parent.parent == tmp_path / "new"
+            place.write_text("new")
+        assert (tmp_path / "new" / "a.nc").read_text() == "new"
+        assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.nc"]
+
+    @pytest.mark.parametrize("kind", ["file", "store"])
+    def test_a_failure_leaves_what_was_there(self, kind, tmp_path):
+        target = tmp_path / "a"
+        make(target, kind, "old")
+        with pytest.raises(RuntimeError, match="fire"):
+            write_half(target, kind)
+        assert content(target, kind) == "old"
+        assert list(tmp_path.iterdir()) == [target]
+
+    @pytest.mark.parametrize("kind", ["file", "store"])
+    def test_replaces_the_whole_when_asked(self, kind, tmp_path):
+        target = tmp_path / "a"
+        make(target, kind, "old")
+        if kind == "store":
+            (target / "stale").write_text("of the old one")
+        with writing.replaced(target, overwrite=True, caller="f") as place:
+            make(place, kind, "new")
+        assert content(target, kind) == "new"
+        assert list(tmp_path.iterdir()) == [target]
+        assert kind == "file" or [path.name for path in target.iterdir()] == ["chunk"]
+
+    @pytest.mark.parametrize("kind", ["file", "store"])
+    def test_refuses_before_anything_is_written(self, kind, tmp_path):
+        make(tmp_path / "a", kind, "old")
+        with (
+            pytest.raises(FileExistsError, match=r"f\(\) needs a free place .*/a, which is there\. .* overwrite=True"),
+            writing.replaced(tmp_path / "a", overwrite=False, caller="f"),
+        ):
+            raise AssertionError("it must not come to this")
+
+    def test_a_store_that_cannot_be_put_in_place_leaves_the_old_one(self, tmp_path):
+        make(tmp_path / "a", "store", "old")
+        with (
+            pytest.raises(OSError, match=r"f\(\) needs to write into"),
+            writing.replaced(tmp_path / "a", overwrite=True, caller="f"),
+        ):
+            pass  # nothing was written
+        assert content(tmp_path / "a", "store") == "old"
+
+
+class TestSets:
+    def test_only_what_is_named_stays(self, tmp_path):
+        with writing.replaced_all(tmp_path, ["a", "b"], overwrite=False, caller="f") as scratch:
+            for name in ("a", "b", "plain"):
+                (scratch / name).write_text(name)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+    def test_a_file_in_place_of_the_folder(self, tmp_path):
+        (tmp_path / "a").write_text("file")
+        with (
+            pytest.raises(FileExistsError, match="needs a folder to write into; got the file"),
+            writing.replaced_all(tmp_path / "a", ["b"], overwrite=True, caller="f"),
+        ):
+            pass
+
+    def test_a_folder_that_cannot_be_made(self, tmp_path):
+        (tmp_path / "a").write_text("file")
+        with (
+            pytest.raises(OSError, match=r"needs to write into .* MB free on that disk"),
+            writing.replaced_all(tmp_path / "a" / "b", ["c"], overwrite=True, caller="f"),
+        ):
+            pass
+
+
+def write_half(target, kind):
+    with writing.replaced(target, overwrite=True, caller="f") as place:
+        make(place, kind, "half")
+        raise RuntimeError("the disk is on fire")
+
+
+def make(path, kind, text):
+    if kind == "store":
+        path.mkdir()
+        path = path / "chunk"
+    path.write_text(text)
+
+
+def content(path, kind):
+    return (path / "chunk" if kind == "store" else path).read_text()

@@ -1,0 +1,154 @@
+"""autoRIFT: offset.tif of a pair of optical images."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from xoffset import _options
+from xoffset.formats import border, file_sets, looks, pair_names, rasters, writing
+from xoffset.formats.border import Theirs
+from xoffset.model.dates import Date
+from xoffset.model.flags import FLAGS
+
+_SYSTEM = "autorift"
+_READ, _WRITE = "autorift.read", "autorift.write"
+# Displacement along x and y, interpolated or not, side of the chip.
+_BANDS = ("Dx", "Dy", "InterpMask", "ChipSizeX")
+
+
+def recognises(look: looks.Look) -> bool:
+    """Whether it is called offset.tif, alone or after the dates, and has four bands."""
+    is_named = look.name == "offset.tif" or look.name.endswith("_offset.tif")
+    return look.kind == "tiff" and is_named and look.size == len(_BANDS)
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    pixel_size: float | tuple[float, float] | None = None,
+    dates: tuple[Date, Date] | None = None,
+) -> xr.Dataset:
+    """Shifts of autoRIFT's offset.tif of two optical images.
+
+    Its displacements count pixels of the matched images, the second one positive toward the top of the image. Values
+    that were interpolated have the flag `smoothed`; `template_size` is the side of the chip. Offsets of radar images,
+    whose axes are range and azimuth though the grid is a map, are not told apart by the file: do not pass them.
+
+    Parameters
+    ----------
+    path
+        GeoTIFF with four bands.
+    pixel_size
+        Side of a pixel of the matched images in metres, or one along x and one along y; the file does not tell it.
+    dates
+        Reference and secondary date, where the name of the file does not tell them.
+
+    Returns
+    -------
+    xarray.Dataset
+        Shifts (pair, y, x) of one pair; standard errors are not known.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it has not four bands, or dates or the size of pixels are not known.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     (path,) = xoffset.formats.autorift.write(shifts, folder)
+    ...     dict(xoffset.formats.autorift.read(path, pixel_size=10.0).sizes)["pair"]
+    1
+    """
+    place = _options.as_path(path, "path", _READ)
+    raster = rasters.read(place, _READ)
+    if len(raster.values) != len(_BANDS):
+        raise ValueError(
+            f"{_READ}() needs four bands, dx, dy, interpolation and chip size; got {len(raster.values)} in "
+            f"{place.name}. Is it the velocity.tif of that run? Pass its offset.tif."
+        )
+    first, second = pair_names.dates(place.name, dates, _READ)
+    east, north, interpolated, chip = raster.values
+    return border.to_shifts(
+        _SYSTEM, {"dx": east, "dy": north, "template_size": np.where(chip > 0, chip, np.float32(np.nan))},
+        [first], [second], raster.place, source=[place.name], caller=_READ, pixel=border.sides(pixel_size, _READ),
+        flags=(interpolated == 1) * np.int64(FLAGS["smoothed"]),
+    )  # fmt: skip
+
+
+def write(
+    shifts: xr.Dataset,
+    folder: str | os.PathLike[str],
+    *,
+    pixel_size: float | tuple[float, float] | None = None,
+    overwrite: bool = False,
+) -> list[Path]:
+    """GeoTIFFs in the layout of autoRIFT's offset.tif, `<reference>_<secondary>_offset.tif`, one a pair.
+
+    Parameters
+    ----------
+    shifts
+        Shifts (pair, y, x); lazy ones are computed pair by pair.
+    folder
+        Where the files go; made if it is not there.
+    pixel_size
+        Side of the pixels to count in metres, or one along x and one along y. None: that of the matched images, which
+        the shifts of `correlate` tell.
+    overwrite
+        Replace files of the same names.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files, in the order of the pairs.
+
+    Raises
+    ------
+    TypeError
+        If it is no Dataset.
+    ValueError
+        If these are no shifts, or the size of pixels is not known.
+    FileExistsError
+        If a file is there and `overwrite` is not set.
+    OSError
+        If the files cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     len(xoffset.formats.autorift.write(shifts, folder)) == shifts.sizes["pair"]
+    True
+    """
+    target = _options.as_path(folder, "folder", _WRITE)
+    is_asked = _options.as_switch(overwrite, "overwrite", _WRITE)
+    fields = ("dx", "dy", "flags", "template_size")
+    theirs = border.from_shifts(_SYSTEM, shifts, caller=_WRITE, pixel=border.sides(pixel_size, _WRITE), fields=fields)
+    theirs = file_sets.by_day(theirs, _WRITE)
+    names = [f"{stem}_offset.tif" for stem in border.stems(theirs, "_")]
+    options = rasters.profile(theirs.place, theirs.step)
+    with writing.replaced_all(target, names, overwrite=is_asked, caller=_WRITE) as scratch:
+        for pair, name in enumerate(names):
+            rasters.write(scratch / name, _bands(theirs, pair), options, {}, _WRITE)
+    return [target / name for name in names]
+
+
+def _bands(theirs: Theirs, pair: int) -> dict[str, np.ndarray]:
+    """The four bands of a pair."""
+    values = {key: np.asarray(data[pair]) for key, data in theirs.fields.items()}
+    nothing = np.zeros(values["dx"].shape)
+    is_smoothed = (values.get("flags", nothing.astype(np.int64)) & FLAGS["smoothed"]) != 0
+    chip = np.nan_to_num(values.get("template_size", nothing))
+    bands = (values["dx"], values["dy"], is_smoothed, chip)
+    return {name: each.astype(np.float32) for name, each in zip(_BANDS, bands, strict=True)}

@@ -1,0 +1,368 @@
+"""MintPy: `ifgramStack.h5` of offsets as shifts, `timeseriesRg.h5` and `timeseriesAz.h5` as a series, both ways."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xoffset import _options
+from xoffset.formats import border, looks, writing
+from xoffset.formats.border import Place
+from xoffset.formats.names import SYSTEMS
+from xoffset.model import checks, grids, products
+from xoffset.model.dates import as_dates
+from xoffset.model.flags import FLAGS
+
+# Files of a time series: along x and along y.
+SERIES_FILES = ("timeseriesRg.h5", "timeseriesAz.h5")
+_NAMES = SYSTEMS["mintpy"].names
+# With this processor MintPy takes offsets for metres of the map; with all others for pixels of radar images.
+_IN_METRES = "cosicorr"
+# Memory that the rows read or written at a time may take, bytes.
+_TASK_BYTES, _STRIP_BYTES = 16 * 2**20, 256 * 2**20
+
+
+def recognises(look: looks.Look) -> bool:
+    """Whether a file is a stack of offsets."""
+    return look.kind == "hdf5" and {_NAMES["dx"], _NAMES["dy"], "date"} <= look.names
+
+
+def read(path: str | os.PathLike[str], *, dropped: bool = False) -> xr.Dataset:
+    """Shifts from MintPy's stack of offsets, or a series from a folder with its two time series.
+
+    `rangeOffset` is taken for the displacement along x and `azimuthOffset` for that along y, in metres of the map, as in
+    stacks of optical images, whose `PROCESSOR` is "cosicorr"; those of radar images are refused. MintPy knows days
+    alone: dates are at midnight. Its `offsetSNR` is no correlation and becomes `snr`.
+
+    Parameters
+    ----------
+    path
+        `ifgramStack.h5`, under any name; or a folder with `timeseriesRg.h5` and `timeseriesAz.h5`.
+    dropped
+        Read the pairs too that are marked as dropped, which MintPy leaves out.
+
+    Returns
+    -------
+    xarray.Dataset
+        Shifts (pair, y, x), lazy: `dx`, `dy` and their standard errors in metres, NaN and flagged `nodata` where there
+        is no value. Or a series (time, y, x): `dx`, `dy` in metres since MintPy's reference date, of unknown standard
+        errors, since its files have none.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ImportError
+        If the `netcdf` extra, which brings h5py, is not installed.
+    ValueError
+        If the file holds no offsets, is in radar geometry or in degrees, or all pairs are dropped.
+    """
+    caller = "mintpy.read"
+    place = _options.as_path(path, "path", caller)
+    is_all = _options.as_switch(dropped, "dropped", caller)
+    if place.is_dir():
+        return _read_series(place, caller)
+    with _opened(place, caller) as file:
+        _check_holds(file, (_NAMES["dx"], _NAMES["dy"], "date"), place, caller)
+        where = _place(_attributes(file), place, caller)
+        dates = file["date"][:].astype("U8")
+        kept = np.ones(len(dates), dtype=np.bool_)
+        if "dropIfgram" in file and not is_all:
+            kept = np.asarray(file["dropIfgram"][:], dtype=np.bool_)  # True where MintPy keeps the pair
+        names = {ours: theirs for ours, theirs in _NAMES.items() if theirs in file}
+    if not kept.any():
+        raise ValueError(
+            f"{caller}() needs pairs that are not dropped; got {len(dates)} in {place}, all of them dropped. "
+            "Read them all the same: dropped=True."
+        )
+    fields = {name: each if kept.all() else each[kept] for name, each in _lazy(place, names).items()}
+    first, second = (_midnights(dates[kept, k], place, caller) for k in (0, 1))
+    source = [f"{place.name} {a}_{b}" for a, b in dates[kept]]
+    return border.to_shifts("mintpy", fields, first, second, where, source=source, caller=caller)
+
+
+def write(
+    dataset: xr.Dataset,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    stable: tuple[float, float] | None = None,
+) -> Path:
+    """Write shifts as MintPy's `ifgramStack.h5`, or a series as its two time series, for its programs to run on.
+
+    Displacements along x are `rangeOffset`, those along y `azimuthOffset`, in metres, NaN where there is none, with
+    standard errors as `rangeOffsetStd` and `azimuthOffsetStd`, and `snr`, if there is one, as `offsetSNR`. Rows go from
+    north to south.
+
+    Parameters
+    ----------
+    dataset
+        Shifts (pair, y, x) or a series (time, y, x).
+    path
+        The file of shifts, ending in `.h5`; the folder for `timeseriesRg.h5` and `timeseriesAz.h5` of a series.
+    overwrite
+        Replace files that are there.
+    stable
+        Place (x, y) in metres that does not move: MintPy subtracts what is measured there. None: nothing needs
+        subtracting. MintPy wants a place all the same; it is the pixel that most pairs know, and its option
+        `--skip-reference` leaves the values as they are.
+
+    Returns
+    -------
+    pathlib.Path
+        The file of shifts, or the folder of a series.
+
+    Raises
+    ------
+    TypeError
+        If it is no Dataset.
+    ImportError
+        If the `netcdf` extra, which brings h5py, is not installed.
+    FileExistsError
+        If a file is there and `overwrite` is False.
+    ValueError
+        If it is neither shifts nor a series, two dates fall on one day, which MintPy could not tell apart, or `stable`
+        lies outside.
+    """
+    caller = "mintpy.write"
+    target = _options.as_path(path, "path", caller)
+    is_free = _options.as_switch(overwrite, "overwrite", caller)
+    if isinstance(dataset, xr.Dataset) and "time" in dataset.dims and "pair" not in dataset.dims:
+        return _write_series(dataset, target, is_free, stable, caller)
+    if target.suffix != ".h5":
+        raise ValueError(f"{caller}() needs the name of a file that ends in .h5 for shifts; got {target}. Rename it.")
+    theirs = border.from_shifts("mintpy", dataset, caller=caller, fields=tuple(_NAMES))
+    fields = {_NAMES[name]: values for name, values in theirs.fields.items()}
+    days = _days(np.concatenate([theirs.reference, theirs.secondary]), caller)
+    pairs = np.stack(np.split(days, 2), axis=1)
+    attrs = _georeference(theirs.place, theirs.step) | {"FILE_TYPE": "ifgramStack"}
+    attrs |= _reference_pixel(theirs.place, theirs.step, fields[_NAMES["dx"]], stable, caller)
+    attrs |= {"START_DATE": min(days), "END_DATE": max(days), "DATE12": f"{pairs[0, 0][2:]}-{pairs[0, 1][2:]}"}
+    with writing.replaced(target, overwrite=is_free, caller=caller) as scratch, _opened(scratch, caller, "w") as file:
+        file["date"] = pairs.astype("S8")
+        file["bperp"] = np.zeros(len(pairs), dtype=np.float32)
+        file["dropIfgram"] = np.ones(len(pairs), dtype=np.bool_)
+        _write_maps(file, fields)
+        file.attrs.update(attrs)
+    return target
+
+
+# -------------------------------------------------------------------------------------------------------------- series
+
+
+def _read_series(folder: Path, caller: str) -> xr.Dataset:
+    parts, dates, places = [], [], []
+    for name in SERIES_FILES:
+        place = folder / name
+        with _opened(place, caller) as file:
+            _check_holds(file, ("timeseries", "date"), place, caller)
+            places.append(_place(_attributes(file), place, caller))
+            dates.append(_midnights(file["date"][:].astype("U8"), place, caller))
+        parts.append(_lazy(place, {"timeseries": "timeseries"})["timeseries"])
+    if dates[0].tolist() != dates[1].tolist() or parts[0].shape != parts[1].shape:
+        raise ValueError(
+            f"{caller}() needs the same dates and pixels in both time series; got {parts[0].shape} and "
+            f"{parts[1].shape} (time, y, x) from {dates[0][0]} and {dates[1][0]} on. Make both from one stack."
+        )
+    is_known = np.isfinite(parts[0]) & np.isfinite(parts[1])
+    fields = {
+        name: np.where(is_known, part, np.float32(np.nan)) for name, part in zip(("dx", "dy"), parts, strict=True)
+    }
+    fields |= {f"sigma_{name}": values * np.float32(np.nan) for name, values in fields.items()}
+    fields["flags"] = np.where(is_known, np.int64(0), np.int64(FLAGS["nodata"]))
+    like = xr.Dataset(coords={"y": places[0].y, "x": places[0].x})
+    if places[0].crs is not None:
+        like = like.assign_coords(spatial_ref=grids.spatial_ref(places[0].crs))
+    grids.check_crs(places[0].crs, like, caller)
+    return products.series(fields, dates[0], like=like, step={"function": caller, "system": "mintpy"})
+
+
+def _write_series(
+    series: xr.Dataset, folder: Path, overwrite: bool, stable: tuple[float, float] | None, caller: str
+) -> Path:
+    series = checks.as_series(series, caller)
+    steps = grids.spacing(series, caller)
+    flips = {label: slice(None, None, -1) for label, flip in (("y", steps.y > 0), ("x", steps.x < 0)) if flip}
+    series = series.isel(flips)
+    steps = grids.spacing(series, caller)
+    x, y = (np.asarray(series[name].values, dtype=np.float64) for name in ("x", "y"))
+    place = Place(x, y, grids.crs_of(series))
+    days = _days(as_dates(series["time"].values), caller)
+    attrs = _georeference(place, steps) | {"FILE_TYPE": "timeseries", "REF_DATE": _reference_day(series, days)}
+    attrs |= _reference_pixel(place, steps, series["dx"].data, stable, caller)
+    attrs |= {"START_DATE": days[0], "END_DATE": days[-1]}
+    with writing.replaced_all(folder, SERIES_FILES, overwrite=overwrite, caller=caller) as scratch:
+        for name, component in zip(SERIES_FILES, ("dx", "dy"), strict=True):
+            with _opened(scratch / name, caller, "w") as file:
+                file["date"] = days.astype("S8")
+                file["bperp"] = np.zeros(days.size, dtype=np.float32)
+                _write_maps(file, {"timeseries": series[component].data})
+                file.attrs.update(attrs)
+    return folder
+
+
+def _reference_day(series: xr.Dataset, days: np.ndarray) -> str:
+    """Day on which all displacements that are known are zero; the first if there is none."""
+    lengths = abs(series["dx"]) + abs(series["dy"])
+    found = np.flatnonzero((lengths.max(("y", "x")) == 0.0).values)
+    return str(days[found[0] if found.size else 0])
+
+
+# --------------------------------------------------------------------------------------------------------------- files
+
+
+def _opened(path: Path, caller: str, mode: str = "r") -> Any:
+    h5py = looks.optional("h5py", "netcdf", caller)
+    if mode == "r" and not path.is_file():
+        raise FileNotFoundError(f"{caller}() needs a file of MintPy; got {path}, where there is none. Check the path.")
+    try:
+        return h5py.File(path, mode)
+    except OSError as error:
+        raise OSError(f"{caller}() needs an HDF5 file; got {path}, of which h5py says: {error}.") from error
+
+
+def _check_holds(file: Any, names: tuple[str, ...], path: Path, caller: str) -> None:
+    lacking = [name for name in names if name not in file]
+    if lacking:
+        raise ValueError(
+            f"{caller}() needs {', '.join(names)} in a file of MintPy; got {path} with {', '.join(sorted(file)) or 'none'}. "
+            "Pass the stack of offsets, or the folder with both time series."
+        )
+
+
+def _attributes(file: Any) -> dict[str, str]:
+    return {name: value.decode() if isinstance(value, bytes) else str(value) for name, value in file.attrs.items()}
+
+
+def _lazy(path: Path, names: Mapping[str, str]) -> dict[str, Any]:
+    """Arrays (date or pair, y, x) or (pair,) in dask chunks of whole rows, all dates in each."""
+    stored = xr.open_dataset(path, engine="h5netcdf", phony_dims="sort", decode_cf=False, cache=False)
+    arrays = {}
+    for ours, theirs in names.items():
+        variable = stored[theirs].variable
+        row_bytes = variable.nbytes // max(variable.sizes[variable.dims[1]], 1)
+        sides = (-1, max(1, _TASK_BYTES // max(row_bytes, 1)), -1)
+        arrays[ours] = variable.chunk(dict(zip(variable.dims, sides, strict=True))).data
+    return arrays
+
+
+def _write_maps(file: Any, fields: Mapping[str, Any]) -> None:
+    """Write maps (n, y, x) as float32, the rows of all together, so that lazy ones need never fit in memory."""
+    made = {}
+    for name, values in fields.items():
+        made[name] = file.create_dataset(name, shape=values.shape, dtype=np.float32, maxshape=(None, *values.shape[1:]))
+        made[name].attrs["MODIFICATION_TIME"] = "0"
+    height = next(iter(fields.values())).shape[1]
+    row_bytes = sum(values.nbytes for values in fields.values()) // height
+    for rows in _strips(height, max(1, _STRIP_BYTES // max(row_bytes, 1))):
+        for name, values in fields.items():
+            made[name][:, rows] = np.asarray(values[:, rows], dtype=np.float32)
+
+
+def _strips(height: int, rows: int) -> Iterator[slice]:
+    for start in range(0, height, rows):
+        yield slice(start, min(start + rows, height))
+
+
+# ---------------------------------------------------------------------------------------------------- dates and places
+
+
+def _midnights(days: np.ndarray, path: Path, caller: str) -> np.ndarray:
+    """Dates of texts YYYYMMDD, perhaps with their time, YYYYMMDDTHHMM."""
+    try:
+        return np.array([f"{day[:4]}-{day[4:6]}-{day[6:8]}" for day in days], dtype="M8[us]")
+    except ValueError as error:
+        raise ValueError(
+            f"{caller}() needs dates YYYYMMDD; got {', '.join(days[:3])} in {path}. Correct 'date' in the file."
+        ) from error
+
+
+def _days(dates: np.ndarray, caller: str) -> np.ndarray:
+    """Days of dates as texts YYYYMMDD, refusing two dates of one day."""
+    days = np.array([day.replace("-", "") for day in np.datetime_as_string(dates, unit="D")])
+    for day, many in zip(*np.unique(np.unique(dates).astype("M8[D]"), return_counts=True), strict=True):
+        if many > 1:
+            raise ValueError(
+                f"{caller}() needs dates of different days, which is all that MintPy tells apart; got {many} on {day}. "
+                "Leave out the pairs of all but one of them."
+            )
+    return days
+
+
+def _place(attrs: Mapping[str, str], path: Path, caller: str) -> Place:
+    """Grid that the attributes tell: the corner of the first pixel, steps and size."""
+    lacking = [name for name in ("X_FIRST", "Y_FIRST", "X_STEP", "Y_STEP", "LENGTH", "WIDTH") if name not in attrs]
+    processor = attrs.get("PROCESSOR", _IN_METRES)
+    if lacking or processor != _IN_METRES:
+        got = f"none of {', '.join(lacking)}" if lacking else f"PROCESSOR {processor}, which counts radar pixels,"
+        raise ValueError(
+            f"{caller}() needs offsets along the axes of a map, in metres; got {got} in {path}. Geocode the stack and "
+            "turn range and azimuth into east and north first."
+        )
+    x, y = (
+        float(attrs[f"{axis}_FIRST"]) + float(attrs[f"{axis}_STEP"]) * (np.arange(int(attrs[size])) + 0.5)
+        for axis, size in (("X", "WIDTH"), ("Y", "LENGTH"))
+    )
+    return Place(x, y, _crs(attrs))
+
+
+def _crs(attrs: Mapping[str, str]) -> Any:
+    """CRS of the code, the whole text that `write` leaves where there is no code, or the UTM zone; None if none tells."""
+    import pyproj
+
+    if "CRS_WKT" in attrs:
+        return pyproj.CRS.from_wkt(attrs["CRS_WKT"])
+    if "EPSG" in attrs:
+        return pyproj.CRS.from_epsg(int(attrs["EPSG"]))
+    if attrs.get("X_UNIT", "").startswith("deg"):
+        return pyproj.CRS.from_epsg(4326)
+    zone = attrs.get("UTM_ZONE", "")
+    if zone[:-1].isdecimal():  # a number and the letter N or S
+        return pyproj.CRS.from_epsg((32600 if zone[-1] == "N" else 32700) + int(zone[:-1]))
+    return None
+
+
+def _georeference(place: Place, step: grids.Spacing) -> dict[str, str]:
+    """What MintPy wants to know of the grid, as texts; corners in the coordinates of the map, as its own loader has them."""
+    west, north = float(place.x[0]) - step.x / 2, float(place.y[0]) - step.y / 2
+    east, south = float(place.x[-1]) + step.x / 2, float(place.y[-1]) + step.y / 2
+    attrs: dict[str, Any] = {
+        "PROCESSOR": _IN_METRES, "LENGTH": place.y.size, "WIDTH": place.x.size, "UNIT": "m",
+        "X_FIRST": repr(west), "Y_FIRST": repr(north), "X_STEP": repr(float(step.x)), "Y_STEP": repr(float(step.y)),
+        "X_UNIT": "meters", "Y_UNIT": "meters", "RANGE_PIXEL_SIZE": step.x, "AZIMUTH_PIXEL_SIZE": abs(step.y),
+        "RLOOKS": 1, "ALOOKS": 1, "P_BASELINE_TOP_HDR": 0, "P_BASELINE_BOTTOM_HDR": 0, "CENTER_LINE_UTC": 0,
+        "LAT_REF1": south, "LAT_REF2": south, "LAT_REF3": north, "LAT_REF4": north,
+        "LON_REF1": west, "LON_REF2": east, "LON_REF3": west, "LON_REF4": east,
+    }  # fmt: skip
+    if place.crs is not None:
+        code = place.crs.to_epsg()
+        attrs |= {"CRS_WKT": place.crs.to_wkt()} if code is None else {"EPSG": code}
+        if place.crs.utm_zone:
+            attrs["UTM_ZONE"] = place.crs.utm_zone
+    return {name: str(value) for name, value in attrs.items()}
+
+
+def _reference_pixel(
+    place: Place, step: grids.Spacing, values: Any, stable: tuple[float, float] | None, caller: str
+) -> dict[str, str]:
+    """Row and column of the place that does not move; else of the pixel that most pairs know, from which MintPy takes
+    what it subtracts."""
+    if stable is None:
+        known = np.asarray(np.isfinite(values).sum(axis=0))
+        row, column = np.unravel_index(int(known.argmax()), known.shape)
+    else:
+        if not (isinstance(stable, (tuple, list)) and len(stable) == 2 and all(map(_options.is_number, stable))):
+            raise ValueError(f"{caller}() needs x and y in metres as stable; got {stable!r}. Pass (503200.0, 5170800.0).")
+        column, row = (round((at - float(axis[0])) / by) for at, axis, by in zip(stable, (place.x, place.y), (step.x, step.y), strict=True))
+        if not (0 <= row < place.y.size and 0 <= column < place.x.size):
+            raise ValueError(
+                f"{caller}() needs a stable place within the grid; got {tuple(stable)} outside x {place.x.min():g} to "
+                f"{place.x.max():g}, y {place.y.min():g} to {place.y.max():g}. Pass coordinates of its CRS."
+            )
+    attrs = {"REF_Y": row, "REF_X": column, "REF_LAT": place.y[row], "REF_LON": place.x[column]}
+    return {name: str(value) for name, value in attrs.items()}

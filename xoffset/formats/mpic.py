@@ -1,0 +1,140 @@
+"""MPIC-OPT: `Px1`, `Px2` and `Correl` with the dates of each pair in their names, both ways."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+from xoffset import _options
+from xoffset.formats import border, file_sets, looks
+from xoffset.formats.file_sets import Given
+from xoffset.formats.names import SYSTEMS
+
+if TYPE_CHECKING:
+    import pyproj
+
+_NAMES = SYSTEMS["mpic"].names
+_FILE = re.compile(
+    rf"(?P<field>{'|'.join(_NAMES.values())})_(?P<pair>\d{{8}}(?:T\d{{6}})?_\d{{8}}(?:T\d{{6}})?(?:_\d+)?)\.tiff?"
+)
+
+
+def has_pair_dates(name: str) -> bool:
+    """Whether a file is named as the service names its own."""
+    return _FILE.fullmatch(name) is not None
+
+
+def recognises(look: looks.Look) -> bool:
+    """Whether a file is one of the three of a pair, or a folder has such."""
+    return look.kind == "tiff" and has_pair_dates(look.name)
+
+
+def main(place: str) -> str:
+    """The file along x that one of the three belongs to."""
+    return str(_of_pair(Path(place), "mpic.read")["dx"])
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    pixel_size: float | tuple[float, float] | None = None,
+    crs: str | int | pyproj.CRS | None = None,
+) -> xr.Dataset:
+    """Shifts of one pair of MPIC-OPT, or of all pairs in a folder.
+
+    `Px1` counts pixels toward the east, `Px2` toward the south: dy has the other sign. `Correl` counts from 128 to 255,
+    which become scores from 0 to 1; where it is 0 there is no value.
+
+    Parameters
+    ----------
+    path
+        One of the files `Px1_20160101_20160201.tif`, `Px2_...`, `Correl_...` of a pair, or a folder of such files.
+    pixel_size
+        Side of a pixel in metres, or one along x and one along y, where the files have no georeference.
+    crs
+        CRS of the files, where they do not tell it.
+
+    Returns
+    -------
+    xarray.Dataset
+        Shifts (pair, y, x); standard errors are not known. A pair whose first date is the later one is backward.
+
+    Raises
+    ------
+    FileNotFoundError
+        If `Px1` or `Px2` of a pair is not there, or the folder has none.
+    ValueError
+        If the name tells no dates, the size of pixels lacks, or the files are not on one grid.
+    """
+    caller = "mpic.read"
+    place = _options.as_path(path, "path", caller)
+    given = Given(None, pixel_size, crs)
+    sets = [_of_pair(each, caller) for each in _components(place, caller)] if place.is_dir() else [_of_pair(place, caller)]
+    parts = [
+        file_sets.read_files("mpic", files, given, caller, change=file_sets.without_low_scores) for files in sets
+    ]
+    return border.joined(parts, caller)
+
+
+def write(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
+    """Write shifts as MPIC-OPT has them: `Px1_REFERENCE_SECONDARY.tif`, `Px2_...` and, with a score, `Correl_...`.
+
+    Displacements are in pixels of these files, toward east and south, NaN where there is none; scores are 128 to 255 for
+    0 to 1, 128 for negative ones, and 0 where there is none. Names tell days; standard errors are not kept.
+
+    Parameters
+    ----------
+    shifts
+        Shifts (pair, y, x); lazy ones are computed pair by pair.
+    folder
+        Where the files go; made if it is not there.
+    overwrite
+        Replace files of the same names.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files, pair by pair.
+
+    Raises
+    ------
+    TypeError
+        If it is no Dataset.
+    FileExistsError
+        If a file is there and `overwrite` is False.
+    ValueError
+        If these are no shifts, or the two dates of a pair fall on one day.
+    """
+    caller = "mpic.write"
+    target = _options.as_path(folder, "folder", caller)
+    is_free = _options.as_switch(overwrite, "overwrite", caller)
+    theirs = file_sets.by_day(file_sets.in_own_pixels("mpic", shifts, caller), caller)
+    files = [{ours: f"{name}_{stem}.tif" for ours, name in _NAMES.items()} for stem in border.stems(theirs, "_")]
+    return file_sets.write_files(theirs, files, target, "pixel", overwrite=is_free, caller=caller)
+
+
+def _components(folder: Path, caller: str) -> list[Path]:
+    """Files along x in a folder."""
+    found = [each for each in sorted(folder.iterdir()) if (match := _FILE.fullmatch(each.name))
+             and match["field"] == _NAMES["dx"]]  # fmt: skip
+    if not found:
+        raise FileNotFoundError(
+            f"{caller}() needs files {_NAMES['dx']}_YYYYMMDD_YYYYMMDD.tif; got none in {folder}. Check the folder."
+        )
+    return found
+
+
+def _of_pair(path: Path, caller: str) -> dict[str, Path]:
+    """Files of the pair that a file belongs to, by our names."""
+    match = _FILE.fullmatch(path.name)
+    if match is None:
+        raise ValueError(
+            f"{caller}() needs a file named {_NAMES['dx']}_YYYYMMDD_YYYYMMDD.tif, or so with {_NAMES['dy']} or "
+            f"{_NAMES['score']}; got {path}. Rename it, or use micmac.read(..., dates=...)."
+        )
+    files = {ours: path.with_name(path.name.replace(match["field"], name, 1)) for ours, name in _NAMES.items()}
+    return {ours: each for ours, each in files.items() if ours != "score" or each.exists()}

@@ -1,0 +1,257 @@
+"""pycorr: netCDF files and sets of GeoTIFFs, one a pair."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xoffset import _options
+from xoffset.formats import border, file_sets, itslive, looks, stores, writing
+from xoffset.formats.border import Place, Theirs
+from xoffset.formats.file_sets import Given
+from xoffset.formats.names import SYSTEMS
+from xoffset.model import units
+from xoffset.model.dates import Date
+from xoffset.model.flags import FLAGS
+
+_SYSTEM = "pycorr"
+_READ, _WRITE = "pycorr.read", "pycorr.write"
+_NAMES = SYSTEMS[_SYSTEM].names
+_FILL, _NO_SCORE = -99.0, -2.0
+_UNITS = "m d-1"
+# What a file name ends with, by our names; pycorr itself writes the masked speed over the masked vx.
+_ENDS = {name: f"_{theirs}.tif" for name, theirs in _NAMES.items()}
+_MASKED = "_vy_masked.tif"
+
+
+def recognises(look: looks.Look) -> bool:
+    """Whether it is a netCDF file of a pair, or one of its GeoTIFFs."""
+    if look.kind == "hdf5":
+        return {"vx", "vy", "image_pair_times"} <= look.names
+    return look.kind == "tiff" and look.name.endswith((*_ENDS.values(), _MASKED)) and "velo-" not in look.name
+
+
+def main(place: str) -> str:
+    """The file that stands for a pair: the one along x."""
+    end = next((end for end in (_MASKED, *reversed(_ENDS.values())) if place.endswith(end)), None)
+    return place if end is None else place.removesuffix(end) + _ENDS["dx"]
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    masked: bool = True,
+    dates: tuple[Date, Date] | None = None,
+    per: str | None = None,
+) -> xr.Dataset:
+    """Shifts of a pair of pycorr.
+
+    Its velocities follow the axes of the projection, in metres a day, or a year if it was asked to. They are multiplied
+    by the time between the images. `score` is its `corr`, `peak_gap` its `del_corr`. It has no standard errors.
+
+    Parameters
+    ----------
+    path
+        netCDF file, or the GeoTIFF `<name>_vx.tif` beside `<name>_vy.tif`.
+    masked
+        Set to NaN, with the flag `pycorr`, what pycorr masks for a weak peak or one like another. In a set of GeoTIFFs
+        the file `<name>_vy_masked.tif` tells where that is.
+    dates
+        Reference and secondary date, of GeoTIFFs whose name does not tell them.
+    per
+        Unit of time of GeoTIFFs, `"day"` or `"year"`, which they do not tell. None: a day.
+
+    Returns
+    -------
+    xarray.Dataset
+        Shifts (pair, y, x) of one pair.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is not there.
+    ImportError
+        If it is a netCDF file and the extra `netcdf` is not installed.
+    ValueError
+        If it is no file of pycorr, its units are none of a velocity, or dates are not known.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     (path,) = xoffset.formats.pycorr.write(shifts, folder)
+    ...     dict(xoffset.formats.pycorr.read(path).load().sizes)["pair"]
+    1
+    """
+    place = _options.as_path(path, "path", _READ)
+    is_masked = _options.as_switch(masked, "masked", _READ)
+    if place.suffix.lower() in (".tif", ".tiff"):
+        return _read_files(place, is_masked, Given(dates=dates), per)
+    if dates is not None or per is not None:
+        raise ValueError(
+            f"{_READ}() needs no dates and no unit for {place.name}, which tells them; got one. Leave it out."
+        )
+    data, name = stores.opened(place, _READ), place.name
+    stores.check_has(data, ("vx", "vy", "x", "y", "image_pair_times"), name, _READ)
+    about = data["image_pair_times"].attrs
+    first, second = (
+        stores.dates(about.get(f"{key}_date", ""), f"{key}_date of {name}", _READ) for key in ("start", "end")
+    )
+    fields = {ours: data[theirs].data for ours, theirs in _NAMES.items() if theirs in data}
+    scale = _per_day(data["vx"].attrs.get("units", about.get("del_t_speed_units", "")), name)
+    flags = None
+    if is_masked and "vx_masked" in data:
+        flags = _screen(fields, data["vx_masked"].data)
+    place_of = Place(data["x"].values, data["y"].values, stores.crs_of(data))
+    return border.to_shifts(
+        _SYSTEM, _in_days(fields, scale), first, second, place_of, source=[name], caller=_READ, flags=flags
+    )
+
+
+def _read_files(path: Path, is_masked: bool, given: Given, per: str | None) -> xr.Dataset:
+    stem = main(str(path)).removesuffix(_ENDS["dx"])
+    files = {name: Path(f"{stem}{end}") for name, end in _ENDS.items()}
+    files = {name: file for name, file in files.items() if file.exists() or name in ("dx", "dy")}
+    mask = Path(f"{stem}{_MASKED}")
+    if is_masked and mask.exists():
+        files["masked"] = mask
+    scale = 1.0 if per is None else _options.one_of(per, {"day": 1.0, "year": 1.0 / 365.25}, "per", _READ)
+
+    def change(fields: dict[str, Any]) -> Any:
+        flags = _screen(fields, fields.pop("masked")) if "masked" in fields else None
+        fields.update(_in_days(fields, scale))
+        return flags
+
+    return file_sets.read_files(_SYSTEM, files, given, _READ, change=change)
+
+
+def _screen(fields: dict[str, Any], masked: Any) -> Any:
+    """Set to NaN what pycorr masks, and answer the flags of that."""
+    is_lost = _is_missing(masked) & ~_is_missing(fields["dx"])
+    for name in ("dx", "dy"):
+        fields[name] = np.where(is_lost, np.float32(np.nan), fields[name])
+    return is_lost * np.int64(FLAGS["pycorr"])
+
+
+def _is_missing(values: Any) -> Any:
+    return np.isnan(values) | (values == np.float32(_FILL))
+
+
+def _in_days(fields: Mapping[str, Any], scale: float) -> dict[str, Any]:
+    """Velocities per day, and scores without the number for none."""
+    out = dict(fields)
+    for name in ("dx", "dy"):
+        values = out[name]
+        out[name] = values if scale == 1.0 else np.where(_is_missing(values), values, values * np.float32(scale))
+    for name in ("score", "peak_gap"):
+        if name in out:
+            out[name] = np.where(out[name] > np.float32(_NO_SCORE), out[name], np.float32(np.nan))
+    return out
+
+
+def _per_day(stated: Any, name: str) -> float:
+    """Factor from the units of a file to metres a day."""
+    factor = units.factor(str(stated), _UNITS)
+    if factor is None:
+        raise ValueError(
+            f"{_READ}() needs velocities in metres a day or a year; got units {str(stated)!r} in {name}. Correct the "
+            "attribute 'units' of vx."
+        )
+    return factor
+
+
+def write(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
+    """NetCDF files in the layout of pycorr, `<reference>_<secondary>_hp.nc`, in metres a day, one a pair.
+
+    `vx`, `vy` and `vv` hold what the shifts hold, and so do `vx_masked` and its like: values that were screened out are
+    gone already.
+
+    Parameters
+    ----------
+    shifts
+        Shifts (pair, y, x) with a CRS; lazy ones are computed pair by pair.
+    folder
+        Where the files go; made if it is not there.
+    overwrite
+        Replace files of the same names.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files, in the order of the pairs.
+
+    Raises
+    ------
+    TypeError
+        If it is no Dataset.
+    ImportError
+        If the extra `netcdf` is not installed.
+    ValueError
+        If these are no shifts, or they have no CRS.
+    FileExistsError
+        If a file is there and `overwrite` is not set.
+    OSError
+        If the files cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     len(xoffset.formats.pycorr.write(shifts, folder)) == shifts.sizes["pair"]
+    True
+    """
+    target = _options.as_path(folder, "folder", _WRITE)
+    is_asked = _options.as_switch(overwrite, "overwrite", _WRITE)
+    looks.optional("h5netcdf", "netcdf", _WRITE)
+    theirs = border.from_shifts(_SYSTEM, shifts, caller=_WRITE, fields=tuple(_NAMES))
+    border.check_has_crs(theirs, _WRITE)
+    names = [f"{stem}_hp.nc" for stem in border.stems(theirs, "_")]
+    with writing.replaced_all(target, names, overwrite=is_asked, caller=_WRITE) as scratch:
+        for pair, name in enumerate(names):
+            data = _dataset(theirs, pair)
+            with writing.explained(target, _WRITE):
+                data.to_netcdf(scratch / name, engine="h5netcdf")
+    return [target / name for name in names]
+
+
+def _dataset(theirs: Theirs, pair: int) -> xr.Dataset:
+    """Dataset of one pair in pycorr's layout."""
+    values = {_NAMES[key]: np.asarray(data[pair], dtype=np.float32) for key, data in theirs.fields.items()}
+    values["vv"] = np.hypot(values["vx"], values["vy"])
+    values |= {f"{key}_masked": values[key] for key in ("vx", "vy", "vv")}
+    place, mapping = theirs.place, itslive.mapping(theirs)
+    kind = str(mapping.get("grid_mapping_name", "mapping"))
+    data = xr.Dataset(
+        {key: (("y", "x"), each, {"grid_mapping": kind, "units": _unit(key)}) for key, each in values.items()},
+        coords={
+            "y": ("y", place.y, {"standard_name": "projection_y_coordinate", "units": "m"}),
+            "x": ("x", place.x, {"standard_name": "projection_x_coordinate", "units": "m"}),
+        },
+        attrs={"GDAL_AREA_OR_POINT": "Area", "Conventions": "CF-1.6"},
+    )
+    data[kind] = ((), np.int8(0), mapping)
+    first, second = theirs.reference[pair].item(), theirs.secondary[pair].item()
+    data["image_pair_times"] = ((), np.int8(0), {
+        "del_t": str(theirs.days[pair]), "del_t_units": "days", "del_t_speed_units": "m/d",
+        "start_date": first.isoformat(), "mid_date": (first + (second - first) / 2).isoformat(),
+        "end_date": second.isoformat(),
+    })  # fmt: skip
+    for key, variable in data.variables.items():
+        variable.encoding = {"_FillValue": None}
+        if variable.ndim == 2:
+            fill = _NO_SCORE if _unit(str(key)) == "1" else _FILL
+            variable.encoding = {"_FillValue": np.float32(fill), "zlib": True, "complevel": 2, "shuffle": True}
+    return data
+
+
+def _unit(name: str) -> str:
+    return "1" if "corr" in name else "m/d"
