@@ -1,14 +1,17 @@
 """Which system files are of, several systems in one network, and the numbers at the border."""
 
+import re
+from pathlib import Path
+
 import itslive_files
 import numpy as np
+import pycorr_files
 import pyproj
 import pytest
-import test_pycorr as pycorr_files
 import xarray as xr
 
 import xoffset
-from xoffset.formats import border, itslive, pycorr
+from xoffset.formats import border, itslive, joining, pycorr
 from xoffset.formats.border import Place
 from xoffset.formats.names import SYSTEMS, System
 from xoffset.formats.open_shifts import module_of, open_shifts
@@ -16,6 +19,7 @@ from xoffset.model.flags import FLAGS
 from xoffset.model.north import onto_ground
 
 DATES = ["2020-01-01"], ["2021-01-01"]
+TESTS = Path(__file__).parents[1]
 
 
 class TestTable:
@@ -36,6 +40,27 @@ class TestTable:
         with pytest.raises(ValueError, match=r"needs a file of a system that is known; got .*a\.bin.* system= one of"):
             open_shifts(path)
         assert name in SYSTEMS
+
+
+class TestDocumentation:
+    """docs/formats.md: every system, and tests that are there."""
+
+    def text(self):
+        path = TESTS.parent / "docs" / "formats.md"
+        if not path.exists():
+            pytest.skip("no documentation here")
+        return path.read_text()
+
+    @pytest.mark.parametrize("name", SYSTEMS)
+    def test_lists_every_system(self, name):
+        assert f"`formats.{SYSTEMS[name].module}`" in self.text()
+
+    def test_names_tests_that_are_there(self):
+        named = re.findall(r"`((?:tests/)?[\w/]*test_\w+\.py)`", self.text())
+        assert len(named) > 20
+        there = {path.name for path in TESTS.rglob("test_*.py")}
+        assert not [name for name in named if Path(name).name not in there]
+        assert not [name for name in named if "/" in name and not (TESTS.parent / name).exists()]
 
 
 class TestTelling:
@@ -211,7 +236,7 @@ class TestBorder:
     def test_nodes_beyond_a_grid_are_flagged(self):
         one = open_shifts_of_one()
         moved = one.assign_coords(x=one.x + 30.0)
-        found = border.joined([one, moved], "f")
+        found = joining.joined([one, moved], "f")
         assert (found.flags.values[0, :, -3:] == FLAGS["nodata"]).all()
         assert found.dx.dtype == one.dx.dtype
         assert found.x.size == one.x.size + 3

@@ -65,6 +65,11 @@ def saved(lazy, folder):
     return folder / "shifts.zarr"
 
 
+def cube(shifts, folder):
+    with allowed():
+        return xoffset.formats.itslive_cube.write(shifts, folder / "cube.zarr")
+
+
 def images(folder):
     for k in range(2):
         place = {"crs": "EPSG:32632", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
@@ -177,6 +182,7 @@ RECIPES = {
     "detectors": lambda shifts, lazy, folder: beside(xoffset.detectors, folder, band="B04"),
     "angles": lambda shifts, lazy, folder: beside(xoffset.angles, folder, band="B04"),
     "class_layer": lambda shifts, lazy, folder: beside(xoffset.class_layer, folder),
+    "open_shifts": lambda shifts, lazy, folder: xoffset.open_shifts(cube(shifts, folder)),
     "open_result": lambda shifts, lazy, folder: xoffset.open_result(saved(lazy, folder)),
 }
 WRITERS = {"to_geotiff", "warmup"}

@@ -408,6 +408,14 @@ def _bands(path: Path) -> np.ndarray:
         return file.read()
 
 
+def passed_on(module: Any, place: str = "", **options: Any) -> xr.Dataset:
+    """Shifts that were written for another system and read again."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / place
+        module.write(shifts(), path)
+        return xoffset.open_shifts(path, **options).load()
+
+
 def tabled(**options: Any) -> xr.Dataset:
     """Result of `from_table` for a file."""
     with tempfile.TemporaryDirectory() as folder:
@@ -792,6 +800,10 @@ MAPS: dict[str, Call] = {
     "to_geotiff": lambda: exported(xoffset.to_geotiff, rate()),
     "to_geotiff accessor": lambda: exported(rate().offset.to_geotiff, variables="vx"),
     "to_geotiff some dask": lambda: exported(xoffset.to_geotiff, chunked(), variables=["dx", "flags"]),
+    "open_shifts itslive": lambda: passed_on(xoffset.formats.itslive),
+    "open_shifts itslive_cube": lambda: passed_on(xoffset.formats.itslive_cube, "cube.zarr"),
+    "open_shifts autorift": lambda: passed_on(xoffset.formats.autorift, pixel_size=10.0),
+    "open_shifts pycorr": lambda: passed_on(xoffset.formats.pycorr),
     "open_result netcdf": lambda: reopened(shifts(), "nc"),
     "open_result zarr": lambda: reopened(series(), "zarr"),
 }

@@ -14,6 +14,7 @@ NAMES = (
     "cold",
     "corrections",
     "dense_matching",
+    "formats",
     "inversion",
     "inversion_calibration",
     "matching_accuracy",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 
 import numpy as np
 import xarray as xr
 
 from xoffset import _options
+from xoffset.formats.joining import joined as joined
+from xoffset.formats.names import SOURCE as SOURCE
+from xoffset.formats.names import SYSTEM as SYSTEM
 from xoffset.formats.names import SYSTEMS, System
 from xoffset.model import checks, grids, north, products
 from xoffset.model.dates import as_dates, in_years
@@ -19,8 +22,6 @@ from xoffset.model.nonsense import without_nonsense
 if TYPE_CHECKING:
     import pyproj
 
-# Coordinates on (pair) of shifts of others: which system, and which file, granule or row they are from.
-SYSTEM, SOURCE = "system", "source"
 # No image of the ground that is matched is older or newer than these.
 FIRST, LAST = np.datetime64("1900-01-01", "us"), np.datetime64("2100-01-01", "us")
 _ERRORS = ("sigma_dx", "sigma_dy")
@@ -55,17 +56,22 @@ class Theirs:
         return np.asarray((self.secondary - self.reference) / _DAY, dtype=np.float64)
 
 
+class Told(TypedDict):
+    """What `to_shifts` is told beside the values.
+
+    `source` is the name of the file, granule or row of each pair, `caller` the function that errors name. `pixel` is
+    the size of the pixels that displacements in pixels count, along x and y, metres; of systems with such units.
+    `flags` are bits to set beside `nodata`, (pair, y, x) or (y, x).
+    """
+
+    source: Sequence[str]
+    caller: str
+    pixel: NotRequired[tuple[float, float] | None]
+    flags: NotRequired[Any]
+
+
 def to_shifts(
-    name: str,
-    fields: Mapping[str, Any],
-    reference: Any,
-    secondary: Any,
-    place: Place,
-    *,
-    source: Sequence[str],
-    caller: str,
-    pixel: tuple[float, float] | None = None,
-    flags: Any = None,
+    name: str, fields: Mapping[str, Any], reference: Any, secondary: Any, place: Place, **told: Unpack[Told]
 ) -> xr.Dataset:
     """Shifts (pair, y, x) of values in the numbers of a system.
 
@@ -81,14 +87,8 @@ def to_shifts(
         Dates of each pair, UTC, in the direction of the displacement.
     place
         Grid of the values.
-    source
-        Name of the file, granule or row of each pair.
-    caller
-        Function that errors name.
-    pixel
-        Size of the pixels that displacements in pixels count, along x and y, metres; of systems with such units.
-    flags
-        Bits to set beside `nodata`, (pair, y, x) or (y, x).
+    told
+        See `Told`.
 
     Raises
     ------
@@ -96,11 +96,11 @@ def to_shifts(
         If dates are missing, equal or beyond reason, the grid is uneven or not in metres, or the size of pixels is
         needed and not given.
     """
-    system = SYSTEMS[name]
+    system, source, caller, flags = SYSTEMS[name], told["source"], told["caller"], told.get("flags")
     first, second = (np.atleast_1d(as_dates(dates)) for dates in (reference, secondary))
     _check_dates(first, second, source, caller)
     like = _labelled(place, caller)
-    factor_x, factor_y = _factors(system, first, second, pixel, caller)
+    factor_x, factor_y = _factors(system, first, second, told.get("pixel"), caller)
     ours = {key: _maps(values) for key, values in fields.items() if key not in _ERRORS}
     ours = {key: _without(values, system.nodata) for key, values in ours.items()}
     is_known = np.isfinite(ours["dx"]) & np.isfinite(ours["dy"])
@@ -205,79 +205,6 @@ def packed(values: np.ndarray, dtype: str, fill: int, what: str, unit: str, call
             "them with to_zarr()."
         )
     return np.where(np.isfinite(whole), whole, fill).astype(dtype)
-
-
-def joined(parts: Sequence[xr.Dataset], caller: str) -> xr.Dataset:
-    """Shifts of all pairs of several, on the least grid that holds them all, NaN and flagged where one has no nodes.
-
-    Pairs stay as they are, also those of the same two dates: their coordinates `system` and `source` tell them apart.
-
-    Raises
-    ------
-    ValueError
-        If CRS or steps differ, or the nodes of one lie between those of another.
-    """
-    if len(parts) == 1:
-        return parts[0]
-    for part in parts[1:]:
-        _check_same_lattice(parts[0], part, caller)
-    x, y = (_union([part[label].values for part in parts]) for label in ("x", "y"))
-    placed = [_placed(part, x, y) for part in parts]
-    names = dict.fromkeys(name for part in placed for name in part.data_vars)
-    # what a part lacks is not known there
-    filled = [
-        part.assign({name: xr.full_like(part["dx"], np.nan) for name in names if name not in part}) for part in placed
-    ]
-    out = xr.concat(
-        filled, dim="pair", data_vars="minimal", coords="minimal", compat="override", join="override",
-        combine_attrs="override",
-    )  # fmt: skip
-    return products.relabel(out, {"function": caller})
-
-
-def _check_same_lattice(first: xr.Dataset, other: xr.Dataset, caller: str) -> None:
-    ours, theirs = (grids.spacing(data, caller) for data in (first, other))
-    crs = grids.crs_of(first), grids.crs_of(other)
-    names = [str(data[SOURCE].values[0]) if SOURCE in data.coords else "shifts" for data in (first, other)]
-    if not grids.agree(*crs):
-        raise ValueError(
-            f"{caller}() needs one CRS; got {grids.name_of(crs[0])} of {names[0]} and {grids.name_of(crs[1])} of "
-            f"{names[1]}. Open them one by one and reproject: resample values before they are joined."
-        )
-    for label, a, b in (("x", ours.x, theirs.x), ("y", ours.y, theirs.y)):
-        apart = (float(other[label][0]) - float(first[label][0])) / a
-        if abs(abs(b) - abs(a)) > 1e-6 * abs(a) or abs(apart - round(apart)) > 1e-3:
-            raise ValueError(
-                f"{caller}() needs nodes of one grid; got steps of {abs(a):g} and {abs(b):g} m along {label}, "
-                f"{abs(apart - round(apart)):.3f} of a step apart, of {names[0]} and {names[1]}. Open them one by one "
-                "and interpolate: shifts.interp(x=..., y=...)."
-            )
-
-
-def _union(axes: Sequence[np.ndarray]) -> np.ndarray:
-    """Centres of the least axis that holds all, in the direction of the first and with its numbers."""
-    first = np.asarray(axes[0], dtype=np.float64)
-    step = next((float(axis[-1] - axis[0]) / (axis.size - 1) for axis in axes if axis.size > 1), 1.0)
-    step = step if first.size < 2 else float(first[-1] - first[0]) / (first.size - 1)
-    places = [np.rint((np.asarray(axis) - first[0]) / step).astype(np.int64) for axis in axes]
-    least, most = min(place.min() for place in places), max(place.max() for place in places)
-    whole = first[0] + step * np.arange(least, most + 1)
-    whole[-least : first.size - least] = first
-    return np.asarray(whole)
-
-
-def _placed(part: xr.Dataset, x: np.ndarray, y: np.ndarray) -> xr.Dataset:
-    """Shifts on a larger grid of the same lattice."""
-    axes = {"x": x, "y": y}
-    if all(part[label].size == axis.size and (part[label].values == axis).all() for label, axis in axes.items()):
-        return part
-    near = {
-        label: axis[[int(np.abs(axis - value).argmin()) for value in part[label].values]]
-        for label, axis in axes.items()
-    }
-    fill: dict[Any, Any] = {name: np.nan for name in part.data_vars if part[name].dtype.kind == "f"}
-    fill |= {"flags": FLAGS["nodata"]} if "flags" in part else {}
-    return part.assign_coords(near).reindex(axes, fill_value=fill)
 
 
 def _check_dates(first: np.ndarray, second: np.ndarray, source: Sequence[str], caller: str) -> None:

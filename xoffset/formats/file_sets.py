@@ -1,4 +1,4 @@
-"""Pairs whose components lie in files of their own, or in the bands of one, as MicMac, its services and others have them."""
+"""Pairs whose components lie in files of their own, or in the bands of one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import xarray as xr
 from xoffset.formats import border, pair_names, rasters, writing
 from xoffset.formats.border import Theirs
 from xoffset.formats.rasters import Raster
+from xoffset.model import checks, grids
 from xoffset.model.dates import Date
 
 # Correlation in 8 bit, as MicMac and its services have it: 128 to 255, 0 where there is no value.
@@ -78,15 +79,15 @@ def check_same_grid(read: Sequence[Raster], paths: Sequence[Path], caller: str) 
     first = read[0]
     for other, path in zip(read[1:], paths[1:], strict=True):
         is_same = other.values.shape[1:] == first.values.shape[1:] and all(
-            np.abs(ours - theirs).max() < 1e-3 * side
+            np.abs(ours - theirs).max() < 1e-3 * abs(side)
             for ours, theirs, side in zip(
                 (first.place.x, first.place.y), (other.place.x, other.place.y), first.pixel, strict=True
             )
         )
         if not is_same:
             raise ValueError(
-                f"{caller}() needs the files of a pair on one grid; got {paths[0].name} of {first.values.shape[1:]} and "
-                f"{path.name} of {other.values.shape[1:]} pixels, or at other places. Are they of one pair?"
+                f"{caller}() needs the files of a pair on one grid; got {paths[0].name} of {first.values.shape[1:]} "
+                f"and {path.name} of {other.values.shape[1:]} pixels, or at other places. Are they of one pair?"
             )
 
 
@@ -145,8 +146,6 @@ def tags_of(theirs: Theirs, pair: int) -> dict[str, str]:
 
 def in_own_pixels(system: str, shifts: xr.Dataset, caller: str) -> Theirs:
     """Values of shifts in the numbers of a system whose pixels are those of its files."""
-    from xoffset.model import checks, grids
-
     step = grids.spacing(checks.as_shifts(shifts, caller), caller)
     return border.from_shifts(
         system, shifts, caller=caller, pixel=(abs(step.x), abs(step.y)), fields=("dx", "dy", "score")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from xoffset.formats import rasters
+
 Kind = Literal["hdf5", "zarr", "tiff", "envi", "text", "parquet", "folder", "other"]
 
 _HDF, _CDF = b"\x89HDF\r\n\x1a\n", b"CDF"
@@ -67,11 +69,11 @@ def look(place: str, caller: str) -> Look:
     if start == _HDF:
         return _hdf(place, caller)
     if start[:4] in _TIFF:
-        return _image(place, "tiff")
+        return _image(path, "tiff", caller)
     if start[:4] == b"PAR1":
         return Look(place, "parquet")
     if any(header.exists() for header in (path.with_suffix(".hdr"), path.with_name(f"{path.name}.hdr"))):
-        return _image(place, "envi")
+        return _image(path, "envi", caller)
     if path.suffix.lower() in _TABLES:
         return _table(path)
     return Look(place, "other")
@@ -97,12 +99,10 @@ def _zarr(place: str, caller: str) -> Look:
         ) from error
 
 
-def _image(place: str, kind: Kind) -> Look:
-    import rasterio
-
-    with rasterio.open(place) as file:
+def _image(path: Path, kind: Kind, caller: str) -> Look:
+    with rasters.opened(path, caller) as file:
         names = frozenset(name for name in file.descriptions if name)
-        return Look(place, kind, names, dict(file.tags()), file.count)
+        return Look(str(path), kind, names, dict(file.tags()), file.count)
 
 
 def _table(path: Path) -> Look:

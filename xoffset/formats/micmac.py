@@ -45,8 +45,8 @@ def read(
     """Shifts of one pair that MicMac has matched.
 
     `Px1` counts pixels toward the right, `Px2` downwards: dy has the other sign. `Correl`, where it is there, becomes
-    the score, 0 to 1; its least number stands for what lies outside of the mask or does not correlate at all: dx and dy,
-    which the regularisation has filled in there, are NaN and flagged `outside` and `nodata`.
+    the score, 0 to 1; its least number stands for what lies outside of the mask or does not correlate at all: dx and
+    dy, which the regularisation has filled in there, are NaN and flagged `outside` and `nodata`.
 
     Parameters
     ----------

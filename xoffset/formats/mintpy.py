@@ -35,8 +35,8 @@ def recognises(look: looks.Look) -> bool:
 def read(path: str | os.PathLike[str], *, dropped: bool = False) -> xr.Dataset:
     """Shifts from MintPy's stack of offsets, or a series from a folder with its two time series.
 
-    `rangeOffset` is taken for the displacement along x and `azimuthOffset` for that along y, in metres of the map, as in
-    stacks of optical images, whose `PROCESSOR` is "cosicorr"; those of radar images are refused. MintPy knows days
+    `rangeOffset` is taken for the displacement along x and `azimuthOffset` for that along y, in metres of the map, as
+    in stacks of optical images, whose `PROCESSOR` is "cosicorr"; those of radar images are refused. MintPy knows days
     alone: dates are at midnight. Its `offsetSNR` is no correlation and becomes `snr`.
 
     Parameters
@@ -148,7 +148,7 @@ def write(
         file["bperp"] = np.zeros(len(pairs), dtype=np.float32)
         file["dropIfgram"] = np.ones(len(pairs), dtype=np.bool_)
         _write_maps(file, fields)
-        file.attrs.update(attrs)
+        file.attrs.update({name: str(value) for name, value in attrs.items()})
     return target
 
 
@@ -202,7 +202,7 @@ def _write_series(
                 file["date"] = days.astype("S8")
                 file["bperp"] = np.zeros(days.size, dtype=np.float32)
                 _write_maps(file, {"timeseries": series[component].data})
-                file.attrs.update(attrs)
+                file.attrs.update({name: str(value) for name, value in attrs.items()})
     return folder
 
 
@@ -230,8 +230,8 @@ def _check_holds(file: Any, names: tuple[str, ...], path: Path, caller: str) -> 
     lacking = [name for name in names if name not in file]
     if lacking:
         raise ValueError(
-            f"{caller}() needs {', '.join(names)} in a file of MintPy; got {path} with {', '.join(sorted(file)) or 'none'}. "
-            "Pass the stack of offsets, or the folder with both time series."
+            f"{caller}() needs {', '.join(names)} in a file of MintPy; got {path} with "
+            f"{', '.join(sorted(file)) or 'none'}. Pass the stack of offsets, or the folder with both time series."
         )
 
 
@@ -312,7 +312,7 @@ def _place(attrs: Mapping[str, str], path: Path, caller: str) -> Place:
 
 
 def _crs(attrs: Mapping[str, str]) -> Any:
-    """CRS of the code, the whole text that `write` leaves where there is no code, or the UTM zone; None if none tells."""
+    """CRS of the code, the text that `write` leaves where there is no code, or the UTM zone; None if none tells."""
     import pyproj
 
     if "CRS_WKT" in attrs:
@@ -328,7 +328,7 @@ def _crs(attrs: Mapping[str, str]) -> Any:
 
 
 def _georeference(place: Place, step: grids.Spacing) -> dict[str, str]:
-    """What MintPy wants to know of the grid, as texts; corners in the coordinates of the map, as its own loader has them."""
+    """What MintPy wants to know of the grid, as texts; LAT and LON are northing and easting, as its loader has them."""
     west, north = float(place.x[0]) - step.x / 2, float(place.y[0]) - step.y / 2
     east, south = float(place.x[-1]) + step.x / 2, float(place.y[-1]) + step.y / 2
     attrs: dict[str, Any] = {
@@ -350,15 +350,19 @@ def _georeference(place: Place, step: grids.Spacing) -> dict[str, str]:
 def _reference_pixel(
     place: Place, step: grids.Spacing, values: Any, stable: tuple[float, float] | None, caller: str
 ) -> dict[str, str]:
-    """Row and column of the place that does not move; else of the pixel that most pairs know, from which MintPy takes
-    what it subtracts."""
+    """Row and column of the place that does not move; else of the pixel that most pairs know."""
     if stable is None:
         known = np.asarray(np.isfinite(values).sum(axis=0))
-        row, column = np.unravel_index(int(known.argmax()), known.shape)
+        row, column = divmod(int(known.argmax()), known.shape[1])
     else:
         if not (isinstance(stable, (tuple, list)) and len(stable) == 2 and all(map(_options.is_number, stable))):
-            raise ValueError(f"{caller}() needs x and y in metres as stable; got {stable!r}. Pass (503200.0, 5170800.0).")
-        column, row = (round((at - float(axis[0])) / by) for at, axis, by in zip(stable, (place.x, place.y), (step.x, step.y), strict=True))
+            raise ValueError(
+                f"{caller}() needs x and y in metres as stable; got {stable!r}. Pass (503200.0, 5170800.0)."
+            )
+        column, row = (
+            round((at - float(axis[0])) / by)
+            for at, axis, by in zip(stable, (place.x, place.y), (step.x, step.y), strict=True)
+        )
         if not (0 <= row < place.y.size and 0 <= column < place.x.size):
             raise ValueError(
                 f"{caller}() needs a stable place within the grid; got {tuple(stable)} outside x {place.x.min():g} to "

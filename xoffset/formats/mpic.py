@@ -73,18 +73,18 @@ def read(
     caller = "mpic.read"
     place = _options.as_path(path, "path", caller)
     given = Given(None, pixel_size, crs)
-    sets = [_of_pair(each, caller) for each in _components(place, caller)] if place.is_dir() else [_of_pair(place, caller)]
-    parts = [
-        file_sets.read_files("mpic", files, given, caller, change=file_sets.without_low_scores) for files in sets
-    ]
+    sets = (
+        [_of_pair(each, caller) for each in _components(place, caller)] if place.is_dir() else [_of_pair(place, caller)]
+    )
+    parts = [file_sets.read_files("mpic", files, given, caller, change=file_sets.without_low_scores) for files in sets]
     return border.joined(parts, caller)
 
 
 def write(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
     """Write shifts as MPIC-OPT has them: `Px1_REFERENCE_SECONDARY.tif`, `Px2_...` and, with a score, `Correl_...`.
 
-    Displacements are in pixels of these files, toward east and south, NaN where there is none; scores are 128 to 255 for
-    0 to 1, 128 for negative ones, and 0 where there is none. Names tell days; standard errors are not kept.
+    Displacements are in pixels of these files, toward east and south, NaN where there is none; scores are 128 to 255
+    for 0 to 1, 128 for negative ones, and 0 where there is none. Names tell days; standard errors are not kept.
 
     Parameters
     ----------

@@ -74,9 +74,20 @@ def read(
 
     Examples
     --------
-    ::
+    A ROFF product of 2 x 3 nodes, made for the purpose:
 
-        shifts = xoffset.formats.nisar.read("NISAR_L2_PR_GOFF_001_030_A_019.h5", layer="layer2")
+    >>> import h5py, numpy, tempfile, xoffset
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with h5py.File(f"{folder}/roff.h5", "w") as file:
+    ...         for name, date in (("reference", "2025-11-22T02:46:18"), ("secondary", "2025-12-04T02:46:18")):
+    ...             file[f"science/LSAR/identification/{name}ZeroDopplerStartTime"] = date
+    ...         group = file.create_group("science/LSAR/ROFF/swaths/frequencyA/pixelOffsets")
+    ...         group["slantRange"], group["sceneCenterAlongTrackSpacing"] = 9e5 + 40.0 * numpy.arange(3), 90.0
+    ...         for name, value in (("slantRangeOffset", 0.5), ("alongTrackOffset", -2.0)):
+    ...             group[f"HH/layer1/{name}"] = numpy.full((2, 3), value)
+    ...     shifts = xoffset.formats.nisar.read(f"{folder}/roff.h5")
+    >>> float(shifts.dx[0, 0, 0]), float(shifts.dy[0, 0, 0])
+    (0.5, -2.0)
     """
     place = _options.as_path(path, "path", _READ)
     if not place.exists():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from xoffset import _options
-from xoffset.formats import border, looks
+from xoffset.formats import joining, looks
 from xoffset.formats.names import SYSTEMS
 from xoffset.model.dates import Date
 
@@ -95,7 +95,7 @@ def open_shifts(
             f"{_CALLER}() needs files of a system that is known; got none at {_shown(source)}. "
             f"Name their system: system= one of {', '.join(SYSTEMS)}."
         )
-    return border.joined([_read(name, place, options) for name, place in units], _CALLER)
+    return joining.joined([_read(name, place, options) for name, place in units], _CALLER)
 
 
 def _entries(source: Any) -> list[str]:

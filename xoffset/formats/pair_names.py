@@ -51,7 +51,7 @@ def dates(name: str, given: Sequence[Date] | None, caller: str) -> tuple[np.date
 
 def _in_name(name: str) -> list[np.datetime64]:
     """Dates in a name, in their order; what cannot be a date is left out."""
-    found = []
+    found: list[np.datetime64] = []
     for match in _DATES.finditer(name.rsplit(".", 1)[0] if "." in name else name):
         text = match[0].replace("-", "").replace("T", "").replace("_", "")
         for layout in ("%Y%m%d%H%M%S", "%Y%m%d"):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from xoffset import _options
 from xoffset.formats import writing
 from xoffset.formats.border import Place
 from xoffset.model import grids
+from xoffset.readers import files
 
 if TYPE_CHECKING:
     import pyproj
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 class Raster:
     """Bands of a file: values (band, y, x), NaN where the file declares none, by their descriptions and grid.
 
-    `pixel` are the sides of its pixels along x and y in metres. `is_whole` tells that they are stored as whole numbers.
+    `pixel` are the steps of its columns toward increasing x and of its rows toward decreasing y, in metres: both are
+    positive where rows run southward.
     """
 
     values: np.ndarray
     names: Sequence[str]
     place: Place
     pixel: tuple[float, float]
-    is_whole: bool
 
 
 def read(
@@ -53,24 +54,37 @@ def read(
     ValueError
         If the grid is rotated, or neither the file nor the caller tells it, or both do.
     """
-    import rasterio
-
     if not path.exists():
         raise FileNotFoundError(f"{caller}() needs a raster file; got {path}, where there is none. Check the path.")
-    try:
-        with rasterio.open(path) as file:
-            values, names, is_whole = _values(file), [name or "" for name in file.descriptions], _is_whole(file)
-            transform, stated, shape = file.transform, file.crs, file.shape
-    except rasterio.errors.RasterioError as error:
-        raise OSError(f"{caller}() needs a whole raster file; got {path}, of which GDAL says: {error}.") from error
+    with opened(path, caller) as file:
+        values, names = _values(file), [name or "" for name in file.descriptions]
+        transform, stated, shape = file.transform, file.crs, file.shape
+        is_placed = files.is_georeferenced(files.header(str(path)))
     own = None if stated is None else _parsed(stated.to_wkt())
     if own is not None and crs is not None and not grids.agree(own, _parsed(crs)):
         raise ValueError(
             f"{caller}() needs no crs for {path.name}, which tells {grids.name_of(own)}; got {crs!r}. Leave it out."
         )
     known = own if own is not None or crs is None else _parsed(crs)
-    place, pixel = _grid(transform, shape, known, _sizes(pixel_size, caller), path, caller)
-    return Raster(values, names, place, pixel, is_whole)
+    place, pixel = _grid(transform if is_placed else None, shape, known, sizes(pixel_size, caller), path, caller)
+    return Raster(values, names, place, pixel)
+
+
+@contextmanager
+def opened(path: Path, caller: str) -> Iterator[Any]:
+    """Opened file, also one without georeference, of which rasterio would warn.
+
+    Raises
+    ------
+    OSError
+        If it is no raster, or ends before its pixels do.
+    """
+    with _options.speaking_as(caller, "open_stack"):
+        is_placed = files.is_georeferenced(files.header(str(path)))
+        with files.opened(str(path), is_local=not is_placed) as file:
+            n_bytes = file.width * file.height * sum(np.dtype(each).itemsize for each in file.dtypes)
+            files.check_whole(str(path), files.driver_of(str(path)), n_bytes, files.state(str(path)))
+            yield file
 
 
 def _values(file: Any) -> np.ndarray:
@@ -85,17 +99,14 @@ def _values(file: Any) -> np.ndarray:
     return np.asarray(numbers)
 
 
-def _is_whole(file: Any) -> bool:
-    return all(np.dtype(each).kind in "iu" for each in file.dtypes)
-
-
 def _parsed(crs: Any) -> Any:
     import pyproj
 
     return pyproj.CRS.from_user_input(crs)
 
 
-def _sizes(pixel_size: Any, caller: str) -> tuple[float, float] | None:
+def sizes(pixel_size: Any, caller: str) -> tuple[float, float] | None:
+    """Sides of a pixel along x and along y [m] of one number or two; None of none."""
     if pixel_size is None:
         return None
     both = tuple(pixel_size) if isinstance(pixel_size, (tuple, list)) else (pixel_size, pixel_size)
@@ -108,25 +119,25 @@ def _sizes(pixel_size: Any, caller: str) -> tuple[float, float] | None:
 def _grid(
     transform: Any, shape: tuple[int, int], crs: Any, given: tuple[float, float] | None, path: Path, caller: str
 ) -> tuple[Place, tuple[float, float]]:
+    rows, columns = (np.arange(size, dtype=np.float64) for size in shape)
+    if transform is None or transform.is_identity:
+        if given is None:
+            raise ValueError(
+                f"{caller}() needs the grid of {path.name}, which has no georeference; got no pixel_size. Pass the "
+                "side of a pixel in metres, pixel_size=10.0, or give the file the georeference of the matched image."
+            )
+        return Place(given[0] * columns, -given[1] * rows, crs), given
     if transform.b or transform.d:
         raise ValueError(
             f"{caller}() needs a grid along its axes; got {path.name}, which is rotated. Warp it first: gdalwarp."
         )
-    rows, columns = (np.arange(size, dtype=np.float64) for size in shape)
-    if transform.is_identity or (transform.a, abs(transform.e), crs) == (1.0, 1.0, None):  # no georeference
-        if given is None:
-            raise ValueError(
-                f"{caller}() needs the grid of {path.name}, which has no georeference; got no pixel_size. Pass the side "
-                "of a pixel in metres, pixel_size=10.0, or write the georeference of the matched image into the file."
-            )
-        return Place(given[0] * columns, -given[1] * rows, crs), given
     if given is not None and not np.allclose(given, (abs(transform.a), abs(transform.e)), rtol=1e-6):
         raise ValueError(
             f"{caller}() needs no pixel_size for {path.name}, whose pixels are {abs(transform.a):g} x "
             f"{abs(transform.e):g} m; got {given}. Leave it out."
         )
     x, y = transform.c + transform.a * (columns + 0.5), transform.f + transform.e * (rows + 0.5)
-    return Place(x, y, crs), (abs(transform.a), abs(transform.e))
+    return Place(x, y, crs), (transform.a, -transform.e)
 
 
 # ------------------------------------------------------------------------------------------------------------- writing
@@ -165,8 +176,3 @@ def write(
             if name:
                 file.set_band_description(band, name)
         file.update_tags(**tags)
-
-
-def names_of(paths: Sequence[str | os.PathLike[str]]) -> str:
-    """Names of files for an error, without where they lie."""
-    return ", ".join(Path(each).name for each in paths)

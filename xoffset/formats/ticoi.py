@@ -20,20 +20,27 @@ _DIMS = ("mid_date", "y", "x")
 _DATES = ("date1", "date2")
 # TICOI takes a velocity of exactly 0 for a missing one; this one is 0 for all purposes but that.
 _TINY = np.float32(1e-30)
+# What its inversion writes: displacements between two dates, in metres that it makes of velocities with years of 365
+# days.
+YEAR_DAYS = 365.0
+_DISPLACEMENTS = {"dx": "dx", "dy": "dy"}
 # The author of cubes whose vy points south, which TICOI turns.
 _SOUTHWARD = "E. Ducasse"
 
 
 def recognises(look: looks.Look) -> bool:
-    """Whether a file or store is a cube of velocities between two dates."""
-    return look.kind in ("hdf5", "zarr") and {*_DATES, "mid_date", _NAMES["dx"], _NAMES["dy"]} <= look.names
+    """Whether a file or store is a cube of velocities or displacements between two dates."""
+    is_cube = look.kind in ("hdf5", "zarr") and {*_DATES, "mid_date"} <= look.names
+    return is_cube and any({names["dx"], names["dy"]} <= look.names for names in (_NAMES, _DISPLACEMENTS))
 
 
 def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
-    """Shifts of a cube that TICOI reads, or that it has written as velocities between two dates.
+    """Shifts of a cube that TICOI reads, or that it has written.
 
     Velocities are multiplied by the time between the dates, in years of 365.25 days. A velocity of exactly 0 is a
-    missing one, as it is to TICOI. Errors are standard errors of the velocities, (mid_date, y, x) or one a pair.
+    missing one, as it is to TICOI. Errors are standard errors of the velocities, (mid_date, y, x) or one a pair. Of
+    cubes with displacements between two dates, which TICOI makes of velocities with years of 365 days, the same is
+    turned back: they become 0.07 % shorter.
 
     Parameters
     ----------
@@ -55,20 +62,26 @@ def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
         If it is no such cube, or its dates cannot be read.
     """
     caller = "ticoi.read"
-    cube = stores.opened(source, caller, chunks={})
+    cube = stores.opened(source, caller)
     name = stores.name_of(source)
-    stores.check_has(cube, (_NAMES["dx"], _NAMES["dy"], *_DATES, "x", "y"), name, caller)
+    is_inverted = _NAMES["dx"] not in cube.variables and {*_DATES, *_DISPLACEMENTS} <= set(cube.variables)
+    names = _DISPLACEMENTS if is_inverted else _NAMES
+    stores.check_has(cube, (names["dx"], names["dy"], *_DATES, "x", "y"), name, caller)
     _check_author(cube, name, caller)
     fields: dict[str, Any] = {}
-    for ours, theirs in _NAMES.items():
+    for ours, theirs in names.items():
         if theirs in cube.variables:
             dims = [dim for dim in _DIMS if dim in cube[theirs].dims]
             fields[ours] = cube[theirs].transpose(*dims).data
-    # it leaves out a value of which either component is 0
-    is_missing = (fields["dx"] == 0) | (fields["dy"] == 0)
-    fields |= {key: np.where(is_missing, np.float32(np.nan), fields[key]) for key in ("dx", "dy")}
     first, second = (_instants(cube[each], name, caller) for each in _DATES)
-    place = Place(*(np.asarray(cube[axis].values, dtype=np.float64) for axis in ("x", "y")), _crs(cube))
+    if is_inverted:
+        days = np.asarray((second - first) / np.timedelta64(1, "D"), dtype=np.float32)[:, np.newaxis, np.newaxis]
+        fields = {ours: values * (np.float32(YEAR_DAYS) / days) for ours, values in fields.items()}
+    else:  # it leaves out a velocity of which either component is 0
+        is_missing = (fields["dx"] == 0) | (fields["dy"] == 0)
+        fields |= {key: np.where(is_missing, np.float32(np.nan), fields[key]) for key in ("dx", "dy")}
+    x, y = (np.asarray(cube[axis].values, dtype=np.float64) for axis in ("x", "y"))
+    place = Place(x, y, _crs(cube))
     source_names = [f"{name} {number}" for number in range(first.size)]
     return border.to_shifts("ticoi", fields, first, second, place, source=source_names, caller=caller)
 
@@ -111,7 +124,9 @@ def write(shifts: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool =
     target = _options.as_path(path, "path", caller)
     is_free = _options.as_switch(overwrite, "overwrite", caller)
     if target.suffix not in SYSTEMS["ticoi"].suffixes:
-        raise ValueError(f"{caller}() needs a name that ends in .nc or .zarr; got {target}. TICOI tells formats by that.")
+        raise ValueError(
+            f"{caller}() needs a name that ends in .nc or .zarr; got {target}. TICOI tells formats by that."
+        )
     cube = _cube(shifts, caller)
     with writing.replaced(target, overwrite=is_free, caller=caller) as scratch:
         if target.suffix == ".nc":
@@ -127,8 +142,9 @@ def _cube(shifts: xr.Dataset, caller: str) -> xr.Dataset:
     backward = np.flatnonzero(theirs.secondary < theirs.reference)
     if backward.size:
         raise ValueError(
-            f"{caller}() needs pairs forward in time, which is all that TICOI takes; got {backward.size} backward ones, "
-            f"the first is pair {backward[0]}. Leave them out: shifts.isel(pair=shifts.secondary > shifts.reference)."
+            f"{caller}() needs pairs forward in time, which is all that TICOI takes; got {backward.size} backward "
+            f"ones, the first is pair {backward[0]}. Leave them out: "
+            "shifts.isel(pair=(shifts.secondary > shifts.reference).values)."
         )
     middle = theirs.reference + (theirs.secondary - theirs.reference) // 2
     coords: dict[str, Any] = {"mid_date": middle, "y": theirs.place.y, "x": theirs.place.x}
@@ -142,13 +158,13 @@ def _cube(shifts: xr.Dataset, caller: str) -> xr.Dataset:
         cube = cube.drop_vars([_NAMES["sigma_dx"], _NAMES["sigma_dy"]])
     for name, values in zip(_DATES, (theirs.reference, theirs.secondary), strict=True):
         cube[name] = ("mid_date", values)
-    cube["sensor"] = ("mid_date", np.full(middle.size, "Unknown", dtype=object))
-    cube.attrs = {"author": "xoffset", "source": "xoffset", "Conventions": "CF-1.11"}
+    # one text for all: TICOI opens no Zarr store with a variable of texts
+    cube.attrs = {"author": "xoffset", "source": "xoffset", "sensor": "Unknown", "Conventions": "CF-1.11"}
     return _with_encoding(_with_crs(cube, theirs.place.crs))
 
 
 def _are_errors_known(fields: Any, caller: str) -> bool:
-    """Whether the values have standard errors; refuse cubes in which only some have, of which TICOI would lose the rest."""
+    """Whether values have standard errors; refuse cubes in which only some have, since TICOI would lose the rest."""
     lacks = np.asarray((np.isfinite(fields["dx"]) & ~np.isfinite(fields["sigma_dx"])).any(axis=(1, 2)))
     has = np.asarray(np.isfinite(fields["sigma_dx"]).any(axis=(1, 2)))
     if lacks.any() and has.any():
@@ -161,13 +177,11 @@ def _are_errors_known(fields: Any, caller: str) -> bool:
 
 
 def _with_crs(cube: xr.Dataset, crs: Any) -> xr.Dataset:
-    import warnings
-
     if crs is None:
         return cube
-    with warnings.catch_warnings():  # what a text of PROJ cannot tell, the grid mapping does
-        warnings.simplefilter("ignore", UserWarning)
-        cube.attrs["proj4"] = crs.to_proj4()
+    # all that TICOI keeps of the CRS; it takes any text that pyproj does, and a text of PROJ would say less
+    code = crs.to_epsg()
+    cube.attrs["proj4"] = crs.to_wkt() if code is None else f"EPSG:{code}"
     cube = cube.assign_coords(spatial_ref=grids.spatial_ref(crs))
     for name in _NAMES.values():
         if name in cube:
@@ -194,8 +208,8 @@ def _instants(values: xr.DataArray, name: str, caller: str) -> np.ndarray:
     if values.dtype.kind in "OSUT":
         return stores.dates(values.values, f"{values.name} of {name}", caller)
     raise ValueError(
-        f"{caller}() needs dates in '{values.name}' with CF units, such as 'days since 1970-01-01'; got numbers in {name}, "
-        "which may count anything. Open it with xarray, set attrs['units'], decode, and pass the Dataset."
+        f"{caller}() needs dates in '{values.name}' with CF units, such as 'days since 1970-01-01'; got numbers in "
+        f"{name}, which may count anything. Open it with xarray, set attrs['units'], decode, and pass the Dataset."
     )
 
 

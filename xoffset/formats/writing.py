@@ -40,14 +40,21 @@ def replaced_all(folder: Path, names: Sequence[str], *, overwrite: bool, caller:
         If the folder cannot be made or written to.
     """
     check_free(folder, names, overwrite=overwrite, caller=caller)
+    is_new = not folder.exists()
     with explained(folder, caller):
         folder.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(prefix=f".{caller}-", dir=folder)
-    with scratch as place:
-        yield Path(place)
-        with explained(folder, caller):
-            for name in names:
-                _move(Path(place) / name, folder / name)
+    try:
+        with scratch as place:
+            yield Path(place)
+            with explained(folder, caller):
+                for name in names:
+                    _move(Path(place) / name, folder / name)
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):  # something has come into it meanwhile
+                folder.rmdir()
+        raise
 
 
 def check_free(folder: Path, names: Sequence[str], *, overwrite: bool, caller: str) -> None:

@@ -98,6 +98,7 @@ SHIFTS = _table(
         "ambiguity": ("1", "probability that another peak is the match"),
         "template_size": ("pixel", "side of the window"),
         "mismatch": ("m", "length of the displacement plus the one back"),
+        "snr": ("1", "signal-to-noise ratio, as the system counts it that has measured"),
         "sigma_factor_dx": ("1", "factor that stable ground gave to the standard error along x"),
         "sigma_factor_dy": ("1", "factor that stable ground gave to the standard error along y"),
     },
