@@ -130,6 +130,13 @@ class TestKmz:
             kmz.write(fiji, tmp_path / "a.kmz")
         assert not list(tmp_path.iterdir())
 
+    @pytest.mark.parametrize("dtype", [bool, "int32", "int64"])
+    def test_counts_and_truths(self, dtype, tmp_path):
+        counts = xr.DataArray(np.arange(54).reshape(6, 9) % 2, dims=("y", "x"))
+        data = made.rate().assign(n_pairs=counts.astype(dtype))
+        picture = opened(kmz.write(data, tmp_path / "a.kmz", variable="n_pairs"))[1]["layer_0.png"]
+        assert len(np.unique(picture.reshape(-1, 4), axis=0)) == 3  # two colours, and none beside the map
+
     def test_nothing_known(self, tmp_path):
         empty = made.rate().assign(v=made.rate().v * np.nan)
         picture = opened(kmz.write(empty, tmp_path / "a.kmz"))[1]["layer_0.png"]

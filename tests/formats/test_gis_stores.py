@@ -86,6 +86,22 @@ class TestCf:
         xr.testing.assert_identical(data, before)
         assert "grid_mapping" not in data.dx.encoding
 
+    def test_attributes_that_netcdf_cannot_hold_become_texts(self, tmp_path):
+        data = made.series().assign_attrs(nothing=None, switch=True, table={"a": 1}, numbers=[1.0, 2.0], text="a")
+        data.dx.attrs["when"] = np.datetime64("2020-01-01")
+        with h5py.File(cf.write(data, tmp_path / "a.nc")) as file:
+            told = dict(file.attrs)
+            assert (told["nothing"], told["switch"], told["table"], told["text"]) == ("None", "True", "{'a': 1}", "a")
+            np.testing.assert_array_equal(told["numbers"], [1.0, 2.0])
+            assert file["dx"].attrs["when"] == "2020-01-01"
+
+    def test_scattered_points(self, tmp_path):
+        data = made.shifts().isel(y=xr.DataArray([0, 1], dims="point"), x=xr.DataArray([8, 2], dims="point"))
+        with xr.open_dataset(cf.write(data, tmp_path / "a.nc"), engine="h5netcdf", decode_coords="all") as found:
+            np.testing.assert_array_equal(found.dx, data.dx)
+            np.testing.assert_array_equal(found.x, [made.X[8], made.X[2]])
+            assert found.dx.encoding["grid_mapping"] == "spatial_ref"
+
     def test_lazy(self, tmp_path):
         lazy = cf.write(made.series().chunk(y=3), tmp_path / "a.nc")
         found, expected = (

@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from xoffset import _options
@@ -134,7 +135,7 @@ def described(dataset: xr.Dataset, caller: str) -> xr.Dataset:
     for name, others in _ancillary(data).items():
         data[name].attrs["ancillary_variables"] = " ".join(others)
     steps = [str(step["function"]) for step in history.steps(data)]
-    data.attrs = dict(data.attrs) | {
+    data.attrs = {name: _safe(value) for name, value in data.attrs.items()} | {
         "Conventions": "CF-1.11",
         "title": _TITLES.get(kind_of(data) or "", "Motion of the ground"),
         "source": "displacements matched in pairs of optical images",
@@ -144,7 +145,7 @@ def described(dataset: xr.Dataset, caller: str) -> xr.Dataset:
 
 
 def _attrs(name: Hashable, variable: xr.Variable) -> dict[Any, Any]:
-    attrs = {key: value for key, value in variable.attrs.items() if value is not None}
+    attrs = {key: _safe(value) for key, value in variable.attrs.items()}
     if str(name) in _AXES and variable.dims == (name,):
         attrs["axis"] = _AXES[str(name)]
     if variable.dtype.kind == "M":
@@ -161,6 +162,15 @@ def _attrs(name: Hashable, variable: xr.Variable) -> dict[Any, Any]:
     if "flag_masks" in attrs:
         attrs["flag_masks"] = [variable.dtype.type(mask) for mask in attrs["flag_masks"]]
     return attrs
+
+
+def _safe(value: Any) -> Any:
+    """Value of an attribute that netCDF can hold: texts, numbers and lists of them; others as texts."""
+    items = np.ravel(value) if isinstance(value, (list, tuple, np.ndarray)) else np.array([value], dtype=object)
+    is_plain = items.dtype.kind in "iufU" or all(
+        isinstance(each, str) or _options.is_number(each) or isinstance(each, float) for each in items
+    )
+    return value if is_plain else str(value)
 
 
 def _encoding(name: Hashable, variable: xr.Variable, data: xr.Dataset) -> dict[str, Any]:

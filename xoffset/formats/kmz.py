@@ -130,7 +130,7 @@ def write(
     data = gridded.north_up(gridded.with_days(data[[name]]), "kmz.write")
     gridded.check_has_crs(data, "kmz.write", "Google Earth lays the map on longitude and latitude")
     # the ends of the scale are those of all layers, which are drawn one by one
-    field = data[name].compute()
+    field = data[name].astype(np.float64).assign_attrs(data[name].attrs).compute()
     ends = _ends(field, scale == "log", limits)
     with (
         writing.replaced(target, overwrite=replace, caller="kmz.write") as scratch,
