@@ -1,5 +1,9 @@
 """ITS_LIVE granules and cubes: truth by hand, from files that the library did not write."""
 
+import http.server
+import threading
+from functools import partial
+
 import itslive_files
 import numpy as np
 import pytest
@@ -196,6 +200,12 @@ class TestCube:
         assert np.isnan(found.dx).all()
         assert (found.flags == FLAGS["nodata"]).all()
 
+    def test_with_a_chunk_that_is_lost_is_refused(self, tmp_path):
+        path = itslive_files.cube(tmp_path / "c.zarr", *DATES)
+        (path / "vy" / "0.0.0").unlink()
+        with pytest.raises(OSError, match=r"open_shifts\(\) needs a whole store; got .* with 0 of 1 chunks of 'vy'"):
+            open_shifts(path)
+
 
 class TestWriting:
     def shifts(self, speed, days=10):
@@ -256,3 +266,32 @@ class TestWriting:
     def test_refuses_another_kind_of_store(self, tmp_path):
         with pytest.raises(ValueError, match=r"ends in \.zarr or \.nc; got c\.h5"):
             itslive_cube.write(self.shifts(100.0), tmp_path / "c.h5")
+
+
+class Server(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder without a word."""
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def address(tmp_path):
+    """Address of a local server of the folder."""
+    pytest.importorskip("aiohttp")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Server, directory=str(tmp_path))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class TestCubeBehindAnAddress:
+    def test_is_read_as_one_on_disk(self, tmp_path, address):
+        itslive_files.cube(tmp_path / "c.zarr", *DATES)
+        found = open_shifts(f"{address}/c.zarr")
+        assert found.dx.chunks
+        np.testing.assert_array_equal(found.dx, open_shifts(tmp_path / "c.zarr").dx)
+
+    def test_that_is_not_there_is_refused(self, address):
+        with pytest.raises(FileNotFoundError, match=r"open_shifts\(\) needs a Zarr store; got http.*nothing\.zarr"):
+            open_shifts(f"{address}/nothing.zarr")

@@ -17,7 +17,7 @@ TENV3 = (
     "sig_n(m) sig_u(m) __corr_en __corr_eu __corr_nu _latitude(deg) _longitude(deg) __height(m)"
 )
 POS = (
-    "*YYYYMMDD HHMMSS JJJJJ.JJJJ    X    Y    Z    Sx    Sy    Sz    Rxy   Rxz    Ryz    NLat    Elong    Height    dN   "
+    "*YYYYMMDD HHMMSS JJJJJ.JJJJ    X    Y    Z    Sx    Sy    Sz    Rxy   Rxz    Ryz    NLat   Elong   Height   dN   "
     "dE    dU    Sn    Se    Su    Rne    Rnu    Reu  Soln"
 )
 # A station far from the middle of its zone, where the north of the grid differs from the true one.

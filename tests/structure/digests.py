@@ -804,6 +804,11 @@ MAPS: dict[str, Call] = {
     "open_shifts itslive_cube": lambda: passed_on(xoffset.formats.itslive_cube, "cube.zarr"),
     "open_shifts autorift": lambda: passed_on(xoffset.formats.autorift, pixel_size=10.0),
     "open_shifts pycorr": lambda: passed_on(xoffset.formats.pycorr),
+    "open_shifts mpic": lambda: passed_on(xoffset.formats.mpic),
+    "open_shifts gdm": lambda: passed_on(xoffset.formats.gdm),
+    "open_shifts cosicorr": lambda: passed_on(xoffset.formats.cosicorr),
+    "open_shifts mintpy": lambda: passed_on(xoffset.formats.mintpy, "ifgramStack.h5"),
+    "open_shifts ticoi": lambda: passed_on(xoffset.formats.ticoi, "cube.zarr"),
     "open_result netcdf": lambda: reopened(shifts(), "nc"),
     "open_result zarr": lambda: reopened(series(), "zarr"),
 }

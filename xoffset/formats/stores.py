@@ -6,6 +6,7 @@ import math
 import os
 import re
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ def opened(source: Any, caller: str, *, are_dates_read: bool = True) -> xr.Datas
         If there is nothing.
     ImportError
         If it is a netCDF file and the extra `netcdf` is not installed.
+    OSError
+        If a store on disk lacks chunks that would be read as numbers.
     ValueError
         If it is of another kind.
     """
@@ -56,17 +59,44 @@ def opened(source: Any, caller: str, *, are_dates_read: bool = True) -> xr.Datas
             return _lazy(xr.open_dataset(look.place, engine="h5netcdf", chunks=None, **decoding))
         case "zarr":
             is_summed = None if "://" in place else False
-            return _lazy(xr.open_zarr(look.place, consolidated=is_summed, chunks=None, **decoding))
+            store = xr.open_zarr(look.place, consolidated=is_summed, chunks=None, **decoding)
+            if "://" not in place:
+                _check_whole(look.place, _maps(store), caller)
+            return _lazy(store)
     raise ValueError(
         f"{caller}() needs a netCDF4 file or a Zarr store; got {place} ({look.kind}). Check the path, or convert it."
     )
 
 
-def _lazy(data: xr.Dataset) -> xr.Dataset:
-    """Dataset whose maps are dask arrays of whole stored chunks, as many as make a task worth its overhead."""
-    maps = [
+def _maps(data: xr.Dataset) -> list[str]:
+    """Names of the variables with rows and columns."""
+    return [
         str(name) for name, each in data.variables.items() if {"y", "x"} <= set(each.dims) and each.dtype.kind in "iuf"
     ]
+
+
+def _check_whole(place: str, names: Sequence[str], caller: str) -> None:
+    """Refuse a store that lacks chunks where these would be read as zeros or the like, not as the declared nodata."""
+    import zarr
+
+    group = zarr.open_group(place, mode="r")
+    for name in names:
+        array: Any = group[name]
+        declared = [array.attrs[key] for key in ("missing_value", "_FillValue") if key in array.attrs]
+        is_told = array.fill_value is not None and (
+            array.fill_value in declared or array.fill_value != array.fill_value
+        )
+        # a mask of nothing but zeros may well be left out
+        if not is_told and array.dtype.kind != "u" and array.nchunks_initialized < array.nchunks:
+            raise OSError(
+                f"{caller}() needs a whole store; got {place} with {array.nchunks_initialized} of {array.nchunks} "
+                f"chunks of '{name}'; the missing ones would be read as {array.fill_value or 0}. Fetch it again."
+            )
+
+
+def _lazy(data: xr.Dataset) -> xr.Dataset:
+    """Dataset whose maps are dask arrays of whole stored chunks, as many as make a task worth its overhead."""
+    maps = _maps(data)
     if not maps:
         return data
     largest = max((data.variables[name] for name in maps), key=lambda each: each.size)
