@@ -46,7 +46,7 @@ def write(
     Each point has `id`, `velocity` and `sigma`, its standard error, both in m yr-1, and a column `DYYYYMMDD` for each
     date: the displacement in metres since the reference date, empty where it is unknown. Points without any value are
     left out. As such a table holds one component, there is one for x, `dx`, and one for y, `dy`: two layers of a
-    GeoPackage, or two files whose names end in `_dx` and `_dy`.
+    GeoPackage, or two files whose names end in `_dx` and `_dy`. Both products are computed as a whole.
 
     Parameters
     ----------
