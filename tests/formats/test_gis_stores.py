@@ -13,6 +13,7 @@ import zarr
 
 import xoffset
 from xoffset.formats import cf, geozarr, icechunk, mesh
+from xoffset.model.flags import FLAGS
 
 PRODUCTS = {
     "shifts": made.shifts, "series": made.series, "rate": made.rate, "profile": made.profile,
@@ -231,8 +232,12 @@ class TestGeozarr:
     def test_a_chunk_that_was_lost_is_unknown_and_not_zero(self, tmp_path):
         path = geozarr.write(made.series(), tmp_path / "a.zarr")
         (path / "0" / "dx" / "c" / "1" / "0" / "0").unlink()
+        (path / "0" / "flags" / "c" / "1" / "0" / "0").unlink()
         found = xr.open_zarr(path, group="0", consolidated=False)
         assert found.dx[1].isnull().all()
+        # nor good: the bit says that nothing was written
+        assert (found.flags[1] & FLAGS["unwritten"] != 0).all()
+        assert (found.flags[0] & FLAGS["unwritten"] == 0).all()
 
 
 class TestIcechunk:

@@ -132,15 +132,15 @@ def _ready(data: xr.Dataset) -> xr.Dataset:
 
 
 def _encoding(variable: xr.Variable, *, on_grid: bool) -> dict[str, Any]:
-    encoding: dict[str, Any] = {"compressors": (Checksummed(),)}
+    encoding: dict[str, Any] = {"compressors": (Checksummed(),), "write_empty_chunks": True}
     if variable.ndim:
         encoding["chunks"] = tuple(_side(str(dim), size) for dim, size in variable.sizes.items())
-    if variable.dtype.kind == "M":
-        return encoding | dict(DATE_ENCODING)
     if variable.dtype.kind == "f":
-        encoding |= {"fill_value": np.nan, "_FillValue": np.nan if on_grid else None}
-    # what is equal to the fill value of integers, 0, is a value
-    return encoding | {"write_empty_chunks": variable.dtype.kind != "f"}
+        # others take what is unwritten for the value of the fill: it must be none
+        return encoding | {"fill_value": np.nan, "_FillValue": np.nan if on_grid else None}
+    fill = variable.encoding.get("fill_value")
+    kept = {} if fill is None else {"fill_value": fill}
+    return encoding | kept | (dict(DATE_ENCODING) if variable.dtype.kind == "M" else {})
 
 
 def _side(dim: str, size: int) -> int:
