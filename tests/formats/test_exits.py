@@ -11,6 +11,7 @@ import xarray as xr
 
 import xoffset
 from xoffset import plotting
+from xoffset.formats import cf, geozarr, gridded
 from xoffset.model import variables
 
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="minutes without compilation")
@@ -75,6 +76,24 @@ def test_to_geotiff(name, tmp_path):
             if data.dtype.kind in "fM":
                 assert np.isnan(file.nodata)
             assert len(set(file.descriptions)) == file.count
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_to_cf(name, tmp_path):
+    found = product(name).compute()
+    again = xoffset.open_result(cf.write(found, tmp_path / "a.nc")).compute()
+    for key, data in found.variables.items():
+        assert again[key].dims == data.dims
+        np.testing.assert_array_equal(again[key].values, data.values, err_msg=str(key))
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_to_geozarr(name, tmp_path):
+    found = gridded.north_up(product(name), "test").compute()
+    levels = 2 if min(found.sizes["y"], found.sizes["x"]) > 3 else 1
+    again = xoffset.open_result(geozarr.write(product(name), tmp_path / "a.zarr", levels=levels) / "0").compute()
+    for key in filter(lambda key: is_map(found[key]), found.data_vars):
+        np.testing.assert_array_equal(again[key].values, found[key].values, err_msg=str(key))
 
 
 DRAWN = [

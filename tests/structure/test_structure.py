@@ -57,6 +57,7 @@ LAYERS = (
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
 SIDEWAYS = {
     ("network", "matching"),  # plan() measures a pair to plan the others
+    ("formats", "plotting"),  # legends and pictures have the colours of maps
     ("masking", "readers"),  # classes are read from products, stable ground from polygons
     ("uncertainty", "readers"),  # area_mean() takes polygons of files
     ("correction", "masking"),  # elevations and detectors are checked and laid on the grid as masks are

@@ -13,15 +13,9 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
-from xoffset.formats import writing
-from xoffset.model import checks, grids
-from xoffset.model.dates import DAYS, as_dates, in_days
-from xoffset.model.declared import with_decoded
-from xoffset.model.renamed import with_new_names
-from xoffset.model.variables import is_cyclic
+from xoffset.formats import gridded, legends, writing
+from xoffset.model import grids
 
-# Coordinates that say what a band stands for.
-_LABELS = ("reference", "secondary", "time", "year", "step", "exponential", "logarithmic")
 # Memory that the rows computed at a time may take, bytes; at least one dask chunk is.
 _STRIP_BYTES = 256 * 2**20
 # Memory that a block of a file with all its bands may take, bytes: a reader of one band reads all of them.
@@ -33,6 +27,7 @@ def to_geotiff(
     folder: str | os.PathLike[str],
     *,
     variables: str | Sequence[str] | None = None,
+    legend: bool = False,
     overwrite: bool = False,
 ) -> list[Path]:
     """Cloud-optimised GeoTIFFs for QGIS and GDAL, one `<variable>.tif` for each variable on the grid.
@@ -56,13 +51,17 @@ def to_geotiff(
         Where the files go; made if it is not there.
     variables
         Names of the variables to write. None: all that have dims y and x; scalars and the like are passed over.
+    legend
+        Write a `<variable>.qml` beside each file, which QGIS takes for its colours and its legend: those of the maps of
+        `plotting`, from the 0.5th to the 99.5th percentile of the values of all bands; of `flags` one class for each
+        value that occurs, named by its bits. It needs the extra `plot`.
     overwrite
         Replace files of these names that are there; otherwise they are refused before anything is computed.
 
     Returns
     -------
     list of pathlib.Path
-        The files, in the order of the variables.
+        The GeoTIFFs, in the order of the variables.
 
     Raises
     ------
@@ -71,6 +70,8 @@ def to_geotiff(
     ValueError
         If there are no variables on y and x, a variable is unknown, empty or has more than three dims, or the grid is
         uneven.
+    ImportError
+        If legends are asked for without matplotlib and cmcrameri.
     FileExistsError
         If the folder is a file, or a file is there already and `overwrite` is not set.
     OSError
@@ -86,11 +87,14 @@ def to_geotiff(
     ['vx.tif', 'vy.tif']
     """
     target = _options.as_path(folder, "folder", "to_geotiff")
-    dataset = _as_gridded(dataset)
-    names = _names(dataset, variables)
-    dataset = _north_up(_with_days(dataset[names]))
+    dataset = gridded.as_gridded(dataset, "to_geotiff")
+    names = gridded.names_of(dataset, variables, "to_geotiff")
+    dataset = gridded.north_up(gridded.with_days(dataset[names]), "to_geotiff")
     profile = _profile(dataset)
     files = [f"{name}.tif" for name in names]
+    if _options.as_switch(legend, "legend", "to_geotiff"):
+        legends.check_extra("to_geotiff")
+        files += [f"{name}.qml" for name in names]
     is_asked = _options.as_switch(overwrite, "overwrite", "to_geotiff")
     with writing.replaced_all(target, files, overwrite=is_asked, caller="to_geotiff") as scratch:
         sums = _write_plain(dataset, scratch, profile)
@@ -98,86 +102,10 @@ def to_geotiff(
             for name in names:
                 _optimise(dataset[name], scratch)
                 _check_whole(_finished(name, scratch), _strips(dataset), sums[name])
+        if legend:
+            for name in names:
+                legends.write(dataset[name], _finished(name, scratch))
     return [target / f"{name}.tif" for name in names]
-
-
-def _as_gridded(dataset: xr.Dataset) -> xr.Dataset:
-    if not isinstance(dataset, xr.Dataset):
-        raise TypeError(
-            f"to_geotiff() needs a Dataset; got {type(dataset).__name__}. "
-            "Make a DataArray one: data.to_dataset(name='image')."
-        )
-    if not any({"y", "x"} <= set(variable.dims) for variable in dataset.data_vars.values()):
-        raise ValueError(
-            f"to_geotiff() needs variables with dims y and x; got dims {tuple(dataset.dims)} and variables "
-            f"{list(map(str, dataset.data_vars))}. {_advice(dataset)}."
-        )
-    if "spatial_ref" in dataset.data_vars:  # opened without decode_coords="all": the CRS must not be lost for that
-        dataset = dataset.set_coords("spatial_ref")
-    return with_decoded(with_new_names(dataset), "to_geotiff")
-
-
-def _advice(dataset: xr.Dataset) -> str:
-    if {"distance", "point"} & set(dataset.dims):
-        return "Profiles, trajectories and points are no maps: save them with to_zarr(), or as a table, to_dataframe()"
-    return "Pass shifts, a series or a rate"
-
-
-def _names(dataset: xr.Dataset, variables: str | Sequence[str] | None) -> list[str]:
-    gridded = [str(name) for name, data in dataset.data_vars.items() if {"y", "x"} <= set(data.dims)]
-    if variables is None:
-        names = gridded
-    else:
-        given = [variables] if isinstance(variables, str) else variables
-        if not isinstance(given, (list, tuple)):
-            raise TypeError(
-                f"to_geotiff() needs a list of names as variables; got {type(given).__name__}. Choose from {gridded}."
-            )
-        names = list(given)
-        wrong = [name for name in names if not isinstance(name, str) or name not in gridded]
-        if wrong or not names:
-            raise ValueError(
-                f"to_geotiff() needs names of variables with dims y and x; got {wrong or names}. Choose from {gridded}."
-            )
-    for name in names:
-        _check_variable(dataset[name])
-    return names
-
-
-def _check_variable(data: xr.DataArray) -> None:
-    others = [dim for dim in data.dims if dim not in ("y", "x")]
-    if len(others) > 1:
-        raise ValueError(
-            f"to_geotiff() needs at most one dim besides y and x; got {data.dims} in '{data.name}'. "
-            f"Select along one of them: dataset.isel({others[0]}=0)."
-        )
-    if data.size == 0:
-        raise ValueError(
-            f"to_geotiff() needs at least one band and pixel; got shape {data.shape} in '{data.name}'. "
-            f"{checks.WHY_EMPTY}."
-        )
-    if data.dtype.kind not in "biufM":
-        raise TypeError(
-            f"to_geotiff() needs real numbers or dates; got dtype {data.dtype} in '{data.name}'. "
-            f"Convert it, or leave it out: dataset.drop_vars('{data.name}')."
-        )
-
-
-def _with_days(dataset: xr.Dataset) -> xr.Dataset:
-    """Dataset whose dates are numbers, since files hold no others."""
-    days = {
-        name: data.copy(data=in_days(data.data)).assign_attrs(units=DAYS)
-        for name, data in dataset.data_vars.items()
-        if data.dtype.kind == "M"
-    }
-    return dataset.assign(days)
-
-
-def _north_up(dataset: xr.Dataset) -> xr.Dataset:
-    """Put rows north to south, columns west to east, bands first."""
-    steps = grids.spacing(dataset, "to_geotiff")
-    flips = {name: slice(None, None, -1) for name, flip in (("y", steps.y > 0), ("x", steps.x < 0)) if flip}
-    return dataset.isel(flips).transpose(..., "y", "x")
 
 
 def _profile(dataset: xr.Dataset) -> dict[str, Any]:
@@ -267,7 +195,7 @@ def _dtype(data: xr.DataArray) -> str:
 def _label(file: Any, data: xr.DataArray, provenance: Mapping[Hashable, Any]) -> None:
     names = ("units", "long_name", "flag_masks", "flag_meanings")
     about = dict(provenance) | {name: data.attrs[name] for name in names if name in data.attrs}
-    texts = {str(name): _text(value) for name, value in about.items()}
+    texts = {str(name): gridded.text_of(value) for name, value in about.items()}
     file.update_tags(**(texts | {"AREA_OR_POINT": "Area"}))
     file.units = [texts.get("units", "")] * file.count
     for band, (description, tags) in enumerate(_bands(data), start=1):
@@ -279,25 +207,15 @@ def _bands(data: xr.DataArray) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield description and tags of each band."""
     if data.ndim == 2:
         name = str(data.attrs.get("long_name", data.name))
-        tags = {
-            label: _text(data[label].values[()]) for label in _LABELS if label in data.coords and not data[label].ndim
-        }
+        told = [label for label in gridded.LABELS if label in data.coords and not data[label].ndim]
+        tags = {label: gridded.text_of(data[label].values[()]) for label in told}
         yield f"{name}, {'/'.join(tags.values())}" if tags else name, tags
         return
     dim = str(data.dims[0])
     along = {str(name): each.values for name, each in data.coords.items() if each.dims == (dim,)}
     for band in range(data.sizes[dim]):
-        tags = {name: _text(values[band]) for name, values in along.items()}
-        yield "/".join(tags[label] for label in _LABELS if label in tags) or tags.get(dim, f"{dim} {band}"), tags
-
-
-def _text(value: Any) -> str:
-    """ISO 8601 for dates, to the second unless they have a fraction; spaces between the items of a list."""
-    if isinstance(value, np.datetime64):
-        return "NaT" if np.isnat(value) else str(as_dates(np.asarray(value)).item().isoformat())
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return " ".join(map(str, value))
-    return str(value)
+        tags = {name: gridded.text_of(values[band]) for name, values in along.items()}
+        yield "/".join(tags[label] for label in gridded.LABELS if label in tags) or tags.get(dim, f"{dim} {band}"), tags
 
 
 def _strips(dataset: xr.Dataset) -> Iterator[slice]:
@@ -324,19 +242,11 @@ def _optimise(data: xr.DataArray, scratch: Path) -> None:
         driver="COG",
         compress="ZSTD",
         predictor="FLOATING_POINT" if data.dtype.kind == "f" else "STANDARD",
-        overview_resampling="AVERAGE" if _has_mean(data) else "NEAREST",
+        overview_resampling="AVERAGE" if gridded.has_mean(data) else "NEAREST",
         bigtiff="IF_SAFER",
         **_layout(data),
     )
     plain.unlink()
-
-
-def _has_mean(data: xr.DataArray) -> bool:
-    """Whether overviews may average: not flags, dates and what goes round: 359 and 1 degrees are not 180 together."""
-    units = data.attrs.get("units")
-    return (
-        data.dtype.kind == "f" and not is_cyclic(data.name, units) and units != DAYS and "flag_masks" not in data.attrs
-    )
 
 
 def _layout(data: xr.DataArray) -> dict[str, Any]:

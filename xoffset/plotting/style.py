@@ -113,14 +113,20 @@ def draw(axes: Axes, field: xr.DataArray, scale: Scale, *, has_bar: bool = True)
     axes.ticklabel_format(style="plain", useOffset=False)
     if has_bar:
         beside = axes.inset_axes((1.03, 0.0, 0.05, 1.0))  # as tall as the map, which a bar of its own would not be
-        bar = axes.figure.colorbar(image, cax=beside, extend=scale.extend, extendfrac=0.03, label=_label(field))
-        if scale.colours == _CYCLIC:
-            quarters = [0.25 * k * scale.high for k in range(5)]
-            bar.set_ticks(quarters, labels=[f"{value:.{0 if scale.high > 10 else 2}f}" for value in quarters])
-        elif field.attrs.get("units") == DAYS:
-            known = bool(np.isfinite(field.values).any())
-            ticks, dates = _days_between(scale.low, scale.high) if known else ([], [])
-            bar.set_ticks(ticks, labels=dates)
+        bar = axes.figure.colorbar(image, cax=beside, extend=scale.extend, extendfrac=0.03)
+        label_bar(bar, field, scale.low, scale.high)
+
+
+def label_bar(bar: Any, field: xr.DataArray, low: float, high: float) -> None:
+    """Write name and unit on a colour bar, and the ticks of what goes round and of dates."""
+    bar.set_label(_label(field))
+    if period_of(field.name, field.attrs.get("units")) is not None:
+        quarters = [0.25 * k * high for k in range(5)]
+        bar.set_ticks(quarters, labels=[f"{value:.{0 if high > 10 else 2}f}" for value in quarters])
+    elif field.attrs.get("units") == DAYS:
+        known = bool(np.isfinite(field.values).any())
+        ticks, dates = _days_between(low, high) if known else ([], [])
+        bar.set_ticks(ticks, labels=dates)
 
 
 def edges(field: xr.DataArray) -> tuple[float, float, float, float]:
