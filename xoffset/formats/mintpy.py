@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
-from xoffset.formats import border, looks, writing
+from xoffset.formats import border, looks, mintpy_grid, writing
 from xoffset.formats.border import Place
 from xoffset.formats.names import SYSTEMS
 from xoffset.model import checks, grids, products
@@ -21,8 +23,6 @@ from xoffset.model.flags import FLAGS
 # Files of a time series: along x and along y.
 SERIES_FILES = ("timeseriesRg.h5", "timeseriesAz.h5")
 _NAMES = SYSTEMS["mintpy"].names
-# With this processor MintPy takes offsets for metres of the map; with all others for pixels of radar images.
-_IN_METRES = "cosicorr"
 # Memory that the rows read or written at a time may take, bytes.
 _TASK_BYTES, _STRIP_BYTES = 16 * 2**20, 256 * 2**20
 
@@ -79,7 +79,7 @@ def read(path: str | os.PathLike[str], *, dropped: bool = False) -> xr.Dataset:
         return _read_series(place, caller)
     with _opened(place, caller) as file:
         _check_holds(file, (_NAMES["dx"], _NAMES["dy"], "date"), place, caller)
-        where = _place(_attributes(file), place, caller)
+        where = mintpy_grid.place(_attributes(file), place, caller)
         dates = file["date"][:].astype("U8")
         kept = np.ones(len(dates), dtype=np.bool_)
         if "dropIfgram" in file and not is_all:
@@ -160,14 +160,15 @@ def write(
     fields = {_NAMES[name]: values for name, values in theirs.fields.items()}
     days = _days(np.concatenate([theirs.reference, theirs.secondary]), caller)
     pairs = np.stack(np.split(days, 2), axis=1)
-    attrs = _georeference(theirs.place, theirs.step) | {"FILE_TYPE": "ifgramStack"}
-    attrs |= _reference_pixel(theirs.place, theirs.step, fields[_NAMES["dx"]], stable, caller)
+    attrs = mintpy_grid.georeference(theirs.place, theirs.step) | {"FILE_TYPE": "ifgramStack"}
+    wanted = mintpy_grid.wanted_pixel(theirs.place, theirs.step, stable, caller)
     attrs |= {"START_DATE": min(days), "END_DATE": max(days), "DATE12": f"{pairs[0, 0][2:]}-{pairs[0, 1][2:]}"}
     with writing.replaced(target, overwrite=is_free, caller=caller) as scratch, _opened(scratch, caller, "w") as file:
         file["date"] = pairs.astype("S8")
         file["bperp"] = np.zeros(len(pairs), dtype=np.float32)
         file["dropIfgram"] = np.ones(len(pairs), dtype=np.bool_)
-        _write_maps(file, fields)
+        written = _write_maps(file, fields)
+        attrs |= mintpy_grid.reference_pixel(theirs.place, wanted or written.most_known)
         file.attrs.update({name: str(value) for name, value in attrs.items()})
     return target
 
@@ -181,7 +182,7 @@ def _read_series(folder: Path, caller: str) -> xr.Dataset:
         place = folder / name
         with _opened(place, caller) as file:
             _check_holds(file, ("timeseries", "date"), place, caller)
-            places.append(_place(_attributes(file), place, caller))
+            places.append(mintpy_grid.place(_attributes(file), place, caller))
             dates.append(_midnights(file["date"][:].astype("U8"), place, caller))
         parts.append(_lazy(place, {"timeseries": "timeseries"})["timeseries"])
     if dates[0].tolist() != dates[1].tolist() or parts[0].shape != parts[1].shape:
@@ -213,24 +214,26 @@ def _write_series(
     x, y = (np.asarray(series[name].values, dtype=np.float64) for name in ("x", "y"))
     place = Place(x, y, grids.crs_of(series))
     days = _days(as_dates(series["time"].values), caller)
-    attrs = _georeference(place, steps) | {"FILE_TYPE": "timeseries", "REF_DATE": _reference_day(series, days)}
-    attrs |= _reference_pixel(place, steps, series["dx"].data, stable, caller)
-    attrs |= {"START_DATE": days[0], "END_DATE": days[-1]}
-    with writing.replaced_all(folder, SERIES_FILES, overwrite=overwrite, caller=caller) as scratch:
-        for name, component in zip(SERIES_FILES, ("dx", "dy"), strict=True):
-            with _opened(scratch / name, caller, "w") as file:
-                file["date"] = days.astype("S8")
-                file["bperp"] = np.zeros(days.size, dtype=np.float32)
-                _write_maps(file, {"timeseries": series[component].data})
-                file.attrs.update({name: str(value) for name, value in attrs.items()})
+    attrs = mintpy_grid.georeference(place, steps) | {
+        "FILE_TYPE": "timeseries",
+        "START_DATE": days[0],
+        "END_DATE": days[-1],
+    }
+    wanted = mintpy_grid.wanted_pixel(place, steps, stable, caller)
+    with (
+        writing.replaced_all(folder, SERIES_FILES, overwrite=overwrite, caller=caller) as scratch,
+        ExitStack() as stack,
+    ):
+        files = [stack.enter_context(_opened(scratch / name, caller, "w")) for name in SERIES_FILES]
+        written = _write_maps(files, {component: series[component].data for component in ("dx", "dy")})
+        # the reference day: all displacements that are known are zero then
+        attrs |= {"REF_DATE": days[int(np.argmax(written.largest == 0.0))]}
+        attrs |= mintpy_grid.reference_pixel(place, wanted or written.most_known)
+        for file in files:
+            file["date"] = days.astype("S8")
+            file["bperp"] = np.zeros(days.size, dtype=np.float32)
+            file.attrs.update({name: str(value) for name, value in attrs.items()})
     return folder
-
-
-def _reference_day(series: xr.Dataset, days: np.ndarray) -> str:
-    """Day on which all displacements that are known are zero; the first if there is none."""
-    lengths = abs(series["dx"]) + abs(series["dy"])
-    found = np.flatnonzero((lengths.max(("y", "x")) == 0.0).values)
-    return str(days[found[0] if found.size else 0])
 
 
 # --------------------------------------------------------------------------------------------------------------- files
@@ -271,17 +274,36 @@ def _lazy(path: Path, names: Mapping[str, str]) -> dict[str, Any]:
     return arrays
 
 
-def _write_maps(file: Any, fields: Mapping[str, Any]) -> None:
-    """Write maps (n, y, x) as float32, the rows of all together, so that lazy ones need never fit in memory."""
-    made = {}
-    for name, values in fields.items():
-        made[name] = file.create_dataset(name, shape=values.shape, dtype=np.float32, maxshape=(None, *values.shape[1:]))
-        made[name].attrs["MODIFICATION_TIME"] = "0"
-    height = next(iter(fields.values())).shape[1]
-    row_bytes = sum(values.nbytes for values in fields.values()) // height
-    for rows in _strips(height, max(1, _STRIP_BYTES // max(row_bytes, 1))):
-        for name, values in fields.items():
-            made[name][:, rows] = np.asarray(values[:, rows], dtype=np.float32)
+@dataclass(frozen=True)
+class _Written:
+    """What was seen while maps were written: row and column of the pixel that most maps know, largest value of each."""
+
+    most_known: tuple[int, int]
+    largest: np.ndarray
+
+
+def _write_maps(file: Any, fields: Mapping[str, Any]) -> _Written:
+    """Write maps (n, y, x) as float32, the rows of all together, so that lazy ones are computed once.
+
+    They go into one file by their names, or into one each as `timeseries`.
+    """
+    places = [(each, "timeseries") for each in file] if isinstance(file, list) else [(file, name) for name in fields]
+    made = []
+    for (target, name), values in zip(places, fields.values(), strict=True):
+        made.append(target.create_dataset(name, values.shape, np.float32, maxshape=(None, *values.shape[1:])))
+        made[-1].attrs["MODIFICATION_TIME"] = "0"
+    maps = xr.Dataset({name: (("n", "y", "x"), values) for name, values in fields.items()})
+    known = np.zeros((maps.sizes["y"], maps.sizes["x"]), dtype=np.int64)
+    largest = np.full(maps.sizes["n"], np.nan)
+    for rows in _strips(maps.sizes["y"], max(1, _STRIP_BYTES * maps.sizes["y"] // max(maps.nbytes, 1))):
+        strip = maps.isel(y=rows).compute()
+        for array, values in zip(made, strip.values(), strict=True):
+            array[:, rows] = values.values.astype(np.float32)
+        first, second = (strip[name].values for name in list(fields)[:2])
+        known[rows] = np.isfinite(first).sum(axis=0)
+        largest = np.fmax(largest, np.fmax.reduce(np.fmax(abs(first), abs(second)), axis=(1, 2), initial=np.nan))
+    row, column = divmod(int(known.argmax()), known.shape[1])
+    return _Written((row, column), largest)
 
 
 def _strips(height: int, rows: int) -> Iterator[slice]:
@@ -289,7 +311,7 @@ def _strips(height: int, rows: int) -> Iterator[slice]:
         yield slice(start, min(start + rows, height))
 
 
-# ---------------------------------------------------------------------------------------------------- dates and places
+# --------------------------------------------------------------------------------------------------------------- dates
 
 
 def _midnights(days: np.ndarray, path: Path, caller: str) -> np.ndarray:
@@ -312,81 +334,3 @@ def _days(dates: np.ndarray, caller: str) -> np.ndarray:
                 "Leave out the pairs of all but one of them."
             )
     return days
-
-
-def _place(attrs: Mapping[str, str], path: Path, caller: str) -> Place:
-    """Grid that the attributes tell: the corner of the first pixel, steps and size."""
-    lacking = [name for name in ("X_FIRST", "Y_FIRST", "X_STEP", "Y_STEP", "LENGTH", "WIDTH") if name not in attrs]
-    processor = attrs.get("PROCESSOR", _IN_METRES)
-    if lacking or processor != _IN_METRES:
-        got = f"none of {', '.join(lacking)}" if lacking else f"PROCESSOR {processor}, which counts radar pixels,"
-        raise ValueError(
-            f"{caller}() needs offsets along the axes of a map, in metres; got {got} in {path}. Geocode the stack and "
-            "turn range and azimuth into east and north first."
-        )
-    x, y = (
-        float(attrs[f"{axis}_FIRST"]) + float(attrs[f"{axis}_STEP"]) * (np.arange(int(attrs[size])) + 0.5)
-        for axis, size in (("X", "WIDTH"), ("Y", "LENGTH"))
-    )
-    return Place(x, y, _crs(attrs))
-
-
-def _crs(attrs: Mapping[str, str]) -> Any:
-    """CRS of the code, the text that `write` leaves where there is no code, or the UTM zone; None if none tells."""
-    import pyproj
-
-    if "CRS_WKT" in attrs:
-        return pyproj.CRS.from_wkt(attrs["CRS_WKT"])
-    if "EPSG" in attrs:
-        return pyproj.CRS.from_epsg(int(attrs["EPSG"]))
-    if attrs.get("X_UNIT", "").startswith("deg"):
-        return pyproj.CRS.from_epsg(4326)
-    zone = attrs.get("UTM_ZONE", "")
-    if zone[:-1].isdecimal():  # a number and the letter N or S
-        return pyproj.CRS.from_epsg((32600 if zone[-1] == "N" else 32700) + int(zone[:-1]))
-    return None
-
-
-def _georeference(place: Place, step: grids.Spacing) -> dict[str, str]:
-    """What MintPy wants to know of the grid, as texts; LAT and LON are northing and easting, as its loader has them."""
-    west, north = float(place.x[0]) - step.x / 2, float(place.y[0]) - step.y / 2
-    east, south = float(place.x[-1]) + step.x / 2, float(place.y[-1]) + step.y / 2
-    attrs: dict[str, Any] = {
-        "PROCESSOR": _IN_METRES, "LENGTH": place.y.size, "WIDTH": place.x.size, "UNIT": "m",
-        "X_FIRST": repr(west), "Y_FIRST": repr(north), "X_STEP": repr(float(step.x)), "Y_STEP": repr(float(step.y)),
-        "X_UNIT": "meters", "Y_UNIT": "meters", "RANGE_PIXEL_SIZE": step.x, "AZIMUTH_PIXEL_SIZE": abs(step.y),
-        "RLOOKS": 1, "ALOOKS": 1, "P_BASELINE_TOP_HDR": 0, "P_BASELINE_BOTTOM_HDR": 0, "CENTER_LINE_UTC": 0,
-        "LAT_REF1": south, "LAT_REF2": south, "LAT_REF3": north, "LAT_REF4": north,
-        "LON_REF1": west, "LON_REF2": east, "LON_REF3": west, "LON_REF4": east,
-    }  # fmt: skip
-    if place.crs is not None:
-        code = place.crs.to_epsg()
-        attrs |= {"CRS_WKT": place.crs.to_wkt()} if code is None else {"EPSG": code}
-        if place.crs.utm_zone:
-            attrs["UTM_ZONE"] = place.crs.utm_zone
-    return {name: str(value) for name, value in attrs.items()}
-
-
-def _reference_pixel(
-    place: Place, step: grids.Spacing, values: Any, stable: tuple[float, float] | None, caller: str
-) -> dict[str, str]:
-    """Row and column of the place that does not move; else of the pixel that most pairs know."""
-    if stable is None:
-        known = np.asarray(np.isfinite(values).sum(axis=0))
-        row, column = divmod(int(known.argmax()), known.shape[1])
-    else:
-        if not (isinstance(stable, (tuple, list)) and len(stable) == 2 and all(map(_options.is_number, stable))):
-            raise ValueError(
-                f"{caller}() needs x and y in metres as stable; got {stable!r}. Pass (503200.0, 5170800.0)."
-            )
-        column, row = (
-            round((at - float(axis[0])) / by)
-            for at, axis, by in zip(stable, (place.x, place.y), (step.x, step.y), strict=True)
-        )
-        if not (0 <= row < place.y.size and 0 <= column < place.x.size):
-            raise ValueError(
-                f"{caller}() needs a stable place within the grid; got {tuple(stable)} outside x {place.x.min():g} to "
-                f"{place.x.max():g}, y {place.y.min():g} to {place.y.max():g}. Pass coordinates of its CRS."
-            )
-    attrs = {"REF_Y": row, "REF_X": column, "REF_LAT": place.y[row], "REF_LON": place.x[column]}
-    return {name: str(value) for name, value in attrs.items()}
