@@ -84,6 +84,11 @@ class TestGranule:
         with pytest.raises(ValueError, match=r"open_shifts\(\) needs .*date"):
             open_shifts(path)
 
+    def test_that_ends_too_early_is_refused(self, granule):
+        granule.write_bytes(granule.read_bytes()[:-2000])
+        with pytest.raises(OSError, match=r"open_shifts\(\) needs a whole HDF5 or netCDF4 file; got .*Fetch it again"):
+            open_shifts(granule)
+
     def test_of_no_valid_pixels_is_unknown_and_flagged(self, tmp_path):
         nothing = np.full(itslive_files.SHAPE, itslive_files.FILL, "i2")
         found = open_shifts(itslive_files.granule(tmp_path / "a.nc", values=(nothing, nothing)))
@@ -166,6 +171,27 @@ class TestCube:
         found = itslive_cube.read(cube.isel(mid_date=[2], x=slice(2)))
         whole = itslive_cube.read(tmp_path / "c.zarr")
         np.testing.assert_array_equal(found.dx, whole.dx[2:, :, :2])
+
+    @pytest.mark.parametrize(
+        ("which", "sizes"),
+        [
+            ({"x": 2, "y": 1}, (3, 1, 1)),
+            ({"x": [2], "y": [1]}, (3, 1, 1)),
+            ({"mid_date": 1}, (1, 4, 6)),
+            ({"y": 3}, (3, 1, 6)),
+        ],
+    )
+    def test_a_point_a_row_or_a_pair_of_one(self, which, sizes, tmp_path):
+        path = itslive_files.cube(tmp_path / "c.zarr", *DATES, errors=[[9.0, 8.0, 7.0]] * 2, urls=["a", "b", "c"])
+        cube = xr.open_zarr(path, decode_coords="all")
+        found = itslive_cube.read(cube.isel(which))
+        assert tuple(found.dx.shape) == sizes
+        whole = itslive_cube.read(path)
+        kept = {{"mid_date": "pair"}.get(dim, dim): np.atleast_1d(k) for dim, k in which.items()}
+        for name in ("dx", "sigma_dy", "flags", "source", "reference"):
+            expected = whole[name].isel({dim: k for dim, k in kept.items() if dim in whole[name].dims})
+            np.testing.assert_array_equal(found[name], expected)
+        xoffset.invert(found)
 
     def test_of_raw_numbers_and_other_order_of_dims(self, tmp_path):
         path = itslive_files.cube(tmp_path / "c.zarr", *DATES)

@@ -88,6 +88,12 @@ class TestTelling:
         with pytest.raises(FileNotFoundError, match=r"open_shifts\(\) needs"):
             open_shifts(source)
 
+    def test_of_a_named_system_other_files_are_passed_over(self, tmp_path):
+        itslive_files.granule(tmp_path / "a.nc")
+        pycorr_files.netcdf(tmp_path / pycorr_files.NAME)
+        (tmp_path / "b.bin").write_bytes(b"12345678" * 10)
+        assert list(open_shifts(tmp_path, system="itslive").source.values) == ["a.nc"]
+
     def test_an_empty_folder(self, tmp_path):
         with pytest.raises(ValueError, match="needs files of a system that is known; got none at"):
             open_shifts(tmp_path)
@@ -232,6 +238,12 @@ class TestBorder:
         shifts = open_shifts_of_one()
         with pytest.raises(ValueError, match=r"needs the size of a pixel .* since autoRIFT"):
             border.from_shifts("autorift", shifts, caller="f")
+
+    def test_scattered_points_of_several_files_are_refused(self):
+        one = open_shifts_of_one()
+        points = one.isel(x=xr.DataArray([0, 1], dims="point"), y=xr.DataArray([0, 2], dims="point"))
+        with pytest.raises(ValueError, match=r"needs grids .* Put all points into one table"):
+            joining.joined([one, points], "f")
 
     def test_nodes_beyond_a_grid_are_flagged(self):
         one = open_shifts_of_one()

@@ -80,6 +80,7 @@ CALLS = {
     "open_shifts itslive": variables.SHIFTS,
     "open_shifts autorift": variables.SHIFTS,
     "open_shifts pycorr": variables.SHIFTS,
+    "open_shifts cosicorr": variables.SHIFTS,
     "open_shifts mpic": variables.SHIFTS,
     "open_shifts mintpy": variables.SHIFTS,
     "open_shifts ticoi": variables.SHIFTS,

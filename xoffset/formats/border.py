@@ -232,7 +232,8 @@ def _labelled(place: Place, caller: str) -> xr.DataArray:
         coords["spatial_ref"] = grids.spatial_ref(place.crs)
     like = xr.DataArray(np.broadcast_to(np.nan, (place.y.size, place.x.size)), dims=("y", "x"), coords=coords)
     grids.check_crs(place.crs, like, caller)
-    grids.spacing(like, caller)
+    if like.size > 1:  # a point has no spacing
+        grids.spacing(like, caller)
     return like
 
 

@@ -74,26 +74,28 @@ def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
     stores.check_has(data, ("vx", "vy", "mid_date", "x", "y"), name, _READ)
     key = next((key for key in _DATES if f"{key}1" in data.variables), _DATES[0])
     stores.check_has(data, (f"{key}1", f"{key}2"), name, _READ)
-    data = data.transpose("mid_date", "y", "x", ...)
-    fields: dict[str, Any] = {"dx": data["vx"].data, "dy": data["vy"].data}
-    fields |= {
-        f"sigma_d{axis}": _values(data[error]) for axis, error in zip("xy", _ERRORS, strict=True) if error in data
-    }
+    fields: dict[str, Any] = {"dx": _maps(data["vx"]), "dy": _maps(data["vy"])}
+    errors = zip(("sigma_dx", "sigma_dy"), _ERRORS, strict=True)
+    fields |= {ours: _values(data[theirs]) for ours, theirs in errors if theirs in data}
     flags = None
     if "interp_mask" in data:
-        flags = (data["interp_mask"].data == 1) * np.int64(FLAGS["smoothed"])
-    urls = (
-        _values(data["granule_url"]) if "granule_url" in data else np.full(data.sizes["mid_date"], name, dtype=object)
-    )
+        flags = (_maps(data["interp_mask"]) == 1) * np.int64(FLAGS["smoothed"])
+    urls = _values(data["granule_url"]) if "granule_url" in data else [name] * data["mid_date"].size
     first, second = (stores.dates_of(data[f"{key}{end}"], name, _READ) for end in (1, 2))
-    place = Place(data["x"].values, data["y"].values, stores.crs_of(data))
+    place = Place(_values(data["x"]), _values(data["y"]), stores.crs_of(data))
     granules = [str(url).rsplit("/", 1)[-1] for url in urls]
     return border.to_shifts(_SYSTEM, fields, first, second, place, source=granules, caller=_READ, flags=flags)
 
 
+def _maps(data: xr.DataArray) -> Any:
+    """Values (pair, y, x), also of one row, one column or one pair that was selected without its dim."""
+    lost = [dim for dim in ("mid_date", "y", "x") if dim not in data.dims]
+    return data.expand_dims(lost).transpose("mid_date", "y", "x").data
+
+
 def _values(data: xr.DataArray) -> np.ndarray:
-    """Values of what there is one of a pair, read now."""
-    return np.asarray(data.values)
+    """Values along one dim, read now."""
+    return np.atleast_1d(data.values)
 
 
 def write(shifts: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:

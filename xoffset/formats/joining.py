@@ -11,6 +11,7 @@ import xarray as xr
 from xoffset.formats.names import SOURCE
 from xoffset.model import grids, products
 from xoffset.model.flags import FLAGS
+from xoffset.model.points import are_points
 
 
 def joined(parts: Sequence[xr.Dataset], caller: str) -> xr.Dataset:
@@ -21,10 +22,15 @@ def joined(parts: Sequence[xr.Dataset], caller: str) -> xr.Dataset:
     Raises
     ------
     ValueError
-        If CRS or steps differ, or the nodes of one lie between those of another.
+        If a part is of scattered points, CRS or steps differ, or the nodes of one lie between those of another.
     """
     if len(parts) == 1:
         return parts[0]
+    if any(are_points(part) for part in parts):
+        raise ValueError(
+            f"{caller}() needs grids where several files are to be one network; got scattered points. Put all points "
+            "into one table, or open the files one by one."
+        )
     for part in parts[1:]:
         _check_same_lattice(parts[0], part, caller)
     x, y = (_union([part[label].values for part in parts]) for label in ("x", "y"))

@@ -82,9 +82,15 @@ def look(place: str, caller: str) -> Look:
 def _hdf(place: str, caller: str) -> Look:
     h5py = optional("h5py", "netcdf", caller)
     names: list[str] = []
-    with h5py.File(place, "r") as file:
-        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-        return Look(place, "hdf5", frozenset(names), _texts(file.attrs))
+    try:
+        with h5py.File(place, "r") as file:
+            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+            return Look(place, "hdf5", frozenset(names), _texts(file.attrs))
+    except OSError as error:
+        raise OSError(
+            f"{caller}() needs a whole HDF5 or netCDF4 file; got {place}, of which h5py says: {str(error)[:200]}. "
+            "Fetch it again."
+        ) from error
 
 
 def _zarr(place: str, caller: str) -> Look:

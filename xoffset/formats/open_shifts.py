@@ -130,15 +130,17 @@ def _units(entry: str, system: str | None) -> Iterator[tuple[str, str]]:
             yield _only(names, whole, system), _main(_only(names, whole, system), whole.place)
             return
         found = sorted(str(path) for path in Path(whole.place).iterdir())
-    for place in found:
-        if place.lower().endswith(_BESIDE) or Path(place).name.startswith("."):
-            continue
-        one = looks.look(place, _CALLER)
+    files = [place for place in found if not (place.lower().endswith(_BESIDE) or Path(place).name.startswith("."))]
+    inside = [looks.look(place, _CALLER) for place in files]
+    # the system that is named need not know the names of its files, but if it knows some it is those
+    if system is not None and any(module_of(system).recognises(one) for one in inside):
+        inside = [one for one in inside if module_of(system).recognises(one)]
+    for one in inside:
         names = _known_by(one, system)
         if names:
-            yield _only(names, one, system), _main(_only(names, one, system), place)
+            yield _only(names, one, system), _main(_only(names, one, system), one.place)
         else:
-            _LOGGER.info("open_shifts() passes over %s, which no system knows.", place)
+            _LOGGER.info("open_shifts() passes over %s, which no system knows.", one.place)
 
 
 def module_of(system: str) -> Any:

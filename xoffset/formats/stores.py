@@ -141,7 +141,7 @@ def dates_of(values: xr.DataArray, name: str, caller: str) -> np.ndarray:
     if values.dtype.kind == "M":
         return as_dates(values.values)
     if values.dtype.kind not in "fiu":
-        return as_instants(values.values.tolist())
+        return as_instants(np.ravel(values.values).tolist())
     stated = re.fullmatch(r"\s*(\w+)\s+since\s+(.+?)\s*", str(values.attrs.get("units", "")))
     length = _SECONDS.get(stated[1].rstrip("s")) if stated else None
     start = as_instants([stated[2].removesuffix(".0")])[0] if stated else NOT_A_DATE

@@ -106,8 +106,8 @@ def open_stac(
         Pixel values (time, y, x), float32 or float64, NaN where there is no data, with the coordinates of `open_stack`
         as far as all items tell them, and with `collection`, `processing_baseline`, `refinement` ("refined", "not
         refined" or "unknown") and `cloud_cover` [%] of each date. The attribute `selection` (JSON) is the report:
-        how many images, of how many passes, collections, baselines and refinement; passes of the satellites that have no item;
-        years without an image; and what was left out, by reason.
+        how many images, of how many passes, collections, baselines and refinement; passes of the satellites that have
+        no item; years without an image; and what was left out, by reason.
 
     Raises
     ------
