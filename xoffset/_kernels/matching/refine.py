@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._kernels import bits
-from xoffset._kernels._jit import hot_kernel
+from xoffset._kernels._jit import hot_kernel, lean_kernel
 from xoffset._kernels.matching.peaks import ICGN, quadric, vertex
 from xoffset._kernels.matching.ridges import LEAST_AGREEMENT, loosen, weakest_hold
 
@@ -44,7 +44,7 @@ SCORE_TOLERANCE = 1e-5
 LOCKED_TOLERANCE = 1e-2
 
 
-@hot_kernel
+@lean_kernel
 def slopes(image, along_x, along_y):
     """Derivatives by five-point central differences; zero within two pixels of the edge."""
     height, width = image.shape
@@ -63,7 +63,7 @@ def slopes(image, along_x, along_y):
             along_y[y, x] = near * (below1[x] - above1[x]) - far * (below2[x] - above2[x])
 
 
-@hot_kernel
+@lean_kernel
 def spline_weights(fraction, out):
     """Weights of the four coefficients around a point that lies `fraction` behind the second."""
     rest = 1 - fraction
@@ -73,7 +73,7 @@ def spline_weights(fraction, out):
     out[2] = 1 - out[0] - out[1] - out[3]
 
 
-@hot_kernel
+@lean_kernel
 def _moved_window(coefficients, y, x, weights, rows, out):
     """Spline values (size, size) of a window whose first pixel lies behind (y, x) by the fractions of the weights."""
     size = rows.shape[1]
@@ -90,7 +90,7 @@ def _moved_window(coefficients, y, x, weights, rows, out):
         line[k] = w0 * r0[k] + w1 * r1[k] + w2 * r2[k] + w3 * r3[k]
 
 
-@hot_kernel
+@lean_kernel
 def _sums(template, window, out):
     """Sums of a moved window: itself, its square, and its products with template and slopes."""
     weight, values = template.weight.reshape(-1), template.values.reshape(-1)
@@ -109,7 +109,7 @@ def _sums(template, window, out):
     out[0], out[1], out[2], out[3], out[4] = total, square, match, along_x, along_y
 
 
-@hot_kernel
+@lean_kernel
 def _cut(image, weight, y, x, out):
     """Window of an image, zero where it has no weight."""
     size = out.shape[0]
@@ -119,7 +119,7 @@ def _cut(image, weight, y, x, out):
             line[j] = share[j] * source[j]
 
 
-@hot_kernel
+@lean_kernel
 def common_pixels(valid, y, x, shift_y, shift_x, out):
     """Weight of the pixels of a template: 1 where both images are valid at this shift, else 0; return their number."""
     size = out.shape[0]
@@ -237,7 +237,7 @@ def new_template(size, one):
     return Template(values[0], inner, values[1], values[2], values[3], np.empty(6, values.dtype))
 
 
-@hot_kernel
+@lean_kernel
 def cut_template(image, slopes, y, x, count, out):
     """Fill `out`, whose weights are set, with the window at (y, x)."""
     _cut(image, out.weight, y, x, out.values)
@@ -268,7 +268,7 @@ def cut_template(image, slopes, y, x, count, out):
     out.sums[3], out.sums[4], out.sums[5] = xx, xy, yy
 
 
-@hot_kernel
+@lean_kernel
 def judge_slopes(sums):
     """Bits against a template with these sums, 0 if its shift can be told in both directions."""
     xx, xy, yy = sums[3], sums[4], sums[5]
@@ -280,7 +280,7 @@ def judge_slopes(sums):
     return bits.ILL_CONDITIONED
 
 
-@hot_kernel
+@lean_kernel
 def _compare(coefficients, y, x, shift, template, moved):
     """Move the window of the secondary by shift = (x, y) and sum it against the template."""
     left = int(np.floor(shift[0]))
@@ -291,7 +291,7 @@ def _compare(coefficients, y, x, shift, template, moved):
     _sums(template, moved.values, moved.sums)
 
 
-@hot_kernel
+@lean_kernel
 def _gauss_newton(coefficients, y, x, peak, count, template, moved, out):
     """Match one template: out = shift along x and y, score, and the gain from the moved window's contrast to its own.
 
@@ -351,7 +351,7 @@ def _gauss_newton(coefficients, y, x, peak, count, template, moved, out):
     return bits.REFINE_FAILED
 
 
-@hot_kernel
+@lean_kernel
 def _at_vertex(coefficients, y, x, peak, form, count, template, moved, out):
     """Take the closed form of the peak: `out` and result as of `_gauss_newton`."""
     shift = out[:2]
@@ -373,7 +373,7 @@ def _at_vertex(coefficients, y, x, peak, form, count, template, moved, out):
     return 0
 
 
-@hot_kernel
+@lean_kernel
 def _agreement(template, moved, gain):
     """Share of the template's slopes that the moved window repeats, the rest being noise of the template.
 
@@ -399,7 +399,7 @@ def _agreement(template, moved, gain):
     return min(max(gain * common / max(own, inner.dtype.type(1e-30)), inner.dtype.type(LEAST_AGREEMENT)), 1)
 
 
-@hot_kernel
+@lean_kernel
 def coloured_products(slopes, weight, y, x, out):
     """Sums xx, xy, yy of the products of the twice filtered slopes."""
     size = weight.shape[0]
@@ -415,7 +415,7 @@ def coloured_products(slopes, weight, y, x, out):
     out[0], out[1], out[2] = xx, xy, yy
 
 
-@hot_kernel
+@lean_kernel
 def residual_products(template, moved, count, gain, noise_gain, noise):
     """Variance xx, xy, yy of the sums of slope times residual, into `noise`.
 
@@ -462,7 +462,7 @@ def residual_products(template, moved, count, gain, noise_gain, noise):
     noise[2] = of_blocks * yy + of_white * noise[2]
 
 
-@hot_kernel
+@lean_kernel
 def covariance(sums, noise, agreement, out):
     """Covariance H⁻¹ J H⁻¹ / agreement² of a match into out[3:6], with H of the template's sums and J in `noise`."""
     xx, xy, yy = sums[3], sums[4], sums[5]
@@ -475,7 +475,7 @@ def covariance(sums, noise, agreement, out):
     out[5] = scale * (-xy * yy * a + (xx * yy + xy * xy) * b - xx * xy * c)
 
 
-@hot_kernel
+@lean_kernel
 def add_bias(steepness, energy, match):
     """Set the variances match[3:5] to the squared biases that windows of any size keep.
 
@@ -489,7 +489,7 @@ def add_bias(steepness, energy, match):
         match[3 + k] = least + bias * bias
 
 
-@hot_kernel
+@lean_kernel
 def _aliasing(band):
     """Amplitude in px of the bias by aliased detail; `band`: squared slopes over squared values that both images share.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xoffset._kernels._jit import hot_kernel
+from xoffset._kernels._jit import lean_kernel
 
 # Least share of the slopes that both images have in common: small windows measure it badly.
 LEAST_AGREEMENT = 0.1
@@ -12,7 +12,7 @@ LEAST_AGREEMENT = 0.1
 ELONGATED = 4.0
 
 
-@hot_kernel
+@lean_kernel
 def weakest_hold(template, moved, gain, agreement, out):
     """Direction (x, y) of the least slopes, and how many times less of them than `agreement` both images share.
 
@@ -45,7 +45,7 @@ def weakest_hold(template, moved, gain, agreement, out):
     out[0], out[1], out[2] = along_x, along_y, max(agreement / share, one)
 
 
-@hot_kernel
+@lean_kernel
 def loosen(weak, match):
     """Widen the covariance match[3:6] along the direction of `weakest_hold`."""
     x, y, more = weak[0], weak[1], weak[2] - 1
