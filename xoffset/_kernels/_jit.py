@@ -46,6 +46,14 @@ def lean_kernel(function: Kernel) -> Kernel:
     return _compiled(function, RELAXED, counts=False)
 
 
+def fused_kernel(function: Kernel) -> Kernel:
+    """As `lean_kernel`, but sums keep their order: only a product and the sum that takes it may become one operation.
+
+    So what is written in two ways, such as loops and vector instructions, tells the same to the last bit.
+    """
+    return _compiled(function, frozenset({"contract"}), counts=False)
+
+
 def _compiled(function: Kernel, fastmath: frozenset[str] = frozenset(), counts: bool = True) -> Kernel:
     # of this package only: a test or a benchmark calls its own kernels as it likes
     is_inner = function.__name__.startswith("_") and function.__module__.startswith(f"{__package__}.")

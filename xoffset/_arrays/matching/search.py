@@ -137,62 +137,49 @@ def by_blocks(
         (size, rows, columns) int32: bits against the peak are added.
     """
     rows, columns, top, left, step, template = nodes
-    per_step, across = step // block, template // block
-    spans, insets = search.templates // block, (template - search.templates) // (2 * block)
-    is_used = np.zeros(max(rows, columns) * per_step + across, dtype=np.uint8)
-    for first, span in zip(insets.tolist(), spans.tolist(), strict=True):
-        for k in range(max(rows, columns)):
-            is_used[k * per_step + first : k * per_step + first + span] = 1
-    x = left + block * np.arange((columns - 1) * per_step + across)
-    shape = np.array([[search.box[2], -(-search.box[3] // zncc.LANES) * zncc.LANES]])
-    origin, shape = (np.repeat(each, x.size, axis=0) for each in (np.array([search.box[:2]]), shape))
-    kinds, elements = len(images.first), int(shape[0].prod())
-    products = np.empty((kinds, x.size, elements), dtype=images.first.dtype)
-    # the last rows of blocks, summed along the row to the width of each size
-    strips = [np.empty((span * kinds * columns, elements), dtype=products.dtype) for span in spans.tolist()]
-    sums = np.empty((kinds, columns, elements), dtype=products.dtype)
-    all_columns = np.ones(columns, dtype=np.uint8)
+    per_step, across, kinds = step // block, template // block, len(images.first)
+    spans = np.stack([(template - search.templates) // (2 * block), search.templates // block], axis=1)
+    first, last = spans[:, 0], spans.sum(axis=1)
+    lanes = -(-search.box[3] // zncc.LANES) * zncc.LANES
+    box, elements = (*search.box[:3], lanes), search.box[2] * lanes
+    # the last rows of blocks, summed along the row to the width of each size: a ring of them for each size
+    begins = kinds * columns * np.cumsum([0, *spans[:, 1]])
+    sums = np.empty((begins[-1], elements + zncc.LANES), dtype=images.first.dtype)
+    places = np.empty((len(spans), kinds, 2), dtype=np.int64)
+    places[..., 1] = columns
+    ring, pixels = np.empty((across, elements), dtype=sums.dtype), np.empty(zncc.MOST_ROWS * block, dtype=sums.dtype)
+    origin, shape = (np.repeat(np.array([each]), columns, axis=0) for each in (box[:2], box[2:]))
     judge = _Judge(images, nodes, search, out, flags)
-    for block_row in np.flatnonzero(is_used[: (rows - 1) * per_step + across]).tolist():
-        y = top + block_row * block
-        for kind in range(kinds):
-            zncc.products(
-                images.first[kind], images.second[kind], y, x, block, origin, shape, is_used, products[kind]
-            )  # fmt: skip
-        for size, (first, span) in enumerate(zip(insets.tolist(), spans.tolist(), strict=True)):
-            place = block_row % span * kinds
-            for kind in range(kinds):
-                line = strips[size][(place + kind) * columns : (place + kind + 1) * columns]
-                zncc.add_blocks(products[kind], first, per_step, span, 1, all_columns, line)
-            row, rest = divmod(block_row - first - span + 1, per_step)
-            if rest != 0 or not 0 <= row < rows:
-                continue
-            for kind in range(kinds):
-                zncc.add_blocks(
-                    strips[size], kind * columns, 1, span, kinds * columns, search.wanted[row], sums[kind]
-                )  # fmt: skip
-            judge.row(sums, origin[:columns], shape[:columns], size, row)
+    for block_row in range((rows - 1) * per_step + across):
+        row, rest = np.divmod(block_row - last + 1, per_step)
+        is_within = (block_row >= first) & ((block_row - first) % per_step < spans[:, 1])
+        if not (per_step == 1 or is_within.any()):
+            continue
+        places[..., 0] = (begins[:-1] + block_row % spans[:, 1] * kinds * columns)[:, None] + columns * np.arange(kinds)
+        zncc.block_sums(
+            images.first, images.second, top + block_row * block, left, block, box, per_step, spans, places, ring,
+            pixels, sums,
+        )  # fmt: skip
+        for size in np.flatnonzero((rest == 0) & (row >= 0) & (row < rows)).tolist():
+            strips = int(begins[size]), kinds * columns, columns
+            judge.row(sums, strips, int(spans[size, 1]), (origin, shape), size, int(row[size]))
 
 
 def one_by_one(images: zncc.Images, nodes: zncc.Nodes, search: zncc.Search, out: np.ndarray, flags: np.ndarray) -> None:
     """As `by_blocks`, each template with its own candidates: for searches that hardly coincide."""
-    kinds = len(images.first)
     x = nodes.left + nodes.step * np.arange(nodes.columns)
     shapes = 2 * search.half + 1
     shapes[..., 1] = -(-shapes[..., 1] // zncc.LANES) * zncc.LANES
-    most = int(shapes[search.wanted != 0].prod(axis=-1).max())
-    sums = np.empty((kinds, nodes.columns, most), dtype=images.first.dtype)
+    most = int(shapes[search.wanted != 0].prod(axis=-1).max()) + zncc.LANES
+    sums = np.empty((len(images.first) * nodes.columns, most), dtype=images.first.dtype)
     judge = _Judge(images, nodes, search, out, flags)
     for row in np.flatnonzero(search.wanted.any(axis=1)).tolist():
         origin, shape, wanted = search.centre[row] - search.half[row], shapes[row], search.wanted[row]
         for size, template in enumerate(search.templates.tolist()):
             inset = (nodes.template - template) // 2
             y = nodes.top + row * nodes.step + inset
-            for kind in range(kinds):
-                zncc.products(
-                    images.first[kind], images.second[kind], y, x + inset, template, origin, shape, wanted, sums[kind]
-                )  # fmt: skip
-            judge.row(sums, origin, shape, size, row)
+            zncc.products(images.first, images.second, y, x + inset, template, origin, shape, wanted, sums)
+            judge.row(sums, (0, 0, nodes.columns), 1, (origin, shape), size, row)
 
 
 class _Judge:
@@ -208,19 +195,28 @@ class _Judge:
         self.score = np.empty((most[0] + 1, most[1] + zncc.LANES), dtype=images.first.dtype)
         self.insets = ((nodes.template - search.templates) // 2).tolist()
         self.x = [nodes.left + inset + nodes.step * np.arange(nodes.columns) for inset in self.insets]
-        self.counts = [images.first.dtype.type(template**2) for template in search.templates.tolist()]
+        self.pixels = [images.first.dtype.type(template**2) for template in search.templates.tolist()]
 
-    def row(self, sums: np.ndarray, origin: np.ndarray, shape: np.ndarray, size: int, row: int) -> None:
-        """Peaks of one row and size; `sums` (kind, column, element) as of `zncc.products`."""
+    def row(
+        self,
+        sums: np.ndarray,
+        strips: tuple[int, int, int],
+        count: int,
+        candidates: tuple[np.ndarray, np.ndarray],
+        size: int,
+        row: int,
+    ) -> None:
+        """Peaks of one row and size, as `zncc.masked_peaks` and `zncc.plain_peaks` have it."""
         images, search = self.images, self.search
-        request = (origin, shape, search.centre[row], search.half[row], search.wanted[row])
+        request = (sums, strips, count, *candidates, search.centre[row], search.half[row], search.wanted[row])
         place = (self.nodes.top + row * self.nodes.step + self.insets[size], self.x[size])
         found = (self.score, self.out[size, row], self.flags[size, row])
-        if len(sums) == 1:
-            zncc.plain_peaks(sums[0], *request, images.statistics[size], *place, self.counts[size], *found)
+        if len(images.first) == 1:
+            zncc.plain_peaks(*request, images.statistics[size], self.pixels[size], *place, *found)
         else:
+            scratch = np.empty((len(images.first), sums.shape[1]), dtype=sums.dtype)
             zncc.masked_peaks(
-                sums, *request, images.floors, images.least_valid[size], images.flat[size], *place, *found
+                *request, images.floors, images.least_valid[size], images.flat[size], *place, scratch, *found
             )  # fmt: skip
 
 

@@ -11,16 +11,14 @@ import numpy as np
 from xoffset._kernels._jit import hot_kernel
 from xoffset._kernels.images.windows import sum_along
 from xoffset._kernels.matching.surface import (
-    FEW_COMMON,
-    LEAST_FIT,
     LOWEST,
     NO_SCORE,
-    NOTHING_COMMON,
     ONE_VALUE,
     PEAK_FIELDS,
     PEAK_RADIUS,
     _is_contested,
     _judge_patch,
+    _masked_line,
     _read_other,
     _verdict_without_peak,
 )
@@ -53,27 +51,6 @@ def _plain_line(sums, mean, inverse, totals, inverses, score):
 
 
 @hot_kernel
-def _masked_line(sums, flat, flat_of_other, floors, least_valid, score):
-    """ZNCC of the templates of a row at one shift, as `surface._masked_scores`."""
-    one = score.dtype.type(1.0)
-    least_fit = score.dtype.type(LEAST_FIT) * least_valid
-    of_known = 6 if sums.shape[0] > 6 else 1
-    for x in range(score.size):
-        common, known = sums[1, x], sums[of_known, x]
-        count = max(common, one)
-        spread = sums[4, x] - sums[2, x] * sums[2, x] / count
-        spread_of_other = sums[5, x] - sums[3, x] * sums[3, x] / count
-        least, least_of_other = floors[0] * count, floors[1] * count
-        variance = max(spread, least) * max(spread_of_other, least_of_other)
-        value = min((sums[0, x] - sums[2, x] * sums[3, x] / count) / np.sqrt(variance), 1)
-        has_texture = (flat_of_other[x] == 0) & (spread > least) & (spread_of_other > least_of_other)
-        value = value if has_texture else ONE_VALUE
-        value = value if (known >= least_valid) & (common >= least_fit) else FEW_COMMON
-        value = value if common >= one else NOTHING_COMMON
-        score[x] = value if flat[x] == 0 else ONE_VALUE
-
-
-@hot_kernel
 def _find_peaks(score, width, shifts_x, best, second, where):
     """Peaks down the first columns of `score` (shift, node): where = (row, column), best, second outside the peak."""
     shifts = score.shape[0]
@@ -103,8 +80,11 @@ def _find_peaks(score, width, shifts_x, best, second, where):
 
 @hot_kernel
 def _write_peak(score, k, row, column, surface, best, second, out):
-    """One column of `score` as `surface._read_peak` would read the surface of that node, which may be laid out."""
-    height, width = surface.shape
+    """One column of `score` as `surface._read_peak` would read the surface of that node.
+
+    `surface` (shifts and one more, shifts) is scratch to lay it out.
+    """
+    height, width = surface.shape[0] - 1, surface.shape[1]
     if best <= NO_SCORE:
         for n in range(PEAK_FIELDS):
             out[n] = np.nan
@@ -118,10 +98,15 @@ def _write_peak(score, k, row, column, surface, best, second, out):
         i, d = row + n // 3 - 1, column + n % 3 - 1
         out[4 + n] = score[i * width + d, k] if 0 <= i < height and 0 <= d < width else LOWEST
     if _is_contested(second, out):
+        high = surface[height]
+        for d in range(width):
+            high[d] = LOWEST
         for i in range(height):
             for d in range(width):
                 surface[i, d] = score[i * width + d, k]
-        _read_other(surface, height, width, out)
+                is_far = abs(i - row) > PEAK_RADIUS or abs(d - column) > PEAK_RADIUS
+                high[d] = surface[i, d] if is_far and surface[i, d] > high[d] else high[d]
+        _read_other(surface, height, width, high, out)
     return _judge_patch(height, width, out)
 
 
@@ -137,7 +122,7 @@ def search_densely(images, nodes, search, out, flags):
     dtype = images.first.dtype
     columns = np.empty((shifts_y * shifts_x, kinds, STRIP + template - 1), dtype)
     score = np.empty((shifts_y * shifts_x, STRIP), dtype)
-    surface = np.empty((shifts_y, shifts_x), dtype)
+    surface = np.empty((shifts_y + 1, shifts_x), dtype)
     sums = np.empty((kinds, STRIP), dtype)
     mean, best, second = np.empty(STRIP, dtype), np.empty(STRIP, dtype), np.empty(STRIP, dtype)
     where = np.empty((2, STRIP), np.int32)
@@ -180,10 +165,12 @@ def search_densely(images, nodes, search, out, flags):
                     )  # fmt: skip
                 else:
                     flat = images.flat[0]
-                    _masked_line(
-                        sums, flat[0, y, left:], flat[1, y + there_y, there_x:], images.floors, images.least_valid[0],
-                        score[s, :width],
-                    )  # fmt: skip
+                    line = score[s, :width]
+                    there = flat[1, y + there_y, there_x : there_x + width]
+                    _masked_line(sums, 0, there, images.floors, images.least_valid[0], line)
+                    here = flat[0, y, left : left + width]
+                    for x in range(width):
+                        line[x] = line[x] if here[x] == 0 else ONE_VALUE
             _find_peaks(score, width, shifts_x, best, second, where)
             for k in range(nodes_here):
                 if search.wanted[row, start + k]:
