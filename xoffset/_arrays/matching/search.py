@@ -145,24 +145,25 @@ def by_blocks(
     # the last rows of blocks, summed along the row to the width of each size: a ring of them for each size
     begins = kinds * columns * np.cumsum([0, *spans[:, 1]])
     sums = np.empty((begins[-1], elements + zncc.LANES), dtype=images.first.dtype)
-    places = np.empty((len(spans), kinds, 2), dtype=np.int64)
-    places[..., 1] = columns
     ring, pixels = np.empty((across, elements), dtype=sums.dtype), np.empty(zncc.MOST_ROWS * block, dtype=sums.dtype)
     origin, shape = (np.repeat(np.array([each]), columns, axis=0) for each in (box[:2], box[2:]))
+    block_rows = np.arange((rows - 1) * per_step + across)[:, None]
+    is_used = (block_rows >= first) & ((block_rows - first) % per_step < spans[:, 1])
+    row_of, rest = np.divmod(block_rows - last + 1, per_step)
+    is_last = (rest == 0) & (row_of >= 0) & (row_of < rows)
+    places = np.empty((len(block_rows), len(spans), kinds, 2), dtype=np.int64)
+    places[..., 0] = (begins[:-1] + block_rows % spans[:, 1] * kinds * columns)[..., None] + columns * np.arange(kinds)
+    places[..., 1] = columns
     judge = _Judge(images, nodes, search, out, flags)
-    for block_row in range((rows - 1) * per_step + across):
-        row, rest = np.divmod(block_row - last + 1, per_step)
-        is_within = (block_row >= first) & ((block_row - first) % per_step < spans[:, 1])
-        if not (per_step == 1 or is_within.any()):
-            continue
-        places[..., 0] = (begins[:-1] + block_row % spans[:, 1] * kinds * columns)[:, None] + columns * np.arange(kinds)
+    for block_row in np.flatnonzero(is_used.any(axis=1) | (per_step == 1)).tolist():
         zncc.block_sums(
-            images.first, images.second, top + block_row * block, left, block, box, per_step, spans, places, ring,
-            pixels, sums,
+            images.first, images.second, top + block_row * block, left, block, box, per_step, spans, places[block_row],
+            ring, pixels, sums,
         )  # fmt: skip
-        for size in np.flatnonzero((rest == 0) & (row >= 0) & (row < rows)).tolist():
-            strips = int(begins[size]), kinds * columns, columns
-            judge.row(sums, strips, int(spans[size, 1]), (origin, shape), size, int(row[size]))
+        for size, (begin, span) in enumerate(zip(begins.tolist(), spans[:, 1].tolist(), strict=False)):
+            if is_last[block_row, size]:
+                strips = begin, kinds * columns, columns
+                judge.row(sums, strips, span, (origin, shape), size, int(row_of[block_row, size]))
 
 
 def one_by_one(images: zncc.Images, nodes: zncc.Nodes, search: zncc.Search, out: np.ndarray, flags: np.ndarray) -> None:

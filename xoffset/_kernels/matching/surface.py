@@ -132,7 +132,7 @@ def _read_peak(score, height, width, out):
         i, d = row + k // 3 - 1, column + k % 3 - 1
         out[4 + k] = score[i, d] if 0 <= i < height and 0 <= d < width else LOWEST
     if _is_contested(second, out):
-        _read_other(score, height, width, high, out)
+        _read_other(score, height, width, high[:width], True, out)
     return _judge_patch(height, width, out)
 
 
@@ -146,11 +146,11 @@ def _is_contested(second, out):
 
 
 @lean_kernel
-def _read_other(score, height, width, high, out):
+def _read_other(score, height, width, high, is_by_column, out):
     """Highest local maximum more than PEAK_RADIUS from the peak `out`, into its last two fields.
 
-    `high` (width,) is the highest of each column so far away. The flank of a wide peak is none. At the rim of the
-    surface, where a maximum may go on beyond it, its top is extrapolated with the curvature of the peak.
+    `high` is the highest so far away of each column, or of each row. The flank of a wide peak is none. At the rim of
+    the surface, where a maximum may go on beyond it, its top is extrapolated with the curvature of the peak.
     """
     row, column = int(out[0]), int(out[1])
     bend_y, bend_x = _bend(out[5], out[2], out[11]), _bend(out[7], out[2], out[9])
@@ -158,10 +158,11 @@ def _read_other(score, height, width, high, out):
     best = out.dtype.type(LOWEST)
     out[OTHER] = NO_OTHER
     out[OTHER + 1] = 0
-    for d in range(width):
-        if high[d] < least:
+    for line in range(high.size):
+        if high[line] < least:
             continue
-        for i in range(height):
+        for place in range(height if is_by_column else width):
+            i, d = (place, line) if is_by_column else (line, place)
             value = score[i, d]
             if value < least or value <= NO_SCORE or (abs(i - row) <= PEAK_RADIUS and abs(d - column) <= PEAK_RADIUS):
                 continue
