@@ -220,8 +220,10 @@ class Scene:
     @cached_property
     def valid(self) -> np.ndarray:
         """Pixels of both that are fit to be matched (2, height, width); of size zero if all are."""
-        valid = [images[0].valid for images in (self.reference, self.secondary)]
-        return np.empty((2, 0, 0), dtype=np.uint8) if all(each.all() for each in valid) else np.stack(valid)
+        both = [images[0] for images in (self.reference, self.secondary)]
+        if all(image.is_valid for image in both):
+            return np.empty((2, 0, 0), dtype=np.uint8)
+        return np.stack([image.valid for image in both])
 
 
 def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:

@@ -15,12 +15,12 @@ from xoffset._kernels.matching import dense, holes, surface, zncc
 from xoffset._options import is_whole
 
 # Times of operations, in multiply-adds of a block product: measured, to choose the fastest way to search a tile.
-# Addition of a row of block sums, for one window and candidate.
-ADD = 0.5
-# Dense search, for one pixel and candidate.
-DENSE = 4.0
-# Search of the windows one by one, for one pixel of a window and candidate.
-ALONE = 2.0
+# Addition of a row or a column of block sums, for one window and candidate.
+ADD = 10.0
+# Score of one window and candidate, and the search for the best.
+SCORE = 100.0
+# Dense search, for one pixel of a row and candidate, and for each pixel along the side of its window.
+DENSE, ALONG = 60.0, 5.0
 # Of the pixels that two matched windows must share, the share with which a candidate has a score: so that those beside
 # the best one can be told to be lower.
 LEAST_BESIDE = 0.8
@@ -213,30 +213,32 @@ class _Judge:
         place = (self.nodes.top + row * self.nodes.step + self.insets[size], self.x[size])
         found = (self.score, self.out[size, row], self.flags[size, row])
         if len(images.first) == 1:
-            zncc.plain_peaks(*request, images.statistics[size], self.pixels[size], *place, *found)
+            zncc.plain_peaks(
+                *request, images.statistics[size], images.statistics_of_other[size], self.pixels[size], *place, *found
+            )
         else:
             scratch = np.empty((len(images.first), sums.shape[1]), dtype=sums.dtype)
             zncc.masked_peaks(
-                *request, images.floors, images.least_valid[size], images.flat[size], *place, scratch, *found
+                *request, images.floors, images.least_valid[size], images.flat[size], images.flat_of_other[size],
+                *place, scratch, *found,
             )  # fmt: skip
 
 
 def _costs(nodes: zncc.Nodes, sizes: tuple[int, ...], block: int, candidates: Candidates) -> dict[str, float]:
     """Multiply-adds of each way to search a tile, all counted alike; a matter of the tile, never of a chunk."""
-    area = math.prod(candidates.box[2:])
-    count = nodes.rows * nodes.columns
-    own = area * count if candidates.is_uniform else (2 * candidates.half[candidates.wanted] + 1).prod(axis=1).sum()
-    pixels = math.prod(
-        min(size * nodes.step, (size - 1) * nodes.step + sizes[-1]) for size in (nodes.rows, nodes.columns)
-    )
+    lanes = -(-candidates.box[3] // zncc.LANES) * zncc.LANES
+    area, count = candidates.box[2] * lanes, nodes.rows * nodes.columns
+    half = candidates.half[candidates.wanted]
+    own = ((2 * half[:, 0] + 1) * (-(-(2 * half[:, 1] + 1) // zncc.LANES) * zncc.LANES)).sum()
+    pixels = math.prod((size - 1) * min(nodes.step, sizes[-1]) + sizes[-1] for size in (nodes.rows, nodes.columns))
     rows_of_sums = sum(size // block for size in sizes)
-    per_block = (nodes.step / block) if nodes.step > block else 1.0
+    per_block = min(nodes.step, sizes[-1]) / block
     costs = {
-        "blocks": area * (pixels + ADD * count * rows_of_sums * (1 + per_block)),
-        "one by one": ALONE * own * sum(size**2 for size in sizes),
+        "blocks": area * (pixels + ADD * count * rows_of_sums * (1 + per_block)) + SCORE * own * len(sizes),
+        "one by one": own * sum(size**2 + SCORE for size in sizes),
     }
     if len(sizes) == 1 and candidates.is_uniform:
-        costs["dense"] = area * pixels * (DENSE + ADD * sizes[0] / 8)
+        costs["dense"] = area * count * nodes.step * (DENSE + ALONG * sizes[0])
     return costs
 
 
@@ -248,9 +250,9 @@ def _images(
     at_rest = _is_complete(reference, nodes, (0, 0, 1, 1))
     if at_rest and _is_complete(secondary, nodes, (top, left, height, width)):
         first, second = reference.filtered[None], secondary.filtered[None]
-        statistics = np.concatenate([reference.statistics, secondary.statistics], axis=1)
+        statistics, of_other = reference.statistics, secondary.statistics
     else:
-        statistics = np.empty((len(reference.templates), 4, 0, 0), dtype=reference.filtered.dtype)
+        statistics = of_other = np.empty((len(reference.templates), 2, 0, 0), dtype=reference.filtered.dtype)
         known_a, mask_a, a, square_a = reference.masked
         known_b, mask_b, b, square_b = secondary.masked
         all_fit = reference.valid is reference.known and secondary.valid is secondary.known
@@ -261,7 +263,9 @@ def _images(
         first,
         second,
         statistics,
-        np.stack([reference.flat, secondary.flat], axis=1),
+        of_other,
+        reference.flat,
+        secondary.flat,
         np.array([reference.floor, secondary.floor], dtype=dtype),
         np.array(
             [math.ceil(LEAST_BESIDE * math.ceil(min_valid * size**2)) for size in reference.templates], dtype=dtype
@@ -278,7 +282,7 @@ def _is_complete(image: Image, nodes: zncc.Nodes, box: tuple[int, int, int, int]
             (nodes.left, box[1], nodes.columns, box[3]),
         )
     )
-    return bool(image.valid[rows, columns].all())
+    return image.is_valid or bool(image.valid[rows, columns].all())
 
 
 def candidates(guide: np.ndarray, pair: Pair, tile: Tile, lattice: Lattice) -> Candidates:

@@ -24,7 +24,7 @@ from xoffset._kernels.matching.surface import (
 )
 
 # Width of the strips that are searched one after the other, px: their sums stay in the cache of a core.
-STRIP = 128
+STRIP = 256
 # Rows after which the column sums start afresh, in windows: what bright ground leaves in them by rounding goes with it.
 RESTART = 4
 
@@ -196,11 +196,11 @@ def _score_row(images, box, rows, left, width, is_fresh, columns, sums, score, h
         found = score[s // shifts_x, s % shifts_x, :width]
         if kinds == 1:
             _plain_line(
-                sums[0], mean, images.statistics[0, 1, y, left:], images.statistics[0, 2, y + down, there_x:],
-                images.statistics[0, 3, y + down, there_x:], s, found, highest, place,
+                sums[0], mean, images.statistics[0, 1, y, left:], images.statistics_of_other[0, 0, y + down, there_x:],
+                images.statistics_of_other[0, 1, y + down, there_x:], s, found, highest, place,
             )  # fmt: skip
         else:
-            flat = images.flat[0, 1, y + down, there_x : there_x + width]
+            flat = images.flat_of_other[0, y + down, there_x : there_x + width]
             _masked_line(sums, 0, flat, images.floors, images.least_valid[0], found)
-            _keep_best(found, images.flat[0, 0, y, left:], s, highest, place)
+            _keep_best(found, images.flat[0, y, left:], s, highest, place)
     _find_second(score, place, where[1], where[2], high, second)

@@ -46,8 +46,8 @@ class Images(NamedTuple):
     `first`, `second` (1, height, width): the filtered images; or, where a pixel is missing, (6, height, width) factors
     of the masked sums, all zero where invalid: image·image, mask·mask, image·mask, mask·image, square·mask,
     mask·square; then known·known if not all of the known pixels are valid. By template size and first pixel of the
-    window: `statistics` (size, 4, height, width) sum and inverse root spread of the reference, then of the secondary,
-    unused if masked; `flat` (size, 2, height, width) uint8, raw windows that hold one value only. `floors` (2):
+    window: `statistics` (size, 2, height, width) sum and inverse root spread of the reference, and the same of the
+    secondary, unused if masked; `flat` (size, height, width) uint8, raw windows that hold one value only. `floors` (2):
     variance that each must exceed to be texture and not rounding. `least_valid` (size): known pixels that two windows
     must share to have a score.
     """
@@ -55,7 +55,9 @@ class Images(NamedTuple):
     first: np.ndarray
     second: np.ndarray
     statistics: np.ndarray
+    statistics_of_other: np.ndarray
     flat: np.ndarray
+    flat_of_other: np.ndarray
     floors: np.ndarray
     least_valid: np.ndarray
 
@@ -186,7 +188,8 @@ def block_sums(first, second, y, left, block, box, per_step, spans, places, ring
 
 @lean_kernel
 def plain_peaks(
-    sums, strips, count, origin, shape, centre, half, wanted, statistics, pixels, y, x, score, out, flags
+    sums, strips, count, origin, shape, centre, half, wanted, statistics, statistics_of_other, pixels, y, x, score, out,
+    flags,
 ):  # fmt: skip
     """Peaks of the templates of a row of nodes, where every pixel is valid.
 
@@ -202,8 +205,8 @@ def plain_peaks(
         As in `products`, by column.
     centre, half, wanted
         (column, 2) and (column,) as in `Search`.
-    statistics
-        (4, height, width) those of `Images` for this size.
+    statistics, statistics_of_other
+        (2, height, width) those of `Images` for this size.
     pixels
         Pixels of a template, in the type of the images.
     y, x
@@ -228,8 +231,8 @@ def plain_peaks(
         lanes = shape[k, 1]
         place = (top - origin[k, 0]) * lanes + left - origin[k, 1]
         vectors.scores(
-            sums, strips[0] + k, strips[1], count, place, lanes, (total / pixels, inverse), statistics[2],
-            statistics[3], y + top, x[k] + left, height, -(-width // LANES) * LANES, score,
+            sums, strips[0] + k, strips[1], count, place, lanes, (total / pixels, inverse), statistics_of_other[0],
+            statistics_of_other[1], y + top, x[k] + left, height, -(-width // LANES) * LANES, score,
         )  # fmt: skip
         flags[k] |= _read_peak(score, height, width, peak)
         peak[0] += top
@@ -238,14 +241,14 @@ def plain_peaks(
 
 @lean_kernel
 def masked_peaks(
-    sums, strips, count, origin, shape, centre, half, wanted, floors, least_valid, flat, y, x, scratch, score, out,
-    flags,
+    sums, strips, count, origin, shape, centre, half, wanted, floors, least_valid, flat, flat_of_other, y, x, scratch,
+    score, out, flags,
 ):  # fmt: skip
     """As `plain_peaks` over the pixels valid in both windows.
 
     `strips`: first row of the sums, how much further on the next one of the same column is, and that of the next kind.
-    `floors`, `least_valid` and `flat` (2, height, width) are those of `Images` for this size; `scratch` (6 or 7,
-    shifts·lanes or more) is for the sums of one window.
+    `floors`, `least_valid`, `flat` and `flat_of_other` (height, width) are those of `Images` for this size; `scratch`
+    (6 or 7, shifts·lanes or more) is for the sums of one window.
     """
     for k in range(x.size):
         if wanted[k] == 0:
@@ -257,9 +260,10 @@ def masked_peaks(
             first = strips[0] + kind * strips[2] + k
             _add_down(sums, first, strips[1], count, scratch[kind, : shape[k, 0] * lanes])
         place = (top - origin[k, 0]) * lanes + left - origin[k, 1]
-        is_flat = flat[0, y, x[k]] != 0
+        is_flat = flat[y, x[k]] != 0
         _masked_scores(
-            scratch, place, lanes, floors, least_valid, is_flat, flat[1], y + top, x[k] + left, height, width, score
+            scratch, place, lanes, floors, least_valid, is_flat, flat_of_other, y + top, x[k] + left, height, width,
+            score,
         )  # fmt: skip
         peak = out[k]
         flags[k] |= _read_peak(score, height, width, peak)
