@@ -63,55 +63,78 @@ def coloured_products(slopes, weight, size, pitch, y, x, out):
 
 
 @lean_kernel
-def take_residual(template, moved, count, gain):
-    """Put the residual in place of the moved window; return the sum of its squares."""
-    line, weight, values = moved.values, template.weight, template.values
-    mean = moved.sums[0] / count
-    square = line.dtype.type(0.0)
-    for k in range(line.size):
-        residual = gain * weight[k] * (line[k] - mean) - values[k]
-        line[k] = residual
-        square += residual * residual
-    return square
-
-
-@lean_kernel
 def residual_products(template, moved, count, gain, noise_gain, noise):
     """Variance xx, xy, yy of the sums of slope times residual, into `noise`.
 
     From the scatter of these sums over blocks of pixels, which asks nothing of the colour of the residual. `noise`
-    comes with the coloured products, which stand for some more blocks. The residual replaces the moved window.
+    comes with the coloured products, which stand for some more blocks. The products with the residual replace the
+    slopes of the template.
     """
     blocks = max(template.size // BLOCK, 1)
-    square = take_residual(template, moved, count, gain)
-    _add_blocks(template, moved.values, blocks, moved.rows, moved.sums)
+    square = _slopes_times_residual(template, moved, count, gain)
+    scatter = moved.sums[:3]
+    if blocks == 1:
+        _square_whole(template, scatter)
+    else:
+        _square_blocks(template, blocks, moved.rows, scatter)
     number = blocks * blocks
     # the shift has made their sum zero
     of_blocks = noise.dtype.type(BLOCK_GAIN) * number / max(number - 1, 1) * number / (number + PRIOR_BLOCKS)
     of_white = square / max(count - 3, 1) / noise_gain * PRIOR_BLOCKS / (number + PRIOR_BLOCKS)
     for k in range(3):
-        noise[k] = of_blocks * moved.sums[k] + of_white * noise[k]
+        noise[k] = of_blocks * scatter[k] + of_white * noise[k]
 
 
 @lean_kernel
-def _add_blocks(template, residual, blocks, scratch, out):
-    """Sums xx, xy, yy over blocks of the products of their sums of slope times residual."""
-    size, pitch, slope_x, slope_y = template.size, template.pitch, template.slope_x, template.slope_y
-    column_x, column_y = scratch, scratch[pitch:]
-    zero = residual.dtype.type(0.0)
+def _slopes_times_residual(template, moved, count, gain):
+    """Multiply the slopes of a template by the residual; return the sum of its squares."""
+    line, weight, values = moved.values, template.weight, template.values
+    slope_x, slope_y = template.slope_x, template.slope_y
+    mean = moved.sums[0] / count
+    square = line.dtype.type(0.0)
+    for k in range(line.size):
+        residual = gain * weight[k] * (line[k] - mean) - values[k]
+        slope_x[k] *= residual
+        slope_y[k] *= residual
+        square += residual * residual
+    return square
+
+
+@lean_kernel
+def _square_whole(template, out):
+    """Products xx, xy, yy of the sums over a whole window of two lines that are in place of the slopes."""
+    sum_x, sum_y = out.dtype.type(0.0), out.dtype.type(0.0)
+    for k in range(template.slope_x.size):
+        sum_x += template.slope_x[k]
+        sum_y += template.slope_y[k]
+    out[0], out[1], out[2] = sum_x * sum_x, sum_x * sum_y, sum_y * sum_y
+
+
+@lean_kernel
+def _square_blocks(template, blocks, scratch, out):
+    """As `_square_whole`, sums over the blocks of the products of their own sums."""
+    size, pitch = template.size, template.pitch
+    along_x, along_y = scratch, scratch[pitch:]
+    zero = out.dtype.type(0.0)
     xx, xy, yy = zero, zero, zero
     for row in range(blocks):
         first, last = row * size // blocks, (row + 1) * size // blocks
-        _add_rows(slope_x[first * pitch :], residual[first * pitch :], last - first, size, pitch, column_x)
-        _add_rows(slope_y[first * pitch :], residual[first * pitch :], last - first, size, pitch, column_y)
-        first = 0
+        _sum_rows(template.slope_x[first * pitch :], last - first, size, pitch, along_x)
+        _sum_rows(template.slope_y[first * pitch :], last - first, size, pitch, along_y)
+        if size == BLOCK * blocks:
+            for column in range(blocks):
+                j = BLOCK * column
+                sum_x = (along_x[j] + along_x[j + 1]) + (along_x[j + 2] + along_x[j + 3])
+                sum_y = (along_y[j] + along_y[j + 1]) + (along_y[j + 2] + along_y[j + 3])
+                xx += sum_x * sum_x
+                xy += sum_x * sum_y
+                yy += sum_y * sum_y
+            continue
         for column in range(blocks):
-            last = (column + 1) * size // blocks
             sum_x, sum_y = zero, zero
-            for j in range(first, last):
-                sum_x += column_x[j]
-                sum_y += column_y[j]
-            first = last
+            for j in range(column * size // blocks, (column + 1) * size // blocks):
+                sum_x += along_x[j]
+                sum_y += along_y[j]
             xx += sum_x * sum_x
             xy += sum_x * sum_y
             yy += sum_y * sum_y
@@ -119,14 +142,15 @@ def _add_blocks(template, residual, blocks, scratch, out):
 
 
 @lean_kernel
-def _add_rows(slope, residual, rows, size, pitch, out):
-    """Sums over rows of slope times residual, by column."""
+def _sum_rows(line, rows, size, pitch, out):
+    """Sums over rows, which are at least BLOCK, by column."""
+    second, third, fourth = line[pitch:], line[2 * pitch :], line[3 * pitch :]
     for j in range(size):
-        out[j] = slope[j] * residual[j]
-    for i in range(1, rows):
-        first, second = slope[i * pitch :], residual[i * pitch :]
+        out[j] = (line[j] + second[j]) + (third[j] + fourth[j])
+    for i in range(BLOCK, rows):
+        more = line[i * pitch :]
         for j in range(size):
-            out[j] += first[j] * second[j]
+            out[j] += more[j]
 
 
 @lean_kernel

@@ -22,7 +22,6 @@ from xoffset._kernels.matching.certainty import (
     agreement,
     coloured_products,
     covariance,
-    take_residual,
 )
 from xoffset._kernels.matching.peaks import quadric
 from xoffset._kernels.matching.refine import (
@@ -328,8 +327,11 @@ def _residual_products(template, moved, count, gain, noise_gain, noise):
     moved window.
     """
     size, one = template.size, noise.dtype.type(1.0)
-    square = take_residual(template, moved, count, gain)
     slope_x, slope_y, residual = template.slope_x, template.slope_y, moved.values
+    mean, square = moved.sums[0] / count, one - one
+    for k in range(residual.size):
+        residual[k] = gain * template.weight[k] * (residual[k] - mean) - template.values[k]
+        square += residual[k] * residual[k]
     number = scatter_of_blocks(
         slope_x[: size * size].reshape(size, size), slope_y[: size * size].reshape(size, size),
         residual[: size * size].reshape(size, size), moved.sums,

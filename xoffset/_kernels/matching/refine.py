@@ -15,13 +15,16 @@ from xoffset._kernels.matching.peaks import ICGN, quadric, vertex
 from xoffset._kernels.matching.ridges import loosen, weakest_hold
 from xoffset._kernels.matching.templates import (
     common_pixels,
+    cut_shared,
     cut_template,
     cut_window,
     move_window,
     new_moved,
+    new_shared,
     new_template,
     spline_weights,
     sum_against,
+    sum_templates,
 )
 
 # Most Gauss-Newton steps; a match that has not converged by then fails.
@@ -97,20 +100,23 @@ def refine(image, slopes, noise_gain, coefficients, valid, nodes, peaks, wanted,
     moved = new_moved(nodes.template, nodes.template + 3, one)
     _refine_each(
         image, slopes, noise_gain, coefficients, valid, nodes, peaks, wanted, form, locking, template, moved,
-        np.full(2, -1), np.empty((3, 6), image.dtype), out, flags,
+        new_shared(nodes, one), np.full(2, -1), np.empty((3, 6), image.dtype), out, flags,
     )  # fmt: skip
 
 
 @lean_kernel
 def _refine_each(
-    image, slopes, noise_gain, coefficients, valid, nodes, peaks, wanted, form, locking, template, moved, place,
-    scratch, out, flags,
+    image, slopes, noise_gain, coefficients, valid, nodes, peaks, wanted, form, locking, template, moved, shared,
+    place, scratch, out, flags,
 ):  # fmt: skip
-    """As `refine`, in the working space of a template, of the window moved from `place` (y, x), and of numbers."""
+    """As `refine`, in working space: of templates, of the window that is moved, its place (y, x), and of numbers."""
     size, pitch = template.size, template.pitch
     noise, weak, match = scratch[0], scratch[1], scratch[2]
     count = image.dtype.type(size * size)
+    is_shared = shared.block > 0 and valid.size == 0
     for row in range(nodes.rows):
+        if is_shared:
+            sum_templates(image, slopes, nodes, row, shared)
         for column in range(nodes.columns):
             if wanted[row, column] == 0:
                 continue
@@ -126,7 +132,11 @@ def _refine_each(
                 count = image.dtype.type(
                     common_pixels(valid, y, x, int(peak[0]), int(peak[1]), size, pitch, template.weight)
                 )
-            cut_template(image, slopes, y, x, count, template)
+            if is_shared:
+                cut_shared(image, slopes, y, x, shared, column, nodes.columns, count, template, noise)
+            else:
+                cut_template(image, slopes, y, x, count, template)
+                coloured_products(slopes, template.weight, size, pitch, y, x, noise)
             verdict = judge_slopes(template.sums)
             if verdict == 0:
                 if form == ICGN:
@@ -137,7 +147,6 @@ def _refine_each(
             if verdict == 0:
                 share = agreement(template, moved.values, match[3])
                 weakest_hold(template, moved.values, match[3], share, weak)
-                coloured_products(slopes, template.weight, size, pitch, y, x, noise)
                 residual_products(template, moved, count, match[3], noise_gain, noise)
                 covariance(template.sums, noise, share, match)
                 loosen(weak, match)

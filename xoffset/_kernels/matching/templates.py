@@ -11,6 +11,8 @@ import numpy as np
 
 from xoffset._kernels._jit import hot_kernel, lean_kernel
 
+# Sums of a template, see `Shared`.
+SUMS = 12
 # Lines have a multiple of so many pixels: loops over the rest of a vector are slow.
 LANES = 8
 
@@ -26,6 +28,19 @@ class Template(NamedTuple):
     slope_x: np.ndarray
     slope_y: np.ndarray
     sums: np.ndarray  # (6,): squared values, values times slopes along x and y, products of the slopes xx, xy, yy
+
+
+class Shared(NamedTuple):
+    """Working space for the sums of all templates of a row of nodes, from blocks of pixels that templates share.
+
+    Of image, its slopes and its twice filtered slopes: values, slopes x and y; squared values, values times slopes x
+    and y; products xx, xy, yy of the slopes, and of the twice filtered ones.
+    """
+
+    block: int  # side of a block, px: divides step and template
+    lines: np.ndarray  # (SUMS, width) sums over the rows of a row of blocks
+    strips: np.ndarray  # (template / block, SUMS·columns) a row of blocks, summed along the row to templates
+    sums: np.ndarray  # (SUMS·columns,)
 
 
 class Moved(NamedTuple):
@@ -47,6 +62,21 @@ def new_template(size, pitch, one):
             lines[0, i * pitch + j] = 1
             lines[1, i * pitch + j] = 1 if 2 <= i < size - 2 and 2 <= j < size - 2 else 0
     return Template(size, pitch, lines[0], lines[1], lines[2], lines[3], lines[4], np.empty(6, lines.dtype))
+
+
+@hot_kernel
+def new_shared(nodes, one):
+    """Working space in the type of `one`; templates that do not overlap have nothing to share, and block 0."""
+    dtype = np.asarray(one).dtype
+    block, rest = nodes.template, nodes.step
+    while rest > 0:
+        block, rest = rest, block % rest
+    width = (nodes.columns - 1) * nodes.step + nodes.template
+    if nodes.step >= nodes.template:
+        block, width = 0, 0
+    count = SUMS * nodes.columns
+    strips = np.empty((nodes.template // max(block, 1), count if block > 0 else 0), dtype)
+    return Shared(block, np.empty((SUMS, width), dtype), strips, np.empty(count, dtype))
 
 
 @hot_kernel
@@ -86,6 +116,108 @@ def cut_window(image, y, x, rows, columns, pitch, out):
         line, source = out[i * pitch :], image[y + i, x:]
         for j in range(columns):
             line[j] = source[j]
+
+
+@lean_kernel
+def sum_templates(image, slopes, nodes, row, shared):
+    """Fill `shared.sums` for a row of nodes; rows come in order, each with what is left of the one before."""
+    block, strips, sums = shared.block, shared.strips, shared.sums
+    across, per_step = nodes.template // block, nodes.step // block
+    first = row * per_step
+    for strip in range(first if row == 0 else first + across - per_step, first + across):
+        _sum_rows(image, slopes, nodes.top + strip * block, nodes.left, block, shared.lines)
+        for k in range(SUMS):
+            target = strips[strip % across, k * nodes.columns :]
+            _sum_columns(shared.lines[k], nodes.columns, nodes.step, nodes.template, target)
+    for k in range(sums.size):
+        sums[k] = 0
+    for strip in range(first, first + across):
+        line = strips[strip % across]
+        for k in range(sums.size):
+            sums[k] += line[k]
+
+
+@lean_kernel
+def _sum_rows(image, slopes, y, x, rows, out):
+    """Sums (SUMS, width) over some rows from (y, x) on."""
+    for k in range(SUMS):
+        line = out[k]
+        for j in range(line.size):
+            line[j] = 0
+    for i in range(y, y + rows):
+        value, along_x, along_y = image[i, x:], slopes[0, i, x:], slopes[1, i, x:]
+        coloured_x, coloured_y = slopes[2, i, x:], slopes[3, i, x:]
+        _add(value, out[0])
+        _add(along_x, out[1])
+        _add(along_y, out[2])
+        _add_product(value, value, out[3])
+        _add_product(value, along_x, out[4])
+        _add_product(value, along_y, out[5])
+        _add_product(along_x, along_x, out[6])
+        _add_product(along_x, along_y, out[7])
+        _add_product(along_y, along_y, out[8])
+        _add_product(coloured_x, coloured_x, out[9])
+        _add_product(coloured_x, coloured_y, out[10])
+        _add_product(coloured_y, coloured_y, out[11])
+
+
+@lean_kernel
+def _add(values, out):
+    for j in range(out.size):
+        out[j] += values[j]
+
+
+@lean_kernel
+def _add_product(first, second, out):
+    for j in range(out.size):
+        out[j] += first[j] * second[j]
+
+
+@lean_kernel
+def _sum_columns(line, columns, step, size, out):
+    """Sums of a line over the columns of each template."""
+    if step == 1:
+        for j in range(columns):
+            out[j] = line[j]
+        for k in range(1, size):
+            beside = line[k:]
+            for j in range(columns):
+                out[j] += beside[j]
+        return
+    for j in range(columns):
+        part = line[j * step :]
+        total = line.dtype.type(0.0)
+        for k in range(size):
+            total += part[k]
+        out[j] = total
+
+
+@lean_kernel
+def cut_shared(image, slopes, y, x, shared, column, columns, count, out, noise):
+    """As `cut_template`, from the sums of a row of nodes; `noise`: products xx, xy, yy of the twice filtered slopes."""
+    sums = shared.sums[column:]
+    total, total_x, total_y = sums[0], sums[columns], sums[2 * columns]
+    mean, mean_x, mean_y = total / count, total_x / count, total_y / count
+    _cut_without(image, mean, y, x, out.size, out.pitch, out.values)
+    _cut_without(slopes[0], mean_x, y, x, out.size, out.pitch, out.slope_x)
+    _cut_without(slopes[1], mean_y, y, x, out.size, out.pitch, out.slope_y)
+    out.sums[0] = sums[3 * columns] - total * mean
+    out.sums[1] = sums[4 * columns] - total * mean_x
+    out.sums[2] = sums[5 * columns] - total * mean_y
+    out.sums[3] = sums[6 * columns] - total_x * mean_x
+    out.sums[4] = sums[7 * columns] - total_x * mean_y
+    out.sums[5] = sums[8 * columns] - total_y * mean_y
+    for k in range(3):
+        noise[k] = sums[(9 + k) * columns]
+
+
+@lean_kernel
+def _cut_without(image, mean, y, x, size, pitch, out):
+    """Copy a square of an image from (y, x) on into a line, less its mean."""
+    for i in range(size):
+        line, source = out[i * pitch :], image[y + i, x:]
+        for j in range(size):
+            line[j] = source[j] - mean
 
 
 @lean_kernel
