@@ -289,7 +289,7 @@ def _refine(
         return
     of_reference = (reference.filtered, reference.slopes, dtype.type(reference.colour.gain))
     always, shrinking = LOCKING.get(method, (0.0, 0.0))
-    if method in ("icgn", "affine"):
+    if method in ("icgn", "affine") and (reference.has_holes or secondary.has_holes):
         some, corners = _beside_holes(scene, template, found, is_wanted)
         if some[0].size:
             out[some], flags[some] = holed.refine(reference, secondary, corners, found[some], flags[some], template)

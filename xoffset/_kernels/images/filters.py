@@ -61,7 +61,7 @@ def centre(raw, known, mean, factor, out):
             target[x] = (line[x] - mean) * factor if mark[x] else 0.0
 
 
-@hot_kernel
+@lean_kernel
 def smooth(image, taps_y, taps_x, rows, out):
     """Separable correlation; the image is zero beyond its edges. `rows` is scratch like `out`."""
     height, width = image.shape
@@ -90,7 +90,7 @@ def smooth(image, taps_y, taps_x, rows, out):
                 target[x] += tap * source[x]
 
 
-@hot_kernel
+@lean_kernel
 def _fold_line(line, start, half, first, out):
     """Add to `out` the taps first, first + 1, ... of a symmetric filter along a line; out[0] lies at line[start]."""
     for k in range(first, half.size, FOLD):
@@ -102,7 +102,7 @@ def _fold_line(line, start, half, first, out):
             out[x] += near + (t2 * (a2[x] + b2[x]) + t3 * (a3[x] + b3[x]))
 
 
-@hot_kernel
+@lean_kernel
 def _smooth_line(line, start, fine, coarse, low, high):
     """Two symmetric filters along one line, which share the loads of the inner taps."""
     source = line[start:]
@@ -118,7 +118,7 @@ def _smooth_line(line, start, fine, coarse, low, high):
     _fold_line(line, start, coarse, FOLD + 1, high)
 
 
-@hot_kernel
+@lean_kernel
 def _smooth_two_rows(rows, y, half, out):
     """A symmetric filter across the rows y and y + 1, which share most of their loads."""
     for i in range(2):
@@ -214,7 +214,7 @@ def bandpass(image, fine, coarse, gain_y, gain_x, edges, is_edge, rows, line, ou
                 target[x] = fine_line[x] * (across_low * along_low[x]) - coarse_line[x] * (across_high * along_high[x])
 
 
-@hot_kernel
+@lean_kernel
 def _add_three(source, t0, t1, t2, o0, o1, o2):
     for x in range(source.size):
         o0[x] += t0 * source[x]
@@ -222,20 +222,20 @@ def _add_three(source, t0, t1, t2, o0, o1, o2):
         o2[x] += t2 * source[x]
 
 
-@hot_kernel
+@lean_kernel
 def _add_two(source, t0, t1, o0, o1):
     for x in range(source.size):
         o0[x] += t0 * source[x]
         o1[x] += t1 * source[x]
 
 
-@hot_kernel
+@lean_kernel
 def _add_one(source, t0, o0):
     for x in range(source.size):
         o0[x] += t0 * source[x]
 
 
-@hot_kernel
+@lean_kernel
 def _moments_of_row(image, mask, powers, y, first, last, columns, moments):
     """Moments of the mask (1, x, y, xx, xy, yy) and the image (1, x, y) around the pixels first to last of a row."""
     height, width = image.shape
@@ -273,7 +273,7 @@ def _moments_of_row(image, mask, powers, y, first, last, columns, moments):
         _add_one(image_1, t0, moments[8, start:stop])
 
 
-@hot_kernel
+@lean_kernel
 def _planes_of_row(moments, first, last, level, weight, along_x, along_y):
     """Least-squares planes from their moments, at the pixels first to last; what is known, and its moments."""
     for x in range(first, last):
