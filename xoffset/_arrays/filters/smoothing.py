@@ -12,6 +12,8 @@ from xoffset._arrays.lattice import Tile
 from xoffset._kernels.images import filters
 
 Filtered = tuple[np.ndarray, np.ndarray]
+# Pixels beyond the rim of an image into which what lies beside it is continued, for the spline through it.
+BEYOND = 8
 
 
 def difference(
@@ -23,7 +25,7 @@ def difference(
 ) -> np.ndarray:
     """Fine minus coarse low-pass of an image that is zero beyond its edges; gains (2, height) and (2, width).
 
-    At the top, bottom, left or right, where it is an edge of the ground that is known, straight lines are continued.
+    At the top, bottom, left or right, where what is known begins after BEYOND pixels, straight lines are continued.
     """
     height, width = image.shape
     halves = [half_of_taps(sigma, image.dtype) for sigma in (fine, coarse)]
@@ -50,30 +52,34 @@ def reach_of(sigma: float) -> int:
 
 @functools.cache
 def taps_beside_edge(sigma: float, lines: int) -> tuple[np.ndarray, np.ndarray]:
-    """Low-passes (line, tap) for so many lines beside an edge, counted from it on, and what they take from the mean.
+    """Low-passes (line, tap) for lines beside an edge, from BEYOND before it on, and what they take from the mean.
 
-    Each tells at its line the least-squares straight line, by the weights of a Gaussian, through what is known.
+    Each tells at its line the least-squares straight line, by the weights of a Gaussian, through what is known. As far
+    as `lines` behind the edge.
     """
     taps = filters.gaussian_taps(sigma, np.dtype(np.float64))
     radius = taps.size // 2
-    out, mean = np.zeros((2, lines, 2 * lines))
-    for line in range(lines):
-        first = max(line - radius, 0)
+    out, mean = np.zeros((2, BEYOND + lines, BEYOND + 2 * lines))
+    for line in range(BEYOND + lines):
+        first = max(line - radius, BEYOND)
         weight = taps[first - line + radius :]
         known = slice(first, first + weight.size)
         offset = (np.arange(known.start, known.stop) - line) / max(sigma, 1.0e-9)
         m, mx, mxx = weight.sum(), weight @ offset, weight @ offset**2
         determinant = m * mxx - mx * mx
-        mean[line, known] = weight / m
-        is_line = sigma > 0.0 and determinant > filters.LEAST_DETERMINANT
+        # where all is known along the edge, that of a plane is `m` times as large
+        if m > filters.LEAST_DETERMINANT:
+            mean[line, known] = weight / m
+        is_line = sigma > 0.0 and m * determinant > filters.LEAST_DETERMINANT
         out[line, known] = weight * (mxx - mx * offset) / determinant if is_line else mean[line, known]
     return out, mean - out
 
 
 def _twist(image: np.ndarray, sigma: float, lines: int) -> np.ndarray:
-    """What straight lines across and along both edges at the first corner have that a plane has not (lines, lines)."""
+    """What straight lines across and along both edges at the first corner have that a plane has not (line, line)."""
     tilts = taps_beside_edge(sigma, lines)[1]
-    twist: np.ndarray = np.einsum("yi,ij,xj->yx", tilts, image[: 2 * lines, : 2 * lines], tilts, optimize=True)
+    size = tilts.shape[1]
+    twist: np.ndarray = np.einsum("yi,ij,xj->yx", tilts, image[:size, :size], tilts, optimize=True)
     return twist
 
 
@@ -186,32 +192,44 @@ def _gains(shape: tuple[int, ...], fine: float, coarse: float) -> list[np.ndarra
 
 
 def _bandpass_in_frame(prefilter: Bandpass, centred: np.ndarray, known: np.ndarray, frame: Tile) -> Filtered:
-    """Band-pass of an image without holes at the rim of which straight lines are continued; mirrored beyond it."""
+    """Band-pass of an image without holes at the rim of which planes are continued."""
     fine, coarse = prefilter.fine, prefilter.coarse
     assert not isinstance(fine, str)
     assert not isinstance(coarse, str)
-    inner = np.ascontiguousarray(centred[frame])
+    is_edge: list[bool] = []
+    reach, weights, around = reach_of(coarse), [], []
+    for part, size in zip(frame, centred.shape, strict=True):
+        ends = part.start > 0, part.stop < size
+        is_edge += ends
+        around.append((BEYOND * ends[0], BEYOND * ends[1]))
+    inner = np.pad(centred[frame], around)
     gains = _gains(inner.shape, fine, coarse)
-    reach, is_edge, weights, beyond = reach_of(coarse), [], [], []
-    for part, size, gain in zip(frame, centred.shape, gains, strict=True):
-        weight = 1.0 / gain[0]
-        for is_inside, lines in ((part.start > 0, slice(reach)), (part.stop < size, slice(-reach, None))):
-            if is_inside:
-                gain[:, lines] = 1.0
-            else:
-                weight[lines] = 1.0
-            is_edge.append(is_inside)
+    for gain, part, (first, last) in zip(gains, frame, around, strict=True):
+        weight = weight_of_line(part.stop - part.start, fine)
+        if first:
+            gain[:, : first + reach] = 1.0
+        else:
+            weight[:reach] = 1.0
+        if last:
+            gain[:, gain.shape[1] - last - reach :] = 1.0
+        else:
+            weight[weight.size - reach :] = 1.0
         weights.append(weight)
-        beyond.append((part.start, size - part.stop))
     found = difference(inner, fine, coarse, gains, (is_edge[0], is_edge[1], is_edge[2], is_edge[3]))
     for down, right in ((down, right) for down in (0, 1) for right in (2, 3) if is_edge[down] and is_edge[right]):
         corner = (slice(None, None, 1 - 2 * down), slice(None, None, 1 - 2 * (right - 2)))
         twist = _twist(inner[corner], fine, reach) - _twist(inner[corner], coarse, reach)
-        found[corner][:reach, :reach] -= twist
-    valid = np.zeros_like(known)
+        found[corner][: len(twist), : len(twist)] -= twist
+    valid, out = np.zeros_like(known), np.zeros_like(centred)
     valid[frame] = np.multiply.outer(*weights) >= filters.LEAST_WEIGHT
     # what is interpolated beside the rim must not meet a step
-    return np.pad(found, beyond, mode="symmetric"), valid
+    there, here = [], []
+    for part, size, (first, last) in zip(frame, centred.shape, around, strict=True):
+        there.append(slice(max(part.start - first, 0), min(part.stop + last, size)))
+        begin = there[-1].start - part.start + first
+        here.append(slice(begin, begin + there[-1].stop - there[-1].start))
+    out[there[0], there[1]] = found[here[0], here[1]]
+    return out, valid
 
 
 def linear(prefilter: Bandpass | Highpass | Laplacian, image: np.ndarray) -> np.ndarray:
