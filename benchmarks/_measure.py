@@ -15,10 +15,13 @@ import numba
 import numpy as np
 
 import xoffset
+from xoffset._kernels.matching.vectors import ARE_AT_HAND, REGISTER
 
 Extent = Literal["small", "usual", "full"]
 Rows = list[dict[str, Any]]
 Part = Callable[[Extent], Rows]
+# Kind of processor that kernels are compiled for, if it is not this one.
+OTHER = os.environ.get("NUMBA_CPU_NAME", "")
 FOLDER = Path(__file__).parents[1] / "docs" / "_static" / "benchmarks"
 
 
@@ -42,7 +45,8 @@ def run(name: str, parts: Sequence[Part], arguments: Sequence[str] | None = None
             tables[part.__name__] = part(extent)
             print_table(f"{name} {part.__name__}", tables[part.__name__])
             if extent != "small":
-                keep(name, part.__name__, tables[part.__name__])
+                # a table of its own for each kind of processor
+                keep(name, " ".join(filter(None, (part.__name__, OTHER))), tables[part.__name__])
     return tables
 
 
@@ -61,6 +65,7 @@ def machine() -> dict[str, Any]:
     models = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
     found = {
         "processor": models[0] if models else platform.processor(),
+        "vectors": vectors(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -73,6 +78,15 @@ def machine() -> dict[str, Any]:
         except ImportError:
             continue
     return found
+
+
+def vectors() -> str:
+    """Width of the vectors that the search is compiled with, and the kind of processor if it is not this one.
+
+    `NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=""` stands for a processor with AVX2.
+    """
+    width = f"{8 * REGISTER} bits" if ARE_AT_HAND else "plain loops"
+    return f"{width}, as for {OTHER}" if OTHER else width
 
 
 def on_one_core() -> None:

@@ -148,7 +148,7 @@ def _products(tile: Tile) -> None:
     columns = np.arange(nodes.left, nodes.left + (nodes.columns - 1) * nodes.step + nodes.template, block)
     origin, shape = np.tile(box[:2], (columns.size, 1)), np.tile([box[2], lanes], (columns.size, 1))
     wanted, out = np.ones(columns.size, np.uint8), np.empty((columns.size, box[2] * lanes), np.float32)
-    first, second = (image.filtered for image in tile.images)
+    first, second = (image.filtered[None] for image in tile.images)
     for y in range(nodes.top, nodes.top + (nodes.rows - 1) * nodes.step + nodes.template, block):
         zncc.products(first, second, y, columns, block, origin, shape, wanted, out)
 

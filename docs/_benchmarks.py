@@ -23,7 +23,8 @@ def machine(benchmark: str, part: str) -> str:
     told = json.loads((FOLDER / f"{benchmark}.json").read_text())[part]["machine"]
     peers = [f"{name} {told[name]}" for name in ("opencv", "scikit-image") if name in told]
     versions = [f"Python {told['python']}", f"NumPy {told['numpy']}", f"numba {told['numba']}", *peers]
-    return f"{told['processor']}, {told['cores']} cores; xoffset {told['xoffset']}, {', '.join(versions)}"
+    vectors = f", vectors of {told['vectors']}" if "vectors" in told else ""
+    return f"{told['processor']}, {told['cores']} cores{vectors}; xoffset {told['xoffset']}, {', '.join(versions)}"
 
 
 def table(found: list[Row], columns: dict[str, str]) -> Markdown:

@@ -133,6 +133,44 @@ def test_planes_are_fitted_beside_holes_only(sigma):
         )
 
 
+FRAMES = [
+    (slice(20, 70), slice(0, 60)),
+    (slice(0, 52), slice(0, 41)),
+    (slice(15, 55), slice(12, 50)),
+    (slice(0, 70), slice(17, 60)),
+]
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize(("fine", "coarse"), [(0.7, 2.0), (0.0, 2.0)])
+def test_planes_are_continued_beside_the_rim_of_an_image(fine, coarse, frame, dtype):
+    raw = np.full((70, 60), np.nan)
+    raw[frame] = image((70, 60), holes=False)[frame]
+    raw -= np.nanmean(raw)
+    known = np.isfinite(raw).astype(np.uint8)
+    pixels = np.nan_to_num(raw).astype(dtype)
+    found, valid = smoothing.bandpass(Bandpass(fine, coarse), pixels, known, frame)
+    np.testing.assert_array_equal(valid, known)
+    low = raw if fine == 0.0 else reference.local_plane(raw, fine)[0]
+    expected = low - reference.local_plane(raw, coarse)[0]
+    reach = int(4 * coarse + 0.5)
+    # the edges of the array are none of the image: what lies beside them is not used
+    used = [
+        (part.start if part.start > 0 else 2 * reach, part.stop if part.stop < size else size - 2 * reach)
+        for part, size in zip(frame, raw.shape, strict=True)
+    ]
+    is_used = np.zeros(raw.shape, bool)
+    is_used[slice(*used[0]), slice(*used[1])] = True
+    atol = (1e-9 if dtype == np.float64 else 1e-5) * np.nanmax(np.abs(raw))
+    np.testing.assert_allclose(found[is_used], expected[is_used], rtol=0, atol=atol)
+    rows, columns = np.indices(raw.shape)
+    plane = np.where(known, 3.0 * rows - 2.0 * columns, 0.0).astype(dtype)
+    found, _ = smoothing.bandpass(Bandpass(fine, coarse), plane, known, frame)
+    np.testing.assert_allclose(found[is_used], 0.0, atol=1e-9 if dtype == np.float64 else 1e-3)
+
+
 @pytest.mark.small
 @pytest.mark.parametrize("shape", [(24, 24), (25, 31), (26, 24), (31, 27)])
 def test_spline_coefficients_of_any_number_of_rows(shape):

@@ -380,8 +380,8 @@ def images_of(first, second, templates, least, dtype, is_masked):
     found = [[statistics_of(image, side, floor) for image in (first, second)] for side in templates]
     return zncc.Images(
         *stacks,
-        np.array([[*one[:2], *other[:2]] for one, other in found], dtype),
-        np.array([[one[2], other[2]] for one, other in found], np.uint8),
+        *(np.array([pair[k][:2] for pair in found], dtype) for k in range(2)),
+        *(np.array([pair[k][2] for pair in found], np.uint8) for k in range(2)),
         np.array([floor, floor], dtype),
         np.array(least, dtype),
     )

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
 import xoffset
 from xoffset._kernels import _cache
+from xoffset._kernels._jit import hot_kernel, kernel, lean_kernel
 from xoffset._kernels.maps import neighbours
 from xoffset.pipeline import warmup as warming
 
@@ -362,7 +364,7 @@ def test_inner_kernels_are_called_by_kernels_alone():
             node
             for node in ast.walk(tree)
             if isinstance(node, ast.FunctionDef)
-            and {"kernel", "hot_kernel"} & set(map(ast.unparse, node.decorator_list))
+            and {"kernel", "hot_kernel", "lean_kernel"} & set(map(ast.unparse, node.decorator_list))
         ]
         of_kernels = {each for node in kernels for each in ast.walk(node)}
         for node in set(ast.walk(tree)) - of_kernels:
@@ -371,6 +373,62 @@ def test_inner_kernels_are_called_by_kernels_alone():
             if isinstance(node, ast.ImportFrom) and "_kernels" in (node.module or ""):
                 names = {(node.module.rsplit(".", 1)[-1], alias.name) for alias in node.names}
                 assert not names & inner, f"{path}:{node.lineno}"
+
+
+def kernels_of(path):
+    """Functions of a file by name, with the name of their decorator; and kernels that it imports, with their file."""
+    tree = ast.parse(path.read_text())
+    own = {
+        node.name: (node, ast.unparse(node.decorator_list[0]))
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.decorator_list
+    }
+    root = KERNELS.parents[1]
+    imported = {
+        alias.asname or alias.name: (root.joinpath(*node.module.split(".")).with_suffix(".py"), alias.name)
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("xoffset._kernels.")
+        for alias in node.names
+    }
+    return own, imported
+
+
+def test_lean_kernels_call_lean_kernels_alone():
+    # of an array that another kernel made nobody would ever free the memory
+    files = {path: kernels_of(path) for path in KERNELS.rglob("*.py") if not path.name.startswith("_")}
+    checked = 0
+    for path, (own, imported) in files.items():
+        for node, decorator in own.values():
+            if decorator != "lean_kernel":
+                continue
+            for call in ast.walk(node):
+                if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+                    continue
+                where, name = imported.get(call.func.id, (path, call.func.id))
+                called = files.get(where, ({}, {}))[0].get(name)
+                assert called is None or called[1] == "lean_kernel", f"{path}:{call.lineno}"
+                checked += called is not None
+    assert checked > 10
+
+
+def test_a_lean_kernel_cannot_make_an_array():
+    makers = (lambda a: np.empty(3)[0], lambda a: (a + 1)[0], lambda a: a.copy()[0], lambda a: [a[0], a[1]][0])
+    for maker in makers:
+        with pytest.raises(numba.NumbaError):
+            lean_kernel(maker)(np.ones(3))
+    assert lean_kernel(lambda a: a.reshape(-1)[2:][0])(np.ones((2, 2))) == 1.0
+
+
+def test_a_kernel_is_compiled_alike_whoever_is_compiled_first():
+    # numba hands on what a callee leaves open
+    called, alone = (kernel(lambda a, b: a * b + a) for _ in range(2))
+    hot_kernel(lambda a: called(a, a))(1.0)
+    lean_kernel(lambda a: called(a, a))(1.0)
+    alone(1.0, 1.0)
+    for each in (called, alone):
+        (compiled,) = each.overloads.values()
+        assert "contract" not in compiled.library.get_llvm_str()
+        assert each.targetoptions["_nrt"]
 
 
 # ------------------------------------------------------------------------------------------------------------- warming

@@ -11,6 +11,9 @@ from xoffset._kernels import _cache, _compile, _linking
 
 Kernel = Callable[..., Any]
 
+# What `hot_kernel` allows beyond the rules of floating-point numbers.
+RELAXED = frozenset({"reassoc", "contract", "nsz", "arcp"})
+
 
 def kernel(function: Kernel) -> Kernel:
     """Serial compiled function that releases the GIL; NaN and infinity keep their meaning.
@@ -30,13 +33,33 @@ def hot_kernel(function: Kernel) -> Kernel:
 
     The flags let a reduction use all lanes of a vector register: without them the refinement is 4 times slower.
     """
-    return _compiled(function, fastmath={"reassoc", "contract", "nsz", "arcp"})
+    return _compiled(function, RELAXED)
 
 
-def _compiled(function: Kernel, **flags: Any) -> Kernel:
+def lean_kernel(function: Kernel) -> Kernel:
+    """As `hot_kernel`, for what works on arrays that others made: small windows, lines and scratch.
+
+    Nothing counts who uses an array: each slice, reshape or field of a tuple would otherwise cost two locked additions,
+    which in a window of 7 px is half of the time. So it makes no array and no list (numba refuses to compile those),
+    calls no kernel that does, and returns numbers alone.
+    """
+    return _compiled(function, RELAXED, counts=False)
+
+
+def fused_kernel(function: Kernel) -> Kernel:
+    """As `lean_kernel`, but sums keep their order: only a product and the sum that takes it may become one operation.
+
+    So what is written in two ways, such as loops and vector instructions, tells the same to the last bit.
+    """
+    return _compiled(function, frozenset({"contract"}), counts=False)
+
+
+def _compiled(function: Kernel, fastmath: frozenset[str] = frozenset(), counts: bool = True) -> Kernel:
     # of this package only: a test or a benchmark calls its own kernels as it likes
     is_inner = function.__name__.startswith("_") and function.__module__.startswith(f"{__package__}.")
-    options: dict[str, Any] = {"no_cpython_wrapper": is_inner, "no_cfunc_wrapper": is_inner} | flags
+    options: dict[str, Any] = {"no_cpython_wrapper": is_inner, "no_cfunc_wrapper": is_inner}
+    # said of every kernel: it would take what is left open from the caller that happens to be compiled first
+    options |= {"fastmath": set(fastmath), "_nrt": counts}
     if _linking.COMPILER is not None:
         options["pipeline_class"] = _linking.COMPILER
     compiled: Kernel = numba.njit(nogil=True, error_model="numpy", **options)(function)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -11,10 +12,21 @@ from xoffset._arrays.lattice import Tile
 from xoffset._kernels.images import filters
 
 Filtered = tuple[np.ndarray, np.ndarray]
+# Pixels beyond the rim of an image into which what lies beside it is continued, for the spline through it.
+BEYOND = 8
 
 
-def difference(image: np.ndarray, fine: float, coarse: float, gains: list[np.ndarray] | None = None) -> np.ndarray:
-    """Fine minus coarse low-pass of an image that is zero beyond its edges; gains (2, height) and (2, width)."""
+def difference(
+    image: np.ndarray,
+    fine: float,
+    coarse: float,
+    gains: list[np.ndarray] | None = None,
+    is_edge: tuple[bool, bool, bool, bool] = (False, False, False, False),
+) -> np.ndarray:
+    """Fine minus coarse low-pass of an image that is zero beyond its edges; gains (2, height) and (2, width).
+
+    At the top, bottom, left or right, where what is known begins after BEYOND pixels, straight lines are continued.
+    """
     height, width = image.shape
     halves = [half_of_taps(sigma, image.dtype) for sigma in (fine, coarse)]
     margin = max(half.size for half in halves)
@@ -27,9 +39,48 @@ def difference(image: np.ndarray, fine: float, coarse: float, gains: list[np.nda
     if gains is None:
         gains = [np.ones((2, size)) for size in image.shape]
     gain_y, gain_x = (gain.astype(image.dtype) for gain in gains)
+    edges = np.stack([taps_beside_edge(sigma, reach_of(coarse))[0] for sigma in (fine, coarse)]).astype(image.dtype)
     out = np.empty(image.shape, dtype=image.dtype)
-    filters.bandpass(image, *halves, gain_y, gain_x, rows, line, out)
+    filters.bandpass(image, *halves, gain_y, gain_x, edges, np.array(is_edge), rows, line, out)
     return out
+
+
+def reach_of(sigma: float) -> int:
+    """Pixels on each side that a Gaussian looks at."""
+    return filters.gaussian_taps(sigma, np.dtype(np.float64)).size // 2
+
+
+@functools.cache
+def taps_beside_edge(sigma: float, lines: int) -> tuple[np.ndarray, np.ndarray]:
+    """Low-passes (line, tap) for lines beside an edge, from BEYOND before it on, and what they take from the mean.
+
+    Each tells at its line the least-squares straight line, by the weights of a Gaussian, through what is known. As far
+    as `lines` behind the edge.
+    """
+    taps = filters.gaussian_taps(sigma, np.dtype(np.float64))
+    radius = taps.size // 2
+    out, mean = np.zeros((2, BEYOND + lines, BEYOND + 2 * lines))
+    for line in range(BEYOND + lines):
+        first = max(line - radius, BEYOND)
+        weight = taps[first - line + radius :]
+        known = slice(first, first + weight.size)
+        offset = (np.arange(known.start, known.stop) - line) / max(sigma, 1.0e-9)
+        m, mx, mxx = weight.sum(), weight @ offset, weight @ offset**2
+        determinant = m * mxx - mx * mx
+        # where all is known along the edge, that of a plane is `m` times as large
+        if m > filters.LEAST_DETERMINANT:
+            mean[line, known] = weight / m
+        is_line = sigma > 0.0 and m * determinant > filters.LEAST_DETERMINANT
+        out[line, known] = weight * (mxx - mx * offset) / determinant if is_line else mean[line, known]
+    return out, mean - out
+
+
+def _twist(image: np.ndarray, sigma: float, lines: int) -> np.ndarray:
+    """What straight lines across and along both edges at the first corner have that a plane has not (line, line)."""
+    tilts = taps_beside_edge(sigma, lines)[1]
+    size = tilts.shape[1]
+    twist: np.ndarray = np.einsum("yi,ij,xj->yx", tilts, image[:size, :size], tilts, optimize=True)
+    return twist
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -125,13 +176,60 @@ def bandpass(prefilter: Bandpass, centred: np.ndarray, known: np.ndarray, frame:
     assert not isinstance(fine, str)
     assert not isinstance(coarse, str)
     if known.all():
-        gains = [np.stack([1.0 / weight_of_line(size, sigma) for sigma in (fine, coarse)]) for size in centred.shape]
-        return difference(centred, fine, coarse, gains), known
+        return difference(centred, fine, coarse, _gains(centred.shape, fine, coarse)), known
+    if min(part.stop - part.start for part in frame) >= 4 * reach_of(coarse) and known[frame].all():
+        return _bandpass_in_frame(prefilter, centred, known, frame)
     low, near = local_level(centred, known, fine)
     high, far = local_level(centred, known, coarse)
     valid = np.empty_like(known)
     filters.fit_pixels(known, near[0], far, *centroids_in_frame(centred, frame, coarse), valid)
     return low - high, valid
+
+
+def _gains(shape: tuple[int, ...], fine: float, coarse: float) -> list[np.ndarray]:
+    """Factors by which low-passes lack what lies beyond the edges, (2, height) and (2, width)."""
+    return [np.stack([1.0 / weight_of_line(size, sigma) for sigma in (fine, coarse)]) for size in shape]
+
+
+def _bandpass_in_frame(prefilter: Bandpass, centred: np.ndarray, known: np.ndarray, frame: Tile) -> Filtered:
+    """Band-pass of an image without holes at the rim of which planes are continued."""
+    fine, coarse = prefilter.fine, prefilter.coarse
+    assert not isinstance(fine, str)
+    assert not isinstance(coarse, str)
+    is_edge: list[bool] = []
+    reach, weights, around = reach_of(coarse), [], []
+    for part, size in zip(frame, centred.shape, strict=True):
+        ends = part.start > 0, part.stop < size
+        is_edge += ends
+        around.append((BEYOND * ends[0], BEYOND * ends[1]))
+    inner = np.pad(centred[frame], around)
+    gains = _gains(inner.shape, fine, coarse)
+    for gain, part, (first, last) in zip(gains, frame, around, strict=True):
+        weight = weight_of_line(part.stop - part.start, fine)
+        if first:
+            gain[:, : first + reach] = 1.0
+        else:
+            weight[:reach] = 1.0
+        if last:
+            gain[:, gain.shape[1] - last - reach :] = 1.0
+        else:
+            weight[weight.size - reach :] = 1.0
+        weights.append(weight)
+    found = difference(inner, fine, coarse, gains, (is_edge[0], is_edge[1], is_edge[2], is_edge[3]))
+    for down, right in ((down, right) for down in (0, 1) for right in (2, 3) if is_edge[down] and is_edge[right]):
+        corner = (slice(None, None, 1 - 2 * down), slice(None, None, 1 - 2 * (right - 2)))
+        twist = _twist(inner[corner], fine, reach) - _twist(inner[corner], coarse, reach)
+        found[corner][: len(twist), : len(twist)] -= twist
+    valid, out = np.zeros_like(known), np.zeros_like(centred)
+    valid[frame] = np.multiply.outer(*weights) >= filters.LEAST_WEIGHT
+    # what is interpolated beside the rim must not meet a step
+    there, here = [], []
+    for part, size, (first, last) in zip(frame, centred.shape, around, strict=True):
+        there.append(slice(max(part.start - first, 0), min(part.stop + last, size)))
+        begin = there[-1].start - part.start + first
+        here.append(slice(begin, begin + there[-1].stop - there[-1].start))
+    out[there[0], there[1]] = found[here[0], here[1]]
+    return out, valid
 
 
 def linear(prefilter: Bandpass | Highpass | Laplacian, image: np.ndarray) -> np.ndarray:

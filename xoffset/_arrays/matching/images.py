@@ -45,6 +45,11 @@ class Image:
     textures: dict[int, significance.Texture] = field(default_factory=dict)  # by template, filled when first needed
 
     @cached_property
+    def is_valid(self) -> bool:
+        """Whether all pixels are fit to be matched."""
+        return bool(self.valid.all())
+
+    @cached_property
     def coefficients(self) -> np.ndarray:
         """Coefficients of the cubic spline through the filtered pixels."""
         out = np.empty_like(self.filtered)
@@ -101,7 +106,7 @@ class Image:
         """Sum and inverse root spread of windows without holes (size, 2, height, width); the latter is 0 if flat."""
         out = np.zeros((len(self.templates), 2, *self.raw.shape), dtype=self.filtered.dtype)
         # what lies in holes would leave its rounding in the running sums
-        pixels = self.filtered if self.valid.all() else self.filtered * self.valid
+        pixels = self.filtered if self.is_valid else self.filtered * self.valid
         for (total, inverse), flat, template in zip(out, self.flat, self.templates, strict=True):
             windows.window_sums(pixels, template, self.floor, total, inverse)
             inverse[flat != 0] = 0.0

@@ -220,8 +220,10 @@ class Scene:
     @cached_property
     def valid(self) -> np.ndarray:
         """Pixels of both that are fit to be matched (2, height, width); of size zero if all are."""
-        valid = [images[0].valid for images in (self.reference, self.secondary)]
-        return np.empty((2, 0, 0), dtype=np.uint8) if all(each.all() for each in valid) else np.stack(valid)
+        both = [images[0] for images in (self.reference, self.secondary)]
+        if all(image.is_valid for image in both):
+            return np.empty((2, 0, 0), dtype=np.uint8)
+        return np.stack([image.valid for image in both])
 
 
 def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
@@ -287,7 +289,7 @@ def _refine(
         return
     of_reference = (reference.filtered, reference.slopes, dtype.type(reference.colour.gain))
     always, shrinking = LOCKING.get(method, (0.0, 0.0))
-    if method in ("icgn", "affine"):
+    if method in ("icgn", "affine") and (reference.has_holes or secondary.has_holes):
         some, corners = _beside_holes(scene, template, found, is_wanted)
         if some[0].size:
             out[some], flags[some] = holed.refine(reference, secondary, corners, found[some], flags[some], template)

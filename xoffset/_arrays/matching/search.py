@@ -15,12 +15,12 @@ from xoffset._kernels.matching import dense, holes, surface, zncc
 from xoffset._options import is_whole
 
 # Times of operations, in multiply-adds of a block product: measured, to choose the fastest way to search a tile.
-# Addition of a row of block sums, for one window and candidate.
-ADD = 0.5
-# Dense search, for one pixel and candidate.
-DENSE = 4.0
-# Search of the windows one by one, for one pixel of a window and candidate.
-ALONE = 2.0
+# Addition of a row or a column of block sums, for one window and candidate.
+ADD = 10.0
+# Score of one window and candidate, and the search for the best.
+SCORE = 100.0
+# Dense search, for one pixel of a row and candidate, and for each pixel along the side of its window.
+DENSE, ALONG = 60.0, 5.0
 # Of the pixels that two matched windows must share, the share with which a candidate has a score: so that those beside
 # the best one can be told to be lower.
 LEAST_BESIDE = 0.8
@@ -137,62 +137,50 @@ def by_blocks(
         (size, rows, columns) int32: bits against the peak are added.
     """
     rows, columns, top, left, step, template = nodes
-    per_step, across = step // block, template // block
-    spans, insets = search.templates // block, (template - search.templates) // (2 * block)
-    is_used = np.zeros(max(rows, columns) * per_step + across, dtype=np.uint8)
-    for first, span in zip(insets.tolist(), spans.tolist(), strict=True):
-        for k in range(max(rows, columns)):
-            is_used[k * per_step + first : k * per_step + first + span] = 1
-    x = left + block * np.arange((columns - 1) * per_step + across)
-    shape = np.array([[search.box[2], -(-search.box[3] // zncc.LANES) * zncc.LANES]])
-    origin, shape = (np.repeat(each, x.size, axis=0) for each in (np.array([search.box[:2]]), shape))
-    kinds, elements = len(images.first), int(shape[0].prod())
-    products = np.empty((kinds, x.size, elements), dtype=images.first.dtype)
-    # the last rows of blocks, summed along the row to the width of each size
-    strips = [np.empty((span * kinds * columns, elements), dtype=products.dtype) for span in spans.tolist()]
-    sums = np.empty((kinds, columns, elements), dtype=products.dtype)
-    all_columns = np.ones(columns, dtype=np.uint8)
+    per_step, across, kinds = step // block, template // block, len(images.first)
+    spans = np.stack([(template - search.templates) // (2 * block), search.templates // block], axis=1)
+    first, last = spans[:, 0], spans.sum(axis=1)
+    lanes = -(-search.box[3] // zncc.LANES) * zncc.LANES
+    box, elements = (*search.box[:3], lanes), search.box[2] * lanes
+    # the last rows of blocks, summed along the row to the width of each size: a ring of them for each size
+    begins = kinds * columns * np.cumsum([0, *spans[:, 1]])
+    sums = np.empty((begins[-1], elements + zncc.LANES), dtype=images.first.dtype)
+    ring, pixels = np.empty((across, elements), dtype=sums.dtype), np.empty(zncc.MOST_ROWS * block, dtype=sums.dtype)
+    origin, shape = (np.repeat(np.array([each]), columns, axis=0) for each in (box[:2], box[2:]))
+    block_rows = np.arange((rows - 1) * per_step + across)[:, None]
+    is_used = (block_rows >= first) & ((block_rows - first) % per_step < spans[:, 1])
+    row_of, rest = np.divmod(block_rows - last + 1, per_step)
+    is_last = (rest == 0) & (row_of >= 0) & (row_of < rows)
+    places = np.empty((len(block_rows), len(spans), kinds, 2), dtype=np.int64)
+    places[..., 0] = (begins[:-1] + block_rows % spans[:, 1] * kinds * columns)[..., None] + columns * np.arange(kinds)
+    places[..., 1] = columns
     judge = _Judge(images, nodes, search, out, flags)
-    for block_row in np.flatnonzero(is_used[: (rows - 1) * per_step + across]).tolist():
-        y = top + block_row * block
-        for kind in range(kinds):
-            zncc.products(
-                images.first[kind], images.second[kind], y, x, block, origin, shape, is_used, products[kind]
-            )  # fmt: skip
-        for size, (first, span) in enumerate(zip(insets.tolist(), spans.tolist(), strict=True)):
-            place = block_row % span * kinds
-            for kind in range(kinds):
-                line = strips[size][(place + kind) * columns : (place + kind + 1) * columns]
-                zncc.add_blocks(products[kind], first, per_step, span, 1, all_columns, line)
-            row, rest = divmod(block_row - first - span + 1, per_step)
-            if rest != 0 or not 0 <= row < rows:
-                continue
-            for kind in range(kinds):
-                zncc.add_blocks(
-                    strips[size], kind * columns, 1, span, kinds * columns, search.wanted[row], sums[kind]
-                )  # fmt: skip
-            judge.row(sums, origin[:columns], shape[:columns], size, row)
+    for block_row in np.flatnonzero(is_used.any(axis=1) | (per_step == 1)).tolist():
+        zncc.block_sums(
+            images.first, images.second, top + block_row * block, left, block, box, per_step, spans, places[block_row],
+            ring, pixels, sums,
+        )  # fmt: skip
+        for size, (begin, span) in enumerate(zip(begins.tolist(), spans[:, 1].tolist(), strict=False)):
+            if is_last[block_row, size]:
+                strips = begin, kinds * columns, columns
+                judge.row(sums, strips, span, (origin, shape), size, int(row_of[block_row, size]))
 
 
 def one_by_one(images: zncc.Images, nodes: zncc.Nodes, search: zncc.Search, out: np.ndarray, flags: np.ndarray) -> None:
     """As `by_blocks`, each template with its own candidates: for searches that hardly coincide."""
-    kinds = len(images.first)
     x = nodes.left + nodes.step * np.arange(nodes.columns)
     shapes = 2 * search.half + 1
     shapes[..., 1] = -(-shapes[..., 1] // zncc.LANES) * zncc.LANES
-    most = int(shapes[search.wanted != 0].prod(axis=-1).max())
-    sums = np.empty((kinds, nodes.columns, most), dtype=images.first.dtype)
+    most = int(shapes[search.wanted != 0].prod(axis=-1).max()) + zncc.LANES
+    sums = np.empty((len(images.first) * nodes.columns, most), dtype=images.first.dtype)
     judge = _Judge(images, nodes, search, out, flags)
     for row in np.flatnonzero(search.wanted.any(axis=1)).tolist():
         origin, shape, wanted = search.centre[row] - search.half[row], shapes[row], search.wanted[row]
         for size, template in enumerate(search.templates.tolist()):
             inset = (nodes.template - template) // 2
             y = nodes.top + row * nodes.step + inset
-            for kind in range(kinds):
-                zncc.products(
-                    images.first[kind], images.second[kind], y, x + inset, template, origin, shape, wanted, sums[kind]
-                )  # fmt: skip
-            judge.row(sums, origin, shape, size, row)
+            zncc.products(images.first, images.second, y, x + inset, template, origin, shape, wanted, sums)
+            judge.row(sums, (0, 0, nodes.columns), 1, (origin, shape), size, row)
 
 
 class _Judge:
@@ -208,38 +196,49 @@ class _Judge:
         self.score = np.empty((most[0] + 1, most[1] + zncc.LANES), dtype=images.first.dtype)
         self.insets = ((nodes.template - search.templates) // 2).tolist()
         self.x = [nodes.left + inset + nodes.step * np.arange(nodes.columns) for inset in self.insets]
-        self.counts = [images.first.dtype.type(template**2) for template in search.templates.tolist()]
+        self.pixels = [images.first.dtype.type(template**2) for template in search.templates.tolist()]
 
-    def row(self, sums: np.ndarray, origin: np.ndarray, shape: np.ndarray, size: int, row: int) -> None:
-        """Peaks of one row and size; `sums` (kind, column, element) as of `zncc.products`."""
+    def row(
+        self,
+        sums: np.ndarray,
+        strips: tuple[int, int, int],
+        count: int,
+        candidates: tuple[np.ndarray, np.ndarray],
+        size: int,
+        row: int,
+    ) -> None:
+        """Peaks of one row and size, as `zncc.masked_peaks` and `zncc.plain_peaks` have it."""
         images, search = self.images, self.search
-        request = (origin, shape, search.centre[row], search.half[row], search.wanted[row])
+        request = (sums, strips, count, *candidates, search.centre[row], search.half[row], search.wanted[row])
         place = (self.nodes.top + row * self.nodes.step + self.insets[size], self.x[size])
         found = (self.score, self.out[size, row], self.flags[size, row])
-        if len(sums) == 1:
-            zncc.plain_peaks(sums[0], *request, images.statistics[size], *place, self.counts[size], *found)
+        if len(images.first) == 1:
+            zncc.plain_peaks(
+                *request, images.statistics[size], images.statistics_of_other[size], self.pixels[size], *place, *found
+            )
         else:
+            scratch = np.empty((len(images.first), sums.shape[1]), dtype=sums.dtype)
             zncc.masked_peaks(
-                sums, *request, images.floors, images.least_valid[size], images.flat[size], *place, *found
+                *request, images.floors, images.least_valid[size], images.flat[size], images.flat_of_other[size],
+                *place, scratch, *found,
             )  # fmt: skip
 
 
 def _costs(nodes: zncc.Nodes, sizes: tuple[int, ...], block: int, candidates: Candidates) -> dict[str, float]:
     """Multiply-adds of each way to search a tile, all counted alike; a matter of the tile, never of a chunk."""
-    area = math.prod(candidates.box[2:])
-    count = nodes.rows * nodes.columns
-    own = area * count if candidates.is_uniform else (2 * candidates.half[candidates.wanted] + 1).prod(axis=1).sum()
-    pixels = math.prod(
-        min(size * nodes.step, (size - 1) * nodes.step + sizes[-1]) for size in (nodes.rows, nodes.columns)
-    )
+    lanes = -(-candidates.box[3] // zncc.LANES) * zncc.LANES
+    area, count = candidates.box[2] * lanes, nodes.rows * nodes.columns
+    half = candidates.half[candidates.wanted]
+    own = ((2 * half[:, 0] + 1) * (-(-(2 * half[:, 1] + 1) // zncc.LANES) * zncc.LANES)).sum()
+    pixels = math.prod((size - 1) * min(nodes.step, sizes[-1]) + sizes[-1] for size in (nodes.rows, nodes.columns))
     rows_of_sums = sum(size // block for size in sizes)
-    per_block = (nodes.step / block) if nodes.step > block else 1.0
+    per_block = min(nodes.step, sizes[-1]) / block
     costs = {
-        "blocks": area * (pixels + ADD * count * rows_of_sums * (1 + per_block)),
-        "one by one": ALONE * own * sum(size**2 for size in sizes),
+        "blocks": area * (pixels + ADD * count * rows_of_sums * (1 + per_block)) + SCORE * own * len(sizes),
+        "one by one": own * sum(size**2 + SCORE for size in sizes),
     }
     if len(sizes) == 1 and candidates.is_uniform:
-        costs["dense"] = area * pixels * (DENSE + ADD * sizes[0] / 8)
+        costs["dense"] = area * count * nodes.step * (DENSE + ALONG * sizes[0])
     return costs
 
 
@@ -251,9 +250,9 @@ def _images(
     at_rest = _is_complete(reference, nodes, (0, 0, 1, 1))
     if at_rest and _is_complete(secondary, nodes, (top, left, height, width)):
         first, second = reference.filtered[None], secondary.filtered[None]
-        statistics = np.concatenate([reference.statistics, secondary.statistics], axis=1)
+        statistics, of_other = reference.statistics, secondary.statistics
     else:
-        statistics = np.empty((len(reference.templates), 4, 0, 0), dtype=reference.filtered.dtype)
+        statistics = of_other = np.empty((len(reference.templates), 2, 0, 0), dtype=reference.filtered.dtype)
         known_a, mask_a, a, square_a = reference.masked
         known_b, mask_b, b, square_b = secondary.masked
         all_fit = reference.valid is reference.known and secondary.valid is secondary.known
@@ -264,7 +263,9 @@ def _images(
         first,
         second,
         statistics,
-        np.stack([reference.flat, secondary.flat], axis=1),
+        of_other,
+        reference.flat,
+        secondary.flat,
         np.array([reference.floor, secondary.floor], dtype=dtype),
         np.array(
             [math.ceil(LEAST_BESIDE * math.ceil(min_valid * size**2)) for size in reference.templates], dtype=dtype
@@ -281,7 +282,7 @@ def _is_complete(image: Image, nodes: zncc.Nodes, box: tuple[int, int, int, int]
             (nodes.left, box[1], nodes.columns, box[3]),
         )
     )
-    return bool(image.valid[rows, columns].all())
+    return image.is_valid or bool(image.valid[rows, columns].all())
 
 
 def candidates(guide: np.ndarray, pair: Pair, tile: Tile, lattice: Lattice) -> Candidates:

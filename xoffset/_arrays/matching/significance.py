@@ -76,11 +76,11 @@ def _effective_pixels(
 def texture(image: Image, template: int) -> significance.Texture:
     """Local autocorrelation of an image for windows of one size, computed once."""
     if template not in image.textures:
-        inner = (slice(_inset(image), -_inset(image)), slice(_inset(image), -_inset(image)))
-        valid = np.ascontiguousarray(image.valid[inner])
+        inset = _inset(image)
+        valid = np.ascontiguousarray(image.valid[inset:-inset, inset:-inset])
         # the mean that some filters leave would pass for likeness at any distance
-        mean = np.average(image.filtered[inner], weights=valid) if valid.any() else 0.0
-        pixels = (image.filtered[inner] - image.filtered.dtype.type(mean)) * valid
+        pixels = np.empty(valid.shape, dtype=image.filtered.dtype)
+        significance.without_mean(image.filtered, image.valid, inset, pixels)
         image.textures[template] = significance.texture(pixels, valid, _lags(template, image.colour_reach))
     return image.textures[template]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xoffset._kernels._jit import hot_kernel, kernel
+from xoffset._kernels._jit import hot_kernel, kernel, lean_kernel
 
 # Least share of the weight of the fine low-pass that falls on known pixels. Below it a pixel is not matched.
 LEAST_WEIGHT = 0.5
@@ -61,7 +61,7 @@ def centre(raw, known, mean, factor, out):
             target[x] = (line[x] - mean) * factor if mark[x] else 0.0
 
 
-@hot_kernel
+@lean_kernel
 def smooth(image, taps_y, taps_x, rows, out):
     """Separable correlation; the image is zero beyond its edges. `rows` is scratch like `out`."""
     height, width = image.shape
@@ -90,7 +90,7 @@ def smooth(image, taps_y, taps_x, rows, out):
                 target[x] += tap * source[x]
 
 
-@hot_kernel
+@lean_kernel
 def _fold_line(line, start, half, first, out):
     """Add to `out` the taps first, first + 1, ... of a symmetric filter along a line; out[0] lies at line[start]."""
     for k in range(first, half.size, FOLD):
@@ -102,7 +102,7 @@ def _fold_line(line, start, half, first, out):
             out[x] += near + (t2 * (a2[x] + b2[x]) + t3 * (a3[x] + b3[x]))
 
 
-@hot_kernel
+@lean_kernel
 def _smooth_line(line, start, fine, coarse, low, high):
     """Two symmetric filters along one line, which share the loads of the inner taps."""
     source = line[start:]
@@ -118,7 +118,7 @@ def _smooth_line(line, start, fine, coarse, low, high):
     _fold_line(line, start, coarse, FOLD + 1, high)
 
 
-@hot_kernel
+@lean_kernel
 def _smooth_two_rows(rows, y, half, out):
     """A symmetric filter across the rows y and y + 1, which share most of their loads."""
     for i in range(2):
@@ -138,8 +138,28 @@ def _smooth_two_rows(rows, y, half, out):
             second[x] += near + (t2 * (u2[x] + d3[x]) + t3 * (u1[x] + d4[x]))
 
 
+@lean_kernel
+def _smooth_beside(line, edges, end, out):
+    """Pixels of a line beside its first or last pixel `end`, by the taps (pixel, tap) for each."""
+    step = 1 if end == 0 else -1
+    for x in range(edges.shape[0]):
+        total = line.dtype.type(0.0)
+        for k in range(edges.shape[1]):
+            total += edges[x, k] * line[end + step * k]
+        out[end + step * x] = total
+
+
+@lean_kernel
+def _smooth_across(rows, first, step, taps, out):
+    """Sum of rows from `first` on, up or down, times taps."""
+    for k in range(taps.size):
+        source, tap = rows[first + step * k], taps[k]
+        for x in range(out.size):
+            out[x] = tap * source[x] + (out[x] if k > 0 else 0)
+
+
 @hot_kernel
-def bandpass(image, fine, coarse, gain_y, gain_x, rows, line, out):
+def bandpass(image, fine, coarse, gain_y, gain_x, edges, is_edge, rows, line, out):
     """Difference of two low-passes of an image that is zero beyond its edges.
 
     Parameters
@@ -150,6 +170,10 @@ def bandpass(image, fine, coarse, gain_y, gain_x, rows, line, out):
         Middle tap of each symmetric filter and those on one side of it, filled up with zeros to 1 + FOLD·n.
     gain_y, gain_x
         (2, height) and (2, width): factors by which the fine and the coarse low-pass are multiplied.
+    edges
+        (2, lines, taps): other taps of the two filters for so many lines beside an edge, counted from it on.
+    is_edge
+        (4,): whether they are taken at the top, the bottom, the left and the right.
     rows
         (2, 2·margin + height + 1, stride) scratch, stride at least the width; the first `margin` rows and the last
         `margin` + 1 are zero.
@@ -168,18 +192,29 @@ def bandpass(image, fine, coarse, gain_y, gain_x, rows, line, out):
         for x in range(width):
             target[x] = source[x]
         _smooth_line(line, margin, fine, coarse, rows[0, margin + y], rows[1, margin + y])
+        for n in range(2):
+            if is_edge[2]:
+                _smooth_beside(target, edges[n], 0, rows[n, margin + y])
+            if is_edge[3]:
+                _smooth_beside(target, edges[n], width - 1, rows[n, margin + y])
     along_low, along_high = gain_x[0], gain_x[1]
     for y in range(0, height, 2):
         _smooth_two_rows(rows[0], margin + y, fine, low)
         _smooth_two_rows(rows[1], margin + y, coarse, high)
         for i in range(min(2, height - y)):
+            above, below = y + i, height - 1 - y - i
+            for n, found in enumerate((low, high)):
+                if is_edge[0] and above < edges.shape[1]:
+                    _smooth_across(rows[n], margin, 1, edges[n, above], found[i])
+                elif is_edge[1] and below < edges.shape[1]:
+                    _smooth_across(rows[n], margin + height - 1, -1, edges[n, below], found[i])
             across_low, across_high = gain_y[0, y + i], gain_y[1, y + i]
             fine_line, coarse_line, target = low[i], high[i], out[y + i]
             for x in range(width):
                 target[x] = fine_line[x] * (across_low * along_low[x]) - coarse_line[x] * (across_high * along_high[x])
 
 
-@hot_kernel
+@lean_kernel
 def _add_three(source, t0, t1, t2, o0, o1, o2):
     for x in range(source.size):
         o0[x] += t0 * source[x]
@@ -187,20 +222,20 @@ def _add_three(source, t0, t1, t2, o0, o1, o2):
         o2[x] += t2 * source[x]
 
 
-@hot_kernel
+@lean_kernel
 def _add_two(source, t0, t1, o0, o1):
     for x in range(source.size):
         o0[x] += t0 * source[x]
         o1[x] += t1 * source[x]
 
 
-@hot_kernel
+@lean_kernel
 def _add_one(source, t0, o0):
     for x in range(source.size):
         o0[x] += t0 * source[x]
 
 
-@hot_kernel
+@lean_kernel
 def _moments_of_row(image, mask, powers, y, first, last, columns, moments):
     """Moments of the mask (1, x, y, xx, xy, yy) and the image (1, x, y) around the pixels first to last of a row."""
     height, width = image.shape
@@ -238,7 +273,7 @@ def _moments_of_row(image, mask, powers, y, first, last, columns, moments):
         _add_one(image_1, t0, moments[8, start:stop])
 
 
-@hot_kernel
+@lean_kernel
 def _planes_of_row(moments, first, last, level, weight, along_x, along_y):
     """Least-squares planes from their moments, at the pixels first to last; what is known, and its moments."""
     for x in range(first, last):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xoffset._kernels._jit import hot_kernel, kernel
+from xoffset._kernels._jit import hot_kernel, kernel, lean_kernel
 
 
 @hot_kernel
@@ -117,12 +117,18 @@ def flat_windows(values, valid, template, out):
                 out[y, x] = _is_flat(values, valid, y, x, template)
 
 
-@hot_kernel
+@lean_kernel
 def sum_along(columns, template, out):
     """Sums of `template` neighbours in a line: out[x] from columns[x] on."""
     size = out.size
     k = template % 6
-    if k == 0:
+    if k == 1 and template > 1:
+        first, a, b, c = columns[:size], columns[1 : 1 + size], columns[2 : 2 + size], columns[3 : 3 + size]
+        d, e, f = columns[4 : 4 + size], columns[5 : 5 + size], columns[6 : 6 + size]
+        for x in range(size):
+            out[x] = first[x] + ((a[x] + b[x] + c[x]) + (d[x] + e[x] + f[x]))
+        k = 7
+    elif k == 0:
         for x in range(size):
             out[x] = 0
     elif k % 2 == 1:
@@ -132,7 +138,7 @@ def sum_along(columns, template, out):
         a, b = columns[:size], columns[1 : 1 + size]
         for x in range(size):
             out[x] = a[x] + b[x]
-    done = 2 - k % 2
+    done = 7 if k == 7 else 2 - k % 2
     while k > done:
         a, b = columns[done : done + size], columns[done + 1 : done + 1 + size]
         for x in range(size):

@@ -11,17 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._kernels._jit import hot_kernel
-from xoffset._kernels.matching.refine import (
-    BLOCK,
-    BLOCK_GAIN,
-    PRIOR_BLOCKS,
-    Template,
-    add_bias,
-    coloured_products,
-    common_pixels,
-    cut_template,
-)
+from xoffset._kernels.matching.certainty import BLOCK, BLOCK_GAIN, PRIOR_BLOCKS, add_bias, coloured_products
 from xoffset._kernels.matching.ridges import LEAST_AGREEMENT
+from xoffset._kernels.matching.templates import Template, common_pixels, cut_template
 
 # Most Gauss-Newton steps; a window that has not converged by then fails.
 ITERATIONS = 40
@@ -65,7 +57,7 @@ class Window(NamedTuple):
 
     template: Template
     steepest: np.ndarray  # (6, pixels) slopes by the parameters, in px at the window's edge, without part in the values
-    moved: np.ndarray  # (size, size)
+    moved: np.ndarray  # (pixels,)
     hessian: np.ndarray  # (6, 6)
     factor: np.ndarray  # (6, 6) lower triangle
     step: np.ndarray  # (6,)
@@ -105,7 +97,7 @@ def refine(image, slopes, noise_gain, coefficients, valid, nodes, wanted, out, f
             match[:] = out[row, column]
             if valid.size > 0:
                 near_x, near_y = int(np.floor(match[0] + 0.5)), int(np.floor(match[1] + 0.5))
-                common_pixels(valid, y, x, near_y, near_x, mask)
+                common_pixels(valid, y, x, near_y, near_x, size, size, mask.reshape(-1))
             side = _grow(images, y, x, mask, room, match)
             if side > 0:
                 out[row, column] = match
@@ -212,19 +204,22 @@ def _cut_window(images, y, x, side, mask, room):
     """Inner window of this side of the template at (y, x)."""
     inset = (mask.shape[0] - side) // 2
     area = side * side
-    weight = room.pixels[:area].reshape(side, side)
+    weight = room.pixels[:area]
     for i in range(side):
-        weight[i] = mask[inset + i, inset : inset + side]
+        for j in range(side):
+            weight[i * side + j] = mask[inset + i, inset + j]
     template = Template(
+        side,
+        side,
         weight,
         weight,
-        room.pixels[area : 2 * area].reshape(side, side),
-        room.pixels[2 * area : 3 * area].reshape(side, side),
-        room.pixels[3 * area : 4 * area].reshape(side, side),
+        room.pixels[area : 2 * area],
+        room.pixels[2 * area : 3 * area],
+        room.pixels[3 * area : 4 * area],
         room.sums,
     )
     steepest = room.pixels[4 * area : 10 * area].reshape(6, area)
-    moved = room.pixels[10 * area : 11 * area].reshape(side, side)
+    moved = room.pixels[10 * area : 11 * area]
     cut_template(images.image, images.slopes, y + inset, x + inset, max(weight.sum(), 1), template)
     return Window(template, steepest, moved, room.matrices[0], room.matrices[1], room.step, room.matrices[2])
 
@@ -233,18 +228,18 @@ def _cut_window(images, y, x, side, mask, room):
 def _steepest_images(window, count):
     """Fill the slopes by the six parameters and their Hessian; say whether it can be inverted."""
     template = window.template
-    size = template.weight.shape[0]
+    size = template.size
     half = template.values.dtype.type(0.5 * (size - 1))
     for i in range(size):
         down = (i - half) / half
         for j in range(size):
             right = (j - half) / half
-            slope_x, slope_y = template.slope_x[i, j], template.slope_y[i, j]
             k = i * size + j
+            slope_x, slope_y = template.slope_x[k], template.slope_y[k]
             window.steepest[0, k], window.steepest[1, k] = slope_x, slope_y
             window.steepest[2, k], window.steepest[3, k] = slope_x * right, slope_x * down
             window.steepest[4, k], window.steepest[5, k] = slope_y * right, slope_y * down
-    weight, values = template.weight.reshape(-1), template.values.reshape(-1)
+    weight, values = template.weight, template.values
     for k in range(6):
         line = window.steepest[k]
         mean, along = line.dtype.type(0.0), line.dtype.type(0.0)
@@ -303,9 +298,8 @@ def _solve(factor, vector):
 
 
 @hot_kernel
-def _strained_window(coefficients, y, x, move, out):
+def _strained_window(coefficients, y, x, size, move, out):
     """Spline values where the pixels of a window at (y, x) have moved to; False if that is outside the image."""
-    size = out.shape[0]
     half = 0.5 * (size - 1)
     height, width = coefficients.shape
     reach = half * (1 + abs(move[2]) + abs(move[3])), half * (1 + abs(move[4]) + abs(move[5]))
@@ -316,7 +310,7 @@ def _strained_window(coefficients, y, x, move, out):
     ):  # fmt: skip
         return False
     for i in range(size):
-        line = out[i]
+        line = out[i * size :]
         start_x = centre_x + move[3] * (i - half)
         start_y = centre_y + (1 + move[5]) * (i - half)
         for j in range(size):
@@ -352,14 +346,14 @@ def _spline_value(coefficients, top, left, down, right):
 def _compare(coefficients, y, x, count, move, window):
     """Score of a motion, 0 if there is none; fills the moved window and the full step of the search."""
     template = window.template
-    if not _strained_window(coefficients, y, x, move, window.moved):
+    if not _strained_window(coefficients, y, x, template.size, move, window.moved):
         return 0.0
-    moved, weight = window.moved.reshape(-1), template.weight.reshape(-1)
+    moved, weight = window.moved, template.weight
     total = _dot(weight, moved)
     square = moved.dtype.type(0.0)
     for n in range(moved.size):
         square += weight[n] * moved[n] * moved[n]
-    product = _dot(template.values.reshape(-1), moved)
+    product = _dot(template.values, moved)
     energy = float(template.sums[0])
     spread = square - total * total / count
     if not (spread > 0 and product > 0):
@@ -376,7 +370,7 @@ def _compare(coefficients, y, x, count, move, window):
 @hot_kernel
 def _gauss_newton(coefficients, y, x, count, window, move):
     """Improve a motion: shift x, y, strain xx, xy, yx, yy; return the score, or 0 if the search gets lost."""
-    half = 0.5 * (window.template.weight.shape[0] - 1)
+    half = 0.5 * (window.template.size - 1)
     step = window.step
     for _ in range(ITERATIONS):
         score = _compare(coefficients, y, x, count, move, window)
@@ -408,19 +402,17 @@ def _compose(move, step, half):
 
 @hot_kernel
 def _covariance(images, y, x, count, score, window):
-    """Covariance of the six parameters, strains in px at the window's edge, as `refine.residual_products`."""
+    """Covariance of the six parameters, strains in px at the window's edge, as `certainty.residual_products`."""
     template = window.template
-    size = template.weight.shape[0]
+    size = template.size
     blocks = max(size // BLOCK, 1)
     energy = float(template.sums[0])
-    moved = window.moved.reshape(-1)
-    mean = _dot(template.weight.reshape(-1), moved) / count
-    gain = moved.dtype.type(score * energy / _dot(template.values.reshape(-1), moved))
+    moved = window.moved
+    mean = _dot(template.weight, moved) / count
+    gain = moved.dtype.type(score * energy / _dot(template.values, moved))
     # the residual replaces the moved window
-    for i in range(size):
-        for j in range(size):
-            part = template.weight[i, j] * (window.moved[i, j] - mean)
-            window.moved[i, j] = gain * part - template.values[i, j]
+    for n in range(moved.size):
+        moved[n] = gain * template.weight[n] * (moved[n] - mean) - template.values[n]
     spread = window.covariance
     spread[:] = 0
     sums = np.empty(6)
@@ -431,12 +423,12 @@ def _covariance(images, y, x, count, score, window):
             for i in range(row * size // blocks, (row + 1) * size // blocks):
                 for k in range(6):
                     for j in range(first, last):
-                        sums[k] += window.steepest[k, i * size + j] * window.moved[i, j]
+                        sums[k] += window.steepest[k, i * size + j] * moved[i * size + j]
             for k in range(6):
                 for m in range(6):
                     spread[k, m] += sums[k] * sums[m]
     noise = np.empty(3, moved.dtype)
-    coloured_products(images.slopes, template.weight, y, x, noise)
+    coloured_products(images.slopes, template.weight, size, size, y, x, noise)
     number = blocks * blocks
     of_blocks = BLOCK_GAIN * number / max(number - 1, 1) * number / (number + PRIOR_BLOCKS)
     colour = (noise[0] + noise[2]) / max(window.hessian[0, 0] + window.hessian[1, 1], 1e-30)

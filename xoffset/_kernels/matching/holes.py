@@ -15,28 +15,34 @@ import numpy as np
 from xoffset._kernels import bits
 from xoffset._kernels._jit import hot_kernel
 from xoffset._kernels.images.filters import FOLD, _fold_line
-from xoffset._kernels.matching.peaks import quadric
-from xoffset._kernels.matching.refine import (
+from xoffset._kernels.matching.certainty import (
     BLOCK,
     BLOCK_GAIN,
+    PRIOR_BLOCKS,
+    agreement,
+    coloured_products,
+    covariance,
+)
+from xoffset._kernels.matching.peaks import quadric
+from xoffset._kernels.matching.refine import (
     ITERATIONS,
     LARGEST_STRETCH,
     LOCKED_TOLERANCE,
     LONGEST_STEP,
-    PRIOR_BLOCKS,
-    Moved,
-    _agreement,
-    _moved_window,
-    _sums,
-    coloured_products,
-    covariance,
-    cut_template,
     judge_slopes,
-    new_template,
     slopes,
-    spline_weights,
 )
 from xoffset._kernels.matching.surface import COMMON
+from xoffset._kernels.matching.templates import (
+    Moved,
+    cut_template,
+    cut_window,
+    move_window,
+    new_moved,
+    new_template,
+    spline_weights,
+    sum_against,
+)
 
 # Least weight of a low-pass on known pixels that it is divided by; with less its result is taken for zero.
 LEAST_WEIGHT = 1e-3
@@ -63,8 +69,8 @@ class Around(NamedTuple):
 class Beyond(NamedTuple):
     """Working space for the moved window of the secondary and what the filter reaches around it, without the rim."""
 
-    values: np.ndarray  # (size + 2·reach, size + 2·reach)
-    lines: np.ndarray  # (size + 2·reach + 3, size + 2·reach)
+    moved: Moved  # the window with what is around it
+    values: np.ndarray  # (size + 2·reach, size + 2·reach + 3): its values, row by row
     rows: np.ndarray  # (size, size + 2·reach)
     low: np.ndarray  # (size, size)
 
@@ -95,11 +101,7 @@ def refine(image, coefficients, known, noise, halves, size, corners, peaks, out,
     """
     one = image.dtype.type(1.0)
     reach = max(halves[0].size, halves[1].size) - 1
-    template = new_template(size, one)
-    moved = Moved(
-        np.empty((size, size), image.dtype), np.empty((size + 3, size), image.dtype), np.empty((2, 4), image.dtype),
-        np.empty(5, image.dtype),
-    )  # fmt: skip
+    template, moved = new_template(size, size, one), new_moved(size, size, one)
     around, beyond = _working_space(size, reach, one)
     products = np.empty(3, image.dtype)
     match = np.empty(6, image.dtype)
@@ -116,10 +118,10 @@ def refine(image, coefficients, known, noise, halves, size, corners, peaks, out,
             verdict = _gauss_newton(coefficients, y, x, peak, count, halves, template, moved, around, beyond, match)
         flags[k] |= verdict
         if verdict == 0:
-            agreement = _agreement(template, moved, match[3])
-            coloured_products(noise[0], template.weight, y, x, products)
+            share = agreement(template, moved.values, match[3])
+            coloured_products(noise[0], template.weight, size, size, y, x, products)
             _residual_products(template, moved, count, match[3], noise[1], products)
-            covariance(template.sums, products, agreement, match)
+            covariance(template.sums, products, share, match)
             out[k] = match
 
 
@@ -161,10 +163,9 @@ def _working_space(size, reach, one):
         np.empty((2, side, side), dtype), np.empty((side, side), dtype), np.empty((side, side), dtype),
         np.empty((2, side, side), dtype),
     )  # fmt: skip
-    beyond = Beyond(
-        np.empty((inner, inner), dtype), np.empty((inner + 3, inner), dtype), np.empty((size, inner), dtype),
-        np.empty((size, size), dtype),
-    )  # fmt: skip
+    moved = new_moved(inner, inner + 3, one)
+    values = moved.values[: inner * (inner + 3)].reshape(inner, inner + 3)
+    beyond = Beyond(moved, values, np.empty((size, inner), dtype), np.empty((size, size), dtype))
     return around, beyond
 
 
@@ -174,7 +175,7 @@ def _cut_reference(image, known, y, x, peak, halves, template, around):
 
     `around` keeps the mask and the gains.
     """
-    size, side, wide = template.weight.shape[0], around.low.shape[0], around.mask.shape[0]
+    size, side, wide = template.size, around.low.shape[0], around.mask.shape[0]
     reach = (wide - side) // 2
     top, left = y - RIM - reach, x - RIM - reach
     shift_y, shift_x = int(peak[0]), int(peak[1])
@@ -195,7 +196,7 @@ def _cut_reference(image, known, y, x, peak, halves, template, around):
     slopes(around.filtered, around.slopes[0], around.slopes[1])
     count = around.mask.dtype.type(0.0)
     for i in range(size):
-        mask, weight = around.mask[reach + RIM + i, reach + RIM :], template.weight[i]
+        mask, weight = around.mask[reach + RIM + i, reach + RIM :], template.weight[i * size :]
         for j in range(size):
             weight[j] = mask[j]
             count += mask[j]
@@ -247,18 +248,20 @@ def _band_pass(values, halves, gains, offset, rows, low, out):
 @hot_kernel
 def _compare(coefficients, y, x, shift, halves, template, moved, around, beyond):
     """Move the secondary by shift = (x, y), filter what is known to both, and sum it against the template."""
-    side = beyond.values.shape[0]
-    reach = (side - template.weight.shape[0]) // 2
+    size, side, wide = template.size, beyond.values.shape[0], beyond.moved
+    reach = (side - size) // 2
     left, top = int(np.floor(shift[0])), int(np.floor(shift[1]))
-    spline_weights(shift[1] - top, moved.weights[0])
-    spline_weights(shift[0] - left, moved.weights[1])
-    _moved_window(coefficients, y - reach + top, x - reach + left, moved.weights, beyond.lines, beyond.values)
+    spline_weights(shift[1] - top, wide.weights[0])
+    spline_weights(shift[0] - left, wide.weights[1])
+    cut_window(coefficients, y - reach + top - 1, x - reach + left - 1, side + 3, side + 3, side + 3, wide.cut)
+    move_window(wide.cut, side + 3, wide.weights, wide.rows, wide.values)
     for i in range(side):
         mask, line = around.mask[RIM + i, RIM:], beyond.values[i]
         for j in range(side):
             line[j] *= mask[j]
-    _band_pass(beyond.values, halves, around.gains, RIM, beyond.rows, beyond.low, moved.values)
-    _sums(template, moved.values, moved.sums)
+    filtered = moved.values[: size * size].reshape(size, size)
+    _band_pass(beyond.values, halves, around.gains, RIM, beyond.rows, beyond.low, filtered)
+    sum_against(template, moved.values, moved.sums)
 
 
 @hot_kernel
@@ -287,7 +290,7 @@ def _gauss_newton(coefficients, y, x, peak, count, halves, template, moved, arou
         error_x = gain * moved.sums[3] - template.sums[1]
         error_y = gain * moved.sums[4] - template.sums[2]
         if iteration == 0:
-            hold = determinant * _agreement(template, moved, gain)
+            hold = determinant * agreement(template, moved.values, gain)
         elif last_x != 0 or last_y != 0:
             left = (error_x * last_x + error_y * last_y) / (last_x * last_x + last_y * last_y)
             hold *= min(max(1 - left, 1 / LARGEST_STRETCH), LARGEST_STRETCH)
@@ -318,25 +321,25 @@ def _gauss_newton(coefficients, y, x, peak, count, halves, template, moved, arou
 
 @hot_kernel
 def _residual_products(template, moved, count, gain, noise_gain, noise):
-    """Variance xx, xy, yy of the sums of slope times residual into `noise`, as `refine.residual_products`.
+    """Variance xx, xy, yy of the sums of slope times residual into `noise`, as `certainty.residual_products`.
 
     The share of the coloured products in `noise` follows the number of blocks that count. The residual replaces the
     moved window.
     """
-    zero, one = noise.dtype.type(0.0), noise.dtype.type(1.0)
-    mean = moved.sums[0] / count
-    line, weight, values = moved.values.reshape(-1), template.weight.reshape(-1), template.values.reshape(-1)
-    square = zero
-    for k in range(line.size):
-        residual = gain * weight[k] * (line[k] - mean) - values[k]
-        line[k] = residual
-        square += residual * residual
-    scatter = moved.sums[:3]
-    number = scatter_of_blocks(template.slope_x, template.slope_y, moved.values, scatter)
+    size, one = template.size, noise.dtype.type(1.0)
+    slope_x, slope_y, residual = template.slope_x, template.slope_y, moved.values
+    mean, square = moved.sums[0] / count, one - one
+    for k in range(residual.size):
+        residual[k] = gain * template.weight[k] * (residual[k] - mean) - template.values[k]
+        square += residual[k] * residual[k]
+    number = scatter_of_blocks(
+        slope_x[: size * size].reshape(size, size), slope_y[: size * size].reshape(size, size),
+        residual[: size * size].reshape(size, size), moved.sums,
+    )  # fmt: skip
     of_blocks = noise.dtype.type(BLOCK_GAIN) * number / (number + PRIOR_BLOCKS)
     of_white = square / max(count - 3, one) / noise_gain * PRIOR_BLOCKS / (number + PRIOR_BLOCKS)
     for k in range(3):
-        noise[k] = of_blocks * scatter[k] + of_white * noise[k]
+        noise[k] = of_blocks * moved.sums[k] + of_white * noise[k]
 
 
 @hot_kernel

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from xoffset._kernels._jit import hot_kernel
+from xoffset._kernels._jit import hot_kernel, lean_kernel
+from xoffset._kernels.matching.templates import cut_window
 
 
 @hot_kernel
@@ -25,6 +26,13 @@ def excess(first, second, valid, nodes, peaks, out):
     nodes, peaks
         As in `effective_pixels`.
     """
+    lines = np.ones((2, nodes.template * nodes.template), first.dtype)
+    _excess_of_each(first, second, valid, nodes, peaks, lines[0], lines[1], out)
+
+
+@lean_kernel
+def _excess_of_each(first, second, valid, nodes, peaks, line, weight, out):
+    """As `excess`; `line` and `weight`, which comes as ones, are working space for the pixels of a window."""
     for row in range(nodes.rows):
         for column in range(nodes.columns):
             out[row, column] = 0.0
@@ -33,56 +41,41 @@ def excess(first, second, valid, nodes, peaks, out):
                 continue
             y = nodes.top + row * nodes.step
             x = nodes.left + column * nodes.step
-            here = _kurtosis(first, valid[0], y, x, nodes.template) - 3.0
+            here = _kurtosis(first, valid[0], y, x, nodes.template, line, weight) - 3.0
             if here <= 0.0:
                 continue
             y += int(dy)
             x += int(peaks[row, column, 1])
-            there = _kurtosis(second, valid[1], y, x, nodes.template) - 3.0
+            there = _kurtosis(second, valid[1], y, x, nodes.template, line, weight) - 3.0
             out[row, column] = math.sqrt(here * max(there, 0.0))
 
 
-@hot_kernel
-def _kurtosis(image, valid, y, x, size):
+@lean_kernel
+def _kurtosis(image, valid, y, x, size, line, weight):
     """Fourth central moment of a window over the square of the second; 0 without texture.
 
     All pixels count if `valid` is empty.
     """
-    zero = image.dtype.type(0.0)
-    is_whole = valid.size == 0
-    known = size * size
-    total, square = zero, zero
-    for i in range(y, y + size):
-        line = image[i, x : x + size]
-        if is_whole:
-            for j in range(size):
-                total += line[j]
-                square += line[j] * line[j]
-        else:
-            mask = valid[i, x : x + size]
-            for j in range(size):
-                value = line[j] if mask[j] != 0 else zero
-                known -= mask[j] == 0
-                total += value
-                square += value * value
-    count = image.dtype.type(max(known, 1))
+    cut_window(image, y, x, size, size, size, line)
+    if valid.size > 0:
+        cut_window(valid, y, x, size, size, size, weight)
+    zero, one = image.dtype.type(0.0), image.dtype.type(1.0)
+    known, total, square = zero, zero, zero
+    for k in range(line.size):
+        value = weight[k] * line[k]
+        known += weight[k]
+        total += value
+        square += value * line[k]
+    count = max(known, one)
     mean = total / count
     square = square / count - mean * mean
     if square <= zero:
         return 0.0
     # relative to the variance: fourth powers leave the range of float32
-    scale = image.dtype.type(1.0) / square
+    scale = one / square
     fourth = zero
-    for i in range(y, y + size):
-        line = image[i, x : x + size]
-        if is_whole:
-            for j in range(size):
-                power = (line[j] - mean) * (line[j] - mean) * scale
-                fourth += power * power
-        else:
-            mask = valid[i, x : x + size]
-            for j in range(size):
-                away = line[j] - mean if mask[j] != 0 else zero
-                power = away * away * scale
-                fourth += power * power
+    for k in range(line.size):
+        away = weight[k] * (line[k] - mean)
+        power = away * away * scale
+        fourth += power * power
     return fourth / count

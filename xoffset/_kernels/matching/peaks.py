@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels import bits
-from xoffset._kernels._jit import kernel
+from xoffset._kernels._jit import kernel, lean_kernel
 
 # Codes of the ways to find the sub-pixel shift.
 # Inverse-compositional Gauss-Newton on the pixels (see `refine`); the rest are closed forms of the 3x3 scores.
@@ -26,7 +26,7 @@ QUADRATIC = 4
 LARGEST_CONDITION = 1e3
 
 
-@kernel
+@lean_kernel
 def vertex(scores, form, out):
     """Vertex (x, y) in px of 3x3 scores (9,) in row order; False if there is none within a pixel.
 
@@ -53,7 +53,7 @@ def vertex(scores, form, out):
     return True
 
 
-@kernel
+@lean_kernel
 def quadric(scores, out):
     """Vertex (x, y) in px of the least squares quadric through 3x3 scores (9,); False if it is no peak within a pixel.
 

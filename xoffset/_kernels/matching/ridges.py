@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xoffset._kernels._jit import hot_kernel
+from xoffset._kernels._jit import lean_kernel
 
 # Least share of the slopes that both images have in common: small windows measure it badly.
 LEAST_AGREEMENT = 0.1
@@ -12,9 +12,9 @@ LEAST_AGREEMENT = 0.1
 ELONGATED = 4.0
 
 
-@hot_kernel
-def weakest_hold(template, moved, gain, agreement, out):
-    """Direction (x, y) of the least slopes, and how many times less of them than `agreement` both images share.
+@lean_kernel
+def weakest_hold(template, moved, gain, share, out):
+    """Direction (x, y) of the least slopes, and how many times less of them than `share` both images have.
 
     Along a ridge most slope may be noise, which the share over both directions does not tell. 1 where the window's
     slopes point every way.
@@ -22,7 +22,7 @@ def weakest_hold(template, moved, gain, agreement, out):
     zero, one = out.dtype.type(0.0), out.dtype.type(1.0)
     xx, xy, yy = template.sums[3], template.sums[4], template.sums[5]
     out[0], out[1], out[2] = 0, 0, 1
-    size = moved.rows.shape[1]
+    size, pitch = template.size, template.pitch
     half = (xx - yy) / 2
     apart = np.sqrt(half * half + xy * xy)
     if size < 5 or (xx + yy) / 2 + apart < ELONGATED * ((xx + yy) / 2 - apart):
@@ -35,17 +35,17 @@ def weakest_hold(template, moved, gain, agreement, out):
     common, own = zero, zero
     for i in range(2, size - 2):
         for j in range(2, size - 2):
-            values = moved.values
-            other_x = near * (values[i, j + 1] - values[i, j - 1]) - far * (values[i, j + 2] - values[i, j - 2])
-            other_y = near * (values[i + 1, j] - values[i - 1, j]) - far * (values[i + 2, j] - values[i - 2, j])
-            slope = along_x * template.slope_x[i, j] + along_y * template.slope_y[i, j]
+            k = i * pitch + j
+            other_x = near * (moved[k + 1] - moved[k - 1]) - far * (moved[k + 2] - moved[k - 2])
+            other_y = near * (moved[k + pitch] - moved[k - pitch]) - far * (moved[k + 2 * pitch] - moved[k - 2 * pitch])
+            slope = along_x * template.slope_x[k] + along_y * template.slope_y[k]
             common += slope * (along_x * other_x + along_y * other_y)
             own += slope * slope
-    share = max(gain * common / max(own, one * 1e-30), one * LEAST_AGREEMENT)
-    out[0], out[1], out[2] = along_x, along_y, max(agreement / share, one)
+    least = max(gain * common / max(own, one * 1e-30), one * LEAST_AGREEMENT)
+    out[0], out[1], out[2] = along_x, along_y, max(share / least, one)
 
 
-@hot_kernel
+@lean_kernel
 def loosen(weak, match):
     """Widen the covariance match[3:6] along the direction of `weakest_hold`."""
     x, y, more = weak[0], weak[1], weak[2] - 1

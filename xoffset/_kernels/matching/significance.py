@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xoffset._kernels._jit import hot_kernel, kernel
+from xoffset._kernels._jit import hot_kernel, kernel, lean_kernel
 
 # Side of the blocks over which products of pixels are summed, px.
 BLOCK = 8
@@ -118,10 +118,27 @@ def texture(image: np.ndarray, valid: np.ndarray, lagged: Lags) -> Texture:
     sums = np.empty((rows - AREA + 1, columns - AREA + 1, lagged.y.size), dtype=image.dtype)
     moments = np.empty((*sums.shape[:2], 4), dtype=image.dtype)
     gather(products, counts, lagged.weight, sums, moments)
-    is_known = (moments[..., 0] > 0.0) & (moments[..., 1] > 0.5)
-    share = sums[is_known] / moments[..., :1][is_known]
-    mean = share.mean(axis=0, dtype=np.float64) if share.size else np.zeros(lagged.y.size)
+    mean = np.empty(lagged.y.size)
+    mean_correlation(sums, moments, mean)
     return Texture(sums, moments, mean)
+
+
+@lean_kernel
+def without_mean(image, valid, inset, out):
+    """Inner part of an image without the mean of its valid pixels, and zero where they are not `valid` (uint8)."""
+    total, count = 0.0, 0
+    for y in range(out.shape[0]):
+        line, is_valid = image[inset + y, inset:], valid[inset + y, inset:]
+        part = image.dtype.type(0.0)
+        for x in range(out.shape[1]):
+            part += line[x] * is_valid[x]
+            count += int(is_valid[x])
+        total += part
+    mean = image.dtype.type(total / max(count, 1))
+    for y in range(out.shape[0]):
+        line, is_valid, target = image[inset + y, inset:], valid[inset + y, inset:], out[y]
+        for x in range(out.shape[1]):
+            target[x] = (line[x] - mean) * is_valid[x]
 
 
 @hot_kernel
@@ -163,7 +180,26 @@ def block_products(image, lag_y, lag_x, out):
                 out[row, column, k] = total
 
 
-@hot_kernel
+@lean_kernel
+def mean_correlation(sums, moments, out):
+    """Mean correlation at each lag (lag,) of the places with texture, at least half of whose pixels are valid."""
+    for k in range(out.size):
+        out[k] = 0
+    count = 0
+    for row in range(sums.shape[0]):
+        for column in range(sums.shape[1]):
+            energy = moments[row, column, 0]
+            if not (energy > 0 and 2 * moments[row, column, 1] > 1):
+                continue
+            line, scale = sums[row, column], 1 / float(energy)
+            for k in range(out.size):
+                out[k] += line[k] * scale
+            count += 1
+    for k in range(out.size):
+        out[k] /= max(count, 1)
+
+
+@lean_kernel
 def gather(products, counts, weight, sums, moments):
     """Sum AREA x AREA blocks of products and counts into `sums` and `moments`, as in Texture."""
     rows, columns, lagged = sums.shape
@@ -190,7 +226,7 @@ def gather(products, counts, weight, sums, moments):
             moments[row, column, 3] = square
 
 
-@hot_kernel
+@lean_kernel
 def _of_sums(square, mean_a, mean_b, pixels):
     """Effective pixels from sums of squared and plain correlations, the means of the windows removed.
 
@@ -202,7 +238,7 @@ def _of_sums(square, mean_a, mean_b, pixels):
     return pixels * (1.0 - a) * (1.0 - b) / max(square - pixels * a * b, 1.0)
 
 
-@hot_kernel
+@lean_kernel
 def effective_pixels(first, second, weight, nodes, peaks, out):
     """Pixels that a score of two windows is worth, out (rows, columns); 0 where either holds no texture.
 
@@ -267,7 +303,7 @@ def effective_pixels(first, second, weight, nodes, peaks, out):
             out[row, column] = max(min(crossed + OFFSET + SHARE * pixels, largest), LEAST_PIXELS)
 
 
-@hot_kernel
+@lean_kernel
 def _corner(position, count):
     """Index of the AREA x AREA blocks whose middle lies nearest to a position in px."""
     return min(max(math.floor(position / BLOCK - 0.5 * AREA + 0.5), 0), count - 1)

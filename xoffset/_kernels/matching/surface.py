@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._kernels import bits
-from xoffset._kernels._jit import hot_kernel
+from xoffset._kernels._jit import lean_kernel
 
 # Distance from the peak, px, within which high scores belong to it; the second peak is sought farther away.
 PEAK_RADIUS = 3
@@ -36,86 +36,66 @@ COMMON = 15
 NO_OTHER = -1.0
 
 
-@hot_kernel
-def _plain_scores(products, first, lanes, count, total, inverse, totals, inverses, y, x, height, width, score):
-    """ZNCC of one template with its candidates where every pixel is valid.
-
-    Parameters
-    ----------
-    products
-        (shifts·lanes,) sums of products; the first candidate of this template stands at `first`.
-    count, total, inverse
-        Pixels of the template, their sum, one over the root of their squared deviations (0 without texture).
-    totals, inverses
-        The same of each window of the secondary; that of the first candidate starts at (y, x).
-    height, width
-        Number of candidates along y and x.
-    score
-        Filled from its first corner.
-    """
-    mean = total / count
-    has_texture = inverse > 0
-    for i in range(height):
-        source = products[first + i * lanes : first + i * lanes + width]
-        means = totals[y + i, x : x + width]
-        scales = inverses[y + i, x : x + width]
-        line = score[i, :width]
-        for d in range(width):
-            value = min((source[d] - mean * means[d]) * (inverse * scales[d]), 1)
-            line[d] = value if (scales[d] > 0) & has_texture else ONE_VALUE
-
-
-@hot_kernel
-def _masked_scores(sums, k, first, lanes, floors, least_valid, is_flat, flat, y, x, height, width, score):
+@lean_kernel
+def _masked_line(sums, start, flat, floors, least_valid, score):
     """ZNCC over the pixels valid in both windows (Padfield 2012, IEEE Trans. Image Process. 21, 2706-2718).
 
-    `sums[:, k]` (6 or 7, shifts·lanes): products, count, sum of either image over the common pixels, sums of their
-    squares; last the count of pixels that are known in both images, if not all of these are fit to be matched.
-    `is_flat`: whether the template holds one value only; `flat` marks such windows of the secondary; the rest is as in
-    `_plain_scores`.
+    `sums` (6 or 7, start and more): products, count, sum of either image over the common pixels, sums of their squares;
+    last the count of pixels that are known in both images, if not all of these are fit to be matched. `flat` marks
+    windows of the secondary that hold one value only; `floors` and `least_valid` as in `zncc.Images`.
     """
-    one = score.dtype.type(1.0)
+    one, mark = score.dtype.type(1.0), score.dtype.type(ONE_VALUE)
+    few, nothing = score.dtype.type(FEW_COMMON), score.dtype.type(NOTHING_COMMON)
     least_fit = score.dtype.type(LEAST_FIT) * least_valid
-    of_known = 6 if sums.shape[0] > 6 else 1
-    for i in range(height):
-        for d in range(width):
-            place = first + i * lanes + d
-            products, common, known = sums[0, k, place], sums[1, k, place], sums[of_known, k, place]
-            of_first, of_second = sums[2, k, place], sums[3, k, place]
-            squares, other = sums[4, k, place], sums[5, k, place]
-            count = max(common, one)
-            spread = squares - of_first * of_first / count
-            spread_of_other = other - of_second * of_second / count
-            least, least_of_other = floors[0] * count, floors[1] * count
-            variance = max(spread, least) * max(spread_of_other, least_of_other)
-            value = (products - of_first * of_second / count) / np.sqrt(variance)
-            if is_flat:
-                score[i, d] = ONE_VALUE
-            elif common < one:
-                score[i, d] = NOTHING_COMMON
-            elif known < least_valid or common < least_fit:
-                score[i, d] = FEW_COMMON
-            elif flat[y + i, x + d] != 0 or spread <= least or spread_of_other <= least_of_other:
-                score[i, d] = ONE_VALUE
-            else:
-                score[i, d] = min(value, 1)
+    size = score.size
+    products, commons, knowns = sums[0, start:], sums[1, start:], sums[6 if sums.shape[0] > 6 else 1, start:]
+    totals, totals_of_other = sums[2, start:], sums[3, start:]
+    squares, squares_of_other = sums[4, start:], sums[5, start:]
+    for x in range(size):
+        common, known = commons[x], knowns[x]
+        count = max(common, one)
+        of_first, of_second = totals[x], totals_of_other[x]
+        spread = squares[x] - of_first * of_first / count
+        spread_of_other = squares_of_other[x] - of_second * of_second / count
+        least, least_of_other = floors[0] * count, floors[1] * count
+        variance = max(spread, least) * max(spread_of_other, least_of_other)
+        value = min((products[x] - of_first * of_second / count) / np.sqrt(variance), one)
+        has_texture = (flat[x] == 0) & (spread > least) & (spread_of_other > least_of_other)
+        value = value if has_texture else mark
+        value = value if (known >= least_valid) & (common >= least_fit) else few
+        score[x] = value if common >= one else nothing
 
 
-@hot_kernel
-def _read_peak(score, height, width, out):
-    """Peak of a surface into out[:PEAK_FIELDS], its shift counted from the first candidate.
+@lean_kernel
+def _masked_scores(sums, first, lanes, floors, least_valid, is_flat, flat, y, x, height, width, score):
+    """Scores of one template with its candidates, and the highest of each column in the last row.
 
-    Returns the bits against it. Without any score all of `out` is NaN. The gap is NaN where no score lies more than
-    PEAK_RADIUS from the peak, or the search reaches no farther than that. Of equal scores the first by rows is the
-    peak. The last row of `score` keeps the highest of each column, so that no loop waits for its own result.
+    `sums` (6 or 7, shifts·lanes) as of `_masked_line`; the first candidate of this template stands at `first`, and the
+    window of the secondary that it means at (y, x). `is_flat`: whether the template holds one value only.
     """
     high = score[score.shape[0] - 1]
     for d in range(width):
         high[d] = LOWEST
     for i in range(height):
-        line = score[i]
+        line = score[i, :width]
+        if is_flat:
+            for d in range(width):
+                line[d] = ONE_VALUE
+        else:
+            _masked_line(sums, first + i * lanes, flat[y + i, x : x + width], floors, least_valid, line)
         for d in range(width):
             high[d] = line[d] if line[d] > high[d] else high[d]
+
+
+@lean_kernel
+def _read_peak(score, height, width, out):
+    """Peak of a surface into out[:PEAK_FIELDS], its shift counted from the first candidate.
+
+    Returns the bits against it. Without any score all of `out` is NaN. The gap is NaN where no score lies more than
+    PEAK_RADIUS from the peak, or the search reaches no farther than that. Of equal scores the first by rows is the
+    peak. The last row of `score` holds the highest of each column.
+    """
+    high = score[score.shape[0] - 1]
     top = score.dtype.type(LOWEST)
     for d in range(width):
         top = max(top, high[d])
@@ -137,8 +117,9 @@ def _read_peak(score, height, width, out):
         high[d] = LOWEST
     for i in range(height):
         if abs(i - row) > PEAK_RADIUS:
+            line = score[i]
             for d in range(left, right):
-                high[d] = max(high[d], score[i, d])
+                high[d] = max(high[d], line[d])
     second = score.dtype.type(LOWEST)
     for d in range(width):
         second = max(second, high[d])
@@ -151,11 +132,11 @@ def _read_peak(score, height, width, out):
         i, d = row + k // 3 - 1, column + k % 3 - 1
         out[4 + k] = score[i, d] if 0 <= i < height and 0 <= d < width else LOWEST
     if _is_contested(second, out):
-        _read_other(score, height, width, out)
+        _read_other(score, height, width, high[:width], True, out)
     return _judge_patch(height, width, out)
 
 
-@hot_kernel
+@lean_kernel
 def _is_contested(second, out):
     """Whether the best score elsewhere comes so near the peak `out` that another peak may be the match."""
     out[OTHER] = second if out[3] == out[3] else np.nan
@@ -164,12 +145,12 @@ def _is_contested(second, out):
     return out[3] < CLEAR_GAP + 0.25 * min(bend, 1.0)
 
 
-@hot_kernel
-def _read_other(score, height, width, out):
+@lean_kernel
+def _read_other(score, height, width, high, is_by_column, out):
     """Highest local maximum more than PEAK_RADIUS from the peak `out`, into its last two fields.
 
-    The flank of a wide peak is none. At the rim of the surface, where a maximum may go on beyond it, its top is
-    extrapolated with the curvature of the peak.
+    `high` is the highest so far away of each column, or of each row. The flank of a wide peak is none. At the rim of
+    the surface, where a maximum may go on beyond it, its top is extrapolated with the curvature of the peak.
     """
     row, column = int(out[0]), int(out[1])
     bend_y, bend_x = _bend(out[5], out[2], out[11]), _bend(out[7], out[2], out[9])
@@ -177,8 +158,11 @@ def _read_other(score, height, width, out):
     best = out.dtype.type(LOWEST)
     out[OTHER] = NO_OTHER
     out[OTHER + 1] = 0
-    for i in range(height):
-        for d in range(width):
+    for line in range(high.size):
+        if high[line] < least:
+            continue
+        for place in range(height if is_by_column else width):
+            i, d = (place, line) if is_by_column else (line, place)
             value = score[i, d]
             if value < least or value <= NO_SCORE or (abs(i - row) <= PEAK_RADIUS and abs(d - column) <= PEAK_RADIUS):
                 continue
@@ -200,13 +184,13 @@ def _read_other(score, height, width, out):
                 out[OTHER + 1] = rise
 
 
-@hot_kernel
+@lean_kernel
 def _bend(before, here, after):
     """Curvature at a maximum, as second difference; 0 where a neighbour is unknown."""
     return max(2.0 * here - before - after, 0.0) if before > NO_SCORE and after > NO_SCORE else 0.0
 
 
-@hot_kernel
+@lean_kernel
 def _rise(before, here, after, bend):
     """By how much the top of the parabola through a maximum and its neighbours is higher.
 
@@ -223,7 +207,7 @@ def _rise(before, here, after, bend):
     return slope * away - 0.5 * bend * away**2
 
 
-@hot_kernel
+@lean_kernel
 def _judge_patch(height, width, out):
     """Bits against the peak `out` of a surface of height x width candidates; scores that are none become NaN."""
     verdict = 0
@@ -237,7 +221,7 @@ def _judge_patch(height, width, out):
     return verdict
 
 
-@hot_kernel
+@lean_kernel
 def _verdict_without_peak(top):
     """Why a surface whose highest entry is a mark has no peak: what the most favourable candidate lacks."""
     if top == ONE_VALUE:

@@ -11,11 +11,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xoffset._kernels._jit import hot_kernel
-from xoffset._kernels.matching.surface import _masked_scores, _plain_scores, _read_peak
+from xoffset._kernels._jit import fused_kernel, hot_kernel, lean_kernel
+from xoffset._kernels.matching import vectors
+from xoffset._kernels.matching.surface import (
+    ONE_VALUE,
+    PEAK_FIELDS,
+    _masked_scores,
+    _read_peak,
+    _verdict_without_peak,
+)
 
-# Number to whose multiple the shifts along x are rounded up, so that vector instructions work on whole vectors.
-LANES = 8
+LANES, MOST_ROWS = vectors.LANES, vectors.MOST_ROWS
 
 
 class Nodes(NamedTuple):
@@ -40,8 +46,8 @@ class Images(NamedTuple):
     `first`, `second` (1, height, width): the filtered images; or, where a pixel is missing, (6, height, width) factors
     of the masked sums, all zero where invalid: image·image, mask·mask, image·mask, mask·image, square·mask,
     mask·square; then known·known if not all of the known pixels are valid. By template size and first pixel of the
-    window: `statistics` (size, 4, height, width) sum and inverse root spread of the reference, then of the secondary,
-    unused if masked; `flat` (size, 2, height, width) uint8, raw windows that hold one value only. `floors` (2):
+    window: `statistics` (size, 2, height, width) sum and inverse root spread of the reference, and the same of the
+    secondary, unused if masked; `flat` (size, height, width) uint8, raw windows that hold one value only. `floors` (2):
     variance that each must exceed to be texture and not rounding. `least_valid` (size): known pixels that two windows
     must share to have a score.
     """
@@ -49,7 +55,9 @@ class Images(NamedTuple):
     first: np.ndarray
     second: np.ndarray
     statistics: np.ndarray
+    statistics_of_other: np.ndarray
     flat: np.ndarray
+    flat_of_other: np.ndarray
     floors: np.ndarray
     least_valid: np.ndarray
 
@@ -70,92 +78,13 @@ class Search(NamedTuple):
 
 
 @hot_kernel
-def _add_line(source, shifted, line):
-    """Products of a row of pixels with shifted copies of another: line[d] += sum of source[j]·shifted[j + d]."""
-    size = source.shape[0]
-    lanes = line.shape[0]
-    j = 0
-    while j + 4 <= size:
-        a0, a1, a2, a3 = source[j], source[j + 1], source[j + 2], source[j + 3]
-        window = shifted[j : j + lanes + 3]
-        for d in range(lanes):
-            line[d] += a0 * window[d] + a1 * window[d + 1] + a2 * window[d + 2] + a3 * window[d + 3]
-        j += 4
-    while j < size:
-        a0 = source[j]
-        window = shifted[j : j + lanes]
-        for d in range(lanes):
-            line[d] += a0 * window[d]
-        j += 1
-
-
-@hot_kernel
-def _add_two_lines(upper, lower, shifted, line, line_above):
-    """As `_add_line` with two rows of pixels that meet the same row of the other image at two shifts along y.
-
-    What is loaded serves twice. Fives rather than fours where they divide the rows: nothing is left over then.
-    """
-    size = upper.shape[0]
-    lanes = line.shape[0]
-    j = 0
-    if size % 5 == 0:
-        while j < size:
-            a0, a1, a2, a3, a4 = upper[j], upper[j + 1], upper[j + 2], upper[j + 3], upper[j + 4]
-            b0, b1, b2, b3, b4 = lower[j], lower[j + 1], lower[j + 2], lower[j + 3], lower[j + 4]
-            window = shifted[j : j + lanes + 4]
-            for d in range(lanes):
-                w0, w1, w2, w3, w4 = window[d], window[d + 1], window[d + 2], window[d + 3], window[d + 4]
-                line[d] += a0 * w0 + a1 * w1 + a2 * w2 + a3 * w3 + a4 * w4
-                line_above[d] += b0 * w0 + b1 * w1 + b2 * w2 + b3 * w3 + b4 * w4
-            j += 5
-    while j + 4 <= size:
-        a0, a1, a2, a3 = upper[j], upper[j + 1], upper[j + 2], upper[j + 3]
-        b0, b1, b2, b3 = lower[j], lower[j + 1], lower[j + 2], lower[j + 3]
-        window = shifted[j : j + lanes + 3]
-        for d in range(lanes):
-            w0, w1, w2, w3 = window[d], window[d + 1], window[d + 2], window[d + 3]
-            line[d] += a0 * w0 + a1 * w1 + a2 * w2 + a3 * w3
-            line_above[d] += b0 * w0 + b1 * w1 + b2 * w2 + b3 * w3
-        j += 4
-    while j < size:
-        a0, b0 = upper[j], lower[j]
-        window = shifted[j : j + lanes]
-        for d in range(lanes):
-            line[d] += a0 * window[d]
-            line_above[d] += b0 * window[d]
-        j += 1
-
-
-@hot_kernel
-def _block_products(first, second, y, x, size, shift_y, shift_x, shifts, lanes, out):
-    """Products of a square block with all shifted copies of another image; out (shifts·lanes,), lanes along x."""
-    for d in range(shifts * lanes):
-        out[d] = 0
-    i = 0
-    while i + 2 <= size:
-        upper, lower = first[y + i, x : x + size], first[y + i + 1, x : x + size]
-        above = out[:lanes]
-        _add_line(upper, second[y + i + shift_y, x + shift_x :], above)
-        for row in range(1, shifts):
-            line = out[row * lanes : (row + 1) * lanes]
-            _add_two_lines(upper, lower, second[y + i + shift_y + row, x + shift_x :], line, above)
-            above = line
-        _add_line(lower, second[y + i + shift_y + shifts, x + shift_x :], above)
-        i += 2
-    if i < size:
-        for row in range(shifts):
-            line = out[row * lanes : (row + 1) * lanes]
-            _add_line(first[y + i, x : x + size], second[y + i + shift_y + row, x + shift_x :], line)
-
-
-@hot_kernel
 def products(first, second, y, x, size, origin, shape, wanted, out):
-    """Products of square blocks that start in the same row with all of their candidates.
+    """Products of square blocks that start in the same row with all of their candidates, each with its own.
 
     Parameters
     ----------
     first, second
-        (height, width) one of `Images.first` and its like of `Images.second`.
+        (kind, height, width) those of `Images`.
     y, x
         First row of the blocks, and first column of each (block,).
     size
@@ -165,69 +94,123 @@ def products(first, second, y, x, size, origin, shape, wanted, out):
     wanted
         (block,) uint8: the others are passed over.
     out
-        (block, shifts·lanes or more).
+        (kind·block, shifts·lanes or more).
     """
-    for k in range(x.size):
-        if wanted[k] != 0:
-            _block_products(
-                first, second, y, x[k], size, origin[k, 0], origin[k, 1], shape[k, 0], shape[k, 1], out[k]
-            )  # fmt: skip
+    pixels = np.empty(MOST_ROWS * size, first.dtype)
+    for kind in range(first.shape[0]):
+        for k in range(x.size):
+            if wanted[k] != 0:
+                vectors.products(
+                    first[kind], second[kind], y, x[k], size, origin[k, 0], origin[k, 1], shape[k, 0], shape[k, 1],
+                    pixels, out[kind * x.size + k],
+                )  # fmt: skip
 
 
-@hot_kernel
-def add_blocks(blocks, first, stride, count, step, wanted, out):
-    """Sums of `count` blocks each, `step` apart.
+@fused_kernel
+def _add_along(ring, start, count, out):
+    """Sum of `count` lines of a ring from `start` on, in fours."""
+    size, lines = out.size, ring.shape[0]
+    if count >= 4:
+        a, b = ring[start % lines], ring[(start + 1) % lines]
+        c, d = ring[(start + 2) % lines], ring[(start + 3) % lines]
+        for n in range(size):
+            out[n] = (a[n] + b[n]) + (c[n] + d[n])
+    elif count >= 2:
+        a, b = ring[start % lines], ring[(start + 1) % lines]
+        for n in range(size):
+            out[n] = a[n] + b[n]
+    else:
+        a = ring[start % lines]
+        for n in range(size):
+            out[n] = a[n]
+    done = 4 if count >= 4 else min(count, 2)
+    while done + 4 <= count:
+        a, b = ring[(start + done) % lines], ring[(start + done + 1) % lines]
+        c, d = ring[(start + done + 2) % lines], ring[(start + done + 3) % lines]
+        for n in range(size):
+            out[n] += (a[n] + b[n]) + (c[n] + d[n])
+        done += 4
+    while done < count:
+        a = ring[(start + done) % lines]
+        for n in range(size):
+            out[n] += a[n]
+        done += 1
+
+
+@lean_kernel
+def block_sums(first, second, y, left, block, box, per_step, spans, places, ring, pixels, out):
+    """Products of a row of blocks with all shifts of a box, summed along the row to the windows of each size.
 
     Parameters
     ----------
-    blocks
-        (block, element).
-    first, stride
-        First block of the first sum, and how much further on that of the next one is.
-    wanted
-        (sum,) uint8: the others are left alone.
+    first, second
+        (kind, height, width) those of `Images`.
+    y, left, block
+        First row and column of the blocks, and their side.
+    box
+        First shift along y and x, number of shifts along y and of lanes along x.
+    per_step
+        Blocks from one window to the next.
+    spans
+        (size, 2): for each size of window the blocks left of the first one, and those along its side.
+    places
+        (size, kind, 2): first row of `out` for each size and kind, and number of windows.
+    ring
+        (blocks of the largest window, shifts·lanes) scratch for the last products.
+    pixels
+        Scratch as of `vectors.products`.
     out
-        (sum, element).
+        (row, shifts·lanes or more) sums.
     """
-    size = out.shape[1]
-    for n in range(wanted.size):
-        if wanted[n] == 0:
-            continue
-        start = first + n * stride
-        source, target = blocks[start], out[n]
-        for d in range(size):
-            target[d] = source[d]
-        k = 1
-        while k + 3 <= count:
-            a, b, c = blocks[start + k * step], blocks[start + (k + 1) * step], blocks[start + (k + 2) * step]
-            for d in range(size):
-                target[d] += a[d] + b[d] + c[d]
-            k += 3
-        while k < count:
-            a = blocks[start + k * step]
-            for d in range(size):
-                target[d] += a[d]
-            k += 1
+    shift_y, shift_x, shifts, lanes = box
+    blocks = 0
+    for size in range(spans.shape[0]):
+        blocks = max(blocks, (places[size, 0, 1] - 1) * per_step + spans[size, 0] + spans[size, 1])
+    for kind in range(first.shape[0]):
+        for k in range(blocks):
+            is_used = False
+            for size in range(spans.shape[0]):
+                within = k - spans[size, 0]
+                is_used |= within >= 0 and within % per_step < spans[size, 1]
+            is_used |= per_step <= 1
+            if is_used:
+                x = left + k * block
+                line = ring[k % ring.shape[0]]
+                vectors.products(
+                    first[kind], second[kind], y, x, block, shift_y, shift_x, shifts, lanes, pixels, line
+                )  # fmt: skip
+            for size in range(spans.shape[0]):
+                column, rest = divmod(k - spans[size, 0] - spans[size, 1] + 1, per_step)
+                if rest == 0 and 0 <= column < places[size, kind, 1]:
+                    line = out[places[size, kind, 0] + column, : shifts * lanes]
+                    _add_along(ring, k - spans[size, 1] + 1, spans[size, 1], line)
 
 
-@hot_kernel
-def plain_peaks(sums, origin, shape, centre, half, wanted, statistics, y, x, count, score, out, flags):
+@lean_kernel
+def plain_peaks(
+    sums, strips, count, origin, shape, centre, half, wanted, statistics, statistics_of_other, pixels, y, x, score, out,
+    flags,
+):  # fmt: skip
     """Peaks of the templates of a row of nodes, where every pixel is valid.
 
     Parameters
     ----------
     sums
-        (column, shifts·lanes or more) sums of products, from the shift `origin` on, in the `shape` of `products`.
+        (row, shifts·lanes and LANES more) sums of products, from the shift `origin` on.
+    strips
+        First row of them, and how much further on the next one of the same column is.
+    count
+        How many rows add up.
     origin, shape
-        As in `products`.
+        As in `products`, by column.
     centre, half, wanted
         (column, 2) and (column,) as in `Search`.
-    statistics
-        (4, height, width) those of `Images` for this size.
+    statistics, statistics_of_other
+        (2, height, width) those of `Images` for this size.
+    pixels
+        Pixels of a template, in the type of the images.
     y, x
         First row of the templates, and first column of each (column,).
-    count
-        Pixels of a template, in the type of the images.
     score
         (shifts, lanes) scratch for all candidates of any template, and a row more.
     out, flags
@@ -236,27 +219,36 @@ def plain_peaks(sums, origin, shape, centre, half, wanted, statistics, y, x, cou
     for k in range(x.size):
         if wanted[k] == 0:
             continue
+        peak = out[k]
+        total, inverse = statistics[0, y, x[k]], statistics[1, y, x[k]]
+        if inverse <= 0:
+            for n in range(PEAK_FIELDS):
+                peak[n] = np.nan
+            flags[k] |= _verdict_without_peak(ONE_VALUE)
+            continue
         height, width = 2 * half[k, 0] + 1, 2 * half[k, 1] + 1
         top, left = centre[k, 0] - half[k, 0], centre[k, 1] - half[k, 1]
         lanes = shape[k, 1]
-        first = (top - origin[k, 0]) * lanes + left - origin[k, 1]
-        _plain_scores(
-            sums[k], first, lanes, count, statistics[0, y, x[k]], statistics[1, y, x[k]], statistics[2], statistics[3],
-            y + top, x[k] + left, height, width, score,
+        place = (top - origin[k, 0]) * lanes + left - origin[k, 1]
+        vectors.scores(
+            sums, strips[0] + k, strips[1], count, place, lanes, (total / pixels, inverse), statistics_of_other[0],
+            statistics_of_other[1], y + top, x[k] + left, height, -(-width // LANES) * LANES, score,
         )  # fmt: skip
-        peak = out[k]
         flags[k] |= _read_peak(score, height, width, peak)
         peak[0] += top
         peak[1] += left
 
 
-@hot_kernel
+@lean_kernel
 def masked_peaks(
-    sums, origin, shape, centre, half, wanted, floors, least_valid, flat, y, x, score, out, flags
+    sums, strips, count, origin, shape, centre, half, wanted, floors, least_valid, flat, flat_of_other, y, x, scratch,
+    score, out, flags,
 ):  # fmt: skip
-    """As `plain_peaks` over the pixels valid in both windows; sums (6 or 7, column, shifts·lanes or more).
+    """As `plain_peaks` over the pixels valid in both windows.
 
-    `floors`, `least_valid` and `flat` (2, height, width) are those of `Images` for this size.
+    `strips`: first row of the sums, how much further on the next one of the same column is, and that of the next kind.
+    `floors`, `least_valid`, `flat` and `flat_of_other` (height, width) are those of `Images` for this size; `scratch`
+    (6 or 7, shifts·lanes or more) is for the sums of one window.
     """
     for k in range(x.size):
         if wanted[k] == 0:
@@ -264,12 +256,28 @@ def masked_peaks(
         height, width = 2 * half[k, 0] + 1, 2 * half[k, 1] + 1
         top, left = centre[k, 0] - half[k, 0], centre[k, 1] - half[k, 1]
         lanes = shape[k, 1]
-        first = (top - origin[k, 0]) * lanes + left - origin[k, 1]
-        is_flat = flat[0, y, x[k]] != 0
+        for kind in range(scratch.shape[0]):
+            first = strips[0] + kind * strips[2] + k
+            _add_down(sums, first, strips[1], count, scratch[kind, : shape[k, 0] * lanes])
+        place = (top - origin[k, 0]) * lanes + left - origin[k, 1]
+        is_flat = flat[y, x[k]] != 0
         _masked_scores(
-            sums, k, first, lanes, floors, least_valid, is_flat, flat[1], y + top, x[k] + left, height, width, score
+            scratch, place, lanes, floors, least_valid, is_flat, flat_of_other, y + top, x[k] + left, height, width,
+            score,
         )  # fmt: skip
         peak = out[k]
         flags[k] |= _read_peak(score, height, width, peak)
         peak[0] += top
         peak[1] += left
+
+
+@fused_kernel
+def _add_down(sums, row, stride, count, out):
+    """Sum of `count` rows, `stride` apart."""
+    line = sums[row]
+    for n in range(out.size):
+        out[n] = line[n]
+    for k in range(1, count):
+        line = sums[row + k * stride]
+        for n in range(out.size):
+            out[n] += line[n]

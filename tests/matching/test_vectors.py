@@ -1,0 +1,115 @@
+"""Vector instructions of the search against their plain twins, to the last bit, and those against NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from xoffset._kernels.matching import vectors
+
+DTYPES = (np.float32, np.float64)
+TOLERANCE = {np.float32: 1e-4, np.float64: 1e-12}
+IMAGES = np.random.default_rng(0).standard_normal((2, 280, 290))
+
+needs_vectors = pytest.mark.skipif(not vectors.ARE_AT_HAND, reason="kernels run as plain Python, or are checked")
+
+
+def products(kernel, dtype, size, half, place=(108, 105)):
+    first, second = IMAGES.astype(dtype)
+    shifts, lanes = 2 * half[0] + 1, -(-(2 * half[1] + 1) // vectors.LANES) * vectors.LANES
+    out = np.full(shifts * lanes + 3, np.nan, dtype)
+    pixels = np.full(vectors.MOST_ROWS * size, np.nan, dtype)
+    kernel(first, second, *place, size, -half[0], -half[1], shifts, lanes, pixels, out)
+    assert np.isnan(out[-3:]).all()  # nothing beyond
+    return out[:-3].reshape(shifts, lanes)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("size", "half"), [(8, (3, 5)), (1, (0, 0)), (3, (4, 9)), (10, (1, 4))])
+def test_plain_products(size, half, dtype):
+    found = products(vectors.plain_products, dtype, size, half)
+    windows = np.lib.stride_tricks.sliding_window_view(IMAGES[1], (size, size))
+    windows = windows[108 - half[0] : 109 + half[0], 105 - half[1] : 105 - half[1] + found.shape[1]]
+    expected = np.einsum("ij,sdij->sd", IMAGES[0, 108 : 108 + size, 105 : 105 + size], windows)
+    np.testing.assert_allclose(found, expected, atol=size * TOLERANCE[dtype])
+
+
+HALVES = [(0, 0), (0, 3), (1, 1), (2, 2), (3, 8), (4, 4), (5, 40), (20, 20), (45, 45), (100, 3), (3, 100)]
+
+
+@needs_vectors
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("half", HALVES)
+def test_products_with_vectors_have_the_bits_of_plain_ones(half, dtype):
+    for size in (1, 2, 3, 4, 5, 7, 8, 10, 13, 15, 16, 17, 31, 32, 64):
+        found, expected = (
+            products(kernel, dtype, size, half) for kernel in (vectors.vector_products, vectors.plain_products)
+        )
+        np.testing.assert_array_equal(found, expected, err_msg=str(size))
+
+
+@needs_vectors
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_products_of_every_size_have_the_bits_of_plain_ones(dtype):
+    for size in range(1, 65):
+        found, expected = (
+            products(kernel, dtype, size, (9, 11)) for kernel in (vectors.vector_products, vectors.plain_products)
+        )
+        np.testing.assert_array_equal(found, expected, err_msg=str(size))
+
+
+def scores(kernel, dtype, height, width, count, mean=0.3):
+    generator = np.random.default_rng(1)
+    sums = generator.standard_normal((9, height * 128 + 20)).astype(dtype)
+    totals, inverses = generator.standard_normal((2, height + 20, width + 20)).astype(dtype)
+    inverses = np.abs(np.where(inverses < -1.0, 0.0, inverses)).astype(dtype)
+    score = np.full((height + 2, width + 3), np.nan, dtype)
+    of_window = dtype(mean), dtype(0.7)
+    kernel(sums, 1, 2, count, 5, 128, of_window, totals, inverses, 9, 11, height, width, score)
+    # neither beyond the candidates nor between them and the last row
+    assert np.isnan(score[:, width:]).all()
+    assert np.isnan(score[height]).all()
+    return score[:, :width], (sums, totals, inverses)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("count", [1, 3])
+def test_plain_scores(count, dtype):
+    height, width = 6, 16
+    found, (sums, totals, inverses) = scores(vectors.plain_scores, dtype, height, width, count)
+    total = sums[1 : 1 + 2 * count : 2].astype(float).sum(axis=0)
+    total = np.stack([total[5 + 128 * i : 5 + 128 * i + width] for i in range(height)])
+    means, scales = (each[9 : 9 + height, 11 : 11 + width] for each in (totals, inverses))
+    value = np.minimum((total - 0.3 * means) * 0.7 * scales, 1.0)
+    expected = np.where(scales > 0.0, value, vectors.ONE_VALUE)
+    assert (scales == 0.0).any()
+    assert (value == 1.0).any()
+    np.testing.assert_allclose(found[:height], expected, atol=TOLERANCE[dtype])
+    np.testing.assert_array_equal(found[-1], found[:height].max(axis=0))
+
+
+@needs_vectors
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("height", [1, 2, 7, 41])
+def test_scores_with_vectors_have_the_bits_of_plain_ones(height, dtype):
+    for width in (8, 16, 24, 40, 48, 96, 104):
+        for count in (1, 2, 4):
+            found, expected = (
+                scores(kernel, dtype, height, width, count)[0]
+                for kernel in (vectors.vector_scores, vectors.plain_scores)
+            )
+            np.testing.assert_array_equal(found, expected, err_msg=str((width, count)))
+
+
+@pytest.mark.small
+def test_twins_take_over_where_vectors_cannot_be_had(monkeypatch):
+    def missing(*given):
+        raise AttributeError("no such instruction")
+
+    monkeypatch.setattr(vectors._Writer, "multiply_add", missing)
+    assert not vectors._are_at_hand()
