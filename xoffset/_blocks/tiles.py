@@ -20,6 +20,8 @@ LARGEST_PIXEL = 1e15
 ReadImage = Callable[[slice, slice], np.ndarray]
 # Bytes of results that a dask task may return.
 LARGEST_OUTPUT = 256 * 2**20
+# Side of the block whose window one task reads for itself, px: of smaller ones the margins are read too often.
+WINDOW = 512
 
 
 def match_tiles(
@@ -49,7 +51,7 @@ def _match_blocks(
     stack = da.asarray(stack)
     before = lattice.margin
     after = lattice.margin + max(lattice.template - lattice.step, 0)
-    most = math.isqrt(max(LARGEST_OUTPUT // (math.prod(shape) * lattice.dtype.itemsize), 1)) * lattice.step
+    most = _most(lattice, shape)
     edges = [
         _block_edges(count, size, min(max(chunks), LARGEST_BLOCK, most), lattice, max(before, after))
         for count, size, chunks in zip(lattice.nodes, stack.shape[1:], stack.chunks[1:], strict=True)
@@ -103,6 +105,70 @@ def _match_block(
         )
         out[:, :, rows, columns] = kernel(cut(padded, mask, origin, tile, lattice), tile, guide[:, rows, columns])
     return out
+
+
+def match_windows(
+    reads: Sequence[ReadImage], guide: np.ndarray, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int]
+) -> da.Array:
+    """As `match_tiles`, lazily: each task calls read(rows, columns) for the window of its block, and needs no other.
+
+    `reads` are those of the stack (time, rows, columns), and of the mask where there is one.
+    """
+    import dask.array as da
+
+    per_block = max(1, min(WINDOW, _most(lattice, shape)) // (lattice.per_tile * lattice.step)) * lattice.per_tile
+    edges = [[*range(0, count, per_block), count] for count in lattice.nodes]
+    counts = [tuple(np.diff(ends).tolist()) for ends in edges]
+    found: da.Array = da.map_blocks(
+        _match_window,
+        da.from_array(guide, chunks=(guide.shape[0], *counts)),
+        reads=reads,
+        lattice=lattice,
+        kernel=kernel,
+        shape=shape,
+        edges=edges,
+        chunks=((shape[0],), (shape[1],), *counts),
+        new_axis=0,
+        dtype=lattice.dtype,
+        meta=np.empty((0, 0, 0, 0), dtype=lattice.dtype),
+    )
+    return found
+
+
+def window_reader(array: Any) -> ReadImage:
+    """What reads a window of an array (n, y, x), NumPy or dask: of dask the blocks that it touches, in its own thread."""
+    return partial(_read_window, array)
+
+
+def _read_window(array: Any, rows: slice, columns: slice) -> np.ndarray:
+    part = array[:, rows, columns]
+    return part if isinstance(part, np.ndarray) else np.asarray(part.compute(scheduler="synchronous"))
+
+
+def _match_window(
+    guide: np.ndarray,
+    *,
+    reads: Sequence[ReadImage],
+    lattice: Lattice,
+    kernel: TileKernel,
+    shape: tuple[int, int],
+    edges: list[list[int]],
+    block_id: tuple[int, ...],
+) -> np.ndarray:
+    block = tuple(slice(*ends[k : k + 2]) for ends, k in zip(edges, block_id[2:], strict=True))
+    rows, columns = (
+        slice(max(part.start, 0), min(part.stop, size))
+        for part, size in zip(lattice.window((block[0], block[1])), lattice.shape, strict=True)
+    )
+    layers = [read(rows, columns) for read in reads]
+    return _match_block(
+        layers[0], guide, *layers[1:], lattice=lattice, kernel=kernel, shape=shape, edges=edges, block_id=block_id
+    )
+
+
+def _most(lattice: Lattice, shape: tuple[int, int]) -> int:
+    """Largest side of a block whose results a task may return, px."""
+    return math.isqrt(max(LARGEST_OUTPUT // (math.prod(shape) * lattice.dtype.itemsize), 1)) * lattice.step
 
 
 def _block_edges(count: int, size: int, chunk: int, lattice: Lattice, halo: int) -> list[int]:
