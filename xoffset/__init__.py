@@ -44,6 +44,7 @@ from xoffset.network.diagnose import diagnose
 from xoffset.network.pair import pair
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
+from xoffset.pipeline.to_zarr import to_zarr
 from xoffset.pipeline.warmup import warmup
 from xoffset.readers.angles import angles
 from xoffset.readers.class_layer import class_layer
@@ -113,6 +114,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "synthetic",
     "thinning_bias",
     "to_geotiff",
+    "to_zarr",
     "trajectory",
     "vector_coherence",
     "velocity",

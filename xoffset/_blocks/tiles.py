@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -95,15 +96,27 @@ def _match_block(
     block_id: tuple[int, ...],
 ) -> np.ndarray:
     mask = masks[0] if masks else None
-    top, bottom = edges[0][block_id[2] : block_id[2] + 2]
-    left, right = edges[1][block_id[3] : block_id[3] + 2]
-    origin = (max(top * lattice.step - lattice.margin, 0), max(left * lattice.step - lattice.margin, 0))
-    out = np.empty((*shape, bottom - top, right - left), dtype=lattice.dtype)
-    for tile in lattice.tiles((slice(top, bottom), slice(left, right))):
+    rows, columns = (slice(*ends[k : k + 2]) for ends, k in zip(edges, block_id[2:], strict=True))
+    origin = tuple(max(part.start * lattice.step - lattice.margin, 0) for part in (rows, columns))
+    part = partial(cut, padded, mask, origin, lattice=lattice)
+    return _match_tiles_of((rows, columns), part, guide, lattice, kernel, shape)
+
+
+def _match_tiles_of(
+    block: Tile,
+    pixels: Callable[..., np.ndarray],
+    guide: np.ndarray,
+    lattice: Lattice,
+    kernel: TileKernel,
+    shape: tuple[int, int],
+) -> np.ndarray:
+    """Match the tiles of a block one after the other; `pixels(tile=)` cuts the window of each."""
+    out = np.empty((*shape, *(part.stop - part.start for part in block)), dtype=lattice.dtype)
+    for tile in lattice.tiles(block):
         rows, columns = (
-            slice(nodes.start - first, nodes.stop - first) for nodes, first in zip(tile, (top, left), strict=True)
+            slice(nodes.start - part.start, nodes.stop - part.start) for nodes, part in zip(tile, block, strict=True)
         )
-        out[:, :, rows, columns] = kernel(cut(padded, mask, origin, tile, lattice), tile, guide[:, rows, columns])
+        out[:, :, rows, columns] = kernel(pixels(tile=tile), tile, guide[:, rows, columns])
     return out
 
 
@@ -115,28 +128,29 @@ def match_windows(
     `reads` are those of the stack (time, rows, columns), and of the mask where there is one.
     """
     import dask.array as da
+    from dask.base import tokenize
+    from dask.highlevelgraph import HighLevelGraph
 
     per_block = max(1, min(WINDOW, _most(lattice, shape)) // (lattice.per_tile * lattice.step)) * lattice.per_tile
-    edges = [[*range(0, count, per_block), count] for count in lattice.nodes]
-    counts = [tuple(np.diff(ends).tolist()) for ends in edges]
-    found: da.Array = da.map_blocks(
-        _match_window,
-        da.from_array(guide, chunks=(guide.shape[0], *counts)),
-        reads=reads,
-        lattice=lattice,
-        kernel=kernel,
-        shape=shape,
-        edges=edges,
-        chunks=((shape[0],), (shape[1],), *counts),
-        new_axis=0,
+    ends = [[*range(0, count, per_block), count] for count in lattice.nodes]
+    name = f"windows-{tokenize(guide, lattice, shape)}-{uuid.uuid4().hex}"
+    match = partial(_match_window, reads, lattice, kernel, shape)
+    # a graph of its own: blocks that nothing is needed for dask would compute anew for each field
+    graph: dict[Any, Any] = {}
+    for row, column in np.ndindex(len(ends[0]) - 1, len(ends[1]) - 1):
+        block = slice(*ends[0][row : row + 2]), slice(*ends[1][column : column + 2])
+        graph[(name, 0, 0, row, column)] = (match, block, guide[:, *block])
+    return da.Array(
+        HighLevelGraph.from_collections(name, graph, dependencies=[]),
+        name,
+        ((shape[0],), (shape[1],), *(tuple(np.diff(each).tolist()) for each in ends)),
         dtype=lattice.dtype,
         meta=np.empty((0, 0, 0, 0), dtype=lattice.dtype),
     )
-    return found
 
 
 def window_reader(array: Any) -> ReadImage:
-    """What reads a window of an array (n, y, x), NumPy or dask: of dask the blocks that it touches, in its own thread."""
+    """What reads a window of an array (n, y, x), NumPy or dask: of dask the blocks that it touches, in one thread."""
     return partial(_read_window, array)
 
 
@@ -146,24 +160,20 @@ def _read_window(array: Any, rows: slice, columns: slice) -> np.ndarray:
 
 
 def _match_window(
-    guide: np.ndarray,
-    *,
     reads: Sequence[ReadImage],
     lattice: Lattice,
     kernel: TileKernel,
     shape: tuple[int, int],
-    edges: list[list[int]],
-    block_id: tuple[int, ...],
+    block: Tile,
+    guide: np.ndarray,
 ) -> np.ndarray:
-    block = tuple(slice(*ends[k : k + 2]) for ends, k in zip(edges, block_id[2:], strict=True))
     rows, columns = (
         slice(max(part.start, 0), min(part.stop, size))
-        for part, size in zip(lattice.window((block[0], block[1])), lattice.shape, strict=True)
+        for part, size in zip(lattice.window(block), lattice.shape, strict=True)
     )
-    layers = [read(rows, columns) for read in reads]
-    return _match_block(
-        layers[0], guide, *layers[1:], lattice=lattice, kernel=kernel, shape=shape, edges=edges, block_id=block_id
-    )
+    pixels, *masks = (read(rows, columns) for read in reads)
+    part = partial(cut, pixels, masks[0] if masks else None, (rows.start, columns.start), lattice=lattice)
+    return _match_tiles_of(block, part, guide, lattice, kernel, shape)
 
 
 def _most(lattice: Lattice, shape: tuple[int, int]) -> int:

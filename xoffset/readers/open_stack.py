@@ -149,8 +149,8 @@ def open_with_reader(source: Source, **options: Any) -> tuple[xr.DataArray, tile
     if other is not None:
         return other, None
     wanted = as_tiles(asked["tile"]), as_orbits(asked["orbit"])
-    files = (asked[name] for name in ("band", "date", "nodata", "pixel_size"))
-    layers = choose(*_layers(find(source), *files, wanted[0]), *wanted)
+    of_files = {name: asked[name] for name in ("band", "date", "nodata", "pixel_size")}
+    layers = choose(*_layers(find(source), **of_files, tile=wanted[0]), *wanted)
     order = np.argsort([layer.scene.date for layer in layers], kind="stable")
     scenes, images = [layers[k].scene for k in order], [layers[k].image for k in order]
     frame, window, places = arrange(images, align, asked["bbox"])
