@@ -44,6 +44,7 @@ from xoffset.network.diagnose import diagnose
 from xoffset.network.pair import pair
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
+from xoffset.pipeline.run import run
 from xoffset.pipeline.to_zarr import to_zarr
 from xoffset.pipeline.warmup import warmup
 from xoffset.readers.angles import angles
@@ -108,6 +109,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "remove_season",
     "rereference",
     "resample",
+    "run",
     "screen",
     "stable_statistics",
     "strain",

@@ -91,6 +91,12 @@ def workers_here() -> int:
     return cores() if client is None else max(1, sum(client.nthreads().values()))
 
 
+def threads_of_worker() -> int | None:
+    """Threads that compute at the same time in a process of the cluster, at most; None where there is no cluster."""
+    client = client_here()
+    return None if client is None else max(client.nthreads().values(), default=1)
+
+
 def rounds(places: Sequence[Place], at_once: int | None) -> Iterator[Sequence[Place]]:
     """Places in parts of so many, or all."""
     size = at_once or max(len(places), 1)

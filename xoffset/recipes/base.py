@@ -77,7 +77,9 @@ class Recipe:
     @property
     def files(self) -> dict[str, Any]:
         """Fields that name files, whose change makes another run of it."""
-        named = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.metadata["is_path"]}
+        named = {
+            field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.metadata["is_path"]
+        }
         return {name: value for name, value in named.items() if value is not None}
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
@@ -105,12 +107,12 @@ class Recipe:
     def script(self, scenes: Any = "scenes", out: str = "results") -> str:
         """The same steps as plain calls in Python, which store nothing between them."""
         lines = ["import xoffset", ""]
-        given = {SCENES: _as_code(scenes, {}), FOLDER: _as_code(out, {})}
+        given: dict[str, str] = {SCENES: _as_code(scenes, {}), FOLDER: _as_code(f"{out}/velocity", {})}
         for step in self.steps:
             arguments = [_as_code(each, given) for each in step.subjects]
             arguments += [f"{name}={_as_code(value, given)}" for name, value in step.options.items()]
             lines.append(f"{step.name} = {_public_name(step.call)}({', '.join(arguments)})")
-        lines += [f'{step.name}.to_zarr({out + "/" + step.name + ".zarr"!r})' for step in self.steps if step.is_stored]
+        lines += [f"{step.name}.to_zarr({out + '/' + step.name + '.zarr'!r})" for step in self.steps if step.is_stored]
         return "\n".join(lines) + "\n"
 
 
@@ -131,7 +133,7 @@ def from_toml(text: str, recipes: Mapping[str, type[Recipe]]) -> Recipe:
     name = values.pop("recipe", None)
     if name not in recipes:
         raise ValueError(
-            f"a recipe file needs a line such as recipe = \"generic\"; got {name!r}. There are: {', '.join(recipes)}."
+            f'a recipe file needs a line such as recipe = "generic"; got {name!r}. There are: {", ".join(recipes)}.'
         )
     lists = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     return recipes[name]().changed(lists)
@@ -172,7 +174,7 @@ def _as_code(value: Any, given: Mapping[str, str]) -> str:
         return repr(str(value))
     if isinstance(value, (list, tuple)):
         inside = ", ".join(_as_code(each, given) for each in value)
-        return f"[{inside}]" if isinstance(value, list) or len(value) != 1 else f"[{inside}]"
+        return f"[{inside}]"
     return "stack" if isinstance(value, xr.DataArray) else repr(value)
 
 

@@ -24,6 +24,9 @@ from xoffset.screening.screen import screen
 
 logger = logging.getLogger("xoffset")
 
+# Side of the blocks in which what belongs to the images is read, px: masks are read a block at a time.
+BLOCK = 1024
+
 
 @dataclass(frozen=True)
 class Generic(Recipe):
@@ -80,7 +83,7 @@ class Generic(Recipe):
         """Calls that make the products, in order."""
         files = ("band", "tile", "orbit", "date", "bbox", "nodata", "align", "pixel_size")
         found = [
-            Step("stack", open_stack, (SCENES,), self._given(*files) | {"chunks": 2048}),
+            Step("stack", open_stack, (SCENES,), self._given(*files) | {"chunks": BLOCK}),
             Step("network", pairs, (Result("stack"),), self._given("max_gap", "max_baseline")),
         ]
         matching: dict[str, Any] = self._given("template", "search", "step")
