@@ -7,7 +7,7 @@ import difflib as _difflib
 from importlib.metadata import version as _version
 
 from xoffset import accessor as _accessor  # noqa: F401, registers `.offset`
-from xoffset import filtering, flags, formats, masking, plotting, synthetic
+from xoffset import filtering, flags, formats, masking, plotting, recipes, synthetic
 from xoffset._arrays.matching.flow import Flow
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
@@ -106,6 +106,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "plotting",
     "profile",
     "quality",
+    "recipes",
     "remove_season",
     "rereference",
     "resample",

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 
+import dask
 import numpy as np
 import pytest
 import rasterio
@@ -13,7 +14,7 @@ from affine import Affine
 import xoffset
 from xoffset import synthetic
 from xoffset.pipeline import folder, lock, run
-from xoffset.recipes.generic import Generic
+from xoffset.recipes import Generic
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 CHANGES = {"template": 16, "search": 4}
@@ -188,3 +189,18 @@ def test_masks_and_stable_ground_are_used(files, tmp_path):
     (layers / f"{DATES[0].replace('-', '')}_SCL.tif").touch()
     with pytest.raises(ValueError, match=r"matches.zarr; got other ones: inputs: .*SCL"):
         xoffset.run("generic", files, tmp_path / "out", mask=masks, order=0, min_nodes=20, **CHANGES)
+
+
+def test_workers_of_a_cluster_write_the_same(files, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    expected = xoffset.run("generic", files, tmp_path / "here", **CHANGES)["velocity"].compute()
+    with (
+        distributed.LocalCluster(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+        dask.config.set(scheduler=client),
+    ):
+        found = xoffset.run("generic", files, tmp_path / "there", memory_limit="2 GB", **CHANGES)
+        with pytest.raises(MemoryError, match="for the 1 threads of a worker"):
+            xoffset.run("generic", files, tmp_path / "small", memory_limit="1 kB", **CHANGES)
+    xr.testing.assert_identical(found["velocity"].compute(), expected)
+    assert found["matches"].compute().identical(xoffset.open_result(tmp_path / "here" / "matches.zarr").compute())

@@ -9,8 +9,8 @@ import xarray as xr
 
 import xoffset
 from xoffset import synthetic
-from xoffset.recipes.base import from_toml
-from xoffset.recipes.generic import Generic
+from xoffset.recipes import Generic
+from xoffset.recipes.base import read_toml
 from xoffset.recipes.known import RECIPES, as_recipe
 
 FULL = Generic(
@@ -21,7 +21,7 @@ FULL = Generic(
 
 @pytest.mark.parametrize("recipe", [Generic(), FULL])
 def test_files_hold_the_whole_recipe(recipe, tmp_path):
-    assert from_toml(recipe.to_toml(), RECIPES) == recipe
+    assert read_toml(recipe.to_toml(), RECIPES) == recipe == Generic.from_toml(recipe.to_toml())
     (tmp_path / "mine.toml").write_text(recipe.to_toml())
     assert as_recipe(tmp_path / "mine.toml") == recipe
 
@@ -68,7 +68,7 @@ def test_unknown_fields_are_refused():
 )
 def test_files_that_hold_no_recipe_are_refused(text, error, advice):
     with pytest.raises(error, match=advice):
-        from_toml(text, RECIPES)
+        read_toml(text, RECIPES)
 
 
 def test_only_recipes_are_recipes(tmp_path):

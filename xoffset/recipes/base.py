@@ -104,6 +104,11 @@ class Recipe:
         lines = [f"{name} = {_as_toml(value)}" for name, value in values.items() if value is not None]
         return "\n".join([f"recipe = {json.dumps(self.name)}", *lines]) + "\n"
 
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """Recipe of this class that the text of a TOML file holds, as `to_toml` writes it."""
+        return cls(**dataclasses.asdict(read_toml(text, {cls.name: cls})))
+
     def script(self, scenes: Any = "scenes", out: str = "results") -> str:
         """The same steps as plain calls in Python, which store nothing between them."""
         lines = ["import xoffset", ""]
@@ -116,7 +121,7 @@ class Recipe:
         return "\n".join(lines) + "\n"
 
 
-def from_toml(text: str, recipes: Mapping[str, type[Recipe]]) -> Recipe:
+def read_toml(text: str, recipes: Mapping[str, type[Recipe]]) -> Recipe:
     """Recipe that a TOML file holds, of those known by name.
 
     Raises

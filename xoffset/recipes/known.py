@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from xoffset.recipes.base import Recipe, from_toml
+from xoffset.recipes.base import Recipe, read_toml
 from xoffset.recipes.generic import Generic
 
 RECIPES: dict[str, type[Recipe]] = {each.name: each for each in (Generic,)}
@@ -36,4 +36,4 @@ def as_recipe(recipe: str | os.PathLike[str] | Recipe) -> Recipe:
             f"run() needs a recipe that is known, or a TOML file of one; got {os.fspath(recipe)!r}, which is neither. "
             f"There are: {', '.join(RECIPES)}."
         )
-    return from_toml(file.read_text(), RECIPES)
+    return read_toml(file.read_text(), RECIPES)
