@@ -36,6 +36,17 @@ print("begins", flush=True)
 shifts.assign(dx=dx).offset.to_zarr(sys.argv[2], resume=True)
 """
 
+# a whole run, in tiles that are small enough for a small image to have many
+RUNNER = """
+import sys
+import xoffset
+from xoffset._arrays import lattice
+from xoffset._blocks import tiles
+lattice.TILE = tiles.WINDOW = 64
+print("begins", flush=True)
+xoffset.run("generic", sys.argv[1], sys.argv[2], template=16, search=3)
+"""
+
 
 @pytest.fixture(scope="module")
 def shifts():
@@ -44,9 +55,9 @@ def shifts():
     return xoffset.correlate(stack, xoffset.pairs(stack), template=16, search=3, step=8)
 
 
-def begun(source, path, calls):
+def begun(code, *arguments):
     process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, source, path, calls], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout.readline() == "begins\n", process.stderr.read()
     return process
@@ -59,13 +70,13 @@ def test_every_tile_survives_kills(shifts, tmp_path):
     random = np.random.default_rng(SEED)
     killed = 0
     for _ in range(KILLS):
-        process = begun(source, path, calls)
+        process = begun(WRITER, source, path, calls)
         time.sleep(random.uniform(0.05, WITHIN))
         process.send_signal(signal.SIGKILL)
         killed += process.wait() == -signal.SIGKILL
         process.communicate()
     assert killed
-    process = begun(source, path, calls)
+    process = begun(WRITER, source, path, calls)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     xr.testing.assert_identical(xoffset.open_result(path).compute(), shifts)
@@ -75,6 +86,39 @@ def test_every_tile_survives_kills(shifts, tmp_path):
     assert calls.stat().st_size <= states.size + killed * 4 * (os.cpu_count() or 1)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["calls", "out.zarr", "source.zarr"]
     assert not list(path.rglob("*.partial"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_runs_survive_kills_at_every_stage(tmp_path):
+    """Killed again and again, each time later, until it is done."""
+    dates = ["2020-01-01", "2020-07-01", "2021-01-01"]
+    stack, _ = synthetic.stack((200, 200), dates=dates, field="constant", velocity=10.0, nodata=0.02)
+    stack.to_zarr(tmp_path / "stack.zarr", consolidated=False)
+    process = begun(RUNNER, tmp_path / "stack.zarr", tmp_path / "whole")
+    start = time.monotonic()
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    needs = time.monotonic() - start
+    random = np.random.default_rng(SEED)
+    for share in (np.arange(KILLS) + random.uniform(0.0, 1.0, KILLS)) / KILLS:
+        process = begun(RUNNER, tmp_path / "stack.zarr", tmp_path / "killed")
+        time.sleep(share * needs)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    process = begun(RUNNER, tmp_path / "stack.zarr", tmp_path / "killed")
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    for name in ("matches", "shifts", "series", "velocity"):
+        found, expected = (
+            xoffset.open_result(tmp_path / out / f"{name}.zarr").compute() for out in ("killed", "whole")
+        )
+        xr.testing.assert_identical(found, expected)
+
+
+def contents(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_a_full_disk_stops_at_once_and_keeps_what_is_there(shifts, tmp_path, monkeypatch):

@@ -36,7 +36,7 @@ def test_every_field_is_told():
 @pytest.mark.parametrize(
     ("changes", "advice"),
     [
-        ({"search": 0}, r"a number from 1 to inf as search \[px\]; got 0. Pass one such as 8"),
+        ({"search": 0}, r"a number from 1 to inf as search \[px\]; got 0. Pass a number such as search=8"),
         ({"search": None}, r"needs a value of search; got None. Leave it out"),
         ({"search": True}, r"as search \[px\]; got True"),
         ({"min_score": 2}, r"from 0 to 1 as min_score; got 2"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,22 +28,31 @@ def in_blocks(array: Any, sides: tuple[int, int] | None) -> da.Array:
     return found
 
 
-def tasks_of(maps: Mapping[str, da.Array], rest: Mapping[str, da.Array], write: Write) -> dict[Place, Any]:
+def tasks_of(maps: dict[str, da.Array], rest: dict[str, da.Array], write: Write) -> dict[Place, Any]:
     """Task of each place that writes the blocks of all maps (..., y, x) there, which share what they have in common.
 
     The rest, arrays of one block, belongs to the first place.
     """
-    from dask.delayed import delayed
+    from dask.delayed import Delayed
+    from dask.highlevelgraph import HighLevelGraph
 
-    call = delayed(write, pure=False, traverse=False)
-    # dask would optimise each array for itself, and then repeat for each what they share
-    blocks = {name: each.to_delayed(optimize_graph=False) for name, each in (*maps.items(), *rest.items())}
-    laid = {name: blocks[name].reshape(blocks[name].shape[-2:]) for name in maps}
-    single = {name: blocks[name].item() for name in rest}
-    return {
-        place: call(place, {name: each[place] for name, each in laid.items()} | (single if place == (0, 0) else {}))
-        for place in np.ndindex(next(iter(laid.values())).shape)
-    }
+    shape = next(iter(maps.values())).numblocks[-2:]
+    layer = f"write-{uuid.uuid4().hex}"
+    names = {place: f"{layer}-{place[0]}-{place[1]}" for place in np.ndindex(*shape)}
+    graph: dict[Any, Any] = {}
+    for place, name in names.items():
+        wanted = maps | rest if place == (0, 0) else maps
+        # of an array that is no map there is one block
+        keys = [(each.name, *(0,) * (each.ndim - 2), *place) if key in maps else (each.name, *(0,) * each.ndim)
+                for key, each in wanted.items()]  # fmt: skip
+        graph[name] = (partial(_written, write, place, tuple(wanted)), keys)
+    # one graph of all: dask would optimise each array for itself, and then repeat for each what they share
+    whole = HighLevelGraph.from_collections(layer, graph, dependencies=[*maps.values(), *rest.values()])
+    return {place: Delayed(name, whole, layer=layer) for place, name in names.items()}
+
+
+def _written(write: Write, place: Place, names: Sequence[str], blocks: Sequence[np.ndarray]) -> Any:
+    return write(place, dict(zip(names, blocks, strict=True)))
 
 
 def compute_each(tasks: Sequence[Any], done: Callable[[Any], None], workers: int | None = None) -> None:

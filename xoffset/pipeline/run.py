@@ -72,7 +72,7 @@ def run(
         Replace the results of another run in the folder.
     progress
         Called after each tile with `stage`, `done`, `total`, `new`, `seconds` and `left`, as in `to_zarr`.
-    **changes
+    changes
         Fields of the recipe in place of its own, such as ``template=24``.
 
     Returns

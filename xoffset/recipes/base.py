@@ -163,7 +163,7 @@ def _check(value: Any, field: dataclasses.Field[Any], recipe: str) -> None:
         unit = f" [{told['unit']}]" if told["unit"] else ""
         raise ValueError(
             f"the recipe {recipe} needs a number from {least:g} to {most:g} as {field.name}{unit}; got {value!r}. "
-            f"Pass one such as {field.default if field.default is not None else least}."
+            f"Pass a number such as {field.name}={field.default if field.default is not None else least}."
         )
 
 
