@@ -89,9 +89,20 @@ def test_inputs_that_were_replaced_are_named(files, tmp_path):
     xoffset.run("generic", files, tmp_path / "out", **CHANGES)
     scene = next(files.glob("*.tif"))
     scene.write_bytes(scene.read_bytes() + b" ")
-    with pytest.raises(ValueError, match=rf"same images.*inputs: {files}: was .* bytes, .*is .* bytes"):
+    with pytest.raises(ValueError, match=rf"same images.*inputs: {scene}: was .* bytes, .*is .* bytes"):
         xoffset.run("generic", files, tmp_path / "out", **CHANGES)
     xoffset.run("generic", files, tmp_path / "out", overwrite=True, **CHANGES)
+
+
+def test_what_else_lies_in_the_folder_of_the_images_does_not_count(files):
+    found = xoffset.run("generic", files, files / "out", **CHANGES)
+    (files / "notes.txt").write_text("mine")
+    again = xoffset.run("generic", files, files / "out", **CHANGES)
+    xr.testing.assert_identical(again["velocity"].compute(), found["velocity"].compute())
+    image = next(files.glob("*.tif"))
+    (files / "a_20220101.tif").write_bytes(image.read_bytes())
+    with pytest.raises(ValueError, match=r"dates: reference: was"):
+        xoffset.run("generic", files, files / "out", **CHANGES)
 
 
 def test_other_images_in_memory_are_refused(stack, tmp_path):

@@ -47,7 +47,8 @@ def tasks_of(maps: dict[str, da.Array], rest: dict[str, da.Array], write: Write)
                 for key, each in wanted.items()]  # fmt: skip
         graph[name] = (partial(_written, write, place, tuple(wanted)), keys)
     # one graph of all: dask would optimise each array for itself, and then repeat for each what they share
-    whole = HighLevelGraph.from_collections(layer, graph, dependencies=[*maps.values(), *rest.values()])
+    sources: list[Any] = [*maps.values(), *rest.values()]
+    whole = HighLevelGraph.from_collections(layer, graph, dependencies=sources)
     return {place: Delayed(name, whole, layer=layer) for place, name in names.items()}
 
 
@@ -80,7 +81,7 @@ def compute_each(tasks: Sequence[Any], done: Callable[[Any], None], workers: int
         if key in keys:
             done(value)
 
-    count = workers or cores()
+    count = workers or workers_here()
     with ThreadPoolExecutor(count) as pool, Callback(posttask=ended):
         compute(*tasks, scheduler="threads", pool=pool, num_workers=count, optimize_graph=False)
 
@@ -98,8 +99,10 @@ def client_here() -> Any | None:
 
 def workers_here() -> int:
     """Threads that compute at the same time, here or on the workers of the client."""
+    from dask.config import get
+
     client = client_here()
-    return cores() if client is None else max(1, sum(client.nthreads().values()))
+    return (get("num_workers", None) or cores()) if client is None else max(1, sum(client.nthreads().values()))
 
 
 def threads_of_worker() -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,10 @@ def fingerprints(sources: Mapping[str, Any]) -> dict[str, str]:
             found[name] = _of_array(source)
         elif isinstance(source, (str, Path)) and "://" not in str(source):
             found |= {str(path): _of_path(path) for path in _paths(Path(source).expanduser())}
-        elif isinstance(source, Iterable) and not isinstance(source, (str, Mapping)):
+        elif isinstance(source, (list, tuple)):
             found |= fingerprints({f"{name}[{k}]": each for k, each in enumerate(source)})
         else:
-            found[name] = str(source)
+            found[name] = source if isinstance(source, str) else type(source).__name__
     return found
 
 

@@ -19,7 +19,9 @@ from xoffset.pipeline.identity import fingerprints
 from xoffset.pipeline.lock import only_writer
 from xoffset.pipeline.tiles import bytes_of_task, correlate_windows
 from xoffset.pipeline.writing import Job, Report, write_store
+from xoffset.readers import objects, saved_stack
 from xoffset.readers import open_stack as stacks
+from xoffset.readers.rasters import find
 from xoffset.recipes.base import FOLDER, SCENES, Recipe, Result, Step
 from xoffset.recipes.known import as_recipe
 
@@ -140,7 +142,7 @@ def carry_out(plan: Plan, out: Path, overwrite: bool, job: Job) -> dict[str, xr.
             _write_whole(out / RECIPE, plan.recipe.to_toml())
         results: Results = {SCENES: plan.scenes, FOLDER: out}
         stored: dict[str, xr.Dataset] = {}
-        inputs = {"scenes": plan.scenes}
+        inputs = {"scenes": _images_of(plan.scenes)}
         for step in plan.recipe.steps:
             used = (*step.subjects, *step.options.values())
             inputs |= {name: value for name, value in plan.recipe.files.items() if value in _texts(used)}
@@ -157,6 +159,13 @@ def carry_out(plan: Plan, out: Path, overwrite: bool, job: Job) -> dict[str, xr.
                 results[step.name] = plan.results[step.name]
         _write_whole(out / RECIPE, plan.recipe.to_toml())
     return stored
+
+
+def _images_of(scenes: Any) -> Any:
+    """Files and products that scenes stand for, and not what else lies in their folder; other scenes as they are."""
+    if objects.are_loaded(scenes) or saved_stack.is_saved(scenes):
+        return scenes
+    return find(scenes)
 
 
 def _opened(scenes: Any, options: dict[str, Any]) -> tuple[xr.DataArray, tiles.ReadImage | None]:
