@@ -110,14 +110,16 @@ class Recipe:
         return cls(**dataclasses.asdict(read_toml(text, {cls.name: cls})))
 
     def script(self, scenes: Any = "scenes", out: str = "results") -> str:
-        """The same steps as plain calls in Python, which store nothing between them."""
+        """The same steps as plain calls in Python, which store and resume the same products."""
         lines = ["import xoffset", ""]
         given: dict[str, str] = {SCENES: _as_code(scenes, {}), FOLDER: _as_code(f"{out}/velocity", {})}
         for step in self.steps:
             arguments = [_as_code(each, given) for each in step.subjects]
             arguments += [f"{name}={_as_code(value, given)}" for name, value in step.options.items()]
             lines.append(f"{step.name} = {_public_name(step.call)}({', '.join(arguments)})")
-        lines += [f"{step.name}.to_zarr({out + '/' + step.name + '.zarr'!r})" for step in self.steps if step.is_stored]
+            if step.is_stored:
+                place = repr(f"{out}/{step.name}.zarr")
+                lines.append(f"{step.name} = {step.name}.offset.to_zarr({place}, resume=True)")
         return "\n".join(lines) + "\n"
 
 
