@@ -22,13 +22,16 @@ import xoffset
 from xoffset import cli, synthetic
 from xoffset.matching import request
 from xoffset.model import grids
+from xoffset.pipeline import folder
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 # small windows, so that small images have many
 WINDOWS = ["--template", "16", "--search", "4", "--step", "8"]
-CORRECTED = sorted([*cli.PRODUCTS, cli.MARKER])
+CORRECTED = sorted([*folder.PRODUCTS, folder.MARKER, folder.RECIPE])
 # of a run that corrects nothing
 RESULTS = [name for name in CORRECTED if name != "corrected.zarr"]
+# the demo shows one thing only, and does not go on
+DEMO = [name for name in CORRECTED if name not in ("matches.zarr", folder.RECIPE)]
 ZARR = ("shifts.zarr", "series.zarr", "velocity.zarr")
 
 
@@ -90,7 +93,7 @@ def test_the_cost_of_matching_is_told_before_it_begins(request, command):
 
 def test_demo_writes_every_product(demo):
     out = demo[1]
-    assert contents(out) == CORRECTED
+    assert contents(out) == DEMO
     shifts, series, rate = (xoffset.open_result(out / name) for name in ZARR)
     assert shifts.dx.dims == ("pair", "y", "x")
     assert series.sizes["time"] == 12
@@ -116,11 +119,11 @@ def test_demo_draws_maps(demo):
 def test_demo_measures_the_same_again_and_replaces_only_its_own(demo, tmp_path):
     out = tmp_path / "again"
     (out / "velocity.zarr").mkdir(parents=True)
-    (out / cli.MARKER).touch()
+    (out / folder.MARKER).touch()
     (out / "notes.txt").write_text("mine")
     result = call("demo", "--size", 192, "-o", out)
     assert result.exit_code == 0
-    assert contents(out) == sorted([*CORRECTED, "notes.txt"])
+    assert contents(out) == sorted([*DEMO, "notes.txt"])
     for name in ZARR:
         xr.testing.assert_identical(xoffset.open_result(out / name), xoffset.open_result(demo[1] / name))
 
@@ -325,18 +328,32 @@ def test_run_warns_of_groups_of_dates_that_no_pair_connects(files, tmp_path):
     assert "Raise --max-gap or --max-baseline" in result.output
 
 
-def test_run_refuses_to_overwrite(run, files):
-    before = {path: path.stat().st_mtime_ns for path in run[1].rglob("*")}
-    result = call("run", *files, "-o", run[1], "--date", "ortho_%Y%m%d", *WINDOWS)
+@pytest.mark.usefixtures("quick")
+def test_the_same_run_again_finds_it_done(run, files):
+    before = {path: path.stat().st_mtime_ns for path in run[1].rglob("*.zarr/**/*") if path.is_file()}
+    result = call("run", "generic", *files, "-o", run[1], "--date", "ortho_%Y%m%d", *WINDOWS)
+    assert result.exit_code == 0, result.output
+    assert "Matching" not in result.output
+    assert before
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.parametrize(
+    ("option", "advice"),
+    [(["--max-gap", 1], "dates: reference: was"), (["--min-score", 0.7], "screen: min_score: was 0.5, is 0.7")],
+)
+def test_run_refuses_to_overwrite(run, files, option, advice):
+    before = {path: path.stat().st_mtime_ns for path in run[1].rglob("*.zarr/**/*")}
+    result = call("run", *files, "-o", run[1], "--date", "ortho_%Y%m%d", *WINDOWS, *option)
     assert result.exit_code == 1
-    assert "Pass --overwrite to replace them, or another folder" in result.output
-    assert {path: path.stat().st_mtime_ns for path in run[1].rglob("*")} == before
+    assert advice in result.output
+    assert {path: path.stat().st_mtime_ns for path in run[1].rglob("*.zarr/**/*")} == before
 
 
 @pytest.mark.usefixtures("quick")
 def test_run_overwrites_when_asked_and_only_its_own(files, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    (tmp_path / cli.MARKER).touch()
+    (tmp_path / folder.MARKER).touch()
     (tmp_path / "maps").mkdir()
     (tmp_path / "maps" / "old.png").write_text("old")
     arguments = ["run", *files, "-o", tmp_path, "--date", "ortho_%Y%m%d", *WINDOWS]

@@ -7,7 +7,7 @@ import difflib as _difflib
 from importlib.metadata import version as _version
 
 from xoffset import accessor as _accessor  # noqa: F401, registers `.offset`
-from xoffset import filtering, flags, formats, masking, plotting, synthetic
+from xoffset import filtering, flags, formats, masking, plotting, recipes, synthetic
 from xoffset._arrays.matching.flow import Flow
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.phase import Phase
@@ -45,6 +45,8 @@ from xoffset.network.diagnose import diagnose
 from xoffset.network.pair import pair
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
+from xoffset.pipeline.run import run
+from xoffset.pipeline.to_zarr import to_zarr
 from xoffset.pipeline.warmup import warmup
 from xoffset.readers.angles import angles
 from xoffset.readers.class_layer import class_layer
@@ -108,15 +110,18 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "plotting",
     "profile",
     "quality",
+    "recipes",
     "remove_season",
     "rereference",
     "resample",
+    "run",
     "screen",
     "stable_statistics",
     "strain",
     "synthetic",
     "thinning_bias",
     "to_geotiff",
+    "to_zarr",
     "trajectory",
     "vector_coherence",
     "velocity",

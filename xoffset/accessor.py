@@ -34,6 +34,7 @@ from xoffset.network.diagnose import diagnose
 from xoffset.network.pair import pair
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
+from xoffset.pipeline.to_zarr import to_zarr
 from xoffset.screening.losses import losses
 from xoffset.screening.screen import screen
 from xoffset.uncertainty.area_mean import area_mean
@@ -95,5 +96,6 @@ class ProductAccessor(Accessor):
     area_mean = method(area_mean, *VECTORS, on_grid=True)
     compare = method(compare, "series", "rate", "displacement", on_grid=True)
     to_geotiff = method(to_geotiff, *GRIDDED, on_grid=True)
+    to_zarr = method(to_zarr, *GRIDDED, on_grid=True)
     flagged = method(flagged, *GRIDDED)
     flag_summary = method(flag_summary, *GRIDDED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,29 +18,24 @@ from xoffset._blocks import threads
 from xoffset.correction.correct import correct
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.inversion.invert import invert
-from xoffset.masking.classes import classes
-from xoffset.masking.stable_ground import stable_ground
-from xoffset.masking.usable import usable
 from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import estimate
-from xoffset.model.flags import FLAGS
 from xoffset.model.tables import SHIFT_ERROR
 from xoffset.motion.velocity import velocity
 from xoffset.network.diagnose import diagnose
 from xoffset.network.pairs import pairs
+from xoffset.pipeline.folder import make_room
+from xoffset.pipeline.run import carry_out, make_plan, workers_within
 from xoffset.pipeline.warmup import warmup
+from xoffset.pipeline.writing import Job, Progress
 from xoffset.readers.open_result import open_result
-from xoffset.readers.open_stack import open_stack
+from xoffset.recipes.known import RECIPES
 from xoffset.screening.screen import screen
 
-# Name of the file that marks a folder of results: only such a folder is ever overwritten.
-MARKER = "xoffset-results.txt"
 # Least time between two lines that tell how many kernels were compiled, seconds.
 SILENCE = 5.0
 # Vectors on stable ground that the demo needs, whose images may be small.
 DEMO_NODES = 10
-# Names of the files and folders that a run writes.
-PRODUCTS = ("shifts.zarr", "corrected.zarr", "series.zarr", "velocity.zarr", "velocity", "maps")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -85,7 +80,7 @@ def demo(out: Path, size: int) -> None:
     """Measure a synthetic landslide and compare with the truth."""
     start = time.monotonic()
     try:
-        _make_room(out, overwrite=True)
+        make_room(out, overwrite=True)
     except OSError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Photographing a synthetic landslide: 12 dates, {size} x {size} pixels of 10 m ...")
@@ -101,8 +96,12 @@ def demo(out: Path, size: int) -> None:
     _announce(stack, network, shifts, search=6)
     shifts = _store(shifts, out / "shifts.zarr", "Matching").load()
     # the images are misplaced by a few metres: stable ground tells by how much; small ones have few windows of it
-    shifts = _corrected(correct(shifts, stable=is_stable, min_nodes=DEMO_NODES), out)
-    rate = _follow(shifts, out, None, truth=truth)
+    shifts = _store(correct(shifts, stable=is_stable, min_nodes=DEMO_NODES), out / "corrected.zarr", "Correcting")
+    _store(invert(shifts), out / "series.zarr", "Inverting")
+    # from the pairs, since a series has no value where its reference date is under a cloud
+    rate = _store(velocity(shifts), out / "velocity.zarr", "Fitting velocity").load()
+    to_geotiff(rate, out / "velocity")
+    _show(rate, out, truth)
     _compare(rate, truth)
     click.echo(f"Done in {time.monotonic() - start:.0f} s. Results: {out.resolve()}")
 
@@ -152,91 +151,63 @@ def compile_beforehand(workers: int | None) -> None:
 )
 @click.option("--by-date", is_flag=True, help="Correct dates, from all of their pairs, not pairs.")
 @click.option("--min-nodes", type=click.IntRange(1), help="Least vectors on stable ground of a pair.  [default: 500]")
+@click.option("--memory-limit", help="Most memory to match with, such as '8 GB'.  [default: what all cores need]")
 @click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run in the folder.")
-def run(
-    files: tuple[str, ...],
-    out: Path,
-    band: str | None,
-    tile: tuple[str, ...],
-    orbit: tuple[int, ...],
-    date: str | None,
-    bbox: tuple[float, float, float, float] | None,
-    nodata: float | None,
-    align: str | None,
-    pixel_size: float | None,
-    max_gap: int,
-    max_baseline: str | None,
-    template: int,
-    search: int,
-    step: int,
-    min_score: float,
-    reference: str | None,
-    mask: str | None,
-    stable: str | None,
-    moving: str | None,
-    buffer: float | None,
-    order: str | None,
-    by_date: bool,
-    min_nodes: int | None,
-    overwrite: bool,
-) -> None:
-    """Measure the motion in FILES: shifts, what of them is no motion, displacement through time and velocity."""
+def run(files: tuple[str, ...], out: Path, memory_limit: str | None, overwrite: bool, **asked: Any) -> None:
+    """Measure the motion in FILES: shifts, what of them is no motion, displacement through time and velocity.
+
+    A run that was stopped goes on with the same command. FILES may begin with the name of a recipe, such as generic.
+    """
     try:
-        source = files[0] if len(files) == 1 else list(files)
-        chosen = int(band) if band is not None and band.isdigit() else band
-        stack = open_stack(
-            source, band=chosen, tile=tile or None, orbit=orbit or None, date=date, bbox=bbox, nodata=nodata,
-            align=align, pixel_size=pixel_size, chunks=2048,  # type: ignore[arg-type]
-        )  # fmt: skip
-        stack = _in_blocks(stack)
-        network = pairs(stack, max_gap=max_gap, max_baseline=max_baseline)
-        options: dict[str, Any] = {"template": template, "search": search, "step": step}
-        if mask is not None:
-            options["mask"] = usable(classes(source if mask == "classes" else mask, like=stack))
-        shifts = screen(correlate(stack, network, **options), min_score=min_score)
-        ground = None
-        if stable is not None or moving is not None or buffer is not None:
-            ground = stable_ground(shifts, polygons=stable, moving=moving, buffer=buffer)
-        asked: dict[str, Any] = {"by_date": by_date} | ({} if min_nodes is None else {"min_nodes": min_nodes})
-        if order is not None:
-            asked["order"] = int(order) if order.isdigit() else order
-        is_corrected = ground is not None or order is not None or by_date
-        if min_nodes is not None and not is_corrected:
-            raise ValueError(
-                f"run needs --stable, --moving, --order or --by-date beside --min-nodes; got --min-nodes {min_nodes} "
-                "alone, and nothing is corrected without them. Name one, or leave it out."
-            )
-        # lazily, so that bad options are refused before anything is computed or replaced
-        checked = correct(shifts, stable=ground, **asked) if is_corrected else shifts
-        invert(checked, reference=reference, stable=ground)
-        _make_room(out, overwrite)
-        _announce(stack, network, shifts, **options)
-        shifts = _store(shifts, out / "shifts.zarr", "Matching")
-        if is_corrected:
-            shifts = _corrected(correct(shifts, stable=ground, **asked), out)
-        _follow(shifts, out, reference, stable=ground)
-    except (ValueError, TypeError, OSError) as error:
+        recipe, paths = _recipe_and_files(files)
+        plan = make_plan(recipe, paths[0] if len(paths) == 1 else list(paths), _fields(asked))
+        job = Job("run", "", workers=workers_within(plan, memory_limit), report=_Bar())
+        make_room(out, overwrite)
+        _announce(*(plan.results[name] for name in ("stack", "network", "shifts")), **plan.options_of(correlate))
+        products = carry_out(plan, out, False, job)
+        _show(products["velocity"].load(), out)
+    except (ValueError, TypeError, OSError, MemoryError) as error:
         raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        raise click.ClickException("stopped. What is done is kept: the same command goes on.") from None
     click.echo(f"Done. Results: {out.resolve()}")
 
 
-def _make_room(out: Path, overwrite: bool) -> None:
-    """Make the folder; remove the results of an earlier run if that was asked for, and nothing else."""
-    out.mkdir(parents=True, exist_ok=True)
-    there = [out / name for name in PRODUCTS if (out / name).exists()]
-    if there and not overwrite:
-        raise FileExistsError(
-            f"a folder without results is needed; {out} holds {', '.join(path.name for path in there)}. "
-            "Pass --overwrite to replace them, or another folder."
-        )
-    if there and not (out / MARKER).is_file():
-        raise FileExistsError(
-            f"a folder of earlier results is needed to overwrite; {out} holds {there[0].name}, but no {MARKER} of an "
-            "earlier run. Choose another folder."
-        )
-    for path in there:
-        shutil.rmtree(path)
-    (out / MARKER).write_text("Results of the xoffset command: --overwrite replaces them.\n")
+def _recipe_and_files(files: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The recipe that the first argument names if there is no such file, and the files."""
+    if files[0] not in RECIPES or Path(files[0]).exists():
+        return "generic", files
+    if len(files) == 1:
+        raise ValueError(f"run needs files beside the recipe {files[0]}; got none. Name them after it.")
+    return files[0], files[1:]
+
+
+def _fields(asked: dict[str, Any]) -> dict[str, Any]:
+    """Options as fields of the recipe: numbers as numbers, and nothing of what was not asked for."""
+    fields = {name: value for name, value in asked.items() if value is not None and value != ()}
+    for name in ("band", "order"):
+        if name in fields and fields[name].isdigit():
+            fields[name] = int(fields[name])
+    return fields
+
+
+class _Bar:
+    """Draws how far each stage is: often on a terminal, in place, and seldom elsewhere."""
+
+    def __init__(self) -> None:
+        self.told, self.interval = 0.0, 0.2 if sys.stdout.isatty() else 10.0
+
+    def __call__(self, state: Progress) -> None:
+        """Show the state of a stage."""
+        is_last, now = state.done == state.total, time.monotonic()
+        if state.new == 0:
+            click.echo(f"{state.stage} ...")
+        if not is_last and now - self.told < self.interval:
+            return
+        self.told, share = now, state.done / state.total
+        left = f", about {state.left:.0f} s left" if state.new and not is_last else ""
+        bar = f"[{'#' * round(40 * share):<40}] | {100 * share:.0f}% Completed"
+        click.echo(f"\r{bar} | {state.done} of {state.total} tiles{left}", nl=is_last or not sys.stdout.isatty())
 
 
 def _in_blocks(stack: xr.DataArray) -> xr.DataArray:
@@ -246,35 +217,9 @@ def _in_blocks(stack: xr.DataArray) -> xr.DataArray:
     return stack.chunk({"time": 1, "y": side, "x": side})
 
 
-def _corrected(shifts: xr.Dataset, out: Path) -> xr.Dataset:
-    """Store corrected shifts, and say what could not be corrected."""
-    found = _store(shifts, out / "corrected.zarr", "Correcting")
-    if not found["is_corrected"].any():
-        raise ValueError(
-            f"run needs enough stable ground in at least one pair; got {int(found['n_stable'].max())} vectors "
-            f"on it at most, and {out / 'corrected.zarr'} holds {found.sizes['pair']} pairs as they were. Enlarge "
-            "--stable, or lower --min-nodes."
-        )
-    for name, what in (("not_corrected", "stay as they are"), ("unreferenced", "count from the mode of their motion")):
-        count = int(((found["flags"] & FLAGS[name]) > 0).any(("y", "x")).sum())
-        if count:
-            click.echo(f"Warning: {count} of {found.sizes['pair']} pairs lack stable ground and {what} ({name}).")
-    return found
-
-
-def _follow(
-    shifts: xr.Dataset,
-    out: Path,
-    reference: str | None,
-    *,
-    stable: xr.DataArray | None = None,
-    truth: xr.Dataset | None = None,
-) -> xr.Dataset:
-    """Displacement through time and velocity, into stores, files and maps; returns the velocity."""
-    _store(invert(shifts, reference=reference, stable=stable), out / "series.zarr", "Inverting")
-    # from the pairs, since a series has no value where its reference date is under a cloud
-    rate = _store(velocity(shifts), out / "velocity.zarr", "Fitting velocity").load()
-    for path in sorted(to_geotiff(rate, out / "velocity")):
+def _show(rate: xr.Dataset, out: Path, truth: xr.Dataset | None = None) -> None:
+    """Say which files of the velocity there are, and draw maps of it."""
+    for path in sorted((out / "velocity").glob("*.tif")):
         click.echo(f"  {path.relative_to(out)}")
     if SHIFT_ERROR in rate:
         click.echo(f"  All of the map shares an error of {float(rate[SHIFT_ERROR]):.3f} m/yr, which the sigma hold.")
@@ -283,7 +228,6 @@ def _follow(
     else:
         for path in sorted(plotting.save_maps(rate, out / "maps", truth=truth)):
             click.echo(f"  {path.relative_to(out)}")
-    return rate
 
 
 def _announce(stack: xr.DataArray, network: xr.Dataset, shifts: xr.Dataset, **options: Any) -> None:

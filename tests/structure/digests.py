@@ -413,6 +413,12 @@ def exported(writer: Callable[..., list[Path]], *arguments: Any, **options: Any)
         return {path.stem: _bands(path) for path in writer(*arguments, folder, **options)}
 
 
+def stored(writer: Callable[..., xr.Dataset], *arguments: Any, **options: Any) -> xr.Dataset:
+    """What a writer of stores finds there."""
+    with tempfile.TemporaryDirectory() as folder:
+        return writer(*arguments, Path(folder) / "results", **options).load()
+
+
 def _bands(path: Path) -> np.ndarray:
     with rasterio.open(path) as file:
         return file.read()
@@ -809,6 +815,9 @@ MAPS: dict[str, Call] = {
     "profile series dask": lambda: xoffset.profile(series().chunk(y=6, x=7), section(rate()), width=90.0),
     "ground": lambda: xoffset.ground(rate()),
     "ground series dask": lambda: xoffset.ground(series().chunk(y=6, x=7)),
+    "to_zarr": lambda: stored(xoffset.to_zarr, chunked()),
+    "to_zarr accessor": lambda: stored(rate().offset.to_zarr, resume=True),
+    "run": lambda: stored(lambda folder: xoffset.run("generic", images(), folder, search=5, step=12)["velocity"]),
     "to_geotiff": lambda: exported(xoffset.to_geotiff, rate()),
     "to_geotiff accessor": lambda: exported(rate().offset.to_geotiff, variables="vx"),
     "to_geotiff some dask": lambda: exported(xoffset.to_geotiff, chunked(), variables=["dx", "flags"]),

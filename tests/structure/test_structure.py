@@ -44,7 +44,7 @@ HEAVY = (
 LAYERS = (
     ("__init__",),
     ("accessor", "cli", "flags"),
-    ("pipeline",),
+    ("pipeline", "recipes"),
     (
         "correction", "filtering", "formats", "inversion", "masking", "matching", "motion", "network", "plotting",
         "readers", "screening", "synthetic", "uncertainty",
@@ -56,6 +56,7 @@ LAYERS = (
 )  # fmt: skip
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
 SIDEWAYS = {
+    ("pipeline", "recipes"),  # run() carries recipes out
     ("network", "matching"),  # plan() measures a pair to plan the others
     ("formats", "plotting"),  # legends and pictures have the colours of maps
     ("masking", "readers"),  # classes are read from products, stable ground from polygons

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ LARGEST_PIXEL = 1e15
 ReadImage = Callable[[slice, slice], np.ndarray]
 # Bytes of results that a dask task may return.
 LARGEST_OUTPUT = 256 * 2**20
+# Side of the block whose window one task reads for itself, px: of smaller ones the margins are read too often.
+WINDOW = 512
 
 
 def match_tiles(
@@ -49,7 +52,7 @@ def _match_blocks(
     stack = da.asarray(stack)
     before = lattice.margin
     after = lattice.margin + max(lattice.template - lattice.step, 0)
-    most = math.isqrt(max(LARGEST_OUTPUT // (math.prod(shape) * lattice.dtype.itemsize), 1)) * lattice.step
+    most = _most(lattice, shape)
     edges = [
         _block_edges(count, size, min(max(chunks), LARGEST_BLOCK, most), lattice, max(before, after))
         for count, size, chunks in zip(lattice.nodes, stack.shape[1:], stack.chunks[1:], strict=True)
@@ -93,16 +96,89 @@ def _match_block(
     block_id: tuple[int, ...],
 ) -> np.ndarray:
     mask = masks[0] if masks else None
-    top, bottom = edges[0][block_id[2] : block_id[2] + 2]
-    left, right = edges[1][block_id[3] : block_id[3] + 2]
-    origin = (max(top * lattice.step - lattice.margin, 0), max(left * lattice.step - lattice.margin, 0))
-    out = np.empty((*shape, bottom - top, right - left), dtype=lattice.dtype)
-    for tile in lattice.tiles((slice(top, bottom), slice(left, right))):
+    rows, columns = (slice(*ends[k : k + 2]) for ends, k in zip(edges, block_id[2:], strict=True))
+    origin = tuple(max(part.start * lattice.step - lattice.margin, 0) for part in (rows, columns))
+    part = partial(cut, padded, mask, origin, lattice=lattice)
+    return _match_tiles_of((rows, columns), part, guide, lattice, kernel, shape)
+
+
+def _match_tiles_of(
+    block: Tile,
+    pixels: Callable[..., np.ndarray],
+    guide: np.ndarray,
+    lattice: Lattice,
+    kernel: TileKernel,
+    shape: tuple[int, int],
+) -> np.ndarray:
+    """Match the tiles of a block one after the other; `pixels(tile=)` cuts the window of each."""
+    out = np.empty((*shape, *(part.stop - part.start for part in block)), dtype=lattice.dtype)
+    for tile in lattice.tiles(block):
         rows, columns = (
-            slice(nodes.start - first, nodes.stop - first) for nodes, first in zip(tile, (top, left), strict=True)
+            slice(nodes.start - part.start, nodes.stop - part.start) for nodes, part in zip(tile, block, strict=True)
         )
-        out[:, :, rows, columns] = kernel(cut(padded, mask, origin, tile, lattice), tile, guide[:, rows, columns])
+        out[:, :, rows, columns] = kernel(pixels(tile=tile), tile, guide[:, rows, columns])
     return out
+
+
+def match_windows(
+    reads: Sequence[ReadImage], guide: np.ndarray, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int]
+) -> da.Array:
+    """As `match_tiles`, lazily: each task calls read(rows, columns) for the window of its block, and needs no other.
+
+    `reads` are those of the stack (time, rows, columns), and of the mask where there is one.
+    """
+    import dask.array as da
+    from dask.base import tokenize
+    from dask.highlevelgraph import HighLevelGraph
+
+    per_block = max(1, min(WINDOW, _most(lattice, shape)) // (lattice.per_tile * lattice.step)) * lattice.per_tile
+    ends = [[*range(0, count, per_block), count] for count in lattice.nodes]
+    name = f"windows-{tokenize(guide, lattice, shape)}-{uuid.uuid4().hex}"
+    match = partial(_match_window, reads, lattice, kernel, shape)
+    # a graph of its own: blocks that nothing is needed for dask would compute anew for each field
+    graph: dict[Any, Any] = {}
+    for row, column in np.ndindex(len(ends[0]) - 1, len(ends[1]) - 1):
+        block = slice(*ends[0][row : row + 2]), slice(*ends[1][column : column + 2])
+        graph[(name, 0, 0, row, column)] = (match, block, guide[:, *block])
+    return da.Array(
+        HighLevelGraph.from_collections(name, graph, dependencies=[]),
+        name,
+        ((shape[0],), (shape[1],), *(tuple(np.diff(each).tolist()) for each in ends)),
+        dtype=lattice.dtype,
+        meta=np.empty((0, 0, 0, 0), dtype=lattice.dtype),
+    )
+
+
+def window_reader(array: Any) -> ReadImage:
+    """What reads a window of an array (n, y, x), NumPy or dask: of dask the blocks that it touches, in one thread."""
+    return partial(_read_window, array)
+
+
+def _read_window(array: Any, rows: slice, columns: slice) -> np.ndarray:
+    part = array[:, rows, columns]
+    return part if isinstance(part, np.ndarray) else np.asarray(part.compute(scheduler="synchronous"))
+
+
+def _match_window(
+    reads: Sequence[ReadImage],
+    lattice: Lattice,
+    kernel: TileKernel,
+    shape: tuple[int, int],
+    block: Tile,
+    guide: np.ndarray,
+) -> np.ndarray:
+    rows, columns = (
+        slice(max(part.start, 0), min(part.stop, size))
+        for part, size in zip(lattice.window(block), lattice.shape, strict=True)
+    )
+    pixels, *masks = (read(rows, columns) for read in reads)
+    part = partial(cut, pixels, masks[0] if masks else None, (rows.start, columns.start), lattice=lattice)
+    return _match_tiles_of(block, part, guide, lattice, kernel, shape)
+
+
+def _most(lattice: Lattice, shape: tuple[int, int]) -> int:
+    """Largest side of a block whose results a task may return, px."""
+    return math.isqrt(max(LARGEST_OUTPUT // (math.prod(shape) * lattice.dtype.itemsize), 1)) * lattice.step
 
 
 def _block_edges(count: int, size: int, chunk: int, lattice: Lattice, halo: int) -> list[int]:

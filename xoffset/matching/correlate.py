@@ -123,7 +123,12 @@ def correlate(
 
 def match_pairs(stack: xr.DataArray, request: Request) -> dict[str, Any]:
     """Fields of the matcher, in pixels."""
-    fields = dict(zip(request.names, request.match(stack), strict=True))
+    return checked_fields(request.match(stack), request)
+
+
+def checked_fields(found: Any, request: Request) -> dict[str, Any]:
+    """Fields of the matcher (field, pair, rows, columns) by name, after what looks at neighbouring nodes."""
+    fields = dict(zip(request.names, found, strict=True))
     fields["flags"] = fields["flags"].astype(np.int64) | request.guide.is_blind * np.int64(FLAGS["no_prior"])
     return _checked_both_ways(_with_curvature(fields, request), request.lattice.step)
 

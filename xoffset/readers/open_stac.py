@@ -162,7 +162,7 @@ def open_stac(
             "max_cloud": max_cloud, "one_a_year": one_a_year or None, "refinement": refinement or None,
             "nodata": nodata,
         }  # fmt: skip
-        stack = stacking.stacked(layers, stacking.Request(align, box, chunks, WORKERS), "open_stac", parameters)
+        stack, _ = stacking.stacked(layers, stacking.Request(align, box, chunks, WORKERS), "open_stac", parameters)
     stack = stack.assign_coords(report.coordinates(layers, clouds))
     return stack.assign_attrs(report.attributes(layers, seen, account, years, wanted.season))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any, get_args
 
 import xarray as xr
 
 from xoffset import _options
+from xoffset._blocks import tiles
 from xoffset.model.dates import Date
 from xoffset.readers import dated, objects, saved_stack, selection, stacking
 from xoffset.readers.pixels import Align
@@ -123,21 +125,43 @@ def open_stack(
     >>> stack = xoffset.open_stack("scenes/*_B04.jp2", bbox=(5e5, 41e5, 51e4, 42e5), chunks=1024)  # doctest: +SKIP
     >>> stack = xoffset.open_stack("photos", date="ortho_%Y.tif", align="cubic")  # doctest: +SKIP
     """
-    _check_arguments(align, pixel_size)
+    return open_with_reader(
+        source, band=band, tile=tile, orbit=orbit, bbox=bbox, date=date, nodata=nodata, align=align,
+        pixel_size=pixel_size, chunks=chunks,
+    )[0]  # fmt: skip
+
+
+def open_with_reader(source: Source, **options: Any) -> tuple[xr.DataArray, tiles.ReadImage | None]:
+    """Stack of images as `open_stack` with these options makes it, and what reads a window of all of its dates.
+
+    The reader, read(rows, columns) -> (time, rows, columns), reads files of images and nothing beyond the window. There
+    is none for stacks that were saved or opened by others.
+    """
+    asked = {name: each.default for name, each in signature(open_stack).parameters.items()} | options
+    chunks, align = asked["chunks"], asked["align"]
+    _check_arguments(align, asked["pixel_size"])
+    other = _of_others(source, asked)
+    if other is not None:
+        return other, None
+    wanted = as_tiles(asked["tile"]), as_orbits(asked["orbit"])
+    of_files = {name: asked[name] for name in ("band", "date", "nodata", "pixel_size")}
+    layers = choose(*_layers(find(source), **of_files, tile=wanted[0]), *wanted)
+    told = {name: asked[name] for name in ("band", "tile", "orbit", "bbox", "nodata", "pixel_size")}
+    return stacking.stacked(layers, stacking.Request(align, asked["bbox"], chunks), "open_stack", told)
+
+
+def _of_others(source: Source, asked: Mapping[str, Any]) -> xr.DataArray | None:
+    """Stack that was saved, or that other loaders opened; None of images that are still to be opened."""
+    sides = None if asked["chunks"] is None else sides_of(asked["chunks"])
+    files = ("align", "pixel_size", "tile", "orbit")
     if saved_stack.is_saved(source) and not is_product(str(source)):
-        given = {"date": date, "nodata": nodata, "align": align, "pixel_size": pixel_size, "tile": tile, "orbit": orbit}
-        saved_stack.check_options(given)
-        sides = None if chunks is None else sides_of(chunks)
-        return saved_stack.read(source, band=band, bbox=bbox, chunks=sides)  # type: ignore[arg-type]
+        saved_stack.check_options({name: asked[name] for name in ("date", "nodata", *files)})
+        return saved_stack.read(source, band=asked["band"], bbox=asked["bbox"], chunks=sides)  # type: ignore[arg-type]
     if objects.are_loaded(source):
-        given = {"align": align, "pixel_size": pixel_size, "tile": tile, "orbit": orbit}
-        saved_stack.check_options(given, "arrays of another loader")
-        sides = None if chunks is None else sides_of(chunks)
-        return objects.read(source, objects.Options(band, date, nodata, bbox, sides))
-    wanted = as_tiles(tile), as_orbits(orbit)
-    layers = choose(*_layers(find(source), band, date, nodata, pixel_size, wanted[0]), *wanted)
-    parameters = {"band": band, "tile": tile, "orbit": orbit, "bbox": bbox, "nodata": nodata, "pixel_size": pixel_size}
-    return stacking.stacked(layers, stacking.Request(align, bbox, chunks), "open_stack", parameters)
+        saved_stack.check_options({name: asked[name] for name in files}, "arrays of another loader")
+        options = objects.Options(asked["band"], asked["date"], asked["nodata"], asked["bbox"], sides)
+        return objects.read(source, options)
+    return None
 
 
 def _layers(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,14 @@ class Request:
     workers: int | None = None
 
 
-def stacked(layers: Sequence[Layer], request: Request, function: str, parameters: Mapping[str, Any]) -> xr.DataArray:
-    """Stack (time, y, x) of layers, sorted by time; `parameters` are those of the function that has found them."""
+def stacked(
+    layers: Sequence[Layer], request: Request, function: str, parameters: Mapping[str, Any]
+) -> tuple[xr.DataArray, tiles.ReadImage]:
+    """Stack (time, y, x) of layers, sorted by time, and what reads a window of all of its dates.
+
+    `parameters` are those of the function that has found the layers. The reader, read(rows, columns) -> (time, rows,
+    columns), reads files of images and nothing beyond the window.
+    """
     order = np.argsort([layer.scene.date for layer in layers], kind="stable")
     scenes, images = [layers[k].scene for k in order], [layers[k].image for k in order]
     frame, window, places = arrange(images, request.align, request.bbox)
@@ -61,7 +68,11 @@ def stacked(layers: Sequence[Layer], request: Request, function: str, parameters
     )
     stack = stack.assign_coords(coordinates(scenes) | _native_sizes(readers, scenes))
     products.finish_stack(stack)
-    return stack
+    return stack, partial(_read_dates, readers)
+
+
+def _read_dates(readers: Sequence[Reader], rows: slice, columns: slice) -> np.ndarray:
+    return np.stack([read(rows, columns) for read in readers])
 
 
 def sides_of(chunks: Chunks) -> tuple[int, int]:

@@ -277,7 +277,8 @@ def _without_failed(shifts: xr.Dataset, flags: Any, failed: Any, step: dict[str,
             kept = elements.apply_if(stages.fails, stages.without, [values, failed], values.dtype)
             new[name] = shifts[name].copy(data=kept)
     reasons = elements.apply_if(stages.fails, _with_reasons, [flags, failed], flags.dtype)
-    new["flags"] = shifts["dx"].copy(data=reasons)
+    # floats on disk have a fill value that whole numbers have not
+    new["flags"] = shifts["dx"].copy(data=reasons).drop_encoding()
     return products.relabel(shifts.assign(new), step)
 
 

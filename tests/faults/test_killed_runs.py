@@ -1,0 +1,154 @@
+"""Runs that are killed at any moment go on, and end with the same bits as if nothing had happened."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+import xoffset
+from xoffset import synthetic
+from xoffset.pipeline import store
+
+# SIGKILLs, in one run after the other, and the seconds within which each comes; more of them find rarer moments.
+KILLS, WITHIN = 4, 1.2
+SEED = 3
+
+WRITER = """
+import sys, time
+import numpy as np, xarray as xr
+import xoffset
+from xoffset.pipeline import store
+shifts = xoffset.open_result(sys.argv[1]).chunk(y=4, x=4)
+def slow(block):
+    with open(sys.argv[3], "a") as calls:
+        calls.write("x")
+    time.sleep(0.02)
+    return block
+dx = shifts.dx.copy(data=shifts.dx.data.map_blocks(slow, dtype="f4", meta=np.empty((0, 0, 0), "f4")))
+print("begins", flush=True)
+shifts.assign(dx=dx).offset.to_zarr(sys.argv[2], resume=True)
+"""
+
+# a whole run, in tiles that are small enough for a small image to have many
+RUNNER = """
+import sys
+import xoffset
+from xoffset._arrays import lattice
+from xoffset._blocks import tiles
+lattice.TILE = tiles.WINDOW = 64
+print("begins", flush=True)
+xoffset.run("generic", sys.argv[1], sys.argv[2], template=16, search=3)
+"""
+
+
+@pytest.fixture(scope="module")
+def shifts():
+    dates = ["2020-01-01", "2020-07-01", "2021-01-01"]
+    stack, _ = synthetic.stack((240, 240), dates=dates, field="constant", velocity=10.0, nodata=0.02)
+    return xoffset.correlate(stack, xoffset.pairs(stack), template=16, search=3, step=8)
+
+
+def begun(code, *arguments):
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "begins\n", process.stderr.read()
+    return process
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_every_tile_survives_kills(shifts, tmp_path):
+    source, path, calls = (tmp_path / name for name in ("source.zarr", "out.zarr", "calls"))
+    shifts.to_zarr(source, consolidated=False)
+    random = np.random.default_rng(SEED)
+    killed = 0
+    for _ in range(KILLS):
+        process = begun(WRITER, source, path, calls)
+        time.sleep(random.uniform(0.05, WITHIN))
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        process.communicate()
+    assert killed
+    process = begun(WRITER, source, path, calls)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    xr.testing.assert_identical(xoffset.open_result(path).compute(), shifts)
+    states = zarr.open_group(path / store.RECORD)["state"][:]
+    assert np.isin(states, (store.DONE, store.ALL_NAN)).all()
+    # nothing twice but the tiles in flight: one a thread, and those that wait in memory for theirs
+    assert calls.stat().st_size <= states.size + killed * 4 * (os.cpu_count() or 1)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["calls", "out.zarr", "source.zarr"]
+    assert not list(path.rglob("*.partial"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_runs_survive_kills_at_every_stage(tmp_path):
+    """Killed again and again, each time later, until it is done."""
+    dates = ["2020-01-01", "2020-07-01", "2021-01-01"]
+    stack, _ = synthetic.stack((200, 200), dates=dates, field="constant", velocity=10.0, nodata=0.02)
+    stack.to_zarr(tmp_path / "stack.zarr", consolidated=False)
+    process = begun(RUNNER, tmp_path / "stack.zarr", tmp_path / "whole")
+    start = time.monotonic()
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    needs = time.monotonic() - start
+    random = np.random.default_rng(SEED)
+    for share in (np.arange(KILLS) + random.uniform(0.0, 1.0, KILLS)) / KILLS:
+        process = begun(RUNNER, tmp_path / "stack.zarr", tmp_path / "killed")
+        time.sleep(share * needs)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    process = begun(RUNNER, tmp_path / "stack.zarr", tmp_path / "killed")
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    for name in ("matches", "shifts", "series", "velocity"):
+        found, expected = (
+            xoffset.open_result(tmp_path / out / f"{name}.zarr").compute() for out in ("killed", "whole")
+        )
+        xr.testing.assert_identical(found, expected)
+
+
+def contents(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_full_disk_stops_at_once_and_keeps_what_is_there(shifts, tmp_path, monkeypatch):
+    """What a full disk raises, at the fifth tile, in place of a disk."""
+    lazy, path, write = shifts.chunk(y=4, x=4), tmp_path / "a.zarr", xr.Dataset.to_zarr
+    written = []
+
+    def fills(self, *arguments, **options):
+        if "region" in options:
+            written.append(options["region"])
+            if len(written) >= 5:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(self, *arguments, **options)
+
+    monkeypatch.setattr(xr.Dataset, "to_zarr", fills)
+    with pytest.raises(OSError, match=r"No space left on device.*is safe: make room, or mend the disk, and run"):
+        xoffset.to_zarr(lazy, path)
+    monkeypatch.undo()
+    states = zarr.open_group(tmp_path / "a.zarr.part" / store.RECORD)["state"][:]
+    assert (states != store.NEVER_RUN).sum() == 4
+    assert (states == store.FAILED).sum() == 0
+    xr.testing.assert_identical(xoffset.to_zarr(lazy, path, resume=True).compute(), shifts)
+
+
+def test_a_disk_that_is_full_from_the_start_says_so(shifts, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(xr.Dataset, "to_zarr", full)
+    with pytest.raises(OSError, match=r"No space left.*Make room, or choose another path"):
+        xoffset.to_zarr(shifts.chunk(y=4, x=4), tmp_path / "a.zarr")
+    monkeypatch.undo()
+    xr.testing.assert_identical(xoffset.to_zarr(shifts, tmp_path / "a.zarr", resume=True).compute(), shifts)

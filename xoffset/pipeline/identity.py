@@ -1,0 +1,104 @@
+"""What a store is made of, written down to be compared before a run goes on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xoffset.model import history
+
+Identity = dict[str, Any]
+
+
+def identity_of(data: xr.Dataset, inputs: Mapping[str, str] | None = None) -> Identity:
+    """Version, steps with their parameters, variables, dates, grid and inputs of a product; nothing is computed."""
+    steps = history.steps(data)
+    return {
+        "xoffset": version("xoffset"),
+        "steps": {f"{k} {step['function']}": step for k, step in enumerate(steps, 1)},
+        "variables": {str(name): f"{each.dtype} {each.dims}" for name, each in sorted(data.data_vars.items())},
+        "dates": {
+            name: _digest(data[name].values.astype("M8[us]").astype(np.int64))
+            for name in ("reference", "secondary", "time")
+            if name in data.coords and data[name].dtype.kind == "M"
+        },
+        "grid": {name: _digest(np.asarray(data[name].values)) for name in ("y", "x") if name in data.coords},
+        "inputs": dict(inputs or {}),
+    }
+
+
+def fingerprints(sources: Mapping[str, Any]) -> dict[str, str]:
+    """Name of each file, product or array behind a run, and what tells it from another: size and time, or a hash.
+
+    A folder counts with all that is in it. Arrays that are lazy count by their dates and grid alone.
+    """
+    found: dict[str, str] = {}
+    for name, source in sources.items():
+        if isinstance(source, (xr.DataArray, xr.Dataset)):
+            found[name] = _of_array(source)
+        elif isinstance(source, (str, Path)) and "://" not in str(source):
+            found |= {str(path): _of_path(path) for path in _paths(Path(source).expanduser())}
+        elif isinstance(source, (list, tuple)):
+            found |= fingerprints({f"{name}[{k}]": each for k, each in enumerate(source)})
+        else:
+            found[name] = source if isinstance(source, str) else type(source).__name__
+    return found
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> list[str]:
+    """What differs between two identities, each as "name: was ..., is ..."."""
+    found = []
+    for name in dict.fromkeys([*then, *now]):
+        where = f"{path}{name}"
+        old, new = then.get(name), now.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += differences(old, new, f"{where}: ")
+        elif old != new:
+            found.append(f"{where}: was {_short(old)}, is {_short(new)}")
+    return found
+
+
+def _short(value: Any) -> str:
+    text = "not there" if value is None else str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _paths(path: Path) -> list[Path]:
+    """Files and folders that a path or a pattern stands for."""
+    if path.exists():
+        return [path]
+    anchor = Path(path.anchor) if path.is_absolute() else Path()
+    pattern = str(path.relative_to(anchor)) if path.is_absolute() else str(path)
+    return sorted(anchor.glob(pattern)) or [path]
+
+
+def _of_path(path: Path) -> str:
+    """Size and time of the last change of a file, or of all files of a folder."""
+    files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+    states = [(each.relative_to(path.parent).as_posix(), each.stat()) for each in files if each.exists()]
+    if not states:
+        return "not there"
+    told = [f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states]
+    size = sum(state.st_size for _, state in states)
+    return f"{size} bytes, {hashlib.sha256(chr(10).join(told).encode()).hexdigest()[:16]}"
+
+
+def _of_array(data: xr.DataArray | xr.Dataset) -> str:
+    """Hash of the values and coordinates in memory."""
+    told = hashlib.sha256()
+    arrays = data.to_dataset(name="values") if isinstance(data, xr.DataArray) else data
+    for name, variable in sorted(arrays.variables.items(), key=lambda each: str(each[0])):
+        told.update(f"{name} {variable.dims} {variable.dtype}".encode())
+        if isinstance(variable.data, np.ndarray) and variable.dtype.kind not in "OT":
+            told.update(np.ascontiguousarray(variable.values).view(np.uint8).data)
+    return told.hexdigest()[:16]
+
+
+def _digest(values: np.ndarray) -> str:
+    return f"{values.size} values, {hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()[:16]}"

@@ -1,0 +1,231 @@
+"""A Zarr store that is written tile by tile and goes on where it was stopped.
+
+One shard of each variable is one tile with all of its pairs. A tile is written by one task, which then writes down that
+it is there. Until all are, the store lies beside its place, as `NAME.part`; then it is renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xoffset._blocks import writes
+from xoffset.pipeline.identity import Identity, differences
+
+# States of a tile.
+NEVER_RUN, DONE, ALL_NAN, FAILED = range(4)
+# Group in the store that tells of its tiles; a name with a point is none of a variable.
+RECORD = ".tiles"
+# Largest shard before compression, bytes; and sides of the chunks in it: pairs or dates, rows and columns.
+LARGEST_SHARD = 256 * 2**20
+INNER = (25, 55)
+# Longest reason for a failure that is kept, bytes.
+REASON = 500
+
+Place = tuple[int, int]
+
+
+class Unwritable(OSError):
+    """The store cannot be written: a full, vanished or read-only disk."""
+
+
+@dataclass(frozen=True)
+class TileStore:
+    """A product (…, y, x) on its way to `path`; `sides` are those of its tiles, in nodes."""
+
+    path: Path
+    dims: dict[str, tuple[Hashable, ...]]
+    shape: tuple[int, int]
+    sides: tuple[int, int]
+
+    @property
+    def part(self) -> Path:
+        """Where the store lies until it is complete."""
+        return self.path.with_name(f"{self.path.name}.part")
+
+    @property
+    def places(self) -> list[Place]:
+        """Row and column of each tile."""
+        return list(np.ndindex(*(-(-count // side) for count, side in zip(self.shape, self.sides, strict=True))))
+
+    def create(self, data: xr.Dataset, identity: Identity) -> None:
+        """Write what is no tile: axes, dates, what describes the variables, and what the store is made of."""
+        import zarr
+
+        shutil.rmtree(self.part, ignore_errors=True)
+        making = self.part.with_name(f"{self.part.name}.new")
+        shutil.rmtree(making, ignore_errors=True)
+        self.with_encoding(data).to_zarr(making, mode="w", compute=False, consolidated=False, zarr_format=3)
+        counts = tuple(-(-count // side) for count, side in zip(self.shape, self.sides, strict=True))
+        record = zarr.open_group(making, mode="r+").create_group(RECORD)
+        for name, dtype, more in (("state", "u1", ()), ("bytes", "i8", ()), ("reason", "u1", (REASON,))):
+            record.create_array(name, shape=counts + more, chunks=(1, 1, *more), dtype=dtype, fill_value=0)
+        record.attrs["made_of"] = json.dumps(identity)
+        making.rename(self.part)
+
+    def with_encoding(self, data: xr.Dataset) -> xr.Dataset:
+        """The product with shards that are tiles, in chunks of a part of the pairs."""
+        data = data.copy()
+        for name, dims in self.dims.items():
+            if dims[-2:] == ("y", "x"):
+                inner = tuple(_nearest_divisor(side, INNER[1]) for side in self.sides)
+                layers = math.prod(data.sizes[dim] for dim in dims[:-2])
+                most = LARGEST_SHARD // (math.prod(self.sides) * data[name].dtype.itemsize * INNER[0])
+                deep = max(1, min(-(-layers // INNER[0]), most)) * INNER[0]
+                front = len(dims) - 2
+                layout = {"chunks": (INNER[0],) * front + inner, "shards": (deep,) * front + self.sides}
+                if layers < INNER[0]:
+                    layout = {"chunks": (layers,) * front + inner, "shards": (layers,) * front + self.sides}
+                data[name].encoding = data[name].encoding | layout
+        return data
+
+    def sweep(self) -> None:
+        """Remove files that a killed writer had not finished."""
+        for leftover in self.part.rglob("*.partial"):
+            leftover.unlink(missing_ok=True)
+
+    def missing(self) -> list[Place]:
+        """Tiles that are still to be computed: never run, failed, or with files that are not as they were written."""
+        record = self._record("r")
+        states, sizes = record["state"][:], record["bytes"][:]
+        return [
+            place
+            for place in self.places
+            if states[place] not in (DONE, ALL_NAN) or sizes[place] != self._bytes_of(place)
+        ]
+
+    def write(self, place: Place, values: dict[str, np.ndarray]) -> tuple[Place, int]:
+        """Write all variables of a tile, and then that it is there; returns its state."""
+        region = {
+            dim: slice(k * side, min((k + 1) * side, count))
+            for dim, k, side, count in zip(("y", "x"), place, self.sides, self.shape, strict=True)
+        }
+        maps = {name: (self.dims[name], each) for name, each in values.items() if self.dims[name][-2:] == ("y", "x")}
+        rest = {name: (self.dims[name], each) for name, each in values.items() if name not in maps}
+        floats = [each for _, each in maps.values() if each.dtype.kind == "f"]
+        state = ALL_NAN if floats and all(np.isnan(each).all() for each in floats) else DONE
+        # NaN may be stored as another number, and is written all the same
+        options: dict[str, Any] = {"consolidated": False, "write_empty_chunks": True}
+        try:
+            for file in (file for each in self._files(place) for file in each):
+                # zarr would read what is there to write over it, and that may be damaged
+                file.unlink()
+            xr.Dataset(maps).to_zarr(self.part, mode="r+", region=region, **options)
+            if rest:
+                xr.Dataset(rest).to_zarr(self.part, mode="r+", **options)
+            self._note(place, state, self._bytes_of(place), "")
+        except OSError as error:
+            raise Unwritable(
+                f"a disk that can be written is needed for tile {place} of {self.path}; got '{error}'. What is written "
+                "is safe: make room, or mend the disk, and run the same again."
+            ) from error
+        return place, state
+
+    def fail(self, place: Place, reason: str) -> None:
+        """Write down why a tile could not be computed."""
+        self._note(place, FAILED, 0, reason)
+
+    def reasons(self) -> dict[Place, str]:
+        """Tiles that failed, and why."""
+        record = self._record("r")
+        states = record["state"][:]
+        failed = [place for place in self.places if states[place] == FAILED]
+        return {place: bytes(record["reason"][place]).rstrip(b"\0").decode(errors="replace") for place in failed}
+
+    def finish(self) -> None:
+        """Put the complete store in its place."""
+        self.part.rename(self.path)
+
+    def check(self, identity: Identity, where: Path, caller: str) -> None:
+        """Refuse a store that was made of something else, or that somebody else made.
+
+        Raises
+        ------
+        ValueError
+            If it differs; the message names what.
+        """
+        then = made_of(where)
+        if then is None:
+            raise ValueError(
+                f"{caller}() needs a store that it has begun itself to go on with; got {where}, of which nothing tells "
+                "what it was made of. Choose another path, or remove it."
+            )
+        found = differences(then, identity)
+        if found:
+            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+            raise ValueError(
+                f"{caller}() needs the same images, parameters and version to go on with {where}; got other ones: "
+                f"{'; '.join(found[:3])}{more}. Choose another path, or remove the store to begin anew."
+            )
+
+    def _note(self, place: Place, state: int, size: int, reason: str) -> None:
+        record = self._record("r+")
+        text = np.frombuffer(reason.encode()[:REASON].ljust(REASON, b"\0"), dtype=np.uint8)
+        record["bytes"][place] = size
+        record["reason"][place] = text
+        # last, so that what it says holds
+        record["state"][place] = state
+
+    def _record(self, mode: Any) -> Any:
+        import zarr
+
+        return zarr.open_group(self.part / RECORD, mode=mode)
+
+    def _bytes_of(self, place: Place) -> int:
+        """Size of the files of a tile, of all variables; -1 if one is not there."""
+        files = self._files(place)
+        return sum(file.stat().st_size for each in files for file in each) if all(files) else -1
+
+    def _files(self, place: Place) -> list[list[Path]]:
+        """Files of a tile, of each variable on the grid."""
+        ends = "/".join(map(str, place))
+        grids = [(name, len(dims) - 2) for name, dims in self.dims.items() if dims[-2:] == ("y", "x")]
+        return [list((self.part / name / "c").glob(f"{'*/' * front}{ends}")) for name, front in grids]
+
+
+def made_of(where: Path) -> Identity | None:
+    """What a store of tiles is made of; None of any other."""
+    import zarr
+
+    try:
+        found: Identity = json.loads(str(zarr.open_group(where / RECORD, mode="r").attrs["made_of"]))
+    except (FileNotFoundError, KeyError, ValueError):
+        return None
+    return found
+
+
+def tiles_of(data: xr.Dataset, path: Path, sides: tuple[int, int] | None = None) -> TileStore:
+    """Store for a product, with tiles of the sides given, or of those of its dask blocks."""
+    dims = {str(name): each.dims for name, each in data.data_vars.items()}
+    shape = data.sizes["y"], data.sizes["x"]
+    if sides is None:
+        chunks = [each.chunks[-2:] for each in data.data_vars.values() if each.chunks and each.dims[-2:] == ("y", "x")]
+        # of variables in other blocks the largest, as fewer tasks then share what they need
+        rows, columns = (max(max(each[k]) for each in chunks) if chunks else shape[k] for k in range(2))
+        sides = rows, columns
+    return TileStore(path, dims, shape, sides)
+
+
+def lazy_arrays(data: xr.Dataset, store: TileStore) -> xr.Dataset:
+    """The product with every variable on the grid in the blocks of the tiles, and lazy ones of other dims in one."""
+    # chunks of a product are those of its dates, too
+    out = data.assign_coords({name: each.compute() for name, each in data.coords.items()})
+    for name, dims in store.dims.items():
+        sides = store.sides if dims[-2:] == ("y", "x") else None
+        if sides is not None or not isinstance(data[name].data, np.ndarray):
+            out[name] = data[name].copy(data=writes.in_blocks(data[name].data, sides))
+            out[name].encoding = dict(data[name].encoding)
+    return out
+
+
+def _nearest_divisor(side: int, wanted: int) -> int:
+    divisors = [each for each in range(1, side + 1) if side % each == 0]
+    return min(divisors, key=lambda each: (abs(each - wanted), each))
