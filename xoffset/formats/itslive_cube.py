@@ -13,7 +13,7 @@ import xarray as xr
 from xoffset import _options
 from xoffset._blocks import elements
 from xoffset.formats import border, itslive, looks, stores, writing
-from xoffset.formats.border import Place, Theirs
+from xoffset.formats.border import Theirs
 from xoffset.formats.names import SYSTEMS
 from xoffset.model.dates import DAYS, in_days
 from xoffset.model.flags import FLAGS
@@ -75,25 +75,17 @@ def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
     key = next((key for key in _DATES if f"{key}1" in data.variables), _DATES[0])
     stores.check_has(data, (f"{key}1", f"{key}2"), name, _READ)
     data = data.transpose("mid_date", "y", "x", ...)
-    fields: dict[str, Any] = {"dx": data["vx"].data, "dy": data["vy"].data}
-    fields |= {
-        f"sigma_d{axis}": _values(data[error]) for axis, error in zip("xy", _ERRORS, strict=True) if error in data
-    }
+    fields = stores.vectors_of(data, SYSTEMS[_SYSTEM], _READ)
+    # there is one a pair, read now
+    fields |= {name: np.asarray(fields[name]) for name in ("sigma_dx", "sigma_dy") if name in fields}
     flags = None
     if "interp_mask" in data:
         flags = (data["interp_mask"].data == 1) * np.int64(FLAGS["smoothed"])
-    urls = (
-        _values(data["granule_url"]) if "granule_url" in data else np.full(data.sizes["mid_date"], name, dtype=object)
-    )
+    urls = data["granule_url"].values if "granule_url" in data else np.full(data.sizes["mid_date"], name, dtype=object)
     first, second = (stores.dates_of(data[f"{key}{end}"], name, _READ) for end in (1, 2))
-    place = Place(data["x"].values, data["y"].values, stores.crs_of(data))
+    place = stores.place_of(data, _READ)
     granules = [str(url).rsplit("/", 1)[-1] for url in urls]
     return border.to_shifts(_SYSTEM, fields, first, second, place, source=granules, caller=_READ, flags=flags)
-
-
-def _values(data: xr.DataArray) -> np.ndarray:
-    """Values of what there is one of a pair, read now."""
-    return np.asarray(data.values)
 
 
 def write(shifts: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:

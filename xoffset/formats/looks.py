@@ -12,7 +12,7 @@ from xoffset.formats import rasters
 
 Kind = Literal["hdf5", "zarr", "tiff", "envi", "text", "parquet", "folder", "other"]
 
-_HDF, _CDF = b"\x89HDF\r\n\x1a\n", b"CDF"
+_HDF = b"\x89HDF\r\n\x1a\n"
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _TABLES = (".csv", ".txt", ".dat", ".tenv3", ".tsv")
 # Bytes of a text that hold its first line, or that of a header.
