@@ -1,5 +1,6 @@
 """Files of others that state units, scales, masks and nodata of their own: a number is not taken as it stands."""
 
+import h5py
 import itslive_files
 import numpy as np
 import other_systems
@@ -9,8 +10,9 @@ import rasterio
 import xarray as xr
 
 import xoffset
-from xoffset.formats import asp, cosicorr, itslive, itslive_cube, pycorr, ticoi
+from xoffset.formats import asp, cosicorr, itslive, itslive_cube, mintpy, pycorr, ticoi
 from xoffset.formats.open_shifts import open_shifts
+from xoffset.model.flags import FLAGS
 
 DAYS = ["2020-01-01", "2020-03-01"], ["2020-02-01", "2020-04-01"]
 
@@ -150,3 +152,58 @@ def test_disparities_of_images_to_the_right_and_down_are_east_and_south(tmp_path
     found = asp.read(path)
     assert (float(found.dx[0, 1, 1]), float(found.dy[0, 1, 1])) == (20.0, -30.0)
     assert np.isnan(found.dx[0, 0, 0])
+
+
+class TestMintpy:
+    @pytest.mark.parametrize(("declared", "number"), [(None, -32768.0), ("-9999.0", -9999.0)])
+    def test_numbers_for_no_value_are_none(self, declared, number, tmp_path):
+        path = tmp_path / "stack.h5"
+        other_systems.mintpy(path)
+        plain = mintpy.read(path).load()
+        with h5py.File(path, "r+") as file:
+            for name in ("rangeOffset", "azimuthOffset"):
+                values = file[name][:]
+                values[0, 1, 1] = number
+                file[name][:] = values
+            if declared is not None:
+                file.attrs["NO_DATA_VALUE"] = declared
+        found = mintpy.read(path).load()
+        assert np.isfinite(plain.dx[0, 1, 1])
+        assert np.isnan(found.dx[0, 1, 1])
+        assert found.flags[0, 1, 1] == FLAGS["nodata"]
+        np.testing.assert_array_equal(found.dx[1:], plain.dx[1:])
+
+    def test_a_time_of_day_is_kept(self, tmp_path):
+        path = tmp_path / "stack.h5"
+        other_systems.mintpy(path)
+        with h5py.File(path, "r+") as file:
+            texts = [[f"{each.decode()}T10{20 + k}" for k, each in enumerate(row)] for row in file["date"][:]]
+            del file["date"]
+            file["date"] = np.array(texts, dtype="S13")
+        found = mintpy.read(path)
+        assert str(found.reference.values[0])[10:16] == "T10:20"
+        assert str(found.secondary.values[0])[10:16] == "T10:21"
+
+    def test_time_series_of_other_units_are_refused(self, tmp_path):
+        for name in mintpy.SERIES_FILES:
+            path = other_systems.mintpy(tmp_path / name)
+            with h5py.File(path, "r+") as file:
+                file["timeseries"] = file["rangeOffset"][:]
+                file.attrs["UNIT"] = "pixel"
+        with pytest.raises(ValueError, match=r"mintpy\.read\(\) needs time series in metres; got UNIT 'pixel'"):
+            mintpy.read(tmp_path)
+
+
+class TestOneAnswerForSeveralFiles:
+    def test_dates_are_of_one_pair(self, tmp_path):
+        for name in ("a", "b"):
+            cosi(tmp_path / f"{name}.tif")
+        assert open_shifts(tmp_path / "a.tif", dates=("2020-01-01", "2020-02-01")).sizes["pair"] == 1
+        with pytest.raises(ValueError, match=r"needs one pair where dates are given; got 2"):
+            open_shifts(tmp_path, dates=("2020-01-01", "2020-02-01"))
+
+
+def test_a_table_with_a_mark_of_its_encoding_is_known(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("reference,secondary,dx,dy\n2020-01-01,2020-07-01,1.5,-0.5\n", encoding="utf-8-sig")
+    assert float(open_shifts(path).dx.squeeze()) == 1.5

@@ -107,7 +107,7 @@ def _image(path: Path, kind: Kind, caller: str) -> Look:
 
 def _table(path: Path) -> Look:
     with path.open("rb") as file:
-        head = file.read(_HEAD).decode("utf-8", "replace")
+        head = file.read(_HEAD).decode("utf-8-sig", "replace")
     first = next(iter(head.splitlines()), "")
     return Look(str(path), "text", frozenset(each.strip().strip('"') for each in first.split(",")))
 
