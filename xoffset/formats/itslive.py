@@ -157,7 +157,7 @@ def write(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool
                 if key in granule:
                     granule[key].attrs[f"{axis}_pixel_size"] = float(sides[pair])
             with writing.explained(target, _WRITE):
-                granule.to_netcdf(scratch / name, engine="h5netcdf")
+                stores.save_whole(granule, scratch / name)
     return [target / name for name in names]
 
 

@@ -97,8 +97,8 @@ def open_shifts(
         )
     if dates is not None and len(units) > 1:
         raise ValueError(
-            f"{_CALLER}() needs one pair where dates are given; got {len(units)}, of which {_shown(source)} would all be "
-            "of these dates. Open each with its own dates and join them: xarray.concat([...], 'pair')."
+            f"{_CALLER}() needs one pair where dates are given; got {len(units)} at {_shown(source)}, which cannot all "
+            "be of these dates. Open each with its own dates and join them: xarray.concat([...], 'pair')."
         )
     return joining.joined([_read(name, place, options) for name, place in units], _CALLER)
 

@@ -230,7 +230,7 @@ def write(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool
         for pair, name in enumerate(names):
             data = _dataset(theirs, pair)
             with writing.explained(target, _WRITE):
-                data.to_netcdf(scratch / name, engine="h5netcdf")
+                stores.save_whole(data, scratch / name)
     return [target / name for name in names]
 
 

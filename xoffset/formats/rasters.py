@@ -162,12 +162,15 @@ def write(
     packing = {"driver": "GTiff", "compress": "deflate", "predictor": 3 if is_float else 2, "tiled": True}
     about = packing | {"nodata": np.nan if is_float else 0} | dict(options)
     about = {name: value for name, value in about.items() if value is not None or name == "crs"}
-    with (
-        writing.explained(path.parent, caller),
-        rasterio.open(path, "w", count=len(bands), dtype=first.dtype, **about) as file,
-    ):
-        for band, (name, values) in enumerate(bands.items(), start=1):
-            file.write(values, band)
-            if name:
-                file.set_band_description(band, name)
-        file.update_tags(**tags)
+    with writing.explained(path.parent, caller):
+        with rasterio.open(path, "w", count=len(bands), dtype=first.dtype, **about) as file:
+            for band, (name, values) in enumerate(bands.items(), start=1):
+                file.write(values, band)
+                if name:
+                    file.set_band_description(band, name)
+            file.update_tags(**tags)
+        # of a full disk GDAL does not always tell
+        with opened(path, caller) as file:
+            for band, values in enumerate(bands.values(), start=1):
+                if not np.array_equal(file.read(band), values, equal_nan=True):
+                    raise OSError(f"other values in {path.name} than were written")

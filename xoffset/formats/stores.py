@@ -252,3 +252,8 @@ def save(data: xr.Dataset, place: Path, encoding: Any, target: Path, caller: str
     else:
         looks.optional("h5netcdf", "netcdf", caller)
         data.to_netcdf(place, engine="h5netcdf")
+
+
+def save_whole(data: xr.Dataset, place: Path) -> None:
+    """Write a small Dataset, whose file fits in memory, to a netCDF file: of a full disk HDF5 tells by a crash."""
+    place.write_bytes(data.to_netcdf(engine="h5netcdf"))
