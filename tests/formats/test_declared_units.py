@@ -10,7 +10,7 @@ import rasterio
 import xarray as xr
 
 import xoffset
-from xoffset.formats import asp, cosicorr, itslive, itslive_cube, mintpy, pycorr, ticoi
+from xoffset.formats import asp, cosicorr, itslive, itslive_cube, mintpy, mpic, pair_names, pycorr, ticoi
 from xoffset.formats.open_shifts import open_shifts
 from xoffset.model.flags import FLAGS
 
@@ -49,10 +49,9 @@ class TestStores:
             read(with_attrs(data, units="m"))
 
     def test_a_number_for_no_value_is_none_in_other_units(self, kind, tmp_path):
-        if kind == "ticoi":
-            pytest.skip("has no such number")
         read, data = opened(kind, tmp_path)
-        raw = data.assign({name: data[name].fillna(-32767).astype("i2").drop_attrs() for name in ("vx", "vy")})
+        number = 0 if kind == "ticoi" else -32767
+        raw = data.assign({name: data[name].fillna(number).drop_attrs() for name in ("vx", "vy")})
         found = read(with_attrs(raw, units="m/d"))
         np.testing.assert_array_equal(np.isnan(found.dx), np.isnan(read(data).dx))
 
@@ -207,3 +206,31 @@ def test_a_table_with_a_mark_of_its_encoding_is_known(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("reference,secondary,dx,dy\n2020-01-01,2020-07-01,1.5,-0.5\n", encoding="utf-8-sig")
     assert float(open_shifts(path).dx.squeeze()) == 1.5
+
+
+class TestDatesOfNames:
+    """Identifiers of scenes tell when an image was processed, too, which is no date of a pair."""
+
+    def test_two_scenes(self):
+        name = "LC08_L1TP_062018_20180304_20180320_01_T1_LC08_L1TP_062018_20180405_20180417_01_T1-F.tif"
+        assert [str(each)[:10] for each in pair_names.dates(name, None, "f")] == ["2018-03-04", "2018-04-05"]
+        name = "S2A_MSIL1C_20180304T101021_N0206_R022_T32TLS_20180304T135950_20180320_x.tif"
+        assert [str(each)[:10] for each in pair_names.dates(name, None, "f")] == ["2018-03-04", "2018-03-20"]
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "LC08_L1TP_062018_20180304_20180320_01_T1-F.tif",
+            "S2A_MSIL1C_20180304T101021_N0206_R022_T32TLS_20180304T135950-F.tif",
+        ],
+    )
+    def test_one_scene_is_no_pair(self, name):
+        with pytest.raises(ValueError, match="needs the dates of both images; got 1"):
+            pair_names.dates(name, None, "f")
+
+
+def test_scores_from_0_to_1_are_none_of_8_bit(tmp_path):
+    for name, value in (("Px1", 1.0), ("Px2", 1.0), ("Correl", 0.9)):
+        other_systems.raster(tmp_path / f"{name}_20200101_20200201.tif", [np.full((4, 5), value, "f4")])
+    with pytest.raises(ValueError, match=r"mpic\.read\(\) needs scores in 8 bit, 128 to 255.*none above 0\.9"):
+        mpic.read(tmp_path)

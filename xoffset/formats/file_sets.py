@@ -108,10 +108,22 @@ def check_same_grid(read: Sequence[Raster], paths: Sequence[Path], caller: str) 
             )
 
 
-def without_low_scores(fields: dict[str, np.ndarray]) -> None:
-    """Set values to NaN where a score in 8 bit says that there is none, and that score too."""
+def without_low_scores(fields: dict[str, np.ndarray], caller: str) -> None:
+    """Set values to NaN where a score in 8 bit says that there is none, and that score too.
+
+    Raises
+    ------
+    ValueError
+        If scores are from 0 to 1, none of which is one in 8 bit.
+    """
     if "score" not in fields:
         return
+    most = np.nanmax(fields["score"], initial=0.0)
+    if 0.0 < most <= 1.0:
+        raise ValueError(
+            f"{caller}() needs scores in 8 bit, {LEAST_SCORE} to {MOST_SCORE}, 0 where there is no value; got none "
+            f"above {most:g}. Save them so, 128 + 127 * score, or leave that file out."
+        )
     is_missing = ~(fields["score"] >= LEAST_SCORE)
     for name in fields:
         fields[name] = np.where(is_missing, np.float32(np.nan), fields[name])
