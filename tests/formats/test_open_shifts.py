@@ -242,7 +242,7 @@ class TestBorder:
     def test_scattered_points_of_several_files_are_refused(self):
         one = open_shifts_of_one()
         points = one.isel(x=xr.DataArray([0, 1], dims="point"), y=xr.DataArray([0, 2], dims="point"))
-        with pytest.raises(ValueError, match=r"needs grids .* Put all points into one table"):
+        with pytest.raises(ValueError, match=r"needs maps, or series of one place"):
             joining.joined([one, points], "f")
 
     def test_nodes_beyond_a_grid_are_flagged(self):

@@ -1,8 +1,12 @@
 """Safe writing: what is there stays until all of the new is."""
 
+import contextlib
+
 import pytest
+from test_inverse import make_shifts
 
 from xoffset.formats import writing
+from xoffset.formats.open_shifts import module_of
 
 
 class TestReplaced:
@@ -93,3 +97,33 @@ def make(path, kind, text):
 
 def content(path, kind):
     return (path / "chunk" if kind == "store" else path).read_text()
+
+
+@pytest.fixture
+def full_disk():
+    """Context in which no file grows beyond 600 bytes."""
+    resource = pytest.importorskip("resource")
+
+    @contextlib.contextmanager
+    def full():
+        least, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600, most))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
+
+    return full
+
+
+@pytest.mark.parametrize("name", ["mpic", "gdm", "cosicorr", "autorift", "itslive", "pycorr"])
+def test_a_full_disk_leaves_what_was_there(name, full_disk, tmp_path):
+    shifts = make_shifts()
+    module_of(name).write(shifts, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with (
+        full_disk(),
+        pytest.raises(OSError, match=rf"{name}\.write\(\) needs to write into .* no file has been changed"),
+    ):
+        module_of(name).write(shifts, tmp_path, overwrite=True)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

@@ -11,6 +11,7 @@ import xarray as xr
 from xoffset import _options
 from xoffset.formats import border, file_sets, looks, pair_names, rasters, writing
 from xoffset.formats.border import Theirs
+from xoffset.formats.names import SYSTEMS
 from xoffset.model.dates import Date
 from xoffset.model.flags import FLAGS
 
@@ -77,7 +78,10 @@ def read(
             f"{place.name}. Is it the velocity.tif of that run? Pass its offset.tif."
         )
     first, second = pair_names.dates(place.name, dates, _READ)
-    east, north, interpolated, chip = raster.values
+    east, north = (
+        file_sets.in_units(_SYSTEM, name, raster, band, _READ) for band, name in enumerate(SYSTEMS[_SYSTEM].names)
+    )
+    interpolated, chip = raster.values[2:]
     return border.to_shifts(
         _SYSTEM, {"dx": east, "dy": north, "template_size": np.where(chip > 0, chip, np.float32(np.nan))},
         [first], [second], raster.place, source=[place.name], caller=_READ, pixel=border.sides(pixel_size, _READ),

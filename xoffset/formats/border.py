@@ -102,7 +102,7 @@ def to_shifts(
     like = _labelled(place, caller)
     factor_x, factor_y = _factors(system, first, second, told.get("pixel"), caller)
     ours = {key: _maps(values) for key, values in fields.items() if key not in _ERRORS}
-    ours = {key: _without(values, system.nodata) for key, values in ours.items()}
+    ours = {key: without(values, system.nodata) for key, values in ours.items()}
     is_known = np.isfinite(ours["dx"]) & np.isfinite(ours["dy"])
     made: dict[str, Any] = {
         "dx": _scaled(ours.pop("dx"), factor_x, is_known),
@@ -264,8 +264,8 @@ def _maps(values: Any) -> Any:
     return values if values.ndim == 3 else values[np.newaxis]
 
 
-def _without(values: Any, nodata: Sequence[float]) -> Any:
-    """Floats, NaN where the value is one of those that stand for none."""
+def without(values: Any, nodata: Sequence[float]) -> Any:
+    """Values as floats, NaN where the value is one of those that stand for none."""
     if values.dtype.kind != "f":
         values = values.astype(np.float64 if values.dtype.itemsize > 4 else np.float32)
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
@@ -283,7 +283,7 @@ def _error(given: Any, factor: np.ndarray, is_known: Any, system: System, dtype:
     errors = np.full(factor.shape, np.nan) if given is None else given
     if errors.ndim == 1:
         errors = np.asarray(errors, dtype=np.float64)[:, np.newaxis, np.newaxis]
-    errors = _without(_maps(errors), system.nodata).astype(dtype)
+    errors = without(_maps(errors), system.nodata).astype(dtype)
     errors = errors * factor.astype(dtype)
     return np.where(is_known & (errors > 0.0) & np.isfinite(errors), errors, dtype.type(np.nan))
 

@@ -12,8 +12,9 @@ import xarray as xr
 
 from xoffset.formats import border, pair_names, rasters, writing
 from xoffset.formats.border import Theirs
+from xoffset.formats.names import SYSTEMS
 from xoffset.formats.rasters import Raster
-from xoffset.model import checks, grids
+from xoffset.model import checks, declared, grids
 from xoffset.model.dates import Date
 
 # Correlation in 8 bit, as MicMac and its services have it: 128 to 255, 0 where there is no value.
@@ -45,7 +46,7 @@ def read_files(
         name: rasters.read(path, caller, pixel_size=given.pixel_size, crs=given.crs) for name, path in files.items()
     }
     check_same_grid(list(read.values()), list(files.values()), caller)
-    fields = {name: each.values[0] for name, each in read.items()}
+    fields = {name: in_units(system, name, each, 0, caller) for name, each in read.items()}
     return _shifts(system, fields, read["dx"], files["dx"], given, caller, change)
 
 
@@ -60,7 +61,7 @@ def read_bands(
 ) -> xr.Dataset:
     """Shifts of one pair from the bands of a file; `bands` tells their numbers, from 0, by our names."""
     read = rasters.read(path, caller, pixel_size=given.pixel_size, crs=given.crs)
-    fields = {name: read.values[number] for name, number in bands(read).items()}
+    fields = {name: in_units(system, name, read, number, caller) for name, number in bands(read).items()}
     return _shifts(system, fields, read, path, given, caller, change)
 
 
@@ -72,6 +73,22 @@ def _shifts(
     return border.to_shifts(
         system, fields, [first], [second], read.place, source=[path.name], caller=caller, pixel=read.pixel, flags=flags
     )
+
+
+def in_units(system: str, name: str, read: Raster, band: int, caller: str) -> np.ndarray:
+    """Values of a band, those of a component or its error in the units of the system, where the file states others.
+
+    Raises
+    ------
+    ValueError
+        If they are those of another quantity.
+    """
+    if name.removeprefix("sigma_") not in ("dx", "dy"):
+        return np.asarray(read.values[band])
+    row = SYSTEMS[system]
+    # numbers for no value go before units turn them into others
+    values = xr.DataArray(border.without(read.values[band], row.nodata), attrs={"units": read.units[band]})
+    return np.asarray(declared.decoded(values, f"'{name}'", caller, wanted=row.units))
 
 
 def check_same_grid(read: Sequence[Raster], paths: Sequence[Path], caller: str) -> None:
@@ -91,10 +108,22 @@ def check_same_grid(read: Sequence[Raster], paths: Sequence[Path], caller: str) 
             )
 
 
-def without_low_scores(fields: dict[str, np.ndarray]) -> None:
-    """Set values to NaN where a score in 8 bit says that there is none, and that score too."""
+def without_low_scores(fields: dict[str, np.ndarray], caller: str) -> None:
+    """Set values to NaN where a score in 8 bit says that there is none, and that score too.
+
+    Raises
+    ------
+    ValueError
+        If scores are from 0 to 1, none of which is one in 8 bit.
+    """
     if "score" not in fields:
         return
+    most = np.nanmax(fields["score"], initial=0.0)
+    if 0.0 < most <= 1.0:
+        raise ValueError(
+            f"{caller}() needs scores in 8 bit, {LEAST_SCORE} to {MOST_SCORE}, 0 where there is no value; got none "
+            f"above {most:g}. Save them so, 128 + 127 * score, or leave that file out."
+        )
     is_missing = ~(fields["score"] >= LEAST_SCORE)
     for name in fields:
         fields[name] = np.where(is_missing, np.float32(np.nan), fields[name])

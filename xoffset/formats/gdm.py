@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -95,7 +96,8 @@ def read(
     end = _options.one_of(stage, _ENDS, "stage", caller)
     given = Given(None, pixel_size, crs)
     sets = [_of_pair(each, caller) for each in (_components(place, end, caller) if place.is_dir() else [place])]
-    parts = [file_sets.read_files("gdm", files, given, caller, change=file_sets.without_low_scores) for files in sets]
+    change = partial(file_sets.without_low_scores, caller=caller)
+    parts = [file_sets.read_files("gdm", files, given, caller, change=change) for files in sets]
     return border.joined(parts, caller)
 
 

@@ -12,8 +12,9 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset.formats import border, looks, stores, writing
-from xoffset.formats.border import Place, Theirs
-from xoffset.model import north, products
+from xoffset.formats.border import Theirs
+from xoffset.formats.names import SYSTEMS
+from xoffset.model import declared, north, products, units
 from xoffset.model.flags import FLAGS
 
 _SYSTEM = "itslive"
@@ -81,18 +82,20 @@ def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
     reference, secondary = (
         stores.dates(about.get(f"{key}{number}", ""), f"{key}{number} of {name}", _READ) for number in (1, 2)
     )
-    fields: dict[str, Any] = {"dx": data["vx"].data, "dy": data["vy"].data}
+    fields, wanted = stores.vectors_of(data, SYSTEMS[_SYSTEM], _READ), SYSTEMS[_SYSTEM].units
     for component in ("x", "y"):
-        error = stores.number(data[f"v{component}"].attrs, *_ERRORS)
-        fields[f"sigma_d{component}"] = np.array([error])
+        about_it = data[f"v{component}"].attrs
+        ratio = units.factor(about_it.get("units", wanted), wanted) or 1.0
+        fields[f"sigma_d{component}"] = np.array([stores.number(about_it, *_ERRORS) * ratio])
     chip = data.get("chip_size_width")
     side = float("nan") if chip is None else stores.number(chip.attrs, "x_pixel_size")
     if chip is not None and np.isfinite(side):
-        fields["template_size"] = chip.astype(np.float32).data / side
+        sides = declared.decoded(chip, "'chip_size_width'", _READ, wanted="m").data
+        fields["template_size"] = np.where(sides > 0, sides, np.nan).astype(np.float32) / np.float32(side)
     flags = None
     if "interp_mask" in data:
         flags = (data["interp_mask"].fillna(0).data == 1) * np.int64(FLAGS["smoothed"])
-    place = Place(data["x"].values, data["y"].values, stores.crs_of(data))
+    place = stores.place_of(data, _READ)
     return border.to_shifts(
         _SYSTEM, fields, reference, secondary, place, source=[name], caller=_READ, flags=flags,
     )  # fmt: skip
@@ -154,7 +157,7 @@ def write(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool
                 if key in granule:
                     granule[key].attrs[f"{axis}_pixel_size"] = float(sides[pair])
             with writing.explained(target, _WRITE):
-                granule.to_netcdf(scratch / name, engine="h5netcdf")
+                stores.save_whole(granule, scratch / name)
     return [target / name for name in names]
 
 

@@ -13,7 +13,7 @@ import xarray as xr
 from xoffset import _options
 from xoffset._blocks import elements
 from xoffset.formats import border, itslive, looks, stores, writing
-from xoffset.formats.border import Place, Theirs
+from xoffset.formats.border import Theirs
 from xoffset.formats.names import SYSTEMS
 from xoffset.model.dates import DAYS, in_days
 from xoffset.model.flags import FLAGS
@@ -74,28 +74,20 @@ def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
     stores.check_has(data, ("vx", "vy", "mid_date", "x", "y"), name, _READ)
     key = next((key for key in _DATES if f"{key}1" in data.variables), _DATES[0])
     stores.check_has(data, (f"{key}1", f"{key}2"), name, _READ)
-    fields: dict[str, Any] = {"dx": _maps(data["vx"]), "dy": _maps(data["vy"])}
-    errors = zip(("sigma_dx", "sigma_dy"), _ERRORS, strict=True)
-    fields |= {ours: _values(data[theirs]) for ours, theirs in errors if theirs in data}
+    # one row, one column or one pair may have been selected without its dim: it has one again, as all beside it
+    data = data.expand_dims([dim for dim in ("mid_date", "y", "x") if dim not in data.dims])
+    data = data.transpose("mid_date", "y", "x", ...)
+    fields = stores.vectors_of(data, SYSTEMS[_SYSTEM], _READ)
+    # there is one a pair, read now
+    fields |= {name: np.ravel(fields[name]) for name in ("sigma_dx", "sigma_dy") if name in fields}
     flags = None
     if "interp_mask" in data:
-        flags = (_maps(data["interp_mask"]) == 1) * np.int64(FLAGS["smoothed"])
-    urls = _values(data["granule_url"]) if "granule_url" in data else [name] * data["mid_date"].size
-    first, second = (stores.dates_of(data[f"{key}{end}"], name, _READ) for end in (1, 2))
-    place = Place(_values(data["x"]), _values(data["y"]), stores.crs_of(data))
+        flags = (data["interp_mask"].data == 1) * np.int64(FLAGS["smoothed"])
+    urls = np.ravel(data["granule_url"].values) if "granule_url" in data else [name] * data.sizes["mid_date"]
+    first, second = (np.ravel(stores.dates_of(data[f"{key}{end}"], name, _READ)) for end in (1, 2))
+    place = stores.place_of(data, _READ)
     granules = [str(url).rsplit("/", 1)[-1] for url in urls]
     return border.to_shifts(_SYSTEM, fields, first, second, place, source=granules, caller=_READ, flags=flags)
-
-
-def _maps(data: xr.DataArray) -> Any:
-    """Values (pair, y, x), also of one row, one column or one pair that was selected without its dim."""
-    lost = [dim for dim in ("mid_date", "y", "x") if dim not in data.dims]
-    return data.expand_dims(lost).transpose("mid_date", "y", "x").data
-
-
-def _values(data: xr.DataArray) -> np.ndarray:
-    """Values along one dim, read now."""
-    return np.atleast_1d(data.values)
 
 
 def write(shifts: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:

@@ -11,7 +11,6 @@ import xarray as xr
 from xoffset.formats.names import SOURCE
 from xoffset.model import grids, products
 from xoffset.model.flags import FLAGS
-from xoffset.model.points import are_points
 
 
 def joined(parts: Sequence[xr.Dataset], caller: str) -> xr.Dataset:
@@ -26,11 +25,6 @@ def joined(parts: Sequence[xr.Dataset], caller: str) -> xr.Dataset:
     """
     if len(parts) == 1:
         return parts[0]
-    if any(are_points(part) for part in parts):
-        raise ValueError(
-            f"{caller}() needs grids where several files are to be one network; got scattered points. Put all points "
-            "into one table, or open the files one by one."
-        )
     for part in parts[1:]:
         _check_same_lattice(parts[0], part, caller)
     x, y = (_union([part[label].values for part in parts]) for label in ("x", "y"))
@@ -48,14 +42,22 @@ def joined(parts: Sequence[xr.Dataset], caller: str) -> xr.Dataset:
 
 
 def _check_same_lattice(first: xr.Dataset, other: xr.Dataset, caller: str) -> None:
-    ours, theirs = (grids.spacing(data, caller) for data in (first, other))
     crs = grids.crs_of(first), grids.crs_of(other)
     names = [str(data[SOURCE].values[0]) if SOURCE in data.coords else "shifts" for data in (first, other)]
+    for data, name in zip((first, other), names, strict=True):
+        if "point" in data.dims:
+            raise ValueError(
+                f"{caller}() needs maps, or series of one place, to make one network of them; got points from {name}. "
+                "Open each file of points on its own, and compare it: compare(dataset, points)."
+            )
     if not grids.agree(*crs):
         raise ValueError(
             f"{caller}() needs one CRS; got {grids.name_of(crs[0])} of {names[0]} and {grids.name_of(crs[1])} of "
             f"{names[1]}. Open them one by one and reproject: resample values before they are joined."
         )
+    if all(np.array_equal(first[label], other[label]) for label in ("x", "y")):
+        return
+    ours, theirs = (grids.spacing(data, caller) for data in (first, other))
     for label, a, b in (("x", ours.x, theirs.x), ("y", ours.y, theirs.y)):
         apart = (float(other[label][0]) - float(first[label][0])) / a
         if abs(abs(b) - abs(a)) > 1e-6 * abs(a) or abs(apart - round(apart)) > 1e-3:

@@ -12,7 +12,7 @@ from xoffset.formats import rasters
 
 Kind = Literal["hdf5", "zarr", "tiff", "envi", "text", "parquet", "folder", "other"]
 
-_HDF, _CDF = b"\x89HDF\r\n\x1a\n", b"CDF"
+_HDF = b"\x89HDF\r\n\x1a\n"
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _TABLES = (".csv", ".txt", ".dat", ".tenv3", ".tsv")
 # Bytes of a text that hold its first line, or that of a header.
@@ -113,7 +113,7 @@ def _image(path: Path, kind: Kind, caller: str) -> Look:
 
 def _table(path: Path) -> Look:
     with path.open("rb") as file:
-        head = file.read(_HEAD).decode("utf-8", "replace")
+        head = file.read(_HEAD).decode("utf-8-sig", "replace")
     first = next(iter(head.splitlines()), "")
     return Look(str(path), "text", frozenset(each.strip().strip('"') for each in first.split(",")))
 

@@ -16,8 +16,8 @@ from xoffset import _options
 from xoffset.formats import border, looks, mintpy_grid, writing
 from xoffset.formats.border import Place
 from xoffset.formats.names import SYSTEMS
-from xoffset.model import checks, grids, products
-from xoffset.model.dates import as_dates
+from xoffset.model import checks, grids, products, units
+from xoffset.model.dates import as_dates, as_instants
 from xoffset.model.flags import FLAGS
 
 # Files of a time series: along x and along y.
@@ -36,8 +36,9 @@ def read(path: str | os.PathLike[str], *, dropped: bool = False) -> xr.Dataset:
     """Shifts from MintPy's stack of offsets, or a series from a folder with its two time series.
 
     `rangeOffset` is taken for the displacement along x and `azimuthOffset` for that along y, in metres of the map, as
-    in stacks of optical images, whose `PROCESSOR` is "cosicorr"; those of radar images are refused. MintPy knows days
-    alone: dates are at midnight. Its `offsetSNR` is no correlation and becomes `snr`.
+    in stacks of optical images, whose `PROCESSOR` is "cosicorr"; those of radar images are refused. Dates without a
+    time of day are at midnight. Values of the file's `NO_DATA_VALUE`, and of -32768, stand for none. Its `offsetSNR` is
+    no correlation and becomes `snr`.
 
     Parameters
     ----------
@@ -79,8 +80,9 @@ def read(path: str | os.PathLike[str], *, dropped: bool = False) -> xr.Dataset:
         return _read_series(place, caller)
     with _opened(place, caller) as file:
         _check_holds(file, (_NAMES["dx"], _NAMES["dy"], "date"), place, caller)
-        where = mintpy_grid.place(_attributes(file), place, caller)
-        dates = file["date"][:].astype("U8")
+        attrs = _attributes(file)
+        where, nodata = mintpy_grid.place(attrs, place, caller), mintpy_grid.nodata(attrs)
+        dates = file["date"][:].astype("U")
         kept = np.ones(len(dates), dtype=np.bool_)
         if "dropIfgram" in file and not is_all:
             kept = np.asarray(file["dropIfgram"][:], dtype=np.bool_)  # True where MintPy keeps the pair
@@ -91,7 +93,8 @@ def read(path: str | os.PathLike[str], *, dropped: bool = False) -> xr.Dataset:
             "Read them all the same: dropped=True."
         )
     fields = {name: each if kept.all() else each[kept] for name, each in _lazy(place, names).items()}
-    first, second = (_midnights(dates[kept, k], place, caller) for k in (0, 1))
+    fields = {name: border.without(each, nodata) for name, each in fields.items()}
+    first, second = (_instants(dates[kept, k], place, caller) for k in (0, 1))
     source = [f"{place.name} {a}_{b}" for a, b in dates[kept]]
     return border.to_shifts("mintpy", fields, first, second, where, source=source, caller=caller)
 
@@ -182,9 +185,13 @@ def _read_series(folder: Path, caller: str) -> xr.Dataset:
         place = folder / name
         with _opened(place, caller) as file:
             _check_holds(file, ("timeseries", "date"), place, caller)
-            places.append(mintpy_grid.place(_attributes(file), place, caller))
-            dates.append(_midnights(file["date"][:].astype("U8"), place, caller))
-        parts.append(_lazy(place, {"timeseries": "timeseries"})["timeseries"])
+            attrs = _attributes(file)
+            _check_in_metres(attrs.get("UNIT", "m"), place, caller)
+            places.append(mintpy_grid.place(attrs, place, caller))
+            dates.append(_instants(file["date"][:].astype("U"), place, caller))
+        parts.append(
+            border.without(_lazy(place, {"timeseries": "timeseries"})["timeseries"], mintpy_grid.nodata(attrs))
+        )
     if dates[0].tolist() != dates[1].tolist() or parts[0].shape != parts[1].shape:
         raise ValueError(
             f"{caller}() needs the same dates and pixels in both time series; got {parts[0].shape} and "
@@ -201,6 +208,14 @@ def _read_series(folder: Path, caller: str) -> xr.Dataset:
         like = like.assign_coords(spatial_ref=grids.spatial_ref(places[0].crs))
     grids.check_crs(places[0].crs, like, caller)
     return products.series(fields, dates[0], like=like, step={"function": caller, "system": "mintpy"})
+
+
+def _check_in_metres(unit: str, path: Path, caller: str) -> None:
+    if units.factor(unit, "m") != 1.0:
+        raise ValueError(
+            f"{caller}() needs time series in metres; got UNIT {unit!r} in {path}. Pass those that ifgram_inversion.py "
+            "makes of offsets in metres."
+        )
 
 
 def _write_series(
@@ -314,14 +329,15 @@ def _strips(height: int, rows: int) -> Iterator[slice]:
 # --------------------------------------------------------------------------------------------------------------- dates
 
 
-def _midnights(days: np.ndarray, path: Path, caller: str) -> np.ndarray:
+def _instants(texts: np.ndarray, path: Path, caller: str) -> np.ndarray:
     """Dates of texts YYYYMMDD, perhaps with their time, YYYYMMDDTHHMM."""
-    try:
-        return np.array([f"{day[:4]}-{day[4:6]}-{day[6:8]}" for day in days], dtype="M8[us]")
-    except ValueError as error:
+    found = as_instants(texts.tolist())
+    if np.isnat(found).any():
         raise ValueError(
-            f"{caller}() needs dates YYYYMMDD; got {', '.join(days[:3])} in {path}. Correct 'date' in the file."
-        ) from error
+            f"{caller}() needs dates YYYYMMDD or YYYYMMDDTHHMM; got {texts[np.isnat(found)][0]} in {path}. Correct "
+            "'date' in the file."
+        )
+    return found
 
 
 def _days(dates: np.ndarray, caller: str) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from xoffset import _options
 from xoffset.formats.border import Place
+from xoffset.formats.names import SYSTEMS
 from xoffset.model import grids
 
 # With this processor MintPy takes offsets for metres of the map; with all others for pixels of radar images.
@@ -67,6 +68,12 @@ def georeference(place: Place, step: grids.Spacing) -> dict[str, str]:
         if place.crs.utm_zone:
             attrs["UTM_ZONE"] = place.crs.utm_zone
     return {name: str(value) for name, value in attrs.items()}
+
+
+def nodata(attrs: Mapping[str, str]) -> tuple[float, ...]:
+    """Numbers that stand for no value: those of the table, and the one that a file declares."""
+    told = attrs.get("NO_DATA_VALUE", "none")
+    return (*SYSTEMS["mintpy"].nodata, *([] if told.lower() in ("none", "auto") else [float(told)]))
 
 
 def wanted_pixel(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,7 +87,8 @@ def read(
     sets = (
         [_of_pair(each, caller) for each in _components(place, caller)] if place.is_dir() else [_of_pair(place, caller)]
     )
-    parts = [file_sets.read_files("mpic", files, given, caller, change=file_sets.without_low_scores) for files in sets]
+    change = partial(file_sets.without_low_scores, caller=caller)
+    parts = [file_sets.read_files("mpic", files, given, caller, change=change) for files in sets]
     return border.joined(parts, caller)
 
 

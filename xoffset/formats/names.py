@@ -79,7 +79,7 @@ SYSTEMS: Mapping[str, System] = {
             "dx": "rangeOffset", "dy": "azimuthOffset", "sigma_dx": "rangeOffsetStd", "sigma_dy": "azimuthOffsetStd",
             "snr": "offsetSNR",
         },
-        writes="stack", dates="D", suffixes=(".h5",),
+        nodata=(-32768.0,), writes="stack", dates="D", suffixes=(".h5",),
     ),
     "ticoi": System(
         "TICOI cube", "ticoi", _VELOCITY | {"sigma_dx": "errorx", "sigma_dy": "errory"}, "m yr-1",

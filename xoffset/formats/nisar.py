@@ -98,7 +98,9 @@ def read(
         group = file[found[0].rsplit("/", 1)[0]]
         first, second = _dates(file, found["band"], place.name)
         fields = {ours: group[theirs][()] for ours, theirs in _NAMES.items() if theirs in group}
-        fields |= {key: np.sqrt(fields[key]) for key in ("sigma_dx", "sigma_dy") if key in fields}
+        for key in ("sigma_dx", "sigma_dy"):
+            if key in fields:
+                fields[key] = np.sqrt(np.where(fields[key] > 0.0, fields[key], np.nan))
         if found["product"] == "ROFF":
             return border.to_shifts(
                 _RADAR, fields, first, second, _radar_place(group, place.name), source=[place.name], caller=_READ

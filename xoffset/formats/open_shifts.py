@@ -47,7 +47,7 @@ def open_shifts(
         Name of the system, a key of `xoffset.formats.names.SYSTEMS`, where files do not tell, or of all files if
         there are several. None: told from names, variables and attributes of each file.
     dates
-        Reference and secondary date, of files that do not tell them.
+        Reference and secondary date, of one pair whose files do not tell them.
     pixel_size
         Side of a pixel of the matched images in metres, or one along x and one along y, of files that count pixels and
         do not tell their size.
@@ -94,6 +94,11 @@ def open_shifts(
         raise ValueError(
             f"{_CALLER}() needs files of a system that is known; got none at {_shown(source)}. "
             f"Name their system: system= one of {', '.join(SYSTEMS)}."
+        )
+    if dates is not None and len(units) > 1:
+        raise ValueError(
+            f"{_CALLER}() needs one pair where dates are given; got {len(units)} at {_shown(source)}, which cannot all "
+            "be of these dates. Open each with its own dates and join them: xarray.concat([...], 'pair')."
         )
     return joining.joined([_read(name, place, options) for name, place in units], _CALLER)
 

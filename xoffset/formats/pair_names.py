@@ -15,6 +15,11 @@ from xoffset.model.dates import Date, as_instant
 _TIMED = r"(?P<timed>(?:19|20)\d{6}(?:T|_)\d{6})(?=_|$|[^0-9A-Za-z])"
 _DAY = r"(?P<day>(?:19|20)\d{2}-?\d{2}-?\d{2})"
 _DATES = re.compile(rf"(?<![0-9A-Za-z])(?:{_TIMED}|{_DAY})(?![0-9A-Za-z])")
+# Identifiers of scenes of Landsat and Sentinel-2 up to the date of the image, and the date of its processing.
+_SCENE = re.compile(
+    r"(?P<image>L[COTEM]\d\d_L\w{3}_\d{6}_\d{8})_\d{8}|"
+    r"(?P<granule>S2[A-D]_MSIL\w{2}_\d{8}T\d{6}_N\d{4}_R\d{3}_T\w{5})_\d{8}T\d{6}"
+)
 
 
 def dates(name: str, given: Sequence[Date] | None, caller: str) -> tuple[np.datetime64, np.datetime64]:
@@ -50,8 +55,9 @@ def dates(name: str, given: Sequence[Date] | None, caller: str) -> tuple[np.date
 
 
 def _in_name(name: str) -> list[np.datetime64]:
-    """Dates in a name, in their order; what cannot be a date is left out."""
+    """Dates in a name, in their order; what cannot be a date, and when an image was processed, is left out."""
     found: list[np.datetime64] = []
+    name = _SCENE.sub(lambda match: match["image"] or match["granule"], name)
     for match in _DATES.finditer(name.rsplit(".", 1)[0] if "." in name else name):
         text = match[0].replace("-", "").replace("T", "").replace("_", "")
         for layout in ("%Y%m%d%H%M%S", "%Y%m%d"):

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
-from xoffset.formats import looks, pair_names, rasters, rows
+from xoffset.formats import border, looks, pair_names, rows
 
 if TYPE_CHECKING:
     import pyproj
@@ -76,5 +76,5 @@ def read(
     rows.check_columns(table, [_FILES, "dx", "dy"], place, caller)
     both = np.array([pair_names.dates(str(name), None, caller) for name in table[_FILES]]).reshape(-1, 2)
     table = table.assign(reference=both[:, 0], secondary=both[:, 1])
-    pixel = rasters.sizes(pixel_size, caller)
+    pixel = border.sides(pixel_size, caller)
     return rows.to_shifts("planet2mintpy", table, place, caller, crs=crs, position=position, pixel=pixel)

@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
-from xoffset.formats import border, file_sets, itslive, looks, stores, writing
-from xoffset.formats.border import Place, Theirs
+from xoffset.formats import border, file_sets, itslive, looks, rasters, stores, writing
+from xoffset.formats.border import Theirs
 from xoffset.formats.file_sets import Given
 from xoffset.formats.names import SYSTEMS
 from xoffset.model import units
@@ -109,9 +109,9 @@ def read(
     flags = None
     if is_masked and "vx_masked" in data:
         flags = _screen(fields, data["vx_masked"].data)
-    place_of = Place(data["x"].values, data["y"].values, stores.crs_of(data))
+    grid = stores.place_of(data, _READ)
     return border.to_shifts(
-        _SYSTEM, _in_days(fields, scale), first, second, place_of, source=[name], caller=_READ, flags=flags
+        _SYSTEM, _in_days(fields, scale), first, second, grid, source=[name], caller=_READ, flags=flags
     )
 
 
@@ -123,6 +123,8 @@ def _read_files(path: Path, is_masked: bool, given: Given, per: str | None) -> x
     if is_masked and mask.exists():
         files["masked"] = mask
     scale = 1.0 if per is None else _options.one_of(per, {"day": 1.0, "year": 1.0 / 365.25}, "per", _READ)
+    if per is not None and files["dx"].exists():
+        _check_tells_no_unit(files["dx"], per)
 
     def change(fields: dict[str, Any]) -> Any:
         flags = _screen(fields, fields.pop("masked")) if "masked" in fields else None
@@ -130,6 +132,15 @@ def _read_files(path: Path, is_masked: bool, given: Given, per: str | None) -> x
         return flags
 
     return file_sets.read_files(_SYSTEM, files, given, _READ, change=change)
+
+
+def _check_tells_no_unit(path: Path, per: str) -> None:
+    with rasters.opened(path, _READ) as file:
+        if file.units[0]:
+            raise ValueError(
+                f"{_READ}() needs no unit of time for {path.name}, which tells {file.units[0]!r}; got per={per!r}. "
+                "Leave it out."
+            )
 
 
 def _screen(fields: dict[str, Any], masked: Any) -> Any:
@@ -219,7 +230,7 @@ def write(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool
         for pair, name in enumerate(names):
             data = _dataset(theirs, pair)
             with writing.explained(target, _WRITE):
-                data.to_netcdf(scratch / name, engine="h5netcdf")
+                stores.save_whole(data, scratch / name)
     return [target / name for name in names]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xoffset import _options
-from xoffset.formats import writing
+from xoffset.formats import border, writing
 from xoffset.formats.border import Place
 from xoffset.model import grids
 from xoffset.readers import files
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Raster:
-    """Bands of a file: values (band, y, x), NaN where the file declares none, by their descriptions and grid.
+    """Bands of a file: values (band, y, x), NaN where the file declares none, by descriptions, units and grid.
 
     `pixel` are the steps of its columns toward increasing x and of its rows toward decreasing y, in metres: both are
     positive where rows run southward.
@@ -30,6 +30,7 @@ class Raster:
 
     values: np.ndarray
     names: Sequence[str]
+    units: Sequence[str]
     place: Place
     pixel: tuple[float, float]
 
@@ -57,7 +58,8 @@ def read(
     if not path.exists():
         raise FileNotFoundError(f"{caller}() needs a raster file; got {path}, where there is none. Check the path.")
     with opened(path, caller) as file:
-        values, names = _values(file), [name or "" for name in file.descriptions]
+        values = _values(file)
+        names, units = ([text or "" for text in texts] for texts in (file.descriptions, file.units))
         transform, stated, shape = file.transform, file.crs, file.shape
         is_placed = files.is_georeferenced(files.header(str(path)))
     own = None if stated is None else _parsed(stated.to_wkt())
@@ -66,8 +68,8 @@ def read(
             f"{caller}() needs no crs for {path.name}, which tells {grids.name_of(own)}; got {crs!r}. Leave it out."
         )
     known = own if own is not None or crs is None else _parsed(crs)
-    place, pixel = _grid(transform if is_placed else None, shape, known, sizes(pixel_size, caller), path, caller)
-    return Raster(values, names, place, pixel)
+    place, pixel = _grid(transform if is_placed else None, shape, known, border.sides(pixel_size, caller), path, caller)
+    return Raster(values, names, units, place, pixel)
 
 
 @contextmanager
@@ -88,12 +90,16 @@ def opened(path: Path, caller: str) -> Iterator[Any]:
 
 
 def _values(file: Any) -> np.ndarray:
+    from rasterio.enums import MaskFlags
+
     values = file.read()
     numbers = values.astype(np.float64 if values.dtype.itemsize > 4 else np.float32)
     for band in range(file.count):
         fill = file.nodatavals[band]
         if fill is not None and not np.isnan(fill):
             numbers[band][values[band] == np.asarray(fill).astype(values.dtype)] = np.nan
+        if MaskFlags.per_dataset in file.mask_flag_enums[band]:
+            numbers[band][file.read_masks(band + 1) == 0] = np.nan
         if (file.scales[band], file.offsets[band]) != (1.0, 0.0):
             numbers[band] = numbers[band] * file.scales[band] + file.offsets[band]
     return np.asarray(numbers)
@@ -103,17 +109,6 @@ def _parsed(crs: Any) -> Any:
     import pyproj
 
     return pyproj.CRS.from_user_input(crs)
-
-
-def sizes(pixel_size: Any, caller: str) -> tuple[float, float] | None:
-    """Sides of a pixel along x and along y [m] of one number or two; None of none."""
-    if pixel_size is None:
-        return None
-    both = tuple(pixel_size) if isinstance(pixel_size, (tuple, list)) else (pixel_size, pixel_size)
-    if len(both) != 2:
-        raise ValueError(f"{caller}() needs one pixel_size, or one along x and one along y; got {pixel_size!r}.")
-    x, y = (_options.as_positive(each, "pixel_size", caller, unit="m", example=10.0) for each in both)
-    return x, y
 
 
 def _grid(
@@ -167,12 +162,15 @@ def write(
     packing = {"driver": "GTiff", "compress": "deflate", "predictor": 3 if is_float else 2, "tiled": True}
     about = packing | {"nodata": np.nan if is_float else 0} | dict(options)
     about = {name: value for name, value in about.items() if value is not None or name == "crs"}
-    with (
-        writing.explained(path.parent, caller),
-        rasterio.open(path, "w", count=len(bands), dtype=first.dtype, **about) as file,
-    ):
-        for band, (name, values) in enumerate(bands.items(), start=1):
-            file.write(values, band)
-            if name:
-                file.set_band_description(band, name)
-        file.update_tags(**tags)
+    with writing.explained(path.parent, caller):
+        with rasterio.open(path, "w", count=len(bands), dtype=first.dtype, **about) as file:
+            for band, (name, values) in enumerate(bands.items(), start=1):
+                file.write(values, band)
+                if name:
+                    file.set_band_description(band, name)
+            file.update_tags(**tags)
+        # of a full disk GDAL does not always tell
+        with opened(path, caller) as file:
+            for band, values in enumerate(bands.values(), start=1):
+                if not np.array_equal(file.read(band), values, equal_nan=True):
+                    raise OSError(f"other values in {path.name} than were written")

@@ -6,7 +6,6 @@ import math
 import os
 import re
 import uuid
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
-from xoffset.formats import looks
-from xoffset.model import grids
+from xoffset.formats import border, looks
+from xoffset.formats.border import Place
+from xoffset.formats.names import System
+from xoffset.model import declared, grids
 from xoffset.model.dates import NOT_A_DATE, as_dates, as_instants
 
 _DECODING: dict[str, Any] = {
@@ -61,7 +62,7 @@ def opened(source: Any, caller: str, *, are_dates_read: bool = True) -> xr.Datas
             is_summed = None if "://" in place else False
             store = xr.open_zarr(look.place, consolidated=is_summed, chunks=None, **decoding)
             if "://" not in place:
-                _check_whole(look.place, _maps(store), caller)
+                _check_whole(look.place, store, caller)
             return _lazy(store)
     raise ValueError(
         f"{caller}() needs a netCDF4 file or a Zarr store; got {place} ({look.kind}). Check the path, or convert it."
@@ -75,14 +76,15 @@ def _maps(data: xr.Dataset) -> list[str]:
     ]
 
 
-def _check_whole(place: str, names: Sequence[str], caller: str) -> None:
+def _check_whole(place: str, store: xr.Dataset, caller: str) -> None:
     """Refuse a store that lacks chunks where these would be read as zeros or the like, not as the declared nodata."""
     import zarr
 
     group = zarr.open_group(place, mode="r")
-    for name in names:
+    for name in _maps(store):
         array: Any = group[name]
-        declared = [array.attrs[key] for key in ("missing_value", "_FillValue") if key in array.attrs]
+        # of version 2, what Zarr returns for a chunk that nobody wrote is the declared nodata too
+        declared = [store[name].encoding.get(key) for key in ("missing_value", "_FillValue")]
         is_told = array.fill_value is not None and (
             array.fill_value in declared or array.fill_value != array.fill_value
         )
@@ -173,9 +175,41 @@ def name_of(source: Any) -> str:
     return str(os.fspath(source)).rstrip("/").rsplit("/", 1)[-1]
 
 
-def crs_of(data: xr.Dataset) -> Any:
-    """CRS of a dataset."""
-    return grids.crs_of(data)
+def vectors_of(data: xr.Dataset, system: System, caller: str) -> dict[str, Any]:
+    """Components and their standard errors by our names, in the units of the system, NaN where there are none.
+
+    What they declare is put into effect: nodata, scale and offset, units. Errors that state no units have those of
+    their component; those that are not there are left out.
+
+    Raises
+    ------
+    ValueError
+        If their units are those of another quantity.
+    """
+    found = {}
+    for ours, theirs in system.names.items():
+        if theirs in data.variables:
+            component = data[system.names[ours.removeprefix("sigma_")]]
+            stated = declared.stated_units(data[theirs]) or declared.stated_units(component)
+            values = declared.decoded(data[theirs], f"'{theirs}'", caller, wanted=None)
+            # numbers for no value go before units turn them into others
+            values = values.copy(data=border.without(values.data, system.nodata)).assign_attrs(units=stated)
+            found[ours] = declared.decoded(values, f"'{theirs}'", caller, wanted=system.units).data
+    return found
+
+
+def place_of(data: xr.Dataset, caller: str, crs: Any = None) -> Place:
+    """Grid of a dataset in metres; `crs` is that of one that does not tell it as CF does.
+
+    Raises
+    ------
+    ValueError
+        If coordinates are in degrees, or units that are no lengths.
+    """
+    crs = grids.crs_of(data) if crs is None else crs
+    grids.check_crs(crs, data, caller)  # which CRS would do is the better advice where there is one
+    x, y = (np.asarray(axis.values, dtype=np.float64) for axis in (declared.in_metres(data, caller)[k] for k in "xy"))
+    return Place(x, y, crs)
 
 
 def number(attrs: Any, *names: str) -> float:
@@ -218,3 +252,8 @@ def save(data: xr.Dataset, place: Path, encoding: Any, target: Path, caller: str
     else:
         looks.optional("h5netcdf", "netcdf", caller)
         data.to_netcdf(place, engine="h5netcdf")
+
+
+def save_whole(data: xr.Dataset, place: Path) -> None:
+    """Write a small Dataset, whose file fits in memory, to a netCDF file: of a full disk HDF5 tells by a crash."""
+    place.write_bytes(data.to_netcdf(engine="h5netcdf"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset.formats import border, looks, stores, writing
-from xoffset.formats.border import Place
 from xoffset.formats.names import SYSTEMS
 from xoffset.model import grids
 
@@ -78,11 +78,9 @@ def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
     names = _DISPLACEMENTS if is_inverted else _NAMES
     stores.check_has(cube, (names["dx"], names["dy"], *_DATES, "x", "y"), name, caller)
     _check_author(cube, name, caller)
-    fields: dict[str, Any] = {}
-    for ours, theirs in names.items():
-        if theirs in cube.variables:
-            dims = [dim for dim in _DIMS if dim in cube[theirs].dims]
-            fields[ours] = cube[theirs].transpose(*dims).data
+    cube = cube.transpose(*_DIMS, ..., missing_dims="ignore")
+    system = SYSTEMS["ticoi"]
+    fields = stores.vectors_of(cube, replace(system, names=names, units="m") if is_inverted else system, caller)
     first, second = (_instants(cube[each], name, caller) for each in _DATES)
     if is_inverted:
         days = np.asarray((second - first) / np.timedelta64(1, "D"), dtype=np.float32)[:, np.newaxis, np.newaxis]
@@ -90,8 +88,7 @@ def read(source: str | os.PathLike[str] | xr.Dataset) -> xr.Dataset:
     else:  # it leaves out a velocity of which either component is 0
         is_missing = (fields["dx"] == 0) | (fields["dy"] == 0)
         fields |= {key: np.where(is_missing, np.float32(np.nan), fields[key]) for key in ("dx", "dy")}
-    x, y = (np.asarray(cube[axis].values, dtype=np.float64) for axis in ("x", "y"))
-    place = Place(x, y, _crs(cube))
+    place = stores.place_of(cube, caller, _crs(cube))
     source_names = [f"{name} {number}" for number in range(first.size)]
     return border.to_shifts("ticoi", fields, first, second, place, source=source_names, caller=caller)
 
