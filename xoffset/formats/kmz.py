@@ -72,8 +72,9 @@ def write(
     """KMZ file of one variable: pictures laid over the ground, and a colour bar with name and unit beside.
 
     Each layer of a variable, such as the dates of a series or the pairs of shifts, is a picture with its time span,
-    which Google Earth plays; the variable is computed as a whole. Pixels are turned to longitude and latitude by the nearest node, at a third of its
-    size; of maps that would be larger than 4096 pixels a side they are larger. Unknown values are transparent.
+    which Google Earth plays; the variable is computed as a whole. Pixels are turned to longitude and latitude by the
+    nearest node, at a third of its size; of maps that would be larger than 4096 pixels a side they are larger. Unknown
+    values are transparent.
 
     Parameters
     ----------

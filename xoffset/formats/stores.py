@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
-from xoffset.formats import looks
+from xoffset.formats import looks, writing
 from xoffset.model import grids
 from xoffset.model.dates import NOT_A_DATE, as_dates, as_instants
 
@@ -217,4 +217,4 @@ def save(data: xr.Dataset, place: Path, encoding: Any, target: Path, caller: str
         data.to_zarr(place, zarr_format=2, consolidated=True)
     else:
         looks.optional("h5netcdf", "netcdf", caller)
-        data.to_netcdf(place, engine="h5netcdf")
+        writing.netcdf(data, place, caller)
