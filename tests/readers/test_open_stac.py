@@ -565,6 +565,25 @@ def test_boxes_that_are_none(saved, bbox):
         open_stac(saved, band="B04", bbox=bbox)
 
 
+@pytest.mark.parametrize("bbox", [(-180, -90, 180, 90), (-15, 25, 25, 65), (0, 0, 90, 85), (8.0, 44.0, 10.0, 46.0)])
+def test_boxes_much_larger_than_the_images(saved, bbox):
+    xr.testing.assert_equal(open_stac(saved, band="B04", bbox=bbox), open_stac(saved, band="B04"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"nodata": "a"}, "needs a number as nodata; got 'a'"),
+        ({"one_a_year": "no"}, "needs one_a_year to be True or False"),
+        ({"refinement": 1}, "needs refinement to be True or False"),
+        ({"modify": "token"}, "needs modify= as a function that signs addresses; got str"),
+    ],
+)
+def test_options_that_are_none(saved, wrong, told):
+    with pytest.raises(TypeError, match=told):
+        open_stac(saved, band="B04", **wrong)
+
+
 def test_swaths_that_miss_the_area(tmp_path):
     found = [sentinel2(tmp_path, date) for date in DATES]
     lon, lat = (np.array(found[0]["geometry"]["coordinates"][0])[:, k] for k in (0, 1))
@@ -697,6 +716,11 @@ def test_names_of_bands():
         ({"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": True}, {"scale": 0.0001, "offset": -0.1},
          (0.0, 10_000.0)),
         ({"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": True}, {}, (0.0, 10_000.0)),
+        ({"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": "false"}, {}, (-1000.0, 10_000.0)),
+        ({"s2:processing_baseline": "05.09"}, {"scale": 0.0001}, (None, 10_000.0)),
+        ({"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": True}, {"scale": 0.0001},
+         (0.0, 10_000.0)),
+        ({"s2:processing_baseline": "02.12"}, {"scale": 0.0001}, (0.0, 10_000.0)),
         ({}, {"scale": 0.0001}, (0.0, 10_000.0)),
         ({}, {}, (None, None)),
     ],
