@@ -115,6 +115,16 @@ def test_items_in_every_form(saved, three, tmp_path):
         np.testing.assert_array_equal(open_stac(source, band="B04"), expected)
 
 
+def test_paths_that_are_written_as_addresses(saved, three, tmp_path):
+    expected = open_stac(saved, band="B04")
+    found = copy.deepcopy(three)
+    for item in found:
+        item["assets"]["B04"]["href"] = (tmp_path / item["assets"]["B04"]["href"]).as_uri()
+    linked = [each | {"links": [{"rel": "self", "href": (tmp_path / "an item.json").as_uri()}]} for each in three]
+    for source in ((tmp_path / "items.json").as_uri(), found, linked):
+        np.testing.assert_array_equal(open_stac(source, band="B04"), expected)
+
+
 def test_files_on_a_server(served, saved):
     lazy = open_stac(f"{served.address}/ok/items.json", band="B04", chunks=64)
     assert [each[1] for each in served.requests()] == ["/ok/items.json"]  # items tell enough
@@ -631,7 +641,7 @@ def test_clouds_are_shares_of_what_was_seen(tmp_path):
     stack = open_stac(place, band="B04", bbox=WEST, max_cloud=50)
     np.testing.assert_allclose(stack.cloud_cover, [0.0, 50.0])
     box = (CORNER[0], CORNER[1] - 1000, CORNER[0] + 1200, CORNER[1])
-    with pytest.raises(ValueError, match="no more than 50 % of clouds; the least of 3 has nan"):
+    with pytest.raises(ValueError, match="images with pixels in the bbox; of 3 none is left: 3 without pixels"):
         open_stac(place, band="B04", bbox=box, max_cloud=50)
 
 

@@ -350,10 +350,12 @@ def _clear(
         else:
             kept.append(layer)
     if not kept:
-        least = min((cover for cover, _ in clouds.values() if cover is not None and cover == cover), default=np.nan)
+        covers = [cover for cover, _ in clouds.values() if cover is not None and not np.isnan(cover)]
+        if not covers:
+            raise _nothing(layers, account, "images with pixels in the bbox")
         raise ValueError(
             f"open_stac() needs images with no more than {max_cloud:g} % of clouds; the least of {len(layers)} has "
-            f"{least:.3g} %. Raise max_cloud, or look for more dates."
+            f"{min(covers):.3g} %. Raise max_cloud, or look for more dates."
         )
     return kept, clouds
 

@@ -40,29 +40,29 @@ class Area:
         """Box in another CRS that holds this one, as far as that CRS reaches."""
         if self.crs is None or crs is None or self.crs == crs:
             return self.box
-        from rasterio.warp import transform_bounds
+        return _turned(self.box, self.crs, crs)
 
-        left, bottom, right, top = transform_bounds(self.crs, crs, *_where_used(self.box, crs), densify_pts=21)
-        return float(left), float(bottom), float(right), float(top)
+
+@lru_cache(maxsize=64)
+def _turned(box: Bounds, source: CRS, target: CRS) -> Bounds:
+    """Box in another CRS that holds this one."""
+    from rasterio.warp import transform_bounds
+
+    left, bottom, right, top = transform_bounds(source, target, *_where_used(box, target), densify_pts=21)
+    return float(left), float(bottom), float(right), float(top)
 
 
 def _where_used(box: Bounds, crs: CRS) -> Bounds:
     """Part of a box in degrees near the area of use of a CRS: far from it coordinates fold over."""
-    use = _use(crs)
+    import pyproj
+
+    code = crs.to_epsg() if crs.is_projected else None
+    use = None if code is None else pyproj.CRS.from_epsg(code).area_of_use
     if use is None or use.west > use.east:
         return box
     left, right = max(box[0], use.west - _FAR), min(box[2], use.east + _FAR)
     bottom, top = max(box[1], use.south - _FAR), min(box[3], use.north + _FAR)
     return (left, bottom, right, top) if left < right and bottom < top else box
-
-
-@lru_cache(maxsize=64)
-def _use(crs: CRS) -> Any:
-    """Area of use of a projected CRS in degrees, None if it is not known."""
-    import pyproj
-
-    code = crs.to_epsg() if crs.is_projected else None
-    return None if code is None else pyproj.CRS.from_epsg(code).area_of_use
 
 
 def as_area(bbox: Any) -> Area | None:
