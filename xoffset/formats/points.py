@@ -271,9 +271,9 @@ def _write_vectors(
     old = [path.with_suffix(each).name for path in paths for each in others if each not in parts]
     raw = _pyogrio()
     with (
+        warnings.catch_warnings(),
         writing.replaced_all(target.parent, names, overwrite=overwrite, caller="points.write", beside=old) as scratch,
         writing.explained(target.parent, "points.write"),
-        warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", "'crs' was not provided")  # local metres have none
         for name, table in tables.items():
