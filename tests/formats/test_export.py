@@ -353,6 +353,13 @@ class TestChoice:
         data = make_rate().assign(mean=3.0, by_row=("y", np.arange(6)))
         assert [path.stem for path in to_geotiff(data, tmp_path)] == ["vx", "vy", "direction"]
 
+    def test_what_others_made_of_old_files_is_gone(self, tmp_path):
+        to_geotiff(make_rate(), tmp_path)
+        (tmp_path / "vx.tif.aux.xml").write_text("statistics of old values")
+        (tmp_path / "vx.tif.msk").write_text("a mask of old pixels")
+        to_geotiff(make_rate() * 2, tmp_path, overwrite=True)
+        assert {path.suffix for path in tmp_path.iterdir()} == {".tif"}
+
     def test_overwrites_when_it_is_asked_to(self, tmp_path):
         to_geotiff(make_rate(), tmp_path)
         with pytest.raises(FileExistsError, match=r"vx\.tif and 2 more.*overwrite=True"):

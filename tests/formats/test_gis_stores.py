@@ -8,6 +8,7 @@ import made
 import numpy as np
 import pytest
 import rasterio
+import rioxarray  # noqa: F401, registers `.rio`
 import xarray as xr
 import zarr
 
@@ -257,6 +258,13 @@ class TestIcechunk:
             assert "crs_wkt" in found.spatial_ref.attrs
         assert next(iter(repository.ancestry(branch="main"))).message == "twice"
 
+    def test_a_folder_that_is_no_repository(self, tmp_path):
+        pytest.importorskip("icechunk")
+        (tmp_path / "notes.txt").write_text("precious")
+        with pytest.raises(OSError, match=r"icechunk\.write\(\) needs an Icechunk repository .* no version has been"):
+            icechunk.write(made.series(), tmp_path, overwrite=True)
+        assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
+
     def test_absent(self, tmp_path, monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, "icechunk", None)
         with pytest.raises(ImportError, match=r"pip install 'xoffset\[icechunk\]'"):
@@ -310,6 +318,20 @@ class TestSafely:
 
 def _fail(block):
     raise RuntimeError("no disk")
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_transform_of_other_pixels_is_not_passed_on(name, tmp_path):
+    data = made.series()
+    data.spatial_ref.attrs["GeoTransform"] = "300000.0 10.0 0.0 5000000.0 0.0 -10.0"
+    path = WRITERS[name](data.isel(y=slice(2, None), x=slice(3, None)), tmp_path / "a")
+    is_store = path.suffix == ".zarr"
+    group = {"group": "0", "engine": "zarr", "consolidated": False} if is_store else {"engine": "h5netcdf"}
+    with xr.open_dataset(path, decode_coords="all", **group) as found:
+        assert "GeoTransform" not in found.spatial_ref.attrs
+        assert "crs_wkt" in found.spatial_ref.attrs
+        assert tuple(found.rio.transform())[:6] == (10.0, 0.0, 300_030.0, 0.0, -10.0, 4_999_980.0)
+    assert "GeoTransform" in data.spatial_ref.attrs
 
 
 def test_no_crs_no_claim(tmp_path):

@@ -8,6 +8,7 @@ import sys
 import made
 import numpy as np
 import pandas as pd
+import pyogrio
 import pyproj
 import pytest
 import xarray as xr
@@ -154,6 +155,18 @@ class TestPoints:
             points.write(made.rate(), tmp_path / f"p.{suffix}")
         points.write(made.rate(), tmp_path / f"p.{suffix}", overwrite=True)
         assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+    def test_what_old_points_left_beside_a_shapefile_is_gone(self, tmp_path):
+        points.write(made.rate(), tmp_path / "p.shp", azimuth=90.0)
+        (tmp_path / "p.qix").write_text("an index of other points")
+        points.write(made.rate(epsg=None), tmp_path / "p.shp", azimuth=90.0, overwrite=True)
+        assert sorted(path.suffix for path in tmp_path.iterdir()) == [".cpg", ".dbf", ".shp", ".shx"]
+        assert pyogrio.read_info(tmp_path / "p.shp")["crs"] is None
+
+    def test_a_crs_that_lies_there_is_not_taken(self, tmp_path):
+        (tmp_path / "p.prj").write_text("a CRS of other points")
+        with pytest.raises(FileExistsError, match=r"p\.prj, which is there"):
+            points.write(made.rate(epsg=None), tmp_path / "p.shp", azimuth=90.0)
 
     def test_absent(self, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "pyogrio.raw", None)

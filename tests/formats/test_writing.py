@@ -1,8 +1,12 @@
 """Safe writing: what is there stays until all of the new is."""
 
 import contextlib
+import errno
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import xarray as xr
 from test_inverse import make_shifts
 
 from xoffset.formats import writing
@@ -37,7 +41,7 @@ class TestReplaced:
             make(place, kind, "new")
         assert content(target, kind) == "new"
         assert list(tmp_path.iterdir()) == [target]
-        assert kind == "file" or [path.name for path in target.iterdir()] == ["chunk"]
+        assert kind == "file" or sorted(path.name for path in target.iterdir()) == ["chunk", "zarr.json"]
 
     @pytest.mark.parametrize("kind", ["file", "store"])
     def test_refuses_before_anything_is_written(self, kind, tmp_path):
@@ -57,8 +61,78 @@ class TestReplaced:
             pass  # nothing was written
         assert content(tmp_path / "a", "store") == "old"
 
+    @pytest.mark.parametrize("kind", ["file", "store"])
+    def test_a_folder_that_is_no_store_is_never_replaced(self, kind, tmp_path):
+        (tmp_path / "results").mkdir()
+        (tmp_path / "results" / "all of it.txt").write_text("precious")
+        with (
+            pytest.raises(FileExistsError, match=r"results, a folder that is no store .*results/result, or delete it"),
+            writing.replaced(tmp_path / "results", overwrite=True, caller="f") as place,
+        ):
+            make(place, kind, "new")
+        assert (tmp_path / "results" / "all of it.txt").read_text() == "precious"
+
+    @pytest.mark.parametrize("kind", ["file", "store"])
+    def test_an_empty_folder_is_replaced(self, kind, tmp_path):
+        (tmp_path / "a").mkdir()
+        with writing.replaced(tmp_path / "a", overwrite=True, caller="f") as place:
+            make(place, kind, "new")
+        assert content(tmp_path / "a", kind) == "new"
+
+    @pytest.mark.parametrize("kind", ["file", "store"])
+    def test_of_two_writers_the_second_is_refused(self, kind, tmp_path):
+        late = contextlib.ExitStack()
+        place = late.enter_context(writing.replaced(tmp_path / "a", overwrite=False, caller="f"))
+        with writing.replaced(tmp_path / "a", overwrite=False, caller="f") as early:
+            make(early, kind, "early")
+        make(place, kind, "late")
+        with pytest.raises(FileExistsError, match="needs a free place"):
+            late.close()
+        assert content(tmp_path / "a", kind) == "early"
+        assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+    def test_a_full_disk_is_told_whatever_writes(self, tmp_path):
+        with (
+            pytest.raises(OSError, match=r"f\(\) needs to write into .* got '\[Errno 28\] .* MB free .*no file has"),
+            writing.replaced(tmp_path / "a", overwrite=False, caller="f") as place,
+        ):
+            raise OSError(errno.ENOSPC, "No space left on device", str(place))
+        assert not list(tmp_path.iterdir())
+
+    def test_a_full_disk_elsewhere_is_another_matter(self, tmp_path):
+        with (
+            pytest.raises(OSError, match=r"^\[Errno 28\]"),
+            writing.replaced(tmp_path / "a", overwrite=False, caller="f"),
+        ):
+            raise OSError(errno.ENOSPC, "No space left on device", "/cache/of/images")
+
+    def test_hdf5_does_not_begin_without_room(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(writing.shutil, "disk_usage", lambda _: SimpleNamespace(free=7_000_000))
+        data = xr.Dataset({"v": ("x", np.zeros(1_000_000))})
+        with (
+            pytest.raises(OSError, match=r"f\(\) needs 8 MB, .* got 7 MB free .* Make room"),
+            writing.replaced(tmp_path / "a.nc", overwrite=False, caller="f") as place,
+        ):
+            writing.netcdf(data, place, "f")
+        assert not list(tmp_path.iterdir())
+
 
 class TestSets:
+    def test_old_files_beside_go(self, tmp_path):
+        for name in ("a.shp", "a.prj", "b.prj"):
+            (tmp_path / name).write_text("old")
+        with writing.replaced_all(tmp_path, ["a.shp"], overwrite=True, caller="f", beside=["a.prj"]) as scratch:
+            (scratch / "a.shp").write_text("new")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.shp", "b.prj"]
+
+    def test_old_files_beside_are_in_the_way(self, tmp_path):
+        (tmp_path / "a.prj").write_text("old")
+        with (
+            pytest.raises(FileExistsError, match=r"a\.prj, which is there"),
+            writing.replaced_all(tmp_path, ["a.shp"], overwrite=False, caller="f", beside=["a.prj"]),
+        ):
+            raise AssertionError("it must not come to this")
+
     def test_only_what_is_named_stays(self, tmp_path):
         with writing.replaced_all(tmp_path, ["a", "b"], overwrite=False, caller="f") as scratch:
             for name in ("a", "b", "plain"):
@@ -91,6 +165,7 @@ def write_half(target, kind):
 def make(path, kind, text):
     if kind == "store":
         path.mkdir()
+        (path / "zarr.json").write_text("{}")
         path = path / "chunk"
     path.write_text(text)
 

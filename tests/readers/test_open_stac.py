@@ -115,6 +115,16 @@ def test_items_in_every_form(saved, three, tmp_path):
         np.testing.assert_array_equal(open_stac(source, band="B04"), expected)
 
 
+def test_paths_that_are_written_as_addresses(saved, three, tmp_path):
+    expected = open_stac(saved, band="B04")
+    found = copy.deepcopy(three)
+    for item in found:
+        item["assets"]["B04"]["href"] = (tmp_path / item["assets"]["B04"]["href"]).as_uri()
+    linked = [each | {"links": [{"rel": "self", "href": (tmp_path / "an item.json").as_uri()}]} for each in three]
+    for source in ((tmp_path / "items.json").as_uri(), found, linked):
+        np.testing.assert_array_equal(open_stac(source, band="B04"), expected)
+
+
 def test_files_on_a_server(served, saved):
     lazy = open_stac(f"{served.address}/ok/items.json", band="B04", chunks=64)
     assert [each[1] for each in served.requests()] == ["/ok/items.json"]  # items tell enough
@@ -565,6 +575,25 @@ def test_boxes_that_are_none(saved, bbox):
         open_stac(saved, band="B04", bbox=bbox)
 
 
+@pytest.mark.parametrize("bbox", [(-180, -90, 180, 90), (-15, 25, 25, 65), (0, 0, 90, 85), (8.0, 44.0, 10.0, 46.0)])
+def test_boxes_much_larger_than_the_images(saved, bbox):
+    xr.testing.assert_equal(open_stac(saved, band="B04", bbox=bbox), open_stac(saved, band="B04"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"nodata": "a"}, "needs a number as nodata; got 'a'"),
+        ({"one_a_year": "no"}, "needs one_a_year to be True or False"),
+        ({"refinement": 1}, "needs refinement to be True or False"),
+        ({"modify": "token"}, "needs modify= as a function that signs addresses; got str"),
+    ],
+)
+def test_options_that_are_none(saved, wrong, told):
+    with pytest.raises(TypeError, match=told):
+        open_stac(saved, band="B04", **wrong)
+
+
 def test_swaths_that_miss_the_area(tmp_path):
     found = [sentinel2(tmp_path, date) for date in DATES]
     lon, lat = (np.array(found[0]["geometry"]["coordinates"][0])[:, k] for k in (0, 1))
@@ -612,7 +641,7 @@ def test_clouds_are_shares_of_what_was_seen(tmp_path):
     stack = open_stac(place, band="B04", bbox=WEST, max_cloud=50)
     np.testing.assert_allclose(stack.cloud_cover, [0.0, 50.0])
     box = (CORNER[0], CORNER[1] - 1000, CORNER[0] + 1200, CORNER[1])
-    with pytest.raises(ValueError, match="no more than 50 % of clouds; the least of 3 has nan"):
+    with pytest.raises(ValueError, match="images with pixels in the bbox; of 3 none is left: 3 without pixels"):
         open_stac(place, band="B04", bbox=box, max_cloud=50)
 
 
@@ -697,6 +726,11 @@ def test_names_of_bands():
         ({"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": True}, {"scale": 0.0001, "offset": -0.1},
          (0.0, 10_000.0)),
         ({"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": True}, {}, (0.0, 10_000.0)),
+        ({"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": "false"}, {}, (-1000.0, 10_000.0)),
+        ({"s2:processing_baseline": "05.09"}, {"scale": 0.0001}, (None, 10_000.0)),
+        ({"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": True}, {"scale": 0.0001},
+         (0.0, 10_000.0)),
+        ({"s2:processing_baseline": "02.12"}, {"scale": 0.0001}, (0.0, 10_000.0)),
         ({}, {"scale": 0.0001}, (0.0, 10_000.0)),
         ({}, {}, (None, None)),
     ],

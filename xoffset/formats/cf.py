@@ -117,7 +117,7 @@ def save(data: xr.Dataset, target: Path, *, overwrite: bool, caller: str) -> Non
             f"{caller}() needs h5netcdf and h5py; got '{error}'. Install them: pip install 'xoffset[netcdf]'."
         ) from error
     with writing.replaced(target, overwrite=overwrite, caller=caller) as scratch:
-        data.to_netcdf(scratch, engine="h5netcdf")
+        writing.netcdf(data, scratch, caller)
 
 
 def described(dataset: xr.Dataset, caller: str) -> xr.Dataset:

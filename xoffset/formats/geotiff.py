@@ -96,7 +96,9 @@ def to_geotiff(
         legends.check_extra("to_geotiff")
         files += [f"{name}.qml" for name in names]
     is_asked = _options.as_switch(overwrite, "overwrite", "to_geotiff")
-    with writing.replaced_all(target, files, overwrite=is_asked, caller="to_geotiff") as scratch:
+    # what GDAL and QGIS made of old files of these names: statistics, masks, overviews
+    old = [f"{name}.tif.{suffix}" for name in names for suffix in ("aux.xml", "msk", "ovr")]
+    with writing.replaced_all(target, files, overwrite=is_asked, caller="to_geotiff", beside=old) as scratch:
         sums = _write_plain(dataset, scratch, profile)
         with writing.explained(target, "to_geotiff"):
             for name in names:

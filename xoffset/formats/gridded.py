@@ -36,6 +36,9 @@ def decoded(dataset: xr.Dataset, caller: str) -> xr.Dataset:
     """Any product, decoded, in the units of the registry, whose CRS is a coordinate."""
     if "spatial_ref" in dataset.data_vars:  # opened without decode_coords="all": the CRS must not be lost for that
         dataset = dataset.set_coords("spatial_ref")
+    if "GeoTransform" in dataset.get("spatial_ref", xr.DataArray()).attrs:  # that of other pixels since a selection
+        attrs = {name: value for name, value in dataset["spatial_ref"].attrs.items() if name != "GeoTransform"}
+        dataset = dataset.assign_coords(spatial_ref=dataset["spatial_ref"].drop_attrs().assign_attrs(attrs))
     return with_decoded(with_new_names(dataset), caller)
 
 

@@ -69,12 +69,17 @@ def write(
         raise TypeError(f"icechunk.write() needs a text as message; got {message!r}. Say what the version is.")
     library = _library()
     data = products.finish(dataset.copy())
-    is_new = not target.exists()
-    writing.check_free(target.parent, [target.name], overwrite=replace, caller="icechunk.write")
-    if not is_new:
-        return _commit(library, library.Repository.open(_storage(library, target)), data, message)
-    with writing.replaced(target, overwrite=False, caller="icechunk.write") as scratch:
-        return _commit(library, library.Repository.create(_storage(library, scratch)), data, message)
+    try:
+        if replace and target.exists():
+            return _commit(library.Repository.open(_storage(library, target)), data, message)
+        with writing.replaced(target, overwrite=False, caller="icechunk.write") as scratch:
+            return _commit(library.Repository.create(_storage(library, scratch)), data, message)
+    except library.IcechunkError as error:
+        raise OSError(
+            f"icechunk.write() needs an Icechunk repository that it can write to at {target}; got "
+            f"'{str(error).strip().splitlines()[0]}'. Make room, give another path, or write again if another "
+            "version came first; no version has been added."
+        ) from error
 
 
 def _library() -> Any:
@@ -90,7 +95,7 @@ def _storage(library: Any, path: Path) -> Any:
     return library.local_filesystem_storage(str(path))
 
 
-def _commit(library: Any, repository: Any, data: xr.Dataset, message: str) -> str:
+def _commit(repository: Any, data: xr.Dataset, message: str) -> str:
     session = repository.writable_session("main")
     data.to_zarr(session.store, mode="w", consolidated=False)
     return str(session.commit(message))

@@ -156,8 +156,7 @@ def write(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool
             for axis, key in zip("xy", CHIPS, strict=True):
                 if key in granule:
                     granule[key].attrs[f"{axis}_pixel_size"] = float(sides[pair])
-            with writing.explained(target, _WRITE):
-                stores.save_whole(granule, scratch / name)
+            writing.netcdf(granule, scratch / name, _WRITE)
     return [target / name for name in names]
 
 

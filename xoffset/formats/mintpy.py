@@ -166,7 +166,11 @@ def write(
     attrs = mintpy_grid.georeference(theirs.place, theirs.step) | {"FILE_TYPE": "ifgramStack"}
     wanted = mintpy_grid.wanted_pixel(theirs.place, theirs.step, stable, caller)
     attrs |= {"START_DATE": min(days), "END_DATE": max(days), "DATE12": f"{pairs[0, 0][2:]}-{pairs[0, 1][2:]}"}
-    with writing.replaced(target, overwrite=is_free, caller=caller) as scratch, _opened(scratch, caller, "w") as file:
+    n_bytes = sum(values.nbytes for values in fields.values())
+    with (
+        writing.replaced(target, overwrite=is_free, caller=caller) as scratch,
+        _opened(scratch, caller, "w", n_bytes) as file,
+    ):
         file["date"] = pairs.astype("S8")
         file["bperp"] = np.zeros(len(pairs), dtype=np.float32)
         file["dropIfgram"] = np.ones(len(pairs), dtype=np.bool_)
@@ -235,11 +239,12 @@ def _write_series(
         "END_DATE": days[-1],
     }
     wanted = mintpy_grid.wanted_pixel(place, steps, stable, caller)
+    n_bytes = sum(series[component].nbytes for component in ("dx", "dy"))
     with (
         writing.replaced_all(folder, SERIES_FILES, overwrite=overwrite, caller=caller) as scratch,
         ExitStack() as stack,
     ):
-        files = [stack.enter_context(_opened(scratch / name, caller, "w")) for name in SERIES_FILES]
+        files = [stack.enter_context(_opened(scratch / name, caller, "w", n_bytes)) for name in SERIES_FILES]
         written = _write_maps(files, {component: series[component].data for component in ("dx", "dy")})
         # the reference day: all displacements that are known are zero then
         attrs |= {"REF_DATE": days[int(np.argmax(written.largest == 0.0))]}
@@ -254,8 +259,10 @@ def _write_series(
 # --------------------------------------------------------------------------------------------------------------- files
 
 
-def _opened(path: Path, caller: str, mode: str = "r") -> Any:
+def _opened(path: Path, caller: str, mode: str = "r", n_bytes: int = 0) -> Any:
+    """HDF5 file, to write so many bytes to or to read."""
     h5py = looks.optional("h5py", "netcdf", caller)
+    writing.check_room(path.parent, n_bytes, caller)
     if mode == "r" and not path.is_file():
         raise FileNotFoundError(f"{caller}() needs a file of MintPy; got {path}, where there is none. Check the path.")
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,8 @@ from xoffset.model.points import are_points
 # Files of a shapefile, and how many columns its table can have.
 _SHAPEFILE = (".shp", ".dbf", ".shx", ".prj", ".cpg")
 _MOST_COLUMNS = 255
+# Files that programs make beside a shapefile: an old index is of other points.
+_INDICES = (".qix", ".sbn", ".sbx", ".qpj")
 _DRIVERS = {".gpkg": "GPKG", ".shp": "ESRI Shapefile"}
 
 
@@ -261,10 +264,18 @@ def _write_vectors(
     suffix = target.suffix.lower()
     files = dict.fromkeys(tables, target) if suffix == ".gpkg" else _files(target, tables)
     paths = list(dict.fromkeys(files.values()))
-    beside = _SHAPEFILE if suffix == ".shp" else (suffix,)
-    names = [path.with_suffix(each).name for path in paths for each in beside if crs is not None or each != ".prj"]
+    is_shapefile = suffix == ".shp"
+    parts = [each for each in _SHAPEFILE if crs is not None or each != ".prj"] if is_shapefile else [suffix]
+    others = (".prj", *_INDICES) if is_shapefile else ()
+    names = [path.with_suffix(each).name for path in paths for each in parts]
+    old = [path.with_suffix(each).name for path in paths for each in others if each not in parts]
     raw = _pyogrio()
-    with writing.replaced_all(target.parent, names, overwrite=overwrite, caller="points.write") as scratch:
+    with (
+        warnings.catch_warnings(),
+        writing.replaced_all(target.parent, names, overwrite=overwrite, caller="points.write", beside=old) as scratch,
+        writing.explained(target.parent, "points.write"),
+    ):
+        warnings.filterwarnings("ignore", "'crs' was not provided")  # local metres have none
         for name, table in tables.items():
             raw.write(
                 scratch / files[name].with_suffix(suffix).name,

@@ -228,9 +228,7 @@ def write(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool
     names = [f"{stem}_hp.nc" for stem in border.stems(theirs, "_")]
     with writing.replaced_all(target, names, overwrite=is_asked, caller=_WRITE) as scratch:
         for pair, name in enumerate(names):
-            data = _dataset(theirs, pair)
-            with writing.explained(target, _WRITE):
-                stores.save_whole(data, scratch / name)
+            writing.netcdf(_dataset(theirs, pair), scratch / name, _WRITE)
     return [target / name for name in names]
 
 

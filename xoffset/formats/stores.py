@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
-from xoffset.formats import border, looks
+from xoffset.formats import border, looks, writing
 from xoffset.formats.border import Place
 from xoffset.formats.names import System
 from xoffset.model import declared, grids
@@ -251,9 +251,4 @@ def save(data: xr.Dataset, place: Path, encoding: Any, target: Path, caller: str
         data.to_zarr(place, zarr_format=2, consolidated=True)
     else:
         looks.optional("h5netcdf", "netcdf", caller)
-        data.to_netcdf(place, engine="h5netcdf")
-
-
-def save_whole(data: xr.Dataset, place: Path) -> None:
-    """Write a small Dataset, whose file fits in memory, to a netCDF file: of a full disk HDF5 tells by a crash."""
-    place.write_bytes(data.to_netcdf(engine="h5netcdf"))
+        writing.netcdf(data, place, caller)

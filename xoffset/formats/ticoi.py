@@ -148,7 +148,7 @@ def write(shifts: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool =
     with writing.replaced(target, overwrite=is_free, caller=caller) as scratch:
         if target.suffix == ".nc":
             looks.optional("h5netcdf", "netcdf", caller)
-            cube.to_netcdf(scratch, engine="h5netcdf")
+            writing.netcdf(cube, scratch, caller)
         else:
             cube.to_zarr(scratch, consolidated=False, zarr_format=2)
     return target

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import xarray as xr
+
+# What the system says where a disk is full, a quota used up, or a disk may not be written.
+_OF_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+# Size up to which a netCDF file is made in memory before it is written [byte].
+IN_MEMORY = 64e6
+# What lies at the root of a Zarr store, of which other folders have nothing.
+_OF_STORES = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
 
 
 @contextlib.contextmanager
@@ -18,7 +28,7 @@ def replaced(target: Path, *, overwrite: bool, caller: str) -> Iterator[Path]:
     Raises
     ------
     FileExistsError
-        If there is something already, unless `overwrite`.
+        If there is something already, unless `overwrite`; if it is a folder that is no store.
     OSError
         If the folder cannot be made or written to.
     """
@@ -27,10 +37,13 @@ def replaced(target: Path, *, overwrite: bool, caller: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def replaced_all(folder: Path, names: Sequence[str], *, overwrite: bool, caller: str) -> Iterator[Path]:
+def replaced_all(
+    folder: Path, names: Sequence[str], *, overwrite: bool, caller: str, beside: Sequence[str] = ()
+) -> Iterator[Path]:
     """Hidden folder in which to write what is to have these names in `folder`, where all of it is once the block ends.
 
-    Whatever else is written there, such as uncompressed copies, is gone then.
+    Whatever else is written there, such as uncompressed copies, is gone then. Names `beside` are those of files that
+    programs read along with the new ones, such as the CRS of a shapefile: old ones must not be, and go.
 
     Raises
     ------
@@ -39,18 +52,24 @@ def replaced_all(folder: Path, names: Sequence[str], *, overwrite: bool, caller:
     OSError
         If the folder cannot be made or written to.
     """
-    check_free(folder, names, overwrite=overwrite, caller=caller)
+    check_free(folder, [*names, *beside], overwrite=overwrite, caller=caller)
     is_new = not folder.exists()
     with explained(folder, caller):
         folder.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(prefix=f".{caller}-", dir=folder)
+        scratch = tempfile.TemporaryDirectory(prefix=f".{caller}-", dir=folder, ignore_cleanup_errors=True)
     try:
         with scratch as place:
-            yield Path(place)
+            with _explained_of_disks(folder, caller):
+                yield Path(place)
+            # another writer may have been here meanwhile
+            check_free(folder, [*names, *beside], overwrite=overwrite, caller=caller)
             with explained(folder, caller):
                 for name in names:
                     _move(Path(place) / name, folder / name)
+                for name in beside:
+                    (folder / name).unlink(missing_ok=True)
     except BaseException:
+        shutil.rmtree(scratch.name, ignore_errors=True)  # threads of a writer may have gone on a little
         if is_new:
             with contextlib.suppress(OSError):  # something has come into it meanwhile
                 folder.rmdir()
@@ -58,7 +77,10 @@ def replaced_all(folder: Path, names: Sequence[str], *, overwrite: bool, caller:
 
 
 def check_free(folder: Path, names: Sequence[str], *, overwrite: bool, caller: str) -> None:
-    """Refuse to write where a file stands in place of the folder, or where something of these names is."""
+    """Refuse to write where a file stands in place of the folder, or where something of these names is.
+
+    A folder is never replaced unless it is a store: it may hold anything.
+    """
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{caller}() needs a folder to write into; got the file {folder}. Give another path.")
     there = [name for name in names if (folder / name).exists()]
@@ -68,6 +90,43 @@ def check_free(folder: Path, names: Sequence[str], *, overwrite: bool, caller: s
             f"{caller}() needs a free place to write to; got {folder / there[0]}{others}, which is there. Give another "
             "path, or replace what is there: overwrite=True."
         )
+    folders = [folder / name for name in there if (folder / name).is_dir() and not _is_store(folder / name)]
+    if folders:
+        raise FileExistsError(
+            f"{caller}() needs a free place to write to; got {folders[0]}, a folder that is no store and may hold "
+            f"anything, which is not replaced. Give a path in it, such as {folders[0] / 'result'}, or delete it."
+        )
+
+
+def _is_store(folder: Path) -> bool:
+    """Whether a folder is a Zarr store, or empty."""
+    return any((folder / name).exists() for name in _OF_STORES) or next(folder.iterdir(), None) is None
+
+
+def netcdf(data: xr.Dataset, place: Path, caller: str) -> None:
+    """Write a dataset as netCDF4 to a place of `replaced` or `replaced_all`.
+
+    Raises
+    ------
+    OSError
+        If the disk has no room for it uncompressed: HDF5 ends the interpreter where it finds a disk full. What fits
+        in memory is therefore made there first.
+    """
+    check_room(place.parent, data.nbytes, caller)
+    if data.nbytes <= IN_MEMORY:
+        place.write_bytes(data.to_netcdf(engine="h5netcdf"))
+    else:
+        data.to_netcdf(place, engine="h5netcdf")
+
+
+def check_room(folder: Path, n_bytes: int, caller: str) -> None:
+    """Refuse to begin with an HDF5 file for which the disk may have no room."""
+    free = shutil.disk_usage(folder).free
+    if free < n_bytes:
+        raise OSError(
+            f"{caller}() needs {n_bytes / 1e6:.0f} MB, the size of all values; got {free / 1e6:.0f} MB free on the "
+            f"disk of {folder.parent}. Make room or give another folder; no file has been changed."
+        )
 
 
 @contextlib.contextmanager
@@ -76,13 +135,29 @@ def explained(target: Path, caller: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # GDAL's errors are of many types, some of which rasterio does not show
-        place = next(path for path in (target, *target.absolute().parents) if path.exists())
-        came = error.__cause__ or error
-        free = shutil.disk_usage(place).free / 1e6
-        raise OSError(
-            f"{caller}() needs to write into {target}, a copy first; got '{came}' with {free:.0f} MB free on that "
-            "disk. Make room or give another folder; no file has been changed."
-        ) from error
+        raise _unwritten(target, caller, error) from error
+
+
+@contextlib.contextmanager
+def _explained_of_disks(target: Path, caller: str) -> Iterator[None]:
+    """Tell what a failure of the disk means, and let others pass: values are computed within."""
+    try:
+        yield
+    except OSError as error:
+        # what was read, not written, has another place
+        is_here = error.filename is None or str(target) in str(error.filename)
+        if error.errno in _OF_DISKS and is_here:
+            raise _unwritten(target, caller, error) from error
+        raise
+
+
+def _unwritten(target: Path, caller: str, error: Exception) -> OSError:
+    place = next(path for path in (target, *target.absolute().parents) if path.exists())
+    free = shutil.disk_usage(place).free / 1e6
+    return OSError(
+        f"{caller}() needs to write into {target}, a copy first; got '{error.__cause__ or error}' with {free:.0f} MB "
+        "free on that disk. Make room or give another folder; no file has been changed."
+    )
 
 
 def _move(new: Path, target: Path) -> None:

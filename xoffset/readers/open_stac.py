@@ -118,7 +118,8 @@ def open_stac(
     OSError
         If a server does not answer, or a file is damaged; for pixels, when they are read or computed.
     TypeError
-        If `items` is nothing that holds items, or `modify` returns no address.
+        If `items` is nothing that holds items, `modify` is no function or returns no address, `nodata` is no number,
+        or a switch neither True nor False.
     ValueError
         If no item is left, if collections, orbits, levels, tiles or grids are mixed unasked, if an item is wrong about
         its file, or if a signature has expired.
@@ -131,7 +132,8 @@ def open_stac(
     ...     bbox=(7.6, 45.9, 7.8, 46.1), datetime="2018/2023", season=("07-15", "09-30"), max_cloud=10, chunks=1024,
     ... )  # doctest: +SKIP
     """
-    _check(band, align, max_cloud)
+    _check(band, align, max_cloud, modify)
+    is_yearly = _options.as_switch(one_a_year, "one_a_year", "open_stac")
     wanted = _Wanted(
         band,
         _as_names(collection),
@@ -140,9 +142,9 @@ def open_stac(
         areas.as_area(bbox),
         times.as_interval(datetime),
         times.as_season(season),
-        nodata,
+        None if nodata is None else _as_nodata(nodata),
         modify,
-        refinement,
+        _options.as_switch(refinement, "refinement", "open_stac"),
     )
     account = Account()
     with _options.speaking_as("open_stac", "open_stack"):
@@ -151,7 +153,7 @@ def open_stac(
         seen = _passes(there, area, wanted, account)
         layers, clouds = _clear(seen, area, max_cloud, account)
         years: list[int] = []
-        if one_a_year:
+        if is_yearly:
             layers, years = _yearly(layers, wanted.season, account)
         layers = sorted(layers, key=lambda layer: layer.scene.date)
         box = areas.in_metres(area, [layer.image for layer in layers])
@@ -186,7 +188,7 @@ class _Wanted(NamedTuple):
         return Query(self.collections, box, times.as_text(self.interval))
 
 
-def _check(band: str, align: Align | None, max_cloud: float | None) -> None:
+def _check(band: str, align: Align | None, max_cloud: float | None, modify: Modify | None) -> None:
     if not isinstance(band, str) or not band:
         raise TypeError(
             f"open_stac() needs the name of a band; got {band!r}. Pass that of a file, or a common name: band='red'."
@@ -197,6 +199,17 @@ def _check(band: str, align: Align | None, max_cloud: float | None) -> None:
         raise ValueError(
             f"open_stac() needs max_cloud in percent, 0 to 100; got {max_cloud!r}. Pass a number such as max_cloud=10."
         )
+    if modify is not None and not callable(modify):
+        raise TypeError(
+            f"open_stac() needs modify= as a function that signs addresses; got {type(modify).__name__}. Pass one such "
+            "as planetary_computer.sign."
+        )
+
+
+def _as_nodata(value: float) -> float:
+    if not (_options.is_number(value) or (isinstance(value, (float, np.floating)) and np.isnan(value))):
+        raise TypeError(f"open_stac() needs a number as nodata; got {value!r}. Pass the value of a pixel: nodata=0.")
+    return float(value)
 
 
 def _as_names(collection: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -337,10 +350,12 @@ def _clear(
         else:
             kept.append(layer)
     if not kept:
-        least = min((cover for cover, _ in clouds.values() if cover is not None and cover == cover), default=np.nan)
+        covers = [cover for cover, _ in clouds.values() if cover is not None and not np.isnan(cover)]
+        if not covers:
+            raise _nothing(layers, account, "images with pixels in the bbox")
         raise ValueError(
             f"open_stac() needs images with no more than {max_cloud:g} % of clouds; the least of {len(layers)} has "
-            f"{least:.3g} %. Raise max_cloud, or look for more dates."
+            f"{min(covers):.3g} %. Raise max_cloud, or look for more dates."
         )
     return kept, clouds
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # Places along each side of an area at which footprints are asked whether they show it.
 _PLACES = 40
+# Degrees around the area of use of a CRS in which its coordinates are still in order.
+_FAR = 15.0
 _FMASK = {"nodata": 0, "valid": 1, "cloud": 2, "shadow": 3, "snow": 4, "water": 5}
 
 
@@ -34,13 +37,32 @@ class Area:
     crs: CRS | None
 
     def within(self, crs: CRS | None) -> Bounds:
-        """Box in another CRS that holds this one."""
+        """Box in another CRS that holds this one, as far as that CRS reaches."""
         if self.crs is None or crs is None or self.crs == crs:
             return self.box
-        from rasterio.warp import transform_bounds
+        return _turned(self.box, self.crs, crs)
 
-        left, bottom, right, top = transform_bounds(self.crs, crs, *self.box, densify_pts=21)
-        return float(left), float(bottom), float(right), float(top)
+
+@lru_cache(maxsize=64)
+def _turned(box: Bounds, source: CRS, target: CRS) -> Bounds:
+    """Box in another CRS that holds this one."""
+    from rasterio.warp import transform_bounds
+
+    left, bottom, right, top = transform_bounds(source, target, *_where_used(box, target), densify_pts=21)
+    return float(left), float(bottom), float(right), float(top)
+
+
+def _where_used(box: Bounds, crs: CRS) -> Bounds:
+    """Part of a box in degrees near the area of use of a CRS: far from it coordinates fold over."""
+    import pyproj
+
+    code = crs.to_epsg() if crs.is_projected else None
+    use = None if code is None else pyproj.CRS.from_epsg(code).area_of_use
+    if use is None or use.west > use.east:
+        return box
+    left, right = max(box[0], use.west - _FAR), min(box[2], use.east + _FAR)
+    bottom, top = max(box[1], use.south - _FAR), min(box[3], use.north + _FAR)
+    return (left, bottom, right, top) if left < right and bottom < top else box
 
 
 def as_area(bbox: Any) -> Area | None:
@@ -85,7 +107,12 @@ def _is_in_footprint(image: ItemImage, area: Area) -> bool:
     from rasterio.crs import CRS
 
     box = area.within(CRS.from_epsg(4326))
-    lon, lat = (np.linspace(low, high, 2 * _PLACES + 1)[1::2] for low, high in ((box[0], box[2]), (box[1], box[3])))
+    # of an area that is much larger than the footprint few places would lie in it
+    corners = np.concatenate([part[0] for part in rings])
+    ends = np.clip(np.reshape(box, (2, 2)), corners.min(axis=0), corners.max(axis=0))
+    if (ends[0] >= ends[1]).any():
+        return False
+    lon, lat = (np.linspace(low, high, 2 * _PLACES + 1)[1::2] for low, high in ends.T)
     return bool(polygons.covered(rings, lon, lat).any())
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from xoffset._blocks import threads
 from xoffset.readers.grids import Bounds
@@ -61,7 +61,7 @@ class Item:
 
     def href(self, asset: Mapping[str, Any]) -> str:
         """Address or path of a file."""
-        href = str(asset["href"])
+        href = as_place(str(asset["href"]))
         if is_remote(href) or Path(href).is_absolute():
             return href
         if not self.place:
@@ -70,6 +70,11 @@ class Item:
                 "is known. Give the path or address of the item, or one with a link to itself ('rel': 'self')."
             )
         return urljoin(self.place, href) if is_remote(self.place) else str(Path(self.place).parent / href)
+
+
+def as_place(text: str) -> str:
+    """Address, or path of a file, which may be written as one ("file:///data/item.json")."""
+    return urllib.request.url2pathname(urlsplit(text).path) if text.startswith("file://") else text
 
 
 def collect(source: Any, query: Query) -> list[Item]:
@@ -82,7 +87,7 @@ def collect(source: Any, query: Query) -> list[Item]:
 
 def _of(source: Any, query: Query) -> Iterator[Item]:
     if isinstance(source, (str, os.PathLike)):
-        place = os.fspath(source)
+        place = as_place(os.fspath(source))
         yield from _of_document(document(place), place, query)
     elif isinstance(source, Mapping):
         yield from _of_document(source, "", query)
@@ -164,7 +169,7 @@ def _of_static(found: Mapping[str, Any], place: str) -> Iterator[Item]:
     level, seen = [(place, found)], {place}
     while level:
         below = [
-            _resolved(above, str(link["href"]))
+            _resolved(above, as_place(str(link["href"])))
             for above, each in level
             for link in each.get("links") or ()
             if link.get("rel") in ("child", "item")
@@ -198,7 +203,7 @@ def _resolved(place: str, href: str) -> str:
 
 def _link(found: Mapping[str, Any], rel: str) -> str:
     links = found.get("links") or ()
-    return next((str(each["href"]) for each in links if each.get("rel") == rel and each.get("href")), "")
+    return next((as_place(str(each["href"])) for each in links if each.get("rel") == rel and each.get("href")), "")
 
 
 # ------------------------------------------------------------------------------------------------------------- fetching

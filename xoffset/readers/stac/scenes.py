@@ -85,7 +85,7 @@ def told_by(item: Item) -> Told:
         baseline=baseline,
         refined=refined,
         cloud_cover=_number(told, "eo:cloud_cover"),
-        has_applied_offset=next((bool(told[key]) for key in told if str(key).endswith("boa_offset_applied")), None),
+        has_applied_offset=_applied(told),
     )
 
 
@@ -97,6 +97,12 @@ def with_refinement(told: Told, is_refined: bool | None) -> Told:
     known = told.scene.geometry
     scene = replace(told.scene, geometry=known and known.replace("refinement unknown", text))
     return replace(told, scene=scene, refined=text)
+
+
+def _applied(told: Mapping[str, Any]) -> bool | None:
+    """Whether a catalogue says that the radiometric offset was applied; None if it says nothing of it."""
+    said = next((told[key] for key in told if str(key).endswith("boa_offset_applied")), None)
+    return {"true": True, "false": False}.get(str(said).lower())
 
 
 def date_of(item: Item) -> np.datetime64:
@@ -244,15 +250,18 @@ def scale_of(told: Told, band: str | None, stated: Mapping[str, Any]) -> tuple[f
 
     From the scale and offset that the item states of the file. A catalogue that says that the radiometric offset was
     applied means that none is left, whatever it states beside that. Of Sentinel-2 the baseline tells where nothing else
-    does. None where nothing tells.
+    does. None where nothing tells: a catalogue that states a scale alone may have forgotten the offset.
     """
     factor, addend = stated.get("scale"), stated.get("offset")
+    is_band = re.fullmatch(r"B(\d\d|8A)", band or "") is not None
+    has_offset = is_band and bands.family(told.scene.platform) == SENTINEL2 and told.baseline >= "04"
     if is_number(factor) and factor and is_number(addend if addend is not None else 0):
+        if addend is None and has_offset and told.has_applied_offset is None:
+            return None, _rounded(1 / factor)
         offset = 0.0 if told.has_applied_offset else _rounded((addend or 0) / factor)
         return offset, _rounded(1 / factor)
-    is_band = re.fullmatch(r"B(\d\d|8A)", band or "") is not None
     if is_band and bands.family(told.scene.platform) == SENTINEL2 and told.baseline:
-        return (-1000.0 if told.baseline >= "04" and not told.has_applied_offset else 0.0), 10_000.0
+        return (-1000.0 if has_offset and not told.has_applied_offset else 0.0), 10_000.0
     return None, None
 
 
