@@ -10,6 +10,7 @@ import scipy.ndimage
 import xarray as xr
 
 import xoffset
+from xoffset._arrays import lattice
 from xoffset._arrays.matching.search import by_blocks, one_by_one
 from xoffset._kernels.images import filters, warp, windows
 from xoffset._kernels.maps import neighbours
@@ -815,6 +816,44 @@ def test_correlate_equals_twin(spoil):
 def test_correlate_equals_twin_on_any_grid(template, search, step):
     # little noise: the smallest windows may fail to converge in it
     assert_equals_twin(moving_pair(noise=0.01), template=template, search=search, step=step)
+
+
+@pytest.mark.parametrize("prefilter", ["bandpass", None])
+@pytest.mark.parametrize(("template", "search", "step"), [(13, 4, 13), (14, 3, 7), (11, 5, 22), (7, 9, 3)])
+def test_correlate_equals_twin_in_small_tiles(template, search, step, prefilter, monkeypatch):
+    # tiles at every rim, blocks of odd and prime sides, nodes farther apart than templates are wide
+    monkeypatch.setattr(lattice, "TILE", 16)
+    images = moving_pair((44, 47), noise=0.01)
+    assert_equals_twin(images, template=template, search=search, step=step, prefilter=prefilter)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("prefilter", ["bandpass", None])
+@pytest.mark.parametrize("search", [1, 5])
+def test_correlate_equals_twin_at_one_node(search, prefilter):
+    side = 12 + 2 * search
+    images = moving_pair((side, side), noise=0.01)
+    found, _ = assert_equals_twin(images, template=12, search=search, step=search, prefilter=prefilter)
+    assert ((found["flags"] & reference.OUTSIDE) == 0).sum() == 1
+
+
+def test_correlate_equals_twin_with_a_range_of_each_node():
+    images = moving_pair((40, 60), noise=0.01)
+    stack = as_stack(images)
+    halves = np.where(np.arange(60) < 30, 3, 5)
+    search = xr.DataArray(np.tile(halves, (40, 1)), dims=("y", "x"), coords={"y": stack.y, "x": stack.x})
+    matcher = xoffset.NCC(flat_block=0)
+    found = xoffset.correlate(stack, xoffset.pairs(stack), template=9, search=search, step=7, matcher=matcher)[
+        ["dx", "dy", "score", "flags"]
+    ].isel(pair=0)
+    here = halves[4 + 7 * np.arange(found.sizes["x"])]
+    for half in (3, 5):
+        expected = reference.correlate(*images, template=9, search=half, step=7)
+        part = here == half
+        np.testing.assert_array_equal(found["flags"][:, part], expected["flags"][:, part])
+        np.testing.assert_allclose(found["dx"][:, part], expected["dx"][:, part], atol=5e-4)
+        np.testing.assert_allclose(-found["dy"][:, part], expected["dy"][:, part], atol=5e-4)
+        np.testing.assert_allclose(found["score"][:, part], expected["score"][:, part], atol=2e-5)
 
 
 @pytest.mark.parametrize("spoil", [unchanged, one_hole, half_plane, offset], ids=name_of)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import sys
+
+import numba
 import numpy as np
 import pytest
 
@@ -113,3 +118,28 @@ def test_twins_take_over_where_vectors_cannot_be_had(monkeypatch):
 
     monkeypatch.setattr(vectors._Writer, "multiply_add", missing)
     assert not vectors._are_at_hand()
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("absent", ["llvmlite", "numba.core.cgutils", "numba.core.registry"])
+def test_twins_take_over_without_parts_of_numba(absent, monkeypatch):
+    # the file once more, as another numba would meet it
+    monkeypatch.setitem(sys.modules, absent, None)
+    above, _, name = absent.rpartition(".")
+    if above:
+        monkeypatch.delattr(importlib.import_module(above), name)
+    spec = importlib.util.spec_from_file_location("vectors_again", vectors.__file__)
+    again = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(again)
+    assert not again.ARE_AT_HAND
+    assert (again.products, again.scores) == (again.plain_products, again.plain_scores)
+
+
+@needs_vectors
+@pytest.mark.small
+def test_vectors_refuse_what_they_would_mix_up():
+    image, wide = np.ones((30, 30), np.float32), np.ones((30, 60), np.float32)
+    pixels, out = np.empty(40, np.float32), np.empty(9 * 8, np.float32)
+    for first, second in ((image, wide[:, ::2]), (image, np.ones((30, 30))), (image, np.asfortranarray(image))):
+        with pytest.raises(numba.TypingError, match="one type in C order"):
+            vectors.vector_products(first, second, 9, 9, 4, -4, -3, 9, 8, pixels, out)

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from typing import Any
 
 from xoffset._kernels._jit import fused_kernel, lean_kernel
+from xoffset._kernels.matching.surface import LOWEST, ONE_VALUE
 
 with contextlib.suppress(ImportError):  # another numba: see `_are_at_hand`
     from llvmlite import binding, ir
     from numba import types
-    from numba.core import cgutils, config
+    from numba.core import cgutils, config, errors
     from numba.core.registry import cpu_target
     from numba.extending import intrinsic
 
@@ -32,9 +33,6 @@ ROWS = 4
 MOST_ROWS = 5
 # Shifts along y of which all sums of a vector stay in registers at a time.
 FEW_SHIFTS = 7
-# Below any score, and what stands for that of a window with one value; see `surface`.
-LOWEST = -9.0
-ONE_VALUE = -2.0
 
 
 # -------------------------------------------------------------------------------------------------------- plain twins
@@ -49,13 +47,14 @@ def plain_products(first, second, y, x, size, shift_y, shift_x, shifts, lanes, p
     Parameters
     ----------
     first, second
-        (height, width) images, finite. Of blocks of less than 4 rows up to 3 rows above the window are read too.
+        (height, width) images, finite, in C order. Of blocks of less than ROWS rows up to 3 rows above the window are
+        read too.
     y, x, size
         First row and column of the block, and its side.
     shift_y, shift_x, shifts, lanes
         First shift along y and x, number of shifts along y, and along x, where they are a multiple of LANES.
     pixels
-        (ROWS·size or more,) scratch.
+        (MOST_ROWS·size or more,) scratch.
     out
         (shifts·lanes or more,).
     """
@@ -188,9 +187,13 @@ def _are_at_hand() -> bool:
         base, index = builder.function.args
         write = _Writer(builder, element)
         for start, each in write.parts(ABREAST):
-            seen = write.load(base, write.sum(index, start), each)
-            found = write.multiply_add(write.spread(builder.load(base), each), seen, write.spread(1.0, each))
-            write.store(write.choose("<", found, seen, found, seen), base, index)
+            total = cgutils.alloca_once(builder, each)
+            builder.store(ir.Constant(each, None), total)
+            with cgutils.for_range(builder, index) as loop:
+                seen = write.load(base, write.sum(loop.index, start), each)
+                found = write.multiply_add(write.spread(builder.load(base), each), seen, builder.load(total))
+                builder.store(write.choose("<", found, seen, found, write.spread(1.0, each)), total)
+            write.store(builder.load(total), base, index)
         builder.ret_void()
         binding.parse_assembly(str(module)).verify()
     except Exception:  # whatever is missing, there are the twins
@@ -200,14 +203,20 @@ def _are_at_hand() -> bool:
 
 def _strips(builder: Any, units: Any, item: int, write_strip: Callable[[int], None]) -> None:
     """Write the code of a strip for each number of units that it may have."""
-    for count in range(1, most_units(item) + 1):
+    for count in range(1, _most_units(item) + 1):
         with builder.if_then(builder.icmp_signed("==", units, ir.Constant(units.type, count))):
             write_strip(count)
 
 
-def most_units(item: int) -> int:
+def _most_units(item: int) -> int:
     """Largest number of units (LANES numbers of so many bytes) of a strip."""
     return max(1, ABREAST * _register() // item // LANES)
+
+
+def _require_rows(*arrays: Any) -> None:
+    """Refuse arrays whose rows are not in one piece, or that differ in type: their pixels would be mixed up."""
+    if any(each.layout != "C" or each.dtype != arrays[0].dtype for each in arrays):
+        raise errors.TypingError(f"vectors need arrays of one type in C order; got {arrays}. Copy those that are not.")
 
 
 def _add_rows(rows: int) -> Callable[..., Any]:
@@ -218,6 +227,7 @@ def _add_rows(rows: int) -> Callable[..., Any]:
 
     def typing(context, out, column, units, lanes, shifts, second, top, left, pixels, size):
         whole = types.intp
+        _require_rows(out, second, pixels)
         return types.void(out, whole, whole, whole, whole, second, whole, whole, pixels, whole), write_all
 
     def write_all(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -278,8 +288,9 @@ def _few_shifts(context, out, column, lanes, shifts, first, y, x, second, top, l
         for count in range(1, FEW_SHIFTS + 1):
             with builder.if_then(builder.icmp_signed("==", shifts, ir.Constant(size.type, count))):
                 held = [[cgutils.alloca_once(builder, kind) for _, kind in parts] for _ in range(count)]
-                for total in (total for totals in held for total in totals):
-                    builder.store(ir.Constant(total.type.pointee, None), total)
+                for totals in held:
+                    for total, (_, kind) in zip(totals, parts, strict=True):
+                        builder.store(ir.Constant(kind, None), total)
                 with cgutils.for_range(builder, size) as rows:
                     line = write.sum(builder.mul(builder.add(y, rows.index), pitch), x)
                     other = [builder.mul(write.sum(top, rows.index, s), pitch_of_other) for s in range(count)]
@@ -298,6 +309,7 @@ def _few_shifts(context, out, column, lanes, shifts, first, y, x, second, top, l
         return context.get_dummy_value()
 
     whole = types.intp
+    _require_rows(out, first, second)
     return types.void(out, whole, whole, whole, first, whole, whole, second, whole, whole, whole), write_all
 
 
@@ -363,6 +375,7 @@ def _strip_of_scores(
 
     whole = types.intp
     numbers = (whole,) * 5
+    _require_rows(sums, totals, inverses, score)
     return types.void(
         sums, *numbers, mean, inverse, totals, inverses, whole, whole, whole, whole, whole, score
     ), write_all  # fmt: skip
