@@ -162,9 +162,8 @@ def run(files: tuple[str, ...], out: Path, memory_limit: str | None, overwrite: 
         recipe, paths = _recipe_and_files(files)
         plan = make_plan(recipe, paths[0] if len(paths) == 1 else list(paths), _fields(asked))
         job = Job("run", "", workers=workers_within(plan, memory_limit), report=_Bar())
-        make_room(out, overwrite)
         _announce(*(plan.results[name] for name in ("stack", "network", "shifts")), **plan.options_of(correlate))
-        products = carry_out(plan, out, False, job)
+        products = carry_out(plan, out, overwrite, job)
         _show(products["velocity"].load(), out)
     except (ValueError, TypeError, OSError, MemoryError) as error:
         raise click.ClickException(str(error)) from error

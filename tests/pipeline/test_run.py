@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 
 import dask
@@ -92,6 +93,79 @@ def test_inputs_that_were_replaced_are_named(files, tmp_path):
     with pytest.raises(ValueError, match=rf"same images.*inputs: {scene}: was .* bytes, .*is .* bytes"):
         xoffset.run("generic", files, tmp_path / "out", **CHANGES)
     xoffset.run("generic", files, tmp_path / "out", overwrite=True, **CHANGES)
+
+
+def test_images_with_the_size_and_time_of_others_are_named(files, tmp_path):
+    """What a copy that keeps times leaves."""
+    xoffset.run("generic", files, tmp_path / "out", **CHANGES)
+    scene = next(files.glob("*.tif"))
+    before, content = scene.stat(), bytearray(scene.read_bytes())
+    content[len(content) // 4 :] = bytes(len(content) - len(content) // 4)
+    scene.write_bytes(content)
+    os.utime(scene, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert scene.stat().st_size == before.st_size
+    with pytest.raises(ValueError, match=rf"same images.*inputs: {scene}: was"):
+        xoffset.run("generic", files, tmp_path / "out", **CHANGES)
+
+
+def test_images_that_are_replaced_while_it_runs_are_named(files, tmp_path):
+    scene = next(files.glob("*.tif"))
+
+    def replaces(state):
+        if state.stage == "Matching" and state.new == state.total:
+            scene.touch()
+
+    with pytest.raises(ValueError, match=rf"stay as they are.*before matches.zarr was complete: {scene}: was"):
+        xoffset.run("generic", files, tmp_path / "out", progress=replaces, **CHANGES)
+    with pytest.raises(ValueError, match=rf"same images.*inputs: {scene}: was"):
+        xoffset.run("generic", files, tmp_path / "out", **CHANGES)
+
+
+def test_files_of_a_run_are_those_of_its_product(stack, tmp_path):
+    """A killed run leaves files that are half there, and a user removes a store whose parameters have changed."""
+    out = tmp_path / "out"
+    xoffset.run("generic", stack, out, **CHANGES)
+    (out / "velocity").rename(out / "velocity.part")
+    xoffset.run("generic", stack, out, **CHANGES)
+    assert not (out / "velocity.part").exists()
+    for name in ("shifts", "series", "velocity"):
+        shutil.rmtree(out / f"{name}.zarr")
+    changed = xoffset.run("generic", stack, out, min_score=0.95, **CHANGES)
+    with rasterio.open(out / "velocity" / "vx.tif") as file:
+        np.testing.assert_array_equal(file.read(1), changed["velocity"].vx)
+
+
+def test_a_run_that_goes_on_is_not_overwritten(stack, tmp_path):
+    out, refused = tmp_path / "out", []
+
+    def second(state):
+        if state.stage == "Screening" and not refused:
+            with pytest.raises(BlockingIOError, match="needs to be the only one"):
+                xoffset.run("generic", stack, out, overwrite=True, **CHANGES)
+            refused.append(state)
+
+    found = xoffset.run("generic", stack, out, progress=second, **CHANGES)
+    assert refused
+    assert list(found) == ["matches", "shifts", "series", "velocity"]
+
+
+def test_what_an_overwriting_run_leaves_when_stopped_is_not_gone_on_with(stack, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    xoffset.run("generic", stack, out, **CHANGES)
+    monkeypatch.setattr(shutil, "rmtree", Stopped())
+    with pytest.raises(KeyboardInterrupt):
+        xoffset.run("generic", stack, out, overwrite=True, **CHANGES)
+    monkeypatch.undo()
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        xoffset.run("generic", stack, out, **CHANGES)
+    xoffset.run("generic", stack, out, overwrite=True, **CHANGES)
+
+
+class Stopped:
+    """A function during which the user stops it."""
+
+    def __call__(self, *_, **__):
+        raise KeyboardInterrupt
 
 
 def test_what_else_lies_in_the_folder_of_the_images_does_not_count(files):

@@ -87,7 +87,7 @@ def test_scripts_name_every_step():
     )
     assert "ground = xoffset.masking.stable_ground(shifts, polygons=\"a 'b'.geojson\")" in lines
     assert "corrected = xoffset.correct(shifts, stable=ground, order='auto', by_date=True, min_nodes=20)" in lines
-    assert lines[-1] == "files = xoffset.to_geotiff(velocity, 'out/velocity')"
+    assert lines[-1] == "files = xoffset.to_geotiff(velocity, 'out/velocity', overwrite=True)"
     assert lines[-2] == "velocity = velocity.offset.to_zarr('out/velocity.zarr', resume=True)"
     masked = Generic(mask="classes").script("scenes/*.SAFE")
     assert "seen = xoffset.masking.classes('scenes/*.SAFE', like=stack)" in masked

@@ -36,7 +36,8 @@ def make_room(out: Path, overwrite: bool) -> None:
             f"a folder of earlier results is needed to overwrite; {out} holds {there[0].name}, but no {MARKER} of an "
             "earlier run. Choose another folder."
         )
+    # first, so that nobody goes on with what is left if this is stopped
+    (out / RECIPE).unlink(missing_ok=True)
     for path in there:
         shutil.rmtree(path)
-    (out / RECIPE).unlink(missing_ok=True)
     (out / MARKER).write_text("Results of the xoffset command: --overwrite replaces them.\n")

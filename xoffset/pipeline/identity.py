@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset.model import history
+from xoffset.model import grids, history
 
 Identity = dict[str, Any]
+# Parts of a file that are compared, and bytes of each.
+SAMPLES, SAMPLE = 8, 4096
 
 
 def identity_of(data: xr.Dataset, inputs: Mapping[str, str] | None = None) -> Identity:
     """Version, steps with their parameters, variables, dates, grid and inputs of a product; nothing is computed."""
-    steps = history.steps(data)
+    steps, crs = history.steps(data), grids.crs_of(data)
     return {
         "xoffset": version("xoffset"),
         "steps": {f"{k} {step['function']}": step for k, step in enumerate(steps, 1)},
@@ -29,14 +31,16 @@ def identity_of(data: xr.Dataset, inputs: Mapping[str, str] | None = None) -> Id
             if name in data.coords and data[name].dtype.kind == "M"
         },
         "grid": {name: _digest(np.asarray(data[name].values)) for name in ("y", "x") if name in data.coords},
+        "crs": None if crs is None else crs.to_string(),
         "inputs": dict(inputs or {}),
     }
 
 
 def fingerprints(sources: Mapping[str, Any]) -> dict[str, str]:
-    """Name of each file, product or array behind a run, and what tells it from another: size and time, or a hash.
+    """Name of each file, product or array behind a run, and what tells it from another.
 
-    A folder counts with all that is in it. Arrays that are lazy count by their dates and grid alone.
+    Of a file these are size, time and samples, of an array a hash. A folder counts with all that is in it. Arrays that
+    are lazy count by their dates and grid alone.
     """
     found: dict[str, str] = {}
     for name, source in sources.items():
@@ -79,14 +83,28 @@ def _paths(path: Path) -> list[Path]:
 
 
 def _of_path(path: Path) -> str:
-    """Size and time of the last change of a file, or of all files of a folder."""
-    files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
-    states = [(each.relative_to(path.parent).as_posix(), each.stat()) for each in files if each.exists()]
+    """Size, time of the last change and samples of a file, or of all files of a folder."""
+    there = path.rglob("*") if path.is_dir() else [path]
+    files = sorted(each for each in there if each.is_file())
+    states = [(each.relative_to(path.parent).as_posix(), each.stat()) for each in files]
     if not states:
         return "not there"
-    told = [f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states]
+    told = [
+        f"{name} {state.st_size} {state.st_mtime_ns} {_samples(each, state.st_size)}"
+        for each, (name, state) in zip(files, states, strict=True)
+    ]
     size = sum(state.st_size for _, state in states)
     return f"{size} bytes, {hashlib.sha256(chr(10).join(told).encode()).hexdigest()[:16]}"
+
+
+def _samples(file: Path, size: int) -> str:
+    """Hash of parts of a file from its first bytes to its last: copies may keep the time of another file."""
+    told = hashlib.sha256()
+    with file.open("rb") as opened:
+        for k in range(SAMPLES):
+            opened.seek(max(size - SAMPLE, 0) * k // (SAMPLES - 1))
+            told.update(opened.read(SAMPLE))
+    return told.hexdigest()[:16]
 
 
 def _of_array(data: xr.DataArray | xr.Dataset) -> str:

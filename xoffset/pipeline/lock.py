@@ -10,6 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
 logger = logging.getLogger("xoffset")
 
 
@@ -24,17 +29,15 @@ def only_writer(place: Path, caller: str) -> Iterator[None]:
     ------
     BlockingIOError
         If another process or thread writes there, or may.
+    OSError
+        If the folder cannot be made or written.
     """
     file = place.with_name(f"{place.name}.lock")
-    file.parent.mkdir(parents=True, exist_ok=True)
     ours = {"host": socket.gethostname(), "process": os.getpid(), "began": _began(os.getpid())}
     for _ in range(2):
-        try:
-            with file.open("x") as opened:
-                json.dump(ours, opened)
+        if _claim(file, ours, caller):
             break
-        except FileExistsError:
-            _take_over_or_refuse(file, place, caller)
+        _take_over_or_refuse(file, place, caller)
     else:
         raise BlockingIOError(
             f"{caller}() needs to be the only one that writes {place}; got a lock that others take, too: {file}. "
@@ -46,10 +49,27 @@ def only_writer(place: Path, caller: str) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
+def _claim(file: Path, ours: dict[str, object], caller: str) -> bool:
+    """Write the lock, unless there is one."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("x") as opened:
+            json.dump(ours, opened)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and file.exists():
+            return False
+        raise type(error)(
+            f"{caller}() needs a folder that can be written; got '{error}'. Make room or let this user write there, or "
+            "choose another folder."
+        ) from error
+    return True
+
+
 def _take_over_or_refuse(file: Path, place: Path, caller: str) -> None:
     """Remove the lock of a process that has ended; refuse all others."""
     try:
-        held = json.loads(file.read_text())
+        text = file.read_text()
+        held = json.loads(text)
         host, process, began = held["host"], int(held["process"]), held["began"]
     except FileNotFoundError:
         return
@@ -59,14 +79,23 @@ def _take_over_or_refuse(file: Path, place: Path, caller: str) -> None:
     is_here = host == socket.gethostname()
     if is_here and _began(process) != began:
         logger.warning("the process %s that wrote %s has ended: this one goes on", process, place)
-        with suppress(FileNotFoundError):
-            file.unlink()
+        _remove_unchanged(file, text)
         return
     advice = "Wait for it, or stop it." if is_here else f"Wait for it, or if it has ended remove the lock: rm {file}"
     raise BlockingIOError(
         f"{caller}() needs to be the only one that writes {place}; got process {process} on {host}, which does. "
         f"{advice}"
     )
+
+
+def _remove_unchanged(file: Path, text: str) -> None:
+    """Remove a lock if it is still the one that was read: another process may have taken it over since."""
+    with suppress(FileNotFoundError), file.open("r+") as opened:
+        if fcntl is not None:
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        # whoever waited for the other finds a lock that is removed, or one of the other
+        if os.path.samestat(os.fstat(opened.fileno()), file.stat()) and opened.read() == text:
+            file.unlink()
 
 
 def _began(process: int) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from xoffset import _options
 from xoffset._blocks import tiles, writes
 from xoffset.matching.correlate import correlate
 from xoffset.pipeline.folder import RECIPE, make_room
-from xoffset.pipeline.identity import fingerprints
+from xoffset.pipeline.identity import differences, fingerprints
 from xoffset.pipeline.lock import only_writer
 from xoffset.pipeline.tiles import bytes_of_task, correlate_windows
 from xoffset.pipeline.writing import Job, Report, write_store
@@ -136,22 +137,28 @@ def make_plan(recipe: str | os.PathLike[str] | Recipe, scenes: Any, changes: Map
 def carry_out(plan: Plan, out: Path, overwrite: bool, job: Job) -> dict[str, xr.Dataset]:
     """Compute and store what is missing of a plan; returns the stored products."""
     out = out.expanduser().absolute()
-    make_room(out, overwrite)
     with only_writer(out / "run", "run"):
+        make_room(out, overwrite)
         if not (out / RECIPE).exists():
             _write_whole(out / RECIPE, plan.recipe.to_toml())
         results: Results = {SCENES: plan.scenes, FOLDER: out}
         stored: dict[str, xr.Dataset] = {}
-        inputs = {"scenes": _images_of(plan.scenes)}
+        images: Results = {"scenes": _images_of(plan.scenes)}
+        # values in memory stay as they are, and are many
+        fixed, inputs = (fingerprints(images), {}) if isinstance(plan.scenes, xr.DataArray) else ({}, images)
         for step in plan.recipe.steps:
             used = (*step.subjects, *step.options.values())
             inputs |= {name: value for name, value in plan.recipe.files.items() if value in _texts(used)}
             if FOLDER in step.subjects:
                 _write_files(step, results, out)
             elif step.is_stored:
-                product = _called(step, results, plan.read)
-                told = replace(job, stage=step.title, inputs=fingerprints(inputs), is_scene=step.is_scene)
-                results[step.name] = stored[step.name] = write_store(product, out / f"{step.name}.zarr", told)
+                product, place = _called(step, results, plan.read), out / f"{step.name}.zarr"
+                told = replace(job, stage=step.title, inputs=fixed | fingerprints(inputs), is_scene=step.is_scene)
+                if not place.exists() and (out / step.name).exists():
+                    # files of a product that was removed
+                    shutil.rmtree(out / step.name)
+                results[step.name] = stored[step.name] = write_store(product, place, told)
+                _check_inputs(told.inputs, fixed | fingerprints(inputs), place)
                 plan.recipe.check(step.name, stored[step.name])
             elif any(isinstance(each, Result) and each in stored for each in used):
                 results[step.name] = _called(step, results, plan.read)
@@ -159,6 +166,16 @@ def carry_out(plan: Plan, out: Path, overwrite: bool, job: Job) -> dict[str, xr.
                 results[step.name] = plan.results[step.name]
         _write_whole(out / RECIPE, plan.recipe.to_toml())
     return stored
+
+
+def _check_inputs(before: Mapping[str, str], after: Mapping[str, str], place: Path) -> None:
+    """Refuse a product whose images were replaced while it was made."""
+    found = differences(before, after)
+    if found:
+        raise ValueError(
+            f"run() needs images that stay as they are while it runs; got other ones before {place.name} was complete: "
+            f"{'; '.join(found[:3])}. Begin anew: another folder, or overwrite=True."
+        )
 
 
 def _images_of(scenes: Any) -> Any:
@@ -198,6 +215,8 @@ def _write_files(step: Step, results: Results, out: Path) -> None:
     name = next(str(each) for each in step.subjects if each is not FOLDER)
     done, part = out / name, out / f"{name}.part"
     if not done.exists():
+        # what a run that was killed left there
+        shutil.rmtree(part, ignore_errors=True)
         step.call(results[name], part, **step.options)
         part.rename(done)
 

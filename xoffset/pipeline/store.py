@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
+import zlib
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,9 @@ INNER = (25, 55)
 # Longest reason for a failure that is kept, bytes.
 REASON = 500
 
+# Bytes of a file that are read at a time.
+PART = 2**24
+
 Place = tuple[int, int]
 
 
@@ -45,6 +50,11 @@ class TileStore:
     dims: dict[str, tuple[Hashable, ...]]
     shape: tuple[int, int]
     sides: tuple[int, int]
+    where: Path | None = None  # where it lies, if not where it is written
+
+    @property
+    def _place(self) -> Path:
+        return self.part if self.where is None else self.where
 
     @property
     def part(self) -> Path:
@@ -66,7 +76,8 @@ class TileStore:
         self.with_encoding(data).to_zarr(making, mode="w", compute=False, consolidated=False, zarr_format=3)
         counts = tuple(-(-count // side) for count, side in zip(self.shape, self.sides, strict=True))
         record = zarr.open_group(making, mode="r+").create_group(RECORD)
-        for name, dtype, more in (("state", "u1", ()), ("bytes", "i8", ()), ("reason", "u1", (REASON,))):
+        fields = (("state", "u1", ()), ("bytes", "i8", ()), ("checksum", "u4", ()), ("reason", "u1", (REASON,)))
+        for name, dtype, more in fields:
             record.create_array(name, shape=counts + more, chunks=(1, 1, *more), dtype=dtype, fill_value=0)
         record.attrs["made_of"] = json.dumps(identity)
         making.rename(self.part)
@@ -92,15 +103,29 @@ class TileStore:
         for leftover in self.part.rglob("*.partial"):
             leftover.unlink(missing_ok=True)
 
-    def missing(self) -> list[Place]:
-        """Tiles that are still to be computed: never run, failed, or with files that are not as they were written."""
+    def missing(self, *, by_content: bool = True) -> list[Place]:
+        """Tiles that are still to be computed: never run, failed, or with files that are not as they were written.
+
+        Of files the content is compared, which reads them all, or only the size.
+        """
         record = self._record("r")
-        states, sizes = record["state"][:], record["bytes"][:]
+        states, sizes, sums = (record[name][:] for name in ("state", "bytes", "checksum"))
         return [
             place
             for place in self.places
-            if states[place] not in (DONE, ALL_NAN) or sizes[place] != self._bytes_of(place)
+            if states[place] not in (DONE, ALL_NAN)
+            or sizes[place] != self._bytes_of(place)
+            or (by_content and sums[place] != self._checksum_of(place))
         ]
+
+    def missing_of_complete(self) -> list[Place]:
+        """Tiles whose files are lost or cut since the store was complete."""
+        return replace(self, where=self.path).missing(by_content=False)
+
+    def reopen(self) -> None:
+        """Put a store that was complete back to where it is written."""
+        shutil.rmtree(self.part, ignore_errors=True)
+        self.path.rename(self.part)
 
     def write(self, place: Place, values: dict[str, np.ndarray]) -> tuple[Place, int]:
         """Write all variables of a tile, and then that it is there; returns its state."""
@@ -121,17 +146,19 @@ class TileStore:
             xr.Dataset(maps).to_zarr(self.part, mode="r+", region=region, **options)
             if rest:
                 xr.Dataset(rest).to_zarr(self.part, mode="r+", **options)
-            self._note(place, state, self._bytes_of(place), "")
+            for file in (file for each in self._files(place) for file in each):
+                _settle(file)
+            self._note(place, state, "")
         except OSError as error:
-            raise Unwritable(
-                f"a disk that can be written is needed for tile {place} of {self.path}; got '{error}'. What is written "
-                "is safe: make room, or mend the disk, and run the same again."
-            ) from error
+            raise self._unwritable(place, error) from error
         return place, state
 
     def fail(self, place: Place, reason: str) -> None:
         """Write down why a tile could not be computed."""
-        self._note(place, FAILED, 0, reason)
+        try:
+            self._note(place, FAILED, reason)
+        except OSError as error:
+            raise self._unwritable(place, error) from error
 
     def reasons(self) -> dict[Place, str]:
         """Tiles that failed, and why."""
@@ -166,29 +193,45 @@ class TileStore:
                 f"{'; '.join(found[:3])}{more}. Choose another path, or remove the store to begin anew."
             )
 
-    def _note(self, place: Place, state: int, size: int, reason: str) -> None:
+    def _note(self, place: Place, state: int, reason: str) -> None:
         record = self._record("r+")
         text = np.frombuffer(reason.encode()[:REASON].ljust(REASON, b"\0"), dtype=np.uint8)
-        record["bytes"][place] = size
+        record["bytes"][place] = self._bytes_of(place)
+        record["checksum"][place] = self._checksum_of(place)
         record["reason"][place] = text
         # last, so that what it says holds
         record["state"][place] = state
 
+    def _unwritable(self, place: Place, error: OSError) -> Unwritable:
+        return Unwritable(
+            f"a disk that can be written is needed for tile {place} of {self.path}; got '{error}'. What is written "
+            "is safe: make room, or mend the disk, and run the same again."
+        )
+
     def _record(self, mode: Any) -> Any:
         import zarr
 
-        return zarr.open_group(self.part / RECORD, mode=mode)
+        return zarr.open_group(self._place / RECORD, mode=mode)
 
     def _bytes_of(self, place: Place) -> int:
         """Size of the files of a tile, of all variables; -1 if one is not there."""
         files = self._files(place)
         return sum(file.stat().st_size for each in files for file in each) if all(files) else -1
 
+    def _checksum_of(self, place: Place) -> int:
+        """Checksum of the content of the files of a tile."""
+        found = 0
+        for file in sorted(file for each in self._files(place) for file in each):
+            with file.open("rb") as opened:
+                while part := opened.read(PART):
+                    found = zlib.crc32(part, found)
+        return found
+
     def _files(self, place: Place) -> list[list[Path]]:
         """Files of a tile, of each variable on the grid."""
         ends = "/".join(map(str, place))
         grids = [(name, len(dims) - 2) for name, dims in self.dims.items() if dims[-2:] == ("y", "x")]
-        return [list((self.part / name / "c").glob(f"{'*/' * front}{ends}")) for name, front in grids]
+        return [list((self._place / name / "c").glob(f"{'*/' * front}{ends}")) for name, front in grids]
 
 
 def made_of(where: Path) -> Identity | None:
@@ -224,6 +267,12 @@ def lazy_arrays(data: xr.Dataset, store: TileStore) -> xr.Dataset:
             out[name] = data[name].copy(data=writes.in_blocks(data[name].data, sides))
             out[name].encoding = dict(data[name].encoding)
     return out
+
+
+def _settle(file: Path) -> None:
+    """Have a file on the disk, and not only in memory that a loss of power empties."""
+    with file.open("rb+") as opened:
+        os.fsync(opened.fileno())
 
 
 def _nearest_divisor(side: int, wanted: int) -> int:

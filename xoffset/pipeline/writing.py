@@ -73,8 +73,16 @@ def write_store(data: xr.Dataset, path: Path, job: Job) -> xr.Dataset:
     identity = identity_of(data, job.inputs) | {"tiles": list(store.sides)}
     if path.exists():
         store.check(identity, path, job.caller)
-        return open_result(path)
+        if not store.missing_of_complete():
+            return open_result(path)
     with only_writer(path, job.caller):
+        if path.exists():
+            # another writer may have ended it meanwhile
+            store.check(identity, path, job.caller)
+            if not store.missing_of_complete():
+                return open_result(path)
+            logger.warning("%s has lost files since it was complete: they are computed anew", path)
+            store.reopen()
         _begin(store, data, identity, job)
         _write_missing(store, data, job)
         failed = store.reasons()
@@ -83,6 +91,12 @@ def write_store(data: xr.Dataset, path: Path, job: Job) -> xr.Dataset:
             raise OSError(
                 f"{job.caller}() needs every tile of {path}; {len(failed)} of {len(store.places)} failed, at row and "
                 f"column {'; '.join(told)}. All others are safe: mend the cause and run the same again."
+            )
+        lost = store.missing(by_content=False)
+        if lost:
+            raise OSError(
+                f"{job.caller}() needs every tile of {path}; got {len(lost)} of {len(store.places)} whose files are "
+                "gone or cut since they were written. All others are safe: run the same again."
             )
         store.finish()
     return open_result(path)

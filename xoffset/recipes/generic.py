@@ -120,7 +120,7 @@ class Generic(Recipe):
             *found,
             Step("series", invert, (of,), through_time, True, True, "Inverting"),
             Step("velocity", velocity, (of,), {}, True, True, "Fitting velocity"),
-            Step("files", to_geotiff, (Result("velocity"), FOLDER), {}),
+            Step("files", to_geotiff, (Result("velocity"), FOLDER), {"overwrite": True}),
         ]
 
     def _given(self, *names: str) -> dict[str, Any]:
