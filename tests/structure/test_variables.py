@@ -91,6 +91,7 @@ CALLS = {
     "decompose points": variables.DECOMPOSITION,
     "ground points": variables.RATE | variables.GROUND,
     "correlate": variables.SHIFTS,
+    "to_zarr": variables.SHIFTS,
     "correlate nested": variables.SHIFTS,
     "correlate both ways": variables.SHIFTS,
     "extend": variables.SHIFTS,

@@ -207,7 +207,7 @@ def _check(band: str, align: Align | None, max_cloud: float | None, modify: Modi
 
 
 def _as_nodata(value: float) -> float:
-    if not (_options.is_number(value) or (isinstance(value, (float, np.floating)) and np.isnan(value))):
+    if not (_options.is_number(value) or (isinstance(value, (float, np.float32)) and np.isnan(value))):
         raise TypeError(f"open_stac() needs a number as nodata; got {value!r}. Pass the value of a pixel: nodata=0.")
     return float(value)
 
