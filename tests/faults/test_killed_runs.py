@@ -25,7 +25,7 @@ import sys, time
 import numpy as np, xarray as xr
 import xoffset
 from xoffset.pipeline import lock, store, writing
-shifts = xoffset.open_result(sys.argv[1]).chunk(y=6, x=6)
+shifts = xoffset.open_result(sys.argv[1]).chunk(y=4, x=4)
 def slow(block):
     with open(sys.argv[3], "a") as calls:
         calls.write("x")

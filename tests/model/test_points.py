@@ -151,7 +151,7 @@ def test_the_accessor_offers_what_works(kind, shifts):
         if name != "remove_season" and (kind != "map" or name not in ("diagnose", "pair")):
             getattr(data.offset, name)(**OPTIONS.get(name, {}))
     # and no less than that
-    beside = {"calibrate", "extend", "vector_coherence", "trajectory", "strain", "profile", "to_geotiff"}
+    beside = {"calibrate", "extend", "vector_coherence", "trajectory", "strain", "profile", "to_geotiff", "to_zarr"}
     beside |= {"area_mean", "compare", "stable_statistics", "correct", "denoise", "light", "thinning_bias"}
     assert set(dir(on_grid.offset)) - beside == set(dir(data.offset))
 
