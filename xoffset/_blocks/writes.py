@@ -70,7 +70,7 @@ def compute_each(tasks: Sequence[Any], done: Callable[[Any], None], workers: int
 
         futures = client.compute(list(tasks))
         try:
-            for future in as_completed(futures):  # type: ignore[no-untyped-call]
+            for future in as_completed(futures):
                 done(future.result())
         finally:
             client.cancel([future for future in futures if not future.done()])
