@@ -139,7 +139,6 @@ def test_sigma_of_clipped_windows():
     assert 0.9 < (np.abs(np.concatenate(found)) < 1.96).mean() < 0.99
 
 
-@pytest.mark.small
 def test_whole_images_are_not_touched_by_what_is_done_beside_holes():
     raw = moved()[0].values[0].astype(np.float32)
     frame = (slice(4, 250), slice(0, 256))

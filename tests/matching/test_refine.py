@@ -382,7 +382,6 @@ def test_strain_costs_little_on_rigid_ground():
     assert np.sqrt(np.nanmean((found - truth) ** 2)) < 1.1 * np.sqrt(np.nanmean((pure - truth) ** 2))
 
 
-@pytest.mark.small
 def test_sigma_holds_along_dunes_whose_slopes_are_mostly_noise():
     y, x = np.indices((160, 160)).astype(float)
     random = np.random.default_rng(0)

@@ -333,7 +333,6 @@ def test_ordinary_ground_is_not_ambiguous(template, snr, prefilter):
     assert (known < 0.01).mean() > 0.97
 
 
-@pytest.mark.small
 def test_a_narrow_search_knows_of_no_other_peak():
     stack, _ = synthetic.stack((96, 96), field="constant", velocity=10.0, direction=60.0, crs=None)
     shifts = stack.offset.correlate(stack.offset.pairs(), search=3)

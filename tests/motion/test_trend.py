@@ -223,7 +223,6 @@ def test_step_is_the_one_that_lowers_the_criterion_most():
     assert 5 < kept < 25
 
 
-@pytest.mark.small
 def test_bootstrap_of_dates_agrees_with_the_covariance():
     rng = np.random.default_rng(2)
     dates = 40
