@@ -20,9 +20,8 @@ from xoffset.readers.open_result import open_result
 
 logger = logging.getLogger("xoffset")
 
-# Tiles a worker that are computed together: many, so that none waits long for the last; few, so that where one of them
-# fails little is to be done again.
-AT_ONCE = 16
+# Tiles a worker that are computed together: two, so that few wait in memory, and little is to be done again after a crash.
+AT_ONCE = 2
 # Least time between two lines in the log, seconds.
 SILENCE = 10.0
 
