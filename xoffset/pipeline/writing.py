@@ -20,7 +20,7 @@ from xoffset.readers.open_result import open_result
 
 logger = logging.getLogger("xoffset")
 
-# Tiles a worker that are computed together: two, so that few wait in memory, and little is to be done again after a crash.
+# Tiles a worker that are computed together: few wait in memory, and little is to be done again after a crash.
 AT_ONCE = 2
 # Least time between two lines in the log, seconds.
 SILENCE = 10.0
