@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,12 @@ def read_files(
     check_same_grid(list(read.values()), list(files.values()), caller)
     fields = {name: in_units(system, name, each, 0, caller) for name, each in read.items()}
     return _shifts(system, fields, read["dx"], files["dx"], given, caller, change)
+
+
+def read_scored_sets(system: str, sets: Sequence[Mapping[str, Path]], given: Given, caller: str) -> xr.Dataset:
+    """Shifts of the pairs of a service whose scores are in 8 bit, each pair a set of files by our names."""
+    change = partial(without_low_scores, caller=caller)
+    return border.joined([read_files(system, files, given, caller, change=change) for files in sets], caller)
 
 
 def read_bands(
@@ -151,10 +158,10 @@ def write_files(
     theirs: Theirs, files: Sequence[Mapping[str, str]], folder: Path, units: str, *, overwrite: bool, caller: str
 ) -> list[Path]:
     """Write GeoTIFFs, one a field, named by our names for each pair; lazy values are computed pair by pair."""
-    options, target = rasters.profile(theirs.place, theirs.step), folder
+    options = rasters.profile(theirs.place, theirs.step)
     kept = [[name for name in names if name in theirs.fields] for names in files]
     every = [names[name] for names, present in zip(files, kept, strict=True) for name in present]
-    with writing.replaced_all(target, every, overwrite=overwrite, caller=caller) as scratch:
+    with writing.replaced_all(folder, every, overwrite=overwrite, caller=caller) as scratch:
         for pair, (names, present) in enumerate(zip(files, kept, strict=True)):
             tags = tags_of(theirs, pair)
             for name in present:
@@ -162,7 +169,7 @@ def write_files(
                 values = packed_score(values) if name == "score" else values.astype(np.float32)
                 about = {"units": "1" if name == "score" else units, **tags}
                 rasters.write(scratch / names[name], {"": values}, options, about, caller)
-    return [target / name for name in every]
+    return [folder / name for name in every]
 
 
 def tags_of(theirs: Theirs, pair: int) -> dict[str, str]:

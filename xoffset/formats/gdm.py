@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -94,11 +93,8 @@ def read(
     caller = "gdm.read"
     place = _options.as_path(path, "path", caller)
     end = _options.one_of(stage, _ENDS, "stage", caller)
-    given = Given(None, pixel_size, crs)
     sets = [_of_pair(each, caller) for each in (_components(place, end, caller) if place.is_dir() else [place])]
-    change = partial(file_sets.without_low_scores, caller=caller)
-    parts = [file_sets.read_files("gdm", files, given, caller, change=change) for files in sets]
-    return border.joined(parts, caller)
+    return file_sets.read_scored_sets("gdm", sets, Given(None, pixel_size, crs), caller)
 
 
 def write(

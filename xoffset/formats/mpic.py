@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,13 +82,8 @@ def read(
     """
     caller = "mpic.read"
     place = _options.as_path(path, "path", caller)
-    given = Given(None, pixel_size, crs)
-    sets = (
-        [_of_pair(each, caller) for each in _components(place, caller)] if place.is_dir() else [_of_pair(place, caller)]
-    )
-    change = partial(file_sets.without_low_scores, caller=caller)
-    parts = [file_sets.read_files("mpic", files, given, caller, change=change) for files in sets]
-    return border.joined(parts, caller)
+    sets = [_of_pair(each, caller) for each in (_components(place, caller) if place.is_dir() else [place])]
+    return file_sets.read_scored_sets("mpic", sets, Given(None, pixel_size, crs), caller)
 
 
 def write(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
