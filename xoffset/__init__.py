@@ -24,6 +24,7 @@ from xoffset.correction.thinning_bias import thinning_bias
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.open_shifts import open_shifts
 from xoffset.formats.tables import from_table
+from xoffset.inspection.info import info
 from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import estimate
@@ -93,6 +94,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "formats",
     "from_table",
     "ground",
+    "info",
     "interval_velocity",
     "invert",
     "light",

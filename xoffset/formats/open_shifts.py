@@ -89,7 +89,7 @@ def open_shifts(
     options = {name: value for name, value in options.items() if value is not None}
     if system is not None:
         _options.check_name(system, tuple(SYSTEMS), "system", _CALLER)
-    units = dict.fromkeys(unit for entry in _entries(source) for unit in _units(entry, system))
+    units = dict.fromkeys(unit for entry in _entries(source) for unit in systems_in(entry, system))
     if not units:
         raise ValueError(
             f"{_CALLER}() needs files of a system that is known; got none at {_shown(source)}. "
@@ -121,7 +121,7 @@ def _shown(source: Any) -> str:
     return repr(source)[:120] if isinstance(source, (str, os.PathLike, list, tuple)) else type(source).__name__
 
 
-def _units(entry: str, system: str | None) -> Iterator[tuple[str, str]]:
+def systems_in(entry: str, system: str | None) -> Iterator[tuple[str, str]]:
     """Names of systems and paths of what they read at once: a file that may stand for several, or a folder."""
     is_pattern = glob.has_magic(entry) and "://" not in entry and not Path(entry).exists()
     if is_pattern:
@@ -130,7 +130,7 @@ def _units(entry: str, system: str | None) -> Iterator[tuple[str, str]]:
             raise FileNotFoundError(f"{_CALLER}() needs files; got none that fit {entry}. Check the pattern.")
     else:
         whole = looks.look(entry if "://" in entry else str(Path(entry).expanduser()), _CALLER)
-        names = _known_by(whole, system)
+        names = known_by(whole, system)
         if names or whole.kind != "folder":
             yield _only(names, whole, system), _main(_only(names, whole, system), whole.place)
             return
@@ -141,7 +141,7 @@ def _units(entry: str, system: str | None) -> Iterator[tuple[str, str]]:
     if system is not None and any(module_of(system).recognises(one) for one in inside):
         inside = [one for one in inside if module_of(system).recognises(one)]
     for one in inside:
-        names = _known_by(one, system)
+        names = known_by(one, system)
         if names:
             yield _only(names, one, system), _main(_only(names, one, system), one.place)
         else:
@@ -157,7 +157,7 @@ def module_of(system: str) -> Any:
     return importlib.import_module(f"xoffset.formats.{SYSTEMS[system].module}")
 
 
-def _known_by(look: looks.Look, system: str | None) -> list[str]:
+def known_by(look: looks.Look, system: str | None) -> list[str]:
     """Systems that take a file for theirs; the one that is named takes all but folders that it does not know."""
     if system is not None:
         return [system] if look.kind != "folder" or module_of(system).recognises(look) else []

@@ -20,8 +20,11 @@ def processed(data: xr.Dataset | xr.DataArray, step: dict[str, Any]) -> str:
     return json.dumps([*history, {"xoffset": version("xoffset")} | step])
 
 
+def records(data: xr.Dataset | xr.DataArray) -> list[dict[str, Any]]:
+    """Steps behind a product as they were written down: version, function and parameters of each."""
+    return [step for step in json.loads(processed(data, {}))[:-1] if isinstance(step, dict) and "function" in step]
+
+
 def steps(data: xr.Dataset | xr.DataArray) -> list[dict[str, Any]]:
     """Steps behind a product (function, parameters) without the versions: to be compared, not to compute with."""
-    history = json.loads(processed(data, {"function": ""}))[:-1]
-    named = [step for step in history if isinstance(step, dict) and "function" in step]
-    return [{name: value for name, value in step.items() if name != "xoffset"} for step in named]
+    return [{name: value for name, value in step.items() if name != "xoffset"} for step in records(data)]

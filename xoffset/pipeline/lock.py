@@ -49,6 +49,18 @@ def only_writer(place: Path, caller: str) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
+def holder(place: Path) -> str | None:
+    """Who writes a store, by its lock; None if nobody does, or if the process of this machine has ended."""
+    try:
+        held = json.loads(place.with_name(f"{place.name}.lock").read_text())
+        host, process, began = held["host"], int(held["process"]), held["began"]
+    except OSError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        return "a process that does not name itself"
+    return None if host == socket.gethostname() and _began(process) != began else f"process {process} on {host}"
+
+
 def _claim(file: Path, ours: dict[str, object], caller: str) -> bool:
     """Write the lock, unless there is one."""
     try:

@@ -160,6 +160,15 @@ class TileStore:
         except OSError as error:
             raise self._unwritable(place, error) from error
 
+    def counts(self) -> dict[str, int]:
+        """Number of tiles by state; those that are done may hold no value at all (`empty`)."""
+        states = self._record("r")["state"][:]
+        found = {name: int((states == state).sum()) for name, state in (("done", DONE), ("empty", ALL_NAN))}
+        return {
+            "total": len(self.places), "done": found["done"] + found["empty"], "empty": found["empty"],
+            "failed": int((states == FAILED).sum()),
+        }  # fmt: skip
+
     def reasons(self) -> dict[Place, str]:
         """Tiles that failed, and why."""
         record = self._record("r")

@@ -50,6 +50,11 @@ def layers(
     return _with_dates(paths, found, given)
 
 
+def of_bands(path: str, dataset: Any) -> tuple[np.datetime64, ...]:
+    """Dates that the bands of a file tell, none if it has one date, which its name tells."""
+    return tuple(scene.date for scene in _Bands(path, None, has_dates=False, are_all=False).dated(dataset).values())
+
+
 class _Bands:
     """Picks the bands of a file: each that is a date, or the one wanted, and keeps what is known of those dates."""
 
@@ -59,10 +64,10 @@ class _Bands:
 
     def __call__(self, dataset: Any) -> list[int]:
         if self._band is None:
-            self.scenes = self._dated(dataset)
+            self.scenes = self.dated(dataset)
         return list(self.scenes) or [pixels.pick_band(self._path, dataset, self._band)]
 
-    def _dated(self, dataset: Any) -> dict[int, Scene]:
+    def dated(self, dataset: Any) -> dict[int, Scene]:
         """Scenes of the bands, none if the file has one date, which its name tells."""
         from rasterio.enums import ColorInterp
 

@@ -20,7 +20,7 @@ from xoffset.model.dates import as_instant
 from xoffset.readers import archives, mean_angles, pixels, xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
-from xoffset.readers.scenes import Classes, Layer, Product, Scene, refuse_tiles
+from xoffset.readers.scenes import Classes, Contents, Layer, Product, Scene, percent, refuse_tiles
 
 _DOCUMENT = re.compile(r"(?!\.)(?:.*/)?DIM_[^/]*\.XML", re.IGNORECASE)
 _VOLUME = re.compile(r"VOL_.*\.XML", re.IGNORECASE)
@@ -227,6 +227,12 @@ class _Acquisition:
     def scenes(self) -> list[Scene]:
         """What is known of each of the images without a band."""
         return [replace(_scene(document, ""), band=None) for document in self.documents]
+
+    @property
+    def contents(self) -> Contents:
+        """Its bands, and the share of clouds."""
+        sizes = {name: document.pixel for document in self.documents for name in document.bands}
+        return Contents(sizes, clouds=percent(xml.optional(self.documents[0].root, ".//CLOUD_COVERAGE")))
 
     def layers(self, band: int | str | None, nodata: float | None) -> list[Layer]:
         """The image of a band, of several the finest."""

@@ -96,7 +96,7 @@ def open_stored(
     place: str, chunks: Mapping[Hashable, int] | None, *, is_partial: bool = False, are_pixels: bool = False
 ) -> xr.Dataset:
     """Product or stack on disk in dask chunks, the given ones or those that its stored chunks suggest."""
-    opened, arrays = _open(place, is_partial=is_partial)
+    opened, arrays = open_arrays(place, is_partial=is_partial)
     try:
         _check_product(opened, place)
         stored = _with_coordinates(opened, place)
@@ -128,7 +128,7 @@ def is_zarr(folder: Path) -> bool:
     return any((folder / name).exists() for name in ("zarr.json", ".zgroup"))
 
 
-def _open(place: str, *, is_partial: bool) -> tuple[xr.Dataset, dict[str, Listed]]:
+def open_arrays(place: str, *, is_partial: bool) -> tuple[xr.Dataset, dict[str, Listed]]:
     """Dataset on disk, and what the listing of a Zarr store tells of its arrays."""
     if "://" in place:
         return _open_url(place)

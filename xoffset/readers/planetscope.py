@@ -19,7 +19,7 @@ from xoffset.model.dates import as_instant
 from xoffset.readers import archives, mean_angles, pixels, xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
-from xoffset.readers.scenes import Classes, Layer, Product, Scene, refuse_tiles
+from xoffset.readers.scenes import Classes, Contents, Layer, Product, Scene, percent, refuse_tiles
 
 # Item: time to the second, of newer ones to the hundredth, and satellite.
 _ITEM = r"(?P<item>\d{8}_\d{6}_(?:\d{1,2}_)?[0-9a-f]{4})"
@@ -136,6 +136,15 @@ class _Acquisition:
     def scenes(self) -> list[Scene]:
         """What is known of the scene without a band."""
         return [replace(self._scene(1, ""), band=None, radiometric_offset=None, quantification=None)]
+
+    @property
+    def contents(self) -> Contents:
+        """Its bands, and the share of clouds."""
+        image = self.layers(1, None)[0].image
+        names = [names[0] for names in _BANDS[image.n_bands]] if isinstance(image, pixels.RasterImage) else []
+        share = self._number("cloud_cover", None)
+        clouds = self._number("cloud_percent", "cloudCoverPercentage") if share is None else 100.0 * share
+        return Contents(dict.fromkeys(names, abs(image.grid.dx)), clouds=percent(clouds))
 
     def layers(self, band: int | str | None, nodata: float | None) -> list[Layer]:
         """The image of a band."""

@@ -61,7 +61,7 @@ def _listed(path: Any) -> list[Any]:
         return [path]
     place = os.fspath(path)
     is_pattern = glob.has_magic(place) and "://" not in place and not Path(place).expanduser().exists()
-    return _search(place) if is_pattern else _products_in(place)
+    return _search(place) if is_pattern else products_in(place)
 
 
 def _absolute(path: Any) -> Any:
@@ -79,7 +79,7 @@ def _search(source: str) -> list[str]:
         if files:
             _tell_of_others(source, files, without_parts(inside))
         files = files or [file for file in inside if Path(file).suffix.lower() in _SUFFIXES]
-        files = files or [each for file in inside for each in _products_in(file) if each != file]
+        files = files or [each for file in inside for each in products_in(file) if each != file]
         if not files:
             raise FileNotFoundError(
                 f"open_stack() needs images in the folder; found none in {source} ({', '.join(_SUFFIXES)}). "
@@ -94,10 +94,10 @@ def _search(source: str) -> list[str]:
             f"open_stack() needs images; no file matches {source}. "
             f"Check the pattern, and the working folder {Path.cwd()}."
         )
-    return _without_neighbours(without_parts(_without_sidecars(files)))
+    return _without_neighbours(without_parts(without_sidecars(files)))
 
 
-def _products_in(path: str) -> list[str]:
+def products_in(path: str) -> list[str]:
     """The products in a folder, as programs leave them that unpack each archive into a folder; all else as it is."""
     folder = Path(path).expanduser()
     if not folder.is_dir() or is_product(path):
@@ -107,7 +107,7 @@ def _products_in(path: str) -> list[str]:
 
 def _without_neighbours(paths: list[str]) -> list[str]:
     """Paths less those that a pattern finds beside products and that are no images: lists, checksums, previews."""
-    found = {path: _products_in(path) for path in paths}
+    found = {path: products_in(path) for path in paths}
     products = {path for path, inside in found.items() if inside != [path] or is_product(path)}
     names = tuple(Path(each).name.split(".")[0] for path in products for each in found[path])
     left = [path for path in paths if products and path not in products and not _may_be_image(Path(path), names)]
@@ -125,7 +125,12 @@ def _may_be_image(path: Path, products: tuple[str, ...]) -> bool:
     return suffix in (*_SUFFIXES, *_ARRAYS, "") and not (suffix in _PICTURES and path.name.startswith(products))
 
 
-def _without_sidecars(files: Sequence[str]) -> list[str]:
+def is_image(path: str) -> bool:
+    """Whether the name of a file is that of an image."""
+    return Path(path).suffix.lower() in (*_SUFFIXES, *_ARRAYS)
+
+
+def without_sidecars(files: Sequence[str]) -> list[str]:
     """Files less those that programs write beside an image, as patterns find both."""
     there = set(files)
     return [

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from xoffset.readers.grids import Grid, Window
+from xoffset.readers.grids import Bounds, Grid, Window
 
 if TYPE_CHECKING:
     from rasterio.crs import CRS
@@ -101,6 +101,28 @@ class Classes(NamedTuple):
     crs: CRS | None
 
 
+class Contents(NamedTuple):
+    """What a product holds, as its metadata and the list of its files tell.
+
+    `bands` has the side of the pixels of each [m], None where it is not told. Of the `missing` bands there is no image.
+    `clouds` is their share of the scene [%]; `extent` are name of the CRS and left, bottom, right and top edge.
+    """
+
+    bands: dict[str, float | None]
+    missing: tuple[str, ...] = ()
+    clouds: float | None = None
+    extent: tuple[str, Bounds] | None = None
+
+
+def percent(text: object) -> float | None:
+    """Share of clouds [%] as metadata have it; None of what is none, such as -1 for "not assessed"."""
+    try:
+        value = float(str(text))
+    except ValueError:
+        return None
+    return value if 0.0 <= value <= 100.0 else None
+
+
 class Product(Protocol):
     """A scene as it is delivered: a folder, an archive or a store with metadata, bands and layers of quality.
 
@@ -114,6 +136,10 @@ class Product(Protocol):
     @property
     def scenes(self) -> Sequence[Scene]:
         """What is known of its acquisitions without a band, of most products of one."""
+
+    @property
+    def contents(self) -> Contents:
+        """Its bands, those that are missing, and the share of clouds."""
 
     def layers(self, band: int | str | None, nodata: float | None) -> list[Layer]:
         """Images of a band, one a date and tile; the error for an unknown band lists those that there are."""

@@ -23,7 +23,7 @@ from xoffset.readers.eopf.metadata import Bands, band_of
 from xoffset.readers.eopf.zarr_stores import as_text, open_store
 from xoffset.readers.grids import Grid, Window
 from xoffset.readers.positions import check_crs
-from xoffset.readers.scenes import Classes, Layer, NoSuchTile, Product, Scene
+from xoffset.readers.scenes import Classes, Contents, Layer, NoSuchTile, Product, Scene, percent
 from xoffset.readers.sentinel2.class_masks import CLOUD_BITS, SCENE_CLASSES
 from xoffset.readers.stored import Stored, pieces_of, placed
 
@@ -149,6 +149,12 @@ class EopfProduct:
         """What is known of the acquisition without a band."""
         return [self.scene]
 
+    @property
+    def contents(self) -> Contents:
+        """Its bands, and the share of clouds."""
+        sizes = {name: float(min(steps)) for name, steps in sorted(self._offered().items())}
+        return Contents(sizes, clouds=percent(metadata.properties(self.groups.attrs).get("eo:cloud_cover")))
+
     def layers(self, band: int | str | None, nodata: float | None) -> list[Layer]:
         """Images of a band, of most products one."""
         self._check_kind()
@@ -230,6 +236,10 @@ class EopfProduct:
 
     def _find(self, band: int | str | None) -> tuple[str, str]:
         """Name of a band as it is stored and the path of its group, of the finest pixels unless they are said."""
+        return metadata.choose(band, self._offered(), self.place)
+
+    def _offered(self) -> Bands:
+        """Bands that are there."""
         offered: Bands = {}
         for step in (10, 20, 60):
             path = next((each for each in self.groups.names(_MEASUREMENTS) if each.lower() == f"r{step}m"), None)
@@ -237,7 +247,7 @@ class EopfProduct:
                 known = band_of(name)
                 if known:
                     offered.setdefault(known, {})[step] = (name, f"{_MEASUREMENTS}/{path}")
-        return metadata.choose(band, offered, self.place)
+        return offered
 
     def _variables(self, path: str) -> Variables:
         return self.groups.variables(path)

@@ -52,6 +52,7 @@ class Metadata:
     files: Mapping[str, str] = field(default_factory=dict)
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     angle_file: str | None = None
+    clouds: str | None = None
 
     @property
     def tile(self) -> str:
@@ -242,6 +243,7 @@ class _Reader:
             files=self.files(name),
             scales=self.scales(),
             angle_file=self.optional(_ANGLES),
+            clouds=self.optional(("CLOUD_COVER",)),
         )
 
     def optional(self, keys: Iterable[str], groups: set[str] | None = None) -> str | None:

@@ -19,7 +19,7 @@ from xoffset.readers.landsat import angles, bands, mtl
 from xoffset.readers.landsat.angles import Coefficients
 from xoffset.readers.pixels import RasterImage, describe, image_at
 from xoffset.readers.positions import check_crs
-from xoffset.readers.scenes import Classes, Layer, NoSuchTile, Product, Scene
+from xoffset.readers.scenes import Classes, Contents, Layer, NoSuchTile, Product, Scene, percent
 
 _logger = logging.getLogger(__name__)
 
@@ -132,6 +132,13 @@ class _LandsatScene:
     def scenes(self) -> list[Scene]:
         """What is known of the acquisition without a band."""
         return [_scene(self.metadata)]
+
+    @property
+    def contents(self) -> Contents:
+        """Its bands, those that are missing, and the share of clouds."""
+        names = [name for name in self.metadata.files if bands.number(name) is not None]
+        missing = tuple(name for name in names if self._member(name) is None and self._cut(name) is None)
+        return Contents(dict.fromkeys(names), missing, percent(self.metadata.clouds))
 
     def layers(self, band: int | str | None, nodata: float | None) -> list[Layer]:
         """Image of a band."""

@@ -15,7 +15,7 @@ from xoffset.readers.archives import Tree
 from xoffset.readers.bands import OF_SENTINEL2
 from xoffset.readers.grids import Grid
 from xoffset.readers.pixels import RasterImage, describe
-from xoffset.readers.scenes import Classes, Layer, NoSuchTile, Scene
+from xoffset.readers.scenes import Classes, Contents, Layer, NoSuchTile, Scene, percent
 from xoffset.readers.scenes import Product as AnyProduct
 from xoffset.readers.sentinel2 import files, layers, metadata
 from xoffset.readers.sentinel2.files import Granule
@@ -65,6 +65,22 @@ class Product:
     def scenes(self) -> list[Scene]:
         """What is known of the acquisition without a band."""
         return [replace(self.metadata.scene(""), band=None)]
+
+    @property
+    def contents(self) -> Contents:
+        """Its bands, those that are missing, and the share of clouds of the tile."""
+        there = {name for name, _ in self.granule.images}
+        names = sorted({name for name, _ in self._sizes() if name != "TCI"})
+        clouds = xml.optional(self.metadata.tile, ".//CLOUDY_PIXEL_PERCENTAGE")
+        if clouds is None and self.metadata.product is not None:
+            clouds = xml.optional(self.metadata.product, ".//Cloud_Coverage_Assessment")
+        extent = self.metadata.extent
+        return Contents(
+            {name: float(_NATIVE.get(name, 20)) for name in names},
+            tuple(name for name in names if name not in there),
+            percent(clouds),
+            None if extent is None else (f"EPSG:{extent[0]}", extent[1]),
+        )
 
     @property
     def tile_metadata(self) -> Element:
