@@ -25,12 +25,17 @@ def of_dataset(data: xr.Dataset) -> Facts:
     names = [str(name) for name in data.data_vars]
     stated = {name: stated_units(data[name]) or None for name in names}
     found = {"grid": grid(data), "crs": crs(data), "dates": dates_of(data), "pairs": pairs(data)}
+    found["period"] = period(data) if found["dates"] is None else None
     found |= {"variables": stated}
-    made = history.records(data) or next((each for name in names if (each := history.records(data[name]))), [])
-    if made:
-        found["version"] = ", ".join(dict.fromkeys(str(step.get("xoffset", "of unknown version")) for step in made))
-        found["history"] = made
+    found |= next((made for each in (data, *data.data_vars.values()) if (made := history_of(each.attrs))), {})
     return {name: value for name, value in found.items() if value is not None or name == "crs"}
+
+
+def history_of(attrs: Mapping[Any, Any]) -> Facts:
+    """Versions of xoffset and steps that attributes tell; nothing if they tell none."""
+    made = history.records(xr.Dataset(attrs=dict(attrs)))
+    versions = dict.fromkeys(str(step.get("xoffset", "unknown")) for step in made)
+    return {"version": ", ".join(versions), "history": made} if made else {}
 
 
 # ------------------------------------------------------------------------------------------------------------- places
@@ -110,6 +115,9 @@ def dates(values: Any) -> Facts:
         k = int(np.argmax(np.diff(known)))
         days = float((known[k + 1] - known[k]) / _DAY)
         found["longest_gap"] = {"days": days, "from": _text(known[k]), "to": _text(known[k + 1])}
+    n_days = len(np.unique(known.astype("datetime64[D]")))
+    if n_days < len(known):
+        found["days"] = n_days
     if (counts > 1).any():
         found["repeated"] = int((counts > 1).sum())
     return found
@@ -117,6 +125,22 @@ def dates(values: Any) -> Facts:
 
 def _text(date: np.datetime64) -> str:
     return str(date.astype("datetime64[s]"))
+
+
+def period(data: xr.Dataset) -> Facts | None:
+    """First and last date that maps of dates tell, as far as they were looked at."""
+    if not {"first", "last"} <= set(data.data_vars) or {data[name].dtype.kind for name in ("first", "last")} != {"M"}:
+        return None
+    ends = []
+    for name, of in (("first", np.min), ("last", np.max)):
+        windows = _windows(data[name]) or []
+        blocks = [_read(data[name], window).ravel() for window in windows]
+        known = np.concatenate([block[~np.isnat(block)] for block in blocks]) if blocks else np.array([])
+        if not known.size:
+            return None
+        ends.append((_text(of(known)), len(windows)))
+    how = "all values" if ends[0][1] == 1 else f"{ends[0][1]} blocks of the maps of dates"
+    return {"first": ends[0][0], "last": ends[1][0], "counted": how}
 
 
 def pairs(data: xr.Dataset) -> Facts | None:
@@ -150,7 +174,7 @@ def valid(data: xr.Dataset, fills: Mapping[str, Any]) -> Facts | None:
         return {"share": None, "of": name, "counted": "a block of it is too large to be looked at"}
     finite = written = looked_at = 0
     for window in windows:
-        block = np.asarray(variable.variable[window].compute(scheduler="synchronous").values)
+        block = _read(variable, window)
         unwritten = storage.is_unwritten(name, block, fills.get(name))
         is_finite = ~np.isnan(block) if block.dtype.kind == "M" else np.isfinite(block)
         looked_at += block.size
@@ -162,6 +186,10 @@ def valid(data: xr.Dataset, fills: Mapping[str, Any]) -> Facts | None:
     if written < looked_at:
         how += ", where they were written"
     return {"share": finite / written, "of": name, "counted": how}
+
+
+def _read(variable: xr.DataArray, window: tuple[slice, ...]) -> np.ndarray:
+    return np.asarray(variable.variable[window].compute(scheduler="synchronous").values)
 
 
 def _sampled(count: int, share: float) -> str:

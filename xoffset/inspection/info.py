@@ -17,9 +17,21 @@ from xoffset.readers.rasters import is_image, products_in, without_sidecars
 
 _CALLER = stores.CALLER
 # Names that stand beside others, or tell of them, and are nothing by themselves.
-_BESIDE = (".md", ".pdf", ".html", ".xml", ".json", ".prj", ".hdr", ".lock", ".toml", ".ovr", ".msk", ".aux.xml", ".cpg")
-# Entries of a folder of several kinds that are told one by one.
-_MOST_PARTS = 12
+_BESIDE = (
+    ".md",
+    ".pdf",
+    ".html",
+    ".xml",
+    ".json",
+    ".prj",
+    ".hdr",
+    ".lock",
+    ".toml",
+    ".ovr",
+    ".msk",
+    ".aux.xml",
+    ".cpg",
+)
 
 
 def info(path: str | os.PathLike[str]) -> Info:
@@ -87,6 +99,8 @@ def _described(place: Path) -> Info:
         if others.is_of_system(place):
             return others.of_systems(place, others.systems_of(place))
         return _of_entries(str(place), sorted(place.iterdir()))
+    if rasters.is_exported(place):
+        return rasters.of_exported(str(place), [str(place)])
     systems = others.systems_of(place)
     if systems:
         return others.of_systems(place, systems)
@@ -157,7 +171,7 @@ def _of_entries(path: str, entries: Sequence[Path]) -> Info:
         )
     parts: list[Info] = []
     for group, members in groups.items():
-        for each in [members] if group in _TOGETHER else [[member] for member in members[:_MOST_PARTS]]:
+        for each in [members] if group in _TOGETHER else [[member] for member in members[: others.MOST_PARTS]]:
             try:
                 parts.append(_of_group(path, group, each, is_alone=len(groups) == 1))
             except (OSError, ValueError, ImportError) as error:
@@ -170,7 +184,7 @@ def _of_entries(path: str, entries: Sequence[Path]) -> Info:
 
 
 # Groups of which all members are one thing.
-_TOGETHER = ("scenes", "images", "files of other systems")
+_TOGETHER = ("scenes", "images", "exported maps", "files of other systems")
 
 
 def _group_of(entry: Path) -> str:
@@ -183,6 +197,8 @@ def _group_of(entry: Path) -> str:
         return "files of other systems" if others.is_of_system(entry) else "other files and folders"
     if entry.name.lower().endswith(_BESIDE):
         return "other files and folders"
+    if rasters.is_exported(entry):
+        return "exported maps"
     if others.systems_of(entry):
         return "files of other systems"
     if entry.is_dir() or _is_hdf(entry):
@@ -198,6 +214,8 @@ def _of_group(path: str, group: str, members: Sequence[Path], *, is_alone: bool)
         return scenes.of_products(where, names)
     if group == "images":
         return rasters.of_images(where, names)
+    if group == "exported maps":
+        return rasters.of_exported(where, names)
     if group == "files of other systems":
         systems: dict[str, list[str]] = {}
         for each in members:

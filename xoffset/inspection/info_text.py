@@ -12,6 +12,13 @@ Facts = dict[str, Any]
 _LISTED, _LONGEST = 12, 160
 
 
+# Groups of a folder -> one of them.
+_ONE = {
+    "scenes": "scene", "runs": "run", "stores": "store", "images": "image", "exported maps": "exported map",
+    "files of other systems": "file of other systems", "other files and folders": "other file or folder",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, repr=False)
 class Info:
     """What a path is: its kind, and facts of it by name. It prints as a text; `to_dict` has the same as plain values.
@@ -67,6 +74,10 @@ def percent(share: float) -> str:
     return f"{text.removesuffix('.0')} %"
 
 
+def _holds(holds: Mapping[str, int]) -> list[str]:
+    return [listed(f"{count} {_ONE[name] if count == 1 else name}" for name, count in holds.items())]
+
+
 def _grid(grid: Facts) -> list[str]:
     if "points" in grid:
         return [f"{grid['points']} scattered points"]
@@ -95,8 +106,17 @@ def _dates(dates: Facts) -> list[str]:
     if dates["number"] == 1:
         return [f"1, {_when(dates['first'])}"]
     gap = dates["longest_gap"]
-    again = f"; {dates['repeated']} of them more than once" if dates.get("repeated") else ""
-    return [f"{text}; the longest gap is {_days(gap['days'])}, from {_when(gap['from'])} to {_when(gap['to'])}{again}"]
+    if "days" in dates:
+        text += f", on {dates['days']} days"
+    if dates["number"] > 2:
+        text += f"; the longest gap is {_days(gap['days'])}, from {_when(gap['from'])} to {_when(gap['to'])}"
+    else:
+        text += f", {_days(gap['days'])} apart"
+    return [text + (f"; {dates['repeated']} of them more than once" if "repeated" in dates else "")]
+
+
+def _period(period: Facts) -> list[str]:
+    return [f"{_when(period['first'])} to {_when(period['last'])}, by {period['counted']}"]
 
 
 def _when(text: str) -> str:
@@ -177,7 +197,9 @@ def _clouds(clouds: Facts) -> list[str]:
 def _history(history: list[Facts]) -> list[str]:
     lines = []
     for step in history:
-        given = {name: value for name, value in step.items() if name not in ("xoffset", "function") and value is not None}
+        given = {
+            name: value for name, value in step.items() if name not in ("xoffset", "function") and value is not None
+        }
         told = ", ".join(f"{name}={value!r}" for name, value in given.items())
         told = told if len(told) <= _LONGEST else f"{told[: _LONGEST - 3]}..."
         lines.append(f"{step['function']}({told})")
@@ -197,13 +219,14 @@ _LINES: Mapping[str, tuple[str, Callable[[Any], list[str]]]] = {
     "system": ("system", _plain),
     "recipe": ("recipe", _plain),
     "stages": ("stages", lambda stages: [f"{name}: {state}" for name, state in stages.items()]),
-    "holds": ("holds", lambda holds: [listed(f"{count} {name}" for name, count in holds.items())]),
+    "holds": ("holds", _holds),
     "scenes": ("scenes", _scenes),
     "files": ("files", _plain),
     "grid": ("grid", _grid),
     "grids": ("grid", _grids),
     "crs": ("CRS", _crs),
     "dates": ("dates", _dates),
+    "period": ("period", _period),
     "pairs": ("pairs", _pairs),
     "bands": ("bands", _bands),
     "missing": ("missing", _missing),

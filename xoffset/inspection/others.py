@@ -15,6 +15,8 @@ from xoffset.readers.files import state
 
 # Files without parts that can be read alone are opened up to this size, bytes together.
 _OPENED = 256 * 2**20
+# Things in a folder that are told one by one.
+MOST_PARTS = 12
 
 
 def is_of_system(folder: Path) -> bool:
@@ -51,6 +53,8 @@ def of_systems(path: Path, systems: dict[str, list[str]]) -> Info:
         with _options.speaking_as(CALLER, "open_shifts"):
             data = open_shifts(places)
     except (ValueError, ImportError) as error:
+        if len(places) > 1:
+            return _each(path, systems)
         # what their files do not tell: dates, size of pixels, CRS
         facts |= rasters.of_header(places[0]) if Path(places[0]).suffix.lower() in (".tif", ".tiff") else {}
         return Info(str(path), "shifts", facts | {"needs": str(error)})
@@ -61,6 +65,12 @@ def of_systems(path: Path, systems: dict[str, list[str]]) -> Info:
     facts.pop("history", None)
     facts.pop("version", None)
     return Info(str(path), "shifts", facts, problems=tuple(problems))
+
+
+def _each(path: Path, systems: dict[str, list[str]]) -> Info:
+    """Info of files that make no one network, or of which some do not tell enough."""
+    parts = [of_systems(Path(place), {name: [place]}) for name, places in systems.items() for place in places]
+    return Info(str(path), "folder", {"holds": {"files of other systems": len(parts)}}, tuple(parts[:MOST_PARTS]))
 
 
 def _are_arrays(places: list[str]) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from xoffset.inspection import datasets
 from xoffset.inspection.info_text import Facts, Info, listed
+from xoffset.model.variables import TABLES
 from xoffset.readers import dates, grids, raster_files
 from xoffset.readers.raster_files import RasterFile
 
@@ -40,6 +43,26 @@ def of_images(path: str, files: Sequence[str]) -> Info:
     n_dates = facts["dates"]["number"]
     kind = "image" if len(files) == 1 and n_dates < 2 else "images"
     return Info(path, kind, facts, problems=tuple(problems))
+
+
+def of_exported(path: str, files: Sequence[str]) -> Info:
+    """Info of the GeoTIFF files of a product, one a variable, as `to_geotiff` writes them."""
+    found = of_images(path, files)
+    made = datasets.history_of(raster_files.read(files[0], is_counted=False).tags)
+    names = [Path(file).stem for file in files]
+    kind = next((kind for name, kind in (("vx", "rate"), ("dx", "displacement")) if name in names), "product")
+    facts = {name: value for name, value in found.facts.items() if name not in ("bands", "note", "dates")}
+    facts |= {"dates": found.facts["dates"]} if found.facts["dates"]["number"] else {}
+    return replace(
+        found, kind=kind, facts=facts | {"variables": dict.fromkeys(names), "note": ["GeoTIFF files"]} | made
+    )
+
+
+def is_exported(file: Path) -> bool:
+    """Whether a file is called as a variable of ours and tells how it was made."""
+    if file.suffix.lower() != ".tif" or not any(file.stem in table for table in TABLES):
+        return False
+    return bool(datasets.history_of(raster_files.read(str(file), is_counted=False).tags))
 
 
 def of_header(file: str) -> Facts:
@@ -81,7 +104,8 @@ def _dates(found: dict[str, RasterFile]) -> Facts:
         named = dates.scenes(silent, None) if silent else []
     except ValueError:
         told = [scene for file in silent if dates.is_told(file) and (scene := dates.scenes([file], None)[0])]
-        note = [f"{len(silent) - len(told)} of {len(found)} files tell no date: open_stack() needs date="]
+        names = [Path(file).name for file in silent if not dates.is_told(file)] or [Path(file).name for file in silent]
+        note = [f"{len(names)} of {len(found)} files tell no date ({listed(names, 3)}): open_stack() needs date="]
         return {"dates": datasets.dates([*inside, *(scene.date for scene in told)]), "note": note}
     return {"dates": datasets.dates([*inside, *(scene.date for scene in named)])}
 
@@ -95,7 +119,8 @@ def _valid(every: Sequence[RasterFile]) -> Facts:
     looked_at = float(np.mean([each.looked_at for each in counted]))
     how = "all of them" if looked_at == 1.0 else f"{100 * looked_at:.2g} % of them"
     if len(every) > len(counted):
-        how += f" in {len(counted)} of {len(every)} images"
+        n_images = f"{len(counted)} of {len(every)} images"
+        how = n_images if looked_at == 1.0 else f"{how} in {n_images}"
     return {"valid": {"share": share, "of": "the pixels", "counted": how}}
 
 
@@ -104,4 +129,3 @@ def _notes(every: Sequence[RasterFile]) -> list[str]:
     kinds = [f"{driver} of {dtype}" for driver, dtype in dict.fromkeys((each.driver, each.dtype) for each in every)]
     fills = listed(sorted({"none" if each.nodata is None else f"{each.nodata:g}" for each in every}))
     return [f"{listed(kinds)}; declared nodata value: {fills}"]
-

@@ -12,7 +12,7 @@ from xoffset import _options
 from xoffset.inspection import datasets
 from xoffset.inspection.info_text import Facts, Info
 from xoffset.inspection.stores import CALLER
-from xoffset.readers import products
+from xoffset.readers import grids, products
 from xoffset.readers.scenes import Contents, Product, Scene
 
 # What of a scene is counted: name of the fact -> name in the scene.
@@ -63,17 +63,15 @@ def _grids(found: Iterable[tuple[Scene, Contents, Product]], problems: list[str]
         tile = scene.tile or ""
         if tile not in by_tile and (known := _grid(contents, product, problems)):
             by_tile[tile] = known
-    grids = {tile: grid for tile, (grid, _) in by_tile.items()}
+    laid = {tile: grid for tile, (grid, _) in by_tile.items()}
     codes = list(dict.fromkeys(str(crs) for _, crs in by_tile.values()))
-    if not grids:
+    if not laid:
         return {}
-    facts: Facts = {"grid": next(iter(grids.values()))} if len(grids) == 1 else {"grids": grids}
-    return facts | {"crs": None if codes == ["None"] else ", ".join(codes)}
+    facts: Facts = {"grid": next(iter(laid.values()))} if len(laid) == 1 else {"grids": laid}
+    return facts | {"crs": None if codes == ["None"] else "; ".join(codes)}
 
 
 def _grid(contents: Contents, product: Product, problems: list[str]) -> tuple[Facts, str | None] | None:
-    from xoffset.readers.grids import as_pyproj
-
     there = [name for name in contents.bands if name not in contents.missing]
     name = min(there, key=lambda name: (contents.bands[name] or np.inf, name), default=None)
     unit = {"unit_of_grid": "pixels", "units": "m"}
@@ -85,13 +83,15 @@ def _grid(contents: Contents, product: Product, problems: list[str]) -> tuple[Fa
             problems.append(str(error))
         else:
             shape = {"columns": grid.width, "rows": grid.height, "spacing": [abs(grid.dx), abs(grid.dy)]}
-            return unit | shape | {"extent": list(grid.bounds_of_all)}, datasets.named(as_pyproj(grid.crs))
+            return unit | shape | {"extent": list(grid.bounds_of_all)}, datasets.named(grids.as_pyproj(grid.crs))
     if contents.extent is None:
         return None
+    import pyproj
+
     code, (left, bottom, right, top) = contents.extent
     step = min((size for size in contents.bands.values() if size), default=10.0)
     shape = {"columns": round((right - left) / step), "rows": round((top - bottom) / step), "spacing": [step, step]}
-    return unit | shape | {"extent": [left, bottom, right, top]}, code
+    return unit | shape | {"extent": [left, bottom, right, top]}, datasets.named(pyproj.CRS.from_user_input(code))
 
 
 def _without_tiles(scenes: Sequence[Scene]) -> dict[str, list[str]]:

@@ -79,7 +79,12 @@ def counted(data: xr.Dataset, fills: Mapping[str, Any], place: str, problems: li
 def _kind(data: xr.Dataset, place: str) -> str:
     known = kinds.kind_of(data)
     dated = [name for name, each in data.data_vars.items() if set(each.dims) == {"time", "y", "x"}]
-    if known == "map" and dated and "flags" not in data and not any(name in table for table in TABLES for name in dated):
+    if (
+        known == "map"
+        and dated
+        and "flags" not in data
+        and not any(name in table for table in TABLES for name in dated)
+    ):
         return "stack"
     is_ours = any(name in table for table in TABLES for name in data.data_vars) or history.records(data)
     if known is None and not is_ours:
@@ -120,8 +125,8 @@ def _of_tiles(stored: xr.Dataset, where: Path, known: Facts) -> Facts:
     counts |= {"lost": lost} if lost > 0 else {}
     if is_done and where == final and "lacking" in known:
         state = known | {"tiles": counts}
-    inputs = made.get("inputs")
-    told = {"made_of": sorted(inputs)} if inputs else {}
+    inputs = sorted(name for name in made.get("inputs", ()) if Path(name).is_absolute())
+    told = {"made_of": inputs} if inputs else {}
     return {"complete": state, "version": str(made.get("xoffset")), **told}
 
 
@@ -155,7 +160,9 @@ def of_run(path: Path, describe: Any) -> Info:
             parts.append(part)
             state = part.facts["complete"]
             tiles = state.get("tiles")
-            stages[name] = state["state"].split(":")[0] + (f", {tiles['done']} of {tiles['total']} tiles" if tiles else "")
+            stages[name] = state["state"].split(":")[0] + (
+                f", {tiles['done']} of {tiles['total']} tiles" if tiles else ""
+            )
     facts["stages"] = stages or {"none": "nothing was written yet"}
     writer = holder(path / "run")
     facts |= {"note": [f"being written now by {writer}"]} if writer else {}

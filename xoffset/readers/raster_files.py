@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -37,6 +37,7 @@ class RasterFile:
     extent: Bounds | None
     is_placed: bool
     dates: tuple[np.datetime64, ...]
+    tags: Mapping[str, str]
     valid: float | None
     looked_at: float  # share of the pixels that `valid` was counted in
 
@@ -51,9 +52,10 @@ def read(path: str, *, is_counted: bool) -> RasterFile:
     ValueError
         If it holds no image, or several.
     """
-    is_placed = files.is_georeferenced(files.header(path))
-    with files.opened(path, is_local=not is_placed) as dataset:
-        driver = dataset.driver if is_placed else files.driver_of(path)
+    has_place = files.is_georeferenced(files.header(path))
+    with files.opened(path, is_local=not has_place) as dataset:
+        driver = dataset.driver if has_place else files.driver_of(path) or dataset.driver
+        is_placed = has_place and not dataset.transform.is_identity
         n_bytes = dataset.width * dataset.height * sum(np.dtype(each).itemsize for each in dataset.dtypes)
         files.check_whole(path, driver, n_bytes, files.state(path))
         turn = dataset.transform
@@ -68,12 +70,19 @@ def read(path: str, *, is_counted: bool) -> RasterFile:
             nodata=dataset.nodatavals[0],
             crs=dataset.crs,
             spacing=(float(np.hypot(turn.a, turn.d)), float(np.hypot(turn.b, turn.e))),
-            extent=tuple(dataset.bounds) if is_placed and is_upright else None,
+            extent=_extent(dataset.bounds) if is_placed and is_upright else None,
             is_placed=is_placed,
             dates=dated.of_bands(path, dataset),
+            tags=dataset.tags(),
             valid=valid,
             looked_at=share,
         )
+
+
+def _extent(bounds: Bounds) -> Bounds:
+    """Edges in their order, whichever way rows and columns run."""
+    x, y = sorted(bounds[::2]), sorted(bounds[1::2])
+    return x[0], y[0], x[1], y[1]
 
 
 def _valid(dataset: Any, driver: str) -> tuple[float | None, float]:
@@ -97,8 +106,20 @@ def _valid(dataset: Any, driver: str) -> tuple[float | None, float]:
 
 
 def _is_valid(dataset: Any, **where: Any) -> np.ndarray:
+    """Where the first band is a number that counts: neither nodata, nor transparent, nor masked."""
+    from rasterio.enums import ColorInterp, MaskFlags
+
     values = dataset.read(1, **where)
-    return np.asarray((dataset.read_masks(1, **where) != 0) & np.isfinite(values))
+    found = np.isfinite(values)
+    fill = dataset.nodatavals[0]
+    if fill is not None:
+        found &= values != fill
+    alphas = [number for number, kind in enumerate(dataset.colorinterp, 1) if kind is ColorInterp.alpha and number > 1]
+    if alphas:
+        found &= dataset.read(alphas[0], **where) != 0
+    elif MaskFlags.per_dataset in dataset.mask_flag_enums[0]:
+        found &= dataset.read_masks(1, **where) != 0
+    return np.asarray(found)
 
 
 def _starts(size: int) -> Iterator[int]:
