@@ -1,8 +1,9 @@
-"""The `xoffset` command: `xoffset demo`, `xoffset run` and `xoffset warmup`."""
+"""The `xoffset` command: `xoffset demo`, `xoffset run`, `xoffset info` and `xoffset warmup`."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import sys
 import time
@@ -17,6 +18,8 @@ from xoffset import plotting, synthetic
 from xoffset._blocks import threads
 from xoffset.correction.correct import correct
 from xoffset.formats.geotiff import to_geotiff
+from xoffset.inspection.info import info
+from xoffset.inspection.info_text import Info
 from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import estimate
@@ -115,6 +118,29 @@ def compile_beforehand(workers: int | None) -> None:
     except OSError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Kernels are compiled: {folder}")
+
+
+@main.command("info")
+@click.argument("paths", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="One list in JSON, with numbers instead of texts.")
+def tell(paths: tuple[str, ...], as_json: bool) -> None:
+    """Say what is at PATHS: products, stacks, runs, scenes and images, without reading whole images.
+
+    The exit status is 1 if there is something that could not be used; all else is told nonetheless.
+    """
+    found: list[Info | dict[str, str]] = []
+    for path in paths:
+        try:
+            found.append(info(path))
+        except (ValueError, TypeError, OSError, ImportError) as error:
+            found.append({"path": path, "error": str(error)})
+    if as_json:
+        click.echo(json.dumps([each.to_dict() if isinstance(each, Info) else each for each in found], indent=2))
+    else:
+        for k, each in enumerate(found):
+            click.echo(("\n" if k else "") + (repr(each) if isinstance(each, Info) else f"Error: {each['error']}"))
+    if not all(isinstance(each, Info) and each.is_whole for each in found):
+        sys.exit(1)
 
 
 @main.command()

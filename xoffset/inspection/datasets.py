@@ -132,13 +132,13 @@ def period(data: xr.Dataset) -> Facts | None:
     if not {"first", "last"} <= set(data.data_vars) or {data[name].dtype.kind for name in ("first", "last")} != {"M"}:
         return None
     ends = []
-    for name, of in (("first", np.min), ("last", np.max)):
+    for name in ("first", "last"):
         windows = _windows(data[name]) or []
         blocks = [_read(data[name], window).ravel() for window in windows]
         known = np.concatenate([block[~np.isnat(block)] for block in blocks]) if blocks else np.array([])
         if not known.size:
             return None
-        ends.append((_text(of(known)), len(windows)))
+        ends.append((_text(known.min() if name == "first" else known.max()), len(windows)))
     how = "all values" if ends[0][1] == 1 else f"{ends[0][1]} blocks of the maps of dates"
     return {"first": ends[0][0], "last": ends[1][0], "counted": how}
 

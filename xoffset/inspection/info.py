@@ -53,10 +53,10 @@ def info(path: str | os.PathLike[str]) -> Info:
         ``"series"``, ``"rate"``, ``"displacement"``, ``"product"``, ``"run"`` and ``"folder"``, which holds several.
         `facts` by name, as far as they are known: `grid` (columns, rows, spacing, extent in the units of the CRS),
         `crs` (None without), `dates` (UTC) with the longest gap, `pairs` with baselines in days, `complete` (state,
-        tiles done and failed, what is lacking), `valid` (share from 0 to 1 and in what it was counted), `variables` with
-        units, `version`, `history` (functions with their parameters); of scenes `scenes` (counts by sensor, level, tile
-        and orbit), `bands` (pixel size in metres), `missing` and `clouds` (per cent, of the metadata). `parts` are those
-        of a folder, `problems` say what could not be used.
+        tiles done and failed, what is lacking), `valid` (share from 0 to 1 and in what it was counted), `variables`
+        with units, `version`, `history` (functions with their parameters); of scenes `scenes` (counts by sensor, level,
+        tile and orbit), `bands` (pixel size in metres), `missing` and `clouds` (per cent, of the metadata). `parts` are
+        those of a folder, `problems` say what could not be used.
 
     Raises
     ------
@@ -166,8 +166,8 @@ def _of_entries(path: str, entries: Sequence[Path]) -> Info:
     if not groups and not problems:
         held = listed((each.name for each in rest), 5) or "nothing"
         raise (ValueError if rest else FileNotFoundError)(
-            f"{_CALLER}() needs a folder with products, scenes or images; got {path}, which holds {held}. Give the path "
-            "of what is to be described, or a pattern such as 'folder/**/*_B04.jp2'."
+            f"{_CALLER}() needs a folder with products, scenes or images; got {path}, which holds {held}. Give the "
+            "path of what is to be described, or a pattern such as 'folder/**/*_B04.jp2'."
         )
     parts: list[Info] = []
     for group, members in groups.items():

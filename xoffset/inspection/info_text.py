@@ -32,6 +32,11 @@ class Info:
     parts: tuple[Info, ...] = ()
     problems: tuple[str, ...] = ()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that is there could be used."""
+        return not self.problems and all(part.is_whole for part in self.parts)
+
     def to_dict(self) -> Facts:
         """Facts as numbers, texts, lists and dicts, which JSON can hold: lengths in the units of the CRS, UTC dates."""
         found = {"path": self.path, "kind": self.kind} | copy.deepcopy(dict(self.facts))
@@ -197,10 +202,8 @@ def _clouds(clouds: Facts) -> list[str]:
 def _history(history: list[Facts]) -> list[str]:
     lines = []
     for step in history:
-        given = {
-            name: value for name, value in step.items() if name not in ("xoffset", "function") and value is not None
-        }
-        told = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        given = {name: value for name, value in step.items() if name not in ("xoffset", "function")}
+        told = ", ".join(f"{name}={value!r}" for name, value in given.items() if value is not None)
         told = told if len(told) <= _LONGEST else f"{told[: _LONGEST - 3]}..."
         lines.append(f"{step['function']}({told})")
     return lines

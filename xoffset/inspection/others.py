@@ -57,7 +57,7 @@ def of_systems(path: Path, systems: dict[str, list[str]]) -> Info:
             return _each(path, systems)
         # what their files do not tell: dates, size of pixels, CRS
         facts |= rasters.of_header(places[0]) if Path(places[0]).suffix.lower() in (".tif", ".tiff") else {}
-        return Info(str(path), "shifts", facts | {"needs": str(error)})
+        return Info(str(path), "shifts", facts | {"needs": str(error).replace(f"{CALLER}() ", "open_shifts() ", 1)})
     try:
         facts |= datasets.of_dataset(data) | counted(data, {}, str(path), problems)
     finally:

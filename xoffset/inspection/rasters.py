@@ -53,9 +53,8 @@ def of_exported(path: str, files: Sequence[str]) -> Info:
     kind = next((kind for name, kind in (("vx", "rate"), ("dx", "displacement")) if name in names), "product")
     facts = {name: value for name, value in found.facts.items() if name not in ("bands", "note", "dates")}
     facts |= {"dates": found.facts["dates"]} if found.facts["dates"]["number"] else {}
-    return replace(
-        found, kind=kind, facts=facts | {"variables": dict.fromkeys(names), "note": ["GeoTIFF files"]} | made
-    )
+    facts |= {"variables": dict.fromkeys(names), "note": ["GeoTIFF files"]} | made
+    return replace(found, kind=kind, facts=facts)
 
 
 def is_exported(file: Path) -> bool:

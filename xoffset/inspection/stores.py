@@ -78,15 +78,10 @@ def counted(data: xr.Dataset, fills: Mapping[str, Any], place: str, problems: li
 
 def _kind(data: xr.Dataset, place: str) -> str:
     known = kinds.kind_of(data)
-    dated = [name for name, each in data.data_vars.items() if set(each.dims) == {"time", "y", "x"}]
-    if (
-        known == "map"
-        and dated
-        and "flags" not in data
-        and not any(name in table for table in TABLES for name in dated)
-    ):
+    names = [name for name in data.data_vars if any(name in table for table in TABLES)]
+    if known == "map" and not names and any({*each.dims} == {"time", "y", "x"} for each in data.data_vars.values()):
         return "stack"
-    is_ours = any(name in table for table in TABLES for name in data.data_vars) or history.records(data)
+    is_ours = names or history.records(data)
     if known is None and not is_ours:
         dims = ", ".join(f"{dim}: {size}" for dim, size in data.sizes.items())
         raise ValueError(
@@ -112,7 +107,7 @@ def _of_tiles(stored: xr.Dataset, where: Path, known: Facts) -> Facts:
     if made is None or not {"y", "x"} <= set(stored.dims):
         return {}
     final = where.with_name(where.name.removesuffix(_PART))
-    tiles = replace(store.tiles_of(stored, final, tuple(made.get("tiles", (1, 1)))), where=where)  # type: ignore[arg-type]
+    tiles = replace(store.tiles_of(stored, final, tuple(made.get("tiles", (1, 1)))), where=where)
     counts, reasons = tiles.counts(), tiles.reasons()
     lost = len(tiles.missing(by_content=False)) - (counts["total"] - counts["done"])
     writer = holder(final)
@@ -159,10 +154,9 @@ def of_run(path: Path, describe: Any) -> Info:
         else:
             parts.append(part)
             state = part.facts["complete"]
-            tiles = state.get("tiles")
-            stages[name] = state["state"].split(":")[0] + (
-                f", {tiles['done']} of {tiles['total']} tiles" if tiles else ""
-            )
+            stages[name] = state["state"].split(":")[0]
+            if "tiles" in state:
+                stages[name] += f", {state['tiles']['done']} of {state['tiles']['total']} tiles"
     facts["stages"] = stages or {"none": "nothing was written yet"}
     writer = holder(path / "run")
     facts |= {"note": [f"being written now by {writer}"]} if writer else {}

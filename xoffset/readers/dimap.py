@@ -231,7 +231,9 @@ class _Acquisition:
     @property
     def contents(self) -> Contents:
         """Its bands, and the share of clouds."""
-        sizes = {name: document.pixel for document in self.documents for name in document.bands}
+        sizes: dict[str, float | None] = {
+            name: document.pixel for document in self.documents for name in document.bands
+        }
         return Contents(sizes, clouds=percent(xml.optional(self.documents[0].root, ".//CLOUD_COVERAGE")))
 
     def layers(self, band: int | str | None, nodata: float | None) -> list[Layer]:

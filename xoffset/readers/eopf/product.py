@@ -152,7 +152,7 @@ class EopfProduct:
     @property
     def contents(self) -> Contents:
         """Its bands, and the share of clouds."""
-        sizes = {name: float(min(steps)) for name, steps in sorted(self._offered().items())}
+        sizes: dict[str, float | None] = {name: float(min(steps)) for name, steps in sorted(self._offered().items())}
         return Contents(sizes, clouds=percent(metadata.properties(self.groups.attrs).get("eo:cloud_cover")))
 
     def layers(self, band: int | str | None, nodata: float | None) -> list[Layer]:
