@@ -149,8 +149,8 @@ def pairs(data: xr.Dataset) -> Facts | None:
         if dim in data.dims and first in data.coords and last in data.coords:
             days = (data[last].values - data[first].values) / _DAY
             lengths = np.abs(days[np.isfinite(days)])
-            ends = {"shortest": np.min, "median": np.median, "longest": np.max}
-            base = {name: float(of(lengths)) for name, of in ends.items()} if lengths.size else None
+            ends = np.quantile(lengths, (0.0, 0.5, 1.0)).tolist() if lengths.size else None
+            base = ends and dict(zip(("shortest", "median", "longest"), ends, strict=True))
             return {"number": data.sizes[dim], "baselines": base, "backward": int((days < 0).sum())}
     return None
 
