@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 import time
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -13,7 +14,6 @@ import itslive_files
 import landsat_products
 import made
 import numpy as np
-import other_systems
 import planetscope_products
 import pycorr_files
 import pytest
@@ -23,11 +23,12 @@ import xarray as xr
 import zarr
 from affine import Affine
 from click.testing import CliRunner
+from rasterio.errors import NotGeoreferencedWarning
 
 import xoffset
 from xoffset import cli, synthetic
 from xoffset.inspection import datasets
-from xoffset.pipeline import store
+from xoffset.model import storage
 
 
 def image(path, values, *, corner=(500_000.0, 5_000_000.0), step=10.0, crs="EPSG:32632", **profile):
@@ -36,9 +37,19 @@ def image(path, values, *, corner=(500_000.0, 5_000_000.0), step=10.0, crs="EPSG
     place = {} if crs is None else {"crs": crs, "transform": Affine(step, 0, corner[0], 0, -step, corner[1])}
     bands = values if values.ndim == 3 else values[None]
     shape = {"count": len(bands), "height": bands.shape[1], "width": bands.shape[2]}
-    with rasterio.open(path, "w", dtype=bands.dtype.name, **shape, **place, **profile) as file:
-        file.write(bands)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path, "w", dtype=bands.dtype.name, **shape, **place, **profile) as file:
+            file.write(bands)
     return path
+
+
+def shifts():
+    """Two pairs one after the other, stored as results are."""
+    product = made.shifts()
+    product = product.assign_coords(reference=("pair", made.DATES[:2]), secondary=("pair", made.DATES[1:]))
+    storage.encode(product)
+    return product
 
 
 def tell(*arguments):
@@ -51,7 +62,7 @@ def tell(*arguments):
 class TestProducts:
     @pytest.mark.parametrize("kind", ["shifts", "series", "rate"])
     def test_kind_grid_crs_dates_and_share(self, kind, tmp_path):
-        product = getattr(made, kind)()
+        product = shifts() if kind == "shifts" else getattr(made, kind)()
         product.to_zarr(tmp_path / "a.zarr", consolidated=False)
         found = xoffset.info(tmp_path / "a.zarr")
         assert found.kind == kind
@@ -71,15 +82,14 @@ class TestProducts:
             assert found["dates"]["longest_gap"]["from"].startswith("2020-03-11")
 
     def test_pairs_and_baselines(self, tmp_path):
-        made.shifts().to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+        shifts().to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
         found = xoffset.info(tmp_path / "a.nc")
-        first, second = np.diff(made.DATES[[0, 1]])[0], np.diff(made.DATES[[0, 2]])[0]
-        days = [float(each / np.timedelta64(1, "D")) for each in (first, second)]
+        days = [float(each / np.timedelta64(1, "D")) for each in np.diff(made.DATES)]
         assert found["pairs"]["number"] == 2
         assert found["pairs"]["baselines"] == pytest.approx(
             {"shortest": days[0], "median": np.mean(days), "longest": days[1]}
         )
-        assert "2 with baselines of 70 to 398 days, median 234 days" in repr(found)
+        assert "2 with baselines of 70 to 328 days, median 199 days" in repr(found)
 
     def test_parameters_and_versions(self, tmp_path):
         stack, _ = synthetic.stack((96, 96), dates=["2020-01-01", "2020-07-01", "2021-01-01"], field="constant")
@@ -104,7 +114,7 @@ class TestProducts:
         found = xoffset.info(tmp_path / "network.zarr")
         assert (found.kind, found["pairs"]["number"]) == ("network", 1)
         made.trajectories().to_netcdf(tmp_path / "paths.nc", engine="h5netcdf")
-        assert xoffset.info(tmp_path / "paths.nc").kind in ("product", "arrays")
+        assert xoffset.info(tmp_path / "paths.nc").kind == "displacement"
 
     def test_period_of_a_rate(self, tmp_path):
         stack, _ = synthetic.stack((96, 96), dates=["2020-01-01", "2020-07-01", "2021-01-01"], field="constant")
@@ -116,7 +126,7 @@ class TestProducts:
     def test_without_values_crs_and_extent(self, tmp_path):
         """All NaN, one pair, one node, no CRS: each is told, none is an error."""
         one = made.shifts(epsg=None).isel(pair=[0], y=[0], x=[0])
-        (one.where(False) if False else one.assign(dx=one.dx * np.nan)).to_zarr(tmp_path / "a.zarr", consolidated=False)
+        one.assign(dx=one.dx * np.nan).to_zarr(tmp_path / "a.zarr", consolidated=False)
         found = xoffset.info(tmp_path / "a.zarr")
         assert found["crs"] is None
         assert found["grid"]["spacing"] is found["grid"]["extent"] is None
@@ -203,7 +213,7 @@ class Fails:
 
 def unfinished(path):
     """Store of which one tile of six has failed."""
-    product = made.shifts().chunk({"y": 3, "x": 3})
+    product = shifts().chunk({"y": 3, "x": 3})
     broken = product.dx.data.map_blocks(Fails((1, 1)), dtype="f4", meta=np.empty((0, 0, 0), "f4"))
     with pytest.raises(OSError, match="1 of 6 failed"):
         xoffset.to_zarr(product.assign(dx=product.dx.copy(data=broken)), path)
@@ -221,7 +231,7 @@ class TestUnfinished:
             assert found["complete"]["reasons"] == {"(1, 1)": "ValueError: a damaged file"}
             assert found.is_whole
         # of what was written
-        share = np.isfinite(made.shifts().dx).values
+        share = np.isfinite(shifts().dx).values
         share[:, 3:, 3:6] = False
         assert found["valid"]["share"] == pytest.approx(share.sum() / (2 * (54 - 9)))
         assert "where they were written" in found["valid"]["counted"]
@@ -232,13 +242,15 @@ class TestUnfinished:
         held = {"host": "elsewhere", "process": 7, "began": None}
         (tmp_path / "a.zarr.lock").write_text(json.dumps(held))
         assert xoffset.info(tmp_path / "a.zarr")["complete"]["written_by"] == "process 7 on elsewhere"
-        (tmp_path / "a.zarr.lock").write_text(json.dumps(held | {"host": socket.gethostname(), "process": 2**30}))
+        (tmp_path / "a.zarr.lock").write_text(
+            json.dumps(held | {"host": socket.gethostname(), "process": 2**30, "began": "long ago"})
+        )
         assert "written_by" not in xoffset.info(tmp_path / "a.zarr")["complete"]
         (tmp_path / "a.zarr.lock").write_text("{")
         assert "does not name itself" in xoffset.info(tmp_path / "a.zarr")["complete"]["written_by"]
 
     def test_lost_files_of_a_complete_store(self, tmp_path):
-        xoffset.to_zarr(made.shifts().chunk({"y": 3, "x": 3}), tmp_path / "a.zarr")
+        xoffset.to_zarr(shifts().chunk({"y": 3, "x": 3}), tmp_path / "a.zarr")
         next((tmp_path / "a.zarr" / "dx" / "c").rglob("1/2")).unlink()
         found = xoffset.info(tmp_path / "a.zarr")
         assert "1 of 6 chunks of 'dx'" in " ".join(found["complete"]["lacking"])
@@ -250,7 +262,7 @@ class TestUnfinished:
         assert "sigma_vx" in repr(xoffset.info(tmp_path / "a.zarr"))
 
     def test_damaged_values_are_a_problem(self, tmp_path):
-        made.shifts().to_zarr(tmp_path / "a.zarr", consolidated=False)
+        shifts().to_zarr(tmp_path / "a.zarr", consolidated=False)
         file = next(each for each in (tmp_path / "a.zarr" / "dx" / "c").rglob("*") if each.is_file())
         file.write_bytes(file.read_bytes()[:-6])
         found = xoffset.info(tmp_path / "a.zarr")
@@ -259,12 +271,12 @@ class TestUnfinished:
         assert tell(tmp_path / "a.zarr").exit_code == 1
 
     def test_cut_files_are_refused(self, tmp_path):
-        made.shifts().to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+        shifts().to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
         content = (tmp_path / "a.nc").read_bytes()
         (tmp_path / "a.nc").write_bytes(content[: len(content) // 2])
         with pytest.raises(OSError, match=r"^info\(\) needs a whole HDF5 or netCDF4 file; got .*Fetch it again"):
             xoffset.info(tmp_path / "a.nc")
-        made.shifts().to_zarr(tmp_path / "a.zarr", consolidated=False)
+        shifts().to_zarr(tmp_path / "a.zarr", consolidated=False)
         (tmp_path / "a.zarr" / "zarr.json").write_text("{")
         with pytest.raises(OSError, match=r"^info\(\) needs .*; got .*"):
             xoffset.info(tmp_path / "a.zarr")
@@ -306,23 +318,24 @@ class TestRuns:
 class TestScenes:
     @pytest.mark.parametrize("as_zip", [False, True])
     def test_sentinel2(self, tmp_path, as_zip):
-        known = safe_products.write(tmp_path, as_zip=as_zip)
+        safe_products.write(tmp_path, as_zip=as_zip)
         place = next(each for each in tmp_path.iterdir() if each.suffix == (".zip" if as_zip else ".SAFE"))
         found = xoffset.info(place)
         assert found.kind == "scene"
         scenes = found["scenes"]
-        assert scenes == {"number": 1, "sensors": {"S2A": 1}, "levels": {"L1C": 1}, "tiles": {"31TGK": 1}, "orbits": {"65": 1}}
+        assert scenes == {
+            "number": 1, "sensors": {"S2A": 1}, "levels": {"L1C": 1}, "tiles": {"31TGK": 1}, "orbits": {"65": 1},
+        }  # fmt: skip
         assert found["bands"] == {"B04": 10.0, "B11": 20.0}
         assert found["dates"]["first"] == "2021-07-17T10:20:31"
         assert (found["grid"]["columns"], found["grid"]["spacing"]) == (240, [10.0, 10.0])
         assert found["crs"].startswith("EPSG:32631")
         assert "missing" not in found.facts
-        assert known is not None
 
     def test_missing_band_and_clouds(self, tmp_path):
         safe_products.write(tmp_path)
         root = next(tmp_path.glob("*.SAFE"))
-        next(root.rglob("*_B04.jp2")).unlink()
+        next(root.glob("GRANULE/*/IMG_DATA/*_B04.jp2")).unlink()
         file = root / "MTD_MSIL1C.xml"
         text = file.read_text()
         end = text.rindex("</")
@@ -338,7 +351,7 @@ class TestScenes:
     def test_many_dates_of_which_one_lacks_a_tile(self, tmp_path):
         for date, tiles in (("2021-07-17", ("31TGK", "31TGL")), ("2021-07-27", ("31TGK",))):
             for tile in tiles:
-                safe_products.write(tmp_path, date=f"{date}T10:20:31.024", tile=tile, size=60, bands=("B04",))
+                safe_products.write(tmp_path, date=f"{date}T10:20:31.024", tile=tile, size=240, bands=("B04",))
         found = xoffset.info(tmp_path)
         assert found.kind == "scenes"
         assert found["scenes"]["tiles"] == {"31TGK": 2, "31TGL": 1}
@@ -346,7 +359,7 @@ class TestScenes:
         assert set(found["grids"]) == {"31TGK", "31TGL"}
 
     def test_a_cut_archive_does_not_hide_the_others(self, tmp_path):
-        safe_products.write(tmp_path, size=60, bands=("B04",), as_zip=True)
+        safe_products.write(tmp_path, size=240, bands=("B04",), as_zip=True)
         whole = next(tmp_path.glob("*.zip"))
         cut = tmp_path / whole.name.replace("20210717", "20210727")
         cut.write_bytes(whole.read_bytes()[:2000])
@@ -391,7 +404,7 @@ class TestScenes:
     def test_an_archive_of_nobody(self, tmp_path):
         with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
             archive.writestr("a.txt", "a")
-        with pytest.raises(ValueError, match=r"^info\(\) needs archives of products that it knows, whole; got .*Unpack"):
+        with pytest.raises(ValueError, match=r"^info\(\) needs archives of products that it knows.*; got .*Unpack"):
             xoffset.info(tmp_path / "a.zip")
 
 
@@ -413,7 +426,8 @@ class TestRasters:
 
     def test_a_folder(self, tmp_path):
         for k, day in enumerate(("20200101", "20200111", "20200611")):
-            image(tmp_path / f"red_{day}.tif", np.ones((20, 30), "u1"), corner=(500_000.0 + 3.0 * (k == 1), 5_000_000.0))
+            corner = 500_000.0 + 3.0 * (k == 1), 5_000_000.0
+            image(tmp_path / f"red_{day}.tif", np.ones((20, 30), "u1"), corner=corner)
         (tmp_path / "README.md").write_text("none")
         found = xoffset.info(tmp_path)
         assert (found.kind, found["files"]) == ("images", 3)
@@ -427,7 +441,8 @@ class TestRasters:
         assert "none told" in text
         assert "open_stack() needs pixel_size=" in text
         assert "CRS         none" in text
-        found = xoffset.info(image(tmp_path / "c.tif", np.ones((4, 4), "u1"), crs="EPSG:4326", corner=(7, 46), step=0.1))
+        path = image(tmp_path / "c.tif", np.ones((4, 4), "u1"), crs="EPSG:4326", corner=(7, 46), step=0.1)
+        found = xoffset.info(path)
         assert found["grid"]["units"] == "degrees"
         assert "reproject" in found["crs"]
 
@@ -441,13 +456,13 @@ class TestRasters:
     def test_nodata_beside_an_alpha_band(self, tmp_path):
         values = np.full((4, 10, 10), 9, "u1")
         values[0, :, 0], values[3, 0] = 0, 0
-        found = xoffset.info(image(tmp_path / "a.tif", values, nodata=0, photometric="RGB", alpha="unspecified"))
+        found = xoffset.info(image(tmp_path / "a.tif", values, nodata=0, photometric="RGB", alpha="yes"))
         assert found["valid"]["share"] == pytest.approx(0.81)
 
     def test_a_large_image_is_looked_at_in_windows(self, tmp_path):
         path = tmp_path / "a_20200101.tif"
         place = {"crs": "EPSG:32632", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
-        shape = {"height": 10_000, "width": 10_000, "count": 1, "dtype": "u2", "tiled": True, "sparse_ok": True}
+        shape = {"height": 10_000, "width": 10_000, "count": 1, "dtype": "uint16", "tiled": True, "sparse_ok": True}
         with rasterio.open(path, "w", nodata=0, compress="deflate", **shape, **place):
             pass
         start = time.monotonic()
@@ -456,7 +471,8 @@ class TestRasters:
         assert found["valid"] == {"share": 0.0, "of": "the pixels", "counted": "0.15 % of them"}
 
     def test_a_cut_image(self, tmp_path):
-        path = image(tmp_path / "a_20200101.png", np.random.default_rng(0).integers(0, 9, (80, 80)).astype("u1"), crs=None, driver="PNG")
+        values = np.random.default_rng(0).integers(0, 9, (80, 80)).astype("u1")
+        path = image(tmp_path / "a_20200101.png", values, crs=None, driver="PNG")
         path.write_bytes(path.read_bytes()[:500])
         with pytest.raises(OSError, match="needs whole images"):
             xoffset.info(path)
@@ -476,12 +492,15 @@ class TestOtherSystems:
     def test_pycorr_geotiffs(self, tmp_path):
         pycorr_files.geotiffs(tmp_path)
         found = xoffset.info(tmp_path)
-        assert (found.kind, found["system"]) == ("shifts", "pycorr")
-        assert found["pairs"]["baselines"]["median"] == pytest.approx(15.0, abs=1.0)
+        # the masked speed is none of the files of a pair that are read
+        assert found["holds"] == {"files of other systems": 4, "images": 1}
+        part = found.parts[0]
+        assert (part.kind, part["system"]) == ("shifts", "pycorr")
+        assert part["pairs"]["baselines"]["median"] == pytest.approx(15.0, abs=1.0)
 
     def test_what_files_do_not_tell(self, tmp_path):
-        other_systems.raster(tmp_path / "Px1.tif", np.zeros((1, 5, 6), "f4"), is_placed=False)
-        other_systems.raster(tmp_path / "Px2.tif", np.zeros((1, 5, 6), "f4"), is_placed=False)
+        for name in ("Px1", "Px2"):
+            image(tmp_path / f"{name}.tif", np.zeros((5, 6), "f4"), crs=None)
         found = xoffset.info(tmp_path)
         assert found["system"] == "MicMac"
         assert found["needs"].startswith("open_shifts() needs")
@@ -512,7 +531,7 @@ class TestBadInput:
             xoffset.info(tmp_path / "empty.txt")
 
     def test_a_folder_of_several_kinds(self, tmp_path):
-        safe_products.write(tmp_path, size=60, bands=("B04",))
+        safe_products.write(tmp_path, size=240, bands=("B04",))
         image(tmp_path / "a_20200101.tif", np.ones((4, 4), "u1"))
         made.rate().to_zarr(tmp_path / "rate.zarr", consolidated=False)
         (tmp_path / "broken.tif").write_bytes(b"II*\0")

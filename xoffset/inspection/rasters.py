@@ -33,13 +33,13 @@ def of_images(path: str, files: Sequence[str]) -> Info:
         raise first
     every = list(found.values())
     facts: Facts = {} if len(files) == 1 else {"files": len(files)}
-    facts |= _grid(every) | _dates(found)
+    grid, told = _grid(every), _dates(found)
+    notes = [*grid.pop("note", ()), *told.pop("note", ()), *_notes(every)]
+    facts |= grid | told
     bands = list(dict.fromkeys(name for each in every for name in each.bands))
     facts["bands"] = dict.fromkeys(bands)
     facts |= _valid(every)
-    facts["note"] = facts.get("note", []) + _notes(every)
-    if not facts["note"]:
-        del facts["note"]
+    facts["note"] = notes
     n_dates = facts["dates"]["number"]
     kind = "image" if len(files) == 1 and n_dates < 2 else "images"
     return Info(path, kind, facts, problems=tuple(problems))

@@ -111,14 +111,12 @@ def _of_tiles(stored: xr.Dataset, where: Path, known: Facts) -> Facts:
     counts, reasons = tiles.counts(), tiles.reasons()
     lost = len(tiles.missing(by_content=False)) - (counts["total"] - counts["done"])
     writer = holder(final)
-    is_done = counts["done"] == counts["total"] and not lost
-    state: Facts = {"state": "complete" if is_done else "unfinished", "tiles": counts}
+    state: Facts = {"state": "unfinished", "tiles": counts}
     if where != final:
-        state["state"] = "unfinished"
         state |= {"written_by": writer} if writer else {}
     state |= {"reasons": {str(place): text for place, text in reasons.items()}} if reasons else {}
     counts |= {"lost": lost} if lost > 0 else {}
-    if is_done and where == final and "lacking" in known:
+    if where == final:
         state = known | {"tiles": counts}
     inputs = sorted(name for name in made.get("inputs", ()) if Path(name).is_absolute())
     told = {"made_of": inputs} if inputs else {}

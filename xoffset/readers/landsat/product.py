@@ -137,7 +137,8 @@ class _LandsatScene:
     def contents(self) -> Contents:
         """Its bands, those that are missing, and the share of clouds."""
         names = [name for name in self.metadata.files if bands.number(name) is not None]
-        missing = tuple(name for name in names if self._member(name) is None and self._cut(name) is None)
+        files = self.metadata.files
+        missing = tuple(name for name in names if self._member(files[name]) is None and self._cut(name) is None)
         return Contents(dict.fromkeys(names), missing, percent(self.metadata.clouds))
 
     def layers(self, band: int | str | None, nodata: float | None) -> list[Layer]:
