@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="minutes 
 TABLE = digests.read()
 # has no result but a folder of compiled kernels
 # what makes no values, and what matchers derive from
-WITHOUT_RESULT = {"warmup", "Matcher"}
+WITHOUT_RESULT = {"warmup", "info", "Matcher"}
 
 
 @pytest.fixture(scope="module")

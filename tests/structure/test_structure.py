@@ -44,7 +44,7 @@ HEAVY = (
 LAYERS = (
     ("__init__",),
     ("accessor", "cli", "flags"),
-    ("pipeline", "recipes"),
+    ("inspection", "pipeline", "recipes"),
     (
         "correction", "filtering", "formats", "inversion", "masking", "matching", "motion", "network", "plotting",
         "readers", "screening", "synthetic", "uncertainty",
@@ -56,6 +56,7 @@ LAYERS = (
 )  # fmt: skip
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
 SIDEWAYS = {
+    ("inspection", "pipeline"),  # info() tells how far a run is
     ("pipeline", "recipes"),  # run() carries recipes out
     ("network", "matching"),  # plan() measures a pair to plan the others
     ("formats", "plotting"),  # legends and pictures have the colours of maps

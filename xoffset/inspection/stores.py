@@ -52,7 +52,7 @@ def of_saved(place: str) -> Info:
         state: Facts = {"state": "incomplete: its writer was stopped, or files were lost" if lacking else "complete"}
         facts["complete"] = (state | {"lacking": lacking}) if lacking else state
         if is_zarr(Path(place)):
-            facts |= _of_tiles(stored, Path(place), facts["complete"])
+            facts |= _tiles_or_problem(stored, Path(place), facts["complete"], problems)
         if kind == "stack":
             facts["bands"] = {name: None for name, each in stored.data_vars.items() if "time" in each.dims}
             facts.pop("variables")
@@ -99,6 +99,18 @@ def _lacking(stored: xr.Dataset, arrays: dict[str, completeness.Listed], place: 
 
     folders = {each.name for each in Path(place).iterdir() if each.is_dir() and not each.name.startswith(".")}
     return completeness.unwritten(stored, arrays, {}, zarr.open_group(place, mode="r"), folders)
+
+
+def _tiles_or_problem(stored: xr.Dataset, where: Path, known: Facts, problems: list[str]) -> Facts:
+    """The same as `_of_tiles`; a record that cannot be read is a problem, as a writer may have just renamed the store."""
+    try:
+        return _of_tiles(stored, where, known)
+    except (OSError, KeyError, ValueError) as error:
+        problems.append(
+            f"{CALLER}() needs the record of the tiles of {where}; got '{type(error).__name__}: {error}'. If another "
+            "process writes it, ask again; else it is damaged: run the same again."
+        )
+        return {}
 
 
 def _of_tiles(stored: xr.Dataset, where: Path, known: Facts) -> Facts:
