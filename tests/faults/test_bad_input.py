@@ -1436,6 +1436,8 @@ CASES = [
         ValueError,
         r"Resample to a regular grid",
     ),
+    ("info: nothing", lambda o: xoffset.info("no/none.zarr"), FileNotFoundError, r"Check the path"),
+    ("info: no path", lambda o: xoffset.info(o), TypeError, r"Pass a text or a pathlib.Path"),
     ("open_shifts: nothing", lambda o: xoffset.open_shifts("no/none.tif"), FileNotFoundError, r"Check the path"),
     ("open_stac: number", lambda o: xoffset.open_stac(5, band="B04"), TypeError, r"\. \w+.*"),
     ("run: no recipe", lambda o: xoffset.run("no recipe", "none", "no"), (TypeError, ValueError), r"\. \w+.*"),
