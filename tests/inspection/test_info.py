@@ -261,6 +261,24 @@ class TestUnfinished:
         shutil.rmtree(tmp_path / "a.zarr" / "sigma_vx" / "c")
         assert "sigma_vx" in repr(xoffset.info(tmp_path / "a.zarr"))
 
+    def test_a_store_without_the_record_of_its_tiles(self, tmp_path):
+        part = unfinished(tmp_path / "a.zarr")
+        shutil.rmtree(part / ".tiles" / "state")
+        found = xoffset.info(part)
+        assert found["complete"]["state"] == "unknown"
+        assert "needs the record of the tiles" in found.problems[0]
+        shutil.rmtree(part / ".tiles")
+        assert "nothing tells which" in xoffset.info(part)["complete"]["state"]
+
+    def test_a_store_without_its_places(self, tmp_path):
+        product = made.rate()
+        storage.encode(product)
+        product.to_zarr(tmp_path / "a.zarr", consolidated=False)
+        shutil.rmtree(tmp_path / "a.zarr" / "x" / "c")
+        found = xoffset.info(tmp_path / "a.zarr")
+        assert "chunks of 'x'" in found["complete"]["lacking"][0]
+        assert found["grid"]["spacing"] is None
+
     def test_damaged_values_are_a_problem(self, tmp_path):
         shifts().to_zarr(tmp_path / "a.zarr", consolidated=False)
         file = next(each for each in (tmp_path / "a.zarr" / "dx" / "c").rglob("*") if each.is_file())
@@ -385,6 +403,18 @@ class TestScenes:
         if packed is None:
             next(scene.place.glob("*_B3.*")).unlink()
             assert list(xoffset.info(scene.place)["missing"].values()) == [["B3"]]
+
+    def test_a_broken_scene_among_other_things(self, tmp_path):
+        made.rate().to_zarr(tmp_path / "rate.zarr", consolidated=False)
+        (tmp_path / "LC08_L1TP_063018_20160718_20160719_02_T1_MTL.txt").write_text("")
+        found = xoffset.info(tmp_path)
+        assert [part.kind for part in found.parts] == ["rate"]
+        assert "MTL.txt" in found.problems[0]
+        with pytest.raises(ValueError, match=r"^info\(\) needs whole metadata of a Landsat scene"):
+            xoffset.info(next(tmp_path.glob("*_MTL.txt")))
+        (tmp_path / "S2A_MSIL1C_20200717T221941_N0209_R029_T01LAC_20200717T234135.SAFE").mkdir()
+        with pytest.raises(FileNotFoundError, match=r"^info\(\) needs Sentinel-2 products"):
+            xoffset.info(next(tmp_path.glob("*.SAFE")))
 
     def test_others(self, tmp_path):
         (tmp_path / "dimap").mkdir()

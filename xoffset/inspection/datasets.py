@@ -62,7 +62,7 @@ def grid(data: xr.Dataset) -> Facts | None:
 
 def _step(axis: np.ndarray) -> float | None:
     """Step of a uniform axis; None of others, and of one node."""
-    steps = np.diff(axis)
+    steps = np.diff(axis) if np.isfinite(axis).all() else np.array([])
     is_uniform = len(steps) > 0 and np.allclose(steps, steps.mean(), rtol=1e-3, atol=0.0)
     return float(steps.mean()) if is_uniform and steps.mean() else None
 

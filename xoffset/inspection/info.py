@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def _described(place: Path) -> Info:
     if stores.is_run(place):
         return stores.of_run(place, _described)
     if is_product(str(place)):
-        return scenes.of_products(str(place), [str(place)])
+        return _of_product(place)
     if place.is_dir() and not is_zarr(place):
         if others.is_of_system(place):
             return others.of_systems(place, others.systems_of(place))
@@ -107,6 +108,20 @@ def _described(place: Path) -> Info:
     if place.is_dir() or _is_hdf(place):
         return stores.of_saved(str(place))
     return _of_file(place)
+
+
+def _of_product(place: Path) -> Info:
+    """Info of what looks like a product; of a folder with a broken one also of what else there is."""
+    try:
+        return scenes.of_products(str(place), [str(place)])
+    except (OSError, ValueError):
+        if not place.is_dir():
+            raise
+        with suppress(OSError, ValueError):
+            found = _of_entries(str(place), sorted(place.iterdir()))
+            if found.parts:
+                return found
+        raise
 
 
 def _is_hdf(file: Path) -> bool:

@@ -81,6 +81,8 @@ def _kind(data: xr.Dataset, place: str) -> str:
     names = [name for name in data.data_vars if any(name in table for table in TABLES)]
     if known == "map" and not names and any({*each.dims} == {"time", "y", "x"} for each in data.data_vars.values()):
         return "stack"
+    if known == "network" and any(set(each.dims) != {"pair"} for each in data.data_vars.values()):
+        return "product"
     is_ours = names or history.records(data)
     if known is None and not is_ours:
         dims = ", ".join(f"{dim}: {size}" for dim, size in data.sizes.items())
@@ -102,7 +104,7 @@ def _lacking(stored: xr.Dataset, arrays: dict[str, completeness.Listed], place: 
 
 
 def _tiles_or_problem(stored: xr.Dataset, where: Path, known: Facts, problems: list[str]) -> Facts:
-    """The same as `_of_tiles`; a record that cannot be read is a problem, as a writer may have just renamed the store."""
+    """As `_of_tiles`; a record that cannot be read is a problem, as a writer may have just renamed the store."""
     try:
         return _of_tiles(stored, where, known)
     except (OSError, KeyError, ValueError) as error:
@@ -110,14 +112,15 @@ def _tiles_or_problem(stored: xr.Dataset, where: Path, known: Facts, problems: l
             f"{CALLER}() needs the record of the tiles of {where}; got '{type(error).__name__}: {error}'. If another "
             "process writes it, ask again; else it is damaged: run the same again."
         )
-        return {}
+        return {"complete": {"state": "unknown"}}
 
 
 def _of_tiles(stored: xr.Dataset, where: Path, known: Facts) -> Facts:
     """What a store that is written tile by tile notes of its tiles, and who writes it."""
     made = store.made_of(where)
     if made is None or not {"y", "x"} <= set(stored.dims):
-        return {}
+        is_part = where.name.endswith(_PART)
+        return {"complete": {"state": "unfinished: nothing tells which of its tiles are done"}} if is_part else {}
     final = where.with_name(where.name.removesuffix(_PART))
     tiles = replace(store.tiles_of(stored, final, tuple(made.get("tiles", (1, 1)))), where=where)
     counts, reasons = tiles.counts(), tiles.reasons()
