@@ -156,7 +156,7 @@ def _products(tile: Tile) -> None:
 def _chance(tile: Tile, peaks: np.ndarray) -> None:
     for image in tile.images:
         image.textures.clear()
-    significance.doubts(*tile.images, tile.nodes, tile.candidates, peaks)
+    significance.doubts(*tile.images, tile.nodes, tile.candidates, np.empty((2, 0, 0), np.uint8), peaks)
 
 
 def _refine(tile: Tile, peaks: np.ndarray, flags: np.ndarray) -> None:

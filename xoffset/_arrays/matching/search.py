@@ -246,9 +246,7 @@ def _images(
     reference: Image, secondary: Image, nodes: zncc.Nodes, candidates: Candidates, min_valid: float
 ) -> zncc.Images:
     """The arrays that the kernels ask for: the pixels alone where all that is touched is valid, else with masks."""
-    top, left, height, width = candidates.box
-    at_rest = _is_complete(reference, nodes, (0, 0, 1, 1))
-    if at_rest and _is_complete(secondary, nodes, (top, left, height, width)):
+    if are_complete(reference, secondary, nodes, candidates):
         first, second = reference.filtered[None], secondary.filtered[None]
         statistics, of_other = reference.statistics, secondary.statistics
     else:
@@ -271,6 +269,14 @@ def _images(
             [math.ceil(LEAST_BESIDE * math.ceil(min_valid * size**2)) for size in reference.templates], dtype=dtype
         ),
     )
+
+
+def are_complete(reference: Image, secondary: Image, nodes: zncc.Nodes, candidates: Candidates) -> bool:
+    """Whether every pixel is valid that a template of these nodes touches in the reference or, moved, in the secondary.
+
+    Then nothing of a pair on a tile needs masks. A matter of the tile, never of a chunk.
+    """
+    return _is_complete(reference, nodes, (0, 0, 1, 1)) and _is_complete(secondary, nodes, candidates.box)
 
 
 def _is_complete(image: Image, nodes: zncc.Nodes, box: tuple[int, int, int, int]) -> bool:
