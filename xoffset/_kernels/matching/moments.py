@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from xoffset._kernels._jit import hot_kernel, lean_kernel
-from xoffset._kernels.matching.templates import cut_window
+from xoffset._kernels.matching.templates import cut_mask, cut_window
 
 
 @hot_kernel
@@ -58,7 +58,7 @@ def _kurtosis(image, valid, y, x, size, line, weight):
     """
     cut_window(image, y, x, size, size, size, line)
     if valid.size > 0:
-        cut_window(valid, y, x, size, size, size, weight)
+        cut_mask(valid, y, x, size, weight)
     zero, one = image.dtype.type(0.0), image.dtype.type(1.0)
     known, total, square = zero, zero, zero
     for k in range(line.size):

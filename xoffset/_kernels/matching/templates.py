@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._kernels._jit import hot_kernel, lean_kernel
+from xoffset._kernels.matching import vectors
 
 # Sums of a template, see `Shared`.
 SUMS = 12
@@ -112,9 +113,15 @@ def common_pixels(valid, y, x, shift_y, shift_x, size, pitch, out):
 @lean_kernel
 def cut_window(image, y, x, rows, columns, pitch, out):
     """Copy rows and columns of an image from (y, x) on into a line."""
-    for i in range(rows):
-        line, source = out[i * pitch :], image[y + i, x:]
-        for j in range(columns):
+    vectors.cut(image, y, x, rows, columns, pitch, image.dtype.type(0.0), out)
+
+
+@lean_kernel
+def cut_mask(valid, y, x, size, out):
+    """Weight of the pixels of a window from (y, x) on into a line: 1 where valid, else 0."""
+    for i in range(size):
+        line, source = out[i * size :], valid[y + i, x:]
+        for j in range(size):
             line[j] = source[j]
 
 
@@ -198,9 +205,9 @@ def cut_shared(image, slopes, y, x, shared, column, columns, count, out, noise):
     sums = shared.sums[column:]
     total, total_x, total_y = sums[0], sums[columns], sums[2 * columns]
     mean, mean_x, mean_y = total / count, total_x / count, total_y / count
-    _cut_without(image, mean, y, x, out.size, out.pitch, out.values)
-    _cut_without(slopes[0], mean_x, y, x, out.size, out.pitch, out.slope_x)
-    _cut_without(slopes[1], mean_y, y, x, out.size, out.pitch, out.slope_y)
+    vectors.cut(image, y, x, out.size, out.size, out.pitch, mean, out.values)
+    vectors.cut(slopes[0], y, x, out.size, out.size, out.pitch, mean_x, out.slope_x)
+    vectors.cut(slopes[1], y, x, out.size, out.size, out.pitch, mean_y, out.slope_y)
     out.sums[0] = sums[3 * columns] - total * mean
     out.sums[1] = sums[4 * columns] - total * mean_x
     out.sums[2] = sums[5 * columns] - total * mean_y
@@ -209,15 +216,6 @@ def cut_shared(image, slopes, y, x, shared, column, columns, count, out, noise):
     out.sums[5] = sums[8 * columns] - total_y * mean_y
     for k in range(3):
         noise[k] = sums[(9 + k) * columns]
-
-
-@lean_kernel
-def _cut_without(image, mean, y, x, size, pitch, out):
-    """Copy a square of an image from (y, x) on into a line, less its mean."""
-    for i in range(size):
-        line, source = out[i * pitch :], image[y + i, x:]
-        for j in range(size):
-            line[j] = source[j] - mean
 
 
 @lean_kernel
