@@ -144,26 +144,22 @@ class NCC(Matcher):
         flags[:] = bits.OUTSIDE
         used: dict[int, tuple[Image, ...]] = {}
         sums: dict[int, np.ndarray] = {}
+        inset = lattice.margin - lattice.reach
+        asked: tuple[int, float] | None = None
         for k, pair in enumerate(pairs):
-            candidates = search.candidates(guide, pair, tile, lattice)
-            part = _extent(candidates.wanted)
+            # most pairs search in the same places as the one before
+            if asked != (pair.prior, pair.scale):
+                asked = pair.prior, pair.scale
+                candidates = search.candidates(guide, pair, tile, lattice)
+                part = _extent(candidates.wanted)
+                if part is not None:
+                    nodes, within = _windows(part, lattice), candidates.within(part)
             if part is None:
                 continue
             for date in {pair.reference, pair.secondary} - set(used):
                 pixels, sums[date] = constant.without_constant(images[date], self.flat_block)
                 used[date] = _prepare(pixels, tile, lattice, prefilter)
-            nodes = zncc.Nodes(
-                rows=part[0].stop - part[0].start,
-                columns=part[1].stop - part[1].start,
-                top=lattice.reach + part[0].start * lattice.step,
-                left=lattice.reach + part[1].start * lattice.step,
-                step=lattice.step,
-                template=lattice.template,
-            )
-            inset = lattice.margin - lattice.reach
-            scene = Scene(
-                used[pair.reference], used[pair.secondary], inset, nodes, candidates.within(part), pair.native
-            )  # fmt: skip
+            scene = Scene(used[pair.reference], used[pair.secondary], inset, nodes, within, pair.native)
             found = _match(scene, self)
             if self.both_ways:
                 back = _match(scene.reversed(), self)
@@ -202,9 +198,21 @@ def _extent(wanted: np.ndarray) -> Tile | None:
     return ends[0], ends[1]
 
 
+def _windows(part: Tile, lattice: Lattice) -> zncc.Nodes:
+    """Windows of the largest size at these rows and columns of the nodes of a tile."""
+    return zncc.Nodes(
+        rows=part[0].stop - part[0].start,
+        columns=part[1].stop - part[1].start,
+        top=lattice.reach + part[0].start * lattice.step,
+        left=lattice.reach + part[1].start * lattice.step,
+        step=lattice.step,
+        template=lattice.template,
+    )
+
+
 @dataclass(frozen=True)
 class Scene:
-    """Two images of a tile, each at full resolution and then at lower ones, and the windows to match on them, and where.
+    """Two images of a tile, each at full resolution and then at lower ones; the windows to match on them, and where.
 
     `nodes` are counted in the images at full resolution, which lack the outer `inset` pixels of the others.
     """
@@ -300,8 +308,9 @@ def _refine(
             out[some], flags[some] = holed.refine(reference, secondary, corners, found[some], flags[some], template)
             wanted[some] = 0
     form, locking = FORMS.get(method, peaks.ICGN), dtype.type(math.hypot(always, shrinking / template))
+    sums = np.empty((0, 0), dtype=dtype) if scene.valid.size else reference.template_sums(nodes)
     refinement.refine(
-        *of_reference, secondary.coefficients, scene.valid, nodes, found, wanted, out, flags, form, locking
+        *of_reference, secondary.coefficients, scene.valid, sums, nodes, found, wanted, out, flags, form, locking
     )
 
 

@@ -187,8 +187,11 @@ def _costs(nodes: zncc.Nodes, sizes: tuple[int, ...], block: int, candidates: Ca
     """Multiply-adds of each way to search a tile, all counted alike; a matter of the tile, never of a chunk."""
     lanes = -(-candidates.box[3] // zncc.LANES) * zncc.LANES
     area, count = candidates.box[2] * lanes, nodes.rows * nodes.columns
-    half = candidates.half[candidates.wanted]
-    own = ((2 * half[:, 0] + 1) * (-(-(2 * half[:, 1] + 1) // zncc.LANES) * zncc.LANES)).sum()
+    if candidates.is_uniform:
+        own = area * np.count_nonzero(candidates.wanted)
+    else:
+        half = candidates.half[candidates.wanted]
+        own = ((2 * half[:, 0] + 1) * (-(-(2 * half[:, 1] + 1) // zncc.LANES) * zncc.LANES)).sum()
     pixels = math.prod((size - 1) * min(nodes.step, sizes[-1]) + sizes[-1] for size in (nodes.rows, nodes.columns))
     rows_of_sums = sum(size // block for size in sizes)
     per_block = min(nodes.step, sizes[-1]) / block

@@ -275,8 +275,8 @@ def _block_sums(first, second, y, left, block, box, per_step, spans, places, rin
 
 @lean_kernel
 def _plain_peaks(
-    sums, strips, count, origin, shape, centre, half, wanted, statistics, statistics_of_other, pixels, place, score, out,
-    flags,
+    sums, strips, count, origin, shape, centre, half, wanted, statistics, statistics_of_other, pixels, place, score,
+    out, flags,
 ):  # fmt: skip
     """Peaks of the templates of a row of nodes, where every pixel is valid.
 
