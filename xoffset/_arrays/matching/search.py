@@ -195,7 +195,7 @@ def _costs(nodes: zncc.Nodes, sizes: tuple[int, ...], block: int, candidates: Ca
     pixels = math.prod((size - 1) * min(nodes.step, sizes[-1]) + sizes[-1] for size in (nodes.rows, nodes.columns))
     rows_of_sums = sum(size // block for size in sizes)
     per_block = min(nodes.step, sizes[-1]) / block
-    costs = {
+    costs: dict[str, float] = {
         "blocks": area * (pixels + ADD * count * rows_of_sums * (1 + per_block)) + SCORE * own * len(sizes),
         "one by one": own * sum(size**2 + SCORE for size in sizes),
     }
