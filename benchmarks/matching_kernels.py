@@ -156,11 +156,13 @@ def _products(tile: Tile) -> None:
 def _chance(tile: Tile, peaks: np.ndarray) -> None:
     for image in tile.images:
         image.textures.clear()
-    significance.doubts(*tile.images, tile.nodes, tile.candidates, peaks)
+        image.kurtoses.clear()
+    significance.doubts(*tile.images, tile.nodes, tile.candidates, np.empty((2, 0, 0), np.uint8), peaks)
 
 
 def _refine(tile: Tile, peaks: np.ndarray, flags: np.ndarray) -> None:
     first, second = tile.images
+    first.sums.clear()
     out = np.empty((*flags.shape, 6), dtype=np.float32)
     everything, wanted = np.empty((2, 0, 0), dtype=np.uint8), np.ones(flags.shape, dtype=np.uint8)
     gain = np.float32(first.colour.gain)
@@ -170,6 +172,7 @@ def _refine(tile: Tile, peaks: np.ndarray, flags: np.ndarray) -> None:
         gain,
         second.coefficients,
         everything,
+        first.template_sums(tile.nodes),
         tile.nodes,
         peaks,
         wanted,

@@ -14,7 +14,7 @@ from xoffset._arrays import lattice
 from xoffset._arrays.matching.search import by_blocks, one_by_one
 from xoffset._kernels.images import filters, warp, windows
 from xoffset._kernels.maps import neighbours
-from xoffset._kernels.matching import dense, refine, surface, zncc
+from xoffset._kernels.matching import dense, refine, surface, templates, zncc
 from xoffset.model import products
 
 # Sums of some hundred terms in float64, relative to the largest of them.
@@ -629,10 +629,13 @@ def refine_kernel(first, second, nodes, peaks, flags, dtype, is_masked):
     coefficients = reference.spline_coefficients(second.filtered)
     out = np.empty((nodes.rows, nodes.columns, 6), dtype)
     peaks = np.concatenate([peaks, np.full((*flags.shape, surface.PEAK_FIELDS - peaks.shape[-1]), np.nan)], axis=-1)
-    wanted = np.ones(flags.shape, np.uint8)
+    wanted, sums = np.ones(flags.shape, np.uint8), np.empty((0, 0), dtype)
+    if not is_masked and nodes.step < nodes.template:
+        sums = np.empty((nodes.rows, templates.SUMS * nodes.columns), dtype)
+        templates.sum_templates(first.filtered.astype(dtype), slopes.astype(dtype), nodes, sums)
     refine.refine(
         first.filtered.astype(dtype), slopes.astype(dtype), dtype(NOISE_GAIN), coefficients.astype(dtype),
-        valid, nodes, peaks.astype(dtype), wanted, out, flags,
+        valid, sums, nodes, peaks.astype(dtype), wanted, out, flags,
     )  # fmt: skip
     return out
 

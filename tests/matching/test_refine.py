@@ -258,7 +258,7 @@ def refine_strain(nodes, first, second, start, is_masked=False):
     found = np.full((1, 1, 13), np.nan)
     found[0, 0, :4] = *start[::-1], -1.0, 0.0
     wanted, out, flags = np.ones((1, 1), np.uint8), np.full((1, 1, 6), np.nan), np.zeros((1, 1), np.int32)
-    refine.refine(first, slopes, 1.0, coefficients, valid, nodes, found, wanted, out, flags)
+    refine.refine(first, slopes, 1.0, coefficients, valid, np.empty((0, 0)), nodes, found, wanted, out, flags)
     pure = out[0, 0].copy()
     affine.refine(first, slopes, 1.0, coefficients, valid, nodes, wanted, out, flags, np.zeros((1, 1), np.int64))
     return pure, out[0, 0], int(flags[0, 0])
@@ -340,7 +340,7 @@ def test_strain_of_unwanted_and_flagged_nodes_is_left_alone():
         np.testing.assert_array_equal(out, before)
         found = np.full((1, 1, 13), np.nan)
         found[0, 0, :4] = 0.0, 0.0, 0.5, 0.0
-        refine.refine(*arguments, found, np.full((1, 1), wanted, np.uint8), out, flags)
+        refine.refine(*arguments[:-1], np.empty((0, 0)), nodes, found, np.full((1, 1), wanted, np.uint8), out, flags)
         if wanted:
             assert np.isnan(out[0, 0, [0, 1, 3, 4, 5]]).all()
             assert out[0, 0, 2] == 0.5

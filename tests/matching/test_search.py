@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -590,6 +591,23 @@ def test_grids_go_by_blocks_and_every_pixel_densely(template, step, half, block,
     side = 256 // step
     costs = _costs(zncc.Nodes(side, side, 0, 0, step, template), (template,), block, uniform(side, side, half))
     assert min(costs, key=costs.__getitem__) == expected
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(
+    ("hole", "in_first", "in_second"),
+    [((15, 30), True, True), ((16, 30), True, False), ((20, 16), True, False), ((43, 43), False, False),
+     ((44, 44), True, False), ((47, 47), True, False), ((48, 30), True, True)],
+)  # fmt: skip
+def test_only_tiles_whose_windows_touch_unknown_pixels_need_masks(hole, in_first, in_second):
+    # windows take pixels 20 to 43, and as far as 4 px beyond in the secondary
+    nodes, candidates = zncc.Nodes(2, 2, 20, 20, 8, 16), uniform(2, 2, 4)
+    valid = np.ones((64, 64), np.uint8)
+    valid[hole] = 0
+    whole, holed = SimpleNamespace(valid=valid | 1, is_valid=True), SimpleNamespace(valid=valid, is_valid=False)
+    assert search.are_complete(whole, whole, nodes, candidates)
+    assert search.are_complete(holed, whole, nodes, candidates) == in_first
+    assert search.are_complete(whole, holed, nodes, candidates) == in_second
 
 
 @pytest.mark.small

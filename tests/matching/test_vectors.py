@@ -111,6 +111,24 @@ def test_scores_with_vectors_have_the_bits_of_plain_ones(height, dtype):
             np.testing.assert_array_equal(found, expected, err_msg=str((width, count)))
 
 
+def cut(kernel, dtype, rows, columns):
+    image = np.random.default_rng(2).standard_normal((rows + 9, columns + 12)).astype(dtype)
+    pitch = columns + 3
+    out = np.full(rows * pitch, np.nan, dtype)
+    kernel(image, 5, 7, rows, columns, pitch, dtype(0.3), out)
+    return out.reshape(rows, pitch), image[5 : 5 + rows, 7 : 7 + columns] - dtype(0.3)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kernel", [vectors.plain_cut, pytest.param(vectors.vector_cut, marks=needs_vectors)])
+def test_windows_are_cut_and_nothing_is_written_between_their_rows(kernel, dtype):
+    for columns in range(1, 68):
+        found, expected = cut(kernel, dtype, 3, columns)
+        np.testing.assert_array_equal(found[:, :columns], expected, err_msg=str(columns))
+        assert np.isnan(found[:, columns:]).all()
+
+
 @pytest.mark.small
 def test_twins_take_over_where_vectors_cannot_be_had(monkeypatch):
     def missing(*given):
@@ -132,7 +150,7 @@ def test_twins_take_over_without_parts_of_numba(absent, monkeypatch):
     again = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(again)
     assert not again.ARE_AT_HAND
-    assert (again.products, again.scores) == (again.plain_products, again.plain_scores)
+    assert (again.products, again.scores, again.cut) == (again.plain_products, again.plain_scores, again.plain_cut)
 
 
 @needs_vectors

@@ -98,7 +98,7 @@ def spline_coefficients(image: np.ndarray) -> np.ndarray:
         else:
             system[:] = 1.0
         out = np.moveaxis(np.linalg.solve(system, np.moveaxis(out, axis, 0)), 0, axis)
-    return out
+    return np.ascontiguousarray(out)
 
 
 def derivative(image: np.ndarray, axis: int) -> np.ndarray:

@@ -110,7 +110,8 @@ def _least(
             )  # fmt: skip
             effective, excess, out = (np.empty(least.shape) for _ in range(3))
             worth(nodes, peaks, effective)
-            moments.excess(one, two, holes, nodes, peaks, excess)
+            moments.kurtosis(one, holes[0], nodes, out)
+            moments.excess(out, two, holes[1], nodes, peaks, excess)
             excess *= UNFILTERED if first.reach == 0 else 1.0
             strength = np.abs(score) if inversion else score
             significance.false_alarm(strength.astype(np.float64), effective, excess, 1.0, rough, side**2, out)

@@ -50,11 +50,11 @@ def refine(
         )  # fmt: skip
         return out, flags
     valid = np.stack([reference.valid, secondary.valid])
-    wanted = np.ones((1, 1), dtype=np.uint8)
+    wanted, no_sums = np.ones((1, 1), dtype=np.uint8), np.empty((0, 0), dtype=out.dtype)
     for k, (y, x) in enumerate(corners.tolist()):
         node = zncc.Nodes(1, 1, y, x, 1, template)
         place = peaks[None, k : k + 1], wanted, out[None, k : k + 1], flags[None, k : k + 1]
         refinement.refine(
-            reference.filtered, reference.slopes, gain, secondary.coefficients, valid, node, *place
+            reference.filtered, reference.slopes, gain, secondary.coefficients, valid, no_sums, node, *place
         )  # fmt: skip
     return out, flags

@@ -15,7 +15,7 @@ from xoffset._arrays.filters.options import Bandpass, Highpass, Prefilter
 from xoffset._arrays.filters.smoothing import half_of_taps
 from xoffset._arrays.lattice import Tile
 from xoffset._kernels.images import filters, holes, windows
-from xoffset._kernels.matching import refine, significance, zncc
+from xoffset._kernels.matching import refine, significance, templates, zncc
 
 # Pixels after which the recursion of the spline has forgotten where it started.
 SPLINE_REACH = 6
@@ -43,6 +43,9 @@ class Image:
     low_passes: tuple[np.ndarray, np.ndarray] | None
     has_holes: bool  # whether pixels inside the frame are unknown
     textures: dict[int, significance.Texture] = field(default_factory=dict)  # by template, filled when first needed
+    # of windows at rest, whatever they are matched with, filled when first needed: see `moments.kurtosis`
+    kurtoses: dict[zncc.Nodes, np.ndarray] = field(default_factory=dict)
+    sums: dict[zncc.Nodes, np.ndarray] = field(default_factory=dict)  # see `template_sums`
 
     @cached_property
     def is_valid(self) -> bool:
@@ -63,6 +66,16 @@ class Image:
         refine.slopes(self.filtered, out[0], out[1])
         refine.slopes(self.colour.spread(self.filtered), out[2], out[3])
         return out
+
+    def template_sums(self, nodes: zncc.Nodes) -> np.ndarray:
+        """Sums (rows, SUMS·columns) of windows without holes; of size zero if they do not overlap."""
+        if nodes not in self.sums:
+            is_shared = nodes.step < nodes.template
+            shape = (nodes.rows, templates.SUMS * nodes.columns) if is_shared else (0, 0)
+            self.sums[nodes] = np.empty(shape, dtype=self.filtered.dtype)
+            if is_shared:
+                templates.sum_templates(self.filtered, self.slopes, nodes, self.sums[nodes])
+        return self.sums[nodes]
 
     @cached_property
     def filled(self) -> np.ndarray:

@@ -144,27 +144,25 @@ class NCC(Matcher):
         flags[:] = bits.OUTSIDE
         used: dict[int, tuple[Image, ...]] = {}
         sums: dict[int, np.ndarray] = {}
+        inset = lattice.margin - lattice.reach
+        asked: tuple[int, float] | None = None
         for k, pair in enumerate(pairs):
-            candidates = search.candidates(guide, pair, tile, lattice)
-            part = _extent(candidates.wanted)
+            # most pairs search in the same places as the one before
+            if asked != (pair.prior, pair.scale):
+                asked = pair.prior, pair.scale
+                candidates = search.candidates(guide, pair, tile, lattice)
+                part = _extent(candidates.wanted)
+                if part is not None:
+                    nodes, within = _windows(part, lattice), candidates.within(part)
             if part is None:
                 continue
             for date in {pair.reference, pair.secondary} - set(used):
                 pixels, sums[date] = constant.without_constant(images[date], self.flat_block)
                 used[date] = _prepare(pixels, tile, lattice, prefilter)
-            nodes = zncc.Nodes(
-                rows=part[0].stop - part[0].start,
-                columns=part[1].stop - part[1].start,
-                top=lattice.reach + part[0].start * lattice.step,
-                left=lattice.reach + part[1].start * lattice.step,
-                step=lattice.step,
-                template=lattice.template,
-            )
-            inset = lattice.margin - lattice.reach
-            scene = Scene(used[pair.reference], used[pair.secondary], inset, nodes, pair.native)
-            found = _match(scene, candidates.within(part), self)
+            scene = Scene(used[pair.reference], used[pair.secondary], inset, nodes, within, pair.native)
+            found = _match(scene, self)
             if self.both_ways:
-                back = _match(scene.reversed(), candidates.within(part).reversed(), self)
+                back = _match(scene.reversed(), self)
                 found = np.concatenate([found, back[:2]])
             target = out[:, k, part[0], part[1]]
             target[:] = np.where(candidates.wanted[part], found, target)
@@ -200,9 +198,21 @@ def _extent(wanted: np.ndarray) -> Tile | None:
     return ends[0], ends[1]
 
 
+def _windows(part: Tile, lattice: Lattice) -> zncc.Nodes:
+    """Windows of the largest size at these rows and columns of the nodes of a tile."""
+    return zncc.Nodes(
+        rows=part[0].stop - part[0].start,
+        columns=part[1].stop - part[1].start,
+        top=lattice.reach + part[0].start * lattice.step,
+        left=lattice.reach + part[1].start * lattice.step,
+        step=lattice.step,
+        template=lattice.template,
+    )
+
+
 @dataclass(frozen=True)
 class Scene:
-    """Two images of a tile, each at full resolution and then at lower ones, and the windows to match on them.
+    """Two images of a tile, each at full resolution and then at lower ones; the windows to match on them, and where.
 
     `nodes` are counted in the images at full resolution, which lack the outer `inset` pixels of the others.
     """
@@ -211,31 +221,34 @@ class Scene:
     secondary: tuple[Image, ...]
     inset: int
     nodes: zncc.Nodes
+    candidates: Candidates
     native: float  # side of the pixels that both were resampled from, px
 
     def reversed(self) -> Scene:
         """The same with the two images in each other's place."""
-        return replace(self, reference=self.secondary, secondary=self.reference)
+        return replace(
+            self, reference=self.secondary, secondary=self.reference, candidates=self.candidates.reversed()
+        )  # fmt: skip
 
     @cached_property
     def valid(self) -> np.ndarray:
-        """Pixels of both that are fit to be matched (2, height, width); of size zero if all are."""
-        both = [images[0] for images in (self.reference, self.secondary)]
-        if all(image.is_valid for image in both):
+        """Pixels of both that are fit to be matched (2, height, width); of size zero if all are that can be touched."""
+        reference, secondary = self.reference[0], self.secondary[0]
+        if search.are_complete(reference, secondary, self.nodes, self.candidates):
             return np.empty((2, 0, 0), dtype=np.uint8)
-        return np.stack([image.valid for image in both])
+        return np.stack([reference.valid, secondary.valid])
 
 
-def _match(scene: Scene, candidates: Candidates, matcher: NCC) -> np.ndarray:
+def _match(scene: Scene, matcher: NCC) -> np.ndarray:
     """Fields of one pair on the nodes of a tile."""
-    reference, secondary = scene.reference[0], scene.secondary[0]
+    reference, secondary, candidates = scene.reference[0], scene.secondary[0], scene.candidates
     if len(scene.reference) > 1:
         found, flags = pyramid.search(
             scene.reference, scene.secondary, scene.inset, scene.nodes, candidates, matcher.min_valid
         )
     else:
         found, flags = search.search(reference, secondary, scene.nodes, candidates, matcher.min_valid)
-    chance, ambiguity = significance.doubts(reference, secondary, scene.nodes, candidates, found)
+    chance, ambiguity = significance.doubts(reference, secondary, scene.nodes, candidates, scene.valid, found)
     if len(reference.templates) == 1:
         found, flags, chance, ambiguity = found[0], flags[0], chance[0], ambiguity[0]
         chosen = np.zeros(flags.shape, dtype=np.int64)
@@ -295,8 +308,9 @@ def _refine(
             out[some], flags[some] = holed.refine(reference, secondary, corners, found[some], flags[some], template)
             wanted[some] = 0
     form, locking = FORMS.get(method, peaks.ICGN), dtype.type(math.hypot(always, shrinking / template))
+    sums = np.empty((0, 0), dtype=dtype) if scene.valid.size else reference.template_sums(nodes)
     refinement.refine(
-        *of_reference, secondary.coefficients, scene.valid, nodes, found, wanted, out, flags, form, locking
+        *of_reference, secondary.coefficients, scene.valid, sums, nodes, found, wanted, out, flags, form, locking
     )
 
 

@@ -136,104 +136,66 @@ def by_blocks(
     flags
         (size, rows, columns) int32: bits against the peak are added.
     """
-    rows, columns, top, left, step, template = nodes
-    per_step, across, kinds = step // block, template // block, len(images.first)
-    spans = np.stack([(template - search.templates) // (2 * block), search.templates // block], axis=1)
+    per_step, across, kinds = nodes.step // block, nodes.template // block, len(images.first)
+    spans = np.stack([(nodes.template - search.templates) // (2 * block), search.templates // block], axis=1)
     first, last = spans[:, 0], spans.sum(axis=1)
     lanes = -(-search.box[3] // zncc.LANES) * zncc.LANES
     box, elements = (*search.box[:3], lanes), search.box[2] * lanes
     # the last rows of blocks, summed along the row to the width of each size: a ring of them for each size
-    begins = kinds * columns * np.cumsum([0, *spans[:, 1]])
-    sums = np.empty((begins[-1], elements + zncc.LANES), dtype=images.first.dtype)
-    ring, pixels = np.empty((across, elements), dtype=sums.dtype), np.empty(zncc.MOST_ROWS * block, dtype=sums.dtype)
-    origin, shape = (np.repeat(np.array([each]), columns, axis=0) for each in (box[:2], box[2:]))
-    block_rows = np.arange((rows - 1) * per_step + across)[:, None]
+    begins = kinds * nodes.columns * np.cumsum([0, *spans[:, 1]])
+    dtype = images.first.dtype
+    sums = np.empty((begins[-1], elements + zncc.LANES), dtype)
+    ring, pixels = np.empty((across, elements), dtype), np.empty(zncc.MOST_ROWS * block, dtype)
+    origin, shape = (np.repeat(np.array([each]), nodes.columns, axis=0) for each in (box[:2], box[2:]))
+    block_rows = np.arange((nodes.rows - 1) * per_step + across)[:, None]
     is_used = (block_rows >= first) & ((block_rows - first) % per_step < spans[:, 1])
     row_of, rest = np.divmod(block_rows - last + 1, per_step)
-    is_last = (rest == 0) & (row_of >= 0) & (row_of < rows)
+    judged = np.where((rest == 0) & (row_of >= 0) & (row_of < nodes.rows), row_of, -1)
     places = np.empty((len(block_rows), len(spans), kinds, 2), dtype=np.int64)
-    places[..., 0] = (begins[:-1] + block_rows % spans[:, 1] * kinds * columns)[..., None] + columns * np.arange(kinds)
-    places[..., 1] = columns
-    judge = _Judge(images, nodes, search, out, flags)
-    for block_row in np.flatnonzero(is_used.any(axis=1) | (per_step == 1)).tolist():
-        zncc.block_sums(
-            images.first, images.second, top + block_row * block, left, block, box, per_step, spans, places[block_row],
-            ring, pixels, sums,
-        )  # fmt: skip
-        for size, (begin, span) in enumerate(zip(begins.tolist(), spans[:, 1].tolist(), strict=False)):
-            if is_last[block_row, size]:
-                strips = begin, kinds * columns, columns
-                judge.row(sums, strips, span, (origin, shape), size, int(row_of[block_row, size]))
+    starts = begins[:-1] + block_rows % spans[:, 1] * kinds * nodes.columns
+    places[..., 0] = starts[..., None] + nodes.columns * np.arange(kinds)
+    places[..., 1] = nodes.columns
+    plan = spans, places, begins, judged, is_used.any(axis=1) | (per_step == 1)
+    score, masked = _scratch(images, search, elements)
+    zncc.search_blocks(
+        images, nodes, search, box, block, plan, (ring, pixels, sums, score, origin, shape), masked, out, flags
+    )  # fmt: skip
 
 
 def one_by_one(images: zncc.Images, nodes: zncc.Nodes, search: zncc.Search, out: np.ndarray, flags: np.ndarray) -> None:
     """As `by_blocks`, each template with its own candidates: for searches that hardly coincide."""
-    x = nodes.left + nodes.step * np.arange(nodes.columns)
     shapes = 2 * search.half + 1
     shapes[..., 1] = -(-shapes[..., 1] // zncc.LANES) * zncc.LANES
-    most = int(shapes[search.wanted != 0].prod(axis=-1).max()) + zncc.LANES
-    sums = np.empty((len(images.first) * nodes.columns, most), dtype=images.first.dtype)
-    judge = _Judge(images, nodes, search, out, flags)
-    for row in np.flatnonzero(search.wanted.any(axis=1)).tolist():
-        origin, shape, wanted = search.centre[row] - search.half[row], shapes[row], search.wanted[row]
-        for size, template in enumerate(search.templates.tolist()):
-            inset = (nodes.template - template) // 2
-            y = nodes.top + row * nodes.step + inset
-            zncc.products(images.first, images.second, y, x + inset, template, origin, shape, wanted, sums)
-            judge.row(sums, (0, 0, nodes.columns), 1, (origin, shape), size, row)
+    most = int(shapes[search.wanted != 0].prod(axis=-1).max())
+    sums = np.empty((len(images.first) * nodes.columns, most + zncc.LANES), dtype=images.first.dtype)
+    score, masked = _scratch(images, search, most)
+    zncc.search_one_by_one(
+        images, nodes, search, search.centre - search.half, shapes, (sums, score), masked, out, flags
+    )  # fmt: skip
 
 
-class _Judge:
-    """Reads the peaks of rows of nodes from sums of products, with masks or without."""
-
-    def __init__(
-        self, images: zncc.Images, nodes: zncc.Nodes, search: zncc.Search, out: np.ndarray, flags: np.ndarray
-    ) -> None:
-        self.images, self.nodes, self.search = images, nodes, search
-        self.out, self.flags = out, flags
-        most = (2 * search.half[search.wanted != 0] + 1).max(axis=0)
-        # one row more to keep the highest of each column
-        self.score = np.empty((most[0] + 1, most[1] + zncc.LANES), dtype=images.first.dtype)
-        self.insets = ((nodes.template - search.templates) // 2).tolist()
-        self.x = [nodes.left + inset + nodes.step * np.arange(nodes.columns) for inset in self.insets]
-        self.pixels = [images.first.dtype.type(template**2) for template in search.templates.tolist()]
-
-    def row(
-        self,
-        sums: np.ndarray,
-        strips: tuple[int, int, int],
-        count: int,
-        candidates: tuple[np.ndarray, np.ndarray],
-        size: int,
-        row: int,
-    ) -> None:
-        """Peaks of one row and size, as `zncc.masked_peaks` and `zncc.plain_peaks` have it."""
-        images, search = self.images, self.search
-        request = (sums, strips, count, *candidates, search.centre[row], search.half[row], search.wanted[row])
-        place = (self.nodes.top + row * self.nodes.step + self.insets[size], self.x[size])
-        found = (self.score, self.out[size, row], self.flags[size, row])
-        if len(images.first) == 1:
-            zncc.plain_peaks(
-                *request, images.statistics[size], images.statistics_of_other[size], self.pixels[size], *place, *found
-            )
-        else:
-            scratch = np.empty((len(images.first), sums.shape[1]), dtype=sums.dtype)
-            zncc.masked_peaks(
-                *request, images.floors, images.least_valid[size], images.flat[size], images.flat_of_other[size],
-                *place, scratch, *found,
-            )  # fmt: skip
+def _scratch(images: zncc.Images, search: zncc.Search, elements: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Working space for the scores of a template, and for its masked sums if there are any."""
+    most = (2 * search.half[search.wanted != 0] + 1).max(axis=0)
+    kinds, dtype = len(images.first), images.first.dtype
+    # one row more to keep the highest of each column
+    score = np.empty((most[0] + 1, most[1] + zncc.LANES), dtype)
+    return score, np.empty((kinds, elements + zncc.LANES), dtype) if kinds > 1 else None
 
 
 def _costs(nodes: zncc.Nodes, sizes: tuple[int, ...], block: int, candidates: Candidates) -> dict[str, float]:
     """Multiply-adds of each way to search a tile, all counted alike; a matter of the tile, never of a chunk."""
     lanes = -(-candidates.box[3] // zncc.LANES) * zncc.LANES
     area, count = candidates.box[2] * lanes, nodes.rows * nodes.columns
-    half = candidates.half[candidates.wanted]
-    own = ((2 * half[:, 0] + 1) * (-(-(2 * half[:, 1] + 1) // zncc.LANES) * zncc.LANES)).sum()
+    if candidates.is_uniform:
+        own = area * np.count_nonzero(candidates.wanted)
+    else:
+        half = candidates.half[candidates.wanted]
+        own = ((2 * half[:, 0] + 1) * (-(-(2 * half[:, 1] + 1) // zncc.LANES) * zncc.LANES)).sum()
     pixels = math.prod((size - 1) * min(nodes.step, sizes[-1]) + sizes[-1] for size in (nodes.rows, nodes.columns))
     rows_of_sums = sum(size // block for size in sizes)
     per_block = min(nodes.step, sizes[-1]) / block
-    costs = {
+    costs: dict[str, float] = {
         "blocks": area * (pixels + ADD * count * rows_of_sums * (1 + per_block)) + SCORE * own * len(sizes),
         "one by one": own * sum(size**2 + SCORE for size in sizes),
     }
@@ -246,9 +208,7 @@ def _images(
     reference: Image, secondary: Image, nodes: zncc.Nodes, candidates: Candidates, min_valid: float
 ) -> zncc.Images:
     """The arrays that the kernels ask for: the pixels alone where all that is touched is valid, else with masks."""
-    top, left, height, width = candidates.box
-    at_rest = _is_complete(reference, nodes, (0, 0, 1, 1))
-    if at_rest and _is_complete(secondary, nodes, (top, left, height, width)):
+    if are_complete(reference, secondary, nodes, candidates):
         first, second = reference.filtered[None], secondary.filtered[None]
         statistics, of_other = reference.statistics, secondary.statistics
     else:
@@ -271,6 +231,14 @@ def _images(
             [math.ceil(LEAST_BESIDE * math.ceil(min_valid * size**2)) for size in reference.templates], dtype=dtype
         ),
     )
+
+
+def are_complete(reference: Image, secondary: Image, nodes: zncc.Nodes, candidates: Candidates) -> bool:
+    """Whether every pixel is valid that a template of these nodes touches in the reference or, moved, in the secondary.
+
+    Then nothing of a pair on a tile needs masks. A matter of the tile, never of a chunk.
+    """
+    return _is_complete(reference, nodes, (0, 0, 1, 1)) and _is_complete(secondary, nodes, candidates.box)
 
 
 def _is_complete(image: Image, nodes: zncc.Nodes, box: tuple[int, int, int, int]) -> bool:

@@ -19,18 +19,25 @@ _lags = cache(significance.lags)
 
 
 def doubts(
-    reference: Image, secondary: Image, nodes: zncc.Nodes, candidates: Candidates, peaks: np.ndarray
+    reference: Image,
+    secondary: Image,
+    nodes: zncc.Nodes,
+    candidates: Candidates,
+    valid: np.ndarray,
+    peaks: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities (size, rows, columns) that speak against each peak: `false_alarm` and `ambiguity`.
 
     That the best candidate of unrelated ground reaches its score, and that another peak is the match. All sizes of
-    window are tries of their own. `peaks` (size, rows, columns, surface.PEAK_FIELDS).
+    window are tries of their own. `valid` (2, height, width): pixels of both that are fit to be matched; of size zero
+    if all are that a window touches. `peaks` (size, rows, columns, surface.PEAK_FIELDS).
     """
     chance, ambiguity = np.empty(peaks.shape[:-1]), np.empty(peaks.shape[:-1])
     tries = len(chance) * (2.0 * candidates.half - 1.0).prod(axis=-1)
     for size, template in enumerate(reference.templates):
         effective, rough = _effective_pixels(reference, secondary, nodes.of_size(template), candidates, peaks[size])
-        of_other, excess = np.empty_like(effective), _excess(reference, secondary, nodes.of_size(template), peaks[size])
+        of_other = np.empty_like(effective)
+        excess = _excess(reference, secondary, nodes.of_size(template), valid, peaks[size])
         for field, out in ((2, chance[size]), (surface.OTHER, of_other)):
             # of one candidate first: their number may differ by node
             score = peaks[size, ..., field].astype(np.float64)
@@ -41,14 +48,23 @@ def doubts(
     return chance, ambiguity
 
 
-def _excess(reference: Image, secondary: Image, windows: zncc.Nodes, peaks: np.ndarray) -> np.ndarray:
+def _excess(
+    reference: Image, secondary: Image, windows: zncc.Nodes, valid: np.ndarray, peaks: np.ndarray
+) -> np.ndarray:
     """How much less evenly than normal the contrast of both windows is spread, per effective pixel."""
     out = np.empty(peaks.shape[:-1])
-    valid = np.empty((2, 0, 0), dtype=np.uint8)
-    if not (reference.valid.all() and secondary.valid.all()):
-        valid = np.stack([reference.valid, secondary.valid])
-    moments.excess(reference.filtered, secondary.filtered, valid, windows, peaks, out)
+    moments.excess(_kurtosis(reference, windows), secondary.filtered, valid[1], windows, peaks, out)
     return out * UNFILTERED if reference.colour_reach == 0 else out
+
+
+def _kurtosis(image: Image, windows: zncc.Nodes) -> np.ndarray:
+    """Fourth moments of windows of an image, computed once."""
+    if windows not in image.kurtoses:
+        out = np.empty((windows.rows, windows.columns))
+        valid = np.empty((0, 0), dtype=np.uint8) if image.is_valid else image.valid
+        moments.kurtosis(image.filtered, valid, windows, out)
+        image.kurtoses[windows] = out
+    return image.kurtoses[windows]
 
 
 def _effective_pixels(

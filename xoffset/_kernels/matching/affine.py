@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._kernels._jit import hot_kernel
-from xoffset._kernels.matching.certainty import BLOCK, BLOCK_GAIN, PRIOR_BLOCKS, add_bias, coloured_products
+from xoffset._kernels.matching.certainty import BLOCK_GAIN, PRIOR_BLOCKS, add_bias, coloured_products
 from xoffset._kernels.matching.ridges import LEAST_AGREEMENT
-from xoffset._kernels.matching.templates import Template, common_pixels, cut_template
+from xoffset._kernels.matching.templates import BLOCK, Template, common_pixels, cut_template
 
 # Most Gauss-Newton steps; a window that has not converged by then fails.
 ITERATIONS = 40
@@ -211,6 +211,7 @@ def _cut_window(images, y, x, side, mask, room):
     template = Template(
         side,
         side,
+        weight,
         weight,
         weight,
         room.pixels[area : 2 * area],

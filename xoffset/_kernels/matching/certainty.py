@@ -6,6 +6,7 @@ import numpy as np
 
 from xoffset._kernels._jit import lean_kernel
 from xoffset._kernels.matching.ridges import LEAST_AGREEMENT
+from xoffset._kernels.matching.templates import BLOCK
 
 # Least standard error, px: the bias that interpolating pixels leaves in the best of cases.
 LEAST_SIGMA = 1.3e-3
@@ -15,7 +16,6 @@ ALIASING = 0.026
 ALIASING_BAND = 1.4
 # Band at which A stops growing, rad² px⁻²: little beyond that of white ground, and A is not measured farther.
 LARGEST_BAND = 1.55
-BLOCK = 4  # side of the blocks whose residuals are taken for independent of each other, px
 # Factor on the variance of sums over blocks: band-passed noise does correlate across their edges.
 BLOCK_GAIN = 1.2
 # Weight, in blocks, of the covariance that filtered white noise would have: small windows have few blocks of their own.
@@ -75,6 +75,8 @@ def residual_products(template, moved, count, gain, noise_gain, noise):
     scatter = moved.sums[:3]
     if blocks == 1:
         _square_whole(template, scatter)
+    elif template.size == BLOCK * blocks:
+        _square_fours(template, moved.rows, moved.values, scatter)
     else:
         _square_blocks(template, blocks, moved.rows, scatter)
     number = blocks * blocks
@@ -111,6 +113,29 @@ def _square_whole(template, out):
 
 
 @lean_kernel
+def _square_fours(template, along_x, along_y, out):
+    """As `_square_blocks` where all blocks have BLOCK rows and columns; both lines (line,) are scratch.
+
+    Sums of squares of pixels at any place are more than is needed, but vectors make them all at once.
+    """
+    size, pitch, corner = template.size, template.pitch, template.corner
+    count = (size - BLOCK + 1) * pitch
+    _sum_rows(template.slope_x, BLOCK, count, pitch, along_x)
+    _sum_rows(template.slope_y, BLOCK, count, pitch, along_y)
+    x1, x2, x3 = along_x[1:], along_x[2:], along_x[3:]
+    y1, y2, y3 = along_y[1:], along_y[2:], along_y[3:]
+    zero = out.dtype.type(0.0)
+    xx, xy, yy = zero, zero, zero
+    for k in range(count - BLOCK + 1):
+        sum_x = corner[k] * ((along_x[k] + x1[k]) + (x2[k] + x3[k]))
+        sum_y = corner[k] * ((along_y[k] + y1[k]) + (y2[k] + y3[k]))
+        xx += sum_x * sum_x
+        xy += sum_x * sum_y
+        yy += sum_y * sum_y
+    out[0], out[1], out[2] = xx, xy, yy
+
+
+@lean_kernel
 def _square_blocks(template, blocks, scratch, out):
     """As `_square_whole`, sums over the blocks of the products of their own sums."""
     size, pitch = template.size, template.pitch
@@ -121,15 +146,6 @@ def _square_blocks(template, blocks, scratch, out):
         first, last = row * size // blocks, (row + 1) * size // blocks
         _sum_rows(template.slope_x[first * pitch :], last - first, size, pitch, along_x)
         _sum_rows(template.slope_y[first * pitch :], last - first, size, pitch, along_y)
-        if size == BLOCK * blocks:
-            for column in range(blocks):
-                j = BLOCK * column
-                sum_x = (along_x[j] + along_x[j + 1]) + (along_x[j + 2] + along_x[j + 3])
-                sum_y = (along_y[j] + along_y[j + 1]) + (along_y[j + 2] + along_y[j + 3])
-                xx += sum_x * sum_x
-                xy += sum_x * sum_y
-                yy += sum_y * sum_y
-            continue
         for column in range(blocks):
             sum_x, sum_y = zero, zero
             for j in range(column * size // blocks, (column + 1) * size // blocks):
@@ -143,7 +159,7 @@ def _square_blocks(template, blocks, scratch, out):
 
 @lean_kernel
 def _sum_rows(line, rows, size, pitch, out):
-    """Sums over rows, which are at least BLOCK, by column."""
+    """Sums over rows, which are at least BLOCK, by column; of `size` columns."""
     second, third, fourth = line[pitch:], line[2 * pitch :], line[3 * pitch :]
     for j in range(size):
         out[j] = (line[j] + second[j]) + (third[j] + fourth[j])

@@ -16,7 +16,6 @@ from xoffset._kernels import bits
 from xoffset._kernels._jit import hot_kernel
 from xoffset._kernels.images.filters import FOLD, _fold_line
 from xoffset._kernels.matching.certainty import (
-    BLOCK,
     BLOCK_GAIN,
     PRIOR_BLOCKS,
     agreement,
@@ -34,6 +33,7 @@ from xoffset._kernels.matching.refine import (
 )
 from xoffset._kernels.matching.surface import COMMON
 from xoffset._kernels.matching.templates import (
+    BLOCK,
     Moved,
     cut_template,
     cut_window,

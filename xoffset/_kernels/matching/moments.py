@@ -7,11 +7,31 @@ import math
 import numpy as np
 
 from xoffset._kernels._jit import hot_kernel, lean_kernel
-from xoffset._kernels.matching.templates import cut_window
+from xoffset._kernels.matching.templates import cut_mask, cut_window
 
 
 @hot_kernel
-def excess(first, second, valid, nodes, peaks, out):
+def kurtosis(image, valid, nodes, out):
+    """Fourth moment of the pixels of each window over the square of the second, out (rows, columns); 0 if it is flat.
+
+    Parameters
+    ----------
+    image
+        (height, width).
+    valid
+        (height, width) uint8: pixels that are fit to be matched; of size zero if all are.
+    nodes
+        As in `effective_pixels`.
+    """
+    lines = np.ones((2, nodes.template * nodes.template), image.dtype)
+    for row in range(nodes.rows):
+        for column in range(nodes.columns):
+            y, x = nodes.top + row * nodes.step, nodes.left + column * nodes.step
+            out[row, column] = _kurtosis(image, valid, y, x, nodes.template, lines[0], lines[1])
+
+
+@hot_kernel
+def excess(of_first, second, valid, nodes, peaks, out):
     """Excess of the fourth moments of the pixels of two windows that match, their geometric mean, out (rows, columns).
 
     0 where either is that of a normal distribution or less, or where there is no peak; pixels/n - 3 where n equal
@@ -19,19 +39,19 @@ def excess(first, second, valid, nodes, peaks, out):
 
     Parameters
     ----------
-    first, second
-        (height, width) reference and secondary.
-    valid
-        (2, height, width) uint8: pixels of both that are fit to be matched; of size zero if all are.
+    of_first
+        (rows, columns) of `kurtosis` of the reference.
+    second, valid
+        (height, width) secondary, and its pixels as in `kurtosis`.
     nodes, peaks
         As in `effective_pixels`.
     """
-    lines = np.ones((2, nodes.template * nodes.template), first.dtype)
-    _excess_of_each(first, second, valid, nodes, peaks, lines[0], lines[1], out)
+    lines = np.ones((2, nodes.template * nodes.template), second.dtype)
+    _excess_of_each(of_first, second, valid, nodes, peaks, lines[0], lines[1], out)
 
 
 @lean_kernel
-def _excess_of_each(first, second, valid, nodes, peaks, line, weight, out):
+def _excess_of_each(of_first, second, valid, nodes, peaks, line, weight, out):
     """As `excess`; `line` and `weight`, which comes as ones, are working space for the pixels of a window."""
     for row in range(nodes.rows):
         for column in range(nodes.columns):
@@ -39,14 +59,12 @@ def _excess_of_each(first, second, valid, nodes, peaks, line, weight, out):
             dy = peaks[row, column, 0]
             if not abs(dy) < np.inf:
                 continue
-            y = nodes.top + row * nodes.step
-            x = nodes.left + column * nodes.step
-            here = _kurtosis(first, valid[0], y, x, nodes.template, line, weight) - 3.0
+            here = of_first[row, column] - 3.0
             if here <= 0.0:
                 continue
-            y += int(dy)
-            x += int(peaks[row, column, 1])
-            there = _kurtosis(second, valid[1], y, x, nodes.template, line, weight) - 3.0
+            y = nodes.top + row * nodes.step + int(dy)
+            x = nodes.left + column * nodes.step + int(peaks[row, column, 1])
+            there = _kurtosis(second, valid, y, x, nodes.template, line, weight) - 3.0
             out[row, column] = math.sqrt(here * max(there, 0.0))
 
 
@@ -58,7 +76,7 @@ def _kurtosis(image, valid, y, x, size, line, weight):
     """
     cut_window(image, y, x, size, size, size, line)
     if valid.size > 0:
-        cut_window(valid, y, x, size, size, size, weight)
+        cut_mask(valid, y, x, size, weight)
     zero, one = image.dtype.type(0.0), image.dtype.type(1.0)
     known, total, square = zero, zero, zero
     for k in range(line.size):

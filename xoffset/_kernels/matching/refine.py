@@ -20,11 +20,9 @@ from xoffset._kernels.matching.templates import (
     cut_window,
     move_window,
     new_moved,
-    new_shared,
     new_template,
     spline_weights,
     sum_against,
-    sum_templates,
 )
 
 # Most Gauss-Newton steps; a match that has not converged by then fails.
@@ -62,7 +60,9 @@ def slopes(image, along_x, along_y):
 
 
 @hot_kernel
-def refine(image, slopes, noise_gain, coefficients, valid, nodes, peaks, wanted, out, flags, form=ICGN, locking=0.0):
+def refine(
+    image, slopes, noise_gain, coefficients, valid, sums, nodes, peaks, wanted, out, flags, form=ICGN, locking=0.0
+):  # fmt: skip
     """Refine the integer shifts of the wanted templates to a fraction of a pixel.
 
     Parameters
@@ -78,6 +78,9 @@ def refine(image, slopes, noise_gain, coefficients, valid, nodes, peaks, wanted,
         (height, width) cubic spline coefficients of the filtered secondary.
     valid
         (2, height, width) uint8: pixels of reference and secondary that are fit to be matched; of size zero if all are.
+    sums
+        (rows, SUMS·columns) of `templates.sum_templates`; of size zero if not all pixels are valid, or if nobody else
+        needs them.
     nodes
         As in `zncc.search`; of its fields rows, columns, top, left, step and template.
     peaks
@@ -99,24 +102,21 @@ def refine(image, slopes, noise_gain, coefficients, valid, nodes, peaks, wanted,
     template = new_template(nodes.template, nodes.template + 3, one)
     moved = new_moved(nodes.template, nodes.template + 3, one)
     _refine_each(
-        image, slopes, noise_gain, coefficients, valid, nodes, peaks, wanted, form, locking, template, moved,
-        new_shared(nodes, one), np.full(2, -1), np.empty((3, 6), image.dtype), out, flags,
+        image, slopes, noise_gain, coefficients, valid, sums, nodes, peaks, wanted, form, locking, template, moved,
+        np.full(2, -1), np.empty((3, 6), image.dtype), out, flags,
     )  # fmt: skip
 
 
 @lean_kernel
 def _refine_each(
-    image, slopes, noise_gain, coefficients, valid, nodes, peaks, wanted, form, locking, template, moved, shared,
-    place, scratch, out, flags,
+    image, slopes, noise_gain, coefficients, valid, sums, nodes, peaks, wanted, form, locking, template, moved, place,
+    scratch, out, flags,
 ):  # fmt: skip
     """As `refine`, in working space: of templates, of the window that is moved, its place (y, x), and of numbers."""
     size, pitch = template.size, template.pitch
     noise, weak, match = scratch[0], scratch[1], scratch[2]
     count = image.dtype.type(size * size)
-    is_shared = shared.block > 0 and valid.size == 0
     for row in range(nodes.rows):
-        if is_shared:
-            sum_templates(image, slopes, nodes, row, shared)
         for column in range(nodes.columns):
             if wanted[row, column] == 0:
                 continue
@@ -132,8 +132,8 @@ def _refine_each(
                 count = image.dtype.type(
                     common_pixels(valid, y, x, int(peak[0]), int(peak[1]), size, pitch, template.weight)
                 )
-            if is_shared:
-                cut_shared(image, slopes, y, x, shared, column, nodes.columns, count, template, noise)
+            if sums.size > 0:
+                cut_shared(image, slopes, y, x, sums[row, column:], nodes.columns, count, template, noise)
             else:
                 cut_template(image, slopes, y, x, count, template)
                 coloured_products(slopes, template.weight, size, pitch, y, x, noise)

@@ -11,7 +11,7 @@ What a matcher does with it, for one pair on one tile (see `ncc._match`)::
     texture(image, valid, lagged)                       # once an image: `image` is zero where not `valid`
     effective_pixels(first, second, lagged.weight, nodes, peaks, out)   # whole-pixel shift of each node's peak
     roughness(first, second, lagged)                    # correlation of scores one pixel apart along y, x
-    moments.excess(first_image, second_image, valid, nodes, peaks, out)
+    moments.excess(kurtosis_of_first, second_image, valid, nodes, peaks, out)      # see `moments.kurtosis`
     false_alarm(score, effective, excess, candidates, roughness, template**2, out)
 
 The score is that of the best whole-pixel candidate. `candidates` counts what could have won at full resolution: all

@@ -10,9 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._kernels._jit import hot_kernel, lean_kernel
+from xoffset._kernels.matching import vectors
 
 # Sums of a template, see `Shared`.
 SUMS = 12
+# Side of the blocks whose residuals are taken for independent of each other, px.
+BLOCK = 4
 # Lines have a multiple of so many pixels: loops over the rest of a vector are slow.
 LANES = 8
 
@@ -24,6 +27,7 @@ class Template(NamedTuple):
     pitch: int
     weight: np.ndarray  # (line,) 0 or 1
     inner: np.ndarray  # (line,) 1 where a five-point derivative stays inside the window
+    corner: np.ndarray  # (line,) 1 at the first pixel of each block of BLOCK px, 0 elsewhere
     values: np.ndarray  # (line,) without their mean, as the slopes
     slope_x: np.ndarray
     slope_y: np.ndarray
@@ -40,7 +44,6 @@ class Shared(NamedTuple):
     block: int  # side of a block, px: divides step and template
     lines: np.ndarray  # (SUMS, width) sums over the rows of a row of blocks
     strips: np.ndarray  # (template / block, SUMS·columns) a row of blocks, summed along the row to templates
-    sums: np.ndarray  # (SUMS·columns,)
 
 
 class Moved(NamedTuple):
@@ -56,27 +59,32 @@ class Moved(NamedTuple):
 @hot_kernel
 def new_template(size, pitch, one):
     """Working space in the type of `one`, every pixel with weight 1."""
-    lines = np.zeros((5, _rounded(size * pitch)), np.asarray(one).dtype)
+    lines = np.zeros((6, _rounded(size * pitch)), np.asarray(one).dtype)
     for i in range(size):
         for j in range(size):
             lines[0, i * pitch + j] = 1
             lines[1, i * pitch + j] = 1 if 2 <= i < size - 2 and 2 <= j < size - 2 else 0
-    return Template(size, pitch, lines[0], lines[1], lines[2], lines[3], lines[4], np.empty(6, lines.dtype))
+            lines[5, i * pitch + j] = 1 if i % BLOCK == 0 and j % BLOCK == 0 else 0
+    return Template(
+        size, pitch, lines[0], lines[1], lines[5], lines[2], lines[3], lines[4], np.empty(6, lines.dtype)
+    )  # fmt: skip
 
 
 @hot_kernel
-def new_shared(nodes, one):
-    """Working space in the type of `one`; templates that do not overlap have nothing to share, and block 0."""
-    dtype = np.asarray(one).dtype
+def sum_templates(image, slopes, nodes, out):
+    """Sums of all templates of an image, whatever it is matched with, out (rows, SUMS·columns); see `Shared`.
+
+    `nodes` as in `zncc.search`; of its fields rows, columns, top, left, step and template. `image`, `slopes` as in
+    `refine.refine`; every pixel counts.
+    """
     block, rest = nodes.template, nodes.step
     while rest > 0:
         block, rest = rest, block % rest
     width = (nodes.columns - 1) * nodes.step + nodes.template
-    if nodes.step >= nodes.template:
-        block, width = 0, 0
-    count = SUMS * nodes.columns
-    strips = np.empty((nodes.template // max(block, 1), count if block > 0 else 0), dtype)
-    return Shared(block, np.empty((SUMS, width), dtype), strips, np.empty(count, dtype))
+    strips = np.empty((nodes.template // block, SUMS * nodes.columns), image.dtype)
+    shared = Shared(block, np.empty((SUMS, width), image.dtype), strips)
+    for row in range(nodes.rows):
+        _sum_row(image, slopes, nodes, row, shared, out[row])
 
 
 @hot_kernel
@@ -112,16 +120,22 @@ def common_pixels(valid, y, x, shift_y, shift_x, size, pitch, out):
 @lean_kernel
 def cut_window(image, y, x, rows, columns, pitch, out):
     """Copy rows and columns of an image from (y, x) on into a line."""
-    for i in range(rows):
-        line, source = out[i * pitch :], image[y + i, x:]
-        for j in range(columns):
+    vectors.cut(image, y, x, rows, columns, pitch, image.dtype.type(0.0), out)
+
+
+@lean_kernel
+def cut_mask(valid, y, x, size, out):
+    """Weight of the pixels of a window from (y, x) on into a line: 1 where valid, else 0."""
+    for i in range(size):
+        line, source = out[i * size :], valid[y + i, x:]
+        for j in range(size):
             line[j] = source[j]
 
 
 @lean_kernel
-def sum_templates(image, slopes, nodes, row, shared):
-    """Fill `shared.sums` for a row of nodes; rows come in order, each with what is left of the one before."""
-    block, strips, sums = shared.block, shared.strips, shared.sums
+def _sum_row(image, slopes, nodes, row, shared, sums):
+    """Fill `sums` for a row of nodes; rows come in order, each with what is left of the one before."""
+    block, strips = shared.block, shared.strips
     across, per_step = nodes.template // block, nodes.step // block
     first = row * per_step
     for strip in range(first if row == 0 else first + across - per_step, first + across):
@@ -193,14 +207,16 @@ def _sum_columns(line, columns, step, size, out):
 
 
 @lean_kernel
-def cut_shared(image, slopes, y, x, shared, column, columns, count, out, noise):
-    """As `cut_template`, from the sums of a row of nodes; `noise`: products xx, xy, yy of the twice filtered slopes."""
-    sums = shared.sums[column:]
+def cut_shared(image, slopes, y, x, sums, columns, count, out, noise):
+    """As `cut_template`, from those of `sum_templates` for a row, from the window on: each is `columns` further.
+
+    `noise`: products xx, xy, yy of the twice filtered slopes.
+    """
     total, total_x, total_y = sums[0], sums[columns], sums[2 * columns]
     mean, mean_x, mean_y = total / count, total_x / count, total_y / count
-    _cut_without(image, mean, y, x, out.size, out.pitch, out.values)
-    _cut_without(slopes[0], mean_x, y, x, out.size, out.pitch, out.slope_x)
-    _cut_without(slopes[1], mean_y, y, x, out.size, out.pitch, out.slope_y)
+    vectors.cut(image, y, x, out.size, out.size, out.pitch, mean, out.values)
+    vectors.cut(slopes[0], y, x, out.size, out.size, out.pitch, mean_x, out.slope_x)
+    vectors.cut(slopes[1], y, x, out.size, out.size, out.pitch, mean_y, out.slope_y)
     out.sums[0] = sums[3 * columns] - total * mean
     out.sums[1] = sums[4 * columns] - total * mean_x
     out.sums[2] = sums[5 * columns] - total * mean_y
@@ -209,15 +225,6 @@ def cut_shared(image, slopes, y, x, shared, column, columns, count, out, noise):
     out.sums[5] = sums[8 * columns] - total_y * mean_y
     for k in range(3):
         noise[k] = sums[(9 + k) * columns]
-
-
-@lean_kernel
-def _cut_without(image, mean, y, x, size, pitch, out):
-    """Copy a square of an image from (y, x) on into a line, less its mean."""
-    for i in range(size):
-        line, source = out[i * pitch :], image[y + i, x:]
-        for j in range(size):
-            line[j] = source[j] - mean
 
 
 @lean_kernel

@@ -115,6 +115,18 @@ def plain_scores(sums, row, stride, count, place, lanes, of_window, totals, inve
             high[d] = value if value > high[d] else high[d]
 
 
+@fused_kernel
+def plain_cut(image, y, x, rows, columns, pitch, mean, out):
+    """Copy rows and columns of an image (height, width) from (y, x) on into a line, less a number.
+
+    The rows begin `pitch` apart in `out`; what lies between them stays.
+    """
+    for i in range(rows):
+        line, source = out[i * pitch :], image[y + i, x:]
+        for j in range(columns):
+            line[j] = source[j] - mean
+
+
 # ------------------------------------------------------------------------------------------------------------ vectors
 
 
@@ -203,14 +215,9 @@ def _are_at_hand() -> bool:
 
 def _strips(builder: Any, units: Any, item: int, write_strip: Callable[[int], None]) -> None:
     """Write the code of a strip for each number of units that it may have."""
-    for count in range(1, _most_units(item) + 1):
+    for count in range(1, UNITS[item // 8] + 1):
         with builder.if_then(builder.icmp_signed("==", units, ir.Constant(units.type, count))):
             write_strip(count)
-
-
-def _most_units(item: int) -> int:
-    """Largest number of units (LANES numbers of so many bytes) of a strip."""
-    return max(1, ABREAST * _register() // item // LANES)
 
 
 def _require_rows(*arrays: Any) -> None:
@@ -381,16 +388,60 @@ def _strip_of_scores(
     ), write_all  # fmt: skip
 
 
+def _rows_less_mean(context, out, pitch, image, y, x, rows, columns, mean):
+    """Typing and code of the copy of a window, see `plain_cut`: the last vector of a row ends with it."""
+
+    def write_all(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        out, source = (context.make_array(signature.args[k])(context, builder, args[k]) for k in (0, 2))
+        pitch, y, x, rows, columns = (args[k] for k in (1, 3, 4, 5, 6))
+        write = _Writer(builder, context.get_value_type(signature.args[0].dtype))
+        less, one = context.cast(builder, args[7], mean, signature.args[0].dtype), ir.Constant(rows.type, 1)
+        of_image = builder.sdiv(builder.extract_value(source.strides, 0), ir.Constant(rows.type, write.item))
+
+        def write_copy(width: int) -> None:
+            kind = ir.VectorType(write.element, width)
+            lanes, spread = ir.Constant(rows.type, width), write.spread(less, kind)
+            last, whole = builder.sub(columns, lanes), builder.sdiv(builder.sub(columns, one), lanes)
+            with cgutils.for_range(builder, rows) as row:
+                line = builder.add(builder.mul(builder.add(y, row.index), of_image), x)
+                there = builder.mul(row.index, pitch)
+
+                def copy(start: Any) -> None:
+                    seen = write.load(source.data, builder.add(line, start), kind)
+                    write.store(builder.fsub(seen, spread), out.data, builder.add(there, start))
+
+                with cgutils.for_range(builder, whole) as loop:
+                    copy(builder.mul(loop.index, lanes))
+                copy(last)
+
+        width, below = _register() // write.item, None
+        while width:
+            fits = builder.icmp_signed(">=", columns, ir.Constant(rows.type, width))
+            if below is not None:
+                fits = builder.and_(fits, builder.icmp_signed("<", columns, ir.Constant(rows.type, below)))
+            with builder.if_then(fits):
+                write_copy(width)
+            width, below = width // 2, width
+        return context.get_dummy_value()
+
+    whole = types.intp
+    _require_rows(out, image)
+    return types.void(out, whole, image, whole, whole, whole, whole, mean), write_all
+
+
 ARE_AT_HAND = _are_at_hand()
-REGISTER = 0
+REGISTER = _register() if ARE_AT_HAND else 0
+# Most units (LANES numbers each) of a strip: of numbers of 4 bytes, and of 8.
+UNITS = tuple(max(1, ABREAST * REGISTER // item // LANES) for item in (4, 8))
 _add_four: Any
 _add_five: Any
 _add_all_shifts: Any
 _add_scores: Any
+_copy_rows: Any
 if ARE_AT_HAND:
-    REGISTER = _register()
     _add_four, _add_five = (intrinsic(_add_rows(rows)) for rows in (ROWS, MOST_ROWS))
     _add_all_shifts, _add_scores = intrinsic(_few_shifts), intrinsic(_strip_of_scores)
+    _copy_rows = intrinsic(_rows_less_mean)
 
 
 @lean_kernel
@@ -411,8 +462,7 @@ def vector_products(first, second, y, x, size, shift_y, shift_x, shifts, lanes, 
         return
     for d in range(shifts * lanes):
         out[d] = 0
-    most = max(1, ABREAST * REGISTER // out.itemsize // LANES)
-    strips = -(-units // most)
+    strips = -(-units // UNITS[out.itemsize // 8])
     rows = MOST_ROWS if REGISTER == 64 and size % MOST_ROWS == 0 else ROWS
     for done in range(0, size, rows):
         start = min(done, size - rows)
@@ -429,9 +479,8 @@ def vector_products(first, second, y, x, size, shift_y, shift_x, shifts, lanes, 
 def vector_scores(sums, row, stride, count, place, lanes, of_window, totals, inverses, y, x, height, width, score):
     """As `plain_scores`."""
     mean, inverse = of_window
-    most = max(1, ABREAST * REGISTER // score.itemsize // LANES)
     units = width // LANES
-    strips = -(-units // most)
+    strips = -(-units // UNITS[score.itemsize // 8])
     for k in range(strips):
         begin, end = units * k // strips, units * (k + 1) // strips
         _add_scores(
@@ -440,5 +489,12 @@ def vector_scores(sums, row, stride, count, place, lanes, of_window, totals, inv
         )  # fmt: skip
 
 
+@fused_kernel
+def vector_cut(image, y, x, rows, columns, pitch, mean, out):
+    """As `plain_cut`."""
+    _copy_rows(out, pitch, image, y, x, rows, columns, mean)
+
+
 products = vector_products if ARE_AT_HAND else plain_products
 scores = vector_scores if ARE_AT_HAND else plain_scores
+cut = vector_cut if ARE_AT_HAND else plain_cut

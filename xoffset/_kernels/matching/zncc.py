@@ -138,7 +138,94 @@ def _add_along(ring, start, count, out):
 
 
 @lean_kernel
-def block_sums(first, second, y, left, block, box, per_step, spans, places, ring, pixels, out):
+def search_blocks(images, nodes, search, box, block, plan, buffers, masked, out, flags):
+    """Best whole-pixel shift of every template, from products that all templates of a tile share.
+
+    Parameters
+    ----------
+    images, nodes, search
+        See `Images`, `Nodes`, those of the largest size, and `Search`.
+    box
+        As in `_block_sums`.
+    block
+        Side of a block, px.
+    plan
+        `spans` and, by row of blocks, `places` as in `_block_sums`; `begins` (size,), first row of the sums of each
+        size; `judged` (row of blocks, size): row of nodes whose last blocks these are, -1 if there is none; `is_used`
+        (row of blocks,): whether any template holds them.
+    buffers
+        `ring`, `pixels` and `sums` as in `_block_sums`, `score` as in `_plain_peaks`; `origin` and `shape` (column, 2)
+        of the box.
+    masked
+        `scratch` of `_masked_peaks`; None where every pixel is valid.
+    out, flags
+        As in `search.search`; bits against the peak are added.
+    """
+    spans, places, begins, judged, is_used = plan
+    ring, pixels, sums, score, origin, shape = buffers
+    strips, ahead = images.first.shape[0] * nodes.columns, nodes.columns
+    for strip in range(judged.shape[0]):
+        if not is_used[strip]:
+            continue
+        _block_sums(
+            images.first, images.second, nodes.top + strip * block, nodes.left, block, box, nodes.step // block, spans,
+            places[strip], ring, pixels, sums,
+        )  # fmt: skip
+        for size in range(judged.shape[1]):
+            row = judged[strip, size]
+            if row >= 0:
+                _row_of_peaks(
+                    images, nodes, search, sums, (begins[size], strips, ahead), spans[size, 1], origin, shape, size,
+                    row, score, masked, out[size, row], flags[size, row],
+                )  # fmt: skip
+
+
+@hot_kernel
+def search_one_by_one(images, nodes, search, origins, shapes, buffers, masked, out, flags):
+    """As `search_blocks`, each template with its own candidates: for searches that hardly coincide.
+
+    `origins`, `shapes` (rows, columns, 2) as in `products`; `buffers`: `sums` and `score` as in `search_blocks`.
+    """
+    sums, score = buffers
+    x = np.empty(nodes.columns, np.int64)
+    for row in range(nodes.rows):
+        origin, shape = origins[row], shapes[row]
+        for size in range(search.templates.size):
+            template = search.templates[size]
+            inset = (nodes.template - template) // 2
+            for k in range(x.size):
+                x[k] = nodes.left + inset + k * nodes.step
+            y = nodes.top + row * nodes.step + inset
+            products(images.first, images.second, y, x, template, origin, shape, search.wanted[row], sums)
+            _row_of_peaks(
+                images, nodes, search, sums, (0, 0, nodes.columns), 1, origin, shape, size, row, score, masked,
+                out[size, row], flags[size, row],
+            )  # fmt: skip
+
+
+@lean_kernel
+def _row_of_peaks(
+    images, nodes, search, sums, strips, count, origin, shape, size, row, score, masked, out, flags
+):  # fmt: skip
+    """Peaks of a row of nodes and a size, as `_masked_peaks` has them, or `_plain_peaks` if `masked` is None."""
+    template = search.templates[size]
+    inset = (nodes.template - template) // 2
+    place = nodes.top + row * nodes.step + inset, nodes.left + inset, nodes.step
+    centre, half, wanted = search.centre[row], search.half[row], search.wanted[row]
+    if masked is None:
+        _plain_peaks(
+            sums, strips, count, origin, shape, centre, half, wanted, images.statistics[size],
+            images.statistics_of_other[size], images.first.dtype.type(template * template), place, score, out, flags,
+        )  # fmt: skip
+    else:
+        _masked_peaks(
+            sums, strips, count, origin, shape, centre, half, wanted, images.floors, images.least_valid[size],
+            images.flat[size], images.flat_of_other[size], place, masked, score, out, flags,
+        )  # fmt: skip
+
+
+@lean_kernel
+def _block_sums(first, second, y, left, block, box, per_step, spans, places, ring, pixels, out):
     """Products of a row of blocks with all shifts of a box, summed along the row to the windows of each size.
 
     Parameters
@@ -187,9 +274,9 @@ def block_sums(first, second, y, left, block, box, per_step, spans, places, ring
 
 
 @lean_kernel
-def plain_peaks(
-    sums, strips, count, origin, shape, centre, half, wanted, statistics, statistics_of_other, pixels, y, x, score, out,
-    flags,
+def _plain_peaks(
+    sums, strips, count, origin, shape, centre, half, wanted, statistics, statistics_of_other, pixels, place, score,
+    out, flags,
 ):  # fmt: skip
     """Peaks of the templates of a row of nodes, where every pixel is valid.
 
@@ -209,18 +296,19 @@ def plain_peaks(
         (2, height, width) those of `Images` for this size.
     pixels
         Pixels of a template, in the type of the images.
-    y, x
-        First row of the templates, and first column of each (column,).
+    place
+        First row of the templates, first column of the first of them, and columns from one to the next.
     score
         (shifts, lanes) scratch for all candidates of any template, and a row more.
     out, flags
         (column, PEAK_FIELDS) and (column,) as in `search.search`; bits against the peak are added.
     """
-    for k in range(x.size):
+    y, first, step = place
+    for k in range(wanted.size):
         if wanted[k] == 0:
             continue
-        peak = out[k]
-        total, inverse = statistics[0, y, x[k]], statistics[1, y, x[k]]
+        peak, x = out[k], first + k * step
+        total, inverse = statistics[0, y, x], statistics[1, y, x]
         if inverse <= 0:
             for n in range(PEAK_FIELDS):
                 peak[n] = np.nan
@@ -229,10 +317,10 @@ def plain_peaks(
         height, width = 2 * half[k, 0] + 1, 2 * half[k, 1] + 1
         top, left = centre[k, 0] - half[k, 0], centre[k, 1] - half[k, 1]
         lanes = shape[k, 1]
-        place = (top - origin[k, 0]) * lanes + left - origin[k, 1]
+        start = (top - origin[k, 0]) * lanes + left - origin[k, 1]
         vectors.scores(
-            sums, strips[0] + k, strips[1], count, place, lanes, (total / pixels, inverse), statistics_of_other[0],
-            statistics_of_other[1], y + top, x[k] + left, height, -(-width // LANES) * LANES, score,
+            sums, strips[0] + k, strips[1], count, start, lanes, (total / pixels, inverse), statistics_of_other[0],
+            statistics_of_other[1], y + top, x + left, height, -(-width // LANES) * LANES, score,
         )  # fmt: skip
         flags[k] |= _read_peak(score, height, width, peak)
         peak[0] += top
@@ -240,29 +328,31 @@ def plain_peaks(
 
 
 @lean_kernel
-def masked_peaks(
-    sums, strips, count, origin, shape, centre, half, wanted, floors, least_valid, flat, flat_of_other, y, x, scratch,
+def _masked_peaks(
+    sums, strips, count, origin, shape, centre, half, wanted, floors, least_valid, flat, flat_of_other, place, scratch,
     score, out, flags,
 ):  # fmt: skip
-    """As `plain_peaks` over the pixels valid in both windows.
+    """As `_plain_peaks` over the pixels valid in both windows.
 
     `strips`: first row of the sums, how much further on the next one of the same column is, and that of the next kind.
     `floors`, `least_valid`, `flat` and `flat_of_other` (height, width) are those of `Images` for this size; `scratch`
     (6 or 7, shifts·lanes or more) is for the sums of one window.
     """
-    for k in range(x.size):
+    y, left_of_first, step = place
+    for k in range(wanted.size):
         if wanted[k] == 0:
             continue
+        x = left_of_first + k * step
         height, width = 2 * half[k, 0] + 1, 2 * half[k, 1] + 1
         top, left = centre[k, 0] - half[k, 0], centre[k, 1] - half[k, 1]
         lanes = shape[k, 1]
         for kind in range(scratch.shape[0]):
             first = strips[0] + kind * strips[2] + k
             _add_down(sums, first, strips[1], count, scratch[kind, : shape[k, 0] * lanes])
-        place = (top - origin[k, 0]) * lanes + left - origin[k, 1]
-        is_flat = flat[y, x[k]] != 0
+        start = (top - origin[k, 0]) * lanes + left - origin[k, 1]
+        is_flat = flat[y, x] != 0
         _masked_scores(
-            scratch, place, lanes, floors, least_valid, is_flat, flat_of_other, y + top, x[k] + left, height, width,
+            scratch, start, lanes, floors, least_valid, is_flat, flat_of_other, y + top, x + left, height, width,
             score,
         )  # fmt: skip
         peak = out[k]
