@@ -205,23 +205,29 @@ def cut(
 
     Array and mask start at `origin`; of both only these dates are wanted, or all.
     """
-    inside, padding = [], []
-    for part, start, size in zip(lattice.window(tile), origin, array.shape[1:], strict=True):
+    window = lattice.window(tile)
+    inside, there = [], []
+    for part, start, size in zip(window, origin, array.shape[1:], strict=True):
         first, last = max(part.start - start, 0), min(part.stop - start, size)
         inside.append(slice(first, last))
-        padding.append((first - (part.start - start), (part.stop - start) - last))
-    values = array[dates, inside[0], inside[1]]
-    is_exact = values.dtype.itemsize <= (4 if values.dtype.kind == "f" else 2)
-    values = values.astype(np.float32 if is_exact else np.float64)
+        there.append(slice(first + start - part.start, last + start - part.start))
+    pixels = array[dates, inside[0], inside[1]]
+    is_exact = pixels.dtype.itemsize <= (4 if pixels.dtype.kind == "f" else 2)
+    shape = (len(pixels), *(part.stop - part.start for part in window))
+    out = np.empty(shape, dtype=np.float32 if is_exact else np.float64)
+    if pixels.shape != shape:
+        out.fill(np.nan)
+    values = out[:, there[0], there[1]]
+    values[:] = pixels
     if array.dtype.kind == "f":
-        values[np.abs(values) > LARGEST_PIXEL] = np.nan
+        np.copyto(values, np.nan, where=np.abs(values) > LARGEST_PIXEL)
     # a value that the type cannot hold is no pixel's
     for nodata in lattice.nodata:
         if abs(nodata) <= float(np.finfo(values.dtype).max):
-            values[values == nodata] = np.nan
+            np.copyto(values, np.nan, where=values == nodata)
     if mask is not None:
         np.copyto(values, np.nan, where=~mask[dates if len(mask) > 1 else slice(None), inside[0], inside[1]])
-    return np.pad(values, ((0, 0), *padding), constant_values=np.nan)
+    return out
 
 
 def filter_tiles(stack: Any, lattice: Lattice, kernel: TileKernel) -> Any:

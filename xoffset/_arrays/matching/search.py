@@ -250,7 +250,7 @@ def _images(
     at_rest = _is_complete(reference, nodes, (0, 0, 1, 1))
     if at_rest and _is_complete(secondary, nodes, (top, left, height, width)):
         first, second = reference.filtered[None], secondary.filtered[None]
-        statistics, of_other = reference.statistics, secondary.statistics
+        statistics, of_other = reference.statistics_at(nodes), secondary.statistics
     else:
         statistics = of_other = np.empty((len(reference.templates), 2, 0, 0), dtype=reference.filtered.dtype)
         known_a, mask_a, a, square_a = reference.masked
