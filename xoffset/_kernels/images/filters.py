@@ -25,7 +25,7 @@ FOLD = 4
 
 @functools.cache
 def gaussian_taps(sigma: float, dtype: np.dtype) -> np.ndarray:
-    """Samples of a Gaussian out to 4 sigma, normalised to a sum of 1; the single tap 1 if sigma is 0. Not to be changed."""
+    """Samples of a Gaussian out to 4 sigma, of sum 1; the single tap 1 if sigma is 0. It is kept: leave it as it is."""
     radius = int(4.0 * sigma + 0.5)
     offsets = np.arange(-radius, radius + 1) / sigma if sigma > 0.0 else np.zeros(1)
     taps = np.exp(-0.5 * offsets**2)
