@@ -115,7 +115,8 @@ def _with_halo(array: da.Array, before: int, after: int) -> da.Array:
         tuple(size + before * (k > 0) + after * (k + 1 < len(each)) for k, size in enumerate(each))
         for each in array.chunks[1:]
     ]
-    layer = HighLevelGraph.from_collections(name, graph, dependencies=[array])
+    source: Any = array  # dask's own types do not agree with one another
+    layer = HighLevelGraph.from_collections(name, graph, dependencies=[source])
     return da.Array(layer, name, (array.chunks[0], *sizes), dtype=array.dtype, meta=array._meta)
 
 

@@ -232,9 +232,9 @@ def _bandpass_in_frame(prefilter: Bandpass, centred: np.ndarray, known: np.ndarr
     valid, out = np.zeros_like(known), np.zeros_like(centred)
     # along an edge more than half of the weight is known: too little in corners only
     corners = [np.flatnonzero(weight < 1.0 - 1.0e-9) for weight in weights]
-    down, right = (weight[near] for weight, near in zip(weights, corners, strict=True))
+    along_y, along_x = (weight[near] for weight, near in zip(weights, corners, strict=True))
     valid[frame] = 1
-    valid[frame][np.ix_(*corners)] = np.multiply.outer(down, right) >= filters.LEAST_WEIGHT
+    valid[frame][np.ix_(*corners)] = np.multiply.outer(along_y, along_x) >= filters.LEAST_WEIGHT
     # what is interpolated beside the rim must not meet a step
     there, here = [], []
     for part, size, (first, last) in zip(frame, centred.shape, around, strict=True):
