@@ -43,7 +43,8 @@ def run(name: str, parts: Sequence[Part], arguments: Sequence[str] | None = None
     for part in parts:
         if not given.parts or part.__name__ in given.parts:
             tables[part.__name__] = part(extent)
-            print_table(f"{name} {part.__name__}", tables[part.__name__])
+            made_on = machine()
+            print_table(f"{name} {part.__name__}, {made_on['processor']}, {made_on['vectors']}", tables[part.__name__])
             if extent != "small":
                 # a table of its own for each kind of processor
                 keep(name, " ".join(filter(None, (part.__name__, OTHER))), tables[part.__name__])

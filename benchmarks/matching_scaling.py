@@ -67,7 +67,7 @@ def window(extent: Extent) -> Rows:
 
 def step(extent: Extent) -> Rows:
     """Growing distances between windows."""
-    side, steps = (160, (8, 16)) if extent == "small" else (1024, (1, 2, 4, 8, 16, 32))
+    side, steps = (160, (8, 16)) if extent == "small" else (1024, (1, 2, 4, 8, 16, 32, 64, 128))
     return [_row(side, 1, USUAL | {"step": each, "search": 8}, {"step": each}) for each in steps]
 
 

@@ -287,7 +287,7 @@ def test_window_sums(spoil, side, dtype):
     # running sums in double keep 16 decimals of the largest square they met, whatever the image
     lost = 1e-14 * side**2 * peak**2
     floor = 2.0 * lost / side**2
-    windows.window_sums(image, side, floor, total, inverse)
+    windows.window_sums(image, side, floor, 0, 1, total, inverse)
     inner = tuple(slice(0, size) for size in spread.shape)
     np.testing.assert_allclose(total[inner], expected_total, rtol=1e-12, atol=1e-12 * peak)
     assert not inverse[inner][spread < floor * side**2 - lost].any()
@@ -298,6 +298,19 @@ def test_window_sums(spoil, side, dtype):
     for found in (total, inverse):
         found[inner] = np.nan
         assert np.isnan(found).all()
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("first", "step"), [(0, 1), (2, 3), (7, 4), (30, 64)])
+def test_window_sums_of_some_rows_are_those_of_all(first, step, dtype):
+    image = texture((19, 26)).astype(dtype)
+    (every, some) = np.full((2, 2, *image.shape), np.nan, dtype=dtype)
+    windows.window_sums(image, 5, 0.0, 0, 1, *every)
+    windows.window_sums(image, 5, 0.0, first, step, *some)
+    is_told = (np.arange(19) - first) % step == 0
+    np.testing.assert_array_equal(some[:, is_told], every[:, is_told])
+    assert np.isnan(some[:, ~is_told]).all()
 
 
 @pytest.mark.small
@@ -313,7 +326,7 @@ def test_sums_along_a_line(side):
 def test_window_sums_any_layout(layout):
     image = texture((19, 26))
     found = [np.empty(image.shape) for _ in range(2)]
-    windows.window_sums(layout(image), 6, 0.0, *found)
+    windows.window_sums(layout(image), 6, 0.0, 0, 1, *found)
     total, spread = reference.window_sums(image, 6)
     np.testing.assert_allclose(found[0][:14, :21], total, atol=EXACT)
     np.testing.assert_allclose(found[1][:14, :21] ** -2, spread, rtol=EXACT)

@@ -63,9 +63,7 @@ def _match_blocks(
     ]
     layers = [stack] if mask is None else [stack, da.asarray(mask)]
     aligned = [each.rechunk((each.shape[0], *pixels)) for each in layers]
-    # a single block has no neighbours, and may be thinner than the halo
-    depth = {0: 0} | {axis + 1: (before, after) if len(ends) > 2 else 0 for axis, ends in enumerate(edges)}
-    padded, *masks = (da.overlap.overlap(each, depth=depth, boundary="none") for each in aligned)
+    padded, *masks = (_with_halo(each, before, after) for each in aligned)
     counts = [tuple(np.diff(ends).tolist()) for ends in edges]
     found: da.Array = da.map_blocks(
         _match_block,
@@ -83,6 +81,47 @@ def _match_blocks(
         meta=np.empty((0, 0, 0, 0), dtype=lattice.dtype),
     )
     return found
+
+
+def _with_halo(array: da.Array, before: int, after: int) -> da.Array:
+    """Array (time, y, x) whose blocks begin and end so many pixels earlier and later, as far as there are neighbours.
+
+    What a block gives to another is a copy, which `dask.array.overlap` does not make: a view would keep all of the
+    block in memory until the last of its neighbours is done, and of a wide image those are two rows of blocks.
+    """
+    import dask.array as da
+    from dask.base import tokenize
+    from dask.highlevelgraph import HighLevelGraph
+
+    name = f"halo-{tokenize(array.name, before, after)}"
+    whole, last, first = slice(None), slice(-before, None), slice(0, after)
+    # neighbours by their distance along an axis, and what they give
+    around = ((-1, last), (0, whole), (1, first))
+    graph: dict[Any, Any] = {}
+    for row, column in np.ndindex(array.numblocks[1:]):
+        joined: list[list[tuple[Any, ...]]] = []
+        for down, rows in around:
+            joined.append([])
+            for right, columns in around:
+                block = (array.name, 0, row + down, column + right)
+                if not (0 <= row + down < array.numblocks[1] and 0 <= column + right < array.numblocks[2]):
+                    continue
+                key = (f"{name}-of", row, column, down, right)
+                if down != 0 or right != 0:
+                    graph[key] = (_copy, block, rows, columns)
+                joined[-1].append(key if key in graph else block)
+        graph[name, 0, row, column] = (np.block, [each for each in joined if each])
+    sizes = [
+        tuple(size + before * (k > 0) + after * (k + 1 < len(each)) for k, size in enumerate(each))
+        for each in array.chunks[1:]
+    ]
+    source: Any = array  # dask's own types do not agree with one another
+    layer = HighLevelGraph.from_collections(name, graph, dependencies=[source])
+    return da.Array(layer, name, (array.chunks[0], *sizes), dtype=array.dtype, meta=array._meta)
+
+
+def _copy(block: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+    return block[:, rows, columns].copy()
 
 
 def _match_block(
@@ -205,23 +244,29 @@ def cut(
 
     Array and mask start at `origin`; of both only these dates are wanted, or all.
     """
-    inside, padding = [], []
-    for part, start, size in zip(lattice.window(tile), origin, array.shape[1:], strict=True):
+    window = lattice.window(tile)
+    inside, there = [], []
+    for part, start, size in zip(window, origin, array.shape[1:], strict=True):
         first, last = max(part.start - start, 0), min(part.stop - start, size)
         inside.append(slice(first, last))
-        padding.append((first - (part.start - start), (part.stop - start) - last))
-    values = array[dates, inside[0], inside[1]]
-    is_exact = values.dtype.itemsize <= (4 if values.dtype.kind == "f" else 2)
-    values = values.astype(np.float32 if is_exact else np.float64)
+        there.append(slice(first + start - part.start, last + start - part.start))
+    pixels = array[dates, inside[0], inside[1]]
+    is_exact = pixels.dtype.itemsize <= (4 if pixels.dtype.kind == "f" else 2)
+    shape = (len(pixels), *(part.stop - part.start for part in window))
+    out = np.empty(shape, dtype=np.float32 if is_exact else np.float64)
+    if pixels.shape != shape:
+        out.fill(np.nan)
+    values = out[:, there[0], there[1]]
+    values[:] = pixels
     if array.dtype.kind == "f":
-        values[np.abs(values) > LARGEST_PIXEL] = np.nan
+        np.copyto(values, np.nan, where=np.abs(values) > LARGEST_PIXEL)
     # a value that the type cannot hold is no pixel's
     for nodata in lattice.nodata:
         if abs(nodata) <= float(np.finfo(values.dtype).max):
-            values[values == nodata] = np.nan
+            np.copyto(values, np.nan, where=values == nodata)
     if mask is not None:
         np.copyto(values, np.nan, where=~mask[dates if len(mask) > 1 else slice(None), inside[0], inside[1]])
-    return np.pad(values, ((0, 0), *padding), constant_values=np.nan)
+    return out
 
 
 def filter_tiles(stack: Any, lattice: Lattice, kernel: TileKernel) -> Any:

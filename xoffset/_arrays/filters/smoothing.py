@@ -39,7 +39,7 @@ def difference(
     if gains is None:
         gains = [np.ones((2, size)) for size in image.shape]
     gain_y, gain_x = (gain.astype(image.dtype) for gain in gains)
-    edges = np.stack([taps_beside_edge(sigma, reach_of(coarse))[0] for sigma in (fine, coarse)]).astype(image.dtype)
+    edges = _taps_beside_edge(fine, coarse, image.dtype)
     out = np.empty(image.shape, dtype=image.dtype)
     filters.bandpass(image, *halves, gain_y, gain_x, edges, np.array(is_edge), rows, line, out)
     return out
@@ -75,11 +75,18 @@ def taps_beside_edge(sigma: float, lines: int) -> tuple[np.ndarray, np.ndarray]:
     return out, mean - out
 
 
+@functools.cache
+def _taps_beside_edge(fine: float, coarse: float, dtype: np.dtype) -> np.ndarray:
+    """Those of the fine and the coarse low-pass beside the first and the last edge (edge, low-pass, line, tap)."""
+    first = np.stack([taps_beside_edge(sigma, reach_of(coarse))[0] for sigma in (fine, coarse)]).astype(dtype)
+    return np.stack([first, first[:, ::-1, ::-1]])
+
+
 def _twist(image: np.ndarray, sigma: float, lines: int) -> np.ndarray:
     """What straight lines across and along both edges at the first corner have that a plane has not (line, line)."""
     tilts = taps_beside_edge(sigma, lines)[1]
     size = tilts.shape[1]
-    twist: np.ndarray = np.einsum("yi,ij,xj->yx", tilts, image[:size, :size], tilts, optimize=True)
+    twist: np.ndarray = tilts @ image[:size, :size].astype(np.float64) @ tilts.T
     return twist
 
 
@@ -91,16 +98,18 @@ def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return store[start : start + size].view(dtype).reshape(shape)
 
 
+@functools.cache
 def half_of_taps(sigma: float, dtype: np.dtype) -> np.ndarray:
-    """Middle tap of a Gaussian and those on one side, filled up with zeros for the kernels."""
+    """Middle tap of a Gaussian and those on one side, filled up with zeros for the kernels. Not to be changed."""
     taps = filters.gaussian_taps(sigma, dtype)
     half = taps[taps.size // 2 :]
     blocks = max(-(-(half.size - 1) // filters.FOLD), 1)
     return np.concatenate([half, np.zeros(1 + blocks * filters.FOLD - half.size, dtype=dtype)])
 
 
+@functools.lru_cache(64)
 def weight_of_line(size: int, sigma: float) -> np.ndarray:
-    """Low-pass of a line of ones, zero beyond: below 1 near the edges only."""
+    """Low-pass of a line of ones, zero beyond: below 1 near the edges only. Not to be changed."""
     taps = filters.gaussian_taps(sigma, np.dtype(np.float64))
     radius = taps.size // 2
     return np.convolve(np.ones(size), taps)[radius : radius + size]
@@ -205,7 +214,7 @@ def _bandpass_in_frame(prefilter: Bandpass, centred: np.ndarray, known: np.ndarr
     inner = np.pad(centred[frame], around)
     gains = _gains(inner.shape, fine, coarse)
     for gain, part, (first, last) in zip(gains, frame, around, strict=True):
-        weight = weight_of_line(part.stop - part.start, fine)
+        weight = weight_of_line(part.stop - part.start, fine).copy()
         if first:
             gain[:, : first + reach] = 1.0
         else:
@@ -221,7 +230,11 @@ def _bandpass_in_frame(prefilter: Bandpass, centred: np.ndarray, known: np.ndarr
         twist = _twist(inner[corner], fine, reach) - _twist(inner[corner], coarse, reach)
         found[corner][: len(twist), : len(twist)] -= twist
     valid, out = np.zeros_like(known), np.zeros_like(centred)
-    valid[frame] = np.multiply.outer(*weights) >= filters.LEAST_WEIGHT
+    # along an edge more than half of the weight is known: too little in corners only
+    corners = [np.flatnonzero(weight < 1.0 - 1.0e-9) for weight in weights]
+    along_y, along_x = (weight[near] for weight, near in zip(weights, corners, strict=True))
+    valid[frame] = 1
+    valid[frame][np.ix_(*corners)] = np.multiply.outer(along_y, along_x) >= filters.LEAST_WEIGHT
     # what is interpolated beside the rim must not meet a step
     there, here = [], []
     for part, size, (first, last) in zip(frame, centred.shape, around, strict=True):

@@ -46,6 +46,7 @@ class Image:
     # of windows at rest, whatever they are matched with, filled when first needed: see `moments.kurtosis`
     kurtoses: dict[zncc.Nodes, np.ndarray] = field(default_factory=dict)
     sums: dict[zncc.Nodes, np.ndarray] = field(default_factory=dict)  # see `template_sums`
+    at_nodes: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)  # see `statistics_at`
 
     @cached_property
     def is_valid(self) -> bool:
@@ -117,12 +118,26 @@ class Image:
     @cached_property
     def statistics(self) -> np.ndarray:
         """Sum and inverse root spread of windows without holes (size, 2, height, width); the latter is 0 if flat."""
+        return self._statistics(zncc.Nodes(0, 0, 0, 0, 1, self.templates[-1]))
+
+    def statistics_at(self, nodes: zncc.Nodes) -> np.ndarray:
+        """As `statistics`, where only the rows of these nodes have values: most images are not searched at others."""
+        if nodes.step == 1 or "statistics" in self.__dict__:
+            return self.statistics
+        lines = (nodes.top % nodes.step, nodes.step)
+        if lines not in self.at_nodes:
+            self.at_nodes[lines] = self._statistics(nodes)
+        return self.at_nodes[lines]
+
+    def _statistics(self, nodes: zncc.Nodes) -> np.ndarray:
         out = np.zeros((len(self.templates), 2, *self.raw.shape), dtype=self.filtered.dtype)
         # what lies in holes would leave its rounding in the running sums
         pixels = self.filtered if self.is_valid else self.filtered * self.valid
         for (total, inverse), flat, template in zip(out, self.flat, self.templates, strict=True):
-            windows.window_sums(pixels, template, self.floor, total, inverse)
-            inverse[flat != 0] = 0.0
+            first = nodes.of_size(template).top
+            windows.window_sums(pixels, template, self.floor, first, nodes.step, total, inverse)
+            if flat.any():
+                inverse[flat != 0] = 0.0
         return out
 
     @cached_property

@@ -210,7 +210,7 @@ def _images(
     """The arrays that the kernels ask for: the pixels alone where all that is touched is valid, else with masks."""
     if are_complete(reference, secondary, nodes, candidates):
         first, second = reference.filtered[None], secondary.filtered[None]
-        statistics, of_other = reference.statistics, secondary.statistics
+        statistics, of_other = reference.statistics_at(nodes), secondary.statistics
     else:
         statistics = of_other = np.empty((len(reference.templates), 2, 0, 0), dtype=reference.filtered.dtype)
         known_a, mask_a, a, square_a = reference.masked

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from xoffset._kernels._jit import hot_kernel, kernel, lean_kernel
@@ -21,8 +23,9 @@ CELL = 16
 FOLD = 4
 
 
+@functools.cache
 def gaussian_taps(sigma: float, dtype: np.dtype) -> np.ndarray:
-    """Samples of a Gaussian out to 4 sigma, normalised to a sum of 1; the single tap 1 if sigma is 0."""
+    """Samples of a Gaussian out to 4 sigma, of sum 1; the single tap 1 if sigma is 0. It is kept: leave it as it is."""
     radius = int(4.0 * sigma + 0.5)
     offsets = np.arange(-radius, radius + 1) / sigma if sigma > 0.0 else np.zeros(1)
     taps = np.exp(-0.5 * offsets**2)
@@ -139,14 +142,13 @@ def _smooth_two_rows(rows, y, half, out):
 
 
 @lean_kernel
-def _smooth_beside(line, edges, end, out):
-    """Pixels of a line beside its first or last pixel `end`, by the taps (pixel, tap) for each."""
-    step = 1 if end == 0 else -1
-    for x in range(edges.shape[0]):
-        total = line.dtype.type(0.0)
-        for k in range(edges.shape[1]):
-            total += edges[x, k] * line[end + step * k]
-        out[end + step * x] = total
+def _smooth_beside(line, taps, out):
+    """Pixels of a line by the taps (pixel, tap) for each, that all begin with its first pixel."""
+    for x in range(out.size):
+        total, own = line.dtype.type(0.0), taps[x]
+        for k in range(own.size):
+            total += own[k] * line[k]
+        out[x] = total
 
 
 @lean_kernel
@@ -171,7 +173,8 @@ def bandpass(image, fine, coarse, gain_y, gain_x, edges, is_edge, rows, line, ou
     gain_y, gain_x
         (2, height) and (2, width): factors by which the fine and the coarse low-pass are multiplied.
     edges
-        (2, lines, taps): other taps of the two filters for so many lines beside an edge, counted from it on.
+        (2, 2, lines, taps): other taps of the two filters for so many lines beside the first edge, counted from it on,
+        then the same mirrored for those beside the last one.
     is_edge
         (4,): whether they are taken at the top, the bottom, the left and the right.
     rows
@@ -187,16 +190,18 @@ def bandpass(image, fine, coarse, gain_y, gain_x, edges, is_edge, rows, line, ou
     margin = (line.size - stride) // 2
     low = np.empty((2, stride), image.dtype)
     high = np.empty((2, stride), image.dtype)
+    beside, reach = edges.shape[2:]
     for y in range(height):
         source, target = image[y], line[margin : margin + width]
         for x in range(width):
             target[x] = source[x]
         _smooth_line(line, margin, fine, coarse, rows[0, margin + y], rows[1, margin + y])
         for n in range(2):
+            smooth_row = rows[n, margin + y, :width]
             if is_edge[2]:
-                _smooth_beside(target, edges[n], 0, rows[n, margin + y])
+                _smooth_beside(target[:reach], edges[0, n], smooth_row[:beside])
             if is_edge[3]:
-                _smooth_beside(target, edges[n], width - 1, rows[n, margin + y])
+                _smooth_beside(target[width - reach :], edges[1, n], smooth_row[width - beside :])
     along_low, along_high = gain_x[0], gain_x[1]
     for y in range(0, height, 2):
         _smooth_two_rows(rows[0], margin + y, fine, low)
@@ -204,10 +209,10 @@ def bandpass(image, fine, coarse, gain_y, gain_x, edges, is_edge, rows, line, ou
         for i in range(min(2, height - y)):
             above, below = y + i, height - 1 - y - i
             for n, found in enumerate((low, high)):
-                if is_edge[0] and above < edges.shape[1]:
-                    _smooth_across(rows[n], margin, 1, edges[n, above], found[i])
-                elif is_edge[1] and below < edges.shape[1]:
-                    _smooth_across(rows[n], margin + height - 1, -1, edges[n, below], found[i])
+                if is_edge[0] and above < beside:
+                    _smooth_across(rows[n], margin, 1, edges[0, n, above], found[i])
+                elif is_edge[1] and below < beside:
+                    _smooth_across(rows[n], margin + height - 1, -1, edges[0, n, below], found[i])
             across_low, across_high = gain_y[0, y + i], gain_y[1, y + i]
             fine_line, coarse_line, target = low[i], high[i], out[y + i]
             for x in range(width):

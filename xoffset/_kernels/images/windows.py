@@ -14,18 +14,19 @@ def _highest(image, template, out):
     Windows of 1, 2, 4 ... pixels are joined, along rows, then along columns.
     """
     height, width = image.shape
-    side = 1
-    while 2 * side <= template:
-        for y in range(height):
-            line, ahead = image[y, : width - side], image[y, side:]
-            for x in range(width - side):
-                line[x] = line[x] if line[x] > ahead[x] else ahead[x]
-        side *= 2
-    rest = template - side
+    # into other lines and back, since a vector that is written where the next is read from must wait for it
+    lines = np.empty((2, width), image.dtype)
     for y in range(height):
-        line, ahead = image[y, : width - rest], image[y, rest:]
-        for x in range(width - rest):
-            line[x] = line[x] if line[x] > ahead[x] else ahead[x]
+        line, found, side, turn = image[y], image[y], 1, 0
+        while side < template:
+            further = min(side, template - side)
+            side += further
+            ahead, joined = line[further:], lines[turn]
+            for x in range(width - side + 1):
+                joined[x] = line[x] if line[x] > ahead[x] else ahead[x]
+            line, turn = joined, 1 - turn
+        for x in range(width - side + 1):
+            found[x] = line[x]
     side = 1
     while 2 * side <= template:
         for y in range(height - side):
@@ -152,33 +153,66 @@ def sum_along(columns, template, out):
         k += 6
 
 
+@lean_kernel
+def _sum_by_doubling(line, template, scratch, out):
+    """As `sum_along`, from runs of 1, 2, 4 ... neighbours: quicker in long lines. `scratch` (2, as many as `line`)."""
+    size, length = out.size, line.size
+    for x in range(size):
+        out[x] = 0
+    runs, done, side, turn = line, 0, 1, 0
+    while side <= template:
+        if template & side:
+            part = runs[done:]
+            for x in range(size):
+                out[x] += part[x]
+            done += side
+        if 2 * side <= template:
+            length -= side
+            ahead, doubled = runs[side:], scratch[turn]
+            for x in range(length):
+                doubled[x] = runs[x] + ahead[x]
+            runs, turn = doubled, 1 - turn
+        side *= 2
+
+
 @hot_kernel
-def window_sums(image, template, floor, total, inverse):
+def window_sums(image, template, floor, first, step, total, inverse):
     """Sum of every template-sized window of a valid image, and one over the root of its sum of squared deviations.
 
-    The latter is zero where the variance of the window is at most `floor`. Running column sums in float64; results
-    (height, width) stand at the window's first pixel, and are left alone where no window starts.
+    The latter is zero where the variance of the window is at most `floor`. Of rows first, first + step ... of windows
+    only, and those before `first` that many apart; each tells the same for any step. Running column sums in float64;
+    results (height, width) stand at the window's first pixel, and are left alone where no window starts.
     """
     height, width = image.shape
-    columns = np.zeros((2, width))
-    sums = np.empty((2, width - template + 1))
-    count = float(template * template)
+    size = width - template + 1
+    columns, scratch = np.zeros((2, width)), np.empty((2, width))
+    sums = np.empty((2, size))
+    totals, squares = columns[0], columns[1]
+    share = 1.0 / float(template * template)
+    one, zero = inverse.dtype.type(1.0), inverse.dtype.type(0.0)
+    least = max(floor / share, float(np.finfo(inverse.dtype).tiny))
     for y in range(height):
-        for x in range(width):
-            value = np.float64(image[y, x])
-            columns[0, x] += value
-            columns[1, x] += value * value
-        if y >= template:
+        line = image[y]
+        if y < template:
             for x in range(width):
-                value = np.float64(image[y - template, x])
-                columns[0, x] -= value
-                columns[1, x] -= value * value
-        if y >= template - 1:
-            sum_along(columns[0], template, sums[0])
-            sum_along(columns[1], template, sums[1])
-            totals, inverses = total[y - template + 1], inverse[y - template + 1]
-            for x in range(width - template + 1):
-                s = sums[0, x]
-                spread = sums[1, x] - s * s / count
-                totals[x] = s
-                inverses[x] = 1.0 / np.sqrt(spread) if spread > floor * count else 0.0
+                value = np.float64(line[x])
+                totals[x] += value
+                squares[x] += value * value
+        else:
+            gone = image[y - template]
+            for x in range(width):
+                value, before = np.float64(line[x]), np.float64(gone[x])
+                totals[x] += value - before
+                squares[x] += (value - before) * (value + before)
+        top = y - template + 1
+        if top < 0 or (top - first) % step != 0:
+            continue
+        _sum_by_doubling(totals, template, scratch, sums[0])
+        _sum_by_doubling(squares, template, scratch, sums[1])
+        of_pixels, of_squares, out, inverses = sums[0], sums[1], total[top], inverse[top]
+        for x in range(size):
+            s = of_pixels[x]
+            spread = of_squares[x] - s * s * share
+            out[x] = s
+            # the root of what is known to so many digits only
+            inverses[x] = one / np.sqrt(inverse.dtype.type(spread)) if spread > least else zero
