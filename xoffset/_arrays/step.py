@@ -12,7 +12,7 @@ class Step(NamedTuple):
 
     size: float  # positive where the quantity grows along the line
     sigma: float
-    count: int  # samples that took part
+    samples: int  # samples that took part
     lines: tuple[
         tuple[tuple[float, float], tuple[float, float]], ...
     ]  # (ends of distance, values at them) of each side

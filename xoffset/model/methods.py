@@ -23,7 +23,8 @@ R = TypeVar("R", covariant=True)
 class method(Generic[S, P, R]):
     """Method made from a function whose first argument is the object; it applies to objects of some kinds only.
 
-    Without kinds it applies to whatever the function takes, which refuses all else itself. What looks at neighbours, on a grid, is not offered for scattered points; its function says why.
+    Without kinds it applies to whatever the function takes, which refuses all else itself. What looks at neighbours, on
+    a grid, is not offered for scattered points; its function says why.
     """
 
     def __init__(self, function: Callable[Concatenate[S, P], R], *kinds: str, on_grid: bool = False) -> None:

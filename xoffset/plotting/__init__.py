@@ -4,21 +4,21 @@ Each kind is a function here and a method `.offset.plot.KIND()` of the product t
 
 - `ax`: the panel of a figure of your own to draw into, of which nothing else is touched; None makes a new figure, one
   column of a journal (8.5 cm) wide.
-- `vmin`, `vmax`: ends of the colours, or of the axis where there are none. By default 0.5 % of the values at each end do
-  not count, but what neighbours agree on does: the ends are moved out until the medians of all 3 x 3 nodes are within,
-  so that the fastest front is never cut off, and single wrong matches are. What lies beyond shows as pointed ends of the
-  colour bar and in a note below the map.
+- `vmin`, `vmax`: ends of the colours, or of the axis where there are none. By default 0.5 % of the values at each end
+  do not count, but what neighbours agree on does: the ends are moved out until the medians of all 3 x 3 nodes are
+  within, so that the fastest front is never cut off, and single wrong matches are. What lies beyond shows as pointed
+  ends of the colour bar and in a note below the map.
 - `cmap`: name of colours of cmcrameri or matplotlib, or a Colormap. By default perceptually even ones that colour-blind
   eyes tell apart: pale for slow and dark for fast, white at zero for what has a sign (with + and - on the map, for grey
   print), and colours that end as they begin for what goes round.
 - `title`: a heading instead of what is drawn and its dates.
-- `save`: file to write, .png, .pdf, .svg, .jpg, .tif or .webp. It is there whole or not at all; a picture of the same name
-  is replaced.
+- `save`: file to write, .png, .pdf, .svg, .jpg, .tif or .webp. It is there whole or not at all; a picture of the same
+  name is replaced.
 
-and return the figure, whose first panel is `figure.axes[0]`; with `ax` that is the figure of the panel, and `save` writes
-all of it. A notebook shows the figure that a cell ends with. Coordinates are those of the grid, in metres or kilometres
-("local" without a CRS); hatched grey is where nothing is known. Of grids larger than 1500 nodes along a side every second
-node is drawn, or every third and so on, which a note says.
+and return the figure, whose first panel is `figure.axes[0]`; with `ax` that is the figure of the panel, and `save`
+writes all of it. A notebook shows the figure that a cell ends with. Coordinates are those of the grid, in metres or
+kilometres ("local" without a CRS); hatched grey is where nothing is known. Of grids larger than 1500 nodes along a side
+every second node is drawn, or every third and so on, which a note says.
 """
 
 from xoffset.plotting.animations import animation

@@ -51,8 +51,8 @@ def animation(
     series
         Series (time, y, x): `dx`, `dy` in metres since the reference date. NaN is drawn grey.
     save
-        Where the animation goes; its name ends in .png or .apng (animated PNG), .gif or .mp4. A file of the same name is
-        replaced.
+        Where the animation goes; its name ends in .png or .apng (animated PNG), .gif or .mp4. A file of the same name
+        is replaced.
     component
         `"dx"`, `"dy"`, or `"length"` of both.
     seconds
@@ -91,7 +91,7 @@ def animation(
     >>> stack, truth = xoffset.synthetic.stack((64, 64), dates=dates)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     figure = truth[["dx", "dy"]].offset.plot.animation(f"{folder}/motion.gif")
-    >>> figure.axes[0].get_title(loc="left").split("\n")[1][-10:]
+    >>> figure.axes[0].get_title(loc="left").splitlines()[1][-10:]
     '2021-01-01'
     """
     look = look_of("animation", ax=ax, vmin=vmin, vmax=vmax, cmap=cmap, title=title, save=None)
@@ -133,7 +133,7 @@ def _fields(series: xr.Dataset, component: str) -> list[xr.DataArray]:
             f"{sorted(map(str, product.data_vars))[:12]}. Pass the result of invert()."
         )
     checks.check_times(product["time"], "animation")
-    few = thinned(product[list(names)]).compute()
+    few = xr.Dataset({name: thinned(product[name]) for name in names}).compute()
     layers = [one_layer(few, names, k, "animation") for k in range(few.sizes["time"])]
     return [length_of(each, names) if component == "length" else each[component] for each in layers]
 

@@ -81,6 +81,8 @@ def coarse(vectors: xr.Dataset, field: xr.DataArray) -> tuple[xr.Dataset, float]
 
 
 def places(few: xr.Dataset, field: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates of nodes in the unit of the axes."""
+    """Coordinates of nodes in the unit of the axes."""
     _, divisor = axis_unit(field)
     x, y = np.meshgrid(few["x"].values / divisor, few["y"].values / divisor)
     return x, y

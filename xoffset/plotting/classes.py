@@ -49,8 +49,8 @@ def flags(
     Returns
     -------
     matplotlib.figure.Figure
-        The picture. A node with several reasons has the colour of the first, in the order of the bits; the legend has the
-        share of the nodes of each colour, most frequent first, and `others` for all beyond eight.
+        The picture. A node with several reasons has the colour of the first, in the order of the bits; the legend has
+        the share of the nodes of each colour, most frequent first, and `others` for all beyond eight.
 
     Raises
     ------

@@ -34,7 +34,7 @@ from xoffset.plotting.style import (
 )
 
 # Share of a map that the longest path takes.
-_LONGEST = 0.12
+_LONGEST = 0.3
 
 
 def strain(
@@ -55,8 +55,8 @@ def strain(
     Parameters
     ----------
     found
-        Result of `xoffset.strain`: `dilatation`, `e1`, `e2`, `azimuth` on (y, x), or for each pair or date. NaN is drawn
-        grey.
+        Result of `xoffset.strain`: `dilatation`, `e1`, `e2`, `azimuth` on (y, x), or for each pair or date. NaN is
+        drawn grey.
     layer
         Number of the pair or date, if there are several; -1 is the last.
     relief, image
@@ -85,8 +85,8 @@ def strain(
     >>> import xoffset
     >>> stack, truth = xoffset.synthetic.stack((64, 64))
     >>> figure = xoffset.strain(truth[["vx", "vy"]]).offset.plot.strain()
-    >>> figure.axes[0].get_title(loc="left")
-    'change of area, and principal extensions'
+    >>> figure.axes[0].get_title(loc="left").splitlines()[0]
+    'change of area and'
     """
     look = look_of("strain", ax=ax, vmin=vmin, vmax=vmax, cmap=cmap, title=title, save=save)
     fields = one_layer(found, ("e1", "e2", "azimuth", "dilatation"), layer, "strain")
@@ -95,7 +95,7 @@ def strain(
     scale = scale_of(area, look)
     draw(panels[0], area, scale, alpha=draw_beneath(panels[0], area, relief, image, "strain"))
     draw_crosses(panels[0], fields)
-    set_title(panels[0], title, "change of area, and principal extensions", period(area))
+    set_title(panels[0], title, "change of area and", "principal extensions", period(area))
     return look.finish(panels, ["black: extension, white: contraction", *clip_note(area, scale), *notes_of(found)])
 
 
@@ -120,7 +120,7 @@ def trajectories(
         Result of `xoffset.trajectory`: `x`, `y` (point, time) in metres.
     times
         Factor by which displacements are drawn longer than they are. None: 1, 2 or 5 times a power of ten by which the
-        longest path takes an eighth of the map, and at least 1.
+        longest path takes up to a third of the map, and at least 1.
     relief, image
         What lies beneath, as in `velocity`.
     ax, vmin, vmax, cmap, title, save
@@ -130,7 +130,7 @@ def trajectories(
     Returns
     -------
     matplotlib.figure.Figure
-        The picture: a circle where each point begins, dots in the colours of the dates, and a note that tells the factor.
+        The picture: a circle where each point begins, dots in the colours of the dates, a note with the factor.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def trajectories(
     >>> stack, truth = xoffset.synthetic.stack((96, 96), dates=dates, field="constant")
     >>> series = xoffset.invert(xoffset.correlate(stack, xoffset.pairs(stack), search=6))
     >>> path = series.offset.trajectory([(float(series.x.mean()), float(series.y.mean()))])
-    >>> path.offset.plot.trajectories(times=10.0).axes[0].get_title(loc="left").split("\n")[0]
+    >>> path.offset.plot.trajectories(times=10.0).axes[0].get_title(loc="left").splitlines()[0]
     'paths of 1 point'
     """
     look = look_of("trajectories", ax=ax, vmin=vmin, vmax=vmax, cmap=cmap, title=title, save=save)
@@ -190,7 +190,7 @@ def _room(x: np.ndarray, y: np.ndarray, asked: float | None, like: xr.Dataset) -
     longest = float(np.nanmax(lengths)) if np.isfinite(lengths).any() else 0.0
     width = max(max(high - low for low, high in ends), 2.0 * longest, 1.0)
     factor = asked or max(nice(_LONGEST * width / longest) if longest > 0.0 else 1.0, 1.0)
-    margin = 0.08 * width + factor * longest
+    margin = 0.08 * width + 0.7 * factor * longest
     places = {name: [low - margin, high + margin] for name, (low, high) in zip(("x", "y"), ends, strict=True)}
     corners = xr.DataArray(np.zeros((2, 2)), {"y": places["y"], "x": places["x"]}, ("y", "x"))
     return corners.assign_coords({name: each for name, each in like.coords.items() if name == "spatial_ref"}), factor

@@ -109,7 +109,7 @@ def sigma_of_length(vectors: xr.Dataset, names: tuple[str, str]) -> np.ndarray:
     length = np.hypot(x, y)
     with np.errstate(divide="ignore", invalid="ignore"):
         along = np.hypot(x * sigma_x, y * sigma_y) / length
-    return np.where(length > 0.0, along, np.hypot(sigma_x, sigma_y))
+    return np.asarray(np.where(length > 0.0, along, np.hypot(sigma_x, sigma_y)))
 
 
 def notes_of(dataset: xr.Dataset | xr.DataArray) -> list[str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 from xoffset.plotting.look import Look
 from xoffset.plotting.style import FIRST, NOTE, SECOND, colour_map, say_empty
 
-Colour = str | tuple[float, ...]
+Colour = str | tuple[float, float, float, float]
 
 
 def two_colours(look: Look) -> tuple[Colour, Colour]:

@@ -160,7 +160,7 @@ def _set_sizes(axes: Axes) -> None:
     beside: list[Any] = [each for each in axes.child_axes if isinstance(each, Panel)]
     for each in (axes, *beside):
         each.tick_params(labelsize=NOTE, width=0.6, length=2.5, pad=2.0)
-        for text in (each.xaxis.label, each.yaxis.label, each.title, each._left_title):  # type: ignore[attr-defined]
+        for text in (each.xaxis.label, each.yaxis.label):
             text.set_fontsize(TEXT)
         for spine in each.spines.values():
             spine.set_linewidth(0.6)

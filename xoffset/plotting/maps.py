@@ -140,7 +140,7 @@ def displacement(
     >>> import xoffset
     >>> stack, truth = xoffset.synthetic.stack((64, 64))
     >>> figure = truth[["dx", "dy"]].offset.plot.displacement()
-    >>> figure.axes[0].get_title(loc="left").split("\\n")[1]
+    >>> figure.axes[0].get_title(loc="left").splitlines()[1]
     '2021-01-01'
     """
     look = look_of("displacement", ax=ax, vmin=vmin, vmax=vmax, cmap=cmap, title=title, save=save)

@@ -27,7 +27,7 @@ def at_dates(model: xr.Dataset, name: str, dates: np.ndarray, caller: str) -> np
         if not known.any():
             return np.full(dates.size, np.nan)
         days, own = (terms.days(each, times[0]) for each in (dates, times[known]))
-        return np.interp(days, own, values[known], left=np.nan, right=np.nan)
+        return np.asarray(np.interp(days, own, values[known], left=np.nan, right=np.nan))
     found = [other for other in _UNKNOWN if other in model]
     if f"v{axis}" not in model or model[f"v{axis}"].ndim or found:
         lacks = f"a term '{found[0]}', which needs {_UNKNOWN[found[0]]}" if found else str(sorted(map(str, model))[:12])
@@ -43,7 +43,7 @@ def at_dates(model: xr.Dataset, name: str, dates: np.ndarray, caller: str) -> np
             total = (
                 total + float(model[f"{season}_sin_d{axis}"]) * sine + float(model[f"{season}_cos_d{axis}"]) * cosine
             )
-    return total + _of_events(model, axis, dates)
+    return np.asarray(total + _of_events(model, axis, dates))
 
 
 def _of_events(model: xr.Dataset, axis: str, dates: np.ndarray) -> np.ndarray:

@@ -60,8 +60,8 @@ def network(
     Returns
     -------
     matplotlib.figure.Figure
-        The picture: a line from the first date of a pair to its second, at the height of its baseline, which is negative
-        for backward pairs; ticks at the bottom for all dates. A note tells of dates that no pair connects.
+        The picture: a line from the first date of a pair to its second, at the height of its baseline, which is
+        negative for backward pairs; ticks at the bottom for all dates. A note tells of dates that no pair connects.
 
     Raises
     ------
@@ -89,7 +89,14 @@ def network(
     colours, bar = _colours(found, look)
     baseline = (found.secondary - found.reference) / _DAY
     middle = days(found.reference + (found.secondary - found.reference) / 2)
-    axes.hlines(baseline, days(found.reference), days(found.secondary), colors=colours, linewidth=0.8, alpha=0.6)
+    axes.hlines(
+        baseline,
+        days(found.reference),
+        days(found.secondary),
+        colors=list(map(tuple, colours)),
+        linewidth=0.8,
+        alpha=0.6,
+    )
     axes.scatter(middle, baseline, c=colours, s=14.0, edgecolors="black", linewidths=0.4, zorder=3.0)
     axes.plot(
         days(found.dates), np.zeros(found.dates.size), linestyle="", marker="|", color="black", markersize=5.0,
@@ -152,10 +159,10 @@ def chord(
     """
     look = look_of("chord", ax=ax, vmin=vmin, vmax=vmax, cmap=cmap, title=title, save=save)
     found = _pairs_of(dataset, "chord")
-    panels = look.panels(height=3.0)
+    panels = look.panels(height=3.7)
     axes = panels[0]
     axes.set_aspect("equal")
-    axes.set(xlim=(-1.5, 1.5), ylim=(-1.4, 1.4))
+    axes.set(xlim=(-1.9, 1.9), ylim=(-1.9, 1.9))
     axes.axis("off")
     # a gap at the top tells the last date from the first
     since = (found.dates - found.dates[0]) / _DAY
@@ -174,7 +181,8 @@ def chord(
             1.06 * x[k], 1.06 * y[k], str(found.dates[k])[:10], fontsize=NOTE, rotation_mode="anchor", va="center",
             rotation=turn - 180.0 if is_left else turn, ha="right" if is_left else "left",
         )  # fmt: skip
-    _add_bar(axes, bar)
+    if bar is not None:
+        add_bar(axes, bar, "valid [%]", is_below=True)
     set_title(axes, title, f"{found.dates.size} dates, {found.reference.size} pairs")
     return look.finish(panels, _islands(found) + notes_of(dataset))
 
@@ -202,8 +210,8 @@ def valid(
     Returns
     -------
     matplotlib.figure.Figure
-        The picture: the first date of a pair to the right, the second upward; white where there is no pair. Of pairs that
-        occur more than once the last.
+        The picture: the first date of a pair to the right, the second upward; white where there is no pair. Of pairs
+        that occur more than once the last.
 
     Raises
     ------
@@ -229,15 +237,16 @@ def valid(
     found = _pairs_of(shifts, "valid")
     if found.valid is None:
         raise ValueError(
-            f"valid() needs shifts with dx; got variables {sorted(map(str, shifts.data_vars))[:12]}. Pass the result of "
-            "correlate() or screen()."
+            f"valid() needs shifts with dx; got variables {sorted(map(str, shifts.data_vars))[:12]}. Pass the result "
+            "of correlate() or screen()."
         )
     square = np.full((found.dates.size, found.dates.size), np.nan)
     square[found.ends[:, 1], found.ends[:, 0]] = found.valid
     panels = look.panels(height=3.0)
     axes = panels[0]
     _, bar = _colours(found, look)
-    axes.imshow(square, origin="lower", cmap=bar.cmap, norm=bar.norm, interpolation="nearest")  # type: ignore[union-attr]
+    assert bar is not None
+    axes.imshow(bar.to_rgba(np.ma.masked_invalid(square)), origin="lower", interpolation="nearest")
     ticks = np.arange(0, found.dates.size, int(np.ceil(found.dates.size / _ALONG)))
     labels = [str(found.dates[k])[:10] for k in ticks]
     axes.set_xticks(ticks, labels=labels, rotation=90)

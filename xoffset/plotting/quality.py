@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ def stable(
     dataset
         Shifts (pair, y, x), a series (time, y, x), a displacement or a rate (y, x).
     stable
-        True where the ground does not move (y, x), boolean, on the grid of the dataset or on the finer one of the stack.
+        True where the ground does not move (y, x), boolean, on the grid of the dataset or the finer one of the stack.
     layer
         Number of the pair or date, if there are several; -1 is the last.
     ax, vmin, vmax, cmap, title, save
@@ -68,8 +69,8 @@ def stable(
     Returns
     -------
     matplotlib.figure.Figure
-        The picture: both components, each with its median and its spread (1.4826 times the median absolute deviation, NMAD)
-        in the legend, and the normal curve of these two. A note counts what lies beyond the axis.
+        The picture: both components, each with its median and its spread (NMAD, 1.4826 times the median absolute
+        deviation) in the legend, and their normal curve. A note counts what lies beyond the axis.
 
     Raises
     ------
@@ -103,9 +104,13 @@ def stable(
     bins = np.linspace(low, high, _BINS)
     for name, each, colour, is_filled in zip(names, values, two_colours(look), (False, True), strict=True):
         middle, spread = _robust(each)
-        text = f"{name}: median {middle:.2g}, NMAD {spread:.2g} {units}" if each.size else f"{name}: no values"
+        text = (
+            f"{name}: median {_rounded(middle, spread)}, NMAD {spread:.2g} {units}"
+            if each.size
+            else f"{name}: no values"
+        )
         axes.hist(
-            each, bins, color=colour, label=text, histtype="stepfilled" if is_filled else "step", alpha=0.85,
+            each, bins.tolist(), color=colour, label=text, histtype="stepfilled" if is_filled else "step", alpha=0.85,
             linewidth=1.3, zorder=2.0 if is_filled else 3.0,
         )  # fmt: skip
         if spread > 0.0:
@@ -117,7 +122,7 @@ def stable(
     if not any(each.size for each in values):
         say_empty(axes)
     add_legend(axes)
-    set_title(axes, title, period(vectors).replace(" to ", "\nto ") or "stable ground")
+    set_title(axes, title, "stable ground", period(vectors), below=2)
     beyond = max((100.0 * float(((each < low) | (each > high)).mean()) for each in values if each.size), default=0.0)
     return look.finish(panels, [f"up to {beyond:.2g} % of a component beyond the axis"] * (beyond > 0.0))
 
@@ -150,8 +155,8 @@ def correction(
     Returns
     -------
     matplotlib.figure.Figure
-        The picture, three panels with one scale of colours. Before and removed are drawn without their median, which the
-        titles tell: a shift of the whole image would hide all else.
+        The picture, three panels with one scale of colours. Before and removed are drawn without their median, which
+        the titles tell: a shift of the whole image would hide all else.
 
     Raises
     ------
@@ -213,7 +218,8 @@ def losses(
     Parameters
     ----------
     found
-        Result of `xoffset.losses`: `lost`, `left` (stage, pair). All pairs count together; select some to see them alone.
+        Result of `xoffset.losses`: `lost`, `left` (stage, pair). All pairs count together; select some to see
+        them alone.
     ax, vmin, vmax, cmap, title, save
         What all pictures take, see `xoffset.plotting`. The ends are those of the axis, in
         percent.
@@ -221,8 +227,8 @@ def losses(
     Returns
     -------
     matplotlib.figure.Figure
-        The picture: a bar for each stage that took something, in the order in which matches pass them, and one for what is
-        left. Numbers of vectors stand beside the bars.
+        The picture: a bar for each stage that took something, in the order in which matches pass them, and one for what
+        is left. Numbers of vectors stand beside the bars.
 
     Raises
     ------
@@ -285,6 +291,14 @@ def _robust(values: np.ndarray) -> tuple[float, float]:
         return np.nan, np.nan
     middle = float(np.median(values))
     return middle, _TO_SIGMA * float(np.median(np.abs(values - middle)))
+
+
+def _rounded(value: float, spread: float) -> str:
+    """Number with as many decimals as its spread makes sense of."""
+    if not spread > 0.0:
+        return f"{value:.3g}"
+    decimals = max(0, 2 - math.floor(math.log10(spread)))
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
 def _range_of(values: list[np.ndarray], vmin: float | None, vmax: float | None) -> tuple[float, float]:

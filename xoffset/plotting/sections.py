@@ -43,8 +43,8 @@ def profile(
     layer
         Number of the pair or date, if there are several; -1 is the last.
     fault
-        Distance along the line, in metres, at which it crosses the fault. A step is fitted there: two lines of one slope,
-        by weighted least squares. None: nothing is fitted.
+        Distance along the line, in metres, at which it crosses the fault. A step is fitted there: two lines of one
+        slope, by weighted least squares. None: nothing is fitted.
     gap
         Width in metres around the fault that takes no part in the fit, such as twice the windows that were matched.
     ax, vmin, vmax, cmap, title, save
@@ -54,8 +54,8 @@ def profile(
     Returns
     -------
     matplotlib.figure.Figure
-        The picture; bands are 1 standard error. The steps stand in the legend, with standard errors by the scatter around
-        the lines, as if samples erred on their own.
+        The picture; bands are 1 standard error. The steps stand in the legend, with standard errors by the scatter
+        around the lines, as if samples erred on their own.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def profile(
     axes.set(xlabel=f"distance [{unit}]", ylabel=f"motion [{units}]")
     add_legend(axes)
     strike = f", fault toward {float(found.attrs['strike']):.0f}°" if "strike" in found.attrs else ""
-    set_title(axes, title, f"profile{strike}", period(section))
+    set_title(axes, title, f"profile{strike}", period(section), below=2)
     return look.finish(panels, ["bands: ± 1 sigma"] if "sigma_parallel" in section else [])
 
 

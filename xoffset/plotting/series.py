@@ -53,8 +53,8 @@ def series(
     Parameters
     ----------
     series
-        Series (time, y, x): `dx`, `dy` in metres since the reference date, best with `sigma_dx`, `sigma_dy`. NaN is left
-        out.
+        Series (time, y, x): `dx`, `dy` in metres since the reference date, best with `sigma_dx`, `sigma_dy`. NaN is
+        left out.
     points
         `(x, y)` of up to six points, in metres of the grid; the nearest node is drawn, a panel for each point.
     model
@@ -64,8 +64,8 @@ def series(
         Shifts (pair, y, x) that the series comes from: each pair is a dot at its second date, as far from the series at
         its first date as the pair says. None: no pairs.
     raw
-        The same shifts before `screen`: pairs that have a value there and none in `pairs` are drawn as crosses. None: no
-        rejected pairs. It needs `pairs`.
+        The same shifts before `screen`: pairs that have a value there and none in `pairs` are drawn as crosses. None:
+        no rejected pairs. It needs `pairs`.
     ax, vmin, vmax, cmap, title, save
         What all pictures take, see `xoffset.plotting`. The ends are those of the axis of the
         displacement; of the colours two are taken.
@@ -73,8 +73,8 @@ def series(
     Returns
     -------
     matplotlib.figure.Figure
-        The picture; bars are 1 standard error of the date. The axis holds the series, its pairs and the model, not what was
-        rejected; a note counts what lies beyond.
+        The picture; bars are 1 standard error of the date. The axis holds the series, its pairs and the model, not what
+        was rejected; a note counts what lies beyond.
 
     Raises
     ------
@@ -113,8 +113,8 @@ def series(
         beyond = _draw(axes, place, look)
         notes += [f"panel {k + 1}: {beyond}" if len(places) > 1 else beyond] if beyond else []
         where = f"x {float(place.series['x']):.0f}, y {float(place.series['y']):.0f}"
-        set_title(axes, title if k == 0 else None, where)
-    add_legend(panels[0])
+        set_title(axes, title if k == 0 else None, where, below=int(k == 0))
+    add_legend(panels[0], columns=4)
     has_bars = "sigma_dx" in data
     return look.finish(panels, ["bars: ± 1 sigma of the date"] * has_bars + notes, below=panels[-1])
 
@@ -129,8 +129,8 @@ def _as_points(points: Any) -> np.ndarray:
         raise ValueError(f"series() needs points (x, y) in metres; got an array of shape {places.shape}. {advice}")
     if not 1 <= len(places) <= _MOST_POINTS:
         raise ValueError(
-            f"series() needs 1 to {_MOST_POINTS} points; got {len(places)}. Draw several pictures, or one point in each "
-            "of your own panels: ax=."
+            f"series() needs 1 to {_MOST_POINTS} points; got {len(places)}. Draw several pictures, or one point in "
+            "each of your own panels: ax=."
         )
     return places
 
@@ -214,7 +214,7 @@ def _draw_model(axes: Axes, place: _Place, name: str, *, has_label: bool) -> np.
 
 
 def _of_pairs(place: _Place, name: str) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Second dates of pairs, and where they come to from the series at their first dates: those used, those rejected."""
+    """Second dates of pairs, and where they lead to from the series at their first dates: used, rejected."""
     assert place.pairs is not None
     series = place.series[name].values.astype("float64")
     times = place.series["time"].values

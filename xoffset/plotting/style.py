@@ -88,7 +88,7 @@ def colour_scale(field: xr.DataArray) -> Scale:
 
 def colour_map(name: str | Colormap, caller: str) -> Colormap:
     """Colours by their name in cmcrameri or matplotlib."""
-    import matplotlib
+    import matplotlib as mpl
     from cmcrameri import cm
     from matplotlib.colors import Colormap
 
@@ -96,8 +96,8 @@ def colour_map(name: str | Colormap, caller: str) -> Colormap:
         return name
     if isinstance(name, str) and name in cm.cmaps:
         return getattr(cm, name)  # type: ignore[no-any-return]
-    if isinstance(name, str) and name in matplotlib.colormaps:
-        return matplotlib.colormaps[name]
+    if isinstance(name, str) and name in mpl.colormaps:
+        return mpl.colormaps[name]
     raise ValueError(
         f"{caller}() needs colours of cmcrameri or matplotlib as cmap; got {name!r}. Pass a name such as 'batlow' or "
         "'vik'."
@@ -183,16 +183,16 @@ def draw(
 
 def frame(axes: Axes, field: xr.DataArray) -> None:
     """Axes of a map in metres or kilometres, as far as the field goes, with a scale bar."""
-    unit, divisor = axis_unit(field)
+    unit, _ = axis_unit(field)
     left, right, bottom, top = _extent(field)
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     axes.patch.set(facecolor=_NO_DATA, hatch="/////", edgecolor="0.6")
     place = "" if "spatial_ref" in field.coords else "local "
     axes.set_xlabel(f"{place}x [{unit}]")
     axes.set_ylabel(f"{place}y [{unit}]")
-    for name, length in (("x", right - left), ("y", top - bottom)):
-        share = length / max(right - left, top - bottom)
-        axes.locator_params(name, nbins=max(2, round((3 if name == "x" else 5) * share)))
+    longest = max(right - left, top - bottom)
+    axes.locator_params("x", nbins=max(2, round(3 * (right - left) / longest)))
+    axes.locator_params("y", nbins=max(2, round(5 * (top - bottom) / longest)))
     axes.ticklabel_format(style="plain", useOffset=False)
     _draw_scale_bar(axes, unit, right - left)
 
@@ -202,15 +202,17 @@ def beside_map(axes: Axes) -> Axes:
     return axes.inset_axes((1.03, 0.0, 0.045, 1.0))
 
 
-def add_bar(axes: Axes, colours: ScalarMappable, label: str) -> None:
-    """Colour bar beside a panel, with a label."""
-    bar = axes.get_figure().colorbar(colours, cax=beside_map(axes))  # type: ignore[union-attr]
+def add_bar(axes: Axes, colours: ScalarMappable, label: str, *, is_below: bool = False) -> None:
+    """Colour bar beside a panel or below it, with a label."""
+    place = axes.inset_axes((0.15, -0.06, 0.7, 0.035)) if is_below else beside_map(axes)
+    way: Any = "horizontal" if is_below else "vertical"
+    bar = axes.get_figure().colorbar(colours, cax=place, orientation=way)  # type: ignore[union-attr]
     bar.set_label(label, fontsize=TEXT)
-    bar.outline.set_linewidth(0.6)  # type: ignore[operator]
+    bar.outline.set_linewidth(0.6)
 
 
 def draw_classes(axes: Axes, classes: xr.DataArray, labels: list[str], colours: list[Any]) -> None:
-    """Draw classes (y, x), numbers from 0 on, with a legend that has the share of each; those of no node are left out."""
+    """Draw classes (y, x), numbers from 0 on, with a legend that has the share of each; those of none are left out."""
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
@@ -236,10 +238,13 @@ def say_empty(axes: Axes, text: str = "no values") -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=TEXT, zorder=5.0)
 
 
-def set_title(axes: Axes, title: str | None, text: str, *dates: str) -> None:
-    """Write what a picture shows and its dates, or what the caller wants instead, at the left above it."""
+def set_title(axes: Axes, title: str | None, text: str, *dates: str, below: int = 0) -> None:
+    """Write what a picture shows and its dates, or what the caller wants instead, at the left above it.
+
+    Lines below it are left free, for a legend.
+    """
     lines = [*textwrap.wrap(text, _LINE), *(each for each in dates if each)] if title is None else [title]
-    axes.set_title("\n".join(lines), loc="left", fontsize=TEXT, linespacing=1.15)
+    axes.set_title("\n".join([*lines, *[" "] * below]), loc="left", fontsize=TEXT, linespacing=1.15)
 
 
 def nice(value: float) -> float:
@@ -249,7 +254,7 @@ def nice(value: float) -> float:
 
 
 def period(dataset: xr.Dataset | xr.DataArray) -> str:
-    """Dates of a layer: both of a pair, one, or the first and the last that took part; nothing where they are unknown."""
+    """Dates of a layer: both of a pair, one, or the first and the last that took part; else nothing."""
     if {"reference", "secondary"} <= set(dataset.coords) and not dataset["reference"].ndim:
         return f"{_text(dataset['reference'])} to {_text(dataset['secondary'])}"
     for name in ("time", "year", "step", "interval"):
@@ -267,9 +272,9 @@ def set_dates(axes: Axes, most: int = 5) -> None:
     """Ticks of an axis of dates, few enough for a column of a journal."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    where = AutoDateLocator(minticks=2, maxticks=most)
+    where = AutoDateLocator(minticks=2, maxticks=most)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(where)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(where))
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(where))  # type: ignore[no-untyped-call]
     axes.xaxis.get_offset_text().set_fontsize(NOTE)
 
 

@@ -64,7 +64,7 @@ def sigma(
     >>> stack, truth = xoffset.synthetic.stack((64, 64))
     >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack), search=4)
     >>> figure = shifts.offset.plot.sigma()
-    >>> figure.axes[0].get_title(loc="left").split("\\n")[1]
+    >>> figure.axes[0].get_title(loc="left").splitlines()[1]
     '2020-01-01 to 2021-01-01'
     """
     look = look_of("sigma", ax=ax, vmin=vmin, vmax=vmax, cmap=cmap, title=title, save=save)
@@ -195,7 +195,7 @@ def closure(
     >>> dates = ["2020-01-01", "2020-07-01", "2021-01-01"]
     >>> stack, truth = xoffset.synthetic.stack((96, 96), dates=dates)
     >>> found = xoffset.correlate(stack, xoffset.pairs(stack), search=4).offset.closure()
-    >>> found.offset.plot.closure(layer=0).axes[0].get_title(loc="left").split("\\n")[-1]
+    >>> found.offset.plot.closure(layer=0).axes[0].get_title(loc="left").splitlines()[-1]
     '2020-01-01 to 2020-07-01'
     """
     look = look_of("closure", ax=ax, vmin=vmin, vmax=vmax, cmap=cmap, title=title, save=save)
