@@ -32,6 +32,7 @@ from xoffset.plotting.style import (
     say_empty,
     scale_of,
     set_title,
+    thinned,
     unit_text,
 )
 
@@ -95,8 +96,9 @@ def stable(
     look = look_of("stable", ax=ax, vmin=vmin, vmax=vmax, cmap=cmap, title=title, save=save)
     names = components_of(dataset, "stable")
     vectors = _layer(dataset, names, layer, "stable")
-    is_stable = np.asarray(on_nodes(stable, vectors, "stable"))
-    values = [vectors[name].values.astype("float64")[is_stable] for name in names]
+    is_stable = xr.DataArray(np.asarray(on_nodes(stable, vectors, "stable")), dims=("y", "x"))
+    where = thinned(is_stable).values
+    values = [thinned(vectors[name]).values.astype("float64")[where] for name in names]
     values = [each[np.isfinite(each)] for each in values]
     panels = look.panels(height=2.5)
     axes, units = panels[0], unit_text(VECTORS[names][2])
@@ -124,7 +126,8 @@ def stable(
     add_legend(axes)
     set_title(axes, title, "stable ground", period(vectors), below=2)
     beyond = max((100.0 * float(((each < low) | (each > high)).mean()) for each in values if each.size), default=0.0)
-    return look.finish(panels, [f"up to {beyond:.2g} % of a component beyond the axis"] * (beyond > 0.0))
+    notes = [f"up to {beyond:.2g} % of a component beyond the axis"] * (beyond > 0.0)
+    return look.finish(panels, notes + notes_of(dataset))
 
 
 def correction(
@@ -282,7 +285,7 @@ def _layer(dataset: xr.Dataset, names: tuple[str, str], layer: int, caller: str)
         raise ValueError(
             f"{caller}() needs vectors on y and x; got dims {few[names[0]].dims}. Pass shifts, a series or a rate."
         )
-    return grids.with_crs(with_decoded(few, caller)).transpose("y", "x").compute()
+    return grids.with_crs(with_decoded(few, caller)).transpose("y", "x")
 
 
 def _robust(values: np.ndarray) -> tuple[float, float]:
