@@ -4,10 +4,10 @@ Each kind is a function here and a method `.offset.plot.KIND()` of the product t
 
 - `ax`: the panel of a figure of your own to draw into, of which nothing else is touched; None makes a new figure, one
   column of a journal (8.5 cm) wide.
-- `vmin`, `vmax`: ends of the colours, or of the axis where there are none. By default 0.5 % of the values at each end
-  do not count, but what neighbours agree on does: the ends are moved out until the medians of all 3 x 3 nodes are
-  within, so that the fastest front is never cut off, and single wrong matches are. What lies beyond shows as pointed
-  ends of the colour bar and in a note below the map.
+- `vmin`, `vmax`: ends of the colours, or of the axis where there are none. By default the
+  colours end at the fastest that moves together, a connected region of 0.2 % of the map and of 9 nodes at least, and
+  not at a share of the values: a front is never cut off, wrong matches alone and in small clumps are. What lies beyond
+  shows as pointed ends of the colour bar and in a note below the map.
 - `cmap`: name of colours of cmcrameri or matplotlib, or a Colormap. By default perceptually even ones that colour-blind
   eyes tell apart: pale for slow and dark for fast, white at zero for what has a sign (with + and - on the map, for grey
   print), and colours that end as they begin for what goes round.

@@ -11,7 +11,7 @@ import xarray as xr
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 from xoffset.plotting.fields import VECTORS
-from xoffset.plotting.style import NOTE, axis_unit, edges, nice, unit_text
+from xoffset.plotting.style import NOTE, above, axis_unit, edges, nice, unit_text
 
 # Most arrows along the longer side of a map.
 _ARROWS_ACROSS = 18
@@ -42,7 +42,14 @@ def draw_arrows(
         size = nice(longest)
         unit = unit_text(VECTORS[names][2])
         axes.quiverkey(
-            arrows, 0.93, 1.035, size, f"{size:g} {unit}", labelpos="W", labelsep=0.05, fontproperties={"size": NOTE}
+            arrows,
+            0.93,
+            above(axes),
+            size,
+            f"{size:g} {unit}",
+            labelpos="W",
+            labelsep=0.05,
+            fontproperties={"size": NOTE},
         )
 
 

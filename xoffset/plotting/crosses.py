@@ -10,7 +10,7 @@ import xarray as xr
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 from xoffset.plotting.arrows import coarse, places
-from xoffset.plotting.style import NOTE, nice, unit_text
+from xoffset.plotting.style import NOTE, above, nice, unit_text
 
 # Extensions below this share of the longest have no arm.
 _SHORTEST = 0.1
@@ -52,7 +52,7 @@ def _draw_key(axes: Axes, longest: float, length: float, units: str) -> None:
     where = blended_transform_factory(axes.transData, axes.transAxes)
     start = right - length * size / longest
     axes.plot(
-        [start, right], [1.035, 1.035], color="black", linewidth=1.1, transform=where, clip_on=False, scalex=False
+        [start, right], [above(axes)] * 2, color="black", linewidth=1.1, transform=where, clip_on=False, scalex=False
     )
     text = f"{size:g}" if units in ("", "1") else f"{size:g} {unit_text(units)}"
-    axes.text(start - 0.01 * (right - left), 1.035, text, transform=where, ha="right", va="center", fontsize=NOTE)
+    axes.text(start - 0.01 * (right - left), above(axes), text, transform=where, ha="right", va="center", fontsize=NOTE)

@@ -85,8 +85,8 @@ def strain(
     >>> import xoffset
     >>> stack, truth = xoffset.synthetic.stack((64, 64))
     >>> figure = xoffset.strain(truth[["vx", "vy"]]).offset.plot.strain()
-    >>> figure.axes[0].get_title(loc="left").splitlines()[0]
-    'change of area and'
+    >>> figure.axes[0].get_title(loc="left").strip()
+    'change of area, and principal extensions'
     """
     look = look_of("strain", ax=ax, vmin=vmin, vmax=vmax, cmap=cmap, title=title, save=save)
     fields = one_layer(found, ("e1", "e2", "azimuth", "dilatation"), layer, "strain")
@@ -95,7 +95,7 @@ def strain(
     scale = scale_of(area, look)
     draw(panels[0], area, scale, alpha=draw_beneath(panels[0], area, relief, image, "strain"))
     draw_crosses(panels[0], fields)
-    set_title(panels[0], title, "change of area and", "principal extensions", period(area))
+    set_title(panels[0], title, "change of area, and principal extensions", period(area), below=1)
     return look.finish(panels, ["black: extension, white: contraction", *clip_note(area, scale), *notes_of(found)])
 
 

@@ -171,7 +171,7 @@ def velocity_map(rate: xr.Dataset, path: str | os.PathLike[str], *, title: str |
     vectors = _as_velocity(rate, "velocity_map")
     panels = asked.panels(shape=shape_of(vectors["vx"]))
     notes = draw_vectors(panels[0], vectors, _VELOCITY, asked)
-    set_title(panels[0], title, "velocity", period(rate))
+    set_title(panels[0], title, "velocity", period(rate), below=1)
     asked.finish(panels, notes + notes_of(rate))
     return _place(asked)
 
@@ -220,9 +220,9 @@ def comparison_map(rate: xr.Dataset, truth: xr.Dataset, path: str | os.PathLike[
     for axes, velocity, speed, text in zip(panels, (rate, truth), speeds, ("measured", "true"), strict=False):
         draw(axes, speed, scale, has_bar=speed is speeds[1])
         draw_arrows(axes, velocity, _VELOCITY, scale.high, has_key=speed is speeds[1])
-        set_title(axes, None, text)
+        set_title(axes, None, text, below=1)
     draw(panels[2], error, scale_of(error, asked))
-    set_title(panels[2], None, "difference")
+    set_title(panels[2], None, "difference", below=1)
     for axes in panels[1:]:
         axes.set_ylabel("")
         axes.tick_params(labelleft=False)

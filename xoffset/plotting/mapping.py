@@ -14,7 +14,7 @@ from xoffset.plotting.arrows import draw_arrows, draw_signs
 from xoffset.plotting.beneath import draw_beneath
 from xoffset.plotting.fields import length_of, notes_of
 from xoffset.plotting.look import Look
-from xoffset.plotting.style import clip_note, draw, edges, period, scale_of, set_title
+from xoffset.plotting.style import clip_note, draw, edges, period, scale_of, set_title, thinned
 
 
 def draw_variable(
@@ -65,7 +65,8 @@ def span_of(rate: xr.Dataset) -> str:
     """First and last date that took part anywhere, if the rate knows them."""
     if not {"first", "last"} <= set(rate.data_vars) or rate["first"].dtype.kind != "M":
         return ""
-    first, last = (dates.values[~np.isnat(dates.values)] for dates in (rate["first"], rate["last"]))
+    few = [thinned(rate[name]).values for name in ("first", "last")]
+    first, last = (dates[~np.isnat(dates)] for dates in few)
     return f"{str(first.min())[:10]} to {str(last.max())[:10]}" if first.size and last.size else ""
 
 

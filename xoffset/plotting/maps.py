@@ -85,7 +85,7 @@ def velocity(
     vectors = one_layer(rate, ("vx", "vy"), layer, "velocity")
     panels = look.panels(shape=shape_of(vectors["vx"]))
     notes = draw_vectors(panels[0], vectors, ("vx", "vy"), look, below=(relief, image), has_arrows=has_arrows)
-    set_title(panels[0], title, "velocity", span_of(rate) or period(vectors))
+    set_title(panels[0], title, "velocity", span_of(rate) or period(vectors), below=int(has_arrows))
     return look.finish(panels, notes + notes_of(rate))
 
 
@@ -148,7 +148,7 @@ def displacement(
     vectors = one_layer(dataset, ("dx", "dy"), layer, "displacement")
     panels = look.panels(shape=shape_of(vectors["dx"]))
     notes = draw_vectors(panels[0], vectors, ("dx", "dy"), look, below=(relief, image), has_arrows=has_arrows)
-    set_title(panels[0], title, "displacement", since(dataset, period(vectors)))
+    set_title(panels[0], title, "displacement", since(dataset, period(vectors)), below=int(has_arrows))
     return look.finish(panels, notes + notes_of(dataset))
 
 

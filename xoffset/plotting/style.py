@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Colormap
+from xoffset._arrays.extremes import coherent_end
 from xoffset.model.dates import DAYS
 from xoffset.model.variables import is_signed, period_of
 
@@ -30,8 +31,6 @@ TEXT, NOTE = "small", "x-small"
 FIRST, SECOND, MODEL, REJECTED = "#0b3c6f", "#e08a1e", "#111111", "0.6"
 # Letters of a line of a title, or of a note, that is as wide as a map.
 _LINE = 46
-# Least number of known neighbours, itself included, among which a value is looked at.
-_LEAST_NEIGHBOURS = 4
 
 
 class Scale(NamedTuple):
@@ -109,15 +108,17 @@ def scale_of(field: xr.DataArray, look: Any, *, is_log: bool = False) -> Scale:
     found = colour_scale(field)
     values = field.values.astype("float64")
     low, high = found.low, found.high
-    if found.extend != "neither":
-        low, high = coherent_range(values, low, high)
+    is_signed_scale = found.colours == "vik"
+    if found.colours in ("batlow", "vik") and field.attrs.get("units") != DAYS and np.isfinite(values).any():
+        high = coherent_end(np.abs(values) if is_signed_scale else values)
+        low = -high if is_signed_scale else 0.0 if found.low == 0.0 else -coherent_end(-values)
     if is_log:
         positive = values[values > 0.0]
         low = max(float(np.percentile(positive, 5.0)) if positive.size else 0.1, high / 1000.0)
         high = high if high > low else 10.0 * low
-    elif found.colours == "vik" and found.extend != "neither":
-        low, high = -max(-low, high), max(-low, high)
-    if found.colours == "vik" and (look.vmin is None) != (look.vmax is None):
+    elif low >= high:
+        low, high = found.low, found.high
+    if is_signed_scale and (look.vmin is None) != (look.vmax is None):
         end = abs(look.vmax if look.vmin is None else look.vmin)
         low, high = -end, end
     low = low if look.vmin is None else look.vmin
@@ -131,18 +132,6 @@ def scale_of(field: xr.DataArray, look: Any, *, is_log: bool = False) -> Scale:
     return Scale(colours if look.cmap is None else look.cmap, low, high, extend)
 
 
-def coherent_range(values: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """Ends of a scale, moved out to the medians of the 3 x 3 nodes around those beyond: outliers alone stay beyond."""
-    padded = np.pad(values, 1, constant_values=np.nan)
-    rows, columns = np.nonzero((values < low) | (values > high))
-    around = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))[rows, columns].reshape(-1, 9)
-    around = around[np.isfinite(around).sum(axis=1) >= _LEAST_NEIGHBOURS]
-    if not len(around):
-        return low, high
-    medians = np.nanmedian(around, axis=1)
-    return min(low, float(medians.min())), max(high, float(medians.max()))
-
-
 def clip_note(field: xr.DataArray, scale: Scale) -> list[str]:
     """Say how much lies beyond the ends of the colours, and how far; nothing if nothing does."""
     values = field.values[np.isfinite(field.values)]
@@ -150,7 +139,7 @@ def clip_note(field: xr.DataArray, scale: Scale) -> list[str]:
     if scale.extend == "neither" or not is_beyond.any():
         return []
     far = values[is_beyond]
-    ends = [f"{far.min():.3g}"] * (scale.extend != "max") + [f"{far.max():.3g}"] * (scale.extend != "min")
+    ends = [_number(far.min())] * (scale.extend != "max") + [_number(far.max())] * (scale.extend != "min")
     unit = _unit(field)
     share = 100.0 * far.size / values.size
     return [f"{_percent(share)} of the nodes beyond the colours, to {' and '.join(ends)}{' ' + unit if unit else ''}"]
@@ -245,6 +234,13 @@ def set_title(axes: Axes, title: str | None, text: str, *dates: str, below: int 
     """
     lines = [*textwrap.wrap(text, _LINE), *(each for each in dates if each)] if title is None else [title]
     axes.set_title("\n".join([*lines, *[" "] * below]), loc="left", fontsize=TEXT, linespacing=1.15)
+
+
+def above(axes: Axes) -> float:
+    """Height of a key above a panel, in shares of the panel: the middle of the line that its title leaves free."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return 1.0 + 0.075 * figure.dpi / max(float(axes.bbox.height), 1.0)
 
 
 def nice(value: float) -> float:
@@ -350,6 +346,10 @@ def _unit(field: xr.DataArray) -> str:
 def unit_text(units: str) -> str:
     """Unit with raised exponents."""
     return re.sub(r"(?<=[A-Za-z])(-?\d+)", r"$^{\1}$", units)
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if 1000.0 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _percent(share: float) -> str:
