@@ -8,12 +8,16 @@ import numpy as np
 
 # Share of the known nodes, and their number, that a region has at least whose values count.
 _LEAST_SHARE, _LEAST_NODES = 0.002, 9
+# Share of the values within what spread alone makes of the end.
+_MOST_SHARE = 0.995
 # Thresholds that are tried: by halves, down to the 1000th part of the range of ranks.
 _STEPS = 12
 
 
 def coherent_end(values: np.ndarray) -> float:
-    """Largest value of what moves together, at least three spreads above the median; NaN without any value.
+    """Largest value of what moves together, NaN without any value.
+
+    It is at least three spreads above the median, or what 99.5 % of the values are below if that is less.
 
     Wrong matches stand alone or in clumps, often among nodes that are unknown. The value is sought that a connected
     region of 0.2 % of the known nodes, and of 9, exceeds throughout; from there the end goes up to the largest median
@@ -26,7 +30,7 @@ def coherent_end(values: np.ndarray) -> float:
         return math.nan
     middle = float(np.median(known))
     spread = 1.4826 * float(np.median(np.abs(known - middle)))
-    end = min(middle + 3.0 * spread, float(known[-1]))
+    end = min(middle + 3.0 * spread, float(np.quantile(known, _MOST_SHARE)))
     least = min(max(_LEAST_NODES, math.ceil(_LEAST_SHARE * known.size)), math.ceil(known.size / 4))
     low, high = known.size // 2, known.size - least  # ranks: a region is there at the lower one
     region = _region(values, float(known[low]), least)

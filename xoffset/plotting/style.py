@@ -36,7 +36,7 @@ _LINE = 46
 class Scale(NamedTuple):
     """Colours of a map and the values at both ends."""
 
-    colours: str | Colormap
+    colours: Any  # a name, or a Colormap that the caller gave
     low: float
     high: float
     extend: str
@@ -168,6 +168,7 @@ def draw(
         beside = beside_map(axes)
         bar = axes.get_figure().colorbar(image, cax=beside, extend=scale.extend, extendfrac=0.04)  # type: ignore[union-attr]
         label_bar(bar, field, scale.low, scale.high)
+        bar.outline.set_linewidth(0.6)
 
 
 def frame(axes: Axes, field: xr.DataArray) -> None:
@@ -196,7 +197,7 @@ def add_bar(axes: Axes, colours: ScalarMappable, label: str, *, is_below: bool =
     place = axes.inset_axes((0.15, -0.06, 0.7, 0.035)) if is_below else beside_map(axes)
     way: Any = "horizontal" if is_below else "vertical"
     bar = axes.get_figure().colorbar(colours, cax=place, orientation=way)  # type: ignore[union-attr]
-    bar.set_label(label, fontsize=TEXT)
+    bar.set_label(label)
     bar.outline.set_linewidth(0.6)
 
 
@@ -276,9 +277,7 @@ def set_dates(axes: Axes, most: int = 5) -> None:
 
 def label_bar(bar: Any, field: xr.DataArray, low: float, high: float) -> None:
     """Write name and unit on a colour bar, and the ticks of what goes round and of dates."""
-    bar.set_label(_label(field), fontsize=TEXT)
-    bar.outline.set_linewidth(0.6)
-    bar.ax.tick_params(labelsize=NOTE, width=0.6, length=2.5, pad=2.0)
+    bar.set_label(_label(field))
     if period_of(field.name, field.attrs.get("units")) is not None:
         quarters = [0.25 * k * high for k in range(5)]
         bar.set_ticks(quarters, labels=[f"{value:.{0 if high > 10 else 2}f}" for value in quarters])
