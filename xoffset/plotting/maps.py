@@ -77,8 +77,8 @@ def velocity(
     >>> import xoffset
     >>> stack, truth = xoffset.synthetic.stack((64, 64))
     >>> figure = truth[["vx", "vy"]].offset.plot.velocity(vmax=20.0)
-    >>> figure.axes[0].get_title(loc="left")
-    'velocity'
+    >>> figure.axes[0].images[0].norm.vmax
+    20.0
     """
     look = look_of("velocity", ax=ax, vmin=vmin, vmax=vmax, cmap=cmap, title=title, save=save)
     has_arrows = _options.as_switch(arrows, "arrows", "velocity")
