@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
+from xoffset import plotting
 from xoffset.correction.coregister import coregister
 from xoffset.correction.correct import correct
 from xoffset.correction.denoise import denoise
@@ -17,7 +18,7 @@ from xoffset.matching.estimate import estimate
 from xoffset.matching.extend import extend
 from xoffset.model.flags import flag_summary, flagged
 from xoffset.model.kinds import KINDS
-from xoffset.model.methods import Accessor, method
+from xoffset.model.methods import Accessor, method, namespace
 from xoffset.motion.coherence import quality, vector_coherence
 from xoffset.motion.coseismic import coseismic
 from xoffset.motion.decompose import decompose
@@ -60,6 +61,34 @@ class StackAccessor(Accessor):
     estimate = method(estimate, "stack")
 
 
+class PlotAccessor(Accessor):
+    """Pictures of a product, each a function of `xoffset.plotting`."""
+
+    NAME = ".offset.plot"
+
+    velocity = method(plotting.velocity, "rate", on_grid=True)
+    displacement = method(plotting.displacement, "shifts", "series", "displacement", on_grid=True)
+    log_speed = method(plotting.log_speed, "rate", on_grid=True)
+    direction = method(plotting.direction, *VECTORS, on_grid=True)
+    sigma = method(plotting.sigma, *VECTORS, on_grid=True)
+    variable = method(plotting.variable, *GRIDDED, on_grid=True)
+    flags = method(plotting.flags, *GRIDDED, on_grid=True)
+    closure = method(plotting.closure, "map", on_grid=True)
+    residual = method(plotting.residual, "series", "rate", "displacement", on_grid=True)
+    strain = method(plotting.strain, "map", on_grid=True)
+    network = method(plotting.network, "network", "shifts", "map")
+    chord = method(plotting.chord, "network", "shifts", "map")
+    valid = method(plotting.valid, "shifts")
+    series = method(plotting.series, "series", on_grid=True)
+    stable = method(plotting.stable, *VECTORS, on_grid=True)
+    correction = method(plotting.correction, "shifts", on_grid=True)
+    animation = method(plotting.animation, "series", on_grid=True)
+    # these are of no kind: they have no grid
+    profile = method(plotting.profile)
+    trajectories = method(plotting.trajectories)
+    losses = method(plotting.losses)
+
+
 @xr.register_dataset_accessor("offset")
 class ProductAccessor(Accessor):
     """What can be done with a network, shifts, a series, a rate, or any other product."""
@@ -99,3 +128,4 @@ class ProductAccessor(Accessor):
     to_zarr = method(to_zarr, *GRIDDED, on_grid=True)
     flagged = method(flagged, *GRIDDED)
     flag_summary = method(flag_summary, *GRIDDED)
+    plot = namespace(PlotAccessor)

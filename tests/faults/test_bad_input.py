@@ -19,7 +19,7 @@ from xoffset import synthetic
 from xoffset.model import grids, products
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
-from xoffset.plotting import maps
+from xoffset.plotting import files as maps
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 NOT_A_DATE = np.array(["2020-01-01", "NaT", "2021-01-01"], "M8[us]")

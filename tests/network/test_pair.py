@@ -7,7 +7,6 @@ import xarray as xr
 
 import xoffset
 from xoffset import synthetic
-from xoffset.plotting import maps
 
 DATES = np.array(["2020-01-01T10:30", "2020-02-01T10:30:21.5", "2020-04-01", "2020-07-01T10:31"], "M8[us]")
 DAY = np.timedelta64(1, "D")
@@ -51,7 +50,7 @@ def test_a_pair_can_be_drawn_and_turned(shifts, tmp_path):
     one = shifts.offset.pair("2020-01-01", "2020-04-01")
     assert one.dx.dims == ("y", "x")
     assert {"ground", "to_geotiff", "strain", "profile"} <= set(dir(one.offset))
-    assert maps.map_of(one.dx, tmp_path / "dx.png").exists()
+    assert xoffset.plotting.map_of(one.dx, tmp_path / "dx.png").exists()
     np.testing.assert_array_equal(
         xoffset.ground(one).d_east, xoffset.ground(shifts).offset.pair("2020-01-01", "2020-04-01").d_east
     )

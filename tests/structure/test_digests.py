@@ -88,7 +88,8 @@ def test_no_filter_is_forgotten():
 def test_no_method_of_an_accessor_is_forgotten(kind):
     names = [names_of(call) for call in digests.CALLS.values()]
     reached = set().union(*[each for each in names if "offset" in each])
-    assert {name for name in vars(kind) if name[0] != "_"} <= reached
+    # pictures have no digest: fonts and versions of matplotlib change their bytes
+    assert {name for name in vars(kind) if name[0] != "_"} - {"plot"} <= reached
 
 
 # ---------------------------------------------------------------------------------------- the comparison can fail

@@ -20,6 +20,7 @@ from xoffset import accessor
 from xoffset.model.dates import in_years
 from xoffset.model.flags import FLAGS
 from xoffset.model.kinds import KINDS
+from xoffset.model.methods import method
 
 PACKAGE = Path(xoffset.__file__).parent
 DOCS = PACKAGE.parent / "docs"
@@ -60,6 +61,7 @@ SIDEWAYS = {
     ("pipeline", "recipes"),  # run() carries recipes out
     ("network", "matching"),  # plan() measures a pair to plan the others
     ("formats", "plotting"),  # legends and pictures have the colours of maps
+    ("plotting", "formats"),  # pictures are written as safely as files
     ("masking", "readers"),  # classes are read from products, stable ground from polygons
     ("uncertainty", "readers"),  # area_mean() takes polygons of files
     ("correction", "masking"),  # elevations and detectors are checked and laid on the grid as masks are
@@ -257,8 +259,8 @@ def test_only_options_tells_numbers_from_switches(module):
 def is_public(module, function):
     if module == "xoffset.cli":
         return any("command" in ast.unparse(line) for line in function.decorator_list)
-    known = PUBLIC.get(function.name)
-    return module == "xoffset.accessor" or (known is not None and known.__module__ == module)
+    known = [PUBLIC.get(name) for name in (function.name, f"plotting.{function.name}")]
+    return module == "xoffset.accessor" or module in [each.__module__ for each in known if each is not None]
 
 
 @each_of([name for name in MODULES if "_kernels" not in name])
@@ -293,7 +295,7 @@ def public_functions():
             found[name] = value
         elif inspect.ismodule(value):
             found |= {
-                each: function
+                (f"plotting.{each}" if name == "plotting" else each): function
                 for each, function in vars(value).items()
                 if inspect.isfunction(function)
                 and function.__module__.startswith((value.__name__, "xoffset.model.flags"))
@@ -306,13 +308,16 @@ def public_functions():
 PUBLIC = public_functions()
 ACCESSORS = {"xr.DataArray": accessor.StackAccessor, "xr.Dataset": accessor.ProductAccessor}
 METHODS = {
-    (type_.__name__, name): function
-    for type_ in ACCESSORS.values()
-    for name in vars(type_)
-    if not name.startswith("_")
-    for function in [getattr(type_, name)]
+    (type_.__name__, name): getattr(type_, name)
+    for type_ in (*ACCESSORS.values(), accessor.PlotAccessor)
+    for name, each in vars(type_).items()
+    if isinstance(each, method)
 }
 FUNCTIONS = PUBLIC | {name: getattr(xoffset.flags, name) for name in ("flagged", "flag_summary")}
+
+
+def function_of(type_, name):
+    return FUNCTIONS[f"plotting.{name}" if type_ == "PlotAccessor" else name]
 
 
 def subject(function):
@@ -336,17 +341,17 @@ def test_every_function_of_a_product_is_a_method(name):
 
 @pytest.mark.parametrize(("type_", "name"), METHODS)
 def test_methods_have_the_signature_of_their_function(type_, name):
-    method, function = (inspect.signature(each) for each in (METHODS[type_, name], FUNCTIONS[name]))
-    assert list(method.parameters.values())[1:] == list(function.parameters.values())[1:]
-    assert method.return_annotation == function.return_annotation
+    made, function = (inspect.signature(each) for each in (METHODS[type_, name], function_of(type_, name)))
+    assert list(made.parameters.values())[1:] == list(function.parameters.values())[1:]
+    assert made.return_annotation == function.return_annotation
 
 
 @pytest.mark.parametrize(("type_", "name"), METHODS)
 def test_methods_are_the_functions(type_, name):
     made = vars(getattr(accessor, type_))[name]
-    assert made.function is FUNCTIONS[name]
+    assert made.function is function_of(type_, name)
     assert set(made.kinds) <= set(KINDS)
-    assert f"xoffset.{name}" in made.__doc__.replace("flags.", "")
+    assert f"xoffset.{name}" in made.__doc__.replace("flags.", "").replace("plotting.", "")
 
 
 def test_accessors_are_registered_and_hold_the_object_only():
@@ -414,7 +419,7 @@ def test_docstrings_are_complete(name):
     assert documented(found["Parameters"]) == list(inspect.signature(function).parameters)
     assert found["Returns"].strip()
     assert ">>>" in found["Examples"]
-    assert ("Raises" in found) == raises(function.__module__, name, set()), "Raises"
+    assert ("Raises" in found) == raises(function.__module__, function.__name__, set()), "Raises"
 
 
 # a protocol is derived from, not called
@@ -437,6 +442,7 @@ def test_examples_run(module):
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_every_function_has_a_test(name):
+    name = name.removeprefix("plotting.")
     texts = [path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py") if path != Path(__file__)]
     assert any(re.search(rf"\b{name}\b", text) for text in texts)
 

@@ -137,3 +137,18 @@ def near(marked: np.ndarray, *, reach: float, steps: tuple[float, float]) -> np.
             # a pixel of a third of a metre has no exact side
             out[layer] = distance_transform_edt(~marked[layer], sampling=steps) <= reach * (1.0 + 1e-9)
     return out
+
+
+def hillshade(elevation: np.ndarray, spacing: tuple[float, float], azimuth: float, altitude: float) -> np.ndarray:
+    """Brightness of terrain (rows, columns) under a light, 0 to 1; NaN beside a hole.
+
+    Rows go from south to north, columns from west to east, at distances (y, x) [m]; azimuth clockwise from north and
+    altitude of the light in degrees. Ground that is level has the sine of the altitude (Lambert).
+    """
+    slopes = [
+        np.gradient(elevation, step, axis=axis) if elevation.shape[axis] > 1 else np.zeros_like(elevation)
+        for axis, step in enumerate(spacing)
+    ]
+    turn, height = np.radians(azimuth), np.radians(altitude)
+    toward = -np.cos(height) * (slopes[0] * np.cos(turn) + slopes[1] * np.sin(turn)) + np.sin(height)
+    return np.asarray(np.clip(toward / np.sqrt(1.0 + slopes[0] ** 2 + slopes[1] ** 2), 0.0, 1.0))

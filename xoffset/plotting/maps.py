@@ -1,364 +1,292 @@
-"""Maps of products as PNG files; needs the `plot` extra. No window, no display, no global state of matplotlib."""
+"""Maps of motion: velocity, displacement, speed on a logarithmic scale, direction."""
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
 from xoffset import _options
-from xoffset.model import grids
-from xoffset.model.dates import DAYS, in_days
-from xoffset.model.declared import decoded, in_metres, with_decoded
-from xoffset.model.kinds import kind_of
-from xoffset.plotting.style import (
-    axis_unit,
-    check_extra,
-    colour_scale,
-    draw,
-    edges,
-    heading,
-    layer_name,
-    new_figure,
-    save,
-    thinned,
-)
+from xoffset.plotting.arrows import draw_directions
+from xoffset.plotting.beneath import draw_beneath
+from xoffset.plotting.fields import VECTORS, components_of, length_of, notes_of, one_layer, sigma_of_length
+from xoffset.plotting.look import look_of
+from xoffset.plotting.mapping import draw_vectors, shape_of, since, span_of
+from xoffset.plotting.style import clip_note, draw, period, scale_of, set_title
 
-# Dims along which there are few layers, each of which is worth a map.
-_LISTS = ("year", "interval", "step", "exponential", "logarithmic")
-# Most arrows along the longer side of a map.
-_ARROWS_ACROSS = 24
+# Standard errors that a speed is to exceed before its direction is drawn.
+_SIGMAS = 2.0
 
 
-def save_maps(dataset: xr.Dataset, folder: str | os.PathLike[str], *, truth: xr.Dataset | None = None) -> list[Path]:
-    """PNG maps that show at a glance what a product holds, one file each.
-
-    Every variable on y, x, and of a rate `velocity.png` (speed with arrows) too. Of a series the displacement at its
-    last date; of shifts the mean score and the share of pairs that have a match; of anything else with dates or pairs,
-    such as a strain or the closure of pairs, the last of them. Of what has a value a year, a step or a decay a map for
-    each, such as `vx_2020.png` and `step_dx_2021-01-10.png`.
+def velocity(
+    rate: xr.Dataset,
+    *,
+    layer: int = -1,
+    arrows: bool = True,
+    relief: xr.DataArray | None = None,
+    image: xr.DataArray | None = None,
+    ax: Axes | None = None,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    cmap: str | Colormap | None = None,
+    title: str | None = None,
+    save: str | os.PathLike[str] | None = None,
+) -> Figure:
+    """Map of the speed, with arrows along the motion and a key that tells how long they are.
 
     Parameters
     ----------
-    dataset
-        Rate (y, x) in metres a year, series (time, y, x) or shifts (pair, y, x) in metres, or any other product on a
-        grid. NaN is drawn grey, and so is what has no date.
-    folder
-        Where the pictures go; made if it is not there. Pictures of the same name are replaced.
-    truth
-        True `vx`, `vy` (y, x) in metres a year, on any grid with the same CRS; only with a rate. Adds `comparison.png`.
+    rate
+        Velocity `vx`, `vy` (y, x) in metres a year, positive toward increasing x and y, or one a year or interval. NaN
+        is drawn grey.
+    layer
+        Number of the year or interval, if there are several; -1 is the last.
+    arrows
+        Whether to draw arrows. There are none where the speed is below 15 % of the end of the colours, and those beyond
+        it are as long as at its end.
+    relief, image
+        Elevations, drawn as relief under light from the north-west, or an image, drawn in grey, beneath the map:
+        (y, x), on any grid of the same CRS. The map then lets some of it through. None: nothing.
+    ax, vmin, vmax, cmap, title, save
+        What all pictures take, see `xoffset.plotting`.
 
     Returns
     -------
-    list of pathlib.Path
-        The pictures.
+    matplotlib.figure.Figure
+        The picture. Its title has the first and the last date that took part, if the rate knows them.
 
     Raises
     ------
     ImportError
         If the `plot` extra is not installed.
     TypeError
-        If it is no Dataset.
+        If an argument is of the wrong type.
     ValueError
-        If there is nothing on y and x, or `truth` comes with something else than a rate.
+        If `vx` or `vy` are not there or not on a grid, the background lies elsewhere, or an option is out of range.
+    OSError
+        If the picture cannot be written.
 
     Examples
     --------
-    >>> import tempfile
-    >>> import xoffset.synthetic
-    >>> from xoffset import plotting
+    >>> import xoffset
     >>> stack, truth = xoffset.synthetic.stack((64, 64))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     [path.name for path in plotting.save_maps(truth[["vx", "vy"]], folder)]
-    ['velocity.png', 'vx.png', 'vy.png']
+    >>> figure = truth[["vx", "vy"]].offset.plot.velocity(vmax=20.0)
+    >>> figure.axes[0].images[0].norm.vmax
+    20.0
     """
-    check_extra("save_maps")
-    target = _options.as_path(folder, "folder", "save_maps")
-    if not isinstance(dataset, xr.Dataset):
-        raise TypeError(
-            f"save_maps() needs a Dataset; got {type(dataset).__name__}. Draw one field with plotting.map_of()."
-        )
-    dataset = with_decoded(dataset, "save_maps")
-    fields = list(_fields(dataset))
-    if not fields:
-        raise ValueError(
-            f"save_maps() needs variables on y and x; got variables {list(map(str, dataset.data_vars))} with "
-            f"dims {tuple(dataset.dims)}. Pass the result of velocity(), invert() or correlate(); draw a profile with "
-            "dataset['parallel'].plot()."
-        )
-    target.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for rate, layer in _rates(dataset):
-        name, title = (f"velocity_{layer}", f"velocity, {layer}") if layer else ("velocity", None)
-        paths.append(velocity_map(rate, target / f"{name}.png", title=title))
-    if truth is not None:
-        paths.append(comparison_map(dataset, truth, target / "comparison.png"))
-    return paths + [map_of(field, target / f"{name}.png") for name, field in fields]
+    look = look_of("velocity", ax=ax, vmin=vmin, vmax=vmax, cmap=cmap, title=title, save=save)
+    has_arrows = _options.as_switch(arrows, "arrows", "velocity")
+    vectors = one_layer(rate, ("vx", "vy"), layer, "velocity")
+    panels = look.panels(shape=shape_of(vectors["vx"]))
+    notes = draw_vectors(panels[0], vectors, ("vx", "vy"), look, below=(relief, image), has_arrows=has_arrows)
+    set_title(panels[0], title, "velocity", span_of(rate) or period(vectors), below=int(has_arrows))
+    return look.finish(panels, notes + notes_of(rate))
 
 
-def map_of(field: xr.DataArray, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
-    """PNG map of one field, with a colour bar that leaves out the extreme 0.5 % at both ends.
-
-    Signed quantities (displacements, velocities, strains and the like, or any with values on both sides of zero) get
-    colours that are white at zero. Cyclic ones get a scale that ends as it begins: directions and anything in degrees
-    after 360 degrees, the azimuth of a strain after 180, the day of a season after a year or half a year. All others
-    get a sequential scale, and dates are written out beside it.
+def displacement(
+    dataset: xr.Dataset,
+    *,
+    layer: int = -1,
+    arrows: bool = True,
+    relief: xr.DataArray | None = None,
+    image: xr.DataArray | None = None,
+    ax: Axes | None = None,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    cmap: str | Colormap | None = None,
+    title: str | None = None,
+    save: str | os.PathLike[str] | None = None,
+) -> Figure:
+    """Map of the length of the displacement of a pair or at a date, with arrows and their key.
 
     Parameters
     ----------
-    field
-        Values (y, x) with coordinates in metres; label and unit come from its attributes. NaN is drawn grey.
-    path
-        Where the picture goes.
-    title
-        Heading. None: the long name of the field.
+    dataset
+        Shifts (pair, y, x), a series (time, y, x), or a displacement (y, x): `dx`, `dy` in metres, positive toward
+        increasing x and y. NaN is drawn grey.
+    layer
+        Number of the pair or the date; -1 is the last.
+    arrows
+        Whether to draw arrows, as in `velocity`.
+    relief, image
+        What lies beneath, as in `velocity`.
+    ax, vmin, vmax, cmap, title, save
+        What all pictures take, see `xoffset.plotting`.
 
     Returns
     -------
-    pathlib.Path
-        The picture.
+    matplotlib.figure.Figure
+        The picture, with both dates of a pair, or the date and the reference date of a series, in its title.
 
     Raises
     ------
     ImportError
         If the `plot` extra is not installed.
+    TypeError
+        If an argument is of the wrong type.
     ValueError
-        If the dims are not y and x.
+        If `dx` or `dy` are not there or not on a grid, the background lies elsewhere, or an option is out of range.
+    OSError
+        If the picture cannot be written.
 
     Examples
     --------
-    >>> import tempfile
-    >>> import xoffset.synthetic
-    >>> from xoffset import plotting
+    >>> import xoffset
     >>> stack, truth = xoffset.synthetic.stack((64, 64))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     plotting.map_of(truth["vx"], f"{folder}/vx.png").name
-    'vx.png'
+    >>> figure = truth[["dx", "dy"]].offset.plot.displacement()
+    >>> figure.axes[0].get_title(loc="left").splitlines()[1]
+    '2021-01-01'
     """
-    check_extra("map_of")
-    place = _options.as_path(path, "path", "map_of")
-    field = _as_field(field, "map_of")
-    figure, (axes,) = new_figure(field, panels=1)
-    draw(axes, field, colour_scale(field))
-    axes.set_title(heading(field) if title is None else title)
-    return save(figure, place)
+    look = look_of("displacement", ax=ax, vmin=vmin, vmax=vmax, cmap=cmap, title=title, save=save)
+    has_arrows = _options.as_switch(arrows, "arrows", "displacement")
+    vectors = one_layer(dataset, ("dx", "dy"), layer, "displacement")
+    panels = look.panels(shape=shape_of(vectors["dx"]))
+    notes = draw_vectors(panels[0], vectors, ("dx", "dy"), look, below=(relief, image), has_arrows=has_arrows)
+    set_title(panels[0], title, "displacement", since(dataset, period(vectors)), below=int(has_arrows))
+    return look.finish(panels, notes + notes_of(dataset))
 
 
-def velocity_map(rate: xr.Dataset, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
-    """PNG map of speed in colour, with arrows along the motion where it is not slow.
-
-    Parameters
-    ----------
-    rate
-        Velocity `vx`, `vy` (y, x) in metres a year, positive toward increasing x and y. NaN is drawn grey.
-    path
-        Where the picture goes.
-    title
-        Heading.
-
-    Returns
-    -------
-    pathlib.Path
-        The picture.
-
-    Raises
-    ------
-    ImportError
-        If the `plot` extra is not installed.
-    ValueError
-        If `vx` or `vy` are not there, or not on y and x.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import xoffset.synthetic
-    >>> from xoffset import plotting
-    >>> stack, truth = xoffset.synthetic.stack((64, 64))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     plotting.velocity_map(truth, f"{folder}/velocity.png").name
-    'velocity.png'
-    """
-    check_extra("velocity_map")
-    place = _options.as_path(path, "path", "velocity_map")
-    rate = _as_velocity(rate, "velocity_map")
-    speed = _speed(rate)
-    figure, (axes,) = new_figure(speed, panels=1)
-    scale = colour_scale(speed)
-    draw(axes, speed, scale)
-    _draw_arrows(axes, rate, scale.high)
-    axes.set_title("velocity" if title is None else title)
-    return save(figure, place)
-
-
-def comparison_map(rate: xr.Dataset, truth: xr.Dataset, path: str | os.PathLike[str]) -> Path:
-    """PNG map of measured velocity, true velocity and the length of their difference, side by side.
+def log_speed(
+    rate: xr.Dataset,
+    *,
+    layer: int = -1,
+    ax: Axes | None = None,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    cmap: str | Colormap | None = None,
+    title: str | None = None,
+    save: str | os.PathLike[str] | None = None,
+) -> Figure:
+    """Map of the speed on a logarithmic scale, which shows slow and fast ground in one picture.
 
     Parameters
     ----------
     rate
-        Measured `vx`, `vy` (y, x) in metres a year. NaN is drawn grey.
-    truth
-        True `vx`, `vy` (y, x) in metres a year on any grid with the same CRS; interpolated to the grid of `rate`.
-    path
-        Where the picture goes.
+        Velocity `vx`, `vy` (y, x) in metres a year, or one a year or interval. NaN is drawn grey.
+    layer
+        Number of the year or interval, if there are several; -1 is the last.
+    ax, vmin, vmax, cmap, title, save
+        What all pictures take, see `xoffset.plotting`. `vmin` is above zero; by default it is the speed that 5 % of the
+        map are below, and at least a thousandth of the upper end.
 
     Returns
     -------
-    pathlib.Path
+    matplotlib.figure.Figure
         The picture.
 
     Raises
     ------
     ImportError
         If the `plot` extra is not installed.
+    TypeError
+        If an argument is of the wrong type.
     ValueError
-        If `vx` or `vy` are not there, or not on y and x.
+        If `vx` or `vy` are not there or not on a grid, or an end of the colours is not above zero.
+    OSError
+        If the picture cannot be written.
 
     Examples
     --------
-    >>> import tempfile
-    >>> import xoffset.synthetic
-    >>> from xoffset import plotting
+    >>> import xoffset
     >>> stack, truth = xoffset.synthetic.stack((64, 64))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     plotting.comparison_map(truth * 1.1, truth, f"{folder}/comparison.png").name
-    'comparison.png'
+    >>> figure = truth[["vx", "vy"]].offset.plot.log_speed(vmin=0.1)
+    >>> figure.axes[0].images[0].norm.vmin
+    0.1
     """
-    check_extra("comparison_map")
-    place = _options.as_path(path, "path", "comparison_map")
-    rate = _as_velocity(rate, "comparison_map")
-    truth = _as_velocity(truth, "comparison_map", like=rate)
-    error = _speed(rate - truth).rename("length of the difference")
-    figure, (left, middle, right) = new_figure(error, panels=3)
-    scale = colour_scale(_speed(truth))
-    for axes, velocity, title in ((left, rate, "measured"), (middle, truth, "true")):
-        draw(axes, _speed(velocity), scale, has_bar=axes is middle)
-        _draw_arrows(axes, velocity, scale.high)
-        axes.set_title(title)
-    draw(right, error, colour_scale(error))
-    right.set_title("difference")
-    for axes in (middle, right):
-        axes.set_ylabel("")
-        axes.tick_params(labelleft=False)
-    return save(figure, place)
+    look = look_of("log_speed", ax=ax, vmin=vmin, vmax=vmax, cmap=cmap, title=title, save=save)
+    for name, end in (("vmin", vmin), ("vmax", vmax)):
+        if end is not None:
+            _options.as_positive(end, name, "log_speed", unit="m yr-1", example=0.1)
+    vectors = one_layer(rate, ("vx", "vy"), layer, "log_speed")
+    speed = length_of(vectors, ("vx", "vy"))
+    panels = look.panels(shape=shape_of(speed))
+    scale = scale_of(speed, look, is_log=True)
+    # zero has no logarithm, but it is known to be slow
+    seen = speed.copy(data=np.maximum(speed.values, np.float32(1e-6) * scale.low))
+    draw(panels[0], seen, scale, is_log=True)
+    set_title(panels[0], title, "speed, logarithmic scale", span_of(rate) or period(vectors))
+    return look.finish(panels, clip_note(speed, scale) + notes_of(rate))
 
 
-def _rates(dataset: xr.Dataset) -> Iterator[tuple[xr.Dataset, str]]:
-    """Yield velocities (y, x), and what tells each from the others."""
-    if not {"vx", "vy"} <= set(dataset.data_vars):
-        return
-    rate = dataset[["vx", "vy"]]
-    if set(rate["vx"].dims) == {"y", "x"}:
-        yield rate, ""
-    for dim in _LISTS:
-        if set(rate["vx"].dims) == {dim, "y", "x"}:
-            for k in range(rate.sizes[dim]):
-                yield rate.isel({dim: k}), layer_name(rate, dim, k)
+def direction(
+    rate: xr.Dataset,
+    *,
+    layer: int = -1,
+    sigmas: float = _SIGMAS,
+    relief: xr.DataArray | None = None,
+    image: xr.DataArray | None = None,
+    ax: Axes | None = None,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    cmap: str | Colormap | None = None,
+    title: str | None = None,
+    save: str | os.PathLike[str] | None = None,
+) -> Figure:
+    """Map of the direction of motion, where it is faster than its error.
 
+    Parameters
+    ----------
+    rate
+        Velocity `vx`, `vy` with `sigma_vx`, `sigma_vy` (y, x) in metres a year; without standard errors all directions
+        are drawn and a note says so. Or displacements `dx`, `dy`, of one pair or date.
+    layer
+        Number of the pair, date, year or interval, if there are several; -1 is the last.
+    sigmas
+        Number of standard errors that the speed is to exceed; below it the direction of noise would be drawn. The
+        standard error is that along the motion, without the covariance of both components.
+    relief, image
+        What lies beneath, as in `velocity`.
+    ax, vmin, vmax, cmap, title, save
+        What all pictures take, see `xoffset.plotting`. The ends are degrees; the colours should end as they begin.
 
-def _fields(dataset: xr.Dataset) -> Iterator[tuple[str, xr.DataArray]]:
-    """Yield what there is to see of a product, each (y, x), with the name of its file."""
-    of_shifts, of_series = (kind_of(dataset) == kind for kind in ("shifts", "series"))
-    for key, data in dataset.data_vars.items():
-        name, layers = str(key), set(data.dims) - {"y", "x"}
-        if name == "flags" or not {"y", "x"} <= set(data.dims):
-            continue
-        if not layers:
-            yield name, data
-        elif layers == {"pair"} and of_shifts:
-            if name == "score":
-                mean = thinned(data).mean("pair", keep_attrs=True)
-                yield name, mean.assign_attrs(long_name="mean score of the pairs", units="1")
-            elif name == "dx":
-                share = 100 * thinned(data).notnull().mean("pair")
-                yield "matched", share.rename("matched").assign_attrs(long_name="pairs with a match", units="%")
-        elif len(layers) == 1 and not (of_series and name not in ("dx", "dy")):
-            dim = str(layers.pop())
-            for k in range(data.sizes[dim]) if dim in _LISTS else [-1]:
-                yield f"{name}_{layer_name(data, dim, k)}" if dim in _LISTS else name, data.isel({dim: k})
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture: degrees clockwise from grid north, with arrows of one length, which tell it in grey too.
 
+    Raises
+    ------
+    ImportError
+        If the `plot` extra is not installed.
+    TypeError
+        If an argument is of the wrong type.
+    ValueError
+        If the components are not there or not on a grid, or an option is out of range.
+    OSError
+        If the picture cannot be written.
 
-def _as_field(field: xr.DataArray, caller: str) -> xr.DataArray:
-    """Return the field in memory, thinned to what a picture can show, rows from south to north."""
-    if not isinstance(field, xr.DataArray) or set(field.dims) != {"y", "x"} or not {"y", "x"} <= set(field.coords):
-        got = f"dims {field.dims}" if isinstance(field, xr.DataArray) else type(field).__name__
-        raise ValueError(
-            f"{caller}() needs a DataArray on y and x with both coordinates; got {got}. "
-            "Select one date or pair first: data.isel(time=-1)."
-        )
-    field = in_metres(thinned(field).transpose("y", "x").sortby(["y", "x"]).compute(), caller)
-    if field.dtype.kind == "b":
-        return field.astype(np.uint8)
-    if field.dtype.kind in "iuf":
-        return decoded(field, f"'{field.name}'", caller, wanted=None)
-    if field.dtype.kind == "M":
-        return field.copy(data=in_days(field.values)).assign_attrs(units=DAYS)
-    return field
-
-
-def _as_velocity(rate: xr.Dataset, caller: str, like: xr.Dataset | None = None) -> xr.Dataset:
-    if not isinstance(rate, xr.Dataset):
-        raise TypeError(
-            f"{caller}() needs a Dataset with vx and vy; got {type(rate).__name__}. Pass the result of velocity()."
-        )
-    lacking = [name for name in ("vx", "vy") if name not in rate]
-    if lacking:
-        raise ValueError(
-            f"{caller}() needs variables vx and vy [m yr-1]; got none called {' or '.join(lacking)}. "
-            "Pass the result of velocity()."
-        )
-    rate = grids.with_crs(with_decoded(rate[["vx", "vy"]], caller))
-    if like is not None:
-        crs, wanted = grids.crs_of(rate), grids.crs_of(like)
-        if crs is not None and wanted is not None and not grids.agree(crs, wanted):
-            raise ValueError(
-                f"{caller}() needs the truth in the CRS of the rate, {wanted.name}; got {crs.name}. Give it the CRS "
-                "that it has, or measure on that grid: vectors cannot be reprojected value by value."
-            )
-        rate = rate.interp(x=like["x"], y=like["y"])
-    return xr.Dataset({name: _as_field(rate[name], caller) for name in ("vx", "vy")})
-
-
-def _speed(rate: xr.Dataset) -> xr.DataArray:
-    speed = rate["vx"].copy(data=np.hypot(rate["vx"].values, rate["vy"].values)).rename("speed")
-    return speed.assign_attrs(units="m yr-1", long_name="speed")
-
-
-def _draw_arrows(axes: Axes, rate: xr.Dataset, fastest: float) -> None:
-    """Draw arrows on a coarse grid, as long as their spacing at the top of the colour scale, none where it is slow."""
-    step = math.ceil(max(rate.sizes.values()) / _ARROWS_ACROSS)
-    few = rate.isel(y=slice(step // 2, None, step), x=slice(step // 2, None, step))
-    speed = np.hypot(few["vx"].values, few["vy"].values)
-    is_drawn = speed > 0.15 * fastest
-    if not is_drawn.any():
-        return
-    _, divisor = axis_unit(rate["vx"])
-    x, y = np.meshgrid(few["x"].values / divisor, few["y"].values / divisor)
-    left, right, bottom, top = edges(rate["vx"])
-    spacing = step / divisor * max((right - left) / rate.sizes["x"], (top - bottom) / rate.sizes["y"])
-    style: dict[str, Any] = {
-        "color": "white",
-        "edgecolor": "black",
-        "linewidth": 0.5,
-        "width": 0.08 * spacing,
-        "pivot": "mid",
-    }
-    vx, vy = few["vx"].values[is_drawn], few["vy"].values[is_drawn]
-    axes.quiver(
-        x[is_drawn],
-        y[is_drawn],
-        vx,
-        vy,
-        angles="xy",
-        units="xy",
-        scale=fastest / (1.15 * spacing),
-        minlength=0,
-        **style,
+    Examples
+    --------
+    >>> import xoffset
+    >>> stack, truth = xoffset.synthetic.stack((64, 64), direction=120.0)
+    >>> figure = truth[["vx", "vy"]].offset.plot.direction()
+    >>> round(float(figure.axes[0].images[0].get_array().max()))
+    120
+    """
+    look = look_of("direction", ax=ax, vmin=vmin, vmax=vmax, cmap=cmap, title=title, save=save)
+    least = _options.as_number(sigmas, "sigmas", "direction")
+    names = components_of(rate, "direction")
+    errors = tuple(f"sigma_{name}" for name in names)
+    is_known = set(errors) <= set(rate.data_vars)
+    vectors = one_layer(rate, (*names, *errors) if is_known else names, layer, "direction")
+    x, y = (vectors[name].values for name in names)
+    length = np.hypot(x, y)
+    beyond = length > least * sigma_of_length(vectors, names) if is_known else length > 0.0
+    field = vectors[names[0]].copy(data=np.where(beyond, np.degrees(np.arctan2(x, y)) % 360.0, np.nan))
+    field = field.rename("direction").assign_attrs(units="degree", long_name="direction")
+    panels = look.panels(shape=shape_of(field))
+    opaque = draw_beneath(panels[0], field, relief, image, "direction")
+    draw(panels[0], field, scale_of(field, look), alpha=opaque)
+    draw_directions(panels[0], vectors.where(xr.DataArray(beyond, dims=("y", "x"))), names)
+    dates = (span_of(rate) or period(vectors)) if names == ("vx", "vy") else period(vectors)
+    set_title(panels[0], title, "direction, clockwise from grid north", dates)
+    note = (
+        f"only where the {VECTORS[names][0]} exceeds {least:g} sigma" if is_known else "no standard errors: all drawn"
     )
+    return look.finish(panels, [note, *notes_of(rate)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import re
-from pathlib import Path
+import textwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,9 @@ import xarray as xr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Colormap
+from xoffset._arrays.extremes import coherent_end
 from xoffset.model.dates import DAYS
 from xoffset.model.variables import is_signed, period_of
 
@@ -22,13 +24,19 @@ _NO_DATA = "0.7"  # grey, darker than the white of a signed scale
 # Coordinates that tell a layer.
 _LABELS = ("reference", "secondary", "time", "year", "step", "exponential", "logarithmic")
 # Most nodes along a side of a map that are drawn; of larger maps every second is, or every third and so on.
-_MOST_PIXELS = 1500
+MOST_PIXELS = 1500
+# Sizes of titles and labels, and of ticks and notes, beside the size of the font that matplotlib is set to.
+TEXT, NOTE = "small", "x-small"
+# Colours of two components, of model and truth, and of what was rejected: told apart in grey and by colour-blind eyes.
+FIRST, SECOND, MODEL, REJECTED = "#0b3c6f", "#e08a1e", "#111111", "0.6"
+# Letters of a line of a title, or of a note, that is as wide as a map.
+_LINE = 46
 
 
 class Scale(NamedTuple):
     """Colours of a map and the values at both ends."""
 
-    colours: str
+    colours: Any  # a name, or a Colormap that the caller gave
     low: float
     high: float
     extend: str
@@ -47,7 +55,7 @@ def check_extra(caller: str) -> None:
 
 def thinned(data: xr.DataArray) -> xr.DataArray:
     """Every so many pixels, as many as a picture can show."""
-    return data.isel({dim: slice(None, None, math.ceil(data.sizes[dim] / _MOST_PIXELS)) for dim in ("y", "x")})
+    return data.isel({dim: slice(None, None, math.ceil(data.sizes[dim] / MOST_PIXELS)) for dim in ("y", "x")})
 
 
 def colour_scale(field: xr.DataArray) -> Scale:
@@ -77,44 +85,194 @@ def colour_scale(field: xr.DataArray) -> Scale:
     return Scale(colours, low, high, extend)
 
 
-def new_figure(field: xr.DataArray, *, panels: int) -> tuple[Figure, list[Axes]]:
-    """Figure with panels of the shape of the field, and room for labels and colour bars."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    left, right, bottom, top = edges(field)
-    shape = min(max((top - bottom) / (right - left), 0.25), 1.6)
-    width = 5.0 if panels == 1 else 3.8
-    figure = Figure(figsize=(panels * (width + 1.0), width * shape + 0.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(1, panels, squeeze=False)[0])
-
-
-def draw(axes: Axes, field: xr.DataArray, scale: Scale, *, has_bar: bool = True) -> None:
-    """Draw a field (y, x) with its axes and colour bar."""
+def colour_map(name: str | Colormap, caller: str) -> Colormap:
+    """Colours by their name in cmcrameri or matplotlib."""
+    import matplotlib as mpl
     from cmcrameri import cm
+    from matplotlib.colors import Colormap
 
-    unit, divisor = axis_unit(field)
-    left, right, bottom, top = edges(field)
+    if isinstance(name, Colormap):
+        return name
+    if isinstance(name, str) and name in cm.cmaps:
+        return getattr(cm, name)  # type: ignore[no-any-return]
+    if isinstance(name, str) and name in mpl.colormaps:
+        return mpl.colormaps[name]
+    raise ValueError(
+        f"{caller}() needs colours of cmcrameri or matplotlib as cmap; got {name!r}. Pass a name such as 'batlow' or "
+        "'vik'."
+    )
+
+
+def scale_of(field: xr.DataArray, look: Any, *, is_log: bool = False) -> Scale:
+    """Colours and their range for a map (y, x): robust, and wide enough for the fastest that moves together."""
+    found = colour_scale(field)
+    values = field.values.astype("float64")
+    low, high = found.low, found.high
+    is_signed_scale = found.colours == "vik"
+    if found.colours in ("batlow", "vik") and field.attrs.get("units") != DAYS and np.isfinite(values).any():
+        high = coherent_end(np.abs(values) if is_signed_scale else values)
+        low = -high if is_signed_scale else 0.0 if found.low == 0.0 else -coherent_end(-values)
+    if is_log:
+        positive = values[values > 0.0]
+        low = max(float(np.percentile(positive, 5.0)) if positive.size else 0.1, high / 1000.0)
+        high = high if high > low else 10.0 * low
+    elif low >= high:
+        low, high = found.low, found.high
+    if is_signed_scale and (look.vmin is None) != (look.vmax is None):
+        end = abs(look.vmax if look.vmin is None else look.vmin)
+        low, high = -end, end
+    low = low if look.vmin is None else look.vmin
+    high = high if look.vmax is None else look.vmax
+    if low >= high:
+        low, high = (low, low + 1.0) if look.vmin is not None else (high - 1.0, high)
+    is_below, is_above = bool((values < low).any()), bool((values > high).any())
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((is_below, is_above), "neither")
+    # on paper what is slow should be pale, and what is fast should not
+    colours = "batlow_r" if found.colours == "batlow" and field.attrs.get("units") != DAYS else found.colours
+    return Scale(colours if look.cmap is None else look.cmap, low, high, extend)
+
+
+def clip_note(field: xr.DataArray, scale: Scale) -> list[str]:
+    """Say how much lies beyond the ends of the colours, and how far; nothing if nothing does."""
+    values = field.values[np.isfinite(field.values)]
+    is_beyond = (values < scale.low) | (values > scale.high)
+    if scale.extend == "neither" or not is_beyond.any():
+        return []
+    far = values[is_beyond]
+    ends = [_number(far.min())] * (scale.extend != "max") + [_number(far.max())] * (scale.extend != "min")
+    unit = _unit(field)
+    share = 100.0 * far.size / values.size
+    return [f"{_percent(share)} of the nodes beyond the colours, to {' and '.join(ends)}{' ' + unit if unit else ''}"]
+
+
+def draw(
+    axes: Axes, field: xr.DataArray, scale: Scale, *, has_bar: bool = True, alpha: float = 1.0, is_log: bool = False
+) -> None:
+    """Draw a field (y, x) with its axes and colour bar."""
+    from matplotlib.colors import LogNorm, Normalize
+
     image = axes.imshow(
         field.values,
-        cmap=getattr(cm, scale.colours),
-        vmin=scale.low,
-        vmax=scale.high,
+        cmap=colour_map(scale.colours, "draw"),
+        norm=LogNorm(scale.low, scale.high) if is_log else Normalize(scale.low, scale.high),
         origin="lower",
-        extent=(left / divisor, right / divisor, bottom / divisor, top / divisor),
+        extent=_extent(field),
         interpolation="nearest",
+        alpha=alpha,
+        zorder=1.0,
     )
-    axes.set_facecolor(_NO_DATA)
-    axes.set_xlabel(f"x [{unit}]")
-    axes.set_ylabel(f"y [{unit}]")
-    axes.locator_params("x", nbins=3 if top - bottom > 1.3 * (right - left) else 5)
-    axes.locator_params("y", nbins=5)
-    axes.ticklabel_format(style="plain", useOffset=False)
+    frame(axes, field)
+    if not np.isfinite(field.values.astype("float64")).any():
+        say_empty(axes)
     if has_bar:
-        beside = axes.inset_axes((1.03, 0.0, 0.05, 1.0))  # as tall as the map, which a bar of its own would not be
-        bar = axes.figure.colorbar(image, cax=beside, extend=scale.extend, extendfrac=0.03)
+        beside = beside_map(axes)
+        bar = axes.get_figure().colorbar(image, cax=beside, extend=scale.extend, extendfrac=0.04)  # type: ignore[union-attr]
         label_bar(bar, field, scale.low, scale.high)
+        bar.outline.set_linewidth(0.6)
+
+
+def frame(axes: Axes, field: xr.DataArray) -> None:
+    """Axes of a map in metres or kilometres, as far as the field goes, with a scale bar."""
+    unit, _ = axis_unit(field)
+    left, right, bottom, top = _extent(field)
+    axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
+    axes.patch.set(facecolor=_NO_DATA, hatch="/////", edgecolor="0.6")
+    place = "" if "spatial_ref" in field.coords else "local "
+    axes.set_xlabel(f"{place}x [{unit}]")
+    axes.set_ylabel(f"{place}y [{unit}]")
+    longest = max(right - left, top - bottom)
+    axes.locator_params("x", nbins=max(2, round(3 * (right - left) / longest)))
+    axes.locator_params("y", nbins=max(2, round(5 * (top - bottom) / longest)))
+    axes.ticklabel_format(style="plain", useOffset=False)
+    _draw_scale_bar(axes, unit, right - left)
+
+
+def beside_map(axes: Axes) -> Axes:
+    """Room for a colour bar, as tall as the map, which a bar of its own would not be."""
+    return axes.inset_axes((1.03, 0.0, 0.045, 1.0))
+
+
+def add_bar(axes: Axes, colours: ScalarMappable, label: str, *, is_below: bool = False) -> None:
+    """Colour bar beside a panel or below it, with a label."""
+    place = axes.inset_axes((0.15, -0.06, 0.7, 0.035)) if is_below else beside_map(axes)
+    way: Any = "horizontal" if is_below else "vertical"
+    bar = axes.get_figure().colorbar(colours, cax=place, orientation=way)  # type: ignore[union-attr]
+    bar.set_label(label)
+    bar.outline.set_linewidth(0.6)
+
+
+def draw_classes(axes: Axes, classes: xr.DataArray, labels: list[str], colours: list[Any]) -> None:
+    """Draw classes (y, x), numbers from 0 on, with a legend that has the share of each; those of none are left out."""
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
+
+    axes.imshow(
+        classes.values, cmap=ListedColormap(colours), vmin=-0.5, vmax=len(colours) - 0.5, origin="lower",
+        extent=_extent(classes), interpolation="nearest", zorder=1.0,
+    )  # fmt: skip
+    frame(axes, classes)
+    shares = 100.0 * np.bincount(classes.values.ravel(), minlength=len(labels)) / classes.size
+    patches = [
+        Patch(facecolor=colour, edgecolor="black", linewidth=0.4, label=f"{label}, {share:.2g} %")
+        for label, colour, share in zip(labels, colours, shares, strict=True)
+        if share > 0.0
+    ]
+    axes.legend(
+        handles=patches, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=NOTE, frameon=False, borderpad=0.0,
+        handlelength=1.0, handleheight=1.0, labelspacing=0.3,
+    )  # fmt: skip
+
+
+def say_empty(axes: Axes, text: str = "no values") -> None:
+    """Write in the middle of a panel that there is nothing to see."""
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=TEXT, zorder=5.0)
+
+
+def set_title(axes: Axes, title: str | None, text: str, *dates: str, below: int = 0) -> None:
+    """Write what a picture shows and its dates, or what the caller wants instead, at the left above it.
+
+    Lines below it are left free, for a legend.
+    """
+    lines = [*textwrap.wrap(text, _LINE), *(each for each in dates if each)] if title is None else [title]
+    axes.set_title("\n".join([*lines, *[" "] * below]), loc="left", fontsize=TEXT, linespacing=1.15)
+
+
+def above(axes: Axes) -> float:
+    """Height of a key above a panel, in shares of the panel: the middle of the line that its title leaves free."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return 1.0 + 0.075 * figure.dpi / max(float(axes.bbox.height), 1.0)
+
+
+def nice(value: float) -> float:
+    """Largest of 1, 2 and 5 times a power of ten that is no larger."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(factor for factor in (5.0, 2.0, 1.0) if factor * power <= value * (1.0 + 1e-9)) * power
+
+
+def period(dataset: xr.Dataset | xr.DataArray) -> str:
+    """Dates of a layer: both of a pair, one, or the first and the last that took part; else nothing."""
+    if {"reference", "secondary"} <= set(dataset.coords) and not dataset["reference"].ndim:
+        return f"{_text(dataset['reference'])} to {_text(dataset['secondary'])}"
+    for name in ("time", "year", "step", "interval"):
+        if name in dataset.coords and not dataset[name].ndim:
+            return _text(dataset[name])
+    return ""
+
+
+def days(values: np.ndarray) -> np.ndarray:
+    """Dates as matplotlib draws them without rounding: datetime64[us]."""
+    return np.asarray(values).astype("datetime64[us]")
+
+
+def set_dates(axes: Axes, most: int = 5) -> None:
+    """Ticks of an axis of dates, few enough for a column of a journal."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    where = AutoDateLocator(minticks=2, maxticks=most)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(where)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(where))  # type: ignore[no-untyped-call]
+    axes.xaxis.get_offset_text().set_fontsize(NOTE)
 
 
 def label_bar(bar: Any, field: xr.DataArray, low: float, high: float) -> None:
@@ -175,11 +333,47 @@ def _days_between(low: float, high: float) -> tuple[list[float], list[str]]:
 
 def _label(field: xr.DataArray) -> str:
     """Name and unit with raised exponents: vx [m yr⁻¹]."""
-    units = re.sub(r"(?<=[A-Za-z])(-?\d+)", r"$^{\1}$", str(field.attrs.get("units", "1")))
-    return str(field.name) if units in ("", "1", DAYS) else f"{field.name} [{units}]"
+    unit = _unit(field)
+    return f"{field.name} [{unit}]" if unit else str(field.name)
 
 
-def save(figure: Any, path: Path) -> Path:
-    """Write a figure as PNG."""
-    figure.savefig(path, dpi=150, bbox_inches="tight")
-    return path
+def _unit(field: xr.DataArray) -> str:
+    units = str(field.attrs.get("units", "1"))
+    return "" if units in ("", "1", DAYS) else unit_text(units)
+
+
+def unit_text(units: str) -> str:
+    """Unit with raised exponents."""
+    return re.sub(r"(?<=[A-Za-z])(-?\d+)", r"$^{\1}$", units)
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if 1000.0 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.2g} %" if share >= 0.01 else "less than 0.01 %"
+
+
+def _extent(field: xr.DataArray) -> tuple[float, float, float, float]:
+    """Edges of the outer pixels in the unit of the axes."""
+    _, divisor = axis_unit(field)
+    left, right, bottom, top = edges(field)
+    return left / divisor, right / divisor, bottom / divisor, top / divisor
+
+
+def _draw_scale_bar(axes: Axes, unit: str, width: float) -> None:
+    """Bar of a round length in the lower left corner, legible on any colours."""
+    from matplotlib.patheffects import withStroke
+
+    length = nice(0.3 * width)
+    halo = [withStroke(linewidth=2.5, foreground="white")]
+    share = length / width
+    axes.plot(
+        [0.04, 0.04 + share], [0.045, 0.045], transform=axes.transAxes, color="black", linewidth=2.0, zorder=6.0,
+        path_effects=[withStroke(linewidth=4.0, foreground="white")], scalex=False, scaley=False,
+    )  # fmt: skip
+    axes.text(
+        0.04 + share / 2.0, 0.065, f"{length:g} {unit}", transform=axes.transAxes, ha="center", va="bottom",
+        fontsize=NOTE, zorder=6.0, path_effects=halo,
+    )  # fmt: skip
