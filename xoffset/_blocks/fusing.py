@@ -39,21 +39,22 @@ def in_few_tasks(arrays: Mapping[str, da.Array], inputs: Sequence[da.Array]) -> 
 def _nodes(arrays: Sequence[da.Array], inputs: Sequence[da.Array], known: set[str]) -> dict[Key, Any]:
     """Tasks that the arrays need beside those of the inputs, each after those that it needs."""
     from dask._task_spec import convert_legacy_graph
+    from dask.blockwise import optimize_blockwise
     from dask.core import flatten
+    from dask.highlevelgraph import HighLevelGraph
 
+    wanted = [key for array in arrays for key in flatten(array.__dask_keys__())]
+    whole = HighLevelGraph.merge(*(array.dask for array in arrays))
+    # chains of simple steps are made shorter as long as they are layers, which is quick
+    kept = [(array.name, *(0,) * array.ndim) for array in (*inputs, *arrays)]
     graph: dict[Key, Any] = {}
-    before: dict[str, Any] = {}
-    for array in arrays:
-        for name, layer in array.dask.layers.items():
-            if name in known:
-                before[name] = layer
-            elif name not in before:
-                before[name] = layer
-                graph.update(layer)
+    for name, layer in optimize_blockwise(whole, keys=kept).layers.items():
+        if name not in known:
+            graph.update(layer)
     names = set(graph).union(*(flatten(each.__dask_keys__()) for each in inputs))
     tasks = convert_legacy_graph(graph, names)
     ordered: dict[Key, Any] = {}
-    waiting = [key for array in arrays for key in flatten(array.__dask_keys__())]
+    waiting = wanted
     while waiting:
         key = waiting[-1]
         missing = [] if key in ordered or key not in tasks else [
@@ -80,10 +81,10 @@ def _layers(nodes: dict[Key, Any], arrays: Sequence[da.Array]) -> dict[str, dict
     labels = _labels(nodes, arrays, owner)
     cheap: set[Key] = set()
     for key, node in nodes.items():
-        # and nothing that costs more is needed for it, or that would be done again, too
-        if labels[key] is _SHARED and key not in owner and _is_cheap(node):
-            if all(each in cheap for each in node.dependencies if each in nodes):
-                cheap.add(key)
+        # nothing that costs more may be needed for it, or that would be done again, too
+        needs_cheap = all(each in cheap for each in node.dependencies if each in nodes)
+        if labels[key] is _SHARED and key not in owner and needs_cheap and _is_cheap(node):
+            cheap.add(key)
     alike: dict[bytes, _Group] = {}
     for number, keys in enumerate(_parts(nodes, labels, cheap)):
         results = [key for key in keys if key in owner or labels[key] is _SHARED]

@@ -46,7 +46,7 @@ def _read_share(array: da.Array, sides: Sides) -> float:
 
 
 def is_only_read(array: Any) -> bool:
-    """Whether all blocks come, one by one, of blocks that are read, with simple steps on each, and none is in memory."""
+    """Whether all blocks come, one by one, of blocks that are read, with simple steps on each; none is in memory."""
     from dask.blockwise import Blockwise
 
     graph = array.dask
@@ -94,7 +94,7 @@ def _read_part(rows: slice, columns: slice, source: _Source) -> np.ndarray:
 
 
 def part_of(array: Any, rows: slice, columns: slice) -> np.ndarray:
-    """Rows and columns of an array (n, rows, columns), NumPy or dask, of which one block after the other is computed."""
+    """Rows and columns of an array (n, rows, columns), NumPy or dask, whose blocks are computed one by one."""
     part = array[:, rows, columns]
     if isinstance(part, np.ndarray):
         return part
@@ -107,5 +107,5 @@ def part_of(array: Any, rows: slice, columns: slice) -> np.ndarray:
     for key in flatten(part.__dask_keys__()):
         where = tuple(slice(start[k], start[k + 1]) for start, k in zip(starts, key[1:], strict=True))
         # no scheduler within a task: it would report to whoever watches the one outside
-        out[where] = get(graph, key)
+        (out[where],) = get(graph, [key])
     return out

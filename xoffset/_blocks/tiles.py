@@ -13,7 +13,8 @@ import numpy as np
 if TYPE_CHECKING:
     import dask.array as da
 from xoffset._arrays.lattice import LARGEST_BLOCK, TILE, Lattice, Tile
-from xoffset._blocks import halos, reads
+from xoffset._blocks import halos
+from xoffset._blocks.reads import in_blocks, part_of
 from xoffset._blocks.threads import in_threads
 
 TileKernel = Callable[[np.ndarray, Tile, np.ndarray], np.ndarray]
@@ -70,7 +71,7 @@ def _match_blocks(
         tuple(np.diff([*(edge * lattice.step for edge in ends[:-1]), size]).tolist())
         for ends, size in zip(edges, lattice.shape, strict=True)
     ]
-    aligned = [reads.in_blocks(each, (pixels[0], pixels[1])) for each in layers]
+    aligned = [in_blocks(each, (pixels[0], pixels[1])) for each in layers]
     name = f"matched-{tokenize(guide, lattice, kernel, shape, *aligned)}"
     match = partial(_match_block, lattice, kernel, shape, halo)
     counts = len(pixels[0]), len(pixels[1])
@@ -156,12 +157,7 @@ def match_windows(
 
 def window_reader(array: Any) -> ReadImage:
     """What reads a window of an array (n, y, x), NumPy or dask: of dask the blocks that it touches, in one thread."""
-    return partial(_read_window, array)
-
-
-def _read_window(array: Any, rows: slice, columns: slice) -> np.ndarray:
-    part = array[:, rows, columns]
-    return part if isinstance(part, np.ndarray) else np.asarray(part.compute(scheduler="synchronous"))
+    return partial(part_of, array)
 
 
 def _match_window(
@@ -182,7 +178,7 @@ def _match_window(
 
 
 def block_side(lattice: Lattice, shape: tuple[int, int], bytes_of_pixel: int) -> int:
-    """Side of a block, px, of whole tiles: few of a large image, whose results and pixels of all dates fit in a task."""
+    """Side of a block, px: few blocks of a large image, whose results and pixels of all dates fit in a task."""
     images = math.isqrt(LARGEST_IMAGES // max(bytes_of_pixel, 1))
     return min(max(lattice.shape) // FEWEST, LARGEST_BLOCK, _most(lattice, shape), images)
 
