@@ -15,7 +15,7 @@ from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.matching.options import MatcherName
 from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.pyramid import Pyramid
-from xoffset._blocks import threads
+from xoffset._blocks import quota
 from xoffset._kernels import _cache
 from xoffset.matching.cost import count_work, largest_task, memory_of_core, memory_shared
 from xoffset.matching.request import Options, Request, in_metres, prepare
@@ -128,7 +128,7 @@ def estimate(
     options = Options(template, search, step, matcher, prefilter, prior, mask)
     request = prepare(stack, network, options, "estimate")
     work = count_work(request)
-    cores = threads.cores()
+    cores = quota.cores()
     side = largest_task(stack, request)
     per_core = memory_of_core(stack, request, side)
     tasks = math.prod(math.ceil(count / size) for count, size in zip(request.lattice.nodes, side, strict=True))
