@@ -207,12 +207,12 @@ def _with_layers(
     from dask.highlevelgraph import HighLevelGraph
 
     layer_of = {key: name for name, graph in layers.items() for key in graph}
-    needs: dict[str, set[str]] = {}
+    needs: dict[str, Any] = {}
     for name, graph in layers.items():
         used = {each for node in graph.values() for each in node.dependencies}
         needs[name] = {layer_of.get(key, key[0] if isinstance(key, tuple) else key) for key in used} - {name}
     before: dict[str, Any] = {}
-    earlier: dict[str, set[str]] = {}
+    earlier: dict[str, Any] = {}
     for each in (*inputs, *arrays.values()):
         before |= {name: layer for name, layer in each.dask.layers.items() if name not in layers}
         earlier |= {name: each.dask.dependencies[name] for name in each.dask.layers if name not in layers}

@@ -79,7 +79,7 @@ def _read_in_one(array: da.Array, sides: Sides) -> da.Array:
     ends = [np.cumsum(each).tolist() for each in sides]
     for row, column in np.ndindex(len(sides[0]), len(sides[1])):
         part = [slice(end[k] - each[k], end[k]) for end, each, k in zip(ends, sides, (row, column), strict=True)]
-        graph[(name, 0, row, column)] = (partial(_read_part, *part), f"source-{name}")
+        graph[(name, 0, row, column)] = (partial(_read_part, part[0], part[1]), f"source-{name}")
     return da.Array(
         HighLevelGraph.from_collections(name, graph, dependencies=[]),
         name,

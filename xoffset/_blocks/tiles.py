@@ -71,7 +71,7 @@ def _match_blocks(
         tuple(np.diff([*(edge * lattice.step for edge in ends[:-1]), size]).tolist())
         for ends, size in zip(edges, lattice.shape, strict=True)
     ]
-    aligned = [in_blocks(each, (pixels[0], pixels[1])) for each in layers]
+    aligned: list[Any] = [in_blocks(each, (pixels[0], pixels[1])) for each in layers]
     name = f"matched-{tokenize(guide, lattice, kernel, shape, *aligned)}"
     match = partial(_match_block, lattice, kernel, shape, halo)
     counts = len(pixels[0]), len(pixels[1])
@@ -127,7 +127,12 @@ def _match_tiles_of(
 
 
 def match_windows(
-    reads: Sequence[ReadImage], guide: np.ndarray, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int]
+    reads: Sequence[ReadImage],
+    guide: np.ndarray,
+    lattice: Lattice,
+    kernel: TileKernel,
+    shape: tuple[int, int],
+    side: int = WINDOW,
 ) -> da.Array:
     """As `match_tiles`, lazily: each task calls read(rows, columns) for the window of its block, and needs no other.
 
@@ -137,7 +142,7 @@ def match_windows(
     from dask.base import tokenize
     from dask.highlevelgraph import HighLevelGraph
 
-    per_block = max(1, min(WINDOW, _most(lattice, shape)) // (lattice.per_tile * lattice.step)) * lattice.per_tile
+    per_block = max(1, min(side, _most(lattice, shape)) // (lattice.per_tile * lattice.step)) * lattice.per_tile
     ends = [[*range(0, count, per_block), count] for count in lattice.nodes]
     name = f"windows-{tokenize(guide, lattice, shape)}-{uuid.uuid4().hex}"
     match = partial(_match_window, reads, lattice, kernel, shape)
