@@ -232,9 +232,8 @@ def test_memory_is_kept_within_its_limit(stack, tmp_path, limit):
     plan = run.within("generic", stack, CHANGES, tmp_path / "out", limit)
     assert plan.workers.keys() == {"matches", "shifts", "series", "velocity", "files"}
     assert all(workers >= 1 for workers in plan.workers.values())
-    with pytest.raises(
-        MemoryError, match=r"run\(\) needs 0\.\d\d GB for one tile, of [a-z ]+; got memory_limit=0.00 GB. Raise"
-    ):
+    told = r"run\(\) needs 0\.\d\d GB for one tile, of [a-z ]+; got memory_limit=0.00 GB. Raise"
+    with pytest.raises(MemoryError, match=told):
         xoffset.run("generic", stack, tmp_path / "out", memory_limit="1 kB", **CHANGES)
     assert not (tmp_path / "out").exists()
 
@@ -296,7 +295,7 @@ def test_workers_of_a_cluster_write_the_same(files, tmp_path):
 
 
 def test_smaller_tiles_keep_a_limit_and_a_run_goes_on_with_its_own(tmp_path, monkeypatch):
-    stack, _ = xoffset.synthetic.stack((800, 800), dates=["2020-01-01", "2020-05-01", "2020-09-01"])
+    stack, _ = xoffset.synthetic.stack((800, 800), dates=np.arange("2020-01", "2022-01", dtype="M8[M]"))
     out = tmp_path / "out"
     usual = run.within("generic", stack, {}, out, "2 GB")
     assert usual.side == tiles.WINDOW

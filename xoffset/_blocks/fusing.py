@@ -225,9 +225,9 @@ def _with_layers(
             if name not in reached:
                 reached[name] = None
                 waiting += needs[name] if name in needs else earlier[name]
-        graph = HighLevelGraph(
+        whole = HighLevelGraph(
             {name: layers[name] if name in layers else before[name] for name in reached},
             {name: needs[name] if name in needs else earlier[name] for name in reached},
         )
-        found[label] = da.Array(graph, array.name, array.chunks, dtype=array.dtype, meta=array._meta)
+        found[label] = da.Array(whole, array.name, array.chunks, dtype=array.dtype, meta=array._meta)
     return found

@@ -26,7 +26,8 @@ def in_blocks(array: da.Array, sides: Sides) -> da.Array:
     if array.chunks[1:] == sides and array.numblocks[0] == 1:
         return array
     if _read_share(array, sides) > MOST_TWICE or not is_only_read(array):
-        return array.rechunk((array.shape[0], *sides))
+        rechunked: da.Array = array.rechunk((array.shape[0], *sides))
+        return rechunked
     return _read_in_one(array, sides)
 
 

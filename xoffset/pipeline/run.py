@@ -77,8 +77,8 @@ def run(
         Folder of the products. What a run that was stopped has written there is kept.
     memory_limit
         Most memory of any stage: bytes or a text such as "8 GB", of this process, or of each worker of a cluster,
-        beside what Python and its libraries need. Tiles are made smaller, and as many are computed at the same time as it
-        lets. None: one a core, as far as the memory of the machine or container lets.
+        beside what Python and its libraries need. Tiles are made smaller, and as many are computed at the same time as
+        it lets. None: one a core, as far as the memory of the machine or container lets.
     overwrite
         Replace the results of another run in the folder.
     progress
