@@ -303,7 +303,10 @@ def test_smaller_tiles_keep_a_limit_and_a_run_goes_on_with_its_own(tmp_path, mon
     assert [stage.name for stage in stages] == ["matches", "shifts", "series", "velocity", "files"]
     assert all(stage.memory > 0 and stage.read > 0 and stage.written > 0 for stage in stages)
     most = max(stage.memory for stage in stages)
-    smaller = run.within("generic", stack, {}, out, 0.8 * most)
+    plan = run.make_plan("generic", stack, {}, tiles.WINDOW // 2)
+    least = max(stage.memory for stage in costs.stages_of(plan.recipe.steps, plan.results, calibrate=False))
+    assert least < most
+    smaller = run.within("generic", stack, {}, out, least)
     assert smaller.side < usual.side
     assert smaller.results["velocity"].chunksizes["x"][0] < usual.results["velocity"].chunksizes["x"][0]
     # as many at a time as the limit lets, of each stage
