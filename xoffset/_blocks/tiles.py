@@ -62,7 +62,7 @@ def _match_blocks(
     from dask.highlevelgraph import HighLevelGraph
 
     layers = [da.asarray(each) for each in (stack, mask) if each is not None]
-    halo = lattice.margin + max(lattice.template - lattice.step, 0)
+    halo = _halo(lattice)
     side = block_side(lattice, shape, layers[0].dtype.itemsize * len(layers[0]))
     edges = [
         _block_edges(count, size, side, lattice, halo) for count, size in zip(lattice.nodes, lattice.shape, strict=True)
@@ -73,7 +73,7 @@ def _match_blocks(
     ]
     aligned: list[Any] = [in_blocks(each, (pixels[0], pixels[1])) for each in layers]
     name = f"matched-{tokenize(guide, lattice, kernel, shape, *aligned)}"
-    match = partial(_match_block, lattice, kernel, shape, halo)
+    match = partial(_match_block, lattice, kernel, shape)
     counts = len(pixels[0]), len(pixels[1])
     graph: dict[Any, Any] = {}
     for row, column in np.ndindex(*counts):
@@ -96,14 +96,13 @@ def _match_block(
     lattice: Lattice,
     kernel: TileKernel,
     shape: tuple[int, int],
-    halo: int,
     block: Tile,
     guide: np.ndarray,
     blocks: list[np.ndarray],
     around: list[Any],
 ) -> np.ndarray:
     pixels, *masks = halos.widened(blocks, around)
-    origin = tuple(max(part.start * lattice.step - halo, 0) for part in block)
+    origin = tuple(max(part.start * lattice.step - _halo(lattice), 0) for part in block)
     part = partial(cut, pixels, masks[0] if masks else None, origin, lattice=lattice)
     return _match_tiles_of(block, part, guide, lattice, kernel, shape)
 
@@ -180,6 +179,11 @@ def _match_window(
     pixels, *masks = (read(rows, columns) for read in reads)
     part = partial(cut, pixels, masks[0] if masks else None, (rows.start, columns.start), lattice=lattice)
     return _match_tiles_of(block, part, guide, lattice, kernel, shape)
+
+
+def _halo(lattice: Lattice) -> int:
+    """Pixels around a block that its windows may need."""
+    return lattice.margin + max(lattice.template - lattice.step, 0)
 
 
 def block_side(lattice: Lattice, shape: tuple[int, int], bytes_of_pixel: int) -> int:
