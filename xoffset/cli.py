@@ -27,8 +27,9 @@ from xoffset.model.tables import SHIFT_ERROR
 from xoffset.motion.velocity import velocity
 from xoffset.network.diagnose import diagnose
 from xoffset.network.pairs import pairs
+from xoffset.pipeline import costs
 from xoffset.pipeline.folder import make_room
-from xoffset.pipeline.run import carry_out, make_plan, workers_within
+from xoffset.pipeline.run import carry_out, within
 from xoffset.pipeline.warmup import warmup
 from xoffset.pipeline.writing import Job, Progress
 from xoffset.readers.open_result import open_result
@@ -177,17 +178,27 @@ def tell(paths: tuple[str, ...], as_json: bool) -> None:
 )
 @click.option("--by-date", is_flag=True, help="Correct dates, from all of their pairs, not pairs.")
 @click.option("--min-nodes", type=click.IntRange(1), help="Least vectors on stable ground of a pair.  [default: 500]")
-@click.option("--memory-limit", help="Most memory to match with, such as '8 GB'.  [default: what all cores need]")
+@click.option(
+    "--memory-limit",
+    help="Most memory of any stage, such as '8 GB'.  [default: what the machine has]",
+)
+@click.option("--dry-run", is_flag=True, help="Say what each stage will cost, and compute nothing.")
 @click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run in the folder.")
-def run(files: tuple[str, ...], out: Path, memory_limit: str | None, overwrite: bool, **asked: Any) -> None:
+def run(
+    files: tuple[str, ...], out: Path, memory_limit: str | None, overwrite: bool, dry_run: bool, **asked: Any
+) -> None:
     """Measure the motion in FILES: shifts, what of them is no motion, displacement through time and velocity.
 
     A run that was stopped goes on with the same command. FILES may begin with the name of a recipe, such as generic.
     """
     try:
         recipe, paths = _recipe_and_files(files)
-        plan = make_plan(recipe, paths[0] if len(paths) == 1 else list(paths), _fields(asked))
-        job = Job("run", "", workers=workers_within(plan, memory_limit), report=_Bar())
+        plan = within(recipe, paths[0] if len(paths) == 1 else list(paths), _fields(asked), out, memory_limit)
+        if dry_run:
+            for stage in costs.stages_of(plan.recipe.steps, plan.results):
+                click.echo(f"{stage}, {plan.workers.get(stage.name, 1)} at a time")
+            return
+        job = Job("run", "", report=_Bar())
         _announce(*(plan.results[name] for name in ("stack", "network", "shifts")), **plan.options_of(correlate))
         products = carry_out(plan, out, overwrite, job)
         _show(products["velocity"].load(), out)

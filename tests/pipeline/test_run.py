@@ -14,7 +14,8 @@ from affine import Affine
 
 import xoffset
 from xoffset import synthetic
-from xoffset.pipeline import folder, lock, run
+from xoffset._blocks import tiles
+from xoffset.pipeline import costs, folder, lock, run
 from xoffset.recipes import Generic
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
@@ -228,9 +229,11 @@ def test_the_recipe_lies_beside_the_products_and_makes_them_again(stack, tmp_pat
 @pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("limit", ["2 GB", 2e9, "2GiB"])
 def test_memory_is_kept_within_its_limit(stack, tmp_path, limit):
-    plan = run.make_plan("generic", stack, CHANGES)
-    assert run.workers_within(plan, limit) >= 1
-    with pytest.raises(MemoryError, match=r"run\(\) needs 0\.\d\d GB for one tile; got memory_limit=0.00 GB. Raise"):
+    plan = run.within("generic", stack, CHANGES, tmp_path / "out", limit)
+    assert plan.workers.keys() == {"matches", "shifts", "series", "velocity", "files"}
+    assert all(workers >= 1 for workers in plan.workers.values())
+    told = r"run\(\) needs 0\.\d\d GB for one tile, of [a-z ]+; got memory_limit=0.00 GB. Raise"
+    with pytest.raises(MemoryError, match=told):
         xoffset.run("generic", stack, tmp_path / "out", memory_limit="1 kB", **CHANGES)
     assert not (tmp_path / "out").exists()
 
@@ -289,3 +292,30 @@ def test_workers_of_a_cluster_write_the_same(files, tmp_path):
             xoffset.run("generic", files, tmp_path / "small", memory_limit="1 kB", **CHANGES)
     xr.testing.assert_identical(found["velocity"].compute(), expected)
     assert found["matches"].compute().identical(xoffset.open_result(tmp_path / "here" / "matches.zarr").compute())
+
+
+def test_smaller_tiles_keep_a_limit_and_a_run_goes_on_with_its_own(tmp_path, monkeypatch):
+    stack, _ = xoffset.synthetic.stack((800, 800), dates=np.arange("2020-01", "2022-01", dtype="M8[M]"))
+    out = tmp_path / "out"
+    usual = run.within("generic", stack, {}, out, "2 GB")
+    assert usual.side == tiles.WINDOW
+    stages = costs.stages_of(usual.recipe.steps, usual.results, calibrate=False)
+    assert [stage.name for stage in stages] == ["matches", "shifts", "series", "velocity", "files"]
+    assert all(stage.memory > 0 and stage.read > 0 and stage.written > 0 for stage in stages)
+    most = max(stage.memory for stage in stages)
+    plan = run.make_plan("generic", stack, {}, tiles.WINDOW // 2)
+    least = max(stage.memory for stage in costs.stages_of(plan.recipe.steps, plan.results, calibrate=False))
+    assert least < most
+    smaller = run.within("generic", stack, {}, out, least)
+    assert smaller.side < usual.side
+    assert smaller.results["velocity"].chunksizes["x"][0] < usual.results["velocity"].chunksizes["x"][0]
+    # as many at a time as the limit lets, of each stage
+    monkeypatch.setattr(costs.writes, "workers_here", lambda: 50)
+    many = run.within("generic", stack, {}, out, 3.5 * most)
+    assert min(many.workers.values()) == 3 < max(many.workers.values())
+    # without a limit that of the machine or container counts
+    monkeypatch.setattr(run.quota, "memory", lambda: 2.0 * most)
+    assert min(run.within("generic", stack, {}, out, None).workers.values()) == 1
+    made = {"tiles": [32, 32], "steps": {"1": {"function": "correlate", "step": 8}}}
+    monkeypatch.setattr(run, "made_of", lambda path: made)
+    assert run.within("generic", stack, {}, out, "2 GB").side == 256

@@ -6,7 +6,6 @@ import contextlib
 import os
 
 import dask
-import dask.array
 import numpy as np
 import pytest
 import xarray as xr
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 
 import xoffset
 from xoffset._arrays import lattice
-from xoffset._blocks import tiles
+from xoffset._blocks import halos
 from xoffset.inversion.invert import COUNTED
 from xoffset.model import products
 
@@ -48,23 +47,12 @@ def assert_same_bits(found: xr.Dataset, expected: xr.Dataset) -> None:
     xr.testing.assert_identical(found, expected)
 
 
-@pytest.mark.small
-@pytest.mark.parametrize("chunks", [((20,), (30,)), ((6, 7, 7), (10, 20)), ((20,), (9, 9, 9, 3))])
-def test_halos_are_copies_of_what_lies_around(chunks):
-    pixels = np.random.default_rng(0).random((2, 20, 30))
-    array = dask.array.from_array(pixels, chunks=((2,), *chunks))
-    found = tiles._with_halo(array, 2, 3)
-    starts = [np.cumsum((0, *sizes[:-1])) for sizes in chunks]
-    for row, column in np.ndindex(*map(len, chunks)):
-        part = tuple(
-            slice(max(first[k] - 2, 0), first[k] + sizes[k] + 3)
-            for first, sizes, k in zip(starts, chunks, (row, column), strict=True)
-        )
-        block = found.blocks[0, row, column]
-        np.testing.assert_array_equal(block.compute(), pixels[:, *part])
-        assert block.shape == pixels[:, *part].shape
-    # a view would keep its block in memory
-    assert tiles._copy(pixels, slice(0, 2), slice(None)).base is None
+@pytest.mark.parametrize("dates", [1, 2])
+def test_rims_do_not_keep_their_blocks_in_memory(dates):
+    block = np.zeros((dates, 20, 30))
+    rims = halos.rims_of(3, [block])
+    assert len(rims[0]) == 8
+    assert not any(np.shares_memory(rim, block) for rim in rims[0])
 
 
 def ground(shape, seed=0):

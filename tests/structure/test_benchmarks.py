@@ -23,6 +23,7 @@ NAMES = (
     "matching_scaling",
     "matching_speed",
     "reading",
+    "scaling",
     "sigma_coverage",
     "terrain",
 )

@@ -82,20 +82,15 @@ def _in_blocks(
     prefix = () if fields is None else (0,)
     graph: dict[Any, Any] = {}
     for place in np.ndindex(layers, rows, columns):
-        layer, row, column = place
+        layer = place[0]
         blocks = [(array.name, *place) for array in aligned]
-        around = [
-            (f"rim-{name}", layer, row + down, column + right)
-            if depth and 0 <= row + down < rows and 0 <= column + right < columns
-            else None
-            for down, right in _SIDES
-        ]
+        around = rim_keys(f"rim-{name}", depth, place, (rows, columns))
         of_block = function
         if of_layers is not None:
             of_block = partial(function, of_layers[ends[layer] - chunks[0][layer] : ends[layer]])
         graph[(name, *prefix, *place)] = (_of_block, of_block, depth, blocks, around)
         if any(around):
-            graph[(f"rim-{name}", *place)] = (_rims, depth, blocks)
+            graph[(f"rim-{name}", *place)] = (rims_of, depth, blocks)
     return da.Array(
         HighLevelGraph.from_collections(name, graph, dependencies=aligned),
         name,
@@ -105,10 +100,22 @@ def _in_blocks(
     )
 
 
-def _rims(depth: int, blocks: list[np.ndarray]) -> Rims:
+def rim_keys(name: str, depth: int, place: tuple[int, ...], counts: tuple[int, int]) -> list[Any]:
+    """Keys of the rims of the blocks around one of so many down and across; None beyond the edges of the grid."""
+    *front, row, column = place
+    return [
+        (name, *front, row + down, column + right)
+        if depth and 0 <= row + down < counts[0] and 0 <= column + right < counts[1]
+        else None
+        for down, right in _SIDES
+    ]
+
+
+def rims_of(depth: int, blocks: list[np.ndarray]) -> Rims:
     """Parts of some blocks that lie along each of their sides, and in each corner; by array, then as `_SIDES`."""
     parts = {-1: slice(None, depth), 0: slice(None), 1: slice(-depth, None)}
-    return [[np.ascontiguousarray(block[:, parts[down], parts[right]]) for down, right in _SIDES] for block in blocks]
+    # copies: a view would keep all of its block in memory until the last of its neighbours is done
+    return [[block[:, parts[down], parts[right]].copy() for down, right in _SIDES] for block in blocks]
 
 
 def _of_block(
@@ -118,6 +125,13 @@ def _of_block(
     around: list[list[list[np.ndarray]] | None],
 ) -> np.ndarray:
     """Result for blocks whose margins are the rims of the blocks around; None beyond the edges of the grid."""
+    top, left = (0 if around[_SIDES.index(side)] is None else depth for side in ((-1, 0), (0, -1)))
+    height, width = blocks[0].shape[1:]
+    return function(*widened(blocks, around))[..., top : top + height, left : left + width]
+
+
+def widened(blocks: list[np.ndarray], around: list[list[list[np.ndarray]] | None]) -> list[np.ndarray]:
+    """Blocks with the rims of those around, as far as there are any, as `rim_keys` names them."""
     rims = dict(zip(_SIDES, around, strict=True))
     # on the side of a neighbour that faces this block
     facing = {side: _SIDES.index((-side[0], -side[1])) for side in _SIDES}
@@ -134,9 +148,7 @@ def _of_block(
             if row:
                 rows.append(row[0] if len(row) == 1 else np.concatenate(row, axis=2))
         wide.append(rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1))
-    top, left = (0 if rims[side] is None else depth for side in ((-1, 0), (0, -1)))
-    height, width = blocks[0].shape[1:]
-    return function(*wide)[..., top : top + height, left : left + width]
+    return wide
 
 
 def around_pixel(function: Callable[..., np.ndarray], arrays: list[Any], depth: int, layers: int) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -11,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
+
+from xoffset._blocks.quota import cores
 
 Item = TypeVar("Item")
 
@@ -22,11 +23,6 @@ def progress() -> contextlib.AbstractContextManager[Any]:
     # a file or a pipe keeps every redrawn line: draw seldom there
     bar: contextlib.AbstractContextManager[Any] = ProgressBar(dt=0.2 if sys.stdout.isatty() else 1.0)
     return bar
-
-
-def cores() -> int:
-    """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_threads(function: Callable[[Item], None], items: Iterable[Item], workers: int | None = None) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 if TYPE_CHECKING:
     import dask.array as da
 from xoffset._arrays.lattice import LARGEST_BLOCK, TILE, Lattice, Tile
+from xoffset._blocks import halos
+from xoffset._blocks.reads import in_blocks, part_of
 from xoffset._blocks.threads import in_threads
 
 TileKernel = Callable[[np.ndarray, Tile, np.ndarray], np.ndarray]
@@ -21,6 +23,10 @@ LARGEST_PIXEL = 1e15
 ReadImage = Callable[[slice, slice], np.ndarray]
 # Bytes of results that a dask task may return.
 LARGEST_OUTPUT = 256 * 2**20
+# Bytes of the pixels of all dates that a block may have.
+LARGEST_IMAGES = 256 * 2**20
+# Blocks along the longer side of an image, if each holds a tile.
+FEWEST = 8
 # Side of the block whose window one task reads for itself, px: of smaller ones the margins are read too often.
 WINDOW = 512
 
@@ -47,98 +53,58 @@ def match_tiles(
 def _match_blocks(
     stack: Any, mask: Any, guide: np.ndarray, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int]
 ) -> da.Array:
-    import dask.array as da
+    """Blocks of whole tiles, chosen from these and not from the chunks: so any chunks make a graph of the same size.
 
-    stack = da.asarray(stack)
-    before = lattice.margin
-    after = lattice.margin + max(lattice.template - lattice.step, 0)
-    most = _most(lattice, shape)
-    edges = [
-        _block_edges(count, size, min(max(chunks), LARGEST_BLOCK, most), lattice, max(before, after))
-        for count, size, chunks in zip(lattice.nodes, stack.shape[1:], stack.chunks[1:], strict=True)
-    ]
-    pixels = [
-        tuple(np.diff([*(edge * lattice.step for edge in ends[:-1]), size]).tolist())
-        for ends, size in zip(edges, stack.shape[1:], strict=True)
-    ]
-    layers = [stack] if mask is None else [stack, da.asarray(mask)]
-    aligned = [each.rechunk((each.shape[0], *pixels)) for each in layers]
-    padded, *masks = (_with_halo(each, before, after) for each in aligned)
-    counts = [tuple(np.diff(ends).tolist()) for ends in edges]
-    found: da.Array = da.map_blocks(
-        _match_block,
-        padded,
-        # an array of its own, so that a task carries its own part only
-        da.from_array(guide, chunks=(guide.shape[0], *counts)),
-        *masks,
-        lattice=lattice,
-        kernel=kernel,
-        shape=shape,
-        edges=edges,
-        chunks=((shape[0],), (shape[1],), *counts),
-        new_axis=0,
-        dtype=lattice.dtype,
-        meta=np.empty((0, 0, 0, 0), dtype=lattice.dtype),
-    )
-    return found
-
-
-def _with_halo(array: da.Array, before: int, after: int) -> da.Array:
-    """Array (time, y, x) whose blocks begin and end so many pixels earlier and later, as far as there are neighbours.
-
-    What a block gives to another is a copy, which `dask.array.overlap` does not make: a view would keep all of the
-    block in memory until the last of its neighbours is done, and of a wide image those are two rows of blocks.
+    A block gets the rims of those around it; where the images are read by the task itself, its whole window.
     """
     import dask.array as da
     from dask.base import tokenize
     from dask.highlevelgraph import HighLevelGraph
 
-    name = f"halo-{tokenize(array.name, before, after)}"
-    whole, last, first = slice(None), slice(-before, None), slice(0, after)
-    # neighbours by their distance along an axis, and what they give
-    around = ((-1, last), (0, whole), (1, first))
-    graph: dict[Any, Any] = {}
-    for row, column in np.ndindex(array.numblocks[1:]):
-        joined: list[list[tuple[Any, ...]]] = []
-        for down, rows in around:
-            joined.append([])
-            for right, columns in around:
-                block = (array.name, 0, row + down, column + right)
-                if not (0 <= row + down < array.numblocks[1] and 0 <= column + right < array.numblocks[2]):
-                    continue
-                key = (f"{name}-of", row, column, down, right)
-                if down != 0 or right != 0:
-                    graph[key] = (_copy, block, rows, columns)
-                joined[-1].append(key if key in graph else block)
-        graph[name, 0, row, column] = (np.block, [each for each in joined if each])
-    sizes = [
-        tuple(size + before * (k > 0) + after * (k + 1 < len(each)) for k, size in enumerate(each))
-        for each in array.chunks[1:]
+    layers = [da.asarray(each) for each in (stack, mask) if each is not None]
+    halo = _halo(lattice)
+    side = block_side(lattice, shape, layers[0].dtype.itemsize * len(layers[0]))
+    edges = [
+        _block_edges(count, size, side, lattice, halo) for count, size in zip(lattice.nodes, lattice.shape, strict=True)
     ]
-    source: Any = array  # dask's own types do not agree with one another
-    layer = HighLevelGraph.from_collections(name, graph, dependencies=[source])
-    return da.Array(layer, name, (array.chunks[0], *sizes), dtype=array.dtype, meta=array._meta)
-
-
-def _copy(block: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-    return block[:, rows, columns].copy()
+    pixels = [
+        tuple(np.diff([*(edge * lattice.step for edge in ends[:-1]), size]).tolist())
+        for ends, size in zip(edges, lattice.shape, strict=True)
+    ]
+    aligned: list[Any] = [in_blocks(each, (pixels[0], pixels[1])) for each in layers]
+    name = f"matched-{tokenize(guide, lattice, kernel, shape, *aligned)}"
+    match = partial(_match_block, lattice, kernel, shape)
+    counts = len(pixels[0]), len(pixels[1])
+    graph: dict[Any, Any] = {}
+    for row, column in np.ndindex(*counts):
+        block = slice(*edges[0][row : row + 2]), slice(*edges[1][column : column + 2])
+        keys = [(each.name, 0, row, column) for each in aligned]
+        around = halos.rim_keys(f"rim-{name}", halo, (row, column), counts)
+        graph[(name, 0, 0, row, column)] = (match, block, guide[:, *block], keys, around)
+        if any(around):
+            graph[(f"rim-{name}", row, column)] = (halos.rims_of, halo, keys)
+    return da.Array(
+        HighLevelGraph.from_collections(name, graph, dependencies=aligned),
+        name,
+        ((shape[0],), (shape[1],), *(tuple(np.diff(ends).tolist()) for ends in edges)),
+        dtype=lattice.dtype,
+        meta=np.empty((0, 0, 0, 0), dtype=lattice.dtype),
+    )
 
 
 def _match_block(
-    padded: np.ndarray,
-    guide: np.ndarray,
-    *masks: np.ndarray,
     lattice: Lattice,
     kernel: TileKernel,
     shape: tuple[int, int],
-    edges: list[list[int]],
-    block_id: tuple[int, ...],
+    block: Tile,
+    guide: np.ndarray,
+    blocks: list[np.ndarray],
+    around: list[Any],
 ) -> np.ndarray:
-    mask = masks[0] if masks else None
-    rows, columns = (slice(*ends[k : k + 2]) for ends, k in zip(edges, block_id[2:], strict=True))
-    origin = tuple(max(part.start * lattice.step - lattice.margin, 0) for part in (rows, columns))
-    part = partial(cut, padded, mask, origin, lattice=lattice)
-    return _match_tiles_of((rows, columns), part, guide, lattice, kernel, shape)
+    pixels, *masks = halos.widened(blocks, around)
+    origin = tuple(max(part.start * lattice.step - _halo(lattice), 0) for part in block)
+    part = partial(cut, pixels, masks[0] if masks else None, origin, lattice=lattice)
+    return _match_tiles_of(block, part, guide, lattice, kernel, shape)
 
 
 def _match_tiles_of(
@@ -160,7 +126,12 @@ def _match_tiles_of(
 
 
 def match_windows(
-    reads: Sequence[ReadImage], guide: np.ndarray, lattice: Lattice, kernel: TileKernel, shape: tuple[int, int]
+    reads: Sequence[ReadImage],
+    guide: np.ndarray,
+    lattice: Lattice,
+    kernel: TileKernel,
+    shape: tuple[int, int],
+    side: int = WINDOW,
 ) -> da.Array:
     """As `match_tiles`, lazily: each task calls read(rows, columns) for the window of its block, and needs no other.
 
@@ -170,7 +141,7 @@ def match_windows(
     from dask.base import tokenize
     from dask.highlevelgraph import HighLevelGraph
 
-    per_block = max(1, min(WINDOW, _most(lattice, shape)) // (lattice.per_tile * lattice.step)) * lattice.per_tile
+    per_block = max(1, min(side, _most(lattice, shape)) // (lattice.per_tile * lattice.step)) * lattice.per_tile
     ends = [[*range(0, count, per_block), count] for count in lattice.nodes]
     name = f"windows-{tokenize(guide, lattice, shape)}-{uuid.uuid4().hex}"
     match = partial(_match_window, reads, lattice, kernel, shape)
@@ -190,12 +161,7 @@ def match_windows(
 
 def window_reader(array: Any) -> ReadImage:
     """What reads a window of an array (n, y, x), NumPy or dask: of dask the blocks that it touches, in one thread."""
-    return partial(_read_window, array)
-
-
-def _read_window(array: Any, rows: slice, columns: slice) -> np.ndarray:
-    part = array[:, rows, columns]
-    return part if isinstance(part, np.ndarray) else np.asarray(part.compute(scheduler="synchronous"))
+    return partial(part_of, array)
 
 
 def _match_window(
@@ -213,6 +179,17 @@ def _match_window(
     pixels, *masks = (read(rows, columns) for read in reads)
     part = partial(cut, pixels, masks[0] if masks else None, (rows.start, columns.start), lattice=lattice)
     return _match_tiles_of(block, part, guide, lattice, kernel, shape)
+
+
+def _halo(lattice: Lattice) -> int:
+    """Pixels around a block that its windows may need."""
+    return lattice.margin + max(lattice.template - lattice.step, 0)
+
+
+def block_side(lattice: Lattice, shape: tuple[int, int], bytes_of_pixel: int) -> int:
+    """Side of a block, px: few blocks of a large image, whose results and pixels of all dates fit in a task."""
+    images = math.isqrt(LARGEST_IMAGES // max(bytes_of_pixel, 1))
+    return min(max(lattice.shape) // FEWEST, LARGEST_BLOCK, _most(lattice, shape), images)
 
 
 def _most(lattice: Lattice, shape: tuple[int, int]) -> int:

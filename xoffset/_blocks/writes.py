@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xoffset._blocks.threads import cores
+from xoffset._blocks.quota import cores
 
 if TYPE_CHECKING:
     import dask.array as da

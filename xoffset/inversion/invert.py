@@ -20,6 +20,7 @@ from xoffset.inversion.weights import Weights, weighting
 from xoffset.model import checks, grids, products
 from xoffset.model.dates import Date, as_dates, in_years, index_of_date
 from xoffset.model.flags import FLAGS
+from xoffset.model.lazy import in_few_tasks
 from xoffset.model.pair_shares import pair_shares
 from xoffset.model.points import takes_points
 from xoffset.model.shift_errors import drift, of_dates, shift_error, uneven, without_uncorrected
@@ -40,6 +41,7 @@ MANY = 1000
 COUNTED = "the date with which the fewest values are lost, counted when computed"
 
 
+@in_few_tasks
 @takes_points
 def invert(
     shifts: xr.Dataset,

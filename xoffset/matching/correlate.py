@@ -19,8 +19,10 @@ from xoffset._kernels.maps import neighbours
 from xoffset.matching.request import Options, Request, in_metres, prepare
 from xoffset.model import products
 from xoffset.model.flags import FLAGS
+from xoffset.model.lazy import in_few_tasks
 
 
+@in_few_tasks
 def correlate(
     stack: xr.DataArray,
     network: xr.Dataset,

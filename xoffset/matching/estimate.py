@@ -15,9 +15,9 @@ from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.matching.options import MatcherName
 from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.pyramid import Pyramid
-from xoffset._blocks import threads
+from xoffset._blocks import quota
 from xoffset._kernels import _cache
-from xoffset.matching.cost import count_work, largest_task, memory_of_core, memory_shared
+from xoffset.matching.cost import Part, count_work, largest_task, memory_of_core, memory_shared
 from xoffset.matching.request import Options, Request, in_metres, prepare
 from xoffset.matching.timing import cpu_seconds
 from xoffset.model import products
@@ -127,15 +127,15 @@ def estimate(
     calibrate = _options.as_switch(calibrate, "calibrate", "estimate")
     options = Options(template, search, step, matcher, prefilter, prior, mask)
     request = prepare(stack, network, options, "estimate")
-    work = count_work(request)
-    cores = threads.cores()
+    cores = quota.cores()
     side = largest_task(stack, request)
     per_core = memory_of_core(stack, request, side)
     tasks = math.prod(math.ceil(count / size) for count, size in zip(request.lattice.nodes, side, strict=True))
     tasks *= len(request.batches)
     is_cold = not all(_cache.is_ready(kernel) for kernel in request.matcher.kernels)
     start = time.thread_time()
-    seconds = sum(cpu_seconds(request, part) for part in work) if calibrate else math.nan
+    work = count_work(request)
+    seconds = seconds_of(request, work) if calibrate else math.nan
     compiling = time.thread_time() - start if calibrate else COMPILING
     return Cost(
         pairs=len(request.guide.pairs),
@@ -151,6 +151,11 @@ def estimate(
         seconds=seconds * math.ceil(tasks / cores) / tasks,
         compile_seconds=compiling if is_cold else 0.0,
     )
+
+
+def seconds_of(request: Request, work: Sequence[Part] | None = None) -> float:
+    """CPU seconds of the matcher, of which one tile is measured."""
+    return float(sum(cpu_seconds(request, part) for part in (count_work(request) if work is None else work)))
 
 
 def _output(stack: xr.DataArray, network: xr.Dataset, request: Request) -> int:

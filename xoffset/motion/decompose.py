@@ -15,6 +15,7 @@ from xoffset.model import products, variables
 from xoffset.model import sun as sunlight
 from xoffset.model.carried_errors import carries_shift_error
 from xoffset.model.dates import Date, as_instant
+from xoffset.model.lazy import in_few_tasks
 from xoffset.model.points import takes_points
 from xoffset.model.renamed import renamed_argument
 from xoffset.motion import regression
@@ -25,6 +26,7 @@ from xoffset.motion.regression import Fit, Loss, Options
 _SUN = ("sun_east", "sun_north")
 
 
+@in_few_tasks
 @takes_points
 @renamed_argument("annual", "seasonal")
 @carries_shift_error(variables.DECOMPOSITION, "vx")

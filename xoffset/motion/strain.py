@@ -14,6 +14,7 @@ from xoffset._blocks import halos
 from xoffset._kernels.maps import gradient
 from xoffset.model import checks, grids, products, variables
 from xoffset.model.flags import FLAGS
+from xoffset.model.lazy import in_few_tasks
 from xoffset.model.shift_errors import without_shift_error
 
 # in the order of `_strain_of_block`; the standard errors of five of them follow
@@ -21,6 +22,7 @@ _NAMES = ("exx", "eyy", "exy", "dilatation", "rotation", "max_shear", "e1", "e2"
 _ERRORS = tuple(f"sigma_{name}" for name in _NAMES[:5])
 
 
+@in_few_tasks
 def strain(dataset: xr.Dataset, *, window: int = 5, overlap: float = 4.0, min_valid: float = 0.5) -> xr.Dataset:
     """Strain of the ground, or its rate, from a plane through the vectors around each node.
 

@@ -13,6 +13,7 @@ from xoffset._arrays.networks import terms as motion_terms
 from xoffset.model import products, variables
 from xoffset.model.carried_errors import carries_shift_error
 from xoffset.model.flags import FLAGS
+from xoffset.model.lazy import in_few_tasks
 from xoffset.model.points import takes_points
 from xoffset.motion import regression
 from xoffset.motion.regression import VELOCITY, Fit, Loss, Source
@@ -21,6 +22,7 @@ from xoffset.motion.regression import VELOCITY, Fit, Loss, Source
 MOST_REPLICATES = 100_000
 
 
+@in_few_tasks
 @takes_points
 @carries_shift_error(variables.RATE, "vx")
 def velocity(

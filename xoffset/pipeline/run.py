@@ -6,19 +6,21 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 from xoffset import _options
-from xoffset._blocks import tiles, writes
+from xoffset._blocks import quota, tiles, writes
 from xoffset.matching.correlate import correlate
+from xoffset.pipeline import costs
 from xoffset.pipeline.folder import RECIPE, make_room
 from xoffset.pipeline.identity import differences, fingerprints
 from xoffset.pipeline.lock import only_writer
-from xoffset.pipeline.tiles import bytes_of_task, correlate_windows
+from xoffset.pipeline.store import made_of
+from xoffset.pipeline.tiles import correlate_windows
 from xoffset.pipeline.writing import Job, Report, write_store
 from xoffset.readers import objects, saved_stack
 from xoffset.readers import open_stack as stacks
@@ -27,6 +29,8 @@ from xoffset.recipes.base import FOLDER, SCENES, Recipe, Result, Step
 from xoffset.recipes.known import as_recipe
 
 Results = dict[str, Any]
+# Part of the memory of the machine that a run may take if no limit is given.
+SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,9 @@ class Plan:
     scenes: Any
     results: Results
     read: tiles.ReadImage | None
+    side: int = tiles.WINDOW  # of the tiles, px, at most
+    # tiles of a stage at the same time; one a core of those that are not there
+    workers: Mapping[str, int] = field(default_factory=dict)
 
     def options_of(self, call: Callable[..., Any]) -> dict[str, Any]:
         """Options of the step that calls a function."""
@@ -69,8 +76,9 @@ def run(
     out
         Folder of the products. What a run that was stopped has written there is kept.
     memory_limit
-        Most memory to match with: bytes or a text such as "8 GB", of this process, or of each worker of a cluster. As
-        many tiles are matched at the same time as it lets. None: one a core.
+        Most memory of any stage: bytes or a text such as "8 GB", of this process, or of each worker of a cluster,
+        beside what Python and its libraries need. Tiles are made smaller, and as many are computed at the same time as
+        it lets. None: one a core, as far as the memory of the machine or container lets.
     overwrite
         Replace the results of another run in the folder.
     progress
@@ -92,7 +100,7 @@ def run(
     FileExistsError
         If the folder holds results that no run can go on with.
     MemoryError
-        If one tile needs more than `memory_limit`; the message tells how much.
+        If one tile of a stage needs more than `memory_limit`; the message tells which stage, and how much.
     OSError
         If the disk is full, or tiles could not be computed, which are named. What is written is safe: the same call
         goes on.
@@ -114,12 +122,14 @@ def run(
     """
     overwrite = _options.as_switch(overwrite, "overwrite", "run")
     folder = _options.as_path(out, "out", "run")
-    plan = make_plan(recipe, scenes, changes)
-    job = Job("run", "", workers=workers_within(plan, memory_limit), report=progress)
+    plan = within(recipe, scenes, changes, folder.expanduser(), memory_limit)
+    job = Job("run", "", report=progress)
     return carry_out(plan, folder, overwrite, job)
 
 
-def make_plan(recipe: str | os.PathLike[str] | Recipe, scenes: Any, changes: Mapping[str, Any]) -> Plan:
+def make_plan(
+    recipe: str | os.PathLike[str] | Recipe, scenes: Any, changes: Mapping[str, Any], side: int = tiles.WINDOW
+) -> Plan:
     """All results of a recipe, lazy: so bad options are refused before anything is computed or replaced."""
     chosen = as_recipe(recipe).changed(changes)
     results: Results = {SCENES: scenes}
@@ -130,8 +140,8 @@ def make_plan(recipe: str | os.PathLike[str] | Recipe, scenes: Any, changes: Map
         if step.call is stacks.open_stack:
             results[step.name], read = _opened(scenes, dict(step.options))
         else:
-            results[step.name] = _called(step, results, read)
-    return Plan(chosen, scenes, results, read)
+            results[step.name] = _called(step, results, read, side)
+    return Plan(chosen, scenes, results, read, side)
 
 
 def carry_out(plan: Plan, out: Path, overwrite: bool, job: Job) -> dict[str, xr.Dataset]:
@@ -152,8 +162,14 @@ def carry_out(plan: Plan, out: Path, overwrite: bool, job: Job) -> dict[str, xr.
             if FOLDER in step.subjects:
                 _write_files(step, results, out)
             elif step.is_stored:
-                product, place = _called(step, results, plan.read), out / f"{step.name}.zarr"
-                told = replace(job, stage=step.title, inputs=fixed | fingerprints(inputs), is_scene=step.is_scene)
+                product, place = _called(step, results, plan.read, plan.side), out / f"{step.name}.zarr"
+                told = replace(
+                    job,
+                    stage=step.title,
+                    inputs=fixed | fingerprints(inputs),
+                    is_scene=step.is_scene,
+                    workers=plan.workers.get(step.name),
+                )
                 if not place.exists() and (out / step.name).exists():
                     # files of a product that was removed
                     shutil.rmtree(out / step.name)
@@ -161,7 +177,7 @@ def carry_out(plan: Plan, out: Path, overwrite: bool, job: Job) -> dict[str, xr.
                 _check_inputs(told.inputs, fixed | fingerprints(inputs), place)
                 plan.recipe.check(step.name, stored[step.name])
             elif any(isinstance(each, Result) and each in stored for each in used):
-                results[step.name] = _called(step, results, plan.read)
+                results[step.name] = _called(step, results, plan.read, plan.side)
             else:
                 results[step.name] = plan.results[step.name]
         _write_whole(out / RECIPE, plan.recipe.to_toml())
@@ -191,13 +207,13 @@ def _opened(scenes: Any, options: dict[str, Any]) -> tuple[xr.DataArray, tiles.R
     return stacks.open_with_reader(scenes, **options)
 
 
-def _called(step: Step, results: Results, read: tiles.ReadImage | None) -> Any:
+def _called(step: Step, results: Results, read: tiles.ReadImage | None, side: int) -> Any:
     """Result of a step; shifts are matched by windows."""
     subjects = [_filled(each, results) for each in step.subjects]
     options = {name: _filled(value, results) for name, value in step.options.items()}
     if step.call is correlate:
         stack, network = subjects
-        return correlate_windows(stack, network, read, **options)
+        return correlate_windows(stack, network, read, side, **options)
     return step.call(*subjects, **options)
 
 
@@ -242,27 +258,39 @@ def as_bytes(limit: str | float) -> float:
     return _options.as_positive(limit, "memory_limit", "run", unit="bytes", example=8e9)
 
 
-def workers_within(plan: Plan, memory_limit: str | float | None) -> int | None:
-    """Tiles to match at the same time within a limit of memory; None for one a core, or what a cluster decides.
+def within(
+    recipe: str | os.PathLike[str] | Recipe, scenes: Any, changes: Mapping[str, Any], out: Path, memory_limit: Any
+) -> Plan:
+    """Plan whose stages keep a limit of memory: by smaller tiles, then by fewer of them at the same time.
+
+    A folder that a run was begun in keeps its tiles. Without a limit that of the machine or container counts as far as
+    fewer tiles at a time keep it.
 
     Raises
     ------
     MemoryError
-        If one tile needs more.
+        If one tile of a stage needs more.
     """
-    if memory_limit is None:
-        return None
-    limit = as_bytes(memory_limit)
-    matches = next(step for step in plan.recipe.steps if step.call is correlate)
-    options = plan.options_of(correlate)
-    stack, network = (_filled(each, plan.results) for each in matches.subjects)
-    needed = bytes_of_task(stack, network, plan.results[matches.name], **options)
-    most = writes.threads_of_worker()
-    fitting = int(limit // needed)
-    if fitting < (1 if most is None else most):
-        what = "one tile" if most is None else f"the {most} threads of a worker"
-        raise MemoryError(
-            f"run() needs {needed * (most or 1) / 1e9:.2f} GB for {what}; got memory_limit={limit / 1e9:.2f} GB. Raise "
-            "it, or match fewer pairs at a time or with a smaller search."
-        )
-    return min(fitting, writes.workers_here()) if most is None else None
+    limit = SHARE * quota.memory() if memory_limit is None else as_bytes(memory_limit)
+    threads = writes.threads_of_worker()
+    begun = _side_of(out)
+    for side in (begun,) if begun else (tiles.WINDOW, tiles.WINDOW // 2):
+        plan = make_plan(recipe, scenes, changes, side)
+        stages = costs.stages_of(plan.recipe.steps, plan.results, calibrate=False)
+        if all(stage.memory * (threads or 1) <= limit for stage in stages):
+            break
+    if memory_limit is not None:
+        costs.check_limit(stages, limit, threads)
+    if threads is not None:
+        return plan
+    return replace(plan, workers={stage.name: costs.workers_of(stage, limit) for stage in stages})
+
+
+def _side_of(out: Path) -> int | None:
+    """Side in pixels of the tiles that a run was begun with in a folder; None of a new one."""
+    for name in ("matches.zarr.part", "matches.zarr"):
+        made = made_of(out / name)
+        if made is not None:
+            steps = [step for step in made["steps"].values() if step["function"] == "correlate"]
+            return int(max(made["tiles"])) * int(steps[-1]["step"]) if steps else None
+    return None

@@ -14,6 +14,7 @@ from xoffset._kernels.maps import neighbours
 from xoffset.model import checks, grids, products
 from xoffset.model.dates import Duration
 from xoffset.model.flags import FLAGS, flags_of
+from xoffset.model.lazy import in_few_tasks
 from xoffset.model.points import places_of, takes_points
 from xoffset.screening import separation, stages
 from xoffset.screening.judgement import THRESHOLDS, Judgement, Sampling
@@ -27,6 +28,7 @@ DEFAULT_FALSE_ALARM = 0.01
 DEFAULT_AMBIGUITY = 0.05
 
 
+@in_few_tasks
 @takes_points
 def screen(
     shifts: xr.Dataset,
