@@ -29,13 +29,16 @@ PLACE = {"crs": "EPSG:32632", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
 
 
 @pytest.fixture(scope="module")
-def client():
-    """Client of two worker processes, of which dead ones are begun again."""
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        distributed.Client(cluster, set_as_default=False) as found,
-    ):
+def processes():
+    """Two worker processes, of which dead ones are begun again."""
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(processes):
+    """Client of two worker processes."""
+    with distributed.Client(processes) as found:
         yield found
 
 
@@ -43,9 +46,8 @@ def client():
 def near():
     """Client of workers in this process."""
     with (
-        distributed.LocalCluster(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        distributed.Client(cluster, set_as_default=False) as found,
-        dask.config.set(scheduler=found),
+        distributed.LocalCluster(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        distributed.Client(cluster) as found,
     ):
         yield found
 
@@ -88,6 +90,10 @@ def slowly(shifts):
 # ------------------------------------------------------------------------------------------------------ killed workers
 
 
+def set_notes(path):
+    os.environ["XOFFSET_TEST_NOTES"] = path
+
+
 def note_process():
     """In place of compiling: writes down which worker it was called in."""
     with open(os.environ["XOFFSET_TEST_NOTES"], "a") as file:  # noqa: PTH123 (one write, appended)
@@ -112,7 +118,7 @@ class Kills:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_workers_that_are_killed_change_no_bit(client, shifts, tmp_path, monkeypatch):
     notes = tmp_path / "notes"
-    client.run(os.environ.__setitem__, "XOFFSET_TEST_NOTES", str(notes))
+    client.run(set_notes, str(notes))
     monkeypatch.setenv("XOFFSET_TEST_NOTES", str(notes))
     monkeypatch.setattr(writing, "warm_worker", note_process)
     kills, seen = Kills(client, every=10), []
@@ -121,8 +127,7 @@ def test_workers_that_are_killed_change_no_bit(client, shifts, tmp_path, monkeyp
         seen.append(state)
         kills(state)
 
-    with dask.config.set(scheduler=client):
-        found = xoffset.to_zarr(slowly(shifts), tmp_path / "a.zarr", progress=tell)
+    found = xoffset.to_zarr(slowly(shifts), tmp_path / "a.zarr", progress=tell)
     assert len(kills.killed) == KILLS
     xr.testing.assert_identical(found.compute(), shifts)
     assert [each.new for each in seen] == list(range(seen[-1].total + 1))
@@ -144,7 +149,7 @@ def test_a_run_on_processes_has_the_bits_of_threads(client, scenes, tmp_path):
         each.name for each in (tmp_path / "a").iterdir()
     )
     # no library within a worker opens threads beside those of dask
-    assert set(client.run(os.environ.get, "OMP_NUM_THREADS").values()) == {"1"}
+    assert set(client.run(os.getenv, "OMP_NUM_THREADS").values()) == {"1"}
 
 
 # ------------------------------------------------------------------------------------------------- workers come and go
@@ -283,11 +288,12 @@ def test_tasks_use_one_core_each(near):
 def count_threads():
     """Threads that a call takes which uses all cores elsewhere."""
     seen = set()
-    threads.in_threads(
-        lambda _: (time.sleep(0.01), seen.add(os.sched_getaffinity and __import__("threading").get_ident())),
-        range(8),
-        4,
-    )
+
+    def look(_):
+        time.sleep(0.01)
+        seen.add(threading.get_ident())
+
+    threads.in_threads(look, range(8), 4)
     return len(seen)
 
 

@@ -86,16 +86,11 @@ def service():
 @pytest.fixture(params=["memory", "s3"])
 def address(request):
     """Where nothing lies yet."""
-    if request.param == "memory":
-        system = fsspec.filesystem("memory")
-        yield "memory://out"
-        with contextlib.suppress(FileNotFoundError):
-            system.rm("/out", recursive=True)
-        return
-    system = request.getfixturevalue("service")
-    yield f"{BUCKET}/out"
-    with contextlib.suppress(FileNotFoundError):
-        system.rm(f"{BUCKET}/out", recursive=True)
+    name = request.node.originalname
+    if request.param == "s3":
+        request.getfixturevalue("service")
+        return f"{BUCKET}/{name}/out"
+    return f"memory://{name}/out"
 
 
 class Stops:
@@ -121,7 +116,7 @@ def test_a_run_goes_on_where_it_was(stack, here, address, scenes):
         xoffset.open_result(f"{address}/matches.zarr")
     seen = []
     found = xoffset.run("generic", scenes, address, progress=seen.append, **CHANGES)
-    assert seen[0].done == 2
+    assert seen[0].done >= 2
     assert list(found) == list(here)
     for name, each in found.items():
         xr.testing.assert_identical(each.compute(), here[name])
@@ -131,6 +126,11 @@ def test_a_run_goes_on_where_it_was(stack, here, address, scenes):
     seen.clear()
     xoffset.run("generic", scenes, address, progress=seen.append, **CHANGES)
     assert seen == []
+
+
+def test_results_behind_an_address_are_replaced_if_that_is_asked_for(scenes):
+    address = "memory://replaced/out"
+    xoffset.run("generic", scenes, address, tiles=":", **CHANGES)
     with pytest.raises(ValueError, match=r"steps: \d correlate: search: was 3, is 4"):
         xoffset.run("generic", scenes, address, template=16, search=4)
     xoffset.run("generic", scenes, address, overwrite=True, template=16, search=4)
@@ -138,15 +138,15 @@ def test_a_run_goes_on_where_it_was(stack, here, address, scenes):
 
 def test_parts_share_a_store(stack, here, address, scenes):
     assert xoffset.run("generic", scenes, address, tiles="0/2", **CHANGES) == {}
-    with pytest.raises(OSError, match=r"tiles?.*are not there, numbers|are not there, numbers"):
+    with pytest.raises(OSError, match="are not there, numbers"):
         xoffset.run("generic", scenes, address, tiles="none", **CHANGES)
     found = xoffset.run("generic", scenes, address, tiles="1/2", **CHANGES)
     xr.testing.assert_identical(found["matches"].compute(), here["matches"])
 
 
 def test_a_product_is_written_and_mended(here, address):
-    shifts = here["shifts"]
-    lazy = shifts.chunk(y=6, x=6)
+    shifts = here["shifts"][["dx", "dy", "flags"]]
+    lazy = shifts.chunk(y=10, x=10)
     xr.testing.assert_identical(xoffset.to_zarr(lazy, address).compute(), shifts)
     with pytest.raises(FileExistsError, match="Pass resume=True"):
         xoffset.to_zarr(lazy, address)
@@ -163,7 +163,7 @@ def test_a_product_is_written_and_mended(here, address):
 
 
 def test_stores_of_others_are_refused(here, address):
-    here["velocity"].to_zarr(address, consolidated=False)
+    here["velocity"][["vx"]].to_zarr(address, consolidated=False)
     with pytest.raises(ValueError, match="begun itself to go on"):
         xoffset.to_zarr(here["velocity"], address, resume=True)
 
@@ -231,7 +231,9 @@ def test_missing_keys_are_told(here, monkeypatch, tmp_path):
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     fsspec.filesystem("s3").clear_instance_cache()
-    with pytest.raises(OSError, match=r"got '.*credentials.*' for s3://.*keys that may write"):
+    with pytest.raises(
+        OSError, match=r"needs a service that can be reached; got '.*credentials.*' for s3://.*keys that may write"
+    ):
         xoffset.to_zarr(here["velocity"], f"{BUCKET}/out.zarr")
     fsspec.filesystem("s3").clear_instance_cache()
 
@@ -250,7 +252,7 @@ def test_places_that_cannot_be_written(here, address, error, words):
 
 def test_a_library_that_lacks_is_named(here, monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.setattr("fsspec.registry._registry", {})
+    monkeypatch.setattr(sys.modules["fsspec.registry"], "_registry", {})
     with pytest.raises(ImportError, match=r"another library for s3://.*xoffset\[s3\]"):
         xoffset.to_zarr(here["velocity"], f"{BUCKET}/out.zarr")
     with pytest.raises(ImportError, match=r"to list s3://.*list the files yourself"):

@@ -49,7 +49,7 @@ def compute_few(
     waiting = list(tasks.items())[::-1]
     flying: dict[Any, Name] = {}
     again: set[Name] = set()
-    ended = as_completed([], raise_errors=False)
+    ended = as_completed([], loop=client.loop, raise_errors=False)
     try:
         while waiting or flying:
             while waiting and len(flying) < max(1, at_once()):

@@ -112,6 +112,8 @@ def as_place(path: str | os.PathLike[str], caller: str) -> Place:
     ------
     ImportError
         If what its protocol needs is not installed.
+    OSError
+        If its service cannot be reached, or takes no keys.
     ValueError
         If nobody knows its protocol, or nothing can be written by it.
     """
@@ -138,7 +140,15 @@ def as_place(path: str | os.PathLike[str], caller: str) -> Place:
             f"{caller}() needs an address of a protocol that fsspec knows; got {text}: {error}. Pass a folder or an "
             "address such as s3://bucket/results."
         ) from error
-    return Remote(text.rstrip("/"))
+    place = Remote(text.rstrip("/"))
+    try:
+        place.exists()
+    except Exception as error:  # each service has its own errors
+        raise OSError(
+            f"{caller}() needs a service that can be reached; got '{error}' for {text}. Check the address, the network "
+            "and the keys that may write there."
+        ) from error
+    return place
 
 
 def below(place: Place) -> list[str]:
