@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from distributed import CancelledError, KilledWorker, WorkerPlugin, as_completed
@@ -60,11 +61,8 @@ def compute_few(
             future = next(ended)
             try:
                 result = future.result()
-            except CancelledError as error:
-                raise OSError(
-                    "a cluster is needed until all is computed; its scheduler was lost or the client closed. What is "
-                    "written is safe: connect a client again, and run the same again."
-                ) from error
+            except CancelledError:
+                raise
             except KilledWorker as error:
                 if flying[future] in again:
                     failed(flying.pop(future), error)
@@ -77,5 +75,13 @@ def compute_few(
             else:
                 del flying[future]
                 done(result)
+    except (CancelledError, Exception) as error:
+        if client.status == "running" and not isinstance(error, CancelledError):
+            raise
+        raise OSError(
+            "a cluster is needed until all is computed; its scheduler was lost or the client closed. What is written "
+            "is safe: connect a client again, and run the same again."
+        ) from error
     finally:
-        client.cancel(list(flying))
+        with suppress(Exception):  # of a client that is closed
+            client.cancel(list(flying))
