@@ -146,12 +146,8 @@ def test_signals_end_the_command_cleanly(stack, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("xoffset._blocks.tiles.WINDOW", 64)
         patch.setattr("xoffset._arrays.lattice.TILE", 64)
-        found = xoffset.run(
-            "generic", tmp_path / "stack.zarr", out, template=16, search=3, progress=seen.append
-        )  # fmt: skip
+        found = xoffset.run("generic", tmp_path / "stack.zarr", out, template=16, search=3, progress=seen.append)
+        shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=3), template=16, search=3)
     assert seen[0].done >= 2
-    expected = xoffset.velocity(
-        xoffset.screen(xoffset.correlate(stack, xoffset.pairs(stack, max_gap=3), template=16, search=3), min_score=0.5)
-    )
-    xr.testing.assert_equal(found["velocity"].compute(), expected)
+    xr.testing.assert_equal(found["velocity"].compute(), xoffset.velocity(xoffset.screen(shifts, min_score=0.5)))
     assert os.listdir(out / "velocity")  # noqa: PTH208

@@ -83,6 +83,12 @@ def service():
     server.stop()
 
 
+@pytest.fixture
+def memory(request):
+    """An address in memory, which costs no requests, where nothing lies yet."""
+    return f"memory://{request.node.originalname}/out"
+
+
 @pytest.fixture(params=["memory", "s3"])
 def address(request):
     """Where nothing lies yet."""
@@ -107,7 +113,8 @@ class Stops:
 # ------------------------------------------------------------------------------------------------------------- results
 
 
-def test_a_run_goes_on_where_it_was(stack, here, address, scenes):
+def test_a_run_goes_on_where_it_was(here, memory, scenes):
+    address = memory
     with pytest.raises(KeyboardInterrupt):
         xoffset.run("generic", scenes, address, progress=Stops(2), **CHANGES)
     place = places.as_place(address, "run")
@@ -136,7 +143,8 @@ def test_results_behind_an_address_are_replaced_if_that_is_asked_for(scenes):
     xoffset.run("generic", scenes, address, overwrite=True, template=16, search=4)
 
 
-def test_parts_share_a_store(stack, here, address, scenes):
+def test_parts_share_a_store(here, memory, scenes):
+    address = memory
     assert xoffset.run("generic", scenes, address, tiles="0/2", **CHANGES) == {}
     with pytest.raises(OSError, match="are not there, numbers"):
         xoffset.run("generic", scenes, address, tiles="none", **CHANGES)
@@ -145,21 +153,21 @@ def test_parts_share_a_store(stack, here, address, scenes):
 
 
 def test_a_product_is_written_and_mended(here, address):
-    shifts = here["shifts"]
-    lazy = shifts.chunk(y=10, x=10)
-    xr.testing.assert_identical(xoffset.to_zarr(lazy, address).compute(), shifts)
+    rate = here["velocity"]
+    lazy = rate.chunk(y=10, x=10)
+    xr.testing.assert_identical(xoffset.to_zarr(lazy, address).compute(), rate)
     with pytest.raises(FileExistsError, match="Pass resume=True"):
         xoffset.to_zarr(lazy, address)
     place = places.as_place(address, "run")
-    (place / "dy/c/0/0/1").unlink()
+    (place / "vy/c/0/1").unlink()
     seen = []
     found = xoffset.to_zarr(lazy, address, resume=True, progress=seen.append)
-    xr.testing.assert_identical(found.compute(), shifts)
+    xr.testing.assert_identical(found.compute(), rate)
     assert seen[-1].new == 1
     # a writer that was killed before it had written what the store is made of
     place.system.rm(f"{place.key}/{store.RECORD}/zarr.json")
     (place / store.RECORD / "zarr.json").write_text(json.dumps({"zarr_format": 3, "node_type": "group"}))
-    xr.testing.assert_identical(xoffset.to_zarr(lazy, address, resume=True).compute(), shifts)
+    xr.testing.assert_identical(xoffset.to_zarr(lazy, address, resume=True).compute(), rate)
 
 
 def test_stores_of_others_are_refused(here, address):
@@ -278,14 +286,19 @@ def test_images_of_a_bucket(images, scenes, pattern):
         xoffset.open_stack(f"{images}/b_*.tif")
 
 
-def test_a_run_of_a_bucket(images, here, service, scenes, tmp_path):
-    found = xoffset.run("generic", f"{images}/*.tif", tmp_path / "out", **CHANGES)
-    xr.testing.assert_equal(found["velocity"].compute(), here["velocity"])
+def test_a_run_from_a_bucket_to_a_bucket(images, here, service, scenes):
+    out = f"{BUCKET}/run"
+    found = xoffset.run("generic", f"{images}/*.tif", out, **CHANGES)
+    for name, each in found.items():
+        xr.testing.assert_equal(each.compute(), here[name])
+    place = places.as_place(out, "run")
+    assert {"vx.tif", "vy.tif"} <= set((place / "velocity").names())
+    assert not [name for name in place.names() if "lock" in name or "part" in name]
     # replaced by another one
     file = sorted(scenes.iterdir())[0]
     service.pipe_file(f"{images}/{file.name}", file.read_bytes() + b" ")
     with pytest.raises(ValueError, match=rf"same images.*inputs: {images}/{file.name}: was"):
-        xoffset.run("generic", f"{images}/*.tif", tmp_path / "out", **CHANGES)
+        xoffset.run("generic", f"{images}/*.tif", out, **CHANGES)
     service.put(str(file), f"{images}/{file.name}")
 
 
