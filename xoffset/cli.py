@@ -7,7 +7,6 @@ import importlib.util
 import logging
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,13 +201,13 @@ def _ends_like_ctrl_c() -> Iterator[None]:
     def end(*_: object) -> None:
         raise KeyboardInterrupt
 
-    # only the main thread is told
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, end) if is_main else None
+    before = None
+    with contextlib.suppress(ValueError):  # in another thread than the first, which alone is told
+        before = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
-        if is_main:
+        if before is not None:
             signal.signal(signal.SIGTERM, before)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -13,10 +14,13 @@ import numpy as np
 import xarray as xr
 
 from xoffset.model import grids, history
+from xoffset.pipeline.places import Place, Remote
 
 logger = logging.getLogger("xoffset")
 
 Identity = dict[str, Any]
+# Group in the store that tells of its tiles; a name with a point is none of a variable.
+RECORD = ".tiles"
 # Parts of a file that are compared, and bytes of each.
 SAMPLES, SAMPLE = 8, 4096
 
@@ -140,3 +144,24 @@ def _of_array(data: xr.DataArray | xr.Dataset) -> str:
 
 def _digest(values: np.ndarray) -> str:
     return f"{values.size} values, {hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()[:16]}"
+
+
+def is_finished(where: Remote) -> bool:
+    """Whether a store in a bucket says that it is complete."""
+    import zarr
+
+    try:
+        return bool(zarr.open_group(f"{where}/{RECORD}", mode="r").attrs.get("is_complete", False))
+    except FileNotFoundError:
+        return False
+
+
+def made_of(where: Place) -> Identity | None:
+    """What a store of tiles is made of; None of any other."""
+    import zarr
+
+    try:
+        found: Identity = json.loads(str(zarr.open_group(f"{where}/{RECORD}", mode="r").attrs["made_of"]))
+    except (FileNotFoundError, KeyError, ValueError):
+        return None
+    return found

@@ -188,10 +188,7 @@ def carry_out(plan: Plan, out: Place, overwrite: bool, job: Job) -> dict[str, xr
                 _write_files(step, results, out)
             elif step.is_stored:
                 place = out / f"{step.name}.zarr"
-                product = plan.results[step.name] if not stored else _called(step, results, plan.read)
-                if writes.client_here() is not None and not stored and not tiles_of(product, place).is_complete:
-                    remove(out / INPUTS)
-                    product = _called(step, results, plan.read, out / INPUTS)
+                product = _called(step, results, plan.read) if stored else _matched(plan, step, place, part)
                 told = replace(job, stage=step.title, inputs=fixed | fingerprints(inputs), is_scene=step.is_scene)
                 if not place.exists():
                     # files of a product that was removed
@@ -211,6 +208,17 @@ def carry_out(plan: Plan, out: Place, overwrite: bool, job: Job) -> dict[str, xr
                 results[step.name] = plan.results[step.name]
         write_whole(out / RECIPE, plan.recipe.to_toml())
     return stored
+
+
+def _matched(plan: Plan, step: Step, place: Place, part: Part | None) -> xr.Dataset:
+    """Shifts, lazy; tasks of a cluster read what they need from a store beside, which parts would take from others."""
+    product: xr.Dataset = plan.results[step.name]
+    if writes.client_here() is None or part is not None or tiles_of(product, place).is_complete:
+        return product
+    inputs = place.with_name(INPUTS)
+    remove(inputs)
+    matched: xr.Dataset = _called(step, plan.results, plan.read, inputs)
+    return matched
 
 
 def _of_others(product: xr.Dataset, place: Place) -> str:

@@ -21,14 +21,12 @@ import numpy as np
 import xarray as xr
 
 from xoffset._blocks import writes
-from xoffset.pipeline.identity import Identity, differences
+from xoffset.pipeline.identity import RECORD, Identity, differences, is_finished, made_of
 from xoffset.pipeline.places import Place as Where
 from xoffset.pipeline.places import Remote
 
 # States of a tile.
 NEVER_RUN, DONE, ALL_NAN, FAILED = range(4)
-# Group in the store that tells of its tiles; a name with a point is none of a variable.
-RECORD = ".tiles"
 # Largest shard before compression, bytes; and sides of the chunks in it: pairs or dates, rows and columns.
 LARGEST_SHARD = 256 * 2**20
 INNER = (25, 55)
@@ -77,7 +75,7 @@ class TileStore:
     @property
     def is_complete(self) -> bool:
         """Whether the store is in its place, with all of its tiles unless they were lost since."""
-        return _is_finished(self.path) if isinstance(self.path, Remote) else self.path.exists()
+        return is_finished(self.path) if isinstance(self.path, Remote) else self.path.exists()
 
     @property
     def places(self) -> list[Place]:
@@ -348,27 +346,6 @@ def _size(file: Path) -> int:
     except FileNotFoundError:
         # another writer of the same tile has just removed it, to write it anew
         return -1
-
-
-def _is_finished(where: Remote) -> bool:
-    """Whether a store in a bucket says that it is complete."""
-    import zarr
-
-    try:
-        return bool(zarr.open_group(f"{where}/{RECORD}", mode="r").attrs.get("is_complete", False))
-    except FileNotFoundError:
-        return False
-
-
-def made_of(where: Where) -> Identity | None:
-    """What a store of tiles is made of; None of any other."""
-    import zarr
-
-    try:
-        found: Identity = json.loads(str(zarr.open_group(f"{where}/{RECORD}", mode="r").attrs["made_of"]))
-    except (FileNotFoundError, KeyError, ValueError):
-        return None
-    return found
 
 
 def tiles_of(data: xr.Dataset, path: Where, sides: tuple[int, int] | None = None) -> TileStore:

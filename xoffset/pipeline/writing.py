@@ -105,7 +105,8 @@ def _write_part(store: TileStore, data: xr.Dataset, identity: Identity, job: Job
 
 def _check_written(store: TileStore, places: Sequence[Tile], caller: str) -> None:
     """Refuse to go on without tiles that could not be computed, or that were lost since."""
-    failed = {place: reason for place, reason in store.reasons().items() if place in set(places)}
+    wanted = set(places)
+    failed = {place: reason for place, reason in store.reasons().items() if place in wanted}
     if failed:
         told = [f"{place}: {reason}" for place, reason in list(failed.items())[:3]]
         raise OSError(
