@@ -50,6 +50,8 @@ def near():
         distributed.Client(cluster) as found,
     ):
         yield found
+    # a client that a test has closed leaves its mark there
+    dask.config.config.pop("scheduler", None)
 
 
 def write_images(folder, images, ending="", dtype="float32"):
