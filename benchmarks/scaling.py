@@ -22,7 +22,7 @@ from _scenes import PIXEL, tiled
 import xoffset
 from xoffset._blocks import quota
 from xoffset.pipeline import costs
-from xoffset.pipeline.run import make_plan
+from xoffset.pipeline.planning import make_plan
 
 OPTIONS = {"template": 32, "search": 8, "step": 8}
 TILE = 10980  # px, side of a Sentinel-2 tile

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import logging
+import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +32,12 @@ from xoffset.network.diagnose import diagnose
 from xoffset.network.pairs import pairs
 from xoffset.pipeline import costs
 from xoffset.pipeline.folder import make_room
-from xoffset.pipeline.run import carry_out, within
+from xoffset.pipeline.places import as_place
+from xoffset.pipeline.planning import within
+from xoffset.pipeline.progress import Bar, Progress, Report
+from xoffset.pipeline.run import carry_out, part_of
 from xoffset.pipeline.warmup import warmup
-from xoffset.pipeline.writing import Job, Progress
+from xoffset.pipeline.writing import Job
 from xoffset.readers.open_result import open_result
 from xoffset.recipes.known import RECIPES
 from xoffset.screening.screen import screen
@@ -146,9 +152,7 @@ def tell(paths: tuple[str, ...], as_json: bool) -> None:
 
 @main.command()
 @click.argument("files", nargs=-1, required=True)
-@click.option(
-    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for results."
-)
+@click.option("-o", "--out", required=True, help="Folder for results, or an address such as s3://bucket/results.")
 @click.option("--band", help="Band: of products its name, such as B04 or red; of files its number or description.")
 @click.option("--tile", multiple=True, help="Tile of products, such as 31TGK; several are put side by side.")
 @click.option("--orbit", multiple=True, type=int, help="Relative orbit of products, of Landsat the path.")
@@ -183,9 +187,19 @@ def tell(paths: tuple[str, ...], as_json: bool) -> None:
     help="Most memory of any stage, such as '8 GB'.  [default: what the machine has]",
 )
 @click.option("--dry-run", is_flag=True, help="Say what each stage will cost, and compute nothing.")
+@click.option(
+    "--tiles",
+    help="Match these tiles only, beside other calls: '0:100', '3/20' or '@SLURM_ARRAY'; 'none' does what comes after.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run in the folder.")
 def run(
-    files: tuple[str, ...], out: Path, memory_limit: str | None, overwrite: bool, dry_run: bool, **asked: Any
+    files: tuple[str, ...],
+    out: str,
+    memory_limit: str | None,
+    tiles: str | None,
+    overwrite: bool,
+    dry_run: bool,
+    **asked: Any,
 ) -> None:
     """Measure the motion in FILES: shifts, what of them is no motion, displacement through time and velocity.
 
@@ -193,20 +207,50 @@ def run(
     """
     try:
         recipe, paths = _recipe_and_files(files)
-        plan = within(recipe, paths[0] if len(paths) == 1 else list(paths), _fields(asked), out, memory_limit)
+        place = as_place(out, "run")
+        plan = within(recipe, paths[0] if len(paths) == 1 else list(paths), _fields(asked), place, memory_limit)
+        part = part_of(plan, tiles, overwrite)
         if dry_run:
             for stage in costs.stages_of(plan.recipe.steps, plan.results):
                 click.echo(f"{stage}, {plan.workers.get(stage.name, 1)} at a time")
             return
-        job = Job("run", "", report=_Bar())
+        job = Job("run", "", report=_bar(), part=part)
         _announce(*(plan.results[name] for name in ("stack", "network", "shifts")), **plan.options_of(correlate))
-        products = carry_out(plan, out, overwrite, job)
-        _show(products["velocity"].load(), out)
+        with _ends_like_ctrl_c():
+            products = carry_out(plan, place, overwrite, job)
+        if "velocity" not in products:
+            click.echo(_told_of_part(products))
+            return
+        if isinstance(place, Path):
+            _show(products["velocity"].load(), place)
     except (ValueError, TypeError, OSError, MemoryError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         raise click.ClickException("stopped. What is done is kept: the same command goes on.") from None
-    click.echo(f"Done. Results: {out.resolve()}")
+    click.echo(f"Done. Results: {place}")
+
+
+def _told_of_part(products: dict[str, xr.Dataset]) -> str:
+    if products:
+        return "Done. All tiles are there: the same command without --tiles does what comes after."
+    return "Done. Tiles of other parts are not there yet; after them the same command without --tiles does the rest."
+
+
+@contextlib.contextmanager
+def _ends_like_ctrl_c() -> Iterator[None]:
+    """End as cleanly as on Ctrl-C when a queue asks a job to end, which it does before it kills it."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = None
+    with contextlib.suppress(ValueError):  # in another thread than the first, which alone is told
+        before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _recipe_and_files(files: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
@@ -227,6 +271,12 @@ def _fields(asked: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
+def _bar() -> Report:
+    """Bar of tqdm in a terminal where it is installed, else one of our own."""
+    has_tqdm = importlib.util.find_spec("tqdm") is not None
+    return Bar("run") if has_tqdm and sys.stderr.isatty() else _Bar()
+
+
 class _Bar:
     """Draws how far each stage is: often on a terminal, in place, and seldom elsewhere."""
 
@@ -241,9 +291,8 @@ class _Bar:
         if not is_last and now - self.told < self.interval:
             return
         self.told, share = now, state.done / state.total
-        left = f", about {state.left:.0f} s left" if state.new and not is_last else ""
         bar = f"[{'#' * round(40 * share):<40}] | {100 * share:.0f}% Completed"
-        click.echo(f"\r{bar} | {state.done} of {state.total} tiles{left}", nl=is_last or not sys.stdout.isatty())
+        click.echo(f"\r{bar} | {state}", nl=is_last or not sys.stdout.isatty())
 
 
 def _in_blocks(stack: xr.DataArray) -> xr.DataArray:

@@ -15,7 +15,7 @@ from affine import Affine
 import xoffset
 from xoffset import synthetic
 from xoffset._blocks import tiles
-from xoffset.pipeline import costs, folder, lock, run
+from xoffset.pipeline import costs, folder, lock, planning, run
 from xoffset.recipes import Generic
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
@@ -229,7 +229,7 @@ def test_the_recipe_lies_beside_the_products_and_makes_them_again(stack, tmp_pat
 @pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("limit", ["2 GB", 2e9, "2GiB"])
 def test_memory_is_kept_within_its_limit(stack, tmp_path, limit):
-    plan = run.within("generic", stack, CHANGES, tmp_path / "out", limit)
+    plan = planning.within("generic", stack, CHANGES, tmp_path / "out", limit)
     assert plan.workers.keys() == {"matches", "shifts", "series", "velocity", "files"}
     assert all(workers >= 1 for workers in plan.workers.values())
     told = r"run\(\) needs 0\.\d\d GB for one tile, of [a-z ]+; got memory_limit=0.00 GB. Raise"
@@ -248,7 +248,7 @@ def test_limits_that_are_none_are_refused(stack, tmp_path, limit):
     ("text", "number"), [("8 GB", 8e9), ("1.5MB", 1.5e6), ("2 GiB", 2 * 1024.0**3), ("12 B", 12.0)]
 )
 def test_limits_are_bytes(text, number):
-    assert run.as_bytes(text) == number
+    assert planning.as_bytes(text) == number
 
 
 @pytest.mark.usefixtures("narrow")
@@ -297,25 +297,25 @@ def test_workers_of_a_cluster_write_the_same(files, tmp_path):
 def test_smaller_tiles_keep_a_limit_and_a_run_goes_on_with_its_own(tmp_path, monkeypatch):
     stack, _ = xoffset.synthetic.stack((800, 800), dates=np.arange("2020-01", "2022-01", dtype="M8[M]"))
     out = tmp_path / "out"
-    usual = run.within("generic", stack, {}, out, "2 GB")
+    usual = planning.within("generic", stack, {}, out, "2 GB")
     assert usual.side == tiles.WINDOW
     stages = costs.stages_of(usual.recipe.steps, usual.results, calibrate=False)
     assert [stage.name for stage in stages] == ["matches", "shifts", "series", "velocity", "files"]
     assert all(stage.memory > 0 and stage.read > 0 and stage.written > 0 for stage in stages)
     most = max(stage.memory for stage in stages)
-    plan = run.make_plan("generic", stack, {}, tiles.WINDOW // 2)
+    plan = planning.make_plan("generic", stack, {}, tiles.WINDOW // 2)
     least = max(stage.memory for stage in costs.stages_of(plan.recipe.steps, plan.results, calibrate=False))
     assert least < most
-    smaller = run.within("generic", stack, {}, out, least)
+    smaller = planning.within("generic", stack, {}, out, least)
     assert smaller.side < usual.side
     assert smaller.results["velocity"].chunksizes["x"][0] < usual.results["velocity"].chunksizes["x"][0]
     # as many at a time as the limit lets, of each stage
     monkeypatch.setattr(costs.writes, "workers_here", lambda: 50)
-    many = run.within("generic", stack, {}, out, 3.5 * most)
+    many = planning.within("generic", stack, {}, out, 3.5 * most)
     assert min(many.workers.values()) == 3 < max(many.workers.values())
     # without a limit that of the machine or container counts
-    monkeypatch.setattr(run.quota, "memory", lambda: 2.0 * most)
-    assert min(run.within("generic", stack, {}, out, None).workers.values()) == 1
+    monkeypatch.setattr(planning.quota, "memory", lambda: 2.0 * most)
+    assert min(planning.within("generic", stack, {}, out, None).workers.values()) == 1
     made = {"tiles": [32, 32], "steps": {"1": {"function": "correlate", "step": 8}}}
-    monkeypatch.setattr(run, "made_of", lambda path: made)
-    assert run.within("generic", stack, {}, out, "2 GB").side == 256
+    monkeypatch.setattr(planning, "made_of", lambda path: made)
+    assert planning.within("generic", stack, {}, out, "2 GB").side == 256

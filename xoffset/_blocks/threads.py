@@ -26,9 +26,12 @@ def progress() -> contextlib.AbstractContextManager[Any]:
 
 
 def in_threads(function: Callable[[Item], None], items: Iterable[Item], workers: int | None = None) -> None:
-    """Call a function that releases the GIL on every item, on all cores; the order of the calls is not defined."""
+    """Call a function that releases the GIL on every item, on all cores; the order of the calls is not defined.
+
+    Within a task of a cluster it is one core, since the tasks share them.
+    """
     items = list(items)
-    if len(items) <= 1:
+    if len(items) <= 1 or _is_in_task():
         # to start a thread costs more than a small array does
         for item in items:
             function(item)
@@ -41,6 +44,12 @@ def in_threads(function: Callable[[Item], None], items: Iterable[Item], workers:
             # what has not begun would only delay the news
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _is_in_task() -> bool:
+    """Whether a worker of a cluster computes a task in this thread."""
+    worker = sys.modules.get("distributed.worker")
+    return worker is not None and hasattr(worker.thread_state, "key")
 
 
 class LastRead:

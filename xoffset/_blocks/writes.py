@@ -24,7 +24,9 @@ def in_blocks(array: Any, sides: tuple[int, int] | None) -> da.Array:
     """A dask array in blocks of these sides along its last two axes and whole along the others, or whole."""
     import dask.array as da
 
-    found: da.Array = da.asarray(array).rechunk(-1 if sides is None else (-1,) * (array.ndim - 2) + sides)
+    chunks = -1 if sides is None else (-1,) * (array.ndim - 2) + sides
+    # of an array in memory each task carries its own part only
+    found: da.Array = da.from_array(array, chunks) if isinstance(array, np.ndarray) else array.rechunk(chunks)
     return found
 
 

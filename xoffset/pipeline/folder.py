@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
+
+from xoffset.pipeline.places import Place, below, remove
 
 # Name of the file that marks a folder of results: only such a folder is ever overwritten.
 MARKER = "xoffset-results.txt"
 # Name of the file that holds the recipe of a run, which goes on where it is.
 RECIPE = "recipe.toml"
+# Name of the store of what tasks of a cluster read, while they match.
+INPUTS = "inputs.zarr"
 # Names of the files and folders that runs write.
-PRODUCTS = ("matches.zarr", "shifts.zarr", "corrected.zarr", "series.zarr", "velocity.zarr", "velocity", "maps")
+PRODUCTS = (INPUTS, "matches.zarr", "shifts.zarr", "corrected.zarr", "series.zarr", "velocity.zarr", "velocity", "maps")
 
 
-def make_room(out: Path, overwrite: bool) -> None:
+def make_room(out: Place, overwrite: bool) -> None:
     """Make the folder; remove the results of an earlier run if that was asked for, and nothing else.
 
     Raises
@@ -21,9 +24,13 @@ def make_room(out: Path, overwrite: bool) -> None:
     FileExistsError
         If results are there that no run can go on with, and are not to be replaced, or are not those of a run.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    names = [each for name in PRODUCTS for each in (name, f"{name}.part", f"{name}.part.new")]
-    there = [out / name for name in names if (out / name).exists()]
+    if isinstance(out, Path):
+        out.mkdir(parents=True, exist_ok=True)
+    # what is under way is called after its product
+    names = [
+        name for name in below(out) if name in PRODUCTS or name.startswith(tuple(f"{each}.part" for each in PRODUCTS))
+    ]
+    there = [out / name for name in sorted(names)]
     if there and not overwrite:
         if (out / RECIPE).is_file():
             return
@@ -39,5 +46,5 @@ def make_room(out: Path, overwrite: bool) -> None:
     # first, so that nobody goes on with what is left if this is stopped
     (out / RECIPE).unlink(missing_ok=True)
     for path in there:
-        shutil.rmtree(path)
+        remove(path)
     (out / MARKER).write_text("Results of the xoffset command: --overwrite replaces them.\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -12,8 +14,13 @@ import numpy as np
 import xarray as xr
 
 from xoffset.model import grids, history
+from xoffset.pipeline.places import Place, Remote
+
+logger = logging.getLogger("xoffset")
 
 Identity = dict[str, Any]
+# Group in the store that tells of its tiles; a name with a point is none of a variable.
+RECORD = ".tiles"
 # Parts of a file that are compared, and bytes of each.
 SAMPLES, SAMPLE = 8, 4096
 
@@ -40,7 +47,7 @@ def fingerprints(sources: Mapping[str, Any]) -> dict[str, str]:
     """Name of each file, product or array behind a run, and what tells it from another.
 
     Of a file these are size, time and samples, of an array a hash. A folder counts with all that is in it. Arrays that
-    are lazy count by their dates and grid alone.
+    are lazy count by their dates and grid alone. Of an address it is what its service tells without reading.
     """
     found: dict[str, str] = {}
     for name, source in sources.items():
@@ -48,11 +55,28 @@ def fingerprints(sources: Mapping[str, Any]) -> dict[str, str]:
             found[name] = _of_array(source)
         elif isinstance(source, (str, Path)) and "://" not in str(source):
             found |= {str(path): _of_path(path) for path in _paths(Path(source).expanduser())}
+        elif isinstance(source, str):
+            found[name if source in found else source] = _of_address(source)
         elif isinstance(source, (list, tuple)):
             found |= fingerprints({f"{name}[{k}]": each for k, each in enumerate(source)})
         else:
-            found[name] = source if isinstance(source, str) else type(source).__name__
+            found[name] = type(source).__name__
     return found
+
+
+def _of_address(address: str) -> str:
+    """Size and mark of what an address stands for, where the service tells; else nothing but its name."""
+    from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+
+    try:
+        system, key = url_to_fs(address)
+        system.invalidate_cache()
+        told = system.info(key)
+    except Exception as error:  # each service has its own errors, and some tell nothing
+        logger.info("nothing but its address is known of %s: %s", address, error)
+        return "an address"
+    marks = (str(told[name]) for name in ("size", "ETag", "mtime", "LastModified") if told.get(name) is not None)
+    return ", ".join(("an address", *marks))
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> list[str]:
@@ -120,3 +144,24 @@ def _of_array(data: xr.DataArray | xr.Dataset) -> str:
 
 def _digest(values: np.ndarray) -> str:
     return f"{values.size} values, {hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()[:16]}"
+
+
+def is_finished(where: Remote) -> bool:
+    """Whether a store in a bucket says that it is complete."""
+    import zarr
+
+    try:
+        return bool(zarr.open_group(f"{where}/{RECORD}", mode="r").attrs.get("is_complete", False))
+    except FileNotFoundError:
+        return False
+
+
+def made_of(where: Place) -> Identity | None:
+    """What a store of tiles is made of; None of any other."""
+    import zarr
+
+    try:
+        found: Identity = json.loads(str(zarr.open_group(f"{where}/{RECORD}", mode="r").attrs["made_of"]))
+    except (FileNotFoundError, KeyError, ValueError):
+        return None
+    return found

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from xoffset.pipeline.parts import Part
+from xoffset.pipeline.places import Place, Remote, below, beside
 
 try:
     import fcntl
@@ -19,11 +23,12 @@ logger = logging.getLogger("xoffset")
 
 
 @contextmanager
-def only_writer(place: Path, caller: str) -> Iterator[None]:
-    """Hold the lock of a store, a file beside it, or raise with who holds it.
+def only_writer(place: Place, caller: str, part: Part | None = None) -> Iterator[None]:
+    """Hold the lock of a store, or of a part of its tiles: a file beside it; or raise with who holds it.
 
-    The lock of a process of this machine that has ended, killed perhaps, is taken over. That of another machine is
-    not: nothing tells from here whether it still runs.
+    Parts that share no tile are written at the same time; whoever writes all tiles is alone. The lock of a process of
+    this machine that has ended, killed perhaps, is taken over. That of another machine is not: nothing tells from here
+    whether it still runs.
 
     Raises
     ------
@@ -32,7 +37,7 @@ def only_writer(place: Path, caller: str) -> Iterator[None]:
     OSError
         If the folder cannot be made or written.
     """
-    file = place.with_name(f"{place.name}.lock")
+    file = place.with_name(_name(place, part))
     ours = {"host": socket.gethostname(), "process": os.getpid(), "began": _began(os.getpid())}
     for _ in range(2):
         if _claim(file, ours, caller):
@@ -44,15 +49,23 @@ def only_writer(place: Path, caller: str) -> Iterator[None]:
             "Wait for them, or choose another path."
         )
     try:
+        # after its own, so that of two that begin at once not both go on
+        for other in _others(place, part):
+            _take_over_or_refuse(other, place, caller)
         yield
     finally:
         file.unlink(missing_ok=True)
 
 
-def holder(place: Path) -> str | None:
-    """Who writes a store, by its lock; None if nobody does, or if the process of this machine has ended."""
+def holder(place: Place) -> str | None:
+    """Who writes a store or a part of it, by the locks; None if nobody does, or if that process has ended."""
+    found = [_holder(file) for file in (place.with_name(_name(place, None)), *_others(place, None))]
+    return next((each for each in found if each is not None), None)
+
+
+def _holder(file: Place) -> str | None:
     try:
-        held = json.loads(place.with_name(f"{place.name}.lock").read_text())
+        held = json.loads(file.read_text())
         host, process, began = held["host"], int(held["process"]), held["began"]
     except OSError:
         return None
@@ -61,23 +74,45 @@ def holder(place: Path) -> str | None:
     return None if host == socket.gethostname() and _began(process) != began else f"process {process} on {host}"
 
 
-def _claim(file: Path, ours: dict[str, object], caller: str) -> bool:
+def _name(place: Place, part: Part | None) -> str:
+    return f"{place.name}.lock" if part is None else f"{place.name}.{part.first}-{part.stop}.lock"
+
+
+def _others(place: Place, part: Part | None) -> list[Place]:
+    """Locks of those that would write the same tiles: of all of them, or of parts."""
+    found = []
+    for name in below(beside(place)):
+        ends = re.fullmatch(rf"{re.escape(place.name)}\.(?:(\d+)-(\d+)\.)?lock", name)
+        if ends is None or name == _name(place, part):
+            continue
+        if part is None or ends[1] is None or part.overlaps(Part(int(ends[1]), int(ends[2]))):
+            found.append(place.with_name(name))
+    return sorted(found, key=str)
+
+
+def _claim(file: Place, ours: dict[str, object], caller: str) -> bool:
     """Write the lock, unless there is one."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x") as opened:
-            json.dump(ours, opened)
-    except OSError as error:
+        if isinstance(file, Remote):
+            file.create(json.dumps(ours))
+        else:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("x") as opened:
+                json.dump(ours, opened)
+    except Exception as error:  # each service has its own errors
         if isinstance(error, FileExistsError) and file.exists():
             return False
-        raise type(error)(
-            f"{caller}() needs a folder that can be written; got '{error}'. Make room or let this user write there, or "
-            "choose another folder."
-        ) from error
+        if not isinstance(error, OSError) and not isinstance(file, Remote):
+            raise
+        advice = "Make room or let this user write there, or choose another folder"
+        if isinstance(file, Remote):
+            advice = "Check the name of the bucket, that it is there, and the keys that may write to it"
+        kind = type(error) if isinstance(error, OSError) else OSError
+        raise kind(f"{caller}() needs a folder that can be written; got '{error}' for {file}. {advice}.") from error
     return True
 
 
-def _take_over_or_refuse(file: Path, place: Path, caller: str) -> None:
+def _take_over_or_refuse(file: Place, place: Place, caller: str) -> None:
     """Remove the lock of a process that has ended; refuse all others."""
     try:
         text = file.read_text()
@@ -94,14 +129,20 @@ def _take_over_or_refuse(file: Path, place: Path, caller: str) -> None:
         _remove_unchanged(file, text)
         return
     advice = "Wait for it, or stop it." if is_here else f"Wait for it, or if it has ended remove the lock: rm {file}"
+    ends = re.search(r"\.(\d+)-(\d+)\.lock$", file.name)
+    what = f"tiles {ends[1]} to {int(ends[2]) - 1} of {place}" if ends else str(place)
     raise BlockingIOError(
-        f"{caller}() needs to be the only one that writes {place}; got process {process} on {host}, which does. "
-        f"{advice}"
+        f"{caller}() needs to be the only one that writes {what}; got process {process} on {host}, which does. {advice}"
     )
 
 
-def _remove_unchanged(file: Path, text: str) -> None:
+def _remove_unchanged(file: Place, text: str) -> None:
     """Remove a lock if it is still the one that was read: another process may have taken it over since."""
+    if isinstance(file, Remote):
+        with suppress(FileNotFoundError):
+            if file.read_text() == text:
+                file.unlink()
+        return
     with suppress(FileNotFoundError), file.open("r+") as opened:
         if fcntl is not None:
             fcntl.flock(opened, fcntl.LOCK_EX)

@@ -3,52 +3,27 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 from xoffset import _options
-from xoffset._blocks import quota, tiles, writes
-from xoffset.matching.correlate import correlate
-from xoffset.pipeline import costs
-from xoffset.pipeline.folder import RECIPE, make_room
+from xoffset._blocks import writes
+from xoffset.pipeline.folder import INPUTS, RECIPE, make_room
 from xoffset.pipeline.identity import differences, fingerprints
 from xoffset.pipeline.lock import only_writer
-from xoffset.pipeline.store import made_of
-from xoffset.pipeline.tiles import correlate_windows
-from xoffset.pipeline.writing import Job, Report, write_store
+from xoffset.pipeline.parts import Part, as_part
+from xoffset.pipeline.places import Place, as_place, folder_for, remove, write_whole
+from xoffset.pipeline.planning import Plan, Results, called, within
+from xoffset.pipeline.progress import Report, as_report
+from xoffset.pipeline.store import tiles_of
+from xoffset.pipeline.writing import Job, write_store
 from xoffset.readers import objects, saved_stack
-from xoffset.readers import open_stack as stacks
 from xoffset.readers.rasters import find
 from xoffset.recipes.base import FOLDER, SCENES, Recipe, Result, Step
-from xoffset.recipes.known import as_recipe
-
-Results = dict[str, Any]
-# Part of the memory of the machine that a run may take if no limit is given.
-SHARE = 0.8
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A recipe with all of its results, lazy, and what reads windows of its images."""
-
-    recipe: Recipe
-    scenes: Any
-    results: Results
-    read: tiles.ReadImage | None
-    side: int = tiles.WINDOW  # of the tiles, px, at most
-    # tiles of a stage at the same time; one a core of those that are not there
-    workers: Mapping[str, int] = field(default_factory=dict)
-
-    def options_of(self, call: Callable[..., Any]) -> dict[str, Any]:
-        """Options of the step that calls a function."""
-        step = next(step for step in self.recipe.steps if step.call is call)
-        return {name: _filled(value, self.results) for name, value in step.options.items()}
 
 
 def run(
@@ -58,7 +33,8 @@ def run(
     *,
     memory_limit: str | float | None = None,
     overwrite: bool = False,
-    progress: Report | None = None,
+    progress: Report | bool | None = None,
+    tiles: slice | range | str | None = None,
     **changes: object,
 ) -> dict[str, xr.Dataset]:
     """Products of a recipe in a folder, made tile by tile; a run that was stopped goes on where it was.
@@ -74,7 +50,8 @@ def run(
     scenes
         Images as `open_stack` takes them, or a stack (time, y, x).
     out
-        Folder of the products. What a run that was stopped has written there is kept.
+        Folder of the products, or an address that fsspec knows, such as ``"s3://bucket/results"``. What a run that was
+        stopped has written there is kept.
     memory_limit
         Most memory of any stage: bytes or a text such as "8 GB", of this process, or of each worker of a cluster,
         beside what Python and its libraries need. Tiles are made smaller, and as many are computed at the same time as
@@ -82,7 +59,12 @@ def run(
     overwrite
         Replace the results of another run in the folder.
     progress
-        Called after each tile with `stage`, `done`, `total`, `new`, `seconds` and `left`, as in `to_zarr`.
+        Called after each tile with `stage`, `done`, `total`, `new`, `seconds`, `rate` and `left`, or True for a bar, as
+        in `to_zarr`.
+    tiles
+        Match a part of the tiles only, and leave the rest to other calls at the same time: a slice, a range or a text
+        such as "0:100"; "3/20", the fourth of twenty parts; "@SLURM_ARRAY", that of an element of a SLURM job array. A
+        call without `tiles`, or with "none" to match none itself, does what comes after, when the parts are through.
     changes
         Fields of the recipe in place of its own, such as ``template=24``.
 
@@ -91,19 +73,19 @@ def run(
     dict
         Products by name, lazy, as `open_result` opens them from the folder: of ``"generic"`` `matches`, as `correlate`
         returns them, `shifts`, what `screen` leaves of them, `corrected` where anything is corrected, `series` and
-        `velocity`.
+        `velocity`. Of a part of the tiles `matches` if all of them are there, or nothing.
 
     Raises
     ------
     BlockingIOError
-        If another process runs in the same folder.
+        If another process runs in the same folder, or on the same tiles.
     FileExistsError
         If the folder holds results that no run can go on with.
     MemoryError
         If one tile of a stage needs more than `memory_limit`; the message tells which stage, and how much.
     OSError
-        If the disk is full, or tiles could not be computed, which are named. What is written is safe: the same call
-        goes on.
+        If the disk is full, or tiles could not be computed, which are named, or if tiles of other parts lack with
+        `tiles="none"`. What is written is safe: the same call goes on.
     TypeError
         If an argument is of the wrong type, or a change is no field of the recipe.
     ValueError
@@ -120,37 +102,43 @@ def run(
     >>> float(velocity.vx.median().round(1))
     12.0
     """
-    overwrite = _options.as_switch(overwrite, "overwrite", "run")
-    folder = _options.as_path(out, "out", "run")
-    plan = within(recipe, scenes, changes, folder.expanduser(), memory_limit)
-    job = Job("run", "", report=progress)
-    return carry_out(plan, folder, overwrite, job)
+    overwrite, report = _options.as_switch(overwrite, "overwrite", "run"), as_report(progress, "run")
+    _options.as_path(out, "out", "run")
+    place = as_place(out, "run")
+    plan = within(recipe, scenes, changes, place, memory_limit)
+    job = Job("run", "", report=report, part=part_of(plan, tiles, overwrite))
+    return carry_out(plan, place, overwrite, job)
 
 
-def make_plan(
-    recipe: str | os.PathLike[str] | Recipe, scenes: Any, changes: Mapping[str, Any], side: int = tiles.WINDOW
-) -> Plan:
-    """All results of a recipe, lazy: so bad options are refused before anything is computed or replaced."""
-    chosen = as_recipe(recipe).changed(changes)
-    results: Results = {SCENES: scenes}
-    read = None
-    for step in chosen.steps:
-        if FOLDER in step.subjects:
-            continue
-        if step.call is stacks.open_stack:
-            results[step.name], read = _opened(scenes, dict(step.options))
-        else:
-            results[step.name] = _called(step, results, read, side)
-    return Plan(chosen, scenes, results, read, side)
+def part_of(plan: Plan, tiles: Any, overwrite: bool) -> Part | None:
+    """Part of the tiles of a plan that is asked for; None for all.
+
+    Raises
+    ------
+    TypeError
+        If it is no slice, range or text.
+    ValueError
+        If it cannot be read, or results are to be replaced, too.
+    """
+    if tiles is None:
+        return None
+    if overwrite:
+        raise ValueError(
+            "run() needs all tiles to replace results; got overwrite=True and tiles, and parts would remove those of "
+            "others. Remove the results before the parts begin."
+        )
+    name = next(step.name for step in plan.recipe.steps if step.is_stored)
+    return as_part(tiles, len(tiles_of(plan.results[name], Path(name)).places), "run")
 
 
-def carry_out(plan: Plan, out: Path, overwrite: bool, job: Job) -> dict[str, xr.Dataset]:
-    """Compute and store what is missing of a plan; returns the stored products."""
-    out = out.expanduser().absolute()
-    with only_writer(out / "run", "run"):
+def carry_out(plan: Plan, out: Place, overwrite: bool, job: Job) -> dict[str, xr.Dataset]:
+    """Compute and store what is missing of a plan, or of a part of its tiles; returns the stored products."""
+    part = None if job.part is None or job.part.is_last else job.part
+    with only_writer(out / "run", "run", part):
         make_room(out, overwrite)
+        by = "" if part is None else f".{part.first}-{part.stop}"
         if not (out / RECIPE).exists():
-            _write_whole(out / RECIPE, plan.recipe.to_toml())
+            write_whole(out / RECIPE, plan.recipe.to_toml(), by)
         results: Results = {SCENES: plan.scenes, FOLDER: out}
         stored: dict[str, xr.Dataset] = {}
         images: Results = {"scenes": _images_of(plan.scenes)}
@@ -162,7 +150,8 @@ def carry_out(plan: Plan, out: Path, overwrite: bool, job: Job) -> dict[str, xr.
             if FOLDER in step.subjects:
                 _write_files(step, results, out)
             elif step.is_stored:
-                product, place = _called(step, results, plan.read, plan.side), out / f"{step.name}.zarr"
+                place = out / f"{step.name}.zarr"
+                product = called(step, results, plan.read, plan.side) if stored else _matched(plan, step, place, part)
                 told = replace(
                     job,
                     stage=step.title,
@@ -172,19 +161,47 @@ def carry_out(plan: Plan, out: Path, overwrite: bool, job: Job) -> dict[str, xr.
                 )
                 if not place.exists() and (out / step.name).exists():
                     # files of a product that was removed
-                    shutil.rmtree(out / step.name)
-                results[step.name] = stored[step.name] = write_store(product, place, told)
+                    remove(out / step.name)
+                found = write_store(product, place, told if not stored else replace(told, part=None))
                 _check_inputs(told.inputs, fixed | fingerprints(inputs), place)
-                plan.recipe.check(step.name, stored[step.name])
+                if found is None and part is None:
+                    raise OSError(_of_others(product, place))
+                if found is None or part is not None:
+                    return {} if found is None else {step.name: found}
+                remove(out / INPUTS)
+                results[step.name] = stored[step.name] = found
+                plan.recipe.check(step.name, found)
             elif any(isinstance(each, Result) and each in stored for each in used):
-                results[step.name] = _called(step, results, plan.read, plan.side)
+                results[step.name] = called(step, results, plan.read, plan.side)
             else:
                 results[step.name] = plan.results[step.name]
-        _write_whole(out / RECIPE, plan.recipe.to_toml())
+        write_whole(out / RECIPE, plan.recipe.to_toml())
     return stored
 
 
-def _check_inputs(before: Mapping[str, str], after: Mapping[str, str], place: Path) -> None:
+def _matched(plan: Plan, step: Step, place: Place, part: Part | None) -> xr.Dataset:
+    """Shifts, lazy; tasks of a cluster read what they need from a store beside, which parts would take from others."""
+    product: xr.Dataset = plan.results[step.name]
+    if writes.client_here() is None or part is not None or tiles_of(product, place).is_complete:
+        return product
+    inputs = place.with_name(INPUTS)
+    remove(inputs)
+    matched: xr.Dataset = called(step, plan.results, plan.read, plan.side, inputs)
+    return matched
+
+
+def _of_others(product: xr.Dataset, place: Place) -> str:
+    """Error text of tiles that others have not written."""
+    store = tiles_of(product, place)
+    left = store.missing(by_content=False)
+    told = ", ".join(str(store.places.index(each)) for each in left[:5]) + (", ..." if len(left) > 5 else "")
+    return (
+        f"run() needs every tile of {place}; {len(left)} of {len(store.places)} are not there, numbers {told}. Run "
+        "the parts that hold them again, or leave out tiles to compute them here."
+    )
+
+
+def _check_inputs(before: Mapping[str, str], after: Mapping[str, str], place: Place) -> None:
     """Refuse a product whose images were replaced while it was made."""
     found = differences(before, after)
     if found:
@@ -201,96 +218,14 @@ def _images_of(scenes: Any) -> Any:
     return find(scenes)
 
 
-def _opened(scenes: Any, options: dict[str, Any]) -> tuple[xr.DataArray, tiles.ReadImage | None]:
-    if isinstance(scenes, xr.DataArray) and set(options) <= {"chunks"}:
-        return scenes, None
-    return stacks.open_with_reader(scenes, **options)
-
-
-def _called(step: Step, results: Results, read: tiles.ReadImage | None, side: int) -> Any:
-    """Result of a step; shifts are matched by windows."""
-    subjects = [_filled(each, results) for each in step.subjects]
-    options = {name: _filled(value, results) for name, value in step.options.items()}
-    if step.call is correlate:
-        stack, network = subjects
-        return correlate_windows(stack, network, read, side, **options)
-    return step.call(*subjects, **options)
-
-
-def _filled(value: Any, results: Results) -> Any:
-    return results[value] if isinstance(value, Result) else value
-
-
 def _texts(values: tuple[Any, ...]) -> list[Any]:
     """Values that may name files."""
     return [value for value in values if isinstance(value, (str, tuple, os.PathLike))]
 
 
-def _write_files(step: Step, results: Results, out: Path) -> None:
+def _write_files(step: Step, results: Results, out: Place) -> None:
     """Files of a product, in a folder of its name that is there only if it is complete."""
     name = next(str(each) for each in step.subjects if each is not FOLDER)
-    done, part = out / name, out / f"{name}.part"
-    if not done.exists():
-        # what a run that was killed left there
-        shutil.rmtree(part, ignore_errors=True)
-        step.call(results[name], part, **step.options)
-        part.rename(done)
-
-
-def _write_whole(file: Path, text: str) -> None:
-    part = file.with_name(f"{file.name}.part")
-    part.write_text(text)
-    part.replace(file)
-
-
-# ------------------------------------------------------------------------------------------------------------- memory
-
-
-def as_bytes(limit: str | float) -> float:
-    """Bytes of a limit of memory, a number or a text such as "8 GB" or "500 MiB"."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*(|k|M|G|T)(i?)B\s*", limit) if isinstance(limit, str) else None
-    if found:
-        return float(found[1]) * (1024.0 if found[3] else 1000.0) ** ["", "k", "M", "G", "T"].index(found[2])
-    if isinstance(limit, str):
-        raise ValueError(
-            f"run() needs a number of bytes or a text as memory_limit; got {limit!r}. Pass one such as '8 GB'."
-        )
-    return _options.as_positive(limit, "memory_limit", "run", unit="bytes", example=8e9)
-
-
-def within(
-    recipe: str | os.PathLike[str] | Recipe, scenes: Any, changes: Mapping[str, Any], out: Path, memory_limit: Any
-) -> Plan:
-    """Plan whose stages keep a limit of memory: by smaller tiles, then by fewer of them at the same time.
-
-    A folder that a run was begun in keeps its tiles. Without a limit that of the machine or container counts as far as
-    fewer tiles at a time keep it.
-
-    Raises
-    ------
-    MemoryError
-        If one tile of a stage needs more.
-    """
-    limit = SHARE * quota.memory() if memory_limit is None else as_bytes(memory_limit)
-    threads = writes.threads_of_worker()
-    begun = _side_of(out)
-    for side in (begun,) if begun else (tiles.WINDOW, tiles.WINDOW // 2):
-        plan = make_plan(recipe, scenes, changes, side)
-        stages = costs.stages_of(plan.recipe.steps, plan.results, calibrate=False)
-        if all(stage.memory * (threads or 1) <= limit for stage in stages):
-            break
-    if memory_limit is not None:
-        costs.check_limit(stages, limit, threads)
-    if threads is not None:
-        return plan
-    return replace(plan, workers={stage.name: costs.workers_of(stage, limit) for stage in stages})
-
-
-def _side_of(out: Path) -> int | None:
-    """Side in pixels of the tiles that a run was begun with in a folder; None of a new one."""
-    for name in ("matches.zarr.part", "matches.zarr"):
-        made = made_of(out / name)
-        if made is not None:
-            steps = [step for step in made["steps"].values() if step["function"] == "correlate"]
-            return int(max(made["tiles"])) * int(steps[-1]["step"]) if steps else None
-    return None
+    if not (out / name).exists():
+        with folder_for(out / name) as part:
+            step.call(results[name], part, **step.options)

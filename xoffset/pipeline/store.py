@@ -1,7 +1,8 @@
 """A Zarr store that is written tile by tile and goes on where it was stopped.
 
 One shard of each variable is one tile with all of its pairs. A tile is written by one task, which then writes down that
-it is there. Until all are, the store lies beside its place, as `NAME.part`; then it is renamed.
+it is there. Until all are, a folder lies beside its place, as `NAME.part`; then it is renamed. Objects of a bucket are
+written in their place, since nothing is renamed there, and the store itself tells whether it is complete.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import os
 import shutil
 import zlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,12 @@ import numpy as np
 import xarray as xr
 
 from xoffset._blocks import writes
-from xoffset.pipeline.identity import Identity, differences
+from xoffset.pipeline.identity import RECORD, Identity, differences, is_finished, made_of
+from xoffset.pipeline.places import Place as Where
+from xoffset.pipeline.places import Remote
 
 # States of a tile.
 NEVER_RUN, DONE, ALL_NAN, FAILED = range(4)
-# Group in the store that tells of its tiles; a name with a point is none of a variable.
-RECORD = ".tiles"
 # Largest shard before compression, bytes; and sides of the chunks in it: pairs or dates, rows and columns.
 LARGEST_SHARD = 256 * 2**20
 INNER = (25, 55)
@@ -46,41 +47,78 @@ class Unwritable(OSError):
 class TileStore:
     """A product (…, y, x) on its way to `path`; `sides` are those of its tiles, in nodes."""
 
-    path: Path
+    path: Where
     dims: dict[str, tuple[Hashable, ...]]
     shape: tuple[int, int]
     sides: tuple[int, int]
-    where: Path | None = None  # where it lies, if not where it is written
+    where: Where | None = None  # where it lies, if not where it is written
 
     @property
-    def _place(self) -> Path:
+    def _place(self) -> Where:
         return self.part if self.where is None else self.where
 
     @property
-    def part(self) -> Path:
+    def part(self) -> Where:
         """Where the store lies until it is complete."""
-        return self.path.with_name(f"{self.path.name}.part")
+        return self.path if isinstance(self.path, Remote) else self.path.with_name(f"{self.path.name}.part")
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is a store that is not complete."""
+        if self.is_complete:
+            return False
+        if isinstance(self.part, Remote):
+            # without what it is made of it was begun by a writer that was killed at once, or by others
+            return made_of(self.part) is not None or (self.part.exists() and not (self.part / RECORD).exists())
+        return self.part.exists()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the store is in its place, with all of its tiles unless they were lost since."""
+        return is_finished(self.path) if isinstance(self.path, Remote) else self.path.exists()
 
     @property
     def places(self) -> list[Place]:
         """Row and column of each tile."""
         return list(np.ndindex(*(-(-count // side) for count, side in zip(self.shape, self.sides, strict=True))))
 
-    def create(self, data: xr.Dataset, identity: Identity) -> None:
-        """Write what is no tile: axes, dates, what describes the variables, and what the store is made of."""
+    def create(self, data: xr.Dataset, identity: Identity, by: str = "") -> None:
+        """Write what is no tile: axes, dates, what describes the variables, and what the store is made of.
+
+        `by` tells apart those that may do so at the same time: the first one's store is that of all.
+        """
+        if isinstance(self.part, Remote):
+            # what others write meanwhile has the same bytes
+            self._lay_out(str(self.part), data, identity, mode="a")
+            return
+        making = self.part.with_name(f"{self.part.name}{by}.new")
+        shutil.rmtree(making, ignore_errors=True)
+        self._lay_out(str(making), data, identity, mode="w")
+        try:
+            making.rename(self.part)
+        except OSError:
+            # a folder that is not empty is never renamed to
+            if not self.part.exists():
+                raise
+            shutil.rmtree(making)
+        if self.path.exists():
+            # all others were ended while this one was begun
+            shutil.rmtree(self.part)
+
+    def _lay_out(self, where: str, data: xr.Dataset, identity: Identity, mode: Any) -> None:
         import zarr
 
-        shutil.rmtree(self.part, ignore_errors=True)
-        making = self.part.with_name(f"{self.part.name}.new")
-        shutil.rmtree(making, ignore_errors=True)
-        self.with_encoding(data).to_zarr(making, mode="w", compute=False, consolidated=False, zarr_format=3)
+        if mode == "a":
+            zarr.open_group(where, mode="a", zarr_format=3).require_group(RECORD)
+        self.with_encoding(data).to_zarr(where, mode=mode, compute=False, consolidated=False, zarr_format=3)
         counts = tuple(-(-count // side) for count, side in zip(self.shape, self.sides, strict=True))
-        record = zarr.open_group(making, mode="r+").create_group(RECORD)
+        record = zarr.open_group(where, mode="r+").require_group(RECORD)
         fields = (("state", "u1", ()), ("bytes", "i8", ()), ("checksum", "u4", ()), ("reason", "u1", (REASON,)))
         for name, dtype, more in fields:
-            record.create_array(name, shape=counts + more, chunks=(1, 1, *more), dtype=dtype, fill_value=0)
+            if name not in record:
+                record.create_array(name, shape=counts + more, chunks=(1, 1, *more), dtype=dtype, fill_value=0)
+        # last, so that a store that says what it is made of lacks nothing but tiles
         record.attrs["made_of"] = json.dumps(identity)
-        making.rename(self.part)
 
     def with_encoding(self, data: xr.Dataset) -> xr.Dataset:
         """The product with shards that are tiles, in chunks of a part of the pairs."""
@@ -99,22 +137,30 @@ class TileStore:
         return data
 
     def sweep(self) -> None:
-        """Remove files that a killed writer had not finished."""
-        for leftover in self.part.rglob("*.partial"):
-            leftover.unlink(missing_ok=True)
+        """Remove what killed writers had not finished."""
+        if isinstance(self.part, Remote):
+            return
+        for leftover in self.part.parent.glob(f"{self.part.name}.*.new"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        for file in self.part.rglob("*.partial"):
+            file.unlink(missing_ok=True)
 
-    def missing(self, *, by_content: bool = True) -> list[Place]:
-        """Tiles that are still to be computed: never run, failed, or with files that are not as they were written.
+    def missing(self, places: Iterable[Place] | None = None, *, by_content: bool = True) -> list[Place]:
+        """Tiles, all or of these, that are still to be computed: never run, failed, or not as they were written.
 
-        Of files the content is compared, which reads them all, or only the size.
+        Of files the content is compared, which reads them all, or only the size. Of objects it is the size: they are
+        written as a whole or not at all, and services check what they hold.
         """
         record = self._record("r")
         states, sizes, sums = (record[name][:] for name in ("state", "bytes", "checksum"))
+        wanted = self.places if places is None else list(places)
+        found = self._sizes(wanted)
+        by_content = by_content and not isinstance(self._place, Remote)
         return [
             place
-            for place in self.places
+            for place in wanted
             if states[place] not in (DONE, ALL_NAN)
-            or sizes[place] != self._bytes_of(place)
+            or sizes[place] != found[place]
             or (by_content and sums[place] != self._checksum_of(place))
         ]
 
@@ -124,6 +170,9 @@ class TileStore:
 
     def reopen(self) -> None:
         """Put a store that was complete back to where it is written."""
+        if isinstance(self.path, Remote) or isinstance(self.part, Remote):
+            self._record("r+").attrs["is_complete"] = False
+            return
         shutil.rmtree(self.part, ignore_errors=True)
         self.path.rename(self.part)
 
@@ -140,18 +189,27 @@ class TileStore:
         # NaN may be stored as another number, and is written all the same
         options: dict[str, Any] = {"consolidated": False, "write_empty_chunks": True}
         try:
-            for file in (file for each in self._files(place) for file in each):
+            if self._is_noted(place):
+                # by a worker that was given up for lost and went on
+                return place, state
+            for file in self._local_files(place):
                 # zarr would read what is there to write over it, and that may be damaged
-                file.unlink()
-            xr.Dataset(maps).to_zarr(self.part, mode="r+", region=region, **options)
+                file.unlink(missing_ok=True)
+            xr.Dataset(maps).to_zarr(str(self.part), mode="r+", region=region, **options)
             if rest:
-                xr.Dataset(rest).to_zarr(self.part, mode="r+", **options)
-            for file in (file for each in self._files(place) for file in each):
+                xr.Dataset(rest).to_zarr(str(self.part), mode="r+", **options)
+            for file in self._local_files(place):
                 _settle(file)
             self._note(place, state, "")
         except OSError as error:
             raise self._unwritable(place, error) from error
         return place, state
+
+    def _is_noted(self, place: Place) -> bool:
+        """Whether a tile is there already, as it was written."""
+        record = self._record("r")
+        is_done = int(record["state"][place]) in (DONE, ALL_NAN)
+        return is_done and not self.missing([place])
 
     def fail(self, place: Place, reason: str) -> None:
         """Write down why a tile could not be computed."""
@@ -177,10 +235,17 @@ class TileStore:
         return {place: bytes(record["reason"][place]).rstrip(b"\0").decode(errors="replace") for place in failed}
 
     def finish(self) -> None:
-        """Put the complete store in its place."""
-        self.part.rename(self.path)
+        """Put the complete store in its place, if no other that has written a part was faster."""
+        if isinstance(self.path, Remote) or isinstance(self.part, Remote):
+            self._record("r+").attrs["is_complete"] = True
+            return
+        try:
+            self.part.rename(self.path)
+        except FileNotFoundError:
+            if not self.path.exists():
+                raise
 
-    def check(self, identity: Identity, where: Path, caller: str) -> None:
+    def check(self, identity: Identity, where: Where, caller: str) -> None:
         """Refuse a store that was made of something else, or that somebody else made.
 
         Raises
@@ -205,7 +270,7 @@ class TileStore:
     def _note(self, place: Place, state: int, reason: str) -> None:
         record = self._record("r+")
         text = np.frombuffer(reason.encode()[:REASON].ljust(REASON, b"\0"), dtype=np.uint8)
-        record["bytes"][place] = self._bytes_of(place)
+        record["bytes"][place] = self._sizes([place])[place]
         record["checksum"][place] = self._checksum_of(place)
         record["reason"][place] = text
         # last, so that what it says holds
@@ -220,41 +285,79 @@ class TileStore:
     def _record(self, mode: Any) -> Any:
         import zarr
 
-        return zarr.open_group(self._place / RECORD, mode=mode)
+        return zarr.open_group(str(self._place / RECORD), mode=mode)
 
-    def _bytes_of(self, place: Place) -> int:
-        """Size of the files of a tile, of all variables; -1 if one is not there."""
-        files = self._files(place)
-        return sum(file.stat().st_size for each in files for file in each) if all(files) else -1
+    def _sizes(self, places: Iterable[Place]) -> dict[Place, int]:
+        """Size of the files of tiles, of all variables together; -1 where one is not there."""
+        places = list(places)
+        if isinstance(self._place, Remote):
+            found = self._sizes_of_objects(self._place, places)
+        else:
+            found = {place: [[_size(file) for file in each] for each in self._files(place)] for place in places}
+        return {
+            place: sum(map(sum, sizes)) if all(sizes) and min(map(min, sizes)) >= 0 else -1
+            for place, sizes in found.items()
+        }
+
+    def _sizes_of_objects(self, where: Remote, places: list[Place]) -> dict[Place, list[list[int]]]:
+        """Sizes of the objects of tiles: of one tile each is asked for, of several all are listed."""
+        names = [name for name, _ in self._grids]
+        found: dict[Place, list[list[int]]] = {place: [[] for _ in names] for place in places}
+        for key, size in (self._asked_for(where, places[0]) if len(places) == 1 else where.sizes()).items():
+            name, separator, chunk = key.partition("/c/")
+            place = tuple(map(int, chunk.split("/")[-2:])) if separator and name in names else ()
+            if place in found:
+                found[place][names.index(name)].append(size)
+        return found
+
+    def _asked_for(self, where: Remote, place: Place) -> dict[str, int]:
+        import zarr
+
+        group, found = zarr.open_group(str(where), mode="r"), {}
+        for name, front in self._grids:
+            array: Any = group[name]
+            counts = [
+                -(-size // side)
+                for size, side in zip(array.shape[:front], (array.shards or array.chunks)[:front], strict=True)
+            ]
+            for chunk in np.ndindex(*counts):
+                key = f"{name}/c/{'/'.join(map(str, (*chunk, *place)))}"
+                found[key] = (where / key).size()
+        return found
 
     def _checksum_of(self, place: Place) -> int:
-        """Checksum of the content of the files of a tile."""
+        """Checksum of the content of the files of a tile; 0 of objects."""
         found = 0
-        for file in sorted(file for each in self._files(place) for file in each):
+        for file in sorted(self._local_files(place)):
             with file.open("rb") as opened:
                 while part := opened.read(PART):
                     found = zlib.crc32(part, found)
         return found
 
+    @property
+    def _grids(self) -> list[tuple[str, int]]:
+        """Variables on the grid, and how many dims come before it."""
+        return [(name, len(dims) - 2) for name, dims in self.dims.items() if dims[-2:] == ("y", "x")]
+
+    def _local_files(self, place: Place) -> list[Path]:
+        """Files of a tile; none of objects."""
+        return [] if isinstance(self._place, Remote) else [file for each in self._files(place) for file in each]
+
     def _files(self, place: Place) -> list[list[Path]]:
         """Files of a tile, of each variable on the grid."""
-        ends = "/".join(map(str, place))
-        grids = [(name, len(dims) - 2) for name, dims in self.dims.items() if dims[-2:] == ("y", "x")]
-        return [list((self._place / name / "c").glob(f"{'*/' * front}{ends}")) for name, front in grids]
+        ends, root = "/".join(map(str, place)), Path(str(self._place))
+        return [list((root / name / "c").glob(f"{'*/' * front}{ends}")) for name, front in self._grids]
 
 
-def made_of(where: Path) -> Identity | None:
-    """What a store of tiles is made of; None of any other."""
-    import zarr
-
+def _size(file: Path) -> int:
     try:
-        found: Identity = json.loads(str(zarr.open_group(where / RECORD, mode="r").attrs["made_of"]))
-    except (FileNotFoundError, KeyError, ValueError):
-        return None
-    return found
+        return file.stat().st_size
+    except FileNotFoundError:
+        # another writer of the same tile has just removed it, to write it anew
+        return -1
 
 
-def tiles_of(data: xr.Dataset, path: Path, sides: tuple[int, int] | None = None) -> TileStore:
+def tiles_of(data: xr.Dataset, path: Where, sides: tuple[int, int] | None = None) -> TileStore:
     """Store for a product, with tiles of the sides given, or of those of its dask blocks."""
     dims = {str(name): each.dims for name, each in data.data_vars.items()}
     shape = data.sizes["y"], data.sizes["x"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,11 @@ from xoffset.model import products
 from xoffset.motion.velocity import velocity
 from xoffset.network.pairs import pairs
 from xoffset.screening.screen import screen
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger("xoffset")
 
@@ -70,6 +77,34 @@ def warmup(*, workers: int | None = None) -> Path:
     logger.info("%s: %s", _cache.FIRST_USE, ", ".join(PARTS))
     threads.in_threads(_compile_apart, PARTS, workers)
     return folder
+
+
+@functools.cache
+def warm_worker() -> None:
+    """Compile the kernels of a run in this process, or load them, once.
+
+    Of processes that keep them in the same folder one compiles and the others wait for it, then load. Nothing of this
+    is needed for a run, so that failures are logged and no more.
+    """
+    try:
+        with _one_at_a_time(_cache.writable()):
+            for name in OF_RUNS:
+                PARTS[name]()
+    except Exception as error:  # the tasks will tell what is wrong
+        logger.warning("the kernels could not be compiled beforehand: %s", error)
+
+
+@contextmanager
+def _one_at_a_time(folder: Path | None) -> Iterator[None]:
+    """Hold a lock in the folder of the compiled kernels, where there is one and files can be locked."""
+    if folder is None or fcntl is None:
+        yield
+        return
+    with (folder / "warmup.lock").open("a") as opened:
+        # some shared file systems know no locks: then all compile
+        with suppress(OSError):
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
 
 
 def _compile_apart(name: str) -> None:
@@ -127,3 +162,5 @@ PARTS: Mapping[str, Callable[[], object]] = {
     "velocity": lambda: velocity(_shifts()),
     "screening": lambda: screen(_shifts(), min_score=0.5),
 }
+# Parts that runs need.
+OF_RUNS = ("matching", "screening", "inversion", "velocity")

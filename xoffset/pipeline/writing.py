@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -15,7 +14,12 @@ import xarray as xr
 from xoffset._blocks import writes
 from xoffset.pipeline.identity import Identity, fingerprints, identity_of
 from xoffset.pipeline.lock import only_writer
-from xoffset.pipeline.store import Place, TileStore, Unwritable, lazy_arrays, tiles_of
+from xoffset.pipeline.parts import Part
+from xoffset.pipeline.places import Place
+from xoffset.pipeline.progress import Progress, Report
+from xoffset.pipeline.store import Place as Tile
+from xoffset.pipeline.store import TileStore, Unwritable, lazy_arrays, tiles_of
+from xoffset.pipeline.warmup import warm_worker
 from xoffset.readers.open_result import open_result
 
 logger = logging.getLogger("xoffset")
@@ -24,24 +28,6 @@ logger = logging.getLogger("xoffset")
 AT_ONCE = 2
 # Least time between two lines in the log, seconds.
 SILENCE = 10.0
-
-
-class Progress(NamedTuple):
-    """How far a stage of a run is: tiles done of all, of these in this run, and the seconds that these took."""
-
-    stage: str
-    done: int
-    total: int
-    new: int
-    seconds: float
-
-    @property
-    def left(self) -> float:
-        """Seconds that the rest will take at the rate so far; NaN where nothing was done yet."""
-        return (self.total - self.done) * self.seconds / self.new if self.new else float("nan")
-
-
-Report = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -54,10 +40,11 @@ class Job:
     workers: int | None = None
     is_scene: bool = False  # whether what belongs to the whole scene is computed for all tiles together
     report: Report | None = None
+    part: Part | None = None  # of the tiles, where others write the rest
 
 
-def write_store(data: xr.Dataset, path: Path, job: Job) -> xr.Dataset:
-    """Write a product to a Zarr store, or what of it is missing there, and open it.
+def write_store(data: xr.Dataset, path: Place, job: Job) -> xr.Dataset | None:
+    """Write a product to a Zarr store, or what of it is missing there, and open it; None while tiles of others lack.
 
     Raises
     ------
@@ -70,45 +57,80 @@ def write_store(data: xr.Dataset, path: Path, job: Job) -> xr.Dataset:
     """
     store = tiles_of(data, path)
     identity = identity_of(data, job.inputs) | {"tiles": list(store.sides)}
-    if path.exists():
+    if store.is_complete:
         store.check(identity, path, job.caller)
         if not store.missing_of_complete():
-            return open_result(path)
-    with only_writer(path, job.caller):
-        if path.exists():
+            return open_result(str(path))
+    with only_writer(path, job.caller, job.part):
+        if store.is_complete:
             # another writer may have ended it meanwhile
             store.check(identity, path, job.caller)
             if not store.missing_of_complete():
-                return open_result(path)
+                return open_result(str(path))
+            if job.part is not None:
+                raise OSError(
+                    f"{job.caller}() needs all tiles to mend a store that was complete; got {path}, which has lost "
+                    "files, and a part of the tiles. Run it without tiles."
+                )
             logger.warning("%s has lost files since it was complete: they are computed anew", path)
             store.reopen()
-        _begin(store, data, identity, job)
-        _write_missing(store, data, job)
-        failed = store.reasons()
-        if failed:
-            told = [f"{place}: {reason}" for place, reason in list(failed.items())[:3]]
-            raise OSError(
-                f"{job.caller}() needs every tile of {path}; {len(failed)} of {len(store.places)} failed, at row and "
-                f"column {'; '.join(told)}. All others are safe: mend the cause and run the same again."
-            )
-        lost = store.missing(by_content=False)
-        if lost:
-            raise OSError(
-                f"{job.caller}() needs every tile of {path}; got {len(lost)} of {len(store.places)} whose files are "
-                "gone or cut since they were written. All others are safe: run the same again."
-            )
+        try:
+            is_ended = _write_part(store, data, identity, job)
+        except (OSError, KeyError):
+            # others have put it in its place while this one looked at it
+            if job.part is None or not store.is_complete:
+                raise
+            is_ended = True
+    return open_result(str(path)) if is_ended else None
+
+
+def _write_part(store: TileStore, data: xr.Dataset, identity: Identity, job: Job) -> bool:
+    """Write all tiles or a part of them; whether the store is complete then."""
+    _begin(store, data, identity, job)
+    if not store.is_complete:
+        mine = store.places if job.part is None else store.places[job.part.first : job.part.stop]
+        _write_missing(store, data, job, mine)
+        _check_written(store, mine, job.caller)
+        left = store.missing(by_content=False) if job.part is not None else []
+        if left and not store.is_complete:
+            logger.info(
+                "%s: %d of %d tiles are there; those of others lack, the first at row and column %s",
+                job.stage, len(store.places) - len(left), len(store.places), left[0],
+            )  # fmt: skip
+            return False
+    if not store.is_complete:
         store.finish()
-    return open_result(path)
+    return True
+
+
+def _check_written(store: TileStore, places: Sequence[Tile], caller: str) -> None:
+    """Refuse to go on without tiles that could not be computed, or that were lost since."""
+    wanted = set(places)
+    failed = {place: reason for place, reason in store.reasons().items() if place in wanted}
+    if failed:
+        told = [f"{place}: {reason}" for place, reason in list(failed.items())[:3]]
+        raise OSError(
+            f"{caller}() needs every tile of {store.path}; {len(failed)} of {len(places)} failed, at row and "
+            f"column {'; '.join(told)}. All others are safe: mend the cause and run the same again."
+        )
+    lost = store.missing(places, by_content=False)
+    if lost:
+        raise OSError(
+            f"{caller}() needs every tile of {store.path}; got {len(lost)} of {len(places)} whose files are "
+            "gone or cut since they were written. All others are safe: run the same again."
+        )
 
 
 def _begin(store: TileStore, data: xr.Dataset, identity: Identity, job: Job) -> None:
     """Make the store, or go on with what a run left that was stopped."""
-    if store.part.exists():
-        store.check(identity, store.part, job.caller)
+    by = "" if job.part is None else f".{job.part.first}-{job.part.stop}"
+    if job.part is None:
         store.sweep()
-        return
     try:
-        store.create(lazy_arrays(data, store), identity)
+        if not store.is_begun:
+            store.create(lazy_arrays(data, store), identity, by)
+        if not store.is_complete:
+            store.check(identity, store.part, job.caller)
     except OSError as error:
         raise Unwritable(
             f"{job.caller}() needs a disk that can be written; got '{error}'. Make room, or choose another path than "
@@ -116,13 +138,16 @@ def _begin(store: TileStore, data: xr.Dataset, identity: Identity, job: Job) -> 
         ) from error
 
 
-def _write_missing(store: TileStore, data: xr.Dataset, job: Job) -> None:
-    missing = store.missing()
-    total, began = len(store.places), time.monotonic()
-    done: list[Place] = []
+def _write_missing(store: TileStore, data: xr.Dataset, job: Job, places: Sequence[Tile]) -> None:
+    """Compute and write what is missing of some tiles."""
+    if not places:
+        return
+    missing = store.missing(places)
+    total, began = len(places), time.monotonic()
+    done: list[Tile] = []
     told = [began]
 
-    def report(result: tuple[Place, int]) -> None:
+    def report(result: tuple[Tile, int]) -> None:
         done.append(result[0])
         now = time.monotonic()
         state = Progress(job.stage, total - len(missing) + len(done), total, len(done), now - began)
@@ -130,7 +155,7 @@ def _write_missing(store: TileStore, data: xr.Dataset, job: Job) -> None:
             job.report(state)
         if now - told[0] >= SILENCE:
             told[0] = now
-            logger.info("%s: %d of %d tiles, about %.0f s left", *state[:3], state.left)
+            logger.info("%s", state)
 
     if job.report is not None:
         job.report(Progress(job.stage, total - len(missing), total, 0, 0.0))
@@ -140,6 +165,10 @@ def _write_missing(store: TileStore, data: xr.Dataset, job: Job) -> None:
     lazy = {str(name): each for name, each in laid.data_vars.items() if not isinstance(each.data, np.ndarray)}
     maps = {name: each.data for name, each in lazy.items() if each.dims[-2:] == ("y", "x")}
     tasks = writes.tasks_of(maps, {name: each.data for name, each in lazy.items() if name not in maps}, store.write)
+    client = writes.client_here()
+    if client is not None and not job.is_scene:
+        _on_cluster(client, store, {place: tasks[place] for place in missing}, report)
+        return
     at_once = None if job.is_scene else AT_ONCE * (job.workers or writes.workers_here())
     for places in writes.rounds(missing, at_once):
         try:
@@ -153,7 +182,22 @@ def _write_missing(store: TileStore, data: xr.Dataset, job: Job) -> None:
             _one_by_one(store, {place: tasks[place] for place in places if place not in done}, report, job)
 
 
-def _one_by_one(store: TileStore, tasks: Mapping[Place, object], report: Callable[..., None], job: Job) -> None:
+def _on_cluster(
+    client: Any, store: TileStore, tasks: Mapping[Tile, object], report: Callable[[tuple[Tile, int]], None]
+) -> None:
+    """Compute and write tiles on the workers of a client, and write down which of them fail, and why."""
+    from xoffset._blocks import cluster
+
+    def failed(place: Tile, error: Exception) -> None:
+        if isinstance(error, Unwritable):
+            raise error
+        store.fail(place, f"{type(error).__name__}: {error}")
+
+    cluster.prepare(client, "xoffset-warm", warm_worker)
+    cluster.compute_few(client, tasks, lambda: AT_ONCE * writes.workers_here(), report, failed)
+
+
+def _one_by_one(store: TileStore, tasks: Mapping[Tile, object], report: Callable[..., None], job: Job) -> None:
     """Compute tiles each for itself, to find those that fail, and write down why."""
     for place, task in tasks.items():
         try:

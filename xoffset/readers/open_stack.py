@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import urlsplit
 
 import xarray as xr
 
@@ -45,7 +47,8 @@ def open_stack(
     Parameters
     ----------
     source
-        One file or product, a list, a glob pattern such as ``"scenes/*"``, or a folder. Products are opened as they are
+        One file or product, a list, a glob pattern such as ``"scenes/*"``, or a folder; also by an address such as
+        ``"s3://bucket/scenes/*.tif"``, of which windows alone are fetched. Products are opened as they are
         delivered, folder or archive: Sentinel-2 (SAFE, EOPF Zarr, this also by its address), Landsat, Pléiades, SPOT
         6/7 and PlanetScope. Of any other folder the files with the suffix of an image are taken. A file may hold
         several dates: a GeoTIFF whose bands each tell one in their description or tags, or netCDF with an axis of time.
@@ -137,6 +140,8 @@ def open_with_reader(source: Source, **options: Any) -> tuple[xr.DataArray, tile
     The reader, read(rows, columns) -> (time, rows, columns), reads files of images and nothing beyond the window. There
     is none for stacks that were saved or opened by others.
     """
+    if isinstance(source, str) and source.startswith("file://"):
+        source = urllib.request.url2pathname(urlsplit(source).path)
     asked = {name: each.default for name, each in signature(open_stack).parameters.items()} | options
     chunks, align = asked["chunks"], asked["align"]
     _check_arguments(align, asked["pixel_size"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import xarray as xr
 
-from xoffset.readers import grids
+from xoffset.readers import grids, remote
 from xoffset.readers.grids import Bounds, Grid, Window
 from xoffset.readers.pixels import Align
 from xoffset.readers.products import is_product, without_parts
@@ -60,7 +60,9 @@ def _listed(path: Any) -> list[Any]:
     if isinstance(path, xr.DataTree):
         return [path]
     place = os.fspath(path)
-    is_pattern = glob.has_magic(place) and "://" not in place and not Path(place).expanduser().exists()
+    if remote.is_address(place):
+        return _search(place)
+    is_pattern = glob.has_magic(place) and not Path(place).expanduser().exists()
     return _search(place) if is_pattern else products_in(place)
 
 
@@ -70,6 +72,8 @@ def _absolute(path: Any) -> Any:
 
 
 def _search(source: str) -> list[str]:
+    if remote.is_address(source):
+        return [source] if is_product(source) else remote.find(source, _SUFFIXES)
     path = Path(source).expanduser()
     if is_product(str(path)):
         return [source]

@@ -1,0 +1,311 @@
+"""Workers of a cluster that are killed, leave and join: the bits of one process, and little sent to any of them."""
+
+import os
+import signal
+import threading
+import time
+
+import cloudpickle
+import dask
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+from affine import Affine
+
+import xoffset
+from xoffset import synthetic
+from xoffset._blocks import threads, writes
+from xoffset.pipeline import folder, store, tiles, warmup, writing
+from xoffset.readers.open_stack import open_with_reader
+
+distributed = pytest.importorskip("distributed")
+
+# Workers that are killed in one run; more of them find rarer moments.
+KILLS = 3
+DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
+CHANGES = {"template": 16, "search": 3}
+PLACE = {"crs": "EPSG:32632", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Two worker processes, of which dead ones are begun again."""
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(processes):
+    """Client of two worker processes."""
+    with distributed.Client(processes) as found:
+        yield found
+
+
+@pytest.fixture
+def near():
+    """Client of workers in this process."""
+    with (
+        distributed.LocalCluster(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        distributed.Client(cluster) as found,
+    ):
+        yield found
+    # a client that a test has closed leaves its mark there
+    dask.config.config.pop("scheduler", None)
+
+
+def write_images(folder, images, ending="", dtype="float32"):
+    folder.mkdir()
+    for date, image in zip(images.time.values, images.fillna(0.0).values, strict=True):
+        path = folder / f"{str(date)[:10].replace('-', '')}{ending}.tif"
+        height, width = image.shape
+        with rasterio.open(
+            path, "w", driver="GTiff", height=height, width=width, count=1, dtype=dtype, nodata=0, **PLACE
+        ) as file:
+            file.write(image.astype(dtype), 1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    stack, _ = synthetic.stack((240, 1060), dates=DATES, field="constant", velocity=15.0, nodata=0.01)
+    return write_images(tmp_path_factory.mktemp("scenes") / "images", stack)
+
+
+@pytest.fixture(scope="module")
+def shifts():
+    stack, _ = synthetic.stack((240, 240), dates=DATES, field="constant", velocity=10.0, nodata=0.02)
+    return xoffset.correlate(stack, xoffset.pairs(stack), step=8, **CHANGES)
+
+
+def slow(block):
+    time.sleep(0.05)
+    return block
+
+
+def slowly(shifts):
+    """The same values, each block of them late: 36 tiles."""
+    dx = shifts.chunk(y=5, x=5).dx
+    return shifts.chunk(y=5, x=5).assign(dx=dx.copy(data=dx.data.map_blocks(slow, dtype="f4", meta=dx.data._meta)))
+
+
+# ------------------------------------------------------------------------------------------------------ killed workers
+
+
+def set_notes(path):
+    os.environ["XOFFSET_TEST_NOTES"] = path
+
+
+def note_process():
+    """In place of compiling: writes down which worker it was called in."""
+    with open(os.environ["XOFFSET_TEST_NOTES"], "a") as file:  # noqa: PTH123 (one write, appended)
+        file.write(f"{os.getpid()}\n")
+
+
+class Kills:
+    """A function of progress that kills a worker now and then, in the middle of its tasks."""
+
+    def __init__(self, client, every):
+        self.client, self.every, self.killed = client, every, []
+
+    def __call__(self, state):
+        if len(self.killed) < min(KILLS, state.new // self.every):
+            there = [pid for pid in self.client.run(os.getpid, on_error="ignore").values() if pid not in self.killed]
+            if there:
+                self.killed.append(there[0])
+                os.kill(there[0], signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_workers_that_are_killed_change_no_bit(client, shifts, tmp_path, monkeypatch):
+    notes = tmp_path / "notes"
+    client.run(set_notes, str(notes))
+    monkeypatch.setenv("XOFFSET_TEST_NOTES", str(notes))
+    monkeypatch.setattr(writing, "warm_worker", note_process)
+    kills, seen = Kills(client, every=7), []
+
+    def tell(state):
+        seen.append(state)
+        kills(state)
+
+    found = xoffset.to_zarr(slowly(shifts), tmp_path / "a.zarr", progress=tell)
+    assert len(kills.killed) == KILLS
+    xr.testing.assert_identical(found.compute(), shifts)
+    assert [each.new for each in seen] == list(range(seen[-1].total + 1))
+    # once in each worker, and in those that took the place of killed ones
+    processes = notes.read_text().split()
+    assert len(processes) == len(set(processes)) >= KILLS
+
+
+def test_a_run_on_processes_has_the_bits_of_threads(client, scenes, tmp_path):
+    expected = {
+        name: each.compute() for name, each in xoffset.run("generic", scenes, tmp_path / "a", **CHANGES).items()
+    }
+    with dask.config.set(scheduler=client):
+        found = xoffset.run("generic", scenes, tmp_path / "b", **CHANGES)
+    for name, each in expected.items():
+        xr.testing.assert_identical(found[name].compute(), each)
+    assert sorted(each.name for each in (tmp_path / "b").iterdir()) == sorted(
+        each.name for each in (tmp_path / "a").iterdir()
+    )
+    # no library within a worker opens threads beside those of dask
+    assert set(client.run(os.getenv, "OMP_NUM_THREADS").values()) == {"1"}
+
+
+# ------------------------------------------------------------------------------------------------- workers come and go
+
+
+def test_workers_may_leave_and_join(near, shifts, tmp_path):
+    cluster, flying = near.cluster, []
+
+    def change(state):
+        flying.append(len([each for each in near.futures.values() if each.status == "pending"]))
+        if state.new == 5:
+            cluster.scale(1)
+        if state.new == 15:
+            cluster.scale(3)
+
+    found = xoffset.to_zarr(slowly(shifts), tmp_path / "a.zarr", progress=change)
+    xr.testing.assert_identical(found.compute(), shifts)
+    assert max(flying[:15]) <= 2 * 2
+    assert max(flying) <= 2 * 3
+
+
+def fails(block):
+    raise ValueError("a damaged file")
+
+
+def test_a_tile_that_fails_is_told_and_the_others_are_written(near, shifts, tmp_path):
+    lazy = shifts.chunk(y=8, x=8)
+    part = lazy.dx.data.map_blocks(fails, dtype="f4", meta=lazy.dx.data._meta)
+    blocks = lazy.dx.data.blocks
+    row = dask.array.concatenate([part.blocks[:, 0, :1], blocks[:, 0, 1:]], axis=2)
+    broken = lazy.assign(dx=lazy.dx.copy(data=dask.array.concatenate([row, blocks[:, 1:]], axis=1)))
+    with pytest.raises(OSError, match=r"1 of \d+ failed, at row and column \(0, 0\): ValueError: a damaged file"):
+        xoffset.to_zarr(broken, tmp_path / "a.zarr")
+    seen = []
+    found = xoffset.to_zarr(lazy, tmp_path / "a.zarr", resume=True, progress=seen.append)
+    xr.testing.assert_identical(found.compute(), shifts)
+    assert seen[-1].new == 1
+
+
+def test_a_cluster_that_is_lost_leaves_what_is_written(near, shifts, tmp_path):
+    def closes(state):
+        if state.new == 5:
+            near.close()
+
+    with pytest.raises(OSError, match=r"its scheduler was lost or the client closed.*run the same again"):
+        xoffset.to_zarr(slowly(shifts), tmp_path / "a.zarr", progress=closes)
+    with dask.config.set(scheduler="threads"):
+        seen = []
+        found = xoffset.to_zarr(slowly(shifts), tmp_path / "a.zarr", resume=True, progress=seen.append)
+        xr.testing.assert_identical(found.compute(), shifts)
+    assert seen[0].done >= 5
+
+
+def test_ctrl_c_lets_the_workers_go(near, shifts, tmp_path):
+    def interrupt(state):
+        if state.new == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        xoffset.to_zarr(slowly(shifts), tmp_path / "a.zarr", progress=interrupt)
+    assert not (tmp_path / "a.zarr.lock").exists()
+    xr.testing.assert_identical(xoffset.to_zarr(slowly(shifts), tmp_path / "a.zarr", resume=True).compute(), shifts)
+
+
+def test_a_tile_that_is_there_is_not_written_again(shifts, tmp_path):
+    """What a worker does that was given up for lost, and went on."""
+    lazy = shifts.chunk(y=16, x=16)
+    with pytest.raises(KeyboardInterrupt):
+        xoffset.to_zarr(lazy, tmp_path / "a.zarr", progress=Stops())
+    found = store.tiles_of(lazy, tmp_path / "a.zarr")
+    place = next(each for each in found.places if each not in found.missing())
+    before = {file: file.stat().st_mtime_ns for file in found.part.rglob("*")}
+    blocks = {name: each.data.blocks[(..., *place)].compute() for name, each in lazy.data_vars.items()}
+    found.write(place, blocks)
+    assert {file: file.stat().st_mtime_ns for file in found.part.rglob("*")} == before
+
+
+class Stops:
+    """A function of progress that stops a call after some tiles."""
+
+    def __call__(self, state):
+        if state.new == 2:
+            raise KeyboardInterrupt
+
+
+# ----------------------------------------------------------------------------------------------------- what is sent
+
+
+def sizes_of_tasks(product):
+    graph = product.dx.data.__dask_graph__()
+    return [len(cloudpickle.dumps(graph[key])) for key in graph if str(key[0]).startswith("windows")]
+
+
+def test_tasks_carry_no_images_nor_masks(near, tmp_path):
+    """Sixty dates in files, and a mask of all of them."""
+    days = np.arange("2020-01-01", "2020-03-01", dtype="M8[D]").astype("M8[us]")
+    images, _ = synthetic.stack((120, 200), dates=days, field="constant")
+    stack, read = open_with_reader(write_images(tmp_path / "images", images), chunks=64)
+    mask = xr.ones_like(images, dtype=bool)
+    assert mask.nbytes > 1e6
+    network = xoffset.pairs(stack, max_gap=3)
+    found = tiles.correlate_windows(stack, network, read, tmp_path / "inputs.zarr", mask=mask, **CHANGES)
+    assert max(sizes_of_tasks(found)) < 100_000
+    # and of images in memory
+    images = images.isel(time=slice(2))
+    found = tiles.correlate_windows(images, xoffset.pairs(images), None, tmp_path / "inputs.zarr", **CHANGES)
+    assert max(sizes_of_tasks(found)) < 20_000
+
+
+def test_masks_and_images_travel_through_a_store(near, scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr(tiles, "LARGEST_CARRIED", 1000)
+    stack = xoffset.open_stack(scenes)
+    layers = xr.where(stack > float(stack.quantile(0.1)), 5, 9)
+    masks = write_images(tmp_path / "masks", layers, "_SCL", "uint8")
+    options = {"mask": str(masks / "*.tif"), **CHANGES}
+    there = []
+
+    def look(state):
+        there.append((tmp_path / "there" / folder.INPUTS).exists())
+
+    with dask.config.set(scheduler="threads"):
+        expected = xoffset.run("generic", stack, tmp_path / "here", **options)["matches"].compute()
+    found = xoffset.run("generic", stack, tmp_path / "there", progress=look, **options)["matches"]
+    xr.testing.assert_identical(found.compute(), expected)
+    assert there[0]
+    assert not there[-1]
+    assert bool(np.isnan(expected.dx).any())
+
+
+def test_tasks_use_one_core_each(near):
+    assert near.submit(count_threads, pure=False).result() == 1
+    assert writes.threads_of_worker() == 1
+
+
+def count_threads():
+    """Threads that a call takes which uses all cores elsewhere."""
+    seen = set()
+
+    def look(_):
+        time.sleep(0.01)
+        seen.add(threading.get_ident())
+
+    threads.in_threads(look, range(8), 4)
+    return len(seen)
+
+
+def test_kernels_are_loaded_once(monkeypatch, caplog):
+    called = []
+    monkeypatch.setattr(warmup, "PARTS", dict.fromkeys(warmup.OF_RUNS, lambda: called.append(1)))
+    warmup.warm_worker.cache_clear()
+    warmup.warm_worker()
+    warmup.warm_worker()
+    assert len(called) == len(warmup.OF_RUNS)
+    monkeypatch.setattr(warmup, "PARTS", {})
+    warmup.warm_worker.cache_clear()
+    warmup.warm_worker()
+    assert "could not be compiled beforehand" in caplog.text
+    warmup.warm_worker.cache_clear()

@@ -1,0 +1,127 @@
+"""A recipe made ready to be carried out: all of its results, lazy, in tiles that keep a limit of memory."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import xarray as xr
+
+from xoffset import _options
+from xoffset._blocks import quota, tiles, writes
+from xoffset.matching.correlate import correlate
+from xoffset.pipeline import costs
+from xoffset.pipeline.identity import made_of
+from xoffset.pipeline.places import Place
+from xoffset.pipeline.tiles import correlate_windows
+from xoffset.readers import open_stack as stacks
+from xoffset.recipes.base import FOLDER, SCENES, Recipe, Step
+from xoffset.recipes.known import as_recipe
+
+Results = dict[str, Any]
+# Part of the memory of the machine that a run may take if no limit is given.
+SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe with all of its results, lazy, and what reads windows of its images."""
+
+    recipe: Recipe
+    scenes: Any
+    results: Results
+    read: tiles.ReadImage | None
+    side: int = tiles.WINDOW  # of the tiles, px, at most
+    # tiles of a stage at the same time; one a core of those that are not there
+    workers: Mapping[str, int] = field(default_factory=dict)
+
+    def options_of(self, call: Callable[..., Any]) -> dict[str, Any]:
+        """Options of the step that calls a function."""
+        step = next(step for step in self.recipe.steps if step.call is call)
+        return {name: costs.filled(value, self.results) for name, value in step.options.items()}
+
+
+def make_plan(
+    recipe: str | os.PathLike[str] | Recipe, scenes: Any, changes: Mapping[str, Any], side: int = tiles.WINDOW
+) -> Plan:
+    """All results of a recipe, lazy: so bad options are refused before anything is computed or replaced."""
+    chosen = as_recipe(recipe).changed(changes)
+    results: Results = {SCENES: scenes}
+    read = None
+    for step in chosen.steps:
+        if FOLDER in step.subjects:
+            continue
+        if step.call is stacks.open_stack:
+            results[step.name], read = _opened(scenes, dict(step.options))
+        else:
+            results[step.name] = called(step, results, read, side)
+    return Plan(chosen, scenes, results, read, side)
+
+
+def _opened(scenes: Any, options: dict[str, Any]) -> tuple[xr.DataArray, tiles.ReadImage | None]:
+    if isinstance(scenes, xr.DataArray) and set(options) <= {"chunks"}:
+        return scenes, None
+    return stacks.open_with_reader(scenes, **options)
+
+
+def called(step: Step, results: Results, read: tiles.ReadImage | None, side: int, beside: Place | None = None) -> Any:
+    """Result of a step; shifts are matched by windows, of what lies in a store beside them if there is one."""
+    subjects = [costs.filled(each, results) for each in step.subjects]
+    options = {name: costs.filled(value, results) for name, value in step.options.items()}
+    if step.call is correlate:
+        stack, network = subjects
+        return correlate_windows(stack, network, read, side, beside, **options)
+    return step.call(*subjects, **options)
+
+
+def as_bytes(limit: str | float) -> float:
+    """Bytes of a limit of memory, a number or a text such as "8 GB" or "500 MiB"."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*(|k|M|G|T)(i?)B\s*", limit) if isinstance(limit, str) else None
+    if found:
+        return float(found[1]) * (1024.0 if found[3] else 1000.0) ** ["", "k", "M", "G", "T"].index(found[2])
+    if isinstance(limit, str):
+        raise ValueError(
+            f"run() needs a number of bytes or a text as memory_limit; got {limit!r}. Pass one such as '8 GB'."
+        )
+    return _options.as_positive(limit, "memory_limit", "run", unit="bytes", example=8e9)
+
+
+def within(
+    recipe: str | os.PathLike[str] | Recipe, scenes: Any, changes: Mapping[str, Any], out: Place, memory_limit: Any
+) -> Plan:
+    """Plan whose stages keep a limit of memory: by smaller tiles, then by fewer of them at the same time.
+
+    A folder that a run was begun in keeps its tiles. Without a limit that of the machine or container counts as far as
+    fewer tiles at a time keep it.
+
+    Raises
+    ------
+    MemoryError
+        If one tile of a stage needs more.
+    """
+    limit = SHARE * quota.memory() if memory_limit is None else as_bytes(memory_limit)
+    threads = writes.threads_of_worker()
+    begun = _side_of(out)
+    for side in (begun,) if begun else (tiles.WINDOW, tiles.WINDOW // 2):
+        plan = make_plan(recipe, scenes, changes, side)
+        stages = costs.stages_of(plan.recipe.steps, plan.results, calibrate=False)
+        if all(stage.memory * (threads or 1) <= limit for stage in stages):
+            break
+    if memory_limit is not None:
+        costs.check_limit(stages, limit, threads)
+    if threads is not None:
+        return plan
+    return replace(plan, workers={stage.name: costs.workers_of(stage, limit) for stage in stages})
+
+
+def _side_of(out: Place) -> int | None:
+    """Side in pixels of the tiles that a run was begun with in a folder; None of a new one."""
+    for name in ("matches.zarr.part", "matches.zarr"):
+        made = made_of(out / name)
+        if made is not None:
+            steps = [step for step in made["steps"].values() if step["function"] == "correlate"]
+            return int(max(made["tiles"])) * int(steps[-1]["step"]) if steps else None
+    return None

@@ -1,0 +1,89 @@
+"""How far a run is, for functions of the caller and for a bar where one was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Progress(NamedTuple):
+    """How far a stage of a run is: tiles done of all, of these in this run, and the seconds that these took."""
+
+    stage: str
+    done: int
+    total: int
+    new: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Tiles a second in this run; NaN where nothing was done yet."""
+        return self.new / self.seconds if self.new and self.seconds else float("nan")
+
+    @property
+    def left(self) -> float:
+        """Seconds that the rest will take at the rate so far; NaN where nothing was done yet."""
+        return (self.total - self.done) * self.seconds / self.new if self.new else float("nan")
+
+    def __str__(self) -> str:
+        told = f"{self.stage}: {self.done} of {self.total} tiles"
+        if not self.new or self.done == self.total:
+            return told
+        return f"{told}, {60 * self.rate:.3g} a minute, {_duration(self.left)} left"
+
+
+Report = Callable[[Progress], None]
+
+
+def as_report(progress: Report | bool | None, caller: str) -> Report | None:
+    """Function to call after each tile: the caller's own, that of a bar, or none.
+
+    Raises
+    ------
+    ImportError
+        If a bar is wanted and tqdm is not installed.
+    TypeError
+        If it is no function, nor True or False.
+    """
+    if progress is None or progress is False:
+        return None
+    if progress is True:
+        return Bar(caller)
+    if not callable(progress):
+        raise TypeError(
+            f"{caller}() needs a function as progress, or True for a bar; got {type(progress).__name__}. Pass one that "
+            "takes the state: progress=print."
+        )
+    return progress
+
+
+class Bar:
+    """A bar of tqdm for each stage, in a terminal or a notebook."""
+
+    def __init__(self, caller: str) -> None:
+        try:
+            from tqdm.auto import tqdm
+        except ImportError as error:
+            raise ImportError(
+                f"{caller}() needs tqdm to draw a bar; it is not installed. Install xoffset[progress], or pass a "
+                "function: progress=print."
+            ) from error
+        self._make: Callable[..., Any] = tqdm
+        self._bar: Any = None
+
+    def __call__(self, state: Progress) -> None:
+        """Show the state of a stage."""
+        if state.new == 0 or self._bar is None:
+            if self._bar is not None:
+                self._bar.close()
+            self._bar = self._make(total=state.total, initial=state.done, desc=state.stage, unit="tile")
+        self._bar.update(state.done - self._bar.n)
+        if state.done == state.total:
+            self._bar.close()
+
+
+def _duration(seconds: float) -> str:
+    """A time in its two largest units."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
