@@ -12,6 +12,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Hashable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset._blocks import writes
+from xoffset._blocks import threads, writes
+from xoffset.model import storage
 from xoffset.pipeline.identity import Identity, differences
 
 # States of a tile.
@@ -50,6 +52,7 @@ class TileStore:
     dims: dict[str, tuple[Hashable, ...]]
     shape: tuple[int, int]
     sides: tuple[int, int]
+    rest: tuple[str, ...] = ()  # variables that are no map, and are written with the first tile
     where: Path | None = None  # where it lies, if not where it is written
 
     @property
@@ -68,9 +71,14 @@ class TileStore:
 
     def create(self, data: xr.Dataset, identity: Identity) -> None:
         """Write what is no tile: axes, dates, what describes the variables, and what the store is made of."""
+        making = self._make(data, identity)
+        shutil.rmtree(self.part, ignore_errors=True)
+        making.rename(self.part)
+
+    def _make(self, data: xr.Dataset, identity: Identity) -> Path:
+        """A store without tiles, in a place of its own."""
         import zarr
 
-        shutil.rmtree(self.part, ignore_errors=True)
         making = self.part.with_name(f"{self.part.name}.new")
         shutil.rmtree(making, ignore_errors=True)
         self.with_encoding(data).to_zarr(making, mode="w", compute=False, consolidated=False, zarr_format=3)
@@ -79,12 +87,41 @@ class TileStore:
         fields = (("state", "u1", ()), ("bytes", "i8", ()), ("checksum", "u4", ()), ("reason", "u1", (REASON,)))
         for name, dtype, more in fields:
             record.create_array(name, shape=counts + more, chunks=(1, 1, *more), dtype=dtype, fill_value=0)
+        files = sorted(each for each in making.rglob("*") if each.is_file() and each != making / RECORD / "zarr.json")
+        record.attrs["checksums"] = {each.relative_to(making).as_posix(): _checksum([each]) for each in files}
         record.attrs["made_of"] = json.dumps(identity)
-        making.rename(self.part)
+        return making
+
+    def damaged(self) -> list[str]:
+        """Files beside the tiles, of axes, dates and descriptions, that are lost or not as they were written."""
+        known = self._record("r").attrs.get("checksums", {})
+        return [name for name, found in known.items() if _checksum([self._place / name]) != found]
+
+    def restore(self, data: xr.Dataset, identity: Identity, names: list[str]) -> None:
+        """Write files beside the tiles anew.
+
+        Raises
+        ------
+        ValueError
+            If they would not be the same, as another version of Zarr may write them.
+        """
+        known, making = self._record("r").attrs["checksums"], self._make(data, identity)
+        other = [name for name in names if _checksum([making / name]) != known[name]]
+        if not other:
+            for name in names:
+                (self._place / name).parent.mkdir(parents=True, exist_ok=True)
+                (making / name).replace(self._place / name)
+        shutil.rmtree(making)
+        if other:
+            raise ValueError(
+                f"a store is needed whose files are as they were written; of {self.path} {', '.join(other[:3])} are "
+                "damaged, and would be written differently now. Remove the store to begin anew."
+            )
 
     def with_encoding(self, data: xr.Dataset) -> xr.Dataset:
         """The product with shards that are tiles, in chunks of a part of the pairs."""
         data = data.copy()
+        storage.encode(data)
         for name, dims in self.dims.items():
             if dims[-2:] == ("y", "x"):
                 inner = tuple(_nearest_divisor(side, INNER[1]) for side in self.sides)
@@ -108,19 +145,23 @@ class TileStore:
 
         Of files the content is compared, which reads them all, or only the size.
         """
-        record = self._record("r")
-        states, sizes, sums = (record[name][:] for name in ("state", "bytes", "checksum"))
-        return [
-            place
-            for place in self.places
-            if states[place] not in (DONE, ALL_NAN)
-            or sizes[place] != self._bytes_of(place)
-            or (by_content and sums[place] != self._checksum_of(place))
-        ]
+        states, sizes, sums = (self._recorded(name) for name in ("state", "bytes", "checksum"))
 
-    def missing_of_complete(self) -> list[Place]:
-        """Tiles whose files are lost or cut since the store was complete."""
-        return replace(self, where=self.path).missing(by_content=False)
+        missing = np.ones(states.shape, dtype=bool)
+
+        def look(place: Place) -> None:
+            missing[place] = (
+                states[place] not in (DONE, ALL_NAN)
+                or sizes[place] != self._bytes_of(place)
+                or (by_content and sums[place] != self._checksum_of(place))
+            )
+
+        threads.in_threads(look, self.places)
+        return [place for place in self.places if missing[place]]
+
+    def complete(self) -> TileStore:
+        """The same store where it lies when it is complete."""
+        return replace(self, where=self.path)
 
     def reopen(self) -> None:
         """Put a store that was complete back to where it is written."""
@@ -140,13 +181,13 @@ class TileStore:
         # NaN may be stored as another number, and is written all the same
         options: dict[str, Any] = {"consolidated": False, "write_empty_chunks": True}
         try:
-            for file in (file for each in self._files(place) for file in each):
+            for file in self._files(place):
                 # zarr would read what is there to write over it, and that may be damaged
                 file.unlink()
             xr.Dataset(maps).to_zarr(self.part, mode="r+", region=region, **options)
             if rest:
                 xr.Dataset(rest).to_zarr(self.part, mode="r+", **options)
-            for file in (file for each in self._files(place) for file in each):
+            for file in self._files(place):
                 _settle(file)
             self._note(place, state, "")
         except OSError as error:
@@ -213,25 +254,38 @@ class TileStore:
 
         return zarr.open_group(self._place / RECORD, mode=mode)
 
+    def _recorded(self, name: str) -> np.ndarray:
+        """What is written down of each tile; zero where that is damaged."""
+        array = self._record("r")[name]
+        try:
+            return np.asarray(array[:])
+        except (OSError, RuntimeError, ValueError):
+            found = np.zeros(array.shape, array.dtype)
+        for place in self.places:
+            with suppress(OSError, RuntimeError, ValueError):
+                found[place] = array[place]
+        return found
+
     def _bytes_of(self, place: Place) -> int:
         """Size of the files of a tile, of all variables; -1 if one is not there."""
-        files = self._files(place)
+        files = self._files_of_each(place)
         return sum(file.stat().st_size for each in files for file in each) if all(files) else -1
 
     def _checksum_of(self, place: Place) -> int:
         """Checksum of the content of the files of a tile."""
-        found = 0
-        for file in sorted(file for each in self._files(place) for file in each):
-            with file.open("rb") as opened:
-                while part := opened.read(PART):
-                    found = zlib.crc32(part, found)
-        return found
+        return _checksum(self._files(place))
 
-    def _files(self, place: Place) -> list[list[Path]]:
-        """Files of a tile, of each variable on the grid."""
+    def _files(self, place: Place) -> list[Path]:
+        return sorted(file for each in self._files_of_each(place) for file in each)
+
+    def _files_of_each(self, place: Place) -> list[list[Path]]:
+        """Files of a tile, of each variable on the grid, and with the first of what is written beside it."""
         ends = "/".join(map(str, place))
         grids = [(name, len(dims) - 2) for name, dims in self.dims.items() if dims[-2:] == ("y", "x")]
-        return [list((self._place / name / "c").glob(f"{'*/' * front}{ends}")) for name, front in grids]
+        found = [list((self._place / name / "c").glob(f"{'*/' * front}{ends}")) for name, front in grids]
+        # the one value of a variable without dims is the file "c"
+        rest = [self._place / name / "c" for name in self.rest if place == (0, 0)]
+        return found + [[each] if each.is_file() else [k for k in each.rglob("*") if k.is_file()] for each in rest]
 
 
 def made_of(where: Path) -> Identity | None:
@@ -254,19 +308,33 @@ def tiles_of(data: xr.Dataset, path: Path, sides: tuple[int, int] | None = None)
         # of variables in other blocks the largest, as fewer tasks then share what they need
         rows, columns = (max(max(each[k]) for each in chunks) if chunks else shape[k] for k in range(2))
         sides = rows, columns
-    return TileStore(path, dims, shape, sides)
+    # texts are written once, when the store is made
+    rest = tuple(name for name, each in dims.items() if each[-2:] != ("y", "x") and data[name].dtype.kind not in "OTUS")
+    return TileStore(path, dims, shape, sides, rest)
 
 
 def lazy_arrays(data: xr.Dataset, store: TileStore) -> xr.Dataset:
-    """The product with every variable on the grid in the blocks of the tiles, and lazy ones of other dims in one."""
+    """The product with every variable on the grid in the blocks of the tiles, and of other dims in one."""
     # chunks of a product are those of its dates, too
     out = data.assign_coords({name: each.compute() for name, each in data.coords.items()})
     for name, dims in store.dims.items():
         sides = store.sides if dims[-2:] == ("y", "x") else None
-        if sides is not None or not isinstance(data[name].data, np.ndarray):
+        if sides is not None or name in store.rest:
             out[name] = data[name].copy(data=writes.in_blocks(data[name].data, sides))
             out[name].encoding = dict(data[name].encoding)
     return out
+
+
+def _checksum(files: list[Path]) -> int:
+    """Checksum of the content of files one after the other; -1 if one is not there."""
+    found = 0
+    for file in files:
+        if not file.is_file():
+            return -1
+        with file.open("rb") as opened:
+            while part := opened.read(PART):
+                found = zlib.crc32(part, found)
+    return found
 
 
 def _settle(file: Path) -> None:

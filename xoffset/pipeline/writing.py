@@ -70,17 +70,14 @@ def write_store(data: xr.Dataset, path: Path, job: Job) -> xr.Dataset:
     """
     store = tiles_of(data, path)
     identity = identity_of(data, job.inputs) | {"tiles": list(store.sides)}
-    if path.exists():
-        store.check(identity, path, job.caller)
-        if not store.missing_of_complete():
-            return open_result(path)
+    if _is_whole(store, identity, job):
+        return open_result(path)
     with only_writer(path, job.caller):
         if path.exists():
             # another writer may have ended it meanwhile
-            store.check(identity, path, job.caller)
-            if not store.missing_of_complete():
+            if _is_whole(store, identity, job):
                 return open_result(path)
-            logger.warning("%s has lost files since it was complete: they are computed anew", path)
+            logger.warning("%s has lost or damaged files since it was complete: they are written anew", path)
             store.reopen()
         _begin(store, data, identity, job)
         _write_missing(store, data, job)
@@ -101,14 +98,26 @@ def write_store(data: xr.Dataset, path: Path, job: Job) -> xr.Dataset:
     return open_result(path)
 
 
+def _is_whole(store: TileStore, identity: Identity, job: Job) -> bool:
+    """Whether a store is complete, and all of it still as it was written; refuses one of something else."""
+    if not store.path.exists():
+        return False
+    store.check(identity, store.path, job.caller)
+    complete = store.complete()
+    return not complete.damaged() and not complete.missing()
+
+
 def _begin(store: TileStore, data: xr.Dataset, identity: Identity, job: Job) -> None:
     """Make the store, or go on with what a run left that was stopped."""
     if store.part.exists():
         store.check(identity, store.part, job.caller)
         store.sweep()
-        return
+    damaged = store.damaged() if store.part.exists() else None
     try:
-        store.create(lazy_arrays(data, store), identity)
+        if damaged is None:
+            store.create(lazy_arrays(data, store), identity)
+        elif damaged:
+            store.restore(lazy_arrays(data, store), identity, damaged)
     except OSError as error:
         raise Unwritable(
             f"{job.caller}() needs a disk that can be written; got '{error}'. Make room, or choose another path than "
