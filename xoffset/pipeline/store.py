@@ -322,6 +322,9 @@ def lazy_arrays(data: xr.Dataset, store: TileStore) -> xr.Dataset:
         if sides is not None or name in store.rest:
             out[name] = data[name].copy(data=writes.in_blocks(data[name].data, sides))
             out[name].encoding = dict(data[name].encoding)
+        else:
+            # texts: only their values tell how they are stored
+            out[name] = data[name].compute()
     return out
 
 
