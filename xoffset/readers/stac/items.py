@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from xoffset._blocks import threads
+from xoffset.readers import patience
 from xoffset.readers.grids import Bounds
-from xoffset.readers.stac import patience
-from xoffset.readers.stac.patience import bare, is_remote, patiently
+from xoffset.readers.patience import bare, is_remote, patiently
 
 # Documents that are fetched at once, and how many there may be.
 WORKERS, MOST = 16, 20_000
