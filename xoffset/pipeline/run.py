@@ -223,7 +223,7 @@ def _write_files(step: Step, results: Results, out: Path) -> None:
 
 def _write_whole(file: Path, text: str) -> None:
     part = file.with_name(f"{file.name}.part")
-    part.write_text(text)
+    part.write_text(text, encoding="utf-8")
     part.replace(file)
 
 

@@ -31,6 +31,7 @@ def opened(path: str, *, is_local: bool) -> Iterator[Any]:
     formats.
     """
     import rasterio
+    from rasterio._err import CPLE_BaseError  # which damaged tags raise as it is
     from rasterio.errors import RasterioIOError
     from rasterio.io import MemoryFile
 
@@ -48,7 +49,7 @@ def opened(path: str, *, is_local: bool) -> Iterator[Any]:
                 with rasterio.open(path) as dataset:
                     indirection.check_driver(path, dataset.driver)
                     yield dataset
-    except RasterioIOError as error:
+    except (CPLE_BaseError, RasterioIOError) as error:
         raise _failure(path, error) from error
 
 
