@@ -1,7 +1,9 @@
 """What random files and calls have found, each as small as it gets."""
 
+import numpy as np
 import pytest
 import rasterio
+import xarray as xr
 from affine import Affine
 
 import xoffset
@@ -62,3 +64,18 @@ def test_images_with_tags_that_are_none(tmp_path):
                 xoffset.open_stack(path)
             except (OSError, ValueError, TypeError) as error:
                 assert "needs" in str(error)  # noqa: PT017
+
+
+def test_shifts_in_whole_numbers_with_covariances_that_are_none():
+    """Whole numbers have no NaN, which stands for what is unknown."""
+    dates = np.array(["2020-01-01", "2020-02-01", "2020-03-01"], "M8[us]")
+    names = ("dx", "dy", "sigma_dx", "sigma_dy", "cov_dxdy")
+    shifts = xr.Dataset(
+        {name: (("pair", "y", "x"), np.full((2, 3, 3), k, np.int32)) for k, name in enumerate(names, start=1)},
+        coords={
+            "reference": ("pair", dates[:2]), "secondary": ("pair", dates[1:]), "y": [0.0, -10.0, -20.0],
+            "x": [0.0, 10.0, 20.0],
+        },
+    ).assign(cov_dxdy=(("pair", "y", "x"), np.full((2, 3, 3), 99, np.int32)))  # fmt: skip
+    series = xoffset.invert(shifts)
+    assert np.isfinite(series.dx).all()
