@@ -39,7 +39,7 @@ def test_recipes_in_other_bytes(tmp_path):
 @pytest.mark.parametrize("value", ["no", 0, 1.0])
 def test_switches_of_recipes_are_true_or_false(value):
     """The text "no" would count as true."""
-    with pytest.raises(ValueError, match=r"needs by_date to be true or false; got .*Pass one of them"):
+    with pytest.raises(TypeError, match=r"run\(\) needs by_date to be True or False; got .*Pass one of the two"):
         Generic(by_date=value)
 
 
