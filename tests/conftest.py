@@ -8,6 +8,11 @@ from xoffset._kernels import _cache
 from xoffset._kernels.images import filters
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Count of random cases."""
+    parser.addoption("--fuzz", type=int, default=1, help="as many times the cases of the short form of tests/fuzz")
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Compile the common path once, which each of the workers would compile for itself."""
     has_workers = bool(session.config.getoption("numprocesses", None)) and not hasattr(session.config, "workerinput")

@@ -200,7 +200,7 @@ def test_a_complete_store_that_lost_files_is_completed_again(shifts, tmp_path, d
     found = xoffset.to_zarr(lazy, path, resume=True, progress=seen.append)
     xr.testing.assert_identical(found.compute(), shifts)
     assert seen[-1].new == 1
-    assert "has lost files" in caplog.text
+    assert "has lost or damaged files" in caplog.text
 
 
 def test_a_store_is_complete_only_with_all_of_its_files(shifts, tmp_path):

@@ -15,7 +15,7 @@ from affine import Affine
 import xoffset
 from xoffset import synthetic
 from xoffset._blocks import tiles
-from xoffset.pipeline import costs, folder, lock, planning, run
+from xoffset.pipeline import costs, folder, lock, planning
 from xoffset.recipes import Generic
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]

@@ -17,7 +17,8 @@ from unreliable_server import serving
 
 import xoffset
 from xoffset import open_stac
-from xoffset.readers.stac import assets, patience
+from xoffset.readers import patience
+from xoffset.readers.stac import assets
 from xoffset.readers.stac.items import Query, collect
 from xoffset.readers.stac.scenes import band_of, scale_of, told_by
 

@@ -3,7 +3,7 @@
 An address is `/BEHAVIOUR/path of a file?anything`. Behaviours: `ok`; a status such as `404`, always; `503x2-NAME`, the
 first two requests; `slow`, which answers after a pause; `cut`, the first half of each file as if that were all;
 `drop`, answers that stop in their middle, and `dropx2-NAME`. In JSON `{root}` is the address up to the behaviour.
-`/requests/` tells the requests so far: method, address, and range or body.
+`/requests/` tells the requests so far: method, address, and range or body; `/switch/BEHAVIOUR` holds for all addresses.
 
 python unreliable_server.py FOLDER [PAUSE]
 """
@@ -42,12 +42,17 @@ class Answers(http.server.BaseHTTPRequestHandler):
         if behaviour == "requests":
             self.send(200, json.dumps(server.seen).encode())
             return
+        if behaviour == "switch":
+            server.forced = name
+            self.send(200, b"")
+            return
         server.seen.append([self.command, self.path, self.headers.get("Range") or body])
         kind, _, _ = behaviour.partition("-")
         kind, _, times = kind.partition("x")
         server.count[behaviour] += 1
         if times and server.count[behaviour] > int(times):
             kind = "ok"
+        kind = server.forced or kind
         if kind.isdigit():
             self.send(int(kind), b"no")
             return
@@ -97,6 +102,11 @@ class Server:
         with urllib.request.urlopen(f"{self.address}/requests/") as answer:
             return json.load(answer)
 
+    def switch(self, behaviour):
+        """Let all addresses behave so from now on, or each for itself again if it is empty."""
+        with urllib.request.urlopen(f"{self.address}/switch/{behaviour}"):
+            pass
+
 
 @contextlib.contextmanager
 def serving(folder, pause=30.0):
@@ -113,7 +123,7 @@ if __name__ == "__main__":
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
         server.daemon_threads = True
         server.folder, server.pause = Path(sys.argv[1]), float(sys.argv[2])
-        server.seen, server.count = [], Counter()
+        server.seen, server.count, server.forced = [], Counter(), ""
         sys.stdout.write(f"{server.server_address[1]}\n")
         sys.stdout.flush()
         server.serve_forever()

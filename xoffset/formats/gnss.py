@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -84,7 +84,15 @@ def read(path: str | os.PathLike[str], *, crs: str | int | pyproj.CRS | None = N
             f"{caller}() needs a file of positions; got {place}, where there is none. Check the path."
         )
     text = place.read_text(encoding="utf-8", errors="replace")
-    table = _of_pos(text) if text.startswith(_POS_TITLE) else _of_tenv3(text, place, caller)
+    if not text.startswith(_POS_TITLE):
+        _check_tenv3(text, place, caller)
+    try:
+        table = _of_pos(text) if text.startswith(_POS_TITLE) else _of_tenv3(text)
+    except (ValueError, LookupError, TypeError, OverflowError) as error:  # of rows that are cut or no numbers
+        raise ValueError(
+            f"{caller}() needs a whole file of positions; got {place}, which cannot be read as one "
+            f"({str(error)[:100]}). Get the file anew."
+        ) from error
     table = table.sort_values("time", kind="stable").reset_index(drop=True)
     if len(table) < 2:
         raise ValueError(f"{caller}() needs positions at two dates; got {len(table)} in {place}. Get a longer series.")
@@ -99,25 +107,29 @@ def _plain(line: str) -> list[str]:
     return [each.lstrip("_") for each in line.split()]
 
 
-def _of_tenv3(text: str, path: Path, caller: str) -> pd.DataFrame:
-    """Time, east, north, their standard errors and correlation, and the place of the station, of the one kind."""
-    lines = text.splitlines()
-    names = _plain(lines[0]) if lines else []
+def _check_tenv3(text: str, path: Path, caller: str) -> None:
+    """Refuse a file without the columns that are needed."""
+    names = _plain(text.splitlines()[0]) if text.strip() else []
     if not set(_TENV3) <= set(names):
         raise ValueError(
             f"{caller}() needs a .tenv3 file with its header, or a .pos file in the PBO format; got {path}. For other "
             "tables see from_table(..., layout='points')."
         )
-    table = pd.read_csv(StringIO("\n".join(lines[1:])), sep=r"\s+", names=names, index_col=False)
     if not set(_PLACE) <= set(names):
         raise ValueError(
             f"{caller}() needs the columns {' and '.join(_PLACE)}, which tell where the station is; got {path} "
             "without, of an older version. Get the file anew."
         )
-    return pd.DataFrame(
+
+
+def _of_tenv3(text: str) -> pd.DataFrame:
+    """Time, east, north, their standard errors and correlation, and the place of the station, of the one kind."""
+    lines = text.splitlines()
+    table = pd.read_csv(StringIO("\n".join(lines[1:])), sep=r"\s+", names=_plain(lines[0]), index_col=False)
+    return _with_numbers(
         {
             "name": table["site"].astype(str),
-            "time": _EPOCH + table["MJD"].to_numpy(dtype=np.int64) * np.timedelta64(86_400_000_000, "us"),
+            "time": _EPOCH + _days(table["MJD"]) * np.timedelta64(86_400_000_000, "us"),
             "east": table["e0(m)"] + table["east(m)"],
             "north": table["n0(m)"] + table["north(m)"],
             "sigma_east": table["sig_e(m)"], "sigma_north": table["sig_n(m)"], "correlation": table["corr_en"],
@@ -126,16 +138,30 @@ def _of_tenv3(text: str, path: Path, caller: str) -> pd.DataFrame:
     )  # fmt: skip
 
 
+def _days(column: pd.Series) -> np.ndarray:
+    """Whole days of a count that other centuries do not reach."""
+    days = column.to_numpy(dtype=np.float64)
+    if not ((days >= 0) & (days < 1e6)).all():
+        raise ValueError("days that are none in its column MJD")
+    return days.astype(np.int64)
+
+
+def _with_numbers(columns: dict[str, Any]) -> pd.DataFrame:
+    """Table whose columns but those of name and time are numbers."""
+    is_text = ("name", "time")
+    return pd.DataFrame({key: each if key in is_text else each.astype(float) for key, each in columns.items()})
+
+
 def _of_pos(text: str) -> pd.DataFrame:
     """The same of the other kind."""
     lines = text.splitlines()
-    start = next(number for number, line in enumerate(lines) if line.lstrip().startswith("*YYYYMMDD"))
+    start = [line.lstrip().startswith("*YYYYMMDD") for line in lines].index(True)
     names = lines[start].replace("*", " ").split()
     station = next((line.split(":", 1)[1].strip() for line in lines[:start] if "4-character ID" in line), "station")
     days = {"YYYYMMDD": str, "HHMMSS": str}
     table = pd.read_csv(StringIO("\n".join(lines[start + 1 :])), sep=r"\s+", names=names, dtype=days, index_col=False)
     time = pd.to_datetime(table["YYYYMMDD"] + table["HHMMSS"].str.zfill(6), format="%Y%m%d%H%M%S")
-    return pd.DataFrame(
+    return _with_numbers(
         {
             "name": station, "time": time.to_numpy(dtype="M8[us]"), "east": table["dE"], "north": table["dN"],
             "sigma_east": table["Se"], "sigma_north": table["Sn"], "correlation": table["Rne"],

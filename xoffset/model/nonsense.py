@@ -32,6 +32,9 @@ def without_nonsense(data: xr.Dataset, names: tuple[str, str], errors: tuple[str
     become NaN. Bits of flags that have no name are dropped; flags below zero, such as a fill value, are `nodata`. Lazy
     arrays stay lazy.
     """
+    # whole numbers have no NaN
+    whole = [name for name in (*names, *errors) if name in data and data[name].dtype.kind in "iu"]
+    data = data.assign({name: data[name].astype(np.result_type(data[name].dtype, np.float32)) for name in whole})
     dims = data[names[0]].dims
     vector = [data[name].data for name in names]
     sigmas = [data[name].data for name in errors[:2] if name in data and data[name].dims == dims]

@@ -178,7 +178,7 @@ def write_whole(file: Place, text: str, by: str = "") -> None:
         file.write_text(text)
         return
     part = file.with_name(f"{file.name}{by}.part")
-    part.write_text(text)
+    part.write_text(text, encoding="utf-8")
     part.replace(file)
 
 

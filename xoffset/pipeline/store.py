@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
-import zlib
 from collections.abc import Hashable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset._blocks import writes
+from xoffset._blocks import threads, writes
+from xoffset.model import storage
 from xoffset.pipeline.identity import RECORD, Identity, differences, is_finished, made_of
 from xoffset.pipeline.places import Place as Where
 from xoffset.pipeline.places import Remote
+from xoffset.pipeline.store_files import bytes_of, checksum, settle, sizes_of_objects
 
 # States of a tile.
 NEVER_RUN, DONE, ALL_NAN, FAILED = range(4)
@@ -32,9 +33,6 @@ LARGEST_SHARD = 256 * 2**20
 INNER = (25, 55)
 # Longest reason for a failure that is kept, bytes.
 REASON = 500
-
-# Bytes of a file that are read at a time.
-PART = 2**24
 
 Place = tuple[int, int]
 
@@ -51,6 +49,7 @@ class TileStore:
     dims: dict[str, tuple[Hashable, ...]]
     shape: tuple[int, int]
     sides: tuple[int, int]
+    rest: tuple[str, ...] = ()  # variables that are no map, and are written with the first tile
     where: Where | None = None  # where it lies, if not where it is written
 
     @property
@@ -117,12 +116,48 @@ class TileStore:
         for name, dtype, more in fields:
             if name not in record:
                 record.create_array(name, shape=counts + more, chunks=(1, 1, *more), dtype=dtype, fill_value=0)
+        if not isinstance(self.part, Remote):
+            root = Path(where)
+            files = sorted(each for each in root.rglob("*") if each.is_file() and each != root / RECORD / "zarr.json")
+            record.attrs["checksums"] = {each.relative_to(root).as_posix(): checksum([each]) for each in files}
         # last, so that a store that says what it is made of lacks nothing but tiles
         record.attrs["made_of"] = json.dumps(identity)
+
+    def damaged(self) -> list[str]:
+        """Files beside the tiles, of axes, dates and descriptions, that are lost or not as they were written."""
+        if isinstance(self._place, Remote):
+            return []
+        known = self._record("r").attrs.get("checksums", {})
+        return [name for name, found in known.items() if checksum([self._place / name]) != found]
+
+    def restore(self, data: xr.Dataset, identity: Identity, names: list[str]) -> None:
+        """Write files beside the tiles anew.
+
+        Raises
+        ------
+        ValueError
+            If they would not be the same, as another version of Zarr may write them.
+        """
+        place, making = Path(str(self._place)), Path(f"{self.part}.mended.new")
+        known = self._record("r").attrs["checksums"]
+        shutil.rmtree(making, ignore_errors=True)
+        self._lay_out(str(making), data, identity, mode="w")
+        other = [name for name in names if checksum([making / name]) != known[name]]
+        if not other:
+            for name in names:
+                (place / name).parent.mkdir(parents=True, exist_ok=True)
+                (making / name).replace(place / name)
+        shutil.rmtree(making)
+        if other:
+            raise ValueError(
+                f"a store is needed whose files are as they were written; of {self.path} {', '.join(other[:3])} are "
+                "damaged, and would be written differently now. Remove the store to begin anew."
+            )
 
     def with_encoding(self, data: xr.Dataset) -> xr.Dataset:
         """The product with shards that are tiles, in chunks of a part of the pairs."""
         data = data.copy()
+        storage.encode(data)
         for name, dims in self.dims.items():
             if dims[-2:] == ("y", "x"):
                 inner = tuple(_nearest_divisor(side, INNER[1]) for side in self.sides)
@@ -151,22 +186,25 @@ class TileStore:
         Of files the content is compared, which reads them all, or only the size. Of objects it is the size: they are
         written as a whole or not at all, and services check what they hold.
         """
-        record = self._record("r")
-        states, sizes, sums = (record[name][:] for name in ("state", "bytes", "checksum"))
+        states, sizes, sums = (self._recorded(name) for name in ("state", "bytes", "checksum"))
         wanted = self.places if places is None else list(places)
         found = self._sizes(wanted)
         by_content = by_content and not isinstance(self._place, Remote)
-        return [
-            place
-            for place in wanted
-            if states[place] not in (DONE, ALL_NAN)
-            or sizes[place] != found[place]
-            or (by_content and sums[place] != self._checksum_of(place))
-        ]
+        missing = np.zeros(states.shape, dtype=bool)
 
-    def missing_of_complete(self) -> list[Place]:
-        """Tiles whose files are lost or cut since the store was complete."""
-        return replace(self, where=self.path).missing(by_content=False)
+        def look(place: Place) -> None:
+            missing[place] = (
+                states[place] not in (DONE, ALL_NAN)
+                or sizes[place] != found[place]
+                or (by_content and sums[place] != self._checksum_of(place))
+            )
+
+        threads.in_threads(look, wanted)
+        return [place for place in wanted if missing[place]]
+
+    def complete(self) -> TileStore:
+        """The same store where it lies when it is complete."""
+        return replace(self, where=self.path)
 
     def reopen(self) -> None:
         """Put a store that was complete back to where it is written."""
@@ -199,7 +237,7 @@ class TileStore:
             if rest:
                 xr.Dataset(rest).to_zarr(str(self.part), mode="r+", **options)
             for file in self._local_files(place):
-                _settle(file)
+                settle(file)
             self._note(place, state, "")
         except OSError as error:
             raise self._unwritable(place, error) from error
@@ -287,52 +325,33 @@ class TileStore:
 
         return zarr.open_group(str(self._place / RECORD), mode=mode)
 
+    def _recorded(self, name: str) -> np.ndarray:
+        """What is written down of each tile; zero where that is damaged."""
+        array = self._record("r")[name]
+        try:
+            return np.asarray(array[:])
+        except (OSError, RuntimeError, ValueError):
+            found = np.zeros(array.shape, array.dtype)
+        for place in self.places:
+            with suppress(OSError, RuntimeError, ValueError):
+                found[place] = array[place]
+        return found
+
     def _sizes(self, places: Iterable[Place]) -> dict[Place, int]:
         """Size of the files of tiles, of all variables together; -1 where one is not there."""
         places = list(places)
         if isinstance(self._place, Remote):
-            found = self._sizes_of_objects(self._place, places)
+            found = sizes_of_objects(self._place, self._grids, places)
         else:
-            found = {place: [[_size(file) for file in each] for each in self._files(place)] for place in places}
+            found = {place: [[bytes_of(file) for file in each] for each in self._files(place)] for place in places}
         return {
             place: sum(map(sum, sizes)) if all(sizes) and min(map(min, sizes)) >= 0 else -1
             for place, sizes in found.items()
         }
 
-    def _sizes_of_objects(self, where: Remote, places: list[Place]) -> dict[Place, list[list[int]]]:
-        """Sizes of the objects of tiles: of one tile each is asked for, of several all are listed."""
-        names = [name for name, _ in self._grids]
-        found: dict[Place, list[list[int]]] = {place: [[] for _ in names] for place in places}
-        for key, size in (self._asked_for(where, places[0]) if len(places) == 1 else where.sizes()).items():
-            name, separator, chunk = key.partition("/c/")
-            place = tuple(map(int, chunk.split("/")[-2:])) if separator and name in names else ()
-            if place in found:
-                found[place][names.index(name)].append(size)
-        return found
-
-    def _asked_for(self, where: Remote, place: Place) -> dict[str, int]:
-        import zarr
-
-        group, found = zarr.open_group(str(where), mode="r"), {}
-        for name, front in self._grids:
-            array: Any = group[name]
-            counts = [
-                -(-size // side)
-                for size, side in zip(array.shape[:front], (array.shards or array.chunks)[:front], strict=True)
-            ]
-            for chunk in np.ndindex(*counts):
-                key = f"{name}/c/{'/'.join(map(str, (*chunk, *place)))}"
-                found[key] = (where / key).size()
-        return found
-
     def _checksum_of(self, place: Place) -> int:
         """Checksum of the content of the files of a tile; 0 of objects."""
-        found = 0
-        for file in sorted(self._local_files(place)):
-            with file.open("rb") as opened:
-                while part := opened.read(PART):
-                    found = zlib.crc32(part, found)
-        return found
+        return checksum(self._local_files(place))
 
     @property
     def _grids(self) -> list[tuple[str, int]]:
@@ -341,20 +360,15 @@ class TileStore:
 
     def _local_files(self, place: Place) -> list[Path]:
         """Files of a tile; none of objects."""
-        return [] if isinstance(self._place, Remote) else [file for each in self._files(place) for file in each]
+        return [] if isinstance(self._place, Remote) else sorted(file for each in self._files(place) for file in each)
 
     def _files(self, place: Place) -> list[list[Path]]:
-        """Files of a tile, of each variable on the grid."""
+        """Files of a tile, of each variable on the grid, and with the first of what is written beside it."""
         ends, root = "/".join(map(str, place)), Path(str(self._place))
-        return [list((root / name / "c").glob(f"{'*/' * front}{ends}")) for name, front in self._grids]
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:
-        # another writer of the same tile has just removed it, to write it anew
-        return -1
+        found = [list((root / name / "c").glob(f"{'*/' * front}{ends}")) for name, front in self._grids]
+        # the one value of a variable without dims is the file "c"
+        rest = [root / name / "c" for name in self.rest if place == (0, 0)]
+        return found + [[each] if each.is_file() else [k for k in each.rglob("*") if k.is_file()] for each in rest]
 
 
 def tiles_of(data: xr.Dataset, path: Where, sides: tuple[int, int] | None = None) -> TileStore:
@@ -366,25 +380,24 @@ def tiles_of(data: xr.Dataset, path: Where, sides: tuple[int, int] | None = None
         # of variables in other blocks the largest, as fewer tasks then share what they need
         rows, columns = (max(max(each[k]) for each in chunks) if chunks else shape[k] for k in range(2))
         sides = rows, columns
-    return TileStore(path, dims, shape, sides)
+    # texts are written once, when the store is made
+    rest = tuple(name for name, each in dims.items() if each[-2:] != ("y", "x") and data[name].dtype.kind not in "OTUS")
+    return TileStore(path, dims, shape, sides, rest)
 
 
 def lazy_arrays(data: xr.Dataset, store: TileStore) -> xr.Dataset:
-    """The product with every variable on the grid in the blocks of the tiles, and lazy ones of other dims in one."""
+    """The product with every variable on the grid in the blocks of the tiles, and of other dims in one."""
     # chunks of a product are those of its dates, too
     out = data.assign_coords({name: each.compute() for name, each in data.coords.items()})
     for name, dims in store.dims.items():
         sides = store.sides if dims[-2:] == ("y", "x") else None
-        if sides is not None or not isinstance(data[name].data, np.ndarray):
+        if sides is not None or name in store.rest:
             out[name] = data[name].copy(data=writes.in_blocks(data[name].data, sides))
             out[name].encoding = dict(data[name].encoding)
+        else:
+            # texts: only their values tell how they are stored
+            out[name] = data[name].compute()
     return out
-
-
-def _settle(file: Path) -> None:
-    """Have a file on the disk, and not only in memory that a loss of power empties."""
-    with file.open("rb+") as opened:
-        os.fsync(opened.fileno())
 
 
 def _nearest_divisor(side: int, wanted: int) -> int:

@@ -57,22 +57,19 @@ def write_store(data: xr.Dataset, path: Place, job: Job) -> xr.Dataset | None:
     """
     store = tiles_of(data, path)
     identity = identity_of(data, job.inputs) | {"tiles": list(store.sides)}
-    if store.is_complete:
-        store.check(identity, path, job.caller)
-        if not store.missing_of_complete():
-            return open_result(str(path))
+    if _is_whole(store, identity, job):
+        return open_result(str(path))
     with only_writer(path, job.caller, job.part):
         if store.is_complete:
             # another writer may have ended it meanwhile
-            store.check(identity, path, job.caller)
-            if not store.missing_of_complete():
+            if _is_whole(store, identity, job):
                 return open_result(str(path))
             if job.part is not None:
                 raise OSError(
                     f"{job.caller}() needs all tiles to mend a store that was complete; got {path}, which has lost "
                     "files, and a part of the tiles. Run it without tiles."
                 )
-            logger.warning("%s has lost files since it was complete: they are computed anew", path)
+            logger.warning("%s has lost or damaged files since it was complete: they are written anew", path)
             store.reopen()
         try:
             is_ended = _write_part(store, data, identity, job)
@@ -82,6 +79,20 @@ def write_store(data: xr.Dataset, path: Place, job: Job) -> xr.Dataset | None:
                 raise
             is_ended = True
     return open_result(str(path)) if is_ended else None
+
+
+def _is_whole(store: TileStore, identity: Identity, job: Job) -> bool:
+    """Whether a store is complete, and all of it still as it was written; refuses one of something else.
+
+    Of those that write parts of it none reads what all have written: they look whether files are there.
+    """
+    if not store.is_complete:
+        return False
+    store.check(identity, store.path, job.caller)
+    complete = store.complete()
+    if job.part is not None:
+        return not complete.missing(by_content=False)
+    return not complete.damaged() and not complete.missing()
 
 
 def _write_part(store: TileStore, data: xr.Dataset, identity: Identity, job: Job) -> bool:
@@ -131,11 +142,24 @@ def _begin(store: TileStore, data: xr.Dataset, identity: Identity, job: Job) -> 
             store.create(lazy_arrays(data, store), identity, by)
         if not store.is_complete:
             store.check(identity, store.part, job.caller)
+            _mend(store, data, identity, job)
     except OSError as error:
         raise Unwritable(
             f"{job.caller}() needs a disk that can be written; got '{error}'. Make room, or choose another path than "
             f"{store.path}."
         ) from error
+
+
+def _mend(store: TileStore, data: xr.Dataset, identity: Identity, job: Job) -> None:
+    """Write anew what of a store is no tile, where it is damaged."""
+    damaged = store.damaged()
+    if damaged and job.part is not None:
+        raise OSError(
+            f"{job.caller}() needs all tiles to mend what is beside them; got {store.path}, of which {damaged[0]} is "
+            "damaged, and a part of the tiles. Run it without tiles."
+        )
+    if damaged:
+        store.restore(lazy_arrays(data, store), identity, damaged)
 
 
 def _write_missing(store: TileStore, data: xr.Dataset, job: Job, places: Sequence[Tile]) -> None:

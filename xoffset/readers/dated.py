@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset.model.dates import NOT_A_DATE, Date, as_instant
-from xoffset.readers import cube_dates, cubes, dates, pixels
+from xoffset.readers import cube_dates, cubes, dates, patience, pixels
 from xoffset.readers.scenes import Image, Layer, Scene
 
 # Tags of a band that hold its date, in lower case.
@@ -33,19 +34,23 @@ def layers(
     """Images of raster files, given with the band wanted of each, in their order, and in that of the dates in each."""
     paths = list(within)
     if isinstance(date, str) or (date is not None and not isinstance(date, Iterable)):  # of file names, or wrong
-        images = [pixels.describe(path, band, nodata, pixel_size) for path, band in within.items()]
+        images = [
+            patience.from_afar(partial(pixels.describe, path, band, nodata, pixel_size), path)
+            for path, band in within.items()
+        ]
         return [Layer(scene, image) for scene, image in zip(dates.scenes(paths, date), images, strict=True)]
     given = None if date is None else list(date)
     found: list[tuple[str, Image, Scene | None]] = []
     for path, band in within.items():
-        layered = cubes.layers(path, band, nodata, pixel_size, has_dates=given is not None)
+        cube = partial(cubes.layers, path, band, nodata, pixel_size, has_dates=given is not None)
+        layered = patience.from_afar(cube, path)
         if layered is not None:
             found += [(path, layer.image, layer.scene) for layer in layered]
         else:
             bands = _Bands(
                 path, band, has_dates=given is not None, are_all=given is not None and len(given) > len(paths)
             )
-            images = pixels.describe_each(path, bands, nodata, pixel_size)
+            images = patience.from_afar(partial(pixels.describe_each, path, bands, nodata, pixel_size), path)
             found += [(path, image, bands.scenes.get(image.band)) for image in images]
     return _with_dates(paths, found, given)
 

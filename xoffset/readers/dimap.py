@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from xoffset.model.dates import as_instant
-from xoffset.readers import archives, mean_angles, pixels, xml
+from xoffset.readers import archives, indirection, mean_angles, pixels, xml
 from xoffset.readers.archives import Tree
 from xoffset.readers.grids import Grid
 from xoffset.readers.scenes import Classes, Contents, Layer, Product, Scene, percent, refuse_tiles
@@ -201,6 +201,8 @@ def _check_files(document: _Document) -> None:
             f"open_stack() needs all images of a product; {document.place} lacks {', '.join(missing[:3])} "
             f"({len(missing)} of {len(links)}). Fetch the product again, or leave it out."
         )
+    for link in links:
+        indirection.check_content(document.tree.gdal_path(str(folder / link)))
 
 
 def _number(text: str, what: str, place: str) -> float:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
-from xoffset.readers import archives
+from xoffset.readers import archives, indirection
 
 # Times of the last change [ns], of the content and of the file, and size [bytes] of what a path stands for; None of
 # paths that are no local files. Programs that copy files set the first time to that of the original, not the second.
@@ -17,6 +17,9 @@ State = tuple[int, int, int] | None
 
 # GDAL would leave a file of its own beside a compressed archive that it reads.
 _READ_ONLY = {"CPL_VSIL_GZIP_WRITE_PROPERTIES": "NO"}
+# No code in files, and of files on this computer nothing that they name on the network.
+_SAFE = {"GDAL_VRT_ENABLE_PYTHON": "NO"}
+_OFFLINE = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none"}
 
 
 @contextmanager
@@ -28,12 +31,13 @@ def opened(path: str, *, is_local: bool) -> Iterator[Any]:
     formats.
     """
     import rasterio
+    from rasterio._err import CPLE_BaseError  # which damaged tags raise as it is
     from rasterio.errors import RasterioIOError
     from rasterio.io import MemoryFile
 
     try:
         # premature ends of JPEG data are errors then, grey pixels otherwise
-        with rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING="TRUE", **_READ_ONLY):
+        with rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING="TRUE", **_options(path)):
             if is_local:
                 with (
                     rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"),
@@ -43,8 +47,9 @@ def opened(path: str, *, is_local: bool) -> Iterator[Any]:
                     yield dataset
             else:
                 with rasterio.open(path) as dataset:
+                    indirection.check_driver(path, dataset.driver)
                     yield dataset
-    except RasterioIOError as error:
+    except (CPLE_BaseError, RasterioIOError) as error:
         raise _failure(path, error) from error
 
 
@@ -56,8 +61,9 @@ def header(path: str) -> bytes:
     from rasterio.errors import RasterioError
     from rasterio.io import MemoryFile
 
+    indirection.check_content(path)
     try:
-        with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO", **_READ_ONLY), MemoryFile(ext=".vrt") as memory:
+        with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO", **_options(path)), MemoryFile(ext=".vrt") as memory:
             rasterio.shutil.copy(in_place(path), memory.name, driver="VRT")
             text = bytes(memory.read())
     except (CPLE_BaseError, RasterioError) as error:
@@ -65,6 +71,12 @@ def header(path: str) -> bytes:
     if b"<VRTRasterBand" not in text:
         raise ValueError(_several(path))
     return text
+
+
+def _options(path: str) -> dict[str, str]:
+    """Options of GDAL for a path: what is on this computer leads nowhere else."""
+    is_local = "://" not in path and (not path.startswith("/vsi") or _PACKED.match(path) is not None)
+    return _READ_ONLY | _SAFE | (_OFFLINE if is_local else {})
 
 
 def in_place(path: str) -> str:

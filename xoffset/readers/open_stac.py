@@ -14,6 +14,7 @@ from xoffset._blocks import threads
 from xoffset.model.dates import Date
 from xoffset.readers import selection, stacking
 from xoffset.readers.grids import Bounds
+from xoffset.readers.patience import Modify
 from xoffset.readers.pixels import Align
 from xoffset.readers.scenes import Layer, as_tiles
 from xoffset.readers.stac import area as areas
@@ -23,7 +24,6 @@ from xoffset.readers.stac.area import Area
 from xoffset.readers.stac.assets import Asset
 from xoffset.readers.stac.images import ItemImage, parts_of
 from xoffset.readers.stac.items import WORKERS, Item, Query, Source
-from xoffset.readers.stac.patience import Modify
 from xoffset.readers.stac.report import Account
 from xoffset.readers.stac.scenes import Told, band_of, date_of, scale_of, told_by, with_refinement
 from xoffset.readers.stac.times import Season

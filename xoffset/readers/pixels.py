@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from xoffset.readers import files, grids, orientation, positions, tiff
+from xoffset.readers import files, grids, orientation, patience, positions, tiff
 from xoffset.readers.grids import Grid, Window
 from xoffset.readers.scenes import Image, floats_for
 
@@ -69,7 +69,7 @@ class RasterImage:
 
     def read(self, window: Window) -> np.ndarray:
         """Pixels of a window as floats, NaN where they do not count."""
-        return read_pixels(self, window)
+        return patience.from_afar(lambda: read_pixels(self, window), self.path)
 
 
 def describe(path: str, band: int | str | None, nodata: float | None, pixel_size: float | None) -> RasterImage:

@@ -157,6 +157,8 @@ def _check(value: Any, field: dataclasses.Field[Any], recipe: str) -> None:
             f"the recipe {recipe} needs {field.name} to be one of {', '.join(told['choices'])}; got {value!r}. "
             "Choose one of them."
         )
+    if field.default is True or field.default is False:
+        _options.as_switch(value, field.name, "run")
     if told["least"] is None and told["most"] is None:
         return
     least = -float("inf") if told["least"] is None else told["least"]

@@ -36,4 +36,11 @@ def as_recipe(recipe: str | os.PathLike[str] | Recipe) -> Recipe:
             f"run() needs a recipe that is known, or a TOML file of one; got {os.fspath(recipe)!r}, which is neither. "
             f"There are: {', '.join(RECIPES)}."
         )
-    return read_toml(file.read_text(), RECIPES)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"run() needs a recipe in a TOML file, which is text in UTF-8; got {file} with other bytes ({error}). "
+            "Write one with recipe.to_toml()."
+        ) from error
+    return read_toml(text, RECIPES)

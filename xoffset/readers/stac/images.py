@@ -12,16 +12,16 @@ import numpy as np
 
 from xoffset.model.grids import agree
 from xoffset.model.platforms import LANDSAT, OLD_LANDSAT, SENTINEL2
-from xoffset.readers import bands, grids, mosaics, pixels
+from xoffset.readers import bands, grids, mosaics, patience, pixels
 from xoffset.readers.grids import Grid, Window
 from xoffset.readers.landsat import bands as landsat_bands
+from xoffset.readers.patience import Modify, bare, is_remote, patiently, reading, signed
 from xoffset.readers.pixels import RasterImage
 from xoffset.readers.scenes import Image, floats_for
 from xoffset.readers.sentinel2.metadata import flag_in
-from xoffset.readers.stac import assets, patience
+from xoffset.readers.stac import assets
 from xoffset.readers.stac.assets import Asset
 from xoffset.readers.stac.items import Item
-from xoffset.readers.stac.patience import Modify, bare, gdal_options, is_remote, patiently, signed
 from xoffset.readers.stac.scenes import Told
 
 
@@ -59,7 +59,7 @@ class ItemImage:
         """Whether neither the caller nor the item nor the file, whose header is read, says what means "no data"."""
         if self.nodata is not None or self.fill is not None:
             return False
-        image: RasterImage = _reading(lambda: _described(self.href, self.modify, self.band, None), self.href)
+        image: RasterImage = reading(lambda: _described(self.href, self.modify, self.band, None), self.href)
         return image.nodata is None and image.alpha is None and not image.is_masked
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
@@ -73,7 +73,7 @@ class ItemImage:
             self._check(image)
             return pixels.read_pixels(_with_fill(image, self.fill), window)
 
-        return np.asarray(_reading(attempt, self.href), dtype=self.result_dtype)
+        return np.asarray(reading(attempt, self.href), dtype=self.result_dtype)
 
     def _check(self, image: RasterImage) -> None:
         """Refuse a file that is not what its item says: pixels would lie in a wrong place."""
@@ -91,16 +91,6 @@ class ItemImage:
                 f"open_stac() needs items that tell the type of their pixels right; {self.name} of {self.item.id} "
                 f"holds {image.dtype}. Delete data_type from its raster:bands, and open the stack again."
             )
-
-
-def _reading(action: Any, href: str) -> Any:
-    import rasterio
-
-    def attempt(is_again: bool) -> Any:
-        with rasterio.Env(**gdal_options(href, is_again=is_again)):
-            return action()
-
-    return patiently(attempt, href)
 
 
 def _described(href: str, modify: Modify | None, band: int | None, nodata: float | None) -> RasterImage:
@@ -130,7 +120,7 @@ def image_of(item: Item, told: Told, asset: Asset, modify: Modify | None, nodata
     is_slow = bare(href).lower().endswith((".jp2", ".j2k"))
     strip = 0
     if grid is None or dtype is None or is_slow:
-        image = _reading(lambda: _described(href, modify, asset.number, nodata), href)
+        image = reading(lambda: _described(href, modify, asset.number, nodata), href)
         grid, dtype, strip = image.grid, image.dtype, image.strip
     fill = assets.nodata_of(asset)
     if fill is None and is_known:

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from xoffset._blocks import threads
+from xoffset.readers import patience
 from xoffset.readers.grids import Bounds
-from xoffset.readers.stac import patience
-from xoffset.readers.stac.patience import bare, is_remote, patiently
+from xoffset.readers.patience import bare, is_remote, patiently
 
 # Documents that are fetched at once, and how many there may be.
 WORKERS, MOST = 16, 20_000
@@ -62,7 +62,14 @@ class Item:
     def href(self, asset: Mapping[str, Any]) -> str:
         """Address or path of a file."""
         href = as_place(str(asset["href"]))
-        if is_remote(href) or Path(href).is_absolute():
+        scheme = href.partition("://")[0].lower() if is_remote(href) else ""
+        is_local = not scheme and Path(href).is_absolute()
+        if (scheme and scheme not in _SCHEMES) or (is_local and is_remote(self.place)) or href.startswith("/vsi"):
+            raise ValueError(
+                f"open_stac() needs items whose files lie where addresses lead; {self.id} of {bare(self.place)} names "
+                f"'{bare(href)[:100]}'. Leave the item out, or set the href of the asset to its address."
+            )
+        if scheme or is_local:
             return href
         if not self.place:
             raise ValueError(
@@ -70,6 +77,10 @@ class Item:
                 "is known. Give the path or address of the item, or one with a link to itself ('rel': 'self')."
             )
         return urljoin(self.place, href) if is_remote(self.place) else str(Path(self.place).parent / href)
+
+
+# Addresses that an item may name: what else GDAL takes for one may be any file of this computer.
+_SCHEMES = ("http", "https", "s3", "gs", "az", "abfs", "abfss")
 
 
 def as_place(text: str) -> str:

@@ -38,7 +38,7 @@ def bare(place: str) -> str:
     return re.split(r"[?#]", place, maxsplit=1)[0] if is_remote(place) else place
 
 
-def patiently(action: Callable[[bool], Result], place: str) -> Result:
+def patiently(action: Callable[[bool], Result], place: str, caller: str = "open_stac") -> Result:
     """Result of what reads from a place, tried again where the server may have failed for the moment.
 
     The action is told whether it is tried again. What no further try would change is tried once more, too: the first
@@ -56,7 +56,7 @@ def patiently(action: Callable[[bool], Result], place: str) -> Result:
             reason = _reason(error)
             final = _FINAL.search(reason)
             if (final and k > 0) or k == TRIES - 1 or not is_remote(place):
-                raise _failure(place, reason, k + 1, final and final["status"]) from error
+                raise _failure(place, reason, k + 1, final and final["status"], caller) from error
         time.sleep(0 if final else PAUSE * 2**k)
     raise AssertionError
 
@@ -69,9 +69,11 @@ def _reason(error: BaseException) -> str:
     return re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]*", r"\1", str(error) or type(error).__name__)
 
 
-def _failure(place: str, reason: str, tries: int, status: str | None) -> OSError:
+def _failure(place: str, reason: str, tries: int, status: str | None, caller: str) -> OSError:
     if not is_remote(place):
         advice = "Look whether the file is there and whole."
+    elif caller != "open_stac":
+        advice = "Check the address, or try again later: the server may be busy, or the file damaged."
     elif status in ("401", "403"):
         advice = "It needs a signature, or that has expired: pass modify=, a function that signs addresses."
     elif status in ("404", "410"):
@@ -79,7 +81,25 @@ def _failure(place: str, reason: str, tries: int, status: str | None) -> OSError
     else:
         advice = "The server may be busy, or the file damaged: try again later, or leave the item out."
     times = f"after {tries} {'try' if tries == 1 else 'tries'}"
-    return OSError(f"open_stac() needs answers of a server; got '{reason}' of {bare(place)} {times}. {advice}")
+    return OSError(f"{caller}() needs answers of a server; got '{reason}' of {bare(place)} {times}. {advice}")
+
+
+def from_afar(action: Callable[[], Result], place: str, caller: str = "open_stack") -> Result:
+    """Result of what GDAL reads from a place; of an address with patience, and without waiting for a dead server."""
+    if not is_remote(place):
+        return action()
+    return reading(action, place, caller)
+
+
+def reading(action: Callable[[], Result], place: str, caller: str = "open_stac") -> Result:
+    """Result of what GDAL reads from a place, tried again where that may help."""
+    import rasterio
+
+    def attempt(is_again: bool) -> Result:
+        with rasterio.Env(**gdal_options(place, is_again=is_again)):
+            return action()
+
+    return patiently(attempt, place, caller)
 
 
 def gdal_options(place: str, *, is_again: bool) -> dict[str, Any]:
