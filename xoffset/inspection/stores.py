@@ -15,7 +15,7 @@ from xoffset.inspection import datasets
 from xoffset.inspection.info_text import Facts, Info
 from xoffset.model import history, kinds
 from xoffset.model.variables import TABLES
-from xoffset.pipeline import folder, store
+from xoffset.pipeline import folder, identity, store
 from xoffset.pipeline.lock import holder
 from xoffset.readers import completeness
 from xoffset.readers.open_result import is_zarr, open_arrays
@@ -117,7 +117,7 @@ def _tiles_or_problem(stored: xr.Dataset, where: Path, known: Facts, problems: l
 
 def _of_tiles(stored: xr.Dataset, where: Path, known: Facts) -> Facts:
     """What a store that is written tile by tile notes of its tiles, and who writes it."""
-    made = store.made_of(where)
+    made = identity.made_of(where)
     if made is None or not {"y", "x"} <= set(stored.dims):
         is_part = where.name.endswith(_PART)
         return {"complete": {"state": "unfinished: nothing tells which of its tiles are done"}} if is_part else {}
