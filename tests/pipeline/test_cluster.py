@@ -252,11 +252,11 @@ def test_tasks_carry_no_images_nor_masks(near, tmp_path):
     mask = xr.ones_like(images, dtype=bool)
     assert mask.nbytes > 1e6
     network = xoffset.pairs(stack, max_gap=3)
-    found = tiles.correlate_windows(stack, network, read, tmp_path / "inputs.zarr", mask=mask, **CHANGES)
+    found = tiles.correlate_windows(stack, network, read, beside=tmp_path / "inputs.zarr", mask=mask, **CHANGES)
     assert max(sizes_of_tasks(found)) < 100_000
     # and of images in memory
     images = images.isel(time=slice(2))
-    found = tiles.correlate_windows(images, xoffset.pairs(images), None, tmp_path / "inputs.zarr", **CHANGES)
+    found = tiles.correlate_windows(images, xoffset.pairs(images), beside=tmp_path / "inputs.zarr", **CHANGES)
     assert max(sizes_of_tasks(found)) < 20_000
 
 

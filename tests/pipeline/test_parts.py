@@ -166,16 +166,16 @@ def test_what_comes_after_tells_which_tiles_lack(stack, whole, tmp_path):
 
 
 def test_a_part_that_fails_leaves_the_others_alone(stack, whole, tmp_path, monkeypatch):
-    out, reads = tmp_path / "out", tiles._read_window
+    out, reads = tmp_path / "out", tiles.part_of
     xoffset.run("generic", stack, out, tiles="0:2", **CHANGES)
 
     def breaks(*_):
         raise ValueError("a damaged file")
 
-    monkeypatch.setattr("xoffset._blocks.tiles._read_window", breaks)
+    monkeypatch.setattr("xoffset._blocks.tiles.part_of", breaks)
     with pytest.raises(OSError, match=r"2 of 2 failed.*a damaged file"):
         xoffset.run("generic", stack, out, tiles="2:4", **CHANGES)
-    monkeypatch.setattr("xoffset._blocks.tiles._read_window", reads)
+    monkeypatch.setattr("xoffset._blocks.tiles.part_of", reads)
     assert xoffset.run("generic", stack, out, tiles="4:6", **CHANGES) == {}
     assert_same(xoffset.run("generic", stack, out, **CHANGES), whole)
 

@@ -131,7 +131,7 @@ def match_windows(
     lattice: Lattice,
     kernel: TileKernel,
     shape: tuple[int, int],
-    side: int = WINDOW,
+    side: int | None = None,
 ) -> da.Array:
     """As `match_tiles`, lazily: each task calls read(rows, columns) for the window of its block, and needs no other.
 
@@ -141,7 +141,9 @@ def match_windows(
     from dask.base import tokenize
     from dask.highlevelgraph import HighLevelGraph
 
-    per_block = max(1, min(side, _most(lattice, shape)) // (lattice.per_tile * lattice.step)) * lattice.per_tile
+    per_block = (
+        max(1, min(side or WINDOW, _most(lattice, shape)) // (lattice.per_tile * lattice.step)) * lattice.per_tile
+    )
     ends = [[*range(0, count, per_block), count] for count in lattice.nodes]
     name = f"windows-{tokenize(guide, lattice, shape)}-{uuid.uuid4().hex}"
     match = partial(_match_window, reads, lattice, kernel, shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import xarray as xr
@@ -10,6 +11,7 @@ import xarray as xr
 from xoffset._blocks import writes
 from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import seconds_of
+from xoffset.pipeline.store import tiles_of
 from xoffset.pipeline.tiles import bytes_of_task, bytes_of_windows, request_of
 from xoffset.recipes.base import FOLDER, Result, Step
 
@@ -95,10 +97,8 @@ def _of_files(step: Step, results: dict[str, Any]) -> Stage:
 
 def _blocks(made: xr.Dataset) -> tuple[int, float]:
     """Number of tiles of a lazy product, and the share of the largest of them."""
-    sizes = made.chunksizes
-    counts = [len(sizes[dim]) if dim in sizes else 1 for dim in ("y", "x")]
-    largest = [max(sizes[dim]) / made.sizes[dim] if dim in sizes else 1.0 for dim in ("y", "x")]
-    return math.prod(counts), math.prod(largest)
+    store = tiles_of(made, Path())
+    return len(store.places), math.prod(store.sides) / math.prod(store.shape)
 
 
 # ------------------------------------------------------------------------------------------------------------- limits

@@ -34,7 +34,7 @@ class Plan:
     scenes: Any
     results: Results
     read: tiles.ReadImage | None
-    side: int = tiles.WINDOW  # of the tiles, px, at most
+    side: int | None = None  # of the tiles, px, at most; the usual one if None
     # tiles of a stage at the same time; one a core of those that are not there
     workers: Mapping[str, int] = field(default_factory=dict)
 
@@ -45,7 +45,7 @@ class Plan:
 
 
 def make_plan(
-    recipe: str | os.PathLike[str] | Recipe, scenes: Any, changes: Mapping[str, Any], side: int = tiles.WINDOW
+    recipe: str | os.PathLike[str] | Recipe, scenes: Any, changes: Mapping[str, Any], side: int | None = None
 ) -> Plan:
     """All results of a recipe, lazy: so bad options are refused before anything is computed or replaced."""
     chosen = as_recipe(recipe).changed(changes)
@@ -67,7 +67,9 @@ def _opened(scenes: Any, options: dict[str, Any]) -> tuple[xr.DataArray, tiles.R
     return stacks.open_with_reader(scenes, **options)
 
 
-def called(step: Step, results: Results, read: tiles.ReadImage | None, side: int, beside: Place | None = None) -> Any:
+def called(
+    step: Step, results: Results, read: tiles.ReadImage | None, side: int | None, beside: Place | None = None
+) -> Any:
     """Result of a step; shifts are matched by windows, of what lies in a store beside them if there is one."""
     subjects = [costs.filled(each, results) for each in step.subjects]
     options = {name: costs.filled(value, results) for name, value in step.options.items()}
