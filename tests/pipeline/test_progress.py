@@ -18,13 +18,14 @@ from xoffset.pipeline.progress import Progress, as_report
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 
-# the command, whose tiles are small and late
+# the command, whose tiles are small and late, two at a time
 COMMAND = """
 import sys, time
 from xoffset import cli
 from xoffset._arrays import lattice
-from xoffset._blocks import tiles
+from xoffset._blocks import tiles, writes
 lattice.TILE = tiles.WINDOW = 64
+writes.workers_here = lambda: 1
 match = tiles._match_window
 def late(*arguments):
     print("matches", flush=True)
@@ -129,14 +130,15 @@ def test_the_command_tells_rate_and_time_left(stack, tmp_path, monkeypatch):
 def test_signals_end_the_command_cleanly(stack, tmp_path):
     stack.to_zarr(tmp_path / "stack.zarr", consolidated=False)
     out = tmp_path / "out"
-    for name in ("SIGINT", "SIGTERM"):
+    # the third tile begins when two are written
+    for name, begun in (("SIGINT", 3), ("SIGTERM", 1)):
         process = subprocess.Popen(
             [sys.executable, "-c", COMMAND, tmp_path / "stack.zarr", out],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        for line in process.stdout:
-            if line == "matches\n":
-                break
+        lines = (line for line in process.stdout if line == "matches\n")
+        for _ in range(begun):
+            next(lines)
         process.send_signal(getattr(signal, name))
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 1

@@ -24,13 +24,11 @@ from xoffset.model import storage
 from xoffset.pipeline.identity import RECORD, Identity, differences, is_finished, made_of
 from xoffset.pipeline.places import Place as Where
 from xoffset.pipeline.places import Remote
+from xoffset.pipeline.shards import shard_layout
 from xoffset.pipeline.store_files import bytes_of, checksum, settle, sizes_of_objects
 
 # States of a tile.
 NEVER_RUN, DONE, ALL_NAN, FAILED = range(4)
-# Largest shard before compression, bytes; and sides of the chunks in it: pairs or dates, rows and columns.
-LARGEST_SHARD = 256 * 2**20
-INNER = (25, 55)
 # Longest reason for a failure that is kept, bytes.
 REASON = 500
 
@@ -160,14 +158,8 @@ class TileStore:
         storage.encode(data)
         for name, dims in self.dims.items():
             if dims[-2:] == ("y", "x"):
-                inner = tuple(_nearest_divisor(side, INNER[1]) for side in self.sides)
-                layers = math.prod(data.sizes[dim] for dim in dims[:-2])
-                most = LARGEST_SHARD // (math.prod(self.sides) * data[name].dtype.itemsize * INNER[0])
-                deep = max(1, min(-(-layers // INNER[0]), most)) * INNER[0]
-                front = len(dims) - 2
-                layout = {"chunks": (INNER[0],) * front + inner, "shards": (deep,) * front + self.sides}
-                if layers < INNER[0]:
-                    layout = {"chunks": (layers,) * front + inner, "shards": (layers,) * front + self.sides}
+                layers, front = math.prod(data.sizes[dim] for dim in dims[:-2]), len(dims) - 2
+                layout = shard_layout(layers, front, self.sides, data[name].dtype.itemsize)
                 data[name].encoding = data[name].encoding | layout
         return data
 
@@ -398,8 +390,3 @@ def lazy_arrays(data: xr.Dataset, store: TileStore) -> xr.Dataset:
             # texts: only their values tell how they are stored
             out[name] = data[name].compute()
     return out
-
-
-def _nearest_divisor(side: int, wanted: int) -> int:
-    divisors = [each for each in range(1, side + 1) if side % each == 0]
-    return min(divisors, key=lambda each: (abs(each - wanted), each))
