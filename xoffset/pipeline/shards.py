@@ -11,7 +11,7 @@ INNER = (25, 55)
 
 
 def shard_layout(layers: int, front: int, sides: tuple[int, int], itemsize: int) -> dict[str, Any]:
-    """Sides of the chunks and shards of a variable with so many layers along the dims in `front` of rows and columns."""
+    """Sides of the chunks and shards of a variable with so many layers, along dims in `front` of rows and columns."""
     inner = tuple(_nearest_divisor(side, INNER[1]) for side in sides)
     if layers < INNER[0]:
         return {"chunks": (layers,) * front + inner, "shards": (layers,) * front + sides}

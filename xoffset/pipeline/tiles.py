@@ -33,9 +33,10 @@ def correlate_windows(
     """Shifts of every pair as `correlate` returns them, lazy, with the same bits; a task reads its own window.
 
     `read(rows, columns)` reads all dates (time, rows, columns); without it windows are cut from the stack. A task has
-    blocks of `side` pixels at most, or of the usual side, and of one tile at least. Matchers whose tiles fade into each other need those
-    around: of them the result is that of `correlate`. Masks, and images in memory, are written to the store `beside`,
-    if it is given, and tasks read windows of it: a task that is sent to another machine should not carry them.
+    blocks of `side` pixels at most, or of the usual side, and of one tile at least. Matchers whose tiles fade into each
+    other need those around: of them the result is that of `correlate`. Masks, and images in memory, are written to the
+    store `beside`, if it is given, and tasks read windows of it: a task that is sent to another machine should not
+    carry them.
     """
     request = prepare(stack, network, Options(**DEFAULTS | options))
     if request.lattice.fade > 0:
