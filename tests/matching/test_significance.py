@@ -40,7 +40,7 @@ def alarm(score, effective=40.0, candidates=225.0, rough=(0.8, 0.7), pixels=1024
     score = np.atleast_2d(np.asarray(score, dtype=np.float64))
     out = np.empty_like(score)
     effective = np.broadcast_to(np.asarray(effective, dtype=np.float64), score.shape).copy()
-    excess = np.full(score.shape, excess)
+    excess, candidates = (np.full(score.shape, float(each)) for each in (excess, candidates))
     significance.false_alarm(score, effective, excess, candidates, np.array(rough), pixels, out)
     return out
 
