@@ -13,6 +13,7 @@ import numpy as np
 from _measure import Extent, Rows, cpu_seconds, on_one_core, run
 from _scenes import pair
 
+from xoffset._arrays.filters.gaussian import gaussian_taps
 from xoffset._arrays.filters.options import Bandpass
 from xoffset._arrays.lattice import Lattice
 from xoffset._arrays.matching import images as imaging
@@ -22,7 +23,6 @@ from xoffset._arrays.matching.images import Image
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._blocks import tiles
 from xoffset._kernels._jit import hot_kernel
-from xoffset._kernels.images import filters
 from xoffset._kernels.matching import refine, zncc
 from xoffset._kernels.matching import significance as chance
 from xoffset._kernels.matching.significance import BLOCK, MOST_POINTS
@@ -190,7 +190,7 @@ def _operations(tile: Tile, template: int, search: int, step: int) -> dict[str, 
     lanes = (2 * search + 1) * (-(-(2 * search + 1) // zncc.LANES) * zncc.LANES)
     candidates = (2 * search + 1) ** 2
     window = template**2
-    taps = sum(filters.gaussian_taps(sigma, np.dtype(np.float32)).size // 2 for sigma in (0.7, 3.0))
+    taps = sum(gaussian_taps(sigma, np.dtype(np.float32)).size // 2 for sigma in (0.7, 3.0))
     lags = chance.lags(template, tile.images[0].colour_reach).y.size
     blocks, points = pixels / BLOCK**2, min(MOST_POINTS, template // BLOCK) ** 2
     products = 2.0 * inner * lanes

@@ -172,6 +172,30 @@ def test_planes_are_continued_beside_the_rim_of_an_image(fine, coarse, frame, dt
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("rows", [slice(0, 52), slice(18, 70)])
+@pytest.mark.parametrize("columns", [slice(0, 41), slice(19, 60)])
+@pytest.mark.parametrize(("fine", "coarse", "lost"), [(0.7, 2.0, 0), (1.2, 2.3, 1)])
+def test_too_little_is_known_at_a_corner_for_a_wide_low_pass(fine, coarse, lost, rows, columns, dtype):
+    raw = np.full((70, 60), np.nan)
+    raw[rows, columns] = image(raw.shape, holes=False)[rows, columns] - 1000.0
+    known = np.isfinite(raw)
+    pixels = np.nan_to_num(raw).astype(dtype)
+    found, valid = smoothing.bandpass(Bandpass(fine, coarse), pixels, known.astype(np.uint8), (rows, columns))
+    low, weight, _ = reference.local_plane(raw, fine)
+    expected = low - reference.local_plane(raw, coarse)[0]
+    # rows and columns from the corner on, as far as the edges of the array are not seen: they are none of the image
+    corner = tuple(
+        slice(part.start, part.stop - 16) if part.start > 0 else slice(part.stop - 1, 16, -1)
+        for part in (rows, columns)
+    )
+    np.testing.assert_array_equal(valid[corner], weight[corner] >= filters.LEAST_WEIGHT)
+    assert np.count_nonzero(valid[corner] == 0) == lost
+    atol = (1e-9 if dtype == np.float64 else 1e-5) * np.nanmax(np.abs(raw))
+    np.testing.assert_allclose(found[corner], expected[corner], rtol=0, atol=atol)
+
+
+@pytest.mark.small
 @pytest.mark.parametrize("shape", [(24, 24), (25, 31), (26, 24), (31, 27)])
 def test_spline_coefficients_of_any_number_of_rows(shape):
     raw = image(shape, holes=False)

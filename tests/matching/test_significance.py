@@ -40,7 +40,7 @@ def alarm(score, effective=40.0, candidates=225.0, rough=(0.8, 0.7), pixels=1024
     score = np.atleast_2d(np.asarray(score, dtype=np.float64))
     out = np.empty_like(score)
     effective = np.broadcast_to(np.asarray(effective, dtype=np.float64), score.shape).copy()
-    excess = np.full(score.shape, excess)
+    excess, candidates = (np.full(score.shape, float(each)) for each in (excess, candidates))
     significance.false_alarm(score, effective, excess, candidates, np.array(rough), pixels, out)
     return out
 
@@ -186,6 +186,31 @@ def test_excess_against_twin(dtype, has_holes):
     moments.kurtosis(np.ones((90, 90), dtype), known[0], where, of_first)
     moments.excess(of_first, second.astype(dtype), known[1], where, peaks, out)
     assert (out == 0.0).all()
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("has_holes", [False, True])
+@pytest.mark.parametrize("template", [1, 7, 12])
+def test_kurtosis_at_every_pixel_is_that_of_each_window(template, has_holes, dtype):
+    generator = np.random.default_rng(2)
+    image = (generator.standard_normal((40, 61)) ** 3).astype(dtype)
+    image[:14, :14] = 1.0
+    valid = (generator.random(image.shape) < (0.8 if has_holes else 2.0)).astype(np.uint8)
+    valid[20:33, 20:33] = not has_holes
+    # of windows two pixels apart each is taken by itself
+    dense, every_second = zncc.Nodes(9, 41, 3, 2, 1, template), zncc.Nodes(5, 21, 3, 2, 2, template)
+    known = valid if has_holes else np.empty((0, 0), np.uint8)
+    found, wanted = np.empty((9, 41)), np.empty((5, 21))
+    moments.kurtosis(image, known, dense, found)
+    moments.kurtosis(image, known, every_second, wanted)
+    np.testing.assert_allclose(found[::2, ::2], wanted, rtol=1e-9 if dtype is np.float64 else 1e-4, atol=1e-9)
+    assert (found[0, 0] < 1e-9) == (template < 12)
+    # whatever lies beside a window
+    for first, count in ((0, 1), (5, 17), (40, 1)):
+        alone = np.empty((9, count))
+        moments.kurtosis(image, known, dense._replace(left=2 + first, columns=count), alone)
+        np.testing.assert_array_equal(alone, found[:, first : first + count])
 
 
 @pytest.mark.small

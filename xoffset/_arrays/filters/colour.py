@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._arrays.filters.apply import apply
+from xoffset._arrays.filters.gaussian import gaussian_taps
 from xoffset._arrays.filters.noise import BLOCK, derivatives, noise
 from xoffset._arrays.filters.options import Bandpass, Highpass, Laplacian, Prefilter
 from xoffset._arrays.filters.smoothing import Filtered, linear, stencil
 from xoffset._arrays.lattice import Tile
-from xoffset._kernels.images import filters
 
 # A perturbation that tells how a filter passes noise is at least this part of the image's contrast.
 LEAST_NOISE = 1e-3
@@ -58,7 +58,7 @@ def _gain(prefilter: Bandpass | Highpass | Laplacian) -> float:
     fine = prefilter.fine if isinstance(prefilter, Bandpass) else 0.0
     assert not isinstance(fine, str)
     assert not isinstance(prefilter.coarse, str)
-    taps = [filters.gaussian_taps(sigma, np.dtype(np.float64)) for sigma in (fine, prefilter.coarse)]
+    taps = [gaussian_taps(sigma, np.dtype(np.float64)) for sigma in (fine, prefilter.coarse)]
     low, high = (np.pad(np.multiply.outer(each, each), reach - each.size // 2) for each in taps)
     return float(((low - high) ** 2).sum())
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from xoffset._kernels.images import filters
+from xoffset._arrays.filters.gaussian import gaussian_taps
 from xoffset._options import is_number, is_whole
 
 # Side of the template over the width (sigma) of a high-pass that follows it.
@@ -42,7 +42,7 @@ def _check_whole(value: Any, name: str, least: int) -> int:
 
 
 def _radius(sigma: float) -> int:
-    return filters.gaussian_taps(sigma, np.dtype(np.float64)).size // 2
+    return gaussian_taps(sigma, np.dtype(np.float64)).size // 2
 
 
 def coarse_width(coarse: float | str, template: int) -> float:

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from xoffset._arrays.filters.gaussian import gaussian_taps
 from xoffset._arrays.filters.options import Bandpass, Highpass, Laplacian
 from xoffset._arrays.lattice import Tile
 from xoffset._kernels.images import filters
@@ -47,7 +48,7 @@ def difference(
 
 def reach_of(sigma: float) -> int:
     """Pixels on each side that a Gaussian looks at."""
-    return filters.gaussian_taps(sigma, np.dtype(np.float64)).size // 2
+    return gaussian_taps(sigma, np.dtype(np.float64)).size // 2
 
 
 @functools.cache
@@ -57,7 +58,7 @@ def taps_beside_edge(sigma: float, lines: int) -> tuple[np.ndarray, np.ndarray]:
     Each tells at its line the least-squares straight line, by the weights of a Gaussian, through what is known. As far
     as `lines` behind the edge.
     """
-    taps = filters.gaussian_taps(sigma, np.dtype(np.float64))
+    taps = gaussian_taps(sigma, np.dtype(np.float64))
     radius = taps.size // 2
     out, mean = np.zeros((2, BEYOND + lines, BEYOND + 2 * lines))
     for line in range(BEYOND + lines):
@@ -101,7 +102,7 @@ def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 @functools.cache
 def half_of_taps(sigma: float, dtype: np.dtype) -> np.ndarray:
     """Middle tap of a Gaussian and those on one side, filled up with zeros for the kernels. Not to be changed."""
-    taps = filters.gaussian_taps(sigma, dtype)
+    taps = gaussian_taps(sigma, dtype)
     half = taps[taps.size // 2 :]
     blocks = max(-(-(half.size - 1) // filters.FOLD), 1)
     return np.concatenate([half, np.zeros(1 + blocks * filters.FOLD - half.size, dtype=dtype)])
@@ -110,7 +111,7 @@ def half_of_taps(sigma: float, dtype: np.dtype) -> np.ndarray:
 @functools.lru_cache(64)
 def weight_of_line(size: int, sigma: float) -> np.ndarray:
     """Low-pass of a line of ones, zero beyond: below 1 near the edges only. Not to be changed."""
-    taps = filters.gaussian_taps(sigma, np.dtype(np.float64))
+    taps = gaussian_taps(sigma, np.dtype(np.float64))
     radius = taps.size // 2
     return np.convolve(np.ones(size), taps)[radius : radius + size]
 
@@ -120,7 +121,7 @@ def lowpass(image: np.ndarray, sigma: float) -> np.ndarray:
     if sigma == 0.0:
         return image
     out = np.empty_like(image)
-    taps = filters.gaussian_taps(sigma, image.dtype)
+    taps = gaussian_taps(sigma, image.dtype)
     filters.smooth(image, taps, taps, np.empty_like(image), out)
     return out
 
@@ -135,7 +136,7 @@ def local_level(centred: np.ndarray, known: np.ndarray, sigma: float) -> tuple[n
     level = lowpass(centred, sigma) / weight.astype(centred.dtype)
     moments[0] = 1.0
     if not known.all():
-        taps = filters.gaussian_taps(sigma, np.dtype(np.float64))
+        taps = gaussian_taps(sigma, np.dtype(np.float64))
         offset = (np.arange(taps.size) - taps.size // 2) / sigma
         powers = np.stack([taps * offset**n for n in range(3)]).astype(centred.dtype)
         filters.level_beside_holes(centred, known.astype(centred.dtype), powers, level, moments)
@@ -147,7 +148,7 @@ def centroids_in_frame(image: np.ndarray, frame: Tile, sigma: float) -> list[np.
 
     The edge of the image is no hole: a template keeps away from it as far as it is searched for.
     """
-    taps = filters.gaussian_taps(sigma, np.dtype(np.float64))
+    taps = gaussian_taps(sigma, np.dtype(np.float64))
     radius = taps.size // 2
     lever = taps * np.arange(-radius, radius + 1) / sigma
     offsets = []

@@ -114,7 +114,9 @@ def _least(
             moments.excess(out, two, holes[1], nodes, peaks, excess)
             excess *= UNFILTERED if first.reach == 0 else 1.0
             strength = np.abs(score) if inversion else score
-            significance.false_alarm(strength.astype(np.float64), effective, excess, 1.0, rough, side**2, out)
+            significance.false_alarm(
+                strength.astype(np.float64), effective, excess, np.ones(out.shape), rough, side**2, out
+            )
             np.fmin(least, out, out=least)
     # each size of window, each node around, and each sign of the contrast is a try of its own
     tries = len(tried) * (1 + inversion)

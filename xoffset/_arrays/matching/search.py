@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -136,17 +137,28 @@ def by_blocks(
     flags
         (size, rows, columns) int32: bits against the peak are added.
     """
-    per_step, across, kinds = nodes.step // block, nodes.template // block, len(images.first)
-    spans = np.stack([(nodes.template - search.templates) // (2 * block), search.templates // block], axis=1)
-    first, last = spans[:, 0], spans.sum(axis=1)
+    across, kinds = nodes.template // block, len(images.first)
     lanes = -(-search.box[3] // zncc.LANES) * zncc.LANES
     box, elements = (*search.box[:3], lanes), search.box[2] * lanes
-    # the last rows of blocks, summed along the row to the width of each size: a ring of them for each size
-    begins = kinds * nodes.columns * np.cumsum([0, *spans[:, 1]])
+    plan = _plan(nodes, tuple(search.templates.tolist()), block, kinds)
     dtype = images.first.dtype
-    sums = np.empty((begins[-1], elements + zncc.LANES), dtype)
+    # the last rows of blocks, summed along the row to the width of each size: a ring of them for each size
+    sums = np.empty((plan[2][-1], elements + zncc.LANES), dtype)
     ring, pixels = np.empty((across, elements), dtype), np.empty(zncc.MOST_ROWS * block, dtype)
     origin, shape = (np.repeat(np.array([each]), nodes.columns, axis=0) for each in (box[:2], box[2:]))
+    score, masked = _scratch(images, search, elements)
+    zncc.search_blocks(
+        images, nodes, search, box, block, plan, (ring, pixels, sums, score, origin, shape), masked, out, flags
+    )  # fmt: skip
+
+
+@lru_cache(64)
+def _plan(nodes: zncc.Nodes, sizes: tuple[int, ...], block: int, kinds: int) -> tuple[np.ndarray, ...]:
+    """`plan` of `zncc.search_blocks`: that of all pairs of a tile, and of most tiles. Not to be changed."""
+    per_step, across, templates = nodes.step // block, nodes.template // block, np.array(sizes)
+    spans = np.stack([(nodes.template - templates) // (2 * block), templates // block], axis=1)
+    first, last = spans[:, 0], spans.sum(axis=1)
+    begins = kinds * nodes.columns * np.cumsum([0, *spans[:, 1]])
     block_rows = np.arange((nodes.rows - 1) * per_step + across)[:, None]
     is_used = (block_rows >= first) & ((block_rows - first) % per_step < spans[:, 1])
     row_of, rest = np.divmod(block_rows - last + 1, per_step)
@@ -155,11 +167,7 @@ def by_blocks(
     starts = begins[:-1] + block_rows % spans[:, 1] * kinds * nodes.columns
     places[..., 0] = starts[..., None] + nodes.columns * np.arange(kinds)
     places[..., 1] = nodes.columns
-    plan = spans, places, begins, judged, is_used.any(axis=1) | (per_step == 1)
-    score, masked = _scratch(images, search, elements)
-    zncc.search_blocks(
-        images, nodes, search, box, block, plan, (ring, pixels, sums, score, origin, shape), masked, out, flags
-    )  # fmt: skip
+    return spans, places, begins, judged, is_used.any(axis=1) | (per_step == 1)
 
 
 def one_by_one(images: zncc.Images, nodes: zncc.Nodes, search: zncc.Search, out: np.ndarray, flags: np.ndarray) -> None:

@@ -39,11 +39,8 @@ def doubts(
         of_other = np.empty_like(effective)
         excess = _excess(reference, secondary, nodes.of_size(template), valid, peaks[size])
         for field, out in ((2, chance[size]), (surface.OTHER, of_other)):
-            # of one candidate first: their number may differ by node
             score = peaks[size, ..., field].astype(np.float64)
-            significance.false_alarm(score, effective, excess, 1.0, rough, template**2, out)
-            with np.errstate(divide="ignore"):
-                out[:] = -np.expm1(tries * np.log1p(-out))
+            significance.false_alarm(score, effective, excess, tries, rough, template**2, out)
         ambiguities.ambiguity(peaks[size], effective / (1.0 + excess), of_other, ambiguity[size])
     return chance, ambiguity
 

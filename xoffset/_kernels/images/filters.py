@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
 from xoffset._kernels._jit import hot_kernel, kernel, lean_kernel
@@ -21,15 +19,6 @@ LEAST_DETERMINANT = 1e-3
 CELL = 16
 # Taps on each side of a symmetric filter that one pass over a row adds up: enough that each pixel is loaded seldom.
 FOLD = 4
-
-
-@functools.cache
-def gaussian_taps(sigma: float, dtype: np.dtype) -> np.ndarray:
-    """Samples of a Gaussian out to 4 sigma, of sum 1; the single tap 1 if sigma is 0. It is kept: leave it as it is."""
-    radius = int(4.0 * sigma + 0.5)
-    offsets = np.arange(-radius, radius + 1) / sigma if sigma > 0.0 else np.zeros(1)
-    taps = np.exp(-0.5 * offsets**2)
-    return np.asarray(taps / taps.sum(), dtype=dtype)
 
 
 @kernel

@@ -23,11 +23,74 @@ def kurtosis(image, valid, nodes, out):
     nodes
         As in `effective_pixels`.
     """
+    if nodes.step == 1:
+        side = nodes.columns + nodes.template - 1
+        _kurtosis_beside_each_other(
+            image, valid, nodes, np.ones(side, image.dtype), np.empty((4, side), image.dtype), out
+        )
+        return
     lines = np.ones((2, nodes.template * nodes.template), image.dtype)
     for row in range(nodes.rows):
         for column in range(nodes.columns):
             y, x = nodes.top + row * nodes.step, nodes.left + column * nodes.step
             out[row, column] = _kurtosis(image, valid, y, x, nodes.template, lines[0], lines[1])
+
+
+@lean_kernel
+def _kurtosis_beside_each_other(image, valid, nodes, weight, sums, out):
+    """As `kurtosis` of windows that begin at each pixel of a row, all of them at a time.
+
+    `weight`, which comes as ones, and `sums` (4 lines): working space as long as a row of all their pixels.
+    """
+    size, count = nodes.template, nodes.columns
+    zero, one = image.dtype.type(0.0), image.dtype.type(1.0)
+    for row in range(nodes.rows):
+        y, known, mean, scale, fourth = nodes.top + row, sums[0], sums[1], sums[2], sums[3]
+        for k in range(4):
+            line = sums[k]
+            for x in range(count):
+                line[x] = zero
+        for i in range(size):
+            if valid.size > 0:
+                _take_weight(valid, y + i, nodes.left, weight)
+            for j in range(size):
+                _add_powers(image[y + i, nodes.left + j :], weight[j:], known[:count], mean, scale)
+        for x in range(count):
+            pixels = max(known[x], one)
+            middle = mean[x] / pixels
+            square = scale[x] / pixels - middle * middle
+            known[x], mean[x] = pixels, middle
+            scale[x] = one / square if square > zero else zero
+        for i in range(size):
+            if valid.size > 0:
+                _take_weight(valid, y + i, nodes.left, weight)
+            for j in range(size):
+                _add_fourth(image[y + i, nodes.left + j :], weight[j:], mean, scale, fourth[:count])
+        for x in range(count):
+            out[row, x] = fourth[x] / known[x]
+
+
+@lean_kernel
+def _take_weight(valid, y, left, out):
+    for x in range(out.size):
+        out[x] = 1 if valid[y, left + x] else 0
+
+
+@lean_kernel
+def _add_powers(pixels, weight, known, total, square):
+    for x in range(known.size):
+        value = weight[x] * pixels[x]
+        known[x] += weight[x]
+        total[x] += value
+        square[x] += value * pixels[x]
+
+
+@lean_kernel
+def _add_fourth(pixels, weight, mean, scale, fourth):
+    for x in range(fourth.size):
+        away = weight[x] * (pixels[x] - mean[x])
+        power = away * away * scale[x]
+        fourth[x] += power * power
 
 
 @hot_kernel

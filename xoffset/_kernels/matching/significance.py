@@ -438,7 +438,7 @@ def false_alarm(score, effective, excess, candidates, rough, pixels, out):
     excess
         (rows, columns) excess of the fourth moments of the pixels over those of a normal distribution, as of `excess`.
     candidates
-        Candidates that can be accepted.
+        (rows, columns) candidates that can be accepted.
     rough
         (2,) correlation of scores one pixel apart along y and x.
     pixels
@@ -465,7 +465,7 @@ def false_alarm(score, effective, excess, candidates, rough, pixels, out):
             steepness = level
             if freedom >= LEAST_FREEDOM:
                 steepness = math.sqrt(freedom * (1.0 + 2.0 * bend * log) * r * r / rest * share)
-            expected = candidates * 0.5 * math.erfc(level / math.sqrt(2.0))
+            expected = candidates[row, column] * 0.5 * math.erfc(level / math.sqrt(2.0))
             for axis in range(2):
                 rho = rough[axis]
                 above = math.sqrt((1.0 - rho) / (1.0 + rho)) * max(steepness, LEAST_LEVEL)
