@@ -69,7 +69,7 @@ def one_layer(dataset: xr.Dataset, names: tuple[str, ...], layer: int, caller: s
         )
     if dims:
         few = few.isel({dims[0]: index_of(layer, few.sizes[dims[0]], dims[0], caller)})
-    few = grids.with_crs(with_decoded(few, caller))
+    few = grids.with_crs(with_decoded(thinned(few), caller))
     return xr.Dataset({name: as_field(few[name], caller) for name in names}, attrs=product.attrs)
 
 

@@ -6,7 +6,7 @@ import importlib
 import math
 import re
 import textwrap
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -33,6 +33,9 @@ FIRST, SECOND, MODEL, REJECTED = "#0b3c6f", "#e08a1e", "#111111", "0.6"
 _LINE = 46
 
 
+Data = TypeVar("Data", xr.DataArray, xr.Dataset)
+
+
 class Scale(NamedTuple):
     """Colours of a map and the values at both ends."""
 
@@ -53,7 +56,7 @@ def check_extra(caller: str) -> None:
         ) from error
 
 
-def thinned(data: xr.DataArray) -> xr.DataArray:
+def thinned(data: Data) -> Data:
     """Every so many pixels, as many as a picture can show."""
     return data.isel({dim: slice(None, None, math.ceil(data.sizes[dim] / MOST_PIXELS)) for dim in ("y", "x")})
 
