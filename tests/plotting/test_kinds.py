@@ -221,9 +221,46 @@ def test_of_one_node(o, kind):
     draw(kind, o, one, **({"points": [(one.x.item(), one.y.item())]} if kind == "series" else {})).canvas.draw()
 
 
+@pytest.mark.parametrize("kind", GRIDDED)
+def test_of_no_node(o, kind):
+    none = getattr(o, KINDS[kind][0]).isel(y=slice(0, 0))
+    if kind in ("network", "chord"):  # which have no need of any
+        assert "valid [%]" not in texts(draw(kind, o, none))
+        return
+    with pytest.raises(ValueError, match=rf"{kind}\(\) needs .*; got .*\. \S"):
+        draw(kind, o, none)
+
+
+@each_kind
+def test_of_far_values(o, kind):
+    data = getattr(o, KINDS[kind][0])
+    far = {}
+    for name, each in data.data_vars.items():
+        if each.dtype.kind == "f":
+            values = each.values.copy()
+            end = 1e9 if kind == "trajectories" else 1e38  # labels of the axes have room for it
+            values.flat[[3, 5, 7, 9]] = np.inf, -np.inf, end, -end
+            far[name] = each.copy(data=values)
+    draw(kind, o, data.assign(far)).canvas.draw()
+    for value in (1e30, -np.inf, 0.0)[: 1 if kind == "animation" else 3]:
+        alike = {name: each.copy(data=np.full_like(each.values, value)) for name, each in far.items()}
+        draw(kind, o, data.assign(alike))
+
+
+@pytest.mark.parametrize("code", ["EPSG:4326", "EPSG:3857"])
+def test_grids_that_are_not_in_metres_of_ground_are_refused(o, code):
+    for kind, data in (("velocity", o.rate), ("stable", o.shifts)):
+        data = data.drop_vars("spatial_ref").assign_attrs(crs=code)
+        with pytest.raises(ValueError, match=rf"{kind}\(\) needs .*; got .*Reproject"):
+            draw(kind, o, data)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", GRIDDED)
-def test_of_a_huge_grid_says_that_it_is_thinned(o, kind):
+def test_of_a_huge_grid_says_that_it_is_thinned(o, kind, monkeypatch):
+    most = style.MOST_PIXELS if kind == "velocity" else 300  # one as large as they come, the others quickly
+    monkeypatch.setattr(style, "MOST_PIXELS", most)
+    monkeypatch.setattr(fields, "MOST_PIXELS", most)
     small = getattr(o, KINDS[kind][0])
     side = 10_000
     grid = {"y": -10.0 * np.arange(side), "x": 10.0 * np.arange(side)}
@@ -243,8 +280,8 @@ def test_of_a_huge_grid_says_that_it_is_thinned(o, kind):
     options = {"points": [(500.0, -700.0)]} if kind == "series" else {}
     figure = draw(kind, o, large.assign_attrs(small.attrs), **options)
     if kind != "series":
-        assert "thinned: 1 node of 7 drawn" in texts(figure)
-    assert all(max(image.get_array().shape[:2]) <= style.MOST_PIXELS for axes in figure.axes for image in axes.images)
+        assert f"thinned: 1 node of {-(-side // most)} drawn" in texts(figure)
+    assert all(max(image.get_array().shape[:2]) <= most for axes in figure.axes for image in axes.images)
 
 
 @pytest.mark.parametrize("kind", GRIDDED)
@@ -305,7 +342,17 @@ def test_without_the_extra(o, kind, monkeypatch):
                 draw(kind, o)
 
 
+def removed_panel():
+    axes = Figure().subplots()
+    axes.remove()
+    return axes
+
+
 BAD = [
+    ({"ax": Figure().add_subplot(projection="polar")}, ValueError, r"needs a plane .* as ax; got .*'polar'\. Pass fig"),
+    ({"ax": Figure().add_subplot(projection="3d")}, ValueError, r"needs a plane .* as ax; got .*'3d'\. Pass figure"),
+    ({"ax": Figure().add_subplot(yscale="log")}, ValueError, r"needs .* linear scales as ax; got scales 'linear' and"),
+    ({"ax": removed_panel()}, ValueError, r"needs a .*panel of a figure .* as ax; got one that was removed"),
     ({"ax": 3}, TypeError, r"needs Axes of matplotlib as ax; got int\. Pass one panel"),
     ({"vmin": "low"}, ValueError, r"needs a finite number as vmin; got 'low'\. Pass one"),
     ({"vmax": np.inf}, ValueError, r"needs a finite number as vmax; got inf\. Pass one"),

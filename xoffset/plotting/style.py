@@ -58,7 +58,7 @@ def check_extra(caller: str) -> None:
 
 def thinned(data: Data) -> Data:
     """Every so many pixels, as many as a picture can show."""
-    return data.isel({dim: slice(None, None, math.ceil(data.sizes[dim] / MOST_PIXELS)) for dim in ("y", "x")})
+    return data.isel({dim: slice(None, None, max(math.ceil(data.sizes[dim] / MOST_PIXELS), 1)) for dim in ("y", "x")})
 
 
 def colour_scale(field: xr.DataArray) -> Scale:
@@ -155,7 +155,7 @@ def draw(
     from matplotlib.colors import LogNorm, Normalize
 
     image = axes.imshow(
-        field.values,
+        field.values.astype("float64"),  # colours of far float32 overflow
         cmap=colour_map(scale.colours, "draw"),
         norm=LogNorm(scale.low, scale.high) if is_log else Normalize(scale.low, scale.high),
         origin="lower",
