@@ -52,6 +52,14 @@ def shifts():
     return product
 
 
+@pytest.fixture(scope="module")
+def matched():
+    """Shifts of three dates as the library matches them, and their rate."""
+    stack, _ = synthetic.stack((96, 96), dates=["2020-01-01", "2020-07-01", "2021-01-01"], field="constant")
+    shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    return shifts, xoffset.velocity(shifts)
+
+
 def tell(*arguments):
     return CliRunner().invoke(cli.main, ["info", *map(str, arguments)])
 
@@ -91,9 +99,8 @@ class TestProducts:
         )
         assert "2 with baselines of 70 to 328 days, median 199 days" in repr(found)
 
-    def test_parameters_and_versions(self, tmp_path):
-        stack, _ = synthetic.stack((96, 96), dates=["2020-01-01", "2020-07-01", "2021-01-01"], field="constant")
-        shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    def test_parameters_and_versions(self, tmp_path, matched):
+        shifts, _ = matched
         xoffset.to_zarr(shifts, tmp_path / "a.zarr")
         found = xoffset.info(tmp_path / "a.zarr")
         assert found["history"][-1]["function"] == "correlate"
@@ -116,10 +123,8 @@ class TestProducts:
         made.trajectories().to_netcdf(tmp_path / "paths.nc", engine="h5netcdf")
         assert xoffset.info(tmp_path / "paths.nc").kind == "displacement"
 
-    def test_period_of_a_rate(self, tmp_path):
-        stack, _ = synthetic.stack((96, 96), dates=["2020-01-01", "2020-07-01", "2021-01-01"], field="constant")
-        rate = xoffset.velocity(xoffset.correlate(stack, xoffset.pairs(stack), search=4))
-        rate.to_zarr(tmp_path / "a.zarr", consolidated=False)
+    def test_period_of_a_rate(self, tmp_path, matched):
+        matched[1].to_zarr(tmp_path / "a.zarr", consolidated=False)
         found = xoffset.info(tmp_path / "a.zarr")["period"]
         assert (found["first"][:10], found["last"][:10]) == ("2020-01-01", "2021-01-01")
 
@@ -144,10 +149,8 @@ class TestProducts:
         assert found["dates"]["number"] == 1
         assert "dates       1, 2020-01-01" in repr(found)
 
-    def test_exported_maps(self, tmp_path):
-        stack, _ = synthetic.stack((96, 96), field="constant")
-        rate = xoffset.velocity(xoffset.correlate(stack, xoffset.pairs(stack), search=4))
-        xoffset.to_geotiff(rate, tmp_path / "maps")
+    def test_exported_maps(self, tmp_path, matched):
+        xoffset.to_geotiff(matched[1], tmp_path / "maps")
         found = xoffset.info(tmp_path / "maps")
         assert found.kind == "rate"
         assert {"vx", "vy", "sigma_vx"} <= set(found["variables"])

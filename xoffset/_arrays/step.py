@@ -33,7 +33,7 @@ def step_across(distance: np.ndarray, values: np.ndarray, sigma: np.ndarray, *, 
         return Step(np.nan, np.nan, count, ())
     errors = sigma[used]
     is_weighted = bool((np.isfinite(errors) & (errors > 0.0)).all())
-    scale = 1.0 / errors if is_weighted else np.ones(count)
+    scale = errors.min() / errors if is_weighted else np.ones(count)
     length = float(np.abs(from_place[used]).max())
     design = np.stack([np.ones(count), from_place[used] / length, is_after[used].astype(np.float64)], axis=1)
     weighted = design * scale[:, np.newaxis]

@@ -115,7 +115,7 @@ def animation(
     picture = panels[0].images[-1]
 
     def show(k: int) -> None:
-        picture.set_data(fields[k].values)
+        picture.set_data(fields[k].values.astype("float64"))
         set_title(panels[0], None, text if title is None else title, labels[k])
 
     with replaced(place, overwrite=True, caller="animation") as path, explained(place.parent, "animation"):

@@ -68,6 +68,8 @@ def draw_directions(axes: Axes, vectors: xr.Dataset, names: tuple[str, str]) -> 
 
 def draw_signs(axes: Axes, field: xr.DataArray, high: float) -> None:
     """Mark what is far above and below zero with + and -, which grey does not tell apart."""
+    from matplotlib.patheffects import withStroke
+
     few, _ = coarse(field.to_dataset(name="values"), field)
     x, y = places(few, field)
     values = few["values"].values
@@ -75,6 +77,7 @@ def draw_signs(axes: Axes, field: xr.DataArray, high: float) -> None:
         axes.plot(
             x[is_marked], y[is_marked], linestyle="", marker=marker, color="black", markersize=3.0,
             markeredgewidth=0.6, zorder=2.0, scalex=False, scaley=False,
+            path_effects=[withStroke(linewidth=2.0, foreground="white")],
         )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ def draw_crosses(axes: Axes, fields: xr.Dataset) -> None:
         for colour, width, which in (
             ("black", 1.9, size < 0.0),
             ("white", 1.1, size < 0.0),
+            ("white", 1.9, size > 0.0),
             ("black", 1.1, size > 0.0),
         ):
             lines = arms[is_drawn & which].reshape(-1, 2, 2)

@@ -156,6 +156,7 @@ def trajectories(
     look = look_of("trajectories", ax=ax, vmin=vmin, vmax=vmax, cmap=cmap, title=title, save=save)
     product = _paths_of(found)
     x, y = (product[name].transpose("point", "time").values.astype("float64") for name in ("x", "y"))
+    x, y = (np.where(np.isfinite(each), each, np.nan) for each in (x, y))
     asked = None if times is None else _options.as_positive(times, "times", "trajectories", unit="1", example=10.0)
     field, factor = _room(x, y, asked, product)
     panels = look.panels(shape=shape_of(field))
@@ -188,7 +189,9 @@ def _room(x: np.ndarray, y: np.ndarray, asked: float | None, like: xr.Dataset) -
             for each in (middle_x, middle_y)]  # fmt: skip
     lengths = np.hypot(x - middle_x[:, np.newaxis], y - middle_y[:, np.newaxis])
     longest = float(np.nanmax(lengths)) if np.isfinite(lengths).any() else 0.0
-    width = max(max(high - low for low, high in ends), 2.0 * longest, 1.0)
+    # so wide that edges differ in floating point
+    least = max(1.0, *(1e-9 * abs(end) for both in ends for end in both))
+    width = max(max(high - low for low, high in ends), 2.0 * longest, least)
     factor = asked or max(nice(_LONGEST * width / longest) if longest > 0.0 else 1.0, 1.0)
     margin = 0.08 * width + 0.7 * factor * longest
     places = {name: [low - margin, high + margin] for name, (low, high) in zip(("x", "y"), ends, strict=True)}

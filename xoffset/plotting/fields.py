@@ -20,13 +20,15 @@ VECTORS = {("vx", "vy"): ("speed", "velocity", "m yr-1"), ("dx", "dy"): ("displa
 def as_field(field: xr.DataArray, caller: str) -> xr.DataArray:
     """Return the field in memory, thinned to what a picture can show, rows from south to north."""
     if not isinstance(field, xr.DataArray) or set(field.dims) != {"y", "x"} or not {"y", "x"} <= set(field.coords):
-        got = f"dims {field.dims}" if isinstance(field, xr.DataArray) else type(field).__name__
+        is_array = isinstance(field, xr.DataArray)
+        got = f"dims {field.dims} and coords {sorted(map(str, field.coords))}" if is_array else type(field).__name__
         raise ValueError(
             f"{caller}() needs a DataArray on y and x with both coordinates; got {got}. "
             "Select one date or pair first: data.isel(time=-1)."
         )
     if not field.size:
         raise ValueError(f"{caller}() needs at least one node; got shape {field.shape}. Check the selection.")
+    grids.check_crs(grids.crs_of(field), field, caller)
     field = in_metres(thinned(field).transpose("y", "x").sortby(["y", "x"]).compute(), caller)
     if field.dtype.kind == "b":
         return field.astype(np.uint8)
@@ -48,6 +50,8 @@ def as_product(dataset: xr.Dataset, caller: str) -> xr.Dataset:
             f"{caller}() needs a Dataset; got {type(dataset).__name__}. Draw one field with plotting.variable(): "
             "field.to_dataset(name='speed')."
         )
+    if 0 in (dataset.sizes.get("y"), dataset.sizes.get("x")):
+        raise ValueError(f"{caller}() needs at least one node; got {dict(dataset.sizes)}. Check the selection.")
     return dataset
 
 
@@ -69,7 +73,7 @@ def one_layer(dataset: xr.Dataset, names: tuple[str, ...], layer: int, caller: s
         )
     if dims:
         few = few.isel({dims[0]: index_of(layer, few.sizes[dims[0]], dims[0], caller)})
-    few = grids.with_crs(with_decoded(few, caller))
+    few = grids.with_crs(with_decoded(thinned(few), caller))
     return xr.Dataset({name: as_field(few[name], caller) for name in names}, attrs=product.attrs)
 
 
@@ -108,7 +112,7 @@ def sigma_of_length(vectors: xr.Dataset, names: tuple[str, str]) -> np.ndarray:
     sigma_x, sigma_y = (vectors[f"sigma_{name}"].values.astype("float64") for name in names)
     length = np.hypot(x, y)
     with np.errstate(divide="ignore", invalid="ignore"):
-        along = np.hypot(x * sigma_x, y * sigma_y) / length
+        along = np.hypot(x / length * sigma_x, y / length * sigma_y)
     return np.asarray(np.where(length > 0.0, along, np.hypot(sigma_x, sigma_y)))
 
 

@@ -90,6 +90,8 @@ def look_of(
             f"{caller}() needs Axes of matplotlib as ax; got {type(ax).__name__}. Pass one panel, such as "
             "figure.subplots(), or leave it out for a new figure."
         )
+    if ax is not None:
+        _check_panel(ax, caller)
     for name, value in (("vmin", vmin), ("vmax", vmax)):
         if value is not None:
             _options.check_finite(value, name, caller)
@@ -100,6 +102,21 @@ def look_of(
     colours = None if cmap is None else colour_map(cmap, caller)
     low, high = (None if end is None else float(end) for end in (vmin, vmax))
     return Look(caller, ax, low, high, colours, title, place_of(save, caller, tuple(_STILL)))
+
+
+def _check_panel(axes: Axes, caller: str) -> None:
+    """Refuse panels that no picture fits into."""
+    if axes.get_figure(root=True) is None:
+        got = "one that was removed from its figure"
+    elif axes.name != "rectilinear":
+        got = f"a panel of projection '{axes.name}'"
+    elif (axes.get_xscale(), axes.get_yscale()) != ("linear", "linear"):
+        got = f"scales '{axes.get_xscale()}' and '{axes.get_yscale()}'"
+    else:
+        return
+    raise ValueError(
+        f"{caller}() needs a plane panel of a figure with linear scales as ax; got {got}. Pass figure.subplots()."
+    )
 
 
 def place_of(value: str | os.PathLike[str] | None, caller: str, endings: tuple[str, ...]) -> Path | None:

@@ -208,7 +208,7 @@ def log_speed(
     panels = look.panels(shape=shape_of(speed))
     scale = scale_of(speed, look, is_log=True)
     # zero has no logarithm, but it is known to be slow
-    seen = speed.copy(data=np.maximum(speed.values, np.float32(1e-6) * scale.low))
+    seen = speed.copy(data=np.maximum(speed.values, speed.dtype.type(1e-6 * scale.low)))
     draw(panels[0], seen, scale, is_log=True)
     set_title(panels[0], title, "speed, logarithmic scale", span_of(rate) or period(vectors))
     return look.finish(panels, clip_note(speed, scale) + notes_of(rate))

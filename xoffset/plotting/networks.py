@@ -262,7 +262,7 @@ def _pairs_of(dataset: xr.Dataset, caller: str) -> _Pairs:
     reference, secondary = (as_dates(dataset[name].values) for name in ("reference", "secondary"))
     dates, ends = graph.incidence(reference, secondary)
     share = None
-    if "dx" in dataset and "pair" in dataset["dx"].dims:
+    if "dx" in dataset and "pair" in dataset["dx"].dims and dataset["dx"].size:
         field = thinned(dataset["dx"])
         share = np.asarray(100.0 * field.notnull().mean([dim for dim in field.dims if dim != "pair"]).values)
     return _Pairs(reference, secondary, dates, np.asarray(ends), share)

@@ -191,7 +191,7 @@ def correction(
     for name in ("before", "removed"):
         known = fields[name].values[np.isfinite(fields[name].values)]
         middle = float(np.median(known)) if known.size else 0.0
-        fields[name] = fields[name].copy(data=fields[name].values - np.float32(middle))
+        fields[name] = fields[name].copy(data=fields[name].values - fields[name].dtype.type(middle))
         titles[name] = f"{name}, less {middle:.2f} m"
     panels = look.panels(3, shape=shape_of(after), is_column=True)
     scale = scale_of(fields["before"], look)
@@ -285,6 +285,7 @@ def _layer(dataset: xr.Dataset, names: tuple[str, str], layer: int, caller: str)
         raise ValueError(
             f"{caller}() needs vectors on y and x; got dims {few[names[0]].dims}. Pass shifts, a series or a rate."
         )
+    grids.check_crs(grids.crs_of(dataset), dataset, caller)
     return grids.with_crs(with_decoded(few, caller)).transpose("y", "x")
 
 
@@ -319,7 +320,7 @@ def _range_of(values: list[np.ndarray], vmin: float | None, vmax: float | None) 
 def _stages(found: xr.Dataset) -> tuple[list[str], np.ndarray]:
     """Names of the stages that took vectors, and of what is left, with numbers over all pairs."""
     product = as_product(found, "losses")
-    if not {"lost", "left"} <= set(product.data_vars) or "stage" not in product["lost"].dims:
+    if not {"lost", "left"} <= set(product.data_vars) or not product["lost"].sizes.get("stage"):
         raise ValueError(
             f"losses() needs lost and left on (stage, pair); got {dict(product.sizes)} and "
             f"{sorted(map(str, product.data_vars))[:12]}. Pass the result of xoffset.losses()."

@@ -193,7 +193,7 @@ def _draw(axes: Axes, place: _Place, look: Look) -> str:
 
 def _draw_dates(axes: Axes, time: np.ndarray, at: xr.Dataset, name: str, colour: Colour, marker: str) -> None:
     sigma = at[f"sigma_{name}"].values.astype("float64") if f"sigma_{name}" in at else None
-    bars = None if sigma is None else np.where(np.isfinite(sigma), sigma, 0.0)
+    bars = None if sigma is None else np.where(np.isfinite(sigma) & (sigma >= 0.0), sigma, 0.0)
     axes.errorbar(
         time, at[name].values.astype("float64"), yerr=bars, fmt=marker, markersize=4.0, color=colour, ecolor=colour,
         elinewidth=0.8, capsize=1.5, markeredgecolor="black", markeredgewidth=0.4, label=name, zorder=3.0,

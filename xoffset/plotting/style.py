@@ -6,7 +6,7 @@ import importlib
 import math
 import re
 import textwrap
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -33,6 +33,9 @@ FIRST, SECOND, MODEL, REJECTED = "#0b3c6f", "#e08a1e", "#111111", "0.6"
 _LINE = 46
 
 
+Data = TypeVar("Data", xr.DataArray, xr.Dataset)
+
+
 class Scale(NamedTuple):
     """Colours of a map and the values at both ends."""
 
@@ -53,9 +56,9 @@ def check_extra(caller: str) -> None:
         ) from error
 
 
-def thinned(data: xr.DataArray) -> xr.DataArray:
+def thinned(data: Data) -> Data:
     """Every so many pixels, as many as a picture can show."""
-    return data.isel({dim: slice(None, None, math.ceil(data.sizes[dim] / MOST_PIXELS)) for dim in ("y", "x")})
+    return data.isel({dim: slice(None, None, max(math.ceil(data.sizes[dim] / MOST_PIXELS), 1)) for dim in ("y", "x")})
 
 
 def colour_scale(field: xr.DataArray) -> Scale:
@@ -152,7 +155,7 @@ def draw(
     from matplotlib.colors import LogNorm, Normalize
 
     image = axes.imshow(
-        field.values,
+        field.values.astype("float64"),  # colours of far float32 overflow
         cmap=colour_map(scale.colours, "draw"),
         norm=LogNorm(scale.low, scale.high) if is_log else Normalize(scale.low, scale.high),
         origin="lower",
