@@ -16,7 +16,7 @@ from xoffset.pipeline.identity import Identity, fingerprints, identity_of
 from xoffset.pipeline.lock import only_writer
 from xoffset.pipeline.parts import Part
 from xoffset.pipeline.places import Place
-from xoffset.pipeline.progress import Progress, Report
+from xoffset.pipeline.progress import Progress, Report, raising_what_is_told, tell
 from xoffset.pipeline.store import Place as Tile
 from xoffset.pipeline.store import TileStore, Unwritable, lazy_arrays, tiles_of
 from xoffset.pipeline.warmup import warm_worker
@@ -59,7 +59,7 @@ def write_store(data: xr.Dataset, path: Place, job: Job) -> xr.Dataset | None:
     identity = identity_of(data, job.inputs) | {"tiles": list(store.sides)}
     if _is_whole(store, identity, job):
         return open_result(str(path))
-    with only_writer(path, job.caller, job.part):
+    with only_writer(path, job.caller, job.part), raising_what_is_told():
         if store.is_complete:
             # another writer may have ended it meanwhile
             if _is_whole(store, identity, job):
@@ -176,13 +176,13 @@ def _write_missing(store: TileStore, data: xr.Dataset, job: Job, places: Sequenc
         now = time.monotonic()
         state = Progress(job.stage, total - len(missing) + len(done), total, len(done), now - began)
         if job.report is not None:
-            job.report(state)
+            tell(job.report, state)
         if now - told[0] >= SILENCE:
             told[0] = now
             logger.info("%s", state)
 
     if job.report is not None:
-        job.report(Progress(job.stage, total - len(missing), total, 0, 0.0))
+        tell(job.report, Progress(job.stage, total - len(missing), total, 0, 0.0))
     if not missing:
         return
     laid = lazy_arrays(data, store)
