@@ -9,7 +9,7 @@ import xoffset
 from xoffset.pipeline import store
 
 
-class Mine(Exception):  # noqa: N818 (any exception)
+class Mine(Exception):
     """What a function of the caller raises."""
 
 

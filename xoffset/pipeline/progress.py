@@ -67,7 +67,7 @@ class _Raised(BaseException):
 
 
 def tell(report: Report, state: Progress) -> None:
-    """Call a function of the caller; what it raises stops the work, as Ctrl-C does, and leaves `raising_what_is_told`."""
+    """Call a function of the caller; what it raises stops the work as Ctrl-C does."""
     try:
         report(state)
     except Exception as error:

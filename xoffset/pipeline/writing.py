@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,8 @@ from xoffset.pipeline.parts import Part
 from xoffset.pipeline.places import Place
 from xoffset.pipeline.progress import Progress, Report, raising_what_is_told, tell
 from xoffset.pipeline.store import Place as Tile
-from xoffset.pipeline.store import TileStore, Unwritable, lazy_arrays, tiles_of
+from xoffset.pipeline.store import TileStore, tiles_of
+from xoffset.pipeline.store_files import Unwritable, lazy_arrays
 from xoffset.pipeline.warmup import warm_worker
 from xoffset.readers.open_result import open_result
 
@@ -137,21 +139,12 @@ def _begin(store: TileStore, data: xr.Dataset, identity: Identity, job: Job) -> 
     by = "" if job.part is None else f".{job.part.first}-{job.part.stop}"
     if job.part is None:
         store.sweep()
-    try:
+    with _writable(store, job):
         if not store.is_begun:
             store.create(lazy_arrays(data, store), identity, by)
-        if not store.is_complete:
-            store.check(identity, store.part, job.caller)
-            _mend(store, data, identity, job)
-    except OSError as error:
-        raise Unwritable(
-            f"{job.caller}() needs a disk that can be written; got '{error}'. Make room, or choose another path than "
-            f"{store.path}."
-        ) from error
-
-
-def _mend(store: TileStore, data: xr.Dataset, identity: Identity, job: Job) -> None:
-    """Write anew what of a store is no tile, where it is damaged."""
+    if store.is_complete:
+        return
+    store.check(identity, store.part, job.caller)
     damaged = store.damaged()
     if damaged and job.part is not None:
         raise OSError(
@@ -159,7 +152,19 @@ def _mend(store: TileStore, data: xr.Dataset, identity: Identity, job: Job) -> N
             "damaged, and a part of the tiles. Run it without tiles."
         )
     if damaged:
-        store.restore(lazy_arrays(data, store), identity, damaged)
+        with _writable(store, job):
+            store.restore(lazy_arrays(data, store), identity, damaged)
+
+
+@contextmanager
+def _writable(store: TileStore, job: Job) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unwritable(
+            f"{job.caller}() needs a disk that can be written; got '{error}'. Make room, or choose another path than "
+            f"{store.path}."
+        ) from error
 
 
 def _write_missing(store: TileStore, data: xr.Dataset, job: Job, places: Sequence[Tile]) -> None:
