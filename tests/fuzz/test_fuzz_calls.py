@@ -103,7 +103,9 @@ def ground():
 @st.composite
 def stacks(draw):
     """Images, some of which are too small for most windows."""
-    sides = st.one_of(st.integers(40, 72), st.integers(40, 72), st.integers(40, 72), st.integers(1, 40))
+    # most of them large enough: what is refused tests little
+    small = draw(st.integers(0, 15)) == 15
+    sides = st.integers(1, 40) if small else st.integers(40, 72)
     height, width = draw(sides), draw(sides)
     count = draw(st.integers(2, 4))
     row, column = draw(st.integers(0, 128 - height)), draw(st.integers(0, 128 - width))
@@ -131,7 +133,7 @@ def shifts_of(draw):
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     dtype = draw(st.sampled_from(["f4", "f8"]))
     data = {name: holes(draw, random.normal(size=shape).astype(dtype)) for name in ("dx", "dy")}
-    if draw(st.booleans()):
+    if draw(st.integers(0, 15)) < 15:
         data |= {name: holes(draw, (random.random(shape) + 0.1).astype(dtype)) for name in ("sigma_dx", "sigma_dy")}
     if draw(st.booleans()):
         data["score"] = random.random(shape).astype(dtype)
@@ -208,10 +210,11 @@ def test_invert(fuzz):
             "weights": draw(st.sampled_from(["uniform", "sigma" if "sigma_dx" in shifts else "uniform"])),
             "loss": draw(st.sampled_from(["huber", "linear", "l1", "tukey"])),
             "smooth": draw(st.sampled_from([0.0, 0.0, 1.0, 1e6])),
-            "islands": draw(st.sampled_from(["nan", "nan", "bridge", "separate"])),
         }
+        if not options["smooth"] or draw(st.integers(0, 7)) == 7:
+            options["islands"] = draw(st.sampled_from(["nan", "nan", "bridge", "separate"]))
         if draw(st.booleans()):
-            options["reference"] = draw(st.sampled_from([*shifts.reference.values, DATES[0]]))
+            options["reference"] = draw(st.sampled_from([*shifts.reference.values] * 4 + [DATES[0]]))
         found = attempt("invert", lambda: xoffset.invert(shifts, **options))
         if found is None:
             return
@@ -328,5 +331,5 @@ def test_calls_return_often_enough(fuzz):
     if not {"correlate", "invert"} <= set(RETURNED):
         pytest.skip("the tests before were left out")
     print("returned:", dict(sorted(RETURNED.items())))  # noqa: T201
-    assert RETURNED["correlate"] >= 4 * fuzz
-    assert RETURNED["invert"] >= 10 * fuzz
+    assert RETURNED["correlate"] >= 9 * fuzz
+    assert RETURNED["invert"] >= 18 * fuzz

@@ -1,5 +1,7 @@
 """What random files and calls have found, each as small as it gets."""
 
+import zipfile
+
 import numpy as np
 import pytest
 import rasterio
@@ -8,6 +10,7 @@ from affine import Affine
 
 import xoffset
 from xoffset.formats import gnss
+from xoffset.readers import archives
 from xoffset.recipes import Generic
 
 HEAD = (
@@ -79,3 +82,20 @@ def test_shifts_in_whole_numbers_with_covariances_that_are_none():
     ).assign(cov_dxdy=(("pair", "y", "x"), np.full((2, 3, 3), 99, np.int32)))  # fmt: skip
     series = xoffset.invert(shifts)
     assert np.isfinite(series.dx).all()
+
+
+def test_archives_with_names_in_other_bytes(tmp_path):
+    """The mark of UTF-8 on a name that is none."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("S2\u00e9.xml", "<a/>")
+    content = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(content.replace("\u00e9".encode(), b"\xff\xff"))
+    with pytest.raises(OSError, match=r"needs .*damaged or cut.*\. \S"):
+        archives.open_tree(str(tmp_path / "a.zip"))
+
+
+def test_positions_whose_errors_are_correlated_beyond_one(tmp_path):
+    rows = [ROW.format(day, "0.1").replace("0.002 0.002 0.005 0 ", "0.002 0.002 0.005 -90 ") for day in (58849, 58850)]
+    (tmp_path / "ABCD.tenv3").write_text(HEAD + "".join(rows))
+    found = gnss.read(tmp_path / "ABCD.tenv3", crs="EPSG:32633")
+    assert np.isfinite(found.dx).all()

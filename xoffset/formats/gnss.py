@@ -192,12 +192,14 @@ def _steps(table: pd.DataFrame, ground: np.ndarray) -> pd.DataFrame:
     covariance[:, 0, 0], covariance[:, 1, 1] = sigma.T**2
     covariance[:, 0, 1] = covariance[:, 1, 0] = table["correlation"] * sigma.prod(axis=1)
     turned = inverse @ (covariance[1:] + covariance[:-1]) @ inverse.T
+    # a correlation beyond one allows no error at all
+    variance = np.where(turned >= 0.0, turned, np.nan)
     moved = np.diff(table[["east", "north"]].to_numpy(dtype=np.float64), axis=0) @ inverse.T
     time = table["time"].to_numpy(dtype="M8[us]")
     return pd.DataFrame(
         {
             "name": table["name"].iloc[0], "reference": time[:-1], "secondary": time[1:],
             "dx": moved[:, 0], "dy": moved[:, 1],
-            "sigma_dx": np.sqrt(turned[:, 0, 0]), "sigma_dy": np.sqrt(turned[:, 1, 1]),
+            "sigma_dx": np.sqrt(variance[:, 0, 0]), "sigma_dy": np.sqrt(variance[:, 1, 1]),
         }
     )  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 
@@ -55,6 +56,34 @@ def as_report(progress: Report | bool | None, caller: str) -> Report | None:
             "takes the state: progress=print."
         )
     return progress
+
+
+class _Raised(BaseException):
+    """Carries what a function of the caller raised past those who would take it for a tile that failed."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def tell(report: Report, state: Progress) -> None:
+    """Call a function of the caller; what it raises stops the work as Ctrl-C does."""
+    try:
+        report(state)
+    except Exception as error:
+        raise _Raised(error) from error
+
+
+@contextmanager
+def raising_what_is_told() -> Iterator[None]:
+    """Raise what a function of the caller raised within, as it was."""
+    try:
+        yield
+        return
+    except _Raised as raised:
+        error = raised.error
+    # outside, as it would become its own cause
+    raise error
 
 
 class Bar:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import tempfile
 from collections.abc import Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,13 +20,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xoffset._blocks import threads, writes
+from xoffset._blocks import threads
 from xoffset.model import storage
+from xoffset.pipeline import store_files as beside
 from xoffset.pipeline.identity import RECORD, Identity, differences, is_finished, made_of
 from xoffset.pipeline.places import Place as Where
 from xoffset.pipeline.places import Remote
 from xoffset.pipeline.shards import shard_layout
-from xoffset.pipeline.store_files import bytes_of, checksum, settle, sizes_of_objects
+from xoffset.pipeline.store_files import Unwritable
 
 # States of a tile.
 NEVER_RUN, DONE, ALL_NAN, FAILED = range(4)
@@ -33,10 +35,6 @@ NEVER_RUN, DONE, ALL_NAN, FAILED = range(4)
 REASON = 500
 
 Place = tuple[int, int]
-
-
-class Unwritable(OSError):
-    """The store cannot be written: a full, vanished or read-only disk."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +83,7 @@ class TileStore:
         `by` tells apart those that may do so at the same time: the first one's store is that of all.
         """
         if isinstance(self.part, Remote):
-            # what others write meanwhile has the same bytes
-            self._lay_out(str(self.part), data, identity, mode="a")
+            beside.with_others(lambda: self._lay_out(str(self.part), data, identity, mode="a"))
             return
         making = self.part.with_name(f"{self.part.name}{by}.new")
         shutil.rmtree(making, ignore_errors=True)
@@ -106,7 +103,9 @@ class TileStore:
         import zarr
 
         if mode == "a":
-            zarr.open_group(where, mode="a", zarr_format=3).require_group(RECORD)
+            # first, as others take what lies there without it for no store of a run
+            zarr.open_group(f"{where}/{RECORD}", mode="a", zarr_format=3)
+            zarr.open_group(where, mode="a", zarr_format=3)
         self.with_encoding(data).to_zarr(where, mode=mode, compute=False, consolidated=False, zarr_format=3)
         counts = tuple(-(-count // side) for count, side in zip(self.shape, self.sides, strict=True))
         record = zarr.open_group(where, mode="r+").require_group(RECORD)
@@ -114,19 +113,25 @@ class TileStore:
         for name, dtype, more in fields:
             if name not in record:
                 record.create_array(name, shape=counts + more, chunks=(1, 1, *more), dtype=dtype, fill_value=0)
-        if not isinstance(self.part, Remote):
+        if isinstance(self.part, Remote):
+            record.attrs["sizes"] = beside.sizes_beside(self.part, self._tiled)
+        else:
             root = Path(where)
             files = sorted(each for each in root.rglob("*") if each.is_file() and each != root / RECORD / "zarr.json")
-            record.attrs["checksums"] = {each.relative_to(root).as_posix(): checksum([each]) for each in files}
+            record.attrs["checksums"] = {each.relative_to(root).as_posix(): beside.checksum_of(each) for each in files}
         # last, so that a store that says what it is made of lacks nothing but tiles
         record.attrs["made_of"] = json.dumps(identity)
 
     def damaged(self) -> list[str]:
-        """Files beside the tiles, of axes, dates and descriptions, that are lost or not as they were written."""
+        """Files beside the tiles, of axes, dates and descriptions, that are lost or not as they were written.
+
+        Of objects the size tells.
+        """
         if isinstance(self._place, Remote):
-            return []
+            sizes = beside.sizes_beside(self._place, self._tiled)
+            return [name for name, size in self._record("r").attrs.get("sizes", {}).items() if sizes.get(name) != size]
         known = self._record("r").attrs.get("checksums", {})
-        return [name for name, found in known.items() if checksum([self._place / name]) != found]
+        return [name for name, found in known.items() if beside.checksum_of(self._place / name) != found]
 
     def restore(self, data: xr.Dataset, identity: Identity, names: list[str]) -> None:
         """Write files beside the tiles anew.
@@ -136,16 +141,16 @@ class TileStore:
         ValueError
             If they would not be the same, as another version of Zarr may write them.
         """
-        place, making = Path(str(self._place)), Path(f"{self.part}.mended.new")
-        known = self._record("r").attrs["checksums"]
-        shutil.rmtree(making, ignore_errors=True)
-        self._lay_out(str(making), data, identity, mode="w")
-        other = [name for name in names if checksum([making / name]) != known[name]]
-        if not other:
-            for name in names:
-                (place / name).parent.mkdir(parents=True, exist_ok=True)
-                (making / name).replace(place / name)
-        shutil.rmtree(making)
+        known, is_remote = self._record("r").attrs, isinstance(self._place, Remote)
+        with tempfile.TemporaryDirectory() as folder:
+            making = Path(folder) / "new" if is_remote else Path(f"{self.part}.mended.new")
+            shutil.rmtree(making, ignore_errors=True)
+            self._lay_out(str(making), data, identity, mode="w")
+            tell, then = (beside.bytes_of, known["sizes"]) if is_remote else (beside.checksum_of, known["checksums"])
+            other = [name for name in names if tell(making / name) != then[name]]
+            for name in [] if other else names:
+                beside.replace_by(self._place / name, making / name)
+            shutil.rmtree(making)
         if other:
             raise ValueError(
                 f"a store is needed whose files are as they were written; of {self.path} {', '.join(other[:3])} are "
@@ -188,7 +193,7 @@ class TileStore:
             missing[place] = (
                 states[place] not in (DONE, ALL_NAN)
                 or sizes[place] != found[place]
-                or (by_content and sums[place] != self._checksum_of(place))
+                or (by_content and sums[place] != beside.checksum(self._local_files(place)))
             )
 
         threads.in_threads(look, wanted)
@@ -222,23 +227,28 @@ class TileStore:
             if self._is_noted(place):
                 # by a worker that was given up for lost and went on
                 return place, state
-            for file in self._local_files(place):
-                # zarr would read what is there to write over it, and that may be damaged
-                file.unlink(missing_ok=True)
+            self._remove(place)
             xr.Dataset(maps).to_zarr(str(self.part), mode="r+", region=region, **options)
             if rest:
                 xr.Dataset(rest).to_zarr(str(self.part), mode="r+", **options)
             for file in self._local_files(place):
-                settle(file)
+                beside.settle(file)
             self._note(place, state, "")
         except OSError as error:
             raise self._unwritable(place, error) from error
         return place, state
 
+    def _remove(self, place: Place) -> None:
+        """Remove what is there of a tile: zarr would read it to write over it, and it may be damaged."""
+        for file in self._local_files(place):
+            file.unlink(missing_ok=True)
+        if isinstance(self.part, Remote) and self._recorded("state", [place])[place] != NEVER_RUN:
+            for key in beside.sizes_of_tile(self.part, self._grids, self.rest, place):
+                (self.part / key).unlink(missing_ok=True)
+
     def _is_noted(self, place: Place) -> bool:
         """Whether a tile is there already, as it was written."""
-        record = self._record("r")
-        is_done = int(record["state"][place]) in (DONE, ALL_NAN)
+        is_done = int(self._recorded("state", [place])[place]) in (DONE, ALL_NAN)
         return is_done and not self.missing([place])
 
     def fail(self, place: Place, reason: str) -> None:
@@ -250,7 +260,7 @@ class TileStore:
 
     def counts(self) -> dict[str, int]:
         """Number of tiles by state; those that are done may hold no value at all (`empty`)."""
-        states = self._record("r")["state"][:]
+        states = self._recorded("state")
         found = {name: int((states == state).sum()) for name, state in (("done", DONE), ("empty", ALL_NAN))}
         return {
             "total": len(self.places), "done": found["done"] + found["empty"], "empty": found["empty"],
@@ -259,10 +269,9 @@ class TileStore:
 
     def reasons(self) -> dict[Place, str]:
         """Tiles that failed, and why."""
-        record = self._record("r")
-        states = record["state"][:]
+        states, reasons = self._recorded("state"), self._recorded("reason")
         failed = [place for place in self.places if states[place] == FAILED]
-        return {place: bytes(record["reason"][place]).rstrip(b"\0").decode(errors="replace") for place in failed}
+        return {place: bytes(reasons[place]).rstrip(b"\0").decode(errors="replace") for place in failed}
 
     def finish(self) -> None:
         """Put the complete store in its place, if no other that has written a part was faster."""
@@ -301,7 +310,7 @@ class TileStore:
         record = self._record("r+")
         text = np.frombuffer(reason.encode()[:REASON].ljust(REASON, b"\0"), dtype=np.uint8)
         record["bytes"][place] = self._sizes([place])[place]
-        record["checksum"][place] = self._checksum_of(place)
+        record["checksum"][place] = beside.checksum(self._local_files(place))
         record["reason"][place] = text
         # last, so that what it says holds
         record["state"][place] = state
@@ -317,14 +326,17 @@ class TileStore:
 
         return zarr.open_group(str(self._place / RECORD), mode=mode)
 
-    def _recorded(self, name: str) -> np.ndarray:
-        """What is written down of each tile; zero where that is damaged."""
-        array = self._record("r")[name]
+    def _recorded(self, name: str, places: list[Place] | None = None) -> np.ndarray:
+        """What is written down of each tile, or of these; zero where that is damaged."""
         try:
-            return np.asarray(array[:])
-        except (OSError, RuntimeError, ValueError):
-            found = np.zeros(array.shape, array.dtype)
-        for place in self.places:
+            array = self._record("r")[name]
+        except (KeyError, ValueError):
+            return np.zeros((*(last + 1 for last in self.places[-1]), *((REASON,) if name == "reason" else ())), int)
+        if places is None:
+            with suppress(OSError, RuntimeError, ValueError):
+                return np.asarray(array[:])
+        found = np.zeros(array.shape, array.dtype)
+        for place in self.places if places is None else places:
             with suppress(OSError, RuntimeError, ValueError):
                 found[place] = array[place]
         return found
@@ -333,17 +345,20 @@ class TileStore:
         """Size of the files of tiles, of all variables together; -1 where one is not there."""
         places = list(places)
         if isinstance(self._place, Remote):
-            found = sizes_of_objects(self._place, self._grids, places)
+            found = beside.sizes_of_objects(self._place, self._grids, self.rest, places)
         else:
-            found = {place: [[bytes_of(file) for file in each] for each in self._files(place)] for place in places}
+            found = {
+                place: [[beside.bytes_of(file) for file in each] for each in self._files(place)] for place in places
+            }
         return {
             place: sum(map(sum, sizes)) if all(sizes) and min(map(min, sizes)) >= 0 else -1
             for place, sizes in found.items()
         }
 
-    def _checksum_of(self, place: Place) -> int:
-        """Checksum of the content of the files of a tile; 0 of objects."""
-        return checksum(self._local_files(place))
+    @property
+    def _tiled(self) -> list[str]:
+        """Variables that are written with the tiles."""
+        return [name for name, _ in self._grids] + list(self.rest)
 
     @property
     def _grids(self) -> list[tuple[str, int]]:
@@ -375,18 +390,3 @@ def tiles_of(data: xr.Dataset, path: Where, sides: tuple[int, int] | None = None
     # texts are written once, when the store is made
     rest = tuple(name for name, each in dims.items() if each[-2:] != ("y", "x") and data[name].dtype.kind not in "OTUS")
     return TileStore(path, dims, shape, sides, rest)
-
-
-def lazy_arrays(data: xr.Dataset, store: TileStore) -> xr.Dataset:
-    """The product with every variable on the grid in the blocks of the tiles, and of other dims in one."""
-    # chunks of a product are those of its dates, too
-    out = data.assign_coords({name: each.compute() for name, each in data.coords.items()})
-    for name, dims in store.dims.items():
-        sides = store.sides if dims[-2:] == ("y", "x") else None
-        if sides is not None or name in store.rest:
-            out[name] = data[name].copy(data=writes.in_blocks(data[name].data, sides))
-            out[name].encoding = dict(data[name].encoding)
-        else:
-            # texts: only their values tell how they are stored
-            out[name] = data[name].compute()
-    return out

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray as xr
 
+from xoffset._blocks import writes
+from xoffset.pipeline.identity import RECORD
+from xoffset.pipeline.places import Place as Where
 from xoffset.pipeline.places import Remote
+
+if TYPE_CHECKING:
+    from xoffset.pipeline.store import TileStore
 
 Place = tuple[int, int]
 Grids = list[tuple[str, int]]  # variables on the grid, and how many dims come before it
 
 # Bytes of a file that are read at a time.
 PART = 2**24
+# Objects beside the tiles that others may have made a moment before.
+MADE_BY_OTHERS = 100
+
+
+class Unwritable(OSError):
+    """The store cannot be written: a full, vanished or read-only disk."""
 
 
 def checksum(files: Iterable[Path]) -> int:
@@ -29,6 +42,20 @@ def checksum(files: Iterable[Path]) -> int:
             while part := opened.read(PART):
                 found = zlib.crc32(part, found)
     return found
+
+
+def checksum_of(file: Path) -> int:
+    """Checksum of the content of a file; -1 if it is not there."""
+    return checksum([file])
+
+
+def replace_by(old: Where, new: Path) -> None:
+    """Put a file in the place of a file or an object."""
+    if isinstance(old, Remote):
+        old.system.pipe_file(old.key, new.read_bytes())
+        return
+    old.parent.mkdir(parents=True, exist_ok=True)
+    new.replace(old)
 
 
 def bytes_of(file: Path) -> int:
@@ -45,20 +72,29 @@ def settle(file: Path) -> None:
         os.fsync(opened.fileno())
 
 
-def sizes_of_objects(where: Remote, grids: Grids, places: list[Place]) -> dict[Place, list[list[int]]]:
-    """Sizes of the objects of tiles: of one tile each is asked for, of several all are listed."""
+def sizes_of_objects(
+    where: Remote, grids: Grids, rest: tuple[str, ...], places: list[Place]
+) -> dict[Place, list[list[int]]]:
+    """Sizes of the objects of tiles: of one tile each is asked for, of several all are listed.
+
+    The rest, variables that are no map, belongs to the first tile.
+    """
     names = [name for name, _ in grids]
-    found: dict[Place, list[list[int]]] = {place: [[] for _ in names] for place in places}
-    sizes = _sizes_of_tile(where, grids, places[0]) if len(places) == 1 else where.sizes()
+    found: dict[Place, list[list[int]]] = {
+        place: [[] for _ in (*names, *(rest if place == (0, 0) else ()))] for place in places
+    }
+    sizes = sizes_of_tile(where, grids, rest, places[0]) if len(places) == 1 else where.sizes()
     for key, size in sizes.items():
-        name, separator, chunk = key.partition("/c/")
-        place = tuple(map(int, chunk.split("/")[-2:])) if separator and name in names else ()
-        if place in found:
-            found[place][names.index(name)].append(size)
+        # the one value of a variable without dims is the object "c"
+        name, separator, chunk = f"{key}/".partition("/c/")
+        place = (0, 0) if name in rest else tuple(map(int, chunk.split("/")[-3:-1])) if name in names else ()
+        if separator and place in found:
+            found[place][[*names, *rest].index(name)].append(size)
     return found
 
 
-def _sizes_of_tile(where: Remote, grids: Grids, place: Place) -> dict[str, int]:
+def sizes_of_tile(where: Remote, grids: Grids, rest: tuple[str, ...], place: Place) -> dict[str, int]:
+    """Size of each object of a tile; -1 of one that is not there."""
     import zarr
 
     group, found = zarr.open_group(str(where), mode="r"), {}
@@ -69,4 +105,47 @@ def _sizes_of_tile(where: Remote, grids: Grids, place: Place) -> dict[str, int]:
         for chunk in np.ndindex(*counts):
             key = f"{name}/c/{'/'.join(map(str, (*chunk, *place)))}"
             found[key] = (where / key).size()
+    for name in rest if place == (0, 0) else ():
+        array = group[name]
+        counts = [-(-size // side) for size, side in zip(array.shape, array.shards or array.chunks, strict=True)]
+        for chunk in np.ndindex(*counts):
+            key = "/".join((name, "c", *map(str, chunk)))
+            found[key] = (where / key).size()
     return found
+
+
+def sizes_beside(where: Remote, tiled: Iterable[str]) -> dict[str, int]:
+    """Sizes of the objects that are no tile, nor written down of one; `tiled` are the variables of the tiles."""
+    starts = tuple(f"{name}/c" for name in tiled)
+    sizes = {key: size for key, size in where.sizes().items() if not key.startswith(starts)}
+    is_record = {key: key.startswith(f"{RECORD}/") and ("/c/" in key or key == f"{RECORD}/zarr.json") for key in sizes}
+    return {key: sizes[key] for key in sorted(sizes) if not is_record[key]}
+
+
+def with_others(make: Callable[[], None]) -> None:
+    """Make objects that others make at the same time with the same bytes: what is there already is gone on with."""
+    from zarr.errors import ContainsArrayError, ContainsGroupError
+
+    for _ in range(MADE_BY_OTHERS):
+        try:
+            make()
+            return
+        except (ContainsArrayError, ContainsGroupError):
+            # looked for and not found, and then there
+            continue
+    make()
+
+
+def lazy_arrays(data: xr.Dataset, store: TileStore) -> xr.Dataset:
+    """The product with every variable on the grid in the blocks of the tiles, and of other dims in one."""
+    # chunks of a product are those of its dates, too
+    out = data.assign_coords({name: each.compute() for name, each in data.coords.items()})
+    for name, dims in store.dims.items():
+        sides = store.sides if dims[-2:] == ("y", "x") else None
+        if sides is not None or name in store.rest:
+            out[name] = data[name].copy(data=writes.in_blocks(data[name].data, sides))
+            out[name].encoding = dict(data[name].encoding)
+        else:
+            # texts: only their values tell how they are stored
+            out[name] = data[name].compute()
+    return out

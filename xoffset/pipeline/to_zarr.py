@@ -36,7 +36,8 @@ def to_zarr(
     progress
         Called after each tile with `stage`, `done`, `total`, `new`, `seconds`, `rate` and `left`: tiles done and all,
         those of this call, its seconds, tiles a second, and the seconds that the rest will take. True draws a bar, with
-        tqdm. Without it, a line in the log now and then.
+        tqdm. Without it, a line in the log now and then. What the function raises stops the call and reaches the
+        caller; what is written is safe.
 
     Returns
     -------

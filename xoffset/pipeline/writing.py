@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +17,10 @@ from xoffset.pipeline.identity import Identity, fingerprints, identity_of
 from xoffset.pipeline.lock import only_writer
 from xoffset.pipeline.parts import Part
 from xoffset.pipeline.places import Place
-from xoffset.pipeline.progress import Progress, Report
+from xoffset.pipeline.progress import Progress, Report, raising_what_is_told, tell
 from xoffset.pipeline.store import Place as Tile
-from xoffset.pipeline.store import TileStore, Unwritable, lazy_arrays, tiles_of
+from xoffset.pipeline.store import TileStore, tiles_of
+from xoffset.pipeline.store_files import Unwritable, lazy_arrays
 from xoffset.pipeline.warmup import warm_worker
 from xoffset.readers.open_result import open_result
 
@@ -59,7 +61,7 @@ def write_store(data: xr.Dataset, path: Place, job: Job) -> xr.Dataset | None:
     identity = identity_of(data, job.inputs) | {"tiles": list(store.sides)}
     if _is_whole(store, identity, job):
         return open_result(str(path))
-    with only_writer(path, job.caller, job.part):
+    with only_writer(path, job.caller, job.part), raising_what_is_told():
         if store.is_complete:
             # another writer may have ended it meanwhile
             if _is_whole(store, identity, job):
@@ -137,21 +139,12 @@ def _begin(store: TileStore, data: xr.Dataset, identity: Identity, job: Job) -> 
     by = "" if job.part is None else f".{job.part.first}-{job.part.stop}"
     if job.part is None:
         store.sweep()
-    try:
+    with _writable(store, job):
         if not store.is_begun:
             store.create(lazy_arrays(data, store), identity, by)
-        if not store.is_complete:
-            store.check(identity, store.part, job.caller)
-            _mend(store, data, identity, job)
-    except OSError as error:
-        raise Unwritable(
-            f"{job.caller}() needs a disk that can be written; got '{error}'. Make room, or choose another path than "
-            f"{store.path}."
-        ) from error
-
-
-def _mend(store: TileStore, data: xr.Dataset, identity: Identity, job: Job) -> None:
-    """Write anew what of a store is no tile, where it is damaged."""
+    if store.is_complete:
+        return
+    store.check(identity, store.part, job.caller)
     damaged = store.damaged()
     if damaged and job.part is not None:
         raise OSError(
@@ -159,7 +152,19 @@ def _mend(store: TileStore, data: xr.Dataset, identity: Identity, job: Job) -> N
             "damaged, and a part of the tiles. Run it without tiles."
         )
     if damaged:
-        store.restore(lazy_arrays(data, store), identity, damaged)
+        with _writable(store, job):
+            store.restore(lazy_arrays(data, store), identity, damaged)
+
+
+@contextmanager
+def _writable(store: TileStore, job: Job) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unwritable(
+            f"{job.caller}() needs a disk that can be written; got '{error}'. Make room, or choose another path than "
+            f"{store.path}."
+        ) from error
 
 
 def _write_missing(store: TileStore, data: xr.Dataset, job: Job, places: Sequence[Tile]) -> None:
@@ -176,13 +181,13 @@ def _write_missing(store: TileStore, data: xr.Dataset, job: Job, places: Sequenc
         now = time.monotonic()
         state = Progress(job.stage, total - len(missing) + len(done), total, len(done), now - began)
         if job.report is not None:
-            job.report(state)
+            tell(job.report, state)
         if now - told[0] >= SILENCE:
             told[0] = now
             logger.info("%s", state)
 
     if job.report is not None:
-        job.report(Progress(job.stage, total - len(missing), total, 0, 0.0))
+        tell(job.report, Progress(job.stage, total - len(missing), total, 0, 0.0))
     if not missing:
         return
     laid = lazy_arrays(data, store)

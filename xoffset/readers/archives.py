@@ -187,7 +187,7 @@ def _zip(place: str) -> Tree:
     try:
         with zipfile.ZipFile(place) as archive:
             members = archive.infolist()
-    except _DAMAGE as error:
+    except (*_DAMAGE, UnicodeDecodeError) as error:  # names that are no UTF-8, and say so
         raise _damaged(place, f"a zip file that is damaged or cut ({error})") from error
     for member in members:
         _check_name(place, member.filename)
