@@ -758,7 +758,7 @@ def test_refinement_passes_over_flagged_nodes():
 @pytest.mark.small
 def test_refinement_needs_slopes_in_both_directions():
     nodes = nodes_of(12, 9)
-    stripes = np.broadcast_to(texture((1, 80))[0], (80, 80))
+    stripes = np.tile(texture((1, 80))[0], (80, 1))
     image = reference.Image(stripes, stripes, np.ones(stripes.shape, bool))
     peaks, flags = np.zeros((2, 3, 4)), np.zeros((2, 3), np.int32)
     found = refine_kernel(image, image, nodes, peaks, flags, np.float64, is_masked=False)

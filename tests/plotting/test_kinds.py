@@ -593,6 +593,11 @@ class TestLines:
         np.testing.assert_allclose((np.diff(x), np.diff(y)), 20.0, rtol=1e-6)
         assert "displacements drawn 10 times as long" in texts(draw("trajectories", o, times=10.0))
 
+    def test_a_path_without_places_is_told(self, o):
+        path = o.series.offset.trajectory([POINT[0], POINT[0]]).compute()
+        path = path.assign(x=path.x.where(path.point == path.point[0]))
+        assert "1 of 2 points lie nowhere that is known" in texts(xoffset.plotting.trajectories(path))
+
 
 class TestNetworks:
     def test_tells_of_groups(self, o):

@@ -167,7 +167,9 @@ def trajectories(
     count = product.sizes["point"]
     first, last = (str(product["time"].values[k])[:10] for k in (0, -1))
     set_title(panels[0], title, f"paths of {count} point{'s' * (count > 1)}", f"{first} to {last}")
-    return look.finish(panels, [f"displacements drawn {factor:g} times as long"] if factor != 1.0 else [])
+    lost = int((~(np.isfinite(x) & np.isfinite(y))).all(axis=1).sum())
+    notes = [f"displacements drawn {factor:g} times as long"] if factor != 1.0 else []
+    return look.finish(panels, notes + ([f"{lost} of {count} points lie nowhere that is known"] if lost else []))
 
 
 def _paths_of(found: xr.Dataset) -> xr.Dataset:
