@@ -28,6 +28,7 @@ DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 # small windows, so that small images have many
 WINDOWS = ["--template", "16", "--search", "4", "--step", "8"]
 CORRECTED = sorted([*folder.PRODUCTS, folder.MARKER, folder.RECIPE])
+CORRECTED.remove(folder.INPUTS)  # which only tasks of a cluster read, and only while they match
 # of a run that corrects nothing
 RESULTS = [name for name in CORRECTED if name != "corrected.zarr"]
 # the demo shows one thing only, and does not go on

@@ -217,6 +217,8 @@ def test_archives_do_not_inflate_without_bounds(tmp_path):
 
 # compiled kernels are kept as numba keeps them, in a folder that only their user may write
 PICKLES = {"_kernels/_cache.py"}
+# compares tasks by their bytes, which are written and never read
+WRITES_ONLY = {"_blocks/fusing.py": {"pickle.dumps"}}
 
 
 def test_no_code_comes_from_data():
@@ -229,14 +231,14 @@ def test_no_code_comes_from_data():
         assert not called & {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "yaml.load"}, name
         assert not {each for each in called if each.startswith(("marshal.", "shelve.", "dill.", "cloudpickle."))}, name
         if name not in PICKLES:
-            assert not {each for each in called if each.split(".")[0] == "pickle"}, name
+            assert {each for each in called if each.split(".")[0] == "pickle"} <= WRITES_ONLY.get(name, set()), name
             assert not {each for each in called if each.split(".")[-1] in ("read_pickle", "to_pickle")}, name
         assert not called & {"np.load", "numpy.load"}, name
         options = {word.arg: word.value for node in calls for word in node.keywords}
         for option in ("shell", "allow_pickle"):
             assert ast.unparse(options.get(option, ast.Constant(False))) == "False", name
         imported = {each.name for node in ast.walk(tree) if isinstance(node, ast.Import) for each in node.names}
-        assert "pickle" not in imported or name in PICKLES, name
+        assert "pickle" not in imported or name in (*PICKLES, *WRITES_ONLY), name
         parsers = {"xml.etree.ElementTree", "xml.dom.minidom", "xml.sax", "lxml", "lxml.etree"}
         assert not imported & parsers, name
 

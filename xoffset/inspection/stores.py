@@ -123,6 +123,9 @@ def _of_tiles(stored: xr.Dataset, where: Path, known: Facts) -> Facts:
         return {"complete": {"state": "unfinished: nothing tells which of its tiles are done"}} if is_part else {}
     final = where.with_name(where.name.removesuffix(_PART))
     tiles = replace(store.tiles_of(stored, final, tuple(made.get("tiles", (1, 1)))), where=where)
+    lost_record = [name for name in tiles.damaged() if name.startswith(identity.RECORD)]
+    if lost_record:
+        raise OSError(f"{lost_record[0]} is lost or damaged")
     counts, reasons = tiles.counts(), tiles.reasons()
     lost = len(tiles.missing(by_content=False)) - (counts["total"] - counts["done"])
     writer = holder(final)

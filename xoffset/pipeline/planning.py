@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import xarray as xr
@@ -103,7 +104,11 @@ def within(
     ------
     MemoryError
         If one tile of a stage needs more.
+    NotADirectoryError
+        If `out` is a file.
     """
+    if isinstance(out, Path) and out.is_file():
+        raise NotADirectoryError(f"run() needs a folder for results; {out} is a file. Choose another path.")
     limit = SHARE * quota.memory() if memory_limit is None else as_bytes(memory_limit)
     threads = writes.threads_of_worker()
     begun = _side_of(out)
