@@ -148,12 +148,15 @@ def test_the_accessor_offers_what_works(kind, shifts):
     assert repr(data.offset)
     for name in dir(data.offset):
         # some are for maps with pairs, one needs more dates
-        if name != "remove_season" and (kind != "map" or name not in ("diagnose", "pair")):
+        if name not in ("remove_season", "plot") and (kind != "map" or name not in ("diagnose", "pair")):
             getattr(data.offset, name)(**OPTIONS.get(name, {}))
     # and no less than that
     beside = {"calibrate", "extend", "vector_coherence", "trajectory", "strain", "profile", "to_geotiff", "to_zarr"}
     beside |= {"area_mean", "compare", "stable_statistics", "correct", "denoise", "light", "thinning_bias"}
     assert set(dir(on_grid.offset)) - beside == set(dir(data.offset))
+    if kind == "shifts":
+        for name in ("network", "chord", "valid"):
+            assert getattr(data.offset.plot, name)().axes
 
 
 @pytest.mark.parametrize("kind", KINDS)

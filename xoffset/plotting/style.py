@@ -58,7 +58,9 @@ def check_extra(caller: str) -> None:
 
 def thinned(data: Data) -> Data:
     """Every so many pixels, as many as a picture can show."""
-    return data.isel({dim: slice(None, None, max(math.ceil(data.sizes[dim] / MOST_PIXELS), 1)) for dim in ("y", "x")})
+    # of points all are taken
+    grid = [dim for dim in ("y", "x") if dim in data.dims]
+    return data.isel({dim: slice(None, None, max(math.ceil(data.sizes[dim] / MOST_PIXELS), 1)) for dim in grid})
 
 
 def colour_scale(field: xr.DataArray) -> Scale:
