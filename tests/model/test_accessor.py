@@ -43,8 +43,10 @@ def test_an_object_offers_what_applies_to_it(objects, kind, offered, refused):
     listed = set(dir(objects[kind].offset))
     assert offered <= listed
     assert not refused & listed
-    for name in listed:
+    for name in listed - {"plot"}:
         assert callable(getattr(objects[kind].offset, name))
+    for name in dir(objects[kind].offset.plot) if "plot" in listed else ():
+        assert callable(getattr(objects[kind].offset.plot, name))
     for name in refused:
         assert not hasattr(objects[kind].offset, name)
         with pytest.raises(AttributeError, match=rf"{name}\(\) needs .*; got {kind}\. Call first: .*\(\)"):
@@ -53,7 +55,9 @@ def test_an_object_offers_what_applies_to_it(objects, kind, offered, refused):
 
 def test_an_object_of_no_kind_is_told_what_each_kind_needs():
     strange = xr.Dataset({"a": ("z", [1.0])})
-    assert dir(strange.offset) == []
+    # pictures of what functions return that is no product
+    assert dir(strange.offset) == ["plot"]
+    assert dir(strange.offset.plot) == ["losses", "profile", "trajectories"]
     for text in ("DataArray (time, y, x)", "dx, dy on (pair, y, x)", "dx, dy on (time, y, x)", "vx, vy"):
         assert text in repr(strange.offset)
     with pytest.raises(AttributeError, match=r"got a Dataset with dims \('z',\) and variables \['a'\]\. Call first"):
