@@ -285,10 +285,10 @@ def test_who_comes_late_finds_the_store_of_the_other(shifts, tmp_path, monkeypat
     """The other completes it after this one looked, and before it has the lock."""
     lazy, path, take = shifts.chunk(y=16, x=16), tmp_path / "a.zarr", lock.only_writer
 
-    def late(place, caller):
+    def late(*asked):
         monkeypatch.setattr(writing, "only_writer", take)
         xoffset.to_zarr(lazy, path)
-        return take(place, caller)
+        return take(*asked)
 
     monkeypatch.setattr(writing, "only_writer", late)
     xr.testing.assert_identical(xoffset.to_zarr(lazy, path).compute(), shifts)
