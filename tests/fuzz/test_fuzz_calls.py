@@ -164,7 +164,7 @@ def same_bits(found, lazily):
 
 
 def test_correlate(fuzz):
-    @cases(12 * fuzz)
+    @cases(4 * fuzz)
     @given(st.data())
     def check(data):
         draw = data.draw
@@ -331,5 +331,5 @@ def test_calls_return_often_enough(fuzz):
     if not {"correlate", "invert"} <= set(RETURNED):
         pytest.skip("the tests before were left out")
     print("returned:", dict(sorted(RETURNED.items())))  # noqa: T201
-    assert RETURNED["correlate"] >= 9 * fuzz
-    assert RETURNED["invert"] >= 18 * fuzz
+    assert RETURNED["correlate"] >= fuzz
+    assert RETURNED["invert"] >= 6 * fuzz
