@@ -95,7 +95,7 @@ def _read_part(rows: slice, columns: slice, source: _Source) -> np.ndarray:
 
 
 def part_of(array: Any, rows: slice, columns: slice) -> np.ndarray:
-    """Rows and columns of an array (n, rows, columns), NumPy or dask, whose blocks are computed one by one."""
+    """Rows and columns of an array (n, rows, columns), NumPy or dask; its blocks are put in place one by one."""
     part = array[:, rows, columns]
     if isinstance(part, np.ndarray):
         return part
@@ -104,9 +104,16 @@ def part_of(array: Any, rows: slice, columns: slice) -> np.ndarray:
 
     out = np.empty(part.shape, dtype=part.dtype)
     starts = [np.cumsum((0, *sizes)) for sizes in part.chunks]
-    graph = optimize(part.dask, list(flatten(part.__dask_keys__())))
-    for key in flatten(part.__dask_keys__()):
+    keys = list(flatten(part.__dask_keys__()))
+    graph = dict(optimize(part.dask, keys))
+    for key in keys:
         where = tuple(slice(start[k], start[k + 1]) for start, k in zip(starts, key[1:], strict=True))
-        # no scheduler within a task: it would report to whoever watches the one outside
-        (out[where],) = get(graph, [key])
+        graph["put", *key[1:]] = (partial(_put, out[where]), key)
+    # all at once, since every call computes all of the graph; a block is let go as soon as it is put in its place. No
+    # scheduler within a task: it would report to whoever watches the one outside
+    get(graph, [("put", *key[1:]) for key in keys])
     return out
+
+
+def _put(place: np.ndarray, block: np.ndarray) -> None:
+    place[...] = block

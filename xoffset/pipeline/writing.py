@@ -22,12 +22,14 @@ from xoffset.pipeline.store import Place as Tile
 from xoffset.pipeline.store import TileStore, tiles_of
 from xoffset.pipeline.store_files import Unwritable, lazy_arrays
 from xoffset.pipeline.warmup import warm_worker
-from xoffset.readers.open_result import open_result
+from xoffset.readers.open_result import open_stored
 
 logger = logging.getLogger("xoffset")
 
 # Tiles a worker that are computed together: few wait in memory, and little is to be done again after a crash.
 AT_ONCE = 2
+# Values of a variable that are worth a task of the stages that follow: each of them takes microseconds.
+WORTH = 2**18
 # Least time between two lines in the log, seconds.
 SILENCE = 10.0
 
@@ -60,12 +62,12 @@ def write_store(data: xr.Dataset, path: Place, job: Job) -> xr.Dataset | None:
     store = tiles_of(data, path)
     identity = identity_of(data, job.inputs) | {"tiles": list(store.sides)}
     if _is_whole(store, identity, job):
-        return open_result(str(path))
+        return _opened(store, data)
     with only_writer(path, job.caller, job.part), raising_what_is_told():
         if store.is_complete:
             # another writer may have ended it meanwhile
             if _is_whole(store, identity, job):
-                return open_result(str(path))
+                return _opened(store, data)
             if job.part is not None:
                 raise OSError(
                     f"{job.caller}() needs all tiles to mend a store that was complete; got {path}, which has lost "
@@ -80,7 +82,14 @@ def write_store(data: xr.Dataset, path: Place, job: Job) -> xr.Dataset | None:
             if job.part is None or not store.is_complete:
                 raise
             is_ended = True
-    return open_result(str(path)) if is_ended else None
+    return _opened(store, data) if is_ended else None
+
+
+def _opened(store: TileStore, data: xr.Dataset) -> xr.Dataset:
+    """The stored product in blocks of a few tiles, so that what follows has many tasks to share."""
+    values = max(each.size for each in data.data_vars.values()) / np.prod(store.shape) * np.prod(store.sides)
+    times = max(1, round(float(np.sqrt(WORTH / values))))
+    return open_stored(str(store.path), {dim: times * side for dim, side in zip(("y", "x"), store.sides, strict=True)})
 
 
 def _is_whole(store: TileStore, identity: Identity, job: Job) -> bool:
