@@ -283,7 +283,11 @@ with distributed.LocalCluster(processes=False, n_workers=1, threads_per_worker=1
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_scheduler_that_dies_is_told(shifts, tmp_path):
-    with subprocess.Popen([sys.executable, "-c", SCHEDULER], stdout=subprocess.PIPE, text=True) as process:
+    # with the same modules as here
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", SCHEDULER], stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
         try:
             address = process.stdout.readline().strip()
 
