@@ -248,7 +248,7 @@ def test_costs_are_told_of_every_stage_before_anything_is_made(stack, tmp_path, 
     ]  # fmt: skip
     assert all(stage.cpu_seconds > 0.0 and stage.at_once == min(3, stage.tiles) for stage in stages)
     assert re.fullmatch(
-        r"Matching: 9 tiles, .* CPU s, 0.\d\d GB a thread, reads .* GB, writes .* GB, 3 at a time", str(stages[0])
+        r"Matching: 6 tiles, .* CPU s, 0.\d\d GB a thread, reads .* GB, writes .* GB, 3 at a time", str(stages[0])
     )
     untimed = xoffset.estimate_run("generic", stack, tmp_path / "out", calibrate=False, order=0, **CHANGES)
     assert np.isnan(untimed[0].cpu_seconds)
