@@ -28,11 +28,13 @@ def estimate_run(
 
     Parameters
     ----------
-    recipe, scenes, out, memory_limit, changes
+    recipe, scenes, out, memory_limit
         As in `run`. Of a folder that a run was begun in the tiles are those of that run, and it tells what all of them
         cost, done or not.
     calibrate
         Whether to time the matcher on one tile of made-up images, as `estimate` does.
+    changes
+        Fields of the recipe in place of its own, as in `run`.
 
     Returns
     -------
