@@ -114,13 +114,14 @@ class TileStore:
             if name not in record:
                 record.create_array(name, shape=counts + more, chunks=(1, 1, *more), dtype=dtype, fill_value=0)
         if isinstance(self.part, Remote):
-            record.attrs["sizes"] = beside.sizes_beside(self.part, self._tiled)
+            told: dict[str, Any] = {"sizes": beside.sizes_beside(self.part, self._tiled)}
         else:
             root = Path(where)
             files = sorted(each for each in root.rglob("*") if each.is_file() and each != root / RECORD / "zarr.json")
-            record.attrs["checksums"] = {each.relative_to(root).as_posix(): beside.checksum(each) for each in files}
-        # last, so that a store that says what it is made of lacks nothing but tiles
-        record.attrs["made_of"] = json.dumps(identity)
+            told = {"checksums": {each.relative_to(root).as_posix(): beside.checksum(each) for each in files}}
+        # last, so that a store that says what it is made of lacks nothing but tiles; and in one, so that nobody who lays
+        # out the same store takes away what another has said
+        record.attrs.update(told | {"made_of": json.dumps(identity)})
 
     def damaged(self) -> list[str]:
         """Files beside the tiles, of axes, dates and descriptions, that are lost or not as they were written.
