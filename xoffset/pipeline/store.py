@@ -119,8 +119,8 @@ class TileStore:
             root = Path(where)
             files = sorted(each for each in root.rglob("*") if each.is_file() and each != root / RECORD / "zarr.json")
             told = {"checksums": {each.relative_to(root).as_posix(): beside.checksum(each) for each in files}}
-        # last, so that a store that says what it is made of lacks nothing but tiles; and in one, so that nobody who lays
-        # out the same store takes away what another has said
+        # last, so that a store that says what it is made of lacks nothing but tiles; and in one, so that nobody who
+        # lays out the same store takes away what another has said
         record.attrs.update(told | {"made_of": json.dumps(identity)})
 
     def damaged(self) -> list[str]:
