@@ -9,8 +9,9 @@ from xoffset._kernels.images import filters
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Count of random cases."""
+    """Counts of random cases."""
     parser.addoption("--fuzz", type=int, default=1, help="as many times the cases of the short form of tests/fuzz")
+    parser.addoption("--kills", type=int, default=3, help="processes that are killed in one run of tests/faults")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -18,6 +19,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     has_workers = bool(session.config.getoption("numprocesses", None)) and not hasattr(session.config, "workerinput")
     if has_workers and not _cache.is_ready(filters.spline_coefficients) and _cache.can_keep():
         xoffset.warmup()
+
+
+@pytest.fixture(scope="session")
+def kills(request: pytest.FixtureRequest) -> int:
+    """How many processes are killed in one run."""
+    return int(request.config.getoption("--kills"))
 
 
 @pytest.fixture(scope="session")

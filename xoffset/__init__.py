@@ -46,6 +46,7 @@ from xoffset.network.diagnose import diagnose
 from xoffset.network.pair import pair
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
+from xoffset.pipeline.estimate_run import estimate_run
 from xoffset.pipeline.run import run
 from xoffset.pipeline.to_zarr import to_zarr
 from xoffset.pipeline.warmup import warmup
@@ -88,6 +89,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "detectors",
     "diagnose",
     "estimate",
+    "estimate_run",
     "extend",
     "filtering",
     "flags",

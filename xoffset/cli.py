@@ -30,7 +30,7 @@ from xoffset.model.tables import SHIFT_ERROR
 from xoffset.motion.velocity import velocity
 from xoffset.network.diagnose import diagnose
 from xoffset.network.pairs import pairs
-from xoffset.pipeline import costs
+from xoffset.pipeline.estimate_run import costs_of
 from xoffset.pipeline.folder import make_room
 from xoffset.pipeline.places import as_place
 from xoffset.pipeline.planning import within
@@ -211,8 +211,8 @@ def run(
         plan = within(recipe, paths[0] if len(paths) == 1 else list(paths), _fields(asked), place, memory_limit)
         part = part_of(plan, tiles, overwrite)
         if dry_run:
-            for stage in costs.stages_of(plan.recipe.steps, plan.results):
-                click.echo(f"{stage}, {plan.workers.get(stage.name, 1)} at a time")
+            for stage in costs_of(plan):
+                click.echo(str(stage))
             return
         job = Job("run", "", report=_bar(), part=part)
         _announce(*(plan.results[name] for name in ("stack", "network", "shifts")), **plan.options_of(correlate))
@@ -286,7 +286,7 @@ class _Bar:
     def __call__(self, state: Progress) -> None:
         """Show the state of a stage."""
         is_last, now = state.done == state.total, time.monotonic()
-        if state.new == 0:
+        if state.new == 0 and not state.waits:
             click.echo(f"{state.stage} ...")
         if not is_last and now - self.told < self.interval:
             return

@@ -1440,6 +1440,8 @@ CASES = [
     ("info: no path", lambda o: xoffset.info(o), TypeError, r"Pass a text or a pathlib.Path"),
     ("open_shifts: nothing", lambda o: xoffset.open_shifts("no/none.tif"), FileNotFoundError, r"Check the path"),
     ("open_stac: number", lambda o: xoffset.open_stac(5, band="B04"), TypeError, r"\. \w+.*"),
+    ("estimate_run: no recipe", lambda o: xoffset.estimate_run("no recipe", "none", "no"), (TypeError, ValueError),
+        r"\. \w+.*"),
     ("run: no recipe", lambda o: xoffset.run("no recipe", "none", "no"), (TypeError, ValueError), r"\. \w+.*"),
     ("to_zarr: array", lambda o: xoffset.to_zarr(o.shifts.dx, "no"), TypeError, r"\. \w+.*"),
     ("to_geotiff: array", lambda o: xoffset.to_geotiff(o.shifts.dx, "no"), TypeError, r"data\.to_dataset\(name="),

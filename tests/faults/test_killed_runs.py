@@ -2,11 +2,9 @@
 
 import errno
 import os
-import signal
-import subprocess
-import sys
 import time
 
+import forked
 import numpy as np
 import pytest
 import xarray as xr
@@ -16,8 +14,8 @@ import xoffset
 from xoffset import synthetic
 from xoffset.pipeline import lock, store, writing
 
-# SIGKILLs, in one run after the other, and the seconds within which each comes; more of them find rarer moments.
-KILLS, WITHIN = 4, 1.2
+# Seconds within which each SIGKILL comes; `--kills 20` has more of them, which find rarer moments.
+WITHIN = 1.2
 SEED = 3
 
 WRITER = """
@@ -56,29 +54,22 @@ def shifts():
 
 
 def begun(code, *arguments):
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "begins\n", process.stderr.read()
-    return process
+    return forked.begin(code, *arguments).until("begins")
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
-def test_every_tile_survives_kills(shifts, tmp_path):
+@pytest.mark.skipif(not forked.CAN_FORK, reason="no processes to fork here")
+def test_every_tile_survives_kills(shifts, tmp_path, kills):
     source, path, calls = (tmp_path / name for name in ("source.zarr", "out.zarr", "calls"))
     shifts.to_zarr(source, consolidated=False)
     random = np.random.default_rng(SEED)
     killed = 0
-    for _ in range(KILLS):
+    for _ in range(kills):
         process = begun(WRITER, source, path, calls)
         time.sleep(random.uniform(0.05, WITHIN))
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-        process.communicate()
+        killed += process.kill()
     assert killed
-    process = begun(WRITER, source, path, calls)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
+    status, _, errors = begun(WRITER, source, path, calls).end()
+    assert status == 0, errors
     xr.testing.assert_identical(xoffset.open_result(path).compute(), shifts)
     states = zarr.open_group(path / store.RECORD)["state"][:]
     assert np.isin(states, (store.DONE, store.ALL_NAN)).all()
@@ -88,27 +79,23 @@ def test_every_tile_survives_kills(shifts, tmp_path):
     assert not list(path.rglob("*.partial"))
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
-def test_runs_survive_kills_at_every_stage(tmp_path):
+@pytest.mark.skipif(not forked.CAN_FORK, reason="no processes to fork here")
+def test_runs_survive_kills_at_every_stage(tmp_path, kills):
     """Killed again and again, each time later, until it is done."""
     dates = ["2020-01-01", "2020-07-01", "2021-01-01"]
     stack, _ = synthetic.stack((200, 200), dates=dates, field="constant", velocity=10.0, nodata=0.02)
     stack.to_zarr(tmp_path / "stack.zarr", consolidated=False)
-    process = begun(RUNNER, tmp_path / "stack.zarr", tmp_path / "whole")
     start = time.monotonic()
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
+    status, _, errors = begun(RUNNER, tmp_path / "stack.zarr", tmp_path / "whole").end()
+    assert status == 0, errors
     needs = time.monotonic() - start
     random = np.random.default_rng(SEED)
-    for share in (np.arange(KILLS) + random.uniform(0.0, 1.0, KILLS)) / KILLS:
+    for share in (np.arange(kills) + random.uniform(0.0, 1.0, kills)) / kills:
         process = begun(RUNNER, tmp_path / "stack.zarr", tmp_path / "killed")
         time.sleep(share * needs)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    process = begun(RUNNER, tmp_path / "stack.zarr", tmp_path / "killed")
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
+        process.kill()
+    status, _, errors = begun(RUNNER, tmp_path / "stack.zarr", tmp_path / "killed").end()
+    assert status == 0, errors
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
     for name in ("matches", "shifts", "series", "velocity"):
         found, expected = (

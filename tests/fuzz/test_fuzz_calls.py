@@ -8,7 +8,6 @@ import re
 from functools import cache
 
 import numpy as np
-import pytest
 import rioxarray  # noqa: F401 (sets .rio)
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +18,7 @@ from xoffset import filtering, masking, synthetic
 
 DATES = np.array(["2020-01-01", "2020-03-11", "2020-08-01", "2021-01-09", "2021-02-03", "2021-11-30"], "M8[us]")
 MATCHERS = ("ncc", "ncc", "ncc", "phase", "regularized", "flow")
-PREFILTERS = (None, "bandpass", "highpass", "laplacian", "log", "naof", "orientation", "rank", "sobel", "wallis")
+PREFILTERS = (None, "bandpass", "highpass", "laplacian", "log", "naof", "rank", "sobel", "wallis")
 # Sides of the windows that suit a matcher; dense ones have windows of their own.
 TEMPLATES = {"ncc": (5, 24), "phase": (32, 40)}
 # what was needed, what came, what to do
@@ -52,6 +51,12 @@ def attempt(name, call):
         return None
     RETURNED[name] = RETURNED.get(name, 0) + 1
     return found
+
+
+def assert_returned(name, share, count):
+    """Calls that are refused test little: of so many cases a share must return."""
+    print(f"{name}: {RETURNED.get(name, 0)} of {count} calls returned")  # noqa: T201
+    assert RETURNED.get(name, 0) >= share * count
 
 
 def holes(draw, values):
@@ -198,6 +203,7 @@ def test_correlate(fuzz):
             same_bits(found, xoffset.correlate(chunked(draw, stack), network, **options).compute())
 
     check()
+    assert_returned("correlate", 0.25, 4 * fuzz)
 
 
 def test_invert(fuzz):
@@ -226,6 +232,7 @@ def test_invert(fuzz):
             same_bits(found, xoffset.invert(chunked(draw, shifts), **options).compute())
 
     check()
+    assert_returned("invert", 0.25, 25 * fuzz)
 
 
 # ------------------------------------------------------------------------------------------------ all other functions
@@ -241,7 +248,8 @@ ODD = st.one_of(
     st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)),
 )  # fmt: skip
 # that write, wait for servers, or run for minutes
-LEFT_OUT = {"warmup", "open_stac", "run", "to_zarr", "to_geotiff", "open_result", "correlate", "invert", "estimate"}
+LEFT_OUT = {"warmup", "open_stac", "run", "estimate_run", "to_zarr", "to_geotiff", "open_result", "correlate", "invert",
+            "estimate"}  # fmt: skip
 FUNCTIONS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": getattr(module, name)
     for module in (xoffset, masking, filtering)
@@ -324,12 +332,3 @@ def test_every_function(fuzz):
         attempt(name, lambda: function(**given_now))
 
     check()
-
-
-def test_calls_return_often_enough(fuzz):
-    """Or the cases above would test refusals only."""
-    if not {"correlate", "invert"} <= set(RETURNED):
-        pytest.skip("the tests before were left out")
-    print("returned:", dict(sorted(RETURNED.items())))  # noqa: T201
-    assert RETURNED["correlate"] >= fuzz
-    assert RETURNED["invert"] >= 6 * fuzz

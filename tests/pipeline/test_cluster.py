@@ -1,12 +1,17 @@
 """Workers of a cluster that are killed, leave and join: the bits of one process, and little sent to any of them."""
 
+import functools
 import os
+import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 
 import cloudpickle
 import dask
+import forked
 import numpy as np
 import pytest
 import rasterio
@@ -20,9 +25,10 @@ from xoffset.pipeline import folder, store, tiles, warmup, writing
 from xoffset.readers.open_stack import open_with_reader
 
 distributed = pytest.importorskip("distributed")
+cluster_of_blocks = pytest.importorskip("xoffset._blocks.cluster")
 
-# Workers that are killed in one run; more of them find rarer moments.
-KILLS = 3
+# Seconds between two workers that are killed; `--kills 10` kills more of them in one run.
+EVERY = 2.0
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 CHANGES = {"template": 16, "search": 3}
 PLACE = {"crs": "EPSG:32632", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
@@ -31,7 +37,12 @@ PLACE = {"crs": "EPSG:32632", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
 @pytest.fixture(scope="module")
 def processes():
     """Two worker processes, of which dead ones are begun again."""
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+    # forked from one that has imported what it needs, where that can be
+    method = "forkserver" if forked.CAN_FORK else "spawn"
+    with (
+        dask.config.set({"distributed.worker.multiprocessing-method": method}),
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
+    ):
         yield cluster
 
 
@@ -78,64 +89,97 @@ def shifts():
     return xoffset.correlate(stack, xoffset.pairs(stack), step=8, **CHANGES)
 
 
-def slow(block):
-    time.sleep(0.05)
+def slow(block, seconds):
+    time.sleep(seconds)
     return block
 
 
-def slowly(shifts):
+def slowly(shifts, seconds=0.05):
     """The same values, each block of them late: 36 tiles."""
     dx = shifts.chunk(y=5, x=5).dx
-    return shifts.chunk(y=5, x=5).assign(dx=dx.copy(data=dx.data.map_blocks(slow, dtype="f4", meta=dx.data._meta)))
+    late = dx.data.map_blocks(slow, seconds, dtype="f4", meta=dx.data._meta)
+    return shifts.chunk(y=5, x=5).assign(dx=dx.copy(data=late))
 
 
 # ------------------------------------------------------------------------------------------------------ killed workers
 
 
-def set_notes(path):
-    os.environ["XOFFSET_TEST_NOTES"] = path
-
-
-def note_process():
+def note_process(path):
     """In place of compiling: writes down which worker it was called in."""
-    with open(os.environ["XOFFSET_TEST_NOTES"], "a") as file:  # noqa: PTH123 (one write, appended)
+    with open(path, "a") as file:  # noqa: PTH123 (one write, appended)
         file.write(f"{os.getpid()}\n")
 
 
-class Kills:
-    """A function of progress that kills a worker now and then, in the middle of its tasks."""
+class Killer(threading.Thread):
+    """Kills a worker now and then, in the middle of its tasks."""
 
-    def __init__(self, client, every):
-        self.client, self.every, self.killed = client, every, []
+    def __init__(self, cluster, kills):
+        super().__init__(daemon=True)
+        self.cluster, self.kills, self.killed, self.ends = cluster, kills, [], threading.Event()
 
-    def __call__(self, state):
-        if len(self.killed) < min(KILLS, state.new // self.every):
-            there = [pid for pid in self.client.run(os.getpid, on_error="ignore").values() if pid not in self.killed]
+    def run(self):
+        while len(self.killed) < self.kills and not self.ends.wait(EVERY):
+            pids = [nanny.pid for nanny in self.cluster.workers.values()]
+            there = [pid for pid in pids if pid is not None and pid not in self.killed]
             if there:
-                self.killed.append(there[0])
-                os.kill(there[0], signal.SIGKILL)
+                chosen = there[len(self.killed) % len(there)]
+                os.kill(chosen, signal.SIGKILL)
+                self.killed.append(chosen)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_workers_that_are_killed_change_no_bit(client, shifts, tmp_path, monkeypatch):
+def test_workers_that_are_killed_change_no_bit(client, shifts, tmp_path, monkeypatch, kills):
     notes = tmp_path / "notes"
-    client.run(set_notes, str(notes))
-    monkeypatch.setenv("XOFFSET_TEST_NOTES", str(notes))
-    monkeypatch.setattr(writing, "warm_worker", note_process)
-    kills, seen = Kills(client, every=7), []
+    monkeypatch.setattr(writing, "warm_worker", functools.partial(note_process, str(notes)))
+    killer, seen = Killer(client.cluster, kills), []
+    # as late as makes two workers need longer than all kills take
+    lazy = slowly(shifts, kills * EVERY / 15)
 
     def tell(state):
         seen.append(state)
-        kills(state)
+        if state.new == 1 and len(seen) == 2:
+            killer.start()
 
-    found = xoffset.to_zarr(slowly(shifts), tmp_path / "a.zarr", progress=tell)
-    assert len(kills.killed) == KILLS
+    try:
+        found = xoffset.to_zarr(lazy, tmp_path / "a.zarr", progress=tell)
+    finally:
+        killer.ends.set()
+        killer.join()
+    assert len(killer.killed) == kills
     xr.testing.assert_identical(found.compute(), shifts)
-    assert [each.new for each in seen] == list(range(seen[-1].total + 1))
+    assert [each.new for each in seen if not each.waits] == list(range(seen[-1].total + 1))
     # once in each worker, and in those that took the place of killed ones
     processes = notes.read_text().split()
-    assert len(processes) == len(set(processes)) >= KILLS
+    assert len(processes) == len(set(processes)) > 2
+
+
+def die(block, notes, times):
+    """A block whose first calls end the worker."""
+    with open(notes, "a") as file:  # noqa: PTH123 (one write, appended)
+        file.write("x")
+    if os.stat(notes).st_size <= times:  # noqa: PTH116 (within a worker)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return block
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("times", [1, 9])
+def test_a_tile_whose_workers_die_is_tried_once_more(processes, shifts, tmp_path, monkeypatch, times):
+    monkeypatch.setattr(processes.scheduler, "allowed_failures", 0)
+    part = shifts.isel(x=slice(16), y=slice(16)).chunk(y=8, x=16)
+    deadly = part.dx.data.blocks[:, :1].map_blocks(
+        die, str(tmp_path / "notes"), times, dtype="f4", meta=part.dx.data._meta
+    )
+    lazy = part.assign(dx=part.dx.copy(data=dask.array.concatenate([deadly, part.dx.data.blocks[:, 1:]], axis=1)))
+    with distributed.Client(processes):
+        if times == 1:
+            xr.testing.assert_identical(xoffset.to_zarr(lazy, tmp_path / "a.zarr").compute(), part.compute())
+            return
+        with pytest.raises(OSError, match=r"1 of 2 failed, at row and column \(0, 0\): KilledWorker"):
+            xoffset.to_zarr(lazy, tmp_path / "a.zarr")
+    assert (tmp_path / "notes").read_text() == "xx"
 
 
 def test_a_run_on_processes_has_the_bits_of_threads(client, scenes, tmp_path):
@@ -202,6 +246,65 @@ def test_a_cluster_that_is_lost_leaves_what_is_written(near, shifts, tmp_path):
         found = xoffset.to_zarr(slowly(shifts), tmp_path / "a.zarr", resume=True, progress=seen.append)
         xr.testing.assert_identical(found.compute(), shifts)
     assert seen[0].done >= 5
+
+
+def test_a_run_without_workers_waits_for_them_and_says_so(near, shifts, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(cluster_of_blocks, "PATIENCE", 0.2)
+    seen = []
+
+    def change(state):
+        seen.append(state)
+        if state.new == 5 and not state.waits:
+            near.cluster.scale(0)
+        if sum(each.waits for each in seen) == 3:
+            near.cluster.scale(2)
+
+    found = xoffset.to_zarr(slowly(shifts), tmp_path / "a.zarr", progress=change)
+    xr.testing.assert_identical(found.compute(), shifts)
+    waits = [each for each in seen if each.waits]
+    assert len(waits) >= 3
+    assert re.fullmatch(r"a.zarr: \d+ of 36 tiles, waits for workers", str(waits[0]))
+    assert (seen[-1].done, seen[-1].waits) == (36, False)
+    told = [each.getMessage() for each in caplog.records if "waits for workers" in each.getMessage()]
+    assert len(told) == 1
+    assert told[0].endswith("It goes on when there are some; what is written is safe if you stop it")
+
+
+SCHEDULER = """
+import time
+import distributed
+with distributed.LocalCluster(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None,
+                              protocol="tcp") as cluster:
+    print(cluster.scheduler_address, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_scheduler_that_dies_is_told(shifts, tmp_path):
+    # with the same modules as here
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", SCHEDULER], stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        try:
+            address = process.stdout.readline().strip()
+
+            def dies(state):
+                if state.new == 5:
+                    process.kill()
+
+            with (
+                distributed.Client(address),
+                pytest.raises(OSError, match=r"its scheduler was lost or the client closed.*run the same again"),
+            ):
+                xoffset.to_zarr(slowly(shifts), tmp_path / "a.zarr", progress=dies)
+        finally:
+            process.kill()
+    with dask.config.set(scheduler="threads"):
+        found = xoffset.to_zarr(slowly(shifts), tmp_path / "a.zarr", resume=True)
+        xr.testing.assert_identical(found.compute(), shifts)
 
 
 def test_ctrl_c_lets_the_workers_go(near, shifts, tmp_path):

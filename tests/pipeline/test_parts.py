@@ -4,9 +4,8 @@ import json
 import os
 import shutil
 import socket
-import subprocess
-import sys
 
+import forked
 import numpy as np
 import pytest
 import xarray as xr
@@ -131,19 +130,16 @@ def test_parts_one_after_the_other_make_the_whole(stack, whole, tmp_path):
     assert_same(xoffset.run("generic", stack, out, tiles="none", **CHANGES), whole)
 
 
+@pytest.mark.skipif(not forked.CAN_FORK, reason="no processes to fork here")
 def test_processes_of_a_job_array_write_at_once(stack, whole, tmp_path):
     stack.to_zarr(tmp_path / "stack.zarr", consolidated=False)
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", ELEMENT, tmp_path / "stack.zarr", tmp_path / "out"],
-            env=os.environ | ARRAY | {"SLURM_ARRAY_TASK_ID": str(k)},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
+        forked.begin(ELEMENT, tmp_path / "stack.zarr", tmp_path / "out", **ARRAY, SLURM_ARRAY_TASK_ID=k)
         for k in range(3)
-    ]  # fmt: skip
-    ended = [process.communicate(timeout=300) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], ended
-    assert {out.strip() for out, _ in ended} <= {"[]", "['matches']"}
+    ]
+    ended = [process.end() for process in processes]
+    assert [status for status, _, _ in ended] == [0, 0, 0], ended
+    assert {out.strip() for _, out, _ in ended} <= {"[]", "['matches']"}
     assert not list((tmp_path / "out").glob("*.lock"))
     seen = []
     found = xoffset.run("generic", tmp_path / "stack.zarr", tmp_path / "out", progress=seen.append, **CHANGES)

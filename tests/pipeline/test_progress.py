@@ -4,9 +4,8 @@ import builtins
 import math
 import os
 import signal
-import subprocess
-import sys
 
+import forked
 import pytest
 import xarray as xr
 from click.testing import CliRunner
@@ -18,21 +17,27 @@ from xoffset.pipeline.progress import Progress, as_report
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 
-# the command, whose tiles are small and late, two at a time
+# the command, whose tiles are small, two at a time; after some of them the next waits until a signal has come
 COMMAND = """
-import sys, time
+import os, signal, sys
 from xoffset import cli
 from xoffset._arrays import lattice
 from xoffset._blocks import tiles, writes
 lattice.TILE = tiles.WINDOW = 64
 writes.workers_here = lambda: 1
-match = tiles._match_window
-def late(*arguments):
-    print("matches", flush=True)
-    time.sleep(0.3)
+source, out, before = sys.argv[1:]
+match, matched = tiles._match_window, []
+heard, hears = os.pipe()
+os.set_blocking(hears, False)
+signal.set_wakeup_fd(hears)
+def waits(*arguments):
+    matched.append(None)
+    if len(matched) == int(before) + 1:
+        print("waits", flush=True)
+        os.read(heard, 1)
     return match(*arguments)
-tiles._match_window = late
-cli.main(["run", sys.argv[1], "-o", sys.argv[2], "--template", "16", "--search", "3"])
+tiles._match_window = waits
+cli.main(["run", source, "-o", out, "--template", "16", "--search", "3"])
 """
 
 
@@ -54,6 +59,7 @@ def rate(stack):
         (Progress("Matching", 4, 100, 1, 60.0), "Matching: 4 of 100 tiles, 1 a minute, 1 h 36 min left"),
         (Progress("Matching", 9, 10, 4, 400.0), "Matching: 9 of 10 tiles, 0.6 a minute, 1 min 40 s left"),
         (Progress("Matching", 10, 10, 2, 4.0), "Matching: 10 of 10 tiles"),
+        (Progress("Matching", 4, 10, 2, 4.0, True), "Matching: 4 of 10 tiles, waits for workers"),
     ],
 )
 def test_a_state_reads_as_a_line(state, text):
@@ -86,12 +92,14 @@ def test_a_bar_begins_where_the_run_was(capsys):
     pytest.importorskip("tqdm")
     bar = progress.Bar("run")
     for state in (
-        Progress("Matching", 7, 9, 0, 0.0), Progress("Matching", 9, 9, 2, 1.0), Progress("Screening", 0, 9, 0, 0.0)
+        Progress("Matching", 7, 9, 0, 0.0), Progress("Matching", 7, 9, 0, 0.0, True),
+        Progress("Matching", 9, 9, 2, 1.0), Progress("Screening", 0, 9, 0, 0.0),
     ):  # fmt: skip
         bar(state)
     err = capsys.readouterr().err
     assert "7/9" in err
-    assert "Screening" in err
+    assert "waits for workers" in err
+    assert err.count("Screening") >= 1
 
 
 def test_without_tqdm_the_extra_is_named(monkeypatch):
@@ -126,22 +134,16 @@ def test_the_command_tells_rate_and_time_left(stack, tmp_path, monkeypatch):
     assert "Matching: 9 of 9 tiles" in done.output
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+@pytest.mark.skipif(not forked.CAN_FORK, reason="no processes to fork here")
 def test_signals_end_the_command_cleanly(stack, tmp_path):
     stack.to_zarr(tmp_path / "stack.zarr", consolidated=False)
     out = tmp_path / "out"
     # the third tile begins when two are written
-    for name, begun in (("SIGINT", 3), ("SIGTERM", 1)):
-        process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND, tmp_path / "stack.zarr", out],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        lines = (line for line in process.stdout if line == "matches\n")
-        for _ in range(begun):
-            next(lines)
-        process.send_signal(getattr(signal, name))
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 1
+    for name, before in (("SIGINT", 2), ("SIGTERM", 0)):
+        process = forked.begin(COMMAND, tmp_path / "stack.zarr", out, before).until("waits")
+        process.signal(getattr(signal, name))
+        status, _, errors = process.end()
+        assert status == 1
         assert "stopped. What is done is kept: the same command goes on." in errors
         assert not list(out.glob("*.lock"))
     seen = []

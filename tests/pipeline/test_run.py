@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 
@@ -235,6 +236,25 @@ def test_memory_is_kept_within_its_limit(stack, tmp_path, limit):
     told = r"run\(\) needs 0\.\d\d GB for one tile, of [a-z ]+; got memory_limit=0.00 GB. Raise"
     with pytest.raises(MemoryError, match=told):
         xoffset.run("generic", stack, tmp_path / "out", memory_limit="1 kB", **CHANGES)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("narrow")
+def test_costs_are_told_of_every_stage_before_anything_is_made(stack, tmp_path, monkeypatch):
+    monkeypatch.setattr(costs.writes, "workers_here", lambda: 3)
+    stages = xoffset.estimate_run("generic", stack, tmp_path / "out", memory_limit="2 GB", order=0, **CHANGES)
+    assert [stage.title for stage in stages] == [
+        "Matching", "Screening", "Correcting", "Inverting", "Fitting velocity", "Writing files"
+    ]  # fmt: skip
+    assert all(stage.cpu_seconds > 0.0 and stage.at_once == min(3, stage.tiles) for stage in stages)
+    assert re.fullmatch(
+        r"Matching: 6 tiles, .* CPU s, 0.\d\d GB a thread, reads .* GB, writes .* GB, 3 at a time", str(stages[0])
+    )
+    untimed = xoffset.estimate_run("generic", stack, tmp_path / "out", calibrate=False, order=0, **CHANGES)
+    assert np.isnan(untimed[0].cpu_seconds)
+    assert [each[2:3] + each[4:] for each in untimed] == [each[2:3] + each[4:] for each in stages]
+    with pytest.raises(MemoryError, match=r"for one tile, of [a-z ]+; got memory_limit=0.00 GB. Raise"):
+        xoffset.estimate_run("generic", stack, tmp_path / "out", memory_limit="1 kB", **CHANGES)
     assert not (tmp_path / "out").exists()
 
 

@@ -171,6 +171,7 @@ RECIPES = {
     "area_mean": lambda shifts, lazy, folder: xoffset.area_mean(shifts, around(shifts)),
     "compare": lambda shifts, lazy, folder: xoffset.compare(xoffset.velocity(shifts), stake(shifts)),
     "estimate": lambda shifts, lazy, folder: xoffset.estimate(lazy, xoffset.pairs(lazy), **OPTIONS, calibrate=False),
+    "estimate_run": lambda shifts, lazy, folder: xoffset.estimate_run("generic", lazy, folder, calibrate=False),
     "plan": lambda shifts, lazy, folder: xoffset.plan(lazy, v_max=15.0).network,
     "pairs": lambda shifts, lazy, folder: xoffset.pairs(lazy),
     "pair": lambda shifts, lazy, folder: xoffset.pair(shifts, DATES[0], DATES[1]),
@@ -212,7 +213,7 @@ def test_no_function_is_forgotten():
 def test_nothing_is_computed_while_building(name, lazy, network, tmp_path):
     shifts = xoffset.correlate(lazy, network, **OPTIONS)
     result = RECIPES[name](shifts, lazy, tmp_path)
-    if name in ("pairs", "plan", "estimate", "diagnose", "from_table"):
+    if name in ("pairs", "plan", "estimate", "estimate_run", "diagnose", "from_table"):
         assert not dask.is_dask_collection(result)
     else:
         values = [result] if isinstance(result, xr.DataArray) else result.data_vars.values()

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import operator
 import pickle
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import dask.array as da
 from xoffset._blocks import elements
 
+logger = logging.getLogger("xoffset")
+
 Key = Any
+# What dask calls its own; tried from 2025.1 to 2026.8.
+OF_TASKS = "dask._task_spec"
 # Label of a task that serves several blocks.
 _SHARED = object()
 # What costs so little that each task which needs it does it for itself.
@@ -25,6 +31,9 @@ def in_few_tasks(arrays: Mapping[str, da.Array], inputs: Sequence[da.Array]) -> 
     Each array keeps its own tasks, which take their part. What was there before, the inputs and what they come from,
     stays as it is: so work that several results share is done once if they are computed together.
     """
+    if find_spec(OF_TASKS) is None:
+        logger.warning("this dask has no %s: results are the same, in graphs of many more tasks", OF_TASKS)
+        return dict(arrays)
     known = {name for each in inputs for name in each.dask.layers}
     made = {name: each for name, each in arrays.items() if each.name not in known}
     if not made:

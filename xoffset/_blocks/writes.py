@@ -59,24 +59,13 @@ def _written(write: Write, place: Place, names: Sequence[str], blocks: Sequence[
 
 
 def compute_each(tasks: Sequence[Any], done: Callable[[Any], None], workers: int | None = None) -> None:
-    """Compute tasks together, on threads or by the client of dask that is at work here; done(result) as each ends.
+    """Compute tasks together, on threads; done(result) as each ends.
 
     When one fails, or the caller is interrupted, those that have begun come to their end, and no other begins.
     """
     from dask.base import compute
     from dask.callbacks import Callback
 
-    client = client_here()
-    if client is not None:
-        from distributed import as_completed
-
-        futures = client.compute(list(tasks))
-        try:
-            for future in as_completed(futures):
-                done(future.result())
-        finally:
-            client.cancel([future for future in futures if not future.done()])
-        return
     keys = {task.key for task in tasks}
 
     def ended(key: Any, value: Any, *_: Any) -> None:

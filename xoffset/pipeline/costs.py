@@ -36,12 +36,14 @@ class Stage(NamedTuple):
     memory: float
     read: float
     written: float
+    at_once: int = 1  # tiles that are computed at the same time
 
     def __str__(self) -> str:
         time = "" if math.isnan(self.cpu_seconds) else f"{self.cpu_seconds:.3g} CPU s, "
         return (
             f"{self.title}: {self.tiles} tiles, {time}{self.memory / 1e9:.2f} GB a thread, "
-            f"reads {self.read / 1e9:.2f} GB, writes {self.written / 1e9:.2f} GB"
+            f"reads {self.read / 1e9:.2f} GB, writes {self.written / 1e9:.2f} GB, "
+            f"{self.at_once} at a time"
         )
 
 

@@ -53,13 +53,21 @@ def make_plan(
     results: Results = {SCENES: scenes}
     read = None
     for step in chosen.steps:
-        if FOLDER in step.subjects:
-            continue
         if step.call is stacks.open_stack:
             results[step.name], read = _opened(scenes, dict(step.options))
-        else:
+        elif FOLDER not in step.subjects:
             results[step.name] = called(step, results, read, side)
     return Plan(chosen, scenes, results, read, side)
+
+
+def _in_tiles(plan: Plan, side: int) -> Plan:
+    """The plan with tiles of another side; only what is made of shifts is made anew."""
+    results, are_new = dict(plan.results), False
+    for step in plan.recipe.steps:
+        are_new = are_new or step.call is correlate
+        if are_new and FOLDER not in step.subjects:
+            results[step.name] = called(step, results, plan.read, side)
+    return replace(plan, results=results, side=side)
 
 
 def _opened(scenes: Any, options: dict[str, Any]) -> tuple[xr.DataArray, tiles.ReadImage | None]:
@@ -112,11 +120,11 @@ def within(
     limit = SHARE * quota.memory() if memory_limit is None else as_bytes(memory_limit)
     threads = writes.threads_of_worker()
     begun = _side_of(out)
-    for side in (begun,) if begun else (tiles.WINDOW, tiles.WINDOW // 2):
-        plan = make_plan(recipe, scenes, changes, side)
+    plan = make_plan(recipe, scenes, changes, begun or tiles.WINDOW)
+    stages = costs.stages_of(plan.recipe.steps, plan.results, calibrate=False)
+    if not begun and any(stage.memory * (threads or 1) > limit for stage in stages):
+        plan = _in_tiles(plan, tiles.WINDOW // 2)
         stages = costs.stages_of(plan.recipe.steps, plan.results, calibrate=False)
-        if all(stage.memory * (threads or 1) <= limit for stage in stages):
-            break
     if memory_limit is not None:
         costs.check_limit(stages, limit, threads)
     if threads is not None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+
+logger = logging.getLogger("xoffset")
+
+# Least time between two lines in the log, seconds.
+SILENCE = 10.0
 
 
 class Progress(NamedTuple):
@@ -15,6 +22,7 @@ class Progress(NamedTuple):
     total: int
     new: int
     seconds: float
+    waits: bool = False  # whether the cluster has no worker at the moment
 
     @property
     def rate(self) -> float:
@@ -28,6 +36,8 @@ class Progress(NamedTuple):
 
     def __str__(self) -> str:
         told = f"{self.stage}: {self.done} of {self.total} tiles"
+        if self.waits:
+            return f"{told}, waits for workers"
         if not self.new or self.done == self.total:
             return told
         return f"{told}, {60 * self.rate:.3g} a minute, {_duration(self.left)} left"
@@ -86,6 +96,48 @@ def raising_what_is_told() -> Iterator[None]:
     raise error
 
 
+class Tally:
+    """Tells how far a stage is: to a function of the caller after each tile, and to the log now and then."""
+
+    def __init__(self, stage: str, total: int, missing: int, report: Report | None) -> None:
+        self.stage, self.total, self.missing, self.report = stage, total, missing, report
+        self.done: set[object] = set()
+        self.began = self.logged = time.monotonic()
+
+    def begin(self) -> None:
+        """Tell what was there before."""
+        self._tell(self._state(0.0))
+
+    def ended(self, result: tuple[object, object]) -> None:
+        """Tell of one more tile: its place, and its state."""
+        self.done.add(result[0])
+        now = time.monotonic()
+        state = self._state(now - self.began)
+        self._tell(state)
+        if now - self.logged >= SILENCE:
+            self.logged = now
+            logger.info("%s", state)
+
+    def waits(self, seconds: float) -> None:
+        """Tell that there is no worker, and was none for so long."""
+        state = self._state(time.monotonic() - self.began)._replace(waits=True)
+        if self.logged < time.monotonic() - seconds:
+            self.logged = time.monotonic()
+            logger.warning(
+                "%s: the cluster has none. It goes on when there are some; what is written is safe if you stop it",
+                state,
+            )
+        self._tell(state)
+
+    def _state(self, seconds: float) -> Progress:
+        new = len(self.done)
+        return Progress(self.stage, self.total - self.missing + new, self.total, new, seconds)
+
+    def _tell(self, state: Progress) -> None:
+        if self.report is not None:
+            tell(self.report, state)
+
+
 class Bar:
     """A bar of tqdm for each stage, in a terminal or a notebook."""
 
@@ -102,10 +154,11 @@ class Bar:
 
     def __call__(self, state: Progress) -> None:
         """Show the state of a stage."""
-        if state.new == 0 or self._bar is None:
+        if (state.new == 0 and not state.waits) or self._bar is None:
             if self._bar is not None:
                 self._bar.close()
             self._bar = self._make(total=state.total, initial=state.done, desc=state.stage, unit="tile")
+        self._bar.set_postfix_str("waits for workers" if state.waits else "", refresh=state.waits)
         self._bar.update(state.done - self._bar.n)
         if state.done == state.total:
             self._bar.close()

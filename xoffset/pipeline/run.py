@@ -59,8 +59,8 @@ def run(
     overwrite
         Replace the results of another run in the folder.
     progress
-        Called after each tile with `stage`, `done`, `total`, `new`, `seconds`, `rate` and `left`, or True for a bar, as
-        in `to_zarr`.
+        Called after each tile with `stage`, `done`, `total`, `new`, `seconds`, `rate`, `left` and `waits`, or True for
+        a bar, as in `to_zarr`.
     tiles
         Match a part of the tiles only, and leave the rest to other calls at the same time: a slice, a range or a text
         such as "0:100"; "3/20", the fourth of twenty parts; "@SLURM_ARRAY", that of an element of a SLURM job array. A

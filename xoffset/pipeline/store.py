@@ -114,13 +114,14 @@ class TileStore:
             if name not in record:
                 record.create_array(name, shape=counts + more, chunks=(1, 1, *more), dtype=dtype, fill_value=0)
         if isinstance(self.part, Remote):
-            record.attrs["sizes"] = beside.sizes_beside(self.part, self._tiled)
+            told: dict[str, Any] = {"sizes": beside.sizes_beside(self.part, self._tiled)}
         else:
             root = Path(where)
             files = sorted(each for each in root.rglob("*") if each.is_file() and each != root / RECORD / "zarr.json")
-            record.attrs["checksums"] = {each.relative_to(root).as_posix(): beside.checksum_of(each) for each in files}
-        # last, so that a store that says what it is made of lacks nothing but tiles
-        record.attrs["made_of"] = json.dumps(identity)
+            told = {"checksums": {each.relative_to(root).as_posix(): beside.checksum(each) for each in files}}
+        # last, so that a store that says what it is made of lacks nothing but tiles; and in one, so that nobody who
+        # lays out the same store takes away what another has said
+        record.attrs.update(told | {"made_of": json.dumps(identity)})
 
     def damaged(self) -> list[str]:
         """Files beside the tiles, of axes, dates and descriptions, that are lost or not as they were written.
@@ -131,7 +132,7 @@ class TileStore:
             sizes = beside.sizes_beside(self._place, self._tiled)
             return [name for name, size in self._record("r").attrs.get("sizes", {}).items() if sizes.get(name) != size]
         known = self._record("r").attrs.get("checksums", {})
-        return [name for name, found in known.items() if beside.checksum_of(self._place / name) != found]
+        return [name for name, found in known.items() if beside.checksum(self._place / name) != found]
 
     def restore(self, data: xr.Dataset, identity: Identity, names: list[str]) -> None:
         """Write files beside the tiles anew.
@@ -146,7 +147,7 @@ class TileStore:
             making = Path(folder) / "new" if is_remote else Path(f"{self.part}.mended.new")
             shutil.rmtree(making, ignore_errors=True)
             self._lay_out(str(making), data, identity, mode="w")
-            tell, then = (beside.bytes_of, known["sizes"]) if is_remote else (beside.checksum_of, known["checksums"])
+            tell, then = (beside.bytes_of, known["sizes"]) if is_remote else (beside.checksum, known["checksums"])
             other = [name for name in names if tell(making / name) != then[name]]
             for name in [] if other else names:
                 beside.replace_by(self._place / name, making / name)
@@ -193,7 +194,7 @@ class TileStore:
             missing[place] = (
                 states[place] not in (DONE, ALL_NAN)
                 or sizes[place] != found[place]
-                or (by_content and sums[place] != beside.checksum(self._local_files(place)))
+                or (by_content and sums[place] != beside.checksum(*self._local_files(place)))
             )
 
         threads.in_threads(look, wanted)
@@ -310,7 +311,7 @@ class TileStore:
         record = self._record("r+")
         text = np.frombuffer(reason.encode()[:REASON].ljust(REASON, b"\0"), dtype=np.uint8)
         record["bytes"][place] = self._sizes([place])[place]
-        record["checksum"][place] = beside.checksum(self._local_files(place))
+        record["checksum"][place] = beside.checksum(*self._local_files(place))
         record["reason"][place] = text
         # last, so that what it says holds
         record["state"][place] = state

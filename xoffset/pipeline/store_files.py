@@ -32,7 +32,7 @@ class Unwritable(OSError):
     """The store cannot be written: a full, vanished or read-only disk."""
 
 
-def checksum(files: Iterable[Path]) -> int:
+def checksum(*files: Path) -> int:
     """Checksum of the content of files one after the other; -1 if one is not there."""
     found = 0
     for file in files:
@@ -42,11 +42,6 @@ def checksum(files: Iterable[Path]) -> int:
             while part := opened.read(PART):
                 found = zlib.crc32(part, found)
     return found
-
-
-def checksum_of(file: Path) -> int:
-    """Checksum of the content of a file; -1 if it is not there."""
-    return checksum([file])
 
 
 def replace_by(old: Where, new: Path) -> None:

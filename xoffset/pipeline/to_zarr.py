@@ -35,9 +35,9 @@ def to_zarr(
         refused.
     progress
         Called after each tile with `stage`, `done`, `total`, `new`, `seconds`, `rate` and `left`: tiles done and all,
-        those of this call, its seconds, tiles a second, and the seconds that the rest will take. True draws a bar, with
-        tqdm. Without it, a line in the log now and then. What the function raises stops the call and reaches the
-        caller; what is written is safe.
+        those of this call, its seconds, tiles a second, and the seconds that the rest will take; and now and then with
+        `waits` while a cluster has no worker. True draws a bar, with tqdm. Without it, a line in the log now and then.
+        What the function raises stops the call and reaches the caller; what is written is safe.
 
     Returns
     -------

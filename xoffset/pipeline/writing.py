@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +16,7 @@ from xoffset.pipeline.identity import Identity, fingerprints, identity_of
 from xoffset.pipeline.lock import only_writer
 from xoffset.pipeline.parts import Part
 from xoffset.pipeline.places import Place
-from xoffset.pipeline.progress import Progress, Report, raising_what_is_told, tell
+from xoffset.pipeline.progress import Report, Tally, raising_what_is_told
 from xoffset.pipeline.store import Place as Tile
 from xoffset.pipeline.store import TileStore, tiles_of
 from xoffset.pipeline.store_files import Unwritable, lazy_arrays
@@ -28,10 +27,6 @@ logger = logging.getLogger("xoffset")
 
 # Tiles a worker that are computed together: few wait in memory, and little is to be done again after a crash.
 AT_ONCE = 2
-# Values of a variable that are worth a task of the stages that follow: each of them takes microseconds.
-WORTH = 2**18
-# Least time between two lines in the log, seconds.
-SILENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +56,7 @@ def write_store(data: xr.Dataset, path: Place, job: Job) -> xr.Dataset | None:
     """
     store = tiles_of(data, path)
     identity = identity_of(data, job.inputs) | {"tiles": list(store.sides)}
+<<<<<<< HEAD
     if _is_whole(store, identity, job):
         return _opened(store, data)
     with only_writer(path, job.caller, job.part), raising_what_is_told():
@@ -68,6 +64,16 @@ def write_store(data: xr.Dataset, path: Place, job: Job) -> xr.Dataset | None:
             # another writer may have ended it meanwhile
             if _is_whole(store, identity, job):
                 return _opened(store, data)
+=======
+    was_complete = store.is_complete
+    if was_complete and _is_whole(store, identity, job):
+        return open_result(str(path))
+    with only_writer(path, job.caller, job.part), raising_what_is_told():
+        if store.is_complete:
+            # another writer may have ended it meanwhile; what was damaged before is not read once more
+            if (not was_complete or job.part is not None) and _is_whole(store, identity, job):
+                return open_result(str(path))
+>>>>>>> i19-end
             if job.part is not None:
                 raise OSError(
                     f"{job.caller}() needs all tiles to mend a store that was complete; got {path}, which has lost "
@@ -93,12 +99,10 @@ def _opened(store: TileStore, data: xr.Dataset) -> xr.Dataset:
 
 
 def _is_whole(store: TileStore, identity: Identity, job: Job) -> bool:
-    """Whether a store is complete, and all of it still as it was written; refuses one of something else.
+    """Whether all of a complete store is still as it was written; refuses one of something else.
 
     Of those that write parts of it none reads what all have written: they look whether files are there.
     """
-    if not store.is_complete:
-        return False
     store.check(identity, store.path, job.caller)
     complete = store.complete()
     if job.part is not None:
@@ -181,65 +185,58 @@ def _write_missing(store: TileStore, data: xr.Dataset, job: Job, places: Sequenc
     if not places:
         return
     missing = store.missing(places)
-    total, began = len(places), time.monotonic()
-    done: list[Tile] = []
-    told = [began]
-
-    def report(result: tuple[Tile, int]) -> None:
-        done.append(result[0])
-        now = time.monotonic()
-        state = Progress(job.stage, total - len(missing) + len(done), total, len(done), now - began)
-        if job.report is not None:
-            tell(job.report, state)
-        if now - told[0] >= SILENCE:
-            told[0] = now
-            logger.info("%s", state)
-
-    if job.report is not None:
-        tell(job.report, Progress(job.stage, total - len(missing), total, 0, 0.0))
+    tally = Tally(job.stage, len(places), len(missing), job.report)
+    tally.begin()
     if not missing:
         return
     laid = lazy_arrays(data, store)
     lazy = {str(name): each for name, each in laid.data_vars.items() if not isinstance(each.data, np.ndarray)}
     maps = {name: each.data for name, each in lazy.items() if each.dims[-2:] == ("y", "x")}
     tasks = writes.tasks_of(maps, {name: each.data for name, each in lazy.items() if name not in maps}, store.write)
+    tasks = {place: tasks[place] for place in missing}
     client = writes.client_here()
-    if client is not None and not job.is_scene:
-        _on_cluster(client, store, {place: tasks[place] for place in missing}, report)
-        return
+    if client is None:
+        _on_threads(store, tasks, tally, job)
+    else:
+        _on_cluster(client, store, tasks, tally, job)
+
+
+def _on_threads(store: TileStore, tasks: Mapping[Tile, object], tally: Tally, job: Job) -> None:
+    """Compute and write tiles here, some at a time or all together, and write down which of them fail, and why."""
     at_once = None if job.is_scene else AT_ONCE * (job.workers or writes.workers_here())
-    for places in writes.rounds(missing, at_once):
+    for places in writes.rounds(list(tasks), at_once):
         try:
-            writes.compute_each([tasks[place] for place in places], report, job.workers)
+            writes.compute_each([tasks[place] for place in places], tally.ended, job.workers)
         except Unwritable:
             raise
         except Exception as error:
             if job.is_scene:
                 raise
             logger.warning("%s: %s: each tile by itself", job.stage, error)
-            _one_by_one(store, {place: tasks[place] for place in places if place not in done}, report, job)
+            _one_by_one(store, {place: tasks[place] for place in places if place not in tally.done}, tally, job)
 
 
-def _on_cluster(
-    client: Any, store: TileStore, tasks: Mapping[Tile, object], report: Callable[[tuple[Tile, int]], None]
-) -> None:
+def _on_cluster(client: Any, store: TileStore, tasks: Mapping[Tile, object], tally: Tally, job: Job) -> None:
     """Compute and write tiles on the workers of a client, and write down which of them fail, and why."""
     from xoffset._blocks import cluster
 
+    def at_once() -> int:
+        return len(tasks) if job.is_scene else AT_ONCE * writes.workers_here()
+
     def failed(place: Tile, error: Exception) -> None:
-        if isinstance(error, Unwritable):
+        if job.is_scene or isinstance(error, Unwritable):
             raise error
         store.fail(place, f"{type(error).__name__}: {error}")
 
     cluster.prepare(client, "xoffset-warm", warm_worker)
-    cluster.compute_few(client, tasks, lambda: AT_ONCE * writes.workers_here(), report, failed)
+    cluster.compute_few(client, tasks, at_once, tally.ended, failed, tally.waits)
 
 
-def _one_by_one(store: TileStore, tasks: Mapping[Tile, object], report: Callable[..., None], job: Job) -> None:
+def _one_by_one(store: TileStore, tasks: Mapping[Tile, object], tally: Tally, job: Job) -> None:
     """Compute tiles each for itself, to find those that fail, and write down why."""
     for place, task in tasks.items():
         try:
-            writes.compute_each([task], report, job.workers)
+            writes.compute_each([task], tally.ended, job.workers)
         except Unwritable:
             raise
         except Exception as error:
