@@ -23,8 +23,7 @@ from xoffset._arrays.matching.images import Image
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._blocks import tiles
 from xoffset._kernels._jit import hot_kernel
-from xoffset._kernels.matching import refine, zncc
-from xoffset._kernels.matching import autocorrelation
+from xoffset._kernels.matching import autocorrelation, refine, zncc
 from xoffset._kernels.matching.autocorrelation import BLOCK, MOST_POINTS
 from xoffset.matching import request
 

@@ -48,6 +48,8 @@ class Image:
     kurtoses: dict[zncc.Nodes, np.ndarray] = field(default_factory=dict)
     sums: dict[zncc.Nodes, np.ndarray] = field(default_factory=dict)  # see `template_sums`
     at_nodes: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)  # see `statistics_at`
+    # whether all pixels are valid from a first row to a last one, and column: most pairs ask the same
+    complete: dict[tuple[int, int, int, int], bool] = field(default_factory=dict)
 
     @cached_property
     def is_valid(self) -> bool:

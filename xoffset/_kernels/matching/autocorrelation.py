@@ -12,15 +12,12 @@ import numpy as np
 
 from xoffset._kernels._jit import hot_kernel, lean_kernel
 from xoffset._kernels.matching import vectors
+from xoffset._kernels.matching.vectors import BLOCK
 
-# Side of the blocks over which products of pixels are summed, px.
-BLOCK = 8
 # Blocks along a side of the square whose texture stands for that at its middle.
 AREA = 2
 # Longest lag up to which every lag is measured, px; to twice as far every second one is, and so on.
 FINE = 4
-# Longest lag of those whose products are made all at once, in vectors: of longer ones few of their neighbours are wanted.
-NEAR = 8
 # Points along a window at which the textures of the two images meet.
 MOST_POINTS = 4
 
@@ -43,7 +40,7 @@ class Texture(NamedTuple):
     """
 
     image: np.ndarray
-    valid: np.ndarray  # uint8
+    valid: np.ndarray  # uint8; of size zero if all are
     products: np.ndarray  # (rows, columns, lag)
     counts: np.ndarray  # (rows, columns): valid pixels
     is_known: np.ndarray  # uint8, by corner
@@ -89,9 +86,9 @@ def texture(image: np.ndarray, valid: np.ndarray, lagged: Lags, corners: np.ndar
     then is of; others can be added by `complete`.
     """
     rows, columns = (max(size // BLOCK, AREA) for size in image.shape)
-    reach, lanes = longest_lag(lagged.y, lagged.x), vectors.LANES
+    reach = longest_lag(lagged.y, lagged.x)
     height, width = (max(size, BLOCK * count) for size, count in zip(image.shape, (rows, columns), strict=True))
-    wide = np.zeros((height + reach, width + 2 * reach + lanes), dtype=image.dtype)
+    wide = np.zeros((height + reach, width + 2 * reach), dtype=image.dtype)
     wide[: image.shape[0], reach : reach + image.shape[1]] = image
     shape = count_corners(image.shape)
     products = np.empty((rows, columns, lagged.y.size), dtype=image.dtype)
@@ -99,7 +96,8 @@ def texture(image: np.ndarray, valid: np.ndarray, lagged: Lags, corners: np.ndar
     sums = np.empty((*shape, lagged.y.size), dtype=image.dtype)
     moments = np.empty((*shape, 4), dtype=image.dtype)
     is_known, mean = np.zeros(shape, dtype=np.uint8), np.empty(lagged.y.size)
-    found = Texture(wide, valid, products, counts, is_known, sums, moments, mean)
+    is_whole = image.shape == (height, width) and valid.all()
+    found = Texture(wide, valid[:0] if is_whole else valid, products, counts, is_known, sums, moments, mean)
     complete(found, lagged, np.ones(shape, dtype=np.uint8) if corners is None else corners)
     mean_correlation(sums, moments, is_known, mean)
     if corners is not None:
@@ -120,9 +118,7 @@ def complete(texture: Texture, lagged: Lags, corners: np.ndarray) -> None:
     block_products(
         texture.image, texture.valid, lagged.y, lagged.x, corners, texture.is_known, texture.products, texture.counts
     )
-    gather(
-        texture.products, texture.counts, lagged.weight, corners, texture.is_known, texture.sums, texture.moments
-    )
+    gather(texture.products, texture.counts, lagged.weight, corners, texture.is_known, texture.sums, texture.moments)
 
 
 @lean_kernel
@@ -161,7 +157,7 @@ def block_products(image, valid, lag_y, lag_x, corners, is_known, out, counts):
     image
         As that of `Texture`.
     valid
-        (height, width) uint8.
+        (height, width) uint8; of size zero if all pixels of all blocks are.
     lag_y, lag_x
         (lag,) those of `Lags`.
     corners, is_known
@@ -171,23 +167,13 @@ def block_products(image, valid, lag_y, lag_x, corners, is_known, out, counts):
     counts
         (rows, columns), NaN where a block is not known.
     """
-    rows, columns, count = out.shape
-    reach = longest_lag(lag_y, lag_x)
-    near = min(reach, NEAR)
-    shifts, lanes = near + 1, (2 * near + vectors.LANES) // vectors.LANES * vectors.LANES
-    box, pixels = np.empty(shifts * lanes, image.dtype), np.empty(vectors.MOST_ROWS * BLOCK, image.dtype)
-    wanted, line = np.empty(columns, np.uint8), np.empty(columns * BLOCK, image.dtype)
-    for row in range(rows):
-        for column in range(columns):
-            wanted[column] = np.isnan(counts[row, column]) and _is_beside(corners, is_known, row, column)
-            if wanted[column] == 0:
-                continue
-            y, x = row * BLOCK, column * BLOCK
-            counts[row, column] = _count(valid, y, x)
-            vectors.products(image, image, y, reach + x, BLOCK, 0, -near, shifts, lanes, pixels, box)
-            _take_near(box, lag_y, lag_x, near, lanes, out[row, column])
-        if reach > near:
-            _add_far(image, lag_y, lag_x, row, reach, near, wanted, line, out[row])
+    reach, line = longest_lag(lag_y, lag_x), np.empty(BLOCK, image.dtype)
+    for row in range(out.shape[0]):
+        for column in range(out.shape[1]):
+            if np.isnan(counts[row, column]) and _is_beside(corners, is_known, row, column):
+                y, x = row * BLOCK, column * BLOCK
+                counts[row, column] = _count(valid, y, x)
+                vectors.lags(image, y, reach + x, lag_y, lag_x, line, out[row, column])
 
 
 @lean_kernel
@@ -202,57 +188,14 @@ def _is_beside(corners, is_known, row, column):
 
 @lean_kernel
 def _count(valid, y, x):
-    """Valid pixels of a block."""
+    """Valid pixels of a block; all are if `valid` is of size zero."""
+    if valid.size == 0:
+        return BLOCK * BLOCK
     count = 0
     for i in range(y, min(y + BLOCK, valid.shape[0])):
         for j in range(x, min(x + BLOCK, valid.shape[1])):
             count += 1 if valid[i, j] else 0
     return count
-
-
-@lean_kernel
-def _take_near(box, lag_y, lag_x, near, lanes, out):
-    """Of the products with all lags of a box those that are wanted."""
-    for k in range(out.size):
-        if max(lag_y[k], abs(lag_x[k])) <= near:
-            out[k] = box[lag_y[k] * lanes + lag_x[k] + near]
-
-
-@lean_kernel
-def _add_far(image, lag_y, lag_x, row, reach, near, wanted, line, out):
-    """Products of a row of blocks with the lags beyond `near`, where they are wanted; `line` is scratch."""
-    start = 0
-    while start < wanted.size:
-        end = start
-        while end < wanted.size and wanted[end] != 0:
-            end += 1
-        left, length = reach + start * BLOCK, (end - start) * BLOCK
-        for k in range(lag_y.size if end > start else 0):
-            if max(lag_y[k], abs(lag_x[k])) > near:
-                _multiply_rows(image, row * BLOCK, left, lag_y[k], lag_x[k], line[:length])
-                _sum_blocks(line[:length], k, out[start:end])
-        start = end + 1
-
-
-@lean_kernel
-def _multiply_rows(image, y, x, dy, dx, out):
-    """Products of the rows of a row of blocks with those at a lag, added up."""
-    for j in range(out.size):
-        out[j] = 0
-    # two rows at a time: of more arrays the compiler no longer proves that they do not overlap
-    for i in range(y, y + BLOCK, 2):
-        a0, a1, b0, b1 = image[i, x:], image[i + 1, x:], image[i + dy, x + dx :], image[i + dy + 1, x + dx :]
-        for j in range(out.size):
-            out[j] += a0[j] * b0[j] + a1[j] * b1[j]
-
-
-@lean_kernel
-def _sum_blocks(line, k, out):
-    for column in range(out.shape[0]):
-        total = line.dtype.type(0.0)
-        for j in range(column * BLOCK, (column + 1) * BLOCK):
-            total += line[j]
-        out[column, k] = total
 
 
 @lean_kernel

@@ -5,7 +5,7 @@ candidates is the highest maximum of a smooth random surface. `pixels_eff` follo
 windows, the number of maxima from the roughness of the surface. Where few bright pixels hold the contrast, the meeting
 of two of them makes a high score: how few follows from the fourth moments of the windows.
 
-What a matcher does with it, for one pair on one tile (see `ncc._match`; `lags` and `texture` are of `autocorrelation`)::
+What a matcher does with it, for one pair on one tile (see `ncc._match`, and `autocorrelation` for the first two)::
 
     lagged = lags(template, reach)                      # once; reach: how far the pre-filter lets pixels correlate
     texture(image, valid, lagged)                       # once an image: `image` is zero where not `valid`
