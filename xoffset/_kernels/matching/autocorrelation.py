@@ -12,7 +12,7 @@ import numpy as np
 
 from xoffset._kernels._jit import hot_kernel, lean_kernel
 from xoffset._kernels.matching import vectors
-from xoffset._kernels.matching.vectors import BLOCK
+from xoffset._kernels.matching.twins import BLOCK
 
 # Blocks along a side of the square whose texture stands for that at its middle.
 AREA = 2
