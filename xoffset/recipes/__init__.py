@@ -2,5 +2,6 @@
 
 from xoffset.recipes.base import Recipe
 from xoffset.recipes.generic import Generic
+from xoffset.recipes.mpic import MpicOpt
 
-__all__ = ["Generic", "Recipe"]
+__all__ = ["Generic", "MpicOpt", "Recipe"]
