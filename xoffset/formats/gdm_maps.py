@@ -11,15 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from xoffset import _options, plotting
-from xoffset.formats import gridded, rasters, writing
-from xoffset.formats.border import Place
-from xoffset.model import checks, grids
-from xoffset.model.dates import YEAR, as_dates
+from xoffset import _options
+from xoffset.formats import service_maps, writing
+from xoffset.formats.service_maps import YEAR_DAYS, Sheet
+from xoffset.model.dates import as_dates
 
 # Folders of the services that maps and pictures are in.
 ANALYSIS, PREVIEW = "Analysis", "Preview"
-_DAYS_OF_YEAR = float(YEAR / np.timedelta64(1, "D"))
 
 
 class Row(NamedTuple):
@@ -34,13 +32,13 @@ class Row(NamedTuple):
 # By our variables. South is positive, velocities are of days.
 ROWS: Mapping[str, Row] = {
     "magnitude": Row("Mean_displ_magnitude", "m", 1.0, "length of the mean displacement"),
-    "dx": Row("Mean_displacement_EW", "m", 1.0, "mean displacement, positive toward east"),
-    "dy": Row("Mean_displacement_NS", "m", -1.0, "mean displacement, positive toward south"),
-    "v": Row("Mean_velocity_magnitude", "m d-1", 1.0 / _DAYS_OF_YEAR, "length of the mean velocity"),
-    "vx": Row("Mean_velocity_EW", "m d-1", 1.0 / _DAYS_OF_YEAR, "mean velocity, positive toward east"),
-    "vy": Row("Mean_velocity_NS", "m d-1", -1.0 / _DAYS_OF_YEAR, "mean velocity, positive toward south"),
+    "dx": Row("Mean_displacement_EW", "m", 1.0, "mean displacement, east positive"),
+    "dy": Row("Mean_displacement_NS", "m", -1.0, "mean displacement, south positive"),
+    "v": Row("Mean_velocity_magnitude", "m d-1", 1.0 / YEAR_DAYS, "length of the mean velocity"),
+    "vx": Row("Mean_velocity_EW", "m d-1", 1.0 / YEAR_DAYS, "mean velocity, east positive"),
+    "vy": Row("Mean_velocity_NS", "m d-1", -1.0 / YEAR_DAYS, "mean velocity, south positive"),
     "quality": Row("Quality", "percent", 1.0, "share of the pairs whose score exceeds the threshold"),
-    "vector_coherence": Row("Vector_coherence", "1", 1.0, "how far displacements agree on one direction"),
+    "vector_coherence": Row("Vector_coherence", "1", 1.0, "vector coherence"),
 }
 
 
@@ -100,15 +98,8 @@ def write_analysis(
     caller = "gdm.write_analysis"
     target = _options.as_path(folder, "folder", caller) / ANALYSIS
     is_free = _options.as_switch(overwrite, "overwrite", caller)
-    maps = _maps(product, network, tile, of_inversion, caller)
-    about = _dates_of(network)
-    options = profile_of(next(iter(maps.values())), caller)
-    names = [f"{stem}.tif" for stem in maps]
-    with writing.replaced_all(target, names, overwrite=is_free, caller=caller) as scratch:
-        for name, data in zip(names, maps.values(), strict=True):
-            tags = about | {"units": data.attrs["units"], "long_name": data.attrs["long_name"]}
-            rasters.write(scratch / name, {"": data.values}, options, tags, caller)
-    return [target / name for name in names]
+    sheets, like = _sheets(product, network, tile, of_inversion, caller)
+    return service_maps.write(sheets, like, target, overwrite=is_free, caller=caller)
 
 
 def write_previews(
@@ -152,12 +143,8 @@ def write_previews(
     caller = "gdm.write_previews"
     target = _options.as_path(folder, "folder", caller) / PREVIEW
     is_free = _options.as_switch(overwrite, "overwrite", caller)
-    maps = _maps(product, network, tile, of_inversion, caller)
-    names = [f"{stem}.png" for stem in maps]
-    with writing.replaced_all(target, names, overwrite=is_free, caller=caller) as scratch:
-        for name, data in zip(names, maps.values(), strict=True):
-            plotting.map_of(data, scratch / name)
-    return [target / name for name in names]
+    sheets, like = _sheets(product, network, tile, of_inversion, caller)
+    return service_maps.preview(sheets, like, target, overwrite=is_free, caller=caller)
 
 
 def write_chord(
@@ -201,10 +188,11 @@ def write_chord(
     caller = "gdm.write_chord"
     target = _options.as_path(folder, "folder", caller) / ANALYSIS
     is_free = _options.as_switch(overwrite, "overwrite", caller)
-    checks.check_pairs(network, caller)
-    name = f"MM_Chord_diagram_{as_tile(tile, caller)}_{_span(network)}.png"
+    name = f"MM_Chord_diagram_{as_tile(tile, caller)}_{span(network, caller)}.png"
+    from xoffset.plotting.networks import chord
+
     with writing.replaced_all(target, [name], overwrite=is_free, caller=caller) as scratch:
-        plotting.chord(network, save=scratch / name)
+        chord(network, save=scratch / name)
     return [target / name]
 
 
@@ -215,48 +203,36 @@ def as_tile(tile: Any, caller: str) -> str:
     return tile
 
 
-def _maps(
+def span(network: xr.Dataset, caller: str) -> str:
+    """First and last day of pairs, as names of accumulated products have them."""
+    return "_to_".join(service_maps.span_of(network, caller))
+
+
+def day(date: np.datetime64) -> str:
+    """Day as names of files have it."""
+    return str(as_dates(np.asarray(date)).item().strftime("%Y%m%d"))
+
+
+def _sheets(
     product: xr.Dataset, network: xr.Dataset, tile: str, of_inversion: bool, caller: str
-) -> dict[str, xr.DataArray]:
-    """Maps of a product in the numbers of the services, float32, north up, by the stem of their names."""
+) -> tuple[list[Sheet], xr.Dataset]:
+    """Maps of a product in the numbers of the services, and the product that they lie on the grid of."""
     is_inverted = _options.as_switch(of_inversion, "of_inversion", caller)
-    area = as_tile(tile, caller)
-    checks.check_pairs(network, caller)
-    product = gridded.as_gridded(product, caller)
-    found = [name for name in ROWS if name in product and set(product[name].dims) == {"y", "x"}]
+    area, dates = as_tile(tile, caller), span(network, caller)
+    product = service_maps.prepared(product, caller)
+    found = [name for name in ROWS if name in product and product[name].dims == ("y", "x")]
     if not found:
         raise ValueError(
             f"{caller}() needs one of {', '.join(ROWS)} on (y, x); got {list(map(str, product.data_vars))[:8]}. Pass "
             "the result of mean_displacement(), mean_velocity(), velocity(), quality() or vector_coherence()."
         )
-    product = gridded.north_up(product[found], caller).compute()
-    maps = {}
+    # all at once, since what is lazy is computed once for all of them
+    product = product[found].compute()
+    first, last = dates.split("_to_")
+    sheets = []
     for name in found:
         row = ROWS[name]
-        values = (row.factor * product[name].astype(np.float64)).astype(np.float32)
-        values.attrs = {"units": row.units, "long_name": row.what}
-        stem = f"MM_{'TIO_' * is_inverted}{row.name}_{area}_{_span(network)}"
-        maps[stem] = values.rename(row.name)
-    return maps
-
-
-def _span(network: xr.Dataset) -> str:
-    """First and last day of pairs, as names of accumulated products have them."""
-    dates = np.concatenate([as_dates(network[name].values) for name in ("reference", "secondary")])
-    return f"{day(dates.min())}_to_{day(dates.max())}"
-
-
-def _dates_of(network: xr.Dataset) -> dict[str, str]:
-    dates = np.concatenate([as_dates(network[name].values) for name in ("reference", "secondary")])
-    return {"first": dates.min().item().isoformat(), "last": dates.max().item().isoformat()}
-
-
-def day(date: np.datetime64) -> str:
-    """Day as names of files have it."""
-    return str(date.item().strftime("%Y%m%d"))
-
-
-def profile_of(data: xr.DataArray, caller: str) -> dict[str, Any]:
-    """Options of a GeoTIFF of values that are north up."""
-    place = Place(np.asarray(data["x"].values), np.asarray(data["y"].values), grids.crs_of(data))
-    return rasters.profile(place, grids.spacing(data, caller))
+        values = product[name].values * np.asarray(row.factor, dtype=product[name].dtype)
+        stem = f"MM_{'TIO_' * is_inverted}{row.name}_{area}_{dates}"
+        sheets.append(Sheet(stem, values, row.units, row.what, {"first": first, "last": last}))
+    return sheets, product

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from xoffset import _options
 from xoffset._arrays.scenes.legends import NAMES as CLASSES
-from xoffset.formats import border, file_sets, gridded, rasters, writing
-from xoffset.formats.gdm_maps import as_tile, day, profile_of
+from xoffset.formats import border, file_sets, service_maps
+from xoffset.formats.gdm_maps import as_tile, day
+from xoffset.formats.service_maps import LEGEND_OF_MASKS, Sheet
 from xoffset.model import checks
 from xoffset.model.dates import as_dates
 
 # Folder of the services that masks are in.
 MASKS = "Masks"
-# Values of masks, and what the tags of the files say of them.
-REMOVED, KEPT = 0, 255
-_OF_MASKS = f"{REMOVED} = removed, {KEPT} = kept"
-_OF_CLASSES = ", ".join(f"{number} = {name}" for number, name in enumerate(CLASSES))
+# What the tags of the files say of classes.
+LEGEND_OF_CLASSES = " ".join(f"{number}={name}" for number, name in enumerate(CLASSES))
+
+
+class _Kept:
+    """Mask of values that lie in an order, computed when an array is made of it."""
+
+    def __init__(self, values: Any, least: Any) -> None:
+        self.values, self.least = values, least
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return service_maps.masked(np.asarray(self.values) >= self.least)
 
 
 def write_decorrelation(
@@ -76,12 +85,20 @@ def write_decorrelation(
     shifts = checks.as_shifts(shifts, caller)
     if "score" not in shifts or shifts["score"].dims != ("pair", "y", "x"):
         raise ValueError(f"{caller}() needs 'score' (pair, y, x); got shifts without. Use the result of correlate().")
-    theirs = file_sets.byday(border.from_shifts("gdm", shifts, caller=caller, pixel=(1.0, 1.0), fields=()), caller)
-    names = [f"{area}_{stem}_decorrel_mask.tif" for stem in border.stems(theirs, "_")]
-    score = gridded.north_up(shifts[["score"]], caller)["score"]
-    layers = [score[k] >= threshold for k in range(score.sizes["pair"])]
-    tags = [file_sets.tags_of(theirs, k) | {"threshold": str(float(threshold))} for k in range(len(names))]
-    return _write_masks(dict(zip(names, layers, strict=True)), tags, target, is_free, caller)
+    theirs = file_sets.by_day(border.from_shifts("gdm", shifts, caller=caller, pixel=(1.0, 1.0), fields=()), caller)
+    score = service_maps.prepared(shifts[["score"]], caller)
+    legend = {"legend": LEGEND_OF_MASKS, "threshold": str(float(threshold))}
+    sheets = [
+        Sheet(
+            f"{area}_{stem}_decorrel_mask",
+            _Kept(score["score"].data[k], threshold),
+            "1",
+            "matches that are kept",
+            legend | file_sets.tags_of(theirs, k),
+        )
+        for k, stem in enumerate(border.stems(theirs, "_"))
+    ]
+    return service_maps.write(sheets, score, target, overwrite=is_free, caller=caller)
 
 
 def write_slopes(
@@ -128,8 +145,10 @@ def write_slopes(
             f"{caller}() needs a boolean DataArray (y, x); got {getattr(mask, 'dims', type(mask).__name__)}. Use "
             "slope_mask()."
         )
-    layer = gridded.north_up(mask.to_dataset(name="mask"), caller)["mask"]
-    return _write_masks({f"{as_tile(tile, caller)}_slope_mask_mask.tif": layer}, [{}], target, is_free, caller)
+    like = service_maps.prepared(mask.astype(np.uint8).to_dataset(name="mask"), caller)
+    name, about = f"{as_tile(tile, caller)}_slope_mask_mask", {"legend": LEGEND_OF_MASKS}
+    sheet = Sheet(name, _Kept(like["mask"].data, 1), "1", "slopes that are kept", about)
+    return service_maps.write([sheet], like, target, overwrite=is_free, caller=caller)
 
 
 def write_classes(
@@ -181,25 +200,18 @@ def write_classes(
             f"{meanings or 'no meaning'}. Use masking.classes(layer, like=stack)."
         )
     dates = as_dates(classes["time"].values)
-    names = [f"{as_tile(tile, caller)}_{day(date)}_spectral_mask.tif" for date in dates]
+    names = [f"{as_tile(tile, caller)}_{day(date)}_spectral_mask" for date in dates]
     if len(set(names)) < len(names):
         raise ValueError(f"{caller}() needs one image a day, which names tell; got {len(names)} of fewer days. Choose.")
-    layers = gridded.north_up(classes.to_dataset(name="classes"), caller)["classes"]
-    options = profile_of(layers, caller)
-    with writing.replaced_all(target, names, overwrite=is_free, caller=caller) as scratch:
-        for name, date, layer in zip(names, dates, layers, strict=True):
-            tags = {"time": date.item().isoformat(), "legend": _OF_CLASSES}
-            rasters.write(scratch / name, {"": layer.values}, options | {"nodata": None}, tags, caller)
-    return [target / name for name in names]
-
-
-def _write_masks(
-    layers: Mapping[str, xr.DataArray], tags: list[dict[str, str]], target: Path, is_free: bool, caller: str
-) -> list[Path]:
-    """Write boolean layers (y, x), north up, as 0 and 255."""
-    options = profile_of(next(iter(layers.values())), caller) | {"nodata": None}
-    with writing.replaced_all(target, list(layers), overwrite=is_free, caller=caller) as scratch:
-        for (name, layer), about in zip(layers.items(), tags, strict=True):
-            values = np.where(layer.values, KEPT, REMOVED).astype(np.uint8)
-            rasters.write(scratch / name, {"": values}, options, about | {"legend": _OF_MASKS}, caller)
-    return [target / name for name in layers]
+    like = service_maps.prepared(classes.to_dataset(name="classes"), caller)
+    sheets = [
+        Sheet(
+            name,
+            like["classes"].data[k],
+            "1",
+            "what the pixel shows",
+            {"time": date.item().isoformat(), "legend": LEGEND_OF_CLASSES},
+        )
+        for k, (name, date) in enumerate(zip(names, dates, strict=True))
+    ]
+    return service_maps.write(sheets, like, target, overwrite=is_free, caller=caller)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import re
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
-
-import xarray as xr
+from typing import Any, ClassVar
 
 from xoffset._arrays.matching.flow import Flow
 from xoffset._arrays.matching.protocol import Matcher
@@ -16,7 +14,6 @@ from xoffset.correction.denoise import denoise
 from xoffset.correction.destripe import destripe
 from xoffset.correction.jitter import Jitter
 from xoffset.formats import gdm
-from xoffset.masking.classes import classes
 from xoffset.masking.combine import combine
 from xoffset.masking.stable_ground import stable_ground
 from xoffset.masking.terrain import aspect, cast_shadow, slope_mask
@@ -25,29 +22,27 @@ from xoffset.matching.correlate import correlate
 from xoffset.matching.whole_pixels import whole_pixels
 from xoffset.motion.coherence import quality
 from xoffset.network.pairs import pairs
-from xoffset.readers.detectors import detectors
+from xoffset.plotting import style
 from xoffset.readers.open_dem import open_dem
-from xoffset.readers.open_stack import open_stack
-from xoffset.recipes.base import SCENES, Folder, Recipe, Result, Step, option
+from xoffset.recipes.base import Folder, Result, Step, option
+from xoffset.recipes.services import NONE, Service
 from xoffset.screening.drop_masked import drop_masked
 from xoffset.screening.screen import screen
 
 # Folder that the folders of the services are in: that of the run.
 OUT = Folder(".")
-# Side of the blocks in which what belongs to the images is read [px].
-BLOCK = 1024
 # What the services ask for by words.
 DIRECTIONS = {"forward": "forward", "forward+backward": "both"}
 # How far beyond the images mountains are looked for that cast shadows into them [m].
 SHADOW_MARGIN = 5000.0
+# How steps of detectors come off that are fitted along with the ramp; others are of the mean or the median of each.
+FITTED = "fitted"
 # Direction of flight of Sentinel-2 by day, where no product tells it [degree clockwise from grid north].
 HEADING = 192.0
-# Nodes that one component of motion needs, of a small area of interest, too.
-MIN_NODES = 100
 
 
 @dataclass(frozen=True)
-class GdmOpt(Recipe):
+class GdmOpt(Service):
     """Parameters that GDM-OPT-ETQ, -SLIDE and -ICE have in common, and inputs of the recipes."""
 
     # fields that count only where another one has a value: (owner, value, fields)
@@ -59,7 +54,6 @@ class GdmOpt(Recipe):
         None, "elevations: any raster; defines the elevation model used for filtering the displacement fields",
         is_path=True,
     )  # fmt: skip
-    sentinel_2_band: int | str | None = option(None, "band for matching, of Sentinel-2 B04 is recommended")
     split_date: str | None = option(
         None, "yyyy-MM-dd, which splits the series into two subsets; pairs are only formed between them"
     )
@@ -89,24 +83,18 @@ class GdmOpt(Recipe):
         90.0, "slopes up to here are filtered out", unit="degree", least=0, most=90
     )
     apply_correction_and_filtering: bool = option(True, "whether geometric corrections and filtering are applied")
-    # inputs, which the services know of their own
-    tile: str = option("local", "name of the tile or area in the names of the files, such as 31TGK")
-    class_layer: str | None = option(
-        "auto", "'auto': classes of the products if they have any; or rasters of classes", choices=("auto", "classes"),
-        is_path=True,
-    )  # fmt: skip
-    detector_layer: str = option(
-        "auto", "detectors of the sensor, for destriping: those of the products, or none; auto: if products tell them",
-        choices=("auto", "products", "none"),
-    )  # fmt: skip
+    # beside those of the services
     stable: str | None = option(
         None, "polygons of ground that stands still, by which corrections are told", is_path=True
     )
-    date: str | None = option(None, "strptime pattern of the date in file names")
-    nodata: float | None = option(None, "pixel value that means no data")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.split_date is not None and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", self.split_date):
+            raise ValueError(
+                f"the recipe {self.name} needs a day yyyy-MM-dd as split_date; got {self.split_date!r}. Pass one such "
+                "as '2019-07-05', or leave it out."
+            )
         self._check_order("minimum_matching_range", "maximum_matching_range")
         self._check_order("slope_mask_range_minimum", "slope_mask_range_maximum")
         for owner, wanted, names in self.NEEDS:
@@ -140,14 +128,8 @@ class GdmOpt(Recipe):
         """Options of `pairs`."""
         options: dict[str, Any] = {"direction": DIRECTIONS[self.matching_direction]}
         if self.split_date is not None:
-            return options | {"split": self.split_date if "T" in self.split_date else f"{self.split_date}T00:00"}
+            return options | {"split": f"{self.split_date}T00:00"}
         return options | {"min_gap": self.minimum_matching_range, "max_gap": self.maximum_matching_range}
-
-    @property
-    def stack_options(self) -> dict[str, Any]:
-        """Options of `open_stack`."""
-        given = {"band": self.sentinel_2_band, "date": self.date, "nodata": self.nodata}
-        return {name: value for name, value in given.items() if value is not None} | {"chunks": BLOCK}
 
     @property
     def direction(self) -> float | None:
@@ -176,7 +158,7 @@ class GdmOpt(Recipe):
 
     @property
     def corrections(self) -> tuple[bool, str | None, bool]:
-        """Whether a ramp comes off; the mean or median of each detector, if it does; whether jitter does."""
+        """Whether a ramp comes off; how steps of detectors do, if they do; whether jitter does."""
         raise NotImplementedError
 
     @property
@@ -209,7 +191,7 @@ class GdmOpt(Recipe):
         """Steps up to the matches that are kept, and the result that they lead to."""
         stack = Result("stack")
         found = [
-            Step("stack", open_stack, (SCENES,), self.stack_options),
+            self._images(),
             Step("network", pairs, (stack,), self.network_options),
         ]
         layers, mask = self._masks()
@@ -223,8 +205,7 @@ class GdmOpt(Recipe):
         if not self.has_sub_pixels:
             found.append(Step("whole", whole_pixels, (of,), {}))
             of = Result("whole")
-        only = {"false_alarm": None, "ambiguity": None, "neighbourhood": False}
-        found.append(Step("kept", screen, (of,), {"min_score": self.decorrelation_threshold} | only))
+        found.append(Step("kept", screen, (of,), {"min_score": self.decorrelation_threshold}))
         return found, Result("kept")
 
     def _masks(self) -> tuple[list[Step], Result | None]:
@@ -232,13 +213,9 @@ class GdmOpt(Recipe):
         stack = Result("stack")
         found: list[Step] = []
         parts: dict[str, Any] = dict(self.outlines)
-        if self.class_layer is not None:
-            source = SCENES if self.class_layer == "classes" else self.class_layer
+        if self.has_classes:
             kinds = {"cloud": self.cloud_mask, "shadow": self.cloud_mask, "snow": self.snow_mask, "water": True}
-            found += [
-                Step("seen", classes, (source,), {"like": stack}),
-                Step("clear", usable, (Result("seen"),), kinds),
-            ]
+            found += [self._classes(), Step("clear", usable, (Result("seen"),), kinds)]
             parts["usable"] = Result("clear")
         if self.dem is not None:
             margin = {"margin": SHADOW_MARGIN} if self.has_shadow else {}
@@ -260,9 +237,8 @@ class GdmOpt(Recipe):
     def correcting(self, of: Result) -> tuple[list[Step], Result]:
         """Steps of the geometric corrections, and the result that they lead to."""
         has_ramp, stripes, has_jitter = self.corrections
-        stripes = stripes if self.detector_layer == "products" else None
-        found: list[Step] = []
-        options: dict[str, Any] = {"order": 1 if has_ramp else 0, "min_nodes": MIN_NODES}
+        found = self._detectors() if stripes else []
+        stripes = stripes if found else None
         stable = {}
         if self.stable is not None:
             found.append(Step("ground", stable_ground, (Result("stack"),), {"polygons": self.stable}))
@@ -271,25 +247,17 @@ class GdmOpt(Recipe):
             # all ground, as in the services
             found.append(Step("ground", combine, (Result("stack"),), {}))
             stable = {"stable": Result("ground")}
-        if has_ramp or has_jitter:
-            options |= stable | ({"jitter": Jitter(heading=HEADING)} if has_jitter else {})
-            name = "deramped" if stripes else "corrected"
+        is_apart = stripes in ("mean", "median")
+        if has_ramp or has_jitter or stripes == FITTED:
+            options = {"order": 1 if has_ramp else 0} | stable
+            options |= {"stripes": Result("detector")} if stripes == FITTED else {}
+            options |= {"jitter": Jitter(heading=None if stripes == FITTED else HEADING)} if has_jitter else {}
+            name = "deramped" if is_apart else "corrected"
             found.append(Step(name, correct, (of,), options, True, True, "Correcting"))
             of = Result(name)
-        if stripes is not None:
-            seen = {"like": Result("stack"), "band": self.sentinel_2_band}
-            found += [
-                Step("stripes", detectors, (SCENES,), seen),
-                Step(
-                    "corrected",
-                    destripe,
-                    (of, Result("stripes")),
-                    stable | {"value": stripes},
-                    True,
-                    True,
-                    "Destriping",
-                ),
-            ]
+        if is_apart:
+            options = stable | {"value": stripes}
+            found.append(Step("corrected", destripe, (of, Result("detector")), options, True, True, "Destriping"))
             of = Result("corrected")
         return found, of
 
@@ -316,7 +284,7 @@ class GdmOpt(Recipe):
             found.append(Step("filtered", gdm.write, (filtered, OUT), of_filtered))
         threshold = {"threshold": self.decorrelation_threshold}
         found.append(Step("decorrelation", gdm.write_decorrelation, (Result("matches"), OUT), threshold | name))
-        if self.class_layer is not None:
+        if self.has_classes:
             found.append(Step("spectral", gdm.write_classes, (Result("seen"), OUT), name))
         if self.dem is not None:
             found.append(Step("slope_file", gdm.write_slopes, (Result("slopes"), OUT), name))
@@ -327,7 +295,7 @@ class GdmOpt(Recipe):
         subjects = (Result(name), Result("network"), OUT)
         options: dict[str, Any] = {"tile": self.tile} | ({"of_inversion": True} if of_inversion else {})
         found = [Step(f"{name}_maps", gdm.write_analysis, subjects, options)]
-        if has_pictures():
+        if style.has_extra():
             found.append(Step(f"{name}_previews", gdm.write_previews, subjects, options))
         return found
 
@@ -338,19 +306,10 @@ class GdmOpt(Recipe):
 
     # -------------------------------------------------------------------------------------------------- what is missing
 
-    def ways(self, scenes: Any) -> list[Self]:
-        """With classes and detectors of the products, or without them, as far as that is left to the scenes."""
-        is_product = not isinstance(scenes, xr.DataArray)
-        layers = {"auto": (("classes",) * is_product + (None,))}.get(str(self.class_layer), (self.class_layer,))
-        seen = {"auto": (("products",) * is_product + ("none",))}.get(self.detector_layer, (self.detector_layer,))
-        if self.corrections[1] is None:
-            seen = seen[-1:]
-        return [self.changed({"class_layer": each, "detector_layer": other}) for each in layers for other in seen]
-
     @property
     def warnings(self) -> list[str]:
         """What to tell before a run with these parameters."""
-        if self.corrections[1] is None or self.detector_layer != "none":
+        if self.corrections[1] is None or self.detectors != NONE:
             return []
         return [
             f"{self.name}: stripes of detectors stay, since the scenes do not tell which detector saw what; products "
@@ -361,18 +320,15 @@ class GdmOpt(Recipe):
     def not_written(self) -> dict[str, str]:
         """Files of the service that are not written, and why."""
         found = {}
-        if self.class_layer is None:
-            found[f"Masks/{self.tile}_DATE_spectral_mask.tif"] = "there is no class layer"
+        if not self.has_classes:
+            found[f"Masks/{self.tile}_DATE_spectral_mask.tif"] = (
+                "the classes of the pixels are not known, classes = 'none'"
+            )
         if self.dem is None:
             found[f"Masks/{self.tile}_slope_mask_mask.tif"] = "there is no elevation model (dem)"
         if not self.apply_correction_and_filtering:
             name = f"Displacements/MM_EW_displ_{self.tile}_DATE1_vs_DATE2_FILTER_Displmax.tif"
             found[name] = "apply_correction_and_filtering is False"
-        if not has_pictures():
+        if not style.has_extra():
             found["Preview/"] = "pictures need the extra: pip install 'xoffset[plot]'"
         return found
-
-
-def has_pictures() -> bool:
-    """Whether pictures can be drawn here."""
-    return all(importlib.util.find_spec(name) is not None for name in ("matplotlib", "cmcrameri"))

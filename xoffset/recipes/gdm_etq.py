@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from xoffset.motion.means import mean_displacement
 from xoffset.recipes.base import Step, option
-from xoffset.recipes.gdm import GdmOpt
+from xoffset.recipes.gdm import FITTED, GdmOpt
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class GdmOptEtq(GdmOpt):
 
     @property
     def corrections(self) -> tuple[bool, str | None, bool]:
-        """Whether a ramp comes off; the mean or median of each detector, if it does; whether jitter does."""
+        """Whether a ramp comes off; how steps of detectors do, if they do; whether jitter does."""
         is_on = self.apply_correction_and_filtering
-        return is_on, "mean" if is_on else None, self.apply_jitter_correction
+        return is_on, FITTED if is_on else None, self.apply_jitter_correction
 
     @property
     def steps(self) -> list[Step]:

@@ -13,8 +13,9 @@ from xoffset.inversion.invert import invert
 from xoffset.motion.coherence import vector_coherence
 from xoffset.motion.means import mean_velocity
 from xoffset.motion.velocity import velocity
+from xoffset.plotting import style
 from xoffset.recipes.base import Result, Step, option
-from xoffset.recipes.gdm import OUT, GdmOpt, has_pictures
+from xoffset.recipes.gdm import OUT, GdmOpt
 from xoffset.screening.discard_pairs import discard_pairs
 
 # Weights of the inversion by what the services call them.
@@ -110,11 +111,11 @@ class GdmOptSlide(GdmOpt):
             options |= {name: f"{days}D" for name, days in limits.items()}
         return options
 
-    @property
-    def stack_options(self) -> dict[str, Any]:
-        """Options of `open_stack`."""
+    def _images(self) -> Step:
+        """The stack of the scenes, of one orbit and within the region of interest."""
+        step = super()._images()
         given = {"orbit": self.sentinel_2_relative_orbit, "bbox": self.region_of_interest}
-        return super().stack_options | {name: value for name, value in given.items() if value is not None}
+        return step._replace(options=step.options | {name: each for name, each in given.items() if each is not None})
 
     @property
     def flow(self) -> Matcher:
@@ -133,7 +134,7 @@ class GdmOptSlide(GdmOpt):
 
     @property
     def corrections(self) -> tuple[bool, str | None, bool]:
-        """Whether a ramp comes off; the mean or median of each detector, if it does; whether jitter does."""
+        """Whether a ramp comes off; how steps of detectors do, if they do; whether jitter does."""
         if not self.apply_correction_and_filtering:
             return False, None, False
         stripes = self.along_track_destriping_value if self.along_track_destriping else None
@@ -156,7 +157,7 @@ class GdmOptSlide(GdmOpt):
         correcting, corrected = self.correcting(kept)
         filtering, filtered = self.filtering(corrected) if self.apply_correction_and_filtering else ([], corrected)
         found = [*matching, *correcting, *filtering, *self.writing(corrected, filtered)]
-        if has_pictures():
+        if style.has_extra():
             found.append(Step("chord", gdm.write_chord, (Result("network"), OUT), {"tile": self.tile}))
         if self.motion_analysis:
             found += [
