@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import os
 import tomllib
@@ -20,7 +19,6 @@ from xoffset import _options
 VERSION, ABOUT = "xoffset", ("inputs", "not_written")
 
 
-@functools.cache
 def kinds_of(recipe: type) -> dict[str, tuple[Any, ...]]:
     """Types that each field of a recipe may have, None left out."""
     hints = typing.get_type_hints(recipe)
