@@ -52,7 +52,7 @@ def test_motion_beside_stable_ground_stays():
 
 
 def test_what_no_detector_saw_stays_and_is_flagged():
-    numbers = DETECTOR.where(DETECTOR != DETECTOR.max(), 0).astype("uint8")
+    numbers = DETECTOR.where(DETECTOR.max() != DETECTOR, 0).astype("uint8")
     found = xoffset.destripe(SHIFTS, numbers)
     unseen = on_nodes(numbers) == 0
     assert unseen.any()

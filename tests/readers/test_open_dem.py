@@ -41,7 +41,7 @@ def test_pixels_of_the_same_crs_stay_as_they_are(own):
         whole = file.read(1)
     column = round((float(dem.x[0]) - file.transform.c) / 30.0 - 0.5)
     assert np.allclose(dem[0], whole[0, column : column + dem.sizes["x"]])
-    assert xoffset.open_dem(own, like=STACK, margin=1000.0).sizes["x"] == dem.sizes["x"] + 2 * 33
+    assert abs(xoffset.open_dem(own, like=STACK, margin=1000.0).sizes["x"] - dem.sizes["x"] - 2 * 33) <= 1
 
 
 def test_holes_are_unknown(own):

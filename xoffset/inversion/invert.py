@@ -46,7 +46,7 @@ COUNTED = "the date with which the fewest values are lost, counted when computed
 def invert(
     shifts: xr.Dataset,
     *,
-    weights: Weights | tuple[str, str] | xr.DataArray | np.ndarray = "sigma",
+    weights: Weights | Sequence[str] | xr.DataArray | np.ndarray = "sigma",
     loss: Literal["linear", "huber", "tukey", "l1"] = "huber",
     smooth: float | Literal["gcv"] = 0.0,
     prior: xr.Dataset | None = None,
@@ -288,7 +288,10 @@ def _fields(found: Any, setup: solver.Setup) -> dict[str, Any]:
 
 def _told(weights: Any) -> str:
     """What the history says of the weights."""
-    return weights if isinstance(weights, str) else ", ".join(weights) if isinstance(weights, tuple) else "array"
+    if isinstance(weights, str):
+        return weights
+    are_names = isinstance(weights, (tuple, list)) and all(isinstance(each, str) for each in weights)
+    return ", ".join(weights) if are_names else "array"
 
 
 def _strength(smooth: Any, islands: str, prior: xr.Dataset | None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ def weighting(weights: Any, shifts: xr.Dataset, order: Any, baseline: np.ndarray
 
     order: of the shifts in that of the ends; baseline (pair,) [yr] in that of the ends.
     """
-    if isinstance(weights, tuple):
+    if isinstance(weights, (tuple, list)) and any(isinstance(each, str) for each in weights):
         return {"has_field": True}, [_of_score_and_baseline(weights, shifts, order, baseline)]
     if not isinstance(weights, str):
         return _of_array(weights, shifts, order)
@@ -65,7 +66,7 @@ def _of_baseline(name: str, baseline: np.ndarray) -> np.ndarray:
     return weights
 
 
-def _of_score_and_baseline(weights: tuple[Any, ...], shifts: xr.Dataset, order: Any, baseline: np.ndarray) -> Any:
+def _of_score_and_baseline(weights: Sequence[Any], shifts: xr.Dataset, order: Any, baseline: np.ndarray) -> Any:
     """Weights (pair, y, x) that are the product of those by score and those by baseline."""
     others = [each for each in weights if each != "score"]
     if len(weights) != 2 or len(others) != 1 or others[0] not in OF_BASELINE:

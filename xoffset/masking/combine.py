@@ -49,8 +49,8 @@ def combine(
     xarray.DataArray
         `usable` (time, y, x), or (y, x) if nothing that was given is of single dates, boolean: True where all that was
         given lets a pixel be matched; True everywhere if nothing was given. A pixel of another grid counts as in `mask`
-        of `correlate`: all that a pixel touches must be True, and what lies beyond a layer is not matched. Lazy if the
-        stack or a layer is.
+        of `correlate`: all that a pixel touches must be True, and what lies beyond a layer is not matched. Lazy if a
+        layer is, or if one of another grid is laid on a lazy stack.
 
     Raises
     ------

@@ -162,6 +162,11 @@ class GdmOpt(Service):
         raise NotImplementedError
 
     @property
+    def correct_options(self) -> dict[str, Any]:
+        """Further options of `correct`."""
+        return {}
+
+    @property
     def amplitude(self) -> float:
         """Largest displacement that filtering leaves [px]."""
         return 10.0
@@ -249,15 +254,15 @@ class GdmOpt(Service):
             stable = {"stable": Result("ground")}
         is_apart = stripes in ("mean", "median")
         if has_ramp or has_jitter or stripes == FITTED:
-            options = {"order": 1 if has_ramp else 0} | stable
+            options: dict[str, Any] = {"order": 1 if has_ramp else 0} | stable | self.correct_options
             options |= {"stripes": Result("detector")} if stripes == FITTED else {}
             options |= {"jitter": Jitter(heading=None if stripes == FITTED else HEADING)} if has_jitter else {}
             name = "deramped" if is_apart else "corrected"
             found.append(Step(name, correct, (of,), options, True, True, "Correcting"))
             of = Result(name)
         if is_apart:
-            options = stable | {"value": stripes}
-            found.append(Step("corrected", destripe, (of, Result("detector")), options, True, True, "Destriping"))
+            by = stable | {"value": stripes}
+            found.append(Step("corrected", destripe, (of, Result("detector")), by, True, True, "Destriping"))
             of = Result("corrected")
         return found, of
 
@@ -277,7 +282,7 @@ class GdmOpt(Service):
 
     def writing(self, corrected: Result, filtered: Result) -> list[Step]:
         """Steps that write displacements and masks."""
-        name = {"tile": self.tile}
+        name: dict[str, Any] = {"tile": self.tile, "overwrite": True}
         found = [Step("displacements", gdm.write, (corrected, OUT), name)]
         if filtered != corrected:
             of_filtered = name | {"stage": "filtered", "scores": False}
@@ -293,7 +298,9 @@ class GdmOpt(Service):
     def maps(self, name: str, of_inversion: bool = False) -> list[Step]:
         """Steps that write the maps of a result, and draw them if that can be done."""
         subjects = (Result(name), Result("network"), OUT)
-        options: dict[str, Any] = {"tile": self.tile} | ({"of_inversion": True} if of_inversion else {})
+        options: dict[str, Any] = {"tile": self.tile, "overwrite": True} | (
+            {"of_inversion": True} if of_inversion else {}
+        )
         found = [Step(f"{name}_maps", gdm.write_analysis, subjects, options)]
         if style.has_extra():
             found.append(Step(f"{name}_previews", gdm.write_previews, subjects, options))

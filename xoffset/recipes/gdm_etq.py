@@ -36,6 +36,9 @@ class GdmOptEtq(GdmOpt):
     apply_jitter_correction: bool = option(
         True, "whether the jitter undulation observed in Sentinel-2 images is filtered out"
     )
+    fault_trace: str | None = option(
+        None, "beside those of the service: trace of the fault, whose motion no correction takes off", is_path=True
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -57,6 +60,11 @@ class GdmOptEtq(GdmOpt):
         """Whether a ramp comes off; how steps of detectors do, if they do; whether jitter does."""
         is_on = self.apply_correction_and_filtering
         return is_on, FITTED if is_on else None, self.apply_jitter_correction
+
+    @property
+    def correct_options(self) -> dict[str, Any]:
+        """Further options of `correct`."""
+        return {} if self.fault_trace is None else {"trace": self.fault_trace}
 
     @property
     def steps(self) -> list[Step]:

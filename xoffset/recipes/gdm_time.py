@@ -158,7 +158,9 @@ class GdmOptSlide(GdmOpt):
         filtering, filtered = self.filtering(corrected) if self.apply_correction_and_filtering else ([], corrected)
         found = [*matching, *correcting, *filtering, *self.writing(corrected, filtered)]
         if style.has_extra():
-            found.append(Step("chord", gdm.write_chord, (Result("network"), OUT), {"tile": self.tile}))
+            found.append(
+                Step("chord", gdm.write_chord, (Result("network"), OUT), {"tile": self.tile, "overwrite": True})
+            )
         if self.motion_analysis:
             found += [
                 Step("mean", mean_velocity, (filtered,), {"estimator": "mpic"}), *self.maps("mean"),
@@ -182,7 +184,9 @@ class GdmOptSlide(GdmOpt):
             Step("rate", velocity, (Result("series"),), {}), *self.maps("rate", of_inversion=True),
         ]  # fmt: skip
         if has_hdf5():
-            found.append(Step("table", gdm.write_series, (Result("series"), OUT), {"tile": self.tile}))
+            found.append(
+                Step("table", gdm.write_series, (Result("series"), OUT), {"tile": self.tile, "overwrite": True})
+            )
         return found
 
     @property
