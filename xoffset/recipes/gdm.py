@@ -25,7 +25,7 @@ from xoffset.network.pairs import pairs
 from xoffset.plotting import style
 from xoffset.readers.open_dem import open_dem
 from xoffset.recipes.base import Folder, Result, Step, option
-from xoffset.recipes.services import NONE, Service
+from xoffset.recipes.services import NONE, PRODUCTS, Service
 from xoffset.screening.drop_masked import drop_masked
 from xoffset.screening.screen import screen
 
@@ -212,6 +212,13 @@ class GdmOpt(Service):
             of = Result("whole")
         found.append(Step("kept", screen, (of,), {"min_score": self.decorrelation_threshold}))
         return found, Result("kept")
+
+    def _images(self) -> Step:
+        """The stack of the scenes; the tile is a name of files where the scenes are no products, which have tiles."""
+        step = super()._images()
+        are_products = PRODUCTS in (self.classes, self.detectors) or re.fullmatch(r"B\d[\dA]", str(self.band))
+        kept = {name: value for name, value in step.options.items() if name != "tile" or are_products}
+        return step._replace(options=kept)
 
     def _masks(self) -> tuple[list[Step], Result | None]:
         """Steps of the masks, and the mask that they make, if any."""

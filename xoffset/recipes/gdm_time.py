@@ -156,20 +156,25 @@ class GdmOptSlide(GdmOpt):
         matching, kept = self.matching()
         correcting, corrected = self.correcting(kept)
         filtering, filtered = self.filtering(corrected) if self.apply_correction_and_filtering else ([], corrected)
-        found = [*matching, *correcting, *filtering, *self.writing(corrected, filtered)]
+        # what is stored goes before what is written of it
+        series = self._series(filtered) if self.run_tio else []
+        found = [*matching, *correcting, *filtering, *series, *self.writing(corrected, filtered)]
+        name = {"tile": self.tile, "overwrite": True}
         if style.has_extra():
-            found.append(
-                Step("chord", gdm.write_chord, (Result("network"), OUT), {"tile": self.tile, "overwrite": True})
-            )
+            found.append(Step("chord", gdm.write_chord, (Result("network"), OUT), name))
         if self.motion_analysis:
             found += [
                 Step("mean", mean_velocity, (filtered,), {"estimator": "mpic"}), *self.maps("mean"),
                 *self.of_quality(),
                 Step("coherence", vector_coherence, (filtered,), {}), *self.maps("coherence"),
             ]  # fmt: skip
-        return found + (self._inversion(filtered) if self.run_tio else [])
+        if self.run_tio:
+            found += [Step("rate", velocity, (Result("series"),), {}), *self.maps("rate", of_inversion=True)]
+        if self.run_tio and has_hdf5():
+            found.append(Step("table", gdm.write_series, (Result("series"), OUT), name))
+        return found
 
-    def _inversion(self, of: Result) -> list[Step]:
+    def _series(self, of: Result) -> list[Step]:
         """Steps of displacement through time."""
         found = []
         if self.discard_pairs:
@@ -179,15 +184,7 @@ class GdmOptSlide(GdmOpt):
         if self.correlation_weighting:
             weights = ("score", weights)
         options = {"weights": weights, "reference": "first", "islands": "bridge"}
-        found += [
-            Step("series", invert, (of,), options, True, True, "Inverting"),
-            Step("rate", velocity, (Result("series"),), {}), *self.maps("rate", of_inversion=True),
-        ]  # fmt: skip
-        if has_hdf5():
-            found.append(
-                Step("table", gdm.write_series, (Result("series"), OUT), {"tile": self.tile, "overwrite": True})
-            )
-        return found
+        return [*found, Step("series", invert, (of,), options, True, True, "Inverting")]
 
     @property
     def not_written(self) -> dict[str, str]:
