@@ -98,7 +98,7 @@ MASK, CLASSES = "0=removed 255=kept", "0=clear 1=null 2=cloud 3=shadow 4=snow 5=
 SCORES = "0=no value 128..255=correlation 0..1, 128 also below 0"
 # row of the list of products: recipe, file, what it holds, factor, type, unit, legend
 EW, NS = (f"Displacements/MM_{name}_displ_{TILE}_" for name in ("EW", "NS"))
-TIO = "Analysis/MM_TIO_Mean_velocity_"
+MEAN, TIO = "Analysis/MM_Mean_velocity_", "Analysis/MM_TIO_Mean_velocity_"
 DAILY, PER_DAY = 1.0 / 365.25, "m d-1"
 FILES = {
     "O10": ("etq", f"Analysis/MM_Mean_displ_magnitude_{SPAN}", "displacement magnitude", 1.0, FLOAT, "m", None),
@@ -114,9 +114,9 @@ FILES = {
     "O17": ("etq", f"Masks/{TILE}_{DAYS[0]}_spectral_mask", "classes", 1.0, BYTE, "1", CLASSES),
     "O18": ("etq", f"Masks/{TILE}_slope_mask_mask", "slopes", 1.0, BYTE, "1", MASK),
     "backward": ("slide", f"{NS}{BACK}_corrected", "backward ns", 1.0, FLOAT, "pixel", None),
-    "O20 magnitude": ("slide", f"Analysis/MM_Mean_velocity_magnitude_{SPAN}", "velocity v", DAILY, FLOAT, PER_DAY, None),
-    "O20 EW": ("slide", f"Analysis/MM_Mean_velocity_EW_{SPAN}", "velocity vx", DAILY, FLOAT, PER_DAY, None),
-    "O20 NS": ("slide", f"Analysis/MM_Mean_velocity_NS_{SPAN}", "velocity vy", -DAILY, FLOAT, PER_DAY, None),
+    "O20 magnitude": ("slide", f"{MEAN}magnitude_{SPAN}", "velocity v", DAILY, FLOAT, PER_DAY, None),
+    "O20 EW": ("slide", f"{MEAN}EW_{SPAN}", "velocity vx", DAILY, FLOAT, PER_DAY, None),
+    "O20 NS": ("slide", f"{MEAN}NS_{SPAN}", "velocity vy", -DAILY, FLOAT, PER_DAY, None),
     "coherence": ("slide", f"Analysis/MM_Vector_coherence_{SPAN}", "coherence", 1.0, FLOAT, "1", None),
     "O22 magnitude": ("slide", f"{TIO}magnitude_{SPAN}", "tio v", DAILY, FLOAT, PER_DAY, None),
     "O22 EW": ("slide", f"{TIO}EW_{SPAN}", "tio vx", DAILY, FLOAT, PER_DAY, None),
