@@ -71,11 +71,11 @@ def _option(field: dataclasses.Field[Any], kinds: tuple[Any, ...], is_file: bool
     told, flag = field.metadata, f"--{field.name.replace('_', '-')}"
     what = f"{told['what'][:1].upper()}{told['what'][1:]}"
     unit = f", {told['unit']}" if told["unit"] else ""
-    about: dict[str, Any] = {"help": f"{what}{unit}.", "default": None}
-    if field.default is not None:
-        shown = str(field.default) if not isinstance(field.default, bool) else ("no", "yes")[field.default]
-        about |= {"show_default": shown}
+    about: dict[str, Any] = {"help": f"{what}{unit}."}
+    if field.default is not None and not is_file:
+        about |= {"default": field.default, "show_default": True}
     if kinds == (bool,):
+        about.setdefault("default", None)  # neither of the two
         return click.Option([f"{flag}/--no-{flag[2:]}"], **about)
     tuples = [kind for kind in kinds if typing.get_origin(kind) is tuple]
     scalars = [kind for kind in kinds if kind not in tuples]
@@ -85,6 +85,8 @@ def _option(field: dataclasses.Field[Any], kinds: tuple[Any, ...], is_file: bool
     kind: Any = scalars[0] if len(scalars) == 1 else str
     if told["choices"] and not told["is_path"]:
         kind = click.Choice(list(told["choices"]))
+    if tuples and "default" in about:
+        about["default"] = [field.default]
     return click.Option([flag], type=kind, multiple=bool(tuples), required=told["is_required"] and not is_file, **about)
 
 

@@ -59,17 +59,17 @@ def make_plan(
 
     Of a recipe that leaves it to the scenes what it does, the first way that they have all inputs for.
     """
-    lacks = ""
+    lacks: list[str] = []
     *fuller, last = as_recipe(recipe, changes).placed(Path.cwd()).ways(scenes)
     for each in fuller:
         try:
-            return _plan_of(each, scenes, side)
+            return _plan_of(each, scenes, side, lacks)
         except (FileNotFoundError, ValueError) as error:
-            lacks = str(error)
-    return replace(_plan_of(last, scenes, side), lacks=lacks)
+            lacks.append(str(error))
+    return _plan_of(last, scenes, side, lacks)
 
 
-def _plan_of(recipe: Recipe, scenes: Any, side: int | None) -> Plan:
+def _plan_of(recipe: Recipe, scenes: Any, side: int | None, lacks: list[str]) -> Plan:
     results: Results = {SCENES: scenes}
     read = None
     for step in recipe.steps:
@@ -79,7 +79,7 @@ def _plan_of(recipe: Recipe, scenes: Any, side: int | None) -> Plan:
             results[step.name], read = _opened(scenes, dict(step.options))
         else:
             results[step.name] = called(step, results, read, side)
-    return Plan(recipe, scenes, results, read, side)
+    return Plan(recipe, scenes, results, read, side, "; ".join(dict.fromkeys(lacks)))
 
 
 def _opened(scenes: Any, options: dict[str, Any]) -> tuple[xr.DataArray, tiles.ReadImage | None]:

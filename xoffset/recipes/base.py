@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, TypedDict, Unpack
 
 import xarray as xr
 
@@ -64,28 +64,25 @@ class Step(NamedTuple):
 SCENES = Result("scenes")
 
 
-def option(
-    default: Any,
-    what: str,
-    *,
-    unit: str = "",
-    least: float | None = None,
-    most: float | None = None,
-    choices: Sequence[str] = (),
-    is_path: bool = False,
-    is_required: bool = False,
-    example: Any = None,
-) -> Any:
-    """Field of a recipe: default, what it means, unit, range or choices, and whether it names files.
+class Told(TypedDict, total=False):
+    """What a field tells beside its default and what it means."""
 
-    Of a field that names files the choices are words that name none. A field that is required has no default: pass None
-    and an example.
-    """
-    told = {
-        "what": what, "unit": unit, "least": least, "most": most, "choices": tuple(choices), "is_path": is_path,
-        "is_required": is_required, "example": default if example is None else example,
+    unit: str
+    least: float | None
+    most: float | None
+    choices: Sequence[str]  # of a field that names files, words that name none
+    is_path: bool
+    is_required: bool
+    example: Any  # of a field without a default
+
+
+def option(default: Any, what: str, **told: Unpack[Told]) -> Any:
+    """Field of a recipe: default, what it means, and what `Told` has. One that is required has None as its default."""
+    usual: Told = {
+        "unit": "", "least": None, "most": None, "choices": (), "is_path": False, "is_required": False,
+        "example": default,
     }  # fmt: skip
-    return dataclasses.field(default=default, metadata=told)
+    return dataclasses.field(default=default, metadata={"what": what, **usual, **told})
 
 
 @dataclass(frozen=True)

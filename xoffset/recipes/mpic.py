@@ -136,7 +136,7 @@ class MpicOpt(Service):
         matcher = Regularized(window=2 * self.window_size + 1, smoothness=self.regularization_parameter)
         matching = {"search": self.search, "step": 1, "matcher": matcher} | mask
         detectors = self._detectors()
-        ramps = {"order": 1} | ({"stripes": Result("detector")} if detectors else {})
+        ramps = {"order": "plane"} | ({"stripes": Result("detector")} if detectors else {})
         return [
             self._images(),
             Step("network", pairs, (Result("stack"),), self._pairs()),
