@@ -30,7 +30,7 @@ def across(found, strike):
     return x * north - y * east, found.dx.values * east + found.dy.values * north
 
 
-def slip_of(found, strike, near=50.0, far=400.0):
+def slip_of(found, strike, near=80.0, far=400.0):
     """Difference at the fault of the lines that are fitted to both sides [m]."""
     distance, along = across(found, strike)
     ends = []

@@ -261,7 +261,7 @@ class GdmOpt(Service):
             stable = {"stable": Result("ground")}
         is_apart = stripes in ("mean", "median")
         if has_ramp or has_jitter or stripes == FITTED:
-            options: dict[str, Any] = {"order": 1 if has_ramp else 0} | stable | self.correct_options
+            options: dict[str, Any] = {"order": "plane" if has_ramp else 0} | stable | self.correct_options
             options |= {"stripes": Result("detector")} if stripes == FITTED else {}
             options |= {"jitter": Jitter(heading=None if stripes == FITTED else HEADING)} if has_jitter else {}
             name = "deramped" if is_apart else "corrected"
