@@ -47,7 +47,7 @@ def test_tio_as_its_script_has_it():
 
 @pytest.mark.parametrize("weights", [("score",), ("score", "score"), ("tio", "velocity"), ("score", "sigma"), "other"])
 def test_other_names_are_refused(weights):
-    with pytest.raises(ValueError, match="invert.. needs .*weights"):
+    with pytest.raises(ValueError, match=r"invert\(\) needs .*weights"):
         xoffset.invert(SHIFTS, weights=weights)
 
 

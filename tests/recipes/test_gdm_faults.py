@@ -14,7 +14,7 @@ PLAIN = {"split_date": "2020-03-01", "spatial_matching_range": 1, "apply_jitter_
 
 
 @functools.cache
-def fault(strike, snr=4.0, size=160):
+def fault(strike, snr=8.0, size=160):
     """Ground of which the two sides of a line slip by 16 m against each other; strike in degrees from grid north."""
     stack, truth = synthetic.stack(
         (size, size), dates=["2020-01-01", "2020-04-01"], field="fault", velocity=0.0, step=SLIP / 2,
@@ -65,8 +65,8 @@ def test_teta0_counts_from_east_clockwise():
             errors[strike, teta0] = float(np.sqrt(np.nanmean(error**2)))
     assert errors[45.0, -45.0] < 0.8 * errors[45.0, 45.0]
     assert errors[135.0, 45.0] < 0.8 * errors[135.0, -45.0]
-    same = [made("etq", "matches", fault(45.0, snr=1.5)[0], use_a_direction_for_regularization=True, teta0=teta0, **PLAIN)
-            for teta0 in (-45.0, 135.0)]  # fmt: skip
+    along = PLAIN | {"use_a_direction_for_regularization": True}
+    same = [made("etq", "matches", fault(45.0, snr=1.5)[0], teta0=teta0, **along) for teta0 in (-45.0, 135.0)]
     assert same[0].dx.equals(same[1].dx)
 
 

@@ -542,7 +542,11 @@ NETWORKS: dict[str, Call] = {
         lazy(), moving=outline(), buffer=45.0, dem=terrain(), max_slope=50.0
     ).to_dataset(),
     "masking combine": lambda: masking.combine(
-        images(), usable=clear(), slopes=masking.slope_mask(terrain(), removed=(30.0, 90.0)), outlines=outline(), buffer=45.0
+        images(),
+        usable=clear(),
+        slopes=masking.slope_mask(terrain(), removed=(30.0, 90.0)),
+        outlines=outline(),
+        buffer=45.0,
     ).to_dataset(),
     "masking cast_shadow sun": lambda: masking.cast_shadow(terrain(), sun=lit()[:3]).to_dataset(),
     "open_dem": lambda: opened_heights().to_dataset(),

@@ -64,9 +64,10 @@ def write_series(
     Examples
     --------
     >>> import tempfile, xoffset
-    >>> stack, truth = xoffset.synthetic.stack((32, 32), dates=["2020-01-01", "2020-07-01"])
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), dates=["2020-01-01", "2020-07-01"])
+    >>> series = xoffset.invert(xoffset.correlate(stack, xoffset.pairs(stack), search=5))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     [path.name for path in xoffset.formats.gdm.write_series(truth[["dx", "dy"]], folder)]
+    ...     [path.name for path in xoffset.formats.gdm.write_series(series, folder)]
     ['MM_TIO_Displacement_local_20200101_to_20200701.csv', 'Inversion.tgz']
     """
     caller = "gdm.write_series"
