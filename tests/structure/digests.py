@@ -851,6 +851,9 @@ MAPS: dict[str, Call] = {
     "to_zarr": lambda: stored(xoffset.to_zarr, chunked()),
     "to_zarr accessor": lambda: stored(rate().offset.to_zarr, resume=True),
     "run": lambda: stored(lambda folder: xoffset.run("generic", images(), folder, search=5, step=12)["velocity"]),
+    "run mpic-opt": lambda: stored(
+        lambda folder: xoffset.run("mpic-opt", images(), folder, spatial_matching_range=3)["velocity"]
+    ),
     "to_geotiff": lambda: exported(xoffset.to_geotiff, rate()),
     "to_geotiff accessor": lambda: exported(rate().offset.to_geotiff, variables="vx"),
     "to_geotiff some dask": lambda: exported(xoffset.to_geotiff, chunked(), variables=["dx", "flags"]),
