@@ -86,7 +86,7 @@ def write_series(
         for name, (ours, sign) in _COMPONENTS.items()
     }
     rms = series["rms"].values if "rms" in series else np.full(fields["EW"].shape[1:], np.nan, dtype=np.float32)
-    is_known = np.isfinite(fields["EW"]).any(axis=0)
+    is_known = np.asarray(np.isfinite(fields["EW"]).any(axis=0))
     where = _where(series, is_known)
     with writing.replaced_all(target, [table, ARCHIVE], overwrite=is_free, caller=caller) as scratch:
         columns = _columns(fields, days, is_known)
@@ -128,7 +128,7 @@ def _csv(
 
 
 def _hdf5(values: np.ndarray, rms: np.ndarray, series: xr.Dataset, dates: np.ndarray) -> bytes:
-    import h5py
+    import h5py  # type: ignore[import-untyped]
 
     place = io.BytesIO()
     crs = grids.crs_of(series)

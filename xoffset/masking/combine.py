@@ -93,6 +93,7 @@ def combine(
     told = {"usable": usable, "slopes": slopes, "shadow": shadow, "outlines": outlines}
     step: dict[str, Any] = {"function": _CALLER, "given": [name for name, each in told.items() if each is not None]}
     step |= {"buffer": float(buffer)} if outlines is not None else {}
+    fields: dict[str, tuple[tuple[str, ...], Any]]
     if not has_dates:
         fields = {"usable": (("y", "x"), values[0])}
         return products.product(fields, TERRAIN, like=like.to_dataset(name="image"), step=step)["usable"]

@@ -85,8 +85,9 @@ def _around(raster: xr.DataArray, like: xr.DataArray, reach: float, path: os.Pat
             f"open_dem() needs a raster with a CRS, since the stack has one; got {path} without. Name it: gdal_edit.py "
             "-a_srs EPSG:... dem.tif."
         )
-    is_same = wanted is None or grids.agree(wanted, grids.crs_of(raster))
-    there = box if is_same else transform_bounds(wanted.to_wkt(), own, *box, densify_pts=21)
+    # nothing has to be turned where the stack has no CRS, or that of the raster
+    target = None if wanted is None or grids.agree(wanted, grids.crs_of(raster)) else wanted.to_wkt()
+    there = box if target is None else transform_bounds(target, own, *box, densify_pts=21)
     sides = [abs(each) for each in raster.rio.resolution()]
     # slopes and interpolation need the pixels around
     rim = [2.0 * side for side in sides]
@@ -96,4 +97,5 @@ def _around(raster: xr.DataArray, like: xr.DataArray, reach: float, path: os.Pat
         raise ValueError(
             f"open_dem() needs elevations around the stack; got {path}, which lies elsewhere ({error}). Check both CRS."
         ) from error
-    return part if is_same else part.rio.reproject(wanted.to_wkt(), resampling=Resampling.bilinear)
+    found: xr.DataArray = part if target is None else part.rio.reproject(target, resampling=Resampling.bilinear)
+    return found

@@ -43,7 +43,48 @@ HEADING = 192.0
 
 @dataclass(frozen=True)
 class GdmOpt(Service):
-    """Parameters that GDM-OPT-ETQ, -SLIDE and -ICE have in common, and inputs of the recipes."""
+    """Parameters that GDM-OPT-ETQ, -SLIDE and -ICE have in common, and inputs of the recipes.
+
+    Parameters
+    ----------
+    band, tile, classes, detectors
+        *Sentinel-2 band* and inputs, as of `MpicOpt`. ``tile`` is the name of the area in the names of the files.
+    dem
+        *DEM*: "defines the Digital Elevation Model used for filtering the displacement fields": any raster.
+    split_date
+        *Split date*: "of the form yyyy-MM-dd which will split the time series into two subsets. Pairs will only be
+        formed among members of different subsets". Midnight UTC: an image of that day is of the second subset.
+    minimum_matching_range, maximum_matching_range
+        *Minimum, maximum matching range*: "expressed in acquisitions so if a minimum range is set to 1, all the images
+        (N) will be paired with at least the next image in time (N+1)".
+    matching_direction
+        *Matching direction*: "if Forward is selected, the pairs are only created in the time direction. If
+        Forward+Backward is selected, the pairs will be created in both directions".
+    matcher
+        MicMac, "based on the correlation of two images in the spatial domain", or GeFolki, an "optical flow algorithm".
+    window_size
+        *Window size*: "controls the neighborhood around the central pixel. The minimum value is 1 (3x3 pixels) and the
+        maximum value is 7 (15x15 pixels)" [px].
+    decorrelation_threshold
+        *Decorrelation threshold*: "discards the matches with a correlation coefficient below a value" [0, 1].
+    spatial_matching_range
+        *Spatial matching range*: "the search range in pixel for finding matches based on the template. The actual
+        search range is computed from this parameter as round(Spatial matching range/0.8)+2" [px]. Required.
+    regularization_parameter
+        *Regularization parameter*: "controls the smoothness of the expected motion field. For large scale features such
+        as co-seismic displacement, large value lead to smoother and less noisy results".
+    snow_mask, cloud_mask
+        *Snow mask*, *Cloud mask*: "if set to True, the areas of the images covered by snow", or by clouds and their
+        shadows, "are masked". Water always is.
+    slope_mask_range_minimum, slope_mask_range_maximum
+        *Slope mask range*: "pixels located on slopes with angle between Slope mask range minimum and 90 degrees are
+        filtered" [degree].
+    apply_correction_and_filtering
+        *Apply correction and filtering*: "if set to True, the geometric corrections and the filtering are applied. They
+        are highly recommended for any use case".
+    stable
+        Polygons of ground that stands still, by which corrections are told; None: all ground, as in the services.
+    """
 
     # fields that count only where another one has a value: (owner, value, fields)
     NEEDS: ClassVar[tuple[tuple[str, Any, tuple[str, ...]], ...]] = (

@@ -17,6 +17,21 @@ class GdmOptEtq(GdmOpt):
     The service says that it has 16 parameters, and lists 18. They are all here, the two that share a label as
     `apply_correction_and_filtering` and `apply_jitter_correction`, with the matcher of its sister services. There is no
     limit of four images.
+
+    Parameters
+    ----------
+    use_a_direction_for_regularization
+        *Use a direction for regularization*: "by default the regularization is isotropic but the user can choose a
+        direction for the regularization meaning the displacement field will constrain a smooth gradient in this
+        direction".
+    teta0
+        *Direction of the fault plane / Teta0*: "in the case of strike-slip earthquake and if the a priori known, it is
+        recommended to chose the direction of the fault (with East Teta0=0)" [degree, clockwise on the map].
+    apply_jitter_correction
+        *Apply correction and filtering*, the second of that name: "if set to True, the jitter undulation observed in
+        Sentinel-2 images are filtered out".
+    fault_trace
+        Beside those of the service: file of the line of the fault, whose motion no correction takes off.
     """
 
     name: ClassVar[str] = "gdm-opt-etq"

@@ -30,6 +30,52 @@ class GdmOptSlide(GdmOpt):
 
     The service says that it has 31 parameters, and lists 37, with a choice of the matcher beside. They are all here.
     There is no limit of a hundred images.
+
+    Parameters
+    ----------
+    matching_mode
+        *Matching mode*: "defines the unit of the next parameters, it can be acquisition or days".
+    sentinel_2_relative_orbit
+        *Sentinel-2 relative orbit*: "biases exist between acquisitions of different relative orbits, this option allow
+        to ensure only one relative orbit is considered".
+    region_of_interest
+        *Region Of Interest bounding box*: "the area the Sentinel-2 acquisitions are cropped to" [m].
+    sub_pixel_matching
+        *Sub-pixel matching*: "if false, the matching is computed only at the image resolution".
+    radius, levels, iteration, rank
+        Of GeFolki. *Radius*: "the size of the window (2R + 1) x (2R + 1); one or several of 4, 8, 16, 32, 64, 128".
+        *Levels*: "the number of levels (L) in the scale pyramid. By default, L=1 so the displacement is assumed to be
+        lower than 2 pixels". *Iteration*: "the number of iterations to reach a minimum". *Rank*: "the spatial window of
+        the rank filter. Default value is r=4 (9x9 pixel)".
+    topographic_shadow
+        *Topographic shadow*: "the sun illumination is simulated using the position of the sun and the selected DEM".
+    deramping
+        *Correction: deramping*: "a planar function to correct the ramp commonly present in the displacement fields".
+    along_track_destriping, along_track_destriping_value
+        *Correction: along-track destriping*: "a linear shift within each Sentinel-2 sensor stripe", by "the mean or the
+        median of the displacement distribution". Where products tell which detector saw what.
+    across_track_destriping
+        *Correction: across-track destriping*: "the jitter undulation; in the case of small object like glaciers, it is
+        not recommended".
+    displacement_amplitude_threshold
+        *Filtering displacement amplitude threshold*: "displacement with a magnitude larger than this value will be
+        filtered out in each correlation pair" [px].
+    displacement_direction, maximum_angle_deviation
+        *Filtering: Displacement direction*: "with respect to the direction of the slope"; *Maximum angle deviation*:
+        "if the this angle is larger than this value, the displacement will be removed" [degree].
+    motion_analysis
+        *Motion analysis*: "provides different outputs computed from the stack of correlation pairs".
+    run_tio
+        *Run TIO*: "computes the displacement time series".
+    inversion_weight
+        *Inversion weight*: "more weight to short baseline pairs (Short-baseline) or long baseline (Long-baseline) or to
+        set no weight (None)". The formula of the first is that of TIO.
+    discard_pairs, discarding_threshold
+        *Discard pairs*: "this allow to remove the pairs with very few correlated pixels". *Discarding threshold*: "the
+        ratio between masked and non-masked pixel is computed over the AOI. If this ratio is larger than the discarding
+        threshold, the pairs is discarded from the inversion procedure".
+    correlation_weighting
+        *Correlation weighting*: "the inversion will take into account the correlation grids".
     """
 
     name: ClassVar[str] = "gdm-opt-slide"
@@ -115,7 +161,9 @@ class GdmOptSlide(GdmOpt):
         """The stack of the scenes, of one orbit and within the region of interest."""
         step = super()._images()
         given = {"orbit": self.sentinel_2_relative_orbit, "bbox": self.region_of_interest}
-        return step._replace(options=step.options | {name: each for name, each in given.items() if each is not None})
+        return step._replace(
+            options=dict(step.options) | {name: each for name, each in given.items() if each is not None}
+        )
 
     @property
     def flow(self) -> Matcher:
@@ -207,6 +255,15 @@ class GdmOptIce(GdmOptSlide):
 
     The service says that it has 37 parameters, and lists 39, with a choice of the matcher beside. They are all here,
     and the outlines of glaciers, which the service takes from GLIMS. There is no limit of a hundred images.
+
+    Parameters
+    ----------
+    glacier_mask
+        *Glacier mask*: "the correlation is computed only on the pixels located inside the glacier outlines".
+    buffer_outside_glacier_extent
+        *Buffer outside the glacier extent*: "by default, a distance of 1000 m is taken around the glacier outline" [m].
+    glacier_outlines
+        File of outlines, such as those of GLIMS.
     """
 
     name: ClassVar[str] = "gdm-opt-ice"
