@@ -13,7 +13,7 @@ from xoffset.recipes import GdmOptEtq, GdmOptIce, GdmOptSlide
 
 RECIPES = {"etq": GdmOptEtq, "slide": GdmOptSlide, "ice": GdmOptIce}
 DATES = ["2020-01-01", "2020-02-01", "2020-06-01", "2020-07-01"]
-SIDE = 120
+SIDE = 96
 
 
 @functools.cache

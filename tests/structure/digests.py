@@ -277,15 +277,21 @@ def stable() -> xr.DataArray:
 def halves() -> xr.DataArray:
     """Detectors that saw the west and the east of the landslide."""
     west = images().x < images().x[60]
-    return xr.where(west, 1, 2).astype("uint8").broadcast_like(images()[0]).transpose("y", "x").drop_vars("time")
+    return (
+        xr.where(west, 1, 2)
+        .astype("uint8")
+        .broadcast_like(images()[0])
+        .transpose("y", "x")
+        .drop_vars("time", errors="ignore")
+    )
 
 
 @functools.cache
 def opened_heights() -> xr.DataArray:
     """Elevations around the landslide, read from a raster."""
     with tempfile.TemporaryDirectory() as folder:
-        dem = terrain().rio.write_crs(images().rio.crs).astype("float32")
-        dem.rio.to_raster(Path(folder) / "dem.tif")
+        dem = terrain().assign_coords(spatial_ref=images().spatial_ref).to_dataset(name="dem")
+        xoffset.to_geotiff(dem, folder)
         return xoffset.open_dem(Path(folder) / "dem.tif", like=images(), margin=20.0)
 
 

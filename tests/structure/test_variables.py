@@ -76,7 +76,7 @@ CALLS = {
     "masking cast_shadow": variables.TERRAIN,
     "masking cast_shadow dask": variables.TERRAIN,
     "masking stable_ground": variables.TERRAIN,
-    "masking combine": variables.TERRAIN,
+    "masking combine": variables.USABLE,
     "open_dem": variables.TERRAIN,
     "from_table": variables.SHIFTS,
     "open_shifts itslive": variables.SHIFTS,
