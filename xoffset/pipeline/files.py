@@ -25,7 +25,14 @@ def written(out: Place) -> Record:
         found = json.loads((out / FILES).read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return found if _is_record(found) else {}
+
+
+def _is_record(found: Any) -> bool:
+    """Whether what was read tells of steps and their files."""
+    if not isinstance(found, dict):
+        return False
+    return all(isinstance(each, dict) and {"made_of", "files"} <= each.keys() for each in found.values())
 
 
 def write(name: str, folder: str, out: Place, made_of: Mapping[str, Any], call: Callable[[Path], Any]) -> None:
