@@ -81,6 +81,8 @@ def _option(field: dataclasses.Field[Any], kinds: tuple[Any, ...], is_file: bool
     scalars = [kind for kind in kinds if kind not in tuples]
     if tuples and not scalars:
         inside = typing.get_args(tuples[0])
+        if Ellipsis in inside:
+            return click.Option([flag], type=inside[0], multiple=True, **about)
         return click.Option([flag], nargs=len(inside), type=inside[0], **about)
     kind: Any = scalars[0] if len(scalars) == 1 else str
     if told["choices"] and not told["is_path"]:

@@ -56,7 +56,9 @@ def write(name: str, folder: str, out: Place, made_of: Mapping[str, Any], call: 
     with _scratch(out) as scratch:
         call(scratch)
         files = {path.relative_to(scratch).as_posix(): path for path in sorted(scratch.rglob("*")) if not path.is_dir()}
-        told = {f"{folder}/{file}": path.stat().st_size for file, path in files.items()}
+        # a step may write to the folders of a service, which are in that of the run
+        places = {file: file if folder == "." else f"{folder}/{file}" for file in files}
+        told = {places[file]: path.stat().st_size for file, path in files.items()}
         mine = {file for each in record.values() for file in each["files"]}
         others = [file for file in told if file not in mine and _size(_inside(out, file)) >= 0]
         if others:
@@ -67,7 +69,7 @@ def write(name: str, folder: str, out: Place, made_of: Mapping[str, Any], call: 
         # written down first: what is put there is ours, and half of it is not all
         write_whole(out / FILES, json.dumps(record | {name: {"made_of": dict(made_of), "files": told}}, indent=1))
         for file, path in files.items():
-            _put(path, _inside(out, f"{folder}/{file}"))
+            _put(path, _inside(out, places[file]))
 
 
 def forget(out: Place) -> None:

@@ -16,6 +16,7 @@ INPUTS = "inputs.zarr"
 # Names of the stores and folders that runs write; files that steps write are written down.
 PRODUCTS = (
     INPUTS, "matches.zarr", "shifts.zarr", "corrected.zarr", "series.zarr", "coherence.zarr", "displacement.zarr",
+    "deramped.zarr",
     "velocity.zarr", "velocity", "maps", SCRATCH,
 )  # fmt: skip
 

@@ -201,7 +201,7 @@ class Recipe:
         given: dict[str, str] = {SCENES: scripts.as_code(scenes, {}, Result)}
         for step in self.steps:
             if step.folder is not None:
-                given[step.folder.key] = scripts.as_code(f"{out}/{step.folder}", {}, Result)
+                given[step.folder.key] = scripts.as_code(f"{out}/{step.folder}".removesuffix("/."), {}, Result)
             arguments = [scripts.as_code(each, given, Result) for each in step.subjects]
             arguments += [f"{name}={scripts.as_code(value, given, Result)}" for name, value in step.options.items()]
             lines.append(f"{step.name} = {scripts.public_name(step.call)}({', '.join(arguments)})")

@@ -9,6 +9,8 @@ from typing import Any
 
 import xarray as xr
 
+from xoffset import formats
+
 # Folders of the package whose functions are public under the name of the folder, and of the module in `formats`.
 _NAMESPACES = ("masking", "plotting", "formats")
 # Functions of `formats` that are public at the top.
@@ -36,5 +38,8 @@ def public_name(call: Callable[..., Any]) -> str:
     _, folder, *module = call.__module__.split(".")
     if folder not in _NAMESPACES or call.__name__ in _AT_TOP:
         return f"xoffset.{call.__name__}"
-    inside = f"{module[0]}." if folder == "formats" else ""
-    return f"xoffset.{folder}.{inside}{call.__name__}"
+    if folder == "formats":
+        # what is public as a part of one module may stand in a file beside it
+        owners = [name for name in formats.__all__ if getattr(getattr(formats, name), call.__name__, None) is call]
+        folder = f"formats.{owners[0] if owners else module[0]}"
+    return f"xoffset.{folder}.{call.__name__}"
