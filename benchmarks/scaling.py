@@ -32,7 +32,8 @@ MOST = 2e8
 
 def workers(extent: Extent) -> Rows:
     """Strong scaling: one image on more and more threads; weak scaling: an image that grows with them."""
-    side, count = (128, 3) if extent == "small" else (1024, 30)
+    # so large that starting and planning are little of it
+    side, count = (128, 3) if extent == "small" else (2048, 30)
     rows: Rows = []
     most = quota.cores()
     # compiled before it is timed
