@@ -78,12 +78,8 @@ def test_parts_that_begin_at_once_share_a_store(product, url):
 def test_what_a_store_is_made_of_is_said_once(product, url, monkeypatch):
     """A part that begins it is held up before it says so, while another one begins it, too, writes, and ends."""
     lazy, place = product.chunk(y=8, x=8), as_place(url, "to_zarr")
-    write_object, held, another_has_ended, failures = (
-        MemoryFileSystem.pipe_file,
-        threading.Event(),
-        threading.Event(),
-        [],
-    )
+    write_object, failures = MemoryFileSystem.pipe_file, []
+    held, another_has_ended = threading.Event(), threading.Event()
 
     def write_late(system, path, value, *args, **options):
         if path.endswith(f"{store.RECORD}/zarr.json") and not held.is_set():

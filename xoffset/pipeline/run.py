@@ -20,6 +20,7 @@ from xoffset.pipeline.places import Place, as_place, folder_for, remove, write_w
 from xoffset.pipeline.planning import Plan, Results, called, within
 from xoffset.pipeline.progress import Report, as_report
 from xoffset.pipeline.store import tiles_of
+from xoffset.pipeline.store_files import Unwritable
 from xoffset.pipeline.writing import Job, write_store
 from xoffset.readers import objects, saved_stack
 from xoffset.readers.rasters import find
@@ -147,6 +148,7 @@ def carry_out(plan: Plan, out: Place, overwrite: bool, job: Job) -> dict[str, xr
         for step in plan.recipe.steps:
             used = (*step.subjects, *step.options.values())
             inputs |= {name: value for name, value in plan.recipe.files.items() if value in _texts(used)}
+            _check_stands(out)
             if FOLDER in step.subjects:
                 _write_files(step, results, out)
             elif step.is_stored:
@@ -227,5 +229,18 @@ def _write_files(step: Step, results: Results, out: Place) -> None:
     """Files of a product, in a folder of its name that is there only if it is complete."""
     name = next(str(each) for each in step.subjects if each is not FOLDER)
     if not (out / name).exists():
-        with folder_for(out / name) as part:
-            step.call(results[name], part, **step.options)
+        try:
+            with folder_for(out / name) as part:
+                step.call(results[name], part, **step.options)
+        except Exception:
+            _check_stands(out)
+            raise
+
+
+def _check_stands(out: Place) -> None:
+    """Refuse to go on in a folder that is gone: it would be begun anew beside what is in it."""
+    if isinstance(out, Path) and not (out / RECIPE).exists():
+        raise Unwritable(
+            f"run() needs a folder that stays while it runs; got no {out / RECIPE} any more. What is written there is "
+            "safe: bring the disk or the folder back, and run the same again."
+        )

@@ -72,6 +72,11 @@ class TileStore:
         return is_finished(self.path) if isinstance(self.path, Remote) else self.path.exists()
 
     @property
+    def is_gone(self) -> bool:
+        """Whether the store was in a folder and is not there any more, as its disk has vanished."""
+        return not isinstance(self.path, Remote) and not self.part.exists() and not self.path.exists()
+
+    @property
     def places(self) -> list[Place]:
         """Row and column of each tile."""
         return list(np.ndindex(*(-(-count // side) for count, side in zip(self.shape, self.sides, strict=True))))
@@ -106,9 +111,11 @@ class TileStore:
     def _lay_out(self, where: Path, data: xr.Dataset, identity: Identity) -> None:
         import zarr
 
-        self.with_encoding(data).to_zarr(where, mode="w", compute=False, consolidated=False, zarr_format=3)
+        where.mkdir()
+        target = beside.target(where)
+        self.with_encoding(data).to_zarr(target, mode="w-", compute=False, consolidated=False, zarr_format=3)
         counts = tuple(-(-count // side) for count, side in zip(self.shape, self.sides, strict=True))
-        record = zarr.open_group(where, mode="r+").create_group(RECORD)
+        record = zarr.open_group(target, mode="r+").create_group(RECORD)
         fields = (("state", "u1", ()), ("bytes", "i8", ()), ("checksum", "u4", ()), ("reason", "u1", (REASON,)))
         for name, dtype, more in fields:
             record.create_array(name, shape=counts + more, chunks=(1, 1, *more), dtype=dtype, fill_value=0)
@@ -224,9 +231,9 @@ class TileStore:
                 # by a worker that was given up for lost and went on
                 return place, state
             self._remove(place)
-            xr.Dataset(maps).to_zarr(str(self.part), mode="r+", region=region, **options)
+            xr.Dataset(maps).to_zarr(beside.target(self.part), mode="r+", region=region, **options)
             if rest:
-                xr.Dataset(rest).to_zarr(str(self.part), mode="r+", **options)
+                xr.Dataset(rest).to_zarr(beside.target(self.part), mode="r+", **options)
             for file in self._local_files(place):
                 beside.settle(file)
             self._note(place, state, "")
@@ -314,13 +321,13 @@ class TileStore:
     def _unwritable(self, place: Place, error: OSError) -> Unwritable:
         return Unwritable(
             f"a disk that can be written is needed for tile {place} of {self.path}; got '{error}'. What is written "
-            "is safe: make room, or mend the disk, and run the same again."
+            "is safe: make room, mend the disk or bring it back, and run the same again."
         )
 
     def _record(self, mode: Any) -> Any:
         import zarr
 
-        return zarr.open_group(str(self._place / RECORD), mode=mode)
+        return zarr.open_group(beside.target(self._place), path=RECORD, mode=mode)
 
     def _recorded(self, name: str, places: list[Place] | None = None) -> np.ndarray:
         """What is written down of each tile, or of these; zero where that is damaged."""

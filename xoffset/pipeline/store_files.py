@@ -30,6 +30,13 @@ class Unwritable(OSError):
     """The store cannot be written: a full, vanished or read-only disk."""
 
 
+def target(where: Where) -> Any:
+    """What Zarr writes to: an address, or a folder that is never made where it was before it vanished."""
+    from xoffset.pipeline.standing import StandingStore
+
+    return str(where) if isinstance(where, Remote) else StandingStore(where)
+
+
 def checksum(*files: Path) -> int:
     """Checksum of the content of files one after the other; -1 if one is not there."""
     found = 0
