@@ -179,10 +179,11 @@ def _remove_unchanged(file: Place, text: str) -> None:
             if fcntl is not None:
                 fcntl.flock(opened, fcntl.LOCK_EX)
             # whoever waited for the other finds a lock that is removed, or one of the other
-            is_same = os.path.samestat(os.fstat(opened.fileno()), file.stat()) and opened.read() == text
-            if is_same and fcntl is not None:
+            is_left = os.path.samestat(os.fstat(opened.fileno()), file.stat()) and opened.read() == text
+            if is_left and fcntl is not None:
                 file.unlink()
-        if is_same and fcntl is None:
+                is_left = False
+        if is_left:
             # what is open cannot be removed on Windows
             file.unlink()
 
