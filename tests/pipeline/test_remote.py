@@ -174,10 +174,10 @@ def test_a_product_is_written_and_mended(here, address):
 def test_a_writer_that_was_killed_while_it_began_is_followed_by_the_next(here, address, monkeypatch):
     """Before the last object beside the tiles, which tells what it is made of."""
     rate = here["velocity"]
+    more = rate.assign(more=rate.vx)
     with monkeypatch.context() as patch:
         patch.setattr("xoffset.pipeline.places.Remote.create", lambda place, text: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            more = rate.assign(more=rate.vx)
             store.tiles_of(more, places.as_place(address, "run")).create(more, {})
     xr.testing.assert_identical(xoffset.to_zarr(rate, address, resume=True).compute(), rate)
 
