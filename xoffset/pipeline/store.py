@@ -319,9 +319,10 @@ class TileStore:
         record["state"][place] = state
 
     def _unwritable(self, place: Place, error: OSError) -> Unwritable:
+        advice = "bring the disk or the folder back" if self.is_gone else "make room, or mend the disk"
         return Unwritable(
             f"a disk that can be written is needed for tile {place} of {self.path}; got '{error}'. What is written "
-            "is safe: make room, mend the disk or bring it back, and run the same again."
+            f"is safe: {advice}, and run the same again."
         )
 
     def _record(self, mode: Any) -> Any:
