@@ -6,9 +6,11 @@ import fsspec
 import numpy as np
 import pytest
 import xarray as xr
+from fsspec.implementations.memory import MemoryFileSystem
 
 import xoffset
 from xoffset.pipeline import store, writing
+from xoffset.pipeline.identity import made_of
 from xoffset.pipeline.parts import as_part
 from xoffset.pipeline.places import as_place
 
@@ -71,3 +73,51 @@ def test_parts_that_begin_at_once_share_a_store(product, url):
         each.join()
     assert failures == []
     xr.testing.assert_equal(xoffset.to_zarr(lazy, url, resume=True).compute(), product)
+
+
+def test_what_a_store_is_made_of_is_said_once(product, url, monkeypatch):
+    """A part that begins it is held up before it says so, while another one begins it, too, writes, and ends."""
+    lazy, place = product.chunk(y=8, x=8), as_place(url, "to_zarr")
+    write_object, failures = MemoryFileSystem.pipe_file, []
+    held, another_has_ended = threading.Event(), threading.Event()
+
+    def write_late(system, path, value, *args, **options):
+        if path.endswith(f"{store.RECORD}/zarr.json") and not held.is_set():
+            held.set()
+            assert another_has_ended.wait(60)
+        write_object(system, path, value, *args, **options)
+        if another_has_ended.is_set() and made_of(place) is None:
+            failures.append(path)
+
+    def write(k):
+        try:
+            writing.write_store(lazy, place, writing.Job("to_zarr", "a", part=as_part(f"{k}/2", 4, "to_zarr")))
+        except Exception as error:
+            failures.append(error)
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", write_late)
+    first = threading.Thread(target=write, args=(0,))
+    first.start()
+    assert held.wait(60)
+    write(1)
+    another_has_ended.set()
+    first.join()
+    assert failures == []
+    xr.testing.assert_equal(xoffset.to_zarr(lazy, url, resume=True).compute(), product)
+
+
+def test_what_a_writer_had_begun_to_say_is_no_part_of_the_next_store(product, url, monkeypatch):
+    """It was killed before the last object beside the tiles, and the next writer has other variables."""
+    with monkeypatch.context() as patch:
+        patch.setattr("xoffset.pipeline.places.Remote.create", lambda place, text: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store.tiles_of(product, as_place(url, "to_zarr")).create(product, {})
+    found = xoffset.to_zarr(product[["dx"]], url, resume=True)
+    xr.testing.assert_equal(found.compute(), product[["dx"]])
+
+
+def test_tiles_of_which_nothing_tells_the_origin_are_refused(product, url):
+    xoffset.to_zarr(product, url)
+    lose(*fsspec.core.url_to_fs(f"{url}/{store.RECORD}/zarr.json"))
+    with pytest.raises(ValueError, match=r"of which nothing tells what it was made of\. Choose another path"):
+        xoffset.to_zarr(product, url, resume=True)

@@ -1,7 +1,9 @@
 """What goes wrong around a run: full disks, images that vanish, servers that fail, clocks that jump."""
 
+import itertools
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ from unreliable_server import serving
 
 import xoffset
 from xoffset import synthetic
+from xoffset.pipeline import standing
 from xoffset.readers import patience
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
@@ -136,6 +139,58 @@ def test_a_disk_that_fills_up_stops_it_and_room_lets_it_go_on(expected, tmp_path
     assert len(re.findall(full, done.stdout)) == 2
     assert done.stdout.endswith("whole\n")
     assert int(re.search(r"^done (\d+)", done.stdout, re.M)[1]) > 0
+
+
+SAFE = r"needed for tile|needs a folder that stays"
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize(
+    ("stage", "at"),
+    [("Matching", "first"), ("Screening", "last"), ("Inverting", "first"), ("Fitting velocity", "last")],
+)
+def test_a_disk_that_vanishes_is_told_and_its_return_ends_the_run(scenes, expected, tmp_path, stage, at):
+    """Whatever is written in its place would be lost, or in the way of it."""
+    out, away = tmp_path / "out", tmp_path / "away"
+
+    def vanish(state):
+        if state.stage == stage and (at == "first" or state.done == state.total) and not away.exists():
+            out.rename(away)
+
+    with pytest.raises(OSError, match=rf"(?s)({SAFE}).*safe: .*run the same again"):
+        xoffset.run("generic", scenes, out, progress=vanish, **CHANGES)
+    assert not out.exists()
+    away.rename(out)
+    seen = []
+    same(xoffset.run("generic", scenes, out, progress=seen.append, **CHANGES), expected)
+    assert stage == "Matching" or "Matching" not in [each.stage for each in seen]
+    assert not list(out.glob("*.lock"))
+
+
+def test_a_disk_that_vanishes_at_any_write_is_never_written_beside(expected, tmp_path, monkeypatch):
+    """Of a store that is just begun, and of one whose tiles are written."""
+    shifts = expected["shifts"].load()
+    lazy, write = shifts.chunk(y=8, x=8), standing.StandingStore._write
+    writes, out, away = itertools.count(), tmp_path / "out", tmp_path / "away"
+    monkeypatch.setattr(standing.StandingStore, "_write", lambda *asked: (next(writes), write(*asked)))
+    xr.testing.assert_identical(xoffset.to_zarr(lazy, out / "a.zarr").compute(), shifts)
+    count = next(writes)
+    for last in range(0, count, 7):
+        shutil.rmtree(out)
+        writes = itertools.count()
+
+        def write_or_vanish(store, key, value, writes=writes, last=last):
+            if next(writes) == last:
+                out.rename(away)
+            write(store, key, value)
+
+        monkeypatch.setattr(standing.StandingStore, "_write", write_or_vanish)
+        with pytest.raises(OSError, match=r"need(s|ed) .*; got .*\. \S"):
+            xoffset.to_zarr(lazy, out / "a.zarr")
+        assert not out.exists()
+        away.rename(out)
+        xr.testing.assert_identical(xoffset.to_zarr(lazy, out / "a.zarr", resume=True).compute(), shifts)
+        assert [each.name for each in out.iterdir()] == ["a.zarr"]
 
 
 # --------------------------------------------------------------------------------------------------------------- images

@@ -99,3 +99,18 @@ def test_positions_whose_errors_are_correlated_beyond_one(tmp_path):
     (tmp_path / "ABCD.tenv3").write_text(HEAD + "".join(rows))
     found = gnss.read(tmp_path / "ABCD.tenv3", crs="EPSG:32633")
     assert np.isfinite(found.dx).all()
+
+
+@pytest.mark.parametrize("number", [np.float32(30.0), np.int64(30)])
+def test_parameters_that_are_numbers_of_numpy(number):
+    dates = np.array(["2020-01-01", "2020-02-01", "2020-04-01"], "M8[us]")
+    shifts = xr.Dataset(
+        {name: (("pair", "y", "x"), np.ones((2, 3, 3), np.float32)) for name in ("dx", "dy", "sigma_dx", "sigma_dy")},
+        coords={
+            "reference": ("pair", dates[:2]), "secondary": ("pair", dates[[2, 2]]), "y": [0.0, -10.0, -20.0],
+            "x": [0.0, 10.0, 20.0],
+        },
+    )  # fmt: skip
+    found = xoffset.coseismic(shifts, "2020-03-01", postseismic=number)
+    xr.testing.assert_equal(found, xoffset.coseismic(shifts, "2020-03-01", postseismic=30.0))
+    assert '"postseismic": 30' in found.processing

@@ -20,6 +20,7 @@ import xoffset
 from xoffset import synthetic
 from xoffset.pipeline import lock, places, store
 from xoffset.pipeline.folder import MARKER, RECIPE
+from xoffset.pipeline.identity import made_of
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 CHANGES = {"template": 16, "search": 3}
@@ -164,10 +165,34 @@ def test_a_product_is_written_and_mended(here, address):
     found = xoffset.to_zarr(lazy, address, resume=True, progress=seen.append)
     xr.testing.assert_identical(found.compute(), rate)
     assert seen[-1].new == 1
-    # a writer that was killed before it had written what the store is made of
-    place.system.rm(f"{place.key}/{store.RECORD}/zarr.json")
-    (place / store.RECORD / "zarr.json").write_text(json.dumps({"zarr_format": 3, "node_type": "group"}))
-    xr.testing.assert_identical(xoffset.to_zarr(lazy, address, resume=True).compute(), rate)
+    # what it is made of is lost
+    (place / store.RECORD / "zarr.json").unlink()
+    with pytest.raises(ValueError, match="nothing tells what it was made of"):
+        xoffset.to_zarr(lazy, address, resume=True)
+
+
+def test_a_writer_that_was_killed_while_it_began_is_followed_by_the_next(here, address, monkeypatch):
+    """Before the last object beside the tiles, which tells what it is made of."""
+    rate = here["velocity"]
+    more = rate.assign(more=rate.vx)
+    with monkeypatch.context() as patch:
+        patch.setattr("xoffset.pipeline.places.Remote.create", lambda place, text: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store.tiles_of(more, places.as_place(address, "run")).create(more, {})
+    xr.testing.assert_identical(xoffset.to_zarr(rate, address, resume=True).compute(), rate)
+
+
+def test_parts_that_begin_at_once_share_a_store_of_a_service(here, address):
+    """The second one sends what the first has sent, and leaves what it says."""
+    lazy = here["velocity"].chunk(y=5, x=5)
+    place = places.as_place(address, "run")
+    laid = store.tiles_of(lazy, place)
+    for k in range(2):
+        laid.create(lazy, {"first": k}, by=f".{k}")
+        laid.write((k, 0), {name: each.data[:5, :5].compute() for name, each in lazy.data_vars.items()})
+    assert made_of(place) == {"first": 0}
+    assert laid.damaged() == []
+    assert laid.counts()["done"] == 2
 
 
 def test_stores_of_others_are_refused(here, address):

@@ -6,6 +6,7 @@ import json
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 
@@ -17,7 +18,14 @@ def processed(data: xr.Dataset | xr.DataArray, step: dict[str, Any]) -> str:
         history = None
     if not isinstance(history, list):  # an attribute of somebody else's
         history = []
-    return json.dumps([*history, {"xoffset": version("xoffset")} | step])
+    return json.dumps([*history, {"xoffset": version("xoffset")} | step], default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of NumPy as those of Python, which JSON knows."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"a parameter that JSON can hold is needed; got {type(value).__name__}. Pass a number or a text.")
 
 
 def records(data: xr.Dataset | xr.DataArray) -> list[dict[str, Any]]:

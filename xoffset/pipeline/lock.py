@@ -7,9 +7,11 @@ import logging
 import os
 import re
 import socket
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from xoffset.pipeline.parts import Part
 from xoffset.pipeline.places import Place, Remote, below, beside
@@ -20,6 +22,9 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger("xoffset")
+
+# Claims of this process that hold: a lock of another one is left, as its disk had vanished when it was to be removed.
+_HELD: set[str] = set()
 
 
 @contextmanager
@@ -38,23 +43,40 @@ def only_writer(place: Place, caller: str, part: Part | None = None) -> Iterator
         If the folder cannot be made or written.
     """
     file = place.with_name(_name(place, part))
-    ours = {"host": socket.gethostname(), "process": os.getpid(), "began": _began(os.getpid())}
+    claim, process = uuid.uuid4().hex, os.getpid()
+    ours = json.dumps({"host": socket.gethostname(), "process": process, "began": _began(process), "claim": claim})
+    _HELD.add(claim)
+    try:
+        _take(file, ours, place, caller)
+        try:
+            # after its own, so that of two that begin at once not both go on
+            for other in _others(place, part):
+                _take_over_or_refuse(other, place, caller)
+            yield
+        finally:
+            _give_back(file, ours)
+    finally:
+        _HELD.discard(claim)
+
+
+def _take(file: Place, ours: str, place: Place, caller: str) -> None:
+    """Write a lock, in the place of one whose owner has ended, too."""
     for _ in range(2):
         if _claim(file, ours, caller):
-            break
+            return
         _take_over_or_refuse(file, place, caller)
-    else:
-        raise BlockingIOError(
-            f"{caller}() needs to be the only one that writes {place}; got a lock that others take, too: {file}. "
-            "Wait for them, or choose another path."
-        )
+    raise BlockingIOError(
+        f"{caller}() needs to be the only one that writes {place}; got a lock that others take, too: {file}. "
+        "Wait for them, or choose another path."
+    )
+
+
+def _give_back(file: Place, ours: str) -> None:
+    """Remove a lock, if it can be: where it stays, it is one of a claim that nobody holds."""
     try:
-        # after its own, so that of two that begin at once not both go on
-        for other in _others(place, part):
-            _take_over_or_refuse(other, place, caller)
-        yield
-    finally:
-        file.unlink(missing_ok=True)
+        _remove_unchanged(file, ours)
+    except Exception as error:  # each service has its own errors, and none may hide why the work was stopped
+        logger.warning("the lock %s cannot be removed: %s", file, error)
 
 
 def holder(place: Place) -> str | None:
@@ -66,12 +88,21 @@ def holder(place: Place) -> str | None:
 def _holder(file: Place) -> str | None:
     try:
         held = json.loads(file.read_text())
-        host, process, began = held["host"], int(held["process"]), held["began"]
+        return None if _has_ended(held) else f"process {int(held['process'])} on {held['host']}"
     except OSError:
         return None
     except (ValueError, KeyError, TypeError):
         return "a process that does not name itself"
-    return None if host == socket.gethostname() and _began(process) != began else f"process {process} on {host}"
+
+
+def _has_ended(held: dict[str, Any]) -> bool:
+    """Whether what wrote a lock here has ended: its process, or a call in this process that could not remove it."""
+    process = int(held["process"])
+    if held["host"] != socket.gethostname():
+        return False
+    return _began(process) != held["began"] or (
+        process == os.getpid() and "claim" in held and held["claim"] not in _HELD
+    )
 
 
 def _name(place: Place, part: Part | None) -> str:
@@ -90,15 +121,15 @@ def _others(place: Place, part: Part | None) -> list[Place]:
     return sorted(found, key=str)
 
 
-def _claim(file: Place, ours: dict[str, object], caller: str) -> bool:
+def _claim(file: Place, ours: str, caller: str) -> bool:
     """Write the lock, unless there is one."""
     try:
         if isinstance(file, Remote):
-            file.create(json.dumps(ours))
+            file.create(ours)
         else:
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("x") as opened:
-                json.dump(ours, opened)
+                opened.write(ours)
     except Exception as error:  # each service has its own errors
         if isinstance(error, FileExistsError) and file.exists():
             return False
@@ -117,14 +148,14 @@ def _take_over_or_refuse(file: Place, place: Place, caller: str) -> None:
     try:
         text = file.read_text()
         held = json.loads(text)
-        host, process, began = held["host"], int(held["process"]), held["began"]
+        host, process, has_ended = held["host"], int(held["process"]), _has_ended(held)
     except FileNotFoundError:
         return
     except (ValueError, KeyError, TypeError):
         # its writer was stopped before it could write who it was, or just begins
-        host, process, began = "a machine it does not name", 0, None
+        host, process, has_ended = "a machine it does not name", 0, False
     is_here = host == socket.gethostname()
-    if is_here and _began(process) != began:
+    if has_ended:
         logger.warning("the process %s that wrote %s has ended: this one goes on", process, place)
         _remove_unchanged(file, text)
         return
@@ -143,11 +174,17 @@ def _remove_unchanged(file: Place, text: str) -> None:
             if file.read_text() == text:
                 file.unlink()
         return
-    with suppress(FileNotFoundError), file.open("r+") as opened:
-        if fcntl is not None:
-            fcntl.flock(opened, fcntl.LOCK_EX)
-        # whoever waited for the other finds a lock that is removed, or one of the other
-        if os.path.samestat(os.fstat(opened.fileno()), file.stat()) and opened.read() == text:
+    with suppress(FileNotFoundError):
+        with file.open("r+") as opened:
+            if fcntl is not None:
+                fcntl.flock(opened, fcntl.LOCK_EX)
+            # whoever waited for the other finds a lock that is removed, or one of the other
+            is_left = os.path.samestat(os.fstat(opened.fileno()), file.stat()) and opened.read() == text
+            if is_left and fcntl is not None:
+                file.unlink()
+                is_left = False
+        if is_left:
+            # what is open cannot be removed on Windows
             file.unlink()
 
 

@@ -22,6 +22,7 @@ from xoffset.pipeline.places import Place, as_place, remove, write_whole
 from xoffset.pipeline.planning import Plan, called, within
 from xoffset.pipeline.progress import Report, as_report
 from xoffset.pipeline.store import tiles_of
+from xoffset.pipeline.store_files import Unwritable
 from xoffset.pipeline.writing import Job, write_store
 from xoffset.readers import objects, saved_stack
 from xoffset.readers.rasters import find
@@ -148,6 +149,7 @@ def carry_out(plan: Plan, out: Place, overwrite: bool, job: Job) -> dict[str, xr
             write_whole(out / RECIPE, plan.recipe.to_toml(), by)
         run = _Run(plan, out, job, part)
         for step in plan.recipe.steps:
+            _check_stands(out)
             if step.folder is not None:
                 run.write_files(step)
             elif not step.is_stored:
@@ -196,7 +198,11 @@ class _Run:
         def call(folder: Path) -> None:
             called(step, self.results | {key: folder}, None, None)
 
-        files.write(step.name, str(step.folder), self.out, self.plan.recipe.values, call)
+        try:
+            files.write(step.name, str(step.folder), self.out, self.plan.recipe.values, call)
+        except Exception:
+            _check_stands(self.out)
+            raise
 
     def store(self, step: Step) -> bool:
         """Compute what is missing of a store; whether the run goes on."""
@@ -265,3 +271,12 @@ def _images_of(scenes: Any) -> Any:
 def _texts(values: tuple[Any, ...]) -> list[Any]:
     """Values that may name files."""
     return [value for value in values if isinstance(value, (str, tuple, os.PathLike))]
+
+
+def _check_stands(out: Place) -> None:
+    """Refuse to go on in a folder that is gone: it would be begun anew beside what is in it."""
+    if isinstance(out, Path) and not (out / RECIPE).exists():
+        raise Unwritable(
+            f"run() needs a folder that stays while it runs; got no {out / RECIPE} any more. What is written there is "
+            "safe: bring the disk or the folder back, and run the same again."
+        )

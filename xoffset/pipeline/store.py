@@ -25,7 +25,7 @@ from xoffset.model import storage
 from xoffset.pipeline import store_files as beside
 from xoffset.pipeline.identity import RECORD, Identity, differences, is_finished, made_of
 from xoffset.pipeline.places import Place as Where
-from xoffset.pipeline.places import Remote
+from xoffset.pipeline.places import Remote, remove
 from xoffset.pipeline.shards import shard_layout
 from xoffset.pipeline.store_files import Unwritable
 
@@ -63,14 +63,18 @@ class TileStore:
         if self.is_complete:
             return False
         if isinstance(self.part, Remote):
-            # without what it is made of it was begun by a writer that was killed at once, or by others
-            return made_of(self.part) is not None or (self.part.exists() and not (self.part / RECORD).exists())
+            return made_of(self.part) is not None or (self.part.exists() and not beside.is_half_laid(self.part))
         return self.part.exists()
 
     @property
     def is_complete(self) -> bool:
         """Whether the store is in its place, with all of its tiles unless they were lost since."""
         return is_finished(self.path) if isinstance(self.path, Remote) else self.path.exists()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the store was in a folder and is not there any more, as its disk has vanished."""
+        return not isinstance(self.path, Remote) and not self.part.exists() and not self.path.exists()
 
     @property
     def places(self) -> list[Place]:
@@ -83,11 +87,16 @@ class TileStore:
         `by` tells apart those that may do so at the same time: the first one's store is that of all.
         """
         if isinstance(self.part, Remote):
-            beside.with_others(lambda: self._lay_out(str(self.part), data, identity, mode="a"))
+            if not by:
+                # of a writer that was killed before it could say what it was about to make
+                remove(self.part)
+            with tempfile.TemporaryDirectory() as folder:
+                self._lay_out(Path(folder) / "new", data, identity)
+                beside.lay(Path(folder) / "new", self.part)
             return
         making = self.part.with_name(f"{self.part.name}{by}.new")
         shutil.rmtree(making, ignore_errors=True)
-        self._lay_out(str(making), data, identity, mode="w")
+        self._lay_out(making, data, identity)
         try:
             making.rename(self.part)
         except OSError:
@@ -99,28 +108,21 @@ class TileStore:
             # all others were ended while this one was begun
             shutil.rmtree(self.part)
 
-    def _lay_out(self, where: str, data: xr.Dataset, identity: Identity, mode: Any) -> None:
+    def _lay_out(self, where: Path, data: xr.Dataset, identity: Identity) -> None:
         import zarr
 
-        if mode == "a":
-            # first, as others take what lies there without it for no store of a run
-            zarr.open_group(f"{where}/{RECORD}", mode="a", zarr_format=3)
-            zarr.open_group(where, mode="a", zarr_format=3)
-        self.with_encoding(data).to_zarr(where, mode=mode, compute=False, consolidated=False, zarr_format=3)
+        where.mkdir()
+        target = beside.target(where)
+        self.with_encoding(data).to_zarr(target, mode="w-", compute=False, consolidated=False, zarr_format=3)
         counts = tuple(-(-count // side) for count, side in zip(self.shape, self.sides, strict=True))
-        record = zarr.open_group(where, mode="r+").require_group(RECORD)
+        record = zarr.open_group(target, mode="r+").create_group(RECORD)
         fields = (("state", "u1", ()), ("bytes", "i8", ()), ("checksum", "u4", ()), ("reason", "u1", (REASON,)))
         for name, dtype, more in fields:
-            if name not in record:
-                record.create_array(name, shape=counts + more, chunks=(1, 1, *more), dtype=dtype, fill_value=0)
-        if isinstance(self.part, Remote):
-            told: dict[str, Any] = {"sizes": beside.sizes_beside(self.part, self._tiled)}
-        else:
-            root = Path(where)
-            files = sorted(each for each in root.rglob("*") if each.is_file() and each != root / RECORD / "zarr.json")
-            told = {"checksums": {each.relative_to(root).as_posix(): beside.checksum(each) for each in files}}
-        # last, so that a store that says what it is made of lacks nothing but tiles; and in one, so that nobody who
-        # lays out the same store takes away what another has said
+            record.create_array(name, shape=counts + more, chunks=(1, 1, *more), dtype=dtype, fill_value=0)
+        files = sorted(each for each in where.rglob("*") if each.is_file() and each != where / RECORD / "zarr.json")
+        word, tell = ("sizes", beside.bytes_of) if isinstance(self.part, Remote) else ("checksums", beside.checksum)
+        told = {word: {each.relative_to(where).as_posix(): tell(each) for each in files}}
+        # last, so that a store that says what it is made of lacks nothing but tiles
         record.attrs.update(told | {"made_of": json.dumps(identity)})
 
     def damaged(self) -> list[str]:
@@ -146,7 +148,7 @@ class TileStore:
         with tempfile.TemporaryDirectory() as folder:
             making = Path(folder) / "new" if is_remote else Path(f"{self.part}.mended.new")
             shutil.rmtree(making, ignore_errors=True)
-            self._lay_out(str(making), data, identity, mode="w")
+            self._lay_out(making, data, identity)
             tell, then = (beside.bytes_of, known["sizes"]) if is_remote else (beside.checksum, known["checksums"])
             other = [name for name in names if tell(making / name) != then[name]]
             for name in [] if other else names:
@@ -229,9 +231,9 @@ class TileStore:
                 # by a worker that was given up for lost and went on
                 return place, state
             self._remove(place)
-            xr.Dataset(maps).to_zarr(str(self.part), mode="r+", region=region, **options)
+            xr.Dataset(maps).to_zarr(beside.target(self.part), mode="r+", region=region, **options)
             if rest:
-                xr.Dataset(rest).to_zarr(str(self.part), mode="r+", **options)
+                xr.Dataset(rest).to_zarr(beside.target(self.part), mode="r+", **options)
             for file in self._local_files(place):
                 beside.settle(file)
             self._note(place, state, "")
@@ -317,15 +319,16 @@ class TileStore:
         record["state"][place] = state
 
     def _unwritable(self, place: Place, error: OSError) -> Unwritable:
+        advice = "bring the disk or the folder back" if self.is_gone else "make room, or mend the disk"
         return Unwritable(
             f"a disk that can be written is needed for tile {place} of {self.path}; got '{error}'. What is written "
-            "is safe: make room, or mend the disk, and run the same again."
+            f"is safe: {advice}, and run the same again."
         )
 
     def _record(self, mode: Any) -> Any:
         import zarr
 
-        return zarr.open_group(str(self._place / RECORD), mode=mode)
+        return zarr.open_group(beside.target(self._place), path=RECORD, mode=mode)
 
     def _recorded(self, name: str, places: list[Place] | None = None) -> np.ndarray:
         """What is written down of each tile, or of these; zero where that is damaged."""

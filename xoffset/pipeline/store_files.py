@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from xoffset._blocks import writes
-from xoffset.pipeline.identity import RECORD
+from xoffset.pipeline.identity import RECORD, made_of
 from xoffset.pipeline.places import Place as Where
 from xoffset.pipeline.places import Remote
 
@@ -24,12 +24,17 @@ Grids = list[tuple[str, int]]  # variables on the grid, and how many dims come b
 
 # Bytes of a file that are read at a time.
 PART = 2**24
-# Objects beside the tiles that others may have made a moment before.
-MADE_BY_OTHERS = 100
 
 
 class Unwritable(OSError):
     """The store cannot be written: a full, vanished or read-only disk."""
+
+
+def target(where: Where) -> Any:
+    """What Zarr writes to: an address, or a folder that is never made where it was before it vanished."""
+    from xoffset.pipeline.standing import StandingStore
+
+    return str(where) if isinstance(where, Remote) else StandingStore(where)
 
 
 def checksum(*files: Path) -> int:
@@ -117,18 +122,28 @@ def sizes_beside(where: Remote, tiled: Iterable[str]) -> dict[str, int]:
     return {key: sizes[key] for key in sorted(sizes) if not is_record[key]}
 
 
-def with_others(make: Callable[[], None]) -> None:
-    """Make objects that others make at the same time with the same bytes: what is there already is gone on with."""
-    from zarr.errors import ContainsArrayError, ContainsGroupError
+def is_half_laid(where: Remote) -> bool:
+    """Whether a writer was killed, or is still at work, before it could say what the store is made of: `lay`."""
+    return (where / RECORD).exists() and not (where / f"{RECORD}/state/c").exists()
 
-    for _ in range(MADE_BY_OTHERS):
-        try:
-            make()
-            return
-        except (ContainsArrayError, ContainsGroupError):
-            # looked for and not found, and then there
-            continue
-    make()
+
+def lay(folder: Path, where: Remote) -> None:
+    """Send the files of a store without tiles, each as a whole, and last the one that says what it is made of.
+
+    Others may send the same bytes at the same time. That file is never written over, as others may have gone on since:
+    the first one says it for all.
+    """
+    last = f"{RECORD}/zarr.json"
+    names = [each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()]
+    # the record comes first, as what lies there without one is that of others
+    for name in sorted(names, key=lambda name: (not name.startswith(RECORD), name)):
+        if name != last:
+            replace_by(where / name, folder / name)
+    try:
+        (where / last).create((folder / last).read_text(encoding="utf-8"))
+    except Exception:  # each service has its own errors
+        if made_of(where) is None:
+            raise
 
 
 def lazy_arrays(data: xr.Dataset, store: TileStore) -> xr.Dataset:

@@ -75,9 +75,14 @@ def write_store(data: xr.Dataset, path: Place, job: Job) -> xr.Dataset | None:
             store.reopen()
         try:
             is_ended = _write_part(store, data, identity, job)
-        except (OSError, KeyError):
-            # others have put it in its place while this one looked at it
-            if job.part is None or not store.is_complete:
+        except Exception as error:
+            if store.is_gone and not isinstance(error, Unwritable):
+                raise Unwritable(
+                    f"{job.caller}() needs a folder that stays; got no {store.part} any more. What is written there is "
+                    "safe: bring the disk or the folder back, and run the same again."
+                ) from error
+            # others may have put it in its place while this one looked at it
+            if job.part is None or not store.is_complete or not isinstance(error, (OSError, KeyError)):
                 raise
             is_ended = True
     return _opened(store, data) if is_ended else None
