@@ -13,7 +13,7 @@ from xoffset import synthetic
 
 DATES = ["2021-07-02", "2021-07-17", "2021-08-01"]
 DAYS = [date.replace("-", "") for date in DATES]
-SIDE, DAYS_APART = 180, 15.0
+SIDE, DAYS_APART = 240, 15.0
 CHANGES = {
     "mpic-opt": {"activate_backward_matching": True},
     "gdm-opt-etq": {"matching_direction": "Forward+Backward", "apply_jitter_correction": False, "tile": "31TGK"},
@@ -42,7 +42,7 @@ def runs(land, tmp_path_factory):
     scenes.mkdir(parents=True)
     for date, image in zip(DATES, land[0].values, strict=True):
         pixels = {"B04": np.clip(image, 1, 10000).round().astype(int)}
-        safe_products.write(scenes, date=f"{date}T10:20:31", size=SIDE, pixels=pixels, bands=("B04",))
+        safe_products.write(scenes, date=f"{date}T10:20:31", pixels=pixels, bands=("B04",))
     for name, changes in CHANGES.items():
         xoffset.run(name, scenes, folder / name, spatial_matching_range=2, window_size=2, **changes)
     return scenes, folder

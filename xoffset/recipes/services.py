@@ -91,6 +91,14 @@ class Service(Recipe):
                 f"got two of {again[0]}. Leave one of them out."
             )
 
+    def check(self, name: str, product: xr.Dataset) -> None:
+        """Refuse matches of which no pair has any, such as of images without data."""
+        if name == "matches" and not any(bool(each.notnull().any()) for each in product["dx"]):
+            raise ValueError(
+                f"the recipe {self.name} needs a match in at least one pair; got none in {product.sizes['pair']} "
+                "pairs, as the flags of matches.zarr tell. Check images, masks and the spatial matching range."
+            )
+
     @property
     def is_of_days(self) -> bool:
         """Whether files or columns are named after the days of single images."""
