@@ -42,10 +42,16 @@ class OfRecipes(click.Command):
 def _named(args: Sequence[str]) -> str | None:
     """The recipe other than the generic one, or the file of one, that the first argument names; None if it does not."""
     for before, each in zip(["", *args], args, strict=False):
-        if each.startswith("-") or (before.startswith("-") and before not in _FLAGS):
+        if each.startswith("-") or _takes_next(before):
             continue
         return each if is_recipe(each) and each != "generic" else None
     return None
+
+
+def _takes_next(option: str) -> bool:
+    """Whether what comes after an argument is its value: of an option that takes one, and does not hold it already."""
+    is_with_value = "=" in option if option.startswith("--") else len(option) > 2
+    return option.startswith("-") and option not in _FLAGS and not is_with_value
 
 
 def _class_of(named: str) -> type[Recipe]:
@@ -86,7 +92,7 @@ def _option(field: dataclasses.Field[Any], kinds: tuple[Any, ...], is_file: bool
         return click.Option([flag], nargs=len(inside), type=inside[0], **about)
     kind: Any = scalars[0] if len(scalars) == 1 else str
     if told["choices"] and not told["is_path"]:
-        kind = click.Choice(list(told["choices"]))
+        kind = click.Choice(list(told["choices"]), case_sensitive=False)
     if tuples and "default" in about:
         about["default"] = [field.default]
     return click.Option([flag], type=kind, multiple=bool(tuples), required=told["is_required"] and not is_file, **about)

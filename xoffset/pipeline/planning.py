@@ -79,6 +79,7 @@ def _plan_of(recipe: Recipe, scenes: Any, side: int | None, lacks: list[str]) ->
             results[step.name], read = _opened(scenes, dict(step.options))
         else:
             results[step.name] = called(step, results, read, side)
+    recipe.check_plan(results)
     return Plan(recipe, scenes, results, read, side, "; ".join(dict.fromkeys(lacks)))
 
 
@@ -93,8 +94,11 @@ def _in_tiles(plan: Plan, side: int) -> Plan:
 
 
 def _opened(scenes: Any, options: dict[str, Any]) -> tuple[xr.DataArray, tiles.ReadImage | None]:
-    if isinstance(scenes, xr.DataArray) and set(options) <= {"chunks"}:
-        return scenes, None
+    if isinstance(scenes, xr.DataArray):
+        # it has the chunks that it was made with
+        options.pop("chunks", None)
+        if not options:
+            return scenes, None
     return stacks.open_with_reader(scenes, **options)
 
 

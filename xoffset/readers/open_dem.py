@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import numpy as np
@@ -12,8 +13,11 @@ from xoffset.model import checks, grids, products
 from xoffset.model.variables import TERRAIN
 
 _CALLER = "open_dem"
+_log = logging.getLogger(__name__)
 # Farthest that a margin may reach [m].
 _FARTHEST = 100_000.0
+# Pixels along each axis at which it is looked whether there are elevations.
+_LOOKED_AT = 100
 
 
 def open_dem(source: str | os.PathLike[str], *, like: xr.DataArray, margin: float = 0.0) -> xr.DataArray:
@@ -32,7 +36,8 @@ def open_dem(source: str | os.PathLike[str], *, like: xr.DataArray, margin: floa
     -------
     xarray.DataArray
         `elevation` (y, x) [m], NaN where the raster has none, in memory. Of a raster in the CRS of the stack the pixels
-        are those of the raster; others are brought there by bilinear interpolation, with pixels as large as theirs.
+        are those of the raster; others are brought there by bilinear interpolation, with pixels as large as theirs. The
+        log tells if it covers a part of the stack only.
 
     Raises
     ------
@@ -61,6 +66,7 @@ def open_dem(source: str | os.PathLike[str], *, like: xr.DataArray, margin: floa
     with raster:
         land = _around(raster.isel(band=0, drop=True), like, reach, path)
     values = land.values.astype(np.float64 if land.dtype.itemsize > 4 else np.float32)
+    _tell_cover(land.copy(data=values), like, path)
     fields = {"elevation": (("y", "x"), values)}
     where = xr.Dataset(coords={name: land[name].variable for name in ("y", "x")})
     crs = grids.crs_of(like)
@@ -68,6 +74,19 @@ def open_dem(source: str | os.PathLike[str], *, like: xr.DataArray, margin: floa
         where = where.assign_coords(spatial_ref=grids.spatial_ref(crs))
     step = {"function": _CALLER, "margin": reach}
     return products.product(fields, TERRAIN, like=where, step=step)["elevation"]
+
+
+def _tell_cover(land: xr.DataArray, like: xr.DataArray, path: os.PathLike[str]) -> None:
+    """Log that elevations leave a part of a stack without; every few of its pixels are looked at."""
+    x, y = (like[name].values[:: max(1, like.sizes[name] // _LOOKED_AT)] for name in ("x", "y"))
+    reach = max(abs(each) for each in land.rio.resolution())
+    at = land.reindex(y=y, x=x, method="nearest", tolerance=reach)
+    share = float(at.notnull().mean())
+    if share < 1.0:
+        _log.warning(
+            "open_dem(): %s covers %.0f %% of the stack; slopes and shadows of the rest are not known, and where they "
+            "are asked for nothing is matched there.", path, 100.0 * share,
+        )  # fmt: skip
 
 
 def _around(raster: xr.DataArray, like: xr.DataArray, reach: float, path: os.PathLike[str]) -> xr.DataArray:

@@ -118,6 +118,9 @@ class Recipe:
         """Recipes without open questions, of which the first that these scenes have all inputs for is carried out."""
         return [self]
 
+    def check_plan(self, results: Mapping[str, Any]) -> None:
+        """Refuse a run, by its results that are not computed yet, whose files could not be written at its end."""
+
     def check(self, name: str, product: xr.Dataset) -> None:
         """Refuse a stored product that nothing good can follow from; warn of what it lacks."""
 

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+import numpy as np
+
 from xoffset._arrays.matching.flow import Flow
 from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.regularized import Regularized
@@ -39,6 +41,8 @@ SHADOW_MARGIN = 5000.0
 FITTED = "fitted"
 # Direction of flight of Sentinel-2 by day, where no product tells it [degree clockwise from grid north].
 HEADING = 192.0
+# Of `NEEDS`: any value that the owner was given.
+GIVEN = "a file"
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,10 @@ class GdmOpt(Service):
     # fields that count only where another one has a value: (owner, value, fields)
     NEEDS: ClassVar[tuple[tuple[str, Any, tuple[str, ...]], ...]] = (
         ("matcher", "micmac", ("window_size", "regularization_parameter")),
+        ("dem", GIVEN, ("slope_mask_range_minimum", "slope_mask_range_maximum")),
     )
 
-    dem: str | None = option(
-        None, "elevations: any raster; defines the elevation model used for filtering the displacement fields",
-        is_path=True,
-    )  # fmt: skip
+    dem: str | None = option(None, "elevations by which displacement fields are filtered: any raster", is_path=True)
     split_date: str | None = option(
         None, "yyyy-MM-dd, which splits the series into two subsets; pairs are only formed between them"
     )
@@ -139,21 +141,23 @@ class GdmOpt(Service):
         self._check_order("minimum_matching_range", "maximum_matching_range")
         self._check_order("slope_mask_range_minimum", "slope_mask_range_maximum")
         for owner, wanted, names in self.NEEDS:
-            if getattr(self, owner) == wanted:
+            given = getattr(self, owner)
+            if given == wanted or (wanted is GIVEN and given is not None):
                 continue
             for field in fields(self):
                 if field.name in names and getattr(self, field.name) != field.default:
                     raise ValueError(
                         f"the recipe {self.name} needs {owner}={wanted!r} for {field.name}; got "
-                        f"{owner}={getattr(self, owner)!r} and {field.name}={getattr(self, field.name)!r}, which would "
+                        f"{owner}={given!r} and {field.name}={getattr(self, field.name)!r}, which would "
                         f"have no effect. Leave {field.name} out, or pass {owner}={wanted!r}."
                     )
-
-        if self.stable is not None and not any(self.corrections):
-            raise ValueError(
-                f"the recipe {self.name} needs a correction for stable; got stable={self.stable!r} and no correction. "
-                "Leave it out, or let a correction be made."
-            )
+        for name in ("stable", "fault_trace"):
+            path = getattr(self, name, None)
+            if path is not None and not any(self.corrections):
+                raise ValueError(
+                    f"the recipe {self.name} needs a correction for {name}; got {name}={path!r} and no correction. "
+                    "Leave it out, or let a correction be made."
+                )
 
     def _check_order(self, low: str, high: str) -> None:
         if getattr(self, low) > getattr(self, high):
@@ -163,6 +167,11 @@ class GdmOpt(Service):
             )
 
     # ------------------------------------------------------------------------------------------- what a service changes
+
+    @property
+    def is_of_days(self) -> bool:
+        """Whether files or columns are named after the days of single images: those of classes are."""
+        return self.has_classes
 
     @property
     def network_options(self) -> dict[str, Any]:
@@ -316,7 +325,7 @@ class GdmOpt(Service):
 
     def filtering(self, of: Result) -> tuple[list[Step], Result]:
         """Steps that filter displacements, and the result that they lead to."""
-        limits: dict[str, Any] = {"max_displacement": f"{self.amplitude:g} px"}
+        limits: dict[str, Any] = {"max_displacement": f"{np.format_float_positional(self.amplitude, trim='-')} px"}
         found = []
         if self.angle is not None:
             found.append(Step("downhill", aspect, (Result("elevations"),), {}))

@@ -15,7 +15,7 @@ from xoffset.motion.means import mean_velocity
 from xoffset.motion.velocity import velocity
 from xoffset.plotting import style
 from xoffset.recipes.base import Result, Step, option
-from xoffset.recipes.gdm import OUT, GdmOpt
+from xoffset.recipes.gdm import GIVEN, OUT, GdmOpt
 from xoffset.screening.discard_pairs import discard_pairs
 
 # Weights of the inversion by what the services call them.
@@ -82,6 +82,7 @@ class GdmOptSlide(GdmOpt):
     NEEDS: ClassVar[tuple[tuple[str, Any, tuple[str, ...]], ...]] = (
         ("matcher", "micmac", ("window_size", "regularization_parameter", "sub_pixel_matching")),
         ("matcher", "gefolki", ("radius", "levels", "iteration", "rank")),
+        ("dem", GIVEN, ("slope_mask_range_minimum", "slope_mask_range_maximum")),
         (
             "apply_correction_and_filtering", True,
             (
@@ -166,6 +167,11 @@ class GdmOptSlide(GdmOpt):
         )
 
     @property
+    def is_of_days(self) -> bool:
+        """Whether files or columns are named after the days of single images: those of the series are, too."""
+        return self.run_tio or super().is_of_days
+
+    @property
     def flow(self) -> Matcher:
         """Optical flow with the parameters of the service."""
         return Flow(radius=self.radius, levels=self.levels, iterations=self.iteration, rank=self.rank)
@@ -242,6 +248,8 @@ class GdmOptSlide(GdmOpt):
             found["Analysis/MM_Mean_velocity_*.tif, MM_Quality_*.tif, MM_Vector_coherence_*.tif"] = (
                 "motion_analysis is False"
             )
+        if not style.has_extra():
+            found["Analysis/MM_Chord_diagram_*.png"] = "pictures need the extra: pip install 'xoffset[plot]'"
         if not self.run_tio:
             found["Analysis/MM_TIO_*, Inversion.tgz"] = "run_tio is False"
         elif not has_hdf5():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Self
@@ -10,6 +11,7 @@ from typing import Any, Self
 import xarray as xr
 
 from xoffset.masking.classes import classes
+from xoffset.model.dates import as_dates
 from xoffset.readers import objects, saved_stack
 from xoffset.readers.detectors import detectors
 from xoffset.readers.eopf import product as eopf
@@ -55,12 +57,65 @@ class Service(Recipe):
     def ways(self, scenes: Any) -> list[Self]:
         """Recipes that say which band, classes and detectors of these scenes there are, the fullest first."""
         places = [] if _are_arrays(scenes) else find(scenes)
-        of_products = (PRODUCTS, NONE) if places and all(map(is_product, places)) else (NONE,)
+        are_products = bool(places) and all(map(is_product, places))
+        self._check_products(are_products)
+        of_products = (PRODUCTS, NONE) if are_products else (NONE,)
         kinds = of_products if self.classes == AUTO else (self.classes,)
         seen = of_products if self.detectors == AUTO else (self.detectors,)
         is_sentinel = bool(places) and all(sentinel2.is_product(each) or eopf.is_product(each) for each in places)
         band = BAND if self.band is None and is_sentinel else self.band
         return [replace(self, band=band, classes=each, detectors=other) for each, other in product(kinds, seen)]
+
+    def _check_products(self, are_products: bool) -> None:
+        for name in ("classes", "detectors"):
+            if getattr(self, name) == PRODUCTS and not are_products:
+                raise ValueError(
+                    f"the recipe {self.name} needs products, such as those of Sentinel-2, as scenes for "
+                    f"{name}={PRODUCTS!r}; got other images. Leave {name} out, or give the products."
+                )
+
+    def check_plan(self, results: Mapping[str, Any]) -> None:
+        """Refuse dates that names of the files, which tell days, cannot tell apart."""
+        days = [as_dates(results["network"][name].values).astype("M8[D]") for name in ("reference", "secondary")]
+        same = days[0][days[0] == days[1]]
+        if same.size:
+            raise ValueError(
+                f"the recipe {self.name} needs images of two days in each pair, which is all that names of its files "
+                f"tell; got {same.size} pairs of one day, the first of {same[0]}. Leave one of these images out."
+            )
+        taken = as_dates(results["stack"]["time"].values).astype("M8[D]")
+        again = taken[1:][taken[1:] == taken[:-1]]
+        if self.is_of_days and again.size:
+            raise ValueError(
+                f"the recipe {self.name} needs one image a day, which is all that names of its files and columns tell; "
+                f"got two of {again[0]}. Leave one of them out."
+            )
+
+    def check(self, name: str, product: xr.Dataset) -> None:
+        """Refuse matches of which no pair has any, such as of images without data."""
+        if name == "matches" and not any(bool(each.notnull().any()) for each in product["dx"]):
+            raise ValueError(
+                f"the recipe {self.name} needs a match in at least one pair; got none in {product.sizes['pair']} "
+                "pairs, as the flags of matches.zarr tell. Check images, masks and the spatial matching range."
+            )
+
+    @property
+    def is_of_days(self) -> bool:
+        """Whether files or columns are named after the days of single images."""
+        return False
+
+    def script(self, scenes: Any = "scenes", out: str = "results") -> str:
+        """The same steps as plain calls in Python, which store and resume the same products.
+
+        What is left to the scenes is that of these; of scenes that are not there it is that of Sentinel-2 products.
+        """
+        try:
+            resolved = self.ways(scenes)[0]
+        except OSError:
+            told = {"band": BAND} if self.band is None else {}
+            told |= {name: PRODUCTS for name in ("classes", "detectors") if getattr(self, name) == AUTO}
+            resolved = replace(self, **told)
+        return Recipe.script(resolved, scenes, out)
 
     @property
     def has_classes(self) -> bool:

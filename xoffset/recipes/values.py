@@ -13,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from xoffset import _options
 
 # Key of the version in a file, and tables of it that tell of a run and are no fields.
@@ -31,7 +33,9 @@ def kinds_of(recipe: type) -> dict[str, tuple[Any, ...]]:
 
 
 def checked(value: Any, field: dataclasses.Field[Any], kinds: tuple[Any, ...], recipe: str) -> Any:
-    """The value of a field, if it is of its types and within its range; paths as texts.
+    """The value of a field, if it is of its types and within its range; paths as texts, numbers as those of Python.
+
+    Words of a choice may be written large or small, as the services write theirs.
 
     Raises
     ------
@@ -40,12 +44,14 @@ def checked(value: Any, field: dataclasses.Field[Any], kinds: tuple[Any, ...], r
     ValueError
         If it is of another type, none of the choices, out of range, or lacks.
     """
-    told = field.metadata
+    told, value = field.metadata, _plain(value)
     if value is None:
         _check_lacks(field, recipe)
         return None
     if told["is_path"] and isinstance(value, os.PathLike):
         value = os.fspath(value)
+    if isinstance(value, str) and value.lower() in told["choices"]:
+        value = value.lower()
     if told["choices"] and not told["is_path"] and value not in told["choices"]:
         raise ValueError(
             f"the recipe {recipe} needs {field.name} to be one of {', '.join(told['choices'])}; got {value!r}. "
@@ -54,12 +60,20 @@ def checked(value: Any, field: dataclasses.Field[Any], kinds: tuple[Any, ...], r
     if kinds == (bool,):
         return _options.as_switch(value, field.name, "run")
     if kinds == (str,) and not isinstance(value, str):
-        raise ValueError(
-            f"the recipe {recipe} needs a text as {field.name}; got {value!r}. Pass one such as {told['example']!r}."
-        )
+        example = f" such as {told['example']!r}" if told["example"] is not None else ""
+        raise ValueError(f"the recipe {recipe} needs a text as {field.name}; got {value!r}. Pass one{example}.")
     if told["least"] is not None or told["most"] is not None:
         _check_range(value, field, kinds, recipe)
     return value
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of NumPy as those of Python, which files of recipes hold; arrays and lists as tuples."""
+    if isinstance(value, np.ndarray):
+        value = tuple(value.tolist()) if value.ndim else value.item()
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(_plain, value)) if type(value) in (tuple, list) else value
+    return value.item() if isinstance(value, (np.number, np.bool_)) else value
 
 
 def _check_lacks(field: dataclasses.Field[Any], recipe: str) -> None:
