@@ -124,15 +124,15 @@ def solve(first: list[Even], second: list[Even], part: Part, centre: np.ndarray,
     field, is_inverted = np.empty((2, 0, 0), dtype=np.float32), np.empty((0, 0), dtype=bool)
     for level in range(levels - 1, -1, -1):
         factor = 2**level
-        views = dense_nodes.views_of(first[level], second[level], _part_at(part, factor), BLOCK, 0.0)
-        about = _reduced(centre, factor)
+        views = dense_nodes.views_of(first[level], second[level], part_at(part, factor), BLOCK, 0.0)
+        about = reduced(centre, factor)
         if level == levels - 1:
             field, is_inverted = _first_looks(views, about, plan, (half + 1.0) / factor)
             if level > 0:
                 continue
             radii = list(plan.radii[-1:])
         else:
-            field = _enlarged(field, views.blocks)
+            field = enlarged(field, views.blocks)
             is_inverted = np.repeat(np.repeat(is_inverted, 2, axis=0), 2, axis=1)
             # wider windows were told by the lower resolution
             radii = [radius for radius in plan.radii if radius <= WIDEST * plan.radii[-1]]
@@ -279,7 +279,7 @@ def _bounds(about: np.ndarray, half: float) -> np.ndarray:
     return np.stack([about[0] - half, about[0] + half, about[1] - half, about[1] + half]).astype(np.float32)
 
 
-def _part_at(part: Part, factor: int) -> Part:
+def part_at(part: Part, factor: int) -> Part:
     """The same part of an image of low resolution."""
     rows, columns = (
         slice(each.start // factor, each.start // factor + (each.stop - each.start) // factor) for each in part.pixels
@@ -287,13 +287,13 @@ def _part_at(part: Part, factor: int) -> Part:
     return Part((rows, columns), (part.first[0] // factor, part.first[1] // factor))
 
 
-def _reduced(centre: np.ndarray, factor: int) -> np.ndarray:
+def reduced(centre: np.ndarray, factor: int) -> np.ndarray:
     """Displacement on blocks of an image of low resolution, in pixels of it."""
     some = centre if centre[0].size == 1 else centre[:, factor // 2 :: factor, factor // 2 :: factor]
     return np.asarray(some / np.float32(factor))
 
 
-def _enlarged(field: np.ndarray, blocks: tuple[int, int]) -> np.ndarray:
+def enlarged(field: np.ndarray, blocks: tuple[int, int]) -> np.ndarray:
     """Displacement on blocks of an image of twice the resolution, in pixels of it; bilinear."""
     out = np.empty((2, *blocks), dtype=np.float32)
     residuals.at_nodes(field, 0.0, 0.0, 1, np.float32(np.inf), out)

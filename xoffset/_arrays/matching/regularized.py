@@ -27,10 +27,9 @@ from xoffset._arrays.matching import (
 )
 from xoffset._arrays.matching import search as searching
 from xoffset._arrays.matching.dense_field import SMOOTHNESS, Prior, Views, metric_along
-from xoffset._arrays.matching.dense_images import prepare
+from xoffset._arrays.matching.dense_images import Even, prepare
 from xoffset._arrays.matching.dense_nodes import Part
-from xoffset._arrays.matching.flow import CONTEXT, FADE, Flow, levels_for
-from xoffset._arrays.matching.flow_field import Plan
+from xoffset._arrays.matching.flow import CONTEXT, FADE
 from xoffset._arrays.matching.ncc import FIELDS as FIELDS_OF_NCC
 from xoffset._arrays.matching.ncc import NCC
 from xoffset._arrays.matching.protocol import Matcher
@@ -49,10 +48,12 @@ SINGLE = 5
 LEAST_ALONE = 5
 # Correlation below which all shifts are alike, unless told otherwise.
 COST_FLOOR = 0.5
-# Largest half-range of a search by whole-pixel shifts, px; beyond it optical flow with these options is the start.
-LARGEST_SEARCH = 11
+# Largest half-range of a search by whole-pixel shifts at full resolution, px. A longer one begins at a half, a quarter
+# ... of it, where it costs no more; each higher resolution looks so many pixels around.
+LARGEST_SEARCH, NEARBY = 11, 3
+# Side of the blocks that are shifted, px.
+OF_BLOCK = 4
 FLAG = dense_chance.FIELDS_WITH_CHANCE.index("flags")
-OF_FLOW = Flow(contrast_inversion=False)
 # Bytes a pixel of what is kept of an image, of what solving a pair needs, and of the search before it for each shift.
 OF_IMAGE, OF_PAIR, OF_SHIFT = 30, 120, 0.42
 
@@ -79,7 +80,7 @@ class Regularized(Matcher):
         fault: the prior holds strongly along it and weakly across. None: all directions are alike.
     cost_floor
         Correlation of a window, from 0 up to below 1, below which one shift is as unlikely as any other: what is hidden
-        by clouds does not pull at its surroundings. Of no use beyond 11 px of `search`.
+        by clouds does not pull at its surroundings.
     min_valid, flat_block
         As in `NCC`.
 
@@ -192,12 +193,6 @@ class Regularized(Matcher):
                 "correlate() needs one search for all nodes for matcher='regularized'; got a map or a Pyramid. Pass a "
                 "number and a prior, or matcher='ncc'."
             )
-        if max(lattice.search) > LARGEST_SEARCH and self.cost_floor != COST_FLOOR:
-            raise ValueError(
-                f"correlate() needs a search of at most {LARGEST_SEARCH} pixels for Regularized(cost_floor=...), since "
-                f"beyond it shifts are not found by costs; got {max(lattice.search)}. Leave cost_floor out, or pass a "
-                "prior and a smaller search."
-            )
 
     def match_tile(
         self,
@@ -213,18 +208,16 @@ class Regularized(Matcher):
         plain = self._without_prior
         if plain:
             return plain.match_tile(images, tile, guide, pairs=pairs, lattice=lattice, prefilter=prefilter)
-        is_far = max(lattice.search) > LARGEST_SEARCH
-        levels = flow_field.levels_of(lattice.shape, levels_for(max(lattice.search))) if is_far else 1
-        least = flow_field.least_of(levels)
+        levels = levels_of(lattice)
         # at low resolution a narrow tile is a few pixels: what the search has read around it helps
-        around = min(2 * CONTEXT, lattice.margin) if is_far else CONTEXT
-        part = dense_nodes.part_of(lattice, tile, around, max(MULTIPLE, 2**levels), least)
+        around = min(2 * CONTEXT, lattice.margin) if levels > 1 else CONTEXT
+        multiple = max(MULTIPLE, OF_BLOCK << (levels - 1))
+        part = dense_nodes.part_of(lattice, tile, around, multiple, flow_field.least_of(levels))
         filtered = partial(prepare, prefilter=prefilter, window=self.window)
-        kept, sought, sums = {}, {}, {}
+        kept, sums = {}, {}
         for date in sorted({date for pair in pairs for date in pair[:2]}):
             pixels, sums[date] = constant.without_constant(images[date], self.flat_block)
             kept[date] = flow_field.pyramid(pixels, lattice.frame(tile), part, levels, filtered)
-            sought[date] = [flow_field.ranked(each, OF_FLOW.rank) for each in kept[date]] if is_far else []
         shape = tuple(nodes.stop - nodes.start for nodes in tile)
         out = np.empty((len(dense_chance.FIELDS_WITH_CHANCE), len(pairs), *shape), dtype=lattice.dtype)
         for k, pair in enumerate(pairs):
@@ -233,12 +226,7 @@ class Regularized(Matcher):
             one, two = kept[pair.reference][0], kept[pair.secondary][0]
             views = dense_nodes.views_of(one, two, part, self.window, self.min_valid)
             views = dataclasses.replace(views, support=max((self.window - SINGLE) // 2 | 1, 1))
-            if is_far:
-                plan = Plan(OF_FLOW.radius, levels, OF_FLOW.iterations, OF_FLOW.contrast_inversion)
-                first, second = sought[pair.reference], sought[pair.secondary]
-                start = flow_field.solve(first, second, part, centre, max(lattice.search), plan).field
-            else:
-                start = self._start(views, centre, lattice)
+            start = self._start(kept[pair.reference], kept[pair.secondary], part, centre, lattice)
             out[:, k] = self._match(views, start, part, nodes, lattice)
             locking.widen(out[:, k], one.values, one.slopes[1:], one.weight, pair.native)
             flags = out[FLAG, k].astype(np.int32)
@@ -246,12 +234,31 @@ class Regularized(Matcher):
             out[FLAG, k] = flags
         return out
 
-    def _start(self, views: Views, centre: np.ndarray, lattice: Lattice) -> np.ndarray:
-        """Displacement on blocks from whole-pixel shifts about a centre."""
-        second = dense_nodes.second_around(views, centre, lattice.search)
-        costs = labels.costs(views.images[0], second, lattice.search, labels.weights_of(self.window), self.cost_floor)
-        shift = labels.optimise(costs, lattice.search, self._prior(lattice))
-        return labels.about(labels.on_blocks_of_two(shift), centre)
+    def _start(
+        self, first: list[Even], second: list[Even], part: Part, centre: np.ndarray, lattice: Lattice
+    ) -> np.ndarray:
+        """Displacement on blocks from whole-pixel shifts about a centre: all of them at the lowest resolution.
+
+        `first` and `second`: images at full resolution, then at lower ones. Each higher one looks nearby.
+        """
+        lowest = len(first) - 1
+        about = flow_field.reduced(centre, 2**lowest)
+        half = shifts_at(lattice, lowest)
+        for level in range(lowest, -1, -1):
+            part_here = flow_field.part_at(part, 2**level)
+            views = dense_nodes.views_of(first[level], second[level], part_here, self.window, self.min_valid)
+            shift = labels.on_blocks_of_two(self._shifts(views, about, half, lattice))
+            field = labels.about(shift, about)
+            if level > 0:
+                sides = 2 * views.blocks[0], 2 * views.blocks[1]
+                about, half = flow_field.enlarged(dense_field.grown(views, field), sides), (NEARBY, NEARBY)
+        return field
+
+    def _shifts(self, views: Views, centre: np.ndarray, half: tuple[int, int], lattice: Lattice) -> np.ndarray:
+        """Whole-pixel shifts of blocks of 4x4 px about a centre, at most `half` (y, x)."""
+        second = dense_nodes.second_around(views, centre, half)
+        costs = labels.costs(views.images[0], second, half, labels.weights_of(self.window), self.cost_floor)
+        return labels.optimise(costs, half, self._prior(lattice))
 
     def _match(self, views: Views, start: np.ndarray, part: Part, nodes: Candidates, lattice: Lattice) -> np.ndarray:
         """Fields (field, rows, columns) of one pair."""
@@ -274,9 +281,22 @@ class Regularized(Matcher):
         """Bytes of the images of a tile, of the volume of one pair and of its equations."""
         if self._without_prior:
             return self._without_prior.memory(lattice, prefilter, pairs)
-        shifts = math.prod(2 * half + 1 for half in lattice.search)
-        # beyond the largest search the start is flow, whose images are twice as many
-        is_far = max(lattice.search) > LARGEST_SEARCH
-        of_pair = OF_PAIR if is_far else max(OF_PAIR, OF_SHIFT * shifts)
-        images = OF_IMAGE * (1 + is_far), lattice.margin
+        lowest = levels_of(lattice) - 1
+        shifts = math.prod(2 * half + 1 for half in shifts_at(lattice, lowest))
+        of_pair = max(OF_PAIR, OF_SHIFT * shifts / 4**lowest)
+        # each lower resolution has a quarter of the pixels
+        images = OF_IMAGE * (4.0 / 3.0 if lowest else 1.0), lattice.margin
         return memory.of_dense(lattice, pairs, images, (of_pair, CONTEXT))
+
+
+def levels_of(lattice: Lattice) -> int:
+    """Number of resolutions, of which the lowest tries all shifts: each of its pixels may have more of them."""
+    levels = 1
+    while max(shifts_at(lattice, levels - 1)) > 2 ** (levels - 1) * (LARGEST_SEARCH + 0.5) - 0.5:
+        levels += 1
+    return flow_field.levels_of(lattice.shape, levels)
+
+
+def shifts_at(lattice: Lattice, level: int) -> tuple[int, int]:
+    """Half-range of the search (y, x) in pixels of an image whose resolution was halved so often."""
+    return -(-lattice.search[0] // 2**level), -(-lattice.search[1] // 2**level)
