@@ -56,24 +56,14 @@ def write_store(data: xr.Dataset, path: Place, job: Job) -> xr.Dataset | None:
     """
     store = tiles_of(data, path)
     identity = identity_of(data, job.inputs) | {"tiles": list(store.sides)}
-<<<<<<< HEAD
-    if _is_whole(store, identity, job):
-        return _opened(store, data)
-    with only_writer(path, job.caller, job.part), raising_what_is_told():
-        if store.is_complete:
-            # another writer may have ended it meanwhile
-            if _is_whole(store, identity, job):
-                return _opened(store, data)
-=======
     was_complete = store.is_complete
     if was_complete and _is_whole(store, identity, job):
-        return open_result(str(path))
+        return _opened(store, data)
     with only_writer(path, job.caller, job.part), raising_what_is_told():
         if store.is_complete:
             # another writer may have ended it meanwhile; what was damaged before is not read once more
             if (not was_complete or job.part is not None) and _is_whole(store, identity, job):
-                return open_result(str(path))
->>>>>>> i19-end
+                return _opened(store, data)
             if job.part is not None:
                 raise OSError(
                     f"{job.caller}() needs all tiles to mend a store that was complete; got {path}, which has lost "
