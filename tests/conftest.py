@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numba
 import pandas as pd
 import pytest
 
@@ -19,6 +20,28 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     has_workers = bool(session.config.getoption("numprocesses", None)) and not hasattr(session.config, "workerinput")
     if has_workers and not _cache.is_ready(filters.spline_coefficients) and _cache.can_keep():
         xoffset.warmup()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the tests marked `small`, those that differ from the plainest case in one or two ways, where it is slow.
+
+    Loops and bounds ask no more: as plain Python or with bounds checking each way is taken, and each two of them.
+    Compiled kernels are tried in all combinations.
+    """
+    if not (numba.config.DISABLE_JIT or numba.config.BOUNDSCHECK):
+        return
+    left_out = [item for item in items if (mark := item.get_closest_marker("small")) and ways(item) > mark.kwargs.get("ways", 2)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
+
+
+def ways(item: pytest.Item) -> int:
+    """How many of its parameters are not the first of their list."""
+    if not hasattr(item, "callspec"):
+        return 0
+    names = [mark.args[0] for mark in item.iter_markers("parametrize")]
+    firsts = [(each.split(",")[0].strip() if isinstance(each, str) else each[0]) for each in names]
+    return sum(item.callspec.indices[first] > 0 for first in firsts)
 
 
 @pytest.fixture(scope="session")
