@@ -23,25 +23,26 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of the tests marked `small`, those that differ from the plainest case in one or two ways, where it is slow.
+    """Where kernels are slow, or compiled once more, leave out cases that tell nothing more about loops and bounds.
 
-    Loops and bounds ask no more: as plain Python or with bounds checking each way is taken, and each two of them.
-    Compiled kernels are tried in all combinations.
+    Tests marked `small` run as plain Python and with bounds checking with each of their parameters, and each two of
+    them, away from the first that is listed; checked kernels with one type of pixels, since none changes an index.
+    Compiled as usual they run in all combinations.
     """
     if not (numba.config.DISABLE_JIT or numba.config.BOUNDSCHECK):
         return
-    left_out = [item for item in items if (mark := item.get_closest_marker("small")) and ways(item) > mark.kwargs.get("ways", 2)]
+    left_out = {item for item in items if item.get_closest_marker("small") and _tells_no_more(item)}
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in set(left_out)]
+    items[:] = [item for item in items if item not in left_out]
 
 
-def ways(item: pytest.Item) -> int:
-    """How many of its parameters are not the first of their list."""
-    if not hasattr(item, "callspec"):
-        return 0
+def _tells_no_more(item: pytest.Item) -> bool:
+    places = item.callspec.indices if hasattr(item, "callspec") else {}
     names = [mark.args[0] for mark in item.iter_markers("parametrize")]
-    firsts = [(each.split(",")[0].strip() if isinstance(each, str) else each[0]) for each in names]
-    return sum(item.callspec.indices[first] > 0 for first in firsts)
+    # of parameters that are listed together one stands for all
+    firsts = [each.split(",")[0].strip() if isinstance(each, str) else each[0] for each in names]
+    is_another_type = places.get("dtype", 0) > 0 and not numba.config.DISABLE_JIT
+    return is_another_type or sum(places[first] > 0 for first in firsts) > 2
 
 
 @pytest.fixture(scope="session")
