@@ -16,7 +16,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Compile the common path once, which each of the workers would compile for itself."""
+    """Compile the common path once, which each of the workers would compile for itself.
+
+    With bounds checking small tests run alone, which need little of it.
+    """
+    if numba.config.BOUNDSCHECK:
+        return
     has_workers = bool(session.config.getoption("numprocesses", None)) and not hasattr(session.config, "workerinput")
     if has_workers and not _cache.is_ready(filters.spline_coefficients) and _cache.can_keep():
         xoffset.warmup()

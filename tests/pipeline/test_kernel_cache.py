@@ -64,7 +64,7 @@ def write_callee(package, number):
 
 
 def start(package, code=USE, **environment):
-    """Begin a process that uses the package, with a home of its own; of the environment of the tests it knows no numba."""
+    """Begin a process that uses the package, with a home of its own and nothing that numba is told here."""
     home = package.parents[2] / "home"
     environment = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")} | environment
     begins = f"""

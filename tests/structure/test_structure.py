@@ -434,7 +434,9 @@ def test_docstrings_of_classes_are_complete(name):
 
 
 # that of warmup() runs where it is tested what it promises
-WITH_EXAMPLES = [name for name in MODULES if "Examples\n" in ast.unparse(source(name)) and name != "xoffset.pipeline.warmup"]
+WITH_EXAMPLES = [
+    name for name in MODULES if "Examples\n" in ast.unparse(source(name)) and name != "xoffset.pipeline.warmup"
+]
 
 
 @pytest.mark.parametrize("module", WITH_EXAMPLES)
