@@ -23,9 +23,8 @@ from xoffset._arrays.matching.images import Image
 from xoffset._arrays.matching.search import Candidates, Pair
 from xoffset._blocks import tiles
 from xoffset._kernels._jit import hot_kernel
-from xoffset._kernels.matching import refine, zncc
-from xoffset._kernels.matching import significance as chance
-from xoffset._kernels.matching.significance import BLOCK, MOST_POINTS
+from xoffset._kernels.matching import autocorrelation, refine, zncc
+from xoffset._kernels.matching.autocorrelation import BLOCK, MOST_POINTS
 from xoffset.matching import request
 
 # Gauss-Newton steps of a window, about.
@@ -191,7 +190,7 @@ def _operations(tile: Tile, template: int, search: int, step: int) -> dict[str, 
     candidates = (2 * search + 1) ** 2
     window = template**2
     taps = sum(gaussian_taps(sigma, np.dtype(np.float32)).size // 2 for sigma in (0.7, 3.0))
-    lags = chance.lags(template, tile.images[0].colour_reach).y.size
+    lags = autocorrelation.lags(template, tile.images[0].colour_reach).y.size
     blocks, points = pixels / BLOCK**2, min(MOST_POINTS, template // BLOCK) ** 2
     products = 2.0 * inner * lanes
     # a strip of blocks for each row of them, then the strips of each window; subtract, multiply twice, compare thrice

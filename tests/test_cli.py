@@ -22,17 +22,20 @@ import xoffset
 from xoffset import cli, synthetic
 from xoffset.matching import request
 from xoffset.model import grids
+from xoffset.pipeline import files as records
 from xoffset.pipeline import folder
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 # small windows, so that small images have many
 WINDOWS = ["--template", "16", "--search", "4", "--step", "8"]
-CORRECTED = sorted([*folder.PRODUCTS, folder.MARKER, folder.RECIPE])
-CORRECTED.remove(folder.INPUTS)  # which only tasks of a cluster read, and only while they match
+CORRECTED = sorted([
+    "matches.zarr", "shifts.zarr", "corrected.zarr", "series.zarr", "velocity.zarr", "velocity", "maps", records.FILES,
+    folder.MARKER, folder.RECIPE,
+])  # fmt: skip
 # of a run that corrects nothing
 RESULTS = [name for name in CORRECTED if name != "corrected.zarr"]
 # the demo shows one thing only, and does not go on
-DEMO = [name for name in CORRECTED if name not in ("matches.zarr", folder.RECIPE)]
+DEMO = [name for name in CORRECTED if name not in ("matches.zarr", records.FILES, folder.RECIPE)]
 ZARR = ("shifts.zarr", "series.zarr", "velocity.zarr")
 
 

@@ -17,6 +17,7 @@ from xoffset._arrays.matching.regularized import Regularized
 from xoffset.correction.coregister import coregister
 from xoffset.correction.correct import correct
 from xoffset.correction.denoise import denoise
+from xoffset.correction.destripe import destripe
 from xoffset.correction.jitter import Jitter
 from xoffset.correction.light import light
 from xoffset.correction.remove_season import remove_season
@@ -29,6 +30,7 @@ from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import estimate
 from xoffset.matching.extend import extend
+from xoffset.matching.whole_pixels import whole_pixels
 from xoffset.model import renamed as _renamed
 from xoffset.motion.coherence import quality, vector_coherence
 from xoffset.motion.coseismic import coseismic
@@ -53,9 +55,12 @@ from xoffset.pipeline.warmup import warmup
 from xoffset.readers.angles import angles
 from xoffset.readers.class_layer import class_layer
 from xoffset.readers.detectors import detectors
+from xoffset.readers.open_dem import open_dem
 from xoffset.readers.open_result import open_result
 from xoffset.readers.open_stac import open_stac
 from xoffset.readers.open_stack import open_stack
+from xoffset.screening.discard_pairs import discard_pairs
+from xoffset.screening.drop_masked import drop_masked
 from xoffset.screening.losses import losses
 from xoffset.screening.screen import screen
 from xoffset.uncertainty.area_mean import area_mean
@@ -86,8 +91,11 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "coseismic",
     "decompose",
     "denoise",
+    "destripe",
     "detectors",
     "diagnose",
+    "discard_pairs",
+    "drop_masked",
     "estimate",
     "estimate_run",
     "extend",
@@ -104,6 +112,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "masking",
     "mean_displacement",
     "mean_velocity",
+    "open_dem",
     "open_result",
     "open_shifts",
     "open_stac",
@@ -130,6 +139,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "vector_coherence",
     "velocity",
     "warmup",
+    "whole_pixels",
     "yearly_velocity",
 ]
 

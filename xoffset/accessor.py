@@ -8,6 +8,7 @@ from xoffset import plotting
 from xoffset.correction.coregister import coregister
 from xoffset.correction.correct import correct
 from xoffset.correction.denoise import denoise
+from xoffset.correction.destripe import destripe
 from xoffset.correction.light import light
 from xoffset.correction.remove_season import remove_season
 from xoffset.correction.thinning_bias import thinning_bias
@@ -16,6 +17,7 @@ from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import estimate
 from xoffset.matching.extend import extend
+from xoffset.matching.whole_pixels import whole_pixels
 from xoffset.model.flags import flag_summary, flagged
 from xoffset.model.kinds import KINDS
 from xoffset.model.methods import Accessor, method, namespace
@@ -36,6 +38,8 @@ from xoffset.network.pair import pair
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
 from xoffset.pipeline.to_zarr import to_zarr
+from xoffset.screening.discard_pairs import discard_pairs
+from xoffset.screening.drop_masked import drop_masked
 from xoffset.screening.losses import losses
 from xoffset.screening.screen import screen
 from xoffset.uncertainty.area_mean import area_mean
@@ -97,6 +101,10 @@ class ProductAccessor(Accessor):
     pair = method(pair, "network", "shifts", "map")
     screen = method(screen, "shifts")
     losses = method(losses, "shifts")
+    drop_masked = method(drop_masked, "shifts", on_grid=True)
+    discard_pairs = method(discard_pairs, "shifts", on_grid=True)
+    whole_pixels = method(whole_pixels, "shifts")
+    destripe = method(destripe, "shifts", on_grid=True)
     correct = method(correct, "shifts", on_grid=True)
     denoise = method(denoise, "shifts", on_grid=True)
     light = method(light, "shifts", on_grid=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import json
 import logging
 import signal
@@ -30,20 +31,24 @@ from xoffset.model.tables import SHIFT_ERROR
 from xoffset.motion.velocity import velocity
 from xoffset.network.diagnose import diagnose
 from xoffset.network.pairs import pairs
+from xoffset.pipeline.arguments import OfRecipes, fields_of, is_recipe
 from xoffset.pipeline.estimate_run import costs_of
+from xoffset.pipeline.files import written
 from xoffset.pipeline.folder import make_room
-from xoffset.pipeline.places import as_place
+from xoffset.pipeline.places import Place, as_place
 from xoffset.pipeline.planning import within
 from xoffset.pipeline.progress import Bar, Progress, Report
 from xoffset.pipeline.run import carry_out, part_of
 from xoffset.pipeline.warmup import warmup
 from xoffset.pipeline.writing import Job
 from xoffset.readers.open_result import open_result
-from xoffset.recipes.known import RECIPES
+from xoffset.recipes.generic import Generic
 from xoffset.screening.screen import screen
 
 # Least time between two lines that tell how many kernels were compiled, seconds.
 SILENCE = 5.0
+# Files in one folder above which only their number is told.
+MANY = 20
 # Vectors on stable ground that the demo needs, whose images may be small.
 DEMO_NODES = 10
 
@@ -110,7 +115,8 @@ def demo(out: Path, size: int) -> None:
     _store(invert(shifts), out / "series.zarr", "Inverting")
     # from the pairs, since a series has no value where its reference date is under a cloud
     rate = _store(velocity(shifts), out / "velocity.zarr", "Fitting velocity").load()
-    to_geotiff(rate, out / "velocity")
+    for path in sorted(to_geotiff(rate, out / "velocity")):
+        click.echo(f"  {path.relative_to(out)}")
     _show(rate, out, truth)
     _compare(rate, truth)
     click.echo(f"Done in {time.monotonic() - start:.0f} s. Results: {out.resolve()}")
@@ -150,7 +156,7 @@ def tell(paths: tuple[str, ...], as_json: bool) -> None:
         sys.exit(1)
 
 
-@main.command()
+@main.command(cls=OfRecipes)
 @click.argument("files", nargs=-1, required=True)
 @click.option("-o", "--out", required=True, help="Folder for results, or an address such as s3://bucket/results.")
 @click.option("--band", help="Band: of products its name, such as B04 or red; of files its number or description.")
@@ -203,12 +209,13 @@ def run(
 ) -> None:
     """Measure the motion in FILES: shifts, what of them is no motion, displacement through time and velocity.
 
-    A run that was stopped goes on with the same command. FILES may begin with the name of a recipe, such as generic.
+    A run that was stopped goes on with the same command. FILES may begin with a recipe: the file recipe.toml of another
+    run, or a name, such as mpic-opt, of which "xoffset run mpic-opt --help" tells the options.
     """
     try:
         recipe, paths = _recipe_and_files(files)
         place = as_place(out, "run")
-        plan = within(recipe, paths[0] if len(paths) == 1 else list(paths), _fields(asked), place, memory_limit)
+        plan = within(recipe, paths[0] if len(paths) == 1 else list(paths), fields_of(asked), place, memory_limit)
         part = part_of(plan, tiles, overwrite)
         if dry_run:
             for stage in costs_of(plan):
@@ -218,10 +225,13 @@ def run(
         _announce(*(plan.results[name] for name in ("stack", "network", "shifts")), **plan.options_of(correlate))
         with _ends_like_ctrl_c():
             products = carry_out(plan, place, overwrite, job)
-        if "velocity" not in products:
+        if part is not None and not part.is_last:
             click.echo(_told_of_part(products))
             return
-        if isinstance(place, Path):
+        for name, why in plan.not_written.items():
+            click.echo(f"  not written: {name}, {why}")
+        _show_files(place)
+        if isinstance(place, Path) and isinstance(plan.recipe, Generic):
             _show(products["velocity"].load(), place)
     except (ValueError, TypeError, OSError, MemoryError) as error:
         raise click.ClickException(str(error)) from error
@@ -254,21 +264,12 @@ def _ends_like_ctrl_c() -> Iterator[None]:
 
 
 def _recipe_and_files(files: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """The recipe that the first argument names if there is no such file, and the files."""
-    if files[0] not in RECIPES or Path(files[0]).exists():
+    """The recipe that the first argument names, or that its file holds, and the files."""
+    if not is_recipe(files[0]):
         return "generic", files
     if len(files) == 1:
         raise ValueError(f"run needs files beside the recipe {files[0]}; got none. Name them after it.")
     return files[0], files[1:]
-
-
-def _fields(asked: dict[str, Any]) -> dict[str, Any]:
-    """Options as fields of the recipe: numbers as numbers, and nothing of what was not asked for."""
-    fields = {name: value for name, value in asked.items() if value is not None and value != ()}
-    for name in ("band", "order"):
-        if name in fields and fields[name].isdigit():
-            fields[name] = int(fields[name])
-    return fields
 
 
 def _bar() -> Report:
@@ -302,10 +303,17 @@ def _in_blocks(stack: xr.DataArray) -> xr.DataArray:
     return stack.chunk({"time": 1, "y": side, "x": side})
 
 
+def _show_files(out: Place) -> None:
+    """Say which files were written; of many in one folder how many."""
+    names = sorted(name for each in written(out).values() for name in each["files"])
+    for folder, group in itertools.groupby(names, key=lambda name: name.rpartition("/")[0]):
+        files = list(group)
+        told = files if len(files) <= MANY else [f"{folder}/: {len(files)} files"]
+        click.echo("\n".join(f"  {name}" for name in told))
+
+
 def _show(rate: xr.Dataset, out: Path, truth: xr.Dataset | None = None) -> None:
-    """Say which files of the velocity there are, and draw maps of it."""
-    for path in sorted((out / "velocity").glob("*.tif")):
-        click.echo(f"  {path.relative_to(out)}")
+    """Draw maps of the velocity."""
     if SHIFT_ERROR in rate:
         click.echo(f"  All of the map shares an error of {float(rate[SHIFT_ERROR]):.3f} m/yr, which the sigma hold.")
     if importlib.util.find_spec("matplotlib") is None:

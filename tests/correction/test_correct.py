@@ -506,6 +506,24 @@ def test_an_order_that_the_ground_cannot_carry_is_refused():
         xoffset.correct(scene.shifts, stable=line, order=1, min_nodes=50)
 
 
+def test_a_plane_is_taken_as_far_as_the_ground_carries_it(caplog):
+    scene = Scene(27, ramp=1)
+    line = scene.map(np.abs(scene.grid_y) < NODES)
+    with caplog.at_level(logging.WARNING):
+        shifted = xoffset.correct(scene.shifts, stable=line, order="plane", min_nodes=50)
+    assert (shifted.order == 0).all()
+    assert "cannot carry a ramp of order 1" in caplog.text
+    order_0 = xoffset.correct(scene.shifts, stable=line, order=0, min_nodes=50)
+    xr.testing.assert_allclose(shifted.dx, order_0.dx, atol=0.1)
+    # everywhere it is that of order 1
+    flat, plane = (
+        xoffset.correct(scene.shifts, stable=scene.stable, order=each, min_nodes=50) for each in (1, "plane")
+    )
+    xr.testing.assert_equal(flat, plane)
+    with pytest.raises(ValueError, match=r"correct\(\) needs order 0, 1, 2, 'plane' or 'auto'; got 'flat'"):
+        xoffset.correct(scene.shifts, stable=line, order="flat")
+
+
 def test_a_pair_with_less_ground_takes_a_lower_order(caplog):
     scene = Scene(28, ramp=1)
     shifts = scene.shifts

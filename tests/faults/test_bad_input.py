@@ -263,6 +263,11 @@ def line_of(o):
     return [(float(o.rate.x[k]), float(o.rate.y[k])) for k in (0, -1)]
 
 
+def numbered(o):
+    """One detector that saw all pixels."""
+    return xr.ones_like(o.stack[0], dtype="uint8").drop_vars("time")
+
+
 STACKERS = (xoffset.mean_displacement, xoffset.mean_velocity, xoffset.vector_coherence, xoffset.quality)
 OF_VECTORS = {
     "strain": lambda data, o: xoffset.strain(data),
@@ -861,6 +866,19 @@ CASES = [
     ("denoise: large", lambda o: xoffset.denoise(o.shifts, size=99), ValueError, r"Pass size=3"),
     ("Jitter: method", lambda o: xoffset.Jitter(method="mean"), ValueError, r"Choose one of these"),
     ("Jitter: waves", lambda o: xoffset.Jitter(shortest=900.0, longest=1000.0), ValueError, r"Pass longest=7200"),
+    ("drop_masked: series", lambda o: xoffset.drop_masked(o.series, o.stack > 0), ValueError, r"Make a network with"),
+    ("drop_masked: numbers", lambda o: xoffset.drop_masked(o.shifts, o.stack), TypeError, r"drop_masked\(\).*Compare"),
+    ("discard_pairs: series", lambda o: xoffset.discard_pairs(o.series), ValueError, r"Make a network with"),
+    ("discard_pairs: ratio", lambda o: xoffset.discard_pairs(o.shifts, max_ratio="all"), ValueError, r"max_ratio"),
+    ("whole_pixels: series", lambda o: xoffset.whole_pixels(o.series), ValueError, r"Make a network with"),
+    (
+        "whole_pixels: no pixel", lambda o: xoffset.whole_pixels(o.shifts.drop_vars("pixel_size")), ValueError,
+        r"whole_pixels\(\).*Assign it",
+    ),
+    ("destripe: series", lambda o: xoffset.destripe(o.series, numbered(o)), ValueError, r"Make a network with"),
+    ("destripe: value", lambda o: xoffset.destripe(o.shifts, numbered(o), value="mode"), ValueError, r"destripe\(\)"),
+    ("open_dem: no file", lambda o: xoffset.open_dem("none.tif", like=o.stack), FileNotFoundError, r"Check it"),
+    ("open_dem: shifts", lambda o: xoffset.open_dem("none.tif", like=o.shifts), TypeError, r"open_dem\(\).*Pick one"),
     ("losses: series", lambda o: xoffset.losses(o.series), ValueError, r"losses\(\).*Make a network with"),
     ("losses: no dy", lambda o: xoffset.losses(o.shifts.drop_vars("dy")), ValueError, r"losses\(\).*Use the result"),
     ("losses: stack", lambda o: xoffset.losses(o.stack), TypeError, r"losses\(\).*See pairs\(\)"),
@@ -2060,6 +2078,7 @@ TAKE_STABLE = {
         sun=sun_of(o),
         stable=stable,
     ),
+    "destripe": lambda o, stable: xoffset.destripe(o.shifts, numbered(o), stable=stable),
     "closure": lambda o, stable: xoffset.closure(o.shifts, stable=stable),
     "invert": lambda o, stable: xoffset.invert(o.shifts, stable=stable),
     "stable_statistics": lambda o, stable: xoffset.stable_statistics(o.shifts, stable),

@@ -10,7 +10,7 @@ import xarray as xr
 
 import xoffset
 from xoffset import synthetic
-from xoffset._kernels.matching import ambiguity, moments, significance, surface, zncc
+from xoffset._kernels.matching import ambiguity, autocorrelation, moments, significance, surface, zncc
 from xoffset.model.flags import FLAGS
 
 DTYPES = (np.float64, np.float32)
@@ -51,7 +51,7 @@ def alarm(score, effective=40.0, candidates=225.0, rough=(0.8, 0.7), pixels=1024
 @pytest.mark.small
 @pytest.mark.parametrize(("template", "reach"), [(5, 8), (7, 8), (16, 8), (32, 16), (33, 40)])
 def test_lags_stand_for_half_a_plane(template, reach):
-    lagged = significance.lags(template, reach)
+    lagged = autocorrelation.lags(template, reach)
     lines = set(zip(lagged.y.tolist(), lagged.x.tolist(), strict=True))
     assert (lagged.y[0], lagged.x[0]) == (0, 0)
     assert not lines & {(-y, -x) for y, x in lines - {(0, 0)}}
@@ -66,15 +66,43 @@ def test_lags_stand_for_half_a_plane(template, reach):
 
 @pytest.mark.small
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("template", "reach"), [(7, 8), (16, 8), (48, 20)])
 @pytest.mark.parametrize("shape", [(16, 16), (29, 37), (40, 8)])
-def test_block_products_against_twin(shape, dtype):
+def test_block_products_against_twin(shape, template, reach, dtype):
     image = texture(shape, 1, 1.0).astype(dtype)
     image[3:9, 2:6] = 0.0
-    lagged = significance.lags(16, 8)
-    out = np.empty((shape[0] // 8, shape[1] // 8, lagged.y.size), dtype)
-    significance.block_products(image, lagged.y, lagged.x, out)
-    expected = twin.block_products(image, lagged.y, lagged.x, significance.BLOCK, out.shape[:2])
-    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-9 if dtype is np.float64 else 1e-4)
+    valid = (image != 0.0).astype(np.uint8)
+    lagged = autocorrelation.lags(template, reach)
+    everywhere = np.ones(autocorrelation.count_corners(shape), dtype=np.uint8)
+    found = autocorrelation.texture(image, valid, lagged, everywhere)
+    expected = twin.block_products(image, lagged.y, lagged.x, autocorrelation.BLOCK, found.products.shape[:2])
+    np.testing.assert_allclose(found.products, expected, rtol=0, atol=1e-9 if dtype is np.float64 else 1e-4)
+    zero = np.zeros(1, dtype=np.int64)
+    count = twin.block_products(valid, zero, zero, autocorrelation.BLOCK, found.counts.shape)[..., 0]
+    np.testing.assert_array_equal(found.counts, count)
+
+
+@pytest.mark.small
+def test_textures_of_some_corners_are_those_of_all():
+    """Whatever is asked for first, to the last bit; nothing else is computed."""
+    image, valid, lagged = texture((60, 90), 1, 1.0), np.ones((60, 90), np.uint8), autocorrelation.lags(48, 20)
+    whole = autocorrelation.texture(image, valid, lagged)
+    assert (whole.is_known == 1).all()
+    windows = nodes(16, 2, 2, top=3, left=5, step=33)
+    some = np.zeros(whole.is_known.shape, np.uint8)
+    autocorrelation.mark_corners(windows, np.full((2, 2, 2), [[[2.0, -3.0], [np.nan, np.nan]]]), some)
+    assert 0 < some.sum() < some.size / 2
+    found = autocorrelation.texture(image, valid, lagged, some)
+    np.testing.assert_array_equal(found.is_known, some)
+    out = np.empty((2, 2, 2))
+    for k, each in enumerate((whole, found)):
+        peaks = np.full((2, 2, 2), [[[2.0, -3.0], [np.nan, np.nan]]])
+        pair = each.sums, each.moments
+        significance.effective_pixels(pair, pair, lagged.weight, windows, peaks, out[k])
+    np.testing.assert_array_equal(out[0], out[1])
+    autocorrelation.complete(found, lagged, np.ones(some.shape, np.uint8))
+    np.testing.assert_array_equal(found.sums, whole.sums)
+    np.testing.assert_array_equal(found.moments, whole.moments)
 
 
 @pytest.mark.parametrize(("template", "sigma"), [(7, 0.0), (7, 1.0), (16, 1.0), (20, 1.5)])
@@ -87,8 +115,8 @@ def test_effective_pixels_of_known_covariance(template, sigma):
     where = nodes(template, 24, 24)
     size = 40 + 24 * 16
     valid = np.ones((size, size), dtype=np.uint8)
-    lagged = significance.lags(template, 8)
-    first, second = (significance.texture(texture((size, size), seed, sigma), valid, lagged) for seed in (3, 4))
+    lagged = autocorrelation.lags(template, 8)
+    first, second = (autocorrelation.texture(texture((size, size), seed, sigma), valid, lagged) for seed in (3, 4))
     out = np.empty((24, 24))
     peaks = np.zeros((24, 24, 4))
     significance.effective_pixels(
@@ -101,9 +129,9 @@ def test_effective_pixels_of_known_covariance(template, sigma):
 
 def test_roughness_of_known_covariance():
     """Gaussian autocorrelations of width s make scores correlate as a Gaussian of width s·sqrt(2)."""
-    lagged = significance.lags(48, 12)
+    lagged = autocorrelation.lags(48, 12)
     valid = np.ones((400, 400), dtype=np.uint8)
-    first, second = (significance.texture(texture((400, 400), seed, 1.5), valid, lagged) for seed in (5, 6))
+    first, second = (autocorrelation.texture(texture((400, 400), seed, 1.5), valid, lagged) for seed in (5, 6))
     expected = np.exp(-1.0 / (8.0 * 1.5**2))
     np.testing.assert_allclose(significance.roughness(first, second, lagged), expected, atol=0.01)
 
@@ -127,8 +155,8 @@ def test_unrelated_scores_of_known_covariance(sigma):
 @pytest.mark.small
 def test_no_texture_is_no_evidence():
     valid = np.ones((80, 80), dtype=np.uint8)
-    lagged = significance.lags(16, 8)
-    flat = significance.texture(np.zeros((80, 80)), valid, lagged)
+    lagged = autocorrelation.lags(16, 8)
+    flat = autocorrelation.texture(np.zeros((80, 80)), valid, lagged)
     out = np.empty((2, 2))
     pair = (flat.sums, flat.moments)
     significance.effective_pixels(pair, pair, lagged.weight, nodes(16, 2, 2), np.zeros((2, 2, 4)), out)
@@ -136,7 +164,7 @@ def test_no_texture_is_no_evidence():
     assert significance.roughness(flat, flat, lagged) == (0.0, 0.0)
     np.testing.assert_array_equal(alarm(np.full((2, 2), 0.9), out), 1.0)
     lost = np.empty((2, 2))
-    ground = significance.texture(texture((80, 80), 1, 1.0), valid, lagged)
+    ground = autocorrelation.texture(texture((80, 80), 1, 1.0), valid, lagged)
     pair = (ground.sums, ground.moments)
     significance.effective_pixels(pair, pair, lagged.weight, nodes(16, 2, 2), np.full((2, 2, 4), np.nan), lost)
     assert (lost == 0.0).all()

@@ -66,6 +66,23 @@ def test_products_of_every_size_have_the_bits_of_plain_ones(dtype):
         np.testing.assert_array_equal(found, expected, err_msg=str(size))
 
 
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_products_at_lags(dtype):
+    """Those of vectors have the bits of plain ones, and these the values of NumPy."""
+    image, (y, x) = np.ascontiguousarray(IMAGES[0, :60, :70], dtype), (21, 30)
+    lag_y, lag_x = (each.ravel() for each in np.mgrid[0:30:3, -29:30:2])
+    kernels = (vectors.plain_lags, vectors.vector_lags) if vectors.ARE_AT_HAND else (vectors.plain_lags,)
+    found = np.full((len(kernels), lag_y.size + 2), np.nan, dtype)
+    for kernel, out in zip(kernels, found, strict=True):
+        kernel(image, y, x, lag_y, lag_x, np.empty(vectors.BLOCK, dtype), out[1:-1])
+    assert np.isnan(found[:, [0, -1]]).all()
+    np.testing.assert_array_equal(found[0], found[-1])
+    windows = np.lib.stride_tricks.sliding_window_view(image.astype(np.float64), (vectors.BLOCK, vectors.BLOCK))
+    expected = (windows[y, x] * windows[y + lag_y, x + lag_x]).sum(axis=(1, 2))
+    np.testing.assert_allclose(found[0, 1:-1], expected, atol=8 * TOLERANCE[dtype])
+
+
 def scores(kernel, dtype, height, width, count, mean=0.3):
     generator = np.random.default_rng(1)
     sums = generator.standard_normal((9, height * 128 + 20)).astype(dtype)

@@ -152,7 +152,18 @@ def test_the_accessor_offers_what_works(kind, shifts):
             getattr(data.offset, name)(**OPTIONS.get(name, {}))
     # and no less than that
     beside = {"calibrate", "extend", "vector_coherence", "trajectory", "strain", "profile", "to_geotiff", "to_zarr"}
-    beside |= {"area_mean", "compare", "stable_statistics", "correct", "denoise", "light", "thinning_bias"}
+    beside |= {
+        "area_mean",
+        "compare",
+        "stable_statistics",
+        "correct",
+        "denoise",
+        "light",
+        "thinning_bias",
+        "drop_masked",
+        "discard_pairs",
+    }
+    beside |= {"destripe"}
     assert set(dir(on_grid.offset)) - beside == set(dir(data.offset))
     if kind == "shifts":
         for name in ("network", "chord", "valid"):

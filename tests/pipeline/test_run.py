@@ -17,6 +17,7 @@ import xoffset
 from xoffset import synthetic
 from xoffset._blocks import tiles
 from xoffset.pipeline import costs, folder, lock, planning
+from xoffset.pipeline import files as files_of_runs
 from xoffset.recipes import Generic
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
@@ -127,9 +128,13 @@ def test_files_of_a_run_are_those_of_its_product(stack, tmp_path):
     """A killed run leaves files that are half there, and a user removes a store whose parameters have changed."""
     out = tmp_path / "out"
     xoffset.run("generic", stack, out, **CHANGES)
-    (out / "velocity").rename(out / "velocity.part")
+    names = sorted(path.name for path in (out / "velocity").iterdir())
+    (out / files_of_runs.SCRATCH).mkdir()
+    (out / "velocity" / "vx.tif").rename(out / files_of_runs.SCRATCH / "vx.tif")
+    (out / "velocity" / "vy.tif").write_bytes(b"cut")
     xoffset.run("generic", stack, out, **CHANGES)
-    assert not (out / "velocity.part").exists()
+    assert not (out / files_of_runs.SCRATCH).exists()
+    assert sorted(path.name for path in (out / "velocity").iterdir()) == names
     for name in ("shifts", "series", "velocity"):
         shutil.rmtree(out / f"{name}.zarr")
     changed = xoffset.run("generic", stack, out, min_score=0.95, **CHANGES)

@@ -23,10 +23,11 @@ FULL = Generic(
 def test_files_hold_the_whole_recipe(recipe, tmp_path):
     assert read_toml(recipe.to_toml(), RECIPES) == recipe == Generic.from_toml(recipe.to_toml())
     (tmp_path / "mine.toml").write_text(recipe.to_toml())
-    assert as_recipe(tmp_path / "mine.toml") == recipe
+    assert as_recipe(tmp_path / "mine.toml") == recipe.placed(tmp_path)
 
 
 def test_every_field_is_told():
+    assert set(RECIPES) >= {"generic", "mpic-opt"}
     for recipe in RECIPES.values():
         assert recipe.__doc__
         for field in dataclasses.fields(recipe):

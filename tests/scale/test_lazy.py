@@ -119,6 +119,12 @@ RECIPES = {
         direction=xr.full_like(shifts.dx[0].drop_attrs(), 90.0),
     ),
     "losses": lambda shifts, lazy, folder: xoffset.losses(shifts),
+    "drop_masked": lambda shifts, lazy, folder: xoffset.drop_masked(shifts, lazy > 0.0),
+    "discard_pairs": lambda shifts, lazy, folder: xoffset.discard_pairs(shifts),
+    "whole_pixels": lambda shifts, lazy, folder: xoffset.whole_pixels(shifts),
+    "destripe": lambda shifts, lazy, folder: xoffset.destripe(
+        shifts, xr.ones_like(lazy[0], dtype="uint8").drop_vars("time")
+    ),
     "denoise": lambda shifts, lazy, folder: xoffset.denoise(shifts, method="nlm"),
     "invert": lambda shifts, lazy, folder: xoffset.invert(shifts, reference=DATES[0]),
     "light": lambda shifts, lazy, folder: xoffset.light(
@@ -191,11 +197,14 @@ WRITERS = {"run", "to_geotiff", "to_zarr", "warmup"}
 OF_CATALOGUES = {"open_stac"}
 # counts a few values, which is its result: see tests/inspection/test_info.py
 COUNTING = {"info"}
+# reads elevations into memory, which are few beside images: see tests/readers/test_open_dem.py
+IN_MEMORY = {"open_dem"}
 # those that are lazy only if their input is
 EAGER = [
     "correlate", "extend", "screen", "losses", "denoise", "calibrate", "coregister", "correct", "invert", "light",
     "rereference", "resample", "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence",
     "quality", "strain", "profile", "ground", "stable_statistics", "area_mean", "compare", "thinning_bias",
+    "drop_masked", "discard_pairs", "whole_pixels", "destripe",
 ]  # fmt: skip
 
 
@@ -206,7 +215,7 @@ def test_computing_would_be_noticed(lazy):
 
 def test_no_function_is_forgotten():
     functions = {name for name in xoffset.__all__ if inspect.isfunction(getattr(xoffset, name))}
-    assert functions == RECIPES.keys() | WRITERS | OF_CATALOGUES | COUNTING
+    assert functions == RECIPES.keys() | WRITERS | OF_CATALOGUES | COUNTING | IN_MEMORY
 
 
 @pytest.mark.parametrize("name", RECIPES)

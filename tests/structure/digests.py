@@ -274,6 +274,28 @@ def stable() -> xr.DataArray:
 
 
 @functools.cache
+def halves() -> xr.DataArray:
+    """Detectors that saw the west and the east of the landslide."""
+    west = images().x < images().x[60]
+    return (
+        xr.where(west, 1, 2)
+        .astype("uint8")
+        .broadcast_like(images()[0])
+        .transpose("y", "x")
+        .drop_vars("time", errors="ignore")
+    )
+
+
+@functools.cache
+def opened_heights() -> xr.DataArray:
+    """Elevations around the landslide, read from a raster."""
+    with tempfile.TemporaryDirectory() as folder:
+        dem = terrain().assign_coords(spatial_ref=images().spatial_ref).to_dataset(name="dem")
+        xoffset.to_geotiff(dem, folder)
+        return xoffset.open_dem(Path(folder) / "dem.tif", like=images(), margin=20.0)
+
+
+@functools.cache
 def terrain() -> xr.DataArray:
     """Elevations around the landslide, on a grid of twice the pixel size, with a hole."""
     stack = images()
@@ -525,6 +547,15 @@ NETWORKS: dict[str, Call] = {
     "masking stable_ground": lambda: masking.stable_ground(
         lazy(), moving=outline(), buffer=45.0, dem=terrain(), max_slope=50.0
     ).to_dataset(),
+    "masking combine": lambda: masking.combine(
+        images(),
+        usable=clear(),
+        slopes=masking.slope_mask(terrain(), removed=(30.0, 90.0)),
+        outlines=outline(),
+        buffer=45.0,
+    ).to_dataset(),
+    "masking cast_shadow sun": lambda: masking.cast_shadow(terrain(), sun=lit()[:3]).to_dataset(),
+    "open_dem": lambda: opened_heights().to_dataset(),
     "masking usable": lambda: masking.usable(classified(), buffer=25.0, closing=40.0, opening=15.0).to_dataset(),
     "masking usable dask": lambda: masking.usable(classified().chunk(y=30, x=40), buffer=25.0).to_dataset(),
 }
@@ -661,6 +692,14 @@ CHECKS: dict[str, Call] = {
     "screen over time": lambda: xoffset.screen(
         raw(), neighbourhood=False, max_angle_spread=30.0, max_deviation=3.0, max_closure=1.0
     ),
+    "screen pixels": lambda: xoffset.screen(raw(), max_displacement="3 px", neighbourhood=False),
+    "drop_masked": lambda: xoffset.drop_masked(raw(), clear()),
+    "drop_masked dask": lambda: xoffset.drop_masked(chunked(), stable()),
+    "discard_pairs": lambda: xoffset.discard_pairs(shifts(), max_ratio=0.3),
+    "discard_pairs dask": lambda: xoffset.discard_pairs(chunked(), max_ratio=0.3, inside=stable()),
+    "whole_pixels": lambda: xoffset.whole_pixels(raw()),
+    "destripe": lambda: xoffset.destripe(raw(), halves()),
+    "destripe median dask": lambda: xoffset.destripe(chunked(), halves(), value="median", stable=stable()),
     "losses": lambda: xoffset.losses(shifts()),
     "correct jitter": lambda: xoffset.correct(
         correlated(step=4),
@@ -818,6 +857,9 @@ MAPS: dict[str, Call] = {
     "to_zarr": lambda: stored(xoffset.to_zarr, chunked()),
     "to_zarr accessor": lambda: stored(rate().offset.to_zarr, resume=True),
     "run": lambda: stored(lambda folder: xoffset.run("generic", images(), folder, search=5, step=12)["velocity"]),
+    "run mpic-opt": lambda: stored(
+        lambda folder: xoffset.run("mpic-opt", images(), folder, spatial_matching_range=3)["velocity"]
+    ),
     "to_geotiff": lambda: exported(xoffset.to_geotiff, rate()),
     "to_geotiff accessor": lambda: exported(rate().offset.to_geotiff, variables="vx"),
     "to_geotiff some dask": lambda: exported(xoffset.to_geotiff, chunked(), variables=["dx", "flags"]),
@@ -866,6 +908,10 @@ def through_product() -> dict[str, xr.DataArray]:
         "thinning_bias": rate().offset.thinning_bias(view=views(DATES)),
         "losses": shifts().offset.losses(),
         "denoise": raw().offset.denoise(),
+        "drop_masked": raw().offset.drop_masked(clear()),
+        "discard_pairs": shifts().offset.discard_pairs(max_ratio=0.3),
+        "whole_pixels": raw().offset.whole_pixels(),
+        "destripe": raw().offset.destripe(halves()),
         "diagnose": shifts().offset.diagnose(),
         "pair": shifts().offset.pair(DATES[1], DATES[3]),
         "invert": shifts().offset.invert(),

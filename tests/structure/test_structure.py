@@ -58,6 +58,7 @@ LAYERS = (
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts}
 SIDEWAYS = {
     ("inspection", "pipeline"),  # info() tells how far a run is
+    ("inspection", "recipes"),  # and with which parameters
     ("pipeline", "recipes"),  # run() carries recipes out
     ("network", "matching"),  # plan() measures a pair to plan the others
     ("formats", "plotting"),  # legends and pictures have the colours of maps

@@ -76,6 +76,8 @@ CALLS = {
     "masking cast_shadow": variables.TERRAIN,
     "masking cast_shadow dask": variables.TERRAIN,
     "masking stable_ground": variables.TERRAIN,
+    "masking combine": variables.USABLE,
+    "open_dem": variables.TERRAIN,
     "from_table": variables.SHIFTS,
     "open_shifts itslive": variables.SHIFTS,
     "open_shifts autorift": variables.SHIFTS,
@@ -115,6 +117,10 @@ CALLS = {
     "mean_displacement shared": variables.MEAN_DISPLACEMENT,
     "interval_velocity shared": variables.INTERVALS,
     "denoise": variables.SHIFTS,
+    "drop_masked": variables.SHIFTS,
+    "discard_pairs": variables.SHIFTS,
+    "whole_pixels": variables.SHIFTS,
+    "destripe": variables.SHIFTS,
     "calibrate": variables.SHIFTS,
     "correct": variables.SHIFTS,
     "correct by_date": variables.SHIFTS,
@@ -177,7 +183,7 @@ CALLS = {
 # has no variables, only coordinates
 WITHOUT_VARIABLES = {"pairs"}
 # give one variable, as a DataArray, always or at times
-ONE_VARIABLE = {"detectors", "class_layer", "coregister"}
+ONE_VARIABLE = {"detectors", "class_layer", "coregister", "open_dem"}
 # functions of `masking`, which give one variable too
 OF_MASKS = {call for call in CALLS if call.startswith("masking ")}
 # of a rate that only velocity() gives, not mean_velocity(), whose table has them too

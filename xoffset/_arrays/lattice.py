@@ -15,6 +15,8 @@ TILE = 256
 LARGE_TILE = 512
 # Side from which an image is large, px.
 LARGE_IMAGE = 2048
+# Step from which a tile is large whatever the image is, px: few nodes share there what a tile costs.
+LARGE_STEP = 64
 # Largest side of tiles that fade into each other, px, and the one below which none is made smaller to save memory.
 # Wider ones spend less on their margins, but the results of many tiles wait in memory at a time.
 FADED_TILE, LEAST_FADED_TILE = 512, 128
@@ -71,7 +73,8 @@ class Lattice:
         rows = sum(-(-size // block) for size in self.templates)
         per_node = 7 * rows * math.prod(2 * half + 8 for half in self.search) * self.dtype.itemsize
         window = (LARGE_TILE + self.template + 2 * self.margin) ** 2
-        is_large = min(self.shape) >= LARGE_IMAGE and self.dates * window * BYTES_PER_PIXEL <= IMAGES
+        is_large = min(self.shape) >= LARGE_IMAGE or self.step >= LARGE_STEP
+        is_large = is_large and self.dates * window * BYTES_PER_PIXEL <= IMAGES
         side = min(LARGE_TILE if is_large else TILE, max(BUFFER // per_node * self.step, SMALLEST_TILE))
         return max(1, side // self.step)
 

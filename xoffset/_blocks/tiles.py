@@ -237,7 +237,8 @@ def cut(
         out.fill(np.nan)
     values = out[:, there[0], there[1]]
     values[:] = pixels
-    if array.dtype.kind == "f":
+    # two numbers tell it of most images
+    if array.dtype.kind == "f" and not _is_within(values, LARGEST_PIXEL):
         np.copyto(values, np.nan, where=np.abs(values) > LARGEST_PIXEL)
     # a value that the type cannot hold is no pixel's
     for nodata in lattice.nodata:
@@ -246,6 +247,11 @@ def cut(
     if mask is not None:
         np.copyto(values, np.nan, where=~mask[dates if len(mask) > 1 else slice(None), inside[0], inside[1]])
     return out
+
+
+def _is_within(values: np.ndarray, limit: float) -> bool:
+    """Whether all values lie between -limit and limit, and none is NaN."""
+    return values.size == 0 or bool(max(values.max(), -values.min()) <= limit)
 
 
 def filter_tiles(stack: Any, lattice: Lattice, kernel: TileKernel) -> Any:

@@ -39,7 +39,7 @@ def correct(
     shifts: xr.Dataset,
     *,
     stable: xr.DataArray | None = None,
-    order: Literal[0, 1, 2, "auto"] = 0,
+    order: Literal[0, 1, 2, "plane", "auto"] = 0,
     stripes: Literal["auto"] | xr.DataArray | None = None,
     jitter: Literal["profile", "wavelet"] | bool | Jitter | None = None,
     by_date: bool = False,
@@ -73,7 +73,8 @@ def correct(
     order
         Order of the ramp: 0 is one shift, 1 a plane, 2 a surface of second order. `"auto"` takes the order with the
         least AICc, pair by pair. A ramp that is known worse at some place of the scene than a single vector is one that
-        the stable ground cannot carry: pairs then take a lower order, as `order` of the result says.
+        the stable ground cannot carry: pairs then take a lower order, as `order` of the result says. If no pair can
+        carry an order that is given by its number, it is refused; `"plane"` is 1 where a pair can carry it and else 0.
     stripes
         Number of the detector that saw each pixel, (time, y, x) as `xoffset.detectors` gives it or (y, x) for all
         dates, whole numbers from 1 to 32 at most, 0 where none did: one step for each of them. `"auto"`: straight
@@ -183,7 +184,8 @@ def correct(
     shifts = checks.as_shifts(shifts, "correct")
     is_by_date = _options.as_switch(by_date, "by_date", "correct")
     setup = Setup(
-        order=as_order(order, "correct"),
+        order=1 if _is_plane(order) else as_order(order, "correct"),
+        is_needed=not _is_plane(order),
         has_elevation=dem is not None,
         depths=() if trace is None else _depths(shifts),
         blur=_blur(shifts),
@@ -222,6 +224,11 @@ def correct(
         "max_shift": max_shift,
     }
     return products.relabel(out, step)
+
+
+def _is_plane(order: Any) -> bool:
+    """Whether a plane is wanted only as far as the ground carries it."""
+    return isinstance(order, str) and order == "plane"
 
 
 def _depths(shifts: xr.Dataset) -> tuple[float, ...]:

@@ -39,7 +39,8 @@ def as_order(order: Any, caller: str) -> int | None:
     if isinstance(order, str) and order == "auto":
         return None
     if not _options.is_whole(order) or order not in (0, 1, 2):
-        raise ValueError(f"{caller}() needs order 0, 1, 2 or 'auto'; got {order!r}. Choose one of these.")
+        plane = ", 'plane'" if caller == "correct" else ""
+        raise ValueError(f"{caller}() needs order 0, 1, 2{plane} or 'auto'; got {order!r}. Choose one of these.")
     return int(order)
 
 

@@ -327,7 +327,12 @@ def mapping_of(theirs: Theirs) -> xr.Variable:
 
 def stems(theirs: Theirs, between: str) -> list[str]:
     """Name for a file of each pair: its dates, with their time of day if any has one, numbered where pairs repeat."""
-    dates = np.stack([theirs.reference, theirs.secondary])
+    return stems_of(theirs.reference, theirs.secondary, between)
+
+
+def stems_of(reference: np.ndarray, secondary: np.ndarray, between: str) -> list[str]:
+    """Name for a file of each pair of these dates, as `stems`."""
+    dates = np.stack([reference, secondary])
     form = "%Y%m%d" if (dates == dates.astype("datetime64[D]")).all() else "%Y%m%dT%H%M%S"
     names = [between.join(date.item().strftime(form) for date in pair) for pair in dates.T]
     counts: dict[str, int] = {}

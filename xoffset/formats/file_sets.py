@@ -20,6 +20,15 @@ from xoffset.model.dates import Date
 
 # Correlation in 8 bit, as MicMac and its services have it: 128 to 255, 0 where there is no value.
 LEAST_SCORE, MOST_SCORE = 128, 255
+# What tags of their files tell beside units and dates.
+TAGS: Mapping[str, Mapping[str, str]] = {
+    "dx": {"long_name": "displacement, east positive"},
+    "dy": {"long_name": "displacement, south positive"},
+    "score": {
+        "long_name": "correlation",
+        "legend": "0=no value 128..255=correlation 0..1, 128 also below 0",
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -167,7 +176,7 @@ def write_files(
             for name in present:
                 values = np.asarray(theirs.fields[name][pair])
                 values = packed_score(values) if name == "score" else values.astype(np.float32)
-                about = {"units": "1" if name == "score" else units, **tags}
+                about = {"units": "1" if name == "score" else units, **TAGS.get(name, {}), **tags}
                 rasters.write(scratch / names[name], {"": values}, options, about, caller)
     return [folder / name for name in every]
 

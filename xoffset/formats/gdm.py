@@ -1,4 +1,4 @@
-"""GDM-OPT services: displacements and scores of every pair in their folders, both ways."""
+"""GDM-OPT services: displacements and scores of every pair in their folders, both ways, and their other products."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ import xarray as xr
 from xoffset import _options
 from xoffset.formats import border, file_sets, looks
 from xoffset.formats.file_sets import Given
+from xoffset.formats.gdm_maps import as_tile
+from xoffset.formats.gdm_maps import write_analysis as write_analysis
+from xoffset.formats.gdm_maps import write_chord as write_chord
+from xoffset.formats.gdm_maps import write_previews as write_previews
+from xoffset.formats.gdm_masks import write_classes as write_classes
+from xoffset.formats.gdm_masks import write_decorrelation as write_decorrelation
+from xoffset.formats.gdm_masks import write_slopes as write_slopes
+from xoffset.formats.gdm_series import write_series as write_series
 from xoffset.formats.names import SYSTEMS
 
 if TYPE_CHECKING:
@@ -102,8 +110,9 @@ def write(
     folder: str | os.PathLike[str],
     *,
     overwrite: bool = False,
-    tile: str = "tile",
+    tile: str = "local",
     stage: Literal["corrected", "filtered"] = "corrected",
+    scores: bool = True,
 ) -> list[Path]:
     """Write shifts into the folder `Displacements`, named and counted as a GDM-OPT service has them.
 
@@ -122,6 +131,8 @@ def write(
         Name of the area in the names of the files, such as "31TGK".
     stage
         Which displacements these are: `"corrected"` or `"filtered"`.
+    scores
+        Whether to write the scores, too, which both stages share.
 
     Returns
     -------
@@ -151,17 +162,14 @@ def write(
     target = _options.as_path(folder, "folder", caller) / _FOLDER
     is_free = _options.as_switch(overwrite, "overwrite", caller)
     end = _options.one_of(stage, _ENDS, "stage", caller)
-    if not (isinstance(tile, str) and re.fullmatch(r"[A-Za-z0-9-]+", tile)):
-        raise ValueError(f"{caller}() needs letters and digits as tile; got {tile!r}. Pass one such as '31TGK'.")
+    as_tile(tile, caller)
+    with_scores = _options.as_switch(scores, "scores", caller)
     theirs = file_sets.by_day(file_sets.in_own_pixels("gdm", shifts, caller), caller)
-    files = [
-        {
-            "dx": f"MM_{_NAMES['dx']}_{tile}_{pair}_{end}.tif",
-            "dy": f"MM_{_NAMES['dy']}_{tile}_{pair}_{end}.tif",
-            "score": f"MM_{_NAMES['score']}_{tile}_{pair.replace('_vs_', '_')}.tif",
-        }
-        for pair in border.stems(theirs, "_vs_")
-    ]
+    stems = border.stems(theirs, "_vs_")
+    files = [{name: f"MM_{_NAMES[name]}_{tile}_{pair}_{end}.tif" for name in ("dx", "dy")} for pair in stems]
+    if with_scores:
+        for names, pair in zip(files, stems, strict=True):
+            names["score"] = f"MM_{_NAMES['score']}_{tile}_{pair.replace('_vs_', '_')}.tif"
     return file_sets.write_files(theirs, files, target, "pixel", overwrite=is_free, caller=caller)
 
 

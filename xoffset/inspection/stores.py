@@ -19,6 +19,7 @@ from xoffset.pipeline import folder, identity, store
 from xoffset.pipeline.lock import holder
 from xoffset.readers import completeness
 from xoffset.readers.open_result import is_zarr, open_arrays
+from xoffset.recipes.values import ABOUT, VERSION
 
 CALLER = "info"
 # Names by which kinds are called here, where they have others.
@@ -155,7 +156,8 @@ def of_run(path: Path, describe: Any) -> Info:
         except (ValueError, OSError) as error:
             problems.append(f"{folder.RECIPE} cannot be read ({error}): the run cannot go on with it")
         else:
-            facts = {"recipe": str(fields.pop("recipe", "unknown")), "parameters": fields}
+            told = {name: value for name, value in fields.items() if name not in ("recipe", VERSION, *ABOUT)}
+            facts = {"recipe": str(fields.get("recipe", "unknown")), "parameters": told}
     stages: dict[str, str] = {}
     parts: list[Info] = []
     for name in (name for name in folder.PRODUCTS if name.endswith(".zarr")):

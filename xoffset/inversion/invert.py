@@ -46,7 +46,7 @@ COUNTED = "the date with which the fewest values are lost, counted when computed
 def invert(
     shifts: xr.Dataset,
     *,
-    weights: Weights | xr.DataArray | np.ndarray = "sigma",
+    weights: Weights | Sequence[str] | xr.DataArray | np.ndarray = "sigma",
     loss: Literal["linear", "huber", "tukey", "l1"] = "huber",
     smooth: float | Literal["gcv"] = 0.0,
     prior: xr.Dataset | None = None,
@@ -69,10 +69,12 @@ def invert(
         without positive finite standard errors takes no part. The square of `sigma_shift` is added to both where that
         changes how the pairs weigh to one another by more than a tenth. `"score"`: score / (1 − score), which the
         variance of a match is inverse to on ground of one texture. `"uniform"`: all alike. `"velocity"`: the inverse of
-        the squared baseline, which fits velocities instead of displacements. `"baseline"`, `"long_baseline"`: that of
-        `"sigma"` times median baseline over baseline, or the other way round. Or an array (pair,) or (pair, y, x) in
-        the order of the shifts; a weight that is zero or NaN takes the pair out, and so does one that is negative or
-        infinite where that is not seen before computing.
+        the squared baseline, which fits velocities instead of displacements. `"tio"`: 1 / (1 + T²)² of the baseline T
+        in years, as the script of TIO has it: a pair of two years counts a sixth of one of a year.
+        `"baseline"`, `"long_baseline"`: that of `"sigma"` times median baseline over baseline, or the other way round.
+        Two names, `("score", "long_baseline")` or so: what the score gives times what the baseline gives, without the
+        standard errors. Or an array (pair,) or (pair, y, x) in the order of the shifts; a weight that is zero or NaN
+        takes the pair out, and so does one that is negative or infinite where that is not seen before computing.
     loss
         How misclosure counts: `"linear"` squared; `"huber"` squared up to 1.856 and linearly beyond; `"tukey"` not at
         all beyond 5.123; `"l1"` linearly. In units of the pixel's own median misclosure, of the vector, and corrected
@@ -94,10 +96,10 @@ def invert(
         pixel that lacks the reference date has a series all the same: its largest group stands in for that of the
         reference, flagged `no_reference`, on the line that is zero at the reference date, or since its first date.
     reference
-        Date whose displacement is zero, or several, whose mean is. None: the date with which the fewest values of all
-        pixels are unknown, of several that with which most ground that moves is known, then the one with the most
-        pairs, then the first. The attribute `reference` says which. Of lazy shifts it is counted when the series is
-        computed, which holds all shifts until then; there the displacement is zero.
+        Date whose displacement is zero, or several, whose mean is; `"first"`: the first one. None: the date with which
+        the fewest values of all pixels are unknown, of several that with which most ground that moves is known, then
+        the one with the most pairs, then the first. The attribute `reference` says which. Of lazy shifts it is counted
+        when the series is computed, which holds all shifts until then; there the displacement is zero.
     stable
         True where the ground does not move (y, x), boolean, on the grid of the shifts or on the finer one of the stack;
         dims in any order, and along one that it lacks it holds for all.
@@ -214,7 +216,7 @@ def invert(
     total = None if shared is None or not has_sigma_weights else uneven(shared[order], observed[:4])
     found = scene.solve(fields, table, setup, total)
     step = {
-        "function": "invert", "weights": weights if isinstance(weights, str) else "array", "loss": loss,
+        "function": "invert", "weights": _told(weights), "loss": loss,
         "smooth": smooth if isinstance(smooth, str) else float(smooth), "prior": prior is not None,
         "islands": islands, "reference": ", ".join(str(epochs[k]) for k in home) if home else COUNTED,
         "stable": stable is not None,
@@ -284,6 +286,14 @@ def _fields(found: Any, setup: solver.Setup) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------------------------- checks
 
 
+def _told(weights: Any) -> str:
+    """What the history says of the weights."""
+    if isinstance(weights, str):
+        return weights
+    are_names = isinstance(weights, (tuple, list)) and all(isinstance(each, str) for each in weights)
+    return ", ".join(weights) if are_names else "array"
+
+
 def _strength(smooth: Any, islands: str, prior: xr.Dataset | None) -> float:
     """Strength of the smoothness, below zero if it is to be found."""
     is_found = isinstance(smooth, str) and smooth == "gcv"
@@ -304,6 +314,8 @@ def _strength(smooth: Any, islands: str, prior: xr.Dataset | None) -> float:
 
 def _home(epochs: np.ndarray, reference: Any) -> tuple[int, ...]:
     """Indices of the dates whose mean displacement is zero."""
+    if isinstance(reference, str) and reference == "first":
+        return (0,)
     if isinstance(reference, (xr.DataArray, pd.Series)):
         reference = reference.values
     several = isinstance(reference, (list, tuple, np.ndarray, pd.DatetimeIndex)) and np.ndim(reference) == 1

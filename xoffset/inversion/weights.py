@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -9,7 +10,9 @@ import xarray as xr
 
 from xoffset.model.declared import decoded, in_metres
 
-Weights = Literal["sigma", "score", "uniform", "velocity", "baseline", "long_baseline"]
+Weights = Literal["sigma", "score", "uniform", "velocity", "tio", "baseline", "long_baseline"]
+# Those that are numbers of the baseline alone, and may be multiplied by those of the score.
+OF_BASELINE = ("uniform", "velocity", "tio", "baseline", "long_baseline")
 
 # A score that no weight rewards beyond, so that none is infinite.
 BEST_SCORE = 0.99
@@ -20,6 +23,8 @@ def weighting(weights: Any, shifts: xr.Dataset, order: Any, baseline: np.ndarray
 
     order: of the shifts in that of the ends; baseline (pair,) [yr] in that of the ends.
     """
+    if isinstance(weights, (tuple, list)) and any(isinstance(each, str) for each in weights):
+        return {"has_field": True}, [_of_score_and_baseline(weights, shifts, order, baseline)]
     if not isinstance(weights, str):
         return _of_array(weights, shifts, order)
     if weights in ("sigma", "baseline", "long_baseline"):
@@ -28,27 +33,58 @@ def weighting(weights: Any, shifts: xr.Dataset, order: Any, baseline: np.ndarray
             raise ValueError(
                 f"invert() needs standard errors for weights={weights!r}; got none. Pass weights='uniform'."
             )
-    length = np.abs(baseline)
-    relative = length / np.median(length)
-    bases = {"uniform": np.ones_like(length), "velocity": length**-2.0}
-    scaled = {"baseline": 1.0 / relative, "long_baseline": relative}
     if weights == "sigma":
         return {}, []
-    if weights in bases:
-        return {"base": bases[weights]}, []
-    if weights in scaled:
-        return {"base": scaled[weights], "is_relative": True}, []
+    if weights in ("baseline", "long_baseline"):
+        return {"base": _of_baseline(weights, baseline), "is_relative": True}, []
+    if weights in OF_BASELINE:
+        return {"base": _of_baseline(weights, baseline)}, []
     if weights != "score":
         raise ValueError(
-            "invert() needs weights 'sigma', 'score', 'uniform', 'velocity', 'baseline', 'long_baseline' or an array; "
-            f"got {weights!r}. Choose one of these."
+            "invert() needs weights 'sigma', 'score', 'uniform', 'velocity', 'tio', 'baseline', 'long_baseline' or an "
+            f"array; got {weights!r}. Choose one of these."
         )
+    return {"has_field": True}, [_of_score(shifts)[order]]
+
+
+def _of_baseline(name: str, baseline: np.ndarray) -> np.ndarray:
+    """Weights (pair,) by the time between the dates [yr] alone."""
+    length = np.abs(baseline)
+    relative = length / np.median(length)
+    weights: np.ndarray
+    match name:
+        case "uniform":
+            weights = np.ones_like(length)
+        case "velocity":
+            weights = length**-2.0
+        case "tio":
+            weights = (1.0 + length**2) ** -2.0
+        case "baseline":
+            weights = 1.0 / relative
+        case _:
+            weights = relative
+    return weights
+
+
+def _of_score_and_baseline(weights: Sequence[Any], shifts: xr.Dataset, order: Any, baseline: np.ndarray) -> Any:
+    """Weights (pair, y, x) that are the product of those by score and those by baseline."""
+    others = [each for each in weights if each != "score"]
+    if len(weights) != 2 or len(others) != 1 or others[0] not in OF_BASELINE:
+        raise ValueError(
+            f"invert() needs two names of weights, 'score' and one of {', '.join(OF_BASELINE)}; got {weights!r}. Pass "
+            "one name, or two such as ('score', 'long_baseline')."
+        )
+    return _of_score(shifts)[order] * _of_baseline(others[0], baseline)[:, np.newaxis, np.newaxis]
+
+
+def _of_score(shifts: xr.Dataset) -> Any:
+    """Weights (pair, y, x) in the order of the shifts, which the variance of a match is inverse to."""
     if "score" not in shifts or shifts["score"].dims != ("pair", "y", "x"):
         raise ValueError(
             "invert() needs 'score' (pair, y, x) for weights='score'; got shifts without it. Pass weights='sigma'."
         )
     score = np.clip(shifts["score"].data.astype(shifts["dx"].dtype), 0.0, BEST_SCORE)
-    return {"has_field": True}, [(score / (1.0 - score))[order]]
+    return score / (1.0 - score)
 
 
 def _of_array(weights: Any, shifts: xr.Dataset, order: Any) -> tuple[dict[str, Any], list[Any]]:

@@ -75,7 +75,7 @@ def on_grid(layer: xr.DataArray, like: xr.DataArray, outside: float, what: str) 
     _logger.info(
         "classes() lays %s on the grid of the stack %s: a pixel takes the one that holds its centre", what, how
     )
-    chunks = None if isinstance(like.data, np.ndarray) else like.data.chunks[1:]
+    chunks = None if isinstance(like.data, np.ndarray) else like.data.chunks[-2:]
     lay = partial(laying.lay, outside=outside)
     return whole.each_layer(lay, layer.data, laying.shape, chunks), how
 

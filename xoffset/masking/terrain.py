@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,8 @@ from xoffset.masking.elevations import as_dem
 from xoffset.model import grids, north, products, sun
 from xoffset.model.declared import decoded
 from xoffset.model.variables import TERRAIN
+
+_log = logging.getLogger(__name__)
 
 
 def slope(dem: xr.DataArray) -> xr.DataArray:
@@ -129,13 +132,18 @@ def slope_mask(dem: xr.DataArray, *, removed: tuple[float, float] = (80.0, 90.0)
     least, most = _interval(removed)
     land = as_dem(dem, "slope_mask")
     angle = steepness(land, "slope")
+    _tell_if_none(angle, least, most, land)
     # comparisons with NaN are False
     values = (angle < least) | (angle > most)
     return _labelled("usable", ("y", "x"), values, land, {"function": "slope_mask", "removed": [least, most]})
 
 
 def cast_shadow(
-    dem: xr.DataArray, *, sun_azimuth: float | xr.DataArray, sun_elevation: float | xr.DataArray
+    dem: xr.DataArray,
+    *,
+    sun_azimuth: float | xr.DataArray | None = None,
+    sun_elevation: float | xr.DataArray | None = None,
+    sun: xr.DataArray | xr.Dataset | None = None,
 ) -> xr.DataArray:
     """Where the terrain keeps the sun away: slopes that face away from it, and what lies in their shadow.
 
@@ -147,6 +155,8 @@ def cast_shadow(
         Direction toward the sun, clockwise from true north, and its height above the horizon, above 0 to 90 [degree],
         as products tell them. Numbers, or one for each date: ``stack.sun_azimuth, stack.sun_elevation``; of angles
         whose attribute `units` says so, in radians.
+    sun
+        In place of both a stack, or another Dataset, that has them on `time`.
 
     Returns
     -------
@@ -181,7 +191,7 @@ def cast_shadow(
     array([0, 0, 0, 1, 1, 1, 0, 0, 0])
     """
     land = as_dem(dem, "cast_shadow")
-    azimuths, elevations, coords = _suns(sun_azimuth, sun_elevation)
+    azimuths, elevations, coords = _suns(*_given_sun(sun_azimuth, sun_elevation, sun))
     # the date of the model is not that of the sun
     land = land.drop_vars("time", errors="ignore")
     spacing = grids.spacing(land, "cast_shadow")
@@ -233,6 +243,20 @@ def _labelled(
     return products.product(fields, TERRAIN, like=like.to_dataset(name="dem"), step=step, coords=coords)[name]
 
 
+def _tell_if_none(angle: Any, least: float, most: float, land: xr.DataArray) -> None:
+    """Log that elevations in memory have no slope of the interval: coarse pixels even out what is steep."""
+    if not isinstance(angle, np.ndarray) or ((angle >= least) & (angle <= most)).any():
+        return
+    steepest = float(np.nanmax(angle, initial=0.0))
+    if steepest < least:
+        sides = grids.spacing(land, "slope_mask")
+        _log.warning(
+            "slope_mask(): no slope is from %g to %g degrees: the steepest of these elevations, with pixels of %g m, "
+            "is %.1f degrees. Coarse models even out walls; take a finer one, or a smaller slope.",
+            least, most, max(abs(sides.x), abs(sides.y)), steepest,
+        )  # fmt: skip
+
+
 def _interval(removed: Any) -> tuple[float, float]:
     ends = np.ravel(np.asarray(removed, dtype=object)).tolist()
     if len(ends) != 2 or not all(map(_options.is_number, ends)) or not 0.0 <= ends[0] < ends[1] <= 90.0:
@@ -244,6 +268,26 @@ def _interval(removed: Any) -> tuple[float, float]:
 
 
 # -------------------------------------------------------------------------------------------------------------- the sun
+
+
+def _given_sun(azimuth: Any, elevation: Any, sun: Any) -> tuple[Any, Any]:
+    """Azimuth and elevation that were given, or those of a stack."""
+    if sun is None and azimuth is not None and elevation is not None:
+        return azimuth, elevation
+    if sun is None or azimuth is not None or elevation is not None:
+        raise ValueError(
+            "cast_shadow() needs sun_azimuth and sun_elevation, or sun, which has both; got "
+            f"{'one of the two' if sun is None else 'sun and others'}. Pass sun=stack alone, or two angles."
+        )
+    missing = [
+        name for name in ("sun_azimuth", "sun_elevation") if not hasattr(sun, "coords") or name not in sun.coords
+    ]
+    if missing and not (isinstance(sun, xr.Dataset) and {"sun_azimuth", "sun_elevation"} <= set(sun.variables)):
+        raise ValueError(
+            f"cast_shadow() needs '{missing[0]}' of sun on 'time'; got none. Products tell it; else assign it: "
+            f"stack.assign_coords({missing[0]}=('time', [...])), in degrees."
+        )
+    return sun["sun_azimuth"], sun["sun_elevation"]
 
 
 def _suns(azimuth: Any, elevation: Any) -> tuple[np.ndarray, np.ndarray, dict[Any, Any]]:

@@ -50,6 +50,7 @@ FLAGS: Mapping[str, int] = {
     "unreferenced": 1 << 45,
     "not_corrected": 1 << 46,
     "smoothed": 1 << 47,
+    "sparse": 1 << 48,
 }
 
 

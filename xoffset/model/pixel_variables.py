@@ -27,6 +27,7 @@ TERRAIN = (
     _table(
         _MAP,
         {
+            "elevation": ("m", "height of the terrain"),
             "slope": ("degree", "slope of the terrain from the horizontal"),
             "aspect": ("degree", "direction in which the terrain falls, clockwise from grid north"),
             "usable": (None, "whether the pixel may be matched"),

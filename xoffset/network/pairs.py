@@ -123,6 +123,9 @@ def pairs(
         advice = "Widen the gap or the baseline, or allow other orbits with same_orbit=False"
         if within.any() and not (max_season_gap is None and max_sun_gap is None):
             advice = f"Of {within.sum()} pairs none has so like a sun: allow more with max_season_gap and max_sun_gap"
+        elif split is not None and not within.any():
+            ends_of_all = " and not after the last, ".join(str(each)[:19] for each in time[[0, -1]])
+            advice = f"Give a split after the first date, {ends_of_all}"
         elif within.any():
             advice = f"Of {within.sum()} pairs none has one orbit and one class of processing geometry: allow other "
             advice += "orbits with same_orbit=False, other classes with same_geometry=False"

@@ -13,7 +13,7 @@ from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import seconds_of
 from xoffset.pipeline.store import tiles_of
 from xoffset.pipeline.tiles import bytes_of_task, bytes_of_windows, request_of
-from xoffset.recipes.base import FOLDER, Result, Step
+from xoffset.recipes.base import Result, Step
 
 # CPU seconds, and bytes in memory with what is read and written, of each vector of the product that a stage reads: with
 # 392 pairs of 60 dates, in blocks of 64 x 64 nodes, with reading and writing, on one core of the machine of the
@@ -51,7 +51,7 @@ def stages_of(steps: list[Step], results: dict[str, Any], *, calibrate: bool = T
     """Costs of the stages that are stored, and of the files that are made of them; nothing is computed."""
     found = []
     for step in steps:
-        if FOLDER in step.subjects:
+        if step.folder is not None:
             found.append(_of_files(step, results))
         elif step.is_stored and step.call is correlate:
             found.append(_of_matching(step, results, calibrate))
@@ -62,7 +62,7 @@ def stages_of(steps: list[Step], results: dict[str, Any], *, calibrate: bool = T
 
 def filled(value: Any, results: dict[str, Any]) -> Any:
     """Result that a name stands for, or the value itself."""
-    return results[value] if isinstance(value, Result) else value
+    return results[value.key] if isinstance(value, Result) else value
 
 
 def _of_matching(step: Step, results: dict[str, Any], calibrate: bool) -> Stage:
@@ -92,9 +92,11 @@ def _of_step(step: Step, results: dict[str, Any]) -> Stage:
 
 
 def _of_files(step: Step, results: dict[str, Any]) -> Stage:
-    """Files of a product: it is read whole."""
-    made = results[next(str(each) for each in step.subjects if each is not FOLDER)]
-    return Stage(str(step.name), "Writing files", 1, made.nbytes * 1e-8, 2.0 * made.nbytes, made.nbytes, made.nbytes)
+    """Files of products: they are read whole, a layer at a time where there are many."""
+    made = [results[name] for name in step.sources]
+    n_bytes = float(sum(each.nbytes for each in made))
+    layers = max((each.sizes.get(dim, 1) for each in made for dim in ("pair", "time")), default=1)
+    return Stage(str(step.name), "Writing files", 1, n_bytes * 1e-8, 2.0 * n_bytes / layers, n_bytes, n_bytes)
 
 
 def _blocks(made: xr.Dataset) -> tuple[int, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from xoffset.pipeline.files import FILES, SCRATCH, forget
 from xoffset.pipeline.places import Place, below, remove
 
 # Name of the file that marks a folder of results: only such a folder is ever overwritten.
@@ -12,8 +13,12 @@ MARKER = "xoffset-results.txt"
 RECIPE = "recipe.toml"
 # Name of the store of what tasks of a cluster read, while they match.
 INPUTS = "inputs.zarr"
-# Names of the files and folders that runs write.
-PRODUCTS = (INPUTS, "matches.zarr", "shifts.zarr", "corrected.zarr", "series.zarr", "velocity.zarr", "velocity", "maps")
+# Names of the stores and folders that runs write; files that steps write are written down.
+PRODUCTS = (
+    INPUTS, "matches.zarr", "shifts.zarr", "corrected.zarr", "series.zarr", "coherence.zarr", "displacement.zarr",
+    "deramped.zarr",
+    "velocity.zarr", "velocity", "maps", SCRATCH,
+)  # fmt: skip
 
 
 def make_room(out: Place, overwrite: bool) -> None:
@@ -27,9 +32,8 @@ def make_room(out: Place, overwrite: bool) -> None:
     if isinstance(out, Path):
         out.mkdir(parents=True, exist_ok=True)
     # what is under way is called after its product
-    names = [
-        name for name in below(out) if name in PRODUCTS or name.startswith(tuple(f"{each}.part" for each in PRODUCTS))
-    ]
+    begun = tuple(f"{each}.part" for each in PRODUCTS)
+    names = [name for name in below(out) if name in (*PRODUCTS, FILES) or name.startswith(begun)]
     there = [out / name for name in sorted(names)]
     if there and not overwrite:
         if (out / RECIPE).is_file():
@@ -45,6 +49,7 @@ def make_room(out: Place, overwrite: bool) -> None:
         )
     # first, so that nobody goes on with what is left if this is stopped
     (out / RECIPE).unlink(missing_ok=True)
+    forget(out)
     for path in there:
         remove(path)
     (out / MARKER).write_text("Results of the xoffset command: --overwrite replaces them.\n")

@@ -19,7 +19,7 @@ from xoffset.pipeline.identity import made_of
 from xoffset.pipeline.places import Place
 from xoffset.pipeline.tiles import correlate_windows
 from xoffset.readers import open_stack as stacks
-from xoffset.recipes.base import FOLDER, SCENES, Recipe, Step
+from xoffset.recipes.base import SCENES, Recipe, Step
 from xoffset.recipes.known import as_recipe
 
 Results = dict[str, Any]
@@ -36,8 +36,15 @@ class Plan:
     results: Results
     read: tiles.ReadImage | None
     side: int | None = None  # of the tiles, px, at most; the usual one if None
+    lacks: str = ""  # why the recipe is not the fuller one that it could have been
     # tiles of a stage at the same time; one a core of those that are not there
     workers: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def not_written(self) -> dict[str, str]:
+        """Files that the run does not write, and why."""
+        reason = f": {self.lacks}" if self.lacks else ""
+        return {name: f"{why}{reason}" for name, why in self.recipe.not_written.items()}
 
     def options_of(self, call: Callable[..., Any]) -> dict[str, Any]:
         """Options of the step that calls a function."""
@@ -48,16 +55,31 @@ class Plan:
 def make_plan(
     recipe: str | os.PathLike[str] | Recipe, scenes: Any, changes: Mapping[str, Any], side: int | None = None
 ) -> Plan:
-    """All results of a recipe, lazy: so bad options are refused before anything is computed or replaced."""
-    chosen = as_recipe(recipe).changed(changes)
+    """All results of a recipe, lazy: so bad options are refused before anything is computed or replaced.
+
+    Of a recipe that leaves it to the scenes what it does, the first way that they have all inputs for.
+    """
+    lacks: list[str] = []
+    *fuller, last = as_recipe(recipe, changes).placed(Path.cwd()).ways(scenes)
+    for each in fuller:
+        try:
+            return _plan_of(each, scenes, side, lacks)
+        except (FileNotFoundError, ValueError) as error:
+            lacks.append(str(error))
+    return _plan_of(last, scenes, side, lacks)
+
+
+def _plan_of(recipe: Recipe, scenes: Any, side: int | None, lacks: list[str]) -> Plan:
     results: Results = {SCENES: scenes}
     read = None
-    for step in chosen.steps:
+    for step in recipe.steps:
+        if step.folder is not None:
+            continue
         if step.call is stacks.open_stack:
             results[step.name], read = _opened(scenes, dict(step.options))
-        elif FOLDER not in step.subjects:
+        else:
             results[step.name] = called(step, results, read, side)
-    return Plan(chosen, scenes, results, read, side)
+    return Plan(recipe, scenes, results, read, side, "; ".join(dict.fromkeys(lacks)))
 
 
 def _in_tiles(plan: Plan, side: int) -> Plan:
@@ -65,7 +87,7 @@ def _in_tiles(plan: Plan, side: int) -> Plan:
     results, are_new = dict(plan.results), False
     for step in plan.recipe.steps:
         are_new = are_new or step.call is correlate
-        if are_new and FOLDER not in step.subjects:
+        if are_new and step.folder is None:
             results[step.name] = called(step, results, plan.read, side)
     return replace(plan, results=results, side=side)
 

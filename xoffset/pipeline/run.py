@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,18 +13,21 @@ import xarray as xr
 
 from xoffset import _options
 from xoffset._blocks import writes
+from xoffset.pipeline import files
 from xoffset.pipeline.folder import INPUTS, RECIPE, make_room
 from xoffset.pipeline.identity import differences, fingerprints
 from xoffset.pipeline.lock import only_writer
 from xoffset.pipeline.parts import Part, as_part
-from xoffset.pipeline.places import Place, as_place, folder_for, remove, write_whole
-from xoffset.pipeline.planning import Plan, Results, called, within
+from xoffset.pipeline.places import Place, as_place, remove, write_whole
+from xoffset.pipeline.planning import Plan, called, within
 from xoffset.pipeline.progress import Report, as_report
 from xoffset.pipeline.store import tiles_of
 from xoffset.pipeline.writing import Job, write_store
 from xoffset.readers import objects, saved_stack
 from xoffset.readers.rasters import find
-from xoffset.recipes.base import FOLDER, SCENES, Recipe, Result, Step
+from xoffset.recipes.base import SCENES, Recipe, Step
+
+logger = logging.getLogger("xoffset")
 
 
 def run(
@@ -46,7 +50,8 @@ def run(
     Parameters
     ----------
     recipe
-        Name of a recipe, such as ``"generic"``; a TOML file of one; or a recipe itself.
+        Name of a recipe, such as ``"generic"`` or ``"mpic-opt"``; a TOML file of one, such as the ``recipe.toml`` that
+        a run leaves beside its products; or a recipe itself.
     scenes
         Images as `open_stack` takes them, or a stack (time, y, x).
     out
@@ -134,49 +139,88 @@ def part_of(plan: Plan, tiles: Any, overwrite: bool) -> Part | None:
 def carry_out(plan: Plan, out: Place, overwrite: bool, job: Job) -> dict[str, xr.Dataset]:
     """Compute and store what is missing of a plan, or of a part of its tiles; returns the stored products."""
     part = None if job.part is None or job.part.is_last else job.part
+    for text in plan.recipe.warnings:
+        logger.warning(text)
     with only_writer(out / "run", "run", part):
         make_room(out, overwrite)
         by = "" if part is None else f".{part.first}-{part.stop}"
         if not (out / RECIPE).exists():
             write_whole(out / RECIPE, plan.recipe.to_toml(), by)
-        results: Results = {SCENES: plan.scenes, FOLDER: out}
-        stored: dict[str, xr.Dataset] = {}
-        images: Results = {"scenes": _images_of(plan.scenes)}
-        # values in memory stay as they are, and are many
-        fixed, inputs = (fingerprints(images), {}) if isinstance(plan.scenes, xr.DataArray) else ({}, images)
+        run = _Run(plan, out, job, part)
         for step in plan.recipe.steps:
-            used = (*step.subjects, *step.options.values())
-            inputs |= {name: value for name, value in plan.recipe.files.items() if value in _texts(used)}
-            if FOLDER in step.subjects:
-                _write_files(step, results, out)
-            elif step.is_stored:
-                place = out / f"{step.name}.zarr"
-                product = called(step, results, plan.read, plan.side) if stored else _matched(plan, step, place, part)
-                told = replace(
-                    job,
-                    stage=step.title,
-                    inputs=fixed | fingerprints(inputs),
-                    is_scene=step.is_scene,
-                    workers=plan.workers.get(step.name),
-                )
-                if not place.exists() and (out / step.name).exists():
-                    # files of a product that was removed
-                    remove(out / step.name)
-                found = write_store(product, place, told if not stored else replace(told, part=None))
-                _check_inputs(told.inputs, fixed | fingerprints(inputs), place)
-                if found is None and part is None:
-                    raise OSError(_of_others(product, place))
-                if found is None or part is not None:
-                    return {} if found is None else {step.name: found}
-                remove(out / INPUTS)
-                results[step.name] = stored[step.name] = found
-                plan.recipe.check(step.name, found)
-            elif any(isinstance(each, Result) and each in stored for each in used):
-                results[step.name] = called(step, results, plan.read, plan.side)
-            else:
-                results[step.name] = plan.results[step.name]
-        write_whole(out / RECIPE, plan.recipe.to_toml())
-    return stored
+            if step.folder is not None:
+                run.write_files(step)
+            elif not step.is_stored:
+                run.take(step)
+            elif not run.store(step):
+                return run.stored
+        write_whole(out / RECIPE, plan.recipe.to_toml({"inputs": run.made_of, "not_written": plan.not_written}))
+    return run.stored
+
+
+class _Run:
+    """A plan while it is carried out: results so far, and what they are made of."""
+
+    def __init__(self, plan: Plan, out: Place, job: Job, part: Part | None) -> None:
+        self.plan, self.out, self.job, self.part = plan, out, job, part
+        self.results: dict[str, Any] = {SCENES: plan.scenes}
+        self.stored: dict[str, xr.Dataset] = {}
+        images = {"scenes": _images_of(plan.scenes)}
+        # values in memory stay as they are, and are many
+        in_memory = isinstance(plan.scenes, xr.DataArray)
+        self.fixed, self.inputs = (fingerprints(images), {}) if in_memory else ({}, images)
+
+    @property
+    def made_of(self) -> dict[str, str]:
+        """Inputs that were used so far, as they are now."""
+        return self.fixed | fingerprints(self.inputs)
+
+    def _note_inputs(self, step: Step) -> None:
+        used = _texts((*step.subjects, *step.options.values()))
+        self.inputs |= {name: value for name, value in self.plan.recipe.files.items() if value in used}
+
+    def take(self, step: Step) -> None:
+        """Result of a step that is not stored: of what is stored, or as it was planned."""
+        self._note_inputs(step)
+        is_of_stored = any(each in self.stored for each in step.sources)
+        self.results[step.name] = self._called(step) if is_of_stored else self.plan.results[step.name]
+
+    def _called(self, step: Step) -> Any:
+        return called(step, self.results, self.plan.read, self.plan.side)
+
+    def write_files(self, step: Step) -> None:
+        """Files of products, in the folder of the step."""
+        assert step.folder is not None
+        key = step.folder.key
+
+        def call(folder: Path) -> None:
+            called(step, self.results | {key: folder}, None, None)
+
+        files.write(step.name, str(step.folder), self.out, self.plan.recipe.values, call)
+
+    def store(self, step: Step) -> bool:
+        """Compute what is missing of a store; whether the run goes on."""
+        self._note_inputs(step)
+        plan, out, part = self.plan, self.out, self.part
+        place, is_first = out / f"{step.name}.zarr", not self.stored
+        product = _matched(plan, step, place, part) if is_first else self._called(step)
+        told = replace(
+            self.job, stage=step.title, inputs=self.made_of, is_scene=step.is_scene, workers=plan.workers.get(step.name)
+        )
+        if not place.exists() and part is None:
+            # files of a product that was removed
+            files.forget(out)
+        found = write_store(product, place, told if is_first else replace(told, part=None))
+        _check_inputs(told.inputs, self.made_of, place)
+        if found is None and part is None:
+            raise OSError(_of_others(product, place))
+        if found is not None:
+            self.results[step.name] = self.stored[step.name] = found
+        if found is None or part is not None:
+            return False
+        remove(out / INPUTS)
+        plan.recipe.check(step.name, found)
+        return True
 
 
 def _matched(plan: Plan, step: Step, place: Place, part: Part | None) -> xr.Dataset:
@@ -221,11 +265,3 @@ def _images_of(scenes: Any) -> Any:
 def _texts(values: tuple[Any, ...]) -> list[Any]:
     """Values that may name files."""
     return [value for value in values if isinstance(value, (str, tuple, os.PathLike))]
-
-
-def _write_files(step: Step, results: Results, out: Place) -> None:
-    """Files of a product, in a folder of its name that is there only if it is complete."""
-    name = next(str(each) for each in step.subjects if each is not FOLDER)
-    if not (out / name).exists():
-        with folder_for(out / name) as part:
-            step.call(results[name], part, **step.options)

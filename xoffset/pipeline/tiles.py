@@ -40,7 +40,8 @@ def correlate_windows(
     """
     request = prepare(stack, network, Options(**DEFAULTS | options))
     if request.lattice.fade > 0:
-        return correlate(stack, network, **options)
+        is_here = isinstance(stack.data, np.ndarray)
+        return correlate(stack.chunk({"time": 1, "y": BLOCK, "x": BLOCK}) if is_here else stack, network, **options)
     is_carried = isinstance(stack.data, np.ndarray) and stack.nbytes > LARGEST_CARRIED
     reads = [_reader(stack.data, beside if is_carried else None, "images") if read is None else read]
     if request.mask is not None:

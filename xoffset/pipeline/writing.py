@@ -27,6 +27,8 @@ logger = logging.getLogger("xoffset")
 
 # Tiles a worker that are computed together: few wait in memory, and little is to be done again after a crash.
 AT_ONCE = 2
+# Values of a variable that are worth a task of the stages that follow: each of them takes microseconds.
+WORTH = 2**18
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,11 @@ def check_extra(caller: str) -> None:
         ) from error
 
 
+def has_extra() -> bool:
+    """Whether the libraries of the `plot` extra are there."""
+    return all(importlib.util.find_spec(name) is not None for name in ("matplotlib", "cmcrameri"))
+
+
 def thinned(data: Data) -> Data:
     """Every so many pixels, as many as a picture can show."""
     # of points all are taken

@@ -1,6 +1,9 @@
 """Ways from images to products, each with its own parameters: dataclasses that `run` carries out."""
 
 from xoffset.recipes.base import Recipe
+from xoffset.recipes.gdm_etq import GdmOptEtq
+from xoffset.recipes.gdm_time import GdmOptIce, GdmOptSlide
 from xoffset.recipes.generic import Generic
+from xoffset.recipes.mpic import MpicOpt
 
-__all__ = ["Generic", "Recipe"]
+__all__ = ["GdmOptEtq", "GdmOptIce", "GdmOptSlide", "Generic", "MpicOpt", "Recipe"]

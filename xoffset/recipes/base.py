@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, TypedDict, Unpack
 
 import xarray as xr
 
-from xoffset import _options
+from xoffset.recipes import scripts, values
+from xoffset.recipes.values import kinds_of
 
 
 class Result(str):
     """Name of the result of an earlier step, as an argument of a later one."""
 
     __slots__ = ()
+
+    @property
+    def key(self) -> str:
+        """What it stands under among the results."""
+        return str(self)
+
+
+class Folder(Result):
+    """Folder of a run that a step writes files to, as an argument of it: a name, or several with slashes."""
+
+    __slots__ = ()
+
+    @property
+    def key(self) -> str:
+        """What it stands under among the results, where a product may have its name."""
+        return f"{self}/"
 
 
 class Step(NamedTuple):
@@ -33,24 +48,41 @@ class Step(NamedTuple):
     is_scene: bool = False  # whether the whole scene enters each of its values
     title: str = ""  # what to say while it is computed
 
+    @property
+    def folder(self) -> Folder | None:
+        """Folder that it writes files to, if it does: several steps may write to one."""
+        return next((each for each in self.subjects if isinstance(each, Folder)), None)
 
-# Name of the scenes among the results, and of the folder that products are written to.
-SCENES, FOLDER = Result("scenes"), Result("out")
+    @property
+    def sources(self) -> list[Result]:
+        """Results of earlier steps that it takes."""
+        used = (*self.subjects, *self.options.values())
+        return [each for each in used if isinstance(each, Result) and not isinstance(each, Folder)]
 
 
-def option(
-    default: Any,
-    what: str,
-    *,
-    unit: str = "",
-    least: float | None = None,
-    most: float | None = None,
-    choices: Sequence[str] = (),
-    is_path: bool = False,
-) -> Any:
-    """Field of a recipe: default, what it means, unit, range or choices, and whether it names files."""
-    told = {"what": what, "unit": unit, "least": least, "most": most, "choices": tuple(choices), "is_path": is_path}
-    return dataclasses.field(default=default, metadata=told)
+# Name of the scenes among the results.
+SCENES = Result("scenes")
+
+
+class Told(TypedDict, total=False):
+    """What a field tells beside its default and what it means."""
+
+    unit: str
+    least: float | None
+    most: float | None
+    choices: Sequence[str]  # of a field that names files, words that name none
+    is_path: bool
+    is_required: bool
+    example: Any  # of a field without a default
+
+
+def option(default: Any, what: str, **told: Unpack[Told]) -> Any:
+    """Field of a recipe: default, what it means, and what `Told` has. One that is required has None as its default."""
+    usual: Told = {
+        "unit": "", "least": None, "most": None, "choices": (), "is_path": False, "is_required": False,
+        "example": default,
+    }  # fmt: skip
+    return dataclasses.field(default=default, metadata={"what": what, **usual, **told})
 
 
 @dataclass(frozen=True)
@@ -64,23 +96,59 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check(getattr(self, field.name), field, self.name)
+            value = values.checked(getattr(self, field.name), field, kinds_of(type(self))[field.name], self.name)
+            object.__setattr__(self, field.name, value)
 
     @property
     def steps(self) -> list[Step]:
         """Calls that make the products, in order."""
         raise NotImplementedError
 
+    @property
+    def not_written(self) -> dict[str, str]:
+        """Files of the service that the steps do not write, and why: an input lacks."""
+        return {}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to tell before a run with these parameters."""
+        return []
+
+    def ways(self, scenes: Any) -> list[Self]:
+        """Recipes without open questions, of which the first that these scenes have all inputs for is carried out."""
+        return [self]
+
     def check(self, name: str, product: xr.Dataset) -> None:
         """Refuse a stored product that nothing good can follow from; warn of what it lacks."""
 
     @property
+    def values(self) -> dict[str, Any]:
+        """Fields by name."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    @property
     def files(self) -> dict[str, Any]:
         """Fields that name files, whose change makes another run of it."""
-        named = {
-            field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.metadata["is_path"]
+        named = [field for field in dataclasses.fields(self) if field.metadata["is_path"]]
+        return {
+            field.name: getattr(self, field.name)
+            for field in named
+            if getattr(self, field.name) not in (None, *field.metadata["choices"])
         }
-        return {name: value for name, value in named.items() if value is not None}
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """Recipe with these values of some fields.
+
+        Raises
+        ------
+        TypeError
+            If a field is none of the recipe.
+        ValueError
+            If a field that is required lacks, or a value is out of range.
+        """
+        cls._check_names(given)
+        return cls(**given)
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """Recipe with other values of some fields.
@@ -89,103 +157,79 @@ class Recipe:
         ------
         TypeError
             If a field is none of the recipe.
+        ValueError
+            If a value is out of range.
         """
-        names = [field.name for field in dataclasses.fields(self)]
-        for name in changes:
+        self._check_names(changes)
+        return dataclasses.replace(self, **changes)
+
+    @classmethod
+    def _check_names(cls, given: Mapping[str, Any]) -> None:
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in given:
             if name not in names:
                 close = difflib.get_close_matches(name, names, n=1)
                 advice = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(names)}."
-                raise TypeError(f"the recipe {self.name} needs one of its fields; got {name!r}. {advice}")
-        return dataclasses.replace(self, **changes)
+                raise TypeError(f"the recipe {cls.name} needs one of its fields; got {name!r}. {advice}")
 
-    def to_toml(self) -> str:
-        """Text of a TOML file that holds the recipe; fields that are None are left out."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        lines = [f"{name} = {_as_toml(value)}" for name, value in values.items() if value is not None]
-        return "\n".join([f"recipe = {json.dumps(self.name)}", *lines]) + "\n"
+    def placed(self, folder: Path, *, is_bound: bool = False) -> Self:
+        """Recipe whose files have whole paths; others are taken from a folder, which they must not leave if `is_bound`.
+
+        Raises
+        ------
+        ValueError
+            If a path leaves the folder.
+        """
+        return dataclasses.replace(self, **values.placed(self.files, folder, type(self), is_bound=is_bound))
+
+    def to_toml(self, about: Mapping[str, Mapping[str, str]] | None = None) -> str:
+        """Text of a TOML file that holds the recipe and the version of xoffset; fields that are None are comments.
+
+        `about` are further tables, such as the inputs of a run, which `from_toml` passes over.
+        """
+        return values.to_toml(self.name, self.values, about or {})
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
         """Recipe of this class that the text of a TOML file holds, as `to_toml` writes it."""
-        return cls(**dataclasses.asdict(read_toml(text, {cls.name: cls})))
+        _, given = values.from_toml(text, [cls.name])
+        return cls.of(given)
 
     def script(self, scenes: Any = "scenes", out: str = "results") -> str:
         """The same steps as plain calls in Python, which store and resume the same products."""
         lines = ["import xoffset", ""]
-        given: dict[str, str] = {SCENES: _as_code(scenes, {}), FOLDER: _as_code(f"{out}/velocity", {})}
+        given: dict[str, str] = {SCENES: scripts.as_code(scenes, {}, Result)}
         for step in self.steps:
-            arguments = [_as_code(each, given) for each in step.subjects]
-            arguments += [f"{name}={_as_code(value, given)}" for name, value in step.options.items()]
-            lines.append(f"{step.name} = {_public_name(step.call)}({', '.join(arguments)})")
+            if step.folder is not None:
+                given[step.folder.key] = scripts.as_code(f"{out}/{step.folder}".removesuffix("/."), {}, Result)
+            arguments = [scripts.as_code(each, given, Result) for each in step.subjects]
+            arguments += [f"{name}={scripts.as_code(value, given, Result)}" for name, value in step.options.items()]
+            lines.append(f"{step.name} = {scripts.public_name(step.call)}({', '.join(arguments)})")
             if step.is_stored:
                 place = repr(f"{out}/{step.name}.zarr")
                 lines.append(f"{step.name} = {step.name}.offset.to_zarr({place}, resume=True)")
         return "\n".join(lines) + "\n"
 
 
-def read_toml(text: str, recipes: Mapping[str, type[Recipe]]) -> Recipe:
-    """Recipe that a TOML file holds, of those known by name.
+def read_toml(
+    text: str,
+    recipes: Mapping[str, type[Recipe]],
+    changes: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
+) -> Recipe:
+    """Recipe that a TOML file holds, of those known by name, with changes.
+
+    Paths of the file are taken from its folder, if that is told, and may not leave it unless they are whole paths.
 
     Raises
     ------
     TypeError
         If a field is none of the recipe.
     ValueError
-        If it is no TOML, or names no recipe that is known, or a value is out of range.
+        If it is no TOML, or of another version, names no recipe that is known, or a value is out of range, or a path
+        leaves the folder.
     """
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"a recipe needs a TOML file; got '{error}'. Write one with recipe.to_toml().") from error
-    name = values.pop("recipe", None)
-    if name not in recipes:
-        raise ValueError(
-            f'a recipe file needs a line such as recipe = "generic"; got {name!r}. There are: {", ".join(recipes)}.'
-        )
-    lists = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    return recipes[name]().changed(lists)
-
-
-def _check(value: Any, field: dataclasses.Field[Any], recipe: str) -> None:
-    told = field.metadata
-    if value is None:
-        if field.default is not None:
-            raise ValueError(f"the recipe {recipe} needs a value of {field.name}; got None. Leave it out.")
-        return
-    if told["choices"] and value not in told["choices"]:
-        raise ValueError(
-            f"the recipe {recipe} needs {field.name} to be one of {', '.join(told['choices'])}; got {value!r}. "
-            "Choose one of them."
-        )
-    if field.default is True or field.default is False:
-        _options.as_switch(value, field.name, "run")
-    if told["least"] is None and told["most"] is None:
-        return
-    least = -float("inf") if told["least"] is None else told["least"]
-    most = float("inf") if told["most"] is None else told["most"]
-    if not _options.is_number(value) or not least <= value <= most:
-        unit = f" [{told['unit']}]" if told["unit"] else ""
-        raise ValueError(
-            f"the recipe {recipe} needs a number from {least:g} to {most:g} as {field.name}{unit}; got {value!r}. "
-            f"Pass a number such as {field.name}={field.default if field.default is not None else least}."
-        )
-
-
-def _as_toml(value: Any) -> str:
-    """A value of TOML; texts and lists of JSON are those of TOML, too."""
-    return json.dumps(list(value) if isinstance(value, tuple) else value)
-
-
-def _as_code(value: Any, given: Mapping[str, str]) -> str:
-    if isinstance(value, Result):
-        return given.get(value, str(value))
-    if isinstance(value, Path):
-        return repr(str(value))
-    if isinstance(value, (list, tuple)):
-        inside = ", ".join(_as_code(each, given) for each in value)
-        return f"[{inside}]"
-    return "stack" if isinstance(value, xr.DataArray) else repr(value)
-
-
-def _public_name(call: Callable[..., Any]) -> str:
-    return f"xoffset.{'masking.' if '.masking.' in call.__module__ else ''}{call.__name__}"
+    name, given = values.from_toml(text, list(recipes))
+    if folder is not None:
+        given |= values.placed(given, folder, recipes[name], is_bound=True)
+    return recipes[name].of(given | dict(changes or {}))

@@ -19,7 +19,7 @@ from xoffset.model.flags import FLAGS
 from xoffset.motion.velocity import velocity
 from xoffset.network.pairs import pairs
 from xoffset.readers.open_stack import open_stack
-from xoffset.recipes.base import FOLDER, SCENES, Recipe, Result, Step, option
+from xoffset.recipes.base import SCENES, Folder, Recipe, Result, Step, option
 from xoffset.screening.screen import screen
 
 logger = logging.getLogger("xoffset")
@@ -50,7 +50,9 @@ class Generic(Recipe):
     template: int = option(32, "side of the matching window", unit="px", least=5)
     search: int = option(8, "largest displacement of a pair", unit="px", least=1)
     step: int = option(8, "distance between windows", unit="px", least=1)
-    mask: str | tuple[str, ...] | None = option(None, "'classes' of the products, or rasters of classes", is_path=True)
+    mask: str | tuple[str, ...] | None = option(
+        None, "'classes' of the products, or rasters of classes", choices=("classes",), is_path=True
+    )
     min_score: float = option(0.5, "least correlation", least=0, most=1)
     stable: str | None = option(None, "polygons of ground that stands still", is_path=True)
     moving: str | None = option(None, "outlines of what moves", is_path=True)
@@ -120,7 +122,7 @@ class Generic(Recipe):
             *found,
             Step("series", invert, (of,), through_time, True, True, "Inverting"),
             Step("velocity", velocity, (of,), {}, True, True, "Fitting velocity"),
-            Step("files", to_geotiff, (Result("velocity"), FOLDER), {"overwrite": True}),
+            Step("files", to_geotiff, (Result("velocity"), Folder("velocity")), {"overwrite": True}),
         ]
 
     def _given(self, *names: str) -> dict[str, Any]:

@@ -44,6 +44,7 @@ STAGES: Mapping[str, str] = {
     "temporal_outlier": "far from the median velocity of its pixel: raise max_deviation; sudden motion is one, too",
     "closure": "no triplet closes: wrong pairs of these dates, or raise max_closure",
     "separation": "dates too far apart, or locked to what stays: shorter pairs, or raise max_separation",
+    "sparse": "a pair of which too little is left: raise max_ratio, or see what took the rest",
     "small_clump": "few vectors that stand alone: lower min_clump",
     "without a reason": "missing without a flag of matching or screening",
 }

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from xoffset import _options
-from xoffset._blocks import elements, halos
+from xoffset._blocks import halos
 from xoffset._kernels.maps import neighbours
 from xoffset.model import checks, grids, products
 from xoffset.model.dates import Duration
@@ -43,7 +43,7 @@ def screen(
     pycorr: tuple[float, float, float] | None = None,
     min_peak_ratio: float | None = None,
     max_mismatch: float | None = None,
-    max_displacement: float | None = None,
+    max_displacement: float | str | None = None,
     max_speed: float | None = None,
     direction: xr.DataArray | xr.Dataset | None = None,
     max_angle: float | None = None,
@@ -114,7 +114,8 @@ def screen(
         Largest `mismatch` in metres of the match and the one back; above it, or where there is none back, a match is
         flagged `forward_backward`. It needs shifts of `NCC(both_ways=True)`, which has flagged the gross ones itself.
     max_displacement, max_speed
-        Longest displacement in metres, and largest speed in metres a year; matches beyond are flagged `amplitude`.
+        Longest displacement in metres, or in pixels of the images as a text such as `"10 px"`, and largest speed in
+        metres a year; matches beyond are flagged `amplitude`.
     direction
         Where the ground moves to, on a map (y, x) that covers the nodes: azimuths in degrees clockwise from the north
         of the grid, not true north, such as the aspect of the slope, or a Dataset with vx and vy, or dx and dy; one
@@ -267,21 +268,7 @@ def screen(
     } | others.record  # fmt: skip
     if is_auto:
         step["separation"] = separation.RULES
-    return _without_failed(shifts, flags, failed, step)
-
-
-def _without_failed(shifts: xr.Dataset, flags: Any, failed: Any, step: dict[str, Any]) -> xr.Dataset:
-    """Shifts without the vectors that failed, and why."""
-    new = {}
-    for name in ("dx", "dy", "sigma_dx", "sigma_dy", "cov_dxdy"):
-        if name in shifts:
-            values = shifts[name].data
-            kept = elements.apply_if(stages.fails, stages.without, [values, failed], values.dtype)
-            new[name] = shifts[name].copy(data=kept)
-    reasons = elements.apply_if(stages.fails, _with_reasons, [flags, failed], flags.dtype)
-    # floats on disk have a fill value that whole numbers have not
-    new["flags"] = shifts["dx"].copy(data=reasons).drop_encoding()
-    return products.relabel(shifts.assign(new), step)
+    return stages.without_failed(shifts, flags, failed, step)
 
 
 def _check_grid(shifts: xr.Dataset, asked: list[str]) -> None:
@@ -326,7 +313,3 @@ def _sampling(shifts: xr.Dataset) -> Sampling | None:
     found = Sampling(float(sizes.min()), float(apart), float(areas.min()))
     is_known = np.isfinite([sizes.min(), windows.max(), areas.min()]).all() and min(found) > 0.0
     return found if is_known else None
-
-
-def _with_reasons(flags: np.ndarray, failed: np.ndarray) -> np.ndarray:
-    return flags | np.where(failed > 0, failed, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -93,9 +94,29 @@ def without(values: np.ndarray, failed: np.ndarray) -> np.ndarray:
     return np.where(failed == 0, values, values.dtype.type(np.nan))
 
 
+def without_failed(shifts: xr.Dataset, flags: Any, failed: Any, step: dict[str, Any]) -> xr.Dataset:
+    """Shifts without the vectors that failed, and why."""
+    new = {}
+    for name in ("dx", "dy", "sigma_dx", "sigma_dy", "cov_dxdy"):
+        if name in shifts:
+            values = shifts[name].data
+            kept = elements.apply_if(fails, without, [values, failed], values.dtype)
+            new[name] = shifts[name].copy(data=kept)
+    reasons = elements.apply_if(fails, _with_reasons, [flags, failed], flags.dtype)
+    # floats on disk have a fill value that whole numbers have not
+    new["flags"] = shifts["dx"].copy(data=reasons).drop_encoding()
+    return products.relabel(shifts.assign(new), step)
+
+
+def _with_reasons(flags: np.ndarray, failed: np.ndarray) -> np.ndarray:
+    return flags | np.where(failed > 0, failed, 0)
+
+
 def checked(shifts: xr.Dataset, asked: Mapping[str, Any]) -> Stages:
     """Tests that were asked for, by the names of the arguments of screen(); None tests nothing."""
     record = {name: value for name, value in asked.items() if value is not None}
+    if isinstance(record.get("max_displacement"), str):
+        record["max_displacement"] = _pixels_in_metres(record["max_displacement"], shifts)
     direction = record.get("direction")
     if direction is None and "max_angle" in record:
         raise ValueError(
@@ -167,6 +188,23 @@ def _share(value: Any, name: str) -> float:
 
 def _above_zero(value: Any, name: str, *, unit: str, example: float) -> float:
     return _options.as_positive(value, name, "screen", unit=unit, example=example)
+
+
+def _pixels_in_metres(text: str, shifts: xr.Dataset) -> float:
+    """Metres of a text such as "10 px", in pixels of the matched images, which must be alike in all pairs."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*px\s*", text)
+    if found is None:
+        raise ValueError(
+            f"screen() needs metres, or a text of pixels, as max_displacement; got {text!r}. Pass 100.0 or '10 px'."
+        )
+    sizes = np.unique(shifts[products.PIXEL_SIZE].values) if products.PIXEL_SIZE in shifts.coords else np.empty(0)
+    if sizes.size != 1 or not np.isfinite(sizes[0]):
+        came = f"{sizes.min():g} to {sizes.max():g} m" if sizes.size else "none"
+        raise ValueError(
+            f"screen() needs shifts that tell one size of pixels for max_displacement={text!r}; got {came}. Pass "
+            "metres: max_displacement=100.0."
+        )
+    return float(found[1]) * float(sizes[0])
 
 
 def _angle(value: Any, name: str) -> float:

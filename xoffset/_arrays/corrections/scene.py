@@ -168,7 +168,7 @@ def check_carried(table: np.ndarray, setup: Setup, caller: str) -> None:
     """
     told = setup.table.split(table)
     corrected = told["state"] != NOT_CORRECTED
-    if corrected.any() and (told["is_lowered"][corrected] > 0.0).all():
+    if setup.is_needed and corrected.any() and (told["is_lowered"][corrected] > 0.0).all():
         raise ValueError(
             f"{caller}() needs stable ground all around to carry a ramp of order {setup.order}, and so much of it that "
             "the ramp is known better than a single vector; got ground that carries no more than order "

@@ -33,6 +33,7 @@ class Setup:
     """What is to be corrected, as plain numbers."""
 
     order: int | None = 0  # None: told from the data
+    is_needed: bool = True  # whether the order must be carried by some pair
     stripes: int = 0  # of the sensor, each with a step; 0 if they are not told
     half: tuple[float, float] | None = None  # half of the scene [m] along x and y if edges of stripes are to be found
     has_elevation: bool = False

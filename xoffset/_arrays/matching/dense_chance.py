@@ -17,7 +17,7 @@ from xoffset._arrays.matching.dense_images import Even
 from xoffset._arrays.matching.protocol import FIELDS
 from xoffset._arrays.matching.significance import UNFILTERED
 from xoffset._kernels import bits
-from xoffset._kernels.matching import growth, moments, significance, zncc
+from xoffset._kernels.matching import autocorrelation, growth, moments, significance, zncc
 
 # Distance of the nodes whose windows are looked at, px: those between take over what is said of the ones around them.
 SPACING = 8
@@ -140,7 +140,9 @@ def _effective_pixels(
         found = np.empty(3)
         significance.unrelated_scores(one, two, valid, side, search, found)
         return (lambda nodes, peaks, out: out.fill(found[0])), found[1:]
-    lagged = significance.lags(side, reach)
-    first, second = (significance.texture(image, known, lagged) for image, known in zip((one, two), valid, strict=True))
+    lagged = autocorrelation.lags(side, reach)
+    first, second = (
+        autocorrelation.texture(image, known, lagged) for image, known in zip((one, two), valid, strict=True)
+    )
     of_both = (first.sums, first.moments), (second.sums, second.moments), lagged.weight
     return partial(significance.effective_pixels, *of_both), np.array(significance.roughness(first, second, lagged))

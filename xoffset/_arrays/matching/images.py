@@ -15,7 +15,7 @@ from xoffset._arrays.filters.options import Bandpass, Highpass, Prefilter
 from xoffset._arrays.filters.smoothing import half_of_taps
 from xoffset._arrays.lattice import Tile
 from xoffset._kernels.images import filters, holes, windows
-from xoffset._kernels.matching import refine, significance, templates, zncc
+from xoffset._kernels.matching import autocorrelation, refine, templates, zncc
 
 # Pixels after which the recursion of the spline has forgotten where it started.
 SPLINE_REACH = 6
@@ -42,11 +42,14 @@ class Image:
     # of a band-pass, which can be repeated for the pixels that two images share; None of other filters
     low_passes: tuple[np.ndarray, np.ndarray] | None
     has_holes: bool  # whether pixels inside the frame are unknown
-    textures: dict[int, significance.Texture] = field(default_factory=dict)  # by template, filled when first needed
+    # by the windows that it is known around, filled when first needed
+    textures: dict[zncc.Nodes, autocorrelation.Texture] = field(default_factory=dict)
     # of windows at rest, whatever they are matched with, filled when first needed: see `moments.kurtosis`
     kurtoses: dict[zncc.Nodes, np.ndarray] = field(default_factory=dict)
     sums: dict[zncc.Nodes, np.ndarray] = field(default_factory=dict)  # see `template_sums`
     at_nodes: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)  # see `statistics_at`
+    # whether all pixels are valid from a first row to a last one, and column: most pairs ask the same
+    complete: dict[tuple[int, int, int, int], bool] = field(default_factory=dict)
 
     @cached_property
     def is_valid(self) -> bool:

@@ -146,7 +146,7 @@ def by_blocks(
     sums = np.empty((plan[2][-1], elements + zncc.LANES), dtype)
     ring, pixels = np.empty((across, elements), dtype), np.empty(zncc.MOST_ROWS * block, dtype)
     origin, shape = (np.repeat(np.array([each]), nodes.columns, axis=0) for each in (box[:2], box[2:]))
-    score, masked = _scratch(images, search, elements)
+    score, masked = _scratch(images, search.box[2:], elements)
     zncc.search_blocks(
         images, nodes, search, box, block, plan, (ring, pixels, sums, score, origin, shape), masked, out, flags
     )  # fmt: skip
@@ -176,15 +176,15 @@ def one_by_one(images: zncc.Images, nodes: zncc.Nodes, search: zncc.Search, out:
     shapes[..., 1] = -(-shapes[..., 1] // zncc.LANES) * zncc.LANES
     most = int(shapes[search.wanted != 0].prod(axis=-1).max())
     sums = np.empty((len(images.first) * nodes.columns, most + zncc.LANES), dtype=images.first.dtype)
-    score, masked = _scratch(images, search, most)
+    largest = (2 * search.half[search.wanted != 0] + 1).max(axis=0)
+    score, masked = _scratch(images, (int(largest[0]), int(largest[1])), most)
     zncc.search_one_by_one(
         images, nodes, search, search.centre - search.half, shapes, (sums, score), masked, out, flags
     )  # fmt: skip
 
 
-def _scratch(images: zncc.Images, search: zncc.Search, elements: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Working space for the scores of a template, and for its masked sums if there are any."""
-    most = (2 * search.half[search.wanted != 0] + 1).max(axis=0)
+def _scratch(images: zncc.Images, most: tuple[int, int], elements: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Working space for the scores of a template with so many candidates along y and x; for masked sums, if any."""
     kinds, dtype = len(images.first), images.first.dtype
     # one row more to keep the highest of each column
     score = np.empty((most[0] + 1, most[1] + zncc.LANES), dtype)
@@ -258,7 +258,12 @@ def _is_complete(image: Image, nodes: zncc.Nodes, box: tuple[int, int, int, int]
             (nodes.left, box[1], nodes.columns, box[3]),
         )
     )
-    return image.is_valid or bool(image.valid[rows, columns].all())
+    if image.is_valid:
+        return True
+    part = rows.start, rows.stop, columns.start, columns.stop
+    if part not in image.complete:
+        image.complete[part] = bool(image.valid[rows, columns].all())
+    return image.complete[part]
 
 
 def candidates(guide: np.ndarray, pair: Pair, tile: Tile, lattice: Lattice) -> Candidates:

@@ -9,13 +9,15 @@ import numpy as np
 from xoffset._arrays.matching.images import Image
 from xoffset._arrays.matching.search import Candidates
 from xoffset._kernels.matching import ambiguity as ambiguities
-from xoffset._kernels.matching import moments, significance, surface, zncc
+from xoffset._kernels.matching import autocorrelation, moments, significance, surface, zncc
 
 # By how much points without a pre-filter count more: their pixels are all bright, and their share of a window is not
 # that of the tile, whose effective pixels hold there.
 UNFILTERED = 6.0
+# Distance of windows, in sides of them, from which on textures are made around them only.
+FAR_APART = 2
 
-_lags = cache(significance.lags)
+_lags = cache(autocorrelation.lags)
 
 
 def doubts(
@@ -81,21 +83,41 @@ def _effective_pixels(
     lagged = _lags(windows.template, reference.colour_reach)
     inset = _inset(reference)
     windows = windows._replace(top=windows.top - inset, left=windows.left - inset)
-    a, b = (texture(image, windows.template) for image in (reference, secondary))
+    a, b = (texture(image, windows) for image in (reference, secondary))
+    if b.products.size > 0:
+        autocorrelation.complete(b, lagged, _corners(b.is_known.shape, windows, peaks))
     significance.effective_pixels((a.sums, a.moments), (b.sums, b.moments), lagged.weight, windows, peaks, effective)
     return effective, np.array(significance.roughness(a, b, lagged))
 
 
-def texture(image: Image, template: int) -> significance.Texture:
-    """Local autocorrelation of an image for windows of one size, computed once."""
-    if template not in image.textures:
+def texture(image: Image, windows: zncc.Nodes) -> autocorrelation.Texture:
+    """Local autocorrelation of an image for windows of one size, computed once.
+
+    `windows` are counted from the first pixel that a window reaches. Around all pixels, or, of windows that lie far
+    apart, around these at rest, and around others as pairs ask for them: the mean does not depend on the pairs.
+    """
+    is_sparse = windows.step >= FAR_APART * windows.template
+    of = windows if is_sparse else zncc.Nodes(0, 0, 0, 0, 0, windows.template)
+    if of not in image.textures:
         inset = _inset(image)
         valid = np.ascontiguousarray(image.valid[inset:-inset, inset:-inset])
         # the mean that some filters leave would pass for likeness at any distance
         pixels = np.empty(valid.shape, dtype=image.filtered.dtype)
-        significance.without_mean(image.filtered, image.valid, inset, pixels)
-        image.textures[template] = significance.texture(pixels, valid, _lags(template, image.colour_reach))
-    return image.textures[template]
+        autocorrelation.without_mean(image.filtered, image.valid, inset, pixels)
+        corners = None
+        if is_sparse:
+            at_rest = np.zeros((windows.rows, windows.columns, 2))
+            corners = _corners(autocorrelation.count_corners(valid.shape), windows, at_rest)
+        lagged = _lags(windows.template, image.colour_reach)
+        image.textures[of] = autocorrelation.texture(pixels, valid, lagged, corners)
+    return image.textures[of]
+
+
+def _corners(shape: tuple[int, ...], windows: zncc.Nodes, peaks: np.ndarray) -> np.ndarray:
+    """Corners of blocks (uint8) that windows need which are moved by these shifts."""
+    out = np.zeros(shape, dtype=np.uint8)
+    autocorrelation.mark_corners(windows, peaks, out)
+    return out
 
 
 def _inset(image: Image) -> int:

@@ -47,11 +47,15 @@ def slopes(image, along_x, along_y):
     near = image.dtype.type(2.0 / 3.0)
     far = image.dtype.type(1.0 / 12.0)
     for y in range(height):
-        for x in range(width):
+        if y < 2 or y >= height - 2 or width < 4:
+            for x in range(width):
+                along_x[y, x] = 0
+                along_y[y, x] = 0
+            continue
+        line = image[y]
+        for x in (0, 1, width - 2, width - 1):
             along_x[y, x] = 0
             along_y[y, x] = 0
-    for y in range(2, height - 2):
-        line = image[y]
         for x in range(2, width - 2):
             along_x[y, x] = near * (line[x + 1] - line[x - 1]) - far * (line[x + 2] - line[x - 2])
         above2, above1, below1, below2 = image[y - 2], image[y - 1], image[y + 1], image[y + 2]

@@ -5,7 +5,7 @@ candidates is the highest maximum of a smooth random surface. `pixels_eff` follo
 windows, the number of maxima from the roughness of the surface. Where few bright pixels hold the contrast, the meeting
 of two of them makes a high score: how few follows from the fourth moments of the windows.
 
-What a matcher does with it, for one pair on one tile (see `ncc._match`)::
+What a matcher does with it, for one pair on one tile (see `ncc._match`, and `autocorrelation` for the first two)::
 
     lagged = lags(template, reach)                      # once; reach: how far the pre-filter lets pixels correlate
     texture(image, valid, lagged)                       # once an image: `image` is zero where not `valid`
@@ -23,20 +23,12 @@ than a window: there `unrelated_scores` replaces the second to the fourth line.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from xoffset._kernels._jit import hot_kernel, kernel, lean_kernel
+from xoffset._kernels.matching.autocorrelation import Lags, Texture, corner_at, count_points
 
-# Side of the blocks over which products of pixels are summed, px.
-BLOCK = 8
-# Blocks along a side of the square whose texture stands for that at its middle.
-AREA = 2
-# Longest lag up to which every lag is measured, px; to twice as far every second one is, and so on.
-FINE = 4
-# Points along a window at which the textures of the two images meet.
-MOST_POINTS = 4
 # The next constants correct pixels_eff, the number of independent pixels of a window. The textures around the best of
 # many candidates resemble each other by chance, which makes it too small by OFFSET + SHARE·pixels. The values were set
 # with unrelated synthetic scenes from white to red, with clouds and without.
@@ -55,175 +47,6 @@ LEAST_LEVEL = 2.0
 LEAST_FREEDOM = 4.0
 # Windows along a tile that are compared with each other where there is no pre-filter.
 SAMPLES = 8
-
-
-class Lags(NamedTuple):
-    """Lags of half a plane; the first is zero."""
-
-    y: np.ndarray  # int64 (lag,), px
-    x: np.ndarray
-    weight: np.ndarray  # float32 (lag,): lags it stands for, both signs, times the share of a window's pixels that pair
-    neighbours: np.ndarray  # int64 (4, lag): index of the lags one stride along -y, y, -x and x; -1 if there is none
-    stride: np.ndarray  # float64 (lag,), px
-
-
-class Texture(NamedTuple):
-    """Autocorrelation of an image around the corners of its blocks."""
-
-    sums: np.ndarray  # (rows, columns, lag): products over AREA x AREA blocks
-    moments: (
-        np.ndarray
-    )  # (rows, columns, 4): energy, share of valid pixels, weighted sums of products and their squares
-    mean: np.ndarray  # float64 (lag,): mean correlation at each lag
-
-
-def lags(template: int, reach: int) -> Lags:
-    """Lags up to `reach` px, fine near zero and coarser beyond, with trapezoidal weights; at most template - 1."""
-    weight: dict[tuple[int, int], float] = {}
-    stride: dict[tuple[int, int], int] = {}
-    inner, outer, step = 0, FINE, 1
-    while inner < min(reach, template - 1):
-        line = np.arange(-outer, outer + 1, step)
-        whole = step * np.where(np.abs(line) == outer, 0.5, 1.0)
-        hole = step * np.where(np.abs(line) < inner, 1.0, np.where(np.abs(line) == inner, 0.5, 0.0)) * (inner > 0)
-        areas = np.multiply.outer(whole, whole) - np.multiply.outer(hole, hole)
-        for i, j in np.argwhere(areas > 0.0).tolist():
-            lag = (int(line[i]), int(line[j]))
-            weight[lag] = weight.get(lag, 0.0) + float(areas[i, j])
-            stride.setdefault(lag, step)
-        inner, outer, step = outer, 2 * outer, 2 * step
-    half = sorted(lag for lag in weight if lag >= (0, 0) and max(map(abs, lag)) < template)
-    index = {(sign * y, sign * x): k for k, (y, x) in enumerate(half) for sign in (1, -1)}
-    pairing = [(1.0 - abs(y) / template) * (1.0 - abs(x) / template) * (1.0 + ((y, x) != (0, 0))) for y, x in half]
-    towards = ((-1, 0), (1, 0), (0, -1), (0, 1))
-    return Lags(
-        y=np.array([y for y, _ in half]),
-        x=np.array([x for _, x in half]),
-        weight=np.array([weight[lag] * share for lag, share in zip(half, pairing, strict=True)], dtype=np.float32),
-        neighbours=np.array(
-            [[index.get((y + i * stride[y, x], x + j * stride[y, x]), -1) for y, x in half] for i, j in towards]
-        ),
-        stride=np.array([stride[lag] for lag in half], dtype=np.float64),
-    )
-
-
-def texture(image: np.ndarray, valid: np.ndarray, lagged: Lags) -> Texture:
-    """Local autocorrelation of an image (height, width) that is zero where not `valid` (uint8)."""
-    rows, columns = (max(size // BLOCK, AREA) for size in image.shape)
-    products = np.empty((rows, columns, lagged.y.size), dtype=image.dtype)
-    counts = np.empty((rows, columns, 1), dtype=image.dtype)
-    block_products(image, lagged.y, lagged.x, products)
-    zero = np.zeros(1, dtype=np.int64)
-    block_products(valid.astype(image.dtype), zero, zero, counts)
-    sums = np.empty((rows - AREA + 1, columns - AREA + 1, lagged.y.size), dtype=image.dtype)
-    moments = np.empty((*sums.shape[:2], 4), dtype=image.dtype)
-    gather(products, counts, lagged.weight, sums, moments)
-    mean = np.empty(lagged.y.size)
-    mean_correlation(sums, moments, mean)
-    return Texture(sums, moments, mean)
-
-
-@lean_kernel
-def without_mean(image, valid, inset, out):
-    """Inner part of an image without the mean of its valid pixels, and zero where they are not `valid` (uint8)."""
-    total, count = 0.0, 0
-    for y in range(out.shape[0]):
-        line, is_valid = image[inset + y, inset:], valid[inset + y, inset:]
-        part = image.dtype.type(0.0)
-        for x in range(out.shape[1]):
-            part += line[x] * is_valid[x]
-            count += int(is_valid[x])
-        total += part
-    mean = image.dtype.type(total / max(count, 1))
-    for y in range(out.shape[0]):
-        line, is_valid, target = image[inset + y, inset:], valid[inset + y, inset:], out[y]
-        for x in range(out.shape[1]):
-            target[x] = (line[x] - mean) * is_valid[x]
-
-
-@hot_kernel
-def block_products(image, lag_y, lag_x, out):
-    """Sums over the pixels i of each block of image[i]·image[i + lag]; beyond its edges the image is zero.
-
-    `out` (rows, columns, lags) of blocks of BLOCK px.
-    """
-    height, width = image.shape
-    rows, columns, count = out.shape
-    line = np.empty(max(width, columns * BLOCK), image.dtype)
-    for row in range(rows):
-        for k in range(count):
-            dy = lag_y[k]
-            dx = lag_x[k]
-            first = max(0, -dx)
-            length = max(min(width, width - dx) - first, 0)
-            for x in range(line.size):
-                line[x] = 0
-            target = line[first : first + length]
-            y = row * BLOCK
-            end = min(y + BLOCK, height - dy)
-            # two rows at a time: of more arrays the compiler no longer proves that they do not overlap
-            while y + 2 <= end:
-                a0, a1 = image[y, first : first + length], image[y + 1, first : first + length]
-                b0, b1 = image[y + dy, first + dx :], image[y + dy + 1, first + dx :]
-                for x in range(length):
-                    target[x] += a0[x] * b0[x] + a1[x] * b1[x]
-                y += 2
-            if y < end:
-                a0 = image[y, first : first + length]
-                b0 = image[y + dy, first + dx :]
-                for x in range(length):
-                    target[x] += a0[x] * b0[x]
-            for column in range(columns):
-                total = image.dtype.type(0.0)
-                for x in range(column * BLOCK, (column + 1) * BLOCK):
-                    total += line[x]
-                out[row, column, k] = total
-
-
-@lean_kernel
-def mean_correlation(sums, moments, out):
-    """Mean correlation at each lag (lag,) of the places with texture, at least half of whose pixels are valid."""
-    for k in range(out.size):
-        out[k] = 0
-    count = 0
-    for row in range(sums.shape[0]):
-        for column in range(sums.shape[1]):
-            energy = moments[row, column, 0]
-            if not (energy > 0 and 2 * moments[row, column, 1] > 1):
-                continue
-            line, scale = sums[row, column], 1 / float(energy)
-            for k in range(out.size):
-                out[k] += line[k] * scale
-            count += 1
-    for k in range(out.size):
-        out[k] /= max(count, 1)
-
-
-@lean_kernel
-def gather(products, counts, weight, sums, moments):
-    """Sum AREA x AREA blocks of products and counts into `sums` and `moments`, as in Texture."""
-    rows, columns, lagged = sums.shape
-    for row in range(rows):
-        for column in range(columns):
-            target = sums[row, column]
-            for k in range(lagged):
-                target[k] = 0
-            known = products.dtype.type(0.0)
-            for i in range(row, row + AREA):
-                for j in range(column, column + AREA):
-                    source = products[i, j]
-                    for k in range(lagged):
-                        target[k] += source[k]
-                    known += counts[i, j, 0]
-            mean = products.dtype.type(0.0)
-            square = products.dtype.type(0.0)
-            for k in range(lagged):
-                mean += weight[k] * target[k]
-                square += weight[k] * target[k] * target[k]
-            moments[row, column, 0] = target[0]
-            moments[row, column, 1] = known / (AREA * BLOCK) ** 2
-            moments[row, column, 2] = mean
-            moments[row, column, 3] = square
 
 
 @lean_kernel
@@ -256,7 +79,7 @@ def effective_pixels(first, second, weight, nodes, peaks, out):
     sums_a, moments_a = first
     sums_b, moments_b = second
     size = nodes.template
-    points = min(MOST_POINTS, max(1, (size + BLOCK // 2) // BLOCK))
+    points = count_points(size)
     pixels = float(size * size)
     for row in range(nodes.rows):
         for column in range(nodes.columns):
@@ -269,12 +92,12 @@ def effective_pixels(first, second, weight, nodes, peaks, out):
             energy_a, energy_b, mean_a, mean_b, square_a, square_b = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
             for i in range(points):
                 y = nodes.top + row * nodes.step + (i + 0.5) * size / points
-                row_a = _corner(y, sums_a.shape[0])
-                row_b = _corner(y + dy, sums_b.shape[0])
+                row_a = corner_at(y, sums_a.shape[0])
+                row_b = corner_at(y + dy, sums_b.shape[0])
                 for j in range(points):
                     x = nodes.left + column * nodes.step + (j + 0.5) * size / points
-                    column_a = _corner(x, sums_a.shape[1])
-                    column_b = _corner(x + dx, sums_b.shape[1])
+                    column_a = corner_at(x, sums_a.shape[1])
+                    column_b = corner_at(x + dx, sums_b.shape[1])
                     a = sums_a[row_a, column_a]
                     b = sums_b[row_b, column_b]
                     of_a = moments_a[row_a, column_a]
@@ -301,12 +124,6 @@ def effective_pixels(first, second, weight, nodes, peaks, out):
             own_b = _of_sums(count * square_b / (energy_b * energy_b), mean_b, mean_b, pixels)
             largest = min(LARGEST_RATIO * math.sqrt(own_a * own_b), pixels)
             out[row, column] = max(min(crossed + OFFSET + SHARE * pixels, largest), LEAST_PIXELS)
-
-
-@lean_kernel
-def _corner(position, count):
-    """Index of the AREA x AREA blocks whose middle lies nearest to a position in px."""
-    return min(max(math.floor(position / BLOCK - 0.5 * AREA + 0.5), 0), count - 1)
 
 
 def roughness(first: Texture, second: Texture, lagged: Lags) -> tuple[float, float]:

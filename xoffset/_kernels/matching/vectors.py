@@ -15,6 +15,7 @@ from typing import Any
 
 from xoffset._kernels._jit import fused_kernel, lean_kernel
 from xoffset._kernels.matching.surface import LOWEST, ONE_VALUE
+from xoffset._kernels.matching.twins import BLOCK, LANES, plain_cut, plain_lags, plain_products, plain_scores
 
 with contextlib.suppress(ImportError):  # another numba: see `_are_at_hand`
     from llvmlite import binding, ir
@@ -23,8 +24,6 @@ with contextlib.suppress(ImportError):  # another numba: see `_are_at_hand`
     from numba.core.registry import cpu_target
     from numba.extending import intrinsic
 
-# Number to whose multiple the shifts along x are rounded up, so that vector instructions work on whole vectors.
-LANES = 8
 # Vectors of a strip: those of as many rows as below stay in registers.
 ABREAST = 3
 # Rows of a block that a vector loaded serves. With three vectors each, and those loaded, they fill the 16 registers of
@@ -33,98 +32,6 @@ ROWS = 4
 MOST_ROWS = 5
 # Shifts along y of which all sums of a vector stay in registers at a time.
 FEW_SHIFTS = 7
-
-
-# -------------------------------------------------------------------------------------------------------- plain twins
-
-
-@fused_kernel
-def plain_products(first, second, y, x, size, shift_y, shift_x, shifts, lanes, pixels, out):
-    """Products of a square block with all shifted copies of another image.
-
-    out[s·lanes + d] = sum over i, j of first[y + i, x + j]·second[y + shift_y + s + i, x + shift_x + d + j].
-
-    Parameters
-    ----------
-    first, second
-        (height, width) images, finite, in C order. Of blocks of less than ROWS rows up to 3 rows above the window are
-        read too.
-    y, x, size
-        First row and column of the block, and its side.
-    shift_y, shift_x, shifts, lanes
-        First shift along y and x, number of shifts along y, and along x, where they are a multiple of LANES.
-    pixels
-        (MOST_ROWS·size or more,) scratch.
-    out
-        (shifts·lanes or more,).
-    """
-    for s in range(shifts):
-        line = out[s * lanes : (s + 1) * lanes]
-        for d in range(lanes):
-            line[d] = 0
-        for i in range(size):
-            other = second[y + shift_y + s + i]
-            for j in range(size):
-                pixel, window = first[y + i, x + j], other[x + shift_x + j : x + shift_x + j + lanes]
-                for d in range(lanes):
-                    line[d] += pixel * window[d]
-
-
-@fused_kernel
-def plain_scores(sums, row, stride, count, place, lanes, of_window, totals, inverses, y, x, height, width, score):
-    """ZNCC of one template with its candidates where every pixel is valid, and the highest of each column.
-
-    Parameters
-    ----------
-    sums
-        (row, shifts·lanes or more): the sums of products are those of `count` rows, `stride` apart, from `row` on.
-    place, lanes
-        Where the first candidate stands in a row, and how much further on that of the next shift along y does.
-    of_window
-        Mean of the template, and one over the root of its squared deviations, above 0.
-    totals, inverses
-        (height, width) sum of each window of the secondary, and the like of the latter, 0 without texture; that of the
-        first candidate starts at (y, x).
-    height, width
-        Number of candidates along y and x, the latter a multiple of LANES.
-    score
-        Filled from its first corner: the score, or ONE_VALUE without texture; its last row is filled with the highest
-        of each column.
-    """
-    mean, inverse = of_window
-    one, mark = score.dtype.type(1.0), score.dtype.type(ONE_VALUE)
-    high = score[score.shape[0] - 1]
-    for d in range(width):
-        high[d] = LOWEST
-    for i in range(height):
-        line = score[i, :width]
-        start = place + i * lanes
-        source = sums[row, start : start + width]
-        for d in range(width):
-            line[d] = source[d]
-        for k in range(1, count):
-            source = sums[row + k * stride, start : start + width]
-            for d in range(width):
-                line[d] += source[d]
-        means, scales = totals[y + i, x : x + width], inverses[y + i, x : x + width]
-        for d in range(width):
-            value = (line[d] - mean * means[d]) * (inverse * scales[d])
-            value = value if value < one else one
-            value = value if scales[d] > 0 else mark
-            line[d] = value
-            high[d] = value if value > high[d] else high[d]
-
-
-@fused_kernel
-def plain_cut(image, y, x, rows, columns, pitch, mean, out):
-    """Copy rows and columns of an image (height, width) from (y, x) on into a line, less a number.
-
-    The rows begin `pitch` apart in `out`; what lies between them stays.
-    """
-    for i in range(rows):
-        line, source = out[i * pitch :], image[y + i, x:]
-        for j in range(columns):
-            line[j] = source[j] - mean
 
 
 # ------------------------------------------------------------------------------------------------------------ vectors
@@ -174,6 +81,19 @@ class _Writer:
         name = f"llvm.fmuladd.v{a.type.count}f{8 * self.item}"
         function = ir.FunctionType(a.type, 3 * [a.type])
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, function, name), [a, b, c])
+
+    def total(self, vectors: list[Any]) -> Any:
+        """Sum of the lanes of one vector or two: of those half of all lanes apart first."""
+        found = vectors[0] if len(vectors) == 1 else self.builder.fadd(*vectors)
+        while found.type.count > 1:
+            half = found.type.count // 2
+            kind = ir.VectorType(ir.IntType(32), half)
+            low, high = (
+                self.builder.shuffle_vector(found, found, ir.Constant(kind, list(range(first, first + half))))
+                for first in (0, half)
+            )
+            found = self.builder.fadd(low, high)
+        return self.builder.extract_element(found, ir.Constant(ir.IntType(32), 0))
 
     def choose(self, comparison: str, a: Any, b: Any, yes: Any, no: Any) -> Any:
         return self.builder.select(self.builder.fcmp_ordered(comparison, a, b), yes, no)
@@ -429,6 +349,33 @@ def _rows_less_mean(context, out, pitch, image, y, x, rows, columns, mean):
     return types.void(out, whole, image, whole, whole, whole, whole, mean), write_all
 
 
+def _block_at_lags(context, out, image, y, x, lag_y, lag_x):
+    """Typing and code of `plain_lags`: the rows of the block stay in registers."""
+
+    def write_all(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        out, image, lag_y, lag_x = (
+            context.make_array(signature.args[k])(context, builder, args[k]) for k in (0, 1, 4, 5)
+        )
+        write, (y, x) = _Writer(builder, context.get_value_type(signature.args[0].dtype)), args[2:4]
+        pitch = builder.sdiv(builder.extract_value(image.strides, 0), ir.Constant(y.type, write.item))
+        parts = write.parts(1)
+        rows = [builder.add(builder.mul(write.sum(y, i), pitch), x) for i in range(BLOCK)]
+        own = [[write.load(image.data, write.sum(row, start), kind) for start, kind in parts] for row in rows]
+        with cgutils.for_range(builder, builder.extract_value(out.shape, 0)) as loop:
+            down, right = (builder.load(builder.gep(each.data, [loop.index])) for each in (lag_y, lag_x))
+            away = builder.add(builder.mul(down, pitch), right)
+            totals = [write.spread(0.0, kind) for _, kind in parts]
+            for row, values in zip(rows, own, strict=True):
+                seen = [write.load(image.data, write.sum(row, away, start), kind) for start, kind in parts]
+                totals = list(map(write.multiply_add, values, seen, totals))
+            builder.store(write.total(totals), builder.gep(out.data, [loop.index]))
+        return context.get_dummy_value()
+
+    _require_rows(out, image)
+    _require_rows(lag_y, lag_x)
+    return types.void(out, image, types.intp, types.intp, lag_y, lag_x), write_all
+
+
 ARE_AT_HAND = _are_at_hand()
 REGISTER = _register() if ARE_AT_HAND else 0
 # Most units (LANES numbers each) of a strip: of numbers of 4 bytes, and of 8.
@@ -438,10 +385,11 @@ _add_five: Any
 _add_all_shifts: Any
 _add_scores: Any
 _copy_rows: Any
+_add_lags: Any
 if ARE_AT_HAND:
     _add_four, _add_five = (intrinsic(_add_rows(rows)) for rows in (ROWS, MOST_ROWS))
     _add_all_shifts, _add_scores = intrinsic(_few_shifts), intrinsic(_strip_of_scores)
-    _copy_rows = intrinsic(_rows_less_mean)
+    _copy_rows, _add_lags = intrinsic(_rows_less_mean), intrinsic(_block_at_lags)
 
 
 @lean_kernel
@@ -495,6 +443,13 @@ def vector_cut(image, y, x, rows, columns, pitch, mean, out):
     _copy_rows(out, pitch, image, y, x, rows, columns, mean)
 
 
+@fused_kernel
+def vector_lags(image, y, x, lag_y, lag_x, line, out):
+    """As `plain_lags`."""
+    _add_lags(out, image, y, x, lag_y, lag_x)
+
+
 products = vector_products if ARE_AT_HAND else plain_products
 scores = vector_scores if ARE_AT_HAND else plain_scores
 cut = vector_cut if ARE_AT_HAND else plain_cut
+lags = vector_lags if ARE_AT_HAND else plain_lags

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xoffset._kernels._jit import fused_kernel, hot_kernel, lean_kernel
-from xoffset._kernels.matching import vectors
+from xoffset._kernels.matching import twins, vectors
 from xoffset._kernels.matching.surface import (
     ONE_VALUE,
     PEAK_FIELDS,
@@ -21,7 +21,7 @@ from xoffset._kernels.matching.surface import (
     _verdict_without_peak,
 )
 
-LANES, MOST_ROWS = vectors.LANES, vectors.MOST_ROWS
+LANES, MOST_ROWS = twins.LANES, vectors.MOST_ROWS
 
 
 class Nodes(NamedTuple):

@@ -1,0 +1,78 @@
+"""Recipes of GDM-OPT on crops of real images: ground that stands still, a glacier, and an image warped by a fault."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from gdm_scenes import made
+from reference_places import yahtse
+
+import xoffset
+
+pytestmark = pytest.mark.data
+
+
+def test_forest_of_slovenia_stands_still(data_folder: Path) -> None:
+    data = xr.open_dataset(data_folder / "s2_ndvi_slovenia" / "s2_ndvi_68dates.nc").drop_duplicates("time")
+    is_clear = (data.valid == 1) & (data.cloud == 0)
+    stack = data.ndvi.where(is_clear).isel(time=is_clear.mean(("y", "x")) > 0.98).rio.write_crs("EPSG:32633")
+    # two winters, whose images correlate
+    winters = stack.sel(time=slice("2015-12-01", "2017-02-01")).isel(time=[0, 1, 2, 3, 8, 9]).chunk()
+    rate = made(
+        "slide", "rate", winters, spatial_matching_range=1, maximum_matching_range=3, along_track_destriping=False
+    )  # fmt: skip
+    known = rate.vx.notnull() & rate.sigma_vx.notnull()
+    assert known.mean() > 0.8
+    for name in ("vx", "vy"):
+        inside = np.abs(rate[name]) < 1.96 * rate[f"sigma_{name}"]
+        assert inside.where(known).mean() >= 0.9
+
+
+def test_ice_of_yahtse_moves_south_as_windows_tell(data_folder: Path) -> None:
+    """The tongue itself, 15 to 20 px in 16 days, is more than dense matchers find without a prior."""
+    stack = yahtse(data_folder).isel(y=slice(448, 960), x=slice(760, 1272)).load()
+    windows = xoffset.correlate(stack, xoffset.pairs(stack), search=25, step=16).isel(pair=0)
+    found = made(
+        "ice", "within", stack.chunk(), spatial_matching_range=20, displacement_amplitude_threshold=40.0,
+        deramping=False, along_track_destriping=False,
+        dem=str(data_folder / "yahtse_landsat8" / "yahtse_srtm_dem.tif"),
+    ).isel(pair=0)  # fmt: skip
+    there = found[["dx", "dy"]].interp(x=windows.x, y=windows.y)
+    is_ice = (windows.score > 0.7) & (windows.dy < -2.0 * 15.0) & there.dx.notnull()
+    assert int(is_ice.sum()) > 20
+    apart = np.hypot(there.dx - windows.dx, there.dy - windows.dy).where(is_ice) / 15.0
+    assert float(apart.median()) < 0.3
+    assert float(there.dy.where(is_ice).median()) < -2.0 * 15.0
+
+
+@pytest.mark.parametrize("strike", ["north", "east"])
+def test_a_real_image_warped_by_a_fault(data_folder: Path, strike: str) -> None:
+    """Both sides of a line are moved by whole fine pixels, then areas are averaged: nothing is interpolated."""
+    files = data_folder / "kaiserberg_rock_glacier" / "ortho_2020.tif"
+    fine = xoffset.open_stack([files], date="ortho_%Y")[0].isel(x=slice(1300, 2100), y=slice(0, 640)).astype(float)
+    values, axis = fine.values, {"north": 0, "east": 1}[strike]
+    if strike == "east":
+        values = values.T
+    half, moved, coarse = values.shape[1] // 2, 3, 4
+    warped = np.concatenate(
+        [np.roll(values[:, :half], moved, axis=0), np.roll(values[:, half:], -moved, axis=0)], axis=1
+    )
+    pair = np.stack([values, warped]) if strike == "north" else np.stack([values.T, warped.T])
+    side = abs(float(fine.x[1] - fine.x[0]))
+    time = np.array(["2020-01-01", "2020-04-01"], dtype="datetime64[us]")
+    stack = xr.DataArray(pair, dims=("time", "y", "x"), coords={"time": time, "y": fine.y, "x": fine.x})
+    stack = stack.coarsen(y=coarse, x=coarse, boundary="trim").mean().rio.write_crs("EPSG:31254")
+    found = made(
+        "etq", "displacement", stack.chunk(), split_date="2020-03-01", spatial_matching_range=2,
+        apply_jitter_correction=False,
+    )  # fmt: skip
+    along = (found.dy if axis == 0 else found.dx).values
+    across = (found.x - found.x.mean()).values if axis == 0 else (found.y - found.y.mean()).values
+    across = np.broadcast_to(across if axis == 0 else across[:, None], along.shape) / (side * coarse)
+    ends = []
+    for sign in (1.0, -1.0):
+        is_of = (sign * across > 6) & (sign * across < 45) & np.isfinite(along)
+        ends.append(np.polyfit(across[is_of], along[is_of], 1)[1])
+    slip = 2 * moved * side
+    assert abs(abs(ends[0] - ends[1]) - slip) < 0.05 * slip

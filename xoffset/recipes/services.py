@@ -1,0 +1,91 @@
+"""What recipes of services share: their images, and what products tell of these beside."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, Self
+
+import xarray as xr
+
+from xoffset.masking.classes import classes
+from xoffset.readers import objects, saved_stack
+from xoffset.readers.detectors import detectors
+from xoffset.readers.eopf import product as eopf
+from xoffset.readers.open_stack import open_stack
+from xoffset.readers.products import is_product
+from xoffset.readers.rasters import find
+from xoffset.readers.sentinel2 import product as sentinel2
+from xoffset.recipes.base import SCENES, Recipe, Result, Step, option
+
+# Side of the blocks in which what belongs to the images is read, px.
+BLOCK = 1024
+# The band that services recommend, and a tile that is not told.
+BAND, LOCAL = "B04", "local"
+AUTO, PRODUCTS, NONE = "auto", "products", "none"
+_FROM = (AUTO, PRODUCTS, NONE)
+
+
+@dataclass(frozen=True)
+class Service(Recipe):
+    """Recipe of a service that takes Sentinel-2 products, or a stack of any other images."""
+
+    band: int | str | None = option(
+        None, "Sentinel-2 band; left out B04, which is recommended, and of other images than products the only one",
+        example=BAND,
+    )  # fmt: skip
+    tile: str = option(LOCAL, "Sentinel-2 tile such as 31TGK, of products that have several; 'local' is the only one")
+    classes: str | tuple[str, ...] = option(
+        AUTO, "classes of the pixels, which masks are made of: of the 'products', rasters of classes, or 'none'; "
+        "'auto' takes those of products that have them", choices=_FROM, is_path=True,
+    )  # fmt: skip
+    detectors: str = option(
+        AUTO, "footprints of the detectors, along which stripes are corrected: of the 'products', or 'none'; 'auto' "
+        "takes those of products that have them", choices=_FROM,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not re.fullmatch(r"[A-Za-z0-9-]+", self.tile):
+            raise ValueError(
+                f"the recipe {self.name} needs letters and digits as tile; got {self.tile!r}. Pass one such as '31TGK'."
+            )
+
+    def ways(self, scenes: Any) -> list[Self]:
+        """Recipes that say which band, classes and detectors of these scenes there are, the fullest first."""
+        places = [] if _are_arrays(scenes) else find(scenes)
+        of_products = (PRODUCTS, NONE) if places and all(map(is_product, places)) else (NONE,)
+        kinds = of_products if self.classes == AUTO else (self.classes,)
+        seen = of_products if self.detectors == AUTO else (self.detectors,)
+        is_sentinel = bool(places) and all(sentinel2.is_product(each) or eopf.is_product(each) for each in places)
+        band = BAND if self.band is None and is_sentinel else self.band
+        return [replace(self, band=band, classes=each, detectors=other) for each, other in product(kinds, seen)]
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the classes of the pixels are known."""
+        return self.classes != NONE
+
+    def _images(self) -> Step:
+        """The stack of the scenes."""
+        told = {"band": self.band, "tile": None if self.tile == LOCAL else self.tile, "chunks": BLOCK}
+        return Step("stack", open_stack, (SCENES,), {name: value for name, value in told.items() if value is not None})
+
+    def _classes(self) -> Step:
+        """The classes of the pixels of the stack."""
+        source = SCENES if self.classes in (AUTO, PRODUCTS) else self.classes
+        return Step("seen", classes, (source,), {"like": Result("stack")})
+
+    def _detectors(self) -> list[Step]:
+        """The detectors that saw the pixels of the stack, if they are known."""
+        if self.detectors == NONE:
+            return []
+        return [Step("detector", detectors, (SCENES,), {"like": Result("stack"), "band": self.band})]
+
+
+def _are_arrays(scenes: Any) -> bool:
+    """Whether scenes are a stack, or arrays of other loaders, and no files of images."""
+    if isinstance(scenes, xr.DataArray) or objects.are_loaded(scenes):
+        return True
+    return saved_stack.is_saved(scenes) and not is_product(str(scenes))
