@@ -30,9 +30,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where kernels are slow, or compiled once more, leave out cases that tell nothing more about loops and bounds.
 
-    Tests marked `small` run as plain Python and with bounds checking with each of their parameters, and each two of
-    them, away from the first that is listed; checked kernels with one type of pixels, since none changes an index.
-    Compiled as usual they run in all combinations.
+    Tests marked `small` run as plain Python with each of their parameters away from the first that is listed, and with
+    bounds checking with each two of them, and one type of pixels, since none changes an index. Compiled as usual they
+    run in all combinations.
     """
     if not (numba.config.DISABLE_JIT or numba.config.BOUNDSCHECK):
         return
@@ -42,12 +42,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _tells_no_more(item: pytest.Item) -> bool:
-    places = item.callspec.indices if hasattr(item, "callspec") else {}
-    names = [mark.args[0] for mark in item.iter_markers("parametrize")]
-    # of parameters that are listed together one stands for all
-    firsts = [each.split(",")[0].strip() if isinstance(each, str) else each[0] for each in names]
-    is_another_type = places.get("dtype", 0) > 0 and not numba.config.DISABLE_JIT
-    return is_another_type or sum(places[first] > 0 for first in firsts) > 2
+    away = [names for mark in item.iter_markers("parametrize") if (names := _away_from_the_first(mark, item))]
+    return len(away) > 1 if numba.config.DISABLE_JIT else len(away) > 2 or ["dtype"] in away
+
+
+def _away_from_the_first(mark: pytest.Mark, item: pytest.Item) -> list[str]:
+    """Names that a list of parameters is for, unless the test has the first of the list."""
+    names, values = mark.args[:2]
+    names = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+    first = next(iter(values))
+    first = getattr(first, "values", first) if hasattr(first, "marks") else first if len(names) > 1 else (first,)
+    is_first = all(item.callspec.params[name] is value for name, value in zip(names, first, strict=True))
+    return [] if is_first else names
 
 
 @pytest.fixture(scope="session")
