@@ -97,21 +97,22 @@ def on_one_core() -> None:
 
 
 def cpu_seconds(function: Callable[[], Any], repeats: int = 3) -> float:
-    """Least CPU time of a few calls, after one that compiles."""
+    """Least CPU time of a few calls, after one that compiles; of that one if it is not repeated."""
     return least_cpu_seconds({"": function}, repeats)[""]
 
 
 def least_cpu_seconds(functions: dict[str, Callable[[], Any]], repeats: int = 3) -> dict[str, float]:
-    """Least CPU time of each of several functions, after a call that compiles; taken in turns, so that none profits."""
-    for function in functions.values():
-        function()
-    least = dict.fromkeys(functions, np.inf)
-    for _ in range(repeats):
+    """Least CPU time of each of several functions, after a call that compiles; taken in turns, so that none profits.
+
+    Without repeats the call that compiles is timed: small runs only show that a benchmark works.
+    """
+    spent: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(1 + repeats):
         for name, function in functions.items():
             start = time.process_time()
             function()
-            least[name] = min(least[name], time.process_time() - start)
-    return least
+            spent[name].append(time.process_time() - start)
+    return {name: min(each[1:] or each) for name, each in spent.items()}
 
 
 def print_table(title: str, rows: Rows) -> None:

@@ -41,10 +41,11 @@ def tiled(size: int, pairs: int = 1) -> tuple[xr.DataArray, xr.Dataset]:
     """Images of any size at no cost, and so many pairs of them: ground that repeats itself every 512 px."""
     dates = int(np.ceil(0.5 + np.sqrt(0.25 + 2.0 * pairs)))
     time = np.datetime64("2020-01-01") + 10 * np.arange(dates)
+    side = min(size, 512)
     small, _ = synthetic.stack(
-        (512, 512), dates=time, pixel_size=PIXEL, field="constant", velocity=40.0, direction=120.0, snr=4.0
+        (side, side), dates=time, pixel_size=PIXEL, field="constant", velocity=40.0, direction=120.0, snr=4.0
     )
-    copies = -(-size // 512)
+    copies = -(-size // side)
     pixels = np.tile(np.rint(small.values).astype(np.uint16), (1, copies, copies))[:, :size, :size]
     axis = PIXEL * (np.arange(size) + 0.5)
     stack = products.stack(pixels, time=time, x=axis, y=-axis, crs=None, attrs={})

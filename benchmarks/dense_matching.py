@@ -69,7 +69,7 @@ def names(without: Iterable[str] = ()) -> list[str]:
 
 def speed(extent: Extent) -> Rows:
     """CPU time a pixel of the image, tiles, pre-filter, standard errors and labels included."""
-    size, repeats = (160, 1) if extent == "small" else (1024, 3)
+    size, repeats = (160, 0) if extent == "small" else (1024, 3)
     stack, _ = pair(size, field="landslide", velocity=30.0, snr=4.0, illumination=0.15, seed=SEEDS[0])
     settings = [("Regularized", 4), ("Regularized", 11), ("Flow", 4), ("Flow", 24), ("Flow, smoothness 0.3", 4)]
     settings += [("NCC 7 px", 4), ("NCC 7 px", 11)]
@@ -89,19 +89,19 @@ def speed(extent: Extent) -> Rows:
 
 def accuracy(extent: Extent) -> Rows:
     """Smooth motion, shearing ground and clouds."""
-    size = 160 if extent == "small" else 1024
+    size, seeds = (160, SEEDS[:1]) if extent == "small" else (1024, SEEDS)
     return [
-        *_worst(lambda seed: _bias(size // 2, seed, extent)),
-        *_worst(lambda seed: _landslide(size, seed)),
-        *_worst(lambda seed: _fault(size, seed)),
-        *_worst(lambda seed: _glacier(size, seed, extent)),
-        *_worst(lambda seed: _clouds(size, seed)),
+        *_worst(lambda seed: _bias(size // 2, seed, extent), seeds),
+        *_worst(lambda seed: _landslide(size, seed), seeds),
+        *_worst(lambda seed: _fault(size, seed), seeds),
+        *_worst(lambda seed: _glacier(size, seed, extent), seeds),
+        *_worst(lambda seed: _clouds(size, seed), seeds),
     ]
 
 
-def _worst(measure: Callable[[int], Rows]) -> Rows:
+def _worst(measure: Callable[[int], Rows], seeds: tuple[int, ...] = SEEDS) -> Rows:
     """Rows of the seed whose number is larger, or smaller where it should be large, number by number."""
-    first, *others = (measure(seed) for seed in SEEDS)
+    first, *others = (measure(seed) for seed in seeds)
     for rows in others:
         for row, other in zip(first, rows, strict=True):
             worse = min if row["better"] == "large" else max
@@ -198,7 +198,7 @@ def steps(extent: Extent) -> Rows:
     """Small objects that move as one, and a sharp step."""
     size = 128 if extent == "small" else 512
     rows = []
-    for radius in (8, 12) if extent == "small" else (6, 8, 12, 16):
+    for radius in (12,) if extent == "small" else (6, 8, 12, 16):
         rows += _worst(partial(_discs, size, radius))
     return [*rows, *_worst(partial(_step, size))]
 
@@ -272,7 +272,7 @@ def sigma(extent: Extent) -> Rows:
 def tile(extent: Extent) -> Rows:
     """A pair of files matched at every pixel, ±4 px, and written to Zarr in a fresh process with all cores."""
     rows = []
-    for side in {"small": (300,), "usual": (2048,), "full": (2048, TILE)}[extent]:
+    for side in {"small": (160,), "usual": (2048,), "full": (2048, TILE)}[extent]:
         for matcher in ("regularized", "flow"):
             with tempfile.TemporaryDirectory() as folder:
                 write_images(side, Path(folder))

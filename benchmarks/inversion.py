@@ -131,7 +131,7 @@ def peers() -> dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
 def speed(extent: Extent) -> Rows:
     """CPU microseconds a pixel and component, with standard errors, and the error of the displacements [px]."""
     generator = np.random.default_rng(0)
-    side, few = (12, 8) if extent == "small" else (128, 64)
+    side, few, repeats = (12, 8, 0) if extent == "small" else (128, 64, 3)
     rows = []
     for dates, pairs, longest in NETWORKS:
         ends = network(dates, pairs, longest, generator)
@@ -140,7 +140,7 @@ def speed(extent: Extent) -> Rows:
         truth = truth - truth[:, :1]
         first = data.reference.values.min()
         for loss in ("linear", "huber", "tukey"):
-            seconds = cpu_seconds(lambda d=data, kind=loss: d.offset.invert(loss=kind))
+            seconds = cpu_seconds(lambda d=data, kind=loss: d.offset.invert(loss=kind), repeats)
             series = data.offset.invert(loss=loss, reference=first)
             error = np.stack([series.dx, series.dy]) - truth
             rows.append(row(dates, ends, f"xoffset {loss}", seconds / side**2 / 2, error[:, 1:]))
@@ -148,7 +148,7 @@ def speed(extent: Extent) -> Rows:
         expected = truth[0].reshape(dates, -1)[1:, :few]
         for name, peer in peers().items():
             design = design_of(ends, dates)
-            seconds = cpu_seconds(lambda p=peer, v=values, d=design: p(v, d))
+            seconds = cpu_seconds(lambda p=peer, v=values, d=design: p(v, d), repeats)
             rows.append(row(dates, ends, name, seconds / values.shape[1], peer(values, design) - expected))
     return rows
 

@@ -33,29 +33,31 @@ def plain():
 
 @cache
 def spoilt(kind, seed=0):
-    """Shifts in which a tenth of the values are spoilt in one way."""
+    """Shifts in which a tenth of the values are spoilt in one way; of several numbers each place has one of them."""
     shifts = plain().copy(deep=True)
     generator = np.random.default_rng(seed)
     here = generator.random(shifts.dx.shape) < 0.1
     fields = {name: shifts[name].values for name in shifts.data_vars}
-    if kind in ("nan", "inf", "-inf", "1e30", "-1e20", "one nan"):
-        value = np.nan if "nan" in kind else float(kind)
-        fields["dx"][here] = value
+    numbers = [float(word) for word in kind.split() if word[-1].isdigit() or word in ("nan", "inf", "-inf")]
+    values = np.resize(numbers or np.nan, here.shape)[here]
+    if kind == "one nan" or len(numbers) == len(kind.split()):
+        fields["dx"][here] = values
         if kind != "one nan":
-            fields["dy"][here & (generator.random(here.shape) < 0.5)] = value
+            too = generator.random(here.shape) < 0.5
+            fields["dy"][here & too] = values[too[here]]
     elif kind.startswith("sigma"):
-        fields["sigma_dx"][here] = float(kind.split()[1])
-        fields["sigma_dy"][here] = float(kind.split()[1])
+        fields["sigma_dx"][here] = values
+        fields["sigma_dy"][here] = values
     elif kind == "one sigma 0":
         fields["sigma_dx"][here] = 0.0
     elif kind.startswith("score"):
         for name in ("score", "peak_gap", "false_alarm", "valid_fraction"):
-            fields[name][here] = float(kind.split()[1])
+            fields[name][here] = values
     elif kind == "flags":
         shifts = shifts.assign(flags=shifts.flags.astype("float64"))
         shifts.flags.values[here] = np.nan
     elif kind.startswith("bits"):
-        fields["flags"][here] = int(kind.split()[1])
+        fields["flags"][here] = values.astype(np.int64)
     elif kind == "where":
         return shifts.where(xr.DataArray(~here, dims=shifts.dx.dims))
     elif kind == "all":
@@ -68,15 +70,14 @@ def spoilt(kind, seed=0):
         fields["dx"][here] = np.nan
         return shifts.drop_vars("flags")
     elif kind.startswith("cov"):
-        fields["cov_dxdy"][here] = float(kind.split()[1])
+        fields["cov_dxdy"][here] = values
     return shifts
 
 
 KINDS = (
-    "nan", "inf", "-inf", "1e30", "-1e20", "one nan", "sigma inf", "sigma nan", "sigma -1", "sigma 0", "sigma 1e30",
-    "one sigma 0", "bits -5", "bits 1125899906842624",
-    "sigma -inf", "score inf", "score 1e30", "flags", "where", "all", "pixels", "pairs", "without flags", "cov inf",
-    "cov -1e30", "cov 1e6",
+    "nan", "inf -inf", "1e30 -1e20", "one nan", "sigma inf -inf nan", "sigma -1 1e30", "sigma 0", "one sigma 0",
+    "bits -5 1125899906842624", "score inf 1e30", "flags", "where", "all", "pixels", "pairs", "without flags",
+    "cov inf -1e30 1e6",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Processes that begin at once: forked from one that has imported the library and loaded its kernels.
+"""Processes that begin at once: forked from one that has imported the library and loaded its kernels, or numba alone.
 
 A process that is killed again and again would spend its life on loading.
 """
@@ -7,7 +7,9 @@ import multiprocessing
 import multiprocessing.forkserver
 import os
 import signal
+import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,17 +17,28 @@ import pytest
 CAN_FORK = "forkserver" in multiprocessing.get_all_start_methods()
 
 
-def begin(code, *arguments, **environment):
-    """Run code in a process of its own, with arguments in `sys.argv` and variables of the environment."""
-    return Forked(code, [str(each) for each in arguments], {name: str(value) for name, value in environment.items()})
+def begin(code, *arguments, loaded="warmed", **environment):
+    """Run code in a process of its own, with arguments in `sys.argv` and variables of the environment.
+
+    What the process that it is forked from has loaded is a module beside this one: `warmed`, or `numba_alone`.
+    """
+    environment = {name: str(value) for name, value in environment.items()}
+    return Forked(code, [str(each) for each in arguments], environment, loaded)
+
+
+@cache
+def _server(loaded):
+    """Process that others are forked from: it begins with the first of them, and ends with this one."""
+    server = multiprocessing.forkserver.ForkServer()
+    server.set_forkserver_preload([loaded])
+    return server
 
 
 class Forked:
     """A process, and the lines that it prints."""
 
-    def __init__(self, code, arguments, environment):
+    def __init__(self, code, arguments, environment, loaded):
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["warmed"])
         self.ends = [context.Pipe(duplex=False) for _ in range(2)]
         self.process = context.Process(
             target=_execute, args=(code, arguments, environment, *(write for _, write in self.ends))
@@ -33,6 +46,7 @@ class Forked:
         with pytest.MonkeyPatch.context() as patch:
             # of the one that all are forked from, which begins with the first
             patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
+            patch.setattr(multiprocessing.forkserver, "connect_to_new_process", _server(loaded).connect_to_new_process)
             self.process.start()
         for _, write in self.ends:
             write.close()
@@ -64,6 +78,21 @@ class Forked:
             each.close()
         self.process.close()
         return found
+
+
+class Fresh:
+    """The same where nothing can be forked: a process that loads all by itself."""
+
+    def __init__(self, code, environment):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code], env=os.environ | environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def end(self, seconds=300):
+        """Exit status, and what it printed on its two streams; waits for its end."""
+        out, err = self.process.communicate(timeout=seconds)
+        return self.process.returncode, out, err
 
 
 def _execute(code, arguments, environment, out, err):

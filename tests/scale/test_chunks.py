@@ -21,6 +21,8 @@ from xoffset.model import products
 few = settings(
     max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], database=None
 )
+# of what takes longer
+fewer = settings(few, max_examples=12)
 
 DATES = np.array(["2020-01-01T10:15", "2020-03-01", "2021-01-01"], dtype="M8[us]")
 
@@ -163,7 +165,7 @@ def test_correlate(case):
         assert_same_bits(found, expected)
 
 
-@few
+@fewer
 @given(case=cases())
 def test_correlate_to_velocity(case):
     stack, cut, grid = case
@@ -178,14 +180,14 @@ def test_correlate_to_velocity(case):
             assert_same_bits(found, expected)
 
 
-@few
+@fewer
 @given(case=shift_cases())
 def test_screen(case):
     shifts, cut = case
     assert_same_bits(xoffset.screen(shifts.chunk(cut), min_peak_gap=0.1), xoffset.screen(shifts, min_peak_gap=0.1))
 
 
-@few
+@fewer
 @given(case=shift_cases(), weights=st.sampled_from(["sigma", "score", "uniform"]), smooth=st.sampled_from([0, 0.1]))
 def test_invert(case, weights, smooth):
     shifts, cut = case
@@ -193,7 +195,7 @@ def test_invert(case, weights, smooth):
     assert_same_bits(xoffset.invert(shifts.chunk(cut), **options), xoffset.invert(shifts, **options))
 
 
-@few
+@fewer
 @given(case=shift_cases())
 def test_velocity(case):
     shifts, cut = case
@@ -203,7 +205,7 @@ def test_velocity(case):
     assert_same_bits(xoffset.velocity(series.chunk(along)), xoffset.velocity(series))
 
 
-@few
+@fewer
 @given(case=shift_cases(), data=st.data())
 def test_order_of_the_pairs(case, data):
     shifts, _ = case
