@@ -170,21 +170,21 @@ def test_a_disk_that_vanishes_is_told_and_its_return_ends_the_run(scenes, expect
 def test_a_disk_that_vanishes_at_any_write_is_never_written_beside(expected, tmp_path, monkeypatch):
     """Of a store that is just begun, and of one whose tiles are written."""
     shifts = expected["shifts"].load()
-    lazy, write = shifts.chunk(y=8, x=8), standing.StandingStore._write
+    lazy, write = shifts.chunk(y=8, x=8), standing.write_below
     writes, out, away = itertools.count(), tmp_path / "out", tmp_path / "away"
-    monkeypatch.setattr(standing.StandingStore, "_write", lambda *asked: (next(writes), write(*asked)))
+    monkeypatch.setattr(standing, "write_below", lambda *asked: (next(writes), write(*asked)))
     xr.testing.assert_identical(xoffset.to_zarr(lazy, out / "a.zarr").compute(), shifts)
     count = next(writes)
     for last in range(0, count, 7):
         shutil.rmtree(out)
         writes = itertools.count()
 
-        def write_or_vanish(store, key, value, writes=writes, last=last):
+        def write_or_vanish(root, key, value, writes=writes, last=last):
             if next(writes) == last:
                 out.rename(away)
-            write(store, key, value)
+            write(root, key, value)
 
-        monkeypatch.setattr(standing.StandingStore, "_write", write_or_vanish)
+        monkeypatch.setattr(standing, "write_below", write_or_vanish)
         with pytest.raises(OSError, match=r"need(s|ed) .*; got .*\. \S"):
             xoffset.to_zarr(lazy, out / "a.zarr")
         assert not out.exists()

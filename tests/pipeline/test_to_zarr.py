@@ -12,7 +12,7 @@ import zarr
 
 import xoffset
 from xoffset import synthetic
-from xoffset.pipeline import lock, store, writing
+from xoffset.pipeline import lock, store
 from xoffset.pipeline.tiles import correlate_windows
 
 DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
@@ -199,7 +199,7 @@ def test_progress_counts_what_is_there_already(lazy, tmp_path):
 
 
 def test_a_line_in_the_log_tells_how_far_it_is(lazy, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(writing, "SILENCE", 0.0)
+    monkeypatch.setattr("xoffset.pipeline.progress.SILENCE", 0.0)
     with caplog.at_level("INFO", logger="xoffset"):
         xoffset.to_zarr(lazy, tmp_path / "a.zarr")
     assert "a.zarr: 9 of 9 tiles" in caplog.text

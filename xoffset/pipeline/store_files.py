@@ -15,6 +15,7 @@ from xoffset._blocks import writes
 from xoffset.pipeline.identity import RECORD, made_of
 from xoffset.pipeline.places import Place as Where
 from xoffset.pipeline.places import Remote
+from xoffset.pipeline.standing import standing_store
 
 if TYPE_CHECKING:
     from xoffset.pipeline.store import TileStore
@@ -32,9 +33,7 @@ class Unwritable(OSError):
 
 def target(where: Where) -> Any:
     """What Zarr writes to: an address, or a folder that is never made where it was before it vanished."""
-    from xoffset.pipeline.standing import StandingStore
-
-    return str(where) if isinstance(where, Remote) else StandingStore(where)
+    return str(where) if isinstance(where, Remote) else standing_store()(where)
 
 
 def checksum(*files: Path) -> int:
