@@ -604,7 +604,8 @@ def test_only_tiles_whose_windows_touch_unknown_pixels_need_masks(hole, in_first
     nodes, candidates = zncc.Nodes(2, 2, 20, 20, 8, 16), uniform(2, 2, 4)
     valid = np.ones((64, 64), np.uint8)
     valid[hole] = 0
-    whole, holed = SimpleNamespace(valid=valid | 1, is_valid=True), SimpleNamespace(valid=valid, is_valid=False)
+    whole = SimpleNamespace(valid=valid | 1, is_valid=True, complete={})
+    holed = SimpleNamespace(valid=valid, is_valid=False, complete={})
     assert search.are_complete(whole, whole, nodes, candidates)
     assert search.are_complete(holed, whole, nodes, candidates) == in_first
     assert search.are_complete(whole, holed, nodes, candidates) == in_second
