@@ -50,7 +50,7 @@ LEAST_ALONE = 5
 COST_FLOOR = 0.5
 # Largest half-range of a search by whole-pixel shifts at full resolution, px. A longer one begins at a half, a quarter
 # ... of it, where it costs no more; each higher resolution looks so many pixels around.
-LARGEST_SEARCH, NEARBY = 11, 3
+LARGEST_SEARCH, NEARBY = 11, 2
 # Side of the blocks that are shifted, px.
 OF_BLOCK = 4
 FLAG = dense_chance.FIELDS_WITH_CHANCE.index("flags")
