@@ -76,3 +76,14 @@ def test_what_is_no_model_of_the_place_is_refused(own, tmp_path):
     bare = write(tmp_path / "bare.tif", np.ones((50, 50)), (0.0, 0.0), 30.0, None)
     with pytest.raises(ValueError, match="needs a raster with a CRS, since the stack has one"):
         xoffset.open_dem(bare, like=STACK)
+
+
+def test_a_part_of_the_stack_without_elevations_is_told(own, tmp_path, caplog):
+    xoffset.open_dem(own, like=STACK)
+    assert not caplog.records
+    corner = float(STACK.x[24]), float(STACK.y[0]) + 500.0
+    half = write(tmp_path / "half.tif", np.full((60, 60), 500.0), corner, 30.0, "EPSG:32632")
+    dem = xoffset.open_dem(half, like=STACK)
+    assert dem.notnull().all()
+    assert "half.tif covers 5" in caplog.text
+    assert "nothing is matched there" in caplog.text

@@ -148,7 +148,7 @@ def test_decorrelation_threshold_discards(small):
     assert not (strict.score.where(strict.dx.notnull()) < 0.99).any()
 
 
-@pytest.mark.parametrize(("given", "pixels"), [(3, 6), (7, 11), (2, 5), (0, 2), (1.5, 4)])
+@pytest.mark.parametrize(("given", "pixels"), [(3, 6), (7, 11), (2, 5), (0, 2), (1.5, 4), (1.2, 4)])
 def test_spatial_matching_range_is_the_formula_of_the_service(given, pixels):
     recipe = MpicOpt(spatial_matching_range=given)
     assert next(step for step in recipe.steps if step.name == "matches").options["search"] == pixels

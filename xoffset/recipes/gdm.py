@@ -231,7 +231,7 @@ class GdmOpt(Service):
     @property
     def search(self) -> int:
         """Half-range of the search [px]."""
-        return int(self.spatial_matching_range / 0.8 + 0.5) + 2
+        return int(1.25 * self.spatial_matching_range + 0.5) + 2
 
     @property
     def used_matcher(self) -> Matcher:

@@ -106,7 +106,7 @@ class MpicOpt(Service):
     @property
     def search(self) -> int:
         """Half-range of the search [px] of the spatial matching range: halves are rounded up."""
-        return int(self.spatial_matching_range / 0.8 + 0.5) + 2
+        return int(1.25 * self.spatial_matching_range + 0.5) + 2
 
     @property
     def warnings(self) -> list[str]:
