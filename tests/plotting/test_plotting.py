@@ -360,3 +360,12 @@ def test_importing_loads_no_heavy_library():
     code = f"import sys, xoffset.plotting; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("attrs", [{}, {"long_name": "mean velocity", "units": "m d-1"}])
+def test_a_field_without_a_name_is_not_called_none(attrs):
+    field = make_rate()["vx"].rename(None)
+    field.attrs = attrs
+    bar, title = style._label(field), style.heading(field)
+    assert "None" not in bar + title
+    assert attrs.get("long_name", "") in bar and attrs.get("long_name", "") in title

@@ -107,7 +107,7 @@ def network(
     axes.set_axisbelow(True)
     set_dates(axes)
     _add_bar(axes, bar)
-    set_title(axes, title, f"{found.dates.size} dates, {found.reference.size} pairs")
+    set_title(axes, title, _counts(found))
     return look.finish(panels, _islands(found) + notes_of(dataset))
 
 
@@ -183,7 +183,7 @@ def chord(
         )  # fmt: skip
     if bar is not None:
         add_bar(axes, bar, "valid [%]", is_below=True)
-    set_title(axes, title, f"{found.dates.size} dates, {found.reference.size} pairs")
+    set_title(axes, title, _counts(found))
     return look.finish(panels, _islands(found) + notes_of(dataset))
 
 
@@ -280,6 +280,12 @@ def _colours(found: _Pairs, look: Look) -> tuple[np.ndarray, ScalarMappable | No
     scale = Normalize(min(low, high), high if high > low else low + 1.0)
     bar = ScalarMappable(scale, colour_map("batlow_r" if look.cmap is None else look.cmap, look.caller))
     return np.asarray(bar.to_rgba(found.valid)), bar
+
+
+def _counts(found: _Pairs) -> str:
+    """How many dates and pairs a picture has."""
+    pairs = found.reference.size
+    return f"{found.dates.size} dates, {pairs} pair{'' if pairs == 1 else 's'}"
 
 
 def _add_bar(axes: Axes, bar: ScalarMappable | None) -> None:

@@ -315,7 +315,7 @@ def axis_unit(field: xr.DataArray) -> tuple[str, float]:
 
 def heading(field: xr.DataArray) -> str:
     """Title of a map: what the field is, and its date, dates or year if it has them."""
-    text = str(field.attrs.get("long_name", field.name))
+    text = str(field.attrs.get("long_name", "" if field.name is None else field.name))
     texts = [_text(field[name]) for name in _LABELS if name in field.coords and field[name].ndim == 0]
     return f"{text}, {' to '.join(texts)}" if texts else text
 
@@ -344,7 +344,9 @@ def _days_between(low: float, high: float) -> tuple[list[float], list[str]]:
 def _label(field: xr.DataArray) -> str:
     """Name and unit with raised exponents: vx [m yr⁻¹]."""
     unit = _unit(field)
-    return f"{field.name} [{unit}]" if unit else str(field.name)
+    # a field without a name is called what it is, or nothing
+    name = field.attrs.get("long_name", "") if field.name is None else field.name
+    return f"{name} [{unit}]".lstrip() if unit else str(name)
 
 
 def _unit(field: xr.DataArray) -> str:
