@@ -368,4 +368,5 @@ def test_a_field_without_a_name_is_not_called_none(attrs):
     field.attrs = attrs
     bar, title = style._label(field), style.heading(field)
     assert "None" not in bar + title
-    assert attrs.get("long_name", "") in bar and attrs.get("long_name", "") in title
+    assert attrs.get("long_name", "") in bar
+    assert attrs.get("long_name", "") in title
