@@ -155,8 +155,10 @@ def test_output_is_that_of_the_result(stack, network, change, options):
         (3, {"search": xoffset.Pyramid(40)}),
         (3, {"template": (16, 32)}),
         (3, {"template": 9, "step": 1, "search": 2, "matcher": xoffset.NCC(refine="none")}),
+        (2, {"template": None, "step": 2, "search": 11, "matcher": "regularized"}),
+        (2, {"template": None, "step": 2, "search": 44, "matcher": "regularized"}),
     ],
-    ids=["pair", "8 dates", "no filter", "wide", "pyramid", "nested", "dense"],
+    ids=["pair", "8 dates", "no filter", "wide", "pyramid", "nested", "dense", "regularized", "far"],
 )
 def test_memory_is_that_of_a_run(dates, options):
     times = np.datetime64("2020-01-01") + 30 * np.arange(dates)

@@ -84,13 +84,40 @@ def test_what_clouds_hide_is_not_told_or_as_uncertain_as_it_is_wrong():
     assert not told.any() or nmad(error[0][told] / sigma[told]) < 1.15
 
 
-@pytest.mark.parametrize("search", [11, 24])
-def test_far_motion(search):
-    speed = 80.0 if search == 11 else 200.0
+@pytest.mark.parametrize(("search", "speed"), [(11, 80.0), (24, 200.0), (48, 400.0)])
+def test_far_motion(search, speed):
     stack, truth = pair(256, field="constant", velocity=speed, direction=60.0, snr=10.0)
     shifts = match(stack, search=search, step=2)
-    assert np.isfinite(shifts.dx).mean() > 0.5
+    # what the search does not leave
+    assert np.isfinite(shifts.dx).mean() > 0.95 * (1.0 - 2.0 * (search + 3.0) / 256.0) ** 2
     assert np.nanpercentile(np.abs(errors(shifts, truth)), 99.9) < 0.1
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_far_motion_with_margins_is_found(seed):
+    stack, truth = pair(288, field="landslide", velocity=150.0, direction=70.0, snr=6.0, seed=seed)
+    shifts = match(stack, search=24, step=2)
+    error, at = np.hypot(*errors(shifts, truth)), truth.isel(time=1).interp(x=shifts.x, y=shifts.y)
+    # from 40 px off the edge of the image all of it could be found
+    inner = (slice(20, -20), slice(20, -20))
+    moves = (np.hypot(at.dx, at.dy).values > 6.0 * PIXEL)[inner]
+    assert moves.sum() > 500
+    assert (error[inner][moves] < 0.5).mean() > 0.6
+    assert (error > 1.0).mean() < 0.015
+
+
+@pytest.mark.parametrize(("radius", "smoothness"), [(16, 0.1), (24, 0.3)])
+def test_far_objects_are_found(radius, smoothness):
+    stack, _ = pair(200, field="constant", velocity=0.0, snr=6.0)
+    other, _ = pair(200, field="constant", velocity=0.0, snr=6.0, seed=9)
+    images = stack.values.copy()
+    inside = np.hypot(*(np.indices(images[0].shape) - 90)) < radius
+    there = np.roll(inside, (-17, 13), (0, 1))
+    images[1, inside] = other.values[1, inside]
+    images[1, there] = np.roll(stack.values[1], (-17, 13), (0, 1))[there]
+    shifts = match(stack.copy(data=images), search=24, matcher=xoffset.Regularized(smoothness=smoothness))
+    found = np.pad(in_pixels(shifts), ((0, 0), (3, 3), (3, 3)), constant_values=np.nan)
+    assert (np.hypot(found[0] - 13.0, found[1] + 17.0) < 0.5)[inside].mean() > 0.4
 
 
 # ------------------------------------------------------------------------------------------------------------ options
@@ -133,6 +160,15 @@ def test_direction_smooths_along_and_not_across(strike, is_south_up):
     assert found[strike] < 0.9 * found[strike + 90.0]
 
 
+@pytest.mark.parametrize("search", [4, 20])
+def test_a_high_cost_floor_leaves_less_that_pulls(landslide, search):
+    stack, truth = landslide
+    found = [match(stack, matcher=xoffset.Regularized(cost_floor=each), step=4, search=search) for each in (0.0, 0.8)]
+    assert not found[0].dx.equals(found[1].dx)
+    for shifts in found:
+        assert nmad(errors(shifts, truth)) < 0.05
+
+
 def test_the_window_is_the_support():
     stack = cut_out(discs(10), (11, -8), snr=4.0, seed=0)
     found = [np.nanmean(in_pixels(match(stack, matcher=xoffset.Regularized(window=w)))[0][37, 37]) for w in (5, 31)]
@@ -153,7 +189,7 @@ def test_a_mask_acts_like_nodata(landslide):
 def test_any_chunks_give_the_same_bits(chunks):
     stack, _ = pair(200, field="landslide", velocity=30.0, snr=4.0, nodata=0.05)
     stack = stack.isel(y=slice(0, 150))
-    for options in ({"step": 1}, {"step": 8, "search": (3, 5)}):
+    for options in ({"step": 1}, {"step": 8, "search": (3, 5)}, {"step": 4, "search": (14, 30)}):
         xr.testing.assert_identical(match(stack.chunk(chunks), **options).compute(), match(stack, **options))
 
 

@@ -30,7 +30,7 @@ def test_forest_of_slovenia_stands_still(data_folder: Path) -> None:
 
 
 def test_ice_of_yahtse_moves_south_as_windows_tell(data_folder: Path) -> None:
-    """The tongue itself, 15 to 20 px in 16 days, is more than dense matchers find without a prior."""
+    """The tongue moves by 15 to 20 px in 16 days."""
     stack = yahtse(data_folder).isel(y=slice(448, 960), x=slice(760, 1272)).load()
     windows = xoffset.correlate(stack, xoffset.pairs(stack), search=25, step=16).isel(pair=0)
     found = made(
@@ -39,11 +39,15 @@ def test_ice_of_yahtse_moves_south_as_windows_tell(data_folder: Path) -> None:
         dem=str(data_folder / "yahtse_landsat8" / "yahtse_srtm_dem.tif"),
     ).isel(pair=0)  # fmt: skip
     there = found[["dx", "dy"]].interp(x=windows.x, y=windows.y)
-    is_ice = (windows.score > 0.7) & (windows.dy < -2.0 * 15.0) & there.dx.notnull()
-    assert int(is_ice.sum()) > 20
-    apart = np.hypot(there.dx - windows.dx, there.dy - windows.dy).where(is_ice) / 15.0
-    assert float(apart.median()) < 0.3
-    assert float(there.dy.where(is_ice).median()) < -2.0 * 15.0
+    apart = np.hypot(there.dx - windows.dx, there.dy - windows.dy) / 15.0
+    for least in (2.0, 10.0):
+        is_ice = (windows.score > 0.7) & (windows.dy < -least * 15.0)
+        known = apart.where(is_ice & there.dx.notnull())
+        assert int(is_ice.sum()) > 40
+        assert int(known.notnull().sum()) > 0.9 * int(is_ice.sum())
+        assert float(known.median()) < 0.3
+        assert float(known.max()) < 3.0
+    assert -25.0 < float(found.dy.quantile(0.001)) / 15.0 < -18.0
 
 
 @pytest.mark.parametrize("strike", ["north", "east"])

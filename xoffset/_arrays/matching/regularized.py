@@ -86,18 +86,20 @@ class Regularized(Matcher):
 
     Notes
     -----
-    Up to 11 px whole-pixel shifts by dynamic programming in eight directions (Hirschmueller 2008, IEEE Trans. Pattern
-    Anal. Mach. Intell. 30, 328-341), beyond it the motion by `Flow`; from there linear equations of the pixels under
-    total variation, solved by primal-dual steps (Chambolle & Pock 2011, J. Math. Imaging Vis. 40, 120-145). `window`
-    and `cost_floor` are SzW and CorrelMin of MicMac. `peak_gap` is NaN: `screen` can test no `min_peak_gap`. `score` is
-    the correlation of the window at the field that was found, which bends until small windows match, on unrelated
-    ground too. `false_alarm` is therefore of wider windows that move as one: the least of those up to about 35 px at
-    the nodes around that move alike, of all shifts that were searched. Where it exceeds 0.01 nothing is told
-    (`refine_failed`). Patches of any size may be wrong alike, so that for `screen` no value is evidence for another one
-    (coordinate `tied_size`). Pixels are computed in float32, whatever their type. The standard errors hold what noise
-    does to a solution, and what the prior does to it: the field that was found is given noise and solved for once more.
-    Nothing is told (`ill_conditioned`) where the ground within 31 px has lines of one direction only; where it nearly
-    has, standard errors are large along them.
+    Whole-pixel shifts by dynamic programming in eight directions (Hirschmueller 2008, IEEE Trans. Pattern Anal. Mach.
+    Intell. 30, 328-341): all of them at full resolution up to a `search` of 11 px, at half of it up to 44 px, at a
+    quarter up to 180 px, and so on; each higher resolution looks 2 px around. So objects that move farther than 11 px
+    must be about twice as wide, and so on. From there linear equations of the pixels under total variation, solved by
+    primal-dual steps (Chambolle & Pock 2011, J. Math. Imaging Vis. 40, 120-145). `window` and `cost_floor` are SzW and
+    CorrelMin of MicMac. `peak_gap` is NaN: `screen` can test no `min_peak_gap`. `score` is the correlation of the
+    window at the field that was found, which bends until small windows match, on unrelated ground too. `false_alarm` is
+    therefore of wider windows that move as one: the least of those up to about 35 px at the nodes around that move
+    alike, of all shifts that were searched. Where it exceeds 0.01 nothing is told (`refine_failed`). Patches of any
+    size may be wrong alike, so that for `screen` no value is evidence for another one (coordinate `tied_size`). Pixels
+    are computed in float32, whatever their type. The standard errors hold what noise does to a solution, and what the
+    prior does to it: the field that was found is given noise and solved for once more. Nothing is told
+    (`ill_conditioned`) where the ground within 31 px has lines of one direction only; where it nearly has, standard
+    errors are large along them.
     Where neighbouring blocks of 2 px differ by more than a pixel, a node tells the motion of its own block, not a mean.
 
     Examples
