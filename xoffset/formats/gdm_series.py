@@ -82,7 +82,7 @@ def write_series(
         raise ValueError(f"{caller}() needs one date a day, which columns tell; got two of a day. Choose one of them.")
     table = f"MM_TIO_Displacement_{as_tile(tile, caller)}_{days[0]}_to_{days[-1]}.csv"
     fields = {
-        name: (sign * series[ours].values.astype(np.float64)).astype(np.float32)
+        name: (sign * series[ours].values.astype(np.float64) + 0.0).astype(np.float32)  # no zero with a sign
         for name, (ours, sign) in _COMPONENTS.items()
     }
     rms = series["rms"].values if "rms" in series else np.full(fields["EW"].shape[1:], np.nan, dtype=np.float32)

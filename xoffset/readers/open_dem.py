@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 _FARTHEST = 100_000.0
 # Pixels along each axis at which it is looked whether there are elevations.
 _LOOKED_AT = 100
+# Share of them above which the few without are holes.
+_WHOLE = 0.99
 
 
 def open_dem(source: str | os.PathLike[str], *, like: xr.DataArray, margin: float = 0.0) -> xr.DataArray:
@@ -82,7 +84,7 @@ def _tell_cover(land: xr.DataArray, like: xr.DataArray, path: os.PathLike[str]) 
     reach = max(abs(each) for each in land.rio.resolution())
     at = land.reindex(y=y, x=x, method="nearest", tolerance=reach)
     share = float(at.notnull().mean())
-    if share < 1.0:
+    if share < _WHOLE:
         _log.warning(
             "open_dem(): %s covers %.0f %% of the stack; slopes and shadows of the rest are not known, and where they "
             "are asked for nothing is matched there.", path, 100.0 * share,

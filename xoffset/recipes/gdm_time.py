@@ -16,6 +16,7 @@ from xoffset.motion.velocity import velocity
 from xoffset.plotting import style
 from xoffset.recipes.base import Result, Step, option
 from xoffset.recipes.gdm import GIVEN, OUT, GdmOpt
+from xoffset.recipes.services import NONE
 from xoffset.screening.discard_pairs import discard_pairs
 
 # Weights of the inversion by what the services call them.
@@ -193,6 +194,17 @@ class GdmOptSlide(GdmOpt):
             return False, None, False
         stripes = self.along_track_destriping_value if self.along_track_destriping else None
         return self.deramping, stripes, self.across_track_destriping
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to tell before a run with these parameters."""
+        stripes = self.corrections[1]
+        if stripes is None or self.detectors == NONE or self.stable is not None:
+            return super().warnings
+        return [
+            f"{self.name}: the {stripes} of each stripe of a detector comes off all ground, as in the service, and "
+            "motion of a large part of a stripe comes off with it. Pass stable, or along_track_destriping=False."
+        ]
 
     @property
     def amplitude(self) -> float:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 from typing import Any, Self
 
 import xarray as xr
@@ -109,13 +110,11 @@ class Service(Recipe):
 
         What is left to the scenes is that of these; of scenes that are not there it is that of Sentinel-2 products.
         """
-        try:
-            resolved = self.ways(scenes)[0]
-        except OSError:
-            told = {"band": BAND} if self.band is None else {}
-            told |= {name: PRODUCTS for name in ("classes", "detectors") if getattr(self, name) == AUTO}
-            resolved = replace(self, **told)
-        return Recipe.script(resolved, scenes, out)
+        if _are_there(scenes):
+            return Recipe.script(self.ways(scenes)[0], scenes, out)
+        told = {"band": BAND} if self.band is None else {}
+        told |= {name: PRODUCTS for name in ("classes", "detectors") if getattr(self, name) == AUTO}
+        return Recipe.script(replace(self, **told), scenes, out)
 
     @property
     def has_classes(self) -> bool:
@@ -144,3 +143,14 @@ def _are_arrays(scenes: Any) -> bool:
     if isinstance(scenes, xr.DataArray) or objects.are_loaded(scenes):
         return True
     return saved_stack.is_saved(scenes) and not is_product(str(scenes))
+
+
+def _are_there(scenes: Any) -> bool:
+    """Whether scenes are more than names of what is not there yet."""
+    if _are_arrays(scenes):
+        return True
+    try:
+        found = find(scenes)
+    except OSError:
+        return False
+    return all(isinstance(each, xr.DataTree) or "://" in str(each) or Path(each).exists() for each in found)
