@@ -724,8 +724,8 @@ def test_the_robust_fit_equals_its_slow_twin():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"order": 3}, ValueError, "order 0, 1, 2 or 'auto'"),
-        ({"order": True}, ValueError, "order 0, 1, 2 or 'auto'"),
+        ({"order": 3}, ValueError, "order 0, 1, 2, 'plane' or 'auto'"),
+        ({"order": True}, ValueError, "order 0, 1, 2, 'plane' or 'auto'"),
         ({"min_nodes": 0}, ValueError, "min_nodes"),
         ({"min_share": 2.0}, ValueError, "min_share"),
         ({"max_shift": -1.0}, ValueError, "max_shift"),

@@ -310,7 +310,7 @@ CASES = [
             ({"max_baseline": [10]}, r"Give a number and a unit: '10D'"),
             ({"split": "soon"}, r"Write it as '2020-06-01T10:30'"),
             ({"split": "2020-07-01"}, r"Give the time, UTC: split='2020-07-01T10:30'"),
-            ({"split": "2019-01-01"}, r"Widen the gap"),
+            ({"split": "2019-01-01"}, r"Give a split after the first date"),
             ({"min_gap": 1.5}, r"needs whole numbers.*got min_gap=1\.5"),
             ({"max_baseline": 10}, r"Give a number and a unit: '10D'"),
             ({"max_baseline": "10"}, r"Give a number and a unit: '10D'"),
@@ -787,7 +787,7 @@ CASES = [
             (
                 ("max_displacement", "max_speed", "median_test", "max_deviation", "max_closure", "max_mismatch"),
                 (0, -1.0, np.nan, np.inf, "5", True, [5]),
-                r"Pass one such as",
+                r"Pass (one such as|100\.0 or '10 px')",
             ),
             (("max_angle_spread",), (0, -45, np.nan, "45", 181.0), r"Pass one such as 45"),
             (("ndc", "min_valid_fraction"), (-0.1, 1.5, np.nan, "0.2", True), r"Pass a share such as 0\.5"),
@@ -901,7 +901,7 @@ CASES = [
         for name, make, advice in (
             ("weights", lambda o: {"weights": "huber"}, r"'long_baseline' or an array; got 'huber'\. Choose one"),
             ("weights of nothing", lambda o: {"weights": None}, r"got object \(\)\. Pass one number a pair"),
-            ("weights of text", lambda o: {"weights": ["a", "b", "c"]}, r"Pass one number a pair, or one a pair"),
+            ("weights of text", lambda o: {"weights": ["a", "b", "c"]}, r"Pass one name, or two such as"),
             ("weights too few", lambda o: {"weights": [1.0, 2.0]}, r"with shape \(3,\) or .*; got float64 \(2,\)"),
             ("weights of a map", lambda o: {"weights": o.shifts.dx[0]}, r"got \('y', 'x'\).*Reorder: weights\.transp"),
             ("weights in order", lambda o: {"weights": o.shifts.dx.transpose()}, r"Reorder: weights\.transpose"),
