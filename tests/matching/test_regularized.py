@@ -213,6 +213,14 @@ def test_a_prior_moves_the_search():
     assert np.nanpercentile(np.abs(errors(partly, truth)[:, 30:-30, 30:-30]), 99) < 0.15
 
 
+def test_a_prior_moves_a_far_search():
+    stack, truth = pair(256, field="constant", velocity=300.0, direction=90.0, snr=10.0)
+    prior = (truth[["vx", "vy"]] * 0.0).assign(vx=lambda each: each.vx + 130.0, vy=lambda each: each.vy - 50.0)
+    shifts = match(stack, search=20, prior=prior, step=4)
+    assert np.isfinite(shifts.dx).mean() > 0.5
+    assert np.nanmax(np.abs(errors(shifts, truth))) < 0.15
+
+
 # -------------------------------------------------------------------------------------------------------------- flags
 
 

@@ -245,6 +245,8 @@ class Regularized(Matcher):
         """
         lowest = len(first) - 1
         about = flow_field.reduced(centre, 2**lowest)
+        if about[0].size == 1:
+            about = np.rint(about)  # one shift for all must be whole
         half = shifts_at(lattice, lowest)
         for level in range(lowest, -1, -1):
             part_here = flow_field.part_at(part, 2**level)
