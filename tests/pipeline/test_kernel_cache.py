@@ -407,11 +407,17 @@ def kernels_of(path):
     # one kernel or the other by the processor, as `products = vector_products if ... else plain_products`
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.IfExp):
-            choice = [own.get(ast.unparse(each)) for each in (node.value.body, node.value.orelse)]
+            names = [ast.unparse(each) for each in (node.value.body, node.value.orelse)]
+            choice = [own.get(name) or _of_another_file(imported.get(name)) for name in names]
             if all(choice):
                 assert choice[0][1] == choice[1][1], ast.unparse(node)
                 own[ast.unparse(node.targets[0])] = choice[0]
     return own, imported
+
+
+def _of_another_file(place):
+    """Node and decorator of a kernel in another file, None if it is none."""
+    return None if place is None or not place[0].exists() else kernels_of(place[0])[0].get(place[1])
 
 
 def called_kernel(call, path, files):

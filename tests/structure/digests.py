@@ -292,7 +292,7 @@ def opened_heights() -> xr.DataArray:
     with tempfile.TemporaryDirectory() as folder:
         dem = terrain().assign_coords(spatial_ref=images().spatial_ref).to_dataset(name="dem")
         xoffset.to_geotiff(dem, folder)
-        return xoffset.open_dem(Path(folder) / "dem.tif", like=images(), margin=20.0)
+        return xoffset.open_dem(Path(folder) / "dem.tif", like=images(), margin=20.0).load()
 
 
 @functools.cache
