@@ -287,12 +287,12 @@ def halves() -> xr.DataArray:
 
 
 @functools.cache
-def opened_heights() -> xr.DataArray:
+def opened_heights(open_dem: Callable[..., xr.DataArray]) -> xr.DataArray:
     """Elevations around the landslide, read from a raster."""
     with tempfile.TemporaryDirectory() as folder:
         dem = terrain().assign_coords(spatial_ref=images().spatial_ref).to_dataset(name="dem")
         xoffset.to_geotiff(dem, folder)
-        return xoffset.open_dem(Path(folder) / "dem.tif", like=images(), margin=20.0).load()
+        return open_dem(Path(folder) / "dem.tif", like=images(), margin=20.0).load()
 
 
 @functools.cache
@@ -555,7 +555,7 @@ NETWORKS: dict[str, Call] = {
         buffer=45.0,
     ).to_dataset(),
     "masking cast_shadow sun": lambda: masking.cast_shadow(terrain(), sun=lit()[:3]).to_dataset(),
-    "open_dem": lambda: opened_heights().to_dataset(),
+    "open_dem": lambda: opened_heights(xoffset.open_dem).to_dataset(),
     "masking usable": lambda: masking.usable(classified(), buffer=25.0, closing=40.0, opening=15.0).to_dataset(),
     "masking usable dask": lambda: masking.usable(classified().chunk(y=30, x=40), buffer=25.0).to_dataset(),
 }

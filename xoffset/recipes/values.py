@@ -73,7 +73,7 @@ def _plain(value: Any) -> Any:
         value = tuple(value.tolist()) if value.ndim else value.item()
     if isinstance(value, (tuple, list)):
         return type(value)(map(_plain, value)) if type(value) in (tuple, list) else value
-    return value.item() if isinstance(value, (np.number, np.bool_)) else value
+    return value.item() if isinstance(value, np.generic) and value.dtype.kind in "iufb" else value
 
 
 def _check_lacks(field: dataclasses.Field[Any], recipe: str) -> None:
