@@ -218,7 +218,7 @@ def _sheets(
 ) -> tuple[list[Sheet], xr.Dataset]:
     """Maps of a product in the numbers of the services, and the product that they lie on the grid of."""
     is_inverted = _options.as_switch(of_inversion, "of_inversion", caller)
-    area, dates = as_tile(tile, caller), span(network, caller)
+    area, (first, last) = as_tile(tile, caller), service_maps.span_of(network, caller)
     product = service_maps.prepared(product, caller)
     found = [name for name in ROWS if name in product and product[name].dims == ("y", "x")]
     if not found:
@@ -228,11 +228,10 @@ def _sheets(
         )
     # all at once, since what is lazy is computed once for all of them
     product = product[found].compute()
-    first, last = dates.split("_to_")
     sheets = []
     for name in found:
         row = ROWS[name]
         values = product[name].values * np.asarray(row.factor, dtype=product[name].dtype)
-        stem = f"MM_{'TIO_' * is_inverted}{row.name}_{area}_{dates}"
+        stem = f"MM_{'TIO_' * is_inverted}{row.name}_{area}_{first}_to_{last}"
         sheets.append(Sheet(stem, values, row.units, row.what, {"first": first, "last": last}))
     return sheets, product

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from xoffset import _options
 from xoffset._arrays.scenes.legends import NAMES as CLASSES
 from xoffset.formats import border, file_sets, service_maps
 from xoffset.formats.gdm_maps import as_tile, day
-from xoffset.formats.service_maps import LEGEND_OF_MASKS, Sheet
+from xoffset.formats.service_maps import LEGEND_OF_MASKS, Mask, Sheet
 from xoffset.model import checks
 from xoffset.model.dates import as_dates
 
@@ -21,16 +22,6 @@ from xoffset.model.dates import as_dates
 MASKS = "Masks"
 # What the tags of the files say of classes.
 LEGEND_OF_CLASSES = " ".join(f"{number}={name}" for number, name in enumerate(CLASSES))
-
-
-class _Kept:
-    """Mask of values that lie in an order, computed when an array is made of it."""
-
-    def __init__(self, values: Any, least: Any) -> None:
-        self.values, self.least = values, least
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return service_maps.masked(np.asarray(self.values) >= self.least)
 
 
 def write_decorrelation(
@@ -91,7 +82,7 @@ def write_decorrelation(
     sheets = [
         Sheet(
             f"{area}_{stem}_decorrel_mask",
-            _Kept(score["score"].data[k], threshold),
+            Mask(partial(_reaches, score["score"].data[k], threshold)),
             "1",
             "matches that are kept",
             legend | file_sets.tags_of(theirs, k),
@@ -147,7 +138,7 @@ def write_slopes(
         )
     like = service_maps.prepared(mask.astype(np.uint8).to_dataset(name="mask"), caller)
     name, about = f"{as_tile(tile, caller)}_slope_mask_mask", {"legend": LEGEND_OF_MASKS}
-    sheet = Sheet(name, _Kept(like["mask"].data, 1), "1", "slopes that are kept", about)
+    sheet = Sheet(name, Mask(partial(_reaches, like["mask"].data, 1)), "1", "slopes that are kept", about)
     return service_maps.write([sheet], like, target, overwrite=is_free, caller=caller)
 
 
@@ -215,3 +206,7 @@ def write_classes(
         for k, (name, date) in enumerate(zip(names, dates, strict=True))
     ]
     return service_maps.write(sheets, like, target, overwrite=is_free, caller=caller)
+
+
+def _reaches(values: Any, least: float) -> np.ndarray:
+    return np.asarray(values) >= least

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -194,7 +195,7 @@ def write_masks(
     sheets = [
         Sheet(
             f"cloud_masks_assembled_{stem}",
-            mpic_maps.Kept(layer["usable"].data, first, second),
+            service_maps.Mask(partial(mpic_maps.is_in_both, layer["usable"].data, first, second)),
             "1",
             "pixels that were matched",
             {"legend": service_maps.LEGEND_OF_MASKS},

@@ -23,15 +23,9 @@ _INDICATORS = {
 }
 
 
-class Kept:
-    """Mask of a pair, computed when an array is made of it."""
-
-    def __init__(self, usable: Any, first: int, second: int) -> None:
-        self.usable, self.first, self.second = usable, first, second
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        both = np.asarray(self.usable[[self.first, self.second]])
-        return service_maps.masked(both.all(axis=0))
+def is_in_both(usable: Any, first: int, second: int) -> np.ndarray:
+    """Where both images of a pair may be matched."""
+    return np.asarray(np.asarray(usable[[first, second]]).all(axis=0))
 
 
 def of_pairs(shifts: xr.Dataset, caller: str) -> tuple[list[Sheet], xr.Dataset]:

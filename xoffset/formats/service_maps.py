@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,11 @@ def preview(sheets: Sequence[Sheet], like: xr.Dataset, folder: Path, *, overwrit
     return [folder / name for name in names]
 
 
-def masked(is_kept: Any) -> np.ndarray:
-    """Numbers of a mask, of booleans that say what is kept."""
-    return np.where(np.asarray(is_kept), KEPT, REMOVED).astype(np.uint8)
+class Mask:
+    """Numbers of a mask, computed when an array is made of it; `is_kept()` returns booleans that say what is kept."""
+
+    def __init__(self, is_kept: Callable[[], Any]) -> None:
+        self.is_kept = is_kept
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.where(np.asarray(self.is_kept()), KEPT, REMOVED).astype(np.uint8)
