@@ -87,7 +87,7 @@ def test_cheapest_shift_and_the_vertex_beside_it():
     place = np.array([[-1.0, 0.5], [0.25, 1.0]])  # of blocks (1, 2) along y, x
     y, x = np.mgrid[-2:3, -2:3]
     total = 100.0 * ((y.ravel()[:, None] - place[0]) ** 2 + (x.ravel()[:, None] - place[1]) ** 2)
-    best, dx, dy = np.empty((1, 2), np.int16), np.empty((1, 2), np.float32), np.empty((1, 2), np.float32)
+    best, dx, dy = np.empty((1, 2), np.int32), np.empty((1, 2), np.float32), np.empty((1, 2), np.float32)
     regularized.cheapest(np.rint(total)[None].astype(np.int16), 5, 5, best, dx, dy)
     np.testing.assert_allclose(dx[0], place[1], atol=0.02)
     np.testing.assert_allclose(dy[0], place[0], atol=0.02)
@@ -96,6 +96,14 @@ def test_cheapest_shift_and_the_vertex_beside_it():
     regularized.cheapest(np.rint(total)[None].astype(np.int16), 5, 5, best[:, :1], dx[:, :1], dy[:, :1])
     assert dy[0, 0] == 2.0
     assert dx[0, 0] == 0.0
+
+
+def test_shifts_are_counted_beyond_sixteen_bits():
+    total = np.full((1, 3 * 16001, 1), 500, np.int16)
+    total[0, 2 * 16001 + 15000] = 10
+    best, dx, dy = np.empty((1, 1), np.int32), np.empty((1, 1), np.float32), np.empty((1, 1), np.float32)
+    regularized.cheapest(total, 3, 16001, best, dx, dy)
+    assert (dx[0, 0], dy[0, 0]) == (7000.0, 1.0)
 
 
 @pytest.mark.parametrize("side", [1, 3, 31])

@@ -70,6 +70,38 @@ def test_teta0_counts_from_east_clockwise():
     assert same[0].dx.equals(same[1].dx)
 
 
+def in_pixels(found, truth):
+    """Errors (2, rows, columns) along x and y [px]."""
+    moved = truth.isel(time=1).sel(y=found.y, x=found.x, method="nearest")
+    return np.stack([found[name][0].values - moved[name].values for name in ("dx", "dy")]) / 10.0
+
+
+@pytest.mark.parametrize("strike", [0.0, 45.0])
+def test_ground_beside_a_fault_has_no_more_bias_than_that_of_micmac(strike):
+    """MicMac: 0.025 px on ground that moves as one, from its steps of 0.05 px, with a scatter of 0.005 to 0.011 px."""
+    stack, truth = fault(strike, snr=10.0)
+    found = made("etq", "matches", stack, **PLAIN)
+    distance, error = across(found, strike)[0], in_pixels(found, truth)
+    for side in (1.0, -1.0):
+        of_side = error[:, side * distance > 250.0]
+        middle = np.nanmedian(of_side, axis=1)
+        assert np.abs(middle).max() < 0.025
+        assert (1.4826 * np.nanmedian(np.abs(of_side - middle[:, np.newaxis]), axis=1)).max() < 0.011
+
+
+@pytest.mark.parametrize(("each_side", "least_found"), [(15.0, 0.95), (34.0, 0.0), (60.0, 0.0)])
+def test_ground_beyond_the_range_is_unknown_and_not_held_at_it(each_side, least_found):
+    """A range of 1 px is looked for within 3 px; MicMac tells the nearest shift that it tried of what moves farther."""
+    stack, truth = synthetic.stack(
+        (160, 160), dates=["2020-01-01", "2020-04-01"], field="fault", velocity=0.0, step=each_side,
+        step_date="2020-03-01", direction=0.0, snr=8.0, seed=5,
+    )  # fmt: skip
+    found = made("etq", "matches", stack.chunk(), **PLAIN)
+    error = np.hypot(*in_pixels(found, truth))[np.abs(across(found, 0.0)[0]) > 300.0]
+    assert (error > 0.5).mean() < 0.001
+    assert (error < 0.5).mean() >= least_found * (found.flags[0].values != 1).mean()
+
+
 def test_jitter_spares_the_motion_across_a_trace(tmp_path):
     """The service takes waves of 0.5 to 4 km off all ground; a trace tells which of it is the earthquake."""
     strike = 102.0

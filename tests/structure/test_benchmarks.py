@@ -23,6 +23,7 @@ NAMES = (
     "matching_scaling",
     "matching_speed",
     "reading",
+    "recipes",
     "scaling",
     "sigma_coverage",
     "terrain",

@@ -30,6 +30,14 @@ def in_blocks(array: Any, sides: tuple[int, int] | None) -> da.Array:
     return found
 
 
+def nothing(shape: tuple[int, ...], dtype: np.dtype[Any]) -> da.Array:
+    """A lazy array of one block that stands for one whose values are written elsewhere."""
+    import dask.array as da
+
+    found: da.Array = da.zeros(shape, dtype=dtype, chunks=-1)
+    return found
+
+
 def tasks_of(maps: dict[str, da.Array], rest: dict[str, da.Array], write: Write) -> dict[Place, Any]:
     """Task of each place that writes the blocks of all maps (..., y, x) there, which share what they have in common.
 

@@ -113,7 +113,8 @@ class TileStore:
 
         where.mkdir()
         target = beside.target(where)
-        self.with_encoding(data).to_zarr(target, mode="w-", compute=False, consolidated=False, zarr_format=3)
+        described = beside.without_values(self.with_encoding(data))
+        described.to_zarr(target, mode="w-", compute=False, consolidated=False, zarr_format=3)
         counts = tuple(-(-count // side) for count, side in zip(self.shape, self.sides, strict=True))
         record = zarr.open_group(target, mode="r+").create_group(RECORD)
         fields = (("state", "u1", ()), ("bytes", "i8", ()), ("checksum", "u4", ()), ("reason", "u1", (REASON,)))

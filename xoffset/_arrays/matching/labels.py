@@ -71,7 +71,7 @@ def optimise(cost: np.ndarray, half: tuple[int, int], prior: Prior) -> np.ndarra
             right = -slope if is_reversed else slope
             kernels.sweep(cost, *count, slope, is_reversed, *_price(right, 1, prior), total)
     field = np.empty((2, cost.shape[0], cost.shape[2]), dtype=np.float32)
-    kernels.cheapest(total, *count, np.empty(field.shape[1:], dtype=np.int16), field[0], field[1])
+    kernels.cheapest(total, *count, np.empty(field.shape[1:], dtype=np.int32), field[0], field[1])
     return field
 
 

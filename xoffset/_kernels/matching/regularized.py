@@ -266,7 +266,7 @@ def cheapest(total, count_y, count_x, best, dx, dy):
             for x in range(blocks):
                 is_less = line[x] < least[x]
                 least[x] = line[x] if is_less else least[x]
-                where[x] = np.int16(shift) if is_less else where[x]
+                where[x] = np.int32(shift) if is_less else where[x]
         for x in range(blocks):
             i, j = where[x] // count_x, where[x] % count_x
             middle = np.float32(least[x])

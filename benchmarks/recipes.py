@@ -1,0 +1,100 @@
+"""Recipes: how long a whole run takes, from a stack to all files, on real images and on images of any size.
+
+python benchmarks/recipes.py [--small]     some minutes
+
+Real images are looked for in ../shared/data beside the checkout; without them the synthetic ones are run alone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from _measure import Extent, Rows, run
+
+import xoffset
+from xoffset import synthetic
+from xoffset._blocks import quota
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def _rock_glacier() -> xr.DataArray:
+    """Five years of a rock glacier, aerial images."""
+    place = DATA / "kaiserberg_rock_glacier"
+    files = [place / f"ortho_{year}.tif" for year in (2003, 2010, 2015, 2020, 2023)]
+    return xoffset.open_stack(files, date="ortho_%Y").isel(y=slice(330, 650), x=slice(820, 1540))
+
+
+def _glacier() -> xr.DataArray:
+    """Four dates of a glacier, Sentinel-2."""
+    place = DATA / "perito_moreno_s2"
+    files = [place / f"2020{date}.jpg" for date in ("0131", "0207", "0210", "0220")]
+    return xoffset.open_stack(files, band=1, pixel_size=10.0).isel(y=slice(550, 910), x=slice(130, 490))
+
+
+def _tongue() -> xr.DataArray:
+    """Two dates of a fast glacier, Landsat 8."""
+    stack = xoffset.open_stack(DATA / "yahtse_landsat8" / "LC8*.tif")
+    return stack.isel(y=slice(448, 960), x=slice(760, 1272))
+
+
+def _forest() -> xr.DataArray:
+    """Six dates of two winters of a forest that stands still, Sentinel-2."""
+    data = xr.open_dataset(DATA / "s2_ndvi_slovenia" / "s2_ndvi_68dates.nc").drop_duplicates("time")
+    is_clear = (data.valid == 1) & (data.cloud == 0)
+    stack = data.ndvi.where(is_clear).isel(time=is_clear.mean(("y", "x")) > 0.98).rio.write_crs("EPSG:32633")
+    return stack.sel(time=slice("2015-12-01", "2017-02-01")).isel(time=[0, 1, 2, 3, 8, 9])
+
+
+# Recipe, images and parameters beside the defaults.
+REAL: list[tuple[str, str, Callable[[], xr.DataArray], dict[str, Any]]] = [
+    ("mpic-opt", "rock glacier, 5 dates", _rock_glacier, {"spatial_matching_range": 16, "temporal_matching_range": 1}),
+    ("mpic-opt", "glacier, 4 dates", _glacier, {"spatial_matching_range": 5}),
+    ("gdm-opt-etq", "rock glacier, 5 dates", _rock_glacier, {"spatial_matching_range": 16, "split_date": "2016-01-01"}),
+    ("gdm-opt-slide", "forest, 6 dates", _forest,
+     {"spatial_matching_range": 1, "maximum_matching_range": 3, "along_track_destriping": False}),
+    ("gdm-opt-ice", "tidewater glacier, 2 dates", _tongue,
+     {"spatial_matching_range": 20, "displacement_amplitude_threshold": 40.0, "deramping": False,
+      "along_track_destriping": False}),
+]  # fmt: skip
+
+
+def runs(extent: Extent) -> Rows:
+    """Each recipe on real images, and MPIC-OPT on four synthetic ones of 2048 px; a hundred pixels if small."""
+    if extent == "small":
+        return [_row("mpic-opt", "landslide", _landslide(96, 2), {"spatial_matching_range": 1})]
+    # compiled before it is timed
+    for name in ("mpic-opt", "gdm-opt-slide"):
+        _row(name, "", _landslide(96, 3), {"spatial_matching_range": 12})
+    rows = [_row(name, what, images(), fields) for name, what, images, fields in REAL if DATA.is_dir()]
+    return [*rows, _row("mpic-opt", "landslide", _landslide(2048, 4), {"spatial_matching_range": 3})]
+
+
+def _landslide(side: int, dates: int) -> xr.DataArray:
+    times = np.arange("2020-01", "2021-01", dtype="datetime64[M]")[:dates]
+    return synthetic.stack((side, side), dates=times, field="landslide", velocity=60.0, snr=5.0, seed=1)[0]
+
+
+def _row(name: str, what: str, stack: xr.DataArray, fields: dict[str, Any]) -> dict[str, Any]:
+    """Seconds of one run with all cores, from the images in memory to all of its files."""
+    stack = stack.load().chunk({"time": 1, "y": 512, "x": 512})
+    with tempfile.TemporaryDirectory() as folder:
+        wall, spent = time.perf_counter(), time.process_time()
+        xoffset.run(name, stack, Path(folder) / "out", **fields)
+        wall, spent = time.perf_counter() - wall, time.process_time() - spent
+        files = sum(each.suffix in (".tif", ".png", ".csv") for each in (Path(folder) / "out").rglob("*"))
+    size = f"{stack.sizes['x']} x {stack.sizes['y']}"
+    row = {"recipe": name, "images": what, "size": size, "dates": stack.sizes["time"], "files": files}
+    return row | {"cores": quota.cores(), "seconds": wall, "CPU seconds": spent}
+
+
+PARTS = [runs]
+
+if __name__ == "__main__":
+    run("recipes", PARTS)
