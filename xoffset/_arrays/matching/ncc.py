@@ -84,18 +84,23 @@ class NCC(Matcher):
         that stand for no data and do not say so. Its pixels count as unknown in either image, so that its edge, which
         stays where it is, cannot win a match; as do those of narrower areas with as many pixels. A window that then
         has too few pixels is flagged `flat`. 0 keeps them all.
+    curvature
+        Whether to tell how sharp the peak is along x and y, `curvature_x` and `curvature_y` [px⁻²]: the second
+        differences of the scores at the best whole shift and a pixel beside it, with the other sign, so that sharp
+        peaks have large ones. NaN where one of these has no score.
 
     Examples
     --------
     >>> import xoffset
     >>> xoffset.NCC(min_valid=0.8)
-    NCC(refine='icgn', min_valid=0.8, both_ways=False, flat_block=7)
+    NCC(refine='icgn', min_valid=0.8, both_ways=False, flat_block=7, curvature=False)
     """
 
     refine: Refinement = "icgn"
     min_valid: float = 0.5
     both_ways: bool = False
     flat_block: int = 7
+    curvature: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.refine, str) or self.refine not in get_args(Refinement):
@@ -107,7 +112,8 @@ class NCC(Matcher):
         if self.min_valid == 0.0:
             raise ValueError("NCC() needs min_valid above 0; got 0. Pass a share such as 0.5.")
         object.__setattr__(self, "min_valid", float(self.min_valid))
-        object.__setattr__(self, "both_ways", _options.as_switch(self.both_ways, "both_ways", "NCC"))
+        for name in ("both_ways", "curvature"):
+            object.__setattr__(self, name, _options.as_switch(getattr(self, name), name, "NCC"))
         object.__setattr__(self, "flat_block", constant.as_side(self.flat_block, "NCC"))
 
     @property
@@ -124,7 +130,8 @@ class NCC(Matcher):
         """Names of what `match_tile` returns."""
         sizes = ("template_size",) if len(templates) > 1 else ()
         strained = ("side",) if self.refine == "affine" else ()
-        return (*FIELDS, *sizes, *strained, *(("back_dx", "back_dy") if self.both_ways else ()))
+        curved = ("curvature_x", "curvature_y") if self.curvature else ()
+        return (*FIELDS, *sizes, *strained, *curved, *(("back_dx", "back_dy") if self.both_ways else ()))
 
     def match_tile(
         self,
@@ -280,7 +287,16 @@ def _match(scene: Scene, matcher: NCC) -> np.ndarray:
         fields.append(sizes)
     if matcher.refine == "affine":
         fields.append(sides)
+    if matcher.curvature:
+        fields += [_curvature(found, *ends) for ends in ((7, 9), (5, 11))]
     return np.stack(fields, dtype=found.dtype, casting="unsafe")
+
+
+def _curvature(found: np.ndarray, before: int, after: int) -> np.ndarray:
+    """Second difference of the scores at the best whole shift and on two sides of it, the sign turned [px⁻²]."""
+    ends, centre = (found[..., before], found[..., after]), found[..., 8]
+    is_known = np.minimum(*ends) > surface.NO_SCORE
+    return np.where(is_known, 2 * centre - ends[0] - ends[1], np.nan)
 
 
 def _refine(
