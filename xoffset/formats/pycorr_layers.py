@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from xoffset.model.tables import IS_CORRECTED
 
 _SYSTEM = "pycorr"
 NAMES = SYSTEMS[_SYSTEM].names
+OURS = {theirs: ours for ours, theirs in NAMES.items()}
 # Numbers for no value: of velocities and shifts, of correlations, of curvatures, of the classes of the ground.
 FILL, NO_SCORE, NO_CURVATURE, NO_CLASS = -9999.0, -2.0, -999.0, -1
 # By the word for the time: units of velocities as pycorr writes them, its plural, and its days.
@@ -109,11 +110,11 @@ class Sheets:
             told |= {"number_of_land_pixels": count, "is_corrected": int(is_done)}
         if not is_done:
             why = "None" if count is None else f"None: {count} valid pixels on land are too few, or too far off"
-            words = ("None", why, "None", "None")
+            words = ["None", why, "None", "None"]
         else:
             added = -self.removed[pair] / self.pixel * np.array([1.0, -1.0])
             name = "lgo_masked_correction"
-            words = (name, f"{name} for land pixels, {count} valid pixels", *(f"{each:.6f}" for each in added))
+            words = [name, f"{name} for land pixels, {count} valid pixels", *(f"{each:.6f}" for each in added)]
         names = ("type_applied", "type_descritption", "i", "j")
         keys = [f"{'final_' if len(name) == 1 else ''}offset_correction_{name}" for name in names]
         return told | dict(zip(keys, words, strict=True))
@@ -141,9 +142,9 @@ class Sheets:
         return told
 
 
-def _decimal_year(date: datetime.datetime) -> float:
+def _decimal_year(date: dt.datetime) -> float:
     """Year with the part of it that has passed."""
-    start, end = datetime.datetime(date.year, 1, 1), datetime.datetime(date.year + 1, 1, 1)
+    start, end = dt.datetime(date.year, 1, 1), dt.datetime(date.year + 1, 1, 1)
     return date.year + (date - start) / (end - start)
 
 

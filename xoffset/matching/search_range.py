@@ -58,7 +58,8 @@ def search_range(
     margin
         Half-range for motion of nothing [px]: errors of the images' position, and the ring that takes no peak.
     still
-        True where the ground stands still (y, x), boolean, on any grid of the stack's CRS; there the range is `margin`.
+        True where the ground stands still (y, x), boolean, or the result of `masking.land_classes`, of which land and
+        water do; on any grid of the stack's CRS. There the range is `margin`.
 
     Returns
     -------
@@ -111,8 +112,7 @@ def search_range(
             "Pass speed, or leave it out."
         )
     if still is not None:
-        check_boolean(still, _STILL, _CALLER)
-        stands = _nearest(still.astype(np.float32), stack, grid, "still") == 1.0
+        stands = _nearest(_is_still(still).astype(np.float32), stack, grid, "still") == 1.0
         ranges = np.where(stands, np.minimum(ranges, numbers["margin"]), ranges)
     return _labelled(ranges, grid, stack)
 
@@ -143,6 +143,18 @@ def _speed_map(speed: Any) -> xr.DataArray:
         )
     values = decoded(speed, "the speed", _CALLER, wanted="m yr-1")
     return values.where(np.isfinite(values) & (values >= 0.0))
+
+
+def _is_still(still: Any) -> xr.DataArray:
+    """Where the ground stands still, from a mask or from classes of land, glaciers and water."""
+    names = str(still.attrs.get("flag_meanings", "")).split() if isinstance(still, xr.DataArray) else []
+    if not {"land", "water"} <= set(names):
+        check_boolean(still, _STILL, _CALLER)
+        mask: xr.DataArray = still
+        return mask
+    numbers = dict(zip(names, np.ravel(still.attrs["flag_values"]).tolist(), strict=True))
+    stands: xr.DataArray = still.isin([numbers["land"], numbers["water"]])
+    return stands
 
 
 def _nearest(data: xr.DataArray, stack: xr.DataArray, grid: Grid, name: str) -> np.ndarray:

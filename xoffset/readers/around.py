@@ -36,10 +36,8 @@ def read(place: str, like: xr.DataArray, wanted: Wanted) -> xr.DataArray:
     import rioxarray
 
     def opened() -> xr.DataArray:
-        with (
-            _options.speaking_as(wanted.caller, "open_stack"),
-            files.opened(files.in_place(place), is_local=False) as dataset,
-        ):
+        reads = files.opened(files.in_place(place), is_local=False)
+        with _options.speaking_as(wanted.caller, "open_stack"), reads as dataset:
             raster = rioxarray.open_rasterio(dataset, masked=True)
             assert isinstance(raster, xr.DataArray)
             part = _part(raster.isel(band=0, drop=True), like, wanted, place).load()
@@ -56,8 +54,8 @@ def _part(raster: xr.DataArray, like: xr.DataArray, wanted: Wanted, place: str) 
     own, crs = raster.rio.crs, grids.crs_of(like)
     if own is None and crs is not None:
         raise ValueError(
-            f"{caller}() needs a raster with a CRS, since the stack has one; got {place} without. Name it: gdal_edit.py "
-            "-a_srs EPSG:... file.tif."
+            f"{caller}() needs a raster with a CRS, since the stack has one; got {place} without. Name it: "
+            "gdal_edit.py -a_srs EPSG:... dem.tif."
         )
     # nothing has to be turned where the stack has no CRS, or that of the raster
     target: Any = None if crs is None or grids.agree(crs, grids.crs_of(raster)) else crs.to_wkt()
@@ -71,9 +69,8 @@ def _part(raster: xr.DataArray, like: xr.DataArray, wanted: Wanted, place: str) 
         raise ValueError(
             f"{caller}() needs {what} around the stack; got {place}, which lies elsewhere ({error}). Check both CRS."
         ) from error
-    if target is None:
-        return part
-    turned: xr.DataArray = part.rio.reproject(target, resampling=Resampling[wanted.resampling])
+    turned = part if target is None else part.rio.reproject(target, resampling=Resampling[wanted.resampling])
+    assert isinstance(turned, xr.DataArray)
     return turned
 
 

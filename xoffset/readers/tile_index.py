@@ -30,8 +30,8 @@ def find(index: str, column: str, longitude: float, latitude: float, caller: str
         places = list(_column(rows, column, index, caller))
     except (struct.error, UnicodeDecodeError, IndexError) as error:
         raise ValueError(
-            f"{caller}() needs an index of tiles that is a Shapefile; got {index}, which is damaged ({error}). Fetch it "
-            "again."
+            f"{caller}() needs an index of tiles that is a Shapefile; got {index}, which is damaged ({error}). Fetch "
+            "it again."
         ) from error
     if len(areas) != len(places):
         raise ValueError(
@@ -43,8 +43,8 @@ def find(index: str, column: str, longitude: float, latitude: float, caller: str
         if place and area and on_grid([area], *at)[0, 0]:
             return place
     raise ValueError(
-        f"{caller}() needs a tile that holds longitude {longitude:.3f} and latitude {latitude:.3f}; got none in {index}. "
-        "Pass a raster of land, glaciers and water of your own."
+        f"{caller}() needs a tile that holds longitude {longitude:.3f} and latitude {latitude:.3f}; got none in "
+        f"{index}. Pass a raster of land, glaciers and water of your own."
     )
 
 
