@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from xoffset.readers import outlines, patience
-from xoffset.readers.polygons import on_grid
 
 
 def find(index: str, column: str, longitude: float, latitude: float, caller: str) -> str:
@@ -38,14 +37,24 @@ def find(index: str, column: str, longitude: float, latitude: float, caller: str
             f"{caller}() needs a row for each area of an index; got {len(areas)} areas and {len(places)} rows in "
             f"{index}. Fetch it again."
         )
-    at = np.array([latitude]), np.array([longitude])
     for area, place in zip(areas, places, strict=True):
-        if place and area and on_grid([area], *at)[0, 0]:
+        if place and _holds(area, longitude, latitude):
             return place
     raise ValueError(
         f"{caller}() needs a tile that holds longitude {longitude:.3f} and latitude {latitude:.3f}; got none in "
         f"{index}. Pass a raster of land, glaciers and water of your own."
     )
+
+
+def _holds(area: outlines.Polygon, x: float, y: float) -> bool:
+    """Whether a point lies in a polygon: a line from it toward larger x crosses its edges an odd number of times."""
+    crossed = 0
+    for ring in area:
+        (x0, y0), (x1, y1) = ring[:-1].T, ring[1:].T
+        spans = (y0 > y) != (y1 > y)
+        rise = np.where(spans, y1 - y0, 1.0)
+        crossed += int((spans & (x < x0 + (x1 - x0) * (y - y0) / rise)).sum())
+    return crossed % 2 == 1
 
 
 def _fetched(place: str, caller: str) -> bytes:
