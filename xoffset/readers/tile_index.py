@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from xoffset.readers import outlines, patience
+
+# Ends the columns of a dBASE table.
+_END = 0x0D
 
 
 def find(index: str, column: str, longitude: float, latitude: float, caller: str) -> str:
@@ -25,13 +27,19 @@ def find(index: str, column: str, longitude: float, latitude: float, caller: str
     stem = index.removesuffix(".shp")
     shapes, rows = _fetched(f"{stem}.shp", caller), _fetched(f"{stem}.dbf", caller)
     try:
-        areas = outlines.shapes_of(shapes)
-        places = list(_column(rows, column, index, caller))
-    except (struct.error, UnicodeDecodeError, IndexError) as error:
+        areas, columns = outlines.shapes_of(shapes), _columns(rows)
+        # long names are cut
+        called = next((name for name in columns if name == column or (len(name) >= 10 and column.startswith(name))), "")
+        places = _texts(rows, columns[called]) if called else []
+    except (struct.error, ValueError, IndexError) as error:
         raise ValueError(
             f"{caller}() needs an index of tiles that is a Shapefile; got {index}, which is damaged ({error}). Fetch "
             "it again."
         ) from error
+    if not called:
+        raise ValueError(
+            f"{caller}() needs a column {column} in {index}; got {', '.join(columns)}. Pass one of these as column."
+        )
     if len(areas) != len(places):
         raise ValueError(
             f"{caller}() needs a row for each area of an index; got {len(areas)} areas and {len(places)} rows in "
@@ -70,25 +78,23 @@ def _fetched(place: str, caller: str) -> bytes:
     return patience.patiently(read, place, caller)
 
 
-def _column(table: bytes, column: str, index: str, caller: str) -> Iterator[str]:
-    """Texts of a column of a dBASE table, in the order of its rows."""
-    count, start, length = struct.unpack_from("<IHH", table, 4)
-    fields, at = {}, 1  # the first byte of a row says whether it is deleted
+def _columns(table: bytes) -> dict[str, slice]:
+    """Where each column of a dBASE table is in a row."""
+    (start,) = struct.unpack_from("<H", table, 8)
+    found, at = {}, 1  # the first byte of a row says whether it is deleted
     for place in range(32, start - 1, 32):
-        if table[place] == 0x0D:
+        if table[place] == _END:
             break
         name = table[place : place + 11].split(b"\0")[0].decode("ascii")
-        size = table[place + 16]
-        fields[name] = slice(at, at + size)
-        at += size
-    # long names are cut
-    called = next((name for name in fields if name == column or (len(name) >= 10 and column.startswith(name))), None)
-    if called is None:
-        raise ValueError(
-            f"{caller}() needs a column {column} in {index}; got {', '.join(fields)}. Pass one of these as column."
-        )
+        found[name] = slice(at, at + table[place + 16])
+        at = found[name].stop
+    return found
+
+
+def _texts(table: bytes, column: slice) -> list[str]:
+    """Texts of a column of a dBASE table, in the order of its rows."""
+    count, start, length = struct.unpack_from("<IHH", table, 4)
     if len(table) < start + count * length:
-        raise struct.error(f"{len(table)} bytes of {start + count * length}")
-    for row in range(count):
-        begin = start + row * length
-        yield table[begin : begin + length][fields[called]].decode("latin-1").strip(" \0")
+        raise ValueError(f"{len(table)} bytes of {start + count * length}")
+    rows = (table[start + row * length : start + (row + 1) * length] for row in range(count))
+    return [row[column].decode("latin-1").strip(" \0") for row in rows]
