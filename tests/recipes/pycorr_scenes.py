@@ -31,10 +31,12 @@ class Scene(NamedTuple):
 
 @functools.cache
 def glacier() -> tuple[xr.DataArray, xr.Dataset]:
-    """Images (time, y, x) of ice that moves up to 30 m in between, southeast, and its truth."""
+    """Images (time, y, x) of ice that moves up to 25 m in between, southeast, and its truth."""
     stack, truth = synthetic.stack((176, 200), dates=DATES, velocity=600.0, direction=120.0, snr=10.0, seed=4)
     moved = stack.copy(data=stack.values)
     moved[1] = np.roll(moved.values[1], (1, 1), axis=(0, 1))
+    # other ground, where all matches are weak
+    moved[1, 40:76, 110:160] = synthetic.scene((36, 50), seed=8).values
     return moved, truth
 
 

@@ -111,7 +111,10 @@ def test_the_mask_is_a_layer(run, scene):
 def attributes(path, name):
     with h5py.File(path) as file:
         told = dict(file[name].attrs.items())
-    return {key: each.decode() if isinstance(each, bytes) else each for key, each in told.items()}
+    told = {key: each.decode() if isinstance(each, bytes) else each for key, each in told.items()}
+    return {
+        key: each.item() if np.size(each) == 1 and not isinstance(each, str) else each for key, each in told.items()
+    }
 
 
 def test_the_offset_of_land_is_told(run):
