@@ -28,32 +28,32 @@ def correlated(stack, **options):
     )
 
 
-def of_equation(stack):
-    """Second differences of the ZNCC at the best whole shift and on both sides of it, the sign turned."""
+def of_equation(stack, found):
+    """Second derivatives of the spline through the ZNCC of 7 x 7 whole shifts, at the match, the sign turned."""
     pad = 30 + SEARCH
     images = [reference.prepare(raw.astype(np.float64), "bandpass", pad) for raw in stack.values]
     images = [image._replace(valid=np.isfinite(image.raw)) for image in images]
-    counts = [(size - SIDE) // STEP + 1 for size in stack.shape[1:]]
-    out = np.full((2, *counts), np.nan)
-    least = int(np.ceil(0.8 * np.ceil(0.5 * SIDE**2)))
-    for row, column in np.ndindex(*counts):
-        y, x = row * STEP, column * STEP
-        inside = all(s >= SEARCH and s + SEARCH + SIDE <= n for s, n in zip((y, x), stack.shape[1:], strict=True))
-        if inside:
-            found = reference.surface(*images, y + pad, x + pad, SIDE, (SEARCH, SEARCH), least)
-            around = reference.find_peak(found).around
-            out[0, row, column] = 2.0 * around[1, 1] - around[1, 0] - around[1, 2]
-            out[1, row, column] = 2.0 * around[1, 1] - around[0, 1] - around[2, 1]
+    out = np.full((2, *found.dx.shape[1:]), np.nan)
+    for row, column in np.argwhere(found.dx[0].notnull().values):
+        y, x = row * STEP + pad, column * STEP + pad
+        score = reference.surface(*images, y, x, SIDE, (SEARCH, SEARCH), 2).score
+        i, j = np.unravel_index(np.nanargmax(score), score.shape)
+        if min(i, j) < 3 or max(i, j) > 2 * SEARCH - 3:
+            continue
+        spline = RectBivariateSpline(range(-3, 4), range(-3, 4), score[i - 3 : i + 4, j - 3 : j + 4])
+        down, right = -float(found.dy[0, row, column]) / 10.0, float(found.dx[0, row, column]) / 10.0
+        at = (down - (i - SEARCH), right - (j - SEARCH))
+        out[:, row, column] = -spline.ev(*at, dy=2), -spline.ev(*at, dx=2)
     return out
 
 
 def test_curvature_is_that_of_the_equation(stack):
-    found, wanted = correlated(stack, curvature=True), of_equation(stack)
-    for name, each in zip(("curvature_x", "curvature_y"), wanted, strict=True):
+    found = correlated(stack, curvature=True)
+    for name, each in zip(("curvature_x", "curvature_y"), of_equation(stack, found), strict=True):
         np.testing.assert_array_equal(np.isnan(found[name].values[0]), np.isnan(each))
-        np.testing.assert_allclose(found[name].values[0], each, atol=2e-4)
+        np.testing.assert_allclose(found[name].values[0], each, atol=2e-3)
         assert found[name].attrs["units"] == "pixel-2"
-        assert (found[name] > 0.0).sum() > 20
+        assert (found[name] > 0.1).sum() > 20
 
 
 def test_nothing_else_changes(stack):
@@ -62,7 +62,7 @@ def test_nothing_else_changes(stack):
     xr.testing.assert_equal(with_it[list(without.data_vars)], without)
 
 
-@pytest.mark.parametrize("options", [{"both_ways": True}, {"refine": "affine"}, {"refine": "none"}])
+@pytest.mark.parametrize("options", [{"both_ways": True}, {"min_valid": 0.4}])
 def test_other_options_leave_it_as_it_is(stack, options):
     plain, other = correlated(stack, curvature=True), correlated(stack, curvature=True, **options)
     for name in ("curvature_x", "curvature_y"):
@@ -86,27 +86,21 @@ def test_chunks_do_not_matter(stack):
     xr.testing.assert_equal(lazy, correlated(stack, curvature=True))
 
 
-def test_beside_the_curvature_of_a_spline():
-    """As pycorr tells it: of a cubic spline through 7 x 7 scores, at its top. Ours is lower."""
-    images, _ = synthetic.stack((120, 120), field="constant", velocity=13.0, direction=60.0, snr=8.0, seed=5)
+def test_matches_near_the_end_of_the_search_have_none():
+    images, _ = synthetic.stack((96, 96), field="constant", velocity=42.0, direction=90.0, snr=8.0, seed=5)
     found = xoffset.correlate(
-        images, xoffset.pairs(images), template=20, search=6, step=20, matcher=xoffset.NCC(curvature=True),
-        prefilter=xoffset.filtering.Highpass(3.0),
-    ).isel(pair=0)  # fmt: skip
-    high = xoffset.filtering.highpass(images, coarse=3.0).values
-    ratios = []
-    for row, column in np.argwhere(found.dx.notnull().values):
-        y, x = row * 20, column * 20
-        score = np.array([
-            [reference.zncc(high[0, y : y + 20, x : x + 20], high[1, y + v : y + v + 20, x + u : x + u + 20])
-             for u in range(-6, 7)] for v in range(-6, 7)
-        ])  # fmt: skip
-        i, j = np.unravel_index(score.argmax(), score.shape)
-        if 3 <= i <= 9 and 3 <= j <= 9:
-            spline = RectBivariateSpline(range(-3, 4), range(-3, 4), score[i - 3 : i + 4, j - 3 : j + 4])
-            fine = np.arange(-100, 101) * 0.01
-            v, u = np.unravel_index(spline(fine, fine).argmax(), (201, 201))
-            of_spline = -spline.ev(fine[v], fine[u], dy=2)
-            ratios.append(float(found.curvature_x[row, column]) / float(of_spline))
-    assert len(ratios) > 10
-    assert 0.6 < np.median(ratios) < 1.0
+        images, xoffset.pairs(images), template=16, search=6, step=8, matcher=xoffset.NCC(curvature=True)
+    )
+    assert found.dx.notnull().sum() > 20
+    assert found.curvature_x.isnull().all()
+
+
+def test_sharp_peaks_have_large_ones():
+    """The finer the detail that the filter leaves, the sharper the peak."""
+    images, _ = synthetic.stack((96, 96), field="constant", velocity=13.0, direction=60.0, snr=20.0, seed=5)
+    options = {"template": 20, "search": 6, "step": 8, "matcher": xoffset.NCC(curvature=True)}
+    found = [
+        float(xoffset.correlate(images, xoffset.pairs(images), prefilter=each, **options).curvature_y.median())
+        for each in (xoffset.filtering.Highpass(1.5), xoffset.filtering.Highpass(3.0), "bandpass")
+    ]
+    assert found[0] > found[1] > found[2] > 0.0

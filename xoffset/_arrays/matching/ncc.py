@@ -13,7 +13,7 @@ import numpy as np
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, holed, locking, memory, pyramid, search, significance
+from xoffset._arrays.matching import constant, holed, locking, memory, pyramid, search, sharpness, significance
 from xoffset._arrays.matching.images import Image, prepare, working_dtype
 from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.search import Candidates, Pair
@@ -86,8 +86,9 @@ class NCC(Matcher):
         has too few pixels is flagged `flat`. 0 keeps them all.
     curvature
         Whether to tell how sharp the peak is along x and y, `curvature_x` and `curvature_y` [px⁻²]: the second
-        differences of the scores at the best whole shift and a pixel beside it, with the other sign, so that sharp
-        peaks have large ones. NaN where one of these has no score.
+        derivatives at the match of the cubic spline through the scores of the 7 x 7 whole shifts around it, with the
+        other sign, so that sharp peaks have large ones. NaN where there is no match, and less than 3 px from the end of
+        the search.
 
     Examples
     --------
@@ -288,15 +289,8 @@ def _match(scene: Scene, matcher: NCC) -> np.ndarray:
     if matcher.refine == "affine":
         fields.append(sides)
     if matcher.curvature:
-        fields += [_curvature(found, *ends) for ends in ((7, 9), (5, 11))]
+        fields += list(sharpness.curvatures(reference, secondary, scene.nodes, candidates, chosen, found, refined))
     return np.stack(fields, dtype=found.dtype, casting="unsafe")
-
-
-def _curvature(found: np.ndarray, before: int, after: int) -> np.ndarray:
-    """Second difference of the scores at the best whole shift and on two sides of it, the sign turned [px⁻²]."""
-    ends, centre = (found[..., before], found[..., after]), found[..., 8]
-    is_known = np.minimum(*ends) > surface.NO_SCORE
-    return np.where(is_known, 2 * centre - ends[0] - ends[1], np.nan)
 
 
 def _refine(
