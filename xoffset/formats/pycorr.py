@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import xarray as xr
@@ -16,7 +16,7 @@ from xoffset.formats.names import SYSTEMS
 from xoffset.formats.pycorr_browse import SLOWEST as SLOWEST
 from xoffset.formats.pycorr_browse import write_browse as write_browse
 from xoffset.formats.pycorr_geotiffs import write_geotiffs as write_geotiffs
-from xoffset.formats.pycorr_layers import Given
+from xoffset.formats.pycorr_layers import About
 from xoffset.model import units
 from xoffset.model.dates import Date
 from xoffset.model.flags import FLAGS
@@ -192,12 +192,9 @@ def write(
     folder: str | os.PathLike[str],
     *,
     unmasked: xr.Dataset | None = None,
-    classes: xr.DataArray | None = None,
-    images: xr.DataArray | None = None,
     per: Literal["day", "year"] = "day",
-    base: str | None = None,
-    log: str | None = None,
     overwrite: bool = False,
+    **about: Unpack[About],
 ) -> list[Path]:
     """NetCDF files in the layout of pycorr, one a pair, `<reference>_<secondary>_hp.nc`, in any projection.
 
@@ -216,18 +213,14 @@ def write(
     unmasked
         The matches that the shifts were made of, by `screen` and `correct`; None: the shifts themselves. What was taken
         off the shifts is taken off them, too.
-    classes
-        Land, glacier or water of `masking.land_classes`, written as `lgo_mask`.
-    images
-        The stack that was matched: names of its scenes, pixels and CRS are told.
     per
         Unit of time of velocities, metres a `"day"` or a `"year"` of 365.25 days.
-    base
-        What the names begin with, in place of the dates of a single pair, before those of several.
-    log
-        Text to be written as `processing_log`.
     overwrite
         Replace files of the same names.
+    about
+        `classes`: land, glacier or water of `masking.land_classes`, written as `lgo_mask`. `images`: the stack that was
+        matched; names of its scenes, pixels and CRS are told. `base`: what the names begin with, in place of the dates
+        of a single pair, before those of several. `log`: text to be written as `processing_log`.
 
     Returns
     -------
@@ -237,7 +230,7 @@ def write(
     Raises
     ------
     TypeError
-        If it is no Dataset, or the classes or images are none.
+        If it is no Dataset, the classes or images are none, or something else is told.
     ImportError
         If the extra `netcdf` is not installed.
     ValueError
@@ -260,10 +253,11 @@ def write(
     target = _options.as_path(folder, "folder", _WRITE)
     is_asked = _options.as_switch(overwrite, "overwrite", _WRITE)
     looks.optional("h5netcdf", "netcdf", _WRITE)
-    sheets = pycorr_layers.prepared(shifts, Given(unmasked, classes, images, per, base), _WRITE)
+    given = pycorr_layers.given(unmasked, per, about, _WRITE)
+    sheets = pycorr_layers.prepared(shifts, given, _WRITE)
     border.check_has_crs(sheets.masked, _WRITE)
     names = [f"{stem}_hp.nc" for stem in sheets.names]
     with writing.replaced_all(target, names, overwrite=is_asked, caller=_WRITE) as scratch:
         for pair, name in enumerate(names):
-            pycorr_netcdf.write(sheets, pair, log, scratch / name, _WRITE)
+            pycorr_netcdf.write(sheets, pair, given.log, scratch / name, _WRITE)
     return [target / name for name in names]

@@ -62,7 +62,7 @@ def write_geotiffs(
     """
     target = _options.as_path(folder, "folder", _CALLER)
     is_asked = _options.as_switch(overwrite, "overwrite", _CALLER)
-    sheets = pycorr_layers.prepared(shifts, Given(unmasked, per=per, base=base), _CALLER)
+    sheets = pycorr_layers.prepared(shifts, Given(unmasked, per, base=base), _CALLER)
     options = rasters.profile(sheets.masked.place, sheets.masked.step)
     kept = [name for name in LAYERS if not name.endswith("corr") or pycorr_layers.OURS[name] in sheets.raw.fields]
     names = [f"{stem}_{name}.tif" for stem in sheets.names for name in kept]

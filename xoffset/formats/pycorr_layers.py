@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import xarray as xr
@@ -46,14 +46,27 @@ class Layer:
     fill: float
 
 
+class About(TypedDict, total=False):
+    """What may be told beside shifts.
+
+    `classes` is land, glacier or water of `masking.land_classes`, `images` the stack that was matched; `base` what the
+    names of the files begin with, `log` a text.
+    """
+
+    classes: xr.DataArray | None
+    images: xr.DataArray | None
+    base: str | None
+    log: str | None
+
+
 @dataclass(frozen=True, eq=False)
 class Given:
     """What a caller gives beside shifts: as of `pycorr.write`."""
 
     unmasked: xr.Dataset | None = None
+    per: str = "day"
     classes: xr.DataArray | None = None
     images: xr.DataArray | None = None
-    per: str = "day"
     base: str | None = None
     log: str | None = None
 
@@ -151,6 +164,21 @@ def _decimal_year(date: dt.datetime) -> float:
 def title_of(name: str) -> str:
     """What a layer holds, in words."""
     return _TITLES[name.removesuffix("_masked")] + (" (masked)" if name.endswith("_masked") else "")
+
+
+def given(unmasked: xr.Dataset | None, per: str, about: Mapping[str, Any], caller: str) -> Given:
+    """What a caller gives, after refusing what is not known.
+
+    Raises
+    ------
+    TypeError
+        If a name is none of `About`.
+    """
+    known = About.__annotations__
+    unknown = [name for name in about if name not in known]
+    if unknown:
+        raise TypeError(f"{caller}() needs one of {', '.join(known)}; got {unknown[0]!r}. Correct the name.")
+    return Given(unmasked, per, **about)
 
 
 def prepared(shifts: Any, given: Given, caller: str) -> Sheets:
