@@ -299,8 +299,8 @@ def opened_heights(open_dem: Callable[..., xr.DataArray]) -> xr.DataArray:
 def opened_speed() -> xr.DataArray:
     """Speed around the landslide, read from two rasters in metres a day."""
     with tempfile.TemporaryDirectory() as folder:
-        height = terrain().assign_coords(spatial_ref=images().spatial_ref)
-        xoffset.to_geotiff(xr.Dataset({"east": 1e-4 * height, "north": -2e-4 * height}).drop_attrs(), folder)
+        height = terrain().drop_attrs(deep=False).assign_coords(spatial_ref=images().spatial_ref)
+        xoffset.to_geotiff(xr.Dataset({"east": 1e-4 * height, "north": -2e-4 * height}), folder)
         places = [Path(folder) / f"{name}.tif" for name in ("east", "north")]
         return xoffset.open_speed(places, like=images(), per="day").load()
 
@@ -309,9 +309,9 @@ def opened_speed() -> xr.DataArray:
 def opened_land() -> xr.DataArray:
     """Land, glacier and water around the landslide, read from a raster."""
     with tempfile.TemporaryDirectory() as folder:
-        height = terrain().assign_coords(spatial_ref=images().spatial_ref)
+        height = terrain().drop_attrs(deep=False).assign_coords(spatial_ref=images().spatial_ref)
         kinds = (height > float(height.mean())).astype("uint8")
-        xoffset.to_geotiff(kinds.to_dataset(name="kinds").drop_attrs(), folder)
+        xoffset.to_geotiff(kinds.to_dataset(name="kinds"), folder)
         return masking.land_classes(Path(folder) / "kinds.tif", like=images()).load()
 
 
