@@ -296,23 +296,23 @@ def opened_heights(open_dem: Callable[..., xr.DataArray]) -> xr.DataArray:
 
 
 @functools.cache
-def opened_speed() -> xr.DataArray:
+def opened_speed(open_speed: Callable[..., xr.DataArray]) -> xr.DataArray:
     """Speed around the landslide, read from two rasters in metres a day."""
     with tempfile.TemporaryDirectory() as folder:
         height = terrain().drop_attrs(deep=False).assign_coords(spatial_ref=images().spatial_ref)
         xoffset.to_geotiff(xr.Dataset({"east": 1e-4 * height, "north": -2e-4 * height}), folder)
         places = [Path(folder) / f"{name}.tif" for name in ("east", "north")]
-        return xoffset.open_speed(places, like=images(), per="day").load()
+        return open_speed(places, like=images(), per="day").load()
 
 
 @functools.cache
-def opened_land() -> xr.DataArray:
+def opened_land(land_classes: Callable[..., xr.DataArray]) -> xr.DataArray:
     """Land, glacier and water around the landslide, read from a raster."""
     with tempfile.TemporaryDirectory() as folder:
         height = terrain().drop_attrs(deep=False).assign_coords(spatial_ref=images().spatial_ref)
         kinds = (height > float(height.mean())).astype("uint8")
         xoffset.to_geotiff(kinds.to_dataset(name="kinds"), folder)
-        return masking.land_classes(Path(folder) / "kinds.tif", like=images()).load()
+        return land_classes(Path(folder) / "kinds.tif", like=images()).load()
 
 
 @functools.cache
@@ -576,8 +576,8 @@ NETWORKS: dict[str, Call] = {
     ).to_dataset(),
     "masking cast_shadow sun": lambda: masking.cast_shadow(terrain(), sun=lit()[:3]).to_dataset(),
     "open_dem": lambda: opened_heights(xoffset.open_dem).to_dataset(),
-    "open_speed": lambda: opened_speed().to_dataset(),
-    "masking land_classes": lambda: opened_land().to_dataset(),
+    "open_speed": lambda: opened_speed(xoffset.open_speed).to_dataset(),
+    "masking land_classes": lambda: opened_land(masking.land_classes).to_dataset(),
     "masking usable": lambda: masking.usable(classified(), buffer=25.0, closing=40.0, opening=15.0).to_dataset(),
     "masking usable dask": lambda: masking.usable(classified().chunk(y=30, x=40), buffer=25.0).to_dataset(),
 }
