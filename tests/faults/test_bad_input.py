@@ -874,6 +874,7 @@ CASES = [
     ),
     ("destripe: series", lambda o: xoffset.destripe(o.series, numbered(o)), ValueError, r"Make a network with"),
     ("destripe: value", lambda o: xoffset.destripe(o.shifts, numbered(o), value="mode"), ValueError, r"destripe\(\)"),
+    ("correct: text", lambda o: xoffset.correct(o.shifts, max_shift="3 m"), ValueError, r"Pass 30.0 or '10 px'"),
     ("open_speed: no file", lambda o: xoffset.open_speed("none.tif", like=o.stack), FileNotFoundError, r"Check it"),
     ("open_speed: shifts", lambda o: xoffset.open_speed("n.tif", like=o.shifts), TypeError, r"open_speed\(\).*Pick"),
     (

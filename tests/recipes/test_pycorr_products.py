@@ -262,3 +262,20 @@ def test_pictures_without_a_crs_have_no_kmz(run, tmp_path, caplog):
     assert "writes no KMZ" in caplog.text
     with pytest.raises(ValueError, match=r"plotvmax above 0.1 for log10"):
         pycorr.write_browse(local, tmp_path, plotvmax=0.05, log10=True)
+
+
+def test_several_pairs_have_files_of_their_own(tmp_path):
+    dates = ["2020-05-12", "2020-05-27", "2020-06-11"]
+    stack, _ = xoffset.synthetic.stack((96, 96), dates=dates, field="constant", velocity=200.0, direction=90.0)
+    shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4, step=16)
+    names = ["S2_20200512_20200527", "S2_20200527_20200611"]
+    found = pycorr.write(shifts, tmp_path, base="S2")
+    assert [path.name for path in found] == [f"{name}_hp.nc" for name in names]
+    for k, path in enumerate(found):
+        with h5py.File(path) as file:
+            values = file["vx"][:]
+        np.testing.assert_allclose(values[values > -9999.0], shifts.dx[k].values[values > -9999.0] / 15.0, rtol=1e-5)
+    pictures = pycorr.write_browse(shifts, tmp_path, base="S2")
+    assert [path.name for path in pictures] == [f"{name}.{kind}" for name in names for kind in ("tif", "kmz")]
+    with pytest.raises(TypeError, match=r"one of classes, images, base, log; got 'stem'"):
+        pycorr.write(shifts, tmp_path, stem="S2")
