@@ -30,6 +30,7 @@ from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import estimate
 from xoffset.matching.extend import extend
+from xoffset.matching.search_range import search_range
 from xoffset.matching.whole_pixels import whole_pixels
 from xoffset.model import renamed as _renamed
 from xoffset.motion.coherence import quality, vector_coherence
@@ -57,6 +58,7 @@ from xoffset.readers.class_layer import class_layer
 from xoffset.readers.detectors import detectors
 from xoffset.readers.open_dem import open_dem
 from xoffset.readers.open_result import open_result
+from xoffset.readers.open_speed import open_speed
 from xoffset.readers.open_stac import open_stac
 from xoffset.readers.open_stack import open_stack
 from xoffset.screening.discard_pairs import discard_pairs
@@ -115,6 +117,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "open_dem",
     "open_result",
     "open_shifts",
+    "open_speed",
     "open_stac",
     "open_stack",
     "pair",
@@ -129,6 +132,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "resample",
     "run",
     "screen",
+    "search_range",
     "stable_statistics",
     "strain",
     "synthetic",

@@ -17,6 +17,7 @@ from xoffset.inversion.invert import invert
 from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import estimate
 from xoffset.matching.extend import extend
+from xoffset.matching.search_range import search_range
 from xoffset.matching.whole_pixels import whole_pixels
 from xoffset.model.flags import flag_summary, flagged
 from xoffset.model.kinds import KINDS
@@ -63,6 +64,7 @@ class StackAccessor(Accessor):
     coregister = method(coregister, "stack")
     correlate = method(correlate, "stack")
     estimate = method(estimate, "stack")
+    search_range = method(search_range, "stack")
 
 
 class PlotAccessor(Accessor):

@@ -874,6 +874,13 @@ CASES = [
     ),
     ("destripe: series", lambda o: xoffset.destripe(o.series, numbered(o)), ValueError, r"Make a network with"),
     ("destripe: value", lambda o: xoffset.destripe(o.shifts, numbered(o), value="mode"), ValueError, r"destripe\(\)"),
+    ("correct: text", lambda o: xoffset.correct(o.shifts, max_shift="3 m"), ValueError, r"Pass 30.0 or '10 px'"),
+    ("open_speed: no file", lambda o: xoffset.open_speed("none.tif", like=o.stack), FileNotFoundError, r"Check it"),
+    ("open_speed: shifts", lambda o: xoffset.open_speed("n.tif", like=o.shifts), TypeError, r"open_speed\(\).*Pick"),
+    (
+        "search_range: nothing", lambda o: xoffset.search_range(o.stack, xoffset.pairs(o.stack), search=4), ValueError,
+        r"search_range\(\).*Pass max_speed",
+    ),
     ("open_dem: no file", lambda o: xoffset.open_dem("none.tif", like=o.stack), FileNotFoundError, r"Check it"),
     ("open_dem: shifts", lambda o: xoffset.open_dem("none.tif", like=o.shifts), TypeError, r"open_dem\(\).*Pick one"),
     ("losses: series", lambda o: xoffset.losses(o.series), ValueError, r"losses\(\).*Make a network with"),

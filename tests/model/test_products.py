@@ -150,7 +150,9 @@ def test_the_history_tells_parameters_and_version_but_no_time(products):
     screened = xoffset.screen(products["shifts"], min_peak_gap=0.25)
     first, second = json.loads(screened.attrs["processing"])
     assert first == {"xoffset": xoffset.__version__, "function": "correlate", **OPTIONS} | {
-        "matcher": {"name": "ncc", "refine": "icgn", "min_valid": 0.5, "both_ways": False, "flat_block": 7},
+        "matcher": {
+            "name": "ncc", "refine": "icgn", "min_valid": 0.5, "both_ways": False, "flat_block": 7, "curvature": False,
+        },
         "prefilter": "bandpass", "prior": None,
     }  # fmt: skip
     assert second == {

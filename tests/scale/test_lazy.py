@@ -176,6 +176,9 @@ RECIPES = {
     ),
     "area_mean": lambda shifts, lazy, folder: xoffset.area_mean(shifts, around(shifts)),
     "compare": lambda shifts, lazy, folder: xoffset.compare(xoffset.velocity(shifts), stake(shifts)),
+    "search_range": lambda shifts, lazy, folder: xoffset.search_range(
+        lazy, xoffset.pairs(lazy), search=4, max_speed=10.0
+    ).to_dataset(),
     "estimate": lambda shifts, lazy, folder: xoffset.estimate(lazy, xoffset.pairs(lazy), **OPTIONS, calibrate=False),
     "estimate_run": lambda shifts, lazy, folder: xoffset.estimate_run("generic", lazy, folder, calibrate=False),
     "plan": lambda shifts, lazy, folder: xoffset.plan(lazy, v_max=15.0).network,
@@ -198,7 +201,7 @@ OF_CATALOGUES = {"open_stac"}
 # counts a few values, which is its result: see tests/inspection/test_info.py
 COUNTING = {"info"}
 # reads elevations into memory, which are few beside images: see tests/readers/test_open_dem.py
-IN_MEMORY = {"open_dem"}
+IN_MEMORY = {"open_dem", "open_speed"}
 # those that are lazy only if their input is
 EAGER = [
     "correlate", "extend", "screen", "losses", "denoise", "calibrate", "coregister", "correct", "invert", "light",
@@ -222,7 +225,7 @@ def test_no_function_is_forgotten():
 def test_nothing_is_computed_while_building(name, lazy, network, tmp_path):
     shifts = xoffset.correlate(lazy, network, **OPTIONS)
     result = RECIPES[name](shifts, lazy, tmp_path)
-    if name in ("pairs", "plan", "estimate", "estimate_run", "diagnose", "from_table"):
+    if name in ("pairs", "plan", "search_range", "estimate", "estimate_run", "diagnose", "from_table"):
         assert not dask.is_dask_collection(result)
     else:
         values = [result] if isinstance(result, xr.DataArray) else result.data_vars.values()

@@ -296,6 +296,26 @@ def opened_heights(open_dem: Callable[..., xr.DataArray]) -> xr.DataArray:
 
 
 @functools.cache
+def opened_speed(open_speed: Callable[..., xr.DataArray]) -> xr.DataArray:
+    """Speed around the landslide, read from two rasters in metres a day."""
+    with tempfile.TemporaryDirectory() as folder:
+        height = terrain().drop_attrs(deep=False).assign_coords(spatial_ref=images().spatial_ref)
+        xoffset.to_geotiff(xr.Dataset({"east": 1e-4 * height, "north": -2e-4 * height}), folder)
+        places = [Path(folder) / f"{name}.tif" for name in ("east", "north")]
+        return open_speed(places, like=images(), per="day").load()
+
+
+@functools.cache
+def opened_land(land_classes: Callable[..., xr.DataArray]) -> xr.DataArray:
+    """Land, glacier and water around the landslide, read from a raster."""
+    with tempfile.TemporaryDirectory() as folder:
+        height = terrain().drop_attrs(deep=False).assign_coords(spatial_ref=images().spatial_ref)
+        kinds = (height > float(height.mean())).astype("uint8")
+        xoffset.to_geotiff(kinds.to_dataset(name="kinds"), folder)
+        return land_classes(Path(folder) / "kinds.tif", like=images()).load()
+
+
+@functools.cache
 def terrain() -> xr.DataArray:
     """Elevations around the landslide, on a grid of twice the pixel size, with a hole."""
     stack = images()
@@ -556,6 +576,8 @@ NETWORKS: dict[str, Call] = {
     ).to_dataset(),
     "masking cast_shadow sun": lambda: masking.cast_shadow(terrain(), sun=lit()[:3]).to_dataset(),
     "open_dem": lambda: opened_heights(xoffset.open_dem).to_dataset(),
+    "open_speed": lambda: opened_speed(xoffset.open_speed).to_dataset(),
+    "masking land_classes": lambda: opened_land(masking.land_classes).to_dataset(),
     "masking usable": lambda: masking.usable(classified(), buffer=25.0, closing=40.0, opening=15.0).to_dataset(),
     "masking usable dask": lambda: masking.usable(classified().chunk(y=30, x=40), buffer=25.0).to_dataset(),
 }
@@ -597,6 +619,10 @@ MATCHES: dict[str, Call] = {
     "correlate both ways": lambda: correlated(matcher=xoffset.NCC(both_ways=True)),
     "correlate min_valid": lambda: correlated(matcher=xoffset.NCC(min_valid=0.95)),
     "correlate map of search": lambda: correlated(search=widths()),
+    "correlate curvature": lambda: correlated(matcher=xoffset.NCC(curvature=True)),
+    "search_range": lambda: xoffset.search_range(
+        images(), xoffset.pairs(images()), search=5, template=16, max_speed=150.0, still=stable()
+    ).to_dataset(),
     "correlate mask": lambda: correlated(mask=clear()),
     "correlate mask of another grid dask": lambda: correlated(mask=clear().coarsen(y=4, x=4).all().chunk(time=1, y=12)),
     "correlate prior": lambda: travelled(search=4, prior=guess()),
@@ -883,7 +909,9 @@ def through_stack() -> dict[str, Any]:
     network = stack.pairs(max_gap=1)
     cost = stack.estimate(network, **SMALL, calibrate=False)
     search = stack.plan(v_max=60.0).search
-    return {"nodes": cost.nodes, "search": search, "shifts": stack.correlate(network, **SMALL)}
+    ranges = stack.search_range(network, search=4, max_speed=80.0)
+    shifts = stack.correlate(network, **SMALL)
+    return {"nodes": cost.nodes, "search": search, "ranges": ranges, "shifts": shifts}
 
 
 def through_product() -> dict[str, xr.DataArray]:

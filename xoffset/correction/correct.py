@@ -23,6 +23,7 @@ from xoffset.correction.scene import Given, as_order, fitting, with_track
 from xoffset.correction.topography import without_parallax
 from xoffset.model import checks, grids, products
 from xoffset.model.flags import FLAGS, flags_of
+from xoffset.model.lengths import pixels_in_metres
 from xoffset.model.shift_errors import after_correction, is_corrected_of
 from xoffset.model.stable import check_somewhere, on_nodes
 from xoffset.model.tables import IS_CORRECTED
@@ -54,7 +55,7 @@ def correct(
     view: xr.Dataset | None = None,
     min_nodes: int = 500,
     min_share: float = 0.005,
-    max_shift: float | None = None,
+    max_shift: float | str | None = None,
 ) -> xr.Dataset:
     """Shifts without what moves an image as a whole, which is kept beside them.
 
@@ -106,8 +107,8 @@ def correct(
     min_nodes, min_share
         Vectors on stable ground that a pair needs, and their share of all its vectors: both.
     max_shift
-        Longest shift in metres that is taken off. A pair that is shifted by more stays as it is, with the flag
-        `not_corrected`.
+        Longest shift that is taken off, in metres, or in pixels of the images as a text such as `"3 px"`. A pair that
+        is shifted by more stays as it is, with the flag `not_corrected`.
 
     Returns
     -------
@@ -191,9 +192,7 @@ def correct(
         blur=_blur(shifts),
         is_referenced=stable is not None,
         least=_least(min_nodes, min_share),
-        largest=np.inf
-        if max_shift is None
-        else _options.as_positive(max_shift, "max_shift", "correct", unit="m", example=30.0),
+        largest=_longest(max_shift, shifts),
     )
     setup, given, waves = _gathered(
         shifts,
@@ -251,6 +250,15 @@ def _least(min_nodes: Any, min_share: Any) -> tuple[float, float]:
     """Vectors on stable ground that a pair needs, and their share of all."""
     _options.check_share(min_share, "min_share", "correct")
     return _options.as_whole_number(min_nodes, "min_nodes", "correct", least=1, example=500), min_share
+
+
+def _longest(max_shift: Any, shifts: xr.Dataset) -> float:
+    """Longest shift that is taken off [m]."""
+    if max_shift is None:
+        return float("inf")
+    if isinstance(max_shift, str):
+        max_shift = pixels_in_metres(max_shift, shifts, "max_shift", "correct", example=30.0)
+    return _options.as_positive(max_shift, "max_shift", "correct", unit="m", example=30.0)
 
 
 def _gathered(

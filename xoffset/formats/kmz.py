@@ -129,7 +129,7 @@ def write(
     data = gridded.as_gridded(dataset, "kmz.write")
     (name,) = gridded.names_of(data, [variable], "kmz.write")
     data = gridded.north_up(gridded.with_days(data[[name]]), "kmz.write")
-    gridded.check_has_crs(data, "kmz.write", "Google Earth lays the map on longitude and latitude")
+    check_place(data, "kmz.write")
     # the ends of the scale are those of all layers, which are drawn one by one
     field = data[name].astype(np.float64).assign_attrs(data[name].attrs).compute()
     ends = _ends(field, scale == "log", limits)
@@ -145,6 +145,26 @@ def write(
         _add(archive, "colours.png", _bar(field, ends))
         _add(archive, "doc.kml", _document(field, overlays))
     return target
+
+
+def check_place(data: xr.Dataset, caller: str) -> None:
+    """Refuse a map that cannot be laid on longitude and latitude.
+
+    Raises
+    ------
+    ValueError
+        If it has no CRS, holds a pole or crosses the antimeridian.
+    """
+    gridded.check_has_crs(data, caller, "Google Earth lays the map on longitude and latitude")
+    bounds = gridded.bounds_of(data, caller)
+    edges_x = np.concatenate([np.linspace(bounds[0], bounds[2], 9), np.linspace(bounds[0], bounds[2], 9)])
+    edges_y = np.repeat([bounds[1], bounds[3]], 9)
+    longitude, _ = gridded.to_wgs84(data, edges_x, edges_y)
+    if not np.isfinite(longitude).all() or np.ptp(longitude) > 180.0:
+        raise ValueError(
+            f"{caller}() needs a map that neither holds a pole nor crosses the antimeridian; got longitudes from "
+            f"{np.nanmin(longitude):.1f} to {np.nanmax(longitude):.1f} degrees. Cut it in two: dataset.isel(x=...)."
+        )
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
@@ -165,12 +185,17 @@ def _ends(field: xr.DataArray, is_log: bool, limits: Any) -> Ends:
     """Colours and the values at both ends."""
     values = field.values[np.isfinite(field.values)]
     if is_log:
-        if is_signed(field.name) or is_cyclic(field.name, field.attrs.get("units")) or not (values > 0.0).any():
+        if (
+            is_signed(field.name)
+            or is_cyclic(field.name, field.attrs.get("units"))
+            or (limits is None and not (values > 0.0).any())
+        ):
             raise ValueError(
                 f"kmz.write() needs a length with values above zero for scale='log'; got '{field.name}'. "
                 "Pass variable='v', or scale='linear'."
             )
-        low, high = (float(each) for each in np.percentile(values[values > 0.0], [0.5, 99.5]))
+        above = values[values > 0.0]
+        low, high = (float(each) for each in np.percentile(above if above.size else [1.0], [0.5, 99.5]))
         low = max(low, high / 10.0**_DECADES)
         found = style.Scale("batlow", low, high if high > low else 10.0 * low, "neither")
     else:
@@ -204,14 +229,6 @@ def _turned(layer: xr.DataArray, data: xr.Dataset) -> Picture:
     source, target = CRS.from_wkt(crs.to_wkt()), CRS.from_epsg(4326)
     rows, columns = layer.shape
     bounds = gridded.bounds_of(data, "kmz.write")
-    edges_x = np.concatenate([np.linspace(bounds[0], bounds[2], 9), np.linspace(bounds[0], bounds[2], 9)])
-    edges_y = np.repeat([bounds[1], bounds[3]], 9)
-    longitude, _ = gridded.to_wgs84(data, edges_x, edges_y)
-    if not np.isfinite(longitude).all() or np.ptp(longitude) > 180.0:
-        raise ValueError(
-            "kmz.write() needs a map that neither holds a pole nor crosses the antimeridian; got longitudes from "
-            f"{np.nanmin(longitude):.1f} to {np.nanmax(longitude):.1f} degrees. Cut it in two: dataset.isel(x=...)."
-        )
     transform, width, height = calculate_default_transform(source, target, columns, rows, *bounds)
     factor = max(1.0 / _FINER, max(width, height) / _MOST_PIXELS)
     width, height = math.ceil(width / factor), math.ceil(height / factor)

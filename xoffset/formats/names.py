@@ -110,8 +110,12 @@ SYSTEMS: Mapping[str, System] = {
         },
     ),
     "pycorr": System(
-        "pycorr", "pycorr", {"dx": "vx", "dy": "vy", "score": "corr", "peak_gap": "del_corr"}, "m d-1",
-        nodata=(-99.0,), writes="pair", sigma="none",
+        "pycorr", "pycorr",
+        {
+            "dx": "vx", "dy": "vy", "score": "corr", "peak_gap": "del_corr", "curvature_x": "d2idx2",
+            "curvature_y": "d2jdx2",
+        },
+        "m d-1", nodata=(-99.0, -9999.0), writes="pair", sigma="none",
     ),
     "itslive_table": System(
         "ITS_LIVE table of image pairs", "itslive_table",

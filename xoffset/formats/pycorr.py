@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import xarray as xr
 
 from xoffset import _options
-from xoffset.formats import border, file_sets, itslive, looks, rasters, stores, writing
-from xoffset.formats.border import Theirs
-from xoffset.formats.file_sets import Given
+from xoffset.formats import border, file_sets, looks, pycorr_layers, pycorr_netcdf, rasters, stores, writing
 from xoffset.formats.names import SYSTEMS
+from xoffset.formats.pycorr_browse import SLOWEST as SLOWEST
+from xoffset.formats.pycorr_browse import write_browse as write_browse
+from xoffset.formats.pycorr_geotiffs import write_geotiffs as write_geotiffs
+from xoffset.formats.pycorr_layers import About
 from xoffset.model import units
 from xoffset.model.dates import Date
 from xoffset.model.flags import FLAGS
@@ -22,7 +24,8 @@ from xoffset.model.flags import FLAGS
 _SYSTEM = "pycorr"
 _READ, _WRITE = "pycorr.read", "pycorr.write"
 _NAMES = SYSTEMS[_SYSTEM].names
-_FILL, _NO_SCORE = -99.0, -2.0
+# Numbers for no value that files may not declare, of velocities, scores and curvatures.
+_FILLS, _NO_SCORE, _NO_CURVATURE = (-99.0, -9999.0), -2.0, -999.0
 _UNITS = "m d-1"
 # What a file name ends with, by our names; pycorr itself writes the masked speed over the masked vx.
 _ENDS = {name: f"_{theirs}.tif" for name, theirs in _NAMES.items()}
@@ -52,7 +55,8 @@ def read(
     """Shifts of a pair of pycorr.
 
     Its velocities follow the axes of the projection, in metres a day, or a year if it was asked to. They are multiplied
-    by the time between the images. `score` is its `corr`, `peak_gap` its `del_corr`. It has no standard errors.
+    by the time between the images. `score` is its `corr`, `peak_gap` its `del_corr`, `curvature_x` and `curvature_y`
+    its `d2idx2` and `d2jdx2`. It has no standard errors.
 
     Parameters
     ----------
@@ -93,7 +97,7 @@ def read(
     place = _options.as_path(path, "path", _READ)
     is_masked = _options.as_switch(masked, "masked", _READ)
     if place.suffix.lower() in (".tif", ".tiff"):
-        return _read_files(place, is_masked, Given(dates=dates), per)
+        return _read_files(place, is_masked, file_sets.Given(dates=dates), per)
     if dates is not None or per is not None:
         raise ValueError(
             f"{_READ}() needs no dates and no unit for {place.name}, which tells them; got one. Leave it out."
@@ -115,7 +119,7 @@ def read(
     )
 
 
-def _read_files(path: Path, is_masked: bool, given: Given, per: str | None) -> xr.Dataset:
+def _read_files(path: Path, is_masked: bool, given: file_sets.Given, per: str | None) -> xr.Dataset:
     stem = main(str(path)).removesuffix(_ENDS["dx"])
     files = {name: Path(f"{stem}{end}") for name, end in _ENDS.items()}
     files = {name: file for name, file in files.items() if file.exists() or name in ("dx", "dy")}
@@ -152,7 +156,10 @@ def _screen(fields: dict[str, Any], masked: Any) -> Any:
 
 
 def _is_missing(values: Any) -> Any:
-    return np.isnan(values) | (values == np.float32(_FILL))
+    is_missing = np.isnan(values)
+    for number in _FILLS:
+        is_missing = is_missing | (values == np.float32(number))
+    return is_missing
 
 
 def _in_days(fields: Mapping[str, Any], scale: float) -> dict[str, Any]:
@@ -161,9 +168,11 @@ def _in_days(fields: Mapping[str, Any], scale: float) -> dict[str, Any]:
     for name in ("dx", "dy"):
         values = out[name]
         out[name] = values if scale == 1.0 else np.where(_is_missing(values), values, values * np.float32(scale))
-    for name in ("score", "peak_gap"):
+    limits = dict.fromkeys(("score", "peak_gap"), _NO_SCORE)
+    limits |= dict.fromkeys(("curvature_x", "curvature_y"), _NO_CURVATURE)
+    for name, limit in limits.items():
         if name in out:
-            out[name] = np.where(out[name] > np.float32(_NO_SCORE), out[name], np.float32(np.nan))
+            out[name] = np.where(out[name] > np.float32(limit), out[name], np.float32(np.nan))
     return out
 
 
@@ -178,20 +187,40 @@ def _per_day(stated: Any, name: str) -> float:
     return factor
 
 
-def write(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
-    """NetCDF files in the layout of pycorr, `<reference>_<secondary>_hp.nc`, in metres a day, one a pair.
+def write(
+    shifts: xr.Dataset,
+    folder: str | os.PathLike[str],
+    *,
+    unmasked: xr.Dataset | None = None,
+    per: Literal["day", "year"] = "day",
+    overwrite: bool = False,
+    **about: Unpack[About],
+) -> list[Path]:
+    """NetCDF files in the layout of pycorr, one a pair, `<reference>_<secondary>_hp.nc`, in any projection.
 
-    `vx`, `vy` and `vv` hold what the shifts hold, and so do `vx_masked` and its like: values that were screened out are
-    gone already.
+    They hold `vx`, `vy`, `vv` as they were matched and, what the masks leave, `vx_masked`, `vy_masked`, `vv_masked`,
+    east and north positive along the axes of the grid; `corr`, `del_corr`, and `d2idx2`, `d2jdx2` of
+    `NCC(curvature=True)`; `del_i`, `del_j` [px], to the right and downwards, as they were matched, where shifts tell
+    the side of a pixel; and attributes of `image_pair_times`, `offset_correction` and `input_image_details`.
 
     Parameters
     ----------
     shifts
-        Shifts (pair, y, x) with a CRS; lazy ones are computed pair by pair.
+        Shifts (pair, y, x) with a CRS, screened, and corrected by one shift a pair if at all; lazy ones are computed
+        pair by pair.
     folder
         Where the files go; made if it is not there.
+    unmasked
+        The matches that the shifts were made of, by `screen` and `correct`; None: the shifts themselves. What was taken
+        off the shifts is taken off them, too.
+    per
+        Unit of time of velocities, metres a `"day"` or a `"year"` of 365.25 days.
     overwrite
         Replace files of the same names.
+    about
+        `classes`: land, glacier or water of `masking.land_classes`, written as `lgo_mask`. `images`: the stack that was
+        matched; names of its scenes, pixels and CRS are told. `base`: what the names begin with, in place of the dates
+        of a single pair, before those of several. `log`: text to be written as `processing_log`.
 
     Returns
     -------
@@ -201,11 +230,12 @@ def write(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool
     Raises
     ------
     TypeError
-        If it is no Dataset.
+        If it is no Dataset, the classes or images are none, or something else is told.
     ImportError
         If the extra `netcdf` is not installed.
     ValueError
-        If these are no shifts, or they have no CRS.
+        If these are no shifts, they have no CRS, a correction varies within a pair, the matches are of other pairs or
+        nodes, the classes are of another CRS, or the name holds signs of folders.
     FileExistsError
         If a file is there and `overwrite` is not set.
     OSError
@@ -223,44 +253,11 @@ def write(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool
     target = _options.as_path(folder, "folder", _WRITE)
     is_asked = _options.as_switch(overwrite, "overwrite", _WRITE)
     looks.optional("h5netcdf", "netcdf", _WRITE)
-    theirs = border.from_shifts(_SYSTEM, shifts, caller=_WRITE, fields=tuple(_NAMES))
-    border.check_has_crs(theirs, _WRITE)
-    names = [f"{stem}_hp.nc" for stem in border.stems(theirs, "_")]
+    given = pycorr_layers.given(unmasked, per, about, _WRITE)
+    sheets = pycorr_layers.prepared(shifts, given, _WRITE)
+    border.check_has_crs(sheets.masked, _WRITE)
+    names = [f"{stem}_hp.nc" for stem in sheets.names]
     with writing.replaced_all(target, names, overwrite=is_asked, caller=_WRITE) as scratch:
         for pair, name in enumerate(names):
-            writing.netcdf(_dataset(theirs, pair), scratch / name, _WRITE)
+            pycorr_netcdf.write(sheets, pair, given.log, scratch / name, _WRITE)
     return [target / name for name in names]
-
-
-def _dataset(theirs: Theirs, pair: int) -> xr.Dataset:
-    """Dataset of one pair in pycorr's layout."""
-    values = {_NAMES[key]: np.asarray(data[pair], dtype=np.float32) for key, data in theirs.fields.items()}
-    values["vv"] = np.hypot(values["vx"], values["vy"])
-    values |= {f"{key}_masked": values[key] for key in ("vx", "vy", "vv")}
-    place, mapping = theirs.place, itslive.mapping(theirs)
-    kind = str(mapping.get("grid_mapping_name", "mapping"))
-    data = xr.Dataset(
-        {key: (("y", "x"), each, {"grid_mapping": kind, "units": _unit(key)}) for key, each in values.items()},
-        coords={
-            "y": ("y", place.y, {"standard_name": "projection_y_coordinate", "units": "m"}),
-            "x": ("x", place.x, {"standard_name": "projection_x_coordinate", "units": "m"}),
-        },
-        attrs={"GDAL_AREA_OR_POINT": "Area", "Conventions": "CF-1.6"},
-    )
-    data[kind] = ((), np.int8(0), mapping)
-    first, second = theirs.reference[pair].item(), theirs.secondary[pair].item()
-    data["image_pair_times"] = ((), np.int8(0), {
-        "del_t": str(theirs.days[pair]), "del_t_units": "days", "del_t_speed_units": "m/d",
-        "start_date": first.isoformat(), "mid_date": (first + (second - first) / 2).isoformat(),
-        "end_date": second.isoformat(),
-    })  # fmt: skip
-    for key, variable in data.variables.items():
-        variable.encoding = {"_FillValue": None}
-        if variable.ndim == 2:
-            fill = _NO_SCORE if _unit(str(key)) == "1" else _FILL
-            variable.encoding = {"_FillValue": np.float32(fill), "zlib": True, "complevel": 2, "shuffle": True}
-    return data
-
-
-def _unit(name: str) -> str:
-    return "1" if "corr" in name else "m/d"

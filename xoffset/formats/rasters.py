@@ -152,7 +152,13 @@ def profile(place: Place, step: grids.Spacing) -> dict[str, Any]:
 
 
 def write(
-    path: Path, bands: Mapping[str, np.ndarray], options: Mapping[str, Any], tags: Mapping[str, str], caller: str
+    path: Path,
+    bands: Mapping[str, np.ndarray],
+    options: Mapping[str, Any],
+    tags: Mapping[str, str],
+    caller: str,
+    *,
+    units: str = "",
 ) -> None:
     """Write bands (y, x) of one type with their descriptions; NaN is the nodata of floats, 0 that of whole numbers."""
     import rasterio
@@ -168,6 +174,8 @@ def write(
                 file.write(values, band)
                 if name:
                     file.set_band_description(band, name)
+                if units:
+                    file.set_band_unit(band, units)
             file.update_tags(**tags)
         # of a full disk GDAL does not always tell
         with opened(path, caller) as file:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -134,7 +135,11 @@ class Request:
         described: Any = "map" if isinstance(search, xr.DataArray) else half
         if isinstance(search, Pyramid):
             described = {"search": half, "levels": search.levels}
-        told = {} if mask is None or laid is None else {"mask": {"dims": list(map(str, mask.dims)), "laid": laid.how}}
+        told: dict[str, Any] = {}
+        if mask is not None and laid is not None:
+            told["mask"] = {"dims": list(map(str, mask.dims)), "laid": laid.how}
+        if isinstance(search, xr.DataArray):  # a run that goes on with another map is told by its values
+            told["search_map"] = sha256(self.guide.fields[0].tobytes()).hexdigest()[:16]
         template = list(templates) if len(templates) > 1 else templates[0]
         return {
             "template": template if self.matcher.window is None else None,
@@ -214,7 +219,8 @@ def in_metres(fields: dict[str, Any], spacing: Spacing) -> dict[str, Any]:
         "valid_fraction": fields["valid_fraction"],
         "flags": fields["flags"],
     }
-    out |= {name: fields[name] for name in ("false_alarm", "ambiguity", "template_size") if name in fields}
+    kept = ("false_alarm", "ambiguity", "template_size", "curvature_x", "curvature_y")
+    out |= {name: fields[name] for name in kept if name in fields}
     if "sum_dx" in fields:
         out["mismatch"] = np.hypot(fields["sum_dx"] * spacing.x, fields["sum_dy"] * spacing.y)
     return out

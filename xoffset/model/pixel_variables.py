@@ -32,6 +32,9 @@ TERRAIN = (
             "aspect": ("degree", "direction in which the terrain falls, clockwise from grid north"),
             "usable": (None, "whether the pixel may be matched"),
             "stable": (None, "whether the ground is known to stand still"),
+            "land_classes": (None, "whether the ground is land, glacier or water"),
+            "search_range": ("pixel", "half-range of the search"),
+            "v": ("m yr-1", "speed that is expected"),
         },
         periods={"aspect": _TURN},
     )

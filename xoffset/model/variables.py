@@ -97,6 +97,8 @@ SHIFTS = _table(
         "false_alarm": ("1", "probability that unrelated ground reaches the score"),
         "ambiguity": ("1", "probability that another peak is the match"),
         "template_size": ("pixel", "side of the window"),
+        "curvature_x": ("pixel-2", "second derivative of the correlation along x at the match, the sign turned"),
+        "curvature_y": ("pixel-2", "second derivative of the correlation along y at the match, the sign turned"),
         "mismatch": ("m", "length of the displacement plus the one back"),
         "snr": ("1", "signal-to-noise ratio, as the system counts it that has measured"),
         "sigma_factor_dx": ("1", "factor that stable ground gave to the standard error along x"),

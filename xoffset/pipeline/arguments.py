@@ -82,20 +82,22 @@ def _option(field: dataclasses.Field[Any], kinds: tuple[Any, ...], is_file: bool
         about |= {"default": field.default, "show_default": True}
     if kinds == (bool,):
         about.setdefault("default", None)  # neither of the two
-        return click.Option([f"{flag}/--no-{flag[2:]}"], **about)
+        return click.Option([field.name, f"{flag}/--no-{flag[2:]}"], **about)
     tuples = [kind for kind in kinds if typing.get_origin(kind) is tuple]
     scalars = [kind for kind in kinds if kind not in tuples]
     if tuples and not scalars:
         inside = typing.get_args(tuples[0])
         if Ellipsis in inside:
-            return click.Option([flag], type=inside[0], multiple=True, **about)
-        return click.Option([flag], nargs=len(inside), type=inside[0], **about)
+            return click.Option([field.name, flag], type=inside[0], multiple=True, **about)
+        return click.Option([field.name, flag], nargs=len(inside), type=inside[0], **about)
     kind: Any = scalars[0] if len(scalars) == 1 else str
     if told["choices"] and not told["is_path"]:
         kind = click.Choice(list(told["choices"]), case_sensitive=False)
     if tuples and "default" in about:
         about["default"] = [field.default]
-    return click.Option([flag], type=kind, multiple=bool(tuples), required=told["is_required"] and not is_file, **about)
+    return click.Option(
+        [field.name, flag], type=kind, multiple=bool(tuples), required=told["is_required"] and not is_file, **about
+    )
 
 
 def fields_of(asked: dict[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,9 @@ def make_plan(
     Of a recipe that leaves it to the scenes what it does, the first way that they have all inputs for.
     """
     lacks: list[str] = []
-    *fuller, last = as_recipe(recipe, changes).placed(Path.cwd()).ways(scenes)
+    placed = as_recipe(recipe, changes).placed(Path.cwd())
+    scenes = placed.images(scenes)
+    *fuller, last = placed.ways(scenes)
     for each in fuller:
         try:
             return _plan_of(each, scenes, side, lacks)

@@ -145,7 +145,12 @@ def _shapefile(path: Path, caller: str) -> Outlines:
     return Outlines(polygons, crs or None)
 
 
-def _of_shapes(data: bytes) -> Iterator[list[Ring]]:
+def shapes_of(data: bytes) -> list[Polygon]:
+    """All rings of each shape of a Shapefile, in their order; none of shapes without a place."""
+    return list(_of_shapes(data, with_empty=True))
+
+
+def _of_shapes(data: bytes, *, with_empty: bool = False) -> Iterator[list[Ring]]:
     """Rings of each shape."""
     if struct.unpack_from(">i", data)[0] != 9994:
         raise ValueError("no Shapefile")
@@ -163,6 +168,8 @@ def _of_shapes(data: bytes) -> Iterator[list[Ring]]:
             yield _parts(data[place + 8 : end])
         elif kind != _NULL_SHAPE:
             raise ValueError(f"shapes of type {kind}, which are no polygons")
+        elif with_empty:
+            yield []
         place = end
 
 

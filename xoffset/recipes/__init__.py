@@ -5,5 +5,6 @@ from xoffset.recipes.gdm_etq import GdmOptEtq
 from xoffset.recipes.gdm_time import GdmOptIce, GdmOptSlide
 from xoffset.recipes.generic import Generic
 from xoffset.recipes.mpic import MpicOpt
+from xoffset.recipes.pycorr import Pycorr
 
-__all__ = ["GdmOptEtq", "GdmOptIce", "GdmOptSlide", "Generic", "MpicOpt", "Recipe"]
+__all__ = ["GdmOptEtq", "GdmOptIce", "GdmOptSlide", "Generic", "MpicOpt", "Pycorr", "Recipe"]

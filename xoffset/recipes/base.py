@@ -114,6 +114,10 @@ class Recipe:
         """What to tell before a run with these parameters."""
         return []
 
+    def images(self, scenes: Any) -> Any:
+        """Those of the scenes that are opened."""
+        return scenes
+
     def ways(self, scenes: Any) -> list[Self]:
         """Recipes without open questions, of which the first that these scenes have all inputs for is carried out."""
         return [self]
@@ -171,8 +175,9 @@ class Recipe:
         names = [field.name for field in dataclasses.fields(cls)]
         for name in given:
             if name not in names:
-                close = difflib.get_close_matches(name, names, n=1)
-                advice = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(names)}."
+                lower = {each.lower(): each for each in names}
+                close = difflib.get_close_matches(name.lower(), lower, n=1)
+                advice = f"Did you mean {lower[close[0]]!r}?" if close else f"There are: {', '.join(names)}."
                 raise TypeError(f"the recipe {cls.name} needs one of its fields; got {name!r}. {advice}")
 
     def placed(self, folder: Path, *, is_bound: bool = False) -> Self:

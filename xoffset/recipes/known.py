@@ -12,8 +12,10 @@ from xoffset.recipes.gdm_etq import GdmOptEtq
 from xoffset.recipes.gdm_time import GdmOptIce, GdmOptSlide
 from xoffset.recipes.generic import Generic
 from xoffset.recipes.mpic import MpicOpt
+from xoffset.recipes.pycorr import Pycorr
 
-RECIPES: dict[str, type[Recipe]] = {each.name: each for each in (Generic, MpicOpt, GdmOptEtq, GdmOptSlide, GdmOptIce)}
+_ALL = (Generic, MpicOpt, GdmOptEtq, GdmOptSlide, GdmOptIce, Pycorr)
+RECIPES: dict[str, type[Recipe]] = {each.name: each for each in _ALL}
 
 
 def as_recipe(recipe: str | os.PathLike[str] | Recipe, changes: Mapping[str, Any] | None = None) -> Recipe:

@@ -10,6 +10,7 @@ from typing import Any
 import xarray as xr
 
 from xoffset import formats
+from xoffset._arrays.filters.options import Prefilter
 
 # Folders of the package whose functions are public under the name of the folder, and of the module in `formats`.
 _NAMESPACES = ("masking", "plotting", "formats")
@@ -28,8 +29,8 @@ def as_code(value: Any, given: Mapping[str, str], result: type[str]) -> str:
         return f"[{inside}]"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key!r}: {as_code(each, given, result)}" for key, each in value.items()) + "}"
-    if dataclasses.is_dataclass(value):  # a matcher with its options
-        return f"xoffset.{value!r}"
+    if dataclasses.is_dataclass(value):  # a matcher or a filter with its options
+        return f"xoffset.{'filtering.' if isinstance(value, Prefilter) else ''}{value!r}"
     return "stack" if isinstance(value, xr.DataArray) else repr(value)
 
 

@@ -94,11 +94,8 @@ class Service(Recipe):
 
     def check(self, name: str, product: xr.Dataset) -> None:
         """Refuse matches of which no pair has any, such as of images without data."""
-        if name == "matches" and not any(bool(each.notnull().any()) for each in product["dx"]):
-            raise ValueError(
-                f"the recipe {self.name} needs a match in at least one pair; got none in {product.sizes['pair']} "
-                "pairs, as the flags of matches.zarr tell. Check images, masks and the spatial matching range."
-            )
+        if name == "matches":
+            check_matched(product, self.name, "images, masks and the spatial matching range")
 
     @property
     def is_of_days(self) -> bool:
@@ -136,6 +133,15 @@ class Service(Recipe):
         if self.detectors == NONE:
             return []
         return [Step("detector", detectors, (SCENES,), {"like": Result("stack"), "band": self.band})]
+
+
+def check_matched(matches: xr.Dataset, recipe: str, advice: str) -> None:
+    """Refuse matches of which no pair has any."""
+    if not any(bool(each.notnull().any()) for each in matches["dx"]):
+        raise ValueError(
+            f"the recipe {recipe} needs a match in at least one pair; got none in {matches.sizes['pair']} pairs, as "
+            f"the flags of matches.zarr tell. Check {advice}."
+        )
 
 
 def _are_arrays(scenes: Any) -> bool:

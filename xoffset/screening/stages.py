@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ from xoffset import _options
 from xoffset._blocks import elements, halos
 from xoffset.model import products
 from xoffset.model.dates import in_years
+from xoffset.model.lengths import pixels_in_metres
 from xoffset.screening import directions
 from xoffset.screening.consistency import Consistency
 from xoffset.screening.limits import Limits, usual_errors
@@ -116,7 +116,8 @@ def checked(shifts: xr.Dataset, asked: Mapping[str, Any]) -> Stages:
     """Tests that were asked for, by the names of the arguments of screen(); None tests nothing."""
     record = {name: value for name, value in asked.items() if value is not None}
     if isinstance(record.get("max_displacement"), str):
-        record["max_displacement"] = _pixels_in_metres(record["max_displacement"], shifts)
+        text = record["max_displacement"]
+        record["max_displacement"] = pixels_in_metres(text, shifts, "max_displacement", "screen", example=100.0)
     direction = record.get("direction")
     if direction is None and "max_angle" in record:
         raise ValueError(
@@ -188,23 +189,6 @@ def _share(value: Any, name: str) -> float:
 
 def _above_zero(value: Any, name: str, *, unit: str, example: float) -> float:
     return _options.as_positive(value, name, "screen", unit=unit, example=example)
-
-
-def _pixels_in_metres(text: str, shifts: xr.Dataset) -> float:
-    """Metres of a text such as "10 px", in pixels of the matched images, which must be alike in all pairs."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*px\s*", text)
-    if found is None:
-        raise ValueError(
-            f"screen() needs metres, or a text of pixels, as max_displacement; got {text!r}. Pass 100.0 or '10 px'."
-        )
-    sizes = np.unique(shifts[products.PIXEL_SIZE].values) if products.PIXEL_SIZE in shifts.coords else np.empty(0)
-    if sizes.size != 1 or not np.isfinite(sizes[0]):
-        came = f"{sizes.min():g} to {sizes.max():g} m" if sizes.size else "none"
-        raise ValueError(
-            f"screen() needs shifts that tell one size of pixels for max_displacement={text!r}; got {came}. Pass "
-            "metres: max_displacement=100.0."
-        )
-    return float(found[1]) * float(sizes[0])
 
 
 def _angle(value: Any, name: str) -> float:

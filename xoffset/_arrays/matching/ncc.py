@@ -13,7 +13,7 @@ import numpy as np
 from xoffset import _options
 from xoffset._arrays.filters.options import Prefilter
 from xoffset._arrays.lattice import Lattice, Tile
-from xoffset._arrays.matching import constant, holed, locking, memory, pyramid, search, significance
+from xoffset._arrays.matching import constant, holed, locking, memory, pyramid, search, sharpness, significance
 from xoffset._arrays.matching.images import Image, prepare, working_dtype
 from xoffset._arrays.matching.protocol import Matcher
 from xoffset._arrays.matching.search import Candidates, Pair
@@ -84,18 +84,24 @@ class NCC(Matcher):
         that stand for no data and do not say so. Its pixels count as unknown in either image, so that its edge, which
         stays where it is, cannot win a match; as do those of narrower areas with as many pixels. A window that then
         has too few pixels is flagged `flat`. 0 keeps them all.
+    curvature
+        Whether to tell how sharp the peak is along x and y, `curvature_x` and `curvature_y` [px⁻²]: the second
+        derivatives at the match of the cubic spline through the scores of the 7 x 7 whole shifts around it, with the
+        other sign, so that sharp peaks have large ones. NaN where there is no match, and less than 3 px from the end of
+        the search.
 
     Examples
     --------
     >>> import xoffset
     >>> xoffset.NCC(min_valid=0.8)
-    NCC(refine='icgn', min_valid=0.8, both_ways=False, flat_block=7)
+    NCC(refine='icgn', min_valid=0.8, both_ways=False, flat_block=7, curvature=False)
     """
 
     refine: Refinement = "icgn"
     min_valid: float = 0.5
     both_ways: bool = False
     flat_block: int = 7
+    curvature: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.refine, str) or self.refine not in get_args(Refinement):
@@ -107,7 +113,8 @@ class NCC(Matcher):
         if self.min_valid == 0.0:
             raise ValueError("NCC() needs min_valid above 0; got 0. Pass a share such as 0.5.")
         object.__setattr__(self, "min_valid", float(self.min_valid))
-        object.__setattr__(self, "both_ways", _options.as_switch(self.both_ways, "both_ways", "NCC"))
+        for name in ("both_ways", "curvature"):
+            object.__setattr__(self, name, _options.as_switch(getattr(self, name), name, "NCC"))
         object.__setattr__(self, "flat_block", constant.as_side(self.flat_block, "NCC"))
 
     @property
@@ -124,7 +131,8 @@ class NCC(Matcher):
         """Names of what `match_tile` returns."""
         sizes = ("template_size",) if len(templates) > 1 else ()
         strained = ("side",) if self.refine == "affine" else ()
-        return (*FIELDS, *sizes, *strained, *(("back_dx", "back_dy") if self.both_ways else ()))
+        curved = ("curvature_x", "curvature_y") if self.curvature else ()
+        return (*FIELDS, *sizes, *strained, *curved, *(("back_dx", "back_dy") if self.both_ways else ()))
 
     def match_tile(
         self,
@@ -280,6 +288,8 @@ def _match(scene: Scene, matcher: NCC) -> np.ndarray:
         fields.append(sizes)
     if matcher.refine == "affine":
         fields.append(sides)
+    if matcher.curvature:
+        fields += list(sharpness.curvatures(reference, secondary, scene.nodes, candidates, chosen, found, refined))
     return np.stack(fields, dtype=found.dtype, casting="unsafe")
 
 

@@ -24,6 +24,8 @@ GAUSS = 3
 QUADRATIC = 4
 # Largest ratio of the curvatures of the peak along its axes; beyond it the detail runs in one direction only.
 LARGEST_CONDITION = 1e3
+# Whole shifts on each side of a peak through whose scores a spline is laid.
+AROUND = 3
 
 
 @lean_kernel
@@ -107,3 +109,35 @@ def whole(peaks, wanted, pixels, out, flags):
             match[3] = 2 * rest * a + low * (a * a + b * b) + 1.0 / 12.0
             match[4] = 2 * rest * c + low * (b * b + c * c) + 1.0 / 12.0
             match[5] = 2 * rest * b + low * b * (a + c)
+
+
+@kernel
+def surroundings(first, second, valid_first, valid_second, nodes, peaks, wanted, out):
+    """ZNCC of the whole shifts around each peak over the pixels valid in both windows, out (rows, columns, 7, 7).
+
+    `first`, `second` (height, width): filtered images, with their valid pixels; `peaks` holds the whole shift along y
+    and x. NaN where a window has one value only. Windows that are not wanted keep what is in `out`; those of the others
+    must lie in the images.
+    """
+    for row in range(out.shape[0]):
+        for column in range(out.shape[1]):
+            if wanted[row, column] == 0:
+                continue
+            top, left = nodes.top + nodes.step * row, nodes.left + nodes.step * column
+            for i in range(out.shape[2]):
+                for j in range(out.shape[3]):
+                    down = int(peaks[row, column, 0]) + i - AROUND
+                    right = int(peaks[row, column, 1]) + j - AROUND
+                    n, a, b, aa, bb, ab = 0, 0.0, 0.0, 0.0, 0.0, 0.0
+                    for y in range(top, top + nodes.template):
+                        for x in range(left, left + nodes.template):
+                            if valid_first[y, x] != 0 and valid_second[y + down, x + right] != 0:
+                                one, other = first[y, x], second[y + down, x + right]
+                                n += 1
+                                a += one
+                                b += other
+                                aa += one * one
+                                bb += other * other
+                                ab += one * other
+                    spread = (aa - a * a / max(n, 1)) * (bb - b * b / max(n, 1))
+                    out[row, column, i, j] = (ab - a * b / max(n, 1)) / np.sqrt(spread) if spread > 0 else np.nan

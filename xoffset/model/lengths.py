@@ -1,0 +1,33 @@
+"""Lengths in metres that may be given in pixels of the matched images."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import xarray as xr
+
+from xoffset.model import products
+
+
+def pixels_in_metres(text: str, shifts: xr.Dataset, name: str, caller: str, *, example: float) -> float:
+    """Metres of a text such as "10 px", in pixels of the matched images, which must be alike in all pairs.
+
+    Raises
+    ------
+    ValueError
+        If it is no such text, or the shifts do not tell one size of pixels.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*px\s*", text)
+    if found is None:
+        raise ValueError(
+            f"{caller}() needs metres, or a text of pixels, as {name}; got {text!r}. Pass {example!r} or '10 px'."
+        )
+    sizes = np.unique(shifts[products.PIXEL_SIZE].values) if products.PIXEL_SIZE in shifts.coords else np.empty(0)
+    if sizes.size != 1 or not np.isfinite(sizes[0]):
+        came = f"{sizes.min():g} to {sizes.max():g} m" if sizes.size else "none"
+        raise ValueError(
+            f"{caller}() needs shifts that tell one size of pixels for {name}={text!r}; got {came}. Pass "
+            f"metres: {name}={example!r}."
+        )
+    return float(found[1]) * float(sizes[0])
