@@ -23,6 +23,8 @@ from xoffset.model.quality_variables import COMPARISON as COMPARISON
 from xoffset.model.quality_variables import COMPARISON_RATE as COMPARISON_RATE
 from xoffset.model.quality_variables import STABLE as STABLE
 from xoffset.model.quality_variables import STABLE_RATE as STABLE_RATE
+from xoffset.model.quality_variables import TUNING as TUNING
+from xoffset.model.quality_variables import TUNING_EVENT as TUNING_EVENT
 from xoffset.model.section_variables import PROFILE as PROFILE
 from xoffset.model.section_variables import PROFILE_RATE as PROFILE_RATE
 from xoffset.model.section_variables import STRAIN as STRAIN
@@ -347,7 +349,7 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
 )
 TABLES: tuple[Table, ...] = (
     *_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, PIXEL_CLASSES, USABLE, TERRAIN, STABLE, STABLE_RATE, AREA_MEAN,
-    COMPARISON, COMPARISON_RATE, LOSSES, COREGISTRATION, THINNING, LIGHT,
+    COMPARISON, COMPARISON_RATE, TUNING, TUNING_EVENT, LOSSES, COREGISTRATION, THINNING, LIGHT,
 )  # fmt: skip
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}

@@ -13,7 +13,7 @@ from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import seconds_of
 from xoffset.pipeline.store import tiles_of
 from xoffset.pipeline.tiles import bytes_of_task, bytes_of_windows, request_of
-from xoffset.recipes.base import Result, Step
+from xoffset.recipes.base import Step, filled
 
 # CPU seconds, and bytes in memory with what is read and written, of each vector of the product that a stage reads: with
 # 392 pairs of 60 dates, in blocks of 64 x 64 nodes, with reading and writing, on one core of the machine of the
@@ -58,11 +58,6 @@ def stages_of(steps: list[Step], results: dict[str, Any], *, calibrate: bool = T
         elif step.is_stored:
             found.append(_of_step(step, results))
     return found
-
-
-def filled(value: Any, results: dict[str, Any]) -> Any:
-    """Result that a name stands for, or the value itself."""
-    return results[value.key] if isinstance(value, Result) else value
 
 
 def _of_matching(step: Step, results: dict[str, Any], calibrate: bool) -> Stage:

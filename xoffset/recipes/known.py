@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from xoffset.recipes.base import Recipe, read_toml
+from xoffset.recipes.earthquake import Earthquake
 from xoffset.recipes.gdm_etq import GdmOptEtq
 from xoffset.recipes.gdm_time import GdmOptIce, GdmOptSlide
 from xoffset.recipes.generic import Generic
+from xoffset.recipes.landslide import Glacier, Landslide
 from xoffset.recipes.mpic import MpicOpt
 
-RECIPES: dict[str, type[Recipe]] = {each.name: each for each in (Generic, MpicOpt, GdmOptEtq, GdmOptSlide, GdmOptIce)}
+RECIPES: dict[str, type[Recipe]] = {
+    each.name: each for each in (Generic, Landslide, Glacier, Earthquake, MpicOpt, GdmOptEtq, GdmOptSlide, GdmOptIce)
+}
 
 
 def as_recipe(recipe: str | os.PathLike[str] | Recipe, changes: Mapping[str, Any] | None = None) -> Recipe:

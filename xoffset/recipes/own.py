@@ -1,0 +1,272 @@
+"""What the recipes `landslide`, `glacier` and `earthquake` share: inputs, matching, ground, and what is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from xoffset._arrays.matching.pyramid import Pyramid
+from xoffset.correction.correct import correct
+from xoffset.formats.geotiff import to_geotiff
+from xoffset.formats.table import write_losses
+from xoffset.masking.combine import combine
+from xoffset.masking.stable_ground import stable_ground
+from xoffset.masking.terrain import cast_shadow
+from xoffset.masking.usable import usable
+from xoffset.matching.correlate import correlate
+from xoffset.network.pairs import pairs
+from xoffset.network.plan import plan
+from xoffset.readers.open_dem import open_dem
+from xoffset.recipes.base import Folder, Result, Step, option
+from xoffset.recipes.services import NONE, Service
+from xoffset.screening.losses import losses
+from xoffset.screening.screen import screen
+from xoffset.uncertainty.calibrate import calibrate
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from xoffset.recipes.tune import Tuned
+
+# Metres by which masks of clouds are closed, opened and widened: ground between clouds goes, single bright pixels stay.
+CLOSING, OPENING, WIDENING = 100.0, 20.0, 60.0
+# How far beyond the images mountains are looked for that cast shadows into them [m].
+SHADOW_MARGIN = 5000.0
+# Widest search that tries all shifts; a wider one goes from coarse to fine [px].
+EXHAUSTIVE = 32
+
+
+@dataclass(frozen=True)
+class Own(Service):
+    """Parameters that our own recipes have in common.
+
+    Parameters
+    ----------
+    band, tile, classes, detectors
+        Inputs, as of `MpicOpt`.
+    bands
+        Several bands in place of one: each is matched, and a vote joins them.
+    orbit, bbox
+        Relative orbit of the scenes, of Landsat the path, and the box (xmin, ymin, xmax, ymax) [m] that they are
+        cropped to.
+    window
+        Sides of the square windows [px]. Of several, each place keeps the smallest that stands out and agrees with
+        its neighbours.
+    prefilter
+        What is done to the images before they are matched, see `correlate`; ``"none"`` leaves them as they are.
+    step
+        Distance between windows [px].
+    pairs_per_date
+        How many pairs each date has with later dates, and with earlier ones.
+    max_search
+        Largest search [px]; pairs in which the motion may be longer are not made.
+    stable, moving, buffer
+        Polygons of ground that stands still, or outlines of what moves and the distance [m] from these beyond which
+        ground is taken for stable. What the images as wholes move by is told there, and the standard errors are.
+    dem
+        Elevations, any raster: ground steeper than 40 degrees is not taken for stable.
+    shadows
+        Whether what lies in the shadow of the terrain is left out, by the sun of each date and `dem`.
+    min_nodes
+        Vectors on stable ground that a pair needs to be corrected.
+    """
+
+    bands: tuple[str, ...] | None = option(
+        None, "several bands in place of one: each is matched, and a vote joins them", example=("B03", "B04", "B08")
+    )
+    orbit: int | None = option(None, "relative orbit of the scenes, of Landsat the path", least=1)
+    bbox: tuple[float, float, float, float] | None = option(
+        None, "box that scenes are cropped to: xmin, ymin, xmax, ymax", unit="m"
+    )
+    window: tuple[int, ...] = option(
+        (16, 32, 64), "sides of the windows; of several each place keeps the smallest that stands out", unit="px"
+    )
+    prefilter: str = option(
+        "bandpass", "filter of the images",
+        choices=("bandpass", "highpass", "log", "wallis", "laplacian", "sobel", "naof", "rank", "none"),
+    )  # fmt: skip
+    step: int = option(8, "distance between windows", unit="px", least=1)
+    pairs_per_date: int = option(4, "pairs of each date with later dates, and with earlier ones", least=1)
+    max_search: int = option(32, "largest search; pairs that may move farther are not made", unit="px", least=3)
+    stable: str | None = option(None, "polygons of ground that stands still", is_path=True)
+    moving: str | None = option(None, "outlines of what moves", is_path=True)
+    buffer: float | None = option(
+        None, "distance from what moves beyond which ground is stable; 1000 if left out", unit="m", least=0
+    )
+    dem: str | None = option(None, "elevations, any raster: steep ground is not taken for stable", is_path=True)
+    shadows: bool = option(False, "whether what lies in the shadow of the terrain is left out, by sun and dem")
+    min_nodes: int = option(100, "vectors on stable ground that a pair needs to be corrected", least=1)
+
+    # whether snow is left out
+    SNOW: ClassVar[bool] = True
+    # whether what is asked for is a speed, and not a displacement
+    IS_RATE: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("window", "bands"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, tuple):
+                object.__setattr__(self, name, tuple(value) if isinstance(value, list) else (value,))
+        self._check_bands()
+        needed = {
+            "buffer": ("moving",), "shadows": ("dem",), "dem": ("stable", "moving", "shadows"),
+        }  # fmt: skip
+        for name, owners in needed.items():
+            if getattr(self, name) not in (None, False) and not any(getattr(self, owner) for owner in owners):
+                raise ValueError(
+                    f"the recipe {self.name} needs {' or '.join(owners)} for {name}; got "
+                    f"{name}={getattr(self, name)!r} alone, which would have no effect. Leave {name} out, or pass "
+                    f"{owners[0]}."
+                )
+
+    def _check_bands(self) -> None:
+        if self.bands is None:
+            return
+        if self.band is not None:
+            raise ValueError(
+                f"the recipe {self.name} needs one band or several; got band={self.band!r} and bands={self.bands!r}. "
+                "Leave one of them out."
+            )
+        if len(self.bands) < 2 or len(set(self.bands)) < len(self.bands):
+            raise ValueError(
+                f"the recipe {self.name} needs two bands or more as bands, each once; got {self.bands!r}. Pass some "
+                "such as ('B03', 'B04', 'B08'), or one as band."
+            )
+
+    def check_plan(self, results: Mapping[str, Any]) -> None:
+        """Accept images of one day: no file is named after days."""
+
+    def tune(self, scenes: Any, stable: xr.DataArray, **options: Any) -> Tuned:
+        """Recipe with the window, filter, band and baselines that suit these scenes, and the trade-off behind it.
+
+        See `xoffset.recipes.tune`.
+        """
+        from xoffset.recipes.tune import tune
+
+        return tune(self, scenes, stable, **options)
+
+    # -------------------------------------------------------------------------------------------- what a recipe changes
+
+    @property
+    def plan_options(self) -> dict[str, Any]:
+        """Options of `plan`, by the motion that is expected."""
+        raise NotImplementedError
+
+    @property
+    def pair_options(self) -> dict[str, Any]:
+        """Options of `pairs`."""
+        return {"min_baseline": Result("planned.min_baseline"), "max_baseline": Result("planned.max_baseline")}
+
+    @property
+    def screen_options(self) -> dict[str, Any]:
+        """Options of `screen`."""
+        return {"max_separation": "auto"}
+
+    @property
+    def correct_options(self) -> dict[str, Any] | None:
+        """Options of `correct` beside the ground; None: nothing is corrected."""
+        return {"order": "plane" if self.has_ground else 0, "by_date": True}
+
+    def largest(self, years: float) -> float:
+        """Largest motion [m] that is expected in a pair of so many years."""
+        raise NotImplementedError
+
+    def motion(self, of: Result) -> list[Step]:
+        """Steps from the shifts to what is asked for, and to its files."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------------------------------------------------ steps
+
+    @property
+    def has_ground(self) -> bool:
+        """Whether stable ground is told."""
+        return self.stable is not None or self.moving is not None
+
+    @property
+    def steps(self) -> list[Step]:
+        """Calls that make the products, in order."""
+        ground, of = self._corrections()
+        return [
+            *self.matching(),
+            Step("shifts", screen, (Result("matches"),), self.screen_options, True, title="Screening"),
+            *ground,
+            *self.motion(of),
+            Step("lost", losses, (of,), {}),
+            Step("loss_files", write_losses, (Result("lost"), Folder("losses")), {"overwrite": True}),
+        ]
+
+    def matching(self) -> list[Step]:
+        """Steps up to the matches."""
+        stack = Result("stack")
+        masks, mask = self._masks()
+        options = self.match_options | ({} if mask is None else {"mask": mask})
+        return [
+            self._images(),
+            Step("planned", plan, (stack,), self.plan_options | {"max_search": self.max_search}),
+            Step("network", pairs, (stack,), self.pair_options | {"per_date": self.pairs_per_date}),
+            *masks,
+            Step("matches", correlate, (stack, Result("network")), options, True, title="Matching"),
+        ]
+
+    @property
+    def match_options(self) -> dict[str, Any]:
+        """Options of `correlate` beside the mask."""
+        return {
+            "template": self.window if len(self.window) > 1 else self.window[0],
+            "search": Result("planned.search") if self.max_search <= EXHAUSTIVE else Pyramid(self.max_search),
+            "step": self.step,
+            "prefilter": None if self.prefilter == NONE else self.prefilter,
+        }
+
+    def _images(self) -> Step:
+        """The stack of the scenes."""
+        step = super()._images()
+        given = {"orbit": self.orbit, "bbox": self.bbox}
+        return step._replace(
+            options=dict(step.options) | {name: each for name, each in given.items() if each is not None}
+        )
+
+    def _masks(self) -> tuple[list[Step], Result | None]:
+        """Steps of the masks, and the mask that they make, if any."""
+        stack = Result("stack")
+        found: list[Step] = []
+        parts: dict[str, Any] = {}
+        if self.has_classes:
+            widths = {"snow": self.SNOW, "closing": CLOSING, "opening": OPENING, "buffer": WIDENING}
+            found += [self._classes(), Step("clear", usable, (Result("seen"),), widths)]
+            parts["usable"] = Result("clear")
+        if self.dem is not None:
+            margin = {"margin": SHADOW_MARGIN} if self.shadows else {}
+            found.append(Step("elevations", open_dem, (self.dem,), {"like": stack} | margin))
+        if self.shadows:
+            found.append(Step("shadow", cast_shadow, (Result("elevations"),), {"sun": stack}))
+            parts["shadow"] = Result("shadow")
+        if not parts:
+            return found, None
+        return [*found, Step("mask", combine, (stack,), parts)], Result("mask")
+
+    def _corrections(self) -> tuple[list[Step], Result]:
+        """Steps that take off what is no motion and tell the standard errors, and the result that they lead to."""
+        found, of, stable = [], Result("shifts"), {}
+        if self.has_ground:
+            told = {"polygons": self.stable, "moving": self.moving, "buffer": self.buffer}
+            told |= {} if self.dem is None else {"dem": Result("elevations")}
+            given = {name: each for name, each in told.items() if each is not None}
+            found.append(Step("ground", stable_ground, (Result("stack"),), given))
+            stable = {"stable": Result("ground")}
+        if self.correct_options is not None:
+            detectors = self._detectors() if self.has_ground else []
+            options = stable | self.correct_options | {"min_nodes": self.min_nodes}
+            options |= {"stripes": Result("detector")} if detectors else {}
+            found += [*detectors, Step("corrected", correct, (of,), options, True, True, "Correcting")]
+            of = Result("corrected")
+        if self.has_ground:
+            found.append(Step("calibrated", calibrate, (of, Result("ground")), {}))
+            of = Result("calibrated")
+        return found, of
+
+    def files(self, name: str, folder: str) -> Step:
+        """Step that writes a result as GeoTIFF."""
+        return Step(f"{name}_files", to_geotiff, (Result(name), Folder(folder)), {"overwrite": True})
