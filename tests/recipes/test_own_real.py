@@ -1,0 +1,78 @@
+"""Our own recipes on real images, as they come, against what is known of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import scipy.ndimage
+import xarray as xr
+from own_scenes import made, slip_of, warped_by_a_fault, write_shape
+from reference_places import yahtse
+
+import xoffset
+from xoffset.recipes import Earthquake, Glacier, Landslide
+
+pytestmark = pytest.mark.data
+
+
+def test_the_rock_glacier_moves_as_is_known(data_folder: Path) -> None:
+    """Kaiserberg: 99th percentile of the lower lobe for the four pairs since 2003, px; velocities with their sigma."""
+    place = data_folder / "kaiserberg_rock_glacier"
+    years = (2003, 2010, 2015, 2020, 2023)
+    stack = xoffset.open_stack([place / f"ortho_{year}.tif" for year in years], date="ortho_%Y").chunk()
+    recipe = Landslide(max_velocity=2.0, stable=str(place / "stable_area.geojson"), pairs_per_date=2)
+    shifts = made(recipe, "calibrated", stack)
+    moving = xoffset.masking.stable_ground(shifts, polygons=place / "moving_area.geojson")
+    known = {(2003, 2010): 15.4, (2010, 2015): 15.2, (2015, 2020): 15.3, (2020, 2023): 8.8}
+    for (first, second), pixels in known.items():
+        one = xoffset.pair(shifts, f"{first}-01-01", f"{second}-01-01")
+        length = np.hypot(one.dx, one.dy).where(moving) / float(one.pixel_size)
+        assert float(length.quantile(0.99)) == pytest.approx(pixels, rel=0.2), first
+        still = np.hypot(one.dx, one.dy).where(made(recipe, "ground", stack).sel(x=one.x, y=one.y, method="nearest"))
+        print(first, float(length.quantile(0.99)), float(still.median()), float(length.notnull().where(moving).mean()))
+
+
+def test_ice_of_perito_moreno_moves_as_is_known(data_folder: Path) -> None:
+    """95th percentile of two pairs, px; nothing but ice is in the images, and no ground is told."""
+    place = data_folder / "perito_moreno_s2"
+    stack = xoffset.open_stack(
+        [place / f"{date}.jpg" for date in ("20200131", "20200207", "20200210", "20200220")], band=1, date="%Y%m%d",
+        pixel_size=1.0,
+    )  # fmt: skip
+    with rasterio.open(f"vrt://{place / 'mask.jpg'}?a_ullr=0,0,1,-1") as file:
+        is_ice = file.read(1) > 128
+    inside = scipy.ndimage.binary_erosion((stack > 10).all("time").values, iterations=12) & is_ice
+    stack = stack.where(xr.DataArray(inside, dims=("y", "x"))).chunk()
+    shifts = made(Glacier(max_velocity=200.0), "shifts", stack)
+    for first, second, pixels in (("2020-01-31", "2020-02-07", 2.2), ("2020-02-10", "2020-02-20", 3.6)):
+        one = xoffset.pair(shifts, first, second)
+        length = np.hypot(one.dx, one.dy)
+        print(first, float(length.quantile(0.95)), float(length.notnull().mean()))
+        assert float(length.quantile(0.95)) == pytest.approx(pixels, rel=0.2)
+
+
+def test_ice_of_yahtse_moves_south_as_windows_tell(data_folder: Path) -> None:
+    """The tongue moves by 15 to 20 px in 16 days."""
+    stack = yahtse(data_folder).isel(y=slice(448, 960), x=slice(760, 1272)).load().chunk()
+    found = made(Glacier(max_velocity=8000.0), "shifts", stack).isel(pair=0)
+    south = -found.dy / 15.0
+    print(float(south.quantile(0.999)), float(south.notnull().mean()))
+    assert 15.0 < float(south.quantile(0.99)) < 24.0
+
+
+@pytest.mark.parametrize("strike", ["north", "east"])
+@pytest.mark.parametrize("has_trace", [True, False])
+def test_slip_of_a_real_image_warped_by_a_fault(
+    data_folder: Path, tmp_path: Path, strike: str, has_trace: bool
+) -> None:
+    stack, slip = warped_by_a_fault(data_folder, strike)
+    rows, columns = stack.shape[1:]
+    middle = (
+        [(0, columns // 2), (rows - 1, columns // 2)] if strike == "north" else [(rows // 2, 0), (rows // 2, columns - 1)]
+    )
+    trace = write_shape(tmp_path / "trace.geojson", stack, "LineString", middle, epsg=31254) if has_trace else None
+    recipe = Earthquake(date="2020-03-01", max_displacement=4.0, trace=trace)
+    found = made(recipe, "displacement", stack.chunk())
+    print(strike, has_trace, slip_of(found, stack, strike, near=16.0), slip)
+    assert abs(slip_of(found, stack, strike, near=16.0) - slip) < 0.05 * slip
