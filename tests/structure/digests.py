@@ -150,6 +150,18 @@ def shifts() -> xr.Dataset:
     return xoffset.screen(raw())
 
 
+def of_bands() -> dict[str, xr.Dataset]:
+    """The same pairs in three bands that err each by itself, one worse, and wrong in a corner."""
+    found = {"green": shifts()}
+    for k, name in enumerate(("red", "infrared"), start=1):
+        noise = np.random.default_rng(k).standard_normal((2, *shifts().dx.shape)).astype("float32") * k
+        dx, dy = (shifts()[f"d{axis}"] + noise[i] * shifts()[f"sigma_d{axis}"] for i, axis in enumerate("xy"))
+        dx[:, :2, :3] += 50.0 * (k - 1)
+        sigmas = {f"sigma_d{axis}": k * shifts()[f"sigma_d{axis}"] for axis in "xy"}
+        found[name] = shifts().assign(dx=dx, dy=dy, cov_dxdy=k**2 * shifts().cov_dxdy, **sigmas)
+    return found
+
+
 @functools.cache
 def chunked() -> xr.Dataset:
     """Lazy shifts, whose dates are always there."""
@@ -695,6 +707,8 @@ CHECKS: dict[str, Call] = {
     "screen pixels": lambda: xoffset.screen(raw(), max_displacement="3 px", neighbourhood=False),
     "drop_masked": lambda: xoffset.drop_masked(raw(), clear()),
     "drop_masked dask": lambda: xoffset.drop_masked(chunked(), stable()),
+    "combine_bands": lambda: xoffset.combine_bands(of_bands()),
+    "combine_bands dask": lambda: xoffset.combine_bands({name: each.chunk(y=5) for name, each in of_bands().items()}),
     "discard_pairs": lambda: xoffset.discard_pairs(shifts(), max_ratio=0.3),
     "discard_pairs dask": lambda: xoffset.discard_pairs(chunked(), max_ratio=0.3, inside=stable()),
     "whole_pixels": lambda: xoffset.whole_pixels(raw()),

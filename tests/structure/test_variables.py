@@ -118,6 +118,7 @@ CALLS = {
     "interval_velocity shared": variables.INTERVALS,
     "denoise": variables.SHIFTS,
     "drop_masked": variables.SHIFTS,
+    "combine_bands": variables.SHIFTS,
     "discard_pairs": variables.SHIFTS,
     "whole_pixels": variables.SHIFTS,
     "destripe": variables.SHIFTS,

@@ -101,12 +101,20 @@ SHIFTS = _table(
         "template_size": ("pixel", "side of the window"),
         "mismatch": ("m", "length of the displacement plus the one back"),
         "snr": ("1", "signal-to-noise ratio, as the system counts it that has measured"),
+        "n_bands": (None, "number of bands that agree"),
         "sigma_factor_dx": ("1", "factor that stable ground gave to the standard error along x"),
         "sigma_factor_dy": ("1", "factor that stable ground gave to the standard error along y"),
     },
     signed=("dx", "dy", "cov_dxdy"),
 ) | _flags(_PAIR_MAPS)
-SHIFTS |= _table(("pair",), {"sigma_factor_error": ("1", "relative standard error of the factors of the pair")})
+SHIFTS |= _table(
+    ("pair",),
+    {
+        "sigma_factor_error": ("1", "relative standard error of the factors of the pair"),
+        "band_spread": ("1", "squared differences of bands over those that independent standard errors allow"),
+        "band_correlation": ("1", "correlation of the errors of the bands"),
+    },
+)
 SHIFTS |= OF_CORRECTION | OF_TOPOGRAPHY
 
 _LOSSES = {
