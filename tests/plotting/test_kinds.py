@@ -80,6 +80,13 @@ def make():
     profile = profile.assign(sigma_parallel=0.1 + 0 * profile.normal, sigma_normal=0.1 + 0 * profile.normal)
     profile["parallel"].attrs = {"units": "m"}
     paths = {name: (("point", "time"), [[300300.0 + 2.0 * k for k in range(5)]] * 2) for name in ("x", "y")}
+    names = {"spread": [9.0, 3.0, 5.0], "retention": [0.98, 0.4, 0.3], "found": [0.9, 0.1, np.nan]}
+    tuning = xr.Dataset(
+        {name: ("trial", np.array(each)) for name, each in names.items()}
+        | {"is_chosen": ("trial", [True, False, False])},
+        {"window": ("trial", ["16", "64", "32"]), "min_motion": ("trial", [0.2, 0.2, 1.0])},
+    )
+    tuning["spread"].attrs["units"] = "m yr-1"
     losses = xr.Dataset(
         {"lost": (("stage", "pair"), [[3, 4], [0, 0]]), "left": (("stage", "pair"), [[9, 8], [9, 8]])},
         {"stage": ["outside", "low_score"]},
@@ -87,7 +94,7 @@ def make():
     stable = xr.DataArray(np.ones(SHAPE, dtype=bool), GRID, ("y", "x"))
     return SimpleNamespace(
         shifts=shifts, series=series, rate=rate, closure=closure, strain=strain, profile=profile, stable=stable,
-        trajectory=xr.Dataset(paths, {"time": DATES}), losses=losses,
+        trajectory=xr.Dataset(paths, {"time": DATES}), losses=losses, tuning=tuning,
     )  # fmt: skip
 
 
@@ -113,9 +120,10 @@ KINDS = {
     "stable": ("shifts", {"stable": None}),
     "correction": ("shifts", {}),
     "losses": ("losses", {}),
+    "tuning": ("tuning", {}),
     "animation": ("series", {"save": None}),
 }
-GRIDDED = [kind for kind, (of, _) in KINDS.items() if of not in ("profile", "trajectory", "losses")]
+GRIDDED = [kind for kind, (of, _) in KINDS.items() if of not in ("profile", "trajectory", "losses", "tuning")]
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
 

@@ -69,7 +69,9 @@ def test_slip_of_a_real_image_warped_by_a_fault(
     stack, slip = warped_by_a_fault(data_folder, strike)
     rows, columns = stack.shape[1:]
     middle = (
-        [(0, columns // 2), (rows - 1, columns // 2)] if strike == "north" else [(rows // 2, 0), (rows // 2, columns - 1)]
+        [(0, columns // 2), (rows - 1, columns // 2)]
+        if strike == "north"
+        else [(rows // 2, 0), (rows // 2, columns - 1)]
     )
     trace = write_shape(tmp_path / "trace.geojson", stack, "LineString", middle, epsg=31254) if has_trace else None
     recipe = Earthquake(date="2020-03-01", max_displacement=4.0, trace=trace)

@@ -23,7 +23,9 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
     scenes = {"landslide": landslide(), "glacier": glacier(), "earthquake": earthquake()}
     rows = (int(0.28 * SIDE), int(0.72 * SIDE))
-    slide = write_rectangle(folder / "slide.geojson", scenes["landslide"][0], rows, (int(0.14 * SIDE), int(0.86 * SIDE)))
+    slide = write_rectangle(
+        folder / "slide.geojson", scenes["landslide"][0], rows, (int(0.14 * SIDE), int(0.86 * SIDE))
+    )
     ice = write_rectangle(
         folder / "ice.geojson", scenes["glacier"][0], (int(0.2 * SIDE), int(0.8 * SIDE)), (0, SIDE - 1)
     )
@@ -66,8 +68,13 @@ def test_motion_is_the_true_one_within_its_standard_error(runs, name):
     assert is_known.mean() > share * ((SIDE - 64) / SIDE) ** 2
     assert np.abs(np.nanmean(off, axis=(1, 2))).max() < bias
     assert np.sqrt(np.nanmean(off**2)) < rmse
-    print(name, np.nanmean(off, axis=(1, 2)), np.sqrt(np.nanmean(off**2)), is_known.mean(),
-          [(np.abs(ratio[:, is_known]) < z).mean() for z in (1, 1.96)])
+    print(
+        name,
+        np.nanmean(off, axis=(1, 2)),
+        np.sqrt(np.nanmean(off**2)),
+        is_known.mean(),
+        [(np.abs(ratio[:, is_known]) < z).mean() for z in (1, 1.96)],
+    )
 
 
 def test_cli_dummy():

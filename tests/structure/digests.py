@@ -513,12 +513,14 @@ NETWORKS: dict[str, Call] = {
         images(), min_gap=1, max_gap=3, min_baseline="50D", max_baseline="120D"
     ),
     "pairs season and sun": lambda: xoffset.pairs(lit(), max_season_gap="40D", max_sun_gap=20.0),
+    "pairs per date": lambda: xoffset.pairs(images(), per_date=2),
     "pairs split both": lambda: xoffset.pairs(images(), split="2020-04-01", direction="both"),
     "pairs same orbit": lambda: xoffset.pairs(
         images().assign_coords(relative_orbit=("time", [8, 108, 8, 108, 8, 108])), same_orbit=True
     ),
     "pair": lambda: xoffset.pair(shifts(), "2020-02-10", "2020-05-10"),
     "plan": lambda: xoffset.plan(images(), v_max=60.0),
+    "plan event": lambda: xoffset.plan(images(), event="2020-04-01", displacement=30.0),
     "plan slow": lambda: xoffset.plan(images(), v_max=100.0, v_min=20.0, precision=0.2, max_search=6),
     "diagnose": lambda: xoffset.diagnose(shifts()),
     "diagnose islands": lambda: xoffset.diagnose(xoffset.pairs(images()).isel(pair=[0, 1, 5, 12, 14])),
@@ -874,6 +876,22 @@ MAPS: dict[str, Call] = {
     "run mpic-opt": lambda: stored(
         lambda folder: xoffset.run("mpic-opt", images(), folder, spatial_matching_range=3)["velocity"]
     ),
+    "run landslide": lambda: stored(
+        lambda folder: xoffset.run("landslide", images(), folder, max_velocity=60.0, window=(16,))["velocity"]
+    ),
+    "run earthquake": lambda: stored(
+        lambda folder: xoffset.run(
+            "earthquake", images(), folder, date="2020-04-01", max_displacement=20.0, window=(16,)
+        )["displacement"]
+    ),
+    "recipes tune": lambda: xoffset.recipes.tune(
+        xoffset.recipes.Landslide(max_velocity=60.0), images(), everywhere(raw()), windows=(16,),
+        prefilters=("bandpass",), motions=(0.5,), tiles=1, pairs_of_each=1,
+    ).table,
+    "recipes tune event": lambda: xoffset.recipes.tune(
+        xoffset.recipes.Earthquake(date="2020-04-01", max_displacement=20.0), images(), everywhere(raw()), windows=(16,),
+        prefilters=("bandpass",), tiles=1, pairs_of_each=1,
+    ).table,
     "to_geotiff": lambda: exported(xoffset.to_geotiff, rate()),
     "to_geotiff accessor": lambda: exported(rate().offset.to_geotiff, variables="vx"),
     "to_geotiff some dask": lambda: exported(xoffset.to_geotiff, chunked(), variables=["dx", "flags"]),

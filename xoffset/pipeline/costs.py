@@ -74,7 +74,9 @@ def _of_matching(step: Step, results: dict[str, Any], calibrate: bool) -> Stage:
 def _of_step(step: Step, results: dict[str, Any]) -> Stage:
     """Cost of a step that takes a product which is stored before it: by the vectors of that."""
     made: xr.Dataset = results[step.name]
-    given = [each for each in (filled(name, results) for name in step.subjects) if isinstance(each, xr.Dataset)]
+    taken = [filled(each, results) for each in step.subjects]
+    taken += [each for many in taken if isinstance(many, dict) for each in many.values()]  # of several bands
+    given = [each for each in taken if isinstance(each, xr.Dataset)]
     name = step.call.__name__
     vectors = max((each[key].size for each in given for key in ("dx", "vx") if key in each), default=0)
     tiles, share = _blocks(made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,6 +21,7 @@ from xoffset.network.plan import plan
 from xoffset.readers.open_dem import open_dem
 from xoffset.recipes.base import Folder, Result, Step, option
 from xoffset.recipes.services import NONE, Service
+from xoffset.screening.combine_bands import combine_bands
 from xoffset.screening.losses import losses
 from xoffset.screening.screen import screen
 from xoffset.uncertainty.calibrate import calibrate
@@ -135,6 +137,10 @@ class Own(Service):
                 "such as ('B03', 'B04', 'B08'), or one as band."
             )
 
+    def check(self, name: str, product: xr.Dataset) -> None:
+        """Refuse matches of which no pair has any, such as of images without data."""
+        super().check(name.partition("_")[0], product)
+
     def check_plan(self, results: Mapping[str, Any]) -> None:
         """Accept images of one day: no file is named after days."""
 
@@ -185,30 +191,88 @@ class Own(Service):
         return self.stable is not None or self.moving is not None
 
     @property
+    def needs_band(self) -> bool:
+        """Whether it is not told which band is matched."""
+        return self.band is None and self.bands is None
+
+    @property
     def steps(self) -> list[Step]:
         """Calls that make the products, in order."""
-        ground, of = self._corrections()
+        told, mask = self._told()
+        ground = self._ground()
+        if self.bands is None:
+            steps, of = self._of_band(None, mask)
+            counted = of
+        else:
+            branches = {band: self._of_band(band, mask) for band in self.bands}
+            steps = [step for steps, _ in branches.values() for step in steps]
+            bands = {band: of for band, (_, of) in branches.items()}
+            of = counted = Result("shifts")
+            steps.append(Step(of, combine_bands, (bands,), {}, True, True, "Joining bands"))
         return [
-            *self.matching(),
-            Step("shifts", screen, (Result("matches"),), self.screen_options, True, title="Screening"),
-            *ground,
-            *self.motion(of),
-            Step("lost", losses, (of,), {}),
+            *told, *ground, *steps, *self.motion(of),
+            Step("lost", losses, (counted,), {}),
             Step("loss_files", write_losses, (Result("lost"), Folder("losses")), {"overwrite": True}),
-        ]
+        ]  # fmt: skip
 
     def matching(self) -> list[Step]:
-        """Steps up to the matches."""
+        """Steps up to the matches of the first band."""
+        told, mask = self._told()
+        return [*told, self._matches(None if self.bands is None else self.bands[0], mask)]
+
+    def _told(self) -> tuple[list[Step], Result | None]:
+        """Steps of the images, their pairs and the pixels that may be matched, and the mask of these, if any."""
         stack = Result("stack")
         masks, mask = self._masks()
-        options = self.match_options | ({} if mask is None else {"mask": mask})
+        others = [] if self.bands is None else [self._stack_of(band) for band in self.bands[1:]]
         return [
-            self._images(),
+            self._stack_of(self.band if self.bands is None else self.bands[0], stack),
+            *others,
             Step("planned", plan, (stack,), self.plan_options | {"max_search": self.max_search}),
             Step("network", pairs, (stack,), self.pair_options | {"per_date": self.pairs_per_date}),
             *masks,
-            Step("matches", correlate, (stack, Result("network")), options, True, title="Matching"),
+        ], mask
+
+    def _stack_of(self, band: int | str | None, name: str = "") -> Step:
+        """Step of the images of a band."""
+        given = {"band": _as_band(band), "orbit": self.orbit, "bbox": self.bbox}
+        step = self._images()
+        told = dict(step.options) | {key: each for key, each in given.items() if each is not None}
+        return step._replace(name=name or _named("stack", band), options=told)
+
+    def _matches(self, band: str | None, mask: Result | None) -> Step:
+        """Step of the matches of a band."""
+        is_first = self.bands is None or band == self.bands[0]
+        stack = Result("stack") if is_first else Result(_named("stack", band))
+        options = self.match_options | ({} if mask is None else {"mask": mask})
+        name = _named("matches", band)
+        return Step(name, correlate, (stack, Result("network")), options, True, title=_titled("Matching", band))
+
+    def _of_band(self, band: str | None, mask: Result | None) -> tuple[list[Step], Result]:
+        """Steps from the matches of a band to shifts that are fit to be used, and the result that they lead to."""
+        matches, of = self._matches(band, mask), Result(_named("shifts", band))
+        found = [
+            matches,
+            Step(of, screen, (Result(matches.name),), self.screen_options, True, title=_titled("Screening", band)),
         ]
+        stable = {"stable": Result("ground")} if self.has_ground else {}
+        if self.correct_options is not None:
+            detectors = self._detectors_of(band) if self.has_ground else []
+            options = stable | self.correct_options | {"min_nodes": self.min_nodes}
+            options |= {"stripes": Result(detectors[0].name)} if detectors else {}
+            name, title = Result(_named("corrected", band)), _titled("Correcting", band)
+            found += [*detectors, Step(name, correct, (of,), options, True, True, title)]
+            of = name
+        if self.has_ground:
+            name = Result(_named("calibrated", band))
+            found.append(Step(name, calibrate, (of, Result("ground")), {}))
+            of = name
+        return found, of
+
+    def _detectors_of(self, band: str | None) -> list[Step]:
+        """Step of the detectors that saw the pixels of a band, if they are known."""
+        name, given = _named("detector", band), {} if band is None else {"band": band}
+        return [step._replace(name=name, options=dict(step.options) | given) for step in self._detectors()]
 
     @property
     def match_options(self) -> dict[str, Any]:
@@ -219,14 +283,6 @@ class Own(Service):
             "step": self.step,
             "prefilter": None if self.prefilter == NONE else self.prefilter,
         }
-
-    def _images(self) -> Step:
-        """The stack of the scenes."""
-        step = super()._images()
-        given = {"orbit": self.orbit, "bbox": self.bbox}
-        return step._replace(
-            options=dict(step.options) | {name: each for name, each in given.items() if each is not None}
-        )
 
     def _masks(self) -> tuple[list[Step], Result | None]:
         """Steps of the masks, and the mask that they make, if any."""
@@ -247,26 +303,29 @@ class Own(Service):
             return found, None
         return [*found, Step("mask", combine, (stack,), parts)], Result("mask")
 
-    def _corrections(self) -> tuple[list[Step], Result]:
-        """Steps that take off what is no motion and tell the standard errors, and the result that they lead to."""
-        found, of, stable = [], Result("shifts"), {}
-        if self.has_ground:
-            told = {"polygons": self.stable, "moving": self.moving, "buffer": self.buffer}
-            told |= {} if self.dem is None else {"dem": Result("elevations")}
-            given = {name: each for name, each in told.items() if each is not None}
-            found.append(Step("ground", stable_ground, (Result("stack"),), given))
-            stable = {"stable": Result("ground")}
-        if self.correct_options is not None:
-            detectors = self._detectors() if self.has_ground else []
-            options = stable | self.correct_options | {"min_nodes": self.min_nodes}
-            options |= {"stripes": Result("detector")} if detectors else {}
-            found += [*detectors, Step("corrected", correct, (of,), options, True, True, "Correcting")]
-            of = Result("corrected")
-        if self.has_ground:
-            found.append(Step("calibrated", calibrate, (of, Result("ground")), {}))
-            of = Result("calibrated")
-        return found, of
+    def _ground(self) -> list[Step]:
+        """Step of the ground that stands still, if it is told."""
+        if not self.has_ground:
+            return []
+        told = {"polygons": self.stable, "moving": self.moving, "buffer": self.buffer}
+        told |= {} if self.dem is None else {"dem": Result("elevations")}
+        given = {name: each for name, each in told.items() if each is not None}
+        return [Step("ground", stable_ground, (Result("stack"),), given)]
 
     def files(self, name: str, folder: str) -> Step:
         """Step that writes a result as GeoTIFF."""
         return Step(f"{name}_files", to_geotiff, (Result(name), Folder(folder)), {"overwrite": True})
+
+
+def _named(name: str, band: int | str | None) -> str:
+    """Name of a result of a band, fit for a variable of Python."""
+    return name if band is None else re.sub(r"\W", "_", f"{name}_{band}")
+
+
+def _titled(title: str, band: str | None) -> str:
+    return title if band is None else f"{title} {band}"
+
+
+def _as_band(band: int | str | None) -> int | str | None:
+    """Number of a band that is told as a text."""
+    return int(band) if isinstance(band, str) and band.isdigit() else band

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,13 +34,13 @@ Progress = Callable[[int, int], object]
 class Tuned(NamedTuple):
     """A recipe with the values that suit some scenes best, and what each of those that were tried made of them."""
 
-    recipe: Any
+    recipe: Own
     table: xr.Dataset
 
 
 def tune(
     recipe: Own,
-    scenes: Any,
+    scenes: str | os.PathLike[str] | list[str] | list[Path] | xr.DataArray,
     stable: xr.DataArray,
     *,
     windows: Sequence[int | Sequence[int]] = (16, 32, 64),
