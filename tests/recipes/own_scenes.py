@@ -11,7 +11,8 @@ import xoffset
 from xoffset import synthetic
 from xoffset.pipeline.planning import make_plan
 
-SIDE = 288
+# Sides of images that are tall, or wide [px]: what moves is in the middle, and ground that stands still beside it.
+LONG, SHORT = 448, 224
 DATES = np.arange("2020-01-01", "2020-09-01", 48, dtype="datetime64[D]")
 
 
@@ -19,7 +20,7 @@ DATES = np.arange("2020-01-01", "2020-09-01", 48, dtype="datetime64[D]")
 def landslide():
     """A landslide toward the east, with noise, and images that are misplaced; lazy, and the truth about it."""
     stack, truth = synthetic.stack(
-        (SIDE, SIDE), dates=DATES, field="landslide", velocity=60.0, direction=90.0, snr=6.0, misregistration=3.0,
+        (LONG, SHORT), dates=DATES, field="landslide", velocity=60.0, direction=90.0, snr=6.0, misregistration=3.0,
         illumination=0.1, seed=5,
     )  # fmt: skip
     return stack.chunk(), truth
@@ -27,10 +28,10 @@ def landslide():
 
 @functools.cache
 def glacier():
-    """Ice that flows east through a trough, by up to 14 px from one date to the next; lazy, and the truth about it."""
+    """Ice that flows east through a trough, by up to 8 px from one date to the next; lazy, and the truth about it."""
     dates = np.arange("2020-01-01", "2020-05-01", 24, dtype="datetime64[D]")
     stack, truth = synthetic.stack(
-        (SIDE, SIDE), dates=dates, field="glacier", velocity=1200.0, direction=90.0, snr=6.0, misregistration=3.0,
+        (LONG, SHORT), dates=dates, field="glacier", velocity=1200.0, direction=90.0, snr=6.0, misregistration=3.0,
         seed=6,
     )  # fmt: skip
     return stack.chunk(), truth
@@ -41,7 +42,7 @@ def earthquake():
     """Two sides of a fault toward the north, three images before it slipped and three after; lazy, and the truth."""
     dates = np.arange("2020-01-01", "2020-07-01", 30, dtype="datetime64[D]")[:6]
     stack, truth = synthetic.stack(
-        (SIDE, SIDE), dates=dates, field="fault", velocity=0.0, step=8.0, step_date="2020-03-20", direction=0.0,
+        (SHORT, LONG), dates=dates, field="fault", velocity=0.0, step=8.0, step_date="2020-03-20", direction=0.0,
         snr=6.0, misregistration=3.0, ramp=2.0, seed=7,
     )  # fmt: skip
     return stack.chunk(), truth

@@ -7,7 +7,7 @@ import pytest
 import safe_products
 from click.testing import CliRunner
 from gdm_scenes import write_classes, write_raster
-from own_scenes import DATES, SIDE, earthquake, landslide, made, write_rectangle, write_shape
+from own_scenes import DATES, LONG, SHORT, earthquake, landslide, made, write_rectangle, write_shape
 
 import xoffset
 from xoffset import synthetic
@@ -143,7 +143,9 @@ def test_least_vectors_on_stable_ground(tmp_path, small):
 
 
 def test_without_ground_the_mode_counts_for_landslides_and_nothing_comes_off_glaciers(tmp_path, small):
-    line = write_shape(tmp_path / "trace.geojson", earthquake()[0], "LineString", [(0, 144), (SIDE - 1, 144)])
+    line = write_shape(
+        tmp_path / "trace.geojson", earthquake()[0], "LineString", [(0, LONG // 2), (SHORT - 1, LONG // 2)]
+    )
     slide, ice = Landslide(max_velocity=60.0), Glacier(max_velocity=60.0)
     assert steps_of(slide)["corrected"].options == {"order": 0, "by_date": True, "min_nodes": 100}
     assert "corrected" not in steps_of(ice)

@@ -884,14 +884,29 @@ MAPS: dict[str, Call] = {
             "earthquake", images(), folder, date="2020-04-01", max_displacement=20.0, window=(16,)
         )["displacement"]
     ),
-    "recipes tune": lambda: xoffset.recipes.tune(
-        xoffset.recipes.Landslide(max_velocity=60.0), images(), everywhere(raw()), windows=(16,),
-        prefilters=("bandpass",), motions=(0.5,), tiles=1, pairs_of_each=1,
-    ).table,
-    "recipes tune event": lambda: xoffset.recipes.tune(
-        xoffset.recipes.Earthquake(date="2020-04-01", max_displacement=20.0), images(), everywhere(raw()), windows=(16,),
-        prefilters=("bandpass",), tiles=1, pairs_of_each=1,
-    ).table,
+    "recipes tune": lambda: (
+        xoffset.recipes.tune(
+            xoffset.recipes.Landslide(max_velocity=60.0),
+            images(),
+            everywhere(raw()),
+            windows=(16,),
+            prefilters=("bandpass",),
+            motions=(0.5,),
+            tiles=1,
+            pairs_of_each=1,
+        ).table
+    ),
+    "recipes tune event": lambda: (
+        xoffset.recipes.tune(
+            xoffset.recipes.Earthquake(date="2020-04-01", max_displacement=20.0),
+            images(),
+            everywhere(raw()),
+            windows=(16,),
+            prefilters=("bandpass",),
+            tiles=1,
+            pairs_of_each=1,
+        ).table
+    ),
     "to_geotiff": lambda: exported(xoffset.to_geotiff, rate()),
     "to_geotiff accessor": lambda: exported(rate().offset.to_geotiff, variables="vx"),
     "to_geotiff some dask": lambda: exported(xoffset.to_geotiff, chunked(), variables=["dx", "flags"]),

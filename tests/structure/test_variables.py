@@ -240,7 +240,9 @@ def test_every_function_was_asked():
         if inspect.isfunction(function := getattr(xoffset, name))
         and inspect.signature(function).return_annotation in ("xr.Dataset", xr.Dataset)
     }
-    asked = {call.split()[0].replace("annual", "yearly_velocity") for call in CALLS if call not in OF_MASKS | OF_RECIPES}
+    asked = {
+        call.split()[0].replace("annual", "yearly_velocity") for call in CALLS if call not in OF_MASKS | OF_RECIPES
+    }
     assert returns - WITHOUT_VARIABLES == asked - ONE_VARIABLE
     assert not [name for name in WITHOUT_VARIABLES if digests.CALLS[name]().data_vars]
 

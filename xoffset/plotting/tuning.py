@@ -110,7 +110,9 @@ def _name(axes: Axes, product: xr.Dataset, place: tuple[np.ndarray, np.ndarray],
     for name in ("window", "prefilter", "band", "min_motion"):
         if name in product.coords and np.unique(product[name].values).size > 1:
             unit = " px" if name in ("window", "min_motion") else ""
-            told.append([f"{value:g}{unit}" if name == "min_motion" else f"{value}{unit}" for value in product[name].values])
+            told.append(
+                [f"{value:g}{unit}" if name == "min_motion" else f"{value}{unit}" for value in product[name].values]
+            )
     for k in np.flatnonzero(is_named) if told else []:
         text = ", ".join(str(each[k]) for each in told)
         axes.annotate(

@@ -138,8 +138,14 @@ class Own(Service):
             )
 
     def check(self, name: str, product: xr.Dataset) -> None:
-        """Refuse matches of which no pair has any, such as of images without data."""
+        """Refuse matches of which no pair has any, such as of images without data, and pairs none of which is corrected."""
         super().check(name.partition("_")[0], product)
+        if name.startswith("corrected") and not product["is_corrected"].any():
+            raise ValueError(
+                f"the recipe {self.name} needs enough stable ground in at least one pair; got "
+                f"{int(product['n_stable'].max())} vectors on it at most, and min_nodes={self.min_nodes}. Enlarge it, "
+                "or lower min_nodes."
+            )
 
     def check_plan(self, results: Mapping[str, Any]) -> None:
         """Accept images of one day: no file is named after days."""

@@ -18,7 +18,7 @@ from xoffset._arrays import planting
 from xoffset.masking.combine import combine
 from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import Cost, estimate
-from xoffset.model import grids, products
+from xoffset.model import grids, masks, products
 from xoffset.model.quality_variables import TUNING, TUNING_EVENT
 from xoffset.readers.open_stack import open_stack
 from xoffset.recipes import sampling
@@ -134,6 +134,7 @@ def tune(
             f"tune() needs one of our own recipes; got {type(recipe).__name__}. Pass such as "
             "xoffset.recipes.Landslide(max_velocity=10.0)."
         )
+    masks.check_boolean(stable, masks.STABLE, _CALLER)
     for name, value in {"tiles": tiles, "pairs_of_each": pairs_of_each}.items():
         _options.as_whole_number(value, name, _CALLER, least=1, example=4)
     _options.as_whole_number(seed, "seed", _CALLER, least=0, example=0)
