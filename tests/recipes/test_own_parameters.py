@@ -196,6 +196,8 @@ def test_bands_orbits_boxes_and_detectors_of_products(tmp_path):
         (Landslide, {"buffer": 100.0}, r"needs moving for buffer; got buffer=100.0 alone, which would have no effect"),
         (Landslide, {"shadows": True}, r"needs dem for shadows; got shadows=True alone"),
         (Landslide, {"dem": "dem.tif"}, r"needs stable or moving or shadows for dem; got dem='dem.tif' alone"),
+        (Landslide, {"detectors": "products"}, r"needs stable or moving for detectors; got detectors='products' alone"),
+        (Glacier, {"min_nodes": 30}, r"needs stable or moving for min_nodes; got min_nodes=30 alone"),
         (Landslide, {"bands": ("B04",)}, r"needs two bands or more as bands, each once; got \('B04',\)"),
         (Landslide, {"bands": ("B04", "B04")}, r"each once; got"),
         (Landslide, {"band": "B04", "bands": ("B03", "B08")}, r"one band or several; got band='B04' and bands="),

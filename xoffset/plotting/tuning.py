@@ -64,7 +64,8 @@ def tuning(
     --------
     >>> import numpy as np, xarray as xr, xoffset
     >>> columns = {"spread": [9.0, 3.0], "retention": [0.98, 0.4], "found": [0.9, 0.1], "is_chosen": [True, False]}
-    >>> table = xr.Dataset({name: ("trial", each) for name, each in columns.items()}, {"window": ("trial", ["16", "64"])})
+    >>> table = xr.Dataset({name: ("trial", each) for name, each in columns.items()})
+    >>> table = table.assign_coords(window=("trial", ["16", "64"]))
     >>> table.spread.attrs["units"] = "m yr-1"
     >>> figure = table.offset.plot.tuning()
     >>> figure.axes[0].get_ylabel()

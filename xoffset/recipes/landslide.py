@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -86,6 +87,7 @@ class Glacier(Flowing):
     """
 
     name: ClassVar[str] = "glacier"
+    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {**Own.NEEDS, "min_nodes": ("stable", "moving")}
     SNOW: ClassVar[bool] = False
 
     window: tuple[int, ...] = option(

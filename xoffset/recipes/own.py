@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from xoffset._arrays.matching.pyramid import Pyramid
 from xoffset.correction.correct import correct
@@ -20,7 +21,7 @@ from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
 from xoffset.readers.open_dem import open_dem
 from xoffset.recipes.base import Folder, Result, Step, option
-from xoffset.recipes.services import NONE, Service
+from xoffset.recipes.services import AUTO, NONE, Service
 from xoffset.screening.combine_bands import combine_bands
 from xoffset.screening.losses import losses
 from xoffset.screening.screen import screen
@@ -100,6 +101,11 @@ class Own(Service):
     shadows: bool = option(False, "whether what lies in the shadow of the terrain is left out, by sun and dem")
     min_nodes: int = option(100, "vectors on stable ground that a pair needs to be corrected", least=1)
 
+    # fields that count only where one of others is given
+    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "buffer": ("moving",), "shadows": ("dem",), "dem": ("stable", "moving", "shadows"),
+        "detectors": ("stable", "moving"),
+    }  # fmt: skip
     # whether snow is left out
     SNOW: ClassVar[bool] = True
     # whether what is asked for is a speed, and not a displacement
@@ -112,15 +118,12 @@ class Own(Service):
             if value is not None and not isinstance(value, tuple):
                 object.__setattr__(self, name, tuple(value) if isinstance(value, list) else (value,))
         self._check_bands()
-        needed = {
-            "buffer": ("moving",), "shadows": ("dem",), "dem": ("stable", "moving", "shadows"),
-        }  # fmt: skip
-        for name, owners in needed.items():
-            if getattr(self, name) not in (None, False) and not any(getattr(self, owner) for owner in owners):
+        for field in dataclasses.fields(self):
+            owners, value = self.NEEDS.get(field.name, ()), getattr(self, field.name)
+            if owners and value not in (field.default, NONE) and not any(getattr(self, owner) for owner in owners):
                 raise ValueError(
-                    f"the recipe {self.name} needs {' or '.join(owners)} for {name}; got "
-                    f"{name}={getattr(self, name)!r} alone, which would have no effect. Leave {name} out, or pass "
-                    f"{owners[0]}."
+                    f"the recipe {self.name} needs {' or '.join(owners)} for {field.name}; got {field.name}={value!r} "
+                    f"alone, which would have no effect. Leave {field.name} out, or pass {owners[0]}."
                 )
 
     def _check_bands(self) -> None:
@@ -137,8 +140,21 @@ class Own(Service):
                 "such as ('B03', 'B04', 'B08'), or one as band."
             )
 
+    def ways(self, scenes: Any) -> list[Self]:
+        """Recipes that say which band, classes and detectors of these scenes there are, the fullest first."""
+        return Service.ways(self._settled(), scenes)
+
+    def script(self, scenes: Any = "scenes", out: str = "results") -> str:
+        """The same steps as plain calls in Python, which store and resume the same products."""
+        return Service.script(self._settled(), scenes, out)
+
+    def _settled(self) -> Self:
+        """The recipe without detectors where no ground tells their steps."""
+        is_open = self.detectors == AUTO and not self.has_ground
+        return dataclasses.replace(self, detectors=NONE) if is_open else self
+
     def check(self, name: str, product: xr.Dataset) -> None:
-        """Refuse matches of which no pair has any, such as of images without data, and pairs none of which is corrected."""
+        """Refuse matches of which no pair has any, such as of images without data, or none that is corrected."""
         super().check(name.partition("_")[0], product)
         if name.startswith("corrected") and not product["is_corrected"].any():
             raise ValueError(
@@ -208,16 +224,15 @@ class Own(Service):
         ground = self._ground()
         if self.bands is None:
             steps, of = self._of_band(None, mask)
-            counted = of
         else:
             branches = {band: self._of_band(band, mask) for band in self.bands}
             steps = [step for steps, _ in branches.values() for step in steps]
             bands = {band: of for band, (_, of) in branches.items()}
-            of = counted = Result("shifts")
+            of = Result("shifts")
             steps.append(Step(of, combine_bands, (bands,), {}, True, True, "Joining bands"))
         return [
             *told, *ground, *steps, *self.motion(of),
-            Step("lost", losses, (counted,), {}),
+            Step("lost", losses, (of,), {}),
             Step("loss_files", write_losses, (Result("lost"), Folder("losses")), {"overwrite": True}),
         ]  # fmt: skip
 
