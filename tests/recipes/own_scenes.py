@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import rioxarray  # noqa: F401, registers `.rio`
 import xarray as xr
 
 import xoffset

@@ -84,5 +84,5 @@ class Earthquake(Own):
         """Steps from the shifts to the displacement of the event, and to its files."""
         return [
             Step("displacement", coseismic, (of, self.date), {}, True, True, "Fitting displacement"),
-            self.files("displacement", "displacement"),
+            self.geotiff("displacement", "displacement"),
         ]

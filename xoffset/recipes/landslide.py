@@ -47,8 +47,8 @@ class Flowing(Own):
             Step("series", invert, (of,), {}, True, True, "Inverting"),
             # from the pairs, since a series has no value where its reference date is under a cloud
             Step("velocity", velocity, (of,), {}, True, True, "Fitting velocity"),
-            self.files("velocity", "velocity"),
-            self.files("series", "displacement"),
+            self.geotiff("velocity", "velocity"),
+            self.geotiff("series", "displacement"),
         ]
 
 

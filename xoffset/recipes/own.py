@@ -333,7 +333,7 @@ class Own(Service):
         given = {name: each for name, each in told.items() if each is not None}
         return [Step("ground", stable_ground, (Result("stack"),), given)]
 
-    def files(self, name: str, folder: str) -> Step:
+    def geotiff(self, name: str, folder: str) -> Step:
         """Step that writes a result as GeoTIFF."""
         return Step(f"{name}_files", to_geotiff, (Result(name), Folder(folder)), {"overwrite": True})
 
