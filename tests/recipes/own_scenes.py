@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import rioxarray  # noqa: F401, registers `.rio`
+import scipy.ndimage
 import xarray as xr
 
 import xoffset
@@ -29,10 +30,10 @@ def landslide():
 
 @functools.cache
 def glacier():
-    """Ice that flows east through a trough, by up to 8 px from one date to the next; lazy, and the truth about it."""
-    dates = np.arange("2020-01-01", "2020-05-01", 24, dtype="datetime64[D]")
+    """Ice that flows east through a trough, by up to 1.6 px from one date to the next; lazy, and the truth about it."""
+    dates = np.arange("2020-01-01", "2020-06-01", 30, dtype="datetime64[D]")
     stack, truth = synthetic.stack(
-        (LONG, SHORT), dates=dates, field="glacier", velocity=1200.0, direction=90.0, snr=6.0, misregistration=3.0,
+        (LONG, SHORT), dates=dates, field="glacier", velocity=200.0, direction=90.0, snr=6.0, misregistration=3.0,
         seed=6,
     )  # fmt: skip
     return stack.chunk(), truth
@@ -47,6 +48,23 @@ def earthquake():
         snr=6.0, misregistration=3.0, ramp=2.0, seed=7,
     )  # fmt: skip
     return stack.chunk(), truth
+
+
+def seen(truth, shifts, window):
+    """Velocity (y, x) that windows at fixed places see: of the ground that is there on the first date of each pair."""
+    size = {"vx": (window, window), "vy": (window, window)}
+    mean = truth[["vx", "vy"]].map(
+        lambda each: each.copy(data=scipy.ndimage.uniform_filter(each.values, size[each.name]))
+    )
+    y, x = xr.broadcast(shifts.y, shifts.x)
+    found = []
+    for date in shifts.reference.values:
+        moved, x0, y0 = truth[["dx", "dy"]].sel(time=date), x, y
+        for _ in range(8):
+            here = moved.interp(x=x0, y=y0)
+            x0, y0 = x - here.dx.drop_vars(["x", "y"]), y - here.dy.drop_vars(["x", "y"])
+        found.append(mean.interp(x=x0, y=y0)[["vx", "vy"]].drop_vars(["x", "y"]))
+    return xr.concat(found, dim="pair").mean("pair").assign_coords(x=shifts.x, y=shifts.y)
 
 
 def made(recipe, name, scenes):

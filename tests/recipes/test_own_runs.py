@@ -8,7 +8,7 @@ import pytest
 import rasterio
 import xarray as xr
 from click.testing import CliRunner
-from own_scenes import LONG, SHORT, earthquake, glacier, landslide, write_rectangle, write_shape
+from own_scenes import LONG, SHORT, earthquake, glacier, landslide, seen, write_rectangle, write_shape
 
 import xoffset
 from xoffset.cli import main
@@ -28,7 +28,7 @@ def runs(tmp_path_factory):
     trace = write_shape(folder / "trace.geojson", scenes["earthquake"][0], "LineString", line)
     changes = {
         "landslide": {"max_velocity": 60.0, "moving": slide, "buffer": 10.0 * BESIDE},
-        "glacier": {"max_velocity": 1300.0, "moving": ice, "buffer": 10.0 * BESIDE},
+        "glacier": {"max_velocity": 250.0, "moving": ice, "buffer": 10.0 * BESIDE},
         "earthquake": {"date": "2020-03-20", "max_displacement": 10.0, "trace": trace},
     }
     products = {name: xoffset.run(name, stack, folder / name, **changes[name]) for name, (stack, _) in scenes.items()}
@@ -37,38 +37,53 @@ def runs(tmp_path_factory):
     return SimpleNamespace(folder=folder, made=loaded, truth=truth, changes=changes)
 
 
-def errors_of(runs, name):
-    """Errors, and these in units of their standard errors, along x and y, and where the truth moves by how much."""
-    if name == "earthquake":
-        found, truth = runs.made[name]["displacement"], runs.truth[name].isel(time=-1)
-        names, truth = ("dx", "dy"), truth[["dx", "dy"]]
-    else:
-        found, truth, names = runs.made[name]["velocity"], runs.truth[name][["vx", "vy"]], ("vx", "vy")
-    truth = truth.interp(x=found.x, y=found.y)
-    off = np.stack([found[each].values - truth[each].values for each in names])
-    sigma = np.stack([found[f"sigma_{each}"].values for each in names])
-    return off, off / sigma, np.hypot(*(truth[each].values for each in names))
-
-
-# largest bias and RMSE [m/yr, of the earthquake m], and how much is known at least
-BOUNDS = {"landslide": (0.25, 1.2, 0.9), "glacier": (3.0, 15.0, 0.85), "earthquake": (0.1, 0.5, 0.9)}
-
-
-@pytest.mark.parametrize("name", BOUNDS)
-def test_motion_is_the_true_one_within_its_standard_error(runs, name):
-    off, ratio, speed = errors_of(runs, name)
-    bias, rmse, share = BOUNDS[name]
+def errors_of(runs, name, window):
+    """Errors, and these in units of their standard errors (component, node), and the speed of the ground there."""
+    rate, truth = runs.made[name]["velocity"], runs.truth[name]
+    told = seen(truth, runs.made[name]["corrected"], window)
+    off = np.stack([rate[each].values - told[each].values for each in ("vx", "vy")])
+    sigma = np.stack([rate[f"sigma_{each}"].values for each in ("vx", "vy")])
+    at = truth[["vx", "vy"]].interp(x=rate.x, y=rate.y)
     is_known = np.isfinite(off).all(axis=0)
-    assert share > 0
-    assert np.abs(np.nanmean(off, axis=(1, 2))).max() < bias
-    assert np.sqrt(np.nanmean(off**2)) < rmse
-    print(
-        name,
-        np.nanmean(off, axis=(1, 2)),
-        np.sqrt(np.nanmean(off**2)),
-        is_known.mean(),
-        [(np.abs(ratio[:, is_known]) < z).mean() for z in (1, 1.96)],
-    )
+    speed = np.hypot(at.vx.values, at.vy.values)
+    return off[:, is_known], (off / sigma)[:, is_known], speed[is_known]
+
+
+@pytest.mark.parametrize(("name", "window"), [("landslide", 16), ("glacier", 32)])
+def test_velocity_is_that_which_windows_see_within_its_standard_error(runs, name, window):
+    """Against the mean over a window of the ground that is at a place on the dates of its pairs."""
+    off, ratio, speed = errors_of(runs, name, window)
+    fastest = speed.max()
+    # but for the margin, where windows and searches leave the image, nothing lacks
+    assert speed.size > 0.97 * runs.made[name]["matches"].dx.notnull().any("pair").sum()
+    for is_of, bias, rmse, shares in (
+        # some 700 windows that share three quarters of their pixels are worth 50 to 170: shares are known to 7 %
+        # and 3 %
+        (speed == 0.0, 0.2, 0.6, (0.60, 0.85, 0.92)),
+        # where the motion bends, windows see a little less of it, and different parts of it on different ground
+        (speed > 0.8 * fastest, 0.01 * fastest, 0.02 * fastest, (0.50, 0.85, 0.80)),
+    ):
+        assert is_of.sum() > 40
+        assert np.abs(off[:, is_of].mean(axis=1)).max() < bias
+        assert np.sqrt((off[:, is_of] ** 2).mean()) < rmse
+        within = [(np.abs(ratio[:, is_of]) < sigmas).mean() for sigmas in (1.0, 1.96)]
+        assert shares[0] < within[0] < shares[1]
+        assert shares[2] < within[1] < 0.995
+
+
+def test_slip_is_the_true_one_and_each_side_is_told_with_its_standard_error(runs):
+    found, truth = runs.made["earthquake"]["displacement"], runs.truth["earthquake"].isel(time=-1)
+    told = truth[["dx", "dy"]].interp(x=found.x, y=found.y)
+    across = np.abs((found.x - truth.x.mean()).values) / 10.0
+    is_far = (across > 40.0) & np.isfinite(found.dx.values) & np.isfinite(found.dy.values)
+    slip = [2.0 * float(np.abs(each.dy.values[is_far]).mean()) for each in (found, told)]
+    assert slip[0] == pytest.approx(slip[1], rel=0.05)
+    # of each side: what decays slowly and a ramp that is fitted along with it cannot be told apart
+    assert float(np.sqrt(((found.dy - told.dy).values[is_far] ** 2).mean())) < 0.05 * slip[1]
+    ratio = ((found.dx - told.dx) / found.sigma_dx).values[is_far]
+    assert np.abs((found.dx - told.dx).values[is_far].mean()) < 0.05
+    assert 0.6 < (np.abs(ratio) < 1.0).mean() < 0.95
+    assert (np.abs(ratio) < 1.96).mean() > 0.92
 
 
 # product, file of it, variable, unit
@@ -96,7 +111,7 @@ def test_files_hold_what_was_computed(runs, row):
     assert transform * (0.5, 0.5) == pytest.approx((float(truth.x[0]), float(truth.y[0])))
 
 
-@pytest.mark.parametrize("kind", BOUNDS)
+@pytest.mark.parametrize("kind", ["landslide", "glacier", "earthquake"])
 def test_losses_are_written_and_add_up(runs, kind):
     table = pd.read_csv(runs.folder / kind / "losses" / "losses.csv")
     made = runs.made[kind]["corrected"]
@@ -110,8 +125,8 @@ def test_losses_are_written_and_add_up(runs, kind):
 
 def test_a_run_goes_on_only_with_the_same_parameters(runs):
     stack, folder = landslide()[0], runs.folder / "landslide"
-    with pytest.raises(ValueError, match=r"same images, parameters and version .* step: was 8, is 16"):
-        xoffset.run("landslide", stack, folder, **(runs.changes["landslide"] | {"step": 16}))
+    with pytest.raises(ValueError, match=r"same images, parameters and version .*prefilter: was bandpass, is highpass"):
+        xoffset.run("landslide", stack, folder, **(runs.changes["landslide"] | {"prefilter": "highpass"}))
     again = xoffset.run(folder / "recipe.toml", stack, folder)
     xr.testing.assert_identical(again["velocity"].load(), runs.made["landslide"]["velocity"])
 
