@@ -8,14 +8,15 @@ from xoffset._arrays import planting
 
 @pytest.fixture(scope="module")
 def field():
-    return planting.band(160, 40.0, 6, 0.7, 12)
+    return planting.band(160, 40.0, 6, 0.7)
 
 
 def test_a_band_slides_along_itself_and_fades(field):
     middle = field[:, 80, 80]
     assert middle.tolist() == [round(6 * np.sin(0.7)), round(6 * np.cos(0.7))]
-    assert not field[:, :12].any()
-    assert not field[:, :, -12:].any()
+    # from edge to edge along itself
+    along = np.rint(80 + 95 * np.array([np.sin(0.7), np.cos(0.7)])).astype(int)
+    assert field[:, along[0], along[1]].tolist() == middle.tolist()
     # across the band it moves over its width
     across = np.array([np.cos(0.7), -np.sin(0.7)])
     inner, outer = (np.rint(80 + r * across).astype(int) for r in (13, 21))
@@ -27,7 +28,8 @@ def test_each_pixel_is_one_of_the_image(field):
     image = np.random.default_rng(0).normal(size=(160, 160))
     planted = planting.plant(image, field)
     rows, columns = np.indices(image.shape)
-    np.testing.assert_array_equal(planted, image[rows - field[0], columns - field[1]])
+    source = (np.clip(each, 0, 159) for each in (rows - field[0], columns - field[1]))
+    np.testing.assert_array_equal(planted, image[tuple(source)])
     still = ~field.any(axis=0)
     np.testing.assert_array_equal(planted[still], image[still])
 
@@ -36,11 +38,12 @@ def test_what_was_at_a_pixel_is_found_where_it_has_moved_to(field):
     image = np.random.default_rng(1).normal(size=(160, 160))
     planted, moved = planting.plant(image, field), planting.reached(field)
     rows, columns = np.indices(image.shape)
-    is_there = planted[rows + moved[0], columns + moved[1]] == image
+    goal = tuple(np.clip(each, 0, 159) for each in (rows + moved[0], columns + moved[1]))
+    is_there = planted[goal] == image
     inner = np.hypot(*moved) >= planting.MOVED * np.hypot(*moved).max()
     # where the rounded motion changes by a pixel, some of the ground is covered by what is beside it
-    assert is_there[inner].mean() > 0.97
-    assert is_there.mean() > 0.97
+    assert is_there[inner].mean() > 0.94
+    assert is_there[10:-10, 10:-10].mean() > 0.96
 
 
 def test_widest_place():
@@ -52,7 +55,7 @@ def test_widest_place():
 
 def test_scores_tell_noise_from_loss():
     generator = np.random.default_rng(2)
-    field = planting.band(120, 40.0, 4, 0.0, 10)
+    field = planting.band(120, 40.0, 4, 0.0)
     truth = np.stack([10.0 * planting.reached(field)] * 2, axis=1).astype(float)
     noise = generator.normal(0.0, 0.5, (2, 2, 120, 120))
     # ground that moves by itself, as a whole

@@ -19,16 +19,15 @@ _TO_SIGMA = 1.4826
 _STEPS = 20
 
 
-def band(side: int, width: float, moved: int, angle: float, margin: int) -> np.ndarray:
+def band(side: int, width: float, moved: int, angle: float) -> np.ndarray:
     """Displacement in whole pixels (2, side, side), along rows and columns, of a band that slides along itself.
 
-    The band runs through the middle at `angle` [radian] from the columns towards larger rows, is `width` pixels wide,
-    and ends `margin` pixels before the edges; its inner part moves by `moved` pixels, less and less so toward its
-    sides and ends. The displacement is that of what is seen at a pixel afterwards.
+    The band runs through the middle from edge to edge, at `angle` [radian] from the columns towards larger rows, and is
+    `width` pixels wide; its inner part moves by `moved` pixels, less and less so toward its sides. The displacement is
+    that of what is seen at a pixel afterwards. Within `moved` pixels of the edges what is seen comes from the edge.
     """
     y, x = np.indices((side, side)) - 0.5 * (side - 1)
-    along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-    share = _faded(np.abs(across) / (0.5 * width)) * _faded(np.abs(along) / (0.5 * side - margin))
+    share = _faded(np.abs(y * np.cos(angle) - x * np.sin(angle)) / (0.5 * width))
     return np.rint(moved * share * np.array([np.sin(angle), np.cos(angle)])[:, None, None]).astype(np.int64)
 
 

@@ -164,5 +164,9 @@ def _side_of(out: Place) -> int | None:
         made = made_of(out / name)
         if made is not None:
             steps = [step for step in made["steps"].values() if step["function"] == "correlate"]
-            return int(max(made["tiles"])) * int(steps[-1]["step"]) if steps else None
+            if not steps:
+                return None
+            # windows reach beyond the last node of a tile, so that one that holds the whole image seems smaller
+            is_half = int(max(made["tiles"])) * int(steps[-1]["step"]) <= tiles.WINDOW // 2
+            return tiles.WINDOW // 2 if is_half else tiles.WINDOW
     return None

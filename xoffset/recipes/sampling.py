@@ -43,30 +43,20 @@ class Sample:
     search: Any
 
 
-class Frame(NamedTuple):
-    """Side of the tiles, and how far from their edges the planted motion ends [px]."""
-
-    side: int
-    margin: int
-
-
 class Band(NamedTuple):
-    """Planted motion: width [px], direction [radian], distance of its ends from the edges, and search [px]."""
+    """Planted motion: width [px], direction [radian], and search that finds it [px]."""
 
     width: float
     angle: float
-    margin: int
     search: int
 
 
-def frame_of(window: int, search: int, stack: xr.DataArray) -> Frame:
-    """Tiles in which the largest window and search have room."""
-    beside = window + 2 * search
-    side = min(beside + ACROSS, *stack.shape[1:])
-    return Frame(side, max(side - ACROSS, 0) // 2)
+def side_of(window: int, search: int, stack: xr.DataArray) -> int:
+    """Side of tiles in which the largest window and search have room [px]."""
+    return min(window + 2 * search + ACROSS, *stack.shape[1:])
 
 
-def width_of(ground: np.ndarray, stack: xr.DataArray, width: float | None, side: int) -> float:
+def width_of(ground: np.ndarray, stack: xr.DataArray, width: float | None) -> float:
     """Width of the planted motion [px]."""
     pixel = min(abs(each) for each in grids.spacing(stack, _CALLER))
     if width is not None:
@@ -118,7 +108,7 @@ def sample_of(
     for k, date in enumerate(network["secondary"].values):
         moved = round(PART * recipe.largest(float(years[k])) / pixel)
         field = planting.band(
-            images.shape[1], band.width, min(max(moved, 1), band.search - 2), band.angle, band.margin
+            images.shape[1], band.width, min(max(moved, 1), band.search - 2), band.angle
         )  # fmt: skip
         image = images.sel(time=[date])
         # a microsecond later it is another date
