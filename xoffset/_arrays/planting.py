@@ -28,7 +28,8 @@ def band(side: int, width: float, moved: int, angle: float) -> np.ndarray:
     """
     y, x = np.indices((side, side)) - 0.5 * (side - 1)
     share = _faded(np.abs(y * np.cos(angle) - x * np.sin(angle)) / (0.5 * width))
-    return np.rint(moved * share * np.array([np.sin(angle), np.cos(angle)])[:, None, None]).astype(np.int64)
+    toward = np.array([np.sin(angle), np.cos(angle)])[:, None, None]
+    return np.asarray(np.rint(moved * share * toward), dtype=np.int64)
 
 
 def _faded(distance: np.ndarray) -> np.ndarray:
@@ -40,7 +41,7 @@ def _faded(distance: np.ndarray) -> np.ndarray:
 def plant(image: np.ndarray, field: np.ndarray) -> np.ndarray:
     """The image (side, side) with its pixels moved by the field of `band`, each taken from one pixel."""
     rows, columns = _at(np.indices(image.shape) - field)
-    return image[rows, columns]
+    return np.asarray(image[rows, columns])
 
 
 def reached(field: np.ndarray) -> np.ndarray:
@@ -55,7 +56,7 @@ def reached(field: np.ndarray) -> np.ndarray:
 
 def _at(place: np.ndarray) -> np.ndarray:
     """Rows and columns within the image."""
-    return np.clip(place, 0, np.array(place.shape[1:])[:, None, None] - 1)
+    return np.asarray(np.clip(place, 0, np.array(place.shape[1:])[:, None, None] - 1))
 
 
 def widest(is_moving: np.ndarray) -> float:

@@ -314,7 +314,7 @@ def _places_of(shifts: xr.Dataset, network: xr.Dataset) -> list[int]:
 
 def _nearest(pixels: np.ndarray, nodes: np.ndarray) -> np.ndarray:
     """Numbers of the pixels that nodes are at."""
-    return np.rint((nodes - pixels[0]) / (pixels[1] - pixels[0])).astype(np.intp)
+    return np.asarray(np.rint((nodes - pixels[0]) / (pixels[1] - pixels[0])), dtype=np.intp)
 
 
 def _table(trials: list[_Trial], found: list[planting.Scores]) -> xr.Dataset:
