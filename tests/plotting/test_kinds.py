@@ -80,11 +80,18 @@ def make():
     profile = profile.assign(sigma_parallel=0.1 + 0 * profile.normal, sigma_normal=0.1 + 0 * profile.normal)
     profile["parallel"].attrs = {"units": "m"}
     paths = {name: (("point", "time"), [[300300.0 + 2.0 * k for k in range(5)]] * 2) for name in ("x", "y")}
-    names = {"spread": [9.0, 3.0, 5.0], "retention": [0.98, 0.4, 0.3], "found": [0.9, 0.1, np.nan]}
+    steps = np.arange(12.0)
+    names = {
+        "spread": 9.0 / (1.0 + steps),
+        "retention": 0.98 - 0.006 * steps**2,
+        "found": np.append(0.9 - 0.08 * steps[1:], np.nan),
+    }
     tuning = xr.Dataset(
-        {name: ("trial", np.array(each)) for name, each in names.items()}
-        | {"is_chosen": ("trial", [True, False, False])},
-        {"window": ("trial", ["16", "64", "32"]), "min_motion": ("trial", [0.2, 0.2, 1.0])},
+        {name: ("trial", each) for name, each in names.items()} | {"is_chosen": ("trial", steps == 3.0)},
+        {
+            "window": ("trial", [f"{8 * step:g}" for step in steps + 2.0]),
+            "min_motion": ("trial", 0.2 * (1.0 + steps % 2)),
+        },
     )
     tuning["spread"].attrs["units"] = "m yr-1"
     losses = xr.Dataset(
