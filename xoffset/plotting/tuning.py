@@ -47,7 +47,8 @@ def tuning(
     -------
     matplotlib.figure.Figure
         The picture: the best way is on the upper left. The area of a point is the share of the moving nodes where the
-        motion was found. The one that was chosen is dark and named, and so are those that no other one beats in both.
+        motion was found. The one that was chosen is dark, and named above; windows are told beside the points that no
+        other one beats in both.
 
     Raises
     ------
@@ -94,8 +95,9 @@ def tuning(
         xlabel=f"spread on stable ground [{unit_text(units)}]" if units else "spread on stable ground",
         ylabel="planted motion that is kept [%]",
     )
-    set_title(axes, title, f"{is_known.sum()} combinations")
-    return look.finish(panels, ["area of the points: share of the moving nodes where the motion is found"])
+    told = _told(product)
+    set_title(axes, title, ", ".join(["chosen", *told[int(is_chosen.argmax())]]) if is_chosen.any() else "none chosen")
+    return look.finish(panels, ["area of the points: share of moving nodes that are found"])
 
 
 def _unbeaten(spread: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -105,18 +107,26 @@ def _unbeaten(spread: np.ndarray, kept: np.ndarray) -> np.ndarray:
     return np.asarray(~(no_worse & is_better).any(axis=1))
 
 
-def _name(axes: Axes, product: xr.Dataset, place: tuple[np.ndarray, np.ndarray], is_named: np.ndarray) -> None:
-    """Write beside points what was tried: the values that are not alike in all combinations."""
+def _told(product: xr.Dataset) -> list[list[str]]:
+    """What each combination tried: the values that are not alike in all of them."""
     told = []
-    for name in ("window", "prefilter", "band", "min_motion"):
+    for name, form, unit in (
+        ("window", "", " px"),
+        ("prefilter", "", ""),
+        ("band", "", ""),
+        ("min_motion", "g", " px"),
+    ):
         if name in product.coords and np.unique(product[name].values).size > 1:
-            unit = " px" if name in ("window", "min_motion") else ""
-            told.append(
-                [f"{value:g}{unit}" if name == "min_motion" else f"{value}{unit}" for value in product[name].values]
-            )
-    for k in np.flatnonzero(is_named) if told else []:
-        text = ", ".join(str(each[k]) for each in told)
+            told.append([f"{value:{form}}{unit}" for value in product[name].values.tolist()])
+    return [list(each) for each in zip(*told, strict=True)] or [[] for _ in range(product.sizes["trial"])]
+
+
+def _name(axes: Axes, product: xr.Dataset, place: tuple[np.ndarray, np.ndarray], is_named: np.ndarray) -> None:
+    """Write the window beside the points that are named, once for each window."""
+    windows = product["window"].values.tolist() if "window" in product.coords else []
+    first = {windows[k]: k for k in np.flatnonzero(is_named)[::-1].tolist()} if windows else {}
+    for text, k in first.items():
         axes.annotate(
-            text, (place[0][k], place[1][k]), xytext=(5.0, -7.0), textcoords="offset points", fontsize=NOTE,
-            clip_on=True,
+            f"{text} px", (place[0][k], place[1][k]), xytext=(0.0, 7.0), textcoords="offset points", ha="center",
+            fontsize=NOTE, clip_on=True,
         )  # fmt: skip
