@@ -61,6 +61,7 @@ from xoffset.readers.open_result import open_result
 from xoffset.readers.open_speed import open_speed
 from xoffset.readers.open_stac import open_stac
 from xoffset.readers.open_stack import open_stack
+from xoffset.screening.combine_bands import combine_bands
 from xoffset.screening.discard_pairs import discard_pairs
 from xoffset.screening.drop_masked import drop_masked
 from xoffset.screening.losses import losses
@@ -86,6 +87,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "calibrate",
     "class_layer",
     "closure",
+    "combine_bands",
     "compare",
     "coregister",
     "correct",

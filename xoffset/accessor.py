@@ -93,6 +93,7 @@ class PlotAccessor(Accessor):
     profile = method(plotting.profile)
     trajectories = method(plotting.trajectories)
     losses = method(plotting.losses)
+    tuning = method(plotting.tuning)
 
 
 @xr.register_dataset_accessor("offset")

@@ -351,3 +351,27 @@ def test_limits_that_part_the_network_are_told(caplog):
     caplog.clear()
     xoffset.pairs(given, max_season_gap="183D")
     assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({"per_date": 1}, [(0, 1), (1, 2), (2, 3), (3, 4)]),
+        ({"per_date": 2}, [(0, 1), (0, 2), (1, 2), (1, 3), (2, 3), (2, 4), (3, 4)]),
+        ({"per_date": 9}, ALL),
+        # of the pairs that other limits leave; the last date keeps its one pair
+        ({"per_date": 1, "min_gap": 2}, [(0, 2), (1, 3), (2, 4)]),
+        ({"per_date": 1, "min_baseline": "300D"}, [(0, 4), (1, 4), (2, 4)]),
+        ({"per_date": 1, "split": "2020-03-01"}, [(0, 3), (1, 3), (2, 3), (2, 4)]),
+        ({"per_date": 1, "max_gap": 1, "direction": "both"}, [(0, 1), (1, 0), (1, 2), (2, 1), (2, 3), (3, 2), (3, 4),
+                                                              (4, 3)]),
+    ],
+)  # fmt: skip
+def test_each_date_keeps_its_shortest_pairs(options, wanted):
+    assert numbers(xoffset.pairs(stack(), **options)) == wanted
+
+
+@pytest.mark.parametrize("per_date", [0, -1, 1.5, True, "2"])
+def test_a_senseless_number_of_pairs_of_a_date_is_refused(per_date):
+    with pytest.raises((ValueError, TypeError), match="per_date"):
+        xoffset.pairs(stack(), per_date=per_date)

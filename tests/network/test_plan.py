@@ -185,3 +185,33 @@ def test_a_wrong_stack_is_refused():
 @pytest.mark.small
 def test_the_plan_is_a_named_tuple():
     assert plan.Plan._fields == ("min_baseline", "max_baseline", "search", "network")
+
+
+@pytest.mark.small
+def test_an_event_has_the_pairs_across_it_and_the_search_of_its_displacement():
+    stack = images(DATES[:6], side=(15.0, 10.0))
+    planned = xoffset.plan(stack, event="2020-02-05", displacement=42.0)
+    across = xoffset.pairs(stack, split="2020-02-05")
+    xr.testing.assert_equal(planned.network.drop_vars(["search", "baseline_days"]), across)
+    assert planned.search == math.ceil(4.2 + 1.2) + 1
+    assert set(planned.network.search.values) == {planned.search}
+    assert (planned.min_baseline.days, planned.max_baseline.days) == (16, 80)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, r"needs v_max, or event and displacement; got none of them. Pass v_max"),
+        ({"event": "2020-02-05"}, r"needs v_max, or event and displacement; got event\."),
+        ({"displacement": 3.0}, r"got displacement\."),
+        ({"v_max": 3.0, "event": "2020-02-05"}, r"needs a speed or an event; got both, event and v_max=3.0"),
+        ({"v_min": 3.0, "event": "2020-02-05", "displacement": 3.0}, r"a speed or an event; got both"),
+        ({"event": "2020-02-05", "displacement": 0.0}, r"displacement"),
+        ({"event": "2020-02-05", "displacement": 900.0}, r"takes 93 px of 10 m, and max_search=32. Pass max_search=93"),
+        ({"event": "2030-02-05", "displacement": 9.0}, r"at least one pair of dates; got none"),
+    ],
+)
+def test_events_that_say_too_little_or_too_much_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        xoffset.plan(images(), **options)

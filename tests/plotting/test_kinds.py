@@ -80,6 +80,20 @@ def make():
     profile = profile.assign(sigma_parallel=0.1 + 0 * profile.normal, sigma_normal=0.1 + 0 * profile.normal)
     profile["parallel"].attrs = {"units": "m"}
     paths = {name: (("point", "time"), [[300300.0 + 2.0 * k for k in range(5)]] * 2) for name in ("x", "y")}
+    steps = np.arange(12.0)
+    names = {
+        "spread": 9.0 / (1.0 + steps),
+        "retention": 0.98 - 0.006 * steps**2,
+        "found": np.append(0.9 - 0.08 * steps[1:], np.nan),
+    }
+    tuning = xr.Dataset(
+        {name: ("trial", each) for name, each in names.items()} | {"is_chosen": ("trial", steps == 3.0)},
+        {
+            "window": ("trial", [f"{8 * step:g}" for step in steps + 2.0]),
+            "min_motion": ("trial", 0.2 * (1.0 + steps % 2)),
+        },
+    )
+    tuning["spread"].attrs["units"] = "m yr-1"
     losses = xr.Dataset(
         {"lost": (("stage", "pair"), [[3, 4], [0, 0]]), "left": (("stage", "pair"), [[9, 8], [9, 8]])},
         {"stage": ["outside", "low_score"]},
@@ -87,7 +101,7 @@ def make():
     stable = xr.DataArray(np.ones(SHAPE, dtype=bool), GRID, ("y", "x"))
     return SimpleNamespace(
         shifts=shifts, series=series, rate=rate, closure=closure, strain=strain, profile=profile, stable=stable,
-        trajectory=xr.Dataset(paths, {"time": DATES}), losses=losses,
+        trajectory=xr.Dataset(paths, {"time": DATES}), losses=losses, tuning=tuning,
     )  # fmt: skip
 
 
@@ -113,9 +127,10 @@ KINDS = {
     "stable": ("shifts", {"stable": None}),
     "correction": ("shifts", {}),
     "losses": ("losses", {}),
+    "tuning": ("tuning", {}),
     "animation": ("series", {"save": None}),
 }
-GRIDDED = [kind for kind, (of, _) in KINDS.items() if of not in ("profile", "trajectory", "losses")]
+GRIDDED = [kind for kind, (of, _) in KINDS.items() if of not in ("profile", "trajectory", "losses", "tuning")]
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
 

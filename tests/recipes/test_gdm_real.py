@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from gdm_scenes import made
+from own_scenes import slip_of, warped_by_a_fault
 from reference_places import yahtse
 
 import xoffset
@@ -53,30 +54,9 @@ def test_ice_of_yahtse_moves_south_as_windows_tell(data_folder: Path) -> None:
 @pytest.mark.parametrize("strike", ["north", "east"])
 def test_a_real_image_warped_by_a_fault(data_folder: Path, strike: str) -> None:
     """Both sides of a line are moved by whole fine pixels, then areas are averaged: nothing is interpolated."""
-    files = data_folder / "kaiserberg_rock_glacier" / "ortho_2020.tif"
-    fine = xoffset.open_stack([files], date="ortho_%Y")[0].isel(x=slice(1300, 2100), y=slice(0, 640)).astype(float)
-    values, axis = fine.values, {"north": 0, "east": 1}[strike]
-    if strike == "east":
-        values = values.T
-    half, moved, coarse = values.shape[1] // 2, 3, 4
-    warped = np.concatenate(
-        [np.roll(values[:, :half], moved, axis=0), np.roll(values[:, half:], -moved, axis=0)], axis=1
-    )
-    pair = np.stack([values, warped]) if strike == "north" else np.stack([values.T, warped.T])
-    side = abs(float(fine.x[1] - fine.x[0]))
-    time = np.array(["2020-01-01", "2020-04-01"], dtype="datetime64[us]")
-    stack = xr.DataArray(pair, dims=("time", "y", "x"), coords={"time": time, "y": fine.y, "x": fine.x})
-    stack = stack.coarsen(y=coarse, x=coarse, boundary="trim").mean().rio.write_crs("EPSG:31254")
+    stack, slip = warped_by_a_fault(data_folder, strike)
     found = made(
         "etq", "displacement", stack.chunk(), split_date="2020-03-01", spatial_matching_range=2,
         apply_jitter_correction=False,
     )  # fmt: skip
-    along = (found.dy if axis == 0 else found.dx).values
-    across = (found.x - found.x.mean()).values if axis == 0 else (found.y - found.y.mean()).values
-    across = np.broadcast_to(across if axis == 0 else across[:, None], along.shape) / (side * coarse)
-    ends = []
-    for sign in (1.0, -1.0):
-        is_of = (sign * across > 6) & (sign * across < 45) & np.isfinite(along)
-        ends.append(np.polyfit(across[is_of], along[is_of], 1)[1])
-    slip = 2 * moved * side
-    assert abs(abs(ends[0] - ends[1]) - slip) < 0.05 * slip
+    assert abs(slip_of(found, stack, strike, near=6.0) - slip) < 0.05 * slip

@@ -74,7 +74,7 @@ def test_files_that_hold_no_recipe_are_refused(text, error, advice):
 
 def test_only_recipes_are_recipes(tmp_path):
     with pytest.raises(ValueError, match=r"which is neither. There are: generic"):
-        as_recipe("landslide")
+        as_recipe("rockfall")
     with pytest.raises(TypeError, match=r"needs a recipe; got int. Pass the name"):
         as_recipe(3)
     assert as_recipe(FULL) is FULL

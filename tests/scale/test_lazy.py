@@ -121,6 +121,7 @@ RECIPES = {
     "losses": lambda shifts, lazy, folder: xoffset.losses(shifts),
     "drop_masked": lambda shifts, lazy, folder: xoffset.drop_masked(shifts, lazy > 0.0),
     "discard_pairs": lambda shifts, lazy, folder: xoffset.discard_pairs(shifts),
+    "combine_bands": lambda shifts, lazy, folder: xoffset.combine_bands({"B03": shifts, "B04": 1.01 * shifts}),
     "whole_pixels": lambda shifts, lazy, folder: xoffset.whole_pixels(shifts),
     "destripe": lambda shifts, lazy, folder: xoffset.destripe(
         shifts, xr.ones_like(lazy[0], dtype="uint8").drop_vars("time")
@@ -207,7 +208,7 @@ EAGER = [
     "correlate", "extend", "screen", "losses", "denoise", "calibrate", "coregister", "correct", "invert", "light",
     "rereference", "resample", "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence",
     "quality", "strain", "profile", "ground", "stable_statistics", "area_mean", "compare", "thinning_bias",
-    "drop_masked", "discard_pairs", "whole_pixels", "destripe",
+    "drop_masked", "discard_pairs", "whole_pixels", "destripe", "combine_bands",
 ]  # fmt: skip
 
 

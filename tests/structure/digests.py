@@ -150,6 +150,18 @@ def shifts() -> xr.Dataset:
     return xoffset.screen(raw())
 
 
+def of_bands() -> dict[str, xr.Dataset]:
+    """The same pairs in three bands that err each by itself, one worse, and wrong in a corner."""
+    found = {"green": shifts()}
+    for k, name in enumerate(("red", "infrared"), start=1):
+        noise = np.random.default_rng(k).standard_normal((2, *shifts().dx.shape)).astype("float32") * k
+        dx, dy = (shifts()[f"d{axis}"] + noise[i] * shifts()[f"sigma_d{axis}"] for i, axis in enumerate("xy"))
+        dx[:, :2, :3] += 50.0 * (k - 1)
+        sigmas = {f"sigma_d{axis}": k * shifts()[f"sigma_d{axis}"] for axis in "xy"}
+        found[name] = shifts().assign(dx=dx, dy=dy, cov_dxdy=k**2 * shifts().cov_dxdy, **sigmas)
+    return found
+
+
 @functools.cache
 def chunked() -> xr.Dataset:
     """Lazy shifts, whose dates are always there."""
@@ -521,12 +533,14 @@ NETWORKS: dict[str, Call] = {
         images(), min_gap=1, max_gap=3, min_baseline="50D", max_baseline="120D"
     ),
     "pairs season and sun": lambda: xoffset.pairs(lit(), max_season_gap="40D", max_sun_gap=20.0),
+    "pairs per date": lambda: xoffset.pairs(images(), per_date=2),
     "pairs split both": lambda: xoffset.pairs(images(), split="2020-04-01", direction="both"),
     "pairs same orbit": lambda: xoffset.pairs(
         images().assign_coords(relative_orbit=("time", [8, 108, 8, 108, 8, 108])), same_orbit=True
     ),
     "pair": lambda: xoffset.pair(shifts(), "2020-02-10", "2020-05-10"),
     "plan": lambda: xoffset.plan(images(), v_max=60.0),
+    "plan event": lambda: xoffset.plan(images(), event="2020-04-01", displacement=30.0),
     "plan slow": lambda: xoffset.plan(images(), v_max=100.0, v_min=20.0, precision=0.2, max_search=6),
     "diagnose": lambda: xoffset.diagnose(shifts()),
     "diagnose islands": lambda: xoffset.diagnose(xoffset.pairs(images()).isel(pair=[0, 1, 5, 12, 14])),
@@ -721,6 +735,8 @@ CHECKS: dict[str, Call] = {
     "screen pixels": lambda: xoffset.screen(raw(), max_displacement="3 px", neighbourhood=False),
     "drop_masked": lambda: xoffset.drop_masked(raw(), clear()),
     "drop_masked dask": lambda: xoffset.drop_masked(chunked(), stable()),
+    "combine_bands": lambda: xoffset.combine_bands(of_bands()),
+    "combine_bands dask": lambda: xoffset.combine_bands({name: each.chunk(y=5) for name, each in of_bands().items()}),
     "discard_pairs": lambda: xoffset.discard_pairs(shifts(), max_ratio=0.3),
     "discard_pairs dask": lambda: xoffset.discard_pairs(chunked(), max_ratio=0.3, inside=stable()),
     "whole_pixels": lambda: xoffset.whole_pixels(raw()),
@@ -885,6 +901,37 @@ MAPS: dict[str, Call] = {
     "run": lambda: stored(lambda folder: xoffset.run("generic", images(), folder, search=5, step=12)["velocity"]),
     "run mpic-opt": lambda: stored(
         lambda folder: xoffset.run("mpic-opt", images(), folder, spatial_matching_range=3)["velocity"]
+    ),
+    "run landslide": lambda: stored(
+        lambda folder: xoffset.run("landslide", images(), folder, max_velocity=60.0, window=(16,))["velocity"]
+    ),
+    "run earthquake": lambda: stored(
+        lambda folder: xoffset.run(
+            "earthquake", images(), folder, date="2020-04-01", max_displacement=20.0, window=(16,)
+        )["displacement"]
+    ),
+    "recipes tune": lambda: (
+        xoffset.recipes.tune(
+            xoffset.recipes.Landslide(max_velocity=60.0),
+            images(),
+            everywhere(raw()),
+            windows=(16,),
+            prefilters=("bandpass",),
+            motions=(0.5,),
+            tiles=1,
+            pairs_of_each=1,
+        ).table
+    ),
+    "recipes tune event": lambda: (
+        xoffset.recipes.tune(
+            xoffset.recipes.Earthquake(date="2020-04-01", max_displacement=20.0),
+            images(),
+            everywhere(raw()),
+            windows=(16,),
+            prefilters=("bandpass",),
+            tiles=1,
+            pairs_of_each=1,
+        ).table
     ),
     "to_geotiff": lambda: exported(xoffset.to_geotiff, rate()),
     "to_geotiff accessor": lambda: exported(rate().offset.to_geotiff, variables="vx"),

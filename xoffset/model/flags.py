@@ -51,6 +51,9 @@ FLAGS: Mapping[str, int] = {
     "not_corrected": 1 << 46,
     "smoothed": 1 << 47,
     "sparse": 1 << 48,
+    "bands_disagree": 1 << 49,
+    "no_change": 1 << 50,
+    "no_acceleration": 1 << 51,
 }
 
 

@@ -53,6 +53,24 @@ def _statistics_of_stable_ground(
 STABLE = _statistics_of_stable_ground(("dx", "dy"), "m", "displacement", "1")
 STABLE_RATE = _statistics_of_stable_ground(("vx", "vy"), "m yr-1", "velocity", "yr-1")
 
+
+def _of_tuning(units: str, noun: str) -> dict[str, Variable]:
+    """What combinations of options make of a sample of scenes."""
+    return table(
+        ("trial",),
+        {
+            "spread": (units, f"spread of the {noun} of single matches on stable ground"),
+            "coverage": ("1", "share of the nodes on stable ground with a match"),
+            "retention": ("1", "median share of the planted motion that matches show"),
+            "found": ("1", "share of the nodes in planted motion with a match that shows it"),
+            "error": (units, f"error of the {noun} by which the choice is made"),
+            "is_chosen": (None, "whether it has the least error"),
+        },
+    )
+
+
+TUNING, TUNING_EVENT = _of_tuning("m yr-1", "velocity"), _of_tuning("m", "displacement")
+
 AREA_MEAN = (
     components_of(("...",), "d{}", "m", "mean over the area of the displacement")
     | components_of(("...",), "v{}", "m yr-1", "mean over the area of the velocity")

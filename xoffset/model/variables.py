@@ -23,6 +23,8 @@ from xoffset.model.quality_variables import COMPARISON as COMPARISON
 from xoffset.model.quality_variables import COMPARISON_RATE as COMPARISON_RATE
 from xoffset.model.quality_variables import STABLE as STABLE
 from xoffset.model.quality_variables import STABLE_RATE as STABLE_RATE
+from xoffset.model.quality_variables import TUNING as TUNING
+from xoffset.model.quality_variables import TUNING_EVENT as TUNING_EVENT
 from xoffset.model.section_variables import PROFILE as PROFILE
 from xoffset.model.section_variables import PROFILE_RATE as PROFILE_RATE
 from xoffset.model.section_variables import STRAIN as STRAIN
@@ -101,12 +103,20 @@ SHIFTS = _table(
         "curvature_y": ("pixel-2", "second derivative of the correlation along y at the match, the sign turned"),
         "mismatch": ("m", "length of the displacement plus the one back"),
         "snr": ("1", "signal-to-noise ratio, as the system counts it that has measured"),
+        "n_bands": (None, "number of bands that agree"),
         "sigma_factor_dx": ("1", "factor that stable ground gave to the standard error along x"),
         "sigma_factor_dy": ("1", "factor that stable ground gave to the standard error along y"),
     },
     signed=("dx", "dy", "cov_dxdy"),
 ) | _flags(_PAIR_MAPS)
-SHIFTS |= _table(("pair",), {"sigma_factor_error": ("1", "relative standard error of the factors of the pair")})
+SHIFTS |= _table(
+    ("pair",),
+    {
+        "sigma_factor_error": ("1", "relative standard error of the factors of the pair"),
+        "band_spread": ("1", "squared differences of bands over those that independent standard errors allow"),
+        "band_correlation": ("1", "correlation of the errors of the bands"),
+    },
+)
 SHIFTS |= OF_CORRECTION | OF_TOPOGRAPHY
 
 _LOSSES = {
@@ -349,7 +359,7 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
 )
 TABLES: tuple[Table, ...] = (
     *_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, PIXEL_CLASSES, USABLE, TERRAIN, STABLE, STABLE_RATE, AREA_MEAN,
-    COMPARISON, COMPARISON_RATE, LOSSES, COREGISTRATION, THINNING, LIGHT,
+    COMPARISON, COMPARISON_RATE, TUNING, TUNING_EVENT, LOSSES, COREGISTRATION, THINNING, LIGHT,
 )  # fmt: skip
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}

@@ -33,6 +33,7 @@ def pairs(
     same_geometry: bool | None = None,
     max_season_gap: Duration | None = None,
     max_sun_gap: float | None = None,
+    per_date: int | None = None,
 ) -> xr.Dataset:
     """Pairs of dates to be matched: by default every date with every later one.
 
@@ -65,6 +66,10 @@ def pairs(
     max_sun_gap
         Largest angle [degree] between the directions toward the sun on the two dates; the stack has `sun_azimuth` and
         `sun_elevation` on `time`. 10 keeps images whose shadows differ little. No limit if None.
+    per_date
+        How many pairs each date keeps with later dates, and how many with earlier ones, of those that all else allows:
+        the shortest. A pair stays if it is one of them for either of its dates, so that no date loses its last one.
+        The noise of an image enters all of its pairs alike, so that many more add cost, and little else. All if None.
 
     Returns
     -------
@@ -79,8 +84,8 @@ def pairs(
 
     Notes
     -----
-    A split overrides gap and baseline; orbit, geometry, season and sun hold with it too. Limits of season and sun may
-    part the network, of which the log tells: `diagnose` says into which groups of dates.
+    A split overrides gap and baseline; orbit, geometry, season, sun and `per_date` hold with it too. Limits of season
+    and sun may part the network, of which the log tells: `diagnose` says into which groups of dates.
 
     Examples
     --------
@@ -119,6 +124,9 @@ def pairs(
             if wanted is None:
                 _tell_of_lost_dates(time, np.stack([first, second]), keep, same, option)
             keep &= same
+    if per_date is not None:
+        _options.as_whole_number(per_date, "per_date", "pairs", least=1, example=4)
+        keep &= _among_shortest(first, second, keep, per_date)
     if not keep.any():
         advice = "Widen the gap or the baseline, or allow other orbits with same_orbit=False"
         if within.any() and not (max_season_gap is None and max_sun_gap is None):
@@ -137,6 +145,20 @@ def pairs(
         ends = np.concatenate([ends, ends[:, ::-1]])
         ends = ends[np.lexsort((ends[:, 1], ends[:, 0]))]
     return products.network(time[ends[:, 0]], time[ends[:, 1]])
+
+
+def _among_shortest(first: np.ndarray, second: np.ndarray, keep: np.ndarray, per_date: int) -> np.ndarray:
+    """Which of the pairs that are kept are among the shortest of their first date, or of their second one.
+
+    `first` and `second` are numbers of dates in the order of `np.triu_indices`.
+    """
+    found = np.zeros_like(keep)
+    for dates, order in ((first, slice(None)), (second, slice(None, None, -1))):
+        kept = np.flatnonzero(keep)[order]  # of each date the shortest comes first
+        kept = kept[np.argsort(dates[kept], kind="stable")]
+        rank = np.arange(kept.size) - np.searchsorted(dates[kept], dates[kept])
+        found[kept[rank < per_date]] = True
+    return found
 
 
 def _longest(max_season_gap: Duration) -> np.timedelta64:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,10 +32,12 @@ class Plan(NamedTuple):
 def plan(
     stack: xr.DataArray,
     *,
-    v_max: float,
+    v_max: float | None = None,
     v_min: float | None = None,
     precision: float = 0.1,
     max_search: int = 32,
+    event: str | np.datetime64 | pd.Timestamp | None = None,
+    displacement: float | None = None,
 ) -> Plan:
     """Baselines that show a motion, and the search that finds it.
 
@@ -48,7 +50,7 @@ def plan(
     stack
         Images (time, y, x) with x and y in metres; nothing is computed.
     v_max
-        Speed of the fastest motion to be found, in m yr-1 of 365.25 days.
+        Speed of the fastest motion to be found, in m yr-1 of 365.25 days. Of an event leave it out.
     v_min
         Speed of the slowest motion to be told from none, in m yr-1. None: as `v_max`, since over shorter baselines not
         even the fastest motion shows.
@@ -58,13 +60,16 @@ def plan(
     max_search
         Largest search that you can afford, in pixels. The time of a match grows with its square, and so does the chance
         of a wrong peak; ground that moved by more than the width of the template has often changed its appearance.
+    event, displacement
+        In place of speeds the instant (UTC) of a sudden motion, and the largest displacement in metres that it may have
+        caused: all pairs across it, whatever their baselines.
 
     Returns
     -------
     min_baseline, max_baseline : pandas.Timedelta
         Shortest and longest useful baseline, for `pairs`; whole seconds.
     search : int
-        Half-range in pixels for `correlate` that the longest of these pairs needs: the fastest motion in pixels of the
+        Half-range in pixels for `correlate` that the longest of these pairs needs: the largest motion in pixels of the
         shorter side, plus 1.2 px for the position of the images, rounded up, plus the outermost ring, on which no peak
         is accepted.
     network : xarray.Dataset
@@ -77,7 +82,8 @@ def plan(
         If the stack is no DataArray, or its pixels are no real numbers.
     ValueError
         If dims, dates, grid or CRS are not those of a stack, there are fewer than two dates, the speeds, precision or
-        search are not above zero or contradict each other, or no two dates are that far apart.
+        search are not above zero or contradict each other, no two dates are that far apart, neither a speed nor an
+        event with its displacement is given, or both are.
 
     Notes
     -----
@@ -98,6 +104,9 @@ def plan(
     """
     stack = checks.as_stack(stack, "plan")
     time = times(stack, "plan")
+    _check_one(v_max, v_min, event, displacement)
+    if v_max is None:
+        return _of_event(stack, event, displacement, max_search)
     v_min = v_max if v_min is None else v_min
     _check_motion(v_max, v_min, precision, max_search)
     sides = [abs(side) for side in grids.spacing(stack, "plan")]
@@ -122,11 +131,48 @@ def plan(
     network = pairs(stack, min_baseline=limits[0], max_baseline=limits[1])
     years = in_years((network["secondary"] - network["reference"]).values)
     search = [_search(moved) for moved in v_max * years / min(sides)]
-    network = network.assign(
+    return Plan(pd.Timedelta(limits[0]), pd.Timedelta(limits[1]), max(search), _told(network, years, search))
+
+
+def _told(network: xr.Dataset, years: np.ndarray, search: list[int]) -> xr.Dataset:
+    """Network with the baseline and the search of each pair."""
+    return network.assign(
         baseline_days=("pair", 365.25 * years, {"long_name": "time between the two dates", "units": "days"}),
         search=("pair", np.array(search, dtype=np.int32), {"long_name": "half-range of the search in pixels"}),
     )
-    return Plan(pd.Timedelta(limits[0]), pd.Timedelta(limits[1]), max(search), network)
+
+
+def _of_event(stack: xr.DataArray, event: Any, displacement: float | None, max_search: int) -> Plan:
+    """Plan of the pairs across an event."""
+    moved = _options.as_positive(displacement, "displacement", "plan", unit="m", example=5.0)
+    _options.as_whole_number(max_search, "max_search", "plan", least=3, example=32)
+    side = min(abs(each) for each in grids.spacing(stack, "plan"))
+    search = _search(moved / side)
+    if search > max_search:
+        raise ValueError(
+            f"plan() needs a displacement within the search; got {moved:g} m, which takes {search} px of {side:g} m, "
+            f"and max_search={max_search}. Pass max_search={search}."
+        )
+    network = pairs(stack, split=event)
+    years = in_years((network["secondary"] - network["reference"]).values)
+    ends = [np.timedelta64(round(each * (YEAR / np.timedelta64(1, "s"))), "s") for each in (years.min(), years.max())]
+    return Plan(pd.Timedelta(ends[0]), pd.Timedelta(ends[1]), search, _told(network, years, [search] * years.size))
+
+
+def _check_one(v_max: float | None, v_min: float | None, event: Any, displacement: float | None) -> None:
+    """Refuse a motion that is told neither by its speed nor as an event, or both ways."""
+    of_event = {"event": event, "displacement": displacement}
+    given = [name for name, each in of_event.items() if each is not None]
+    if v_max is None and len(given) < len(of_event):
+        raise ValueError(
+            "plan() needs v_max, or event and displacement; got "
+            f"{' and '.join(given) or 'none of them'}. Pass v_max=10.0 for a speed in m yr-1."
+        )
+    if given and (v_max is not None or v_min is not None):
+        raise ValueError(
+            f"plan() needs a speed or an event; got both, {', '.join(given)} and v_max={v_max!r}, v_min={v_min!r}. "
+            "Leave one of them out."
+        )
 
 
 def _check_motion(v_max: float, v_min: float, precision: float, max_search: int) -> None:

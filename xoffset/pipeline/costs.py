@@ -13,7 +13,7 @@ from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import seconds_of
 from xoffset.pipeline.store import tiles_of
 from xoffset.pipeline.tiles import bytes_of_task, bytes_of_windows, request_of
-from xoffset.recipes.base import Result, Step
+from xoffset.recipes.base import Step, filled
 
 # CPU seconds, and bytes in memory with what is read and written, of each vector of the product that a stage reads: with
 # 392 pairs of 60 dates, in blocks of 64 x 64 nodes, with reading and writing, on one core of the machine of the
@@ -60,11 +60,6 @@ def stages_of(steps: list[Step], results: dict[str, Any], *, calibrate: bool = T
     return found
 
 
-def filled(value: Any, results: dict[str, Any]) -> Any:
-    """Result that a name stands for, or the value itself."""
-    return results[value.key] if isinstance(value, Result) else value
-
-
 def _of_matching(step: Step, results: dict[str, Any], calibrate: bool) -> Stage:
     stack, network = (filled(each, results) for each in step.subjects)
     options = {name: filled(value, results) for name, value in step.options.items()}
@@ -79,7 +74,9 @@ def _of_matching(step: Step, results: dict[str, Any], calibrate: bool) -> Stage:
 def _of_step(step: Step, results: dict[str, Any]) -> Stage:
     """Cost of a step that takes a product which is stored before it: by the vectors of that."""
     made: xr.Dataset = results[step.name]
-    given = [each for each in (filled(name, results) for name in step.subjects) if isinstance(each, xr.Dataset)]
+    taken = [filled(each, results) for each in step.subjects]
+    taken += [each for many in taken if isinstance(many, dict) for each in many.values()]  # of several bands
+    given = [each for each in taken if isinstance(each, xr.Dataset)]
     name = step.call.__name__
     vectors = max((each[key].size for each in given for key in ("dx", "vx") if key in each), default=0)
     tiles, share = _blocks(made)

@@ -19,10 +19,12 @@ from xoffset.pipeline.identity import made_of
 from xoffset.pipeline.places import Place
 from xoffset.pipeline.tiles import correlate_windows
 from xoffset.readers import open_stack as stacks
-from xoffset.recipes.base import SCENES, Recipe, Step
+from xoffset.recipes.base import SCENES, Recipe, Step, filled
 from xoffset.recipes.known import as_recipe
 
 Results = dict[str, Any]
+# What reads windows of the images of a stack, by its name; None of stacks that are sliced.
+Readers = Mapping[str, tiles.ReadImage | None]
 # Part of the memory of the machine that a run may take if no limit is given.
 SHARE = 0.8
 
@@ -34,7 +36,7 @@ class Plan:
     recipe: Recipe
     scenes: Any
     results: Results
-    read: tiles.ReadImage | None
+    readers: Readers
     side: int | None = None  # of the tiles, px, at most; the usual one if None
     lacks: str = ""  # why the recipe is not the fuller one that it could have been
     # tiles of a stage at the same time; one a core of those that are not there
@@ -49,7 +51,7 @@ class Plan:
     def options_of(self, call: Callable[..., Any]) -> dict[str, Any]:
         """Options of the step that calls a function."""
         step = next(step for step in self.recipe.steps if step.call is call)
-        return {name: costs.filled(value, self.results) for name, value in step.options.items()}
+        return {name: filled(value, self.results) for name, value in step.options.items()}
 
 
 def make_plan(
@@ -73,16 +75,16 @@ def make_plan(
 
 def _plan_of(recipe: Recipe, scenes: Any, side: int | None, lacks: list[str]) -> Plan:
     results: Results = {SCENES: scenes}
-    read = None
+    readers: dict[str, tiles.ReadImage | None] = {}
     for step in recipe.steps:
         if step.folder is not None:
             continue
         if step.call is stacks.open_stack:
-            results[step.name], read = _opened(scenes, dict(step.options))
+            results[step.name], readers[step.name] = _opened(scenes, dict(step.options))
         else:
-            results[step.name] = called(step, results, read, side)
+            results[step.name] = called(step, results, readers, side)
     recipe.check_plan(results)
-    return Plan(recipe, scenes, results, read, side, "; ".join(dict.fromkeys(lacks)))
+    return Plan(recipe, scenes, results, readers, side, "; ".join(dict.fromkeys(lacks)))
 
 
 def _in_tiles(plan: Plan, side: int) -> Plan:
@@ -91,7 +93,7 @@ def _in_tiles(plan: Plan, side: int) -> Plan:
     for step in plan.recipe.steps:
         are_new = are_new or step.call is correlate
         if are_new and step.folder is None:
-            results[step.name] = called(step, results, plan.read, side)
+            results[step.name] = called(step, results, plan.readers, side)
     return replace(plan, results=results, side=side)
 
 
@@ -104,15 +106,13 @@ def _opened(scenes: Any, options: dict[str, Any]) -> tuple[xr.DataArray, tiles.R
     return stacks.open_with_reader(scenes, **options)
 
 
-def called(
-    step: Step, results: Results, read: tiles.ReadImage | None, side: int | None, beside: Place | None = None
-) -> Any:
+def called(step: Step, results: Results, readers: Readers, side: int | None, beside: Place | None = None) -> Any:
     """Result of a step; shifts are matched by windows, of what lies in a store beside them if there is one."""
-    subjects = [costs.filled(each, results) for each in step.subjects]
-    options = {name: costs.filled(value, results) for name, value in step.options.items()}
+    subjects = [filled(each, results) for each in step.subjects]
+    options = {name: filled(value, results) for name, value in step.options.items()}
     if step.call is correlate:
         stack, network = subjects
-        return correlate_windows(stack, network, read, side, beside, **options)
+        return correlate_windows(stack, network, readers.get(str(step.subjects[0])), side, beside, **options)
     return step.call(*subjects, **options)
 
 
@@ -166,5 +166,9 @@ def _side_of(out: Place) -> int | None:
         made = made_of(out / name)
         if made is not None:
             steps = [step for step in made["steps"].values() if step["function"] == "correlate"]
-            return int(max(made["tiles"])) * int(steps[-1]["step"]) if steps else None
+            if not steps:
+                return None
+            # windows reach beyond the last node of a tile, so that one that holds the whole image seems smaller
+            is_half = int(max(made["tiles"])) * int(steps[-1]["step"]) <= tiles.WINDOW // 2
+            return tiles.WINDOW // 2 if is_half else tiles.WINDOW
     return None

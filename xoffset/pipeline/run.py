@@ -188,7 +188,7 @@ class _Run:
         self.results[step.name] = self._called(step) if is_of_stored else self.plan.results[step.name]
 
     def _called(self, step: Step) -> Any:
-        return called(step, self.results, self.plan.read, self.plan.side)
+        return called(step, self.results, self.plan.readers, self.plan.side)
 
     def write_files(self, step: Step) -> None:
         """Files of products, in the folder of the step."""
@@ -196,7 +196,7 @@ class _Run:
         key = step.folder.key
 
         def call(folder: Path) -> None:
-            called(step, self.results | {key: folder}, None, None)
+            called(step, self.results | {key: folder}, {}, None)
 
         try:
             files.write(step.name, str(step.folder), self.out, self.plan.recipe.values, call)
@@ -236,7 +236,7 @@ def _matched(plan: Plan, step: Step, place: Place, part: Part | None) -> xr.Data
         return product
     inputs = place.with_name(INPUTS)
     remove(inputs)
-    matched: xr.Dataset = called(step, plan.results, plan.read, plan.side, inputs)
+    matched: xr.Dataset = called(step, plan.results, plan.readers, plan.side, inputs)
     return matched
 
 

@@ -30,6 +30,7 @@ from xoffset.plotting.networks import chord, network, valid
 from xoffset.plotting.quality import correction, losses, stable
 from xoffset.plotting.sections import profile
 from xoffset.plotting.series import series
+from xoffset.plotting.tuning import tuning
 from xoffset.plotting.variables import closure, residual, sigma, variable
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "stable",
     "strain",
     "trajectories",
+    "tuning",
     "valid",
     "variable",
     "velocity",

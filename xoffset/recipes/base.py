@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self, TypedDict, Unpack
@@ -16,14 +16,21 @@ from xoffset.recipes.values import kinds_of
 
 
 class Result(str):
-    """Name of the result of an earlier step, as an argument of a later one."""
+    """Name of the result of an earlier step, as an argument of a later one; ``planned.search`` is a part of one."""
 
     __slots__ = ()
 
     @property
     def key(self) -> str:
         """What it stands under among the results."""
-        return str(self)
+        return self.partition(".")[0]
+
+    def taken(self, results: Mapping[str, Any]) -> Any:
+        """The result that it names, or the part of it."""
+        found = results[self.key]
+        for part in self.split(".")[1:]:
+            found = getattr(found, part)
+        return found
 
 
 class Folder(Result):
@@ -35,6 +42,10 @@ class Folder(Result):
     def key(self) -> str:
         """What it stands under among the results, where a product may have its name."""
         return f"{self}/"
+
+    def taken(self, results: Mapping[str, Any]) -> Any:
+        """The folder that it names."""
+        return results[self.key]
 
 
 class Step(NamedTuple):
@@ -56,8 +67,32 @@ class Step(NamedTuple):
     @property
     def sources(self) -> list[Result]:
         """Results of earlier steps that it takes."""
-        used = (*self.subjects, *self.options.values())
-        return [each for each in used if isinstance(each, Result) and not isinstance(each, Folder)]
+        used = _names((*self.subjects, *self.options.values()))
+        return [Result(each.key) for each in used if not isinstance(each, Folder)]
+
+
+def _names(values: Iterable[Any]) -> list[Result]:
+    """Names of results among values, and within their lists and tables."""
+    found: list[Result] = []
+    for each in values:
+        if isinstance(each, Result):
+            found.append(each)
+        elif isinstance(each, Mapping):
+            found += _names(each.values())
+        elif isinstance(each, (list, tuple)):
+            found += _names(each)
+    return found
+
+
+def filled(value: Any, results: Mapping[str, Any]) -> Any:
+    """Result that a name stands for, lists and tables with those that theirs stand for, or the value itself."""
+    if isinstance(value, Result):
+        return value.taken(results)
+    if isinstance(value, Mapping) and _names([value]):
+        return {key: filled(each, results) for key, each in value.items()}
+    if isinstance(value, (list, tuple)) and _names(value):
+        return [filled(each, results) for each in value]
+    return value
 
 
 # Name of the scenes among the results.

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from xoffset.recipes.base import Recipe, read_toml
+from xoffset.recipes.earthquake import Earthquake
 from xoffset.recipes.gdm_etq import GdmOptEtq
 from xoffset.recipes.gdm_time import GdmOptIce, GdmOptSlide
 from xoffset.recipes.generic import Generic
+from xoffset.recipes.landslide import Glacier, Landslide
 from xoffset.recipes.mpic import MpicOpt
 from xoffset.recipes.pycorr import Pycorr
 
-_ALL = (Generic, MpicOpt, GdmOptEtq, GdmOptSlide, GdmOptIce, Pycorr)
+_ALL = (Generic, Landslide, Glacier, Earthquake, MpicOpt, GdmOptEtq, GdmOptSlide, GdmOptIce, Pycorr)
 RECIPES: dict[str, type[Recipe]] = {each.name: each for each in _ALL}
 
 

@@ -64,7 +64,7 @@ class Service(Recipe):
         kinds = of_products if self.classes == AUTO else (self.classes,)
         seen = of_products if self.detectors == AUTO else (self.detectors,)
         is_sentinel = bool(places) and all(sentinel2.is_product(each) or eopf.is_product(each) for each in places)
-        band = BAND if self.band is None and is_sentinel else self.band
+        band = BAND if self.needs_band and is_sentinel else self.band
         return [replace(self, band=band, classes=each, detectors=other) for each, other in product(kinds, seen)]
 
     def _check_products(self, are_products: bool) -> None:
@@ -109,9 +109,14 @@ class Service(Recipe):
         """
         if _are_there(scenes):
             return Recipe.script(self.ways(scenes)[0], scenes, out)
-        told = {"band": BAND} if self.band is None else {}
+        told = {"band": BAND} if self.needs_band else {}
         told |= {name: PRODUCTS for name in ("classes", "detectors") if getattr(self, name) == AUTO}
         return Recipe.script(replace(self, **told), scenes, out)
+
+    @property
+    def needs_band(self) -> bool:
+        """Whether it is not told which band is matched."""
+        return self.band is None
 
     @property
     def has_classes(self) -> bool:

@@ -45,6 +45,7 @@ STAGES: Mapping[str, str] = {
     "closure": "no triplet closes: wrong pairs of these dates, or raise max_closure",
     "separation": "dates too far apart, or locked to what stays: shorter pairs, or raise max_separation",
     "sparse": "a pair of which too little is left: raise max_ratio, or see what took the rest",
+    "bands_disagree": "bands tell different displacements, and no majority agrees: match a third band",
     "small_clump": "few vectors that stand alone: lower min_clump",
     "without a reason": "missing without a flag of matching or screening",
 }
