@@ -72,11 +72,14 @@ def make_plan(
 def _plan_of(recipe: Recipe, scenes: Any, side: int | None, lacks: list[str]) -> Plan:
     results: Results = {SCENES: scenes}
     read = None
+    # stacks that are sliced, or lie beside, have no reader
+    matched = next((str(step.subjects[0]) for step in recipe.steps if step.call is correlate), "")
     for step in recipe.steps:
         if step.folder is not None:
             continue
         if step.call is stacks.open_stack:
-            results[step.name], read = _opened(scenes, dict(step.options))
+            results[step.name], reader = _opened(scenes, dict(step.options))
+            read = reader if step.name == matched else read
         else:
             results[step.name] = called(step, results, read, side)
     recipe.check_plan(results)

@@ -7,13 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from xoffset.recipes.annual_rate import AnnualRate
 from xoffset.recipes.base import Recipe, read_toml
 from xoffset.recipes.gdm_etq import GdmOptEtq
 from xoffset.recipes.gdm_time import GdmOptIce, GdmOptSlide
 from xoffset.recipes.generic import Generic
 from xoffset.recipes.mpic import MpicOpt
+from xoffset.recipes.tio import Tio
 
-RECIPES: dict[str, type[Recipe]] = {each.name: each for each in (Generic, MpicOpt, GdmOptEtq, GdmOptSlide, GdmOptIce)}
+RECIPES: dict[str, type[Recipe]] = {
+    each.name: each for each in (Generic, MpicOpt, GdmOptEtq, GdmOptSlide, GdmOptIce, AnnualRate, Tio)
+}
 
 
 def as_recipe(recipe: str | os.PathLike[str] | Recipe, changes: Mapping[str, Any] | None = None) -> Recipe:

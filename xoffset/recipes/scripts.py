@@ -9,7 +9,7 @@ from typing import Any
 
 import xarray as xr
 
-from xoffset import formats
+from xoffset import filtering, formats
 
 # Folders of the package whose functions are public under the name of the folder, and of the module in `formats`.
 _NAMESPACES = ("masking", "plotting", "formats")
@@ -28,8 +28,9 @@ def as_code(value: Any, given: Mapping[str, str], result: type[str]) -> str:
         return f"[{inside}]"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key!r}: {as_code(each, given, result)}" for key, each in value.items()) + "}"
-    if dataclasses.is_dataclass(value):  # a matcher with its options
-        return f"xoffset.{value!r}"
+    if dataclasses.is_dataclass(value):  # a matcher or a filter with its options
+        owner = "xoffset.filtering" if type(value).__name__ in filtering.__all__ else "xoffset"
+        return f"{owner}.{value!r}"
     return "stack" if isinstance(value, xr.DataArray) else repr(value)
 
 
