@@ -74,6 +74,11 @@ def drop_cloudy(
             f"drop_cloudy() needs a DataArray (time, y, x) that tells of clouds; got {got}. Pass "
             "open_stack(scenes, band='B09'), or class_layer(scenes, like=stack)."
         )
+    if classes is not None and "flag_masks" in seen.attrs:
+        raise ValueError(
+            "drop_cloudy() needs a layer of classes, one number a pixel; got bits that may be set together, as of "
+            "Sentinel-2 L1C or Landsat. Pass the result of masking.classes(), whose clouds are 2: classes=(2,)."
+        )
     dates, told = as_dates(stack["time"].values), as_dates(seen["time"].values)
     missing = dates[~np.isin(dates, told)]
     if missing.size:

@@ -65,10 +65,11 @@ def crop(
         for name, low, high in (("x", left, right), ("y", bottom, top))
     }
     if not all(each.size for each in kept.values()):
+        x, y = np.sort(stack["x"].values), np.sort(stack["y"].values)
         raise ValueError(
             f"crop() needs an area that holds pixels; got {area!r}, which is x {left:.10g} to {right:.10g}, y "
-            f"{bottom:.10g} to {top:.10g} on a stack from x {stack.x.min():.10g} to {stack.x.max():.10g}, y {stack.y.min():.10g} to "
-            f"{stack.y.max():.10g}. Pass one within these."
+            f"{bottom:.10g} to {top:.10g} on a stack from x {x[0]:.10g} to {x[-1]:.10g}, y {y[0]:.10g} to {y[-1]:.10g}"
+            ". Pass one within these."
         )
     part = stack.isel({name: slice(int(each[0]), int(each[-1]) + 1) for name, each in kept.items()})
     told = list(area) if _is_box(area) else "polygons"

@@ -167,7 +167,8 @@ def open_stac(
             "bbox": bbox,
             "datetime": None if datetime is None else times.as_text(wanted.interval),
             "season": season,
-            "max_cloud": max_cloud, "max_cloud_scene": max_cloud_scene, "one_a_year": one_a_year or None, "refinement": refinement or None,
+            "max_cloud": max_cloud, "max_cloud_scene": max_cloud_scene,
+            "one_a_year": one_a_year or None, "refinement": refinement or None,
             "nodata": nodata,
         }  # fmt: skip
         stack, _ = stacking.stacked(layers, stacking.Request(align, box, chunks, WORKERS), "open_stac", parameters)

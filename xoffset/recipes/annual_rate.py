@@ -169,9 +169,19 @@ class AnnualRate(OfDays):
                 f"the recipe {self.name} needs products, such as those of Sentinel-2, as scenes for "
                 "classes='products'; got other images. Leave classes out, or give the products."
             )
-        kinds = (self.classes,) if self.classes != AUTO else (PRODUCTS, NONE) if are_products else (NONE,)
-        band = BAND if self.band is None and are_products else self.band
-        return [replace(self, images=FILES, band=band, classes=each) for each in kinds]
+        found = replace(self, images=FILES, band=BAND if self.band is None and are_products else self.band)
+        if self.classes != AUTO:
+            return [found]
+        return [replace(found, classes=PRODUCTS if are_products and found.tells_classes(scenes) else NONE)]
+
+    def tells_classes(self, scenes: Any) -> bool:
+        """Whether products have a layer of classes, one number a pixel; nothing but metadata is read."""
+        opened = replace(self, classes=NONE, aoi=None, aoi_buffer=2000.0)._from_files()[0]
+        try:
+            seen = class_layer(scenes, like=open_stack(scenes, **opened.options))
+        except (FileNotFoundError, ValueError):
+            return False
+        return "flag_values" in seen.attrs
 
     def script(self, scenes: Any = "scenes", out: str = "results") -> str:
         """The same steps as plain calls in Python; of scenes that are not there they are those of Sentinel-2."""
@@ -181,6 +191,11 @@ class AnnualRate(OfDays):
         return Recipe.script(
             replace(self, **told, classes=PRODUCTS if self.classes == AUTO else self.classes), scenes, out
         )
+
+    @property
+    def files(self) -> dict[str, Any]:
+        """Fields that name files: an area of interest may be a box."""
+        return {name: each for name, each in super().files.items() if isinstance(each, str)}
 
     @property
     def is_of_days(self) -> bool:

@@ -144,9 +144,18 @@ class Tio(OfDays):
                 f"the recipe {self.name} needs products of Sentinel-2 as scenes for cloud_band='products'; got other "
                 "images. Leave cloud_band out, or give the products."
             )
-        kinds = (self.cloud_band,) if self.cloud_band != AUTO else (PRODUCTS, NONE) if are_products else (NONE,)
-        band = BAND if self.band is None and are_products else self.band
-        return [replace(self, band=band, cloud_band=each) for each in kinds]
+        seen = self.cloud_band
+        if seen == AUTO:
+            seen = PRODUCTS if are_products and self._tells_clouds(scenes) else NONE
+        return [replace(self, band=BAND if self.band is None and are_products else self.band, cloud_band=seen)]
+
+    def _tells_clouds(self, scenes: Any) -> bool:
+        """Whether products have the band that clouds are told by; nothing but metadata is read."""
+        try:
+            open_stack(scenes, band=CLOUD_BAND, tile=None if self.tile == LOCAL else self.tile, chunks=BLOCK)
+        except (FileNotFoundError, ValueError):
+            return False
+        return True
 
     def script(self, scenes: Any = "scenes", out: str = "results") -> str:
         """The same steps as plain calls in Python; of scenes that are not there they are those of Sentinel-2."""
