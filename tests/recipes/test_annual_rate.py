@@ -1,4 +1,4 @@
-"""The recipe `annual-rate`: every parameter of the workflow has its effect, and every product its name, sign and unit."""
+"""The recipe `annual-rate`: every parameter has its effect, and every product its name, sign and unit."""
 
 import json
 import tomllib
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 import safe_products
+import stac_items
 import xarray as xr
 from click.testing import CliRunner
 
@@ -279,6 +280,24 @@ def test_catalogues_are_searched_with_the_choice_of_the_workflow():
     script = recipe.script("https://planetarycomputer.microsoft.com/api/stac/v1")
     assert "xoffset.open_stac('https://planetarycomputer" in script
     assert "xoffset.filtering.Highpass(" in script
+
+
+def test_items_of_a_catalogue_are_chosen(tmp_path):
+    clear, cloudy = np.full((120, 120), 4, np.uint8), np.full((120, 120), 4, np.uint8)
+    cloudy[20:40, 20:40] = 9
+    items = [
+        stac_items.sentinel2(tmp_path, date=f"{date}T10:20:31", classes=classes, cloud=cover, root=str(tmp_path))
+        for date, classes, cover in (
+            ("2019-07-02", clear, 10.0), ("2020-07-12", clear, 50.0), ("2020-07-20", clear, 20.0),
+            ("2021-07-11", cloudy, 3.0), ("2021-09-01", clear, 3.0),
+        )
+    ]  # fmt: skip
+    area = {"band": "B04", "aoi": (500_100.0, 4_997_700.0, 502_300.0, 4_999_900.0), "aoi_buffer": 50.0}
+    found = results(items, **area)
+    assert found["stack"].time.dt.strftime("%Y%m%d").values.tolist() == ["20190702", "20200720", "20210901"]
+    assert found["network"].sizes["pair"] == 3
+    more = results(items, max_cloud_image=60.0, max_cloud_bbox=10.0, **area)
+    assert more["stack"].time.dt.strftime("%Y%m%d").values.tolist() == ["20190702", "20200712", "20210711"]
 
 
 def test_options_are_the_fields():
