@@ -8,10 +8,10 @@ import numpy as np
 LINK = 5e-4
 
 
-def second_differences(times: np.ndarray, points: int = 5) -> np.ndarray:
+def second_differences(times: np.ndarray, points: int = 5, has_ends: bool = True) -> np.ndarray:
     """Half of the second derivative (date, date) in time, weighted by the time steps around each date.
 
-    Of three or five dates around each, one-sided at both ends. A row is multiplied by its mean time step, and all of
+    Of three or five dates around each, one-sided at both ends, or without those (`has_ends`). A row is multiplied by its mean time step, and all of
     them are divided by the mean of one over it.
     """
     count = times.size
@@ -25,7 +25,10 @@ def second_differences(times: np.ndarray, points: int = 5) -> np.ndarray:
         weights = np.linalg.inv(np.vander(away, increasing=True))[2]
         out[k, around] = weights
         steps[k] = (away[-1] - away[0]) / (2.0 * reach)
-    return out * steps[:, None] / (1.0 / steps).mean()
+    out *= steps[:, None] / (1.0 / steps).mean()
+    if not has_ends:
+        out[[0, -1]] = 0.0
+    return out
 
 
 def rows_of_pairs(ends: np.ndarray, dates: int) -> np.ndarray:
@@ -43,6 +46,7 @@ def solve(
     residuals: tuple[float, float] | None = None,
     points: int = 5,
     link: float = LINK,
+    has_ends: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cumulative displacement (date,) of the pairs, and the smooth one.
 
@@ -55,7 +59,7 @@ def solve(
     matrix = np.block([
         [pairs, np.zeros((len(ends), dates))],
         [link * sums, -link * np.eye(dates)],
-        [np.zeros((dates, dates - 1)), smoothing * second_differences(times, points)],
+        [np.zeros((dates, dates - 1)), smoothing * second_differences(times, points, has_ends)],
     ])  # fmt: skip
     right = np.concatenate([observed, np.zeros(2 * dates)])
 

@@ -1,0 +1,29 @@
+"""The rate of `annual-rate` beside that of MintPy itself, where its programs are installed (on the PATH)."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+import xoffset
+from xoffset import synthetic
+
+h5py = pytest.importorskip("h5py")
+PROGRAM = shutil.which("timeseries2velocity.py")
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="MintPy is not installed")
+DATES = ["2018-11-22", "2019-11-22", "2020-12-01", "2021-11-01"]
+
+
+@pytest.mark.parametrize(("end", "axis"), [("Rg", "x"), ("Az", "y")])
+def test_mintpy_finds_the_same_rate(tmp_path, end, axis):
+    stack, _ = synthetic.stack((160, 160), dates=DATES, velocity=20.0, direction=120.0, snr=8.0, seed=6)
+    rate = xoffset.run("annual-rate", stack, tmp_path / "out", search_limit=8)["velocity"].compute()
+    series = tmp_path / "out" / f"timeseries{end}.h5"
+    theirs = tmp_path / f"velocity{end}.h5"
+    subprocess.run([PROGRAM, str(series), "-o", str(theirs)], check=True, capture_output=True, cwd=tmp_path)
+    with h5py.File(theirs) as file:
+        velocity, error = file["velocity"][:], file["velocityStd"][:]
+    known = np.isfinite(rate[f"v{axis}"].values)
+    np.testing.assert_allclose(velocity[known], rate[f"v{axis}"].values[known], atol=2e-4, rtol=1e-4)
+    assert np.nanmedian(rate[f"sigma_v{axis}"].values[known] / error[known]) == pytest.approx(1.0, abs=0.35)
