@@ -19,31 +19,33 @@ DATES = ["2017-06-02", "2017-06-22", "2017-07-12", "2017-08-11", "2017-09-20", "
 CLOUDY = 3
 DAYS = [date.replace("-", "") for k, date in enumerate(DATES) if k != CLOUDY]
 PAIRS = [f"{DAYS[i]}-{DAYS[j]}" for i in range(5) for j in range(i + 1, min(i + 3, 5))]
-SIDE = 72
+SIDE, PRODUCT = 72, 240
 # pixels of the tile that the region holds
-ROWS, COLUMNS = slice(10, 58), slice(4, 64)
+ROWS, COLUMNS = slice(90, 138), slice(86, 146)
 
 
 @pytest.fixture(scope="module")
 def images():
     """Images (time, y, x) of a landslide, and noise."""
-    return synthetic.stack((SIDE, SIDE), dates=DATES, velocity=60.0, direction=120.0, snr=6.0, seed=4)[0]
+    part = slice(PRODUCT // 2 - SIDE // 2, PRODUCT // 2 + SIDE // 2)
+    whole = synthetic.stack((PRODUCT, PRODUCT), dates=DATES, velocity=60.0, direction=120.0, snr=6.0, seed=4)[0]
+    return whole, whole[:, part, part]
 
 
 @pytest.fixture(scope="module")
 def stack(images):
-    return images.isel(time=[k for k in range(6) if k != CLOUDY]).chunk()
+    return images[1].isel(time=[k for k in range(6) if k != CLOUDY]).chunk()
 
 
 @pytest.fixture(scope="module")
 def scenes(images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("safe")
-    for k, (date, image) in enumerate(zip(DATES, images.values, strict=True)):
-        vapour = np.full((SIDE, SIDE), 2600 if k == CLOUDY else 1100)
-        vapour[60:] = 9000  # a cloud outside of the region
+    for k, (date, image) in enumerate(zip(DATES, images[0].values, strict=True)):
+        vapour = np.full((PRODUCT, PRODUCT), 2600 if k == CLOUDY else 1100)
+        vapour[200:] = 9000  # a cloud outside of the region
         pixels = {"B03": np.clip(image, 1, 10000).round().astype(int), "B09": vapour}
         safe_products.write(
-            folder, date=f"{date}T10:20:31", pixels=pixels, bands=("B03", "B04", "B09"), size=SIDE, baseline="02.05"
+            folder, date=f"{date}T10:20:31", pixels=pixels, bands=("B03", "B04", "B09"), size=PRODUCT, baseline="02.05"
         )
     return folder
 
@@ -147,7 +149,7 @@ def shifts(stack):
     found["dx"][2, :3] += 12.0
     found["dx"][4, 3:, :5] += 4.0
     for name in ("dx", "dy"):
-        found[name][:7, 0, 0] = np.nan
+        found[name][3:, 0, 0] = np.nan
     return found
 
 
@@ -165,7 +167,7 @@ def inverted(shifts, **fields):
 
 
 def test_the_inversion_is_that_of_tio(shifts):
-    found = inverted(shifts, rms_misclosure_threshold=None)["series"]
+    found = inverted(shifts, rms_misclosure_threshold=0)["series"]
     strength = xoffset.tio_smoothness(shifts, coefficient=0.003)
     wanted = xoffset.invert(
         xoffset.discard_pixels(shifts),
@@ -181,7 +183,7 @@ def test_the_inversion_is_that_of_tio(shifts):
 
 def test_smoothing_bends_and_below_a_limit_does_not(shifts):
     none, tiny, usual, strong = (
-        inverted(shifts, smoothing_coefficient=k, rms_misclosure_threshold=None)["series"].dx.values
+        inverted(shifts, smoothing_coefficient=k, rms_misclosure_threshold=0)["series"].dx.values
         for k in (0.0, 0.00009, 0.003, 300.0)
     )
     np.testing.assert_array_equal(none, tiny)
@@ -196,7 +198,7 @@ def test_misclosure_in_metres_masks_pixels(shifts):
     assert bool((made["series"].dx.isnull().all("time") | (rms <= 1.0)).all())
     known = made["inverted"].dx.notnull() & (rms <= 1.0)
     assert bool((made["series"].dx.notnull() == known).all())
-    assert "inverted" not in inverted(shifts, rms_misclosure_threshold=None)
+    assert "inverted" not in inverted(shifts, rms_misclosure_threshold=0)
 
 
 def test_residuals_weigh_pairs_by_their_scale(shifts):
@@ -222,7 +224,7 @@ def test_pixels_need_enough_pairs(shifts):
     assert bool(sparse.notnull().any())  # seven of ten pairs lack
     assert bool(inverted(shifts, maximum_fraction_of_discarded_pairs=0.69)["inverted"].dx[:, 0, 0].isnull().all())
     counts = [int(inverted(shifts, minimum_pairs_per_image=k)["used"].dx[:, 0, 0].notnull().sum()) for k in (1, 2, 3)]
-    assert counts == [3, 3, 0]
+    assert counts == [3, 0, 0]
 
 
 def test_bad_parameters_are_named():
@@ -314,7 +316,7 @@ def test_quicklooks_move_and_lie_on_the_map(run, end, name, sign):
     inside, _ = np.nonzero(series[4].notnull().values)
     row = int(inside[len(inside) // 2])
     known = np.flatnonzero(series[4, row].notnull().values)
-    column = int(known[np.abs(known - 45).argmin()])
+    column = int(known[np.abs(known - 50).argmin()])
     to_degrees = rasterio.warp.transform("EPSG:32631", "EPSG:4326", [series.x[column]], [series.y[row]])
     place = round((to_degrees[1][0] - north) / e), round((to_degrees[0][0] - west) / a)
     wanted = colormaps["jet"]((float(series[4, row, column]) + most) / (2.0 * most))
@@ -338,9 +340,9 @@ def test_the_run_is_written_down_and_made_again(run, scenes, tmp_path):
 
 
 def test_without_the_band_of_clouds_it_is_said(images, tmp_path):
-    for date, image in zip(DATES[:3], images.values, strict=False):
+    for date, image in zip(DATES[:3], images[0].values, strict=False):
         pixels = {"B03": np.clip(image, 1, 10000).round().astype(int)}
-        safe_products.write(tmp_path, date=f"{date}T10:20:31", pixels=pixels, bands=("B03",), size=SIDE)
+        safe_products.write(tmp_path, date=f"{date}T10:20:31", pixels=pixels, bands=("B03",), size=PRODUCT)
     plan = planning.make_plan(Tio(), tmp_path, {})
     assert plan.recipe.cloud_band == "none"
     assert "B09" in str(plan.not_written)

@@ -64,7 +64,7 @@ class Tio(OfDays):
     smoothing_coefficient
         *Smoothing coefficient* [1]; "if <0.0001, no smoothing". See `tio_smoothness`.
     rms_misclosure_threshold
-        *RMS misclosure threshold* [m]: pixels whose pairs misclose by more have no displacement. None: all have.
+        *RMS misclosure threshold* [m]: pixels whose pairs misclose by more have no displacement. 0: all have.
     weighting_res_scaling_val
         *Scaling value for weighting residuals* [m], "must be approximately equal to standard deviation on measurement
         noise": after a first inversion a pair of the residual r weighs 1 / (r² + value²).
@@ -107,9 +107,10 @@ class Tio(OfDays):
     smoothing_coefficient: float = option(
         0.003, "smoothing coefficient: weight of the second derivative in time; below 0.0001 there is none", least=0
     )
-    rms_misclosure_threshold: float | None = option(
-        1.2, "RMS misclosure threshold: pixels that misclose by more have no displacement", unit="m", least=1e-6
-    )
+    rms_misclosure_threshold: float = option(
+        1.2, "RMS misclosure threshold: pixels that misclose by more have no displacement; 0: all have", unit="m",
+        least=0,
+    )  # fmt: skip
     weighting_res_scaling_val: float = option(
         2.0, "scaling value for weighting residuals: about the noise of a pair", unit="m", least=1e-6
     )
@@ -190,7 +191,7 @@ class Tio(OfDays):
     @property
     def steps(self) -> list[Step]:
         """Calls that make the products, in order."""
-        matcher = Regularized(window=2 * self.window_size + 1, smoothness=self.regularization_parameter)
+        matcher = Regularized(window=2 * self.window_size + 1, smoothness=self.regularization_parameter, cost_floor=0.0)
         matching = {"search": self.search, "step": 1, "matcher": matcher}
         images = Result("stack"), Result("network")
         kept = {
@@ -237,9 +238,9 @@ class Tio(OfDays):
             "smooth": Result("strength"),
         }  # fmt: skip
         options |= {"residual_limit": WRONG} if self.mask_large_residuals else {}
-        name = "series" if self.rms_misclosure_threshold is None else "inverted"
+        name = "inverted" if self.rms_misclosure_threshold else "series"
         found = [strength, Step(name, invert, (Result("used"),), options, True, True, "Inverting")]
-        if self.rms_misclosure_threshold is not None:
+        if self.rms_misclosure_threshold:
             limit = {"max_rms": self.rms_misclosure_threshold}
             found.append(Step("series", drop_misclosed, (Result(name),), limit, True, title="Masking"))
         return [*found, Step("misclosed", misclosure, (Result("used"), Result(name)), {})]
