@@ -262,7 +262,7 @@ def test_the_run_is_written_down_and_made_again(run, stack, tmp_path):
     assert "the classes are not known" in str(told["not_written"])
     again = xoffset.run(run[1] / "recipe.toml", stack, tmp_path / "again")
     xr.testing.assert_identical(again["velocity"].compute(), run[0]["velocity"])
-    with pytest.raises(ValueError, match="search_limit"):
+    with pytest.raises(ValueError, match="needs the same images, parameters and version"):
         xoffset.run(run[1] / "recipe.toml", stack, tmp_path / "again", search_limit=9)
 
 

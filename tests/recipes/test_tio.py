@@ -93,7 +93,8 @@ def test_the_region_is_cropped_by_whole_pixels(scenes, region, run):
     inside = results(scenes, cloud_band="none", region_of_interest=(west, south, east, north))["stack"]
     assert set(whole.x.values) <= set(inside.x.values)
     assert inside.sizes["x"] <= whole.sizes["x"] + 2
-    np.testing.assert_array_equal(run[0]["series"].x, whole.x)
+    # windows reach four pixels farther
+    np.testing.assert_array_equal(run[0]["series"].x, whole.x[4:-4])
 
 
 def test_dates_whose_water_vapour_band_is_bright_are_left_out(scenes, region, run):
@@ -335,7 +336,7 @@ def test_the_run_is_written_down_and_made_again(run, scenes, tmp_path):
     assert told["not_written"] == {}
     again = xoffset.run(run[1] / "recipe.toml", scenes, tmp_path / "again")
     xr.testing.assert_identical(again["series"].compute(), run[0]["series"])
-    with pytest.raises(ValueError, match="max_pairs_per_date"):
+    with pytest.raises(ValueError, match="needs the same images, parameters and version"):
         xoffset.run(run[1] / "recipe.toml", scenes, tmp_path / "again", max_pairs_per_date=3)
 
 

@@ -11,8 +11,8 @@ LINK = 5e-4
 def second_differences(times: np.ndarray, points: int = 5, has_ends: bool = True) -> np.ndarray:
     """Half of the second derivative (date, date) in time, weighted by the time steps around each date.
 
-    Of three or five dates around each, one-sided at both ends, or without those (`has_ends`). A row is multiplied by its mean time step, and all of
-    them are divided by the mean of one over it.
+    Of three or five dates around each, one-sided at both ends, or without those (`has_ends`). A row is
+    multiplied by its mean time step, and all of them are divided by the mean of one over it.
     """
     count = times.size
     out, steps = np.zeros((count, count)), np.zeros(count)
