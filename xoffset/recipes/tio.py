@@ -191,7 +191,10 @@ class Tio(OfDays):
     @property
     def steps(self) -> list[Step]:
         """Calls that make the products, in order."""
-        matcher = Regularized(window=2 * self.window_size + 1, smoothness=self.regularization_parameter, cost_floor=0.0)
+        smooth = self.regularization_parameter
+        # the file of MicMac has a floor of the correlation of 0
+        floor = {"cost_floor": 0.0} if smooth else {}
+        matcher = Regularized(window=2 * self.window_size + 1, smoothness=smooth, **floor)
         matching = {"search": self.search, "step": 1, "matcher": matcher}
         images = Result("stack"), Result("network")
         kept = {
