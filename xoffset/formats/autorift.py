@@ -199,7 +199,8 @@ def write_offsets(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwri
     days = [tuple(day.replace("-", "") for day in each) for each in zip(*ends, strict=True)]
     if len(set(days)) < len(days):
         raise ValueError(f"{caller}() needs one match of each pair of days; got several. Leave the others out.")
-    place = border.Place(*(np.asarray(shifts[name].values, np.float64) for name in ("x", "y")), grids.crs_of(shifts))
+    x, y = (np.asarray(shifts[name].values, np.float64) for name in ("x", "y"))
+    place = border.Place(x, y, grids.crs_of(shifts))
     options = rasters.profile(place, grids.spacing(shifts, caller)) | {"nodata": OFFSET_NODATA}
     names = [
         (f"autorift_{first}T000000_{second}T000000_{end}Offset.tif", first, second, pair, component)

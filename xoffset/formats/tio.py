@@ -200,7 +200,7 @@ def write_misclosure(misclosure: xr.Dataset, folder: str | os.PathLike[str], *, 
     pairs = [f"{each[:8]}-{each[8:]}" for each in pairs]
     if len(set(pairs)) < len(pairs):
         raise ValueError(f"{caller}() needs one match of each pair of days; got several. Leave the others out.")
-    files = {}
+    files: dict[str, tuple[dict[str, np.ndarray], str]] = {}
     for end, (name, _) in COMPONENTS.items():
         of_dates = _bands(found[f"rms_{name}"], 1.0, days), "root mean square residual of the pairs of a date"
         of_pairs = _bands(abs(found[f"residual_{name}"]), 1.0, pairs), "size of the residual of a pair"

@@ -148,7 +148,7 @@ def _drawn(values: np.ndarray, labels: list[str], unit: str) -> list[np.ndarray]
     most = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     rows, columns = values.shape[1:]
     figure = Figure(figsize=(columns / 100.0, rows / 100.0), dpi=100, facecolor="none")
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     box = {"facecolor": (1.0, 1.0, 1.0, 0.7), "edgecolor": "none", "pad": 2.0}
     date = figure.text(0.03, 0.97, "", va="top", size="small", bbox=box)
     bar = figure.colorbar(

@@ -324,7 +324,7 @@ def _strength(smooth: Any, islands: str, prior: xr.Dataset | None) -> float:
     return strength
 
 
-def _residuals(loss: str, scale: Any, limit: Any) -> dict[str, float]:
+def _residuals(loss: str, scale: Any, limit: Any) -> dict[str, Any]:
     """Options of the setup for the loss of TIO; nothing for others."""
     if loss != "tio":
         if scale is not None or limit is not None:

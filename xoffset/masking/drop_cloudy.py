@@ -94,7 +94,7 @@ def drop_cloudy(
             f"drop_cloudy() needs a date of at most {limit:g}; got {np.nanmin(values, initial=np.inf):.4g} and more at "
             f"all of {dates.size}. Raise the limit, or look for more dates."
         )
-    step = {"function": _CALLER, "max_mean": max_mean, "max_share": max_share}
+    step: dict[str, Any] = {"function": _CALLER, "max_mean": max_mean, "max_share": max_share}
     step |= {} if classes is None else {"classes": [int(each) for each in classes]}
     return stack.isel(time=kept).assign_attrs(processing=processed(stack, step))
 

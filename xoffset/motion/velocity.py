@@ -162,7 +162,7 @@ def velocity(
     return products.rate(fields, like=given.data, step=step)
 
 
-def _without_errors(data: xr.Dataset) -> xr.Dataset:
+def _without_errors(data: Any) -> Any:
     """Shifts or a series that know no standard errors."""
     if not isinstance(data, xr.Dataset):
         return data

@@ -72,7 +72,7 @@ def crop(
             ". Pass one within these."
         )
     part = stack.isel({name: slice(int(each[0]), int(each[-1]) + 1) for name, each in kept.items()})
-    told = list(area) if _is_box(area) else "polygons"
+    told = np.asarray(area).tolist() if _is_box(area) else "polygons"
     return part.assign_attrs(processing=processed(stack, {"function": _CALLER, "area": told, "buffer": around}))
 
 

@@ -302,7 +302,7 @@ def _is_wanted(item: Item, wanted: _Wanted, account: Account) -> bool:
     if wanted.season is not None and not wanted.season.holds(date):
         account.leave("outside of the season", date, item.id)
         return False
-    cover = item.properties.get("eo:cloud_cover")
+    cover: Any = item.properties.get("eo:cloud_cover")
     if wanted.max_cloud is not None and _options.is_number(cover) and cover > wanted.max_cloud:
         account.leave("cloudier as a whole than max_cloud_scene", date, item.id)
         return False

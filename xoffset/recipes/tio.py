@@ -162,7 +162,7 @@ class Tio(OfDays):
         """The same steps as plain calls in Python; of scenes that are not there they are those of Sentinel-2."""
         if services.are_there(scenes):
             return Recipe.script(self.ways(scenes)[0], scenes, out)
-        told = {"band": BAND} if self.band is None else {}
+        told: dict[str, Any] = {"band": BAND} if self.band is None else {}
         told |= {"cloud_band": PRODUCTS} if self.cloud_band == AUTO else {}
         return Recipe.script(replace(self, **told), scenes, out)
 
@@ -193,7 +193,7 @@ class Tio(OfDays):
         """Calls that make the products, in order."""
         smooth = self.regularization_parameter
         # the file of MicMac has a floor of the correlation of 0
-        floor = {"cost_floor": 0.0} if smooth else {}
+        floor: dict[str, Any] = {"cost_floor": 0.0} if smooth else {}
         matcher = Regularized(window=2 * self.window_size + 1, smoothness=smooth, **floor)
         matching = {"search": self.search, "step": 1, "matcher": matcher}
         images = Result("stack"), Result("network")

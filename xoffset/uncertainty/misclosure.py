@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -60,10 +62,12 @@ def misclosure(shifts: xr.Dataset, series: xr.Dataset) -> xr.Dataset:
     fields = [each[name].data for each in (shifts, series) for name in ("dx", "dy")]
     places = residuals.layers_of(len(ends), dates.size)
     parts = places.split(pixels.per_pixel(partial(residuals.misclosures, ends=ends), fields, places.count))
-    found = {}
+    found: dict[str, Any] = {}
     for kind, dim in (("residual", "pair"), ("rms", "time")):
         found |= {
             f"{kind}_{name}": ((dim, "y", "x"), each) for name, each in zip(("dx", "dy"), parts[kind], strict=True)
         }
-    coords = {name: shifts[name] for name in ("reference", "secondary")} | {"time": ("time", dates)}
+    coords: dict[Hashable, Any] = {name: shifts[name] for name in ("reference", "secondary")} | {
+        "time": ("time", dates)
+    }
     return products.product(found, variables.MISCLOSURE, like=shifts, step={"function": _CALLER}, coords=coords)

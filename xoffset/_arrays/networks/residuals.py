@@ -48,4 +48,4 @@ def too_few(dx: np.ndarray, dy: np.ndarray, ends: np.ndarray, max_discarded: flo
         for k in np.unique(ends):
             is_mine = (ends == k).any(axis=1)
             kept[is_mine] &= kept[is_mine].sum(axis=0) >= min_pairs
-    return (is_known & ~kept).astype(dx.dtype)
+    return np.asarray(is_known & ~kept, dtype=dx.dtype)
