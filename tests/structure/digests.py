@@ -552,7 +552,7 @@ NETWORKS: dict[str, Call] = {
     "crop": lambda: xoffset.crop(
         images(), tuple(float(each) for each in (*images().x[[4, 9]], *images().y[[9, 4]])), buffer=25.0
     ),
-    "grid_step": lambda: {"step": xoffset.grid_step(images(), 80.0)},
+    "grid_step": lambda: {"step": xoffset.grid_step(images(), spacing=80.0)},
     "masking combine": lambda: masking.combine(
         images(),
         usable=clear(),

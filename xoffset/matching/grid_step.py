@@ -11,7 +11,7 @@ from xoffset.model import checks, grids
 _ROUNDING = 0.01
 
 
-def grid_step(stack: xr.DataArray, spacing: float = 80.0) -> int:
+def grid_step(stack: xr.DataArray, *, spacing: float = 80.0) -> int:
     """Step of `correlate`, in pixels, of a grid whose nodes are so many metres apart.
 
     Parameters
@@ -35,7 +35,7 @@ def grid_step(stack: xr.DataArray, spacing: float = 80.0) -> int:
     --------
     >>> import xoffset
     >>> stack, _ = xoffset.synthetic.stack((32, 32))
-    >>> xoffset.grid_step(stack, 80.0)
+    >>> xoffset.grid_step(stack, spacing=80.0)
     8
     """
     stack = checks.as_stack(stack, "grid_step")

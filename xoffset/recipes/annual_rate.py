@@ -236,7 +236,7 @@ class AnnualRate(OfDays):
         return [
             *(self._from_catalogue() if self.images == CATALOGUE else self._from_files()),
             Step("network", pairs, (stack,), {}),
-            Step("step", grid_step, (stack, self.grid), {}),
+            Step("step", grid_step, (stack,), {"spacing": self.grid}),
             Step("matches", correlate, (stack, Result("network")), matching, is_stored=True, title="Matching"),
             *ground,
             Step("corrected", remove_median, (matches,), stable, True, True, "Correcting"),
