@@ -2103,6 +2103,7 @@ TAKE_STABLE = {
         stable=stable,
     ),
     "destripe": lambda o, stable: xoffset.destripe(o.shifts, numbered(o), stable=stable),
+    "remove_median": lambda o, stable: xoffset.remove_median(o.shifts, stable=stable),
     "closure": lambda o, stable: xoffset.closure(o.shifts, stable=stable),
     "invert": lambda o, stable: xoffset.invert(o.shifts, stable=stable),
     "stable_statistics": lambda o, stable: xoffset.stable_statistics(o.shifts, stable),

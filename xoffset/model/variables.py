@@ -249,6 +249,7 @@ MISCLOSURE = _table(
         "residual_dx": ("m", "shift of the pair minus what the series moves, along x"),
         "residual_dy": ("m", "shift of the pair minus what the series moves, along y"),
     },
+    signed=("residual_dx", "residual_dy"),
 ) | _table(
     _TIME_MAPS,
     {
