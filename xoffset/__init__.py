@@ -20,6 +20,7 @@ from xoffset.correction.denoise import denoise
 from xoffset.correction.destripe import destripe
 from xoffset.correction.jitter import Jitter
 from xoffset.correction.light import light
+from xoffset.correction.remove_median import remove_median
 from xoffset.correction.remove_season import remove_season
 from xoffset.correction.thinning_bias import thinning_bias
 from xoffset.formats.geotiff import to_geotiff
@@ -27,9 +28,11 @@ from xoffset.formats.open_shifts import open_shifts
 from xoffset.formats.tables import from_table
 from xoffset.inspection.info import info
 from xoffset.inversion.invert import invert
+from xoffset.inversion.tio_smoothness import tio_smoothness
 from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import estimate
 from xoffset.matching.extend import extend
+from xoffset.matching.grid_step import grid_step
 from xoffset.matching.search_range import search_range
 from xoffset.matching.whole_pixels import whole_pixels
 from xoffset.model import renamed as _renamed
@@ -46,6 +49,7 @@ from xoffset.motion.trajectory import trajectory
 from xoffset.motion.velocity import velocity
 from xoffset.motion.yearly_velocity import yearly_velocity
 from xoffset.network.diagnose import diagnose
+from xoffset.network.one_a_year import one_a_year
 from xoffset.network.pair import pair
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
@@ -55,6 +59,7 @@ from xoffset.pipeline.to_zarr import to_zarr
 from xoffset.pipeline.warmup import warmup
 from xoffset.readers.angles import angles
 from xoffset.readers.class_layer import class_layer
+from xoffset.readers.crop import crop
 from xoffset.readers.detectors import detectors
 from xoffset.readers.open_dem import open_dem
 from xoffset.readers.open_result import open_result
@@ -63,13 +68,16 @@ from xoffset.readers.open_stac import open_stac
 from xoffset.readers.open_stack import open_stack
 from xoffset.screening.combine_bands import combine_bands
 from xoffset.screening.discard_pairs import discard_pairs
+from xoffset.screening.discard_pixels import discard_pixels
 from xoffset.screening.drop_masked import drop_masked
+from xoffset.screening.drop_misclosed import drop_misclosed
 from xoffset.screening.losses import losses
 from xoffset.screening.screen import screen
 from xoffset.uncertainty.area_mean import area_mean
 from xoffset.uncertainty.calibrate import calibrate
 from xoffset.uncertainty.closure import closure
 from xoffset.uncertainty.compare import compare
+from xoffset.uncertainty.misclosure import misclosure
 from xoffset.uncertainty.stable_statistics import stable_statistics
 
 __version__ = _version("xoffset")
@@ -93,13 +101,16 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "correct",
     "correlate",
     "coseismic",
+    "crop",
     "decompose",
     "denoise",
     "destripe",
     "detectors",
     "diagnose",
     "discard_pairs",
+    "discard_pixels",
     "drop_masked",
+    "drop_misclosed",
     "estimate",
     "estimate_run",
     "extend",
@@ -107,6 +118,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "flags",
     "formats",
     "from_table",
+    "grid_step",
     "ground",
     "info",
     "interval_velocity",
@@ -116,6 +128,8 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "masking",
     "mean_displacement",
     "mean_velocity",
+    "misclosure",
+    "one_a_year",
     "open_dem",
     "open_result",
     "open_shifts",
@@ -129,6 +143,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "profile",
     "quality",
     "recipes",
+    "remove_median",
     "remove_season",
     "rereference",
     "resample",
@@ -139,6 +154,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "strain",
     "synthetic",
     "thinning_bias",
+    "tio_smoothness",
     "to_geotiff",
     "to_zarr",
     "trajectory",

@@ -10,13 +10,16 @@ from xoffset.correction.correct import correct
 from xoffset.correction.denoise import denoise
 from xoffset.correction.destripe import destripe
 from xoffset.correction.light import light
+from xoffset.correction.remove_median import remove_median
 from xoffset.correction.remove_season import remove_season
 from xoffset.correction.thinning_bias import thinning_bias
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.inversion.invert import invert
+from xoffset.inversion.tio_smoothness import tio_smoothness
 from xoffset.matching.correlate import correlate
 from xoffset.matching.estimate import estimate
 from xoffset.matching.extend import extend
+from xoffset.matching.grid_step import grid_step
 from xoffset.matching.search_range import search_range
 from xoffset.matching.whole_pixels import whole_pixels
 from xoffset.model.flags import flag_summary, flagged
@@ -35,18 +38,23 @@ from xoffset.motion.trajectory import trajectory
 from xoffset.motion.velocity import velocity
 from xoffset.motion.yearly_velocity import yearly_velocity
 from xoffset.network.diagnose import diagnose
+from xoffset.network.one_a_year import one_a_year
 from xoffset.network.pair import pair
 from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
 from xoffset.pipeline.to_zarr import to_zarr
+from xoffset.readers.crop import crop
 from xoffset.screening.discard_pairs import discard_pairs
+from xoffset.screening.discard_pixels import discard_pixels
 from xoffset.screening.drop_masked import drop_masked
+from xoffset.screening.drop_misclosed import drop_misclosed
 from xoffset.screening.losses import losses
 from xoffset.screening.screen import screen
 from xoffset.uncertainty.area_mean import area_mean
 from xoffset.uncertainty.calibrate import calibrate
 from xoffset.uncertainty.closure import closure
 from xoffset.uncertainty.compare import compare
+from xoffset.uncertainty.misclosure import misclosure
 from xoffset.uncertainty.stable_statistics import stable_statistics
 
 # Kinds of objects that hold vectors, and with them the methods for vectors.
@@ -59,6 +67,9 @@ GRIDDED = tuple(kind for kind in KINDS if kind not in ("stack", "network"))
 class StackAccessor(Accessor):
     """What can be done with a stack of images (time, y, x)."""
 
+    crop = method(crop, "stack")
+    one_a_year = method(one_a_year, "stack")
+    grid_step = method(grid_step, "stack")
     pairs = method(pairs, "stack")
     plan = method(plan, "stack")
     coregister = method(coregister, "stack")
@@ -102,12 +113,15 @@ class ProductAccessor(Accessor):
 
     diagnose = method(diagnose, "network", "shifts", "map")
     pair = method(pair, "network", "shifts", "map")
+    tio_smoothness = method(tio_smoothness, "network", "shifts")
     screen = method(screen, "shifts")
     losses = method(losses, "shifts")
     drop_masked = method(drop_masked, "shifts", on_grid=True)
     discard_pairs = method(discard_pairs, "shifts", on_grid=True)
+    discard_pixels = method(discard_pixels, "shifts")
     whole_pixels = method(whole_pixels, "shifts")
     destripe = method(destripe, "shifts", on_grid=True)
+    remove_median = method(remove_median, "shifts", on_grid=True)
     correct = method(correct, "shifts", on_grid=True)
     denoise = method(denoise, "shifts", on_grid=True)
     light = method(light, "shifts", on_grid=True)
@@ -120,6 +134,8 @@ class ProductAccessor(Accessor):
     vector_coherence = method(vector_coherence, "shifts", on_grid=True)
     quality = method(quality, "shifts")
     yearly_velocity = method(yearly_velocity, "shifts")
+    misclosure = method(misclosure, "shifts", on_grid=True)
+    drop_misclosed = method(drop_misclosed, "series")
     interval_velocity = method(interval_velocity, "shifts", "series")
     velocity = method(velocity, "shifts", "series")
     decompose = method(decompose, "shifts", "series")

@@ -161,13 +161,17 @@ def fit(
     dates: int,
     loss: str,
     rows: Rows | None = None,
+    residuals: tuple[float, float] = (2.0, np.inf),
 ) -> Fit:
     """Iteratively reweighted least squares until nothing changes, with the leverages and the scale of each step.
 
-    "tukey" starts from the solution of "huber".
+    "tukey" starts from the solution of "huber"; "tio" takes one step, of weights by the residuals in metres.
     """
-    trust, has_settled = np.ones(len(ends)), loss == "linear"
-    stages = {"linear": [], "tukey": ["huber", "tukey"]}.get(loss, [loss])
+    trust, has_settled = np.ones(len(ends)), loss in ("linear", "tio")
+    stages = {"linear": [], "tio": [], "tukey": ["huber", "tukey"]}.get(loss, [loss])
+    if loss == "tio":
+        u = least_squares(ends, observed, weight, sets, dates, rows)
+        trust = by_residuals(np.hypot(*(observed - u[ends[:, 1]] + u[ends[:, 0]]).T), *residuals)
     for stage in [*stages, None]:
         for step in range(3000 if stage else 1):
             u = least_squares(ends, observed, weight * trust, sets, dates, rows)
@@ -189,6 +193,12 @@ def fit(
             # ever shorter steps end what goes to and fro
             trust = trust + (target - trust) * max(0.7 * 0.999**step, 0.05)
     return Fit(u, trust, redundancy, length, scale, bool(has_settled))
+
+
+def by_residuals(length: np.ndarray, scale: float, limit: float) -> np.ndarray:
+    """Factors of the weights of pairs with residuals of these lengths, of mean one."""
+    factor = np.where(length > limit, 1e-3, 1.0) / (length**2 + scale**2)
+    return factor / factor.mean()
 
 
 def leverage(ends, weight, sets, dates, rows):
@@ -283,6 +293,7 @@ def invert(
     is_general: bool = False,
     before: np.ndarray | None = None,
     first: np.ndarray | None = None,
+    residuals: tuple[float, float] = (2.0, np.inf),
 ) -> Series:
     """One pixel from merged observations (pair, 2); a pair takes part if it is known and its weight is positive.
 
@@ -306,8 +317,8 @@ def invert(
     # pairs of other groups say nothing where they take no part
     variance, has_variance = complete(variance, weight)
     of_dates = np.stack([date_variance(ends, variance[:, axis], dates) for axis in (0, 1)], axis=1)
-    found = fit(ends, observed, weight, [of_home] if smooth else sets, dates, loss)
-    good = (found.redundancy > 0.0) & ((loss == "linear") | (found.length <= 4.0 * found.scale))
+    found = fit(ends, observed, weight, [of_home] if smooth else sets, dates, loss, residuals=residuals)
+    good = (found.redundancy > 0.0) & ((loss in ("linear", "tio")) | (found.length <= 4.0 * found.scale))
     misfit = ((observed - found.displacement[ends[:, 1]] + found.displacement[ends[:, 0]]) ** 2).sum(axis=1)
     own, freedom = np.sum((misfit / variance.sum(axis=1))[good]), found.redundancy[good].sum()
     if has_variance:

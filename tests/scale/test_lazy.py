@@ -122,6 +122,14 @@ RECIPES = {
     "drop_masked": lambda shifts, lazy, folder: xoffset.drop_masked(shifts, lazy > 0.0),
     "discard_pairs": lambda shifts, lazy, folder: xoffset.discard_pairs(shifts),
     "combine_bands": lambda shifts, lazy, folder: xoffset.combine_bands({"B03": shifts, "B04": 1.01 * shifts}),
+    "discard_pixels": lambda shifts, lazy, folder: xoffset.discard_pixels(shifts, min_pairs=2),
+    "remove_median": lambda shifts, lazy, folder: xoffset.remove_median(shifts),
+    "misclosure": lambda shifts, lazy, folder: xoffset.misclosure(shifts, xoffset.invert(shifts, reference="first")),
+    "drop_misclosed": lambda shifts, lazy, folder: xoffset.drop_misclosed(xoffset.invert(shifts, reference="first")),
+    "tio_smoothness": lambda shifts, lazy, folder: xoffset.tio_smoothness(shifts),
+    "crop": lambda shifts, lazy, folder: xoffset.crop(lazy, tuple(map(float, (*lazy.x[[2, 40]], *lazy.y[[40, 2]])))),
+    "one_a_year": lambda shifts, lazy, folder: xoffset.one_a_year(lazy),
+    "grid_step": lambda shifts, lazy, folder: xoffset.grid_step(lazy),
     "whole_pixels": lambda shifts, lazy, folder: xoffset.whole_pixels(shifts),
     "destripe": lambda shifts, lazy, folder: xoffset.destripe(
         shifts, xr.ones_like(lazy[0], dtype="uint8").drop_vars("time")
@@ -208,7 +216,8 @@ EAGER = [
     "correlate", "extend", "screen", "losses", "denoise", "calibrate", "coregister", "correct", "invert", "light",
     "rereference", "resample", "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence",
     "quality", "strain", "profile", "ground", "stable_statistics", "area_mean", "compare", "thinning_bias",
-    "drop_masked", "discard_pairs", "whole_pixels", "destripe", "combine_bands",
+    "drop_masked", "discard_pairs", "whole_pixels", "destripe", "combine_bands", "discard_pixels", "remove_median",
+    "misclosure", "drop_misclosed",
 ]  # fmt: skip
 
 
@@ -226,7 +235,8 @@ def test_no_function_is_forgotten():
 def test_nothing_is_computed_while_building(name, lazy, network, tmp_path):
     shifts = xoffset.correlate(lazy, network, **OPTIONS)
     result = RECIPES[name](shifts, lazy, tmp_path)
-    if name in ("pairs", "plan", "search_range", "estimate", "estimate_run", "diagnose", "from_table"):
+    tables = "pairs", "plan", "search_range", "estimate", "estimate_run", "diagnose", "from_table", "tio_smoothness"
+    if name in (*tables, "grid_step"):
         assert not dask.is_dask_collection(result)
     else:
         values = [result] if isinstance(result, xr.DataArray) else result.data_vars.values()

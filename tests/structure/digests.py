@@ -581,6 +581,12 @@ NETWORKS: dict[str, Call] = {
     "masking stable_ground": lambda: masking.stable_ground(
         lazy(), moving=outline(), buffer=45.0, dem=terrain(), max_slope=50.0
     ).to_dataset(),
+    "masking drop_cloudy": lambda: masking.drop_cloudy(images(), images(), max_mean=float(images().mean())),
+    "one_a_year": lambda: xoffset.one_a_year(images()),
+    "crop": lambda: xoffset.crop(
+        images(), tuple(float(each) for each in (*images().x[[4, 9]], *images().y[[9, 4]])), buffer=25.0
+    ),
+    "grid_step": lambda: {"step": xoffset.grid_step(images(), spacing=80.0)},
     "masking combine": lambda: masking.combine(
         images(),
         usable=clear(),
@@ -739,6 +745,10 @@ CHECKS: dict[str, Call] = {
     "combine_bands dask": lambda: xoffset.combine_bands({name: each.chunk(y=5) for name, each in of_bands().items()}),
     "discard_pairs": lambda: xoffset.discard_pairs(shifts(), max_ratio=0.3),
     "discard_pairs dask": lambda: xoffset.discard_pairs(chunked(), max_ratio=0.3, inside=stable()),
+    "discard_pixels": lambda: xoffset.discard_pixels(shifts(), max_discarded=0.4, min_pairs=2),
+    "remove_median": lambda: xoffset.remove_median(shifts(), stable=stable()),
+    "misclosure": lambda: xoffset.misclosure(shifts(), series()),
+    "drop_misclosed": lambda: xoffset.drop_misclosed(series(), max_rms=0.5),
     "whole_pixels": lambda: xoffset.whole_pixels(raw()),
     "destripe": lambda: xoffset.destripe(raw(), halves()),
     "destripe median dask": lambda: xoffset.destripe(chunked(), halves(), value="median", stable=stable()),
@@ -820,6 +830,9 @@ SERIES: dict[str, Call] = {
     "invert smooth cross-validated": lambda: xoffset.invert(yearly(), smooth="gcv"),
     "invert smooth prior": lambda: xoffset.invert(yearly(), smooth=0.2, prior=long_series(), loss="linear"),
     "invert smooth messy": lambda: xoffset.invert(messy(), smooth=0.1, loss="tukey", weights="score"),
+    "invert tio": lambda: xoffset.invert(messy(), weights="tio", loss="tio", residual_limit=5.0),
+    "tio_smoothness": lambda: {"strength": xoffset.tio_smoothness(shifts(), coefficient=0.003)},
+    "velocity uniform": lambda: xoffset.velocity(series(), weights="uniform", loss="linear"),
     "invert smooth dask": lambda: xoffset.invert(chunked(), smooth="gcv"),
     "rereference": lambda: xoffset.rereference(series(), "2020-03-16"),
     "rereference mean": lambda: xoffset.rereference(series(), DATES[[0, 2, 5]]),
@@ -985,6 +998,10 @@ def through_product() -> dict[str, xr.DataArray]:
         "denoise": raw().offset.denoise(),
         "drop_masked": raw().offset.drop_masked(clear()),
         "discard_pairs": shifts().offset.discard_pairs(max_ratio=0.3),
+        "discard_pixels": shifts().offset.discard_pixels(),
+        "remove_median": shifts().offset.remove_median(),
+        "misclosure": shifts().offset.misclosure(series()),
+        "drop_misclosed": series().offset.drop_misclosed(),
         "whole_pixels": raw().offset.whole_pixels(),
         "destripe": raw().offset.destripe(halves()),
         "diagnose": shifts().offset.diagnose(),

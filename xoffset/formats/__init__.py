@@ -28,6 +28,7 @@ from xoffset.formats import (
     table,
     ticoi,
     ticoi_table,
+    tio,
 )
 from xoffset.formats.geotiff import to_geotiff
 from xoffset.formats.open_shifts import open_shifts
@@ -36,5 +37,5 @@ from xoffset.formats.tables import from_table
 __all__ = [
     "asp", "autorift", "carst", "cf", "cosicorr", "from_table", "gdm", "geojson", "geoparquet", "geozarr", "gnss",
     "icechunk", "itslive", "itslive_cube", "itslive_table", "kmz", "mesh", "micmac", "mintpy", "mpic", "nisar",
-    "open_shifts", "planet2mintpy", "points", "pycorr", "stac", "table", "ticoi", "ticoi_table", "to_geotiff",
+    "open_shifts", "planet2mintpy", "points", "pycorr", "stac", "table", "ticoi", "ticoi_table", "tio", "to_geotiff",
 ]  # fmt: skip

@@ -9,16 +9,19 @@ import numpy as np
 import xarray as xr
 
 from xoffset import _options
-from xoffset.formats import border, file_sets, looks, pair_names, rasters, writing
+from xoffset.formats import border, file_sets, looks, pair_names, rasters, service_maps, writing
 from xoffset.formats.border import Theirs
 from xoffset.formats.names import SYSTEMS
-from xoffset.model.dates import Date
+from xoffset.model import checks, grids
+from xoffset.model.dates import Date, as_dates
 from xoffset.model.flags import FLAGS
 
 _SYSTEM = "autorift"
 _READ, _WRITE = "autorift.read", "autorift.write"
 # Displacement along x and y, interpolated or not, side of the chip.
 _BANDS = ("Dx", "Dy", "InterpMask", "ChipSizeX")
+# Of offsets in metres: the number for no value, and the file that tells their dates.
+OFFSET_NODATA, _TOLD = -32768.0, "metadata.txt"
 
 
 def recognises(look: looks.Look) -> bool:
@@ -146,6 +149,76 @@ def write(
         for pair, name in enumerate(names):
             rasters.write(scratch / name, _bands(theirs, pair), options, {}, _WRITE)
     return [target / name for name in names]
+
+
+def write_offsets(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
+    """GeoTIFFs of the offsets of each pair in metres, and `metadata.txt`, as MintPy's loader of COSI-Corr takes them.
+
+    `autorift_YYYYMMDDT000000_YYYYMMDDT000000_EWOffset.tif` is positive toward east, and `_NSOffset.tif` toward north,
+    in metres of the grid; -32768 where there is none. Each line of `metadata.txt` has the name of a file and its two
+    dates.
+
+    Parameters
+    ----------
+    shifts
+        Shifts (pair, y, x); lazy ones are computed pair by pair.
+    folder
+        Where the files go; made if it is not there.
+    overwrite
+        Replace files of the same names.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files, in the order of the pairs, then `metadata.txt`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If these are no shifts, or two pairs have the same days.
+    FileExistsError
+        If a file is there and `overwrite` is not set.
+    OSError
+        If the files cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, xoffset
+    >>> stack, _ = xoffset.synthetic.stack((96, 96), field="constant", velocity=12.0)
+    >>> shifts = xoffset.correlate(stack, xoffset.pairs(stack, max_gap=1), search=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = xoffset.formats.autorift.write_offsets(shifts, folder)
+    >>> files[-1].name, len(files) == 2 * shifts.sizes["pair"] + 1
+    ('metadata.txt', True)
+    """
+    caller = "autorift.write_offsets"
+    target = _options.as_path(folder, "folder", caller)
+    is_asked = _options.as_switch(overwrite, "overwrite", caller)
+    shifts = service_maps.prepared(checks.as_shifts(shifts, caller), caller)
+    ends = [np.datetime_as_string(as_dates(shifts[name].values), "D") for name in ("reference", "secondary")]
+    days = [tuple(day.replace("-", "") for day in each) for each in zip(*ends, strict=True)]
+    if len(set(days)) < len(days):
+        raise ValueError(f"{caller}() needs one match of each pair of days; got several. Leave the others out.")
+    x, y = (np.asarray(shifts[name].values, np.float64) for name in ("x", "y"))
+    place = border.Place(x, y, grids.crs_of(shifts))
+    options = rasters.profile(place, grids.spacing(shifts, caller)) | {"nodata": OFFSET_NODATA}
+    names = [
+        (f"autorift_{first}T000000_{second}T000000_{end}Offset.tif", first, second, pair, component)
+        for pair, (first, second) in enumerate(days)
+        for end, component in (("EW", "dx"), ("NS", "dy"))
+    ]
+    told = "".join(f"{name} {first} {second}\n" for name, first, second, *_ in sorted(names))
+    with writing.replaced_all(
+        target, [*(each[0] for each in names), _TOLD], overwrite=is_asked, caller=caller
+    ) as scratch:
+        for name, *_, pair, component in names:
+            values = np.asarray(shifts[component].data[pair], dtype=np.float32)
+            values = np.where(np.isfinite(values), values, np.float32(OFFSET_NODATA))
+            toward = "east" if component == "dx" else "north"
+            about = {"units": "m", "long_name": f"displacement, {toward} positive"}
+            rasters.write(scratch / name, {"": values}, options, about, caller)
+        (scratch / _TOLD).write_text(told)
+    return [target / name for name in (*(each[0] for each in names), _TOLD)]
 
 
 def _bands(theirs: Theirs, pair: int) -> dict[str, np.ndarray]:

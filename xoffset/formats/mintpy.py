@@ -15,6 +15,8 @@ import xarray as xr
 from xoffset import _options
 from xoffset.formats import border, looks, mintpy_grid, writing
 from xoffset.formats.border import Place
+from xoffset.formats.mintpy_results import write_quality as write_quality
+from xoffset.formats.mintpy_results import write_velocity as write_velocity
 from xoffset.formats.names import SYSTEMS
 from xoffset.model import checks, grids, products, units
 from xoffset.model.dates import as_dates, as_instants

@@ -26,7 +26,11 @@ from xoffset.model.points import takes_points
 from xoffset.model.shift_errors import drift, of_dates, shift_error, uneven, without_uncorrected
 from xoffset.model.tables import SHIFT_DRIFT, SHIFT_ERROR
 
-LOSSES = {"linear": losses.LINEAR, "huber": losses.HUBER, "tukey": losses.TUKEY, "l1": losses.L1}
+LOSSES = {
+    "linear": losses.LINEAR, "huber": losses.HUBER, "tukey": losses.TUKEY, "l1": losses.L1, "tio": losses.RESIDUAL,
+}  # fmt: skip
+# Scale of the weights of TIO by the residual [m], where none is given.
+RESIDUAL_SCALE = 2.0
 ISLANDS = {"nan": groups.NAN, "bridge": groups.BRIDGE, "separate": groups.SEPARATE}
 _STATES = {
     groups.NO_PAIRS: "no_pairs",
@@ -47,13 +51,15 @@ def invert(
     shifts: xr.Dataset,
     *,
     weights: Weights | Sequence[str] | xr.DataArray | np.ndarray = "sigma",
-    loss: Literal["linear", "huber", "tukey", "l1"] = "huber",
+    loss: Literal["linear", "huber", "tukey", "l1", "tio"] = "huber",
     smooth: float | Literal["gcv"] = 0.0,
     prior: xr.Dataset | None = None,
     islands: Literal["nan", "bridge", "separate"] = "nan",
     reference: Date | Sequence[Date] | None = None,
     stable: xr.DataArray | None = None,
     sun: xr.DataArray | xr.Dataset | None = None,
+    residual_scale: float | None = None,
+    residual_limit: float | None = None,
 ) -> xr.Dataset:
     """Displacement at every date from a network of pairwise shifts.
 
@@ -78,7 +84,8 @@ def invert(
     loss
         How misclosure counts: `"linear"` squared; `"huber"` squared up to 1.856 and linearly beyond; `"tukey"` not at
         all beyond 5.123; `"l1"` linearly. In units of the pixel's own median misclosure, of the vector, and corrected
-        for how much of a pair's error its misclosure shows.
+        for how much of a pair's error its misclosure shows. `"tio"`: as TIO has it, least squares and one step in
+        which each weight is divided by r² + residual_scale², r being the length of the residual of the pair [m].
     smooth
         Strength of a penalty on changes of velocity [yr m-1]: from one interval between dates to the next, a change of
         the velocity by 1 / smooth costs as much as a misfit of one standard error; with weights of other kinds, as a
@@ -108,6 +115,9 @@ def invert(
     sun
         Stack, or Dataset, with `sun_azimuth` and `sun_elevation` on (time) [degree] at the dates of the shifts: what
         moves with the shadows is told from the motion and removed. None: nothing is.
+    residual_scale, residual_limit
+        Of the loss `"tio"` [m]: residual at which a pair counts half, about the noise of a pair, 2 if it is None; and
+        residual beyond which it is clearly wrong and counts a thousandth of that, None: however large.
 
     Returns
     -------
@@ -188,8 +198,10 @@ def invert(
     loss_code = _options.one_of(loss, LOSSES, "loss", "invert")
     islands_code = _options.one_of(islands, ISLANDS, "islands", "invert")
     strength = _strength(smooth, islands, prior)
+    residuals = _residuals(loss, residual_scale, residual_limit)
     if sun is not None:
-        shifts, light = sunlight.without(shifts, sun, weights, loss_code)
+        of_light = losses.LINEAR if loss_code == losses.RESIDUAL else loss_code
+        shifts, light = sunlight.without(shifts, sun, weights, of_light)
     order, epochs, ends = checks.sorted_pairs(shifts)
     home = None if reference is None else _home(epochs, reference)
 
@@ -202,7 +214,7 @@ def invert(
     times = in_years(epochs - epochs[0])
     setup = solver.Setup(
         ends, times, home or (0,), loss_code, islands_code, strength, has_prior=prior is not None,
-        growth=graph.growth(times, graph.undirected(ends)), **of_pairs,
+        growth=graph.growth(times, graph.undirected(ends)), **residuals, **of_pairs,
     )  # fmt: skip
     is_lazy = not all(isinstance(field, np.ndarray) for field in observed)
     # nothing is counted where nothing is known yet and nothing depends on it
@@ -219,7 +231,7 @@ def invert(
         "function": "invert", "weights": _told(weights), "loss": loss,
         "smooth": smooth if isinstance(smooth, str) else float(smooth), "prior": prior is not None,
         "islands": islands, "reference": ", ".join(str(epochs[k]) for k in home) if home else COUNTED,
-        "stable": stable is not None,
+        "stable": stable is not None, **residuals,
     } | ({} if sun is None else {"sun": True})  # fmt: skip
     names = ("geolocation_dx", "geolocation_dy")
     places = {} if stable is None else {name: table[scene.TABLE.at(name)] for name in names}
@@ -310,6 +322,19 @@ def _strength(smooth: Any, islands: str, prior: xr.Dataset | None) -> float:
     if prior is not None and not strength:
         raise ValueError("invert() needs smooth with a prior; got smooth=0. Pass one, or leave the prior out.")
     return strength
+
+
+def _residuals(loss: str, scale: Any, limit: Any) -> dict[str, Any]:
+    """Options of the setup for the loss of TIO; nothing for others."""
+    if loss != "tio":
+        if scale is not None or limit is not None:
+            raise ValueError(
+                f"invert() needs loss='tio' for residual_scale and residual_limit; got loss={loss!r}. Leave them out."
+            )
+        return {}
+    given = {"residual_scale": RESIDUAL_SCALE if scale is None else scale}
+    given |= {} if limit is None else {"residual_limit": limit}
+    return {name: _options.as_positive(each, name, "invert", unit="m", example=2.0) for name, each in given.items()}
 
 
 def _home(epochs: np.ndarray, reference: Any) -> tuple[int, ...]:

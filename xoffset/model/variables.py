@@ -255,6 +255,21 @@ INTERVALS = (
 )
 INTERVALS |= _shared_errors(INTERVALS, "vx")
 
+MISCLOSURE = _table(
+    _PAIR_MAPS,
+    {
+        "residual_dx": ("m", "shift of the pair minus what the series moves, along x"),
+        "residual_dy": ("m", "shift of the pair minus what the series moves, along y"),
+    },
+    signed=("residual_dx", "residual_dy"),
+) | _table(
+    _TIME_MAPS,
+    {
+        "rms_dx": ("m", "root mean square residual of the pairs of the date, along x"),
+        "rms_dy": ("m", "root mean square residual of the pairs of the date, along y"),
+    },
+)
+
 CLOSURE = (
     _table(
         _PAIR_MAPS,
@@ -359,7 +374,7 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
 )
 TABLES: tuple[Table, ...] = (
     *_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, PIXEL_CLASSES, USABLE, TERRAIN, STABLE, STABLE_RATE, AREA_MEAN,
-    COMPARISON, COMPARISON_RATE, TUNING, TUNING_EVENT, LOSSES, COREGISTRATION, THINNING, LIGHT,
+    COMPARISON, COMPARISON_RATE, TUNING, TUNING_EVENT, LOSSES, COREGISTRATION, THINNING, LIGHT, MISCLOSURE,
 )  # fmt: skip
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}

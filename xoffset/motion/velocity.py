@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -15,11 +15,14 @@ from xoffset.model.carried_errors import carries_shift_error
 from xoffset.model.flags import FLAGS
 from xoffset.model.lazy import in_few_tasks
 from xoffset.model.points import takes_points
+from xoffset.model.tables import SHIFT_DRIFT, SHIFT_ERROR, SHIFT_ERROR_PARTS
 from xoffset.motion import regression
 from xoffset.motion.regression import VELOCITY, Fit, Loss, Source
 
 # Replicates beyond which a standard error gains nothing more.
 MOST_REPLICATES = 100_000
+# What shifts and series tell of errors that many dates or pixels share.
+_SHARED = (SHIFT_ERROR, *SHIFT_ERROR_PARTS, SHIFT_DRIFT, "sigma_drift_dx", "sigma_drift_dy")
 
 
 @in_few_tasks
@@ -29,6 +32,7 @@ def velocity(
     shifts_or_series: xr.Dataset,
     *,
     loss: Loss = "huber",
+    weights: Literal["sigma", "uniform"] = "sigma",
     bootstrap: int = 0,
     block: int | None = None,
     seed: int = 0,
@@ -41,12 +45,16 @@ def velocity(
     shifts_or_series
         Series (time, y, x) from `invert`: a line with a free intercept. Or shifts (pair, y, x): a line through the
         origin of displacement over baseline; all matches of the same two dates are one observation. Each vector weighs
-        the inverse of the mean of its two variances; without any standard errors (all NaN) all weigh alike.
+        the inverse of the mean of its two variances, see `weights`; without any standard errors (all NaN) all weigh
+        alike.
     loss
         How residuals count, by their length over both components: `"linear"` (least squares), `"huber"`, `"tukey"`
         (far ones not at all), or `"l1"` (a median). Long pairs weigh most in a line through pairs: a few that hold on
         to ground that does not move can outweigh many short ones, in all but `"tukey"`. Find those with
         `screen(max_separation="auto")`.
+    weights
+        `"sigma"`: as the standard errors of the input say. `"uniform"`: all alike, as if there were none, and standard
+        errors from the scatter about the line alone, as MintPy has them with `loss="linear"`.
     bootstrap
         Number of replicates, in which dates occur several times or not at all; 0: none. Adds `sigma_vx_bootstrap` and
         `sigma_vy_bootstrap`.
@@ -116,6 +124,8 @@ def velocity(
     20.0
     """
     code = _options.one_of(loss, regression.LOSSES, "loss", "velocity")
+    if _options.one_of(weights, {"sigma": False, "uniform": True}, "weights", "velocity"):
+        shifts_or_series = _without_errors(shifts_or_series)
     given = regression.source(shifts_or_series, "velocity")
     _options.as_whole_number(min_pairs, "min_pairs", "velocity", least=1, example=3)
     counts = _draw(given.epochs.size, bootstrap, block, seed)
@@ -144,11 +154,20 @@ def velocity(
         "flags": regression.flags(fitted, [VELOCITY]) | ~is_enough * np.int64(FLAGS["too_few_dates"]),
     }
     step: dict[str, str | int | None] = {"function": "velocity", "loss": loss, "min_pairs": int(min_pairs)}
+    step |= {} if weights == "sigma" else {"weights": weights}
     if fitted.bootstrap is not None:
         spread = (np.where(is_enough, each, each.dtype.type(np.nan)) for each in fitted.bootstrap)
         fields |= dict(zip(("sigma_vx_bootstrap", "sigma_vy_bootstrap"), spread, strict=True))
         step |= {"bootstrap": bootstrap, "block": block, "seed": seed}
     return products.rate(fields, like=given.data, step=step)
+
+
+def _without_errors(data: Any) -> Any:
+    """Shifts or a series that know no standard errors."""
+    if not isinstance(data, xr.Dataset):
+        return data
+    unknown = {name: xr.full_like(data[name], np.nan) for name in ("sigma_dx", "sigma_dy") if name in data}
+    return data.assign(unknown).drop_vars(_SHARED, errors="ignore")
 
 
 def _pairs_of(given: Source, fitted: Fit) -> Any:

@@ -43,6 +43,7 @@ def open_stac(
     datetime: Interval | None = None,
     season: tuple[str, str] | None = None,
     max_cloud: float | None = None,
+    max_cloud_scene: float | None = None,
     one_a_year: bool = False,
     refinement: bool = False,
     modify: Modify | None = None,
@@ -84,6 +85,8 @@ def open_stac(
         Largest share of the area that clouds hide [%], counted in the items' own layers of classes (SCL, QA_PIXEL,
         Fmask) within `bbox`, of the pixels that hold a class; clouds are those of `masking.classes`. Without such a
         layer, and without `bbox`, the cloud cover of the scene as the item tells it.
+    max_cloud_scene
+        Largest cloud cover of the scene as a whole, as the item tells it [%]; items that tell none are kept.
     one_a_year
         Keep one image a year, those whose days of the year spread least: sun and snow are then alike. Of a season over
         the new year the year is that of its first day.
@@ -133,6 +136,7 @@ def open_stac(
     ... )  # doctest: +SKIP
     """
     _check(band, align, max_cloud, modify)
+    _check(band, align, max_cloud_scene, modify, "max_cloud_scene")
     is_yearly = _options.as_switch(one_a_year, "one_a_year", "open_stac")
     wanted = _Wanted(
         band,
@@ -145,6 +149,7 @@ def open_stac(
         None if nodata is None else _as_nodata(nodata),
         modify,
         _options.as_switch(refinement, "refinement", "open_stac"),
+        max_cloud_scene,
     )
     account = Account()
     with _options.speaking_as("open_stac", "open_stack"):
@@ -160,8 +165,10 @@ def open_stac(
         parameters = {
             "band": band, "collection": wanted.collections or None, "tile": wanted.tiles, "orbit": wanted.orbits,
             "bbox": bbox,
-            "datetime": None if datetime is None else times.as_text(wanted.interval), "season": season,
-            "max_cloud": max_cloud, "one_a_year": one_a_year or None, "refinement": refinement or None,
+            "datetime": None if datetime is None else times.as_text(wanted.interval),
+            "season": season,
+            "max_cloud": max_cloud, "max_cloud_scene": max_cloud_scene,
+            "one_a_year": one_a_year or None, "refinement": refinement or None,
             "nodata": nodata,
         }  # fmt: skip
         stack, _ = stacking.stacked(layers, stacking.Request(align, box, chunks, WORKERS), "open_stac", parameters)
@@ -180,6 +187,7 @@ class _Wanted(NamedTuple):
     nodata: float | None
     modify: Modify | None
     has_refinement: bool
+    max_cloud: float | None  # of the scene as a whole [%]
 
     @property
     def query(self) -> Query:
@@ -188,7 +196,9 @@ class _Wanted(NamedTuple):
         return Query(self.collections, box, times.as_text(self.interval))
 
 
-def _check(band: str, align: Align | None, max_cloud: float | None, modify: Modify | None) -> None:
+def _check(
+    band: str, align: Align | None, max_cloud: float | None, modify: Modify | None, name: str = "max_cloud"
+) -> None:
     if not isinstance(band, str) or not band:
         raise TypeError(
             f"open_stac() needs the name of a band; got {band!r}. Pass that of a file, or a common name: band='red'."
@@ -197,7 +207,7 @@ def _check(band: str, align: Align | None, max_cloud: float | None, modify: Modi
         _options.check_name(align, get_args(Align), "align", "open_stac")
     if max_cloud is not None and not (_options.is_number(max_cloud) and 0 <= max_cloud <= 100):
         raise ValueError(
-            f"open_stac() needs max_cloud in percent, 0 to 100; got {max_cloud!r}. Pass a number such as max_cloud=10."
+            f"open_stac() needs {name} in percent, 0 to 100; got {max_cloud!r}. Pass a number such as {name}=10."
         )
     if modify is not None and not callable(modify):
         raise TypeError(
@@ -291,6 +301,10 @@ def _is_wanted(item: Item, wanted: _Wanted, account: Account) -> bool:
         return False
     if wanted.season is not None and not wanted.season.holds(date):
         account.leave("outside of the season", date, item.id)
+        return False
+    cover: Any = item.properties.get("eo:cloud_cover")
+    if wanted.max_cloud is not None and _options.is_number(cover) and cover > wanted.max_cloud:
+        account.leave("cloudier as a whole than max_cloud_scene", date, item.id)
         return False
     return True
 

@@ -1,5 +1,6 @@
 """Ways from images to products, each with its own parameters: dataclasses that `run` carries out."""
 
+from xoffset.recipes.annual_rate import AnnualRate
 from xoffset.recipes.base import Recipe
 from xoffset.recipes.earthquake import Earthquake
 from xoffset.recipes.gdm_etq import GdmOptEtq
@@ -8,9 +9,10 @@ from xoffset.recipes.generic import Generic
 from xoffset.recipes.landslide import Glacier, Landslide
 from xoffset.recipes.mpic import MpicOpt
 from xoffset.recipes.pycorr import Pycorr
+from xoffset.recipes.tio import Tio
 from xoffset.recipes.tune import tune
 
 __all__ = [
-    "Earthquake", "GdmOptEtq", "GdmOptIce", "GdmOptSlide", "Generic", "Glacier", "Landslide", "MpicOpt", "Pycorr",
-    "Recipe", "tune",
+    "AnnualRate", "Earthquake", "GdmOptEtq", "GdmOptIce", "GdmOptSlide", "Generic", "Glacier", "Landslide", "MpicOpt",
+    "Pycorr", "Recipe", "Tio", "tune",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from xoffset.recipes.annual_rate import AnnualRate
 from xoffset.recipes.base import Recipe, read_toml
 from xoffset.recipes.earthquake import Earthquake
 from xoffset.recipes.gdm_etq import GdmOptEtq
@@ -15,8 +16,11 @@ from xoffset.recipes.generic import Generic
 from xoffset.recipes.landslide import Glacier, Landslide
 from xoffset.recipes.mpic import MpicOpt
 from xoffset.recipes.pycorr import Pycorr
+from xoffset.recipes.tio import Tio
 
-_ALL = (Generic, Landslide, Glacier, Earthquake, MpicOpt, GdmOptEtq, GdmOptSlide, GdmOptIce, Pycorr)
+_ALL = (
+    Generic, Landslide, Glacier, Earthquake, MpicOpt, GdmOptEtq, GdmOptSlide, GdmOptIce, Pycorr, AnnualRate, Tio,
+)  # fmt: skip
 RECIPES: dict[str, type[Recipe]] = {each.name: each for each in _ALL}
 
 

@@ -31,49 +31,8 @@ _FROM = (AUTO, PRODUCTS, NONE)
 
 
 @dataclass(frozen=True)
-class Service(Recipe):
-    """Recipe of a service that takes Sentinel-2 products, or a stack of any other images."""
-
-    band: int | str | None = option(
-        None, "Sentinel-2 band; left out B04, which is recommended, and of other images than products the only one",
-        example=BAND,
-    )  # fmt: skip
-    tile: str = option(LOCAL, "Sentinel-2 tile such as 31TGK, of products that have several; 'local' is the only one")
-    classes: str | tuple[str, ...] = option(
-        AUTO, "classes of the pixels, which masks are made of: of the 'products', rasters of classes, or 'none'; "
-        "'auto' takes those of products that have them", choices=_FROM, is_path=True,
-    )  # fmt: skip
-    detectors: str = option(
-        AUTO, "footprints of the detectors, along which stripes are corrected: of the 'products', or 'none'; 'auto' "
-        "takes those of products that have them", choices=_FROM,
-    )  # fmt: skip
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not re.fullmatch(r"[A-Za-z0-9-]+", self.tile):
-            raise ValueError(
-                f"the recipe {self.name} needs letters and digits as tile; got {self.tile!r}. Pass one such as '31TGK'."
-            )
-
-    def ways(self, scenes: Any) -> list[Self]:
-        """Recipes that say which band, classes and detectors of these scenes there are, the fullest first."""
-        places = [] if _are_arrays(scenes) else find(scenes)
-        are_products = bool(places) and all(map(is_product, places))
-        self._check_products(are_products)
-        of_products = (PRODUCTS, NONE) if are_products else (NONE,)
-        kinds = of_products if self.classes == AUTO else (self.classes,)
-        seen = of_products if self.detectors == AUTO else (self.detectors,)
-        is_sentinel = bool(places) and all(sentinel2.is_product(each) or eopf.is_product(each) for each in places)
-        band = BAND if self.needs_band and is_sentinel else self.band
-        return [replace(self, band=band, classes=each, detectors=other) for each, other in product(kinds, seen)]
-
-    def _check_products(self, are_products: bool) -> None:
-        for name in ("classes", "detectors"):
-            if getattr(self, name) == PRODUCTS and not are_products:
-                raise ValueError(
-                    f"the recipe {self.name} needs products, such as those of Sentinel-2, as scenes for "
-                    f"{name}={PRODUCTS!r}; got other images. Leave {name} out, or give the products."
-                )
+class OfDays(Recipe):
+    """Recipe of a service whose files are named after the days of the images."""
 
     def check_plan(self, results: Mapping[str, Any]) -> None:
         """Refuse dates that names of the files, which tell days, cannot tell apart."""
@@ -102,12 +61,58 @@ class Service(Recipe):
         """Whether files or columns are named after the days of single images."""
         return False
 
+
+@dataclass(frozen=True)
+class Service(OfDays):
+    """Recipe of a service that takes Sentinel-2 products, or a stack of any other images."""
+
+    band: int | str | None = option(
+        None, "Sentinel-2 band; left out B04, which is recommended, and of other images than products the only one",
+        example=BAND,
+    )  # fmt: skip
+    tile: str = option(LOCAL, "Sentinel-2 tile such as 31TGK, of products that have several; 'local' is the only one")
+    classes: str | tuple[str, ...] = option(
+        AUTO, "classes of the pixels, which masks are made of: of the 'products', rasters of classes, or 'none'; "
+        "'auto' takes those of products that have them", choices=_FROM, is_path=True,
+    )  # fmt: skip
+    detectors: str = option(
+        AUTO, "footprints of the detectors, along which stripes are corrected: of the 'products', or 'none'; 'auto' "
+        "takes those of products that have them", choices=_FROM,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not re.fullmatch(r"[A-Za-z0-9-]+", self.tile):
+            raise ValueError(
+                f"the recipe {self.name} needs letters and digits as tile; got {self.tile!r}. Pass one such as '31TGK'."
+            )
+
+    def ways(self, scenes: Any) -> list[Self]:
+        """Recipes that say which band, classes and detectors of these scenes there are, the fullest first."""
+        places = [] if are_arrays(scenes) else find(scenes)
+        are_products = bool(places) and all(map(is_product, places))
+        self._check_products(are_products)
+        of_products = (PRODUCTS, NONE) if are_products else (NONE,)
+        kinds = of_products if self.classes == AUTO else (self.classes,)
+        seen = of_products if self.detectors == AUTO else (self.detectors,)
+        is_sentinel = bool(places) and all(sentinel2.is_product(each) or eopf.is_product(each) for each in places)
+        band = BAND if self.needs_band and is_sentinel else self.band
+        return [replace(self, band=band, classes=each, detectors=other) for each, other in product(kinds, seen)]
+
+    def _check_products(self, are_products: bool) -> None:
+        for name in ("classes", "detectors"):
+            if getattr(self, name) == PRODUCTS and not are_products:
+                raise ValueError(
+                    f"the recipe {self.name} needs products, such as those of Sentinel-2, as scenes for "
+                    f"{name}={PRODUCTS!r}; got other images. Leave {name} out, or give the products."
+                )
+
     def script(self, scenes: Any = "scenes", out: str = "results") -> str:
         """The same steps as plain calls in Python, which store and resume the same products.
 
         What is left to the scenes is that of these; of scenes that are not there it is that of Sentinel-2 products.
         """
-        if _are_there(scenes):
+        if are_there(scenes):
             return Recipe.script(self.ways(scenes)[0], scenes, out)
         told = {"band": BAND} if self.needs_band else {}
         told |= {name: PRODUCTS for name in ("classes", "detectors") if getattr(self, name) == AUTO}
@@ -149,16 +154,16 @@ def check_matched(matches: xr.Dataset, recipe: str, advice: str) -> None:
         )
 
 
-def _are_arrays(scenes: Any) -> bool:
+def are_arrays(scenes: Any) -> bool:
     """Whether scenes are a stack, or arrays of other loaders, and no files of images."""
     if isinstance(scenes, xr.DataArray) or objects.are_loaded(scenes):
         return True
     return saved_stack.is_saved(scenes) and not is_product(str(scenes))
 
 
-def _are_there(scenes: Any) -> bool:
+def are_there(scenes: Any) -> bool:
     """Whether scenes are more than names of what is not there yet."""
-    if _are_arrays(scenes):
+    if are_arrays(scenes):
         return True
     try:
         found = find(scenes)

@@ -51,11 +51,13 @@ def invert(network: Network, method: Method, s: Strip, out: SeriesLayers) -> Non
     for axis in range(2):
         variances.split(network.ends, s.variance[axis], s.of_date[axis], s.least_of_date[axis], s.work)
     _fit(network, s, method.loss)
+    if method.loss == losses.RESIDUAL:
+        _reweigh_once(network, method, s)
     if not method.is_general and method.loss in (losses.LINEAR, losses.HUBER):
         linear.sum_inverse(network, s, has_inverse=method.loss == losses.HUBER)
-    elif method.loss == losses.LINEAR:
+    elif method.loss in (losses.LINEAR, losses.RESIDUAL):
         systems.invert(network.first, s.band, s.inverse)
-    if method.loss != losses.LINEAR:
+    if method.loss not in (losses.LINEAR, losses.RESIDUAL):
         _settle_each(network, s, method.loss)
     losses.residuals(network.ends, s.weight, s.redundancy, s.observed, s.solution, s.length)
     _share(network, s, method.loss)
@@ -152,7 +154,7 @@ def _fit(network: Network, s: Strip, loss: int) -> None:
     linear.prepare_equal(network, s)
     linear.step(network, s)
     losses.share_redundancy(s.weight, s.redundant, s.mean_weight, s.redundancy)
-    if loss == losses.LINEAR:
+    if loss in (losses.LINEAR, losses.RESIDUAL):
         s.is_settled.fill(1.0)
         return
     losses.residuals(network.ends, s.weight, s.redundancy, s.observed, s.solution, s.length)
@@ -161,6 +163,16 @@ def _fit(network: Network, s: Strip, loss: int) -> None:
     linear.prepare(network, s)
     systems.invert(network.first, s.band, s.inverse)
     losses.redundancies(network.ends, s.root, s.weight, s.effective, s.inverse, s.redundancy)
+
+
+def _reweigh_once(network: Network, method: Method, s: Strip) -> None:
+    """Go on from least squares with one step of weights by the residuals in metres."""
+    of_loss = method.residual_scale, method.residual_limit
+    losses.weigh_residuals(network.ends, s.weight, s.observed, s.solution, *of_loss, s.trust, s.effective)
+    s.is_settled.fill(0.0)
+    linear.prepare(network, s)
+    linear.step(network, s)
+    s.is_settled.fill(1.0)
 
 
 def _settle_each(network: Network, s: Strip, loss: int) -> None:
@@ -214,7 +226,8 @@ def _share(network: Network, s: Strip, loss: int) -> None:
     chains.likelihoods(network.first, network.times, *series, s.redundant, s.likelihood)
     chains.mean_share(s.likelihood, network.shares, s.guess)
     known = s.length, s.redundancy, s.weight, s.variance, s.scale, s.n_pairs, s.is_blind, s.guess
-    variances.share_of_pairs(loss != losses.LINEAR, *known, s.share, s.least_share, s.n_outliers, s.misclosure)
+    is_robust = loss not in (losses.LINEAR, losses.RESIDUAL)
+    variances.share_of_pairs(is_robust, *known, s.share, s.least_share, s.n_outliers, s.misclosure)
 
 
 def _covariance(network: Network, method: Method, s: Strip, out: np.ndarray) -> None:

@@ -21,6 +21,17 @@ MARGIN = 1.5
 FIRST_RATIO = -5.0
 
 
+def tio_scale(times: np.ndarray) -> float:
+    """Strength of smoothing for each unit of the coefficient of TIO: half the harmonic mean of the time steps.
+
+    times (date,), three or more; the step of a date is the mean of those before and after it, that of the first and
+    the last date that of their neighbours.
+    """
+    steps = 0.5 * (times[2:] - times[:-2])
+    around = np.concatenate([steps[:1], steps, steps[-1:]])
+    return float(0.5 / np.mean(1.0 / around))
+
+
 def smooth(network: Network, method: Method, s: Strip) -> None:
     """Penalised least squares with the weights that the loss left; pairs are judged by their misclosure alone."""
     if method.smooth < 0.0:

@@ -35,7 +35,7 @@ class Setup:
     (`is_relative`). None: a field of weights is given, or the inverse variances are the weights. A match whose given
     weight is no positive finite number takes no part. shared (pair,): variance [m²] of each match which all pixels
     share, which the inverse variances hold as weights and the standard errors do not. growth (date,): of the drift, see
-    `graph.growth`. factor, shares: of `Network`.
+    `graph.growth`. factor, shares: of `Network`. residual_scale, residual_limit [m]: of the loss `losses.RESIDUAL`.
     """
 
     ends: np.ndarray
@@ -44,6 +44,8 @@ class Setup:
     loss: int = losses.HUBER
     islands: int = groups.NAN
     smooth: float = 0.0
+    residual_scale: float = np.inf
+    residual_limit: float = np.inf
     base: np.ndarray | None = None
     is_relative: bool = False
     has_field: bool = False
@@ -71,7 +73,7 @@ class Setup:
     @property
     def is_general(self) -> bool:
         """Whether the weights are anything but the inverse variances, or the series is smoothed."""
-        return self.is_weighted or self.smooth != 0.0
+        return self.is_weighted or self.smooth != 0.0 or self.loss == losses.RESIDUAL
 
     @property
     def is_weighted(self) -> bool:
@@ -88,7 +90,8 @@ def solve(*fields: np.ndarray, setup: Setup) -> np.ndarray:
     rows, columns = fields[0].shape[1:]
     flat = [array.reshape(array.shape[0], rows * columns) for array in fields]
     seen, network = setup.seen, setup.network
-    method = Method(setup.loss, setup.islands, setup.smooth, setup.is_general)
+    residuals = setup.residual_scale, setup.residual_limit
+    method = Method(setup.loss, setup.islands, setup.smooth, setup.is_general, *residuals)
     s = _strip(fields[:4], network, rows * columns, setup.is_general)
     dates = setup.times.size
     out = np.empty((setup.layers, rows * columns), dtype=fields[0].dtype)

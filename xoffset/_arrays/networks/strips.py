@@ -50,12 +50,17 @@ class Network(NamedTuple):
 
 
 class Method(NamedTuple):
-    """How to solve: loss and islands by number; smooth [yr m-1], below zero for cross-validation."""
+    """How to solve: loss and islands by number; smooth [yr m-1], below zero for cross-validation.
+
+    residual_scale and residual_limit [m] belong to the loss `losses.RESIDUAL`.
+    """
 
     loss: int
     islands: int
     smooth: float
     is_general: bool  # weights are not the inverse of the variances, or the series is smoothed
+    residual_scale: float = np.inf
+    residual_limit: float = np.inf
 
 
 class SeriesLayers(NamedTuple):

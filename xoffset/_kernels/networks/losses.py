@@ -20,6 +20,8 @@ HUBER = 1
 TUKEY = 2
 # Absolute values of all residuals.
 L1 = 3
+# One step of weights that fall with the square of the residual, whose scale is known.
+RESIDUAL = 4
 
 # Least scale of the noise, as a share of the largest displacement: smaller misclosures are rounding and not noise.
 PRECISION = 1e-7
@@ -44,6 +46,8 @@ L1_LEAST = 0.05
 LEAST_TRUST = 1e-9
 # Redundancy at or below which no other pair checks a pair; what is left is rounding.
 UNCHECKED = 1e-9
+# Factor of the weight of a pair whose residual is clearly wrong.
+WRONG = 1e-3
 
 
 @kernel
@@ -187,6 +191,33 @@ def reweigh(loss, length, scale, is_settled, weight, trust, effective):
             found = trust[p, lane] if is_settled[lane] > 0.0 else found
             trust[p, lane] = found
             effective[p, lane] = weight[p, lane] * found
+
+
+@kernel
+def weigh_residuals(ends, weight, observed, solution, scale, limit, trust, effective):
+    """Factor 1 / (1 + (r / scale)^2) of the weight of a pair, trust (pair, lanes), r being the length of its residual.
+
+    It is a thousandth of that beyond the limit; scale and limit [m]. The factors of a pixel are divided by their mean
+    over its pairs, so that they stay as strong as what else holds the solution. effective: as in `reweigh`.
+    """
+    pairs, lanes = weight.shape
+    total, count = np.zeros(lanes), np.zeros(lanes)
+    x, y = solution[0], solution[1]
+    for p in range(pairs):
+        i, j = ends[p, 0], ends[p, 1]
+        for lane in range(lanes):
+            along_x = observed[0, p, lane] - x[j, lane] + x[i, lane]
+            along_y = observed[1, p, lane] - y[j, lane] + y[i, lane]
+            square = along_x * along_x + along_y * along_y
+            found = scale * scale / (scale * scale + square)
+            found *= WRONG if square > limit * limit else 1.0
+            trust[p, lane] = found
+            total[lane] += found if weight[p, lane] > 0.0 else 0.0
+            count[lane] += 1.0 if weight[p, lane] > 0.0 else 0.0
+    for p in range(pairs):
+        for lane in range(lanes):
+            trust[p, lane] *= count[lane] / total[lane] if count[lane] > 0.0 else 1.0
+            effective[p, lane] = weight[p, lane] * trust[p, lane]
 
 
 @kernel
