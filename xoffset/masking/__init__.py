@@ -9,6 +9,6 @@ from xoffset.masking.terrain import aspect, cast_shadow, slope, slope_mask
 from xoffset.masking.usable import usable
 
 __all__ = [
-    "aspect", "cast_shadow", "classes", "combine", "drop_cloudy", "land_classes", "slope", "slope_mask", "stable_ground",
-    "usable",
+    "aspect", "cast_shadow", "classes", "combine", "drop_cloudy", "land_classes", "slope", "slope_mask",
+    "stable_ground", "usable",
 ]  # fmt: skip
