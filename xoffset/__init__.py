@@ -37,7 +37,9 @@ from xoffset.motion.coseismic import coseismic
 from xoffset.motion.decompose import decompose
 from xoffset.motion.ground import ground
 from xoffset.motion.interval_velocity import interval_velocity
+from xoffset.motion.inverse_velocity import inverse_velocity
 from xoffset.motion.means import mean_displacement, mean_velocity
+from xoffset.motion.onset import onset
 from xoffset.motion.profile import profile
 from xoffset.motion.resample import rereference, resample
 from xoffset.motion.strain import strain
@@ -108,12 +110,14 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "ground",
     "info",
     "interval_velocity",
+    "inverse_velocity",
     "invert",
     "light",
     "losses",
     "masking",
     "mean_displacement",
     "mean_velocity",
+    "onset",
     "open_dem",
     "open_result",
     "open_shifts",

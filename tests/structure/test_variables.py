@@ -157,6 +157,8 @@ CALLS = {
     "coseismic postseismic": variables.COSEISMIC,
     "annual": variables.ANNUAL,
     "interval_velocity": variables.INTERVALS,
+    "onset": variables.ONSET,
+    "inverse_velocity": variables.FAILURE,
     "mean_displacement": variables.MEAN_DISPLACEMENT,
     "mean_velocity": variables.MEAN_VELOCITY,
     "vector_coherence": variables.COHERENCE,
