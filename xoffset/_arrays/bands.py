@@ -189,8 +189,8 @@ def _read(fields: tuple[np.ndarray, ...], bands: int) -> tuple[np.ndarray, np.nd
     each = each.reshape(bands, len(VECTORS), *fields[0].shape)
     value, variance = each[:, :2], each[:, 2:]
     variance[:, :2] **= 2
-    is_known = np.isfinite(value).all(axis=1) & np.isfinite(variance).all(axis=1)
-    return value, np.where(is_known[:, np.newaxis], variance, np.nan)
+    is_known = np.isfinite(each).all(axis=1, keepdims=True)
+    return value, np.where(is_known, variance, np.nan)
 
 
 def _own(variance: np.ndarray, alike: np.ndarray | float) -> np.ndarray:

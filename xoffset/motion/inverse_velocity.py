@@ -107,6 +107,10 @@ def inverse_velocity(
     fields |= {"rms": (dims, found["rms"]), "n_dates": (dims, found["n_dates"].astype(np.int32))}
     reasons = (state == NONE) * np.int64(FLAGS["no_acceleration"])
     fields["flags"] = (dims, reasons + (state == TOO_FEW) * np.int64(FLAGS["too_few_dates"]))
-    step = {"function": _CALLER, "start": None if first is None else str(first)}
-    step |= {"false_alarm": level, "confidence": held}
+    step = {
+        "function": _CALLER,
+        "start": None if first is None else str(first),
+        "false_alarm": level,
+        "confidence": held,
+    }
     return products.product(fields, FAILURE, like=given.data, step=step)

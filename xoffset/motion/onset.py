@@ -18,6 +18,7 @@ from xoffset.model.flags import FLAGS
 from xoffset.model.lazy import in_few_tasks
 from xoffset.model.points import takes_points
 from xoffset.motion import changes
+from xoffset.motion.components import Fields
 
 _CALLER = "onset"
 # Most changes that are searched: each needs three dates on both sides.
@@ -108,7 +109,7 @@ def onset(
     find = partial(search.find, time=time, growth=growth, most=most, false_alarm=level, confidence=held)
     found = layers.split(per_pixel(find, given.fields, layers.count))
     of_changes, of_pixels = ("change", "y", "x"), ("y", "x")
-    fields = {
+    fields: Fields = {
         f"change_{name}": (of_changes, changes.instants(found[name], given.epochs[0]))
         for name in ("date", "earliest", "latest")
     }

@@ -11,7 +11,8 @@ import math
 import numpy as np
 
 from xoffset._kernels._jit import kernel
-from xoffset._kernels.networks.changes import CUT, GOLDEN, LEAST_SCATTER, SECTIONS, TURNS
+from xoffset._kernels.networks.bends import GOLDEN, SECTIONS
+from xoffset._kernels.networks.changes import CUT, LEAST_SCATTER, TURNS
 from xoffset._kernels.networks.order import _median
 from xoffset._kernels.networks.trend import MEDIAN_LENGTH
 
