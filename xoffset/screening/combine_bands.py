@@ -91,7 +91,8 @@ def combine_bands(shifts: Mapping[str, xr.Dataset], *, false_alarm: float = 0.00
     >>> bool(found.sigma_dx.median() < bands["B04"].sigma_dx.median())
     True
     """
-    if not isinstance(shifts, Mapping) or not all(isinstance(name, str) for name in shifts):
+    is_named = isinstance(shifts, Mapping) and not isinstance(shifts, xr.Dataset)
+    if not is_named or not all(isinstance(name, str) for name in shifts):
         raise TypeError(
             f"combine_bands() needs shifts by the name of their band; got {type(shifts).__name__}. "
             "Pass {'B03': shifts_of_b03, 'B04': shifts_of_b04}."
