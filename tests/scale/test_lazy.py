@@ -157,8 +157,10 @@ RECIPES = {
     "coseismic": lambda shifts, lazy, folder: xoffset.coseismic(shifts, "2020-06-01"),
     "yearly_velocity": lambda shifts, lazy, folder: xoffset.yearly_velocity(shifts),
     "interval_velocity": lambda shifts, lazy, folder: xoffset.interval_velocity(shifts),
-    "onset": lambda shifts, lazy, folder: xoffset.onset(xoffset.invert(shifts)),
-    "inverse_velocity": lambda shifts, lazy, folder: xoffset.inverse_velocity(longer(xoffset.invert(shifts))),
+    "onset": lambda shifts, lazy, folder: xoffset.onset(xoffset.invert(shifts, reference=DATES[0])),
+    "inverse_velocity": lambda shifts, lazy, folder: xoffset.inverse_velocity(
+        longer(xoffset.invert(shifts, reference=DATES[0]))
+    ),
     "calibrate": lambda shifts, lazy, folder: xoffset.calibrate(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
     ),
