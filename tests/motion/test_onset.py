@@ -9,6 +9,7 @@ import xarray as xr
 import xoffset
 from xoffset.model import products
 from xoffset.model.flags import FLAGS
+from xoffset.plotting.models import at_dates
 
 START = np.datetime64("2016-01-01", "us")
 YEAR = np.timedelta64(int(365.25 * 86400), "s")
@@ -266,3 +267,31 @@ def test_noise_that_piles_up_is_not_taken_for_changes(drift):
     found, plain = (xoffset.onset(each, false_alarm=0.99, max_changes=1) for each in (told, blind))
     is_same = (found.change_date[0] == plain.change_date[0]).values
     assert (found.sigma_vx_after[0].values[is_same] > plain.sigma_vx_after[0].values[is_same]).all()
+
+
+def test_a_picture_draws_the_bends():
+    years = np.linspace(0.0, 5.0, 30)
+    series = made(years, [(2.0, JUMP), (3.5, 2.0 * JUMP)], shape=(2, 2), noise=1e-3)
+    here = xoffset.onset(series).isel(y=0, x=0)
+    for name in ("dx", "dy"):
+        line = at_dates(here, name, series.time.values, "series")
+        expected = series[name].values[:, 0, 0]
+        np.testing.assert_allclose(line - line[0], expected - expected[0], atol=0.01)
+    none = xoffset.onset(made(years, shape=(1, 1)), false_alarm=1e-9).isel(y=0, x=0)
+    assert np.isnan(at_dates(none, "dx", series.time.values, "series")).all()
+
+
+@pytest.mark.data
+def test_ice_that_moves_steadily_has_no_change(data_folder):
+    """Perito Moreno in twelve weeks of a summer."""
+    dates = ("0101", "0121", "0126", "0131", "0205", "0207", "0210", "0220", "0222", "0227", "0313", "0328")
+    files = [data_folder / "perito_moreno_s2" / f"2020{date}.jpg" for date in dates]
+    stack = xoffset.open_stack(files, band=1, date="%Y%m%d", pixel_size=6.5).isel(y=slice(400, 720), x=slice(900, 1220))
+    stack = stack.astype("float32").where(stack > 2).load()
+    shifts = stack.offset.correlate(stack.offset.pairs(max_gap=4), template=32, search=16, step=16).offset.screen()
+    series = shifts.offset.invert()
+    found = series.offset.onset()
+    has_dates = (found.flags & FLAGS["too_few_dates"]) == 0
+    assert has_dates.sum() > 250
+    assert (found.n_changes > 0).where(has_dates).mean() < 0.03
+    assert series.offset.inverse_velocity().failure_date.isnull().where(has_dates, True).mean() > 0.97

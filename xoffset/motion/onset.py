@@ -64,7 +64,9 @@ def onset(
     -----
     Displacement follows a line that bends, u = c + v·t + Σ Δ·max(t - τ, 0), with the same dates τ for both components.
     The bend that takes most of the weighted squares is found first; it is tested, then the next one is searched beside
-    it, and all dates are adjusted to each other (binary segmentation by a model of the whole series). The free level
+    it, and all dates are adjusted to each other (binary segmentation by a model of the whole series). Motion that
+    begins and ends needs two bends, of which one alone may explain little: if the first is not significant, the second
+    is searched all the same and has to pass a tenth of `false_alarm`, which both then bear. The free level
     takes the error of the reference date, which all dates share; what is left errs date by date, as the standard errors
     say, with `sigma_shift` of the dates, up to a common factor that the residuals tell.
 

@@ -26,6 +26,8 @@ TURNS, ROUNDS = 8, 4
 LEAST_SCATTER = 0.25
 # Stands for the bend that is left out where none is.
 ALL = -9
+# Share of the false alarm that two bends at once may have, where one is not significant.
+AHEAD = 0.1
 # Why there are no changes.
 FOUND, NONE, TOO_FEW = 0, 1, 2
 
@@ -72,7 +74,17 @@ def find(time, rows, value, own, mean, count, is_blind, growth, drift, most, fal
             if np.isnan(chance) and found == 0:
                 state = TOO_FEW
             if not chance <= false_alarm:
-                break
+                if np.isnan(chance) or found + 1 >= most:
+                    break
+                # what begins and ends takes two bends, of which one alone may explain little
+                chance = _next(
+                    t[:n], base[:n], value[p], kept[:n], weight[:n], wander[:n], basis, rest, length[:n], sample[:n],
+                    until[:n], gains, trials, sums, last, bends, found + 1, least,
+                )  # fmt: skip
+                if not chance <= AHEAD * false_alarm:
+                    break
+                chances[found] = chance
+                found += 1
             chances[found] = chance
             found += 1
             state = FOUND
