@@ -271,12 +271,12 @@ def test_noise_that_piles_up_is_not_taken_for_changes(drift):
 
 def test_a_picture_draws_the_bends():
     years = np.linspace(0.0, 5.0, 30)
-    series = made(years, [(2.0, JUMP), (3.5, 2.0 * JUMP)], shape=(2, 2), noise=1e-3)
+    series = made(years, [(2.0, JUMP), (3.5, 2.0 * JUMP)], shape=(2, 2), noise=0.05)
     here = xoffset.onset(series).isel(y=0, x=0)
     for name in ("dx", "dy"):
         line = at_dates(here, name, series.time.values, "series")
         expected = series[name].values[:, 0, 0]
-        np.testing.assert_allclose(line - line[0], expected - expected[0], atol=0.01)
+        np.testing.assert_allclose(line - line[0], expected - expected[0], atol=0.25)
     none = xoffset.onset(made(years, shape=(1, 1)), false_alarm=1e-9).isel(y=0, x=0)
     assert np.isnan(at_dates(none, "dx", series.time.values, "series")).all()
 

@@ -21,7 +21,7 @@ PARTS = 4
 # Length of a residual, in units of the scale, beyond which a date is an outlier: of 100 000 dates without one it is 4.
 CUT = 4.5
 # Most times that outliers are looked for anew, and that the dates of several changes are adjusted to each other.
-TURNS, ROUNDS = 8, 4
+TURNS, ROUNDS = 8, 24
 # Least scatter in units of the standard errors: what is far below these is no evidence.
 LEAST_SCATTER = 0.25
 # Stands for the bend that is left out where none is.
@@ -81,6 +81,16 @@ def find(time, rows, value, own, mean, count, is_blind, growth, drift, most, fal
                     t[:n], base[:n], value[p], kept[:n], weight[:n], wander[:n], basis, rest, length[:n], sample[:n],
                     until[:n], gains, trials, sums, last, bends, found + 1, least,
                 )  # fmt: skip
+                if np.isnan(chance):
+                    break
+                _adjust(
+                    t[:n], weight[:n], wander[:n], value[p], kept[:n], basis, rest, until[:n], gains, trials, sums,
+                    last, bends, found + 2,
+                )  # fmt: skip
+                chance = _chance_of_last(
+                    t[:n], weight[:n], wander[:n], value[p], kept[:n], basis, rest, until[:n], gains, trials, sums,
+                    last, bends, found + 2, least,
+                )  # fmt: skip
                 if not chance <= AHEAD * false_alarm:
                     break
                 chances[found] = chance
@@ -95,6 +105,14 @@ def find(time, rows, value, own, mean, count, is_blind, growth, drift, most, fal
         out[p, 0], out[p, 1] = state, found
         if found == 0:
             continue
+        _settle(
+            t[:n], base[:n], value[p], kept[:n], weight[:n], basis, rest, length[:n], sample[:n], bends, found, least
+        )
+        # dates that a model without these bends took for outliers are back
+        _adjust(
+            t[:n], weight[:n], wander[:n], value[p], kept[:n], basis, rest, until[:n], gains, trials, sums, last, bends,
+            found,
+        )  # fmt: skip
         _sort(bends, chances, found)
         _settle(
             t[:n], base[:n], value[p], kept[:n], weight[:n], basis, rest, length[:n], sample[:n], bends, found, least
@@ -140,6 +158,23 @@ def _next(
         if not _keep(base, basis, terms, rest, length, sample, kept, least):
             break
     return chance
+
+
+@kernel
+def _chance_of_last(
+    t, weight, wander, observed, kept, basis, rest, until, gains, trials, sums, last, bends, count, least
+):  # fmt: skip
+    """False alarm of the last bend beside the others, as they are."""
+    number = 0
+    for k in range(t.size):
+        number += kept[k]
+    terms = _basis(t, weight, bends, count, count - 1, basis)
+    squares = _fit(weight, observed, basis, terms, rest)
+    _, arc, starts = _scan(
+        t, weight, wander, kept, basis, terms, rest, until, gains, trials, sums, last, bends, count, count - 1
+    )
+    gain = _gain(t, weight, wander, basis, terms, rest, bends[count - 1], last)
+    return _chance(gain, squares, 2.0 * (number - terms), arc, starts, least)
 
 
 @kernel
@@ -239,7 +274,7 @@ def _adjust(t, weight, wander, observed, kept, basis, rest, until, gains, trials
                 before = bends[j]
                 bends[j] = _refine(t, weight, wander, basis, terms, rest, trials, gains, best, last)
                 moved = max(moved, abs(bends[j] - before))
-        if moved <= 1e-6 * (t[t.size - 1] - t[0]):
+        if moved <= 1e-4 * (t[t.size - 1] - t[0]):
             break
 
 
