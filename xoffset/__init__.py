@@ -41,7 +41,9 @@ from xoffset.motion.coseismic import coseismic
 from xoffset.motion.decompose import decompose
 from xoffset.motion.ground import ground
 from xoffset.motion.interval_velocity import interval_velocity
+from xoffset.motion.inverse_velocity import inverse_velocity
 from xoffset.motion.means import mean_displacement, mean_velocity
+from xoffset.motion.onset import onset
 from xoffset.motion.profile import profile
 from xoffset.motion.resample import rereference, resample
 from xoffset.motion.strain import strain
@@ -122,6 +124,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "ground",
     "info",
     "interval_velocity",
+    "inverse_velocity",
     "invert",
     "light",
     "losses",
@@ -130,6 +133,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "mean_velocity",
     "misclosure",
     "one_a_year",
+    "onset",
     "open_dem",
     "open_result",
     "open_shifts",

@@ -30,7 +30,9 @@ from xoffset.motion.coseismic import coseismic
 from xoffset.motion.decompose import decompose
 from xoffset.motion.ground import ground
 from xoffset.motion.interval_velocity import interval_velocity
+from xoffset.motion.inverse_velocity import inverse_velocity
 from xoffset.motion.means import mean_displacement, mean_velocity
+from xoffset.motion.onset import onset
 from xoffset.motion.profile import profile
 from xoffset.motion.resample import rereference, resample
 from xoffset.motion.strain import strain
@@ -140,6 +142,8 @@ class ProductAccessor(Accessor):
     velocity = method(velocity, "shifts", "series")
     decompose = method(decompose, "shifts", "series")
     coseismic = method(coseismic, "shifts", "series")
+    onset = method(onset, "series")
+    inverse_velocity = method(inverse_velocity, "series")
     remove_season = method(remove_season, "series")
     rereference = method(rereference, "series")
     resample = method(resample, "series")

@@ -1239,6 +1239,20 @@ CASES = [
         )
         for value in (0, -3.0, np.inf, np.nan, "30D", True)
     ),
+    ("onset: shifts", lambda o: xoffset.onset(o.shifts), ValueError, r"onset\(\).*Pass invert\(shifts\)"),
+    ("onset: rate", lambda o: xoffset.onset(o.rate), ValueError, r"Use the result of invert"),
+    ("onset: changes", lambda o: xoffset.onset(o.series, max_changes=0), ValueError, r"Pass max_changes=2"),
+    ("onset: stack", lambda o: xoffset.onset(o.stack), TypeError, r"See invert"),
+    ("inverse_velocity: shifts", lambda o: xoffset.inverse_velocity(o.shifts), ValueError, r"Pass invert\(shifts\)"),
+    ("inverse_velocity: late", lambda o: xoffset.inverse_velocity(o.series, start="2030-01-01"), ValueError, "earlier"),
+    ("combine_bands: one", lambda o: xoffset.combine_bands({"B03": o.shifts}), ValueError, r"Match another band"),
+    ("combine_bands: shifts", lambda o: xoffset.combine_bands(o.shifts), TypeError, r"Pass \{'B03'"),
+    (
+        "combine_bands: series",
+        lambda o: xoffset.combine_bands({"B03": o.shifts, "B04": o.series}),
+        ValueError,
+        r"Make a network with",
+    ),
     ("interval_velocity: rate", lambda o: xoffset.interval_velocity(o.rate), ValueError, r"Use the result of invert"),
     ("interval_velocity: stack", lambda o: xoffset.interval_velocity(o.stack), TypeError, r"See invert"),
     ("interval_velocity: date", lambda o: xoffset.interval_velocity(o.series.isel(time=[0])), ValueError, r"Keep more"),
@@ -1985,6 +1999,8 @@ CALLS = {
     "yearly_velocity": ("shifts", xoffset.yearly_velocity),
     "interval_velocity": ("shifts", xoffset.interval_velocity),
     "interval_velocity of a series": ("series", xoffset.interval_velocity),
+    "onset": ("series", xoffset.onset),
+    "combine_bands": ("shifts", lambda shifts: xoffset.combine_bands({"B03": shifts, "B04": shifts})),
 }
 
 
@@ -2083,6 +2099,8 @@ SUBJECTS = {
     "coseismic": lambda o: (o.series, "2020-10-01"),
     "yearly_velocity": lambda o: (o.shifts,),
     "interval_velocity": lambda o: (o.shifts,),
+    "onset": lambda o: (o.series,),
+    "combine_bands": lambda o: ({"B03": o.shifts, "B04": o.shifts},),
     "mean_velocity": lambda o: (o.shifts,),
     "vector_coherence": lambda o: (o.shifts,),
     "quality": lambda o: (o.shifts,),

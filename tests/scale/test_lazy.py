@@ -165,6 +165,10 @@ RECIPES = {
     "coseismic": lambda shifts, lazy, folder: xoffset.coseismic(shifts, "2020-06-01"),
     "yearly_velocity": lambda shifts, lazy, folder: xoffset.yearly_velocity(shifts),
     "interval_velocity": lambda shifts, lazy, folder: xoffset.interval_velocity(shifts),
+    "onset": lambda shifts, lazy, folder: xoffset.onset(xoffset.invert(shifts, reference=DATES[0])),
+    "inverse_velocity": lambda shifts, lazy, folder: xoffset.inverse_velocity(
+        longer(xoffset.invert(shifts, reference=DATES[0]))
+    ),
     "calibrate": lambda shifts, lazy, folder: xoffset.calibrate(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
     ),
@@ -217,7 +221,7 @@ EAGER = [
     "rereference", "resample", "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence",
     "quality", "strain", "profile", "ground", "stable_statistics", "area_mean", "compare", "thinning_bias",
     "drop_masked", "discard_pairs", "whole_pixels", "destripe", "combine_bands", "discard_pixels", "remove_median",
-    "misclosure", "drop_misclosed",
+    "misclosure", "drop_misclosed", "onset", "inverse_velocity",
 ]  # fmt: skip
 
 
@@ -229,6 +233,13 @@ def test_computing_would_be_noticed(lazy):
 def test_no_function_is_forgotten():
     functions = {name for name in xoffset.__all__ if inspect.isfunction(getattr(xoffset, name))}
     assert functions == RECIPES.keys() | WRITERS | OF_CATALOGUES | COUNTING | IN_MEMORY
+
+
+def longer(series):
+    """A series followed by itself."""
+    series = series[["dx", "dy", "sigma_dx", "sigma_dy"]]
+    later = series.assign_coords(time=series.time + np.timedelta64(800, "D"))
+    return xr.concat([series, later], "time", coords="minimal", compat="override")
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -232,3 +232,21 @@ def test_bad_input(change, error, advice):
 def test_bad_false_alarm(level):
     with pytest.raises(ValueError, match=r"false_alarm between 0 and 1"):
         xoffset.combine_bands(made()[0], false_alarm=level)
+
+
+@pytest.mark.data
+def test_bands_of_ice_err_alike(data_folder):
+    """Perito Moreno in near infrared, red and green: what they share is more than half of the error."""
+    files = [data_folder / "perito_moreno_s2" / f"2020{date}.jpg" for date in ("0131", "0207", "0210", "0220")]
+    given = {}
+    for band, name in enumerate(("nir", "red", "green"), start=1):
+        stack = xoffset.open_stack(files, band=band, date="%Y%m%d", pixel_size=6.5)
+        stack = stack.isel(y=slice(400, 720), x=slice(900, 1220)).astype("float32").load()
+        stack = stack.where(stack > 2)
+        given[name] = stack.offset.correlate(stack.offset.pairs(), template=32, search=12, step=16).offset.screen()
+    found = xoffset.combine_bands(given)
+    assert ((found.band_correlation > 0.4) & (found.band_correlation < 0.85)).all()
+    assert found.offset.flagged("bands_disagree").mean() < 0.04
+    best = min(float(each.sigma_dx.median()) for each in given.values())
+    assert 0.8 * best < float(found.sigma_dx.median()) < best
+    assert found.dx.notnull().mean() >= max(float(each.dx.notnull().mean()) for each in given.values()) - 0.01

@@ -105,7 +105,7 @@ def test_losses_of_points():
 def test_every_flag_of_shifts_is_a_stage():
     of_series = {
         "no_pairs", "disconnected", "no_reference", "too_few_dates", "not_converged", "bridged", "oversmoothed",
-        "inconsistent",
+        "inconsistent", "no_change", "no_acceleration",
     }  # fmt: skip
     without_loss = {"unreferenced", "not_corrected", "smoothed"}
     assert set(STAGES) == set(FLAGS) - of_series - without_loss | {"without a reason"}

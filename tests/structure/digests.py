@@ -274,6 +274,14 @@ def long_series() -> xr.Dataset:
 
 
 @functools.cache
+def bent() -> xr.Dataset:
+    """Series of the two years that is faster and faster in the second."""
+    years = ((long_series().time - long_series().time[0]) / np.timedelta64(1, "D") / 365.25).astype("float32")
+    faster = 200.0 * (years - 0.8).clip(0.0) ** 2
+    return long_series().assign(dx=(long_series().dx + faster).assign_attrs(units="m"))
+
+
+@functools.cache
 def rate() -> xr.Dataset:
     return xoffset.velocity(shifts())
 
@@ -888,6 +896,10 @@ for _loss in ("linear", "huber", "tukey", "l1"):
     MOTION[f"velocity {_loss}"] = lambda loss=_loss: xoffset.velocity(messy(), loss=loss)
 
 MAPS: dict[str, Call] = {
+    "onset": lambda: xoffset.onset(bent()),
+    "onset dask": lambda: xoffset.onset(bent().chunk(y=3, x=4), max_changes=1, false_alarm=0.05),
+    "inverse_velocity": lambda: xoffset.inverse_velocity(bent()),
+    "inverse_velocity dask": lambda: xoffset.inverse_velocity(bent().chunk(y=3), start="2020-04-01", false_alarm=0.2),
     "mean_displacement": lambda: xoffset.mean_displacement(messy()),
     "mean_displacement dask": lambda: xoffset.mean_displacement(chunked()),
     "mean_velocity": lambda: xoffset.mean_velocity(messy()),
@@ -981,6 +993,8 @@ def through_product() -> dict[str, xr.DataArray]:
         "extend": raw().offset.extend(images(), xoffset.pairs(images()), **SMALL),
         "annual": yearly().offset.yearly_velocity(),
         "interval_velocity": yearly().offset.interval_velocity(),
+        "onset": bent().offset.onset(),
+        "inverse_velocity": bent().offset.inverse_velocity(),
         "coseismic": yearly().offset.coseismic("2021-01-10"),
         "decompose": yearly().offset.decompose(),
         "rereference": series().offset.rereference("2020-01-01"),

@@ -113,16 +113,18 @@ def combine(table: np.ndarray, *fields: np.ndarray, bands: int, false_alarm: flo
     return out
 
 
-def reasons(*fields: np.ndarray, bands: int, dissent: int) -> np.ndarray:
-    """Flags of what was combined (int64), of `is_used` and of the flags of each band; dissent: of a band left out.
+def reasons(*fields: np.ndarray, bands: int, dissent: int, lacking: int) -> np.ndarray:
+    """Flags of what was combined (int64): those of the bands in use, or, where there is none, of all.
 
-    Those of the bands in use, or, where there is none, of all.
+    fields: `is_used` of each band, its flags, and what is NaN where it has no vector with standard errors. dissent:
+    flag of a band that was left out. lacking: flag where there is none in use and no other reason.
     """
     is_used = np.stack(fields[:bands]) > 0.0
     flags, is_there = np.stack(fields[bands : 2 * bands]), np.isfinite(np.stack(fields[2 * bands :]))
     is_any = is_used.any(axis=0)
     borne = np.bitwise_or.reduce(np.where(is_used | ~is_any, flags, 0), axis=0)
-    return np.asarray(borne | (is_there & ~is_used).any(axis=0) * np.int64(dissent))
+    borne = borne | (is_there & ~is_used).any(axis=0) * np.int64(dissent)
+    return np.asarray(np.where((borne == 0) & ~is_any, np.int64(lacking), borne))
 
 
 # ---------------------------------------------------------------------------------------------------------------- vote
@@ -187,8 +189,8 @@ def _read(fields: tuple[np.ndarray, ...], bands: int) -> tuple[np.ndarray, np.nd
     each = each.reshape(bands, len(VECTORS), *fields[0].shape)
     value, variance = each[:, :2], each[:, 2:]
     variance[:, :2] **= 2
-    is_known = np.isfinite(value).all(axis=1) & np.isfinite(variance).all(axis=1)
-    return value, np.where(is_known[:, np.newaxis], variance, np.nan)
+    is_known = np.isfinite(each).all(axis=1, keepdims=True)
+    return value, np.where(is_known, variance, np.nan)
 
 
 def _own(variance: np.ndarray, alike: np.ndarray | float) -> np.ndarray:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 
 from xoffset.model import components
+from xoffset.model.change_variables import FAILURE as FAILURE
+from xoffset.model.change_variables import ONSET as ONSET
 from xoffset.model.correction_variables import COREGISTRATION, OF_CORRECTION
 from xoffset.model.light_variables import LIGHT as LIGHT
 from xoffset.model.light_variables import OF_REMOVAL, OF_SUN
@@ -374,7 +376,8 @@ GROUND = components.turned(_OF_GRIDS, COMPONENTS) | _table(
 )
 TABLES: tuple[Table, ...] = (
     *_OF_GRIDS, GROUND, ANGLES, DETECTORS, CLASSES, PIXEL_CLASSES, USABLE, TERRAIN, STABLE, STABLE_RATE, AREA_MEAN,
-    COMPARISON, COMPARISON_RATE, TUNING, TUNING_EVENT, LOSSES, COREGISTRATION, THINNING, LIGHT, MISCLOSURE,
+    COMPARISON, COMPARISON_RATE, TUNING, TUNING_EVENT, LOSSES, COREGISTRATION, THINNING, LIGHT, MISCLOSURE, ONSET,
+    FAILURE,
 )  # fmt: skip
 # sign and period go with the name, whatever the product
 _BY_NAME: Table = {name: variable for table in TABLES for name, variable in table.items()}

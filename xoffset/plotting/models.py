@@ -18,9 +18,11 @@ _UNKNOWN = {
 def at_dates(model: xr.Dataset, name: str, dates: np.ndarray, caller: str) -> np.ndarray:
     """Displacement [m] along one axis, `dx` or `dy`, of a model at a point, but for a constant.
 
-    The model is a rate, the result of decompose() or coseismic(), or a series, which is interpolated.
+    The model is a rate, the result of decompose(), coseismic() or onset(), or a series, which is interpolated.
     """
     axis = name[-1]
+    if "change_date" in model:
+        return _of_changes(model, axis, dates)
     if name in model and "time" in model[name].dims:
         times, values = model["time"].values, model[name].values.astype("float64")
         known = np.isfinite(values)
@@ -44,6 +46,17 @@ def at_dates(model: xr.Dataset, name: str, dates: np.ndarray, caller: str) -> np
                 total + float(model[f"{season}_sin_d{axis}"]) * sine + float(model[f"{season}_cos_d{axis}"]) * cosine
             )
     return np.asarray(total + _of_events(model, axis, dates))
+
+
+def _of_changes(model: xr.Dataset, axis: str, dates: np.ndarray) -> np.ndarray:
+    """Line that bends at the dates of changes; NaN without any."""
+    moments = model["change_date"].values
+    before, after = (model[f"v{axis}_{when}"].values.astype("float64") for when in ("before", "after"))
+    total = before[0] * terms.velocity(dates, dates[0])
+    for moment, change in zip(moments, after - before, strict=True):
+        if not np.isnat(moment):
+            total = total + change * np.maximum(terms.velocity(dates, moment), 0.0)
+    return np.asarray(total)
 
 
 def _of_events(model: xr.Dataset, axis: str, dates: np.ndarray) -> np.ndarray:

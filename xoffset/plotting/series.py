@@ -58,8 +58,8 @@ def series(
     points
         `(x, y)` of up to six points, in metres of the grid; the nearest node is drawn, a panel for each point.
     model
-        What was fitted to the series, drawn as a line: a rate, the result of `decompose` or `coseismic`, or another
-        series, on a grid that has the points. Its constant is that which suits the series. None: no line.
+        What was fitted to the series, drawn as a line: a rate, the result of `decompose`, `coseismic` or `onset`, or
+        another series, on a grid that has the points. Its constant is that which suits the series. None: no line.
     pairs
         Shifts (pair, y, x) that the series comes from: each pair is a dot at its second date, as far from the series at
         its first date as the pair says. None: no pairs.

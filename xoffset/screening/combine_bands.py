@@ -53,7 +53,8 @@ def combine_bands(shifts: Mapping[str, xr.Dataset], *, false_alarm: float = 0.00
         [1], the correlation of their errors that explains it. The standard errors that belong to pairs as wholes
         (`sigma_shift`) are the largest of all bands. `flags`: `bands_disagree` where a band was left out. There the
         vector is that of the majority; without a majority, such as of two bands, it is NaN. Other flags are those of
-        the bands in use, where there is none those of all. Lazy if a band is.
+        the bands in use, where there is none those of all, or `nodata` if these have no standard errors. Lazy if a band
+        is.
 
     Raises
     ------
@@ -90,7 +91,8 @@ def combine_bands(shifts: Mapping[str, xr.Dataset], *, false_alarm: float = 0.00
     >>> bool(found.sigma_dx.median() < bands["B04"].sigma_dx.median())
     True
     """
-    if not isinstance(shifts, Mapping) or not all(isinstance(name, str) for name in shifts):
+    is_named = isinstance(shifts, Mapping) and not isinstance(shifts, xr.Dataset)
+    if not is_named or not all(isinstance(name, str) for name in shifts):
         raise TypeError(
             f"combine_bands() needs shifts by the name of their band; got {type(shifts).__name__}. "
             "Pass {'B03': shifts_of_b03, 'B04': shifts_of_b04}."
@@ -126,7 +128,7 @@ def _combined(*shifts: xr.Dataset, names: list[str], false_alarm: float) -> xr.D
     fields = {name: (dims, found[name]) for name in bands.VECTORS} | {
         name: (dims, found["others"][k]) for k, name in enumerate(means)
     }
-    why = partial(bands.reasons, bands=count, dissent=FLAGS["bands_disagree"])
+    why = partial(bands.reasons, bands=count, dissent=FLAGS["bands_disagree"], lacking=FLAGS["nodata"])
     is_known = [elements.apply(_known, list(_vectors(each)[:4]), dtype) for each in given]
     flags = [flags_of(each, _CALLER) for each in given]
     reasons = elements.apply(why, [*found["is_used"], *flags, *is_known], np.dtype(np.int64))
