@@ -10,7 +10,7 @@ import xarray as xr
 import xoffset
 from xoffset import synthetic
 from xoffset.recipes import Generic
-from xoffset.recipes.base import read_toml
+from xoffset.recipes.base import Recipe, read_toml
 from xoffset.recipes.known import RECIPES, as_recipe
 
 FULL = Generic(
@@ -32,6 +32,12 @@ def test_every_field_is_told():
         assert recipe.__doc__
         for field in dataclasses.fields(recipe):
             assert field.metadata["what"]
+
+
+def test_no_field_hides_a_method():
+    methods = set(vars(Recipe)) - set(vars(object))
+    for recipe in RECIPES.values():
+        assert not methods & {field.name for field in dataclasses.fields(recipe)}, recipe.name
 
 
 @pytest.mark.parametrize(

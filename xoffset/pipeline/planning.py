@@ -63,7 +63,7 @@ def make_plan(
     """
     lacks: list[str] = []
     placed = as_recipe(recipe, changes).placed(Path.cwd())
-    scenes = placed.images(scenes)
+    scenes = placed.opened(scenes)
     *fuller, last = placed.ways(scenes)
     for each in fuller:
         try:
