@@ -7,6 +7,7 @@ import rioxarray  # noqa: F401, registers `.rio`
 import xarray as xr
 from rasterio.transform import from_origin
 from tile_indexes import shapefile
+from unreliable_server import serving
 
 import xoffset
 from xoffset import synthetic
@@ -85,6 +86,15 @@ def test_bad_input_is_refused(classes, tmp_path):
         xoffset.masking.land_classes(tmp_path / "index.shp", like=STACK.drop_vars("spatial_ref").drop_encoding())
     with pytest.raises(ValueError, match=r"an index of tiles that is a Shapefile; got .*which is damaged"):
         xoffset.masking.land_classes(tmp_path / "index.shp", like=STACK)
+
+
+def test_tiles_of_an_index_lie_beside_it_and_those_of_a_server_on_servers(classes, tmp_path):
+    write(tmp_path / "lgo.tif", classes)
+    shapefile(tmp_path, [((0.0, 40.0, 20.0, 50.0), "lgo.tif")])
+    found = xoffset.masking.land_classes(tmp_path / "index.shp", like=STACK)
+    assert found.equals(xoffset.masking.land_classes(tmp_path / "lgo.tif", like=STACK))
+    with serving(tmp_path) as server, pytest.raises(ValueError, match=r"addresses of rasters in an index of a server"):
+        xoffset.masking.land_classes(f"{server.address}/ok/index.shp", like=STACK)
 
 
 def test_indexes_find_the_area_by_their_column(tmp_path):

@@ -199,6 +199,12 @@ def test_bad_parameters_are_named(stack):
         ({"max_cloud_image": 101.0}, "from 0 to 100 as max_cloud_image"),
         ({"grid": 0.0}, "as grid"),
         ({"tile": "60 HUB"}, "letters and digits as tile"),
+        ({"aoi": (1.0, 2.0, 3.0)}, "needs aoi=.west"),
+        ({"aoi": ("a", "b", "c", "d")}, "needs aoi=.west"),
+        ({"aoi": (5.0, 2.0, 3.0, 4.0)}, "needs aoi=.west"),
+        ({"classes": "none", "max_cloud_bbox": 1.0}, "for max_cloud_bbox; got none .*would have no effect"),
+        ({"images": "catalogue", "mask_classes": (8,)}, "for mask_classes; got none .*would have no effect"),
+        ({"images": "catalogue", "classes": "products"}, "needs files for classes='products'"),
     ):
         with pytest.raises(ValueError, match=advice):
             AnnualRate(**fields)
@@ -206,6 +212,8 @@ def test_bad_parameters_are_named(stack):
         results(stack, grid=75.0)
     with pytest.raises(ValueError, match="classes='products'; got other images"):
         results(stack, classes="products")
+    with pytest.raises(ValueError, match=r"images whose classes are known.*for max_cloud_image"):
+        results(stack, max_cloud_image=10.0)
 
 
 # ------------------------------------------------------------------------------------------------------------- products

@@ -18,7 +18,8 @@ import xoffset
 from xoffset.cli import main
 from xoffset.pipeline.planning import make_plan
 from xoffset.recipes import Pycorr
-from xoffset.recipes.known import as_recipe
+from xoffset.recipes.base import read_toml
+from xoffset.recipes.known import RECIPES, as_recipe
 
 NAMES = {"img1_name": "S2_20200512_B08.tif", "img2_name": "S2_20200527_B08.tif"}
 
@@ -228,7 +229,7 @@ def test_the_offset_of_land_comes_off(scene):
     assert float(found.removed_dx.max()) == pytest.approx(10.0, abs=0.2)
     assert float(found.removed_dy.max()) == pytest.approx(-10.0, abs=0.2)
     assert int(found.is_corrected[0]) == 1
-    with pytest.raises(ValueError, match=r"needs lgo_mask_filename for offset_correction_lgo_mask"):
+    with pytest.raises(ValueError, match=r"needs lgo_mask_filename or use_itslive\w+ for offset_correction_lgo_mask"):
         Pycorr(offset_correction_lgo_mask=True)
 
 
@@ -266,6 +267,29 @@ def test_tiles_of_its_live_are_fetched(scene, tmp_path):
     assert float(corrected.removed_dx.max()) == pytest.approx(10.0, abs=0.2)
     with pytest.raises(ValueError, match=r"use_itslive_land_mask_from_web or lgo_mask_filename; got both"):
         Pycorr(use_itslive_land_mask_from_web=True, lgo_mask_filename="a.tif")
+    # the program takes both, of which the first brings the second
+    assert Pycorr(use_itslive_land_mask_from_web=True, offset_correction_lgo_mask=True).is_corrected
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('lgo_mask_filename = "lgo.tif"', "mine/lgo.tif"),
+        ('lgo_mask_filename = "lgo.tif"\nlgo_mask_file_dir = "masks"', "mine/masks/lgo.tif"),
+        ('lgo_mask_filename = "/data/lgo.tif"', "/data/lgo.tif"),
+        ('lgo_mask_filename = "../lgo.tif"', None),
+        ('lgo_mask_filename = "../lgo.tif"\nlgo_mask_file_dir = "masks"', None),
+        ('img1_name = "../a.tif"\nimg2_name = "b.tif"', None),
+        ('img1_name = "a.tif"\nimg2_name = "../b.tif"\nimgdir = "images"', None),
+    ],
+)
+def test_names_of_recipe_files_count_from_their_folder(text, told, tmp_path):
+    folder = tmp_path / "mine"
+    if told is None:
+        with pytest.raises(ValueError, match=r"paths within its folder, or whole ones, as .*name; got '\.\./"):
+            read_toml(f'recipe = "pycorr"\n{text}\n', RECIPES, folder=folder)
+    else:
+        assert read_toml(f'recipe = "pycorr"\n{text}\n', RECIPES, folder=folder).lgo_mask == str(tmp_path / told)
 
 
 def test_a_server_that_does_not_answer_is_told(scene, monkeypatch):

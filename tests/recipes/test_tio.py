@@ -236,6 +236,7 @@ def test_bad_parameters_are_named():
         ({"region_of_interest": "here"}, "needs region_of_interest=.west"),
         ({"mask_large_residuals": 5}, "True or False"),
         ({"tile": "31 TGK"}, "letters and digits as tile"),
+        ({"cloud_band": "none", "cloud_thres": 500.0}, "with band B09 for cloud_thres; got none .*no effect"),
         ({"maximum_fraction_of_discarded_pairs": 1.5}, "from 0 to 1"),
     ):
         with pytest.raises((ValueError, TypeError), match=advice):
@@ -247,6 +248,8 @@ def test_bad_parameters_are_named():
 def test_scenes_that_lack_what_is_asked_for_are_refused(stack):
     with pytest.raises(ValueError, match="needs products of Sentinel-2 as scenes for cloud_band='products'"):
         results(stack, cloud_band="products")
+    with pytest.raises(ValueError, match="with band B09 for cloud_thres"):
+        results(stack, cloud_thres=500.0)
     twice = stack.assign_coords(time=stack.time.where(np.arange(5) != 1, stack.time[0] + np.timedelta64(1, "h")))
     with pytest.raises(ValueError, match="needs images of two days in each pair"):
         results(twice)

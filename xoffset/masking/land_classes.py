@@ -57,6 +57,12 @@ def land_classes(source: str | os.PathLike[str], *, like: xr.DataArray, column: 
     ValueError
         If the raster holds other numbers, or lies elsewhere; if the index has no such column, or no tile there.
 
+    Notes
+    -----
+    The address of the index of ITS_LIVE, and the name of its column, are those that the software which makes the
+    products of ITS_LIVE takes. They were not tried against the server: tests have an index and tiles of their own. If
+    they have moved, pass the address of another index, and `column`.
+
     Examples
     --------
     >>> import xoffset
@@ -96,6 +102,13 @@ def _tile_of(index: str, like: xr.DataArray, column: str) -> str:
             "stack.rio.write_crs('EPSG:...')."
         )
     place = tile_index.find(index, column, *middle, _CALLER)
+    if is_remote(index) and not is_remote(place):
+        raise ValueError(
+            f"land_classes() needs addresses of rasters in an index of a server; got {place!r} in {index}, a file of "
+            "this computer. Fetch the index, or pass the raster itself."
+        )
+    if not is_remote(place):
+        place = os.path.join(Path(index).parent, place)  # noqa: PTH118, whole paths stay as they are
     _log.info("land_classes(): the tile of %s here is %s.", index, place)
     return place
 

@@ -138,6 +138,8 @@ class AnnualRate(OfDays):
                 f"the recipe {self.name} needs numbers of classes as mask_classes; got {given!r}. Pass some such as "
                 "(3, 8, 9)."
             )
+        if not isinstance(self.aoi, (str, type(None))):
+            services.check_box(self.aoi, "aoi", self.name)
         self._check_use()
 
     def _check_use(self) -> None:
@@ -157,6 +159,16 @@ class AnnualRate(OfDays):
                         f"the recipe {self.name} needs a catalogue for {name}; got images='files' and "
                         f"{name}={getattr(self, name)!r}. Leave it out, or choose among the files."
                     )
+        if self.images == CATALOGUE:
+            services.check_unused(self, ("mask_classes",), "files, since catalogues have classes of their own,")
+            if self.classes == PRODUCTS:
+                raise ValueError(
+                    f"the recipe {self.name} needs files for classes='products'; got images='catalogue', which has "
+                    "classes of its own. Leave classes out."
+                )
+        elif self.classes == NONE:
+            told = ("max_cloud_image", "max_cloud_bbox", "mask_classes")
+            services.check_unused(self, told, "images whose classes are known, such as products of Sentinel-2,")
 
     def ways(self, scenes: Any) -> list[Self]:
         """Recipes that say where images and classes of these scenes are, the fullest first."""
@@ -176,9 +188,8 @@ class AnnualRate(OfDays):
 
     def tells_classes(self, scenes: Any) -> bool:
         """Whether products have a layer of classes, one number a pixel; nothing but metadata is read."""
-        opened = replace(self, classes=NONE, aoi=None, aoi_buffer=2000.0)._from_files()[0]
         try:
-            seen = class_layer(scenes, like=open_stack(scenes, **opened.options))
+            seen = class_layer(scenes, like=open_stack(scenes, **self._opening))
         except (FileNotFoundError, ValueError):
             return False
         return "flag_values" in seen.attrs
@@ -255,13 +266,16 @@ class AnnualRate(OfDays):
         options = {name: each for name, each in given.items() if each is not None} | chosen | {"chunks": BLOCK}
         return [Step("stack", open_stac, (SCENES,), options)]
 
+    @property
+    def _opening(self) -> dict[str, Any]:
+        """How files are opened."""
+        tile = None if self.tile == LOCAL else self.tile
+        given = {"band": self.band, "orbit": self.relative_orbit, "tile": tile, "chunks": BLOCK}
+        return {name: each for name, each in given.items() if each is not None}
+
     def _from_files(self) -> list[Step]:
         """The stack of files, cropped, without images under clouds, one a year."""
-        given = {
-            "band": self.band, "orbit": self.relative_orbit, "tile": None if self.tile == LOCAL else self.tile,
-        }  # fmt: skip
-        options = {name: each for name, each in given.items() if each is not None} | {"chunks": BLOCK}
-        found, last = [Step("images", open_stack, (SCENES,), options)], Result("images")
+        found, last = [Step("images", open_stack, (SCENES,), self._opening)], Result("images")
         cloudy = {"classes": list(self.mask_classes)}
         if self.classes == PRODUCTS:
             found += [

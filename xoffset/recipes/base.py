@@ -225,6 +225,17 @@ class Recipe:
         """
         return dataclasses.replace(self, **values.placed(self.files, folder, type(self), is_bound=is_bound))
 
+    @classmethod
+    def located(cls, given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+        """Values of a recipe file whose paths are whole: taken from its folder, which they must not leave.
+
+        Raises
+        ------
+        ValueError
+            If a path leaves the folder.
+        """
+        return dict(given) | values.placed(given, folder, cls, is_bound=True)
+
     def to_toml(self, about: Mapping[str, Mapping[str, str]] | None = None) -> str:
         """Text of a TOML file that holds the recipe and the version of xoffset; fields that are None are comments.
 
@@ -274,5 +285,5 @@ def read_toml(
     """
     name, given = values.from_toml(text, list(recipes))
     if folder is not None:
-        given |= values.placed(given, folder, recipes[name], is_bound=True)
+        given = recipes[name].located(given, folder)
     return recipes[name].of(given | dict(changes or {}))

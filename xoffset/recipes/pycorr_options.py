@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -10,10 +11,15 @@ from typing import Any, ClassVar, Self
 
 from xoffset.formats import pycorr
 from xoffset.masking.land_classes import ITS_LIVE
+from xoffset.recipes import values
 from xoffset.recipes.base import Recipe, option
 
 # Least difference of the half sizes that leaves candidates outside of the peak, by which `del_corr` is told [px].
 LEAST_RANGE = 4
+# Names of files, and the folders in which they are, of which the first that is told counts.
+FOLDERS = {
+    "img1_name": ("imgdir", "img1dir"), "img2_name": ("imgdir", "img2dir"), "lgo_mask_filename": ("lgo_mask_file_dir",)
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -23,8 +29,11 @@ class PycorrOptions(Recipe):
     # fields that count only where one of others has a value that is not its default: (owners, fields)
     NEEDS: ClassVar[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
         (("speed_ref",), ("nodatavmax", "speed_ref_per")),
-        (("lgo_mask_filename",), ("lgo_mask_file_dir", "offset_correction_lgo_mask")),
-        (("lgo_mask_filename", "use_itslive_land_mask_from_web"), ("lgo_mask_limit_land_offset",)),
+        (("lgo_mask_filename",), ("lgo_mask_file_dir",)),
+        (
+            ("lgo_mask_filename", "use_itslive_land_mask_from_web"),
+            ("offset_correction_lgo_mask", "lgo_mask_limit_land_offset"),
+        ),
         (
             ("offset_correction_lgo_mask", "use_itslive_land_mask_from_web"),
             ("max_allowable_pixel_offset_correction",),
@@ -56,7 +65,7 @@ class PycorrOptions(Recipe):
     bbox: tuple[float, float, float, float] | None = option(None, "area in projection m: minx miny maxx maxy", unit="m")
     plotvmax: float = option(15.0, "max vel for colormap, in the unit of the velocities", least=1e-6)
     trackvmax: float | None = option(
-        None, "max vel that can be tracked; half_target_chip is made larger for it", unit="m/d", least=0, example=30.0
+        None, "max vel that can be tracked; half_target_chip grows with it", unit="m/d", least=1e-6, example=30.0
     )
     nodatavmax: float = option(0.333, "max vel that can be tracked where speed_ref has nodata", unit="m/d", least=0)
     half_source_chip: int = option(10, "half size of source (small) chip", unit="px", least=3, most=1000)
@@ -181,6 +190,24 @@ class PycorrOptions(Recipe):
         """Fields that name files, whose change makes another run of it."""
         found = super().files
         return found if self.lgo_mask_filename is None else found | {"lgo_mask_filename": self.lgo_mask}
+
+    @classmethod
+    def located(cls, given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+        """Values of a recipe file whose paths are whole: names of files count from the folders that are told for them.
+
+        Raises
+        ------
+        ValueError
+            If a path or a name leaves its folder.
+        """
+        found = super().located(given, folder)
+        for name, owners in FOLDERS.items():
+            if isinstance(given.get(name), str):
+                owner = next((each for each in owners if isinstance(found.get(each), str)), None)
+                place = values.whole(given[name], Path(found[owner]) if owner else folder, name, is_bound=True)
+                # images without a folder are those of the scenes
+                found[name] = place if name == "lgo_mask_filename" and owner is None else given[name]
+        return found
 
     def placed(self, folder: Path, *, is_bound: bool = False) -> Self:
         """Recipe whose files have whole paths; others are taken from a folder, which they must not leave if `is_bound`.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Self
 
 import xarray as xr
 
+from xoffset import _options
 from xoffset.masking.classes import classes
 from xoffset.model.dates import as_dates
 from xoffset.readers import objects, saved_stack
@@ -152,6 +153,27 @@ def check_matched(matches: xr.Dataset, recipe: str, advice: str) -> None:
             f"the recipe {recipe} needs a match in at least one pair; got none in {matches.sizes['pair']} pairs, as "
             f"the flags of matches.zarr tell. Check {advice}."
         )
+
+
+def check_box(given: Any, name: str, recipe: str) -> None:
+    """Refuse what is no box: west, south, east, north."""
+    is_box = isinstance(given, (tuple, list)) and len(given) == 4 and all(map(_options.is_number, given))
+    if not is_box or not (given[0] < given[2] and given[1] < given[3]):
+        raise ValueError(
+            f"the recipe {recipe} needs {name}=(west, south, east, north); got {given!r}. Pass four numbers such as "
+            "(5.668, 44.936, 5.71, 44.964)."
+        )
+
+
+def check_unused(recipe: Recipe, names: tuple[str, ...], needed: str) -> None:
+    """Refuse fields that were changed and would have no effect, for want of what they need."""
+    for field in fields(recipe):
+        value = getattr(recipe, field.name)
+        if field.name in names and value != field.default:
+            raise ValueError(
+                f"the recipe {recipe.name} needs {needed} for {field.name}; got none and {field.name}={value!r}, which "
+                f"would have no effect. Leave {field.name} out, or give such images."
+            )
 
 
 def are_arrays(scenes: Any) -> bool:

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from xoffset import _options
 from xoffset._arrays.matching.regularized import Regularized
 from xoffset.correction.remove_median import remove_median
 from xoffset.formats import tio
@@ -126,15 +125,10 @@ class Tio(OfDays):
             raise ValueError(
                 f"the recipe {self.name} needs letters and digits as tile; got {self.tile!r}. Pass one such as '31TGK'."
             )
-        given: Any = self.region_of_interest
-        if given is not None and not (
-            isinstance(given, (tuple, list)) and len(given) == 4 and all(map(_options.is_number, given))
-            and given[0] < given[2] and given[1] < given[3]
-        ):  # fmt: skip
-            raise ValueError(
-                f"the recipe {self.name} needs region_of_interest=(west, south, east, north); got {given!r}. Pass four "
-                "numbers such as (5.668, 44.936, 5.71, 44.964)."
-            )
+        if self.region_of_interest is not None:
+            services.check_box(self.region_of_interest, "region_of_interest", self.name)
+        if self.cloud_band == NONE:
+            services.check_unused(self, ("cloud_thres",), f"products of Sentinel-2 with band {CLOUD_BAND}")
 
     def ways(self, scenes: Any) -> list[Self]:
         """Recipes that say which bands of these scenes there are, the fullest first."""

@@ -123,17 +123,28 @@ def _placed(value: Any, folder: Path, field: dataclasses.Field[Any], is_bound: b
     """Path, or several, as a whole one; addresses, whole paths and words that name no file as they are."""
     if isinstance(value, (tuple, list)):
         return tuple(_placed(each, folder, field, is_bound) for each in value)
-    if not isinstance(value, str) or value in field.metadata["choices"] or "://" in value:
+    if not isinstance(value, str) or value in field.metadata["choices"]:
         return value
-    if Path(value).expanduser().is_absolute():
+    return whole(value, folder, field.name, is_bound=is_bound)
+
+
+def whole(value: str, folder: Path, name: str, *, is_bound: bool) -> str:
+    """Whole path of a file that a field names from a folder; addresses and whole paths as they are.
+
+    Raises
+    ------
+    ValueError
+        If it leaves the folder that it is bound to.
+    """
+    if "://" in value or Path(value).expanduser().is_absolute():
         return value
-    whole = Path(os.path.normpath(folder / value))
-    if is_bound and not whole.is_relative_to(os.path.normpath(folder)):
+    found = Path(os.path.normpath(folder / value))
+    if is_bound and not found.is_relative_to(os.path.normpath(folder)):
         raise ValueError(
-            f"a recipe file needs paths within its folder, or whole ones, as {field.name}; got {value!r}, which leaves "
+            f"a recipe file needs paths within its folder, or whole ones, as {name}; got {value!r}, which leaves "
             f"{folder}. Give the whole path, or put the file beside the recipe."
         )
-    return str(whole)
+    return str(found)
 
 
 # ---------------------------------------------------------------------------------------------------------------- TOML
