@@ -234,6 +234,15 @@ def test_offsets_are_in_metres(run, folder, product, end, name):
     assert f"autorift_{PAIRS[0][0]}T000000_{PAIRS[0][1]}T000000_EWOffset.tif {PAIRS[0][0]} {PAIRS[0][1]}" in lines
 
 
+@pytest.mark.parametrize(("again", "advice"), [([0, 0], "one match of each pair of days"), ([], "two days a pair")])
+def test_offsets_that_names_cannot_tell_apart_are_refused(run, again, advice, tmp_path):
+    shifts = run[0]["matches"].isel(pair=again or [0])
+    if not again:
+        shifts = shifts.assign_coords(secondary=shifts["reference"] + np.timedelta64(2, "h"))
+    with pytest.raises(ValueError, match=advice):
+        xoffset.formats.autorift.write_offsets(shifts, tmp_path)
+
+
 @pytest.mark.parametrize(("end", "axis"), [("Rg", "x"), ("Az", "y")])
 def test_files_of_mintpy_hold_the_products(run, end, axis):
     series, rate = run[0]["series"], run[0]["velocity"]

@@ -13,7 +13,7 @@ from xoffset.formats import border, file_sets, looks, pair_names, rasters, servi
 from xoffset.formats.border import Theirs
 from xoffset.formats.names import SYSTEMS
 from xoffset.model import checks, grids
-from xoffset.model.dates import Date, as_dates
+from xoffset.model.dates import Date
 from xoffset.model.flags import FLAGS
 
 _SYSTEM = "autorift"
@@ -175,7 +175,7 @@ def write_offsets(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwri
     Raises
     ------
     TypeError, ValueError
-        If these are no shifts, or two pairs have the same days.
+        If these are no shifts, a pair is of one day, or two pairs have the same days.
     FileExistsError
         If a file is there and `overwrite` is not set.
     OSError
@@ -195,13 +195,8 @@ def write_offsets(shifts: xr.Dataset, folder: str | os.PathLike[str], *, overwri
     target = _options.as_path(folder, "folder", caller)
     is_asked = _options.as_switch(overwrite, "overwrite", caller)
     shifts = service_maps.prepared(checks.as_shifts(shifts, caller), caller)
-    ends = [np.datetime_as_string(as_dates(shifts[name].values), "D") for name in ("reference", "secondary")]
-    days = [tuple(day.replace("-", "") for day in each) for each in zip(*ends, strict=True)]
-    if len(set(days)) < len(days):
-        raise ValueError(f"{caller}() needs one match of each pair of days; got several. Leave the others out.")
-    x, y = (np.asarray(shifts[name].values, np.float64) for name in ("x", "y"))
-    place = border.Place(x, y, grids.crs_of(shifts))
-    options = rasters.profile(place, grids.spacing(shifts, caller)) | {"nodata": OFFSET_NODATA}
+    days = service_maps.days_of_pairs(shifts, caller)
+    options = rasters.profile(border.Place.of(shifts), grids.spacing(shifts, caller)) | {"nodata": OFFSET_NODATA}
     names = [
         (f"autorift_{first}T000000_{second}T000000_{end}Offset.tif", first, second, pair, component)
         for pair, (first, second) in enumerate(days)

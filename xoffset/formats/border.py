@@ -38,6 +38,12 @@ class Place:
     y: np.ndarray
     crs: pyproj.CRS | None
 
+    @classmethod
+    def of(cls, data: xr.Dataset) -> Place:
+        """Where the values of a product lie."""
+        x, y = (np.asarray(data[name].values, dtype=np.float64) for name in ("x", "y"))
+        return cls(x, y, grids.crs_of(data))
+
 
 @dataclass(frozen=True, eq=False)
 class Theirs:
@@ -167,10 +173,8 @@ def from_shifts(
     if "score" in values:
         gain, offset = system.score
         values["score"] = (values["score"] - offset) / gain
-    x, y = (np.asarray(shifts[label].values, dtype=np.float64) for label in ("x", "y"))
-    place = Place(x, y, grids.crs_of(shifts))
     source = list(shifts[SOURCE].values) if SOURCE in shifts.coords else [""] * first.size
-    return Theirs(values, first, second, place, grids.spacing(shifts, caller), source)
+    return Theirs(values, first, second, Place.of(shifts), grids.spacing(shifts, caller), source)
 
 
 def sides(pixel_size: Any, caller: str) -> tuple[float, float] | None:

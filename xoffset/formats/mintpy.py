@@ -232,8 +232,7 @@ def _write_series(
     flips = {label: slice(None, None, -1) for label, flip in (("y", steps.y > 0), ("x", steps.x < 0)) if flip}
     series = series.isel(flips)
     steps = grids.spacing(series, caller)
-    x, y = (np.asarray(series[name].values, dtype=np.float64) for name in ("x", "y"))
-    place = Place(x, y, grids.crs_of(series))
+    place = Place.of(series)
     days = _days(as_dates(series["time"].values), caller)
     attrs = mintpy_grid.georeference(place, steps) | {
         "FILE_TYPE": "timeseries",

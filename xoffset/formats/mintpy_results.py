@@ -135,7 +135,7 @@ def write_velocity(rate: xr.Dataset, folder: str | os.PathLike[str], *, overwrit
     names = [*files, *(name for name, _ in _MAPS.values())]
     with writing.replaced_all(target, names, overwrite=is_free, caller=caller) as scratch:
         _write(files, rate, scratch, caller)
-        options = rasters.profile(_place(rate), grids.spacing(rate, caller))
+        options = rasters.profile(Place.of(rate), grids.spacing(rate, caller))
         for axis, (name, toward) in _MAPS.items():
             about = {"units": "m yr-1", "long_name": f"velocity, {toward} positive"}
             rasters.write(scratch / name, {"": rate[f"v{axis}"].values.astype(np.float32)}, options, about, caller)
@@ -162,16 +162,11 @@ def _span(rate: xr.Dataset) -> dict[str, str]:
     return {"START_DATE": days[0], "END_DATE": days[1], "DATE12": f"{days[0]}_{days[1]}", "REF_DATE": days[0]}
 
 
-def _place(data: xr.Dataset) -> Place:
-    x, y = (np.asarray(data[name].values, dtype=np.float64) for name in ("x", "y"))
-    return Place(x, y, grids.crs_of(data))
-
-
 def _write(
     files: Mapping[str, tuple[Mapping[str, np.ndarray], Mapping[str, str]]], like: xr.Dataset, folder: Path, caller: str
 ) -> None:
     h5py: Any = looks.optional("h5py", "netcdf", caller)
-    attrs = mintpy_grid.georeference(_place(like), grids.spacing(like, caller))
+    attrs = mintpy_grid.georeference(Place.of(like), grids.spacing(like, caller))
     for name, (fields, told) in files.items():
         with writing.explained(folder, caller), h5py.File(folder / name, "w") as file:
             for field, values in fields.items():

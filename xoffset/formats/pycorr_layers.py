@@ -209,12 +209,17 @@ def prepared(shifts: Any, given: Given, caller: str) -> Sheets:
     )
 
 
+def is_name(base: Any) -> bool:
+    """Whether names of files may begin with it: a text without signs of folders."""
+    return isinstance(base, str) and not set(base) & set('/\\:*?"<>|\0') and base not in ("", ".", "..")
+
+
 def _stems(theirs: Theirs, base: Any, caller: str) -> list[str]:
     """Beginning of the names of the files of each pair: its dates, what the caller says, or both of several pairs."""
     dates = border.stems(theirs, "_")
     if base is None:
         return dates
-    if not isinstance(base, str) or not base or set(base) & set('/\\:*?"<>|\0') or base in (".", ".."):
+    if not is_name(base):
         raise ValueError(
             f"{caller}() needs a name without signs of folders as base; got {base!r}. Pass one such as 'L2A_7VEG'."
         )

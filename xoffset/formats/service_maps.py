@@ -49,6 +49,27 @@ def span_of(network: xr.Dataset, caller: str) -> tuple[str, str]:
     return first, last
 
 
+def days_of_pairs(network: xr.Dataset, caller: str) -> list[tuple[str, str]]:
+    """First and second day of each pair, YYYYMMDD.
+
+    Raises
+    ------
+    ValueError
+        If a pair is of one day, or two pairs have the same days, which names cannot tell apart.
+    """
+    ends = [as_dates(network[name].values).astype("M8[D]").astype(str) for name in ("reference", "secondary")]
+    days = [(first.replace("-", ""), second.replace("-", "")) for first, second in zip(*ends, strict=True)]
+    same = [first for first, second in days if first == second]
+    if same:
+        raise ValueError(
+            f"{caller}() needs dates of two days a pair, which is all that names of files tell; got two of {same[0]}. "
+            "Leave such pairs out, or save them with to_zarr()."
+        )
+    if len(set(days)) < len(days):
+        raise ValueError(f"{caller}() needs one match of each pair of days; got several. Leave the others out.")
+    return days
+
+
 def prepared(dataset: xr.Dataset, caller: str) -> xr.Dataset:
     """Product in the units of the registry, rows from the north, columns from the west."""
     return gridded.north_up(gridded.as_gridded(dataset, caller), caller)
@@ -83,8 +104,7 @@ def write(
     OSError
         If the folder cannot be written to.
     """
-    x, y = (np.asarray(like[label].values, dtype=np.float64) for label in ("x", "y"))
-    options = rasters.profile(border.Place(x, y, grids.crs_of(like)), grids.spacing(like, caller))
+    options = rasters.profile(border.Place.of(like), grids.spacing(like, caller))
     names = [f"{sheet.name}{suffix}" for sheet in sheets]
     with writing.replaced_all(folder, names, overwrite=overwrite, caller=caller) as scratch:
         for sheet, name in zip(sheets, names, strict=True):

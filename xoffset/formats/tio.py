@@ -13,6 +13,7 @@ import xarray as xr
 from xoffset import _options
 from xoffset.formats import rasters, service_maps, writing
 from xoffset.formats.border import Place
+from xoffset.formats.tio_quicklooks import COMPONENTS
 from xoffset.formats.tio_quicklooks import write_quicklooks as write_quicklooks
 from xoffset.model import checks, grids, products
 from xoffset.model.dates import as_dates, as_instants
@@ -20,8 +21,6 @@ from xoffset.model.flags import FLAGS
 
 # Number that stands for no value in its files.
 NODATA = 9999.0
-# Components by the ends of the names of its files, ours and the sign: south is positive.
-COMPONENTS: Mapping[str, tuple[str, float]] = {"EW": ("dx", 1.0), "NS": ("dy", -1.0)}
 _TOWARD = {"EW": "east", "NS": "south"}
 _READ = "tio.read"
 
@@ -195,11 +194,7 @@ def write_misclosure(misclosure: xr.Dataset, folder: str | os.PathLike[str], *, 
         )
     found = service_maps.prepared(checks.check_pairs(misclosure, caller), caller)
     days = days_of(as_dates(found["time"].values), caller)
-    ends = [np.datetime_as_string(as_dates(found[name].values), "D") for name in ("reference", "secondary")]
-    pairs = [f"{first}-{second}".replace("-", "") for first, second in zip(*ends, strict=True)]
-    pairs = [f"{each[:8]}-{each[8:]}" for each in pairs]
-    if len(set(pairs)) < len(pairs):
-        raise ValueError(f"{caller}() needs one match of each pair of days; got several. Leave the others out.")
+    pairs = ["-".join(each) for each in service_maps.days_of_pairs(found, caller)]
     files: dict[str, tuple[dict[str, np.ndarray], str]] = {}
     for end, (name, _) in COMPONENTS.items():
         of_dates = _bands(found[f"rms_{name}"], 1.0, days), "root mean square residual of the pairs of a date"
@@ -231,8 +226,7 @@ def _write(
     overwrite: bool,
     caller: str,
 ) -> list[Path]:
-    x, y = (np.asarray(like[name].values, dtype=np.float64) for name in ("x", "y"))
-    options = rasters.profile(Place(x, y, grids.crs_of(like)), grids.spacing(like, caller))
+    options = rasters.profile(Place.of(like), grids.spacing(like, caller))
     options |= {"nodata": NODATA, "interleave": "band"}
     with writing.replaced_all(folder, list(files), overwrite=overwrite, caller=caller) as scratch:
         for name, (bands, title) in files.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,8 @@ from xoffset.model import checks, grids
 from xoffset.model.dates import as_dates
 
 _CALLER = "tio.write_quicklooks"
-_COMPONENTS = {"EW": ("dx", 1.0), "NS": ("dy", -1.0)}
+# Components by the ends of the names of its files, ours and the sign: south is positive.
+COMPONENTS: Mapping[str, tuple[str, float]] = {"EW": ("dx", 1.0), "NS": ("dy", -1.0)}
 # Longest side of a picture [px] at most, and at least: small maps are drawn larger by whole numbers.
 _MOST, _LEAST = 1000, 400
 # Milliseconds that a date is shown, and that the last one stays.
@@ -79,9 +81,9 @@ def write_quicklooks(series: xr.Dataset, folder: str | os.PathLike[str], *, over
     looks.optional("matplotlib", "plot", _CALLER)
     series = service_maps.prepared(checks.as_series(series, _CALLER), _CALLER)[["dx", "dy"]].compute()
     labels = [str(day) for day in np.datetime_as_string(as_dates(series["time"].values), unit="D")]
-    names = [f"quicklook_depl_cumule_{end}.{kind}" for end in _COMPONENTS for kind in ("png", "pngw")]
+    names = [f"quicklook_depl_cumule_{end}.{kind}" for end in COMPONENTS for kind in ("png", "pngw")]
     with writing.replaced_all(target, names, overwrite=is_free, caller=_CALLER) as scratch:
-        for end, (name, sign) in _COMPONENTS.items():
+        for end, (name, sign) in COMPONENTS.items():
             frames = _on_map(sign * series[name].values.astype(np.float64), series)
             picture = scratch / f"quicklook_depl_cumule_{end}.png"
             with writing.explained(target, _CALLER):

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from xoffset.formats import pycorr
+from xoffset.formats import pycorr, pycorr_layers
 from xoffset.masking.land_classes import ITS_LIVE
 from xoffset.recipes import values
 from xoffset.recipes.base import Recipe, option
@@ -143,7 +143,7 @@ class PycorrOptions(Recipe):
                 f"{self.half_source_chip}. Pass half_target_chip={self.half_source_chip + 10}."
             )
         name = self.out_name_base
-        if name is not None and (not name or set(name) & set('/\\:*?"<>|\0') or name in (".", "..")):
+        if name is not None and not pycorr_layers.is_name(name):
             raise ValueError(
                 f"the recipe {self.name} needs a name without signs of folders as out_name_base; got {name!r}. Pass "
                 "one such as 'L2A_7VEG', and folders as output_dir."
