@@ -77,6 +77,8 @@ def test_the_method_is_the_function():
         ({}, ValueError, "something that the range depends on; got none. Pass max_speed"),
         ({"max_speed": -1.0}, ValueError, "needs a number of at least 0 as max_speed"),
         ({"unknown_speed": 3.0, "max_speed": 1.0}, ValueError, "needs a speed where unknown_speed is given"),
+        ({"factor": 3.0, "max_speed": 1.0}, ValueError, "needs a speed where factor is given"),
+        ({"margin": 3, "max_speed": 1.0}, ValueError, "needs a speed or still where margin is given"),
         ({"speed": 3.0}, TypeError, r"a DataArray \(y, x\) of numbers as speed; got float. Open it"),
         ({"search": 0, "max_speed": 1.0}, ValueError, "whole number of at least 1 as search"),
         ({"speed": speed(np.ones(STACK.shape[1:])), "factor": 0}, ValueError, "a number above 0 as factor"),

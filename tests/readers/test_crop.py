@@ -49,6 +49,12 @@ def test_without_a_crs_small_numbers_are_metres():
     assert xoffset.crop(local, (0.0, -50.0, 30.0, 0.0)).shape == (2, 6, 4)
 
 
+@pytest.mark.parametrize("area", [(1.0, 2.0, 3.0), (1.0, 2.0, 3.0, np.nan), (-np.inf, 0.0, np.inf, 1.0), (1, 1, 0, 2)])
+def test_what_is_no_box_is_told_to_be_none(area):
+    with pytest.raises(ValueError, match=r"crop\(\) needs area=\(west, south, east, north\)"):
+        xoffset.crop(STACK, area)
+
+
 def test_steps_are_whole_pixels():
     assert xoffset.grid_step(STACK, spacing=80.0) == 8
     with pytest.raises(

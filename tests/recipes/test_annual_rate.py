@@ -189,6 +189,13 @@ def test_the_landslide_is_found(run, images):
         assert float(abs(run[0]["velocity"][name] - truth[name]).where(moves).median()) < 1.5
 
 
+def test_a_buffer_in_degrees_ends_at_the_antimeridian():
+    west, south, east, north = AnnualRate(aoi=(179.0, -17.0, 179.995, -16.5)).box
+    assert east == 180.0
+    assert 178.9 < west < 179.0
+    assert (south, north) == pytest.approx((-17.0 - 2000.0 / 111_320.0, -16.5 + 2000.0 / 111_320.0))
+
+
 def test_bad_parameters_are_named(stack):
     for fields, advice in (
         ({"chip_size_max": 48}, "chip_size_max of chip_size_min, doubled"),

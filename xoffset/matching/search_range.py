@@ -17,6 +17,8 @@ from xoffset.model.masks import Kind, check_boolean
 from xoffset.model.variables import TERRAIN
 
 _CALLER = "search_range"
+# How many times an expected speed may be exceeded, and the half-range for motion of nothing [px], if not told.
+FACTOR, MARGIN = 1.5, 5
 _STILL = Kind("still", "on ground that stands still", "slope", "< 20")
 
 
@@ -30,8 +32,8 @@ def search_range(
     max_speed: float | None = None,
     speed: xr.DataArray | None = None,
     unknown_speed: float | None = None,
-    factor: float = 1.5,
-    margin: int = 5,
+    factor: float | None = None,
+    margin: int | None = None,
     still: xr.DataArray | None = None,
 ) -> xr.DataArray:
     """How far to search at each node by the speed that is expected there, to be passed as `search` of `correlate`.
@@ -54,9 +56,10 @@ def search_range(
     unknown_speed
         Speed [m yr-1] where `speed` is NaN or has no value; None: such nodes are searched as far as without it.
     factor
-        How many times the expected speed may be exceeded.
+        How many times `speed` may be exceeded. None: 1.5.
     margin
-        Half-range for motion of nothing [px]: errors of the images' position, and the ring that takes no peak.
+        Half-range for motion of nothing [px], where `speed` or `still` are told: errors of the images' position, and
+        the ring that takes no peak. None: 5.
     still
         True where the ground stands still (y, x), boolean, or the result of `masking.land_classes`, of which land and
         water do; on any grid of the stack's CRS. There the range is `margin`.
@@ -85,12 +88,15 @@ def search_range(
     """
     stack = checks.as_stack(stack, _CALLER)
     network = checks.as_network(network, stack, _CALLER)
-    numbers = _numbers(search=search, template=template, step=step, margin=margin)
+    numbers = _numbers(search=search, template=template, step=step, margin=MARGIN if margin is None else margin)
+    times = _options.as_positive(FACTOR if factor is None else factor, "factor", _CALLER, unit="1", example=FACTOR)
     if max_speed is None and speed is None and still is None:
         raise ValueError(
             "search_range() needs something that the range depends on; got none. Pass max_speed, speed or still, or "
             f"pass search={search!r} to correlate() as it is."
         )
+    _check_used("a speed", speed is not None, unknown_speed=unknown_speed, factor=factor)
+    _check_used("a speed or still", speed is not None or still is not None, margin=margin)
     spacing = grids.spacing(stack, _CALLER)
     grid = Grid.of(stack, spacing, numbers["template"], numbers["step"])
     years = float(np.abs(in_years(as_dates(network["secondary"].values) - as_dates(network["reference"].values))).max())
@@ -103,14 +109,8 @@ def search_range(
         known = _nearest(_speed_map(speed), stack, grid, "speed")
         if unknown_speed is not None:
             known = np.where(np.isnan(known), _speed(unknown_speed, "unknown_speed"), known)
-        times = _options.as_positive(factor, "factor", _CALLER, unit="1", example=1.5)
         needed = np.ceil(times * known * pixels_a_speed)
         ranges = np.fmin(ranges, needed + numbers["margin"]).astype(np.int64)
-    elif unknown_speed is not None:
-        raise ValueError(
-            f"search_range() needs a speed where unknown_speed is given; got unknown_speed={unknown_speed!r} alone. "
-            "Pass speed, or leave it out."
-        )
     if still is not None:
         stands = _nearest(_is_still(still).astype(np.float32), stack, grid, "still") == 1.0
         ranges = np.where(stands, np.minimum(ranges, numbers["margin"]), ranges)
@@ -124,6 +124,16 @@ def _labelled(ranges: np.ndarray, grid: Grid, stack: xr.DataArray) -> xr.DataArr
         where = where.assign_coords(spatial_ref=grids.spatial_ref(crs))
     fields = {"search_range": (("y", "x"), ranges)}
     return products.product(fields, TERRAIN, like=where, step={"function": _CALLER})["search_range"]
+
+
+def _check_used(owner: str, is_given: bool, **numbers: float | None) -> None:
+    """Refuse numbers that would have no effect."""
+    for name, value in numbers.items():
+        if value is not None and not is_given:
+            raise ValueError(
+                f"search_range() needs {owner} where {name} is given; got {name}={value!r} alone. Pass {owner}, or "
+                "leave it out."
+            )
 
 
 def _numbers(**given: Any) -> dict[str, int]:

@@ -83,15 +83,16 @@ def _is_box(area: Any) -> bool:
 def _box(area: Any, stack: xr.DataArray) -> tuple[float, float, float, float]:
     """Box in the CRS of the stack [m]."""
     crs = grids.crs_of(stack)
-    if not _is_box(area):
+    is_row = isinstance(area, (Sequence, np.ndarray)) and not isinstance(area, str)
+    if not _is_box(area) and not (is_row and any(isinstance(each, (float, int, np.number)) for each in area)):
         corners = np.concatenate([polygon[0] for polygon in shapes.read(area, crs, _CALLER, "area")])
         return (*corners.min(axis=0).tolist(), *corners.max(axis=0).tolist())
-    left, bottom, right, top = (float(edge) for edge in area)
-    if not (left < right and bottom < top):
+    if not (_is_box(area) and area[0] < area[2] and area[1] < area[3]):
         raise ValueError(
             f"crop() needs area=(west, south, east, north) in degrees, or (xmin, ymin, xmax, ymax) in metres; got "
             f"{area!r}. Order it so."
         )
+    left, bottom, right, top = map(float, area)
     if crs is None or max(-left, right) > 180 or max(-bottom, top) > 90:
         return left, bottom, right, top
     import pyproj

@@ -350,11 +350,15 @@ def corners_of(polygons: str) -> tuple[float, ...]:
 
 
 def buffered(box: tuple[float, ...], metres: float, *, are_degrees: bool) -> tuple[float, ...]:
-    """Box with so many metres around it."""
+    """Box with so many metres around it, in degrees no farther than the poles and the antimeridian."""
     left, bottom, right, top = box
     high = metres / DEGREE if are_degrees else metres
     wide = high / max(math.cos(math.radians(max(abs(bottom), abs(top)))), 0.01) if are_degrees else metres
-    return left - wide, bottom - high, right + wide, top + high
+    grown = left - wide, bottom - high, right + wide, top + high
+    if not are_degrees:
+        return grown
+    # what is beyond would be taken for metres
+    return max(grown[0], -180.0), max(grown[1], -90.0), min(grown[2], 180.0), min(grown[3], 90.0)
 
 
 def has_hdf5() -> bool:

@@ -218,8 +218,8 @@ class Pycorr(PycorrOptions):
             "search": self.search,
             "template": 2 * self.half_source_chip,
             "step": self.inc,
-            "margin": LAND_RANGE,
         }
+        sizes |= {} if options.keys() == {"max_speed"} else {"margin": LAND_RANGE}
         return [*found, Step("reach", search_range, (stack, Result("network")), sizes | options)]
 
     def _writing(self, of: Result) -> list[Step]:
