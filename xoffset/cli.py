@@ -222,7 +222,7 @@ def run(
                 click.echo(str(stage))
             return
         job = Job("run", "", report=_bar(), part=part)
-        _announce(*(plan.results[name] for name in ("stack", "network", "shifts")), **plan.options_of(correlate))
+        _announce(*plan.matched, **plan.options_of(correlate))
         with _ends_like_ctrl_c():
             products = carry_out(plan, place, overwrite, job)
         if part is not None and not part.is_last:

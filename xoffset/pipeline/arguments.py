@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,16 @@ from xoffset.recipes.values import from_toml, kinds_of
 _FLAGS = ("--overwrite", "--dry-run")
 
 
+class _OfRecipe(click.Command):
+    """A command with the options of one recipe, which its first argument names."""
+
+    recipe = ""
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The usage, with the recipe in its place."""
+        return [self.recipe, *super().collect_usage_pieces(ctx)]
+
+
 class OfRecipes(click.Command):
     """A command with the options of the recipe that its first argument names, or else those that it was made with."""
 
@@ -29,14 +40,20 @@ class OfRecipes(click.Command):
         recipe, is_file = _class_of(named), named not in RECIPES
         fields = [field.name for field in dataclasses.fields(RECIPES["generic"])]
         shared = [param for param in self.params if param.name not in fields]
-        of_recipe = click.Command(
+        of_recipe = _OfRecipe(
             self.name,
             context_settings=self.context_settings,
             callback=self.callback,
             params=[*shared[:2], *options_of(recipe, is_file=is_file), *shared[2:]],
-            help=f"{recipe.__doc__}\n\nA run that was stopped goes on with the same command.",
+            help=f"{_about(recipe)}\n\nA run that was stopped goes on with the same command.",
         )
+        of_recipe.recipe = named
         return of_recipe.make_context(info_name, args, parent, **extra)
+
+
+def _about(recipe: type[Recipe]) -> str:
+    """What a recipe says of itself, without its parameters: the options tell these."""
+    return inspect.cleandoc(recipe.__doc__ or "").partition("\n\nParameters\n---")[0]
 
 
 def _named(args: Sequence[str]) -> str | None:

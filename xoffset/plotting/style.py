@@ -31,7 +31,8 @@ TEXT, NOTE = "small", "x-small"
 FIRST, SECOND, MODEL, REJECTED = "#0b3c6f", "#e08a1e", "#111111", "0.6"
 # Letters of a line of a title, or of a note, that is as wide as a map.
 _LINE = 46
-
+# Width of a letter of a label [pt], and fewest letters of a line beside a colour bar.
+_LETTER, _FEWEST = 4.6, 12
 
 Data = TypeVar("Data", xr.DataArray, xr.Dataset)
 
@@ -287,7 +288,7 @@ def set_dates(axes: Axes, most: int = 5) -> None:
 
 def label_bar(bar: Any, field: xr.DataArray, low: float, high: float) -> None:
     """Write name and unit on a colour bar, and the ticks of what goes round and of dates."""
-    bar.set_label(_label(field))
+    bar.set_label(textwrap.fill(_label(field), _letters_beside(bar), break_long_words=False, break_on_hyphens=False))
     if period_of(field.name, field.attrs.get("units")) is not None:
         quarters = [0.25 * k * high for k in range(5)]
         bar.set_ticks(quarters, labels=[f"{value:.{0 if high > 10 else 2}f}" for value in quarters])
@@ -295,6 +296,13 @@ def label_bar(bar: Any, field: xr.DataArray, low: float, high: float) -> None:
         known = bool(np.isfinite(field.values).any())
         ticks, dates = _days_between(low, high) if known else ([], [])
         bar.set_ticks(ticks, labels=dates)
+
+
+def _letters_beside(bar: Any) -> int:
+    """Letters of a line along a colour bar, which is as tall as its map: longer ones would leave the map no room."""
+    panel = getattr(bar.mappable, "axes", None) or bar.ax
+    panel.apply_aspect()
+    return max(_FEWEST, int(panel.bbox.height * 72.0 / panel.get_figure(root=True).dpi / _LETTER))
 
 
 def edges(field: xr.DataArray) -> tuple[float, float, float, float]:
