@@ -24,8 +24,8 @@ from xoffset._blocks import quota
 DATA = Path(__file__).parents[2] / "shared" / "data"
 # Endings of the files that are counted.
 FILES = (".tif", ".tiff", ".png", ".csv", ".nc", ".kmz", ".h5", ".txt", ".tgz")
-# Outlines of what moves of the rock glacier.
-MOVING = DATA / "kaiserberg_rock_glacier" / "moving_area.geojson"
+# Outlines of what moves of the rock glacier, and of what stands still.
+MOVING, STABLE = (DATA / "kaiserberg_rock_glacier" / f"{what}_area.geojson" for what in ("moving", "stable"))
 
 
 def _rock_glacier() -> xr.DataArray:
@@ -87,7 +87,7 @@ REAL: list[tuple[str, str, Callable[[], xr.DataArray], dict[str, Any]]] = [
       "landslide_buffer": 20.0}),
     ("tio", "glacier, 4 dates", _glacier, {"spatial_matching_range": 6, "max_pairs_per_date": 2, "rm_median": False}),
     ("landslide", "rock glacier, 5 dates", _rock_glacier,
-     {"max_velocity": 2.0, "moving": str(MOVING), "buffer": 20.0}),
+     {"max_velocity": 2.0, "stable": str(STABLE)}),
     ("glacier", "tidewater glacier, 2 dates", _tongue, {"max_velocity": 8000.0}),
     ("earthquake", "a photograph moved by a fault", _fault,
      {"date": "2020-03-01", "max_displacement": 4.0, "step": 4}),

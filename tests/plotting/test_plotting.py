@@ -387,4 +387,7 @@ def test_long_labels_of_a_bar_leave_the_map_its_room(shape, tmp_path):
     lines = panel.child_axes[0].yaxis.label.get_text().split("\n")
     height = 72.0 * panel.bbox.height / panel.get_figure().dpi
     assert max(map(len, lines)) <= max(12, height / style._LETTER)
-    assert " ".join(lines) == "share of the pairs whose score exceeds the threshold [percent]"
+    assert (
+        " ".join(lines).replace("\N{NO-BREAK SPACE}", " ")
+        == "share of the pairs whose score exceeds the threshold [percent]"
+    )

@@ -57,6 +57,12 @@ def test_help_tells_parameters_once_and_the_recipe_in_its_place(name):
     assert name == "generic" or f"run {name} [OPTIONS] FILES..." in told
 
 
+def test_a_recipe_that_is_misspelt_is_told(tmp_path):
+    told = CliRunner().invoke(main, ["run", "landslid", str(tmp_path), "-o", str(tmp_path / "out")])
+    assert told.exit_code == 1
+    assert "got landslid, which is neither. Recipes are annual-rate" in told.output
+
+
 def test_every_field_is_told():
     assert set(RECIPES) >= {"generic", "mpic-opt"}
     for recipe in RECIPES.values():

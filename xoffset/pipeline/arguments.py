@@ -19,16 +19,6 @@ from xoffset.recipes.values import from_toml, kinds_of
 _FLAGS = ("--overwrite", "--dry-run")
 
 
-class _OfRecipe(click.Command):
-    """A command with the options of one recipe, which its first argument names."""
-
-    recipe = ""
-
-    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """The usage, with the recipe in its place."""
-        return [self.recipe, *super().collect_usage_pieces(ctx)]
-
-
 class OfRecipes(click.Command):
     """A command with the options of the recipe that its first argument names, or else those that it was made with."""
 
@@ -40,15 +30,14 @@ class OfRecipes(click.Command):
         recipe, is_file = _class_of(named), named not in RECIPES
         fields = [field.name for field in dataclasses.fields(RECIPES["generic"])]
         shared = [param for param in self.params if param.name not in fields]
-        of_recipe = _OfRecipe(
+        of_recipe = click.Command(
             self.name,
             context_settings=self.context_settings,
             callback=self.callback,
             params=[*shared[:2], *options_of(recipe, is_file=is_file), *shared[2:]],
             help=f"{_about(recipe)}\n\nA run that was stopped goes on with the same command.",
         )
-        of_recipe.recipe = named
-        return of_recipe.make_context(info_name, args, parent, **extra)
+        return of_recipe.make_context(f"{info_name} {named}", args, parent, **extra)
 
 
 def _about(recipe: type[Recipe]) -> str:
