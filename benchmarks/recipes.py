@@ -22,6 +22,10 @@ from xoffset import synthetic
 from xoffset._blocks import quota
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
+# Endings of the files that are counted.
+FILES = (".tif", ".tiff", ".png", ".csv", ".nc", ".kmz", ".h5", ".txt", ".tgz")
+# Outlines of what moves of the rock glacier, and of what stands still.
+MOVING, STABLE = (DATA / "kaiserberg_rock_glacier" / f"{what}_area.geojson" for what in ("moving", "stable"))
 
 
 def _rock_glacier() -> xr.DataArray:
@@ -52,6 +56,21 @@ def _forest() -> xr.DataArray:
     return stack.sel(time=slice("2015-12-01", "2017-02-01")).isel(time=[0, 1, 2, 3, 8, 9])
 
 
+def _fault() -> xr.DataArray:
+    """An aerial image, and the same with the two sides of a line moved against each other by six pixels.
+
+    Both sides move by whole pixels, one up and one down, then areas of four by four are averaged: the slip is 1.5 px.
+    """
+    file = DATA / "kaiserberg_rock_glacier" / "ortho_2020.tif"
+    fine = xoffset.open_stack([file], date="ortho_%Y")[0].isel(y=slice(0, 640), x=slice(1300, 2100)).astype(float)
+    left, right = np.array_split(fine.values, 2, axis=1)
+    moved = np.concatenate([np.roll(left, 3, axis=0), np.roll(right, -3, axis=0)], axis=1)
+    time = np.array(["2020-01-01", "2020-04-01"], dtype="datetime64[us]")
+    coords = {"time": time, "y": fine.y, "x": fine.x, "spatial_ref": fine.spatial_ref}
+    stack = xr.DataArray(np.stack([fine.values, moved]), coords, ("time", "y", "x"))
+    return stack.coarsen(y=4, x=4, boundary="trim").mean()
+
+
 # Recipe, images and parameters beside the defaults.
 REAL: list[tuple[str, str, Callable[[], xr.DataArray], dict[str, Any]]] = [
     ("mpic-opt", "rock glacier, 5 dates", _rock_glacier, {"spatial_matching_range": 16, "temporal_matching_range": 1}),
@@ -62,6 +81,16 @@ REAL: list[tuple[str, str, Callable[[], xr.DataArray], dict[str, Any]]] = [
     ("gdm-opt-ice", "tidewater glacier, 2 dates", _tongue,
      {"spatial_matching_range": 20, "displacement_amplitude_threshold": 40.0, "deramping": False,
       "along_track_destriping": False}),
+    ("pycorr", "tidewater glacier, 2 dates", _tongue, {"inc": 10, "half_source_chip": 16, "half_target_chip": 41}),
+    ("annual-rate", "rock glacier, 5 dates", _rock_glacier,
+     {"grid": 8 * 0.529167, "chip_size_min": 32, "chip_size_max": 64, "landslides": str(MOVING),
+      "landslide_buffer": 20.0}),
+    ("tio", "glacier, 4 dates", _glacier, {"spatial_matching_range": 6, "max_pairs_per_date": 2, "rm_median": False}),
+    ("landslide", "rock glacier, 5 dates", _rock_glacier,
+     {"max_velocity": 2.0, "stable": str(STABLE)}),
+    ("glacier", "tidewater glacier, 2 dates", _tongue, {"max_velocity": 8000.0}),
+    ("earthquake", "a photograph moved by a fault", _fault,
+     {"date": "2020-03-01", "max_displacement": 4.0, "step": 4}),
 ]  # fmt: skip
 
 
@@ -88,7 +117,7 @@ def _row(name: str, what: str, stack: xr.DataArray, fields: dict[str, Any]) -> d
         wall, spent = time.perf_counter(), time.process_time()
         xoffset.run(name, stack, Path(folder) / "out", **fields)
         wall, spent = time.perf_counter() - wall, time.process_time() - spent
-        files = sum(each.suffix in (".tif", ".png", ".csv") for each in (Path(folder) / "out").rglob("*"))
+        files = sum(each.suffix in FILES for each in (Path(folder) / "out").rglob("*"))
     size = f"{stack.sizes['x']} x {stack.sizes['y']}"
     row = {"recipe": name, "images": what, "size": size, "dates": stack.sizes["time"], "files": files}
     return row | {"cores": quota.cores(), "seconds": wall, "CPU seconds": spent}

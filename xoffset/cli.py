@@ -7,6 +7,7 @@ import importlib.util
 import itertools
 import json
 import logging
+import re
 import signal
 import sys
 import time
@@ -43,6 +44,7 @@ from xoffset.pipeline.warmup import warmup
 from xoffset.pipeline.writing import Job
 from xoffset.readers.open_result import open_result
 from xoffset.recipes.generic import Generic
+from xoffset.recipes.known import RECIPES
 from xoffset.screening.screen import screen
 
 # Least time between two lines that tell how many kernels were compiled, seconds.
@@ -222,7 +224,7 @@ def run(
                 click.echo(str(stage))
             return
         job = Job("run", "", report=_bar(), part=part)
-        _announce(*(plan.results[name] for name in ("stack", "network", "shifts")), **plan.options_of(correlate))
+        _announce(*plan.matched, **plan.options_of(correlate))
         with _ends_like_ctrl_c():
             products = carry_out(plan, place, overwrite, job)
         if part is not None and not part.is_last:
@@ -266,6 +268,11 @@ def _ends_like_ctrl_c() -> Iterator[None]:
 def _recipe_and_files(files: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """The recipe that the first argument names, or that its file holds, and the files."""
     if not is_recipe(files[0]):
+        if len(files) > 1 and re.fullmatch(r"[a-z]+(-[a-z]+)*", files[0]) and not Path(files[0]).exists():
+            raise ValueError(
+                f"run needs files, or a recipe before them; got {files[0]}, which is neither. Recipes are "
+                f"{', '.join(sorted(RECIPES))}."
+            )
         return "generic", files
     if len(files) == 1:
         raise ValueError(f"run needs files beside the recipe {files[0]}; got none. Name them after it.")

@@ -149,7 +149,10 @@ def test_the_fastest_motion_is_found_in_any_direction():
         ({"v_max": 10.0, "max_search": 2}, r"at least 3 as max_search; got 2. Pass max_search=32"),
         ({"v_max": 10.0, "max_search": 8.5}, r"whole number"),
         ({"v_max": 1e6, "v_min": 1e6}, r"two dates [\d.e-]+ to 0\.10\d+ days apart; got 16 to 720 days.*Add images"),
-        ({"v_max": 1e-3}, r"two dates 3\.652e\+05 to .* change v_min, v_max, precision or max_search"),
+        (
+            {"v_max": 1e-3},
+            r"two dates 3\.652e\+05 to .* change v_min, v_max, precision or max_search; of a recipe max_velocity",
+        ),
     ],
 )
 @pytest.mark.small

@@ -370,3 +370,24 @@ def test_a_field_without_a_name_is_not_called_none(attrs):
     assert "None" not in bar + title
     assert attrs.get("long_name", "") in bar
     assert attrs.get("long_name", "") in title
+
+
+@pytest.mark.parametrize("shape", [(8, 200), (40, 70), (3, 3), (200, 4)])
+def test_long_labels_of_a_bar_leave_the_map_its_room(shape, tmp_path):
+    """Warnings are errors: of a flat map and a long label nothing was left for the map."""
+    rows, columns = shape
+    values = np.arange(rows * columns, dtype=float).reshape(shape)
+    about = {"units": "percent", "long_name": "share of the pairs whose score exceeds the threshold"}
+    coords = {"y": 10.0 * np.arange(rows), "x": 10.0 * np.arange(columns)}
+    field = xr.DataArray(values, coords, ("y", "x"), attrs=about)
+    picture = matplotlib.image.imread(files.map_of(field, tmp_path / "map.png", title="MM_Quality"))
+    assert min(picture.shape[:2]) > 100
+    asked = look.look_of("map_of", ax=None, vmin=None, vmax=None, cmap=None, title=None, save=None)
+    panel = mapping.draw_variable(field, asked, field).axes[0]
+    lines = panel.child_axes[0].yaxis.label.get_text().split("\n")
+    height = 72.0 * panel.bbox.height / panel.get_figure().dpi
+    assert max(map(len, lines)) <= max(12, height / style._LETTER)
+    assert (
+        " ".join(lines).replace("\N{NO-BREAK SPACE}", " ")
+        == "share of the pairs whose score exceeds the threshold [percent]"
+    )

@@ -58,6 +58,6 @@ def test_what_is_no_box_is_told_to_be_none(area):
 def test_steps_are_whole_pixels():
     assert xoffset.grid_step(STACK, spacing=80.0) == 8
     with pytest.raises(
-        ValueError, match=r"whole number of pixels of 10 x 10 m as spacing .* got 75. Pass one such as 80"
+        ValueError, match=r"whole number of pixels of 10 x 10 m as spacing .* got 75. Pass one such as 80, to"
     ):
         xoffset.grid_step(STACK, spacing=75.0)

@@ -6,9 +6,12 @@ import sys
 
 import pytest
 import xarray as xr
+from click.testing import CliRunner
 
 import xoffset
 from xoffset import synthetic
+from xoffset.cli import main
+from xoffset.pipeline import planning
 from xoffset.recipes import Generic
 from xoffset.recipes.base import Recipe, read_toml
 from xoffset.recipes.known import RECIPES, as_recipe
@@ -24,6 +27,40 @@ def test_files_hold_the_whole_recipe(recipe, tmp_path):
     assert read_toml(recipe.to_toml(), RECIPES) == recipe == Generic.from_toml(recipe.to_toml())
     (tmp_path / "mine.toml").write_text(recipe.to_toml())
     assert as_recipe(tmp_path / "mine.toml") == recipe.placed(tmp_path)
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_no_field_hides_what_all_recipes_have(name):
+    """A field of the name of a method of all recipes would be called in its place."""
+    assert not [field.name for field in dataclasses.fields(RECIPES[name]) if hasattr(Recipe, field.name)]
+
+
+@pytest.mark.parametrize("name", ["landslide", "glacier", "earthquake", "pycorr", "tio", "annual-rate", "gdm-opt-ice"])
+def test_images_matches_and_network_are_found_under_any_name(name):
+    """What the command tells before a run, of recipes that call their matches differently."""
+    dates = ["2020-01-01", "2021-01-01", "2022-01-01", "2023-01-01"]
+    stack, _ = synthetic.stack((320, 320), dates=dates)
+    needs = {
+        "landslide": {"max_velocity": 10.0}, "glacier": {"max_velocity": 10.0},
+        "earthquake": {"max_displacement": 9.0, "date": "2021-07-01"}, "gdm-opt-ice": {"spatial_matching_range": 1},
+    }  # fmt: skip
+    images, network, matches = planning.make_plan(name, stack.chunk(), needs.get(name, {})).matched
+    assert images.dims == ("time", "y", "x")
+    assert set(network.dims) == {"pair"}
+    assert matches.dx.sizes["pair"] == network.sizes["pair"]
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_help_tells_parameters_once_and_the_recipe_in_its_place(name):
+    told = CliRunner().invoke(main, ["run", name, "--help"]).output
+    assert "Parameters ---" not in " ".join(told.split())
+    assert name == "generic" or f"run {name} [OPTIONS] FILES..." in told
+
+
+def test_a_recipe_that_is_misspelt_is_told(tmp_path):
+    told = CliRunner().invoke(main, ["run", "landslid", str(tmp_path), "-o", str(tmp_path / "out")])
+    assert told.exit_code == 1
+    assert "got landslid, which is neither. Recipes are annual-rate" in told.output
 
 
 def test_every_field_is_told():

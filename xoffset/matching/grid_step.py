@@ -46,6 +46,6 @@ def grid_step(stack: xr.DataArray, *, spacing: float = 80.0) -> int:
     if any(abs(wanted - found * side) > _ROUNDING * side for side in sides):
         raise ValueError(
             f"grid_step() needs a whole number of pixels of {sides[0]:g} x {sides[1]:g} m as spacing [m]; got "
-            f"{wanted:g}. Pass one such as {found * sides[0]:g}."
+            f"{wanted:g}. Pass one such as {found * sides[0]:g}, to the recipe annual-rate as grid."
         )
     return found

@@ -126,7 +126,8 @@ def plan(
         days = [float(value / np.timedelta64(1, "D")) for value in (*limits, baseline.min(), baseline.max())]
         raise ValueError(
             f"plan() needs two dates {days[0]:.4g} to {days[1]:.4g} days apart; got {days[2]:.4g} to {days[3]:.4g} "
-            "days between dates. Add images, or change v_min, v_max, precision or max_search."
+            "days between dates. Add images, or change v_min, v_max, precision or max_search; of a recipe "
+            "max_velocity, min_motion or max_search."
         )
     network = pairs(stack, min_baseline=limits[0], max_baseline=limits[1])
     years = in_years((network["secondary"] - network["reference"]).values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,9 +35,14 @@ class OfRecipes(click.Command):
             context_settings=self.context_settings,
             callback=self.callback,
             params=[*shared[:2], *options_of(recipe, is_file=is_file), *shared[2:]],
-            help=f"{recipe.__doc__}\n\nA run that was stopped goes on with the same command.",
+            help=f"{_about(recipe)}\n\nA run that was stopped goes on with the same command.",
         )
-        return of_recipe.make_context(info_name, args, parent, **extra)
+        return of_recipe.make_context(f"{info_name} {named}", args, parent, **extra)
+
+
+def _about(recipe: type[Recipe]) -> str:
+    """What a recipe says of itself, without its parameters: the options tell these."""
+    return inspect.cleandoc(recipe.__doc__ or "").partition("\n\nParameters\n---")[0]
 
 
 def _named(args: Sequence[str]) -> str | None:

@@ -50,8 +50,17 @@ class Plan:
 
     def options_of(self, call: Callable[..., Any]) -> dict[str, Any]:
         """Options of the step that calls a function."""
-        step = next(step for step in self.recipe.steps if step.call is call)
-        return {name: filled(value, self.results) for name, value in step.options.items()}
+        return {name: filled(value, self.results) for name, value in self._step_of(call).options.items()}
+
+    @property
+    def matched(self) -> tuple[xr.DataArray, xr.Dataset, xr.Dataset]:
+        """Images that are matched first, their network, and the matches, whatever the recipe calls them."""
+        step = self._step_of(correlate)
+        stack, network = (filled(each, self.results) for each in step.subjects)
+        return stack, network, self.results[step.name]
+
+    def _step_of(self, call: Callable[..., Any]) -> Step:
+        return next(step for step in self.recipe.steps if step.call is call)
 
 
 def make_plan(
@@ -63,7 +72,7 @@ def make_plan(
     """
     lacks: list[str] = []
     placed = as_recipe(recipe, changes).placed(Path.cwd())
-    scenes = placed.opened(scenes)
+    scenes = placed.scenes_of(scenes)
     *fuller, last = placed.ways(scenes)
     for each in fuller:
         try:

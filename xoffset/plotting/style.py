@@ -31,7 +31,8 @@ TEXT, NOTE = "small", "x-small"
 FIRST, SECOND, MODEL, REJECTED = "#0b3c6f", "#e08a1e", "#111111", "0.6"
 # Letters of a line of a title, or of a note, that is as wide as a map.
 _LINE = 46
-
+# Width of a letter of a label [pt], and fewest letters of a line beside a colour bar.
+_LETTER, _FEWEST = 5.6, 12
 
 Data = TypeVar("Data", xr.DataArray, xr.Dataset)
 
@@ -161,16 +162,11 @@ def draw(
     """Draw a field (y, x) with its axes and colour bar."""
     from matplotlib.colors import LogNorm, Normalize
 
-    image = axes.imshow(
-        field.values.astype("float64"),  # colours of far float32 overflow
-        cmap=colour_map(scale.colours, "draw"),
-        norm=LogNorm(scale.low, scale.high) if is_log else Normalize(scale.low, scale.high),
-        origin="lower",
-        extent=_extent(field),
-        interpolation="nearest",
-        alpha=alpha,
-        zorder=1.0,
-    )
+    norm = LogNorm(scale.low, scale.high) if is_log else Normalize(scale.low, scale.high)
+    image = axes.imshow(  # colours of far float32 overflow
+        field.values.astype("float64"), cmap=colour_map(scale.colours, "draw"), norm=norm, origin="lower",
+        extent=_extent(field), interpolation="nearest", alpha=alpha, zorder=1.0,
+    )  # fmt: skip
     frame(axes, field)
     if not np.isfinite(field.values.astype("float64")).any():
         say_empty(axes)
@@ -287,7 +283,7 @@ def set_dates(axes: Axes, most: int = 5) -> None:
 
 def label_bar(bar: Any, field: xr.DataArray, low: float, high: float) -> None:
     """Write name and unit on a colour bar, and the ticks of what goes round and of dates."""
-    bar.set_label(_label(field))
+    bar.set_label("\n".join(_lines(_label(field), bar)))
     if period_of(field.name, field.attrs.get("units")) is not None:
         quarters = [0.25 * k * high for k in range(5)]
         bar.set_ticks(quarters, labels=[f"{value:.{0 if high > 10 else 2}f}" for value in quarters])
@@ -295,6 +291,16 @@ def label_bar(bar: Any, field: xr.DataArray, low: float, high: float) -> None:
         known = bool(np.isfinite(field.values).any())
         ticks, dates = _days_between(low, high) if known else ([], [])
         bar.set_ticks(ticks, labels=dates)
+
+
+def _lines(label: str, bar: Any) -> list[str]:
+    """Lines of a label, none longer than the map is tall: they would leave it no room; units stay whole."""
+    panel = getattr(bar.mappable, "axes", None) or bar.ax
+    panel.apply_aspect()
+    side = panel.bbox.height if bar.orientation == "vertical" else panel.bbox.width
+    fit = int(side * 72.0 / panel.get_figure(root=True).dpi / _LETTER)
+    whole = re.sub(r" (?=[^\[]*\]$)", "\N{NO-BREAK SPACE}", label)
+    return textwrap.wrap(whole, max(_FEWEST, fit), break_long_words=False, break_on_hyphens=False)
 
 
 def edges(field: xr.DataArray) -> tuple[float, float, float, float]:

@@ -149,7 +149,7 @@ class Recipe:
         """What to tell before a run with these parameters."""
         return []
 
-    def opened(self, scenes: Any) -> Any:
+    def scenes_of(self, scenes: Any) -> Any:
         """Those of the scenes that are opened."""
         return scenes
 

@@ -113,7 +113,7 @@ class Pycorr(PycorrOptions):
 
     name: ClassVar[str] = "pycorr"
 
-    def opened(self, scenes: Any) -> Any:
+    def scenes_of(self, scenes: Any) -> Any:
         """The two images that are named, in the folder of the scenes or those that are given for them; or all scenes.
 
         Raises
@@ -143,7 +143,7 @@ class Pycorr(PycorrOptions):
     def script(self, scenes: Any = "scenes", out: str = "results") -> str:
         """The same steps as plain calls in Python, which store and resume the same products."""
         is_named = self.img1_name is not None and isinstance(scenes, (str, os.PathLike)) and Path(scenes).is_dir()
-        return Recipe.script(self, self.opened(scenes) if is_named else scenes, out)
+        return Recipe.script(self, self.scenes_of(scenes) if is_named else scenes, out)
 
     def check_plan(self, results: Mapping[str, Any]) -> None:
         """Refuse a run whose netCDF files could not be written at its end."""
