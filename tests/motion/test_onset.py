@@ -269,6 +269,15 @@ def test_noise_that_piles_up_is_not_taken_for_changes(drift):
     assert (found.sigma_vx_after[0].values[is_same] > plain.sigma_vx_after[0].values[is_same]).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rounding_is_no_change(dtype):
+    for seed in range(5):
+        found = xoffset.onset(made(dates_of(12, seed), shape=(2, 2), noise=0.0, dtype=dtype))
+        assert not found.n_changes.any()
+    found = xoffset.onset(made(dates_of(12), [(3.1, JUMP)], shape=(2, 2), noise=0.0, dtype=dtype))
+    np.testing.assert_array_equal(found.n_changes, 1)
+
+
 def test_a_picture_draws_the_bends():
     years = np.linspace(0.0, 5.0, 30)
     series = made(years, [(2.0, JUMP), (3.5, 2.0 * JUMP)], shape=(2, 2), noise=0.05)
