@@ -269,6 +269,15 @@ def test_noise_that_piles_up_is_not_taken_for_changes(drift):
     assert (found.sigma_vx_after[0].values[is_same] > plain.sigma_vx_after[0].values[is_same]).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rounding_is_no_change(dtype):
+    for seed in range(5):
+        found = xoffset.onset(made(dates_of(12, seed), shape=(2, 2), noise=0.0, dtype=dtype))
+        assert not found.n_changes.any()
+    found = xoffset.onset(made(dates_of(12), [(3.1, JUMP)], shape=(2, 2), noise=0.0, dtype=dtype))
+    np.testing.assert_array_equal(found.n_changes, 1)
+
+
 def test_a_picture_draws_the_bends():
     years = np.linspace(0.0, 5.0, 30)
     series = made(years, [(2.0, JUMP), (3.5, 2.0 * JUMP)], shape=(2, 2), noise=0.05)
@@ -283,15 +292,15 @@ def test_a_picture_draws_the_bends():
 
 @pytest.mark.data
 def test_ice_that_moves_steadily_has_no_change(data_folder):
-    """Perito Moreno in twelve weeks of a summer."""
+    """Perito Moreno in twelve weeks of a summer, on images that lie up to 0.9 px apart."""
     dates = ("0101", "0121", "0126", "0131", "0205", "0207", "0210", "0220", "0222", "0227", "0313", "0328")
     files = [data_folder / "perito_moreno_s2" / f"2020{date}.jpg" for date in dates]
     stack = xoffset.open_stack(files, band=1, date="%Y%m%d", pixel_size=6.5).isel(y=slice(400, 720), x=slice(900, 1220))
     stack = stack.astype("float32").where(stack > 2).load()
     shifts = stack.offset.correlate(stack.offset.pairs(max_gap=4), template=32, search=16, step=16).offset.screen()
-    series = shifts.offset.invert()
+    series = shifts.offset.correct(by_date=True).offset.invert()
     found = series.offset.onset()
     has_dates = (found.flags & FLAGS["too_few_dates"]) == 0
     assert has_dates.sum() > 250
-    assert (found.n_changes > 0).where(has_dates).mean() < 0.03
+    assert (found.n_changes > 0).where(has_dates).mean() < 0.02
     assert series.offset.inverse_velocity().failure_date.isnull().where(has_dates, True).mean() > 0.97

@@ -56,6 +56,10 @@ def seen(truth, shifts, window):
     mean = truth[["vx", "vy"]].map(
         lambda each: each.copy(data=scipy.ndimage.uniform_filter(each.values, size[each.name]))
     )
+    if window % 2 == 0:
+        # the middle of such a window is half a pixel before the pixel that the filter puts its mean at
+        half = {dim: 0.5 * float(mean[dim][1] - mean[dim][0]) for dim in ("x", "y")}
+        mean = mean.assign_coords({dim: mean[dim].values - each for dim, each in half.items()})
     y, x = xr.broadcast(shifts.y, shifts.x)
     found = []
     for date in shifts.reference.values:

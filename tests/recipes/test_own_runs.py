@@ -11,7 +11,9 @@ from click.testing import CliRunner
 from own_scenes import LONG, SHORT, earthquake, glacier, landslide, seen, write_rectangle, write_shape
 
 import xoffset
+from xoffset import synthetic
 from xoffset.cli import main
+from xoffset.model.flags import FLAGS
 
 # Margin around what moves [px]: half of the largest window.
 BESIDE = 32
@@ -90,6 +92,7 @@ def test_slip_is_the_true_one_and_each_side_is_told_with_its_standard_error(runs
 FILES = {
     "speed": ("landslide", "velocity", "velocity/v", "v", "m yr-1"),
     "along x": ("glacier", "velocity", "velocity/vx", "vx", "m yr-1"),
+    "chance of a change": ("landslide", "onset", "onset/false_alarm", "false_alarm", "1"),
     "error": ("glacier", "velocity", "velocity/sigma_vy", "sigma_vy", "m yr-1"),
     "series": ("landslide", "series", "displacement/dx", "dx", "m"),
     "of a date": ("glacier", "series", "displacement/sigma_dx", "sigma_dx", "m"),
@@ -129,6 +132,28 @@ def test_a_run_goes_on_only_with_the_same_parameters(runs):
         xoffset.run("landslide", stack, folder, **(runs.changes["landslide"] | {"prefilter": "highpass"}))
     again = xoffset.run(folder / "recipe.toml", stack, folder)
     xr.testing.assert_identical(again["velocity"].load(), runs.made["landslide"]["velocity"])
+
+
+def test_a_landslide_tells_when_it_sped_up(tmp_path):
+    dates = np.datetime64("2021-01-05") + 24 * np.arange(12)
+    moved = dates - dates[0] + 9 * np.maximum(dates - np.datetime64("2021-06-01"), np.timedelta64(0, "D"))
+    stack, truth = synthetic.stack((128, 128), dates=dates[0] + moved, velocity=10.0, snr=6.0)
+    stack = stack.assign_coords(time=dates.astype("datetime64[us]"))
+    given = {"max_velocity": 100.0, "window": (32,), "min_nodes": 50}
+    made = xoffset.run("landslide", stack, tmp_path / "out", **given)["onset"].load()
+    is_fast = np.hypot(truth.vx, truth.vy).interp(x=made.x, y=made.y) > 5.0
+    found = made.change_date[0].values[is_fast & (made.n_changes > 0)]
+    assert found.size > 0.8 * int(is_fast.sum())
+    off = (found - np.datetime64("2021-06-01")) / np.timedelta64(1, "D")
+    assert np.abs(np.median(off)) < 3.0
+    with rasterio.open(tmp_path / "out" / "onset" / "change_date.tif") as file:
+        days = file.read(1)
+    expected = (made.change_date[0].values - np.datetime64("1970-01-01")) / np.timedelta64(1, "D")
+    np.testing.assert_allclose(days, expected, rtol=0.0, atol=1e-6)
+    # two dates tell of no change, and say so
+    pair = xoffset.run("landslide", stack.isel(time=[0, 11]), tmp_path / "two", **given)["onset"].load()
+    assert pair.change_date.isnull().all()
+    assert (pair.flags == FLAGS["too_few_dates"]).all()
 
 
 def test_the_command_makes_the_same(runs, tmp_path):

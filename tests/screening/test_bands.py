@@ -149,6 +149,24 @@ def test_order_and_chunks_do_not_change_a_bit():
         xr.testing.assert_identical(expected, found.compute())
 
 
+def test_a_band_agrees_with_itself():
+    band = made(pairs=1)[0]["B00"]
+    for number in (2, 3):
+        found = xoffset.combine_bands({str(k): band for k in range(number)})
+        assert (found.n_bands == number).all()
+        np.testing.assert_allclose(found.dx, band.dx, rtol=1e-12)
+        # and is no better than it is
+        np.testing.assert_allclose(found.sigma_dx, band.sigma_dx, rtol=1e-9)
+
+
+@pytest.mark.parametrize("short", ["B00", "B01"])
+def test_one_band_of_float64_gives_float64(short):
+    given = {name: made(pairs=1)[0][name] for name in ("B00", "B01")}
+    given[short] = given[short].astype("float32")
+    found = xoffset.combine_bands(given)
+    assert found.dx.dtype == found.sigma_dx.dtype == found.score.dtype == np.float64
+
+
 def test_bands_that_are_missing_drop_out():
     given, _ = made(alike=0.0)
     given = {name: each.copy(deep=True) for name, each in given.items()}

@@ -18,6 +18,8 @@ MEDIAN_SQUARE = 2.0 * math.log(2.0)
 MOST_ALIKE = 0.95
 # Differences beyond this false alarm do not tell how the others scatter; times that these are looked for.
 WILD, TRIMS = 1e-3, 5
+# Least scale of the squares that bands are tested by: of bands that are one and the same, rounding is no disagreement.
+LEAST_SCALE = 1e-3
 # Rows of the table: how large differences are, how alike the bands err, what of that the weights take, and how large
 # differences are for that.
 SPREAD, CORRELATION, ALIKE, SCALE = 0, 1, 2, 3
@@ -49,7 +51,8 @@ def spread(*fields: np.ndarray, bands: int) -> np.ndarray:
             lacking = (1.0 - out[SPREAD, p]) / np.median(balances[is_tame])
             out[CORRELATION, p] = min(max(lacking, 0.0), 1.0)
             out[ALIKE, p] = min(out[CORRELATION, p], MOST_ALIKE)
-            out[SCALE, p], _ = _usual(_differences(of_pair, _own(errors, out[ALIKE, p]))[0])
+            scale, _ = _usual(_differences(of_pair, _own(errors, out[ALIKE, p]))[0])
+            out[SCALE, p] = max(scale, LEAST_SCALE)
     return out
 
 

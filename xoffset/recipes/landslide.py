@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from xoffset.inversion.invert import invert
+from xoffset.motion.onset import onset
 from xoffset.motion.velocity import velocity
 from xoffset.recipes.base import Result, Step, option
 from xoffset.recipes.own import Own
@@ -61,10 +62,18 @@ class Landslide(Flowing):
     beside the window that noise asks for. Chance, ambiguity, agreement with neighbours, and long pairs that hold on
     to what stays are tested. What images as wholes move by comes off date by date, told on stable ground or, where
     none is told, by the mode of the field, which a landslide is a small part of. The standard errors are scaled to the
-    spread on stable ground, robustly inverted, and go on to the velocity.
+    spread on stable ground, robustly inverted, and go on to the velocity, and to the dates at which it changed.
     """
 
     name: ClassVar[str] = "landslide"
+
+    def motion(self, of: Result) -> list[Step]:
+        """Steps from the shifts to velocity, displacement through time and changes of the velocity, and to files."""
+        return [
+            *super().motion(of),
+            Step("onset", onset, (Result("series"),), {}, True, title="Finding changes"),
+            self.geotiff("onset", "onset"),
+        ]
 
     @property
     def warnings(self) -> list[str]:

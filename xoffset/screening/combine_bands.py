@@ -114,7 +114,8 @@ def _combined(*shifts: xr.Dataset, names: list[str], false_alarm: float) -> xr.D
     given = [checks.as_shifts(each, _CALLER) for each in shifts]
     _check_alike(given, names)
     count, pairs = len(given), given[0].sizes["pair"]
-    vectors = [data for each in given for data in _vectors(each)]
+    dims, dtype = given[0]["dx"].dims, np.result_type(*(each["dx"].dtype for each in given))
+    vectors = [data.astype(dtype, copy=False) for each in given for data in _vectors(each)]
     means = [name for name in _MEANS if all(name in each for each in given)]
     others = [each[name].data for name in means for each in given]
 
@@ -124,7 +125,6 @@ def _combined(*shifts: xr.Dataset, names: list[str], false_alarm: float) -> xr.D
     solve = partial(bands.combine, bands=count, false_alarm=false_alarm)
     found = layers.split(per_pixel_of(solve, vectors + others, table, layers.count))
 
-    dims, dtype = given[0]["dx"].dims, given[0]["dx"].dtype
     fields = {name: (dims, found[name]) for name in bands.VECTORS} | {
         name: (dims, found["others"][k]) for k, name in enumerate(means)
     }

@@ -24,6 +24,8 @@ CUT = 4.5
 TURNS, ROUNDS = 8, 24
 # Least scatter in units of the standard errors: what is far below these is no evidence.
 LEAST_SCATTER = 0.25
+# The same without standard errors, as a share of the largest displacement: a few times the rounding of float32.
+ROUNDING = 1e-6
 # Stands for the bend that is left out where none is.
 ALL = -9
 # Share of the false alarm that two bends at once may have, where one is not significant.
@@ -59,7 +61,12 @@ def find(time, rows, value, own, mean, count, is_blind, growth, drift, most, fal
         middle = 0.5 * (time[rows[p, 0]] + time[rows[p, n - 1]])
         for k in range(n):
             t[k], base[k], kept[k] = time[rows[p, k]] - middle, 1.0 / mean[p, k], True
-        least = 0.0 if is_blind[p] else LEAST_SCATTER
+        least = LEAST_SCATTER
+        if is_blind[p]:
+            largest = 0.0
+            for k in range(n):
+                largest = max(largest, abs(value[p, 0, k]), abs(value[p, 1, k]))
+            least = (ROUNDING * largest) ** 2
         # what the noise of pairs adds from each date to the next, and half of both components of it
         for k in range(n):
             steps[k] = growth[rows[p, k]] - growth[rows[p, k - 1]] if k > 0 else 0.0
