@@ -71,12 +71,6 @@ def test_every_field_is_told():
             assert field.metadata["what"]
 
 
-def test_no_field_hides_a_method():
-    methods = set(vars(Recipe)) - set(vars(object))
-    for recipe in RECIPES.values():
-        assert not methods & {field.name for field in dataclasses.fields(recipe)}, recipe.name
-
-
 @pytest.mark.parametrize(
     ("changes", "advice"),
     [
