@@ -59,6 +59,7 @@ from xoffset.readers.open_dem import open_dem
 from xoffset.readers.open_result import open_result
 from xoffset.readers.open_stac import open_stac
 from xoffset.readers.open_stack import open_stack
+from xoffset.report.report import report
 from xoffset.screening.discard_pairs import discard_pairs
 from xoffset.screening.drop_masked import drop_masked
 from xoffset.screening.losses import losses
@@ -125,6 +126,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "quality",
     "recipes",
     "remove_season",
+    "report",
     "rereference",
     "resample",
     "run",

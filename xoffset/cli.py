@@ -1,4 +1,4 @@
-"""The `xoffset` command: `xoffset demo`, `xoffset run`, `xoffset info` and `xoffset warmup`."""
+"""The `xoffset` command: `xoffset demo`, `xoffset run`, `xoffset report`, `xoffset info` and `xoffset warmup`."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ from xoffset.pipeline.warmup import warmup
 from xoffset.pipeline.writing import Job
 from xoffset.readers.open_result import open_result
 from xoffset.recipes.generic import Generic
+from xoffset.report.report import report
 from xoffset.screening.screen import screen
 
 # Least time between two lines that tell how many kernels were compiled, seconds.
@@ -131,6 +132,19 @@ def compile_beforehand(workers: int | None) -> None:
     except OSError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Kernels are compiled: {folder}")
+
+
+@main.command("report")
+@click.argument("out")
+@click.option("-o", "--path", help="File to write.  [default: report.html in the folder]")
+@click.option("--stable", type=click.Path(exists=True), help="Polygons of ground that stands still.")
+def tell_worth(out: str, path: str | None, stable: str | None) -> None:
+    """Write one page of HTML that judges the run in the folder OUT, finished or not."""
+    try:
+        found = report(out, path=path, stable=stable)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"Report: {found}")
 
 
 @main.command("info")

@@ -171,7 +171,13 @@ def _add_vectors(maps: Maps, vectors: Vectors) -> None:
     arrays = {f"{vectors.product}.{name}": codes.linear(_rows(vectors.data[name]), steps) for name in vectors.names}
     arrays |= {f"{vectors.product}.{name}": codes.logarithmic(_rows(vectors.data[name]), _RATE) for name in sigmas}
     x, y, *errors = arrays
-    about = {"dates": vectors.dates, "unit": unit(units), "group": what, "arrays": [x, y], "sigma": errors}
+    about: dict[str, Any] = {
+        "dates": vectors.dates,
+        "unit": unit(units),
+        "group": what,
+        "arrays": [x, y],
+        "sigma": errors,
+    }
     length = vectors.length
     _add(maps, about | {"title": called, "of": "length"}, arrays, length)
     for k, name in enumerate(vectors.names):
@@ -181,12 +187,13 @@ def _add_vectors(maps: Maps, vectors: Vectors) -> None:
     if vectors.names == ("vx", "vy"):
         east, north = (vectors.data[name].values.astype(np.float64) for name in vectors.names)
         direction = length.copy(data=np.degrees(np.arctan2(east, north)) % 360.0).rename("direction")
-        told = {"title": "direction, clockwise from grid north", "of": "direction", "unit": "°"}
-        _add(maps, about | told, arrays, direction.assign_attrs(units="degree"))
+        turned = {"title": "direction, clockwise from grid north", "of": "direction", "unit": "°"}
+        _add(maps, about | turned, arrays, direction.assign_attrs(units="degree"))
     if errors:
         both = np.hypot(*(vectors.data[name].values for name in sigmas))
-        told = {"title": f"standard error of the {what}", "of": "length", "arrays": errors, "sigma": []}
-        _add(maps, about | told, arrays, length.copy(data=both).rename("sigma"))
+        title = f"standard error of the {what}"
+        about |= {"title": title, "of": "length", "arrays": errors, "sigma": []}
+        _add(maps, about, arrays, length.copy(data=both).rename("sigma"))
 
 
 def _add_scalar(maps: Maps, product: xr.Dataset, name: str, of: str) -> None:
@@ -197,7 +204,7 @@ def _add_scalar(maps: Maps, product: xr.Dataset, name: str, of: str) -> None:
     is_count = field.dtype.kind in "iu"
     held = codes.counts(values, values >= 0) if is_count else codes.logarithmic(values, _RATE)
     title, units = str(field.attrs.get("long_name", name)), unit(str(field.attrs.get("units", "")))
-    about = {"dates": "", "unit": units, "group": "quality", "arrays": [f"{of}.{name}"], "sigma": []}
+    about: dict[str, Any] = {"dates": "", "unit": units, "group": "quality", "arrays": [f"{of}.{name}"], "sigma": []}
     _add(maps, about | {"title": title, "of": "value"}, {f"{of}.{name}": held}, field.astype(np.float64))
 
 

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def measure(run: Run, stable: xr.DataArray | Polygons | None) -> Measures:
     of_ground: dict[str, xr.Dataset] = {}
     if ground is not None:
         for name in (each for each in MOTION if each in run.products):
-            found = tried("stable", lambda name=name: _on_stable(run.products[name], ground))
+            found = tried("stable", partial(_on_stable, run.products[name], ground))
             of_ground |= {} if found is None else {name: found}
     return Measures(
         shifts=shifts,

@@ -147,8 +147,8 @@
     L.svgOverlay(canvas, bounds).addTo(map);
     L.rectangle(bounds, { fill: false, color: "#555c66", weight: 1, interactive: false }).addTo(map);
     L.control.scale({ imperial: false, maxWidth: 120 }).addTo(map);
-    const cursor = L.rectangle([[0, 0], [0, 0]], { fill: false, color: "#d0006f", weight: 2, interactive: false });
-    const mark = L.circleMarker([0, 0], { radius: 7, fill: false, color: "#111111", weight: 3, interactive: false });
+    const cursor = L.rectangle([[0, 0], [0, 0]], { fill: false, color: "#d0006f", weight: 2, interactive: false, className: "seen" });
+    const mark = L.circleMarker([0, 0], { radius: 7, fill: false, color: "#111111", weight: 3, interactive: false, className: "seen" });
     const home = () => map.fitBounds(bounds, { animate: false, padding: [4, 4] });
     home();
     map.setMinZoom(map.getZoom() - 1);

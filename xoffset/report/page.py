@@ -15,9 +15,9 @@ from xoffset.report import tables
 from xoffset.report.folder import Run
 from xoffset.report.layers import Maps, palette
 from xoffset.report.measures import Measures, dates_of
-from xoffset.report.verdict import Verdict
+from xoffset.report.verdict import NOTE, Verdict
 
-_MARKS = {"good": "✓", "care": "!", "bad": "✕", "unfinished": "…"}
+_MARKS = {"good": "✓", "care": "!", "bad": "✕", "unfinished": "…", NOTE: "–"}
 _NO_MAP = '<p class="note">There is no map yet: no stage has written vectors.</p>'
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 import xarray as xr
 
@@ -26,8 +25,8 @@ from xoffset.report.verdict import judge
 
 def report(
     out: str | os.PathLike[str],
-    path: str | os.PathLike[str] | None = None,
     *,
+    path: str | os.PathLike[str] | None = None,
     stable: xr.DataArray | Polygons | None = None,
 ) -> Path | str:
     """One page of HTML that judges a run: what it is worth, where it failed, what moves.
@@ -122,5 +121,5 @@ def _explained(target: Place) -> Iterator[None]:
     except OSError as error:
         raise OSError(
             f"{CALLER}() needs a place that can be written; got '{error}' for {target}. Name another file: "
-            "report(out, 'report.html')."
+            "report(out, path='report.html')."
         ) from error

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+import xarray as xr
 
 from xoffset.model import history
 from xoffset.report.folder import COMPLETE, Run
@@ -18,7 +20,9 @@ from xoffset.report.verdict import number, percent
 # Rows of tables of pairs, dates and files beyond which the rest is only counted.
 MOST_ROWS = 2000
 _DAY = np.timedelta64(86_400_000_000, "us")
-_MEGA = 1e6
+# What stands to the right in a table, and letters of a text that is not squeezed.
+_NUMBER = re.compile(r"–|(less than |more than )?[-+]?[\d,.]+(e[-+]?\d+)?( %| [kM]B)?")
+_LONG = 40
 
 
 def text(value: Any) -> str:
@@ -51,8 +55,8 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, n
 
 
 def _data(value: str) -> str:
-    is_number = value[:1] in "–-+0123456789" and len(value) < 24
-    return f'<td class="number">{value}</td>' if is_number else f"<td>{value}</td>"
+    kind = "number" if _NUMBER.fullmatch(value) else "long" if len(value) > _LONG else ""
+    return f'<td class="{kind}">{value}</td>' if kind else f"<td>{value}</td>"
 
 
 def why_not(measures: Measures, name: str) -> str:
@@ -212,9 +216,19 @@ def coverage(run: Run) -> str:
     rows = []
     for name, state in run.states.items():
         product = run.products.get(name)
-        sizes = "" if product is None else ", ".join(f"{size} {dim}" for dim, size in product.sizes.items())
-        rows.append((text(name), text(state), text(sizes), "" if state == COMPLETE else "the same command goes on"))
-    return table("Stages", ("stage", "state", "size", "what to do"), rows)
+        rows.append((text(name), text(state), "" if product is None else _size(product)))
+    return table("Stages", ("stage", "state", "size"), rows)
+
+
+def _size(product: xr.Dataset) -> str:
+    """Nodes of a product, and its pairs or dates."""
+    nodes = " x ".join(str(product.sizes[dim]) for dim in ("x", "y") if dim in product.sizes)
+    many = [
+        f"{product.sizes[dim]} {what}{'s' * (product.sizes[dim] != 1)} of "
+        for dim, what in (("pair", "pair"), ("time", "date"))
+        if dim in product.sizes
+    ]
+    return f"{''.join(many)}{nodes} nodes"
 
 
 # ---------------------------------------------------------------------------------------------------------- provenance
@@ -254,14 +268,14 @@ def downloads(run: Run, above: str) -> str:
     names += (["recipe.toml"] if run.parameters else []) + sorted(run.files)
     if not names:
         return '<p class="note">There are no files yet.</p>'
-    rows = []
+    links = []
     for name in names:
         size = run.files.get(name)
-        told = "–" if size is None else f"{size / _MEGA:.2f} MB"
-        rows.append((f'<a href="{quote(above + name, safe="/:")}">{text(name)}</a>', told))
-    return table("Files beside this page", ("file", "size"), rows)
+        told = "–" if size is None else f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(size / 1e3, 0.1):.1f} kB"
+        links.append((f'<a href="{quote(above + name, safe="/:")}">{text(name)}</a>', told))
+    return table("Files beside this page", ("file", "size"), links)
 
 
-def day(value: np.datetime64) -> str:
+def day(value: Any) -> str:
     """Date to the day."""
     return str(np.datetime_as_string(value, unit="D"))

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-# From best to worst.
+# From best to worst; a note is a reason for none of them.
 GRADES = ("good", "care", "bad", "unfinished")
+NOTE = "note"
 SENTENCES = {
     "good": "Worth using.",
     "care": "Usable with care.",
@@ -58,7 +59,7 @@ class Facts:
 
 
 class Reason(NamedTuple):
-    """Why a run has its grade: the grade that this alone would give it, and a text."""
+    """Why a run has its grade: the grade that this alone would give it, or a note, and a text."""
 
     grade: str
     text: str
@@ -74,9 +75,10 @@ class Verdict(NamedTuple):
 
 def judge(facts: Facts) -> Verdict:
     """Verdict by all rules: the worst that any of them gives."""
-    reasons = [reason for rule in RULES for reason in rule(facts)]
-    reasons.sort(key=lambda reason: -GRADES.index(reason.grade))
-    grade = reasons[0].grade if reasons else "good"
+    told = [reason for rule in RULES for reason in rule(facts)]
+    reasons = [Reason(grade, f"{text[:1].upper()}{text[1:]}") for grade, text in told]
+    reasons.sort(key=lambda reason: -1 if reason.grade == NOTE else GRADES.index(reason.grade), reverse=True)
+    grade = max((reason.grade for reason in reasons if reason.grade != NOTE), key=GRADES.index, default="good")
     return Verdict(grade, f"{SENTENCES[grade]} {_motion(facts)}", reasons)
 
 
@@ -138,7 +140,7 @@ def _rises_above_noise(facts: Facts) -> Iterator[Reason]:
     if facts.fastest <= facts.sigma:
         yield Reason("care", f"Nothing rises above the noise: {told}, as large as the fastest motion.")
     else:
-        yield Reason("good", f"{told[0].upper()}{told[1:]}.")
+        yield Reason("good", f"{told}.")
 
 
 def _kept_its_matches(facts: Facts) -> Iterator[Reason]:
@@ -173,7 +175,7 @@ def _is_checked_by_its_network(facts: Facts) -> Iterator[Reason]:
 
 def _closes(facts: Facts) -> Iterator[Reason]:
     if facts.bad_dates:
-        grade = "care" if len(facts.bad_dates) > MANY_BAD * facts.dates else "good"
+        grade = "care" if len(facts.bad_dates) > MANY_BAD * facts.dates else NOTE
         yield Reason(grade, f"Bad dates, {len(facts.bad_dates)} of {facts.dates}: {', '.join(facts.bad_dates)}.")
     if math.isfinite(facts.beyond):
         grade = "care" if facts.beyond > MANY_OPEN else "good"
@@ -189,7 +191,7 @@ def _stands_on_stable_ground(facts: Facts) -> Iterator[Reason]:
                 "images are misplaced. Name stable ground.",
             )
         else:
-            yield Reason("good", "No stable ground is known, so nothing independent tells the error.")
+            yield Reason(NOTE, "No stable ground is known, so nothing independent tells the error.")
         return
     told = f"Stable ground has a median of {number(facts.bias)} and a spread of {number(facts.spread)} {facts.unit}"
     yield Reason("care" if facts.bias > facts.spread else "good", f"{told}.")
