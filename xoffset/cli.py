@@ -34,7 +34,7 @@ from xoffset.network.pairs import pairs
 from xoffset.pipeline.arguments import OfRecipes, fields_of, is_recipe
 from xoffset.pipeline.estimate_run import costs_of
 from xoffset.pipeline.files import written
-from xoffset.pipeline.folder import make_room
+from xoffset.pipeline.folder import REPORT, make_room
 from xoffset.pipeline.places import Place, as_place
 from xoffset.pipeline.planning import within
 from xoffset.pipeline.progress import Bar, Progress, Report
@@ -247,6 +247,8 @@ def run(
         _show_files(place)
         if isinstance(place, Path) and isinstance(plan.recipe, Generic):
             _show(products["velocity"].load(), place)
+        if (place / REPORT).exists():
+            click.echo(f"  {REPORT}: what the run is worth")
     except (ValueError, TypeError, OSError, MemoryError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:

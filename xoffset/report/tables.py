@@ -250,15 +250,15 @@ def provenance(run: Run, last: Any) -> str:
         parts.append(table("Inputs", ("input", "size and time, or hash"), rows))
     steps = [] if last is None else history.records(last)
     if steps:
-        rows = []
+        calls = []
         for step in steps:
             options = {name: value for name, value in step.items() if name not in ("xoffset", "function")}
             told = ", ".join(f"{name} = {value}" for name, value in options.items())
-            rows.append((text(step["function"]), text(told), text(step.get("xoffset", ""))))
-        parts.append(table("Steps behind the last product", ("function", "parameters", "xoffset"), rows))
+            calls.append((text(step["function"]), text(told), text(step.get("xoffset", ""))))
+        parts.append(table("Steps behind the last product", ("function", "parameters", "xoffset"), calls))
     if run.not_written:
-        rows = [(text(name), text(why)) for name, why in run.not_written.items()]
-        parts.append(table("Files that are not written", ("file", "why"), rows))
+        files = [(text(name), text(why)) for name, why in run.not_written.items()]
+        parts.append(table("Files that are not written", ("file", "why"), files))
     return "".join(parts)
 
 
