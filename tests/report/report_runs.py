@@ -12,7 +12,7 @@ def small_run(folder):
     """A run of a landslide in a folder, with stable ground around it."""
     stack, truth = synthetic.stack((200, 168), dates=DATES, field="landslide", velocity=25.0, snr=6.0, nodata=0.01)
     stack = stack.assign_coords(x=stack.x + 5e5, y=stack.y + 5e6)
-    xoffset.run("generic", stack, folder, template=16, search=5, step=8, order=0, max_gap=2)
+    xoffset.run("generic", stack, folder, template=16, search=5, step=8, order=0, max_gap=2, min_nodes=100)
     return truth
 
 

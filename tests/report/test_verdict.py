@@ -22,8 +22,8 @@ def test_a_good_run_is_worth_using():
     found = judge(Facts(**GOOD))
     assert found.grade == "good"
     assert found.sentence == (
-        "Worth using. 90 % of the map has a velocity; 20 % of that (3 km²) moves by more than twice its standard error, "
-        "the fastest that moves together at 10 m/yr."
+        "Worth using. 90 % of the map has a velocity; 20 % of that (3 km²) moves by more than twice its standard "
+        "error, the fastest that moves together at 10 m/yr."
     )
     assert {reason.grade for reason in found.reasons} == {"good"}
 
@@ -41,7 +41,11 @@ def test_a_good_run_is_worth_using():
         ({"groups": 2}, "care", "No pair connects the 2 groups"),
         ({"redundancy": 1.0, "pairs": 7}, "care", "Nothing checks the matches: 7 pairs of 8 dates"),
         ({"redundancy": 1.0, "pairs": 1, "dates": 2}, "care", "1 pair of 2 dates"),
-        ({"bad_dates": ["2020-01-01", "2020-02-01", "2020-03-01"]}, "care", "Bad dates, 3 of 8: 2020-01-01, 2020-02-01"),
+        (
+            {"bad_dates": ["2020-01-01", "2020-02-01", "2020-03-01"]},
+            "care",
+            "Bad dates, 3 of 8: 2020-01-01, 2020-02-01",
+        ),
         ({"beyond": 0.21}, "care", "21 % of the triplets do not close"),
         ({"bias": 0.5}, "care", "Stable ground has a median of 0.5 and a spread of 0.4 m/yr"),
         ({"ratio": 2.1}, "care", "Standard errors are too small: stable ground spreads 2.1 times as far"),
@@ -97,7 +101,7 @@ def test_the_documentation_states_the_thresholds():
         assert f"{100 * share:.0f} %" in page.read_text()
 
 
-# --------------------------------------------------------------------------------------------------------- packed values
+# -------------------------------------------------------------------------------------------------------- packed values
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
