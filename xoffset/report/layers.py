@@ -25,6 +25,8 @@ _OF_SIGMA, _OF_RANGE = 4.0, 1000.0
 _RATE = 0.05
 # Bytes of all maps in the page: further layers are left out, which the page says.
 BUDGET = 10_000_000
+# Nodes along the longer side of a picture for browsers that draw no maps.
+_POSTER = 600
 # Reasons that the map of flags tells apart.
 _REASONS = 8
 _GOOD = "#f4f4f0"
@@ -95,14 +97,17 @@ class Maps:
         """Bytes of the arrays."""
         return sum(len(each["data"]) for each in self.arrays.values())
 
+    def has_room_for(self, arrays: dict[str, dict[str, Any]]) -> bool:
+        """Whether arrays fit into the page; the first ones always do."""
+        new = sum(len(each["data"]) for name, each in arrays.items() if name not in self.arrays)
+        return not self.layers or self.size + new <= BUDGET
+
     def add(self, layer: dict[str, Any], arrays: dict[str, dict[str, Any]], colours: Any = None) -> None:
         """Take a layer with its arrays, unless there is no room for it."""
-        new = {name: each for name, each in arrays.items() if name not in self.arrays}
-        size = sum(len(each["data"]) for each in new.values())
-        if self.layers and self.size + size > BUDGET:
+        if not self.has_room_for(arrays):
             self.left_out.append(str(layer["title"]))
             return
-        self.arrays |= new
+        self.arrays |= arrays
         if colours is not None:
             self.palettes.setdefault(layer["palette"], palette(colours))
         self.layers.append(layer)
@@ -148,10 +153,9 @@ def grid_of(vectors: Vectors) -> Grid:
 
 def maps_of(run: Run, found: list[Vectors]) -> Maps:
     """All layers of a run, the first one shown first."""
-    maps = Maps(grid_of(found[0]))
-    for vectors in found:
-        if vectors.data[vectors.names[0]].shape == (maps.grid.rows, maps.grid.columns):
-            _add_vectors(maps, vectors)
+    first, *others = found
+    maps = Maps(grid_of(first))
+    _add_vectors(maps, first)
     for name, product in _SCALARS.items():
         of = run.products.get(product)
         if of is not None and name in of and set(of[name].dims) == {"y", "x"}:
@@ -160,6 +164,9 @@ def maps_of(run: Run, found: list[Vectors]) -> Maps:
         if "flags" in run.products.get(name, {}) and set(run.products[name]["flags"].dims) == {"y", "x"}:
             _add_flags(maps, run.products[name], name)
             break
+    for vectors in others:
+        if vectors.data[vectors.names[0]].shape == (maps.grid.rows, maps.grid.columns):
+            _add_vectors(maps, vectors)
     return maps
 
 
@@ -169,7 +176,14 @@ def _add_vectors(maps: Maps, vectors: Vectors) -> None:
     sigmas = [f"sigma_{name}" for name in vectors.names if f"sigma_{name}" in vectors.data]
     steps = _step(vectors, sigmas)
     arrays = {f"{vectors.product}.{name}": codes.linear(_rows(vectors.data[name]), steps) for name in vectors.names}
-    arrays |= {f"{vectors.product}.{name}": codes.logarithmic(_rows(vectors.data[name]), _RATE) for name in sigmas}
+    of_errors = {f"{vectors.product}.{name}": codes.logarithmic(_rows(vectors.data[name]), _RATE) for name in sigmas}
+    if maps.has_room_for(arrays | of_errors):
+        arrays |= of_errors
+    elif maps.has_room_for(arrays):
+        maps.left_out.append(f"standard error of the {what}")
+    else:
+        maps.left_out.append(what)
+        return
     x, y, *errors = arrays
     about: dict[str, Any] = {
         "dates": vectors.dates,
@@ -295,7 +309,8 @@ def poster(vectors: Vectors) -> str:
 
     field = vectors.length
     scale = style.scale_of(field, _look())
-    values = (_rows(field).astype(np.float64) - scale.low) / (scale.high - scale.low)
+    few = {dim: slice(None, None, math.ceil(max(field.shape) / _POSTER)) for dim in ("y", "x")}
+    values = (_rows(field.isel(few)).astype(np.float64) - scale.low) / (scale.high - scale.low)
     table = style.colour_map(scale.colours, CALLER)(np.linspace(0.0, 1.0, 255))[:, :3]
     indices = np.where(np.isfinite(values), 1 + np.rint(254.0 * np.clip(np.nan_to_num(values), 0.0, 1.0)), 0)
     image = Image.fromarray(indices.astype(np.uint8), mode="P")

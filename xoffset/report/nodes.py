@@ -13,7 +13,7 @@ from xoffset.model.declared import with_decoded
 from xoffset.report.folder import CALLER, Run
 
 # Nodes along a side at most, and values of pairs in the page.
-MOST_NODES, MOST_VALUES = 64, 1_300_000
+MOST_NODES, MOST_VALUES = 64, 1_000_000
 # Steps of values within a median standard error and within 99 % of them; ratio of neighbouring standard errors.
 _OF_SIGMA, _OF_RANGE, _RATE = 8.0, 500.0, 0.05
 

@@ -233,6 +233,7 @@
   async function startMap() {
     if (typeof DecompressionStream === "undefined") throw new Error("this browser cannot unpack the values");
     fillLayers();
+    byId("poster").hidden = true;
     const view = makeMap();
     byId("layer").addEventListener("change", (event) => show(view, Number(event.target.value)));
     view.map.on("mousemove", (event) => {
