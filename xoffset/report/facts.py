@@ -11,7 +11,7 @@ import xarray as xr
 from xoffset.plotting import fields, style
 from xoffset.report.folder import Run
 from xoffset.report.layers import Vectors, unit
-from xoffset.report.measures import Measures, dates_of
+from xoffset.report.measures import Measures, bad_dates, dates_of
 from xoffset.report.verdict import SIGNIFICANT, Facts
 
 # Stage of the losses that tells that the search was too small.
@@ -33,7 +33,7 @@ def facts_of(run: Run, vectors: Vectors | None, measures: Measures) -> Facts:
             "redundancy": float(measures.network["redundancy"]),
         }
     if measures.closure is not None:
-        told |= _of_closure(measures.closure)
+        told |= _of_closure(measures.closure) | {"bad_dates": bad_dates(measures)}
     told["is_corrected"] = measures.shifts is not None and "is_corrected" in measures.shifts
     if vectors is not None and vectors.product in measures.stable:
         told |= _of_stable(measures.stable[vectors.product], vectors.names)
@@ -87,10 +87,7 @@ def _of_losses(found: xr.Dataset) -> dict[str, Any]:
 def _of_closure(found: xr.Dataset) -> dict[str, Any]:
     beyond = found["share_beyond"].values
     known = beyond[np.isfinite(beyond)]
-    told: dict[str, Any] = {"beyond": float(known.mean()) if known.size else math.nan}
-    bad = str(found.attrs.get("bad_dates", ""))
-    told["bad_dates"] = [each[:10] for each in bad.split(", ") if each]
-    return told
+    return {"beyond": float(known.mean()) if known.size else math.nan}
 
 
 def _of_stable(found: xr.Dataset, names: tuple[str, str]) -> dict[str, Any]:

@@ -126,6 +126,14 @@ def _closed(shifts: xr.Dataset, ground: xr.DataArray | None, every: int) -> xr.D
     return found[[name for name in _OF_CLOSURE if name in found]].compute().assign_attrs(found.attrs)
 
 
+def bad_dates(measures: Measures) -> list[str]:
+    """Days of the bad dates."""
+    found = measures.closure
+    if found is None:
+        return []
+    return [str(each) for each in found["time"].values[found["is_bad"].values.astype(np.bool_)].astype("datetime64[D]")]
+
+
 def dates_of(measures: Measures) -> np.ndarray:
     """Dates of the network, in order."""
     if measures.network is None:

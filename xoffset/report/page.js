@@ -138,8 +138,11 @@
     const grid = data.maps.grid;
     const size = [grid.rows * grid.step_y, grid.columns * grid.step_x];
     const bounds = L.latLngBounds([0, 0], size);
+    // as tall as the grid needs, within what a screen can show
+    const tall = byId("map").clientWidth * size[0] / size[1];
+    byId("map").style.height = Math.min(620, 0.75 * window.innerHeight, Math.max(280, tall)) + "px";
     const map = L.map("map", {
-      crs: L.CRS.Simple, zoomSnap: 0.25, zoomDelta: 1, attributionControl: false, keyboard: false, minZoom: -40,
+      crs: L.CRS.Simple, zoomSnap: 0, zoomDelta: 1, attributionControl: false, keyboard: false, minZoom: -40,
       maxZoom: 40, maxBounds: bounds.pad(0.5), bounceAtZoomLimits: false,
     });
     const canvas = element("canvas", {});
@@ -255,16 +258,21 @@
 
   // ------------------------------------------------------------------------------------------------------------- series
 
-  /* Draw the series of a node that is as fast as the fastest that moves together, so that there is something to see. */
+  /* Draw the series of a fast node that has as many dates as any of these, so that there is something to see. */
   async function drawFirst(view) {
     const nodes = data.nodes, grid = view.grid;
     if (!nodes) return;
+    const group = nodes.series ? "series" : "pairs", count = nodes[group].dx.shape[1];
+    const all = await values("nodes." + group + ".dx", nodes[group].dx);
     let best = null, most = -Infinity;
-    for (const y of nodes.y) for (const x of nodes.x) {
+    nodes.y.forEach((y, row) => nodes.x.forEach((x, column) => {
       const node = { column: Math.floor((x - grid.left) / grid.step_x), row: Math.floor((grid.top - y) / grid.step_y) };
-      const value = valueAt(state.layer, state.values, node.row * grid.columns + node.column);
-      if (value > most && value <= state.layer.high) [best, most] = [{ x, y }, value];
-    }
+      const value = valueAt(state.layer, state.values, node.row * grid.columns + node.column) / state.layer.high;
+      const index = row * nodes.x.length + column;
+      const known = all.subarray(index * count, (index + 1) * count).filter(Number.isFinite).length;
+      const worth = (value > 0.5 ? known : 0) + value / 2;
+      if (value <= 1 && worth > most) [best, most] = [{ x, y }, worth];
+    }));
     if (best) await draw(view, best);
   }
 
@@ -421,8 +429,7 @@
       }, [element("title", {}, [pairText(k)])]);
       svg.append(arc);
     });
-    const every = Math.max(1, Math.ceil(net.dates.length / Math.max(1, Math.floor(width / 110))));
-    const dots = net.dates.map((text, k) => dotOf(net, k, x, base, k % every === 0 ? text : ""));
+    const dots = net.dates.map((text, k) => dotOf(net, k, x, base, labelled(x).has(k) ? text : ""));
     dots.forEach((dot) => svg.append(dot));
     svg.addEventListener("keydown", (event) => {
       const now = state.date ?? 0, next = { ArrowRight: now + 1, ArrowLeft: now - 1, Home: 0, End: dots.length - 1 }[event.key];
@@ -434,6 +441,18 @@
     place.replaceChildren(svg);
     drawBar(byId("network-bar"), table, "0 %", "100 %", "valid");
     if (state.date !== null) mark();
+  }
+
+  /* Dates that are written out: the last, the first, and those between that keep clear of the others. */
+  function labelled(x) {
+    const room = 84, last = x.length - 1, kept = new Set([last]);
+    let end = x[0] === x[last] ? x[last] : -Infinity;
+    x.forEach((place, k) => {
+      if (place - end < room || x[last] - place < 1.5 * room) return;
+      kept.add(k);
+      end = k === 0 ? place + room / 2 : place;
+    });
+    return kept;
   }
 
   function dotOf(net, k, x, base, label) {

@@ -144,7 +144,7 @@ def _map_notes(maps: Maps | None, nodes: dict[str, Any]) -> str:
     if maps is None:
         return ""
     grid = maps.grid
-    notes = [f"{grid.columns} x {grid.rows} nodes of {grid.step_x:g} x {grid.step_y:g} m, {grid.crs or 'no CRS'}."]
+    notes = [f"{grid.columns} x {grid.rows} nodes of {grid.step_x:.4g} x {grid.step_y:.4g} m, {grid.crs or 'no CRS'}."]
     if grid.every > 1:
         notes.append(f"The grid is decimated: 1 node of {grid.every} along each axis is shown.")
     if maps.left_out:

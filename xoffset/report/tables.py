@@ -14,7 +14,7 @@ import xarray as xr
 
 from xoffset.model import history
 from xoffset.report.folder import COMPLETE, Run
-from xoffset.report.measures import Measures, dates_of
+from xoffset.report.measures import Measures, bad_dates, dates_of
 from xoffset.report.verdict import number, percent
 
 # Rows of tables of pairs, dates and files beyond which the rest is only counted.
@@ -161,8 +161,8 @@ def closure_text(measures: Measures) -> str:
     triplets = int(found.attrs.get("triplets", 0))
     if not triplets:
         return '<p class="note">There are no three dates of which all three pairs were matched: nothing closes.</p>'
-    bad = str(found.attrs.get("bad_dates", ""))
-    told = f"Bad dates: {text(', '.join(each[:10] for each in bad.split(', ')))}." if bad else "No date is bad."
+    bad = bad_dates(measures)
+    told = f"Bad dates: {', '.join(bad)}." if bad else "No date is bad."
     thinned = f" Measured on every {measures.thinned}th node along each axis." if measures.thinned > 1 else ""
     return f"<p>{told} {triplets:,} triplets of dates.{thinned}</p>"
 
@@ -182,7 +182,7 @@ def stable(measures: Measures) -> str:
                 continue
             names = ("median", "nmad", "rmse", "sigma_ratio")
             values = [float(one.get(f"{each}_{component}", math.nan)) for each in names]
-            rows.append((text(f"{label}: {component}"), *map(cell, values), cell(float(one["wrong_share"]), ".1%"),
+            rows.append((text(f"{label}: {component}"), *map(cell, values), percent(float(one["wrong_share"])),
                          f"{int(one['n_stable']):,}"))  # fmt: skip
     if rows:
         head = ("product", "median", "spread", "RMSE", "spread / sigma", "wrong", "nodes")
