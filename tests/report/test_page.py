@@ -19,7 +19,7 @@ sync_api = pytest.importorskip(
 CHROMIUM = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here to show the page: apt-get install chromium")
+pytestmark = pytest.mark.browser
 
 AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
 # Nodes along a side that series are held at here, so that most nodes of the map have none.
@@ -41,6 +41,9 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here to show the page: apt-get install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright, which shows the page, is not installed")
     with sync_api.sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield found
@@ -156,7 +159,10 @@ def test_layers_switch(run, shown):
         told = page.locator("#reading").inner_text()
         assert layer["of"] == "class" or layer["title"] in told
     assert page.evaluate("document.querySelector('#map canvas').toDataURL()") != before
-    assert page.locator("#bar .patch").count() == len(layers[-1]["labels"])
+    number, reasons = next((k, layer) for k, layer in enumerate(layers) if layer["of"] == "class")
+    page.locator("#layer").select_option(str(number))
+    page.wait_for_function(f"document.getElementById('map').dataset.shown === '{number}'")
+    assert page.locator("#bar .patch").count() == len(reasons["labels"])
 
 
 def test_the_map_is_painted_in_the_colours_of_its_values(run, shown):

@@ -293,6 +293,8 @@
       ? "The nearest node that has a series, " + plain(away) + " m from the place that was chosen. " : "")
       + (nodes.series ? (nodes.reference ? "Displacement since " + nodes.reference + "." : "Displacement since the reference date.")
         : "The run has no series: each line is the mean velocity of a pair.");
+    byId("dates-key").hidden = nodes.series === null;
+    byId("pairs-key").textContent = nodes.series ? "pair, from the series at its first date" : "pair, from its first to its second date";
     drawCharts();
     fillTable(series);
   }
@@ -382,7 +384,7 @@
     pen.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
     pen.clip();
     pen.globalAlpha = series.pairs.length > 60 ? 0.35 : 0.7;
-    for (const pair of series.pairs) line(PAIR, 1, x(seconds(pair.first)), y(pair.from), x(seconds(pair.second)), y(pair.to));
+    for (const pair of series.pairs) line(PAIR, data.nodes.series ? 1 : 2.5, x(seconds(pair.first)), y(pair.from), x(seconds(pair.second)), y(pair.to));
     pen.globalAlpha = 1;
     points.forEach((value, k) => {
       if (value === null || !series.sigma || !Number.isFinite(series.sigma[k])) return;
