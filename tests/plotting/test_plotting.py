@@ -370,3 +370,12 @@ def test_a_field_without_a_name_is_not_called_none(attrs):
     assert "None" not in bar + title
     assert attrs.get("long_name", "") in bar
     assert attrs.get("long_name", "") in title
+
+
+def test_titles_tell_a_reference_only_if_it_is_a_date():
+    series = make_series()
+    assert mapping.since(series.assign_attrs(reference="2020-01-10T10:20:00"), "2020-03-01") == (
+        "2020-03-01, since 2020-01-10"
+    )
+    of_lazy = series.assign_attrs(reference="the date with which the fewest values are lost, counted when computed")
+    assert mapping.since(of_lazy, "2020-03-01") == "2020-03-01"
