@@ -281,3 +281,15 @@ def test_measures_say_why_something_is_not_there(products, tmp_path):
     found = measure(run_of({"shifts": products["shifts"]}), None)
     assert found.why_not == {"stable": "the run names no stable ground"}
     assert int(found.losses["nodes"].sum()) == products["shifts"]["dx"].size
+
+
+def test_a_run_behind_an_address_has_its_report_there(products):
+    import fsspec
+
+    address = "memory://report/out"
+    for name in ("shifts", "velocity"):
+        xoffset.to_zarr(products[name], f"{address}/{name}.zarr")
+    assert xoffset.report(address) == f"{address}/report.html"
+    text = fsspec.filesystem("memory").cat("/report/out/report.html").decode()
+    assert 'href="velocity.zarr/"' in text
+    assert "complete" in text

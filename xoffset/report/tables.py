@@ -21,7 +21,7 @@ from xoffset.report.verdict import number, percent
 MOST_ROWS = 2000
 _DAY = np.timedelta64(86_400_000_000, "us")
 # What stands to the right in a table, and letters of a text that is not squeezed.
-_NUMBER = re.compile(r"–|(less than |more than )?[-+]?[\d,.]+(e[-+]?\d+)?( %| [kM]B)?")
+_NUMBER = re.compile(r"–|(&lt; |&gt; )?[-+]?[\d,.]+(e[-+]?\d+)?( %| [kM]B)?")
 _LONG = 40
 
 
@@ -59,6 +59,13 @@ def _data(value: str) -> str:
     return f'<td class="{kind}">{value}</td>' if kind else f"<td>{value}</td>"
 
 
+def share_of(value: float) -> str:
+    """Share of a table, short; a dash where it is not known."""
+    if not math.isfinite(value):
+        return "–"
+    return text(percent(value).replace("less than", "<").replace("more than", ">"))
+
+
 def why_not(measures: Measures, name: str) -> str:
     """Paragraph that says why something is not there."""
     return f'<p class="note">Not told: {text(measures.why_not.get(name, "the run holds nothing of it"))}</p>'
@@ -75,7 +82,7 @@ def losses(measures: Measures) -> str:
     lost, left, nodes = (found[name].values for name in ("lost", "left", "nodes"))
     total = int(nodes.sum())
     rows = [
-        (text(name), f"{int(lost[k].sum()):,}", percent(lost[k].sum() / max(total, 1)), f"{int(left[k].sum()):,}",
+        (text(name), f"{int(lost[k].sum()):,}", share_of(lost[k].sum() / max(total, 1)), f"{int(left[k].sum()):,}",
          text(found["advice"].values[k]))
         for k, name in enumerate(found["stage"].values)
         if lost[k].sum()
@@ -104,7 +111,7 @@ def pairs(measures: Measures) -> str:
         if of_closure is not None and "spread" in of_closure:
             spread = float(of_closure["spread"].values[k])
         rows.append(
-            (f"{day(first[k])} to {day(second[k])}", f"{(second[k] - first[k]) / _DAY:.0f}", percent(float(share[k])),
+            (f"{day(first[k])} to {day(second[k])}", f"{(second[k] - first[k]) / _DAY:.0f}", share_of(float(share[k])),
              text(worst), cell(closed), cell(spread))
         )  # fmt: skip
     head = ("pair", "days", "valid", "most lost to", "misclosure [m]", "spread on stable ground [m]")
@@ -133,8 +140,8 @@ def dates(measures: Measures) -> str:
         beyond = values["date_share_beyond"]
         rows.append(
             (f'<button type="button" class="date" data-date="{k}">{day(each)}</button>',
-             str(int(measures.network["n_pairs"].values[k])), percent(shares[k]) if shares is not None else "–",
-             cell(values["date_median_closure"]), percent(beyond) if math.isfinite(beyond) else "–",
+             str(int(measures.network["n_pairs"].values[k])), share_of(shares[k]) if shares is not None else "–",
+             cell(values["date_median_closure"]), share_of(beyond),
              cell(values["date_error"]), cell(values["date_spread"]), "bad" if is_bad else "")
         )  # fmt: skip
     head = (
@@ -182,7 +189,7 @@ def stable(measures: Measures) -> str:
                 continue
             names = ("median", "nmad", "rmse", "sigma_ratio")
             values = [float(one.get(f"{each}_{component}", math.nan)) for each in names]
-            rows.append((text(f"{label}: {component}"), *map(cell, values), percent(float(one["wrong_share"])),
+            rows.append((text(f"{label}: {component}"), *map(cell, values), share_of(float(one["wrong_share"])),
                          f"{int(one['n_stable']):,}"))  # fmt: skip
     if rows:
         head = ("product", "median", "spread", "RMSE", "spread / sigma", "wrong", "nodes")
