@@ -15,6 +15,7 @@ import xoffset
 from xoffset import cli
 from xoffset._arrays import codes
 from xoffset.report import layers, nodes, page
+from xoffset.report.facts import valid_by_stage
 from xoffset.report.folder import Run
 from xoffset.report.measures import Measures, measure
 from xoffset.report.verdict import Facts, judge
@@ -44,7 +45,7 @@ def test_each_run_ends_with_its_report(run):
     folder, _ = run
     text = text_of(folder / "report.html")
     assert "Report of a run of <strong>generic</strong>" in text
-    assert 'href="velocity/vx.tif"' in text
+    assert 'href="./velocity/vx.tif"' in text
     assert "larger images, a smaller search" in text
     without_scripts = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
     assert not re.search(r'(?:src|href)="https?:', without_scripts)
@@ -136,13 +137,17 @@ def products():
     return {"shifts": shifts, "series": xoffset.invert(shifts), "velocity": xoffset.velocity(shifts)}
 
 
-@pytest.mark.parametrize("kind", ["one pair", "one node", "all NaN", "huge sigma", "one date", "no velocity"])
+@pytest.mark.parametrize(
+    "kind", ["one pair", "one node", "one row", "all NaN", "huge sigma", "one date", "no velocity"]
+)
 def test_awkward_products_have_a_page(products, tmp_path, kind):
     found = {name: each.copy(deep=True) for name, each in products.items()}
     if kind == "one pair":
         found["shifts"] = found["shifts"].isel(pair=[0])
     elif kind == "one node":
         found = {name: each.isel(y=[5], x=[5]) for name, each in found.items()}
+    elif kind == "one row":
+        found = {name: each.isel(y=[5]) for name, each in found.items()}
     elif kind == "all NaN":
         for each in found.values():
             for name in ("dx", "dy", "vx", "vy", "sigma_dx", "sigma_dy", "sigma_vx", "sigma_vy"):
@@ -159,6 +164,8 @@ def test_awkward_products_have_a_page(products, tmp_path, kind):
     grades = {"all NaN": "bad", "one pair": "care", "huge sigma": "care"}
     assert grade_of(path) == grades.get(kind, grade_of(path))
     assert data_of(path)["maps"]["layers"]
+    grid = data_of(path)["maps"]["grid"]
+    assert grid["step_y"] == grid["step_x"]
 
 
 def test_names_with_html_in_them_stay_texts(products, tmp_path):
@@ -171,6 +178,15 @@ def test_names_with_html_in_them_stay_texts(products, tmp_path):
     assert "<img src=x" not in text
     assert "<script>alert" not in text
     assert data_of(folder / "report.html")["maps"]["layers"][1]["title"].startswith("</script>")
+
+
+def test_names_of_files_are_no_addresses(products, tmp_path):
+    folder = stores(tmp_path, velocity=products["velocity"])
+    record = {"step": {"made_of": {}, "files": {"javascript:alert(1)//": 3, "a b#?.tif": 5}}}
+    (folder / "files.json").write_text(json.dumps(record))
+    text = text_of(xoffset.report(folder))
+    assert 'href="./javascript%3Aalert%281%29//"' in text
+    assert 'href="./a%20b%23%3F.tif"' in text
 
 
 def test_a_place_that_cannot_be_written_is_named(run, tmp_path):
@@ -248,6 +264,7 @@ def page_of(run, measures):
     found = layers.vectors_of(run)
     maps = layers.maps_of(run, found)
     given = {"nodes": nodes.nodes_of(run, measures.shifts), "poster": layers.poster(found[0]), "above": ""}
+    given["valid"] = valid_by_stage(run, found, measures)
     return page.page(run, measures, judge(Facts()), maps, given), maps
 
 
@@ -291,5 +308,5 @@ def test_a_run_behind_an_address_has_its_report_there(products):
         xoffset.to_zarr(products[name], f"{address}/{name}.zarr")
     assert xoffset.report(address) == f"{address}/report.html"
     text = fsspec.filesystem("memory").cat("/report/out/report.html").decode()
-    assert 'href="velocity.zarr/"' in text
+    assert 'href="./velocity.zarr/"' in text
     assert "complete" in text

@@ -40,6 +40,15 @@ def facts_of(run: Run, vectors: Vectors | None, measures: Measures) -> Facts:
     return Facts(**told)
 
 
+def valid_by_stage(run: Run, found: list[Vectors], measures: Measures) -> dict[str, float]:
+    """Share of the vectors that are valid: of maps, of the date of a series that is shown, of the last shifts."""
+    told = {vectors.product: float(np.isfinite(vectors.length.values).mean()) for vectors in found}
+    last = next((name for name, product in run.products.items() if product is measures.shifts), None)
+    if last is not None and measures.losses is not None:
+        told[last] = 1.0 - _of_losses(measures.losses).get("lost", math.nan)
+    return told
+
+
 def _of_map(vectors: Vectors) -> dict[str, Any]:
     length = vectors.length.values.astype(np.float64)
     is_known = np.isfinite(length)

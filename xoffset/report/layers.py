@@ -147,8 +147,14 @@ def grid_of(vectors: Vectors) -> Grid:
     field = vectors.data[vectors.names[0]]
     left, right, bottom, top = style.edges(field)
     rows, columns = field.shape
+    across, up = (right - left) / columns, (top - bottom) / rows
+    # an axis of one node borrows its side from the other
+    if rows == 1 < columns:
+        top, up = top + 0.5 * (across - up), across
+    elif columns == 1 < rows:
+        left, across = left - 0.5 * (up - across), up
     crs = grids.name_of(grids.crs_of(vectors.data)) if "spatial_ref" in vectors.data.coords else ""
-    return Grid(left, top, (right - left) / columns, (top - bottom) / rows, columns, rows, vectors.every, crs)
+    return Grid(left, top, across, up, columns, rows, vectors.every, crs)
 
 
 def maps_of(run: Run, found: list[Vectors]) -> Maps:

@@ -24,7 +24,8 @@ _NO_MAP = '<p class="note">There is no map yet: no stage has written vectors.</p
 def page(run: Run, measures: Measures, verdict: Verdict, maps: Maps | None, given: dict[str, Any]) -> str:
     """Text of the page.
 
-    `given`: `nodes`, the series; `poster`, a picture of the map; `above`, what leads from the page to the folder.
+    `given`: `nodes`, the series; `poster`, a picture of the map; `above`, what leads from the page to the folder;
+    `valid`, shares of the vectors by stage.
     """
     texts = {
         "title": tables.text(f"{run.name}: report of {run.recipe_name}"),
@@ -45,7 +46,7 @@ def page(run: Run, measures: Measures, verdict: Verdict, maps: Maps | None, give
         "closure": tables.closure_text(measures),
         "dates": tables.dates(measures),
         "stable": tables.stable(measures),
-        "coverage": tables.coverage(run),
+        "coverage": tables.coverage(run, given["valid"]),
         "parameters": tables.parameters(run),
         "provenance": tables.provenance(run, next(reversed(run.products.values()), None)),
         "downloads": tables.downloads(run, given["above"]),

@@ -14,7 +14,7 @@ from xoffset.pipeline.folder import REPORT
 from xoffset.pipeline.places import Place, Remote, as_place, write_whole
 from xoffset.plotting.style import check_extra
 from xoffset.readers.polygons import Polygons
-from xoffset.report.facts import facts_of
+from xoffset.report.facts import facts_of, valid_by_stage
 from xoffset.report.folder import CALLER, read_run
 from xoffset.report.layers import maps_of, poster, vectors_of
 from xoffset.report.measures import measure
@@ -91,6 +91,7 @@ def report(
         "nodes": {} if maps is None else nodes_of(run, measures.shifts),
         "poster": poster(found[0]) if found else "",
         "above": _above(place, target),
+        "valid": valid_by_stage(run, found, measures),
     }
     with _explained(target):
         write_whole(target, page(run, measures, verdict, maps, given))

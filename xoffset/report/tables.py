@@ -218,13 +218,14 @@ def _corrections(measures: Measures) -> str:
     return table("What the correction changed, median over the pairs", head, rows)
 
 
-def coverage(run: Run) -> str:
-    """How far each stage is, and what it holds."""
+def coverage(run: Run, valid: dict[str, float]) -> str:
+    """How far each stage is, what it holds, and the share of its vectors that are valid, where it is known."""
     rows = []
     for name, state in run.states.items():
         product = run.products.get(name)
-        rows.append((text(name), text(state), "" if product is None else _size(product)))
-    return table("Stages", ("stage", "state", "size"), rows)
+        size = "" if product is None else _size(product)
+        rows.append((text(name), text(state), size, share_of(valid.get(name, math.nan))))
+    return table("Stages", ("stage", "state", "size", "valid"), rows)
 
 
 def _size(product: xr.Dataset) -> str:
@@ -276,10 +277,12 @@ def downloads(run: Run, above: str) -> str:
     if not names:
         return '<p class="note">There are no files yet.</p>'
     links = []
+    # a name is never taken for an address
+    where = quote(above or "./", safe="/:")
     for name in names:
         size = run.files.get(name)
         told = "–" if size is None else f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(size / 1e3, 0.1):.1f} kB"
-        links.append((f'<a href="{quote(above + name, safe="/:")}">{text(name)}</a>', told))
+        links.append((f'<a href="{where + quote(name)}">{text(name)}</a>', told))
     return table("Files beside this page", ("file", "size"), links)
 
 
