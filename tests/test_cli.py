@@ -30,12 +30,12 @@ DATES = ["2020-01-01", "2020-07-01", "2021-01-01"]
 WINDOWS = ["--template", "16", "--search", "4", "--step", "8"]
 CORRECTED = sorted([
     "matches.zarr", "shifts.zarr", "corrected.zarr", "series.zarr", "velocity.zarr", "velocity", "maps", records.FILES,
-    folder.MARKER, folder.RECIPE,
+    folder.MARKER, folder.RECIPE, folder.REPORT,
 ])  # fmt: skip
 # of a run that corrects nothing
 RESULTS = [name for name in CORRECTED if name != "corrected.zarr"]
 # the demo shows one thing only, and does not go on
-DEMO = [name for name in CORRECTED if name not in ("matches.zarr", records.FILES, folder.RECIPE)]
+DEMO = [name for name in CORRECTED if name not in ("matches.zarr", records.FILES, folder.RECIPE, folder.REPORT)]
 ZARR = ("shifts.zarr", "series.zarr", "velocity.zarr")
 
 

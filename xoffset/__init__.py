@@ -68,6 +68,7 @@ from xoffset.readers.open_result import open_result
 from xoffset.readers.open_speed import open_speed
 from xoffset.readers.open_stac import open_stac
 from xoffset.readers.open_stack import open_stack
+from xoffset.report.report import report
 from xoffset.screening.combine_bands import combine_bands
 from xoffset.screening.discard_pairs import discard_pairs
 from xoffset.screening.discard_pixels import discard_pixels
@@ -149,6 +150,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "recipes",
     "remove_median",
     "remove_season",
+    "report",
     "rereference",
     "resample",
     "run",

@@ -1,4 +1,4 @@
-"""The `xoffset` command: `xoffset demo`, `xoffset run`, `xoffset info` and `xoffset warmup`."""
+"""The `xoffset` command: `xoffset demo`, `xoffset run`, `xoffset report`, `xoffset info` and `xoffset warmup`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from xoffset.network.pairs import pairs
 from xoffset.pipeline.arguments import OfRecipes, fields_of, is_recipe
 from xoffset.pipeline.estimate_run import costs_of
 from xoffset.pipeline.files import written
-from xoffset.pipeline.folder import make_room
+from xoffset.pipeline.folder import REPORT, make_room
 from xoffset.pipeline.places import Place, as_place
 from xoffset.pipeline.planning import within
 from xoffset.pipeline.progress import Bar, Progress, Report
@@ -45,6 +45,7 @@ from xoffset.pipeline.writing import Job
 from xoffset.readers.open_result import open_result
 from xoffset.recipes.generic import Generic
 from xoffset.recipes.known import RECIPES
+from xoffset.report.report import report
 from xoffset.screening.screen import screen
 
 # Least time between two lines that tell how many kernels were compiled, seconds.
@@ -133,6 +134,19 @@ def compile_beforehand(workers: int | None) -> None:
     except OSError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Kernels are compiled: {folder}")
+
+
+@main.command("report")
+@click.argument("out")
+@click.option("-o", "--path", help="File to write.  [default: report.html in the folder]")
+@click.option("--stable", type=click.Path(exists=True), help="Polygons of ground that stands still.")
+def tell_worth(out: str, path: str | None, stable: str | None) -> None:
+    """Write one page of HTML that judges the run in the folder OUT, finished or not."""
+    try:
+        found = report(out, path=path, stable=stable)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"Report: {found}")
 
 
 @main.command("info")
@@ -235,6 +249,8 @@ def run(
         _show_files(place)
         if isinstance(place, Path) and isinstance(plan.recipe, Generic):
             _show(products["velocity"].load(), place)
+        if (place / REPORT).exists():
+            click.echo(f"  {REPORT}: what the run is worth")
     except (ValueError, TypeError, OSError, MemoryError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:

@@ -249,7 +249,7 @@ ODD = st.one_of(
 )  # fmt: skip
 # that write, wait for servers, or run for minutes
 LEFT_OUT = {"warmup", "open_stac", "run", "estimate_run", "to_zarr", "to_geotiff", "open_result", "correlate", "invert",
-            "estimate"}  # fmt: skip
+            "estimate", "report"}  # fmt: skip
 FUNCTIONS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": getattr(module, name)
     for module in (xoffset, masking, filtering)

@@ -391,3 +391,12 @@ def test_long_labels_of_a_bar_leave_the_map_its_room(shape, tmp_path):
         " ".join(lines).replace("\N{NO-BREAK SPACE}", " ")
         == "share of the pairs whose score exceeds the threshold [percent]"
     )
+
+
+def test_titles_tell_a_reference_only_if_it_is_a_date():
+    series = make_series()
+    assert mapping.since(series.assign_attrs(reference="2020-01-10T10:20:00"), "2020-03-01") == (
+        "2020-03-01, since 2020-01-10"
+    )
+    of_lazy = series.assign_attrs(reference="the date with which the fewest values are lost, counted when computed")
+    assert mapping.since(of_lazy, "2020-03-01") == "2020-03-01"

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="minutes 
 TABLE = digests.read()
 # has no result but a folder of compiled kernels
 # what makes no values, what tells costs, and what matchers derive from
-WITHOUT_RESULT = {"warmup", "info", "estimate_run", "Matcher"}
+WITHOUT_RESULT = {"warmup", "info", "estimate_run", "report", "Matcher"}
 
 
 @pytest.fixture(scope="module")

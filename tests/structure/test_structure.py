@@ -45,7 +45,7 @@ HEAVY = (
 LAYERS = (
     ("__init__",),
     ("accessor", "cli", "flags"),
-    ("inspection", "pipeline", "recipes"),
+    ("inspection", "pipeline", "recipes", "report"),
     (
         "correction", "filtering", "formats", "inversion", "masking", "matching", "motion", "network", "plotting",
         "readers", "screening", "synthetic", "uncertainty",
@@ -60,6 +60,10 @@ SIDEWAYS = {
     ("inspection", "pipeline"),  # info() tells how far a run is
     ("inspection", "recipes"),  # and with which parameters
     ("pipeline", "recipes"),  # run() carries recipes out
+    ("pipeline", "report"),  # and writes the report at its end
+    ("report", "inspection"),  # report() tells how far a run is
+    ("report", "pipeline"),  # and finds what its folder holds
+    ("report", "recipes"),
     ("network", "matching"),  # plan() measures a pair to plan the others
     ("formats", "plotting"),  # legends and pictures have the colours of maps
     ("plotting", "formats"),  # pictures are written as safely as files

@@ -11,6 +11,8 @@ from xoffset.pipeline.places import Place, below, remove
 MARKER = "xoffset-results.txt"
 # Name of the file that holds the recipe of a run, which goes on where it is.
 RECIPE = "recipe.toml"
+# Name of the page that judges a run.
+REPORT = "report.html"
 # Name of the store of what tasks of a cluster read, while they match.
 INPUTS = "inputs.zarr"
 # Names of the stores and folders that runs write; files that steps write are written down.
@@ -49,6 +51,7 @@ def make_room(out: Place, overwrite: bool) -> None:
         )
     # first, so that nobody goes on with what is left if this is stopped
     (out / RECIPE).unlink(missing_ok=True)
+    (out / REPORT).unlink(missing_ok=True)
     forget(out)
     for path in there:
         remove(path)

@@ -14,7 +14,7 @@ import xarray as xr
 from xoffset import _options
 from xoffset._blocks import writes
 from xoffset.pipeline import files
-from xoffset.pipeline.folder import INPUTS, RECIPE, make_room
+from xoffset.pipeline.folder import INPUTS, RECIPE, REPORT, make_room
 from xoffset.pipeline.identity import differences, fingerprints
 from xoffset.pipeline.lock import only_writer
 from xoffset.pipeline.parts import Part, as_part
@@ -27,6 +27,7 @@ from xoffset.pipeline.writing import Job, write_store
 from xoffset.readers import objects, saved_stack
 from xoffset.readers.rasters import find
 from xoffset.recipes.base import SCENES, Recipe, Step
+from xoffset.report.report import report
 
 logger = logging.getLogger("xoffset")
 
@@ -43,6 +44,8 @@ def run(
     **changes: object,
 ) -> dict[str, xr.Dataset]:
     """Products of a recipe in a folder, made tile by tile; a run that was stopped goes on where it was.
+
+    At its end the page ``report.html`` of `report` is in the folder, too, if the `plot` extra is installed.
 
     All is checked before anything is computed. Images are never in memory as a whole: a task reads the window of a tile
     on all dates, matches all pairs of it, and writes them. Tasks run on all cores here, or where the client of
@@ -157,7 +160,16 @@ def carry_out(plan: Plan, out: Place, overwrite: bool, job: Job) -> dict[str, xr
             elif not run.store(step):
                 return run.stored
         write_whole(out / RECIPE, plan.recipe.to_toml({"inputs": run.made_of, "not_written": plan.not_written}))
+    _tell(out)
     return run.stored
+
+
+def _tell(out: Place) -> None:
+    """Write the page that judges the run; what is wrong with that is told, and changes nothing of its products."""
+    try:
+        report(str(out))
+    except Exception as error:  # the products are there, whatever the page needs
+        logger.warning("%s was not written: %s", out / REPORT, error)
 
 
 class _Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,7 +59,9 @@ def draw_vectors(
 def since(dataset: xr.Dataset, date: str) -> str:
     """Date of a series with the one that it counts from."""
     reference = str(dataset.attrs.get("reference", ""))[:10]
-    return f"{date}, since {reference}" if reference and "time" in dataset.dims else date
+    # of lazy shifts the attribute tells how the date is found, and not which it is
+    is_date = re.fullmatch(r"\d{4}-\d\d-\d\d", reference) is not None
+    return f"{date}, since {reference}" if is_date and "time" in dataset.dims else date
 
 
 def span_of(rate: xr.Dataset) -> str:
