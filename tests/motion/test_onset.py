@@ -298,7 +298,7 @@ def test_ice_that_moves_steadily_has_no_change(data_folder):
     stack = xoffset.open_stack(files, band=1, date="%Y%m%d", pixel_size=6.5).isel(y=slice(400, 720), x=slice(900, 1220))
     stack = stack.astype("float32").where(stack > 2).load()
     shifts = stack.offset.correlate(stack.offset.pairs(max_gap=4), template=32, search=16, step=16).offset.screen()
-    series = shifts.offset.correct(by_date=True).offset.invert()
+    series = shifts.offset.correct(by_date=True, min_nodes=50).offset.invert()
     found = series.offset.onset()
     has_dates = (found.flags & FLAGS["too_few_dates"]) == 0
     assert has_dates.sum() > 250

@@ -63,9 +63,9 @@ def _differences(value: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, n
         for b in range(a + 1, len(value)):
             square = _form(_inverse(variance[a] + variance[b]), value[a] - value[b])
             known = np.isfinite(square)
-            of_a, of_b = (variance[each, 0] + variance[each, 1] for each in (a, b))
+            of_a, of_b = ((variance[each, 0] + variance[each, 1])[known] for each in (a, b))
             squares.append(square[known])
-            balances.append((2.0 * np.sqrt(of_a * of_b) / (of_a + of_b))[known])
+            balances.append(2.0 * np.sqrt(of_a * of_b) / (of_a + of_b))
             is_told |= known
     return np.concatenate(squares), np.concatenate(balances), int(np.count_nonzero(is_told))
 
