@@ -413,8 +413,8 @@ def test_what_tells_of_the_correction_is_of_pairs(function):
             function(shifts().assign(is_corrected=told))
 
 
-# options that change what is fitted, or what is done with it, and not what a date weighs in the fit by the data (weights
-# that a caller asks for are the same when it is found out what the errors of dates do)
+# options that change what is fitted, or what is done with it, and not what a date weighs in the fit by the data
+# (weights that are asked for stay the same when it is found out what the errors of dates do)
 OF_THE_MODEL = {
     "acceleration", "block", "date", "epoch", "estimator", "exponential", "logarithmic", "postseismic", "seasonal",
     "seed", "semiannual", "sun", "trend", "weights",
