@@ -467,7 +467,7 @@ class TestMaps:
         assert "2020-01-10 to 2020-09-06" in written
         assert re.search(r"^[12]0 m yr\$\^\{-1\}\$$", written, re.MULTILINE)
         assert "200 m" in written
-        assert "speed [m yr$^{-1}$]" in written
+        assert "speed [m yr$^{-1}$]" in written.replace("\N{NO-BREAK SPACE}", " ")
 
     def test_displacement_tells_since_when(self, o):
         assert "2020-09-06, since 2020-01-10" in texts(draw("displacement", o))

@@ -24,7 +24,7 @@ UNWRITTEN = FLAGS["unwritten"]
 # variables that no product needs, so that their loss shows only where they are asked for
 # may have no value in a whole chunk, which Zarr 2 then leaves out
 OPTIONAL = {"false_alarm", "ambiguity", "valid_fraction", "template_size", "mismatch", "removed_dx", "removed_dy"}
-OPTIONAL |= {"sigma_shift"}
+OPTIONAL |= {"sigma_shift", "curvature_x", "curvature_y", "n_bands"}
 PRODUCTS = ("shifts", "series", "rate")
 PARTIAL = r"open_result\(path, partial=True\)"
 pytestmark = pytest.mark.filterwarnings("ignore:The codec `vlen-utf8` is currently not part in the Zarr format 3")
@@ -113,7 +113,7 @@ def test_a_complete_store_is_whole_to_xarray_too(product, tmp_path):
         maps = [name for name, variable in data.data_vars.items() if "y" in variable.dims]
         assert all(len(chunk_files(tmp_path / "store.zarr", name)) == 9 for name in maps)
     # a template to be filled by region, of which nothing is
-    with pytest.raises(OSError, match=r"lacks 9 of 9 chunks"):
+    with pytest.raises(OSError, match=r"lacks (9 of 9|1 of 1) chunks"):
         xoffset.open_result(tmp_path / "store.zarr")
     for rows in (slice(0, 5), slice(5, 12)):
         part = data.isel(y=rows).drop_vars([n for n, v in data.variables.items() if "y" not in v.dims])
