@@ -57,7 +57,7 @@ def test_an_object_of_no_kind_is_told_what_each_kind_needs():
     strange = xr.Dataset({"a": ("z", [1.0])})
     # pictures of what functions return that is no product
     assert dir(strange.offset) == ["plot"]
-    assert dir(strange.offset.plot) == ["losses", "profile", "trajectories"]
+    assert dir(strange.offset.plot) == ["losses", "profile", "trajectories", "tuning"]
     for text in ("DataArray (time, y, x)", "dx, dy on (pair, y, x)", "dx, dy on (time, y, x)", "vx, vy"):
         assert text in repr(strange.offset)
     with pytest.raises(AttributeError, match=r"got a Dataset with dims \('z',\) and variables \['a'\]\. Call first"):
@@ -113,7 +113,7 @@ def test_methods_pass_their_arguments_on(objects):
 
 @pytest.fixture
 def made():
-    flags = np.array([[0, FLAGS["border"], FLAGS["border"] | FLAGS["nodata"]], [0, 1 << 50, FLAGS["bridged"]]])
+    flags = np.array([[0, FLAGS["border"], FLAGS["border"] | FLAGS["nodata"]], [0, 1 << 60, FLAGS["bridged"]]])
     return xr.Dataset({"dx": (("y", "x"), np.zeros((2, 3))), "flags": (("y", "x"), flags)}).assign(dy=lambda d: d.dx)
 
 
