@@ -151,7 +151,8 @@ def carry_out(plan: Plan, out: Place, overwrite: bool, job: Job) -> dict[str, xr
         if not (out / RECIPE).exists():
             write_whole(out / RECIPE, plan.recipe.to_toml(), by)
         run = _Run(plan, out, job, part)
-        for step in plan.recipe.steps:
+        # files last, in their order: a product that is computed takes away those that were written before it
+        for step in sorted(plan.recipe.steps, key=lambda step: step.folder is not None):
             _check_stands(out)
             if step.folder is not None:
                 run.write_files(step)
