@@ -983,13 +983,17 @@ def through_stack() -> dict[str, Any]:
     search = stack.plan(v_max=60.0).search
     ranges = stack.search_range(network, search=4, max_speed=80.0)
     shifts = stack.correlate(network, **SMALL)
-    return {"nodes": cost.nodes, "search": search, "ranges": ranges, "shifts": shifts}
+    part = images().isel(x=slice(2, 40), y=slice(2, 40))
+    box = (float(part.x.min()), float(part.y.min()), float(part.x.max()), float(part.y.max()))
+    of_stack = {"crop": stack.crop(box)[0], "dates": stack.one_a_year().time, "step": stack.grid_step(spacing=80.0)}
+    return {"nodes": cost.nodes, "search": search, "ranges": ranges, "shifts": shifts, **of_stack}
 
 
 def through_product() -> dict[str, xr.DataArray]:
     """First variable of what every method of the accessor of a product gives."""
     found = {
         "calibrate": tied().offset.calibrate(everywhere(tied())),
+        "tio_smoothness": xr.Dataset({"strength": shifts().offset.tio_smoothness(coefficient=0.003)}),
         "extend": raw().offset.extend(images(), xoffset.pairs(images()), **SMALL),
         "annual": yearly().offset.yearly_velocity(),
         "interval_velocity": yearly().offset.interval_velocity(),
