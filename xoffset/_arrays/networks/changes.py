@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._arrays.layers import Layers
-from xoffset._kernels.networks import changes, trend
-
-# Pixels that are solved at a time: what one kernel writes should be in the cache when the next one reads it.
-LANES = 256
+from xoffset._arrays.networks.gathering import gathered
+from xoffset._kernels.networks import changes
 
 
 def layers_of(most: int) -> Layers:
@@ -31,28 +29,14 @@ def find(
     from scipy.special import stdtrit
 
     dates, shape = len(time), fields[0].shape[1:]
-    observed = np.stack(fields[:2]).astype(np.float64).reshape(2, dates, -1)
-    variance = np.stack(fields[2:4]).astype(np.float64).reshape(2, dates, -1) ** 2
-    drift = np.zeros((2, observed.shape[2]))
+    drift = np.zeros((2, fields[0][0].size))
     if len(fields) > 4:
         drift = np.nan_to_num(np.concatenate(fields[4:]).astype(np.float64).reshape(2, -1) ** 2)
     limits = np.append(np.inf, stdtrit(np.arange(1.0, 2.0 * dates + 1.0), 0.5 * (1.0 + confidence)) ** 2)
     layers = layers_of(most)
-    out = np.empty((layers.count, observed.shape[2]), fields[0].dtype)
-    for start in range(0, observed.shape[2], LANES):
-        part = slice(start, min(start + LANES, observed.shape[2]))
-        size = part.stop - start
-        rows, mean = np.zeros((size, dates), np.int64), np.empty((size, dates))
-        value, own = np.empty((size, 2, dates)), np.empty((size, 2, dates))
-        number, is_blind = np.empty(size, np.int64), np.empty(size, np.bool_)
-        trend.gather(
-            np.ascontiguousarray(observed[:, :, part]), np.ascontiguousarray(variance[:, :, part]),
-            rows, value, own, mean, number, is_blind,
-        )  # fmt: skip
-        found = np.empty((size, layers.count))
-        changes.find(
-            time, rows, value, own, mean, number, is_blind, growth, np.ascontiguousarray(drift[:, part]),
-            most, false_alarm, limits, found,
-        )  # fmt: skip
+    out = np.empty((layers.count, drift.shape[1]), fields[0].dtype)
+    for part, known in gathered(fields):
+        found = np.empty((known.number.size, layers.count))
+        changes.find(time, *known, growth, np.ascontiguousarray(drift[:, part]), most, false_alarm, limits, found)
         out[:, part] = found.T
     return out.reshape(layers.count, *shape)

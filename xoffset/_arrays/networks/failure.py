@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from xoffset._arrays.layers import Layers
-from xoffset._kernels.networks import failure, trend
+from xoffset._arrays.networks.gathering import gathered
+from xoffset._kernels.networks import failure
 
-# Pixels that are solved at a time.
-LANES = 256
 # Curves that are tried, by -log(1 - p), p the time from the first to the last date over that to the failure: from
 # motion that slows down (p = -19, as if it had failed a 19th of the time before) to failure 0.0009 of the time later.
 STEP, FIRST, LAST = 0.05, -60, 140
@@ -32,25 +31,14 @@ def find(*fields: np.ndarray, time: np.ndarray, false_alarm: float, confidence: 
     from scipy.special import stdtrit
 
     dates, shape = len(time), fields[0].shape[1:]
-    observed = np.stack(fields[:2]).astype(np.float64).reshape(2, dates, -1)
-    variance = np.stack(fields[2:4]).astype(np.float64).reshape(2, dates, -1) ** 2
     free = np.maximum(np.arange(2.0 * dates + 1.0), 1.0)
     limits = np.stack([stdtrit(free, level) ** 2 for level in (0.5 * (1.0 + confidence), 1.0 - false_alarm)])
     since = time / time[-1]
     tried = curves(since)
-    out = np.empty((LAYERS.count, observed.shape[2]), fields[0].dtype)
-    for start in range(0, observed.shape[2], LANES):
-        part = slice(start, min(start + LANES, observed.shape[2]))
-        size = part.stop - start
-        rows, mean = np.zeros((size, dates), np.int64), np.empty((size, dates))
-        value, own = np.empty((size, 2, dates)), np.empty((size, 2, dates))
-        number, is_blind = np.empty(size, np.int64), np.empty(size, np.bool_)
-        trend.gather(
-            np.ascontiguousarray(observed[:, :, part]), np.ascontiguousarray(variance[:, :, part]),
-            rows, value, own, mean, number, is_blind,
-        )  # fmt: skip
-        found = np.empty((size, LAYERS.count))
-        failure.find(tried, since, STEP, -FIRST, rows, value, own, mean, number, is_blind, limits, found)
+    out = np.empty((LAYERS.count, fields[0][0].size), fields[0].dtype)
+    for part, known in gathered(fields):
+        found = np.empty((known.number.size, LAYERS.count))
+        failure.find(tried, since, STEP, -FIRST, *known, limits, found)
         found[:, 1:4] = _years(found[:, 1:4], time[-1], found[:, :1] == failure.FOUND)
         out[:, part] = found.T
     return out.reshape(LAYERS.count, *shape)
