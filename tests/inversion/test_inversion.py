@@ -1357,7 +1357,7 @@ def test_threads_change_no_bit(plain, cores, monkeypatch):
         xr.testing.assert_identical(xoffset.invert(wide, **VARIANTS[name]), series)
 
 
-@pytest.mark.parametrize("lanes", [1, 3, 16])
+@pytest.mark.parametrize("lanes", [(1, 1), (3, 3), (16, 16), (1, 40)])
 @pytest.mark.parametrize("name", WAYS)
 def test_a_place_knows_nothing_of_its_company(plain, name, lanes, monkeypatch):
     options = options_of(name, plain)

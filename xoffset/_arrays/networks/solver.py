@@ -14,8 +14,11 @@ from xoffset._arrays.networks.observations import Observations
 from xoffset._arrays.networks.strips import Method, Network, SeriesLayers, Strip, strips_of
 from xoffset._kernels.networks import chains, drift, groups, losses, observations, references, systems, variances
 
-# Most pixels that are solved at a time: with as many, a call of a kernel costs little per pixel.
-LANES = 64
+# Fewest and most pixels that are solved at a time, and how many of their pairs and dates together. Of many pixels a
+# call of a kernel costs little, and threads, which wait for each other between the calls, do so seldom; of too many
+# what is read again is no longer in the cache.
+LANES = 128, 512
+AT_ONCE = 2**15
 # Pixels whose groups of dates are counted at a time.
 NARROW = 128
 # Memory that the matrices of the pixels solved at a time may take, bytes; if they need more, fewer are solved.
@@ -199,7 +202,8 @@ def _strip(fields: Sequence[np.ndarray], network: Network, pixels: int, needs_wh
     dates = network.first.size
     width = int((np.arange(dates) - network.first).max(initial=0)) + 1
     one = 8 * dates * (4 * width + dates * needs_whole)
-    lanes = max(1, min(LANES, pixels, MATRICES // one))
+    lanes = min(max(AT_ONCE // (network.ends.shape[0] + dates), LANES[0]), LANES[1])
+    lanes = max(1, min(lanes, pixels, MATRICES // one))
     return strips_of_pixels.strip(fields[0].shape[0], np.result_type(*fields), network, lanes, needs_whole)
 
 

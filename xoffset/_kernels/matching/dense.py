@@ -27,6 +27,8 @@ from xoffset._kernels.matching.surface import (
 STRIP = 256
 # Rows after which the column sums start afresh, in windows: what bright ground leaves in them by rounding goes with it.
 RESTART = 4
+# A column that is beyond all shifts.
+FAR = 2**30
 
 
 @lean_kernel
@@ -59,53 +61,67 @@ def _sum_down(first, second, rows, left, shift_y, there_x, is_fresh, line):
 
 
 @lean_kernel
-def _plain_line(sums, mean, inverse, totals, inverses, shift, score, best, where):
-    """ZNCC of the templates of a row at one shift, as `vectors.plain_scores`; the best so far and its shift."""
+def _plain_line(sums, mean, inverse, totals, inverses, score):
+    """ZNCC of the templates of a row at one shift, as `vectors.plain_scores`."""
     mark, one = score.dtype.type(ONE_VALUE), score.dtype.type(1.0)
-    shift = np.int32(shift)
     for x in range(score.size):
-        value = min((sums[x] - mean[x] * totals[x]) * (inverse[x] * inverses[x]), one)
-        value = value if (inverses[x] > 0) & (inverse[x] > 0) else mark
-        score[x] = value
-        is_better = value > best[x]
-        best[x] = value if is_better else best[x]
-        where[x] = shift if is_better else where[x]
+        scale = inverses[x]
+        value = min((sums[x] - mean[x] * totals[x]) * (inverse[x] * scale), one)
+        score[x] = value if scale > 0 else mark
 
 
 @lean_kernel
-def _keep_best(score, flat, shift, best, where):
-    """Mark templates that hold one value only; the best score so far and its shift."""
-    mark, shift = score.dtype.type(ONE_VALUE), np.int32(shift)
-    for x in range(score.size):
-        value = score[x] if flat[x] == 0 else mark
-        score[x] = value
-        is_better = value > best[x]
-        best[x] = value if is_better else best[x]
-        where[x] = shift if is_better else where[x]
+def _find_best(score, best, where):
+    """Highest score of each node and its shift; of equal ones the first."""
+    lowest = score.dtype.type(LOWEST)
+    for x in range(best.size):
+        best[x] = lowest
+        where[x] = 0
+    for i in range(score.shape[0]):
+        for d in range(score.shape[1]):
+            line, shift = score[i, d], np.int32(i * score.shape[1] + d)
+            for x in range(best.size):
+                is_better = line[x] > best[x]
+                best[x] = line[x] if is_better else best[x]
+                where[x] = shift if is_better else where[x]
 
 
 @lean_kernel
-def _find_second(score, where, rows, columns, high, second):
+def _find_second(score, where, rows, columns, near, high, second):
     """Highest score outside of the peak of each node, in all and by shift along y; `where` (node,) are the peaks."""
     width = where.size
-    lowest = score.dtype.type(LOWEST)
+    first, last = np.int32(score.shape[0]), np.int32(-1)
     for k in range(width):
         columns[k] = where[k] % score.shape[1]
         rows[k] = where[k] // score.shape[1]
-        second[k] = lowest
+        second[k] = score.dtype.type(LOWEST)
+        first, last = min(first, rows[k]), max(last, rows[k])
     for i in range(score.shape[0]):
+        row = np.int32(i)
+        for k in range(width):
+            near[k] = columns[k] if abs(rows[k] - row) <= PEAK_RADIUS else -FAR
+        has_peaks = first <= i + PEAK_RADIUS and i <= last + PEAK_RADIUS
+        _find_high(score[i], near[:width], has_peaks, high[i])
         most = high[i]
         for k in range(width):
-            most[k] = lowest
-        row = np.int32(i)
-        for d in range(score.shape[1]):
-            line, column = score[i, d], np.int32(d)
-            for k in range(width):
-                is_far = (abs(rows[k] - row) > PEAK_RADIUS) | (abs(columns[k] - column) > PEAK_RADIUS)
-                value = line[k] if is_far else lowest
-                most[k] = value if value > most[k] else most[k]
-        for k in range(width):
             second[k] = most[k] if most[k] > second[k] else second[k]
+
+
+@lean_kernel
+def _find_high(score, near, has_peaks, most):
+    """Highest score of each node in a row of shifts; with peaks outside of those, which are `near` a column (node,)."""
+    lowest = score.dtype.type(LOWEST)
+    for k in range(near.size):
+        most[k] = lowest
+    for d in range(score.shape[0]):
+        line, column = score[d], np.int32(d)
+        if not has_peaks:
+            for k in range(near.size):
+                most[k] = line[k] if line[k] > most[k] else most[k]
+            continue
+        for k in range(near.size):
+            value = line[k] if abs(near[k] - column) > PEAK_RADIUS else lowest
+            most[k] = value if value > most[k] else most[k]
 
 
 @lean_kernel
@@ -142,7 +158,7 @@ def search_densely(images, nodes, search, out, flags):
     columns = np.empty((shifts_y * shifts_x, kinds, STRIP + template - 1), dtype)
     score, high = np.empty((shifts_y, shifts_x, STRIP), dtype), np.empty((shifts_y, STRIP), dtype)
     sums, best = np.empty((kinds, STRIP), dtype), np.empty((3, STRIP), dtype)
-    where = np.empty((3, STRIP), np.int32)
+    where = np.empty((4, STRIP), np.int32)
     per_strip = max(STRIP // step, 1)
     period = max(RESTART * template // step, 1)
     for start in range(0, nodes.columns, per_strip):
@@ -171,18 +187,13 @@ def _score_row(images, box, rows, left, width, is_fresh, columns, sums, score, h
     """Scores (shift, shift, pixel) of a row of windows, and their peaks.
 
     `columns` (shift, kind, pixel) are the sums down the columns of the row before; `high` (shift, pixel) is filled with
-    the highest score of each shift along y that is not of the peak, `best` (3, pixel) is filled with the
-    highest score and the highest outside of its peak, `where` (3, pixel) with the shift of the former, its row and its
-    column.
+    the highest score of each shift along y that is not of the peak, `best` (3, pixel) with the highest score and the
+    highest outside of its peak, `where` (4, pixel) with the shift of the former, its row and its column.
     """
     shift_y, shift_x, shifts_y, shifts_x = box
     y, template, _ = rows
     kinds = images.first.shape[0]
-    mean, highest, second, place = best[2, :width], best[0, :width], best[1, :width], where[0, :width]
-    lowest, pixels = score.dtype.type(LOWEST), score.dtype.type(template * template)
-    for x in range(width):
-        highest[x] = lowest
-        place[x] = 0
+    mean, pixels = best[2, :width], score.dtype.type(template * template)
     if kinds == 1:
         totals = images.statistics[0, 0, y, left:]
         for x in range(width):
@@ -197,10 +208,14 @@ def _score_row(images, box, rows, left, width, is_fresh, columns, sums, score, h
         if kinds == 1:
             _plain_line(
                 sums[0], mean, images.statistics[0, 1, y, left:], images.statistics_of_other[0, 0, y + down, there_x:],
-                images.statistics_of_other[0, 1, y + down, there_x:], s, found, highest, place,
+                images.statistics_of_other[0, 1, y + down, there_x:], found,
             )  # fmt: skip
         else:
             flat = images.flat_of_other[0, y + down, there_x : there_x + width]
             _masked_line(sums, 0, flat, images.floors, images.least_valid[0], found)
-            _keep_best(found, images.flat[0, y, left:], s, highest, place)
-    _find_second(score, place, where[1], where[2], high, second)
+    _find_best(score, best[0, :width], where[0, :width])
+    # templates that hold one value only
+    for x in range(width):
+        is_flat = images.statistics[0, 1, y, left + x] <= 0 if kinds == 1 else images.flat[0, y, left + x] != 0
+        best[0, x] = score.dtype.type(ONE_VALUE) if is_flat else best[0, x]
+    _find_second(score, where[0, :width], where[1], where[2], where[3], high, best[1, :width])
