@@ -139,6 +139,8 @@ def test_bands_are_tried(tmp_path):
         ({"pairs_of_each": 1.5}, ValueError, r"pairs_of_each"),
         ({"seed": -1}, ValueError, r"seed"),
         ({"width": 0.0}, ValueError, r"width"),
+        ({"width": 1e9}, ValueError, r"width of 2 px to the side of a tile, 20 to \d+ m; got 1e\+09 m\. Name"),
+        ({"width": 0.1}, ValueError, r"width of 2 px .*; got 0\.1 m"),
     ],
 )
 def test_senseless_options_are_refused(changes, error, advice):

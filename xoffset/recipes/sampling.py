@@ -22,6 +22,8 @@ ACROSS = 160
 LEAST, LEAST_PLANTED = 0.3, 0.9
 # Part of the largest motion that is planted, and width of it where all ground is stable, or little [px].
 PART, NARROWEST, USUAL = 0.5, 8.0, 64.0
+# Narrowest motion that whole pixels show [px].
+THINNEST = 2
 # Pixels along a side of the map that tells how wide the ground is that moves.
 _LOOKED_AT = 1024
 
@@ -56,11 +58,17 @@ def side_of(window: int, search: int, stack: xr.DataArray) -> int:
     return min(window + 2 * search + ACROSS, *stack.shape[1:])
 
 
-def width_of(ground: np.ndarray, stack: xr.DataArray, width: float | None) -> float:
-    """Width of the planted motion [px]."""
+def width_of(ground: np.ndarray, stack: xr.DataArray, side: int, width: float | None) -> float:
+    """Width of the planted motion [px]; `side`: of the tiles, which has to have room for it."""
     pixel = min(abs(each) for each in grids.spacing(stack, _CALLER))
     if width is not None:
-        return _options.as_positive(width, "width", _CALLER, unit="m", example=200.0) / pixel
+        wanted = _options.as_positive(width, "width", _CALLER, unit="m", example=200.0)
+        if not THINNEST * pixel <= wanted <= side * pixel:
+            raise ValueError(
+                f"tune() needs a width of {THINNEST} px to the side of a tile, {THINNEST * pixel:g} to {side * pixel:g} "
+                f"m; got {wanted:g} m. Name the width of the narrowest motion that must not be lost."
+            )
+        return wanted / pixel
     thinned = max(1, max(ground.shape) // _LOOKED_AT)
     found = thinned * planting.widest(~ground[::thinned, ::thinned])
     return float(min(max(found, NARROWEST), USUAL)) if found > 0.0 else USUAL

@@ -150,7 +150,7 @@ def check_matched(matches: xr.Dataset, recipe: str, advice: str) -> None:
     """Refuse matches of which no pair has any."""
     if not any(bool(each.notnull().any()) for each in matches["dx"]):
         raise ValueError(
-            f"the recipe {recipe} needs a match in at least one pair; got none in {matches.sizes['pair']} pairs, as "
+            f"the recipe {recipe} needs a match in at least one pair; got none of {matches.sizes['pair']}, as "
             f"the flags of matches.zarr tell. Check {advice}."
         )
 

@@ -77,8 +77,8 @@ def tune(
         Values of `min_motion` to try [px], which tell the shortest baseline; those for which there are no pairs are
         left out. An earthquake has no such choice.
     width
-        Width [m] of the narrowest motion that must not be lost. None: that of the widest place that is not stable, from
-        8 to 64 px.
+        Width [m] of the narrowest motion that must not be lost, 2 px at least, and no more than a tile. None: that of
+        the widest place that is not stable, from 8 to 64 px.
     tiles, pairs_of_each
         Number of tiles, and of pairs that are matched in each of them.
     seed
@@ -206,7 +206,7 @@ def _drawn(
     largest = max(max(trial.recipe.window) for trial in trials)
     side = sampling.side_of(largest, max(sampling.half_of(each["search"]) for each in inputs.values()), stack)
     ground = np.asarray(combine(stack, slopes=stable).transpose("y", "x").values)
-    width = sampling.width_of(ground, stack, asked.width)
+    width = sampling.width_of(ground, stack, side, asked.width)
     generator = np.random.default_rng(asked.seed)
     corners = sampling.corners_of(ground, side, width, asked.tiles, generator)
     angles = generator.uniform(0.0, 2.0 * np.pi, len(corners))
