@@ -153,8 +153,8 @@ def _bare_date(path: str) -> tuple[str, np.datetime64]:
     raise ValueError(
         f"open_stack() needs a date for every image; found none in the name of {name}, which is not that of a "
         "Sentinel-2 or Landsat image and holds no 20200717 or 2020-07-17 by itself. Pass date=: a strptime pattern "
-        "searched in the file names, such as date='ortho_%Y%m%d', or one date a file, such as date=['2020-07-17', ...]; "
-        "a recipe without date= takes the stack that open_stack() then returns."
+        "searched in the file names, such as date='ortho_%Y%m%d', or one date a file, such as date=['2020-07-17', "
+        "...]; a recipe without date= takes the stack that open_stack() then returns."
     )
 
 

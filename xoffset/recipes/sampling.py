@@ -65,8 +65,8 @@ def width_of(ground: np.ndarray, stack: xr.DataArray, side: int, width: float | 
         wanted = _options.as_positive(width, "width", _CALLER, unit="m", example=200.0)
         if not THINNEST * pixel <= wanted <= side * pixel:
             raise ValueError(
-                f"tune() needs a width of {THINNEST} px to the side of a tile, {THINNEST * pixel:g} to {side * pixel:g} "
-                f"m; got {wanted:g} m. Name the width of the narrowest motion that must not be lost."
+                f"tune() needs a width of {THINNEST} px to the side of a tile, {THINNEST * pixel:g} to "
+                f"{side * pixel:g} m; got {wanted:g} m. Name the width of the narrowest motion that must not be lost."
             )
         return wanted / pixel
     thinned = max(1, max(ground.shape) // _LOOKED_AT)
