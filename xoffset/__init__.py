@@ -68,6 +68,7 @@ from xoffset.readers.open_result import open_result
 from xoffset.readers.open_speed import open_speed
 from xoffset.readers.open_stac import open_stac
 from xoffset.readers.open_stack import open_stack
+from xoffset.report.explore import explore
 from xoffset.report.report import report
 from xoffset.screening.combine_bands import combine_bands
 from xoffset.screening.discard_pairs import discard_pairs
@@ -116,6 +117,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "drop_misclosed",
     "estimate",
     "estimate_run",
+    "explore",
     "extend",
     "filtering",
     "flags",

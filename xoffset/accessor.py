@@ -46,6 +46,8 @@ from xoffset.network.pairs import pairs
 from xoffset.network.plan import plan
 from xoffset.pipeline.to_zarr import to_zarr
 from xoffset.readers.crop import crop
+from xoffset.report.explore import explore
+from xoffset.report.summary import summary
 from xoffset.screening.discard_pairs import discard_pairs
 from xoffset.screening.discard_pixels import discard_pixels
 from xoffset.screening.drop_masked import drop_masked
@@ -78,6 +80,9 @@ class StackAccessor(Accessor):
     correlate = method(correlate, "stack")
     estimate = method(estimate, "stack")
     search_range = method(search_range, "stack")
+
+    def _repr_html_(self) -> str:
+        return summary(self._obj)
 
 
 class PlotAccessor(Accessor):
@@ -155,8 +160,12 @@ class ProductAccessor(Accessor):
     stable_statistics = method(stable_statistics, *VECTORS, on_grid=True)
     area_mean = method(area_mean, *VECTORS, on_grid=True)
     compare = method(compare, "series", "rate", "displacement", on_grid=True)
+    explore = method(explore, *VECTORS, on_grid=True)
     to_geotiff = method(to_geotiff, *GRIDDED, on_grid=True)
     to_zarr = method(to_zarr, *GRIDDED, on_grid=True)
     flagged = method(flagged, *GRIDDED)
     flag_summary = method(flag_summary, *GRIDDED)
     plot = namespace(PlotAccessor)
+
+    def _repr_html_(self) -> str:
+        return summary(self._obj)

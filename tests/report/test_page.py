@@ -273,3 +273,34 @@ def test_it_prints(run, shown):
     assert not page.locator("nav").is_visible()
     assert page.locator("#map canvas").is_visible()
     assert len(page.pdf(format="A4")) > 20_000
+
+
+def test_the_map_of_a_notebook_is_that_of_the_product(run, shown, tmp_path):
+    _, products = run
+    rate, series, shifts = products["velocity"], products["series"], products["corrected"]
+    view = rate.offset.explore(series=series, shifts=shifts, height=700)
+    page = shown(view.save(tmp_path / "map.html"))
+    speed = np.hypot(rate.vx, rate.vy)
+    at = speed.argmax(["y", "x"])
+    row, column = rate.sizes["y"] - 1 - int(at["y"]), int(at["x"])
+    grid = json.loads(page.locator("#data").text_content())["maps"]["grid"]
+    box = page.locator("#map canvas").bounding_box()
+    page.mouse.move(
+        box["x"] + (column + 0.5) / grid["columns"] * box["width"],
+        box["y"] + (row + 0.5) / grid["rows"] * box["height"],
+    )
+    told = page.locator("#reading").text_content()
+    value, sigma = map(float, re.search(r"speed ([\d.]+) ± ([\d.]+)", told).groups())
+    assert value == pytest.approx(float(speed.max()), abs=sigma)
+    assert page.locator("#chart-x").get_attribute("data-points") == str(series.sizes["time"])
+    assert page.locator("#network").count() == 0
+
+
+def test_a_notebook_shows_the_map_in_a_frame(run, browser, tmp_path):
+    (tmp_path / "notebook.html").write_text(run[1]["velocity"].offset.explore(height=640)._repr_html_())
+    page = browser.new_page()
+    page.goto((tmp_path / "notebook.html").as_uri())
+    frame = page.frame_locator("iframe")
+    frame.locator("body[data-ready=yes]").wait_for()
+    assert frame.locator("#map canvas").count() == 1
+    assert page.locator("iframe").bounding_box()["height"] == 640

@@ -208,7 +208,7 @@ RECIPES = {
     "open_shifts": lambda shifts, lazy, folder: xoffset.open_shifts(cube(shifts, folder)),
     "open_result": lambda shifts, lazy, folder: xoffset.open_result(saved(lazy, folder)),
 }
-WRITERS = {"report", "run", "to_geotiff", "to_zarr", "warmup"}
+WRITERS = {"explore", "report", "run", "to_geotiff", "to_zarr", "warmup"}
 # lazy over files that catalogues name: see tests/readers/test_open_stac.py
 OF_CATALOGUES = {"open_stac"}
 # counts a few values, which is its result: see tests/inspection/test_info.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import re
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from xoffset.model import grids
 from xoffset.model.dates import DAYS
 from xoffset.model.flags import FLAGS
 from xoffset.plotting import fields, look, mapping, style
-from xoffset.report.folder import CALLER, Run
+from xoffset.report.folder import CALLER
 from xoffset.report.measures import SHIFTS
 
 # Steps of values within a median standard error, and without one within the range of 99 % of them.
@@ -113,14 +114,14 @@ class Maps:
         self.layers.append(layer)
 
 
-def vectors_of(run: Run) -> list[Vectors]:
-    """Vectors of the products of motion, best first; of a run without any those of its last pair with values."""
+def vectors_of(products: Mapping[str, xr.Dataset]) -> list[Vectors]:
+    """Vectors of the products of motion, best first; without any those of the last pair with values."""
     found = []
     for name in _PRODUCTS[:3]:
-        if name in run.products and (vectors := _vectors(run.products[name], name)) is not None:
+        if name in products and (vectors := _vectors(products[name], name)) is not None:
             found.append(vectors)
     if not found:
-        pairs = [(run.products[name], name) for name in reversed(SHIFTS) if name in run.products]
+        pairs = [(products[name], name) for name in reversed(SHIFTS) if name in products]
         found += [each for each in (_vectors(*of) for of in pairs[:1]) if each is not None]
     return found
 
@@ -157,18 +158,18 @@ def grid_of(vectors: Vectors) -> Grid:
     return Grid(left, top, across, up, columns, rows, vectors.every, crs)
 
 
-def maps_of(run: Run, found: list[Vectors]) -> Maps:
-    """All layers of a run, the first one shown first."""
+def maps_of(products: Mapping[str, xr.Dataset], found: list[Vectors]) -> Maps:
+    """All layers of some products, the first one shown first."""
     first, *others = found
     maps = Maps(grid_of(first))
     _add_vectors(maps, first)
     for name, product in _SCALARS.items():
-        of = run.products.get(product)
+        of = products.get(product)
         if of is not None and name in of and set(of[name].dims) == {"y", "x"}:
             _add_scalar(maps, of, name, product)
     for name in ("velocity", "displacement"):
-        if "flags" in run.products.get(name, {}) and set(run.products[name]["flags"].dims) == {"y", "x"}:
-            _add_flags(maps, run.products[name], name)
+        if "flags" in products.get(name, {}) and set(products[name]["flags"].dims) == {"y", "x"}:
+            _add_flags(maps, products[name], name)
             break
     for vectors in others:
         if vectors.data[vectors.names[0]].shape == (maps.grid.rows, maps.grid.columns):
@@ -230,7 +231,7 @@ def _add_scalar(maps: Maps, product: xr.Dataset, name: str, of: str) -> None:
 
 def _add(maps: Maps, layer: dict[str, Any], arrays: dict[str, dict[str, Any]], field: xr.DataArray) -> None:
     """Add a layer with the colours and ends that pictures have."""
-    scale = style.scale_of(field, _look())
+    scale = scale_of(field)
     told = {
         "palette": str(scale.colours), "low": scale.low, "high": scale.high, "extend": scale.extend,
         "notes": [plain(note) for note in style.clip_note(field, scale)],
@@ -281,9 +282,9 @@ def _step(vectors: Vectors, sigmas: list[str]) -> float:
     return step or float(np.abs(values).max()) / _OF_RANGE or 1.0
 
 
-def _look() -> look.Look:
-    """What pictures are asked for by nobody in particular."""
-    return look.look_of(CALLER, ax=None, vmin=None, vmax=None, cmap=None, title=None, save=None)
+def scale_of(field: xr.DataArray) -> style.Scale:
+    """Colours and ends of a map, as pictures have them that nobody asks anything of."""
+    return style.scale_of(field, look.look_of(CALLER, ax=None, vmin=None, vmax=None, cmap=None, title=None, save=None))
 
 
 def _rows(field: xr.DataArray) -> np.ndarray:
@@ -311,13 +312,17 @@ def plain(note: str) -> str:
 
 def poster(vectors: Vectors) -> str:
     """Picture of the lengths (PNG) as text (base64), for browsers that draw no maps."""
+    return picture(vectors.length, _POSTER)
+
+
+def picture(field: xr.DataArray, most: int, colours: str | None = None) -> str:
+    """Picture of a field (y, x), rows from the south, as text (base64): PNG of so many nodes along a side at most."""
     from PIL import Image
 
-    field = vectors.length
-    scale = style.scale_of(field, _look())
-    few = {dim: slice(None, None, math.ceil(max(field.shape) / _POSTER)) for dim in ("y", "x")}
+    scale = scale_of(field)
+    few = {dim: slice(None, None, math.ceil(max(field.shape) / most)) for dim in ("y", "x")}
     values = (_rows(field.isel(few)).astype(np.float64) - scale.low) / (scale.high - scale.low)
-    table = style.colour_map(scale.colours, CALLER)(np.linspace(0.0, 1.0, 255))[:, :3]
+    table = style.colour_map(colours or scale.colours, CALLER)(np.linspace(0.0, 1.0, 255))[:, :3]
     indices = np.where(np.isfinite(values), 1 + np.rint(254.0 * np.clip(np.nan_to_num(values), 0.0, 1.0)), 0)
     image = Image.fromarray(indices.astype(np.uint8), mode="P")
     image.putpalette([178, 178, 178, *np.rint(255.0 * table).astype(int).ravel().tolist()])

@@ -26,7 +26,7 @@ from xoffset.uncertainty.stable_statistics import stable_statistics
 SHIFTS = ("matches", "shifts", "inside", "corrected", "deramped")
 MOTION = ("velocity", "displacement", "series")
 # Vectors that closure is measured of at most, and nodes along a side of a map that statistics on stable ground are of.
-_VECTORS, _SIDE = 12_000_000, 512
+_VECTORS, _SIDE = 3_000_000, 512
 _OF_CLOSURE = (
     "median_closure", "share_beyond", "date_median_closure", "date_share_beyond", "date_error", "is_bad", "spread",
     "date_spread",

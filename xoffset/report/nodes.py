@@ -10,7 +10,7 @@ import xarray as xr
 
 from xoffset._arrays import codes
 from xoffset.model.declared import with_decoded
-from xoffset.report.folder import CALLER, Run
+from xoffset.report.folder import CALLER
 
 # Nodes along a side at most, and values of pairs in the page.
 MOST_NODES, MOST_VALUES = 64, 1_000_000
@@ -18,9 +18,8 @@ MOST_NODES, MOST_VALUES = 64, 1_000_000
 _OF_SIGMA, _OF_RANGE, _RATE = 8.0, 500.0, 0.05
 
 
-def nodes_of(run: Run, shifts: xr.Dataset | None) -> dict[str, Any]:
+def nodes_of(series: xr.Dataset | None, shifts: xr.Dataset | None) -> dict[str, Any]:
     """Series and pairs at nodes evenly spread over the map, as plain values; nothing without any."""
-    series = run.products.get("series")
     if series is not None and not {"dx", "dy"} <= set(series.data_vars):
         series = None
     like = shifts if series is None else series

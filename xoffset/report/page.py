@@ -36,10 +36,8 @@ def page(run: Run, measures: Measures, verdict: Verdict, maps: Maps | None, give
         "mark": _MARKS[verdict.grade],
         "verdict": tables.text(verdict.sentence),
         "reasons": _reasons(verdict, run),
-        "map_notes": _map_notes(maps, given["nodes"]),
         "no_map": _NO_MAP if maps is None else "",
-        "poster": f"data:image/png;base64,{given['poster']}" if given["poster"] else "",
-        "has_map": "" if maps is not None else "hidden",
+        "map_part": _map_part(maps, given["nodes"], given["poster"]),
         "has_network": "" if dates_of(measures).size else "hidden",
         "losses": tables.losses(measures),
         "pairs": tables.pairs(measures),
@@ -51,9 +49,29 @@ def page(run: Run, measures: Measures, verdict: Verdict, maps: Maps | None, give
         "provenance": tables.provenance(run, next(reversed(run.products.values()), None)),
         "downloads": tables.downloads(run, given["above"]),
         "version": tables.text(run.version or "unknown"),
-        "data": _in_script(_data(maps, measures, given["nodes"])),
+        "data": _in_script(_data(maps, given["nodes"], _network(measures))),
     }
     return Template(_file("page.html")).substitute(texts | _libraries())
+
+
+def map_page(title: str, maps: Maps, nodes: dict[str, Any], picture: str, version: str) -> str:
+    """Text of a page with the map alone; `nodes` and `picture` as the series and the poster of `page`."""
+    texts = {
+        "title": tables.text(title),
+        "version": tables.text(version),
+        "map_part": _map_part(maps, nodes, picture),
+        "data": _in_script(_data(maps, nodes, None)),
+    }
+    return Template(_file("map.html")).substitute(texts | _libraries())
+
+
+def _map_part(maps: Maps | None, nodes: dict[str, Any], picture: str) -> str:
+    texts = {
+        "has_map": "" if maps is not None else "hidden",
+        "poster": f"data:image/png;base64,{picture}" if picture else "",
+        "map_notes": _map_notes(maps, nodes),
+    }
+    return Template(_file("map_part.html")).substitute(texts)
 
 
 @cache
@@ -90,8 +108,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _data(maps: Maps | None, measures: Measures, nodes: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = {"nodes": nodes or None, "network": _network(measures), "maps": None}
+def _data(maps: Maps | None, nodes: dict[str, Any], network: dict[str, Any] | None) -> dict[str, Any]:
+    told: dict[str, Any] = {"nodes": nodes or None, "network": network, "maps": None}
     if maps is not None:
         told["maps"] = {
             "grid": maps.grid.told,

@@ -84,11 +84,11 @@ def report(
     check_extra(CALLER)
     run = read_run(place)
     measures = measure(run, stable)
-    found = vectors_of(run)
+    found = vectors_of(run.products)
     verdict = judge(facts_of(run, found[0] if found else None, measures))
-    maps = maps_of(run, found) if found else None
+    maps = maps_of(run.products, found) if found else None
     given = {
-        "nodes": {} if maps is None else nodes_of(run, measures.shifts),
+        "nodes": {} if maps is None else nodes_of(run.products.get("series"), measures.shifts),
         "poster": poster(found[0]) if found else "",
         "above": _above(place, target),
         "valid": valid_by_stage(run, found, measures),

@@ -9,7 +9,7 @@ import numpy as np
 from xoffset._arrays.layers import Layers
 from xoffset._arrays.networks import adjustment, graph, linear, strips
 from xoffset._arrays.networks.observations import Observations
-from xoffset._arrays.networks.solver import LANES, MATRICES
+from xoffset._arrays.networks.solver import abreast
 from xoffset._arrays.networks.strips import Network, Strip
 from xoffset._kernels.networks import losses, systems
 from xoffset._kernels.networks.observations import LEAST, MOST, load
@@ -72,7 +72,7 @@ def _alike(ends: np.ndarray, is_used: np.ndarray, is_blind: np.ndarray) -> Itera
 def _strip(network: Network, pixels: int) -> Strip:
     dates = network.first.size
     width = int((np.arange(dates) - network.first).max()) + 1
-    lanes = max(1, min(LANES, pixels, MATRICES // (24 * dates * width)))
+    lanes = abreast(len(network.ends), dates, pixels, 24 * dates * width)
     return strips.strip(0, np.float64, network, lanes, False)
 
 

@@ -202,9 +202,14 @@ def _strip(fields: Sequence[np.ndarray], network: Network, pixels: int, needs_wh
     dates = network.first.size
     width = int((np.arange(dates) - network.first).max(initial=0)) + 1
     one = 8 * dates * (4 * width + dates * needs_whole)
-    lanes = min(max(AT_ONCE // (network.ends.shape[0] + dates), LANES[0]), LANES[1])
-    lanes = max(1, min(lanes, pixels, MATRICES // one))
+    lanes = abreast(len(network.ends), dates, pixels, one)
     return strips_of_pixels.strip(fields[0].shape[0], np.result_type(*fields), network, lanes, needs_whole)
+
+
+def abreast(pairs: int, dates: int, pixels: int, one: int) -> int:
+    """How many pixels are solved at a time; one: bytes of the matrices of a pixel."""
+    wanted = min(max(AT_ONCE // (pairs + dates), LANES[0]), LANES[1])
+    return max(1, min(wanted, pixels, MATRICES // one))
 
 
 def _pixels(dx: np.ndarray, dy: np.ndarray, lanes: int, setup: Setup) -> Iterator[np.ndarray | slice]:
