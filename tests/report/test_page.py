@@ -73,7 +73,9 @@ def shown(browser):
     for context in opened:
         context.close()
     assert told == []
-    assert [url for url in asked if not url.startswith(("data:", "blob:")) and not url.endswith("report.html")] == []
+    assert [
+        url for url in asked if not url.startswith(("data:", "blob:")) and not url.endswith(("report.html", "map.html"))
+    ] == []
 
 
 def data_of(page):
