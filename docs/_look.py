@@ -1,10 +1,10 @@
 # ruff: noqa: T201
 """Look at the built pages in a browser: which of them scroll sideways, cut off code, or have an empty side bar?
 
-python docs/_look.py docs/_build/html                 all pages, at 1280 and 390 pixels; the exit status is 1 if one fails
+python docs/_look.py docs/_build/html                 all pages, at 1280 and 390 pixels
 python docs/_look.py docs/_build/html --shots FOLDER  and a picture of each
 
-It needs playwright and Chromium.
+The exit status is 1 if anything is wrong. It needs playwright and Chromium.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 WIDTHS = (1280, 390)
+TALLEST = 8000  # of a picture [px]; of longer pages the beginning is shown
 CHROMIUM = "/usr/bin/chromium"
 # What is wider than its box and cannot be scrolled within it, and what a newcomer would miss.
 FAULTS = """() => {
@@ -24,7 +25,8 @@ FAULTS = """() => {
     if (root.scrollWidth > root.clientWidth + 1) {
         faults.push(`scrolls sideways by ${root.scrollWidth - root.clientWidth} px`);
     }
-    for (const box of document.querySelectorAll('.bd-article pre, .bd-article table, .bd-article img, .bd-article dt')) {
+    const boxes = '.bd-article pre, .bd-article table, .bd-article img, .bd-article dt';
+    for (const box of document.querySelectorAll(boxes)) {
         const seen = box.getBoundingClientRect();
         let frame = box, scrolls = false;
         while (frame && frame !== document.body) {
@@ -36,10 +38,11 @@ FAULTS = """() => {
         }
     }
     for (const code of document.querySelectorAll('.cell_input pre')) {
-        if (code.scrollWidth > code.clientWidth + 1) faults.push(`code cut off by ${code.scrollWidth - code.clientWidth} px`);
+        const beyond = code.scrollWidth - code.clientWidth;
+        if (beyond > 1) faults.push(`code cut off by ${beyond} px`);
     }
     const side = document.querySelector('.bd-sidebar-primary');
-    if (side && side.getBoundingClientRect().width > 0 && !side.querySelector('.bd-docs-nav a')) {
+    if (side && side.getBoundingClientRect().width > 0 && !side.querySelector('a')) {
         faults.push('empty side bar');
     }
     return [...new Set(faults)];
@@ -50,9 +53,11 @@ def look(page: Page, address: str, width: int, shot: Path | None) -> list[str]:
     """Faults of one page at one width."""
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(address)
-    if shot is not None:
-        page.screenshot(path=shot, full_page=True)
     found: list[str] = page.evaluate(FAULTS)
+    if shot is not None:
+        height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
+        page.set_viewport_size({"width": width, "height": height})
+        page.screenshot(path=shot)
     return found
 
 

@@ -49,7 +49,9 @@ def test_every_public_name_is_documented():
 
 def test_the_list_of_the_api_is_complete():
     # the list leaves out formats, options of filters and what is under headings of its own
-    of_lists = {name for name in documented() if not re.match(r"formats\.|accessor\.|filtering\.[A-Z]|recipes\.Recipe", name)}
+    of_lists = {
+        name for name in documented() if not re.match(r"formats\.|accessor\.|filtering\.[A-Z]|recipes\.Recipe", name)
+    }
     assert of_lists == summed_up()
     assert {name for name in documented() if not is_there(name)} == set()
 
