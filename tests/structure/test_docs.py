@@ -28,7 +28,9 @@ def public():
     yield from (name for name in xoffset.__all__ if callable(getattr(xoffset, name)))
     for space in (space for space in SPACES if space != "formats"):
         found = getattr(xoffset, space)
-        yield from (f"{space}.{name}" for name in found.__all__ if callable(getattr(found, name)))
+        own = [name for name, each in vars(found).items() if getattr(each, "__module__", "") == found.__name__]
+        names = getattr(found, "__all__", [name for name in own if not name.startswith("_")])
+        yield from (f"{space}.{name}" for name in names if callable(getattr(found, name)))
     for name in xoffset.formats.__all__:
         module = getattr(xoffset.formats, name)
         yield from (f"formats.{name}.{each}" for each in vars(module) if re.match(r"(read|write)(_|$)", each))
