@@ -27,7 +27,6 @@ os.environ["PYTHONPATH"] = os.pathsep.join([*_FOLDERS, *filter(None, [os.environ
 
 # Every code cell runs at every build, in a folder that is thrown away; an exception or a warning on stderr fails it.
 myst_enable_extensions = ["colon_fence", "deflist"]
-suppress_warnings = ["toc.empty_glob"]
 myst_heading_anchors = 4  # links to headings are checked
 nb_execution_mode = "force"
 nb_execution_in_temp = True
