@@ -27,6 +27,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([*_FOLDERS, *filter(None, [os.environ
 
 # Every code cell runs at every build, in a folder that is thrown away; an exception or a warning on stderr fails it.
 myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 4  # links to headings are checked
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
@@ -46,11 +47,15 @@ add_module_names = False
 html_theme = "pydata_sphinx_theme"
 html_title = "xoffset"
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = ["site.js"]
+html_sidebars = {"index": []}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
     "logo": {"text": "xoffset"},
     "navigation_with_keys": False,
+    "header_links_before_dropdown": 8,
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": True,
     "footer_start": ["copyright"],
