@@ -14,7 +14,11 @@ folder = Path("itslive_point_columbia")
 shifts = xoffset.open_shifts(folder / "columbia_61.1804_-146.9751.csv")
 years = shifts.baseline / 365.25
 speed = (np.hypot(shifts.dx, shifts.dy).squeeze(("y", "x"), drop=True) / years).rename("speed")
-print(shifts.sizes["pair"], "pairs from", *(str(time)[:10] for time in (shifts.reference.values.min(), shifts.secondary.values.max())))
+print(
+    shifts.sizes["pair"],
+    "pairs from",
+    *(str(time)[:10] for time in (shifts.reference.values.min(), shifts.secondary.values.max())),
+)
 
 # %% separations
 edges = [0, 20, 60, 120, 250, 400, 600]
@@ -30,7 +34,9 @@ print(f"up to 60 days: {float(lost[shifts.baseline <= 60].mean()):.0%} are rejec
 
 # %% years
 yearly = screened.offset.yearly_velocity().squeeze(("y", "x"), drop=True)
-short = pd.DataFrame({"year": (shifts.reference + (shifts.secondary - shifts.reference) / 2).dt.year.values, "speed": speed.values})
+short = pd.DataFrame(
+    {"year": (shifts.reference + (shifts.secondary - shifts.reference) / 2).dt.year.values, "speed": speed.values}
+)
 short = short[shifts.baseline.values <= 60].groupby("year").speed.agg(["size", "median"])
 short = short[short["size"] >= 15]
 apart = yearly.v.sel(year=short.index.values).values / short["median"] - 1.0
@@ -70,7 +76,9 @@ series = daily.offset.invert(loss="tukey")
 known = series.dx.notnull().squeeze(("y", "x"), drop=True)
 print(f"{series.n_components.item()} groups of dates; that of the reference date has {int(known.sum())}")
 part = series.isel(time=known.values).sel(time=slice("2016-09", "2020-01"))
-part.offset.plot.series([(here["x"], here["y"])], title="displacement since " + series.attrs["reference"][:10], save="series.png")
+part.offset.plot.series(
+    [(here["x"], here["y"])], title="displacement since " + series.attrs["reference"][:10], save="series.png"
+)
 
 # %% numbers
 numbers = {

@@ -64,7 +64,9 @@ section.offset.plot.profile(fault=1500.0, gap=640.0, save="profile.png")
 # %% sigma
 within = np.sqrt((found.sigma_dy**2 - found.sigma_shift**2).clip(min=0.0))
 at_nodes = truth[["dx", "dy"]].isel(time=-1).interp(x=found.x, y=found.y)
-error = (found.dy - at_nodes.dy).where(abs((found.x - middle[0]) * across[0] + (found.y - middle[1]) * across[1]) > 320.0)
+error = (found.dy - at_nodes.dy).where(
+    abs((found.x - middle[0]) * across[0] + (found.y - middle[1]) * across[1]) > 320.0
+)
 error = error - error.median()
 share = float((abs(error) < 1.96 * within).where(error.notnull()).mean())
 print(f"one vector ± {float(found.sigma_dy.median()):.2f} m, of which all share {float(found.sigma_shift):.2f} m")

@@ -73,7 +73,9 @@ mean = series.offset.area_mean({"type": "Polygon", "coordinates": [corners], "cr
 for k in range(1, 5):
     since = (series.time[k] - series.time[k - 1]).dt.days.item() / 365.25
     moved = np.hypot(*(mean[name][k] - mean[name][k - 1] for name in ("dx", "dy"))).item()
-    error = np.hypot(*(np.hypot(mean[f"sigma_{name}"][k], mean[f"sigma_{name}"][k - 1]) for name in ("dx", "dy"))).item()
+    error = np.hypot(
+        *(np.hypot(mean[f"sigma_{name}"][k], mean[f"sigma_{name}"][k - 1]) for name in ("dx", "dy"))
+    ).item()
     print(f"{series.time.dt.year.values[k]}: mean of the lobe {moved / since:.2f} ± {error / since:.2f} m/yr")
 
 # %% maps
@@ -89,7 +91,8 @@ series.offset.plot.series([front], pairs=corrected, raw=matched, save="series.pn
 # %% significant
 beyond = np.hypot(rate.vx / rate.sigma_vx, rate.vy / rate.sigma_vy) > 3.0
 for title, where in (("glacier", moving), ("held-out stable ground", held_out)):
-    print(f"{title}: {float(beyond.where(where & rate.vx.notnull()).mean()):.0%} of the vectors beyond 3 standard errors")
+    share = float(beyond.where(where & rate.vx.notnull()).mean())
+    print(f"{title}: {share:.0%} of the vectors beyond 3 standard errors")
 
 # %% lost
 cases = {"1953 to 1971": photos.isel(time=[0, 1]), "2003 to 2023": photos.isel(time=[2, 6])}

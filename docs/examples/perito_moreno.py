@@ -47,10 +47,11 @@ print(clear.sizes["time"], "dates,", pairs.sizes["pair"], "pairs")
 print(shifts.offset.losses())
 
 # %% position
-told = beside.reindex(x=shifts.x, y=shifts.y, method="nearest")
-still = shifts[["dx", "dy"]].where(told)
-print("vectors beside the ice, in each pair:", int(still.dx.notnull().sum(("y", "x")).median()))
-print(f"median of a pair: {float(np.hypot(*still.median(('y', 'x')).to_array()).median()):.2f} px")
+still = beside.reindex(x=shifts.x, y=shifts.y, method="nearest")
+statistics = shifts.offset.stable_statistics(still)
+off = np.hypot(statistics.median_dx, statistics.median_dy)
+count = int(statistics.n_stable.median())
+print(f"{count} vectors lie beside the ice in the median pair; they are {float(off.median()):.2f} px off")
 
 # %% closure
 closure = shifts.offset.closure()
@@ -82,6 +83,13 @@ whole = series.dx.notnull().mean("time")
 place = speed.where(whole == whole.max()).argmax(("y", "x"))
 middle = (float(rate.x[place["x"]]), float(rate.y[place["y"]]))
 series.offset.plot.series([middle], pairs=shifts, raw=matched, title="displacement, pixels", save="series.png")
+
+# %% strip
+beside_ice = np.hypot(*(rate[name].where(still).median() for name in ("vx", "vy"))) / 365.25
+corrected = shifts.offset.correct(stable=still, by_date=True, min_nodes=20).offset.velocity(min_pairs=8)
+slower = float((corrected.v.where(on_ice) / 365.25).quantile(0.95))
+print(f"the ground beside the ice seems to move by {float(beside_ice):.3f} px a day")
+print(f"corrected on it, 95 % of the ice would be slower than {slower:.2f} px a day")
 
 # %% numbers
 numbers = {
