@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,8 +42,9 @@ def write(
     The conventions multiscales, proj and spatial of GeoZarr stand in the attributes, beside the grid mapping of
     CF and the `_CRS` of GDAL, so that programs of all kinds find the CRS. Rows are north up, columns west left. The
     format is Zarr 3 without shards, in chunks of one layer and 512 pixels a side. Coarser levels are there to be looked
-    at: they hold means of four pixels, of those that are known; of flags, counts, dates and cyclic quantities such as
-    `direction` the first of the four. Of an odd number of rows or columns the last is left out of the next level.
+    at: they hold means of four pixels, of those that are known, and of flags every reason that any of the four has, so
+    that a value with a flag lacks a part of its ground; of counts, dates and cyclic quantities such as `direction` the
+    first of the four. Of an odd number of rows or columns the last is left out of the next level.
 
     Parameters
     ----------
@@ -157,11 +160,21 @@ def _halved(data: xr.Dataset) -> xr.Dataset:
         field.attrs.pop("_CRS", None)
         if gridded.has_mean(field):
             fields[name] = field.coarsen(y=2, x=2).mean().astype(field.dtype).assign_attrs(field.attrs)
+        elif "flag_masks" in field.attrs:
+            fields[name] = _any_bit(field)
         else:
             fields[name] = field[..., ::2, ::2].drop_vars(("y", "x"))
     axes = {dim: coarse.mean().coords[dim] for dim in ("y", "x")}
     others = {name: each for name, each in even.coords.items() if not {"y", "x"} & set(each.dims)}
     return xr.Dataset(fields, attrs=data.attrs).assign_coords(others | axes)
+
+
+def _any_bit(flags: xr.DataArray) -> xr.DataArray:
+    """Bits that any of four pixels has."""
+    four = [flags[..., row::2, column::2].drop_vars(("y", "x")) for row in (0, 1) for column in (0, 1)]
+    joined = functools.reduce(operator.or_, four).assign_attrs(flags.attrs)
+    joined.encoding = dict(flags.encoding)
+    return joined
 
 
 def _multiscales(data: xr.Dataset, count: int) -> dict[str, Any]:
