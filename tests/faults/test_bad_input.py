@@ -271,6 +271,7 @@ def numbered(o):
 STACKERS = (xoffset.mean_displacement, xoffset.mean_velocity, xoffset.vector_coherence, xoffset.quality)
 OF_VECTORS = {
     "strain": lambda data, o: xoffset.strain(data),
+    "widen_sheared": lambda data, o: xoffset.widen_sheared(data, shifts=o.shifts),
     "profile": lambda data, o: xoffset.profile(data, line_of(o)),
     "ground": lambda data, o: xoffset.ground(data),
 }
@@ -378,6 +379,7 @@ CASES = [
         for name, call, advice in (
             ("vector_coherence", xoffset.vector_coherence, r"before you pick points"),
             ("strain", xoffset.strain, r"before you pick points"),
+            ("widen_sheared", xoffset.widen_sheared, r"before you pick points"),
             ("profile", lambda s: xoffset.profile(s, [(0.0, 0.0), (1.0, 1.0)]), r"before you pick points"),
             ("trajectory", lambda s: xoffset.trajectory(xoffset.invert(s), [(0.0, 0.0)]), r"before you pick points"),
             ("calibrate", lambda s: xoffset.calibrate(s, s.x > 0.0), r"before you pick points"),
@@ -785,7 +787,8 @@ CASES = [
         )
         for names, values, advice in (
             (
-                ("max_displacement", "max_speed", "median_test", "max_deviation", "max_closure", "max_mismatch"),
+                ("max_displacement", "max_speed", "median_test", "max_range", "max_deviation", "max_closure",
+                 "max_mismatch"),
                 (0, -1.0, np.nan, np.inf, "5", True, [5]),
                 r"Pass (one such as|100\.0 or '10 px')",
             ),

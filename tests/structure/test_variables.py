@@ -133,6 +133,8 @@ CALLS = {
     "whole_pixels": variables.SHIFTS,
     "destripe": variables.SHIFTS,
     "calibrate": variables.SHIFTS,
+    "widen_sheared": variables.SHIFTS,
+    "widen_sheared rate": variables.RATE,
     "correct": variables.SHIFTS,
     "correct by_date": variables.SHIFTS,
     "coregister positions": variables.COREGISTRATION,
