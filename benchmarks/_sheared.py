@@ -65,7 +65,9 @@ def pair(moves: tuple[Field, Field], size: int, snr: float, *, redness: float = 
 def prior(moves: tuple[Field, Field], stack: xr.DataArray) -> xr.Dataset:
     """Motion of every pixel [m]."""
     down, right = moves[0](*np.meshgrid(-stack.y.values / PIXEL, stack.x.values / PIXEL, indexing="ij"))
-    return xr.Dataset({"dx": (("y", "x"), PIXEL * right), "dy": (("y", "x"), -PIXEL * down)}, stack.drop_vars("time").coords)
+    return xr.Dataset(
+        {"dx": (("y", "x"), PIXEL * right), "dy": (("y", "x"), -PIXEL * down)}, stack.drop_vars("time").coords
+    )
 
 
 def seen(moves: tuple[Field, Field], shifts: xr.Dataset, side: int) -> tuple[np.ndarray, np.ndarray]:

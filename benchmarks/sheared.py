@@ -22,7 +22,7 @@ LARGEST = next(each.default for each in Own.__dataclass_fields__.values() if eac
 
 
 def measured(kind: str, span: float, side: int, seeds: int, options: dict[str, Any], **tests: Any) -> dict[str, Any]:
-    """Errors of windows of several images, screened; with tests their standard errors are widened, too."""
+    """Errors of windows of several images, screened, with more tests if they are told."""
     found = []
     size = 160 if side < 64 else 256
     options = dict(options)
@@ -32,12 +32,12 @@ def measured(kind: str, span: float, side: int, seeds: int, options: dict[str, A
         stack = pair(moves, size, seed=seed, **({"snr": SNR} | of_images))
         given = {"template": side, "search": 10, "step": 8, "prior": prior(moves, stack)} | options
         shifts = xoffset.screen(xoffset.correlate(stack, xoffset.pairs(stack), **given), **tests)
-        found.append(errors(moves, xoffset.widen_sheared(shifts) if tests else shifts, side))
+        found.append(errors(moves, shifts, side))
     return {name: np.concatenate([each[name] for each in found], axis=-1) for name in found[0]}
 
 
 def row(found: dict[str, Any]) -> dict[str, Any]:
-    """What is known, the error and the standard error along the motion (of both components the larger), and both' intervals."""
+    """What is known, the errors of the worse and the better component, standard errors, and what their intervals hold."""
     is_known = np.isfinite(found["error"]).all(axis=0)
     error, sigma = found["error"][:, is_known], found["sigma"][:, is_known]
     of_both = np.sqrt((error**2).mean(axis=1)) if is_known.any() else np.zeros(2)
@@ -73,7 +73,7 @@ def law(extent: Extent) -> Rows:
 
 
 def intervals(extent: Extent) -> Rows:
-    """What intervals hold once windows of a larger range are left out and standard errors are widened."""
+    """What intervals of matches hold once windows of a larger range are left out."""
     seeds, small = (1, True) if extent == "small" else (3, False)
     return [
         {"kind": kind, "windows": f"{side} px", "range px": span}

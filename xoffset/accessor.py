@@ -129,7 +129,7 @@ class ProductAccessor(Accessor):
     denoise = method(denoise, "shifts", on_grid=True)
     light = method(light, "shifts", on_grid=True)
     calibrate = method(calibrate, "shifts", on_grid=True)
-    widen_sheared = method(widen_sheared, *VECTORS, on_grid=True)
+    widen_sheared = method(widen_sheared, "series", "rate", "displacement", on_grid=True)
     closure = method(closure, "shifts")
     extend = method(extend, "shifts", on_grid=True)
     invert = method(invert, "shifts")

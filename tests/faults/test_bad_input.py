@@ -271,7 +271,6 @@ def numbered(o):
 STACKERS = (xoffset.mean_displacement, xoffset.mean_velocity, xoffset.vector_coherence, xoffset.quality)
 OF_VECTORS = {
     "strain": lambda data, o: xoffset.strain(data),
-    "widen_sheared": lambda data, o: xoffset.widen_sheared(data, shifts=o.shifts),
     "profile": lambda data, o: xoffset.profile(data, line_of(o)),
     "ground": lambda data, o: xoffset.ground(data),
 }
@@ -379,7 +378,6 @@ CASES = [
         for name, call, advice in (
             ("vector_coherence", xoffset.vector_coherence, r"before you pick points"),
             ("strain", xoffset.strain, r"before you pick points"),
-            ("widen_sheared", xoffset.widen_sheared, r"before you pick points"),
             ("profile", lambda s: xoffset.profile(s, [(0.0, 0.0), (1.0, 1.0)]), r"before you pick points"),
             ("trajectory", lambda s: xoffset.trajectory(xoffset.invert(s), [(0.0, 0.0)]), r"before you pick points"),
             ("calibrate", lambda s: xoffset.calibrate(s, s.x > 0.0), r"before you pick points"),

@@ -173,7 +173,7 @@ RECIPES = {
     "calibrate": lambda shifts, lazy, folder: xoffset.calibrate(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
     ),
-    "widen_sheared": lambda shifts, lazy, folder: xoffset.widen_sheared(shifts),
+    "widen_sheared": lambda shifts, lazy, folder: xoffset.widen_sheared(xoffset.velocity(shifts), shifts=shifts),
     "coregister": lambda shifts, lazy, folder: xoffset.coregister(lazy, template=16, search=4, step=8).to_dataset(
         name="image"
     ),

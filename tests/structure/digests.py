@@ -783,8 +783,7 @@ CHECKS: dict[str, Call] = {
     "calibrate dask": lambda: xoffset.calibrate(
         tied().chunk(y=25, x=40), everywhere(tied()) & (tied().x < tied().x[35])
     ),
-    "widen_sheared": lambda: xoffset.widen_sheared(shifts()),
-    "widen_sheared rate": lambda: xoffset.widen_sheared(rate(), shifts=shifts()),
+    "widen_sheared": lambda: xoffset.widen_sheared(rate(), shifts=shifts()),
     "widen_sheared series dask": lambda: xoffset.widen_sheared(series().chunk(y=5, x=6), shifts=shifts()),
     "correct": lambda: shifts().offset.correct(stable=stable(), min_nodes=20),
     "correct ramp stripes elevation": lambda: xoffset.correct(

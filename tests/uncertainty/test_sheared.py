@@ -92,7 +92,7 @@ def test_what_lacks_lies_between_and_an_island_in_lost_ground_is_seen():
     step = np.where(np.arange(30) < 15, 0.0, 10.0) + np.zeros((9, 1))
     step[:, 12:18] = np.nan
     found, _ = ranges(step, np.where(np.isnan(step), np.nan, 0.0))
-    assert (found[:, [10, 11, 18, 19]] > 2.5).all()
+    assert (found[:, [11, 18]] > 4.0).all()
     np.testing.assert_allclose(found[:, :8], 0.0, atol=1e-12)
     # farther apart than two windows they tell nothing of each other
     step[:, 8:22] = np.nan
@@ -140,13 +140,13 @@ def test_windows_of_each_size_have_their_own_range():
 @pytest.mark.parametrize("side", [16, 32])
 def test_intervals_hold_the_mean_motion_of_windows_that_are_left(ground, kind, side):
     ratios = []
-    for seed, span in enumerate((0.5, 1.0, 2.0, 3.0, 5.0)):
+    for seed, span in enumerate((1.0, 3.0, 5.0)):
         moves = ground.fields(span, side)[kind]
         stack = ground.pair(moves, 144, 6.0, seed=seed)
         shifts = xoffset.correlate(
             stack, xoffset.pairs(stack), template=side, search=10, prior=ground.prior(moves, stack)
         )
-        found = ground.errors(moves, xoffset.widen_sheared(xoffset.screen(shifts, max_range=LARGEST)), side)
+        found = ground.errors(moves, xoffset.screen(shifts, max_range=LARGEST), side)
         is_known = np.isfinite(found["error"]).all(axis=0)
         ratios.append(np.abs(found["error"] / found["sigma"])[:, is_known])
         if span < 2.0 and kind not in ("edge", "bend"):
@@ -154,8 +154,7 @@ def test_intervals_hold_the_mean_motion_of_windows_that_are_left(ground, kind, s
     ratios = np.concatenate(ratios, axis=1)
     assert ratios.shape[1] > 100
     assert (ratios < 1.96).mean() > 0.9
-    # common errors make no wider intervals than they must
-    assert (ratios < 1.0).mean() < 0.97
+    assert 0.6 < (ratios < 1.0).mean() < 0.9
 
 
 def test_ground_that_moves_as_one_keeps_its_windows_and_standard_errors():
@@ -163,43 +162,73 @@ def test_ground_that_moves_as_one_keeps_its_windows_and_standard_errors():
     shifts = xoffset.screen(xoffset.correlate(stack, xoffset.pairs(stack), search=6))
     again = xoffset.screen(shifts, max_range=LARGEST)
     assert int(again.dx.notnull().sum()) == int(shifts.dx.notnull().sum())
-    wider = xoffset.widen_sheared(shifts)
-    assert float((wider.sigma_dx / shifts.sigma_dx).median()) < 1.1
+    rate = xoffset.velocity(shifts)
+    wider = xoffset.widen_sheared(rate, shifts=shifts)
+    assert float((wider.sigma_vx / rate.sigma_vx).median()) < 1.05
+    assert float((wider.sigma_vx / rate.sigma_vx).max()) < 1.5
 
 
 # ------------------------------------------------------------------------------------------------------ what it is told
 
 
-def test_a_rate_is_widened_as_its_shifts_tell():
-    dates = ["2020-01-01", "2020-04-01", "2020-07-01"]
-    stack, truth = synthetic.stack((160, 160), dates=dates, field="glacier", velocity=60.0, direction=90.0, snr=6.0)
-    shifts = xoffset.correlate(stack, xoffset.pairs(stack), search=6)
+def many(gradient, *, count=4, noise=0.02, of_texture=0.05, shape=(15, 17), step=8, side=32):
+    """Shifts of pairs of many baselines by motion toward the right, whose windows err by a share of its range too."""
+    dates = np.datetime64("2020-01-01", "us") + 60 * np.arange(count) * np.timedelta64(1, "D")
+    images, _ = synthetic.stack((16, 16), dates=dates)
+    network = xoffset.pairs(images)
+    years = ((network.secondary - network.reference) / np.timedelta64(1, "D")).values[:, None, None] / 365.25
+    generator = np.random.default_rng(9)
+    x = step * np.arange(shape[1], dtype=float)
+    texture = of_texture * scipy.ndimage.gaussian_filter(generator.standard_normal(shape), 1.5)
+    texture *= of_texture / texture.std()
+    velocity = gradient * x + side * gradient * texture
+    error = noise * generator.standard_normal((2, years.size, *shape))
+    sigma = np.hypot(noise, of_texture * side * gradient * years + np.zeros(error.shape[1:]))
+    fields = {"dx": PIXEL * (velocity * years + error[0]), "dy": PIXEL * error[1]}
+    fields |= {"sigma_dx": PIXEL * sigma, "sigma_dy": np.full(sigma.shape, PIXEL * noise)}
+    fields["flags"] = np.zeros(sigma.shape, np.int64)
+    sampling = {
+        products.PIXEL_SIZE: PIXEL, products.WINDOW_SIZE: side * PIXEL, products.SEARCH_AREA: (17 * PIXEL) ** 2,
+    }  # fmt: skip
+    y = -PIXEL * step * np.arange(shape[0])
+    shifts = products.shifts(fields, network, x=PIXEL * x, y=y, like=images, step={}, sampling=sampling)
+    return shifts, PIXEL * gradient * x
+
+
+def test_an_error_that_all_pairs_share_is_in_the_standard_error_of_what_is_made_of_them():
+    shifts, truth = many(0.08, count=12, of_texture=0.08)
+    for made, names in ((xoffset.velocity(shifts), ("vx", "vy")), (xoffset.invert(shifts), ("dx", "dy"))):
+        wider = xoffset.widen_sheared(made, shifts=shifts)
+        for name in made.data_vars:
+            if not str(name).startswith("sigma") and name != "v_debiased":
+                xr.testing.assert_identical(wider[name], made[name])
+        assert (wider[f"sigma_{names[0]}"] >= made[f"sigma_{names[0]}"]).all()
     rate = xoffset.velocity(shifts)
     wider = xoffset.widen_sheared(rate, shifts=shifts)
-    for name in ("vx", "vy", "v", "direction", "flags", "n_pairs"):
-        xr.testing.assert_identical(wider[name], rate[name])
-    gradient = np.abs(np.gradient(truth.vx.values, PIXEL, axis=0))
-    slope = xr.DataArray(gradient, coords=truth.vx.coords).interp(x=rate.x, y=rate.y)
-    is_steep = (slope > 0.05).values
-    more = np.sqrt(wider.sigma_vx**2 - rate.sigma_vx**2).values
-    assert np.nanmedian(more[is_steep]) == pytest.approx(
-        sheared.ALONG * PIXEL * float(slope.where(is_steep).median()), rel=0.3
-    )
-    assert np.nanmedian((wider.sigma_vx / rate.sigma_vx).values[(slope < 1e-3).values]) < 1.1
+    inner = {"y": slice(2, -2), "x": slice(2, -2)}
+    ratio = np.abs((wider.vx - truth) / wider.sigma_vx).isel(inner)
+    assert (np.abs((rate.vx - truth) / rate.sigma_vx).isel(inner) < 1.96).mean() < 0.9
+    assert (ratio < 1.96).mean() > 0.95
+    # the share is that of the texture, half as much again; across the motion that of the noise
+    added = np.sqrt(wider.sigma_vx**2 - rate.sigma_vx**2).isel(inner)
+    assert float(added.median()) == pytest.approx(1.5 * 0.08 * 32 * 0.08 * PIXEL, rel=0.1)
     square = (wider.v**2 - wider.sigma_vx**2 - wider.sigma_vy**2).clip(min=0.0)
-    np.testing.assert_allclose(wider.v_debiased, np.sqrt(square), rtol=1e-5)
-    with pytest.raises(ValueError, match=r"needs the coordinate 'pixel_size' .* Pass the result of correlate\(\)"):
-        xoffset.widen_sheared(rate)
-    series = xoffset.widen_sheared(xoffset.invert(shifts), shifts=shifts)
-    assert series.sigma_dx.dims == ("time", "y", "x")
+    np.testing.assert_allclose(wider.v_debiased, np.sqrt(square), rtol=1e-4, atol=1e-3)
+
+
+def test_the_share_has_a_limit():
+    shifts, _ = many(0.08, of_texture=0.13)
+    rate = xoffset.velocity(shifts)
+    added = np.sqrt(xoffset.widen_sheared(rate, shifts=shifts).sigma_vx ** 2 - rate.sigma_vx**2)
+    assert float(added.median()) == pytest.approx(sheared.LARGEST_SHARE * 32 * 0.08 * PIXEL, rel=0.1)
 
 
 def test_vectors_without_neighbours_have_no_standard_error():
-    dx, dy = linear((0.05, 0.0), (0.0, 0.0))
-    alone = np.full(dx.shape, np.nan)
-    alone[7, 8] = dx[7, 8]
-    found = xoffset.widen_sheared(made(alone, np.where(np.isnan(alone), np.nan, dy)))
-    assert np.isnan(found.sigma_dx).all()
+    shifts, _ = many(0.05)
+    rate = xoffset.velocity(shifts)
+    alone = rate.where((rate.x == rate.x[8]) & (rate.y == rate.y[7]))
+    alone["flags"] = rate.flags
+    assert np.isnan(xoffset.widen_sheared(alone, shifts=shifts).sigma_vx).all()
 
 
 @pytest.mark.parametrize("nested", [False, True])
@@ -214,11 +243,20 @@ def test_the_same_bits_whatever_the_chunks(nested):
             shifts.dx.dims, generator.choice([16.0, 32.0], shifts.dx.shape).astype(np.float32)
         )  # fmt: skip
     chunks = {"pair": 1, "y": 5, "x": 7}
-    for call in (lambda each: xoffset.screen(each, max_range=2.0, **OFF), xoffset.widen_sheared):
-        lazy = call(shifts.chunk(chunks))
-        assert lazy.sigma_dx.chunks is not None
-        xr.testing.assert_identical(lazy.compute(), call(shifts))
-    assert is_sheared(xoffset.screen(shifts, max_range=2.0, **OFF)).any()
+    lazy = xoffset.screen(shifts.chunk(chunks), max_range=2.0, **OFF)
+    assert lazy.sigma_dx.chunks is not None
+    xr.testing.assert_identical(lazy.compute(), xoffset.screen(shifts, max_range=2.0, **OFF))
+    assert is_sheared(lazy.compute()).any()
+    several, _ = many(0.06, shape=(23, 31))
+    several = several.where(generator.random(several.dx.shape) > 0.2).assign(flags=several.flags).astype(np.float32)
+    several["flags"] = several.flags.astype(np.int64)
+    if nested:
+        sizes = generator.choice([16.0, 32.0], several.dx.shape).astype(np.float32)
+        several["template_size"] = (several.dx.dims, sizes)
+    rate = xoffset.velocity(several)
+    lazy = xoffset.widen_sheared(rate.chunk(y=6, x=9), shifts=several.chunk(chunks))
+    assert lazy.sigma_vx.chunks is not None
+    xr.testing.assert_identical(lazy.compute(), xoffset.widen_sheared(rate, shifts=several))
 
 
 def test_what_is_missing_is_named():
@@ -228,8 +266,14 @@ def test_what_is_missing_is_named():
             xoffset.screen(shifts.drop_vars(name), max_range=2.5, **OFF)
     with pytest.raises(ValueError, match=r"max_range.*; got -1"):
         xoffset.screen(shifts, max_range=-1, **OFF)
-    with pytest.raises(ValueError, match="needs standard errors sigma_dx and sigma_dy"):
-        xoffset.widen_sheared(shifts.drop_vars(["sigma_dx", "sigma_dy"]))
-    nested = shifts.assign(template_size=xr.full_like(shifts.dx, 32.0))
+    several, _ = many(0.05)
+    rate = xoffset.velocity(several)
+    with pytest.raises(ValueError, match=r"got a dataset without sigma_vx, sigma_vy\. Use the result of"):
+        xoffset.widen_sheared(rate.drop_vars(["sigma_vx", "sigma_vy"]), shifts=several)
     with pytest.raises(ValueError, match="needs shifts on the grid of the dataset"):
-        xoffset.widen_sheared(shifts, shifts=nested.isel(x=slice(5)))
+        xoffset.widen_sheared(rate, shifts=several.isel(x=slice(5)))
+    with pytest.raises(ValueError, match=r"got shifts, .* Pass the result of velocity\(\)"):
+        xoffset.widen_sheared(several, shifts=several)
+    for name in ("pixel_size", "window_size"):
+        with pytest.raises(ValueError, match=rf"widen_sheared\(\) needs the coordinate '{name}'"):
+            xoffset.widen_sheared(rate, shifts=several.drop_vars(name))

@@ -12,11 +12,13 @@ from xoffset._arrays.neighbours import moved
 # Windows across which displacements that lack are laid in between: ground that is sheared loses its matches, and what
 # is left beside them would look as if it moved as one.
 FARTHEST = 2.0
-# Error of a window by motion that differs within it, as a share of the range of the motion, at most: its texture is not
-# even, and where it is strong its motion counts more. In real images (Landsat 8 and Sentinel-2 of ice and rivers, aerial
-# photographs) the centre of the squared slopes lies 0.06 to 0.14 of the side from that of the window, root mean square,
-# in windows of 16 to 64 px alike; on synthetic ground 1 px.
+# Error of a window by motion that differs within it, as a share of the range of the motion, at most: its texture is
+# not even, and where it is strong its motion counts more. In real images (Landsat 8 and Sentinel-2 of ice and rivers,
+# aerial photographs) the centre of the squared slopes lies 0.06 to 0.14 of the side from that of the window, root mean
+# square, in windows of 16 to 64 px alike; on synthetic ground 1 px.
 LARGEST_SHARE = 0.13
+# How much the standard errors of matches may be too small where the motion bends within a window.
+BENT = 1.5
 
 
 class Around(NamedTuple):
@@ -122,7 +124,7 @@ def share(variances: np.ndarray, square: np.ndarray) -> np.ndarray:
     error, span = (np.where(is_known, each, 0.0).astype(np.float64).sum(axis=0) for each in (variances, square))
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.sqrt(error / span)
-    return np.asarray(np.fmin(found, LARGEST_SHARE))
+    return np.asarray(np.fmin(BENT * found, LARGEST_SHARE))
 
 
 def _steps(side: float, spacing: tuple[float, float]) -> Iterator[tuple[int, int]]:
@@ -139,7 +141,7 @@ def _farthest(side: float, spacing: float) -> int:
 
 
 def _between(values: np.ndarray, farthest: int, axis: int) -> np.ndarray:
-    """Values on straight lines along an axis between the nearest on both sides, together so many nodes apart at most."""
+    """Values on straight lines along an axis between the nearest on both sides, so many nodes apart at most."""
     ends, distances = np.full((2, *values.shape), np.nan), np.full((2, *values.shape), np.inf)
     for k in range(1, farthest):
         for end, sign in enumerate((-1, 1)):

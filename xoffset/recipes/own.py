@@ -104,7 +104,7 @@ class Own(Service):
     dem: str | None = option(None, "elevations, any raster: steep ground is not taken for stable", is_path=True)
     shadows: bool = option(False, "whether what lies in the shadow of the terrain is left out, by sun and dem")
     max_range: float = option(
-        2.5, "largest range of the motion within a window; matches beyond are left out", unit="px", least=0.1
+        3.0, "largest range of the motion within a window; matches beyond are left out", unit="px", least=0.1
     )
     min_nodes: int = option(100, "vectors on stable ground that a pair needs to be corrected", least=1)
 

@@ -141,10 +141,11 @@ def screen(
         (the normalised median test; 2 is usual). A match beyond is flagged `median_test`, as are those of which less
         than half of these nodes hold a vector. Windows that overlap much make neighbours agree, so 3 suits them better.
     max_range
-        Largest range of the motion within a window, in pixels; 2.5 is what correlation bears. Beyond it a match does not
-        tell the mean motion of its window but holds on to the part that moves most alike, and is flagged `sheared`. The
-        range is that of the displacements up to half a window away, with those that lack laid in between, less what
-        noise makes: see `widen_sheared`, which widens the standard errors of what is left.
+        Largest range of the motion within a window, in pixels; 3 is what correlation bears with the usual filter. A
+        match beyond does not tell the mean motion of its window but holds on to the part that moves most alike, with a
+        standard error that does not know it, and is flagged `sheared`. The range is told by the displacements up to
+        half a window away, less what noise makes of their differences; those that lack are laid in between, over two
+        windows at most, since sheared ground loses matches. `widen_sheared` widens what is made of the others.
     max_angle_spread
         Largest angle in degrees between a match and the median velocity of its pixel, as in TICOI, which takes 45;
         beyond it, by more than two standard errors, a match is flagged `angle_spread`. Not tested where the median is
@@ -183,9 +184,9 @@ def screen(
     -----
     Stages, in order: limits of each match by itself (`min_valid_fraction`, `pycorr`, `min_peak_ratio`, `max_mismatch`,
     `max_displacement`, `max_speed`, `direction`, `min_score`, `min_peak_gap`), chance and ambiguity, the vector median,
-    `ndc` and `median_test`, `max_range`, `max_angle_spread`, `max_deviation` and `max_closure`, `max_separation`, `min_clump`. Each
-    looks at what the earlier ones left; those that stand together here do not look at each other. A vector may bear
-    several flags.
+    `ndc` and `median_test`, `max_range`, `max_angle_spread`, `max_deviation` and `max_closure`, `max_separation`,
+    `min_clump`. Each looks at what the earlier ones left; those that stand together here do not look at each other. A
+    vector may bear several flags.
 
     Vector median after Astola et al. (1990, Proc. IEEE 78, 678-689), normalised median test after Westerweel & Scarano
     (2005, Exp. Fluids 39, 1096-1100), NDC after Gardner et al. (2018, The Cryosphere 12, 521-547), tests of angle and

@@ -69,7 +69,7 @@ class Stages:
         return failed | halos.with_halo(self.around.failed, fields, depth, np.dtype(np.int64), sampling)
 
     def of_windows(self, shifts: xr.Dataset, failed: Any) -> Any:
-        """Flags so far and those of windows in which the motion that earlier tests left around them differs too much."""
+        """Flags so far and those of windows in which the motion, by what is left around them, differs too much."""
         if self.max_range is None or shifts.sizes["y"] * shifts.sizes["x"] == 1:
             return failed
         return sheared.failed(shifts, failed, self.max_range)
@@ -233,7 +233,7 @@ _CHECKS: Mapping[str, Any] = {
     "max_angle": _angle,
     "ndc": _share,
     "median_test": partial(_above_zero, unit="1", example=2.0),
-    "max_range": partial(_above_zero, unit="px", example=2.5),
+    "max_range": partial(_above_zero, unit="px", example=3.0),
     "max_angle_spread": _angle,
     "max_deviation": partial(_above_zero, unit="1", example=3.5),
     "max_closure": partial(_above_zero, unit="1", example=3.0),
