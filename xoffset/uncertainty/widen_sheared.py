@@ -54,7 +54,7 @@ def widen_sheared(dataset: xr.Dataset, *, shifts: xr.Dataset) -> xr.Dataset:
     -----
     What is added to a variance is the square of a share of the range of the motion within the window. The range is told
     by the vectors up to half a window away, less what noise makes of their differences; of nested windows the side is
-    the largest that any pair kept. The share is told by the pairs: the root of the sum of their variances, which hold
+    the median of what the pairs kept. The share is told by the pairs: the root of the sum of their variances, which hold
     noise too, over the sum of their squared ranges; times 1.5, since motion that bends within a window errs by more
     than they know. It is at most 0.13: so far from the middle of a window lies that of its squared slopes, as a share
     of its side, in real images.
@@ -91,8 +91,8 @@ def widen_sheared(dataset: xr.Dataset, *, shifts: xr.Dataset) -> xr.Dataset:
     is_map = data[names[0]].ndim == 2
     fields = [local[name].data[np.newaxis] if is_map else local[name].data for name in (*names, *errors)]
     if sizes:
-        largest = pixels.per_pixel(_largest, sizes, 1)
-        fields.append(elements.on_layers_of(largest[0], fields[0]))
+        middle = pixels.per_pixel(_middle, sizes, 1)
+        fields.append(elements.on_layers_of(middle[0], fields[0]))
     every = np.full(fields[0].shape[0], windows.max())
     square = halos.with_halo(find, fields, depth, fields[0].dtype, every)
     wider = {}
@@ -161,7 +161,8 @@ def _shares(sigma_x: np.ndarray, sigma_y: np.ndarray, square: np.ndarray) -> np.
     )
 
 
-def _largest(sides: np.ndarray) -> np.ndarray:
-    """Largest of the windows that any pair kept (1, rows, columns); NaN where none did."""
-    found = np.fmax.reduce(sides, axis=0)
-    return found[np.newaxis]
+def _middle(sides: np.ndarray) -> np.ndarray:
+    """Upper median of the sides of the windows that the pairs kept (1, rows, columns); NaN where none did."""
+    ordered = np.sort(sides, axis=0)
+    middle = np.isfinite(sides).sum(axis=0, keepdims=True) // 2
+    return np.asarray(np.take_along_axis(ordered, np.minimum(middle, len(sides) - 1), axis=0))
