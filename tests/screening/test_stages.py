@@ -543,7 +543,9 @@ def test_order_of_pairs_and_precision_do_not_matter():
 def test_points_are_tested_as_nodes_are():
     """Beside what compares neighbours, each stage gives a point what it gives the node of a grid."""
     alone = {
-        name: value for name, value in ALL.items() if name not in ("ndc", "median_test", "max_range", "min_clump", "max_closure")
+        name: value
+        for name, value in ALL.items()
+        if name not in ("ndc", "median_test", "max_range", "min_clump", "max_closure")
     }
     places = {"y": xr.DataArray([0, 9, 5], dims="point"), "x": xr.DataArray([1, 16, 6], dims="point")}
     points = spoilt().isel(places)

@@ -55,6 +55,6 @@ def _failed_of_block(
         dx, dy, *errors = (np.where(keep, field, np.nan).astype(np.float64) for field in vector[:4])
         sides = window if len(vector) == 4 else pixel * vector[4].astype(np.float64)
         square, noise = sheared.squared_ranges((dx, dy), (errors[0], errors[1]), sides, spacing)
-        is_sheared = square.sum(axis=0) > (largest * pixel) ** 2 + OF_NOISE * noise.sum(axis=0)
-        target |= (keep & is_sheared) * np.int64(FLAGS["sheared"])
+        least = np.sqrt(np.maximum(square.sum(axis=0) - OF_NOISE * noise.sum(axis=0), 0.0))
+        target |= (keep & (least > largest * pixel)) * np.int64(FLAGS["sheared"])
     return out
