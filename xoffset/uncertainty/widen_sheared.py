@@ -55,9 +55,9 @@ def widen_sheared(dataset: xr.Dataset, *, shifts: xr.Dataset) -> xr.Dataset:
     What is added to a variance is the square of a share of the range of the motion within the window. The range is told
     by the vectors up to half a window away, less what noise makes of their differences; of nested windows the side is
     the median of what the pairs kept. The share is told by the pairs: the root of the sum of their variances, which
-    hold noise too, over the sum of their squared ranges; times 1.5, since motion that bends within a window errs by more
-    than they know. It is at most 0.13: so far from the middle of a window lies that of its squared slopes, as a share
-    of its side, in real images.
+    hold noise too, over the sum of their squared ranges; times 1.5, since motion that bends within a window errs by
+    more than they know. It is at most 0.13: so far from the middle of a window lies that of its squared slopes, as a
+    share of its side, in real images.
 
     Motion that bends within the distance of two nodes, as at the edge of a landslide, shows itself as smoother than it
     is, since vectors are means over windows: the range of a sharp step is told as 0.6 of what its spread is.
