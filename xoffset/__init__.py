@@ -83,6 +83,7 @@ from xoffset.uncertainty.closure import closure
 from xoffset.uncertainty.compare import compare
 from xoffset.uncertainty.misclosure import misclosure
 from xoffset.uncertainty.stable_statistics import stable_statistics
+from xoffset.uncertainty.widen_sheared import widen_sheared
 
 __version__ = _version("xoffset")
 
@@ -170,6 +171,7 @@ __all__ = [  # noqa: RUF022, as sorted() sorts
     "velocity",
     "warmup",
     "whole_pixels",
+    "widen_sheared",
     "yearly_velocity",
 ]
 

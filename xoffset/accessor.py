@@ -60,6 +60,7 @@ from xoffset.uncertainty.closure import closure
 from xoffset.uncertainty.compare import compare
 from xoffset.uncertainty.misclosure import misclosure
 from xoffset.uncertainty.stable_statistics import stable_statistics
+from xoffset.uncertainty.widen_sheared import widen_sheared
 
 # Kinds of objects that hold vectors, and with them the methods for vectors.
 VECTORS = ("shifts", "series", "rate", "displacement")
@@ -133,6 +134,7 @@ class ProductAccessor(Accessor):
     denoise = method(denoise, "shifts", on_grid=True)
     light = method(light, "shifts", on_grid=True)
     calibrate = method(calibrate, "shifts", on_grid=True)
+    widen_sheared = method(widen_sheared, "series", "rate", "displacement", on_grid=True)
     closure = method(closure, "shifts")
     extend = method(extend, "shifts", on_grid=True)
     invert = method(invert, "shifts")

@@ -785,7 +785,8 @@ CASES = [
         )
         for names, values, advice in (
             (
-                ("max_displacement", "max_speed", "median_test", "max_deviation", "max_closure", "max_mismatch"),
+                ("max_displacement", "max_speed", "median_test", "max_range", "max_deviation", "max_closure",
+                 "max_mismatch"),
                 (0, -1.0, np.nan, np.inf, "5", True, [5]),
                 r"Pass (one such as|100\.0 or '10 px')",
             ),

@@ -43,6 +43,7 @@ def line(data):
 CALLS = {
     "screen": ("shifts", xoffset.screen),
     "calibrate": ("shifts", lambda data: xoffset.calibrate(data, everywhere(data))),
+    "widen_sheared": ("shifts", lambda data: xoffset.widen_sheared(xoffset.velocity(data), shifts=data)),
     "closure": ("shifts", xoffset.closure),
     "invert": ("shifts", lambda data: xoffset.invert(data, weights="score")),
     "mean_displacement": ("shifts", xoffset.mean_displacement),

@@ -30,10 +30,10 @@ def landslide():
 
 @functools.cache
 def glacier():
-    """Ice that flows east through a trough, by up to 1.6 px from one date to the next; lazy, and the truth about it."""
+    """Ice that flows east through a trough, by up to 10 px from one date to the next; lazy, and the truth about it."""
     dates = np.arange("2020-01-01", "2020-06-01", 30, dtype="datetime64[D]")
     stack, truth = synthetic.stack(
-        (LONG, SHORT), dates=dates, field="glacier", velocity=200.0, direction=90.0, snr=6.0, misregistration=3.0,
+        (LONG, SHORT), dates=dates, field="glacier", velocity=1200.0, direction=90.0, snr=6.0, misregistration=3.0,
         seed=6,
     )  # fmt: skip
     return stack.chunk(), truth

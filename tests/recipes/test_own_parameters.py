@@ -83,6 +83,12 @@ def test_windows_filter_and_step_have_an_effect(small, base):
     assert Landslide(max_velocity=60.0, window=[16, 32]).window == (16, 32)
 
 
+def test_windows_in_which_the_motion_differs_too_much_are_left_out(small):
+    few, every = (made(Landslide(max_velocity=60.0, window=32, max_range=most), "shifts", small) for most in (0.5, 9.0))
+    assert 0 < int(few.dx.notnull().sum()) < int(every.dx.notnull().sum())
+    assert not (every.flags & xoffset.flags.FLAGS["sheared"]).any()
+
+
 def test_pairs_across_an_event():
     stack = earthquake()[0]
     network = made(Earthquake(**GIVEN[Earthquake]), "network", stack)
@@ -149,7 +155,8 @@ def test_without_ground_the_mode_counts_for_landslides_and_nothing_comes_off_gla
     slide, ice = Landslide(max_velocity=60.0), Glacier(max_velocity=60.0)
     assert steps_of(slide)["corrected"].options == {"order": 0, "by_date": True, "min_nodes": 100}
     assert "corrected" not in steps_of(ice)
-    assert steps_of(ice)["velocity"].subjects == ("shifts",)
+    assert steps_of(ice)["velocity_of_pairs"].subjects == ("shifts",)
+    assert steps_of(ice)["velocity"].options == {"shifts": "shifts"}
     quake = Earthquake(**GIVEN[Earthquake])
     assert steps_of(quake)["corrected"].options["order"] == 0
     by_trace = steps_of(quake.changed({"trace": line}))["corrected"].options

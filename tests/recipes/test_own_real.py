@@ -58,7 +58,11 @@ def test_ice_of_yahtse_moves_south_as_windows_tell(data_folder: Path) -> None:
     there = found[["dx", "dy"]].reindex_like(windows, method="nearest", tolerance=1.0)
     apart = np.hypot(there.dx - windows.dx, there.dy - windows.dy).where(is_fast) / 15.0
     assert int(is_fast.sum()) > 200
-    assert int(apart.notnull().sum()) > 0.85 * int(is_fast.sum())
+    # the motion ranges over more than 3 px in a quarter of the windows that one size keeps
+    assert int(apart.notnull().sum()) > 0.65 * int(is_fast.sum())
+    every = made(Glacier(max_velocity=8000.0, max_range=100.0), "shifts", stack.chunk({"y": 512, "x": 512}))
+    every = every.isel(pair=0).dx.reindex_like(windows, method="nearest", tolerance=1.0)
+    assert int(every.where(is_fast).notnull().sum()) > 0.85 * int(is_fast.sum())
     assert float(apart.max()) < 0.5
     assert 18.0 < -float(found.dy.min()) / 15.0 < 22.0
 

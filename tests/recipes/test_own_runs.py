@@ -30,7 +30,7 @@ def runs(tmp_path_factory):
     trace = write_shape(folder / "trace.geojson", scenes["earthquake"][0], "LineString", line)
     changes = {
         "landslide": {"max_velocity": 60.0, "moving": slide, "buffer": 10.0 * BESIDE},
-        "glacier": {"max_velocity": 250.0, "moving": ice, "buffer": 10.0 * BESIDE},
+        "glacier": {"max_velocity": 1300.0, "moving": ice, "buffer": 10.0 * BESIDE},
         "earthquake": {"date": "2020-03-20", "max_displacement": 10.0, "trace": trace},
     }
     products = {name: xoffset.run(name, stack, folder / name, **changes[name]) for name, (stack, _) in scenes.items()}
@@ -40,37 +40,44 @@ def runs(tmp_path_factory):
 
 
 def errors_of(runs, name, window):
-    """Errors, and these in units of their standard errors (component, node), and the speed of the ground there."""
+    """Errors, and these in units of their standard errors (component, node); speeds of the ground and of windows."""
     rate, truth = runs.made[name]["velocity"], runs.truth[name]
     told = seen(truth, runs.made[name]["corrected"], window)
     off = np.stack([rate[each].values - told[each].values for each in ("vx", "vy")])
     sigma = np.stack([rate[f"sigma_{each}"].values for each in ("vx", "vy")])
     at = truth[["vx", "vy"]].interp(x=rate.x, y=rate.y)
     is_known = np.isfinite(off).all(axis=0)
-    speed = np.hypot(at.vx.values, at.vy.values)
-    return off[:, is_known], (off / sigma)[:, is_known], speed[is_known]
+    speeds = [np.hypot(each.vx.values, each.vy.values)[is_known] for each in (at, told)]
+    return off[:, is_known], (off / sigma)[:, is_known], *speeds
 
 
 @pytest.mark.parametrize(("name", "window"), [("landslide", 16), ("glacier", 32)])
 def test_velocity_is_that_which_windows_see_within_its_standard_error(runs, name, window):
     """Against the mean over a window of the ground that is at a place on the dates of its pairs."""
-    off, ratio, speed = errors_of(runs, name, window)
+    off, ratio, speed, of_window = errors_of(runs, name, window)
     fastest = speed.max()
-    # but for the margin, where windows and searches leave the image, nothing lacks
-    assert speed.size > 0.97 * runs.made[name]["matches"].dx.notnull().any("pair").sum()
-    for is_of, bias, rmse, shares in (
+    # but for the margin, where windows and searches leave the image, and windows that are sheared, nothing lacks
+    is_sheared = ((runs.made[name]["corrected"].flags & FLAGS["sheared"]) != 0).any("pair")
+    there = runs.made[name]["matches"].dx.notnull().any("pair")
+    assert speed.size > 0.97 * (there & ~is_sheared).sum()
+    for is_of, bias, rmse, most in (
         # some 700 windows that share three quarters of their pixels are worth 50 to 170: shares are known to 7 %
         # and 3 %
-        (speed == 0.0, 0.2, 0.6, (0.60, 0.85, 0.92)),
-        # where the motion bends, windows see a little less of it, and different parts of it on different ground
-        (speed > 0.8 * fastest, 0.01 * fastest, 0.02 * fastest, (0.50, 0.85, 0.80)),
+        (of_window < 1e-3 * fastest, 0.2, 0.6, 0.85),
+        # where the motion bends, windows see a little less of it, and different parts of it on different ground, of
+        # which real ground has more than this one
+        (speed > 0.8 * fastest, 0.01 * fastest, 0.02 * fastest, 1.0),
     ):
         assert is_of.sum() > 40
         assert np.abs(off[:, is_of].mean(axis=1)).max() < bias
         assert np.sqrt((off[:, is_of] ** 2).mean()) < rmse
         within = [(np.abs(ratio[:, is_of]) < sigmas).mean() for sigmas in (1.0, 1.96)]
-        assert shares[0] < within[0] < shares[1]
-        assert shares[2] < within[1] < 0.995
+        assert 0.60 < within[0] <= most
+        assert within[1] > 0.92
+    # the margin, too
+    is_of = (of_window >= 1e-3 * fastest) & (speed <= 0.8 * fastest)
+    assert is_of.sum() > 40
+    assert (np.abs(ratio[:, is_of]) < 1.96).mean() > 0.85
 
 
 def test_slip_is_the_true_one_and_each_side_is_told_with_its_standard_error(runs):
@@ -139,7 +146,7 @@ def test_a_landslide_tells_when_it_sped_up(tmp_path):
     moved = dates - dates[0] + 9 * np.maximum(dates - np.datetime64("2021-06-01"), np.timedelta64(0, "D"))
     stack, truth = synthetic.stack((128, 128), dates=dates[0] + moved, velocity=10.0, snr=6.0)
     stack = stack.assign_coords(time=dates.astype("datetime64[us]"))
-    given = {"max_velocity": 100.0, "window": (32,), "min_nodes": 50}
+    given = {"max_velocity": 100.0, "window": (32,), "min_nodes": 30}
     made = xoffset.run("landslide", stack, tmp_path / "out", **given)["onset"].load()
     is_fast = np.hypot(truth.vx, truth.vy).interp(x=made.x, y=made.y) > 5.0
     found = made.change_date[0].values[is_fast & (made.n_changes > 0)]

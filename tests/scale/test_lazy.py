@@ -112,6 +112,7 @@ RECIPES = {
         max_speed=50.0,
         ndc=0.2,
         median_test=2.0,
+        max_range=0.5,
         max_angle_spread=45.0,
         max_deviation=3.5,
         max_closure=3.0,
@@ -172,6 +173,7 @@ RECIPES = {
     "calibrate": lambda shifts, lazy, folder: xoffset.calibrate(
         shifts, xr.DataArray(np.ones(shifts.dx.shape[1:], bool), coords=shifts[["y", "x"]].coords, dims=("y", "x"))
     ),
+    "widen_sheared": lambda shifts, lazy, folder: xoffset.widen_sheared(xoffset.velocity(shifts), shifts=shifts),
     "coregister": lambda shifts, lazy, folder: xoffset.coregister(lazy, template=16, search=4, step=8).to_dataset(
         name="image"
     ),
@@ -221,7 +223,7 @@ EAGER = [
     "rereference", "resample", "trajectory", "velocity", "mean_displacement", "mean_velocity", "vector_coherence",
     "quality", "strain", "profile", "ground", "stable_statistics", "area_mean", "compare", "thinning_bias",
     "drop_masked", "discard_pairs", "whole_pixels", "destripe", "combine_bands", "discard_pixels", "remove_median",
-    "misclosure", "drop_misclosed", "onset", "inverse_velocity",
+    "misclosure", "drop_misclosed", "onset", "inverse_velocity", "widen_sheared",
 ]  # fmt: skip
 
 

@@ -446,13 +446,14 @@ def test_small_clumps_are_what_is_left_of_the_others():
 
 ALL = {
     "min_score": 0.3, "max_separation": "250D", "pycorr": (0.05, 0.9, 0.1), "min_peak_ratio": 1.2, "max_mismatch": 4.0,
-    "max_displacement": 75.0, "max_speed": 200.0, "ndc": 0.2, "median_test": 3.0, "max_angle_spread": 45.0,
+    "max_displacement": 75.0, "max_speed": 200.0, "ndc": 0.2, "median_test": 3.0, "max_range": 3.5,
+    "max_angle_spread": 45.0,
     "max_deviation": 3.5, "max_closure": 3.0, "min_clump": 7, "neighbourhood": False, "min_valid_fraction": 0.7,
 }  # fmt: skip
 # names of the flags that the stages set
 OF_ALL = {
     "low_score", "separation", "pycorr", "low_ratio", "forward_backward", "amplitude", "direction", "ndc",
-    "median_test", "angle_spread", "temporal_outlier", "closure", "small_clump", "few_valid",
+    "median_test", "sheared", "angle_spread", "temporal_outlier", "closure", "small_clump", "few_valid",
 }  # fmt: skip
 
 
@@ -542,7 +543,9 @@ def test_order_of_pairs_and_precision_do_not_matter():
 def test_points_are_tested_as_nodes_are():
     """Beside what compares neighbours, each stage gives a point what it gives the node of a grid."""
     alone = {
-        name: value for name, value in ALL.items() if name not in ("ndc", "median_test", "min_clump", "max_closure")
+        name: value
+        for name, value in ALL.items()
+        if name not in ("ndc", "median_test", "max_range", "min_clump", "max_closure")
     }
     places = {"y": xr.DataArray([0, 9, 5], dims="point"), "x": xr.DataArray([1, 16, 6], dims="point")}
     points = spoilt().isel(places)
@@ -565,4 +568,4 @@ def test_the_record_says_what_was_asked():
 
 def test_a_single_node_has_no_neighbours():
     one = made().isel(y=[0], x=[0])
-    assert not (xoffset.screen(one, ndc=0.2, median_test=2.0, min_clump=9).flags != 0).any()
+    assert not (xoffset.screen(one, ndc=0.2, median_test=2.0, max_range=1.0, min_clump=9).flags != 0).any()

@@ -743,6 +743,8 @@ CHECKS: dict[str, Call] = {
     ),
     "screen valid fraction": lambda: xoffset.screen(raw(), min_valid_fraction=0.9, neighbourhood=False),
     "screen around": lambda: xoffset.screen(raw(), false_alarm=None, ndc=0.1, median_test=2.0, min_clump=6),
+    "screen range": lambda: xoffset.screen(raw(), max_range=0.3),
+    "screen range nested": lambda: xoffset.screen(correlated(template=(16, 32)), max_range=0.3),
     "screen over time": lambda: xoffset.screen(
         raw(), neighbourhood=False, max_angle_spread=30.0, max_deviation=3.0, max_closure=1.0
     ),
@@ -781,6 +783,8 @@ CHECKS: dict[str, Call] = {
     "calibrate dask": lambda: xoffset.calibrate(
         tied().chunk(y=25, x=40), everywhere(tied()) & (tied().x < tied().x[35])
     ),
+    "widen_sheared": lambda: xoffset.widen_sheared(rate(), shifts=shifts()),
+    "widen_sheared series dask": lambda: xoffset.widen_sheared(series().chunk(y=5, x=6), shifts=shifts()),
     "correct": lambda: shifts().offset.correct(stable=stable(), min_nodes=20),
     "correct ramp stripes elevation": lambda: xoffset.correct(
         tied(), stable=everywhere(tied()), order=2, stripes=detected(), dem=heights(), max_shift=50.0
@@ -993,6 +997,7 @@ def through_product() -> dict[str, xr.DataArray]:
     """First variable of what every method of the accessor of a product gives."""
     found = {
         "calibrate": tied().offset.calibrate(everywhere(tied())),
+        "widen_sheared": rate().offset.widen_sheared(shifts=shifts()),
         "tio_smoothness": xr.Dataset({"strength": shifts().offset.tio_smoothness(coefficient=0.003)}),
         "extend": raw().offset.extend(images(), xoffset.pairs(images()), **SMALL),
         "annual": yearly().offset.yearly_velocity(),

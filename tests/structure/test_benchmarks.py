@@ -25,6 +25,7 @@ NAMES = (
     "reading",
     "recipes",
     "scaling",
+    "sheared",
     "sigma_coverage",
     "terrain",
 )

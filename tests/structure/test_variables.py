@@ -133,6 +133,7 @@ CALLS = {
     "whole_pixels": variables.SHIFTS,
     "destripe": variables.SHIFTS,
     "calibrate": variables.SHIFTS,
+    "widen_sheared": variables.RATE,
     "correct": variables.SHIFTS,
     "correct by_date": variables.SHIFTS,
     "coregister positions": variables.COREGISTRATION,

@@ -1,4 +1,4 @@
-"""How many neighbouring nodes share one error."""
+"""Neighbouring nodes: their values, and how many of them share one error."""
 
 from __future__ import annotations
 
@@ -86,3 +86,14 @@ def correlations(ratio: np.ndarray) -> list[list[tuple[float, float]]]:
                 break
             lags.append((float(correlation), float(both / has.sum())))
     return found
+
+
+def moved(values: np.ndarray, down: int, right: int) -> np.ndarray:
+    """Value of the node so many rows and columns farther, NaN beyond the edges."""
+    out = np.full(values.shape, np.nan)
+    rows, columns = values.shape
+    if abs(down) < rows and abs(right) < columns:
+        here = tuple(slice(max(-by, 0), size - max(by, 0)) for by, size in ((down, rows), (right, columns)))
+        there = tuple(slice(max(by, 0), size + min(by, 0)) for by, size in ((down, rows), (right, columns)))
+        out[here] = values[there]
+    return out

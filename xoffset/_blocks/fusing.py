@@ -57,10 +57,13 @@ def _nodes(arrays: Sequence[da.Array], inputs: Sequence[da.Array], known: set[st
     # chains of simple steps are made shorter as long as they are layers, which is quick
     kept = [(array.name, *(0,) * array.ndim) for array in (*inputs, *arrays)]
     graph: dict[Key, Any] = {}
+    names = {key for each in inputs for key in flatten(each.__dask_keys__())}
     for name, layer in optimize_blockwise(whole, keys=kept).layers.items():
+        # what an input came from may be needed once more, such as the same chunks of another input
+        names |= set(layer.get_output_keys())
         if name not in known:
             graph.update(layer)
-    names = set(graph).union(*(flatten(each.__dask_keys__()) for each in inputs))
+    names |= set(graph)
     tasks = convert_legacy_graph(graph, names)
     ordered: dict[Key, Any] = {}
     waiting = wanted

@@ -54,6 +54,7 @@ FLAGS: Mapping[str, int] = {
     "bands_disagree": 1 << 49,
     "no_change": 1 << 50,
     "no_acceleration": 1 << 51,
+    "sheared": 1 << 52,
 }
 
 

@@ -57,7 +57,7 @@ class Earthquake(Own):
     @property
     def screen_options(self) -> dict[str, Any]:
         """Options of `screen`: long pairs show the same as short ones."""
-        return {}
+        return {"max_range": self.max_range}
 
     @property
     def correct_options(self) -> dict[str, Any] | None:
@@ -83,6 +83,6 @@ class Earthquake(Own):
     def motion(self, of: Result) -> list[Step]:
         """Steps from the shifts to the displacement of the event, and to its files."""
         return [
-            Step("displacement", coseismic, (of, self.date), {}, True, True, "Fitting displacement"),
+            *self.widened("displacement", coseismic, (of, self.date), "Fitting displacement"),
             self.geotiff("displacement", "displacement"),
         ]

@@ -45,9 +45,9 @@ class Flowing(Own):
     def motion(self, of: Result) -> list[Step]:
         """Steps from the shifts to velocity and displacement through time, and to their files."""
         return [
-            Step("series", invert, (of,), {}, True, True, "Inverting"),
+            *self.widened("series", invert, (of,), "Inverting"),
             # from the pairs, since a series has no value where its reference date is under a cloud
-            Step("velocity", velocity, (of,), {}, True, True, "Fitting velocity"),
+            *self.widened("velocity", velocity, (of,), "Fitting velocity"),
             self.geotiff("velocity", "velocity"),
             self.geotiff("series", "displacement"),
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -26,6 +26,7 @@ from xoffset.screening.combine_bands import combine_bands
 from xoffset.screening.losses import losses
 from xoffset.screening.screen import screen
 from xoffset.uncertainty.calibrate import calibrate
+from xoffset.uncertainty.widen_sheared import widen_sheared
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -64,6 +65,9 @@ class Own(Service):
         How many pairs each date has with later dates, and with earlier ones.
     max_search
         Largest search [px]; pairs in which the motion may be longer are not made.
+    max_range
+        Largest range of the motion of a pair within a window [px]. Windows in which it differs more do not tell its
+        mean, and are left out.
     stable, moving, buffer
         Polygons of ground that stands still, or outlines of what moves and the distance [m] from these beyond which
         ground is taken for stable. What the images as wholes move by is told there, and the standard errors are.
@@ -99,6 +103,9 @@ class Own(Service):
     )
     dem: str | None = option(None, "elevations, any raster: steep ground is not taken for stable", is_path=True)
     shadows: bool = option(False, "whether what lies in the shadow of the terrain is left out, by sun and dem")
+    max_range: float = option(
+        3.0, "largest range of the motion within a window; matches beyond are left out", unit="px", least=0.1
+    )
     min_nodes: int = option(100, "vectors on stable ground that a pair needs to be corrected", least=1)
 
     # fields that count only where one of others is given
@@ -190,7 +197,7 @@ class Own(Service):
     @property
     def screen_options(self) -> dict[str, Any]:
         """Options of `screen`."""
-        return {"max_separation": "auto"}
+        return {"max_separation": "auto", "max_range": self.max_range}
 
     @property
     def correct_options(self) -> dict[str, Any] | None:
@@ -332,6 +339,15 @@ class Own(Service):
         told |= {} if self.dem is None else {"dem": Result("elevations")}
         given = {name: each for name, each in told.items() if each is not None}
         return [Step("ground", stable_ground, (Result("stack"),), given)]
+
+    def widened(self, name: str, call: Callable[..., Any], subjects: tuple[Any, ...], title: str) -> list[Step]:
+        """Steps of a product of the shifts that come first among its subjects, stored with errors of sheared ground."""
+        made = Result(f"{name}_of_pairs")
+        given = {"shifts": subjects[0]}
+        return [
+            Step(made, call, subjects, {}),
+            Step(name, widen_sheared, (made,), given, True, True, title),
+        ]
 
     def geotiff(self, name: str, folder: str) -> Step:
         """Step that writes a result as GeoTIFF."""

@@ -40,6 +40,7 @@ STAGES: Mapping[str, str] = {
     "neighbourhood": "at odds with the vectors around, or too few of them: see what took these",
     "ndc": "too few neighbours agree (NDC): raise ndc",
     "median_test": "far from the median of its neighbours: raise median_test",
+    "sheared": "the motion differs too much within the window: smaller windows, shorter pairs, or raise max_range",
     "angle_spread": "points elsewhere than the median of its pixel: raise max_angle_spread",
     "temporal_outlier": "far from the median velocity of its pixel: raise max_deviation; sudden motion is one, too",
     "closure": "no triplet closes: wrong pairs of these dates, or raise max_closure",

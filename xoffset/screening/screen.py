@@ -49,6 +49,7 @@ def screen(
     max_angle: float | None = None,
     ndc: float | None = None,
     median_test: float | None = None,
+    max_range: float | None = None,
     max_angle_spread: float | None = None,
     max_deviation: float | None = None,
     max_closure: float | None = None,
@@ -139,6 +140,12 @@ def screen(
         Largest distance from the median of the 8 nodes around, in units of their median distance from it plus 0.1 px
         (the normalised median test; 2 is usual). A match beyond is flagged `median_test`, as are those of which less
         than half of these nodes hold a vector. Windows that overlap much make neighbours agree, so 3 suits them better.
+    max_range
+        Largest range of the motion within a window, in pixels; 3 is what correlation bears with the usual filter. A
+        match beyond does not tell the mean motion of its window but holds on to the part that moves most alike, with a
+        standard error that does not know it, and is flagged `sheared`. The range is told by the displacements up to
+        half a window away, less what noise makes of their differences; those that lack are laid in between, over two
+        windows at most, since sheared ground loses matches. `widen_sheared` widens what is made of the others.
     max_angle_spread
         Largest angle in degrees between a match and the median velocity of its pixel, as in TICOI, which takes 45;
         beyond it, by more than two standard errors, a match is flagged `angle_spread`. Not tested where the median is
@@ -177,9 +184,9 @@ def screen(
     -----
     Stages, in order: limits of each match by itself (`min_valid_fraction`, `pycorr`, `min_peak_ratio`, `max_mismatch`,
     `max_displacement`, `max_speed`, `direction`, `min_score`, `min_peak_gap`), chance and ambiguity, the vector median,
-    `ndc` and `median_test`, `max_angle_spread`, `max_deviation` and `max_closure`, `max_separation`, `min_clump`. Each
-    looks at what the earlier ones left; those that stand together here do not look at each other. A vector may bear
-    several flags.
+    `ndc` and `median_test`, `max_range`, `max_angle_spread`, `max_deviation` and `max_closure`, `max_separation`,
+    `min_clump`. Each looks at what the earlier ones left; those that stand together here do not look at each other. A
+    vector may bear several flags.
 
     Vector median after Astola et al. (1990, Proc. IEEE 78, 678-689), normalised median test after Westerweel & Scarano
     (2005, Exp. Fluids 39, 1096-1100), NDC after Gardner et al. (2018, The Cryosphere 12, 521-547), tests of angle and
@@ -230,7 +237,7 @@ def screen(
     asked = {
         "min_valid_fraction": min_valid_fraction, "pycorr": pycorr, "min_peak_ratio": min_peak_ratio,
         "max_mismatch": max_mismatch, "max_displacement": max_displacement, "max_speed": max_speed,
-        "direction": direction, "max_angle": max_angle, "ndc": ndc, "median_test": median_test,
+        "direction": direction, "max_angle": max_angle, "ndc": ndc, "median_test": median_test, "max_range": max_range,
         "max_angle_spread": max_angle_spread, "max_deviation": max_deviation, "max_closure": max_closure,
         "min_clump": min_clump,
     }  # fmt: skip
@@ -252,7 +259,8 @@ def screen(
     others = stages.checked(shifts, asked)
 
     failed = _failed(shifts, flags, thresholds, has_neighbours, others.of_vectors(shifts))
-    failed = others.of_pixels(shifts, others.of_neighbours(shifts, failed))
+    failed = others.of_windows(shifts, others.of_neighbours(shifts, failed))
+    failed = others.of_pixels(shifts, failed)
     if longest is not None:
         is_long = np.abs((shifts["secondary"] - shifts["reference"]).values) > longest
         failed = failed | (is_long * np.int64(FLAGS["separation"]))[:, np.newaxis, np.newaxis]

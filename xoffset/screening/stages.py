@@ -16,7 +16,7 @@ from xoffset._blocks import elements, halos
 from xoffset.model import products
 from xoffset.model.dates import in_years
 from xoffset.model.lengths import pixels_in_metres
-from xoffset.screening import directions
+from xoffset.screening import directions, sheared
 from xoffset.screening.consistency import Consistency
 from xoffset.screening.limits import Limits, usual_errors
 from xoffset.screening.neighbourhood import Around, is_small_clump
@@ -25,7 +25,7 @@ from xoffset.screening.neighbourhood import Around, is_small_clump
 # None, so that an angle without a direction can be told and refused.
 USUAL_ANGLE = 45.0
 # Those that compare nodes of a grid.
-_OF_GRID = ("ndc", "median_test", "min_clump")
+_OF_GRID = ("ndc", "median_test", "max_range", "min_clump")
 # Which test needs a variable that shifts may lack, and what to do about it.
 _OWNERS = {
     "valid_fraction": ("min_valid_fraction", "Match again with correlate(), or leave"),
@@ -42,6 +42,7 @@ class Stages:
     limits: Limits
     direction: tuple[Any, Any] | None  # unit vectors x and y (y, x)
     around: Around
+    max_range: float | None  # px
     consistency: Consistency
     min_clump: int | None
     record: dict[str, Any]  # of what was asked, for the history of the product
@@ -66,6 +67,12 @@ class Stages:
         fields = [failed, shifts["dx"].data, shifts["dy"].data]
         depth, sampling = self.around.depth, _scales(shifts, self.around)
         return failed | halos.with_halo(self.around.failed, fields, depth, np.dtype(np.int64), sampling)
+
+    def of_windows(self, shifts: xr.Dataset, failed: Any) -> Any:
+        """Flags so far and those of windows in which the motion, by what is left around them, differs too much."""
+        if self.max_range is None or shifts.sizes["y"] * shifts.sizes["x"] == 1:
+            return failed
+        return sheared.failed(shifts, failed, self.max_range)
 
     def of_pixels(self, shifts: xr.Dataset, failed: Any) -> Any:
         """Flags so far and those of pairs at odds with what earlier tests left of the other pairs of their pixel."""
@@ -142,9 +149,11 @@ def checked(shifts: xr.Dataset, asked: Mapping[str, Any]) -> Stages:
     toward = None if direction is None else directions.toward(direction, shifts)
     if around.are_asked:
         _scales(shifts, around)
+    if "max_range" in record:
+        sheared.check(shifts)
     # netCDF holds no fields in attributes
     return Stages(
-        limits, toward, around, consistency, record.get("min_clump"),
+        limits, toward, around, record.get("max_range"), consistency, record.get("min_clump"),
         record | ({} if direction is None else {"direction": "given"}),
     )  # fmt: skip
 
@@ -224,6 +233,7 @@ _CHECKS: Mapping[str, Any] = {
     "max_angle": _angle,
     "ndc": _share,
     "median_test": partial(_above_zero, unit="1", example=2.0),
+    "max_range": partial(_above_zero, unit="px", example=3.0),
     "max_angle_spread": _angle,
     "max_deviation": partial(_above_zero, unit="1", example=3.5),
     "max_closure": partial(_above_zero, unit="1", example=3.0),

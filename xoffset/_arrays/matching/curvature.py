@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from xoffset._arrays.neighbours import moved
+
 # Steps to a neighbour (rows, columns) in two directions across each other: along the axes, and along the diagonals.
 AXES, DIAGONALS = ((1, 0), (0, 1)), ((1, 1), (1, -1))
 # Curvature that is assumed over that of the shifts, which are means over windows, some of them smaller, and know it no
@@ -54,19 +56,8 @@ def _laplacian(shift: np.ndarray, lag: int, directions: tuple[tuple[int, int], .
 
 def _second_difference(shift: np.ndarray, down: int, right: int) -> np.ndarray:
     """Second difference along a direction; where a neighbour is missing that around the opposite one."""
-    centred = _moved(shift, down, right) + _moved(shift, -down, -right) - 2.0 * shift
+    centred = moved(shift, down, right) + moved(shift, -down, -right) - 2.0 * shift
     found = centred
     for sign in (1, -1):
-        found = np.where(np.isnan(found), _moved(centred, sign * down, sign * right), found)
+        found = np.where(np.isnan(found), moved(centred, sign * down, sign * right), found)
     return np.asarray(found)
-
-
-def _moved(values: np.ndarray, down: int, right: int) -> np.ndarray:
-    """Value of the node so many rows and columns farther, NaN beyond the edges."""
-    out = np.full(values.shape, np.nan)
-    rows, columns = values.shape
-    if abs(down) < rows and abs(right) < columns:
-        here = tuple(slice(max(-by, 0), size - max(by, 0)) for by, size in ((down, rows), (right, columns)))
-        there = tuple(slice(max(by, 0), size + min(by, 0)) for by, size in ((down, rows), (right, columns)))
-        out[here] = values[there]
-    return out
