@@ -57,8 +57,10 @@ def show_state(folder: Path, results: Path) -> None:
     """Print each case, whether its data are in the folder, and how many published numbers its last run met."""
     for name in names():
         case = load(name)
-        absent = [each for each in data.lacking(case, folder) if not each.without]
-        state = "runs here" if not absent else f"data missing: {', '.join(each.id for each in absent)}"
+        absent = data.lacking(case, folder)
+        needed = [each.id for each in absent if not each.without]
+        others = "".join(f", without {each.key}" for each in absent)
+        state = f"data missing: {'; '.join(needed)}" if needed else f"runs here{others}"
         told = tables.read(name, results)
         print(f"{name:16} {_tally(told):32} {state}")
 

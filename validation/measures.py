@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import xarray as xr
 
 import xoffset
 from benchmarks import _peers
+from validation.data import Found
 
 Row = dict[str, Any]
 HAS_OPENCV = importlib.util.find_spec("cv2") is not None
@@ -47,6 +49,14 @@ def opencv(stack: xr.DataArray, template: int, search: int, step: int) -> np.nda
     images = np.stack([np.where(np.isfinite(each), each, np.nanmean(each)) for each in stack.values.astype(np.float64)])
     right, down = _peers.opencv_loop(images.astype(np.float32), template, search, step)
     return np.stack([right, -down])
+
+
+def of_recipe(found: Found, recipe: str, *products: str, **changes: Any) -> list[xr.Dataset]:
+    """Products of a recipe of the library on the images of a case, with the options of the case."""
+    options = {name: tuple(each) if isinstance(each, list) else each for name, each in found.case.options.items()}
+    with tempfile.TemporaryDirectory() as out:
+        made = xoffset.run(recipe, found.all("images"), out, **options | changes)
+        return [made[name].load() for name in products]
 
 
 def toward_truth(dataset: xr.Dataset, table: Any) -> list[Row]:
