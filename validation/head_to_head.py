@@ -24,6 +24,7 @@ import xoffset
 from benchmarks import _measure, _scenes
 from validation import tables
 from validation.case import Rows
+from validation.measures import window_mean
 from validation.peers import ABSENT, PEERS, Setting
 
 SIZE, SMALL = 512, 128
@@ -125,8 +126,7 @@ def _inside(stack: xr.DataArray, setting: Setting) -> np.ndarray:
 
 def _coverage(shifts: xr.Dataset, truth: xr.Dataset, where: np.ndarray, setting: Setting) -> float:
     """Share of components within 1.96 standard errors of the mean motion of their window [%]."""
-    side = setting.template
-    true = truth[["dx", "dy"]].isel(time=1).rolling(y=side, x=side, center=True).mean().interp(x=shifts.x, y=shifts.y)
+    true = window_mean(truth[["dx", "dy"]].isel(time=1), setting.template).interp(x=shifts.x, y=shifts.y)
     inside = []
     for name in ("dx", "dy"):
         ratio = ((shifts[name].isel(pair=0) - true[name]) / shifts[f"sigma_{name}"].isel(pair=0)).values[where]

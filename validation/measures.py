@@ -51,6 +51,16 @@ def opencv(stack: xr.DataArray, template: int, search: int, step: int) -> np.nda
     return np.stack([right, -down])
 
 
+def window_mean(truth: xr.Dataset, side: int) -> xr.Dataset:
+    """Mean of windows of so many pixels, at their middles: what a match is of. NaN at the rim."""
+    mean = truth.rolling(y=side, x=side, center=True).mean()
+    if side % 2:
+        return mean
+    # the middle of such a window lies half a pixel before the one that the mean is put at
+    half = {dim: 0.5 * float(truth[dim][1] - truth[dim][0]) for dim in ("y", "x")}
+    return mean.assign_coords({dim: mean[dim] - each for dim, each in half.items()})
+
+
 def of_recipe(found: Found, recipe: str, *products: str, **changes: Any) -> list[xr.Dataset]:
     """Products of a recipe of the library on the images of a case, with the options of the case."""
     options = {name: tuple(each) if isinstance(each, list) else each for name, each in found.case.options.items()}

@@ -12,7 +12,7 @@ import xoffset
 from validation.case import Rows
 from validation.cases.rangitikei.ground import images_of_pegs
 from validation.data import Found
-from validation.measures import Row, row, toward_truth
+from validation.measures import Row, row, toward_truth, window_mean
 
 HERE = Path(__file__).parent
 FASTEST = ("Peg 21", "Peg 22")
@@ -25,7 +25,7 @@ def run(found: Found) -> dict[str, Rows]:
     pegs = pd.read_csv(HERE / "pegs.csv")
     tables = {"table": _published(pegs), "windows": windows(pegs)}
     if "images" in found and "pegs" in found:
-        tables["table"] += _of_images(found)
+        tables["table"] += of_images(found)
     return tables
 
 
@@ -119,7 +119,7 @@ def _beside_means(rate: xr.Dataset, truth: xr.Dataset, options: dict[str, object
     side = options.get("template", 7)
     if not isinstance(side, int):
         return {}
-    mean = truth.rolling(y=side, x=side, center=True).mean().interp(x=rate.x, y=rate.y)
+    mean = window_mean(truth, side).interp(x=rate.x, y=rate.y)
     is_moving = np.hypot(mean.vx, mean.vy) > 1.0
     apart = [(rate[name] - mean[name]).where(is_moving).values for name in ("vx", "vy")]
     return {"RMSE from the mean of the window": float(np.sqrt(np.nanmean(np.square(apart))))}
@@ -128,7 +128,7 @@ def _beside_means(rate: xr.Dataset, truth: xr.Dataset, options: dict[str, object
 # --------------------------------------------------------------------------------------------------------------- images
 
 
-def _of_images(found: Found) -> Rows:
+def of_images(found: Found) -> Rows:
     """Our rates of the same images beside the pegs."""
     stack = xoffset.open_stack(found.all("images"), date="s2_l2_R129_T60HUB_%Y%m%d").load()
     shifts = stack.offset.correlate(stack.offset.pairs(), template=(8, 16, 32), search=14, step=2).offset.screen()
