@@ -95,7 +95,7 @@ def test_another_version_is_refused_unless_it_is_asked_for(tmp_path: Path) -> No
     assert "a.tif is of another version" in note
 
 
-# ------------------------------------------------------------------------------------------------ measured on the ground
+# ----------------------------------------------------------------------------------------------- measured on the ground
 
 
 def table(
