@@ -8,13 +8,14 @@ import xoffset
 from validation.case import Rows
 from validation.data import Found
 from validation.measures import of_recipe, row
+from xoffset.masking import stable_ground
 
 
 def run(found: Found) -> dict[str, Rows]:
     """Mean velocity of the landslide with its standard error, and what is told from zero."""
     outline = found.one("outline")
     (rate,) = of_recipe(found, "landslide", "velocity", moving=str(outline), buffer=300.0)
-    mean = xoffset.area_mean(rate, outline)
+    mean = xoffset.area_mean(rate, outline, stable=stable_ground(rate, moving=outline, buffer=300.0))
     speed = float(np.hypot(mean.vx, mean.vy))
     sigma = float(np.hypot(mean.sigma_vx, mean.sigma_vy))
     return {
