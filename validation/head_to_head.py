@@ -27,10 +27,9 @@ from validation.case import Rows
 from validation.measures import window_mean
 from validation.peers import ABSENT, PEERS, Setting
 
-SIZE, SMALL = 512, 128
+SIZE, SMALL = 384, 128
 SCENES: dict[str, tuple[Setting, dict[str, Any]]] = {
     "landslide, SNR 4": (Setting(32, 8, 8), {"field": "landslide", "snr": 4.0}),
-    "landslide, SNR 1": (Setting(32, 8, 8), {"field": "landslide", "snr": 1.0}),
     "clouds and nodata": (Setting(32, 8, 8), {"field": "landslide", "snr": 4.0, "clouds": 0.1, "nodata": 0.03}),
     "fault": (Setting(32, 8, 8), {"field": "fault", "velocity": 10.0, "snr": 4.0}),
     "glacier, 20 px": (Setting(32, 24, 8), {"field": "glacier", "velocity": 200.0, "snr": 4.0}),
