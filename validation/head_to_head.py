@@ -27,7 +27,7 @@ from validation.case import Rows
 from validation.measures import window_mean
 from validation.peers import ABSENT, PEERS, Setting
 
-SIZE, SMALL = 384, 128
+SIZE, SMALL = 384, 224
 SCENES: dict[str, tuple[Setting, dict[str, Any]]] = {
     "landslide, SNR 4": (Setting(32, 8, 8), {"field": "landslide", "snr": 4.0}),
     "clouds and nodata": (Setting(32, 8, 8), {"field": "landslide", "snr": 4.0, "clouds": 0.1, "nodata": 0.03}),
