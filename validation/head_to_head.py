@@ -34,6 +34,8 @@ SCENES: dict[str, tuple[Setting, dict[str, Any]]] = {
     "fault": (Setting(32, 8, 8), {"field": "fault", "velocity": 10.0, "snr": 4.0}),
     "glacier, 20 px": (Setting(32, 24, 8), {"field": "glacier", "velocity": 200.0, "snr": 4.0}),
 }
+# Windows of the dense matcher have their own size.
+DENSE = 7
 OURS: dict[str, dict[str, Any]] = {"xoffset": {}, "xoffset, regularized": {"matcher": "regularized"}}
 
 
@@ -82,6 +84,8 @@ def measured(method: str, scene: str, size: int) -> dict[str, float | None]:
     """One method on one scene: CPU time of a window, memory beside that before, errors, and coverage if it has any."""
     _measure.on_one_core()
     setting, options = SCENES[scene]
+    if "matcher" in OURS.get(method, {}):
+        setting = setting._replace(template=DENSE)
     stack, truth = _scenes.pair(size, **options)
     _matched(method, stack.isel(y=slice(0, 112), x=slice(0, 112)), setting)  # compiles
     before, start = _peak(), time.process_time()
@@ -98,7 +102,9 @@ def measured(method: str, scene: str, size: int) -> dict[str, float | None]:
 def _matched(method: str, stack: xr.DataArray, setting: Setting) -> Any:
     """Shifts of ours, or an array of a peer."""
     if method in OURS:
-        return stack.offset.correlate(stack.offset.pairs(), **setting._asdict(), **OURS[method])
+        size = {} if "matcher" in OURS[method] else {"template": setting.template}
+        options = {"search": setting.search, "step": setting.step} | size | OURS[method]
+        return stack.offset.correlate(stack.offset.pairs(), **options)
     return PEERS[method].match(stack.values, setting)
 
 
