@@ -105,7 +105,9 @@ def _matched(method: str, stack: xr.DataArray, setting: Setting) -> Any:
         size = {} if "matcher" in OURS[method] else {"template": setting.template}
         options = {"search": setting.search, "step": setting.step} | size | OURS[method]
         return stack.offset.correlate(stack.offset.pairs(), **options)
-    return PEERS[method].match(stack.values, setting)
+    # none of the peers takes missing values: they get the mean of the image
+    filled = [np.where(np.isfinite(image), image, np.nanmean(image)) for image in stack.values]
+    return PEERS[method].match(np.stack(filled), setting)
 
 
 def _nodes(stack: xr.DataArray, setting: Setting) -> xr.Dataset:
