@@ -472,9 +472,7 @@ def test_one_image_is_refused(small):
 def test_images_without_data_end_after_matching(small):
     matches = results(small)["matches"]
     Pycorr().check("matches", matches)
-    with pytest.raises(
-        ValueError, match=r"recipe pycorr needs a match in at least one pair; got none of 1, as.*bbox"
-    ):
+    with pytest.raises(ValueError, match=r"recipe pycorr needs a match in at least one pair; got none of 1, as.*bbox"):
         Pycorr().check("matches", matches.assign(dx=matches.dx * np.nan))
 
 
