@@ -62,8 +62,8 @@ TEXTURES = {
         columns=(600, None),
     ),
     "crevasses": Texture(
-        "glacier tongue, Perito Moreno, Sentinel-2, compressed", "perito_moreno_s2/20200207.jpg", 3,
-        rows=(500, 980), columns=(130, 610),
+        "glacier tongue, Perito Moreno, Sentinel-2, compressed", "perito_moreno_s2/20200207.jpg",
+        rows=(521, 1041), columns=(181, 701),
     ),
     "high mountains": Texture("snow and rock, Everest, Landsat 7", "dem_and_masks/everest_landsat7_B4_20001030.tif"),
     "river plain": Texture("forest and river, Ucayali, Landsat composite", "river_landsat_latlon/1995.tif", 3),
