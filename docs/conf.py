@@ -19,10 +19,11 @@ extensions = [
 exclude_patterns = ["_build", "jupyter_execute"]
 default_role = "py:obj"  # single backticks of the docstrings: a link where there is something to link to, else code
 
-# code cells run in a folder of their own, and still read what lies here: `_benchmarks.py` and its numbers; small
-# satellite products and results of other systems come from the generators of the tests
-_TESTS = Path(__file__).parents[1] / "tests"
-_FOLDERS = [str(Path(__file__).parent), str(_TESTS / "readers"), str(_TESTS / "formats")]
+# code cells run in a folder of their own, and still read what lies here: `_benchmarks.py` and its numbers, what
+# `validation/` keeps; small satellite products and results of other systems come from the generators of the tests
+_ROOT = Path(__file__).parents[1]
+_TESTS = _ROOT / "tests"
+_FOLDERS = [str(Path(__file__).parent), str(_ROOT), str(_TESTS / "readers"), str(_TESTS / "formats")]
 os.environ["PYTHONPATH"] = os.pathsep.join([*_FOLDERS, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 # Every code cell runs at every build, in a folder that is thrown away; an exception or a warning on stderr fails it.

@@ -1,0 +1,143 @@
+"""Matchers beside each other on the same scenes: speed, memory, error, outliers, and whether they know their error.
+
+python -m validation.head_to_head [--small] [--results FOLDER]     some minutes
+
+Each runs alone in a process of its own, on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+import xoffset
+from benchmarks import _measure, _scenes
+from validation import tables
+from validation.case import Rows
+from validation.measures import window_mean
+from validation.peers import ABSENT, PEERS, Setting
+
+SIZE, SMALL = 512, 128
+SCENES: dict[str, tuple[Setting, dict[str, Any]]] = {
+    "landslide, SNR 4": (Setting(32, 8, 8), {"field": "landslide", "snr": 4.0}),
+    "landslide, SNR 1": (Setting(32, 8, 8), {"field": "landslide", "snr": 1.0}),
+    "clouds and nodata": (Setting(32, 8, 8), {"field": "landslide", "snr": 4.0, "clouds": 0.1, "nodata": 0.03}),
+    "fault": (Setting(32, 8, 8), {"field": "fault", "velocity": 10.0, "snr": 4.0}),
+    "glacier, 20 px": (Setting(32, 24, 8), {"field": "glacier", "velocity": 200.0, "snr": 4.0}),
+}
+OURS: dict[str, dict[str, Any]] = {"xoffset": {}, "xoffset, regularized": {"matcher": "regularized"}}
+
+
+def methods() -> list[str]:
+    """What can run here: ours, and the peers that are installed."""
+    return [*OURS, *(name for name, peer in PEERS.items() if peer.is_here)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run every method on every scene, show the table and keep it."""
+    parser = argparse.ArgumentParser(prog="python -m validation.head_to_head", description=__doc__.splitlines()[0])
+    parser.add_argument("--one", nargs=2, metavar=("METHOD", "SCENE"), help="one method on one scene, as JSON")
+    parser.add_argument("--small", action="store_true", help="small images, to see that it works; nothing is kept")
+    parser.add_argument("--results", type=Path, default=tables.RESULTS, metavar="FOLDER")
+    given = parser.parse_args(arguments)
+    if given.one:
+        print(json.dumps(measured(*given.one, size=SMALL if given.small else SIZE)))
+        return 0
+    rows = run(is_small=given.small)
+    _measure.print_table("Head to head", rows)
+    print(f"not here: {', '.join([*(name for name, peer in PEERS.items() if not peer.is_here), *ABSENT])}")
+    if not given.small:
+        tables.keep("head_to_head", {"matchers": rows, "versions": versions()}, given.results)
+    return 0
+
+
+def run(*, is_small: bool = False) -> Rows:
+    """Rows of all scenes and methods; small runs take one scene."""
+    rows = []
+    for scene in list(SCENES)[: 1 if is_small else None]:
+        for method in methods():
+            command = [sys.executable, "-m", "validation.head_to_head", "--one", method, scene]
+            command += ["--small"] if is_small else []
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            rows.append({"scene": scene, "method": method} | json.loads(done.stdout.splitlines()[-1]))
+    return rows
+
+
+def versions() -> Rows:
+    """Versions of all that ran."""
+    ran = [{"method": "xoffset", "version": xoffset.__version__}]
+    return ran + [{"method": name, "version": peer.version} for name, peer in PEERS.items() if peer.is_here]
+
+
+def measured(method: str, scene: str, size: int) -> dict[str, float | None]:
+    """One method on one scene: CPU time of a window, memory beside that before, errors, and coverage if it has any."""
+    _measure.on_one_core()
+    setting, options = SCENES[scene]
+    stack, truth = _scenes.pair(size, **options)
+    _matched(method, stack.isel(y=slice(0, 112), x=slice(0, 112)), setting)  # compiles
+    before, start = _peak(), time.process_time()
+    found = _matched(method, stack, setting)
+    seconds = time.process_time() - start
+    error = _scenes.errors(found, truth, _nodes(stack, setting))
+    where = _inside(stack, setting)
+    counted = int(np.isfinite(error[0]).sum()) or 1
+    told: dict[str, float | None] = {"us a window": 1e6 * seconds / counted, "memory MB": _peak() - before}
+    told |= {name: float(f"{value:.4g}") for name, value in _scenes.summary(error, where).items()}
+    return told | {"coverage %": _coverage(found, truth, where, setting) if method in OURS else None}
+
+
+def _matched(method: str, stack: xr.DataArray, setting: Setting) -> Any:
+    """Shifts of ours, or an array of a peer."""
+    if method in OURS:
+        return stack.offset.correlate(stack.offset.pairs(), **setting._asdict(), **OURS[method])
+    return PEERS[method].match(stack.values, setting)
+
+
+def _nodes(stack: xr.DataArray, setting: Setting) -> xr.Dataset:
+    """Dataset with the coordinates of the windows."""
+    count = [(size - setting.template) // setting.step + 1 for size in stack.shape[1:]]
+    middle = (setting.template - 1) / 2
+    axes = {
+        dim: np.interp(np.arange(n) * setting.step + middle, np.arange(stack[dim].size), stack[dim].values)
+        for dim, n in zip(("y", "x"), count, strict=True)
+    }
+    return xr.Dataset(coords=axes)
+
+
+def _inside(stack: xr.DataArray, setting: Setting) -> np.ndarray:
+    """Windows (rows, columns) whose search lies inside the images, which every method can match."""
+    starts = [np.arange((n - setting.template) // setting.step + 1) * setting.step for n in stack.shape[1:]]
+    ok = [
+        (each >= setting.search) & (each + setting.template + setting.search <= n)
+        for each, n in zip(starts, stack.shape[1:], strict=True)
+    ]
+    return np.asarray(ok[0][:, None] & ok[1][None])
+
+
+def _coverage(shifts: xr.Dataset, truth: xr.Dataset, where: np.ndarray, setting: Setting) -> float:
+    """Share of components within 1.96 standard errors of the mean motion of their window [%]."""
+    true = window_mean(truth[["dx", "dy"]].isel(time=1), setting.template).interp(x=shifts.x, y=shifts.y)
+    inside = []
+    for name in ("dx", "dy"):
+        ratio = ((shifts[name].isel(pair=0) - true[name]) / shifts[f"sigma_{name}"].isel(pair=0)).values[where]
+        inside.append(np.abs(ratio[np.isfinite(ratio)]) < 1.96)
+    return 100.0 * float(np.mean(np.concatenate(inside)))
+
+
+def _peak() -> float:
+    """Most memory of the process so far [MB]."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,98 @@
+"""Pictures of the page on validation, from the tables that are kept.
+
+python -m validation.pictures
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from validation import tables
+from validation.case import load, names
+from validation.cases import rangitikei
+
+FOLDER = Path(__file__).parents[1] / "docs" / "_static" / "validation"
+
+
+def main() -> int:
+    """Draw all pictures of which there are tables."""
+    plt.switch_backend("Agg")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for picture in (figures, pegs, head_to_head):
+        picture().savefig(FOLDER / f"{picture.__name__.replace('pegs', 'rangitikei')}.png", dpi=110)
+    return 0
+
+
+def figures() -> plt.Figure:
+    """Ours over the published number, of each figure that says what ours should be."""
+    rows = []
+    for name in names():
+        for row in (tables.read(name) or {"table": []})["table"]:
+            if row["met"] in ("yes", "no") and row["published"]:
+                rows.append((f"{load(name).title.split(',')[0].split(':')[0]}: {row['quantity']}", row))
+    figure, panel = plt.subplots(figsize=(9.0, 0.21 * len(rows) + 1.0), layout="constrained")
+    for k, (_, row) in enumerate(rows):
+        colour = "C2" if row["met"] == "yes" else "C3"
+        panel.plot(row["xoffset"] / row["published"], k, "o", color=colour, ms=5)
+        if row.get("OpenCV") is not None:
+            panel.plot(row["OpenCV"] / row["published"], k, "x", color="0.5", ms=5)
+    panel.plot([], [], "o", color="C2", label="xoffset, met")
+    panel.plot([], [], "o", color="C3", label="xoffset, not met")
+    panel.plot([], [], "x", color="0.5", label="OpenCV, same scene")
+    panel.axvline(1.0, color="k", lw=0.8)
+    panel.set_yticks(range(len(rows)), [label for label, _ in rows], fontsize=7)
+    panel.set(xlabel="measured over published", ylim=(len(rows) - 0.4, -0.6))
+    panel.legend(fontsize=8)
+    return figure
+
+
+def pegs() -> plt.Figure:
+    """Rates of the pegs, those that the published workflow found there, and windows around the fastest."""
+    table = rangitikei.true_rates(pd.read_csv(rangitikei.HERE / "pegs.csv"))
+    figure, panel = plt.subplots(figsize=(6.2, 7.2), layout="constrained")
+    options = {"angles": "xy", "scale_units": "xy", "scale": 0.05, "width": 0.005}
+    for names_of, colour, label in (
+        (("v_east", "v_north"), "k", "pegs"),
+        (("autorift_east", "autorift_north"), "C3", "autoRIFT and MintPy, published"),
+    ):
+        panel.quiver(table.x, table.y, *(table[name] for name in names_of), color=colour, label=label, **options)
+    panel.plot(table.x, table.y, "o", color="0.4", ms=3)
+    fastest = table[table.name == "Peg 22"].iloc[0]
+    for side, style in ((320.0, ":"), (160.0, "--"), (80.0, "-")):
+        corner = (fastest.x - side / 2, fastest.y - side / 2)
+        panel.add_patch(
+            plt.Rectangle(corner, side, side, fill=False, color="C0", ls=style, label=f"window of {side:.0f} m")
+        )
+    panel.quiver(table.x.min(), table.y.min(), 5.0, 0.0, color="0.4", **options)
+    panel.annotate("5 m/yr", (table.x.min(), table.y.min() + 20.0), color="0.4")
+    panel.set(aspect="equal", xlabel="x [m], EPSG:32760", ylabel="y [m]", title="Rangitikei landslide")
+    panel.ticklabel_format(useOffset=False, style="plain")
+    panel.tick_params("x", labelrotation=30)
+    panel.legend(fontsize=8)
+    return figure
+
+
+def head_to_head() -> plt.Figure:
+    """Error and time of each matcher, one panel a scene."""
+    rows = pd.DataFrame((tables.read("head_to_head") or {"matchers": []})["matchers"])
+    scenes = list(dict.fromkeys(rows.scene))
+    figure, panels = plt.subplots(1, len(scenes), figsize=(3.0 * len(scenes), 3.6), layout="constrained", sharex=True)
+    for panel, scene in zip(np.atleast_1d(panels), scenes, strict=True):
+        for k, (_, row) in enumerate(rows[rows.scene == scene].iterrows()):
+            marker = "o" if row.method.startswith("xoffset") else "s"
+            panel.plot(row["us a window"], row["rmse px"], marker, color=f"C{k}", label=row.method)
+            panel.annotate(f"{row['outliers %']:.1f} %", (row["us a window"], row["rmse px"]), fontsize=6)
+        panel.set(title=scene, xscale="log", xlabel="CPU µs a window")
+        panel.set_ylim(bottom=0.0)
+    np.atleast_1d(panels)[0].set_ylabel("error [px]; beside it outliers")
+    handles, labels = np.atleast_1d(panels)[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7)
+    return figure
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
