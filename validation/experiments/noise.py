@@ -23,7 +23,7 @@ DETAIL = 3.0
 
 @dataclass(frozen=True)
 class Ground:
-    """Ground that stands still on several dates."""
+    """Ground that stands still, and dates that it looks much alike on."""
 
     title: str
     dates: tuple[str, ...]
@@ -37,24 +37,24 @@ GROUNDS = {
     ),
     "forest": Ground(
         "Slovenia, Sentinel-2 NDVI, pixels of 10 m",
-        ("2016-12-12", "2016-12-22", "2017-01-01", "2017-02-10", "2017-03-22", "2017-04-01", "2017-04-11"),
+        ("2017-06-20", "2017-07-05", "2017-07-10", "2017-07-20", "2017-08-04", "2017-08-24", "2017-08-29"),
     ),
 }
 # Pairs of dates by what they stand for: ground, and its two dates.
 PAIRS = {
-    "scree, 3 years": ("scree and meadow", "2020", "2023"),
-    "scree, 13 years": ("scree and meadow", "2010", "2023"),
+    "forest, 10 days": ("forest", "2017-07-10", "2017-07-20"),
+    "forest, 11 months": ("forest", "2017-01-11", "2017-12-07"),
+    "forest, 6 months": ("forest", "2017-04-01", "2017-10-08"),
     "farmland, 1 year": ("farmland", "20190904", "20200831"),
     "farmland, 4 years": ("farmland", "20160816", "20200831"),
-    "forest, 10 days": ("forest", "2017-03-22", "2017-04-01"),
-    "forest, 110 days": ("forest", "2016-12-12", "2017-04-01"),
+    "scree, 3 years": ("scree and meadow", "2020", "2023"),
+    "scree, 13 years": ("scree and meadow", "2010", "2023"),
 }
 
 
-@lru_cache(maxsize=8)
-def images(ground: str, folder: Path) -> np.ndarray:
-    """Images of all dates of a ground (date, rows, columns); unknown pixels have the median of their image."""
-    dates = GROUNDS[ground].dates
+@lru_cache(maxsize=16)
+def images(ground: str, dates: tuple[str, ...], folder: Path) -> np.ndarray:
+    """Images of a ground on some dates (date, rows, columns); unknown pixels have the median of their image."""
     if ground == "scree and meadow":
         found = [read_image(folder / f"kaiserberg_rock_glacier/ortho_{date}.tif")[:, 1262:] for date in dates]
     elif ground == "farmland":
@@ -65,6 +65,12 @@ def images(ground: str, folder: Path) -> np.ndarray:
             found = [ndvi.sel(time=date).squeeze("time").values.astype(np.float64) for date in dates]
     whole = np.stack([np.where(np.isfinite(each), each, np.nanmedian(each)) for each in found])
     return whole if ground == "forest" else averaged(whole, 2)
+
+
+def pair_of(name: str, folder: Path) -> np.ndarray:
+    """The two images (2, rows, columns) of a pair of `PAIRS`."""
+    ground, first, second = PAIRS[name]
+    return images(ground, (first, second), folder)
 
 
 def detail(image: np.ndarray) -> np.ndarray:
@@ -83,15 +89,13 @@ def unexplained(image: np.ndarray, by: np.ndarray) -> tuple[np.ndarray, float]:
 
 def of_pair(name: str, folder: Path) -> tuple[np.ndarray, float]:
     """Noise (rows, columns) of a pair of `PAIRS`, and how well the detail of its two images correlates."""
-    ground, first, second = PAIRS[name]
-    places = [GROUNDS[ground].dates.index(date) for date in (first, second)]
-    before, after = images(ground, folder)[places]
+    before, after = pair_of(name, folder)
     return unexplained(after, before)
 
 
 def of_dates(ground: str, folder: Path) -> np.ndarray:
     """Noise of each date (date, rows, columns): what the mean of the other dates does not explain."""
-    every = images(ground, folder)
+    every = images(ground, GROUNDS[ground].dates, folder)
     others = (every.sum(axis=0) - every) / (len(every) - 1)
     return np.stack([unexplained(image, by)[0] for image, by in zip(every, others, strict=True)])
 

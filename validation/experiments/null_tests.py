@@ -120,10 +120,8 @@ PROCESSINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def short_pairs(folder: Path) -> Iterator[Pair]:
     """Real images of stable ground: ten days apart, and for comparison months and years."""
-    for name, (ground, first, second) in noise.PAIRS.items():
-        dates = noise.GROUNDS[ground].dates
-        images = noise.images(ground, folder)[[dates.index(first), dates.index(second)]]
-        yield Pair("real dates", name, "real", textures.stack_of(list(images), DATES))
+    for name in noise.PAIRS:
+        yield Pair("real dates", name, "real", textures.stack_of(list(noise.pair_of(name, folder)), DATES))
 
 
 # ----------------------------------------------------------------------------------------------------- seams, and light

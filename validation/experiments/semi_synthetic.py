@@ -7,6 +7,7 @@ python -m validation.experiments.semi_synthetic --data ../shared/data --small  a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import xoffset
-from benchmarks import _peers
+from validation import peers
 from validation.experiments import noise, scores, textures
 from validation.experiments.command import main
 from validation.tables import Rows
@@ -23,6 +24,10 @@ STEP, SEARCH = 8, 8
 WINDOWS = (16, 32, 64)
 DATES = np.array(["2020-01-01", "2021-01-01"], dtype="datetime64[us]")
 NO_NOISE = "none"
+# Filters of the images: the usual one, and that which keeps the finest detail, as most other tools do.
+FILTERS = {"xoffset": "bandpass", "xoffset, high-pass": "highpass"}
+# Other programs that are run beside, where they are installed, and their names in the tables.
+BESIDE = {"OpenCV matchTemplate, parabola": "OpenCV", "autoRIFT": "autoRIFT"}
 # A method: displacements and standard errors, if it has any, (2, rows, columns), down and right, in pixels.
 Found = tuple[np.ndarray, np.ndarray | None]
 
@@ -47,62 +52,70 @@ class Vectors(NamedTuple):
     ground: np.ndarray
 
 
-def ours(images: np.ndarray, window: int) -> Found:
+def ours(images: np.ndarray, window: int, *, prefilter: str) -> Found:
     """Matches of xoffset that its screening leaves."""
     stack = textures.stack_of(list(images), DATES)
-    shifts = xoffset.correlate(stack, xoffset.pairs(stack), template=window, search=SEARCH, step=STEP)
-    found, sigma = textures.in_pixels(xoffset.screen(shifts))
+    options = {"template": window, "search": SEARCH, "step": STEP, "prefilter": prefilter}
+    found, sigma = textures.in_pixels(xoffset.screen(xoffset.correlate(stack, xoffset.pairs(stack), **options)))
     return found[0], sigma[0]
 
 
-def opencv(images: np.ndarray, window: int) -> Found:
-    """`matchTemplate` and a parabola, which tell neither what is wrong nor how certain the rest is."""
-    return _peers.opencv_loop(images, window, SEARCH, STEP)[::-1], None
+def theirs(images: np.ndarray, window: int, *, name: str) -> Found:
+    """Matches of another program, which tells neither what is wrong nor how certain the rest is."""
+    return peers.PEERS[name].match(images, peers.Setting(window, SEARCH, STEP))[::-1], None
 
 
 def methods() -> dict[str, Callable[[np.ndarray, int], Found]]:
     """What is installed, by name."""
-    found: dict[str, Callable[[np.ndarray, int], Found]] = {"xoffset": ours}
-    if _peers.has("cv2"):
-        found["OpenCV"] = opencv
-    return found
+    installed = [name for name in BESIDE if name in peers.PEERS and peers.PEERS[name].is_here]
+    own = {name: partial(ours, prefilter=each) for name, each in FILTERS.items()}
+    return own | {BESIDE[name]: partial(theirs, name=name) for name in installed}
 
 
-def scene(texture: str, field: str, kind: str, folder: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two images (2, rows, columns) and the motion between them (2, rows, columns), down and right [px]."""
-    told = textures.TEXTURES[texture]
+class Scene(NamedTuple):
+    """Two images (2, rows, columns), the motion between them, and that of the ground alone (2, rows, columns) [px]."""
+
+    images: np.ndarray
+    truth: np.ndarray
+    of_ground: np.ndarray
+
+
+def scene(texture: str, field: str, kind: str, folder: Path, seed: int) -> Scene:
+    """A texture moved by a field, with noise; images lie apart by a fraction of a pixel, as real ones do.
+
+    Ground that stands still would else be moved by no fraction, which favours methods that are drawn to whole pixels.
+    """
+    told, generator = textures.TEXTURES[texture], np.random.default_rng(seed)
     fine = told.read(folder)
     largest = textures.FIELDS[field][1]
-    after, truth = textures.moved(fine, largest * textures.shares(field, fine.shape), told.factor)
+    apart = generator.integers(1, told.factor, 2)[:, None, None] / told.factor if told.factor > 1 else 0.0
+    field_of = largest * textures.shares(field, fine.shape)
+    after, truth = textures.moved(fine, field_of + apart, told.factor)
     images = [textures.averaged(fine, told.factor), after]
     if kind != NO_NOISE:
-        generator = np.random.default_rng(seed)
         images[1] = noise.added(images[1], noise.of_pair(kind, folder)[0], generator)
     # at the rim what is seen comes from beyond the image
-    rim = int(np.ceil(largest)) + 1
+    rim = int(np.ceil(largest)) + 2
     inside = (..., slice(rim, -rim), slice(rim, -rim))
-    return np.stack(images)[inside], truth[inside]
+    return Scene(np.stack(images)[inside], truth[inside], (truth - apart)[inside])
 
 
-def matched(folder: Path, names: dict[str, tuple[str, ...]], windows: tuple[int, ...]) -> Iterator[Vectors]:
-    """Vectors of all combinations of textures, fields, noises, windows and methods."""
-    combinations = product(names["texture"], names["field"], names["noise"])
-    for seed, (texture, field, kind) in enumerate(combinations):
-        images, truth = scene(texture, field, kind, folder, seed)
+def matched(folder: Path, names: tuple[tuple[str, ...], ...], windows: tuple[int, ...]) -> Iterator[Vectors]:
+    """Vectors of all combinations of textures and noises, windows and methods; the fields take turns."""
+    of_textures, fields, noises = names
+    for k, (texture, kind) in enumerate(product(of_textures, noises)):
+        field = fields[(k + k // len(noises)) % len(fields)]
+        made = scene(texture, field, kind, folder, k)
         for window, (method, match) in product(windows, methods().items()):
-            if min(images.shape[1:]) < window + 2 * STEP:
+            if min(made.images.shape[1:]) < window + 2 * (SEARCH + STEP):
                 continue
-            found, sigma = match(images, window)
-            mean, ground = textures.kinds_of_ground(truth, window, STEP)
+            found, sigma = match(made.images, window)
+            mean, _ = textures.in_windows(made.truth, window, STEP)
+            _, ground = textures.kinds_of_ground(made.of_ground, window, STEP)
             # windows whose search leaves the image tell nothing of a method
-            inside = _searched(images.shape[1:], window)[: mean.shape[1], : mean.shape[2]].ravel()
-            yield Vectors(
-                Case(texture, field, kind, window, method),
-                (found - mean).reshape(2, -1)[:, inside],
-                None if sigma is None else sigma.reshape(2, -1)[:, inside],
-                mean.reshape(2, -1)[:, inside],
-                ground.ravel()[inside],
-            )
+            inside = _searched(made.images.shape[1:], window)
+            flat = [None if each is None else each[:, inside] for each in (found - mean, sigma, mean)]
+            yield Vectors(Case(texture, field, kind, window, method), *flat, ground[inside])
 
 
 def _searched(shape: tuple[int, ...], window: int) -> np.ndarray:
@@ -137,15 +150,10 @@ def grouped(vectors: list[Vectors], *keys: str, ground: int | None = None) -> Ro
 
 def run(folder: Path, *, is_small: bool = False) -> dict[str, Rows]:
     """Tables by texture, by noise and its baseline, by field and ground, and of how alike the noisy images are."""
-    names = {
-        "texture": tuple(textures.TEXTURES),
-        "field": tuple(textures.FIELDS),
-        "noise": (NO_NOISE, *noise.PAIRS),
-    }
+    names = tuple(textures.TEXTURES), tuple(textures.FIELDS), (NO_NOISE, *noise.PAIRS)
     windows = WINDOWS
     if is_small:
-        names = {"texture": ("rock glacier",), "field": ("landslide",), "noise": (NO_NOISE, "forest, 10 days")}
-        windows = (32,)
+        names, windows = (("rock glacier",), ("landslide",), (NO_NOISE, "scree, 3 years")), (32,)
     vectors = list(matched(folder, names, windows))
     by_ground = [
         {"ground": kind} | row
@@ -158,7 +166,7 @@ def run(folder: Path, *, is_small: bool = False) -> dict[str, Rows]:
             "ground": noise.GROUNDS[noise.PAIRS[name][0]].title,
             "correlation": noise.of_pair(name, folder)[1],
         }
-        for name in names["noise"]
+        for name in names[2]
         if name != NO_NOISE
     ]
     return {
