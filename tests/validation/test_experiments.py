@@ -123,7 +123,7 @@ def test_a_coverage_can_be_low(made_up, tmp_path):
     """Standard errors of a tenth hold almost nothing: the table tells."""
     stack, truth = coverage.scene("rock and ice", "landslide", "farmland", tmp_path, 2, 0)
     kind = coverage.kinds(truth)
-    errors = coverage.measured(stack, truth, calibrated=False)
+    errors = coverage.measured(coverage.matched(stack), truth, stack["time"].values)
     assert set(errors) == set(coverage.QUANTITIES)
     told = coverage.Measured("landslide", "farmland", False, errors, kind)
     smaller = {name: each._replace(sigma=0.1 * each.sigma) for name, each in errors.items()}

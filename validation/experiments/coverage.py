@@ -50,7 +50,7 @@ class Measured(NamedTuple):
 
     field: str
     noise: str
-    calibrated: bool
+    is_calibrated: bool
     errors: dict[str, Errors]
     kind: np.ndarray
 
@@ -85,15 +85,20 @@ def history(dates: np.ndarray) -> np.ndarray:
 
 
 def scene(
-    texture: str, field: str, ground: str, folder: Path, years: int, seed: int
+    texture: str, field: str, ground: str, folder: Path, years: int, seed: int, *, is_still: bool = False
 ) -> tuple[xr.DataArray, np.ndarray]:
-    """Images of moving ground with noise by date, and the motion (time, 2, rows, columns) since the first one [px]."""
+    """Images of moving ground, or of the same at rest, with noise by date, and the motion since the first one [px].
+
+    The motion is (time, 2, rows, columns), down and right.
+    """
     told, generator = textures.TEXTURES[texture], np.random.default_rng(seed)
     fine, dates = told.read(folder), dates_of(years)
     share, noises = textures.shares(field, fine.shape), noise.of_dates(ground, folder)
+    before = textures.averaged(fine, told.factor)
+    at_rest = before, np.zeros((2, *before.shape))
     images, truth = [], []
     for moved in history(dates):
-        image, motion = textures.moved(fine, moved * share, told.factor)
+        image, motion = at_rest if is_still else textures.moved(fine, moved * share, told.factor)
         images.append(noise.added(image, noises[generator.integers(len(noises))], generator))
         truth.append(motion)
     rim = int(np.ceil(np.abs(history(dates)).max())) + 1
@@ -126,14 +131,23 @@ def lagrangian(truth: np.ndarray, first: int, second: int) -> np.ndarray:
     return textures.in_windows((truth[second] - truth[first])[:, rows, columns], WINDOW, STEP)[0]
 
 
-def measured(stack: xr.DataArray, truth: np.ndarray, *, calibrated: bool) -> dict[str, Errors]:
-    """Errors of all quantities; calibrated on the still ground of every second square of windows."""
-    dates = stack["time"].values
-    shifts = xoffset.screen(
-        xoffset.correlate(stack, xoffset.pairs(stack, max_gap=LONGEST), template=WINDOW, search=SEARCH, step=STEP)
+def matched(stack: xr.DataArray) -> xr.Dataset:
+    """Each date with the next ones, screened."""
+    network = xoffset.pairs(stack, max_gap=LONGEST)
+    return xoffset.screen(xoffset.correlate(stack, network, template=WINDOW, search=SEARCH, step=STEP))
+
+
+def calibrated(shifts: xr.Dataset, at_rest: xr.DataArray) -> xr.Dataset:
+    """Shifts whose standard errors are scaled to what is seen on the same ground at rest, with other noise."""
+    still = matched(at_rest)
+    everywhere = xr.DataArray(
+        np.ones(still["dx"].shape[1:], bool), coords={"y": still.y, "x": still.x}, dims=("y", "x")
     )
-    if calibrated:
-        shifts = xoffset.calibrate(shifts, squares(shifts) & (kinds(truth) == 0))
+    return xoffset.calibrate(still, everywhere, apply_to=shifts)
+
+
+def measured(shifts: xr.Dataset, truth: np.ndarray, dates: np.ndarray) -> dict[str, Errors]:
+    """Errors of all quantities."""
     found, sigma = textures.in_pixels(shifts)
     ends = [np.searchsorted(dates, shifts[name].values) for name in ("reference", "secondary")]
     true = np.stack([lagrangian(truth, i, j) for i, j in zip(*ends, strict=True)])
@@ -143,13 +157,6 @@ def measured(stack: xr.DataArray, truth: np.ndarray, *, calibrated: bool) -> dic
     moved, of_date = textures.in_pixels(series.rename(time="pair"))
     errors["series"] = Errors((moved - means)[1:], np.hypot(of_date, of_date[:1])[1:])
     return errors | _of_terms(shifts, means, dates)
-
-
-def squares(shifts: xr.Dataset) -> xr.DataArray:
-    """Every second square (y, x) of windows as wide as one window, so that the others share little with them."""
-    wide = WINDOW // STEP
-    y, x = np.indices((shifts.sizes["y"], shifts.sizes["x"]))
-    return xr.DataArray((x // wide + y // wide) % 2 == 0, coords={"y": shifts.y, "x": shifts.x}, dims=("y", "x"))
 
 
 def _of_terms(shifts: xr.Dataset, means: np.ndarray, dates: np.ndarray) -> dict[str, Errors]:
@@ -176,24 +183,16 @@ def _of_terms(shifts: xr.Dataset, means: np.ndarray, dates: np.ndarray) -> dict[
 
 
 def all_measured(folder: Path, *, is_small: bool) -> Iterator[Measured]:
-    """All stacks, with the standard errors as they are matched, and calibrated."""
-    names = [TEXTURES, tuple(textures.FIELDS), tuple(noise.GROUNDS)]
-    combinations = list(product(*names)) if not is_small else [("rock and ice", "landslide", "scree and meadow")]
-    for seed, (texture, field, ground) in enumerate(combinations):
-        stack, truth = scene(texture, field, ground, folder, 2 if is_small else YEARS, seed)
-        kind = kinds(truth)
-        for calibrated in (False, True):
-            tested = np.where(squares_of(kind.shape), -1, kind) if calibrated else kind
-            if calibrated and (kind == 0).sum() < 60:
-                continue  # hardly any ground stands still
-            yield Measured(field, ground, calibrated, measured(stack, truth, calibrated=calibrated), tested)
-
-
-def squares_of(shape: tuple[int, ...]) -> np.ndarray:
-    """As `squares`, of a grid of this shape."""
-    y, x = np.indices(shape)
-    wide = WINDOW // STEP
-    return np.asarray((x // wide + y // wide) % 2 == 0)
+    """All stacks, with the standard errors as they are matched, and calibrated; the fields take turns."""
+    grounds, years = tuple(noise.GROUNDS), 2 if is_small else YEARS
+    combinations = list(product(TEXTURES, grounds))[: 1 if is_small else None]
+    for k, (texture, ground) in enumerate(combinations):
+        field = tuple(textures.FIELDS)[sum(divmod(k, len(grounds))) % len(textures.FIELDS)]
+        stack, truth = scene(texture, field, ground, folder, years, k)
+        at_rest, _ = scene(texture, field, ground, folder, years, 100 + k, is_still=True)
+        shifts, dates, kind = matched(stack), stack["time"].values, kinds(truth)
+        yield Measured(field, ground, False, measured(shifts, truth, dates), kind)
+        yield Measured(field, ground, True, measured(calibrated(shifts, at_rest), truth, dates), kind)
 
 
 def table(stacks: list[Measured], *keys: str) -> Rows:
@@ -235,11 +234,11 @@ def of_points(product: xr.Dataset, gnss: pd.DataFrame) -> dict[str, float]:
 def run(folder: Path, *, is_small: bool = False) -> dict[str, Rows]:
     """Tables by quantity and ground, as matched and calibrated, and by quantity and noise."""
     stacks = list(all_measured(folder, is_small=is_small))
-    raw, calibrated = ([each for each in stacks if each.calibrated is is_it] for is_it in (False, True))
+    raw, scaled = ([each for each in stacks if each.is_calibrated is is_it] for is_it in (False, True))
     return {
         "as matched": table(raw, "quantity", "ground"),
-        "calibrated": table(calibrated, "quantity", "ground"),
-        "by noise": table(calibrated, "quantity", "noise"),
+        "calibrated": table(scaled, "quantity", "ground"),
+        "by noise": table(scaled, "quantity", "noise"),
     }
 
 

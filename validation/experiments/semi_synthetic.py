@@ -104,7 +104,7 @@ def matched(folder: Path, names: tuple[tuple[str, ...], ...], windows: tuple[int
     """Vectors of all combinations of textures and noises, windows and methods; the fields take turns."""
     of_textures, fields, noises = names
     for k, (texture, kind) in enumerate(product(of_textures, noises)):
-        field = fields[(k + k // len(noises)) % len(fields)]
+        field = fields[sum(divmod(k, len(noises))) % len(fields)]
         made = scene(texture, field, kind, folder, k)
         for window, (method, match) in product(windows, methods().items()):
             if min(made.images.shape[1:]) < window + 2 * (SEARCH + STEP):

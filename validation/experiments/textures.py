@@ -78,7 +78,8 @@ def read_image(path: Path, band: int = 1) -> np.ndarray:
     """One band of an image (rows, columns), float64; nodata is NaN."""
     # a photograph has no coordinates, which is no reason to warn
     with rasterio.open(f"vrt://{path}?a_ullr=0,0,1,-1") as file:
-        return np.asarray(file.read(band, masked=True).astype(np.float64).filled(np.nan))
+        image = file.read(band).astype(np.float64)
+        return np.where(image == file.nodata, np.nan, image) if file.nodata is not None else image
 
 
 def middle(image: np.ndarray, side: int) -> np.ndarray:
