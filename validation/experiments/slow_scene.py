@@ -17,16 +17,16 @@ from xoffset import masking, synthetic
 PIXEL = 10.0
 DIRECTION = 120.0
 YEARS, REVISIT = 5.0, 5
-# Side of a place, how far the first lies from the edge of the image and from the next one [px].
-PLACE, MARGIN, APART = 80, 32, 64
+# Side of a place, and how far it lies from the edges of the image [px].
+PLACE, MARGIN = 72, 24
 # Distance from an outline beyond which ground counts as stable [m].
-BUFFER = 200.0
+BUFFER = 160.0
 # Detail over noise that makes 0.05 px a date in a window of 32 px, with no other error.
 WHITE = 1.0
 # Share of the dates whose clouds no mask tells of.
 MISSED = 0.1
 # First and last day of the year with snow, and share of the terrain above the snow line, least and most.
-WINTER, SNOW = (335, 90), (0.1, 0.6)
+WINTER, SNOW = (335, 90), (0.1, 0.5)
 
 
 class Error(NamedTuple):
@@ -46,7 +46,7 @@ ERRORS = {
     "jitter": Error(0.4, "m", "what a correction of jitter takes, 0.5 to 0.3 m of precision (Provost et al. 2022)"),
     "shadows": Error(0.3, "of the brightness", "assumed; the seeming cycle of a year that it makes is in the table"),
     "illumination": Error(0.1, "of the brightness", "assumed"),
-    "clouds": Error(0.15, "of each image", "assumed, of dates that were chosen for being clear"),
+    "clouds": Error(0.05, "of each image", "assumed, of dates that were chosen for being clear"),
 }  # fmt: skip
 
 
