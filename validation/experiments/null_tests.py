@@ -31,6 +31,9 @@ STEPS, SIDE = 3.0, 256
 # Days of the light, and latitude of Mount Baker [degree].
 DAYS, LATITUDE = ("2020-06-20", "2020-07-10", "2020-08-20", "2020-10-10", "2020-12-10"), 48.8
 
+# Contrast of the pattern of the ground, beside the light: much, and little.
+CONTRASTS = (0.3, 0.03)
+
 
 class Pair(NamedTuple):
     """Two images of ground that stands still, what differs between them, and whether they were taken so."""
@@ -48,17 +51,18 @@ def seems(pair: Pair, window: int = WINDOW) -> Rows:
         xoffset.correlate(pair.stack, xoffset.pairs(pair.stack), template=window, search=SEARCH, step=STEP)
     )
     told = {"test": pair.test, "what differs": pair.differs, "images": pair.images}
-    rows = [told | {"corrected": "nothing"} | _numbers(shifts)]
+    inside = textures.searched(pair.stack.shape[1:], window, SEARCH, STEP)
+    rows = [told | {"corrected": "nothing"} | _numbers(shifts, inside)]
     still = xr.DataArray(np.ones(shifts["dx"].shape[1:], bool), coords={"y": shifts.y, "x": shifts.x}, dims=("y", "x"))
     for name, options in pair.corrections.items():
         corrected = xoffset.correct(shifts, stable=still, min_nodes=20, **options)
-        rows.append(told | {"corrected": name} | _numbers(corrected))
+        rows.append(told | {"corrected": name} | _numbers(corrected, inside))
     return rows
 
 
-def _numbers(shifts: xr.Dataset) -> dict[str, float]:
-    """Seeming motion of the first pair [px]."""
-    found, sigma = (each[0].reshape(2, -1) for each in textures.in_pixels(shifts))
+def _numbers(shifts: xr.Dataset, inside: np.ndarray) -> dict[str, float]:
+    """Seeming motion of the first pair in these windows (rows, columns) [px]."""
+    found, sigma = (each[0][:, inside] for each in textures.in_pixels(shifts))
     is_known = np.isfinite(found[0])
     if not is_known.any():
         return {"kept %": 0.0}
@@ -80,13 +84,7 @@ def _numbers(shifts: xr.Dataset) -> dict[str, float]:
 
 
 def two_processings(folder: Path) -> Iterator[Pair]:
-    """One acquisition twice: resolutions of a product, and what processing does to real images."""
-    scene = folder / "sentinel2_safe" / "S2A_MSIL2A_20190212T192651_N0212_R013_T07HFE_20201007T160857.SAFE"
-    found = {resolution: next(scene.rglob(f"*_B04_{resolution}.tif")) for resolution in ("10m", "20m", "60m")}
-    images = {name: textures.read_image(path) for name, path in found.items()}
-    for other in ("20m", "60m"):
-        stack = textures.stack_of([images["10m"], images[other]], DATES)
-        yield Pair("two processings", f"10 m and {other} layer of one product, thinned out to 1098 m", "real", stack)
+    """What processing does to real images."""
     for name in ("rock glacier", "rock and ice", "farmland"):
         texture = textures.TEXTURES[name]
         image = textures.averaged(texture.read(folder), texture.factor)
@@ -152,12 +150,14 @@ def other_light(folder: Path) -> Iterator[Pair]:
     with xr.open_dataset(folder / "dem_and_masks" / "cop30_mt_baker.tif", engine="rasterio") as file:
         dem = file["band_data"].squeeze("band", drop=True).load()
     grain = scipy.ndimage.gaussian_filter(np.random.default_rng(5).standard_normal(dem.shape), 1.0)
-    ground = 1.0 + 0.3 * grain / grain.std()
     suns = zip(*sunlight.position(np.array(DAYS, "datetime64[us]"), LATITUDE), strict=True)
-    june, *others = (ground * _shaded(dem, azimuth, elevation) for azimuth, elevation in suns)
-    for day, image in zip(DAYS[1:], others, strict=True):
-        stack = textures.stack_of([june, image], DATES)
-        yield Pair("other light", f"{DAYS[0]} and {day}, Mount Baker", "real terrain, computed light", stack)
+    june, *others = (_shaded(dem, azimuth, elevation) for azimuth, elevation in suns)
+    for contrast in CONTRASTS:
+        ground = 1.0 + contrast * grain / grain.std()
+        for day, light in zip(DAYS[1:], others, strict=True):
+            stack = textures.stack_of([ground * june, ground * light], DATES)
+            what = f"{DAYS[0]} and {day}, ground with {contrast:.0%} of contrast"
+            yield Pair("other light", what, "real terrain, computed light", stack)
 
 
 def _shaded(dem: xr.DataArray, azimuth: float, elevation: float) -> np.ndarray:

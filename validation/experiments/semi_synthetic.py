@@ -113,18 +113,9 @@ def matched(folder: Path, names: tuple[tuple[str, ...], ...], windows: tuple[int
             mean, _ = textures.in_windows(made.truth, window, STEP)
             _, ground = textures.kinds_of_ground(made.of_ground, window, STEP)
             # windows whose search leaves the image tell nothing of a method
-            inside = _searched(made.images.shape[1:], window)
+            inside = textures.searched(made.images.shape[1:], window, SEARCH, STEP)
             flat = [None if each is None else each[:, inside] for each in (found - mean, sigma, mean)]
             yield Vectors(Case(texture, field, kind, window, method), *flat, ground[inside])
-
-
-def _searched(shape: tuple[int, ...], window: int) -> np.ndarray:
-    """Which windows have room for their search (rows, columns)."""
-    fits = []
-    for size in shape:
-        start = STEP * np.arange((size - window) // STEP + 1)
-        fits.append((start >= SEARCH) & (start + window + SEARCH <= size))
-    return np.logical_and.outer(*fits)
 
 
 def grouped(vectors: list[Vectors], *keys: str, ground: int | None = None) -> Rows:

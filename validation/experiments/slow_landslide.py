@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from xoffset.recipes import Landslide
 RATE = 0.2  # m a year
 # What is said of the motion beforehand: the fastest that is looked for [m yr-1].
 FASTEST = 1.0
-DATES, SIDE, SEEDS = 150, 256, (0,)
+DATES, SIDE, SEEDS = 150, 288, (0,)
 WINDOWS: dict[str, tuple[int, ...]] = {"16, 32, 64": (16, 32, 64), "16": (16,), "32": (32,), "64": (64,)}
 USUAL = "32"  # window that theory speaks of
 # Probability of a false alarm, of detection, and the multiple of the standard error that both ask for together.
@@ -132,7 +133,7 @@ def of_windows(rate: xr.Dataset, scene: Scene, side: int, places: tuple[int, ...
             )
         )
         truth = np.zeros((2, int(inside.sum())))
-        truth[0] = 100.0 * RATE if place in MOVING else 0.0
+        truth[0] = 100.0 * scene.rate if place in MOVING else 0.0
         found.append((velocity[:, inside], sigma[:, inside], truth))
     return Rates(*(np.concatenate(each, axis=1) for each in zip(*found, strict=True)))
 
@@ -143,7 +144,7 @@ def of_places(rate: xr.Dataset, ground: xr.DataArray, scene: Scene, places: tupl
     for place in places:
         mean = xoffset.area_mean(rate, scene.polygons((place,)), stable=ground)
         velocity, sigma = _turned(mean)
-        found.append((velocity, sigma, np.array([100.0 * RATE if place in MOVING else 0.0, 0.0])))
+        found.append((velocity, sigma, np.array([100.0 * scene.rate if place in MOVING else 0.0, 0.0])))
     return Rates(*(np.stack(each, axis=1) for each in zip(*found, strict=True)))
 
 
@@ -254,7 +255,7 @@ def one_scene(runs: Runs, seed: int, *, is_small: bool) -> np.ndarray:
             runs.add("corrected", name, rate, ground, scene, int(USUAL))
     if not is_small:
         for each in (2, 4):
-            fewer = Scene(scene.images[::each], scene.detector, scene.corners)
+            fewer = replace(scene, images=scene.images[::each])
             shifts, ground = screened(fewer, WINDOWS[USUAL])
             options = corrections(scene)[RECIPE]
             runs.add("dates", str(dates[::each].size), rate_of(shifts, ground, options), ground, fewer, int(USUAL))

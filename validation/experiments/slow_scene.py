@@ -18,7 +18,7 @@ PIXEL = 10.0
 DIRECTION = 120.0
 YEARS, REVISIT = 5.0, 5
 # Side of a place, and how far it lies from the edges of the image [px].
-PLACE, MARGIN = 72, 24
+PLACE, MARGIN = 72, 36
 # Distance from an outline beyond which ground counts as stable [m].
 BUFFER = 160.0
 # Detail over noise that makes 0.05 px a date in a window of 32 px, with no other error.
@@ -52,11 +52,12 @@ ERRORS = {
 
 @dataclass(frozen=True)
 class Scene:
-    """Images (time, y, x) without what masks take, the detectors (y, x), and corners of the places [px]."""
+    """Images (time, y, x) without what masks take, detectors (y, x), corners of the places [px], and the rate [m yr-1]."""
 
     images: xr.DataArray
     detector: xr.DataArray
     corners: tuple[tuple[int, int], ...]
+    rate: float
 
     def polygons(self, places: tuple[int, ...]) -> dict[str, Any]:
         """GeoJSON of places by their numbers."""
@@ -97,7 +98,7 @@ def photographed(rate: float, dates: np.ndarray, side: int, seed: int, *, white:
     detector = truth["detector"] if "detector" in truth else xr.ones_like(truth["vx"], dtype=np.uint8)
     if not white:
         images = images.where(usable(truth, images, np.random.default_rng([seed, 9])))
-    return Scene(images, detector, corners)
+    return Scene(images, detector, corners, rate)
 
 
 def usable(truth: xr.Dataset, images: xr.DataArray, generator: np.random.Generator) -> xr.DataArray:

@@ -126,6 +126,15 @@ def in_windows(values: np.ndarray, side: int, step: int) -> tuple[np.ndarray, np
     return windows.mean(axis=(-2, -1)), windows.max(axis=(-2, -1)) - windows.min(axis=(-2, -1))
 
 
+def searched(shape: tuple[int, ...], side: int, search: int, step: int) -> np.ndarray:
+    """Which windows of `side` pixels, every `step` pixels, have room for their search (rows, columns)."""
+    fits = []
+    for size in shape:
+        start = step * np.arange((size - side) // step + 1)
+        fits.append((start >= search) & (start + side + search <= size))
+    return np.logical_and.outer(*fits)
+
+
 def kinds_of_ground(truth: np.ndarray, side: int, step: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean truth of each window (2, rows, columns) [px], and its kind of ground: 0 still, 1 moving as one, 2 a margin.
 
