@@ -52,7 +52,7 @@ ERRORS = {
 
 @dataclass(frozen=True)
 class Scene:
-    """Images (time, y, x) without what masks take, detectors (y, x), corners of the places [px], and the rate [m yr-1]."""
+    """Images (time, y, x) without what masks take, detectors (y, x), corners of the places [px], and rate [m yr-1]."""
 
     images: xr.DataArray
     detector: xr.DataArray
