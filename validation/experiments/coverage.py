@@ -156,30 +156,47 @@ def measured(shifts: xr.Dataset, truth: np.ndarray, dates: np.ndarray) -> dict[s
     series = xoffset.invert(shifts, reference=dates[0])
     moved, of_date = textures.in_pixels(series.rename(time="pair"))
     errors["series"] = Errors((moved - means)[1:], np.hypot(of_date, of_date[:1])[1:])
-    return errors | _of_terms(shifts, means, dates)
+    return (
+        errors
+        | _of_terms(shifts, means, dates)
+        | {"velocity": _of_velocity(shifts, errors["shifts"].error, means, dates)}
+    )
+
+
+def _parts(means: np.ndarray, dates: np.ndarray) -> np.ndarray:
+    """Terms (term, 2, rows, columns) of the true motion (time, 2, rows, columns), by least squares."""
+    found = np.linalg.lstsq(terms(dates).T, means.reshape(dates.size, -1), rcond=None)[0]
+    return np.asarray(found.reshape(-1, *means.shape[1:]))
 
 
 def _of_terms(shifts: xr.Dataset, means: np.ndarray, dates: np.ndarray) -> dict[str, Errors]:
-    """Errors of the velocity, and of the parts of a motion; the truth has them by least squares."""
-    design = terms(dates)
-    series = means.reshape(dates.size, -1)
-    true = np.linalg.lstsq(design.T, series, rcond=None)[0].reshape(-1, *means.shape[1:])
-    line = np.linalg.lstsq(design[:2].T, series, rcond=None)[0].reshape(-1, *means.shape[1:])
+    """Errors of the parts of a motion that are fitted together."""
+    true = _parts(means, dates)
     parts = xoffset.decompose(shifts, seasonal=True, steps=[event_of(dates)])
-    rate = xoffset.velocity(shifts)
-    errors = {}
-    for name, data, label, value in (
-        ("velocity", rate, "v{}", line[1]),
-        ("steady part", parts, "v{}", true[1]),
-        ("step", parts, "step_d{}", true[4]),
-        ("seasonal sine", parts, "annual_sin_d{}", true[2]),
-        ("seasonal cosine", parts, "annual_cos_d{}", true[3]),
-    ):
-        names = [label.format(axis) for axis in "yx"]
-        found = np.stack([data[each].squeeze().values for each in names]) / PIXEL
-        sigma = np.stack([data[f"sigma_{each}"].squeeze().values for each in names]) / PIXEL
-        errors[name] = Errors(found * np.array([-1.0, 1.0])[:, None, None] - value, sigma)
-    return errors
+    labels = {"steady part": "v{}", "step": "step_d{}", "seasonal sine": "annual_sin_d{}"}
+    labels["seasonal cosine"] = "annual_cos_d{}"
+    values = dict(zip(labels, (true[1], true[4], true[2], true[3]), strict=True))
+    return {name: _of_product(parts, label, values[name]) for name, label in labels.items()}
+
+
+def _of_velocity(shifts: xr.Dataset, error: np.ndarray, means: np.ndarray, dates: np.ndarray) -> Errors:
+    """Errors of the velocity of ground that would move steadily alone, its shifts being as wrong as these.
+
+    A line has no truth where the ground also jumps and swings.
+    """
+    steady = _parts(means, dates)[1]
+    years = shifts["baseline"].values / 365.25
+    seen = (years[:, None, None, None] * steady + error) * PIXEL
+    alone = shifts.assign(dx=shifts["dx"].copy(data=seen[:, 1]), dy=shifts["dy"].copy(data=-seen[:, 0]))
+    return _of_product(xoffset.velocity(alone), "v{}", steady)
+
+
+def _of_product(product: xr.Dataset, label: str, true: np.ndarray) -> Errors:
+    """Errors of a quantity by its label, in which {} stands for the axis."""
+    names = [label.format(axis) for axis in "yx"]
+    found = np.stack([product[each].squeeze().values for each in names]) / PIXEL
+    sigma = np.stack([product[f"sigma_{each}"].squeeze().values for each in names]) / PIXEL
+    return Errors(found * np.array([-1.0, 1.0])[:, None, None] - true, sigma)
 
 
 def all_measured(folder: Path, *, is_small: bool) -> Iterator[Measured]:
