@@ -32,9 +32,8 @@ def semi_synthetic(found: dict[str, tables.Rows]) -> Figure:
         axis.set_xlabel("error of a component, without outliers [px]")
         axis.invert_yaxis()
         axis.grid(axis="x", alpha=0.3)
-    axes[0].legend(fontsize=8)
-    axes[0].set_title("by texture", fontsize=10)
-    axes[1].set_title("by noise", fontsize=10)
+        axis.set_title(part, fontsize=10)
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc="outside upper center", ncols=3)
     axes[0].set_xlim(left=0.0)
     return figure
 
@@ -55,7 +54,7 @@ def coverage(found: dict[str, tables.Rows]) -> Figure:
         axis.grid(axis="x", alpha=0.3)
     axes[0].set_yticks(np.arange(len(quantities)), quantities)
     axes[0].invert_yaxis()
-    axes[0].legend(fontsize=8, loc="upper left")
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc="outside upper center", ncols=len(grounds))
     return figure
 
 
