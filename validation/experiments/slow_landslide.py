@@ -250,15 +250,24 @@ def of_each_correction(runs: Runs, scene: Scene) -> None:
         runs.add("corrected", name, rate, scene, int(USUAL), None)
 
 
+def of_fewer_errors(runs: Runs, dates: np.ndarray, seed: int) -> None:
+    """Rates of the usual window from images with white noise alone, and without shadows and snow."""
+    white = slow_scene.photographed(RATE, dates, SIDE, seed, white=True)
+    shifts, ground = screened(white, WINDOWS[USUAL])
+    runs.add("errors", "white noise alone", rate_of(shifts, ground, None), white, int(USUAL), None)
+    dull = slow_scene.photographed(RATE, dates, SIDE, seed, sunny=False)
+    shifts, ground = screened(dull, WINDOWS[USUAL])
+    rate = rate_of(shifts, ground, corrections(dull)[RECIPE])
+    runs.add("errors", "all but shadows and snow", rate, dull, int(USUAL), None)
+
+
 def one_scene(runs: Runs, seed: int, *, is_small: bool) -> np.ndarray:
     """All runs of one scene; its dates. Corrections are compared on every second date."""
     dates = slow_scene.acquisitions(30 if is_small else DATES, np.random.default_rng([seed, 8]))
     scene = slow_scene.photographed(RATE, dates, SIDE, seed)
     of_each_window(runs, scene, {USUAL: WINDOWS[USUAL]} if is_small else WINDOWS)
     if not is_small:
-        white = slow_scene.photographed(RATE, dates[::2], SIDE, seed, white=True)
-        shifts, ground = screened(white, WINDOWS[USUAL])
-        runs.add("white", "white noise alone", rate_of(shifts, ground, None), white, int(USUAL), None)
+        of_fewer_errors(runs, dates[::2], seed)
     of_each_correction(runs, replace(scene, images=scene.images[:: 1 if is_small else 2]))
     return dates
 
@@ -283,7 +292,7 @@ def tables_of(runs: Runs, dates: np.ndarray) -> dict[str, Rows]:
     tables = {
         "windows": runs.table("window", "window px"),
         "corrections": runs.table("corrected", "corrected"),
-        "white noise": runs.table("white", "images"),
+        "fewer errors": runs.table("errors", "images"),
         "theory": [
             {
                 "dates": each.size,

@@ -84,9 +84,16 @@ def acquisitions(count: int, generator: np.random.Generator) -> np.ndarray:
     return np.datetime64("2018-01-01T10:30", "us") + days[chosen] * np.timedelta64(86_400_000_000, "us")
 
 
-def photographed(rate: float, dates: np.ndarray, side: int, seed: int, *, white: bool = False) -> Scene:
-    """A scene in which two of four places move by `rate` [m yr-1]; `white`: of all errors only noise."""
+def photographed(
+    rate: float, dates: np.ndarray, side: int, seed: int, *, white: bool = False, sunny: bool = True
+) -> Scene:
+    """A scene in which two of four places move by `rate` [m yr-1].
+
+    `white`: of all errors only noise. Not `sunny`: no shadows, and no terrain that snow lies on.
+    """
     told = {"snr": WHITE} if white else {name: error.value for name, error in ERRORS.items()}
+    if not sunny:
+        told.pop("shadows", None)
     make = {"dates": dates, "field": "constant", "direction": DIRECTION, "seed": seed, **told}
     images, truth = synthetic.stack((side, side), velocity=0.0, **make)
     moving, _ = synthetic.stack((side, side), velocity=rate, **make)
@@ -105,9 +112,9 @@ def usable(truth: xr.Dataset, images: xr.DataArray, generator: np.random.Generat
     """Pixels (time, y, x) that the masks leave, as the recipe makes them from the classes of the products."""
     classes = np.where(truth["cloud"].values, 2, 0).astype(np.uint8)
     classes[generator.random(len(classes)) < MISSED] = 0
-    height = truth["elevation"].values
+    height = truth["elevation"].values if "elevation" in truth else None
     day = images["time"].dt.dayofyear.values
-    for k in np.flatnonzero((day >= WINTER[0]) | (day <= WINTER[1])):
+    for k in np.flatnonzero((day >= WINTER[0]) | (day <= WINTER[1])) if height is not None else ():
         classes[k][height > np.quantile(height, 1.0 - generator.uniform(*SNOW))] = 4
     labelled = images.copy(data=classes)
     return masking.usable(labelled, snow=True, closing=100.0, opening=20.0, buffer=60.0)
