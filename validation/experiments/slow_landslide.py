@@ -29,7 +29,7 @@ RATE = 0.2  # m a year
 # What is said of the motion beforehand: the fastest that is looked for [m yr-1].
 FASTEST = 1.0
 DATES, SIDE, SEEDS = 150, 288, (0,)
-WINDOWS: dict[str, tuple[int, ...]] = {"32": (32,), "16, 32, 64": (16, 32, 64), "16": (16,), "64": (64,)}
+WINDOWS: dict[str, tuple[int, ...]] = {"32": (32,), "16, 32, 64": (16, 32, 64), "16": (16,)}
 USUAL = "32"  # window that theory speaks of
 # Windows of which the means of places are taken, too.
 WHOLE = ("32", "16, 32, 64")
@@ -251,14 +251,10 @@ def of_each_correction(runs: Runs, scene: Scene) -> None:
 
 
 def of_fewer_errors(runs: Runs, dates: np.ndarray, seed: int) -> None:
-    """Rates of the usual window from images with white noise alone, and without shadows and snow."""
+    """Rates of the usual window from images with white noise alone."""
     white = slow_scene.photographed(RATE, dates, SIDE, seed, white=True)
     shifts, ground = screened(white, WINDOWS[USUAL])
     runs.add("errors", "white noise alone", rate_of(shifts, ground, None), white, int(USUAL), None)
-    dull = slow_scene.photographed(RATE, dates, SIDE, seed, sunny=False)
-    shifts, ground = screened(dull, WINDOWS[USUAL])
-    rate = rate_of(shifts, ground, corrections(dull)[RECIPE])
-    runs.add("errors", "all but shadows and snow", rate, dull, int(USUAL), None)
 
 
 def one_scene(runs: Runs, seed: int, *, is_small: bool) -> np.ndarray:

@@ -44,7 +44,7 @@ ERRORS = {
     "ramp": Error(1.0, "m at the corners", "assumed: as what an affine fit leaves, 0.12 px (Skakun et al. 2017)"),
     "stripes": Error(0.3, "m", "assumed: no figure is published for steps between detectors after 2016"),
     "jitter": Error(0.4, "m", "what a correction of jitter takes, 0.5 to 0.3 m of precision (Provost et al. 2022)"),
-    "shadows": Error(0.3, "of the brightness", "assumed; the seeming cycle of a year that it makes is in the table"),
+    "shadows": Error(0.3, "of the brightness", "assumed"),
     "illumination": Error(0.1, "of the brightness", "assumed"),
     "clouds": Error(0.05, "of each image", "assumed, of dates that were chosen for being clear"),
 }  # fmt: skip
@@ -84,16 +84,9 @@ def acquisitions(count: int, generator: np.random.Generator) -> np.ndarray:
     return np.datetime64("2018-01-01T10:30", "us") + days[chosen] * np.timedelta64(86_400_000_000, "us")
 
 
-def photographed(
-    rate: float, dates: np.ndarray, side: int, seed: int, *, white: bool = False, sunny: bool = True
-) -> Scene:
-    """A scene in which two of four places move by `rate` [m yr-1].
-
-    `white`: of all errors only noise. Not `sunny`: no shadows, and no terrain that snow lies on.
-    """
+def photographed(rate: float, dates: np.ndarray, side: int, seed: int, *, white: bool = False) -> Scene:
+    """A scene in which two of four places move by `rate` [m yr-1]; `white`: of all errors only noise."""
     told = {"snr": WHITE} if white else {name: error.value for name, error in ERRORS.items()}
-    if not sunny:
-        told.pop("shadows", None)
     make = {"dates": dates, "field": "constant", "direction": DIRECTION, "seed": seed, **told}
     images, truth = synthetic.stack((side, side), velocity=0.0, **make)
     moving, _ = synthetic.stack((side, side), velocity=rate, **make)
@@ -112,9 +105,9 @@ def usable(truth: xr.Dataset, images: xr.DataArray, generator: np.random.Generat
     """Pixels (time, y, x) that the masks leave, as the recipe makes them from the classes of the products."""
     classes = np.where(truth["cloud"].values, 2, 0).astype(np.uint8)
     classes[generator.random(len(classes)) < MISSED] = 0
-    height = truth["elevation"].values if "elevation" in truth else None
+    height = truth["elevation"].values
     day = images["time"].dt.dayofyear.values
-    for k in np.flatnonzero((day >= WINTER[0]) | (day <= WINTER[1])) if height is not None else ():
+    for k in np.flatnonzero((day >= WINTER[0]) | (day <= WINTER[1])):
         classes[k][height > np.quantile(height, 1.0 - generator.uniform(*SNOW))] = 4
     labelled = images.copy(data=classes)
     return masking.usable(labelled, snow=True, closing=100.0, opening=20.0, buffer=60.0)
