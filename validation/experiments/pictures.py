@@ -85,7 +85,7 @@ def slow_landslide(found: dict[str, tables.Rows]) -> Figure:
     for key, style, label in (
         ("theory %", {"color": GREY, "ls": "--"}, "one window, theory: noise of 0.05 px a date and nothing else"),
         ("found %", {"color": OURS}, "one window of 32 px, all errors, corrected"),
-        ("mean of a place %", {"color": "tab:green"}, "mean of a place of 80 x 80 px"),
+        ("mean of a place %", {"color": "tab:green"}, "mean of a place of 72 x 72 px"),
     ):
         axis.plot(rate, [row[key] for row in rows], label=label, **style)  # type: ignore[arg-type]
     axis.set(xlabel="rate of the slide [cm a year]", ylabel="told from zero [%]", ylim=(0, 101), xlim=(0, max(rate)))
