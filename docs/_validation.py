@@ -71,3 +71,17 @@ def sources(*cases: str) -> Markdown:
         case = load(name)
         found |= dict.fromkeys(f"- {case.title.split(':')[0]}, {each.of}: {each.source}" for each in case.published)
     return Markdown("\n".join(found))
+
+
+def unmet() -> Markdown:
+    """Published numbers that ours does not meet, case by case, and what the case says of it."""
+    found = []
+    for name in names():
+        rows = [row for row in (tables.read(name) or {"table": []})["table"] if row["met"] == "no"]
+        if rows:
+            case = load(name)
+            listed = "; ".join(
+                f"{row['quantity']} {row['xoffset']:.3g} {row['unit']}, not {row['published']:g}" for row in rows
+            )
+            found.append(f"- **{case.title.split(':')[0]}**: {listed}. {case.note}")
+    return Markdown("\n".join(found))

@@ -71,16 +71,16 @@ def _openpiv(images: np.ndarray, setting: Setting) -> np.ndarray:
     side = setting.template + 2 * setting.search
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of peaks at the rim of the search
-        right, up, _ = pyprocess.extended_search_area_piv(
+        right, down, _ = pyprocess.extended_search_area_piv(
             *_peers.highpass(images),
             window_size=setting.template,
-            overlap=setting.template - setting.step,
+            overlap=side - setting.step,
             search_area_size=side,
             correlation_method="linear",
             subpixel_method="gaussian",
             normalized_correlation=True,
         )
-    return _placed(np.stack([right, -up]), images.shape[1:], setting)
+    return _placed(np.stack([right, down]), images.shape[1:], setting)
 
 
 def _placed(found: np.ndarray, shape: tuple[int, ...], setting: Setting) -> np.ndarray:

@@ -9,13 +9,14 @@ import landsat_products
 import numpy as np
 import pandas as pd
 import rasterio
+import rioxarray  # noqa: F401, registers `.rio`
 import safe_products
 import xarray as xr
 
 import xoffset
 from xoffset import synthetic
 
-SIZE = 180  # px of Sentinel-2
+SIZE = 240  # px of Sentinel-2
 TIME = "T10:20:31.024"
 
 
@@ -62,10 +63,16 @@ def outline(path: Path, like: xr.DataArray, rows: tuple[int, int], columns: tupl
     """GeoJSON of the rectangle between these rows and columns of a stack."""
     (top, bottom), (left, right) = rows, columns
     corners = [(top, left), (top, right), (bottom, right), (bottom, left), (top, left)]
-    ring = [[float(like.x[column]), float(like.y[row])] for row, column in corners]
+    return shape(path, like, "Polygon", corners)
+
+
+def shape(path: Path, like: xr.DataArray, kind: str, pixels: list[tuple[int, int]]) -> Path:
+    """GeoJSON of a Polygon or a LineString through these pixels (row, column) of a stack."""
+    points = [[float(like.x[column]), float(like.y[row])] for row, column in pixels]
     crs = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{like.rio.crs.to_epsg()}"}}
-    shape = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
-    path.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": [shape]}))
+    geometry = {"type": kind, "coordinates": [points] if kind == "Polygon" else points}
+    feature = {"type": "Feature", "properties": {}, "geometry": geometry}
+    path.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature]}))
     return path
 
 

@@ -17,10 +17,10 @@ from xoffset.masking import stable_ground
 def run(found: Found) -> dict[str, Rows]:
     """Spread on stable ground of single pairs and of the inversion of all, and displacement beside GPS."""
     stack = xoffset.open_stack(found.all("images"), date="maca_%Y%m%d").load()
-    shifts = stack.offset.correlate(stack.offset.pairs(), template=(16, 32), search=16, step=8).offset.screen()
+    shifts = stack.offset.correlate(stack.offset.pairs(), template=(16, 32), search=16, step=4).offset.screen()
     still = stable_ground(shifts, moving=found.one("outline"), buffer=100.0)
     shifts = shifts.offset.correct(stable=still, by_date=True, min_nodes=30).load()
-    series = shifts.offset.invert(stable=still).load()
+    series = shifts.offset.invert(stable=still, reference="first").load()
     single, joint = _spreads(shifts, series, still)
     moved = np.hypot(series.dx, series.dy).isel(time=-1)
     rows = [

@@ -96,7 +96,7 @@ def windows(pegs: pd.DataFrame) -> Rows:
     for name, options in ways.items():
         shifts = stack.offset.correlate(network, search=14, step=2, **options)
         rate = shifts.offset.screen().offset.invert().offset.velocity().load()
-        told = xoffset.compare(rate, pegs[["name", "x", "y", "v_east", "v_north"]], axes="grid")
+        told = xoffset.compare(rate, pegs.rename(columns={"v_east": "vx", "v_north": "vy"}), axes="grid")
         found = {"east": told.east.values, "north": told.north.values}
         rows.append(_at_pegs(name, pegs, found) | _beside_means(rate, truth, options))
     return rows

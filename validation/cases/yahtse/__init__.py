@@ -13,10 +13,10 @@ from validation.measures import in_pixels, row, side_of
 def run(found: Found) -> dict[str, Rows]:
     """Windows that correlate, where most of them lie, and how far the tongue moves south."""
     stack = xoffset.open_stack(found.all("images")).load()
-    shifts = stack.offset.correlate(stack.offset.pairs(), search=25, step=16).isel(pair=0)
+    shifts = stack.offset.correlate(stack.offset.pairs(), search=25, step=16)
     x, y = in_pixels(shifts, side_of(stack))
     is_sure = shifts.score.values > 0.5
-    tongue = np.where(shifts.score.values > 0.7, y, np.nan)
+    tongue = in_pixels(shifts.offset.screen(), side_of(stack))[1]
     return {
         "table": [
             row("windows with a score above 0.5", 100.0 * float(is_sure.mean()), "%"),
