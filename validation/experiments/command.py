@@ -8,12 +8,13 @@ from pathlib import Path
 
 from benchmarks import _measure
 from validation import tables
+from validation.case import Rows
 
 # Where the real images lie if nothing else is told: beside the repository.
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
-def main(name: str, run: Callable[..., dict[str, tables.Rows]], arguments: list[str] | None = None) -> None:
+def main(name: str, run: Callable[..., dict[str, Rows]], arguments: list[str] | None = None) -> None:
     """Run an experiment, print its tables, and keep them, unless they are of a small run."""
     parser = argparse.ArgumentParser(prog=f"python -m validation.experiments.{name}")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the real images")

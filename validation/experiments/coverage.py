@@ -20,10 +20,10 @@ import pandas as pd
 import xarray as xr
 
 import xoffset
+from validation.case import Rows
 from validation.experiments import noise, scores, textures
 from validation.experiments.command import main
 from validation.experiments.textures import PIXEL
-from validation.tables import Rows
 
 WINDOW, STEP, SEARCH = 32, 8, 8
 # Dates: four a year, so that motion through the year comes in whole fine pixels.

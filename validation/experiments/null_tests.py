@@ -18,9 +18,9 @@ import scipy.ndimage
 import xarray as xr
 
 import xoffset
+from validation.case import Rows
 from validation.experiments import noise, scores, textures
 from validation.experiments.command import main
-from validation.tables import Rows
 from xoffset import masking, synthetic
 from xoffset._arrays.scenes import sunlight
 

@@ -13,12 +13,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from validation import tables
+from validation.case import Rows
 
 FOLDER = Path(__file__).parents[2] / "docs" / "_static" / "validation"
 OURS, THEIRS, GREY = "tab:blue", "tab:red", "0.6"
 
 
-def semi_synthetic(found: dict[str, tables.Rows]) -> Figure:
+def semi_synthetic(found: dict[str, Rows]) -> Figure:
     """Error of each texture, and of each noise, with windows of 32 px, beside others."""
     figure, axes = plt.subplots(1, 2, figsize=(9.0, 3.6), layout="constrained", sharex=True)
     for axis, part, key in zip(axes, ("by texture", "by noise"), ("texture", "noise"), strict=True):
@@ -38,7 +39,7 @@ def semi_synthetic(found: dict[str, tables.Rows]) -> Figure:
     return figure
 
 
-def coverage(found: dict[str, tables.Rows]) -> Figure:
+def coverage(found: dict[str, Rows]) -> Figure:
     """Share of errors within the intervals, by quantity and ground."""
     rows = found["as matched"]
     quantities = list(dict.fromkeys(row["quantity"] for row in rows))
@@ -58,7 +59,7 @@ def coverage(found: dict[str, tables.Rows]) -> Figure:
     return figure
 
 
-def null_tests(found: dict[str, tables.Rows]) -> Figure:
+def null_tests(found: dict[str, Rows]) -> Figure:
     """What each pair seems to move by: its median, and the spread around it."""
     rows = [row for row in found["seeming motion"] if row["corrected"] == "nothing" and "median right px" in row]
     figure, axis = plt.subplots(figsize=(9.0, 0.6 + 0.24 * len(rows)), layout="constrained")
@@ -76,7 +77,7 @@ def null_tests(found: dict[str, tables.Rows]) -> Figure:
     return figure
 
 
-def slow_landslide(found: dict[str, tables.Rows]) -> Figure:
+def slow_landslide(found: dict[str, Rows]) -> Figure:
     """Share of the windows in which a rate is told from zero."""
     rows: list[dict[str, Any]] = found["detection"]
     rate = [row["rate cm/yr"] for row in rows]

@@ -16,9 +16,9 @@ import numpy as np
 
 import xoffset
 from validation import peers
+from validation.case import Rows
 from validation.experiments import noise, scores, textures
 from validation.experiments.command import main
-from validation.tables import Rows
 
 STEP, SEARCH = 8, 8
 WINDOWS = (16, 32, 64)

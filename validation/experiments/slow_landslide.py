@@ -17,10 +17,10 @@ import scipy.stats
 import xarray as xr
 
 import xoffset
+from validation.case import Rows
 from validation.experiments import scores, slow_scene
 from validation.experiments.command import main
 from validation.experiments.slow_scene import BUFFER, DIRECTION, MOVING, PIXEL, PLACE, STILL, YEARS, Scene
-from validation.tables import Rows
 from xoffset._arrays import acquisition
 from xoffset.pipeline.planning import make_plan
 from xoffset.recipes import Landslide
