@@ -163,7 +163,7 @@ def test_the_accessor_offers_what_works(kind, shifts):
         "drop_masked",
         "discard_pairs",
     }
-    beside |= {"destripe", "remove_median", "misclosure", "widen_sheared"}
+    beside |= {"destripe", "remove_median", "misclosure", "widen_sheared", "explore"}
     assert set(dir(on_grid.offset)) - beside == set(dir(data.offset))
     if kind == "shifts":
         for name in ("network", "chord", "valid"):

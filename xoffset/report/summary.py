@@ -83,7 +83,7 @@ def _called(product: xr.Dataset, name: str) -> str:
 def _of_layer(layer: xr.Dataset) -> str:
     """Date or dates of the layer that is shown."""
     names = [name for name in ("time", "reference", "secondary") if name in layer.coords and layer[name].ndim == 0]
-    days = [np.datetime_as_string(layer[name].values.astype("M8[D]")) for name in names]
+    days = [str(layer[name].values.astype("M8[D]")) for name in names]
     return f", {' to '.join(days)}" if days else ""
 
 
@@ -105,7 +105,7 @@ def _network(data: xr.DataArray | xr.Dataset) -> str:
     marks = "".join(f'<circle cx="{x:.1f}" cy="{_ABOVE}" r="2" fill="{_DARK}"/>' for x in _places(dates, dates))
     arcs = _arcs(*(_places(each, dates) for each in ends)) if ends else ""
     told = f"{dates.size} dates" + (f", {ends[0].size} pairs" if ends else "")
-    days = [np.datetime_as_string(each.astype("M8[D]")) for each in (dates[0], dates[-1])]
+    days = [str(each.astype("M8[D]")) for each in (dates[0], dates[-1])]
     low, high = _ABOVE + _BELOW - 1, _ABOVE if ends else 4
     first, last = (
         f'<text x="{x}" y="{low}" text-anchor="{anchor}" font-size="10" fill="currentColor">{day}</text>'
