@@ -178,6 +178,18 @@ class TestGeozarr:
         reopened = xoffset.open_result(path / "0")
         np.testing.assert_array_equal(reopened[next(iter(data))].values, data[next(iter(data))].values)
 
+    def test_flags_that_where_made_floats_keep_their_reasons(self, tmp_path):
+        data = made.rate().isel(x=slice(8))
+        holed = data.where(data.x > data.x[0])
+        assert holed.flags.dtype.kind == "f"
+        path = geozarr.write(
+            holed.assign(flags=holed.flags.assign_attrs(data.flags.attrs)), tmp_path / "a.zarr", levels=2
+        )
+        found = xr.open_zarr(path, group="1", consolidated=False, mask_and_scale=False).flags
+        assert (found.values[:, 0] & FLAGS["nodata"] != 0).all()
+        four = [data.flags.values[row::2, column::2] for row in (0, 1) for column in (0, 1)]
+        np.testing.assert_array_equal(found.values[:, 1:], (four[0] | four[1] | four[2] | four[3])[:, 1:])
+
     def test_coarser_levels_hold_means_of_what_is_known(self, tmp_path):
         data = made.rate().isel(x=slice(8))
         path = geozarr.write(data, tmp_path / "a.zarr", levels=2)

@@ -9,6 +9,7 @@ from io import BytesIO
 import dask.array as da
 import numpy as np
 import pytest
+import rioxarray  # noqa: F401, registers `.rio`
 import xarray as xr
 from PIL import Image
 
@@ -189,6 +190,12 @@ def test_what_has_no_map_is_refused():
     for height in (10, 2.5, "high"):
         with pytest.raises(ValueError, match=r"explore\(\) needs a whole number of at least 200 as height"):
             rate().offset.explore(height=height)
+    turned = shifts(rows=20, columns=30).isel(x=slice(None, None, 2))
+    with pytest.raises(ValueError, match=r"needs shifts on the grid of the product; got other coordinates 'y'"):
+        rate().offset.explore(shifts=turned)
+    here = shifts(rows=20, columns=30).assign_coords(y=rate().y, x=rate().x)
+    with pytest.raises(ValueError, match=r"needs shifts in the CRS of the product, EPSG:32632; got EPSG:32633"):
+        rate().rio.write_crs(32632).offset.explore(shifts=here.rio.write_crs(32633))
     points = rate().stack(point=("y", "x")).reset_index("point")
     with pytest.raises(ValueError, match=r"explore\(\) needs vectors on a grid \(y, x\); got dims \('point',\)"):
         xoffset.explore(points)

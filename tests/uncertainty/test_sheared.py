@@ -231,6 +231,28 @@ def test_vectors_without_neighbours_have_no_standard_error():
     assert np.isnan(xoffset.widen_sheared(alone, shifts=shifts).sigma_vx).all()
 
 
+def test_a_single_node_has_no_standard_error():
+    shifts, _ = many(0.05)
+    here = {"y": slice(4, 5), "x": slice(4, 5)}
+    rate = xoffset.velocity(shifts).isel(here)
+    wider = xoffset.widen_sheared(rate, shifts=shifts.isel(here))
+    assert np.isnan(wider.sigma_vx).all()
+    xr.testing.assert_identical(wider.vx, rate.vx)
+
+
+def test_a_window_that_was_taken_away_does_not_count():
+    shifts, _ = many(0.06, count=9)
+    sizes = np.where(np.arange(len(shifts.dx))[:, None, None] < 12, 32.0, 16.0) * np.ones(shifts.dx.shape)
+    shifts["template_size"] = (shifts.dx.dims, sizes.astype(np.float32))
+    is_small = shifts.template_size == 16.0
+    names = ["dx", "dy", "sigma_dx", "sigma_dy"]
+    left = shifts.assign({name: shifts[name].where(~is_small) for name in names})
+    rate = xoffset.velocity(left)
+    of_left = xoffset.widen_sheared(rate, shifts=left)
+    large = left.assign(template_size=xr.full_like(shifts.template_size, 32.0))
+    xr.testing.assert_identical(of_left.sigma_vx, xoffset.widen_sheared(rate, shifts=large).sigma_vx)
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_the_same_bits_whatever_the_chunks(nested):
     generator = np.random.default_rng(4)

@@ -15,6 +15,7 @@ from xoffset import _options
 from xoffset.formats import gridded, writing
 from xoffset.model import grids, products
 from xoffset.model.dates import DATE_ENCODING
+from xoffset.model.flags import FLAGS
 from xoffset.model.storage import Checksummed
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def write(
     CF and the `_CRS` of GDAL, so that programs of all kinds find the CRS. Rows are north up, columns west left. The
     format is Zarr 3 without shards, in chunks of one layer and 512 pixels a side. Coarser levels are there to be looked
     at: they hold means of four pixels, of those that are known, and of flags every reason that any of the four has, so
-    that a value with a flag lacks a part of its ground; of counts, dates and cyclic quantities such as `direction` the
-    first of the four. Of an odd number of rows or columns the last is left out of the next level.
+    that a value with a flag may lack a part of its ground; of counts, dates and cyclic quantities such as `direction`
+    the first of the four. Of an odd number of rows or columns the last is left out of the next level.
 
     Parameters
     ----------
@@ -172,6 +173,9 @@ def _halved(data: xr.Dataset) -> xr.Dataset:
 def _any_bit(flags: xr.DataArray) -> xr.DataArray:
     """Bits that any of four pixels has."""
     four = [flags[..., row::2, column::2].drop_vars(("y", "x")) for row in (0, 1) for column in (0, 1)]
+    if flags.dtype.kind == "f":
+        # where() of xarray makes floats of flags and NaN of what its caller removed
+        four = [each.fillna(FLAGS["nodata"]).astype(np.int64) for each in four]
     joined = functools.reduce(operator.or_, four).assign_attrs(flags.attrs)
     joined.encoding = dict(flags.encoding)
     return joined

@@ -165,7 +165,7 @@ class Own(Service):
         super().check(name.partition("_")[0], product)
         if name.startswith("corrected") and not product["is_corrected"].any():
             raise ValueError(
-                f"the recipe {self.name} needs enough stable ground in at least one pair of {name}; got "
+                f"the recipe {self.name} needs enough stable ground in at least one pair of {name}.zarr; got "
                 f"{int(product['n_stable'].max())} vectors on it at most, and min_nodes={self.min_nodes}. Enlarge it, "
                 "or lower min_nodes."
             )

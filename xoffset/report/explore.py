@@ -7,9 +7,11 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
 from xoffset import _options
+from xoffset.model import grids
 from xoffset.model.kinds import KINDS, kind_of, why_not
 from xoffset.pipeline.places import as_place, write_whole
 from xoffset.plotting.style import check_extra
@@ -66,7 +68,8 @@ def explore(
     """Map of a product for a notebook, as the one of `report`: each node can be read, and its series drawn.
 
     The cursor reads value ± standard error; a click draws the displacement through time of the nearest node that has a
-    series. Layers are the length, the components, the direction and the standard error, and the reasons of the flags.
+    series. Layers are the length, the components and their standard error, of a rate the direction, and of maps (y, x)
+    the reasons of the flags.
 
     Parameters
     ----------
@@ -74,9 +77,9 @@ def explore(
         Shifts, a series, a rate such as `velocity` gives, or a displacement, on a grid (y, x). Of pairs and dates the
         last one with values is shown. What is lazy is computed, layer by layer.
     series
-        Series (time, y, x) that a click draws. None: the product itself, if it is one.
+        Series (time, y, x) on the grid of the product, which a click draws. None: the product itself, if it is one.
     shifts
-        Pairs (pair, y, x) that are drawn under the series. None: the product itself, if it has pairs.
+        Pairs (pair, y, x) on the same grid, drawn under the series. None: the product itself, if it has pairs.
     height
         Height of the map and the series below it in the notebook [px], 200 or more.
 
@@ -92,7 +95,7 @@ def explore(
     TypeError
         If the product, the series or the shifts are none.
     ValueError
-        If there is no grid, or `height` is no whole number of 200 or more.
+        If there is no grid, the series or the shifts are on another one, or `height` is no whole number of 200 or more.
 
     Notes
     -----
@@ -118,6 +121,9 @@ def explore(
     check_extra(_CALLER)
     series = product if kind == "series" else series
     shifts = product if kind == "shifts" else shifts
+    for name, given in {"series": series, "shifts": shifts}.items():
+        if given is not None:
+            _check_grid(product, given, name)
     found = vectors_of({_NAMES[kind]: product})
     if not found:
         raise ValueError(
@@ -128,3 +134,19 @@ def explore(
     title = KINDS[kind][0].removeprefix("a ")
     page = map_page(title, maps, nodes_of(series, shifts), poster(found[0]), version("xoffset"))
     return Explorer(page, height)
+
+
+def _check_grid(product: xr.Dataset, given: xr.Dataset, name: str) -> None:
+    """Refuse a series or shifts on other ground: a click would draw what belongs elsewhere."""
+    for axis in ("y", "x"):
+        if given.sizes.get(axis) != product.sizes.get(axis) or not np.array_equal(given[axis], product[axis]):
+            raise ValueError(
+                f"{_CALLER}() needs {name} on the grid of the product; got other coordinates '{axis}'. Pass what the "
+                "product was made of, cropped alike."
+            )
+    own, other = grids.crs_of(product), grids.crs_of(given)
+    if own is not None and other is not None and own != other:
+        raise ValueError(
+            f"{_CALLER}() needs {name} in the CRS of the product, {grids.name_of(own)}; got {grids.name_of(other)}. "
+            "Pass what the product was made of."
+        )

@@ -27,7 +27,9 @@ def widen_sheared(dataset: xr.Dataset, *, shifts: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     dataset
-        What was made of the shifts: a rate (y, x), a series (time, y, x), or the displacement of an event (y, x).
+        What was made of the shifts: a rate (y, x), a series (time, y, x), or the displacement of an event (y, x). Of a
+        series what is added is one error that grows with the motion and is the same on all dates: it belongs to a
+        displacement since the reference date. Differences between dates, and `onset`, take the series before.
         Vectors that are NaN are taken to lie between those beside them.
     shifts
         The shifts (pair, y, x), with the coordinates `pixel_size` and `window_size` of `correlate`, best after
@@ -76,13 +78,16 @@ def widen_sheared(dataset: xr.Dataset, *, shifts: xr.Dataset) -> xr.Dataset:
     data, names, shifts = _checked(dataset, shifts)
     errors = checks.errors_of(names)[:2]
     pixel, windows = _sides(shifts)
-    spacing = grids.spacing(data, _CALLER)
+    is_alone = data.sizes["y"] * data.sizes["x"] == 1
+    spacing = grids.Spacing(*2 * [float(windows.max())]) if is_alone else grids.spacing(data, _CALLER)
     apart = spacing.y, spacing.x
     depth = sheared.depth(float(windows.max()), apart)
     find = partial(_ranges, spacing=apart)
 
     fields = [shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy")]
-    sizes = [pixel * shifts["template_size"].data] if "template_size" in shifts else []
+    # of pairs that screen() took away the window counts no more
+    kept = shifts["dx"].notnull()
+    sizes = [(pixel * shifts["template_size"]).where(kept).data] if "template_size" in shifts else []
     square = halos.with_halo(find, [*fields, *sizes], depth, fields[0].dtype, windows)
     shares = pixels.per_pixel(_shares, [*fields[2:], square], 2)
 
