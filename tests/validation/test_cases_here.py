@@ -23,10 +23,10 @@ NOT_MET: dict[str, set[str]] = {
 
 
 def is_alike(value: object, kept: object) -> bool:
-    """Whether a number is the one that is kept, to 5 %, or 0.01 where that is less than a quarter; NaN is kept as None."""
+    """Whether a number is as kept, to 5 %, or to 0.01 where that is less than a quarter; NaN is kept as None."""
     if not isinstance(value, float):
         return value == kept
-    if not math.isfinite(value) or not isinstance(kept, float):
+    if not math.isfinite(value) or not isinstance(kept, int | float):
         return math.isnan(value) and kept is None
     size = abs(kept)
     return abs(value - kept) <= max(0.05 * size, min(0.01, 0.25 * size), 0.001)
@@ -36,7 +36,8 @@ def is_alike(value: object, kept: object) -> bool:
     ("value", "kept", "expected"),
     [
         (0.004, 0.008, False), (0.004, 0.0045, True), (0.3, 0.308, True), (100.0, 106.0, False), (0.0, 0.0008, True),
-        (math.nan, None, True), (math.nan, 1.0, False), (1.0, None, False), (math.inf, None, False), ("yes", "no", False),
+        (math.nan, None, True), (math.nan, 1.0, False), (1.0, None, False), (math.inf, None, False),
+        ("yes", "no", False),
     ],
 )  # fmt: skip
 def test_what_is_alike(value: object, kept: object, expected: bool) -> None:

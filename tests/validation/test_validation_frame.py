@@ -167,7 +167,9 @@ def test_what_was_not_measured_stays_in_the_table() -> None:
 
 
 def test_no_value_is_not_met(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = tables.beside(case(figures=(figure(ours="at most"),)), [{"quantity": "error", "unit": "m", "xoffset": math.nan}])
+    rows = tables.beside(
+        case(figures=(figure(ours="at most"),)), [{"quantity": "error", "unit": "m", "xoffset": math.nan}]
+    )
     assert [row["met"] for row in rows] == ["no"]
     tables.keep("dic", {"table": rows}, tmp_path)
     assert command.main(["--list", "--data", str(tmp_path), "--results", str(tmp_path)]) == 0
