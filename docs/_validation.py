@@ -81,7 +81,11 @@ def unmet() -> Markdown:
         if rows:
             case = load(name)
             listed = "; ".join(
-                f"{row['quantity']} {row['xoffset']:.3g} {row['unit']}, not {row['published']:g}" for row in rows
+                f"{row['quantity']} {_number(row['xoffset'])} {row['unit']}, not {row['published']:g}" for row in rows
             )
             found.append(f"- **{case.title.split(':')[0]}**: {listed}. {case.note}")
     return Markdown("\n".join(found))
+
+
+def _number(value: float | None) -> str:
+    return "without a value" if value is None else f"{value:.3g}"

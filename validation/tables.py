@@ -36,7 +36,7 @@ def beside(case: Case, rows: Rows) -> Rows:
     """Our numbers beside the published ones of the same quantity; also those that were not measured, without ours.
 
     `rows` have `quantity`, `unit` and `xoffset`, and may have others. A quantity that several texts tell has as many
-    rows. `met` is yes or no where the published number says what ours should be.
+    rows. `met` is yes or no where the published number says what ours should be; no where ours has no value.
     """
     found: Rows = []
     told = {row["quantity"]: row for row in rows}
@@ -49,7 +49,8 @@ def beside(case: Case, rows: Rows) -> Rows:
                     f"{row['unit']}. Convert what is measured."
                 )
             known = row["xoffset"] is not None and math.isfinite(row["xoffset"])
-            is_met = figure.is_met(float(row["xoffset"])) if known else None
+            # whatever it should be, NaN is not that
+            is_met = figure.is_met(float(row["xoffset"]) if known else math.nan)
             verdict = "" if is_met is None else "yes" if is_met else "no"
             found.append(row | {"published": figure.value, "of": figure.of, "met": verdict})
         if not of_row:

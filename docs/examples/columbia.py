@@ -17,7 +17,7 @@ speed = (np.hypot(shifts.dx, shifts.dy).squeeze(("y", "x"), drop=True) / years).
 print(
     shifts.sizes["pair"],
     "pairs from",
-    *(str(time)[:10] for time in (shifts.reference.values.min(), shifts.secondary.values.max())),
+    " to ".join(str(time)[:10] for time in (shifts.reference.values.min(), shifts.secondary.values.max())),
 )
 
 # %% separations

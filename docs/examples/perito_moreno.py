@@ -13,7 +13,7 @@ import xoffset
 folder = Path("perito_moreno_s2")
 part = (700.0, -800.0, 1500.0, -100.0)
 stack = xoffset.open_stack(folder / "2020*.jpg", band=1, date="%Y%m%d", pixel_size=1.0, bbox=part)
-print(dict(stack.sizes), "from", *(str(time)[:10] for time in stack.time.values[[0, -1]]))
+print(dict(stack.sizes), "from", " to ".join(str(time)[:10] for time in stack.time.values[[0, -1]]))
 
 # %% ground
 mask = xoffset.open_stack([folder / "mask.jpg"], band=1, date=["2020-01-01"], pixel_size=1.0, bbox=part).values[0]

@@ -1,5 +1,6 @@
 """The worked examples of the documentation give what their pages show."""
 
+import contextlib
 import importlib
 import json
 import re
@@ -30,11 +31,46 @@ def assert_alike(found, stored, where):
         np.testing.assert_allclose(found, stored, rtol=0.05, atol=0.02, err_msg=where)
 
 
+# a date, or a number that stands alone or before its unit
+NUMBER = re.compile(r"(\d{4}-\d{2}-\d{2}|(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?)")
+
+
+def assert_says_the_same(found, stored, where):
+    """Printed lines have the same words and dates, and numbers within 10 % or two of their last digit."""
+    lines = [[NUMBER.split(" ".join(line.split())) for line in text.splitlines()] for text in (found, stored)]
+    assert len(lines[0]) == len(lines[1]), where
+    for one, other in zip(*lines, strict=True):
+        assert one[::2] == other[::2], (where, other)
+        for value, expected in zip(one[1::2], other[1::2], strict=True):
+            if expected.count("-") == 2:
+                assert value == expected, (where, other)
+                continue
+            digit = 10.0 ** -len(expected.partition(".")[2])
+            numbers = [float(each.replace(",", "")) for each in (value, expected)]
+            np.testing.assert_allclose(*numbers, rtol=0.1, atol=2.0 * digit, err_msg=f"{where}: {expected}")
+
+
 def check(examples, name, folder, out):
     found = examples.run(name, folder, out)
     stored = examples.STORED / name
     assert_alike(found, json.loads((stored / "numbers.json").read_text()), name)
     assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in stored.iterdir())
+    for path in stored.glob("*.txt"):
+        assert_says_the_same((out / path.name).read_text(), path.read_text(), f"{name}/{path.name}")
+
+
+@pytest.mark.parametrize(
+    ("other", "is_same"),
+    [
+        ("1,234 pairs  from 2020-01-31, 0.10 m", True), ("1,300 pairs from 2020-01-31, 0.12 m", True),
+        ("1,500 pairs from 2020-01-31, 0.10 m", False), ("1,234 pairs from 2020-02-01, 0.10 m", False),
+        ("1,234 pairs from 2020-01-31, 0.10 px", False), ("1,234 pairs from 2020-01-31, -0.10 m", False),
+        ("1,234 pairs from 2020-01-31, nan m", False), ("1,234 pairs from 2020-01-31, 0.10 m\nmore", False),
+    ],
+)  # fmt: skip
+def test_printed_lines_differ_by_little(other, is_same):
+    with contextlib.nullcontext() if is_same else pytest.raises(AssertionError):
+        assert_says_the_same(other, "1,234 pairs from 2020-01-31, 0.10 m", "a page")
 
 
 @pytest.mark.data

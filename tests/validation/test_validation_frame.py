@@ -166,6 +166,16 @@ def test_what_was_not_measured_stays_in_the_table() -> None:
     assert row["met"] == ""
 
 
+def test_no_value_is_not_met(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = tables.beside(
+        case(figures=(figure(ours="at most"),)), [{"quantity": "error", "unit": "m", "xoffset": math.nan}]
+    )
+    assert [row["met"] for row in rows] == ["no"]
+    tables.keep("dic", {"table": rows}, tmp_path)
+    assert command.main(["--list", "--data", str(tmp_path), "--results", str(tmp_path)]) == 0
+    assert "0 of 1 published figures met" in capsys.readouterr().out
+
+
 def test_other_units_are_refused() -> None:
     with pytest.raises(ValueError, match=r"needs error in m, as it is published; got cm. Convert"):
         tables.beside(case(figures=(figure(),)), [{"quantity": "error", "unit": "cm", "xoffset": 1.0}])

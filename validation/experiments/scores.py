@@ -23,7 +23,8 @@ def of_vectors(error: np.ndarray, sigma: np.ndarray | None, truth: np.ndarray) -
     """Numbers of vectors (2, n), all in pixels; errors are NaN where there is no value.
 
     Outliers are off by more than half a pixel; RMSE is that of a component without them; retention is the share of the
-    motion that the values show, by least squares through the origin, NaN where nothing moves.
+    motion that the values without outliers show, by least squares through the origin, NaN where nothing moves. What
+    images as wholes lie apart by counts as motion, so that little of it can be lost.
     """
     length = np.hypot(*error)
     is_known = np.isfinite(length)

@@ -1,4 +1,4 @@
-"""How slow a landslide do 150 free images of 10 m reveal? One of 20 cm a year, by the whole recipe, untuned.
+"""How slow a landslide do 150 free images of 10 m reveal? One of 20 cm a year, by the whole recipe, not tuned to it.
 
 python -m validation.experiments.slow_landslide          all, some minutes
 python -m validation.experiments.slow_landslide --small  few images, to see that it works
@@ -60,7 +60,7 @@ class Rates(NamedTuple):
 
 
 def recipe_results(scene: Scene, window: tuple[int, ...], folder: Path) -> dict[str, Any]:
-    """Results of the recipe, lazy: what lies within the outlines may move, and what is farther than 200 m does not."""
+    """Results of the recipe, lazy: what lies within the outlines may move, what is farther than `BUFFER` does not."""
     outlines = folder / "outlines.geojson"
     outlines.write_text(json.dumps(scene.polygons((*MOVING, *STILL))))
     recipe = Landslide(max_velocity=FASTEST, moving=str(outlines), buffer=BUFFER, window=window)
@@ -92,7 +92,7 @@ RECIPE = "plane, by date (the recipe)"
 
 
 def rate_of(shifts: xr.Dataset, ground: xr.DataArray, options: dict[str, Any] | None) -> xr.Dataset:
-    """Velocity as the recipe has it from screened shifts, with these corrections."""
+    """Velocity as the recipe has it before `widen_sheared`, from screened shifts, with these corrections."""
     if options is not None:
         shifts = xoffset.correct(shifts, stable=ground, min_nodes=100, **options)
     return xoffset.velocity(xoffset.calibrate(shifts, ground))

@@ -141,9 +141,10 @@ def screen(
         (the normalised median test; 2 is usual). A match beyond is flagged `median_test`, as are those of which less
         than half of these nodes hold a vector. Windows that overlap much make neighbours agree, so 3 suits them better.
     max_range
-        Largest range of the motion within a window, in pixels; 3 is what correlation bears with the usual filter. A
-        match beyond does not tell the mean motion of its window but holds on to the part that moves most alike, with a
-        standard error that does not know it, and is flagged `sheared`. The range is told by the displacements up to
+        Largest range of the motion within a window, in pixels; 3 is what correlation bears with windows of 32 and 64
+        px and the usual filter, 2 with windows of 16 px. A match beyond does not tell the mean motion of its window but
+        holds on to the part that moves most alike, with a standard error that does not know it, and is flagged
+        `sheared`. The range is told by the displacements up to
         half a window away, less what noise makes of their differences; those that lack are laid in between, over two
         windows at most, since sheared ground loses matches. `widen_sheared` widens what is made of the others.
     max_angle_spread

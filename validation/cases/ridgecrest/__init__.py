@@ -10,7 +10,7 @@ from validation.measures import of_recipe, row, toward_truth
 
 
 def run(found: Found) -> dict[str, Rows]:
-    """Displacement beside that of the receivers, with and without the correction of jitter."""
+    """Displacement, and beside that of the receivers if there are any."""
     told = {} if "trace" not in found else {"trace": str(found.one("trace"))}
     (displacement,) = of_recipe(found, "earthquake", "displacement", band="B04", **told)
     length = np.hypot(displacement.dx, displacement.dy)
