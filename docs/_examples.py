@@ -25,6 +25,7 @@ import matplotlib as mpl
 
 mpl.use("agg")
 
+from matplotlib import pyplot as plt
 from PIL import Image
 
 SCRIPTS = Path(__file__).parent / "examples"
@@ -42,6 +43,8 @@ def run(name: str, folder: Path, out: Path) -> dict[str, Any]:
         for place in sorted(folder.iterdir()) if folder.is_dir() else ():
             Path(place.name).symlink_to(place.resolve())
         printed = {title: _printed(code, name, space) for title, code in cells(name).items()}
+        # a script leaves its figures open, as a notebook does
+        plt.close("all")
         pictures = {path.name: shrunk(path) for path in sorted(Path().glob("*.png"))}
     out.mkdir(parents=True, exist_ok=True)
     for path in out.iterdir():

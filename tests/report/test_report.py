@@ -261,9 +261,13 @@ def run_of(products):
 
 
 def page_of(run, measures):
-    found = layers.vectors_of(run)
-    maps = layers.maps_of(run, found)
-    given = {"nodes": nodes.nodes_of(run, measures.shifts), "poster": layers.poster(found[0]), "above": ""}
+    found = layers.vectors_of(run.products)
+    maps = layers.maps_of(run.products, found)
+    given = {
+        "nodes": nodes.nodes_of(run.products.get("series"), measures.shifts),
+        "poster": layers.poster(found[0]),
+        "above": "",
+    }
     given["valid"] = valid_by_stage(run, found, measures)
     return page.page(run, measures, judge(Facts()), maps, given), maps
 
