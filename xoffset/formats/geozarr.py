@@ -15,7 +15,7 @@ from xoffset import _options
 from xoffset.formats import gridded, writing
 from xoffset.model import grids, products
 from xoffset.model.dates import DATE_ENCODING
-from xoffset.model.flags import FLAGS
+from xoffset.model.flags import without_gaps
 from xoffset.model.storage import Checksummed
 
 if TYPE_CHECKING:
@@ -172,10 +172,9 @@ def _halved(data: xr.Dataset) -> xr.Dataset:
 
 def _any_bit(flags: xr.DataArray) -> xr.DataArray:
     """Bits that any of four pixels has."""
-    four = [flags[..., row::2, column::2].drop_vars(("y", "x")) for row in (0, 1) for column in (0, 1)]
-    if flags.dtype.kind == "f":
-        # where() of xarray makes floats of flags and NaN of what its caller removed
-        four = [each.fillna(FLAGS["nodata"]).astype(np.int64) for each in four]
+    whole = without_gaps(flags)
+    whole = whole.astype(np.int64) if whole.dtype.kind == "f" else whole
+    four = [whole[..., row::2, column::2].drop_vars(("y", "x")) for row in (0, 1) for column in (0, 1)]
     joined = functools.reduce(operator.or_, four).assign_attrs(flags.attrs)
     joined.encoding = dict(flags.encoding)
     return joined

@@ -58,13 +58,16 @@ FLAGS: Mapping[str, int] = {
 }
 
 
+def without_gaps(flags: xr.DataArray) -> xr.DataArray:
+    """Flags with `nodata` for NaN: where() of xarray makes floats of them and NaN of what its caller removed."""
+    return flags.fillna(FLAGS["nodata"]) if flags.dtype.kind == "f" else flags
+
+
 def flags_of(data: xr.Dataset, caller: str) -> Any:
     """Flags of a product, int64, NumPy or dask like its `dx`; of one without, `nodata` where `dx` or `dy` is NaN."""
     if "flags" not in data:
         return (np.isnan(data["dx"].data) | np.isnan(data["dy"].data)) * np.int64(FLAGS["nodata"])
-    flags = data["flags"]
-    # where() of xarray makes floats of flags and NaN of what its caller removed
-    flags = flags.fillna(FLAGS["nodata"]) if flags.dtype.kind == "f" else flags
+    flags = without_gaps(data["flags"])
     if flags.dims != data["dx"].dims or flags.dtype.kind not in "iuf":
         raise ValueError(
             f"{caller}() needs whole numbers with dims {data['dx'].dims} in 'flags'; got {flags.dtype} with dims "
@@ -172,6 +175,4 @@ def _checked(dataset: xr.Dataset, caller: str) -> xr.DataArray:
             f"{caller}() needs whole numbers in a variable 'flags'; got {sorted(map(str, dataset.data_vars))}. Use the "
             "result of correlate(), screen() or invert()."
         )
-    # where() of xarray makes floats of flags and NaN of what its caller removed
-    flags = dataset["flags"]
-    return (flags.fillna(FLAGS["nodata"]) if flags.dtype.kind == "f" else flags).astype(np.int64)
+    return without_gaps(dataset["flags"]).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Lengths in metres that may be given in pixels of the matched images."""
+"""Lengths of shifts in metres: those given in pixels of the matched images, and sides of pixels and windows."""
 
 from __future__ import annotations
 
@@ -31,3 +31,23 @@ def pixels_in_metres(text: str, shifts: xr.Dataset, name: str, caller: str, *, e
             f"metres: {name}={example!r}."
         )
     return float(found[1]) * float(sizes[0])
+
+
+def sides_of(shifts: xr.Dataset, what: str, caller: str) -> tuple[np.ndarray, np.ndarray]:
+    """Sides of the pixels and of the largest windows of each pair [m], (pair,) each; what: that they are needed for.
+
+    Raises
+    ------
+    ValueError
+        If the shifts do not tell one of them.
+    """
+    told = []
+    for name in (products.PIXEL_SIZE, products.WINDOW_SIZE):
+        values = np.asarray(shifts[name].values, dtype=np.float64) if name in shifts.coords else np.array(np.nan)
+        if not (np.isfinite(values) & (values > 0.0)).all():
+            raise ValueError(
+                f"{caller}() needs the coordinate '{name}' {what}; got shifts that do not tell it. Assign it: "
+                f"shifts.assign_coords({name}=...), in metres."
+            )
+        told.append(np.broadcast_to(values, shifts.sizes["pair"]))
+    return told[0], told[1]

@@ -10,31 +10,23 @@ import xarray as xr
 
 from xoffset._arrays import sheared
 from xoffset._blocks import halos
-from xoffset.model import grids, products
+from xoffset.model import grids
 from xoffset.model.flags import FLAGS
+from xoffset.model.lengths import sides_of
 
 # Squared range of the motion that noise makes, in that which its standard errors make: less than once in 100 windows
 # it is more.
 OF_NOISE = 4.0
 
 
-def check(shifts: xr.Dataset) -> None:
-    """Refuse shifts that do not tell the sides of their pixels and windows."""
-    for name in (products.PIXEL_SIZE, products.WINDOW_SIZE):
-        values = np.asarray(shifts[name].values, dtype=np.float64) if name in shifts.coords else np.array(np.nan)
-        if not (np.isfinite(values) & (values > 0.0)).all():
-            raise ValueError(
-                f"screen() needs the coordinate '{name}' for max_range; got shifts that do not tell it. Assign it: "
-                f"shifts.assign_coords({name}=...), in metres."
-            )
+def sides(shifts: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Sides of the pixels and windows of each pair [m], (pair,) each; refuses shifts that do not tell them."""
+    return sides_of(shifts, "for max_range", "screen")
 
 
 def failed(shifts: xr.Dataset, earlier: Any, largest: float) -> Any:
     """Flags so far and that of windows in which the motion ranges over more than `largest` px (pair, y, x), int64."""
-    pixels, windows = (
-        np.broadcast_to(np.asarray(shifts[name].values, dtype=np.float64), shifts.sizes["pair"])
-        for name in (products.PIXEL_SIZE, products.WINDOW_SIZE)
-    )
+    pixels, windows = sides(shifts)
     spacing = grids.spacing(shifts, "screen")
     apart = spacing.y, spacing.x
     fields = [earlier, *(shifts[name].data for name in ("dx", "dy", "sigma_dx", "sigma_dy"))]
@@ -53,8 +45,8 @@ def _failed_of_block(
     for (pixel, window), target, earlier, *vector in zip(sampling, out, *fields, strict=True):
         keep = earlier == 0
         dx, dy, *errors = (np.where(keep, field, np.nan).astype(np.float64) for field in vector[:4])
-        sides = window if len(vector) == 4 else pixel * vector[4].astype(np.float64)
-        square, noise = sheared.squared_ranges((dx, dy), (errors[0], errors[1]), sides, spacing)
+        own = window if len(vector) == 4 else pixel * vector[4].astype(np.float64)
+        square, noise = sheared.squared_ranges((dx, dy), (errors[0], errors[1]), own, spacing)
         least = np.sqrt(np.maximum(square.sum(axis=0) - OF_NOISE * noise.sum(axis=0), 0.0))
         target |= (keep & (least > largest * pixel)) * np.int64(FLAGS["sheared"])
     return out

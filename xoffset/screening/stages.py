@@ -150,7 +150,7 @@ def checked(shifts: xr.Dataset, asked: Mapping[str, Any]) -> Stages:
     if around.are_asked:
         _scales(shifts, around)
     if "max_range" in record:
-        sheared.check(shifts)
+        sheared.sides(shifts)
     # netCDF holds no fields in attributes
     return Stages(
         limits, toward, around, record.get("max_range"), consistency, record.get("min_clump"),

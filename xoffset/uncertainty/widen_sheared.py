@@ -11,6 +11,7 @@ from xoffset._arrays import sheared
 from xoffset._blocks import elements, halos, pixels
 from xoffset.model import checks, grids, products
 from xoffset.model.lazy import in_few_tasks
+from xoffset.model.lengths import sides_of
 from xoffset.model.shift_errors import without_shift_error
 
 _CALLER = "widen_sheared"
@@ -77,7 +78,8 @@ def widen_sheared(dataset: xr.Dataset, *, shifts: xr.Dataset) -> xr.Dataset:
     """
     data, names, shifts = _checked(dataset, shifts)
     errors = checks.errors_of(names)[:2]
-    pixel, windows = _sides(shifts)
+    pixels_of_pairs, windows = sides_of(shifts, "of the shifts", _CALLER)
+    pixel = float(pixels_of_pairs.max())
     is_alone = data.sizes["y"] * data.sizes["x"] == 1
     spacing = grids.Spacing(*2 * [float(windows.max())]) if is_alone else grids.spacing(data, _CALLER)
     apart = spacing.y, spacing.x
@@ -133,20 +135,6 @@ def _checked(dataset: xr.Dataset, shifts: xr.Dataset) -> tuple[xr.Dataset, tuple
                 "it was made from."
             )
     return data, names, shifts
-
-
-def _sides(shifts: xr.Dataset) -> tuple[float, np.ndarray]:
-    """Side of a pixel [m], and those of the largest windows of each pair [m] (pair,)."""
-    told = []
-    for name in (products.PIXEL_SIZE, products.WINDOW_SIZE):
-        values = np.asarray(shifts[name].values, dtype=np.float64) if name in shifts.coords else np.array(np.nan)
-        if not (np.isfinite(values) & (values > 0.0)).all():
-            raise ValueError(
-                f"{_CALLER}() needs the coordinate '{name}' of the shifts; got shifts that do not tell it. Assign it: "
-                f"shifts.assign_coords({name}=...), in metres."
-            )
-        told.append(values)
-    return float(told[0].max()), np.broadcast_to(told[1], shifts.sizes["pair"])
 
 
 def _ranges(windows: np.ndarray, *fields: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
